@@ -1,0 +1,136 @@
+// Package crate names things: a version of a crate, its checksum, and the
+// paths under which the world finds either. It imports nothing of ours, and
+// everything else imports it.
+//
+// # Grammar
+//
+// A name is 1 to 64 characters of [A-Za-z0-9_-] and does not start with "-".
+// crates.io itself is stricter today, but once accepted such names. A version
+// is a semantic version 2.0 without leading "v", at most 150 bytes. Nothing
+// that passes [ID.Check] contains a slash, a backslash, a space, a control
+// character or a lone dot, so it can be part of a path on every system.
+//
+// # Identity
+//
+// The key of a crate file is the name with its case and the full version
+// string, build metadata included: the real index holds 797 pairs of versions
+// that differ in build metadata alone and have different bytes.
+//
+// # Paths
+//
+//   - [IndexPath]: where cargo's index keeps the lines of a crate (from the
+//     lower-cased name; cargo book, Registry Index, "Index files").
+//   - [ID.LoosePath]: where a mirror of ours keeps the file (the "shard"
+//     layout of CloneCratesio v1.1.0; case kept).
+//   - [ID.URLPath]: what is asked of upstream.
+package crate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"golang.org/x/mod/semver"
+)
+
+// Limits of the grammar, in bytes.
+const (
+	MaxName    = 64  // crates.io's own limit
+	MaxVersion = 150 // the longest of 1.7 million real versions has 76
+)
+
+// ID identifies one published version of a crate. Two IDs are the same crate
+// file exactly when they are equal.
+type ID struct {
+	Name    string // as published, case kept
+	Version string // full semantic version with build metadata
+}
+
+// String returns "name version", the way cargo writes a package id.
+func (id ID) String() string { return id.Name + " " + id.Version }
+
+// Check reports why id cannot name a crate file, or nil.
+func (id ID) Check() error {
+	if err := CheckName(id.Name); err != nil {
+		return err
+	}
+	return CheckVersion(id.Version)
+}
+
+// CheckName reports why name is no crate name, or nil.
+func CheckName(name string) error {
+	if name == "" || len(name) > MaxName {
+		return fmt.Errorf("crate name %s has %d bytes, want 1 to %d", quote(name), len(name), MaxName)
+	}
+	if name[0] == '-' {
+		return fmt.Errorf("crate name %q starts with '-'", name)
+	}
+	for i := range len(name) {
+		if !isAlnum(name[i]) && name[i] != '-' && name[i] != '_' {
+			return fmt.Errorf("crate name %q has a character outside [A-Za-z0-9_-]", name)
+		}
+	}
+	return nil
+}
+
+// CheckVersion reports why version is not a semantic version that cargo
+// accepts, or nil.
+func CheckVersion(version string) error {
+	if len(version) > MaxVersion {
+		return fmt.Errorf("version %s has %d bytes, want at most %d", quote(version), len(version), MaxVersion)
+	}
+	v := "v" + version
+	// semver.Canonical completes "v1.2" and drops build metadata; comparing
+	// with it is what makes the check strict.
+	if !semver.IsValid(v) || semver.Canonical(v)+semver.Build(v) != v {
+		return fmt.Errorf("version %q is not a semantic version", version)
+	}
+	return nil
+}
+
+// quote shortens hostile text to something a terminal can bear.
+func quote(s string) string {
+	const most = 80
+	if len(s) > most {
+		return fmt.Sprintf("%q...", s[:most])
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+func isAlnum(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+// Checksum is the SHA-256 of a crate file: the index calls it "cksum".
+type Checksum [sha256.Size]byte
+
+// ParseChecksum reads 64 hexadecimal digits of either case.
+func ParseChecksum(s string) (Checksum, error) {
+	var sum Checksum
+	if len(s) != hex.EncodedLen(len(sum)) {
+		return sum, fmt.Errorf("checksum %s has %d characters, want 64 hexadecimal digits", quote(s), len(s))
+	}
+	if _, err := hex.Decode(sum[:], []byte(s)); err != nil {
+		return sum, fmt.Errorf("checksum %q is not hexadecimal", s)
+	}
+	return sum, nil
+}
+
+// String returns 64 lower-case hexadecimal digits.
+func (s Checksum) String() string { return hex.EncodeToString(s[:]) }
+
+// A ChecksumError says that bytes are not those that the index names.
+type ChecksumError struct {
+	ID        ID
+	Want, Got Checksum
+	Size      int64 // of the bytes that were hashed
+}
+
+func (e *ChecksumError) Error() string {
+	return fmt.Sprintf("%s: sha256 of the %d bytes is %s, the index says %s", e.ID, e.Size, e.Got, e.Want)
+}
+
+// FoldKey is the spelling under which two crate files collide on a file
+// system that ignores case (Windows, macOS by default).
+func (id ID) FoldKey() string { return strings.ToLower(id.FileName()) }

@@ -1,0 +1,90 @@
+package crate
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Ext is the file name extension of a crate file.
+const Ext = ".crate"
+
+// IndexPath returns the slash-separated path of a crate's file in an index:
+// "1/a", "2/ab", "3/a/abc", "ab/cd/abcd". The name must be valid.
+func IndexPath(name string) string {
+	n := strings.ToLower(name)
+	switch len(n) {
+	case 1, 2:
+		return fmt.Sprintf("%d/%s", len(n), n)
+	case 3:
+		return "3/" + n[:1] + "/" + n
+	default:
+		return n[:2] + "/" + n[2:4] + "/" + n
+	}
+}
+
+// CheckIndexPath reports whether p is a path at which an index may keep a
+// crate's lines; README, config.json, .git and editor backups are not.
+func CheckIndexPath(p string) bool {
+	name := path.Base(p)
+	return CheckName(name) == nil && p == IndexPath(name)
+}
+
+// FileName returns "{name}-{version}.crate".
+func (id ID) FileName() string { return id.Name + "-" + id.Version + Ext }
+
+// ParseFileName is the inverse of [ID.FileName]. It is unambiguous because a
+// name has no dot and a version starts with a number and a dot.
+func ParseFileName(base string) (ID, error) {
+	stem, ok := strings.CutSuffix(base, Ext)
+	dot := strings.IndexByte(stem, '.')
+	if !ok || dot < 0 {
+		return ID{}, fmt.Errorf("%s is not {name}-{version}%s", quote(base), Ext)
+	}
+	dash := strings.LastIndexByte(stem[:dot], '-')
+	if dash < 0 {
+		return ID{}, fmt.Errorf("%s is not {name}-{version}%s", quote(base), Ext)
+	}
+	id := ID{Name: stem[:dash], Version: stem[dash+1:]}
+	return id, id.Check()
+}
+
+// LoosePath returns the slash-separated path of the crate file in the shard
+// layout. The id must be valid.
+func (id ID) LoosePath() string { return LooseDir(id.Name) + "/" + id.FileName() }
+
+// LooseDir returns the directory of LoosePath: the name itself up to three
+// characters, else "{first}/{second}".
+//
+// A directory cannot be called aux, con, nul or prn on Windows. crates.io
+// reserves these names (nul was published once, in 2017, and removed); should
+// an index bring one all the same, its directory gets a trailing "_" on every
+// system, so that a mirror can move between systems.
+func LooseDir(name string) string {
+	if len(name) <= 3 {
+		if isDeviceName(name) {
+			return name + "_"
+		}
+		return name
+	}
+	first := 1
+	if name[1] == '-' && name[0] != '1' && name[0] != '2' && name[0] != '3' {
+		first = 2
+	}
+	return name[:first] + "/" + name[first:first+2]
+}
+
+func isDeviceName(name string) bool {
+	switch strings.ToLower(name) {
+	case "aux", "con", "nul", "prn":
+		return true
+	}
+	return false
+}
+
+// URLPath returns "{name}/{name}-{version}.crate" escaped for a URL. The only
+// character of the grammar that needs it is "+": S3 reads a raw one as a space
+// (crates.io#4891), so the canonical form is "%2B".
+func (id ID) URLPath() string {
+	return id.Name + "/" + strings.ReplaceAll(id.FileName(), "+", "%2B")
+}

@@ -1,0 +1,20 @@
+package deps
+import (
+ _ "github.com/go-json-experiment/json/jsontext"
+ _ "github.com/google/go-cmp/cmp"
+ _ "github.com/klauspost/compress/zstd"
+ _ "github.com/prometheus/client_golang/prometheus/promhttp"
+ _ "github.com/prometheus/client_golang/prometheus/testutil"
+ _ "github.com/rogpeppe/go-internal/testscript"
+ _ "github.com/urfave/cli/v3"
+ _ "github.com/vbauerster/mpb/v8"
+ _ "go.uber.org/goleak"
+ _ "golang.org/x/mod/semver"
+ _ "golang.org/x/sync/errgroup"
+ _ "golang.org/x/sync/semaphore"
+ _ "golang.org/x/sys/unix"
+ _ "golang.org/x/term"
+ _ "golang.org/x/time/rate"
+ _ "modernc.org/sqlite"
+ _ "pgregory.net/rapid"
+)
