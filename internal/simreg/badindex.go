@@ -1,0 +1,173 @@
+package simreg
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// Bad is an index on disk in which nearly everything is wrong, and what has to
+// be made of it.
+type Bad struct {
+	// Registry has the crate files of all versions in the lists below.
+	Registry *Registry
+	// Survive are the versions that a mirror must hold in the end.
+	Survive []crate.ID
+	// Collide are acceptable too, but on a file system that ignores case their
+	// files are those of other versions.
+	Collide []crate.ID
+	// Dispute are named by several lines with different checksums of which the
+	// last, the one that counts, is wrong: they cannot be had.
+	Dispute []crate.ID
+	// Reject are the lines that must be refused one by one.
+	Reject []BadLine
+	// Ignore are paths that are not index files and must be passed over.
+	Ignore []string
+}
+
+// BadLine is a line that no mirror may act on.
+type BadLine struct {
+	Row  string // of the fault catalogue
+	Path string // below the index, with slashes
+	Line int    // from 1
+}
+
+// String returns "row path:line".
+func (l BadLine) String() string { return fmt.Sprintf("%s %s:%d", l.Row, l.Path, l.Line) }
+
+// BadIndex writes the hostile index of rows A1 to A16, A20 and A21 below dir,
+// as plain files. One file has a line of 65 MiB.
+func BadIndex(dir string) (*Bad, error) {
+	b := &badBuilder{dir: dir, bad: &Bad{Registry: New()}}
+	for _, f := range badFiles() {
+		if err := b.write(f); err != nil {
+			return nil, fmt.Errorf("writing the hostile index file of %s: %w", f.name, err)
+		}
+	}
+	if err := b.writeStrangers(); err != nil {
+		return nil, fmt.Errorf("writing what is no index file: %w", err)
+	}
+	return b.bad, nil
+}
+
+// badFile is one file of the hostile index.
+type badFile struct {
+	row, name string // the name decides the path
+	lines     []badLine
+	prefix    string // before the first line
+	eol       string // "\n" if empty
+	unended   bool   // the last line has no line feed
+}
+
+// badLine is a line and what is to become of it.
+type badLine struct {
+	text string
+	fate fate
+	keep crate.ID // the version that it publishes, unless refused or repeated
+}
+
+// fate is what a mirror must make of a line.
+type fate int
+
+const (
+	refused  fate = iota
+	survives      // its version must be held
+	repeated      // another line decides about the same version
+	collides      // its version can be held where file systems tell case apart
+	disputed      // the line is right, and a later wrong one counts
+)
+
+type badBuilder struct {
+	dir string
+	bad *Bad
+}
+
+func (b *badBuilder) write(f badFile) error {
+	path := crate.IndexPath(f.name)
+	var text bytes.Buffer
+	text.WriteString(f.prefix)
+	for i, l := range f.lines {
+		b.note(l, BadLine{f.row, path, i + 1})
+		text.WriteString(l.text)
+		if i < len(f.lines)-1 || !f.unended {
+			text.WriteString(cmp.Or(f.eol, "\n"))
+		}
+	}
+	return writeFile(filepath.Join(b.dir, filepath.FromSlash(path)), text.Bytes())
+}
+
+// note records what is to become of a line.
+func (b *badBuilder) note(l badLine, where BadLine) {
+	switch l.fate {
+	case refused:
+		b.bad.Reject = append(b.bad.Reject, where)
+		return
+	case repeated:
+		return
+	case survives:
+		b.bad.Survive = append(b.bad.Survive, l.keep)
+	case collides:
+		b.bad.Collide = append(b.bad.Collide, l.keep)
+	case disputed:
+		b.bad.Dispute = append(b.bad.Dispute, l.keep)
+	}
+	b.bad.Registry.Add(Version{Name: l.keep.Name, Version: l.keep.Version})
+}
+
+// writeStrangers adds what lies in an index folder without being an index file
+// (rows A15 and A16).
+func (b *badBuilder) writeStrangers() error {
+	line := string(goodLine(crate.ID{Name: "a16-stray", Version: "1.0.0"})) + "\n"
+	for name, text := range map[string]string{
+		"README.md":           "# An index\n",
+		"config.json":         `{"dl":"file:///etc","api":"http://169.254.169.254"}` + "\n",
+		"a1/6-/.git":          "gitdir: /nowhere\n",
+		"a1/6-/a16-stray~":    line,
+		"a1/6-/.a16-stray.sw": line,
+		"a1/6-/#a16-stray#":   line,
+		"a1/6-/A16-Stray2":    line, // not the path of any name
+		"a1/a16-stray":        line, // one level too high
+	} {
+		b.bad.Ignore = append(b.bad.Ignore, name)
+		if err := writeFile(filepath.Join(b.dir, filepath.FromSlash(name)), []byte(text)); err != nil {
+			return err
+		}
+	}
+	return b.writeSpecials()
+}
+
+// writeSpecials adds what is not a regular file, where the system can have it:
+// a symbolic link to what could be an index file, a FIFO, and a folder without
+// any permission (which root can read all the same).
+func (b *badBuilder) writeSpecials() error {
+	dir := filepath.Join(b.dir, "a1", "5-")
+	if err := os.MkdirAll(filepath.Join(b.dir, "a1", "5x"), 0); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	target := filepath.Join(b.dir, filepath.FromSlash(crate.IndexPath("a15-target")))
+	text := string(goodLine(crate.ID{Name: "a15-link", Version: "1.0.0"})) + "\n"
+	if err := writeFile(target+".txt", []byte(text)); err != nil {
+		return err
+	}
+	b.bad.Ignore = append(b.bad.Ignore, "a1/5-/a15-target.txt")
+	if os.Symlink(target+".txt", filepath.Join(dir, "a15-link")) == nil {
+		b.bad.Ignore = append(b.bad.Ignore, "a1/5-/a15-link")
+	}
+	if makeFIFO(filepath.Join(dir, "a15-fifo")) == nil {
+		b.bad.Ignore = append(b.bad.Ignore, "a1/5-/a15-fifo")
+	}
+	return nil
+}
+
+// deviceNames reports whether files may be called like a Windows device here.
+func deviceNames() bool { return runtime.GOOS != "windows" }

@@ -1,0 +1,126 @@
+package simreg
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// commitEpoch dates the first commit; each one is a minute later than the one
+// before, so the same steps give the same commit ids.
+var commitEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// CommitIndex commits the index as it is now on the branch master of the git
+// repository at dir and returns the commit's id. A repository that is not
+// there is made: bare if dir ends in ".git", with a work tree otherwise, which
+// then follows the commit. It needs the git binary.
+func (r *Registry) CommitIndex(ctx context.Context, dir, message string) (string, error) {
+	if !isRepository(dir) {
+		if err := initRepository(ctx, dir); err != nil {
+			return "", err
+		}
+		return r.commit(ctx, dir, "", message)
+	}
+	parent, err := git(ctx, dir, nil, "rev-parse", "--verify", "refs/heads/master")
+	if err != nil {
+		return "", err
+	}
+	return r.commit(ctx, dir, parent, message)
+}
+
+// Squash forces a commit without parent onto master, as crates.io does when
+// the history has grown too long, and returns its id.
+func (r *Registry) Squash(ctx context.Context, dir string) (string, error) {
+	return r.commit(ctx, dir, "", "Collapse index into one commit")
+}
+
+// isRepository looks into dir alone: git itself would find a repository around
+// it too.
+func isRepository(dir string) bool {
+	for _, name := range []string{".git", "HEAD"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func initRepository(ctx context.Context, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making the index repository: %w", err)
+	}
+	args := []string{"init", "--quiet", "--initial-branch=master"}
+	if strings.HasSuffix(dir, ".git") {
+		args = append(args, "--bare")
+	}
+	_, err := git(ctx, dir, nil, args...)
+	return err
+}
+
+func (r *Registry) commit(ctx context.Context, dir, parent, message string) (string, error) {
+	r.mu.Lock()
+	when := commitEpoch.Add(time.Duration(r.commits) * time.Minute)
+	r.commits++
+	r.mu.Unlock()
+
+	pr, pw := io.Pipe()
+	go func() { pw.CloseWithError(r.fastImport(pw, when, parent, message)) }()
+	_, err := git(ctx, dir, pr, "fast-import", "--quiet", "--force")
+	pr.Close() // ends the goroutine even if git left early
+	if err != nil {
+		return "", err
+	}
+	bare, err := git(ctx, dir, nil, "rev-parse", "--is-bare-repository")
+	if err != nil {
+		return "", err
+	}
+	if bare == "false" {
+		if _, err := git(ctx, dir, nil, "reset", "--quiet", "--hard", "master"); err != nil {
+			return "", err
+		}
+	}
+	return git(ctx, dir, nil, "rev-parse", "refs/heads/master")
+}
+
+// fastImport writes the whole index as one commit in the language of
+// git-fast-import(1).
+func (r *Registry) fastImport(w io.Writer, when time.Time, parent, message string) error {
+	fmt.Fprintf(w, "commit refs/heads/master\ncommitter bors <bors@rust-lang.org> %d +0000\n", when.Unix())
+	fmt.Fprintf(w, "data %d\n%s\n", len(message), message)
+	if parent != "" {
+		fmt.Fprintf(w, "from %s\n", parent)
+	}
+	fmt.Fprintf(w, "deleteall\n")
+	for path, data := range r.indexFiles() {
+		if _, err := fmt.Fprintf(w, "M 644 inline %s\ndata %d\n%s\n", path, len(data), data); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "\ndone\n")
+	return err
+}
+
+// git runs one command, away from the configuration of user and system and
+// from the repository that a surrounding hook may have named.
+func git(ctx context.Context, dir string, stdin io.Reader, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Dir = dir
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "GIT_") {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	cmd.Env = append(cmd.Env, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull, "LC_ALL=C")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("running git %s in %s: %w: %s", args[0], dir, err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return strings.TrimSpace(stdout.String()), nil
+}

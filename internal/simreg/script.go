@@ -1,0 +1,156 @@
+package simreg
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// script is what shall happen and what has happened.
+type script struct {
+	mu       sync.Mutex
+	faults   map[crate.ID][]*pending
+	chaos    *chaos // nil if there is none
+	requests map[crate.ID]int
+	total    int
+	index    int
+	injected map[Kind]int
+}
+
+// pending is an injected fault that is not used up.
+type pending struct {
+	Fault
+	skip, left int // left is negative for ever
+}
+
+type chaos struct {
+	seed  uint64
+	share float64
+	kinds []Kind
+	met   map[crate.ID]bool
+}
+
+func (s *script) init() {
+	s.faults = make(map[crate.ID][]*pending)
+	s.requests = make(map[crate.ID]int)
+	s.injected = make(map[Kind]int)
+}
+
+func newPending(f Fault) *pending {
+	p := &pending{Fault: f, skip: f.After, left: f.Times}
+	if f.Times == 0 {
+		p.left = 1
+	}
+	return p
+}
+
+// request counts a request for the crate file of id.
+func (s *script) request(id crate.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests[id]++
+	s.total++
+}
+
+// fault returns what a request for the crate file of id meets, or nil.
+func (s *script) fault(id crate.ID) *Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.take(id, false)
+	if f == nil {
+		f = s.take(All, false)
+	}
+	if f == nil {
+		f = s.chaos.strike(id)
+	}
+	return s.count(f)
+}
+
+// connection returns the fault that a new connection meets, or nil.
+func (s *script) connection() *Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count(s.take(All, true))
+}
+
+// count notes that f, which may be nil, happens.
+func (s *script) count(f *Fault) *Fault {
+	if f != nil {
+		s.injected[f.Kind]++
+	}
+	return f
+}
+
+// take uses up one turn of the first fault of id that concerns connections, or
+// requests.
+func (s *script) take(id crate.ID, connections bool) *Fault {
+	for i, p := range s.faults[id] {
+		switch {
+		case (p.Kind == StallConnect) != connections:
+			continue
+		case p.skip > 0:
+			p.skip--
+			return nil
+		case p.left > 0:
+			p.left--
+		}
+		if p.left == 0 {
+			s.faults[id] = append(s.faults[id][:i:i], s.faults[id][i+1:]...)
+		}
+		return &p.Fault
+	}
+	return nil
+}
+
+// strike decides by the hash of seed and id alone.
+func (c *chaos) strike(id crate.ID) *Fault {
+	if c == nil || c.met[id] {
+		return nil
+	}
+	h := fnv.New64a()
+	h.Write(binary.BigEndian.AppendUint64(nil, c.seed))
+	h.Write([]byte(id.String()))
+	rng := rand.New(rand.NewPCG(h.Sum64(), c.seed))
+	if rng.Float64() >= c.share {
+		return nil
+	}
+	c.met[id] = true
+	return &Fault{Kind: c.kinds[rng.IntN(len(c.kinds))]}
+}
+
+func (s *script) requestIndex() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.index++
+}
+
+// Requests returns how often the crate file of id was asked for.
+func (r *Registry) Requests(id crate.ID) int {
+	r.script.mu.Lock()
+	defer r.script.mu.Unlock()
+	return r.script.requests[id]
+}
+
+// TotalRequests returns how often crate files were asked for.
+func (r *Registry) TotalRequests() int {
+	r.script.mu.Lock()
+	defer r.script.mu.Unlock()
+	return r.script.total
+}
+
+// IndexRequests returns how often files of the sparse index were asked for.
+func (r *Registry) IndexRequests() int {
+	r.script.mu.Lock()
+	defer r.script.mu.Unlock()
+	return r.script.index
+}
+
+// Injected returns how often a fault of that kind happened.
+func (r *Registry) Injected(kind Kind) int {
+	r.script.mu.Lock()
+	defer r.script.mu.Unlock()
+	return r.script.injected[kind]
+}
