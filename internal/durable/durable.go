@@ -66,7 +66,8 @@ type FS interface {
 	Create(name string) (File, error)
 	// Append opens a regular file for reading and appending, created if
 	// absent. It is for unfinished files (".part", ".log"), which are not final
-	// names.
+	// names. It fails with ErrNotRegular, or with ErrLinked where the bytes
+	// might be those of a final name.
 	Append(name string) (File, error)
 	// MkdirAll creates a folder and its parents, mode 0755. A folder that is
 	// there is success.
@@ -84,9 +85,9 @@ type FS interface {
 	// (Windows), it does nothing.
 	SyncDir(name string) error
 	// SyncAll makes everything durable that was written, created, renamed or
-	// removed before the call. Where a system has no such call for one file
-	// system (anything but Linux) it fails with errors.ErrUnsupported; the
-	// caller then syncs file by file.
+	// removed before the call. Where there is no such call for one file system
+	// (any system but Linux; FUSE, 9P and SMB on Linux) it fails with
+	// errors.ErrUnsupported; the caller then syncs file by file.
 	SyncAll() error
 	// Free reports how many bytes and how many files can still be created
 	// (-1: unknown).
@@ -103,6 +104,9 @@ var (
 	// ErrNoSpace: the disk, its inodes, the quota or the file size limit is
 	// used up (ENOSPC, EDQUOT, EFBIG; ERROR_DISK_FULL on Windows).
 	ErrNoSpace = errors.New("no space left")
+	// ErrLinked: the file to be appended to has a second name (a hard link),
+	// where its bytes would change too. A copy of it can be appended to.
+	ErrLinked = errors.New("file has several hard links, appending would change them all")
 	// ErrReadOnly: the file system cannot be written to (EROFS).
 	ErrReadOnly = errors.New("read-only file system")
 )

@@ -1,0 +1,283 @@
+package durable
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// folder is the FS of the operating system. Every name is resolved beneath
+// one open directory, so renaming the folder, or putting a link in its place,
+// while we run does not lead us elsewhere; we go on in the folder we opened.
+//
+// What differs between systems is in folder_linux.go and folder_other.go.
+type folder struct {
+	name string   // as given to Open, for error texts
+	root *os.Root // resolves names; refuses to leave the folder
+	top  *os.File // the folder itself, open as long as we are
+	system
+}
+
+var _ FS = (*folder)(nil)
+
+// Open opens a folder that exists.
+func Open(dir string) (FS, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, pathError("open", dir, err)
+	}
+	top, err := root.Open(".")
+	if err != nil {
+		root.Close()
+		return nil, pathError("open", dir, err)
+	}
+	d := &folder{name: dir, root: root, top: top}
+	if err := d.init(); err != nil {
+		d.Close()
+		return nil, pathError("open", dir, err)
+	}
+	return d, nil
+}
+
+// Create opens a folder and first makes it, and its parents, where they are
+// missing. Their names are durable when it returns: nothing that is done
+// through the FS later could see to that.
+func Create(dir string) (FS, error) {
+	// The last name is synced even if it is there: an earlier run may have
+	// been cut off between making the folder and syncing it.
+	unsynced := []string{filepath.Dir(filepath.Clean(dir))}
+	for {
+		up := unsynced[len(unsynced)-1]
+		if _, err := os.Stat(up); err == nil || up == filepath.Dir(up) {
+			break
+		}
+		unsynced = append(unsynced, filepath.Dir(up))
+	}
+	if err := os.MkdirAll(dir, dirPerm); err != nil {
+		return nil, pathError("mkdir", dir, err)
+	}
+	for _, up := range unsynced {
+		// A parent that we may not read (others' home folders) is not ours to
+		// sync, and was not made by us.
+		if err := CheckFolderSync(up); err != nil &&
+			!errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission) {
+			return nil, err
+		}
+	}
+	return Open(dir)
+}
+
+// Modes of what we create, before the umask.
+const (
+	filePerm = 0o644
+	dirPerm  = 0o755
+)
+
+// full is name as the user knows it.
+func (d *folder) full(name string) string {
+	return filepath.Join(d.name, filepath.FromSlash(name))
+}
+
+// local turns a name of the FS into one of the system. It refuses what
+// fs.ValidPath refuses and, on Windows, what means something else there:
+// backslashes, colons, device names.
+func (d *folder) local(op, name string) (string, error) {
+	local, err := filepath.Localize(name)
+	if err != nil {
+		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	return local, nil
+}
+
+func (d *folder) Open(name string) (File, error) {
+	return asFile(d.open("open", name, os.O_RDONLY))
+}
+
+func (d *folder) Create(name string) (File, error) {
+	return asFile(d.create("create", name, 0))
+}
+
+func (d *folder) Append(name string) (File, error) {
+	// Created with O_EXCL or opened without O_CREATE: there is no moment at
+	// which a planted link is followed to create a file at its end (C26).
+	f, err := d.create("append", name, appendFlag)
+	if errors.Is(err, fs.ErrExist) {
+		f, err = d.openAppend(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.atEnd = appendFlag == 0
+	return f, nil
+}
+
+// openAppend opens a file that is there, if it has one name only. A second
+// hard link may be a final name: publishing by link and remove was cut off
+// between the two, or somebody keeps snapshots by cp -al. Writing to the file
+// would change the bytes there.
+func (d *folder) openAppend(name string) (*file, error) {
+	f, err := d.open("append", name, os.O_RDWR|appendFlag)
+	if err != nil {
+		return nil, err
+	}
+	n, err := links(f.f)
+	if err == nil && n != 1 {
+		err = ErrLinked
+	}
+	if err != nil {
+		f.Close()
+		return nil, pathError("append", d.full(name), err)
+	}
+	return f, nil
+}
+
+func (d *folder) create(op, name string, flag int) (*file, error) {
+	local, err := d.local(op, name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := d.openFile(local, os.O_RDWR|os.O_CREATE|os.O_EXCL|flag)
+	if err != nil {
+		return nil, pathError(op, d.full(name), err)
+	}
+	return &file{f: f}, nil
+}
+
+// open opens a regular file that exists.
+func (d *folder) open(op, name string, flag int) (*file, error) {
+	local, err := d.local(op, name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := d.openFile(local, flag)
+	if err != nil {
+		return nil, pathError(op, d.full(name), notRegular(err))
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = ErrNotRegular
+	}
+	if err != nil {
+		f.Close()
+		return nil, pathError(op, d.full(name), err)
+	}
+	return &file{f: f}, nil
+}
+
+// asFile keeps a nil *file from becoming a File that is not nil.
+func asFile(f *file, err error) (File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (d *folder) Stat(name string) (fs.FileInfo, error) {
+	local, err := d.local("stat", name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := d.root.Lstat(local)
+	if err != nil {
+		return nil, pathError("stat", d.full(name), err)
+	}
+	return info, nil
+}
+
+func (d *folder) ReadDir(name string) ([]fs.DirEntry, error) {
+	local, err := d.local("readdir", name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := d.root.OpenFile(local, os.O_RDONLY|dirFlag, 0)
+	if err != nil {
+		return nil, pathError("readdir", d.full(name), err)
+	}
+	entries, err := f.ReadDir(-1)
+	if err = cmp.Or(err, f.Close()); err != nil {
+		return nil, pathError("readdir", d.full(name), err)
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, nil
+}
+
+func (d *folder) MkdirAll(name string) error {
+	local, err := d.local("mkdir", name)
+	if err != nil {
+		return err
+	}
+	return pathError("mkdir", d.full(name), d.mkdirAll(local))
+}
+
+func (d *folder) Publish(temp, name string) error {
+	return d.move("publish", temp, name, d.publish)
+}
+
+func (d *folder) Replace(temp, name string) error {
+	return d.move("replace", temp, name, d.replace)
+}
+
+func (d *folder) move(op, temp, name string, do func(temp, name string) error) error {
+	from, err := d.local(op, temp)
+	if err != nil {
+		return err
+	}
+	to, err := d.local(op, name)
+	if err != nil {
+		return err
+	}
+	if err := do(from, to); err != nil {
+		return &os.LinkError{Op: op, Old: d.full(temp), New: d.full(name), Err: classify(err)}
+	}
+	return nil
+}
+
+func (d *folder) Remove(name string) error {
+	local, err := d.local("remove", name)
+	if err != nil {
+		return err
+	}
+	return pathError("remove", d.full(name), d.remove(local))
+}
+
+func (d *folder) SyncDir(name string) error {
+	local, err := d.local("syncdir", name)
+	if err != nil {
+		return err
+	}
+	err = d.syncDir(local)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil // C30; CheckFolderSync is where the user hears of it
+	}
+	return pathError("syncdir", d.full(name), err)
+}
+
+func (d *folder) SyncAll() error {
+	return pathError("syncall", d.name, d.syncAll())
+}
+
+func (d *folder) Free() (bytes, files int64, err error) {
+	bytes, files, err = d.free()
+	return bytes, files, pathError("statfs", d.name, err)
+}
+
+func (d *folder) Close() error {
+	return errors.Join(d.closeSystem(), d.top.Close(), d.root.Close())
+}
+
+// control runs do with the descriptor of an open file, which a Close at the
+// same time leaves open until do is done.
+func control(f *os.File, do func(fd uintptr) error) error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if conn.Control(func(fd uintptr) { err = do(fd) }) != nil {
+		return fs.ErrClosed
+	}
+	return err
+}

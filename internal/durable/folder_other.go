@@ -1,0 +1,58 @@
+//go:build !linux
+
+package durable
+
+import (
+	"errors"
+	"os"
+)
+
+// system is empty: os.Root does everything but what is in this file.
+type system struct{}
+
+func (d *folder) init() error        { return nil }
+func (d *folder) closeSystem() error { return nil }
+
+// openFile opens or creates a file and does not follow a link in the last
+// element. os.Root would follow one that stays inside, so what was opened must
+// be what Lstat saw.
+func (d *folder) openFile(name string, flag int) (*os.File, error) {
+	if flag&os.O_EXCL != 0 { // follows nothing
+		return d.root.OpenFile(name, flag, filePerm)
+	}
+	seen, err := d.root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !seen.Mode().IsRegular() {
+		return nil, ErrNotRegular
+	}
+	f, err := d.root.OpenFile(name, flag|nonblockFlag, 0)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := f.Stat()
+	if err == nil && !os.SameFile(seen, opened) {
+		err = ErrNotRegular
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (d *folder) mkdirAll(name string) error {
+	if info, err := d.root.Lstat(name); err == nil && info.IsDir() {
+		return nil
+	}
+	return d.root.MkdirAll(name, dirPerm)
+}
+
+func (d *folder) publish(temp, name string) error { return publishByLink(d.root, temp, name) }
+
+func (d *folder) replace(temp, name string) error { return d.root.Rename(temp, name) }
+
+func (d *folder) remove(name string) error { return d.root.Remove(name) }
+
+func (d *folder) syncAll() error { return errors.ErrUnsupported }

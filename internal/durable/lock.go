@@ -1,0 +1,129 @@
+package durable
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// Owner says who holds a lock. It is for people to read; whether the lock is
+// held, the operating system knows.
+type Owner struct {
+	PID     int       `json:"pid"`
+	Host    string    `json:"host"`
+	Start   time.Time `json:"start"`   // when the lock was taken
+	Command string    `json:"command"` // what is running, without secrets
+}
+
+// Self is this process running command.
+func Self(command string) Owner {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	return Owner{PID: os.Getpid(), Host: host, Start: time.Now().Truncate(time.Second), Command: command}
+}
+
+// HeldError says that somebody else holds the lock. Owner is zero if the
+// holder has not written, or cannot have written, who it is.
+type HeldError struct {
+	Path  string
+	Owner Owner
+}
+
+func (e *HeldError) Error() string {
+	if e.Owner.PID == 0 {
+		return fmt.Sprintf("%s is locked by another process", e.Path)
+	}
+	// %q: the file may have been written by anybody.
+	return fmt.Sprintf("%s is locked by process %d on host %q since %s, running %q",
+		e.Path, e.Owner.PID, e.Owner.Host, e.Owner.Start.Format(time.RFC3339), e.Owner.Command)
+}
+
+// Lockfile is a lock that is held.
+type Lockfile struct{ f *os.File }
+
+// maxLockfile bounds what is read from, and overwritten in, a lock file.
+const maxLockfile = 4096
+
+// Lock takes the lock at path, which is a path of the system, not a name of an
+// FS, or fails at once with a *HeldError.
+//
+// The lock belongs to the open file and dies with the process, however that
+// ends, so what an earlier holder left in the file is no obstacle (C22). It
+// excludes a second Lock in the same process too. The file stays when the lock
+// is released: if it were removed, one process could hold the removed file
+// while another locks a new one.
+func Lock(path string, owner Owner) (*Lockfile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|lockFlags, filePerm)
+	if err != nil {
+		return nil, pathError("lock", path, notRegular(err))
+	}
+	if err := take(f, path, owner); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &Lockfile{f: f}, nil
+}
+
+func take(f *os.File, path string, owner Owner) error {
+	info, err := f.Stat()
+	if err != nil {
+		return pathError("lock", path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return pathError("lock", path, ErrNotRegular)
+	}
+	if info.Size() > maxLockfile {
+		return fmt.Errorf("lock %s: the file has %d bytes, it is no lock file", path, info.Size())
+	}
+	if err := flock(f); errors.Is(err, errLocked) {
+		return &HeldError{Path: path, Owner: readOwner(f)}
+	} else if err != nil {
+		return pathError("lock", path, err)
+	}
+	// On a full disk the lock is held without a name in it: what is run next
+	// may be what makes room.
+	if err := writeOwner(f, owner); err != nil && !errors.Is(err, ErrNoSpace) {
+		return err
+	}
+	return nil
+}
+
+func writeOwner(f *os.File, owner Owner) error {
+	text, err := json.Marshal(owner)
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	if err := f.Truncate(0); err != nil {
+		return translate(err)
+	}
+	_, err = f.WriteAt(append(text, '\n'), 0)
+	return translate(err)
+}
+
+// readOwner reads who holds the lock. A holder writes that immediately after
+// taking it, so an empty file is worth a second look.
+func readOwner(f *os.File) Owner {
+	const looks, pause = 5, 10 * time.Millisecond
+	var owner Owner
+	for range looks {
+		text, err := io.ReadAll(io.NewSectionReader(f, 0, maxLockfile))
+		if err == nil && json.Unmarshal(text, &owner) == nil {
+			return owner
+		}
+		time.Sleep(pause)
+	}
+	return Owner{}
+}
+
+// Release gives the lock back.
+func (l *Lockfile) Release() error {
+	// Emptied, the file names nobody who is not there. If that fails the lock
+	// is released all the same.
+	return translate(cmp.Or(l.f.Truncate(0), l.f.Close()))
+}

@@ -1,0 +1,52 @@
+package durable
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// publishByLink publishes without the help of a renaming call that refuses to
+// replace: a hard link is never made over something that is there.
+//
+// Cut off between the two steps, the file has both names. Nothing is lost by
+// that, and a second Publish of the same two names finishes the work; Append
+// refuses such a file, so that the published bytes cannot be written to under
+// the temporary name.
+func publishByLink(root *os.Root, temp, name string) error {
+	err := root.Link(temp, name)
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrExist):
+		if !sameFile(root, temp, name) {
+			return err
+		}
+	case linkRefused(cause(err)):
+		return publishByRename(root, temp, name)
+	default:
+		return err
+	}
+	return root.Remove(temp)
+}
+
+// publishByRename is for file systems with neither (exFAT on macOS and
+// Windows, some FUSE ones). Between the look and the rename another process
+// could create name. Ours do not: whoever publishes holds the mirror's lock
+// (Lock), two goroutines of one run never publish one name, and readers
+// create nothing.
+func publishByRename(root *os.Root, temp, name string) error {
+	_, err := root.Lstat(name)
+	if err == nil {
+		return fs.ErrExist
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return root.Rename(temp, name)
+}
+
+func sameFile(root *os.Root, a, b string) bool {
+	ia, erra := root.Lstat(a)
+	ib, errb := root.Lstat(b)
+	return erra == nil && errb == nil && ia.Mode().IsRegular() && os.SameFile(ia, ib)
+}

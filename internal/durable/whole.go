@@ -1,0 +1,73 @@
+package durable
+
+import (
+	"cmp"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+)
+
+// tempPrefix starts the base name of every temporary file.
+const tempPrefix = ".tmp-"
+
+// TempName returns a name in the folder dir that nobody can foresee and plant
+// something at (C26). In the folder of the final name a publication needs one
+// directory, and cannot meet another file system (C24).
+func TempName(dir string) string { return path.Join(dir, tempPrefix+rand.Text()) }
+
+// IsTemp reports whether the file name, with or without folders, is one of
+// TempName's: what a run that was killed leaves, for the next one to remove.
+func IsTemp(name string) bool { return strings.HasPrefix(path.Base(name), tempPrefix) }
+
+// WriteFile makes data the durable content of a file that we alone own, in one
+// step: at any instant, also after a crash, the file is whole, old or new. Its
+// folder must exist. If an error is returned either may be there.
+func WriteFile(fsys FS, name string, data []byte) error {
+	dir := path.Dir(name)
+	temp := TempName(dir)
+	if err := writeSynced(fsys, temp, data); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	if err := fsys.Replace(temp, name); err != nil {
+		_ = fsys.Remove(temp) // the error above is the one to tell
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	if err := fsys.SyncDir(dir); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return nil
+}
+
+// writeSynced writes a new file and leaves none behind if it fails.
+func writeSynced(fsys FS, temp string, data []byte) error {
+	f, err := fsys.Create(temp)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = cmp.Or(err, f.Close()); err != nil {
+		_ = fsys.Remove(temp)
+	}
+	return err
+}
+
+// ReadFile reads a whole file of at most limit bytes.
+func ReadFile(fsys Reader, name string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err = cmp.Or(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("reading %s: more than %d bytes", name, limit)
+	}
+	return data, nil
+}
