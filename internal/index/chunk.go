@@ -1,0 +1,133 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// MaxFile is the size in bytes of the largest index file that is read. The
+// largest real one has 4 MB.
+const MaxFile = 256 << 20
+
+// The size of a chunk makes handing it from goroutine to goroutine cheap (one
+// file takes some 30 µs to read and parse), and is little enough to spread
+// over the cores and to be held in memory a few dozen times.
+const (
+	chunkFiles = 16
+	chunkBytes = 256 << 10
+)
+
+// A chunk is some index files on their way from the listing to the loop. One
+// goroutine at a time has it; closing done gives it back to the run.
+type chunk struct {
+	crates  []Crate
+	content []byte  // of all files
+	ends    []int   // content of crates[i] ends at ends[i]
+	entries []Entry // of all files
+	taken   int64   // from the budget
+	rest    *chunk  // has the files for which content had no room
+	err     error   // ends the run
+	done    chan struct{}
+}
+
+// Most chunks need no more room than this; what is larger is not kept.
+const (
+	usualContent = 2 * chunkBytes // a full chunk and one more file
+	usualEntries = 1024
+)
+
+var chunks = sync.Pool{New: func() any {
+	return &chunk{content: make([]byte, 0, usualContent)}
+}}
+
+func newChunk() *chunk {
+	c := chunks.Get().(*chunk)
+	c.done = make(chan struct{})
+	return c
+}
+
+// recycle lets later chunks use the memory of c, if that is of usual size.
+func (c *chunk) recycle() {
+	if cap(c.content) > usualContent || cap(c.entries) > usualEntries {
+		return
+	}
+	clear(c.crates)
+	clear(c.entries)
+	chunks.Put(&chunk{crates: c.crates[:0], content: c.content[:0], ends: c.ends[:0], entries: c.entries[:0]})
+}
+
+// A reader reads index files, one at a time.
+type reader interface {
+	// read appends the content of cr's file to c with chunk.grow, or sets
+	// cr.Err. What it returns ends the run.
+	read(ctx context.Context, cr *Crate, c *chunk, b *budget) error
+}
+
+// fill reads the files of c. When content is full, the remaining ones go to
+// c.rest, which is returned and must be filled next.
+func (c *chunk) fill(ctx context.Context, from reader, b *budget) *chunk {
+	for i := range c.crates {
+		if len(c.content) >= chunkBytes {
+			return c.split(i)
+		}
+		cr := &c.crates[i]
+		if cr.Err == nil {
+			if c.err = from.read(ctx, cr, c, b); c.err != nil {
+				return nil
+			}
+		}
+		c.ends = append(c.ends, len(c.content))
+	}
+	return nil
+}
+
+func (c *chunk) split(i int) *chunk {
+	c.rest = newChunk()
+	c.rest.crates = append(c.rest.crates, c.crates[i:]...)
+	c.crates = c.crates[:i]
+	return c.rest
+}
+
+// grow appends size bytes, at most MaxFile, to c.content and returns them for
+// filling. It waits until the budget allows for them.
+func (c *chunk) grow(size int64, b *budget) ([]byte, error) {
+	if err := b.take(c, size); err != nil {
+		return nil, err
+	}
+	n := len(c.content)
+	c.content = slices.Grow(c.content, int(size))[:n+int(size)]
+	return c.content[n:], nil
+}
+
+// parse makes crates of what fill has read, and gives c back.
+func (c *chunk) parse(p *fileParser) {
+	start := 0
+	for i, end := range c.ends {
+		if c.crates[i].Err == nil {
+			c.entries = p.file(&c.crates[i], c.content[start:end], c.entries)
+		}
+		start = end
+	}
+	close(c.done)
+}
+
+// work fills and parses chunks until there are no more.
+func (r *run) work(ctx context.Context, from reader) {
+	p := &fileParser{log: r.log}
+	for c := range r.todo {
+		for c != nil {
+			rest := c.fill(ctx, from, r.budget)
+			c.parse(p)
+			c = rest
+		}
+	}
+}
+
+func checkSize(size int64) error {
+	if size > MaxFile {
+		return fmt.Errorf("file has %d bytes, want at most %d", size, MaxFile)
+	}
+	return nil
+}

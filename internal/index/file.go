@@ -1,0 +1,105 @@
+package index
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path"
+	"slices"
+	"strings"
+)
+
+// maxBad is how many bad lines of one file are listed before the file as a
+// whole is given up: they must not fill the memory.
+const maxBad = 10_000
+
+// maxKept is the size beyond which a map is not kept for the next file:
+// clearing it costs its capacity, and most files have few lines.
+const maxKept = 64
+
+var utf8BOM = []byte("\xef\xbb\xbf")
+
+// A fileParser parses the lines of one index file after the other.
+type fileParser struct {
+	parser
+	log *slog.Logger
+	// place is where among the entries a version is. The key is lower-cased:
+	// all names in a file are equal but for case, so equal keys are equal
+	// crate.ID.FoldKeys.
+	place map[string]int
+}
+
+// file parses the content of c's file. The entries are appended to entries,
+// which is returned, and c.Entries, c.Bad and c.Err are filled in.
+func (p *fileParser) file(c *Crate, content []byte, entries []Entry) []Entry {
+	if len(p.place) > maxKept || p.place == nil {
+		p.place = make(map[string]int)
+	}
+	clear(p.place)
+	if rest, found := bytes.CutPrefix(content, utf8BOM); found {
+		p.log.Warn("index file starts with a byte order mark, which is left out", "path", c.Path)
+		content = rest
+	}
+	start := len(entries)
+	entries = p.lines(c, content, entries)
+	if len(c.Bad) > maxBad {
+		c.Err = fmt.Errorf("more than %d bad lines, the first: %w", maxBad, c.Bad[0])
+		c.Bad = nil
+		return entries[:start]
+	}
+	slices.SortFunc(c.Bad, func(a, b *LineError) int { return cmp.Compare(a.Line, b.Line) })
+	entries = append(entries[:start], slices.DeleteFunc(entries[start:], replaced)...)
+	c.Entries = entries[start:len(entries):len(entries)]
+	return entries
+}
+
+func (p *fileParser) lines(c *Crate, content []byte, entries []Entry) []Entry {
+	base := path.Base(c.Path)
+	var line []byte
+	for n := 1; len(content) > 0 && len(c.Bad) <= maxBad; n++ {
+		line, content, _ = bytes.Cut(content, []byte("\n"))
+		line = bytes.TrimSuffix(line, []byte("\r"))
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		e, err := p.line(line)
+		e.Line = n
+		if err == nil && !strings.EqualFold(e.Name, base) {
+			err = errors.New("the name does not belong into this file")
+		}
+		if err == nil {
+			entries, err = p.add(c, entries, e)
+		}
+		if err != nil {
+			c.reject(&e, err)
+		}
+	}
+	return entries
+}
+
+// add appends e to entries unless its crate file would overwrite another. Of
+// lines with the same version the last one wins, as it does for cargo.
+func (p *fileParser) add(c *Crate, entries []Entry, e Entry) ([]Entry, error) {
+	key := strings.ToLower(e.Version)
+	if i, found := p.place[key]; found {
+		earlier := &entries[i]
+		if earlier.ID != e.ID {
+			return entries, fmt.Errorf("collides with %s of line %d where file names ignore case", earlier.ID, earlier.Line)
+		}
+		if earlier.Checksum != e.Checksum {
+			c.reject(earlier, fmt.Errorf("line %d has the same version with another checksum, and wins", e.Line))
+		}
+		earlier.Line = 0
+	}
+	p.place[key] = len(entries)
+	return append(entries, e), nil
+}
+
+// replaced reports whether a later line took the place of e.
+func replaced(e Entry) bool { return e.Line == 0 }
+
+func (c *Crate) reject(e *Entry, err error) {
+	c.Bad = append(c.Bad, &LineError{Path: c.Path, Line: e.Line, ID: e.ID, Err: err})
+}

@@ -1,0 +1,174 @@
+package index
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// errMissing is for blobs that a partial clone does not have.
+var errMissing = errors.New("the git repository lacks this blob; in a partial clone, fetch it or clone in full")
+
+// objects reads blobs through one "git cat-file --batch". Without its --buffer
+// no answer waits in git for the next question, and it is no slower.
+type objects struct {
+	git    *process
+	out    *bufio.Reader
+	err    error // after one, git's answers make no sense any more
+	closed bool
+}
+
+func (r *repository) openObjects(ctx context.Context) (*objects, error) {
+	p, err := r.start(ctx, "cat-file", "--batch")
+	if err != nil {
+		return nil, err
+	}
+	return &objects{git: p, out: bufio.NewReaderSize(p.out, 64<<10)}, nil
+}
+
+// close ends git. What git says then is of interest only after an error.
+func (o *objects) close() error {
+	if o.closed {
+		return nil
+	}
+	o.closed = true
+	o.git.in.Close()
+	o.git.out.Close()
+	return o.git.wait()
+}
+
+// ask asks for a blob. It blocks while git has not taken earlier questions, so
+// somebody else must be reading the answers then.
+func (o *objects) ask(b Blob) error {
+	_, err := io.WriteString(o.git.in, b.String()+"\n")
+	return err
+}
+
+// askAll asks for the blobs of c that are to be read.
+func (o *objects) askAll(c *chunk) error {
+	ids := make([]byte, 0, chunkFiles*(hex.EncodedLen(len(Blob{}))+len("\n")))
+	for i := range c.crates {
+		if c.crates[i].Err == nil {
+			ids = hex.AppendEncode(ids, c.crates[i].Blob[:])
+			ids = append(ids, '\n')
+		}
+	}
+	_, err := o.git.in.Write(ids)
+	return err
+}
+
+// read implements reader for a blob that was asked for.
+func (o *objects) read(_ context.Context, cr *Crate, c *chunk, b *budget) error {
+	if o.err == nil {
+		o.err = o.answer(cr, c, b)
+	}
+	return o.err
+}
+
+func (o *objects) answer(cr *Crate, c *chunk, b *budget) error {
+	header, err := o.out.ReadString('\n')
+	if err != nil {
+		return o.died(cr, err)
+	}
+	id, rest, _ := strings.Cut(strings.TrimSuffix(header, "\n"), " ")
+	if id != cr.Blob.String() {
+		return fmt.Errorf("reading blob %s of %s: git answered %.100q", cr.Blob, cr.Path, header)
+	}
+	if rest == "missing" {
+		cr.Err = errMissing
+		return nil
+	}
+	kind, digits, _ := strings.Cut(rest, " ")
+	size, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || kind != "blob" {
+		return fmt.Errorf("reading blob %s of %s: git answered %.100q", cr.Blob, cr.Path, header)
+	}
+	if cr.Err = checkSize(size); cr.Err != nil {
+		_, err = io.CopyN(io.Discard, o.out, size)
+	} else {
+		err = o.content(size, c, b)
+	}
+	if err == nil {
+		_, err = o.out.Discard(len("\n"))
+	}
+	if err != nil {
+		return o.died(cr, err)
+	}
+	return nil
+}
+
+func (o *objects) content(size int64, c *chunk, b *budget) error {
+	buf, err := c.grow(size, b)
+	if err == nil {
+		_, err = io.ReadFull(o.out, buf)
+	}
+	return err
+}
+
+// died explains why an answer ended early.
+func (o *objects) died(cr *Crate, err error) error {
+	return fmt.Errorf("reading blob %s of %s: %w", cr.Blob, cr.Path, errors.Join(o.close(), err))
+}
+
+// An objectStore is an index in a repository without a working tree.
+type objectStore struct {
+	repo   *repository
+	commit string
+}
+
+func (s *objectStore) list(ctx context.Context) iter.Seq2[listed, error] {
+	return s.repo.list(ctx, s.commit)
+}
+
+func (s *objectStore) Close() error { return nil }
+
+// start starts three stages: one goroutine asks git for blobs, well ahead of
+// the next, which reads the answers, so that git never waits for either; and
+// one for each core parses.
+func (s *objectStore) start(ctx context.Context, r *run) error {
+	o, err := s.repo.openObjects(ctx)
+	if err != nil {
+		return err
+	}
+	asked := make(chan *chunk, r.ahead)
+	filled := make(chan *chunk)
+	r.wg.Go(func() {
+		defer close(asked)
+		for c := range r.todo {
+			// An error here is that of a dead git, which reading finds, too.
+			_ = o.askAll(c)
+			asked <- c // has room, like todo
+		}
+	})
+	r.wg.Go(func() {
+		defer close(filled)
+		defer o.close()
+		for c := range asked {
+			for c != nil {
+				rest := c.fill(ctx, o, r.budget)
+				select {
+				case filled <- c:
+				case <-ctx.Done():
+					return
+				}
+				c = rest
+			}
+		}
+	})
+	for range runtime.GOMAXPROCS(0) {
+		r.wg.Go(func() {
+			p := &fileParser{log: r.log}
+			for c := range filled {
+				c.parse(p)
+			}
+		})
+	}
+	return nil
+}

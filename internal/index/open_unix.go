@@ -1,0 +1,12 @@
+//go:build unix
+
+package index
+
+import (
+	"os"
+	"syscall"
+)
+
+// readFlags opens a file for reading, and a FIFO without waiting for somebody
+// to write to it.
+const readFlags = os.O_RDONLY | syscall.O_NONBLOCK
