@@ -1,0 +1,311 @@
+// Package catalog remembers what a mirror holds: a SQLite database that anybody
+// may query while a mirror is being written (WAL mode), for example
+//
+//	sqlite3 catalog.db "SELECT name, version, size FROM versions ORDER BY size DESC LIMIT 10"
+//	sqlite3 catalog.db "SELECT lower(hex(sha256)) FROM versions WHERE name='serde' AND version='1.0.0'"
+//
+// The catalog is a convenience, never the truth: the crate files are. Lost or
+// damaged, it is built again by hashing them. What it saves is that hashing,
+// and it holds the pins: a version's checksum as it was when we first verified
+// it, against which a registry that changes its mind is caught.
+//
+// # Tables
+//
+// versions, one row a crate version held:
+//
+//	name, version   as published; names compare without case
+//	sha256, size    of the bytes held: 32 bytes, and their number
+//	loose           1 if there is a loose file
+//	bundle, offset, length
+//	                the bundle that holds it, if any, and where in it
+//	yanked, listed  what the index said last; listed=0: the line is gone
+//	verified_at     when we last hashed it, Unix seconds
+//
+// crates, one row a crate of which all is held that its index file names:
+//
+//	path, blob      index file and the git id of the content that was mirrored
+//	yanked          1 if that included yanked versions
+//
+// gone, one row a version that the index names and upstream does not give out
+// (HTTP 403, 404, 410, 451), until it does:
+//
+//	name, version   as above
+//	status          what upstream answered last
+//	evidence        and how: headers and the beginning of the body
+//	since           when it was first refused, Unix seconds
+//
+// source, one row: the commit of the index that was mirrored last, and its
+// time in Unix seconds.
+//
+// A row is committed only after the bytes that it speaks of are durable.
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	_ "modernc.org/sqlite" // pure Go SQLite driver
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// format is the version of the tables, kept in PRAGMA user_version.
+const format = 1
+
+const schema = `
+CREATE TABLE IF NOT EXISTS versions (
+	name        TEXT    NOT NULL COLLATE NOCASE,
+	version     TEXT    NOT NULL,
+	sha256      BLOB    NOT NULL,
+	size        INTEGER NOT NULL,
+	loose       INTEGER NOT NULL,
+	bundle      TEXT    NOT NULL,
+	offset      INTEGER NOT NULL,
+	length      INTEGER NOT NULL,
+	yanked      INTEGER NOT NULL,
+	listed      INTEGER NOT NULL,
+	verified_at INTEGER NOT NULL,
+	PRIMARY KEY (name, version)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS crates (
+	path   TEXT    NOT NULL PRIMARY KEY,
+	blob   TEXT    NOT NULL,
+	yanked INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gone (
+	name     TEXT    NOT NULL COLLATE NOCASE,
+	version  TEXT    NOT NULL,
+	status   INTEGER NOT NULL,
+	evidence TEXT    NOT NULL,
+	since    INTEGER NOT NULL,
+	PRIMARY KEY (name, version)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS source (
+	id          INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+	commit_id   TEXT    NOT NULL,
+	commit_time INTEGER NOT NULL
+);
+PRAGMA user_version = 1;`
+
+// Version is a row of versions.
+type Version struct {
+	crate.ID
+	Checksum       crate.Checksum
+	Size           int64
+	Loose          bool
+	Bundle         string
+	Offset, Length int64
+	Yanked, Listed bool
+	VerifiedAt     time.Time
+}
+
+// Crate is a row of crates.
+type Crate struct {
+	Path   string
+	Blob   string
+	Yanked bool
+}
+
+// Gone is a row of gone.
+type Gone struct {
+	crate.ID
+	Status   int
+	Evidence string
+	Since    time.Time
+}
+
+// Revision is the row of source.
+type Revision struct {
+	Commit string
+	Time   time.Time
+}
+
+// Batch is what one Commit writes; rows of the same key are replaced, but a
+// version stays gone since it was first. A version held is no longer gone.
+type Batch struct {
+	Versions []Version
+	Crates   []Crate
+	Gone     []Gone
+	Revision *Revision // nil: as it was
+}
+
+func (b *Batch) empty() bool {
+	return len(b.Versions) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 && b.Revision == nil
+}
+
+// Totals says how much is held.
+type Totals struct {
+	Crates, Versions, Bytes int64
+}
+
+// ErrDamaged: the file is there but is not a catalog that SQLite can read.
+var ErrDamaged = errors.New("catalog is damaged")
+
+// Catalog is an open catalog. Its methods may be called concurrently.
+type Catalog struct {
+	db      *sql.DB
+	anyGone atomic.Bool // gone has rows; almost always it has none
+}
+
+// Open opens the catalog at path, created if absent. Errors: ErrDamaged; a
+// catalog written by a newer program is refused.
+func Open(path string) (*Catalog, error) {
+	return open(path, "rwc", "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
+}
+
+// OpenReadOnly opens a catalog for reading and touches nothing beside it.
+// Errors: fs.ErrNotExist, and as Open.
+func OpenReadOnly(path string) (*Catalog, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	// SQLite makes -wal and -shm files for any reader of a WAL database, unless
+	// it is told that nobody writes. A write-ahead log that is there has its
+	// files already.
+	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+		return open(path, "ro", "")
+	}
+	return open(path, "ro", "&immutable=1")
+}
+
+func open(path, mode, options string) (*Catalog, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(abs)}).String()
+	db, err := sql.Open("sqlite", dsn+"?mode="+mode+"&_pragma=busy_timeout(10000)"+options)
+	if err != nil {
+		return nil, fmt.Errorf("opening catalog %s: %w", path, err)
+	}
+	if err := prepare(db, mode == "rwc"); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("opening catalog %s: %w", path, err)
+	}
+	c := &Catalog{db: db}
+	var any bool
+	if err := db.QueryRow("SELECT EXISTS (SELECT 1 FROM gone)").Scan(&any); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("opening catalog %s: %w", path, classify(err))
+	}
+	c.anyGone.Store(any)
+	return c, nil
+}
+
+func prepare(db *sql.DB, writable bool) error {
+	var have int
+	if err := db.QueryRow("PRAGMA user_version").Scan(&have); err != nil {
+		return classify(err)
+	}
+	if have > format {
+		return fmt.Errorf("it has format %d, this program knows %d: use a newer one", have, format)
+	}
+	if !writable || have == format {
+		return nil
+	}
+	_, err := db.Exec(schema)
+	return classify(err)
+}
+
+// Close closes the catalog.
+func (c *Catalog) Close() error { return c.db.Close() }
+
+// Versions returns what is held of a crate, whatever the case of name.
+func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) {
+	rows, err := c.db.QueryContext(ctx, `SELECT name, version, sha256, size, loose, bundle, offset, length,
+		yanked, listed, verified_at FROM versions WHERE name = ? ORDER BY version`, name)
+	if err != nil {
+		return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, classify(err))
+	}
+	defer rows.Close()
+	var held []Version
+	for rows.Next() {
+		var v Version
+		var sum sql.RawBytes
+		var at int64
+		err := rows.Scan(&v.Name, &v.Version, &sum, &v.Size, &v.Loose, &v.Bundle, &v.Offset, &v.Length,
+			&v.Yanked, &v.Listed, &at)
+		if err != nil || copy(v.Checksum[:], sum) != len(v.Checksum) {
+			return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, errors.Join(ErrDamaged, err))
+		}
+		v.VerifiedAt = time.Unix(at, 0).UTC()
+		held = append(held, v)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, classify(err))
+	}
+	return held, nil
+}
+
+// Crates yields the complete crates in byte order of their paths. The sequence
+// ends after an error.
+func (c *Catalog) Crates(ctx context.Context) iter.Seq2[Crate, error] {
+	return func(yield func(Crate, error) bool) {
+		rows, err := c.db.QueryContext(ctx, "SELECT path, blob, yanked FROM crates ORDER BY path")
+		if err != nil {
+			yield(Crate{}, fmt.Errorf("reading crates from the catalog: %w", classify(err)))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var cr Crate
+			if err := rows.Scan(&cr.Path, &cr.Blob, &cr.Yanked); err != nil {
+				yield(Crate{}, fmt.Errorf("reading crates from the catalog: %w", classify(err)))
+				return
+			}
+			if !yield(cr, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Crate{}, fmt.Errorf("reading crates from the catalog: %w", classify(err)))
+		}
+	}
+}
+
+// WasGone reports whether upstream refused id when it was last asked.
+func (c *Catalog) WasGone(ctx context.Context, id crate.ID) (bool, error) {
+	if !c.anyGone.Load() {
+		return false, nil
+	}
+	var n int
+	err := c.db.QueryRowContext(ctx, "SELECT count(*) FROM gone WHERE name = ? AND version = ?", id.Name, id.Version).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("looking up %s in the catalog: %w", id, classify(err))
+	}
+	return n > 0, nil
+}
+
+// Revision returns what the index was that was mirrored last; zero: none.
+func (c *Catalog) Revision(ctx context.Context) (Revision, error) {
+	var r Revision
+	var at int64
+	err := c.db.QueryRowContext(ctx, "SELECT commit_id, commit_time FROM source").Scan(&r.Commit, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, nil
+	}
+	if err != nil {
+		return r, fmt.Errorf("reading the last index commit from the catalog: %w", classify(err))
+	}
+	r.Time = time.Unix(at, 0).UTC()
+	return r, nil
+}
+
+// Totals counts what is held.
+func (c *Catalog) Totals(ctx context.Context) (Totals, error) {
+	var t Totals
+	err := c.db.QueryRowContext(ctx, `SELECT count(DISTINCT name), count(*), coalesce(sum(size), 0) FROM versions`).
+		Scan(&t.Crates, &t.Versions, &t.Bytes)
+	if err != nil {
+		return t, fmt.Errorf("counting what the catalog holds: %w", classify(err))
+	}
+	return t, nil
+}

@@ -1,0 +1,184 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+func tempCatalog(t *testing.T) (*Catalog, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "a folder #1?", "catalog.db")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c, path
+}
+
+func version(name, vers string, first byte) Version {
+	return Version{
+		ID: crate.ID{Name: name, Version: vers}, Checksum: crate.Checksum{first}, Size: int64(first),
+		Loose: true, Listed: true, VerifiedAt: time.Unix(1700000000, 0).UTC(),
+	}
+}
+
+func TestCommitAndRead(t *testing.T) {
+	ctx := context.Background()
+	c, path := tempCatalog(t)
+	bundled := version("Serde", "1.0.0+b", 2)
+	bundled.Loose, bundled.Bundle, bundled.Offset, bundled.Length = false, "bundle-0001.tar.zst", 512, 99
+	bundled.Yanked, bundled.Listed = true, false
+	batch := Batch{
+		Versions: []Version{version("Serde", "1.0.0", 1), bundled, version("other", "0.1.0", 3)},
+		Crates:   []Crate{{Path: "se/rd/serde", Blob: "b1", Yanked: true}, {Path: "1/a", Blob: "b0"}},
+	}
+	if err := c.Commit(ctx, batch); err != nil {
+		t.Fatal(err)
+	}
+	// Another reader sees it while the writer is open, whatever the case.
+	ro, err := OpenReadOnly(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ro.Close()
+	got, err := ro.Versions(ctx, "serde")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(batch.Versions[:2], got); diff != "" {
+		t.Errorf("versions of serde (-want +got):\n%s", diff)
+	}
+	var crates []Crate
+	for cr, err := range ro.Crates(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		crates = append(crates, cr)
+	}
+	if diff := cmp.Diff([]Crate{batch.Crates[1], batch.Crates[0]}, crates); diff != "" {
+		t.Errorf("crates (-want +got):\n%s", diff)
+	}
+	totals, err := ro.Totals(ctx)
+	if want := (Totals{Crates: 2, Versions: 3, Bytes: 6}); err != nil || totals != want {
+		t.Errorf("Totals = %v, %v; want %v", totals, err, want)
+	}
+	if err := ro.Commit(ctx, batch); err == nil {
+		t.Error("a read-only catalog took a commit")
+	}
+}
+
+func TestGoneUntilHeld(t *testing.T) {
+	ctx := context.Background()
+	c, _ := tempCatalog(t)
+	id := crate.ID{Name: "lost", Version: "1.0.0"}
+	first := time.Unix(1600000000, 0)
+	for i, at := range []time.Time{first, first.Add(time.Hour)} {
+		if err := c.Commit(ctx, Batch{Gone: []Gone{{ID: id, Status: 403 + i, Evidence: "e", Since: at}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var status, since int64
+	if err := c.db.QueryRow("SELECT status, since FROM gone").Scan(&status, &since); err != nil || status != 404 || since != first.Unix() {
+		t.Errorf("status %d since %d (%v), want 404 since %d", status, since, err, first.Unix())
+	}
+	if was, err := c.WasGone(ctx, id); err != nil || !was {
+		t.Errorf("WasGone = %v, %v", was, err)
+	}
+	if err := c.Commit(ctx, Batch{Versions: []Version{version("lost", "1.0.0", 1)}}); err != nil {
+		t.Fatal(err)
+	}
+	if was, err := c.WasGone(ctx, id); err != nil || was {
+		t.Errorf("WasGone after it was fetched = %v, %v", was, err)
+	}
+}
+
+func TestReadOnlyTouchesNothing(t *testing.T) {
+	c, path := tempCatalog(t)
+	if err := c.Commit(context.Background(), Batch{Versions: []Version{version("a", "1.0.0", 1)}}); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	before := names(t, filepath.Dir(path))
+	ro, err := OpenReadOnly(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if held, err := ro.Versions(context.Background(), "a"); err != nil || len(held) != 1 {
+		t.Errorf("Versions = %v, %v", held, err)
+	}
+	if diff := cmp.Diff(before, names(t, filepath.Dir(path))); diff != "" {
+		t.Errorf("files while reading (-before +during):\n%s", diff)
+	}
+	ro.Close()
+	if _, err := OpenReadOnly(path + ".none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("absent catalog: %v", err)
+	}
+}
+
+func names(t *testing.T, dir string) (list []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}
+
+// E16: a catalog of the future is refused, not misread.
+func TestE16NewerFormat(t *testing.T) {
+	c, path := tempCatalog(t)
+	if _, err := c.db.Exec("PRAGMA user_version = 99"); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "format 99") {
+		t.Errorf("Open = %v", err)
+	}
+}
+
+func TestDamaged(t *testing.T) {
+	c, path := tempCatalog(t)
+	c.Close()
+	if err := os.WriteFile(path, []byte(strings.Repeat("no database ", 1000)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Open = %v, want ErrDamaged", err)
+	}
+}
+
+func BenchmarkCommit(b *testing.B) {
+	c, err := Open(filepath.Join(b.TempDir(), "catalog.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	batch := Batch{Versions: make([]Version, 0, 4096)}
+	for i := range b.N {
+		batch.Versions = append(batch.Versions, version(fmt.Sprintf("crate-%d", i/9), fmt.Sprintf("1.%d.0", i%9), 1))
+		if len(batch.Versions) == 4096 || i == b.N-1 {
+			if err := c.Commit(context.Background(), batch); err != nil {
+				b.Fatal(err)
+			}
+			batch.Versions = batch.Versions[:0]
+		}
+	}
+}

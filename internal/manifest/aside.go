@@ -1,0 +1,149 @@
+package manifest
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// setAside moves the manifest name out of the way as {base}-{time}.jsonl,
+// compresses it to .jsonl.zst, and returns its last chain. The uncompressed
+// file is removed only when the compressed one is durable; if we die in
+// between, the next call compresses it again.
+func setAside(fsys durable.FS, name string) (chain [sha256.Size]byte, err error) {
+	chain, err = lastChain(fsys, name)
+	if err == nil {
+		err = moveAside(fsys, name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return chain, fmt.Errorf("moving the earlier manifest %s aside: %w", name, err)
+	}
+	if err := compressAll(fsys, name); err != nil {
+		return chain, fmt.Errorf("compressing earlier manifests: %w", err)
+	}
+	return chain, nil
+}
+
+// asideTime is the {time} of a manifest that was moved aside: UTC, and a name
+// on every file system.
+const asideTime = "20060102T150405Z"
+
+// moveAside gives the manifest a name that nobody has; runs within one second
+// get "-2", "-3" and so on.
+func moveAside(fsys durable.FS, name string) error {
+	ext := path.Ext(name)
+	base := strings.TrimSuffix(name, ext) + "-" + time.Now().UTC().Format(asideTime)
+	for n := 1; ; n++ {
+		to := base + ext
+		if n > 1 {
+			to = fmt.Sprintf("%s-%d%s", base, n, ext)
+		}
+		if _, err := fsys.Stat(to + ".zst"); err == nil {
+			continue
+		}
+		err := fsys.Publish(name, to)
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+}
+
+// lastChain returns the chain after the last whole line of a manifest. It reads
+// the file's end alone.
+func lastChain(fsys durable.FS, name string) (chain [sha256.Size]byte, err error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return chain, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return chain, err
+	}
+	from := max(0, info.Size()-2*MaxLine)
+	tail, err := io.ReadAll(io.NewSectionReader(f, from, info.Size()-from))
+	if err != nil {
+		return chain, err
+	}
+	for line := range strings.Lines(string(tail)) {
+		if _, c, ok := cutChain([]byte(strings.TrimSuffix(line, "\n"))); ok && strings.HasSuffix(line, "\n") {
+			chain = c
+		}
+	}
+	return chain, nil
+}
+
+// compressAll compresses every manifest that was moved aside and is not yet.
+func compressAll(fsys durable.FS, name string) error {
+	ext := path.Ext(name)
+	stem := strings.TrimSuffix(path.Base(name), ext)
+	aside := regexp.MustCompile(`^` + regexp.QuoteMeta(stem) + `-\d{8}T\d{6}Z(-\d+)?` + regexp.QuoteMeta(ext) + `$`)
+	entries, err := fsys.ReadDir(parent(name))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if aside.MatchString(e.Name()) {
+			if err := compress(fsys, path.Join(parent(name), e.Name())); err != nil {
+				return fmt.Errorf("%s: %w", e.Name(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// compress replaces name by name.zst: written, synced and named before the
+// original is removed.
+func compress(fsys durable.FS, name string) error {
+	part := name + ".zst.part"
+	if err := fsys.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writeCompressed(fsys, name, part); err != nil {
+		_ = fsys.Remove(part)
+		return err
+	}
+	if err := fsys.Replace(part, name+".zst"); err != nil {
+		return err
+	}
+	if err := fsys.SyncDir(parent(name)); err != nil {
+		return err
+	}
+	return fsys.Remove(name)
+}
+
+func writeCompressed(fsys durable.FS, from, to string) (err error) {
+	src, err := fsys.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := fsys.Create(to)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dst.Close()) }()
+	enc, err := zstd.NewWriter(dst, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(enc, src); err != nil {
+		return errors.Join(err, enc.Close())
+	}
+	if err := enc.Close(); err != nil {
+		return err
+	}
+	return dst.Sync()
+}
+
+func parent(name string) string { return path.Dir(name) }

@@ -1,0 +1,67 @@
+package loose
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Listing is the store's store.Listing. It answers Stat from whole folders, which costs one system call a file
+// instead of four: in the order of an index the crates of a folder are neighbours.
+type Listing struct {
+	store *Store
+	dirs  map[string]map[string]fs.DirEntry
+	order []string // of arrival
+}
+
+// folders bounds a Listing: neighbours in the index that differ in the case of
+// their first letters lie in different folders.
+const folders = 8
+
+// NewListing implements store.Lister.
+func (s *Store) NewListing() store.Listing {
+	return &Listing{store: s, dirs: map[string]map[string]fs.DirEntry{}}
+}
+
+// Stat is store.Reader's.
+func (l *Listing) Stat(id crate.ID) (int64, error) {
+	dir, err := l.dir(crate.LooseDir(id.Name))
+	if err != nil {
+		return 0, err
+	}
+	e, ok := dir[id.FileName()]
+	if !ok {
+		return 0, &fs.PathError{Op: "stat", Path: id.LoosePath(), Err: fs.ErrNotExist}
+	}
+	info, err := e.Info()
+	if err != nil {
+		return 0, err
+	}
+	return sizeOf(info, id)
+}
+
+func (l *Listing) dir(name string) (map[string]fs.DirEntry, error) {
+	if dir, ok := l.dirs[name]; ok {
+		return dir, nil
+	}
+	entries, err := l.store.fsys.ReadDir(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if len(l.order) == folders {
+		delete(l.dirs, l.order[0])
+		l.order = l.order[1:]
+	}
+	dir := make(map[string]fs.DirEntry, len(entries))
+	for _, e := range entries {
+		if path.Ext(e.Name()) == crate.Ext {
+			dir[e.Name()] = e
+		}
+	}
+	l.dirs[name] = dir
+	l.order = append(l.order, name)
+	return dir, nil
+}

@@ -1,0 +1,167 @@
+// Package loose keeps crates as one file each, in the shard layout of
+// [crate.ID.LoosePath], below a folder that also holds
+//
+//	.clonecratesio/tmp/   files being written; emptied when the store is opened
+//	quarantine/           what was found under a crate's name and is not it
+//
+// # From bytes to a name
+//
+// A crate is written to tmp/ and waits there. Checkpoint syncs the file system
+// once for all that wait, renames them to their final names (never onto
+// another file), and syncs once more. So a final name never shows bytes that a
+// power cut could take away, at the cost of two syncs for thousands of crates.
+// Where a file system cannot be synced as a whole, and with [PerFile], each
+// file is synced by itself.
+package loose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// StateDir is the folder in which a mirror keeps what is not crates.
+const StateDir = ".clonecratesio"
+
+const (
+	tempDir       = StateDir + "/tmp"
+	quarantineDir = "quarantine"
+)
+
+// Durability says when bytes are forced to the disk.
+type Durability int
+
+const (
+	Batch   Durability = iota // at each Checkpoint, for all files at once
+	PerFile                   // each file as it is written, names at Checkpoint
+	None                      // never: a power cut may take anything
+)
+
+// Store is a folder of loose crates. It implements the whole of
+// package store.
+type Store struct {
+	fsys    durable.FS
+	mode    Durability
+	temps   atomic.Uint64
+	mu      sync.Mutex
+	waiting []waiting // written, not yet published; guarded by mu
+}
+
+type waiting struct {
+	id   crate.ID
+	temp string
+}
+
+var (
+	_ store.Writer      = (*Store)(nil)
+	_ store.Reader      = (*Store)(nil)
+	_ store.Quarantiner = (*Store)(nil)
+	_ store.Lister      = (*Store)(nil)
+)
+
+// Open opens the store for writing and clears away what an earlier process left
+// in tmp/. The caller holds the mirror's lock.
+func Open(fsys durable.FS, mode Durability) (*Store, error) {
+	if err := fsys.MkdirAll(tempDir); err != nil {
+		return nil, fmt.Errorf("opening loose store: %w", err)
+	}
+	if err := clear(fsys, tempDir, func(string) bool { return true }); err != nil {
+		return nil, fmt.Errorf("clearing temporary files of an earlier run: %w", err)
+	}
+	if err := clear(fsys, quarantineDir, durable.IsTemp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("clearing temporary files of an earlier run: %w", err)
+	}
+	return &Store{fsys: fsys, mode: mode}, nil
+}
+
+// clear removes the files of a folder whose names are chosen.
+func clear(fsys durable.FS, dir string, chosen func(name string) bool) error {
+	entries, err := fsys.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !chosen(e.Name()) {
+			continue
+		}
+		if err := fsys.Remove(path.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OpenReadOnly opens the store for Stat and Open alone; it touches nothing.
+func OpenReadOnly(fsys durable.FS) *Store { return &Store{fsys: fsys} }
+
+// Put implements store.Writer.
+func (s *Store) Put(_ context.Context, id crate.ID, body store.Body) error {
+	sp, ok := body.Spill.(*spill)
+	if !ok {
+		var err error
+		if sp, err = s.newSpill(); err != nil {
+			return fmt.Errorf("storing %s: %w", id, err)
+		}
+		if _, err := sp.Write(body.Data); err != nil {
+			return fmt.Errorf("storing %s: %w", id, errors.Join(err, sp.Discard()))
+		}
+	}
+	if err := sp.finish(s.mode == PerFile); err != nil {
+		return fmt.Errorf("storing %s: %w", id, errors.Join(err, sp.Discard()))
+	}
+	s.mu.Lock()
+	s.waiting = append(s.waiting, waiting{id, sp.name})
+	s.mu.Unlock()
+	return nil
+}
+
+// Stat implements store.Reader.
+func (s *Store) Stat(id crate.ID) (int64, error) {
+	info, err := s.fsys.Stat(id.LoosePath())
+	if err != nil {
+		return 0, err
+	}
+	return sizeOf(info, id)
+}
+
+func sizeOf(info fs.FileInfo, id crate.ID) (int64, error) {
+	if !info.Mode().IsRegular() {
+		return 0, &fs.PathError{Op: "stat", Path: id.LoosePath(), Err: durable.ErrNotRegular}
+	}
+	return info.Size(), nil
+}
+
+// Open implements store.Reader.
+func (s *Store) Open(id crate.ID) (store.Content, error) {
+	f, err := s.fsys.Open(id.LoosePath())
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return content{f, info.Size()}, nil
+}
+
+type content struct {
+	durable.File
+	size int64
+}
+
+func (c content) Size() int64 { return c.size }
+
+// tempName returns a short name that this process has not used. The folder was
+// empty when the store was opened and nobody else writes there.
+func (s *Store) tempName() string {
+	return tempDir + "/" + strconv.FormatUint(s.temps.Add(1), 36)
+}
