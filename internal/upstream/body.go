@@ -1,0 +1,232 @@
+package upstream
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// Body holds the proved bytes of a crate file, in Data or, if Spill is not
+// nil, in the Spill that the request provided. Until Release it occupies a
+// slot of the client and, for Data, part of Config.MemoryBudget.
+type Body struct {
+	Data  []byte // not to be used after Release
+	Spill Spill
+	Size  int64
+
+	client *Client
+	slot   slot
+	held   bool    // slot is ours to release
+	buffer *[]byte // what Data lies in
+	weight int64   // taken from the memory budget
+}
+
+// Release gives the slot and the memory back. Calling it again does nothing.
+func (b *Body) Release() {
+	if b.client == nil {
+		return
+	}
+	b.freeMemory()
+	if b.held {
+		b.client.limiter.release(b.slot, completed)
+	}
+	b.client = nil
+}
+
+func (b *Body) freeMemory() {
+	if b.buffer != nil {
+		putBuffer(b.buffer)
+		b.client.memory.Release(b.weight)
+	}
+	b.Data, b.buffer, b.weight = nil, nil, 0
+}
+
+// localError is a failure on our side: the Spill's.
+type localError struct{ err error }
+
+func (e *localError) Error() string { return e.err.Error() }
+func (e *localError) Unwrap() error { return e.err }
+
+// sizeError is a body beyond Config.MaxSize.
+type sizeError struct{ limit int64 }
+
+func (e *sizeError) Error() string {
+	return fmt.Sprintf("the body has more than the %d bytes allowed for a crate file", e.limit)
+}
+
+// bodyReader reads one response: into memory if it is small and there is
+// room, else into the Spill, and hashes it on the way.
+type bodyReader struct {
+	client   *Client
+	fetch    *fetch
+	watchdog *watchdog
+	src      io.Reader
+	hash     hash.Hash
+	size     int64
+	first    []byte // the first evidenceSize bytes of a spilled body
+}
+
+// read returns the body, whose bytes are not yet proved. length is the
+// Content-Length, or -1.
+func (r *bodyReader) read(length int64) (*Body, error) {
+	cfg := &r.client.cfg
+	if length > cfg.MaxSize {
+		return nil, &sizeError{cfg.MaxSize}
+	}
+	r.hash = sha256.New()
+	body := &Body{client: r.client}
+	if err := r.fill(body, length); err != nil {
+		body.Release()
+		return nil, err
+	}
+	body.Size = r.size
+	return body, nil
+}
+
+func (r *bodyReader) fill(body *Body, length int64) error {
+	room := length
+	if length < 0 {
+		room = r.client.cfg.MemoryThreshold
+	}
+	if room <= r.client.cfg.MemoryThreshold && r.reserve(body, room) {
+		if done, err := r.fillMemory(body, length); done || err != nil {
+			return err
+		}
+	}
+	return r.fillSpill(body)
+}
+
+// reserve takes a buffer for n bytes from the budget, and reports whether
+// there was one.
+func (r *bodyReader) reserve(body *Body, n int64) bool {
+	size := bufferSize(n)
+	if !r.client.memory.TryAcquire(size) {
+		return false
+	}
+	body.weight, body.buffer = size, getBuffer(size)
+	return true
+}
+
+// fillMemory reports whether the whole body fitted. If not, what came so far
+// lies in body.Data.
+func (r *bodyReader) fillMemory(body *Body, length int64) (bool, error) {
+	buf := *body.buffer
+	n := 0
+	for n < len(buf) {
+		k, err := r.next(buf[n:])
+		n += k
+		body.Data = buf[:n]
+		if err == io.EOF {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if int64(n) == length {
+			return true, r.end()
+		}
+	}
+	return false, nil
+}
+
+// end makes sure that the body ends where its Content-Length said. HTTP/1.1
+// has told us with the last bytes; HTTP/2 may still have to close its stream.
+func (r *bodyReader) end() error {
+	var more [1]byte
+	n, err := io.ReadFull(r.src, more[:])
+	if n > 0 {
+		return errors.New("more bytes came than the Content-Length announced")
+	}
+	if err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// fillSpill reads the rest, after what fillMemory left.
+func (r *bodyReader) fillSpill(body *Body) error {
+	spill, err := r.fetch.openSpill()
+	if err != nil {
+		return &localError{err}
+	}
+	if err := r.write(spill, body.Data); err != nil {
+		return err
+	}
+	body.freeMemory()
+	body.Spill = spill
+
+	buffer := getBuffer(spillBuffer)
+	defer putBuffer(buffer)
+	for {
+		n, err := r.next(*buffer)
+		if werr := r.write(spill, (*buffer)[:n]); werr != nil {
+			return werr
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// next reads, counts and hashes.
+func (r *bodyReader) next(p []byte) (int, error) {
+	n, err := r.src.Read(p)
+	if n > 0 {
+		r.size += int64(n)
+		r.watchdog.read.Add(int64(n))
+		r.client.limiter.received.Add(int64(n))
+		r.hash.Write(p[:n])
+	}
+	if r.size > r.client.cfg.MaxSize {
+		return n, &sizeError{r.client.cfg.MaxSize}
+	}
+	return n, err
+}
+
+func (r *bodyReader) write(spill Spill, p []byte) error {
+	if missing := evidenceSize - len(r.first); missing > 0 {
+		r.first = append(r.first, p[:min(len(p), missing)]...)
+	}
+	r.watchdog.busy.Store(true) // a slow disk is no stall of upstream
+	defer r.watchdog.busy.Store(false)
+	if _, err := spill.Write(p); err != nil {
+		return &localError{fmt.Errorf("writing the temporary file of %s: %w", r.fetch.req.ID, err)}
+	}
+	return nil
+}
+
+func (r *bodyReader) sum() (sum crate.Checksum) {
+	r.hash.Sum(sum[:0])
+	return sum
+}
+
+// head returns the first bytes of what was read.
+func (r *bodyReader) head(body *Body) []byte {
+	if body.Spill != nil {
+		return r.first
+	}
+	return body.Data[:min(len(body.Data), evidenceSize)]
+}
+
+// openSpill opens the Spill, or empties it after an earlier attempt.
+func (f *fetch) openSpill() (Spill, error) {
+	if f.spill != nil {
+		if err := f.spill.Reset(); err != nil {
+			return nil, fmt.Errorf("emptying the temporary file of %s: %w", f.req.ID, err)
+		}
+		return f.spill, nil
+	}
+	spill, err := f.req.Spill()
+	if err != nil {
+		return nil, fmt.Errorf("creating a temporary file for %s: %w", f.req.ID, err)
+	}
+	f.spill = spill
+	return spill, nil
+}

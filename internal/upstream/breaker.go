@@ -1,0 +1,101 @@
+package upstream
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// certificateLimit is how many items in a row may meet a wrong certificate. No
+// retry mends one, but one broken machine of a CDN must not end a run.
+const certificateLimit = 3
+
+// breaker stops the client when item after item fails the same way. An item
+// counts once, however often it was tried, and any success starts the count
+// again.
+type breaker struct {
+	refusalLimit, failureLimit int
+
+	dirty atomic.Bool // a count is not zero; spares success the lock
+	err   atomic.Pointer[StoppedError]
+	done  chan struct{} // closed once err is set
+
+	mu           sync.Mutex
+	refusals     map[int]int // items in a row by status, at most one key a status
+	failures     int
+	certificates int
+}
+
+func newBreaker(refusalLimit, failureLimit int) *breaker {
+	return &breaker{
+		refusalLimit: refusalLimit,
+		failureLimit: failureLimit,
+		done:         make(chan struct{}),
+		refusals:     map[int]int{},
+	}
+}
+
+// stopped returns why the client was stopped, or nil.
+func (b *breaker) stopped() *StoppedError { return b.err.Load() }
+
+func (b *breaker) success() {
+	if !b.dirty.Load() {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dirty.Store(false)
+	clear(b.refusals)
+	b.failures, b.certificates = 0, 0
+}
+
+// failure counts an item that failed for good with err, and returns why the
+// client stops now if this was one too many.
+func (b *breaker) failure(fail *failure, err error) *StoppedError {
+	if fail.kind == local {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dirty.Store(true)
+	reason, hint := b.count(fail)
+	if reason == "" || b.stopped() != nil {
+		return nil
+	}
+	stop := &StoppedError{Reason: reason, Hint: hint, Last: err}
+	b.err.Store(stop)
+	close(b.done)
+	return stop
+}
+
+// count returns a reason to stop, or "".
+func (b *breaker) count(fail *failure) (reason, hint string) {
+	switch fail.kind {
+	case refused:
+		b.refusals[fail.status]++
+		if b.refusals[fail.status] < b.refusalLimit {
+			return "", ""
+		}
+		if fail.mismatch != nil {
+			return fmt.Sprintf("%d crates in a row came with wrong bytes", b.refusalLimit),
+				"a captive portal or a filtering proxy may stand between; look at the evidence, then run again"
+		}
+		return fmt.Sprintf("%d crates in a row were refused with %s", b.refusalLimit, statusText(fail.status)),
+			"upstream may have banned this address or User-Agent, or a captive portal stands between; " +
+				"try the URL by hand, wait, then run again"
+	case certificate:
+		b.certificates++
+		if b.certificates < certificateLimit {
+			return "", ""
+		}
+		return "the server's certificate is not valid for it",
+			"check the system's clock and root certificates and whether a proxy intercepts TLS; plain http is never tried"
+	default:
+		b.failures++
+		if b.failures < b.failureLimit {
+			return "", ""
+		}
+		return fmt.Sprintf("%d crates in a row failed in all their attempts", b.failureLimit),
+			"upstream or the way to it is down; run again later, what is here stays"
+	}
+}

@@ -1,0 +1,146 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// fetch is the state of one call of Fetch; it belongs to that goroutine.
+type fetch struct {
+	client *Client
+	req    Request
+	url    *url.URL
+	header http.Header // of the next attempt
+	spill  Spill       // opened by the first attempt that needs it
+	stats  Stats
+
+	mismatches int
+}
+
+func (f *fetch) prepare() error {
+	u, err := url.Parse(f.req.URL)
+	if err != nil {
+		return errors.New("not a URL") // url.Parse quotes what it got, credentials included
+	}
+	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return errors.New("want an absolute http or https URL")
+	}
+	if f.req.Checksum == (crate.Checksum{}) {
+		return errors.New("no checksum is known, so nothing could prove the file")
+	}
+	if f.req.Spill == nil {
+		return errors.New("Request.Spill is nil, so a large body would have no place")
+	}
+	f.url, f.header = u, f.client.header
+	f.client.guard.name(u.Hostname())
+	return nil
+}
+
+func (f *fetch) run(ctx context.Context) (*Body, error) {
+	c := f.client
+	for {
+		slot, err := f.admit(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("fetching %s from %s: %w", f.req.ID, f.url.Redacted(), err)
+		}
+		f.stats.Attempts++
+		body, fail := c.attempt(ctx, f, slot)
+		if fail == nil {
+			c.breaker.success()
+			return body, nil
+		}
+		// The pause first: whoever gets the slot next must see it.
+		if fail.pause > 0 && c.pauses.extend(f.url.Host, fail.pause) {
+			c.log.Warn("upstream asks for a pause", "host", f.url.Host, "pause", fail.pause, "cause", fail.err)
+		}
+		c.limiter.release(slot, fail.verdict)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("fetching %s from %s: %w", f.req.ID, f.url.Redacted(), context.Cause(ctx))
+		}
+		if !f.again(fail) {
+			return nil, f.giveUp(fail)
+		}
+		if err := f.backoff(ctx, fail); err != nil {
+			return nil, fmt.Errorf("waiting to retry %s from %s after %v: %w", f.req.ID, f.url.Redacted(), fail.err, err)
+		}
+	}
+}
+
+// admit waits until the host may be asked and a slot is free.
+func (f *fetch) admit(ctx context.Context) (slot, error) {
+	c := f.client
+	for {
+		if err := c.pauses.wait(ctx, c.breaker, f.url.Host); err != nil {
+			return slot{}, err
+		}
+		s, err := c.limiter.acquire(ctx, c.breaker)
+		if err != nil {
+			return slot{}, err
+		}
+		// The host may have asked for a pause while we stood in the queue.
+		if !c.pauses.active(f.url.Host) {
+			return s, nil
+		}
+		c.limiter.release(s, neutral)
+	}
+}
+
+// again reports whether another attempt is worth it.
+func (f *fetch) again(fail *failure) bool {
+	if f.stats.Attempts >= f.client.cfg.Attempts || !fail.transient {
+		return false
+	}
+	if fail.mismatch != nil {
+		// A cache on the way may hold a bad copy: ask past it, once. Only where
+		// the end of a body was not marked (HTTP/1.0) may the bytes be wrong
+		// because some are missing, which deserves all attempts.
+		f.header = f.client.noCache
+		f.mismatches++
+		return f.mismatches < 2 || fail.unframed
+	}
+	return true
+}
+
+func (f *fetch) backoff(ctx context.Context, fail *failure) error {
+	c := f.client
+	c.metrics.retries.Inc()
+	c.log.Debug("retrying", "crate", f.req.ID.String(), "attempt", f.stats.Attempts, "cause", fail.err)
+	return sleep(ctx, c.breaker, jitter(c.cfg.RetryBase, c.cfg.RetryMax, f.stats.Attempts))
+}
+
+// giveUp tells the breaker and makes the error that the caller sees.
+func (f *fetch) giveUp(fail *failure) error {
+	err := f.finalError(fail)
+	if fail.kind == refused && f.req.WasGone {
+		return err
+	}
+	if stop := f.client.breaker.failure(fail, err); stop != nil {
+		f.client.log.Error("stopping", "cause", stop)
+	}
+	return err
+}
+
+func (f *fetch) finalError(fail *failure) error {
+	switch {
+	case fail.mismatch != nil:
+		return &MismatchError{Err: fail.mismatch, Attempts: f.stats.Attempts, Evidence: *fail.evidence}
+	case fail.gone:
+		return &GoneError{ID: f.req.ID, Evidence: *fail.evidence}
+	default:
+		return &FetchError{ID: f.req.ID, URL: f.url.Redacted(), Attempts: f.stats.Attempts, Err: fail.err}
+	}
+}
+
+// redact hides the password in a URL that may not even be one.
+func redact(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(unreadable URL)"
+	}
+	return u.Redacted()
+}

@@ -1,0 +1,120 @@
+package upstream
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+const maxRedirects = 5
+
+// registryHosts are where crates.io itself may send us.
+var registryHosts = []string{"static.crates.io", "index.crates.io"}
+
+// A RedirectError says that upstream pointed to where we do not go.
+type RedirectError struct {
+	Status int
+	From   string
+	To     string
+	Reason string
+}
+
+func (e *RedirectError) Error() string {
+	return fmt.Sprintf("redirect (%d) from %s to %s refused: %s", e.Status, e.From, e.To, e.Reason)
+}
+
+// roundTrip is Transport.RoundTrip with our rules for redirects.
+func (c *Client) roundTrip(req *http.Request) (*http.Response, error) {
+	first := req.URL
+	for hop := 0; ; hop++ {
+		resp, err := c.transport.RoundTrip(req)
+		if err != nil || !isRedirect(resp.StatusCode) {
+			return resp, err
+		}
+		// Reading the rest, if it is small, keeps the connection.
+		_, _ = io.CopyN(io.Discard, resp.Body, evidenceSize)
+		_ = resp.Body.Close()
+		next, err := c.follow(first, req.URL, resp, hop)
+		if err != nil {
+			return nil, err
+		}
+		req = req.Clone(req.Context())
+		req.URL, req.Host = next, ""
+		if hostPort(next) != hostPort(first) || next.Scheme != first.Scheme {
+			req.Header.Del("Authorization")
+		}
+	}
+}
+
+func isRedirect(code int) bool {
+	switch code {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
+// follow returns where resp leads, if we may go there.
+func (c *Client) follow(first, from *url.URL, resp *http.Response, hop int) (*url.URL, error) {
+	location := resp.Header.Get("Location")
+	refuse := func(to, reason string) error {
+		return &RedirectError{Status: resp.StatusCode, From: from.Redacted(), To: to, Reason: reason}
+	}
+	next, err := from.Parse(location)
+	if err != nil || location == "" {
+		return nil, refuse("(nowhere)", "no usable Location header")
+	}
+	next.User, next.Fragment = nil, ""
+	to := next.Redacted()
+	switch {
+	case hop >= maxRedirects:
+		return nil, refuse(to, fmt.Sprintf("more than %d in a row", maxRedirects))
+	case next.Scheme != "https" && (next.Scheme != "http" || first.Scheme != "http"):
+		return nil, refuse(to, "want https")
+	case !c.allowed.leadsTo(first, next):
+		return nil, refuse(to, "the host is neither the one asked nor an allowed one")
+	}
+	return next, nil
+}
+
+// hostSet holds "host:port", lower case.
+type hostSet map[string]bool
+
+// parseHosts adds the registry's hosts to those configured.
+func parseHosts(configured []string) (hostSet, error) {
+	set := hostSet{}
+	for _, host := range append(registryHosts[:len(registryHosts):len(registryHosts)], configured...) {
+		u, err := url.Parse("https://" + host)
+		if err != nil || u.Host != host || u.Hostname() == "" {
+			return nil, fmt.Errorf("allowed host %q is neither \"host\" nor \"host:port\"", host)
+		}
+		set[hostPort(u)] = true
+		if u.Port() == "" {
+			u.Scheme = "http"
+			set[hostPort(u)] = true
+		}
+	}
+	return set, nil
+}
+
+// leadsTo reports whether a request for first may be redirected to next.
+func (s hostSet) leadsTo(first, next *url.URL) bool {
+	upgrade := strings.EqualFold(first.Hostname(), next.Hostname()) && first.Port() == "" && next.Port() == ""
+	return upgrade || hostPort(first) == hostPort(next) || s[hostPort(next)]
+}
+
+// hostPort returns the host in lower case with the port that the scheme
+// implies.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "443"
+		if u.Scheme == "http" {
+			port = "80"
+		}
+	}
+	return strings.ToLower(u.Hostname()) + ":" + port
+}

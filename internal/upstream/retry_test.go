@@ -1,0 +1,446 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// Whatever goes wrong once is tried again, within bounds of time.
+func TestTransientFaultsAreRetried(t *testing.T) {
+	status := func(s string, headers ...string) func(net.Conn) {
+		return func(conn net.Conn) { reply(conn, s, []byte("try later"), headers...) }
+	}
+	const head = "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+	for _, tt := range []struct {
+		name   string
+		fault  func(net.Conn)
+		within time.Duration // of virtual time, backoff included
+	}{
+		{"B1 html page", func(c net.Conn) { reply(c, "200 OK", []byte("<html>")) }, time.Second},
+		{"B2 truncated", func(c net.Conn) { raw(c, head+"short", len(payload)) }, time.Second},
+		{"B3 truncated without length", func(c net.Conn) { raw(c, "HTTP/1.0 200 OK\r\n\r\n%s", payload[:9]) }, time.Second},
+		{"B4 length too small", func(c net.Conn) { raw(c, head+"%s", 9, payload) }, time.Second},
+		{"B4 length too large", func(c net.Conn) { raw(c, head+"%s", len(payload)+1, payload) }, time.Second},
+		{"B4 longer than it should be", func(c net.Conn) { reply(c, "200 OK", append(payload[:len(payload):len(payload)], 'x')) }, time.Second},
+		{"B4 empty", func(c net.Conn) { reply(c, "200 OK", nil) }, time.Second},
+		{"B4 garbled chunks", func(c net.Conn) {
+			raw(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX")
+		}, time.Second},
+		{"B5 unknown encoding", func(c net.Conn) { reply(c, "200 OK", payload, "Content-Encoding: br") }, time.Second},
+		{"B11 500", status("500 Internal Server Error"), time.Second},
+		{"B11 502", status("502 Bad Gateway"), time.Second},
+		{"B11 599", status("599 Whatever"), time.Second},
+		{"B10 429", status("429 Too Many Requests"), time.Second},
+		{"B10 503", status("503 Service Unavailable"), time.Second},
+		{"408", status("408 Request Timeout"), time.Second},
+		{"425", status("425 Too Early"), time.Second},
+		{"B12 cut in the body", func(c net.Conn) { raw(c, head+"%s", len(payload), payload[:len(payload)/2]) }, time.Second},
+		{"B12 cut before the answer", func(net.Conn) {}, time.Second},
+		{"B12 no HTTP at all", func(c net.Conn) { raw(c, "SSH-2.0-OpenSSH\r\n") }, time.Second},
+		{"B13 stall after the headers", func(c net.Conn) { raw(c, head, len(payload)); hang(c) }, 39 * time.Second},
+		{"B13 stall in the body", func(c net.Conn) { raw(c, head+"half", len(payload)); hang(c) }, 39 * time.Second},
+		{"B14 drip", func(c net.Conn) { drip(c, 1) }, 47 * time.Second},
+		{"B15 no answer", hang, 62 * time.Second},
+		{"B23 204", status("204 No Content"), time.Second},
+		{"B23 206", status("206 Partial Content"), time.Second},
+		{"B23 304", status("304 Not Modified"), time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			withOrigin(t, Config{}, func(n int, conn net.Conn, _ *http.Request) {
+				if n == 1 {
+					tt.fault(conn)
+					return
+				}
+				ok(conn)
+			}, func(t *testing.T, c *Client, o *origin) {
+				start := time.Now()
+				body, stats, err := c.Fetch(t.Context(), want(serde, payload))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer body.Release()
+				if !bytes.Equal(body.Data, payload) {
+					t.Errorf("got %d other bytes", len(body.Data))
+				}
+				if stats.Retries() != 1 || o.count() != 2 {
+					t.Errorf("%d retries, %d requests, want 1 and 2", stats.Retries(), o.count())
+				}
+				if took := time.Since(start); took > tt.within {
+					t.Errorf("took %v, want at most %v", took, tt.within)
+				}
+				if got := testutil.ToFloat64(c.metrics.retries); got != 1 {
+					t.Errorf("crates_download_retries_total = %v", got)
+				}
+			})
+		})
+	}
+}
+
+// drip sends n bytes a second.
+func drip(conn net.Conn, n int) {
+	raw(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(payload))
+	for part := range slices.Chunk(payload, n) {
+		if _, err := conn.Write(part); err != nil {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+}
+
+// A body that comes steadily, but for too long, is cut as well.
+func TestTimeoutIsForTheWholeAttempt(t *testing.T) {
+	withOrigin(t, Config{Timeout: 100 * time.Second, MinRate: 1, Attempts: 1}, func(_ int, conn net.Conn, _ *http.Request) { drip(conn, 2) },
+		func(t *testing.T, c *Client, _ *origin) {
+			start := time.Now()
+			_, stats, err := c.Fetch(t.Context(), want(serde, payload))
+			if !strings.Contains(fmt.Sprint(err), "the attempt took longer than 1m40s") || time.Since(start) != 100*time.Second {
+				t.Errorf("error %v after %v", err, time.Since(start))
+			}
+			if stats.Bytes < 198 || stats.Bytes > 202 {
+				t.Errorf("read %d bytes", stats.Bytes)
+			}
+		})
+}
+
+func TestB5GzipLabelIsNotDecoded(t *testing.T) {
+	withOrigin(t, Config{}, func(_ int, conn net.Conn, _ *http.Request) {
+		reply(conn, "200 OK", payload, "Content-Encoding: gzip")
+	}, func(t *testing.T, c *Client, _ *origin) {
+		body, stats, err := c.Fetch(t.Context(), want(serde, payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer body.Release()
+		if !bytes.Equal(body.Data, payload) || stats.Attempts != 1 {
+			t.Errorf("got %d bytes in %d attempts", len(body.Data), stats.Attempts)
+		}
+	})
+}
+
+// Bytes that stay wrong are asked for once more, past all caches.
+func TestB1B20WrongBytesTwice(t *testing.T) {
+	page := bytes.Repeat([]byte("<html>"), 2000)
+	withOrigin(t, Config{}, func(n int, conn net.Conn, req *http.Request) {
+		if past := req.Header.Get("Cache-Control") == "no-cache"; past != (n == 2) {
+			t.Errorf("request %d has Cache-Control %q", n, req.Header.Get("Cache-Control"))
+		}
+		reply(conn, "200 OK", page, "Server: portal", "Set-Cookie: secret=1", "Content-Type: text/html")
+	}, func(t *testing.T, c *Client, _ *origin) {
+		body, stats, err := c.Fetch(t.Context(), want(serde, payload))
+		if body != nil {
+			t.Error("wrong bytes were returned")
+		}
+		sum, typed := errors.AsType[*crate.ChecksumError](err)
+		if !typed || sum.ID != serde || sum.Size != int64(len(page)) || stats.Attempts != 2 {
+			t.Fatalf("error %v after %d attempts", err, stats.Attempts)
+		}
+		mismatch, typed := errors.AsType[*MismatchError](err)
+		if !typed || !bytes.Equal(mismatch.Evidence.Body, page[:4096]) ||
+			mismatch.Evidence.Header.Get("Server") != "portal" || mismatch.Evidence.Header.Get("Set-Cookie") != "" {
+			t.Errorf("evidence = %+v", mismatch)
+		}
+		if s := c.Status(); s.Active != 0 {
+			t.Errorf("status = %+v", s)
+		}
+	})
+}
+
+func TestB3UnframedBodyDeservesAllAttempts(t *testing.T) {
+	withOrigin(t, Config{}, func(n int, conn net.Conn, _ *http.Request) {
+		if n < 5 {
+			raw(conn, "HTTP/1.0 200 OK\r\n\r\n%s", payload[:n])
+			return
+		}
+		raw(conn, "HTTP/1.0 200 OK\r\n\r\n%s", payload)
+	}, func(t *testing.T, c *Client, _ *origin) {
+		body, stats, err := c.Fetch(t.Context(), want(serde, payload))
+		if err != nil || stats.Attempts != 5 {
+			t.Fatalf("%v after %d attempts", err, stats.Attempts)
+		}
+		body.Release()
+	})
+}
+
+func TestB7B9Gone(t *testing.T) {
+	for _, status := range []string{"403 Forbidden", "404 Not Found", "410 Gone", "451 Unavailable For Legal Reasons"} {
+		withOrigin(t, Config{}, func(_ int, conn net.Conn, _ *http.Request) {
+			reply(conn, status, []byte("<Code>AccessDenied</Code>"), "Server: AmazonS3")
+		}, func(t *testing.T, c *Client, o *origin) {
+			_, stats, err := c.Fetch(t.Context(), want(serde, payload))
+			gone, typed := errors.AsType[*GoneError](err)
+			if !typed || gone.ID != serde || fmt.Sprint(gone.Evidence.Status) != status[:3] ||
+				string(gone.Evidence.Body) != "<Code>AccessDenied</Code>" || gone.Evidence.Header.Get("Server") != "AmazonS3" {
+				t.Errorf("%s: error = %#v", status, err)
+			}
+			wantText := "serde 1.0.0: gone upstream: http://origin.test/crates/serde/serde-1.0.0.crate answered " + status
+			if err.Error() != wantText {
+				t.Errorf("error = %q, want %q", err, wantText)
+			}
+			if o.count() != 1 || stats.Attempts != 1 {
+				t.Errorf("%s: %d requests", status, o.count())
+			}
+		})
+	}
+}
+
+func TestOtherRefusalsAreNotRetried(t *testing.T) {
+	for _, status := range []string{"400 Bad Request", "401 Unauthorized", "405 Method Not Allowed"} {
+		withOrigin(t, Config{}, func(_ int, conn net.Conn, _ *http.Request) { reply(conn, status, nil) },
+			func(t *testing.T, c *Client, o *origin) {
+				_, _, err := c.Fetch(t.Context(), want(serde, payload))
+				refusal, typed := errors.AsType[*StatusError](err)
+				if !typed || fmt.Sprint(refusal.Status) != status[:3] || o.count() != 1 {
+					t.Errorf("%s: %v after %d requests", status, err, o.count())
+				}
+			})
+	}
+}
+
+func TestB6EndlessBody(t *testing.T) {
+	const limit = 1 << 20
+	for name, head := range map[string]string{
+		"announced":   "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+		"unannounced": "HTTP/1.0 200 OK\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			withOrigin(t, Config{MaxSize: limit}, func(_ int, conn net.Conn, _ *http.Request) {
+				raw(conn, "%s", head)
+				for chunk := make([]byte, 64<<10); ; {
+					if _, err := conn.Write(chunk); err != nil {
+						return
+					}
+				}
+			}, func(t *testing.T, c *Client, o *origin) {
+				r := want(serde, payload)
+				r.Spill = new(memSpill).open
+				_, stats, err := c.Fetch(t.Context(), r)
+				if !strings.Contains(fmt.Sprint(err), "more than the 1048576 bytes allowed") || o.count() != 1 {
+					t.Errorf("error %v after %d requests", err, o.count())
+				}
+				if stats.Bytes > limit+spillBuffer {
+					t.Errorf("read %d bytes", stats.Bytes)
+				}
+			})
+		})
+	}
+}
+
+func TestAttemptsAreUsedUp(t *testing.T) {
+	withOrigin(t, Config{}, func(_ int, conn net.Conn, _ *http.Request) { reply(conn, "500 Internal Server Error", nil) },
+		func(t *testing.T, c *Client, o *origin) {
+			start := time.Now()
+			_, stats, err := c.Fetch(t.Context(), want(serde, payload))
+			wantText := "serde 1.0.0: fetching http://origin.test/crates/serde/serde-1.0.0.crate: giving up after 6 attempts: " +
+				"the answer is 500 Internal Server Error"
+			if fmt.Sprint(err) != wantText || stats.Attempts != 6 || o.count() != 6 {
+				t.Errorf("error %q after %d attempts and %d requests", err, stats.Attempts, o.count())
+			}
+			if took := time.Since(start); took > 15500*time.Millisecond { // 0.5+1+2+4+8 s
+				t.Errorf("took %v", took)
+			}
+		})
+}
+
+// The slot is free while a fetch waits for its next attempt.
+func TestBackoffGivesTheSlotBack(t *testing.T) {
+	cfg := Config{Concurrency: 1, RetryBase: time.Hour, RetryMax: time.Hour}
+	withOrigin(t, cfg, func(n int, conn net.Conn, _ *http.Request) {
+		if n == 1 {
+			reply(conn, "500 Internal Server Error", nil)
+			return
+		}
+		ok(conn)
+	}, func(t *testing.T, c *Client, _ *origin) {
+		var running sync.WaitGroup
+		running.Go(func() {
+			body, _, err := c.Fetch(t.Context(), want(item(1), payload))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			body.Release()
+		})
+		time.Sleep(time.Second) // the first has failed by now
+		start := time.Now()
+		body, _, err := c.Fetch(t.Context(), want(item(2), payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("waited %v for the slot of a fetch that sleeps", took)
+		}
+		body.Release()
+		running.Wait()
+	})
+}
+
+// One 429 with Retry-After makes everybody wait who asks that host.
+func TestB10RetryAfterPausesTheHost(t *testing.T) {
+	for _, tt := range []struct {
+		name, value string
+		least, most time.Duration
+	}{
+		{"seconds", "120", 120 * time.Second, 122 * time.Second},
+		{"absurd", "999999999999999999999", 10 * time.Minute, 602 * time.Second},
+		{"garbage", "soon", 0, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			withOrigin(t, Config{}, func(n int, conn net.Conn, _ *http.Request) {
+				if n == 1 {
+					reply(conn, "429 Too Many Requests", nil, "Retry-After: "+tt.value)
+					return
+				}
+				ok(conn)
+			}, func(t *testing.T, c *Client, _ *origin) {
+				start := time.Now()
+				var running sync.WaitGroup
+				for i := range 20 {
+					running.Go(func() {
+						time.Sleep(time.Duration(i) * time.Millisecond)
+						body, _, err := c.Fetch(t.Context(), want(item(i), payload))
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						body.Release()
+						if took := time.Since(start); took < tt.least || took > tt.most {
+							t.Errorf("item %d took %v, want between %v and %v", i, took, tt.least, tt.most)
+						}
+					})
+				}
+				time.Sleep(500 * time.Microsecond)
+				if tt.least > 0 && c.Status().Pause == 0 {
+					t.Error("no pause is shown")
+				}
+				running.Wait()
+				if s := c.Status(); s.Pause > 0 || s.Active > 0 {
+					t.Errorf("status = %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// Who stood in the queue when the pause began waits as well.
+func TestB10PauseHoldsTheQueue(t *testing.T) {
+	withOrigin(t, Config{Concurrency: 1}, func(n int, conn net.Conn, _ *http.Request) {
+		if n == 1 {
+			time.Sleep(time.Second)
+			reply(conn, "503 Service Unavailable", nil, "Retry-After: 60")
+			return
+		}
+		ok(conn)
+	}, func(t *testing.T, c *Client, o *origin) {
+		var running sync.WaitGroup
+		for i := range 5 {
+			running.Go(func() {
+				if err := fetchItem(t, c, i); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		time.Sleep(60 * time.Second)
+		if o.count() != 1 {
+			t.Errorf("%d requests were made during the pause", o.count()-1)
+		}
+		running.Wait()
+	})
+}
+
+// A fetch that is stopped while it waits to retry is not known to have wrong
+// bytes.
+func TestCancelledRetryIsNoMismatch(t *testing.T) {
+	cfg := Config{RetryBase: time.Hour, RetryMax: time.Hour}
+	withOrigin(t, cfg, func(_ int, conn net.Conn, _ *http.Request) { reply(conn, "200 OK", []byte("<html>")) },
+		func(t *testing.T, c *Client, _ *origin) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			_, _, err := c.Fetch(ctx, want(serde, payload))
+			if _, wrong := errors.AsType[*crate.ChecksumError](err); wrong || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("error = %v", err)
+			}
+		})
+}
+
+func TestParseRetryAfter(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"0": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "600": 10 * time.Minute, "601": 10 * time.Minute,
+		"99999999999999999999": 10 * time.Minute, "": 0, "-1": 0, "1.5": 0, "1e3": 0, "0x10": 0, "soon": 0,
+		"Thu, 01 Jan 2026 12:01:00 GMT": time.Minute, "Thursday, 01-Jan-26 12:01:00 GMT": time.Minute,
+		"Thu, 01 Jan 2026 11:00:00 GMT": 0, "Fri, 01 Jan 2100 00:00:00 GMT": 10 * time.Minute,
+	} {
+		if got := ParseRetryAfter(value, now); got != want {
+			t.Errorf("ParseRetryAfter(%q) = %v, want %v", value, got, want)
+		}
+	}
+}
+
+// A date is measured by the clock that wrote it, so that ours may be off by
+// years.
+func TestB24RetryAfterIgnoresOurClock(t *testing.T) {
+	h := http.Header{"Date": {"Fri, 01 Jan 2016 00:00:00 GMT"}, "Retry-After": {"Fri, 01 Jan 2016 00:00:30 GMT"}}
+	if got := retryAfter(h); got != 30*time.Second {
+		t.Errorf("retryAfter = %v", got)
+	}
+}
+
+func FuzzParseRetryAfter(f *testing.F) {
+	for _, s := range []string{"", "1", "-1", "120", "99999999999999999999", "Fri, 01 Jan 2100 00:00:00 GMT", "\x00"} {
+		f.Add(s, int64(0))
+	}
+	f.Fuzz(func(t *testing.T, value string, now int64) {
+		if d := ParseRetryAfter(value, time.Unix(now%1e12, 0)); d < 0 || d > MaxRetryAfter {
+			t.Errorf("ParseRetryAfter(%q) = %v", value, d)
+		}
+	})
+}
+
+func TestJitterIsBounded(t *testing.T) {
+	for n, most := range map[int]time.Duration{
+		1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 6: 30 * time.Second, 1000: 30 * time.Second,
+	} {
+		var longest time.Duration
+		for range 2000 {
+			longest = max(longest, jitter(time.Second, 30*time.Second, n))
+		}
+		if longest > most || longest < most*9/10 {
+			t.Errorf("the longest of 2000 pauses after attempt %d is %v, want just below %v", n, longest, most)
+		}
+	}
+	if d := jitter(time.Minute, time.Second, 1); d > time.Second {
+		t.Errorf("RetryMax below RetryBase gives %v", d)
+	}
+}
+
+// A list of URLs may name any number of hosts; the pauses stay few.
+func TestPausesAreBounded(t *testing.T) {
+	var p pauses
+	for i := range 2 * maxPausedHosts {
+		p.extend(fmt.Sprint(i), time.Hour)
+	}
+	if len(p.until) != maxPausedHosts {
+		t.Errorf("%d hosts are remembered", len(p.until))
+	}
+	if !p.active("0") || p.active(fmt.Sprint(2*maxPausedHosts)) {
+		t.Error("the wrong hosts are paused")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.wait(ctx, newBreaker(1, 1), "0"); !errors.Is(err, context.Canceled) {
+		t.Errorf("wait = %v", err)
+	}
+}

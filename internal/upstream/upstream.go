@@ -1,0 +1,170 @@
+// Package upstream fetches crate files over HTTP and proves them: what
+// [Client.Fetch] returns hashes to the checksum that the index names, and
+// nothing else is ever returned as a success. It writes no files itself; a
+// body too large for memory goes into a [Spill] that the caller provides.
+//
+// # One fetch
+//
+// A fetch waits for a slot of the adaptive limit (limiter.go), makes an
+// attempt, and either returns a body, returns an error that code can decide
+// on (errors.go), or gives its slot back, waits (backoff.go) and tries again.
+// An attempt is one GET, up to five redirects (redirect.go) and the body
+// (body.go), under a watchdog on progress (watchdog.go). A slot belongs to
+// the caller until [Body.Release], so a slow disk slows the fetching.
+//
+// # Whom it believes
+//
+// Nobody but the checksum. Redirects lead only to known hosts, never from
+// https to http, and never from a public host into a private network.
+// Transfer encodings are checked, content encodings are not undone, and every
+// length that comes from outside is bounded. A proxy named in the environment
+// (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) is used; the checksum guards against
+// that one too.
+//
+// # When it stops
+//
+// A run against an upstream that refuses everybody, or is gone, or shows a
+// wrong certificate, must not grind through two million items. A breaker
+// (breaker.go) then stops the whole client, and every waiting Fetch returns a
+// [*StoppedError] that says why and what to do.
+package upstream
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// Request names one crate file.
+type Request struct {
+	ID       crate.ID
+	URL      string         // absolute, http or https, "+" written as "%2B"
+	Checksum crate.Checksum // must not be zero: what cannot be proved is not fetched
+
+	// Spill opens the temporary file for a body that is not kept in memory. It
+	// must not be nil, and is called at most once a Fetch. The file stays the
+	// caller's, who removes it whatever Fetch returns.
+	Spill func() (Spill, error)
+
+	// WasGone says that an earlier run found this file refused for good.
+	// Another refusal is no news then and does not count towards the breaker,
+	// so that a run which only probes the lost ones is not taken for a ban.
+	WasGone bool
+}
+
+// Spill is a temporary file of the caller. Reset empties it for another
+// attempt.
+type Spill interface {
+	io.Writer
+	Reset() error
+}
+
+// Stats tells what a Fetch has cost, also when it failed.
+type Stats struct {
+	Attempts int   // requests made; 0 if it never got as far
+	Bytes    int64 // body bytes received in all attempts
+}
+
+// Retries is the number of attempts after the first.
+func (s Stats) Retries() int { return max(0, s.Attempts-1) }
+
+// Client fetches crate files. Its methods may be called concurrently.
+type Client struct {
+	cfg       Config
+	transport *http.Transport
+	allowed   hostSet
+	guard     guard
+	header    http.Header // of every request; shared, never modified
+	noCache   http.Header // the same, asking caches to step aside
+	limiter   *limiter
+	memory    *semaphore.Weighted
+	pauses    pauses
+	breaker   *breaker
+	metrics   *metrics
+	log       *slog.Logger
+}
+
+// New returns a client, or says which field of cfg makes no sense. It opens
+// no connection.
+func New(cfg Config) (*Client, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	allowed, err := parseHosts(cfg.AllowHosts)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		cfg:     cfg,
+		allowed: allowed,
+		guard:   newGuard(cfg.AllowHosts),
+		limiter: newLimiter(cfg.Concurrency),
+		memory:  semaphore.NewWeighted(cfg.MemoryBudget),
+		breaker: newBreaker(cfg.RefusalLimit, cfg.FailureLimit),
+		log:     cfg.Log,
+	}
+	// Nobody but the checksum may change the bytes, so no encoding is asked for.
+	c.header = http.Header{"User-Agent": {cfg.UserAgent}, "Accept-Encoding": {"identity"}}
+	c.noCache = c.header.Clone()
+	c.noCache.Set("Cache-Control", "no-cache")
+	c.noCache.Set("Pragma", "no-cache")
+	c.transport = newTransport(cfg, &c.guard)
+	c.metrics = newMetrics(c.limiter)
+	return c, nil
+}
+
+// Close closes idle connections. Call it after the last Fetch has returned and
+// the last Body was released.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Metrics returns the collector of the client's metrics.
+func (c *Client) Metrics() prometheus.Collector { return c.metrics }
+
+// Stopped returns the [*StoppedError] with which the breaker stopped the
+// client, or nil.
+func (c *Client) Stopped() error {
+	if err := c.breaker.stopped(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Status is a snapshot for people who watch a run.
+type Status struct {
+	Limit   int           // simultaneous requests that the limiter allows now
+	Ceiling int           // the most that it may ever allow
+	Active  int           // slots in use: requests under way and bodies not yet released
+	Waiting int           // fetches that wait for a slot
+	Pause   time.Duration // longest time that a host still asked us to wait (Retry-After)
+}
+
+// Status returns a snapshot.
+func (c *Client) Status() Status {
+	s := c.limiter.status()
+	s.Pause = c.pauses.longest(time.Now())
+	return s
+}
+
+// Fetch returns the crate file named by req, proved by its checksum. The body
+// must be released.
+//
+// Errors: [*GoneError] where upstream refuses this one file;
+// [*MismatchError], which wraps a [*crate.ChecksumError], where it keeps
+// sending other bytes; [*StoppedError] where the breaker stopped the client;
+// the context's cause; [*FetchError] for everything else, an error of the
+// Spill included.
+func (c *Client) Fetch(ctx context.Context, req Request) (*Body, Stats, error) {
+	f := fetch{client: c, req: req}
+	if err := f.prepare(); err != nil {
+		return nil, f.stats, &FetchError{ID: req.ID, URL: redact(req.URL), Err: err}
+	}
+	body, err := f.run(ctx)
+	return body, f.stats, err
+}
