@@ -1,0 +1,112 @@
+// Package cli is the commands: flags in, typed configurations out, exit codes
+// back. Every subcommand is a file of its own; no package below this one reads
+// a flag or knows a terminal.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// App is the program's surroundings. Tests replace them; the zero value is the
+// real ones.
+type App struct {
+	Stdout, Stderr io.Writer
+	Exit           func(code int) // at the second signal, when nothing is waited for
+	// Dial replaces the network of upstream requests.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Disk wraps every folder that is written to.
+	Disk func(durable.FS) durable.FS
+}
+
+// Main runs one of the programs with the process's arguments and surroundings
+// and returns its exit code.
+func Main(program func(*App) *cli.Command) int {
+	return (&App{Exit: os.Exit}).Run(program, os.Args)
+}
+
+// Run runs one of the programs: Root or DownloadCrates.
+func (a *App) Run(program func(*App) *cli.Command, args []string) int {
+	if a.Stdout == nil {
+		a.Stdout = os.Stdout
+	}
+	if a.Stderr == nil {
+		a.Stderr = os.Stderr
+	}
+	if a.Disk == nil {
+		a.Disk = func(fsys durable.FS) durable.FS { return fsys }
+	}
+	ctx, stop := a.untilSignal(context.Background())
+	defer stop()
+	cmd := program(a)
+	cmd.Writer, cmd.ErrWriter = a.Stdout, a.Stderr
+	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {} // report does it
+	err := cmd.Run(ctx, args)
+	return a.report(cmd.Name, err)
+}
+
+// untilSignal returns a context that ends at the first SIGINT or SIGTERM, with
+// a *signalError as its cause. The second signal exits on the spot: whatever is
+// durable stays so, and nothing else was promised.
+func (a *App) untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case sig := <-signals:
+				if n > 0 && a.Exit != nil {
+					a.Exit((&signalError{sig}).code())
+				}
+				fmt.Fprintln(a.Stderr, "stopping: what is in flight may end (10 s at most); once more stops at once")
+				cancel(&signalError{sig})
+			case <-ctx.Done():
+				if context.Cause(ctx) == context.Canceled {
+					return // the program has ended
+				}
+				sig := <-signals
+				if a.Exit != nil {
+					a.Exit((&signalError{sig}).code())
+				}
+			}
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); cancel(nil) }
+}
+
+// Root is clonecratesio.
+func Root(a *App) *cli.Command {
+	return &cli.Command{
+		Name:                  "clonecratesio",
+		Usage:                 "mirror crates.io: every byte proved, nothing lost",
+		Version:               version(),
+		EnableShellCompletion: true,
+		Suggest:               true,
+		Commands:              []*cli.Command{demoCommand(a), downloadCommand(a, "download")},
+		OnUsageError:          onUsageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			if name := cmd.Args().First(); name != "" {
+				return usagef("there is no command %q", name)
+			}
+			return cli.ShowRootCommandHelp(cmd)
+		},
+		Description: exitCodesHelp,
+	}
+}
+
+// DownloadCrates is download-crates, the name of the download command in v1.1.0.
+func DownloadCrates(a *App) *cli.Command {
+	cmd := downloadCommand(a, "download-crates")
+	cmd.Version = version()
+	return cmd
+}

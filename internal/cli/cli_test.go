@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+)
+
+// killAt is the environment variable that makes a program of the tests kill
+// itself at its n-th operation on a disk.
+const killAt = "CLONECRATESIO_TEST_KILL_AT"
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"clonecratesio":   func() { os.Exit(testApp().Run(Root, os.Args)) },
+		"download-crates": func() { os.Exit(testApp().Run(DownloadCrates, os.Args)) },
+	})
+}
+
+// testApp is the real program on a network that ends at this machine.
+func testApp() *App {
+	app := &App{Exit: os.Exit, Dial: simreg.LoopbackOnly}
+	if n, err := strconv.Atoi(os.Getenv(killAt)); err == nil {
+		left := n
+		app.Disk = func(fsys durable.FS) durable.FS {
+			return durabletest.Hook(fsys, func(durabletest.Op) durabletest.Fault {
+				if left--; left == 0 {
+					p, _ := os.FindProcess(os.Getpid())
+					p.Kill()
+					select {}
+				}
+				return durabletest.Fault{}
+			})
+		}
+	}
+	return app
+}
+
+// TestScripts runs testdata/script, with these commands beside testscript's:
+//
+//	registry FILE      serves the registry that FILE describes; $REG is its URL
+//	writeindex DIR     writes its index
+//	inject NAME VERSION KIND TIMES [CODE]
+//	                   makes requests fail; "all all" means every crate
+//	heal               ends that
+//	replace NAME VERSION   gives a version other bytes
+//	requests N         wants N requests since the last time
+//	code N COMMAND ... wants exit code N
+//	hold FILE          keeps a lock file locked
+//	port               listens on a port, $PORT
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Values["world"] = &scriptWorld{}
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"registry":   func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).start(ts, args[0]) },
+			"writeindex": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).writeIndex(ts, args[0]) },
+			"badindex":   func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).badIndex(ts, args[0]) },
+			"inject":     func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).inject(ts, args) },
+			"heal":       func(ts *testscript.TestScript, _ bool, _ []string) { worldOf(ts).reg.Heal() },
+			"replace": func(ts *testscript.TestScript, _ bool, args []string) {
+				worldOf(ts).reg.ReplaceBytes(crate.ID{Name: args[0], Version: args[1]})
+			},
+			"requests": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).wantRequests(ts, args[0]) },
+			"code":     wantCode,
+			"hold":     hold,
+			"port":     port,
+		},
+	})
+}
+
+type scriptWorld struct {
+	reg  *simreg.Registry
+	seen int
+}
+
+func worldOf(ts *testscript.TestScript) *scriptWorld { return ts.Value("world").(*scriptWorld) }
+
+func (w *scriptWorld) start(ts *testscript.TestScript, file string) {
+	versions, err := simreg.Parse(ts.ReadFile(file))
+	ts.Check(err)
+	w.serve(ts, simreg.New(versions...))
+}
+
+func (w *scriptWorld) serve(ts *testscript.TestScript, reg *simreg.Registry) {
+	w.reg = reg
+	server, err := reg.Start(simreg.Options{})
+	ts.Check(err)
+	ts.Defer(server.Close)
+	ts.Setenv("REG", server.BaseURL)
+}
+
+func (w *scriptWorld) writeIndex(ts *testscript.TestScript, dir string) {
+	ts.Check(w.reg.WriteIndex(ts.MkAbs(dir)))
+}
+
+func (w *scriptWorld) badIndex(ts *testscript.TestScript, dir string) {
+	bad, err := simreg.BadIndex(ts.MkAbs(dir))
+	ts.Check(err)
+	w.serve(ts, bad.Registry)
+}
+
+func (w *scriptWorld) inject(ts *testscript.TestScript, args []string) {
+	times, err := strconv.Atoi(args[3])
+	ts.Check(err)
+	f := simreg.Fault{Kind: simreg.Kind(args[2]), Times: times}
+	if len(args) > 4 {
+		f.Code, err = strconv.Atoi(args[4])
+		ts.Check(err)
+	}
+	id := crate.ID{Name: args[0], Version: args[1]}
+	if args[0] == "all" {
+		id = simreg.All
+	}
+	w.reg.Inject(id, f)
+}
+
+func (w *scriptWorld) wantRequests(ts *testscript.TestScript, want string) {
+	total := w.reg.TotalRequests()
+	if got := strconv.Itoa(total - w.seen); got != want {
+		ts.Fatalf("%s requests, want %s", got, want)
+	}
+	w.seen = total
+}
+
+func wantCode(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("%s exited %d, want %s", strings.Join(args[1:], " "), got, args[0])
+	}
+}
+
+func hold(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
+	lock, err := durable.Lock(path, durable.Self("the other one"))
+	ts.Check(err)
+	ts.Defer(func() { lock.Release() })
+}
+
+func port(ts *testscript.TestScript, _ bool, _ []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	ts.Setenv("PORT", fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+}

@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+)
+
+// demoConfig is the flags of demo.
+type demoConfig struct{ dir string }
+
+func demoCommand(a *App) *cli.Command {
+	var cfg demoConfig
+	return &cli.Command{
+		Name:  "demo",
+		Usage: "show the whole pipeline on a little registry of its own, without network",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "dir", Usage: "mirror into `DIR`, which must not exist or be empty; default: a new folder for temporary files", Destination: &cfg.dir, TakesFile: true},
+		},
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			if cmd.Args().Present() {
+				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
+			}
+			return a.demo(ctx, &cfg)
+		},
+	}
+}
+
+const (
+	demoSeed  = 2026 // of the faults: every demo meets the same
+	demoShare = 0.1  // of the versions, whose first request goes wrong
+)
+
+// demo simulates a registry and mirrors it, twice, and checks the outcome by
+// other means than the mirror's own.
+func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
+	dir, err := demoDir(cfg.dir)
+	if err != nil {
+		return err
+	}
+	reg := simreg.Demo()
+	// StallBody is cut by a watchdog, which the demo sets to a second.
+	kinds := append(simreg.Brief(), simreg.GzipEncoding, simreg.StallBody)
+	reg.Chaos(demoSeed, demoShare, kinds...)
+	server, err := reg.Start(simreg.Options{})
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	if a.Dial == nil {
+		a.Dial = simreg.LoopbackOnly
+	}
+	job := demoJob(dir, server.BaseURL)
+	if err := writeDemoIndex(ctx, reg, job.indexDir); err != nil {
+		return err
+	}
+
+	fmt.Fprintf(a.Stdout, "A registry of %d versions is simulated at %s.\nOne request in ten will go wrong.\n\n", reg.Len(), server.BaseURL)
+	fmt.Fprintf(a.Stdout, "1. Mirroring it into %s\n\n", job.out)
+	if err := a.demoRun(ctx, job); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Stdout, "   requests that went wrong and were made again: %s\n\n", faultsMet(reg, kinds))
+
+	before := reg.TotalRequests()
+	fmt.Fprintf(a.Stdout, "2. Mirroring again\n\n")
+	if err := a.demoRun(ctx, job); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Stdout, "   requests made: %d\n\n", reg.TotalRequests()-before)
+
+	fmt.Fprintf(a.Stdout, "3. Checking every file against the registry\n\n")
+	if err := checkDemo(reg, job.out); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Stdout, "   %d of %d files have the checksum that the index names\n\n", reg.Len(), reg.Len())
+	fmt.Fprintf(a.Stdout, `What there is to see now:
+  %s    the crates
+  %s    what happened to each
+  %s    what is held (any SQLite client opens it)
+`, job.out, job.manifest, catalogPath(job.out))
+	return nil
+}
+
+// demoRun is one run of the download command.
+func (a *App) demoRun(ctx context.Context, cfg *downloadConfig) error {
+	show := newDisplay(a.Stderr, &cfg.progress)
+	log := cfg.log.logger(show)
+	ix, err := index.Open(ctx, cfg.indexDir, index.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	defer ix.Close()
+	return a.mirror(ctx, cfg, mirror.Config{
+		Source: mirror.FromIndex(ix, nil), BaseURL: cfg.baseURL, Out: cfg.out, IncludeYanked: true,
+		Concurrency: cfg.net.concurrency, Log: log, Progress: mirror.NewProgress(),
+	}, show)
+}
+
+// demoJob is the command line of the demo's runs.
+func demoJob(dir, baseURL string) *downloadConfig {
+	return &downloadConfig{
+		indexDir: filepath.Join(dir, "crates.io-index"), out: filepath.Join(dir, "crates"),
+		manifest: filepath.Join(dir, "manifest.jsonl"), baseURL: baseURL, includeYanked: true, durability: "batch",
+		log: logConfig{"text", "warn"},
+		net: netConfig{
+			concurrency: 16, timeoutSeconds: 30, attempts: 6, maxFileMB: 16, protocol: "auto",
+			retryBase: 50 * time.Millisecond, retryMax: time.Second, stall: time.Second,
+		},
+	}
+}
+
+// demoDir returns an empty folder.
+func demoDir(dir string) (string, error) {
+	if dir == "" {
+		return os.MkdirTemp("", "clonecratesio-demo-")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) > 0 {
+		err = usagef("%s is not empty: give the demo a folder of its own", dir)
+	}
+	return dir, err
+}
+
+// writeDemoIndex makes the index a git repository, as crates.io's is, where
+// there is git.
+func writeDemoIndex(ctx context.Context, reg *simreg.Registry, dir string) error {
+	_, err := exec.LookPath("git")
+	if err != nil {
+		return reg.WriteIndex(dir)
+	}
+	_, err = reg.CommitIndex(ctx, dir, "Demo registry")
+	return err
+}
+
+func faultsMet(reg *simreg.Registry, kinds []simreg.Kind) string {
+	var met []string
+	for _, k := range kinds {
+		if n := reg.Injected(k); n > 0 {
+			met = append(met, fmt.Sprintf("%d %s", n, k))
+		}
+	}
+	return strings.Join(met, ", ")
+}
+
+// checkDemo reads every file that the registry has from the mirror.
+func checkDemo(reg *simreg.Registry, out string) error {
+	var errs []error
+	for _, id := range reg.IDs() {
+		want, err := reg.Checksum(id)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join(out, filepath.FromSlash(id.LoosePath())))
+		if err == nil && crate.Checksum(sha256.Sum256(data)) != want {
+			err = &integrityError{fmt.Sprintf("%s: the file in the mirror has another checksum", id)}
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// Exit codes. They are part of the contract with scripts.
+const (
+	exitOK         = 0
+	exitFailure    = 1
+	exitUsage      = 2
+	exitIncomplete = 3
+	exitIntegrity  = 4
+	exitLocked     = 11
+	exitNoSpace    = 12
+)
+
+const exitCodesHelp = `Exit codes:
+   0    everything that was asked for is present, verified and durable
+   1    the program or its surroundings failed
+   2    wrong usage
+   3    incomplete: what is missing is listed, nothing is lost
+   4    bytes were found or sent that are not what the index names, or
+        quarantine/ is not empty
+   11   another writer holds the lock
+   12   no space left
+   130  stopped by SIGINT
+   143  stopped by SIGTERM`
+
+// usageError is wrong usage: exit 2, with the usage line.
+type usageError struct {
+	cmd *cli.Command // nil until it is known
+	err error
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...)}
+}
+
+// onUsageError takes what the flag parser has to say.
+func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+	return &usageError{cmd: cmd, err: err}
+}
+
+// incompleteError and integrityError end a command that has said everything
+// else on its own.
+type incompleteError struct{ text string }
+
+func (e *incompleteError) Error() string { return e.text }
+
+type integrityError struct{ text string }
+
+func (e *integrityError) Error() string { return e.text }
+
+// signalError is the cause of a context that a signal ended.
+type signalError struct{ signal os.Signal }
+
+func (e *signalError) Error() string { return "stopped by " + e.signal.String() }
+
+func (e *signalError) code() int {
+	if e.signal == syscall.SIGTERM {
+		return 143
+	}
+	return 130
+}
+
+// exitCode maps an error to the exit code of the program. The order matters
+// where an error is several things at once: what an operator must do first
+// comes first.
+func exitCode(err error) int {
+	var signal *signalError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, new(*usageError)):
+		return exitUsage
+	case errors.As(err, new(*durable.HeldError)):
+		return exitLocked
+	case errors.Is(err, durable.ErrNoSpace):
+		return exitNoSpace
+	case errors.As(err, &signal):
+		return signal.code()
+	case errors.As(err, new(*integrityError)):
+		return exitIntegrity
+	case errors.As(err, new(*incompleteError)), errors.As(err, new(*upstream.StoppedError)):
+		return exitIncomplete
+	}
+	return exitFailure
+}
+
+// hint says what to do about an error, or nothing.
+func hint(err error) string {
+	switch {
+	case errors.As(err, new(*durable.HeldError)):
+		return "wait until it has ended, or give this run another -out"
+	case errors.Is(err, durable.ErrNoSpace):
+		return "free some space (or inodes) there and run the same command again: it goes on where this one stopped"
+	case errors.Is(err, durable.ErrReadOnly):
+		return "mount the file system read-write, or give another -out"
+	case errors.Is(err, fs.ErrPermission):
+		return "give the user who runs this the right to write there"
+	}
+	return ""
+}
+
+// report tells of err on stderr and returns the exit code.
+func (a *App) report(name string, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(a.Stderr, "%s: %v\n", name, err)
+	var usage *usageError
+	if errors.As(err, &usage) && usage.cmd != nil {
+		fmt.Fprintf(a.Stderr, "usage: %s %s\n       %s -help lists the options\n",
+			usage.cmd.FullName(), usage.cmd.ArgsUsage, usage.cmd.FullName())
+	}
+	if h := hint(err); h != "" {
+		fmt.Fprintf(a.Stderr, "%s: %s\n", name, h)
+	}
+	return exitCode(err)
+}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// listen serves the admin endpoints of a run at addr until stop is called; an
+// empty addr serves nothing.
+func listen(addr string, p *mirror.Progress, client *upstream.Client, log *slog.Logger) (stop func(), err error) {
+	if addr == "" {
+		return func() {}, nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listening for -listen: %w (another run may have the port: give another one, or -listen '' for none)", err)
+	}
+	server := &http.Server{
+		Handler:           adminHandler(p, client),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	log.Info("metrics and status", "addr", l.Addr().String())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("metrics and status are no longer served", "err", err)
+		}
+	}()
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			server.Close()
+		}
+		<-done
+	}, nil
+}
+
+func adminHandler(p *mirror.Progress, client *upstream.Client) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		client.Metrics())
+	for result, value := range map[string]func(mirror.Counts) int64{
+		"downloaded":        func(c mirror.Counts) int64 { return c.Downloaded },
+		"existing":          func(c mirror.Counts) int64 { return c.Existing },
+		"verified_existing": func(c mirror.Counts) int64 { return c.VerifiedExisting },
+		"error":             mirror.Counts.Errors,
+	} {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "crates_processed_total", Help: "Processed records by result.",
+			ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(value(p.Snapshot())) }))
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, p.Snapshot(), client.Status()) })
+	mux.Handle("/debug/pprof/", loopbackOnly(http.HandlerFunc(pprof.Index)))
+	mux.Handle("/debug/pprof/cmdline", loopbackOnly(http.HandlerFunc(pprof.Cmdline)))
+	mux.Handle("/debug/pprof/profile", loopbackOnly(http.HandlerFunc(pprof.Profile)))
+	mux.Handle("/debug/pprof/symbol", loopbackOnly(http.HandlerFunc(pprof.Symbol)))
+	mux.Handle("/debug/pprof/trace", loopbackOnly(http.HandlerFunc(pprof.Trace)))
+	return mux
+}
+
+// runStatus is /api/status. The fields up to rate_per_sec are v1.1.0's.
+type runStatus struct {
+	Version          string `json:"version"`
+	Processed        int64  `json:"processed"`
+	OK               int64  `json:"ok"`
+	Errors           int64  `json:"errors"`
+	Downloaded       int64  `json:"downloaded"`
+	Existing         int64  `json:"existing"`
+	VerifiedExisting int64  `json:"verified_existing"`
+	UptimeSec        int64  `json:"uptime_sec"`
+	RatePerSec       string `json:"rate_per_sec"`
+	Phase            string `json:"phase"` // planning or mirroring
+	Total            int64  `json:"total"` // 0 while planning
+	Bytes            int64  `json:"bytes"`
+	ETASec           int64  `json:"eta_sec"`       // 0: unknown
+	RequestLimit     int    `json:"request_limit"` // adapts to what pays, up to -concurrency
+	RequestsActive   int    `json:"requests_active"`
+}
+
+func writeStatus(w http.ResponseWriter, c mirror.Counts, up upstream.Status) {
+	phase := "mirroring"
+	if c.Plan == nil {
+		phase = "planning"
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.MarshalWrite(w, runStatus{ // an error here is a client that went away
+		Version: version(), Processed: c.Processed(), OK: c.OK(), Errors: c.Errors(),
+		Downloaded: c.Downloaded, Existing: c.Existing, VerifiedExisting: c.VerifiedExisting,
+		UptimeSec: int64(c.Elapsed.Seconds()), RatePerSec: fmt.Sprintf("%.1f", c.Rate()),
+		Phase: phase, Total: c.Total(), Bytes: c.Bytes, ETASec: int64(eta(c).Seconds()),
+		RequestLimit: up.Limit, RequestsActive: up.Active,
+	})
+}
+
+// loopbackOnly keeps profiles, which show memory and the command line, to this
+// machine, whatever address the listener has.
+func loopbackOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+			http.Error(w, "profiles are for loopback clients alone", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}

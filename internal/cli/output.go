@@ -1,0 +1,82 @@
+package cli
+
+// Output rules. Results go to stdout: the summary of a run, a plan, data.
+// Everything else goes to stderr: logs, progress, errors, hints. Progress is
+// drawn on a terminal alone; without one a run is quiet but for its log lines,
+// of which there are few unless -progress-interval or -progress-every asks for
+// more. Text that came from outside is quoted by whoever made the error.
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+)
+
+func count(n int64) string { return humanize.Comma(n) }
+
+func size(n int64) string { return humanize.Bytes(uint64(max(0, n))) }
+
+// printPlan says what a run would do.
+func printPlan(w io.Writer, p mirror.Plan) {
+	rows := []struct {
+		n    int64
+		what string
+	}{
+		{p.Crates, "crates in the index"},
+		{p.Unchanged, "of these unchanged since they were mirrored"},
+		{p.Versions, "versions wanted"},
+		{p.Held, "of these held and verified, " + size(p.HeldBytes)},
+		{p.Check, "there, but to be hashed first"},
+		{p.Fetch, "to be fetched"},
+		{p.Conflicts, "held, but the index names another checksum now"},
+		{p.Bad, "entries of the index that cannot be used"},
+		{p.Yanked, "left out because they are yanked (-include-yanked takes them)"},
+	}
+	for _, r := range rows {
+		if r.n > 0 {
+			fmt.Fprintf(w, "%12s  %s\n", count(r.n), r.what)
+		}
+	}
+}
+
+// printSummary tells a person what a run has come to.
+func printSummary(w io.Writer, s *mirror.Summary, cfg *downloadConfig) {
+	fmt.Fprintf(w, "%s of %s versions are held in %s, verified and durable (%s, %s/s, %s received)\n",
+		count(s.OK()), count(s.Total()), cfg.out, s.Elapsed.Round(10*time.Millisecond), count(int64(s.Rate())), size(s.Bytes))
+	rows := []struct {
+		n    int64
+		what string
+	}{
+		{s.Downloaded, "downloaded"},
+		{s.Existing, "held already"},
+		{s.VerifiedExisting, "held already, hashed again"},
+		{s.Gone, "gone upstream"},
+		{s.Violated, "not the bytes that the index names"},
+		{s.Failed, "failed"},
+		{s.BadEntries, "entries of the index that cannot be used"},
+		{s.Unattempted, "not attempted: the run ended first"},
+	}
+	for _, r := range rows {
+		if r.n > 0 {
+			fmt.Fprintf(w, "%12s  %s\n", count(r.n), r.what)
+		}
+	}
+	printFailures(w, s, cfg.manifest)
+}
+
+func printFailures(w io.Writer, s *mirror.Summary, manifest string) {
+	if len(s.Failures) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "not held:\n")
+	for _, f := range s.Failures {
+		fmt.Fprintf(w, "  %v\n", f.Err)
+	}
+	if more := s.Errors() - int64(len(s.Failures)); more > 0 {
+		fmt.Fprintf(w, "  and %s more: the lines of %s with \"ok\":false\n", count(more), manifest)
+	}
+}

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v3"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+)
+
+// progressConfig is the flags about progress lines in the log.
+type progressConfig struct {
+	interval time.Duration
+	every    int64
+}
+
+func (cfg *progressConfig) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.DurationFlag{Name: "progress-interval", Usage: "log progress every so often, 0 = never", Destination: &cfg.interval},
+		&cli.Int64Flag{Name: "progress-every", Usage: "log progress every `N` records, 0 = never", Destination: &cfg.every},
+	}
+}
+
+func (cfg *progressConfig) check() error {
+	if cfg.interval < 0 || cfg.every < 0 {
+		return usagef("-progress-interval and -progress-every want 0 or more")
+	}
+	return nil
+}
+
+// display is stderr: log lines, and below them, on a terminal, a bar.
+type display struct {
+	cfg  *progressConfig
+	out  io.Writer
+	bars *mpb.Progress // nil: no terminal
+}
+
+func newDisplay(out io.Writer, cfg *progressConfig) *display {
+	d := &display{cfg: cfg, out: out}
+	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) && cfg.interval == 0 && cfg.every == 0 {
+		d.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(32), mpb.WithRefreshRate(refresh))
+	}
+	return d
+}
+
+// refresh is how often the counts are looked at, on a terminal or for
+// -progress-every.
+const refresh = 100 * time.Millisecond
+
+// Write writes a log line, above the bar if there is one.
+func (d *display) Write(p []byte) (int, error) {
+	if d.bars != nil {
+		if n, err := d.bars.Write(p); err == nil {
+			return n, nil
+		} // the bar has ended
+	}
+	return d.out.Write(p)
+}
+
+// follow shows the progress of a run until stop is called.
+func (d *display) follow(p *mirror.Progress, log *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if d.bars != nil {
+			d.draw(ctx, p)
+		} else {
+			d.log(ctx, p, log)
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// draw keeps a bar, which counts crates while the plan is made and versions
+// while it is worked on.
+func (d *display) draw(ctx context.Context, p *mirror.Progress) {
+	bar := d.bars.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
+		mpb.BarRemoveOnComplete(),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return line(p.Snapshot()) })))
+	tick := time.NewTicker(refresh)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			c := p.Snapshot()
+			bar.SetTotal(c.Total()+1, false) // never complete by itself
+			bar.SetCurrent(c.Processed())
+		case <-ctx.Done():
+			bar.Abort(true)
+			d.bars.Wait()
+			return
+		}
+	}
+}
+
+// line is what a person wants to know of a run.
+func line(c mirror.Counts) string {
+	if c.Plan == nil {
+		return fmt.Sprintf(" planning: %s crates", count(c.CratesPlanned))
+	}
+	text := fmt.Sprintf(" %s of %s, %s/s, %s", count(c.Processed()), count(c.Total()), count(int64(c.Rate())), size(c.Bytes))
+	if left := eta(c); left > 0 {
+		text += ", " + left.String() + " left"
+	}
+	if n := c.Errors(); n > 0 {
+		text += fmt.Sprintf(", %s not held", count(n))
+	}
+	return text
+}
+
+// eta estimates the time to the end from the rate so far; 0: unknown.
+func eta(c mirror.Counts) time.Duration {
+	left := c.Total() - c.Processed()
+	if rate := c.Rate(); rate > 0 && left > 0 {
+		return (time.Duration(float64(left)/rate*1000) * time.Millisecond).Round(time.Second)
+	}
+	return 0
+}
+
+// log writes lines as the flags ask for.
+func (d *display) log(ctx context.Context, p *mirror.Progress, log *slog.Logger) {
+	if d.cfg.interval == 0 && d.cfg.every == 0 {
+		<-ctx.Done()
+		return
+	}
+	tick := time.NewTicker(refresh)
+	defer tick.Stop()
+	lastTime, lastCount := time.Now(), int64(0)
+	for ended := false; !ended; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			ended = true
+		}
+		c := p.Snapshot()
+		due := d.cfg.interval > 0 && time.Since(lastTime) >= d.cfg.interval
+		if due || d.cfg.every > 0 && c.Processed()/d.cfg.every > lastCount/d.cfg.every {
+			lastTime, lastCount = time.Now(), c.Processed()
+			logProgress(log, c)
+		}
+	}
+}
+
+func logProgress(log *slog.Logger, c mirror.Counts) {
+	if c.Plan == nil {
+		log.Info("progress", "phase", "planning", "crates", c.CratesPlanned)
+		return
+	}
+	log.Info("progress", "processed", c.Processed(), "total", c.Total(), "ok", c.OK(), "errors", c.Errors(),
+		"rate_per_sec", fmt.Sprintf("%.1f", c.Rate()), "bytes", c.Bytes, "eta", eta(c).String())
+}

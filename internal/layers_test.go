@@ -1,0 +1,99 @@
+// Package internal_test holds the walls of the house: which package may import
+// which.
+package internal_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/APTlantis/Mirror-Rust-Crates/"
+
+// floors are the layers from the top down. A package may import those of lower
+// floors, nothing beside it and nothing above it.
+var floors = [][]string{
+	{"cmd"},
+	{"internal/cli"},
+	{"internal/mirror", "internal/sidecar", "internal/serve"},
+	{"internal/index", "internal/upstream", "internal/store/loose", "internal/manifest", "internal/catalog"},
+	{"internal/store"},
+	{"internal/bundle", "internal/durable"},
+	{"internal/crate"},
+}
+
+// The simulated registry stands outside: it knows the grammar alone, and only
+// the demo (and tests) know it.
+const simulated = "internal/simreg"
+
+func floor(pkg string) int {
+	for n, names := range floors {
+		for _, name := range names {
+			if pkg == name || name == "cmd" && strings.HasPrefix(pkg, "cmd/") {
+				return n
+			}
+		}
+	}
+	return -1
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	root := ".."
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "scripts" || strings.HasPrefix(d.Name(), ".") && d.Name() != "..") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		rel, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		checkImports(t, filepath.ToSlash(rel), file)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkImports(t *testing.T, rel, file string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	pkg := path.Dir(rel)
+	for _, imp := range f.Imports {
+		name, err := strconv.Unquote(imp.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if target, ok := strings.CutPrefix(name, module); ok && !mayImport(pkg, target) {
+			t.Errorf("%s imports %s: that is against the arrows (see floors)", rel, target)
+		}
+	}
+}
+
+func mayImport(pkg, target string) bool {
+	switch {
+	case strings.HasSuffix(pkg, "test"):
+		return true // a package for tests, which floor keeps out of the others
+	case pkg == simulated:
+		return target == "internal/crate"
+	case target == simulated:
+		return pkg == "internal/cli"
+	}
+	from, to := floor(pkg), floor(target)
+	return from >= 0 && to > from
+}

@@ -1,0 +1,216 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// batchSize bounds a batch: some 10 MB of results, and the work that a kill can
+// undo.
+const batchSize = 16384
+
+// commitAll commits results in batches until r.results is closed: when a batch
+// is full, and every Interval.
+func (r *run) commitAll(ctx context.Context) error {
+	tick := time.NewTicker(r.cfg.Interval)
+	defer tick.Stop()
+	batch := make([]result, 0, batchSize)
+	for {
+		select {
+		case res, ok := <-r.results:
+			if !ok {
+				return r.commit(ctx, batch)
+			}
+			if batch = append(batch, res); len(batch) < batchSize {
+				continue
+			}
+		case <-tick.C:
+		}
+		if err := r.commit(ctx, batch); err != nil {
+			return err
+		}
+		if err := r.checkSpace(); err != nil {
+			return err
+		}
+		batch = batch[:0]
+	}
+}
+
+// commit makes a batch a fact, in the one order that loses nothing.
+func (r *run) commit(ctx context.Context, batch []result) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := r.checkpoint(ctx, batch); err != nil {
+		return fmt.Errorf("storing crates: %w", err)
+	}
+	if err := r.cfg.Catalog.Commit(ctx, rows(batch)); err != nil {
+		return err
+	}
+	if err := r.cfg.Manifest.Append(r.records(batch)); err != nil {
+		return err
+	}
+	r.count(batch)
+	return nil
+}
+
+// checkpoint makes the crates of the batch durable, and failures of those that
+// could not get their name. The result of a crate may come one batch after the
+// checkpoint that refused it.
+func (r *run) checkpoint(ctx context.Context, batch []result) error {
+	refused, err := r.cfg.Store.Checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ref := range refused {
+		r.refused[ref.ID] = ref.Err
+	}
+	if len(r.refused) == 0 {
+		return nil
+	}
+	for i := range batch {
+		res := &batch[i]
+		if err := r.refused[res.entry.ID]; err != nil && res.outcome == downloaded {
+			res.outcome, res.err = failed, fmt.Errorf("storing %s: %w", res.entry.ID, err)
+			delete(r.refused, res.entry.ID)
+		}
+	}
+	return nil
+}
+
+// rows are what the catalog shall say after the batch.
+func rows(batch []result) catalog.Batch {
+	var b catalog.Batch
+	for i := range batch {
+		res := &batch[i]
+		b.Versions = append(b.Versions, res.marks...)
+		if res.revision != nil {
+			b.Revision = res.revision
+		}
+		if res.done != nil {
+			b.Crates = append(b.Crates, *res.done)
+		}
+		switch res.outcome {
+		case downloaded, verifiedExisting:
+			b.Versions = append(b.Versions, catalog.Version{
+				ID: res.entry.ID, Checksum: res.entry.Checksum, Size: res.size, Loose: true,
+				Yanked: res.entry.Yanked, Listed: true, VerifiedAt: res.finished,
+			})
+		case gone:
+			b.Gone = append(b.Gone, catalog.Gone{
+				ID: res.entry.ID, Status: res.gone.Evidence.Status, Evidence: evidence(&res.gone.Evidence), Since: res.finished,
+			})
+		}
+		if j := res.job; j != nil {
+			j.left--
+			j.failed = j.failed || !res.outcome.ok()
+			if j.left == 0 && !j.failed && j.row != nil {
+				b.Crates = append(b.Crates, *j.row)
+			}
+		}
+	}
+	return b
+}
+
+// evidence puts what upstream answered into a line that fits a database.
+func evidence(e *upstream.Evidence) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
+		fmt.Fprintf(&b, "%s: %s; ", name, e.Header.Get(name))
+	}
+	fmt.Fprintf(&b, "body: %.500q", e.Body)
+	return b.String()
+}
+
+// records are the lines of the manifest for the batch.
+func (r *run) records(batch []result) []manifest.Record {
+	recs := make([]manifest.Record, 0, len(batch))
+	for i := range batch {
+		if batch[i].outcome != bookkeeping {
+			recs = append(recs, r.record(&batch[i]))
+		}
+	}
+	return recs
+}
+
+func (r *run) record(res *result) manifest.Record {
+	rec := manifest.Record{
+		Crate: res.entry.Name, Version: res.entry.Version, Size: res.size, Retries: res.retries,
+		StartedAt: manifest.Time(res.started), FinishedAt: manifest.Time(res.finished),
+		OK: res.outcome.ok(), Status: status(res.outcome),
+	}
+	if res.entry.Version != "" && res.outcome != badEntry {
+		rec.URL = r.cfg.url(&res.entry)
+	}
+	if rec.OK {
+		rec.Path, rec.Storage, rec.SHA256 = r.cfg.path(res.entry.ID), manifest.Filesystem, res.entry.Checksum.String()
+	}
+	if res.err != nil {
+		rec.Error = res.err.Error()
+	}
+	return rec
+}
+
+func status(o outcome) string {
+	switch o {
+	case downloaded:
+		return manifest.Downloaded
+	case existing:
+		return manifest.Existing
+	case verifiedExisting:
+		return manifest.VerifiedExisting
+	default:
+		return manifest.Error
+	}
+}
+
+// count tells the world.
+func (r *run) count(batch []result) {
+	for i := range batch {
+		res := &batch[i]
+		if res.outcome == bookkeeping {
+			continue
+		}
+		r.cfg.Progress.count(res.outcome)
+		if !res.outcome.ok() {
+			r.summary.fail(res)
+			r.cfg.Log.Warn("not mirrored", "crate", res.entry.Name, "version", res.entry.Version, "retries", res.retries, "err", res.err)
+		}
+	}
+}
+
+// checkSpace stops a run before the disk is so full that what was done can no
+// longer be recorded.
+func (r *run) checkSpace() error {
+	if r.cfg.Reserve < 0 {
+		return nil
+	}
+	bytes, files, err := r.cfg.State.Free()
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("asking how much space is free: %w", err)
+	}
+	if bytes >= 0 && bytes < r.cfg.Reserve {
+		return fmt.Errorf("%d bytes are free in %s, %d are kept in reserve: %w", bytes, r.cfg.Out, r.cfg.Reserve, durable.ErrNoSpace)
+	}
+	if files >= 0 && files < reserveFiles {
+		return fmt.Errorf("%d inodes are free in %s, %d are kept in reserve: %w", files, r.cfg.Out, reserveFiles, durable.ErrNoSpace)
+	}
+	return nil
+}
+
+// reserveFiles is the number of inodes kept in reserve: the catalog, the
+// manifest and quarantine need a few.
+const reserveFiles = 64

@@ -1,0 +1,295 @@
+package mirror
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// world is a registry and a mirror of it: the real packages, on a disk in
+// memory.
+type world struct {
+	t       *testing.T
+	reg     *simreg.Registry
+	server  *simreg.Server
+	index   string // folder
+	disk    *durabletest.Mem
+	catalog *memCatalog
+}
+
+func newWorld(t *testing.T, reg *simreg.Registry) *world {
+	t.Helper()
+	server, err := reg.Start(simreg.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	w := &world{t: t, reg: reg, server: server, index: t.TempDir(), disk: durabletest.NewMem(), catalog: newMemCatalog()}
+	w.writeIndex()
+	return w
+}
+
+// parse makes a registry of the text form of simreg.
+func parse(text string) *simreg.Registry { return simreg.New(simreg.MustParse(text)...) }
+
+func (w *world) writeIndex() {
+	w.t.Helper()
+	if err := w.reg.WriteIndex(w.index); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// run mirrors once onto fsys, which is w.disk or something around it.
+func (w *world) run(ctx context.Context, fsys durable.FS, change func(*Config)) (*Summary, error) {
+	w.t.Helper()
+	if err := fsys.MkdirAll(loose.StateDir); err != nil {
+		return nil, err
+	}
+	st, err := loose.Open(fsys, loose.Batch)
+	if err != nil {
+		return nil, err
+	}
+	log, err := manifest.Create(fsys, "manifest.jsonl")
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	ix, err := index.Open(ctx, w.index, index.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer ix.Close()
+	client, err := upstream.New(upstream.Config{
+		Concurrency: 8, Attempts: 3, RetryBase: time.Millisecond, RetryMax: 5 * time.Millisecond,
+		StallTimeout: 200 * time.Millisecond, Dial: simreg.LoopbackOnly, RefusalLimit: 20, FailureLimit: 10,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	cfg := Config{
+		Source: FromIndex(ix, nil), Fetch: client, Store: st, Catalog: w.catalog, Manifest: log, State: fsys,
+		BaseURL: w.server.BaseURL, Out: "out", IncludeYanked: true, Concurrency: 8, Interval: 5 * time.Millisecond,
+		Grace: time.Second,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	return Run(ctx, cfg)
+}
+
+// mustRun mirrors once and wants everything held.
+func (w *world) mustRun(change func(*Config)) *Summary {
+	w.t.Helper()
+	s, err := w.run(context.Background(), w.disk, change)
+	if err != nil {
+		w.t.Fatalf("run: %v", err)
+	}
+	if !s.Complete(false) || !s.Sound() {
+		w.t.Fatalf("run: not complete and sound: %+v", s.Counts)
+	}
+	return s
+}
+
+// content returns what stands under a crate's name.
+func content(fsys durable.Reader, id crate.ID) ([]byte, error) {
+	return durable.ReadFile(fsys, id.LoosePath(), 1<<30)
+}
+
+// checkWhole is oracle O1 and O3: every final name has the bytes of the
+// registry, and everything acknowledged is there.
+func (w *world) checkWhole(fsys durable.Reader, acknowledged map[crate.ID]bool) error {
+	for _, id := range w.reg.IDs() {
+		data, err := content(fsys, id)
+		if errors.Is(err, fs.ErrNotExist) && !acknowledged[id] {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		want, err := w.reg.Checksum(id)
+		if err != nil {
+			return err
+		}
+		if crate.Checksum(sha256.Sum256(data)) != want {
+			return fmt.Errorf("%v: %d bytes under the final name are not the crate", id, len(data))
+		}
+	}
+	return nil
+}
+
+// records reads the manifest of the last run, by crate.
+func (w *world) records() map[string]manifest.Record {
+	w.t.Helper()
+	recs, err := readRecords(w.disk)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return recs
+}
+
+func readRecords(fsys durable.Reader) (map[string]manifest.Record, error) {
+	f, err := fsys.Open("manifest.jsonl")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	recs := map[string]manifest.Record{}
+	for rec, err := range manifest.Read(f) {
+		if errors.Is(err, manifest.ErrTorn) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		recs[rec.Crate+" "+rec.Version] = rec
+	}
+	return recs, nil
+}
+
+// leftovers lists temporary files (oracle O5).
+func leftovers(t *testing.T, fsys durable.Reader) []string {
+	t.Helper()
+	var list []string
+	for _, dir := range []string{loose.StateDir + "/tmp", "quarantine", "."} {
+		entries, err := fsys.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if durable.IsTemp(e.Name()) || e.Name() == spoolName || strings.HasSuffix(dir, "tmp") {
+				list = append(list, path.Join(dir, e.Name()))
+			}
+		}
+	}
+	return list
+}
+
+// memCatalog is a catalog whose commits are durable at once, and which can be
+// cloned with a disk.
+type memCatalog struct {
+	mu       sync.Mutex
+	versions map[crate.ID]catalog.Version
+	crates   map[string]catalog.Crate
+	gone     map[crate.ID]catalog.Gone
+	revision catalog.Revision
+	fail     error // of the next commit
+}
+
+func newMemCatalog() *memCatalog {
+	return &memCatalog{
+		versions: map[crate.ID]catalog.Version{}, crates: map[string]catalog.Crate{}, gone: map[crate.ID]catalog.Gone{},
+	}
+}
+
+func (c *memCatalog) clone() *memCatalog {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &memCatalog{
+		versions: maps.Clone(c.versions), crates: maps.Clone(c.crates), gone: maps.Clone(c.gone), revision: c.revision,
+	}
+}
+
+func (c *memCatalog) held() map[crate.ID]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	held := map[crate.ID]bool{}
+	for id := range c.versions {
+		held[id] = true
+	}
+	return held
+}
+
+func (c *memCatalog) Versions(_ context.Context, name string) (list []catalog.Version, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, v := range c.versions {
+		if strings.EqualFold(id.Name, name) {
+			list = append(list, v)
+		}
+	}
+	return list, nil
+}
+
+func (c *memCatalog) Crates(context.Context) iter.Seq2[catalog.Crate, error] {
+	crates := c.clone().crates
+	return func(yield func(catalog.Crate, error) bool) {
+		for _, path := range slices.Sorted(maps.Keys(crates)) {
+			if !yield(crates[path], nil) {
+				return
+			}
+		}
+	}
+}
+
+func (c *memCatalog) Revision(context.Context) (catalog.Revision, error) {
+	return c.clone().revision, nil
+}
+
+func (c *memCatalog) WasGone(_ context.Context, id crate.ID) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.gone[id]
+	return ok, nil
+}
+
+func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fail != nil {
+		return c.fail
+	}
+	for _, v := range b.Versions {
+		c.versions[v.ID] = v
+		delete(c.gone, v.ID)
+	}
+	for _, cr := range b.Crates {
+		c.crates[cr.Path] = cr
+	}
+	for _, g := range b.Gone {
+		c.gone[g.ID] = g
+	}
+	if b.Revision != nil {
+		c.revision = *b.Revision
+	}
+	return nil
+}
+
+// damage writes other bytes under a crate's name, as a bad disk or a curious
+// user might.
+func (w *world) damage(id crate.ID, data []byte) {
+	w.t.Helper()
+	if err := w.disk.Remove(id.LoosePath()); err != nil {
+		w.t.Fatal(err)
+	}
+	f, err := w.disk.Create(id.LoosePath())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := f.Write(data); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := errors.Join(f.Close(), w.disk.SyncAll()); err != nil {
+		w.t.Fatal(err)
+	}
+}

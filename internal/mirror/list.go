@@ -1,0 +1,121 @@
+package mirror
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// maxListLine bounds a line of a list or a checksum file, in bytes.
+const maxListLine = 1 << 20
+
+// ReadList reads a list of URLs, one a line; blank lines and lines that begin
+// with "#" are skipped. A crate's checksum is looked up in sums: by the name
+// and version with which its URL ends, "{name}-{version}.crate" or
+// "{name}/{version}/download". What is no such URL, or has no checksum, is in
+// bad, with its line.
+func ReadList(r io.Reader, name string, sums Checksums) (entries []Entry, bad []BadEntry, err error) {
+	seen := map[crate.ID]bool{}
+	err = eachLine(r, name, func(n int, line string) {
+		if line == "" || strings.HasPrefix(line, "#") {
+			return
+		}
+		id, err := idOfURL(line)
+		sum, known := sums[id]
+		if err == nil && !known {
+			err = errNoChecksum
+		}
+		switch {
+		case err != nil:
+			bad = append(bad, BadEntry{id, fmt.Errorf("%s:%d: %w", name, n, err)})
+		case !seen[id]:
+			seen[id] = true
+			entries = append(entries, Entry{ID: id, Checksum: sum, URL: canonical(line)})
+		}
+	})
+	return entries, bad, err
+}
+
+// ReadChecksums reads a JSONL file of {"url":...,"sha256":...}. A line that is
+// not such an object is an error: a checksum that is not understood must not
+// look like one that was not given.
+func ReadChecksums(r io.Reader, name string) (Checksums, error) {
+	sums := Checksums{}
+	var first error
+	err := eachLine(r, name, func(n int, line string) {
+		if line == "" || first != nil {
+			return
+		}
+		if err := sums.add(line); err != nil {
+			first = fmt.Errorf("%s:%d: %w", name, n, err)
+		}
+	})
+	if err == nil {
+		err = first
+	}
+	return sums, err
+}
+
+func (c Checksums) add(line string) error {
+	var entry struct {
+		URL    string `json:"url"`
+		SHA256 string `json:"sha256"`
+	}
+	if err := json.Unmarshal([]byte(line), &entry); err != nil {
+		return err
+	}
+	id, err := idOfURL(entry.URL)
+	if err != nil {
+		return err
+	}
+	sum, err := crate.ParseChecksum(entry.SHA256)
+	if err != nil {
+		return fmt.Errorf("%s: %w", id, err)
+	}
+	c[id] = sum
+	return nil
+}
+
+// idOfURL reads the crate out of a URL's path, whose "+" may be escaped.
+func idOfURL(raw string) (crate.ID, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return crate.ID{}, fmt.Errorf("%.200q is not a URL", raw)
+	}
+	if dir, ok := strings.CutSuffix(u.Path, "/download"); ok {
+		id := crate.ID{Name: path.Base(path.Dir(dir)), Version: path.Base(dir)}
+		return id, id.Check()
+	}
+	return crate.ParseFileName(path.Base(u.Path))
+}
+
+// canonical escapes a raw "+" of the path: static.crates.io knows "%2B" alone.
+func canonical(raw string) string {
+	before, query, found := strings.Cut(raw, "?")
+	before = strings.ReplaceAll(before, "+", "%2B")
+	if found {
+		return before + "?" + query
+	}
+	return before
+}
+
+func eachLine(r io.Reader, name string, fn func(n int, line string)) error {
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, maxListLine)
+	n := 0
+	for s.Scan() {
+		n++
+		fn(n, strings.TrimSpace(s.Text()))
+	}
+	if err := s.Err(); err != nil {
+		return fmt.Errorf("reading %s after line %d: %w", name, n, err)
+	}
+	return nil
+}

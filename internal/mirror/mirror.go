@@ -1,0 +1,230 @@
+// Package mirror is the main job: bring what an index names into a store, prove
+// it, and record it.
+//
+// A run has three parts. Planning streams the index, compares it with the
+// catalog and with what stands in the store, and writes what must be done to a
+// file, so that the size of the job is known before its bulk begins and memory
+// does not grow with the registry. Working takes the plan item by item, many
+// at a time: fetch or re-hash, verify, store. Committing, in one goroutine,
+// turns batches of results into facts, in one order and never another:
+//
+//	verified bytes -> store.Checkpoint (durable, published)
+//	               -> catalog rows -> manifest records -> progress
+//
+// Whoever kills the run loses at most the items since the last commit, and the
+// next run does those again.
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// Source is where the entries of a run come from: an index, or a list.
+type Source interface {
+	// Groups calls want for every crate, in the order of their index paths,
+	// and yields those that were wanted, in the same order. An error ends the
+	// sequence and the run. want may run in another goroutine, ahead of the
+	// groups.
+	Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error
+	// Revision is what the source was read from, zero if it has none; whole
+	// says that what it does not name is not published any more.
+	Revision() (rev catalog.Revision, whole bool)
+}
+
+// Group is the entries of one crate's index file.
+type Group struct {
+	Path    string // in the index
+	Blob    string // git id of the content; empty if there is none to compare
+	Entries []Entry
+	Bad     []BadEntry
+}
+
+// Entry is one version that should be mirrored.
+type Entry struct {
+	crate.ID
+	Checksum crate.Checksum
+	Yanked   bool
+	URL      string // empty: derived from Config.BaseURL
+}
+
+// BadEntry is something in the source that cannot be mirrored.
+type BadEntry struct {
+	crate.ID // as far as it could be read
+	Err      error
+}
+
+// Fetcher is the part of upstream.Client that a run needs.
+type Fetcher interface {
+	Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error)
+}
+
+// Store is what a run needs of a store.
+type Store interface {
+	store.Writer
+	store.Reader
+	store.Lister
+	store.Quarantiner
+}
+
+// Catalog is what a run needs of catalog.Catalog.
+type Catalog interface {
+	Reader
+	WasGone(ctx context.Context, id crate.ID) (bool, error)
+	Commit(ctx context.Context, b catalog.Batch) error
+}
+
+// Manifest is what a run needs of manifest.Writer.
+type Manifest interface {
+	Append(records []manifest.Record) error
+}
+
+// Config is a run.
+type Config struct {
+	Source   Source
+	Fetch    Fetcher
+	Store    Store
+	Catalog  Catalog
+	Manifest Manifest
+	State    durable.FS // where the plan is kept while it is worked on
+
+	BaseURL        string // crates are at {BaseURL}/{name}/{name}-{version}.crate
+	Out            string // the store's folder, for the paths in the manifest
+	IncludeYanked  bool
+	VerifyExisting bool  // hash what is held instead of trusting the catalog
+	AcceptShrink   bool  // go on although many crates vanished from the source, or it is older than the last
+	Limit          int64 // at most so many entries; 0: all
+
+	Concurrency int           // fetches at a time; default 128
+	Reserve     int64         // stop with durable.ErrNoSpace when less is free, bytes; default 64 MiB, negative: never
+	Grace       time.Duration // for items in flight when the run is stopped; default 10 s
+	Interval    time.Duration // between commits; default 1 s
+
+	Log      *slog.Logger // default: none
+	Progress *Progress    // counts of the run, for others to read; default: nobody does
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.Concurrency <= 0 {
+		cfg.Concurrency = 128
+	}
+	if cfg.Reserve == 0 {
+		cfg.Reserve = 64 << 20
+	}
+	if cfg.Grace <= 0 {
+		cfg.Grace = 10 * time.Second
+	}
+	if cfg.Interval <= 0 {
+		cfg.Interval = time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = NewProgress()
+	}
+	return cfg
+}
+
+// url returns where an entry is fetched from.
+func (cfg *Config) url(e *Entry) string {
+	if e.URL != "" {
+		return e.URL
+	}
+	return cfg.BaseURL + "/" + e.URLPath()
+}
+
+// path returns an entry's loose file as the manifest writes it.
+func (cfg *Config) path(id crate.ID) string {
+	return filepath.Join(cfg.Out, filepath.FromSlash(id.LoosePath()))
+}
+
+// Run mirrors until all is done, or until ctx is: then no new item is begun,
+// those in flight have Config.Grace to end, and what was done is committed.
+//
+// The summary is valid also with an error. An error means that the run could
+// not go on (durable.ErrNoSpace, *upstream.StoppedError, a broken disk or
+// index, ctx's cause); a version that could not be mirrored is not an error
+// but counted in the summary, which says whether the mirror is complete.
+func Run(ctx context.Context, cfg Config) (*Summary, error) {
+	cfg = cfg.withDefaults()
+	r := &run{cfg: cfg, results: make(chan result, 4096), summary: &Summary{}, refused: map[crate.ID]error{}}
+	err := r.run(ctx)
+	r.summary.finish(cfg.Progress)
+	if err == nil && ctx.Err() != nil && r.summary.Unattempted > 0 {
+		err = context.Cause(ctx) // the last items were aborted, so nobody else met it
+	}
+	if n, qerr := cfg.Store.Quarantined(); qerr != nil {
+		err = errors.Join(err, fmt.Errorf("looking into quarantine: %w", qerr))
+	} else {
+		r.summary.Quarantined = n
+	}
+	return r.summary, err
+}
+
+// run is the state of one Run.
+type run struct {
+	cfg     Config
+	results chan result
+	summary *Summary           // written by the committer alone while it runs
+	refused map[crate.ID]error // by the store, their results yet to come; the committer's
+}
+
+// run plans and works with the committer beside it. Closing r.results ends the
+// committer; a committer that fails stops the others.
+func (r *run) run(user context.Context) error {
+	ctx, stop := context.WithCancelCause(user)
+	defer stop(nil)
+	var g errgroup.Group
+	g.Go(func() error {
+		err := r.commitAll(context.WithoutCancel(user))
+		if err != nil {
+			stop(err)
+			for range r.results { // nobody must wait for a committer that is gone
+			}
+		}
+		return err
+	})
+	g.Go(func() error {
+		defer close(r.results)
+		return r.planAndWork(ctx, user)
+	})
+	return g.Wait()
+}
+
+func (r *run) planAndWork(ctx, user context.Context) error {
+	plan, err := r.plan(ctx)
+	if err != nil {
+		return err
+	}
+	defer plan.remove()
+	return r.work(ctx, user, plan)
+}
+
+// send hands a result to the committer.
+func (r *run) send(ctx context.Context, res result) error {
+	select {
+	case r.results <- res:
+		return nil
+	default: // the channel is full: whoever has to wait may be cancelled
+	}
+	select {
+	case r.results <- res:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

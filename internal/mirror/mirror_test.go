@@ -1,0 +1,536 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+const small = `
+	foo 1.0.0
+	foo 1.1.0 yanked
+	foo 2.0.0+meta
+	Bar-baz 0.1.0
+	ox 0.3.0
+`
+
+var foo1, foo11, bar, ox = crate.ID{Name: "foo", Version: "1.0.0"}, crate.ID{Name: "foo", Version: "1.1.0"},
+	crate.ID{Name: "Bar-baz", Version: "0.1.0"}, crate.ID{Name: "ox", Version: "0.3.0"}
+
+var ash = crate.ID{Name: "ash", Version: "2.0.0"} // of the demo
+
+func TestRunTwice(t *testing.T) {
+	w := newWorld(t, simreg.Demo())
+	total := int64(w.reg.Len())
+	first := w.mustRun(nil)
+	if first.Downloaded != total || first.Missing != 0 {
+		t.Errorf("first run: %+v, want %d downloaded", first.Counts, total)
+	}
+	if err := w.checkWhole(w.disk, w.catalog.held()); err != nil {
+		t.Error(err)
+	}
+	if n := len(w.records()); int64(n) != total {
+		t.Errorf("the manifest has %d records, want %d", n, total)
+	}
+	requests := w.reg.TotalRequests()
+	second := w.mustRun(nil)
+	if second.Existing != total || second.Downloaded != 0 {
+		t.Errorf("second run: %+v; want all existing", second.Counts)
+	}
+	if n := w.reg.TotalRequests() - requests; n != 0 {
+		t.Errorf("the second run made %d requests", n)
+	}
+	for key, rec := range w.records() {
+		if rec.Status != manifest.Existing || !rec.OK || rec.SHA256 == "" || rec.Size == 0 || rec.Storage != manifest.Filesystem {
+			t.Errorf("%s: %+v, want a full record of an existing file", key, rec)
+		}
+	}
+	if left := leftovers(t, w.disk); len(left) > 0 {
+		t.Errorf("temporary files left: %v", left)
+	}
+}
+
+// What git says is unchanged is not read, and yet every version is looked for.
+func TestUnchangedCratesAreNotRead(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("no git here: ", err)
+	}
+	w := newWorld(t, simreg.Demo())
+	w.index = filepath.Join(t.TempDir(), "index.git")
+	commit := func() {
+		if _, err := w.reg.CommitIndex(t.Context(), w.index, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit()
+	w.mustRun(nil)
+	if s := w.mustRun(nil); s.Plan.Unchanged != 63 || s.Existing != 319 {
+		t.Errorf("nothing new: %+v, plan %+v", s.Counts, s.Plan)
+	}
+	w.reg.Add(simreg.MustParse("ox 0.3.1")...)
+	commit()
+	if err := w.disk.Remove(ash.LoosePath()); err != nil {
+		t.Fatal(err)
+	}
+	s := w.mustRun(nil)
+	if s.Plan.Unchanged != 61 || s.Downloaded != 2 || s.Existing != 318 {
+		t.Errorf("one new version, one file removed: %+v, plan %+v", s.Counts, s.Plan)
+	}
+	if w.catalog.revision.Commit == "" || w.catalog.revision.Time.IsZero() {
+		t.Errorf("the catalog does not know the commit: %+v", w.catalog.revision)
+	}
+}
+
+func TestRecord(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	got := w.records()["foo 2.0.0+meta"]
+	sum, _ := w.reg.Checksum(crate.ID{Name: "foo", Version: "2.0.0+meta"})
+	want := manifest.Record{
+		SchemaVersion: 1, URL: w.server.BaseURL + "/foo/foo-2.0.0%2Bmeta.crate", Path: got.Path, Storage: "filesystem",
+		Size: got.Size, SHA256: sum.String(), StartedAt: got.StartedAt, FinishedAt: got.FinishedAt, OK: true,
+		Status: "downloaded", Crate: "foo", Version: "2.0.0+meta", Prev: got.Prev,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("record (-want +got):\n%s", diff)
+	}
+	if !strings.HasSuffix(got.Path, "foo-2.0.0+meta.crate") || !strings.HasPrefix(got.Path, "out") {
+		t.Errorf("path = %q", got.Path)
+	}
+}
+
+func TestYankedOnRequest(t *testing.T) {
+	w := newWorld(t, parse(small))
+	without := func(c *Config) { c.IncludeYanked = false }
+	s := w.mustRun(without)
+	if _, err := content(w.disk, foo11); !errors.Is(err, fs.ErrNotExist) || s.Plan.Yanked != 1 || s.Downloaded != 4 {
+		t.Errorf("yanked left out: %v, plan %+v", err, s.Plan)
+	}
+	// What was complete without yanked versions is not with them.
+	if s := w.mustRun(nil); s.Downloaded != 1 || s.Existing != 4 {
+		t.Errorf("with yanked: %+v, want one downloaded", s.Counts)
+	}
+	if s := w.mustRun(without); s.Existing != 4 || s.Plan.Yanked != 1 {
+		t.Errorf("without again: %+v %+v, want the yanked one left out of the records", s.Counts, s.Plan)
+	}
+}
+
+func TestYankFlipsReachTheCatalog(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	w.reg.Yank(foo1, true)
+	w.reg.Remove(crate.ID{Name: "foo", Version: "2.0.0+meta"})
+	w.writeIndex()
+	s := w.mustRun(nil)
+	if v := w.catalog.versions[foo1]; !v.Yanked || !v.Listed || s.Downloaded != 0 {
+		t.Errorf("yanked version: %+v; %+v", v, s.Counts)
+	}
+	gone := crate.ID{Name: "foo", Version: "2.0.0+meta"}
+	if v := w.catalog.versions[gone]; v.Listed {
+		t.Errorf("version that vanished from the index is still listed: %+v", v)
+	}
+	if _, err := content(w.disk, gone); err != nil {
+		t.Errorf("version that vanished from the index was not kept: %v", err)
+	}
+}
+
+func TestLimit(t *testing.T) {
+	w := newWorld(t, parse(small))
+	s := w.mustRun(func(c *Config) { c.Limit = 2 })
+	if s.Downloaded != 2 {
+		t.Errorf("%+v, want 2 downloaded", s.Counts)
+	}
+	if s := w.mustRun(nil); s.Downloaded != 3 || s.Existing != 2 {
+		t.Errorf("%+v, want the other 3", s.Counts)
+	}
+}
+
+// A8: bytes never change. Ours stay, the new ones are set aside, the run says so.
+func TestA8ChecksumChangedUpstream(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	old, err := content(w.disk, foo1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.reg.ReplaceBytes(foo1)
+	w.writeIndex()
+	for range 2 {
+		s, err := w.run(context.Background(), w.disk, nil)
+		if err != nil || s.Sound() || s.Violated != 1 || s.Existing != 4 || s.Quarantined != 1 {
+			t.Errorf("run: %v, %+v, %d in quarantine", err, s.Counts, s.Quarantined)
+		}
+		if got, err := content(w.disk, foo1); err != nil || !bytes.Equal(got, old) {
+			t.Errorf("the bytes that we hold have changed (%v)", err)
+		}
+	}
+	if rec := w.records()["foo 1.0.0"]; rec.OK || !strings.Contains(rec.Error, "the version was mirrored with another") {
+		t.Errorf("record: %+v", rec)
+	}
+}
+
+// A17, A18: an index that lost many crates, or went back in time, stops the run.
+func TestA17IndexShrank(t *testing.T) {
+	w := newWorld(t, simreg.Demo())
+	w.mustRun(nil)
+	all := w.index
+	w.index = t.TempDir()
+	w.reg = parse(small)
+	w.writeIndex()
+	_, err := w.run(context.Background(), w.disk, nil)
+	if err == nil || !strings.Contains(err.Error(), "62 of the 63 crates that were mirrored are no longer in the index") {
+		t.Errorf("err = %v", err)
+	}
+	w.index = all
+	w.reg = simreg.Demo()
+	if err := w.checkWhole(w.disk, w.catalog.held()); err != nil {
+		t.Error("something was lost: ", err)
+	}
+}
+
+func TestA18IndexRolledBack(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	day := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+	w.catalog.revision = catalog.Revision{Commit: "newer", Time: day}
+	older := func(accept bool) func(*Config) {
+		return func(c *Config) {
+			c.Source = aged{c.Source, catalog.Revision{Commit: "older", Time: day.Add(-time.Hour)}}
+			c.AcceptShrink = accept
+		}
+	}
+	_, err := w.run(context.Background(), w.disk, older(false))
+	if err == nil || !strings.Contains(err.Error(), "the index went back in time: commit older of 2026-01-01T23:00:00Z") {
+		t.Errorf("err = %v", err)
+	}
+	w.mustRun(older(true))
+	if w.catalog.revision.Commit != "older" {
+		t.Errorf("accepted, but the catalog says %+v", w.catalog.revision)
+	}
+}
+
+// aged is a source with another revision.
+type aged struct {
+	Source
+	rev catalog.Revision
+}
+
+func (a aged) Revision() (catalog.Revision, bool) { return a.rev, true }
+
+// B1, B20: what is not the crate is never published, whatever the status says.
+func TestB1WrongBytesForEver(t *testing.T) {
+	for _, kind := range []simreg.Kind{simreg.HTML, simreg.JSON, simreg.WrongCrate, simreg.FlipBit, simreg.LongBody} {
+		t.Run(string(kind), func(t *testing.T) {
+			w := newWorld(t, parse(small))
+			w.reg.Inject(foo1, simreg.Fault{Kind: kind, Times: -1})
+			s, err := w.run(context.Background(), w.disk, nil)
+			if err != nil || s.Downloaded != 4 || s.Complete(true) || s.Sound() || s.Quarantined != 1 {
+				t.Errorf("%v, %+v, %d in quarantine", err, s.Counts, s.Quarantined)
+			}
+			if _, err := content(w.disk, foo1); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("something stands under the final name: %v", err)
+			}
+			if rec := w.records()["foo 1.0.0"]; rec.OK || rec.Status != manifest.Error || !strings.Contains(rec.Error, "quarantine/foo-1.0.0.crate.came-") {
+				t.Errorf("record: %+v", rec)
+			}
+			w.reg.Heal()
+			s, err = w.run(context.Background(), w.disk, nil)
+			if err != nil || s.Downloaded != 1 || !s.Complete(false) {
+				t.Errorf("when upstream has recovered: %v, %+v", err, s.Counts)
+			}
+		})
+	}
+}
+
+// B7, B9: one file that is gone costs that one, is remembered with evidence,
+// and asked for again by the next run.
+func TestB7GoneUpstream(t *testing.T) {
+	for _, code := range []int{403, 404, 410, 451} {
+		w := newWorld(t, parse(small))
+		w.reg.Inject(foo1, simreg.Fault{Kind: simreg.Status, Code: code, Times: 2})
+		for run := 1; run <= 2; run++ {
+			s, err := w.run(context.Background(), w.disk, nil)
+			if err != nil || s.Gone != 1 || s.OK() != 4 || s.Complete(false) || !s.Complete(true) || !s.Sound() {
+				t.Errorf("%d, run %d: %v, %+v", code, run, err, s.Counts)
+			}
+			if n := w.reg.Requests(foo1); n != run {
+				t.Errorf("%d, run %d: asked %d times in all, want once a run", code, run, n)
+			}
+		}
+		if g := w.catalog.gone[foo1]; g.Status != code || !strings.Contains(g.Evidence, "body: ") {
+			t.Errorf("%d: the catalog says %+v", code, g)
+		}
+		if s := w.mustRun(nil); s.Downloaded != 1 || len(w.catalog.gone) != 0 {
+			t.Errorf("%d: back again: %+v, gone %v", code, s.Counts, w.catalog.gone)
+		}
+	}
+}
+
+// B8: everybody is refused: that is a ban or a portal, not 319 lost crates.
+func TestB8RefusedAltogether(t *testing.T) {
+	w := newWorld(t, simreg.Demo())
+	w.reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Status, Code: 403, Times: -1})
+	s, err := w.run(context.Background(), w.disk, nil)
+	if !errors.As(err, new(*upstream.StoppedError)) {
+		t.Fatalf("err = %v, want the breaker's", err)
+	}
+	if n := w.reg.TotalRequests(); n > 60 || s.Unattempted == 0 || s.Missing != int64(w.reg.Len()) || s.Complete(true) {
+		t.Errorf("%d requests; %+v, %d missing, %d unattempted", n, s.Counts, s.Missing, s.Unattempted)
+	}
+	w.reg.Heal()
+	w.mustRun(nil)
+}
+
+// B25: upstream vanishes in the middle and returns: the next run fetches the
+// rest and nothing else.
+func TestB25UpstreamVanishes(t *testing.T) {
+	for _, after := range []int{0, 1, 50, 200} {
+		w := newWorld(t, simreg.Demo())
+		w.reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Down, After: after})
+		first, err := w.run(context.Background(), w.disk, nil)
+		if err == nil && first.Complete(false) {
+			t.Fatalf("after %d: complete without upstream", after)
+		}
+		if err := w.server.Up(); err != nil {
+			t.Fatal(err)
+		}
+		w.reg.Heal()
+		before := w.reg.TotalRequests()
+		second := w.mustRun(nil)
+		if n := int64(w.reg.TotalRequests() - before); n != second.Downloaded || second.Existing != first.OK() {
+			t.Errorf("after %d: %d requests for %d missing; %d were held, %d are existing", after, n, second.Downloaded, first.OK(), second.Existing)
+		}
+	}
+}
+
+// C2: stopping is orderly: what was done is recorded, the next run goes on.
+func TestC2StoppedInTheMiddle(t *testing.T) {
+	w := newWorld(t, simreg.Demo())
+	w.reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Latency, Delay: 2 * time.Millisecond, Times: -1})
+	ctx, cancel := context.WithCancelCause(context.Background())
+	stop := errors.New("stop")
+	progress := NewProgress()
+	go func() {
+		for progress.Snapshot().Downloaded < 20 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel(stop)
+	}()
+	s, err := w.run(ctx, w.disk, func(c *Config) { c.Progress = progress })
+	if !errors.Is(err, stop) || s.Downloaded < 20 || s.Unattempted == 0 || s.Failed != 0 {
+		t.Fatalf("%v, %+v, %d unattempted", err, s.Counts, s.Unattempted)
+	}
+	if held := int64(len(w.catalog.held())); held != s.Downloaded || int64(len(w.records())) != held {
+		t.Errorf("%d downloaded, %d in the catalog, %d in the manifest", s.Downloaded, held, len(w.records()))
+	}
+	w.reg.Heal()
+	before := w.reg.TotalRequests()
+	second := w.mustRun(nil)
+	if n := int64(w.reg.TotalRequests() - before); n != second.Downloaded || second.Existing != s.Downloaded {
+		t.Errorf("the next run made %d requests for %d missing", n, second.Downloaded)
+	}
+}
+
+// C7, C9: a disk that fills up ends the run with its own error, nothing that is
+// recorded is lost, and with space the next run completes.
+func TestC7DiskFull(t *testing.T) {
+	for n := 5; n < 400; n += 13 {
+		w := newWorld(t, parse(small))
+		full := durabletest.FailAt(w.disk, n, durable.ErrNoSpace, true, false)
+		_, err := w.run(context.Background(), full, nil)
+		if full.Ops() < n {
+			if n < 50 {
+				t.Fatalf("a run has %d operations only", full.Ops())
+			}
+			break
+		}
+		if !errors.Is(err, durable.ErrNoSpace) {
+			t.Fatalf("full at operation %d: %v", n, err)
+		}
+		if err := w.checkWhole(w.disk, w.catalog.held()); err != nil {
+			t.Errorf("full at operation %d: %v", n, err)
+		}
+		w.mustRun(nil)
+	}
+}
+
+func TestReserveStopsTheRun(t *testing.T) {
+	w := newWorld(t, simreg.Demo())
+	w.reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Latency, Delay: 5 * time.Millisecond, Times: -1})
+	_, err := w.run(context.Background(), w.disk, func(c *Config) { c.State = nearlyFull{c.State} })
+	if !errors.Is(err, durable.ErrNoSpace) || !strings.Contains(err.Error(), "1000 bytes are free") {
+		t.Errorf("err = %v", err)
+	}
+	w.reg.Heal()
+	w.mustRun(nil)
+}
+
+type nearlyFull struct{ durable.FS }
+
+func (nearlyFull) Free() (bytes, files int64, err error) { return 1000, -1, nil }
+
+// C9: work that cannot be recorded is not acknowledged.
+func TestC9CatalogFails(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.catalog.fail = durable.ErrNoSpace
+	s, err := w.run(context.Background(), w.disk, nil)
+	if !errors.Is(err, durable.ErrNoSpace) || s.OK() != 0 {
+		t.Errorf("%v, %+v", err, s.Counts)
+	}
+	if recs := w.records(); len(recs) != 0 {
+		t.Errorf("the manifest speaks of %d crates that the catalog does not know", len(recs))
+	}
+	w.catalog.fail = nil
+	if s := w.mustRun(nil); s.VerifiedExisting+s.Downloaded != 5 {
+		t.Errorf("next run: %+v", s.Counts)
+	}
+}
+
+// C19, C6: a file that is not the crate is not held, however it came about; it
+// is kept in quarantine.
+func TestC19WrongFileThere(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	good, err := content(w.disk, foo1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := bytes.Clone(good)
+	flipped[len(flipped)/2] ^= 1
+	quarantined := 0
+	for name, tt := range map[string]struct {
+		data   []byte
+		verify bool
+	}{
+		"empty": {nil, false}, "short": {good[:len(good)/2], false}, "long": {append(bytes.Clone(good), 0), false},
+		"flipped": {flipped, true},
+	} {
+		w.damage(foo1, tt.data)
+		s, err := w.run(context.Background(), w.disk, func(c *Config) { c.VerifyExisting = tt.verify })
+		quarantined++
+		if err != nil || !s.Complete(false) || s.Sound() || s.Downloaded != 1 || s.Quarantined != quarantined {
+			t.Errorf("%s: %v, %+v, %d in quarantine", name, err, s.Counts, s.Quarantined)
+		}
+		if got, err := content(w.disk, foo1); err != nil || !bytes.Equal(got, good) {
+			t.Errorf("%s: not repaired: %v", name, err)
+		}
+	}
+}
+
+func TestVerifyExisting(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	before := w.reg.TotalRequests()
+	s := w.mustRun(func(c *Config) { c.VerifyExisting = true })
+	if s.VerifiedExisting != 5 || w.reg.TotalRequests() != before {
+		t.Errorf("%+v, want 5 hashed again and no request", s.Counts)
+	}
+}
+
+// A lost catalog costs hashing, not fetching.
+func TestLostCatalog(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	before := w.reg.TotalRequests()
+	w.catalog = newMemCatalog()
+	if s := w.mustRun(nil); s.VerifiedExisting != 5 || w.reg.TotalRequests() != before {
+		t.Errorf("%+v, want 5 hashed and no request", s.Counts)
+	}
+	if s := w.mustRun(nil); s.Existing != 5 {
+		t.Errorf("%+v, want the catalog complete again", s.Counts)
+	}
+}
+
+// A file that somebody removed is fetched again, though its crate is unchanged.
+func TestRemovedFileIsNoticed(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	if err := w.disk.Remove(bar.LoosePath()); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.mustRun(nil); s.Downloaded != 1 || s.Existing != 4 {
+		t.Errorf("%+v, want one fetched", s.Counts)
+	}
+}
+
+// C18: what is no file under a crate's name costs that crate alone.
+func TestC18FolderInTheWay(t *testing.T) {
+	w := newWorld(t, parse(small))
+	if err := w.disk.MkdirAll(ox.LoosePath()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := w.run(context.Background(), w.disk, nil)
+	if err != nil || s.Downloaded != 4 || s.Failed != 1 || s.Complete(true) {
+		t.Errorf("%v, %+v", err, s.Counts)
+	}
+	if rec := w.records()["ox 0.3.0"]; rec.OK || !strings.Contains(rec.Error, "not a regular file") {
+		t.Errorf("record: %+v", rec)
+	}
+}
+
+// A1-A16: a hostile index costs its own lines and nothing else, and nothing is
+// written outside the mirror (which is a disk in memory: there is no outside,
+// and every name was checked).
+func TestA1HostileIndex(t *testing.T) {
+	dir := t.TempDir()
+	bad, err := simreg.BadIndex(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, bad.Registry)
+	w.index = dir
+	s, err := w.run(context.Background(), w.disk, nil)
+	if err != nil || s.BadEntries == 0 || s.Complete(true) {
+		t.Fatalf("%v, %+v", err, s.Counts)
+	}
+	for _, id := range bad.Survive {
+		if _, err := content(w.disk, id); err != nil {
+			t.Errorf("%v should have survived: %v", id, err)
+		}
+	}
+	if err := w.checkWhole(w.disk, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDryRunTouchesNothing(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(func(c *Config) { c.Limit = 2 })
+	ops := 0
+	st := openStore(t, durabletest.Hook(w.disk, func(op durabletest.Op) durabletest.Fault {
+		switch op.Kind {
+		case durabletest.OpStat, durabletest.OpReadDir, durabletest.OpOpen, durabletest.OpRead, durabletest.OpClose:
+		default:
+			ops++
+			t.Errorf("a dry run does %v", op)
+		}
+		return durabletest.Fault{}
+	}))
+	requests := w.reg.TotalRequests()
+	plan, err := DryRun(context.Background(), Config{Source: w.source(), IncludeYanked: true}, Held{w.catalog, st})
+	if err != nil || plan.Versions != 5 || plan.Held != 2 || plan.Fetch != 3 {
+		t.Errorf("%+v, %v; want 2 of 5 held", plan, err)
+	}
+	if w.reg.TotalRequests() != requests {
+		t.Error("a dry run made requests")
+	}
+	if plan, err := DryRun(context.Background(), Config{Source: w.source()}, Held{}); err != nil || plan.Fetch != 4 || plan.Yanked != 1 {
+		t.Errorf("nothing held: %+v, %v", plan, err)
+	}
+}

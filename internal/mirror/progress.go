@@ -1,0 +1,74 @@
+package mirror
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Progress is the counts of a run, for others to read while it goes on. What it
+// calls processed is durable and recorded.
+type Progress struct {
+	start   time.Time
+	planned atomic.Int64 // crates looked at
+	plan    atomic.Pointer[Plan]
+	bytes   atomic.Int64
+	counts  [bookkeeping]atomic.Int64 // by outcome
+}
+
+// NewProgress starts the clock.
+func NewProgress() *Progress { return &Progress{start: time.Now()} }
+
+// Counts is a snapshot of a Progress.
+type Counts struct {
+	CratesPlanned    int64 // looked at so far while planning
+	Plan             *Plan // nil until planning has ended
+	Downloaded       int64
+	Existing         int64
+	VerifiedExisting int64
+	Gone             int64 // upstream refuses them
+	Violated         int64 // bytes found or sent were not what the index names
+	Failed           int64 // everything else that may succeed in a later run
+	BadEntries       int64 // of the index
+	Bytes            int64 // received, retries included
+	Elapsed          time.Duration
+}
+
+// OK is the number of versions that are held, verified.
+func (c Counts) OK() int64 { return c.Downloaded + c.Existing + c.VerifiedExisting }
+
+// Errors is the number of entries that are not.
+func (c Counts) Errors() int64 { return c.Gone + c.Violated + c.Failed + c.BadEntries }
+
+// Processed is the number of entries that the run has done with.
+func (c Counts) Processed() int64 { return c.OK() + c.Errors() }
+
+// Total is the number of entries of the run, 0 while it is not known.
+func (c Counts) Total() int64 {
+	if c.Plan == nil {
+		return 0
+	}
+	return c.Plan.Versions + c.Plan.Bad
+}
+
+// Rate is the number of entries processed a second.
+func (c Counts) Rate() float64 {
+	if c.Elapsed <= 0 {
+		return 0
+	}
+	return float64(c.Processed()) / c.Elapsed.Seconds()
+}
+
+// Snapshot returns the counts as they are now.
+func (p *Progress) Snapshot() Counts {
+	n := func(o outcome) int64 { return p.counts[o].Load() }
+	return Counts{
+		CratesPlanned: p.planned.Load(), Plan: p.plan.Load(),
+		Downloaded: n(downloaded), Existing: n(existing), VerifiedExisting: n(verifiedExisting),
+		Gone: n(gone), Violated: n(violated), Failed: n(failed), BadEntries: n(badEntry),
+		Bytes: p.bytes.Load(), Elapsed: time.Since(p.start),
+	}
+}
+
+func (p *Progress) setPlan(plan Plan) { p.plan.Store(&plan) }
+func (p *Progress) fetched(n int64)   { p.bytes.Add(n) }
+func (p *Progress) count(o outcome)   { p.counts[o].Add(1) }

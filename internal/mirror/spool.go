@@ -1,0 +1,114 @@
+package mirror
+
+import (
+	"bufio"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// spool is a plan on disk: a sequence of crates, each with the items to do for
+// it. It lives as long as its run; it is never synced, since a run that dies
+// plans anew.
+type spool struct {
+	fsys durable.FS
+	name string
+	file durable.File
+	buf  *bufio.Writer
+	enc  *gob.Encoder
+}
+
+const spoolName = "plan.tmp"
+
+// spooled is a record of the spool.
+type spooled struct {
+	Path, Blob string // of the catalog row; empty: there shall be none
+	Yanked     bool
+	Items      []spooledItem
+}
+
+type spooledItem struct {
+	Name, Version, URL string
+	Checksum           []byte
+	Yanked             bool
+	Task               uint8
+}
+
+func newSpool(fsys durable.FS) (*spool, error) {
+	if err := fsys.Remove(spoolName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := fsys.Create(spoolName)
+	if err != nil {
+		return nil, err
+	}
+	s := &spool{fsys: fsys, name: spoolName, file: f, buf: bufio.NewWriterSize(f, 1<<16)}
+	s.enc = gob.NewEncoder(s.buf)
+	return s, nil
+}
+
+func (s *spool) add(row *catalog.Crate, items []item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	rec := spooled{Items: make([]spooledItem, len(items))}
+	if row != nil {
+		rec.Path, rec.Blob, rec.Yanked = row.Path, row.Blob, row.Yanked
+	}
+	for i, it := range items {
+		rec.Items[i] = spooledItem{it.Name, it.Version, it.URL, it.Checksum[:], it.Yanked, uint8(it.task)}
+	}
+	if err := s.enc.Encode(rec); err != nil {
+		return fmt.Errorf("writing the plan: %w", err)
+	}
+	return nil
+}
+
+// finish ends writing; reading starts at the beginning.
+func (s *spool) finish() error {
+	if err := s.buf.Flush(); err != nil {
+		return fmt.Errorf("writing the plan: %w", err)
+	}
+	_, err := s.file.Seek(0, io.SeekStart)
+	return err
+}
+
+// each calls fn for every crate of the plan.
+func (s *spool) each(fn func(row *catalog.Crate, items []item) error) error {
+	dec := gob.NewDecoder(bufio.NewReaderSize(s.file, 1<<16))
+	for {
+		var rec spooled
+		err := dec.Decode(&rec)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading the plan back: %w", err)
+		}
+		var row *catalog.Crate
+		if rec.Blob != "" {
+			row = &catalog.Crate{Path: rec.Path, Blob: rec.Blob, Yanked: rec.Yanked}
+		}
+		items := make([]item, len(rec.Items))
+		for i, it := range rec.Items {
+			e := Entry{ID: crate.ID{Name: it.Name, Version: it.Version}, URL: it.URL, Yanked: it.Yanked}
+			copy(e.Checksum[:], it.Checksum)
+			items[i] = item{e, task(it.Task)}
+		}
+		if err := fn(row, items); err != nil {
+			return err
+		}
+	}
+}
+
+// remove removes the file; what cannot be removed now is by the next run.
+func (s *spool) remove() {
+	_ = s.file.Close()
+	_ = s.fsys.Remove(s.name)
+}

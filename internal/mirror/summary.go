@@ -1,0 +1,54 @@
+package mirror
+
+import (
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// Summary is what a run has come to.
+type Summary struct {
+	Counts
+	Missing     int64 // entries of the plan that are not held now, for whatever reason
+	Unattempted int64 // of these: the run ended before their turn
+	Quarantined int   // files in quarantine, from this run or an earlier one
+	Failures    []Failure
+}
+
+// Failure is one entry that is not held.
+type Failure struct {
+	crate.ID
+	Gone bool
+	Err  error
+}
+
+// maxFailures bounds Summary.Failures; the manifest has them all.
+const maxFailures = 20
+
+func (s *Summary) fail(res *result) {
+	if len(s.Failures) < maxFailures {
+		s.Failures = append(s.Failures, Failure{res.entry.ID, res.outcome == gone, res.err})
+	}
+}
+
+func (s *Summary) finish(p *Progress) {
+	s.Counts = p.Snapshot()
+	s.Missing = s.Errors()
+	if s.Plan != nil {
+		s.Missing = s.Total() - s.OK()
+		s.Unattempted = s.Total() - s.Processed()
+	}
+}
+
+// Complete reports whether everything that the source names is held, verified
+// and durable; allowGone leaves aside what upstream refuses.
+func (s *Summary) Complete(allowGone bool) bool {
+	if s.Plan == nil {
+		return false
+	}
+	if allowGone {
+		return s.Missing == s.Gone
+	}
+	return s.Missing == 0
+}
+
+// Sound reports whether no bytes were found that are not what they should be.
+func (s *Summary) Sound() bool { return s.Violated == 0 && s.Quarantined == 0 }

@@ -1,0 +1,281 @@
+package mirror
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// outcome is how an item ended.
+type outcome uint8
+
+const (
+	downloaded outcome = iota
+	existing
+	verifiedExisting
+	failed      // and may succeed in a later run
+	gone        // upstream refuses this file
+	violated    // bytes that are not what they should be were found or sent
+	badEntry    // of the index
+	bookkeeping // no item at all: rows for the catalog
+)
+
+// ok reports whether the version is held, verified.
+func (o outcome) ok() bool { return o == downloaded || o == existing || o == verifiedExisting }
+
+// result is what the committer gets to know of an item.
+type result struct {
+	entry             Entry
+	outcome           outcome
+	size              int64
+	retries           int
+	err               error
+	gone              *upstream.GoneError
+	started, finished time.Time
+
+	job   *job              // of the plan; nil: none
+	done  *catalog.Crate    // without a job: the crate is complete
+	marks []catalog.Version // rows to update
+
+	revision *catalog.Revision // that was planned
+}
+
+// job is a crate of the plan in work.
+type job struct {
+	row    *catalog.Crate // nil: never complete
+	left   int            // items; the committer's
+	failed bool           // the committer's
+}
+
+// assignment is an item with its job.
+type assignment struct {
+	item
+	job *job
+}
+
+// parked is how many items may wait for another attempt for each that is being
+// fetched, so that a few hundred that fail do not hold up the rest.
+const parked = 4
+
+// work does what the plan says.
+func (r *run) work(ctx, user context.Context, plan *spool) error {
+	w := worker{run: r, hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
+	assignments := make(chan assignment)
+	g, ctx := errgroup.WithContext(ctx)
+	flight, land := inFlight(ctx, user, r.cfg.Grace)
+	defer land()
+	g.Go(func() error {
+		defer close(assignments)
+		return feed(ctx, plan, assignments)
+	})
+	for range parked * r.cfg.Concurrency {
+		g.Go(func() error {
+			for a := range assignments {
+				if err := w.do(flight, a); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// inFlight returns the context of items that have begun. When the user stops
+// the run they have grace to end; when the run has failed, none.
+func inFlight(ctx, user context.Context, grace time.Duration) (flight context.Context, land func()) {
+	flight, abort := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if user.Err() != nil {
+			select {
+			case <-time.After(grace):
+			case <-flight.Done():
+			}
+		}
+		abort(context.Cause(ctx))
+	})
+	return flight, func() { stop(); abort(nil) }
+}
+
+func feed(ctx context.Context, plan *spool, to chan<- assignment) error {
+	return plan.each(func(row *catalog.Crate, items []item) error {
+		j := &job{row: row, left: len(items)}
+		for _, it := range items {
+			select {
+			case to <- assignment{it, j}:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		return nil
+	})
+}
+
+// worker does items. Many goroutines share it.
+type worker struct {
+	run     *run
+	hashing chan struct{} // bounds the files that are hashed at a time
+}
+
+// do does an item and sends its result. An error stops the run: the disk is
+// full or broken, or upstream is gone.
+func (w *worker) do(ctx context.Context, a assignment) error {
+	res := result{entry: a.Entry, started: time.Now(), job: a.job}
+	var err error
+	if a.task == taskCheck {
+		err = w.check(ctx, &res)
+	} else {
+		err = w.fetch(ctx, &res, a.task == taskConflict)
+	}
+	stop := w.fatal(err)
+	if err != nil && (ctx.Err() != nil || errors.As(err, new(*upstream.StoppedError))) {
+		return stop // the run ended before the item did: as if it had never begun
+	}
+	if err != nil {
+		res.err = err
+		if res.outcome.ok() {
+			res.outcome = failed
+		}
+	}
+	res.finished = time.Now()
+	return errors.Join(stop, w.run.send(ctx, res))
+}
+
+// fatal returns err if no other item can fare better.
+func (w *worker) fatal(err error) error {
+	if errors.Is(err, durable.ErrNoSpace) || errors.Is(err, durable.ErrReadOnly) || errors.As(err, new(*upstream.StoppedError)) {
+		return err
+	}
+	return nil
+}
+
+// check hashes what stands under the crate's name. If it is the crate, fine; if
+// not, it moves to quarantine, and the crate is fetched.
+func (w *worker) check(ctx context.Context, res *result) error {
+	sum, size, err := w.hash(ctx, res.entry.ID)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return w.fetch(ctx, res, false)
+	case err != nil:
+		return fmt.Errorf("reading %s, which is held: %w", res.entry.ID, err)
+	case sum == res.entry.Checksum:
+		res.outcome, res.size = verifiedExisting, size
+		return nil
+	}
+	wrong := &crate.ChecksumError{ID: res.entry.ID, Want: res.entry.Checksum, Got: sum, Size: size}
+	path, err := w.run.cfg.Store.Quarantine(res.entry.ID, wrong.Error())
+	if err != nil {
+		return err
+	}
+	w.run.cfg.Log.Error("file is damaged or was changed; moved to quarantine, fetching it again",
+		"crate", res.entry.Name, "version", res.entry.Version, "quarantine", path, "err", wrong)
+	return w.fetch(ctx, res, false)
+}
+
+func (w *worker) hash(ctx context.Context, id crate.ID) (sum crate.Checksum, size int64, err error) {
+	select {
+	case w.hashing <- struct{}{}:
+		defer func() { <-w.hashing }()
+	case <-ctx.Done():
+		return sum, 0, context.Cause(ctx)
+	}
+	f, err := w.run.cfg.Store.Open(id)
+	if err != nil {
+		return sum, 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if size, err = io.Copy(h, &cancelReader{ctx, f}); err != nil {
+		return sum, 0, err
+	}
+	h.Sum(sum[:0])
+	return sum, size, nil
+}
+
+// cancelReader ends a long copy when its context does.
+type cancelReader struct {
+	ctx context.Context // of one copy
+	r   io.Reader
+}
+
+func (c *cancelReader) Read(p []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.r.Read(p)
+}
+
+// fetch fetches a crate and gives it to the store, or, where another checksum
+// is pinned, to quarantine.
+func (w *worker) fetch(ctx context.Context, res *result, conflict bool) error {
+	cfg := &w.run.cfg
+	wasGone, err := cfg.Catalog.WasGone(ctx, res.entry.ID)
+	if err != nil {
+		return err
+	}
+	var sp store.Spill
+	body, stats, err := cfg.Fetch.Fetch(ctx, upstream.Request{
+		ID: res.entry.ID, URL: cfg.url(&res.entry), Checksum: res.entry.Checksum, WasGone: wasGone,
+		Spill: func() (_ upstream.Spill, err error) { sp, err = cfg.Store.NewSpill(); return sp, err },
+	})
+	res.retries = stats.Retries()
+	cfg.Progress.fetched(stats.Bytes)
+	if sp != nil {
+		defer sp.Discard()
+	}
+	if err != nil {
+		return w.refused(res, err)
+	}
+	defer body.Release()
+	res.outcome, res.size = downloaded, body.Size
+	if conflict {
+		return w.conflict(res, store.Body{Data: body.Data, Spill: sp, Size: body.Size})
+	}
+	return cfg.Store.Put(ctx, res.entry.ID, store.Body{Data: body.Data, Spill: sp, Size: body.Size})
+}
+
+// refused sorts out why upstream did not give the crate, and keeps what it gave
+// instead.
+func (w *worker) refused(res *result, err error) error {
+	res.outcome = failed
+	if errors.As(err, &res.gone) {
+		res.outcome = gone
+		return err
+	}
+	var wrong *upstream.MismatchError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	res.outcome = violated
+	sample := wrong.Evidence.Body
+	path, qerr := w.run.cfg.Store.Isolate(res.entry.ID, wrong.Err.Got, err.Error(), store.Body{Data: sample, Size: int64(len(sample))})
+	if qerr != nil {
+		return errors.Join(err, qerr)
+	}
+	return fmt.Errorf("%w (what came begins as %s)", err, path)
+}
+
+// conflict sets aside bytes that upstream gives out under a version that we
+// hold with other bytes. A version's bytes never change: ours stay.
+func (w *worker) conflict(res *result, body store.Body) error {
+	res.outcome = violated
+	reason := fmt.Sprintf("%s: the index names checksum %s now, but the version was mirrored with another, which is kept", res.entry.ID, res.entry.Checksum)
+	path, err := w.run.cfg.Store.Isolate(res.entry.ID, res.entry.Checksum, reason, body)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s; the new bytes are at %s", reason, path)
+}
