@@ -1,0 +1,47 @@
+# The targets that developers and CI use. "make check" is what CI runs first.
+GO      ?= go
+LINT    := $(GO) tool -modfile=tools/go.mod
+GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
+
+.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench
+
+check: fmt vet cross lint tidy test ## everything that needs Go alone
+
+fmt:
+	@out=$$(gofmt -l $(GOFILES)); test -z "$$out" || { echo "gofmt these: $$out"; exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+cross: ## the code of the systems that this one is not
+	GOOS=windows $(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+
+lint:
+	$(LINT) staticcheck ./...
+
+tidy:
+	$(GO) mod tidy -diff
+
+test:
+	$(GO) test ./...
+
+race:
+	$(GO) test -race -short ./...
+
+slow: ## tests that take minutes: 200 kills at random instants
+	$(GO) test -count=1 -timeout 10m -run 'TestC1RandomKills' ./internal/cli -kills 200
+
+real: ## mirror real crates: needs cargo and a registry that it reaches
+	$(GO) run ./scripts/real
+
+bench: ## loopback, beside curl: see docs/measurements.md
+	$(GO) run ./scripts/bench
+
+FUZZTIME ?= 20s
+fuzz: ## every fuzz target for FUZZTIME
+	@grep -rl --include='*_test.go' '^func Fuzz' internal | xargs -n1 dirname | sort -u | while read -r dir; do \
+		grep -ho '^func Fuzz[A-Za-z0-9]*' $$dir/*_test.go | cut -d' ' -f2 | while read -r name; do \
+			echo "$$dir $$name"; $(GO) test ./$$dir -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) || exit 1; \
+		done || exit 1; \
+	done
