@@ -45,6 +45,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"net/url"
 	"os"
@@ -151,8 +152,9 @@ var ErrDamaged = errors.New("catalog is damaged")
 
 // Catalog is an open catalog. Its methods may be called concurrently.
 type Catalog struct {
-	db      *sql.DB
-	anyGone atomic.Bool // gone has rows; almost always it has none
+	db       *sql.DB
+	versions *sql.Stmt   // of Versions, which a run calls for every crate
+	anyGone  atomic.Bool // gone has rows; almost always it has none
 }
 
 // Open opens the catalog at path, created if absent. Errors: ErrDamaged; a
@@ -186,42 +188,51 @@ func open(path, mode, options string) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening catalog %s: %w", path, err)
 	}
-	if err := prepare(db, mode == "rwc"); err != nil {
-		db.Close()
-		return nil, fmt.Errorf("opening catalog %s: %w", path, err)
-	}
 	c := &Catalog{db: db}
-	var any bool
-	if err := db.QueryRow("SELECT EXISTS (SELECT 1 FROM gone)").Scan(&any); err != nil {
+	if err := c.prepare(mode == "rwc"); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("opening catalog %s: %w", path, classify(err))
 	}
-	c.anyGone.Store(any)
 	return c, nil
 }
 
-func prepare(db *sql.DB, writable bool) error {
+// prepare checks the format, makes the tables where there are none, and gets
+// ready what is needed often.
+func (c *Catalog) prepare(writable bool) error {
 	var have int
-	if err := db.QueryRow("PRAGMA user_version").Scan(&have); err != nil {
-		return classify(err)
+	if err := c.db.QueryRow("PRAGMA user_version").Scan(&have); err != nil {
+		return err
 	}
-	if have > format {
+	switch {
+	case have > format:
 		return fmt.Errorf("it has format %d, this program knows %d: use a newer one", have, format)
+	case have == 0 && !writable:
+		return fmt.Errorf("it is empty: %w", fs.ErrNotExist) // its maker was killed in time
+	case have == 0:
+		if _, err := c.db.Exec(schema); err != nil {
+			return err
+		}
 	}
-	if !writable || have == format {
-		return nil
+	var err error
+	c.versions, err = c.db.Prepare(`SELECT name, version, sha256, size, loose, bundle, offset, length,
+		yanked, listed, verified_at FROM versions WHERE name = ? ORDER BY version`)
+	if err != nil {
+		return err
 	}
-	_, err := db.Exec(schema)
-	return classify(err)
+	var any bool
+	if err := c.db.QueryRow("SELECT EXISTS (SELECT 1 FROM gone)").Scan(&any); err != nil {
+		return err
+	}
+	c.anyGone.Store(any)
+	return nil
 }
 
 // Close closes the catalog.
-func (c *Catalog) Close() error { return c.db.Close() }
+func (c *Catalog) Close() error { return errors.Join(c.versions.Close(), c.db.Close()) }
 
 // Versions returns what is held of a crate, whatever the case of name.
 func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) {
-	rows, err := c.db.QueryContext(ctx, `SELECT name, version, sha256, size, loose, bundle, offset, length,
-		yanked, listed, verified_at FROM versions WHERE name = ? ORDER BY version`, name)
+	rows, err := c.versions.QueryContext(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, classify(err))
 	}

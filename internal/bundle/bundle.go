@@ -1,0 +1,66 @@
+package bundle
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// Limits of the format.
+const (
+	// MaxSize bounds the bytes of one crate, so that with header and padding
+	// they stay within the 1 GiB that readers of the seekable format accept in
+	// one frame.
+	MaxSize = maxContent - 4*blockSize
+	// MaxMembers bounds the members of one bundle, and so what a reader
+	// remembers of it: the seek table is at most 8 MiB.
+	MaxMembers = 1 << 20
+)
+
+// Placement is where in a bundle a member's frame lies, in bytes.
+type Placement struct {
+	Offset    int64
+	FrameSize int64
+}
+
+// Member is a crate in a bundle.
+type Member struct {
+	ID       crate.ID
+	Size     int64          // of the crate, in bytes
+	Checksum crate.Checksum // of the crate's bytes in the bundle
+	Placement
+}
+
+// Errors that code decides on.
+var (
+	// ErrFormat: the file is no bundle of this format.
+	ErrFormat = errors.New("not a bundle of this format")
+	// ErrTable: the seek table is missing or wrong. That costs no member.
+	ErrTable = errors.New("seek table is missing or wrong, members are unaffected")
+	// ErrTrailing: there is something behind the end of the archive.
+	ErrTrailing = errors.New("data after the end of the archive")
+	// ErrUnfinished: the end of the archive is missing.
+	ErrUnfinished = errors.New("bundle ends without the end of its archive")
+	// ErrDuplicate: the bundle holds the crate twice, with different bytes.
+	ErrDuplicate = errors.New("crate is in the bundle twice, with different bytes")
+	// ErrTooMany: a limit on the number of members or lines is passed.
+	ErrTooMany = errors.New("too many entries")
+	// ErrFull: the bundle has MaxMembers; another one must be begun.
+	ErrFull = errors.New("bundle is full")
+	// ErrBroken: an earlier write or sync of this Writer failed.
+	ErrBroken = errors.New("bundle cannot be written to after an error")
+)
+
+// A DamageError says which bytes of a bundle could not be used. Members before
+// Offset, and from End on, are not touched by it.
+type DamageError struct {
+	Offset, End int64 // End is where reading goes on, or the end of the file
+	Err         error
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("bundle is damaged from offset %d to %d: %v", e.Offset, e.End, e.Err)
+}
+
+func (e *DamageError) Unwrap() error { return e.Err }

@@ -1,0 +1,89 @@
+package bundle
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Reader reads a bundle. Its methods may be called concurrently.
+type Reader struct {
+	r    io.ReaderAt
+	size int64
+}
+
+// Open opens a bundle of size bytes. It looks at both ends of the file alone,
+// and fails with ErrFormat if neither looks like this format; nothing else is
+// said by that about the state of the file.
+func Open(r io.ReaderAt, size int64) (*Reader, error) {
+	_, err := readTable(r, size)
+	if err == nil {
+		return &Reader{r, size}, nil
+	}
+	var h zstd.Header
+	head := make([]byte, min(size, zstd.HeaderMaxSize))
+	if err := readAt(r, head, 0); err != nil {
+		return nil, fmt.Errorf("opening bundle: %w", err)
+	}
+	if h.Decode(head) == nil && checkFrameHeader(&h) == nil {
+		return &Reader{r, size}, nil
+	}
+	return nil, fmt.Errorf("opening bundle: %w (%w)", ErrFormat, err)
+}
+
+// OpenMember opens the member whose frame is at p: its header is verified, and
+// the frame of a small member whole. The caller closes the content.
+func (r *Reader) OpenMember(p Placement) (*Content, error) {
+	c, err := r.openMember(p)
+	if err != nil {
+		return nil, fmt.Errorf("reading member at offset %d: %w", p.Offset, err)
+	}
+	return c, nil
+}
+
+func (r *Reader) openMember(p Placement) (*Content, error) {
+	if p.Offset < 0 || p.FrameSize <= 0 || p.FrameSize > maxFrameSize(maxContent) || p.FrameSize > r.size-p.Offset {
+		return nil, fmt.Errorf("frame of %d bytes is outside of the bundle, which has %d", p.FrameSize, r.size)
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	*buf = grow(*buf, min(p.FrameSize, maxFrameSize(smallContent)))
+	w := &window{r: r.r, size: p.Offset + p.FrameSize, buf: (*buf)[:0:len(*buf)]}
+	s, err := w.shape(p.Offset)
+	if err != nil {
+		return nil, err
+	}
+	if s.size != p.FrameSize {
+		return nil, fmt.Errorf("frame has %d bytes, want %d", s.size, p.FrameSize)
+	}
+	if !s.small() {
+		body, id, err := openStream(io.NewSectionReader(r.r, p.Offset, p.FrameSize), s.content)
+		if err != nil {
+			return nil, err
+		}
+		return &Content{id, body.size, body}, nil
+	}
+	frame, err := w.at(p.Offset, int(s.size))
+	if err != nil {
+		return nil, err
+	}
+	return openMemory(frame, s.content)
+}
+
+// openMemory decodes a small member.
+func openMemory(frame []byte, content int64) (*Content, error) {
+	out := buffers.Get().(*[]byte)
+	free := func() { buffers.Put(out) }
+	var err error
+	if *out, err = decodeAll(*out, frame, content); err != nil {
+		free()
+		return nil, err
+	}
+	id, data, err := split(*out)
+	if err != nil {
+		free()
+		return nil, err
+	}
+	return &Content{id, int64(len(data)), &memory{newBytesReader(data), free}}, nil
+}
