@@ -202,6 +202,9 @@ func (a *App) upstream(cfg *netConfig, log *slog.Logger) (*upstream.Client, erro
 func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 	show := newDisplay(a.Stderr, &cfg.progress)
 	log := cfg.log.logger(show)
+	if err := cfg.net.fitOpenFiles(log); err != nil {
+		return err
+	}
 	source, done, err := cfg.source(ctx, log)
 	if err != nil {
 		return err
@@ -216,6 +219,25 @@ func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 		return a.dryRun(ctx, cfg, job)
 	}
 	return a.mirror(ctx, cfg, job, show)
+}
+
+// fitOpenFiles lowers the concurrency to what the process may have open: a
+// connection and a file for each download, and some for everything else (C15).
+func (cfg *netConfig) fitOpenFiles(log *slog.Logger) error {
+	const others = 24
+	limit := durable.OpenFiles()
+	if limit < 0 {
+		return nil
+	}
+	most := (limit - others) / 2
+	if most < 1 {
+		return fmt.Errorf("this process may have only %d files open, it needs at least %d: raise the limit (ulimit -n)", limit, others+2)
+	}
+	if cfg.concurrency > most {
+		log.Warn("fewer downloads at a time: this process may not have more files open (ulimit -n)", "concurrency", most, "open_files", limit)
+		cfg.concurrency = most
+	}
+	return nil
 }
 
 // source opens what names the crates.

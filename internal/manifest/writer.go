@@ -53,7 +53,7 @@ func (w *Writer) Append(records []Record) error {
 	w.buf.Reset()
 	chain := w.chain
 	for i := range records {
-		if err := w.encode(&records[i]); err != nil {
+		if err := w.encode(records[i]); err != nil {
 			return w.fail(err)
 		}
 	}
@@ -78,13 +78,13 @@ func (w *Writer) fail(err error) error {
 }
 
 // encode appends one line to w.buf and moves the chain on.
-func (w *Writer) encode(r *Record) error {
+func (w *Writer) encode(r Record) error {
 	r.SchemaVersion = SchemaVersion
 	if w.first {
 		r.Prev, w.first = hex.EncodeToString(w.chain[:]), false
 	}
 	start := w.buf.Len()
-	if err := json.MarshalWrite(&w.buf, r); err != nil {
+	if err := json.MarshalWrite(&w.buf, &r); err != nil {
 		return fmt.Errorf("encoding the record of %s %s: %w", r.Crate, r.Version, err)
 	}
 	w.chain = link(w.chain, w.buf.Bytes()[start:])

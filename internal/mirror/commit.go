@@ -51,6 +51,12 @@ func (r *run) commit(ctx context.Context, batch []result) error {
 	if len(batch) == 0 {
 		return nil
 	}
+	start := time.Now()
+	slow := time.AfterFunc(slowDisk, func() {
+		r.cfg.Log.Warn("the disk is slow: a commit is not through yet; nothing is lost, downloads wait for it",
+			"versions", len(batch), "since", start.Format(time.TimeOnly))
+	})
+	defer slow.Stop()
 	if err := r.checkpoint(ctx, batch); err != nil {
 		return fmt.Errorf("storing crates: %w", err)
 	}
@@ -63,6 +69,9 @@ func (r *run) commit(ctx context.Context, batch []result) error {
 	r.count(batch)
 	return nil
 }
+
+// slowDisk is how long a commit may take before the log says so.
+const slowDisk = 10 * time.Second
 
 // checkpoint makes the crates of the batch durable, and failures of those that
 // could not get their name. The result of a crate may come one batch after the

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -134,12 +135,7 @@ type worker struct {
 // full or broken, or upstream is gone.
 func (w *worker) do(ctx context.Context, a assignment) error {
 	res := result{entry: a.Entry, started: time.Now(), job: a.job}
-	var err error
-	if a.task == taskCheck {
-		err = w.check(ctx, &res)
-	} else {
-		err = w.fetch(ctx, &res, a.task == taskConflict)
-	}
+	err := w.try(ctx, &res, a.task)
 	stop := w.fatal(err)
 	if err != nil && (ctx.Err() != nil || errors.As(err, new(*upstream.StoppedError))) {
 		return stop // the run ended before the item did: as if it had never begun
@@ -152,6 +148,20 @@ func (w *worker) do(ctx context.Context, a assignment) error {
 	}
 	res.finished = time.Now()
 	return errors.Join(stop, w.run.send(ctx, res))
+}
+
+// try does the item's task. A panic costs the item, not the run.
+func (w *worker) try(ctx context.Context, res *result, t task) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			res.outcome = failed
+			err = fmt.Errorf("%s: this is a bug of ours, please report it: panic: %v\n%s", res.entry.ID, p, debug.Stack())
+		}
+	}()
+	if t == taskCheck {
+		return w.check(ctx, res)
+	}
+	return w.fetch(ctx, res, t == taskConflict)
 }
 
 // fatal returns err if no other item can fare better.
