@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench
+.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench test-root
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -31,6 +31,9 @@ race:
 
 slow: ## tests that take minutes: 200 kills at random instants
 	$(GO) test -count=1 -timeout 10m -run 'TestC1RandomKills' ./internal/cli -kills 200
+
+test-root: ## power cuts, full disks, bad sectors: needs root on Linux
+	$(GO) test -count=1 -timeout 10m -run TestRoot ./internal/cli
 
 real: ## mirror real crates: needs cargo and a registry that it reaches
 	$(GO) run ./scripts/real

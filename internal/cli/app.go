@@ -5,7 +5,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -61,27 +60,21 @@ func (a *App) untilSignal(parent context.Context) (context.Context, context.Canc
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ended := make(chan struct{})
 	go func() {
-		for n := 0; ; n++ {
+		for first := true; ; first = false {
 			select {
 			case sig := <-signals:
-				if n > 0 && a.Exit != nil {
+				if !first && a.Exit != nil {
 					a.Exit((&signalError{sig}).code())
 				}
-				fmt.Fprintln(a.Stderr, "stopping: what is in flight may end (10 s at most); once more stops at once")
 				cancel(&signalError{sig})
-			case <-ctx.Done():
-				if context.Cause(ctx) == context.Canceled {
-					return // the program has ended
-				}
-				sig := <-signals
-				if a.Exit != nil {
-					a.Exit((&signalError{sig}).code())
-				}
+			case <-ended:
+				return
 			}
 		}
 	}()
-	return ctx, func() { signal.Stop(signals); cancel(nil) }
+	return ctx, func() { signal.Stop(signals); close(ended); cancel(nil) }
 }
 
 // Root is clonecratesio.

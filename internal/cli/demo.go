@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -74,26 +75,27 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	if err := a.demoRun(ctx, job); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "   requests that went wrong and were made again: %s\n\n", faultsMet(reg, kinds))
+	wrong, which := faultsMet(reg, kinds)
+	fmt.Fprintf(a.Stdout, "%12d  requests that went wrong and were made again:\n              %s\n\n", wrong, which)
 
 	before := reg.TotalRequests()
 	fmt.Fprintf(a.Stdout, "2. Mirroring again\n\n")
 	if err := a.demoRun(ctx, job); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "   requests made: %d\n\n", reg.TotalRequests()-before)
+	fmt.Fprintf(a.Stdout, "%12d  requests made\n\n", reg.TotalRequests()-before)
 
 	fmt.Fprintf(a.Stdout, "3. Checking every file against the registry\n\n")
 	if err := checkDemo(reg, job.out); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "   %d of %d files have the checksum that the index names\n\n", reg.Len(), reg.Len())
-	fmt.Fprintf(a.Stdout, `What there is to see now:
-  %s    the crates
-  %s    what happened to each
-  %s    what is held (any SQLite client opens it)
-`, job.out, job.manifest, catalogPath(job.out))
-	return nil
+	fmt.Fprintf(a.Stdout, "%d of %d files have the checksum that the index names\n\n", reg.Len(), reg.Len())
+	fmt.Fprintf(a.Stdout, "What there is to see now:\n")
+	table := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "  %s\tthe crates\n", job.out)
+	fmt.Fprintf(table, "  %s\twhat happened to each, one line of JSON a version\n", job.manifest)
+	fmt.Fprintf(table, "  %s\twhat is held; any SQLite client opens it\n", catalogPath(job.out))
+	return table.Flush()
 }
 
 // demoRun is one run of the download command.
@@ -150,14 +152,16 @@ func writeDemoIndex(ctx context.Context, reg *simreg.Registry, dir string) error
 	return err
 }
 
-func faultsMet(reg *simreg.Registry, kinds []simreg.Kind) string {
+// faultsMet counts the requests that went wrong, by kind.
+func faultsMet(reg *simreg.Registry, kinds []simreg.Kind) (total int, list string) {
 	var met []string
 	for _, k := range kinds {
 		if n := reg.Injected(k); n > 0 {
+			total += n
 			met = append(met, fmt.Sprintf("%d %s", n, k))
 		}
 	}
-	return strings.Join(met, ", ")
+	return total, strings.Join(met, ", ")
 }
 
 // checkDemo reads every file that the registry has from the mirror.

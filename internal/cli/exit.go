@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v3"
@@ -121,7 +122,9 @@ func (a *App) report(name string, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(a.Stderr, "%s: %v\n", name, err)
+	for line := range strings.Lines(err.Error()) { // errors.Join makes lines
+		fmt.Fprintf(a.Stderr, "%s: %s\n", name, strings.TrimSuffix(line, "\n"))
+	}
 	var usage *usageError
 	if errors.As(err, &usage) && usage.cmd != nil {
 		fmt.Fprintf(a.Stderr, "usage: %s %s\n       %s -help lists the options\n",

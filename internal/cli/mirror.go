@@ -30,6 +30,9 @@ func (a *App) mirror(ctx context.Context, cfg *downloadConfig, job mirror.Config
 	defer stopListening()
 
 	job.Fetch, job.Store, job.Catalog, job.Manifest, job.State = client, h.store, h.catalog, h.manifest, h.state
+	defer context.AfterFunc(ctx, func() {
+		fmt.Fprintln(show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
+	})()
 	stop := show.follow(job.Progress, job.Log)
 	summary, err := mirror.Run(ctx, job)
 	stop()

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/urfave/cli/v3"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/reference/commands.md")
+
+const reference = "../../docs/reference/commands.md"
+
+// TestReference keeps docs/reference/commands.md what the programs say of
+// themselves: go test ./internal/cli -run TestReference -update
+func TestReference(t *testing.T) {
+	var want strings.Builder
+	want.WriteString("# Commands\n\nWhat each says when asked for `-help`. Flags take one dash or two, and a value after\na space or `=`.\n")
+	for _, args := range [][]string{{"clonecratesio"}, {"clonecratesio", "demo"}, {"clonecratesio", "download"}, {"download-crates"}} {
+		program := Root
+		if args[0] == "download-crates" {
+			program = DownloadCrates
+		}
+		fmt.Fprintf(&want, "\n## %s\n\n```text\n%s```\n", strings.Join(args, " "), help(t, program, args))
+	}
+	if *update {
+		if err := os.WriteFile(reference, []byte(want.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.String(), strings.ReplaceAll(string(got), "\r\n", "\n")); diff != "" {
+		t.Errorf("docs/reference/commands.md has drifted, rewrite it with -update (-want +got):\n%s", diff)
+	}
+}
+
+func help(t *testing.T, program func(*App) *cli.Command, args []string) string {
+	t.Helper()
+	var out bytes.Buffer
+	app := &App{Stdout: &out, Stderr: &out}
+	if code := app.Run(program, append(args, "-help")); code != 0 {
+		t.Fatalf("%v -help exits %d: %s", args, code, &out)
+	}
+	lines := strings.SplitAfter(out.String(), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " \n") + "\n"
+	}
+	return strings.TrimSpace(strings.Join(lines, "")) + "\n"
+}
