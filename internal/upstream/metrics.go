@@ -20,9 +20,6 @@ type metrics struct {
 	ok prometheus.Counter // requests{ok,200}, resolved once: it is the hot one
 }
 
-// codeNet stands for "no usable answer came" where others have an HTTP status.
-const codeNet = 0
-
 func newMetrics(l *limiter) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -55,7 +52,7 @@ func newMetrics(l *limiter) *metrics {
 	return m
 }
 
-// attempt counts one attempt. code is the HTTP status or codeNet.
+// attempt counts one attempt. code is the HTTP status, 0 if no answer came.
 func (m *metrics) attempt(ok bool, code int, bytes int64, took time.Duration) {
 	m.bytes.Add(float64(bytes))
 	m.duration.Observe(took.Seconds())

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Bench measures a mirror run against curl on the same files: a generated
 // registry, served from memory by a bare HTTP/1.1 loop in a process of its own.
 // It prints wall time, CPU time per crate and peak memory of both, in turn, and
