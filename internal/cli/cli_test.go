@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,10 +35,10 @@ func TestMain(m *testing.M) {
 func testApp() *App {
 	app := &App{Exit: os.Exit, Dial: simreg.LoopbackOnly}
 	if n, err := strconv.Atoi(os.Getenv(killAt)); err == nil {
-		left := n
+		var ops atomic.Int64 // of all folders together
 		app.Disk = func(fsys durable.FS) durable.FS {
 			return durabletest.Hook(fsys, func(durabletest.Op) durabletest.Fault {
-				if left--; left == 0 {
+				if ops.Add(1) == int64(n) {
 					p, _ := os.FindProcess(os.Getpid())
 					p.Kill()
 					select {}

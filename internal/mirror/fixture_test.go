@@ -81,7 +81,7 @@ func (w *world) run(ctx context.Context, fsys durable.FS, change func(*Config)) 
 	defer ix.Close()
 	client, err := upstream.New(upstream.Config{
 		Concurrency: 8, Attempts: 3, RetryBase: time.Millisecond, RetryMax: 5 * time.Millisecond,
-		StallTimeout: 200 * time.Millisecond, Dial: simreg.LoopbackOnly, RefusalLimit: 20, FailureLimit: 10,
+		StallTimeout: time.Second, Dial: simreg.LoopbackOnly, RefusalLimit: 20, FailureLimit: 10,
 	})
 	if err != nil {
 		return nil, err
