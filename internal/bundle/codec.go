@@ -19,7 +19,9 @@ const (
 	// maxWindow is the largest window that a reader has memory for (F5: 31
 	// bytes can ask for 512 MiB).
 	maxWindow = 32 << 20
-	// maxBlock is how much content a block of a frame can hold.
+	// ourBlock is how much content we put into a block.
+	ourBlock = 64 << 10
+	// maxBlock is the most that Zstandard allows.
 	maxBlock = 128 << 10
 )
 
@@ -64,9 +66,8 @@ func newDecoder(r io.Reader) (*zstd.Decoder, error) {
 }
 
 func freeDecoder(z *zstd.Decoder) {
-	if z.Reset(nil) != zstd.ErrDecoderClosed { // Reset(nil) drops the source
-		decoders.Put(z)
-	}
+	_ = z.Reset(nil) // drops the source
+	decoders.Put(z)
 }
 
 // encodeAll appends one frame of a single segment to dst.

@@ -57,10 +57,10 @@ type memory struct {
 
 // Close gives the memory back for the next member.
 func (m *memory) Close() error {
-	if m.Reader.Size() == 0 && m.free == nil {
+	if m.free == nil {
 		return fs.ErrClosed
 	}
-	m.Reader = bytes.NewReader(nil)
+	m.Reset(nil)
 	m.free()
 	m.free = nil
 	return nil
@@ -128,12 +128,15 @@ func (s *stream) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fs.ErrInvalid
 	}
-	if err := s.goTo(min(off, s.size)); err != nil {
+	if off >= s.size {
+		return 0, io.EOF
+	}
+	if err := s.goTo(off); err != nil {
 		return 0, err
 	}
 	n, err := io.ReadFull(s.z, p[:min(int64(len(p)), s.size-s.pos)])
 	s.pos += int64(n)
-	if err == nil && s.pos == s.size && n > 0 {
+	if err == nil && s.pos == s.size {
 		err = s.finish()
 	}
 	if err != nil {

@@ -15,13 +15,20 @@
 // What the frames decompress to is one tar archive, so stock tools read it:
 // tar --zstd -xf, bsdtar -xf, zstd -t, zstd -l.
 //
-// A member or end frame declares its content size, carries a content checksum
-// and needs no dictionary. If its content is at most 1 MiB it is of a single
-// segment; otherwise its window is at most 32 MiB (ours: 1 MiB). Every block
-// but the last two holds 128 KiB of content. Its content is at most 1 GiB, and
-// its size at most content + content/256 + 64 bytes. We compress by the fastest
-// level without entropy coding: crates are compressed already, and what is left
-// to gain is the padding of tar.
+// The header of a member or end frame is this, numbers little-endian:
+//
+//	u32 0xFD2FB528
+//	u8  descriptor: 0x64, 0xA4 or 0x84
+//	u8  0x50, a window of 1 MiB, after the descriptor 0x84 alone
+//	u16 content size - 256, after 0x64, or u32 content size, after 0xA4 or 0x84
+//
+// so that every frame declares its content size and carries a checksum. The
+// descriptor is 0x64, a single segment, up to a content of 65,791 bytes; 0xA4,
+// a single segment too, up to 1 MiB; and 0x84 up to 1 GiB, which is the most.
+// The frame has at most content/65,536 + 2 blocks and at most content +
+// content/256 + 64 bytes. We compress by the fastest level
+// without entropy coding: crates are compressed already, and what is left to
+// gain is the padding of tar.
 //
 // # Member
 //

@@ -57,7 +57,7 @@ func appendBlock(dst []byte, name string, size int64, typeflag byte) []byte {
 // headerSum is the checksum of a tar header: the sum of its bytes, those of the
 // checksum itself counted as spaces.
 func headerSum(b []byte) int {
-	sum := 8 * ' '
+	sum := 8 * int(' ')
 	for i, c := range b[:blockSize] {
 		if i < 148 || i >= 156 {
 			sum += int(c)
@@ -77,6 +77,14 @@ func paxRecord(name string) string {
 
 // padding returns how many zeros follow n bytes in a tar archive.
 func padding(n int64) int64 { return -n & (blockSize - 1) }
+
+// headerSizeOf returns the size of what appendHeader appends.
+func headerSizeOf(id crate.ID) int {
+	if len(id.LoosePath()) > maxName {
+		return maxHeader
+	}
+	return blockSize
+}
 
 // headerSize returns the size of a member's header, from its first block.
 func headerSize(block []byte) int {

@@ -1,10 +1,9 @@
 package bundle
 
 import (
+	"bytes"
 	"fmt"
 	"io"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 // Reader reads a bundle. Its methods may be called concurrently.
@@ -13,20 +12,17 @@ type Reader struct {
 	size int64
 }
 
-// Open opens a bundle of size bytes. It looks at both ends of the file alone,
-// and fails with ErrFormat if neither looks like this format; nothing else is
-// said by that about the state of the file.
+// sniff is how far Open looks for a member where the first one is damaged and
+// there is no seek table, as in an unfinished bundle.
+const sniff = 64 << 20
+
+// Open opens a bundle of size bytes, which may be unfinished. It fails with
+// ErrFormat if there is neither a seek table at the end nor a member at the
+// beginning; nothing else is said by it about the state of the file.
 func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	_, err := readTable(r, size)
-	if err == nil {
-		return &Reader{r, size}, nil
-	}
-	var h zstd.Header
-	head := make([]byte, min(size, zstd.HeaderMaxSize))
-	if err := readAt(r, head, 0); err != nil {
-		return nil, fmt.Errorf("opening bundle: %w", err)
-	}
-	if h.Decode(head) == nil && checkFrameHeader(&h) == nil {
+	if err == nil || newWalker(r, size).frame(0).err == nil ||
+		newWalker(r, min(size, sniff)).search(1).err == nil {
 		return &Reader{r, size}, nil
 	}
 	return nil, fmt.Errorf("opening bundle: %w (%w)", ErrFormat, err)
@@ -85,5 +81,5 @@ func openMemory(frame []byte, content int64) (*Content, error) {
 		free()
 		return nil, err
 	}
-	return &Content{id, int64(len(data)), &memory{newBytesReader(data), free}}, nil
+	return &Content{id, int64(len(data)), &memory{bytes.NewReader(data), free}}, nil
 }

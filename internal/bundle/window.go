@@ -1,11 +1,8 @@
 package bundle
 
 import (
-	"errors"
 	"fmt"
 	"io"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 // window reads a file forward through a buffer, without copying from it.
@@ -56,52 +53,29 @@ type shape struct {
 
 func (s shape) small() bool { return s.content <= smallContent }
 
-var errFrame = errors.New("zstd frame is not one that we write")
-
 // shape walks over the frame at offset, block by block.
 func (w *window) shape(offset int64) (shape, error) {
-	head, err := w.upTo(offset, zstd.HeaderMaxSize)
+	head, err := w.upTo(offset, maxFrameHeader)
 	if err != nil {
 		return shape{}, err
 	}
-	if len(head) == 0 {
-		return shape{}, io.ErrUnexpectedEOF
-	}
-	var h zstd.Header
-	if err := h.Decode(head); err != nil {
+	content, n, err := parseFrameHeader(head)
+	if err != nil {
 		return shape{}, err
 	}
-	if err := checkFrameHeader(&h); err != nil {
-		return shape{}, err
-	}
-	s := shape{content: int64(h.FrameContentSize)}
-	end, err := w.skipBlocks(offset+int64(h.HeaderSize), s.content/maxBlock+2)
+	end, err := w.skipBlocks(offset+int64(n), content/ourBlock+2)
 	if err != nil {
 		return shape{}, err
 	}
 	const checksum = 4
-	s.size = end + checksum - offset
+	s := shape{size: end + checksum - offset, content: content}
 	if s.size > w.size-offset {
 		return shape{}, io.ErrUnexpectedEOF
 	}
-	if s.size > maxFrameSize(s.content) {
-		return shape{}, fmt.Errorf("%w: %d bytes for %d bytes of content", errFrame, s.size, s.content)
+	if s.size > maxFrameSize(content) {
+		return shape{}, fmt.Errorf("%w: %d bytes for %d bytes of content", errFrame, s.size, content)
 	}
 	return s, nil
-}
-
-func checkFrameHeader(h *zstd.Header) error {
-	switch {
-	case h.Skippable:
-		return fmt.Errorf("%w: it is a skippable one", errFrame)
-	case !h.HasFCS || !h.HasCheckSum || h.DictionaryID != 0:
-		return fmt.Errorf("%w: no content size, no checksum or a dictionary", errFrame)
-	case h.FrameContentSize > maxContent || h.FrameContentSize%blockSize != 0:
-		return fmt.Errorf("%w: %d bytes of content", errFrame, h.FrameContentSize)
-	case h.SingleSegment && h.FrameContentSize > smallContent || h.WindowSize > maxWindow:
-		return fmt.Errorf("%w: it asks for too much memory", errFrame)
-	}
-	return nil
 }
 
 // skipBlocks returns where the blocks of a frame end (RFC 8878, 3.1.1.2).

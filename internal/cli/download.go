@@ -169,8 +169,8 @@ func (cfg *netConfig) check() error {
 		return usagef("-concurrency is %d, want 1 to %d", cfg.concurrency, maxConcurrency)
 	case cfg.timeoutSeconds < 1:
 		return usagef("-timeout is %d seconds, want at least 1", cfg.timeoutSeconds)
-	case cfg.attempts < 1:
-		return usagef("-retries is %d, want at least 1 attempt", cfg.attempts)
+	case cfg.attempts < 0:
+		return usagef("-retries is %d, want 0 or more", cfg.attempts)
 	case cfg.retryBase <= 0 || cfg.retryMax < cfg.retryBase:
 		return usagef("-retry-base %v and -retry-max %v: want 0 < base <= max", cfg.retryBase, cfg.retryMax)
 	case cfg.maxFileMB < 1:
@@ -191,7 +191,7 @@ const maxConcurrency = 4096
 func (a *App) upstream(cfg *netConfig, log *slog.Logger) (*upstream.Client, error) {
 	return upstream.New(upstream.Config{
 		Concurrency: cfg.concurrency, Timeout: time.Duration(cfg.timeoutSeconds) * time.Second, StallTimeout: cfg.stall,
-		Attempts: cfg.attempts, RetryBase: cfg.retryBase, RetryMax: cfg.retryMax, MaxSize: cfg.maxFileMB << 20,
+		Attempts: max(1, cfg.attempts), RetryBase: cfg.retryBase, RetryMax: cfg.retryMax, MaxSize: cfg.maxFileMB << 20,
 		HTTP: cfg.protocol, UserAgent: userAgent(cfg.contact), Dial: a.Dial, Log: log,
 		MaxConnsPerHost: cfg.maxConnsPerHost, MaxIdleConns: cfg.maxIdleConns, MaxIdleConnsPerHost: cfg.maxIdlePerHost,
 		IdleTimeout: cfg.idleTimeout, TLSTimeout: cfg.tlsTimeout,
