@@ -23,7 +23,8 @@ var floors = [][]string{
 	{"internal/mirror", "internal/sidecar", "internal/serve"},
 	{"internal/index", "internal/upstream", "internal/store/loose", "internal/manifest", "internal/catalog"},
 	{"internal/store"},
-	{"internal/bundle", "internal/durable"},
+	{"internal/bundle"},
+	{"internal/durable"},
 	{"internal/crate"},
 }
 
