@@ -33,7 +33,7 @@ slow: ## tests that take minutes: 200 kills at random instants
 	$(GO) test -count=1 -timeout 10m -run 'TestC1RandomKills' ./internal/cli -kills 200
 
 test-root: ## power cuts, full disks, bad sectors: needs root on Linux
-	$(GO) test -count=1 -timeout 10m -run TestRoot ./internal/cli
+	$(GO) test -count=1 -timeout 10m -run TestRoot ./internal/cli -root
 
 real: ## mirror real crates: needs cargo and a registry that it reaches
 	$(GO) run ./scripts/real

@@ -94,6 +94,9 @@ func classify(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	if e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // no room for the index of the write-ahead log
+		return fmt.Errorf("%w: %w", durable.ErrNoSpace, err)
+	}
 	switch e.Code() & 0xff { // the low byte is the primary code
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("%w: %w", durable.ErrNoSpace, err)

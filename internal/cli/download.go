@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -224,7 +225,9 @@ func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 // fitOpenFiles lowers the concurrency to what the process may have open: a
 // connection and a file for each download, and some for everything else (C15).
 func (cfg *netConfig) fitOpenFiles(log *slog.Logger) error {
-	const others = 24
+	// Folders that are opened on the way to a file, index files being read, and
+	// what the database and the program itself keep open.
+	others := 24 + (8+3*2)*runtime.GOMAXPROCS(0)
 	limit := durable.OpenFiles()
 	if limit < 0 {
 		return nil

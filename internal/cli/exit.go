@@ -109,6 +109,8 @@ func hint(err error) string {
 		return "wait until it has ended, or give this run another -out"
 	case errors.Is(err, durable.ErrNoSpace):
 		return "free some space (or inodes) there and run the same command again: it goes on where this one stopped"
+	case errors.As(err, new(*signalError)), errors.As(err, new(*upstream.StoppedError)):
+		return "nothing is lost: the same command goes on where this one stopped"
 	case errors.Is(err, durable.ErrReadOnly):
 		return "mount the file system read-write, or give another -out"
 	case errors.Is(err, fs.ErrPermission):

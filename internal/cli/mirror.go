@@ -38,7 +38,10 @@ func (a *App) mirror(ctx context.Context, cfg *downloadConfig, job mirror.Config
 	stop()
 	logSummary(job.Log, summary, cfg)
 	printSummary(a.Stdout, summary, cfg)
-	return errors.Join(err, verdict(summary, cfg))
+	if err != nil {
+		return err // why the run could not go on says more than what it lacks
+	}
+	return verdict(summary, cfg)
 }
 
 // logSummary is the line that v1.1.0's users have their scripts look for.

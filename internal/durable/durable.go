@@ -28,6 +28,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"syscall"
 )
 
 // File is an open file of an FS. Its methods may be called by one goroutine at
@@ -110,3 +111,10 @@ var (
 	// ErrReadOnly: the file system cannot be written to (EROFS).
 	ErrReadOnly = errors.New("read-only file system")
 )
+
+// IsBroken reports whether err says that the disk as a whole cannot be written
+// to, so that nothing else that is tried can fare better: it is full, read-only
+// or failing.
+func IsBroken(err error) bool {
+	return errors.Is(err, ErrNoSpace) || errors.Is(err, ErrReadOnly) || errors.Is(err, syscall.EIO)
+}

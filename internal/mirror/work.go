@@ -166,11 +166,19 @@ func (w *worker) try(ctx context.Context, res *result, t task) (err error) {
 
 // fatal returns err if no other item can fare better.
 func (w *worker) fatal(err error) error {
-	if errors.Is(err, durable.ErrNoSpace) || errors.Is(err, durable.ErrReadOnly) || errors.As(err, new(*upstream.StoppedError)) {
+	bad := errors.As(err, new(*unreadableError)) // one file's sectors, not the disk
+	if durable.IsBroken(err) && !bad || errors.As(err, new(*upstream.StoppedError)) {
 		return err
 	}
 	return nil
 }
+
+// unreadableError says that a file that is held cannot be read. It costs that
+// crate, and the file stays where it is: some of it may still be saved.
+type unreadableError struct{ err error }
+
+func (e *unreadableError) Error() string { return e.err.Error() }
+func (e *unreadableError) Unwrap() error { return e.err }
 
 // check hashes what stands under the crate's name. If it is the crate, fine; if
 // not, it moves to quarantine, and the crate is fetched.
@@ -180,7 +188,7 @@ func (w *worker) check(ctx context.Context, res *result) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return w.fetch(ctx, res, false)
 	case err != nil:
-		return fmt.Errorf("reading %s, which is held: %w", res.entry.ID, err)
+		return &unreadableError{fmt.Errorf("reading %s, which is held: %w", res.entry.ID, err)}
 	case sum == res.entry.Checksum:
 		res.outcome, res.size = verifiedExisting, size
 		return nil

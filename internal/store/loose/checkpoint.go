@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -82,7 +81,7 @@ func (s *Store) publish(ctx context.Context, batch []waiting) ([]store.Refusal, 
 		g.Go(func() error {
 			for _, w := range part {
 				err := s.publishOne(w)
-				if isFatal(err) || ctx.Err() != nil {
+				if durable.IsBroken(err) || ctx.Err() != nil {
 					return fmt.Errorf("publishing %s: %w", w.id, cmp.Or(err, ctx.Err()))
 				}
 				if err != nil {
@@ -96,11 +95,6 @@ func (s *Store) publish(ctx context.Context, batch []waiting) ([]store.Refusal, 
 	}
 	err := g.Wait()
 	return refused, err
-}
-
-// isFatal tells what is wrong with the disk from what is wrong with one name.
-func isFatal(err error) bool {
-	return errors.Is(err, durable.ErrNoSpace) || errors.Is(err, durable.ErrReadOnly) || errors.Is(err, syscall.EIO)
 }
 
 func (s *Store) publishOne(w waiting) error {

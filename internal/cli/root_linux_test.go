@@ -1,0 +1,235 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+)
+
+// The tests called TestRoot run the real program on file systems of their own:
+// full ones, broken ones, ones whose power is cut. They need root on Linux
+// and -root, and skip themselves elsewhere; "make test-root" runs them. Each is named after
+// the faults it stands for.
+
+// asRoot keeps a plain "go test ./..." by root from mounting anything.
+var asRoot = flag.Bool("root", false, "run the tests that mount file systems, as root")
+
+// needRoot skips the test where it cannot be done.
+func needRoot(t *testing.T, tools ...string) {
+	t.Helper()
+	if !*asRoot || os.Geteuid() != 0 {
+		t.Skip("needs root and -root, to mount file systems and to set limits: make test-root")
+	}
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("needs %s: %v", tool, err)
+		}
+	}
+}
+
+// tool runs a command of the system.
+func tool(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return errors.Join(err, errors.New(name+" "+strings.Join(args, " ")+": "+string(out)))
+	}
+	return nil
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newMirroredOn is newMirrored with everything on dir but the index.
+func newMirroredOn(t *testing.T, reg *simreg.Registry, dir string) *mirrored {
+	t.Helper()
+	needRoot(t)
+	server, err := reg.Start(simreg.Options{})
+	must(t, err)
+	t.Cleanup(server.Close)
+	index := t.TempDir()
+	must(t, reg.WriteIndex(index))
+	m := &mirrored{t: t, reg: reg, server: server, dir: dir}
+	// A disk of 1 MiB has better things to hold than the index.
+	must(t, os.Symlink(index, filepath.Join(dir, "index")))
+	must(t, durable.CheckFolderSync(dir))
+	return m
+}
+
+// slow makes the server answer late, so that a run lasts.
+func (m *mirrored) slow(delay time.Duration) {
+	m.reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Latency, Delay: delay, Times: -1})
+}
+
+// child is a run of the program.
+type child struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	out   *bytes.Buffer // for reading once it has ended
+	ended chan struct{}
+}
+
+// start starts the program; wrapper, a line of sh, runs it as "$@".
+func (m *mirrored) start(wrapper string, args ...string) *child {
+	m.t.Helper()
+	cmd, out := m.command()
+	cmd.Args = append(cmd.Args, args...)
+	if wrapper != "" {
+		sh := exec.Command("sh", append([]string{"-c", wrapper, "sh"}, cmd.Args...)...)
+		sh.Env, sh.Stdout, sh.Stderr = cmd.Env, out, out
+		cmd = sh
+	}
+	return begin(m.t, cmd, out)
+}
+
+func begin(t *testing.T, cmd *exec.Cmd, out *bytes.Buffer) *child {
+	t.Helper()
+	must(t, cmd.Start())
+	c := &child{t, cmd, out, make(chan struct{})}
+	go func() {
+		defer close(c.ended)
+		cmd.Wait() // how it ended is in ProcessState
+	}()
+	t.Cleanup(c.kill)
+	return c
+}
+
+func (c *child) kill() {
+	c.cmd.Process.Kill()
+	<-c.ended
+}
+
+// said is the end of what the program said.
+func (c *child) said() string {
+	const most = 3000
+	text := c.out.String()
+	if len(text) > most {
+		return "..." + text[len(text)-most:]
+	}
+	return text
+}
+
+// code waits for the end of the run and returns its exit code, -1 if a signal
+// was its end. The run is killed after limit, which is a failure.
+func (c *child) code(limit time.Duration) int {
+	c.t.Helper()
+	select {
+	case <-c.ended:
+	case <-time.After(limit):
+		c.kill()
+		c.t.Errorf("the program did not end within %v\n%s", limit, c.said())
+	}
+	return c.cmd.ProcessState.ExitCode()
+}
+
+// patience is for runs that end by themselves in a second or two.
+const patience = time.Minute
+
+// want runs the program to its end, which must be of the given exit code and
+// say all of texts.
+func (m *mirrored) want(code int, wrapper string, args []string, texts ...string) {
+	m.t.Helper()
+	c := m.start(wrapper, args...)
+	c.want(code, texts...)
+}
+
+func (c *child) want(code int, texts ...string) {
+	c.t.Helper()
+	if got := c.code(patience); got != code {
+		c.t.Errorf("exit code %d, want %d\n%s", got, code, c.said())
+	}
+	c.says(texts...)
+}
+
+// says fails the test if the program, which has ended, has not said all of
+// texts, or has crashed.
+func (c *child) says(texts ...string) {
+	c.t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(c.out.String(), text) {
+			c.t.Errorf("nothing is said of %q:\n%s", text, c.said())
+		}
+	}
+	if strings.Contains(c.out.String(), "goroutine ") {
+		c.t.Errorf("it crashed:\n%s", c.said())
+	}
+}
+
+// sound fails the test if anything under a final name is not the crate.
+func (m *mirrored) sound() {
+	m.t.Helper()
+	must(m.t, m.check(false))
+}
+
+// records returns what the manifest says, without the torn last line that a
+// crash may leave.
+func (m *mirrored) records() []manifest.Record {
+	m.t.Helper()
+	data, err := os.ReadFile(filepath.Join(m.dir, "manifest.jsonl"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	must(m.t, err)
+	var recs []manifest.Record
+	for rec, err := range manifest.Read(bytes.NewReader(data)) {
+		if errors.Is(err, manifest.ErrTorn) {
+			break
+		}
+		must(m.t, err)
+		recs = append(recs, rec)
+	}
+	return recs
+}
+
+// acknowledged returns the versions that the manifest calls held.
+func (m *mirrored) acknowledged() []crate.ID {
+	m.t.Helper()
+	var ids []crate.ID
+	for _, rec := range m.records() {
+		if rec.OK {
+			ids = append(ids, crate.ID{Name: rec.Crate, Version: rec.Version})
+		}
+	}
+	return ids
+}
+
+func (m *mirrored) path(id crate.ID) string {
+	return filepath.Join(m.dir, "out", filepath.FromSlash(id.LoosePath()))
+}
+
+// holds is oracle O3: what was acknowledged is there. That it is whole says
+// sound.
+func (m *mirrored) holds(who string, ids []crate.ID) {
+	m.t.Helper()
+	for _, id := range ids {
+		if info, err := os.Stat(m.path(id)); err != nil || info.Size() == 0 {
+			m.t.Errorf("%s says that %v is held: %v", who, id, err)
+		}
+	}
+}
+
+// in returns the versions whose files are below a folder of the mirror.
+func (m *mirrored) in(folder string) []crate.ID {
+	m.t.Helper()
+	ids := slices.DeleteFunc(m.reg.IDs(), func(id crate.ID) bool {
+		return !strings.HasPrefix(id.LoosePath(), folder+"/")
+	})
+	if len(ids) == 0 {
+		m.t.Fatalf("no crate belongs into %s", folder)
+	}
+	return ids
+}
