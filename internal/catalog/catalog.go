@@ -136,10 +136,13 @@ type Batch struct {
 	Crates   []Crate
 	Gone     []Gone
 	Revision *Revision // nil: as it was
+	// Vanished are paths of crates that are no longer in the index: they are
+	// not complete any more, and their versions are not listed.
+	Vanished []string
 }
 
 func (b *Batch) empty() bool {
-	return len(b.Versions) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 && b.Revision == nil
+	return len(b.Versions) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 && b.Revision == nil && len(b.Vanished) == 0
 }
 
 // Totals says how much is held.

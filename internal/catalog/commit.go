@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"path"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -54,6 +55,14 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 	err = put(ctx, tx, `INSERT INTO gone (name, version, status, evidence, since) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET status = excluded.status, evidence = excluded.evidence`,
 		b.Gone, func(g *Gone) []any { return []any{g.Name, g.Version, g.Status, g.Evidence, g.Since.Unix()} })
+	if err != nil {
+		return err
+	}
+	err = put(ctx, tx, "DELETE FROM crates WHERE path = ?", b.Vanished, func(p *string) []any { return []any{*p} })
+	if err != nil {
+		return err
+	}
+	err = put(ctx, tx, "UPDATE versions SET listed = 0 WHERE name = ?", b.Vanished, func(p *string) []any { return []any{path.Base(*p)} })
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func writeStatus(w http.ResponseWriter, c mirror.Counts, up upstream.Status) {
 		Version: version(), Processed: c.Processed(), OK: c.OK(), Errors: c.Errors(),
 		Downloaded: c.Downloaded, Existing: c.Existing, VerifiedExisting: c.VerifiedExisting,
 		UptimeSec: int64(c.Elapsed.Seconds()), RatePerSec: fmt.Sprintf("%.1f", c.Rate()),
-		Phase: phase, Total: c.Total(), Bytes: c.Bytes, ETASec: int64(eta(c).Seconds()),
+		Phase: phase, Total: c.Total(), Bytes: c.Bytes, ETASec: int64(c.Left().Seconds()),
 		RequestLimit: up.Limit, RequestsActive: up.Active,
 	})
 }

@@ -7,25 +7,48 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
 
-// mirror runs a job on the folders of cfg, with everything that belongs to it:
-// lock, catalog, manifest, client, admin listener, progress, summary.
-func (a *App) mirror(ctx context.Context, cfg *downloadConfig, job mirror.Config, show *display) (err error) {
+// mirror runs a job on the folders of cfg. A catalog that turns out to be
+// damaged on the way is set aside, and the run made again without it.
+func (a *App) mirror(ctx context.Context, cfg *downloadConfig, job mirror.Config, show *display) error {
+	summary, err := a.mirrorOnce(ctx, cfg, job, show)
+	if errors.Is(err, catalog.ErrDamaged) {
+		if err := setCatalogAside(catalogPath(cfg.out), job.Log, err); err != nil {
+			return err
+		}
+		job.Progress = mirror.NewProgress()
+		summary, err = a.mirrorOnce(ctx, cfg, job, show)
+	}
+	if summary != nil {
+		logSummary(job.Log, summary, cfg)
+		printSummary(a.Stdout, summary, cfg)
+	}
+	if err != nil {
+		return err // why the run could not go on says more than what it lacks
+	}
+	return verdict(summary, cfg)
+}
+
+// mirrorOnce runs a job with everything that belongs to it: locks, catalog,
+// manifest, client, admin listener, progress. The summary is nil if the run did
+// not begin.
+func (a *App) mirrorOnce(ctx context.Context, cfg *downloadConfig, job mirror.Config, show *display) (summary *mirror.Summary, err error) {
 	h, err := a.open(cfg, job.Log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
 	client, err := a.upstream(&cfg.net, job.Log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer client.Close()
 	stopListening, err := listen(cfg.listen, job.Progress, client, job.Log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer stopListening()
 
@@ -34,14 +57,8 @@ func (a *App) mirror(ctx context.Context, cfg *downloadConfig, job mirror.Config
 		fmt.Fprintln(show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
 	})()
 	stop := show.follow(job.Progress, job.Log)
-	summary, err := mirror.Run(ctx, job)
-	stop()
-	logSummary(job.Log, summary, cfg)
-	printSummary(a.Stdout, summary, cfg)
-	if err != nil {
-		return err // why the run could not go on says more than what it lacks
-	}
-	return verdict(summary, cfg)
+	defer stop()
+	return mirror.Run(ctx, job)
 }
 
 // logSummary is the line that v1.1.0's users have their scripts look for.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
@@ -21,7 +20,7 @@ func catalogPath(out string) string { return filepath.Join(out, loose.StateDir, 
 // held is a mirror's folder, opened by its one writer.
 type held struct {
 	folder, state, logs durable.FS
-	lock                *durable.Lockfile
+	locks               []*durable.Lockfile
 	store               *loose.Store
 	catalog             *catalog.Catalog
 	manifest            *manifest.Writer
@@ -42,7 +41,7 @@ func (a *App) open(cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
 	if h.state, err = a.folder(filepath.Join(cfg.out, loose.StateDir)); err != nil {
 		return nil, err
 	}
-	if h.lock, err = durable.Lock(filepath.Join(cfg.out, loose.StateDir, "lock"), durable.Self(strings.Join(os.Args, " "))); err != nil {
+	if err = h.takeLock(filepath.Join(cfg.out, loose.StateDir, "lock"), cfg); err != nil {
 		return nil, err
 	}
 	if err := durable.CheckFolderSync(cfg.out); errors.Is(err, errors.ErrUnsupported) && cfg.durability != "none" {
@@ -57,8 +56,22 @@ func (a *App) open(cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
 	if h.logs, err = a.folder(filepath.Dir(cfg.manifest)); err != nil {
 		return nil, err
 	}
-	h.manifest, err = manifest.Create(h.logs, filepath.Base(cfg.manifest))
-	return h, err
+	// Two mirrors may be started in one folder and share its manifest by default.
+	if err = h.takeLock(cfg.manifest+".lock", cfg); err != nil {
+		return nil, err
+	}
+	h.manifest = manifest.Create(h.logs, filepath.Base(cfg.manifest))
+	return h, nil
+}
+
+// takeLock takes a lock, and says in it what runs. Not the whole command line:
+// URLs may have passwords.
+func (h *held) takeLock(path string, cfg *downloadConfig) error {
+	lock, err := durable.Lock(path, durable.Self("clonecratesio download -out "+cfg.out))
+	if err == nil {
+		h.locks = append(h.locks, lock)
+	}
+	return err
 }
 
 func (a *App) folder(dir string) (durable.FS, error) {
@@ -69,25 +82,33 @@ func (a *App) folder(dir string) (durable.FS, error) {
 	return a.Disk(fsys), nil
 }
 
-// openCatalog opens the catalog. One that is damaged is moved aside: it is a
-// convenience, and this run builds it again by hashing what is held.
+// openCatalog opens the catalog, a new one if it is damaged.
 func openCatalog(out string, log *slog.Logger) (*catalog.Catalog, error) {
 	path := catalogPath(out)
 	cat, err := catalog.Open(path)
 	if !errors.Is(err, catalog.ErrDamaged) {
 		return cat, err
 	}
+	if err := setCatalogAside(path, log, err); err != nil {
+		return nil, err
+	}
+	return catalog.Open(path)
+}
+
+// setCatalogAside moves a damaged catalog, which must be closed, out of the way:
+// it is a convenience, and the next run builds it again by hashing what is held.
+func setCatalogAside(path string, log *slog.Logger, damage error) error {
 	aside := path + ".damaged-" + time.Now().UTC().Format("20060102T150405Z")
 	if err := os.Rename(path, aside); err != nil {
-		return nil, err
+		return err
 	}
 	for _, ext := range []string{"-wal", "-shm"} {
 		if err := os.Rename(path+ext, aside+ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			return err
 		}
 	}
-	log.Warn("the catalog was damaged: it is built again, and every crate that is held is hashed", "kept_as", aside, "err", err)
-	return catalog.Open(path)
+	log.Warn("the catalog was damaged: it is built again, and every crate that is held is hashed", "kept_as", aside, "err", damage)
+	return nil
 }
 
 // close closes what is open, the lock last.
@@ -104,8 +125,8 @@ func (h *held) close() error {
 			errs = append(errs, fsys.Close())
 		}
 	}
-	if h.lock != nil {
-		errs = append(errs, h.lock.Release())
+	for _, lock := range h.locks {
+		errs = append(errs, lock.Release())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("closing the mirror: %w", err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -36,19 +37,20 @@ func (cfg *progressConfig) check() error {
 	return nil
 }
 
-// display is stderr: log lines, and below them, on a terminal, a bar.
+// display is stderr: log lines, and below them, on a terminal while a run goes
+// on, a bar.
 type display struct {
 	cfg  *progressConfig
 	out  io.Writer
-	bars *mpb.Progress // nil: no terminal
+	bars atomic.Pointer[mpb.Progress] // nil: none is drawn
 }
 
-func newDisplay(out io.Writer, cfg *progressConfig) *display {
-	d := &display{cfg: cfg, out: out}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) && cfg.interval == 0 && cfg.every == 0 {
-		d.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(32), mpb.WithRefreshRate(refresh))
-	}
-	return d
+func newDisplay(out io.Writer, cfg *progressConfig) *display { return &display{cfg: cfg, out: out} }
+
+// draws reports whether there is a terminal, and nobody asked for lines instead.
+func (d *display) draws() bool {
+	f, ok := d.out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && d.cfg.interval == 0 && d.cfg.every == 0
 }
 
 // refresh is how often the counts are looked at, on a terminal or for
@@ -57,10 +59,10 @@ const refresh = 100 * time.Millisecond
 
 // Write writes a log line, above the bar if there is one.
 func (d *display) Write(p []byte) (int, error) {
-	if d.bars != nil {
-		if n, err := d.bars.Write(p); err == nil {
+	if bars := d.bars.Load(); bars != nil {
+		if n, err := bars.Write(p); err == nil {
 			return n, nil
-		} // the bar has ended
+		} // the bar has just ended
 	}
 	return d.out.Write(p)
 }
@@ -69,21 +71,20 @@ func (d *display) Write(p []byte) (int, error) {
 func (d *display) follow(p *mirror.Progress, log *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if d.bars != nil {
-			d.draw(ctx, p)
-		} else {
-			d.log(ctx, p, log)
-		}
-	}()
+	show := func() { d.log(ctx, p, log) }
+	if d.draws() {
+		bars := mpb.New(mpb.WithOutput(d.out), mpb.WithWidth(32), mpb.WithRefreshRate(refresh))
+		d.bars.Store(bars)
+		show = func() { draw(ctx, bars, p); d.bars.Store(nil) }
+	}
+	go func() { defer close(done); show() }()
 	return func() { cancel(); <-done }
 }
 
 // draw keeps a bar, which counts crates while the plan is made and versions
 // while it is worked on.
-func (d *display) draw(ctx context.Context, p *mirror.Progress) {
-	bar := d.bars.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
+func draw(ctx context.Context, bars *mpb.Progress, p *mirror.Progress) {
+	bar := bars.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
 		mpb.BarRemoveOnComplete(),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return line(p.Snapshot()) })))
 	tick := time.NewTicker(refresh)
@@ -96,7 +97,7 @@ func (d *display) draw(ctx context.Context, p *mirror.Progress) {
 			bar.SetCurrent(c.Processed())
 		case <-ctx.Done():
 			bar.Abort(true)
-			d.bars.Wait()
+			bars.Wait()
 			return
 		}
 	}
@@ -108,22 +109,13 @@ func line(c mirror.Counts) string {
 		return fmt.Sprintf(" planning: %s crates", count(c.CratesPlanned))
 	}
 	text := fmt.Sprintf(" %s of %s, %s/s, %s", count(c.Processed()), count(c.Total()), count(int64(c.Rate())), size(c.Bytes))
-	if left := eta(c); left > 0 {
-		text += ", " + left.String() + " left"
+	if left := c.Left(); left > 0 {
+		text += ", " + left.Round(time.Second).String() + " left"
 	}
 	if n := c.Errors(); n > 0 {
 		text += fmt.Sprintf(", %s not held", count(n))
 	}
 	return text
-}
-
-// eta estimates the time to the end from the rate so far; 0: unknown.
-func eta(c mirror.Counts) time.Duration {
-	left := c.Total() - c.Processed()
-	if rate := c.Rate(); rate > 0 && left > 0 {
-		return (time.Duration(float64(left)/rate*1000) * time.Millisecond).Round(time.Second)
-	}
-	return 0
 }
 
 // log writes lines as the flags ask for.
@@ -156,5 +148,5 @@ func logProgress(log *slog.Logger, c mirror.Counts) {
 		return
 	}
 	log.Info("progress", "processed", c.Processed(), "total", c.Total(), "ok", c.OK(), "errors", c.Errors(),
-		"rate_per_sec", fmt.Sprintf("%.1f", c.Rate()), "bytes", c.Bytes, "eta", eta(c).String())
+		"rate_per_sec", fmt.Sprintf("%.1f", c.Rate()), "bytes", c.Bytes, "eta", c.Left().Round(time.Second).String())
 }

@@ -16,6 +16,9 @@ func (d *folder) free() (bytes, files int64, err error) {
 		return -1, -1, err
 	}
 	bytes, files = int64(st.Bavail)*int64(st.Bsize), int64(st.Ffree)
+	if st.Blocks == 0 { // a file system that does not count
+		bytes = -1
+	}
 	if st.Files == 0 { // btrfs and others make inodes as they need them
 		files = -1
 	}

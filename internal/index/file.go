@@ -15,6 +15,10 @@ import (
 // whole is given up: they must not fill the memory.
 const maxBad = 10_000
 
+// maxVersions is how many lines of one file are taken; more, and the file as a
+// whole is refused. The largest of the real index has some 1,600.
+const maxVersions = 1 << 16
+
 // maxKept is the size beyond which a map is not kept for the next file:
 // clearing it costs its capacity, and most files have few lines.
 const maxKept = 64
@@ -44,6 +48,11 @@ func (p *fileParser) file(c *Crate, content []byte, entries []Entry) []Entry {
 	}
 	start := len(entries)
 	entries = p.lines(c, content, entries)
+	if len(entries)-start > maxVersions {
+		c.Err = fmt.Errorf("more than %d versions", maxVersions)
+		c.Bad = nil
+		return entries[:start]
+	}
 	if len(c.Bad) > maxBad {
 		c.Err = fmt.Errorf("more than %d bad lines, the first: %w", maxBad, c.Bad[0])
 		c.Bad = nil
@@ -57,8 +66,9 @@ func (p *fileParser) file(c *Crate, content []byte, entries []Entry) []Entry {
 
 func (p *fileParser) lines(c *Crate, content []byte, entries []Entry) []Entry {
 	base := path.Base(c.Path)
+	start := len(entries)
 	var line []byte
-	for n := 1; len(content) > 0 && len(c.Bad) <= maxBad; n++ {
+	for n := 1; len(content) > 0 && len(c.Bad) <= maxBad && len(entries)-start <= maxVersions; n++ {
 		line, content, _ = bytes.Cut(content, []byte("\n"))
 		line = bytes.TrimSuffix(line, []byte("\r"))
 		if len(bytes.TrimSpace(line)) == 0 {

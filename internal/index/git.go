@@ -125,9 +125,13 @@ func (r *repository) output(ctx context.Context, args ...string) (string, error)
 
 // head returns the commit that HEAD names, and when it was made.
 func (r *repository) head(ctx context.Context) (commit string, made time.Time, err error) {
-	commit, err = r.output(ctx, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+	// Without "^{commit}" nothing is looked up: HEAD names no id, or it does.
+	_, err = r.output(ctx, "rev-parse", "--verify", "--quiet", "HEAD")
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
 		return "", time.Time{}, errUnborn
+	}
+	if err == nil {
+		commit, err = r.output(ctx, "rev-parse", "--verify", "HEAD^{commit}")
 	}
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("reading HEAD: %w", err)

@@ -29,7 +29,7 @@
 //
 // # Limits
 //
-// A line has at most 16 MiB, a file 256 MiB and 10,000 bad lines. What is held
+// A line has at most 16 MiB, a file 256 MiB, 65,536 versions and 10,000 bad lines. What is held
 // in memory does not depend on the size of the index: some 4 MiB are read
 // ahead, or one file if that is larger.
 package index

@@ -28,10 +28,7 @@ func record(n int) Record {
 
 func write(t *testing.T, fsys durable.FS, records ...Record) {
 	t.Helper()
-	w, err := Create(fsys, "m.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := Create(fsys, "m.jsonl")
 	if err := errors.Join(w.Append(records), w.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -198,6 +195,23 @@ func texts(t *testing.T, fsys durable.FS) (list []string) {
 	return list
 }
 
+// A run that records nothing does not break the chain, and bytes that are no
+// UTF-8 do not break a run.
+func TestNothingToRecordAndNoUTF8(t *testing.T) {
+	mem := durabletest.NewMem()
+	write(t, mem, record(1))
+	all := content(t, mem, "m.jsonl")
+	write(t, mem)
+	bad := record(2)
+	bad.Error, bad.Path = "407 ben\xf6tigt", "o\xff"
+	write(t, mem, bad)
+	all = append(all, content(t, mem, "m.jsonl")...)
+	got, errs := readAll(all)
+	if len(got) != 2 || len(errs) > 0 || got[1].Error != "407 ben\ufffdtigt" {
+		t.Errorf("%+v, %v", got, errs)
+	}
+}
+
 // Wherever the power goes while a manifest is moved aside, every line that was
 // durable is still there, in one file or another.
 func TestSetAsideSurvivesPowerCuts(t *testing.T) {
@@ -210,11 +224,10 @@ func TestSetAsideSurvivesPowerCuts(t *testing.T) {
 		for range 5 {
 			cuts++
 			wreck := mem.Crash(rnd)
-			w, err := Create(wreck, "m.jsonl")
-			if err != nil {
+			w := Create(wreck, "m.jsonl")
+			if err := errors.Join(w.Append([]Record{record(9)}), w.Close()); err != nil {
 				t.Fatalf("after a power cut at %v: %v", op, err)
 			}
-			w.Close()
 			found := false
 			for _, text := range texts(t, wreck) {
 				found = found || text == want
@@ -237,15 +250,12 @@ func TestC12AppendFails(t *testing.T) {
 	for _, kind := range []durabletest.Kind{durabletest.OpWrite, durabletest.OpSync} {
 		mem := durabletest.NewMem()
 		armed := false
-		w, err := Create(durabletest.Hook(mem, func(op durabletest.Op) durabletest.Fault {
+		w := Create(durabletest.Hook(mem, func(op durabletest.Op) durabletest.Fault {
 			if armed && op.Kind == kind {
 				return durabletest.Fault{Err: syscall.EIO}
 			}
 			return durabletest.Fault{}
 		}), "m.jsonl")
-		if err != nil {
-			t.Fatal(err)
-		}
 		if err := w.Append([]Record{record(1)}); err != nil {
 			t.Fatal(err)
 		}
@@ -266,10 +276,7 @@ func TestC12AppendFails(t *testing.T) {
 
 func FuzzManifestLine(f *testing.F) {
 	mem := durabletest.NewMem()
-	w, err := Create(mem, "m.jsonl")
-	if err != nil {
-		f.Fatal(err)
-	}
+	w := Create(mem, "m.jsonl")
 	if err := w.Append([]Record{record(1), record(2)}); err != nil {
 		f.Fatal(err)
 	}

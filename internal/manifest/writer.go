@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
@@ -16,7 +17,9 @@ const chainSize = len(`,"chain":""`) + 2*sha256.Size
 
 // Writer appends records to the manifest of a run. It is for one goroutine.
 type Writer struct {
-	file  durable.File
+	fsys  durable.FS
+	name  string
+	file  durable.File // nil until the first record
 	chain [sha256.Size]byte
 	first bool
 	size  int64
@@ -24,23 +27,23 @@ type Writer struct {
 	buf   bytes.Buffer
 }
 
-// Create starts the manifest name in fsys. An earlier one is moved aside first
-// and its chain continued.
-func Create(fsys durable.FS, name string) (*Writer, error) {
-	w := &Writer{first: true}
-	chain, err := setAside(fsys, name)
-	if err != nil {
-		return nil, err
+// Create returns a writer of the manifest name in fsys. The first Append moves
+// an earlier run's manifest aside and continues its chain; a run that has
+// nothing to record leaves it where it is. The caller sees to it that nobody
+// else writes there.
+func Create(fsys durable.FS, name string) *Writer {
+	return &Writer{fsys: fsys, name: name, first: true}
+}
+
+// begin creates the file.
+func (w *Writer) begin() (err error) {
+	if w.chain, err = setAside(w.fsys, w.name); err != nil {
+		return err
 	}
-	w.chain = chain
-	if w.file, err = fsys.Create(name); err != nil {
-		return nil, fmt.Errorf("creating manifest: %w", err)
+	if w.file, err = w.fsys.Create(w.name); err != nil {
+		return err
 	}
-	if err := fsys.SyncDir(parent(name)); err != nil {
-		w.file.Close()
-		return nil, fmt.Errorf("creating manifest %s: %w", name, err)
-	}
-	return w, nil
+	return w.fsys.SyncDir(parent(w.name))
 }
 
 // Append writes records and makes them durable. If it fails, the manifest is
@@ -49,6 +52,11 @@ func Create(fsys durable.FS, name string) (*Writer, error) {
 func (w *Writer) Append(records []Record) error {
 	if w.err != nil || len(records) == 0 {
 		return w.err
+	}
+	if w.file == nil {
+		if err := w.begin(); err != nil {
+			return w.fail(err)
+		}
 	}
 	w.buf.Reset()
 	chain := w.chain
@@ -77,14 +85,15 @@ func (w *Writer) fail(err error) error {
 	return w.err
 }
 
-// encode appends one line to w.buf and moves the chain on.
+// encode appends one line to w.buf and moves the chain on. Errors quote bytes
+// from outside: those that are no UTF-8 become U+FFFD.
 func (w *Writer) encode(r Record) error {
 	r.SchemaVersion = SchemaVersion
 	if w.first {
 		r.Prev, w.first = hex.EncodeToString(w.chain[:]), false
 	}
 	start := w.buf.Len()
-	if err := json.MarshalWrite(&w.buf, &r); err != nil {
+	if err := json.MarshalWrite(&w.buf, &r, jsontext.AllowInvalidUTF8(true)); err != nil {
 		return fmt.Errorf("encoding the record of %s %s: %w", r.Crate, r.Version, err)
 	}
 	w.chain = link(w.chain, w.buf.Bytes()[start:])
@@ -105,4 +114,9 @@ func link(chain [sha256.Size]byte, line []byte) [sha256.Size]byte {
 }
 
 // Close closes the file. Everything appended is durable already.
-func (w *Writer) Close() error { return w.file.Close() }
+func (w *Writer) Close() error {
+	if w.file == nil {
+		return nil
+	}
+	return w.file.Close()
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -103,6 +104,7 @@ func rows(batch []result) catalog.Batch {
 	for i := range batch {
 		res := &batch[i]
 		b.Versions = append(b.Versions, res.marks...)
+		b.Vanished = append(b.Vanished, res.vanished...)
 		if res.revision != nil {
 			b.Revision = res.revision
 		}
@@ -159,7 +161,7 @@ func (r *run) record(res *result) manifest.Record {
 		OK: res.outcome.ok(), Status: status(res.outcome),
 	}
 	if res.entry.Version != "" && res.outcome != badEntry {
-		rec.URL = r.cfg.url(&res.entry)
+		rec.URL = withoutUser(r.cfg.url(&res.entry))
 	}
 	if rec.OK {
 		rec.Path, rec.Storage, rec.SHA256 = r.cfg.path(res.entry.ID), manifest.Filesystem, res.entry.Checksum.String()
@@ -168,6 +170,16 @@ func (r *run) record(res *result) manifest.Record {
 		rec.Error = res.err.Error()
 	}
 	return rec
+}
+
+// withoutUser takes a user and password out of a URL: logs are shown around.
+func withoutUser(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.User == nil {
+		return raw
+	}
+	u.User = nil
+	return u.String()
 }
 
 func status(o outcome) string {

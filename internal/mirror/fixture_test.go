@@ -69,10 +69,7 @@ func (w *world) run(ctx context.Context, fsys durable.FS, change func(*Config)) 
 	if err != nil {
 		return nil, err
 	}
-	log, err := manifest.Create(fsys, "manifest.jsonl")
-	if err != nil {
-		return nil, err
-	}
+	log := manifest.Create(fsys, "manifest.jsonl")
 	defer log.Close()
 	ix, err := index.Open(ctx, w.index, index.Options{})
 	if err != nil {
@@ -150,6 +147,9 @@ func (w *world) records() map[string]manifest.Record {
 
 func readRecords(fsys durable.Reader) (map[string]manifest.Record, error) {
 	f, err := fsys.Open("manifest.jsonl")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // nothing was recorded
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -260,6 +260,11 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 		return c.fail
 	}
 	for _, v := range b.Versions {
+		for id := range c.versions { // names compare without case, as in the real one
+			if pinKey(id) == pinKey(v.ID) {
+				delete(c.versions, id)
+			}
+		}
 		c.versions[v.ID] = v
 		delete(c.gone, v.ID)
 	}
@@ -268,6 +273,9 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 	}
 	for _, g := range b.Gone {
 		c.gone[g.ID] = g
+	}
+	for _, path := range b.Vanished {
+		delete(c.crates, path)
 	}
 	if b.Revision != nil {
 		c.revision = *b.Revision

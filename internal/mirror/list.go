@@ -22,7 +22,7 @@ const maxListLine = 1 << 20
 // "{name}/{version}/download". What is no such URL, or has no checksum, is in
 // bad, with its line.
 func ReadList(r io.Reader, name string, sums Checksums) (entries []Entry, bad []BadEntry, err error) {
-	seen := map[crate.ID]bool{}
+	seen := map[string]crate.ID{} // by FoldKey
 	err = eachLine(r, name, func(n int, line string) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			return
@@ -32,11 +32,15 @@ func ReadList(r io.Reader, name string, sums Checksums) (entries []Entry, bad []
 		if err == nil && !known {
 			err = errNoChecksum
 		}
+		other, again := seen[id.FoldKey()]
+		if err == nil && again && other != id {
+			err = fmt.Errorf("%s and %s differ in case alone", id, other) // A20
+		}
 		switch {
 		case err != nil:
 			bad = append(bad, BadEntry{id, fmt.Errorf("%s:%d: %w", name, n, err)})
-		case !seen[id]:
-			seen[id] = true
+		case !again:
+			seen[id.FoldKey()] = id
 			entries = append(entries, Entry{ID: id, Checksum: sum, URL: canonical(line)})
 		}
 	})
@@ -112,7 +116,11 @@ func eachLine(r io.Reader, name string, fn func(n int, line string)) error {
 	n := 0
 	for s.Scan() {
 		n++
-		fn(n, strings.TrimSpace(s.Text()))
+		line := s.Text()
+		if n == 1 {
+			line = strings.TrimPrefix(line, "\ufeff") // as PowerShell writes it
+		}
+		fn(n, strings.TrimSpace(line))
 	}
 	if err := s.Err(); err != nil {
 		return fmt.Errorf("reading %s after line %d: %w", name, n, err)

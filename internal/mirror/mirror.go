@@ -36,9 +36,9 @@ import (
 // Source is where the entries of a run come from: an index, or a list.
 type Source interface {
 	// Groups calls want for every crate, in the order of their index paths,
-	// and yields those that were wanted, in the same order. An error ends the
-	// sequence and the run. want may run in another goroutine, ahead of the
-	// groups.
+	// and yields those that were wanted, in the same order, both from the
+	// goroutine that called it; want may be ahead. An error ends the sequence
+	// and the run.
 	Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error
 	// Revision is what the source was read from, zero if it has none; whole
 	// says that what it does not name is not published any more.

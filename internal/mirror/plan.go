@@ -8,7 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"path"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
@@ -54,6 +54,8 @@ type sink interface {
 	// items have succeeded, nil if that cannot be said; marks are rows to
 	// update now.
 	group(ctx context.Context, row *catalog.Crate, marks []catalog.Version, items []item) error
+	// vanished are crates that were complete and are no longer in the index.
+	vanished(ctx context.Context, paths []string) error
 }
 
 // item is one thing to do.
@@ -68,7 +70,6 @@ type planner struct {
 	catalog Reader
 	sink    sink
 
-	mu      sync.Mutex // want and group may run at the same time
 	plan    Plan
 	whole   bool // the source says what is published, not just what is wanted
 	known   knownCrates
@@ -96,11 +97,16 @@ func (p *planner) run(ctx context.Context) (Plan, error) {
 	if errors.Is(err, errLimit) {
 		return p.plan, p.err
 	}
-	if err = errors.Join(err, p.err); err == nil && whole {
-		err = p.checkShrink()
+	if err = errors.Join(err, p.err); err != nil || !whole {
+		return p.plan, err
 	}
-	return p.plan, err
+	if p.plan.Crates == 0 && !p.cfg.AcceptShrink {
+		return p.plan, errEmpty
+	}
+	return p.plan, p.checkShrink(ctx)
 }
+
+var errEmpty = errors.New("there is no crate in the index: is it one, and is it complete? Accept an empty one with -accept-shrink")
 
 // checkAge stops a run over an index that is older than the one mirrored last:
 // a restored backup, or somebody who wants to hide what was published since.
@@ -117,23 +123,27 @@ func (p *planner) checkAge(ctx context.Context, rev catalog.Revision) error {
 // between two runs. A real index loses a few a day; half a checkout loses half.
 const maxShrink = 5
 
-func (p *planner) checkShrink() error {
+// checkShrink stops a run over an index that lost too much; what it lost, if
+// that is accepted, is not missed again.
+func (p *planner) checkShrink(ctx context.Context) error {
 	if err := p.known.drain(); err != nil {
 		return err
 	}
-	if p.cfg.AcceptShrink || p.known.vanished*100 <= p.known.total*maxShrink {
+	vanished := p.known.vanished
+	if !p.cfg.AcceptShrink && len(vanished)*100 > p.known.total*maxShrink {
+		return fmt.Errorf("%d of the %d crates that were mirrored are no longer in the index, more than %d %%: complete the index, or accept it with -accept-shrink",
+			len(vanished), p.known.total, maxShrink)
+	}
+	if len(vanished) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of the %d crates that were mirrored are no longer in the index, more than %d %%: complete the index, or accept it with -accept-shrink",
-		p.known.vanished, p.known.total, maxShrink)
+	return p.sink.vanished(ctx, vanished)
 }
 
 // want decides, before a crate's index file is read, whether it must be: not if
 // it has not changed since all of it was mirrored, and all of it still stands
 // where it was put.
 func (p *planner) want(ctx context.Context, indexPath, blob string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.cfg.Progress.planned.Add(1)
 	known, err := p.known.find(indexPath)
 	if p.err = errors.Join(p.err, err); p.err != nil {
@@ -194,8 +204,6 @@ func (p *planner) held(ctx context.Context, e *Entry, v *catalog.Version) error 
 
 // group plans a crate whose index file was read.
 func (p *planner) group(ctx context.Context, g *Group) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.plan.Crates++
 	if p.err != nil {
 		return p.err
@@ -217,7 +225,7 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 			break
 		}
 		p.left--
-		t, done, err := p.classify(ctx, e, held[e.ID])
+		t, done, err := p.classify(ctx, e, held[pinKey(e.ID)])
 		if err != nil {
 			return err
 		}
@@ -245,9 +253,15 @@ func (p *planner) heldOf(ctx context.Context, g *Group) (map[crate.ID]*catalog.V
 	}
 	held := make(map[crate.ID]*catalog.Version, len(rows))
 	for i := range rows {
-		held[rows[i].ID] = &rows[i]
+		held[pinKey(rows[i].ID)] = &rows[i]
 	}
 	return held, nil
+}
+
+// pinKey is what a version is pinned under: crates.io tells no names apart that
+// differ in case alone, so one that comes back in another case is the same.
+func pinKey(id crate.ID) crate.ID {
+	return crate.ID{Name: strings.ToLower(id.Name), Version: id.Version}
 }
 
 // classify says what must be done for an entry; done means nothing.
@@ -256,6 +270,12 @@ func (p *planner) classify(ctx context.Context, e *Entry, v *catalog.Version) (t
 		p.plan.Versions++
 		p.plan.Conflicts++
 		return taskConflict, false, nil
+	}
+	if v != nil && !p.whole {
+		e.Yanked = v.Yanked // a list does not know
+	}
+	if v != nil && v.ID != e.ID {
+		v = nil // the same bytes under another spelling are another file
 	}
 	if v != nil && !p.cfg.VerifyExisting && present(p.listing, v) {
 		return 0, true, p.held(ctx, e, v)
@@ -281,14 +301,15 @@ func (p *planner) marks(g *Group, held map[crate.ID]*catalog.Version) []catalog.
 	seen := make(map[crate.ID]bool, len(g.Entries))
 	for i := range g.Entries {
 		e := &g.Entries[i]
-		seen[e.ID] = true
-		if v := held[e.ID]; v != nil && (v.Yanked != e.Yanked || !v.Listed) {
+		key := pinKey(e.ID)
+		seen[key] = true
+		if v := held[key]; v != nil && (v.Yanked != e.Yanked || !v.Listed) {
 			v.Yanked, v.Listed = e.Yanked, true
 			changed = append(changed, *v)
 		}
 	}
 	for i := range g.Bad {
-		seen[g.Bad[i].ID] = true // a line that cannot be read does not unlist
+		seen[pinKey(g.Bad[i].ID)] = true // a line that cannot be read does not unlist
 	}
 	for id, v := range held {
 		if !seen[id] && v.Listed {
@@ -302,10 +323,11 @@ func (p *planner) marks(g *Group, held map[crate.ID]*catalog.Version) []catalog.
 // knownCrates finds crates in the catalog's sorted sequence; it is asked in the
 // same order, so that one pass serves all. What it passes over has vanished.
 type knownCrates struct {
-	next            func() (catalog.Crate, error, bool)
-	current         catalog.Crate // not looked at yet, unless its Path is empty
-	ended           bool
-	total, vanished int64
+	next     func() (catalog.Crate, error, bool)
+	current  catalog.Crate // not looked at yet, unless its Path is empty
+	ended    bool
+	total    int
+	vanished []string // paths
 }
 
 func (k *knownCrates) find(path string) (catalog.Crate, error) {
@@ -324,7 +346,7 @@ func (k *knownCrates) find(path string) (catalog.Crate, error) {
 
 func (k *knownCrates) advance() error {
 	if k.current.Path != "" {
-		k.vanished++
+		k.vanished = append(k.vanished, k.current.Path)
 	}
 	cr, err, ok := k.next()
 	if err != nil {
@@ -398,6 +420,8 @@ func (n nowhere) bad(_ context.Context, g *Group, b *BadEntry) error {
 
 func (nowhere) group(context.Context, *catalog.Crate, []catalog.Version, []item) error { return nil }
 
+func (nowhere) vanished(context.Context, []string) error { return nil }
+
 // plan plans into a spool.
 func (r *run) plan(ctx context.Context) (*spool, error) {
 	start := time.Now()
@@ -454,4 +478,8 @@ func (s *planSink) group(ctx context.Context, row *catalog.Crate, marks []catalo
 		}
 	}
 	return s.spool.add(row, items)
+}
+
+func (s *planSink) vanished(ctx context.Context, paths []string) error {
+	return s.run.send(ctx, result{outcome: bookkeeping, vanished: paths})
 }

@@ -11,6 +11,7 @@ type Progress struct {
 	start   time.Time
 	planned atomic.Int64 // crates looked at
 	plan    atomic.Pointer[Plan]
+	working atomic.Int64 // when planning ended, nanoseconds after start
 	bytes   atomic.Int64
 	counts  [bookkeeping]atomic.Int64 // by outcome
 }
@@ -31,6 +32,7 @@ type Counts struct {
 	BadEntries       int64 // of the index
 	Bytes            int64 // received, retries included
 	Elapsed          time.Duration
+	Planning         time.Duration // of that, until the plan was known
 }
 
 // OK is the number of versions that are held, verified.
@@ -58,6 +60,16 @@ func (c Counts) Rate() float64 {
 	return float64(c.Processed()) / c.Elapsed.Seconds()
 }
 
+// Left estimates the time to the end from how fast what needs work was done so
+// far; 0: unknown.
+func (c Counts) Left() time.Duration {
+	done, left := c.Processed()-c.Existing-c.BadEntries, c.Total()-c.Processed()
+	if c.Plan == nil || done <= 0 || left <= 0 {
+		return 0
+	}
+	return time.Duration(float64(c.Elapsed-c.Planning) / float64(done) * float64(left))
+}
+
 // Snapshot returns the counts as they are now.
 func (p *Progress) Snapshot() Counts {
 	n := func(o outcome) int64 { return p.counts[o].Load() }
@@ -65,10 +77,14 @@ func (p *Progress) Snapshot() Counts {
 		CratesPlanned: p.planned.Load(), Plan: p.plan.Load(),
 		Downloaded: n(downloaded), Existing: n(existing), VerifiedExisting: n(verifiedExisting),
 		Gone: n(gone), Violated: n(violated), Failed: n(failed), BadEntries: n(badEntry),
-		Bytes: p.bytes.Load(), Elapsed: time.Since(p.start),
+		Bytes: p.bytes.Load(), Elapsed: time.Since(p.start), Planning: time.Duration(p.working.Load()),
 	}
 }
 
-func (p *Progress) setPlan(plan Plan) { p.plan.Store(&plan) }
-func (p *Progress) fetched(n int64)   { p.bytes.Add(n) }
-func (p *Progress) count(o outcome)   { p.counts[o].Add(1) }
+func (p *Progress) setPlan(plan Plan) {
+	p.working.Store(int64(time.Since(p.start)))
+	p.plan.Store(&plan)
+}
+
+func (p *Progress) fetched(n int64) { p.bytes.Add(n) }
+func (p *Progress) count(o outcome) { p.counts[o].Add(1) }

@@ -3,6 +3,9 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -10,12 +13,19 @@ import (
 )
 
 // FromIndex makes a Source of an index. Checksums, which may be nil, replace
-// those of the index.
-func FromIndex(ix *index.Index, sums Checksums) Source { return indexSource{ix, sums} }
+// those of the index; the crates concerned are never taken for unchanged.
+func FromIndex(ix *index.Index, sums Checksums) Source {
+	s := indexSource{ix, sums, map[string]bool{}}
+	for id := range sums {
+		s.overridden[crate.IndexPath(id.Name)] = true
+	}
+	return s
+}
 
 type indexSource struct {
-	index *index.Index
-	sums  Checksums
+	index      *index.Index
+	sums       Checksums
+	overridden map[string]bool // index paths
 }
 
 // Revision implements Source.
@@ -25,7 +35,7 @@ func (s indexSource) Revision() (catalog.Revision, bool) {
 
 // Groups implements Source.
 func (s indexSource) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error {
-	for c, err := range s.index.Crates(ctx, func(f index.File) bool { return want(f.Path, blobText(f.Blob)) }) {
+	for c, err := range s.index.Crates(ctx, func(f index.File) bool { return want(f.Path, s.blob(f)) }) {
 		if err != nil {
 			return err
 		}
@@ -36,16 +46,16 @@ func (s indexSource) Groups(ctx context.Context, want func(path, blob string) bo
 	return nil
 }
 
-// blobText is empty for a blob that is not known yet.
-func blobText(b index.Blob) string {
-	if b == (index.Blob{}) {
+// blob is empty for a blob that is not known yet, or does not tell all.
+func (s indexSource) blob(f index.File) string {
+	if f.Blob == (index.Blob{}) || s.overridden[f.Path] {
 		return ""
 	}
-	return b.String()
+	return f.Blob.String()
 }
 
 func (s indexSource) group(c *index.Crate) *Group {
-	g := &Group{Path: c.Path, Blob: blobText(c.Blob), Entries: make([]Entry, 0, len(c.Entries))}
+	g := &Group{Path: c.Path, Blob: s.blob(c.File), Entries: make([]Entry, 0, len(c.Entries))}
 	for i := range c.Entries {
 		e := &c.Entries[i]
 		sum := e.Checksum
@@ -58,7 +68,9 @@ func (s indexSource) group(c *index.Crate) *Group {
 		g.Bad = append(g.Bad, BadEntry{ID: bad.ID, Err: bad})
 	}
 	if c.Err != nil {
-		g.Bad = append(g.Bad, BadEntry{Err: c.Err})
+		g.Bad = append(g.Bad, BadEntry{Err: fmt.Errorf("%s: %w", c.Path, c.Err)})
+	} else if len(c.Entries)+len(c.Bad) == 0 {
+		g.Bad = append(g.Bad, BadEntry{Err: fmt.Errorf("%s: the index file is empty", c.Path)})
 	}
 	return g
 }
@@ -66,13 +78,19 @@ func (s indexSource) group(c *index.Crate) *Group {
 // Checksums are checksums from elsewhere than the index, by crate.
 type Checksums map[crate.ID]crate.Checksum
 
-// FromList makes a Source of a list of crates, in order of first appearance of
-// their names.
-func FromList(entries []Entry, bad []BadEntry) Source { return listSource{entries, bad} }
+// FromList makes a Source of a list of crates, which is held in memory.
+func FromList(entries []Entry, bad []BadEntry) Source {
+	byPath := map[string][]Entry{}
+	for _, e := range entries {
+		path := crate.IndexPath(e.Name)
+		byPath[path] = append(byPath[path], e)
+	}
+	return listSource{byPath, bad}
+}
 
 type listSource struct {
-	entries []Entry
-	bad     []BadEntry
+	byPath map[string][]Entry
+	bad    []BadEntry
 }
 
 // Revision implements Source.
@@ -80,18 +98,17 @@ func (listSource) Revision() (catalog.Revision, bool) { return catalog.Revision{
 
 // Groups implements Source. A list has nothing that says it is unchanged, so
 // every crate of it is looked at.
-func (s listSource) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error {
+func (s listSource) Groups(ctx context.Context, _ func(path, blob string) bool, yield func(*Group) error) error {
 	if len(s.bad) > 0 {
 		if err := yield(&Group{Bad: s.bad}); err != nil {
 			return err
 		}
 	}
-	for _, e := range s.entries {
+	for _, path := range slices.Sorted(maps.Keys(s.byPath)) {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		path := crate.IndexPath(e.Name)
-		if err := yield(&Group{Path: path, Entries: []Entry{e}}); err != nil {
+		if err := yield(&Group{Path: path, Entries: s.byPath[path]}); err != nil {
 			return err
 		}
 	}

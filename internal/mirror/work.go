@@ -27,7 +27,7 @@ const (
 	downloaded outcome = iota
 	existing
 	verifiedExisting
-	failed      // and may succeed in a later run
+	failed      // so far, or for good; and may succeed in a later run
 	gone        // upstream refuses this file
 	violated    // bytes that are not what they should be were found or sent
 	badEntry    // of the index
@@ -52,6 +52,7 @@ type result struct {
 	marks []catalog.Version // rows to update
 
 	revision *catalog.Revision // that was planned
+	vanished []string          // crates that are no longer in the index
 }
 
 // job is a crate of the plan in work.
@@ -134,18 +135,13 @@ type worker struct {
 // do does an item and sends its result. An error stops the run: the disk is
 // full or broken, or upstream is gone.
 func (w *worker) do(ctx context.Context, a assignment) error {
-	res := result{entry: a.Entry, started: time.Now(), job: a.job}
+	res := result{entry: a.Entry, outcome: failed, started: time.Now(), job: a.job}
 	err := w.try(ctx, &res, a.task)
 	stop := w.fatal(err)
 	if err != nil && (ctx.Err() != nil || errors.As(err, new(*upstream.StoppedError))) {
 		return stop // the run ended before the item did: as if it had never begun
 	}
-	if err != nil {
-		res.err = err
-		if res.outcome.ok() {
-			res.outcome = failed
-		}
-	}
+	res.err = err
 	res.finished = time.Now()
 	return errors.Join(stop, w.run.send(ctx, res))
 }
@@ -154,7 +150,7 @@ func (w *worker) do(ctx context.Context, a assignment) error {
 func (w *worker) try(ctx context.Context, res *result, t task) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			res.outcome = failed
+			res.outcome = failed // whatever it was going to be
 			err = fmt.Errorf("%s: this is a bug of ours, please report it: panic: %v\n%s", res.entry.ID, p, debug.Stack())
 		}
 	}()
@@ -167,7 +163,7 @@ func (w *worker) try(ctx context.Context, res *result, t task) (err error) {
 // fatal returns err if no other item can fare better.
 func (w *worker) fatal(err error) error {
 	bad := errors.As(err, new(*unreadableError)) // one file's sectors, not the disk
-	if durable.IsBroken(err) && !bad || errors.As(err, new(*upstream.StoppedError)) {
+	if durable.IsBroken(err) && !bad || errors.Is(err, store.ErrUnusable) || errors.As(err, new(*upstream.StoppedError)) {
 		return err
 	}
 	return nil
@@ -190,6 +186,7 @@ func (w *worker) check(ctx context.Context, res *result) error {
 	case err != nil:
 		return &unreadableError{fmt.Errorf("reading %s, which is held: %w", res.entry.ID, err)}
 	case sum == res.entry.Checksum:
+		w.run.cfg.Store.Adopt(res.entry.ID)
 		res.outcome, res.size = verifiedExisting, size
 		return nil
 	}
@@ -239,36 +236,54 @@ func (c *cancelReader) Read(p []byte) (int, error) {
 // fetch fetches a crate and gives it to the store, or, where another checksum
 // is pinned, to quarantine.
 func (w *worker) fetch(ctx context.Context, res *result, conflict bool) error {
-	cfg := &w.run.cfg
-	wasGone, err := cfg.Catalog.WasGone(ctx, res.entry.ID)
-	if err != nil {
-		return err
-	}
-	var sp store.Spill
-	body, stats, err := cfg.Fetch.Fetch(ctx, upstream.Request{
-		ID: res.entry.ID, URL: cfg.url(&res.entry), Checksum: res.entry.Checksum, WasGone: wasGone,
-		Spill: func() (_ upstream.Spill, err error) { sp, err = cfg.Store.NewSpill(); return sp, err },
-	})
-	res.retries = stats.Retries()
-	cfg.Progress.fetched(stats.Bytes)
-	if sp != nil {
-		defer sp.Discard()
-	}
+	body, release, err := w.body(ctx, res)
 	if err != nil {
 		return w.refused(res, err)
 	}
-	defer body.Release()
-	res.outcome, res.size = downloaded, body.Size
+	defer release()
 	if conflict {
-		return w.conflict(res, store.Body{Data: body.Data, Spill: sp, Size: body.Size})
+		return w.conflict(res, body)
 	}
-	return cfg.Store.Put(ctx, res.entry.ID, store.Body{Data: body.Data, Spill: sp, Size: body.Size})
+	if err := w.run.cfg.Store.Put(ctx, res.entry.ID, body); err != nil {
+		return err
+	}
+	res.outcome, res.size = downloaded, body.Size
+	return nil
+}
+
+// body fetches a crate's bytes, proved. The caller releases them.
+func (w *worker) body(ctx context.Context, res *result) (_ store.Body, release func(), err error) {
+	cfg := &w.run.cfg
+	wasGone, err := cfg.Catalog.WasGone(ctx, res.entry.ID)
+	if err != nil {
+		return store.Body{}, nil, err
+	}
+	var spill store.Spill // opened by an attempt, not always by the one that succeeds
+	discard := func() {
+		if spill != nil {
+			_ = spill.Discard() // what is left in tmp/ is cleared at the next start
+		}
+	}
+	got, stats, err := cfg.Fetch.Fetch(ctx, upstream.Request{
+		ID: res.entry.ID, URL: cfg.url(&res.entry), Checksum: res.entry.Checksum, WasGone: wasGone,
+		Spill: func() (_ upstream.Spill, err error) { spill, err = cfg.Store.NewSpill(); return spill, err },
+	})
+	res.retries = stats.Retries()
+	cfg.Progress.fetched(stats.Bytes)
+	if err != nil {
+		discard()
+		return store.Body{}, nil, err
+	}
+	body := store.Body{Data: got.Data, Size: got.Size}
+	if got.Spill != nil {
+		body.Spill = spill
+	}
+	return body, func() { discard(); got.Release() }, nil
 }
 
 // refused sorts out why upstream did not give the crate, and keeps what it gave
 // instead.
 func (w *worker) refused(res *result, err error) error {
-	res.outcome = failed
 	if errors.As(err, &res.gone) {
 		res.outcome = gone
 		return err

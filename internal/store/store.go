@@ -11,12 +11,18 @@ package store
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
+// ErrUnusable: the store cannot take anything at all, so that no other crate
+// will fare better.
+var ErrUnusable = errors.New("the store cannot be written to")
+
 // Body is the verified bytes of a crate: Data, or Spill where it is not nil.
+// Size is their number; a store refuses a body of any other.
 type Body struct {
 	Data  []byte
 	Spill Spill // made by NewSpill of the same store
@@ -36,8 +42,11 @@ type Writer interface {
 	// Put takes the verified bytes of id. It keeps nothing of body.Data, and
 	// owns body.Spill from then on, also when it fails.
 	Put(ctx context.Context, id crate.ID, body Body) error
+	// Adopt takes up a crate that stands in its place already and was found to
+	// be right by hashing it: who wrote it may not have synced it.
+	Adopt(id crate.ID)
 	// Checkpoint makes durable, and visible under its final name, everything
-	// that was Put before the call, and reports the crates that could not get
+	// that was Put or adopted before the call, and reports the crates that could not get
 	// their name: what stands there is something else. An error means that
 	// nothing is known of any of them; the store must not be used any more.
 	Checkpoint(ctx context.Context) ([]Refusal, error)

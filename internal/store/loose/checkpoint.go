@@ -24,13 +24,13 @@ import (
 // next one.
 func (s *Store) Checkpoint(ctx context.Context) ([]store.Refusal, error) {
 	s.mu.Lock()
-	batch := s.waiting
-	s.waiting = nil
+	batch, adopted := s.waiting, s.adopted
+	s.waiting, s.adopted = nil, nil
 	s.mu.Unlock()
-	if len(batch) == 0 {
+	if len(batch) == 0 && len(adopted) == 0 {
 		return nil, nil
 	}
-	if err := s.syncTemps(batch); err != nil {
+	if err := s.syncBytes(batch, adopted); err != nil {
 		return nil, fmt.Errorf("making %d crates durable: %w", len(batch), err)
 	}
 	// Neighbours in the tree share folders, and the order of renames is one
@@ -40,27 +40,51 @@ func (s *Store) Checkpoint(ctx context.Context) ([]store.Refusal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.syncNames(batch); err != nil {
+	for _, w := range batch {
+		adopted = append(adopted, w.id)
+	}
+	if err := s.syncNames(adopted); err != nil {
 		return nil, fmt.Errorf("making the names of %d crates durable: %w", len(batch), err)
 	}
 	return refused, nil
 }
 
-// syncTemps makes the bytes of the batch durable, before they get names.
-func (s *Store) syncTemps(batch []waiting) error {
-	if s.mode != Batch {
-		return nil // PerFile did it in Put
+// syncBytes makes the bytes of the batch durable, before they get names, and
+// those that stood there already.
+func (s *Store) syncBytes(batch []waiting, adopted []crate.ID) error {
+	if s.mode == None {
+		return nil
 	}
-	err := s.fsys.SyncAll()
-	if !errors.Is(err, errors.ErrUnsupported) {
-		return err
+	if s.mode == Batch {
+		if err := s.fsys.SyncAll(); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		for _, w := range batch { // with PerFile, Put did it
+			if err := s.syncFile(w.temp); err != nil {
+				return fmt.Errorf("%s: %w", w.id, err)
+			}
+		}
 	}
-	for _, w := range batch {
-		if err := s.syncFile(w.temp); err != nil {
-			return fmt.Errorf("%s: %w", w.id, err)
+	for _, id := range adopted {
+		if err := s.syncHeld(id); err != nil {
+			return fmt.Errorf("%s: %w", id, err)
 		}
 	}
 	return nil
+}
+
+// syncHeld syncs a file that has its name, which is never opened for writing.
+// Windows syncs no file that was not; there, who wrote it must have done it.
+func (s *Store) syncHeld(id crate.ID) error {
+	f, err := s.fsys.Open(id.LoosePath())
+	if err != nil {
+		return err
+	}
+	err = f.Sync()
+	if errors.Is(err, fs.ErrPermission) {
+		err = nil
+	}
+	return errors.Join(err, f.Close())
 }
 
 func (s *Store) syncFile(name string) error {
@@ -107,7 +131,7 @@ func (s *Store) publishOne(w waiting) error {
 		return nil
 	}
 	if errors.Is(err, fs.ErrExist) && s.sameBytes(w.temp, name) {
-		err = nil // somebody was faster with the same crate: that is success
+		err = s.syncHeld(w.id) // somebody was faster with the same crate: that is success
 	}
 	return errors.Join(err, s.fsys.Remove(w.temp))
 }
@@ -133,7 +157,7 @@ func (s *Store) hash(name string) (sum crate.Checksum, err error) {
 }
 
 // syncNames makes the new names durable, and those of folders made for them.
-func (s *Store) syncNames(batch []waiting) error {
+func (s *Store) syncNames(ids []crate.ID) error {
 	if s.mode == None {
 		return nil
 	}
@@ -143,8 +167,8 @@ func (s *Store) syncNames(batch []waiting) error {
 		}
 	}
 	dirs := map[string]bool{tempDir: true}
-	for _, w := range batch {
-		for dir := path.Dir(w.id.LoosePath()); dir != "."; dir = path.Dir(dir) {
+	for _, id := range ids {
+		for dir := path.Dir(id.LoosePath()); dir != "."; dir = path.Dir(dir) {
 			dirs[dir] = true
 		}
 	}

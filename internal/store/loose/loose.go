@@ -53,7 +53,8 @@ type Store struct {
 	mode    Durability
 	temps   atomic.Uint64
 	mu      sync.Mutex
-	waiting []waiting // written, not yet published; guarded by mu
+	waiting []waiting  // written, not yet published; guarded by mu
+	adopted []crate.ID // found, not yet known to be durable; guarded by mu
 }
 
 type waiting struct {
@@ -105,23 +106,43 @@ func OpenReadOnly(fsys durable.FS) *Store { return &Store{fsys: fsys} }
 
 // Put implements store.Writer.
 func (s *Store) Put(_ context.Context, id crate.ID, body store.Body) error {
-	sp, ok := body.Spill.(*spill)
-	if !ok {
-		var err error
-		if sp, err = s.newSpill(); err != nil {
-			return fmt.Errorf("storing %s: %w", id, err)
-		}
-		if _, err := sp.Write(body.Data); err != nil {
-			return fmt.Errorf("storing %s: %w", id, errors.Join(err, sp.Discard()))
-		}
-	}
-	if err := sp.finish(s.mode == PerFile); err != nil {
-		return fmt.Errorf("storing %s: %w", id, errors.Join(err, sp.Discard()))
+	sp, err := s.take(body, s.mode == PerFile)
+	if err != nil {
+		return fmt.Errorf("storing %s: %w", id, err)
 	}
 	s.mu.Lock()
 	s.waiting = append(s.waiting, waiting{id, sp.name})
 	s.mu.Unlock()
 	return nil
+}
+
+// take makes a body a finished file of tmp/.
+func (s *Store) take(body store.Body, sync bool) (*spill, error) {
+	sp, ok := body.Spill.(*spill)
+	if !ok {
+		var err error
+		if sp, err = s.newSpill(); err != nil {
+			return nil, err
+		}
+		if _, err := sp.Write(body.Data); err != nil {
+			return nil, errors.Join(err, sp.Discard())
+		}
+	}
+	if sp.size != body.Size {
+		err := fmt.Errorf("the body has %d bytes, %d were promised", sp.size, body.Size)
+		return nil, errors.Join(err, sp.Discard())
+	}
+	if err := sp.finish(sync); err != nil {
+		return nil, errors.Join(err, sp.Discard())
+	}
+	return sp, nil
+}
+
+// Adopt implements store.Writer.
+func (s *Store) Adopt(id crate.ID) {
+	s.mu.Lock()
+	s.adopted = append(s.adopted, id)
+	s.mu.Unlock()
 }
 
 // Stat implements store.Reader.

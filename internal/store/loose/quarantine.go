@@ -29,27 +29,33 @@ const noteExt = ".json"
 // Quarantine implements store.Quarantiner. The file moves by rename, so that
 // not even a power cut loses it.
 func (s *Store) Quarantine(id crate.ID, reason string) (string, error) {
+	to, err := s.moveAside(id)
+	if err == nil {
+		err = errors.Join(s.annotate(to, id, reason), s.fsys.SyncDir(path.Dir(id.LoosePath())))
+	}
+	if err != nil {
+		return "", fmt.Errorf("moving %s to quarantine: %w", id.LoosePath(), err)
+	}
+	return to, nil
+}
+
+// moveAside gives the file a name in quarantine that is free. One crate is
+// damaged at most a few times a second.
+func (s *Store) moveAside(id crate.ID) (to string, err error) {
+	if err := s.fsys.MkdirAll(quarantineDir); err != nil {
+		return "", err
+	}
 	name := s.quarantineName(id, "was-"+time.Now().UTC().Format("20060102T150405Z"))
-	for n := 1; ; n++ {
-		to := name
+	for n := 1; n <= 100; n++ {
+		to = name
 		if n > 1 {
 			to = fmt.Sprintf("%s-%d", name, n)
 		}
-		err := s.fsys.MkdirAll(quarantineDir)
-		if err == nil {
-			err = s.fsys.Publish(id.LoosePath(), to)
+		if err = s.fsys.Publish(id.LoosePath(), to); !errors.Is(err, fs.ErrExist) {
+			break
 		}
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err == nil {
-			err = errors.Join(s.annotate(to, id, reason), s.fsys.SyncDir(path.Dir(id.LoosePath())))
-		}
-		if err != nil {
-			return "", fmt.Errorf("moving %s to quarantine: %w", id.LoosePath(), err)
-		}
-		return to, nil
 	}
+	return to, err
 }
 
 // Isolate implements store.Quarantiner.
@@ -62,23 +68,14 @@ func (s *Store) Isolate(id crate.ID, sum crate.Checksum, reason string, body sto
 }
 
 func (s *Store) isolate(to string, id crate.ID, reason string, body store.Body) error {
-	sp, _ := body.Spill.(*spill)
-	if sp == nil {
-		var err error
-		if sp, err = s.newSpill(); err != nil {
-			return err
-		}
-		if _, err := sp.Write(body.Data); err != nil {
-			return errors.Join(err, sp.Discard())
-		}
-	}
-	if err := sp.finish(s.mode != None); err != nil {
-		return errors.Join(err, sp.Discard())
+	sp, err := s.take(body, s.mode != None)
+	if err != nil {
+		return err
 	}
 	if err := s.fsys.MkdirAll(quarantineDir); err != nil {
 		return errors.Join(err, s.fsys.Remove(sp.name))
 	}
-	err := s.fsys.Publish(sp.name, to)
+	err = s.fsys.Publish(sp.name, to)
 	if errors.Is(err, fs.ErrExist) { // kept already
 		return s.fsys.Remove(sp.name)
 	}
@@ -94,7 +91,7 @@ func (s *Store) quarantineName(id crate.ID, suffix string) string {
 
 func (s *Store) annotate(name string, id crate.ID, reason string) error {
 	n := note{id.Name, id.Version, reason, time.Now().UTC().Format(time.RFC3339)}
-	data, err := json.Marshal(n, jsontext.WithIndent("  "))
+	data, err := json.Marshal(n, jsontext.WithIndent("  "), jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return err
 	}

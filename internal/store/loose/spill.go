@@ -2,6 +2,7 @@ package loose
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -14,6 +15,7 @@ type spill struct {
 	store *Store
 	name  string
 	file  durable.File // nil once finished or discarded
+	size  int64        // written
 	taken bool         // Put owns the file now
 }
 
@@ -24,18 +26,23 @@ func (s *Store) newSpill() (*spill, error) {
 	name := s.tempName()
 	f, err := s.fsys.Create(name)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", store.ErrUnusable, err)
 	}
 	return &spill{store: s, name: name, file: f}, nil
 }
 
-func (sp *spill) Write(p []byte) (int, error) { return sp.file.Write(p) }
+func (sp *spill) Write(p []byte) (int, error) {
+	n, err := sp.file.Write(p)
+	sp.size += int64(n)
+	return n, err
+}
 
 // Reset implements store.Spill.
 func (sp *spill) Reset() error {
 	if err := sp.file.Truncate(0); err != nil {
 		return err
 	}
+	sp.size = 0
 	_, err := sp.file.Seek(0, io.SeekStart)
 	return err
 }
