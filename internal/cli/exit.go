@@ -125,7 +125,7 @@ func (a *App) report(name string, err error) int {
 		return exitOK
 	}
 	for line := range strings.Lines(err.Error()) { // errors.Join makes lines
-		fmt.Fprintf(a.Stderr, "%s: %s\n", name, strings.TrimSuffix(line, "\n"))
+		fmt.Fprintf(a.Stderr, "%s: %s\n", name, printable(strings.TrimSuffix(line, "\n")))
 	}
 	var usage *usageError
 	if errors.As(err, &usage) && usage.cmd != nil {

@@ -4,12 +4,14 @@ package cli
 // Everything else goes to stderr: logs, progress, errors, hints. Progress is
 // drawn on a terminal alone; without one a run is quiet but for its log lines,
 // of which there are few unless -progress-interval or -progress-every asks for
-// more. Text that came from outside is quoted by whoever made the error.
+// more. Errors may quote what came from outside, so they are made printable.
 
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/dustin/go-humanize"
 
@@ -19,6 +21,16 @@ import (
 func count(n int64) string { return humanize.Comma(n) }
 
 func size(n int64) string { return humanize.Bytes(uint64(max(0, n))) }
+
+// printable keeps what came from outside from steering a terminal (F15).
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
 
 // printPlan says what a run would do.
 func printPlan(w io.Writer, p mirror.Plan) {
@@ -74,7 +86,7 @@ func printFailures(w io.Writer, s *mirror.Summary, manifest string) {
 	}
 	fmt.Fprintf(w, "not held:\n")
 	for _, f := range s.Failures {
-		fmt.Fprintf(w, "  %v\n", f.Err)
+		fmt.Fprintf(w, "  %s\n", printable(f.Err.Error()))
 	}
 	if more := s.Errors() - int64(len(s.Failures)); more > 0 {
 		fmt.Fprintf(w, "  and %s more: the lines of %s with \"ok\":false\n", count(more), manifest)

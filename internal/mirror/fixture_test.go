@@ -274,8 +274,14 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 	for _, g := range b.Gone {
 		c.gone[g.ID] = g
 	}
-	for _, path := range b.Vanished {
-		delete(c.crates, path)
+	for _, p := range b.Vanished {
+		delete(c.crates, p)
+		for id, v := range c.versions {
+			if strings.EqualFold(id.Name, path.Base(p)) {
+				v.Listed = false
+				c.versions[id] = v
+			}
+		}
 	}
 	if b.Revision != nil {
 		c.revision = *b.Revision

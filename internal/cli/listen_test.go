@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+func admin(t *testing.T) http.Handler {
+	t.Helper()
+	client, err := upstream.New(upstream.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return adminHandler(mirror.NewProgress(), client)
+}
+
+func get(h http.Handler, path, from string) *http.Response {
+	req := httptest.NewRequest(http.MethodGet, path, nil)
+	req.RemoteAddr = from
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, req)
+	return rec.Result()
+}
+
+// The names are v1.1.0's: dashboards depend on them.
+func TestMetricsNames(t *testing.T) {
+	body, err := io.ReadAll(get(admin(t), "/metrics", "192.0.2.1:1").Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`crates_processed_total{result="downloaded"} 0`, `crates_processed_total{result="existing"} 0`,
+		`crates_processed_total{result="verified_existing"} 0`, `crates_processed_total{result="error"} 0`,
+		"crates_download_bytes_total 0", "crates_download_duration_seconds_count 0", "crates_download_retries_total 0",
+		"crates_download_inflight 0", `crates_download_requests_total{code="200",status="ok"} 0`,
+	} {
+		if !strings.Contains(string(body), "\n"+want+"\n") {
+			t.Errorf("/metrics has no line %s", want)
+		}
+	}
+}
+
+func TestStatusFields(t *testing.T) {
+	c := mirror.Counts{Downloaded: 5, Existing: 3, VerifiedExisting: 2, Gone: 1, Failed: 1, Elapsed: 2e9}
+	rec := httptest.NewRecorder()
+	writeStatus(rec, c, upstream.Status{Limit: 7})
+	var got map[string]any
+	if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]any{
+		"processed": 12.0, "ok": 10.0, "errors": 2.0, "downloaded": 5.0, "existing": 3.0, "verified_existing": 2.0,
+		"uptime_sec": 2.0, "rate_per_sec": "6.0", "version": version(), "phase": "planning", "request_limit": 7.0,
+	} {
+		if got[key] != want {
+			t.Errorf("%s = %v, want %v", key, got[key], want)
+		}
+	}
+	if ct := rec.Header().Get("Content-Type"); ct != "application/json" {
+		t.Errorf("Content-Type = %s", ct)
+	}
+}
+
+// H11: profiles are for this machine alone, whatever the address of the listener.
+func TestH11ProfilesAreLocal(t *testing.T) {
+	h := admin(t)
+	for from, want := range map[string]int{"127.0.0.1:1": 200, "[::1]:1": 200, "192.0.2.1:1": 403, "10.0.0.1:1": 403, "bad": 403} {
+		for _, path := range []string{"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/symbol"} {
+			if resp := get(h, path, from); resp.StatusCode != want {
+				t.Errorf("%s from %s: %d, want %d", path, from, resp.StatusCode, want)
+			}
+		}
+	}
+}
