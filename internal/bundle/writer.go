@@ -107,8 +107,12 @@ func (w *Writer) appendFrom(id crate.ID, src io.Reader, size int64, want *crate.
 	data := buffers.Get().(*[]byte)
 	defer buffers.Put(data)
 	*data = grow(*data, size)
-	if _, err := io.ReadFull(exactly(src, size), *data); err != nil {
-		return Member{}, noEOF(err)
+	exact := exactly(src, size)
+	if _, err := io.ReadFull(exact, *data); err != nil {
+		return Member{}, err
+	}
+	if _, err := exact.Read(nil); err != io.EOF {
+		return Member{}, err
 	}
 	f, err := Encode(nil, id, *data)
 	if err != nil {
