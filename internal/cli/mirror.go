@@ -33,7 +33,7 @@ func (a *App) mirror(ctx context.Context, cfg *downloadConfig, job mirror.Config
 	defer context.AfterFunc(ctx, func() {
 		fmt.Fprintln(show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
 	})()
-	stop := show.follow(job.Progress, job.Log)
+	stop := show.follow(mirroring(job.Progress), job.Log)
 	summary, err := mirror.Run(ctx, job)
 	stop()
 	logSummary(job.Log, summary, cfg)

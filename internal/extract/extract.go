@@ -86,7 +86,7 @@ func (cfg Config) withDefaults() Config {
 }
 
 // Find returns the names in the folder that match a pattern of package path,
-// in the order of names.
+// in the order of names, but for manifests and the catalog.
 func Find(bundles durable.Reader, pattern string) ([]string, error) {
 	entries, err := bundles.ReadDir(".")
 	if err != nil {
@@ -98,7 +98,7 @@ func Find(bundles durable.Reader, pattern string) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("pattern %q: %w", pattern, err)
 		}
-		if ok {
+		if ok && path.Ext(e.Name()) != ".jsonl" {
 			names = append(names, e.Name())
 		}
 	}

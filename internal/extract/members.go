@@ -27,8 +27,13 @@ type (
 
 // members feeds all members of a bundle.
 func (r *run) members(ctx context.Context, b *opened, send sendFunc) error {
+	return r.walk(b, func(m *member) error { return r.meet(ctx, b, m, send) })
+}
+
+// walk visits all members of a bundle, and reports what is wrong with it.
+func (r *run) walk(b *opened, visit func(*member) error) error {
 	if b.reader == nil {
-		return r.scan(ctx, b, func(m *member) error { return r.meet(ctx, b, m, send) }, r.damage)
+		return r.scan(b, visit, r.damage)
 	}
 	for m, err := range b.reader.Members() {
 		if err != nil {
@@ -41,7 +46,7 @@ func (r *run) members(ctx context.Context, b *opened, send sendFunc) error {
 		}
 		b.last = m.ID
 		r.cfg.Progress.read.Store(b.before + m.Offset + m.FrameSize)
-		if err := r.meet(ctx, b, &member{Member: m}, send); err != nil {
+		if err := visit(&member{Member: m}); err != nil {
 			return err
 		}
 	}
@@ -64,7 +69,7 @@ func (r *run) again(late []bundle.Member) feed {
 	}
 	return func(ctx context.Context, b *opened, send sendFunc) error {
 		b.total = 0
-		return r.scan(ctx, b, func(m *member) error {
+		return r.scan(b, func(m *member) error {
 			if !wanted[m.ID] {
 				return nil
 			}
@@ -75,7 +80,7 @@ func (r *run) again(late []bundle.Member) feed {
 
 // scan visits the members of a bundle of v1.1.0 and tells damage, if that is
 // not nil, what is wrong with the bundle.
-func (r *run) scan(ctx context.Context, b *opened, visit func(*member) error, damage func(*opened, int64, error)) error {
+func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, int64, error)) error {
 	at := &position{r: io.NewSectionReader(b.file, 0, b.size)}
 	var offset int64
 	for e, err := range bundle.Scan(at) {
