@@ -33,7 +33,7 @@ func Main(program func(*App) *cli.Command) int {
 	return (&App{Exit: os.Exit}).Run(program, os.Args)
 }
 
-// Run runs one of the programs: Root or DownloadCrates.
+// Run runs one of the programs: Root, DownloadCrates or ExtractBundles.
 func (a *App) Run(program func(*App) *cli.Command, args []string) int {
 	if a.Stdout == nil {
 		a.Stdout = os.Stdout
@@ -85,7 +85,7 @@ func Root(a *App) *cli.Command {
 		Version:               version(),
 		EnableShellCompletion: true,
 		Suggest:               true,
-		Commands:              []*cli.Command{demoCommand(a), downloadCommand(a, "download")},
+		Commands:              []*cli.Command{demoCommand(a), downloadCommand(a, "download"), extractCommand(a, "extract"), inspectCommand(a)},
 		OnUsageError:          onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			if name := cmd.Args().First(); name != "" {
@@ -100,6 +100,13 @@ func Root(a *App) *cli.Command {
 // DownloadCrates is download-crates, the name of the download command in v1.1.0.
 func DownloadCrates(a *App) *cli.Command {
 	cmd := downloadCommand(a, "download-crates")
+	cmd.Version = version()
+	return cmd
+}
+
+// ExtractBundles is extract-bundles, the name of the extract command in v1.1.0.
+func ExtractBundles(a *App) *cli.Command {
+	cmd := extractCommand(a, "extract-bundles")
 	cmd.Version = version()
 	return cmd
 }

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"clonecratesio":   func() { os.Exit(testApp().Run(Root, os.Args)) },
 		"download-crates": func() { os.Exit(testApp().Run(DownloadCrates, os.Args)) },
+		"extract-bundles": func() { os.Exit(testApp().Run(ExtractBundles, os.Args)) },
 	})
 }
 
@@ -62,6 +63,10 @@ func testApp() *App {
 //	code N COMMAND ... wants exit code N
 //	hold FILE          keeps a lock file locked
 //	port               listens on a port, $PORT
+//	bundle ours|v1.1.0 NUMBER DIR
+//	                   writes the registry's crates into a bundle of a format,
+//	                   with a manifest beside it
+//	flip FILE OFFSET   flips a bit; a negative offset is from the end
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -82,6 +87,8 @@ func TestScripts(t *testing.T) {
 			"code":     wantCode,
 			"hold":     hold,
 			"port":     port,
+			"bundle":   func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).bundle(ts, args) },
+			"flip":     flip,
 		},
 	})
 }

@@ -56,7 +56,7 @@ func (a *App) mirrorOnce(ctx context.Context, cfg *downloadConfig, job mirror.Co
 	defer context.AfterFunc(ctx, func() {
 		fmt.Fprintln(show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
 	})()
-	stop := show.follow(job.Progress, job.Log)
+	stop := show.follow(mirroring(job.Progress), job.Log)
 	defer stop()
 	return mirror.Run(ctx, job)
 }

@@ -17,7 +17,8 @@ import (
 
 func catalogPath(out string) string { return filepath.Join(out, loose.StateDir, "catalog.db") }
 
-// held is a mirror's folder, opened by its one writer.
+// held is a mirror's folder, opened by its one writer; an extraction has
+// neither catalog nor manifest.
 type held struct {
 	folder, state, logs durable.FS
 	locks               []*durable.Lockfile
@@ -29,27 +30,15 @@ type held struct {
 // open opens the folder of a mirror for writing, made if absent. Nothing is
 // touched but the lock before that is held.
 func (a *App) open(cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
-	h := new(held)
+	h, err := a.openStore(cfg.out, cfg.durability, log)
+	if err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			h.close()
 		}
 	}()
-	if h.folder, err = a.folder(cfg.out); err != nil {
-		return nil, err
-	}
-	if h.state, err = a.folder(filepath.Join(cfg.out, loose.StateDir)); err != nil {
-		return nil, err
-	}
-	if err = h.takeLock(filepath.Join(cfg.out, loose.StateDir, "lock"), cfg); err != nil {
-		return nil, err
-	}
-	if err := durable.CheckFolderSync(cfg.out); errors.Is(err, errors.ErrUnsupported) && cfg.durability != "none" {
-		log.Warn("this file system cannot sync folders: after a power cut, crates of the last moments may be missing and are fetched again", "out", cfg.out)
-	}
-	if h.store, err = loose.Open(h.folder, durabilities[cfg.durability]); err != nil {
-		return nil, err
-	}
 	if h.catalog, err = openCatalog(cfg.out, log); err != nil {
 		return nil, err
 	}
@@ -57,7 +46,7 @@ func (a *App) open(cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
 		return nil, err
 	}
 	// Two mirrors may be started in one folder and share its manifest by default.
-	if err = h.takeLock(cfg.manifest+".lock", cfg); err != nil {
+	if err = h.takeLock(cfg.manifest+".lock", cfg.out); err != nil {
 		return nil, err
 	}
 	h.manifest = manifest.Create(h.logs, filepath.Base(cfg.manifest))
@@ -66,12 +55,36 @@ func (a *App) open(cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
 
 // takeLock takes a lock, and says in it what runs. Not the whole command line:
 // URLs may have passwords.
-func (h *held) takeLock(path string, cfg *downloadConfig) error {
-	lock, err := durable.Lock(path, durable.Self("clonecratesio download -out "+cfg.out))
+func (h *held) takeLock(path, out string) error {
+	lock, err := durable.Lock(path, durable.Self(filepath.Base(os.Args[0])+" -out "+out))
 	if err == nil {
 		h.locks = append(h.locks, lock)
 	}
 	return err
+}
+
+// openStore opens what every writer of loose files needs: folder, lock, store.
+func (a *App) openStore(out, durability string, log *slog.Logger) (_ *held, err error) {
+	h := new(held)
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	if h.folder, err = a.folder(out); err != nil {
+		return nil, err
+	}
+	if h.state, err = a.folder(filepath.Join(out, loose.StateDir)); err != nil {
+		return nil, err
+	}
+	if err = h.takeLock(filepath.Join(out, loose.StateDir, "lock"), out); err != nil {
+		return nil, err
+	}
+	if err := durable.CheckFolderSync(out); errors.Is(err, errors.ErrUnsupported) && durability != "none" {
+		log.Warn("this file system cannot sync folders: after a power cut, crates of the last moments may be missing, and come again with the next run", "out", out)
+	}
+	h.store, err = loose.Open(h.folder, durabilities[durability])
+	return h, err
 }
 
 func (a *App) folder(dir string) (durable.FS, error) {

@@ -67,34 +67,41 @@ func (d *display) Write(p []byte) (int, error) {
 	return d.out.Write(p)
 }
 
+// state is how far a run has come.
+type state struct {
+	done, total int64  // of the bar
+	processed   int64  // for -progress-every
+	line        string // what a person wants to know
+	attrs       []any  // the same for a log
+}
+
 // follow shows the progress of a run until stop is called.
-func (d *display) follow(p *mirror.Progress, log *slog.Logger) (stop func()) {
+func (d *display) follow(look func() state, log *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	show := func() { d.log(ctx, p, log) }
+	show := func() { d.log(ctx, look, log) }
 	if d.draws() {
 		bars := mpb.New(mpb.WithOutput(d.out), mpb.WithWidth(32), mpb.WithRefreshRate(refresh))
 		d.bars.Store(bars)
-		show = func() { draw(ctx, bars, p); d.bars.Store(nil) }
+		show = func() { draw(ctx, bars, look); d.bars.Store(nil) }
 	}
 	go func() { defer close(done); show() }()
 	return func() { cancel(); <-done }
 }
 
-// draw keeps a bar, which counts crates while the plan is made and versions
-// while it is worked on.
-func draw(ctx context.Context, bars *mpb.Progress, p *mirror.Progress) {
+// draw keeps a bar.
+func draw(ctx context.Context, bars *mpb.Progress, look func() state) {
 	bar := bars.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
 		mpb.BarRemoveOnComplete(),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return line(p.Snapshot()) })))
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return look().line })))
 	tick := time.NewTicker(refresh)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			c := p.Snapshot()
-			bar.SetTotal(c.Total()+1, false) // never complete by itself
-			bar.SetCurrent(c.Processed())
+			s := look()
+			bar.SetTotal(s.total+1, false) // never complete by itself
+			bar.SetCurrent(s.done)
 		case <-ctx.Done():
 			bar.Abort(true)
 			bars.Wait()
@@ -103,7 +110,22 @@ func draw(ctx context.Context, bars *mpb.Progress, p *mirror.Progress) {
 	}
 }
 
-// line is what a person wants to know of a run.
+// mirroring is the state of a mirror's run: crates while the plan is made,
+// versions while it is worked on.
+func mirroring(p *mirror.Progress) func() state {
+	return func() state {
+		c := p.Snapshot()
+		s := state{done: c.Processed(), total: c.Total(), processed: c.Processed(), line: line(c)}
+		if c.Plan == nil {
+			s.attrs = []any{"phase", "planning", "crates", c.CratesPlanned}
+		} else {
+			s.attrs = []any{"processed", c.Processed(), "total", c.Total(), "ok", c.OK(), "errors", c.Errors(),
+				"rate_per_sec", fmt.Sprintf("%.1f", c.Rate()), "bytes", c.Bytes, "eta", c.Left().Round(time.Second).String()}
+		}
+		return s
+	}
+}
+
 func line(c mirror.Counts) string {
 	if c.Plan == nil {
 		return fmt.Sprintf(" planning: %s crates", count(c.CratesPlanned))
@@ -119,7 +141,7 @@ func line(c mirror.Counts) string {
 }
 
 // log writes lines as the flags ask for.
-func (d *display) log(ctx context.Context, p *mirror.Progress, log *slog.Logger) {
+func (d *display) log(ctx context.Context, look func() state, log *slog.Logger) {
 	if d.cfg.interval == 0 && d.cfg.every == 0 {
 		<-ctx.Done()
 		return
@@ -133,20 +155,11 @@ func (d *display) log(ctx context.Context, p *mirror.Progress, log *slog.Logger)
 		case <-ctx.Done():
 			ended = true
 		}
-		c := p.Snapshot()
+		s := look()
 		due := d.cfg.interval > 0 && time.Since(lastTime) >= d.cfg.interval
-		if due || d.cfg.every > 0 && c.Processed()/d.cfg.every > lastCount/d.cfg.every {
-			lastTime, lastCount = time.Now(), c.Processed()
-			logProgress(log, c)
+		if due || d.cfg.every > 0 && s.processed/d.cfg.every > lastCount/d.cfg.every {
+			lastTime, lastCount = time.Now(), s.processed
+			log.Info("progress", s.attrs...)
 		}
 	}
-}
-
-func logProgress(log *slog.Logger, c mirror.Counts) {
-	if c.Plan == nil {
-		log.Info("progress", "phase", "planning", "crates", c.CratesPlanned)
-		return
-	}
-	log.Info("progress", "processed", c.Processed(), "total", c.Total(), "ok", c.OK(), "errors", c.Errors(),
-		"rate_per_sec", fmt.Sprintf("%.1f", c.Rate()), "bytes", c.Bytes, "eta", c.Left().Round(time.Second).String())
 }

@@ -16,16 +16,17 @@ var update = flag.Bool("update", false, "rewrite docs/reference/commands.md")
 
 const reference = "../../docs/reference/commands.md"
 
+var programs = map[string]func(*App) *cli.Command{
+	"clonecratesio": Root, "download-crates": DownloadCrates, "extract-bundles": ExtractBundles,
+}
+
 // TestReference keeps docs/reference/commands.md what the programs say of
 // themselves: go test ./internal/cli -run TestReference -update
 func TestReference(t *testing.T) {
 	var want strings.Builder
 	want.WriteString("# Commands\n\nWhat each says when asked for `-help`. Flags take one dash or two, and a value after\na space or `=`.\n")
-	for _, args := range [][]string{{"clonecratesio"}, {"clonecratesio", "demo"}, {"clonecratesio", "download"}, {"download-crates"}} {
-		program := Root
-		if args[0] == "download-crates" {
-			program = DownloadCrates
-		}
+	for _, args := range [][]string{{"clonecratesio"}, {"clonecratesio", "demo"}, {"clonecratesio", "download"}, {"clonecratesio", "extract"}, {"clonecratesio", "inspect"}, {"download-crates"}, {"extract-bundles"}} {
+		program := programs[args[0]]
 		fmt.Fprintf(&want, "\n## %s\n\n```text\n%s```\n", strings.Join(args, " "), help(t, program, args))
 	}
 	if *update {

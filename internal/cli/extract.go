@@ -1,0 +1,240 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// extractConfig is the flags of extract; their Usage texts say what they mean.
+type extractConfig struct {
+	bundlesDir, pattern   string
+	out                   string
+	indexDir              string
+	overwrite, unverified bool
+	durability            string
+	log                   logConfig
+	progress              progressConfig
+}
+
+func extractCommand(a *App, name string) *cli.Command {
+	var cfg extractConfig
+	return &cli.Command{
+		Name:         name,
+		Usage:        "take the crates out of bundles, each proved before it gets its name",
+		ArgsUsage:    "-bundles-dir DIR -out DIR [-index-dir DIR] [options]",
+		Description:  "What a crate ought to be, the index in -index-dir says: your own copy, not one\nthat came with the bundles. Without it the manifest beside each bundle does,\nwhich finds accidents but no forgery.\n\n" + exitCodesHelp,
+		Flags:        cfg.flags(),
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			err := cfg.check(cmd.Args().Slice())
+			if err == nil {
+				err = a.extract(ctx, &cfg)
+			}
+			if usage := new(usageError); errors.As(err, &usage) {
+				usage.cmd = cmd
+			}
+			return err
+		},
+	}
+}
+
+func (cfg *extractConfig) flags() []cli.Flag {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "bundles-dir", Usage: "`DIR` of the bundles; it is only read", Destination: &cfg.bundlesDir, TakesFile: true},
+		&cli.StringFlag{Name: "pattern", Value: "*.tar.zst", Usage: "the bundles in it: file names that match `GLOB`", Destination: &cfg.pattern},
+		&cli.StringFlag{Name: "out", Usage: "`DIR` of the crate files", Destination: &cfg.out, TakesFile: true},
+		&cli.StringFlag{Name: "index-dir", Usage: "your own crates.io-index, which every crate must match: a checkout, a bare repository or a plain `DIR`", Destination: &cfg.indexDir, TakesFile: true},
+		&cli.BoolFlag{Name: "unverified", Usage: "without -index-dir and a manifest, take what a bundle says of itself", Destination: &cfg.unverified},
+		&cli.BoolFlag{Name: "overwrite", Usage: "a file that is there and is not the crate goes to quarantine/; otherwise it stays and is listed", Destination: &cfg.overwrite},
+		&cli.StringFlag{Name: "durability", Value: "batch", Usage: "when bytes are forced to the disk: `file|batch|none`", Destination: &cfg.durability},
+	}
+	flags = append(flags, cfg.log.flags()...)
+	return append(flags, cfg.progress.flags()...)
+}
+
+// check refuses what makes no sense, before anything is touched.
+func (cfg *extractConfig) check(args []string) error {
+	if len(args) > 0 {
+		return usagef("unexpected argument %q", args[0])
+	}
+	if cfg.bundlesDir == "" || cfg.out == "" {
+		return usagef("provide -bundles-dir and -out")
+	}
+	if _, err := path.Match(cfg.pattern, ""); err != nil || strings.ContainsAny(cfg.pattern, "/") {
+		return usagef("-pattern %q is no pattern of file names", cfg.pattern)
+	}
+	if cfg.indexDir != "" && cfg.unverified {
+		return usagef("-index-dir verifies what -unverified does not: provide one of them")
+	}
+	for flag, dir := range map[string]string{"-bundles-dir": cfg.bundlesDir, "-index-dir": cfg.indexDir} {
+		if info, err := os.Stat(dir); dir != "" && (err != nil || !info.IsDir()) {
+			return usagef("%s %s is not a directory", flag, dir)
+		}
+	}
+	if _, ok := durabilities[cfg.durability]; !ok {
+		return usagef("-durability %q is none of file, batch, none", cfg.durability)
+	}
+	return errors.Join(cfg.log.check(), cfg.progress.check())
+}
+
+// extract runs the command.
+func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
+	show := newDisplay(a.Stderr, &cfg.progress)
+	log := cfg.log.logger(show)
+	bundles, err := durable.Open(cfg.bundlesDir)
+	if err != nil {
+		return err
+	}
+	defer bundles.Close()
+	names, err := cfg.find(bundles)
+	if err != nil {
+		return err
+	}
+	ix, closeIndex, err := openIndex(ctx, cfg.indexDir, log)
+	if err != nil {
+		return err
+	}
+	defer closeIndex()
+	to, err := a.openStore(cfg.out, cfg.durability, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.close()) }()
+
+	job := extract.Config{
+		Bundles: bundles, Names: names, Store: to.store, Out: to.folder, Index: ix,
+		Unverified: cfg.unverified, Overwrite: cfg.overwrite, Log: log, Progress: extract.NewProgress(),
+	}
+	stop := show.follow(extracting(job.Progress), log)
+	summary, err := extract.Run(ctx, job)
+	stop()
+	printExtracted(a.Stdout, summary, cfg, ix)
+	return errors.Join(err, extractVerdict(summary, cfg))
+}
+
+// find returns the bundles, if there are any and somebody vouches for them.
+func (cfg *extractConfig) find(bundles durable.Reader) ([]string, error) {
+	names, err := extract.Find(bundles, cfg.pattern)
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, usagef("-bundles-dir %s has no file that matches -pattern %q", cfg.bundlesDir, cfg.pattern)
+	}
+	if cfg.indexDir != "" || cfg.unverified {
+		return names, nil
+	}
+	err = extract.CheckVouched(bundles, names)
+	if errors.As(err, new(*extract.UnvouchedError)) {
+		err = usagef("%w; give -index-dir (your own copy of crates.io-index), or -unverified to take what the bundle says of itself", err)
+	}
+	return names, err
+}
+
+// openIndex opens the index in dir, if there is one.
+func openIndex(ctx context.Context, dir string, log *slog.Logger) (*index.Index, func(), error) {
+	if dir == "" {
+		return nil, func() {}, nil
+	}
+	ix, err := index.Open(ctx, dir, index.Options{Log: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	return ix, func() { ix.Close() }, nil
+}
+
+// extracting is the state of an extraction: bytes of bundles.
+func extracting(p *extract.Progress) func() state {
+	return func() state {
+		c := p.Snapshot()
+		left := time.Duration(0)
+		if c.Read > 0 {
+			left = (time.Duration(float64(c.Elapsed) * float64(c.Size-c.Read) / float64(c.Read))).Round(time.Second)
+		}
+		s := state{done: c.Read, total: c.Size, processed: c.OK()}
+		s.line = fmt.Sprintf(" %s of %s, %s crates, %s/s", size(c.Read), size(c.Size), count(c.OK()), count(int64(c.Rate())))
+		if left > 0 {
+			s.line += ", " + left.String() + " left"
+		}
+		s.attrs = []any{"bundles", c.Bundles, "read", c.Read, "total", c.Size, "extracted", c.Extracted, "existing", c.Kept,
+			"rate_per_sec", fmt.Sprintf("%.1f", c.Rate()), "eta", left.String()}
+		return s
+	}
+}
+
+// printExtracted tells a person what an extraction has come to.
+func printExtracted(w io.Writer, s *extract.Summary, cfg *extractConfig, ix *index.Index) {
+	fmt.Fprintf(w, "%s crates of %s bundles are in %s, verified and durable (%s, %s/s, %s written)\n",
+		count(s.OK()), count(s.Bundles), cfg.out, s.Elapsed.Round(10*time.Millisecond), count(int64(s.Rate())), size(s.Bytes))
+	fmt.Fprintf(w, "%12s  %s\n", "checked", "against "+cfg.authority(ix))
+	row := func(n int64, what string) {
+		if n > 0 {
+			fmt.Fprintf(w, "%12s  %s\n", count(n), what)
+		}
+	}
+	row(s.Extracted, "extracted")
+	row(s.Kept, "there already, hashed")
+	row(s.Replaced, "files that were there moved to quarantine")
+	var all int64
+	for _, k := range extract.Kinds() {
+		row(s.Counts.Problems[k], k.String())
+		all += s.Counts.Problems[k]
+	}
+	if all == 0 {
+		return
+	}
+	fmt.Fprintf(w, "not as it should be:\n")
+	for i := range s.Problems {
+		fmt.Fprintf(w, "  %v\n", &s.Problems[i])
+	}
+	if more := all - int64(len(s.Problems)); more > 0 {
+		fmt.Fprintf(w, "  and %s more, which the log names\n", count(more))
+	}
+}
+
+// authority says who vouched.
+func (cfg *extractConfig) authority(ix *index.Index) string {
+	switch {
+	case ix != nil && ix.Commit() != "":
+		return fmt.Sprintf("the index at commit %.12s of %s", ix.Commit(), ix.CommitTime().UTC().Format(time.DateOnly))
+	case ix != nil:
+		return "the index in " + cfg.indexDir
+	case cfg.unverified:
+		return "the manifests beside the bundles where there are any, else against nothing but the bundles"
+	}
+	return "the manifests beside the bundles, which whoever made the bundles could forge"
+}
+
+// extractVerdict is the error that an extraction deserves which went through
+// to its end.
+func extractVerdict(s *extract.Summary, cfg *extractConfig) error {
+	var errs []error
+	if !s.Sound() {
+		errs = append(errs, &integrityError{"bundles or files are not as they should be; they are listed above. With good copies of the bundles run the same command again: it takes what is missing"})
+	}
+	if s.Counts.Problems[extract.Occupied] > 0 {
+		errs = append(errs, &integrityError{"files that are in the way stay: -overwrite moves them to quarantine/ and puts the crates in their place"})
+	}
+	if s.Quarantined > 0 {
+		errs = append(errs, &integrityError{fmt.Sprintf("%d files are in %s, each with a note beside it: look at them, then remove them",
+			s.Quarantined, filepath.Join(cfg.out, "quarantine"))})
+	}
+	if !s.Complete() {
+		errs = append(errs, &incompleteError{"incomplete: the crates listed above are missing"})
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/go-json-experiment/json"
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
+)
+
+// inspectConfig is the flags of inspect; their Usage texts say what they mean.
+type inspectConfig struct {
+	json          bool
+	out, indexDir string
+	log           logConfig
+}
+
+func inspectCommand(a *App) *cli.Command {
+	var cfg inspectConfig
+	return &cli.Command{
+		Name:      "inspect",
+		Usage:     "list a bundle and read it to its last byte, or take one crate out of it",
+		ArgsUsage: "BUNDLE [NAME VERSION]",
+		Description: "The list has offset, frame size, size, sha256, name and version of each member.\n" +
+			"One crate goes to stdout, once it is known to be good.\n\n" + exitCodesHelp,
+		Flags: append([]cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "a line of JSON a member, and one about the bundle at the end", Destination: &cfg.json},
+			&cli.StringFlag{Name: "index-dir", Usage: "crates.io-index which the one crate must match, as for extract, in `DIR`; without it the manifest beside the bundle", Destination: &cfg.indexDir, TakesFile: true},
+			&cli.StringFlag{Name: "out", Usage: "write the one crate to `FILE`, which must not exist", Destination: &cfg.out, TakesFile: true},
+		}, cfg.log.flags()...),
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			err := a.inspect(ctx, &cfg, cmd.Args().Slice())
+			if usage := new(usageError); errors.As(err, &usage) {
+				usage.cmd = cmd
+			}
+			return err
+		},
+	}
+}
+
+// inspect runs the command.
+func (a *App) inspect(ctx context.Context, cfg *inspectConfig, args []string) error {
+	if err := cfg.log.check(); err != nil {
+		return err
+	}
+	if len(args) != 1 && len(args) != 3 {
+		return usagef("provide BUNDLE, or BUNDLE NAME VERSION")
+	}
+	folder, err := durable.Open(filepath.Dir(args[0]))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	name := filepath.Base(args[0])
+	if len(args) == 1 {
+		if cfg.out != "" || cfg.indexDir != "" {
+			return usagef("-out and -index-dir are for one crate: provide BUNDLE NAME VERSION")
+		}
+		return a.inspectAll(ctx, cfg, folder, name)
+	}
+	if cfg.json {
+		return usagef("-json is for the list of a bundle: provide BUNDLE alone")
+	}
+	id := crate.ID{Name: args[1], Version: args[2]}
+	if err := id.Check(); err != nil {
+		return usagef("%w", err)
+	}
+	return a.inspectOne(ctx, cfg, folder, name, id)
+}
+
+// inspected is what there is to say about a bundle.
+type inspected struct {
+	Bundle   string   `json:"bundle"`
+	Format   string   `json:"format"`
+	FileSize int64    `json:"file_size"`
+	Members  int64    `json:"members"`
+	Size     int64    `json:"size_bytes"` // of all crates
+	Healthy  bool     `json:"healthy"`
+	Problems []string `json:"problems,omitzero"`
+}
+
+// inspectedMember is the -json line of a member.
+type inspectedMember struct {
+	Crate     string `json:"crate"`
+	Version   string `json:"version"`
+	Member    string `json:"bundle_member"`
+	Size      int64  `json:"size"`
+	SHA256    string `json:"sha256"`
+	Offset    int64  `json:"offset,omitzero"`
+	FrameSize int64  `json:"frame_size,omitzero"`
+}
+
+// inspectAll lists a bundle while it reads it, so that memory does not grow
+// with it, and says at the end how it is.
+func (a *App) inspectAll(ctx context.Context, cfg *inspectConfig, folder durable.Reader, name string) error {
+	s := inspected{Bundle: name}
+	report, err := extract.Inspect(ctx, folder, name, func(m bundle.Member) error {
+		s.Members++
+		s.Size += m.Size
+		return printMember(a.Stdout, cfg.json, m)
+	})
+	if err != nil {
+		return err
+	}
+	s.Format, s.FileSize, s.Healthy = string(report.Format), report.FileSize, len(report.Problems) == 0
+	for _, p := range report.Problems {
+		s.Problems = append(s.Problems, p.Error())
+	}
+	if err := printInspected(a.Stdout, cfg.json, &s); err != nil || s.Healthy {
+		return err
+	}
+	return &integrityError{fmt.Sprintf("%q is not healthy; what is wrong is listed above. extract takes what is good, if an index or a manifest vouches for it", name)}
+}
+
+func printMember(w io.Writer, asJSON bool, m bundle.Member) error {
+	if asJSON {
+		return printJSON(w, inspectedMember{m.ID.Name, m.ID.Version, m.ID.LoosePath(), m.Size, m.Checksum.String(), m.Offset, m.FrameSize})
+	}
+	_, err := fmt.Fprintf(w, "%12d %11d %11d  %s  %s\n", m.Offset, m.FrameSize, m.Size, m.Checksum, m.ID)
+	return err
+}
+
+func printInspected(w io.Writer, asJSON bool, s *inspected) error {
+	if asJSON {
+		return printJSON(w, s)
+	}
+	fmt.Fprintf(w, "%q: %s members, %s of crates in a file of %s", s.Bundle, count(s.Members), size(s.Size), size(s.FileSize))
+	if s.Size > 0 {
+		fmt.Fprintf(w, " (ratio %.3f)", float64(s.FileSize)/float64(s.Size))
+	}
+	fmt.Fprintf(w, ", %s\n", s.Format)
+	for _, p := range s.Problems {
+		fmt.Fprintf(w, "  %s\n", p)
+	}
+	if s.Healthy {
+		fmt.Fprintf(w, "healthy: read to its last byte, all checksums are right\n")
+	}
+	return nil
+}
+
+func printJSON(w io.Writer, v any) error {
+	line, err := json.Marshal(v)
+	if err == nil {
+		_, err = w.Write(append(line, '\n'))
+	}
+	return err
+}

@@ -1,0 +1,112 @@
+package extract
+
+import (
+	"context"
+	"crypto/sha256"
+	"io"
+	"sync"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// body is the bytes of a member on their way from a bundle to the store.
+type body struct {
+	store.Body
+	buf *[]byte        // where Data is, to be given back
+	sum crate.Checksum // of a Spill
+}
+
+// inMemory is up to which size crates are held in memory: nearly all are.
+const inMemory = 1 << 20
+
+// buffers holds *[]byte of inMemory bytes.
+var buffers = sync.Pool{New: func() any { b := make([]byte, inMemory); return &b }}
+
+// A sourceError says that the bundle could not be read, not that the store
+// could not be written to.
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
+
+// source marks the errors of a reader.
+type source struct{ r io.Reader }
+
+func (s source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		err = &sourceError{err}
+	}
+	return n, err
+}
+
+// read reads a member of size bytes.
+func (r *run) read(src io.Reader, size int64) (*body, error) {
+	b := &body{Body: store.Body{Size: size}}
+	if size <= inMemory {
+		b.buf = buffers.Get().(*[]byte)
+		b.Data = (*b.buf)[:size]
+		_, err := io.ReadFull(source{src}, b.Data)
+		return b.orDrop(short(err))
+	}
+	var err error
+	if b.Spill, err = r.cfg.Store.NewSpill(); err != nil {
+		return nil, err
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	h := sha256.New()
+	n, err := io.CopyBuffer(io.MultiWriter(b.Spill, h), source{src}, *buf)
+	if err == nil && n != size {
+		err = io.ErrUnexpectedEOF
+	}
+	h.Sum(b.sum[:0])
+	return b.orDrop(short(err))
+}
+
+// short makes the end of a source that came too early its error.
+func short(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return &sourceError{io.ErrUnexpectedEOF}
+	}
+	return err
+}
+
+func (b *body) orDrop(err error) (*body, error) {
+	if err != nil {
+		b.drop()
+		return nil, err
+	}
+	return b, nil
+}
+
+// hash returns the checksum of the bytes.
+func (b *body) hash() crate.Checksum {
+	if b.Spill != nil {
+		return b.sum
+	}
+	return sha256.Sum256(b.Data)
+}
+
+// put gives the bytes to the store.
+func (b *body) put(ctx context.Context, to store.Writer, id crate.ID) error {
+	defer b.free()
+	return to.Put(ctx, id, b.Body)
+}
+
+// drop gives the bytes up. A temporary file that cannot be removed is removed
+// when the store is opened the next time.
+func (b *body) drop() {
+	if b.Spill != nil {
+		_ = b.Spill.Discard()
+	}
+	b.free()
+}
+
+func (b *body) free() {
+	if b.buf != nil {
+		buffers.Put(b.buf)
+		b.buf = nil
+	}
+}

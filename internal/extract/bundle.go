@@ -1,0 +1,136 @@
+package extract
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// opened is a bundle that is being extracted. It belongs to the goroutine that
+// reads the bundle; file and reader may be used by all.
+type opened struct {
+	name   string
+	file   durable.File
+	size   int64
+	reader *bundle.Reader // nil: a bundle of v1.1.0
+	before int64          // sizes of the bundles before it
+	vouchers
+
+	late  []bundle.Member // those whom nobody was asked about before the bundle was read
+	total int64           // sizes of all members that were met
+	last  crate.ID        // the last member that could be read
+	bad   int64           // where the first damage is; size: nowhere
+}
+
+// bundle extracts one bundle, which follows others of so many bytes. An error
+// ends the run.
+func (r *run) bundle(ctx context.Context, name string, before int64) (size int64, err error) {
+	b, err := r.open(name, before)
+	if err != nil {
+		r.problem(Problem{Kind: Damaged, Bundle: name, Err: err})
+		return 0, nil
+	}
+	defer b.file.Close()
+	if b.vouchers, err = r.vouch(ctx, name); err != nil {
+		return 0, err
+	}
+	if err := r.round(ctx, b, r.members); err != nil {
+		return 0, err
+	}
+	if err := r.lateRound(ctx, b); err != nil {
+		return 0, err
+	}
+	r.reportMissing(b)
+	return b.size, nil
+}
+
+func (r *run) open(name string, before int64) (*opened, error) {
+	f, err := r.cfg.Bundles.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	b := &opened{name: name, file: f, size: info.Size(), before: before, bad: info.Size()}
+	b.reader, err = bundle.Open(f, b.size)
+	if err != nil && !errors.Is(err, bundle.ErrFormat) {
+		return nil, errors.Join(err, f.Close())
+	}
+	return b, nil
+}
+
+// lateRound extracts the members that had to be met before anybody could be
+// asked about them.
+func (r *run) lateRound(ctx context.Context, b *opened) error {
+	late := b.late
+	b.late = nil
+	if len(late) == 0 {
+		return nil
+	}
+	if r.cfg.Index != nil {
+		ids := make([]crate.ID, len(late))
+		for i := range late {
+			ids[i] = late[i].ID
+		}
+		if err := r.ask(ctx, b.vouchers, ids); err != nil {
+			return err
+		}
+	} else {
+		r.believe(b, late)
+	}
+	if b.reader == nil {
+		return r.round(ctx, b, r.again(late))
+	}
+	return r.round(ctx, b, func(ctx context.Context, b *opened, send sendFunc) error {
+		for _, m := range late {
+			if err := r.meet(ctx, b, &member{Member: m}, send); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// believe lets a bundle vouch for its own members. What is behind damage might
+// not be a member: a crate may hold frames, and the only checksum of a bundle
+// of v1.1.0 is at its end.
+func (r *run) believe(b *opened, late []bundle.Member) {
+	for _, m := range late {
+		trusted := m.Offset < b.bad && (b.reader != nil || b.bad == b.size)
+		if b.vouchers[m.ID] == nil {
+			b.vouchers[m.ID] = &voucher{sum: m.Checksum, known: trusted}
+		}
+	}
+}
+
+// reportMissing tells of what the manifest names and the bundle does not have.
+func (r *run) reportMissing(b *opened) {
+	missing := maps.Keys(b.vouchers)
+	ids := slices.SortedFunc(missing, func(x, y crate.ID) int {
+		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Version, y.Version))
+	})
+	for _, id := range ids {
+		if v := b.vouchers[id]; v.claimed && !v.met {
+			r.problem(Problem{Missing, b.name, id, errors.New("the manifest names it, but it is not in the bundle")})
+		}
+	}
+}
+
+// damage reports that bytes of a bundle cannot be used.
+func (r *run) damage(b *opened, offset int64, err error) {
+	b.bad = min(b.bad, offset)
+	after := "; no member before it is good"
+	if b.last != (crate.ID{}) {
+		after = fmt.Sprintf("; the last good member before it is %s", b.last)
+	}
+	r.problem(Problem{Kind: Damaged, Bundle: b.name, Err: fmt.Errorf("%w%s", err, after)})
+}

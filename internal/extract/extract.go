@@ -1,0 +1,168 @@
+// Package extract takes crates out of bundles and puts them into a store of
+// loose files: on the far side of an air gap, or where a program wants files.
+//
+// # Who vouches
+//
+// A bundle is untrusted input, and so is everything that lies beside it. No
+// crate gets its name before it hashes to the checksum that somebody vouches
+// for:
+//
+//   - the receiver's own index, where Config.Index is given. This is the only
+//     one of the three that an attacker who holds the medium cannot forge;
+//   - else the manifest beside the bundle, which finds accidents;
+//   - else, with Config.Unverified, the bundle itself: the checksums of its
+//     frames, which are only believed once it was read to its end.
+//
+// # How it goes
+//
+// Bundles are read one after the other, from front to end, as media like it.
+// Members of our own format are then opened, decoded, hashed and written by
+// all cores; a bundle of v1.1.0 is one stream, which one core decodes and the
+// others hash and write. What is there already is compared by hash, so a run
+// that was stopped, at any instant, is continued by the same command.
+//
+// With an index, a bundle's names are taken from its manifest first, because
+// they are needed before its members; members that it does not name, which is
+// all of them where there is none, are looked up once the bundle was read, and
+// come in a second round. So memory is bounded by the members of one bundle.
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Store is what an extraction needs of a store.
+type Store interface {
+	store.Writer
+	store.Reader
+	store.Quarantiner
+}
+
+// Config is an extraction.
+type Config struct {
+	Bundles durable.Reader // the folder of the bundles
+	Names   []string       // of bundles in it, as from Find
+	Store   Store
+	Out     durable.FS // the folder of Store, asked how much space is free
+
+	Index      *index.Index // vouches for every crate; if nil, manifests do
+	Unverified bool         // without an index and a manifest, take what the bundle says of itself
+	Overwrite  bool         // set aside other bytes that stand under a crate's name, instead of leaving them
+
+	Reserve  int64         // stop with durable.ErrNoSpace when less is free, bytes; default 64 MiB, negative: never
+	Interval time.Duration // between checkpoints; default 1 s
+
+	Log      *slog.Logger // default: none
+	Progress *Progress    // counts of the run, for others to read; default: nobody does
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.Reserve == 0 {
+		cfg.Reserve = 64 << 20
+	}
+	if cfg.Interval <= 0 {
+		cfg.Interval = time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = NewProgress()
+	}
+	return cfg
+}
+
+// Find returns the names in the folder that match a pattern of package path,
+// in the order of names, but for manifests and the catalog.
+func Find(bundles durable.Reader, pattern string) ([]string, error) {
+	entries, err := bundles.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		ok, err := path.Match(pattern, e.Name())
+		if err != nil {
+			return nil, fmt.Errorf("pattern %q: %w", pattern, err)
+		}
+		if ok && path.Ext(e.Name()) != ".jsonl" {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// Run extracts until all is done, or until ctx is: then no new member is
+// begun, and what was done is made durable.
+//
+// The summary is valid also with an error. An error means that the run could
+// not go on, or did not begin: *UnvouchedError, durable.ErrNoSpace, a broken
+// disk or index, ctx's cause. A member that could not be extracted, or a
+// bundle that is damaged, is not an error but in the summary.
+func Run(ctx context.Context, cfg Config) (*Summary, error) {
+	cfg = cfg.withDefaults()
+	r := &run{cfg: cfg, claims: claims{folder: cfg.Bundles, log: cfg.Log}}
+	err := r.run(ctx)
+	if n, qerr := cfg.Store.Quarantined(); qerr != nil {
+		err = errors.Join(err, fmt.Errorf("looking into quarantine: %w", qerr))
+	} else {
+		r.summary.Quarantined = n
+	}
+	r.summary.Counts = cfg.Progress.Snapshot()
+	return &r.summary, err
+}
+
+// run is the state of one Run.
+type run struct {
+	cfg     Config
+	claims  claims
+	stored  atomic.Int64 // members given to the store
+	refused int64        // by the store; checkpoint's
+	summary Summary      // its problems are guarded by problems
+	problems
+}
+
+// workers is how many members are worked on at a time: creating a file waits
+// for the disk now and then.
+func workers() int { return 2 * runtime.GOMAXPROCS(0) }
+
+func (r *run) run(ctx context.Context) error {
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	done := make(chan struct{})
+	g.Go(func() error {
+		defer close(done)
+		return r.bundles(ctx)
+	})
+	g.Go(func() error { return r.checkpoints(context.WithoutCancel(ctx), done) })
+	return g.Wait()
+}
+
+func (r *run) bundles(ctx context.Context) error {
+	var before int64
+	for _, name := range r.cfg.Names {
+		size, err := r.bundle(ctx, name, before)
+		if err != nil {
+			return err
+		}
+		before += size
+		r.cfg.Progress.read.Store(before)
+		r.cfg.Progress.bundles.Add(1)
+	}
+	return nil
+}

@@ -1,0 +1,342 @@
+package extract
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// Whoever vouches, and whatever the format, every crate comes out; a second
+// run keeps them all and writes nothing.
+func TestExtractsEverything(t *testing.T) {
+	all := large()
+	ix := indexOf(t, all)
+	for format, build := range formats {
+		b := build(t, all)
+		for by, tt := range map[string]struct {
+			cfg      Config
+			manifest []item
+		}{
+			"index":                       {Config{Index: ix}, nil},
+			"index and manifest":          {Config{Index: ix}, all},
+			"index and half a manifest":   {Config{Index: ix}, all[:2]},
+			"manifest":                    {Config{}, all},
+			"itself":                      {Config{Unverified: true}, nil},
+			"itself and half a manifest":  {Config{Unverified: true}, all[:2]},
+			"manifest although permitted": {Config{Unverified: true}, all},
+		} {
+			t.Run(format+" by "+by, func(t *testing.T) {
+				m := newMedia(t)
+				m.write(name, b)
+				if tt.manifest != nil {
+					m.manifest(tt.manifest)
+				}
+				s, out := extracted(t, m, tt.cfg)
+				wantProblems(t, s, nil, "")
+				wantHeld(t, out, all, all)
+				if s.Extracted != int64(len(all)) || s.Kept != 0 || s.Bundles != 1 || s.Read != int64(len(b)) || s.Size != s.Read {
+					t.Errorf("summary %+v", s.Counts)
+				}
+				var writes atomic.Int64
+				again := durabletest.Hook(out, func(op durabletest.Op) durabletest.Fault {
+					if op.Kind == durabletest.OpWrite || op.Kind == durabletest.OpPublish {
+						writes.Add(1)
+					}
+					return durabletest.Fault{}
+				})
+				s, err := extractTo(t, again, m.mem, tt.cfg)
+				must(t, err)
+				wantProblems(t, s, nil, "")
+				if s.Extracted != 0 || s.Kept != int64(len(all)) || writes.Load() > 0 {
+					t.Errorf("again: %+v, %d writes", s.Counts, writes.Load())
+				}
+			})
+		}
+	}
+}
+
+// Without anybody who vouches nothing is touched.
+func TestRefusesWithoutVoucher(t *testing.T) {
+	m := newMedia(t)
+	m.write(name, ours(t, items()))
+	out := durabletest.NewMem()
+	s, err := extractTo(t, out, m.mem, Config{})
+	if unvouched := (*UnvouchedError)(nil); !errors.As(err, &unvouched) || unvouched.Bundle != name {
+		t.Errorf("error %v, want an UnvouchedError", err)
+	}
+	if s.Extracted != 0 || len(held(t, out, items())) > 0 {
+		t.Errorf("something was extracted: %+v", s.Counts)
+	}
+}
+
+// What the manifest names and the bundle has not is missing, not forgotten.
+func TestReportsMissing(t *testing.T) {
+	for format, build := range formats {
+		t.Run(format, func(t *testing.T) {
+			all := items()
+			m := newMedia(t)
+			m.write(name, build(t, all[1:]))
+			m.manifest(all)
+			s, out := extracted(t, m, Config{})
+			wantHeld(t, out, all, all[1:])
+			wantProblems(t, s, map[Kind]int64{Missing: 1}, `"bundle-0000.tar.zst": a 1.0.0: the manifest names it`)
+			if s.Complete() || !s.Sound() {
+				t.Errorf("complete %v, sound %v", s.Complete(), s.Sound())
+			}
+		})
+	}
+}
+
+// The same crate in two bundles comes out once.
+func TestSameCrateInTwoBundles(t *testing.T) {
+	m := newMedia(t)
+	m.write(name, ours(t, items()))
+	m.write(bundle.FileName(1), legacy(t, items()))
+	s, out := extracted(t, m, Config{Index: indexOf(t, items())})
+	wantHeld(t, out, items(), items())
+	wantProblems(t, s, nil, "")
+	if s.Bundles != 2 {
+		t.Errorf("%d bundles", s.Bundles)
+	}
+}
+
+// A stopped run makes durable what it has done, and says why it ended.
+func TestStops(t *testing.T) {
+	all := many(500)
+	m := newMedia(t)
+	m.write(name, ours(t, all))
+	m.manifest(all)
+	stop := errors.New("stopped by a test")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	out := durabletest.NewMem()
+	s, err := loose.Open(out, loose.Batch)
+	must(t, err)
+	sum, err := Run(ctx, Config{
+		Bundles: m.mem, Names: []string{name}, Out: out,
+		Store: &stopping{Store: s, stop: func() { cancel(stop) }},
+	})
+	if !errors.Is(err, stop) {
+		t.Errorf("error %v, want the cause", err)
+	}
+	if got := held(t, out, all); int64(len(got)) != sum.Extracted || len(got) == 0 {
+		t.Errorf("held %q, extracted %d", got, sum.Extracted)
+	}
+}
+
+func many(n int) (all []item) {
+	for i := range n {
+		all = append(all, item{crate.ID{Name: fmt.Sprintf("c%d", i%100), Version: fmt.Sprintf("1.%d.0", i/100)}, []byte{byte(i), byte(i >> 8)}})
+	}
+	return all
+}
+
+type stopping struct {
+	Store
+	stop func()
+}
+
+func (s *stopping) Put(ctx context.Context, id crate.ID, b store.Body) error {
+	s.stop()
+	return s.Store.Put(ctx, id, b)
+}
+
+// A full disk ends the run; what got its name before is whole, and the next
+// run takes the rest.
+func TestDiskFull(t *testing.T) {
+	all := large()
+	for format, build := range formats {
+		m := newMedia(t)
+		m.write(name, build(t, all))
+		m.manifest(all)
+		for n := 1; n < 40; n += 3 {
+			disk := durabletest.NewMem()
+			out := durabletest.FailAt(disk, n, durable.ErrNoSpace, true, false)
+			st, err := loose.Open(out, loose.Batch)
+			if err == nil {
+				_, err = Run(context.Background(), Config{Bundles: m.mem, Names: []string{name}, Store: st, Out: disk})
+			}
+			if err != nil && !errors.Is(err, durable.ErrNoSpace) {
+				t.Fatalf("%s, operation %d: %v, want no space", format, n, err)
+			}
+			held(t, disk, all)
+			_, err = extractTo(t, disk, m.mem, Config{})
+			must(t, err)
+			wantHeld(t, disk, all, all)
+		}
+	}
+}
+
+// Members without a manifest are looked up together, many versions of a crate
+// in one of its files.
+func TestManyMembers(t *testing.T) {
+	all := many(3000)
+	m := newMedia(t)
+	m.write(name, ours(t, all))
+	s, out := extracted(t, m, Config{Index: indexOf(t, all)})
+	wantProblems(t, s, nil, "")
+	wantHeld(t, out, all, all)
+}
+
+// E3: cut at any byte, the members before the cut come out, the damage is told
+// with its place, and the whole bundle completes what the torn one began.
+func TestE3TruncatedAtEveryByte(t *testing.T) {
+	all := items()
+	ix := indexOf(t, all)
+	ends := memberEnds(t, ours(t, all))
+	for format, build := range formats {
+		b := build(t, all)
+		step := 1
+		if testing.Short() {
+			step = 13
+		}
+		for cut := 0; cut < len(b); cut += step {
+			m := newMedia(t)
+			m.write(name, b[:cut])
+			s, out := extracted(t, m, Config{Index: ix})
+			got := held(t, out, all)
+			if s.Sound() || int64(len(got)) != s.Extracted {
+				t.Fatalf("%s cut at %d: held %q, %+v", format, cut, got, s)
+			}
+			if whole := wholeBefore(ends, cut); format == "ours" && len(got) != whole {
+				t.Fatalf("cut at %d: held %q, want %d", cut, got, whole)
+			}
+			if cut%50 == 0 {
+				m.write(name, b)
+				s, err := extractTo(t, out, m.mem, Config{Index: ix})
+				must(t, err)
+				wantProblems(t, s, nil, "")
+				wantHeld(t, out, all, all)
+			}
+		}
+	}
+}
+
+// memberEnds are the offsets behind the members of a bundle of ours.
+func memberEnds(t testing.TB, b []byte) (ends []int64) {
+	t.Helper()
+	r, err := bundle.Open(bytes.NewReader(b), int64(len(b)))
+	must(t, err)
+	for m, err := range r.Members() {
+		must(t, err)
+		ends = append(ends, m.Offset+m.FrameSize)
+	}
+	return ends
+}
+
+func wholeBefore(ends []int64, cut int) int {
+	n := 0
+	for n < len(ends) && ends[n] <= int64(cut) {
+		n++
+	}
+	return n
+}
+
+// E4, and row 4 of the ten failures of v1.1.0: a flipped bit (of every third,
+// so that each bit of a byte has its turn) never makes a
+// wrong crate, and never goes unnoticed unless it changes no crate. In our
+// format it costs one crate at most.
+func TestE4FlipOfEveryBit(t *testing.T) {
+	all := items()
+	for format, build := range formats {
+		t.Run(format, func(t *testing.T) {
+			b := build(t, all)
+			step, silent, tried := 3, 0, 0
+			if testing.Short() {
+				step = 17
+			}
+			for bit := 0; bit < 8*len(b); bit += step {
+				bad := bytes.Clone(b)
+				bad[bit/8] ^= 1 << (bit % 8)
+				m := newMedia(t)
+				m.write(name, bad)
+				m.manifest(all)
+				s, out := extracted(t, m, Config{})
+				got := held(t, out, all)
+				tried++
+				if s.Sound() && s.Complete() {
+					silent++
+					if !slices.Equal(got, names(all)) {
+						t.Fatalf("bit %d: held %q and nothing told", bit, got)
+					}
+				}
+				if format == "ours" && len(got) < len(all)-1 {
+					t.Fatalf("bit %d costs more than a crate: %q", bit, got)
+				}
+			}
+			if silent > tried/100+1 {
+				t.Errorf("%d of %d flips are silent", silent, tried)
+			}
+		})
+	}
+}
+
+// E4 where the bundle must vouch for itself.
+func TestE4FlipUnverified(t *testing.T) {
+	all := items()
+	for format, build := range formats {
+		b := build(t, all)
+		for bit := 0; bit < 8*len(b); bit += 11 {
+			bad := bytes.Clone(b)
+			bad[bit/8] ^= 1 << (bit % 8)
+			m := newMedia(t)
+			m.write(name, bad)
+			s, out := extracted(t, m, Config{Unverified: true})
+			got := held(t, out, all)
+			if s.Sound() && s.Complete() && !slices.Equal(got, names(all)) {
+				t.Fatalf("%s bit %d: held %q and nothing told", format, bit, got)
+			}
+			if format == "v1.1.0" && !s.Sound() && len(got) > 0 {
+				t.Fatalf("bit %d: held %q of a damaged stream that nobody vouches for", bit, got)
+			}
+		}
+	}
+}
+
+// E5, E6: a seek table that is gone or lies costs no crate, but is told.
+func TestE5E6SeekTable(t *testing.T) {
+	all := items()
+	b := ours(t, all)
+	for what, bad := range map[string][]byte{
+		"E5 cut short": b[:len(b)-7],
+		"E5 garbled":   append(bytes.Clone(b[:len(b)-20]), noise(20, 9)...),
+		"E6 huge":      append(bytes.Clone(b[:len(b)-9]), 0xff, 0xff, 0xff, 0x7f, 0, 0xb1, 0xea, 0x92, 0x8f),
+	} {
+		m := newMedia(t)
+		m.write(name, bad)
+		s, out := extracted(t, m, Config{Index: indexOf(t, all)})
+		wantHeld(t, out, all, all)
+		if s.Sound() {
+			t.Errorf("%s: nothing told", what)
+		}
+	}
+}
+
+// E7: something behind the end of the archive.
+func TestE7Trailing(t *testing.T) {
+	all := items()
+	for format, build := range formats {
+		for what, more := range map[string][]byte{"garbage": noise(100, 1), "another bundle": ours(t, items()[:1])} {
+			m := newMedia(t)
+			m.write(name, append(build(t, all), more...))
+			s, out := extracted(t, m, Config{Index: indexOf(t, all)})
+			held(t, out, all)
+			if format == "ours" || what == "garbage" { // the other is taken for a damaged one of ours
+				wantHeld(t, out, all, all)
+			}
+			if s.Sound() {
+				t.Errorf("%s with %s: nothing told", format, what)
+			}
+		}
+	}
+}

@@ -1,0 +1,486 @@
+package extract
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// crafted returns bundles of both formats in which the second of three members
+// has a header that change has changed: one frame over all, and a frame each.
+func crafted(t *testing.T, change func(*tar.Header)) map[string][]byte {
+	t.Helper()
+	all := items()[:3]
+	n := 0
+	second := func(h *tar.Header) {
+		if n++; n == 2 {
+			change(h)
+		}
+	}
+	whole := tarball(t, all, second)
+	n = 1
+	one := tarball(t, all[1:2], second)
+	first, last := ours(t, all[:1]), ours(t, all[2:])
+	framed := bytes.Clone(first[:memberEnds(t, first)[0]])
+	framed = append(framed, frame(t, one[:len(one)-1024])...) // without the end of the archive
+	return map[string][]byte{"v1.1.0": compress(t, whole), "ours": append(framed, last...)}
+}
+
+// frame is a frame as our format has them.
+func frame(t testing.TB, content []byte) []byte {
+	t.Helper()
+	z, err := zstd.NewWriter(nil, zstd.WithSingleSegment(true), zstd.WithEncoderCRC(true))
+	must(t, err)
+	return z.EncodeAll(content, nil)
+}
+
+// F1, F2, F6, F15: a member that is not a plain file under the path of a crate
+// is rejected, whatever it is; nothing appears but crates under their names.
+func TestF1F2F6F15HostileMembers(t *testing.T) {
+	all := items()[:3]
+	for what, change := range map[string]func(*tar.Header){
+		"F1 up":            func(h *tar.Header) { h.Name = "../x" },
+		"F1 up within":     func(h *tar.Header) { h.Name = "a/../../x-1.0.0.crate" },
+		"F1 absolute":      func(h *tar.Header) { h.Name = "/tmp/x-1.0.0.crate" },
+		"F1 drive":         func(h *tar.Header) { h.Name = `C:\x-1.0.0.crate` },
+		"F1 backslash":     func(h *tar.Header) { h.Name = `x\..\x-1.0.0.crate` },
+		"F1 wrong folder":  func(h *tar.Header) { h.Name = "z/zz/Serde_json-1.0.0-rc.1+b.crate" },
+		"F1 state":         func(h *tar.Header) { h.Name = ".clonecratesio/lock" },
+		"F2 symbolic link": func(h *tar.Header) { h.Typeflag, h.Linkname, h.Size = tar.TypeSymlink, "/etc/passwd", 0 },
+		"F2 hard link":     func(h *tar.Header) { h.Typeflag, h.Linkname, h.Size = tar.TypeLink, "a/a-1.0.0.crate", 0 },
+		"F2 FIFO":          func(h *tar.Header) { h.Typeflag, h.Size = tar.TypeFifo, 0 },
+		"F2 device":        func(h *tar.Header) { h.Typeflag, h.Size = tar.TypeChar, 0 },
+		"F2 folder":        func(h *tar.Header) { h.Typeflag, h.Size, h.Name = tar.TypeDir, 0, "S/er/" },
+		"F6 PAX size":      func(h *tar.Header) { h.PAXRecords = map[string]string{"VENDOR.size": "0"} },
+		"F6 GNU":           func(h *tar.Header) { h.Format = tar.FormatGNU },
+		"F6 GNU long name": func(h *tar.Header) { h.Format, h.Name = tar.FormatGNU, strings.Repeat("x", 200) },
+		"F6 global header": func(h *tar.Header) {
+			*h = tar.Header{Typeflag: tar.TypeXGlobalHeader, Name: "g", PAXRecords: map[string]string{"path": "x"}}
+		},
+		"F15 escape":        func(h *tar.Header) { h.Name = "\x1b[2J\r\x07-1.0.0.crate" },
+		"F15 line feed":     func(h *tar.Header) { h.Name = "x\nerror: all is well" },
+		"F15 right to left": func(h *tar.Header) { h.Name = "\u202exyz-1.0.0.crate" },
+	} {
+		for format, b := range crafted(t, change) {
+			t.Run(what+" "+format, func(t *testing.T) {
+				m := newMedia(t)
+				m.write(name, b)
+				s, out := extracted(t, m, Config{Index: indexOf(t, all)})
+				got := held(t, out, all)
+				if s.Sound() || len(got) == 0 || strings.Contains(fmt.Sprint(got), all[1].id.String()) {
+					t.Errorf("held %q, %+v", got, s)
+				}
+				for _, p := range s.Problems {
+					if text := p.Error(); strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x202e }) {
+						t.Errorf("the problem has control characters: %q", text)
+					}
+				}
+			})
+		}
+	}
+}
+
+// F3: links in the folder, planted before or while we extract, lead nowhere.
+func TestF3LinksInTheFolder(t *testing.T) {
+	all := items()
+	outside := t.TempDir()
+	dir := t.TempDir()
+	out, err := durable.Create(dir)
+	must(t, err)
+	defer out.Close()
+	if err := os.Symlink(outside, filepath.Join(dir, "a-")); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+	must(t, os.MkdirAll(filepath.Join(dir, "a"), 0o755))
+	must(t, os.Symlink(filepath.Join(outside, "secret"), filepath.Join(dir, "a", "a-1.0.0.crate")))
+	ended := make(chan struct{})
+	var racer sync.WaitGroup
+	racer.Go(func() {
+		target := filepath.Join(dir, "S")
+		for {
+			select {
+			case <-ended:
+				return
+			default:
+				if os.Symlink(outside, target) == nil {
+					os.Remove(target)
+				}
+			}
+		}
+	})
+	m := newMedia(t)
+	m.write(name, ours(t, all))
+	for range 20 {
+		s, err := extractTo(t, out, m.mem, Config{Index: indexOf(t, all)})
+		must(t, err)
+		if s.Sound() && s.Complete() {
+			t.Error("nothing told of the links")
+		}
+	}
+	close(ended)
+	racer.Wait()
+	if left, err := os.ReadDir(outside); err != nil || len(left) > 0 {
+		t.Errorf("outside: %v, %v", left, err)
+	}
+}
+
+// F4: a small file that becomes large is given up, in both formats, before it
+// fills the disk.
+func TestF4Bomb(t *testing.T) {
+	bomb := item{crate.ID{Name: "bomb", Version: "1.0.0"}, make([]byte, anyway+anyway/2)}
+	good := items()[0]
+	for format, build := range formats {
+		for by, cfg := range map[string]Config{"index": {Index: indexOf(t, []item{good, bomb})}, "itself": {Unverified: true}} {
+			m := newMedia(t)
+			b := build(t, []item{good, bomb})
+			m.write(name, b)
+			s, out := extracted(t, m, cfg)
+			if len(b) > 1<<20 {
+				t.Fatalf("the bomb has %d bytes", len(b))
+			}
+			wantHeld(t, out, []item{good}, []item{good}[:s.Extracted])
+			wantText := "holds more than 20 times its size"
+			if s.Sound() || !strings.Contains(s.Problems[0].Error(), wantText) {
+				t.Errorf("%s by %s: %v", format, by, s.Problems)
+			}
+			if s.Bytes > 1<<20 {
+				t.Errorf("%s by %s: %d bytes were written", format, by, s.Bytes)
+			}
+		}
+	}
+}
+
+// F4: a disk that has no room for what the manifest names is told before
+// anything is written, a lying manifest while it goes on.
+func TestF4FreeSpace(t *testing.T) {
+	all := items()
+	m := newMedia(t)
+	m.write(name, ours(t, all))
+	m.manifest(all)
+	for what, tt := range map[string]struct{ bytes, files int64 }{
+		"bytes": {64<<20 + 3*fileUnit - 1, -1}, "inodes": {-1, reserveFiles + 3},
+	} {
+		disk := &small{durabletest.NewMem(), tt.bytes, tt.files}
+		_, err := extractTo(t, disk, m.mem, Config{})
+		if !errors.Is(err, durable.ErrNoSpace) || len(held(t, disk, all)) > 0 {
+			t.Errorf("%s: %v, want no space and nothing written", what, err)
+		}
+	}
+	// One crate is empty: it needs an inode and no space.
+	disk := &small{durabletest.NewMem(), 64<<20 + 3*fileUnit, reserveFiles + 4}
+	_, err := extractTo(t, disk, m.mem, Config{})
+	must(t, err)
+	disk.bytes, disk.files = 64<<20, reserveFiles // what is there already needs nothing
+	_, err = extractTo(t, disk, m.mem, Config{})
+	must(t, err)
+}
+
+type small struct {
+	*durabletest.Mem
+	bytes, files int64
+}
+
+func (s *small) Free() (bytes, files int64, err error) { return s.bytes, s.files, nil }
+
+// F5: 31 bytes that ask for a window of 512 MiB.
+func TestF5Window(t *testing.T) {
+	b := append([]byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x98}, make([]byte, 25)...)
+	m := newMedia(t)
+	m.write(name, b)
+	s, out := extracted(t, m, Config{Index: indexOf(t, items())})
+	wantHeld(t, out, nil, nil)
+	wantProblems(t, s, map[Kind]int64{Damaged: 1}, "window size exceeded")
+}
+
+// F7: mode, owner and time of a member do not matter.
+func TestF7ModesAndOwners(t *testing.T) {
+	all := items()
+	b := compress(t, tarball(t, all, func(h *tar.Header) {
+		h.Mode, h.Uid, h.Gid, h.ModTime = 0o4777, 0, 0, time.Now().Add(1000*time.Hour)
+	}))
+	m := newMedia(t)
+	m.write(name, b)
+	dir := t.TempDir()
+	out, err := durable.Create(dir)
+	must(t, err)
+	defer out.Close()
+	s, err := extractTo(t, out, m.mem, Config{Index: indexOf(t, all)})
+	must(t, err)
+	wantProblems(t, s, nil, "")
+	for _, it := range all {
+		info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(it.id.LoosePath())))
+		must(t, err)
+		if info.Mode().Perm()&0o133 != 0 || info.Mode()&os.ModeSetuid != 0 || info.ModTime().After(time.Now().Add(time.Hour)) {
+			t.Errorf("%s: %v, %v", it.id, info.Mode(), info.ModTime())
+		}
+	}
+}
+
+// F8: a second member of the same name with other bytes is told, and never the
+// one that stays; the same bytes again are harmless.
+func TestF8Duplicates(t *testing.T) {
+	all := items()
+	forged := item{all[0].id, noise(100, 77)}
+	for format, build := range formats {
+		for what, members := range map[string][]item{
+			"forged last": {all[0], all[1], forged}, "forged first": {forged, all[1], all[0]},
+		} {
+			m := newMedia(t)
+			m.write(name, build(t, members))
+			s, out := extracted(t, m, Config{Index: indexOf(t, all)})
+			got := held(t, out, all)
+			if s.Sound() || len(got) < 1 {
+				t.Errorf("%s, %s: held %q, %+v", format, what, got, s)
+			}
+		}
+		m := newMedia(t)
+		m.write(name, build(t, append(items(), all[0])))
+		s, out := extracted(t, m, Config{Index: indexOf(t, all)})
+		wantHeld(t, out, all, all)
+		wantProblems(t, s, nil, "")
+	}
+}
+
+// F8: spellings of a name that differ in case are different crates, and the
+// index must know each.
+func TestF8CaseVariants(t *testing.T) {
+	lower, upper := item{crate.ID{Name: "serde", Version: "1.0.0"}, noise(10, 1)}, item{crate.ID{Name: "Serde", Version: "1.0.0"}, noise(10, 2)}
+	m := newMedia(t)
+	m.write(name, ours(t, []item{lower, upper}))
+	s, out := extracted(t, m, Config{Index: indexOf(t, []item{lower})})
+	wantHeld(t, out, []item{lower}, []item{lower})
+	wantProblems(t, s, map[Kind]int64{Unknown: 1}, "Serde 1.0.0: at offset 130")
+}
+
+// F9, F10: content that the index does not name never gets a name, and a
+// manifest that was forged along with it changes nothing.
+func TestF9F10ForgedContent(t *testing.T) {
+	all := items()
+	forged := items()
+	forged[1].data = noise(700, 66)
+	stranger := item{crate.ID{Name: "evil", Version: "6.6.6"}, noise(66, 6)}
+	forged = append(forged, stranger)
+	for format, build := range formats {
+		for _, withManifest := range []bool{false, true} {
+			m := newMedia(t)
+			m.write(name, build(t, forged))
+			if withManifest {
+				m.manifest(forged)
+			}
+			s, out := extracted(t, m, Config{Index: indexOf(t, all)})
+			wantHeld(t, out, all, []item{all[0], all[2], all[3]})
+			wantProblems(t, s, map[Kind]int64{Wrong: 1, Unknown: 1}, fmt.Sprintf("sha256 of its 700 bytes is %x, but must be %x", sha256.Sum256(forged[1].data), sha256.Sum256(all[1].data)))
+			if format == "ours" {
+				wantProblems(t, s, map[Kind]int64{Wrong: 1, Unknown: 1}, "evil 6.6.6: at offset ")
+			}
+		}
+	}
+}
+
+// F11: other bytes under a crate's name stay and are told, or are set aside.
+func TestF11Occupied(t *testing.T) {
+	all := large()
+	for format, build := range formats {
+		t.Run(format, func(t *testing.T) {
+			m := newMedia(t)
+			m.write(name, build(t, all))
+			m.manifest(all)
+			out := durabletest.NewMem()
+			flipped := bytes.Clone(all[1].data)
+			flipped[5] ^= 1
+			for p, data := range map[string][]byte{all[1].id.LoosePath(): flipped, all[4].id.LoosePath(): []byte("short")} {
+				must(t, out.MkdirAll(filepath.ToSlash(filepath.Dir(p))))
+				must(t, durable.WriteFile(out, p, data))
+			}
+			s, err := extractTo(t, out, m.mem, Config{})
+			must(t, err)
+			wantProblems(t, s, map[Kind]int64{Occupied: 2}, "S/er/Serde_json-1.0.0-rc.1+b.crate is not the crate, and stays")
+			if got, err := durable.ReadFile(out, all[1].id.LoosePath(), 1000); err != nil || !bytes.Equal(got, flipped) {
+				t.Errorf("the file that was there: %v", err)
+			}
+			s, err = extractTo(t, out, m.mem, Config{Overwrite: true})
+			must(t, err)
+			wantProblems(t, s, nil, "")
+			wantHeld(t, out, all, all)
+			if s.Replaced != 2 || s.Quarantined != 2 || s.Extracted != 2 || s.Kept != 3 {
+				t.Errorf("summary %+v", s)
+			}
+		})
+	}
+}
+
+// F12: killed at any operation on the disk, or without power, the next run
+// converges, and at no time is there a wrong crate.
+func TestF12KilledAnywhere(t *testing.T) {
+	all := large()
+	for _, build := range formats {
+		m := newMedia(t)
+		m.write(name, build(t, all))
+		m.manifest(all)
+		for n := 1; ; n++ {
+			disk := durabletest.NewMem()
+			var killed, crashed *durabletest.Mem
+			out := durabletest.Hook(disk, func(op durabletest.Op) durabletest.Fault {
+				if op.N == n {
+					killed, crashed = disk.Kill(), disk.Crash(rand.New(rand.NewPCG(12, uint64(n))))
+				}
+				return durabletest.Fault{}
+			})
+			_, err := extractTo(t, out, m.mem, Config{})
+			must(t, err)
+			if out.Ops() < n {
+				break
+			}
+			for _, disk := range []*durabletest.Mem{killed, crashed} {
+				held(t, disk, all)
+				s, err := extractTo(t, disk, m.mem, Config{})
+				must(t, err)
+				wantProblems(t, s, nil, "")
+				wantHeld(t, disk, all, all)
+			}
+			if testing.Short() {
+				n += 4
+			}
+		}
+	}
+}
+
+// F13: a medium that fails in the middle: what was before is kept, the last
+// good member and the offset are told, and another run completes it.
+func TestF13MediumFails(t *testing.T) {
+	all := large()
+	for format, build := range formats {
+		t.Run(format, func(t *testing.T) {
+			m := newMedia(t)
+			b := build(t, all)
+			m.write(name, b)
+			bad := int64(len(b) - 1000)
+			out := durabletest.NewMem()
+			s, err := extractTo(t, out, failing{m.mem, bad}, Config{Index: indexOf(t, all)})
+			must(t, err)
+			got := held(t, out, all)
+			if s.Sound() || format == "ours" && len(got) != 4 {
+				t.Errorf("held %q, %v", got, s.Problems)
+			}
+			text := s.Problems[0].Error()
+			for _, want := range []string{"offset", "input/output error", "the last good member before it is nul 9.9.9"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("the problem %q does not say %q", text, want)
+				}
+			}
+			s, err = extractTo(t, out, m.mem, Config{Index: indexOf(t, all)})
+			must(t, err)
+			wantProblems(t, s, nil, "")
+			wantHeld(t, out, all, all)
+		})
+	}
+}
+
+// failing is a folder whose files cannot be read from an offset on.
+type failing struct {
+	durable.Reader
+	bad int64
+}
+
+func (f failing) Open(name string) (durable.File, error) {
+	file, err := f.Reader.Open(name)
+	return failingFile{file, f.bad}, err
+}
+
+type failingFile struct {
+	durable.File
+	bad int64
+}
+
+func (f failingFile) ReadAt(p []byte, off int64) (int, error) {
+	n := max(0, min(int64(len(p)), f.bad-off))
+	got, err := f.File.ReadAt(p[:n], off)
+	if err == nil && n < int64(len(p)) {
+		err = syscall.EIO
+	}
+	return got, err
+}
+
+// F14: many tiny members cost no memory that grows with their bytes, and a
+// manifest without an end is not read to its end.
+func TestF14EndlessManifest(t *testing.T) {
+	all := items()[:1]
+	line, err := bundle.AppendManifestLine(nil, bundle.ManifestEntry{Member: bundle.Member{ID: all[0].id, Size: 100, Checksum: sha256.Sum256(all[0].data)}})
+	must(t, err)
+	c := claims{folder: endless{line}, log: slog.New(slog.DiscardHandler)}
+	left, n := 1000, 0
+	err = c.read("m", &left, func(bundle.ManifestEntry) { n++ })
+	if !errors.Is(err, bundle.ErrTooMany) || n != 1000 {
+		t.Errorf("read %d lines, %v", n, err)
+	}
+}
+
+// endless is a folder in which every file repeats a line for ever.
+type endless struct{ line []byte }
+
+func (e endless) Open(string) (durable.File, error) { return &endlessFile{line: e.line}, nil }
+func (endless) Stat(string) (os.FileInfo, error)    { return nil, os.ErrNotExist }
+func (endless) ReadDir(string) ([]os.DirEntry, error) {
+	return nil, nil
+}
+
+type endlessFile struct {
+	durable.File
+	line []byte
+	at   int
+}
+
+func (f *endlessFile) Read(p []byte) (int, error) {
+	n := copy(p, f.line[f.at:])
+	f.at = (f.at + n) % len(f.line)
+	return n, nil
+}
+
+func (f *endlessFile) Close() error { return nil }
+
+// A bundle that changes between being looked at and being read is not trusted.
+func TestBundleChangesUnderneath(t *testing.T) {
+	all := items()
+	b := ours(t, all)
+	other := items()
+	other[0].data = noise(100, 99)
+	m := newMedia(t)
+	m.write(name, b)
+	st, err := loose.Open(durabletest.NewMem(), loose.Batch)
+	must(t, err)
+	r := &run{cfg: Config{Store: st}.withDefaults()}
+	changed := ours(t, other)
+	reader, err := bundle.Open(bytes.NewReader(changed), int64(len(changed)))
+	must(t, err)
+	end := memberEnds(t, b)[0]
+	task := &task{bundle: name, reader: reader, want: sha256.Sum256(all[0].data),
+		Member: bundle.Member{ID: all[0].id, Size: 100, Placement: bundle.Placement{Offset: 0, FrameSize: end}}}
+	must(t, r.do(context.Background(), task))
+	wantKind := r.cfg.Progress.Snapshot().Problems[Wrong]
+	if _, err := st.Checkpoint(context.Background()); err != nil || wantKind != 1 || r.stored.Load() != 0 {
+		t.Errorf("%v, problems %v", err, r.summary.Problems)
+	}
+	if _, err := st.Open(all[0].id); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it was stored: %v", err)
+	}
+}

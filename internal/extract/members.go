@@ -1,0 +1,239 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// member is one that was met in a bundle. In bundles of v1.1.0 it has neither
+// a Checksum nor a Placement, and its bytes are read from entry before the
+// next member is met.
+type member struct {
+	bundle.Member
+	entry *bundle.Entry
+}
+
+// sendFunc gives a member to the workers. A feed meets members and sends those
+// that are vouched for.
+type (
+	sendFunc func(task) error
+	feed     func(ctx context.Context, b *opened, send sendFunc) error
+)
+
+// members feeds all members of a bundle.
+func (r *run) members(ctx context.Context, b *opened, send sendFunc) error {
+	return r.walk(b, func(m *member) error { return r.meet(ctx, b, m, send) })
+}
+
+// walk visits all members of a bundle, and reports what is wrong with it.
+func (r *run) walk(b *opened, visit func(*member) error) error {
+	if b.reader == nil {
+		return r.scan(b, visit, r.damage)
+	}
+	for m, err := range b.reader.Members() {
+		if err != nil {
+			r.damage(b, offsetOf(err, b.size), err)
+			continue
+		}
+		if b.tooMuch(m.Size) {
+			r.damage(b, m.Offset, errBomb)
+			return nil
+		}
+		b.last = m.ID
+		r.cfg.Progress.read.Store(b.before + m.Offset + m.FrameSize)
+		if err := visit(&member{Member: m}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func offsetOf(err error, size int64) int64 {
+	if damage := (*bundle.DamageError)(nil); errors.As(err, &damage) {
+		return damage.Offset
+	}
+	return size
+}
+
+// again feeds those members of a bundle of v1.1.0 that were late in the first
+// round, which has told already what is wrong with the others.
+func (r *run) again(late []bundle.Member) feed {
+	wanted := make(map[crate.ID]bool, len(late))
+	for _, m := range late {
+		wanted[m.ID] = true
+	}
+	return func(ctx context.Context, b *opened, send sendFunc) error {
+		b.total = 0
+		return r.scan(b, func(m *member) error {
+			if !wanted[m.ID] {
+				return nil
+			}
+			return r.meet(ctx, b, m, send)
+		}, nil)
+	}
+}
+
+// scan visits the members of a bundle of v1.1.0 and tells damage, if that is
+// not nil, what is wrong with the bundle.
+func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, int64, error)) error {
+	at := &position{r: io.NewSectionReader(b.file, 0, b.size)}
+	var offset int64
+	for e, err := range bundle.Scan(at) {
+		if rejected := (*bundle.EntryError)(nil); errors.As(err, &rejected) {
+			if damage != nil {
+				r.problem(Problem{Kind: Rejected, Bundle: b.name, Err: rejected})
+			}
+			continue
+		}
+		if err == nil && b.tooMuch(e.Size) {
+			err = errBomb
+		}
+		if err != nil {
+			if damage != nil {
+				damage(b, offset, fmt.Errorf("from about offset %d on: %w", at.n, err))
+			}
+			return nil
+		}
+		if err := visit(&member{Member: bundle.Member{ID: e.ID, Size: e.Size}, entry: e}); err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.Discard, e); err != nil {
+			continue // the scan ends with that error
+		}
+		b.last, offset = e.ID, at.n
+		r.cfg.Progress.read.Store(b.before + at.n)
+	}
+	return nil
+}
+
+// position counts what is read.
+type position struct {
+	r io.Reader
+	n int64
+}
+
+func (p *position) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	p.n += int64(n)
+	return n, err
+}
+
+// Crates are compressed, so a bundle is about as large as what is in it. One
+// that claims to hold maxRatio times its size, beyond a little that may be
+// anything, is a bomb (F4).
+const (
+	maxRatio = 20
+	anyway   = 64 << 20
+)
+
+var errBomb = fmt.Errorf("bundle holds more than %d times its size: the rest is given up", maxRatio)
+
+func (b *opened) tooMuch(size int64) bool {
+	b.total += size
+	return b.total > maxRatio*b.size+anyway
+}
+
+// meet decides what becomes of a member. An error ends the run.
+func (r *run) meet(ctx context.Context, b *opened, m *member, send sendFunc) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	v := b.vouchers[m.ID]
+	switch {
+	case v == nil && (r.cfg.Index != nil || r.cfg.Unverified):
+		return r.putOff(b, m)
+	case v == nil || !v.known:
+		r.problem(Problem{Unknown, b.name, m.ID, fmt.Errorf("%sit is in the bundle, but %s", where(&m.Member), r.silence())})
+	case b.reader != nil && m.Checksum != v.sum:
+		r.problem(Problem{Wrong, b.name, m.ID, mismatch(&m.Member, m.Checksum, v.sum)})
+	case b.reader != nil && v.met: // the same bytes a second time
+	default:
+		v.met = true
+		return r.sendMember(b, m, v.sum, send)
+	}
+	if v != nil {
+		v.met = true
+	}
+	return nil
+}
+
+// putOff remembers a member for the late round. One that shall vouch for
+// itself is hashed.
+func (r *run) putOff(b *opened, m *member) error {
+	if m.entry != nil && r.cfg.Unverified {
+		var err error
+		if m.Checksum, err = hash(m.entry); err != nil {
+			return nil // the scan ends with that error
+		}
+	}
+	b.late = append(b.late, m.Member)
+	return nil
+}
+
+// sendMember gives a member to the workers.
+func (r *run) sendMember(b *opened, m *member, want crate.Checksum, send sendFunc) error {
+	t := task{bundle: b.name, reader: b.reader, Member: m.Member, want: want}
+	if m.entry != nil {
+		if done, err := r.heldLarge(&t, m.entry); done || err != nil {
+			return err
+		}
+		var err error
+		t.body, err = r.read(m.entry, m.Size)
+		if errors.As(err, new(*sourceError)) {
+			return nil // the scan ends with that error
+		}
+		if err != nil {
+			return fmt.Errorf("storing %s: %w", m.ID, err)
+		}
+	}
+	return send(t)
+}
+
+// heldLarge saves a large member of v1.1.0 its way through a temporary file
+// where the store has it already: it is only hashed.
+func (r *run) heldLarge(t *task, entry io.Reader) (done bool, err error) {
+	if t.Size <= inMemory {
+		return false, nil
+	}
+	if there, err := r.look(t); err != nil || there != same {
+		return false, nil // whoever stores it meets the error again
+	}
+	sum, err := hash(entry)
+	if err != nil {
+		return true, nil // the scan ends with that error
+	}
+	if sum != t.want {
+		return true, r.settle(t, t.problem(Wrong, mismatch(&t.Member, sum, t.want)))
+	}
+	r.cfg.Progress.kept.Add(1)
+	return true, nil
+}
+
+// where says where in the bundle a member is, if that is known.
+func where(m *bundle.Member) string {
+	if m.FrameSize == 0 {
+		return ""
+	}
+	return fmt.Sprintf("at offset %d: ", m.Offset)
+}
+
+func mismatch(m *bundle.Member, got, want crate.Checksum) error {
+	return fmt.Errorf("%ssha256 of its %d bytes is %s, but must be %s", where(m), m.Size, got, want)
+}
+
+// silence says who does not vouch.
+func (r *run) silence() string {
+	switch {
+	case r.cfg.Index != nil:
+		return "the index does not name it"
+	case r.cfg.Unverified:
+		return "the bundle is damaged before it or cannot be read to its end, so it cannot vouch for it"
+	default:
+		return "its manifest does not name it"
+	}
+}

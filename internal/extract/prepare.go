@@ -1,0 +1,98 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// An UnvouchedError says that nobody vouches for what is in a bundle: there is
+// no index, no manifest beside it, and Config.Unverified was not given.
+type UnvouchedError struct{ Bundle string }
+
+func (e *UnvouchedError) Error() string {
+	return fmt.Sprintf("nobody vouches for what is in %q: there is no index and no manifest beside it", e.Bundle)
+}
+
+// CheckVouched returns an *UnvouchedError if one of the bundles has no manifest
+// beside it. Run does the same where nothing else vouches.
+func CheckVouched(bundles durable.Reader, names []string) error {
+	c := claims{folder: bundles}
+	if err := c.list(); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if len(c.manifests(name)) == 0 {
+			return &UnvouchedError{name}
+		}
+	}
+	return nil
+}
+
+// prepare does what can be done before anything is written.
+func (r *run) prepare(ctx context.Context) error {
+	if r.cfg.Index == nil && !r.cfg.Unverified {
+		if err := CheckVouched(r.cfg.Bundles, r.cfg.Names); err != nil {
+			return err
+		}
+	}
+	if err := r.claims.list(); err != nil {
+		return err
+	}
+	var need need
+	for _, name := range r.cfg.Names {
+		if info, err := r.cfg.Bundles.Stat(name); err == nil {
+			r.cfg.Progress.size.Add(info.Size())
+		}
+		r.claims.each(name, func(e bundle.ManifestEntry) {
+			if _, err := r.cfg.Store.Stat(e.ID); errors.Is(err, fs.ErrNotExist) {
+				need.add(e.Size)
+			}
+		})
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return r.checkSpace(need)
+}
+
+// need is the room that crates take which are not there yet.
+type need struct{ bytes, files int64 }
+
+// fileUnit is what file systems give space to files in.
+const fileUnit = 4 << 10
+
+func (n *need) add(size int64) {
+	n.files++
+	n.bytes += (size + fileUnit - 1) / fileUnit * fileUnit
+}
+
+// reserveFiles is the number of inodes kept in reserve, for folders and notes.
+const reserveFiles = 64
+
+// checkSpace fails if less than n and the reserve is free. Where no manifest
+// tells sizes, and where one lies, it is the reserve alone that stops a run
+// before the disk is full (F4).
+func (r *run) checkSpace(n need) error {
+	if r.cfg.Reserve < 0 {
+		return nil
+	}
+	bytes, files, err := r.cfg.Out.Free()
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("asking how much space is free: %w", err)
+	}
+	if bytes >= 0 && bytes < n.bytes+r.cfg.Reserve {
+		return fmt.Errorf("%d bytes are free, %d are needed and %d kept in reserve: %w", bytes, n.bytes, r.cfg.Reserve, durable.ErrNoSpace)
+	}
+	if files >= 0 && files < n.files+reserveFiles {
+		return fmt.Errorf("%d inodes are free, %d are needed and %d kept in reserve: %w", files, n.files, reserveFiles, durable.ErrNoSpace)
+	}
+	return nil
+}

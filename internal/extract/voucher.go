@@ -1,0 +1,66 @@
+package extract
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// voucher is what is known of a crate that a bundle holds or is said to hold.
+type voucher struct {
+	sum     crate.Checksum
+	known   bool // sum is what the bytes must hash to
+	claimed bool // the manifest names the crate
+	met     bool // the bundle has it
+}
+
+// vouchers are those of one bundle. A crate without one was not asked for yet.
+type vouchers map[crate.ID]*voucher
+
+// vouch returns what is known before a bundle is read.
+func (r *run) vouch(ctx context.Context, bundleName string) (vouchers, error) {
+	v := vouchers{}
+	var ids []crate.ID
+	r.claims.each(bundleName, func(e bundle.ManifestEntry) {
+		if v[e.ID] == nil {
+			ids = append(ids, e.ID)
+		}
+		v[e.ID] = &voucher{sum: e.Checksum, known: true, claimed: true}
+	})
+	if r.cfg.Index == nil {
+		return v, nil
+	}
+	return v, r.ask(ctx, v, ids)
+}
+
+// ask looks crates up in the index.
+func (r *run) ask(ctx context.Context, v vouchers, ids []crate.ID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	files := map[string]bool{}
+	for _, id := range ids {
+		files[crate.IndexPath(id.Name)] = true
+		if v[id] == nil {
+			v[id] = &voucher{}
+		}
+		v[id].known = false
+	}
+	for c, err := range r.cfg.Index.Crates(ctx, func(f index.File) bool { return files[f.Path] }) {
+		if err != nil {
+			return fmt.Errorf("looking up %d crates in the index: %w", len(ids), err)
+		}
+		if c.Err != nil && files[c.Path] {
+			r.cfg.Log.Warn("a file of the index cannot be read: its crates have nobody to vouch for them", "file", c.Path, "err", c.Err)
+		}
+		for i := range c.Entries {
+			if e := &c.Entries[i]; v[e.ID] != nil {
+				v[e.ID].sum, v[e.ID].known = e.Checksum, true
+			}
+		}
+	}
+	return nil
+}

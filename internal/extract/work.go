@@ -1,0 +1,191 @@
+package extract
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// task is a member that is to be stored if it is what it ought to be.
+type task struct {
+	bundle string
+	reader *bundle.Reader // where the bytes are read, if not in body
+	bundle.Member
+	want crate.Checksum
+	body *body // of a member of v1.1.0
+}
+
+// round works on what a feed sends.
+func (r *run) round(ctx context.Context, b *opened, from feed) error {
+	tasks := make(chan task)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(tasks)
+		return from(ctx, b, func(t task) error {
+			select {
+			case tasks <- t:
+				return nil
+			case <-ctx.Done():
+				t.drop()
+				return context.Cause(ctx)
+			}
+		})
+	})
+	for range workers() {
+		g.Go(func() error {
+			for t := range tasks {
+				if err := r.do(ctx, &t); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (t *task) drop() {
+	if t.body != nil {
+		t.body.drop()
+	}
+}
+
+// do does a task. An error ends the run: the disk is full or broken.
+func (r *run) do(ctx context.Context, t *task) error {
+	there, err := r.look(t)
+	if err == nil && there == same && t.reader != nil { // its bytes in the bundle were hashed when it was met
+		r.cfg.Progress.kept.Add(1)
+		return nil
+	}
+	if err == nil {
+		err = r.verified(t)
+	}
+	if err == nil && there == other {
+		err = r.makeRoom(t)
+	}
+	if err != nil {
+		t.drop()
+		return r.settle(t, err)
+	}
+	if there == same {
+		t.drop()
+		r.cfg.Progress.kept.Add(1)
+		return nil
+	}
+	size := t.body.Size
+	if err := t.body.put(ctx, r.cfg.Store, t.ID); err != nil {
+		return r.settle(t, err)
+	}
+	r.cfg.Progress.bytes.Add(size)
+	r.stored.Add(1)
+	return nil
+}
+
+// settle makes a problem of an error, unless it ends the run.
+func (r *run) settle(t *task, err error) error {
+	if p := (*Problem)(nil); errors.As(err, &p) {
+		r.problem(*p)
+		return nil
+	}
+	if errors.Is(err, durable.ErrNoSpace) || errors.Is(err, durable.ErrReadOnly) || errors.Is(err, syscall.EIO) {
+		return fmt.Errorf("%q: %s: %w", t.bundle, t.ID, err)
+	}
+	r.problem(Problem{Failed, t.bundle, t.ID, err})
+	return nil
+}
+
+func (t *task) problem(k Kind, err error) error { return &Problem{k, t.bundle, t.ID, err} }
+
+// verified returns nil if the task has a body and that is what it ought to be.
+func (r *run) verified(t *task) error {
+	if t.body == nil {
+		c, err := t.reader.OpenMember(t.Placement)
+		if err != nil {
+			return t.problem(Damaged, err)
+		}
+		defer c.Close()
+		if c.ID() != t.ID || c.Size() != t.Size {
+			return t.problem(Damaged, fmt.Errorf("%sit has changed into %s", where(&t.Member), c.ID()))
+		}
+		t.body, err = r.read(c, t.Size)
+		if errors.As(err, new(*sourceError)) {
+			return t.problem(Damaged, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if got := t.body.hash(); got != t.want {
+		return t.problem(Wrong, mismatch(&t.Member, got, t.want))
+	}
+	return nil
+}
+
+// standing is what there is under a crate's name.
+type standing int
+
+const (
+	nothing standing = iota
+	same             // the bytes that it ought to be
+	other            // anything else
+)
+
+// look finds out what stands under the name of a task's crate. Nothing is
+// trusted because of its name or size.
+func (r *run) look(t *task) (standing, error) {
+	size, err := r.cfg.Store.Stat(t.ID)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nothing, nil
+	case errors.Is(err, durable.ErrNotRegular), err == nil && size != t.Size:
+		return other, nil
+	case err != nil:
+		return other, err
+	}
+	f, err := r.cfg.Store.Open(t.ID)
+	if err != nil {
+		return other, err
+	}
+	defer f.Close()
+	sum, err := hash(f)
+	if err != nil {
+		return other, fmt.Errorf("reading what stands there: %w", err)
+	}
+	if sum == t.want {
+		return same, nil
+	}
+	return other, nil
+}
+
+// makeRoom sets aside what stands in the way, if that is allowed.
+func (r *run) makeRoom(t *task) error {
+	if !r.cfg.Overwrite {
+		return t.problem(Occupied, fmt.Errorf("what stands at %s is not the crate, and stays", t.ID.LoosePath()))
+	}
+	to, err := r.cfg.Store.Quarantine(t.ID, fmt.Sprintf("extracting from %q: the crate's sha256 is %s", t.bundle, t.want))
+	if err != nil {
+		return err
+	}
+	r.cfg.Progress.replaced.Add(1)
+	r.cfg.Log.Warn("what stood there was not the crate: it was moved to quarantine", "path", t.ID.LoosePath(), "quarantine", to)
+	return nil
+}
+
+func hash(f io.Reader) (sum crate.Checksum, err error) {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	h := sha256.New()
+	_, err = io.CopyBuffer(h, struct{ io.Reader }{f}, *buf)
+	h.Sum(sum[:0])
+	return sum, err
+}
