@@ -88,13 +88,14 @@ func (s *source) checksum() (sum crate.Checksum) {
 }
 
 // exactly reads size bytes of r, and fails if there are fewer or more.
-func exactly(r io.Reader, size int64) io.Reader { return &exactReader{r, size} }
+func exactly(r io.Reader, size int64) io.Reader { return &exactReader{r: r, left: size} }
 
 var errLonger = errors.New("there are more bytes than the size says")
 
 type exactReader struct {
 	r    io.Reader
 	left int64
+	end  error // what is behind the last byte, once it was looked at
 }
 
 func (e *exactReader) Read(p []byte) (int, error) {
@@ -103,24 +104,24 @@ func (e *exactReader) Read(p []byte) (int, error) {
 	}
 	n, err := e.r.Read(p[:min(int64(len(p)), e.left)])
 	e.left -= int64(n)
-	if err == io.EOF && e.left > 0 {
+	switch {
+	case err == io.EOF && e.left > 0:
 		err = io.ErrUnexpectedEOF
-	}
-	if e.left == 0 && err == nil {
-		err = e.atEnd()
-	}
-	if err == io.EOF && n > 0 {
-		err = nil
+	case err == io.EOF:
+		err = nil // the next call finds it again
 	}
 	return n, err
 }
 
 // atEnd is io.EOF if nothing is left to read.
 func (e *exactReader) atEnd() error {
-	var more [1]byte
-	n, err := io.ReadFull(e.r, more[:])
-	if n > 0 {
-		return errLonger
+	if e.end == nil {
+		var more [1]byte
+		n, err := io.ReadFull(e.r, more[:])
+		if n > 0 {
+			err = errLonger
+		}
+		e.end = err
 	}
-	return err
+	return e.end
 }

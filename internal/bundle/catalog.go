@@ -1,0 +1,150 @@
+package bundle
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// CatalogName is the name of the catalog in a folder of bundles.
+const CatalogName = "bundles.index.jsonl"
+
+// CatalogEntry is a line of the catalog, one for each finished bundle:
+//
+//	bundle_path          file name of the bundle; v1.1.0 writes a path from where it was started
+//	manifest_path        likewise of its manifest
+//	crate_min/max        first and last crate name, in byte order
+//	crate_min/max_label  the same as in the name of the manifest
+//	entries              number of members
+//	size_bytes           of all crates together
+//	file_size            of the bundle, in bytes; v1.1.0 has none
+//	sha256               of the bundle, hexadecimal; v1.1.0 has none
+type CatalogEntry struct {
+	Number   int    // of the bundle
+	Manifest string // file name of its manifest, beside it
+	Summary         // FileSize and Checksum are zero in catalogs of v1.1.0
+}
+
+type catalogLine struct {
+	Bundle   string `json:"bundle_path"`
+	Manifest string `json:"manifest_path"`
+	Min      string `json:"crate_min"`
+	Max      string `json:"crate_max"`
+	MinLabel string `json:"crate_min_label"`
+	MaxLabel string `json:"crate_max_label"`
+	Entries  int64  `json:"entries"`
+	Size     int64  `json:"size_bytes"`
+	FileSize int64  `json:"file_size"`
+	SHA256   string `json:"sha256,omitzero"`
+}
+
+// maxBundles bounds the catalog.
+const maxBundles = 1 << 20
+
+// ReadCatalog yields the entries of a catalog, our own or v1.1.0's. A line that
+// cannot be used yields a *LineError in place of an entry; the next line
+// follows. A line that says again what an earlier one said is skipped; one that
+// says something else of the same bundle stands in its stead. A read error, or
+// ErrTooMany, ends the sequence.
+func ReadCatalog(r io.Reader) iter.Seq2[CatalogEntry, error] {
+	return func(yield func(CatalogEntry, error) bool) {
+		known := map[int]CatalogEntry{}
+		for e, err := range readLines(r, checkCatalogLine) {
+			if err == nil {
+				if was, ok := known[e.Number]; ok && was == e {
+					continue
+				}
+				if len(known) == maxBundles {
+					yield(CatalogEntry{}, fmt.Errorf("reading %s: %w", CatalogName, ErrTooMany))
+					return
+				}
+				known[e.Number] = e
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+func checkCatalogLine(l catalogLine) (e CatalogEntry, err error) {
+	if e.Number, err = parseBundlePath(l.Bundle); err != nil {
+		return e, fmt.Errorf("bundle_path: %w", err)
+	}
+	e.Manifest = baseName(l.Manifest)
+	n, rest, ok := cutNumber(e.Manifest)
+	if !ok || n != e.Number || !strings.HasSuffix(rest, manifestExt) {
+		return e, fmt.Errorf("manifest_path: %q is not that of %s", clip(e.Manifest), FileName(e.Number))
+	}
+	for _, name := range []string{l.Min, l.Max} {
+		if err := crate.CheckName(name); err != nil {
+			return e, fmt.Errorf("crate_min or crate_max: %w", err)
+		}
+	}
+	if e.Checksum, err = optionalChecksum(l.SHA256); err != nil {
+		return e, fmt.Errorf("sha256: %w", err)
+	}
+	e.Members, e.Size, e.FileSize, e.Min, e.Max = int(l.Entries), l.Size, l.FileSize, l.Min, l.Max
+	return e, cmp.Or(
+		inRange("entries", l.Entries, math.MaxInt32), // v1.1.0 knows no MaxMembers
+		inRange("size_bytes", l.Size, math.MaxInt64),
+		inRange("file_size", l.FileSize, math.MaxInt64),
+	)
+}
+
+// AppendCatalog adds an entry to the catalog in the folder fsys, durably. A
+// torn last line is ended first, so that it spoils nothing but itself.
+func AppendCatalog(fsys durable.FS, e CatalogEntry) error {
+	line, err := appendLine(nil, catalogLine{
+		Bundle: FileName(e.Number), Manifest: e.Manifest,
+		Min: e.Min, Max: e.Max, MinLabel: Label(e.Min), MaxLabel: Label(e.Max),
+		Entries: int64(e.Members), Size: e.Size, FileSize: e.FileSize, SHA256: e.Checksum.String(),
+	})
+	if err == nil {
+		err = appendCatalog(fsys, line)
+	}
+	if err != nil {
+		return fmt.Errorf("adding %s to %s: %w", FileName(e.Number), CatalogName, err)
+	}
+	return nil
+}
+
+func appendCatalog(fsys durable.FS, line []byte) error {
+	f, err := fsys.Append(CatalogName)
+	if err != nil {
+		return err
+	}
+	torn, err := isTorn(f)
+	if err == nil {
+		if torn {
+			line = append([]byte{'\n'}, line...)
+		}
+		_, err = f.Write(line)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return fsys.SyncDir(".")
+}
+
+// isTorn reports whether a file does not end with the end of a line.
+func isTorn(f durable.File) (bool, error) {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return false, err
+	}
+	var last [1]byte
+	err = readAt(f, last[:], info.Size()-1)
+	return !bytes.Equal(last[:], []byte{'\n'}), err
+}

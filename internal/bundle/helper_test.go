@@ -1,0 +1,178 @@
+package bundle
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// item is a crate to be bundled.
+type item struct {
+	id   crate.ID
+	data []byte
+}
+
+// noise returns bytes that do not compress, the same for the same seed.
+func noise(n int, seed uint64) []byte {
+	b := make([]byte, n)
+	src := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
+	src.Read(b)
+	return b
+}
+
+// longID has a path of more than 100 bytes.
+var longID = crate.ID{
+	Name:    "windows-" + strings.Repeat("x", 40),
+	Version: "0.1.0-" + strings.Repeat("a", 40) + "+build.1",
+}
+
+// items are small crates of every shape: name of one and of 64 letters, empty,
+// of one block, compressible, with a PAX header.
+func items() []item {
+	return []item{
+		{crate.ID{Name: "a", Version: "1.0.0"}, []byte("hello")},
+		{crate.ID{Name: "Serde_json", Version: "1.0.0-rc.1+b"}, noise(512, 1)},
+		{crate.ID{Name: "a-bc", Version: "0.0.1"}, nil},
+		{longID, noise(700, 2)},
+		{crate.ID{Name: "nul", Version: "9.9.9"}, bytes.Repeat([]byte("abc"), 500)},
+	}
+}
+
+// build returns the bytes of a finished bundle.
+func build(t testing.TB, items []item) ([]byte, Summary) {
+	t.Helper()
+	m := durabletest.NewMem()
+	w, err := Create(m, "b")
+	must(t, err)
+	for _, it := range items {
+		f, err := Encode(nil, it.id, it.data)
+		must(t, err)
+		_, err = w.Append(f)
+		must(t, err)
+	}
+	sum, err := w.Finish()
+	must(t, err)
+	must(t, w.Publish())
+	b, err := durable.ReadFile(m, "b", 1<<30)
+	must(t, err)
+	return b, sum
+}
+
+// frames returns the frames of raw contents, one after the other, without an
+// end: for bundles that we would not write.
+func frames(contents ...[]byte) []byte {
+	var b []byte
+	for _, c := range contents {
+		b = encodeAll(b, c)
+	}
+	return b
+}
+
+// tarContent is the content of a member's frame under a header that is ours
+// but for what change does to it. The checksum is made right afterwards.
+func tarContent(id crate.ID, data []byte, change func(header []byte)) []byte {
+	b := appendHeader(nil, id, int64(len(data)))
+	if change != nil {
+		last := b[len(b)-blockSize:]
+		change(last)
+		copy(last[148:], fmt.Sprintf("%06o\x00 ", headerSum(last)))
+	}
+	b = append(b, data...)
+	return append(b, make([]byte, padding(int64(len(data))))...)
+}
+
+// finish appends the end frame and a seek table to frames.
+func finish(t testing.TB, b []byte) []byte {
+	t.Helper()
+	b = append(b, endFrame()...)
+	var entries []byte
+	w := newWalker(bytes.NewReader(b), int64(len(b)))
+	for offset := int64(0); offset < w.size; {
+		s, err := w.shape(offset)
+		must(t, err)
+		entries = appendEntry(entries, s.size, s.content)
+		offset += s.size
+	}
+	return append(b, tableFrame(entries)...)
+}
+
+// read returns what Members yields: "name version" of the members in order,
+// all of which must be among items, and the errors.
+func read(t testing.TB, b []byte, items []item) (got []string, errs []error) {
+	t.Helper()
+	r := &Reader{bytes.NewReader(b), int64(len(b))}
+	for m, err := range r.Members() {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		checkMember(t, r, m, items)
+		got = append(got, m.ID.String())
+	}
+	return got, errs
+}
+
+// checkMember fails the test if m is not one of items, or reads as another.
+func checkMember(t testing.TB, r *Reader, m Member, items []item) {
+	t.Helper()
+	for _, it := range items {
+		if it.id != m.ID {
+			continue
+		}
+		if m.Size != int64(len(it.data)) || m.Checksum != sha256.Sum256(it.data) {
+			t.Fatalf("wrong crate: %s has %d bytes, sha256 %s", m.ID, m.Size, m.Checksum)
+		}
+		c, err := r.OpenMember(m.Placement)
+		must(t, err)
+		defer c.Close()
+		if data, err := io.ReadAll(c); err != nil || !bytes.Equal(data, it.data) || c.ID() != it.id || c.Size() != m.Size {
+			t.Fatalf("OpenMember of %s reads %d bytes of %s, %v", m.ID, len(data), c.ID(), err)
+		}
+		return
+	}
+	t.Fatalf("wrong crate: %s was never there", m.ID)
+}
+
+func names(items []item) (names []string) {
+	for _, it := range items {
+		names = append(names, it.id.String())
+	}
+	return names
+}
+
+func errorTexts(errs []error) string { return fmt.Sprint(errors.Join(errs...)) }
+
+func placements(t testing.TB, b []byte) (all []Placement) {
+	t.Helper()
+	r := &Reader{bytes.NewReader(b), int64(len(b))}
+	for m, err := range r.Members() {
+		must(t, err)
+		all = append(all, m.Placement)
+	}
+	return all
+}
+
+func writeTemp(t testing.TB, b []byte) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "b.tar.zst")
+	must(t, os.WriteFile(name, b, 0o644))
+	return name
+}

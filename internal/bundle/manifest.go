@@ -1,0 +1,80 @@
+package bundle
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// ManifestEntry is a line of the manifest of a bundle:
+//
+//	url            where the crate came from
+//	crate          its name
+//	version        its version; v1.1.0 has none
+//	bundle_path    file name of the bundle; v1.1.0 writes a path from where it was started
+//	bundle_member  path in the bundle
+//	size           of the crate, in bytes
+//	sha256         of the crate's bytes, hexadecimal
+//	offset         of its frame in the bundle; v1.1.0 has none
+//	frame_size     of its frame, in bytes; v1.1.0 has none
+type ManifestEntry struct {
+	Member        // its Placement is zero in manifests of v1.1.0
+	Number int    // of the bundle
+	URL    string // as it stands there: anything
+}
+
+type manifestLine struct {
+	URL       string `json:"url"`
+	Crate     string `json:"crate"`
+	Version   string `json:"version,omitzero"`
+	Bundle    string `json:"bundle_path"`
+	Member    string `json:"bundle_member"`
+	Size      int64  `json:"size"`
+	SHA256    string `json:"sha256"`
+	Offset    int64  `json:"offset"`
+	FrameSize int64  `json:"frame_size"`
+}
+
+// AppendManifestLine appends the line of an entry.
+func AppendManifestLine(dst []byte, e ManifestEntry) ([]byte, error) {
+	return appendLine(dst, manifestLine{
+		URL: e.URL, Crate: e.ID.Name, Version: e.ID.Version,
+		Bundle: FileName(e.Number), Member: e.ID.LoosePath(),
+		Size: e.Size, SHA256: e.Checksum.String(),
+		Offset: e.Offset, FrameSize: e.FrameSize,
+	})
+}
+
+// ReadManifest yields the entries of the manifest of a bundle, our own or
+// v1.1.0's. A line that cannot be used yields a *LineError in place of an
+// entry; the next line follows. A read error ends the sequence. If a member
+// comes twice, the later line stands. Memory does not grow with the manifest.
+func ReadManifest(r io.Reader) iter.Seq2[ManifestEntry, error] {
+	return readLines(r, checkManifestLine)
+}
+
+func checkManifestLine(l manifestLine) (e ManifestEntry, err error) {
+	e.URL = l.URL
+	if e.ID, err = parseMemberPath(l.Member); err != nil {
+		return e, fmt.Errorf("bundle_member %q: %w", clip(l.Member), err)
+	}
+	if l.Crate != e.ID.Name || l.Version != "" && l.Version != e.ID.Version {
+		return e, fmt.Errorf("crate %q version %q is not %s", clip(l.Crate), clip(l.Version), e.ID)
+	}
+	if e.Number, err = parseBundlePath(l.Bundle); err != nil {
+		return e, fmt.Errorf("bundle_path: %w", err)
+	}
+	if e.Checksum, err = crate.ParseChecksum(l.SHA256); err != nil {
+		return e, fmt.Errorf("sha256: %w", err)
+	}
+	e.Size, e.Placement = l.Size, Placement{l.Offset, l.FrameSize}
+	return e, cmp.Or(
+		inRange("size", l.Size, MaxSize),
+		inRange("frame_size", l.FrameSize, maxFrameSize(maxContent)),
+		inRange("offset", l.Offset, math.MaxInt64-maxFrameSize(maxContent)),
+	)
+}

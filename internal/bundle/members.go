@@ -1,0 +1,152 @@
+package bundle
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+)
+
+// Members yields all members in the order of the file, each verified to its
+// last byte and hashed. An error does not end the sequence unless nothing can
+// follow it:
+//
+//   - *DamageError: these bytes of the bundle could not be used. It wraps
+//     ErrUnfinished where the end of the archive is missing, ErrTrailing where
+//     something follows it, ErrDuplicate for a crate that was there before.
+//   - ErrTable, at the end: the seek table is missing or wrong.
+//
+// A bundle without any error is one that this package could have written. With
+// a whole seek table, damage costs the members that it touches alone. Without
+// one it is searched for the next frame, and where a damaged member has frames
+// inside, they may come as members: as always, the caller knows the checksums.
+func (r *Reader) Members() iter.Seq2[Member, error] {
+	return func(yield func(Member, error) bool) {
+		p := pass{walker: newWalker(r.r, r.size), seen: seen{}, yield: yield}
+		p.table, p.tableErr = readTable(r.r, r.size)
+		if p.tableErr != nil {
+			p.table = nil
+		}
+		if p.members() && p.tableErr != nil {
+			yield(Member{}, fmt.Errorf("%w: %w", ErrTable, p.tableErr))
+		}
+	}
+}
+
+// pass is one walk over a bundle.
+type pass struct {
+	*walker
+	seen     seen
+	table    *table // nil once it was found to be wrong
+	tableErr error
+	yield    func(Member, error) bool
+}
+
+// members yields members until the end of the archive, and what is wrong
+// behind it. It reports whether the consumer wants more.
+func (p *pass) members() bool {
+	var offset int64
+	s := p.frame(0)
+	for n := 0; ; n++ {
+		if s.err != nil {
+			var ok bool
+			if s, ok = p.recover(offset, s.err); !ok || s.err != nil {
+				return ok
+			}
+		}
+		p.compare(&s)
+		switch {
+		case s.end:
+			return p.rest(s.next())
+		case n == MaxMembers:
+			return p.damage(s.member.Offset, p.size, ErrTooMany)
+		}
+		if err := p.seen.add(&s.member); err != nil {
+			if !p.damage(s.member.Offset, s.next(), err) {
+				return false
+			}
+		} else if !p.yield(s.member, nil) {
+			return false
+		}
+		offset = s.next()
+		s = p.frame(offset)
+	}
+}
+
+func (p *pass) damage(offset, end int64, err error) bool {
+	return p.yield(Member{}, &DamageError{offset, end, err})
+}
+
+// compare drops a seek table that says something else than the frame (E6).
+func (p *pass) compare(s *step) {
+	if p.table == nil {
+		return
+	}
+	if err := p.table.agrees(s.member.Offset, s.size, s.shape.content); err != nil {
+		p.table, p.tableErr = nil, err
+	}
+}
+
+// recover reports what is wrong at offset and finds where to go on. A step
+// with an error ends the walk.
+func (p *pass) recover(offset int64, cause error) (step, bool) {
+	if offset == p.size || p.table != nil && offset == p.table.start {
+		return step{err: io.EOF}, p.damage(offset, offset, ErrUnfinished)
+	}
+	if p.table != nil && p.table.offset == offset {
+		return p.skip(offset, cause)
+	}
+	s := p.search(offset + 1)
+	if s.err != nil {
+		if errors.Is(cause, io.ErrUnexpectedEOF) {
+			cause = fmt.Errorf("%w: %w", ErrUnfinished, cause)
+		}
+		return s, p.damage(offset, p.size, cause)
+	}
+	return s, p.damage(offset, s.member.Offset, cause)
+}
+
+// skip goes on at the next frame of the seek table that can be used.
+func (p *pass) skip(offset int64, cause error) (step, bool) {
+	for {
+		p.table.next()
+		at := p.table.offset
+		if at == p.table.start {
+			return step{err: io.EOF}, p.damage(offset, at, cause)
+		}
+		if s := p.frame(at); s.err == nil {
+			return s, p.damage(offset, at, cause)
+		}
+	}
+}
+
+// rest looks at what is behind the end frame.
+func (p *pass) rest(offset int64) bool {
+	if p.table != nil && p.table.start == offset {
+		return true
+	}
+	p.table = nil
+	left := p.size - offset
+	head, err := p.upTo(offset, tableHeader)
+	switch {
+	case err != nil:
+		return p.damage(offset, p.size, err)
+	case left == 0:
+		p.tableErr = errors.New("bundle ends before it")
+		return true
+	case len(head) < tableHeader:
+		p.tableErr = fmt.Errorf("bundle ends in it, at offset %d", p.size)
+		return true
+	}
+	size := tableHeader + int64(binary.LittleEndian.Uint32(head[4:]))
+	switch {
+	case binary.LittleEndian.Uint32(head) != tableMagic || size < left:
+		return p.damage(offset, p.size, ErrTrailing)
+	case size > left:
+		p.tableErr = fmt.Errorf("bundle ends in it, at offset %d", p.size)
+	case p.tableErr == nil:
+		p.tableErr = fmt.Errorf("it does not start at offset %d", offset)
+	}
+	return true
+}

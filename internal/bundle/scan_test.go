@@ -1,0 +1,234 @@
+package bundle
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// tarball is what archive/tar makes of headers.
+func tarball(t testing.TB, write func(tw *tar.Writer)) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	tw := tar.NewWriter(&b)
+	write(tw)
+	must(t, tw.Close())
+	return b.Bytes()
+}
+
+// compress makes one frame, as v1.1.0 does.
+func compress(t testing.TB, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z, err := zstd.NewWriter(&out, zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
+	must(t, err)
+	_, err = z.Write(b)
+	must(t, err)
+	must(t, z.Close())
+	return out.Bytes()
+}
+
+// legacy is a bundle of v1.1.0: made by the same calls of the same libraries.
+func legacy(t testing.TB, items []item) []byte {
+	return compress(t, tarball(t, func(tw *tar.Writer) {
+		for _, it := range items {
+			must(t, tw.WriteHeader(&tar.Header{
+				Name: it.id.LoosePath(), Mode: 0o644, Size: int64(len(it.data)), ModTime: time.Unix(0, 0),
+			}))
+			_, err := tw.Write(it.data)
+			must(t, err)
+		}
+	}))
+}
+
+// scanned returns what Scan yields.
+func scanned(t testing.TB, b []byte) (got []item, errs []error) {
+	t.Helper()
+	for e, err := range Scan(bytes.NewReader(b)) {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		data, err := io.ReadAll(e)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if int64(len(data)) != e.Size {
+			t.Errorf("%s has %d bytes, want %d", e.ID, len(data), e.Size)
+		}
+		got = append(got, item{e.ID, data})
+	}
+	return got, errs
+}
+
+func sameItems(t *testing.T, what string, want, got []item) {
+	t.Helper()
+	if diff := cmp.Diff(names(want), names(got)); diff != "" {
+		t.Errorf("%s: members (-want +got):\n%s", what, diff)
+		return
+	}
+	for i := range want {
+		if !bytes.Equal(want[i].data, got[i].data) {
+			t.Errorf("%s: %s has other bytes", what, want[i].id)
+		}
+	}
+}
+
+func TestScanReadsEveryBundle(t *testing.T) {
+	want := append(items(), item{crate.ID{Name: "large", Version: "1.0.0"}, noise(3<<20+1, 5)})
+	ours, _ := build(t, want)
+	owned := compress(t, tarball(t, func(tw *tar.Writer) {
+		for _, it := range want {
+			must(t, tw.WriteHeader(&tar.Header{
+				Name: it.id.LoosePath(), Mode: 0o4755, Size: int64(len(it.data)), ModTime: time.Now().Add(time.Hour),
+				Uid: 1000, Gid: 1000, Uname: "somebody", Gname: "users",
+			}))
+			_, err := tw.Write(it.data)
+			must(t, err)
+		}
+	}))
+	padded := compress(t, append(tarball(t, func(tw *tar.Writer) {
+		must(t, tw.WriteHeader(&tar.Header{Name: want[0].id.LoosePath(), Mode: 0o644, Size: 5}))
+		_, err := tw.Write(want[0].data)
+		must(t, err)
+	}), make([]byte, 16*blockSize)...))
+	for name, tt := range map[string]struct {
+		archive []byte
+		want    []item
+	}{"ours": {ours, want}, "v1.1.0": {legacy(t, want), want}, "F7 owned": {owned, want}, "padded": {padded, want[:1]}} {
+		got, errs := scanned(t, tt.archive)
+		if errs != nil {
+			t.Errorf("%s: %v", name, errs)
+		}
+		sameItems(t, name, tt.want, got)
+	}
+}
+
+// The checksum of the one frame is compared, so no flipped bit that changes a
+// crate goes unnoticed: v1.1.0 left 59 of 60 wrong crates with exit 0.
+func TestE4ScanNoticesEveryFlip(t *testing.T) {
+	b := legacy(t, items())
+	for bit := 0; bit < 8*len(b); bit += 3 {
+		bad := bytes.Clone(b)
+		bad[bit/8] ^= 1 << (bit % 8)
+		if got, errs := scanned(t, bad); len(errs) == 0 {
+			sameItems(t, fmt.Sprintf("bit %d of byte %d", bit%8, bit/8), items(), got)
+		}
+	}
+}
+
+func TestE3ScanNoticesEveryCut(t *testing.T) {
+	b := legacy(t, items())
+	for cut := range len(b) {
+		if _, errs := scanned(t, b[:cut]); len(errs) == 0 {
+			t.Fatalf("a cut at byte %d of %d is not noticed", cut, len(b))
+		}
+	}
+}
+
+func TestE7ScanNoticesTrailingData(t *testing.T) {
+	b := legacy(t, items())
+	inner := tarball(t, func(tw *tar.Writer) {
+		must(t, tw.WriteHeader(&tar.Header{Name: "x/x-1.0.0.crate", Mode: 0o644}))
+	})
+	for name, bad := range map[string][]byte{
+		"garbage":               append(bytes.Clone(b), "garbage"...),
+		"second archive":        append(bytes.Clone(b), b...),
+		"member behind the end": compress(t, append(bytes.Clone(inner), inner...)),
+		"zeros without end":     compress(t, append(bytes.Clone(inner), make([]byte, 1<<20)...)),
+		"one zero block":        compress(t, inner[:len(inner)-blockSize]),
+		"no end":                compress(t, inner[:len(inner)-2*blockSize]),
+	} {
+		if _, errs := scanned(t, bad); len(errs) == 0 {
+			t.Errorf("%s is not noticed", name)
+		}
+	}
+}
+
+// F1, F15: a member with another path costs itself, and is named, quoted.
+func TestF1ScanRefusesPaths(t *testing.T) {
+	for _, name := range []string{
+		"../serde-1.0.0.crate", "/s/er/serde-1.0.0.crate", "s/er/../../serde-1.0.0.crate", `C:\serde-1.0.0.crate`,
+		`s\er\serde-1.0.0.crate`, "serde-1.0.0.crate", "s/er/serde.crate", "README", "s/er/\x1b[2J-1.0.0.crate", "./s/er/serde-1.0.0.crate",
+	} {
+		b := compress(t, tarball(t, func(tw *tar.Writer) {
+			for _, n := range []string{name, "x/x-1.0.0.crate"} {
+				must(t, tw.WriteHeader(&tar.Header{Name: n, Mode: 0o644, Size: 3}))
+				_, err := tw.Write([]byte("abc"))
+				must(t, err)
+			}
+		}))
+		got, errs := scanned(t, b)
+		var bad *EntryError
+		if len(errs) != 1 || !errors.As(errs[0], &bad) || bad.Name != name || strings.Contains(errs[0].Error(), "\x1b") {
+			t.Errorf("%q: errors %v", name, errs)
+		}
+		sameItems(t, name, []item{{crate.ID{Name: "x", Version: "1.0.0"}, []byte("abc")}}, got)
+	}
+}
+
+// F2, F6: anything that is no plain file ends the scan.
+func TestF2F6ScanRefusesWhatIsNotPlain(t *testing.T) {
+	const name = "s/er/serde-1.0.0.crate"
+	for what, h := range map[string]*tar.Header{
+		"file with a link": {Name: name, Typeflag: tar.TypeReg, Linkname: "/etc/passwd"},
+		"symbolic link":    {Name: name, Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"},
+		"hard link":        {Name: name, Typeflag: tar.TypeLink, Linkname: "x/x-1.0.0.crate"},
+		"FIFO":             {Name: name, Typeflag: tar.TypeFifo},
+		"device":           {Name: name, Typeflag: tar.TypeChar},
+		"directory":        {Name: "s/er/", Typeflag: tar.TypeDir},
+		"GNU":              {Name: name, Format: tar.FormatGNU},
+		"GNU long name":    {Name: longID.LoosePath(), Format: tar.FormatGNU},
+		"PAX comment":      {Name: name, PAXRecords: map[string]string{"comment": "x"}},
+		"PAX mtime":        {Name: name, ModTime: time.Unix(1, 5), Format: tar.FormatPAX},
+		"PAX owner":        {Name: name, Uname: "Jürgen"},
+		"global header":    {Name: "g", Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"path": "x"}},
+		"size in PAX":      {Name: name, Size: 0, PAXRecords: map[string]string{"MIRROR.size": "1"}},
+	} {
+		b := compress(t, tarball(t, func(tw *tar.Writer) { must(t, tw.WriteHeader(h)) }))
+		got, errs := scanned(t, b)
+		if len(got) != 0 || len(errs) != 1 {
+			t.Errorf("%s: %d members, errors %v", what, len(got), errs)
+		}
+	}
+}
+
+func TestF4F5ScanIsBounded(t *testing.T) {
+	window := slices.Concat([]byte{0x28, 0xB5, 0x2F, 0xFD, 0x04, 19 << 3}, []byte{1, 0, 0}, make([]byte, 22))
+	if _, errs := scanned(t, window); len(errs) != 1 || !strings.Contains(errs[0].Error(), "window size exceeded") {
+		t.Errorf("window of 512 MiB: %v", errs)
+	}
+	big := appendBlock(nil, "s/er/serde-1.0.0.crate", MaxSize+1, typeRegular)
+	if _, errs := scanned(t, compress(t, big)); len(errs) != 1 || !strings.Contains(errs[0].Error(), "is not 0 to") {
+		t.Errorf("size over the limit: %v", errs)
+	}
+}
+
+func TestScanSkipsWhatIsNotRead(t *testing.T) {
+	want := items()
+	var got []string
+	for e, err := range Scan(bytes.NewReader(legacy(t, want))) {
+		must(t, err)
+		_, err = io.CopyN(io.Discard, e, min(3, e.Size))
+		must(t, err)
+		got = append(got, e.ID.String())
+	}
+	if diff := cmp.Diff(names(want), got); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+	for range Scan(bytes.NewReader(legacy(t, want))) {
+		break // and a consumer may stop
+	}
+}

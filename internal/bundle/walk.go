@@ -1,0 +1,145 @@
+package bundle
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// windowSize is what is read at a time: a small frame fits into it whole.
+const windowSize = 4 << 20
+
+// walker verifies the frames of a bundle one after the other.
+type walker struct {
+	window
+	content []byte // of the last small frame
+}
+
+func newWalker(r io.ReaderAt, size int64) *walker {
+	n := max(0, min(size, windowSize))
+	return &walker{window: window{r: r, size: size, buf: make([]byte, 0, n)}}
+}
+
+// step is what was found at an offset.
+type step struct {
+	member Member // its Placement is that of the frame, whatever it is
+	shape
+	end bool  // it is the end frame
+	err error // it is nothing that can be used
+}
+
+// next returns the offset behind the frame.
+func (s *step) next() int64 { return s.member.Offset + s.member.FrameSize }
+
+// frame verifies the frame at offset to its last byte.
+func (w *walker) frame(offset int64) step {
+	s := step{member: Member{Placement: Placement{Offset: offset}}}
+	if s.shape, s.err = w.shape(offset); s.err != nil {
+		return s
+	}
+	s.member.FrameSize = s.size
+	if s.small() {
+		s.err = w.verifySmall(&s)
+	} else {
+		w.cost += s.content
+		s.err = w.verifyLarge(&s)
+	}
+	return s
+}
+
+func (w *walker) verifySmall(s *step) (err error) {
+	frame, err := w.at(s.member.Offset, int(s.size))
+	if err != nil {
+		return err
+	}
+	w.cost += s.shape.content
+	if w.content, err = decodeAll(w.content, frame, s.shape.content); err != nil {
+		return err
+	}
+	if s.end = isEnd(w.content); s.end {
+		return nil
+	}
+	id, data, err := split(w.content)
+	s.member.ID, s.member.Size, s.member.Checksum = id, int64(len(data)), sha256.Sum256(data)
+	return err
+}
+
+func (w *walker) verifyLarge(s *step) error {
+	frame := io.NewSectionReader(w.r, s.member.Offset, s.size)
+	body, id, err := openStream(frame, s.shape.content)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	h := sha256.New()
+	if _, err := io.CopyBuffer(h, onlyReader{body}, w.scratch()); err != nil {
+		return err
+	}
+	s.member.ID, s.member.Size = id, body.size
+	h.Sum(s.member.Checksum[:0])
+	return nil
+}
+
+// scratch lends the memory of small frames.
+func (w *walker) scratch() []byte {
+	w.content = grow(w.content, maxBlock)
+	return w.content
+}
+
+// onlyReader hides the other methods of a reader from io.Copy.
+type onlyReader struct{ io.Reader }
+
+var (
+	frameStart = binary.LittleEndian.AppendUint32(nil, frameMagic)
+	errGivenUp = errors.New("too many false starts of frames, the rest is given up")
+)
+
+// search looks for the next frame that can be used, from offset on, without
+// the help of a seek table. It finds one that is not where a frame of this
+// bundle starts only inside a damaged one: a crate may hold a bundle.
+func (w *walker) search(offset int64) step {
+	const falseStart = 1 << 10
+	// A real bundle has few false starts. A hostile one must not make us read
+	// it over and over again.
+	budget := w.cost + 4*w.size + 64<<20
+	for {
+		b, err := w.upTo(offset, windowSize/4)
+		if err != nil {
+			return step{err: err}
+		}
+		at := bytes.Index(b, frameStart)
+		switch {
+		case at >= 0:
+			s := w.frame(offset + int64(at))
+			if s.err == nil {
+				return s
+			}
+			w.cost += falseStart
+			if w.cost > budget {
+				return step{err: errGivenUp}
+			}
+			offset += int64(at) + 1
+		case len(b) < len(frameStart):
+			return step{err: io.EOF}
+		default:
+			offset += int64(len(b) - len(frameStart) + 1)
+		}
+	}
+}
+
+// seen remembers the members of a bundle, 32 bytes for each.
+type seen map[[16]byte][16]byte
+
+// add fails for a crate that was there before with other bytes (F8).
+func (s seen) add(m *Member) error {
+	key := sha256.Sum256([]byte(m.ID.Name + " " + m.ID.Version))
+	id, sum := [16]byte(key[:16]), [16]byte(m.Checksum[:16])
+	if was, ok := s[id]; ok && was != sum {
+		return fmt.Errorf("%s: %w", m.ID, ErrDuplicate)
+	}
+	s[id] = sum
+	return nil
+}

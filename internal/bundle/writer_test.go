@@ -1,0 +1,524 @@
+package bundle
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+)
+
+var errInjected = errors.New("input/output error")
+
+// put appends an item, the large ones from a reader.
+func put(w *Writer, it item) error {
+	if len(it.data) > 1<<19 {
+		_, err := w.AppendFrom(it.id, bytes.NewReader(it.data), int64(len(it.data)), nil)
+		return err
+	}
+	f, err := Encode(nil, it.id, it.data)
+	if err != nil {
+		return err
+	}
+	_, err = w.Append(f)
+	return err
+}
+
+// withLarge is items and one that is streamed.
+func withLarge() []item {
+	return slices.Insert(items(), 2, item{crate.ID{Name: "large", Version: "1.0.0"}, noise(smallContent+77, 5)})
+}
+
+// write makes the whole life of a bundle: members with a sync after every
+// second one, finish, publish. It returns how many members were synced.
+func write(fsys durable.FS, items []item) (synced int, err error) {
+	w, err := Create(fsys, "d/b")
+	if err != nil {
+		return 0, err
+	}
+	defer w.Close()
+	for i, it := range items {
+		if err := put(w, it); err != nil {
+			return synced, err
+		}
+		if i%2 == 1 {
+			if err := w.Sync(); err != nil {
+				return synced, err
+			}
+			synced = i + 1
+		}
+	}
+	if _, err := w.Finish(); err != nil {
+		return synced, err
+	}
+	return len(items), w.Publish()
+}
+
+// recovered continues on a disk after a crash until the bundle is published,
+// and checks that every synced member was there and whole comes of it.
+func recovered(t *testing.T, what string, disk durable.FS, items []item, synced int, whole []byte) {
+	t.Helper()
+	if _, err := disk.Stat("d/b"); err == nil {
+		readFile(t, what, disk, whole)
+		return
+	}
+	var held []string
+	w, err := Resume(disk, "d/b", func(m Member) error {
+		held = append(held, m.ID.String())
+		return nil
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && synced == 0:
+		w, err = Create(disk, "d/b")
+	case errors.Is(err, fs.ErrExist):
+		t.Fatalf("%s: %v", what, err)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	if len(held) < synced || !slices.Equal(held, names(items)[:len(held)]) {
+		t.Fatalf("%s: holds %q after a crash, %d were synced", what, held, synced)
+	}
+	for _, it := range items[len(held):] {
+		must(t, put(w, it))
+	}
+	_, err = w.Finish()
+	must(t, err)
+	must(t, w.Publish())
+	readFile(t, what, disk, whole)
+}
+
+// readFile checks that d/b is whole, the bundle that a run without a crash
+// writes.
+func readFile(t *testing.T, what string, disk durable.FS, want []byte) {
+	t.Helper()
+	got, err := durable.ReadFile(disk, "d/b", 1<<30)
+	must(t, err)
+	if !bytes.Equal(got, want) {
+		t.Fatalf("%s: bundle has %d bytes, want the same %d as without a crash", what, len(got), len(want))
+	}
+}
+
+// The power fails, or the process is killed, before any operation.
+func TestC5CrashAtEveryOperation(t *testing.T) {
+	want := withLarge()
+	whole, _ := build(t, want)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	type disk struct {
+		*durabletest.Mem
+		what   string
+		synced int
+	}
+	var disks []disk
+	synced := 0
+	m := durabletest.NewMem()
+	must(t, m.MkdirAll("d"))
+	must(t, m.SyncDir("."))
+	h := durabletest.Hook(m, func(op durabletest.Op) durabletest.Fault {
+		disks = append(disks, disk{m.Kill(), "killed before " + op.String(), synced})
+		for range 2 {
+			disks = append(disks, disk{m.Crash(rnd), "crash before " + op.String(), synced})
+		}
+		return durabletest.Fault{}
+	})
+	w, err := Create(h, "d/b")
+	must(t, err)
+	for i, it := range want {
+		must(t, put(w, it))
+		if i%2 == 1 {
+			must(t, w.Sync())
+			synced = i + 1
+		}
+	}
+	_, err = w.Finish()
+	must(t, err)
+	synced = len(want)
+	must(t, w.Publish())
+	for range 10 {
+		published := m.Crash(rnd)
+		if _, err := published.Stat("d/b"); err != nil {
+			t.Fatalf("a published bundle is gone: %v", err)
+		}
+		readFile(t, "crash after all", published, whole)
+	}
+	if len(disks) < 60 {
+		t.Errorf("only %d disks", len(disks))
+	}
+	for _, d := range disks {
+		recovered(t, d.what, d.Mem, want, d.synced, whole)
+	}
+}
+
+// Any operation fails, and what was synced is found again (E10).
+func TestE10FailureOfEveryOperation(t *testing.T) {
+	want := withLarge()
+	whole, _ := build(t, want)
+	for _, persisted := range []bool{false, true} {
+		for n := 1; ; n++ {
+			m := durabletest.NewMem()
+			must(t, m.MkdirAll("d"))
+			must(t, m.SyncDir("."))
+			h := durabletest.FailAt(m, n, errInjected, true, persisted)
+			synced, err := write(h, want)
+			if h.Ops() < n {
+				must(t, err)
+				break
+			}
+			what := fmt.Sprintf("operation %d, persisted %v", n, persisted)
+			if !errors.Is(err, errInjected) {
+				t.Fatalf("%s: %v", what, err)
+			}
+			recovered(t, what, m.Crash(rand.New(rand.NewPCG(1, 2))), want, synced, whole)
+		}
+	}
+}
+
+// A dead Writer says so, and never syncs again.
+func TestE10WriterIsDeadAfterAnError(t *testing.T) {
+	for _, kind := range []durabletest.Kind{durabletest.OpWrite, durabletest.OpSync} {
+		failed := 0
+		h := durabletest.Hook(durabletest.NewMem(), func(op durabletest.Op) durabletest.Fault {
+			if op.Kind != kind {
+				return durabletest.Fault{}
+			}
+			failed++
+			return durabletest.Fault{Err: errInjected}
+		})
+		w, err := Create(h, "b")
+		must(t, err)
+		err = errors.Join(put(w, items()[0]), w.Sync())
+		if !errors.Is(err, errInjected) {
+			t.Errorf("%s: %v", kind, err)
+		}
+		_, finish := w.Finish()
+		for what, err := range map[string]error{
+			"append": put(w, items()[0]), "append large": put(w, withLarge()[2]), "sync": w.Sync(), "finish": finish, "publish": w.Publish(),
+		} {
+			if !errors.Is(err, ErrBroken) || !errors.Is(err, errInjected) {
+				t.Errorf("%s after a failed %s: %v", what, kind, err)
+			}
+		}
+		if failed != 1 {
+			t.Errorf("%s is tried %d times", kind, failed)
+		}
+		must(t, w.Close())
+	}
+}
+
+// The bytes change while they are bundled: what is recorded is the checksum of
+// those that went in.
+func TestE11SourceChanges(t *testing.T) {
+	it := withLarge()[2]
+	sum := func(b []byte) crate.Checksum {
+		f, err := Encode(nil, it.id, b)
+		must(t, err)
+		return f.Checksum
+	}
+	other := bytes.Clone(it.data)
+	other[len(other)-1] ^= 1
+	was := sum(it.data)
+
+	m := durabletest.NewMem()
+	w, err := Create(m, "b")
+	must(t, err)
+	must(t, put(w, items()[0]))
+	before := w.Summary()
+	var mismatch *crate.ChecksumError
+	for what, src := range map[string]io.Reader{
+		"other bytes":   bytes.NewReader(other),
+		"fewer bytes":   bytes.NewReader(it.data[1:]),
+		"more bytes":    io.MultiReader(bytes.NewReader(it.data), strings.NewReader("x")),
+		"reading fails": io.MultiReader(bytes.NewReader(it.data[:1<<20]), failingReader{}),
+	} {
+		_, err := w.AppendFrom(it.id, src, int64(len(it.data)), &was)
+		if err == nil || what == "other bytes" && !errors.As(err, &mismatch) {
+			t.Errorf("%s: %v", what, err)
+		}
+		small := other[:100]
+		if _, err := w.AppendFrom(it.id, bytes.NewReader(small), int64(len(small)), &was); !errors.As(err, &mismatch) {
+			t.Errorf("%s, small: %v", what, err)
+		}
+	}
+	for what, src := range map[string]string{"fewer": "1234", "more": "123456", "none": ""} {
+		if _, err := w.AppendFrom(it.id, strings.NewReader(src), 5, nil); err == nil {
+			t.Errorf("%s bytes than the size says are appended", what)
+		}
+	}
+	if w.Summary() != before {
+		t.Errorf("what could not be appended left %+v, want %+v", w.Summary(), before)
+	}
+	got, err := w.AppendFrom(it.id, bytes.NewReader(other), int64(len(other)), nil)
+	if err != nil || got.Checksum != sum(other) {
+		t.Errorf("checksum is %s, %v, want that of the bytes that went in", got.Checksum, err)
+	}
+	_, err = w.Finish()
+	must(t, err)
+	must(t, w.Publish())
+	want := []item{items()[0], {it.id, other}}
+	b, err := durable.ReadFile(m, "b", 1<<30)
+	must(t, err)
+	if whole, sum := build(t, want); !bytes.Equal(b, whole) || sum.Checksum != w.Summary().Checksum {
+		t.Error("the bundle differs from one that nothing happened to")
+	}
+}
+
+type failingReader struct{}
+
+func (failingReader) Read([]byte) (int, error) { return 0, errInjected }
+
+// What the encoder or the memory corrupted is found by reading the bundle
+// again, before anything that depends on it is deleted.
+func TestE12CorruptedFrame(t *testing.T) {
+	want := items()
+	m := durabletest.NewMem()
+	w, err := Create(m, "b")
+	must(t, err)
+	for i, it := range want {
+		f, err := Encode(nil, it.id, it.data)
+		must(t, err)
+		if i == 1 {
+			f.Encoded[len(f.Encoded)/2] ^= 1
+		}
+		_, err = w.Append(f)
+		must(t, err)
+	}
+	_, err = w.Finish()
+	must(t, err)
+	must(t, w.Publish())
+	b, err := durable.ReadFile(m, "b", 1<<30)
+	must(t, err)
+	got, errs := read(t, b, want)
+	if !slices.Equal(got, names(slices.Delete(want, 1, 2))) || len(errs) != 1 {
+		t.Errorf("members %q, errors %v", got, errs)
+	}
+}
+
+func TestCreateAndPublishReplaceNothing(t *testing.T) {
+	m := durabletest.NewMem()
+	w, err := Create(m, "b")
+	must(t, err)
+	if _, err := Create(m, "b"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("creating what is there: %v", err)
+	}
+	if err := w.Publish(); err == nil || !strings.Contains(err.Error(), "not finished") {
+		t.Errorf("publishing what is not finished: %v", err)
+	}
+	_, err = w.Finish()
+	must(t, err)
+	if err := put(w, items()[0]); !errors.Is(err, errFinished) {
+		t.Errorf("appending to what is finished: %v", err)
+	}
+	f, err := m.Create("b")
+	must(t, err)
+	must(t, f.Close())
+	if err := w.Publish(); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("publishing over a file: %v", err)
+	}
+	if _, err := Resume(m, "c", nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("resuming nothing: %v", err)
+	}
+	if _, err := m.Stat("c.part"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("resuming nothing created a file: %v", err)
+	}
+}
+
+// resumable returns a disk with an unfinished bundle of these bytes.
+func resumable(t *testing.T, b []byte) *durabletest.Mem {
+	t.Helper()
+	m := durabletest.NewMem()
+	f, err := m.Create("b.part")
+	must(t, err)
+	_, err = f.Write(b)
+	must(t, err)
+	must(t, f.Sync())
+	must(t, f.Close())
+	must(t, m.SyncDir("."))
+	return m
+}
+
+func count(n *int) func(Member) error { return func(Member) error { *n++; return nil } }
+
+// What is good is never cut away: damage before a whole member is an error, and
+// the file stays as it is.
+func TestResumeNeverCutsWhatIsGood(t *testing.T) {
+	whole, _ := build(t, items())
+	at := placements(t, whole)
+	for i, p := range at {
+		bad := bytes.Clone(whole)
+		bad[p.Offset+p.FrameSize/2] ^= 0xFF
+		m := resumable(t, bad)
+		held := 0
+		w, err := Resume(m, "b", count(&held))
+		if held != i {
+			t.Errorf("member %d is damaged: %d are held", i, held)
+		}
+		if i == len(at)-1 {
+			if err != nil || w.Summary().FileSize != p.Offset {
+				t.Errorf("the last member is damaged: %v", err)
+			}
+			continue
+		}
+		var damage *DamageError
+		if !errors.As(err, &damage) || damage.Offset != p.Offset || damage.End != at[i+1].Offset {
+			t.Errorf("member %d is damaged: %v", i, err)
+		}
+		if got, err := durable.ReadFile(m, "b.part", 1<<30); err != nil || !bytes.Equal(got, bad) {
+			t.Errorf("member %d is damaged, and the file was changed", i)
+		}
+	}
+}
+
+// A disk that does not answer has not lost anything.
+func TestResumeCutsNothingOnReadErrors(t *testing.T) {
+	all := withLarge()
+	all = append(all, item{crate.ID{Name: "last", Version: "1.0.0"}, noise(smallContent+5, 6)})
+	whole, _ := build(t, all)
+	for n := 1; ; n++ {
+		m := resumable(t, whole)
+		h := durabletest.FailAt(m, n, errInjected, false, false)
+		held := 0
+		_, err := Resume(h, "b", count(&held))
+		if h.Ops() < n {
+			must(t, err)
+			return
+		}
+		got, readErr := durable.ReadFile(m, "b.part", 1<<30)
+		must(t, readErr)
+		if !errors.Is(err, errInjected) || !bytes.HasPrefix(whole, got) || held < len(all) && len(got) < len(whole) {
+			t.Fatalf("operation %d fails: %v, %d members, %d of %d bytes left", n, err, held, len(got), len(whole))
+		}
+	}
+}
+
+// After a kill the members are in the system's memory alone; when Resume has
+// told of them they are on the disk.
+func TestResumeMakesDurableWhatItTells(t *testing.T) {
+	want := items()
+	m := durabletest.NewMem()
+	file, err := m.Create("b.part") // as if killed before Create synced the name
+	must(t, err)
+	w := newWriter(m, "b", file)
+	for _, it := range want {
+		must(t, put(w, it))
+	}
+	for seed := range uint64(20) {
+		killed := m.Kill()
+		held := 0
+		_, err := Resume(killed, "b", count(&held))
+		must(t, err)
+		if held != len(want) {
+			t.Fatalf("%d members are held, want %d", held, len(want))
+		}
+		still := 0
+		_, err = Resume(killed.Crash(rand.New(rand.NewPCG(seed, 2))), "b", count(&still))
+		if err != nil || still != held {
+			t.Fatalf("%d members are held after a crash, want %d: %v", still, held, err)
+		}
+	}
+}
+
+func TestResumeCutsATornTail(t *testing.T) {
+	want := withLarge()
+	whole, _ := build(t, want)
+	at := placements(t, whole)
+	for _, cut := range []int64{0, 1, at[1].Offset + 20, at[2].Offset + 9, at[2].Offset + 600_000, at[3].Offset, at[3].Offset + 1, int64(len(whole)) - 1} {
+		for name, tail := range map[string][]byte{"nothing": nil, "zeros": make([]byte, 5000), "noise": noise(5000, 1)} {
+			what := fmt.Sprintf("cut at %d, then %s", cut, name)
+			m := resumable(t, append(bytes.Clone(whole[:cut]), tail...))
+			held := 0
+			w, err := Resume(m, "b", count(&held))
+			must(t, err)
+			for i, p := range at {
+				if whole := p.Offset+p.FrameSize <= cut; whole != (i < held) {
+					t.Errorf("%s: %d members are held", what, held)
+				}
+			}
+			for _, it := range want[held:] {
+				must(t, put(w, it))
+			}
+			_, err = w.Finish()
+			must(t, err)
+			must(t, w.Publish())
+			if got, err := durable.ReadFile(m, "b", 1<<30); err != nil || !bytes.Equal(got, whole) {
+				t.Errorf("%s: the bundle differs from one that nothing happened to: %v", what, err)
+			}
+		}
+	}
+}
+
+func TestAppendsMayBeConcurrent(t *testing.T) {
+	m := durabletest.NewMem()
+	w, err := Create(m, "b")
+	must(t, err)
+	var all []item
+	for i := range 40 {
+		all = append(all, item{crate.ID{Name: "some", Version: fmt.Sprintf("1.0.%d", i)}, noise(i*i*37, uint64(i))})
+	}
+	all = append(all, withLarge()[2])
+	var wg sync.WaitGroup
+	for _, it := range all {
+		wg.Go(func() {
+			if err := errors.Join(put(w, it), w.Sync()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	_, err = w.Finish()
+	must(t, err)
+	must(t, w.Publish())
+	b, err := durable.ReadFile(m, "b", 1<<30)
+	must(t, err)
+	got, errs := read(t, b, all)
+	want := names(all)
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" || errs != nil {
+		t.Errorf("errors %v, members (-want +got):\n%s", errs, diff)
+	}
+}
+
+// The same on a real disk.
+func TestOnDisk(t *testing.T) {
+	dir := t.TempDir()
+	fsys, err := durable.Open(dir)
+	must(t, err)
+	defer fsys.Close()
+	want := withLarge()
+	w, err := Create(fsys, FileName(0))
+	must(t, err)
+	for _, it := range want[:3] {
+		must(t, put(w, it))
+	}
+	must(t, w.Close())
+	held := 0
+	w, err = Resume(fsys, FileName(0), count(&held))
+	must(t, err)
+	if held != 3 {
+		t.Errorf("%d members are held, want 3", held)
+	}
+	for _, it := range want[3:] {
+		must(t, put(w, it))
+	}
+	sum, err := w.Finish()
+	must(t, err)
+	must(t, w.Publish())
+	b, err := os.ReadFile(dir + "/" + FileName(0))
+	must(t, err)
+	whole, wantSum := build(t, want)
+	if !bytes.Equal(b, whole) || sum != wantSum {
+		t.Errorf("the bundle is not the one that memory gives: %+v, want %+v", sum, wantSum)
+	}
+}
