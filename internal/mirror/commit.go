@@ -77,11 +77,11 @@ const slowDisk = 10 * time.Second
 // could not get their name. The result of a crate may come one batch after the
 // checkpoint that refused it.
 func (r *run) checkpoint(ctx context.Context, batch []result) error {
-	refused, err := r.cfg.Store.Checkpoint(ctx)
+	outcome, err := r.cfg.Store.Checkpoint(ctx)
 	if err != nil {
 		return err
 	}
-	for _, ref := range refused {
+	for _, ref := range outcome.Refused {
 		r.refused[ref.ID] = ref.Err
 	}
 	if len(r.refused) == 0 {
@@ -112,7 +112,8 @@ func rows(batch []result) catalog.Batch {
 		switch res.outcome {
 		case downloaded, verifiedExisting:
 			b.Versions = append(b.Versions, catalog.Version{
-				ID: res.entry.ID, Checksum: res.entry.Checksum, Size: res.size, Loose: true,
+				ID: res.entry.ID, Checksum: res.entry.Checksum, Size: res.size,
+				Loose: res.at.Loose, Bundle: res.at.Bundle, Offset: res.at.Offset, Length: res.at.FrameSize,
 				Yanked: res.entry.Yanked, Listed: true, VerifiedAt: res.finished,
 			})
 		case gone:

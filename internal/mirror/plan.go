@@ -164,8 +164,12 @@ func (p *planner) selected(v *catalog.Version) bool {
 // present reports whether the store still has what the catalog says, as far as
 // that can be seen without reading it.
 func present(l store.Listing, v *catalog.Version) bool {
-	size, err := l.Stat(v.ID)
-	return err == nil && size == v.Size
+	return l.Holds(v.ID, placement(v), v.Size)
+}
+
+// placement is where the catalog says that a version lies.
+func placement(v *catalog.Version) store.Placement {
+	return store.Placement{Loose: v.Loose, Bundle: v.Bundle, Offset: v.Offset, FrameSize: v.Length}
 }
 
 func (p *planner) unchanged(ctx context.Context, held []catalog.Version) error {
@@ -385,6 +389,8 @@ func (emptyCatalog) Crates(context.Context) iter.Seq2[catalog.Crate, error] {
 type emptyListing struct{}
 
 func (emptyListing) Stat(crate.ID) (int64, error) { return 0, fs.ErrNotExist }
+
+func (emptyListing) Holds(crate.ID, store.Placement, int64) bool { return false }
 
 // nowhere is the sink of a dry run: it reports bad entries and forgets the rest.
 type nowhere struct{ log *slog.Logger }

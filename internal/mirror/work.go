@@ -42,6 +42,7 @@ type result struct {
 	entry             Entry
 	outcome           outcome
 	size              int64
+	at                store.Placement
 	retries           int
 	err               error
 	gone              *upstream.GoneError
@@ -182,7 +183,7 @@ func (w *worker) check(ctx context.Context, res *result) error {
 	case err != nil:
 		return fmt.Errorf("reading %s, which is held: %w", res.entry.ID, err)
 	case sum == res.entry.Checksum:
-		res.outcome, res.size = verifiedExisting, size
+		res.outcome, res.size, res.at = verifiedExisting, size, store.Placement{Loose: true}
 		return nil
 	}
 	wrong := &crate.ChecksumError{ID: res.entry.ID, Want: res.entry.Checksum, Got: sum, Size: size}
@@ -202,7 +203,7 @@ func (w *worker) hash(ctx context.Context, id crate.ID) (sum crate.Checksum, siz
 	case <-ctx.Done():
 		return sum, 0, context.Cause(ctx)
 	}
-	f, err := w.run.cfg.Store.Open(id)
+	f, err := w.run.cfg.Store.Open(id, store.Placement{Loose: true})
 	if err != nil {
 		return sum, 0, err
 	}
@@ -254,7 +255,8 @@ func (w *worker) fetch(ctx context.Context, res *result, conflict bool) error {
 	if conflict {
 		return w.conflict(res, store.Body{Data: body.Data, Spill: sp, Size: body.Size})
 	}
-	return cfg.Store.Put(ctx, res.entry.ID, store.Body{Data: body.Data, Spill: sp, Size: body.Size})
+	res.at, err = cfg.Store.Put(ctx, res.entry.ID, store.Body{Data: body.Data, Spill: sp, Size: body.Size})
+	return err
 }
 
 // refused sorts out why upstream did not give the crate, and keeps what it gave

@@ -23,28 +23,28 @@ import (
 
 // Checkpoint implements store.Writer. Puts go on beside it; they belong to the
 // next one.
-func (s *Store) Checkpoint(ctx context.Context) ([]store.Refusal, error) {
+func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 	s.mu.Lock()
 	batch := s.waiting
 	s.waiting = nil
 	s.mu.Unlock()
 	if len(batch) == 0 {
-		return nil, nil
+		return store.Outcome{}, nil
 	}
 	if err := s.syncTemps(batch); err != nil {
-		return nil, fmt.Errorf("making %d crates durable: %w", len(batch), err)
+		return store.Outcome{}, fmt.Errorf("making %d crates durable: %w", len(batch), err)
 	}
 	// Neighbours in the tree share folders, and the order of renames is one
 	// that can be told.
 	slices.SortFunc(batch, func(a, b waiting) int { return cmp.Compare(a.id.LoosePath(), b.id.LoosePath()) })
 	refused, err := s.publish(ctx, batch)
 	if err != nil {
-		return nil, err
+		return store.Outcome{}, err
 	}
 	if err := s.syncNames(batch); err != nil {
-		return nil, fmt.Errorf("making the names of %d crates durable: %w", len(batch), err)
+		return store.Outcome{}, fmt.Errorf("making the names of %d crates durable: %w", len(batch), err)
 	}
-	return refused, nil
+	return store.Outcome{Refused: refused}, nil
 }
 
 // syncTemps makes the bytes of the batch durable, before they get names.

@@ -104,24 +104,24 @@ func clear(fsys durable.FS, dir string, chosen func(name string) bool) error {
 func OpenReadOnly(fsys durable.FS) *Store { return &Store{fsys: fsys} }
 
 // Put implements store.Writer.
-func (s *Store) Put(_ context.Context, id crate.ID, body store.Body) error {
+func (s *Store) Put(_ context.Context, id crate.ID, body store.Body) (store.Placement, error) {
 	sp, ok := body.Spill.(*spill)
 	if !ok {
 		var err error
 		if sp, err = s.newSpill(); err != nil {
-			return fmt.Errorf("storing %s: %w", id, err)
+			return store.Placement{}, fmt.Errorf("storing %s: %w", id, err)
 		}
 		if _, err := sp.Write(body.Data); err != nil {
-			return fmt.Errorf("storing %s: %w", id, errors.Join(err, sp.Discard()))
+			return store.Placement{}, fmt.Errorf("storing %s: %w", id, errors.Join(err, sp.Discard()))
 		}
 	}
 	if err := sp.finish(s.mode == PerFile); err != nil {
-		return fmt.Errorf("storing %s: %w", id, errors.Join(err, sp.Discard()))
+		return store.Placement{}, fmt.Errorf("storing %s: %w", id, errors.Join(err, sp.Discard()))
 	}
 	s.mu.Lock()
 	s.waiting = append(s.waiting, waiting{id, sp.name})
 	s.mu.Unlock()
-	return nil
+	return store.Placement{Loose: true}, nil
 }
 
 // Stat implements store.Reader.
@@ -141,7 +141,7 @@ func sizeOf(info fs.FileInfo, id crate.ID) (int64, error) {
 }
 
 // Open implements store.Reader.
-func (s *Store) Open(id crate.ID) (store.Content, error) {
+func (s *Store) Open(id crate.ID, _ store.Placement) (store.Content, error) {
 	f, err := s.fsys.Open(id.LoosePath())
 	if err != nil {
 		return nil, err

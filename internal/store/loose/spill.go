@@ -31,6 +31,8 @@ func (s *Store) newSpill() (*spill, error) {
 
 func (sp *spill) Write(p []byte) (int, error) { return sp.file.Write(p) }
 
+func (sp *spill) ReadAt(p []byte, off int64) (int, error) { return sp.file.ReadAt(p, off) }
+
 // Reset implements store.Spill.
 func (sp *spill) Reset() error {
 	if err := sp.file.Truncate(0); err != nil {
