@@ -55,7 +55,21 @@ type Writer interface {
 // Outcome is what a Checkpoint has to tell.
 type Outcome struct {
 	Refused  []Refusal // crates that could not get their name: something else stands there
-	Finished []string  // bundles that were finished and have their final name
+	Finished []Bundle  // bundles that were finished and have their final name
+}
+
+// Bundle is a finished bundle. It never changes.
+type Bundle struct {
+	Name     string
+	Entries  int            // crates in it
+	Bytes    int64          // of all crates together
+	Checksum crate.Checksum // of the bundle
+}
+
+// Finisher is a Writer that has something to bring to an end when all is put.
+type Finisher interface {
+	// Finish is the last Checkpoint of a run that has done what it should.
+	Finish(ctx context.Context) (Outcome, error)
 }
 
 // Refusal says why one crate could not be stored. The others were.
@@ -69,8 +83,9 @@ type Reader interface {
 	// Stat returns the size in bytes of the loose file under id's name. Errors:
 	// fs.ErrNotExist; durable.ErrNotRegular for a folder, link or device.
 	Stat(id crate.ID) (int64, error)
-	// Open opens id where it lies. Nothing vouches for its bytes but their hash.
-	// Errors as Stat, and whatever is wrong with a bundle.
+	// Open opens id where it lies, in the bundle if at names both. Nothing
+	// vouches for its bytes but their hash. Errors as Stat, and whatever is wrong
+	// with a bundle.
 	Open(id crate.ID, at Placement) (Content, error)
 }
 
