@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
@@ -60,7 +63,7 @@ func (r *run) commit(ctx context.Context, batch []result) error {
 	if err := r.checkpoint(ctx, batch); err != nil {
 		return fmt.Errorf("storing crates: %w", err)
 	}
-	if err := r.cfg.Catalog.Commit(ctx, rows(batch)); err != nil {
+	if err := r.cfg.Catalog.Commit(ctx, r.rows(batch)); err != nil {
 		return err
 	}
 	if err := r.cfg.Manifest.Append(r.records(batch)); err != nil {
@@ -81,6 +84,7 @@ func (r *run) checkpoint(ctx context.Context, batch []result) error {
 	if err != nil {
 		return err
 	}
+	r.bundles.finish(outcome.Finished)
 	for _, ref := range outcome.Refused {
 		r.refused[ref.ID] = ref.Err
 	}
@@ -89,7 +93,7 @@ func (r *run) checkpoint(ctx context.Context, batch []result) error {
 	}
 	for i := range batch {
 		res := &batch[i]
-		if err := r.refused[res.entry.ID]; err != nil && res.outcome == downloaded {
+		if err := r.refused[res.entry.ID]; err != nil && res.stored {
 			res.outcome, res.err = failed, fmt.Errorf("storing %s: %w", res.entry.ID, err)
 			delete(r.refused, res.entry.ID)
 		}
@@ -98,10 +102,13 @@ func (r *run) checkpoint(ctx context.Context, batch []result) error {
 }
 
 // rows are what the catalog shall say after the batch.
-func rows(batch []result) catalog.Batch {
+func (r *run) rows(batch []result) catalog.Batch {
 	var b catalog.Batch
 	for i := range batch {
 		res := &batch[i]
+		if res.stored && res.at.Bundle != "" {
+			r.bundles.paid(res.at.Bundle)
+		}
 		b.Versions = append(b.Versions, res.marks...)
 		if res.revision != nil {
 			b.Revision = res.revision
@@ -129,6 +136,7 @@ func rows(batch []result) catalog.Batch {
 			}
 		}
 	}
+	b.Bundles = r.bundles.whole()
 	return b
 }
 
@@ -163,12 +171,27 @@ func (r *run) record(res *result) manifest.Record {
 		rec.URL = r.cfg.url(&res.entry)
 	}
 	if rec.OK {
-		rec.Path, rec.Storage, rec.SHA256 = r.cfg.path(res.entry.ID), manifest.Filesystem, res.entry.Checksum.String()
+		rec.SHA256 = res.entry.Checksum.String()
+		r.locate(&rec, res.entry.ID, res.at)
 	}
 	if res.err != nil {
 		rec.Error = res.err.Error()
 	}
 	return rec
+}
+
+// locate says where a crate lies, with paths as the operating system writes
+// them.
+func (r *run) locate(rec *manifest.Record, id crate.ID, at store.Placement) {
+	if at.Loose {
+		rec.Path, rec.Storage = filepath.Join(r.cfg.Out, filepath.FromSlash(id.LoosePath())), manifest.Filesystem
+	}
+	if at.Bundle != "" {
+		rec.BundlePath, rec.BundleMember, rec.Storage = filepath.Join(r.cfg.BundlesOut, at.Bundle), id.LoosePath(), manifest.Bundle
+	}
+	if at.Loose && at.Bundle != "" {
+		rec.Storage = manifest.FilesystemAndBundle
+	}
 }
 
 func status(o outcome) string {
@@ -202,10 +225,16 @@ func (r *run) count(batch []result) {
 // checkSpace stops a run before the disk is so full that what was done can no
 // longer be recorded.
 func (r *run) checkSpace() error {
-	if r.cfg.Reserve < 0 {
-		return nil
+	for _, disk := range r.cfg.Disks {
+		if err := r.checkDisk(disk); r.cfg.Reserve >= 0 && err != nil {
+			return err
+		}
 	}
-	bytes, files, err := r.cfg.State.Free()
+	return nil
+}
+
+func (r *run) checkDisk(disk durable.FS) error {
+	bytes, files, err := disk.Free()
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}

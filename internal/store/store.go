@@ -21,6 +21,7 @@ type Body struct {
 	Data  []byte
 	Spill Spill // made by NewSpill of the same store
 	Size  int64
+	Has   Placement // where the store has the crate already; it need not be put there again
 }
 
 // Placement is where a crate lies. The zero Placement is nowhere.
@@ -87,6 +88,13 @@ type Reader interface {
 	// vouches for its bytes but their hash. Errors as Stat, and whatever is wrong
 	// with a bundle.
 	Open(id crate.ID, at Placement) (Content, error)
+}
+
+// Remover takes loose files away whose crates lie elsewhere too.
+type Remover interface {
+	// RemoveLoose removes the loose files of ids, durably. One that is not there
+	// is success.
+	RemoveLoose(ids []crate.ID) error
 }
 
 // Listing answers Stat for many crates in the order of an index, cheaper than

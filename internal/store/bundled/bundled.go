@@ -46,6 +46,7 @@ type Loose interface {
 	store.Reader
 	store.Lister
 	store.Quarantiner
+	store.Remover
 }
 
 // Catalog is told what bundles hold that it may not know: after a kill, or when
@@ -104,6 +105,7 @@ var (
 	_ store.Quarantiner = (*Store)(nil)
 	_ store.Lister      = (*Store)(nil)
 	_ store.Finisher    = (*Store)(nil)
+	_ store.Remover     = (*Store)(nil)
 )
 
 // OpenReadOnly opens a folder of bundles for reading; it touches nothing there.
@@ -123,9 +125,12 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // Put implements store.Writer.
 func (s *Store) Put(ctx context.Context, id crate.ID, body store.Body) (store.Placement, error) {
-	at, err := s.append(id, body)
-	if err == nil && s.cfg.KeepLoose {
-		at.Loose = true
+	at, err := body.Has, error(nil)
+	if at.Bundle == "" {
+		at, err = s.append(id, body)
+	}
+	at.Loose = s.cfg.KeepLoose || body.Has.Loose
+	if err == nil && s.cfg.KeepLoose && !body.Has.Loose {
 		_, err = s.Loose.Put(ctx, id, body)
 	} else if body.Spill != nil {
 		err = errors.Join(err, body.Spill.Discard())

@@ -140,25 +140,11 @@ func (s *Store) hash(name string) (sum crate.Checksum, err error) {
 
 // syncNames makes the new names durable, and those of folders made for them.
 func (s *Store) syncNames(batch []waiting) error {
-	if s.mode == None {
-		return nil
-	}
-	if s.mode == Batch {
-		if err := s.fsys.SyncAll(); !errors.Is(err, errors.ErrUnsupported) {
-			return err
-		}
-	}
-	dirs := map[string]bool{tempDir: true}
+	dirs := map[string]bool{tempDir: true, ".": true}
 	for _, w := range batch {
 		for dir := path.Dir(w.id.LoosePath()); dir != "."; dir = path.Dir(dir) {
 			dirs[dir] = true
 		}
 	}
-	dirs["."] = true
-	for dir := range dirs {
-		if err := s.fsys.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
+	return s.syncDirs(dirs)
 }

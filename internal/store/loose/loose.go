@@ -66,6 +66,7 @@ var (
 	_ store.Reader      = (*Store)(nil)
 	_ store.Quarantiner = (*Store)(nil)
 	_ store.Lister      = (*Store)(nil)
+	_ store.Remover     = (*Store)(nil)
 )
 
 // Open opens the store for writing and clears away what an earlier process left
