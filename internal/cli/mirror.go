@@ -13,7 +13,7 @@ import (
 // mirror runs a job on the folders of cfg, with everything that belongs to it:
 // lock, catalog, manifest, client, admin listener, progress, summary.
 func (a *App) mirror(ctx context.Context, cfg *downloadConfig, job mirror.Config, show *display) (err error) {
-	h, err := a.open(cfg, job.Log)
+	h, err := a.open(ctx, cfg, job.Log)
 	if err != nil {
 		return err
 	}
@@ -30,6 +30,7 @@ func (a *App) mirror(ctx context.Context, cfg *downloadConfig, job mirror.Config
 	defer stopListening()
 
 	job.Fetch, job.Store, job.Catalog, job.Manifest, job.State = client, h.store, h.catalog, h.manifest, h.state
+	job.Disks = h.disks()
 	defer context.AfterFunc(ctx, func() {
 		fmt.Fprintln(show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
 	})()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -21,15 +23,17 @@ func catalogPath(out string) string { return filepath.Join(out, loose.StateDir, 
 // held is a mirror's folder, opened by its one writer.
 type held struct {
 	folder, state, logs durable.FS
-	lock                *durable.Lockfile
-	store               *loose.Store
+	bundles             durable.FS // nil unless bundles are made
+	locks               []*durable.Lockfile
+	store               mirror.Store
+	closeStore          func() error
 	catalog             *catalog.Catalog
 	manifest            *manifest.Writer
 }
 
 // open opens the folder of a mirror for writing, made if absent. Nothing is
 // touched but the lock before that is held.
-func (a *App) open(cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
+func (a *App) open(ctx context.Context, cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
 	h := new(held)
 	defer func() {
 		if err != nil {
@@ -42,16 +46,16 @@ func (a *App) open(cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
 	if h.state, err = a.folder(filepath.Join(cfg.out, loose.StateDir)); err != nil {
 		return nil, err
 	}
-	if h.lock, err = durable.Lock(filepath.Join(cfg.out, loose.StateDir, "lock"), durable.Self(strings.Join(os.Args, " "))); err != nil {
+	if err := h.takeLock(filepath.Join(cfg.out, loose.StateDir, "lock")); err != nil {
 		return nil, err
 	}
 	if err := durable.CheckFolderSync(cfg.out); errors.Is(err, errors.ErrUnsupported) && cfg.durability != "none" {
 		log.Warn("this file system cannot sync folders: after a power cut, crates of the last moments may be missing and are fetched again", "out", cfg.out)
 	}
-	if h.store, err = loose.Open(h.folder, durabilities[cfg.durability]); err != nil {
+	if h.catalog, err = openCatalog(cfg.out, log); err != nil {
 		return nil, err
 	}
-	if h.catalog, err = openCatalog(cfg.out, log); err != nil {
+	if err := a.openStore(ctx, h, cfg, log); err != nil {
 		return nil, err
 	}
 	if h.logs, err = a.folder(filepath.Dir(cfg.manifest)); err != nil {
@@ -59,6 +63,22 @@ func (a *App) open(cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
 	}
 	h.manifest, err = manifest.Create(h.logs, filepath.Base(cfg.manifest))
 	return h, err
+}
+
+func (h *held) takeLock(path string) error {
+	lock, err := durable.Lock(path, durable.Self(strings.Join(os.Args, " ")))
+	if err == nil {
+		h.locks = append(h.locks, lock)
+	}
+	return err
+}
+
+// disks are the folders whose free space is watched.
+func (h *held) disks() []durable.FS {
+	if h.bundles == nil {
+		return []durable.FS{h.state}
+	}
+	return []durable.FS{h.state, h.bundles}
 }
 
 func (a *App) folder(dir string) (durable.FS, error) {
@@ -90,7 +110,7 @@ func openCatalog(out string, log *slog.Logger) (*catalog.Catalog, error) {
 	return catalog.Open(path)
 }
 
-// close closes what is open, the lock last.
+// close closes what is open, the locks last.
 func (h *held) close() error {
 	var errs []error
 	if h.manifest != nil {
@@ -99,13 +119,16 @@ func (h *held) close() error {
 	if h.catalog != nil {
 		errs = append(errs, h.catalog.Close())
 	}
-	for _, fsys := range []durable.FS{h.logs, h.state, h.folder} {
+	if h.closeStore != nil {
+		errs = append(errs, h.closeStore())
+	}
+	for _, fsys := range []durable.FS{h.logs, h.bundles, h.state, h.folder} {
 		if fsys != nil {
 			errs = append(errs, fsys.Close())
 		}
 	}
-	if h.lock != nil {
-		errs = append(errs, h.lock.Release())
+	for _, lock := range h.locks {
+		errs = append(errs, lock.Release())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("closing the mirror: %w", err)

@@ -82,8 +82,11 @@ func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement
 	if qerr != nil {
 		return false, errors.Join(err, qerr)
 	}
-	w.run.cfg.Log.Error("what is held is damaged or was changed; see quarantine",
-		"crate", id.Name, "version", id.Version, "bundle", at.Bundle, "quarantine", kept, "err", err)
+	what := "file is damaged or was changed; moved to quarantine"
+	if !at.Loose {
+		what = "crate in a bundle is damaged; noted in quarantine"
+	}
+	w.run.cfg.Log.Error(what, "crate", id.Name, "version", id.Version, "bundle", at.Bundle, "quarantine", kept, "err", err)
 	return false, nil
 }
 
