@@ -47,7 +47,7 @@ func (a *App) openStore(ctx context.Context, h *held, cfg *downloadConfig, log *
 		size = a.BundleSize
 	}
 	s, err := bundled.Open(ctx, bundled.Config{
-		Folder: h.bundles, Loose: l, Catalog: adopter{ctx, h.catalog, known}, Target: size, KeepLoose: cfg.bundleMode == "add",
+		Folder: h.bundles, Loose: l, Catalog: adopter{h.catalog, known}, Target: size, KeepLoose: cfg.bundleMode == "add",
 		URL: func(id crate.ID) string { return cfg.baseURL + "/" + id.URLPath() }, Log: log,
 	})
 	if err == nil {
@@ -71,7 +71,6 @@ func readBundles(dir string, l *loose.Store) (_ mirror.Store, done func() error,
 
 // adopter tells the catalog what bundles hold.
 type adopter struct {
-	ctx     context.Context // of one opening
 	catalog *catalog.Catalog
 	known   []catalog.Bundle
 }
@@ -86,16 +85,16 @@ func (a adopter) Bundles() map[string]bool {
 }
 
 // Adopt implements bundled.Catalog.
-func (a adopter) Adopt(name string, members []bundle.Member) error {
+func (a adopter) Adopt(ctx context.Context, name string, members []bundle.Member) error {
 	found := make([]catalog.Version, len(members))
 	for i, m := range members {
 		found[i] = catalog.Version{ID: m.ID, Checksum: m.Checksum, Size: m.Size, Bundle: name, Offset: m.Offset, Length: m.FrameSize}
 	}
-	return a.catalog.Adopt(a.ctx, found)
+	return a.catalog.Adopt(ctx, found)
 }
 
 // Adopted implements bundled.Catalog.
-func (a adopter) Adopted(b store.Bundle) error {
+func (a adopter) Adopted(ctx context.Context, b store.Bundle) error {
 	whole := catalog.Bundle{Name: b.Name, Whole: true, Entries: b.Entries, Bytes: b.Bytes, Checksum: b.Checksum}
-	return a.catalog.Commit(a.ctx, catalog.Batch{Bundles: []catalog.Bundle{whole}})
+	return a.catalog.Commit(ctx, catalog.Batch{Bundles: []catalog.Bundle{whole}})
 }

@@ -337,7 +337,7 @@ func (c *memCatalog) TwicePage(_ context.Context, after crate.ID, limit int) (pa
 // Bundles, Adopt and Adopted are bundled.Catalog's.
 func (c *memCatalog) Bundles() map[string]bool { return c.clone().bundles }
 
-func (c *memCatalog) Adopt(name string, members []bundle.Member) error {
+func (c *memCatalog) Adopt(_ context.Context, name string, members []bundle.Member) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, m := range members {
@@ -353,7 +353,7 @@ func (c *memCatalog) Adopt(name string, members []bundle.Member) error {
 	return c.fail
 }
 
-func (c *memCatalog) Adopted(b store.Bundle) error {
+func (c *memCatalog) Adopted(_ context.Context, b store.Bundle) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.bundles[b.Name] = true

@@ -58,9 +58,9 @@ type Catalog interface {
 	// Adopt is told members that lie durably in the bundle name, and were just
 	// read back and hashed. Nobody vouches yet for what their checksums should
 	// be. It is durable when Adopt returns.
-	Adopt(name string, members []bundle.Member) error
+	Adopt(ctx context.Context, name string, members []bundle.Member) error
 	// Adopted is told that all members of a finished bundle have been.
-	Adopted(b store.Bundle) error
+	Adopted(ctx context.Context, b store.Bundle) error
 }
 
 // Config is what a store is made of.

@@ -37,14 +37,14 @@ func newTold() *told {
 
 func (c *told) Bundles() map[string]bool { return c.known }
 
-func (c *told) Adopt(name string, members []bundle.Member) error {
+func (c *told) Adopt(_ context.Context, name string, members []bundle.Member) error {
 	for _, m := range members {
 		c.members[m.ID] = store.Placement{Bundle: name, Offset: m.Offset, FrameSize: m.FrameSize}
 	}
 	return nil
 }
 
-func (c *told) Adopted(b store.Bundle) error {
+func (c *told) Adopted(_ context.Context, b store.Bundle) error {
 	c.known[b.Name] = true
 	return nil
 }

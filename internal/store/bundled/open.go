@@ -45,9 +45,9 @@ type opening struct {
 const batch = 4096
 
 // adopt tells the catalog of the members of a bundle.
-func (o *opening) adopt(name string, members []bundle.Member) error {
+func (o *opening) adopt(ctx context.Context, name string, members []bundle.Member) error {
 	for part := range slices.Chunk(members, batch) {
-		if err := o.cfg.Catalog.Adopt(name, part); err != nil {
+		if err := o.cfg.Catalog.Adopt(ctx, name, part); err != nil {
 			return err
 		}
 	}
@@ -86,9 +86,9 @@ func (o *opening) run(ctx context.Context) error {
 			continue
 		}
 		if unfinished {
-			err = o.resume(name, number)
+			err = o.resume(ctx, name, number)
 		} else {
-			err = o.check(name, number)
+			err = o.check(ctx, name, number)
 		}
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package bundled
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 )
 
 // resume takes up an unfinished bundle.
-func (o *opening) resume(name string, number int) error {
+func (o *opening) resume(ctx context.Context, name string, number int) error {
 	p := &part{number: number}
 	w, err := bundle.Resume(o.cfg.Folder, name, func(m bundle.Member) error {
 		p.members = append(p.members, m)
@@ -31,9 +32,9 @@ func (o *opening) resume(name string, number int) error {
 		if err != nil {
 			return err
 		}
-		return o.check(name, number)
+		return o.check(ctx, name, number)
 	case errors.As(err, new(*bundle.DamageError)):
-		return o.salvage(name, err)
+		return o.salvage(ctx, name, err)
 	case err != nil:
 		return err
 	}
@@ -49,7 +50,7 @@ func (o *opening) resume(name string, number int) error {
 	if o.isFull(p) {
 		o.rotate()
 	}
-	return o.adopt(name, p.members)
+	return o.adopt(ctx, name, p.members)
 }
 
 func errBoth(name string) error {
@@ -62,7 +63,7 @@ const damagedExt = ".damaged"
 // salvage puts the whole members of an unfinished bundle, which has others
 // between them, into the current bundle, and sets it aside. A power cut can do
 // that to what was not synced.
-func (o *opening) salvage(name string, damage error) error {
+func (o *opening) salvage(ctx context.Context, name string, damage error) error {
 	f, err := o.cfg.Folder.Open(name + bundle.PartExt)
 	if err != nil {
 		return err
@@ -81,7 +82,7 @@ func (o *opening) salvage(name string, damage error) error {
 		if err != nil {
 			continue // damage, which we know of
 		}
-		if err := o.save(r, m); err != nil {
+		if err := o.save(ctx, r, m); err != nil {
 			return fmt.Errorf("saving %s from %s: %w", m.ID, name, err)
 		}
 		saved++
@@ -90,7 +91,7 @@ func (o *opening) salvage(name string, damage error) error {
 		if err := o.current.Sync(); err != nil {
 			return err
 		}
-		if err := o.adopt(bundle.FileName(o.current.number), o.current.members); err != nil {
+		if err := o.adopt(ctx, bundle.FileName(o.current.number), o.current.members); err != nil {
 			return err
 		}
 	}
@@ -103,7 +104,7 @@ func (o *opening) salvage(name string, damage error) error {
 }
 
 // save copies a member into the current bundle.
-func (o *opening) save(r *bundle.Reader, m bundle.Member) error {
+func (o *opening) save(ctx context.Context, r *bundle.Reader, m bundle.Member) error {
 	c, err := r.OpenMember(m.Placement)
 	if err != nil {
 		return err
@@ -127,11 +128,11 @@ func (o *opening) save(r *bundle.Reader, m bundle.Member) error {
 		return err
 	}
 	o.rotate()
-	return o.adopt(bundle.FileName(p.number), p.members)
+	return o.adopt(ctx, bundle.FileName(p.number), p.members)
 }
 
 // check sees to a finished bundle.
-func (o *opening) check(name string, number int) error {
+func (o *opening) check(ctx context.Context, name string, number int) error {
 	line, listed := o.listed[number]
 	described := listed && o.files[line.Manifest] && line.FileSize > 0
 	if described && o.known[name] {
@@ -154,10 +155,10 @@ func (o *opening) check(name string, number int) error {
 			return err
 		}
 	}
-	if err := o.adopt(name, members); err != nil {
+	if err := o.adopt(ctx, name, members); err != nil {
 		return err
 	}
-	return o.cfg.Catalog.Adopted(finished(number, sum))
+	return o.cfg.Catalog.Adopted(ctx, finished(number, sum))
 }
 
 // read reads all of a finished bundle and sums up its whole members; sound means

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -78,6 +79,31 @@ func TestC17NameTaken(t *testing.T) {
 	for id, want := range map[crate.ID]string{serde: "one", log: "two"} {
 		if got, err := durable.ReadFile(mem, id.LoosePath(), 100); err != nil || string(got) != want {
 			t.Errorf("%v is %q, %v; want %q", id, got, err, want)
+		}
+	}
+}
+
+// A removal is durable, and takes the folders that it empties.
+func TestRemoveLoose(t *testing.T) {
+	for _, noSyncAll := range []bool{false, true} {
+		mem := durabletest.NewMem()
+		mem.NoSyncAll = noSyncAll
+		s := openBatch(t, mem)
+		serdes := crate.ID{Name: "serdes", Version: "1.0.0"} // in the folder of serde
+		for _, id := range []crate.ID{serde, serdes, log} {
+			put(t, s, id, "one")
+		}
+		if _, err := s.Checkpoint(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.RemoveLoose([]crate.ID{serde, log, {Name: "absent", Version: "1.0.0"}}); err != nil {
+			t.Fatal(err)
+		}
+		mem = mem.Crash(rand.New(rand.NewPCG(1, 2)))
+		for name, want := range map[string]bool{serde.LoosePath(): false, "log": false, serdes.LoosePath(): true} {
+			if _, err := mem.Stat(name); (err == nil) != want || err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("noSyncAll=%t: Stat(%s): %v, want it there: %t", noSyncAll, name, err, want)
+			}
 		}
 	}
 }
