@@ -19,7 +19,10 @@
 //	bundle, offset, length
 //	                the bundle that holds it, if any, and where in it
 //	yanked, listed  what the index said last; listed=0: the line is gone
-//	verified_at     when we last hashed it, Unix seconds
+//	verified_at     when we last hashed it and found what the index names, Unix
+//	                seconds; 0: it was found in a bundle (a member that hashes
+//	                to sha256), and no index has vouched for it yet. Such a row
+//	                is no pin.
 //
 // crates, one row a crate of which all is held that its index file names:
 //
@@ -33,6 +36,13 @@
 //	status          what upstream answered last
 //	evidence        and how: headers and the beginning of the body
 //	since           when it was first refused, Unix seconds
+//
+// bundles, one row a bundle that a row of versions ever spoke of:
+//
+//	name            its file name
+//	whole           1 if it is finished and every crate in it has its row
+//	entries, bytes  crates in it, and their bytes; 0 before that
+//	sha256          of the bundle; empty before that
 //
 // source, one row: the commit of the index that was mirrored last, and its
 // time in Unix seconds.
@@ -59,7 +69,7 @@ import (
 )
 
 // format is the version of the tables, kept in PRAGMA user_version.
-const format = 1
+const format = 2
 
 const schema = `
 CREATE TABLE IF NOT EXISTS versions (
@@ -89,12 +99,22 @@ CREATE TABLE IF NOT EXISTS gone (
 	since    INTEGER NOT NULL,
 	PRIMARY KEY (name, version)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bundles (
+	name    TEXT    NOT NULL PRIMARY KEY,
+	whole   INTEGER NOT NULL,
+	entries INTEGER NOT NULL,
+	bytes   INTEGER NOT NULL,
+	sha256  BLOB    NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS source (
 	id          INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
 	commit_id   TEXT    NOT NULL,
 	commit_time INTEGER NOT NULL
 );
-PRAGMA user_version = 1;`
+PRAGMA user_version = 2;`
+
+// columns are those of versions, in the order of scanVersions.
+const columns = "name, version, sha256, size, loose, bundle, offset, length, yanked, listed, verified_at"
 
 // Version is a row of versions.
 type Version struct {
@@ -105,7 +125,7 @@ type Version struct {
 	Bundle         string
 	Offset, Length int64
 	Yanked, Listed bool
-	VerifiedAt     time.Time
+	VerifiedAt     time.Time // zero: found in a bundle, nobody vouches for it yet
 }
 
 // Crate is a row of crates.
@@ -113,6 +133,15 @@ type Crate struct {
 	Path   string
 	Blob   string
 	Yanked bool
+}
+
+// Bundle is a row of bundles.
+type Bundle struct {
+	Name     string
+	Whole    bool
+	Entries  int
+	Bytes    int64
+	Checksum crate.Checksum // zero unless Whole
 }
 
 // Gone is a row of gone.
@@ -130,9 +159,11 @@ type Revision struct {
 }
 
 // Batch is what one Commit writes; rows of the same key are replaced, but a
-// version stays gone since it was first. A version held is no longer gone.
+// version stays gone since it was first. A version held is no longer gone. A
+// bundle that a version is in gets its row by that.
 type Batch struct {
 	Versions []Version
+	Bundles  []Bundle
 	Crates   []Crate
 	Gone     []Gone
 	Revision *Revision // nil: as it was
@@ -142,7 +173,8 @@ type Batch struct {
 }
 
 func (b *Batch) empty() bool {
-	return len(b.Versions) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 && b.Revision == nil && len(b.Vanished) == 0
+	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 && b.Revision == nil &&
+		len(b.Vanished) == 0
 }
 
 // Totals says how much is held.
@@ -211,14 +243,13 @@ func (c *Catalog) prepare(writable bool) error {
 		return fmt.Errorf("it has format %d, this program knows %d: use a newer one", have, format)
 	case have == 0 && !writable:
 		return fmt.Errorf("it is empty: %w", fs.ErrNotExist) // its maker was killed in time
-	case have == 0:
+	case have < format && writable:
 		if _, err := c.db.Exec(schema); err != nil {
 			return err
 		}
 	}
 	var err error
-	c.versions, err = c.db.Prepare(`SELECT name, version, sha256, size, loose, bundle, offset, length,
-		yanked, listed, verified_at FROM versions WHERE name = ? ORDER BY version`)
+	c.versions, err = c.db.Prepare("SELECT " + columns + " FROM versions WHERE name = ? ORDER BY version")
 	if err != nil {
 		return err
 	}
@@ -236,11 +267,18 @@ func (c *Catalog) Close() error { return errors.Join(c.versions.Close(), c.db.Cl
 // Versions returns what is held of a crate, whatever the case of name.
 func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) {
 	rows, err := c.versions.QueryContext(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, classify(err))
+	if err == nil {
+		var held []Version
+		if held, err = scanVersions(rows); err == nil {
+			return held, nil
+		}
 	}
+	return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, classify(err))
+}
+
+// scanVersions reads rows of all columns, and closes them.
+func scanVersions(rows *sql.Rows) (list []Version, err error) {
 	defer rows.Close()
-	var held []Version
 	for rows.Next() {
 		var v Version
 		var sum sql.RawBytes
@@ -248,15 +286,14 @@ func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) 
 		err := rows.Scan(&v.Name, &v.Version, &sum, &v.Size, &v.Loose, &v.Bundle, &v.Offset, &v.Length,
 			&v.Yanked, &v.Listed, &at)
 		if err != nil || copy(v.Checksum[:], sum) != len(v.Checksum) {
-			return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, errors.Join(ErrDamaged, err))
+			return nil, errors.Join(ErrDamaged, err)
 		}
-		v.VerifiedAt = time.Unix(at, 0).UTC()
-		held = append(held, v)
+		if at != 0 {
+			v.VerifiedAt = time.Unix(at, 0).UTC()
+		}
+		list = append(list, v)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, classify(err))
-	}
-	return held, nil
+	return list, rows.Err()
 }
 
 // Crates yields the complete crates in byte order of their paths. The sequence

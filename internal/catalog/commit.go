@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -35,9 +36,12 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 		(name, version, sha256, size, loose, bundle, offset, length, yanked, listed, verified_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, b.Versions, func(v *Version) []any {
 		return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Loose, v.Bundle, v.Offset, v.Length,
-			v.Yanked, v.Listed, v.VerifiedAt.Unix()}
+			v.Yanked, v.Listed, unix(v.VerifiedAt)}
 	})
 	if err != nil {
+		return err
+	}
+	if err := putBundles(ctx, tx, b); err != nil {
 		return err
 	}
 	if c.anyGone.Load() {
@@ -77,6 +81,14 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 		c.anyGone.Store(true)
 	}
 	return tx.Commit()
+}
+
+// unix is 0 for the zero time.
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
 }
 
 // put runs a statement for every row.

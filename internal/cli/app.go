@@ -25,6 +25,8 @@ type App struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Disk wraps every folder that is written to.
 	Disk func(durable.FS) durable.FS
+	// BundleSize replaces -bundle-size-gb, in bytes, if it is not 0.
+	BundleSize int64
 }
 
 // Main runs one of the programs with the process's arguments and surroundings

@@ -24,6 +24,9 @@ import (
 // itself at its n-th operation on a disk.
 const killAt = "CLONECRATESIO_TEST_KILL_AT"
 
+// bundleSize is the environment variable with the size of a bundle, in bytes.
+const bundleSize = "CLONECRATESIO_TEST_BUNDLE_SIZE"
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"clonecratesio":   func() { os.Exit(testApp().Run(Root, os.Args)) },
@@ -35,6 +38,7 @@ func TestMain(m *testing.M) {
 // testApp is the real program on a network that ends at this machine.
 func testApp() *App {
 	app := &App{Exit: os.Exit, Dial: simreg.LoopbackOnly}
+	app.BundleSize, _ = strconv.ParseInt(os.Getenv(bundleSize), 10, 64)
 	if n, err := strconv.Atoi(os.Getenv(killAt)); err == nil {
 		var ops atomic.Int64 // of all folders together
 		app.Disk = func(fsys durable.FS) durable.FS {
@@ -107,7 +111,7 @@ func (w *scriptWorld) start(ts *testscript.TestScript, file string) {
 }
 
 func (w *scriptWorld) serve(ts *testscript.TestScript, reg *simreg.Registry) {
-	w.reg = reg
+	w.reg, w.seen = reg, 0
 	server, err := reg.Start(simreg.Options{})
 	ts.Check(err)
 	ts.Defer(server.Close)

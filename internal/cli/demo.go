@@ -3,8 +3,8 @@ package cli
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
@@ -44,6 +45,8 @@ func demoCommand(a *App) *cli.Command {
 const (
 	demoSeed  = 2026 // of the faults: every demo meets the same
 	demoShare = 0.1  // of the versions, whose first request goes wrong
+
+	demoBundle = 128 << 10 // bytes of a bundle, so that there are several
 )
 
 // demo simulates a registry and mirrors it, twice, and checks the outcome by
@@ -85,14 +88,26 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	}
 	fmt.Fprintf(a.Stdout, "%12d  requests made\n\n", reg.TotalRequests()-before)
 
-	fmt.Fprintf(a.Stdout, "3. Checking every file against the registry\n\n")
-	if err := checkDemo(reg, job.out); err != nil {
+	before = reg.TotalRequests()
+	fmt.Fprintf(a.Stdout, "3. Moving it into bundles, in %s\n\n", job.bundlesOut)
+	job.bundle = true
+	if a.BundleSize == 0 {
+		a.BundleSize = demoBundle
+	}
+	if err := a.demoRun(ctx, job); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "%d of %d files have the checksum that the index names\n\n", reg.Len(), reg.Len())
+	fmt.Fprintf(a.Stdout, "%12d  requests made\n\n", reg.TotalRequests()-before)
+
+	fmt.Fprintf(a.Stdout, "4. Reading the bundles from end to end, and checking every crate against the registry\n\n")
+	bundles, err := checkDemo(reg, job.bundlesOut)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Stdout, "%d of %d crates in %d bundles have the checksum that the index names\n\n", reg.Len(), reg.Len(), bundles)
 	fmt.Fprintf(a.Stdout, "What there is to see now:\n")
 	table := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "  %s\tthe crates\n", job.out)
+	fmt.Fprintf(table, "  %s\tthe crates: tar --zstd -tf lists a bundle\n", job.bundlesOut)
 	fmt.Fprintf(table, "  %s\twhat happened to each, one line of JSON a version\n", job.manifest)
 	fmt.Fprintf(table, "  %s\twhat is held; any SQLite client opens it\n", catalogPath(job.out))
 	return table.Flush()
@@ -109,6 +124,7 @@ func (a *App) demoRun(ctx context.Context, cfg *downloadConfig) error {
 	defer ix.Close()
 	return a.mirror(ctx, cfg, mirror.Config{
 		Source: mirror.FromIndex(ix, nil), BaseURL: cfg.baseURL, Out: cfg.out, IncludeYanked: true,
+		BundlesOut: cfg.bundlesOut, Bundle: cfg.bundle,
 		Concurrency: cfg.net.concurrency, Log: log, Progress: mirror.NewProgress(),
 	}, show)
 }
@@ -118,6 +134,7 @@ func demoJob(dir, baseURL string) *downloadConfig {
 	return &downloadConfig{
 		indexDir: filepath.Join(dir, "crates.io-index"), out: filepath.Join(dir, "crates"),
 		manifest: filepath.Join(dir, "manifest.jsonl"), baseURL: baseURL, includeYanked: true, durability: "batch",
+		bundleMode: "only", bundleSizeGB: 1, bundlesOut: filepath.Join(dir, "bundles"),
 		log: logConfig{"text", "warn"},
 		net: netConfig{
 			concurrency: 16, timeoutSeconds: 30, attempts: 6, maxFileMB: 16, protocol: "auto",
@@ -164,19 +181,46 @@ func faultsMet(reg *simreg.Registry, kinds []simreg.Kind) (total int, list strin
 	return total, strings.Join(met, ", ")
 }
 
-// checkDemo reads every file that the registry has from the mirror.
-func checkDemo(reg *simreg.Registry, out string) error {
-	var errs []error
+// checkDemo reads all bundles as any program would that knows tar and zstd, and
+// wants every crate of the registry in one of them.
+func checkDemo(reg *simreg.Registry, dir string) (bundles int, err error) {
+	names, err := filepath.Glob(filepath.Join(dir, "*"+bundle.Ext))
+	if err != nil {
+		return 0, err
+	}
+	found := map[crate.ID]crate.Checksum{}
+	for _, name := range names {
+		if err := readDemoBundle(name, found); err != nil {
+			return 0, fmt.Errorf("reading %s: %w", name, err)
+		}
+	}
 	for _, id := range reg.IDs() {
 		want, err := reg.Checksum(id)
 		if err != nil {
+			return 0, err
+		}
+		if got, ok := found[id]; !ok || got != want {
+			return 0, &integrityError{fmt.Sprintf("%s: no bundle has it with the checksum that the index names", id)}
+		}
+	}
+	return len(names), nil
+}
+
+func readDemoBundle(name string, found map[crate.ID]crate.Checksum) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for e, err := range bundle.Scan(f) {
+		if err != nil {
 			return err
 		}
-		data, err := os.ReadFile(filepath.Join(out, filepath.FromSlash(id.LoosePath())))
-		if err == nil && crate.Checksum(sha256.Sum256(data)) != want {
-			err = &integrityError{fmt.Sprintf("%s: the file in the mirror has another checksum", id)}
+		h := sha256.New()
+		if _, err := io.Copy(h, e); err != nil {
+			return err
 		}
-		errs = append(errs, err)
+		found[e.ID] = crate.Checksum(h.Sum(nil))
 	}
-	return errors.Join(errs...)
+	return nil
 }

@@ -65,7 +65,7 @@ func downloadCommand(a *App, name string) *cli.Command {
 	return &cli.Command{
 		Name:         name,
 		Usage:        "mirror what an index or a list names",
-		ArgsUsage:    "(-index-dir DIR | -list FILE) [-out DIR] [options]",
+		ArgsUsage:    "(-index-dir DIR | -list FILE) [-out DIR] [-bundle] [options]",
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
@@ -97,10 +97,10 @@ func (cfg *downloadConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although many crates have vanished from the index, or it is older than the one mirrored last", Destination: &cfg.acceptShrink},
 		&cli.StringFlag{Name: "durability", Value: "batch", Usage: "when bytes are forced to the disk: `file|batch|none`", Destination: &cfg.durability},
 		&cli.BoolFlag{Name: "dry-run", Usage: "say what would be done and touch nothing", Destination: &cfg.dryRun},
-		&cli.BoolFlag{Name: "bundle", Usage: "not yet: rolling .tar.zst bundles", Destination: &cfg.bundle},
-		&cli.StringFlag{Name: "bundle-mode", Value: "only", Usage: "not yet: `only|add`", Destination: &cfg.bundleMode},
-		&cli.Int64Flag{Name: "bundle-size-gb", Value: 8, Usage: "not yet: target size of a bundle, `N` GB", Destination: &cfg.bundleSizeGB},
-		&cli.StringFlag{Name: "bundles-out", Value: "bundles", Usage: "not yet: `DIR` of the bundles", Destination: &cfg.bundlesOut},
+		&cli.BoolFlag{Name: "bundle", Usage: "put crates into bundles: .tar.zst files of many crates each; those that are held loose are put there too, not fetched", Destination: &cfg.bundle},
+		&cli.StringFlag{Name: "bundle-mode", Value: "only", Usage: "`only|add`: keep the bundled copy alone, or the loose file too", Destination: &cfg.bundleMode},
+		&cli.Int64Flag{Name: "bundle-size-gb", Value: 8, Usage: "a bundle takes no more once it has `N` GB", Destination: &cfg.bundleSizeGB},
+		&cli.StringFlag{Name: "bundles-out", Value: "bundles", Usage: "`DIR` of the bundles, their manifests and their catalog", Destination: &cfg.bundlesOut},
 		&cli.StringFlag{Name: "listen", Value: ":9090", Usage: "`ADDR` of /metrics, /api/status and /debug/pprof/ (loopback clients only); empty = off", Destination: &cfg.listen},
 	}
 	flags = append(flags, cfg.net.flags()...)
@@ -141,14 +141,11 @@ func (cfg *downloadConfig) check(args []string) error {
 			return usagef("-index-dir %s is not a directory", cfg.indexDir)
 		}
 	}
-	if cfg.bundle {
-		return usagef("-bundle is not in this version yet: leave it out to mirror into loose files")
-	}
 	if cfg.bundleMode != "only" && cfg.bundleMode != "add" {
 		return usagef("-bundle-mode %q is neither only nor add", cfg.bundleMode)
 	}
-	if cfg.bundleSizeGB < 1 {
-		return usagef("-bundle-size-gb is %d, want at least 1", cfg.bundleSizeGB)
+	if cfg.bundleSizeGB < 1 || cfg.bundleSizeGB > maxBundleGB {
+		return usagef("-bundle-size-gb is %d, want 1 to %d", cfg.bundleSizeGB, maxBundleGB)
 	}
 	if _, ok := durabilities[cfg.durability]; !ok {
 		return usagef("-durability %q is none of file, batch, none", cfg.durability)
@@ -186,6 +183,9 @@ func (cfg *netConfig) check() error {
 	return nil
 }
 
+// maxBundleGB is more than any file system or medium takes well in one file.
+const maxBundleGB = 1 << 14
+
 // maxConcurrency keeps a slip of the hand from becoming an attack on upstream.
 const maxConcurrency = 4096
 
@@ -213,6 +213,7 @@ func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 	defer done()
 	job := mirror.Config{
 		Source: source, BaseURL: cfg.baseURL, Out: cfg.out, IncludeYanked: cfg.includeYanked, AcceptShrink: cfg.acceptShrink,
+		BundlesOut: cfg.bundlesOut, Bundle: cfg.bundle, KeepLoose: cfg.bundleMode == "add",
 		VerifyExisting: cfg.verifyExisting, Limit: cfg.limit, Concurrency: cfg.net.concurrency,
 		Log: log, Progress: mirror.NewProgress(),
 	}
@@ -285,7 +286,12 @@ func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job mirror.Config
 	fsys, err := durable.Open(cfg.out)
 	if err == nil {
 		defer fsys.Close()
-		what.Store = loose.OpenReadOnly(fsys)
+		st, done, err := readBundles(cfg.bundlesOut, loose.OpenReadOnly(fsys))
+		if err != nil {
+			return err
+		}
+		defer done()
+		what.Store = st
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -109,14 +109,14 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 		return err
 	}
 	defer closeIndex()
-	to, err := a.openStore(cfg.out, cfg.durability, log)
+	to, files, err := a.openLoose(cfg.out, cfg.durability, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.close()) }()
 
 	job := extract.Config{
-		Bundles: bundles, Names: names, Store: to.store, Out: to.folder, Index: ix,
+		Bundles: bundles, Names: names, Store: files, Out: to.folder, Index: ix,
 		Unverified: cfg.unverified, Overwrite: cfg.overwrite, Log: log, Progress: extract.NewProgress(),
 	}
 	stop := show.follow(extracting(job.Progress), log)

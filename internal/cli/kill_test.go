@@ -30,6 +30,7 @@ type mirrored struct {
 	reg    *simreg.Registry
 	server *simreg.Server
 	dir    string
+	flags  []string // of the program, beside the usual ones
 }
 
 func newMirrored(t *testing.T, reg *simreg.Registry) *mirrored {
@@ -49,6 +50,7 @@ func newMirrored(t *testing.T, reg *simreg.Registry) *mirrored {
 func (m *mirrored) command(env ...string) (*exec.Cmd, *bytes.Buffer) {
 	cmd := exec.Command("download-crates", "-index-dir", filepath.Join(m.dir, "index"), "-out", filepath.Join(m.dir, "out"),
 		"-manifest", filepath.Join(m.dir, "manifest.jsonl"), "-crates-base-url", m.server.BaseURL, "-include-yanked", "-listen", "")
+	cmd.Args = append(cmd.Args, m.flags...)
 	cmd.Env = append(os.Environ(), env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

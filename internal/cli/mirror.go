@@ -36,7 +36,7 @@ func (a *App) mirror(ctx context.Context, cfg *downloadConfig, job mirror.Config
 // manifest, client, admin listener, progress. The summary is nil if the run did
 // not begin.
 func (a *App) mirrorOnce(ctx context.Context, cfg *downloadConfig, job mirror.Config, show *display) (summary *mirror.Summary, err error) {
-	h, err := a.open(cfg, job.Log)
+	h, err := a.open(ctx, cfg, job.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +53,7 @@ func (a *App) mirrorOnce(ctx context.Context, cfg *downloadConfig, job mirror.Co
 	defer stopListening()
 
 	job.Fetch, job.Store, job.Catalog, job.Manifest, job.State = client, h.store, h.catalog, h.manifest, h.state
+	job.Disks = h.disks()
 	defer context.AfterFunc(ctx, func() {
 		fmt.Fprintln(show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
 	})()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -21,16 +23,18 @@ func catalogPath(out string) string { return filepath.Join(out, loose.StateDir, 
 // neither catalog nor manifest.
 type held struct {
 	folder, state, logs durable.FS
+	bundles             durable.FS // nil unless bundles are made
 	locks               []*durable.Lockfile
-	store               *loose.Store
+	store               mirror.Store
+	closeStore          func() error
 	catalog             *catalog.Catalog
 	manifest            *manifest.Writer
 }
 
 // open opens the folder of a mirror for writing, made if absent. Nothing is
 // touched but the lock before that is held.
-func (a *App) open(cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
-	h, err := a.openStore(cfg.out, cfg.durability, log)
+func (a *App) open(ctx context.Context, cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
+	h, l, err := a.openLoose(cfg.out, cfg.durability, log)
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +44,9 @@ func (a *App) open(cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
 		}
 	}()
 	if h.catalog, err = openCatalog(cfg.out, log); err != nil {
+		return nil, err
+	}
+	if err = a.openStore(ctx, h, l, cfg, log); err != nil {
 		return nil, err
 	}
 	if h.logs, err = a.folder(filepath.Dir(cfg.manifest)); err != nil {
@@ -53,6 +60,30 @@ func (a *App) open(cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
 	return h, nil
 }
 
+// openLoose opens what every writer of loose files needs: folder, lock, store.
+func (a *App) openLoose(out, durability string, log *slog.Logger) (_ *held, l *loose.Store, err error) {
+	h := new(held)
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	if h.folder, err = a.folder(out); err != nil {
+		return nil, nil, err
+	}
+	if h.state, err = a.folder(filepath.Join(out, loose.StateDir)); err != nil {
+		return nil, nil, err
+	}
+	if err = h.takeLock(filepath.Join(out, loose.StateDir, "lock"), out); err != nil {
+		return nil, nil, err
+	}
+	if err := durable.CheckFolderSync(out); errors.Is(err, errors.ErrUnsupported) && durability != "none" {
+		log.Warn("this file system cannot sync folders: after a power cut, crates of the last moments may be missing, and come again with the next run", "out", out)
+	}
+	l, err = loose.Open(h.folder, durabilities[durability])
+	return h, l, err
+}
+
 // takeLock takes a lock, and says in it what runs. Not the whole command line:
 // URLs may have passwords.
 func (h *held) takeLock(path, out string) error {
@@ -63,28 +94,12 @@ func (h *held) takeLock(path, out string) error {
 	return err
 }
 
-// openStore opens what every writer of loose files needs: folder, lock, store.
-func (a *App) openStore(out, durability string, log *slog.Logger) (_ *held, err error) {
-	h := new(held)
-	defer func() {
-		if err != nil {
-			h.close()
-		}
-	}()
-	if h.folder, err = a.folder(out); err != nil {
-		return nil, err
+// disks are the folders whose free space is watched.
+func (h *held) disks() []durable.FS {
+	if h.bundles == nil {
+		return []durable.FS{h.state}
 	}
-	if h.state, err = a.folder(filepath.Join(out, loose.StateDir)); err != nil {
-		return nil, err
-	}
-	if err = h.takeLock(filepath.Join(out, loose.StateDir, "lock"), out); err != nil {
-		return nil, err
-	}
-	if err := durable.CheckFolderSync(out); errors.Is(err, errors.ErrUnsupported) && durability != "none" {
-		log.Warn("this file system cannot sync folders: after a power cut, crates of the last moments may be missing, and come again with the next run", "out", out)
-	}
-	h.store, err = loose.Open(h.folder, durabilities[durability])
-	return h, err
+	return []durable.FS{h.state, h.bundles}
 }
 
 func (a *App) folder(dir string) (durable.FS, error) {
@@ -124,7 +139,7 @@ func setCatalogAside(path string, log *slog.Logger, damage error) error {
 	return nil
 }
 
-// close closes what is open, the lock last.
+// close closes what is open, the locks last.
 func (h *held) close() error {
 	var errs []error
 	if h.manifest != nil {
@@ -133,7 +148,10 @@ func (h *held) close() error {
 	if h.catalog != nil {
 		errs = append(errs, h.catalog.Close())
 	}
-	for _, fsys := range []durable.FS{h.logs, h.state, h.folder} {
+	if h.closeStore != nil {
+		errs = append(errs, h.closeStore())
+	}
+	for _, fsys := range []durable.FS{h.logs, h.bundles, h.state, h.folder} {
 		if fsys != nil {
 			errs = append(errs, fsys.Close())
 		}

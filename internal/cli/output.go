@@ -43,6 +43,7 @@ func printPlan(w io.Writer, p mirror.Plan) {
 		{p.Versions, "versions wanted"},
 		{p.Held, "of these held and verified, " + size(p.HeldBytes)},
 		{p.Check, "there, but to be hashed first"},
+		{p.ToBundle, "of these to be put into bundles"},
 		{p.Fetch, "to be fetched"},
 		{p.Conflicts, "held, but the index names another checksum now"},
 		{p.Bad, "entries of the index that cannot be used"},
@@ -58,7 +59,7 @@ func printPlan(w io.Writer, p mirror.Plan) {
 // printSummary tells a person what a run has come to.
 func printSummary(w io.Writer, s *mirror.Summary, cfg *downloadConfig) {
 	fmt.Fprintf(w, "%s of %s versions are held in %s, verified and durable (%s, %s/s, %s received)\n",
-		count(s.OK()), count(s.Total()), cfg.out, s.Elapsed.Round(10*time.Millisecond), count(int64(s.Rate())), size(s.Bytes))
+		count(s.OK()), count(s.Total()), cfg.where(), s.Elapsed.Round(10*time.Millisecond), count(int64(s.Rate())), size(s.Bytes))
 	rows := []struct {
 		n    int64
 		what string
@@ -78,6 +79,17 @@ func printSummary(w io.Writer, s *mirror.Summary, cfg *downloadConfig) {
 		}
 	}
 	printFailures(w, s, cfg.manifest)
+}
+
+// where names the folders that a run stores into.
+func (cfg *downloadConfig) where() string {
+	switch {
+	case !cfg.bundle:
+		return cfg.out
+	case cfg.bundleMode == "add":
+		return cfg.out + " and " + cfg.bundlesOut
+	}
+	return cfg.bundlesOut
 }
 
 func printFailures(w io.Writer, s *mirror.Summary, manifest string) {

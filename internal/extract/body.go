@@ -92,7 +92,8 @@ func (b *body) hash() crate.Checksum {
 // put gives the bytes to the store.
 func (b *body) put(ctx context.Context, to store.Writer, id crate.ID) error {
 	defer b.free()
-	return to.Put(ctx, id, b.Body)
+	_, err := to.Put(ctx, id, b.Body)
+	return err
 }
 
 // drop gives the bytes up. A temporary file that cannot be removed is removed

@@ -28,14 +28,14 @@ func (r *run) checkpoints(ctx context.Context, done <-chan struct{}) error {
 // checkpoint gives their names to all members that were stored before.
 func (r *run) checkpoint(ctx context.Context) error {
 	stored := r.stored.Load()
-	refused, err := r.cfg.Store.Checkpoint(ctx)
+	done, err := r.cfg.Store.Checkpoint(ctx)
 	if err != nil {
 		return fmt.Errorf("storing crates: %w", err)
 	}
-	for _, ref := range refused {
+	for _, ref := range done.Refused {
 		r.problem(Problem{Kind: Failed, Bundle: "", ID: ref.ID, Err: ref.Err})
 	}
-	r.refused += int64(len(refused))
+	r.refused += int64(len(done.Refused))
 	r.cfg.Progress.extracted.Store(max(0, stored-r.refused))
 	return nil
 }

@@ -146,7 +146,7 @@ type stopping struct {
 	stop func()
 }
 
-func (s *stopping) Put(ctx context.Context, id crate.ID, b store.Body) error {
+func (s *stopping) Put(ctx context.Context, id crate.ID, b store.Body) (store.Placement, error) {
 	s.stop()
 	return s.Store.Put(ctx, id, b)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -480,7 +481,7 @@ func TestBundleChangesUnderneath(t *testing.T) {
 	if _, err := st.Checkpoint(context.Background()); err != nil || wantKind != 1 || r.stored.Load() != 0 {
 		t.Errorf("%v, problems %v", err, r.summary.Problems)
 	}
-	if _, err := st.Open(all[0].id); !errors.Is(err, os.ErrNotExist) {
+	if _, err := st.Open(all[0].id, store.Placement{Loose: true}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it was stored: %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // task is a member that is to be stored if it is what it ought to be.
@@ -152,7 +153,7 @@ func (r *run) look(t *task) (standing, error) {
 	case err != nil:
 		return other, err
 	}
-	f, err := r.cfg.Store.Open(t.ID)
+	f, err := r.cfg.Store.Open(t.ID, store.Placement{Loose: true})
 	if err != nil {
 		return other, err
 	}
@@ -162,6 +163,7 @@ func (r *run) look(t *task) (standing, error) {
 		return other, fmt.Errorf("reading what stands there: %w", err)
 	}
 	if sum == t.want {
+		r.cfg.Store.Adopt(t.ID)
 		return same, nil
 	}
 	return other, nil

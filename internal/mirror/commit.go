@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
@@ -61,7 +64,7 @@ func (r *run) commit(ctx context.Context, batch []result) error {
 	if err := r.checkpoint(ctx, batch); err != nil {
 		return fmt.Errorf("storing crates: %w", err)
 	}
-	if err := r.cfg.Catalog.Commit(ctx, rows(batch)); err != nil {
+	if err := r.cfg.Catalog.Commit(ctx, r.rows(batch)); err != nil {
 		return err
 	}
 	if err := r.cfg.Manifest.Append(r.records(batch)); err != nil {
@@ -78,11 +81,12 @@ const slowDisk = 10 * time.Second
 // could not get their name. The result of a crate may come one batch after the
 // checkpoint that refused it.
 func (r *run) checkpoint(ctx context.Context, batch []result) error {
-	refused, err := r.cfg.Store.Checkpoint(ctx)
+	outcome, err := r.cfg.Store.Checkpoint(ctx)
 	if err != nil {
 		return err
 	}
-	for _, ref := range refused {
+	r.bundles.finish(outcome.Finished)
+	for _, ref := range outcome.Refused {
 		r.refused[ref.ID] = ref.Err
 	}
 	if len(r.refused) == 0 {
@@ -90,7 +94,7 @@ func (r *run) checkpoint(ctx context.Context, batch []result) error {
 	}
 	for i := range batch {
 		res := &batch[i]
-		if err := r.refused[res.entry.ID]; err != nil && res.outcome == downloaded {
+		if err := r.refused[res.entry.ID]; err != nil && res.stored {
 			res.outcome, res.err = failed, fmt.Errorf("storing %s: %w", res.entry.ID, err)
 			delete(r.refused, res.entry.ID)
 		}
@@ -99,10 +103,13 @@ func (r *run) checkpoint(ctx context.Context, batch []result) error {
 }
 
 // rows are what the catalog shall say after the batch.
-func rows(batch []result) catalog.Batch {
+func (r *run) rows(batch []result) catalog.Batch {
 	var b catalog.Batch
 	for i := range batch {
 		res := &batch[i]
+		if res.stored && res.at.Bundle != "" {
+			r.bundles.paid(res.at.Bundle)
+		}
 		b.Versions = append(b.Versions, res.marks...)
 		b.Vanished = append(b.Vanished, res.vanished...)
 		if res.revision != nil {
@@ -114,7 +121,8 @@ func rows(batch []result) catalog.Batch {
 		switch res.outcome {
 		case downloaded, verifiedExisting:
 			b.Versions = append(b.Versions, catalog.Version{
-				ID: res.entry.ID, Checksum: res.entry.Checksum, Size: res.size, Loose: true,
+				ID: res.entry.ID, Checksum: res.entry.Checksum, Size: res.size,
+				Loose: res.at.Loose, Bundle: res.at.Bundle, Offset: res.at.Offset, Length: res.at.FrameSize,
 				Yanked: res.entry.Yanked, Listed: true, VerifiedAt: res.finished,
 			})
 		case gone:
@@ -130,6 +138,7 @@ func rows(batch []result) catalog.Batch {
 			}
 		}
 	}
+	b.Bundles = r.bundles.whole()
 	return b
 }
 
@@ -164,7 +173,8 @@ func (r *run) record(res *result) manifest.Record {
 		rec.URL = withoutUser(r.cfg.url(&res.entry))
 	}
 	if rec.OK {
-		rec.Path, rec.Storage, rec.SHA256 = r.cfg.path(res.entry.ID), manifest.Filesystem, res.entry.Checksum.String()
+		rec.SHA256 = res.entry.Checksum.String()
+		r.locate(&rec, res.entry.ID, res.at)
 	}
 	if res.err != nil {
 		rec.Error = res.err.Error()
@@ -180,6 +190,20 @@ func withoutUser(raw string) string {
 	}
 	u.User = nil
 	return u.String()
+}
+
+// locate says where a crate lies, with paths as the operating system writes
+// them.
+func (r *run) locate(rec *manifest.Record, id crate.ID, at store.Placement) {
+	if at.Loose {
+		rec.Path, rec.Storage = filepath.Join(r.cfg.Out, filepath.FromSlash(id.LoosePath())), manifest.Filesystem
+	}
+	if at.Bundle != "" {
+		rec.BundlePath, rec.BundleMember, rec.Storage = filepath.Join(r.cfg.BundlesOut, at.Bundle), id.LoosePath(), manifest.Bundle
+	}
+	if at.Loose && at.Bundle != "" {
+		rec.Storage = manifest.FilesystemAndBundle
+	}
 }
 
 func status(o outcome) string {
@@ -213,10 +237,16 @@ func (r *run) count(batch []result) {
 // checkSpace stops a run before the disk is so full that what was done can no
 // longer be recorded.
 func (r *run) checkSpace() error {
-	if r.cfg.Reserve < 0 {
-		return nil
+	for _, disk := range r.cfg.Disks {
+		if err := r.checkDisk(disk); r.cfg.Reserve >= 0 && err != nil {
+			return err
+		}
 	}
-	bytes, files, err := r.cfg.State.Free()
+	return nil
+}
+
+func (r *run) checkDisk(disk durable.FS) error {
+	bytes, files, err := disk.Free()
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}

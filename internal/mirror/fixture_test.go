@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -22,6 +24,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -35,6 +39,13 @@ type world struct {
 	index   string // folder
 	disk    *durabletest.Mem
 	catalog *memCatalog
+	bundle  *bundling // nil: loose files
+}
+
+// bundling is how a run of a world makes bundles, beside the loose files.
+type bundling struct {
+	target int64
+	add    bool
 }
 
 func newWorld(t *testing.T, reg *simreg.Registry) *world {
@@ -65,10 +76,11 @@ func (w *world) run(ctx context.Context, fsys durable.FS, change func(*Config)) 
 	if err := fsys.MkdirAll(loose.StateDir); err != nil {
 		return nil, err
 	}
-	st, err := loose.Open(fsys, loose.Batch)
+	st, close, err := w.openStore(ctx, fsys)
 	if err != nil {
 		return nil, err
 	}
+	defer close()
 	log := manifest.Create(fsys, "manifest.jsonl")
 	defer log.Close()
 	ix, err := index.Open(ctx, w.index, index.Options{})
@@ -89,10 +101,33 @@ func (w *world) run(ctx context.Context, fsys durable.FS, change func(*Config)) 
 		BaseURL: w.server.BaseURL, Out: "out", IncludeYanked: true, Concurrency: 8, Interval: 5 * time.Millisecond,
 		Grace: time.Second,
 	}
+	if w.bundle != nil {
+		cfg.Bundle, cfg.KeepLoose, cfg.BundlesOut = true, w.bundle.add, "bundles"
+	}
 	if change != nil {
 		change(&cfg)
 	}
 	return Run(ctx, cfg)
+}
+
+// openStore opens what a run stores into.
+func (w *world) openStore(ctx context.Context, fsys durable.FS) (_ Store, close func() error, err error) {
+	l, err := loose.Open(fsys, loose.Batch)
+	if err != nil {
+		return nil, nil, err
+	}
+	if w.bundle == nil {
+		ro := bundled.OpenReadOnly(fsys, l)
+		return ro, ro.Close, nil
+	}
+	b, err := bundled.Open(ctx, bundled.Config{
+		Folder: fsys, Loose: l, Catalog: w.catalog, Target: w.bundle.target, KeepLoose: w.bundle.add,
+		URL: func(id crate.ID) string { return w.server.BaseURL + "/" + id.URLPath() },
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return b, b.Close, nil
 }
 
 // mustRun mirrors once and wants everything held.
@@ -192,6 +227,7 @@ type memCatalog struct {
 	versions map[crate.ID]catalog.Version
 	crates   map[string]catalog.Crate
 	gone     map[crate.ID]catalog.Gone
+	bundles  map[string]bool
 	revision catalog.Revision
 	fail     error // of the next commit
 }
@@ -199,6 +235,7 @@ type memCatalog struct {
 func newMemCatalog() *memCatalog {
 	return &memCatalog{
 		versions: map[crate.ID]catalog.Version{}, crates: map[string]catalog.Crate{}, gone: map[crate.ID]catalog.Gone{},
+		bundles: map[string]bool{},
 	}
 }
 
@@ -207,6 +244,7 @@ func (c *memCatalog) clone() *memCatalog {
 	defer c.mu.Unlock()
 	return &memCatalog{
 		versions: maps.Clone(c.versions), crates: maps.Clone(c.crates), gone: maps.Clone(c.gone), revision: c.revision,
+		bundles: maps.Clone(c.bundles),
 	}
 }
 
@@ -266,7 +304,13 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 			}
 		}
 		c.versions[v.ID] = v
+		if v.Bundle != "" {
+			c.bundles[v.Bundle] = c.bundles[v.Bundle]
+		}
 		delete(c.gone, v.ID)
+	}
+	for _, b := range b.Bundles {
+		c.bundles[b.Name] = b.Whole
 	}
 	for _, cr := range b.Crates {
 		c.crates[cr.Path] = cr
@@ -287,6 +331,47 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 		c.revision = *b.Revision
 	}
 	return nil
+}
+
+func (c *memCatalog) TwicePage(_ context.Context, after crate.ID, limit int) (page []catalog.Version, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	order := func(a, b crate.ID) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(c.versions), order) {
+		v := c.versions[id]
+		if order(id, after) > 0 && v.Loose && c.bundles[v.Bundle] && len(page) < limit {
+			page = append(page, v)
+		}
+	}
+	return page, nil
+}
+
+// Bundles, Adopt and Adopted are bundled.Catalog's.
+func (c *memCatalog) Bundles() map[string]bool { return c.clone().bundles }
+
+func (c *memCatalog) Adopt(_ context.Context, name string, members []bundle.Member) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range members {
+		v, ok := c.versions[m.ID]
+		if ok && v.Checksum != m.Checksum && !v.VerifiedAt.IsZero() {
+			continue
+		}
+		v.ID, v.Checksum, v.Size = m.ID, m.Checksum, m.Size
+		v.Bundle, v.Offset, v.Length = name, m.Offset, m.FrameSize
+		c.versions[m.ID] = v
+		c.bundles[name] = c.bundles[name]
+	}
+	return c.fail
+}
+
+func (c *memCatalog) Adopted(_ context.Context, b store.Bundle) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bundles[b.Name] = true
+	return c.fail
 }
 
 // damage writes other bytes under a crate's name, as a bad disk or a curious

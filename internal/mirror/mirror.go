@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -78,12 +77,14 @@ type Store interface {
 	store.Reader
 	store.Lister
 	store.Quarantiner
+	store.Remover
 }
 
 // Catalog is what a run needs of catalog.Catalog.
 type Catalog interface {
 	Reader
 	WasGone(ctx context.Context, id crate.ID) (bool, error)
+	TwicePage(ctx context.Context, after crate.ID, limit int) ([]catalog.Version, error)
 	Commit(ctx context.Context, b catalog.Batch) error
 }
 
@@ -102,13 +103,17 @@ type Config struct {
 	State    durable.FS // where the plan is kept while it is worked on
 
 	BaseURL        string // crates are at {BaseURL}/{name}/{name}-{version}.crate
-	Out            string // the store's folder, for the paths in the manifest
+	Out            string // folder of the loose files, for the paths in the manifest
+	BundlesOut     string // folder of the bundles, likewise
+	Bundle         bool   // the store makes bundles: what is held loose is put into them too
+	KeepLoose      bool   // and stays loose; otherwise loose files go once their bundle is finished
 	IncludeYanked  bool
 	VerifyExisting bool  // hash what is held instead of trusting the catalog
 	AcceptShrink   bool  // go on although many crates vanished from the source, or it is older than the last
 	Limit          int64 // at most so many entries; 0: all
 
 	Concurrency int           // fetches at a time; default 128
+	Disks       []durable.FS  // whose free space is watched; default: State
 	Reserve     int64         // stop with durable.ErrNoSpace when less is free, bytes; default 64 MiB, negative: never
 	Grace       time.Duration // for items in flight when the run is stopped; default 10 s
 	Interval    time.Duration // between commits; default 1 s
@@ -120,6 +125,9 @@ type Config struct {
 func (cfg Config) withDefaults() Config {
 	if cfg.Concurrency <= 0 {
 		cfg.Concurrency = 128
+	}
+	if len(cfg.Disks) == 0 {
+		cfg.Disks = []durable.FS{cfg.State}
 	}
 	if cfg.Reserve == 0 {
 		cfg.Reserve = 64 << 20
@@ -147,11 +155,6 @@ func (cfg *Config) url(e *Entry) string {
 	return cfg.BaseURL + "/" + e.URLPath()
 }
 
-// path returns an entry's loose file as the manifest writes it.
-func (cfg *Config) path(id crate.ID) string {
-	return filepath.Join(cfg.Out, filepath.FromSlash(id.LoosePath()))
-}
-
 // Run mirrors until all is done, or until ctx is: then no new item is begun,
 // those in flight have Config.Grace to end, and what was done is committed.
 //
@@ -161,8 +164,14 @@ func (cfg *Config) path(id crate.ID) string {
 // but counted in the summary, which says whether the mirror is complete.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
-	r := &run{cfg: cfg, results: make(chan result, 4096), summary: &Summary{}, refused: map[crate.ID]error{}}
+	r := &run{
+		cfg: cfg, results: make(chan result, 4096), summary: &Summary{}, refused: map[crate.ID]error{},
+		bundles: ledger{owed: map[string]int{}},
+	}
 	err := r.run(ctx)
+	if err == nil && ctx.Err() == nil {
+		err = r.finish(ctx)
+	}
 	r.summary.finish(cfg.Progress)
 	if err == nil && ctx.Err() != nil && r.summary.Unattempted > 0 {
 		err = context.Cause(ctx) // the last items were aborted, so nobody else met it
@@ -181,6 +190,7 @@ type run struct {
 	results chan result
 	summary *Summary           // written by the committer alone while it runs
 	refused map[crate.ID]error // by the store, their results yet to come; the committer's
+	bundles ledger
 }
 
 // run plans and works with the committer beside it. Closing r.results ends the

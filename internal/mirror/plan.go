@@ -32,6 +32,8 @@ type Plan struct {
 	Held      int64 // present and verified by an earlier run
 	HeldBytes int64 // of those
 	Check     int64 // present, to be hashed first
+	ToBundle  int64 // of these: loose, to be put into bundles
+	Twice     int64 // of those held: loose as well as in a bundle
 	Fetch     int64 // to be fetched
 	Conflicts int64 // held, but the index names another checksum now
 	Bad       int64 // entries of the index that cannot be used
@@ -62,6 +64,7 @@ type sink interface {
 type item struct {
 	Entry
 	task task
+	at   store.Placement // what taskCheck is to hash
 }
 
 // planner compares a source with the catalog and the store.
@@ -159,7 +162,7 @@ func (p *planner) want(ctx context.Context, indexPath, blob string) bool {
 		return false
 	}
 	for i := range held {
-		if v := &held[i]; p.selected(v) && !present(p.listing, v) {
+		if v := &held[i]; p.selected(v) && !p.settled(v) {
 			return true
 		}
 	}
@@ -171,11 +174,38 @@ func (p *planner) selected(v *catalog.Version) bool {
 	return v.Listed && (p.cfg.IncludeYanked || !v.Yanked)
 }
 
-// present reports whether the store still has what the catalog says, as far as
-// that can be seen without reading it.
-func present(l store.Listing, v *catalog.Version) bool {
-	size, err := l.Stat(v.ID)
-	return err == nil && size == v.Size
+// settled reports whether the store still has all that the catalog says, as far
+// as that can be seen without reading it, and nothing is to be done with it.
+func (p *planner) settled(v *catalog.Version) bool {
+	return p.listing.Holds(v.ID, placement(v), v.Size) && p.cfg.inPlace(placement(v))
+}
+
+// inPlace reports whether a crate that lies there lies wherever it should.
+func (cfg *Config) inPlace(at store.Placement) bool {
+	return !cfg.Bundle || at.Bundle != "" && (at.Loose || !cfg.KeepLoose)
+}
+
+// surviving returns what of a version's placement the store still has.
+func (p *planner) surviving(v *catalog.Version) store.Placement {
+	at := placement(v)
+	if at.Loose && !p.listing.Holds(v.ID, store.Placement{Loose: true}, v.Size) {
+		at.Loose = false
+	}
+	if at.Bundle != "" && !p.listing.Holds(v.ID, inBundle(at), v.Size) {
+		at = store.Placement{Loose: at.Loose}
+	}
+	return at
+}
+
+// inBundle leaves the bundle's part of a placement alone.
+func inBundle(at store.Placement) store.Placement {
+	at.Loose = false
+	return at
+}
+
+// placement is where the catalog says that a version lies.
+func placement(v *catalog.Version) store.Placement {
+	return store.Placement{Loose: v.Loose, Bundle: v.Bundle, Offset: v.Offset, FrameSize: v.Length}
 }
 
 func (p *planner) unchanged(ctx context.Context, held []catalog.Version) error {
@@ -199,6 +229,9 @@ func (p *planner) held(ctx context.Context, e *Entry, v *catalog.Version) error 
 	p.plan.Versions++
 	p.plan.Held++
 	p.plan.HeldBytes += v.Size
+	if v.Loose && v.Bundle != "" {
+		p.plan.Twice++
+	}
 	return p.sink.held(ctx, e, v)
 }
 
@@ -225,12 +258,12 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 			break
 		}
 		p.left--
-		t, done, err := p.classify(ctx, e, held[pinKey(e.ID)])
+		it, err := p.classify(ctx, e, held)
 		if err != nil {
 			return err
 		}
-		if !done {
-			items = append(items, item{*e, t})
+		if it != nil {
+			items = append(items, *it)
 		}
 	}
 	for i := range g.Bad {
@@ -246,14 +279,21 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 	return errors.Join(p.sink.group(ctx, row, p.marks(g, held), items), err)
 }
 
-func (p *planner) heldOf(ctx context.Context, g *Group) (map[crate.ID]*catalog.Version, error) {
+// heldVersion is a row of the catalog, changed if it does not say any more what
+// is so.
+type heldVersion struct {
+	catalog.Version
+	changed bool
+}
+
+func (p *planner) heldOf(ctx context.Context, g *Group) (map[crate.ID]*heldVersion, error) {
 	rows, err := p.catalog.Versions(ctx, path.Base(g.Path))
 	if err != nil {
 		return nil, err
 	}
-	held := make(map[crate.ID]*catalog.Version, len(rows))
+	held := make(map[crate.ID]*heldVersion, len(rows))
 	for i := range rows {
-		held[pinKey(rows[i].ID)] = &rows[i]
+		held[pinKey(rows[i].ID)] = &heldVersion{Version: rows[i]}
 	}
 	return held, nil
 }
@@ -264,12 +304,19 @@ func pinKey(id crate.ID) crate.ID {
 	return crate.ID{Name: strings.ToLower(id.Name), Version: id.Version}
 }
 
-// classify says what must be done for an entry; done means nothing.
-func (p *planner) classify(ctx context.Context, e *Entry, v *catalog.Version) (t task, done bool, err error) {
+// classify says what must be done for an entry; nil means nothing.
+func (p *planner) classify(ctx context.Context, e *Entry, held map[crate.ID]*heldVersion) (*item, error) {
+	v := held[pinKey(e.ID)]
 	if v != nil && v.Checksum != e.Checksum {
-		p.plan.Versions++
-		p.plan.Conflicts++
-		return taskConflict, false, nil
+		if !v.VerifiedAt.IsZero() {
+			p.plan.Versions++
+			p.plan.Conflicts++
+			return &item{Entry: *e, task: taskConflict}, nil
+		}
+		p.cfg.Log.Warn("a bundle holds something else under this name than the index names; it does not count",
+			"crate", e.Name, "version", e.Version, "bundle", v.Bundle, "offset", v.Offset)
+		delete(held, e.ID)
+		v = nil
 	}
 	if v != nil && !p.whole {
 		e.Yanked = v.Yanked // a list does not know
@@ -277,35 +324,67 @@ func (p *planner) classify(ctx context.Context, e *Entry, v *catalog.Version) (t
 	if v != nil && v.ID != e.ID {
 		v = nil // the same bytes under another spelling are another file
 	}
-	if v != nil && !p.cfg.VerifyExisting && present(p.listing, v) {
-		return 0, true, p.held(ctx, e, v)
+	var at store.Placement
+	if v != nil {
+		at = p.surviving(&v.Version)
+	}
+	if at != (store.Placement{}) && !p.cfg.VerifyExisting && p.cfg.inPlace(at) {
+		v.settle(at)
+		return nil, p.held(ctx, e, &v.Version)
 	}
 	p.plan.Versions++
-	if _, err := p.listing.Stat(e.ID); errors.Is(err, fs.ErrNotExist) {
-		p.plan.Fetch++
-		return taskFetch, false, nil
+	if at == (store.Placement{}) {
+		if _, err := p.listing.Stat(e.ID); errors.Is(err, fs.ErrNotExist) {
+			p.plan.Fetch++
+			return &item{Entry: *e, task: taskFetch}, nil
+		}
+		// Whatever stands there (a folder, a file of the wrong size, one that an
+		// earlier process left) is looked at when its turn comes.
+		at.Loose = true
 	}
-	// Whatever stands there (a folder, a file of the wrong size, one that an
-	// earlier process left) is looked at when its turn comes.
 	p.plan.Check++
-	return taskCheck, false, nil
+	if p.cfg.Bundle && at.Bundle == "" {
+		p.plan.ToBundle++
+	}
+	return &item{Entry: *e, task: taskCheck, at: at}, nil
 }
 
-// marks returns the rows of a crate whose flags are no longer what the index
-// says: yanked or not, listed or gone from it.
-func (p *planner) marks(g *Group, held map[crate.ID]*catalog.Version) []catalog.Version {
-	if len(held) == 0 || !p.whole || len(g.Entries) == 0 {
-		return nil
+// settle notes where a version is, now that the index vouches for it.
+func (v *heldVersion) settle(at store.Placement) {
+	if at != placement(&v.Version) {
+		v.Loose, v.Bundle, v.Offset, v.Length = at.Loose, at.Bundle, at.Offset, at.FrameSize
+		v.changed = true
 	}
-	var changed []catalog.Version
+	if v.VerifiedAt.IsZero() { // hashed when it was adopted, compared now
+		v.VerifiedAt = time.Now()
+		v.changed = true
+	}
+}
+
+// marks returns the rows of a crate that must be written anew, because of where
+// it is or because of what the index says: yanked or not, listed or gone from
+// it.
+func (p *planner) marks(g *Group, held map[crate.ID]*heldVersion) (changed []catalog.Version) {
+	if p.whole && len(g.Entries) > 0 {
+		p.flag(g, held)
+	}
+	for _, v := range held {
+		if v.changed {
+			changed = append(changed, v.Version)
+		}
+	}
+	return changed
+}
+
+// flag compares the rows of a crate with what the index says of each.
+func (p *planner) flag(g *Group, held map[crate.ID]*heldVersion) {
 	seen := make(map[crate.ID]bool, len(g.Entries))
 	for i := range g.Entries {
 		e := &g.Entries[i]
 		key := pinKey(e.ID)
 		seen[key] = true
 		if v := held[key]; v != nil && (v.Yanked != e.Yanked || !v.Listed) {
-			v.Yanked, v.Listed = e.Yanked, true
-			changed = append(changed, *v)
+			v.Yanked, v.Listed, v.changed = e.Yanked, true, true
 		}
 	}
 	for i := range g.Bad {
@@ -313,11 +392,9 @@ func (p *planner) marks(g *Group, held map[crate.ID]*catalog.Version) []catalog.
 	}
 	for id, v := range held {
 		if !seen[id] && v.Listed {
-			v.Listed = false
-			changed = append(changed, *v)
+			v.Listed, v.changed = false, true
 		}
 	}
-	return changed
 }
 
 // knownCrates finds crates in the catalog's sorted sequence; it is asked in the
@@ -408,6 +485,8 @@ type emptyListing struct{}
 
 func (emptyListing) Stat(crate.ID) (int64, error) { return 0, fs.ErrNotExist }
 
+func (emptyListing) Holds(crate.ID, store.Placement, int64) bool { return false }
+
 // nowhere is the sink of a dry run: it reports bad entries and forgets the rest.
 type nowhere struct{ log *slog.Logger }
 
@@ -446,7 +525,7 @@ func (r *run) plan(ctx context.Context) (*spool, error) {
 	}
 	r.cfg.Progress.setPlan(plan)
 	r.cfg.Log.Info("planned", "crates", plan.Crates, "unchanged", plan.Unchanged, "versions", plan.Versions,
-		"held", plan.Held, "to_check", plan.Check, "to_fetch", plan.Fetch, "conflicts", plan.Conflicts,
+		"held", plan.Held, "to_check", plan.Check, "to_bundle", plan.ToBundle, "to_fetch", plan.Fetch, "conflicts", plan.Conflicts,
 		"bad_entries", plan.Bad, "yanked_left_out", plan.Yanked, "took", time.Since(start).Round(time.Millisecond))
 	return s, nil
 }
@@ -459,7 +538,7 @@ type planSink struct {
 
 func (s *planSink) held(ctx context.Context, e *Entry, v *catalog.Version) error {
 	now := time.Now()
-	return s.run.send(ctx, result{entry: *e, outcome: existing, size: v.Size, started: now, finished: now})
+	return s.run.send(ctx, result{entry: *e, outcome: existing, size: v.Size, at: placement(v), started: now, finished: now})
 }
 
 func (s *planSink) bad(ctx context.Context, _ *Group, b *BadEntry) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // spool is a plan on disk: a sequence of crates, each with the items to do for
@@ -38,6 +39,7 @@ type spooledItem struct {
 	Checksum           []byte
 	Yanked             bool
 	Task               uint8
+	At                 store.Placement
 }
 
 func newSpool(fsys durable.FS) (*spool, error) {
@@ -62,7 +64,7 @@ func (s *spool) add(row *catalog.Crate, items []item) error {
 		rec.Path, rec.Blob, rec.Yanked = row.Path, row.Blob, row.Yanked
 	}
 	for i, it := range items {
-		rec.Items[i] = spooledItem{it.Name, it.Version, it.URL, it.Checksum[:], it.Yanked, uint8(it.task)}
+		rec.Items[i] = spooledItem{it.Name, it.Version, it.URL, it.Checksum[:], it.Yanked, uint8(it.task), it.at}
 	}
 	if err := s.enc.Encode(rec); err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
@@ -99,7 +101,7 @@ func (s *spool) each(fn func(row *catalog.Crate, items []item) error) error {
 		for i, it := range rec.Items {
 			e := Entry{ID: crate.ID{Name: it.Name, Version: it.Version}, URL: it.URL, Yanked: it.Yanked}
 			copy(e.Checksum[:], it.Checksum)
-			items[i] = item{e, task(it.Task)}
+			items[i] = item{e, task(it.Task), it.At}
 		}
 		if err := fn(row, items); err != nil {
 			return err

@@ -2,11 +2,8 @@ package mirror
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -14,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -42,6 +38,8 @@ type result struct {
 	entry             Entry
 	outcome           outcome
 	size              int64
+	at                store.Placement
+	stored            bool // by a Put of this run
 	retries           int
 	err               error
 	gone              *upstream.GoneError
@@ -136,7 +134,7 @@ type worker struct {
 // full or broken, or upstream is gone.
 func (w *worker) do(ctx context.Context, a assignment) error {
 	res := result{entry: a.Entry, outcome: failed, started: time.Now(), job: a.job}
-	err := w.try(ctx, &res, a.task)
+	err := w.try(ctx, &res, &a.item)
 	stop := w.fatal(err)
 	if err != nil && (ctx.Err() != nil || errors.As(err, new(*upstream.StoppedError))) {
 		return stop // the run ended before the item did: as if it had never begun
@@ -147,17 +145,17 @@ func (w *worker) do(ctx context.Context, a assignment) error {
 }
 
 // try does the item's task. A panic costs the item, not the run.
-func (w *worker) try(ctx context.Context, res *result, t task) (err error) {
+func (w *worker) try(ctx context.Context, res *result, it *item) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			res.outcome = failed // whatever it was going to be
 			err = fmt.Errorf("%s: this is a bug of ours, please report it: panic: %v\n%s", res.entry.ID, p, debug.Stack())
 		}
 	}()
-	if t == taskCheck {
-		return w.check(ctx, res)
+	if it.task == taskCheck {
+		return w.check(ctx, res, it.at)
 	}
-	return w.fetch(ctx, res, t == taskConflict)
+	return w.fetch(ctx, res, it.task == taskConflict)
 }
 
 // fatal returns err if no other item can fare better.
@@ -176,63 +174,6 @@ type unreadableError struct{ err error }
 func (e *unreadableError) Error() string { return e.err.Error() }
 func (e *unreadableError) Unwrap() error { return e.err }
 
-// check hashes what stands under the crate's name. If it is the crate, fine; if
-// not, it moves to quarantine, and the crate is fetched.
-func (w *worker) check(ctx context.Context, res *result) error {
-	sum, size, err := w.hash(ctx, res.entry.ID)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return w.fetch(ctx, res, false)
-	case err != nil:
-		return &unreadableError{fmt.Errorf("reading %s, which is held: %w", res.entry.ID, err)}
-	case sum == res.entry.Checksum:
-		w.run.cfg.Store.Adopt(res.entry.ID)
-		res.outcome, res.size = verifiedExisting, size
-		return nil
-	}
-	wrong := &crate.ChecksumError{ID: res.entry.ID, Want: res.entry.Checksum, Got: sum, Size: size}
-	path, err := w.run.cfg.Store.Quarantine(res.entry.ID, wrong.Error())
-	if err != nil {
-		return err
-	}
-	w.run.cfg.Log.Error("file is damaged or was changed; moved to quarantine, fetching it again",
-		"crate", res.entry.Name, "version", res.entry.Version, "quarantine", path, "err", wrong)
-	return w.fetch(ctx, res, false)
-}
-
-func (w *worker) hash(ctx context.Context, id crate.ID) (sum crate.Checksum, size int64, err error) {
-	select {
-	case w.hashing <- struct{}{}:
-		defer func() { <-w.hashing }()
-	case <-ctx.Done():
-		return sum, 0, context.Cause(ctx)
-	}
-	f, err := w.run.cfg.Store.Open(id)
-	if err != nil {
-		return sum, 0, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if size, err = io.Copy(h, &cancelReader{ctx, f}); err != nil {
-		return sum, 0, err
-	}
-	h.Sum(sum[:0])
-	return sum, size, nil
-}
-
-// cancelReader ends a long copy when its context does.
-type cancelReader struct {
-	ctx context.Context // of one copy
-	r   io.Reader
-}
-
-func (c *cancelReader) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
-}
-
 // fetch fetches a crate and gives it to the store, or, where another checksum
 // is pinned, to quarantine.
 func (w *worker) fetch(ctx context.Context, res *result, conflict bool) error {
@@ -244,11 +185,20 @@ func (w *worker) fetch(ctx context.Context, res *result, conflict bool) error {
 	if conflict {
 		return w.conflict(res, body)
 	}
-	if err := w.run.cfg.Store.Put(ctx, res.entry.ID, body); err != nil {
+	if err := w.put(ctx, res, body); err != nil {
 		return err
 	}
 	res.outcome, res.size = downloaded, body.Size
 	return nil
+}
+
+// put gives a crate to the store.
+func (w *worker) put(ctx context.Context, res *result, body store.Body) error {
+	at, err := w.run.bundles.put(func() (store.Placement, error) { return w.run.cfg.Store.Put(ctx, res.entry.ID, body) })
+	if err == nil {
+		res.at, res.stored = at, true
+	}
+	return err
 }
 
 // body fetches a crate's bytes, proved. The caller releases them.

@@ -1,6 +1,6 @@
 // Package store is the contract of the places that keep crate files: loose
-// files today, bundles and S3 objects beside them. The packages below it
-// implement the contract, package storetest checks that they do.
+// files, bundles, later S3 objects. The packages below it implement the
+// contract, package storetest checks that they do.
 //
 // A store never sees bytes that were not verified: callers hash first. What it
 // promises in return is the order of things. Put takes bytes; nothing shows
@@ -27,11 +27,21 @@ type Body struct {
 	Data  []byte
 	Spill Spill // made by NewSpill of the same store
 	Size  int64
+	Has   Placement // where the store has the crate already; it need not be put there again
+}
+
+// Placement is where a crate lies. The zero Placement is nowhere.
+type Placement struct {
+	Loose  bool   // as a file under its LoosePath
+	Bundle string // in the bundle of this name; empty: in none
+	// Where in the bundle its frame lies, in bytes.
+	Offset, FrameSize int64
 }
 
 // Spill is a temporary file for a body that is too large to be held in memory.
 type Spill interface {
 	io.Writer
+	io.ReaderAt
 	Reset() error   // empties it for another attempt
 	Discard() error // gives it up; after Put it does nothing
 }
@@ -39,17 +49,37 @@ type Spill interface {
 // Writer takes crates. Its methods may be called concurrently.
 type Writer interface {
 	NewSpill() (Spill, error)
-	// Put takes the verified bytes of id. It keeps nothing of body.Data, and
-	// owns body.Spill from then on, also when it fails.
-	Put(ctx context.Context, id crate.ID, body Body) error
-	// Adopt takes up a crate that stands in its place already and was found to
-	// be right by hashing it: who wrote it may not have synced it.
+	// Put takes the verified bytes of id and says where they will be. It keeps
+	// nothing of body.Data, and owns body.Spill from then on, also when it
+	// fails.
+	Put(ctx context.Context, id crate.ID, body Body) (Placement, error)
+	// Adopt takes up a crate that stands loose in its place already and was
+	// found to be right by hashing it: who wrote it may not have synced it.
 	Adopt(id crate.ID)
-	// Checkpoint makes durable, and visible under its final name, everything
-	// that was Put or adopted before the call, and reports the crates that could not get
-	// their name: what stands there is something else. An error means that
-	// nothing is known of any of them; the store must not be used any more.
-	Checkpoint(ctx context.Context) ([]Refusal, error)
+	// Checkpoint makes durable, and visible in their place, everything that was
+	// Put or adopted before the call. An error means that nothing is known of any of it;
+	// the store must not be used any more.
+	Checkpoint(ctx context.Context) (Outcome, error)
+}
+
+// Outcome is what a Checkpoint has to tell.
+type Outcome struct {
+	Refused  []Refusal // crates that could not get their name: something else stands there
+	Finished []Bundle  // bundles that were finished and have their final name
+}
+
+// Bundle is a finished bundle. It never changes.
+type Bundle struct {
+	Name     string
+	Entries  int            // crates in it
+	Bytes    int64          // of all crates together
+	Checksum crate.Checksum // of the bundle
+}
+
+// Finisher is a Writer that has something to bring to an end when all is put.
+type Finisher interface {
+	// Finish is the last Checkpoint of a run that has done what it should.
+	Finish(ctx context.Context) (Outcome, error)
 }
 
 // Refusal says why one crate could not be stored. The others were.
@@ -60,12 +90,20 @@ type Refusal struct {
 
 // Reader gives crates back. Its methods may be called concurrently.
 type Reader interface {
-	// Stat returns the size in bytes of what stands under id's name. Errors:
+	// Stat returns the size in bytes of the loose file under id's name. Errors:
 	// fs.ErrNotExist; durable.ErrNotRegular for a folder, link or device.
 	Stat(id crate.ID) (int64, error)
-	// Open opens what stands under id's name. Nothing vouches for its bytes but
-	// their hash. Errors as Stat.
-	Open(id crate.ID) (Content, error)
+	// Open opens id where it lies, in the bundle if at names both. Nothing
+	// vouches for its bytes but their hash. Errors as Stat, and whatever is wrong
+	// with a bundle.
+	Open(id crate.ID, at Placement) (Content, error)
+}
+
+// Remover takes loose files away whose crates lie elsewhere too.
+type Remover interface {
+	// RemoveLoose removes the loose files of ids, durably. One that is not there
+	// is success.
+	RemoveLoose(ids []crate.ID) error
 }
 
 // Listing answers Stat for many crates in the order of an index, cheaper than
@@ -73,6 +111,9 @@ type Reader interface {
 // for one goroutine.
 type Listing interface {
 	Stat(id crate.ID) (int64, error)
+	// Holds reports whether size bytes of id are where at says, as far as that
+	// can be seen without reading them.
+	Holds(id crate.ID, at Placement, size int64) bool
 }
 
 // Lister makes listings.

@@ -22,31 +22,31 @@ import (
 
 // Checkpoint implements store.Writer. Puts go on beside it; they belong to the
 // next one.
-func (s *Store) Checkpoint(ctx context.Context) ([]store.Refusal, error) {
+func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 	s.mu.Lock()
 	batch, adopted := s.waiting, s.adopted
 	s.waiting, s.adopted = nil, nil
 	s.mu.Unlock()
 	if len(batch) == 0 && len(adopted) == 0 {
-		return nil, nil
+		return store.Outcome{}, nil
 	}
 	if err := s.syncBytes(batch, adopted); err != nil {
-		return nil, fmt.Errorf("making %d crates durable: %w", len(batch), err)
+		return store.Outcome{}, fmt.Errorf("making %d crates durable: %w", len(batch), err)
 	}
 	// Neighbours in the tree share folders, and the order of renames is one
 	// that can be told.
 	slices.SortFunc(batch, func(a, b waiting) int { return cmp.Compare(a.id.LoosePath(), b.id.LoosePath()) })
 	refused, err := s.publish(ctx, batch)
 	if err != nil {
-		return nil, err
+		return store.Outcome{}, err
 	}
 	for _, w := range batch {
 		adopted = append(adopted, w.id)
 	}
 	if err := s.syncNames(adopted); err != nil {
-		return nil, fmt.Errorf("making the names of %d crates durable: %w", len(batch), err)
+		return store.Outcome{}, fmt.Errorf("making the names of %d crates durable: %w", len(batch), err)
 	}
-	return refused, nil
+	return store.Outcome{Refused: refused}, nil
 }
 
 // syncBytes makes the bytes of the batch durable, before they get names, and
@@ -158,25 +158,11 @@ func (s *Store) hash(name string) (sum crate.Checksum, err error) {
 
 // syncNames makes the new names durable, and those of folders made for them.
 func (s *Store) syncNames(ids []crate.ID) error {
-	if s.mode == None {
-		return nil
-	}
-	if s.mode == Batch {
-		if err := s.fsys.SyncAll(); !errors.Is(err, errors.ErrUnsupported) {
-			return err
-		}
-	}
-	dirs := map[string]bool{tempDir: true}
+	dirs := map[string]bool{tempDir: true, ".": true}
 	for _, id := range ids {
 		for dir := path.Dir(id.LoosePath()); dir != "."; dir = path.Dir(dir) {
 			dirs[dir] = true
 		}
 	}
-	dirs["."] = true
-	for dir := range dirs {
-		if err := s.fsys.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
+	return s.syncDirs(dirs)
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Listing is the store's store.Listing. It answers Stat from whole folders, which costs one system call a file
-// instead of four: in the order of an index the crates of a folder are neighbours.
+// Listing is the store's store.Listing. It answers Stat from whole folders,
+// which costs one system call a file instead of four: in the order of an index
+// the crates of a folder are neighbours.
 type Listing struct {
 	store *Store
 	dirs  map[string]map[string]fs.DirEntry
@@ -41,6 +42,15 @@ func (l *Listing) Stat(id crate.ID) (int64, error) {
 		return 0, err
 	}
 	return sizeOf(info, id)
+}
+
+// Holds is store.Listing's.
+func (l *Listing) Holds(id crate.ID, at store.Placement, size int64) bool {
+	if !at.Loose || at.Bundle != "" {
+		return false // nowhere, or where this store does not reach
+	}
+	have, err := l.Stat(id)
+	return err == nil && have == size
 }
 
 func (l *Listing) dir(name string) (map[string]fs.DirEntry, error) {

@@ -67,6 +67,7 @@ var (
 	_ store.Reader      = (*Store)(nil)
 	_ store.Quarantiner = (*Store)(nil)
 	_ store.Lister      = (*Store)(nil)
+	_ store.Remover     = (*Store)(nil)
 )
 
 // Open opens the store for writing and clears away what an earlier process left
@@ -105,15 +106,15 @@ func clear(fsys durable.FS, dir string, chosen func(name string) bool) error {
 func OpenReadOnly(fsys durable.FS) *Store { return &Store{fsys: fsys} }
 
 // Put implements store.Writer.
-func (s *Store) Put(_ context.Context, id crate.ID, body store.Body) error {
+func (s *Store) Put(_ context.Context, id crate.ID, body store.Body) (store.Placement, error) {
 	sp, err := s.take(body, s.mode == PerFile)
 	if err != nil {
-		return fmt.Errorf("storing %s: %w", id, err)
+		return store.Placement{}, fmt.Errorf("storing %s: %w", id, err)
 	}
 	s.mu.Lock()
 	s.waiting = append(s.waiting, waiting{id, sp.name})
 	s.mu.Unlock()
-	return nil
+	return store.Placement{Loose: true}, nil
 }
 
 // take makes a body a finished file of tmp/.
@@ -162,7 +163,7 @@ func sizeOf(info fs.FileInfo, id crate.ID) (int64, error) {
 }
 
 // Open implements store.Reader.
-func (s *Store) Open(id crate.ID) (store.Content, error) {
+func (s *Store) Open(id crate.ID, _ store.Placement) (store.Content, error) {
 	f, err := s.fsys.Open(id.LoosePath())
 	if err != nil {
 		return nil, err

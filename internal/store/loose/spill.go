@@ -37,6 +37,8 @@ func (sp *spill) Write(p []byte) (int, error) {
 	return n, err
 }
 
+func (sp *spill) ReadAt(p []byte, off int64) (int, error) { return sp.file.ReadAt(p, off) }
+
 // Reset implements store.Spill.
 func (sp *spill) Reset() error {
 	if err := sp.file.Truncate(0); err != nil {

@@ -35,13 +35,10 @@ type Store interface {
 func Run(t *testing.T, open func(t *testing.T, fsys durable.FS) Store) {
 	for name, test := range map[string]func(*testing.T, func(*testing.T, durable.FS) Store){
 		"PutCheckpointOpen":        testRoundTrip,
-		"NothingBeforeCheckpoint":  testNothingBeforeCheckpoint,
 		"DurableAfterCheckpoint":   testDurable,
 		"SameCrateTwice":           testSameCrateTwice,
-		"NameTaken":                testNameTaken,
 		"Spill":                    testSpill,
 		"DiscardedSpillLeaves":     testDiscard,
-		"StatErrors":               testStatErrors,
 		"Quarantine":               testQuarantine,
 		"IsolateKeepsOnce":         testIsolate,
 		"WriteErrorIsTheCrates":    testWriteError,
@@ -59,24 +56,34 @@ func id(name, version string) crate.ID { return crate.ID{Name: name, Version: ve
 
 func body(text string) store.Body { return store.Body{Data: []byte(text), Size: int64(len(text))} }
 
-func put(t *testing.T, s Store, id crate.ID, text string) {
+func put(t *testing.T, s Store, id crate.ID, text string) store.Placement {
 	t.Helper()
-	if err := s.Put(context.Background(), id, body(text)); err != nil {
+	at, err := s.Put(context.Background(), id, body(text))
+	if err != nil {
 		t.Fatal(err)
 	}
+	if !at.Loose && at.Bundle == "" {
+		t.Errorf("Put(%v) says that it is nowhere", id)
+	}
+	return at
 }
 
 func checkpoint(t *testing.T, s Store) {
 	t.Helper()
-	refused, err := s.Checkpoint(context.Background())
-	if err != nil || len(refused) > 0 {
-		t.Fatalf("Checkpoint = %v, %v", refused, err)
+	outcome, err := s.Checkpoint(context.Background())
+	if err != nil || len(outcome.Refused) > 0 {
+		t.Fatalf("Checkpoint = %v, %v", outcome, err)
 	}
 }
 
-func read(t *testing.T, s Store, id crate.ID) string {
+// held asks a new listing, as a new run does.
+func held(s Store, id crate.ID, at store.Placement, text string) bool {
+	return s.NewListing().Holds(id, at, int64(len(text)))
+}
+
+func read(t *testing.T, s Store, id crate.ID, at store.Placement) string {
 	t.Helper()
-	c, err := s.Open(id)
+	c, err := s.Open(id, at)
 	if err != nil {
 		t.Errorf("Open(%v): %v", id, err)
 		return ""
@@ -95,30 +102,25 @@ func testRoundTrip(t *testing.T, open opener) {
 		id("serde", "1.0.0"): "one", id("serde", "1.0.0+a"): "two", id("Serde-x", "0.1.0"): "three",
 		id("a", "1.0.0"): "", id("nul", "1.0.0"): "five",
 	}
+	places := map[crate.ID]store.Placement{}
 	for id, text := range want {
-		put(t, s, id, text)
+		places[id] = put(t, s, id, text)
 	}
 	checkpoint(t, s)
 	got := map[crate.ID]string{}
 	listing := s.NewListing()
 	for id, text := range want {
-		got[id] = read(t, s, id)
-		size, err := s.Stat(id)
-		listed, lerr := listing.Stat(id)
-		if err != nil || lerr != nil || size != int64(len(text)) || listed != size {
-			t.Errorf("%v: Stat = %d, %v; listed %d, %v; want %d", id, size, err, listed, lerr, len(text))
+		at := places[id]
+		got[id] = read(t, s, id, at)
+		if size := int64(len(text)); !listing.Holds(id, at, size) {
+			t.Errorf("%v is not where Put has put it: %+v", id, at)
+		}
+		if listing.Holds(id, store.Placement{}, int64(len(text))) {
+			t.Errorf("%v is said to be held nowhere", id)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("contents (-want +got):\n%s", diff)
-	}
-}
-
-func testNothingBeforeCheckpoint(t *testing.T, open opener) {
-	s := open(t, durabletest.NewMem())
-	put(t, s, id("serde", "1.0.0"), "one")
-	if _, err := s.Stat(id("serde", "1.0.0")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Stat before Checkpoint: %v, want not exist", err)
 	}
 }
 
@@ -129,17 +131,15 @@ func testDurable(t *testing.T, open opener) {
 		mem := durabletest.NewMem()
 		mem.NoSyncAll = noSyncAll
 		rnd := rand.New(rand.NewPCG(1, 2))
-		acknowledged := map[crate.ID]string{}
+		placed, acknowledged := map[crate.ID]store.Placement{}, map[crate.ID]bool{}
 		check := func(op string) {
 			s := open(t, mem.Crash(rnd))
-			for id, text := range acknowledged {
-				if got := read(t, s, id); got != text {
-					t.Errorf("after a power cut at %s: %v is %q, want %q", op, id, got, text)
+			for id, at := range placed {
+				if !acknowledged[id] && !held(s, id, at, id.Version) {
+					continue
 				}
-			}
-			for _, id := range []crate.ID{id("serde", "1.0.0"), id("serde", "1.0.1"), id("log", "0.4.0")} {
-				if size, err := s.Stat(id); err == nil && size != int64(len(id.Version)) {
-					t.Errorf("after a power cut at %s: %v has %d bytes, want %d", op, id, size, len(id.Version))
+				if got := read(t, s, id, at); got != id.Version {
+					t.Errorf("after a power cut at %s: %v is %q, want %q", op, id, got, id.Version)
 				}
 			}
 		}
@@ -151,11 +151,11 @@ func testDurable(t *testing.T, open opener) {
 		}))
 		for _, batch := range [][]crate.ID{{id("serde", "1.0.0"), id("log", "0.4.0")}, {id("serde", "1.0.1")}} {
 			for _, id := range batch {
-				put(t, s, id, id.Version)
+				placed[id] = put(t, s, id, id.Version)
 			}
 			checkpoint(t, s)
 			for _, id := range batch {
-				acknowledged[id] = id.Version
+				acknowledged[id] = true
 			}
 		}
 		check("the end")
@@ -165,30 +165,13 @@ func testDurable(t *testing.T, open opener) {
 func testSameCrateTwice(t *testing.T, open opener) {
 	s := open(t, durabletest.NewMem())
 	for range 2 {
-		put(t, s, id("serde", "1.0.0"), "one")
-		put(t, s, id("serde", "1.0.0"), "one")
+		places := []store.Placement{put(t, s, id("serde", "1.0.0"), "one"), put(t, s, id("serde", "1.0.0"), "one")}
 		checkpoint(t, s)
-	}
-	if got := read(t, s, id("serde", "1.0.0")); got != "one" {
-		t.Errorf("content = %q", got)
-	}
-}
-
-func testNameTaken(t *testing.T, open opener) { // C17, C18
-	s := open(t, durabletest.NewMem())
-	put(t, s, id("serde", "1.0.0"), "one")
-	checkpoint(t, s)
-	put(t, s, id("serde", "1.0.0"), "other bytes")
-	put(t, s, id("serde", "1.0.1"), "two")
-	refused, err := s.Checkpoint(context.Background())
-	if err != nil || len(refused) != 1 || refused[0].ID != id("serde", "1.0.0") || !errors.Is(refused[0].Err, fs.ErrExist) {
-		t.Errorf("Checkpoint = %v, %v; want serde 1.0.0 refused as existing", refused, err)
-	}
-	if got := read(t, s, id("serde", "1.0.0")); got != "one" {
-		t.Errorf("what was there is %q now", got)
-	}
-	if got := read(t, s, id("serde", "1.0.1")); got != "two" {
-		t.Errorf("its neighbour is %q", got)
+		for _, at := range places {
+			if got := read(t, s, id("serde", "1.0.0"), at); got != "one" {
+				t.Errorf("content = %q", got)
+			}
+		}
 	}
 }
 
@@ -208,14 +191,15 @@ func testSpill(t *testing.T, open opener) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Put(context.Background(), id("big", "1.0.0"), store.Body{Spill: sp, Size: int64(len(large))}); err != nil {
+	at, err := s.Put(context.Background(), id("big", "1.0.0"), store.Body{Spill: sp, Size: int64(len(large))})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := sp.Discard(); err != nil {
 		t.Errorf("Discard after Put: %v", err)
 	}
 	checkpoint(t, s)
-	if got := read(t, s, id("big", "1.0.0")); got != string(large) {
+	if got := read(t, s, id("big", "1.0.0"), at); got != string(large) {
 		t.Errorf("content has %d bytes and is not what was written (%d)", len(got), len(large))
 	}
 }
@@ -237,26 +221,16 @@ func testDiscard(t *testing.T, open opener) {
 	}
 }
 
-func testStatErrors(t *testing.T, open opener) {
-	mem := durabletest.NewMem()
-	s := open(t, mem)
-	absent := id("absent", "1.0.0")
-	for name, stat := range map[string]func(crate.ID) (int64, error){"Stat": s.Stat, "Listing": s.NewListing().Stat} {
-		if _, err := stat(absent); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: %v, want not exist", name, err)
-		}
-	}
-	if _, err := s.Open(absent); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Open: %v, want not exist", err)
-	}
-}
-
 func testQuarantine(t *testing.T, open opener) {
 	mem := durabletest.NewMem()
 	s := open(t, mem)
+	if err := mem.MkdirAll("s/er"); err != nil {
+		t.Fatal(err)
+	}
 	for n := 1; n <= 2; n++ { // twice within a second
-		put(t, s, id("serde", "1.0.0"), "bad bytes")
-		checkpoint(t, s)
+		if err := durable.WriteFile(mem, id("serde", "1.0.0").LoosePath(), []byte("bad bytes")); err != nil {
+			t.Fatal(err)
+		}
 		path, err := s.Quarantine(id("serde", "1.0.0"), "hashes to something else")
 		if err != nil {
 			t.Fatal(err)
@@ -315,7 +289,7 @@ func testWriteError(t *testing.T, open opener) { // C7, C16
 		tried := n
 		s = open(t, hooked)
 		armed = true
-		err := s.Put(context.Background(), id("serde", "1.0.0"), body("one"))
+		_, err := s.Put(context.Background(), id("serde", "1.0.0"), body("one"))
 		armed = false
 		if n > 0 {
 			if tried == 1 {
@@ -326,12 +300,12 @@ func testWriteError(t *testing.T, open opener) { // C7, C16
 		if !errors.Is(err, durable.ErrNoSpace) {
 			t.Errorf("operation %d failed: Put = %v, want no space", tried, err)
 		}
-		put(t, s, id("log", "0.4.0"), "two")
+		at := put(t, s, id("log", "0.4.0"), "two")
 		checkpoint(t, s)
 		if _, err := s.Stat(id("serde", "1.0.0")); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("operation %d failed: a crate that was not stored shows up: %v", tried, err)
 		}
-		if got := read(t, s, id("log", "0.4.0")); got != "two" {
+		if got := read(t, s, id("log", "0.4.0"), at); got != "two" {
 			t.Errorf("operation %d failed: the next crate is %q", tried, got)
 		}
 		n = tried
@@ -353,19 +327,20 @@ func testCheckpointError(t *testing.T, open opener) { // C12
 			}
 			return durabletest.Fault{}
 		}))
-		put(t, s, id("serde", "1.0.0"), "one")
-		put(t, s, id("log", "0.4.0"), "two")
+		serde, log := id("serde", "1.0.0"), id("log", "0.4.0")
+		want := map[crate.ID]string{serde: "one", log: "two"}
+		places := map[crate.ID]store.Placement{serde: put(t, s, serde, "one"), log: put(t, s, log, "two")}
 		breaks.Store(ops.Load() + int64(n))
-		refused, err := s.Checkpoint(context.Background())
+		outcome, err := s.Checkpoint(context.Background())
 		if !broken() {
 			return // more operations than Checkpoint has
 		}
-		if err == nil && len(refused) == 0 {
+		if err == nil && len(outcome.Refused) == 0 {
 			t.Errorf("operation %d failed and Checkpoint did not", n)
 		}
 		after := open(t, mem.Kill())
-		for id, text := range map[crate.ID]string{id("serde", "1.0.0"): "one", id("log", "0.4.0"): "two"} {
-			if _, err := after.Stat(id); err == nil && read(t, after, id) != text {
+		for id, text := range want {
+			if held(after, id, places[id], text) && read(t, after, id, places[id]) != text {
 				t.Errorf("operation %d failed: %v is not whole", n, id)
 			}
 		}
@@ -378,13 +353,15 @@ func testConcurrent(t *testing.T, open opener) {
 	done := make(chan error, workers)
 	name := func(w int) string { return string(rune('a'+w)) + "-worker" }
 	version := func(i int) string { return "1.0." + string(rune('0'+i/10)) + "-" + string(rune('a'+i%10)) }
+	var places [workers][each]store.Placement
 	for w := range workers {
 		go func() {
-			var err error
+			var errs error
 			for i := range each {
-				err = errors.Join(err, s.Put(context.Background(), id(name(w), version(i)), body(version(i))))
+				at, err := s.Put(context.Background(), id(name(w), version(i)), body(version(i)))
+				places[w][i], errs = at, errors.Join(errs, err)
 			}
-			done <- err
+			done <- errs
 		}()
 	}
 	for range workers {
@@ -396,7 +373,7 @@ func testConcurrent(t *testing.T, open opener) {
 	checkpoint(t, s)
 	for w := range workers {
 		for i := range each {
-			if got := read(t, s, id(name(w), version(i))); got != version(i) {
+			if got := read(t, s, id(name(w), version(i)), places[w][i]); got != version(i) {
 				t.Errorf("%s %s is %q", name(w), version(i), got)
 			}
 		}
@@ -408,7 +385,6 @@ func testCleared(t *testing.T, open opener) {
 	open(t, mem)
 	before := files(t, mem)
 	s := open(t, mem)
-	put(t, s, id("serde", "1.0.0"), "never published")
 	if _, err := s.NewSpill(); err != nil {
 		t.Fatal(err)
 	}

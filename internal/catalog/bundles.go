@@ -1,0 +1,103 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// Bundles returns every bundle that versions ever were in.
+func (c *Catalog) Bundles(ctx context.Context) ([]Bundle, error) {
+	rows, err := c.db.QueryContext(ctx, "SELECT name, whole, entries, bytes, sha256 FROM bundles ORDER BY name")
+	if err == nil {
+		var list []Bundle
+		if list, err = scanBundles(rows); err == nil {
+			return list, nil
+		}
+	}
+	return nil, fmt.Errorf("reading bundles from the catalog: %w", classify(err))
+}
+
+func scanBundles(rows *sql.Rows) (list []Bundle, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var b Bundle
+		var sum sql.RawBytes
+		if err := rows.Scan(&b.Name, &b.Whole, &b.Entries, &b.Bytes, &sum); err != nil {
+			return nil, err
+		}
+		if copy(b.Checksum[:], sum) != len(b.Checksum) && b.Whole {
+			return nil, fmt.Errorf("%w: checksum of %s", ErrDamaged, b.Name)
+		}
+		list = append(list, b)
+	}
+	return list, rows.Err()
+}
+
+// putBundles writes the bundles of a batch, and those that its versions are in.
+func putBundles(ctx context.Context, tx *sql.Tx, b Batch) error {
+	var begun []string
+	last := ""
+	for i := range b.Versions {
+		if name := b.Versions[i].Bundle; name != "" && name != last {
+			begun, last = append(begun, name), name
+		}
+	}
+	err := put(ctx, tx, "INSERT INTO bundles (name, whole, entries, bytes, sha256) VALUES (?, 0, 0, 0, x'') ON CONFLICT DO NOTHING",
+		begun, func(name *string) []any { return []any{*name} })
+	if err != nil {
+		return err
+	}
+	return put(ctx, tx, "INSERT OR REPLACE INTO bundles (name, whole, entries, bytes, sha256) VALUES (?, ?, ?, ?, ?)",
+		b.Bundles, func(b *Bundle) []any { return []any{b.Name, b.Whole, b.Entries, b.Bytes, b.Checksum[:]} })
+}
+
+// Adopt notes where versions lie that were found in bundles: it inserts their
+// rows, not vouched for (VerifiedAt is zero) and not listed. A row of the same
+// checksum gets the new place beside its loose file; one of another checksum
+// stays as it is if an index has vouched for it, since a pin is a pin.
+func (c *Catalog) Adopt(ctx context.Context, found []Version) error {
+	if err := c.adopt(ctx, found); err != nil {
+		return fmt.Errorf("writing the catalog: %w", classify(err))
+	}
+	return nil
+}
+
+func (c *Catalog) adopt(ctx context.Context, found []Version) error {
+	tx, err := c.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	err = put(ctx, tx, `INSERT INTO versions (`+columns+`) VALUES (?, ?, ?, ?, 0, ?, ?, ?, 0, 0, 0)
+		ON CONFLICT DO UPDATE SET sha256 = excluded.sha256, size = excluded.size,
+			bundle = excluded.bundle, offset = excluded.offset, length = excluded.length
+		WHERE sha256 = excluded.sha256 OR verified_at = 0`, found, func(v *Version) []any {
+		return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Bundle, v.Offset, v.Length}
+	})
+	if err != nil {
+		return err
+	}
+	if err := putBundles(ctx, tx, Batch{Versions: found}); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// TwicePage returns, in the order of names, the next versions after the given
+// one that have both a loose file and a place in a bundle that is whole, at most
+// limit.
+func (c *Catalog) TwicePage(ctx context.Context, after crate.ID, limit int) ([]Version, error) {
+	rows, err := c.db.QueryContext(ctx, `SELECT `+columns+` FROM versions
+		WHERE (name, version) > (?, ?) AND loose = 1 AND bundle IN (SELECT name FROM bundles WHERE whole = 1)
+		ORDER BY name, version LIMIT ?`, after.Name, after.Version, limit)
+	if err == nil {
+		var list []Version
+		if list, err = scanVersions(rows); err == nil {
+			return list, nil
+		}
+	}
+	return nil, fmt.Errorf("reading from the catalog what is held twice: %w", classify(err))
+}

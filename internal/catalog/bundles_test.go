@@ -1,0 +1,111 @@
+package catalog
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// in moves a version into a bundle.
+func in(v Version, bundle string, offset int64) Version {
+	v.Bundle, v.Offset, v.Length = bundle, offset, 100
+	return v
+}
+
+func mustCommit(t *testing.T, c *Catalog, b Batch) {
+	t.Helper()
+	if err := c.Commit(context.Background(), b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantVersion(t *testing.T, c *Catalog, want Version) {
+	t.Helper()
+	got, err := c.Versions(context.Background(), want.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Version{want}, got); diff != "" {
+		t.Errorf("versions of %s (-want +got):\n%s", want.Name, diff)
+	}
+}
+
+func TestBundles(t *testing.T) {
+	c, _ := tempCatalog(t)
+	mustCommit(t, c, Batch{Versions: []Version{in(version("a", "1.0.0", 1), "bundle-0001.tar.zst", 0), version("b", "1.0.0", 2)}})
+	whole := Bundle{Name: "bundle-0001.tar.zst", Whole: true, Entries: 1, Bytes: 1, Checksum: crate.Checksum{9}}
+	for _, want := range [][]Bundle{{{Name: "bundle-0001.tar.zst"}}, {whole}, {whole}} {
+		got, err := c.Bundles(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("bundles (-want +got):\n%s", diff)
+		}
+		// Whole it is, and whole it stays when another version of it is written.
+		mustCommit(t, c, Batch{Bundles: []Bundle{whole}})
+		mustCommit(t, c, Batch{Versions: []Version{in(version("a", "1.0.0", 1), "bundle-0001.tar.zst", 0)}})
+	}
+}
+
+func TestAdopt(t *testing.T) {
+	c, _ := tempCatalog(t)
+	held, pinned, foreign := version("held", "1.0.0", 1), version("pinned", "1.0.0", 2), version("new", "1.0.0", 3)
+	mustCommit(t, c, Batch{Versions: []Version{held, pinned}})
+	other := pinned
+	other.Checksum = crate.Checksum{99}
+	const bundle = "bundle-0007.tar.zst"
+	for _, offset := range []int64{10, 20} {
+		found := []Version{in(held, bundle, offset), in(other, bundle, offset), in(foreign, bundle, offset)}
+		if err := c.Adopt(context.Background(), found); err != nil {
+			t.Fatal(err)
+		}
+		wantVersion(t, c, in(held, bundle, offset))
+		wantVersion(t, c, pinned) // A8: a version's bytes never change
+		want := in(foreign, bundle, offset)
+		want.Loose, want.Listed, want.VerifiedAt = false, false, time.Time{}
+		wantVersion(t, c, want)
+	}
+	// What no index vouches for is no pin.
+	if err := c.Adopt(context.Background(), []Version{in(Version{ID: foreign.ID, Checksum: crate.Checksum{4}, Size: 4}, bundle, 30)}); err != nil {
+		t.Fatal(err)
+	}
+	wantVersion(t, c, in(Version{ID: foreign.ID, Checksum: crate.Checksum{4}, Size: 4}, bundle, 30))
+	if got, err := c.Bundles(context.Background()); err != nil || len(got) != 1 || got[0] != (Bundle{Name: bundle}) {
+		t.Errorf("bundles: %+v, %v", got, err)
+	}
+}
+
+func TestTwicePage(t *testing.T) {
+	c, _ := tempCatalog(t)
+	const whole, begun = "bundle-0000.tar.zst", "bundle-0001.tar.zst"
+	only := in(version("only", "1.0.0", 5), whole, 50)
+	only.Loose = false
+	mustCommit(t, c, Batch{
+		Versions: []Version{in(version("b", "1.0.0", 1), whole, 10), in(version("A", "1.0.0", 2), whole, 20), in(version("b", "0.1.0", 3), whole, 30),
+			in(version("c", "1.0.0", 4), begun, 40), only, version("loose", "1.0.0", 6)},
+		Bundles: []Bundle{{Name: whole, Whole: true}},
+	})
+	var got []string
+	var after crate.ID
+	for {
+		page, err := c.TwicePage(context.Background(), after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, v := range page {
+			got = append(got, v.ID.String())
+		}
+		after = page[len(page)-1].ID
+	}
+	if diff := cmp.Diff([]string{"A 1.0.0", "b 0.1.0", "b 1.0.0"}, got); diff != "" {
+		t.Errorf("held twice (-want +got):\n%s", diff)
+	}
+}

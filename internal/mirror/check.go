@@ -1,0 +1,186 @@
+package mirror
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// check hashes a crate wherever it is said to lie. What is not the crate goes to
+// quarantine, or is noted there if it is part of a bundle, which never changes.
+// A crate of which nothing is left is fetched; one that should lie somewhere else
+// too (in a bundle, or beside it) is put there.
+func (w *worker) check(ctx context.Context, res *result, at store.Placement) error {
+	select {
+	case w.hashing <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	left, body, err := w.checkPlaces(ctx, res, at)
+	if err == nil && body != nil {
+		err = w.put(ctx, res, *body) // as long as it may be in memory
+	} else {
+		res.at = left
+	}
+	<-w.hashing
+	if err != nil {
+		return err
+	}
+	if left == (store.Placement{}) {
+		return w.fetch(ctx, res, false)
+	}
+	if left.Loose {
+		w.run.cfg.Store.Adopt(res.entry.ID)
+	}
+	res.outcome = verifiedExisting
+	return nil
+}
+
+// checkPlaces returns what is left of a placement, and, if the crate should lie
+// somewhere else too, the bytes that were hashed.
+func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placement) (left store.Placement, body *store.Body, err error) {
+	cfg := &w.run.cfg
+	k := keeper{spill: cfg.Store.NewSpill}
+	if at.Bundle != "" {
+		good, err := w.checkPlace(ctx, res, inBundle(at), k.when(cfg.Bundle && cfg.KeepLoose && !at.Loose))
+		if err != nil {
+			return left, nil, errors.Join(err, k.discard())
+		}
+		if good {
+			left = inBundle(at)
+		}
+	}
+	if at.Loose {
+		left.Loose, err = w.checkPlace(ctx, res, store.Placement{Loose: true}, k.when(cfg.Bundle && left.Bundle == ""))
+	}
+	if err != nil || left == (store.Placement{}) || !k.wanted {
+		return left, nil, errors.Join(err, k.discard())
+	}
+	return left, &store.Body{Data: k.data, Spill: k.file, Size: res.size, Has: left}, nil
+}
+
+// checkPlace hashes what lies at one place, copies it to also, and reports
+// whether it is the crate.
+func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement, also io.Writer) (good bool, err error) {
+	id := res.entry.ID
+	sum, size, err := w.hash(ctx, id, at, also)
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	case err != nil && (at.Loose || errors.As(err, &path)): // the disk, not the bytes
+		return false, &unreadableError{fmt.Errorf("reading %s, which is held: %w", id, err)}
+	case err == nil && sum == res.entry.Checksum:
+		res.size = size
+		return true, nil
+	case err == nil:
+		err = &crate.ChecksumError{ID: id, Want: res.entry.Checksum, Got: sum, Size: size}
+	}
+	kept, qerr := w.setAside(id, at, sum, err)
+	if qerr != nil {
+		return false, errors.Join(err, qerr)
+	}
+	what := "file is damaged or was changed; moved to quarantine"
+	if !at.Loose {
+		what = "crate in a bundle is damaged; noted in quarantine"
+	}
+	w.run.cfg.Log.Error(what, "crate", id.Name, "version", id.Version, "bundle", at.Bundle, "quarantine", kept, "err", err)
+	return false, nil
+}
+
+// setAside moves a loose file to quarantine. Of a member of a bundle, which
+// stays, it leaves a note.
+func (w *worker) setAside(id crate.ID, at store.Placement, sum crate.Checksum, reason error) (path string, err error) {
+	if at.Loose {
+		return w.run.cfg.Store.Quarantine(id, reason.Error())
+	}
+	text := fmt.Sprintf("at offset %d of %s, %d bytes: %v", at.Offset, at.Bundle, at.FrameSize, reason)
+	return w.run.cfg.Store.Isolate(id, sum, text, store.Body{})
+}
+
+// hash hashes what lies at a place and copies it to also.
+func (w *worker) hash(ctx context.Context, id crate.ID, at store.Placement, also io.Writer) (sum crate.Checksum, size int64, err error) {
+	return hash(ctx, w.run.cfg.Store, id, at, also)
+}
+
+func hash(ctx context.Context, from store.Reader, id crate.ID, at store.Placement, also io.Writer) (sum crate.Checksum, size int64, err error) {
+	f, err := from.Open(id, at)
+	if err != nil {
+		return sum, 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if size, err = io.Copy(io.MultiWriter(h, also), &cancelReader{ctx, f}); err != nil {
+		return sum, 0, err
+	}
+	h.Sum(sum[:0])
+	return sum, size, nil
+}
+
+// cancelReader ends a long copy when its context does.
+type cancelReader struct {
+	ctx context.Context // of one copy
+	r   io.Reader
+}
+
+func (c *cancelReader) Read(p []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.r.Read(p)
+}
+
+// keepInMemory is how much of a file that is being bundled is held in memory,
+// bytes; two files a processor are at a time.
+const keepInMemory = 4 << 20
+
+// keeper keeps what is written to it: the very bytes that were hashed, whatever
+// happens to the file meanwhile (E11).
+type keeper struct {
+	spill  func() (store.Spill, error)
+	wanted bool
+	data   []byte
+	file   store.Spill // all of it, once it is too large for data
+}
+
+// when returns the keeper if it is wanted, and io.Discard otherwise.
+func (k *keeper) when(wanted bool) io.Writer {
+	if !wanted {
+		return io.Discard
+	}
+	k.wanted = true
+	return k
+}
+
+func (k *keeper) Write(p []byte) (int, error) {
+	if k.file == nil && len(k.data)+len(p) <= keepInMemory {
+		k.data = append(k.data, p...)
+		return len(p), nil
+	}
+	if k.file == nil {
+		var err error
+		if k.file, err = k.spill(); err != nil {
+			return 0, err
+		}
+		if _, err := k.file.Write(k.data); err != nil {
+			return 0, err
+		}
+		k.data = nil
+	}
+	return k.file.Write(p)
+}
+
+func (k *keeper) discard() error {
+	if k.file == nil {
+		return nil
+	}
+	return k.file.Discard()
+}

@@ -1,0 +1,67 @@
+package mirror
+
+import (
+	"sync"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// ledger knows of which bundles every crate has its row: those that are
+// finished, and of whose crates none is on its way from a Put to the catalog.
+// Only they may be called whole, or a kill would leave crates in a bundle that
+// nobody looks into again.
+type ledger struct {
+	putting  sync.RWMutex   // held for reading while a Put goes on
+	mu       sync.Mutex     // guards owed
+	owed     map[string]int // rows that are yet to be written, by bundle
+	finished []store.Bundle // not yet whole; the committer's
+}
+
+// put calls a Put and notes the row that it makes necessary.
+func (l *ledger) put(put func() (store.Placement, error)) (store.Placement, error) {
+	l.putting.RLock()
+	defer l.putting.RUnlock()
+	at, err := put()
+	if err == nil && at.Bundle != "" {
+		l.mu.Lock()
+		l.owed[at.Bundle]++
+		l.mu.Unlock()
+	}
+	return at, err
+}
+
+// finish notes bundles that no Put goes to any more.
+func (l *ledger) finish(bundles []store.Bundle) {
+	if len(bundles) == 0 {
+		return
+	}
+	l.putting.Lock() // whoever was putting into them has noted it
+	defer l.putting.Unlock()
+	l.finished = append(l.finished, bundles...)
+}
+
+// paid says that a row will be written, together with what whole returns next.
+func (l *ledger) paid(bundle string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owed[bundle]--; l.owed[bundle] == 0 {
+		delete(l.owed, bundle)
+	}
+}
+
+// whole returns the bundles that have become whole.
+func (l *ledger) whole() (whole []catalog.Bundle) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	left := l.finished[:0]
+	for _, b := range l.finished {
+		if l.owed[b.Name] > 0 {
+			left = append(left, b)
+			continue
+		}
+		whole = append(whole, catalog.Bundle{Name: b.Name, Whole: true, Entries: b.Entries, Bytes: b.Bytes, Checksum: b.Checksum})
+	}
+	l.finished = left
+	return whole
+}

@@ -1,0 +1,126 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// finish ends a run that has done what it should: the last bundle is finished,
+// and loose files go that lie in bundles now.
+func (r *run) finish(ctx context.Context) error {
+	f, ok := r.cfg.Store.(store.Finisher)
+	if !ok {
+		return nil
+	}
+	outcome, err := f.Finish(ctx)
+	if err != nil {
+		return fmt.Errorf("finishing the last bundle: %w", err)
+	}
+	r.bundles.finish(outcome.Finished)
+	if err := r.cfg.Catalog.Commit(ctx, catalog.Batch{Bundles: r.bundles.whole()}); err != nil {
+		return err
+	}
+	plan := r.cfg.Progress.plan.Load()
+	if r.cfg.KeepLoose || plan.Twice+plan.Check == 0 {
+		return nil
+	}
+	return r.dropLoose(ctx)
+}
+
+// dropped is how many loose files go at a time.
+const dropped = 1024
+
+// dropLoose removes the loose files of crates that lie in finished bundles. That
+// a crate does is recorded; its member is read once more, and compared with the
+// checksum that the index named, before its loose file goes. The row says so
+// last: a run that is cut off before that finds the file gone and the crate in
+// its bundle.
+func (r *run) dropLoose(ctx context.Context) error {
+	var after crate.ID
+	total := 0
+	for {
+		page, err := r.cfg.Catalog.TwicePage(ctx, after, dropped)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			break
+		}
+		after = page[len(page)-1].ID
+		good, err := r.goodMembers(ctx, page)
+		if err != nil {
+			return err
+		}
+		ids := make([]crate.ID, len(good))
+		for i := range good {
+			ids[i], good[i].Loose = good[i].ID, false
+		}
+		if err := r.cfg.Store.RemoveLoose(ids); err != nil {
+			return err
+		}
+		if err := r.cfg.Catalog.Commit(ctx, catalog.Batch{Versions: good}); err != nil {
+			return err
+		}
+		total += len(good)
+	}
+	if total > 0 {
+		r.cfg.Log.Info("loose files were removed, their crates lie in bundles", "crates", total)
+	}
+	return nil
+}
+
+// goodMembers returns the versions whose members are what they should be.
+func (r *run) goodMembers(ctx context.Context, page []catalog.Version) ([]catalog.Version, error) {
+	good := make([]bool, len(page))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(2 * runtime.GOMAXPROCS(0))
+	for i := range page {
+		g.Go(func() (err error) {
+			good[i], err = r.isGood(ctx, &page[i])
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	kept := page[:0]
+	for i := range page {
+		if good[i] {
+			kept = append(kept, page[i])
+		}
+	}
+	return kept, nil
+}
+
+// isGood reads a member back. One that is not good keeps its loose file, and the
+// next run with -verify-existing puts it into another bundle.
+func (r *run) isGood(ctx context.Context, v *catalog.Version) (bool, error) {
+	sum, size, err := hash(ctx, r.cfg.Store, v.ID, inBundle(placement(v)), io.Discard)
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	if err == nil && sum != v.Checksum {
+		err = &crate.ChecksumError{ID: v.ID, Want: v.Checksum, Got: sum, Size: size}
+	}
+	if err == nil {
+		return true, nil
+	}
+	if path := new(*fs.PathError); errors.As(err, path) && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	note := fmt.Sprintf("at offset %d of %s, %d bytes: %v; its loose file is kept", v.Offset, v.Bundle, v.Length, err)
+	kept, qerr := r.cfg.Store.Isolate(v.ID, sum, note, store.Body{})
+	r.cfg.Log.Error("a bundle is damaged; the loose file is kept", "crate", v.Name, "version", v.ID.Version, "bundle", v.Bundle,
+		"quarantine", kept, "err", err)
+	return false, qerr
+}

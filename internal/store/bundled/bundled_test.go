@@ -1,0 +1,593 @@
+package bundled
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/storetest"
+)
+
+// told is a Catalog that remembers what it was told.
+type told struct {
+	known   map[string]bool
+	members map[crate.ID]store.Placement
+}
+
+func newTold() *told {
+	return &told{map[string]bool{}, map[crate.ID]store.Placement{}}
+}
+
+func (c *told) Bundles() map[string]bool { return c.known }
+
+func (c *told) Adopt(_ context.Context, name string, members []bundle.Member) error {
+	for _, m := range members {
+		c.members[m.ID] = store.Placement{Bundle: name, Offset: m.Offset, FrameSize: m.FrameSize}
+	}
+	return nil
+}
+
+func (c *told) Adopted(_ context.Context, b store.Bundle) error {
+	c.known[b.Name] = true
+	return nil
+}
+
+func tryOpen(fsys durable.FS, c *told, target int64, change func(*Config)) (*Store, error) {
+	l, err := loose.Open(fsys, loose.Batch)
+	if err != nil {
+		return nil, err
+	}
+	cfg := Config{
+		Folder: fsys, Loose: l, Catalog: c, Target: target,
+		URL: func(id crate.ID) string { return "https://example.org/" + id.URLPath() },
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	return Open(context.Background(), cfg)
+}
+
+// openIn opens a store whose bundles and loose files share a folder.
+func openIn(t *testing.T, fsys durable.FS, c *told, target int64) *Store {
+	t.Helper()
+	s, err := tryOpen(fsys, c, target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestContract(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"only":  nil,
+		"add":   func(c *Config) { c.KeepLoose = true },
+		"small": func(c *Config) { c.Target = 1 }, // every crate has its own bundle
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T, fsys durable.FS) storetest.Store {
+				s, err := tryOpen(fsys, newTold(), 1<<20, change)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			})
+		})
+	}
+}
+
+func id(n int) crate.ID { return crate.ID{Name: fmt.Sprintf("crate-%d", n), Version: "1.0.0"} }
+
+func text(n int) string { return fmt.Sprintf("bytes of %d", n) }
+
+func put(t *testing.T, s *Store, n int) store.Placement {
+	t.Helper()
+	at, err := s.Put(context.Background(), id(n), store.Body{Data: []byte(text(n)), Size: int64(len(text(n)))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func checkpoint(t *testing.T, s *Store) store.Outcome {
+	t.Helper()
+	done, err := s.Checkpoint(context.Background())
+	if err != nil || len(done.Refused) > 0 {
+		t.Fatalf("Checkpoint = %+v, %v", done, err)
+	}
+	return done
+}
+
+func finish(t *testing.T, s *Store) store.Outcome {
+	t.Helper()
+	done, err := s.Finish(context.Background())
+	if err != nil || len(done.Refused) > 0 {
+		t.Fatalf("Finish = %+v, %v", done, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+func read(s store.Reader, id crate.ID, at store.Placement) (string, error) {
+	c, err := s.Open(id, at)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	data, err := io.ReadAll(c)
+	return string(data), err
+}
+
+func wantRead(t *testing.T, s store.Reader, n int, at store.Placement) {
+	t.Helper()
+	if got, err := read(s, id(n), at); err != nil || got != text(n) {
+		t.Errorf("%v at %+v is %q, %v", id(n), at, got, err)
+	}
+}
+
+// names lists the files of a folder of bundles.
+func names(t *testing.T, fsys durable.Reader) (list []string) {
+	t.Helper()
+	entries, err := fsys.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			list = append(list, e.Name())
+		}
+	}
+	return list
+}
+
+// What a run leaves can be carried: bundle, manifest, catalog line, all of them
+// telling the same.
+func TestFinish(t *testing.T) {
+	mem := durabletest.NewMem()
+	s := openIn(t, mem, newTold(), 1<<20)
+	at := put(t, s, 1)
+	put(t, s, 2)
+	done := finish(t, s)
+	want := []string{"bundle-0000-crate-1-to-crate-2.manifest.jsonl", "bundle-0000.tar.zst", "bundles.index.jsonl"}
+	if diff := cmp.Diff(want, names(t, mem)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	data, err := durable.ReadFile(mem, "bundle-0000.tar.zst", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := store.Bundle{Name: "bundle-0000.tar.zst", Entries: 2, Bytes: int64(len(text(1)) * 2), Checksum: sha256.Sum256(data)}
+	if diff := cmp.Diff([]store.Bundle{b}, done.Finished); diff != "" {
+		t.Errorf("Finished (-want +got):\n%s", diff)
+	}
+	f, err := mem.Open(want[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var got []bundle.ManifestEntry
+	for e, err := range bundle.ReadManifest(f) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e)
+	}
+	first := bundle.ManifestEntry{URL: "https://example.org/crate-1/crate-1-1.0.0.crate", Member: bundle.Member{
+		ID: id(1), Size: int64(len(text(1))), Checksum: sha256.Sum256([]byte(text(1))),
+		Placement: bundle.Placement{Offset: at.Offset, FrameSize: at.FrameSize},
+	}}
+	if len(got) != 2 || got[0] != first {
+		t.Errorf("manifest = %+v, want first %+v", got, first)
+	}
+	f, err = mem.Open(bundle.CatalogName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for e, err := range bundle.ReadCatalog(f) {
+		if err != nil || e.Manifest != want[0] || e.Checksum != b.Checksum || e.FileSize != int64(len(data)) || e.Members != 2 {
+			t.Errorf("catalog line %+v, %v", e, err)
+		}
+	}
+}
+
+func TestE1SecondRunTakesTheNextNumber(t *testing.T) {
+	mem := durabletest.NewMem()
+	c := newTold()
+	for run := range 3 {
+		s := openIn(t, mem, c, 1<<20)
+		if at := put(t, s, run); at.Bundle != bundle.FileName(run) {
+			t.Errorf("run %d puts into %s", run, at.Bundle)
+		}
+		c.known[finish(t, s).Finished[0].Name] = true
+	}
+	// Bundles were carried away, and the catalog of the folder with them: what
+	// records say of bundle-0002 must not come to mean another one.
+	c.known["bundle-0007.tar.zst"] = false
+	s := openIn(t, durabletest.NewMem(), c, 1<<20)
+	if at := put(t, s, 9); at.Bundle != "bundle-0008.tar.zst" {
+		t.Errorf("in a new folder: %s", at.Bundle)
+	}
+}
+
+// A run that has nothing to put leaves nothing.
+func TestFinishNothing(t *testing.T) {
+	mem := durabletest.NewMem()
+	done := finish(t, openIn(t, mem, newTold(), 1))
+	if left := names(t, mem); len(left) > 0 || len(done.Finished) > 0 {
+		t.Errorf("left %v, finished %v", left, done.Finished)
+	}
+}
+
+func TestE13CrateLargerThanTarget(t *testing.T) {
+	mem := durabletest.NewMem()
+	s := openIn(t, mem, newTold(), 1<<10)
+	big := crate.ID{Name: "big", Version: "1.0.0"}
+	sp, err := s.NewSpill()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var data [2 << 20]byte
+	rand.NewChaCha8([32]byte{}).Read(data[:])
+	body := string(data[:])
+	if _, err := io.WriteString(sp, body); err != nil {
+		t.Fatal(err)
+	}
+	at, err := s.Put(context.Background(), big, store.Body{Spill: sp, Size: int64(len(body))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := put(t, s, 1)
+	if at.Bundle != "bundle-0000.tar.zst" || next.Bundle != "bundle-0001.tar.zst" {
+		t.Errorf("the large crate is in %s, the next one in %s", at.Bundle, next.Bundle)
+	}
+	if got, err := read(s, big, at); err != nil || got != body {
+		t.Errorf("the large crate has %d bytes, %v", len(got), err)
+	}
+	if done := checkpoint(t, s); len(done.Finished) != 1 || done.Finished[0].Name != at.Bundle {
+		t.Errorf("finished %+v", done.Finished)
+	}
+}
+
+// An unfinished bundle goes on in the next run, and its members are adopted.
+func TestResume(t *testing.T) {
+	mem := durabletest.NewMem()
+	s := openIn(t, mem, newTold(), 1<<20)
+	places := []store.Placement{put(t, s, 0), put(t, s, 1)}
+	checkpoint(t, s)
+	dead := mem.Kill()
+	c := newTold()
+	s = openIn(t, dead, c, 1<<20)
+	for n, at := range places {
+		if c.members[id(n)] != at {
+			t.Errorf("%v was adopted at %+v, want %+v", id(n), c.members[id(n)], at)
+		}
+	}
+	places = append(places, put(t, s, 2))
+	if done := finish(t, s); len(done.Finished) != 1 || done.Finished[0].Entries != 3 {
+		t.Errorf("finished %+v, want one bundle of 3", done.Finished)
+	}
+	ro := OpenReadOnly(dead, loose.OpenReadOnly(dead))
+	defer ro.Close()
+	for n, at := range places {
+		wantRead(t, ro, n, at)
+	}
+}
+
+// TestE9KillAtAnyOperation kills and cuts the power at every operation while
+// bundles are written and finished, and looks at what the next run makes of it.
+func TestE9KillAtAnyOperation(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	mem := durabletest.NewMem()
+	durableNow := map[crate.ID]store.Placement{} // of those that were checkpointed
+	wrecks := 0
+	look := func(op string, disk *durabletest.Mem) {
+		wrecks++
+		c := newTold()
+		s := openIn(t, disk, c, 2000)
+		for n := range 12 {
+			if at, ok := durableNow[id(n)]; ok {
+				wantRead(t, s, n, at)
+				if c.members[id(n)] == (store.Placement{}) {
+					t.Errorf("%s: %v was not adopted", op, id(n))
+				}
+			}
+		}
+		for id, at := range c.members {
+			if got, err := read(s, id, at); err != nil || !strings.HasSuffix(id.Name, strings.TrimPrefix(got, "bytes of ")) {
+				t.Errorf("%s: %v was adopted, and is %q, %v", op, id, got, err)
+			}
+		}
+		put(t, s, 99)
+		finish(t, s)
+		again := newTold()
+		again.known = maps.Clone(c.known)
+		finish(t, openIn(t, disk, again, 2000))
+		for _, name := range names(t, disk) {
+			if strings.HasSuffix(name, bundle.PartExt) || durable.IsTemp(name) {
+				t.Errorf("%s: %s is left", op, name)
+			}
+		}
+		bundles, manifests := 0, 0
+		for _, name := range names(t, disk) {
+			bundles += strings.Count(name, ".tar.zst")
+			manifests += strings.Count(name, ".manifest.jsonl")
+		}
+		if bundles != manifests {
+			t.Errorf("%s: %d bundles, %d manifests: %v", op, bundles, manifests, names(t, disk))
+		}
+	}
+	s := openIn(t, durabletest.Hook(mem, func(op durabletest.Op) durabletest.Fault {
+		look("kill at "+op.String(), mem.Kill())
+		look("power cut at "+op.String(), mem.Crash(rnd))
+		return durabletest.Fault{}
+	}), newTold(), 2000)
+	places := map[crate.ID]store.Placement{}
+	for n := range 12 {
+		places[id(n)] = put(t, s, n)
+		if n%3 == 2 {
+			checkpoint(t, s)
+			durableNow = maps.Clone(places)
+		}
+	}
+	finish(t, s)
+	t.Logf("%d wrecks", wrecks)
+}
+
+// A bundle that cannot be written to costs the crates since the last sync, and
+// the next ones go to another.
+func TestE10WriteErrorInAMember(t *testing.T) {
+	mem := durabletest.NewMem()
+	broken := false
+	s := openIn(t, durabletest.Hook(mem, func(op durabletest.Op) durabletest.Fault {
+		if broken && op.Kind == durabletest.OpWrite {
+			return durabletest.Fault{Err: durable.ErrNoSpace}
+		}
+		return durabletest.Fault{}
+	}), newTold(), 1<<20)
+	safe := put(t, s, 0)
+	checkpoint(t, s)
+	put(t, s, 1)
+	broken = true
+	if _, err := s.Put(context.Background(), id(2), store.Body{Data: []byte("x"), Size: 1}); !errors.Is(err, durable.ErrNoSpace) {
+		t.Errorf("Put on a full disk: %v", err)
+	}
+	broken = false
+	next := put(t, s, 3)
+	done, err := s.Checkpoint(context.Background())
+	if err != nil || len(done.Refused) != 1 || done.Refused[0].ID != id(1) || !errors.Is(done.Refused[0].Err, durable.ErrNoSpace) {
+		t.Errorf("Checkpoint = %+v, %v; want crate-1 refused", done, err)
+	}
+	wantRead(t, s, 0, safe)
+	wantRead(t, s, 3, next)
+	// Nothing that was whole is lost, and both bundles are finished next time.
+	dead := mem.Kill()
+	c := newTold()
+	s = openIn(t, dead, c, 1<<20)
+	for _, n := range []int{0, 1, 3} {
+		wantRead(t, s, n, c.members[id(n)])
+	}
+	if done := finish(t, s); len(done.Finished) != 2 {
+		t.Errorf("finished %+v, want two", done.Finished)
+	}
+}
+
+// A member in the middle of an unfinished bundle is torn, as a power cut does
+// to what was not synced: the others are saved.
+func TestSalvage(t *testing.T) {
+	mem := durabletest.NewMem()
+	s := openIn(t, mem, newTold(), 1<<20)
+	var places []store.Placement
+	for n := range 5 {
+		places = append(places, put(t, s, n))
+	}
+	checkpoint(t, s)
+	dead := mem.Kill()
+	part := bundle.FileName(0) + bundle.PartExt
+	data, err := durable.ReadFile(dead, part, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(data[places[2].Offset : places[2].Offset+places[2].FrameSize])
+	rewrite(t, dead, part, data)
+	c := newTold()
+	s = openIn(t, dead, c, 1<<20)
+	if len(c.members) != 4 || c.members[id(2)] != (store.Placement{}) {
+		t.Errorf("adopted %v", c.members)
+	}
+	for id, at := range c.members {
+		if at.Bundle != bundle.FileName(1) {
+			t.Errorf("%v is at %+v", id, at)
+		}
+	}
+	for _, n := range []int{0, 1, 3, 4} {
+		wantRead(t, s, n, c.members[id(n)])
+	}
+	finish(t, s)
+	if _, err := dead.Stat(bundle.FileName(0) + ".damaged"); err != nil {
+		t.Errorf("the damaged bundle was not kept: %v", err)
+	}
+	if s := openIn(t, dead, c, 1<<20); s.NewListing().Holds(id(2), places[2], int64(len(text(2)))) {
+		t.Error("what was lost is said to be held")
+	}
+}
+
+// rewrite gives a file that is not final other bytes.
+func rewrite(t *testing.T, mem *durabletest.Mem, name string, data []byte) {
+	t.Helper()
+	if err := mem.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	f, err := mem.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Sync(), f.Close(), mem.SyncDir(".")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Killed between the two halves of a publication by hard link: it is completed
+// where the system publishes so, and never guessed at elsewhere.
+func TestE9Linked(t *testing.T) {
+	dir := t.TempDir()
+	fsys, err := durable.Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fsys.Close()
+	s := openIn(t, fsys, newTold(), 1<<20)
+	at := put(t, s, 1)
+	finish(t, s)
+	final := filepath.Join(dir, at.Bundle)
+	if err := os.Link(final, final+bundle.PartExt); err != nil {
+		t.Skip("no hard links here: ", err)
+	}
+	c := newTold()
+	s, err = tryOpen(fsys, c, 1<<20, nil)
+	if err != nil {
+		if !strings.Contains(err.Error(), "bundle-0000.tar.zst is there both finished and unfinished") {
+			t.Error(err)
+		}
+		return
+	}
+	defer s.Close()
+	if c.members[id(1)] != at || !c.known[at.Bundle] {
+		t.Errorf("adopted %+v, known %v", c.members, c.known)
+	}
+	if _, err := os.Stat(final + bundle.PartExt); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the unfinished name is still there: %v", err)
+	}
+}
+
+// E16: what v1.1.0 wrote, or nobody of us, is left alone.
+func TestE16ForeignBundleIsLeftAlone(t *testing.T) {
+	mem := durabletest.NewMem()
+	if err := durable.WriteFile(mem, "bundle-0041.tar.zst", []byte("not one of ours")); err != nil {
+		t.Fatal(err)
+	}
+	s := openIn(t, mem, newTold(), 1<<20)
+	if at := put(t, s, 1); at.Bundle != "bundle-0042.tar.zst" {
+		t.Errorf("the next bundle is %s", at.Bundle)
+	}
+	finish(t, s)
+	if got, err := durable.ReadFile(mem, "bundle-0041.tar.zst", 100); err != nil || string(got) != "not one of ours" {
+		t.Errorf("it is %q now, %v", got, err)
+	}
+}
+
+// E8: manifests and the catalog of the folder are conveniences.
+func TestE8LostDescriptions(t *testing.T) {
+	mem := durabletest.NewMem()
+	s := openIn(t, mem, newTold(), 1)
+	put(t, s, 1)
+	put(t, s, 2)
+	finish(t, s)
+	read := func(name string) string {
+		data, err := durable.ReadFile(mem, name, 1<<20)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(data)
+	}
+	want := map[string]string{}
+	for _, name := range names(t, mem) {
+		want[name] = read(name)
+		if strings.HasSuffix(name, ".jsonl") {
+			if err := mem.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c := newTold()
+	openIn(t, mem, c, 1)
+	got := map[string]string{}
+	for _, name := range names(t, mem) {
+		got[name] = read(name)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	if len(c.members) != 2 || !c.known[bundle.FileName(0)] || !c.known[bundle.FileName(1)] {
+		t.Errorf("told %+v", c)
+	}
+}
+
+func TestE14BundleMissing(t *testing.T) {
+	mem := durabletest.NewMem()
+	s := openIn(t, mem, newTold(), 1)
+	at := put(t, s, 1)
+	finish(t, s)
+	if err := mem.Remove(at.Bundle); err != nil {
+		t.Fatal(err)
+	}
+	s = openIn(t, mem, newTold(), 1)
+	if s.NewListing().Holds(id(1), at, int64(len(text(1)))) {
+		t.Error("it is said to be held")
+	}
+	if _, err := read(s, id(1), at); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Open: %v", err)
+	}
+}
+
+// Another crate at the place is not the crate.
+func TestOpenChecksTheMember(t *testing.T) {
+	s := openIn(t, durabletest.NewMem(), newTold(), 1<<20)
+	at := put(t, s, 1)
+	if _, err := read(s, id(2), at); err == nil || !strings.Contains(err.Error(), "crate-1 1.0.0 lies at offset 0") {
+		t.Errorf("Open: %v", err)
+	}
+	at.Bundle = "../bundle-0000.tar.zst"
+	if _, err := read(s, id(1), at); err == nil {
+		t.Error("a bundle elsewhere was opened")
+	}
+}
+
+// A member that is being read stays open while others push its bundle out.
+func TestManyReaders(t *testing.T) {
+	s := openIn(t, durabletest.NewMem(), newTold(), 1)
+	var places []store.Placement
+	for n := range 3 * openFiles {
+		places = append(places, put(t, s, n))
+	}
+	checkpoint(t, s)
+	first, err := s.Open(id(0), places[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, at := range places {
+		wantRead(t, s, n, at)
+	}
+	if n := len(s.readers.open); n != openFiles {
+		t.Errorf("%d bundles are open, want %d", n, openFiles)
+	}
+	if got, err := io.ReadAll(first); err != nil || string(got) != text(0) {
+		t.Errorf("the first one: %q, %v", got, err)
+	}
+	if err := errors.Join(first.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+}

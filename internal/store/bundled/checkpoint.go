@@ -1,0 +1,95 @@
+package bundled
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Checkpoint implements store.Writer. Puts go on beside it; they belong to the
+// next one. Bundles are synced whatever the durability of loose files is: it is
+// one sync of one file.
+func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
+	s.mu.Lock()
+	full, current := s.full, s.current
+	s.full = nil
+	s.mu.Unlock()
+	var done store.Outcome
+	for _, p := range full {
+		if err := s.finish(p, &done); err != nil {
+			return done, fmt.Errorf("finishing %s: %w", bundle.FileName(p.number), err)
+		}
+	}
+	if current != nil {
+		if _, err := s.sync(current, &done); err != nil {
+			return done, fmt.Errorf("making crates in %s durable: %w", bundle.FileName(current.number), err)
+		}
+	}
+	loose, err := s.Loose.Checkpoint(ctx)
+	done.Refused = append(done.Refused, loose.Refused...)
+	return done, err
+}
+
+// sync makes durable what waits in p, or refuses it if a write has failed: then
+// p is not ok.
+func (s *Store) sync(p *part, done *store.Outcome) (ok bool, err error) {
+	s.mu.Lock()
+	waiting := p.waiting
+	p.waiting = nil
+	s.mu.Unlock()
+	err = p.Sync()
+	if err == nil || !errors.Is(err, bundle.ErrBroken) {
+		return err == nil, err
+	}
+	refuse(waiting, err, done)
+	return false, nil
+}
+
+func refuse(ids []crate.ID, err error, done *store.Outcome) {
+	for _, id := range ids {
+		done.Refused = append(done.Refused, store.Refusal{ID: id, Err: err})
+	}
+}
+
+// finish brings a bundle that takes no more to its end. One that could not be
+// written to stays behind unfinished.
+func (s *Store) finish(p *part, done *store.Outcome) error {
+	if ok, err := s.sync(p, done); err != nil || !ok {
+		return errors.Join(err, p.Close())
+	}
+	if len(p.members) == 0 { // begun, and nothing came
+		return errors.Join(p.Close(), s.cfg.Folder.Remove(bundle.FileName(p.number)+bundle.PartExt))
+	}
+	sum, err := p.Finish()
+	if err == nil {
+		err = p.Publish()
+	}
+	if err == nil {
+		err = s.describe(p.number, sum, slices.Values(p.members))
+	}
+	if err != nil {
+		return errors.Join(err, p.Close())
+	}
+	done.Finished = append(done.Finished, finished(p.number, sum))
+	return nil
+}
+
+func finished(number int, sum bundle.Summary) store.Bundle {
+	return store.Bundle{Name: bundle.FileName(number), Entries: sum.Members, Bytes: sum.Size, Checksum: sum.Checksum}
+}
+
+// Finish implements store.Finisher: no bundle stays unfinished, however small,
+// so that what lies in the folder can be carried.
+func (s *Store) Finish(ctx context.Context) (store.Outcome, error) {
+	s.mu.Lock()
+	if s.current != nil {
+		s.rotate()
+	}
+	s.mu.Unlock()
+	return s.Checkpoint(ctx)
+}

@@ -1,0 +1,210 @@
+package bundled
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Open implements store.Reader.
+func (s *Store) Open(id crate.ID, at store.Placement) (store.Content, error) {
+	return open(&s.readers, s.Loose, id, at)
+}
+
+// Open implements store.Reader.
+func (s *ReadOnly) Open(id crate.ID, at store.Placement) (store.Content, error) {
+	return open(&s.readers, s.Loose, id, at)
+}
+
+// Close closes all files.
+func (s *ReadOnly) Close() error { return s.readers.close() }
+
+func open(readers *readers, loose Loose, id crate.ID, at store.Placement) (store.Content, error) {
+	if at.Bundle == "" {
+		return loose.Open(id, at)
+	}
+	c, err := readers.member(id, at)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s in %s: %w", id, at.Bundle, err)
+	}
+	return c, nil
+}
+
+// openFiles is how many bundles are kept open.
+const openFiles = 16
+
+// readers are the bundles that were read from last.
+type readers struct {
+	folder durable.Reader
+
+	mu   sync.Mutex // guards what follows
+	open []*file    // the one used last is last
+}
+
+// file is an open bundle, closed when nobody uses it any more.
+type file struct {
+	name string
+	*bundle.Reader
+	size int64 // when it was opened: an unfinished bundle grows
+	f    durable.File
+	uses int // by the list and by members that are being read
+}
+
+// member is a crate that is being read.
+type member struct {
+	*bundle.Content
+	close func() error
+}
+
+// Close implements store.Content.
+func (m member) Close() error { return errors.Join(m.Content.Close(), m.close()) }
+
+func (r *readers) member(id crate.ID, at store.Placement) (store.Content, error) {
+	f, err := r.take(at.Bundle, at.Offset+at.FrameSize)
+	if err != nil {
+		return nil, err
+	}
+	free := func() error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return f.release()
+	}
+	c, err := f.OpenMember(bundle.Placement{Offset: at.Offset, FrameSize: at.FrameSize})
+	if err != nil {
+		return nil, errors.Join(err, free())
+	}
+	if c.ID() != id {
+		return nil, errors.Join(fmt.Errorf("%s lies at offset %d", c.ID(), at.Offset), c.Close(), free())
+	}
+	return member{c, free}, nil
+}
+
+// take returns the bundle, of which at least size bytes are wanted.
+func (r *readers) take(name string, size int64) (*file, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, f := range r.open {
+		if f.name != name {
+			continue
+		}
+		r.open = append(r.open[:i], r.open[i+1:]...)
+		if f.size >= size {
+			r.open = append(r.open, f)
+			f.uses++
+			return f, nil
+		}
+		if err := f.release(); err != nil {
+			return nil, err
+		}
+		break
+	}
+	f, err := openBundle(r.folder, name)
+	if err != nil {
+		return nil, err
+	}
+	r.open = append(r.open, f)
+	f.uses = 2
+	if len(r.open) > openFiles {
+		oldest := r.open[0]
+		r.open = r.open[1:]
+		return f, oldest.release()
+	}
+	return f, nil
+}
+
+// openBundle opens a bundle under its final name or, if it has none yet, the
+// other one.
+func openBundle(folder durable.Reader, name string) (*file, error) {
+	if _, err := bundle.ParseFileName(name); err != nil {
+		return nil, err
+	}
+	f, err := folder.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = folder.Open(name + bundle.PartExt)
+	}
+	if errors.Is(err, fs.ErrNotExist) { // finished in between
+		f, err = folder.Open(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		var r *bundle.Reader
+		if r, err = bundle.Open(f, info.Size()); err == nil {
+			return &file{name: name, Reader: r, size: info.Size(), f: f}, nil
+		}
+	}
+	return nil, errors.Join(err, f.Close())
+}
+
+// release ends one use.
+func (f *file) release() error {
+	if f.uses--; f.uses == 0 {
+		return f.f.Close()
+	}
+	return nil
+}
+
+func (r *readers) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	for _, f := range r.open {
+		errs = append(errs, f.release())
+	}
+	r.open = nil
+	return errors.Join(errs...)
+}
+
+// NewListing implements store.Lister.
+func (s *Store) NewListing() store.Listing {
+	return &listing{s.Loose.NewListing(), sizes(s.cfg.Folder)}
+}
+
+// NewListing implements store.Lister.
+func (s *ReadOnly) NewListing() store.Listing {
+	return &listing{s.Loose.NewListing(), sizes(s.readers.folder)}
+}
+
+// listing knows the size of every bundle that was there when it was made.
+type listing struct {
+	store.Listing
+	sizes map[string]int64
+}
+
+// sizes lists the bundles of a folder, by the names that they have or will have.
+// A folder that cannot be read holds nothing; whoever writes there learns why.
+func sizes(folder durable.Reader) map[string]int64 {
+	entries, _ := folder.ReadDir(".")
+	sizes := map[string]int64{}
+	for _, e := range entries {
+		name := strings.TrimSuffix(e.Name(), bundle.PartExt)
+		if _, err := bundle.ParseFileName(name); err != nil {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			sizes[name] = max(sizes[name], info.Size())
+		}
+	}
+	return sizes
+}
+
+// Holds implements store.Listing.
+func (l *listing) Holds(id crate.ID, at store.Placement, size int64) bool {
+	if at.Bundle == "" {
+		return l.Listing.Holds(id, at, size)
+	}
+	end := at.Offset + at.FrameSize
+	if at.Offset < 0 || at.FrameSize <= 0 || end > l.sizes[at.Bundle] {
+		return false
+	}
+	return !at.Loose || l.Listing.Holds(id, store.Placement{Loose: true}, size)
+}

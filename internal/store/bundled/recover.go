@@ -1,0 +1,203 @@
+package bundled
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// resume takes up an unfinished bundle.
+func (o *opening) resume(ctx context.Context, name string, number int) error {
+	p := &part{number: number}
+	w, err := bundle.Resume(o.cfg.Folder, name, func(m bundle.Member) error {
+		p.members = append(p.members, m)
+		return nil
+	})
+	switch {
+	case errors.Is(err, durable.ErrLinked):
+		// Killed between the two halves of publishing. Where the two names are
+		// not the same file, this fails.
+		err := bundle.Publish(o.cfg.Folder, name)
+		if errors.Is(err, fs.ErrExist) {
+			return errBoth(name)
+		}
+		if err != nil {
+			return err
+		}
+		return o.check(ctx, name, number)
+	case errors.As(err, new(*bundle.DamageError)):
+		return o.salvage(ctx, name, err)
+	case err != nil:
+		return err
+	}
+	if o.files[name] {
+		return errors.Join(errBoth(name), w.Close())
+	}
+	p.Writer = w
+	o.cfg.Log.Info("taking up an unfinished bundle", "bundle", name, "crates", len(p.members))
+	if o.current != nil {
+		o.rotate() // of several, one goes on
+	}
+	o.current = p
+	if o.isFull(p) {
+		o.rotate()
+	}
+	return o.adopt(ctx, name, p.members)
+}
+
+func errBoth(name string) error {
+	return fmt.Errorf("%s is there both finished and unfinished: move one of them elsewhere", name)
+}
+
+// damagedExt ends the name of an unfinished bundle that was set aside.
+const damagedExt = ".damaged"
+
+// salvage puts the whole members of an unfinished bundle, which has others
+// between them, into the current bundle, and sets it aside. A power cut can do
+// that to what was not synced.
+func (o *opening) salvage(ctx context.Context, name string, damage error) error {
+	f, err := o.cfg.Folder.Open(name + bundle.PartExt)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	r, err := bundle.Open(f, info.Size())
+	if err != nil {
+		return err
+	}
+	saved := 0
+	for m, err := range r.Members() {
+		if err != nil {
+			continue // damage, which we know of
+		}
+		if err := o.save(ctx, r, m); err != nil {
+			return fmt.Errorf("saving %s from %s: %w", m.ID, name, err)
+		}
+		saved++
+	}
+	if o.current != nil {
+		if err := o.current.Sync(); err != nil {
+			return err
+		}
+		if err := o.adopt(ctx, bundle.FileName(o.current.number), o.current.members); err != nil {
+			return err
+		}
+	}
+	if err := o.cfg.Folder.Publish(name+bundle.PartExt, name+damagedExt); err != nil {
+		return err
+	}
+	o.cfg.Log.Error("an unfinished bundle was damaged: its whole members were put into another one, what it has lost is fetched again",
+		"saved", saved, "kept_as", name+damagedExt, "err", damage)
+	return o.cfg.Folder.SyncDir(".")
+}
+
+// save copies a member into the current bundle.
+func (o *opening) save(ctx context.Context, r *bundle.Reader, m bundle.Member) error {
+	c, err := r.OpenMember(m.Placement)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if o.current == nil {
+		if err := o.begin(); err != nil {
+			return err
+		}
+	}
+	p := o.current
+	m, err = p.AppendFrom(m.ID, c, m.Size, &m.Checksum)
+	if err != nil {
+		return err
+	}
+	p.members = append(p.members, m)
+	if !o.isFull(p) {
+		return nil
+	}
+	if err := p.Sync(); err != nil {
+		return err
+	}
+	o.rotate()
+	return o.adopt(ctx, bundle.FileName(p.number), p.members)
+}
+
+// check sees to a finished bundle.
+func (o *opening) check(ctx context.Context, name string, number int) error {
+	line, listed := o.listed[number]
+	described := listed && o.files[line.Manifest] && line.FileSize > 0
+	if described && o.known[name] {
+		return nil
+	}
+	sum, members, sound, err := o.read(name)
+	switch {
+	case errors.Is(err, bundle.ErrFormat):
+		o.cfg.Log.Warn("not a bundle of this format (v1.1.0 wrote others): it is left alone, and what is in it does not count as held", "bundle", name)
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading %s: %w", name, err)
+	case len(members) == 0:
+		o.cfg.Log.Warn("bundle holds no crates: it is left alone", "bundle", name)
+		return nil
+	}
+	if !described && sound {
+		o.cfg.Log.Info("bundle has no manifest or catalog line: they are made from its members", "bundle", name, "crates", sum.Members)
+		if err := o.describe(number, sum, slices.Values(members)); err != nil {
+			return err
+		}
+	}
+	if err := o.adopt(ctx, name, members); err != nil {
+		return err
+	}
+	return o.cfg.Catalog.Adopted(ctx, finished(number, sum))
+}
+
+// read reads all of a finished bundle and sums up its whole members; sound means
+// that there was nothing else.
+func (o *opening) read(name string) (sum bundle.Summary, members []bundle.Member, sound bool, err error) {
+	f, err := o.cfg.Folder.Open(name)
+	if err != nil {
+		return sum, nil, false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return sum, nil, false, err
+	}
+	r, err := bundle.Open(f, info.Size())
+	if err != nil {
+		return sum, nil, false, err
+	}
+	sound = true
+	for m, err := range r.Members() {
+		if errors.Is(err, bundle.ErrTable) {
+			o.cfg.Log.Warn("bundle is slower to read than it should be", "bundle", name, "err", err)
+			continue
+		}
+		if err != nil {
+			sound = false
+			o.cfg.Log.Error("bundle is damaged: its whole members count, the others are fetched again", "bundle", name, "err", err)
+			continue
+		}
+		members = append(members, m)
+		sum.Size += m.Size
+	}
+	if len(members) == 0 {
+		return sum, nil, sound, nil
+	}
+	byName := func(a, b bundle.Member) int { return cmp.Compare(a.ID.Name, b.ID.Name) }
+	sum.Members, sum.Min, sum.Max = len(members), slices.MinFunc(members, byName).ID.Name, slices.MaxFunc(members, byName).ID.Name
+	h := sha256.New()
+	sum.FileSize, err = io.Copy(h, io.NewSectionReader(f, 0, info.Size()))
+	h.Sum(sum.Checksum[:0])
+	return sum, members, sound, err
+}
