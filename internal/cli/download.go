@@ -223,9 +223,10 @@ func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 }
 
 // fitOpenFiles lowers the concurrency to what the process may have open: a
-// connection and a file for each download, and some for everything else (C15).
+// connection and a file for each download, and some for everything else: the
+// catalog, the index, bundles that are read from (C15).
 func (cfg *netConfig) fitOpenFiles(log *slog.Logger) error {
-	const others = 24
+	const others = 48
 	limit := durable.OpenFiles()
 	if limit < 0 {
 		return nil
