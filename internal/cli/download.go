@@ -224,11 +224,12 @@ func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 }
 
 // fitOpenFiles lowers the concurrency to what the process may have open: a
-// connection and a file for each download, and some for everything else (C15).
+// connection and a file for each download, and some for everything else: the
+// catalog, the index, bundles that are read from (C15).
 func (cfg *netConfig) fitOpenFiles(log *slog.Logger) error {
-	// Folders that are opened on the way to a file, index files being read, and
-	// what the database and the program itself keep open.
-	others := 24 + (8+3*2)*runtime.GOMAXPROCS(0)
+	// Folders that are opened on the way to a file, index files being read,
+	// bundles that are read from, and what the database keeps open.
+	others := 48 + 14*runtime.GOMAXPROCS(0)
 	limit := durable.OpenFiles()
 	if limit < 0 {
 		return nil

@@ -95,11 +95,12 @@ func (h *held) takeLock(path, out string) error {
 }
 
 // disks are the folders whose free space is watched.
-func (h *held) disks() []durable.FS {
-	if h.bundles == nil {
-		return []durable.FS{h.state}
+func (h *held) disks(cfg *downloadConfig) map[string]durable.FS {
+	disks := map[string]durable.FS{cfg.out: h.state}
+	if h.bundles != nil {
+		disks[cfg.bundlesOut] = h.bundles
 	}
-	return []durable.FS{h.state, h.bundles}
+	return disks
 }
 
 func (a *App) folder(dir string) (durable.FS, error) {

@@ -219,6 +219,27 @@ func TestLooseIntoBundles(t *testing.T) {
 	}
 }
 
+// What bundles hold becomes loose too, without being fetched.
+func TestBundlesIntoModeAdd(t *testing.T) {
+	w := newBundled(t, small, 1000)
+	w.mustRun(nil)
+	before := w.reg.TotalRequests()
+	w.bundle.add = true
+	for run, want := range []int64{5, 0} {
+		if s := w.mustRun(nil); s.VerifiedExisting != want || w.reg.TotalRequests() != before {
+			t.Errorf("run %d: %+v", run, s.Counts)
+		}
+	}
+	if err := errors.Join(w.checkWhole(w.disk, w.catalog.held()), w.checkHeld(w.disk, w.catalog)); err != nil {
+		t.Error(err)
+	}
+	for id, n := range members(t, w.disk) {
+		if n != 1 {
+			t.Errorf("%v is in bundles %d times", id, n)
+		}
+	}
+}
+
 // E11: a loose file that is not the crate any more does not enter a bundle.
 func TestE11DamagedLooseFileIsNotBundled(t *testing.T) {
 	w := newWorld(t, parse(small))
@@ -406,15 +427,17 @@ const medium = small + `
 // recorded, the one after it has nothing to do, every crate is in one bundle.
 func TestE9PowerCutAtAnyOperation(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		loose bool // what the run starts from: a mirror of loose files
-		add   bool
-	}{{"fresh", false, false}, {"add", false, true}, {"move", true, false}} {
+		name      string
+		loose     bool // what the run starts from: a mirror of loose files
+		add       bool
+		noSyncAll bool
+	}{{"fresh", false, false, false}, {"add", false, true, false}, {"move", true, false, false}, {"move, noSyncAll", true, false, true}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			w := newBundled(t, medium, 1500)
+			w.disk.NoSyncAll = tt.noSyncAll
 			if tt.loose {
 				w.bundle = nil
 				w.mustRun(nil)

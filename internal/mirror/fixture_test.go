@@ -304,9 +304,7 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 			}
 		}
 		c.versions[v.ID] = v
-		if v.Bundle != "" {
-			c.bundles[v.Bundle] = c.bundles[v.Bundle]
-		}
+		c.note(v.Bundle)
 		delete(c.gone, v.ID)
 	}
 	for _, b := range b.Bundles {
@@ -331,6 +329,13 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 		c.revision = *b.Revision
 	}
 	return nil
+}
+
+// note makes a bundle known.
+func (c *memCatalog) note(bundle string) {
+	if _, ok := c.bundles[bundle]; !ok && bundle != "" {
+		c.bundles[bundle] = false
+	}
 }
 
 func (c *memCatalog) TwicePage(_ context.Context, after crate.ID, limit int) (page []catalog.Version, err error) {
@@ -362,7 +367,7 @@ func (c *memCatalog) Adopt(_ context.Context, name string, members []bundle.Memb
 		v.ID, v.Checksum, v.Size = m.ID, m.Checksum, m.Size
 		v.Bundle, v.Offset, v.Length = name, m.Offset, m.FrameSize
 		c.versions[m.ID] = v
-		c.bundles[name] = c.bundles[name]
+		c.note(name)
 	}
 	return c.fail
 }

@@ -112,11 +112,11 @@ type Config struct {
 	AcceptShrink   bool  // go on although many crates vanished from the source, or it is older than the last
 	Limit          int64 // at most so many entries; 0: all
 
-	Concurrency int           // fetches at a time; default 128
-	Disks       []durable.FS  // whose free space is watched; default: State
-	Reserve     int64         // stop with durable.ErrNoSpace when less is free, bytes; default 64 MiB, negative: never
-	Grace       time.Duration // for items in flight when the run is stopped; default 10 s
-	Interval    time.Duration // between commits; default 1 s
+	Concurrency int                   // fetches at a time; default 128
+	Disks       map[string]durable.FS // whose free space is watched, by their names; default: State as Out
+	Reserve     int64                 // stop with durable.ErrNoSpace when less is free, bytes; default 64 MiB, negative: never
+	Grace       time.Duration         // for items in flight when the run is stopped; default 10 s
+	Interval    time.Duration         // between commits; default 1 s
 
 	Log      *slog.Logger // default: none
 	Progress *Progress    // counts of the run, for others to read; default: nobody does
@@ -127,7 +127,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.Concurrency = 128
 	}
 	if len(cfg.Disks) == 0 {
-		cfg.Disks = []durable.FS{cfg.State}
+		cfg.Disks = map[string]durable.FS{cfg.Out: cfg.State}
 	}
 	if cfg.Reserve == 0 {
 		cfg.Reserve = 64 << 20

@@ -66,6 +66,9 @@ func (s *Store) finish(p *part, done *store.Outcome) error {
 		return errors.Join(p.Close(), s.cfg.Folder.Remove(bundle.FileName(p.number)+bundle.PartExt))
 	}
 	sum, err := p.Finish()
+	if err == nil { // some systems rename no file that is open
+		err = s.readers.drop(bundle.FileName(p.number))
+	}
 	if err == nil {
 		err = p.Publish()
 	}

@@ -153,6 +153,19 @@ func (f *file) release() error {
 	return nil
 }
 
+// drop closes a bundle as soon as nobody reads from it.
+func (r *readers) drop(name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, f := range r.open {
+		if f.name == name {
+			r.open = append(r.open[:i], r.open[i+1:]...)
+			return f.release()
+		}
+	}
+	return nil
+}
+
 func (r *readers) close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
