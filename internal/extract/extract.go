@@ -63,7 +63,7 @@ type Config struct {
 	Overwrite  bool         // set aside other bytes that stand under a crate's name, instead of leaving them
 
 	Reserve  int64         // stop with durable.ErrNoSpace when less is free, bytes; default 64 MiB, negative: never
-	Interval time.Duration // between checkpoints; default 1 s
+	Interval time.Duration // between checkpoints; default 5 s: what a kill undoes is at hand to be done again
 
 	Log      *slog.Logger // default: none
 	Progress *Progress    // counts of the run, for others to read; default: nobody does
@@ -74,7 +74,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.Reserve = 64 << 20
 	}
 	if cfg.Interval <= 0 {
-		cfg.Interval = time.Second
+		cfg.Interval = 5 * time.Second
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
