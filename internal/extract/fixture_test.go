@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -72,13 +71,6 @@ func newMedia(t testing.TB) *media { return &media{t, durabletest.NewMem()} }
 func (m *media) write(name string, data []byte) {
 	m.t.Helper()
 	must(m.t, durable.WriteFile(m.mem, name, data))
-}
-
-func (m *media) read(name string) []byte {
-	m.t.Helper()
-	b, err := durable.ReadFile(m.mem, name, 1<<30)
-	must(m.t, err)
-	return b
 }
 
 // manifest writes the manifest of bundle 0.
@@ -270,9 +262,4 @@ func wantProblems(t testing.TB, s *Summary, want map[Kind]int64, text string) {
 	if !strings.Contains(strings.Join(texts, "\n"), text) {
 		t.Errorf("problems %q, want %q among them", texts, text)
 	}
-}
-
-func exists(fsys durable.Reader, name string) bool {
-	_, err := fsys.Stat(name)
-	return !errors.Is(err, fs.ErrNotExist)
 }
