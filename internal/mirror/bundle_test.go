@@ -393,7 +393,7 @@ func TestE15ForeignMember(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := bundle.Encode(nil, foo1, []byte("not what the index names"))
+	f, err := bundle.Encode(nil, bar, []byte("not what the index names"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -510,7 +510,7 @@ func TestThreeKillsAndAnUpdate(t *testing.T) {
 				w.writeIndex()
 			}
 		}
-		before, recorded := w.reg.TotalRequests(), len(w.catalog.held())
+		before, recorded := w.settled(), len(w.catalog.held())
 		w.mustRun(nil)
 		if n := w.reg.TotalRequests() - before; n > w.reg.Len()-recorded {
 			t.Errorf("seed %d: %d requests, and %d of %d crates were recorded", seed, n, recorded, w.reg.Len())

@@ -352,7 +352,7 @@ func TestC2StoppedInTheMiddle(t *testing.T) {
 		t.Errorf("%d downloaded, %d in the catalog, %d in the manifest", s.Downloaded, held, len(w.records()))
 	}
 	w.reg.Heal()
-	before := w.reg.TotalRequests()
+	before := w.settled()
 	second := w.mustRun(nil)
 	if n := int64(w.reg.TotalRequests() - before); n != second.Downloaded || second.Existing != s.Downloaded {
 		t.Errorf("the next run made %d requests for %d missing", n, second.Downloaded)

@@ -1,0 +1,68 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"iter"
+	"log/slog"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Held is what a dry run compares with; a nil field holds nothing.
+type Held struct {
+	Catalog Reader
+	Store   store.Lister
+}
+
+// DryRun plans and does nothing: it writes no file and opens no connection.
+func DryRun(ctx context.Context, cfg Config, held Held) (Plan, error) {
+	cfg = cfg.withDefaults()
+	p := planner{cfg: &cfg, sink: nowhere{cfg.Log}, catalog: emptyCatalog{}, listing: emptyListing{}}
+	if held.Catalog != nil {
+		p.catalog = held.Catalog
+	}
+	if held.Store != nil {
+		p.listing = held.Store.NewListing()
+	}
+	plan, err := p.run(ctx)
+	if err != nil {
+		return plan, fmt.Errorf("planning: %w", err)
+	}
+	return plan, nil
+}
+
+type emptyCatalog struct{}
+
+func (emptyCatalog) Versions(context.Context, string) ([]catalog.Version, error) { return nil, nil }
+
+func (emptyCatalog) Revision(context.Context) (catalog.Revision, error) {
+	return catalog.Revision{}, nil
+}
+
+func (emptyCatalog) Crates(context.Context) iter.Seq2[catalog.Crate, error] {
+	return func(func(catalog.Crate, error) bool) {}
+}
+
+type emptyListing struct{}
+
+func (emptyListing) Stat(crate.ID) (int64, error) { return 0, fs.ErrNotExist }
+
+func (emptyListing) Holds(crate.ID, store.Placement, int64) bool { return false }
+
+// nowhere is the sink of a dry run: it reports bad entries and forgets the rest.
+type nowhere struct{ log *slog.Logger }
+
+func (nowhere) held(context.Context, *Entry, *catalog.Version) error { return nil }
+
+func (n nowhere) bad(_ context.Context, g *Group, b *BadEntry) error {
+	n.log.Warn("entry cannot be mirrored", "index", g.Path, "err", b.Err)
+	return nil
+}
+
+func (nowhere) group(context.Context, *catalog.Crate, []catalog.Version, []item) error { return nil }
+
+func (nowhere) vanished(context.Context, []string) error { return nil }

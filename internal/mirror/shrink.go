@@ -1,0 +1,93 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+)
+
+var errEmpty = errors.New("there is no crate in the index: is it one, and is it complete? Accept an empty one with -accept-shrink")
+
+// checkAge stops a run over an index that is older than the one mirrored last:
+// a restored backup, or somebody who wants to hide what was published since.
+func (p *planner) checkAge(ctx context.Context, rev catalog.Revision) error {
+	last, err := p.catalog.Revision(ctx)
+	if err != nil || p.cfg.AcceptShrink || rev.Commit == last.Commit || !rev.Time.Before(last.Time) || rev.Commit == "" {
+		return err
+	}
+	return fmt.Errorf("the index went back in time: commit %s of %s, mirrored last was %s of %s; update the index, or accept it with -accept-shrink",
+		rev.Commit, rev.Time.Format(time.RFC3339), last.Commit, last.Time.Format(time.RFC3339))
+}
+
+// maxShrink is the share of crates, in percent, that may vanish from an index
+// between two runs. A real index loses a few a day; half a checkout loses half.
+const maxShrink = 5
+
+// checkShrink stops a run over an index that lost too much; what it lost, if
+// that is accepted, is not missed again.
+func (p *planner) checkShrink(ctx context.Context) error {
+	if err := p.known.drain(); err != nil {
+		return err
+	}
+	vanished := p.known.vanished
+	if !p.cfg.AcceptShrink && len(vanished)*100 > p.known.total*maxShrink {
+		return fmt.Errorf("%d of the %d crates that were mirrored are no longer in the index, more than %d %%: complete the index, or accept it with -accept-shrink",
+			len(vanished), p.known.total, maxShrink)
+	}
+	if len(vanished) == 0 {
+		return nil
+	}
+	return p.sink.vanished(ctx, vanished)
+}
+
+// knownCrates finds crates in the catalog's sorted sequence; it is asked in the
+// same order, so that one pass serves all. What it passes over has vanished.
+type knownCrates struct {
+	next     func() (catalog.Crate, error, bool)
+	current  catalog.Crate // not looked at yet, unless its Path is empty
+	ended    bool
+	total    int
+	vanished []string // paths
+}
+
+func (k *knownCrates) find(path string) (catalog.Crate, error) {
+	for !k.ended && k.current.Path < path {
+		if err := k.advance(); err != nil {
+			return catalog.Crate{}, err
+		}
+	}
+	if k.ended || k.current.Path != path {
+		return catalog.Crate{}, nil
+	}
+	found := k.current
+	k.current = catalog.Crate{}
+	return found, nil
+}
+
+func (k *knownCrates) advance() error {
+	if k.current.Path != "" {
+		k.vanished = append(k.vanished, k.current.Path)
+	}
+	cr, err, ok := k.next()
+	if err != nil {
+		return err
+	}
+	k.current, k.ended = cr, !ok
+	if ok {
+		k.total++
+	}
+	return nil
+}
+
+// drain passes over the rest.
+func (k *knownCrates) drain() error {
+	for !k.ended {
+		if err := k.advance(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
