@@ -22,6 +22,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
 // The tests of this file are about bugs that a review found.
@@ -329,4 +330,27 @@ func TestRecordHasNoPassword(t *testing.T) {
 	if rec := w.records()["foo 1.0.0"]; rec.URL != w.server.BaseURL+"/foo/foo-1.0.0.crate" {
 		t.Errorf("url = %s", rec.URL)
 	}
+}
+
+// C28: a panic in one item costs that item.
+func TestC28PanicCostsItsItem(t *testing.T) {
+	w := newWorld(t, parse(small))
+	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.Fetch = panicking{c.Fetch} })
+	if err != nil || s.Downloaded != 4 || s.Failed != 1 {
+		t.Errorf("%v, %+v", err, s.Counts)
+	}
+	if rec := w.records()["ox 0.3.0"]; rec.OK || !strings.Contains(rec.Error, "panic: no ox") {
+		t.Errorf("record: %+v", rec)
+	}
+	w.mustRun(nil)
+}
+
+// panicking panics over one crate.
+type panicking struct{ Fetcher }
+
+func (p panicking) Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error) {
+	if req.ID == ox {
+		panic("no ox")
+	}
+	return p.Fetcher.Fetch(ctx, req)
 }
