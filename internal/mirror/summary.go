@@ -16,8 +16,7 @@ type Summary struct {
 // Failure is one entry that is not held.
 type Failure struct {
 	crate.ID
-	Gone bool
-	Err  error
+	Err error
 }
 
 // maxFailures bounds Summary.Failures; the manifest has them all.
@@ -25,7 +24,7 @@ const maxFailures = 20
 
 func (s *Summary) fail(res *result) {
 	if len(s.Failures) < maxFailures {
-		s.Failures = append(s.Failures, Failure{res.entry.ID, res.outcome == gone, res.err})
+		s.Failures = append(s.Failures, Failure{res.entry.ID, res.err})
 	}
 }
 
