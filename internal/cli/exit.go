@@ -22,6 +22,7 @@ const (
 	exitUsage      = 2
 	exitIncomplete = 3
 	exitIntegrity  = 4
+	exitNoMirror   = 10
 	exitLocked     = 11
 	exitNoSpace    = 12
 )
@@ -33,6 +34,7 @@ const exitCodesHelp = `Exit codes:
    3    incomplete: what is missing is listed, nothing is lost
    4    bytes were found or sent that are not what the index names, or
         quarantine/ is not empty
+   10   there is no mirror
    11   another writer holds the lock
    12   no space left
    130  stopped by SIGINT
@@ -66,6 +68,11 @@ type integrityError struct{ text string }
 
 func (e *integrityError) Error() string { return e.text }
 
+// noMirrorError: a folder that should be a mirror's is none.
+type noMirrorError struct{ dir string }
+
+func (e *noMirrorError) Error() string { return fmt.Sprintf("%s is not a mirror", e.dir) }
+
 // signalError is the cause of a context that a signal ended.
 type signalError struct{ signal os.Signal }
 
@@ -88,6 +95,8 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, new(*usageError)):
 		return exitUsage
+	case errors.As(err, new(*noMirrorError)):
+		return exitNoMirror
 	case errors.As(err, new(*durable.HeldError)):
 		return exitLocked
 	case errors.Is(err, durable.ErrNoSpace):
@@ -105,6 +114,8 @@ func exitCode(err error) int {
 // hint says what to do about an error, or nothing.
 func hint(err error) string {
 	switch {
+	case errors.As(err, new(*noMirrorError)):
+		return "name the folder with -mirror (or -out, if the crates lie elsewhere), or make a mirror first: clonecratesio sync"
 	case errors.As(err, new(*durable.HeldError)):
 		return "wait until it has ended, or give this run another -out"
 	case errors.Is(err, durable.ErrNoSpace):

@@ -71,47 +71,16 @@ func adminHandler(p *mirror.Progress, client *upstream.Client) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, p.Snapshot(), client.Status()) })
+	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.MarshalWrite(w, runState(p.Snapshot(), client.Status())) // an error is a client that went away
+	})
 	mux.Handle("/debug/pprof/", loopbackOnly(http.HandlerFunc(pprof.Index)))
 	mux.Handle("/debug/pprof/cmdline", loopbackOnly(http.HandlerFunc(pprof.Cmdline)))
 	mux.Handle("/debug/pprof/profile", loopbackOnly(http.HandlerFunc(pprof.Profile)))
 	mux.Handle("/debug/pprof/symbol", loopbackOnly(http.HandlerFunc(pprof.Symbol)))
 	mux.Handle("/debug/pprof/trace", loopbackOnly(http.HandlerFunc(pprof.Trace)))
 	return mux
-}
-
-// runStatus is /api/status. The fields up to rate_per_sec are v1.1.0's.
-type runStatus struct {
-	Version          string `json:"version"`
-	Processed        int64  `json:"processed"`
-	OK               int64  `json:"ok"`
-	Errors           int64  `json:"errors"`
-	Downloaded       int64  `json:"downloaded"`
-	Existing         int64  `json:"existing"`
-	VerifiedExisting int64  `json:"verified_existing"`
-	UptimeSec        int64  `json:"uptime_sec"`
-	RatePerSec       string `json:"rate_per_sec"`
-	Phase            string `json:"phase"` // planning or mirroring
-	Total            int64  `json:"total"` // 0 while planning
-	Bytes            int64  `json:"bytes"`
-	ETASec           int64  `json:"eta_sec"`       // 0: unknown
-	RequestLimit     int    `json:"request_limit"` // adapts to what pays, up to -concurrency
-	RequestsActive   int    `json:"requests_active"`
-}
-
-func writeStatus(w http.ResponseWriter, c mirror.Counts, up upstream.Status) {
-	phase := "mirroring"
-	if c.Plan == nil {
-		phase = "planning"
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.MarshalWrite(w, runStatus{ // an error here is a client that went away
-		Version: version(), Processed: c.Processed(), OK: c.OK(), Errors: c.Errors(),
-		Downloaded: c.Downloaded, Existing: c.Existing, VerifiedExisting: c.VerifiedExisting,
-		UptimeSec: int64(c.Elapsed.Seconds()), RatePerSec: fmt.Sprintf("%.1f", c.Rate()),
-		Phase: phase, Total: c.Total(), Bytes: c.Bytes, ETASec: int64(c.Left().Seconds()),
-		RequestLimit: up.Limit, RequestsActive: up.Active,
-	})
 }
 
 // loopbackOnly keeps profiles, which show memory and the command line, to this

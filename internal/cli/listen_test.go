@@ -50,10 +50,12 @@ func TestMetricsNames(t *testing.T) {
 
 func TestStatusFields(t *testing.T) {
 	c := mirror.Counts{Downloaded: 5, Existing: 3, VerifiedExisting: 2, Gone: 1, Failed: 1, Elapsed: 2e9}
-	rec := httptest.NewRecorder()
-	writeStatus(rec, c, upstream.Status{Limit: 7})
+	data, err := json.Marshal(runState(c, upstream.Status{Limit: 7}))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var got map[string]any
-	if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil {
+	if err := json.Unmarshal(data, &got); err != nil {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]any{
@@ -64,7 +66,7 @@ func TestStatusFields(t *testing.T) {
 			t.Errorf("%s = %v, want %v", key, got[key], want)
 		}
 	}
-	if ct := rec.Header().Get("Content-Type"); ct != "application/json" {
+	if ct := get(admin(t), "/api/status", "192.0.2.1:1").Header.Get("Content-Type"); ct != "application/json" {
 		t.Errorf("Content-Type = %s", ct)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
 // mirror runs a job on the folders of cfg. A catalog that turns out to be
@@ -26,10 +27,16 @@ func (a *App) mirror(ctx context.Context, cfg *downloadConfig, job mirror.Config
 		logSummary(job.Log, summary, cfg)
 		printSummary(a.Stdout, summary, cfg)
 	}
+	return outcome(summary, err, cfg)
+}
+
+// outcome is what a run came to. Why it could not go on says more than what it
+// lacks.
+func outcome(s *mirror.Summary, err error, cfg *downloadConfig) error {
 	if err != nil {
-		return err // why the run could not go on says more than what it lacks
+		return err
 	}
-	return verdict(summary, cfg)
+	return verdict(s, cfg)
 }
 
 // mirrorOnce runs a job with everything that belongs to it: locks, catalog,
@@ -59,7 +66,10 @@ func (a *App) mirrorOnce(ctx context.Context, cfg *downloadConfig, job mirror.Co
 	})()
 	stop := show.follow(mirroring(job.Progress), job.Log)
 	defer stop()
-	return mirror.Run(ctx, job)
+	told := tell(h.state, func() runstate.State { return runState(job.Progress.Snapshot(), client.Status()) }, job.Log)
+	summary, err = mirror.Run(ctx, job)
+	told(outcome(summary, err, cfg))
+	return summary, err
 }
 
 // logSummary is the line that v1.1.0's users have their scripts look for.

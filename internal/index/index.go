@@ -126,6 +126,8 @@ type source interface {
 	list(ctx context.Context) iter.Seq2[listed, error]
 	// start starts the goroutines that turn the chunks of r.todo into crates.
 	start(ctx context.Context, r *run) error
+	// newLookup opens one reader of single files.
+	newLookup(ctx context.Context) (lookupReader, error)
 	io.Closer
 }
 

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// runState says where a run stands.
+func runState(c mirror.Counts, up upstream.Status) runstate.State {
+	phase := "mirroring"
+	if c.Plan == nil {
+		phase = "planning"
+	}
+	now := time.Now().UTC()
+	return runstate.State{
+		Version: version(), Processed: c.Processed(), OK: c.OK(), Errors: c.Errors(),
+		Downloaded: c.Downloaded, Existing: c.Existing, VerifiedExisting: c.VerifiedExisting,
+		UptimeSec: int64(c.Elapsed.Seconds()), RatePerSec: fmt.Sprintf("%.1f", c.Rate()),
+		Phase: phase, Total: c.Total(), Bytes: c.Bytes, ETASec: int64(c.Left().Seconds()),
+		RequestLimit: up.Limit, RequestsActive: up.Active,
+		PID: os.Getpid(), Started: now.Add(-c.Elapsed), Updated: now,
+	}
+}
+
+// tell keeps the state file of a mirror until stop is called with the outcome
+// of the run.
+func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop func(outcome error)) {
+	var failed bool
+	write := func(s runstate.State) {
+		if err := runstate.Write(state, s); err != nil && !failed {
+			failed = true
+			log.Debug("others cannot see how far this run is", "err", err)
+		}
+	}
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			write(look())
+			select {
+			case <-tick.C:
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func(outcome error) {
+		close(quit)
+		<-done
+		s := look()
+		s.Ended, s.Result = s.Updated, "complete"
+		if outcome != nil {
+			s.Result = outcome.Error()
+		}
+		write(s)
+	}
+}

@@ -1,0 +1,199 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// A Lookup reads single crates of an index, for those who ask for one after the
+// other in no order. Its methods may be called concurrently.
+//
+// Of a git repository it reads the commit that was opened, also where there is
+// a working tree, which may be ahead or behind.
+type Lookup struct {
+	log  *slog.Logger
+	open func() (lookupReader, error)
+	free chan lookupReader // those that nobody uses; nil: one that is yet to be opened
+}
+
+// A lookupReader reads one index file after the other.
+type lookupReader interface {
+	// lookup returns the content of a file and its id. Errors: fs.ErrNotExist;
+	// *fileError; after any other the reader must not be used again.
+	lookup(path string) ([]byte, Blob, error)
+	close() error
+}
+
+// A fileError is the fault of one file.
+type fileError struct{ err error }
+
+func (e *fileError) Error() string { return e.err.Error() }
+func (e *fileError) Unwrap() error { return e.err }
+
+// NewLookup makes a Lookup. With git it starts processes when they are needed,
+// one for each core at most; they are killed when ctx ends.
+func (x *Index) NewLookup(ctx context.Context) *Lookup {
+	l := &Lookup{
+		log:  x.log,
+		open: func() (lookupReader, error) { return x.source.newLookup(ctx) },
+		free: make(chan lookupReader, runtime.GOMAXPROCS(0)),
+	}
+	for range cap(l.free) {
+		l.free <- nil
+	}
+	return l
+}
+
+// Crate reads the crate that is called name, whatever its case. What it returns
+// may be kept. A file that is there but makes no sense is told in Crate.Err.
+// Errors: fs.ErrNotExist; others if the index cannot be read.
+func (l *Lookup) Crate(ctx context.Context, name string) (*Crate, error) {
+	if crate.CheckName(name) != nil {
+		return nil, fmt.Errorf("looking up %q in the index: %w", name, fs.ErrNotExist)
+	}
+	cr := &Crate{File: File{Path: crate.IndexPath(name)}}
+	content, blob, err := l.content(ctx, cr.Path)
+	cr.Blob = blob
+	if errors.As(err, new(*fileError)) {
+		cr.Err = err
+		return cr, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking up %s in the index: %w", name, err)
+	}
+	(&fileParser{log: l.log}).file(cr, content, nil)
+	return cr, nil
+}
+
+func (l *Lookup) content(ctx context.Context, path string) ([]byte, Blob, error) {
+	var r lookupReader
+	select {
+	case r = <-l.free:
+	case <-ctx.Done():
+		return nil, Blob{}, context.Cause(ctx)
+	}
+	defer func() { l.free <- r }()
+	if r == nil {
+		opened, err := l.open()
+		if err != nil {
+			return nil, Blob{}, err
+		}
+		r = opened
+	}
+	content, blob, err := r.lookup(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.As(err, new(*fileError)) {
+		err = errors.Join(err, r.close())
+		r = nil
+	}
+	return content, blob, err
+}
+
+// Close ends what was started. Calls of Crate must have returned.
+func (l *Lookup) Close() error {
+	var errs []error
+	for range cap(l.free) {
+		if r := <-l.free; r != nil {
+			errs = append(errs, r.close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *folder) newLookup(context.Context) (lookupReader, error) {
+	return folderLookup{s.root}, nil
+}
+
+func (s *checkout) newLookup(ctx context.Context) (lookupReader, error) {
+	return s.repo.newLookup(ctx, s.commit)
+}
+
+func (s *objectStore) newLookup(ctx context.Context) (lookupReader, error) {
+	return s.repo.newLookup(ctx, s.commit)
+}
+
+// A folderLookup reads files of a plain folder.
+type folderLookup struct{ root *os.Root }
+
+func (f folderLookup) lookup(path string) ([]byte, Blob, error) {
+	t := newTreeReader(f.root) // keeps no subfolder open: it may be replaced
+	defer t.close()
+	content, err := t.content(path, &chunk{}, newBudget(MaxFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err = &fileError{err}
+	}
+	if err != nil {
+		return nil, Blob{}, err
+	}
+	return content, t.blob(content), nil
+}
+
+func (folderLookup) close() error { return nil }
+
+// A gitLookup reads files of a commit through a git of its own.
+type gitLookup struct {
+	*objects
+	commit string
+}
+
+func (r *repository) newLookup(ctx context.Context, commit string) (lookupReader, error) {
+	o, err := r.openObjects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &gitLookup{o, commit}, nil
+}
+
+func (g *gitLookup) close() error { return g.objects.close() }
+
+func (g *gitLookup) lookup(path string) (content []byte, blob Blob, err error) {
+	object := g.commit + ":" + path
+	if _, err := io.WriteString(g.git.in, object+"\n"); err != nil {
+		return nil, blob, err
+	}
+	header, err := g.out.ReadString('\n')
+	if err != nil {
+		return nil, blob, err
+	}
+	header = strings.TrimSuffix(header, "\n")
+	if header == object+" missing" { // from the commit, or its blob from a partial clone
+		return nil, blob, fs.ErrNotExist
+	}
+	var id []byte
+	var kind string
+	var size int64
+	if _, err := fmt.Sscanf(header, "%x %s %d", &id, &kind, &size); err != nil || copy(blob[:], id) != len(blob) {
+		return nil, blob, fmt.Errorf("git answered %.100q", header)
+	}
+	content, err = g.object(kind, size)
+	return content, blob, err
+}
+
+// object reads what follows a header.
+func (g *gitLookup) object(kind string, size int64) (content []byte, err error) {
+	bad := checkSize(size)
+	if kind != "blob" {
+		bad = errNotRegular
+	}
+	if bad != nil {
+		_, err = io.CopyN(io.Discard, g.out, size)
+	} else {
+		content = make([]byte, size)
+		_, err = io.ReadFull(g.out, content)
+	}
+	if err == nil {
+		_, err = g.out.Discard(len("\n"))
+	}
+	if err == nil && bad != nil {
+		err = &fileError{bad}
+	}
+	return content, err
+}

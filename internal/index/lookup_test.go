@@ -1,0 +1,97 @@
+package index
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestLookup asks for single crates, in each form of the index and many at a
+// time.
+func TestLookup(t *testing.T) {
+	tree := smallTree()
+	repo := checkoutOf(t, tree)
+	for form, dir := range map[string]string{"folder": folderOf(t, tree), "checkout": repo, "bare": bareOf(t, repo)} {
+		x := openIndex(t, dir, nil)
+		l := x.NewLookup(t.Context())
+		var wg sync.WaitGroup
+		for _, name := range []string{"a", "1-", "abc", "serde", "SerDe", "serde_json", "1-bc"} {
+			wg.Go(func() {
+				cr, err := l.Crate(t.Context(), name)
+				if err != nil {
+					t.Errorf("%s: %s: %v", form, name, err)
+					return
+				}
+				if len(cr.Entries) != 2 || cr.Entries[1].Version != "2.0.0+x" || string(cr.Entries[0].Raw) != line(strings.ToLower(name), "1.0.0", sum("a")) {
+					t.Errorf("%s: %s: %+v", form, name, cr)
+				}
+				if cr.Blob == (Blob{}) || cr.Path != pathOf(strings.ToLower(name)) {
+					t.Errorf("%s: %s: path %s, blob %s", form, name, cr.Path, cr.Blob)
+				}
+			})
+		}
+		wg.Wait()
+		for _, name := range []string{"absent", "..", "a/b", "x\nHEAD:1/a", "", "config.json"} {
+			if cr, err := l.Crate(t.Context(), name); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: %q: %+v, %v", form, name, cr, err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Errorf("%s: %v", form, err)
+		}
+	}
+}
+
+// TestLookupReadsTheCommit: a working tree that is ahead does not count, and a
+// file that is none is that crate's fault.
+func TestLookupReadsTheCommit(t *testing.T) {
+	repo := checkoutOf(t, indexTree{"se/rd/serde": line("serde", "1.0.0", sum("a")) + "\n", "3/f/foo/bar": "x"})
+	if err := os.WriteFile(filepath.Join(repo, "se", "rd", "serde"), []byte("torn"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l := openIndex(t, repo, nil).NewLookup(t.Context())
+	defer l.Close()
+	if cr, err := l.Crate(t.Context(), "foo"); err != nil || !errors.Is(cr.Err, errNotRegular) {
+		t.Errorf("a folder: %+v, %v", cr, err)
+	}
+	cr, err := l.Crate(t.Context(), "serde")
+	if err != nil || len(cr.Entries) != 1 || len(cr.Bad) != 0 {
+		t.Errorf("after it: %+v, %v", cr, err)
+	}
+}
+
+// TestLookupStartsAnotherGit: one that died costs one answer.
+func TestLookupStartsAnotherGit(t *testing.T) {
+	l := openIndex(t, bareOf(t, checkoutOf(t, smallTree())), nil).NewLookup(t.Context())
+	defer l.Close()
+	ask := func() error { _, err := l.Crate(t.Context(), "serde"); return err }
+	for range 2 * cap(l.free) { // all of them run now
+		if err := ask(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range cap(l.free) {
+		r := <-l.free
+		if g, ok := r.(*gitLookup); ok {
+			if err := g.git.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.free <- r
+	}
+	var failed int
+	for range 2 * cap(l.free) {
+		if ask() != nil {
+			failed++
+		}
+	}
+	if diff := cmp.Diff(cap(l.free), failed); diff != "" {
+		t.Errorf("answers lost: -want +got\n%s", diff)
+	}
+}

@@ -1,0 +1,95 @@
+// Package runstate is how a run tells others where it stands: a [State], served
+// at /api/status and kept as a small file in the state folder of the mirror,
+// replaced about once a second, so that a server in another process (or a script
+// on a machine where no port is open) can show it.
+//
+// The file is a view, not a fact: nothing is synced, nothing reads it to decide
+// what to do, and a run goes on if it cannot be written.
+package runstate
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// Name is the file's name in the state folder of a mirror.
+const Name = "run.json"
+
+// maxSize bounds a file that is read, in bytes.
+const maxSize = 64 << 10
+
+// stale is how old the last update of a run may be that has not ended. A kill
+// leaves such a file.
+const stale = 15 * time.Second
+
+// A State is where a run stands. The fields up to rate_per_sec are those of
+// v1.1.0's /api/status.
+type State struct {
+	Version          string `json:"version"`
+	Processed        int64  `json:"processed"`
+	OK               int64  `json:"ok"`
+	Errors           int64  `json:"errors"`
+	Downloaded       int64  `json:"downloaded"`
+	Existing         int64  `json:"existing"`
+	VerifiedExisting int64  `json:"verified_existing"`
+	UptimeSec        int64  `json:"uptime_sec"`
+	RatePerSec       string `json:"rate_per_sec"`
+
+	Phase          string `json:"phase"` // planning, mirroring, ...
+	Total          int64  `json:"total"` // 0 while it is not known
+	Bytes          int64  `json:"bytes"` // received
+	ETASec         int64  `json:"eta_sec"`
+	RequestLimit   int    `json:"request_limit"` // adapts to what pays, up to -concurrency
+	RequestsActive int    `json:"requests_active"`
+
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started_at"`
+	Updated time.Time `json:"updated_at"`
+	Ended   time.Time `json:"ended_at,omitzero"`
+	Result  string    `json:"result,omitempty"` // once ended: "complete", or why it is not
+}
+
+// Live reports whether the run goes on, as far as can be told.
+func (s *State) Live(now time.Time) bool {
+	return s.Ended.IsZero() && now.Sub(s.Updated) < stale
+}
+
+// Write replaces the file in a state folder.
+func Write(state durable.FS, s State) error {
+	data, err := json.Marshal(s, jsontext.Multiline(true))
+	if err != nil {
+		return err
+	}
+	temp := durable.TempName(".")
+	f, err := state.Create(temp)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", Name, err)
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = state.Replace(temp, Name)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", Name, errors.Join(err, state.Remove(temp)))
+	}
+	return nil
+}
+
+// Read reads the file in a state folder. Errors: fs.ErrNotExist.
+func Read(state durable.Reader) (State, error) {
+	var s State
+	data, err := durable.ReadFile(state, Name, maxSize)
+	if err == nil {
+		err = json.Unmarshal(data, &s)
+	}
+	if err != nil {
+		return State{}, fmt.Errorf("reading %s: %w", Name, err)
+	}
+	return s, nil
+}
