@@ -1,0 +1,81 @@
+package internal_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// faultRows is how many rows each part of the fault catalogue has. What is to
+// come with stores on other machines (I) is not here yet.
+var faultRows = map[string]int{"A": 22, "B": 25, "C": 32, "E": 16, "F": 15, "G": 12, "H": 16}
+
+// TestRobustnessNamesEveryFault: each row is in docs/robustness.md, with tests or
+// with the reason why there are none.
+func TestRobustnessNamesEveryFault(t *testing.T) {
+	rows := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^\| ([A-H]\d+) \| [^|]+ \| ([^|]+) \|$`).FindAllStringSubmatch(read(t, "../docs/robustness.md"), -1) {
+		rows[m[1]] = m[2]
+	}
+	for part, n := range faultRows {
+		for i := 1; i <= n; i++ {
+			row := fmt.Sprint(part, i)
+			if said := rows[row]; !strings.Contains(said, "`") && !strings.Contains(said, "not tested: ") {
+				t.Errorf("docs/robustness.md says nothing of %s", row)
+			}
+		}
+	}
+}
+
+// TestDocumentsNameTestsThatExist: a test that a promise leans on cannot be
+// renamed or removed in silence.
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	have := testNames(t)
+	for _, doc := range []string{"../docs/promises.md", "../docs/robustness.md", "../SECURITY.md"} {
+		text := read(t, doc)
+		for _, name := range regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(text, -1) {
+			if !have[name[1]] {
+				t.Errorf("%s names %s, which is no test", doc, name[1])
+			}
+		}
+		for _, list := range regexp.MustCompile("scripts? ((?:`\\w+`(?:, )?)+)").FindAllStringSubmatch(text, -1) {
+			for _, name := range regexp.MustCompile(`\w+`).FindAllString(list[1], -1) {
+				if _, err := os.Stat(filepath.Join("cli/testdata/script", name+".txtar")); err != nil {
+					t.Errorf("%s names the script %s: %v", doc, name, err)
+				}
+			}
+		}
+	}
+}
+
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	decl := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err := filepath.WalkDir(".", func(file string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		for _, m := range decl.FindAllStringSubmatch(read(t, file), -1) {
+			names[m[1]] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
