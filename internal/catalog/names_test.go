@@ -37,7 +37,7 @@ func TestNames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	step("first", true, "b", "A")
+	step("first", true, "A", "b")
 	step("nothing new", false)
 	mustCommit(t, c, Batch{Versions: []Version{version("a", "2.0.0", 1), version("c", "1.0.0", 1)}})
 	step("one more, and one in another case", false, "c")
@@ -46,10 +46,10 @@ func TestNames(t *testing.T) {
 	}
 	step("adopted", false, "d")
 	mustCommit(t, c, Batch{Vanished: []string{"1/c"}})
-	step("one vanished", true, "b", "A", "d")
+	step("one vanished", true, "A", "b", "d")
 	mustCommit(t, c, Batch{Vanished: []string{"1/d"}})
 	mustCommit(t, c, Batch{Versions: []Version{version("c", "1.1.0", 1)}})
-	step("the last vanished, one came back", true, "b", "A", "c")
+	step("the last vanished, one came back", true, "A", "b", "c")
 	mustCommit(t, c, Batch{Versions: []Version{version("e", "1.0.0", 1)}})
 	step("one more", false, "e")
 }
