@@ -35,6 +35,8 @@ func TestSearch(t *testing.T) {
 		{"serde", -1, -1, []string{}, 7},
 		{"nothing", 0, 10, nil, 0},
 		{"", 0, 2, []string{"erased-serde", "Serde"}, 8},
+		{"serde", 0, 1 << 62, []string{"Serde", "serde-aux", "serde_json", "serde_json_core", "serde-yaml", "erased-serde", "tokio-serde"}, 7},
+		{"serde", 1 << 62, 1 << 62, []string{}, 7},
 	} {
 		got, total := v.Search(c.query, c.offset, c.limit)
 		if !cmp.Equal(got, c.want) && len(got)+len(c.want) > 0 || total != c.total {
