@@ -27,10 +27,10 @@ func openOne(t testing.TB, it item) *Content {
 // A member can be read in any order, small or large.
 func TestContentIsAFile(t *testing.T) {
 	for _, size := range []int{0, 1000, smallContent + 12345} {
-		it := item{crate.ID{Name: "some", Version: "1.0.0"}, noise(size, 1)}
+		it := item{ID: crate.ID{Name: "some", Version: "1.0.0"}, Data: noise(size, 1)}
 		c := openOne(t, it)
 		if size < 10_000 {
-			if err := iotest.TestReader(c, it.data); err != nil {
+			if err := iotest.TestReader(c, it.Data); err != nil {
 				t.Errorf("%d bytes: %v", size, err)
 			}
 		}
@@ -41,7 +41,7 @@ func TestContentIsAFile(t *testing.T) {
 				for range 5 {
 					off := rnd.IntN(size + 1)
 					p := make([]byte, rnd.IntN(size-off+1))
-					if n, err := c.ReadAt(p, int64(off)); n != len(p) || err != nil && err != io.EOF || !bytes.Equal(p, it.data[off:off+n]) {
+					if n, err := c.ReadAt(p, int64(off)); n != len(p) || err != nil && err != io.EOF || !bytes.Equal(p, it.Data[off:off+n]) {
 						t.Errorf("ReadAt(%d, %d) = %d, %v", len(p), off, n, err)
 					}
 				}
@@ -51,7 +51,7 @@ func TestContentIsAFile(t *testing.T) {
 		for _, off := range []int64{0, int64(size) / 2, int64(size)} {
 			_, err := c.Seek(off-int64(size), io.SeekEnd)
 			must(t, err)
-			if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, it.data[off:]) {
+			if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, it.Data[off:]) {
 				t.Errorf("%d bytes from %d on: %d, %v", size, off, len(got), err)
 			}
 		}
@@ -68,7 +68,7 @@ func TestContentIsAFile(t *testing.T) {
 // A large member is decoded as it is read; damage is an error before the last
 // byte, wherever it is.
 func TestE4DamageInALargeMember(t *testing.T) {
-	it := item{crate.ID{Name: "some", Version: "1.0.0"}, noise(smallContent+12345, 1)}
+	it := item{ID: crate.ID{Name: "some", Version: "1.0.0"}, Data: noise(smallContent+12345, 1)}
 	b, _ := build(t, []item{it})
 	p := placements(t, b)[0]
 	offsets := []int64{p.FrameSize - 1, p.FrameSize - 4} // the checksum

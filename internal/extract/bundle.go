@@ -23,10 +23,10 @@ type opened struct {
 	before int64          // sizes of the bundles before it
 	vouchers
 
-	late  []bundle.Member // those whom nobody was asked about before the bundle was read
-	total int64           // sizes of all members that were met
-	last  crate.ID        // the last member that could be read
-	bad   int64           // where the first damage is; size: nowhere
+	late   []bundle.Member // those whom nobody was asked about before the bundle was read
+	budget *bundle.Budget  // of what the members may have together
+	last   crate.ID        // the last member that could be read
+	bad    int64           // where the first damage is; size: nowhere
 }
 
 // bundle extracts one bundle, which follows others of so many bytes. An error
@@ -60,7 +60,7 @@ func (r *run) open(name string, before int64) (*opened, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	b := &opened{name: name, file: f, size: info.Size(), before: before, bad: info.Size()}
+	b := &opened{name: name, file: f, size: info.Size(), before: before, budget: bundle.NewBudget(info.Size()), bad: info.Size()}
 	b.reader, err = bundle.Open(f, b.size)
 	if err != nil && !errors.Is(err, bundle.ErrFormat) {
 		return nil, errors.Join(err, f.Close())

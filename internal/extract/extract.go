@@ -39,6 +39,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -114,7 +115,7 @@ func Find(bundles durable.Reader, pattern string) ([]string, error) {
 // bundle that is damaged, is not an error but in the summary.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
-	r := &run{cfg: cfg, claims: claims{folder: cfg.Bundles, log: cfg.Log}}
+	r := &run{cfg: cfg}
 	err := r.run(ctx)
 	if n, qerr := cfg.Store.Quarantined(); qerr != nil {
 		err = errors.Join(err, fmt.Errorf("looking into quarantine: %w", qerr))
@@ -128,7 +129,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 // run is the state of one Run.
 type run struct {
 	cfg     Config
-	claims  claims
+	claims  *bundle.Claims
 	stored  atomic.Int64 // members given to the store
 	refused int64        // by the store; checkpoint's
 	summary Summary      // its problems are guarded by problems

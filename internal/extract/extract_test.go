@@ -136,7 +136,7 @@ func TestStops(t *testing.T) {
 
 func many(n int) (all []item) {
 	for i := range n {
-		all = append(all, item{crate.ID{Name: fmt.Sprintf("c%d", i%100), Version: fmt.Sprintf("1.%d.0", i/100)}, []byte{byte(i), byte(i >> 8)}})
+		all = append(all, item{ID: crate.ID{Name: fmt.Sprintf("c%d", i%100), Version: fmt.Sprintf("1.%d.0", i/100)}, Data: []byte{byte(i), byte(i >> 8)}})
 	}
 	return all
 }

@@ -40,8 +40,8 @@ func (r *run) walk(b *opened, visit func(*member) error) error {
 			r.damage(b, offsetOf(err, b.size), err)
 			continue
 		}
-		if b.tooMuch(m.Size) {
-			r.damage(b, m.Offset, errBomb)
+		if err := b.budget.Spend(m.Size); err != nil {
+			r.damage(b, m.Offset, err)
 			return nil
 		}
 		b.last = m.ID
@@ -68,7 +68,7 @@ func (r *run) again(late []bundle.Member) feed {
 		wanted[m.ID] = true
 	}
 	return func(ctx context.Context, b *opened, send sendFunc) error {
-		b.total = 0
+		b.budget = bundle.NewBudget(b.size)
 		return r.scan(b, func(m *member) error {
 			if !wanted[m.ID] {
 				return nil
@@ -90,8 +90,8 @@ func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, in
 			}
 			continue
 		}
-		if err == nil && b.tooMuch(e.Size) {
-			err = errBomb
+		if err == nil {
+			err = b.budget.Spend(e.Size)
 		}
 		if err != nil {
 			if damage != nil {
@@ -121,21 +121,6 @@ func (p *position) Read(b []byte) (int, error) {
 	n, err := p.r.Read(b)
 	p.n += int64(n)
 	return n, err
-}
-
-// Crates are compressed, so a bundle is about as large as what is in it. One
-// that claims to hold maxRatio times its size, beyond a little that may be
-// anything, is a bomb (F4).
-const (
-	maxRatio = 20
-	anyway   = 64 << 20
-)
-
-var errBomb = fmt.Errorf("bundle holds more than %d times its size: the rest is given up", maxRatio)
-
-func (b *opened) tooMuch(size int64) bool {
-	b.total += size
-	return b.total > maxRatio*b.size+anyway
 }
 
 // meet decides what becomes of a member. An error ends the run.
