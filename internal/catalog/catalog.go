@@ -44,6 +44,12 @@
 //	entries, bytes  crates in it, and their bytes; 0 before that
 //	sha256          of the bundle; empty before that
 //
+// taken, one row a bundle of v1.1.0 whose crates were put into the store, so that
+// nobody reads it again:
+//
+//	name            its file name
+//	size, modified  bytes, and nanoseconds since 1970: what tells it from another
+//
 // source, one row: the commit of the index that was mirrored last, and its
 // time in Unix seconds.
 //
@@ -69,7 +75,7 @@ import (
 )
 
 // format is the version of the tables, kept in PRAGMA user_version.
-const format = 2
+const format = 3
 
 const schema = `
 CREATE TABLE IF NOT EXISTS versions (
@@ -106,12 +112,17 @@ CREATE TABLE IF NOT EXISTS bundles (
 	bytes   INTEGER NOT NULL,
 	sha256  BLOB    NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS taken (
+	name     TEXT    NOT NULL PRIMARY KEY,
+	size     INTEGER NOT NULL,
+	modified INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS source (
 	id          INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
 	commit_id   TEXT    NOT NULL,
 	commit_time INTEGER NOT NULL
 );
-PRAGMA user_version = 2;`
+PRAGMA user_version = 3;`
 
 // columns are those of versions, in the order of scanVersions.
 const columns = "name, version, sha256, size, loose, bundle, offset, length, yanked, listed, verified_at"
@@ -144,6 +155,13 @@ type Bundle struct {
 	Checksum crate.Checksum // zero unless Whole
 }
 
+// Taken is a row of taken.
+type Taken struct {
+	Name     string
+	Size     int64
+	Modified time.Time
+}
+
 // Gone is a row of gone.
 type Gone struct {
 	crate.ID
@@ -164,6 +182,7 @@ type Revision struct {
 type Batch struct {
 	Versions []Version
 	Bundles  []Bundle
+	Taken    []Taken
 	Crates   []Crate
 	Gone     []Gone
 	Revision *Revision // nil: as it was
@@ -173,8 +192,8 @@ type Batch struct {
 }
 
 func (b *Batch) empty() bool {
-	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 && b.Revision == nil &&
-		len(b.Vanished) == 0
+	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Taken) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 &&
+		b.Revision == nil && len(b.Vanished) == 0
 }
 
 // Totals says how much is held.
@@ -190,6 +209,7 @@ type Catalog struct {
 	db       *sql.DB
 	versions *sql.Stmt   // of Versions, which a run calls for every crate
 	anyGone  atomic.Bool // gone has rows; almost always it has none
+	format   int         // of a catalog that is only read, maybe an older one
 }
 
 // Open opens the catalog at path, created if absent. Errors: ErrDamaged; a
@@ -247,7 +267,9 @@ func (c *Catalog) prepare(writable bool) error {
 		if _, err := c.db.Exec(schema); err != nil {
 			return err
 		}
+		have = format
 	}
+	c.format = have
 	var err error
 	c.versions, err = c.db.Prepare("SELECT " + columns + " FROM versions WHERE name = ? ORDER BY version")
 	if err != nil {

@@ -99,10 +99,10 @@ func (w *world) run(ctx context.Context, fsys durable.FS, change func(*Config)) 
 	cfg := Config{
 		Source: FromIndex(ix, nil), Fetch: client, Store: st, Catalog: w.catalog, Manifest: log, State: fsys,
 		BaseURL: w.server.BaseURL, Out: "out", IncludeYanked: true, Concurrency: 8, Interval: 5 * time.Millisecond,
-		Grace: time.Second,
+		Grace: time.Second, OldBundles: fsys, BundlesOut: "bundles",
 	}
 	if w.bundle != nil {
-		cfg.Bundle, cfg.KeepLoose, cfg.BundlesOut = true, w.bundle.add, "bundles"
+		cfg.Bundle, cfg.KeepLoose = true, w.bundle.add
 	}
 	if change != nil {
 		change(&cfg)
@@ -228,6 +228,7 @@ type memCatalog struct {
 	crates   map[string]catalog.Crate
 	gone     map[crate.ID]catalog.Gone
 	bundles  map[string]bool
+	taken    map[string]catalog.Taken
 	revision catalog.Revision
 	fail     error // of the next commit
 }
@@ -235,7 +236,7 @@ type memCatalog struct {
 func newMemCatalog() *memCatalog {
 	return &memCatalog{
 		versions: map[crate.ID]catalog.Version{}, crates: map[string]catalog.Crate{}, gone: map[crate.ID]catalog.Gone{},
-		bundles: map[string]bool{},
+		bundles: map[string]bool{}, taken: map[string]catalog.Taken{},
 	}
 }
 
@@ -244,7 +245,7 @@ func (c *memCatalog) clone() *memCatalog {
 	defer c.mu.Unlock()
 	return &memCatalog{
 		versions: maps.Clone(c.versions), crates: maps.Clone(c.crates), gone: maps.Clone(c.gone), revision: c.revision,
-		bundles: maps.Clone(c.bundles),
+		bundles: maps.Clone(c.bundles), taken: maps.Clone(c.taken),
 	}
 }
 
@@ -310,6 +311,9 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 	for _, b := range b.Bundles {
 		c.bundles[b.Name] = b.Whole
 	}
+	for _, t := range b.Taken {
+		c.taken[t.Name] = t
+	}
 	for _, cr := range b.Crates {
 		c.crates[cr.Path] = cr
 	}
@@ -329,6 +333,10 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 		c.revision = *b.Revision
 	}
 	return nil
+}
+
+func (c *memCatalog) Taken(context.Context) ([]catalog.Taken, error) {
+	return slices.Collect(maps.Values(c.clone().taken)), nil
 }
 
 // note makes a bundle known.
