@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
@@ -123,3 +124,47 @@ func TestE8WrongPlacements(t *testing.T) {
 		}
 	}
 }
+
+// Contents hands out what Members tells of, large members through the sink; a
+// sink that fails costs nothing but its bytes.
+func TestContents(t *testing.T) {
+	big := item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(2<<20, 5)}
+	want := append(items(), big)
+	b, _ := build(t, want)
+	r := &Reader{bytes.NewReader(b), int64(len(b))}
+	for _, fails := range []bool{false, true} {
+		var sunk bytes.Buffer
+		sink := func(id crate.ID, size int64) io.Writer {
+			if id != big.ID || size != int64(len(big.Data)) {
+				t.Errorf("the sink is told of %s, %d bytes", id, size)
+			}
+			if fails {
+				return refusing{}
+			}
+			return &sunk
+		}
+		var got []item
+		var kept []*Verified
+		for v, err := range r.Contents(sink) {
+			must(t, err)
+			if v.Checksum != sha256.Sum256(want[len(got)].Data) {
+				t.Errorf("%s has checksum %s", v.ID, v.Checksum)
+			}
+			kept = append(kept, &v)
+			got = append(got, item{ID: v.ID, Data: v.Data}) // good while the walk goes on
+		}
+		last := &got[len(got)-1]
+		if last.Data = sunk.Bytes(); fails {
+			last.Data = big.Data
+		}
+		sameItems(t, "contents", want, got)
+		for _, v := range kept {
+			v.Release()
+			v.Release() // does nothing
+		}
+	}
+}
+
+type refusing struct{}
+
+func (refusing) Write([]byte) (int, error) { return 0, errors.New("no") }

@@ -15,10 +15,9 @@
 //
 // # How it goes
 //
-// Bundles are read one after the other, from front to end, as media like it.
-// Members of our own format are then opened, decoded, hashed and written by
-// all cores; a bundle of v1.1.0 is one stream, which one core decodes and the
-// others hash and write. What is there already is compared by hash, so a run
+// Bundles are read one after the other, from front to end, as media like it. One
+// core decodes and hashes; the others look what stands there already, create files
+// and write, which is most of the work. What is there already is compared by hash, so a run
 // that was stopped, at any instant, is continued by the same command.
 //
 // With an index, a bundle's names are taken from its manifest first, because

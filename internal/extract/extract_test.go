@@ -340,3 +340,45 @@ func TestE7Trailing(t *testing.T) {
 		}
 	}
 }
+
+// A bundle of ours is decoded once: what was decoded and hashed while it was walked
+// through is what is stored.
+func TestOnePass(t *testing.T) {
+	all := append(items(), item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(12*inMemory, 3)})
+	b := ours(t, all)
+	m := newMedia(t)
+	m.write(name, b)
+	m.manifest(all)
+	read := &counted{Reader: m.mem}
+	out := durabletest.NewMem()
+	s, err := extractTo(t, out, read, Config{})
+	must(t, err)
+	wantHeld(t, out, all, all)
+	wantProblems(t, s, nil, "")
+	// A large frame is looked through for its end before it is decoded.
+	if most := int64(len(b)) * 9 / 4; read.n.Load() > most {
+		t.Errorf("%d bytes were read of a bundle of %d", read.n.Load(), len(b))
+	}
+}
+
+// counted counts the bytes that are read from a folder at random.
+type counted struct {
+	durable.Reader
+	n atomic.Int64
+}
+
+func (c *counted) Open(name string) (durable.File, error) {
+	f, err := c.Reader.Open(name)
+	return countedFile{f, &c.n}, err
+}
+
+type countedFile struct {
+	durable.File
+	n *atomic.Int64
+}
+
+func (c countedFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.File.ReadAt(p, off)
+	c.n.Add(int64(n))
+	return n, err
+}
