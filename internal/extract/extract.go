@@ -13,6 +13,9 @@
 //   - else, with Config.Unverified, the bundle itself: the checksums of its
 //     frames, which are only believed once it was read to its end.
 //
+// What a bundle as a whole should hash to, the catalog in its folder says. It
+// vouches for no crate, but finds what else was changed.
+//
 // # How it goes
 //
 // Bundles are read one after the other, from front to end, as media like it. One
@@ -39,6 +42,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -129,9 +133,10 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 type run struct {
 	cfg     Config
 	claims  *bundle.Claims
-	stored  atomic.Int64 // members given to the store
-	refused int64        // by the store; checkpoint's
-	summary Summary      // its problems are guarded by problems
+	sums    map[int]crate.Checksum // of whole bundles, as their catalog has them
+	stored  atomic.Int64           // members given to the store
+	refused int64                  // by the store; checkpoint's
+	summary Summary                // its problems are guarded by problems
 	problems
 }
 

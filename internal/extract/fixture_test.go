@@ -81,6 +81,15 @@ func (m *media) manifest(items []item) {
 	m.write(bundle.ManifestName(0, "a", "z"), lines)
 }
 
+// catalog writes the catalog line of bundle 0, whose bytes should be b.
+func (m *media) catalog(b []byte, items []item) {
+	m.t.Helper()
+	must(m.t, bundle.AppendCatalog(m.mem, bundle.CatalogEntry{
+		Manifest: bundle.ManifestName(0, "a", "z"),
+		Summary:  bundle.Summary{FileSize: int64(len(b)), Checksum: sha256.Sum256(b), Members: len(items), Min: "a", Max: "z"},
+	}))
+}
+
 // name is bundle 0.
 var name = bundle.FileName(0)
 

@@ -153,7 +153,7 @@ func (r *run) again(late []bundle.Member) feed {
 // scan visits the members of a bundle of v1.1.0 and tells damage, if that is
 // not nil, what is wrong with the bundle.
 func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, int64, error)) error {
-	at := &position{r: io.NewSectionReader(b.file, 0, b.size)}
+	at := &position{r: io.NewSectionReader(b.bytes, 0, b.size)}
 	var offset int64
 	for e, err := range bundle.Scan(at) {
 		if rejected := (*bundle.EntryError)(nil); errors.As(err, &rejected) {

@@ -141,7 +141,7 @@ func (o *one) copy(src io.Reader) (sum crate.Checksum, err error) {
 // bundle must be good to its end.
 func (o *one) scan(ctx context.Context, b *opened) error {
 	found := false
-	for e, err := range bundle.Scan(io.NewSectionReader(b.file, 0, b.size)) {
+	for e, err := range bundle.Scan(io.NewSectionReader(b.bytes, 0, b.size)) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

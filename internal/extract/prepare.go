@@ -43,6 +43,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if err := r.findClaims(); err != nil {
 		return err
 	}
+	r.findSums()
 	var need need
 	for _, name := range r.cfg.Names {
 		if info, err := r.cfg.Bundles.Stat(name); err == nil {
