@@ -24,7 +24,7 @@ var floors = [][]string{
 	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog"},
 	{"internal/store"},
 	{"internal/bundle"},
-	{"internal/durable"},
+	{"internal/durable", "internal/jsonl"},
 	{"internal/crate"},
 }
 

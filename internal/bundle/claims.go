@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
 // Claims are what the manifests beside bundles say is in them: a hint, unless
@@ -70,7 +71,7 @@ func (c *Claims) read(name string, left *int, yield func(ManifestEntry, error) b
 	}
 	defer f.Close()
 	for e, err := range ReadManifest(f) {
-		if line := (*LineError)(nil); errors.As(err, &line) {
+		if line := (*jsonl.LineError)(nil); errors.As(err, &line) {
 			if !fail(line) {
 				return false
 			}

@@ -20,6 +20,14 @@ import (
 
 func count(n int64) string { return humanize.Comma(n) }
 
+// plural is a number of things: "1 bundle", "2 bundles".
+func plural(n int64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return count(n) + " " + thing
+}
+
 func size(n int64) string { return humanize.Bytes(uint64(max(0, n))) }
 
 // printable keeps what came from outside from steering a terminal (F15).

@@ -22,6 +22,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -191,7 +192,7 @@ func readRecords(fsys durable.Reader) (map[string]manifest.Record, error) {
 	defer f.Close()
 	recs := map[string]manifest.Record{}
 	for rec, err := range manifest.Read(f) {
-		if errors.Is(err, manifest.ErrTorn) {
+		if errors.Is(err, jsonl.ErrTorn) {
 			break
 		}
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
 // Open opens the store for writing and brings the folder in order: unfinished
@@ -97,7 +98,7 @@ func (o *opening) readCatalog() error {
 	}
 	defer f.Close()
 	for e, err := range bundle.ReadCatalog(f) {
-		if errors.As(err, new(*bundle.LineError)) {
+		if errors.As(err, new(*jsonl.LineError)) {
 			continue
 		}
 		if err != nil {
