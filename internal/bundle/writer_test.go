@@ -522,3 +522,50 @@ func TestOnDisk(t *testing.T) {
 		t.Errorf("the bundle is not the one that memory gives: %+v, want %+v", sum, wantSum)
 	}
 }
+
+// Members are appended while the disk takes its time, and those count that were
+// there before.
+func TestAppendBesideSync(t *testing.T) {
+	m := durabletest.NewMem()
+	began, goOn := make(chan bool), make(chan bool)
+	fail := false
+	slow := durabletest.Hook(m, func(op durabletest.Op) (f durabletest.Fault) {
+		if op.Kind == durabletest.OpSync {
+			began <- true
+			<-goOn
+			if fail {
+				f.Err = errInjected
+			}
+		}
+		return f
+	})
+	w, err := Create(slow, "b")
+	must(t, err)
+	add := func(n int) error {
+		f, err := Encode(nil, items()[n].ID, items()[n].Data)
+		must(t, err)
+		_, err = w.Append(f)
+		return err
+	}
+	synced := make(chan error)
+	sync := func() { synced <- w.Sync() }
+	must(t, add(0))
+	go sync()
+	<-began
+	must(t, add(1)) // hangs if Sync holds appending back
+	goOn <- true
+	must(t, <-synced)
+	// A sync that fails ends the Writer, also for those who came meanwhile.
+	fail = true
+	go sync()
+	<-began
+	must(t, add(2))
+	goOn <- true
+	if err := <-synced; !errors.Is(err, errInjected) {
+		t.Errorf("Sync: %v", err)
+	}
+	if err := add(3); !errors.Is(err, ErrBroken) {
+		t.Errorf("Append after a failed Sync: %v", err)
+	}
+	must(t, w.Close())
+}
