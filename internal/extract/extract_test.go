@@ -111,6 +111,25 @@ func TestSameCrateInTwoBundles(t *testing.T) {
 	}
 }
 
+// E15: of two bundles that hold the same crate one is damaged: the good one gives
+// it, and the other is reported. Whichever comes first.
+func TestE15OneOfTwoBundlesIsDamaged(t *testing.T) {
+	all := items()
+	good := ours(t, all)
+	bad := bytes.Clone(good)
+	bad[memberEnds(t, good)[0]+30] ^= 1
+	for first, bundles := range map[string][2][]byte{"good": {good, bad}, "bad": {bad, good}} {
+		m := newMedia(t)
+		m.write(name, bundles[0])
+		m.write(bundle.FileName(1), bundles[1])
+		s, out := extracted(t, m, Config{Index: indexOf(t, all)})
+		wantHeld(t, out, all, all)
+		if s.Sound() || s.Counts.Problems[Damaged] == 0 {
+			t.Errorf("%s first: problems %v", first, s.Problems)
+		}
+	}
+}
+
 // A stopped run makes durable what it has done, and says why it ended.
 func TestStops(t *testing.T) {
 	all := many(500)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"log/slog"
 	"maps"
 	"path"
 	"slices"
@@ -40,7 +41,8 @@ type world struct {
 	index   string // folder
 	disk    *durabletest.Mem
 	catalog *memCatalog
-	bundle  *bundling // nil: loose files
+	bundle  *bundling    // nil: loose files
+	log     *slog.Logger // of the store; nil: none
 }
 
 // bundling is how a run of a world makes bundles, beside the loose files.
@@ -123,7 +125,7 @@ func (w *world) openStore(ctx context.Context, fsys durable.FS) (_ Store, close 
 	}
 	b, err := bundled.Open(ctx, bundled.Config{
 		Folder: fsys, Loose: l, Catalog: w.catalog, Target: w.bundle.target, KeepLoose: w.bundle.add,
-		URL: func(id crate.ID) string { return w.server.BaseURL + "/" + id.URLPath() },
+		URL: func(id crate.ID) string { return w.server.BaseURL + "/" + id.URLPath() }, Log: w.log,
 	})
 	if err != nil {
 		return nil, nil, err
