@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog", "internal/runstate"},
 	{"internal/store"},
 	{"internal/bundle"},
-	{"internal/durable"},
+	{"internal/durable", "internal/jsonl"},
 	{"internal/crate"},
 }
 

@@ -49,7 +49,7 @@ func readable(b *testing.B, members, size int) (*Reader, []Placement, func() err
 	b.Helper()
 	all := make([]item, members)
 	for i := range all {
-		all[i] = item{crate.ID{Name: "serde", Version: fmt.Sprintf("1.0.%d", i)}, noise(size, uint64(i))}
+		all[i] = item{ID: crate.ID{Name: "serde", Version: fmt.Sprintf("1.0.%d", i)}, Data: noise(size, uint64(i))}
 	}
 	data, _ := build(b, all)
 	f, err := os.Open(writeTemp(b, data))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
 // CatalogName is the name of the catalog in a folder of bundles.
@@ -50,14 +51,14 @@ type catalogLine struct {
 const maxBundles = 1 << 20
 
 // ReadCatalog yields the entries of a catalog, our own or v1.1.0's. A line that
-// cannot be used yields a *LineError in place of an entry; the next line
+// cannot be used yields a *jsonl.LineError in place of an entry; the next line
 // follows. A line that says again what an earlier one said is skipped; one that
 // says something else of the same bundle stands in its stead. A read error, or
 // ErrTooMany, ends the sequence.
 func ReadCatalog(r io.Reader) iter.Seq2[CatalogEntry, error] {
 	return func(yield func(CatalogEntry, error) bool) {
 		known := map[int]CatalogEntry{}
-		for e, err := range readLines(r, checkCatalogLine) {
+		for e, err := range jsonl.Read(r, MaxLine, decode(checkCatalogLine)) {
 			if err == nil {
 				if was, ok := known[e.Number]; ok && was == e {
 					continue

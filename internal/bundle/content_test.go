@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
@@ -27,10 +28,10 @@ func openOne(t testing.TB, it item) *Content {
 // A member can be read in any order, small or large.
 func TestContentIsAFile(t *testing.T) {
 	for _, size := range []int{0, 1000, smallContent + 12345} {
-		it := item{crate.ID{Name: "some", Version: "1.0.0"}, noise(size, 1)}
+		it := item{ID: crate.ID{Name: "some", Version: "1.0.0"}, Data: noise(size, 1)}
 		c := openOne(t, it)
 		if size < 10_000 {
-			if err := iotest.TestReader(c, it.data); err != nil {
+			if err := iotest.TestReader(c, it.Data); err != nil {
 				t.Errorf("%d bytes: %v", size, err)
 			}
 		}
@@ -41,7 +42,7 @@ func TestContentIsAFile(t *testing.T) {
 				for range 5 {
 					off := rnd.IntN(size + 1)
 					p := make([]byte, rnd.IntN(size-off+1))
-					if n, err := c.ReadAt(p, int64(off)); n != len(p) || err != nil && err != io.EOF || !bytes.Equal(p, it.data[off:off+n]) {
+					if n, err := c.ReadAt(p, int64(off)); n != len(p) || err != nil && err != io.EOF || !bytes.Equal(p, it.Data[off:off+n]) {
 						t.Errorf("ReadAt(%d, %d) = %d, %v", len(p), off, n, err)
 					}
 				}
@@ -51,7 +52,7 @@ func TestContentIsAFile(t *testing.T) {
 		for _, off := range []int64{0, int64(size) / 2, int64(size)} {
 			_, err := c.Seek(off-int64(size), io.SeekEnd)
 			must(t, err)
-			if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, it.data[off:]) {
+			if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, it.Data[off:]) {
 				t.Errorf("%d bytes from %d on: %d, %v", size, off, len(got), err)
 			}
 		}
@@ -68,7 +69,7 @@ func TestContentIsAFile(t *testing.T) {
 // A large member is decoded as it is read; damage is an error before the last
 // byte, wherever it is.
 func TestE4DamageInALargeMember(t *testing.T) {
-	it := item{crate.ID{Name: "some", Version: "1.0.0"}, noise(smallContent+12345, 1)}
+	it := item{ID: crate.ID{Name: "some", Version: "1.0.0"}, Data: noise(smallContent+12345, 1)}
 	b, _ := build(t, []item{it})
 	p := placements(t, b)[0]
 	offsets := []int64{p.FrameSize - 1, p.FrameSize - 4} // the checksum
@@ -123,3 +124,47 @@ func TestE8WrongPlacements(t *testing.T) {
 		}
 	}
 }
+
+// Contents hands out what Members tells of, large members through the sink; a
+// sink that fails costs nothing but its bytes.
+func TestContents(t *testing.T) {
+	big := item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(2<<20, 5)}
+	want := append(items(), big)
+	b, _ := build(t, want)
+	r := &Reader{bytes.NewReader(b), int64(len(b))}
+	for _, fails := range []bool{false, true} {
+		var sunk bytes.Buffer
+		sink := func(id crate.ID, size int64) io.Writer {
+			if id != big.ID || size != int64(len(big.Data)) {
+				t.Errorf("the sink is told of %s, %d bytes", id, size)
+			}
+			if fails {
+				return refusing{}
+			}
+			return &sunk
+		}
+		var got []item
+		var kept []*Verified
+		for v, err := range r.Contents(sink) {
+			must(t, err)
+			if v.Checksum != sha256.Sum256(want[len(got)].Data) {
+				t.Errorf("%s has checksum %s", v.ID, v.Checksum)
+			}
+			kept = append(kept, &v)
+			got = append(got, item{ID: v.ID, Data: v.Data}) // good while the walk goes on
+		}
+		last := &got[len(got)-1]
+		if last.Data = sunk.Bytes(); fails {
+			last.Data = big.Data
+		}
+		sameItems(t, "contents", want, got)
+		for _, v := range kept {
+			v.Release()
+			v.Release() // does nothing
+		}
+	}
+}
+
+type refusing struct{}
+
+func (refusing) Write([]byte) (int, error) { return 0, errors.New("no") }

@@ -156,7 +156,7 @@ func TestE6LyingSeekTable(t *testing.T) {
 func TestE7TrailingData(t *testing.T) {
 	want := items()
 	b, _ := build(t, want)
-	second, _ := build(t, []item{{crate.ID{Name: "hidden", Version: "1.0.0"}, []byte("x")}})
+	second, _ := build(t, []item{{ID: crate.ID{Name: "hidden", Version: "1.0.0"}, Data: []byte("x")}})
 	at := placements(t, b)
 	last := at[len(at)-1]
 	end := int(last.Offset+last.FrameSize) + len(endFrame())
@@ -188,8 +188,8 @@ func hostile(t *testing.T, middle ...[]byte) []byte {
 }
 
 var goodItems = []item{
-	{crate.ID{Name: "good", Version: "1.0.0"}, []byte("1")},
-	{crate.ID{Name: "good", Version: "2.0.0"}, []byte("2")},
+	{ID: crate.ID{Name: "good", Version: "1.0.0"}, Data: []byte("1")},
+	{ID: crate.ID{Name: "good", Version: "2.0.0"}, Data: []byte("2")},
 }
 
 // A member that we would not have written costs itself and is named, quoted.
@@ -315,7 +315,7 @@ func TestF4F5Bombs(t *testing.T) {
 func TestF8Duplicates(t *testing.T) {
 	id := crate.ID{Name: "twice", Version: "1.0.0"}
 	first, other := tarContent(id, []byte("first"), nil), tarContent(id, []byte("other"), nil)
-	known := []item{{id, []byte("first")}}
+	known := []item{{ID: id, Data: []byte("first")}}
 
 	got, errs := read(t, finish(t, frames(first, first)), known)
 	if len(got) != 2 || errs != nil {
@@ -329,7 +329,7 @@ func TestF8Duplicates(t *testing.T) {
 		t.Errorf("other bytes: members %q, errors %v", got, errs)
 	}
 	upper := crate.ID{Name: "Twice", Version: "1.0.0"} // another crate, as far as a bundle is concerned
-	got, errs = read(t, finish(t, frames(first, tarContent(upper, nil, nil))), append(known, item{upper, nil}))
+	got, errs = read(t, finish(t, frames(first, tarContent(upper, nil, nil))), append(known, item{ID: upper}))
 	if len(got) != 2 || errs != nil {
 		t.Errorf("other case: members %q, errors %v", got, errs)
 	}
@@ -391,10 +391,20 @@ func TestF14SearchIsBounded(t *testing.T) {
 }
 
 func TestOpenTellsOtherFormats(t *testing.T) {
-	for name, b := range map[string][]byte{"empty": nil, "text": []byte(strings.Repeat("text", 100)), "v1.1.0": legacy(t, items())} {
-		if _, err := Open(bytes.NewReader(b), int64(len(b))); err == nil || name != "empty" && !errors.Is(err, ErrFormat) {
-			t.Errorf("%s: %v, want ErrFormat", name, err)
+	long := append(items(), item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(9<<20, 5)})
+	for name, b := range map[string][]byte{
+		"empty": nil, "text": []byte(strings.Repeat("text", 100)), "v1.1.0": legacy(t, items()), "v1.1.0, long": legacy(t, long),
+	} {
+		_, err := Open(bytes.NewReader(b), int64(len(b)))
+		if !errors.Is(err, ErrFormat) || errors.Is(err, ErrStream) != strings.HasPrefix(name, "v1.1.0") {
+			t.Errorf("%s: %v, want ErrFormat, and ErrStream for v1.1.0 alone", name, err)
 		}
+	}
+	// Nobody reads 64 MiB of each when a run begins.
+	b := legacy(t, long)
+	r := &counting{ReaderAt: bytes.NewReader(b)}
+	if _, err := Open(r, int64(len(b))); !errors.Is(err, ErrStream) || r.n > windowSize+1<<20 {
+		t.Errorf("%v after %d bytes of %d", err, r.n, len(b))
 	}
 	whole, _ := build(t, items())
 	for name, b := range map[string][]byte{"whole": whole, "no table": whole[:len(whole)-50], "no start": append(make([]byte, 20), whole[20:]...), "neither": append(make([]byte, 20), whole[20:len(whole)-50]...)} {
@@ -402,4 +412,16 @@ func TestOpenTellsOtherFormats(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// counting counts the bytes that are read.
+type counting struct {
+	io.ReaderAt
+	n int
+}
+
+func (c *counting) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.ReaderAt.ReadAt(p, off)
+	c.n += n
+	return n, err
 }

@@ -25,9 +25,9 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestRoundTrip(t *testing.T) {
 	want := append(items(),
-		item{crate.ID{Name: "max-small", Version: "1.0.0"}, noise(smallContent-blockSize, 3)},
-		item{crate.ID{Name: "min-large", Version: "1.0.0"}, noise(smallContent-blockSize+1, 4)},
-		item{crate.ID{Name: "large", Version: "1.0.0"}, noise(3<<20+1, 5)},
+		item{ID: crate.ID{Name: "max-small", Version: "1.0.0"}, Data: noise(smallContent-blockSize, 3)},
+		item{ID: crate.ID{Name: "min-large", Version: "1.0.0"}, Data: noise(smallContent-blockSize+1, 4)},
+		item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(3<<20+1, 5)},
 	)
 	b, sum := build(t, want)
 	got, errs := read(t, b, want)
@@ -36,7 +36,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	var size int64
 	for _, it := range want {
-		size += int64(len(it.data))
+		size += int64(len(it.Data))
 	}
 	if diff := cmp.Diff(Summary{
 		FileSize: int64(len(b)), Checksum: sha256.Sum256(b), Members: len(want),
@@ -92,10 +92,10 @@ func TestHeaderIsPlainTar(t *testing.T) {
 		must(t, err)
 		data, err := io.ReadAll(tr)
 		must(t, err)
-		want := fmt.Sprintf("%s %c %o %d %d %d %d", it.id.LoosePath(), tar.TypeReg, 0o644, 0, 0, 0, len(it.data))
+		want := fmt.Sprintf("%s %c %o %d %d %d %d", it.ID.LoosePath(), tar.TypeReg, 0o644, 0, 0, 0, len(it.Data))
 		got := fmt.Sprintf("%s %c %o %d %d %d %d", h.Name, h.Typeflag, h.Mode, h.Uid, h.Gid, h.ModTime.Unix(), h.Size)
-		if got != want || !bytes.Equal(data, it.data) {
-			t.Errorf("member %s, want %s; equal bytes: %v", got, want, bytes.Equal(data, it.data))
+		if got != want || !bytes.Equal(data, it.Data) {
+			t.Errorf("member %s, want %s; equal bytes: %v", got, want, bytes.Equal(data, it.Data))
 		}
 	}
 	if _, err := tr.Next(); err != io.EOF {
@@ -106,15 +106,15 @@ func TestHeaderIsPlainTar(t *testing.T) {
 // A short header is the very one that archive/tar writes.
 func TestHeaderIsThatOfArchiveTar(t *testing.T) {
 	for _, it := range items() {
-		if it.id == longID {
+		if it.ID == longID {
 			continue // archive/tar would split the path, or name its record otherwise
 		}
 		var b bytes.Buffer
 		must(t, tar.NewWriter(&b).WriteHeader(&tar.Header{
-			Name: it.id.LoosePath(), Mode: 0o644, Size: int64(len(it.data)), Format: tar.FormatUSTAR,
+			Name: it.ID.LoosePath(), Mode: 0o644, Size: int64(len(it.Data)), Format: tar.FormatUSTAR,
 		}))
-		if got := appendHeader(nil, it.id, int64(len(it.data))); !bytes.Equal(got, b.Bytes()) {
-			t.Errorf("%s:\n got %q\nwant %q", it.id, got, b.Bytes())
+		if got := appendHeader(nil, it.ID, int64(len(it.Data))); !bytes.Equal(got, b.Bytes()) {
+			t.Errorf("%s:\n got %q\nwant %q", it.ID, got, b.Bytes())
 		}
 	}
 }
@@ -187,12 +187,12 @@ func TestEncodeRefuses(t *testing.T) {
 
 // Stock tools read every bundle.
 func TestStockTools(t *testing.T) {
-	want := append(items(), item{crate.ID{Name: "large", Version: "1.0.0"}, noise(3<<20+1, 5)})
+	want := append(items(), item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(3<<20+1, 5)})
 	b, _ := build(t, want)
 	file := writeTemp(t, b)
 	var list strings.Builder
 	for _, it := range want {
-		fmt.Fprintln(&list, it.id.LoosePath())
+		fmt.Fprintln(&list, it.ID.LoosePath())
 	}
 	for _, tt := range []struct {
 		tool, want string
@@ -219,9 +219,9 @@ func TestStockTools(t *testing.T) {
 				return
 			}
 			for _, it := range want {
-				data, err := os.ReadFile(filepath.Join(cmd.Dir, filepath.FromSlash(it.id.LoosePath())))
-				if err != nil || !bytes.Equal(data, it.data) {
-					t.Errorf("%s is extracted as %d bytes, %v", it.id, len(data), err)
+				data, err := os.ReadFile(filepath.Join(cmd.Dir, filepath.FromSlash(it.ID.LoosePath())))
+				if err != nil || !bytes.Equal(data, it.Data) {
+					t.Errorf("%s is extracted as %d bytes, %v", it.ID, len(data), err)
 				}
 			}
 		})

@@ -16,6 +16,9 @@ const (
 	size16Segment = 0x64
 	size32Segment = 0xA4
 	size32Window  = 0x84
+	// declaresSize is the bits of which at least one is set in the descriptor of a
+	// frame that declares its content size.
+	declaresSize = 0xE0
 	// window1MiB is the Window_Descriptor of smallContent.
 	window1MiB = 0x50
 )

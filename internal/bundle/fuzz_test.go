@@ -70,7 +70,7 @@ func FuzzSeekTable(f *testing.F) {
 // A header that is accepted is the one that we write for what it says.
 func FuzzTarHeader(f *testing.F) {
 	for _, it := range items() {
-		f.Add(appendHeader(nil, it.id, int64(len(it.data))))
+		f.Add(appendHeader(nil, it.ID, int64(len(it.Data))))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		name, size, err := readForeign(bytes.NewReader(b))

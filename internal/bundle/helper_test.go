@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/bundletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
@@ -25,18 +25,14 @@ func must(t testing.TB, err error) {
 }
 
 // item is a crate to be bundled.
-type item struct {
-	id   crate.ID
-	data []byte
-}
+type item = bundletest.Item
 
-// noise returns bytes that do not compress, the same for the same seed.
-func noise(n int, seed uint64) []byte {
-	b := make([]byte, n)
-	src := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
-	src.Read(b)
-	return b
-}
+var (
+	noise    = bundletest.Noise
+	names    = bundletest.Names
+	compress = bundletest.Compress
+	legacy   = bundletest.Legacy
+)
 
 // longID has a path of more than 100 bytes.
 var longID = crate.ID{
@@ -48,11 +44,11 @@ var longID = crate.ID{
 // of one block, compressible, with a PAX header.
 func items() []item {
 	return []item{
-		{crate.ID{Name: "a", Version: "1.0.0"}, []byte("hello")},
-		{crate.ID{Name: "Serde_json", Version: "1.0.0-rc.1+b"}, noise(512, 1)},
-		{crate.ID{Name: "a-bc", Version: "0.0.1"}, nil},
-		{longID, noise(700, 2)},
-		{crate.ID{Name: "nul", Version: "9.9.9"}, bytes.Repeat([]byte("abc"), 500)},
+		{ID: crate.ID{Name: "a", Version: "1.0.0"}, Data: []byte("hello")},
+		{ID: crate.ID{Name: "Serde_json", Version: "1.0.0-rc.1+b"}, Data: noise(512, 1)},
+		{ID: crate.ID{Name: "a-bc", Version: "0.0.1"}, Data: nil},
+		{ID: longID, Data: noise(700, 2)},
+		{ID: crate.ID{Name: "nul", Version: "9.9.9"}, Data: bytes.Repeat([]byte("abc"), 500)},
 	}
 }
 
@@ -63,7 +59,7 @@ func build(t testing.TB, items []item) ([]byte, Summary) {
 	w, err := Create(m, "b")
 	must(t, err)
 	for _, it := range items {
-		f, err := Encode(nil, it.id, it.data)
+		f, err := Encode(nil, it.ID, it.Data)
 		must(t, err)
 		_, err = w.Append(f)
 		must(t, err)
@@ -134,28 +130,21 @@ func read(t testing.TB, b []byte, items []item) (got []string, errs []error) {
 func checkMember(t testing.TB, r *Reader, m Member, items []item) {
 	t.Helper()
 	for _, it := range items {
-		if it.id != m.ID {
+		if it.ID != m.ID {
 			continue
 		}
-		if m.Size != int64(len(it.data)) || m.Checksum != sha256.Sum256(it.data) {
+		if m.Size != int64(len(it.Data)) || m.Checksum != sha256.Sum256(it.Data) {
 			t.Fatalf("wrong crate: %s has %d bytes, sha256 %s", m.ID, m.Size, m.Checksum)
 		}
 		c, err := r.OpenMember(m.Placement)
 		must(t, err)
 		defer c.Close()
-		if data, err := io.ReadAll(c); err != nil || !bytes.Equal(data, it.data) || c.ID() != it.id || c.Size() != m.Size {
+		if data, err := io.ReadAll(c); err != nil || !bytes.Equal(data, it.Data) || c.ID() != it.ID || c.Size() != m.Size {
 			t.Fatalf("OpenMember of %s reads %d bytes of %s, %v", m.ID, len(data), c.ID(), err)
 		}
 		return
 	}
 	t.Fatalf("wrong crate: %s was never there", m.ID)
-}
-
-func names(items []item) (names []string) {
-	for _, it := range items {
-		names = append(names, it.id.String())
-	}
-	return names
 }
 
 func errorTexts(errs []error) string { return fmt.Sprint(errors.Join(errs...)) }

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
 // ManifestEntry is a line of the manifest of a bundle:
@@ -50,11 +51,11 @@ func AppendManifestLine(dst []byte, e ManifestEntry) ([]byte, error) {
 }
 
 // ReadManifest yields the entries of the manifest of a bundle, our own or
-// v1.1.0's. A line that cannot be used yields a *LineError in place of an
+// v1.1.0's. A line that cannot be used yields a *jsonl.LineError in place of an
 // entry; the next line follows. A read error ends the sequence. If a member
 // comes twice, the later line stands. Memory does not grow with the manifest.
 func ReadManifest(r io.Reader) iter.Seq2[ManifestEntry, error] {
-	return readLines(r, checkManifestLine)
+	return jsonl.Read(r, MaxLine, decode(checkManifestLine))
 }
 
 func checkManifestLine(l manifestLine) (e ManifestEntry, err error) {

@@ -23,14 +23,13 @@ import (
 // inside, they may come as members: as always, the caller knows the checksums.
 func (r *Reader) Members() iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
-		p := pass{walker: newWalker(r.r, r.size), seen: seen{}, yield: yield}
-		p.table, p.tableErr = readTable(r.r, r.size)
-		if p.tableErr != nil {
-			p.table = nil
-		}
-		if p.members() && p.tableErr != nil {
-			yield(Member{}, fmt.Errorf("%w: %w", ErrTable, p.tableErr))
-		}
+		p := pass{walker: newWalker(r.r, r.size)}
+		p.run(r, func(s *step, err error) bool {
+			if err != nil {
+				return yield(Member{}, err)
+			}
+			return yield(s.member, nil)
+		})
 	}
 }
 
@@ -40,7 +39,18 @@ type pass struct {
 	seen     seen
 	table    *table // nil once it was found to be wrong
 	tableErr error
-	yield    func(Member, error) bool
+	yield    func(*step, error) bool
+}
+
+func (p *pass) run(r *Reader, yield func(*step, error) bool) {
+	p.seen, p.yield = seen{}, yield
+	p.table, p.tableErr = readTable(r.r, r.size)
+	if p.tableErr != nil {
+		p.table = nil
+	}
+	if p.members() && p.tableErr != nil {
+		yield(nil, fmt.Errorf("%w: %w", ErrTable, p.tableErr))
+	}
 }
 
 // members yields members until the end of the archive, and what is wrong
@@ -66,7 +76,7 @@ func (p *pass) members() bool {
 			if !p.damage(s.member.Offset, s.next(), err) {
 				return false
 			}
-		} else if !p.yield(s.member, nil) {
+		} else if !p.yield(&s, nil) {
 			return false
 		}
 		offset = s.next()
@@ -75,7 +85,7 @@ func (p *pass) members() bool {
 }
 
 func (p *pass) damage(offset, end int64, err error) bool {
-	return p.yield(Member{}, &DamageError{offset, end, err})
+	return p.yield(nil, &DamageError{offset, end, err})
 }
 
 // compare drops a seek table that says something else than the frame (E6).

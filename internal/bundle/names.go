@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
 const (
@@ -87,7 +88,7 @@ func NextNumber(fsys durable.Reader) (int, error) {
 	if err == nil {
 		defer catalog.Close()
 		for entry, err := range ReadCatalog(catalog) {
-			var line *LineError
+			var line *jsonl.LineError
 			if err != nil && !errors.As(err, &line) {
 				return 0, fmt.Errorf("looking for the highest bundle: %w", err)
 			}

@@ -18,12 +18,19 @@ const sniff = 64 << 20
 
 // Open opens a bundle of size bytes, which may be unfinished. It fails with
 // ErrFormat if there is neither a seek table at the end nor a member at the
-// beginning; nothing else is said by it about the state of the file.
+// beginning, and with ErrStream as well if it is one of v1.1.0; nothing else is
+// said by it about the state of the file.
 func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	_, err := readTable(r, size)
-	if err == nil || newWalker(r, size).frame(0).err == nil ||
-		newWalker(r, min(size, sniff)).search(1).err == nil {
+	if err == nil || newWalker(r, size).frame(0).err == nil {
 		return &Reader{r, size}, nil
+	}
+	stream, sure := isStream(r, size)
+	if !sure && newWalker(r, min(size, sniff)).search(1).err == nil {
+		return &Reader{r, size}, nil
+	}
+	if stream {
+		err = ErrStream
 	}
 	return nil, fmt.Errorf("opening bundle: %w (%w)", ErrFormat, err)
 }

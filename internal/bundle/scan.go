@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -48,7 +49,8 @@ func (e *EntryError) Unwrap() error { return e.Err }
 // Scan reads a .tar.zst from the beginning to the end: a bundle of v1.1.0, or
 // one of ours. Headers may name any mode, owner and time, which are ignored,
 // but nothing other than regular files with the path of a crate, at most
-// MaxMembers of at most MaxSize bytes.
+// MaxMembers of at most MaxSize bytes. How many bytes they may have together, the
+// caller bounds with a [Budget].
 //
 // A member with another path yields an *EntryError, and the next one follows;
 // any other error ends the sequence. The whole stream is read and its checksum
@@ -65,6 +67,50 @@ func Scan(r io.Reader) iter.Seq2[*Entry, error] {
 			yield(nil, fmt.Errorf("reading archive: %w", err))
 		}
 	}
+}
+
+// isStream reports whether a file begins like a bundle of v1.1.0: a frame with a
+// tar header in it that we would not write. It is sure of it if the frame does
+// not declare its content size, which is so unless it is a small one.
+func isStream(r io.ReaderAt, size int64) (stream, sure bool) {
+	z, err := newDecoder(io.NewSectionReader(r, 0, size))
+	defer freeDecoder(z)
+	if err == nil {
+		_, _, err = readForeign(z)
+	}
+	var head [maxFrameHeader]byte
+	if err == nil {
+		err = readAt(r, head[:], 0)
+	}
+	return err == nil, err == nil && head[4]&declaresSize == 0
+}
+
+// Crates are compressed, so a bundle is about as large as what is in it. One
+// that claims to hold maxRatio times its size, beyond a little that may be
+// anything, is a bomb (F4).
+const (
+	maxRatio = 20
+	anyway   = 64 << 20
+)
+
+// Budget bounds the bytes that the members of one bundle may have together.
+type Budget struct{ left int64 }
+
+// NewBudget returns the budget of a bundle whose file has size bytes.
+func NewBudget(size int64) *Budget {
+	if size > (math.MaxInt64-anyway)/maxRatio {
+		return &Budget{math.MaxInt64}
+	}
+	return &Budget{maxRatio*size + anyway}
+}
+
+// Spend takes the size of a member from the budget, and fails with ErrBomb if
+// that is used up.
+func (b *Budget) Spend(size int64) error {
+	if b.left -= size; b.left < 0 {
+		return ErrBomb
+	}
+	return nil
 }
 
 // errStopped: the consumer wants no more.

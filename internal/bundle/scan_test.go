@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
@@ -25,31 +24,6 @@ func tarball(t testing.TB, write func(tw *tar.Writer)) []byte {
 	write(tw)
 	must(t, tw.Close())
 	return b.Bytes()
-}
-
-// compress makes one frame, as v1.1.0 does.
-func compress(t testing.TB, b []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	z, err := zstd.NewWriter(&out, zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
-	must(t, err)
-	_, err = z.Write(b)
-	must(t, err)
-	must(t, z.Close())
-	return out.Bytes()
-}
-
-// legacy is a bundle of v1.1.0: made by the same calls of the same libraries.
-func legacy(t testing.TB, items []item) []byte {
-	return compress(t, tarball(t, func(tw *tar.Writer) {
-		for _, it := range items {
-			must(t, tw.WriteHeader(&tar.Header{
-				Name: it.id.LoosePath(), Mode: 0o644, Size: int64(len(it.data)), ModTime: time.Unix(0, 0),
-			}))
-			_, err := tw.Write(it.data)
-			must(t, err)
-		}
-	}))
 }
 
 // scanned returns what Scan yields.
@@ -68,7 +42,7 @@ func scanned(t testing.TB, b []byte) (got []item, errs []error) {
 		if int64(len(data)) != e.Size {
 			t.Errorf("%s has %d bytes, want %d", e.ID, len(data), e.Size)
 		}
-		got = append(got, item{e.ID, data})
+		got = append(got, item{ID: e.ID, Data: data})
 	}
 	return got, errs
 }
@@ -80,28 +54,28 @@ func sameItems(t *testing.T, what string, want, got []item) {
 		return
 	}
 	for i := range want {
-		if !bytes.Equal(want[i].data, got[i].data) {
-			t.Errorf("%s: %s has other bytes", what, want[i].id)
+		if !bytes.Equal(want[i].Data, got[i].Data) {
+			t.Errorf("%s: %s has other bytes", what, want[i].ID)
 		}
 	}
 }
 
 func TestScanReadsEveryBundle(t *testing.T) {
-	want := append(items(), item{crate.ID{Name: "large", Version: "1.0.0"}, noise(3<<20+1, 5)})
+	want := append(items(), item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(3<<20+1, 5)})
 	ours, _ := build(t, want)
 	owned := compress(t, tarball(t, func(tw *tar.Writer) {
 		for _, it := range want {
 			must(t, tw.WriteHeader(&tar.Header{
-				Name: it.id.LoosePath(), Mode: 0o4755, Size: int64(len(it.data)), ModTime: time.Now().Add(time.Hour),
+				Name: it.ID.LoosePath(), Mode: 0o4755, Size: int64(len(it.Data)), ModTime: time.Now().Add(time.Hour),
 				Uid: 1000, Gid: 1000, Uname: "somebody", Gname: "users",
 			}))
-			_, err := tw.Write(it.data)
+			_, err := tw.Write(it.Data)
 			must(t, err)
 		}
 	}))
 	padded := compress(t, append(tarball(t, func(tw *tar.Writer) {
-		must(t, tw.WriteHeader(&tar.Header{Name: want[0].id.LoosePath(), Mode: 0o644, Size: 5}))
-		_, err := tw.Write(want[0].data)
+		must(t, tw.WriteHeader(&tar.Header{Name: want[0].ID.LoosePath(), Mode: 0o644, Size: 5}))
+		_, err := tw.Write(want[0].Data)
 		must(t, err)
 	}), make([]byte, 16*blockSize)...))
 	for name, tt := range map[string]struct {
@@ -175,7 +149,7 @@ func TestF1ScanRefusesPaths(t *testing.T) {
 		if len(errs) != 1 || !errors.As(errs[0], &bad) || bad.Name != name || strings.Contains(errs[0].Error(), "\x1b") {
 			t.Errorf("%q: errors %v", name, errs)
 		}
-		sameItems(t, name, []item{{crate.ID{Name: "x", Version: "1.0.0"}, []byte("abc")}}, got)
+		sameItems(t, name, []item{{ID: crate.ID{Name: "x", Version: "1.0.0"}, Data: []byte("abc")}}, got)
 	}
 }
 

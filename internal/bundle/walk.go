@@ -16,6 +16,7 @@ const windowSize = 4 << 20
 type walker struct {
 	window
 	content []byte // of the last small frame
+	large   Sink   // nil: nobody wants the bytes of large members
 }
 
 func newWalker(r io.ReaderAt, size int64) *walker {
@@ -27,8 +28,9 @@ func newWalker(r io.ReaderAt, size int64) *walker {
 type step struct {
 	member Member // its Placement is that of the frame, whatever it is
 	shape
-	end bool  // it is the end frame
-	err error // it is nothing that can be used
+	data []byte // of a small member; in walker.content
+	end  bool   // it is the end frame
+	err  error  // it is nothing that can be used
 }
 
 // next returns the offset behind the frame.
@@ -63,6 +65,7 @@ func (w *walker) verifySmall(s *step) (err error) {
 		return nil
 	}
 	id, data, err := split(w.content)
+	s.data = data
 	s.member.ID, s.member.Size, s.member.Checksum = id, int64(len(data)), sha256.Sum256(data)
 	return err
 }
@@ -75,7 +78,13 @@ func (w *walker) verifyLarge(s *step) error {
 	}
 	defer body.Close()
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, onlyReader{body}, w.scratch()); err != nil {
+	var to io.Writer = h
+	if w.large != nil {
+		if sink := w.large(id, body.size); sink != nil {
+			to = io.MultiWriter(h, &quiet{w: sink})
+		}
+	}
+	if _, err := io.CopyBuffer(to, onlyReader{body}, w.scratch()); err != nil {
 		return err
 	}
 	s.member.ID, s.member.Size = id, body.size
@@ -87,6 +96,21 @@ func (w *walker) verifyLarge(s *step) error {
 func (w *walker) scratch() []byte {
 	w.content = grow(w.content, maxBlock)
 	return w.content
+}
+
+// quiet writes until that fails, and then keeps silent: what is wrong with a sink
+// is nothing wrong with the bundle.
+type quiet struct {
+	w      io.Writer
+	failed bool
+}
+
+func (q *quiet) Write(p []byte) (int, error) {
+	if !q.failed {
+		_, err := q.w.Write(p)
+		q.failed = err != nil
+	}
+	return len(p), nil
 }
 
 // onlyReader hides the other methods of a reader from io.Copy.

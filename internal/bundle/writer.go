@@ -18,7 +18,8 @@ import (
 const PartExt = ".part"
 
 // Writer writes a bundle, as {name}.part until it is published. All methods
-// may be called concurrently; they take turns.
+// may be called concurrently; they take turns, but for Sync, beside which members
+// are appended.
 //
 // After a failed write or sync the Writer is dead: every later call returns
 // ErrBroken. What was synced before is safe. After a failed write [Resume]
@@ -28,6 +29,10 @@ const PartExt = ".part"
 type Writer struct {
 	fsys durable.FS
 	name string
+
+	// syncing is held while the file is synced without mu, and by whoever ends
+	// it. It is taken before mu.
+	syncing sync.Mutex
 
 	mu      sync.Mutex // guards what follows
 	file    durable.File
@@ -229,21 +234,38 @@ func (w *Writer) add(m Member) {
 	s.Size += m.Size
 }
 
-// Sync makes everything durable that was appended before.
+// Sync makes everything durable that was appended before. What is appended
+// meanwhile may or may not be.
 func (w *Writer) Sync() error {
+	w.syncing.Lock()
+	defer w.syncing.Unlock()
+	w.mu.Lock()
+	err := w.err
+	w.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err = w.file.Sync(); err == nil {
+		return nil
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err != nil {
-		return w.err
-	}
-	return w.sync()
+	return fmt.Errorf("syncing bundle: %w", w.fail(err))
 }
 
+// sync is Sync for those who hold both mutexes.
 func (w *Writer) sync() error {
 	if err := w.file.Sync(); err != nil {
 		return fmt.Errorf("syncing bundle: %w", w.fail(err))
 	}
 	return nil
+}
+
+// end begins a method that ends the bundle: nothing else goes on beside it.
+func (w *Writer) end() (unlock func()) {
+	w.syncing.Lock()
+	w.mu.Lock()
+	return func() { w.mu.Unlock(); w.syncing.Unlock() }
 }
 
 // Summary describes the bundle as it is now.
@@ -256,8 +278,7 @@ func (w *Writer) Summary() Summary {
 // Finish writes the end of the archive and the seek table, and makes all
 // durable. The bundle then waits to be published.
 func (w *Writer) Finish() (Summary, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.end()()
 	if w.err != nil {
 		return Summary{}, w.err
 	}
@@ -278,8 +299,7 @@ func (w *Writer) Finish() (Summary, error) {
 
 // Publish closes the bundle, which must be finished, and gives it its name.
 func (w *Writer) Publish() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.end()()
 	if w.err != errFinished {
 		return fmt.Errorf("publishing bundle: %w", cmp.Or(w.err, errUnfinished))
 	}
@@ -307,8 +327,7 @@ func Publish(fsys durable.FS, name string) error {
 // Close leaves the bundle as it is, for [Resume]; after Publish it does
 // nothing. It syncs nothing.
 func (w *Writer) Close() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.end()()
 	if w.err == errClosed {
 		return nil
 	}

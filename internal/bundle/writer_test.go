@@ -24,11 +24,11 @@ var errInjected = errors.New("input/output error")
 
 // put appends an item, the large ones from a reader.
 func put(w *Writer, it item) error {
-	if len(it.data) > 1<<19 {
-		_, err := w.AppendFrom(it.id, bytes.NewReader(it.data), int64(len(it.data)), nil)
+	if len(it.Data) > 1<<19 {
+		_, err := w.AppendFrom(it.ID, bytes.NewReader(it.Data), int64(len(it.Data)), nil)
 		return err
 	}
-	f, err := Encode(nil, it.id, it.data)
+	f, err := Encode(nil, it.ID, it.Data)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func put(w *Writer, it item) error {
 
 // withLarge is items and one that is streamed.
 func withLarge() []item {
-	return slices.Insert(items(), 2, item{crate.ID{Name: "large", Version: "1.0.0"}, noise(smallContent+77, 5)})
+	return slices.Insert(items(), 2, item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(smallContent+77, 5)})
 }
 
 // write makes the whole life of a bundle: members with a sync after every
@@ -222,13 +222,13 @@ func TestE10WriterIsDeadAfterAnError(t *testing.T) {
 func TestE11SourceChanges(t *testing.T) {
 	it := withLarge()[2]
 	sum := func(b []byte) crate.Checksum {
-		f, err := Encode(nil, it.id, b)
+		f, err := Encode(nil, it.ID, b)
 		must(t, err)
 		return f.Checksum
 	}
-	other := bytes.Clone(it.data)
+	other := bytes.Clone(it.Data)
 	other[len(other)-1] ^= 1
-	was := sum(it.data)
+	was := sum(it.Data)
 
 	m := durabletest.NewMem()
 	w, err := Create(m, "b")
@@ -238,35 +238,35 @@ func TestE11SourceChanges(t *testing.T) {
 	var mismatch *crate.ChecksumError
 	for what, src := range map[string]io.Reader{
 		"other bytes":   bytes.NewReader(other),
-		"fewer bytes":   bytes.NewReader(it.data[1:]),
-		"more bytes":    io.MultiReader(bytes.NewReader(it.data), strings.NewReader("x")),
-		"reading fails": io.MultiReader(bytes.NewReader(it.data[:1<<20]), failingReader{}),
+		"fewer bytes":   bytes.NewReader(it.Data[1:]),
+		"more bytes":    io.MultiReader(bytes.NewReader(it.Data), strings.NewReader("x")),
+		"reading fails": io.MultiReader(bytes.NewReader(it.Data[:1<<20]), failingReader{}),
 	} {
-		_, err := w.AppendFrom(it.id, src, int64(len(it.data)), &was)
+		_, err := w.AppendFrom(it.ID, src, int64(len(it.Data)), &was)
 		if err == nil || what == "other bytes" && !errors.As(err, &mismatch) {
 			t.Errorf("%s: %v", what, err)
 		}
 		small := other[:100]
-		if _, err := w.AppendFrom(it.id, bytes.NewReader(small), int64(len(small)), &was); !errors.As(err, &mismatch) {
+		if _, err := w.AppendFrom(it.ID, bytes.NewReader(small), int64(len(small)), &was); !errors.As(err, &mismatch) {
 			t.Errorf("%s, small: %v", what, err)
 		}
 	}
 	for what, src := range map[string]string{"fewer": "1234", "more": "123456", "none": ""} {
-		if _, err := w.AppendFrom(it.id, strings.NewReader(src), 5, nil); err == nil {
+		if _, err := w.AppendFrom(it.ID, strings.NewReader(src), 5, nil); err == nil {
 			t.Errorf("%s bytes than the size says are appended", what)
 		}
 	}
 	if w.Summary() != before {
 		t.Errorf("what could not be appended left %+v, want %+v", w.Summary(), before)
 	}
-	got, err := w.AppendFrom(it.id, bytes.NewReader(other), int64(len(other)), nil)
+	got, err := w.AppendFrom(it.ID, bytes.NewReader(other), int64(len(other)), nil)
 	if err != nil || got.Checksum != sum(other) {
 		t.Errorf("checksum is %s, %v, want that of the bytes that went in", got.Checksum, err)
 	}
 	_, err = w.Finish()
 	must(t, err)
 	must(t, w.Publish())
-	want := []item{items()[0], {it.id, other}}
+	want := []item{items()[0], {ID: it.ID, Data: other}}
 	b, err := durable.ReadFile(m, "b", 1<<30)
 	must(t, err)
 	if whole, sum := build(t, want); !bytes.Equal(b, whole) || sum.Checksum != w.Summary().Checksum {
@@ -286,7 +286,7 @@ func TestE12CorruptedFrame(t *testing.T) {
 	w, err := Create(m, "b")
 	must(t, err)
 	for i, it := range want {
-		f, err := Encode(nil, it.id, it.data)
+		f, err := Encode(nil, it.ID, it.Data)
 		must(t, err)
 		if i == 1 {
 			f.Encoded[len(f.Encoded)/2] ^= 1
@@ -383,7 +383,7 @@ func TestResumeNeverCutsWhatIsGood(t *testing.T) {
 // A disk that does not answer has not lost anything.
 func TestResumeCutsNothingOnReadErrors(t *testing.T) {
 	all := withLarge()
-	all = append(all, item{crate.ID{Name: "last", Version: "1.0.0"}, noise(smallContent+5, 6)})
+	all = append(all, item{ID: crate.ID{Name: "last", Version: "1.0.0"}, Data: noise(smallContent+5, 6)})
 	whole, _ := build(t, all)
 	for n := 1; ; n++ {
 		m := resumable(t, whole)
@@ -464,7 +464,7 @@ func TestAppendsMayBeConcurrent(t *testing.T) {
 	must(t, err)
 	var all []item
 	for i := range 40 {
-		all = append(all, item{crate.ID{Name: "some", Version: fmt.Sprintf("1.0.%d", i)}, noise(i*i*37, uint64(i))})
+		all = append(all, item{ID: crate.ID{Name: "some", Version: fmt.Sprintf("1.0.%d", i)}, Data: noise(i*i*37, uint64(i))})
 	}
 	all = append(all, withLarge()[2])
 	var wg sync.WaitGroup
@@ -521,4 +521,51 @@ func TestOnDisk(t *testing.T) {
 	if !bytes.Equal(b, whole) || sum != wantSum {
 		t.Errorf("the bundle is not the one that memory gives: %+v, want %+v", sum, wantSum)
 	}
+}
+
+// Members are appended while the disk takes its time, and those count that were
+// there before.
+func TestAppendBesideSync(t *testing.T) {
+	m := durabletest.NewMem()
+	began, goOn := make(chan bool), make(chan bool)
+	fail := false
+	slow := durabletest.Hook(m, func(op durabletest.Op) (f durabletest.Fault) {
+		if op.Kind == durabletest.OpSync {
+			began <- true
+			<-goOn
+			if fail {
+				f.Err = errInjected
+			}
+		}
+		return f
+	})
+	w, err := Create(slow, "b")
+	must(t, err)
+	add := func(n int) error {
+		f, err := Encode(nil, items()[n].ID, items()[n].Data)
+		must(t, err)
+		_, err = w.Append(f)
+		return err
+	}
+	synced := make(chan error)
+	sync := func() { synced <- w.Sync() }
+	must(t, add(0))
+	go sync()
+	<-began
+	must(t, add(1)) // hangs if Sync holds appending back
+	goOn <- true
+	must(t, <-synced)
+	// A sync that fails ends the Writer, also for those who came meanwhile.
+	fail = true
+	go sync()
+	<-began
+	must(t, add(2))
+	goOn <- true
+	if err := <-synced; !errors.Is(err, errInjected) {
+		t.Errorf("Sync: %v", err)
+	}
+	if err := add(3); !errors.Is(err, ErrBroken) {
+		t.Errorf("Append after a failed Sync: %v", err)
+	}
+	must(t, w.Close())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
@@ -32,6 +33,35 @@ func scanBundles(rows *sql.Rows) (list []Bundle, err error) {
 			return nil, fmt.Errorf("%w: checksum of %s", ErrDamaged, b.Name)
 		}
 		list = append(list, b)
+	}
+	return list, rows.Err()
+}
+
+// Taken returns the bundles of v1.1.0 whose crates were put into the store.
+func (c *Catalog) Taken(ctx context.Context) ([]Taken, error) {
+	if c.format.Load() < tablesOf3 {
+		return nil, nil
+	}
+	rows, err := c.db.QueryContext(ctx, "SELECT name, size, modified FROM taken ORDER BY name")
+	if err == nil {
+		var list []Taken
+		if list, err = scanTaken(rows); err == nil {
+			return list, nil
+		}
+	}
+	return nil, fmt.Errorf("reading taken bundles from the catalog: %w", classify(err))
+}
+
+func scanTaken(rows *sql.Rows) (list []Taken, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var t Taken
+		var modified int64
+		if err := rows.Scan(&t.Name, &t.Size, &modified); err != nil {
+			return nil, err
+		}
+		t.Modified = time.Unix(0, modified)
+		list = append(list, t)
 	}
 	return list, rows.Err()
 }

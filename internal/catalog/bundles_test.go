@@ -109,3 +109,55 @@ func TestTwicePage(t *testing.T) {
 		t.Errorf("held twice (-want +got):\n%s", diff)
 	}
 }
+
+func TestTaken(t *testing.T) {
+	c, path := tempCatalog(t)
+	old := Taken{Name: "bundle-0001.tar.zst", Size: 7, Modified: time.Unix(1, 5)}
+	mustCommit(t, c, Batch{Taken: []Taken{old, {Name: "bundle-0002.tar.zst", Size: 8, Modified: time.Unix(2, 0)}}})
+	old.Size = 9 // v1.1.0 wrote it again
+	mustCommit(t, c, Batch{Taken: []Taken{old}})
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	got, err := c.Taken(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Taken{old, {Name: "bundle-0002.tar.zst", Size: 8, Modified: time.Unix(2, 0)}}, got); diff != "" {
+		t.Errorf("taken (-want +got):\n%s", diff)
+	}
+}
+
+// A catalog of before there was such a table gets it.
+func TestOlderFormat(t *testing.T) {
+	c, path := tempCatalog(t)
+	mustCommit(t, c, Batch{Versions: []Version{version("a", "1.0.0", 1)}})
+	if _, err := c.db.Exec("DROP TABLE taken; PRAGMA user_version = 2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ro, err := OpenReadOnly(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ro.Close()
+	if taken, err := ro.Taken(context.Background()); err != nil || len(taken) != 0 {
+		t.Errorf("taken, read-only: %v, %v", taken, err)
+	}
+	c, err = Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	wantVersion(t, c, version("a", "1.0.0", 1))
+	if taken, err := c.Taken(context.Background()); err != nil || len(taken) != 0 {
+		t.Errorf("taken: %v, %v", taken, err)
+	}
+}

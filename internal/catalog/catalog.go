@@ -50,6 +50,12 @@
 //	entries, bytes  crates in it, and their bytes; 0 before that
 //	sha256          of the bundle; empty before that
 //
+// taken, one row a bundle of v1.1.0 whose crates were put into the store, so that
+// nobody reads it again:
+//
+//	name            its file name
+//	size, modified  bytes, and nanoseconds since 1970: what tells it from another
+//
 // source, one row: the commit of the index that was mirrored last, and its
 // time in Unix seconds.
 //
@@ -76,6 +82,9 @@ import (
 
 // format is the version of the tables, kept in PRAGMA user_version.
 const format = 3
+
+// tablesOf3 is the format that brought the tables names and taken.
+const tablesOf3 = 3
 
 // schema makes what is missing, also in a catalog of an earlier format.
 const schema = `
@@ -113,6 +122,11 @@ CREATE TABLE IF NOT EXISTS bundles (
 	entries INTEGER NOT NULL,
 	bytes   INTEGER NOT NULL,
 	sha256  BLOB    NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS taken (
+	name     TEXT    NOT NULL PRIMARY KEY,
+	size     INTEGER NOT NULL,
+	modified INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS source (
 	id          INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
@@ -158,6 +172,13 @@ type Bundle struct {
 	Checksum crate.Checksum // zero unless Whole
 }
 
+// Taken is a row of taken.
+type Taken struct {
+	Name     string
+	Size     int64
+	Modified time.Time
+}
+
 // Gone is a row of gone.
 type Gone struct {
 	crate.ID
@@ -178,6 +199,7 @@ type Revision struct {
 type Batch struct {
 	Versions []Version
 	Bundles  []Bundle
+	Taken    []Taken
 	Crates   []Crate
 	Gone     []Gone
 	Revision *Revision // nil: as it was
@@ -187,8 +209,8 @@ type Batch struct {
 }
 
 func (b *Batch) empty() bool {
-	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 && b.Revision == nil &&
-		len(b.Vanished) == 0
+	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Taken) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 &&
+		b.Revision == nil && len(b.Vanished) == 0
 }
 
 // Totals says how much is held.

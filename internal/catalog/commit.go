@@ -47,6 +47,11 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 	if err := putBundles(ctx, tx, b); err != nil {
 		return err
 	}
+	err = put(ctx, tx, "INSERT OR REPLACE INTO taken (name, size, modified) VALUES (?, ?, ?)",
+		b.Taken, func(t *Taken) []any { return []any{t.Name, t.Size, t.Modified.UnixNano()} })
+	if err != nil {
+		return err
+	}
 	if c.anyGone.Load() {
 		err := put(ctx, tx, "DELETE FROM gone WHERE name = ? AND version = ?", b.Versions,
 			func(v *Version) []any { return []any{v.Name, v.Version} })

@@ -8,9 +8,6 @@ import (
 	"slices"
 )
 
-// firstWithNames is the format that has the table names.
-const firstWithNames = 3
-
 // NamesMark says how far names were read. The zero mark is the beginning.
 type NamesMark struct {
 	last  int64 // id of the last name
@@ -31,7 +28,7 @@ func (c *Catalog) Names(ctx context.Context, mark NamesMark) (names []string, ne
 }
 
 func (c *Catalog) names(ctx context.Context, mark NamesMark) (names []string, next NamesMark, all bool, err error) {
-	if c.format.Load() < firstWithNames {
+	if c.format.Load() < tablesOf3 {
 		names, err = queryNames(ctx, c.db, "SELECT DISTINCT name FROM versions WHERE "+named)
 		return names, NamesMark{}, true, err
 	}

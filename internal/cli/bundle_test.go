@@ -1,18 +1,15 @@
 package cli
 
 import (
-	"archive/tar"
-	"crypto/sha256"
-	"fmt"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/bundletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
@@ -51,28 +48,21 @@ func (w *scriptWorld) writeBundle(ts *testscript.TestScript, folder durable.FS, 
 	ts.Check(durable.WriteFile(folder, bundle.ManifestName(number, sum.Min, sum.Max), lines))
 }
 
-// writeLegacy makes a bundle and a manifest by the calls that v1.1.0 makes.
+// writeLegacy makes a bundle of v1.1.0, with what lies beside it.
 func (w *scriptWorld) writeLegacy(ts *testscript.TestScript, dir string, number int) {
-	name := bundle.FileName(number)
-	f, err := os.Create(filepath.Join(dir, name))
-	ts.Check(err)
-	z, err := zstd.NewWriter(f, zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
-	ts.Check(err)
-	tw := tar.NewWriter(z)
-	var lines []byte
+	var items []bundletest.Item
 	for _, id := range w.reg.IDs() {
 		data, err := w.reg.CrateBytes(id)
 		ts.Check(err)
-		ts.Check(tw.WriteHeader(&tar.Header{Name: id.LoosePath(), Mode: 0o644, Size: int64(len(data)), ModTime: time.Unix(0, 0)}))
-		_, err = tw.Write(data)
-		ts.Check(err)
-		lines = fmt.Appendf(lines, `{"url":"https://static.crates.io/crates/%s","crate":%q,"bundle_path":"out\\bundles\\%s","bundle_member":%q,"size":%d,"sha256":"%x"}`+"\n",
-			id.URLPath(), id.Name, name, id.LoosePath(), len(data), sha256.Sum256(data))
+		items = append(items, bundletest.Item{ID: id, Data: data})
 	}
-	ts.Check(tw.Close())
-	ts.Check(z.Close())
-	ts.Check(f.Close())
-	ts.Check(os.WriteFile(filepath.Join(dir, bundle.ManifestName(number, "a", "z")), lines, 0o644))
+	name, manifest := bundle.FileName(number), bundle.ManifestName(number, "a", "z")
+	ts.Check(os.WriteFile(filepath.Join(dir, name), bundletest.Legacy(ts, items), 0o644))
+	ts.Check(os.WriteFile(filepath.Join(dir, manifest), bundletest.Manifest(name, items), 0o644))
+	catalog, err := os.OpenFile(filepath.Join(dir, bundle.CatalogName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	ts.Check(err)
+	_, err = catalog.Write(bundletest.Catalog(name, manifest, items))
+	ts.Check(errors.Join(err, catalog.Close()))
 }
 
 func flip(ts *testscript.TestScript, _ bool, args []string) {

@@ -11,7 +11,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
@@ -22,20 +21,25 @@ import (
 const bundlesLock = ".lock"
 
 // openStore opens what a run stores into: loose files, and bundles if they are
-// asked for. What earlier runs have put into bundles is held in any case.
+// asked for. What lies in bundles is held in any case.
 func (a *App) openStore(ctx context.Context, h *held, l *loose.Store, cfg *downloadConfig, log *slog.Logger) (err error) {
-	if !cfg.bundle {
-		h.store, h.closeStore, err = readBundles(cfg.bundlesOut, l)
+	known, err := h.catalog.Bundles(ctx)
+	if err != nil {
 		return err
+	}
+	if !cfg.bundle {
+		h.store = l
+		if h.bundles, err = openIfThere(cfg.bundlesOut); err != nil || h.bundles == nil {
+			return err
+		}
+		s := bundled.OpenReadOnly(h.bundles, l)
+		h.store, h.closeStore = s, s.Close
+		return bundled.Adopt(ctx, h.bundles, adopter{h.catalog, known}, log)
 	}
 	if h.bundles, err = a.folder(cfg.bundlesOut); err != nil {
 		return err
 	}
 	if err := h.takeLock(filepath.Join(cfg.bundlesOut, bundlesLock), cfg.out); err != nil {
-		return err
-	}
-	known, err := h.catalog.Bundles(ctx)
-	if err != nil {
 		return err
 	}
 	size := cfg.bundleSizeGB << 30
@@ -52,17 +56,13 @@ func (a *App) openStore(ctx context.Context, h *held, l *loose.Store, cfg *downl
 	return err
 }
 
-// readBundles adds the bundles in dir, if there are any, to a loose store.
-func readBundles(dir string, l *loose.Store) (_ mirror.Store, done func() error, err error) {
+// openIfThere opens a folder for reading; nil: there is none.
+func openIfThere(dir string) (durable.FS, error) {
 	folder, err := durable.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return l, func() error { return nil }, nil
+		return nil, nil
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	s := bundled.OpenReadOnly(folder, l)
-	return s, func() error { return errors.Join(s.Close(), folder.Close()) }, nil
+	return folder, err
 }
 
 // adopter tells the catalog what bundles hold.

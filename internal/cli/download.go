@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -284,17 +285,27 @@ func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job mirror.Config
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	fsys, err := durable.Open(cfg.out)
-	if err == nil {
-		defer fsys.Close()
-		st, done, err := readBundles(cfg.bundlesOut, loose.OpenReadOnly(fsys))
-		if err != nil {
-			return err
-		}
-		defer done()
-		what.Store = st
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	bundles, err := openIfThere(cfg.bundlesOut)
+	if err != nil {
 		return err
+	}
+	if bundles != nil {
+		defer bundles.Close()
+		job.OldBundles = bundles
+	}
+	out, err := openIfThere(cfg.out)
+	if err != nil {
+		return err
+	}
+	if out != nil {
+		defer out.Close()
+		files := loose.OpenReadOnly(out)
+		what.Store = files
+		if bundles != nil {
+			s := bundled.OpenReadOnly(bundles, files)
+			defer s.Close()
+			what.Store = s
+		}
 	}
 	plan, err := mirror.DryRun(ctx, job, what)
 	if err != nil {

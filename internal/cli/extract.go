@@ -178,8 +178,12 @@ func extracting(p *extract.Progress) func() state {
 
 // printExtracted tells a person what an extraction has come to.
 func printExtracted(w io.Writer, s *extract.Summary, cfg *extractConfig, ix *index.Index) {
-	fmt.Fprintf(w, "%s crates of %s bundles are in %s, verified and durable (%s, %s/s, %s written)\n",
-		count(s.OK()), count(s.Bundles), cfg.out, s.Elapsed.Round(10*time.Millisecond), count(int64(s.Rate())), size(s.Bytes))
+	are := "are"
+	if s.OK() == 1 {
+		are = "is"
+	}
+	fmt.Fprintf(w, "%s of %s %s in %s, verified and durable (%s, %s/s, %s written)\n",
+		plural(s.OK(), "crate"), plural(s.Bundles, "bundle"), are, cfg.out, s.Elapsed.Round(10*time.Millisecond), count(int64(s.Rate())), size(s.Bytes))
 	fmt.Fprintf(w, "%12s  %s\n", "checked", "against "+cfg.authority(ix))
 	row := func(n int64, what string) {
 		if n > 0 {

@@ -133,7 +133,7 @@ func printInspected(w io.Writer, asJSON bool, s *inspected) error {
 	if asJSON {
 		return printJSON(w, s)
 	}
-	fmt.Fprintf(w, "%q: %s members, %s of crates in a file of %s", s.Bundle, count(s.Members), size(s.Size), size(s.FileSize))
+	fmt.Fprintf(w, "%q: %s, %s of crates in a file of %s", s.Bundle, plural(s.Members, "member"), size(s.Size), size(s.FileSize))
 	if s.Size > 0 {
 		fmt.Fprintf(w, " (ratio %.3f)", float64(s.FileSize)/float64(s.Size))
 	}

@@ -1,15 +1,20 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -47,6 +52,7 @@ func (m *mirrored) completeBundles() {
 			m.t.Errorf("%s is left", e.Name())
 		}
 		if strings.HasSuffix(e.Name(), bundle.Ext) {
+			checkStockTools(m.t, filepath.Join(m.dir, "bundles", e.Name()))
 			m.countMembers(filepath.Join(m.dir, "bundles", e.Name()), count)
 		}
 	}
@@ -57,6 +63,23 @@ func (m *mirrored) completeBundles() {
 	}
 	if err := m.check(false); err != nil {
 		m.t.Error(err)
+	}
+}
+
+// checkStockTools wants those that are installed to read a bundle.
+func checkStockTools(t *testing.T, name string) {
+	t.Helper()
+	for _, args := range [][]string{{"zstd", "-qt", name}, {"tar", "--zstd", "-tf", name}, {"bsdtar", "-tf", name}} {
+		if _, err := exec.LookPath("zstd"); err != nil { // tar needs it too
+			t.Log("zstd is not installed")
+			return
+		}
+		if _, err := exec.LookPath(args[0]); err != nil {
+			continue
+		}
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", strings.Join(args, " "), err, out)
+		}
 	}
 }
 
@@ -145,5 +168,79 @@ func TestE9RandomKills(t *testing.T) {
 		}
 		m.reg.Heal()
 		m.completeBundles()
+	}
+}
+
+// recorded counts the requests that were made for each crate which the catalog
+// says is held.
+func (m *mirrored) recorded() map[crate.ID]int {
+	m.t.Helper()
+	requests := map[crate.ID]int{}
+	cat, err := catalog.OpenReadOnly(catalogPath(filepath.Join(m.dir, "out")))
+	if errors.Is(err, fs.ErrNotExist) {
+		return requests
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer cat.Close()
+	for _, id := range m.reg.IDs() {
+		held, err := cat.Versions(context.Background(), id.Name)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		for _, v := range held {
+			if v.ID == id {
+				requests[id] = m.reg.Requests(id)
+			}
+		}
+	}
+	return requests
+}
+
+// TestThreeKillsAndAnUpdate kills the real program three times while it makes
+// bundles, with an update of the index in between. Every crate is in one bundle at
+// the end, and none was asked for again that was recorded once.
+func TestThreeKillsAndAnUpdate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs for some seconds, so that there are commits between the kills")
+	}
+	m := newBundling(t, simreg.Demo())
+	m.flags = append(m.flags, "-concurrency", "4")
+	slow := simreg.Fault{Kind: simreg.Latency, Delay: 40 * time.Millisecond, Times: -1} // 3 s in all
+	m.reg.Inject(simreg.All, slow)
+	for kill := 1; kill <= 3; kill++ {
+		before := m.recorded()
+		cmd, out := m.command(smallBundles)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(1300*time.Millisecond, func() { cmd.Process.Kill() }) // commits come every second
+		if err := cmd.Wait(); err != nil && cmd.ProcessState.Exited() {
+			t.Fatalf("not killed, and yet: %v\n%s", err, out)
+		}
+		m.wantNoMoreRequests(before)
+		if n := len(m.recorded()); n <= len(before) && n < m.reg.Len() {
+			t.Errorf("kill %d came before anything was recorded, %d were before", kill, n)
+		}
+		if kill == 2 {
+			m.reg.Add(simreg.MustParse("zz-new 0.1.0\nzz-new 0.2.0")...)
+			if err := m.reg.WriteIndex(filepath.Join(m.dir, "index")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	before := m.recorded()
+	m.reg.Heal()
+	m.completeBundles()
+	m.wantNoMoreRequests(before)
+}
+
+func (m *mirrored) wantNoMoreRequests(before map[crate.ID]int) {
+	m.t.Helper()
+	for id, n := range before {
+		if now := m.reg.Requests(id); now != n {
+			m.t.Errorf("%v was recorded, and was requested %d times more", id, now-n)
+		}
 	}
 }

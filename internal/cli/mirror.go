@@ -61,6 +61,9 @@ func (a *App) mirrorOnce(ctx context.Context, cfg *downloadConfig, job mirror.Co
 
 	job.Fetch, job.Store, job.Catalog, job.Manifest, job.State = client, h.store, h.catalog, h.manifest, h.state
 	job.Disks = h.disks(cfg)
+	if h.bundles != nil {
+		job.OldBundles = h.bundles
+	}
 	defer context.AfterFunc(ctx, func() {
 		fmt.Fprintln(show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
 	})()

@@ -23,7 +23,7 @@ func catalogPath(out string) string { return filepath.Join(out, loose.StateDir, 
 // neither catalog nor manifest.
 type held struct {
 	folder, state, logs durable.FS
-	bundles             durable.FS // nil unless bundles are made
+	bundles             durable.FS // only read unless bundles are made; nil: there is no such folder
 	locks               []*durable.Lockfile
 	store               mirror.Store
 	closeStore          func() error
@@ -97,7 +97,7 @@ func (h *held) takeLock(path, out string) error {
 // disks are the folders whose free space is watched.
 func (h *held) disks(cfg *downloadConfig) map[string]durable.FS {
 	disks := map[string]durable.FS{cfg.out: h.state}
-	if h.bundles != nil {
+	if cfg.bundle {
 		disks[cfg.bundlesOut] = h.bundles
 	}
 	return disks

@@ -20,6 +20,14 @@ import (
 
 func count(n int64) string { return humanize.Comma(n) }
 
+// plural is a number of things: "1 bundle", "2 bundles".
+func plural(n int64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return count(n) + " " + thing
+}
+
 func size(n int64) string { return humanize.Bytes(uint64(max(0, n))) }
 
 // printable keeps what came from outside from steering a terminal (F15).
@@ -47,6 +55,7 @@ func printPlan(w io.Writer, p mirror.Plan) {
 		{p.Fetch, "to be fetched"},
 		{p.Conflicts, "held, but the index names another checksum now"},
 		{p.Bad, "entries of the index that cannot be used"},
+		{p.OldBundles, "bundles of v1.1.0 there, whose crates a run takes over instead of fetching them"},
 		{p.Yanked, "left out because they are yanked (-include-yanked takes them)"},
 	}
 	for _, r := range rows {
@@ -66,6 +75,7 @@ func printSummary(w io.Writer, s *mirror.Summary, cfg *downloadConfig) {
 	}{
 		{s.Downloaded, "downloaded"},
 		{s.Existing, "held already"},
+		{s.TakenOver, "of these taken over from bundles of v1.1.0"},
 		{s.VerifiedExisting, "held already, hashed again"},
 		{s.Gone, "gone upstream"},
 		{s.Violated, "not the bytes that the index names"},

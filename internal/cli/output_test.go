@@ -12,3 +12,11 @@ func TestF15PrintableIsHarmless(t *testing.T) {
 		}
 	}
 }
+
+func TestPlural(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 bundles", 1: "1 bundle", 2: "2 bundles", 1000: "1,000 bundles"} {
+		if got := plural(n, "bundle"); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}

@@ -110,15 +110,19 @@ func draw(ctx context.Context, bars *mpb.Progress, look func() state) {
 	}
 }
 
-// mirroring is the state of a mirror's run: crates while the plan is made,
-// versions while it is worked on.
+// mirroring is the state of a mirror's run: bytes while bundles of v1.1.0 are
+// taken over, crates while the plan is made, versions while it is worked on.
 func mirroring(p *mirror.Progress) func() state {
 	return func() state {
 		c := p.Snapshot()
 		s := state{done: c.Processed(), total: c.Total(), processed: c.Processed(), line: line(c)}
-		if c.Plan == nil {
+		switch {
+		case c.OldRead < c.OldBytes:
+			s.done, s.total, s.processed = c.OldRead, c.OldBytes, c.TakenOver
+			s.attrs = []any{"phase", "taking over", "read", c.OldRead, "total", c.OldBytes, "crates", c.TakenOver}
+		case c.Plan == nil:
 			s.attrs = []any{"phase", "planning", "crates", c.CratesPlanned}
-		} else {
+		default:
 			s.attrs = []any{"processed", c.Processed(), "total", c.Total(), "ok", c.OK(), "errors", c.Errors(),
 				"rate_per_sec", fmt.Sprintf("%.1f", c.Rate()), "bytes", c.Bytes, "eta", c.Left().Round(time.Second).String()}
 		}
@@ -127,6 +131,9 @@ func mirroring(p *mirror.Progress) func() state {
 }
 
 func line(c mirror.Counts) string {
+	if c.OldRead < c.OldBytes {
+		return fmt.Sprintf(" taking over bundles of v1.1.0: %s of %s, %s crates", size(c.OldRead), size(c.OldBytes), count(c.TakenOver))
+	}
 	if c.Plan == nil {
 		return fmt.Sprintf(" planning: %s crates", count(c.CratesPlanned))
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -186,7 +187,7 @@ func (m *mirrored) records() []manifest.Record {
 	must(m.t, err)
 	var recs []manifest.Record
 	for rec, err := range manifest.Read(bytes.NewReader(data)) {
-		if errors.Is(err, manifest.ErrTorn) {
+		if errors.Is(err, jsonl.ErrTorn) {
 			break
 		}
 		must(m.t, err)

@@ -32,7 +32,8 @@ import (
 )
 
 // File is an open file of an FS. Its methods may be called by one goroutine at
-// a time, except ReadAt, which may be called by many.
+// a time, except ReadAt, which may be called by many, and Sync, beside which one
+// may go on writing.
 type File interface {
 	io.Reader
 	io.ReaderAt
@@ -41,7 +42,8 @@ type File interface {
 	io.Closer
 	Stat() (fs.FileInfo, error)
 	Truncate(size int64) error
-	// Sync makes the file's bytes durable, but not its name.
+	// Sync makes the file's bytes durable that were written before the call, but
+	// not its name.
 	Sync() error
 }
 

@@ -13,8 +13,8 @@ import (
 // body is the bytes of a member on their way from a bundle to the store.
 type body struct {
 	store.Body
-	buf *[]byte        // where Data is, to be given back
-	sum crate.Checksum // of a Spill
+	sum     *crate.Checksum // nil: Data was not hashed yet
+	release func()          // gives the memory of Data back; may be nil
 }
 
 // inMemory is up to which size crates are held in memory: nearly all are.
@@ -45,8 +45,8 @@ func (s source) Read(p []byte) (int, error) {
 func (r *run) read(src io.Reader, size int64) (*body, error) {
 	b := &body{Body: store.Body{Size: size}}
 	if size <= inMemory {
-		b.buf = buffers.Get().(*[]byte)
-		b.Data = (*b.buf)[:size]
+		buf := buffers.Get().(*[]byte)
+		b.Data, b.release = (*buf)[:size], func() { buffers.Put(buf) }
 		_, err := io.ReadFull(source{src}, b.Data)
 		return b.orDrop(short(err))
 	}
@@ -61,6 +61,7 @@ func (r *run) read(src io.Reader, size int64) (*body, error) {
 	if err == nil && n != size {
 		err = io.ErrUnexpectedEOF
 	}
+	b.sum = new(crate.Checksum)
 	h.Sum(b.sum[:0])
 	return b.orDrop(short(err))
 }
@@ -83,8 +84,8 @@ func (b *body) orDrop(err error) (*body, error) {
 
 // hash returns the checksum of the bytes.
 func (b *body) hash() crate.Checksum {
-	if b.Spill != nil {
-		return b.sum
+	if b.sum != nil {
+		return *b.sum
 	}
 	return sha256.Sum256(b.Data)
 }
@@ -106,8 +107,8 @@ func (b *body) drop() {
 }
 
 func (b *body) free() {
-	if b.buf != nil {
-		buffers.Put(b.buf)
-		b.buf = nil
+	if b.release != nil {
+		b.release()
+		b.release = nil
 	}
 }

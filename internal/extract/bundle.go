@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -18,15 +19,20 @@ import (
 type opened struct {
 	name   string
 	file   durable.File
+	bytes  io.ReaderAt    // of file
+	sums   *summing       // what bytes is, if there is a checksum to compare with
+	want   crate.Checksum // that checksum, of the whole file
 	size   int64
 	reader *bundle.Reader // nil: a bundle of v1.1.0
 	before int64          // sizes of the bundles before it
 	vouchers
 
-	late  []bundle.Member // those whom nobody was asked about before the bundle was read
-	total int64           // sizes of all members that were met
-	last  crate.ID        // the last member that could be read
-	bad   int64           // where the first damage is; size: nowhere
+	late   []bundle.Member // those whom nobody was asked about before the bundle was read
+	budget *bundle.Budget  // of what the members may have together
+	last   crate.ID        // the last member that could be read
+	bad    int64           // where the first damage is; size: nowhere in its members
+
+	damaged bool // something was told of it
 }
 
 // bundle extracts one bundle, which follows others of so many bytes. An error
@@ -44,6 +50,7 @@ func (r *run) bundle(ctx context.Context, name string, before int64) (size int64
 	if err := r.round(ctx, b, r.members); err != nil {
 		return 0, err
 	}
+	r.compareSum(b)
 	if err := r.lateRound(ctx, b); err != nil {
 		return 0, err
 	}
@@ -60,8 +67,15 @@ func (r *run) open(name string, before int64) (*opened, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	b := &opened{name: name, file: f, size: info.Size(), before: before, bad: info.Size()}
-	b.reader, err = bundle.Open(f, b.size)
+	b := &opened{
+		name: name, file: f, bytes: f, size: info.Size(), before: before,
+		budget: bundle.NewBudget(info.Size()), bad: info.Size(),
+	}
+	if number, err := bundle.ParseFileName(name); err == nil && r.sums[number] != (crate.Checksum{}) {
+		b.sums, b.want = newSumming(f), r.sums[number]
+		b.bytes = b.sums
+	}
+	b.reader, err = bundle.Open(b.bytes, b.size)
 	if err != nil && !errors.Is(err, bundle.ErrFormat) {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -127,7 +141,7 @@ func (r *run) reportMissing(b *opened) {
 
 // damage reports that bytes of a bundle cannot be used.
 func (r *run) damage(b *opened, offset int64, err error) {
-	b.bad = min(b.bad, offset)
+	b.bad, b.damaged = min(b.bad, offset), true
 	after := "; no member before it is good"
 	if b.last != (crate.ID{}) {
 		after = fmt.Sprintf("; the last good member before it is %s", b.last)

@@ -13,12 +13,14 @@
 //   - else, with Config.Unverified, the bundle itself: the checksums of its
 //     frames, which are only believed once it was read to its end.
 //
+// What a bundle as a whole should hash to, the catalog in its folder says. It
+// vouches for no crate, but finds what else was changed.
+//
 // # How it goes
 //
-// Bundles are read one after the other, from front to end, as media like it.
-// Members of our own format are then opened, decoded, hashed and written by
-// all cores; a bundle of v1.1.0 is one stream, which one core decodes and the
-// others hash and write. What is there already is compared by hash, so a run
+// Bundles are read one after the other, from front to end, as media like it. One
+// core decodes and hashes; the others look what stands there already, create files
+// and write, which is most of the work. What is there already is compared by hash, so a run
 // that was stopped, at any instant, is continued by the same command.
 //
 // With an index, a bundle's names are taken from its manifest first, because
@@ -39,6 +41,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -114,7 +118,7 @@ func Find(bundles durable.Reader, pattern string) ([]string, error) {
 // bundle that is damaged, is not an error but in the summary.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
-	r := &run{cfg: cfg, claims: claims{folder: cfg.Bundles, log: cfg.Log}}
+	r := &run{cfg: cfg}
 	err := r.run(ctx)
 	if n, qerr := cfg.Store.Quarantined(); qerr != nil {
 		err = errors.Join(err, fmt.Errorf("looking into quarantine: %w", qerr))
@@ -128,10 +132,11 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 // run is the state of one Run.
 type run struct {
 	cfg     Config
-	claims  claims
-	stored  atomic.Int64 // members given to the store
-	refused int64        // by the store; checkpoint's
-	summary Summary      // its problems are guarded by problems
+	claims  *bundle.Claims
+	sums    map[int]crate.Checksum // of whole bundles, as their catalog has them
+	stored  atomic.Int64           // members given to the store
+	refused int64                  // by the store; checkpoint's
+	summary Summary                // its problems are guarded by problems
 	problems
 }
 

@@ -1,25 +1,22 @@
 package extract
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/bundletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
@@ -35,29 +32,26 @@ func must(t testing.TB, err error) {
 }
 
 // item is a crate, true or false.
-type item struct {
-	id   crate.ID
-	data []byte
-}
+type item = bundletest.Item
 
-func noise(n int, seed byte) []byte {
-	b := make([]byte, n)
-	rand.NewChaCha8([32]byte{seed}).Read(b)
-	return b
-}
+var (
+	noise    = bundletest.Noise
+	tarball  = bundletest.Tarball
+	compress = bundletest.Compress
+)
 
 // items are small crates; large adds one that is spilled to a file.
 func items() []item {
 	return []item{
-		{crate.ID{Name: "a", Version: "1.0.0"}, noise(100, 1)},
-		{crate.ID{Name: "Serde_json", Version: "1.0.0-rc.1+b"}, noise(700, 2)},
-		{crate.ID{Name: "a-bc", Version: "0.0.1"}, nil},
-		{crate.ID{Name: "nul", Version: "9.9.9"}, bytes.Repeat([]byte("abc"), 300)},
+		{ID: crate.ID{Name: "a", Version: "1.0.0"}, Data: noise(100, 1)},
+		{ID: crate.ID{Name: "Serde_json", Version: "1.0.0-rc.1+b"}, Data: noise(700, 2)},
+		{ID: crate.ID{Name: "a-bc", Version: "0.0.1"}, Data: nil},
+		{ID: crate.ID{Name: "nul", Version: "9.9.9"}, Data: bytes.Repeat([]byte("abc"), 300)},
 	}
 }
 
 func large() []item {
-	return append(items(), item{crate.ID{Name: "large", Version: "1.0.0"}, noise(inMemory+1, 3)})
+	return append(items(), item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(inMemory+1, 3)})
 }
 
 // media is a folder of bundles.
@@ -80,11 +74,20 @@ func (m *media) manifest(items []item) {
 	for _, it := range items {
 		var err error
 		lines, err = bundle.AppendManifestLine(lines, bundle.ManifestEntry{
-			Member: bundle.Member{ID: it.id, Size: int64(len(it.data)), Checksum: sha256.Sum256(it.data)},
+			Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
 		})
 		must(m.t, err)
 	}
 	m.write(bundle.ManifestName(0, "a", "z"), lines)
+}
+
+// catalog writes the catalog line of bundle 0, whose bytes should be b.
+func (m *media) catalog(b []byte, items []item) {
+	m.t.Helper()
+	must(m.t, bundle.AppendCatalog(m.mem, bundle.CatalogEntry{
+		Manifest: bundle.ManifestName(0, "a", "z"),
+		Summary:  bundle.Summary{FileSize: int64(len(b)), Checksum: sha256.Sum256(b), Members: len(items), Min: "a", Max: "z"},
+	}))
 }
 
 // name is bundle 0.
@@ -93,13 +96,15 @@ var name = bundle.FileName(0)
 // formats make the bytes of a bundle.
 var formats = map[string]func(testing.TB, []item) []byte{"ours": ours, "v1.1.0": legacy}
 
+func legacy(t testing.TB, items []item) []byte { return bundletest.Legacy(t, items) }
+
 func ours(t testing.TB, items []item) []byte {
 	t.Helper()
 	m := durabletest.NewMem()
 	w, err := bundle.Create(m, "b")
 	must(t, err)
 	for _, it := range items {
-		_, err := w.AppendFrom(it.id, bytes.NewReader(it.data), int64(len(it.data)), nil)
+		_, err := w.AppendFrom(it.ID, bytes.NewReader(it.Data), int64(len(it.Data)), nil)
 		must(t, err)
 	}
 	_, err = w.Finish()
@@ -110,52 +115,16 @@ func ours(t testing.TB, items []item) []byte {
 	return b
 }
 
-// legacy is a bundle of v1.1.0, by the same calls of the same libraries.
-func legacy(t testing.TB, items []item) []byte {
-	return compress(t, tarball(t, items, nil))
-}
-
-// tarball is a tar archive of items under headers that change may change.
-func tarball(t testing.TB, items []item, change func(*tar.Header)) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, it := range items {
-		h := &tar.Header{Name: it.id.LoosePath(), Mode: 0o644, Size: int64(len(it.data)), ModTime: time.Unix(0, 0)}
-		if change != nil {
-			change(h)
-		}
-		must(t, w.WriteHeader(h))
-		if h.Size > 0 {
-			_, err := w.Write(it.data)
-			must(t, err)
-		}
-	}
-	must(t, w.Close())
-	return b.Bytes()
-}
-
-func compress(t testing.TB, b []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	z, err := zstd.NewWriter(&out, zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
-	must(t, err)
-	_, err = z.Write(b)
-	must(t, err)
-	must(t, z.Close())
-	return out.Bytes()
-}
-
 // indexOf is an index that names items.
 func indexOf(t testing.TB, items []item) *index.Index {
 	t.Helper()
 	dir := t.TempDir()
 	for _, it := range items {
-		file := filepath.Join(dir, filepath.FromSlash(crate.IndexPath(it.id.Name)))
+		file := filepath.Join(dir, filepath.FromSlash(crate.IndexPath(it.ID.Name)))
 		must(t, os.MkdirAll(filepath.Dir(file), 0o755))
 		f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		must(t, err)
-		_, err = fmt.Fprintf(f, "{\"name\":%q,\"vers\":%q,\"deps\":[],\"cksum\":\"%x\",\"features\":{},\"yanked\":false}\n", it.id.Name, it.id.Version, sha256.Sum256(it.data))
+		_, err = fmt.Fprintf(f, "{\"name\":%q,\"vers\":%q,\"deps\":[],\"cksum\":\"%x\",\"features\":{},\"yanked\":false}\n", it.ID.Name, it.ID.Version, sha256.Sum256(it.Data))
 		must(t, errors.Join(err, f.Close()))
 	}
 	ix, err := index.Open(context.Background(), dir, index.Options{})
@@ -213,24 +182,18 @@ func check(t testing.TB, out durable.FS, p string, items []item) string {
 	data, err := durable.ReadFile(out, p, 1<<30)
 	must(t, err)
 	for _, it := range items {
-		if it.id.LoosePath() == p {
-			if !bytes.Equal(it.data, data) {
+		if it.ID.LoosePath() == p {
+			if !bytes.Equal(it.Data, data) {
 				t.Fatalf("wrong crate: %s", p)
 			}
-			return it.id.String()
+			return it.ID.String()
 		}
 	}
 	t.Fatalf("wrong crate: %s was never there", p)
 	return ""
 }
 
-func names(items []item) (names []string) {
-	for _, it := range items {
-		names = append(names, it.id.String())
-	}
-	slices.Sort(names)
-	return names
-}
+func names(items []item) []string { return slices.Sorted(slices.Values(bundletest.Names(items))) }
 
 func wantHeld(t testing.TB, out durable.FS, all, want []item) {
 	t.Helper()

@@ -27,6 +27,7 @@ type Report struct {
 // An error of visit ends it.
 func Inspect(ctx context.Context, bundles durable.Reader, name string, visit func(bundle.Member) error) (*Report, error) {
 	r := &run{cfg: Config{Bundles: bundles}.withDefaults()}
+	r.findSums()
 	b, err := r.open(name, 0)
 	if err != nil {
 		return nil, err
@@ -44,6 +45,9 @@ func Inspect(ctx context.Context, bundles durable.Reader, name string, visit fun
 		}
 		return visit(m.Member)
 	})
+	if err == nil {
+		r.compareSum(b)
+	}
 	report := &Report{Format: Seekable, FileSize: b.size, Problems: r.summary.Problems}
 	if b.reader == nil {
 		report.Format = Stream

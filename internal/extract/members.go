@@ -5,16 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// member is one that was met in a bundle. In bundles of v1.1.0 it has neither
-// a Checksum nor a Placement, and its bytes are read from entry before the
-// next member is met.
+// member is one that was met in a bundle, with the bytes that were verified and
+// hashed there unless somebody must read them again. In bundles of v1.1.0 it has
+// neither a Checksum nor a Placement, and its bytes are read from entry before
+// the next member is met.
 type member struct {
 	bundle.Member
+	body  *body
 	entry *bundle.Entry
 }
 
@@ -35,22 +39,90 @@ func (r *run) walk(b *opened, visit func(*member) error) error {
 	if b.reader == nil {
 		return r.scan(b, visit, r.damage)
 	}
-	for m, err := range b.reader.Members() {
+	large := &pending{run: r, b: b}
+	defer large.drop()
+	for m, err := range b.reader.Contents(large.begin) {
 		if err != nil {
 			r.damage(b, offsetOf(err, b.size), err)
 			continue
 		}
-		if b.tooMuch(m.Size) {
-			r.damage(b, m.Offset, errBomb)
+		if err := b.budget.Spend(m.Size); err != nil {
+			r.damage(b, m.Offset, err)
 			return nil
 		}
 		b.last = m.ID
 		r.cfg.Progress.read.Store(b.before + m.Offset + m.FrameSize)
-		if err := visit(&member{Member: m}); err != nil {
+		met := &member{Member: m.Member, body: large.take(&m)}
+		err := visit(met)
+		met.drop()
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// drop gives up the bytes that nobody has taken.
+func (m *member) drop() {
+	if m.body != nil {
+		m.body.drop()
+		m.body = nil
+	}
+}
+
+// pending is the bytes of a large member on their way to a temporary file, while
+// the bundle is read.
+type pending struct {
+	run  *run
+	b    *opened
+	id   crate.ID
+	body *body // nil: none are kept
+	err  error // of writing them
+}
+
+// begin is a bundle.Sink: bytes are kept that are vouched for, if nothing stands
+// under their name.
+func (p *pending) begin(id crate.ID, size int64) io.Writer {
+	p.drop()
+	v := p.b.vouchers[id]
+	if v == nil || !v.known || v.met || p.run.cfg.Store == nil {
+		return nil
+	}
+	if _, err := p.run.cfg.Store.Stat(id); !errors.Is(err, fs.ErrNotExist) {
+		return nil // it may be there: whoever looks reads the bundle again if it is not
+	}
+	spill, err := p.run.cfg.Store.NewSpill()
+	if err != nil {
+		return nil // the same error comes when it is stored
+	}
+	p.id, p.body = id, &body{Body: store.Body{Spill: spill, Size: size}}
+	return p
+}
+
+func (p *pending) Write(b []byte) (int, error) {
+	n, err := p.body.Spill.Write(b)
+	p.err = err
+	return n, err
+}
+
+// take returns the bytes of a member that was verified.
+func (p *pending) take(m *bundle.Verified) *body {
+	if m.Data != nil {
+		return &body{Body: store.Body{Data: m.Data, Size: m.Size}, sum: &m.Checksum, release: m.Release}
+	}
+	if p.body == nil || p.id != m.ID || p.err != nil {
+		return nil
+	}
+	b := p.body
+	p.body, b.sum = nil, &m.Checksum
+	return b
+}
+
+func (p *pending) drop() {
+	if p.body != nil {
+		p.body.drop()
+	}
+	p.body, p.err = nil, nil
 }
 
 func offsetOf(err error, size int64) int64 {
@@ -68,7 +140,7 @@ func (r *run) again(late []bundle.Member) feed {
 		wanted[m.ID] = true
 	}
 	return func(ctx context.Context, b *opened, send sendFunc) error {
-		b.total = 0
+		b.budget = bundle.NewBudget(b.size)
 		return r.scan(b, func(m *member) error {
 			if !wanted[m.ID] {
 				return nil
@@ -81,7 +153,7 @@ func (r *run) again(late []bundle.Member) feed {
 // scan visits the members of a bundle of v1.1.0 and tells damage, if that is
 // not nil, what is wrong with the bundle.
 func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, int64, error)) error {
-	at := &position{r: io.NewSectionReader(b.file, 0, b.size)}
+	at := &position{r: io.NewSectionReader(b.bytes, 0, b.size)}
 	var offset int64
 	for e, err := range bundle.Scan(at) {
 		if rejected := (*bundle.EntryError)(nil); errors.As(err, &rejected) {
@@ -90,8 +162,8 @@ func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, in
 			}
 			continue
 		}
-		if err == nil && b.tooMuch(e.Size) {
-			err = errBomb
+		if err == nil {
+			err = b.budget.Spend(e.Size)
 		}
 		if err != nil {
 			if damage != nil {
@@ -121,21 +193,6 @@ func (p *position) Read(b []byte) (int, error) {
 	n, err := p.r.Read(b)
 	p.n += int64(n)
 	return n, err
-}
-
-// Crates are compressed, so a bundle is about as large as what is in it. One
-// that claims to hold maxRatio times its size, beyond a little that may be
-// anything, is a bomb (F4).
-const (
-	maxRatio = 20
-	anyway   = 64 << 20
-)
-
-var errBomb = fmt.Errorf("bundle holds more than %d times its size: the rest is given up", maxRatio)
-
-func (b *opened) tooMuch(size int64) bool {
-	b.total += size
-	return b.total > maxRatio*b.size+anyway
 }
 
 // meet decides what becomes of a member. An error ends the run.
@@ -177,7 +234,8 @@ func (r *run) putOff(b *opened, m *member) error {
 
 // sendMember gives a member to the workers.
 func (r *run) sendMember(b *opened, m *member, want crate.Checksum, send sendFunc) error {
-	t := task{bundle: b.name, reader: b.reader, Member: m.Member, want: want}
+	t := task{bundle: b.name, reader: b.reader, Member: m.Member, want: want, body: m.body}
+	m.body = nil
 	if m.entry != nil {
 		if done, err := r.heldLarge(&t, m.entry); done || err != nil {
 			return err

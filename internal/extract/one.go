@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -32,7 +31,6 @@ const (
 // it is not what it ought to be.
 func One(ctx context.Context, bundles durable.Reader, name string, id crate.ID, ix *index.Index, w io.Writer) (Authority, error) {
 	o := one{r: &run{cfg: Config{Bundles: bundles, Index: ix}.withDefaults()}, id: id, w: w, by: ByItself}
-	o.r.claims = claims{folder: bundles, log: slog.New(slog.DiscardHandler)}
 	b, err := o.r.open(name, 0)
 	if err != nil {
 		return "", err
@@ -61,10 +59,10 @@ type one struct {
 
 // ask finds out what the crate ought to be, and where it might be.
 func (o *one) ask(ctx context.Context, name string) error {
-	if err := o.r.claims.list(); err != nil {
+	if err := o.r.findClaims(); err != nil {
 		return err
 	}
-	o.r.claims.each(name, func(e bundle.ManifestEntry) {
+	o.r.claimed(name, func(e bundle.ManifestEntry) {
 		if e.ID == o.id {
 			o.by, o.want, o.place = ByManifest, e.Checksum, e.Placement
 		}
@@ -143,15 +141,15 @@ func (o *one) copy(src io.Reader) (sum crate.Checksum, err error) {
 // bundle must be good to its end.
 func (o *one) scan(ctx context.Context, b *opened) error {
 	found := false
-	for e, err := range bundle.Scan(io.NewSectionReader(b.file, 0, b.size)) {
+	for e, err := range bundle.Scan(io.NewSectionReader(b.bytes, 0, b.size)) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if errors.As(err, new(*bundle.EntryError)) {
 			continue
 		}
-		if err == nil && b.tooMuch(e.Size) {
-			err = errBomb
+		if err == nil {
+			err = b.budget.Spend(e.Size)
 		}
 		if err != nil {
 			return &Problem{Damaged, b.name, o.id, err}

@@ -18,7 +18,7 @@ func TestOne(t *testing.T) {
 	all := large()
 	ix := indexOf(t, all)
 	forged := large()
-	forged[4].data = noise(inMemory+1, 77)
+	forged[4].Data = noise(inMemory+1, 77)
 	for format, build := range formats {
 		for _, tt := range []struct {
 			what    string
@@ -45,7 +45,7 @@ func TestOne(t *testing.T) {
 					for _, it := range all {
 						var err error
 						lines, err = bundle.AppendManifestLine(lines, bundle.ManifestEntry{
-							Member: bundle.Member{ID: it.id, Size: int64(len(it.data)), Checksum: sha256.Sum256(it.data), Placement: *tt.claimed}})
+							Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data), Placement: *tt.claimed}})
 						must(t, err)
 					}
 					m.write(bundle.ManifestName(0, "a", "z"), lines)
@@ -55,14 +55,14 @@ func TestOne(t *testing.T) {
 					against = nil
 				}
 				var out bytes.Buffer
-				by, err := One(context.Background(), m.mem, name, all[4].id, against, &out)
+				by, err := One(context.Background(), m.mem, name, all[4].ID, against, &out)
 				if tt.by == "" {
 					if p := (*Problem)(nil); !errors.As(err, &p) || p.Kind != tt.kind {
 						t.Errorf("error %v, want a problem: %v", err, tt.kind)
 					}
 					return
 				}
-				if err != nil || by != tt.by || !bytes.Equal(out.Bytes(), all[4].data) {
+				if err != nil || by != tt.by || !bytes.Equal(out.Bytes(), all[4].Data) {
 					t.Errorf("%d bytes by %q, %v", out.Len(), by, err)
 				}
 			})

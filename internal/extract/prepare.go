@@ -21,12 +21,12 @@ func (e *UnvouchedError) Error() string {
 // CheckVouched returns an *UnvouchedError if one of the bundles has no manifest
 // beside it. Run does the same where nothing else vouches.
 func CheckVouched(bundles durable.Reader, names []string) error {
-	c := claims{folder: bundles}
-	if err := c.list(); err != nil {
+	c, err := bundle.FindClaims(bundles)
+	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if len(c.manifests(name)) == 0 {
+		if !c.Any(name) {
 			return &UnvouchedError{name}
 		}
 	}
@@ -40,15 +40,16 @@ func (r *run) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.claims.list(); err != nil {
+	if err := r.findClaims(); err != nil {
 		return err
 	}
+	r.findSums()
 	var need need
 	for _, name := range r.cfg.Names {
 		if info, err := r.cfg.Bundles.Stat(name); err == nil {
 			r.cfg.Progress.size.Add(info.Size())
 		}
-		r.claims.each(name, func(e bundle.ManifestEntry) {
+		r.claimed(name, func(e bundle.ManifestEntry) {
 			if _, err := r.cfg.Store.Stat(e.ID); errors.Is(err, fs.ErrNotExist) {
 				need.add(e.Size)
 			}

@@ -20,11 +20,30 @@ type voucher struct {
 // vouchers are those of one bundle. A crate without one was not asked for yet.
 type vouchers map[crate.ID]*voucher
 
+// findClaims looks for the manifests beside the bundles.
+func (r *run) findClaims() (err error) {
+	r.claims, err = bundle.FindClaims(r.cfg.Bundles)
+	return err
+}
+
+// claimed visits every crate that the manifests of a bundle name. Lines that
+// cannot be used cost themselves, and files that cannot be read the rest of
+// themselves: whoever needed them is told that nobody vouches.
+func (r *run) claimed(bundleName string, visit func(bundle.ManifestEntry)) {
+	for e, err := range r.claims.Of(bundleName) {
+		if err != nil {
+			r.cfg.Log.Warn("a manifest, or a line of one, cannot be used", "bundle", bundleName, "err", err)
+			continue
+		}
+		visit(e)
+	}
+}
+
 // vouch returns what is known before a bundle is read.
 func (r *run) vouch(ctx context.Context, bundleName string) (vouchers, error) {
 	v := vouchers{}
 	var ids []crate.ID
-	r.claims.each(bundleName, func(e bundle.ManifestEntry) {
+	r.claimed(bundleName, func(e bundle.ManifestEntry) {
 		if v[e.ID] == nil {
 			ids = append(ids, e.ID)
 		}

@@ -20,10 +20,10 @@ import (
 // task is a member that is to be stored if it is what it ought to be.
 type task struct {
 	bundle string
-	reader *bundle.Reader // where the bytes are read, if not in body
+	reader *bundle.Reader // where the bytes are read, if not in body; nil: a bundle of v1.1.0
 	bundle.Member
 	want crate.Checksum
-	body *body // of a member of v1.1.0
+	body *body // nil: to be read from reader
 }
 
 // round works on what a feed sends.
@@ -65,6 +65,7 @@ func (t *task) drop() {
 func (r *run) do(ctx context.Context, t *task) error {
 	there, err := r.look(t)
 	if err == nil && there == same && t.reader != nil { // its bytes in the bundle were hashed when it was met
+		t.drop()
 		r.cfg.Progress.kept.Add(1)
 		return nil
 	}

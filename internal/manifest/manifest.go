@@ -17,7 +17,7 @@
 // A run never writes into an earlier run's manifest. [Create] first moves what
 // is there aside as {base}-{time}.jsonl.zst. Records are appended in batches
 // and are durable when [Writer.Append] returns; a power cut can leave a torn
-// last line, which [Read] reports as [ErrTorn] after the whole ones.
+// last line, which [Read] reports as a torn one (package jsonl) after the whole ones.
 package manifest
 
 import "time"

@@ -94,7 +94,13 @@ func (r *run) checkpoint(ctx context.Context, batch []result) error {
 	}
 	for i := range batch {
 		res := &batch[i]
-		if err := r.refused[res.entry.ID]; err != nil && res.stored {
+		err := r.refused[res.entry.ID]
+		switch {
+		case err == nil || !res.stored:
+		case res.outcome == takenOver:
+			res.outcome = bookkeeping // the plan finds what stands there
+			delete(r.refused, res.entry.ID)
+		default:
 			res.outcome, res.err = failed, fmt.Errorf("storing %s: %w", res.entry.ID, err)
 			delete(r.refused, res.entry.ID)
 		}
@@ -112,6 +118,9 @@ func (r *run) rows(batch []result) catalog.Batch {
 		}
 		b.Versions = append(b.Versions, res.marks...)
 		b.Vanished = append(b.Vanished, res.vanished...)
+		if res.taken != nil {
+			b.Taken = append(b.Taken, *res.taken)
+		}
 		if res.revision != nil {
 			b.Revision = res.revision
 		}
@@ -119,7 +128,7 @@ func (r *run) rows(batch []result) catalog.Batch {
 			b.Crates = append(b.Crates, *res.done)
 		}
 		switch res.outcome {
-		case downloaded, verifiedExisting:
+		case downloaded, verifiedExisting, takenOver:
 			b.Versions = append(b.Versions, catalog.Version{
 				ID: res.entry.ID, Checksum: res.entry.Checksum, Size: res.size,
 				Loose: res.at.Loose, Bundle: res.at.Bundle, Offset: res.at.Offset, Length: res.at.FrameSize,
@@ -152,11 +161,11 @@ func evidence(e *upstream.Evidence) string {
 	return b.String()
 }
 
-// records are the lines of the manifest for the batch.
+// records are the lines of the manifest for the batch: of the items of the plan.
 func (r *run) records(batch []result) []manifest.Record {
 	recs := make([]manifest.Record, 0, len(batch))
 	for i := range batch {
-		if batch[i].outcome != bookkeeping {
+		if batch[i].outcome < takenOver {
 			recs = append(recs, r.record(&batch[i]))
 		}
 	}
@@ -230,7 +239,7 @@ func (r *run) count(batch []result) {
 			continue
 		}
 		r.cfg.Progress.count(res.outcome)
-		if !res.outcome.ok() {
+		if res.outcome != takenOver && !res.outcome.ok() {
 			r.summary.fail(res)
 			r.cfg.Log.Warn("not mirrored", "crate", res.entry.Name, "version", res.entry.Version, "retries", res.retries, "err", res.err)
 		}

@@ -29,6 +29,11 @@ func DryRun(ctx context.Context, cfg Config, held Held) (Plan, error) {
 		p.listing = held.Store.NewListing()
 	}
 	plan, err := p.run(ctx)
+	if err == nil {
+		var old []catalog.Taken
+		old, err = oldBundles(ctx, cfg.OldBundles, p.catalog)
+		plan.OldBundles = int64(len(old))
+	}
 	if err != nil {
 		return plan, fmt.Errorf("planning: %w", err)
 	}
@@ -38,6 +43,8 @@ func DryRun(ctx context.Context, cfg Config, held Held) (Plan, error) {
 type emptyCatalog struct{}
 
 func (emptyCatalog) Versions(context.Context, string) ([]catalog.Version, error) { return nil, nil }
+
+func (emptyCatalog) Taken(context.Context) ([]catalog.Taken, error) { return nil, nil }
 
 func (emptyCatalog) Revision(context.Context) (catalog.Revision, error) {
 	return catalog.Revision{}, nil

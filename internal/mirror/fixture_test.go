@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"log/slog"
 	"maps"
 	"path"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -39,7 +41,8 @@ type world struct {
 	index   string // folder
 	disk    *durabletest.Mem
 	catalog *memCatalog
-	bundle  *bundling // nil: loose files
+	bundle  *bundling    // nil: loose files
+	log     *slog.Logger // of the store; nil: none
 }
 
 // bundling is how a run of a world makes bundles, beside the loose files.
@@ -99,10 +102,10 @@ func (w *world) run(ctx context.Context, fsys durable.FS, change func(*Config)) 
 	cfg := Config{
 		Source: FromIndex(ix, nil), Fetch: client, Store: st, Catalog: w.catalog, Manifest: log, State: fsys,
 		BaseURL: w.server.BaseURL, Out: "out", IncludeYanked: true, Concurrency: 8, Interval: 5 * time.Millisecond,
-		Grace: time.Second,
+		Grace: time.Second, OldBundles: fsys, BundlesOut: "bundles",
 	}
 	if w.bundle != nil {
-		cfg.Bundle, cfg.KeepLoose, cfg.BundlesOut = true, w.bundle.add, "bundles"
+		cfg.Bundle, cfg.KeepLoose = true, w.bundle.add
 	}
 	if change != nil {
 		change(&cfg)
@@ -122,7 +125,7 @@ func (w *world) openStore(ctx context.Context, fsys durable.FS) (_ Store, close 
 	}
 	b, err := bundled.Open(ctx, bundled.Config{
 		Folder: fsys, Loose: l, Catalog: w.catalog, Target: w.bundle.target, KeepLoose: w.bundle.add,
-		URL: func(id crate.ID) string { return w.server.BaseURL + "/" + id.URLPath() },
+		URL: func(id crate.ID) string { return w.server.BaseURL + "/" + id.URLPath() }, Log: w.log,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -191,7 +194,7 @@ func readRecords(fsys durable.Reader) (map[string]manifest.Record, error) {
 	defer f.Close()
 	recs := map[string]manifest.Record{}
 	for rec, err := range manifest.Read(f) {
-		if errors.Is(err, manifest.ErrTorn) {
+		if errors.Is(err, jsonl.ErrTorn) {
 			break
 		}
 		if err != nil {
@@ -228,6 +231,7 @@ type memCatalog struct {
 	crates   map[string]catalog.Crate
 	gone     map[crate.ID]catalog.Gone
 	bundles  map[string]bool
+	taken    map[string]catalog.Taken
 	revision catalog.Revision
 	fail     error // of the next commit
 }
@@ -235,7 +239,7 @@ type memCatalog struct {
 func newMemCatalog() *memCatalog {
 	return &memCatalog{
 		versions: map[crate.ID]catalog.Version{}, crates: map[string]catalog.Crate{}, gone: map[crate.ID]catalog.Gone{},
-		bundles: map[string]bool{},
+		bundles: map[string]bool{}, taken: map[string]catalog.Taken{},
 	}
 }
 
@@ -244,7 +248,7 @@ func (c *memCatalog) clone() *memCatalog {
 	defer c.mu.Unlock()
 	return &memCatalog{
 		versions: maps.Clone(c.versions), crates: maps.Clone(c.crates), gone: maps.Clone(c.gone), revision: c.revision,
-		bundles: maps.Clone(c.bundles),
+		bundles: maps.Clone(c.bundles), taken: maps.Clone(c.taken),
 	}
 }
 
@@ -310,6 +314,9 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 	for _, b := range b.Bundles {
 		c.bundles[b.Name] = b.Whole
 	}
+	for _, t := range b.Taken {
+		c.taken[t.Name] = t
+	}
 	for _, cr := range b.Crates {
 		c.crates[cr.Path] = cr
 	}
@@ -329,6 +336,10 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 		c.revision = *b.Revision
 	}
 	return nil
+}
+
+func (c *memCatalog) Taken(context.Context) ([]catalog.Taken, error) {
+	return slices.Collect(maps.Values(c.clone().taken)), nil
 }
 
 // note makes a bundle known.

@@ -1,7 +1,8 @@
 // Package mirror is the main job: bring what an index names into a store, prove
 // it, and record it.
 //
-// A run has three parts. Planning streams the index, compares it with the
+// Bundles of v1.1.0, if there are any, come first: their crates are taken over
+// into the store. Then a run has three parts. Planning streams the index, compares it with the
 // catalog and with what stands in the store, and writes what must be done to a
 // file, so that the size of the job is known before its bulk begins and memory
 // does not grow with the registry. Working takes the plan item by item, many
@@ -102,6 +103,10 @@ type Config struct {
 	Manifest Manifest
 	State    durable.FS // where the plan is kept while it is worked on
 
+	// OldBundles is a folder in which bundles of v1.1.0 may lie: what the source
+	// names of their crates goes into Store, once. If nil, there are none.
+	OldBundles durable.Reader
+
 	BaseURL        string // crates are at {BaseURL}/{name}/{name}-{version}.crate
 	Out            string // folder of the loose files, for the paths in the manifest
 	BundlesOut     string // folder of the bundles, likewise
@@ -165,10 +170,12 @@ func (cfg *Config) url(e *Entry) string {
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
 	r := &run{
-		cfg: cfg, results: make(chan result, 4096), summary: &Summary{}, refused: map[crate.ID]error{},
-		bundles: ledger{owed: map[string]int{}},
+		cfg: cfg, summary: &Summary{}, refused: map[crate.ID]error{}, bundles: ledger{owed: map[string]int{}},
 	}
-	err := r.run(ctx)
+	err := r.takeOver(ctx)
+	if err == nil {
+		err = r.committing(ctx, r.planAndWork)
+	}
 	if err == nil && ctx.Err() == nil {
 		err = r.finish(ctx)
 	}
@@ -193,9 +200,11 @@ type run struct {
 	bundles ledger
 }
 
-// run plans and works with the committer beside it. Closing r.results ends the
-// committer; a committer that fails stops the others.
-func (r *run) run(user context.Context) error {
+// committing does a part of the run with the committer beside it, whose results
+// are facts when it returns. Closing r.results ends the committer; a committer
+// that fails stops the part.
+func (r *run) committing(user context.Context, part func(ctx, user context.Context) error) error {
+	r.results = make(chan result, 4096)
 	ctx, stop := context.WithCancelCause(user)
 	defer stop(nil)
 	var g errgroup.Group
@@ -210,7 +219,7 @@ func (r *run) run(user context.Context) error {
 	})
 	g.Go(func() error {
 		defer close(r.results)
-		return r.planAndWork(ctx, user)
+		return part(ctx, user)
 	})
 	return g.Wait()
 }

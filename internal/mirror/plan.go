@@ -15,6 +15,7 @@ type Reader interface {
 	Versions(ctx context.Context, name string) ([]catalog.Version, error)
 	Crates(ctx context.Context) iter.Seq2[catalog.Crate, error]
 	Revision(ctx context.Context) (catalog.Revision, error)
+	Taken(ctx context.Context) ([]catalog.Taken, error)
 }
 
 // Plan says how much there is to do.
@@ -31,6 +32,10 @@ type Plan struct {
 	Fetch     int64 // to be fetched
 	Conflicts int64 // held, but the index names another checksum now
 	Bad       int64 // entries of the index that cannot be used
+
+	// OldBundles are bundles of v1.1.0 that a run takes over before it plans: a
+	// dry run, which does not, counts their crates as to be fetched.
+	OldBundles int64
 }
 
 // What an item of the plan is about.

@@ -13,7 +13,8 @@ type Progress struct {
 	plan    atomic.Pointer[Plan]
 	working atomic.Int64 // when planning ended, nanoseconds after start
 	bytes   atomic.Int64
-	counts  [bookkeeping]atomic.Int64 // by outcome
+	old     struct{ size, read atomic.Int64 } // of bundles of v1.1.0, bytes
+	counts  [bookkeeping]atomic.Int64         // by outcome
 }
 
 // NewProgress starts the clock.
@@ -21,6 +22,9 @@ func NewProgress() *Progress { return &Progress{start: time.Now()} }
 
 // Counts is a snapshot of a Progress.
 type Counts struct {
+	OldBytes         int64 // of bundles of v1.1.0 that are taken over
+	OldRead          int64 // of these, so far
+	TakenOver        int64 // crates out of them
 	CratesPlanned    int64 // looked at so far while planning
 	Plan             *Plan // nil until planning has ended
 	Downloaded       int64
@@ -74,6 +78,7 @@ func (c Counts) Left() time.Duration {
 func (p *Progress) Snapshot() Counts {
 	n := func(o outcome) int64 { return p.counts[o].Load() }
 	return Counts{
+		OldBytes: p.old.size.Load(), OldRead: p.old.read.Load(), TakenOver: n(takenOver),
 		CratesPlanned: p.planned.Load(), Plan: p.plan.Load(),
 		Downloaded: n(downloaded), Existing: n(existing), VerifiedExisting: n(verifiedExisting),
 		Gone: n(gone), Violated: n(violated), Failed: n(failed), BadEntries: n(badEntry),

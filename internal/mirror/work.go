@@ -27,6 +27,7 @@ const (
 	gone        // upstream refuses this file
 	violated    // bytes that are not what they should be were found or sent
 	badEntry    // of the index
+	takenOver   // came out of a bundle of v1.1.0: the plan will find it held
 	bookkeeping // no item at all: rows for the catalog
 )
 
@@ -49,6 +50,7 @@ type result struct {
 	done  *catalog.Crate    // without a job: the crate is complete
 	marks []catalog.Version // rows to update
 
+	taken    *catalog.Taken    // bundle of v1.1.0 that need not be read again
 	revision *catalog.Revision // that was planned
 	vanished []string          // crates that are no longer in the index
 }

@@ -50,7 +50,7 @@ type Loose interface {
 }
 
 // Catalog is told what bundles hold that it may not know: after a kill, or when
-// it was lost. Its methods are called by Open alone, one at a time.
+// it was lost. Its methods are called by Open and Adopt alone, one at a time.
 type Catalog interface {
 	// Bundles returns the name of every bundle that was ever told or recorded,
 	// with true for those that were finished and are known whole.

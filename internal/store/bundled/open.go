@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"slices"
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
 // Open opens the store for writing and brings the folder in order: unfinished
@@ -18,15 +18,15 @@ import (
 // line that a kill kept from them (E9), and Config.Catalog is told every member
 // that it may not know. The caller holds the lock of the folder.
 //
-// A file that is not a bundle of this format (v1.1.0 wrote one frame over all)
-// is left alone and named in a warning. Of a damaged one the whole members count;
+// A file that is not a bundle of this format is left alone, and named in a
+// warning unless v1.1.0 has made it. Of a damaged one the whole members count;
 // if it is unfinished they are put into another bundle and it is set aside.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{Loose: cfg.Loose, cfg: cfg, readers: readers{folder: cfg.Folder}, highest: -1}
-	o := opening{Store: s, known: cfg.Catalog.Bundles()}
+	o := opening{Store: s, adoption: adoption{cfg.Folder, cfg.Catalog, cfg.Log}, known: cfg.Catalog.Bundles()}
 	if err := o.run(ctx); err != nil {
 		return nil, fmt.Errorf("opening bundles: %w", errors.Join(err, s.Close()))
 	}
@@ -36,22 +36,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 // opening is the state of one Open.
 type opening struct {
 	*Store
+	adoption
 	known  map[string]bool
 	files  map[string]bool             // names in the folder
 	listed map[int]bundle.CatalogEntry // in bundles.index.jsonl
-}
-
-// batch bounds what is adopted at a time.
-const batch = 4096
-
-// adopt tells the catalog of the members of a bundle.
-func (o *opening) adopt(ctx context.Context, name string, members []bundle.Member) error {
-	for part := range slices.Chunk(members, batch) {
-		if err := o.cfg.Catalog.Adopt(ctx, name, part); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (o *opening) run(ctx context.Context) error {
@@ -110,7 +98,7 @@ func (o *opening) readCatalog() error {
 	}
 	defer f.Close()
 	for e, err := range bundle.ReadCatalog(f) {
-		if errors.As(err, new(*bundle.LineError)) {
+		if errors.As(err, new(*jsonl.LineError)) {
 			continue
 		}
 		if err != nil {

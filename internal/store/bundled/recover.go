@@ -1,12 +1,9 @@
 package bundled
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 
@@ -139,14 +136,10 @@ func (o *opening) check(ctx context.Context, name string, number int) error {
 		return nil
 	}
 	sum, members, sound, err := o.read(name)
-	switch {
-	case errors.Is(err, bundle.ErrFormat):
-		o.cfg.Log.Warn("not a bundle of this format (v1.1.0 wrote others): it is left alone, and what is in it does not count as held", "bundle", name)
-		return nil
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("reading %s: %w", name, err)
-	case len(members) == 0:
-		o.cfg.Log.Warn("bundle holds no crates: it is left alone", "bundle", name)
+	}
+	if len(members) == 0 {
 		return nil
 	}
 	if !described && sound {
@@ -155,49 +148,5 @@ func (o *opening) check(ctx context.Context, name string, number int) error {
 			return err
 		}
 	}
-	if err := o.adopt(ctx, name, members); err != nil {
-		return err
-	}
-	return o.cfg.Catalog.Adopted(ctx, finished(number, sum))
-}
-
-// read reads all of a finished bundle and sums up its whole members; sound means
-// that there was nothing else.
-func (o *opening) read(name string) (sum bundle.Summary, members []bundle.Member, sound bool, err error) {
-	f, err := o.cfg.Folder.Open(name)
-	if err != nil {
-		return sum, nil, false, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return sum, nil, false, err
-	}
-	r, err := bundle.Open(f, info.Size())
-	if err != nil {
-		return sum, nil, false, err
-	}
-	sound = true
-	for m, err := range r.Members() {
-		if errors.Is(err, bundle.ErrTable) {
-			o.cfg.Log.Warn("bundle is slower to read than it should be", "bundle", name, "err", err)
-			continue
-		}
-		if err != nil {
-			sound = false
-			o.cfg.Log.Error("bundle is damaged: its whole members count, the others are fetched again", "bundle", name, "err", err)
-			continue
-		}
-		members = append(members, m)
-		sum.Size += m.Size
-	}
-	if len(members) == 0 {
-		return sum, nil, sound, nil
-	}
-	byName := func(a, b bundle.Member) int { return cmp.Compare(a.ID.Name, b.ID.Name) }
-	sum.Members, sum.Min, sum.Max = len(members), slices.MinFunc(members, byName).ID.Name, slices.MaxFunc(members, byName).ID.Name
-	h := sha256.New()
-	sum.FileSize, err = io.Copy(h, io.NewSectionReader(f, 0, info.Size()))
-	h.Sum(sum.Checksum[:0])
-	return sum, members, sound, err
+	return o.adoptAll(ctx, number, sum, members)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
 const someSum = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -91,13 +92,13 @@ func TestE8ManifestLinesThatCannotBeUsed(t *testing.T) {
 	} {
 		var good2, bad int
 		for e, err := range ReadManifest(strings.NewReader(good + "\n" + tt.line + "\n" + good + "\n" + good[:50])) {
-			var line *LineError
+			var line *jsonl.LineError
 			switch {
 			case err == nil && e.ID.Name == "serde":
 				good2++
 			case errors.As(err, &line) && line.Line == 2 && strings.Contains(err.Error(), tt.want) && !strings.Contains(err.Error(), "\x1b"):
 				bad++
-			case errors.As(err, &line) && line.Line == 4 && errors.Is(err, ErrTorn):
+			case errors.As(err, &line) && line.Line == 4 && errors.Is(err, jsonl.ErrTorn):
 				bad++
 			default:
 				t.Errorf("%.200q: %v, want %q", tt.line, err, tt.want)
@@ -143,7 +144,7 @@ func catalogOf(t *testing.T, fsys durable.FS) (all []CatalogEntry) {
 	must(t, err)
 	defer f.Close()
 	for e, err := range ReadCatalog(f) {
-		var line *LineError
+		var line *jsonl.LineError
 		if err == nil {
 			all = append(all, e)
 		} else if !errors.As(err, &line) {

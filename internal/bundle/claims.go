@@ -1,0 +1,91 @@
+package bundle
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
+)
+
+// Claims are what the manifests beside bundles say is in them: a hint, unless
+// there is nobody better to vouch.
+type Claims struct {
+	folder durable.Reader
+	names  []string // of manifests
+}
+
+// FindClaims looks for manifests in a folder.
+func FindClaims(folder durable.Reader) (*Claims, error) {
+	entries, err := folder.ReadDir(".")
+	if err != nil {
+		return nil, fmt.Errorf("looking for manifests: %w", err)
+	}
+	c := &Claims{folder: folder}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), manifestExt) {
+			c.names = append(c.names, e.Name())
+		}
+	}
+	return c, nil
+}
+
+// Any reports whether there is a manifest beside the bundle of that name.
+func (c *Claims) Any(bundle string) bool { return len(c.beside(bundle)) > 0 }
+
+// beside returns the names of the manifests of a bundle. There is one, unless
+// v1.1.0 wrote its bundle twice.
+func (c *Claims) beside(bundle string) (names []string) {
+	prefix := strings.TrimSuffix(bundle, Ext) + "-"
+	for _, name := range c.names {
+		if strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Of yields every crate that the manifests of a bundle name, at most MaxMembers.
+// An error says which manifest, or which line of one, cannot be used; what comes
+// after it can.
+func (c *Claims) Of(bundle string) iter.Seq2[ManifestEntry, error] {
+	return func(yield func(ManifestEntry, error) bool) {
+		left := MaxMembers
+		for _, name := range c.beside(bundle) {
+			if !c.read(name, &left, yield) {
+				return
+			}
+		}
+	}
+}
+
+// read yields at most left entries of one manifest. It reports whether the
+// consumer wants more.
+func (c *Claims) read(name string, left *int, yield func(ManifestEntry, error) bool) bool {
+	fail := func(err error) bool { return yield(ManifestEntry{}, fmt.Errorf("manifest %s: %w", name, err)) }
+	f, err := c.folder.Open(name)
+	if err != nil {
+		return fail(err)
+	}
+	defer f.Close()
+	for e, err := range ReadManifest(f) {
+		if line := (*jsonl.LineError)(nil); errors.As(err, &line) {
+			if !fail(line) {
+				return false
+			}
+			continue
+		}
+		if err != nil {
+			return fail(err)
+		}
+		if *left--; *left < 0 {
+			return fail(ErrTooMany)
+		}
+		if !yield(e, nil) {
+			return false
+		}
+	}
+	return true
+}

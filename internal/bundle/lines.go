@@ -1,0 +1,58 @@
+package bundle
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// MaxLine bounds a line of a JSONL file, in bytes; real ones have under 1,000.
+const MaxLine = 64 << 10
+
+// decode makes a decoder of the lines of a file: into a new L, and what check
+// makes of it.
+func decode[L, T any](check func(L) (T, error)) func([]byte) (T, error) {
+	return func(b []byte) (v T, err error) {
+		var line L
+		if err := json.Unmarshal(b, &line); err != nil {
+			return v, err
+		}
+		return check(line)
+	}
+}
+
+// appendLine appends a value as one line of JSON.
+func appendLine(dst []byte, v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return dst, fmt.Errorf("encoding a line: %w", err)
+	}
+	return append(append(dst, b...), '\n'), nil
+}
+
+// baseName returns the last element of a path of any system: v1.1.0 writes
+// paths relative to where it was started, with the separators of that system.
+func baseName(p string) string { return p[strings.LastIndexAny(p, `/\`)+1:] }
+
+// parseBundlePath returns the number in the path of a bundle; where the path
+// leads does not matter, bundles lie beside the file that names them.
+func parseBundlePath(p string) (int, error) { return ParseFileName(baseName(p)) }
+
+// optionalChecksum parses a checksum that may be missing.
+func optionalChecksum(s string) (sum crate.Checksum, err error) {
+	if s == "" {
+		return sum, nil
+	}
+	return crate.ParseChecksum(s)
+}
+
+// inRange checks a number of a line.
+func inRange(field string, n, most int64) error {
+	if n < 0 || n > most {
+		return fmt.Errorf("%s %d is not 0 to %d", field, n, most)
+	}
+	return nil
+}

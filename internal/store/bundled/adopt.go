@@ -1,0 +1,125 @@
+package bundled
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// Adopt tells a catalog every member of finished bundles that it may not know,
+// for those who only read the folder: nothing there is touched, and bundles that
+// are being written are passed over, since they may belong to somebody else.
+func Adopt(ctx context.Context, folder durable.Reader, catalog Catalog, log *slog.Logger) error {
+	a := adoption{folder, catalog, log}
+	known := catalog.Bundles()
+	entries, err := folder.ReadDir(".")
+	if err != nil {
+		return fmt.Errorf("looking for bundles: %w", err)
+	}
+	for _, e := range entries {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		number, err := bundle.ParseFileName(e.Name())
+		if err != nil || known[e.Name()] {
+			continue
+		}
+		sum, members, _, err := a.read(e.Name())
+		if err != nil {
+			log.Error("a bundle cannot be read: what is in it does not count as held", "bundle", e.Name(), "err", err)
+			continue
+		}
+		if len(members) == 0 {
+			continue
+		}
+		if err := a.adoptAll(ctx, number, sum, members); err != nil {
+			return fmt.Errorf("adopting %s: %w", e.Name(), err)
+		}
+	}
+	return nil
+}
+
+// adoption tells a catalog what bundles hold.
+type adoption struct {
+	folder  durable.Reader
+	catalog Catalog
+	log     *slog.Logger
+}
+
+// batch bounds what is adopted at a time.
+const batch = 4096
+
+// adopt tells the catalog of members of a bundle.
+func (a *adoption) adopt(ctx context.Context, name string, members []bundle.Member) error {
+	for part := range slices.Chunk(members, batch) {
+		if err := a.catalog.Adopt(ctx, name, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// adoptAll tells the catalog of all members of a finished bundle.
+func (a *adoption) adoptAll(ctx context.Context, number int, sum bundle.Summary, members []bundle.Member) error {
+	if err := a.adopt(ctx, bundle.FileName(number), members); err != nil {
+		return err
+	}
+	return a.catalog.Adopted(ctx, finished(number, sum))
+}
+
+// read reads all of a finished bundle and sums up its whole members; sound means
+// that there was nothing else. There are no members in what is left alone.
+func (a *adoption) read(name string) (sum bundle.Summary, members []bundle.Member, sound bool, err error) {
+	f, err := a.folder.Open(name)
+	if err != nil {
+		return sum, nil, false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return sum, nil, false, err
+	}
+	r, err := bundle.Open(f, info.Size())
+	switch {
+	case errors.Is(err, bundle.ErrStream):
+		return sum, nil, false, nil // of v1.1.0: whoever has an index takes its crates over
+	case errors.Is(err, bundle.ErrFormat):
+		a.log.Warn("not a bundle: it is left alone", "bundle", name)
+		return sum, nil, false, nil
+	case err != nil:
+		return sum, nil, false, err
+	}
+	a.log.Info("reading a bundle that the catalog does not know", "bundle", name, "bytes", info.Size())
+	sound = true
+	for m, err := range r.Members() {
+		if errors.Is(err, bundle.ErrTable) {
+			a.log.Warn("bundle is slower to read than it should be", "bundle", name, "err", err)
+			continue
+		}
+		if err != nil {
+			sound = false
+			a.log.Error("bundle is damaged: its whole members count, the others are fetched again", "bundle", name, "err", err)
+			continue
+		}
+		members = append(members, m)
+		sum.Size += m.Size
+	}
+	if len(members) == 0 {
+		a.log.Warn("bundle holds no crates: it is left alone", "bundle", name)
+		return sum, nil, sound, nil
+	}
+	byName := func(a, b bundle.Member) int { return cmp.Compare(a.ID.Name, b.ID.Name) }
+	sum.Members, sum.Min, sum.Max = len(members), slices.MinFunc(members, byName).ID.Name, slices.MaxFunc(members, byName).ID.Name
+	h := sha256.New()
+	sum.FileSize, err = io.Copy(h, io.NewSectionReader(f, 0, info.Size()))
+	h.Sum(sum.Checksum[:0])
+	return sum, members, sound, err
+}
