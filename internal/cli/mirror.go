@@ -59,7 +59,10 @@ func (a *App) mirrorOnce(ctx context.Context, cfg *downloadConfig, job mirror.Co
 	}
 	defer stopListening()
 
-	job.Fetch, job.Store, job.Catalog, job.Manifest, job.State = client, h.store, h.catalog, h.manifest, h.state
+	if job.Fetch == nil {
+		job.Fetch = client
+	}
+	job.Store, job.Catalog, job.Manifest, job.State = h.store, h.catalog, h.manifest, h.state
 	job.Disks = h.disks(cfg)
 	defer context.AfterFunc(ctx, func() {
 		fmt.Fprintln(show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
