@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench test-root soak
+.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench test-root soak acceptance
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -41,6 +41,9 @@ soak: ## everything at random for SOAK: needs root on Linux
 
 real: ## mirror real crates: needs cargo and a registry that it reaches
 	$(GO) run ./scripts/real
+
+acceptance: ## ten trials that v1.1.0 fails; the third needs root on Linux
+	$(GO) run ./scripts/acceptance
 
 bench: ## loopback, beside curl: see docs/measurements.md
 	$(GO) run ./scripts/bench
