@@ -27,7 +27,7 @@ type world struct {
 	reg      *simreg.Registry
 	server   *simreg.Server
 	base     string // of its crate files
-	bundled  bool // runs are given -bundle
+	bundled  bool   // runs are given -bundle
 }
 
 // limit is how long a run may take that ends by itself.
