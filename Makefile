@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench test-root
+.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench test-root soak acceptance
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -33,10 +33,17 @@ slow: ## tests that take minutes: 200 kills at random instants
 	$(GO) test -count=1 -timeout 10m -run 'TestC1RandomKills' ./internal/cli -kills 200
 
 test-root: ## power cuts, full disks, bad sectors: needs root on Linux
-	$(GO) test -count=1 -timeout 10m -run TestRoot ./internal/cli -root
+	$(GO) test -count=1 -timeout 10m -run TestRoot ./internal/cli -root -soak 20s
+
+SOAK ?= 30m
+soak: ## everything at random for SOAK: needs root on Linux
+	$(GO) test -count=1 -timeout 0 -v -run TestRootSoak ./internal/cli -root -soak $(SOAK)
 
 real: ## mirror real crates: needs cargo and a registry that it reaches
 	$(GO) run ./scripts/real
+
+acceptance: ## ten trials that v1.1.0 fails; the third needs root on Linux
+	$(GO) run ./scripts/acceptance
 
 bench: ## loopback, beside curl: see docs/measurements.md
 	$(GO) run ./scripts/bench

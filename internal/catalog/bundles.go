@@ -134,3 +134,17 @@ func (c *Catalog) TwicePage(ctx context.Context, after crate.ID, limit int) ([]V
 	}
 	return nil, fmt.Errorf("reading from the catalog what is held twice: %w", classify(err))
 }
+
+// Page returns, in the order of names, the next versions held after the given
+// one, at most limit.
+func (c *Catalog) Page(ctx context.Context, after crate.ID, limit int) ([]Version, error) {
+	rows, err := c.db.QueryContext(ctx, `SELECT `+columns+` FROM versions
+		WHERE (name, version) > (?, ?) ORDER BY name, version LIMIT ?`, after.Name, after.Version, limit)
+	if err == nil {
+		var list []Version
+		if list, err = scanVersions(rows); err == nil {
+			return list, nil
+		}
+	}
+	return nil, fmt.Errorf("reading from the catalog what is held: %w", classify(err))
+}

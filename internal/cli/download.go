@@ -33,6 +33,7 @@ type downloadConfig struct {
 	verifyExisting            bool
 	allowMissing              bool
 	acceptShrink              bool
+	newCatalog                bool // no flag: reindex
 	durability                string
 	dryRun                    bool
 	bundle                    bool
@@ -154,12 +155,17 @@ func (cfg *downloadConfig) check(args []string) error {
 	if cfg.limit < 0 {
 		return usagef("-limit is %d, want 0 (all) or more", cfg.limit)
 	}
-	u, err := url.Parse(cfg.baseURL)
+	return errors.Join(checkBaseURL(&cfg.baseURL), cfg.net.check(), cfg.log.check(), cfg.progress.check())
+}
+
+// checkBaseURL checks -crates-base-url, and takes slashes from its end.
+func checkBaseURL(base *string) error {
+	u, err := url.Parse(*base)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return usagef("-crates-base-url %q is not an http or https URL", cfg.baseURL)
+		return usagef("-crates-base-url %q is not an http or https URL", *base)
 	}
-	cfg.baseURL = strings.TrimRight(cfg.baseURL, "/")
-	return errors.Join(cfg.net.check(), cfg.log.check(), cfg.progress.check())
+	*base = strings.TrimRight(*base, "/")
+	return nil
 }
 
 func (cfg *netConfig) check() error {

@@ -59,7 +59,10 @@ func (a *App) mirrorOnce(ctx context.Context, cfg *downloadConfig, job mirror.Co
 	}
 	defer stopListening()
 
-	job.Fetch, job.Store, job.Catalog, job.Manifest, job.State = client, h.store, h.catalog, h.manifest, h.state
+	if job.Fetch == nil {
+		job.Fetch = client
+	}
+	job.Store, job.Catalog, job.Manifest, job.State = h.store, h.catalog, h.manifest, h.state
 	job.Disks = h.disks(cfg)
 	if h.bundles != nil {
 		job.OldBundles = h.bundles

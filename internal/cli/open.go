@@ -43,6 +43,11 @@ func (a *App) open(ctx context.Context, cfg *downloadConfig, log *slog.Logger) (
 			h.close()
 		}
 	}()
+	if cfg.newCatalog {
+		if err = moveCatalog(catalogPath(cfg.out), "old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
 	if h.catalog, err = openCatalog(cfg.out, log); err != nil {
 		return nil, err
 	}
@@ -127,7 +132,17 @@ func openCatalog(out string, log *slog.Logger) (*catalog.Catalog, error) {
 // setCatalogAside moves a damaged catalog, which must be closed, out of the way:
 // it is a convenience, and the next run builds it again by hashing what is held.
 func setCatalogAside(path string, log *slog.Logger, damage error) error {
-	aside := path + ".damaged-" + time.Now().UTC().Format("20060102T150405Z")
+	err := moveCatalog(path, "damaged")
+	if err == nil {
+		log.Warn("the catalog was damaged: it is built again, and every crate that is held is hashed", "kept_in", filepath.Dir(path), "err", damage)
+	}
+	return err
+}
+
+// moveCatalog gives a catalog and what belongs to it another name, with the time
+// and why.
+func moveCatalog(path, why string) error {
+	aside := path + "." + why + "-" + time.Now().UTC().Format("20060102T150405Z")
 	if err := os.Rename(path, aside); err != nil {
 		return err
 	}
@@ -136,7 +151,6 @@ func setCatalogAside(path string, log *slog.Logger, damage error) error {
 			return err
 		}
 	}
-	log.Warn("the catalog was damaged: it is built again, and every crate that is held is hashed", "kept_as", aside, "err", damage)
 	return nil
 }
 

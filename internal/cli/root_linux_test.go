@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,7 +81,7 @@ func (m *mirrored) slow(delay time.Duration) {
 type child struct {
 	t     *testing.T
 	cmd   *exec.Cmd
-	out   *bytes.Buffer // for reading once it has ended
+	out   fmt.Stringer // for reading once it has ended
 	ended chan struct{}
 }
 
@@ -97,7 +98,7 @@ func (m *mirrored) start(wrapper string, args ...string) *child {
 	return begin(m.t, cmd, out)
 }
 
-func begin(t *testing.T, cmd *exec.Cmd, out *bytes.Buffer) *child {
+func begin(t *testing.T, cmd *exec.Cmd, out fmt.Stringer) *child {
 	t.Helper()
 	must(t, cmd.Start())
 	c := &child{t, cmd, out, make(chan struct{})}

@@ -43,8 +43,8 @@ const (
 // ID identifies one published version of a crate. Two IDs are the same crate
 // file exactly when they are equal.
 type ID struct {
-	Name    string // as published, case kept
-	Version string // full semantic version with build metadata
+	Name    string `json:"name"`    // as published, case kept
+	Version string `json:"version"` // full semantic version with build metadata
 }
 
 // String returns "name version", the way cargo writes a package id.

@@ -69,6 +69,11 @@ func (p *planner) classify(ctx context.Context, e *Entry, held map[crate.ID]*hel
 	p.plan.Versions++
 	if at == (store.Placement{}) {
 		if _, err := p.listing.Stat(e.ID); errors.Is(err, fs.ErrNotExist) {
+			if p.cfg.HeldOnly {
+				p.plan.Versions--
+				p.plan.Absent++
+				return nil, nil
+			}
 			p.plan.Fetch++
 			return &item{Entry: *e, task: taskFetch}, nil
 		}

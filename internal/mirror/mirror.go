@@ -114,6 +114,7 @@ type Config struct {
 	KeepLoose      bool   // and stays loose; otherwise loose files go once their bundle is finished
 	IncludeYanked  bool
 	VerifyExisting bool  // hash what is held instead of trusting the catalog
+	HeldOnly       bool  // leave out what is not there: nothing new is fetched
 	AcceptShrink   bool  // go on although many crates vanished from the source, or it is older than the last
 	Limit          int64 // at most so many entries; 0: all
 

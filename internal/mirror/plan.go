@@ -30,6 +30,7 @@ type Plan struct {
 	ToBundle  int64 // of these: loose, to be put into bundles
 	Twice     int64 // of those held: loose as well as in a bundle
 	Fetch     int64 // to be fetched
+	Absent    int64 // not there, and with Config.HeldOnly left out
 	Conflicts int64 // held, but the index names another checksum now
 	Bad       int64 // entries of the index that cannot be used
 
@@ -176,7 +177,7 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 	if err != nil {
 		return err
 	}
-	complete := g.Blob != "" && len(g.Bad) == 0
+	absent := p.plan.Absent
 	var items []item
 	for i := range g.Entries {
 		e := &g.Entries[i]
@@ -185,7 +186,7 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 			continue
 		}
 		if p.cfg.Limit > 0 && p.left == 0 {
-			complete, err = false, errLimit
+			err = errLimit
 			break
 		}
 		p.left--
@@ -204,7 +205,7 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 		}
 	}
 	var row *catalog.Crate
-	if complete {
+	if g.Blob != "" && len(g.Bad) == 0 && p.plan.Absent == absent && err == nil { // all of it
 		row = &catalog.Crate{Path: g.Path, Blob: g.Blob, Yanked: p.cfg.IncludeYanked}
 	}
 	return errors.Join(p.sink.group(ctx, row, p.marks(g, held), items), err)

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// reading is a mirror that is opened for reading: without a lock, while others
+// may be writing it.
+type reading struct {
+	catalog liveCatalog
+	store   mirror.Store
+	closers []func() error // the last first
+}
+
+func openForReading(ctx context.Context, out, bundles string) (_ *reading, err error) {
+	r := new(reading)
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	follower, err := catalog.Follow(ctx, catalogPath(out))
+	if err != nil {
+		return nil, err
+	}
+	r.catalog = liveCatalog{follower}
+	r.closers = append(r.closers, follower.Close)
+	if _, err := r.catalog.Revision(ctx); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no catalog: make it from the files with clonecratesio reindex: %w", err)
+	} else if err != nil {
+		return nil, err
+	}
+	folder, err := durable.Open(out)
+	if err != nil {
+		return nil, err
+	}
+	r.closers = append(r.closers, folder.Close)
+	r.store = loose.OpenReadOnly(folder)
+	there, err := openIfThere(bundles)
+	if err != nil || there == nil {
+		return r, err
+	}
+	s := bundled.OpenReadOnly(there, loose.OpenReadOnly(folder))
+	r.store, r.closers = s, append(r.closers, there.Close, s.Close)
+	return r, nil
+}
+
+func (r *reading) close() error {
+	var errs []error
+	for i := len(r.closers) - 1; i >= 0; i-- {
+		errs = append(errs, r.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// liveCatalog answers from the catalog as it is at each question.
+type liveCatalog struct{ *catalog.Follower }
+
+func (l liveCatalog) Versions(ctx context.Context, name string) ([]catalog.Version, error) {
+	return ask(ctx, l, func(c *catalog.Catalog) ([]catalog.Version, error) { return c.Versions(ctx, name) })
+}
+
+func (l liveCatalog) Page(ctx context.Context, after crate.ID, limit int) ([]catalog.Version, error) {
+	return ask(ctx, l, func(c *catalog.Catalog) ([]catalog.Version, error) { return c.Page(ctx, after, limit) })
+}
+
+func (l liveCatalog) Revision(ctx context.Context) (catalog.Revision, error) {
+	return ask(ctx, l, func(c *catalog.Catalog) (catalog.Revision, error) { return c.Revision(ctx) })
+}
+
+func (l liveCatalog) Totals(ctx context.Context) (catalog.Totals, error) {
+	return ask(ctx, l, func(c *catalog.Catalog) (catalog.Totals, error) { return c.Totals(ctx) })
+}
+
+func (l liveCatalog) Bundles(ctx context.Context) ([]catalog.Bundle, error) {
+	return ask(ctx, l, func(c *catalog.Catalog) ([]catalog.Bundle, error) { return c.Bundles(ctx) })
+}
+
+func ask[Answer any](ctx context.Context, l liveCatalog, question func(*catalog.Catalog) (Answer, error)) (answer Answer, err error) {
+	err = l.Read(ctx, func(c *catalog.Catalog) (err error) {
+		answer, err = question(c)
+		return err
+	})
+	return answer, err
+}

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// reindexConfig is the flags of reindex.
+type reindexConfig struct {
+	dirs
+	log      logConfig
+	progress progressConfig
+}
+
+func reindexCommand(a *App) *cli.Command {
+	var cfg reindexConfig
+	flags := append(cfg.dirs.flags(), cfg.manifestFlag())
+	flags = append(flags, cfg.log.flags()...)
+	flags = append(flags, cfg.progress.flags()...)
+	return &cli.Command{
+		Name:         "reindex",
+		Usage:        "make the catalog anew, by hashing every file and bundle that is there",
+		ArgsUsage:    "[-mirror DIR]",
+		Description:  "The old catalog is kept beside the new one. Nothing is fetched; what the index does\nnot name, or names with another checksum, is not held.\n\n" + exitCodesHelp,
+		Flags:        flags,
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			if cmd.Args().Present() {
+				return &usageError{cmd, errors.New("unexpected argument " + cmd.Args().First())}
+			}
+			cfg.fill()
+			if err := errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.check()); err != nil {
+				return err
+			}
+			return a.reindex(ctx, &cfg)
+		},
+	}
+}
+
+// reindex is a run of the main job that fetches nothing and knows nothing.
+func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
+	show := newDisplay(a.Stderr, &cfg.progress)
+	log := cfg.log.logger(show)
+	ix, err := index.Open(ctx, cfg.index, index.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	defer ix.Close()
+	job := mirror.Config{
+		Source: mirror.FromIndex(ix, nil), Fetch: nobody{}, Out: cfg.out, BundlesOut: cfg.bundles,
+		IncludeYanked: true, HeldOnly: true, Log: log, Progress: mirror.NewProgress(),
+	}
+	return a.mirror(ctx, &downloadConfig{
+		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, durability: "batch", newCatalog: true, net: netConfig{protocol: "auto"},
+	}, job, show)
+}
+
+// nobody is asked for crates by a run that does without upstream.
+type nobody struct{}
+
+// Fetch implements mirror.Fetcher.
+func (nobody) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
+	return nil, upstream.Stats{}, errors.New("not fetched: this run asks nobody; the next sync will")
+}

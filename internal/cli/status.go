@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
+)
+
+// statusConfig is the flags of status.
+type statusConfig struct {
+	dirs
+	json bool
+}
+
+func statusCommand(a *App) *cli.Command {
+	var cfg statusConfig
+	return &cli.Command{
+		Name:      "status",
+		Usage:     "say what a mirror holds, how old it is, and how its last run ended",
+		ArgsUsage: "[-mirror DIR] [-json]",
+		Flags: append(cfg.dirs.flags(),
+			&cli.BoolFlag{Name: "json", Usage: "as one JSON object", Destination: &cfg.json}),
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			if cmd.Args().Present() {
+				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
+			}
+			cfg.fill()
+			if err := cfg.dirs.check(); err != nil {
+				return err
+			}
+			return a.status(ctx, &cfg)
+		},
+	}
+}
+
+// mirrorStatus is what status prints.
+type mirrorStatus struct {
+	Out        string          `json:"out"`
+	Crates     int64           `json:"crates"`
+	Versions   int64           `json:"versions"`
+	Bytes      int64           `json:"bytes"`
+	Bundles    int             `json:"bundles"`
+	Commit     string          `json:"index_commit"` // that was mirrored last
+	CommitTime time.Time       `json:"index_time,omitzero"`
+	Quarantine int             `json:"quarantine"` // files in it
+	Run        *runstate.State `json:"run,omitempty"`
+	Verified   verify.Cursor   `json:"verify"`
+}
+
+func (a *App) status(ctx context.Context, cfg *statusConfig) error {
+	s, err := readStatus(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if cfg.json {
+		return json.MarshalWrite(a.Stdout, s, jsontext.WithIndent("  "))
+	}
+	return s.print(a.Stdout, time.Now())
+}
+
+func readStatus(ctx context.Context, cfg *statusConfig) (*mirrorStatus, error) {
+	r, err := openForReading(ctx, cfg.out, cfg.bundles)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	totals, err := r.catalog.Totals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rev, err := r.catalog.Revision(ctx)
+	if err != nil {
+		return nil, err
+	}
+	bundles, err := r.catalog.Bundles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &mirrorStatus{
+		Out: cfg.out, Crates: totals.Crates, Versions: totals.Versions, Bytes: totals.Bytes, Bundles: len(bundles),
+		Commit: rev.Commit, CommitTime: rev.Time,
+	}
+	if s.Quarantine, err = r.store.Quarantined(); err != nil {
+		return nil, err
+	}
+	state, err := durable.Open(filepath.Join(cfg.out, loose.StateDir))
+	if err != nil {
+		return nil, err
+	}
+	defer state.Close()
+	if s.Verified, err = verify.ReadCursor(state); err != nil {
+		return nil, err
+	}
+	run, err := runstate.Read(state)
+	if err == nil {
+		s.Run = &run
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return s, err
+}
+
+func (s *mirrorStatus) print(out io.Writer, now time.Time) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "mirror\t%s\n", s.Out)
+	fmt.Fprintf(w, "holds\t%s versions of %s crates, %s", count(s.Versions), count(s.Crates), size(s.Bytes))
+	if s.Bundles > 0 {
+		fmt.Fprintf(w, ", %s bundles", count(int64(s.Bundles)))
+	}
+	fmt.Fprintf(w, "\nindex\t%s\n", s.index(now))
+	fmt.Fprintf(w, "run\t%s\n", s.run(now))
+	fmt.Fprintf(w, "verified\t%s\n", s.verified(now))
+	if s.Quarantine > 0 {
+		fmt.Fprintf(w, "quarantine\t%s files: look at them, each has a note beside it, then remove them\n", count(int64(s.Quarantine)))
+	}
+	return w.Flush()
+}
+
+func (s *mirrorStatus) index(now time.Time) string {
+	if s.Commit == "" {
+		return "no commit is known"
+	}
+	return fmt.Sprintf("commit %.12s of %s", s.Commit, ago(s.CommitTime, now))
+}
+
+func (s *mirrorStatus) run(now time.Time) string {
+	r := s.Run
+	switch {
+	case r == nil:
+		return "none is known"
+	case r.Live(now):
+		return fmt.Sprintf("%s: %s of %s, %s/s, %s not held", r.Phase, count(r.Processed), count(r.Total), r.RatePerSec, count(r.Errors))
+	case r.Ended.IsZero():
+		return fmt.Sprintf("broke off %s, when %s of %s were done; the next one goes on from there", ago(r.Updated, now), count(r.Processed), count(r.Total))
+	}
+	return fmt.Sprintf("ended %s: %s", ago(r.Ended, now), printable(r.Result))
+}
+
+func (s *mirrorStatus) verified(now time.Time) string {
+	c := s.Verified
+	text := "never"
+	if !c.Finished.IsZero() {
+		text = "all of it, " + ago(c.Finished, now)
+	}
+	if !c.Begun.IsZero() {
+		text += fmt.Sprintf("; a sweep begun %s has done %s versions", ago(c.Begun, now), count(c.Versions))
+	}
+	if n := len(c.Bad); n > 0 {
+		text += fmt.Sprintf("; %s versions are bad: verify -repair", count(int64(n)))
+	}
+	return text
+}
+
+func ago(t, now time.Time) string { return humanize.RelTime(t, now, "ago", "from now") }

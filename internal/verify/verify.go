@@ -1,0 +1,312 @@
+// Package verify hashes what a mirror holds, wherever it lies, and says what is
+// not the crate that was pinned.
+//
+// It reads and nothing else: it needs no lock, and a mirror may be written
+// beside it. What seems wrong is looked up in the catalog once more before it
+// counts, since a writer may have moved it.
+//
+// Versions are taken in the order of the catalog, a page at a time, so that a
+// run that was stopped can go on behind the last one that it is done with
+// ([Summary].Last). Memory does not depend on how much is held.
+package verify
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Catalog is what verifying needs of catalog.Catalog.
+type Catalog interface {
+	Page(ctx context.Context, after crate.ID, limit int) ([]catalog.Version, error)
+	Versions(ctx context.Context, name string) ([]catalog.Version, error)
+}
+
+// Config is a run.
+type Config struct {
+	Catalog Catalog
+	Store   store.Reader
+	Again   []crate.ID          // look at these first
+	After   crate.ID            // then at all behind this version; zero: from the first
+	Found   func(Problem) error // is called for each problem, in order; an error ends the run
+
+	Workers  int       // versions hashed at a time; default: one a processor
+	Progress *Progress // default: nobody looks
+}
+
+// Kind is what is wrong.
+type Kind string
+
+const (
+	Missing    Kind = "missing"    // there is no such file or bundle
+	Damaged    Kind = "damaged"    // there are other bytes than those that were pinned
+	Unreadable Kind = "unreadable" // the disk does not give the bytes
+)
+
+// Problem is a copy of a version that is not what it should be.
+type Problem struct {
+	catalog.Version
+	At   store.Placement // of that copy
+	Kind Kind
+	Err  error
+}
+
+// Progress is counts of a run, for others to read while it goes on.
+type Progress struct{ versions, bytes, problems atomic.Int64 }
+
+// Counts returns how many versions and bytes were hashed, and how many copies
+// are not what they should be.
+func (p *Progress) Counts() (versions, bytes, problems int64) {
+	return p.versions.Load(), p.bytes.Load(), p.problems.Load()
+}
+
+// Summary is what a run has come to.
+type Summary struct {
+	Versions, Bytes int64 // hashed
+	Problems        map[Kind]int64
+	Last            crate.ID // everything up to this version was looked at
+	Complete        bool     // up to the end
+}
+
+// pageSize is how many versions are looked up at a time. Pages are what workers
+// are given.
+const pageSize = 128
+
+// page is some versions on their way through the workers.
+type page struct {
+	versions []catalog.Version
+	problems []Problem
+	err      error
+	done     chan struct{}
+}
+
+// Run hashes until all is done, or until ctx is: then the summary says how far
+// it came, and Run returns ctx's cause.
+func Run(ctx context.Context, cfg Config) (*Summary, error) {
+	if cfg.Workers <= 0 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = new(Progress)
+	}
+	s := &Summary{Problems: map[Kind]int64{}, Last: cfg.After}
+	todo, order := make(chan *page), make(chan *page, 2*cfg.Workers)
+	g, ctx := errgroup.WithContext(ctx)
+	if err := cfg.again(ctx, s); err != nil {
+		return s, err
+	}
+	g.Go(func() error {
+		defer close(todo)
+		defer close(order)
+		return cfg.list(ctx, todo, order)
+	})
+	for range cfg.Workers {
+		g.Go(func() error {
+			for p := range todo {
+				p.err = cfg.check(ctx, p)
+				close(p.done)
+			}
+			return nil
+		})
+	}
+	g.Go(func() error { return cfg.collect(ctx, s, order) })
+	err := g.Wait()
+	s.Complete = err == nil
+	s.Versions, s.Bytes, _ = cfg.Progress.Counts()
+	return s, err
+}
+
+// list hands out pages: to the workers, and to whoever wants them in order.
+func (cfg *Config) list(ctx context.Context, todo, order chan<- *page) error {
+	for after := cfg.After; ; {
+		versions, err := cfg.Catalog.Page(ctx, after, pageSize)
+		if err != nil || len(versions) == 0 {
+			return err
+		}
+		after = versions[len(versions)-1].ID
+		p := &page{versions: versions, done: make(chan struct{})}
+		for _, to := range []chan<- *page{order, todo} {
+			select {
+			case to <- p:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+}
+
+// collect takes the pages in order.
+func (cfg *Config) collect(ctx context.Context, s *Summary, order <-chan *page) error {
+	for p := range order {
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if p.err != nil {
+			return p.err
+		}
+		if err := cfg.tell(s, p.problems); err != nil {
+			return err
+		}
+		s.Last = p.versions[len(p.versions)-1].ID
+	}
+	return nil
+}
+
+func (cfg *Config) tell(s *Summary, problems []Problem) error {
+	for _, p := range problems {
+		s.Problems[p.Kind]++
+		if err := cfg.Found(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// again looks at the versions of which it is asked.
+func (cfg *Config) again(ctx context.Context, s *Summary) error {
+	for _, id := range cfg.Again {
+		v, err := cfg.lookUp(ctx, id)
+		if err != nil {
+			return err
+		}
+		if v == nil {
+			continue // no longer held
+		}
+		found, err := cfg.version(ctx, v)
+		if err == nil {
+			err = cfg.tell(s, found)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (cfg *Config) check(ctx context.Context, p *page) error {
+	for i := range p.versions {
+		found, err := cfg.version(ctx, &p.versions[i])
+		if err != nil {
+			return err
+		}
+		p.problems = append(p.problems, found...)
+		cfg.Progress.versions.Add(1)
+		cfg.Progress.problems.Add(int64(len(found)))
+	}
+	return nil
+}
+
+// version looks at all copies of a version. What a writer has moved meanwhile
+// is looked at where it is now.
+func (cfg *Config) version(ctx context.Context, v *catalog.Version) ([]Problem, error) {
+	for {
+		found := cfg.copies(ctx, v)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if len(found) == 0 {
+			return nil, nil
+		}
+		now, err := cfg.lookUp(ctx, v.ID)
+		if err != nil || now == nil {
+			return nil, err
+		}
+		if placement(now) == placement(v) && now.Checksum == v.Checksum {
+			return found, nil
+		}
+		v = now
+	}
+}
+
+// lookUp returns the row of a version, nil if there is none any more.
+func (cfg *Config) lookUp(ctx context.Context, id crate.ID) (*catalog.Version, error) {
+	rows, err := cfg.Catalog.Versions(ctx, id.Name)
+	for i := range rows {
+		if rows[i].ID == id {
+			return &rows[i], err
+		}
+	}
+	return nil, err
+}
+
+func (cfg *Config) copies(ctx context.Context, v *catalog.Version) (found []Problem) {
+	at := placement(v)
+	if at.Loose {
+		found = cfg.place(ctx, v, store.Placement{Loose: true}, found)
+	}
+	if at.Loose = false; at != (store.Placement{}) {
+		found = cfg.place(ctx, v, at, found)
+	}
+	return found
+}
+
+func placement(v *catalog.Version) store.Placement {
+	return store.Placement{Loose: v.Loose, Bundle: v.Bundle, Offset: v.Offset, FrameSize: v.Length}
+}
+
+// place hashes one copy.
+func (cfg *Config) place(ctx context.Context, v *catalog.Version, at store.Placement, found []Problem) []Problem {
+	sum, size, err := cfg.hash(ctx, v.ID, at)
+	if err == nil && sum == v.Checksum {
+		return found
+	}
+	var path *fs.PathError
+	kind := Damaged
+	switch {
+	case err == nil:
+		err = &crate.ChecksumError{ID: v.ID, Want: v.Checksum, Got: sum, Size: size}
+	case errors.Is(err, fs.ErrNotExist):
+		kind = Missing
+	case errors.As(err, &path): // the disk, not the bytes
+		kind = Unreadable
+	}
+	return append(found, Problem{Version: *v, At: at, Kind: kind, Err: fmt.Errorf("%s, %s: %w", v.ID, where(at), err)})
+}
+
+func where(at store.Placement) string {
+	if at.Loose {
+		return "loose file"
+	}
+	return fmt.Sprintf("%s at offset %d", at.Bundle, at.Offset)
+}
+
+func (cfg *Config) hash(ctx context.Context, id crate.ID, at store.Placement) (sum crate.Checksum, size int64, err error) {
+	f, err := cfg.Store.Open(id, at)
+	if err != nil {
+		return sum, 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	size, err = io.Copy(h, &counter{ctx, f, &cfg.Progress.bytes})
+	h.Sum(sum[:0])
+	return sum, size, err
+}
+
+// counter counts what is read, and ends when its context does.
+type counter struct {
+	ctx context.Context // of one copy
+	r   io.Reader
+	n   *atomic.Int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	n, err := c.r.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}

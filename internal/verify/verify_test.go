@@ -1,0 +1,236 @@
+package verify_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// mirror is a catalog of n versions, and a store in memory.
+type mirror struct {
+	*catalog.Catalog
+	ids    []crate.ID
+	files  map[crate.ID][]byte
+	errs   map[crate.ID]error
+	opened func(id crate.ID) // before a file is opened
+}
+
+func newMirror(t *testing.T, n int) *mirror {
+	t.Helper()
+	cat, err := catalog.Open(filepath.Join(t.TempDir(), "catalog.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cat.Close() })
+	m := &mirror{Catalog: cat, files: map[crate.ID][]byte{}, errs: map[crate.ID]error{}}
+	var rows []catalog.Version
+	for i := range n {
+		id := crate.ID{Name: fmt.Sprintf("crate%04d", i/3), Version: fmt.Sprintf("1.0.%d", i%3)}
+		m.ids = append(m.ids, id)
+		m.files[id] = []byte(id.String())
+		rows = append(rows, m.row(id))
+	}
+	if err := cat.Commit(t.Context(), catalog.Batch{Versions: rows}); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (m *mirror) row(id crate.ID) catalog.Version {
+	return catalog.Version{ID: id, Checksum: sha256.Sum256(m.files[id]), Size: int64(len(m.files[id])), Loose: true, Listed: true, VerifiedAt: time.Unix(1, 0)}
+}
+
+func (m *mirror) Stat(crate.ID) (int64, error) { panic("not asked") }
+
+func (m *mirror) Open(id crate.ID, _ store.Placement) (store.Content, error) {
+	if m.opened != nil {
+		m.opened(id)
+	}
+	if err := m.errs[id]; err != nil {
+		return nil, err
+	}
+	data, ok := m.files[id]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return content{bytes.NewReader(data)}, nil
+}
+
+type content struct{ *bytes.Reader }
+
+func (content) Close() error { return nil }
+
+// run verifies, and returns what was found as "kind: id".
+func (m *mirror) run(ctx context.Context, change func(*verify.Config)) (found []string, s *verify.Summary, err error) {
+	cfg := verify.Config{Catalog: m, Store: m, Workers: 4, Found: func(p verify.Problem) error {
+		found = append(found, fmt.Sprintf("%s: %s", p.Kind, p.ID))
+		return nil
+	}}
+	if change != nil {
+		change(&cfg)
+	}
+	s, err = verify.Run(ctx, cfg)
+	return found, s, err
+}
+
+func TestG6EveryKindIsFoundInOrder(t *testing.T) {
+	m := newMirror(t, 1000)
+	m.files[m.ids[3]] = []byte("other bytes")
+	m.files[m.ids[500]] = nil // an empty file
+	delete(m.files, m.ids[501])
+	m.errs[m.ids[999]] = &fs.PathError{Op: "read", Path: "x", Err: syscall.EIO} // C13
+	found, s, err := m.run(t.Context(), nil)
+	if err != nil || !s.Complete || s.Versions != 1000 || s.Last != m.ids[999] {
+		t.Errorf("%+v, %v", s, err)
+	}
+	want := []string{
+		"damaged: " + m.ids[3].String(), "damaged: " + m.ids[500].String(), "missing: " + m.ids[501].String(),
+		"unreadable: " + m.ids[999].String(),
+	}
+	if diff := cmp.Diff(want, found); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// C21: a writer that moves a crate while it is looked at is no damage.
+func TestC21MovedMeanwhile(t *testing.T) {
+	m := newMirror(t, 10)
+	moved, id := false, m.ids[4]
+	data := m.files[id]
+	m.errs[id] = fs.ErrNotExist
+	m.opened = func(asked crate.ID) {
+		if asked == id && !moved {
+			moved = true
+			return
+		}
+		if asked == id {
+			m.errs[id], m.files[id] = nil, data
+		}
+	}
+	row := m.row(id)
+	row.Loose, row.Bundle, row.Offset, row.Length = false, "bundle-0000.tar.zst", 5, 7
+	calls := 0
+	found, _, err := m.run(t.Context(), func(cfg *verify.Config) {
+		cfg.Catalog = lookups{m.Catalog, func() {
+			if calls++; calls == 1 { // between the first look and the second
+				if err := m.Commit(t.Context(), catalog.Batch{Versions: []catalog.Version{row}}); err != nil {
+					t.Error(err)
+				}
+			}
+		}}
+		cfg.Workers = 1
+	})
+	if err != nil || len(found) > 0 || calls == 0 {
+		t.Errorf("found %v, %d lookups, %v", found, calls, err)
+	}
+}
+
+// lookups calls before at each look into a crate's rows.
+type lookups struct {
+	*catalog.Catalog
+	before func()
+}
+
+func (l lookups) Versions(ctx context.Context, name string) ([]catalog.Version, error) {
+	l.before()
+	return l.Catalog.Versions(ctx, name)
+}
+
+// G7: slices, each of which ends somewhere, cover everything once, and what one
+// of them found is known until it is good.
+func TestG7Slices(t *testing.T) {
+	m := newMirror(t, 2000)
+	bad := m.ids[100]
+	m.files[bad] = []byte("rotten")
+	state, err := durable.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer state.Close()
+	var c verify.Cursor
+	total := int64(0)
+	for slices := 0; ; slices++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		opened := 0
+		m.opened = func(crate.ID) {
+			if opened++; opened == 700 {
+				cancel()
+			}
+		}
+		var found []crate.ID
+		s, err := verify.Run(ctx, verify.Config{Catalog: m, Store: m, Workers: 1, Again: c.Passed(), After: c.After,
+			Found: func(p verify.Problem) error { found = append(found, p.ID); return nil }})
+		cancel()
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		c.Advance(s, found, time.Unix(9, 0))
+		if err := c.Write(state); err != nil {
+			t.Fatal(err)
+		}
+		if c, err = verify.ReadCursor(state); err != nil {
+			t.Fatal(err)
+		}
+		total += s.Versions
+		if len(c.Bad) != 1 || c.Bad[0] != bad {
+			t.Fatalf("bad: %v", c.Bad)
+		}
+		if s.Complete {
+			if slices < 2 {
+				t.Errorf("%d slices", slices)
+			}
+			break
+		}
+	}
+	if total < 2000 || total > 2000+5*700 || c.Finished.IsZero() || !c.Begun.IsZero() {
+		t.Errorf("%d versions hashed, cursor %+v", total, c)
+	}
+	m.files[bad] = []byte(bad.String())
+	m.opened = nil
+	s, err := verify.Run(t.Context(), verify.Config{Catalog: m, Store: m, Found: func(p verify.Problem) error { return p.Err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Advance(s, nil, time.Unix(10, 0)); len(c.Bad) != 0 {
+		t.Errorf("still bad: %v", c.Bad)
+	}
+}
+
+func TestPassedComparesAsTheCatalogDoes(t *testing.T) {
+	c := verify.Cursor{After: crate.ID{Name: "Serde", Version: "1.0.0"}, Bad: []crate.ID{
+		{Name: "SERDE", Version: "0.9.0"}, {Name: "abc", Version: "1.0.0"}, {Name: "serde", Version: "1.0.1"}, {Name: "Zz", Version: "0.1.0"},
+	}}
+	got := c.Passed()
+	if !slices.Equal(got, c.Bad[:2]) {
+		t.Errorf("passed: %v", got)
+	}
+}
+
+func TestFoundEndsTheRun(t *testing.T) {
+	m := newMirror(t, 300)
+	delete(m.files, m.ids[0])
+	stop := errors.New("enough")
+	_, s, err := m.run(t.Context(), func(cfg *verify.Config) { cfg.Found = func(verify.Problem) error { return stop } })
+	if !errors.Is(err, stop) || s.Complete {
+		t.Errorf("%+v, %v", s, err)
+	}
+}

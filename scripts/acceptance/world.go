@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+)
+
+// world is what one trial works with: a folder, and a registry.
+type world struct {
+	bin, dir string
+	reg      *simreg.Registry
+	server   *simreg.Server
+	base     string // of its crate files
+	bundled  bool   // runs are given -bundle
+}
+
+// limit is how long a run may take that ends by itself.
+const limit = 2 * time.Minute
+
+func (w *world) path(names ...string) string {
+	return filepath.Join(append([]string{w.dir}, names...)...)
+}
+
+func (w *world) close() {
+	if w.server != nil {
+		w.server.Close()
+	}
+}
+
+// serve starts a registry and writes its index.
+func (w *world) serve(reg *simreg.Registry) (err error) {
+	w.reg = reg
+	if w.server, err = reg.Start(simreg.Options{}); err != nil {
+		return err
+	}
+	w.base = w.server.BaseURL
+	return reg.WriteIndex(w.path("index"))
+}
+
+// small is a registry of n versions whose crate files are of about size bytes.
+func small(n, size int) *simreg.Registry { return simreg.Generate(n, size, 20260) }
+
+// download is a run of download-crates.
+func (w *world) download(args ...string) *exec.Cmd {
+	all := []string{"-index-dir", "index", "-out", "out", "-manifest", "manifest.jsonl", "-crates-base-url", w.base,
+		"-include-yanked", "-listen", "", "-concurrency", "16"}
+	if w.bundled {
+		all = append(all, "-bundle", "-bundles-out", "bundles")
+	}
+	return w.command("download-crates", append(all, args...)...)
+}
+
+func (w *world) command(program string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(w.bin, program), args...)
+	cmd.Dir = w.dir
+	return cmd
+}
+
+// code runs a command to its end and returns its exit code, -1 for a signal.
+func code(cmd *exec.Cmd) (int, error) {
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	timer := time.AfterFunc(limit, func() { cmd.Process.Kill() })
+	err := cmd.Wait()
+	if !timer.Stop() {
+		return 0, fmt.Errorf("%s did not end within %v", filepath.Base(cmd.Path), limit)
+	}
+	if err != nil && !errors.As(err, new(*exec.ExitError)) {
+		return 0, err
+	}
+	return cmd.ProcessState.ExitCode(), nil
+}
+
+// succeed runs a command that must exit 0.
+func succeed(cmd *exec.Cmd) error {
+	got, err := code(cmd)
+	if err == nil && got != 0 {
+		err = fmt.Errorf("%s exits %d:\n%s", filepath.Base(cmd.Path), got, cmd.Stdout)
+	}
+	return err
+}
+
+// files maps every file below a folder to the checksum of its bytes.
+func files(dir string) (map[string]crate.Checksum, error) {
+	found := map[string]crate.Checksum{}
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !d.Type().IsRegular() {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		found[filepath.ToSlash(strings.TrimPrefix(name, dir))] = sha256.Sum256(data)
+		return err
+	})
+	return found, err
+}
+
+// loose wants every crate of the registry that is there as a loose file to be
+// that crate, and returns how many are.
+func (w *world) loose() (n int, err error) {
+	for _, id := range w.reg.IDs() {
+		data, err := os.ReadFile(w.path("out", filepath.FromSlash(id.LoosePath())))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		if want, err := w.reg.Checksum(id); err != nil || crate.Checksum(sha256.Sum256(data)) != want {
+			return n, fmt.Errorf("%s: the %d bytes under its name are not the crate", id, len(data))
+		}
+		n++
+	}
+	return n, nil
+}
+
+// inBundles returns the crates that can be read from the bundles with any tar
+// and zstd, and that are what the registry published.
+func (w *world) inBundles() (map[crate.ID]bool, error) {
+	names, err := filepath.Glob(w.path("bundles", "*"+bundle.Ext))
+	if err != nil {
+		return nil, err
+	}
+	found := map[crate.ID]bool{}
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		for e, err := range bundle.Scan(f) {
+			if err != nil {
+				break // what came before it counts
+			}
+			h := sha256.New()
+			if _, err := io.Copy(h, e); err != nil {
+				break
+			}
+			if want, err := w.reg.Checksum(e.ID); err == nil && crate.Checksum(h.Sum(nil)) == want {
+				found[e.ID] = true
+			}
+		}
+		f.Close()
+	}
+	return found, nil
+}
+
+// recorded returns the versions that the manifest calls ok.
+func (w *world) recorded() ([]crate.ID, error) {
+	data, err := os.ReadFile(w.path("manifest.jsonl"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	byURL := map[string]crate.ID{}
+	for _, id := range w.reg.IDs() {
+		byURL[w.base+"/"+id.URLPath()] = id
+		byURL[w.base+"/"+id.Name+"/"+id.FileName()] = id
+	}
+	var ids []crate.ID
+	for line := range bytes.Lines(data) {
+		var rec struct {
+			URL string `json:"url"`
+			OK  bool   `json:"ok"`
+		}
+		if json.Unmarshal(line, &rec) == nil && rec.OK {
+			ids = append(ids, byURL[rec.URL])
+		}
+	}
+	return ids, nil
+}
+
+// settled waits until no request is on its way any more.
+func (w *world) settled(ctx context.Context, n int) bool {
+	for w.reg.TotalRequests() < n {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return true
+}
