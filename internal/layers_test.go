@@ -20,7 +20,8 @@ const module = "github.com/APTlantis/Mirror-Rust-Crates/"
 var floors = [][]string{
 	{"cmd"},
 	{"internal/cli"},
-	{"internal/mirror", "internal/extract", "internal/sidecar", "internal/serve"},
+	{"internal/mirror", "internal/extract", "internal/sidecar", "internal/serve", "internal/web"},
+	{"internal/view"},
 	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog", "internal/runstate"},
 	{"internal/store"},
 	{"internal/bundle"},

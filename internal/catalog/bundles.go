@@ -80,6 +80,9 @@ func (c *Catalog) adopt(ctx context.Context, found []Version) error {
 	if err != nil {
 		return err
 	}
+	if err := putNames(ctx, tx, found); err != nil {
+		return err
+	}
 	if err := putBundles(ctx, tx, Batch{Versions: found}); err != nil {
 		return err
 	}

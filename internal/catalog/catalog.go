@@ -37,6 +37,12 @@
 //	evidence        and how: headers and the beginning of the body
 //	since           when it was first refused, Unix seconds
 //
+// names, one row a crate of which a version is held that the index lists, or
+// nobody has asked the index about: what can be searched without reading all of
+// versions (since format 3)
+//
+//	id, name        ids only grow; a crate that comes back gets a new one
+//
 // bundles, one row a bundle that a row of versions ever spoke of:
 //
 //	name            its file name
@@ -69,9 +75,11 @@ import (
 )
 
 // format is the version of the tables, kept in PRAGMA user_version.
-const format = 2
+const format = 3
 
+// schema makes what is missing, also in a catalog of an earlier format.
 const schema = `
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS versions (
 	name        TEXT    NOT NULL COLLATE NOCASE,
 	version     TEXT    NOT NULL,
@@ -111,7 +119,13 @@ CREATE TABLE IF NOT EXISTS source (
 	commit_id   TEXT    NOT NULL,
 	commit_time INTEGER NOT NULL
 );
-PRAGMA user_version = 2;`
+CREATE TABLE IF NOT EXISTS names (
+	id   INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	name TEXT    NOT NULL COLLATE NOCASE UNIQUE
+);
+INSERT INTO names (name) SELECT DISTINCT name FROM versions WHERE ` + named + ` ON CONFLICT DO NOTHING;
+PRAGMA user_version = 3;
+COMMIT;`
 
 // columns are those of versions, in the order of scanVersions.
 const columns = "name, version, sha256, size, loose, bundle, offset, length, yanked, listed, verified_at"
@@ -188,8 +202,10 @@ var ErrDamaged = errors.New("catalog is damaged")
 // Catalog is an open catalog. Its methods may be called concurrently.
 type Catalog struct {
 	db       *sql.DB
-	versions *sql.Stmt   // of Versions, which a run calls for every crate
-	anyGone  atomic.Bool // gone has rows; almost always it has none
+	writable bool
+	format   atomic.Int64 // of the tables; a reader's may be of an earlier program
+	versions *sql.Stmt    // of Versions, which a run calls for every crate
+	anyGone  atomic.Bool  // gone has rows; almost always it has none
 }
 
 // Open opens the catalog at path, created if absent. Errors: ErrDamaged; a
@@ -207,10 +223,17 @@ func OpenReadOnly(path string) (*Catalog, error) {
 	// SQLite makes -wal and -shm files for any reader of a WAL database, unless
 	// it is told that nobody writes. A write-ahead log that is there has its
 	// files already.
-	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+	if hasLog(path) {
 		return open(path, "ro", "")
 	}
 	return open(path, "ro", "&immutable=1")
+}
+
+// hasLog reports whether there is a write-ahead log: somebody writes, or was
+// killed.
+func hasLog(path string) bool {
+	info, err := os.Stat(path + "-wal")
+	return err == nil && info.Size() > 0
 }
 
 func open(path, mode, options string) (*Catalog, error) {
@@ -223,8 +246,8 @@ func open(path, mode, options string) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening catalog %s: %w", path, err)
 	}
-	c := &Catalog{db: db}
-	if err := c.prepare(mode == "rwc"); err != nil {
+	c := &Catalog{db: db, writable: mode == "rwc"}
+	if err := c.prepare(); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("opening catalog %s: %w", path, classify(err))
 	}
@@ -233,20 +256,18 @@ func open(path, mode, options string) (*Catalog, error) {
 
 // prepare checks the format, makes the tables where there are none, and gets
 // ready what is needed often.
-func (c *Catalog) prepare(writable bool) error {
-	var have int
-	if err := c.db.QueryRow("PRAGMA user_version").Scan(&have); err != nil {
+func (c *Catalog) prepare() error {
+	if err := c.readFormat(context.Background()); err != nil {
 		return err
 	}
-	switch {
-	case have > format:
-		return fmt.Errorf("it has format %d, this program knows %d: use a newer one", have, format)
-	case have == 0 && !writable:
+	switch have := c.format.Load(); {
+	case have == 0 && !c.writable:
 		return fmt.Errorf("it is empty: %w", fs.ErrNotExist) // its maker was killed in time
-	case have < format && writable:
+	case have < format && c.writable:
 		if _, err := c.db.Exec(schema); err != nil {
 			return err
 		}
+		c.format.Store(format)
 	}
 	var err error
 	c.versions, err = c.db.Prepare("SELECT " + columns + " FROM versions WHERE name = ? ORDER BY version")
@@ -258,6 +279,19 @@ func (c *Catalog) prepare(writable bool) error {
 		return err
 	}
 	c.anyGone.Store(any)
+	return nil
+}
+
+// readFormat asks for the format, and refuses one of the future.
+func (c *Catalog) readFormat(ctx context.Context) error {
+	var have int64
+	if err := c.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+		return err
+	}
+	if have > format {
+		return fmt.Errorf("it has format %d, this program knows %d: use a newer one", have, format)
+	}
+	c.format.Store(have)
 	return nil
 }
 

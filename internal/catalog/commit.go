@@ -41,6 +41,9 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 	if err != nil {
 		return err
 	}
+	if err := putNames(ctx, tx, b.Versions); err != nil {
+		return err
+	}
 	if err := putBundles(ctx, tx, b); err != nil {
 		return err
 	}
@@ -68,6 +71,9 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 	}
 	err = put(ctx, tx, "UPDATE versions SET listed = 0 WHERE name = ?", b.Vanished, func(p *string) []any { return []any{path.Base(*p)} })
 	if err != nil {
+		return err
+	}
+	if err := removeNames(ctx, tx, b.Vanished); err != nil {
 		return err
 	}
 	if b.Revision != nil {

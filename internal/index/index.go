@@ -115,6 +115,8 @@ type Options struct {
 // An Index is an opened index. Its methods may be called concurrently.
 type Index struct {
 	source source
+	dir    string
+	repo   *repository // nil: a plain folder
 	commit string
 	time   time.Time
 	log    *slog.Logger
@@ -156,7 +158,7 @@ func Open(ctx context.Context, dir string, opt Options) (*Index, error) {
 }
 
 func open(ctx context.Context, root *os.Root, opt Options) (*Index, error) {
-	plain := &Index{source: &folder{root: root}, log: opt.Log}
+	plain := &Index{source: &folder{root: root}, dir: root.Name(), log: opt.Log}
 	gitDir, bare := findGit(root)
 	if gitDir == "" {
 		return plain, nil
@@ -170,7 +172,7 @@ func open(ctx context.Context, root *os.Root, opt Options) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Index{commit: commit, time: date, log: opt.Log}
+	x := &Index{dir: root.Name(), repo: repo, commit: commit, time: date, log: opt.Log}
 	if bare {
 		x.source = &objectStore{repo: repo, commit: commit}
 		return x, root.Close()

@@ -1,0 +1,203 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"sync"
+)
+
+// A Follower reads a catalog for as long as a server runs, while others write
+// it, set it aside and build it anew, or make it in the first place. Its methods
+// may be called concurrently.
+//
+// It touches nothing, as OpenReadOnly, so that it works on a read-only medium,
+// and leaves no files of its own user where the writer's should be. That needs
+// two ways of reading. Where there is a write-ahead log, SQLite itself keeps
+// readers and writers apart. Where there is none nobody writes, and the file is
+// read as immutable; should somebody begin to write, that is seen after the
+// reading, which is then done again.
+type Follower struct {
+	path string
+
+	refreshing sync.Mutex // held by the one who replaces now
+	mu         sync.Mutex // guards what follows
+	now        *followed  // nil: there is no catalog yet
+}
+
+// followed is a catalog as it was opened.
+type followed struct {
+	*Catalog
+	path string
+	info fs.FileInfo
+	live *sql.Conn // asked for data_version; nil: immutable
+	data int64     // data_version when it was last asked
+	uses int       // by the Follower and by readings
+}
+
+// Follow opens the catalog at path, which need not be there yet. Errors: as
+// Open.
+func Follow(ctx context.Context, path string) (*Follower, error) {
+	f := &Follower{path: path}
+	if _, err := f.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Refresh looks for changes, and reports whether there may have been any since
+// the last time. It costs some microseconds. After an error, readings go on with
+// what was open before.
+func (f *Follower) Refresh(ctx context.Context) (changed bool, err error) {
+	f.refreshing.Lock()
+	defer f.refreshing.Unlock()
+	info, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) { // not yet, or set aside: what was read from stays as it was
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for the catalog: %w", err)
+	}
+	if now := f.now; now != nil && os.SameFile(now.info, info) {
+		if now.live != nil {
+			return now.committed(ctx)
+		}
+		if now.untouched() {
+			return false, nil
+		}
+	}
+	next, err := openFollowed(ctx, f.path, info)
+	if errors.Is(err, fs.ErrNotExist) { // its maker has not got far
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, f.replace(next)
+}
+
+func (f *Follower) replace(next *followed) error {
+	f.mu.Lock()
+	last := f.now
+	f.now = next
+	f.mu.Unlock()
+	if last == nil {
+		return nil
+	}
+	return f.release(last)
+}
+
+// openFollowed opens the catalog of which info was seen before.
+func openFollowed(ctx context.Context, path string, info fs.FileInfo) (*followed, error) {
+	written := hasLog(path)
+	c, err := OpenReadOnly(path)
+	if err != nil {
+		return nil, err
+	}
+	// Each connection has a cache of 2 MB of its own.
+	c.db.SetMaxOpenConns(2 + 2*runtime.GOMAXPROCS(0))
+	c.db.SetMaxIdleConns(2 + runtime.GOMAXPROCS(0))
+	next := &followed{Catalog: c, path: path, info: info, uses: 1}
+	if !written {
+		return next, nil
+	}
+	if next.live, err = c.db.Conn(ctx); err == nil {
+		_, err = next.committed(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening catalog %s: %w", path, classify(err)), next.close())
+	}
+	return next, nil
+}
+
+// committed reports whether somebody has committed since it was last asked.
+func (c *followed) committed(ctx context.Context) (bool, error) {
+	var data int64
+	if err := c.live.QueryRowContext(ctx, "PRAGMA data_version").Scan(&data); err != nil {
+		return false, fmt.Errorf("looking for changes of the catalog: %w", classify(err))
+	}
+	if data == c.data {
+		return false, nil
+	}
+	c.data = data
+	return true, c.readFormat(ctx) // the first thing that a newer writer changes
+}
+
+// untouched reports whether nobody has written what is read as immutable.
+func (c *followed) untouched() bool {
+	info, err := os.Stat(c.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true // set aside, with what was written to it
+	}
+	return err == nil && os.SameFile(info, c.info) && info.Size() == c.info.Size() &&
+		info.ModTime().Equal(c.info.ModTime()) && !hasLog(c.path)
+}
+
+// close closes the connection that is asked first: it must not be in the pool
+// as it is closed.
+func (c *followed) close() error {
+	if c.live == nil {
+		return c.Close()
+	}
+	return errors.Join(c.live.Close(), c.Close())
+}
+
+// rereadings bounds how often a reading is done again because of a writer. The
+// second one finds a write-ahead log, and reads beside it.
+const rereadings = 5
+
+// Read reads from the catalog as it is now. It may call read more than once: the
+// last time counts. Errors: fs.ErrNotExist if there is no catalog yet; those of
+// read.
+func (f *Follower) Read(ctx context.Context, read func(*Catalog) error) error {
+	for range rereadings {
+		c, err := f.take()
+		if err != nil {
+			return err
+		}
+		err = read(c.Catalog)
+		good := c.live != nil || c.untouched()
+		if err := f.release(c); err != nil {
+			return err
+		}
+		if good {
+			return err
+		}
+		if _, err := f.Refresh(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("reading catalog %s: it is replaced again and again", f.path)
+}
+
+func (f *Follower) take() (*followed, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.now == nil {
+		return nil, &fs.PathError{Op: "open", Path: f.path, Err: fs.ErrNotExist}
+	}
+	f.now.uses++
+	return f.now, nil
+}
+
+func (f *Follower) release(c *followed) error {
+	f.mu.Lock()
+	c.uses--
+	last := c.uses == 0
+	f.mu.Unlock()
+	if !last {
+		return nil
+	}
+	return c.close()
+}
+
+// Close closes the catalog when the readings that go on have ended.
+func (f *Follower) Close() error {
+	f.refreshing.Lock()
+	defer f.refreshing.Unlock()
+	return f.replace(nil)
+}

@@ -1,0 +1,94 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path"
+)
+
+// firstWithNames is the format that has the table names.
+const firstWithNames = 3
+
+// NamesMark says how far names were read. The zero mark is the beginning.
+type NamesMark struct {
+	last  int64 // id of the last name
+	count int64 // of names
+}
+
+// Names returns the names of crates that came since mark, in the order of their
+// coming, and the mark for the next time. If some went away, or the catalog has
+// a format before 3 and no table of names, all means that names are all there
+// are. Only what the index says, or what nobody has asked the index about yet,
+// has its name here.
+func (c *Catalog) Names(ctx context.Context, mark NamesMark) (names []string, next NamesMark, all bool, err error) {
+	names, next, all, err = c.names(ctx, mark)
+	if err != nil {
+		return nil, mark, false, fmt.Errorf("reading names of crates from the catalog: %w", classify(err))
+	}
+	return names, next, all, nil
+}
+
+func (c *Catalog) names(ctx context.Context, mark NamesMark) (names []string, next NamesMark, all bool, err error) {
+	if c.format.Load() < firstWithNames {
+		names, err = queryNames(ctx, c.db, "SELECT DISTINCT name FROM versions WHERE "+named)
+		return names, NamesMark{}, true, err
+	}
+	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // one state of it for both questions
+	if err != nil {
+		return nil, mark, false, err
+	}
+	defer tx.Rollback()
+	if err := tx.QueryRowContext(ctx, "SELECT count(*), coalesce(max(id), 0) FROM names").Scan(&next.count, &next.last); err != nil {
+		return nil, mark, false, err
+	}
+	names, err = queryNames(ctx, tx, "SELECT name FROM names WHERE id > ? ORDER BY id", mark.last)
+	if err == nil && mark.count+int64(len(names)) != next.count {
+		all = true
+		names, err = queryNames(ctx, tx, "SELECT name FROM names ORDER BY id")
+	}
+	return names, next, all || mark == NamesMark{}, err
+}
+
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func queryNames(ctx context.Context, from queryer, query string, args ...any) (names []string, err error) {
+	rows, err := from.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
+}
+
+// named are the rows of versions that give a crate its name in names.
+const named = "listed = 1 OR verified_at = 0"
+
+// putNames writes the names that versions bring. The versions of a crate are
+// mostly neighbours.
+func putNames(ctx context.Context, tx *sql.Tx, versions []Version) error {
+	var names []string
+	last := ""
+	for i := range versions {
+		v := &versions[i]
+		if v.Name != last && (v.Listed || v.VerifiedAt.IsZero()) {
+			names, last = append(names, v.Name), v.Name
+		}
+	}
+	return put(ctx, tx, "INSERT INTO names (name) VALUES (?) ON CONFLICT DO NOTHING", names,
+		func(name *string) []any { return []any{*name} })
+}
+
+// removeNames takes the names of crates away whose index files are gone.
+func removeNames(ctx context.Context, tx *sql.Tx, paths []string) error {
+	return put(ctx, tx, "DELETE FROM names WHERE name = ?", paths, func(p *string) []any { return []any{path.Base(*p)} })
+}

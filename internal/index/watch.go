@@ -1,0 +1,94 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// A Watch tells, for the price of some system calls, whether an index that was
+// opened may have another commit by now. It is for one goroutine.
+type Watch struct {
+	moved bool
+	files []watched
+}
+
+// watched is a file as it was.
+type watched struct {
+	name string
+	info fs.FileInfo // nil: there was none
+}
+
+// Watch watches the files that git replaces when HEAD comes to name another
+// commit: HEAD itself, the branch that it names, packed-refs, or the list of a
+// reftable. Of a plain folder, only its replacement is seen.
+func (x *Index) Watch(ctx context.Context) (*Watch, error) {
+	if x.repo == nil {
+		return watch([]string{x.dir}), nil
+	}
+	names, err := x.repo.refFiles(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("watching index %s: %w", x.dir, err)
+	}
+	w := watch(names)
+	// Seen after the files: from then on nothing is missed.
+	commit, _, err := x.repo.head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("watching index %s: %w", x.dir, err)
+	}
+	w.moved = commit != x.commit
+	return w, nil
+}
+
+func watch(names []string) *Watch {
+	w := &Watch{}
+	for _, name := range names {
+		info, _ := os.Stat(name) // what cannot be seen is as good as absent
+		w.files = append(w.files, watched{name, info})
+	}
+	return w
+}
+
+// refFiles asks git where the files are: a worktree has them in two folders.
+func (r *repository) refFiles(ctx context.Context) ([]string, error) {
+	branch, err := r.output(ctx, "rev-parse", "--symbolic-full-name", "HEAD") // or HEAD again
+	if err != nil {
+		return nil, err
+	}
+	files := []string{"HEAD", branch, "packed-refs", "reftable/tables.list"}
+	args := []string{"rev-parse"}
+	for _, name := range files {
+		args = append(args, "--git-path", name)
+	}
+	out, err := r.output(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	names := strings.Split(out, "\n")
+	if len(names) != len(files) {
+		return nil, fmt.Errorf("git answered %q, want %d paths", out, len(files))
+	}
+	return names, nil
+}
+
+// Moved reports whether something has changed since Watch. To know what, open
+// the index again.
+func (w *Watch) Moved() bool {
+	for _, f := range w.files {
+		w.moved = w.moved || f.changed()
+	}
+	return w.moved
+}
+
+func (f watched) changed() bool {
+	info, _ := os.Stat(f.name)
+	if info == nil || f.info == nil {
+		return (info == nil) != (f.info == nil)
+	}
+	if info.IsDir() {
+		return !os.SameFile(info, f.info)
+	}
+	return !os.SameFile(info, f.info) || info.Size() != f.info.Size() || !info.ModTime().Equal(f.info.ModTime())
+}

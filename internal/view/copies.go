@@ -1,0 +1,204 @@
+package view
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"syscall"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// small is the size in bytes up to which a crate is hashed as it is read into
+// memory. Of a larger one all is read twice the first time. 98 % of all are
+// small.
+const small = 1 << 20
+
+// copies are the places where crate files lie.
+type copies struct {
+	out        durable.FS
+	loose      *loose.Store
+	bundlesOut string
+	log        *slog.Logger
+	proven     proven
+	told       proven // damage that the log knows of
+
+	mu      sync.Mutex        // guards what follows
+	bundles *bundled.ReadOnly // nil as long as there is no folder of bundles
+	folder  durable.FS        // of the bundles
+}
+
+func openCopies(cfg Config) (*copies, error) {
+	out, err := durable.Open(cfg.Out)
+	if err != nil {
+		return nil, err
+	}
+	return &copies{out: out, loose: loose.OpenReadOnly(out), bundlesOut: cfg.BundlesOut, log: cfg.Log}, nil
+}
+
+// open opens the first copy of a version whose bytes are right.
+func (c *copies) open(ctx context.Context, row *catalog.Version) (*File, error) {
+	var damage []error
+	for _, at := range places(row) {
+		content, err := c.openOne(ctx, row, at)
+		if err == nil {
+			return &File{content, row.ID, row.Checksum}, nil
+		}
+		if !isDamage(err) {
+			return nil, err
+		}
+		damage = append(damage, err)
+		c.tell(row, at, err)
+	}
+	if damage == nil {
+		damage = []error{errors.New("the catalog names no place of it")}
+	}
+	return nil, &DamagedError{row.ID, errors.Join(damage...)}
+}
+
+// isDamage tells what is wrong with a file from what is wrong with the disk, the
+// number of open files, or a caller who went away.
+func isDamage(err error) bool {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, durable.ErrNotRegular):
+		return true
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return false
+	}
+	return !errors.As(err, new(syscall.Errno))
+}
+
+// tell puts damage into the log, once.
+func (c *copies) tell(row *catalog.Version, at store.Placement, err error) {
+	key := identity{offset: at.Offset + 1, size: int64(len(at.Bundle))}
+	if c.told.has(row.Checksum, key) {
+		return
+	}
+	c.told.add(row.Checksum, key)
+	c.log.Error("a crate file is damaged or missing: another copy is given out if there is one; the next run with -verify-existing mends it",
+		"crate", row.Name, "version", row.Version, "bundle", at.Bundle, "offset", at.Offset, "err", err)
+}
+
+// openOne opens a copy, and hashes it if the file that it is in is not the one
+// that was hashed before.
+func (c *copies) openOne(ctx context.Context, row *catalog.Version, at store.Placement) (store.Content, error) {
+	content, err := c.reader(at, row.ID)
+	if err != nil {
+		return nil, err
+	}
+	good, err := c.prove(ctx, content, row, at)
+	if err != nil {
+		return nil, errors.Join(err, content.Close())
+	}
+	return good, nil
+}
+
+func (c *copies) reader(at store.Placement, id crate.ID) (store.Content, error) {
+	if at.Bundle == "" {
+		return c.loose.Open(id, at)
+	}
+	bundles, err := c.openBundles()
+	if err != nil {
+		return nil, err
+	}
+	return bundles.Open(id, at)
+}
+
+// openBundles opens the folder of bundles as soon as there is one.
+func (c *copies) openBundles() (*bundled.ReadOnly, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bundles != nil {
+		return c.bundles, nil
+	}
+	folder, err := durable.Open(c.bundlesOut)
+	if err != nil {
+		return nil, fmt.Errorf("opening the bundles: %w", err)
+	}
+	c.folder, c.bundles = folder, bundled.OpenReadOnly(folder, c.loose)
+	return c.bundles, nil
+}
+
+// prove returns content, or a copy of it in memory, if its bytes are right.
+func (c *copies) prove(ctx context.Context, content store.Content, row *catalog.Version, at store.Placement) (store.Content, error) {
+	if content.Size() != row.Size {
+		return nil, fmt.Errorf("%s has %d bytes, want %d", row.ID, content.Size(), row.Size)
+	}
+	id, known, err := identify(content, at)
+	if err != nil {
+		return nil, err
+	}
+	if known && c.proven.has(row.Checksum, id) {
+		return content, nil
+	}
+	good, err := hashed(ctx, content, row)
+	if err == nil && known {
+		c.proven.add(row.Checksum, id)
+	}
+	return good, err
+}
+
+// hashed reads all of content and compares its checksum.
+func hashed(ctx context.Context, content store.Content, row *catalog.Version) (store.Content, error) {
+	h := sha256.New()
+	good := content
+	if row.Size <= small {
+		data := make([]byte, row.Size)
+		if _, err := io.ReadFull(content, data); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", row.ID, err)
+		}
+		h.Write(data)
+		good = inMemory{bytes.NewReader(data), content}
+	} else {
+		if _, err := io.Copy(h, readerUntil{ctx, content}); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", row.ID, err)
+		}
+		if _, err := content.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+	}
+	if sum := crate.Checksum(h.Sum(nil)); sum != row.Checksum {
+		return nil, &crate.ChecksumError{ID: row.ID, Want: row.Checksum, Got: sum, Size: row.Size}
+	}
+	return good, nil
+}
+
+// inMemory is a small crate that was read as it was hashed.
+type inMemory struct {
+	*bytes.Reader
+	io.Closer
+}
+
+// readerUntil reads until its caller goes away.
+type readerUntil struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r readerUntil) Read(p []byte) (int, error) {
+	if err := context.Cause(r.ctx); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
+
+func (c *copies) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	errs := []error{c.out.Close()}
+	if c.bundles != nil {
+		errs = append(errs, c.bundles.Close(), c.folder.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,81 @@
+package view
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// Crate is what is shown of one crate.
+type Crate struct {
+	Name    string  // as its last line spells it
+	Path    string  // of its file in the index
+	Entries []Entry // in the order of that file; at least one
+}
+
+// Entry is one version of a crate.
+type Entry struct {
+	index.Entry       // Raw is the line byte for byte
+	Held        bool  // its crate file can be opened
+	Size        int64 // of the crate file in bytes; 0 if it is not held
+}
+
+// Body returns the index file that cargo gets: the lines, each with its "\n".
+func (c *Crate) Body() []byte {
+	size := 0
+	for i := range c.Entries {
+		size += len(c.Entries[i].Raw) + len("\n")
+	}
+	body := make([]byte, 0, size)
+	for i := range c.Entries {
+		body = append(append(body, c.Entries[i].Raw...), '\n')
+	}
+	return body
+}
+
+// Crate returns what is shown of the crate that is called name, whatever its
+// case. What it returns may be kept. Errors: fs.ErrNotExist if nothing is shown;
+// others if the index or the catalog cannot be read.
+func (v *View) Crate(ctx context.Context, name string) (*Crate, error) {
+	file, err := v.index.crate(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if file.Err != nil {
+		return nil, fmt.Errorf("reading %s in the index: %w", file.Path, file.Err)
+	}
+	rows, err := v.rows(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	c := &Crate{Path: file.Path, Entries: v.shown(file.Entries, rows)}
+	if len(c.Entries) == 0 {
+		return nil, fmt.Errorf("%s: the mirror holds no version of it: %w", name, fs.ErrNotExist)
+	}
+	c.Name = c.Entries[len(c.Entries)-1].Name
+	return c, nil
+}
+
+// shown joins the lines of a crate with what is held of it.
+func (v *View) shown(lines []index.Entry, rows []catalog.Version) []Entry {
+	held := make(map[crate.ID]*catalog.Version, len(rows))
+	for i := range rows {
+		held[rows[i].ID] = &rows[i]
+	}
+	entries := make([]Entry, 0, len(lines))
+	for _, line := range lines {
+		e := Entry{Entry: line}
+		// The checksum is that of the bytes held, or they are not this line's.
+		if row := held[line.ID]; row != nil && row.Checksum == line.Checksum {
+			e.Held, e.Size = true, row.Size
+		}
+		if e.Held || v.cfg.All {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}

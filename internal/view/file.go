@@ -1,0 +1,88 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// File is an open crate file, whose bytes have the checksum.
+type File struct {
+	store.Content
+	ID       crate.ID
+	Checksum crate.Checksum
+}
+
+// A DamagedError says that a version is held, but in no place are the bytes that
+// it should have. It is no fs.ErrNotExist, also if a file is missing: the mirror
+// has promised it.
+type DamagedError struct {
+	ID  crate.ID
+	Err error // what is wrong, in each place
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("%s is held, but cannot be given out: %v", e.ID, e.Err)
+}
+
+// Open opens the crate file of a version that is held; also of one that the
+// index does not name any more, for those who have it in their Cargo.lock.
+// Errors: fs.ErrNotExist if it is not held; *DamagedError; others if the catalog
+// or the disk cannot be read.
+func (v *View) Open(ctx context.Context, id crate.ID) (*File, error) {
+	if id.Check() != nil {
+		return nil, notHeld(id)
+	}
+	row, err := v.row(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	f, err := v.copies.open(ctx, row)
+	if !errors.As(err, new(*DamagedError)) {
+		return f, err
+	}
+	// A run may have moved it since the catalog was asked.
+	again, errAgain := v.row(ctx, id)
+	if errAgain != nil || places(again) == nil || slices.Equal(places(again), places(row)) {
+		return nil, err
+	}
+	return v.copies.open(ctx, again)
+}
+
+// row returns what the catalog says of a version.
+func (v *View) row(ctx context.Context, id crate.ID) (*catalog.Version, error) {
+	rows, err := v.rows(ctx, id.Name)
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		if rows[i].ID == id {
+			return &rows[i], nil
+		}
+	}
+	return nil, notHeld(id)
+}
+
+// places are where the copies of a version lie, the cheaper one first.
+func places(row *catalog.Version) (at []store.Placement) {
+	if row.Loose {
+		at = append(at, store.Placement{Loose: true})
+	}
+	if row.Bundle != "" {
+		at = append(at, store.Placement{Bundle: row.Bundle, Offset: row.Offset, FrameSize: row.Length})
+	}
+	return at
+}
+
+func ignoreAbsent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
