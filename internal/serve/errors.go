@@ -46,17 +46,18 @@ func statusOf(err error) *refusal {
 	return &refusal{http.StatusInternalServerError, "This mirror has failed. Its operator has been told, in the log."}
 }
 
-// fail answers with an error, and tells the operator of those that are ours.
-func (h *Handler) fail(w *response, r *http.Request, t target, err error) {
+// fail answers with an error, and tells the operator of those that are ours. It
+// returns false if it was too late to tell the client.
+func (h *Handler) fail(w *response, r *http.Request, t target, err error) (told bool) {
 	status := statusOf(err)
-	if status.code >= http.StatusInternalServerError {
-		if damaged := new(*view.DamagedError); errors.As(err, damaged) {
-			h.metrics.damaged.Inc()
-		}
+	if damaged := new(*view.DamagedError); errors.As(err, damaged) {
+		h.metrics.damaged.Inc()
+		h.log.Error("a crate is damaged and was not sent: clonecratesio verify -repair fetches it again", "err", err)
+	} else if status.code >= http.StatusInternalServerError {
 		h.log.Error("answering a request", "path", r.URL.Path, "err", err)
 	}
 	if w.code != 0 {
-		return // it has begun: too late for a status
+		return false
 	}
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
@@ -64,8 +65,8 @@ func (h *Handler) fail(w *response, r *http.Request, t target, err error) {
 		header.Set("Allow", "GET, HEAD")
 	}
 	if t.route == routeSearch || t.route == routeAPI || t.api {
-		_ = writeJSON(w, status.code, apiErrors{[]apiError{{status.text}}})
-		return
+		return writeJSON(w, status.code, apiErrors{[]apiError{{status.text}}}) == nil
 	}
 	http.Error(w, status.text, status.code)
+	return true
 }

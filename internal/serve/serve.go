@@ -128,12 +128,12 @@ func (h *Handler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	t, r := h.target(r)
 	h.metrics.inflight.Inc()
 	defer h.metrics.inflight.Dec() // pages may panic
-	err := h.answer(w, r, t)
-	if err != nil {
-		h.fail(w, r, t, err)
+	told := true
+	if err := h.answer(w, r, t); err != nil {
+		told = h.fail(w, r, t, err)
 	}
 	h.metrics.request(t.route, w.code, w.bytes, time.Since(start))
-	if err != nil && w.bytes > 0 && statusOf(err).code >= http.StatusInternalServerError {
+	if !told {
 		panic(http.ErrAbortHandler) // the client must not take what it has for all there is
 	}
 }

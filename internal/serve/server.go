@@ -44,6 +44,7 @@ type ServerConfig struct {
 type Server struct {
 	listener *limitListener
 	http     http.Server
+	secure   bool // TLS; http.Server makes a TLSConfig of its own in any case
 	log      *slog.Logger
 }
 
@@ -72,7 +73,7 @@ func Listen(cfg ServerConfig) (*Server, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.http.TLSConfig = &tls.Config{GetCertificate: keys.get}
+		s.secure, s.http.TLSConfig = true, &tls.Config{GetCertificate: keys.get}
 	}
 	l, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
@@ -105,7 +106,7 @@ func (s *Server) MaxConns() int { return cap(s.listener.slots) }
 // URL returns the root of what is served, for clients of the listener's address.
 func (s *Server) URL() string {
 	u := url.URL{Scheme: "http", Host: s.Addr().String()}
-	if s.http.TLSConfig != nil {
+	if s.secure {
 		u.Scheme = "https"
 	}
 	return u.String()
@@ -130,7 +131,7 @@ func (s *Server) Serve(ctx context.Context, h http.Handler) error {
 	s.http.Handler = h
 	died := make(chan error, 1)
 	go func() {
-		if s.http.TLSConfig != nil {
+		if s.secure {
 			died <- s.http.ServeTLS(s.listener, "", "")
 		} else {
 			died <- s.http.Serve(s.listener)
