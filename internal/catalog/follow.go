@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
 	"sync"
 )
 
@@ -91,6 +90,9 @@ func (f *Follower) replace(next *followed) error {
 	return f.release(last)
 }
 
+// maxConns bounds the connections, each of which has a cache of 2 MB.
+const maxConns = 16
+
 // openFollowed opens the catalog of which info was seen before.
 func openFollowed(ctx context.Context, path string, info fs.FileInfo) (*followed, error) {
 	written := hasLog(path)
@@ -98,9 +100,8 @@ func openFollowed(ctx context.Context, path string, info fs.FileInfo) (*followed
 	if err != nil {
 		return nil, err
 	}
-	// Each connection has a cache of 2 MB of its own.
-	c.db.SetMaxOpenConns(2 + 2*runtime.GOMAXPROCS(0))
-	c.db.SetMaxIdleConns(2 + runtime.GOMAXPROCS(0))
+	c.db.SetMaxOpenConns(maxConns)
+	c.db.SetMaxIdleConns(maxConns)
 	next := &followed{Catalog: c, path: path, info: info, uses: 1}
 	if !written {
 		return next, nil
