@@ -47,24 +47,30 @@ func openCopies(cfg Config) (*copies, error) {
 	return &copies{out: out, loose: loose.OpenReadOnly(out), bundlesOut: cfg.BundlesOut, log: cfg.Log}, nil
 }
 
-// open opens the first copy of a version whose bytes are right.
-func (c *copies) open(ctx context.Context, row *catalog.Version) (*File, error) {
+// badCopy is a copy whose bytes cannot be given out.
+type badCopy struct {
+	at  store.Placement
+	err error
+}
+
+// open opens the first copy of a version whose bytes are right. Bad are those
+// before it that are not. Errors: *DamagedError if all are bad.
+func (c *copies) open(ctx context.Context, row *catalog.Version) (_ *File, bad []badCopy, err error) {
 	var damage []error
 	for _, at := range places(row) {
 		content, err := c.openOne(ctx, row, at)
 		if err == nil {
-			return &File{content, row.ID, row.Checksum}, nil
+			return &File{content, row.ID, row.Checksum}, bad, nil
 		}
 		if !isDamage(err) {
-			return nil, err
+			return nil, nil, err
 		}
-		damage = append(damage, err)
-		c.tell(row, at, err)
+		bad, damage = append(bad, badCopy{at, err}), append(damage, err)
 	}
 	if damage == nil {
 		damage = []error{errors.New("the catalog names no place of it")}
 	}
-	return nil, &DamagedError{row.ID, errors.Join(damage...)}
+	return nil, bad, &DamagedError{row.ID, errors.Join(damage...)}
 }
 
 // isDamage tells what is wrong with a file from what is wrong with the disk, the
@@ -80,14 +86,16 @@ func isDamage(err error) bool {
 }
 
 // tell puts damage into the log, once.
-func (c *copies) tell(row *catalog.Version, at store.Placement, err error) {
-	key := identity{offset: at.Offset + 1, size: int64(len(at.Bundle))}
-	if c.told.has(row.Checksum, key) {
-		return
+func (c *copies) tell(row *catalog.Version, bad []badCopy) {
+	for _, b := range bad {
+		key := identity{offset: b.at.Offset, bundled: b.at.Bundle != ""}
+		if c.told.has(row.Checksum, key) {
+			continue
+		}
+		c.told.add(row.Checksum, key)
+		c.log.Error("a crate file is damaged or missing: another copy is given out if there is one; a run with -verify-existing mends it",
+			"crate", row.Name, "version", row.Version, "bundle", b.at.Bundle, "offset", b.at.Offset, "err", b.err)
 	}
-	c.told.add(row.Checksum, key)
-	c.log.Error("a crate file is damaged or missing: another copy is given out if there is one; the next run with -verify-existing mends it",
-		"crate", row.Name, "version", row.Version, "bundle", at.Bundle, "offset", at.Offset, "err", err)
 }
 
 // openOne opens a copy, and hashes it if the file that it is in is not the one

@@ -140,6 +140,29 @@ func TestBundles(t *testing.T) {
 	}
 }
 
+// TestC21Moved: a run moved a crate after the catalog was asked where it is.
+func TestC21Moved(t *testing.T) {
+	w := newWorld(t, small4)
+	w.run(how{})
+	var log logBuffer
+	v := w.view(func(c *Config) { c.Log = log.logger() })
+	row, err := v.row(t.Context(), serde100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.run(how{bundle: true, target: 1 << 20})
+	f, err := v.openRow(t.Context(), row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("moving is told as damage:\n%s", log.String())
+	}
+}
+
 // TestH7BundleReplaced: who reads goes on, who comes next gets what is there
 // now.
 func TestH7BundleReplaced(t *testing.T) {
