@@ -132,7 +132,11 @@ func (h *Handler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if err := h.answer(w, r, t); err != nil {
 		told = h.fail(w, r, t, err)
 	}
-	h.metrics.request(t.route, w.code, w.bytes, time.Since(start))
+	took := time.Since(start)
+	h.metrics.request(t.route, w.code, w.bytes, took)
+	if h.log.Enabled(r.Context(), slog.LevelDebug) {
+		h.log.Debug("request", "client", r.RemoteAddr, "method", r.Method, "path", r.URL.Path, "status", w.code, "bytes", w.bytes, "took", took)
+	}
 	if !told {
 		panic(http.ErrAbortHandler) // the client must not take what it has for all there is
 	}

@@ -119,6 +119,9 @@ func (s *Server) Metrics() prometheus.Collector {
 	}, func() float64 { return float64(len(s.listener.slots)) })
 }
 
+// Close closes a server that Serve is not called for.
+func (s *Server) Close() error { return s.listener.Close() }
+
 // OnShutdown has f called when the server begins to stop. What streams to a
 // client for as long as it stays must end then. It is not for calls while
 // Serve runs.
