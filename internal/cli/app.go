@@ -87,8 +87,11 @@ func Root(a *App) *cli.Command {
 		Version:               version(),
 		EnableShellCompletion: true,
 		Suggest:               true,
-		Commands:              []*cli.Command{demoCommand(a), downloadCommand(a, "download"), extractCommand(a, "extract"), inspectCommand(a), verifyCommand(a), statusCommand(a), reindexCommand(a)},
-		OnUsageError:          onUsageError,
+		Commands: []*cli.Command{
+			demoCommand(a), downloadCommand(a, "download"), extractCommand(a, "extract"), verifyCommand(a),
+			serveCommand(a), statusCommand(a), inspectCommand(a), reindexCommand(a),
+		},
+		OnUsageError: onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			if name := cmd.Args().First(); name != "" {
 				return usagef("there is no command %q", name)

@@ -1,0 +1,353 @@
+package cli
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+)
+
+// The real cargo builds from a mirror, loose or bundled, over HTTP and HTTPS.
+func TestCargoBuildsFromTheMirror(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		bundle, tls bool
+	}{{"loose", false, false}, {"bundled", true, true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			needCargo(t)
+			reg := simreg.Demo()
+			dir := t.TempDir()
+			mirrorDemo(t, reg, dir, tt.bundle)
+			cfg := serveConfigOf(dir)
+			c := &cargo{t: t, dir: t.TempDir()}
+			if tt.tls {
+				cfg.tlsCert, cfg.tlsKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+				writeCertificate(t, cfg.tlsCert, cfg.tlsKey)
+				c.env = append(c.env, "CARGO_HTTP_CAINFO="+cfg.tlsCert)
+			}
+			s := startServing(t, cfg)
+			c.write("home/config.toml", s.lines)
+			c.testBuild(s)
+			c.testSearch()
+			c.testYanked(reg)
+		})
+	}
+}
+
+// testBuild: what is fetched compiles, and asking again costs nothing.
+func (c *cargo) testBuild(s *served) {
+	c.t.Helper()
+	c.write("app/Cargo.toml", `
+		[package]
+		name = "app"
+		version = "0.0.0"
+		edition = "2021"
+		[dependencies]
+		birch-core = "0.1"
+		alder-sys = "=1.1.0"
+	`)
+	c.write("app/src/main.rs", `fn main() { println!("{} {}", birch_core::describe(), alder_sys::describe()); }`)
+	c.run("app", "fetch")
+	if crates := s.requests(`^/crates/`, 200); crates < 8 {
+		c.t.Errorf("cargo fetched %d crates", crates)
+	}
+	said := c.run("app", "run", "--quiet", "--offline")
+	if want := "alder-sys 1.1.0+lib.3.2"; !strings.Contains(said, want) {
+		c.t.Errorf("the program says %q, not %q", said, want)
+	}
+
+	s.forget()
+	c.run("app", "update")
+	if all, same := s.requests(`^/index/../|^/index/\d/`, 0), s.requests(`^/index/../|^/index/\d/`, 304); same == 0 || same != all {
+		c.t.Errorf("cargo update asked for %d index files again, %d were 304", all, same)
+	}
+	if n := s.requests(`^/crates/`, 0); n != 0 {
+		c.t.Errorf("cargo update fetched %d crates again", n)
+	}
+}
+
+func (c *cargo) testSearch() {
+	c.t.Helper()
+	got := c.run("", "search", "--registry", "mirror", "--limit", "2", "willow")
+	if !strings.HasPrefix(got, `willow = "1.1.0"`) || !strings.Contains(got, "3 crates more") {
+		c.t.Errorf("cargo search: %s", got)
+	}
+	if got := c.run("", "info", "--registry", "mirror", "willow@1.1.0"); !strings.Contains(got, "A simulated crate") {
+		c.t.Errorf("cargo info: %s", got)
+	}
+}
+
+// testYanked: a version that was yanked is there for those who have it in their
+// lock file, and for nobody else.
+func (c *cargo) testYanked(reg *simreg.Registry) {
+	c.t.Helper()
+	id := crate.ID{Name: "a", Version: "1.0.1"}
+	sum, err := reg.Checksum(id)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.write("locked/Cargo.toml", "[package]\nname = \"locked\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[dependencies]\na = \"=1.0.1\"\n")
+	c.write("locked/src/lib.rs", "")
+	if out, err := c.try("locked", "fetch"); err == nil || !strings.Contains(out, "yanked") {
+		c.t.Errorf("a fresh resolve takes a yanked version: %v, %s", err, out)
+	}
+	const source = "registry+https://github.com/rust-lang/crates.io-index"
+	c.write("locked/Cargo.lock", fmt.Sprintf("version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.1\"\nsource = %q\nchecksum = %q\n\n"+
+		"[[package]]\nname = \"locked\"\nversion = \"0.0.0\"\ndependencies = [\n \"a\",\n]\n", source, sum))
+	c.run("locked", "fetch", "--locked")
+}
+
+// A mirror whose index has gone ahead of its crates resolves to what it holds,
+// and to the rest as soon as a run beside the server has fetched it (H13).
+func TestH13CargoResolvesToWhatIsHeld(t *testing.T) {
+	needCargo(t)
+	reg := simreg.New(simreg.MustParse("foo 1.0.0\nfoo 1.1.0\n")...)
+	dir := t.TempDir()
+	mirrorDemo(t, reg, dir, false)
+	reg.Add(simreg.MustParse("foo 1.2.0\n  dep bar ^1\nbar 1.0.0\n")...)
+	commitIndex(t, reg, dir)
+	s := startServing(t, serveConfigOf(dir))
+	c := &cargo{t: t, dir: t.TempDir()}
+	c.write("home/config.toml", s.lines)
+	c.write("app/Cargo.toml", "[package]\nname = \"app\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[dependencies]\nfoo = \"1\"\n")
+	c.write("app/src/lib.rs", "")
+	c.run("app", "fetch")
+	if lock := c.read("app/Cargo.lock"); !strings.Contains(lock, `version = "1.1.0"`) {
+		t.Errorf("foo is not resolved to 1.1.0, the newest that is held:\n%s", lock)
+	}
+
+	mirrorDemo(t, reg, dir, false)
+	deadline := time.Now().Add(10 * time.Second)
+	for !strings.Contains(c.read("app/Cargo.lock"), `version = "1.2.0"`) {
+		if time.Now().After(deadline) {
+			t.Fatal("foo 1.2.0 is held, but the server does not show it")
+		}
+		c.run("app", "update")
+	}
+	c.run("app", "fetch", "--locked")
+}
+
+func needCargo(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("cargo compiles")
+	}
+	for _, tool := range []string{"cargo", "git"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip("no " + tool)
+		}
+	}
+}
+
+// cargo runs the real one in a home of its own.
+type cargo struct {
+	t   *testing.T
+	dir string
+	env []string
+}
+
+func (c *cargo) write(name, text string) {
+	c.t.Helper()
+	name = filepath.Join(c.dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *cargo) read(name string) string {
+	c.t.Helper()
+	data, err := os.ReadFile(filepath.Join(c.dir, filepath.FromSlash(name)))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(data)
+}
+
+func (c *cargo) try(folder string, args ...string) (string, error) {
+	cmd := exec.CommandContext(c.t.Context(), "cargo", args...)
+	cmd.Dir = filepath.Join(c.dir, folder)
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "CARGO_") && !strings.Contains(strings.ToLower(kv), "_proxy=") {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	cmd.Env = append(cmd.Env, "CARGO_HOME="+filepath.Join(c.dir, "home"), "CARGO_TARGET_DIR="+filepath.Join(c.dir, "target"))
+	cmd.Env = append(cmd.Env, c.env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (c *cargo) run(folder string, args ...string) string {
+	c.t.Helper()
+	out, err := c.try(folder, args...)
+	if err != nil {
+		c.t.Fatalf("cargo %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// mirrorDemo runs download on the mirror in dir.
+func mirrorDemo(t *testing.T, reg *simreg.Registry, dir string, bundle bool) {
+	t.Helper()
+	commitIndex(t, reg, dir)
+	server, err := reg.Start(simreg.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	args := []string{
+		"clonecratesio", "download", "-index-dir", filepath.Join(dir, "crates.io-index"), "-out", filepath.Join(dir, "crates"),
+		"-bundles-out", filepath.Join(dir, "bundles"), "-manifest", filepath.Join(dir, "manifest.jsonl"),
+		"-crates-base-url", server.BaseURL, "-include-yanked", "-listen", "",
+	}
+	if bundle {
+		args = append(args, "-bundle")
+	}
+	var stderr strings.Builder
+	app := &App{Stdout: io.Discard, Stderr: &stderr, Dial: simreg.LoopbackOnly, BundleSize: 64 << 10}
+	if code := app.Run(Root, args); code != 0 {
+		t.Fatalf("download ends with %d:\n%s", code, &stderr)
+	}
+}
+
+func commitIndex(t *testing.T, reg *simreg.Registry, dir string) {
+	t.Helper()
+	if _, err := reg.CommitIndex(t.Context(), filepath.Join(dir, "crates.io-index"), "Update"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func serveConfigOf(dir string) *serveConfig {
+	return &serveConfig{
+		dirs: dirs{mirror: dir}, listen: "127.0.0.1:0", cacheMB: 1, log: logConfig{"json", "debug"},
+	}
+}
+
+// served is a server that stops with the test.
+type served struct {
+	lines string // for cargo's configuration
+
+	mu  sync.Mutex
+	log strings.Builder
+}
+
+func (s *served) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.Write(p)
+}
+
+func startServing(t *testing.T, cfg *serveConfig) *served {
+	t.Helper()
+	s := new(served)
+	r, w := io.Pipe()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		err := (&App{Stdout: w, Stderr: s}).serve(ctx, cfg)
+		w.CloseWithError(err)
+		done <- err
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	buf := make([]byte, 4<<10)
+	n, err := r.Read(buf) // all lines come in one write
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.lines = string(buf[:n])
+	return s
+}
+
+// requests counts those in the log, for paths that match, with the status, or any.
+func (s *served) requests(pattern string, status int) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	want := regexp.MustCompile(pattern)
+	for line := range strings.Lines(s.log.String()) {
+		var r struct {
+			Msg, Path string
+			Status    int
+		}
+		if json.Unmarshal([]byte(line), &r) == nil && r.Msg == "request" && want.MatchString(r.Path) && (status == 0 || r.Status == status) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *served) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log.Reset()
+}
+
+// writeCertificate makes a self-signed certificate for 127.0.0.1.
+func writeCertificate(t *testing.T, certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What is printed is exactly what cargo needs, and where a path of the public
+// URL ends does not matter.
+func TestCargoConfigLines(t *testing.T) {
+	var out strings.Builder
+	printCargoConfig(&out, "https://mirror.example/rust/")
+	want := `# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
+[source.crates-io]
+replace-with = "mirror"
+
+[registries.mirror]
+index = "sparse+https://mirror.example/rust/index/"
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

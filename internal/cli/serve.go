@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/serve"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+)
+
+// serveConfig is the flags of serve; their Usage texts say what they mean.
+type serveConfig struct {
+	dirs            dirs
+	listen          string
+	publicURL       string
+	tlsCert, tlsKey string
+	maxConns        int
+	cacheMB         int64
+	adminListen     string
+	log             logConfig
+}
+
+func serveCommand(a *App) *cli.Command {
+	var cfg serveConfig
+	return &cli.Command{
+		Name:  "serve",
+		Usage: "let cargo build from the mirror",
+		Description: "Prints the lines for cargo's configuration, then serves until SIGINT or SIGTERM: cargo's\n" +
+			"sparse registry at /index/, crate files straight from loose files or bundles. Runs that\n" +
+			"write to the mirror may go on beside it.\n\n" + exitCodesHelp + "\n\nserve itself ends with 0 after a signal.",
+		Flags:        cfg.flags(),
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			err := cfg.check(cmd.Args().Slice())
+			if err == nil {
+				err = a.serve(ctx, &cfg)
+			}
+			if usage := new(usageError); errors.As(err, &usage) {
+				usage.cmd = cmd
+			}
+			return err
+		},
+	}
+}
+
+func (cfg *serveConfig) flags() []cli.Flag {
+	flags := append(cfg.dirs.flags(),
+		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", Usage: "serve at `ADDR`; :8080 is every address of this machine", Destination: &cfg.listen},
+		&cli.StringFlag{Name: "public-url", Usage: "clients reach this at `URL`, with a path if there is one, as behind a proxy; default: the address at which each of them has connected", Destination: &cfg.publicURL},
+		&cli.StringFlag{Name: "tls-cert", Usage: "serve HTTPS with the certificate chain in the PEM `FILE`, read again when it changes", Destination: &cfg.tlsCert, TakesFile: true},
+		&cli.StringFlag{Name: "tls-key", Usage: "its private key, in the PEM `FILE`", Destination: &cfg.tlsKey, TakesFile: true},
+		&cli.IntFlag{Name: "max-conns", Usage: "at most `N` connections at a time, others wait; 0 = as many as the limit of open files allows", Destination: &cfg.maxConns},
+		&cli.Int64Flag{Name: "index-cache-mb", Value: 64, Usage: "keep up to `N` MiB of index files in memory", Destination: &cfg.cacheMB},
+		&cli.StringFlag{Name: "admin-listen", Value: "127.0.0.1:9091", Usage: "`ADDR` of /metrics, /api/status and /debug/pprof/ (loopback clients only); empty = off", Destination: &cfg.adminListen},
+	)
+	return append(flags, cfg.log.flags()...)
+}
+
+// check refuses what makes no sense, before anything is touched.
+func (cfg *serveConfig) check(args []string) error {
+	switch {
+	case len(args) > 0:
+		return usagef("unexpected argument %q", args[0])
+	case (cfg.tlsCert == "") != (cfg.tlsKey == ""):
+		return usagef("-tls-cert and -tls-key belong together: provide both or neither")
+	case cfg.maxConns < 0:
+		return usagef("-max-conns is %d, want 0 (as many as fit) or more", cfg.maxConns)
+	case cfg.cacheMB < 1:
+		return usagef("-index-cache-mb is %d, want at least 1", cfg.cacheMB)
+	}
+	if cfg.publicURL != "" {
+		if _, err := serve.ParsePublicURL(cfg.publicURL); err != nil {
+			return usagef("-public-url: %w", err)
+		}
+	}
+	return cfg.log.check()
+}
+
+// serve runs the command.
+func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
+	log := cfg.log.logger(a.Stderr)
+	cfg.dirs.fill()
+	if err := cfg.dirs.check(); err != nil {
+		return err
+	}
+	v, err := view.Open(ctx, view.Config{Out: cfg.dirs.out, BundlesOut: cfg.dirs.bundles, IndexDir: cfg.dirs.index, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.Close()) }()
+	server, err := serve.Listen(serve.ServerConfig{
+		Addr: cfg.listen, TLSCert: cfg.tlsCert, TLSKey: cfg.tlsKey, MaxConns: cfg.maxConns, Log: log,
+	})
+	if err != nil {
+		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
+	}
+	h := serve.New(serve.Config{Mirror: v, PublicURL: cfg.publicURL, CacheSize: cfg.cacheMB << 20, Log: log})
+	stopAdmin, err := cfg.serveAdmin(v, h, server, log)
+	if err != nil {
+		return errors.Join(err, server.Close())
+	}
+	defer stopAdmin()
+	log.Info("serving", "addr", server.Addr().String(), "max_conns", server.MaxConns(), "crates", cfg.dirs.out, "bundles", cfg.dirs.bundles, "index", cfg.dirs.index)
+	if cfg.publicURL == "" && everyAddress(server.Addr()) {
+		log.Info("config.json names the address at which each client has connected; behind a proxy or a mapped port give -public-url")
+	}
+	printCargoConfig(a.Stdout, cfg.clientURL(server))
+	return server.Serve(ctx, h)
+}
+
+// clientURL is the root of what is served, for the lines that are printed.
+func (cfg *serveConfig) clientURL(server *serve.Server) string {
+	if cfg.publicURL != "" {
+		return strings.TrimRight(cfg.publicURL, "/")
+	}
+	u, err := url.Parse(server.URL())
+	name, nameErr := os.Hostname()
+	if err != nil || nameErr != nil || !everyAddress(server.Addr()) {
+		return server.URL()
+	}
+	u.Host = net.JoinHostPort(name, u.Port())
+	return u.String()
+}
+
+// everyAddress reports whether a listener's address is all that the machine has.
+func everyAddress(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsUnspecified()
+}
+
+// printCargoConfig prints what cargo needs to take this mirror for crates.io. A
+// registry, unlike a source, serves cargo search and cargo info too.
+func printCargoConfig(w io.Writer, publicURL string) {
+	fmt.Fprintf(w, `# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
+[source.crates-io]
+replace-with = "mirror"
+
+[registries.mirror]
+index = %q
+`, serve.IndexURL(publicURL))
+}
+
+// serveStatus is /api/status of a server.
+type serveStatus struct {
+	Version         string          `json:"version"`
+	UptimeSec       int64           `json:"uptime_sec"`
+	Crates          int64           `json:"crates"`
+	Versions        int64           `json:"versions"`
+	Bytes           int64           `json:"bytes"`
+	IndexCommit     string          `json:"index_commit,omitzero"`
+	IndexCommitTime time.Time       `json:"index_commit_time,omitzero"`
+	Run             *runstate.State `json:"run,omitzero"` // in progress, or the last one
+}
+
+func (cfg *serveConfig) serveAdmin(v *view.View, h *serve.Handler, server *serve.Server, log *slog.Logger) (stop func(), err error) {
+	if host, _, err := net.SplitHostPort(cfg.adminListen); err == nil && host != "localhost" && !isLoopback(cfg.adminListen) {
+		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.adminListen)
+	}
+	return serveAdmin("-admin-listen", cfg.adminListen, serveAdminHandler(v, h, server), log)
+}
+
+func serveAdminHandler(v *view.View, h *serve.Handler, server *serve.Server) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		h.Metrics(), server.Metrics())
+	started := time.Now()
+	return adminMux(registry, func() any {
+		t := v.Totals()
+		s := serveStatus{
+			Version: version(), UptimeSec: int64(time.Since(started).Seconds()),
+			Crates: t.Crates, Versions: t.Versions, Bytes: t.Bytes, IndexCommit: t.Commit, IndexCommitTime: t.CommitTime,
+		}
+		if run, ok := v.Run(); ok {
+			s.Run = &run
+		}
+		return s
+	})
+}

@@ -1,0 +1,81 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+)
+
+var typeGzip = []string{"application/gzip"}
+
+// crate answers with a crate file.
+func (h *Handler) crate(w *response, r *http.Request, t target) error {
+	id := crate.ID{Name: t.name, Version: t.version}
+	f, err := h.open(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if t.api && wantsJSON(r) {
+		return writeJSON(w, http.StatusOK, map[string]string{"url": h.baseURL(r) + "/crates/" + f.ID.URLPath()})
+	}
+	header := w.Header()
+	header["Etag"] = []string{`"` + f.Checksum.String() + `"`}
+	header["Cache-Control"], header["Content-Type"] = forGood, typeGzip
+	// A thousand ranges of one file are no use to anybody (H6).
+	if ranges := r.Header["Range"]; len(ranges) > 1 || len(ranges) == 1 && strings.Contains(ranges[0], ",") {
+		r.Header.Del("Range")
+	}
+	content := &watched{Content: f}
+	http.ServeContent(w, r, "", time.Time{}, content)
+	if content.err != nil {
+		return fmt.Errorf("reading the crate file of %s: %w", f.ID, content.err)
+	}
+	return nil
+}
+
+// open opens a crate file. As on crates.io, the name may have another case, or
+// "-" for "_", than the crate has.
+func (h *Handler) open(ctx context.Context, id crate.ID) (*view.File, error) {
+	f, err := h.mirror.Open(ctx, id)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	c, err := h.mirror.Crate(ctx, id.Name)
+	if err == nil && c.Name != id.Name {
+		f, err = h.mirror.Open(ctx, crate.ID{Name: c.Name, Version: id.Version})
+	} else if err == nil {
+		err = fs.ErrNotExist
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, notFoundf("This mirror does not hold %s.", id)
+	}
+	return f, err
+}
+
+// watched remembers why reading failed, which http.ServeContent keeps to itself.
+type watched struct {
+	store.Content
+	err error
+}
+
+func (c *watched) Read(p []byte) (int, error) {
+	n, err := c.Content.Read(p)
+	if err != nil && err != io.EOF {
+		c.err = err
+	}
+	return n, err
+}
+
+func wantsJSON(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "application/json")
+}

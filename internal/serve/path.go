@@ -1,0 +1,138 @@
+package serve
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// A route is a kind of resource. It is also a metric label, so there are few.
+type route int
+
+const (
+	routePage      route = iota // for people: the other handler's
+	routeConfig                 // /index/config.json
+	routeIndex                  // /index/se/rd/serde
+	routeCrate                  // the bytes of one version, under any of its paths
+	routeSearch                 // /api/v1/crates
+	routeAPI                    // /api/v1/crates/serde
+	routeNone                   // a path of cargo's at which nothing can ever be
+	numberOfRoutes = iota
+)
+
+var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "search", "api", "none"}
+
+// A target is what a path asks for.
+type target struct {
+	route
+	name    string // of routeIndex (lower-cased), routeCrate, routeAPI; grammatical
+	version string // of routeCrate; grammatical
+	api     bool   // of routeCrate: asked for under /api/v1
+}
+
+// parse finds out what the path of a request asks for. It reads names and
+// versions by the grammar of package crate and never joins anything to a path
+// of this machine, so that what it lets through can be nothing but a name (H4).
+func parse(u *url.URL) target {
+	if hostile(u.Path) {
+		return target{route: routeNone}
+	}
+	// Path is decoded already: a %2F in it looks like a slash. RawPath is set
+	// only if that makes a difference (or for %2B, which cargo may send for "+").
+	if u.RawPath != "" && strings.Count(u.RawPath, "/") != strings.Count(u.Path, "/") {
+		return target{route: routeNone}
+	}
+	return parsePath(u.Path)
+}
+
+// hostile reports whether a decoded path has something in it that no path of
+// ours has, and that one server or another has taken for more than text.
+func hostile(path string) bool {
+	for i := range len(path) {
+		switch c := path[i]; {
+		case c < ' ', c == 0x7f, c == '\\', c == ';':
+			return true
+		case c != '/':
+		case strings.HasPrefix(path[i:], "//"):
+			return true
+		case isDots(path[i+1:]):
+			return true
+		}
+	}
+	return !strings.HasPrefix(path, "/")
+}
+
+// isDots reports whether path begins with the element "." or "..".
+func isDots(path string) bool {
+	element, _, _ := strings.Cut(path, "/")
+	return element == "." || element == ".."
+}
+
+func parsePath(path string) target {
+	if rest, ok := strings.CutPrefix(path, "/index/"); ok {
+		return parseIndex(rest)
+	}
+	if rest, ok := strings.CutPrefix(path, "/crates/"); ok {
+		return parseCrate(rest)
+	}
+	if rest, ok := strings.CutPrefix(path, "/api/"); ok {
+		return parseAPI(rest)
+	}
+	return target{}
+}
+
+func parseIndex(rest string) target {
+	if rest == "config.json" {
+		return target{route: routeConfig}
+	}
+	if !crate.CheckIndexPath(rest) {
+		return target{route: routeNone}
+	}
+	return target{route: routeIndex, name: rest[strings.LastIndexByte(rest, '/')+1:]}
+}
+
+// parseCrate reads {name}/{name}-{version}.crate, as static.crates.io has it,
+// and {name}/{version}/download, which is what cargo makes of our config.json.
+func parseCrate(rest string) target {
+	name, file, _ := strings.Cut(rest, "/")
+	if version, ok := strings.CutSuffix(file, "/download"); ok {
+		return crateTarget(crate.ID{Name: name, Version: version})
+	}
+	id, err := crate.ParseFileName(file)
+	if err != nil || id.Name != name {
+		return target{route: routeNone}
+	}
+	return crateTarget(id)
+}
+
+func crateTarget(id crate.ID) target {
+	if id.Check() != nil {
+		return target{route: routeNone}
+	}
+	return target{route: routeCrate, name: id.Name, version: id.Version}
+}
+
+func parseAPI(rest string) target {
+	rest, ok := strings.CutPrefix(rest, "v1/crates")
+	if !ok {
+		return target{route: routeNone}
+	}
+	if rest == "" || rest == "/" {
+		return target{route: routeSearch}
+	}
+	name, more, deeper := strings.Cut(rest[1:], "/")
+	switch {
+	case rest[0] != '/' || crate.CheckName(name) != nil:
+		return target{route: routeNone}
+	case !deeper:
+		return target{route: routeAPI, name: name}
+	}
+	version, ok := strings.CutSuffix(more, "/download")
+	t := crateTarget(crate.ID{Name: name, Version: version})
+	if !ok {
+		return target{route: routeNone}
+	}
+	t.api = true
+	return t
+}

@@ -1,0 +1,223 @@
+// Package serve lets an unmodified cargo build from a mirror: it is cargo's
+// sparse registry over HTTP, read-only, straight from loose files or bundles.
+//
+// # What is served
+//
+//	/index/config.json                      where everything else is
+//	/index/{1|2|3/a|ab/cd}/{name}           the lines of a crate
+//	/crates/{name}/{version}/download       a crate file, as cargo asks for it
+//	/crates/{name}/{name}-{version}.crate   the same, as on static.crates.io
+//	/api/v1/crates/{name}/{version}/download   the same, as on crates.io
+//	/api/v1/crates?q=                       cargo search
+//	/api/v1/crates/{name}                   a crate and its versions
+//
+// Everything else is for people and goes to [Config.Pages].
+//
+// cargo (1.95) gets config.json without condition in each run, the lines with
+// If-None-Match, and crate files once. It takes 404 alone for "there is no such
+// thing", so that is never answered with 403, 410 or 451. It sends a "+" of a
+// version as it is; "%2B" is the same here.
+//
+// # What may be relied on
+//
+// A line is served only if its crate file can be, byte for byte as upstream
+// wrote it. Bytes that are not those of the checksum are never sent with status
+// 200: it is 500, a metric and a line in the log. The address in config.json is
+// the configured one, or that of the socket at which the request arrived, and
+// nothing that a client says can change it.
+//
+// # Limits
+//
+// Only GET and HEAD. 10 s for the headers of a request, 32 KiB of them; 120 s
+// between requests; 30 s for each 64 KiB that a client takes; one range of a
+// crate file at a time; 100 streams on an HTTP/2 connection; as many
+// connections as [ServerConfig] says.
+package serve
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+)
+
+// A Mirror is what is served: a [view.View]. Its methods may be called
+// concurrently.
+type Mirror interface {
+	// Crate returns what is shown of a crate, whatever the case of name. Errors:
+	// fs.ErrNotExist.
+	Crate(ctx context.Context, name string) (*view.Crate, error)
+	// Open opens a crate file. Errors: fs.ErrNotExist; *view.DamagedError.
+	Open(ctx context.Context, id crate.ID) (*view.File, error)
+	// Search returns the names for a query, best first, and how many there are.
+	Search(query string, offset, limit int) (names []string, total int)
+	// Generation grows whenever Crate may say something else.
+	Generation() uint64
+	Totals() view.Totals
+}
+
+// Config of a [Handler]. Mirror alone must be given.
+type Config struct {
+	Mirror Mirror
+	// PublicURL is where clients reach the handler, as "https://host/prefix". It
+	// goes into config.json. Requests may come with its path in front, or from a
+	// proxy that has taken that away. If empty, clients are told the address at
+	// which their connection arrived.
+	PublicURL string
+	// Pages gets every request that is not cargo's, the path of PublicURL taken
+	// away. If nil, they are answered 404.
+	Pages http.Handler
+	// CacheSize is how many bytes of rendered index files are kept. If 0, 64 MiB.
+	CacheSize int64
+	// Log gets what an operator must know: damaged crates, failures. If nil,
+	// nothing is logged.
+	Log *slog.Logger
+}
+
+const defaultCacheSize = 64 << 20
+
+// A Handler answers cargo, and people through its pages.
+type Handler struct {
+	mirror    Mirror
+	pages     http.Handler // may be nil
+	publicURL string       // without a slash at its end; empty: ask the connection
+	prefix    string       // the path of publicURL
+	log       *slog.Logger
+	metrics   *metrics
+
+	cache   *cache
+	renders singleflight.Group // by path: what many ask for is rendered once
+}
+
+// New returns a handler. It panics if cfg.PublicURL is not one:
+// [ParsePublicURL] tells before.
+func New(cfg Config) *Handler {
+	h := &Handler{
+		mirror: cfg.Mirror, pages: cfg.Pages, log: cfg.Log, metrics: newMetrics(cfg.Mirror),
+		publicURL: strings.TrimRight(cfg.PublicURL, "/"), cache: newCache(cmp.Or(cfg.CacheSize, defaultCacheSize)),
+	}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	if h.publicURL != "" {
+		u, err := ParsePublicURL(h.publicURL)
+		if err != nil {
+			panic("serve: " + err.Error())
+		}
+		h.prefix = u.Path
+	}
+	return h
+}
+
+// Metrics returns the handler's metrics.
+func (h *Handler) Metrics() prometheus.Collector { return h.metrics }
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	w := &response{ResponseWriter: rw, extended: start}
+	t, r := h.target(r)
+	h.metrics.inflight.Inc()
+	defer h.metrics.inflight.Dec() // pages may panic
+	told := true
+	if err := h.answer(w, r, t); err != nil {
+		told = h.fail(w, r, t, err)
+	}
+	took := time.Since(start)
+	h.metrics.request(t.route, w.code, w.bytes, took)
+	if h.log.Enabled(r.Context(), slog.LevelDebug) {
+		h.log.Debug("request", "client", r.RemoteAddr, "method", r.Method, "path", r.URL.Path, "status", w.code, "bytes", w.bytes, "took", took)
+	}
+	if !told {
+		panic(http.ErrAbortHandler) // the client must not take what it has for all there is
+	}
+}
+
+func (h *Handler) answer(w *response, r *http.Request, t target) error {
+	if r.ContentLength != 0 {
+		return h.refuseBody(w)
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return errMethod
+	}
+	switch t.route {
+	case routePage:
+		if h.pages == nil {
+			return errNoPages
+		}
+		h.pages.ServeHTTP(w, r)
+		return nil
+	case routeConfig:
+		return h.config(w, r)
+	case routeIndex:
+		return h.index(w, r, t.name)
+	case routeCrate:
+		return h.crate(w, r, t)
+	case routeSearch:
+		return h.search(w, r)
+	case routeAPI:
+		return h.about(w, r, t.name)
+	default:
+		return errNoSuchPath
+	}
+}
+
+// refuseBody answers a request that has one. Nothing here takes any, and
+// whoever sends it slowly shall not hold the connection (H1).
+func (h *Handler) refuseBody(w *response) error {
+	w.Header().Set("Connection", "close")
+	// A writer without deadlines is a test's.
+	_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Now().Add(time.Second))
+	return errBody
+}
+
+// target finds out what r asks for. The request that it returns is the one for
+// the pages.
+//
+// A proxy may leave the path of the public URL in front, or take it away; what
+// comes cannot say which. So it is taken away where that gives something of
+// cargo's; else the path is read as it came; else it is a page.
+func (h *Handler) target(r *http.Request) (target, *http.Request) {
+	if h.prefix == "" {
+		return parse(r.URL), r
+	}
+	stripped := h.strip(r)
+	inside := parse(stripped.URL)
+	if stripped == r || inside.isCargo() {
+		return inside, stripped
+	}
+	if asItCame := parse(r.URL); asItCame.isCargo() {
+		return asItCame, r
+	}
+	return inside, stripped
+}
+
+func (t target) isCargo() bool { return t.route != routePage && t.route != routeNone }
+
+// strip returns r without the path of the public URL, or r itself if it has
+// come without.
+func (h *Handler) strip(r *http.Request) *http.Request {
+	path, ok := strings.CutPrefix(r.URL.Path, h.prefix)
+	if !ok || path != "" && path[0] != '/' {
+		return r
+	}
+	again := new(http.Request)
+	*again = *r
+	again.URL = new(url.URL)
+	*again.URL = *r.URL
+	again.URL.Path = path
+	if path == "" {
+		again.URL.Path = "/"
+	}
+	again.URL.RawPath = strings.TrimPrefix(r.URL.RawPath, h.prefix)
+	return again
+}
