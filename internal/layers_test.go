@@ -20,12 +20,12 @@ const module = "github.com/APTlantis/Mirror-Rust-Crates/"
 var floors = [][]string{
 	{"cmd"},
 	{"internal/cli"},
-	{"internal/mirror", "internal/extract", "internal/sidecar", "internal/serve"},
+	{"internal/mirror", "internal/closure", "internal/extract", "internal/sidecar", "internal/serve"},
 	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog", "internal/runstate"},
 	{"internal/store"},
 	{"internal/bundle"},
 	{"internal/durable"},
-	{"internal/crate"},
+	{"internal/crate", "internal/semver"},
 }
 
 // The simulated registry stands outside: it knows the grammar alone, and only
