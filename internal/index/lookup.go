@@ -1,6 +1,8 @@
 package index
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	pathpkg "path"
 	"runtime"
 	"strings"
 
@@ -155,32 +158,58 @@ func (r *repository) newLookup(ctx context.Context, commit string) (lookupReader
 func (g *gitLookup) close() error { return g.objects.close() }
 
 func (g *gitLookup) lookup(path string) (content []byte, blob Blob, err error) {
-	object := g.commit + ":" + path
-	if _, err := io.WriteString(g.git.in, object+"\n"); err != nil {
-		return nil, blob, err
+	content, blob, err = g.object(path, "blob")
+	if errors.Is(err, fs.ErrNotExist) { // from the commit, or its blob from a partial clone
+		folder, _, err := g.object(pathpkg.Dir(path), "tree")
+		if err == nil && treeNames(folder, pathpkg.Base(path)) {
+			return nil, blob, &fileError{errMissing}
+		}
+		return nil, blob, cmp.Or(err, fs.ErrNotExist)
 	}
-	header, err := g.out.ReadString('\n')
-	if err != nil {
-		return nil, blob, err
-	}
-	header = strings.TrimSuffix(header, "\n")
-	if header == object+" missing" { // from the commit, or its blob from a partial clone
-		return nil, blob, fs.ErrNotExist
-	}
-	var id []byte
-	var kind string
-	var size int64
-	if _, err := fmt.Sscanf(header, "%x %s %d", &id, &kind, &size); err != nil || copy(blob[:], id) != len(blob) {
-		return nil, blob, fmt.Errorf("git answered %.100q", header)
-	}
-	content, err = g.object(kind, size)
 	return content, blob, err
 }
 
-// object reads what follows a header.
-func (g *gitLookup) object(kind string, size int64) (content []byte, err error) {
+// treeNames reports whether a folder, as git keeps it, has something of a name:
+// "{mode} {name}\x00{20 bytes of id}" again and again.
+func treeNames(tree []byte, name string) bool {
+	for len(tree) > 0 {
+		entry, rest, _ := bytes.Cut(tree, []byte{0})
+		if _, found, _ := bytes.Cut(entry, []byte(" ")); string(found) == name {
+			return true
+		}
+		tree = rest[min(len(rest), len(Blob{})):]
+	}
+	return false
+}
+
+// object asks for an object of the commit and reads the answer.
+func (g *gitLookup) object(path, want string) (content []byte, id Blob, err error) {
+	object := g.commit + ":" + path
+	if _, err := io.WriteString(g.git.in, object+"\n"); err != nil {
+		return nil, id, err
+	}
+	header, err := g.out.ReadString('\n')
+	if err != nil {
+		return nil, id, err
+	}
+	header = strings.TrimSuffix(header, "\n")
+	if header == object+" missing" {
+		return nil, id, fs.ErrNotExist
+	}
+	var digits []byte
+	var kind string
+	var size int64
+	if _, err := fmt.Sscanf(header, "%x %s %d", &digits, &kind, &size); err != nil || copy(id[:], digits) != len(id) {
+		return nil, id, fmt.Errorf("git answered %.100q", header)
+	}
+	content, err = g.body(kind == want, size)
+	return content, id, err
+}
+
+// body reads what follows a header.
+func (g *gitLookup) body(regular bool, size int64) (content []byte, err error) {
 	bad := checkSize(size)
-	if kind != "blob" {
+	if !regular {
 		bad = errNotRegular
 	}
 	if bad != nil {
