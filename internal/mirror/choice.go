@@ -12,8 +12,8 @@ type Choice interface {
 	// Crate reports whether versions of the crate with this index file are
 	// wanted, or what is wrong with the file.
 	Crate(path string) bool
-	// Versions says which of c.Entries are wanted.
-	Versions(c *index.Crate) []bool
+	// Entries says which of c.Entries are wanted.
+	Entries(c *index.Crate) []bool
 }
 
 // FromChoice makes a Source of a part of an index; sums as for FromIndex. What
@@ -55,7 +55,7 @@ func (s chosenSource) Groups(ctx context.Context, want func(path, blob string) b
 			continue
 		}
 		g := s.group(c)
-		g.Blob, g.Chosen = "", s.choice.Versions(c)
+		g.Blob, g.Chosen = "", s.choice.Entries(c)
 		if err := yield(g); err != nil {
 			return err
 		}
