@@ -1,8 +1,6 @@
 package closure
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -246,15 +244,8 @@ func testRegistry(t *testing.T, dir string) *simreg.Registry {
 	if err := reg.WriteIndex(dir); err != nil {
 		t.Fatal(err)
 	}
-	file, err := os.OpenFile(filepath.Join(dir, filepath.FromSlash(crate.IndexPath("odd"))), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
 	for _, line := range oddLines {
-		if _, err := file.WriteString(line + "\n"); err != nil {
-			t.Fatal(err)
-		}
+		appendLine(t, dir, "odd", line)
 	}
 	return reg
 }
