@@ -45,6 +45,65 @@ func TestCargoAgrees(t *testing.T) {
 	}
 }
 
+// TestCargoStepsBack: where cargo has to take an older version of one crate
+// because of another, room has to be made for it.
+func TestCargoStepsBack(t *testing.T) {
+	needCargo(t)
+	dir := t.TempDir()
+	reg := simreg.New(simreg.MustParse(`
+		core 1.0.0
+		core 1.1.0
+		left 1.0.0
+		  dep core =1.0.0
+		left 1.1.0
+		  dep core =1.1.0
+		right 1.0.0
+		  dep core =1.0.0
+	`)...)
+	if err := reg.WriteIndex(dir); err != nil {
+		t.Fatal(err)
+	}
+	m := manifest{deps: "[dependencies]\nleft = \"1\"\nright = \"1\"\n"}
+	for _, latest := range []int{2, 0} {
+		set := compute(t, openIndex(t, dir), Options{Follow: true, Latest: latest}, "left", "right")
+		cargoAgrees(t, m, set, dir, reg)
+	}
+}
+
+// TestLockFileIsEnough: with nothing but the packages of a lock file, some of
+// them yanked by now, cargo does what the lock file says; and without it the
+// same, as long as none is yanked.
+func TestLockFileIsEnough(t *testing.T) {
+	needCargo(t)
+	dir := t.TempDir()
+	reg := testRegistry(t, dir)
+	m := manifests[slices.IndexFunc(manifests, func(m manifest) bool { return m.name == "all features" })]
+	lock := newProject(t, m, serveIndex(t, dir, nil, reg)).lock()
+	l, err := ReadLock(strings.NewReader(lock), "Cargo.lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	choose := func() *Set {
+		set, err := Compute(t.Context(), openIndex(t, dir), Wishes{Pins: l.Pins}, Options{})
+		if err != nil || len(set.Problems) > 0 || set.Versions != len(l.Pins) {
+			t.Fatalf("%+v, %v; want %d versions", set, err, len(l.Pins))
+		}
+		return set
+	}
+	if diff := cmp.Diff(lock, newProject(t, m, serveIndex(t, dir, choose(), reg)).lock()); diff != "" {
+		t.Errorf("resolved afresh: -want +got\n%s", diff)
+	}
+	for _, pin := range l.Pins {
+		reg.Yank(pin.ID, true)
+	}
+	if err := reg.WriteIndex(dir); err != nil {
+		t.Fatal(err)
+	}
+	p := newProject(t, m, serveIndex(t, dir, choose(), reg))
+	p.write("app/Cargo.lock", lock)
+	p.cargo("fetch", "--locked")
+}
+
 // cargoAgrees compares lock files made from the index in dir and from the part
 // of it in set. reg, if not nil, has the crate files, which cargo then fetches,
 // with the lock file, from what is in the set alone.
@@ -178,6 +237,9 @@ func (p *project) cargo(args ...string) {
 
 func needCargo(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("cargo resolves some 50 times")
+	}
 	if _, err := exec.LookPath("cargo"); err != nil {
 		t.Skip("there is no cargo to compare with")
 	}
