@@ -73,6 +73,9 @@ weak 1.0.0
   dep json ^1
   feature default more
   feature more serdes?/derive
+weak-user 1.0.0
+  dep weak ^1
+  dep socket ^1 features=current
 
 # Targets and kinds.
 port 1.0.0
@@ -189,6 +192,8 @@ var manifests = []manifest{
 	{"some features", `[dependencies]
 		kit = { version = "1", default-features = false, features = ["serde"] }
 		weak = "1"`, []string{"kit", "weak"}},
+	{"weak features", `[dependencies]
+		weak-user = "1"`, []string{"weak-user"}},
 	{"targets and kinds", `[dependencies]
 		port = { version = "1", features = ["port-wasm"] }
 		[dev-dependencies]
