@@ -63,6 +63,9 @@ func testApp() *App {
 //	                   makes requests fail; "all all" means every crate
 //	heal               ends that
 //	replace NAME VERSION   gives a version other bytes
+//	publish TEXT       adds versions, as in FILE
+//	lockfile FILE NAME@VERSION ...
+//	                   writes a Cargo.lock of these versions
 //	requests N         wants N requests since the last time
 //	code N COMMAND ... wants exit code N
 //	hold FILE          keeps a lock file locked
@@ -87,6 +90,8 @@ func TestScripts(t *testing.T) {
 			"replace": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).reg.ReplaceBytes(crate.ID{Name: args[0], Version: args[1]})
 			},
+			"publish":  func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).publish(ts, args[0]) },
+			"lockfile": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).lockfile(ts, args) },
 			"requests": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).wantRequests(ts, args[0]) },
 			"code":     wantCode,
 			"hold":     hold,
@@ -141,6 +146,23 @@ func (w *scriptWorld) inject(ts *testscript.TestScript, args []string) {
 		id = simreg.All
 	}
 	w.reg.Inject(id, f)
+}
+
+func (w *scriptWorld) publish(ts *testscript.TestScript, text string) {
+	versions, err := simreg.Parse(text)
+	ts.Check(err)
+	w.reg.Add(versions...)
+}
+
+func (w *scriptWorld) lockfile(ts *testscript.TestScript, args []string) {
+	text := "version = 4\n"
+	for _, arg := range args[1:] {
+		name, version, _ := strings.Cut(arg, "@")
+		sum, err := w.reg.Checksum(crate.ID{Name: name, Version: version})
+		ts.Check(err)
+		text += fmt.Sprintf("\n[[package]]\nname = %q\nversion = %q\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"%s\"\n", name, version, sum)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }
 
 func (w *scriptWorld) wantRequests(ts *testscript.TestScript, want string) {
