@@ -269,7 +269,9 @@ class Sink:
 
 def screen(stream: Any) -> Sink:
     """stdout or stderr without Python's buffers, in which a chunk could wait."""
-    return Sink(stream.buffer.raw if stream is not None else None)
+    if stream is None:  # it was closed before we were started
+        return Sink(None)
+    return Sink(getattr(stream.buffer, "raw", stream.buffer))  # with "python3 -u" there is no buffer
 
 
 class LineLog:
@@ -600,22 +602,33 @@ class Repository:
             )
 
     def fetch(self, url: str | None) -> str:
-        """Fetches upstream's newest commit and returns the ref that names it. A
-        shallow repository stays shallow, and one with history keeps it."""
+        """Fetches upstream's newest commit and returns the ref that names it.
+
+        At first that commit alone, in the one way in which git tells upstream
+        which files we have when their histories have nothing in common: without
+        --depth, a squash would cost the whole index. A repository with history
+        gets what is between then.
+        """
         remote = url or ("origin" if self.ask("config", "--get", "remote.origin.url") else INDEX_URL)
         shown = without_passwords(url or self.ask("config", "--get", "remote.origin.url") or INDEX_URL)
         self.console.log.info("updating the index in %s from %s", self.directory, shown)
         branch = self.ask("symbolic-ref", "--quiet", "--short", "HEAD") or "master"
         target = f"refs/heads/{branch}" if self.bare else f"refs/remotes/origin/{branch}"
-        shallow = self.head() is None or self.ask("rev-parse", "--is-shallow-repository") == "true"
-        depth = ["--depth", "1"] if shallow else []
-        if self.stream("fetch", *progress(), *depth, "--no-tags", "--end-of-options", remote, f"+HEAD:{target}") != 0:
+        complete = self.head() is not None and not self.is_shallow()
+        what = ("--no-tags", "--end-of-options", remote, f"+HEAD:{target}")
+        code = self.stream("fetch", *progress(), "--depth", "1", *what)
+        if code == 0 and complete and self.is_shallow():
+            code = self.stream("fetch", *progress(), "--unshallow", *what)
+        if code != 0:
             raise Failure(
                 1,
                 f"updating the index from {shown} failed, git says above why; run again later, or add"
                 " --skip-index-update to go on with the index as it is",
             )
         return target
+
+    def is_shallow(self) -> bool:
+        return self.ask("rev-parse", "--is-shallow-repository") == "true"
 
     def head(self) -> str | None:
         """The id of the commit that HEAD names, if there is one."""
@@ -714,7 +727,7 @@ def find_downloader(given: Path | None) -> list[str]:
     raise Failure(
         1,
         f"there is no download-crates{suffix}: neither beside this script, nor in bin beside it, nor on the PATH."
-        f' Build it with "go build ./cmd/download-crates" in {here}, or name one with --downloader-path',
+        f' Build it with "go build ./cmd/download-crates" in the folder of its source, or name one with --downloader-path',
     )
 
 
