@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Keeps a mirror of crates.io: clones or updates the index with git, then runs
-the downloader over it.
+"""Keep a mirror of crates.io: update its index with git, then run the downloader.
 
     python3 Clone-Index.py                    # asks before it downloads
     python3 Clone-Index.py --yes --bundle     # for cron
@@ -22,6 +21,7 @@ import contextlib
 import dataclasses
 import datetime
 import enum
+import io
 import logging
 import os
 import re
@@ -32,9 +32,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
-from collections.abc import Iterator, Sequence
 
 try:
     import fcntl
@@ -52,7 +52,7 @@ EXIT_CODES = {
     4: "integrity: bytes were found or sent that are not what the index names, or quarantine/ is not empty",
     11: "another writer holds the lock",
     12: "no space left",
-    130: "stopped by Ctrl-C; the same command goes on where this one stopped",
+    130: "stopped by SIGINT (Ctrl-C); the same command goes on where this one stopped",
     143: "stopped by SIGTERM; the same command goes on where this one stopped",
 }
 
@@ -244,8 +244,11 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
 
 
 class Sink:
-    """A screen or a log file. One that breaks (a pipe that nobody reads any
-    more, a full disk) is done without, because the mirror matters more."""
+    """A screen or a log file.
+
+    One that breaks (a pipe that nobody reads any more, a full disk) is done
+    without, because the mirror matters more.
+    """
 
     def __init__(self, raw: IO[bytes] | None) -> None:
         self._raw = raw
@@ -275,8 +278,10 @@ def screen(stream: Any) -> Sink:
 
 
 class LineLog:
-    """Passes a child's output on to a log in whole lines. Of a line that was
-    drawn over and over (git's progress), the last state is kept."""
+    """Passes a child's output on to a log, in whole lines.
+
+    Of a line that was drawn over and over (git's progress), the last state is kept.
+    """
 
     MOST = 1 << 16  # bytes of a line that are waited for
 
@@ -297,12 +302,12 @@ class LineLog:
 
 
 class Console:
-    """Everything that is said: on the screen and in the log file. It runs
-    children so that what they say goes to both."""
+    """Everything that is said, by us and by our children: on the screen and in the log file."""
 
     def __init__(self, level: str) -> None:
         self.out, self.err, self.file = screen(sys.stdout), screen(sys.stderr), Sink(None)
-        self.log = logging.Logger("Clone-Index", level.upper())
+        self.log = logging.getLogger("Clone-Index")
+        self.log.setLevel(level.upper())
         self._log_to(self.err)
 
     def _log_to(self, sink: Sink) -> None:
@@ -326,8 +331,10 @@ class Console:
             yield
 
     def run(self, command: Sequence[str], **options: Any) -> Ended:
-        """Runs a child to its end. Its output appears as it comes; signals that
-        we get go to it, each once."""
+        """Runs a child to its end.
+
+        Its output appears as it comes. Signals that we get go to it, each once.
+        """
         self.log.debug("running %s", without_passwords(shlex.join(command)))
         with SignalRelay() as relay:
             child = subprocess.Popen(
@@ -350,10 +357,10 @@ class Console:
                 reader.join()
         return Ended(code if code >= 0 else 128 - code, relay.last)
 
-    def _copy(self, source: IO[bytes], shown: Sink) -> None:
+    def _copy(self, source: io.BufferedReader, shown: Sink) -> None:
         logged = LineLog(self.file)
         with source:
-            for chunk in iter(lambda: source.read1(1 << 16), b""):  # type: ignore[attr-defined]
+            while chunk := source.read1(1 << 16):
                 shown.write(chunk)
                 logged.write(chunk)
         logged.close()
@@ -361,11 +368,10 @@ class Console:
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """How a child ended: its exit code as a shell tells it, and the last signal
-    that it was sent through us."""
+    """How a child ended."""
 
-    code: int
-    signal: int | None
+    code: int  # as a shell tells it: 128 + N if signal N killed it
+    signal: int | None  # the last one that we passed on to it
 
 
 class SignalRelay:
@@ -374,7 +380,8 @@ class SignalRelay:
     On POSIX the child is in a session of its own, so that it gets Ctrl-C from
     us, once, whether a terminal sent it to us or kill(1) did. On Windows the
     console sends Ctrl-C to both, and there is nothing to pass on. Signals that
-    we were started to ignore (nohup) stay ignored."""
+    we were started to ignore (nohup) stay ignored.
+    """
 
     NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
@@ -433,9 +440,10 @@ class Shape(enum.Enum):
 
 
 def prepare_index(config: Config, console: Console) -> bool:
-    """Sees to it that there is an index, and a current one unless that is not
-    wanted. Returns whether there is something to run over: a dry run does not
-    clone."""
+    """Sees to it that there is an index, and a current one unless that is not wanted.
+
+    Returns whether there is something to run over: a dry run does not clone.
+    """
     if config.dry_run:
         return explain_index(config, console)
     if config.skip_index_update:
@@ -484,9 +492,11 @@ def explain_index(config: Config, console: Console) -> bool:
 
 @contextlib.contextmanager
 def sole_updater(index_dir: Path) -> Iterator[None]:
-    """Makes the folder of the index, if need be, and keeps a second run of this
-    script away from it. Where folders cannot be locked (Windows, some network
-    file systems), git's own locks have to do."""
+    """Makes the folder of the index, if need be, and keeps a second run of this script away.
+
+    Where folders cannot be locked (Windows, some network file systems), git's
+    own locks have to do.
+    """
     index_dir.mkdir(parents=True, exist_ok=True)
     if fcntl is None:
         yield
@@ -511,19 +521,15 @@ def lock(folder: int) -> bool:
     return True
 
 
-def progress() -> list[str]:
-    """git's flag to draw its progress, which it would only do on a terminal of its own."""
-    return ["--progress"] if sys.stderr is not None and sys.stderr.isatty() else []
-
-
 class Repository:
     """A git repository, and git to update it with.
 
     An update is a fetch and a reset, never a merge: crates.io squashes the
     history of its index with a forced commit that has no parent, and nobody
-    has anything to add to it here."""
+    has anything to add to it here.
+    """
 
-    # Leads git to a repository that is not the one it runs in.
+    # Variables that lead git to another repository than the one it runs in.
     MISLEADING = (
         "GIT_DIR",
         "GIT_WORK_TREE",
@@ -533,7 +539,6 @@ class Repository:
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
         "GIT_SHALLOW_FILE",
         "GIT_NAMESPACE",
-        "GIT_PREFIX",
     )
 
     OPTIONS = (
@@ -567,12 +572,8 @@ class Repository:
 
     def update(self, url: str | None) -> None:
         """Makes the newest commit of upstream the one that HEAD names."""
-        git_dir = self.ask("rev-parse", "--absolute-git-dir")
-        if git_dir is None:
-            raise Failure(
-                1, f"git does not read {self.directory}: remove it and run again, it is cloned anew ({self.why_not()})"
-            )
-        remove_stale_locks(Path(git_dir), self.console.log)
+        self.check_that_git_reads_it()
+        remove_stale_locks(Path(self.ask("rev-parse", "--absolute-git-dir") or ""), self.console.log)
         self.check_that_it_is_an_index()
         before = self.describe()
         target = self.fetch(url)
@@ -583,17 +584,31 @@ class Repository:
                 " repository is damaged, remove it and run again: it is cloned anew",
             )
         after = self.describe()
-        self.console.log.info(
-            "the index is at %s%s", after, ", as before" if after == before else f"; it was at {before}"
-        )
+        change = ", as before" if after == before else f"; it was at {before}"
+        self.console.log.info("the index is at %s%s", after, change)
+
+    def check_that_git_reads_it(self) -> None:
+        """Keeps us from the next repository further up, which git takes if this one is broken."""
+        found = self.query("rev-parse", "--absolute-git-dir" if self.bare else "--show-toplevel")
+        if found.returncode != 0 or not os.path.samefile(found.stdout.strip(), self.directory):
+            reason = found.stderr.partition("\n")[0] or "it is broken"
+            raise Failure(
+                1,
+                f"git does not take {self.directory} for a repository ({reason}): mend that, or remove it and run"
+                " again: it is cloned anew",
+            )
 
     def check_that_it_is_an_index(self) -> None:
-        """Keeps us from resetting somebody's own work. A clone that was cut off
-        has no commit yet, nor any file."""
-        if self.head() is None:
+        """Keeps us from resetting somebody's own work.
+
+        A clone that was cut off has no commit yet, and nothing else either.
+        """
+        if self.head() is not None:
+            mine = '"dl"' in (self.ask("cat-file", "blob", "HEAD:config.json") or "")
+        elif self.ask("for-each-ref", "--count=1", "refs/heads") == "":
             mine = self.bare or all(entry.name == ".git" for entry in self.directory.iterdir())
         else:
-            mine = '"dl"' in (self.ask("cat-file", "blob", "HEAD:config.json") or "")
+            mine = False
         if not mine:
             raise Failure(
                 1,
@@ -604,10 +619,10 @@ class Repository:
     def fetch(self, url: str | None) -> str:
         """Fetches upstream's newest commit and returns the ref that names it.
 
-        At first that commit alone, in the one way in which git tells upstream
-        which files we have when their histories have nothing in common: without
-        --depth, a squash would cost the whole index. A repository with history
-        gets what is between then.
+        At first that commit alone: without --depth, git fetches all files again
+        when there is no history between the new commit and ours, as after a
+        squash. A repository with history then gets what is between; cut off just
+        there, it is a shallow one from now on.
         """
         remote = url or ("origin" if self.ask("config", "--get", "remote.origin.url") else INDEX_URL)
         shown = without_passwords(url or self.ask("config", "--get", "remote.origin.url") or INDEX_URL)
@@ -636,15 +651,12 @@ class Repository:
 
     def describe(self) -> str:
         """The commit that HEAD names, for people."""
-        return self.ask("log", "-1", "--format=commit %h of %cI", "HEAD", "--") or "no commit"
+        return self.ask("log", "-1", "--format=commit %h of %cI", "HEAD", "--") or "no commit yet"
 
     def ask(self, *arguments: str) -> str | None:
         """What git answers, None if it exits with an error."""
         done = self.query(*arguments)
         return done.stdout.strip() if done.returncode == 0 else None
-
-    def why_not(self) -> str:
-        return self.query("rev-parse", "--absolute-git-dir").stderr.strip()
 
     def query(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -670,19 +682,22 @@ class Repository:
         return ["git", *options, *arguments]
 
     def environment(self) -> dict[str, str]:
-        """Ours, but git asks nothing and looks for no repository around the directory."""
+        """Ours, but git asks nothing, and runs where we run it."""
         kept = {name: value for name, value in os.environ.items() if name not in self.MISLEADING}
-        return {
-            **kept,
-            "LC_ALL": "C",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_CEILING_DIRECTORIES": str(self.directory.parent),
-        }
+        return {**kept, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+
+
+def progress() -> list[str]:
+    """git's flag to draw its progress, which it would only do on a terminal of its own."""
+    return ["--progress"] if sys.stderr is not None and sys.stderr.isatty() else []
 
 
 def remove_stale_locks(git_dir: Path, log: logging.Logger, patience: float = LOCK_PATIENCE) -> None:
-    """Removes the lock files that a killed git left behind. A git at work gives
-    its locks back, so each is waited for until it has not changed for a while."""
+    """Removes the lock files that a killed git left behind.
+
+    A git at work gives its locks back, so each is waited for until it has not
+    changed for a while.
+    """
     for path in [*git_dir.glob("*.lock"), *git_dir.glob("refs/**/*.lock")]:
         if age(path) < patience:
             log.info("%s is locked: waiting for a git that may be at work, %.0f s at most", path, patience)
@@ -708,8 +723,11 @@ DOWNLOADERS = ("download-crates", "clonecratesio")
 
 
 def find_downloader(given: Path | None) -> list[str]:
-    """The command that downloads: the file that was named, else what lies
-    beside this script, else what is on the PATH."""
+    """The command that downloads.
+
+    The file that was named, else what lies beside this script, else what is on
+    the PATH.
+    """
     if given is not None:
         if not given.is_file():
             raise Failure(2, f"--downloader-path {given} is not a file")
@@ -726,8 +744,8 @@ def find_downloader(given: Path | None) -> list[str]:
             return downloader_command(Path(found))
     raise Failure(
         1,
-        f"there is no download-crates{suffix}: neither beside this script, nor in bin beside it, nor on the PATH."
-        f' Build it with "go build ./cmd/download-crates" in the folder of its source, or name one with --downloader-path',
+        f"there is no download-crates{suffix}: neither beside this script, nor in bin beside it, nor on the PATH;"
+        ' build it with "go build ./cmd/download-crates" where its source is, or name one with --downloader-path',
     )
 
 
@@ -794,16 +812,18 @@ def confirmed(console: Console) -> bool:
 def summarise(config: Config, code: int, seconds: float, log: logging.Logger) -> None:
     """The summary after the run."""
     took = datetime.timedelta(seconds=round(seconds))
+    if config.dry_run and code == 0:
+        log.info("dry run: nothing was touched; it took %s", took)
+        return
     level = logging.INFO if code == 0 else logging.ERROR
     log.log(level, "exit code %d after %s: %s", code, took, EXIT_CODES.get(code, "unknown to this script"))
-    if not config.dry_run:
-        log.info(
-            "crates    %s", config.bundles_out if config.bundle and config.bundle_mode == "only" else config.output_dir
-        )
-        log.info("manifest  %s", config.manifest)
+    only_bundles = config.bundle and config.bundle_mode == "only"
+    log.info("crates    %s", config.bundles_out if only_bundles else config.output_dir)
+    log.info("manifest  %s", config.manifest)
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Runs the script and returns its exit code."""
     if sys.version_info < (3, 9):
         print("Clone-Index.py needs Python 3.9 or newer", file=sys.stderr)
         return 1

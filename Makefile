@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench test-root
+.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench test-root python
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -34,6 +34,9 @@ slow: ## tests that take minutes: 200 kills at random instants
 
 test-root: ## power cuts, full disks, bad sectors: needs root on Linux
 	$(GO) test -count=1 -timeout 10m -run TestRoot ./internal/cli -root
+
+python: ## Clone-Index.py and the project manifest: needs Python 3.9 and git
+	python3 -m unittest discover -s scripts -t scripts
 
 real: ## mirror real crates: needs cargo and a registry that it reaches
 	$(GO) run ./scripts/real

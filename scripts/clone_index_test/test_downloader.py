@@ -27,7 +27,7 @@ class Finding(World):
     def found(self, *arguments: str) -> str:
         done = self.run_script("--yes", "--skip-index-update", *arguments, script=self.script)
         self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout.strip()
+        return str(done.stdout).strip()
 
     def test_the_nearest_one_is_taken(self) -> None:
         """From the last resort to the first."""
@@ -50,7 +50,7 @@ class Finding(World):
         done = self.run_script("--yes", script=self.script)
         self.assertEqual(done.returncode, 1)
         self.assertIn("there is no download-crates", done.stderr)
-        self.assertIn('Build it with "go build ./cmd/download-crates"', done.stderr)
+        self.assertIn('build it with "go build ./cmd/download-crates"', done.stderr)
         self.assertIn("--downloader-path", done.stderr)
         self.assertNotIn("cloning", done.stderr, "it is looked for before 250 MB are fetched")
 
@@ -77,7 +77,13 @@ class Output(World):
         self.arguments = ["--yes", "--skip-index-update", "--downloader-path"]
 
     def test_exit_code_and_its_meaning(self) -> None:
-        for code, meaning in ((0, "complete: "), (3, "incomplete: "), (4, "integrity: "), (12, "no space"), (77, "unknown")):
+        for code, meaning in (
+            (0, "complete: "),
+            (3, "incomplete: "),
+            (4, "integrity: "),
+            (12, "no space"),
+            (77, "unknown"),
+        ):
             with self.subTest(code):
                 done = self.run_script(*self.arguments, str(self.fake_downloader(code)))
                 self.assertEqual(done.returncode, code)

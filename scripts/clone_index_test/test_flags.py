@@ -19,7 +19,7 @@ class Flags(World):
         fake = self.fake_downloader()
         done = self.run_script("--yes", "--skip-index-update", "--downloader-path", str(fake), *arguments)
         self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout.splitlines()
+        return str(done.stdout).splitlines()
 
     def test_defaults_lie_under_the_home_directory(self) -> None:
         want = f"""
@@ -90,9 +90,7 @@ class Flags(World):
         (self.index / "config.json").touch()
         for level, want in (("error", ""), ("info", " INFO "), ("debug", " DEBUG ")):
             with self.subTest(level):
-                done = self.run_script(
-                    "--yes", "--skip-index-update", "--downloader-path", fake, "--log-level", level
-                )
+                done = self.run_script("--yes", "--skip-index-update", "--downloader-path", fake, "--log-level", level)
                 self.assertIn(want, done.stderr)
                 self.assertEqual(bool(done.stderr), bool(want))
 

@@ -243,7 +243,7 @@ class Refusing(IndexTest):
         (self.root / "precious").write_text("1")
         (self.index / ".git").mkdir(parents=True)
         (self.index / "half").touch()
-        self.update("--index-url", self.upstream.index_url, code=1, says="remove it and run again, it is cloned anew")
+        self.update("--index-url", self.upstream.index_url, code=1, says="for a repository (it is broken): mend that, or remove it")
         self.assertEqual((self.root / "precious").read_text(), "1")
 
     def test_nothing_to_skip(self) -> None:

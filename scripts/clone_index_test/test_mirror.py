@@ -94,6 +94,8 @@ class Mirroring(MirrorTest):
         done = self.run_script(*(flag for flag in self.arguments("--dry-run") if flag != "--yes"))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("dry-run ok: ", done.stdout)
+        self.assertIn("dry run: nothing was touched", done.stderr)
+        self.assertNotIn("complete", done.stderr)
         self.assertIn("the index is looked at as it is", done.stderr)
         self.assertEqual(self.everything(), before)
 

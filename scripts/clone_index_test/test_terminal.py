@@ -41,7 +41,7 @@ class Terminal:
         wait_until(lambda: self.said.find(wanted, self.seen) >= 0 or not self.reader.is_alive(), text)
         at = self.said.find(wanted, self.seen)
         if at < 0:
-            raise AssertionError(f"{text!r} is not in {self.said[self.seen:].decode()!r}")
+            raise AssertionError(f"{text!r} is not in {self.said[self.seen :].decode()!r}")
         self.seen = at + len(wanted)
 
     def exit_code(self) -> int:
