@@ -243,7 +243,12 @@ class Refusing(IndexTest):
         (self.root / "precious").write_text("1")
         (self.index / ".git").mkdir(parents=True)
         (self.index / "half").touch()
-        self.update("--index-url", self.upstream.index_url, code=1, says="for a repository (it is broken): mend that, or remove it")
+        self.update(
+            "--index-url",
+            self.upstream.index_url,
+            code=1,
+            says="for a repository (it is broken): mend that, or remove it",
+        )
         self.assertEqual((self.root / "precious").read_text(), "1")
 
     def test_nothing_to_skip(self) -> None:
