@@ -10,7 +10,7 @@ import urllib.request
 from typing import Any
 
 from .test_mirror import MirrorTest
-from .world import ROOT, module, programs
+from .world import ROOT, module, programs, wait_until
 
 try:
     import tomllib
@@ -23,11 +23,6 @@ def said_by(*command: str) -> str:
     program, *words = command
     done = subprocess.run([str(programs() / program), *words, "-help"], capture_output=True, text=True, check=True)
     return done.stdout
-
-
-def section(text: str, name: str) -> str:
-    """A section of what a program says for -help."""
-    return text.partition(f"\n{name}:\n")[2].partition("\n\n")[0]
 
 
 @unittest.skipIf(tomllib is None, "reading TOML needs Python 3.11")
@@ -57,11 +52,11 @@ class ProjectManifest(MirrorTest):
         for program in self.project["programs"]:
             self.assertIn(program["name"], self.read(program["flags"]))
             if "commands" in program:
-                shown = re.findall(r"(?m)^   (\w+) ", section(said_by(program["name"]), "COMMANDS"))
+                shown = re.findall(r"(?m)^   (\w+) ", said_by(program["name"]).partition("\nCOMMANDS:\n")[2])
                 self.assertEqual(program["commands"], shown)
             if "same_as" in program:
                 flags = [
-                    set(re.findall(r"(?m)^   --([\w-]+)", section(said_by(*command.split()), "OPTIONS")))
+                    set(re.findall(r"(?m)^   --([\w-]+)", said_by(*command.split())))
                     for command in (program["name"], program["same_as"])
                 ]
                 self.assertEqual(flags[0] - {"version"}, flags[1])
@@ -90,6 +85,7 @@ class ProjectManifest(MirrorTest):
         for endpoint in self.project["endpoints"]:
             with urllib.request.urlopen(f"http://{address}{endpoint['path']}", timeout=60) as answer:
                 self.assertEqual(answer.status, 200, endpoint)
+        wait_until(lambda: int(self.upstream.say("requests")) > 0, "downloads")
         process.terminate()
-        process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 143)
+        _, said = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 143, said)

@@ -29,8 +29,8 @@ def programs() -> Path:
     """A folder with the real programs, built once."""
     folder = Path(tempfile.mkdtemp(prefix="clone-index-test-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    for package in ("cmd/download-crates", "cmd/clonecratesio", "scripts/simregistry"):
-        subprocess.run(["go", "build", "-o", f"{folder}{os.sep}", f"./{package}"], cwd=ROOT, check=True)
+    packages = ("./cmd/...", "./scripts/simregistry")
+    subprocess.run(["go", "build", "-o", f"{folder}{os.sep}", *packages], cwd=ROOT, check=True)
     return folder
 
 
