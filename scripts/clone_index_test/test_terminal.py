@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import sys
 import threading
 import time
 
@@ -112,7 +113,30 @@ class Prompt(World):
         self.assertNotIn(b"Traceback", terminal.said)
 
 
+# A downloader that counts how often it is interrupted.
+COUNTS = """
+import signal, sys, time
+times = []
+signal.signal(signal.SIGINT, lambda *_: times.append(time.monotonic()))
+print("ready", flush=True)
+while not times or time.monotonic() < times[0] + 1:
+    time.sleep(0.01)
+print("interrupted", len(times), "times")
+sys.exit(130)
+"""
+
+
 class CtrlC(MirrorTest):
+    def test_reaches_the_downloader_once(self) -> None:
+        """The terminal would send it to the downloader too, if it were in the foreground."""
+        (self.home / "counts.py").write_text(COUNTS)
+        fake = self.executable(self.home / "counts", f"exec {sys.executable} {self.home}/counts.py\n")
+        terminal = Terminal(self, self.command("--downloader-path", str(fake), *self.arguments()[:3]))
+        terminal.expect("ready")
+        terminal.type("\x03")
+        terminal.expect("interrupted 1 times")
+        self.assertEqual(terminal.exit_code(), 130)
+
     def start_slowly(self) -> Terminal:
         self.upstream.say("fault all all latency -1")
         terminal = Terminal(self, self.command(*self.arguments("--threads", "2")))
