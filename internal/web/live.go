@@ -1,0 +1,170 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// tick is how often the run is looked at: it is told about as often.
+	tick = time.Second
+	// maxListeners is how many visitors get live numbers. Others see the page as
+	// it was when it was loaded.
+	maxListeners = 256
+	// quiet is after how long without news a stream says that it is still there,
+	// so that no proxy takes it for dead.
+	quiet = 15 * time.Second
+	// patience is how long a visitor may take to receive one event.
+	patience = 10 * time.Second
+)
+
+// live watches the mirror's run and tells all who listen: one goroutine looks and
+// renders, however many they are.
+type live struct {
+	mirror    Mirror
+	pages     *pages
+	listeners chan struct{} // one token each
+
+	mu      sync.Mutex
+	history history       // of the run's rate
+	event   []byte        // the newest
+	news    chan struct{} // closed when event is replaced
+
+	quit, done chan struct{}
+	once       sync.Once
+}
+
+func newLive(m Mirror, p *pages) *live {
+	l := &live{
+		mirror: m, pages: p,
+		listeners: make(chan struct{}, maxListeners),
+		news:      make(chan struct{}),
+		quit:      make(chan struct{}), done: make(chan struct{}),
+	}
+	l.look()
+	go l.watch()
+	return l
+}
+
+func (l *live) watch() {
+	defer close(l.done)
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			l.look()
+		case <-l.quit:
+			return
+		}
+	}
+}
+
+func (l *live) close() {
+	l.once.Do(func() { close(l.quit) })
+	<-l.done
+}
+
+// look notes where the run stands, and makes an event of it if it differs from
+// the last one.
+func (l *live) look() {
+	event := l.pages.event(l.status())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if bytes.Equal(event, l.event) {
+		return
+	}
+	l.event = event
+	close(l.news)
+	l.news = make(chan struct{})
+}
+
+// status is what the mirror holds and does now.
+func (l *live) status() status {
+	s := status{Totals: l.mirror.Totals(), now: time.Now()}
+	state, ok := l.mirror.Run()
+	if !ok {
+		return s
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if state.Live(s.now) {
+		l.history.add(state)
+	}
+	s.Run = newRun(state, s.now, &l.history)
+	return s
+}
+
+// event is the live part of a page as a server-sent event.
+func (p *pages) event(s status) []byte {
+	var html, event bytes.Buffer
+	if err := p.templates["home"].ExecuteTemplate(&html, "live", s); err != nil {
+		return nil // the page itself says why
+	}
+	for line := range bytes.Lines(html.Bytes()) {
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			event.WriteString("data: ")
+			event.Write(line)
+			event.WriteByte('\n')
+		}
+	}
+	event.WriteByte('\n')
+	return event.Bytes()
+}
+
+// next returns the newest event, and what is closed when there is a newer one.
+func (l *live) next() ([]byte, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.event, l.news
+}
+
+// serve streams events until the visitor leaves or the server ends. One who is
+// slow misses some, and holds up nobody.
+func (l *live) serve(w http.ResponseWriter, r *http.Request) {
+	select {
+	case l.listeners <- struct{}{}:
+		defer func() { <-l.listeners }()
+	default:
+		w.Header().Set("Retry-After", "30")
+		http.Error(w, "too many visitors listen already", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would collect events otherwise
+	for {
+		event, news := l.next()
+		if err := send(w, event); err != nil {
+			return
+		}
+		for waiting := true; waiting; {
+			select {
+			case <-news:
+				waiting = false
+			case <-time.After(quiet):
+				if err := send(w, []byte(":\n\n")); err != nil {
+					return
+				}
+			case <-r.Context().Done():
+				return
+			case <-l.quit:
+				return
+			}
+		}
+	}
+}
+
+func send(w http.ResponseWriter, event []byte) error {
+	c := http.NewResponseController(w)
+	if err := c.SetWriteDeadline(time.Now().Add(patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if _, err := w.Write(event); err != nil {
+		return err
+	}
+	return c.Flush()
+}
