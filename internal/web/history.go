@@ -37,7 +37,7 @@ func (h *history) add(s runstate.State) {
 		return
 	}
 	h.points = append(h.points, p)
-	for p.at.Sub(h.points[0].at) > window {
+	for p.at.Sub(h.points[0].at) > window+step { // a pace takes two points
 		h.points = h.points[1:]
 	}
 }
@@ -97,6 +97,6 @@ func (h *history) chart() *chart {
 	return &chart{
 		Width: chartWidth, Height: chartHeight, Line: line.String(),
 		Area: fmt.Sprintf("%sL%d %dL%.0f %dZ", line.String(), chartWidth, chartHeight, x(0), chartHeight),
-		Peak: int64(peak), Span: newest.Sub(h.points[0].at).Round(time.Second),
+		Peak: int64(peak), Span: newest.Sub(h.points[1].at).Round(time.Second),
 	}
 }

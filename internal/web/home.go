@@ -10,10 +10,10 @@ type homeData struct {
 }
 
 func (h *Handler) home(*http.Request) (page, error) {
-	live := h.live.status()
+	live := h.live.now()
 	registry := `"sparse+` + h.public.String() + `/index/"`
 	return page{
-		template: "home", Refresh: live.Run != nil && live.Run.Live,
+		template: "home", Home: true, Refresh: live.Run != nil && live.Run.Live,
 		Data: homeData{
 			Live: live, URL: h.public.String(),
 			BuildConfig:  "[source.crates-io]\nreplace-with = \"mirror\"\n\n[source.mirror]\nregistry = " + registry + "\n",

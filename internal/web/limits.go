@@ -6,9 +6,9 @@ const (
 	maxText        = 300     // bytes of one piece of text
 	maxQuery       = 64      // bytes: no name is longer
 	maxLine        = 1 << 20 // bytes of an index line that is read for its details
-	maxDeps        = 200     // dependencies of one kind
-	maxFeatures    = 200     // features of a version
-	maxEnabled     = 20      // what one feature turns on, or a dependency's features
+	maxDeps        = 150     // dependencies of one kind
+	maxFeatures    = 150     // features of a version
+	maxEnabled     = 12      // what one feature turns on, or a dependency's features
 	resultsPerPage = 20
 	rowsPerPage    = 100 // versions
 )

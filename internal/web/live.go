@@ -30,7 +30,8 @@ type live struct {
 
 	mu      sync.Mutex
 	history history       // of the run's rate
-	event   []byte        // the newest
+	status  status        // as it was seen last
+	event   []byte        // the same, for listeners
 	news    chan struct{} // closed when event is replaced
 
 	quit, done chan struct{}
@@ -68,34 +69,34 @@ func (l *live) close() {
 	<-l.done
 }
 
-// look notes where the run stands, and makes an event of it if it differs from
-// the last one.
+// look notes what the mirror holds and where its run stands, and makes an event
+// of it if that is not what the last one says.
 func (l *live) look() {
-	event := l.pages.event(l.status())
+	s := status{Totals: l.mirror.Totals(), now: time.Now()}
+	state, running := l.mirror.Run()
+
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if bytes.Equal(event, l.event) {
-		return
+	if running {
+		if state.Live(s.now) {
+			l.history.add(state)
+		}
+		s.Run = newRun(state, s.now, &l.history)
 	}
-	l.event = event
-	close(l.news)
-	l.news = make(chan struct{})
+	l.status = s
+	if event := l.pages.event(s); !bytes.Equal(event, l.event) {
+		l.event = event
+		close(l.news)
+		l.news = make(chan struct{})
+	}
 }
 
-// status is what the mirror holds and does now.
-func (l *live) status() status {
-	s := status{Totals: l.mirror.Totals(), now: time.Now()}
-	state, ok := l.mirror.Run()
-	if !ok {
-		return s
-	}
+// now returns what was seen last. Pages show that, too, and not what is newer, or
+// the first event would turn back what a visitor sees.
+func (l *live) now() status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if state.Live(s.now) {
-		l.history.add(state)
-	}
-	s.Run = newRun(state, s.now, &l.history)
-	return s
+	return l.status
 }
 
 // event is the live part of a page as a server-sent event.

@@ -23,6 +23,7 @@ var templateFiles embed.FS
 type page struct {
 	Title   string
 	Query   string // what the search box says
+	Home    bool   // the page has a search box of its own
 	Refresh bool   // reload now and then where there is no JavaScript
 	Data    any
 
@@ -120,18 +121,17 @@ func (e *missing) Error() string { return e.what }
 func (*missing) Unwrap() error   { return fs.ErrNotExist }
 
 func notFound(*http.Request) (page, error) {
-	return page{}, &missing{what: "There is no such page."}
+	return page{}, &missing{what: "There is no such page on this server."}
 }
 
 // problem answers with an error, in the same dress as other pages.
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) {
-	data := problemData{Status: http.StatusInternalServerError, Text: "The server could not make this page. Its log says why; trying again may help."}
+	data := problemData{Status: http.StatusInternalServerError, Title: "Something went wrong", Text: "The server could not make this page. Its log says why; trying again may help."}
 	if miss, ok := errors.AsType[*missing](err); ok {
-		data.Status, data.Text, data.Similar = http.StatusNotFound, miss.what, miss.similar
+		data = problemData{http.StatusNotFound, "Not found", miss.what, miss.similar}
 	} else if r.Context().Err() == nil { // else the visitor went away, or the server ends
 		h.cfg.Log.Error("a page could not be made", "path", clip(r.URL.Path, maxText), "err", err)
 	}
-	data.Title = http.StatusText(data.Status)
 	var body bytes.Buffer
 	if err := h.pages.render(&body, page{template: "problem", Title: data.Title, Data: data}); err != nil {
 		http.Error(w, data.Text, data.Status)
