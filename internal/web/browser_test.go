@@ -161,10 +161,10 @@ func (tab *tab) shoot(name string) {
 func TestBrowser(t *testing.T) {
 	browser := newBrowser(t)
 	t.Run("search to download", func(t *testing.T) { testSearchToDownload(t, browser) })
-	t.Run("live progress", func(t *testing.T) { testLiveProgress(t, browser) })
 	t.Run("copy", func(t *testing.T) { testCopy(t, browser) })
 	t.Run("appearance", func(t *testing.T) { testAppearance(t, browser) })
-	t.Run("without JavaScript", func(t *testing.T) { testWithoutJavaScript(t, browser) })
+	t.Run("live progress", func(t *testing.T) { t.Parallel(); testLiveProgress(t, browser) }) // these two wait
+	t.Run("without JavaScript", func(t *testing.T) { t.Parallel(); testWithoutJavaScript(t, browser) })
 }
 
 func testSearchToDownload(t *testing.T, browser context.Context) {

@@ -137,35 +137,42 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would collect events otherwise
-	for {
-		event, news := l.next()
-		if err := send(w, event); err != nil {
+	if r.Method == http.MethodHead {
+		return
+	}
+	event, news := l.next()
+	for send(w, event) == nil {
+		select {
+		case <-news:
+			event, news = l.next()
+		case <-time.After(quiet):
+			event = []byte(":\n\n") // a comment
+		case <-r.Context().Done():
 			return
-		}
-		for waiting := true; waiting; {
-			select {
-			case <-news:
-				waiting = false
-			case <-time.After(quiet):
-				if err := send(w, []byte(":\n\n")); err != nil {
-					return
-				}
-			case <-r.Context().Done():
-				return
-			case <-l.quit:
-				return
-			}
+		case <-l.quit:
+			return
 		}
 	}
 }
 
+// send writes an event at once. The deadline is for this event alone: HTTP/2
+// resets a stream whose deadline has passed even if nothing is being written.
 func send(w http.ResponseWriter, event []byte) error {
 	c := http.NewResponseController(w)
-	if err := c.SetWriteDeadline(time.Now().Add(patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	limit := func(t time.Time) error {
+		if err := c.SetWriteDeadline(t); !errors.Is(err, http.ErrNotSupported) {
+			return err
+		}
+		return nil
+	}
+	if err := limit(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	if _, err := w.Write(event); err != nil {
 		return err
 	}
-	return c.Flush()
+	if err := c.Flush(); err != nil {
+		return err
+	}
+	return limit(time.Time{})
 }

@@ -1,8 +1,10 @@
 package web
 
 import (
-	"strings"
+	"math"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
@@ -69,19 +71,21 @@ func (r *run) Phase() string {
 	if phase == "" {
 		return "Working"
 	}
-	return strings.ToUpper(phase[:1]) + phase[1:]
+	capital, n := utf8.DecodeRuneInString(phase)
+	return string(unicode.ToUpper(capital)) + phase[n:]
 }
 
 // Percent of the run's work, rounded down, so that 100 means all of it.
 func (r *run) Percent() int64 {
-	if r.Total <= 0 {
-		return 0
-	}
-	return min(100, max(0, r.Processed)*100/r.Total)
+	part := float64(r.Processed) / float64(max(1, r.Total))
+	return int64(100 * min(1, max(0, part)))
 }
 
 // Left is the time to the end, 0 if unknown.
-func (r *run) Left() time.Duration { return time.Duration(max(0, r.ETASec)) * time.Second }
+func (r *run) Left() time.Duration {
+	const most = math.MaxInt64 / int64(time.Second)
+	return time.Duration(min(most, max(0, r.ETASec))) * time.Second
+}
 
 // Elapsed is how long the run has taken until it ended, or until now.
 func (r *run) Elapsed() time.Duration { return r.elapsed }
