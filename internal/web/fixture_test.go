@@ -83,6 +83,12 @@ func (f *fixture) setRun(s runstate.State) {
 	f.run = &s
 }
 
+func (f *fixture) looks() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.runs
+}
+
 func (f *fixture) tell(_ context.Context, id crate.ID) (About, error) {
 	if a, ok := f.about[id.Name]; ok {
 		return a, nil

@@ -58,7 +58,7 @@ func TestEvents(t *testing.T) {
 		stuck := make(chan struct{})
 		slow := listen(h, stuck)
 		listeners := []*listener{listen(h, nil), listen(h, nil), listen(h, nil)}
-		f.runs = 0
+		before := f.looks()
 		want := func(text string) {
 			t.Helper()
 			for i, l := range listeners {
@@ -73,13 +73,15 @@ func TestEvents(t *testing.T) {
 			time.Sleep(tick)
 			want("<strong>40" + string('0'+rune(work/1000)) + ",000</strong> of 1,700,624")
 		}
-		f.run.Updated = f.run.Updated.Add(-time.Hour) // it was killed
+		killed := running(4000)
+		killed.Updated = time.Now().Add(-time.Hour)
+		f.setRun(killed)
 		time.Sleep(tick)
 		want("Ended without a word.")
 		time.Sleep(quiet)
 		want(":\n\n")
-		if f.runs != int((4*tick+quiet)/tick) {
-			t.Errorf("the mirror was asked %d times in %s for %d listeners", f.runs, 4*tick+quiet, len(listeners))
+		if n := f.looks() - before; n != int((4*tick+quiet)/tick) {
+			t.Errorf("the mirror was asked %d times in %s for %d listeners", n, 4*tick+quiet, len(listeners))
 		}
 		close(stuck)
 		if got := slow.events(); len(got) > 2 || !strings.Contains(got[len(got)-1], "Ended without a word.") {
