@@ -13,11 +13,12 @@ import (
 func TestChart(t *testing.T) {
 	start := time.Date(2025, 11, 2, 9, 0, 0, 0, time.UTC)
 	var h history
-	var work int64
+	var work, held int64
 	at := func(seconds int, more int64) {
 		work += more
+		held += 1000 // counted when they are come upon, which is no work
 		h.add(runstate.State{PID: 1, Updated: start.Add(time.Duration(seconds) * time.Second),
-			Processed: 1_000_000 + work, Existing: 1_000_000, Bytes: 100 * work})
+			Processed: held + work, Existing: held, Bytes: 100 * work})
 	}
 	at(0, 0)
 	at(1, 10) // less than a step after the last one

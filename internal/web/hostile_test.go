@@ -101,6 +101,18 @@ func TestH9Links(t *testing.T) {
 	}
 }
 
+// A crate of another registry is not the one of that name here.
+func TestDependenciesOfOtherRegistries(t *testing.T) {
+	f := newFixture()
+	f.add(`{"name":"uses","vers":"1.0.0","deps":[{"name":"serde_core","req":"^1","kind":"normal"},` +
+		`{"name":"serde_json","req":"^1","kind":"normal","registry":"https://other.example/index"}],` +
+		fmt.Sprintf(`"cksum":"%064x","features":{},"yanked":false}`, 5))
+	body := get(newHandler(t, f, testURL), "/crate/uses/1.0.0").Body.String()
+	if !strings.Contains(body, "/crate/serde_core") || strings.Contains(body, "/crate/serde_json") || !strings.Contains(body, "of another registry") {
+		t.Errorf("want a link to serde_core and none to serde_json:\n%s", body)
+	}
+}
+
 // Names come from the path, and are asked for only if a crate can have them.
 func TestH4NamesInPaths(t *testing.T) {
 	f := newFixture()

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -20,6 +21,15 @@ type listener struct {
 	stuck chan struct{} // if not nil, each write waits for it to be closed
 	leave context.CancelFunc
 	done  chan struct{}
+
+	deadline time.Time // for writing
+}
+
+func (l *listener) SetWriteDeadline(deadline time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deadline = deadline
+	return nil
 }
 
 func listen(h http.Handler, stuck chan struct{}) *listener {
@@ -38,6 +48,9 @@ func (l *listener) Write(p []byte) (int, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.deadline.IsZero() {
+		return 0, errors.New("writing without a deadline")
+	}
 	return l.got.Write(p)
 }
 
@@ -46,6 +59,9 @@ func (l *listener) events() []string {
 	synctest.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.deadline.IsZero() && l.stuck == nil {
+		panic("a deadline while nothing is written: HTTP/2 would end the stream")
+	}
 	all := strings.SplitAfter(l.got.String(), "\n\n")
 	l.got.Reset()
 	return all[:len(all)-1]
