@@ -296,7 +296,29 @@ func (c *Catalog) readFormat(ctx context.Context) error {
 }
 
 // Close closes the catalog.
-func (c *Catalog) Close() error { return errors.Join(c.versions.Close(), c.db.Close()) }
+func (c *Catalog) Close() error {
+	if c.writable {
+		c.fold()
+	}
+	return errors.Join(c.versions.Close(), c.db.Close())
+}
+
+// fold moves the write-ahead log into the file, so that the file by itself is
+// all there is to copy. SQLite does so at the end, but not if somebody else has
+// the catalog open. If one of those is reading right now, it has to wait until
+// the next run.
+func (c *Catalog) fold() {
+	ctx := context.Background()
+	conn, err := c.db.Conn(ctx)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	for _, pragma := range []string{"PRAGMA busy_timeout = 500", "PRAGMA wal_checkpoint(TRUNCATE)"} {
+		// Without it nothing is lost, and closing tells of what is wrong.
+		_, _ = conn.ExecContext(ctx, pragma)
+	}
+}
 
 // Versions returns what is held of a crate, whatever the case of name.
 func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) {

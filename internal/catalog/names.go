@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path"
+	"slices"
 )
 
 // firstWithNames is the format that has the table names.
@@ -73,18 +74,16 @@ func queryNames(ctx context.Context, from queryer, query string, args ...any) (n
 // named are the rows of versions that give a crate its name in names.
 const named = "listed = 1 OR verified_at = 0"
 
-// putNames writes the names that versions bring. The versions of a crate are
-// mostly neighbours.
+// putNames writes the names that versions bring.
 func putNames(ctx context.Context, tx *sql.Tx, versions []Version) error {
 	var names []string
-	last := ""
 	for i := range versions {
-		v := &versions[i]
-		if v.Name != last && (v.Listed || v.VerifiedAt.IsZero()) {
-			names, last = append(names, v.Name), v.Name
+		if v := &versions[i]; v.Listed || v.VerifiedAt.IsZero() {
+			names = append(names, v.Name)
 		}
 	}
-	return put(ctx, tx, "INSERT INTO names (name) VALUES (?) ON CONFLICT DO NOTHING", names,
+	slices.Sort(names)
+	return put(ctx, tx, "INSERT INTO names (name) VALUES (?) ON CONFLICT DO NOTHING", slices.Compact(names),
 		func(name *string) []any { return []any{*name} })
 }
 

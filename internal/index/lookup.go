@@ -39,13 +39,16 @@ type fileError struct{ err error }
 func (e *fileError) Error() string { return e.err.Error() }
 func (e *fileError) Unwrap() error { return e.err }
 
+// maxLookups bounds how many gits are kept, each with a cache of its own.
+const maxLookups = 8
+
 // NewLookup makes a Lookup. With git it starts processes when they are needed,
-// one for each core at most; they are killed when ctx ends.
+// one for each core and eight at most; they are killed when ctx ends.
 func (x *Index) NewLookup(ctx context.Context) *Lookup {
 	l := &Lookup{
 		log:  x.log,
 		open: func() (lookupReader, error) { return x.source.newLookup(ctx) },
-		free: make(chan lookupReader, runtime.GOMAXPROCS(0)),
+		free: make(chan lookupReader, min(runtime.GOMAXPROCS(0), maxLookups)),
 	}
 	for range cap(l.free) {
 		l.free <- nil
@@ -156,16 +159,12 @@ func (g *gitLookup) close() error { return g.objects.close() }
 
 func (g *gitLookup) lookup(path string) (content []byte, blob Blob, err error) {
 	object := g.commit + ":" + path
-	if _, err := io.WriteString(g.git.in, object+"\n"); err != nil {
-		return nil, blob, err
-	}
-	header, err := g.out.ReadString('\n')
+	header, err := g.ask(object)
 	if err != nil {
 		return nil, blob, err
 	}
-	header = strings.TrimSuffix(header, "\n")
 	if header == object+" missing" { // from the commit, or its blob from a partial clone
-		return nil, blob, fs.ErrNotExist
+		return nil, blob, g.absent()
 	}
 	var id []byte
 	var kind string
@@ -175,6 +174,33 @@ func (g *gitLookup) lookup(path string) (content []byte, blob Blob, err error) {
 	}
 	content, err = g.object(kind, size)
 	return content, blob, err
+}
+
+// ask asks for an object and returns the header of the answer.
+func (g *gitLookup) ask(object string) (header string, err error) {
+	if _, err := io.WriteString(g.git.in, object+"\n"); err != nil {
+		return "", err
+	}
+	header, err = g.out.ReadString('\n')
+	return strings.TrimSuffix(header, "\n"), err
+}
+
+// absent says that the commit has no such file, if it is the file that is
+// missing: after a squash and "git gc --prune=now" it is the commit.
+func (g *gitLookup) absent() error {
+	header, err := g.ask(g.commit)
+	if err != nil {
+		return err
+	}
+	var kind string
+	var size int64
+	if _, err := fmt.Sscanf(header, g.commit+" %s %d", &kind, &size); err != nil {
+		return fmt.Errorf("git has commit %s no more: %.100q", g.commit, header)
+	}
+	if _, err := io.CopyN(io.Discard, g.out, size+int64(len("\n"))); err != nil {
+		return err
+	}
+	return fs.ErrNotExist
 }
 
 // object reads what follows a header.

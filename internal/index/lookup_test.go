@@ -95,3 +95,22 @@ func TestLookupStartsAnotherGit(t *testing.T) {
 		t.Errorf("answers lost: -want +got\n%s", diff)
 	}
 }
+
+// TestLookupOfAPrunedCommit: that its commit is gone is no answer about a crate.
+func TestLookupOfAPrunedCommit(t *testing.T) {
+	bare := bareOf(t, checkoutOf(t, smallTree()))
+	x := openIndex(t, bare, nil)
+	if err := os.RemoveAll(filepath.Join(bare, "objects")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(bare, "objects"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l := x.NewLookup(t.Context())
+	if _, err := l.Crate(t.Context(), "serde"); err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), x.Commit()) {
+		t.Errorf("got %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -47,24 +47,35 @@ func openCopies(cfg Config) (*copies, error) {
 	return &copies{out: out, loose: loose.OpenReadOnly(out), bundlesOut: cfg.BundlesOut, log: cfg.Log}, nil
 }
 
-// open opens the first copy of a version whose bytes are right.
-func (c *copies) open(ctx context.Context, row *catalog.Version) (*File, error) {
-	var damage []error
+// badCopy is a copy whose bytes cannot be given out.
+type badCopy struct {
+	at  store.Placement
+	err error
+}
+
+// open opens the first copy of a version whose bytes are right. Bad are those
+// before it that are damaged. Errors: *DamagedError if all are; others if one of
+// them cannot be read for another reason.
+func (c *copies) open(ctx context.Context, row *catalog.Version) (_ *File, bad []badCopy, err error) {
+	var damage, trouble []error
 	for _, at := range places(row) {
 		content, err := c.openOne(ctx, row, at)
-		if err == nil {
-			return &File{content, row.ID, row.Checksum}, nil
+		switch {
+		case err == nil:
+			return &File{content, row.ID, row.Checksum}, bad, nil
+		case isDamage(err):
+			bad, damage = append(bad, badCopy{at, err}), append(damage, err)
+		default:
+			trouble = append(trouble, err)
 		}
-		if !isDamage(err) {
-			return nil, err
-		}
-		damage = append(damage, err)
-		c.tell(row, at, err)
+	}
+	if trouble != nil {
+		return nil, bad, fmt.Errorf("opening %s: %w", row.ID, errors.Join(trouble...))
 	}
 	if damage == nil {
 		damage = []error{errors.New("the catalog names no place of it")}
 	}
-	return nil, &DamagedError{row.ID, errors.Join(damage...)}
+	return nil, bad, &DamagedError{row.ID, errors.Join(damage...)}
 }
 
 // isDamage tells what is wrong with a file from what is wrong with the disk, the
@@ -80,14 +91,16 @@ func isDamage(err error) bool {
 }
 
 // tell puts damage into the log, once.
-func (c *copies) tell(row *catalog.Version, at store.Placement, err error) {
-	key := identity{offset: at.Offset + 1, size: int64(len(at.Bundle))}
-	if c.told.has(row.Checksum, key) {
-		return
+func (c *copies) tell(row *catalog.Version, bad []badCopy) {
+	for _, b := range bad {
+		key := identity{offset: b.at.Offset, bundled: b.at.Bundle != ""}
+		if c.told.has(row.Checksum, key) {
+			continue
+		}
+		c.told.add(row.Checksum, key)
+		c.log.Error("a crate file is damaged or missing: another copy is given out if there is one; a run with -verify-existing mends it",
+			"crate", row.Name, "version", row.Version, "bundle", b.at.Bundle, "offset", b.at.Offset, "err", b.err)
 	}
-	c.told.add(row.Checksum, key)
-	c.log.Error("a crate file is damaged or missing: another copy is given out if there is one; the next run with -verify-existing mends it",
-		"crate", row.Name, "version", row.Version, "bundle", at.Bundle, "offset", at.Offset, "err", err)
 }
 
 // openOne opens a copy, and hashes it if the file that it is in is not the one

@@ -43,16 +43,25 @@ func (v *View) Open(ctx context.Context, id crate.ID) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := v.copies.open(ctx, row)
-	if !errors.As(err, new(*DamagedError)) {
+	return v.openRow(ctx, row)
+}
+
+// openRow opens a version where the catalog said that it is, or where it says so
+// now, if a run has moved it since.
+func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error) {
+	f, bad, err := v.copies.open(ctx, row)
+	if len(bad) == 0 {
 		return f, err
 	}
-	// A run may have moved it since the catalog was asked.
-	again, errAgain := v.row(ctx, id)
-	if errAgain != nil || places(again) == nil || slices.Equal(places(again), places(row)) {
-		return nil, err
+	now, errNow := v.row(ctx, row.ID)
+	if moved := errNow == nil && !slices.Equal(places(now), places(row)); moved {
+		if f != nil {
+			return f, nil // should something be wrong there now, the next one finds it
+		}
+		f, bad, err = v.copies.open(ctx, now)
 	}
-	return v.copies.open(ctx, again)
+	v.copies.tell(row, bad)
+	return f, err
 }
 
 // row returns what the catalog says of a version.

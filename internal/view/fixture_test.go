@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a registry, a mirror of it on disk, and those who write it.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	reg    *simreg.Registry
 	server *simreg.Server
 	dir    string
@@ -41,7 +41,7 @@ type world struct {
 }
 
 // newWorld serves a registry and commits its index to a bare repository.
-func newWorld(t *testing.T, text string) *world {
+func newWorld(t testing.TB, text string) *world {
 	t.Helper()
 	reg := simreg.New(simreg.MustParse(text)...)
 	server, err := reg.Start(simreg.Options{})
@@ -214,7 +214,7 @@ func shown(t *testing.T, v *View, name string) []string {
 }
 
 // read returns the bytes of a crate file.
-func read(t *testing.T, v *View, id crate.ID) ([]byte, error) {
+func read(t testing.TB, v *View, id crate.ID) ([]byte, error) {
 	t.Helper()
 	f, err := v.Open(t.Context(), id)
 	if err != nil {

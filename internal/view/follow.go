@@ -48,9 +48,12 @@ func (v *View) follow(life context.Context, changed chan<- struct{}) {
 	}
 }
 
-// rest is how long counting rests, as a multiple of the time that it takes: all
-// of a large catalog must be read for it, and a run commits every few seconds.
-const rest = 20
+// How long counting rests: a multiple of the time that it takes, because all of a
+// large catalog must be read for it, and a run commits every few seconds.
+const (
+	rest      = 20
+	leastRest = 100 * time.Millisecond
+)
 
 // count reads names, which are cheap, and totals, which are not, after each
 // change.
@@ -74,7 +77,8 @@ func (v *View) count(life context.Context, changed <-chan struct{}) {
 	}
 }
 
-// job is something to be done, with a rest after it.
+// job is something to be done, with a rest after it. It is due until it is done
+// without an error.
 type job struct {
 	run  func(context.Context) error
 	due  bool
@@ -95,9 +99,9 @@ func (j *job) do(ctx context.Context) error {
 	if !j.due || begin.Before(j.next) {
 		return nil
 	}
-	j.due = false
 	err := j.run(ctx)
-	j.next = time.Now().Add(rest * time.Since(begin))
+	j.due = err != nil
+	j.next = time.Now().Add(max(rest*time.Since(begin), leastRest))
 	return err
 }
 

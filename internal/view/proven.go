@@ -15,7 +15,8 @@ type identity struct {
 	inode   uint64
 	size    int64 // of the file
 	changed int64 // when, Unix nanoseconds
-	offset  int64 // of the crate in its bundle, plus 1; 0: a loose file
+	bundled bool
+	offset  int64 // of the crate in its bundle
 }
 
 // identify returns the identity of an open crate file; false: its store does not
@@ -29,11 +30,10 @@ func identify(content store.Content, at store.Placement) (id identity, ok bool, 
 	if err != nil {
 		return id, false, err
 	}
-	id = identity{inode: durable.Inode(info), size: info.Size(), changed: info.ModTime().UnixNano()}
-	if at.Bundle != "" {
-		id.offset = at.Offset + 1
-	}
-	return id, true, nil
+	return identity{
+		inode: durable.Inode(info), size: info.Size(), changed: info.ModTime().UnixNano(),
+		bundled: at.Bundle != "", offset: at.Offset,
+	}, true, nil
 }
 
 // maxProven bounds how many crates are remembered, with some 150 bytes each.

@@ -60,23 +60,37 @@ func merge(a, b []name) []name {
 	return append(append(both, a...), b...)
 }
 
-// search returns the names that have query in them, the best first: the name
-// itself, those that begin with it, the others; each in alphabetical order.
-func (n *names) search(query string) (found []string) {
-	key := searchKey(query)
-	var exact, prefix, inside []string
-	for _, name := range n.list {
-		switch {
+// hits are names that were found, of which as many are kept as are asked for.
+type hits struct {
+	first []string
+	total int
+}
+
+func (h *hits) add(shown string, most int) {
+	h.total++
+	if len(h.first) < most {
+		h.first = append(h.first, shown)
+	}
+}
+
+// search returns the first names that have key in them, at most that many, the
+// best first: the name itself, those that begin with it, the others; each in
+// alphabetical order. Total is how many there are in all.
+func (n *names) search(key string, most int) (first []string, total int) {
+	var exact, prefix, inside hits
+	for i := range n.list {
+		switch name := &n.list[i]; {
 		case !strings.Contains(name.key, key):
 		case name.key == key:
-			exact = append(exact, name.shown)
+			exact.add(name.shown, most)
 		case strings.HasPrefix(name.key, key):
-			prefix = append(prefix, name.shown)
+			prefix.add(name.shown, most)
 		default:
-			inside = append(inside, name.shown)
+			inside.add(name.shown, most)
 		}
 	}
-	return slices.Concat(exact, prefix, inside)
+	first = slices.Concat(exact.first, prefix.first, inside.first)
+	return first[:min(most, len(first))], exact.total + prefix.total + inside.total
 }
 
 // Search returns a page of the names of crates held that have query in them, and
@@ -84,8 +98,9 @@ func (n *names) search(query string) (found []string) {
 // with it, then the others. Case does not count, and "-" and "_" are alike. It
 // costs some milliseconds for 200,000 names.
 func (v *View) Search(query string, offset, limit int) (found []string, total int) {
-	all := v.names.Load().search(strings.TrimSpace(query))
-	from := min(max(offset, 0), len(all))
-	to := from + min(max(limit, 0), len(all)-from)
-	return slices.Clone(all[from:to]), len(all)
+	n := v.names.Load()
+	offset = min(max(offset, 0), len(n.list))
+	limit = min(max(limit, 0), len(n.list))
+	found, total = n.search(searchKey(strings.TrimSpace(query)), offset+limit)
+	return found[min(offset, len(found)):], total
 }

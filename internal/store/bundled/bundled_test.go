@@ -591,3 +591,47 @@ func TestManyReaders(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestH7Replaced: whoever reads a bundle that is kept open goes on; the next one
+// gets what has its name by now.
+func TestH7Replaced(t *testing.T) {
+	dir := t.TempDir()
+	fsys, err := durable.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fsys.Close()
+	s := openIn(t, fsys, newTold(), 1<<20)
+	at := put(t, s, 1)
+	checkpoint(t, s)
+	r := OpenReadOnly(fsys, s.Loose)
+	defer r.Close()
+	wantRead(t, r, 1, at) // unfinished
+	more := put(t, s, 2)
+	finish(t, s)
+	wantRead(t, r, 2, more) // grown, and with its final name
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open, err := r.Open(id(1), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	name := filepath.Join(dir, at.Bundle)
+	if err := os.Rename(name, name+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(r, id(1), at); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("deleted: %v", err)
+	}
+	if got, err := io.ReadAll(open); err != nil || string(got) != text(1) {
+		t.Errorf("open before: %q, %v", got, err)
+	}
+	if err := os.WriteFile(name, []byte(strings.Repeat("another ", 1000)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(r, id(1), at); !errors.Is(err, bundle.ErrFormat) {
+		t.Errorf("replaced: %v", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"sync"
 
@@ -52,7 +53,7 @@ type readers struct {
 type file struct {
 	name string
 	*bundle.Reader
-	size int64 // when it was opened: an unfinished bundle grows
+	info fs.FileInfo // when it was opened: an unfinished bundle grows
 	f    durable.File
 	uses int // by the list and by members that are being read
 }
@@ -60,14 +61,23 @@ type file struct {
 // member is a crate that is being read.
 type member struct {
 	*bundle.Content
+	info  fs.FileInfo
 	close func() error
 }
+
+// Stat describes the bundle as it was when the member was opened: whoever has
+// hashed the member can tell by it whether that still holds.
+func (m member) Stat() (fs.FileInfo, error) { return m.info, nil }
 
 // Close implements store.Content.
 func (m member) Close() error { return errors.Join(m.Content.Close(), m.close()) }
 
 func (r *readers) member(id crate.ID, at store.Placement) (store.Content, error) {
-	f, err := r.take(at.Bundle, at.Offset+at.FrameSize)
+	info, err := r.stat(at.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	f, err := r.take(at.Bundle, info, at.Offset+at.FrameSize)
 	if err != nil {
 		return nil, err
 	}
@@ -83,11 +93,36 @@ func (r *readers) member(id crate.ID, at store.Placement) (store.Content, error)
 	if c.ID() != id {
 		return nil, errors.Join(fmt.Errorf("%s lies at offset %d", c.ID(), at.Offset), c.Close(), free())
 	}
-	return member{c, free}, nil
+	if !os.SameFile(f.info, info) { // replaced since info was asked for
+		info = f.info
+	}
+	return member{c, info, free}, nil
 }
 
-// take returns the bundle, of which at least size bytes are wanted.
-func (r *readers) take(name string, size int64) (*file, error) {
+// stat describes the bundle that has the name now. It may be another one than
+// that which is open: somebody may have replaced it, or set it aside.
+func (r *readers) stat(name string) (fs.FileInfo, error) {
+	if _, err := bundle.ParseFileName(name); err != nil {
+		return nil, err
+	}
+	return eitherName(name, r.folder.Stat)
+}
+
+// eitherName does something with a bundle under its final name or, if it has
+// none yet, the other one.
+func eitherName[T any](name string, do func(string) (T, error)) (T, error) {
+	v, err := do(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		v, err = do(name + bundle.PartExt)
+	}
+	if errors.Is(err, fs.ErrNotExist) { // finished in between
+		v, err = do(name)
+	}
+	return v, err
+}
+
+// take returns the bundle that info is of, with at least size bytes.
+func (r *readers) take(name string, info fs.FileInfo, size int64) (*file, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, f := range r.open {
@@ -95,7 +130,7 @@ func (r *readers) take(name string, size int64) (*file, error) {
 			continue
 		}
 		r.open = append(r.open[:i], r.open[i+1:]...)
-		if f.size >= size {
+		if f.info.Size() >= size && os.SameFile(f.info, info) {
 			r.open = append(r.open, f)
 			f.uses++
 			return f, nil
@@ -119,19 +154,9 @@ func (r *readers) take(name string, size int64) (*file, error) {
 	return f, nil
 }
 
-// openBundle opens a bundle under its final name or, if it has none yet, the
-// other one.
+// openBundle opens a bundle.
 func openBundle(folder durable.Reader, name string) (*file, error) {
-	if _, err := bundle.ParseFileName(name); err != nil {
-		return nil, err
-	}
-	f, err := folder.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		f, err = folder.Open(name + bundle.PartExt)
-	}
-	if errors.Is(err, fs.ErrNotExist) { // finished in between
-		f, err = folder.Open(name)
-	}
+	f, err := eitherName(name, folder.Open)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +164,7 @@ func openBundle(folder durable.Reader, name string) (*file, error) {
 	if err == nil {
 		var r *bundle.Reader
 		if r, err = bundle.Open(f, info.Size()); err == nil {
-			return &file{name: name, Reader: r, size: info.Size(), f: f}, nil
+			return &file{name: name, Reader: r, info: info, f: f}, nil
 		}
 	}
 	return nil, errors.Join(err, f.Close())

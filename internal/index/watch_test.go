@@ -1,0 +1,78 @@
+package index
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func watchOf(t *testing.T, dir string) *Watch {
+	t.Helper()
+	w, err := openIndex(t, dir, nil).Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func wantMoved(t *testing.T, what string, w *Watch, want bool) {
+	t.Helper()
+	if got := w.Moved(); got != want {
+		t.Errorf("%s: moved %v, want %v", what, got, want)
+	}
+}
+
+// TestWatch: every way in which HEAD comes to name another commit.
+func TestWatch(t *testing.T) {
+	for _, form := range []string{"checkout", "worktree", "bare", "detached", "packed"} {
+		repo := checkoutOf(t, smallTree())
+		git(t, repo, "commit", "-q", "--allow-empty", "-m", "another")
+		dir := repo
+		switch form {
+		case "worktree":
+			dir = filepath.Join(t.TempDir(), "wt")
+			git(t, repo, "worktree", "add", "-q", "-b", "side", dir)
+		case "bare":
+			dir = bareOf(t, repo)
+		case "detached":
+			git(t, repo, "checkout", "-q", "--detach")
+		case "packed":
+			git(t, repo, "pack-refs", "--all")
+		}
+		w := watchOf(t, dir)
+		wantMoved(t, form+" at rest", w, false)
+		git(t, dir, "update-ref", "HEAD", "HEAD~1")
+		wantMoved(t, form, w, true)
+		wantMoved(t, form+", opened again", watchOf(t, dir), false)
+	}
+	repo := checkoutOf(t, smallTree())
+	git(t, repo, "branch", "other")
+	w := watchOf(t, repo)
+	git(t, repo, "symbolic-ref", "HEAD", "refs/heads/other")
+	wantMoved(t, "another branch", w, true)
+}
+
+// TestWatchMissesNothing: HEAD had moved before it was watched.
+func TestWatchMissesNothing(t *testing.T) {
+	repo := checkoutOf(t, smallTree())
+	x := openIndex(t, repo, nil)
+	git(t, repo, "commit", "-q", "--allow-empty", "-m", "another")
+	w, err := x.Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantMoved(t, "moved before", w, true)
+}
+
+func TestWatchFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "index")
+	smallTree().write(t, dir)
+	w := watchOf(t, dir)
+	indexTree{"new": "x"}.write(t, dir)
+	wantMoved(t, "something in it changed", w, false)
+	if err := os.Rename(dir, dir+".old"); err != nil {
+		t.Fatal(err)
+	}
+	smallTree().write(t, dir)
+	wantMoved(t, "replaced", w, true)
+}
