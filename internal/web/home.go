@@ -9,13 +9,14 @@ type homeData struct {
 	BuildConfig, SearchConfig string
 }
 
-func (h *Handler) home(*http.Request) (page, error) {
+func (h *Handler) home(r *http.Request) (page, error) {
 	live := h.live.now()
-	registry := `"sparse+` + h.public.String() + `/index/"`
+	public := h.publicURL(r)
+	registry := `"sparse+` + public + `/index/"`
 	return page{
 		template: "home", Home: true, Refresh: live.Run != nil && live.Run.Live,
 		Data: homeData{
-			Live: live, URL: h.public.String(),
+			Live: live, URL: public,
 			BuildConfig:  "[source.crates-io]\nreplace-with = \"mirror\"\n\n[source.mirror]\nregistry = " + registry + "\n",
 			SearchConfig: "[registries.mirror]\nindex = " + registry + "\n",
 		},

@@ -3,6 +3,7 @@ package web
 import (
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -173,17 +174,41 @@ func TestHeaders(t *testing.T) {
 	})
 }
 
+// Without a public URL, what counts is where the connection arrived.
+func TestNoPublicURL(t *testing.T) {
+	server := httptest.NewServer(newHandler(t, newFixture(), ""))
+	defer server.Close()
+	r, err := http.NewRequest("GET", server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "evil.example"
+	r.Header.Set("X-Forwarded-Host", "evil.example")
+	response, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "sparse&#43;" + server.URL + "/index/"; !strings.Contains(string(body), want) || strings.Contains(string(body), "evil.example") {
+		t.Errorf("no %q in the page, or what the client says", want)
+	}
+}
+
 func TestPublicURL(t *testing.T) {
 	for _, test := range []struct{ url, err string }{
 		{"http://127.0.0.1:8080", ""},
 		{"https://mirror.example/a/b/", ""},
 		{"http://[::1]:8080", ""},
-		{"", `public URL "": want http(s)://host[:port][/prefix]`},
+		{"", ""},
 		{"mirror.example", `public URL "mirror.example": want http(s)://host[:port][/prefix]`},
 		{"ftp://mirror.example", `public URL "ftp://mirror.example": want http(s)://host[:port][/prefix]`},
 		{"https://user@mirror.example", `public URL "https://user@mirror.example": want http(s)://host[:port][/prefix]`},
 		{"https://mirror.example/?a=b", `public URL "https://mirror.example/?a=b": want http(s)://host[:port][/prefix]`},
-		{"http://a b/", `parsing public URL: parse "http://a b/": invalid character " " in host name`},
+		{"http://a b/", `parsing public URL: parse "http://a b": invalid character " " in host name`},
 	} {
 		h, err := New(Config{Mirror: newFixture(), PublicURL: test.url})
 		if got := fmt.Sprint(err); got != test.err && (test.err != "" || err != nil) {

@@ -13,14 +13,15 @@
 // cut to lengths that a page can bear (limits.go), and never becomes a link but
 // through the grammar of names or, for an author's links, a check of the scheme.
 // Names in URLs are checked by the same grammar and never become paths of files.
-// Our own links begin with [Config.PublicURL], never with what a client says
-// that our host is.
+// Our own links begin with [Config.PublicURL], and nothing that a client says of
+// our host gets into a page.
 package web
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -50,7 +51,8 @@ type Mirror interface {
 type Config struct {
 	Mirror Mirror
 	// PublicURL is where visitors find the server: "https://host[:port][/prefix]".
-	// The handler itself gets requests without the prefix.
+	// The handler itself gets requests without the prefix. If empty, it is the
+	// address at which a visitor's connection arrived.
 	PublicURL string
 	// Version is that of the program, for the foot of the page.
 	Version string
@@ -64,7 +66,7 @@ type Config struct {
 // A Handler serves the pages. It watches the mirror's run from [New] to Close.
 type Handler struct {
 	cfg     Config
-	public  *url.URL
+	public  string // URL without a slash at its end; empty: ask the connection
 	pages   *pages
 	live    *live
 	handler http.Handler
@@ -73,14 +75,14 @@ type Handler struct {
 // New makes the handler of all pages: "/", "/search", "/crate/", "/events" and
 // "/static/"; for any other path it answers 404 with a page.
 func New(cfg Config) (*Handler, error) {
-	public, err := parsePublicURL(cfg.PublicURL)
+	public, prefix, err := parsePublicURL(cfg.PublicURL)
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{cfg: cfg, public: public, pages: newPages(public.Path, cfg.Version)}
+	h := &Handler{cfg: cfg, public: public, pages: newPages(prefix, cfg.Version)}
 	h.live = newLive(cfg.Mirror, h.pages)
 	h.handler = h.routes()
 	return h, nil
@@ -114,16 +116,34 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // [http.Server.RegisterOnShutdown]. Pages are still served afterwards.
 func (h *Handler) Close() { h.live.close() }
 
-func parsePublicURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
+// parsePublicURL returns the URL without slashes at its end, and its path.
+func parsePublicURL(s string) (public, prefix string, err error) {
+	if s == "" {
+		return "", "", nil
+	}
+	u, err := url.Parse(strings.TrimRight(s, "/"))
 	if err != nil {
-		return nil, fmt.Errorf("parsing public URL: %w", err)
+		return "", "", fmt.Errorf("parsing public URL: %w", err)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("public URL %q: want http(s)://host[:port][/prefix]", s)
+		return "", "", fmt.Errorf("public URL %q: want http(s)://host[:port][/prefix]", s)
 	}
-	u.Path = strings.TrimRight(u.Path, "/")
-	return u, nil
+	return u.String(), u.Path, nil
+}
+
+// publicURL is where the visitor finds the server.
+func (h *Handler) publicURL(r *http.Request) string {
+	if h.public != "" {
+		return h.public
+	}
+	u := url.URL{Scheme: "http", Host: "localhost"}
+	if r.TLS != nil {
+		u.Scheme = "https"
+	}
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		u.Host = addr.String()
+	}
+	return u.String()
 }
 
 func setSecurityHeaders(header http.Header) {
