@@ -21,7 +21,7 @@ var floors = [][]string{
 	{"cmd"},
 	{"internal/cli"},
 	{"internal/mirror", "internal/extract", "internal/sidecar", "internal/serve"},
-	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog"},
+	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog", "internal/cargotoml"},
 	{"internal/store"},
 	{"internal/bundle"},
 	{"internal/durable"},

@@ -35,7 +35,8 @@ func Main(program func(*App) *cli.Command) int {
 	return (&App{Exit: os.Exit}).Run(program, os.Args)
 }
 
-// Run runs one of the programs: Root, DownloadCrates or ExtractBundles.
+// Run runs one of the programs: Root, DownloadCrates, ExtractBundles or
+// GenerateSidecars.
 func (a *App) Run(program func(*App) *cli.Command, args []string) int {
 	if a.Stdout == nil {
 		a.Stdout = os.Stdout
@@ -87,7 +88,7 @@ func Root(a *App) *cli.Command {
 		Version:               version(),
 		EnableShellCompletion: true,
 		Suggest:               true,
-		Commands:              []*cli.Command{demoCommand(a), downloadCommand(a, "download"), extractCommand(a, "extract"), inspectCommand(a)},
+		Commands:              []*cli.Command{demoCommand(a), downloadCommand(a, "download"), extractCommand(a, "extract"), inspectCommand(a), sidecarsCommand(a, "sidecars")},
 		OnUsageError:          onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			if name := cmd.Args().First(); name != "" {
@@ -109,6 +110,14 @@ func DownloadCrates(a *App) *cli.Command {
 // ExtractBundles is extract-bundles, the name of the extract command in v1.1.0.
 func ExtractBundles(a *App) *cli.Command {
 	cmd := extractCommand(a, "extract-bundles")
+	cmd.Version = version()
+	return cmd
+}
+
+// GenerateSidecars is generate-sidecars, the name of the sidecars command in
+// v1.1.0.
+func GenerateSidecars(a *App) *cli.Command {
+	cmd := sidecarsCommand(a, "generate-sidecars")
 	cmd.Version = version()
 	return cmd
 }

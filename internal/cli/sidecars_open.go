@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// openedSidecars is what a run has open.
+type openedSidecars struct{ closers []func() error }
+
+// close closes what is open, the last one first.
+func (s *openedSidecars) close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// openSidecars opens what the job writes to and what it reads beside the index.
+// Nothing is touched but the lock before that is held.
+func (a *App) openSidecars(ctx context.Context, cfg *sidecarsConfig, job *sidecar.Config) (_ *openedSidecars, err error) {
+	s := new(openedSidecars)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	folder, lock, scratch := cfg.out, filepath.Join(cfg.out, loose.StateDir, "sidecars.lock"), sidecar.WorkDir+"/manifest"
+	if file := cfg.target(); file != cfg.out {
+		folder, lock, scratch = filepath.Dir(file), file+".lock", filepath.Base(file)+".manifest"+sidecar.PartExt
+	}
+	fsys, err := a.folder(folder)
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, fsys.Close)
+	if err := os.MkdirAll(filepath.Dir(lock), 0o755); err != nil {
+		return nil, err
+	}
+	held, err := durable.Lock(lock, durable.Self(filepath.Base(os.Args[0])+" -out "+cfg.target()))
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, held.Release)
+	if cfg.insides {
+		if err := s.openCrates(cfg, job); err != nil {
+			return nil, err
+		}
+	}
+	if job.Output, err = newOutput(cfg, fsys); err != nil {
+		return nil, err
+	}
+	if cfg.manifest == "" {
+		return s, nil
+	}
+	f, err := os.Open(cfg.manifest)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if job.Places, err = sidecar.ReadPlaces(ctx, f, fsys, scratch, job.Log); err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, job.Places.Close)
+	return s, nil
+}
+
+func newOutput(cfg *sidecarsConfig, fsys durable.FS) (sidecar.Output, error) {
+	switch cfg.mode {
+	case "jsonl":
+		return sidecar.NewJSONL(fsys, filepath.Base(cfg.jsonlOut))
+	case "parquet":
+		return sidecar.NewParquet(fsys, filepath.Base(cfg.parquetOut))
+	}
+	return sidecar.NewFiles(fsys)
+}
+
+// openCrates opens a mirror for reading.
+func (s *openedSidecars) openCrates(cfg *sidecarsConfig, job *sidecar.Config) error {
+	folder, err := durable.Open(cfg.mirrorOut)
+	if errors.Is(err, fs.ErrNotExist) {
+		return usagef("-mirror-out %s is not a directory", cfg.mirrorOut)
+	}
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, folder.Close)
+	st, done, err := readBundles(cfg.bundlesOut, loose.OpenReadOnly(folder))
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, done)
+	job.Crates = &sidecar.Crates{Store: st}
+	cat, err := catalog.OpenReadOnly(catalogPath(cfg.mirrorOut))
+	if errors.Is(err, fs.ErrNotExist) {
+		job.Log.Warn("the mirror has no catalog: crates in bundles are not found", "mirror", cfg.mirrorOut)
+		return nil
+	}
+	if err == nil {
+		job.Crates.Catalog = cat
+		s.closers = append(s.closers, cat.Close)
+	}
+	return err
+}
