@@ -21,7 +21,7 @@ var _ Output = (*Parquet)(nil)
 
 // groupBytes is how much of the index goes into a row group, which is compressed
 // in memory before it is written.
-const groupBytes = 96 << 20
+const groupBytes = 48 << 20
 
 // NewParquet makes the file name in fsys. The caller sees to it that nobody else
 // does.

@@ -37,7 +37,11 @@ type Places struct {
 // leaves, is a warning. The temporary file is scratch in fsys, which is removed
 // by Close.
 func ReadPlaces(ctx context.Context, r io.Reader, fsys durable.FS, scratch string, log *slog.Logger) (*Places, error) {
-	file, err := newSortFile(fsys, scratch)
+	return readPlaces(ctx, r, fsys, scratch, log, runBytes)
+}
+
+func readPlaces(ctx context.Context, r io.Reader, fsys durable.FS, scratch string, log *slog.Logger, runBytes int) (*Places, error) {
+	file, err := newSortFile(fsys, scratch, runBytes)
 	if err != nil {
 		return nil, fmt.Errorf("sorting the manifest: %w", err)
 	}

@@ -29,6 +29,7 @@ type sortFile struct {
 	fsys  durable.FS
 	name  string
 	file  durable.File
+	limit int     // of bytes
 	chunk []spot  // not yet written
 	bytes int     // of chunk
 	ends  []int64 // of the sorted runs in file
@@ -40,7 +41,7 @@ const runBytes = 24 << 20
 // spotBytes is the memory of a spot beside its texts.
 const spotBytes = 6 * 16
 
-func newSortFile(fsys durable.FS, name string) (*sortFile, error) {
+func newSortFile(fsys durable.FS, name string, limit int) (*sortFile, error) {
 	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -48,13 +49,13 @@ func newSortFile(fsys durable.FS, name string) (*sortFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sortFile{fsys: fsys, name: name, file: f}, nil
+	return &sortFile{fsys: fsys, name: name, file: f, limit: limit}, nil
 }
 
 func (s *sortFile) add(p spot) error {
 	s.chunk = append(s.chunk, p)
 	s.bytes += spotBytes + len(p.Path) + len(p.Name) + len(p.Version) + len(p.Place.Storage) + len(p.Place.BundlePath) + len(p.Place.BundleMember)
-	if s.bytes < runBytes {
+	if s.bytes < s.limit {
 		return nil
 	}
 	return s.flush()
