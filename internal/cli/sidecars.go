@@ -92,6 +92,9 @@ func (cfg *sidecarsConfig) check(args []string) error {
 	if (cfg.mode == "parquet") != (cfg.parquetOut != "") {
 		return usagef("-output-mode parquet and -parquet-out go together")
 	}
+	if info, err := os.Stat(cfg.mirrorOut); cfg.insides && (err != nil || !info.IsDir()) {
+		return usagef("-mirror-out %s is not a directory", cfg.mirrorOut)
+	}
 	if cfg.limit < 0 {
 		return usagef("-limit is %d, want 0 (all) or more", cfg.limit)
 	}

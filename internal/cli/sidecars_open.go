@@ -87,9 +87,6 @@ func newOutput(cfg *sidecarsConfig, fsys durable.FS) (sidecar.Output, error) {
 // openCrates opens a mirror for reading.
 func (s *openedSidecars) openCrates(cfg *sidecarsConfig, job *sidecar.Config) error {
 	folder, err := durable.Open(cfg.mirrorOut)
-	if errors.Is(err, fs.ErrNotExist) {
-		return usagef("-mirror-out %s is not a directory", cfg.mirrorOut)
-	}
 	if err != nil {
 		return err
 	}

@@ -83,9 +83,17 @@ func SidecarPath(id crate.ID) string { return id.LoosePath() + Ext }
 // indented is the form of a file: as v1.1.0 had it.
 var indented = json.JoinOptions(asItIs, jsontext.ReorderRawObjects(true), jsontext.WithIndent("  "))
 
+func (o *Files) has(rec *record) bool {
+	_, err := o.fsys.Stat(SidecarPath(rec.ID))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 func (o *Files) encode(b *batch) error {
 	for i := range b.records {
 		rec := &b.records[i]
+		if rec.skip {
+			continue
+		}
 		var text jsontext.Value
 		if text, rec.err = b.appendSidecar(b.out[:0], i); rec.err == nil {
 			b.out = text[:0]
@@ -105,13 +113,10 @@ func (o *Files) encode(b *batch) error {
 func (o *Files) put(b *batch, rec *record, text []byte) error {
 	name := SidecarPath(rec.ID)
 	same, err := o.holds(name, text)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && rec.refresh:
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
-	case same:
+	}
+	if same {
 		b.kept++
 		return nil
 	}

@@ -19,10 +19,12 @@ func NewJSONL(fsys durable.FS, name string) (*JSONL, error) {
 	return &JSONL{f}, nil
 }
 
+func (o *JSONL) has(*record) bool { return false } // a new file has none
+
 func (o *JSONL) encode(b *batch) error {
 	for i := range b.records {
 		rec := &b.records[i]
-		if rec.refresh {
+		if rec.skip {
 			continue
 		}
 		start := len(b.out)

@@ -36,10 +36,12 @@ func NewParquet(fsys durable.FS, name string) (*Parquet, error) {
 	)}, nil
 }
 
+func (o *Parquet) has(*record) bool { return false } // a new file has none
+
 func (o *Parquet) encode(b *batch) error {
 	for i := range b.records {
 		rec := &b.records[i]
-		if rec.refresh {
+		if rec.skip {
 			continue
 		}
 		var row Row

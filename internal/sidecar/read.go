@@ -41,7 +41,8 @@ type record struct {
 	start, end int    // of the line in batch.lines
 	unknown    bool   // the line has fields that cargo does not know
 	yanked     bool
-	refresh    bool // not asked for: only kept up to date where there is one
+	leftOut    bool // yanked, and not asked for
+	skip       bool // left out, and has no sidecar
 	place      *Place
 	at         store.Placement // of the crate, if it is to be read
 	said       *cargotoml.Contents
@@ -147,9 +148,9 @@ func (r *reading) crate(ctx context.Context, c *index.Crate) error {
 func (r *reading) add(path string, e *index.Entry) {
 	rec := record{
 		ID: e.ID, sum: e.Checksum, path: path, unknown: e.Unknown, yanked: e.Yanked,
-		refresh: e.Yanked && !r.cfg.IncludeYanked, start: len(r.b.lines),
+		leftOut: e.Yanked && !r.cfg.IncludeYanked, start: len(r.b.lines),
 	}
-	if rec.refresh {
+	if rec.leftOut {
 		r.cfg.Progress.yanked.Add(1)
 	} else {
 		r.wants++

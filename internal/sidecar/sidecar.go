@@ -54,8 +54,11 @@ import (
 
 // An Output is a form of sidecars: [Files], [JSONL] or [Parquet].
 type Output interface {
+	// has reports whether there is a sidecar that must be kept up to date
+	// although its version is left out. It is called by many goroutines.
+	has(rec *record) bool
 	// encode prepares the records of a batch. It is called by many goroutines
-	// at a time; an error ends the run, Record.err costs that sidecar.
+	// at a time; an error ends the run, record.err costs that sidecar.
 	encode(b *batch) error
 	// write takes the batches in order, from one goroutine.
 	write(b *batch, r *run) error
@@ -144,7 +147,10 @@ func (r *run) encode(ctx context.Context) error {
 			return err
 		}
 		for i := range b.records {
-			r.cfg.Crates.look(&b.records[i])
+			rec := &b.records[i]
+			if rec.skip = rec.leftOut && !r.cfg.Output.has(rec); !rec.skip {
+				r.cfg.Crates.look(rec)
+			}
 		}
 		if err := r.cfg.Output.encode(b); err != nil {
 			return err
@@ -182,7 +188,7 @@ func (r *run) account(rec *record) {
 		r.problem(fmt.Errorf("%s: %w", rec.ID, rec.err))
 	}
 	switch {
-	case r.cfg.Crates == nil:
+	case r.cfg.Crates == nil || rec.skip:
 	case rec.unreadable != nil:
 		p.unreadable.Add(1)
 		r.cfg.Log.Warn("the crate cannot be read", "crate", rec.Name, "version", rec.Version, "err", rec.unreadable)
