@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
@@ -25,8 +26,8 @@ func (s *openedSidecars) close() error {
 	return errors.Join(errs...)
 }
 
-// openSidecars opens what the job writes to and what it reads beside the index.
-// Nothing is touched but the lock before that is held.
+// openSidecars opens what the job reads beside the index, and last what it writes
+// to. Nothing is touched but the lock before that is held.
 func (a *App) openSidecars(ctx context.Context, cfg *sidecarsConfig, job *sidecar.Config) (_ *openedSidecars, err error) {
 	s := new(openedSidecars)
 	defer func() {
@@ -34,44 +35,48 @@ func (a *App) openSidecars(ctx context.Context, cfg *sidecarsConfig, job *sideca
 			err = errors.Join(err, s.close())
 		}
 	}()
-	folder, lock, scratch := cfg.out, filepath.Join(cfg.out, loose.StateDir, "sidecars.lock"), sidecar.WorkDir+"/manifest"
-	if file := cfg.target(); file != cfg.out {
-		folder, lock, scratch = filepath.Dir(file), file+".lock", filepath.Base(file)+".manifest"+sidecar.PartExt
+	dir, name := cfg.out, loose.StateDir+"/sidecars" // of the lock and the scratch file, in dir
+	if cfg.mode != "files" {
+		dir, name = filepath.Split(cfg.target())
 	}
-	fsys, err := a.folder(folder)
+	fsys, err := a.folder(filepath.Clean(dir))
 	if err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, fsys.Close)
-	if err := os.MkdirAll(filepath.Dir(lock), 0o755); err != nil {
+	if err := fsys.MkdirAll(path.Dir(name)); err != nil {
 		return nil, err
 	}
-	held, err := durable.Lock(lock, durable.Self(filepath.Base(os.Args[0])+" -out "+cfg.target()))
+	lock, err := durable.Lock(filepath.Join(dir, name+".lock"), durable.Self(filepath.Base(os.Args[0])+" -out "+cfg.target()))
 	if err != nil {
 		return nil, err
 	}
-	s.closers = append(s.closers, held.Release)
-	if cfg.insides {
-		if err := s.openCrates(cfg, job); err != nil {
-			return nil, err
-		}
-	}
-	if job.Output, err = newOutput(cfg, fsys); err != nil {
+	s.closers = append(s.closers, lock.Release)
+	if err := s.openCrates(cfg, job); err != nil {
 		return nil, err
 	}
+	if err := s.openPlaces(ctx, cfg, job, fsys, name+".manifest"+sidecar.PartExt); err != nil {
+		return nil, err
+	}
+	job.Output, err = newOutput(cfg, fsys)
+	return s, err
+}
+
+// openPlaces reads the manifest of a download, if one is given.
+func (s *openedSidecars) openPlaces(ctx context.Context, cfg *sidecarsConfig, job *sidecar.Config, fsys durable.FS, scratch string) error {
 	if cfg.manifest == "" {
-		return s, nil
+		return nil
 	}
 	f, err := os.Open(cfg.manifest)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	if job.Places, err = sidecar.ReadPlaces(ctx, f, fsys, scratch, job.Log); err != nil {
-		return nil, err
+		return err
 	}
 	s.closers = append(s.closers, job.Places.Close)
-	return s, nil
+	return nil
 }
 
 func newOutput(cfg *sidecarsConfig, fsys durable.FS) (sidecar.Output, error) {
@@ -84,8 +89,11 @@ func newOutput(cfg *sidecarsConfig, fsys durable.FS) (sidecar.Output, error) {
 	return sidecar.NewFiles(fsys)
 }
 
-// openCrates opens a mirror for reading.
+// openCrates opens a mirror for reading, if one is asked for.
 func (s *openedSidecars) openCrates(cfg *sidecarsConfig, job *sidecar.Config) error {
+	if !cfg.insides {
+		return nil
+	}
 	folder, err := durable.Open(cfg.mirrorOut)
 	if err != nil {
 		return err
