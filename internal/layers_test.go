@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"internal/cli"},
 	{"internal/mirror", "internal/verify", "internal/closure", "internal/extract", "internal/sidecar", "internal/serve", "internal/web"},
 	{"internal/view"},
-	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog", "internal/runstate"},
+	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog", "internal/runstate", "internal/cargotoml"},
 	{"internal/store"},
 	{"internal/bundle"},
 	{"internal/durable", "internal/jsonl"},

@@ -29,9 +29,10 @@ const bundleSize = "CLONECRATESIO_TEST_BUNDLE_SIZE"
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"clonecratesio":   func() { os.Exit(testApp().Run(Root, os.Args)) },
-		"download-crates": func() { os.Exit(testApp().Run(DownloadCrates, os.Args)) },
-		"extract-bundles": func() { os.Exit(testApp().Run(ExtractBundles, os.Args)) },
+		"clonecratesio":     func() { os.Exit(testApp().Run(Root, os.Args)) },
+		"download-crates":   func() { os.Exit(testApp().Run(DownloadCrates, os.Args)) },
+		"extract-bundles":   func() { os.Exit(testApp().Run(ExtractBundles, os.Args)) },
+		"generate-sidecars": func() { os.Exit(testApp().Run(GenerateSidecars, os.Args)) },
 	})
 }
 
