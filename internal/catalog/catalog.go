@@ -44,8 +44,8 @@
 //	entries, bytes  crates in it, and their bytes; 0 before that
 //	sha256          of the bundle; empty before that
 //
-// source, one row: the commit of the index that was mirrored last, and its
-// time in Unix seconds.
+// source, one row: the commit of the index that was mirrored last, in whole or
+// in part, and its time in Unix seconds.
 //
 // A row is committed only after the bytes that it speaks of are durable.
 package catalog

@@ -3,6 +3,7 @@ package closure
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -72,7 +73,7 @@ func Compute(ctx context.Context, ix *index.Index, wishes Wishes, opt Options) (
 	if err := c.run(ctx); err != nil {
 		return nil, fmt.Errorf("computing what to mirror: %w", err)
 	}
-	return c.set(), nil
+	return c.result(), nil
 }
 
 // A computation is the state of Compute.
@@ -155,7 +156,7 @@ func (c *computation) wave(ctx context.Context) error {
 func (c *computation) ask(e *edge) {
 	d := &demand{
 		req: e.req, text: e.text, where: e.of.String(), defaults: e.defaults,
-		features: slices.Sorted(e.features.all()),
+		features: slices.Sorted(maps.Keys(e.features)),
 	}
 	key := strings.ToLower(e.name)
 	if n := c.nodes[key]; n != nil && n.demands[d.key()] != nil {
