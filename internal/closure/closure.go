@@ -109,7 +109,9 @@ func (c *computation) addRoot(r *Root) {
 	default:
 		d.allFeatures = true
 	}
-	c.roots = append(c.roots, c.node(r.Name).add(d))
+	if d = c.node(r.Name).add(d); !slices.Contains(c.roots, d) { // said twice
+		c.roots = append(c.roots, d)
+	}
 }
 
 // run works in waves: all crates that are due are read, side by side, and what

@@ -56,7 +56,7 @@ type edge struct {
 	foreign  string // the registry, if it is another
 	enabled  bool
 	features map[string]bool // that are asked for
-	demand   *demand // what it has asked for last; nil: nothing yet
+	demand   *demand         // what it has asked for last; nil: nothing yet
 }
 
 // readPkg reads the dependencies of an index line. An error says why cargo would
