@@ -46,7 +46,7 @@ func printPlan(w io.Writer, p mirror.Plan) {
 		n    int64
 		what string
 	}{
-		{p.Crates, "crates in the index"},
+		{p.Crates, "crates"},
 		{p.Unchanged, "of these unchanged since they were mirrored"},
 		{p.Versions, "versions wanted"},
 		{p.Held, "of these held and verified, " + size(p.HeldBytes)},

@@ -3,6 +3,7 @@ package closure
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -72,7 +73,7 @@ func Compute(ctx context.Context, ix *index.Index, wishes Wishes, opt Options) (
 	if err := c.run(ctx); err != nil {
 		return nil, fmt.Errorf("computing what to mirror: %w", err)
 	}
-	return c.set(), nil
+	return c.result(), nil
 }
 
 // A computation is the state of Compute.
@@ -108,7 +109,9 @@ func (c *computation) addRoot(r *Root) {
 	default:
 		d.allFeatures = true
 	}
-	c.roots = append(c.roots, c.node(r.Name).add(d))
+	if d = c.node(r.Name).add(d); !slices.Contains(c.roots, d) { // said twice
+		c.roots = append(c.roots, d)
+	}
 }
 
 // run works in waves: all crates that are due are read, side by side, and what
@@ -155,7 +158,7 @@ func (c *computation) wave(ctx context.Context) error {
 func (c *computation) ask(e *edge) {
 	d := &demand{
 		req: e.req, text: e.text, where: e.of.String(), defaults: e.defaults,
-		features: slices.Sorted(e.features.all()),
+		features: slices.Sorted(maps.Keys(e.features)),
 	}
 	key := strings.ToLower(e.name)
 	if n := c.nodes[key]; n != nil && n.demands[d.key()] != nil {

@@ -52,10 +52,10 @@ func (a *activation) all() {
 
 // feature turns on a feature, or the optional dependency of that name.
 func (a *activation) feature(name string) {
-	if a.on.has(name) {
+	if a.on[name] {
 		return
 	}
-	a.on.add(name)
+	a.on[name] = true
 	values, ok := a.features[name]
 	if !ok {
 		a.dependency(name)
@@ -99,8 +99,8 @@ func (a *activation) enable(e *edge) {
 
 func (a *activation) ask(alias, feature string) {
 	for _, e := range a.named[alias] {
-		if !e.features.has(feature) {
-			e.features.add(feature)
+		if !e.features[feature] {
+			e.features[feature] = true
 			a.change(e)
 		}
 	}

@@ -1,7 +1,6 @@
 package closure
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
@@ -53,7 +51,7 @@ type demand struct {
 
 // key tells demands on the same crate apart.
 func (d *demand) key() string {
-	return fmt.Sprint(d.text, "\x00", d.defaults, d.allFeatures, "\x00", strings.Join(d.features, "\x00"))
+	return fmt.Sprintf("%s\x00%t\x00%t\x00%s", d.text, d.defaults, d.allFeatures, strings.Join(d.features, "\x00"))
 }
 
 // add makes a demand pending, and returns it or an equal one that was there.
@@ -118,130 +116,4 @@ func (n *node) pin(c *computation, p *Pin) {
 	default:
 		c.take(n.versions[i])
 	}
-}
-
-// pick returns the versions that a demand takes. read makes v.pkg known, or
-// v.useless; it is called only if dependencies are followed.
-func (c *computation) pick(n *node, d *demand, read func(v *version) error) (picks []*version, err error) {
-	counted := map[release]int{}
-	for _, v := range n.versions {
-		group, ok := c.group(n, d, v)
-		if !ok || c.opt.Latest > 0 && counted[group] == c.opt.Latest {
-			continue
-		}
-		if c.opt.Follow {
-			if err := read(v); err != nil {
-				return nil, err
-			}
-		}
-		picks = append(picks, v)
-		if d.satisfied(v) {
-			counted[group]++
-		}
-	}
-	return picks, nil
-}
-
-// A release is what pre-releases precede.
-type release struct{ major, minor, patch uint64 }
-
-// group says whether v is what a demand wants, and which others are so in its
-// stead: all releases for one another, and the pre-releases of one release.
-func (c *computation) group(n *node, d *demand, v *version) (release, bool) {
-	w := &v.number
-	switch {
-	case v.yanked && !c.opt.Yanked:
-		return release{}, false
-	case d.text == "":
-		// Somebody who names a crate alone wants releases, unless he wants all or
-		// there are none.
-		return release{}, w.Pre == "" || c.opt.Latest == 0 || !n.hasRelease(c.opt.Yanked)
-	case !d.req.Matches(*w):
-		return release{}, false
-	case w.Pre != "":
-		return release{w.Major, w.Minor, w.Patch}, true
-	}
-	return release{}, true
-}
-
-func (n *node) hasRelease(yanked bool) bool {
-	return slices.ContainsFunc(n.versions, func(v *version) bool { return v.number.Pre == "" && (yanked || !v.yanked) })
-}
-
-// satisfied reports whether cargo could use v for d, as far as is known.
-func (d *demand) satisfied(v *version) bool {
-	return !v.yanked && v.useless == nil && (v.pkg == nil || v.pkg.offers(d.features))
-}
-
-// met reports whether there is something that cargo could use.
-func (d *demand) met() bool { return slices.ContainsFunc(d.picks, d.satisfied) }
-
-// A reader reads a crate's index file, once for a visit and only if it has to:
-// what was read is not kept.
-type reader struct {
-	c    *computation
-	node *node
-	file *index.Crate
-}
-
-func (r *reader) open(ctx context.Context) error {
-	if r.file != nil {
-		return nil
-	}
-	file, err := r.c.lookup.Crate(ctx, r.node.name)
-	if err != nil {
-		return err
-	}
-	r.file = file
-	return nil
-}
-
-// first lists the versions of the crate.
-func (r *reader) first(ctx context.Context) error {
-	n := r.node
-	n.read = true
-	r.c.opt.Progress.Crates.Add(1)
-	err := r.open(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		n.err = err
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	n.err = r.file.Err
-	n.versions = versions(r.file)
-	return nil
-}
-
-// versions lists the versions of a crate that cargo can read, newest first.
-func versions(c *index.Crate) []*version {
-	list := make([]*version, 0, len(c.Entries))
-	for i := range c.Entries {
-		e := &c.Entries[i]
-		number, err := semver.Parse(e.Version)
-		if err != nil { // has a number beyond 64 bits
-			continue
-		}
-		list = append(list, &version{ID: e.ID, number: number, checksum: e.Checksum, yanked: e.Yanked})
-	}
-	slices.SortFunc(list, func(a, b *version) int { return cmp.Or(b.number.Compare(a.number), strings.Compare(a.Name, b.Name)) })
-	return list
-}
-
-// pkg reads the dependencies of a version.
-func (r *reader) pkg(ctx context.Context, v *version) error {
-	if v.pkg != nil || v.useless != nil {
-		return nil
-	}
-	if err := r.open(ctx); err != nil {
-		return err
-	}
-	for i := range r.file.Entries {
-		if e := &r.file.Entries[i]; e.ID == v.ID {
-			v.pkg, v.useless = readPkg(e)
-			return nil
-		}
-	}
-	return fmt.Errorf("the index changed while it was read: %s is gone from it; run again", v.ID)
 }

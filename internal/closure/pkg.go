@@ -1,9 +1,8 @@
 package closure
 
 import (
+	"cmp"
 	"fmt"
-	"iter"
-	"maps"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -41,7 +40,7 @@ type pkg struct {
 	edges    []*edge
 	named    map[string][]*edge // by the name that the crate gives them
 	features map[string][]string
-	on       set // features
+	on       map[string]bool // features
 	used     bool
 }
 
@@ -56,21 +55,8 @@ type edge struct {
 	defaults bool
 	foreign  string // the registry, if it is another
 	enabled  bool
-	features set     // that are asked for
-	demand   *demand // what it has asked for last; nil: nothing yet
-}
-
-// A set is a set of names.
-type set map[string]struct{}
-
-func (s set) has(name string) bool  { _, ok := s[name]; return ok }
-func (s set) add(name string)       { s[name] = struct{}{} }
-func (s set) all() iter.Seq[string] { return maps.Keys(s) }
-func newSet(names []string) (s set) { s = set{}; s.addAll(names); return s }
-func (s set) addAll(names []string) {
-	for _, name := range names {
-		s.add(name)
-	}
+	features map[string]bool // that are asked for
+	demand   *demand         // what it has asked for last; nil: nothing yet
 }
 
 // readPkg reads the dependencies of an index line. An error says why cargo would
@@ -83,28 +69,17 @@ func readPkg(e *index.Entry) (*pkg, error) {
 	if l.V != nil && *l.V > maxFormat {
 		return nil, fmt.Errorf("%s: its index line has format %d, cargo knows %d", e.ID, *l.V, maxFormat)
 	}
-	p := &pkg{named: map[string][]*edge{}, features: l.Features, on: set{}}
+	p := &pkg{named: map[string][]*edge{}, features: l.Features, on: map[string]bool{}}
 	for i := range l.Deps {
 		d := &l.Deps[i]
-		req, err := semver.ParseReq(d.Req)
+		edge, err := d.edge(e.ID)
 		if err != nil {
 			return nil, fmt.Errorf("%s: its dependency %s: %w", e.ID, d.Name, err)
 		}
-		if d.Kind == "dev" {
-			continue
+		if d.Kind != "dev" {
+			p.edges = append(p.edges, edge)
+			p.named[edge.alias] = append(p.named[edge.alias], edge)
 		}
-		edge := &edge{
-			of: e.ID, alias: d.Name, name: d.Name, req: req, text: d.Req, optional: d.Optional, defaults: d.DefaultFeatures,
-			features: newSet(d.Features),
-		}
-		if d.Package != "" {
-			edge.name = d.Package
-		}
-		if !isCratesIO(d.Registry) {
-			edge.foreign = d.Registry
-		}
-		p.edges = append(p.edges, edge)
-		p.named[edge.alias] = append(p.named[edge.alias], edge)
 	}
 	if p.features == nil {
 		p.features = map[string][]string{}
@@ -113,6 +88,22 @@ func readPkg(e *index.Entry) (*pkg, error) {
 		p.features[name] = append(p.features[name], values...)
 	}
 	return p, nil
+}
+
+func (d *dependency) edge(of crate.ID) (*edge, error) {
+	e := &edge{
+		of: of, alias: d.Name, name: cmp.Or(d.Package, d.Name), text: d.Req, optional: d.Optional, defaults: d.DefaultFeatures,
+		features: map[string]bool{},
+	}
+	for _, f := range d.Features {
+		e.features[f] = true
+	}
+	if !isCratesIO(d.Registry) {
+		e.foreign = d.Registry
+	}
+	var err error
+	e.req, err = semver.ParseReq(d.Req)
+	return e, err
 }
 
 // isCratesIO reports whether a dependency is on the registry that its index is

@@ -43,7 +43,7 @@ func (s *Set) Entries(c *index.Crate) []bool {
 	return chosen
 }
 
-func (c *computation) set() *Set {
+func (c *computation) result() *Set {
 	s := &Set{chosen: map[string]map[crate.ID]bool{}}
 	told := map[*demand]bool{}
 	for _, n := range c.inOrder() {
