@@ -67,7 +67,7 @@ func (h *Handler) lookUp(ctx context.Context, id crate.ID) (*view.Crate, error) 
 		return nil, err
 	}
 	c, err := h.cfg.Mirror.Crate(ctx, id.Name)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(c.Entries) == 0 {
+	if errors.Is(err, fs.ErrNotExist) {
 		similar, _ := h.cfg.Mirror.Search(id.Name, 0, maxSimilar)
 		return nil, &missing{"This mirror holds no crate called " + id.Name + ". It may have been published after the last update, or not be part of what is mirrored here.", similar}
 	}

@@ -63,6 +63,9 @@ func TestH9HostileText(t *testing.T) {
 				t.Errorf("%s: %q ended the page early", path, text)
 			}
 		}
+		if query := get(h, "/search?q=%ff%fe").Body.String(); !utf8.ValidString(query) {
+			t.Error("/search has text that is not UTF-8")
+		}
 		query := get(h, "/search?q="+strings.ReplaceAll(text, "&", "%26")).Body.String()
 		if strings.ContainsAny(text, `<>"'`) && strings.Contains(query, text) {
 			t.Errorf("/search has %q as it is", text)

@@ -55,7 +55,6 @@ func (p *pages) funcs(version string) template.FuncMap {
 		"count":    func(n reflect.Value) string { return count(n.Int()) }, // any kind of int
 		"size":     size,
 		"duration": duration,
-		"ago":      func(t time.Time) string { return ago(time.Since(t)) },
 		"clip":     clip,
 	}
 }

@@ -20,7 +20,7 @@ type result struct {
 }
 
 func (h *Handler) search(r *http.Request) (page, error) {
-	query := clip(strings.TrimSpace(r.FormValue("q")), maxQuery)
+	query := clip(strings.TrimSpace(strings.ToValidUTF8(r.FormValue("q"), "\ufffd")), maxQuery)
 	data := searchData{Query: query, Pager: newPager(r, resultsPerPage, h.pages.path("search"), url.Values{"q": {query}})}
 	if query != "" {
 		names, total := h.cfg.Mirror.Search(query, data.Pager.offset(), resultsPerPage)
