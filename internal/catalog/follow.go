@@ -124,18 +124,20 @@ func (c *followed) committed(ctx context.Context) (bool, error) {
 	if data == c.data {
 		return false, nil
 	}
+	if err := c.readFormat(ctx); err != nil { // a newer program may have taken it over
+		return false, fmt.Errorf("looking for changes of the catalog: %w", classify(err))
+	}
 	c.data = data
-	return true, c.readFormat(ctx) // the first thing that a newer writer changes
+	return true, nil
 }
 
 // untouched reports whether nobody has written what is read as immutable.
 func (c *followed) untouched() bool {
 	info, err := os.Stat(c.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true // set aside, with what was written to it
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, c.info) {
+		return true // set aside: those who write have another one
 	}
-	return err == nil && os.SameFile(info, c.info) && info.Size() == c.info.Size() &&
-		info.ModTime().Equal(c.info.ModTime()) && !hasLog(c.path)
+	return err == nil && info.Size() == c.info.Size() && info.ModTime().Equal(c.info.ModTime()) && !hasLog(c.path)
 }
 
 // close closes the connection that is asked first: it must not be in the pool

@@ -54,18 +54,23 @@ type badCopy struct {
 }
 
 // open opens the first copy of a version whose bytes are right. Bad are those
-// before it that are not. Errors: *DamagedError if all are bad.
+// before it that are damaged. Errors: *DamagedError if all are; others if one of
+// them cannot be read for another reason.
 func (c *copies) open(ctx context.Context, row *catalog.Version) (_ *File, bad []badCopy, err error) {
-	var damage []error
+	var damage, trouble []error
 	for _, at := range places(row) {
 		content, err := c.openOne(ctx, row, at)
-		if err == nil {
+		switch {
+		case err == nil:
 			return &File{content, row.ID, row.Checksum}, bad, nil
+		case isDamage(err):
+			bad, damage = append(bad, badCopy{at, err}), append(damage, err)
+		default:
+			trouble = append(trouble, err)
 		}
-		if !isDamage(err) {
-			return nil, nil, err
-		}
-		bad, damage = append(bad, badCopy{at, err}), append(damage, err)
+	}
+	if trouble != nil {
+		return nil, bad, fmt.Errorf("opening %s: %w", row.ID, errors.Join(trouble...))
 	}
 	if damage == nil {
 		damage = []error{errors.New("the catalog names no place of it")}

@@ -93,6 +93,9 @@ func (r *readers) member(id crate.ID, at store.Placement) (store.Content, error)
 	if c.ID() != id {
 		return nil, errors.Join(fmt.Errorf("%s lies at offset %d", c.ID(), at.Offset), c.Close(), free())
 	}
+	if !os.SameFile(f.info, info) { // replaced since info was asked for
+		info = f.info
+	}
 	return member{c, info, free}, nil
 }
 
