@@ -3,14 +3,18 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -71,6 +75,8 @@ func testApp() *App {
 //	code N COMMAND ... wants exit code N
 //	hold FILE          keeps a lock file locked
 //	port               listens on a port, $PORT
+//	freeport           finds one on which nobody listens, $PORT
+//	get URL            asks a server, once it listens; the answer is stdout
 //	bundle ours|v1.1.0 NUMBER DIR
 //	                   writes the registry's crates into a bundle of a format,
 //	                   with a manifest beside it
@@ -97,6 +103,8 @@ func TestScripts(t *testing.T) {
 			"code":     wantCode,
 			"hold":     hold,
 			"port":     port,
+			"freeport": freePort,
+			"get":      getURL,
 			"bundle":   func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).bundle(ts, args) },
 			"flip":     flip,
 		},
@@ -193,6 +201,27 @@ func hold(ts *testscript.TestScript, _ bool, args []string) {
 	lock, err := durable.Lock(path, durable.Self("the other one"))
 	ts.Check(err)
 	ts.Defer(func() { lock.Release() })
+}
+
+func freePort(ts *testscript.TestScript, _ bool, _ []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv("PORT", fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+	ts.Check(l.Close())
+}
+
+func getURL(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		resp, err := http.Get(args[0])
+		if errors.Is(err, syscall.ECONNREFUSED) && time.Now().Before(deadline) {
+			continue
+		}
+		ts.Check(err)
+		defer resp.Body.Close()
+		_, err = io.Copy(ts.Stdout(), resp.Body)
+		ts.Check(err)
+		return
+	}
 }
 
 func port(ts *testscript.TestScript, _ bool, _ []string) {
