@@ -101,7 +101,7 @@ func TestC12AnyOperationFails(t *testing.T) {
 // reports whether there were so many.
 func (o *ordeal) fail(w *world, n int, sticky, persisted bool) bool {
 	w.t.Helper()
-	cause := []syscall.Errno{syscall.EIO, syscall.ENOSPC}[n%2]
+	cause := []error{syscall.EIO, durable.ErrNoSpace}[n%2]
 	again := *w
 	again.disk, again.catalog = w.disk.Kill(), w.catalog.clone()
 	bad := durabletest.FailAt(again.disk, n, cause, sticky, persisted)

@@ -46,6 +46,7 @@ type world struct {
 
 	vanished map[crate.ID]crate.Checksum // was published once
 	spoiled  map[crate.ID]bool           // damaged on purpose: no oracle looks at it
+	evidence []byte                      // what damage has left of foo 1.0.0, to be kept
 }
 
 // bundling is how a run of a world makes bundles, beside the loose files.

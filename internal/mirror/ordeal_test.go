@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -98,6 +99,9 @@ func damageLoose(w *world) {
 	flip(w.t, w.disk, foo1.LoosePath(), 10)
 	must(w.t, w.disk.Remove(ox.LoosePath()))
 	w.spoiled = map[crate.ID]bool{foo1: true, ox: true}
+	var err error
+	w.evidence, err = content(w.disk, foo1)
+	must(w.t, err)
 }
 
 // damageMembers flips a bit of two crates in bundles.
@@ -198,6 +202,9 @@ func (w *world) look(wr wreck) {
 	if err := w.checkHeld(wr.disk, wr.catalog); err != nil {
 		w.t.Errorf("O1, O3 %s: %v", wr.at, err)
 	}
+	if there, err := content(wr.disk, foo1); w.evidence != nil && (err != nil || !bytes.Equal(there, w.evidence)) {
+		w.inQuarantine(wr)
+	}
 	recs, err := readRecords(wr.disk)
 	if err != nil {
 		return // the first lines alone are there
@@ -208,6 +215,18 @@ func (w *world) look(wr wreck) {
 			w.t.Errorf("O2 %s: the manifest says that %s is held, the catalog says %+v", wr.at, key, v)
 		}
 	}
+}
+
+// inQuarantine wants the evidence to be there.
+func (w *world) inQuarantine(wr wreck) {
+	w.t.Helper()
+	entries, _ := wr.disk.ReadDir("quarantine")
+	for _, e := range entries {
+		if data, err := durable.ReadFile(wr.disk, "quarantine/"+e.Name(), 1<<20); err == nil && bytes.Equal(data, w.evidence) {
+			return
+		}
+	}
+	w.t.Errorf("%s: what was damaged is lost", wr.at)
 }
 
 // recover is oracles O4 and O5: the same command completes and fetches nothing
