@@ -371,6 +371,36 @@ func TestE14BundleMissingOrDamaged(t *testing.T) {
 	}
 }
 
+// C13: a folder of bundles that cannot be listed is not empty. The run ends, and
+// fetches nothing that lies there.
+func TestC13FolderOfBundlesCannotBeListed(t *testing.T) {
+	w := newBundled(t, small, 1<<20)
+	w.mustRun(nil)
+	before := w.reg.TotalRequests()
+	for _, b := range []*bundling{nil, w.bundle} {
+		w.bundle = b
+		for n, failed := 1, true; failed; n++ {
+			failed = false
+			times := 0
+			bad := durabletest.Hook(w.disk, func(op durabletest.Op) (f durabletest.Fault) {
+				if op.Kind == durabletest.OpReadDir && op.Name == "." {
+					if times++; times == n {
+						failed = true
+						f.Err = syscall.EIO
+					}
+				}
+				return f
+			})
+			if _, err := w.run(context.Background(), bad, nil); failed && !errors.Is(err, syscall.EIO) {
+				t.Errorf("listing %d failed, and the run says %v", n, err)
+			}
+		}
+	}
+	if n := w.reg.TotalRequests() - before; n > 0 {
+		t.Errorf("%d requests for what is held", n)
+	}
+}
+
 // E8: the catalog is a convenience. Lost, it is made of the bundles again.
 func TestE8CatalogLost(t *testing.T) {
 	w := newBundled(t, small, 1000)

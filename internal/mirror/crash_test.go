@@ -62,7 +62,7 @@ func powerCuts(t *testing.T, ordeals []ordeal) {
 			for _, wr := range wrecks {
 				w.look(wr)
 			}
-			first, step := every(31, rnd)
+			first, step := every(61, rnd)
 			for i := first; i < len(wrecks); i += step {
 				before := w.reg.TotalRequests()
 				fetched := o.recover(w, wrecks[i])
@@ -75,21 +75,45 @@ func powerCuts(t *testing.T, ordeals []ordeal) {
 	}
 }
 
+// C5: the power is cut, and the process killed, at every operation of the run that
+// recovers from that.
+func TestC5PowerCutWhileRecovering(t *testing.T) {
+	for _, o := range append(looseOrdeals(), bundleOrdeals()...) {
+		t.Run(o.where()+", "+o.name, func(t *testing.T) {
+			t.Parallel()
+			seed := rand.Uint64()
+			t.Logf("seed %d", seed)
+			rnd := rand.New(rand.NewPCG(seed, 1))
+			w := o.begin(t, seed)
+			wrecks := o.wreckEverywhere(w, rnd)
+			again := *w
+			wr := wrecks[rnd.IntN(len(wrecks))]
+			again.disk, again.catalog = wr.disk, wr.catalog
+			first, step := every(61, rnd)
+			for i, wr := range o.wreckEverywhere(&again, rnd) {
+				again.look(wr)
+				if i >= first && (i-first)%step == 0 {
+					o.recover(&again, wr)
+				}
+			}
+			if t.Failed() {
+				t.Fatal("after a ", wr.at)
+			}
+		})
+	}
+}
+
 // C12, C16, E10: an operation of a run fails, once or it and all that follow,
 // carried out or not.
 func TestC12AnyOperationFails(t *testing.T) {
 	for _, o := range append(looseOrdeals(), bundleOrdeals()...) {
-		where := "loose"
-		if o.bundle != nil {
-			where = "bundles"
-		}
 		for _, mode := range []struct{ sticky, persisted bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
-			t.Run(fmt.Sprintf("%s, %s, sticky=%t, persisted=%t", where, o.name, mode.sticky, mode.persisted), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, %s, sticky=%t, persisted=%t", o.where(), o.name, mode.sticky, mode.persisted), func(t *testing.T) {
 				t.Parallel()
 				seed := rand.Uint64()
 				t.Logf("seed %d", seed)
 				w := o.begin(t, seed)
-				first, step := every(17, rand.New(rand.NewPCG(seed, 1)))
+				first, step := every(37, rand.New(rand.NewPCG(seed, 1)))
 				for n := first + 1; o.fail(w, n, mode.sticky, mode.persisted); n += step {
 				}
 			})

@@ -27,6 +27,14 @@ type ordeal struct {
 	spoiling bool                        // prepare damages something, which the run finds
 }
 
+// where is where the run stores.
+func (o *ordeal) where() string {
+	if o.bundle == nil {
+		return "loose"
+	}
+	return "bundles"
+}
+
 func small1500() *bundling { return &bundling{target: 1500} }
 
 // looseOrdeals are of runs that store loose files.
