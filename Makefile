@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench test-root soak acceptance
+.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench test-root soak acceptance python
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -38,6 +38,9 @@ test-root: ## power cuts, full disks, bad sectors: needs root on Linux
 SOAK ?= 30m
 soak: ## everything at random for SOAK: needs root on Linux
 	$(GO) test -count=1 -timeout 0 -v -run TestRootSoak ./internal/cli -root -soak $(SOAK)
+
+python: ## Clone-Index.py and the project manifest: needs Python 3.9 and git
+	python3 -m unittest discover -s scripts -t scripts
 
 real: ## mirror real crates: needs cargo and a registry that it reaches
 	$(GO) run ./scripts/real

@@ -56,8 +56,8 @@
 //	name            its file name
 //	size, modified  bytes, and nanoseconds since 1970: what tells it from another
 //
-// source, one row: the commit of the index that was mirrored last, and its
-// time in Unix seconds.
+// source, one row: the commit of the index that was mirrored last, in whole or
+// in part, and its time in Unix seconds.
 //
 // A row is committed only after the bytes that it speaks of are durable.
 package catalog

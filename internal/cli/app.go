@@ -35,7 +35,8 @@ func Main(program func(*App) *cli.Command) int {
 	return (&App{Exit: os.Exit}).Run(program, os.Args)
 }
 
-// Run runs one of the programs: Root, DownloadCrates or ExtractBundles.
+// Run runs one of the programs: Root, DownloadCrates, ExtractBundles or
+// GenerateSidecars.
 func (a *App) Run(program func(*App) *cli.Command, args []string) int {
 	if a.Stdout == nil {
 		a.Stdout = os.Stdout
@@ -89,7 +90,7 @@ func Root(a *App) *cli.Command {
 		Suggest:               true,
 		Commands: []*cli.Command{
 			demoCommand(a), downloadCommand(a, "download"), extractCommand(a, "extract"), verifyCommand(a),
-			serveCommand(a), statusCommand(a), inspectCommand(a), reindexCommand(a),
+			sidecarsCommand(a, "sidecars"), serveCommand(a), statusCommand(a), inspectCommand(a), reindexCommand(a),
 		},
 		OnUsageError: onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
@@ -112,6 +113,14 @@ func DownloadCrates(a *App) *cli.Command {
 // ExtractBundles is extract-bundles, the name of the extract command in v1.1.0.
 func ExtractBundles(a *App) *cli.Command {
 	cmd := extractCommand(a, "extract-bundles")
+	cmd.Version = version()
+	return cmd
+}
+
+// GenerateSidecars is generate-sidecars, the name of the sidecars command in
+// v1.1.0.
+func GenerateSidecars(a *App) *cli.Command {
+	cmd := sidecarsCommand(a, "generate-sidecars")
 	cmd.Version = version()
 	return cmd
 }

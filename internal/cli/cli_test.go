@@ -3,14 +3,18 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -29,9 +33,10 @@ const bundleSize = "CLONECRATESIO_TEST_BUNDLE_SIZE"
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"clonecratesio":   func() { os.Exit(testApp().Run(Root, os.Args)) },
-		"download-crates": func() { os.Exit(testApp().Run(DownloadCrates, os.Args)) },
-		"extract-bundles": func() { os.Exit(testApp().Run(ExtractBundles, os.Args)) },
+		"clonecratesio":     func() { os.Exit(testApp().Run(Root, os.Args)) },
+		"download-crates":   func() { os.Exit(testApp().Run(DownloadCrates, os.Args)) },
+		"extract-bundles":   func() { os.Exit(testApp().Run(ExtractBundles, os.Args)) },
+		"generate-sidecars": func() { os.Exit(testApp().Run(GenerateSidecars, os.Args)) },
 	})
 }
 
@@ -63,10 +68,15 @@ func testApp() *App {
 //	                   makes requests fail; "all all" means every crate
 //	heal               ends that
 //	replace NAME VERSION   gives a version other bytes
+//	publish TEXT       adds versions, as in FILE
+//	lockfile FILE NAME@VERSION ...
+//	                   writes a Cargo.lock of these versions
 //	requests N         wants N requests since the last time
 //	code N COMMAND ... wants exit code N
 //	hold FILE          keeps a lock file locked
 //	port               listens on a port, $PORT
+//	freeport           finds one on which nobody listens, $PORT
+//	get URL            asks a server, once it listens; the answer is stdout
 //	bundle ours|v1.1.0 NUMBER DIR
 //	                   writes the registry's crates into a bundle of a format,
 //	                   with a manifest beside it
@@ -87,10 +97,14 @@ func TestScripts(t *testing.T) {
 			"replace": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).reg.ReplaceBytes(crate.ID{Name: args[0], Version: args[1]})
 			},
+			"publish":  func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).publish(ts, args[0]) },
+			"lockfile": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).lockfile(ts, args) },
 			"requests": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).wantRequests(ts, args[0]) },
 			"code":     wantCode,
 			"hold":     hold,
 			"port":     port,
+			"freeport": freePort,
+			"get":      getURL,
 			"bundle":   func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).bundle(ts, args) },
 			"flip":     flip,
 		},
@@ -143,6 +157,23 @@ func (w *scriptWorld) inject(ts *testscript.TestScript, args []string) {
 	w.reg.Inject(id, f)
 }
 
+func (w *scriptWorld) publish(ts *testscript.TestScript, text string) {
+	versions, err := simreg.Parse(text)
+	ts.Check(err)
+	w.reg.Add(versions...)
+}
+
+func (w *scriptWorld) lockfile(ts *testscript.TestScript, args []string) {
+	text := "version = 4\n"
+	for _, arg := range args[1:] {
+		name, version, _ := strings.Cut(arg, "@")
+		sum, err := w.reg.Checksum(crate.ID{Name: name, Version: version})
+		ts.Check(err)
+		text += fmt.Sprintf("\n[[package]]\nname = %q\nversion = %q\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"%s\"\n", name, version, sum)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
 func (w *scriptWorld) wantRequests(ts *testscript.TestScript, want string) {
 	total := w.reg.TotalRequests()
 	if got := strconv.Itoa(total - w.seen); got != want {
@@ -170,6 +201,27 @@ func hold(ts *testscript.TestScript, _ bool, args []string) {
 	lock, err := durable.Lock(path, durable.Self("the other one"))
 	ts.Check(err)
 	ts.Defer(func() { lock.Release() })
+}
+
+func freePort(ts *testscript.TestScript, _ bool, _ []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv("PORT", fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+	ts.Check(l.Close())
+}
+
+func getURL(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		resp, err := http.Get(args[0])
+		if errors.Is(err, syscall.ECONNREFUSED) && time.Now().Before(deadline) {
+			continue
+		}
+		ts.Check(err)
+		defer resp.Body.Close()
+		_, err = io.Copy(ts.Stdout(), resp.Body)
+		ts.Check(err)
+		return
+	}
 }
 
 func port(ts *testscript.TestScript, _ bool, _ []string) {

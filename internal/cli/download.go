@@ -28,6 +28,7 @@ type downloadConfig struct {
 	indexDir, list, checksums string
 	baseURL                   string
 	includeYanked             bool
+	part                      selectConfig
 	limit                     int64
 	out, manifest             string
 	verifyExisting            bool
@@ -105,6 +106,7 @@ func (cfg *downloadConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "bundles-out", Value: "bundles", Usage: "`DIR` of the bundles, their manifests and their catalog", Destination: &cfg.bundlesOut},
 		&cli.StringFlag{Name: "listen", Value: ":9090", Usage: "`ADDR` of /metrics, /api/status and /debug/pprof/ (loopback clients only); empty = off", Destination: &cfg.listen},
 	}
+	flags = append(flags, cfg.part.flags()...)
 	flags = append(flags, cfg.net.flags()...)
 	flags = append(flags, cfg.log.flags()...)
 	return append(flags, cfg.progress.flags()...)
@@ -155,7 +157,10 @@ func (cfg *downloadConfig) check(args []string) error {
 	if cfg.limit < 0 {
 		return usagef("-limit is %d, want 0 (all) or more", cfg.limit)
 	}
-	return errors.Join(checkBaseURL(&cfg.baseURL), cfg.net.check(), cfg.log.check(), cfg.progress.check())
+	if cfg.list != "" && cfg.part.chooses() {
+		return usagef("-crates, -lockfile and -latest choose from an index: they need -index-dir, not -list")
+	}
+	return errors.Join(checkBaseURL(&cfg.baseURL), cfg.part.check(), cfg.net.check(), cfg.log.check(), cfg.progress.check())
 }
 
 // checkBaseURL checks -crates-base-url, and takes slashes from its end.
@@ -213,7 +218,7 @@ func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 	if err := cfg.net.fitOpenFiles(log); err != nil {
 		return err
 	}
-	source, done, err := cfg.source(ctx, log)
+	source, done, err := cfg.source(ctx, show, log)
 	if err != nil {
 		return err
 	}
@@ -253,7 +258,7 @@ func (cfg *netConfig) fitOpenFiles(log *slog.Logger) error {
 }
 
 // source opens what names the crates.
-func (cfg *downloadConfig) source(ctx context.Context, log *slog.Logger) (_ mirror.Source, done func(), err error) {
+func (cfg *downloadConfig) source(ctx context.Context, show *display, log *slog.Logger) (_ mirror.Source, done func(), err error) {
 	var sums mirror.Checksums
 	if cfg.checksums != "" {
 		f, err := os.Open(cfg.checksums)
@@ -270,7 +275,11 @@ func (cfg *downloadConfig) source(ctx context.Context, log *slog.Logger) (_ mirr
 		if err != nil {
 			return nil, nil, err
 		}
-		return mirror.FromIndex(ix, sums), func() { ix.Close() }, nil
+		source, err := cfg.part.source(ctx, ix, sums, cfg.includeYanked, show, log)
+		if err != nil {
+			return nil, nil, errors.Join(err, ix.Close())
+		}
+		return source, func() { ix.Close() }, nil
 	}
 	f, err := os.Open(cfg.list)
 	if err != nil {
@@ -320,8 +329,12 @@ func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job mirror.Config
 	fmt.Fprintf(a.Stdout, "dry-run ok: urls=%d concurrency=%d out=%s verify-existing=%t bundle-mode=%s\n",
 		plan.Versions, cfg.net.concurrency, cfg.out, cfg.verifyExisting, cfg.bundleMode)
 	printPlan(a.Stdout, plan)
-	if plan.Bad > 0 {
-		return &incompleteError{fmt.Sprintf("%d entries of the index cannot be mirrored; they are named above", plan.Bad)}
+	var errs []error
+	if plan.Violated > 0 {
+		errs = append(errs, &integrityError{fmt.Sprintf("%d versions have another checksum in the index than in a lock file; they are named above", plan.Violated)})
 	}
-	return nil
+	if plan.Bad > 0 {
+		errs = append(errs, &incompleteError{fmt.Sprintf("%d entries cannot be mirrored; they are named above", plan.Bad)})
+	}
+	return errors.Join(errs...)
 }

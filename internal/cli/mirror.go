@@ -92,7 +92,7 @@ func verdict(s *mirror.Summary, cfg *downloadConfig) error {
 		errs = append(errs, &integrityError{fmt.Sprintf("%d files are in %s, each with a note beside it: look at them, then remove them",
 			s.Quarantined, filepath.Join(cfg.out, "quarantine"))})
 	} else if s.Violated > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("%d versions are not the bytes that the index names", s.Violated)})
+		errs = append(errs, &integrityError{fmt.Sprintf("%d versions are not the bytes that the index or a lock file names", s.Violated)})
 	}
 	if !s.Complete(cfg.allowMissing) {
 		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: %s of %s versions are missing; run the same command again: it fetches what is missing and nothing else",

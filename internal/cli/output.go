@@ -46,7 +46,7 @@ func printPlan(w io.Writer, p mirror.Plan) {
 		n    int64
 		what string
 	}{
-		{p.Crates, "crates in the index"},
+		{p.Crates, "crates"},
 		{p.Unchanged, "of these unchanged since they were mirrored"},
 		{p.Versions, "versions wanted"},
 		{p.Held, "of these held and verified, " + size(p.HeldBytes)},
@@ -54,7 +54,7 @@ func printPlan(w io.Writer, p mirror.Plan) {
 		{p.ToBundle, "of these to be put into bundles"},
 		{p.Fetch, "to be fetched"},
 		{p.Conflicts, "held, but the index names another checksum now"},
-		{p.Bad, "entries of the index that cannot be used"},
+		{p.Bad, "entries that cannot be mirrored"},
 		{p.OldBundles, "bundles of v1.1.0 there, whose crates a run takes over instead of fetching them"},
 		{p.Yanked, "left out because they are yanked (-include-yanked takes them)"},
 	}
@@ -78,9 +78,9 @@ func printSummary(w io.Writer, s *mirror.Summary, cfg *downloadConfig) {
 		{s.TakenOver, "of these taken over from bundles of v1.1.0"},
 		{s.VerifiedExisting, "held already, hashed again"},
 		{s.Gone, "gone upstream"},
-		{s.Violated, "not the bytes that the index names"},
+		{s.Violated, "not the bytes that the index or a lock file names"},
 		{s.Failed, "failed"},
-		{s.BadEntries, "entries of the index that cannot be used"},
+		{s.BadEntries, "entries that cannot be mirrored"},
 		{s.Unattempted, "not attempted: the run ended first"},
 	}
 	for _, r := range rows {

@@ -40,19 +40,31 @@ func openForReading(ctx context.Context, out, bundles string) (_ *reading, err e
 	} else if err != nil {
 		return nil, err
 	}
-	folder, err := durable.Open(out)
+	files, done, err := readFiles(out, bundles)
 	if err != nil {
 		return nil, err
 	}
-	r.closers = append(r.closers, folder.Close)
-	r.store = loose.OpenReadOnly(folder)
-	there, err := openIfThere(bundles)
-	if err != nil || there == nil {
-		return r, err
-	}
-	s := bundled.OpenReadOnly(there, loose.OpenReadOnly(folder))
-	r.store, r.closers = s, append(r.closers, there.Close, s.Close)
+	r.store, r.closers = files, append(r.closers, done)
 	return r, nil
+}
+
+// readFiles opens the loose files and the bundles, if there are any, for
+// reading.
+func readFiles(out, bundles string) (_ mirror.Store, done func() error, err error) {
+	folder, err := durable.Open(out)
+	if err != nil {
+		return nil, nil, err
+	}
+	files := loose.OpenReadOnly(folder)
+	there, err := openIfThere(bundles)
+	if err != nil {
+		return nil, nil, errors.Join(err, folder.Close())
+	}
+	if there == nil {
+		return files, folder.Close, nil
+	}
+	s := bundled.OpenReadOnly(there, files)
+	return s, func() error { return errors.Join(s.Close(), there.Close(), folder.Close()) }, nil
 }
 
 func (r *reading) close() error {

@@ -18,6 +18,7 @@ const reference = "../../docs/reference/commands.md"
 
 var programs = map[string]func(*App) *cli.Command{
 	"clonecratesio": Root, "download-crates": DownloadCrates, "extract-bundles": ExtractBundles,
+	"generate-sidecars": GenerateSidecars,
 }
 
 // TestReference keeps docs/reference/commands.md what the programs say of
@@ -25,7 +26,7 @@ var programs = map[string]func(*App) *cli.Command{
 func TestReference(t *testing.T) {
 	var want strings.Builder
 	want.WriteString("# Commands\n\nWhat each says when asked for `-help`. Flags take one dash or two, and a value after\na space or `=`.\n")
-	for _, args := range [][]string{{"clonecratesio"}, {"clonecratesio", "demo"}, {"clonecratesio", "download"}, {"clonecratesio", "extract"}, {"clonecratesio", "inspect"}, {"download-crates"}, {"extract-bundles"}} {
+	for _, args := range [][]string{{"clonecratesio"}, {"clonecratesio", "demo"}, {"clonecratesio", "download"}, {"clonecratesio", "extract"}, {"clonecratesio", "inspect"}, {"clonecratesio", "sidecars"}, {"download-crates"}, {"extract-bundles"}, {"generate-sidecars"}} {
 		program := programs[args[0]]
 		fmt.Fprintf(&want, "\n## %s\n\n```text\n%s```\n", strings.Join(args, " "), help(t, program, args))
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/serve"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/web"
 )
 
 // serveConfig is the flags of serve; their Usage texts say what they mean.
@@ -38,10 +39,10 @@ func serveCommand(a *App) *cli.Command {
 	var cfg serveConfig
 	return &cli.Command{
 		Name:  "serve",
-		Usage: "let cargo build from the mirror",
+		Usage: "let cargo build from the mirror, and people look at it",
 		Description: "Prints the lines for cargo's configuration, then serves until SIGINT or SIGTERM: cargo's\n" +
-			"sparse registry at /index/, crate files straight from loose files or bundles. Runs that\n" +
-			"write to the mirror may go on beside it.\n\n" + exitCodesHelp + "\n\nserve itself ends with 0 after a signal.",
+			"sparse registry at /index/, crate files straight from loose files or bundles, and pages for\n" +
+			"people at /. Runs that write to the mirror may go on beside it.\n\n" + exitCodesHelp + "\n\nserve itself ends with 0 after a signal.",
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
@@ -108,7 +109,13 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
 	}
-	h := serve.New(serve.Config{Mirror: v, PublicURL: cfg.publicURL, CacheSize: cfg.cacheMB << 20, Log: log})
+	pages, err := web.New(web.Config{Mirror: v, PublicURL: cfg.publicURL, Version: version(), Log: log})
+	if err != nil {
+		return errors.Join(err, server.Close())
+	}
+	defer pages.Close()
+	server.OnShutdown(pages.Close)
+	h := serve.New(serve.Config{Mirror: v, PublicURL: cfg.publicURL, Pages: pages, CacheSize: cfg.cacheMB << 20, Log: log})
 	stopAdmin, err := cfg.serveAdmin(v, h, server, log)
 	if err != nil {
 		return errors.Join(err, server.Close())

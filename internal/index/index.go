@@ -54,6 +54,7 @@ type Entry struct {
 	crate.ID
 	Checksum crate.Checksum
 	Yanked   bool
+	Unknown  bool   // the line has fields that cargo does not know
 	Line     int    // counted from 1
 	Raw      []byte // the line byte for byte, without its "\n" or "\r\n"
 }

@@ -86,6 +86,7 @@ type values struct {
 	seen              field
 	name, vers, cksum []byte
 	yanked            bool
+	unknown           bool // there are other fields
 }
 
 func (p *parser) line(raw []byte) (Entry, error) {
@@ -110,7 +111,7 @@ func (p *parser) line(raw []byte) (Entry, error) {
 	if v.seen&fieldYanked == 0 {
 		return e, errors.New(`field "yanked" is missing`)
 	}
-	e.Yanked = v.yanked
+	e.Yanked, e.Unknown = v.yanked, v.unknown
 	e.Checksum, err = crate.ParseChecksum(string(v.cksum))
 	return e, err
 }
@@ -178,6 +179,8 @@ func (p *parser) member(v *values) error {
 	}
 	v.seen |= f
 	switch f {
+	case fieldUnknown:
+		v.unknown = true
 	case fieldName:
 		v.name, err = stringValue("name", value)
 	case fieldVers:

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	pathpkg "path"
 	"runtime"
 	"strings"
 
@@ -158,34 +160,36 @@ func (r *repository) newLookup(ctx context.Context, commit string) (lookupReader
 func (g *gitLookup) close() error { return g.objects.close() }
 
 func (g *gitLookup) lookup(path string) (content []byte, blob Blob, err error) {
-	object := g.commit + ":" + path
-	header, err := g.ask(object)
-	if err != nil {
-		return nil, blob, err
+	content, blob, err = g.object(path, "blob")
+	if !errors.Is(err, fs.ErrNotExist) {
+		return content, blob, err
 	}
-	if header == object+" missing" { // from the commit, or its blob from a partial clone
-		return nil, blob, g.absent()
+	folder, _, err := g.object(pathpkg.Dir(path), "tree")
+	switch {
+	case err == nil && treeNames(folder, pathpkg.Base(path)): // a partial clone
+		err = &fileError{errMissing}
+	case err == nil:
+		err = fs.ErrNotExist
+	case errors.Is(err, fs.ErrNotExist):
+		err = g.absent()
 	}
-	var id []byte
-	var kind string
-	var size int64
-	if _, err := fmt.Sscanf(header, "%x %s %d", &id, &kind, &size); err != nil || copy(blob[:], id) != len(blob) {
-		return nil, blob, fmt.Errorf("git answered %.100q", header)
-	}
-	content, err = g.object(kind, size)
-	return content, blob, err
+	return nil, blob, err
 }
 
-// ask asks for an object and returns the header of the answer.
-func (g *gitLookup) ask(object string) (header string, err error) {
-	if _, err := io.WriteString(g.git.in, object+"\n"); err != nil {
-		return "", err
+// treeNames reports whether a folder, as git keeps it, has something of a name:
+// "{mode} {name}\x00{20 bytes of id}" again and again.
+func treeNames(tree []byte, name string) bool {
+	for len(tree) > 0 {
+		entry, rest, _ := bytes.Cut(tree, []byte{0})
+		if _, found, _ := bytes.Cut(entry, []byte(" ")); string(found) == name {
+			return true
+		}
+		tree = rest[min(len(rest), len(Blob{})):]
 	}
-	header, err = g.out.ReadString('\n')
-	return strings.TrimSuffix(header, "\n"), err
+	return false
 }
 
-// absent says that the commit has no such file, if it is the file that is
+// absent says that the commit has no such folder, if it is the folder that is
 // missing: after a squash and "git gc --prune=now" it is the commit.
 func (g *gitLookup) absent() error {
 	header, err := g.ask(g.commit)
@@ -203,10 +207,39 @@ func (g *gitLookup) absent() error {
 	return fs.ErrNotExist
 }
 
-// object reads what follows a header.
-func (g *gitLookup) object(kind string, size int64) (content []byte, err error) {
+// ask asks for an object and returns the header of the answer.
+func (g *gitLookup) ask(object string) (header string, err error) {
+	if _, err := io.WriteString(g.git.in, object+"\n"); err != nil {
+		return "", err
+	}
+	header, err = g.out.ReadString('\n')
+	return strings.TrimSuffix(header, "\n"), err
+}
+
+// object asks for an object of the commit and reads the answer.
+func (g *gitLookup) object(path, want string) (content []byte, id Blob, err error) {
+	object := g.commit + ":" + path
+	header, err := g.ask(object)
+	if err != nil {
+		return nil, id, err
+	}
+	if header == object+" missing" {
+		return nil, id, fs.ErrNotExist
+	}
+	var digits []byte
+	var kind string
+	var size int64
+	if _, err := fmt.Sscanf(header, "%x %s %d", &digits, &kind, &size); err != nil || copy(id[:], digits) != len(id) {
+		return nil, id, fmt.Errorf("git answered %.100q", header)
+	}
+	content, err = g.body(kind == want, size)
+	return content, id, err
+}
+
+// body reads what follows a header.
+func (g *gitLookup) body(regular bool, size int64) (content []byte, err error) {
 	bad := checkSize(size)
-	if kind != "blob" {
+	if !regular {
 		bad = errNotRegular
 	}
 	if bad != nil {

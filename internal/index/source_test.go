@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -263,6 +264,19 @@ func TestMissingBlob(t *testing.T) {
 		got := readIndex(t, openIndex(t, dir, nil), func(f File) bool { return f.Path != "3/a/abc" })
 		if len(got) != len(whole)-3 {
 			t.Errorf("%s: without it there are %d lines", dir, len(got))
+		}
+		// Looked up, it is known to be there, unlike one that is not.
+		l := openIndex(t, dir, nil).NewLookup(t.Context())
+		if cr, err := l.Crate(t.Context(), "abc"); err != nil || !errors.Is(cr.Err, errMissing) {
+			t.Errorf("%s: looked up: %+v, %v", dir, cr, err)
+		}
+		for _, name := range []string{"abd", "zz", "xyz", "a"} {
+			if cr, err := l.Crate(t.Context(), name); (name == "a") != (err == nil) || err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: then %s: %+v, %v", dir, name, cr, err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func pinKey(id crate.ID) crate.ID {
 }
 
 // classify says what must be done for an entry; nil means nothing.
-func (p *planner) classify(ctx context.Context, e *Entry, held map[crate.ID]*heldVersion) (*item, error) {
+func (p *planner) classify(ctx context.Context, g *Group, e *Entry, held map[crate.ID]*heldVersion) (*item, error) {
 	v := held[pinKey(e.ID)]
 	if v != nil && v.Checksum != e.Checksum {
 		if !v.VerifiedAt.IsZero() {
@@ -52,7 +52,7 @@ func (p *planner) classify(ctx context.Context, e *Entry, held map[crate.ID]*hel
 		delete(held, pinKey(e.ID))
 		v = nil
 	}
-	if v != nil && !p.whole {
+	if v != nil && !g.Whole {
 		e.Yanked = v.Yanked // a list does not know
 	}
 	if v != nil && v.ID != e.ID {
@@ -104,7 +104,7 @@ func (v *heldVersion) settle(at store.Placement) {
 // it is or because of what the index says: yanked or not, listed or gone from
 // it.
 func (p *planner) marks(g *Group, held map[crate.ID]*heldVersion) (changed []catalog.Version) {
-	if p.whole && len(g.Entries) > 0 {
+	if g.Whole && len(g.Entries) > 0 {
 		p.flag(g, held)
 	}
 	for _, v := range held {

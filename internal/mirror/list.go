@@ -38,7 +38,7 @@ func ReadList(r io.Reader, name string, sums Checksums) (entries []Entry, bad []
 		}
 		switch {
 		case err != nil:
-			bad = append(bad, BadEntry{id, fmt.Errorf("%s:%d: %w", name, n, err)})
+			bad = append(bad, BadEntry{ID: id, Err: fmt.Errorf("%s:%d: %w", name, n, err)})
 		case !again:
 			seen[id.FoldKey()] = id
 			entries = append(entries, Entry{ID: id, Checksum: sum, URL: canonical(line)})

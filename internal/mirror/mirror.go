@@ -41,16 +41,21 @@ type Source interface {
 	// and the run.
 	Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error
 	// Revision is what the source was read from, zero if it has none; whole
-	// says that what it does not name is not published any more.
+	// says that crates that it does not name are not published any more.
 	Revision() (rev catalog.Revision, whole bool)
 }
 
 // Group is the entries of one crate's index file.
 type Group struct {
-	Path    string // in the index
+	Path    string // in the index; empty: of no crate, and without Entries
 	Blob    string // git id of the content; empty if there is none to compare
 	Entries []Entry
 	Bad     []BadEntry
+	// Whole says that versions that it does not name are not published any more.
+	Whole bool
+	// Chosen says which of Entries are to be mirrored, yanked or not. If nil,
+	// those are that Config.IncludeYanked allows.
+	Chosen []bool
 }
 
 // Entry is one version that should be mirrored.
@@ -65,6 +70,7 @@ type Entry struct {
 type BadEntry struct {
 	crate.ID // as far as it could be read
 	Err      error
+	Violated bool // two that should know name different checksums
 }
 
 // Fetcher is the part of upstream.Client that a run needs.

@@ -33,6 +33,7 @@ type Plan struct {
 	Absent    int64 // not there, and with Config.HeldOnly left out
 	Conflicts int64 // held, but the index names another checksum now
 	Bad       int64 // entries of the index that cannot be used
+	Violated  int64 // of those: for which different checksums are named
 
 	// OldBundles are bundles of v1.1.0 that a run takes over before it plans: a
 	// dry run, which does not, counts their crates as to be fetched.
@@ -74,7 +75,6 @@ type planner struct {
 	sink    sink
 
 	plan    Plan
-	whole   bool // the source says what is published, not just what is wanted
 	known   knownCrates
 	listing store.Listing
 	err     error // of want, which cannot return one
@@ -89,7 +89,6 @@ func (p *planner) run(ctx context.Context) (Plan, error) {
 	if err := p.checkAge(ctx, rev); err != nil {
 		return p.plan, err
 	}
-	p.whole = whole
 	p.left = p.cfg.Limit
 	next, stop := iter.Pull2(p.catalog.Crates(ctx))
 	defer stop()
@@ -169,7 +168,9 @@ func (p *planner) held(ctx context.Context, e *Entry, v *catalog.Version) error 
 
 // group plans a crate whose index file was read.
 func (p *planner) group(ctx context.Context, g *Group) error {
-	p.plan.Crates++
+	if g.Path != "" {
+		p.plan.Crates++
+	}
 	if p.err != nil {
 		return p.err
 	}
@@ -181,8 +182,7 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 	var items []item
 	for i := range g.Entries {
 		e := &g.Entries[i]
-		if e.Yanked && !p.cfg.IncludeYanked {
-			p.plan.Yanked++
+		if !p.wanted(g, i) {
 			continue
 		}
 		if p.cfg.Limit > 0 && p.left == 0 {
@@ -190,7 +190,7 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 			break
 		}
 		p.left--
-		it, err := p.classify(ctx, e, held)
+		it, err := p.classify(ctx, g, e, held)
 		if err != nil {
 			return err
 		}
@@ -200,13 +200,28 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 	}
 	for i := range g.Bad {
 		p.plan.Bad++
+		if g.Bad[i].Violated {
+			p.plan.Violated++
+		}
 		if err := p.sink.bad(ctx, g, &g.Bad[i]); err != nil {
 			return err
 		}
 	}
 	var row *catalog.Crate
-	if g.Blob != "" && len(g.Bad) == 0 && p.plan.Absent == absent && err == nil { // all of it
+	if g.Blob != "" && len(g.Bad) == 0 && g.Chosen == nil && p.plan.Absent == absent && err == nil { // all of it
 		row = &catalog.Crate{Path: g.Path, Blob: g.Blob, Yanked: p.cfg.IncludeYanked}
 	}
 	return errors.Join(p.sink.group(ctx, row, p.marks(g, held), items), err)
+}
+
+// wanted reports whether an entry is to be mirrored.
+func (p *planner) wanted(g *Group, i int) bool {
+	if g.Chosen != nil {
+		return g.Chosen[i]
+	}
+	if g.Entries[i].Yanked && !p.cfg.IncludeYanked {
+		p.plan.Yanked++
+		return false
+	}
+	return true
 }

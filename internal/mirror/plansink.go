@@ -50,7 +50,11 @@ func (s *planSink) held(ctx context.Context, e *Entry, v *catalog.Version) error
 
 func (s *planSink) bad(ctx context.Context, _ *Group, b *BadEntry) error {
 	now := time.Now()
-	return s.run.send(ctx, result{entry: Entry{ID: b.ID}, outcome: badEntry, err: b.Err, started: now, finished: now})
+	how := badEntry
+	if b.Violated {
+		how = violated
+	}
+	return s.run.send(ctx, result{entry: Entry{ID: b.ID}, outcome: how, err: b.Err, started: now, finished: now})
 }
 
 func (s *planSink) group(ctx context.Context, row *catalog.Crate, marks []catalog.Version, items []item) error {

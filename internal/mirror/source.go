@@ -55,7 +55,7 @@ func (s indexSource) blob(f index.File) string {
 }
 
 func (s indexSource) group(c *index.Crate) *Group {
-	g := &Group{Path: c.Path, Blob: s.blob(c.File), Entries: make([]Entry, 0, len(c.Entries))}
+	g := &Group{Path: c.Path, Blob: s.blob(c.File), Entries: make([]Entry, 0, len(c.Entries)), Whole: true}
 	for i := range c.Entries {
 		e := &c.Entries[i]
 		sum := e.Checksum

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // A limitListener accepts only so many connections at a time. Others wait in
@@ -12,7 +13,8 @@ import (
 type limitListener struct {
 	net.Listener
 	log   *slog.Logger
-	slots chan struct{} // one in it for each connection
+	slots chan struct{} // one in it for each connection, and for one to come
+	open  atomic.Int64  // connections
 	done  chan struct{}
 	once  sync.Once // closes done
 }
@@ -37,7 +39,8 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		}
 		return nil, err
 	}
-	return &limitedConn{Conn: conn, slots: l.slots}, nil
+	l.open.Add(1)
+	return &limitedConn{Conn: conn, of: l}, nil
 }
 
 // Close implements net.Listener.
@@ -48,12 +51,16 @@ func (l *limitListener) Close() error {
 
 type limitedConn struct {
 	net.Conn
-	slots chan struct{}
-	once  sync.Once
+	of   *limitListener
+	once sync.Once
 }
 
 // Close implements net.Conn.
 func (c *limitedConn) Close() error {
-	defer c.once.Do(func() { <-c.slots })
-	return c.Conn.Close()
+	err := c.Conn.Close()
+	c.once.Do(func() {
+		c.of.open.Add(-1)
+		<-c.of.slots
+	})
+	return err
 }

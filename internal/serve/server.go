@@ -116,7 +116,7 @@ func (s *Server) URL() string {
 func (s *Server) Metrics() prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "clonecratesio_serve_connections", Help: "Connections that are open.",
-	}, func() float64 { return float64(len(s.listener.slots)) })
+	}, func() float64 { return float64(s.listener.open.Load()) })
 }
 
 // Close closes a server that Serve is not called for.
@@ -155,9 +155,9 @@ func (s *Server) Serve(ctx context.Context, h http.Handler) error {
 func (s *Server) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	s.log.Info("stopping: requests under way are finished", "connections", len(s.listener.slots), "at_most", drainTimeout)
+	s.log.Info("stopping: requests under way are finished", "connections", s.listener.open.Load(), "at_most", drainTimeout)
 	if err := s.http.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
-		s.log.Warn("requests were cut off: they took too long", "connections", len(s.listener.slots))
+		s.log.Warn("requests were cut off: they took too long", "connections", s.listener.open.Load())
 	}
 	s.http.Close()
 }

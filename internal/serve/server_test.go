@@ -219,8 +219,8 @@ func TestH8TooManyOpenFiles(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	if n := len(s.listener.slots); n != 0 {
-		t.Errorf("%d slots are taken, by nobody", n)
+	if n := len(s.listener.slots); n != 0 || s.listener.open.Load() != 0 {
+		t.Errorf("%d slots are taken, %d connections open, by nobody", n, s.listener.open.Load())
 	}
 }
 

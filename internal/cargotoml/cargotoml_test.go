@@ -1,0 +1,305 @@
+package cargotoml
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+var id = crate.ID{Name: "demo", Version: "1.0.0+x"}
+
+const cargoToml = "demo-1.0.0+x/Cargo.toml"
+
+const text = `
+[package]
+name = "demo"
+version = "1.0.0+x"
+edition = "2021"
+description = """
+Two
+lines"""
+license = "MIT OR Apache-2.0"
+license-file = "LICENSE"
+repository = "https://example.com/demo"
+homepage = "https://example.com"
+documentation = "https://docs.example.com"
+categories = ["no-std", "parsing"]
+keywords = ["a", "b"]
+readme = false
+rust-version = 1.0
+[dependencies.x]
+version = "1"
+`
+
+var want = Package{
+	Description: "Two\nlines", License: "MIT OR Apache-2.0", LicenseFile: "LICENSE", Repository: "https://example.com/demo",
+	Homepage: "https://example.com", Documentation: "https://docs.example.com", Categories: []string{"no-std", "parsing"},
+	Keywords: []string{"a", "b"}, Edition: "2021",
+}
+
+func file(name, content string) entry {
+	return entry{&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}, content}
+}
+
+type entry struct {
+	*tar.Header
+	content string
+}
+
+// pack makes a crate file.
+func pack(t testing.TB, entries ...entry) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	zw := gzip.NewWriter(&buf)
+	tw := tar.NewWriter(zw)
+	for _, e := range entries {
+		if err := tw.WriteHeader(e.Header); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(tw, e.content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := zw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func TestInspect(t *testing.T) {
+	data := pack(t,
+		file("demo-1.0.0+x/Cargo.lock", "12345"),
+		file("other/Cargo.toml", "not this one"),
+		entry{&tar.Header{Name: "demo-1.0.0+x/link", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}, ""},
+		file(cargoToml, text),
+		file("demo-1.0.0+x/sub/Cargo.toml", "nor this"),
+		file(cargoToml, "nor another of the same name"),
+	)
+	got, err := Inspect(bytes.NewReader(data), id, int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := int64(len("12345") + len("not this one") + len(text) + len("nor this") + len("nor another of the same name"))
+	if diff := cmp.Diff(&Contents{want, files, 5}, got); diff != "" {
+		t.Error(diff)
+	}
+	pkg, err := Read(bytes.NewReader(data), id, int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&want, pkg); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Read is done with what is behind Cargo.toml, however bad.
+func TestReadStopsThere(t *testing.T) {
+	data := pack(t, file(cargoToml, text), file("demo-1.0.0+x/big", strings.Repeat("x", 1<<20)))
+	cut := data[:len(data)-20]
+	if _, err := Read(bytes.NewReader(cut), id, int64(len(cut))); err != nil {
+		t.Error(err)
+	}
+	if _, err := Inspect(bytes.NewReader(cut), id, int64(len(cut))); err == nil || !strings.Contains(err.Error(), "ends too early") {
+		t.Errorf("Inspect: %v", err)
+	}
+}
+
+func TestParse(t *testing.T) {
+	old, err := Parse([]byte("[project]\nname = 'old'\nlicense = 'MIT'\n"))
+	if err != nil || old.License != "MIT" {
+		t.Errorf("[project]: %+v, %v", old, err)
+	}
+	for in, want := range map[string]string{
+		"":                                       "there is no [package]",
+		"[package]\ndescription = 1\n":           "line 2: toml: ",
+		"[package]\n\nname = \n":                 "line 3: toml: ",
+		"package = 1":                            "line 1: toml: ",
+		"[package]\nkeywords = ['a', 1]":         "line 2: toml: ",
+		"[package]\nlicense = '\xff'":            "line 2: toml: ",
+		"x = " + strings.Repeat("[", MaxSize-10): "nested more than",
+	} {
+		if p, err := Parse([]byte(in)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: %+v, %v, want %q", in, p, err, want)
+		}
+	}
+}
+
+// G10: whatever a crate file is, it costs a bounded time and says what is wrong.
+func TestG10HostileCrates(t *testing.T) {
+	good := pack(t, file(cargoToml, text))
+	link := entry{&tar.Header{Name: cargoToml, Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}, ""}
+	for _, tt := range []struct {
+		name string
+		data []byte
+		want string
+	}{
+		{"empty, as argo-0.0.1", nil, "the crate file is empty"},
+		{"no gzip", []byte("<html><body></body></html>"), "unpacking: gzip: invalid header"},
+		{"broken gzip, as forust-0.1.0", append(good[:20:20], bytes.Repeat([]byte{0xff}, 40)...), "unpacking: "},
+		{"cut", good[:len(good)/2], "unpacking " + cargoToml + ": the crate file ends too early"},
+		{"no tar", zip(t, strings.Repeat("not a tar ", 100)), "unpacking: archive/tar: invalid tar header"},
+		{"no entries", pack(t), "there is no " + cargoToml},
+		{"no Cargo.toml", pack(t, file("demo-1.0.0+x/src/lib.rs", "")), "there is no " + cargoToml},
+		{"in another folder", pack(t, file("demo-1.0.0/Cargo.toml", text)), "there is no " + cargoToml},
+		{"a symbolic link", pack(t, link, file(cargoToml, text)), "is not a regular file"},
+		{"a large Cargo.toml", pack(t, file(cargoToml, strings.Repeat("#", MaxSize+1))), "has 1048577 bytes, want at most 1048576"},
+		{"no TOML", pack(t, file(cargoToml, "<html>")), cargoToml + ": line 1: toml: "},
+	} {
+		for _, read := range []func(io.Reader, crate.ID, int64) error{
+			func(r io.Reader, id crate.ID, n int64) error { _, err := Read(r, id, n); return err },
+			func(r io.Reader, id crate.ID, n int64) error { _, err := Inspect(r, id, n); return err },
+		} {
+			if err := read(bytes.NewReader(tt.data), id, int64(len(tt.data))); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+			}
+		}
+	}
+}
+
+func zip(t testing.TB, content string) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	zw := gzip.NewWriter(&buf)
+	if _, err := io.WriteString(zw, content); err != nil {
+		t.Fatal(err)
+	}
+	if err := zw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+// G10: the bombs, which take a second or two each.
+func TestG10Bombs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("unpacks 1 GB")
+	}
+	for _, tt := range []struct {
+		name  string
+		write func(tw *tar.Writer) error
+		want  string
+	}{
+		{"a large file", func(tw *tar.Writer) error {
+			if err := tw.WriteHeader(&tar.Header{Name: "demo-1.0.0+x/a", Size: maxUnpacked + 1}); err != nil {
+				return err
+			}
+			_, err := io.CopyN(tw, zeros{}, maxUnpacked+1)
+			return err
+		}, "it unpacks to more than 536870912 bytes"},
+		{"a million entries", func(tw *tar.Writer) error {
+			for range 1_000_000 {
+				if err := tw.WriteHeader(&tar.Header{Name: "demo-1.0.0+x/a"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, "the archive has more than 500000 entries"},
+		{"links alone", func(tw *tar.Writer) error {
+			for range 1_200_000 {
+				if err := tw.WriteHeader(&tar.Header{Name: "demo-1.0.0+x/a", Typeflag: tar.TypeSymlink, Linkname: "a"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, "the archive has more than 500000 entries"},
+	} {
+		r, w := io.Pipe()
+		go func() {
+			zw, _ := gzip.NewWriterLevel(w, gzip.BestSpeed)
+			tw := tar.NewWriter(zw)
+			err := tt.write(tw)
+			if err == nil {
+				err = zw.Close()
+			}
+			w.CloseWithError(err)
+		}()
+		// The size is what the ratio allows for, not what comes.
+		if _, err := Inspect(r, id, 1<<20); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+		r.Close()
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A crate file that is large itself may unpack to 20 times its size.
+func TestUnpackedLimitGrowsWithTheCrate(t *testing.T) {
+	a := archive{limit: max(maxUnpacked, maxRatio*(100<<20))}
+	if err := a.count(&tar.Header{Typeflag: tar.TypeReg, Size: 1 << 30}); err != nil {
+		t.Error(err)
+	}
+	if err := a.count(&tar.Header{Typeflag: tar.TypeReg, Size: 1 << 62}); err == nil {
+		t.Error("a sparse file of any size is taken")
+	}
+}
+
+func FuzzInspect(f *testing.F) {
+	for _, seed := range [][]byte{
+		pack(f, file(cargoToml, text)), pack(f, file(cargoToml, "[package]\n[package]\n")), zip(f, "x"), nil,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Inspect(bytes.NewReader(data), id, int64(len(data)))
+		if (c == nil) == (err == nil) {
+			t.Fatalf("%v, %v", c, err)
+		}
+		if err == nil && (c.FileCount < 1 || c.UnpackedSize < 0) {
+			t.Fatalf("%+v", c)
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{text, "[project]\n", "package.license = 'x'", "[[package]]", "a.b.c = {d = [[1]]}"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if _, err := Parse(text); err != nil && err.Error() == "" {
+			t.Fatal("an error that says nothing")
+		}
+	})
+}
+
+// TestReal reads the .crate files of a folder, if one is given.
+func TestReal(t *testing.T) {
+	dir := os.Getenv("CLONECRATESIO_CRATES")
+	if dir == "" {
+		t.Skip("CLONECRATESIO_CRATES names no folder of crate files")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"+crate.Ext))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no crate files in %s: %v", dir, err)
+	}
+	for _, name := range files {
+		id, err := crate.ParseFileName(filepath.Base(name))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err := Inspect(bytes.NewReader(data), id, int64(len(data))); err != nil {
+			t.Errorf("%s: %v", id, err)
+		} else {
+			t.Logf("%s: %d files, %d bytes, %.60q", id, c.FileCount, c.UnpackedSize, c.Description)
+		}
+	}
+}

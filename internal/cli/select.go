@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/closure"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+)
+
+// selectConfig is the flags that choose a part of the index. Without any of
+// them, all of it is meant.
+type selectConfig struct {
+	crates    string
+	lockfiles []string
+	closure   bool
+	features  string
+	latest    string
+
+	newest int // latest as a number, after check; 0: all
+}
+
+func (cfg *selectConfig) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "crates", Usage: "mirror only the crates named in `FILE`, one a line: NAME, or NAME@REQUIREMENT as cargo add takes it; # begins a comment", Destination: &cfg.crates, TakesFile: true},
+		&cli.StringSliceFlag{Name: "lockfile", Usage: "mirror only the packages of the Cargo.lock `FILE`, yanked ones too; may be repeated, and be used with -crates", Destination: &cfg.lockfiles, TakesFile: true},
+		&cli.BoolFlag{Name: "closure", Usage: "with -crates and -lockfile: also what cargo needs to resolve them afresh, dependencies of dependencies included", Destination: &cfg.closure},
+		&cli.StringFlag{Name: "features", Value: "all", Usage: "with -closure: `all|default` features of the crates named", Destination: &cfg.features},
+		&cli.StringFlag{Name: "latest", Usage: "only the newest `N|all` versions that match; by themselves, of every crate; default: 1 with -closure, otherwise all", Destination: &cfg.latest},
+	}
+}
+
+func (cfg *selectConfig) check() error {
+	named := cfg.crates != "" || len(cfg.lockfiles) > 0
+	switch {
+	case cfg.closure && !named:
+		return usagef("-closure needs -crates or -lockfile: it adds to what they name")
+	case cfg.features != "all" && cfg.features != "default":
+		return usagef("-features %q is neither all nor default", cfg.features)
+	case cfg.latest == "" && cfg.closure:
+		cfg.newest = 1
+	case cfg.latest == "" || cfg.latest == "all":
+		cfg.newest = 0
+	default:
+		n, err := strconv.Atoi(cfg.latest)
+		if err != nil || n < 1 {
+			return usagef("-latest %q is neither all nor a number from 1 on", cfg.latest)
+		}
+		cfg.newest = n
+	}
+	return nil
+}
+
+// chooses reports whether a part of the index is meant.
+func (cfg *selectConfig) chooses() bool {
+	return cfg.crates != "" || len(cfg.lockfiles) > 0 || cfg.newest > 0
+}
+
+// source makes a source of the part of the index that is meant. The choice has
+// then decided about yanked versions: those of a lock file are always wanted.
+func (cfg *selectConfig) source(ctx context.Context, ix *index.Index, sums mirror.Checksums, yanked bool, show *display, log *slog.Logger) (mirror.Source, error) {
+	if !cfg.chooses() {
+		return mirror.FromIndex(ix, sums), nil
+	}
+	if cfg.crates == "" && len(cfg.lockfiles) == 0 {
+		return mirror.FromChoice(ix, sums, closure.Latest{N: cfg.newest, Yanked: yanked}, nil), nil
+	}
+	wishes, problems, err := cfg.wishes(log)
+	if err != nil {
+		return nil, err
+	}
+	opt := closure.Options{
+		Follow: cfg.closure, Latest: cfg.newest, Yanked: yanked, DefaultFeatures: cfg.features == "default",
+		Progress: new(closure.Progress),
+	}
+	start := time.Now()
+	stop := show.follow(choosing(opt.Progress), log)
+	set, err := closure.Compute(ctx, ix, wishes, opt)
+	stop()
+	if err != nil {
+		return nil, err
+	}
+	log.Info("chosen", "crates", set.Crates, "versions", set.Versions, "roots", len(wishes.Roots), "locked", len(wishes.Pins),
+		"took", time.Since(start).Round(time.Millisecond))
+	warnUnmet(log, set.Unmet)
+	return mirror.FromChoice(ix, sums, set, badEntries(append(problems, set.Problems...))), nil
+}
+
+// wishes reads the files.
+func (cfg *selectConfig) wishes(log *slog.Logger) (w closure.Wishes, problems []closure.Problem, err error) {
+	if cfg.crates != "" {
+		f, err := os.Open(cfg.crates)
+		if err != nil {
+			return w, nil, err
+		}
+		defer f.Close()
+		if w.Roots, problems, err = closure.ReadNames(f, cfg.crates); err != nil {
+			return w, nil, err
+		}
+	}
+	for _, name := range cfg.lockfiles {
+		lock, err := readLock(name)
+		if err != nil {
+			return w, nil, err
+		}
+		log.Info("lock file", "path", name, "packages", len(lock.Pins), "not_from_crates_io", lock.Others)
+		w.Pins = append(w.Pins, lock.Pins...)
+		problems = append(problems, lock.Problems...)
+		if cfg.closure {
+			w.Roots = append(w.Roots, lock.Direct...)
+		}
+	}
+	return w, problems, nil
+}
+
+func readLock(name string) (*closure.Lock, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return closure.ReadLock(f, name)
+}
+
+func badEntries(problems []closure.Problem) (bad []mirror.BadEntry) {
+	for _, p := range problems {
+		bad = append(bad, mirror.BadEntry{ID: p.ID, Err: p.Err, Violated: p.Violated})
+	}
+	return bad
+}
+
+// maxUnmet bounds the warnings of one kind.
+const maxUnmet = 20
+
+// warnUnmet tells of what no mirror can satisfy.
+func warnUnmet(log *slog.Logger, unmet []error) {
+	for _, err := range unmet[:min(len(unmet), maxUnmet)] {
+		log.Warn("a dependency that cargo cannot resolve: nothing in the index satisfies it", "err", err)
+	}
+	if more := len(unmet) - maxUnmet; more > 0 {
+		log.Warn("further dependencies that cargo cannot resolve", "count", more)
+	}
+}
+
+// choosing is the state of a closure.
+func choosing(p *closure.Progress) func() state {
+	return func() state {
+		crates, versions := p.Crates.Load(), p.Versions.Load()
+		return state{
+			line:  fmt.Sprintf(" choosing: %s crates read, %s versions taken", count(crates), count(versions)),
+			attrs: []any{"phase", "choosing", "crates", crates, "versions", versions},
+		}
+	}
+}

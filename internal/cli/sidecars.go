@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
+)
+
+// sidecarsConfig is the flags of sidecars; their Usage texts say what they mean.
+type sidecarsConfig struct {
+	indexDir, baseURL     string
+	out, mode             string
+	jsonlOut, parquetOut  string
+	manifest              string
+	insides               bool
+	mirrorOut, bundlesOut string
+	includeYanked         bool
+	limit                 int64
+	concurrency           int
+	log                   logConfig
+	progress              progressConfig
+}
+
+func sidecarsCommand(a *App, name string) *cli.Command {
+	var cfg sidecarsConfig
+	return &cli.Command{
+		Name:         name,
+		Usage:        "write what is known of each version: as files, as JSON lines or as a Parquet table",
+		ArgsUsage:    "-index-dir DIR [-out DIR | -output-mode jsonl -jsonl-out FILE | -output-mode parquet -parquet-out FILE] [options]",
+		Description:  exitCodesHelp,
+		Flags:        cfg.flags(),
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			err := cfg.check(cmd.Args().Slice())
+			if err == nil {
+				err = a.sidecars(ctx, &cfg)
+			}
+			if usage := new(usageError); errors.As(err, &usage) {
+				usage.cmd = cmd
+			}
+			return err
+		},
+	}
+}
+
+func (cfg *sidecarsConfig) flags() []cli.Flag {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "index-dir", Usage: "local crates.io-index: a checkout, a bare repository or a plain `DIR`", Destination: &cfg.indexDir, TakesFile: true},
+		&cli.StringFlag{Name: "output-mode", Value: "files", Usage: "`files|jsonl|parquet`: a file a version, or one file with a line or a row a version", Destination: &cfg.mode},
+		&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIR` of the files, which may be that of a mirror", Destination: &cfg.out, TakesFile: true},
+		&cli.StringFlag{Name: "jsonl-out", Usage: "`FILE` of the lines; it is replaced when the new one is whole", Destination: &cfg.jsonlOut, TakesFile: true},
+		&cli.StringFlag{Name: "parquet-out", Usage: "`FILE` of the table; it is replaced when the new one is whole", Destination: &cfg.parquetOut, TakesFile: true},
+		&cli.StringFlag{Name: "manifest", Usage: "manifest of a download in `FILE`, which adds storage, bundle_path and bundle_member", Destination: &cfg.manifest, TakesFile: true},
+		&cli.BoolFlag{Name: "with-manifest-toml", Usage: "add what the Cargo.toml inside each crate of the mirror in -mirror-out and -bundles-out says", Destination: &cfg.insides},
+		&cli.StringFlag{Name: "mirror-out", Value: "out", Usage: "with -with-manifest-toml: `DIR` of the crate files; it is only read", Destination: &cfg.mirrorOut, TakesFile: true},
+		&cli.StringFlag{Name: "bundles-out", Value: "bundles", Usage: "with -with-manifest-toml: `DIR` of the bundles; it is only read", Destination: &cfg.bundlesOut, TakesFile: true},
+		&cli.StringFlag{Name: "crates-base-url", Value: "https://static.crates.io/crates", Usage: "crate_url is `URL`/{name}/{name}-{version}.crate", Destination: &cfg.baseURL},
+		&cli.BoolFlag{Name: "include-yanked", Usage: "yanked versions too; without it, files that they have are kept up to date", Destination: &cfg.includeYanked},
+		&cli.Int64Flag{Name: "limit", Usage: "at most `N` sidecars, 0 = all", Destination: &cfg.limit},
+		&cli.IntFlag{Name: "concurrency", Value: 128, Usage: "work on `N` batches of versions at a time", Destination: &cfg.concurrency},
+	}
+	flags = append(flags, cfg.log.flags()...)
+	return append(flags, cfg.progress.flags()...)
+}
+
+// check refuses what makes no sense, before anything is touched.
+func (cfg *sidecarsConfig) check(args []string) error {
+	if len(args) > 0 {
+		return usagef("unexpected argument %q", args[0])
+	}
+	if cfg.indexDir == "" {
+		return usagef("provide -index-dir")
+	}
+	if info, err := os.Stat(cfg.indexDir); err != nil || !info.IsDir() {
+		return usagef("-index-dir %s is not a directory", cfg.indexDir)
+	}
+	switch cfg.mode {
+	case "files", "jsonl", "parquet":
+	default:
+		return usagef("-output-mode %q is none of files, jsonl, parquet", cfg.mode)
+	}
+	if (cfg.mode == "jsonl") != (cfg.jsonlOut != "") {
+		return usagef("-output-mode jsonl and -jsonl-out go together")
+	}
+	if (cfg.mode == "parquet") != (cfg.parquetOut != "") {
+		return usagef("-output-mode parquet and -parquet-out go together")
+	}
+	if info, err := os.Stat(cfg.mirrorOut); cfg.insides && (err != nil || !info.IsDir()) {
+		return usagef("-mirror-out %s is not a directory", cfg.mirrorOut)
+	}
+	if cfg.limit < 0 {
+		return usagef("-limit is %d, want 0 (all) or more", cfg.limit)
+	}
+	if cfg.concurrency < 1 || cfg.concurrency > maxConcurrency {
+		return usagef("-concurrency is %d, want 1 to %d", cfg.concurrency, maxConcurrency)
+	}
+	u, err := url.Parse(cfg.baseURL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return usagef("-crates-base-url %q is not an http or https URL", cfg.baseURL)
+	}
+	cfg.baseURL = strings.TrimRight(cfg.baseURL, "/")
+	return errors.Join(cfg.log.check(), cfg.progress.check())
+}
+
+// target is where the sidecars go, for texts.
+func (cfg *sidecarsConfig) target() string {
+	switch cfg.mode {
+	case "jsonl":
+		return cfg.jsonlOut
+	case "parquet":
+		return cfg.parquetOut
+	}
+	return cfg.out
+}
+
+// sidecars runs the command.
+func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
+	show := newDisplay(a.Stderr, &cfg.progress)
+	log := cfg.log.logger(show)
+	ix, closeIndex, err := openIndex(ctx, cfg.indexDir, log)
+	if err != nil {
+		return err
+	}
+	defer closeIndex()
+	job := sidecar.Config{
+		Index: ix, BaseURL: cfg.baseURL, IncludeYanked: cfg.includeYanked, Limit: cfg.limit, Concurrency: cfg.concurrency,
+		Log: log, Progress: sidecar.NewProgress(),
+	}
+	s, err := a.openSidecars(ctx, cfg, &job)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	stop := show.follow(describing(job.Progress), log)
+	summary, err := sidecar.Run(ctx, job)
+	stop()
+	if err == nil || cfg.mode == "files" {
+		printSidecars(a.Stdout, summary, cfg)
+	}
+	return errors.Join(err, sidecarsVerdict(summary, job.Places))
+}
+
+// describing is the state of a run over the index, of which only git knows the
+// size.
+func describing(p *sidecar.Progress) func() state {
+	return func() state {
+		c := p.Snapshot()
+		return state{
+			processed: c.Done(),
+			line:      fmt.Sprintf(" %s crates, %s sidecars, %s/s", count(c.Crates), count(c.Done()), count(int64(c.Rate()))),
+			attrs: []any{"crates", c.Crates, "processed", c.Done(), "written", c.Written, "existing", c.Kept, "errors", c.Problems,
+				"rate_per_sec", fmt.Sprintf("%.1f", c.Rate())},
+		}
+	}
+}
+
+// sidecarsVerdict is the error that a run deserves which went through to its end.
+func sidecarsVerdict(s *sidecar.Summary, places *sidecar.Places) error {
+	var errs []error
+	if s.Counts.Problems > 0 {
+		errs = append(errs, &incompleteError{"incomplete: what is listed above has no sidecar, or an old one"})
+	}
+	if places != nil && places.Bad > 0 {
+		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: %s lines of the manifest cannot be used; the log names them", count(places.Bad))})
+	}
+	return errors.Join(errs...)
+}

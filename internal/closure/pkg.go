@@ -1,0 +1,133 @@
+package closure
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
+)
+
+// maxFormat is the newest format of index lines ("v") that cargo reads.
+const maxFormat = 2
+
+// line is what an index line says about dependencies (cargo book, "Index
+// Format").
+type line struct {
+	Deps      []dependency        `json:"deps"`
+	Features  map[string][]string `json:"features"`
+	Features2 map[string][]string `json:"features2"` // those with newer syntax
+	V         *int                `json:"v"`
+}
+
+type dependency struct {
+	Name            string   `json:"name"` // in this crate
+	Req             string   `json:"req"`
+	Features        []string `json:"features"`
+	Optional        bool     `json:"optional"`
+	DefaultFeatures bool     `json:"default_features"`
+	Kind            string   `json:"kind"`
+	Registry        string   `json:"registry"` // empty: this one
+	Package         string   `json:"package"`  // its own name; empty: Name
+}
+
+// A pkg is what a version depends on, and what of it is wanted.
+type pkg struct {
+	edges    []*edge
+	named    map[string][]*edge // by the name that the crate gives them
+	features map[string][]string
+	on       map[string]bool // features
+	used     bool
+}
+
+// An edge is a normal or build dependency.
+type edge struct {
+	of       crate.ID
+	alias    string // in of
+	name     string
+	req      semver.Req
+	text     string
+	optional bool
+	defaults bool
+	foreign  string // the registry, if it is another
+	enabled  bool
+	features map[string]bool // that are asked for
+	demand   *demand         // what it has asked for last; nil: nothing yet
+}
+
+// readPkg reads the dependencies of an index line. An error says why cargo would
+// not use it.
+func readPkg(e *index.Entry) (*pkg, error) {
+	var l line
+	if err := json.Unmarshal(e.Raw, &l); err != nil {
+		return nil, fmt.Errorf("%s: reading its index line: %w", e.ID, err)
+	}
+	if l.V != nil && *l.V > maxFormat {
+		return nil, fmt.Errorf("%s: its index line has format %d, cargo knows %d", e.ID, *l.V, maxFormat)
+	}
+	p := &pkg{named: map[string][]*edge{}, features: l.Features, on: map[string]bool{}}
+	for i := range l.Deps {
+		d := &l.Deps[i]
+		edge, err := d.edge(e.ID)
+		if err != nil {
+			return nil, fmt.Errorf("%s: its dependency %s: %w", e.ID, d.Name, err)
+		}
+		if d.Kind != "dev" {
+			p.edges = append(p.edges, edge)
+			p.named[edge.alias] = append(p.named[edge.alias], edge)
+		}
+	}
+	if p.features == nil {
+		p.features = map[string][]string{}
+	}
+	for name, values := range l.Features2 {
+		p.features[name] = append(p.features[name], values...)
+	}
+	return p, nil
+}
+
+func (d *dependency) edge(of crate.ID) (*edge, error) {
+	e := &edge{
+		of: of, alias: d.Name, name: cmp.Or(d.Package, d.Name), text: d.Req, optional: d.Optional, defaults: d.DefaultFeatures,
+		features: map[string]bool{},
+	}
+	for _, f := range d.Features {
+		e.features[f] = true
+	}
+	if !isCratesIO(d.Registry) {
+		e.foreign = d.Registry
+	}
+	var err error
+	e.req, err = semver.ParseReq(d.Req)
+	return e, err
+}
+
+// isCratesIO reports whether a dependency is on the registry that its index is
+// of, which the index of crates.io says by naming none.
+func isCratesIO(registry string) bool {
+	return registry == "" || registry == gitSource || registry == sparseSource || registry == strings.TrimPrefix(gitSource, "registry+")
+}
+
+// offers reports whether the version has features. An optional dependency is
+// one.
+func (p *pkg) offers(features []string) bool {
+	for _, f := range features {
+		if _, ok := p.features[f]; !ok && !p.hasOptional(f) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *pkg) hasOptional(alias string) bool {
+	for _, e := range p.named[alias] {
+		if e.optional {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,106 @@
+package closure
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// A Set is the versions that were chosen.
+type Set struct {
+	Versions int // how many
+	Crates   int // of how many crates
+	// Problems are what was asked for and is not in the set.
+	Problems []Problem
+	// Unmet are dependencies of chosen versions that no version satisfies, in the
+	// whole index: cargo cannot use what leads to them.
+	Unmet []error
+
+	chosen map[string]map[crate.ID]bool // by index path
+}
+
+// A Problem is one thing that was asked for in vain.
+type Problem struct {
+	crate.ID // as far as it was told
+	Err      error
+	Violated bool // it is there, but with another checksum
+}
+
+// Crate reports whether versions of the crate with this index file were chosen,
+// or could not be because the file cannot be read.
+func (s *Set) Crate(path string) bool { return s.chosen[path] != nil }
+
+// Entries says which of c.Entries were chosen.
+func (s *Set) Entries(c *index.Crate) []bool {
+	chosen := make([]bool, len(c.Entries))
+	for i := range c.Entries {
+		chosen[i] = s.chosen[c.Path][c.Entries[i].ID]
+	}
+	return chosen
+}
+
+func (c *computation) result() *Set {
+	s := &Set{chosen: map[string]map[crate.ID]bool{}}
+	told := map[*demand]bool{}
+	for _, n := range c.inOrder() {
+		s.add(n)
+		for _, v := range n.versions {
+			if v.taken && v.pkg != nil {
+				s.Unmet = append(s.Unmet, v.pkg.complaints(told)...)
+			}
+		}
+	}
+	for _, d := range c.roots {
+		if !d.served() {
+			s.Problems = append(s.Problems, Problem{ID: crate.ID{Name: d.crate.name}, Err: fmt.Errorf("%s: %w", d.where, d.unmet())})
+		}
+	}
+	return s
+}
+
+// served reports whether a root has what it asked for: something that cargo
+// could use, or a yanked version where those are wanted. A file that cannot be
+// read is told by whoever reads the index for good.
+func (d *demand) served() bool {
+	unreadable := d.crate.err != nil && !errors.Is(d.crate.err, fs.ErrNotExist)
+	return unreadable || d.met() || slices.ContainsFunc(d.picks, func(v *version) bool { return v.yanked })
+}
+
+func (s *Set) add(n *node) {
+	s.Problems = append(s.Problems, n.problems...)
+	if errors.Is(n.err, fs.ErrNotExist) {
+		return
+	}
+	chosen := map[crate.ID]bool{}
+	for _, v := range n.versions {
+		if v.taken {
+			chosen[v.ID] = true
+		}
+	}
+	if len(chosen) == 0 && n.err == nil {
+		return
+	}
+	s.chosen[crate.IndexPath(n.name)] = chosen
+	s.Crates++
+	s.Versions += len(chosen)
+}
+
+// complaints are the dependencies in use that lead nowhere. A demand that many
+// share is told once.
+func (p *pkg) complaints(told map[*demand]bool) (list []error) {
+	for _, e := range p.edges {
+		switch {
+		case !e.enabled:
+		case e.foreign != "":
+			list = append(list, fmt.Errorf("%s needs %s %s of another registry, %s, which is not mirrored", e.of, e.name, e.text, e.foreign))
+		case e.demand != nil && !told[e.demand] && !e.demand.met():
+			told[e.demand] = true
+			list = append(list, fmt.Errorf("%s needs %w", e.of, e.demand.unmet()))
+		}
+	}
+	return list
+}

@@ -1,0 +1,64 @@
+package mirror
+
+import (
+	"context"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// A Choice is the part of an index that somebody wants.
+type Choice interface {
+	// Crate reports whether versions of the crate with this index file are
+	// wanted, or what is wrong with the file.
+	Crate(path string) bool
+	// Entries says which of c.Entries are wanted.
+	Entries(c *index.Crate) []bool
+}
+
+// FromChoice makes a Source of a part of an index; sums as for FromIndex. What
+// was asked for in vain is in bad.
+//
+// Such a run neither believes nor says that it saw all: of crates that are not
+// wanted nothing is concluded, and none is called complete, so that a run over
+// the whole index looks at each of them.
+func FromChoice(ix *index.Index, sums Checksums, choice Choice, bad []BadEntry) Source {
+	return chosenSource{indexSource{index: ix, sums: sums}, choice, bad}
+}
+
+type chosenSource struct {
+	indexSource
+	choice Choice
+	bad    []BadEntry
+}
+
+// Revision implements Source.
+func (s chosenSource) Revision() (catalog.Revision, bool) {
+	rev, _ := s.indexSource.Revision()
+	return rev, false
+}
+
+// Groups implements Source. The blob id of an index file says nothing about the
+// part of it that is wanted, so every crate is looked at.
+func (s chosenSource) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error {
+	if len(s.bad) > 0 {
+		if err := yield(&Group{Bad: s.bad}); err != nil {
+			return err
+		}
+	}
+	wanted := func(f index.File) bool { return s.choice.Crate(f.Path) && want(f.Path, "") }
+	for c, err := range s.index.Crates(ctx, wanted) {
+		if err != nil {
+			return err
+		}
+		if !s.choice.Crate(c.Path) { // unreadable ones come unasked
+			continue
+		}
+		g := s.group(c)
+		g.Blob, g.Chosen = "", s.choice.Entries(c)
+		if err := yield(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package sidecar
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Crates is a mirror in whose crates the run looks for a Cargo.toml.
+type Crates struct {
+	Store   store.Reader
+	Catalog *catalog.Catalog // says which bundle a crate is in; nil: all are loose
+}
+
+// held returns where the crates of an index file lie, those that are not loose.
+func (c *Crates) held(ctx context.Context, from *index.Crate) (map[crate.ID]store.Placement, error) {
+	if c == nil || c.Catalog == nil || len(from.Entries) == 0 {
+		return nil, nil
+	}
+	versions, err := c.Catalog.Versions(ctx, from.Entries[0].Name)
+	if err != nil {
+		return nil, err
+	}
+	held := map[crate.ID]store.Placement{}
+	for _, v := range versions {
+		if v.Bundle != "" {
+			held[v.ID] = store.Placement{Loose: v.Loose, Bundle: v.Bundle, Offset: v.Offset, FrameSize: v.Length}
+		}
+	}
+	return held, nil
+}
+
+// look reads the crate of a record. Nothing about it is an error of the run.
+func (c *Crates) look(rec *record) {
+	if c == nil {
+		return
+	}
+	said, err := c.inspect(rec)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		rec.unreadable = err
+	default:
+		rec.said = said
+	}
+}
+
+// manifest is the field of that name, nil if the record has none.
+func (rec *record) manifest() any {
+	switch {
+	case rec.unreadable != nil:
+		return struct {
+			Unreadable string `json:"unreadable"`
+		}{rec.unreadable.Error()}
+	case rec.said != nil:
+		return rec.said
+	}
+	return nil
+}
+
+// inspect reads the crate of a record to its end: bytes that are not those that
+// the index names have nothing to say.
+func (c *Crates) inspect(rec *record) (*cargotoml.Contents, error) {
+	f, err := c.Store.Open(rec.ID, rec.at)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	all := io.TeeReader(f, h)
+	said, bad := cargotoml.Inspect(all, rec.ID, f.Size())
+	if _, err := io.Copy(io.Discard, all); err != nil {
+		return nil, fmt.Errorf("reading the crate: %w", err)
+	}
+	var got crate.Checksum
+	if h.Sum(got[:0]); got != rec.sum {
+		return nil, &crate.ChecksumError{ID: rec.ID, Want: rec.sum, Got: got, Size: f.Size()}
+	}
+	return said, bad
+}

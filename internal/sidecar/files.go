@@ -1,0 +1,162 @@
+package sidecar
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// Ext is what the name of a sidecar has behind that of the crate file.
+const Ext = ".json"
+
+// WorkDir is where sidecars are written before they get their names, below the
+// folder of sidecars. It is emptied when the folder is opened.
+const WorkDir = ".clonecratesio/sidecars"
+
+// Files is sidecars as one file each, in the shard layout.
+//
+// They are written to WorkDir. Some ten thousand at a time are then made durable
+// by one sync of the file system and get their names: a name never shows bytes
+// that a power cut could take away. A kill costs those that have none yet.
+type Files struct {
+	fsys    durable.FS
+	perFile bool // the file system cannot be synced as a whole
+	temps   atomic.Uint64
+	kept    int64   // since the last commit
+	waiting []fresh // written, not yet published
+}
+
+var _ Output = (*Files)(nil)
+
+// fresh is a sidecar that was written.
+type fresh struct{ temp, name string }
+
+// commitFiles is how many sidecars get their names at a time.
+const commitFiles = 1 << 14
+
+// NewFiles opens the folder of sidecars. The caller sees to it that nobody else
+// writes sidecars there; a mirror may be written beside them.
+func NewFiles(fsys durable.FS) (*Files, error) {
+	if err := fsys.MkdirAll(WorkDir); err != nil {
+		return nil, fmt.Errorf("opening the folder of sidecars: %w", err)
+	}
+	o := &Files{fsys: fsys}
+	if err := o.clear(); err != nil {
+		return nil, fmt.Errorf("clearing temporary files of an earlier run: %w", err)
+	}
+	err := fsys.SyncAll()
+	if o.perFile = errors.Is(err, errors.ErrUnsupported); err != nil && !o.perFile {
+		return nil, fmt.Errorf("opening the folder of sidecars: %w", err)
+	}
+	return o, nil
+}
+
+// clear removes what is in WorkDir.
+func (o *Files) clear() error {
+	left, err := o.fsys.ReadDir(WorkDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range left {
+		if err := o.fsys.Remove(path.Join(WorkDir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SidecarPath returns where the sidecar of a version is, slash-separated.
+func SidecarPath(id crate.ID) string { return id.LoosePath() + Ext }
+
+// indented is the form of a file: as v1.1.0 had it.
+var indented = json.JoinOptions(asItIs, jsontext.ReorderRawObjects(true), jsontext.WithIndent("  "))
+
+func (o *Files) has(rec *record) bool {
+	_, err := o.fsys.Stat(SidecarPath(rec.ID))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func (o *Files) encode(b *batch) error {
+	for i := range b.records {
+		rec := &b.records[i]
+		if rec.skip {
+			continue
+		}
+		var text jsontext.Value
+		if text, rec.err = b.appendSidecar(b.out[:0], i); rec.err == nil {
+			b.out = text[:0]
+			rec.err = text.Format(indented)
+		}
+		if rec.err == nil {
+			rec.err = o.put(b, rec, append(text, '\n'))
+		}
+		if durable.IsBroken(rec.err) {
+			return fmt.Errorf("%s: %w", rec.ID, rec.err)
+		}
+	}
+	return nil
+}
+
+// put writes a sidecar if what stands in its place is not the same.
+func (o *Files) put(b *batch, rec *record, text []byte) error {
+	name := SidecarPath(rec.ID)
+	same, err := o.holds(name, text)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if same {
+		b.kept++
+		return nil
+	}
+	temp := WorkDir + "/" + strconv.FormatUint(o.temps.Add(1), 36)
+	if err := o.writeTemp(temp, text); err != nil {
+		return err
+	}
+	b.fresh = append(b.fresh, fresh{temp, name})
+	return nil
+}
+
+// holds reports whether the file name has exactly this content.
+func (o *Files) holds(name string, text []byte) (bool, error) {
+	f, err := o.fsys.Open(name)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() != int64(len(text)) {
+		return false, err
+	}
+	there := make([]byte, len(text))
+	if _, err := io.ReadFull(f, there); err != nil {
+		return false, err
+	}
+	return bytes.Equal(there, text), nil
+}
+
+func (o *Files) writeTemp(temp string, text []byte) error {
+	f, err := o.fsys.Create(temp)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err == nil && o.perFile {
+		err = f.Sync()
+	}
+	if err = cmp.Or(err, f.Close()); err != nil {
+		_ = o.fsys.Remove(temp) // the error above is the one to tell
+	}
+	return err
+}

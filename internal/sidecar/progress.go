@@ -1,0 +1,64 @@
+package sidecar
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Progress is the counts of a run, for others to read while it goes on. What it
+// calls written or kept is in place, durably, for [Files]; the other forms are
+// in place when the run has ended.
+type Progress struct {
+	start      time.Time
+	crates     atomic.Int64
+	written    atomic.Int64
+	kept       atomic.Int64
+	yanked     atomic.Int64
+	problems   atomic.Int64
+	notHeld    atomic.Int64
+	unreadable atomic.Int64
+}
+
+// NewProgress starts the clock.
+func NewProgress() *Progress { return &Progress{start: time.Now()} }
+
+// Counts is a snapshot of a Progress.
+type Counts struct {
+	Crates     int64 // of the index, read so far
+	Written    int64
+	Kept       int64 // were there with the same content
+	Yanked     int64 // left out because they are yanked
+	Problems   int64 // versions without a sidecar, or with an old one, and index files that cannot be read
+	NotHeld    int64 // crates that the mirror does not hold
+	Unreadable int64 // crates that it holds and that say nothing of themselves
+	Elapsed    time.Duration
+}
+
+// Done is the number of sidecars that are as they should be.
+func (c *Counts) Done() int64 { return c.Written + c.Kept }
+
+// Rate is the number of sidecars a second.
+func (c *Counts) Rate() float64 {
+	if c.Elapsed <= 0 {
+		return 0
+	}
+	return float64(c.Done()) / c.Elapsed.Seconds()
+}
+
+// Snapshot returns the counts as they are now.
+func (p *Progress) Snapshot() Counts {
+	return Counts{
+		Crates: p.crates.Load(), Written: p.written.Load(), Kept: p.kept.Load(), Yanked: p.yanked.Load(),
+		Problems: p.problems.Load(), NotHeld: p.notHeld.Load(), Unreadable: p.unreadable.Load(),
+		Elapsed: time.Since(p.start),
+	}
+}
+
+// Summary is what a run has come to.
+type Summary struct {
+	Counts
+	Problems []error // the first ones; Counts.Problems is their number, the log has all
+}
+
+// maxProblems bounds Summary.Problems.
+const maxProblems = 20

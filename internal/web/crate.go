@@ -1,0 +1,122 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/semver"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+)
+
+type crateData struct {
+	Name     string
+	Newest   string // the version that cargo would take
+	About    About
+	Versions int
+	Yanked   int
+	Bytes    int64
+	Rows     []row
+	Pager    pager
+}
+
+// A row is a version in the table of a crate.
+type row struct {
+	view.Entry
+	facts
+}
+
+func (h *Handler) crate(r *http.Request) (page, error) {
+	c, err := h.lookUp(r.Context(), crate.ID{Name: r.PathValue("name")})
+	if err != nil {
+		return page{}, err
+	}
+	newest := newest(c)
+	data := crateData{
+		Name: c.Name, Newest: newest.Version, Versions: len(c.Entries),
+		About: h.about(r.Context(), newest.ID),
+		Pager: newPager(r, rowsPerPage, h.pages.path("crate", c.Name), url.Values{}),
+	}
+	data.Pager.Total = len(c.Entries)
+	for _, e := range c.Entries {
+		data.Bytes += e.Size
+		if e.Yanked {
+			data.Yanked++
+		}
+	}
+	sorted := newestFirst(c.Entries)
+	for _, e := range sorted[min(data.Pager.offset(), len(sorted)):] {
+		if len(data.Rows) == rowsPerPage {
+			break
+		}
+		data.Rows = append(data.Rows, row{e, parseFacts(e.Raw)})
+	}
+	return page{template: "crate", Title: c.Name, Data: data}, nil
+}
+
+// lookUp returns the crate of an id, whose version may be empty.
+func (h *Handler) lookUp(ctx context.Context, id crate.ID) (*view.Crate, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	c, err := h.cfg.Mirror.Crate(ctx, id.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		similar, _ := h.cfg.Mirror.Search(id.Name, 0, maxSimilar)
+		return nil, &missing{"This mirror holds no crate called " + id.Name + ". It may have been published after the last update, or not be part of what is mirrored here.", similar}
+	}
+	return c, err
+}
+
+// maxSimilar is how many names a page for one that is not there offers.
+const maxSimilar = 5
+
+// newestFirst returns the entries in the order of versions, by a copy. Those that
+// differ in build metadata alone are ordered by that.
+func newestFirst(entries []view.Entry) []view.Entry {
+	sorted := slices.Clone(entries)
+	slices.SortFunc(sorted, func(a, b view.Entry) int { return compare(b.Version, a.Version) })
+	return sorted
+}
+
+func compare(a, b string) int {
+	return cmp.Or(semver.Compare("v"+a, "v"+b), strings.Compare(a, b))
+}
+
+// newest returns the entry that cargo takes when nobody asks for more: not yanked
+// and no pre-release, if there is such a one.
+func newest(c *view.Crate) view.Entry {
+	rank := func(e view.Entry) int {
+		switch {
+		case e.Yanked:
+			return 0
+		case semver.Prerelease("v"+e.Version) != "":
+			return 1
+		}
+		return 2
+	}
+	return slices.MaxFunc(c.Entries, func(a, b view.Entry) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), compare(a.Version, b.Version))
+	})
+}
+
+// Short is enough of the checksum to compare by eye.
+func (r row) Short() string { return r.Checksum.String()[:12] }
+
+// checkID keeps names and versions that nobody can have from going any further
+// (H4).
+func checkID(id crate.ID) error {
+	if crate.CheckName(id.Name) != nil {
+		return &missing{what: "That is no name that a crate can have."}
+	}
+	if id.Version != "" && crate.CheckVersion(id.Version) != nil {
+		return &missing{what: "That is no version that a crate can have."}
+	}
+	return nil
+}

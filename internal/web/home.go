@@ -1,0 +1,24 @@
+package web
+
+import "net/http"
+
+type homeData struct {
+	Live status
+	URL  string // of the server
+	// What to paste into cargo's configuration.
+	BuildConfig, SearchConfig string
+}
+
+func (h *Handler) home(r *http.Request) (page, error) {
+	live := h.live.now()
+	public := h.publicURL(r)
+	registry := `"sparse+` + public + `/index/"`
+	return page{
+		template: "home", Home: true, Refresh: live.Run != nil && live.Run.Live,
+		Data: homeData{
+			Live: live, URL: public,
+			BuildConfig:  "[source.crates-io]\nreplace-with = \"mirror\"\n\n[source.mirror]\nregistry = " + registry + "\n",
+			SearchConfig: "[registries.mirror]\nindex = " + registry + "\n",
+		},
+	}, nil
+}

@@ -1,0 +1,221 @@
+package web
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+)
+
+var update = flag.Bool("update", false, "write testdata/*.html anew")
+
+func TestPages(t *testing.T) {
+	for _, test := range []struct {
+		file, path string
+		status     int
+		change     func(*fixture)
+	}{
+		{"home", "/", 200, nil},
+		{"home-incomplete", "/", 200, func(f *fixture) {
+			f.run.Result, f.run.Errors = "3 versions are not held: the first is <b> 1.0.0", 3
+			f.totals.CommitTime = time.Now().Add(-50 * time.Hour)
+		}},
+		{"home-killed", "/", 200, func(f *fixture) { f.run.Ended, f.run.Result = time.Time{}, "" }},
+		{"home-planning", "/", 200, func(f *fixture) {
+			f.run = &runstate.State{Phase: "planning", Started: time.Now(), Updated: time.Now()}
+		}},
+		{"home-new", "/", 200, func(f *fixture) { f.run, f.totals = nil, view.Totals{} }},
+		{"search", "/search?q=serde", 200, nil},
+		{"search-one", "/search?q=auto", 200, nil},
+		{"search-none", "/search?q=no<such>", 200, nil},
+		{"search-empty", "/search?q=++", 200, nil},
+		{"search-beyond", "/search?q=serde&page=9", 200, nil},
+		{"crate", "/crate/SERDE", 200, nil},
+		{"version", "/crate/serde/1.0.228", 200, nil},
+		{"version-yanked", "/crate/serde/1.0.171", 200, nil},
+		{"version-build", "/crate/serde/2.0.0-rc.1+build.7", 200, nil},
+		{"no-crate", "/crate/serd", 404, nil},
+		{"no-version", "/crate/serde/9.9.9", 404, nil},
+		{"no-page", "/nothing/here", 404, nil},
+		{"trouble", "/crate/broken", 500, nil},
+	} {
+		t.Run(test.file, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // for its clock
+				f := newFixture()
+				if test.change != nil {
+					test.change(f)
+				}
+				w := get(newHandler(t, f, testURL), test.path)
+				if w.Code != test.status {
+					t.Errorf("status %d, want %d", w.Code, test.status)
+				}
+				checkGolden(t, test.file, w.Body.String())
+			})
+		})
+	}
+}
+
+func checkGolden(t *testing.T, name, got string) {
+	t.Helper()
+	got = hashes.ReplaceAllString(got, "/static/$1.HASH.$2")
+	file := filepath.Join("testdata", name+".html")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := cmpopts.AcyclicTransformer("lines", func(s string) []string { return strings.Split(s, "\n") })
+	if diff := cmp.Diff(strings.ReplaceAll(string(want), "\r\n", "\n"), got, lines); diff != "" {
+		t.Errorf("%s (-want +got; -update accepts it):\n%s", file, diff)
+	}
+}
+
+// hashes change with every change of the assets.
+var hashes = regexp.MustCompile(`/static/([a-z]+)\.[0-9a-f]{16}\.([a-z]+)`)
+
+// Behind a proxy with a path prefix, every link must have it, and none may be
+// made of what the client says that our host is.
+func TestLinksBeginWithThePublicURL(t *testing.T) {
+	link := regexp.MustCompile(`(?:href|src|action|data-events)="([^"]*)"`)
+	h := newHandler(t, newFixture(), testURL+"/")
+	for _, path := range []string{"/", "/search?q=serde", "/crate/serde", "/crate/serde/1.0.228", "/crate/serd", "/nothing"} {
+		body := get(h, path).Body.String()
+		if strings.Contains(body, "evil.example") {
+			t.Errorf("%s: what the client calls our host is in the page", path)
+		}
+		found := link.FindAllStringSubmatch(body, -1)
+		if len(found) < 5 {
+			t.Errorf("%s: %d links, want some", path, len(found))
+		}
+		for _, m := range found {
+			if !strings.HasPrefix(m[1], "/crates/") && !strings.HasPrefix(m[1], "#") &&
+				!strings.HasPrefix(m[1], "https://serde.rs") && !strings.HasPrefix(m[1], "https://github.com/") {
+				t.Errorf("%s: link to %q", path, m[1])
+			}
+		}
+	}
+	if body := get(h, "/").Body.String(); !strings.Contains(body, `registry = &#34;sparse&#43;https://mirror.example/crates/index/&#34;`) {
+		t.Error("the lines for cargo do not name the registry")
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	h := newHandler(t, newFixture(), testURL)
+	asset := strings.TrimPrefix(h.pages.path("static", h.pages.assets.name("style.css")), "/crates")
+	for path, cache := range map[string]string{
+		"/": "no-cache", "/crate/serde": "no-cache", "/crate/none": "no-store", asset: "public, max-age=31536000, immutable",
+	} {
+		w := get(h, path)
+		want := http.Header{
+			"Content-Security-Policy": {"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"},
+			"Referrer-Policy":         {"no-referrer"},
+			"X-Content-Type-Options":  {"nosniff"},
+			"X-Frame-Options":         {"DENY"},
+			"Cache-Control":           {cache},
+		}
+		for name := range want {
+			if diff := cmp.Diff(want[name], w.Header()[name]); diff != "" {
+				t.Errorf("%s: %s (-want +got):\n%s", path, name, diff)
+			}
+		}
+	}
+	t.Run("nothing is sent twice", func(t *testing.T) {
+		for _, path := range []string{"/crate/serde", asset} {
+			r := httptest.NewRequest("GET", path, nil)
+			r.Header.Set("If-None-Match", get(h, path).Header().Get("ETag"))
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != http.StatusNotModified || w.Body.Len() > 0 {
+				t.Errorf("%s: status %d and %d bytes, want 304 and none", path, w.Code, w.Body.Len())
+			}
+		}
+	})
+	t.Run("nothing is inline", func(t *testing.T) {
+		inline := regexp.MustCompile(`(?i)<style|<script>|<script [^>]*[^r]>[^<]|\son[a-z]+=|\sstyle=`)
+		goldens, err := fs.Glob(os.DirFS("testdata"), "*.html")
+		if err != nil || len(goldens) < 10 {
+			t.Fatal("no goldens", err)
+		}
+		for _, golden := range goldens {
+			body, err := os.ReadFile(filepath.Join("testdata", golden))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m := inline.Find(body); m != nil {
+				t.Errorf("%s has %q", golden, m)
+			}
+		}
+	})
+	t.Run("read only", func(t *testing.T) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("POST", "/search?q=serde", nil))
+		if w.Code != http.StatusMethodNotAllowed {
+			t.Errorf("POST: status %d, want 405", w.Code)
+		}
+	})
+}
+
+// Without a public URL, what counts is where the connection arrived.
+func TestNoPublicURL(t *testing.T) {
+	server := httptest.NewServer(newHandler(t, newFixture(), ""))
+	defer server.Close()
+	r, err := http.NewRequest("GET", server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "evil.example"
+	r.Header.Set("X-Forwarded-Host", "evil.example")
+	response, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "sparse&#43;" + server.URL + "/index/"; !strings.Contains(string(body), want) || strings.Contains(string(body), "evil.example") {
+		t.Errorf("no %q in the page, or what the client says", want)
+	}
+}
+
+func TestPublicURL(t *testing.T) {
+	for _, test := range []struct{ url, err string }{
+		{"http://127.0.0.1:8080", ""},
+		{"https://mirror.example/a/b/", ""},
+		{"http://[::1]:8080", ""},
+		{"", ""},
+		{"mirror.example", `public URL "mirror.example": want http(s)://host[:port][/prefix]`},
+		{"ftp://mirror.example", `public URL "ftp://mirror.example": want http(s)://host[:port][/prefix]`},
+		{"https://user@mirror.example", `public URL "https://user@mirror.example": want http(s)://host[:port][/prefix]`},
+		{"https://mirror.example/?a=b", `public URL "https://mirror.example/?a=b": want http(s)://host[:port][/prefix]`},
+		{"http://a b/", `parsing public URL: parse "http://a b": invalid character " " in host name`},
+	} {
+		h, err := New(Config{Mirror: newFixture(), PublicURL: test.url})
+		if got := fmt.Sprint(err); got != test.err && (test.err != "" || err != nil) {
+			t.Errorf("%q: %s, want %s", test.url, got, test.err)
+		}
+		if err == nil {
+			h.Close()
+		}
+	}
+}

@@ -1,0 +1,154 @@
+// Package web is the pages of a mirror for people: what it holds, how old that
+// is, the run in progress, a search, a page for each crate and each version, and
+// the lines to paste into cargo's configuration.
+//
+// Pages are made on the server and need no JavaScript; what there is of it
+// (static/app.js) adds copy buttons and live numbers. Nothing is loaded from
+// anywhere else, and the Content-Security-Policy says so: no script, style or
+// attribute of either kind is inline.
+//
+// # What is not trusted
+//
+// All text about crates comes from strangers. It is escaped by html/template,
+// cut to lengths that a page can bear (limits.go), and never becomes a link but
+// through the grammar of names or, for an author's links, a check of the scheme.
+// Names in URLs are checked by the same grammar and never become paths of files.
+// Our own links begin with [Config.PublicURL], and nothing that a client says of
+// our host gets into a page.
+package web
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+)
+
+// A Mirror is what is shown. Its methods are called concurrently.
+type Mirror interface {
+	// Crate returns a crate by its name in any case, with one entry at least.
+	// Errors: fs.ErrNotExist.
+	Crate(ctx context.Context, name string) (*view.Crate, error)
+	// Search returns names from the best match on, and how many there are in all.
+	Search(query string, offset, limit int) (names []string, total int)
+	// Holds reports whether there is a crate by that name in any case. It is cheap.
+	Holds(name string) bool
+	// Totals and Run are asked about once a second, visitors or not.
+	Totals() view.Totals
+	// Run returns the run in progress or else the last one; false: none is known.
+	Run() (runstate.State, bool)
+}
+
+// Config of [New].
+type Config struct {
+	Mirror Mirror
+	// PublicURL is where visitors find the server: "https://host[:port][/prefix]".
+	// The handler itself gets requests without the prefix. If empty, it is the
+	// address at which a visitor's connection arrived.
+	PublicURL string
+	// Version is that of the program, for the foot of the page.
+	Version string
+	// About tells what the author of a version says of it. It may be slow, it may
+	// fail, and its text is not trusted. If nil, pages do without.
+	About func(context.Context, crate.ID) (About, error)
+	// Log gets the errors that visitors see as "500". If nil, they are dropped.
+	Log *slog.Logger
+}
+
+// A Handler serves the pages. It watches the mirror's run from [New] to Close.
+type Handler struct {
+	cfg     Config
+	public  string // URL without a slash at its end; empty: ask the connection
+	pages   *pages
+	live    *live
+	handler http.Handler
+}
+
+// New makes the handler of all pages: "/", "/search", "/crate/", "/events" and
+// "/static/"; for any other path it answers 404 with a page.
+func New(cfg Config) (*Handler, error) {
+	public, prefix, err := parsePublicURL(cfg.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	h := &Handler{cfg: cfg, public: public, pages: newPages(prefix, cfg.Version)}
+	h.live = newLive(cfg.Mirror, h.pages)
+	h.handler = h.routes()
+	return h, nil
+}
+
+func (h *Handler) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", h.page(h.home))
+	mux.HandleFunc("GET /search", h.page(h.search))
+	mux.HandleFunc("GET /crate/{name}", h.page(h.crate))
+	mux.HandleFunc("GET /crate/{name}/{version}", h.page(h.version))
+	mux.HandleFunc("GET /events", h.live.serve)
+	mux.HandleFunc("GET /static/{name}", h.static)
+	mux.HandleFunc("GET /", h.page(notFound))
+	return mux
+}
+
+// ServeHTTP answers GET and HEAD; what else is asked for gets 405.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	setSecurityHeaders(w.Header())
+	if clean := path.Clean(r.URL.Path); clean != r.URL.Path {
+		// The mux would redirect to the clean path, but without the prefix.
+		h.page(notFound)(w, r)
+		return
+	}
+	h.handler.ServeHTTP(w, r)
+}
+
+// Close ends the streams of live numbers, without which a server that shuts down
+// in order would wait for the last visitor to leave; see
+// [http.Server.RegisterOnShutdown]. Pages are still served afterwards.
+func (h *Handler) Close() { h.live.close() }
+
+// parsePublicURL returns the URL without slashes at its end, and its path.
+func parsePublicURL(s string) (public, prefix string, err error) {
+	if s == "" {
+		return "", "", nil
+	}
+	u, err := url.Parse(strings.TrimRight(s, "/"))
+	if err != nil {
+		return "", "", fmt.Errorf("parsing public URL: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", "", fmt.Errorf("public URL %q: want http(s)://host[:port][/prefix]", s)
+	}
+	return u.String(), u.Path, nil
+}
+
+// publicURL is where the visitor finds the server.
+func (h *Handler) publicURL(r *http.Request) string {
+	if h.public != "" {
+		return h.public
+	}
+	u := url.URL{Scheme: "http", Host: "localhost"}
+	if r.TLS != nil {
+		u.Scheme = "https"
+	}
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		u.Host = addr.String()
+	}
+	return u.String()
+}
+
+func setSecurityHeaders(header http.Header) {
+	header.Set("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
+}
