@@ -272,7 +272,9 @@ func TestC5PowerCuts(t *testing.T) {
 		hooked := durabletest.Hook(tree, func(durabletest.Op) durabletest.Fault {
 			mu.Lock()
 			defer mu.Unlock()
-			crashed = append(crashed, tree.Crash(rnd), tree.Crash(rnd), tree.Crash(rnd))
+			for range 20 {
+				crashed = append(crashed, tree.Crash(rnd))
+			}
 			return durabletest.Fault{}
 		})
 		if _, err := export(t, newFake(after), hooked, prune); err != nil {
