@@ -90,7 +90,7 @@ func Root(a *App) *cli.Command {
 		Suggest:               true,
 		Commands: []*cli.Command{
 			demoCommand(a), downloadCommand(a, "download"), extractCommand(a, "extract"), verifyCommand(a),
-			sidecarsCommand(a, "sidecars"), serveCommand(a), exportCommand(a), statusCommand(a), inspectCommand(a), reindexCommand(a),
+			sidecarsCommand(a, "sidecars"), serveCommand(a), exportCommand(a), doctorCommand(a), statusCommand(a), inspectCommand(a), reindexCommand(a),
 		},
 		OnUsageError: onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {

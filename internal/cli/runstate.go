@@ -12,6 +12,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
+// complete is the result of a run that lacks nothing.
+const complete = "complete"
+
 // runState says where a run stands.
 func runState(c mirror.Counts, up upstream.Status) runstate.State {
 	phase := "mirroring"
@@ -57,7 +60,7 @@ func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop 
 		close(quit)
 		<-done
 		s := look()
-		s.Ended, s.Result = s.Updated, "complete"
+		s.Ended, s.Result = s.Updated, complete
 		if outcome != nil {
 			s.Result = outcome.Error()
 		}

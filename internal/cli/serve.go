@@ -152,13 +152,17 @@ func everyAddress(addr net.Addr) bool {
 // printCargoConfig prints what cargo needs to take this mirror for crates.io. A
 // registry, unlike a source, serves cargo search and cargo info too.
 func printCargoConfig(w io.Writer, publicURL string) {
-	fmt.Fprintf(w, `# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
+	fmt.Fprint(w, cargoConfig(serve.IndexURL(publicURL)))
+}
+
+func cargoConfig(index string) string {
+	return fmt.Sprintf(`# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
 [source.crates-io]
 replace-with = "mirror"
 
 [registries.mirror]
 index = %q
-`, serve.IndexURL(publicURL))
+`, index)
 }
 
 // serveStatus is /api/status of a server.
