@@ -75,6 +75,10 @@ func TestNginxServesAnExport(t *testing.T) {
 		}
 	}
 
+	if code, said := runDoctor("-url", base, "-crate", "alder-sys", "-crate", "a"); code != 0 || strings.Count(said, "warning") != 1 || !strings.Contains(said, "config.json names no api") {
+		t.Errorf("doctor ends with %d:\n%s", code, said)
+	}
+
 	// What the mirror learns, the tree learns in its next export.
 	reg.Add(simreg.MustParse("a 1.0.2")...)
 	mirrorDemo(t, reg, dir, true)
@@ -132,6 +136,12 @@ func TestServeBehindNginx(t *testing.T) {
 			c.write("home/config.toml", s.lines)
 			c.testBuild(s)
 			c.testSearch()
+			if code, said := runDoctor("-url", cfg.publicURL, "-cainfo", cert); code != 0 {
+				t.Errorf("doctor ends with %d:\n%s", code, said)
+			}
+			if code, said := runDoctor("-url", cfg.publicURL); code != 1 || !strings.Contains(said, "CARGO_HTTP_CAINFO") {
+				t.Errorf("without the certificate doctor ends with %d:\n%s", code, said)
+			}
 		})
 	}
 }
@@ -149,6 +159,13 @@ func runExport(t *testing.T, dir, static string, more ...string) string {
 		t.Fatalf("export prints no lines for cargo: %s", &stdout)
 	}
 	return "#" + lines
+}
+
+func runDoctor(args ...string) (code int, said string) {
+	var out strings.Builder
+	app := &App{Stdout: &out, Stderr: &out, Dial: simreg.LoopbackOnly}
+	code = app.Run(Root, append([]string{"clonecratesio", "doctor"}, args...))
+	return code, out.String()
 }
 
 func freeAddr(t *testing.T) string {
