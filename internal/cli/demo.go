@@ -22,7 +22,10 @@ import (
 )
 
 // demoConfig is the flags of demo.
-type demoConfig struct{ dir string }
+type demoConfig struct {
+	dir  string
+	once bool
+}
 
 func demoCommand(a *App) *cli.Command {
 	var cfg demoConfig
@@ -31,6 +34,7 @@ func demoCommand(a *App) *cli.Command {
 		Usage: "show the whole pipeline on a little registry of its own, without network",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "dir", Usage: "mirror into `DIR`, which must not exist or be empty; default: a new folder for temporary files", Destination: &cfg.dir, TakesFile: true},
+			&cli.BoolFlag{Name: "once", Usage: "end after the checks, as without a terminal; otherwise the demo ends by serving the mirror", Destination: &cfg.once},
 		},
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
@@ -50,7 +54,8 @@ const (
 )
 
 // demo simulates a registry and mirrors it, twice, and checks the outcome by
-// other means than the mirror's own.
+// other means than the mirror's own: what lies on the disk, and what its server
+// gives out.
 func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	dir, err := demoDir(cfg.dir)
 	if err != nil {
@@ -105,6 +110,18 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%d of %d crates in %d bundles have the checksum that the index names\n\n", reg.Len(), reg.Len(), bundles)
+	d := demoDirs(job)
+	if err := a.demoServed(ctx, reg, d); err != nil {
+		return err
+	}
+	if err := a.demoLeft(job); err != nil || cfg.once || !isTerminal(a.Stdout) {
+		return err
+	}
+	return a.demoServe(ctx, d)
+}
+
+// demoLeft says what the demo leaves behind.
+func (a *App) demoLeft(job *downloadConfig) error {
 	fmt.Fprintf(a.Stdout, "What there is to see now:\n")
 	table := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "  %s\tthe crates: tar --zstd -tf lists a bundle\n", job.bundlesOut)
