@@ -227,6 +227,7 @@ type Catalog struct {
 	writable bool
 	format   atomic.Int64 // of the tables; a reader's may be of an earlier program
 	versions *sql.Stmt    // of Versions, which a run calls for every crate
+	version  *sql.Stmt    // of Version, which a server calls for every crate file
 	anyGone  atomic.Bool  // gone has rows; almost always it has none
 }
 
@@ -296,6 +297,10 @@ func (c *Catalog) prepare() error {
 	if err != nil {
 		return err
 	}
+	c.version, err = c.db.Prepare("SELECT " + columns + " FROM versions WHERE name = ? AND version = ?")
+	if err != nil {
+		return err
+	}
 	var any bool
 	if err := c.db.QueryRow("SELECT EXISTS (SELECT 1 FROM gone)").Scan(&any); err != nil {
 		return err
@@ -322,7 +327,7 @@ func (c *Catalog) Close() error {
 	if c.writable {
 		c.fold()
 	}
-	return errors.Join(c.versions.Close(), c.db.Close())
+	return errors.Join(c.versions.Close(), c.version.Close(), c.db.Close())
 }
 
 // fold moves the write-ahead log into the file, so that the file by itself is
@@ -352,6 +357,21 @@ func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) 
 		}
 	}
 	return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, classify(err))
+}
+
+// Version returns the row of one version. Errors: fs.ErrNotExist if it is not
+// held, or under another spelling of its name.
+func (c *Catalog) Version(ctx context.Context, id crate.ID) (Version, error) {
+	rows, err := c.version.QueryContext(ctx, id.Name, id.Version)
+	if err == nil {
+		var held []Version
+		if held, err = scanVersions(rows); err == nil && (len(held) == 0 || held[0].ID != id) {
+			return Version{}, fs.ErrNotExist
+		} else if err == nil {
+			return held[0], nil
+		}
+	}
+	return Version{}, fmt.Errorf("reading %s from the catalog: %w", id, classify(err))
 }
 
 // scanVersions reads rows of all columns, and closes them.

@@ -182,3 +182,18 @@ func BenchmarkCommit(b *testing.B) {
 		}
 	}
 }
+
+func TestVersionIsOneRow(t *testing.T) {
+	c, _ := tempCatalog(t)
+	want := version("Serde", "1.0.0", 1)
+	mustCommit(t, c, Batch{Versions: []Version{want, version("Serde", "1.0.1", 2)}})
+	got, err := c.Version(context.Background(), want.ID)
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	for _, id := range []crate.ID{{Name: "serde", Version: "1.0.0"}, {Name: "Serde", Version: "1.0.2"}, {Name: "other", Version: "1.0.0"}} {
+		if _, err := c.Version(context.Background(), id); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+}
