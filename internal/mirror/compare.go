@@ -52,7 +52,7 @@ func (p *planner) classify(ctx context.Context, e *Entry, held map[crate.ID]*hel
 		delete(held, pinKey(e.ID))
 		v = nil
 	}
-	if v != nil && !p.whole {
+	if v != nil && p.scope == Some {
 		e.Yanked = v.Yanked // a list does not know
 	}
 	if v != nil && v.ID != e.ID {
@@ -99,7 +99,7 @@ func (v *heldVersion) settle(at store.Placement) {
 // it is or because of what the index says: yanked or not, listed or gone from
 // it.
 func (p *planner) marks(g *Group, held map[crate.ID]*heldVersion) (changed []catalog.Version) {
-	if p.whole && len(g.Entries) > 0 {
+	if p.scope != Some && len(g.Entries) > 0 {
 		p.flag(g, held)
 	}
 	for _, v := range held {

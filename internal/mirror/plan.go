@@ -68,8 +68,9 @@ type planner struct {
 	sink    sink
 
 	plan    Plan
-	whole   bool // the source says what is published, not just what is wanted
+	scope   Scope
 	known   knownCrates
+	gone    []string // paths of crates that a source of changes says are gone
 	listing store.Listing
 	err     error // of want, which cannot return one
 	left    int64 // of Config.Limit
@@ -79,23 +80,28 @@ type planner struct {
 var errLimit = errors.New("limit reached")
 
 func (p *planner) run(ctx context.Context) (Plan, error) {
-	rev, whole := p.cfg.Source.Revision()
+	rev, scope := p.cfg.Source.Revision()
 	if err := p.checkAge(ctx, rev); err != nil {
 		return p.plan, err
 	}
-	p.whole = whole
+	p.scope = scope
 	p.left = p.cfg.Limit
-	next, stop := iter.Pull2(p.catalog.Crates(ctx))
-	defer stop()
-	p.known.next = next
+	if scope == Whole {
+		next, stop := iter.Pull2(p.catalog.Crates(ctx))
+		defer stop()
+		p.known.next = next
+	}
 	err := p.cfg.Source.Groups(ctx,
 		func(path, blob string) bool { return p.want(ctx, path, blob) },
 		func(g *Group) error { return p.group(ctx, g) })
 	if errors.Is(err, errLimit) {
 		return p.plan, p.err
 	}
-	if err = errors.Join(err, p.err); err != nil || !whole {
+	if err = errors.Join(err, p.err); err != nil {
 		return p.plan, err
+	}
+	if scope != Whole {
+		return p.plan, p.vanish(ctx, p.gone)
 	}
 	if p.plan.Crates == 0 && !p.cfg.AcceptShrink {
 		return p.plan, errEmpty
@@ -108,6 +114,9 @@ func (p *planner) run(ctx context.Context) (Plan, error) {
 // where it was put.
 func (p *planner) want(ctx context.Context, indexPath, blob string) bool {
 	p.cfg.Progress.planned.Add(1)
+	if p.scope != Whole {
+		return true
+	}
 	known, err := p.known.find(indexPath)
 	if p.err = errors.Join(p.err, err); p.err != nil {
 		return false
@@ -163,6 +172,10 @@ func (p *planner) held(ctx context.Context, e *Entry, v *catalog.Version) error 
 
 // group plans a crate whose index file was read.
 func (p *planner) group(ctx context.Context, g *Group) error {
+	if g.Gone {
+		p.gone = append(p.gone, g.Path)
+		return nil
+	}
 	p.plan.Crates++
 	if p.err != nil {
 		return p.err

@@ -37,10 +37,16 @@ func (p *planner) checkShrink(ctx context.Context) error {
 		return fmt.Errorf("%d of the %d crates that were mirrored are no longer in the index, more than %d %%: complete the index, or accept it with -accept-shrink",
 			len(vanished), p.known.total, maxShrink)
 	}
-	if len(vanished) == 0 {
+	return p.vanish(ctx, vanished)
+}
+
+// vanish has the versions of crates marked that are not in the index any more.
+// They are kept.
+func (p *planner) vanish(ctx context.Context, paths []string) error {
+	if len(paths) == 0 {
 		return nil
 	}
-	return p.sink.vanished(ctx, vanished)
+	return p.sink.vanished(ctx, paths)
 }
 
 // knownCrates finds crates in the catalog's sorted sequence; it is asked in the
