@@ -23,7 +23,7 @@ const bundlesLock = ".lock"
 
 // openStore opens what a run stores into: loose files, and bundles if they are
 // asked for. What earlier runs have put into bundles is held in any case.
-func (a *App) openStore(ctx context.Context, h *held, l *loose.Store, cfg *downloadConfig, log *slog.Logger) (err error) {
+func (a *App) openStore(ctx context.Context, h *held, l *loose.Store, cfg *runConfig, log *slog.Logger) (err error) {
 	if !cfg.bundle {
 		h.store, h.closeStore, err = readBundles(cfg.bundlesOut, l)
 		return err

@@ -21,7 +21,7 @@ import (
 
 // listen serves the admin endpoints of a run at addr until stop is called; an
 // empty addr serves nothing.
-func listen(addr string, p *mirror.Progress, client *upstream.Client, log *slog.Logger) (stop func(), err error) {
+func listen(addr string, act *activity, client *upstream.Client, log *slog.Logger) (stop func(), err error) {
 	if addr == "" {
 		return func() {}, nil
 	}
@@ -30,7 +30,7 @@ func listen(addr string, p *mirror.Progress, client *upstream.Client, log *slog.
 		return nil, fmt.Errorf("listening for -listen: %w (another run may have the port: give another one, or -listen '' for none)", err)
 	}
 	server := &http.Server{
-		Handler:           adminHandler(p, client),
+		Handler:           adminHandler(act, client),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
@@ -54,7 +54,7 @@ func listen(addr string, p *mirror.Progress, client *upstream.Client, log *slog.
 	}, nil
 }
 
-func adminHandler(p *mirror.Progress, client *upstream.Client) http.Handler {
+func adminHandler(act *activity, client *upstream.Client) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		client.Metrics())
@@ -67,13 +67,20 @@ func adminHandler(p *mirror.Progress, client *upstream.Client) http.Handler {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "crates_processed_total", Help: "Processed records by result.",
 			ConstLabels: prometheus.Labels{"result": result},
-		}, func() float64 { return float64(value(p.Snapshot())) }))
+		}, func() float64 { return float64(value(act.totals())) }))
 	}
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sync_last_success_timestamp_seconds", Help: "When a round of a sync last came to its end, Unix time; 0: never.",
+	}, func() float64 { return unixSeconds(act.following().good) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sync_consecutive_failures", Help: "Rounds in a row that could not go on.",
+	}, func() float64 { return float64(act.following().failures) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sync_index_commit_timestamp_seconds", Help: "When the commit of the index was made that was mirrored last, Unix time; 0: not known.",
+	}, func() float64 { return unixSeconds(act.following().index.Time) }))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.MarshalWrite(w, runState(p.Snapshot(), client.Status())) // an error is a client that went away
+		_ = json.MarshalWrite(w, act.state(client.Status())) // an error is a client that went away
 	})
 	mux.Handle("/debug/pprof/", loopbackOnly(http.HandlerFunc(pprof.Index)))
 	mux.Handle("/debug/pprof/cmdline", loopbackOnly(http.HandlerFunc(pprof.Cmdline)))
@@ -81,6 +88,14 @@ func adminHandler(p *mirror.Progress, client *upstream.Client) http.Handler {
 	mux.Handle("/debug/pprof/symbol", loopbackOnly(http.HandlerFunc(pprof.Symbol)))
 	mux.Handle("/debug/pprof/trace", loopbackOnly(http.HandlerFunc(pprof.Trace)))
 	return mux
+}
+
+// unixSeconds is 0 for the zero time.
+func unixSeconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.Unix())
 }
 
 // loopbackOnly keeps profiles, which show memory and the command line, to this
