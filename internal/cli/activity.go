@@ -52,6 +52,13 @@ func (a *activity) enter(phase, detail string) {
 	a.phase, a.detail = phase, detail
 }
 
+// doing is the detail of what is being done.
+func (a *activity) doing() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.detail
+}
+
 // round notes how following goes.
 func (a *activity) round(change func(*rounds)) {
 	a.mu.Lock()
