@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
@@ -37,6 +38,8 @@ type UpdateConfig struct {
 	Progress func(text string)
 	// Log gets what was mended on the way. If nil, it is dropped.
 	Log *slog.Logger
+
+	patience time.Duration // with another update; default 10 s
 }
 
 // Updated is what an update has done.
@@ -73,7 +76,7 @@ func Update(ctx context.Context, cfg UpdateConfig) (up Updated, err error) {
 	if err := os.MkdirAll(filepath.Dir(u.cfg.Dir), 0o755); err != nil {
 		return up, fmt.Errorf("updating the index %s: %w", cfg.Dir, err)
 	}
-	lock, err := durable.Lock(u.sibling(".lock"), durable.Self("an update of "+cfg.Dir))
+	lock, err := u.takeLock(ctx)
 	if err != nil {
 		return up, err
 	}
@@ -95,13 +98,33 @@ type updater struct {
 	url  string // to fetch from, as git likes it
 }
 
+// takeLock waits a little for a lock that is held: when a run was killed, its
+// git holds it until it notices.
+func (u *updater) takeLock(ctx context.Context) (*durable.Lockfile, error) {
+	const pause = 100 * time.Millisecond
+	patience := u.cfg.patience
+	if patience == 0 {
+		patience = 10 * time.Second
+	}
+	for start := time.Now(); ; {
+		lock, err := durable.Lock(u.sibling(".lock"), durable.Self("an update of "+u.cfg.Dir))
+		if !errors.As(err, new(*durable.HeldError)) || time.Since(start) > patience {
+			return lock, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
 // sibling is the path of a hidden file beside the index.
 func (u *updater) sibling(suffix string) string {
 	dir, name := filepath.Split(u.cfg.Dir)
 	return dir + "." + name + suffix
 }
 
-// reason is why nothing was moved, as far as it is for the operator to decide.
 var errNoRepository = errors.New("it is no git repository, so it cannot be updated: leave it as it is with -skip-index-update, or name another folder")
 
 func (u *updater) update(ctx context.Context) (Updated, error) {

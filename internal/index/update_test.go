@@ -300,7 +300,8 @@ func TestUpdatesExclude(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lock.Release()
-	if _, err := u.update(nil); !errors.As(err, new(*durable.HeldError)) {
+	short := func(cfg *UpdateConfig) { cfg.patience = time.Nanosecond }
+	if _, err := u.update(short); !errors.As(err, new(*durable.HeldError)) {
 		t.Errorf("a second update: %v", err)
 	}
 }
