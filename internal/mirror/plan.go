@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -13,7 +12,7 @@ import (
 // Reader is what planning needs of the catalog.
 type Reader interface {
 	Versions(ctx context.Context, name string) ([]catalog.Version, error)
-	Crates(ctx context.Context) iter.Seq2[catalog.Crate, error]
+	Holdings(ctx context.Context) iter.Seq2[catalog.Holding, error]
 	Revision(ctx context.Context) (catalog.Revision, error)
 }
 
@@ -87,7 +86,7 @@ func (p *planner) run(ctx context.Context) (Plan, error) {
 	p.scope = scope
 	p.left = p.cfg.Limit
 	if scope == Whole {
-		next, stop := iter.Pull2(p.catalog.Crates(ctx))
+		next, stop := ahead(ctx, p.catalog.Holdings)
 		defer stop()
 		p.known.next = next
 	}
@@ -125,11 +124,7 @@ func (p *planner) want(ctx context.Context, indexPath, blob string) bool {
 	if !unchanged || p.cfg.VerifyExisting || p.cfg.Limit > 0 {
 		return true
 	}
-	held, err := p.catalog.Versions(ctx, path.Base(indexPath))
-	if err != nil {
-		p.err = err
-		return false
-	}
+	held := known.Versions
 	for i := range held {
 		if v := &held[i]; p.selected(v) && !p.settled(v) {
 			return true

@@ -52,24 +52,24 @@ func (p *planner) vanish(ctx context.Context, paths []string) error {
 // knownCrates finds crates in the catalog's sorted sequence; it is asked in the
 // same order, so that one pass serves all. What it passes over has vanished.
 type knownCrates struct {
-	next     func() (catalog.Crate, error, bool)
-	current  catalog.Crate // not looked at yet, unless its Path is empty
+	next     func() (catalog.Holding, error, bool)
+	current  catalog.Holding // not looked at yet, unless its Path is empty
 	ended    bool
 	total    int
 	vanished []string // paths
 }
 
-func (k *knownCrates) find(path string) (catalog.Crate, error) {
+func (k *knownCrates) find(path string) (catalog.Holding, error) {
 	for !k.ended && k.current.Path < path {
 		if err := k.advance(); err != nil {
-			return catalog.Crate{}, err
+			return catalog.Holding{}, err
 		}
 	}
 	if k.ended || k.current.Path != path {
-		return catalog.Crate{}, nil
+		return catalog.Holding{}, nil
 	}
 	found := k.current
-	k.current = catalog.Crate{}
+	k.current = catalog.Holding{}
 	return found, nil
 }
 
