@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
@@ -23,6 +24,30 @@ type activity struct {
 	progress *mirror.Progress // of the run that is going on, or was the last
 	earlier  mirror.Counts    // of runs before that, added up; the counts of results alone
 	rounds   rounds
+	rate     fetchRate
+}
+
+// fetchRate is how fast crates came when enough did to tell.
+type fetchRate struct{ crates, bytes float64 } // a second
+
+// enoughFetched is how many crates tell how fast the next ones will come.
+const enoughFetched = 100
+
+// measure takes the rate of a run, if that tells something.
+func (r *fetchRate) measure(c mirror.Counts) {
+	took := (c.Elapsed - c.Planning).Seconds()
+	if c.Plan != nil && c.Downloaded >= enoughFetched && took > 0 {
+		*r = fetchRate{float64(c.Downloaded) / took, float64(c.Bytes) / took}
+	}
+}
+
+// recall takes the rate that an earlier process has left in the state folder.
+func (a *activity) recall(state durable.Reader) {
+	if old, err := runstate.Read(state); err == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.rate = fetchRate{old.FetchRate, old.FetchBytes}
+	}
 }
 
 // rounds is how following goes.
@@ -97,7 +122,12 @@ func (a *activity) results() mirror.Counts {
 func (a *activity) state(up upstream.Status) runstate.State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := runState(a.progress.Snapshot(), up)
+	c := a.progress.Snapshot()
+	if a.phase == "" { // the clock of a run that has ended goes on
+		a.rate.measure(c)
+	}
+	s := runState(c, up)
+	s.FetchRate, s.FetchBytes = a.rate.crates, a.rate.bytes
 	s.Started, s.UptimeSec = a.started.UTC(), int64(time.Since(a.started).Seconds())
 	if a.phase != "" {
 		s.Phase, s.Detail = a.phase, printable(a.detail)

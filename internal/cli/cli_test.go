@@ -66,6 +66,7 @@ func testApp() *App {
 //	heal               ends that
 //	replace NAME VERSION   gives a version other bytes
 //	publish, unpublish, yank, unyank NAME VERSION
+//	publishmany N      publishes N versions of new crates
 //	commit DIR         commits the index to a git repository
 //	squash DIR         does so without history
 //	await FILE TEXT    waits until the file contains the text
@@ -95,6 +96,13 @@ func TestScripts(t *testing.T) {
 			},
 			"publish": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).reg.Add(simreg.Version{Name: args[0], Version: args[1]})
+			},
+			"publishmany": func(ts *testscript.TestScript, _ bool, args []string) {
+				n, err := strconv.Atoi(args[0])
+				ts.Check(err)
+				for reg := worldOf(ts).reg; n > 0; n-- {
+					reg.Add(simreg.Version{Name: fmt.Sprintf("crate%d", reg.Len()), Version: "1.0.0"})
+				}
 			},
 			"unpublish": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).reg.Remove(crate.ID{Name: args[0], Version: args[1]})

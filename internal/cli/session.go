@@ -51,6 +51,7 @@ func (a *App) sessionOnce(ctx context.Context, s session, do func(*session) erro
 		return err
 	}
 	defer stopListening()
+	s.act.recall(s.state)
 	told := tell(s.state, func() runstate.State { return s.act.state(s.client.Status()) }, s.log)
 	err = do(&s)
 	told(err)

@@ -49,6 +49,11 @@ type State struct {
 	RequestLimit   int    `json:"request_limit"` // adapts to what pays, up to -concurrency
 	RequestsActive int    `json:"requests_active"`
 
+	// How fast crates came, the last time that enough of them did: in this run,
+	// or in one before it.
+	FetchRate  float64 `json:"fetched_per_sec,omitzero"`
+	FetchBytes float64 `json:"fetched_bytes_per_sec,omitzero"`
+
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started_at"`
 	Updated time.Time `json:"updated_at"`
