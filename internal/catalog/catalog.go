@@ -169,11 +169,13 @@ type Batch struct {
 	// Vanished are paths of crates that are no longer in the index: they are
 	// not complete any more, and their versions are not listed.
 	Vanished []string
+	// Dropped are versions that are not held any more.
+	Dropped []crate.ID
 }
 
 func (b *Batch) empty() bool {
 	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 && b.Revision == nil &&
-		len(b.Vanished) == 0
+		len(b.Vanished) == 0 && len(b.Dropped) == 0
 }
 
 // Totals says how much is held.

@@ -11,6 +11,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
@@ -67,6 +68,11 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 		return err
 	}
 	err = put(ctx, tx, "UPDATE versions SET listed = 0 WHERE name = ?", b.Vanished, func(p *string) []any { return []any{path.Base(*p)} })
+	if err != nil {
+		return err
+	}
+	err = put(ctx, tx, "DELETE FROM versions WHERE name = ? AND version = ?", b.Dropped,
+		func(id *crate.ID) []any { return []any{id.Name, id.Version} })
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func Root(a *App) *cli.Command {
 		Version:               version(),
 		EnableShellCompletion: true,
 		Suggest:               true,
-		Commands:              []*cli.Command{demoCommand(a), downloadCommand(a, "download"), extractCommand(a, "extract"), inspectCommand(a), planCommand(a), syncCommand(a)},
+		Commands:              []*cli.Command{demoCommand(a), downloadCommand(a, "download"), extractCommand(a, "extract"), inspectCommand(a), planCommand(a), pruneCommand(a), syncCommand(a)},
 		OnUsageError:          onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			if name := cmd.Args().First(); name != "" {
