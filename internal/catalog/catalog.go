@@ -68,7 +68,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -206,11 +205,13 @@ type Batch struct {
 	// Vanished are paths of crates that are no longer in the index: they are
 	// not complete any more, and their versions are not listed.
 	Vanished []string
+	// Dropped are versions that are not held any more.
+	Dropped []crate.ID
 }
 
 func (b *Batch) empty() bool {
 	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Taken) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 &&
-		b.Revision == nil && len(b.Vanished) == 0
+		b.Revision == nil && len(b.Vanished) == 0 && len(b.Dropped) == 0
 }
 
 // Totals says how much is held.
@@ -392,32 +393,6 @@ func scanVersions(rows *sql.Rows) (list []Version, err error) {
 		list = append(list, v)
 	}
 	return list, rows.Err()
-}
-
-// Crates yields the complete crates in byte order of their paths. The sequence
-// ends after an error.
-func (c *Catalog) Crates(ctx context.Context) iter.Seq2[Crate, error] {
-	return func(yield func(Crate, error) bool) {
-		rows, err := c.db.QueryContext(ctx, "SELECT path, blob, yanked FROM crates ORDER BY path")
-		if err != nil {
-			yield(Crate{}, fmt.Errorf("reading crates from the catalog: %w", classify(err)))
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var cr Crate
-			if err := rows.Scan(&cr.Path, &cr.Blob, &cr.Yanked); err != nil {
-				yield(Crate{}, fmt.Errorf("reading crates from the catalog: %w", classify(err)))
-				return
-			}
-			if !yield(cr, nil) {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(Crate{}, fmt.Errorf("reading crates from the catalog: %w", classify(err)))
-		}
-	}
 }
 
 // WasGone reports whether upstream refused id when it was last asked.

@@ -142,6 +142,10 @@ func (r *run) rows(batch []result) catalog.Batch {
 		if j := res.job; j != nil {
 			j.left--
 			j.failed = j.failed || !res.outcome.ok()
+			j.again = j.again || res.worthAnother()
+			if j.left == 0 && j.again {
+				r.summary.again(crate.IndexPath(res.entry.Name))
+			}
 			if j.left == 0 && !j.failed && j.row != nil {
 				b.Crates = append(b.Crates, *j.row)
 			}
@@ -165,7 +169,7 @@ func evidence(e *upstream.Evidence) string {
 func (r *run) records(batch []result) []manifest.Record {
 	recs := make([]manifest.Record, 0, len(batch))
 	for i := range batch {
-		if batch[i].outcome < takenOver {
+		if o := batch[i].outcome; o < takenOver && !(o == existing && r.cfg.NewsOnly) {
 			recs = append(recs, r.record(&batch[i]))
 		}
 	}

@@ -231,7 +231,7 @@ type aged struct {
 	rev catalog.Revision
 }
 
-func (a aged) Revision() (catalog.Revision, bool) { return a.rev, true }
+func (a aged) Revision() (catalog.Revision, Scope) { return a.rev, Whole }
 
 // B1, B20: what is not the crate is never published, whatever the status says.
 func TestB1WrongBytesForEver(t *testing.T) {
