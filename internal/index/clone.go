@@ -41,7 +41,7 @@ func (u *updater) clone(ctx context.Context) (up Updated, err error) {
 }
 
 func (u *updater) cloneInto(ctx context.Context, dir string) (Revision, error) {
-	work := u.worktree(filepath.Dir(dir))
+	work := u.porcelain(filepath.Dir(dir))
 	kind, gitDir := "--bare", dir
 	if u.cfg.Checkout {
 		kind, gitDir = "--no-checkout", filepath.Join(dir, ".git")
@@ -60,7 +60,7 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (Revision, error) {
 		err = u.examine(ctx, repo, Updated{After: head})
 	}
 	if err == nil && u.cfg.Checkout {
-		err = move(ctx, u.worktree(dir), gitDir, false, head.Commit)
+		err = move(ctx, u.porcelain(dir), gitDir, false, head.Commit)
 	}
 	return head, err
 }

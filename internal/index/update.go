@@ -155,7 +155,7 @@ const fetched = "refs/clonecratesio/fetched"
 
 // follow fetches, examines and moves.
 func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error) {
-	work := u.worktree(u.cfg.Dir)
+	work := u.porcelain(u.cfg.Dir)
 	gitDir, err := work.git(ctx, "rev-parse", "--absolute-git-dir")
 	if err != nil {
 		return up, err
@@ -192,7 +192,7 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 
 // fetch gets upstream's commit. A repository without history gets none: of a
 // squashed commit it then receives the objects alone that it does not have.
-func (u *updater) fetch(ctx context.Context, work *worktree, gitDir string, have Revision) error {
+func (u *updater) fetch(ctx context.Context, work *porcelain, gitDir string, have Revision) error {
 	args := []string{"fetch", "--progress", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance", "--no-write-fetch-head", "--force"}
 	if _, err := os.Lstat(filepath.Join(gitDir, "shallow")); err == nil || have.Commit == "" {
 		args = append(args, "--depth=1")
@@ -202,7 +202,7 @@ func (u *updater) fetch(ctx context.Context, work *worktree, gitDir string, have
 }
 
 // move makes HEAD, whatever branch that is, and the working tree the commit.
-func move(ctx context.Context, work *worktree, gitDir string, bare bool, commit string) error {
+func move(ctx context.Context, work *porcelain, gitDir string, bare bool, commit string) error {
 	if bare {
 		_, err := work.git(ctx, "update-ref", "HEAD", commit)
 		return err

@@ -179,6 +179,9 @@ func TestA17UpdateIsExamined(t *testing.T) {
 			"upstream went back in time: it has commit "},
 	} {
 		for _, kind := range []string{"bare", "checkout"} {
+			if kind == "checkout" && name != "3 of 40 gone" {
+				continue // what is examined is the same
+			}
 			t.Run(name+", "+kind, func(t *testing.T) {
 				u := newUpstream(t, many.String())
 				first := git(t, u.git, "rev-parse", "master")
@@ -215,14 +218,14 @@ func TestA17UpdateIsExamined(t *testing.T) {
 // TestSquashIsCheap: of a squashed index with the same content, next to nothing
 // is transferred.
 func TestSquashIsCheap(t *testing.T) {
-	for kind, begin := range kinds {
+	for _, kind := range []string{"bare", "v1.1.0's checkout with its history"} {
 		t.Run(kind, func(t *testing.T) {
 			u := newUpstream(t, "foo 1.0.0")
 			for i := range 300 {
 				u.reg.Add(simreg.Version{Name: fmt.Sprintf("crate%d", i), Version: "1.0.0"})
 			}
 			u.commit()
-			begin(t, u)
+			kinds[kind](t, u)
 			before := objectCount(t, u.dir)
 			u.squash()
 			u.mustUpdate(nil)
