@@ -67,6 +67,8 @@ func (p *porcelain) git(ctx context.Context, args ...string) (string, error) {
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return "", fmt.Errorf("%w: %w", errNoGit, err)
+	case err != nil && strings.Contains(said.String(), "No space left on device"):
+		return "", fmt.Errorf("git %s: %s: %w", command(args), said, durable.ErrNoSpace)
 	case err != nil && said.String() != "":
 		return "", fmt.Errorf("git %s: %s (%w)", command(args), said, err)
 	case err != nil:
@@ -128,13 +130,6 @@ func (u *updater) chooseURL(ctx context.Context, work *porcelain) (err error) {
 	}
 	u.url, err = transportURL(url)
 	return err
-}
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // transportURL returns a URL in the form in which git uses one of the transports
