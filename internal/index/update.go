@@ -161,8 +161,13 @@ func (u *updater) update(ctx context.Context) (Updated, error) {
 	return u.follow(ctx, bare)
 }
 
-// fetched is where what was fetched waits for its examination.
-const fetched = "refs/clonecratesio/fetched"
+const (
+	// fetched is where what was fetched waits for its examination.
+	fetched = "refs/clonecratesio/fetched"
+	// previous keeps git from throwing away what the index was before, which
+	// others may be reading, and which the new one is compared with.
+	previous = "refs/clonecratesio/previous"
+)
 
 // follow fetches, examines and moves.
 func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error) {
@@ -193,6 +198,11 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 	}
 	if err := u.examine(ctx, repo, up); err != nil {
 		return Updated{Before: up.Before, After: up.Before}, err
+	}
+	if up.Before.Commit != "" {
+		if _, err := work.git(ctx, "update-ref", previous, up.Before.Commit); err != nil {
+			return up, err
+		}
 	}
 	if err := move(ctx, work, gitDir, bare, up.After.Commit); err != nil {
 		return up, err

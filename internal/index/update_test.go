@@ -404,6 +404,34 @@ func TestUpdateRefusesFolders(t *testing.T) {
 	}
 }
 
+// TestUpdateTidiesUp: packs do not pile up, and what the index was before stays.
+func TestUpdateTidiesUp(t *testing.T) {
+	u := newUpstream(t, "foo 1.0.0")
+	u.mustUpdate(nil)
+	before := openIndex(t, u.dir, nil).Commit()
+	for i := range 40 {
+		file := filepath.Join(t.TempDir(), "x")
+		if err := os.WriteFile(file, []byte(fmt.Sprint(i)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		id := git(t, u.dir, "hash-object", "-w", file)
+		cmd := exec.Command("git", "-C", u.dir, "pack-objects", "-q", "objects/pack/pack")
+		cmd.Stdin = strings.NewReader(id + "\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	u.squash()
+	u.mustUpdate(nil)
+	packs, err := filepath.Glob(filepath.Join(u.dir, "objects", "pack", "*.pack"))
+	if err != nil || len(packs) > 3 {
+		t.Errorf("%d packs, %v", len(packs), err)
+	}
+	if _, gone, err := openIndex(t, u.dir, nil).Changes(t.Context(), before, nil); err != nil || gone != nil {
+		t.Errorf("compared with what it was before: %v, %v", gone, err)
+	}
+}
+
 func TestUpdateTellsProgress(t *testing.T) {
 	u := newUpstream(t, "foo 1.0.0")
 	var mu sync.Mutex
