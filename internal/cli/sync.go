@@ -90,7 +90,7 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) error {
 		return s.follow(ctx)
 	}
 	err := a.session(ctx, s.session, func(open *session) error {
-		s.session = *open
+		s.session, s.recorded = *open, false
 		return s.round(ctx)
 	})
 	if s.summary != nil {

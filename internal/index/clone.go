@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -13,10 +14,10 @@ import (
 
 // clone makes a shallow clone, under another name until it is complete.
 func (u *updater) clone(ctx context.Context) (up Updated, err error) {
-	if u.url, err = transportURL(firstOf(u.cfg.URL, DefaultURL)); err != nil {
+	if u.url, err = transportURL(cmp.Or(u.cfg.URL, DefaultURL)); err != nil {
 		return up, err
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(u.cfg.Dir), u.sibling(cloneSuffix)[len(filepath.Dir(u.cfg.Dir))+1:]+"*")
+	temp, err := os.MkdirTemp(filepath.Dir(u.cfg.Dir), filepath.Base(u.sibling(cloneSuffix))+"*")
 	if err != nil {
 		return up, err
 	}
@@ -27,21 +28,31 @@ func (u *updater) clone(ctx context.Context) (up Updated, err error) {
 	if up.After, err = u.cloneInto(ctx, temp); err != nil {
 		return up, err
 	}
-	if err := os.Remove(u.cfg.Dir); err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty folder
-		return up, err
-	}
-	if err := os.Rename(temp, u.cfg.Dir); err != nil {
-		return up, err
-	}
+	return up, u.publish(temp)
+}
+
+// publish gives a clone its name, in the place of an empty folder or of nothing.
+// Git syncs its objects, but not all of its small files.
+func (u *updater) publish(clone string) error {
 	parent, err := durable.Open(filepath.Dir(u.cfg.Dir))
 	if err != nil {
-		return up, err
+		return err
 	}
-	return up, errors.Join(parent.SyncDir("."), parent.Close())
+	defer parent.Close()
+	if err := parent.SyncAll(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	if err := os.Remove(u.cfg.Dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(clone, u.cfg.Dir); err != nil {
+		return err
+	}
+	return parent.SyncDir(".")
 }
 
 func (u *updater) cloneInto(ctx context.Context, dir string) (Revision, error) {
-	work := u.worktree(filepath.Dir(dir))
+	work := u.porcelain(filepath.Dir(dir))
 	kind, gitDir := "--bare", dir
 	if u.cfg.Checkout {
 		kind, gitDir = "--no-checkout", filepath.Join(dir, ".git")
@@ -60,7 +71,7 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (Revision, error) {
 		err = u.examine(ctx, repo, Updated{After: head})
 	}
 	if err == nil && u.cfg.Checkout {
-		err = move(ctx, u.worktree(dir), gitDir, false, head.Commit)
+		err = move(ctx, u.porcelain(dir), gitDir, false, head.Commit)
 	}
 	return head, err
 }

@@ -69,7 +69,7 @@ const tidyTime = 10 * time.Minute
 // tidy lets git pack its objects when there are many packs: every fetch adds
 // one, and reading gets slower with each. What no commit needs goes after a day.
 // It is no condition for anything, so a failure is only told.
-func (u *updater) tidy(ctx context.Context, work *worktree) {
+func (u *updater) tidy(ctx context.Context, work *porcelain) {
 	ctx, cancel := context.WithTimeout(ctx, tidyTime)
 	defer cancel()
 	_, err := work.git(ctx, "-c", "gc.autoPackLimit=30", "-c", "gc.cruftPacks=true", "-c", "gc.pruneExpire=1.day.ago", "gc", "--auto", "--quiet")

@@ -3,7 +3,6 @@ package index
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -51,6 +50,15 @@ type Updated struct {
 // Changed reports whether the index is another than before.
 func (u Updated) Changed() bool { return u.Before.Commit != u.After.Commit }
 
+// UpdateError says why an index is what it was.
+type UpdateError struct {
+	Dir string
+	Err error
+}
+
+func (e *UpdateError) Error() string { return "updating the index " + e.Dir + ": " + e.Err.Error() }
+func (e *UpdateError) Unwrap() error { return e.Err }
+
 // Update makes the index in a directory the one that upstream has now: it
 // clones, or it fetches and moves. Upstream may squash its history, as crates.io
 // does every few months: the new commit then has no parent, and the move is
@@ -63,8 +71,11 @@ func (u Updated) Changed() bool { return u.Before.Commit != u.After.Commit }
 //
 // A clone with its full history keeps it; a shallow one stays shallow, and so
 // small. In a checkout, files that git knows become what the commit says; others
-// are left alone. Two updates of one directory exclude each other
-// (*durable.HeldError), also when the git of a killed one lives on.
+// are left alone. Two updates of one directory exclude each other, also when the
+// git of a killed one lives on.
+//
+// Errors: *durable.HeldError; *UpdateError, with durable.ErrNoSpace in it when the
+// disk is full.
 func Update(ctx context.Context, cfg UpdateConfig) (up Updated, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -74,7 +85,7 @@ func Update(ctx context.Context, cfg UpdateConfig) (up Updated, err error) {
 		return up, err
 	}
 	if err := os.MkdirAll(filepath.Dir(u.cfg.Dir), 0o755); err != nil {
-		return up, fmt.Errorf("updating the index %s: %w", cfg.Dir, err)
+		return up, &UpdateError{cfg.Dir, err}
 	}
 	lock, err := u.takeLock(ctx)
 	if err != nil {
@@ -86,7 +97,7 @@ func Update(ctx context.Context, cfg UpdateConfig) (up Updated, err error) {
 		err = context.Cause(ctx) // says more than what came of it
 	}
 	if err != nil {
-		err = fmt.Errorf("updating the index %s: %w", cfg.Dir, err)
+		err = &UpdateError{cfg.Dir, err}
 	}
 	return up, errors.Join(err, lock.Release())
 }
@@ -150,12 +161,17 @@ func (u *updater) update(ctx context.Context) (Updated, error) {
 	return u.follow(ctx, bare)
 }
 
-// fetched is where what was fetched waits for its examination.
-const fetched = "refs/clonecratesio/fetched"
+const (
+	// fetched is where what was fetched waits for its examination.
+	fetched = "refs/clonecratesio/fetched"
+	// previous keeps git from throwing away what the index was before, which
+	// others may be reading, and which the new one is compared with.
+	previous = "refs/clonecratesio/previous"
+)
 
 // follow fetches, examines and moves.
 func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error) {
-	work := u.worktree(u.cfg.Dir)
+	work := u.porcelain(u.cfg.Dir)
 	gitDir, err := work.git(ctx, "rev-parse", "--absolute-git-dir")
 	if err != nil {
 		return up, err
@@ -183,6 +199,11 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 	if err := u.examine(ctx, repo, up); err != nil {
 		return Updated{Before: up.Before, After: up.Before}, err
 	}
+	if up.Before.Commit != "" {
+		if _, err := work.git(ctx, "update-ref", previous, up.Before.Commit); err != nil {
+			return up, err
+		}
+	}
 	if err := move(ctx, work, gitDir, bare, up.After.Commit); err != nil {
 		return up, err
 	}
@@ -192,7 +213,7 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 
 // fetch gets upstream's commit. A repository without history gets none: of a
 // squashed commit it then receives the objects alone that it does not have.
-func (u *updater) fetch(ctx context.Context, work *worktree, gitDir string, have Revision) error {
+func (u *updater) fetch(ctx context.Context, work *porcelain, gitDir string, have Revision) error {
 	args := []string{"fetch", "--progress", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance", "--no-write-fetch-head", "--force"}
 	if _, err := os.Lstat(filepath.Join(gitDir, "shallow")); err == nil || have.Commit == "" {
 		args = append(args, "--depth=1")
@@ -202,7 +223,7 @@ func (u *updater) fetch(ctx context.Context, work *worktree, gitDir string, have
 }
 
 // move makes HEAD, whatever branch that is, and the working tree the commit.
-func move(ctx context.Context, work *worktree, gitDir string, bare bool, commit string) error {
+func move(ctx context.Context, work *porcelain, gitDir string, bare bool, commit string) error {
 	if bare {
 		_, err := work.git(ctx, "update-ref", "HEAD", commit)
 		return err

@@ -17,19 +17,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A worktree runs those git commands that use the network or write. Unlike a
+// A porcelain runs those git commands that use the network or write. Unlike a
 // [repository]'s, they obey the repository's configuration (proxies, keys), so
 // git itself finds the repository, and refuses it if it is somebody else's
 // (safe.directory).
-type worktree struct {
+type porcelain struct {
 	dir      string
 	url      func() string // decides what transport git may use
 	lock     *durable.Lockfile
 	progress func(string)
 }
 
-func (u *updater) worktree(dir string) *worktree {
-	return &worktree{dir: dir, url: func() string { return u.url }, lock: u.lock, progress: u.cfg.Progress}
+func (u *updater) porcelain(dir string) *porcelain {
+	return &porcelain{dir: dir, url: func() string { return u.url }, lock: u.lock, progress: u.cfg.Progress}
 }
 
 // guards are for every command: nothing runs but git itself, and it stays
@@ -46,10 +46,10 @@ var guards = []string{
 
 // git runs git to its end and returns the beginning of its output. A git that
 // is to stop because ctx ends has a few seconds to clean up.
-func (w *worktree) git(ctx context.Context, args ...string) (string, error) {
+func (p *porcelain) git(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append(guards[:len(guards):len(guards)], args...)...)
-	cmd.Dir = w.dir
-	cmd.Env = w.environment(os.Environ())
+	cmd.Dir = p.dir
+	cmd.Env = p.environment(os.Environ())
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Cancel = func() error {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err == nil || errors.Is(err, os.ErrProcessDone) {
@@ -58,15 +58,17 @@ func (w *worktree) git(ctx context.Context, args ...string) (string, error) {
 		return cmd.Process.Kill() // Windows has no other way
 	}
 	if runtime.GOOS != "windows" {
-		cmd.ExtraFiles = []*os.File{w.lock.File()}
+		cmd.ExtraFiles = []*os.File{p.lock.File()}
 	}
 	var out firstBytes
-	said := &messages{progress: w.progress}
+	said := &messages{progress: p.progress}
 	cmd.Stdout, cmd.Stderr = &out, said
 	err := cmd.Run()
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return "", fmt.Errorf("%w: %w", errNoGit, err)
+	case err != nil && strings.Contains(said.String(), "No space left on device"):
+		return "", fmt.Errorf("git %s: %s: %w", command(args), said, durable.ErrNoSpace)
 	case err != nil && said.String() != "":
 		return "", fmt.Errorf("git %s: %s (%w)", command(args), said, err)
 	case err != nil:
@@ -87,7 +89,7 @@ func command(args []string) string {
 // to find out why that fails. All others could lead git elsewhere.
 var kept = []string{"GIT_SSL_", "GIT_SSH", "GIT_PROXY_", "GIT_HTTP_", "GIT_TRACE", "GIT_CURL_VERBOSE", "GIT_CONFIG_GLOBAL=", "GIT_CONFIG_SYSTEM=", "GIT_CONFIG_NOSYSTEM="}
 
-func (w *worktree) environment(env []string) []string {
+func (p *porcelain) environment(env []string) []string {
 	clean := make([]string, 0, len(env)+8)
 	for _, v := range env {
 		name := strings.ToUpper(v)
@@ -97,8 +99,8 @@ func (w *worktree) environment(env []string) []string {
 	}
 	return append(clean,
 		"LC_ALL=C",
-		"GIT_ALLOW_PROTOCOL="+transport(w.url()),
-		"GIT_CEILING_DIRECTORIES="+filepath.Dir(w.dir), // a repository around this folder is not meant
+		"GIT_ALLOW_PROTOCOL="+transport(p.url()),
+		"GIT_CEILING_DIRECTORIES="+filepath.Dir(p.dir), // a repository around this folder is not meant
 		"GIT_NO_REPLACE_OBJECTS=1",
 		"GIT_TERMINAL_PROMPT=0",
 	)
@@ -115,7 +117,7 @@ func startsWithAny(s string, prefixes []string) bool {
 
 // chooseURL finds out what to fetch from: what the operator named, or what the
 // index was cloned from.
-func (u *updater) chooseURL(ctx context.Context, work *worktree) (err error) {
+func (u *updater) chooseURL(ctx context.Context, work *porcelain) (err error) {
 	url := u.cfg.URL
 	if url == "" {
 		url, err = work.git(ctx, "config", "--get", "remote.origin.url")
@@ -128,13 +130,6 @@ func (u *updater) chooseURL(ctx context.Context, work *worktree) (err error) {
 	}
 	u.url, err = transportURL(url)
 	return err
-}
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // transportURL returns a URL in the form in which git uses one of the transports
