@@ -41,12 +41,12 @@ func (s *syncer) mirrorCrates(ctx context.Context) error {
 		return err
 	}
 	defer ix.Close()
-	source, next, err := s.compare(ctx, ix)
+	work, err := s.compare(ctx, ix)
 	if err != nil {
 		return err
 	}
-	if source != nil {
-		if err := s.mirrorFrom(ctx, source, next); err != nil {
+	if work != nil {
+		if err := s.mirrorFrom(ctx, work); err != nil {
 			return err // the baseline holds: what was done since is no matter to it
 		}
 	}
@@ -54,42 +54,72 @@ func (s *syncer) mirrorCrates(ctx context.Context) error {
 	return s.checkQuarantine()
 }
 
-// compare finds out what to look at, nil for nothing, and how that changes the
-// baseline.
-func (s *syncer) compare(ctx context.Context, ix *index.Index) (source mirror.Source, next func(*mirror.Summary), err error) {
-	whole := func(sum *mirror.Summary) {
-		s.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: time.Now(), whole: verdict(sum, &s.cfg.runConfig)}
-	}
-	if !s.base.trusted() {
-		return mirror.FromIndex(ix, nil), whole, nil
-	}
-	if ix.Commit() == s.base.commit && len(s.base.again) == 0 {
-		return nil, nil, nil
-	}
-	changed, gone, err := ix.Changes(ctx, s.base.commit, s.base.again)
-	if ctx.Err() != nil {
-		return nil, nil, context.Cause(ctx)
-	}
-	if err != nil {
-		s.log.Info("looking at the whole index", "reason", err)
-		return mirror.FromIndex(ix, nil), whole, nil
-	}
-	return mirror.FromChanges(changed, gone), func(sum *mirror.Summary) {
-		s.base.commit, s.base.again, s.base.part = ix.Commit(), sum.Again, verdict(sum, &s.cfg.runConfig)
-	}, nil
+// work is what a round is about.
+type work struct {
+	source mirror.Source
+	index  *index.Index          // that the source is made of: all of it, or what has changed
+	next   func(*mirror.Summary) // changes the baseline
 }
 
-func (s *syncer) mirrorFrom(ctx context.Context, source mirror.Source, next func(*mirror.Summary)) error {
-	job := s.cfg.job(source, s.log)
+// compare finds out what to look at, nil for nothing.
+func (s *syncer) compare(ctx context.Context, ix *index.Index) (*work, error) {
+	known := s.base.trusted()
+	if known && ix.Commit() == s.base.commit && len(s.base.again) == 0 {
+		return nil, nil
+	}
+	if known && !s.cfg.part.chooses() {
+		changed, gone, err := ix.Changes(ctx, s.base.commit, s.base.again)
+		if err == nil {
+			return &work{mirror.FromChanges(changed, gone), changed, func(sum *mirror.Summary) {
+				s.base.commit, s.base.again, s.base.part = ix.Commit(), sum.Again, verdict(sum, &s.cfg.runConfig)
+			}}, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		s.log.Info("looking at the whole index", "reason", err)
+	}
+	source, err := s.cfg.part.source(ctx, ix, nil, !s.cfg.excludeYanked, s.show, s.log)
+	return &work{source, ix, func(sum *mirror.Summary) {
+		s.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: time.Now(), whole: verdict(sum, &s.cfg.runConfig)}
+	}}, err
+}
+
+func (s *syncer) mirrorFrom(ctx context.Context, w *work) error {
+	job := s.cfg.job(w.source, s.log)
 	job.IncludeYanked = !s.cfg.excludeYanked
 	job.KeepOpen, job.NewsOnly = s.cfg.every > 0, s.recorded
 	s.recorded = true
 	summary, err := s.run(ctx, job)
 	s.summary = summary
-	if err == nil {
-		next(summary)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := s.writeSidecars(ctx, w.index); err != nil {
+		return err
+	}
+	w.next(summary)
+	if s.described != nil {
+		s.base.commit = "" // the next round looks at everything
+	}
+	return nil
+}
+
+// writeSidecars brings the sidecars of what was looked at up to date.
+func (s *syncer) writeSidecars(ctx context.Context, ix *index.Index) error {
+	if !s.cfg.sidecars {
+		return nil
+	}
+	s.act.enter("writing sidecars", "")
+	sum, err := s.app.describe(ctx, &sidecarsConfig{
+		mode: "files", out: s.cfg.out, baseURL: s.cfg.baseURL, includeYanked: !s.cfg.excludeYanked, concurrency: s.cfg.net.concurrency,
+	}, ix, s.show, s.log)
+	if err != nil && !isVerdict(err) {
+		return err
+	}
+	s.described = err
+	s.log.Info("sidecars", "written", sum.Counts.Written, "existing", sum.Counts.Kept, "errors", sum.Counts.Problems)
+	return nil
 }
 
 // checkQuarantine tells, round by round, that somebody should look there.

@@ -24,6 +24,7 @@ type planConfig struct {
 	excludeYanked bool
 	bundle        bool
 	json          bool
+	part          selectConfig
 	log           logConfig
 }
 
@@ -34,18 +35,20 @@ func planCommand(a *App) *cli.Command {
 		&cli.BoolFlag{Name: "bundle", Usage: "as for sync: into bundles", Destination: &cfg.bundle},
 		&cli.BoolFlag{Name: "json", Usage: "one JSON object", Destination: &cfg.json},
 	)
+	flags = append(flags, cfg.part.flags()...)
+	flags = append(flags, cfg.log.flags()...)
 	return &cli.Command{
 		Name:         "plan",
 		Usage:        "say what a sync would fetch, how large that is, and whether it fits",
 		ArgsUsage:    "[-mirror DIR] [options]",
 		Description:  "The index is taken as it is, nothing is touched, and no request is made.\n\n" + exitCodesHelp,
-		Flags:        append(flags, cfg.log.flags()...),
+		Flags:        flags,
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			if cmd.Args().Present() {
 				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
 			}
-			if err := cfg.log.check(); err != nil {
+			if err := errors.Join(cfg.part.check(), cfg.log.check()); err != nil {
 				return err
 			}
 			cfg.dirs.fill()
@@ -86,8 +89,12 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 		return err
 	}
 	defer ix.Close()
+	source, err := cfg.part.source(ctx, ix, nil, !cfg.excludeYanked, newDisplay(a.Stderr, new(progressConfig)), log)
+	if err != nil {
+		return err
+	}
 	run := runConfig{out: cfg.dirs.out, bundlesOut: cfg.dirs.bundles, bundle: cfg.bundle, acceptShrink: true}
-	job := run.job(mirror.FromIndex(ix, nil), log)
+	job := run.job(source, log)
 	job.IncludeYanked = !cfg.excludeYanked
 	plan, err := planOnly(ctx, &run, job)
 	if err != nil {

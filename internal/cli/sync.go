@@ -23,7 +23,9 @@ type syncConfig struct {
 	checkout        bool
 	skipIndexUpdate bool
 	excludeYanked   bool
+	sidecars        bool
 	every           time.Duration
+	part            selectConfig
 	runConfig
 }
 
@@ -55,8 +57,10 @@ func (cfg *syncConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "checkout", Usage: "clone the index with a working tree: read faster, 3 GB more; one that is there stays as it is", Destination: &cfg.checkout},
 		&cli.BoolFlag{Name: "skip-index-update", Usage: "take the index as it is", Destination: &cfg.skipIndexUpdate},
 		&cli.BoolFlag{Name: "exclude-yanked", Usage: "leave yanked versions out (builds with a Cargo.lock need them)", Destination: &cfg.excludeYanked},
+		&cli.BoolFlag{Name: "sidecars", Usage: "write sidecars, a file of JSON a version, beside the crates, and keep them up to date", Destination: &cfg.sidecars},
 		&cli.DurationFlag{Name: "every", Usage: "follow: do it again every so often, such as 10m, until stopped", Destination: &cfg.every},
 	)
+	flags = append(flags, cfg.part.flags()...)
 	return append(flags, cfg.runConfig.flags()...)
 }
 
@@ -73,9 +77,12 @@ func (cfg *syncConfig) check(args []string) error {
 	if cfg.skipIndexUpdate && (cfg.indexURL != "" || cfg.checkout) {
 		return usagef("-skip-index-update makes nothing of -index-url and -checkout")
 	}
+	if cfg.sidecars && cfg.part.chooses() {
+		return usagef("-sidecars describes all of the index, not a part of it")
+	}
 	cfg.dirs.fill()
 	cfg.out, cfg.manifest, cfg.bundlesOut = cfg.dirs.out, cfg.dirs.manifest, cfg.dirs.bundles
-	return cfg.runConfig.check()
+	return errors.Join(cfg.part.check(), cfg.runConfig.check())
 }
 
 // sync runs the command.
@@ -105,21 +112,22 @@ type syncer struct {
 	app *App
 	cfg *syncConfig
 	session
-	base     *baseline       // nil: everything is to be looked at
-	summary  *mirror.Summary // of the last run, nil if there was none in this round
-	recorded bool            // the manifest of a run of this process has all that was held
+	base      *baseline       // nil: everything is to be looked at
+	described error           // the verdict on the sidecars of this round
+	summary   *mirror.Summary // of the last run, nil if there was none in this round
+	recorded  bool            // the manifest of a run of this process has all that was held
 }
 
 // round does everything once. An error that is not a verdict means that the
 // round could not go on.
 func (s *syncer) round(ctx context.Context) error {
-	s.summary = nil
+	s.summary, s.described = nil, nil
 	for _, step := range []func(context.Context) error{s.updateIndex, s.mirrorCrates} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
-	return s.base.verdict()
+	return errors.Join(s.base.verdict(), s.described)
 }
 
 // updateIndex brings the index to what upstream has.
