@@ -199,8 +199,8 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 		err = r.finish(ctx)
 	}
 	r.summary.finish(cfg.Progress)
-	if err == nil && ctx.Err() != nil && r.summary.Unattempted > 0 {
-		err = context.Cause(ctx) // the last items were aborted, so nobody else met it
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || err == nil && r.summary.Unattempted > 0) {
+		err = context.Cause(ctx) // says more than whoever met it, if anybody did
 	}
 	if n, qerr := cfg.Store.Quarantined(); qerr != nil {
 		err = errors.Join(err, fmt.Errorf("looking into quarantine: %w", qerr))
