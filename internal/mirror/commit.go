@@ -179,8 +179,11 @@ func (r *run) records(batch []result) []manifest.Record {
 func (r *run) record(res *result) manifest.Record {
 	rec := manifest.Record{
 		Crate: res.entry.Name, Version: res.entry.Version, Size: res.size, Retries: res.retries,
-		StartedAt: manifest.Time(res.started), FinishedAt: manifest.Time(res.finished),
-		OK: res.outcome.ok(), Status: status(res.outcome),
+		StartedAt: manifest.Time(res.started),
+		OK:        res.outcome.ok(), Status: status(res.outcome),
+	}
+	if rec.FinishedAt = rec.StartedAt; !res.finished.Equal(res.started) { // equal for what is held: nearly all
+		rec.FinishedAt = manifest.Time(res.finished)
 	}
 	if res.entry.Version != "" && res.outcome != badEntry {
 		rec.URL = withoutUser(r.cfg.url(&res.entry))
