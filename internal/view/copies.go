@@ -190,8 +190,10 @@ func hashed(ctx context.Context, content store.Content, row *catalog.Version) (s
 // inMemory is a small crate that was read as it was hashed.
 type inMemory struct {
 	*bytes.Reader
-	io.Closer
+	from store.Content
 }
+
+func (m inMemory) Close() error { return m.from.Close() }
 
 // readerUntil reads until its caller goes away.
 type readerUntil struct {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -17,6 +18,20 @@ type File struct {
 	store.Content
 	ID       crate.ID
 	Checksum crate.Checksum
+}
+
+// OnDisk returns the open file of a loose crate: the one whose bytes were found
+// to be right, for [durable.Link]. It is nil for a crate in a bundle, and closed
+// with f.
+func (f *File) OnDisk() durable.File {
+	content := f.Content
+	if m, ok := content.(inMemory); ok {
+		content = m.from
+	}
+	if loose, ok := content.(interface{ OnDisk() durable.File }); ok {
+		return loose.OnDisk()
+	}
+	return nil
 }
 
 // A DamagedError says that a version is held, but in no place are the bytes that

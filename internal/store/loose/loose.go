@@ -182,6 +182,10 @@ type content struct {
 
 func (c content) Size() int64 { return c.size }
 
+// OnDisk returns the file, which is the crate and nothing else: it can be
+// linked.
+func (c content) OnDisk() durable.File { return c.File }
+
 // tempName returns a short name that this process has not used. The folder was
 // empty when the store was opened and nobody else writes there.
 func (s *Store) tempName() string {
