@@ -104,7 +104,7 @@
 // # Bundles of v1.1.0
 //
 // CloneCratesio v1.1.0 wrote one frame over a whole tar archive, without
-// content size. [Open] refuses them with [ErrFormat]; [Scan] reads them, and
+// content size. [Open] refuses them with [ErrStream]; [Scan] reads them, and
 // ours, from the beginning to the end.
 //
 // # Trust

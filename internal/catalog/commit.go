@@ -11,6 +11,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
@@ -79,6 +80,11 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 		return err
 	}
 	if err := removeNames(ctx, tx, b.Vanished); err != nil {
+		return err
+	}
+	err = put(ctx, tx, "DELETE FROM versions WHERE name = ? AND version = ?", b.Dropped,
+		func(id *crate.ID) []any { return []any{id.Name, id.Version} })
+	if err != nil {
 		return err
 	}
 	if b.Revision != nil {

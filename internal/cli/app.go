@@ -89,8 +89,9 @@ func Root(a *App) *cli.Command {
 		EnableShellCompletion: true,
 		Suggest:               true,
 		Commands: []*cli.Command{
-			demoCommand(a), downloadCommand(a, "download"), extractCommand(a, "extract"), verifyCommand(a),
-			sidecarsCommand(a, "sidecars"), serveCommand(a), exportCommand(a), doctorCommand(a), statusCommand(a), inspectCommand(a), reindexCommand(a),
+			demoCommand(a), syncCommand(a), planCommand(a), downloadCommand(a, "download"), sidecarsCommand(a, "sidecars"),
+			extractCommand(a, "extract"), serveCommand(a), exportCommand(a), doctorCommand(a), statusCommand(a), verifyCommand(a), inspectCommand(a),
+			reindexCommand(a), pruneCommand(a),
 		},
 		OnUsageError: onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {

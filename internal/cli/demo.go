@@ -139,23 +139,23 @@ func (a *App) demoRun(ctx context.Context, cfg *downloadConfig) error {
 		return err
 	}
 	defer ix.Close()
-	return a.mirror(ctx, cfg, mirror.Config{
-		Source: mirror.FromIndex(ix, nil), BaseURL: cfg.baseURL, Out: cfg.out, IncludeYanked: true,
-		BundlesOut: cfg.bundlesOut, Bundle: cfg.bundle,
-		Concurrency: cfg.net.concurrency, Log: log, Progress: mirror.NewProgress(),
-	}, show)
+	job := cfg.job(mirror.FromIndex(ix, nil), log)
+	job.IncludeYanked = true
+	return a.mirror(ctx, &cfg.runConfig, job, show)
 }
 
 // demoJob is the command line of the demo's runs.
 func demoJob(dir, baseURL string) *downloadConfig {
 	return &downloadConfig{
-		indexDir: filepath.Join(dir, "crates.io-index"), out: filepath.Join(dir, "crates"),
-		manifest: filepath.Join(dir, "manifest.jsonl"), baseURL: baseURL, includeYanked: true, durability: "batch",
-		bundleMode: "only", bundleSizeGB: 1, bundlesOut: filepath.Join(dir, "bundles"),
-		log: logConfig{"text", "warn"},
-		net: netConfig{
-			concurrency: 16, timeoutSeconds: 30, attempts: 6, maxFileMB: 16, protocol: "auto",
-			retryBase: 50 * time.Millisecond, retryMax: time.Second, stall: time.Second,
+		indexDir: filepath.Join(dir, "crates.io-index"),
+		runConfig: runConfig{
+			out: filepath.Join(dir, "crates"), manifest: filepath.Join(dir, "manifest.jsonl"), bundlesOut: filepath.Join(dir, "bundles"),
+			baseURL: baseURL, durability: "batch", bundleMode: "only", bundleSizeGB: 1,
+			log: logConfig{"text", "warn"},
+			net: netConfig{
+				concurrency: 16, timeoutSeconds: 30, attempts: 6, maxFileMB: 16, protocol: "auto",
+				retryBase: 50 * time.Millisecond, retryMax: time.Second, stall: time.Second,
+			},
 		},
 	}
 }

@@ -22,7 +22,7 @@ type dirs struct {
 
 func (d *dirs) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "mirror", Value: defaultMirror(), Usage: "`DIR` of the mirror, with crates.io-index, crates, bundles and manifest.jsonl in it", Destination: &d.mirror, TakesFile: true},
+		&cli.StringFlag{Name: "mirror", Value: defaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with crates.io-index, crates, bundles and manifest.jsonl in it", Destination: &d.mirror, TakesFile: true},
 		&cli.StringFlag{Name: "index-dir", Usage: "`DIR` of the index, if it is elsewhere: a checkout, a bare repository or a plain folder", Destination: &d.index, TakesFile: true},
 		&cli.StringFlag{Name: "out", Usage: "`DIR` of the crate files and of the mirror's state, if it is elsewhere", Destination: &d.out, TakesFile: true},
 		&cli.StringFlag{Name: "bundles-out", Usage: "`DIR` of the bundles, if it is elsewhere", Destination: &d.bundles, TakesFile: true},

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -212,10 +213,13 @@ func TestThreeKillsAndAnUpdate(t *testing.T) {
 	for kill := 1; kill <= 3; kill++ {
 		before := m.recorded()
 		cmd, out := m.command(smallBundles)
+		if err := os.Remove(filepath.Join(m.dir, "manifest.jsonl")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.AfterFunc(1300*time.Millisecond, func() { cmd.Process.Kill() }) // commits come every second
+		go m.killOnceRecorded(cmd.Process)
 		if err := cmd.Wait(); err != nil && cmd.ProcessState.Exited() {
 			t.Fatalf("not killed, and yet: %v\n%s", err, out)
 		}
@@ -234,6 +238,19 @@ func TestThreeKillsAndAnUpdate(t *testing.T) {
 	m.reg.Heal()
 	m.completeBundles()
 	m.wantNoMoreRequests(before)
+}
+
+// killOnceRecorded kills a run as soon as its manifest says that something was
+// downloaded; the catalog says so before.
+func (m *mirrored) killOnceRecorded(p *os.Process) {
+	for range 6000 {
+		data, err := os.ReadFile(filepath.Join(m.dir, "manifest.jsonl"))
+		if err == nil && bytes.Contains(data, []byte(`"status":"downloaded"`)) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.Kill()
 }
 
 func (m *mirrored) wantNoMoreRequests(before map[crate.ID]int) {

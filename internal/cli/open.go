@@ -33,7 +33,7 @@ type held struct {
 
 // open opens the folder of a mirror for writing, made if absent. Nothing is
 // touched but the lock before that is held.
-func (a *App) open(ctx context.Context, cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
+func (a *App) open(ctx context.Context, cfg *runConfig, log *slog.Logger) (_ *held, err error) {
 	h, l, err := a.openLoose(cfg.out, cfg.durability, log)
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (h *held) takeLock(path, out string) error {
 }
 
 // disks are the folders whose free space is watched.
-func (h *held) disks(cfg *downloadConfig) map[string]durable.FS {
+func (h *held) disks(cfg *runConfig) map[string]durable.FS {
 	disks := map[string]durable.FS{cfg.out: h.state}
 	if cfg.bundle {
 		disks[cfg.bundlesOut] = h.bundles

@@ -54,9 +54,9 @@ func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 	defer ix.Close()
 	job := mirror.Config{
 		Source: mirror.FromIndex(ix, nil), Fetch: nobody{}, Out: cfg.out, BundlesOut: cfg.bundles,
-		IncludeYanked: true, HeldOnly: true, Log: log, Progress: mirror.NewProgress(),
+		IncludeYanked: true, HeldOnly: true, Log: log,
 	}
-	return a.mirror(ctx, &downloadConfig{
+	return a.mirror(ctx, &runConfig{
 		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, durability: "batch", newCatalog: true, net: netConfig{protocol: "auto"},
 	}, job, show)
 }

@@ -204,9 +204,9 @@ func printSweep(w io.Writer, s *verify.Summary, c *verify.Cursor, totals catalog
 func (a *App) repair(ctx context.Context, cfg *verifyConfig, bad []mirror.Entry, show *display, log *slog.Logger) error {
 	job := mirror.Config{
 		Source: mirror.FromList(bad, nil), BaseURL: cfg.baseURL, Out: cfg.out, BundlesOut: cfg.bundles, IncludeYanked: true,
-		VerifyExisting: true, Concurrency: cfg.net.concurrency, Log: log, Progress: mirror.NewProgress(),
+		VerifyExisting: true, Concurrency: cfg.net.concurrency, Log: log,
 	}
-	return a.mirror(ctx, &downloadConfig{
+	return a.mirror(ctx, &runConfig{
 		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, baseURL: cfg.baseURL, durability: "batch", net: cfg.net,
 	}, job, show)
 }

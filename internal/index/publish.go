@@ -37,13 +37,13 @@ func (r *repository) publish(ctx context.Context, dir string) (changed bool, err
 		return false, err
 	}
 	commit := append(signature(), "commit-tree", "-m", "Update crates", tree)
-	last, _, err := r.head(ctx)
+	last, err := r.head(ctx)
 	if err == nil {
-		was, err := r.output(ctx, "rev-parse", "--verify", last+"^{tree}")
+		was, err := r.output(ctx, "rev-parse", "--verify", last.Commit+"^{tree}")
 		if err != nil || was == tree {
 			return false, err
 		}
-		commit = append(commit, "-p", last)
+		commit = append(commit, "-p", last.Commit)
 	} else if !errors.Is(err, errUnborn) {
 		return false, err
 	}
@@ -51,7 +51,7 @@ func (r *repository) publish(ctx context.Context, dir string) (changed bool, err
 	if err != nil {
 		return false, err
 	}
-	if err := r.run(ctx, "update-ref", published, next, last); err != nil {
+	if err := r.run(ctx, "update-ref", published, next, last.Commit); err != nil {
 		return false, err
 	}
 	return true, r.run(ctx, "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet")

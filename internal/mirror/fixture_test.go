@@ -273,11 +273,12 @@ func (c *memCatalog) Versions(_ context.Context, name string) (list []catalog.Ve
 	return list, nil
 }
 
-func (c *memCatalog) Crates(context.Context) iter.Seq2[catalog.Crate, error] {
-	crates := c.clone().crates
-	return func(yield func(catalog.Crate, error) bool) {
-		for _, path := range slices.Sorted(maps.Keys(crates)) {
-			if !yield(crates[path], nil) {
+func (c *memCatalog) Holdings(ctx context.Context) iter.Seq2[catalog.Holding, error] {
+	then := c.clone()
+	return func(yield func(catalog.Holding, error) bool) {
+		for _, p := range slices.Sorted(maps.Keys(then.crates)) {
+			held, _ := then.Versions(ctx, path.Base(p))
+			if !yield(catalog.Holding{Crate: then.crates[p], Versions: held}, nil) {
 				return
 			}
 		}

@@ -187,8 +187,8 @@ func (p *planner) stands(e *Entry, v *heldVersion) bool {
 // the next run, and so is one with crates that another source may name.
 func (t *takeover) finish(ctx context.Context) error {
 	log := t.run.cfg.Log.With("bundle", t.old.Name, "crates", t.taken)
-	_, whole := t.run.cfg.Source.Revision()
-	done := !errors.As(t.damage, new(*unreadableError)) && (whole || t.unnamed == 0)
+	_, scope := t.run.cfg.Source.Revision()
+	done := !errors.As(t.damage, new(*unreadableError)) && (scope == Whole || t.unnamed == 0)
 	switch {
 	case t.damage != nil:
 		log.Error("a bundle of v1.1.0 is damaged: what came before that was taken over, the rest is fetched", "read_again", !done, "err", t.damage)

@@ -81,16 +81,15 @@ func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error)
 
 // row returns what the catalog says of a version.
 func (v *View) row(ctx context.Context, id crate.ID) (*catalog.Version, error) {
-	rows, err := v.rows(ctx, id.Name)
-	if err != nil {
-		return nil, err
+	var row catalog.Version
+	err := v.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
+		row, err = c.Version(ctx, id)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) { // it, or the catalog as a whole
+		return nil, notHeld(id)
 	}
-	for i := range rows {
-		if rows[i].ID == id {
-			return &rows[i], nil
-		}
-	}
-	return nil, notHeld(id)
+	return &row, err
 }
 
 // places are where the copies of a version lie, the cheaper one first.

@@ -72,6 +72,7 @@ type View struct {
 	catalog *catalog.Follower
 	index   *indexes
 	copies  *copies
+	about   about
 
 	generation atomic.Uint64
 	names      atomic.Pointer[names]

@@ -169,11 +169,11 @@ func TestPagesAreBounded(t *testing.T) {
 	}
 	for _, test := range []struct{ path, says string }{
 		{"/", "Not complete"},
-		{"/crate/many", "Page 1 of 50"},
-		{"/crate/many?page=50", "Page 50 of 50"},
-		{"/crate/many?page=51", "There is no page 51: the last one is 50."},
-		{"/crate/many?page=99999999999999999999", "Page 1 of 50"},
-		{"/crate/many?page=-3", "Page 1 of 50"},
+		{"/crate/many", "Page 1 of 100"},
+		{"/crate/many?page=100", "Page 100 of 100"},
+		{"/crate/many?page=101", "There is no page 101: the last one is 100."},
+		{"/crate/many?page=99999999999999999999", "Page 1 of 100"},
+		{"/crate/many?page=-3", "Page 1 of 100"},
 		{"/crate/deps/1.0.0", "and 350 more: see the"},
 		{"/crate/worst/1.0.0", "and 350 more: see the"},
 		{"/crate/hostile", "1 version"},

@@ -10,7 +10,7 @@ const (
 	maxFeatures    = 150     // features of a version
 	maxEnabled     = 12      // what one feature turns on, or a dependency's features
 	resultsPerPage = 20
-	rowsPerPage    = 100 // versions
+	rowsPerPage    = 50 // versions
 )
 
 // clip cuts s to n bytes at most, and shows that it did.
