@@ -427,7 +427,7 @@ func TestSalvage(t *testing.T) {
 	if _, err := dead.Stat(bundle.FileName(0) + ".damaged"); err != nil {
 		t.Errorf("the damaged bundle was not kept: %v", err)
 	}
-	if s := openIn(t, dead, c, 1<<20); s.NewListing().Holds(id(2), places[2], int64(len(text(2)))) {
+	if s := openIn(t, dead, c, 1<<20); storetest.Listing(t, s).Holds(id(2), places[2], int64(len(text(2)))) {
 		t.Error("what was lost is said to be held")
 	}
 }
@@ -545,7 +545,7 @@ func TestE14BundleMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openIn(t, mem, newTold(), 1)
-	if s.NewListing().Holds(id(1), at, int64(len(text(1)))) {
+	if storetest.Listing(t, s).Holds(id(1), at, int64(len(text(1)))) {
 		t.Error("it is said to be held")
 	}
 	if _, err := read(s, id(1), at); !errors.Is(err, fs.ErrNotExist) {
