@@ -245,14 +245,22 @@ func readRecords(fsys durable.Reader) (map[string]manifest.Record, error) {
 func leftovers(t *testing.T, fsys durable.Reader) []string {
 	t.Helper()
 	var list []string
-	for _, dir := range []string{loose.StateDir + "/tmp", "quarantine", "."} {
+	temporary := loose.StateDir + "/tmp"
+	dirs := []string{temporary, "quarantine", "."}
+	for len(dirs) > 0 {
+		dir := dirs[0]
+		dirs = dirs[1:]
 		entries, err := fsys.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			if durable.IsTemp(e.Name()) || e.Name() == spoolName || strings.HasSuffix(dir, "tmp") {
-				list = append(list, path.Join(dir, e.Name()))
+			name := path.Join(dir, e.Name())
+			switch in := strings.HasPrefix(name, temporary+"/"); {
+			case in && e.IsDir():
+				dirs = append(dirs, name)
+			case in || durable.IsTemp(name) || name == spoolName:
+				list = append(list, name)
 			}
 		}
 	}
