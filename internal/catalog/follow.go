@@ -23,7 +23,8 @@ import (
 type Follower struct {
 	path string
 
-	refreshing sync.Mutex // held by the one who replaces now
+	refreshing sync.Mutex // held by the one who replaces now; guards untold
+	untold     bool       // a reading found a change that Refresh has not reported
 	mu         sync.Mutex // guards what follows
 	now        *followed  // nil: there is no catalog yet
 }
@@ -49,11 +50,26 @@ func Follow(ctx context.Context, path string) (*Follower, error) {
 }
 
 // Refresh looks for changes, and reports whether there may have been any since
-// the last time. It costs some microseconds. After an error, readings go on with
-// what was open before.
+// it was last called. It costs some microseconds. After an error, readings go on
+// with what was open before.
 func (f *Follower) Refresh(ctx context.Context) (changed bool, err error) {
 	f.refreshing.Lock()
 	defer f.refreshing.Unlock()
+	changed, err = f.refresh(ctx)
+	changed, f.untold = changed || f.untold, false
+	return changed, err
+}
+
+// reopen is Refresh for a reading, which keeps the news for Refresh.
+func (f *Follower) reopen(ctx context.Context) error {
+	f.refreshing.Lock()
+	defer f.refreshing.Unlock()
+	changed, err := f.refresh(ctx)
+	f.untold = f.untold || changed
+	return err
+}
+
+func (f *Follower) refresh(ctx context.Context) (changed bool, err error) {
 	info, err := os.Stat(f.path)
 	if errors.Is(err, fs.ErrNotExist) { // not yet, or set aside: what was read from stays as it was
 		return false, nil
@@ -170,7 +186,7 @@ func (f *Follower) Read(ctx context.Context, read func(*Catalog) error) error {
 		if good {
 			return err
 		}
-		if _, err := f.Refresh(ctx); err != nil {
+		if err := f.reopen(ctx); err != nil {
 			return err
 		}
 	}

@@ -231,3 +231,18 @@ func TestC21FollowUnderWriting(t *testing.T) {
 	readers.Wait()
 	wantHeld(t, f, "a", 40)
 }
+
+// TestFollowChangeThatAReadingSaw: a reading that opens the catalog anew does
+// not keep the change from the one who looks for changes.
+func TestFollowChangeThatAReadingSaw(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	writer(t, path).Close()
+	f := follow(t, path)
+	wantChanged(t, f, false)
+	w := writer(t, path)
+	defer w.Close()
+	mustCommit(t, w, Batch{Versions: []Version{version("a", "1.0.0", 1)}})
+	wantHeld(t, f, "a", 1)
+	wantChanged(t, f, true)
+	wantChanged(t, f, false)
+}
