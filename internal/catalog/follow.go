@@ -85,7 +85,7 @@ func (f *Follower) refresh(ctx context.Context) (changed bool, err error) {
 			return false, nil
 		}
 	}
-	next, err := openFollowed(ctx, f.path, info)
+	next, err := openFollowed(ctx, f.path, info, hasLog(f.path))
 	if errors.Is(err, fs.ErrNotExist) { // its maker has not got far
 		return false, nil
 	}
@@ -109,10 +109,12 @@ func (f *Follower) replace(next *followed) error {
 // maxConns bounds the connections, each of which has a cache of 2 MB.
 const maxConns = 16
 
-// openFollowed opens the catalog of which info was seen before.
-func openFollowed(ctx context.Context, path string, info fs.FileInfo) (*followed, error) {
-	written := hasLog(path)
-	c, err := OpenReadOnly(path)
+// openFollowed opens the catalog of which info was seen before, and written if
+// it had a write-ahead log. That is asked once: a log that goes away meanwhile
+// must not leave a connection that is both immutable and asked for commits, of
+// which it would never see any.
+func openFollowed(ctx context.Context, path string, info fs.FileInfo, written bool) (*followed, error) {
+	c, err := openReader(path, written)
 	if err != nil {
 		return nil, err
 	}
