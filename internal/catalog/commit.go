@@ -71,10 +71,15 @@ func vanish(ctx context.Context, w *writing, paths []string) {
 	put(ctx, w, "DELETE FROM names WHERE name = ?", paths, name)
 }
 
-// drop forgets versions.
+// drop forgets versions. The index may name them still (yanked ones), so their
+// crates are not complete any more; a crate of which nothing that the index
+// lists is left loses its name.
 func drop(ctx context.Context, w *writing, ids []crate.ID) {
 	put(ctx, w, "DELETE FROM versions WHERE name = ? AND version = ?",
 		ids, func(id *crate.ID) []any { return []any{id.Name, id.Version} })
+	put(ctx, w, "DELETE FROM crates WHERE path = ?", ids, func(id *crate.ID) []any { return []any{crate.IndexPath(id.Name)} })
+	put(ctx, w, "DELETE FROM names WHERE name = ? AND NOT EXISTS (SELECT 1 FROM versions WHERE name = names.name AND ("+named+"))",
+		ids, func(id *crate.ID) []any { return []any{id.Name} })
 }
 
 // writing is a transaction under way. After its first error it does nothing.
