@@ -205,7 +205,8 @@ type Batch struct {
 	// Vanished are paths of crates that are no longer in the index: they are
 	// not complete any more, and their versions are not listed.
 	Vanished []string
-	// Dropped are versions that are not held any more.
+	// Dropped are versions that are not held any more; their crates are not
+	// complete any more, either.
 	Dropped []crate.ID
 }
 
