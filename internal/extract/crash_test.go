@@ -81,9 +81,8 @@ func (o *ordeal) recover(t *testing.T, disk *durabletest.Mem) {
 	must(t, err)
 	wantProblems(t, s, nil, "")
 	wantHeld(t, disk, o.all, o.all)
-	left, err := disk.ReadDir(loose.StateDir + "/tmp")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) || len(left) > 0 {
-		t.Errorf("temporary files: %v, %v", left, err)
+	if left := filesIn(t, disk, loose.StateDir+"/tmp"); len(left) > 0 {
+		t.Errorf("temporary files: %v", left)
 	}
 	if o.occupy {
 		o.wantKept(t, disk)
@@ -181,4 +180,21 @@ func (o *ordeal) fail(t *testing.T, n int, cause error, sticky, persisted bool) 
 	o.look(t, disk)
 	o.recover(t, disk)
 	return true
+}
+
+// filesIn lists the files of a folder and its subfolders.
+func filesIn(t *testing.T, disk durable.Reader, dir string) (files []string) {
+	t.Helper()
+	entries, err := disk.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if name := path.Join(dir, e.Name()); e.IsDir() {
+			files = append(files, filesIn(t, disk, name)...)
+		} else {
+			files = append(files, name)
+		}
+	}
+	return files
 }
