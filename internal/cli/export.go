@@ -145,7 +145,6 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	stop := show.follow(exporting(job.Progress), log)
 	summary, err := export.Run(ctx, job)
 	stop()
-	printExported(a.Stdout, summary, cfg)
 	if err == nil && cfg.git() {
 		err = publishGit(ctx, cfg, lock, log)
 	}
@@ -155,6 +154,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	if err != nil {
 		return err
 	}
+	printExported(a.Stdout, summary, cfg)
 	cfg.printCargoConfig(a.Stdout)
 	return exportVerdict(summary)
 }
