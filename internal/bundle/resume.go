@@ -19,8 +19,9 @@ import (
 // Errors: fs.ErrNotExist; *DamageError, and nothing was changed, if whole
 // members follow one that is not: no crash does that to members that were
 // synced, so they are not cut away. Reader.Members finds those that are good,
-// to be put into another bundle. durable.ErrLinked means that the bundle was
-// finished and has its name already: [Publish] completes that.
+// to be put into another bundle. durable.ErrLinked: the file has a second name.
+// If that is the final one, [Publish] completes what was cut off; otherwise
+// [durable.Separate] makes the file one that can be resumed.
 func Resume(fsys durable.FS, name string, each func(Member) error) (*Writer, error) {
 	part := name + PartExt
 	if _, err := fsys.Stat(part); err != nil { // Append would create it

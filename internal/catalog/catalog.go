@@ -205,7 +205,8 @@ type Batch struct {
 	// Vanished are paths of crates that are no longer in the index: they are
 	// not complete any more, and their versions are not listed.
 	Vanished []string
-	// Dropped are versions that are not held any more.
+	// Dropped are versions that are not held any more; their crates are not
+	// complete any more, either.
 	Dropped []crate.ID
 }
 
@@ -240,14 +241,18 @@ func Open(path string) (*Catalog, error) {
 
 // OpenReadOnly opens a catalog for reading and touches nothing beside it.
 // Errors: fs.ErrNotExist, and as Open.
-func OpenReadOnly(path string) (*Catalog, error) {
+func OpenReadOnly(path string) (*Catalog, error) { return openReader(path, hasLog(path)) }
+
+// openReader opens a catalog that has a write-ahead log, or has none.
+//
+// SQLite makes -wal and -shm files for any reader of a WAL database, unless it
+// is told that nobody writes. A write-ahead log that is there has its files
+// already.
+func openReader(path string, written bool) (*Catalog, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
-	// SQLite makes -wal and -shm files for any reader of a WAL database, unless
-	// it is told that nobody writes. A write-ahead log that is there has its
-	// files already.
-	if hasLog(path) {
+	if written {
 		return open(path, "ro", "")
 	}
 	return open(path, "ro", "&immutable=1")

@@ -47,3 +47,29 @@ func TestUnwantedPage(t *testing.T) {
 	mustCommit(t, c, Batch{Dropped: []crate.ID{{Name: "b", Version: "0.1.0"}, {Name: "absent", Version: "1.0.0"}}})
 	wantVersion(t, c, change(version("b", "1.0.0", 2), unlisted))
 }
+
+// What is dropped may be named by the index still: whoever asks what is complete
+// must not be told so, and nothing is found that is not held.
+func TestDroppedIsNotComplete(t *testing.T) {
+	c, _ := tempCatalog(t)
+	ctx := t.Context()
+	mustCommit(t, c, Batch{
+		Versions: []Version{version("Some", "1.0.0", 1), version("Some", "1.1.0", 2), version("all-of-it", "1.0.0", 3), version("other", "1.0.0", 4)},
+		Crates:   []Crate{{Path: "so/me/some", Blob: "b"}, {Path: "al/l-/all-of-it", Blob: "b"}, {Path: "ot/he/other", Blob: "b"}},
+	})
+	mustCommit(t, c, Batch{Dropped: []crate.ID{{Name: "Some", Version: "1.0.0"}, {Name: "all-of-it", Version: "1.0.0"}}})
+	var complete []string
+	for h, err := range c.Holdings(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		complete = append(complete, h.Path)
+	}
+	if diff := cmp.Diff([]string{"ot/he/other"}, complete); diff != "" {
+		t.Errorf("complete (-want +got):\n%s", diff)
+	}
+	names, _, _, err := c.Names(ctx, NamesMark{})
+	if diff := cmp.Diff([]string{"Some", "other"}, names); diff != "" || err != nil {
+		t.Errorf("names, error %v (-want +got):\n%s", err, diff)
+	}
+}

@@ -170,32 +170,6 @@ func (s *stopping) Put(ctx context.Context, id crate.ID, b store.Body) (store.Pl
 	return s.Store.Put(ctx, id, b)
 }
 
-// A full disk ends the run; what got its name before is whole, and the next
-// run takes the rest.
-func TestDiskFull(t *testing.T) {
-	all := large()
-	for format, build := range formats {
-		m := newMedia(t)
-		m.write(name, build(t, all))
-		m.manifest(all)
-		for n := 1; n < 40; n += 3 {
-			disk := durabletest.NewMem()
-			out := durabletest.FailAt(disk, n, durable.ErrNoSpace, true, false)
-			st, err := loose.Open(out, loose.Batch)
-			if err == nil {
-				_, err = Run(context.Background(), Config{Bundles: m.mem, Names: []string{name}, Store: st, Out: disk})
-			}
-			if err != nil && !errors.Is(err, durable.ErrNoSpace) {
-				t.Fatalf("%s, operation %d: %v, want no space", format, n, err)
-			}
-			held(t, disk, all)
-			_, err = extractTo(t, disk, m.mem, Config{})
-			must(t, err)
-			wantHeld(t, disk, all, all)
-		}
-	}
-}
-
 // Members without a manifest are looked up together, many versions of a crate
 // in one of its files.
 func TestManyMembers(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -326,42 +325,6 @@ func TestF11Occupied(t *testing.T) {
 				t.Errorf("summary %+v", s)
 			}
 		})
-	}
-}
-
-// F12: killed at any operation on the disk, or without power, the next run
-// converges, and at no time is there a wrong crate.
-func TestF12KilledAnywhere(t *testing.T) {
-	all := large()
-	for _, build := range formats {
-		m := newMedia(t)
-		m.write(name, build(t, all))
-		m.manifest(all)
-		for n := 1; ; n++ {
-			disk := durabletest.NewMem()
-			var killed, crashed *durabletest.Mem
-			out := durabletest.Hook(disk, func(op durabletest.Op) durabletest.Fault {
-				if op.N == n {
-					killed, crashed = disk.Kill(), disk.Crash(rand.New(rand.NewPCG(12, uint64(n))))
-				}
-				return durabletest.Fault{}
-			})
-			_, err := extractTo(t, out, m.mem, Config{})
-			must(t, err)
-			if out.Ops() < n {
-				break
-			}
-			for _, disk := range []*durabletest.Mem{killed, crashed} {
-				held(t, disk, all)
-				s, err := extractTo(t, disk, m.mem, Config{})
-				must(t, err)
-				wantProblems(t, s, nil, "")
-				wantHeld(t, disk, all, all)
-			}
-			if testing.Short() {
-				n += 4
-			}
-		}
 	}
 }
 

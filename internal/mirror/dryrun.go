@@ -26,7 +26,10 @@ func DryRun(ctx context.Context, cfg Config, held Held) (Plan, error) {
 		p.catalog = held.Catalog
 	}
 	if held.Store != nil {
-		p.listing = held.Store.NewListing()
+		var err error
+		if p.listing, err = held.Store.NewListing(); err != nil {
+			return Plan{}, fmt.Errorf("planning: %w", err)
+		}
 	}
 	plan, err := p.run(ctx)
 	if err == nil {

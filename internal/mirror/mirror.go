@@ -73,6 +73,7 @@ type Entry struct {
 	crate.ID
 	Checksum crate.Checksum
 	Yanked   bool
+	Unlisted bool   // an index that was mirrored before did not name it any more
 	URL      string // empty: derived from Config.BaseURL
 }
 

@@ -150,7 +150,11 @@ func (t *takeover) ask(ctx context.Context, ids []crate.ID) error {
 	}
 	defer func() { t.unnamed += len(unnamed) }()
 	cfg := &t.run.cfg
-	p := planner{cfg: cfg, catalog: cfg.Catalog, listing: cfg.Store.NewListing()}
+	listing, err := cfg.Store.NewListing()
+	if err != nil {
+		return err
+	}
+	p := planner{cfg: cfg, catalog: cfg.Catalog, listing: listing}
 	return cfg.Source.Groups(ctx, func(path, _ string) bool { return files[path] }, func(g *Group) error {
 		if !files[g.Path] {
 			return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
 )
@@ -232,5 +234,42 @@ func TestFoundEndsTheRun(t *testing.T) {
 	_, s, err := m.run(t.Context(), func(cfg *verify.Config) { cfg.Found = func(verify.Problem) error { return stop } })
 	if !errors.Is(err, stop) || s.Complete {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// G7: whatever happens while the cursor is written, it is the old one or the new
+// one.
+func TestG7CursorSurvivesPowerCuts(t *testing.T) {
+	was := verify.Cursor{Begun: time.Unix(1, 0).UTC(), After: crate.ID{Name: "a", Version: "1.0.0"}, Versions: 1}
+	now := was
+	now.After.Name, now.Versions = "b", 2
+	rnd := rand.New(rand.NewPCG(1, 2))
+	disk := durabletest.NewMem()
+	if err := was.Write(disk); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; ; n++ {
+		mem := disk.Kill()
+		var wrecks []*durabletest.Mem
+		bad := durabletest.Hook(mem, func(op durabletest.Op) (f durabletest.Fault) {
+			wrecks = append(wrecks, mem.Kill(), mem.Crash(rnd))
+			if op.N == n {
+				f = durabletest.Fault{Err: syscall.EIO, Persisted: n%2 == 0}
+			}
+			return f
+		})
+		err := now.Write(bad)
+		if bad.Ops() < n {
+			break
+		}
+		for _, wreck := range append(wrecks, mem) {
+			got, rerr := verify.ReadCursor(wreck)
+			if rerr != nil || !cmp.Equal(got, was) && !cmp.Equal(got, now) {
+				t.Errorf("operation %d: %+v, %v", n, got, rerr)
+			}
+		}
+		if err == nil {
+			t.Errorf("operation %d failed, and nothing is told", n)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"path"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -35,15 +36,12 @@ func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 	}
 	// Neighbours in the tree share folders, and the order of renames is one
 	// that can be told.
-	slices.SortFunc(batch, func(a, b waiting) int { return cmp.Compare(a.id.LoosePath(), b.id.LoosePath()) })
+	slices.SortFunc(batch, func(a, b waiting) int { return strings.Compare(a.name, b.name) })
 	refused, err := s.publish(ctx, batch)
 	if err != nil {
 		return store.Outcome{}, err
 	}
-	for _, w := range batch {
-		adopted = append(adopted, w.id)
-	}
-	if err := s.syncNames(adopted); err != nil {
+	if err := s.syncNames(batch, adopted); err != nil {
 		return store.Outcome{}, fmt.Errorf("making the names of %d crates durable: %w", len(batch), err)
 	}
 	return store.Outcome{Refused: refused}, nil
@@ -122,15 +120,16 @@ func (s *Store) publish(ctx context.Context, batch []waiting) ([]store.Refusal, 
 }
 
 func (s *Store) publishOne(w waiting) error {
-	name := w.id.LoosePath()
-	if err := s.fsys.MkdirAll(path.Dir(name)); err != nil {
-		return errors.Join(err, s.fsys.Remove(w.temp))
+	err := s.fsys.Publish(w.temp, w.name)
+	if errors.Is(err, fs.ErrNotExist) { // the folder, nearly always there, is not
+		if err = s.fsys.MkdirAll(path.Dir(w.name)); err == nil {
+			err = s.fsys.Publish(w.temp, w.name)
+		}
 	}
-	err := s.fsys.Publish(w.temp, name)
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, fs.ErrExist) && s.sameBytes(w.temp, name) {
+	if errors.Is(err, fs.ErrExist) && s.sameBytes(w.temp, w.name) {
 		err = s.syncHeld(w.id) // somebody was faster with the same crate: that is success
 	}
 	return errors.Join(err, s.fsys.Remove(w.temp))
@@ -157,12 +156,21 @@ func (s *Store) hash(name string) (sum crate.Checksum, err error) {
 }
 
 // syncNames makes the new names durable, and those of folders made for them.
-func (s *Store) syncNames(ids []crate.ID) error {
-	dirs := map[string]bool{tempDir: true, ".": true}
-	for _, id := range ids {
-		for dir := path.Dir(id.LoosePath()); dir != "."; dir = path.Dir(dir) {
-			dirs[dir] = true
-		}
+func (s *Store) syncNames(batch []waiting, adopted []crate.ID) error {
+	dirs := map[string]bool{".": true}
+	for _, w := range batch {
+		dirs[path.Dir(w.temp)] = true
+		addDirs(dirs, w.name)
+	}
+	for _, id := range adopted {
+		addDirs(dirs, id.LoosePath())
 	}
 	return s.syncDirs(dirs)
+}
+
+// addDirs adds the folders above name, but for the store itself.
+func addDirs(dirs map[string]bool, name string) {
+	for dir := path.Dir(name); dir != "." && !dirs[dir]; dir = path.Dir(dir) {
+		dirs[dir] = true
+	}
 }
