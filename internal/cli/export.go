@@ -145,9 +145,8 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	stop := show.follow(exporting(job.Progress), log)
 	summary, err := export.Run(ctx, job)
 	stop()
-	printExported(a.Stdout, summary, cfg)
 	if err == nil && cfg.git() {
-		err = publishGit(ctx, cfg, log)
+		err = publishGit(ctx, cfg, lock, log)
 	}
 	if errors.Is(err, export.ErrEmpty) {
 		err = &incompleteError{err.Error() + "; the export stays as it was"}
@@ -155,6 +154,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	if err != nil {
 		return err
 	}
+	printExported(a.Stdout, summary, cfg)
 	cfg.printCargoConfig(a.Stdout)
 	return exportVerdict(summary)
 }
@@ -180,9 +180,9 @@ func (a *App) openExport(cfg *exportConfig) (durable.FS, *durable.Lockfile, erro
 }
 
 // publishGit brings index.git up to what index has become.
-func publishGit(ctx context.Context, cfg *exportConfig, log *slog.Logger) error {
+func publishGit(ctx context.Context, cfg *exportConfig, lock *durable.Lockfile, log *slog.Logger) error {
 	repo := filepath.Join(cfg.static, export.GitDir)
-	changed, err := index.Publish(ctx, repo, filepath.Join(cfg.static, export.IndexDir))
+	changed, err := index.Publish(ctx, repo, filepath.Join(cfg.static, export.IndexDir), lock)
 	if err == nil && changed {
 		log.Info("committed the index for file://", "repository", repo)
 	}

@@ -206,7 +206,7 @@ func TestExport(t *testing.T) {
 }
 
 // H5, H13: a crate that cannot be given out costs its line, and nothing else.
-func TestH5Damaged(t *testing.T) {
+func TestH5H13Damaged(t *testing.T) {
 	for name, damage := range map[string]func(f *fake, id crate.ID){
 		"told by the mirror":   func(f *fake, id crate.ID) { f.damaged = id },
 		"seen as it is copied": func(f *fake, id crate.ID) { f.wrong = id },
@@ -259,7 +259,7 @@ func TestForeignFolder(t *testing.T) {
 
 // Whenever power is lost, every line on the disk leads to its bytes, and the next
 // run makes the tree what it should be.
-func TestC5PowerCuts(t *testing.T) {
+func TestC3PowerCuts(t *testing.T) {
 	for _, noSyncAll := range []bool{false, true} {
 		tree := durabletest.NewMem()
 		tree.NoSyncAll = noSyncAll
@@ -296,7 +296,7 @@ func TestC5PowerCuts(t *testing.T) {
 
 // Whatever fails, no line is without its bytes, the failure is told, and the next
 // run mends it.
-func TestC8DiskFails(t *testing.T) {
+func TestC7DiskFails(t *testing.T) {
 	for _, fault := range []error{durable.ErrNoSpace, errors.New("odd")} {
 		for n := 1; ; n++ {
 			tree := durabletest.NewMem()

@@ -79,8 +79,11 @@ func (p *porcelain) git(ctx context.Context, args ...string) (string, error) {
 
 // command is the first argument that is no option.
 func command(args []string) string {
-	for len(args) > 2 && args[0] == "-c" {
-		args = args[2:]
+	for len(args) > 1 && strings.HasPrefix(args[0], "-") {
+		if args[0] == "-c" {
+			args = args[1:]
+		}
+		args = args[1:]
 	}
 	return args[0]
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
 // What is published is there byte for byte, changes and removals too, whatever
@@ -30,6 +32,11 @@ func TestPublish(t *testing.T) {
 	write(filepath.Join(home, "ignored"), "*\n")
 	write(filepath.Join(home, ".gitconfig"), "[core]\n\tautocrlf = true\n\texcludesFile = "+filepath.Join(home, "ignored")+"\n[commit]\n\tgpgSign = true\n")
 
+	lock, err := durable.Lock(filepath.Join(t.TempDir(), "lock"), durable.Self("test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Release()
 	serde, abc := filepath.Join(dir, "se/rd/serde"), filepath.Join(dir, "3/a/abc")
 	for _, step := range []struct {
 		name    string
@@ -50,7 +57,7 @@ func TestPublish(t *testing.T) {
 		}, true, map[string]string{"3/a/abc": "three\n"}},
 	} {
 		step.change()
-		changed, err := Publish(t.Context(), repo, dir)
+		changed, err := Publish(t.Context(), repo, dir, lock)
 		if err != nil || changed != step.changed {
 			t.Fatalf("%s: changed %v, %v", step.name, changed, err)
 		}
