@@ -41,7 +41,8 @@ func lives() []*life {
 		return func(o *ordeal) *child { return o.start("", args...) }
 	}
 	brisk := func(o *ordeal) { o.slow(5 * time.Millisecond) }
-	short := 400 * time.Millisecond
+	slow := func(o *ordeal) { o.slow(60 * time.Millisecond) }
+	const short = 400 * time.Millisecond
 	return []*life{
 		{"loose", brisk, download(), short, (*ordeal).hasCrates, (*ordeal).complete},
 		{"bundles", func(o *ordeal) { brisk(o); o.intoBundles() }, (*ordeal).bundling, short, (*ordeal).hasBundles, (*ordeal).completeBundles},
@@ -49,8 +50,9 @@ func lives() []*life {
 		{"extract", (*ordeal).beginMedia, (*ordeal).extracting, short, (*ordeal).hasCrates, (*ordeal).completeExtraction},
 		{"repair", (*ordeal).beginDamaged, (*ordeal).repairing, short, (*ordeal).hasQuarantine, (*ordeal).completeRepair},
 		{"file by file", brisk, download("-durability", "file"), short, (*ordeal).hasCrates, (*ordeal).complete},
-		// Long enough for a commit in the middle.
-		{"slow", func(o *ordeal) { o.slow(60 * time.Millisecond) }, download("-concurrency", "8"), 2 * time.Second, (*ordeal).hasCrates, (*ordeal).complete},
+		// Long enough for a commit in the middle, in that of a bundle too.
+		{"slow", slow, download("-concurrency", "8"), 2 * time.Second, (*ordeal).hasCrates, (*ordeal).complete},
+		{"slow bundle", func(o *ordeal) { slow(o); o.intoBundles() }, download("-concurrency", "8"), 2 * time.Second, (*ordeal).hasRecords, (*ordeal).completeBundles},
 	}
 }
 
@@ -232,6 +234,11 @@ func (o *ordeal) hasBundles() bool {
 		}
 	}
 	return false
+}
+
+func (o *ordeal) hasRecords() bool {
+	info, err := os.Stat(filepath.Join(o.dir, "manifest.jsonl"))
+	return err == nil && info.Size() > 0
 }
 
 func (o *ordeal) hasQuarantine() bool {
