@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -53,6 +54,9 @@ func (a *App) Run(program func(*App) *cli.Command, args []string) int {
 	cmd.Writer, cmd.ErrWriter = a.Stdout, a.Stderr
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {} // report does it
 	err := cmd.Run(ctx, args)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.Join(context.Cause(ctx), err) // why, and who met it
+	}
 	return a.report(cmd.Name, err)
 }
 

@@ -69,6 +69,12 @@ type integrityError struct{ text string }
 
 func (e *integrityError) Error() string { return e.text }
 
+// isVerdict reports whether a job went through to its end, and found fault with
+// the mirror.
+func isVerdict(err error) bool {
+	return errors.As(err, new(*incompleteError)) || errors.As(err, new(*integrityError))
+}
+
 // noMirrorError: a folder that should be a mirror's is none.
 type noMirrorError struct{ dir string }
 

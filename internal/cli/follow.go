@@ -63,11 +63,6 @@ func (s *syncer) rounds(ctx context.Context) error {
 	}
 }
 
-// isVerdict reports whether a round went through to its end.
-func isVerdict(err error) bool {
-	return errors.As(err, new(*incompleteError)) || errors.As(err, new(*integrityError))
-}
-
 // came notes a round that came to its end. What was accepted once is not
 // accepted for ever.
 func (s *syncer) came(verdict error, took time.Duration) {

@@ -139,7 +139,7 @@ func (u *updater) chooseURL(ctx context.Context, work *porcelain) (err error) {
 // that we know. Of a plain path git would copy files, whatever the depth.
 func transportURL(url string) (string, error) {
 	if filepath.IsAbs(url) {
-		path := filepath.ToSlash(url)
+		path := strings.ReplaceAll(filepath.ToSlash(url), "%", "%25") // git reads escapes in URLs
 		if !strings.HasPrefix(path, "/") { // Windows: C:/...
 			path = "/" + path
 		}

@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -138,7 +139,10 @@ func (u *updater) sibling(suffix string) string {
 
 var errNoRepository = errors.New("it is no git repository, so it cannot be updated: leave it as it is with -skip-index-update, or name another folder")
 
-func (u *updater) update(ctx context.Context) (Updated, error) {
+func (u *updater) update(ctx context.Context) (_ Updated, err error) {
+	if u.cfg.Dir, err = behindLink(u.cfg.Dir); err != nil {
+		return Updated{}, err
+	}
 	if err := u.sweepClones(); err != nil {
 		return Updated{}, err
 	}
@@ -159,6 +163,20 @@ func (u *updater) update(ctx context.Context) (Updated, error) {
 		return Updated{}, errNoRepository
 	}
 	return u.follow(ctx, bare)
+}
+
+// behindLink returns what dir is a link to, if it is one: an index that was put
+// on another disk is to be cloned there, not in the place of the link.
+func behindLink(dir string) (string, error) {
+	info, err := os.Lstat(dir)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return dir, nil // what is wrong with it, whoever opens it tells
+	}
+	target, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("it is a link to a folder that is not there: make that, or mount its disk: %w", err)
+	}
+	return target, err
 }
 
 const (

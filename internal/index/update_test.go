@@ -405,6 +405,50 @@ func TestUpdateRefusesFolders(t *testing.T) {
 }
 
 // TestUpdateTidiesUp: packs do not pile up, and what the index was before stays.
+// An index that was put on another disk stays there; where that disk is not
+// mounted, the link is not replaced by an index.
+func TestUpdateFollowsLinks(t *testing.T) {
+	u := newUpstream(t, "foo 1.0.0")
+	disk := t.TempDir()
+	target := filepath.Join(disk, "index")
+	if err := os.MkdirAll(filepath.Dir(u.dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, u.dir); err != nil {
+		t.Skip(err) // Windows wants a privilege for it
+	}
+	if up, err := u.update(nil); err == nil || !strings.Contains(err.Error(), "it is a link to a folder that is not there: make that, or mount its disk") {
+		t.Fatalf("%+v, %v", up, err)
+	}
+	if err := os.Mkdir(target, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	u.mustUpdate(nil)
+	u.reg.Add(simreg.MustParse("foo 1.1.0")...)
+	u.commit()
+	u.mustUpdate(nil)
+	u.wantSame()
+	if info, err := os.Lstat(u.dir); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("the link is gone: %v, %v", info, err)
+	}
+	entries, err := os.ReadDir(disk)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("beside the index: %v, %v", entries, err)
+	}
+}
+
+// Git reads %41 in a URL as A; in the path of a folder it is itself.
+func TestUpdateFromAnyPath(t *testing.T) {
+	u := newUpstream(t, "foo 1.0.0")
+	u.git = filepath.Join(t.TempDir(), "100%41 of it#?", "up.git")
+	if runtime.GOOS == "windows" { // has no such names
+		u.git = filepath.Join(t.TempDir(), "100%41 of it#", "up.git")
+	}
+	u.commit()
+	u.mustUpdate(nil)
+	u.wantSame()
+}
+
 func TestUpdateTidiesUp(t *testing.T) {
 	u := newUpstream(t, "foo 1.0.0")
 	u.mustUpdate(nil)
