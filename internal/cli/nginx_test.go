@@ -261,4 +261,3 @@ func (n *nginx) forget() {
 		n.t.Fatal(err)
 	}
 }
-
