@@ -47,14 +47,20 @@ func (e *DamagedError) Error() string {
 }
 
 // Open opens the crate file of a version that is held; also of one that the
-// index does not name any more, for those who have it in their Cargo.lock.
-// Errors: fs.ErrNotExist if it is not held; *DamagedError; others if the catalog
-// or the disk cannot be read.
+// index does not name any more, for those who have it in their Cargo.lock. As on
+// crates.io, the name may have another case, or "-" for "_"; that is known as
+// soon as the name is searched for. Errors: fs.ErrNotExist if it is not held;
+// *DamagedError; others if the catalog or the disk cannot be read.
 func (v *View) Open(ctx context.Context, id crate.ID) (*File, error) {
 	if id.Check() != nil {
 		return nil, notHeld(id)
 	}
 	row, err := v.row(ctx, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		if name, ok := v.names.Load().published(id.Name); ok && name != id.Name {
+			row, err = v.row(ctx, crate.ID{Name: name, Version: id.Version})
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
