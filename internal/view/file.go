@@ -68,13 +68,16 @@ func (v *View) Open(ctx context.Context, id crate.ID) (*File, error) {
 }
 
 // openRow opens a version where the catalog said that it is, or where it says so
-// now, if a run has moved it since.
+// now, if a run has moved it since or thrown it away.
 func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error) {
 	f, bad, err := v.copies.open(ctx, row)
 	if len(bad) == 0 {
 		return f, err
 	}
 	now, errNow := v.row(ctx, row.ID)
+	if f == nil && errors.Is(errNow, fs.ErrNotExist) {
+		return nil, errNow
+	}
 	if moved := errNow == nil && !slices.Equal(places(now), places(row)); moved {
 		if f != nil {
 			return f, nil // should something be wrong there now, the next one finds it

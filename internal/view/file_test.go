@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
@@ -225,5 +226,35 @@ func TestProvenIsBounded(t *testing.T) {
 	}
 	if p.has(sum(1), identity{size: 1}) || p.has(sum(0), identity{size: 2}) {
 		t.Error("has what it was not told lately")
+	}
+}
+
+// TestThrownAway: a run threw a crate away after the catalog was asked where it
+// is. That is no damage.
+func TestThrownAway(t *testing.T) {
+	w := newWorld(t, small4)
+	w.run(how{})
+	var log logBuffer
+	v := w.view(func(c *Config) { c.Log = log.logger() })
+	row, err := v.row(t.Context(), serde100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(w.loose(serde100)); err != nil {
+		t.Fatal(err)
+	}
+	cat, err := catalog.Open(w.catalogPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cat.Close()
+	if err := cat.Commit(t.Context(), catalog.Batch{Dropped: []crate.ID{serde100}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.openRow(t.Context(), row); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("opened: %v", err)
+	}
+	if strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("it is told as damage:\n%s", log.String())
 	}
 }
