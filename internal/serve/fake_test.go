@@ -55,9 +55,8 @@ func (f *fake) Totals() view.Totals {
 func (f *fake) Crate(_ context.Context, name string) (*view.Crate, error) {
 	f.asked.Add(1)
 	c := &view.Crate{Path: crate.IndexPath(name)}
-	fold := strings.NewReplacer("-", "_")
 	for _, id := range f.reg.IDs() {
-		if strings.EqualFold(fold.Replace(id.Name), fold.Replace(name)) {
+		if strings.EqualFold(id.Name, name) {
 			line, _ := f.reg.Entry(id)
 			sum, _ := f.reg.Checksum(id)
 			c.Name = id.Name

@@ -57,7 +57,8 @@ type Mirror interface {
 	// Crate returns what is shown of a crate, whatever the case of name. Errors:
 	// fs.ErrNotExist.
 	Crate(ctx context.Context, name string) (*view.Crate, error)
-	// Open opens a crate file. Errors: fs.ErrNotExist; *view.DamagedError.
+	// Open opens a crate file, whatever the case of its name, and with "-" for "_".
+	// Errors: fs.ErrNotExist; *view.DamagedError.
 	Open(ctx context.Context, id crate.ID) (*view.File, error)
 	// Search returns the names for a query, best first, and how many there are.
 	Search(query string, offset, limit int) (names []string, total int)

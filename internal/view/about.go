@@ -23,24 +23,69 @@ const maxAbout = 4096
 // about remembers what Cargo.toml says. When it is full it forgets everything:
 // what is asked for again is soon there again.
 type about struct {
+	questions chan question // to those who read crate files
+
 	mu   sync.Mutex // guards what follows
 	read map[crate.ID]cargotoml.Package
 }
 
+type question struct {
+	id     crate.ID
+	answer chan<- answer // never blocks
+}
+
+type answer struct {
+	cargotoml.Package
+	err error
+}
+
 // About returns what the author of a version that is held says of it, cut to
-// some KB. Of a crate file that makes no sense nothing is known. Errors: those
-// of Open.
+// some KB. Of a crate file that makes no sense nothing is known. A crate file
+// may be made so that it takes seconds to unpack: when ctx ends the reading goes
+// on, and who asks again gets what has become of it. Errors: those of Open and
+// of ctx.
 func (v *View) About(ctx context.Context, id crate.ID) (cargotoml.Package, error) {
 	if p, ok := v.about.get(id); ok {
 		return p, nil
 	}
+	reply := make(chan answer, 1)
+	select {
+	case v.about.questions <- question{id, reply}:
+	case <-ctx.Done():
+		return cargotoml.Package{}, context.Cause(ctx)
+	}
+	select {
+	case a := <-reply:
+		return a.Package, a.err
+	case <-ctx.Done():
+		return cargotoml.Package{}, context.Cause(ctx)
+	}
+}
+
+// readAbout answers questions until life ends. As many of it run as there are
+// cores, so that crate files that were made to be slow slow down nothing else.
+func (v *View) readAbout(life context.Context) {
+	for {
+		select {
+		case q := <-v.about.questions:
+			p, err := v.readCargoToml(life, q.id)
+			q.answer <- answer{p, err}
+		case <-life.Done():
+			return
+		}
+	}
+}
+
+func (v *View) readCargoToml(ctx context.Context, id crate.ID) (p cargotoml.Package, err error) {
+	if p, ok := v.about.get(id); ok { // somebody else had asked, too
+		return p, nil
+	}
 	f, err := v.Open(ctx, id)
 	if err != nil {
-		return cargotoml.Package{}, err
+		return p, err
 	}
 	defer f.Close()
-	var p cargotoml.Package
-	if read, err := cargotoml.Read(f, id, f.Size()); err == nil {
+	if read, err := cargotoml.Read(readerUntil{ctx, f}, id, f.Size()); err == nil {
 		p = shortened(*read)
 	} else if ctx.Err() != nil {
 		return p, context.Cause(ctx)

@@ -1,11 +1,17 @@
 package view
 
 import (
+	"archive/tar"
+	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -41,3 +47,42 @@ func TestAboutIsBounded(t *testing.T) {
 		t.Errorf("%d versions are remembered", len(a.read))
 	}
 }
+
+// TestAboutABomb: a crate file that unpacks to half a gigabyte without a
+// Cargo.toml is unpacked once, though all who ask go away before that is done.
+func TestAboutABomb(t *testing.T) {
+	w := newWorld(t, "serde 1.0.0")
+	w.run(how{})
+	id := crate.ID{Name: "bomb", Version: "1.0.0"}
+	w.hold(id, bomb(t))
+	v := w.view(nil)
+	eventually(t, "it is known that nothing is known", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Millisecond)
+		defer cancel()
+		p, err := v.About(ctx, id)
+		return err == nil && p.Description == ""
+	})
+}
+
+// bomb is a gzipped file of zeros, as large as a crate may be unpacked.
+func bomb(t *testing.T) []byte {
+	var buf bytes.Buffer
+	zw, err := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tw := tar.NewWriter(zw)
+	const size = 500 << 20
+	err = tw.WriteHeader(&tar.Header{Name: "bomb-1.0.0/zeros", Size: size, Mode: 0o644})
+	for range size / len(zeros) {
+		if err == nil {
+			_, err = tw.Write(zeros[:])
+		}
+	}
+	if err := errors.Join(err, tw.Close(), zw.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+var zeros [1 << 20]byte

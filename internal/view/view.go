@@ -92,7 +92,7 @@ func Open(ctx context.Context, cfg Config) (*View, error) {
 	if cfg.Interval == 0 {
 		cfg.Interval = time.Second
 	}
-	v := &View{cfg: cfg}
+	v := &View{cfg: cfg, about: about{questions: make(chan question)}}
 	v.names.Store(&names{})
 	// The view outlives the call that opens it.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
