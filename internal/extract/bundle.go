@@ -27,10 +27,9 @@ type opened struct {
 	before int64          // sizes of the bundles before it
 	vouchers
 
-	late   []bundle.Member // those whom nobody was asked about before the bundle was read
-	budget *bundle.Budget  // of what the members may have together
-	last   crate.ID        // the last member that could be read
-	bad    int64           // where the first damage is; size: nowhere in its members
+	late []bundle.Member // those whom nobody was asked about before the bundle was read
+	last crate.ID        // the last member that could be read
+	bad  int64           // where the first damage is; size: nowhere in its members
 
 	damaged bool // something was told of it
 }
@@ -69,7 +68,7 @@ func (r *run) open(name string, before int64) (*opened, error) {
 	}
 	b := &opened{
 		name: name, file: f, bytes: f, size: info.Size(), before: before,
-		budget: bundle.NewBudget(info.Size()), bad: info.Size(),
+		bad: info.Size(),
 	}
 	if number, err := bundle.ParseFileName(name); err == nil && r.sums[number] != (crate.Checksum{}) {
 		b.sums, b.want = newSumming(f), r.sums[number]

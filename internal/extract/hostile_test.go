@@ -170,6 +170,30 @@ func TestF4Bomb(t *testing.T) {
 	}
 }
 
+// F4: what is not extracted counts too: a second member of the same name, and one
+// that is no crate, decode to as much as any other.
+func TestF4BombOfWhatIsNotExtracted(t *testing.T) {
+	good := items()[0]
+	zeros := make([]byte, 96<<20)
+	twice := item{ID: good.ID, Data: zeros}
+	other := item{ID: crate.ID{Name: "other", Version: "1.0.0"}, Data: zeros}
+	for what, b := range map[string][]byte{
+		"twice": ours(t, []item{good, twice}),
+		"no crate": compress(t, tarball(t, []item{good, other}, func(h *tar.Header) {
+			if h.Size == int64(len(zeros)) {
+				h.Name = "README"
+			}
+		})),
+	} {
+		m := newMedia(t)
+		m.write(name, b)
+		s, _ := extracted(t, m, Config{Index: indexOf(t, []item{good})})
+		if text := fmt.Sprint(s.Problems); s.Sound() || !strings.Contains(text, "holds more than 20 times its size") {
+			t.Errorf("%s: a file of %d bytes was decoded to more than %d; problems %s", what, len(b), len(zeros), text)
+		}
+	}
+}
+
 // F4: a disk that has no room for what the manifest names is told before
 // anything is written, a lying manifest while it goes on.
 func TestF4FreeSpace(t *testing.T) {
