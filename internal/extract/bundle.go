@@ -1,13 +1,10 @@
 package extract
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -127,11 +124,7 @@ func (r *run) believe(b *opened, late []bundle.Member) {
 
 // reportMissing tells of what the manifest names and the bundle does not have.
 func (r *run) reportMissing(b *opened) {
-	missing := maps.Keys(b.vouchers)
-	ids := slices.SortedFunc(missing, func(x, y crate.ID) int {
-		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Version, y.Version))
-	})
-	for _, id := range ids {
+	for _, id := range b.vouchers.ids() {
 		if v := b.vouchers[id]; v.claimed && !v.met {
 			r.problem(Problem{Missing, b.name, id, errors.New("the manifest names it, but it is not in the bundle")})
 		}
