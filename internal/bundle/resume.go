@@ -61,6 +61,7 @@ func (w *Writer) resume(each func(Member) error) error {
 func (w *Writer) replay(size int64, each func(Member) error) error {
 	disk := &watched{ReaderAt: w.file}
 	walk := newWalker(disk, size)
+	walk.budget = unlimited
 	for {
 		s := walk.frame(w.sum.FileSize)
 		if s.end {

@@ -229,7 +229,11 @@ func readDemoBundle(name string, found map[crate.ID]crate.Checksum) error {
 		return err
 	}
 	defer f.Close()
-	for e, err := range bundle.Scan(f) {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	for e, err := range bundle.Scan(f, info.Size()) {
 		if err != nil {
 			return err
 		}

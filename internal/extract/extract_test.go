@@ -3,6 +3,7 @@ package extract
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -95,6 +96,32 @@ func TestReportsMissing(t *testing.T) {
 				t.Errorf("complete %v, sound %v", s.Complete(), s.Sound())
 			}
 		})
+	}
+}
+
+// A bundle that was lost on the way, and has left its manifest, is missing too;
+// but for those of its crates that came by another way.
+func TestReportsLostBundle(t *testing.T) {
+	all := items()
+	for by, cfg := range map[string]Config{"manifest": {}, "index": {Index: indexOf(t, all)}} {
+		m := newMedia(t)
+		m.manifest(all)
+		m.write(bundle.FileName(1), ours(t, all[1:3]))
+		var lines []byte
+		for _, it := range all[1:3] {
+			var err error
+			lines, err = bundle.AppendManifestLine(lines, bundle.ManifestEntry{
+				Number: 1, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
+			})
+			must(t, err)
+		}
+		m.write(bundle.ManifestName(1, "a", "z"), lines)
+		s, out := extracted(t, m, cfg)
+		wantHeld(t, out, all, all[1:3])
+		wantProblems(t, s, map[Kind]int64{Missing: 2}, `"bundle-0000.tar.zst": a 1.0.0: the manifest names it, but the bundle is not there`)
+		if s.Bundles != 1 || s.Extracted != 2 || s.Kept != 2 {
+			t.Errorf("by %s: %+v", by, s.Counts)
+		}
 	}
 }
 

@@ -140,7 +140,7 @@ func (u *updater) chooseURL(ctx context.Context, work *porcelain) (err error) {
 func transportURL(url string) (string, error) {
 	if filepath.IsAbs(url) {
 		path := strings.ReplaceAll(filepath.ToSlash(url), "%", "%25") // git reads escapes in URLs
-		if !strings.HasPrefix(path, "/") { // Windows: C:/...
+		if !strings.HasPrefix(path, "/") {                            // Windows: C:/...
 			path = "/" + path
 		}
 		return "file://" + path, nil
