@@ -36,7 +36,7 @@ func (b *baseline) trusted() bool {
 // mirrorCrates mirrors what the index names: everything, or what has changed
 // since the baseline, which may be nothing.
 func (s *syncer) mirrorCrates(ctx context.Context) error {
-	ix, err := index.Open(ctx, s.cfg.dirs.index, index.Options{Log: s.log})
+	ix, err := s.cfg.dirs.openIndex(ctx, s.log)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -129,6 +130,8 @@ func hint(err error) string {
 		return "free some space (or inodes) there and run the same command again: it goes on where this one stopped"
 	case errors.As(err, new(*signalError)), errors.As(err, new(*upstream.StoppedError)):
 		return "nothing is lost: the same command goes on where this one stopped"
+	case errors.Is(err, catalog.ErrDamaged):
+		return "make the catalog anew from the files, which are the truth: clonecratesio reindex"
 	case errors.As(err, new(*index.UpdateError)):
 		return "nothing was changed; -skip-index-update goes on with the index as it is, -index-url gets it from elsewhere"
 	case errors.Is(err, durable.ErrReadOnly):

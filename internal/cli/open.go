@@ -43,6 +43,13 @@ func (a *App) open(ctx context.Context, cfg *runConfig, log *slog.Logger) (_ *he
 			h.close()
 		}
 	}()
+	if h.logs, err = a.folder(filepath.Dir(cfg.manifest)); err != nil {
+		return nil, err
+	}
+	// Two mirrors may be started in one folder and share its manifest by default.
+	if err = h.takeLock(cfg.manifest+".lock", cfg.out); err != nil {
+		return nil, err
+	}
 	if cfg.newCatalog {
 		if err = moveCatalog(catalogPath(cfg.out), "old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -52,13 +59,6 @@ func (a *App) open(ctx context.Context, cfg *runConfig, log *slog.Logger) (_ *he
 		return nil, err
 	}
 	if err = a.openStore(ctx, h, l, cfg, log); err != nil {
-		return nil, err
-	}
-	if h.logs, err = a.folder(filepath.Dir(cfg.manifest)); err != nil {
-		return nil, err
-	}
-	// Two mirrors may be started in one folder and share its manifest by default.
-	if err = h.takeLock(cfg.manifest+".lock", cfg.out); err != nil {
 		return nil, err
 	}
 	h.manifest = manifest.Create(h.logs, filepath.Base(cfg.manifest))

@@ -12,7 +12,6 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
@@ -81,10 +80,7 @@ type forecast struct {
 
 func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 	log := cfg.log.logger(a.Stderr)
-	ix, err := index.Open(ctx, cfg.dirs.index, index.Options{Log: log})
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: sync clones it, or: git clone --bare --depth 1 %s %s", err, index.DefaultURL, cfg.dirs.index)
-	}
+	ix, err := cfg.dirs.openIndex(ctx, log)
 	if err != nil {
 		return err
 	}

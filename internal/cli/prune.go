@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
@@ -64,22 +64,22 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 		return err
 	}
 	log := cfg.log.logger(a.Stderr)
-	ix, err := index.Open(ctx, cfg.dirs.index, index.Options{Log: log})
+	ix, err := cfg.dirs.openIndex(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer ix.Close()
 	job := mirror.PruneConfig{Index: ix, Yanked: cfg.excludeYanked, AcceptShrink: cfg.acceptShrink}
-	if !cfg.yes {
-		cat, err := catalog.OpenReadOnly(catalogPath(cfg.dirs.out))
-		if err != nil {
-			return err
-		}
-		defer cat.Close()
-		job.Catalog = cat
-		return a.pruneWith(ctx, cfg, job)
+	if cfg.yes {
+		return a.pruneHeld(ctx, cfg, job, log)
 	}
-	return a.pruneHeld(ctx, cfg, job, log)
+	cat, err := catalog.OpenReadOnly(catalogPath(cfg.dirs.out))
+	if err != nil {
+		return withoutCatalog(err)
+	}
+	defer cat.Close()
+	job.Catalog = cat
+	return a.pruneWith(ctx, cfg, job)
 }
 
 // pruneHeld prunes for good, with the mirror's lock.
@@ -89,7 +89,11 @@ func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job mirror.PruneC
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	if h.catalog, err = catalog.Open(catalogPath(cfg.dirs.out)); err != nil {
+	path := catalogPath(cfg.dirs.out)
+	if _, err = os.Stat(path); err != nil { // an empty one would say that nothing is held
+		return withoutCatalog(err)
+	}
+	if h.catalog, err = catalog.Open(path); err != nil {
 		return err
 	}
 	job.Catalog, job.Trash = h.catalog, l.Trash

@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -47,7 +46,7 @@ func reindexCommand(a *App) *cli.Command {
 func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 	show := newDisplay(a.Stderr, &cfg.progress)
 	log := cfg.log.logger(show)
-	ix, err := index.Open(ctx, cfg.index, index.Options{Log: log})
+	ix, err := cfg.openIndex(ctx, log)
 	if err != nil {
 		return err
 	}
