@@ -27,7 +27,7 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	}
 	defer f.Close()
 	if t.api && wantsJSON(r) {
-		return writeJSON(w, http.StatusOK, map[string]string{"url": h.baseURL(r) + "/crates/" + f.ID.URLPath()})
+		return writeJSON(w, http.StatusOK, map[string]string{"url": h.publicURL.For(r) + "/crates/" + f.ID.URLPath()})
 	}
 	header := w.Header()
 	header["Etag"] = []string{`"` + f.Checksum.String() + `"`}
