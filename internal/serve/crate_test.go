@@ -61,6 +61,10 @@ func TestDownloadAsJSON(t *testing.T) {
 	if diff := cmp.Diff(want, body(t, resp)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
+	// No cache may give the one for the other, which is kept for good.
+	for _, accept := range []string{"application/json", "*/*"} {
+		wantHeaders(t, get(t, h, "/api/v1/crates/qpl/0.0.1+5/download", "Accept: "+accept), "Vary: Accept")
+	}
 	resp = get(t, h, "/api/v1/crates/qpl/9.9.9/download", "Accept: application/json")
 	wantStatus(t, resp, 404)
 	if diff := cmp.Diff(`{"errors":[{"detail":"This mirror does not hold qpl 9.9.9."}]}`, body(t, resp)); diff != "" {
