@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"internal/store"},
 	{"internal/bundle"},
 	{"internal/durable", "internal/jsonl"},
-	{"internal/crate", "internal/semver"},
+	{"internal/crate", "internal/semver", "internal/publicurl"},
 }
 
 // The simulated registry stands outside: it knows the grammar alone, and only

@@ -14,7 +14,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/serve"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
@@ -120,7 +120,7 @@ func indexURL(url string) string {
 	if strings.HasPrefix(url, "sparse+") {
 		return url
 	}
-	return serve.IndexURL(url)
+	return publicurl.Index(url)
 }
 
 func printResult(w io.Writer, r doctor.Result) {

@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/serve"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
@@ -96,11 +96,11 @@ func (cfg *exportConfig) check(args []string) error {
 
 // parseExportURL checks the address of a tree, and takes slashes at its end away.
 func parseExportURL(s string) (string, error) {
-	s = strings.TrimRight(s, "/")
 	if !strings.HasPrefix(s, "file:") {
-		_, err := serve.ParsePublicURL(s)
-		return s, err
+		u, err := publicurl.Parse(s)
+		return u.String(), err
 	}
+	s = strings.TrimRight(s, "/")
 	u, err := url.Parse(s)
 	if err != nil {
 		return "", err

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +17,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/serve"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
@@ -84,10 +84,8 @@ func (cfg *serveConfig) check(args []string) error {
 	case cfg.cacheMB < 1:
 		return usagef("-index-cache-mb is %d, want at least 1", cfg.cacheMB)
 	}
-	if cfg.publicURL != "" {
-		if _, err := serve.ParsePublicURL(cfg.publicURL); err != nil {
-			return usagef("-public-url: %w", err)
-		}
+	if _, err := publicurl.Parse(cfg.publicURL); err != nil {
+		return usagef("-public-url: %w", err)
 	}
 	return cfg.log.check()
 }
@@ -97,6 +95,10 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	log := cfg.log.logger(a.Stderr)
 	cfg.dirs.fill()
 	if err := cfg.dirs.check(); err != nil {
+		return err
+	}
+	public, err := publicurl.Parse(cfg.publicURL)
+	if err != nil {
 		return err
 	}
 	v, err := view.Open(ctx, view.Config{Out: cfg.dirs.out, BundlesOut: cfg.dirs.bundles, IndexDir: cfg.dirs.index, Log: log})
@@ -110,23 +112,20 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
 	}
-	pages, err := web.New(web.Config{Mirror: v, About: about(v), PublicURL: cfg.publicURL, Version: version(), Log: log})
-	if err != nil {
-		return errors.Join(err, server.Close())
-	}
+	pages := web.New(web.Config{Mirror: v, About: about(v), PublicURL: public, Version: version(), Log: log})
 	defer pages.Close()
 	server.OnShutdown(pages.Close)
-	h := serve.New(serve.Config{Mirror: v, PublicURL: cfg.publicURL, Pages: pages, CacheSize: cfg.cacheMB << 20, Log: log})
+	h := serve.New(serve.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, Log: log})
 	stopAdmin, err := cfg.serveAdmin(v, h, server, log)
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
 	defer stopAdmin()
 	log.Info("serving", "addr", server.Addr().String(), "max_conns", server.MaxConns(), "crates", cfg.dirs.out, "bundles", cfg.dirs.bundles, "index", cfg.dirs.index)
-	if cfg.publicURL == "" && everyAddress(server.Addr()) {
+	if public.IsZero() && everyAddress(server.Addr()) {
 		log.Info("config.json names the address at which each client has connected; behind a proxy or a mapped port give -public-url")
 	}
-	printCargoConfig(a.Stdout, cfg.clientURL(server))
+	printCargoConfig(a.Stdout, clientURL(public, server))
 	return server.Serve(ctx, h)
 }
 
@@ -142,9 +141,9 @@ func about(v *view.View) func(context.Context, crate.ID) (web.About, error) {
 }
 
 // clientURL is the root of what is served, for the lines that are printed.
-func (cfg *serveConfig) clientURL(server *serve.Server) string {
-	if cfg.publicURL != "" {
-		return strings.TrimRight(cfg.publicURL, "/")
+func clientURL(public publicurl.URL, server *serve.Server) string {
+	if !public.IsZero() {
+		return public.String()
 	}
 	u, err := url.Parse(server.URL())
 	name, nameErr := os.Hostname()
@@ -164,7 +163,7 @@ func everyAddress(addr net.Addr) bool {
 // printCargoConfig prints what cargo needs to take this mirror for crates.io. A
 // registry, unlike a source, serves cargo search and cargo info too.
 func printCargoConfig(w io.Writer, publicURL string) {
-	fmt.Fprint(w, cargoConfig(serve.IndexURL(publicURL)))
+	fmt.Fprint(w, cargoConfig(publicurl.Index(publicURL)))
 }
 
 func cargoConfig(index string) string {

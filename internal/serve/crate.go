@@ -13,7 +13,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-var typeGzip = []string{"application/gzip"}
+var (
+	typeGzip     = []string{"application/gzip"}
+	varyByAccept = []string{"Accept"}
+)
 
 // crate answers with a crate file.
 func (h *Handler) crate(w *response, r *http.Request, t target) error {
@@ -26,8 +29,11 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 		return err
 	}
 	defer f.Close()
-	if t.api && wantsJSON(r) {
-		return writeJSON(w, http.StatusOK, map[string]string{"url": h.baseURL(r) + "/crates/" + f.ID.URLPath()})
+	if t.api {
+		w.Header()["Vary"] = varyByAccept // a cache keeps the file for good
+		if wantsJSON(r) {
+			return writeJSON(w, http.StatusOK, map[string]string{"url": h.publicURL.For(r) + "/crates/" + f.ID.URLPath()})
+		}
 	}
 	header := w.Header()
 	header["Etag"] = []string{`"` + f.Checksum.String() + `"`}

@@ -55,11 +55,15 @@ func TestCrateNotHeld(t *testing.T) {
 }
 
 func TestDownloadAsJSON(t *testing.T) {
-	h := New(Config{Mirror: newFake(), PublicURL: "https://mirror.example/rust"})
+	h := New(Config{Mirror: newFake(), PublicURL: at("https://mirror.example/rust")})
 	resp := get(t, h, "/api/v1/crates/qpl/0.0.1+5/download", "Accept: application/json")
 	want := `{"url":"https://mirror.example/rust/crates/qpl/qpl-0.0.1%2B5.crate"}`
 	if diff := cmp.Diff(want, body(t, resp)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+	// No cache may give the one for the other, which is kept for good.
+	for _, accept := range []string{"application/json", "*/*"} {
+		wantHeaders(t, get(t, h, "/api/v1/crates/qpl/0.0.1+5/download", "Accept: "+accept), "Vary: Accept")
 	}
 	resp = get(t, h, "/api/v1/crates/qpl/9.9.9/download", "Accept: application/json")
 	wantStatus(t, resp, 404)

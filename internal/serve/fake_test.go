@@ -16,6 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
@@ -127,6 +128,15 @@ func (c *content) Read(p []byte) (int, error) {
 		return 0, fs.ErrInvalid
 	}
 	return c.Reader.Read(p[:min(int64(len(p)), c.breakAt)])
+}
+
+// at is a public URL that is right.
+func at(s string) publicurl.URL {
+	u, err := publicurl.Parse(s)
+	if err != nil {
+		panic(err)
+	}
+	return u
 }
 
 // do sends one request to h, headers as pairs of lines "Name: value".

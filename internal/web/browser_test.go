@@ -85,7 +85,7 @@ func newTab(t *testing.T, browser context.Context, h *Handler) *tab {
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-said })
-	return &tab{TB: t, ctx: ctx, url: h.public}
+	return &tab{TB: t, ctx: ctx, url: h.cfg.PublicURL.String()}
 }
 
 // serveFixture serves a mirror at a port of its own, behind a path prefix.
