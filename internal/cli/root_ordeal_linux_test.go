@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -128,7 +127,7 @@ func (o *ordeal) round(c *child) {
 	}
 	c.kill()
 	o.disk.cycle()
-	held := o.look()
+	held := o.look(o.spoiled)
 	for _, id := range append(before, o.acknowledged()...) {
 		if !held[id] && !o.spoiled[id] {
 			o.t.Errorf("the manifest says that %v is held", id)
@@ -146,73 +145,85 @@ func (o *ordeal) round(c *child) {
 }
 
 // look is oracles O1 and O3: what stands under a final name is the crate, and so
-// is what the catalog says lies anywhere. It returns which versions are held.
-func (o *ordeal) look() map[crate.ID]bool {
-	o.t.Helper()
-	held := map[crate.ID]bool{}
-	for _, id := range o.reg.IDs() {
-		data, err := os.ReadFile(o.path(id))
-		if err == nil {
-			held[id] = o.proves(id, "its loose file", bytes.NewReader(data), nil)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			o.t.Error(err)
+// is what the catalog says lies anywhere, unless it was spoiled on purpose. It
+// returns which versions are held.
+func (m *mirrored) look(spoiled map[crate.ID]bool) (held map[crate.ID]bool) {
+	m.t.Helper()
+	held = map[crate.ID]bool{}
+	m.lookLoose(spoiled, held)
+	m.lookCatalogued(spoiled, held)
+	return held
+}
+
+func (m *mirrored) lookLoose(spoiled, held map[crate.ID]bool) {
+	m.t.Helper()
+	for _, id := range m.reg.IDs() {
+		data, err := os.ReadFile(m.path(id))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		held[id] = m.proves(id, bytes.NewReader(data), err)
+		if !held[id] && !spoiled[id] {
+			m.t.Errorf("%v: its loose file, of %d bytes, is not the crate: %v", id, len(data), err)
 		}
 	}
-	cat, err := catalog.OpenReadOnly(catalogPath(filepath.Join(o.dir, "out")))
+}
+
+func (m *mirrored) lookCatalogued(spoiled, held map[crate.ID]bool) {
+	m.t.Helper()
+	cat, err := catalog.OpenReadOnly(catalogPath(filepath.Join(m.dir, "out")))
 	if errors.Is(err, fs.ErrNotExist) {
-		return held
+		return
 	}
-	must(o.t, err)
+	must(m.t, err)
 	defer cat.Close()
-	st, closeBundles := o.openBundles()
-	defer closeBundles()
+	st, closeStore := m.openStore()
+	defer closeStore()
 	seen := map[string]bool{}
-	for _, id := range o.reg.IDs() {
+	for _, id := range m.reg.IDs() {
 		if seen[id.Name] {
 			continue
 		}
 		seen[id.Name] = true
 		rows, err := cat.Versions(context.Background(), id.Name)
-		must(o.t, err)
+		must(m.t, err)
 		for _, v := range rows {
 			at := store.Placement{Loose: v.Loose && v.Bundle == "", Bundle: v.Bundle, Offset: v.Offset, FrameSize: v.Length}
 			content, err := st.Open(v.ID, at)
-			held[v.ID] = o.proves(v.ID, fmt.Sprintf("%+v, where the catalog says that it is,", at), content, err)
+			held[v.ID] = m.proves(v.ID, content, err)
+			if !held[v.ID] && !spoiled[v.ID] {
+				m.t.Errorf("%v is not where the catalog says that it is, %+v: %v", v.ID, at, err)
+			}
 			if err == nil {
-				must(o.t, content.Close())
+				must(m.t, content.Close())
 			}
 		}
 	}
-	return held
 }
 
-// proves reports whether what is there is the crate, which it must be unless it
-// was damaged on purpose.
-func (o *ordeal) proves(id crate.ID, what string, r io.Reader, err error) bool {
-	o.t.Helper()
+// proves reports whether r, if there is no err, is the crate.
+func (m *mirrored) proves(id crate.ID, r io.Reader, err error) bool {
+	m.t.Helper()
+	if err != nil {
+		return false
+	}
+	want, err := m.reg.Checksum(id)
+	must(m.t, err)
 	h := sha256.New()
-	if err == nil {
-		_, err = io.Copy(h, r)
-	}
-	want, werr := o.reg.Checksum(id)
-	must(o.t, werr)
-	good := err == nil && bytes.Equal(h.Sum(nil), want[:])
-	if !good && !o.spoiled[id] {
-		o.t.Errorf("%v: %s is not the crate: %v", id, what, err)
-	}
-	return good
+	_, err = io.Copy(h, r)
+	return err == nil && crate.Checksum(h.Sum(nil)) == want
 }
 
-// openBundles opens what the catalog's rows are about.
-func (o *ordeal) openBundles() (_ store.Reader, closeAll func()) {
-	o.t.Helper()
-	out, err := durable.Open(filepath.Join(o.dir, "out"))
-	must(o.t, err)
-	must(o.t, os.MkdirAll(filepath.Join(o.dir, "bundles"), 0o755))
-	bundles, err := durable.Open(filepath.Join(o.dir, "bundles"))
-	must(o.t, err)
+// openStore opens what the catalog's rows are about.
+func (m *mirrored) openStore() (_ store.Reader, closeAll func()) {
+	m.t.Helper()
+	out, err := durable.Open(filepath.Join(m.dir, "out"))
+	must(m.t, err)
+	must(m.t, os.MkdirAll(filepath.Join(m.dir, "bundles"), 0o755))
+	bundles, err := durable.Open(filepath.Join(m.dir, "bundles"))
+	must(m.t, err)
 	st := bundled.OpenReadOnly(bundles, loose.OpenReadOnly(out))
-	return st, func() { must(o.t, errors.Join(st.Close(), bundles.Close(), out.Close())) }
+	return st, func() { must(m.t, errors.Join(st.Close(), bundles.Close(), out.Close())) }
 }
 
 // hasCrates reports whether there is a folder of crates.
@@ -265,12 +276,13 @@ func (o *ordeal) beginLoose() {
 }
 
 // tell starts another command of the program.
-func (o *ordeal) tell(args ...string) *child {
-	o.t.Helper()
-	cmd := exec.Command("clonecratesio", args...)
+func (m *mirrored) tell(command string, args ...string) *child {
+	m.t.Helper()
+	cmd := exec.Command("clonecratesio", append([]string{command}, args...)...)
+	cmd.Env = append(os.Environ(), smallBundles)
 	out := new(bytes.Buffer)
 	cmd.Stdout, cmd.Stderr = out, out
-	return begin(o.t, cmd, out)
+	return begin(m.t, cmd, out)
 }
 
 // beginMedia makes bundles on another disk.

@@ -1,15 +1,19 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,12 +25,13 @@ import (
 var soakFor = flag.Duration("soak", 0, "how long TestRootSoak lasts; 0 skips it")
 
 // TestRootSoak is everything at random, one thing after the other, on mirrors
-// that live on: runs are killed, the power is cut, the disk is filled, upstream
-// vanishes or misbehaves, bits flip, the catalog is lost, the registry grows, a
-// loose mirror becomes one of bundles. Whatever happens, nothing that was
-// acknowledged is ever fetched again unless it was damaged on purpose, and every
-// few rounds an undisturbed run completes the mirror and everything in it is
-// hashed. "make soak" does it for half an hour.
+// that live on: runs, verifications, repairs and extractions are killed, the power
+// is cut, the disk is filled, upstream vanishes or misbehaves, bits flip, the
+// catalog is lost, the registry grows, loose files become bundles. Whatever
+// happens, nothing that was acknowledged is ever lost or fetched again unless it
+// was damaged on purpose; a server beside it all answers 200 with nothing but the
+// crates; and every few rounds an undisturbed run completes the mirror and
+// everything in it is hashed. "make soak" does it for half an hour.
 func TestRootSoak(t *testing.T) {
 	needRoot(t)
 	if *soakFor == 0 {
@@ -45,15 +50,17 @@ func TestRootSoak(t *testing.T) {
 			s.settle()
 		})
 	}
-	t.Logf("%d power cuts, %d kills, %d full disks, %d outages, %d flips, %d lost catalogs, %d requests that went wrong; %d runs, %d versions checked, lost: %d",
-		sum.cuts, sum.kills, sum.fills, sum.outages, sum.flips, sum.forgotten, sum.faults, sum.runs, sum.checked, sum.lost)
+	t.Logf("%d power cuts, %d kills, %d full disks, %d outages, %d flips, %d lost catalogs, %d requests that went wrong; %d runs, %d crates served, %d extracted, %d versions checked, lost: %d",
+		sum.cuts, sum.kills, sum.fills, sum.outages, sum.flips, sum.forgotten, sum.faults, sum.runs, sum.served, sum.extracted, sum.checked, sum.lost)
 	if sum.lost > 0 || sum.checked == 0 {
 		t.Error("see above")
 	}
 }
 
 // tally is what a soak has done.
-type tally struct{ cuts, kills, fills, outages, flips, forgotten, faults, runs, checked, lost int }
+type tally struct {
+	cuts, kills, fills, outages, flips, forgotten, faults, runs, served, extracted, checked, lost int
+}
 
 // soak is one mirror and what is known of it.
 type soak struct {
@@ -66,7 +73,10 @@ type soak struct {
 	bundles bool             // it makes bundles by now
 	next    int              // number of the next crate
 	brief   []simreg.Kind
-	faults  int // injected by now
+	faults  int  // injected by now
+	flipped bool // a bundle has a bit that is not what it was
+
+	uncatalogued bool // the catalog is lost
 }
 
 func newSoak(t *testing.T, rnd *rand.Rand, kind string, sum *tally) *soak {
@@ -84,14 +94,18 @@ func newSoak(t *testing.T, rnd *rand.Rand, kind string, sum *tally) *soak {
 func (s *soak) round() {
 	s.t.Helper()
 	s.grow()
-	if !s.bundles && s.rnd.IntN(4) == 0 {
-		s.bundles = true
-		s.flags = append(s.flags, "-bundle")
+	if s.rnd.IntN(3) == 0 { // what came loose meanwhile moves into bundles
+		s.bundles = !s.bundles
+		s.flags = s.flags[:2]
+		if s.bundles {
+			s.flags = append(s.flags, "-bundle")
+		}
 	}
 	if s.rnd.IntN(2) == 0 {
 		s.reg.Chaos(s.rnd.Uint64(), 0.3, s.brief...)
 	}
-	[]func(){s.killed, s.killed, s.cutOff, s.cutOff, s.full, s.outage, s.flip, s.forget, s.settle}[s.rnd.IntN(9)]()
+	rounds := []func(){s.killed, s.killed, s.cutOff, s.cutOff, s.cutOff, s.full, s.outage, s.verifying, s.extract, s.flip, s.flip, s.forget, s.settle}
+	rounds[s.rnd.IntN(len(rounds))]()
 }
 
 // grow publishes some versions, and yanks one.
@@ -118,15 +132,29 @@ func (s *soak) run() *child {
 	return begin(s.t, cmd, out)
 }
 
-// tell starts another command of the program on the mirror.
-func (s *soak) tell(command string, args ...string) *child {
+// ask starts another command of the program on the mirror.
+func (s *soak) ask(command string, args ...string) *child {
 	s.t.Helper()
 	s.sum.runs++
-	cmd := exec.Command("clonecratesio", append([]string{command, "-mirror", s.dir, "-out", filepath.Join(s.dir, "out"), "-index-dir", s.index}, args...)...)
-	cmd.Env = append(os.Environ(), smallBundles)
-	out := new(strings.Builder)
-	cmd.Stdout, cmd.Stderr = out, out
-	return begin(s.t, cmd, out)
+	return s.tell(command, append([]string{"-mirror", s.dir, "-out", filepath.Join(s.dir, "out"), "-index-dir", s.index}, args...)...)
+}
+
+// strike kills programs, or cuts the power first.
+func (s *soak) strike(children ...*child) {
+	s.t.Helper()
+	cut := s.rnd.IntN(2) == 0
+	if cut {
+		s.disk.cut(flushedLog + uint32(s.rnd.IntN(2)))
+		s.sum.cuts++
+	} else {
+		s.sum.kills++
+	}
+	for _, c := range children {
+		c.kill()
+	}
+	if cut {
+		s.disk.cycle()
+	}
 }
 
 func (s *soak) somewhere() { time.Sleep(time.Duration(s.rnd.Int64N(int64(700 * time.Millisecond)))) }
@@ -145,31 +173,125 @@ func (s *soak) after() {
 	for _, id := range s.acknowledged() {
 		s.held[id] = s.reg.Requests(id)
 	}
-	s.sound()
+	held := s.look(nil)
+	for id := range s.held {
+		if !held[id] && !s.uncatalogued {
+			s.sum.lost++
+			s.t.Errorf("%v was held and is nowhere", id)
+		}
+	}
 }
 
 func (s *soak) killed() {
 	s.t.Helper()
+	stop := s.served()
 	c := s.run()
 	s.somewhere()
 	c.kill()
+	stop()
 	s.sum.kills++
 	s.after()
 }
 
 func (s *soak) cutOff() {
 	s.t.Helper()
+	stop := s.served()
 	c := s.run()
 	s.somewhere()
 	s.disk.cut(flushedLog + uint32(s.rnd.IntN(2)))
 	c.kill()
+	stop()
 	s.disk.cycle()
 	s.sum.cuts++
 	s.after()
 }
 
+// verifying is a verification beside a run, both of which are struck.
+func (s *soak) verifying() {
+	s.t.Helper()
+	run, sweep := s.run(), s.ask("verify", "-restart")
+	s.somewhere()
+	s.strike(run, sweep)
+	s.after()
+}
+
+// extract takes the crates out of the bundles, and is struck.
+func (s *soak) extract() {
+	s.t.Helper()
+	s.settle()
+	there := *s.mirrored
+	there.dir = filepath.Join(s.dir, "extracted")
+	extract := func() *child {
+		s.sum.runs++
+		return s.tell("extract", "-bundles-dir", filepath.Join(s.dir, "bundles"), "-index-dir", s.index, "-out", filepath.Join(there.dir, "out"))
+	}
+	if bundles, _ := filepath.Glob(filepath.Join(s.dir, "bundles", "*"+bundle.Ext)); len(bundles) == 0 {
+		return
+	}
+	c := extract()
+	time.Sleep(time.Duration(s.rnd.Int64N(int64(200 * time.Millisecond))))
+	s.strike(c)
+	there.look(nil)
+	c = extract()
+	if code := c.code(patience); code != exitOK && !s.flipped {
+		s.t.Errorf("extraction ends with exit code %d\n%s", code, c.said())
+	}
+	s.sum.extracted += len(there.look(nil))
+	must(s.t, os.RemoveAll(there.dir))
+}
+
+// served lets a server answer for the mirror, and asks it for crates until it is
+// stopped: oracle O7.
+func (s *soak) served() (stop func()) {
+	s.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(s.t, err)
+	addr := l.Addr().String()
+	must(s.t, l.Close())
+	c := s.ask("serve", "-listen", addr, "-admin-listen", "")
+	ids, quit := s.reg.IDs(), make(chan struct{})
+	s.rnd.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		client := &http.Client{Timeout: 5 * time.Second}
+		defer client.CloseIdleConnections()
+		for n := 0; ; n++ {
+			select {
+			case <-quit:
+				return
+			case <-time.After(time.Millisecond):
+				s.fetch(client, addr, ids[n%len(ids)])
+			}
+		}
+	})
+	return func() {
+		close(quit)
+		asking.Wait()
+		c.kill()
+	}
+}
+
+// fetch asks a server for a crate. Whatever it answers, a whole answer of 200 is
+// the crate.
+func (s *soak) fetch(client *http.Client, addr string, id crate.ID) {
+	resp, err := client.Get("http://" + addr + "/crates/" + id.URLPath())
+	if err != nil {
+		return // it starts, or the disk is gone
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return
+	}
+	s.sum.served++
+	if !s.proves(id, bytes.NewReader(body), nil) {
+		s.t.Errorf("%v: the server answers 200 with %d bytes that are not the crate", id, len(body))
+	}
+}
+
 func (s *soak) full() {
 	s.t.Helper()
+	stop := s.served()
 	c := s.run()
 	s.somewhere()
 	rest := filepath.Join(s.dir, "rest")
@@ -177,6 +299,7 @@ func (s *soak) full() {
 	if code := c.code(patience); code != exitNoSpace && code != exitOK {
 		s.t.Errorf("exit code %d on a full disk\n%s", code, c.said())
 	}
+	stop()
 	must(s.t, os.Remove(rest))
 	s.sum.fills++
 	s.after()
@@ -204,7 +327,9 @@ func (s *soak) forget() {
 		}
 	}
 	s.sum.forgotten++
+	s.uncatalogued = true // what lies in bundles is held, and nobody says so
 	s.killed()
+	s.uncatalogued = false
 	s.settle()
 }
 
@@ -226,18 +351,31 @@ func (s *soak) flip() {
 	must(s.t, errors.Join(err, f.Close()))
 	s.sum.flips++
 
-	c := s.tell("verify", "-restart")
+	s.flipped = s.flipped || !loose
+	c := s.ask("verify", "-restart")
 	code := c.code(patience)
 	if code != exitIntegrity && (loose || code != exitOK) {
 		s.t.Errorf("a bit of %s was flipped at %d, and verify exits %d\n%s", file, at, code, c.said())
 	}
 	if code == exitIntegrity {
 		s.held = map[crate.ID]int{} // what was damaged is fetched
-		c := s.tell("verify", "-repair", "-crates-base-url", s.server.BaseURL)
-		c.code(patience)
+		if s.rnd.IntN(2) == 0 {
+			c := s.repair()
+			time.Sleep(time.Duration(s.rnd.Int64N(int64(200 * time.Millisecond))))
+			s.strike(c)
+		}
+		c := s.repair()
+		if code := c.code(patience); code != exitIntegrity && code != exitOK { // all may have been repaired before
+			s.t.Errorf("a repair ends with exit code %d\n%s", code, c.said())
+		}
 		must(s.t, os.RemoveAll(filepath.Join(s.dir, "out", "quarantine")))
 	}
 	s.settle()
+}
+
+func (s *soak) repair() *child {
+	s.t.Helper()
+	return s.ask("verify", "-restart", "-repair", "-crates-base-url", s.server.BaseURL)
 }
 
 // anyFile returns one of the mirror's crates or bundles.
@@ -276,7 +414,7 @@ func (s *soak) settle() {
 	if n := s.reg.TotalRequests() - before; n > 0 {
 		s.t.Errorf("the mirror is complete, and yet %d requests were made", n)
 	}
-	c := s.tell("verify", "-restart")
+	c := s.ask("verify", "-restart")
 	c.want(exitOK, count(int64(s.reg.Len()))+" versions hashed")
 	s.after()
 	if len(s.held) != s.reg.Len() {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
 // bigTree has more than fits into the budget, in files of all sizes around
@@ -191,4 +193,19 @@ func TestParseTreeLineRejects(t *testing.T) {
 			t.Errorf("%q: %v", text, f)
 		}
 	}
+}
+
+// A line of git's listing that is of our business names an index file, or
+// something in the place of one, which is not read.
+func FuzzTreeLine(f *testing.F) {
+	f.Add([]byte("100644 blob " + sum("1")[:40] + "\tse/rd/serde"))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		got, err := parseTreeLine(line)
+		if err != nil || got.Path == "" {
+			return
+		}
+		if got.err == nil && !crate.CheckIndexPath(got.Path) || got.err != nil && !crate.CheckIndexPath(got.Path) && !isPrefix(got.Path) {
+			t.Errorf("%q is taken for %q, %v", line, got.Path, got.err)
+		}
+	})
 }
