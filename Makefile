@@ -29,8 +29,9 @@ test:
 race:
 	$(GO) test -race -short ./...
 
-slow: ## tests that take minutes: 200 kills at random instants
+slow: ## tests that take minutes: 200 kills at random instants, faults at every bit and operation
 	$(GO) test -count=1 -timeout 10m -run 'TestC1RandomKills' ./internal/cli -kills 200
+	$(GO) test -count=1 -timeout 10m ./internal/bundle ./internal/extract ./internal/mirror -every
 
 test-root: ## power cuts, full disks, bad sectors: needs root on Linux
 	$(GO) test -count=1 -timeout 10m -run TestRoot ./internal/cli -root -soak 20s

@@ -215,11 +215,7 @@ func TestE3TruncatedAtEveryByte(t *testing.T) {
 	ends := memberEnds(t, ours(t, all))
 	for format, build := range formats {
 		b := build(t, all)
-		step := 1
-		if testing.Short() {
-			step = 13
-		}
-		for cut := 0; cut < len(b); cut += step {
+		for cut := 0; cut < len(b); cut += durabletest.Stride(5) {
 			m := newMedia(t)
 			m.write(name, b[:cut])
 			s, out := extracted(t, m, Config{Index: ix})
@@ -271,11 +267,8 @@ func TestE4FlipOfEveryBit(t *testing.T) {
 	for format, build := range formats {
 		t.Run(format, func(t *testing.T) {
 			b := build(t, all)
-			step, silent, tried := 3, 0, 0
-			if testing.Short() {
-				step = 17
-			}
-			for bit := 0; bit < 8*len(b); bit += step {
+			silent, tried := 0, 0
+			for bit := 0; bit < 8*len(b); bit += durabletest.Stride(13) {
 				bad := bytes.Clone(b)
 				bad[bit/8] ^= 1 << (bit % 8)
 				m := newMedia(t)
@@ -309,7 +302,7 @@ func TestE4FlipUnverified(t *testing.T) {
 	all := items()
 	for format, build := range formats {
 		b := build(t, all)
-		for bit := 0; bit < 8*len(b); bit += 11 {
+		for bit := 0; bit < 8*len(b); bit += durabletest.Stride(23) {
 			bad := bytes.Clone(b)
 			bad[bit/8] ^= 1 << (bit % 8)
 			m := newMedia(t)

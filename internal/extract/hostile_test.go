@@ -337,7 +337,7 @@ func TestF12KilledAnywhere(t *testing.T) {
 		m := newMedia(t)
 		m.write(name, build(t, all))
 		m.manifest(all)
-		for n := 1; ; n++ {
+		for n := 1; ; n += durabletest.Stride(4) {
 			disk := durabletest.NewMem()
 			var killed, crashed *durabletest.Mem
 			out := durabletest.Hook(disk, func(op durabletest.Op) durabletest.Fault {
@@ -357,9 +357,6 @@ func TestF12KilledAnywhere(t *testing.T) {
 				must(t, err)
 				wantProblems(t, s, nil, "")
 				wantHeld(t, disk, all, all)
-			}
-			if testing.Short() {
-				n += 4
 			}
 		}
 	}

@@ -489,7 +489,7 @@ func TestE9PowerCutAtAnyOperation(t *testing.T) {
 				if err := w.checkHeld(wr.disk, wr.catalog); err != nil {
 					t.Errorf("O1, O3 %s: %v", wr.at, err)
 				}
-				if i%5 == 0 {
+				if i%durabletest.Stride(5) == 0 {
 					w.recoverBundles(wr)
 				}
 			}

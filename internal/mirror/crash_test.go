@@ -66,7 +66,7 @@ func TestC3PowerCutAtAnyOperation(t *testing.T) {
 						}
 					}
 				}
-				if i%7 == 0 {
+				if i%durabletest.Stride(7) == 0 {
 					w.recover(wr)
 				}
 			}
