@@ -31,7 +31,7 @@ race:
 
 slow: ## tests that take minutes: 200 kills at random instants, faults at every bit and operation
 	$(GO) test -count=1 -timeout 10m -run 'TestC1RandomKills' ./internal/cli -kills 200
-	$(GO) test -count=1 -timeout 10m ./internal/bundle ./internal/extract ./internal/mirror -every
+	$(GO) test -count=1 -timeout 10m ./internal/bundle ./internal/extract ./internal/mirror -thorough
 
 test-root: ## power cuts, full disks, bad sectors: needs root on Linux
 	$(GO) test -count=1 -timeout 10m -run TestRoot ./internal/cli -root -soak 20s

@@ -53,7 +53,8 @@ func TestE4FlipOfEveryBit(t *testing.T) {
 	b, _ := build(t, want)
 	at := placements(t, b)
 	silent, tried := 0, 0
-	for bit := 0; bit < 8*len(b); bit += durabletest.Stride(3) {
+	first, step := durabletest.Every(3, nil)
+	for bit := first; bit < 8*len(b); bit += step {
 		tried++
 		bad := bytes.Clone(b)
 		bad[bit/8] ^= 1 << (bit % 8)
@@ -354,7 +355,7 @@ func (r repeated) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func TestF14TooManyMembers(t *testing.T) {
-	if !*durabletest.Every {
+	if !*durabletest.Thorough {
 		t.Skip("reads a million members")
 	}
 	unit := frames(tarContent(crate.ID{Name: "tiny", Version: "1.0.0"}, nil, nil))

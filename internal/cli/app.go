@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -53,6 +54,9 @@ func (a *App) Run(program func(*App) *cli.Command, args []string) int {
 	cmd.Writer, cmd.ErrWriter = a.Stdout, a.Stderr
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {} // report does it
 	err := cmd.Run(ctx, args)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.Join(context.Cause(ctx), err) // why, and who met it
+	}
 	return a.report(cmd.Name, err)
 }
 
@@ -89,8 +93,9 @@ func Root(a *App) *cli.Command {
 		EnableShellCompletion: true,
 		Suggest:               true,
 		Commands: []*cli.Command{
-			demoCommand(a), downloadCommand(a, "download"), extractCommand(a, "extract"), verifyCommand(a),
-			sidecarsCommand(a, "sidecars"), serveCommand(a), statusCommand(a), inspectCommand(a), reindexCommand(a),
+			demoCommand(a), syncCommand(a), planCommand(a), downloadCommand(a, "download"), sidecarsCommand(a, "sidecars"),
+			extractCommand(a, "extract"), serveCommand(a), exportCommand(a), doctorCommand(a), statusCommand(a), verifyCommand(a), inspectCommand(a),
+			reindexCommand(a), pruneCommand(a),
 		},
 		OnUsageError: onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {

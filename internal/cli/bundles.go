@@ -22,7 +22,7 @@ const bundlesLock = ".lock"
 
 // openStore opens what a run stores into: loose files, and bundles if they are
 // asked for. What lies in bundles is held in any case.
-func (a *App) openStore(ctx context.Context, h *held, l *loose.Store, cfg *downloadConfig, log *slog.Logger) (err error) {
+func (a *App) openStore(ctx context.Context, h *held, l *loose.Store, cfg *runConfig, log *slog.Logger) (err error) {
 	known, err := h.catalog.Bundles(ctx)
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -156,6 +157,13 @@ func needCargo(t *testing.T) {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skip("no " + tool)
 		}
+	}
+	release, text, err := doctor.CargoRelease(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !doctor.CanUseSparse(release) {
+		t.Skip(text + " cannot use a sparse registry")
 	}
 }
 

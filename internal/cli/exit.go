@@ -11,7 +11,9 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
@@ -68,6 +70,12 @@ type integrityError struct{ text string }
 
 func (e *integrityError) Error() string { return e.text }
 
+// isVerdict reports whether a job went through to its end, and found fault with
+// the mirror.
+func isVerdict(err error) bool {
+	return errors.As(err, new(*incompleteError)) || errors.As(err, new(*integrityError))
+}
+
 // noMirrorError: a folder that should be a mirror's is none.
 type noMirrorError struct{ dir string }
 
@@ -122,6 +130,10 @@ func hint(err error) string {
 		return "free some space (or inodes) there and run the same command again: it goes on where this one stopped"
 	case errors.As(err, new(*signalError)), errors.As(err, new(*upstream.StoppedError)):
 		return "nothing is lost: the same command goes on where this one stopped"
+	case errors.Is(err, catalog.ErrDamaged):
+		return "make the catalog anew from the files, which are the truth: clonecratesio reindex"
+	case errors.As(err, new(*index.UpdateError)):
+		return "nothing was changed; -skip-index-update goes on with the index as it is, -index-url gets it from elsewhere"
 	case errors.Is(err, durable.ErrReadOnly):
 		return "mount the file system read-write, or give another -out"
 	case errors.Is(err, fs.ErrPermission):

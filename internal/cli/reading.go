@@ -35,10 +35,8 @@ func openForReading(ctx context.Context, out, bundles string) (_ *reading, err e
 	}
 	r.catalog = liveCatalog{follower}
 	r.closers = append(r.closers, follower.Close)
-	if _, err := r.catalog.Revision(ctx); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no catalog: make it from the files with clonecratesio reindex: %w", err)
-	} else if err != nil {
-		return nil, err
+	if _, err := r.catalog.Revision(ctx); err != nil {
+		return nil, withoutCatalog(err)
 	}
 	files, done, err := readFiles(out, bundles)
 	if err != nil {
@@ -46,6 +44,14 @@ func openForReading(ctx context.Context, out, bundles string) (_ *reading, err e
 	}
 	r.store, r.closers = files, append(r.closers, done)
 	return r, nil
+}
+
+// withoutCatalog says what to do where there is no catalog.
+func withoutCatalog(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no catalog: make it from the files with clonecratesio reindex: %w", err)
+	}
+	return err
 }
 
 // readFiles opens the loose files and the bundles, if there are any, for

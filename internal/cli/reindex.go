@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -47,16 +46,16 @@ func reindexCommand(a *App) *cli.Command {
 func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 	show := newDisplay(a.Stderr, &cfg.progress)
 	log := cfg.log.logger(show)
-	ix, err := index.Open(ctx, cfg.index, index.Options{Log: log})
+	ix, err := cfg.openIndex(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer ix.Close()
 	job := mirror.Config{
 		Source: mirror.FromIndex(ix, nil), Fetch: nobody{}, Out: cfg.out, BundlesOut: cfg.bundles,
-		IncludeYanked: true, HeldOnly: true, Log: log, Progress: mirror.NewProgress(),
+		IncludeYanked: true, HeldOnly: true, Log: log,
 	}
-	return a.mirror(ctx, &downloadConfig{
+	return a.mirror(ctx, &runConfig{
 		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, durability: "batch", newCatalog: true, net: netConfig{protocol: "auto"},
 	}, job, show)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/serve"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
@@ -109,7 +110,7 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
 	}
-	pages, err := web.New(web.Config{Mirror: v, PublicURL: cfg.publicURL, Version: version(), Log: log})
+	pages, err := web.New(web.Config{Mirror: v, About: about(v), PublicURL: cfg.publicURL, Version: version(), Log: log})
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
@@ -127,6 +128,17 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	}
 	printCargoConfig(a.Stdout, cfg.clientURL(server))
 	return server.Serve(ctx, h)
+}
+
+// about tells the pages what authors say.
+func about(v *view.View) func(context.Context, crate.ID) (web.About, error) {
+	return func(ctx context.Context, id crate.ID) (web.About, error) {
+		p, err := v.About(ctx, id)
+		return web.About{
+			Description: p.Description, License: p.License,
+			Homepage: p.Homepage, Documentation: p.Documentation, Repository: p.Repository,
+		}, err
+	}
 }
 
 // clientURL is the root of what is served, for the lines that are printed.
@@ -152,13 +164,17 @@ func everyAddress(addr net.Addr) bool {
 // printCargoConfig prints what cargo needs to take this mirror for crates.io. A
 // registry, unlike a source, serves cargo search and cargo info too.
 func printCargoConfig(w io.Writer, publicURL string) {
-	fmt.Fprintf(w, `# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
+	fmt.Fprint(w, cargoConfig(serve.IndexURL(publicURL)))
+}
+
+func cargoConfig(index string) string {
+	return fmt.Sprintf(`# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
 [source.crates-io]
 replace-with = "mirror"
 
 [registries.mirror]
 index = %q
-`, serve.IndexURL(publicURL))
+`, index)
 }
 
 // serveStatus is /api/status of a server.

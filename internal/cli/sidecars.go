@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
+	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
 )
 
@@ -101,12 +101,7 @@ func (cfg *sidecarsConfig) check(args []string) error {
 	if cfg.concurrency < 1 || cfg.concurrency > maxConcurrency {
 		return usagef("-concurrency is %d, want 1 to %d", cfg.concurrency, maxConcurrency)
 	}
-	u, err := url.Parse(cfg.baseURL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return usagef("-crates-base-url %q is not an http or https URL", cfg.baseURL)
-	}
-	cfg.baseURL = strings.TrimRight(cfg.baseURL, "/")
-	return errors.Join(cfg.log.check(), cfg.progress.check())
+	return errors.Join(checkBaseURL(&cfg.baseURL), cfg.log.check(), cfg.progress.check())
 }
 
 // target is where the sidecars go, for texts.
@@ -121,30 +116,39 @@ func (cfg *sidecarsConfig) target() string {
 }
 
 // sidecars runs the command.
-func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
+func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) error {
 	show := newDisplay(a.Stderr, &cfg.progress)
 	log := cfg.log.logger(show)
-	ix, closeIndex, err := openIndex(ctx, cfg.indexDir, log)
+	ix, err := index.Open(ctx, cfg.indexDir, index.Options{Log: log})
 	if err != nil {
 		return err
 	}
-	defer closeIndex()
+	defer ix.Close()
+	summary, err := a.describe(ctx, cfg, ix, show, log)
+	if summary != nil && (cfg.mode == "files" || errors.As(err, new(*incompleteError)) || err == nil) {
+		printSidecars(a.Stdout, summary, cfg)
+	}
+	return err
+}
+
+// describe writes the sidecars of what is in an index. The summary is nil if it
+// did not begin.
+func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, ix *index.Index, show *display, log *slog.Logger) (_ *sidecar.Summary, err error) {
 	job := sidecar.Config{
 		Index: ix, BaseURL: cfg.baseURL, IncludeYanked: cfg.includeYanked, Limit: cfg.limit, Concurrency: cfg.concurrency,
 		Log: log, Progress: sidecar.NewProgress(),
 	}
 	s, err := a.openSidecars(ctx, cfg, &job)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	stop := show.follow(describing(job.Progress), log)
+	defer show.follow(describing(job.Progress), log)()
 	summary, err := sidecar.Run(ctx, job)
-	stop()
-	if err == nil || cfg.mode == "files" {
-		printSidecars(a.Stdout, summary, cfg)
+	if err == nil {
+		err = sidecarsVerdict(summary, job.Places)
 	}
-	return errors.Join(err, sidecarsVerdict(summary, job.Places))
+	return summary, err
 }
 
 // describing is the state of a run over the index, of which only git knows the

@@ -132,7 +132,7 @@ func (r *run) rows(batch []result) catalog.Batch {
 			b.Versions = append(b.Versions, catalog.Version{
 				ID: res.entry.ID, Checksum: res.entry.Checksum, Size: res.size,
 				Loose: res.at.Loose, Bundle: res.at.Bundle, Offset: res.at.Offset, Length: res.at.FrameSize,
-				Yanked: res.entry.Yanked, Listed: true, VerifiedAt: res.finished,
+				Yanked: res.entry.Yanked, Listed: !res.entry.Unlisted, VerifiedAt: res.finished,
 			})
 		case gone:
 			b.Gone = append(b.Gone, catalog.Gone{
@@ -142,6 +142,10 @@ func (r *run) rows(batch []result) catalog.Batch {
 		if j := res.job; j != nil {
 			j.left--
 			j.failed = j.failed || !res.outcome.ok()
+			j.again = j.again || res.worthAnother()
+			if j.left == 0 && j.again {
+				r.summary.again(crate.IndexPath(res.entry.Name))
+			}
 			if j.left == 0 && !j.failed && j.row != nil {
 				b.Crates = append(b.Crates, *j.row)
 			}
@@ -165,7 +169,7 @@ func evidence(e *upstream.Evidence) string {
 func (r *run) records(batch []result) []manifest.Record {
 	recs := make([]manifest.Record, 0, len(batch))
 	for i := range batch {
-		if batch[i].outcome < takenOver {
+		if o := batch[i].outcome; o < takenOver && !(o == existing && r.cfg.NewsOnly) {
 			recs = append(recs, r.record(&batch[i]))
 		}
 	}
@@ -175,8 +179,11 @@ func (r *run) records(batch []result) []manifest.Record {
 func (r *run) record(res *result) manifest.Record {
 	rec := manifest.Record{
 		Crate: res.entry.Name, Version: res.entry.Version, Size: res.size, Retries: res.retries,
-		StartedAt: manifest.Time(res.started), FinishedAt: manifest.Time(res.finished),
-		OK: res.outcome.ok(), Status: status(res.outcome),
+		StartedAt: manifest.Time(res.started),
+		OK:        res.outcome.ok(), Status: status(res.outcome),
+	}
+	if rec.FinishedAt = rec.StartedAt; !res.finished.Equal(res.started) { // equal for what is held: nearly all
+		rec.FinishedAt = manifest.Time(res.finished)
 	}
 	if res.entry.Version != "" && res.outcome != badEntry {
 		rec.URL = withoutUser(r.cfg.url(&res.entry))

@@ -26,7 +26,10 @@ func DryRun(ctx context.Context, cfg Config, held Held) (Plan, error) {
 		p.catalog = held.Catalog
 	}
 	if held.Store != nil {
-		p.listing = held.Store.NewListing()
+		var err error
+		if p.listing, err = held.Store.NewListing(); err != nil {
+			return Plan{}, fmt.Errorf("planning: %w", err)
+		}
 	}
 	plan, err := p.run(ctx)
 	if err == nil {
@@ -50,8 +53,8 @@ func (emptyCatalog) Revision(context.Context) (catalog.Revision, error) {
 	return catalog.Revision{}, nil
 }
 
-func (emptyCatalog) Crates(context.Context) iter.Seq2[catalog.Crate, error] {
-	return func(func(catalog.Crate, error) bool) {}
+func (emptyCatalog) Holdings(context.Context) iter.Seq2[catalog.Holding, error] {
+	return func(func(catalog.Holding, error) bool) {}
 }
 
 type emptyListing struct{}

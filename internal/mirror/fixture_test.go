@@ -43,6 +43,10 @@ type world struct {
 	catalog *memCatalog
 	bundle  *bundling    // nil: loose files
 	log     *slog.Logger // of the store; nil: none
+
+	vanished map[crate.ID]crate.Checksum // was published once
+	spoiled  map[crate.ID]bool           // damaged on purpose: no oracle looks at it
+	evidence []byte                      // what damage has left of foo 1.0.0, to be kept
 }
 
 // bundling is how a run of a world makes bundles, beside the loose files.
@@ -154,15 +158,15 @@ func content(fsys durable.Reader, id crate.ID) ([]byte, error) {
 // checkWhole is oracle O1 and O3: every final name has the bytes of the
 // registry, and everything acknowledged is there.
 func (w *world) checkWhole(fsys durable.Reader, acknowledged map[crate.ID]bool) error {
-	for _, id := range w.reg.IDs() {
+	for _, id := range w.all() {
 		data, err := content(fsys, id)
-		if errors.Is(err, fs.ErrNotExist) && !acknowledged[id] {
+		if w.spoiled[id] || errors.Is(err, fs.ErrNotExist) && !acknowledged[id] {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		want, err := w.reg.Checksum(id)
+		want, err := w.checksum(id)
 		if err != nil {
 			return err
 		}
@@ -171,6 +175,38 @@ func (w *world) checkWhole(fsys durable.Reader, acknowledged map[crate.ID]bool) 
 		}
 	}
 	return nil
+}
+
+// all are the versions that are published, or once were.
+func (w *world) all() []crate.ID {
+	return append(w.reg.IDs(), slices.Collect(maps.Keys(w.vanished))...)
+}
+
+// checksum is what the registry says, or once said, of a version.
+func (w *world) checksum(id crate.ID) (crate.Checksum, error) {
+	if sum, ok := w.vanished[id]; ok {
+		return sum, nil
+	}
+	return w.reg.Checksum(id)
+}
+
+// vanish takes a version from the registry. A mirror keeps it.
+func (w *world) vanish(id crate.ID) {
+	w.t.Helper()
+	sum, err := w.reg.Checksum(id)
+	must(w.t, err)
+	if w.vanished == nil {
+		w.vanished = map[crate.ID]crate.Checksum{}
+	}
+	w.vanished[id] = sum
+	w.reg.Remove(id)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // records reads the manifest of the last run, by crate.
@@ -281,11 +317,12 @@ func (c *memCatalog) Versions(_ context.Context, name string) (list []catalog.Ve
 	return list, nil
 }
 
-func (c *memCatalog) Crates(context.Context) iter.Seq2[catalog.Crate, error] {
-	crates := c.clone().crates
-	return func(yield func(catalog.Crate, error) bool) {
-		for _, path := range slices.Sorted(maps.Keys(crates)) {
-			if !yield(crates[path], nil) {
+func (c *memCatalog) Holdings(ctx context.Context) iter.Seq2[catalog.Holding, error] {
+	then := c.clone()
+	return func(yield func(catalog.Holding, error) bool) {
+		for _, p := range slices.Sorted(maps.Keys(then.crates)) {
+			held, _ := then.Versions(ctx, path.Base(p))
+			if !yield(catalog.Holding{Crate: then.crates[p], Versions: held}, nil) {
 				return
 			}
 		}

@@ -11,11 +11,15 @@ import (
 // plan plans into a spool.
 func (r *run) plan(ctx context.Context) (*spool, error) {
 	start := time.Now()
+	listing, err := r.cfg.Store.NewListing()
+	if err != nil {
+		return nil, fmt.Errorf("planning: %w", err)
+	}
 	s, err := newSpool(r.cfg.State)
 	if err != nil {
 		return nil, fmt.Errorf("planning: %w", err)
 	}
-	p := planner{cfg: &r.cfg, catalog: r.cfg.Catalog, listing: r.cfg.Store.NewListing(), sink: &planSink{r, s}}
+	p := planner{cfg: &r.cfg, catalog: r.cfg.Catalog, listing: listing, sink: &planSink{r, s}}
 	plan, err := p.run(ctx)
 	if err == nil {
 		err = s.finish()

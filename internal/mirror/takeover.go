@@ -150,7 +150,11 @@ func (t *takeover) ask(ctx context.Context, ids []crate.ID) error {
 	}
 	defer func() { t.unnamed += len(unnamed) }()
 	cfg := &t.run.cfg
-	p := planner{cfg: cfg, catalog: cfg.Catalog, listing: cfg.Store.NewListing()}
+	listing, err := cfg.Store.NewListing()
+	if err != nil {
+		return err
+	}
+	p := planner{cfg: cfg, catalog: cfg.Catalog, listing: listing}
 	return cfg.Source.Groups(ctx, func(path, _ string) bool { return files[path] }, func(g *Group) error {
 		if !files[g.Path] {
 			return nil
@@ -187,8 +191,8 @@ func (p *planner) stands(e *Entry, v *heldVersion) bool {
 // the next run, and so is one with crates that another source may name.
 func (t *takeover) finish(ctx context.Context) error {
 	log := t.run.cfg.Log.With("bundle", t.old.Name, "crates", t.taken)
-	_, whole := t.run.cfg.Source.Revision()
-	done := !errors.As(t.damage, new(*unreadableError)) && (whole || t.unnamed == 0)
+	_, scope := t.run.cfg.Source.Revision()
+	done := !errors.As(t.damage, new(*unreadableError)) && (scope == Whole || t.unnamed == 0)
 	switch {
 	case t.damage != nil:
 		log.Error("a bundle of v1.1.0 is damaged: what came before that was taken over, the rest is fetched", "read_again", !done, "err", t.damage)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"syscall"
@@ -251,29 +250,5 @@ func TestE2DryRunWithOldBundle(t *testing.T) {
 	w.mustRun(nil)
 	if plan, err := DryRun(context.Background(), cfg, Held{Catalog: w.catalog}); err != nil || plan.OldBundles != 0 {
 		t.Errorf("after a run: %v, %+v", err, plan)
-	}
-}
-
-// The power goes, and the process is killed, at every operation of taking over:
-// every crate ends up in one bundle of ours, and none is ever fetched.
-func TestE9TakingOverIsCutAnywhere(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	w := newBundled(t, medium, 1500)
-	all := w.items()
-	w.old(all, all[:4])
-	if err := w.disk.SyncAll(); err != nil {
-		t.Fatal(err)
-	}
-	for i, wr := range w.wreckEverywhere(rand.New(rand.NewPCG(seed, 1))) {
-		if err := w.checkHeld(wr.disk, wr.catalog); err != nil {
-			t.Errorf("O1, O3 %s: %v", wr.at, err)
-		}
-		if i%durabletest.Stride(5) == 0 {
-			w.recoverBundles(wr)
-		}
-	}
-	if n := w.reg.TotalRequests(); n > 0 {
-		t.Errorf("%d requests", n)
 	}
 }

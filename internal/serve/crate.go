@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
 var typeGzip = []string{"application/gzip"}
@@ -20,7 +18,10 @@ var typeGzip = []string{"application/gzip"}
 // crate answers with a crate file.
 func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	id := crate.ID{Name: t.name, Version: t.version}
-	f, err := h.open(r.Context(), id)
+	f, err := h.mirror.Open(r.Context(), id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return notFoundf("This mirror does not hold %s.", id)
+	}
 	if err != nil {
 		return err
 	}
@@ -41,25 +42,6 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 		return fmt.Errorf("reading the crate file of %s: %w", f.ID, content.err)
 	}
 	return nil
-}
-
-// open opens a crate file. As on crates.io, the name may have another case, or
-// "-" for "_", than the crate has.
-func (h *Handler) open(ctx context.Context, id crate.ID) (*view.File, error) {
-	f, err := h.mirror.Open(ctx, id)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return f, err
-	}
-	c, err := h.mirror.Crate(ctx, id.Name)
-	if err == nil && c.Name != id.Name {
-		f, err = h.mirror.Open(ctx, crate.ID{Name: c.Name, Version: id.Version})
-	} else if err == nil {
-		err = fs.ErrNotExist
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, notFoundf("This mirror does not hold %s.", id)
-	}
-	return f, err
 }
 
 // watched remembers why reading failed, which http.ServeContent keeps to itself.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
@@ -54,9 +55,8 @@ func (f *fake) Totals() view.Totals {
 func (f *fake) Crate(_ context.Context, name string) (*view.Crate, error) {
 	f.asked.Add(1)
 	c := &view.Crate{Path: crate.IndexPath(name)}
-	fold := strings.NewReplacer("-", "_")
 	for _, id := range f.reg.IDs() {
-		if strings.EqualFold(fold.Replace(id.Name), fold.Replace(name)) {
+		if strings.EqualFold(id.Name, name) {
 			line, _ := f.reg.Entry(id)
 			sum, _ := f.reg.Checksum(id)
 			c.Name = id.Name
@@ -91,6 +91,14 @@ func (f *fake) Open(_ context.Context, id crate.ID) (*view.File, error) {
 		c.breakAt = int64(len(data) / 2)
 	}
 	return &view.File{Content: c, ID: id, Checksum: sum}, nil
+}
+
+// About knows something of one crate.
+func (f *fake) About(_ context.Context, id crate.ID) (cargotoml.Package, error) {
+	if id.Name == "foo" {
+		return cargotoml.Package{Description: "A foo."}, nil
+	}
+	return cargotoml.Package{}, nil
 }
 
 func (f *fake) Search(query string, offset, limit int) (names []string, total int) {

@@ -46,6 +46,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
@@ -56,10 +57,13 @@ type Mirror interface {
 	// Crate returns what is shown of a crate, whatever the case of name. Errors:
 	// fs.ErrNotExist.
 	Crate(ctx context.Context, name string) (*view.Crate, error)
-	// Open opens a crate file. Errors: fs.ErrNotExist; *view.DamagedError.
+	// Open opens a crate file, whatever the case of its name, and with "-" for "_".
+	// Errors: fs.ErrNotExist; *view.DamagedError.
 	Open(ctx context.Context, id crate.ID) (*view.File, error)
 	// Search returns the names for a query, best first, and how many there are.
 	Search(query string, offset, limit int) (names []string, total int)
+	// About returns what the author says of a version. It may take its time.
+	About(ctx context.Context, id crate.ID) (cargotoml.Package, error)
 	// Generation grows whenever Crate may say something else.
 	Generation() uint64
 	Totals() view.Totals

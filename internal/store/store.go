@@ -118,7 +118,9 @@ type Listing interface {
 
 // Lister makes listings.
 type Lister interface {
-	NewListing() Listing
+	// NewListing begins one. What cannot be listed is not absent: an error of
+	// the disk is returned, so that nobody takes what is there for lost.
+	NewListing() (Listing, error)
 }
 
 // Content is an open crate file.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
 )
@@ -177,7 +179,7 @@ func TestG7Slices(t *testing.T) {
 			}
 		}
 		var found []crate.ID
-		s, err := verify.Run(ctx, verify.Config{Catalog: m, Store: m, Workers: 1, Again: c.Passed(), After: c.After,
+		s, err := verify.Run(ctx, verify.Config{Catalog: m, Store: m, Workers: 1, Again: c.Bad, After: c.After,
 			Found: func(p verify.Problem) error { found = append(found, p.ID); return nil }})
 		cancel()
 		if err != nil && !errors.Is(err, context.Canceled) {
@@ -206,7 +208,7 @@ func TestG7Slices(t *testing.T) {
 	}
 	m.files[bad] = []byte(bad.String())
 	m.opened = nil
-	s, err := verify.Run(t.Context(), verify.Config{Catalog: m, Store: m, Found: func(p verify.Problem) error { return p.Err }})
+	s, err := verify.Run(t.Context(), verify.Config{Catalog: m, Store: m, Again: c.Bad, Found: func(p verify.Problem) error { return p.Err }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,13 +217,78 @@ func TestG7Slices(t *testing.T) {
 	}
 }
 
-func TestPassedComparesAsTheCatalogDoes(t *testing.T) {
-	c := verify.Cursor{After: crate.ID{Name: "Serde", Version: "1.0.0"}, Bad: []crate.ID{
-		{Name: "SERDE", Version: "0.9.0"}, {Name: "abc", Version: "1.0.0"}, {Name: "serde", Version: "1.0.1"}, {Name: "Zz", Version: "0.1.0"},
-	}}
-	got := c.Passed()
-	if !slices.Equal(got, c.Bad[:2]) {
-		t.Errorf("passed: %v", got)
+// What is known to be bad stays known, whenever a run is stopped and whichever
+// sweep it belongs to, until it was looked at again.
+func TestG7BadIsNotForgotten(t *testing.T) {
+	m := newMirror(t, 400)
+	var c verify.Cursor
+	run := func(ctx context.Context) (found []crate.ID, s *verify.Summary) {
+		s, err := verify.Run(ctx, verify.Config{Catalog: m, Store: m, Workers: 1, Again: c.Bad, After: c.After,
+			Found: func(p verify.Problem) error { found = append(found, p.ID); return nil }})
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		c.Advance(s, found, time.Unix(9, 0))
+		return found, s
+	}
+	bad := []crate.ID{m.ids[0], m.ids[1], m.ids[399]}
+	for _, id := range bad {
+		delete(m.files, id)
+	}
+	c.Begin(time.Unix(1, 0))
+	if _, s := run(t.Context()); !s.Complete || !slices.Equal(c.Bad, bad) {
+		t.Fatalf("complete %t, bad: %v", s.Complete, c.Bad)
+	}
+
+	// The next sweep is stopped while it looks at the first of them, which is
+	// good by now, and then at the second.
+	c.Begin(time.Unix(10, 0))
+	m.files[bad[0]] = []byte(bad[0].String())
+	for stopAt, want := range [][]crate.ID{bad, bad[1:]} {
+		ctx, cancel := context.WithCancel(t.Context())
+		m.opened = func(id crate.ID) {
+			if id == bad[stopAt] {
+				cancel()
+			}
+		}
+		_, s := run(ctx)
+		cancel()
+		if s.Complete || s.Passed != 0 || c.Versions != 0 || c.After != (crate.ID{}) || !slices.Equal(c.Bad, want) {
+			t.Errorf("stopped at bad version %d: %+v, cursor %+v", stopAt, s, c)
+		}
+	}
+
+	// In one run each is looked at once.
+	looks := map[crate.ID]int{}
+	m.opened = func(id crate.ID) { looks[id]++ }
+	found, s := run(t.Context())
+	if !s.Complete || !slices.Equal(found, bad[1:]) || !slices.Equal(c.Bad, bad[1:]) || looks[bad[2]] != 1 || looks[bad[0]] != 1 {
+		t.Errorf("found %v, bad %v, %d looks at the last: %+v", found, c.Bad, looks[bad[2]], s)
+	}
+
+	// After a repair they alone are looked at.
+	m.files[bad[1]], m.opened = []byte(bad[1].String()), nil
+	s, err := verify.Again(t.Context(), verify.Config{Catalog: m, Store: m, Again: c.Bad, Found: func(verify.Problem) error { return nil }})
+	if err != nil || s.Again != 2 || s.Complete || s.Problems[verify.Missing] != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if c.Advance(s, bad[2:], time.Unix(11, 0)); !slices.Equal(c.Bad, bad[2:]) || !c.Finished.Equal(time.Unix(9, 0)) {
+		t.Errorf("cursor %+v", c)
+	}
+}
+
+// G7: wherever a run is stopped, also in the middle of a question to the catalog,
+// it says why.
+func TestG7StoppedSaysWhy(t *testing.T) {
+	m := newMirror(t, 10)
+	why := errors.New("enough for today")
+	for _, again := range [][]crate.ID{nil, m.ids[:1]} {
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(why)
+		_, s, err := m.run(ctx, func(cfg *verify.Config) { cfg.Again = again })
+		if err != why || s.Complete {
+			t.Errorf("%v, %+v", err, s)
+		}
 	}
 }
 
@@ -232,5 +299,42 @@ func TestFoundEndsTheRun(t *testing.T) {
 	_, s, err := m.run(t.Context(), func(cfg *verify.Config) { cfg.Found = func(verify.Problem) error { return stop } })
 	if !errors.Is(err, stop) || s.Complete {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// G7: whatever happens while the cursor is written, it is the old one or the new
+// one.
+func TestG7CursorSurvivesPowerCuts(t *testing.T) {
+	was := verify.Cursor{Begun: time.Unix(1, 0).UTC(), After: crate.ID{Name: "a", Version: "1.0.0"}, Versions: 1}
+	now := was
+	now.After.Name, now.Versions = "b", 2
+	rnd := rand.New(rand.NewPCG(1, 2))
+	disk := durabletest.NewMem()
+	if err := was.Write(disk); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; ; n++ {
+		mem := disk.Kill()
+		var wrecks []*durabletest.Mem
+		bad := durabletest.Hook(mem, func(op durabletest.Op) (f durabletest.Fault) {
+			wrecks = append(wrecks, mem.Kill(), mem.Crash(rnd))
+			if op.N == n {
+				f = durabletest.Fault{Err: syscall.EIO, Persisted: n%2 == 0}
+			}
+			return f
+		})
+		err := now.Write(bad)
+		if bad.Ops() < n {
+			break
+		}
+		for _, wreck := range append(wrecks, mem) {
+			got, rerr := verify.ReadCursor(wreck)
+			if rerr != nil || !cmp.Equal(got, was) && !cmp.Equal(got, now) {
+				t.Errorf("operation %d: %+v, %v", n, got, rerr)
+			}
+		}
+		if err == nil {
+			t.Errorf("operation %d failed, and nothing is told", n)
+		}
 	}
 }

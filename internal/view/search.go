@@ -104,3 +104,14 @@ func (v *View) Search(query string, offset, limit int) (found []string, total in
 	found, total = n.search(searchKey(strings.TrimSpace(query)), offset+limit)
 	return found[min(offset, len(found)):], total
 }
+
+// Names returns the names of all crates held that can be shown, in no order: of
+// a catalog that is there, though what Crate says of each decides. Errors:
+// those of the catalog.
+func (v *View) Names(ctx context.Context) (all []string, err error) {
+	err = v.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
+		all, _, _, err = c.Names(ctx, catalog.NamesMark{})
+		return err
+	})
+	return all, ignoreAbsent(err)
+}

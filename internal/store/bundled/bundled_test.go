@@ -427,7 +427,7 @@ func TestSalvage(t *testing.T) {
 	if _, err := dead.Stat(bundle.FileName(0) + ".damaged"); err != nil {
 		t.Errorf("the damaged bundle was not kept: %v", err)
 	}
-	if s := openIn(t, dead, c, 1<<20); s.NewListing().Holds(id(2), places[2], int64(len(text(2)))) {
+	if s := openIn(t, dead, c, 1<<20); storetest.Listing(t, s).Holds(id(2), places[2], int64(len(text(2)))) {
 		t.Error("what was lost is said to be held")
 	}
 }
@@ -480,6 +480,48 @@ func TestE9Linked(t *testing.T) {
 	}
 	if _, err := os.Stat(final + bundle.PartExt); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the unfinished name is still there: %v", err)
+	}
+}
+
+// A snapshot of the folder by hard links (cp -al) holds the unfinished bundle too.
+// That bundle goes on as any other: it gets its name when it is finished, not
+// before, and the snapshot keeps the bytes that it has.
+func TestE9SnapshotOfAnUnfinishedBundle(t *testing.T) {
+	dir := t.TempDir()
+	fsys, err := durable.Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fsys.Close()
+	s := openIn(t, fsys, newTold(), 1<<20)
+	at := put(t, s, 1)
+	checkpoint(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	part := filepath.Join(dir, at.Bundle) + bundle.PartExt
+	snapshot := filepath.Join(t.TempDir(), "snapshot")
+	if err := os.Link(part, snapshot); err != nil {
+		t.Skip("no hard links here: ", err)
+	}
+	before, err := os.ReadFile(snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newTold()
+	s = openIn(t, fsys, c, 1<<20)
+	if _, err := os.Stat(filepath.Join(dir, at.Bundle)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an unfinished bundle has its final name: %v", err)
+	}
+	if c.members[id(1)] != at || c.known[at.Bundle] {
+		t.Errorf("adopted %+v, known %v", c.members, c.known)
+	}
+	put(t, s, 2)
+	if done := finish(t, s); len(done.Finished) != 1 || done.Finished[0].Entries != 2 {
+		t.Errorf("finished %+v, want one bundle of 2", done.Finished)
+	}
+	if after, err := os.ReadFile(snapshot); err != nil || string(after) != string(before) {
+		t.Errorf("the snapshot has %d bytes now, had %d: %v", len(after), len(before), err)
 	}
 }
 
@@ -545,7 +587,7 @@ func TestE14BundleMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openIn(t, mem, newTold(), 1)
-	if s.NewListing().Holds(id(1), at, int64(len(text(1)))) {
+	if storetest.Listing(t, s).Holds(id(1), at, int64(len(text(1)))) {
 		t.Error("it is said to be held")
 	}
 	if _, err := read(s, id(1), at); !errors.Is(err, fs.ErrNotExist) {

@@ -203,13 +203,21 @@ func (r *readers) close() error {
 }
 
 // NewListing implements store.Lister.
-func (s *Store) NewListing() store.Listing {
-	return &listing{s.Loose.NewListing(), sizes(s.cfg.Folder)}
-}
+func (s *Store) NewListing() (store.Listing, error) { return newListing(s.Loose, s.cfg.Folder) }
 
 // NewListing implements store.Lister.
-func (s *ReadOnly) NewListing() store.Listing {
-	return &listing{s.Loose.NewListing(), sizes(s.readers.folder)}
+func (s *ReadOnly) NewListing() (store.Listing, error) { return newListing(s.Loose, s.readers.folder) }
+
+func newListing(loose Loose, folder durable.Reader) (store.Listing, error) {
+	l, err := loose.NewListing()
+	if err != nil {
+		return nil, err
+	}
+	sizes, err := sizes(folder)
+	if err != nil {
+		return nil, fmt.Errorf("listing bundles: %w", err)
+	}
+	return &listing{l, sizes}, nil
 }
 
 // listing knows the size of every bundle that was there when it was made.
@@ -219,20 +227,27 @@ type listing struct {
 }
 
 // sizes lists the bundles of a folder, by the names that they have or will have.
-// A folder that cannot be read holds nothing; whoever writes there learns why.
-func sizes(folder durable.Reader) map[string]int64 {
-	entries, _ := folder.ReadDir(".")
+func sizes(folder durable.Reader) (map[string]int64, error) {
+	entries, err := folder.ReadDir(".")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	sizes := map[string]int64{}
 	for _, e := range entries {
 		name := strings.TrimSuffix(e.Name(), bundle.PartExt)
 		if _, err := bundle.ParseFileName(name); err != nil {
 			continue
 		}
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+		info, err := e.Info()
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // renamed or removed in between
+		case err != nil:
+			return nil, err
+		case info.Mode().IsRegular():
 			sizes[name] = max(sizes[name], info.Size())
 		}
 	}
-	return sizes
+	return sizes, nil
 }
 
 // Holds implements store.Listing.

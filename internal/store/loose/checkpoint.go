@@ -35,16 +35,36 @@ func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 		return store.Outcome{}, fmt.Errorf("making %d crates durable: %w", len(batch), err)
 	}
 	// Neighbours in the tree share folders, and the order of renames is one
-	// that can be told.
-	slices.SortFunc(batch, func(a, b waiting) int { return strings.Compare(a.name, b.name) })
-	refused, err := s.publish(ctx, batch)
+	// that can be told. Of two that were put for one crate the first has it.
+	slices.SortStableFunc(batch, func(a, b waiting) int { return strings.Compare(a.name, b.name) })
+	first, again := partition(batch)
+	refused, err := s.publish(ctx, first)
 	if err != nil {
 		return store.Outcome{}, err
 	}
+	more, err := s.publish(ctx, again)
+	if err != nil {
+		return store.Outcome{}, err
+	}
+	refused = append(refused, more...)
 	if err := s.syncNames(batch, adopted); err != nil {
 		return store.Outcome{}, fmt.Errorf("making the names of %d crates durable: %w", len(batch), err)
 	}
 	return store.Outcome{Refused: refused}, nil
+}
+
+// partition splits a sorted batch into the first of each crate and the others, of
+// which there are seldom any.
+func partition(batch []waiting) (first, again []waiting) {
+	first = batch[:0:0]
+	for i, w := range batch {
+		if i > 0 && batch[i-1].id == w.id {
+			again = append(again, w)
+		} else {
+			first = append(first, w)
+		}
+	}
+	return first, again
 }
 
 // syncBytes makes the bytes of the batch durable, before they get names, and

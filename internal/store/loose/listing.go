@@ -23,8 +23,8 @@ type Listing struct {
 const folders = 8
 
 // NewListing implements store.Lister.
-func (s *Store) NewListing() store.Listing {
-	return &Listing{store: s, dirs: map[string]map[string]fs.DirEntry{}}
+func (s *Store) NewListing() (store.Listing, error) {
+	return &Listing{store: s, dirs: map[string]map[string]fs.DirEntry{}}, nil
 }
 
 // Stat is store.Reader's.

@@ -188,6 +188,10 @@ type content struct {
 
 func (c content) Size() int64 { return c.size }
 
+// OnDisk returns the file, which is the crate and nothing else: it can be
+// linked.
+func (c content) OnDisk() durable.File { return c.File }
+
 // tempDirs is the number of folders in tmp/. A batch in one folder costs a tenth
 // more system time: every name that is looked up, added or removed is searched for
 // among its neighbours, and only one goroutine at a time can do any of it.

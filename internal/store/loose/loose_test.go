@@ -134,7 +134,7 @@ func TestStat(t *testing.T) {
 	if _, err := s.Checkpoint(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	for name, stat := range map[string]func(crate.ID) (int64, error){"Stat": s.Stat, "Listing": s.NewListing().Stat} {
+	for name, stat := range map[string]func(crate.ID) (int64, error){"Stat": s.Stat, "Listing": storetest.Listing(t, s).Stat} {
 		if size, err := stat(serde); err != nil || size != 3 {
 			t.Errorf("%s = %d, %v", name, size, err)
 		}
@@ -145,7 +145,7 @@ func TestStat(t *testing.T) {
 	if _, err := s.Open(log, store.Placement{Loose: true}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Open: %v, want not exist", err)
 	}
-	if s.NewListing().Holds(serde, store.Placement{Bundle: "bundle-0000.tar.zst", FrameSize: 3}, 3) {
+	if storetest.Listing(t, s).Holds(serde, store.Placement{Bundle: "bundle-0000.tar.zst", FrameSize: 3}, 3) {
 		t.Error("a loose file is said to be in a bundle")
 	}
 }

@@ -42,7 +42,7 @@ func (s *Store) Quarantine(id crate.ID, reason string) (string, error) {
 // moveAside gives the file a name in quarantine that is free. One crate is
 // damaged at most a few times a second.
 func (s *Store) moveAside(id crate.ID) (to string, err error) {
-	if err := s.fsys.MkdirAll(quarantineDir); err != nil {
+	if err := s.makeQuarantine(); err != nil {
 		return "", err
 	}
 	name := s.quarantineName(id, "was-"+time.Now().UTC().Format("20060102T150405Z"))
@@ -72,7 +72,7 @@ func (s *Store) isolate(to string, id crate.ID, reason string, body store.Body) 
 	if err != nil {
 		return err
 	}
-	if err := s.fsys.MkdirAll(quarantineDir); err != nil {
+	if err := s.makeQuarantine(); err != nil {
 		return errors.Join(err, s.fsys.Remove(sp.name))
 	}
 	err = s.fsys.Publish(sp.name, to)
@@ -85,6 +85,15 @@ func (s *Store) isolate(to string, id crate.ID, reason string, body store.Body) 
 	return s.annotate(to, id, reason)
 }
 
+// makeQuarantine makes the folder durable before anything moves there: what moved
+// into a folder that a power cut takes back would be gone with it.
+func (s *Store) makeQuarantine() error {
+	if err := s.fsys.MkdirAll(quarantineDir); err != nil {
+		return err
+	}
+	return s.fsys.SyncDir(".")
+}
+
 func (s *Store) quarantineName(id crate.ID, suffix string) string {
 	return path.Join(quarantineDir, id.FileName()+"."+suffix)
 }
@@ -95,7 +104,7 @@ func (s *Store) annotate(name string, id crate.ID, reason string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(durable.WriteFile(s.fsys, name+noteExt, append(data, '\n')), s.fsys.SyncDir("."))
+	return durable.WriteFile(s.fsys, name+noteExt, append(data, '\n'))
 }
 
 // Quarantined implements store.Quarantiner.

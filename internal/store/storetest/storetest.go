@@ -76,9 +76,19 @@ func checkpoint(t *testing.T, s Store) {
 	}
 }
 
+// Listing begins a listing.
+func Listing(t *testing.T, s store.Lister) store.Listing {
+	t.Helper()
+	l, err := s.NewListing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 // held asks a new listing, as a new run does.
-func held(s Store, id crate.ID, at store.Placement, text string) bool {
-	return s.NewListing().Holds(id, at, int64(len(text)))
+func held(t *testing.T, s Store, id crate.ID, at store.Placement, text string) bool {
+	return Listing(t, s).Holds(id, at, int64(len(text)))
 }
 
 func read(t *testing.T, s Store, id crate.ID, at store.Placement) string {
@@ -108,7 +118,7 @@ func testRoundTrip(t *testing.T, open opener) {
 	}
 	checkpoint(t, s)
 	got := map[crate.ID]string{}
-	listing := s.NewListing()
+	listing := Listing(t, s)
 	for id, text := range want {
 		at := places[id]
 		got[id] = read(t, s, id, at)
@@ -135,7 +145,7 @@ func testDurable(t *testing.T, open opener) {
 		check := func(op string) {
 			s := open(t, mem.Crash(rnd))
 			for id, at := range placed {
-				if !acknowledged[id] && !held(s, id, at, id.Version) {
+				if !acknowledged[id] && !held(t, s, id, at, id.Version) {
 					continue
 				}
 				if got := read(t, s, id, at); got != id.Version {
@@ -340,7 +350,7 @@ func testCheckpointError(t *testing.T, open opener) { // C12
 		}
 		after := open(t, mem.Kill())
 		for id, text := range want {
-			if held(after, id, places[id], text) && read(t, after, id, places[id]) != text {
+			if held(t, after, id, places[id], text) && read(t, after, id, places[id]) != text {
 				t.Errorf("operation %d failed: %v is not whole", n, id)
 			}
 		}

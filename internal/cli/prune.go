@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// pruneConfig is the flags of prune.
+type pruneConfig struct {
+	dirs          dirs
+	excludeYanked bool
+	acceptShrink  bool
+	yes           bool
+	olderThan     time.Duration
+	log           logConfig
+}
+
+func pruneCommand(a *App) *cli.Command {
+	var cfg pruneConfig
+	flags := append(cfg.dirs.flags(),
+		&cli.BoolFlag{Name: "yes", Usage: "do it; without this flag, prune says what it would do", Destination: &cfg.yes},
+		&cli.BoolFlag{Name: "exclude-yanked", Usage: "yanked versions go too", Destination: &cfg.excludeYanked},
+		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although more than 5 % of what is held would go", Destination: &cfg.acceptShrink},
+		&cli.DurationFlag{Name: "older-than", Usage: "also remove for good what has been in the trash for so long, such as 720h; 0 = never", Destination: &cfg.olderThan},
+	)
+	return &cli.Command{
+		Name:      "prune",
+		Usage:     "throw away what the index does not name any more",
+		ArgsUsage: "[-mirror DIR] [-yes] [options]",
+		Description: "Loose files go to trash/{date} in the folder of the crates. Bundles are never\n" +
+			"rewritten: what lies in them stays, and is not served.\n\n" + exitCodesHelp,
+		Flags:        append(flags, cfg.log.flags()...),
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			if cmd.Args().Present() {
+				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
+			}
+			if cfg.olderThan < 0 {
+				return &usageError{cmd, fmt.Errorf("-older-than is %v, want 0 (never) or more", cfg.olderThan)}
+			}
+			if err := cfg.log.check(); err != nil {
+				return err
+			}
+			cfg.dirs.fill()
+			return a.prune(ctx, &cfg)
+		},
+	}
+}
+
+// prune runs the command.
+func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
+	if err := cfg.dirs.check(); err != nil {
+		return err
+	}
+	log := cfg.log.logger(a.Stderr)
+	ix, err := cfg.dirs.openIndex(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer ix.Close()
+	job := mirror.PruneConfig{Index: ix, Yanked: cfg.excludeYanked, AcceptShrink: cfg.acceptShrink}
+	if cfg.yes {
+		return a.pruneHeld(ctx, cfg, job, log)
+	}
+	cat, err := catalog.OpenReadOnly(catalogPath(cfg.dirs.out))
+	if err != nil {
+		return withoutCatalog(err)
+	}
+	defer cat.Close()
+	job.Catalog = cat
+	return a.pruneWith(ctx, cfg, job)
+}
+
+// pruneHeld prunes for good, with the mirror's lock.
+func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job mirror.PruneConfig, log *slog.Logger) (err error) {
+	h, l, err := a.openLoose(cfg.dirs.out, "batch", log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	path := catalogPath(cfg.dirs.out)
+	if _, err = os.Stat(path); err != nil { // an empty one would say that nothing is held
+		return withoutCatalog(err)
+	}
+	if h.catalog, err = catalog.Open(path); err != nil {
+		return err
+	}
+	job.Catalog, job.Trash = h.catalog, l.Trash
+	if err := a.pruneWith(ctx, cfg, job); err != nil || cfg.olderThan == 0 {
+		return err
+	}
+	return a.emptyTrash(l, cfg.olderThan)
+}
+
+func (a *App) pruneWith(ctx context.Context, cfg *pruneConfig, job mirror.PruneConfig) error {
+	p, err := mirror.Prune(ctx, job, func(v *catalog.Version) { fmt.Fprintln(a.Stdout, v.ID) })
+	if err != nil {
+		return err
+	}
+	where := filepath.Join(cfg.dirs.out, "trash")
+	if cfg.yes {
+		fmt.Fprintf(a.Stdout, "%s versions, %s, went to %s\n", count(p.Versions), size(p.Bytes), where)
+	} else {
+		fmt.Fprintf(a.Stdout, "%s versions, %s, would go to %s: -yes does it\n", count(p.Versions), size(p.Bytes), where)
+	}
+	if p.Bundled > 0 {
+		fmt.Fprintf(a.Stdout, "%s of them lie in bundles as well, where they stay\n", count(p.Bundled))
+	}
+	return nil
+}
+
+// emptyTrash removes what has been in the trash for long.
+func (a *App) emptyTrash(l *loose.Store, olderThan time.Duration) error {
+	days, err := l.Trashed()
+	if err != nil {
+		return err
+	}
+	for _, day := range days {
+		if time.Since(day.AddDate(0, 0, 1)) < olderThan { // the day had to end first
+			continue
+		}
+		if err := l.EmptyTrash(day); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.Stdout, "removed for good: what was thrown away on %s\n", day.Format(time.DateOnly))
+	}
+	return nil
+}

@@ -1,0 +1,341 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// life is what a mirror does while something happens to it.
+type life struct {
+	name  string
+	begin func(o *ordeal)        // makes what runs start from
+	run   func(o *ordeal) *child // which is struck
+	lasts time.Duration          // a run that is not
+	// shown reports whether the run has come to where most can go wrong: it takes
+	// some milliseconds, and seldom is one of them chosen by chance.
+	shown func(o *ordeal) bool
+	end   func(o *ordeal) // wants an undisturbed run to complete, and another to do nothing
+}
+
+func lives() []*life {
+	download := func(args ...string) func(*ordeal) *child {
+		return func(o *ordeal) *child { return o.start("", args...) }
+	}
+	brisk := func(o *ordeal) { o.slow(5 * time.Millisecond) }
+	slow := func(o *ordeal) { o.slow(60 * time.Millisecond) }
+	const short = 400 * time.Millisecond
+	return []*life{
+		{"loose", brisk, download(), short, (*ordeal).hasCrates, (*ordeal).complete},
+		{"bundles", func(o *ordeal) { brisk(o); o.intoBundles() }, (*ordeal).bundling, short, (*ordeal).hasBundles, (*ordeal).completeBundles},
+		{"move", (*ordeal).beginLoose, (*ordeal).bundling, short, (*ordeal).hasBundles, (*ordeal).completeBundles},
+		{"extract", (*ordeal).beginMedia, (*ordeal).extracting, short, (*ordeal).hasCrates, (*ordeal).completeExtraction},
+		{"repair", (*ordeal).beginDamaged, (*ordeal).repairing, short, (*ordeal).hasQuarantine, (*ordeal).completeRepair},
+		{"file by file", brisk, download("-durability", "file"), short, (*ordeal).hasCrates, (*ordeal).complete},
+		// Long enough for a commit in the middle, in that of a bundle too.
+		{"slow", slow, download("-concurrency", "8"), 2 * time.Second, (*ordeal).hasCrates, (*ordeal).complete},
+		{"slow bundle", func(o *ordeal) { slow(o); o.intoBundles() }, download("-concurrency", "8"), 2 * time.Second, (*ordeal).hasRecords, (*ordeal).completeBundles},
+	}
+}
+
+// ordeal is a mirror to which the same thing happens again and again.
+type ordeal struct {
+	*mirrored
+	life   *life
+	disk   *disk
+	rnd    *rand.Rand
+	strike func() // what happens
+
+	begun   bool
+	media   string            // bundles to extract, on another disk
+	spoiled map[crate.ID]bool // damaged on purpose
+}
+
+// anywhere is a round at any instant of a run that goes on where the one before
+// was struck.
+func (o *ordeal) anywhere() {
+	o.t.Helper()
+	o.anew(!o.begun)
+	c := o.life.run(o)
+	time.Sleep(o.some(o.life.lasts))
+	o.round(c)
+}
+
+// aimed is a round at the instant at which a new mirror comes to where most can go
+// wrong.
+func (o *ordeal) aimed() {
+	o.t.Helper()
+	o.anew(true)
+	c := o.life.run(o)
+	for ended := false; !ended && !o.life.shown(o); {
+		select {
+		case <-c.ended:
+			ended = true
+		case <-time.After(100 * time.Microsecond):
+		}
+	}
+	if o.rnd.IntN(2) == 0 {
+		time.Sleep(o.some(20 * time.Millisecond))
+	}
+	o.round(c)
+}
+
+// anew empties the disk and begins a life, if that is wanted.
+func (o *ordeal) anew(wanted bool) {
+	o.t.Helper()
+	if !wanted {
+		return
+	}
+	for _, name := range []string{"out", "bundles", "manifest.jsonl"} {
+		must(o.t, os.RemoveAll(filepath.Join(o.dir, name)))
+	}
+	o.flags, o.spoiled = nil, nil
+	o.reg.Heal()
+	o.life.begin(o)
+	o.begun = true
+}
+
+func (o *ordeal) some(most time.Duration) time.Duration {
+	return time.Duration(o.rnd.Int64N(int64(most)))
+}
+
+// round lets strike happen now, and looks at what it has left.
+func (o *ordeal) round(c *child) {
+	o.t.Helper()
+	before := o.acknowledged()
+	o.strike()
+	select {
+	case <-c.ended:
+	case <-time.After(10 * time.Millisecond): // does it claim something yet?
+	}
+	c.kill()
+	o.disk.cycle()
+	held := o.look()
+	for _, id := range append(before, o.acknowledged()...) {
+		if !held[id] && !o.spoiled[id] {
+			o.t.Errorf("the manifest says that %v is held", id)
+		}
+	}
+	if c.cmd.ProcessState.Success() {
+		o.begun = false
+		if len(held) != o.reg.Len() {
+			o.t.Errorf("the run ended with exit code 0, and %d of %d versions are held", len(held), o.reg.Len())
+		}
+	}
+	if o.t.Failed() {
+		o.t.Fatalf("%s\n%s", o.life.name, c.said()) // with the mirror as it is
+	}
+}
+
+// look is oracles O1 and O3: what stands under a final name is the crate, and so
+// is what the catalog says lies anywhere. It returns which versions are held.
+func (o *ordeal) look() map[crate.ID]bool {
+	o.t.Helper()
+	held := map[crate.ID]bool{}
+	for _, id := range o.reg.IDs() {
+		data, err := os.ReadFile(o.path(id))
+		if err == nil {
+			held[id] = o.proves(id, "its loose file", bytes.NewReader(data), nil)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			o.t.Error(err)
+		}
+	}
+	cat, err := catalog.OpenReadOnly(catalogPath(filepath.Join(o.dir, "out")))
+	if errors.Is(err, fs.ErrNotExist) {
+		return held
+	}
+	must(o.t, err)
+	defer cat.Close()
+	st, closeBundles := o.openBundles()
+	defer closeBundles()
+	seen := map[string]bool{}
+	for _, id := range o.reg.IDs() {
+		if seen[id.Name] {
+			continue
+		}
+		seen[id.Name] = true
+		rows, err := cat.Versions(context.Background(), id.Name)
+		must(o.t, err)
+		for _, v := range rows {
+			at := store.Placement{Loose: v.Loose && v.Bundle == "", Bundle: v.Bundle, Offset: v.Offset, FrameSize: v.Length}
+			content, err := st.Open(v.ID, at)
+			held[v.ID] = o.proves(v.ID, fmt.Sprintf("%+v, where the catalog says that it is,", at), content, err)
+			if err == nil {
+				must(o.t, content.Close())
+			}
+		}
+	}
+	return held
+}
+
+// proves reports whether what is there is the crate, which it must be unless it
+// was damaged on purpose.
+func (o *ordeal) proves(id crate.ID, what string, r io.Reader, err error) bool {
+	o.t.Helper()
+	h := sha256.New()
+	if err == nil {
+		_, err = io.Copy(h, r)
+	}
+	want, werr := o.reg.Checksum(id)
+	must(o.t, werr)
+	good := err == nil && bytes.Equal(h.Sum(nil), want[:])
+	if !good && !o.spoiled[id] {
+		o.t.Errorf("%v: %s is not the crate: %v", id, what, err)
+	}
+	return good
+}
+
+// openBundles opens what the catalog's rows are about.
+func (o *ordeal) openBundles() (_ store.Reader, closeAll func()) {
+	o.t.Helper()
+	out, err := durable.Open(filepath.Join(o.dir, "out"))
+	must(o.t, err)
+	must(o.t, os.MkdirAll(filepath.Join(o.dir, "bundles"), 0o755))
+	bundles, err := durable.Open(filepath.Join(o.dir, "bundles"))
+	must(o.t, err)
+	st := bundled.OpenReadOnly(bundles, loose.OpenReadOnly(out))
+	return st, func() { must(o.t, errors.Join(st.Close(), bundles.Close(), out.Close())) }
+}
+
+// hasCrates reports whether there is a folder of crates.
+func (o *ordeal) hasCrates() bool {
+	entries, _ := os.ReadDir(filepath.Join(o.dir, "out"))
+	for _, e := range entries {
+		if e.Name() != loose.StateDir {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *ordeal) hasBundles() bool {
+	entries, _ := os.ReadDir(filepath.Join(o.dir, "bundles"))
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), bundle.Ext) {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *ordeal) hasRecords() bool {
+	info, err := os.Stat(filepath.Join(o.dir, "manifest.jsonl"))
+	return err == nil && info.Size() > 0
+}
+
+func (o *ordeal) hasQuarantine() bool {
+	_, err := os.Stat(filepath.Join(o.dir, "out", "quarantine"))
+	return err == nil
+}
+
+// intoBundles lets runs make bundles.
+func (o *ordeal) intoBundles() {
+	o.flags = []string{"-bundle", "-bundles-out", filepath.Join(o.dir, "bundles")}
+}
+
+// bundling starts a run that makes many bundles.
+func (o *ordeal) bundling() *child {
+	cmd, out := o.command(smallBundles)
+	return begin(o.t, cmd, out)
+}
+
+// beginLoose makes a mirror of loose files, which later runs move into bundles.
+func (o *ordeal) beginLoose() {
+	o.t.Helper()
+	o.want(exitOK, "", nil)
+	o.intoBundles()
+}
+
+// tell starts another command of the program.
+func (o *ordeal) tell(args ...string) *child {
+	o.t.Helper()
+	cmd := exec.Command("clonecratesio", args...)
+	out := new(bytes.Buffer)
+	cmd.Stdout, cmd.Stderr = out, out
+	return begin(o.t, cmd, out)
+}
+
+// beginMedia makes bundles on another disk.
+func (o *ordeal) beginMedia() {
+	o.t.Helper()
+	if o.media != "" {
+		return
+	}
+	there := *o.mirrored
+	there.dir = o.t.TempDir()
+	must(o.t, os.Symlink(o.index(), filepath.Join(there.dir, "index")))
+	o.media = filepath.Join(there.dir, "bundles")
+	there.flags = []string{"-bundle", "-bundles-out", o.media}
+	cmd, out := there.command(smallBundles)
+	begin(o.t, cmd, out).want(exitOK)
+}
+
+func (m *mirrored) index() string {
+	m.t.Helper()
+	dir, err := filepath.EvalSymlinks(filepath.Join(m.dir, "index"))
+	must(m.t, err)
+	return dir
+}
+
+func (o *ordeal) extracting() *child {
+	return o.tell("extract", "-bundles-dir", o.media, "-index-dir", o.index(), "-out", filepath.Join(o.dir, "out"))
+}
+
+func (o *ordeal) completeExtraction() {
+	o.t.Helper()
+	for range 2 {
+		o.extracting().want(exitOK)
+		must(o.t, o.check(true))
+	}
+}
+
+// beginDamaged makes a mirror in which some files are not the crates any more.
+func (o *ordeal) beginDamaged() {
+	o.t.Helper()
+	o.want(exitOK, "", nil)
+	o.slow(5 * time.Millisecond)
+	o.spoiled = map[crate.ID]bool{}
+	ids := o.reg.IDs()
+	for range 20 {
+		id := ids[o.rnd.IntN(len(ids))]
+		o.spoiled[id] = true
+		must(o.t, os.WriteFile(o.path(id), []byte("not the crate"), 0o644))
+	}
+}
+
+func (o *ordeal) repairing() *child {
+	return o.tell("verify", "-restart", "-repair", "-mirror", o.dir, "-out", filepath.Join(o.dir, "out"), "-crates-base-url", o.server.BaseURL)
+}
+
+// completeRepair wants a repair to complete what is left of it. What was damaged
+// is in quarantine, which is for a person to look at.
+func (o *ordeal) completeRepair() {
+	o.t.Helper()
+	if !o.begun {
+		o.anew(true)
+	}
+	if code := o.repairing().code(patience); code != exitIntegrity {
+		o.t.Errorf("exit code %d, want %d", code, exitIntegrity)
+	}
+	must(o.t, os.RemoveAll(filepath.Join(o.dir, "out", "quarantine")))
+	o.tell("verify", "-restart", "-mirror", o.dir, "-out", filepath.Join(o.dir, "out")).want(exitOK, count(int64(o.reg.Len()))+" versions hashed")
+	o.complete()
+}
