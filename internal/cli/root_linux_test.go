@@ -62,6 +62,12 @@ func newMirroredOn(t *testing.T, reg *simreg.Registry, dir string) *mirrored {
 	needRoot(t)
 	server, err := reg.Start(simreg.Options{})
 	must(t, err)
+	return newMirroredFrom(t, reg, server, dir)
+}
+
+// newMirroredFrom is newMirroredOn with a server that was started.
+func newMirroredFrom(t *testing.T, reg *simreg.Registry, server *simreg.Server, dir string) *mirrored {
+	t.Helper()
 	t.Cleanup(server.Close)
 	index := t.TempDir()
 	must(t, reg.WriteIndex(index))
