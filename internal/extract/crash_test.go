@@ -111,7 +111,8 @@ func TestF12KilledAnywhere(t *testing.T) {
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			rnd := rand.New(rand.NewPCG(seed, 12))
-			for n := 1; ; n++ {
+			first, step := durabletest.Every(5, rnd)
+			for n := first + 1; ; n += step {
 				disk := o.disk(t)
 				var wrecks []*durabletest.Mem
 				out := durabletest.Hook(disk, func(op durabletest.Op) durabletest.Fault {
@@ -132,9 +133,6 @@ func TestF12KilledAnywhere(t *testing.T) {
 				if t.Failed() {
 					t.Fatalf("operation %d", n)
 				}
-				if testing.Short() {
-					n += 4
-				}
 			}
 		})
 	}
@@ -149,12 +147,10 @@ func TestC12AnyOperationFails(t *testing.T) {
 				t.Parallel()
 				for mode := range 4 {
 					sticky, persisted := mode&1 != 0, mode&2 != 0
-					for n := 1; o.fail(t, n, cause, sticky, persisted); n++ {
+					first, step := durabletest.Every(5, nil)
+					for n := first + 1; o.fail(t, n, cause, sticky, persisted); n += step {
 						if t.Failed() {
 							t.Fatalf("operation %d, sticky=%t, persisted=%t", n, sticky, persisted)
-						}
-						if testing.Short() {
-							n += 4
 						}
 					}
 				}

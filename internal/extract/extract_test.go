@@ -216,11 +216,8 @@ func TestE3TruncatedAtEveryByte(t *testing.T) {
 	ends := memberEnds(t, ours(t, all))
 	for format, build := range formats {
 		b := build(t, all)
-		step := 1
-		if testing.Short() {
-			step = 13
-		}
-		for cut := 0; cut < len(b); cut += step {
+		first, step := durabletest.Every(5, nil)
+		for cut := first; cut < len(b); cut += step {
 			m := newMedia(t)
 			m.write(name, b[:cut])
 			s, out := extracted(t, m, Config{Index: ix})
@@ -231,7 +228,7 @@ func TestE3TruncatedAtEveryByte(t *testing.T) {
 			if whole := wholeBefore(ends, cut); format == "ours" && len(got) != whole {
 				t.Fatalf("cut at %d: held %q, want %d", cut, got, whole)
 			}
-			if cut%50 == 0 {
+			if (cut-first)%50 == 0 {
 				m.write(name, b)
 				s, err := extractTo(t, out, m.mem, Config{Index: ix})
 				must(t, err)
@@ -272,11 +269,9 @@ func TestE4FlipOfEveryBit(t *testing.T) {
 	for format, build := range formats {
 		t.Run(format, func(t *testing.T) {
 			b := build(t, all)
-			step, silent, tried := 3, 0, 0
-			if testing.Short() {
-				step = 17
-			}
-			for bit := 0; bit < 8*len(b); bit += step {
+			silent, tried := 0, 0
+			first, step := durabletest.Every(13, nil)
+			for bit := first; bit < 8*len(b); bit += step {
 				bad := bytes.Clone(b)
 				bad[bit/8] ^= 1 << (bit % 8)
 				m := newMedia(t)
@@ -310,7 +305,8 @@ func TestE4FlipUnverified(t *testing.T) {
 	all := items()
 	for format, build := range formats {
 		b := build(t, all)
-		for bit := 0; bit < 8*len(b); bit += 11 {
+		first, step := durabletest.Every(23, nil)
+		for bit := first; bit < 8*len(b); bit += step {
 			bad := bytes.Clone(b)
 			bad[bit/8] ^= 1 << (bit % 8)
 			m := newMedia(t)

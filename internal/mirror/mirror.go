@@ -214,7 +214,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 // run is the state of one Run.
 type run struct {
 	cfg     Config
-	results chan result
+	results chan *result
 	summary *Summary           // written by the committer alone while it runs
 	refused map[crate.ID]error // by the store, their results yet to come; the committer's
 	bundles ledger
@@ -224,7 +224,7 @@ type run struct {
 // are facts when it returns. Closing r.results ends the committer; a committer
 // that fails stops the part.
 func (r *run) committing(user context.Context, part func(ctx, user context.Context) error) error {
-	r.results = make(chan result, 4096)
+	r.results = make(chan *result, batchSize) // so that nobody waits while a batch is committed
 	ctx, stop := context.WithCancelCause(user)
 	defer stop(nil)
 	var g errgroup.Group
@@ -253,8 +253,8 @@ func (r *run) planAndWork(ctx, user context.Context) error {
 	return r.work(ctx, user, plan)
 }
 
-// send hands a result to the committer.
-func (r *run) send(ctx context.Context, res result) error {
+// send hands a result to the committer, whose it is then.
+func (r *run) send(ctx context.Context, res *result) error {
 	select {
 	case r.results <- res:
 		return nil

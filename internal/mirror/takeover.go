@@ -204,5 +204,5 @@ func (t *takeover) finish(ctx context.Context) error {
 	if !done {
 		return nil
 	}
-	return t.run.send(ctx, result{outcome: bookkeeping, taken: t.old})
+	return t.run.send(ctx, &result{outcome: bookkeeping, taken: t.old})
 }

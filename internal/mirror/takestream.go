@@ -110,5 +110,5 @@ func (t *takeover) put(ctx context.Context, res *result, body store.Body) error 
 		return t.worker.fatal(err)
 	}
 	res.finished = time.Now()
-	return t.run.send(ctx, *res)
+	return t.run.send(ctx, res)
 }

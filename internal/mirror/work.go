@@ -143,8 +143,8 @@ type worker struct {
 // do does an item and sends its result. An error stops the run: the disk is
 // full or broken, or upstream is gone.
 func (w *worker) do(ctx context.Context, a assignment) error {
-	res := result{entry: a.Entry, outcome: failed, started: time.Now(), job: a.job}
-	err := w.try(ctx, &res, &a.item)
+	res := &result{entry: a.Entry, outcome: failed, started: time.Now(), job: a.job}
+	err := w.try(ctx, res, &a.item)
 	stop := w.fatal(err)
 	if err != nil && (ctx.Err() != nil || errors.As(err, new(*upstream.StoppedError))) {
 		return stop // the run ended before the item did: as if it had never begun
