@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -233,10 +232,7 @@ func extractVerdict(s *extract.Summary, cfg *extractConfig) error {
 	if s.Counts.Problems[extract.Occupied] > 0 {
 		errs = append(errs, &integrityError{"files that are in the way stay: -overwrite moves them to quarantine/ and puts the crates in their place"})
 	}
-	if s.Quarantined > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("%d files are in %s, each with a note beside it: look at them, then remove them",
-			s.Quarantined, filepath.Join(cfg.out, "quarantine"))})
-	}
+	errs = append(errs, quarantined(s.Quarantined, cfg.out))
 	if !s.Complete() {
 		errs = append(errs, &incompleteError{"incomplete: the crates listed above are missing"})
 	}

@@ -128,7 +128,7 @@ func (s *mirrorStatus) print(out io.Writer, now time.Time) error {
 	fmt.Fprintf(w, "run\t%s\n", s.run(now))
 	fmt.Fprintf(w, "verified\t%s\n", s.verified(now))
 	if s.Quarantine > 0 {
-		fmt.Fprintf(w, "quarantine\t%s files: look at them, each has a note beside it, then remove them\n", count(int64(s.Quarantine)))
+		fmt.Fprintf(w, "quarantine\t%s, each with a note beside it: look at them, then remove them\n", plural(int64(s.Quarantine), "file"))
 	}
 	return w.Flush()
 }

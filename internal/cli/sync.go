@@ -127,7 +127,7 @@ func (s *syncer) round(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(s.base.verdict(), s.described)
+	return s.verdict()
 }
 
 // updateIndex brings the index to what upstream has.
