@@ -33,12 +33,7 @@ func demoCommand(a *App) *cli.Command {
 			&cli.StringFlag{Name: "dir", Usage: "mirror into `DIR`, which must not exist or be empty; default: a new folder for temporary files", Destination: &cfg.dir, TakesFile: true},
 		},
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if cmd.Args().Present() {
-				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
-			}
-			return a.demo(ctx, &cfg)
-		},
+		Action:       action(nothing, func(ctx context.Context) error { return a.demo(ctx, &cfg) }),
 	}
 }
 

@@ -36,16 +36,7 @@ func downloadCommand(a *App, name string) *cli.Command {
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.download(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.download(ctx, &cfg) }),
 	}
 }
 
@@ -66,10 +57,7 @@ func (cfg *downloadConfig) flags() []cli.Flag {
 }
 
 // check refuses what makes no sense, before anything is touched.
-func (cfg *downloadConfig) check(args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
-	}
+func (cfg *downloadConfig) check() error {
 	if (cfg.indexDir == "") == (cfg.list == "") {
 		return usagef("provide one of -index-dir and -list")
 	}

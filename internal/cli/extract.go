@@ -38,16 +38,7 @@ func extractCommand(a *App, name string) *cli.Command {
 		Description:  "What a crate ought to be, the index in -index-dir says: your own copy, not one\nthat came with the bundles. Without it the manifest beside each bundle does,\nwhich finds accidents but no forgery.\n\n" + exitCodesHelp,
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.extract(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.extract(ctx, &cfg) }),
 	}
 }
 
@@ -66,10 +57,7 @@ func (cfg *extractConfig) flags() []cli.Flag {
 }
 
 // check refuses what makes no sense, before anything is touched.
-func (cfg *extractConfig) check(args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
-	}
+func (cfg *extractConfig) check() error {
 	if cfg.bundlesDir == "" || cfg.out == "" {
 		return usagef("provide -bundles-dir and -out")
 	}

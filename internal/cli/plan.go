@@ -43,17 +43,13 @@ func planCommand(a *App) *cli.Command {
 		Description:  "The index is taken as it is, nothing is touched, and no request is made.\n\n" + exitCodesHelp,
 		Flags:        flags,
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if cmd.Args().Present() {
-				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
-			}
-			if err := errors.Join(cfg.part.check(), cfg.log.check()); err != nil {
-				return err
-			}
-			cfg.dirs.fill()
-			return a.plan(ctx, &cfg)
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.plan(ctx, &cfg) }),
 	}
+}
+
+func (cfg *planConfig) check() error {
+	cfg.dirs.fill()
+	return errors.Join(cfg.part.check(), cfg.log.check())
 }
 
 // meanCrate is the mean size of a crate file on crates.io, bytes: more than

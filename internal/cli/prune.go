@@ -42,27 +42,20 @@ func pruneCommand(a *App) *cli.Command {
 			"rewritten: what lies in them stays, and is not served.\n\n" + exitCodesHelp,
 		Flags:        append(flags, cfg.log.flags()...),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if cmd.Args().Present() {
-				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
-			}
-			if cfg.olderThan < 0 {
-				return &usageError{cmd, fmt.Errorf("-older-than is %v, want 0 (never) or more", cfg.olderThan)}
-			}
-			if err := cfg.log.check(); err != nil {
-				return err
-			}
-			cfg.dirs.fill()
-			return a.prune(ctx, &cfg)
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.prune(ctx, &cfg) }),
 	}
+}
+
+func (cfg *pruneConfig) check() error {
+	if cfg.olderThan < 0 {
+		return usagef("-older-than is %v, want 0 (never) or more", cfg.olderThan)
+	}
+	cfg.dirs.fill()
+	return errors.Join(cfg.log.check(), cfg.dirs.check())
 }
 
 // prune runs the command.
 func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
-	if err := cfg.dirs.check(); err != nil {
-		return err
-	}
 	log := cfg.log.logger(a.Stderr)
 	ix, err := cfg.dirs.openIndex(ctx, log)
 	if err != nil {

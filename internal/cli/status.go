@@ -36,17 +36,13 @@ func statusCommand(a *App) *cli.Command {
 		Flags: append(cfg.dirs.flags(),
 			&cli.BoolFlag{Name: "json", Usage: "as one JSON object", Destination: &cfg.json}),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if cmd.Args().Present() {
-				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
-			}
-			cfg.fill()
-			if err := cfg.dirs.check(); err != nil {
-				return err
-			}
-			return a.status(ctx, &cfg)
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.status(ctx, &cfg) }),
 	}
+}
+
+func (cfg *statusConfig) check() error {
+	cfg.fill()
+	return cfg.dirs.check()
 }
 
 // mirrorStatus is what status prints.

@@ -38,16 +38,7 @@ func syncCommand(a *App) *cli.Command {
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.sync(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.sync(ctx, &cfg) }),
 	}
 }
 
@@ -67,10 +58,7 @@ func (cfg *syncConfig) flags() []cli.Flag {
 // minEvery keeps a slip of the hand (ns for m) from becoming a nuisance upstream.
 const minEvery = time.Second
 
-func (cfg *syncConfig) check(args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
-	}
+func (cfg *syncConfig) check() error {
 	if cfg.every != 0 && cfg.every < minEvery {
 		return usagef("-every is %v, want %v or more", cfg.every, minEvery)
 	}
