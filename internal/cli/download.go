@@ -137,14 +137,7 @@ func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job mirror.Config
 	fmt.Fprintf(a.Stdout, "dry-run ok: urls=%d concurrency=%d out=%s verify-existing=%t bundle-mode=%s\n",
 		plan.Versions, cfg.net.concurrency, cfg.out, cfg.verifyExisting, cfg.bundleMode)
 	printPlan(a.Stdout, plan)
-	var errs []error
-	if plan.Violated > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("%d versions have another checksum in the index than in a lock file; they are named above", plan.Violated)})
-	}
-	if plan.Bad > 0 {
-		errs = append(errs, &incompleteError{fmt.Sprintf("%d entries cannot be mirrored; they are named above", plan.Bad)})
-	}
-	return errors.Join(errs...)
+	return planVerdict(plan)
 }
 
 // planOnly plans against what is there, and touches nothing.

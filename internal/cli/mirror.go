@@ -61,8 +61,11 @@ func lacking(s *mirror.Summary, cfg *runConfig) error {
 		errs = append(errs, &integrityError{fmt.Sprintf("%s not the bytes that the index or a lock file names", plural(s.Violated, "version"))})
 	}
 	if !s.Complete(cfg.allowMissing) {
-		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: %s of %s versions are missing; run the same command again: it fetches what is missing and nothing else",
-			count(s.Missing), count(s.Total()))})
+		next := "run the same command again: it fetches what is missing and nothing else"
+		if s.Missing == s.BadEntries {
+			next = "they cannot be mirrored before whatever names them, listed above, is mended"
+		}
+		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: %s of %s versions are missing; %s", count(s.Missing), count(s.Total()), next)})
 	}
 	return errors.Join(errs...)
 }

@@ -102,10 +102,12 @@ func (a *App) pruneWith(ctx context.Context, cfg *pruneConfig, job mirror.PruneC
 		return err
 	}
 	where := filepath.Join(cfg.dirs.out, "trash")
-	if cfg.yes {
-		fmt.Fprintf(a.Stdout, "%s versions, %s, went to %s\n", count(p.Versions), size(p.Bytes), where)
+	if p.Versions == 0 {
+		fmt.Fprintln(a.Stdout, "nothing is to go")
+	} else if cfg.yes {
+		fmt.Fprintf(a.Stdout, "%s, %s, went to %s\n", plural(p.Versions, "version"), size(p.Bytes), where)
 	} else {
-		fmt.Fprintf(a.Stdout, "%s versions, %s, would go to %s: -yes does it\n", count(p.Versions), size(p.Bytes), where)
+		fmt.Fprintf(a.Stdout, "%s, %s, would go to %s: -yes does it\n", plural(p.Versions, "version"), size(p.Bytes), where)
 	}
 	if p.Bundled > 0 {
 		fmt.Fprintf(a.Stdout, "%s of them lie in bundles as well, where they stay\n", count(p.Bundled))

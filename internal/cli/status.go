@@ -116,9 +116,9 @@ func readStatus(ctx context.Context, cfg *statusConfig) (*mirrorStatus, error) {
 func (s *mirrorStatus) print(out io.Writer, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "mirror\t%s\n", s.Out)
-	fmt.Fprintf(w, "holds\t%s versions of %s crates, %s", count(s.Versions), count(s.Crates), size(s.Bytes))
+	fmt.Fprintf(w, "holds\t%s of %s, %s", plural(s.Versions, "version"), plural(s.Crates, "crate"), size(s.Bytes))
 	if s.Bundles > 0 {
-		fmt.Fprintf(w, ", %s bundles", count(int64(s.Bundles)))
+		fmt.Fprintf(w, ", %s", plural(int64(s.Bundles), "bundle"))
 	}
 	fmt.Fprintf(w, "\nindex\t%s\n", s.index(now))
 	fmt.Fprintf(w, "run\t%s\n", s.run(now))

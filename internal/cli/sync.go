@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
@@ -157,10 +155,7 @@ func gitState(phase, detail string) state {
 // hintBundles tells who forgot -bundle. A mirror does not remember by itself how
 // it was filled: a flag that is given decides.
 func (s *syncer) hintBundles() {
-	if s.cfg.bundle {
-		return
-	}
-	if found, _ := filepath.Glob(filepath.Join(s.cfg.bundlesOut, "*"+bundle.Ext)); len(found) > 0 {
+	if !s.cfg.bundle && hasBundles(s.cfg.bundlesOut) {
 		s.log.Warn(fmt.Sprintf("there are bundles in %s, but without -bundle new crates become loose files", s.cfg.bundlesOut))
 	}
 }
