@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 
@@ -13,8 +12,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
 // downloadConfig is the flags of download; their Usage texts say what they mean.
@@ -140,37 +137,37 @@ func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job mirror.Config
 	return planVerdict(plan)
 }
 
-// planOnly plans against what is there, and touches nothing.
-func planOnly(ctx context.Context, cfg *runConfig, job mirror.Config) (mirror.Plan, error) {
+// planOnly plans against what is there, and touches nothing. Somebody may be
+// writing the mirror meanwhile.
+func planOnly(ctx context.Context, cfg *runConfig, job mirror.Config) (plan mirror.Plan, err error) {
 	var what mirror.Held
-	cat, err := catalog.OpenReadOnly(catalogPath(cfg.out))
-	if err == nil {
-		defer cat.Close()
-		what.Catalog = cat
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return mirror.Plan{}, err
-	}
-	bundles, err := openIfThere(cfg.bundlesOut)
-	if err != nil {
-		return mirror.Plan{}, err
-	}
-	if bundles != nil {
+	if bundles, err := openIfThere(cfg.bundlesOut); err != nil {
+		return plan, err
+	} else if bundles != nil {
 		defer bundles.Close()
 		job.OldBundles = bundles
 	}
-	out, err := openIfThere(cfg.out)
+	there, err := openIfThere(cfg.out)
 	if err != nil {
-		return mirror.Plan{}, err
+		return plan, err
 	}
-	if out != nil {
-		defer out.Close()
-		files := loose.OpenReadOnly(out)
-		what.Store = files
-		if bundles != nil {
-			s := bundled.OpenReadOnly(bundles, files)
-			defer s.Close()
-			what.Store = s
-		}
+	if there == nil {
+		return mirror.DryRun(ctx, job, what)
+	}
+	there.Close()
+	files, done, err := readFiles(cfg.out, cfg.bundlesOut)
+	if err != nil {
+		return plan, err
+	}
+	defer done()
+	what.Store = files
+	found, err := readCatalog(ctx, cfg.out, func(c *catalog.Catalog) (err error) {
+		what.Catalog = c
+		plan, err = mirror.DryRun(ctx, job, what)
+		return err
+	})
+	if found || err != nil {
+		return plan, err
 	}
 	return mirror.DryRun(ctx, job, what)
 }

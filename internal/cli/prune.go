@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -66,13 +69,20 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 	if cfg.yes {
 		return a.pruneHeld(ctx, cfg, job, log)
 	}
-	cat, err := catalog.OpenReadOnly(catalogPath(cfg.dirs.out))
-	if err != nil {
-		return withoutCatalog(err)
+	var out bytes.Buffer // of the last reading
+	found, err := readCatalog(ctx, cfg.dirs.out, func(c *catalog.Catalog) error {
+		out.Reset()
+		job.Catalog = c
+		return pruneWith(ctx, &out, cfg, job)
+	})
+	if err == nil && !found {
+		err = withoutCatalog(fs.ErrNotExist)
 	}
-	defer cat.Close()
-	job.Catalog = cat
-	return a.pruneWith(ctx, cfg, job)
+	if err != nil {
+		return err
+	}
+	_, err = out.WriteTo(a.Stdout)
+	return err
 }
 
 // pruneHeld prunes for good, with the mirror's lock.
@@ -90,27 +100,27 @@ func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job mirror.PruneC
 		return err
 	}
 	job.Catalog, job.Trash = h.catalog, l.Trash
-	if err := a.pruneWith(ctx, cfg, job); err != nil || cfg.olderThan == 0 {
+	if err := pruneWith(ctx, a.Stdout, cfg, job); err != nil || cfg.olderThan == 0 {
 		return err
 	}
 	return a.emptyTrash(l, cfg.olderThan)
 }
 
-func (a *App) pruneWith(ctx context.Context, cfg *pruneConfig, job mirror.PruneConfig) error {
-	p, err := mirror.Prune(ctx, job, func(v *catalog.Version) { fmt.Fprintln(a.Stdout, v.ID) })
+func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job mirror.PruneConfig) error {
+	p, err := mirror.Prune(ctx, job, func(v *catalog.Version) { fmt.Fprintln(out, v.ID) })
 	if err != nil {
 		return err
 	}
 	where := filepath.Join(cfg.dirs.out, "trash")
 	if p.Versions == 0 {
-		fmt.Fprintln(a.Stdout, "nothing is to go")
+		fmt.Fprintln(out, "nothing is to go")
 	} else if cfg.yes {
-		fmt.Fprintf(a.Stdout, "%s, %s, went to %s\n", plural(p.Versions, "version"), size(p.Bytes), where)
+		fmt.Fprintf(out, "%s, %s, went to %s\n", plural(p.Versions, "version"), size(p.Bytes), where)
 	} else {
-		fmt.Fprintf(a.Stdout, "%s, %s, would go to %s: -yes does it\n", plural(p.Versions, "version"), size(p.Bytes), where)
+		fmt.Fprintf(out, "%s, %s, would go to %s: -yes does it\n", plural(p.Versions, "version"), size(p.Bytes), where)
 	}
 	if p.Bundled > 0 {
-		fmt.Fprintf(a.Stdout, "%s of them lie in bundles as well, where they stay\n", count(p.Bundled))
+		fmt.Fprintf(out, "%s of them lie in bundles as well, where they stay\n", count(p.Bundled))
 	}
 	return nil
 }
