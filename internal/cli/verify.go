@@ -114,6 +114,9 @@ func printSweep(w io.Writer, s *verify.Summary, c *verify.Cursor, totals catalog
 // repair gives what is bad to the main job, which hashes it once more, sets it
 // aside and fetches it.
 func (a *App) repair(ctx context.Context, cfg *verifyConfig, bad []mirror.Entry, show *display, log *slog.Logger) error {
+	if err := cfg.net.fitOpenFiles(log); err != nil {
+		return err
+	}
 	job := mirror.Config{
 		Source: mirror.FromList(bad, nil), BaseURL: cfg.baseURL, Out: cfg.out, BundlesOut: cfg.bundles, IncludeYanked: true,
 		VerifyExisting: true, Concurrency: cfg.net.concurrency, Log: log,
