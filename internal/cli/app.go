@@ -84,6 +84,24 @@ func (a *App) untilSignal(parent context.Context) (context.Context, context.Canc
 	return ctx, func() { signal.Stop(signals); close(ended); cancel(nil) }
 }
 
+// action is what a command does that takes no arguments: it checks its flags,
+// before anything is touched, and runs.
+func action(check func() error, run func(context.Context) error) cli.ActionFunc {
+	return func(ctx context.Context, cmd *cli.Command) error {
+		if cmd.Args().Present() {
+			return usageOf(cmd, usagef("unexpected argument %q", cmd.Args().First()))
+		}
+		err := check()
+		if err == nil {
+			err = run(ctx)
+		}
+		return usageOf(cmd, err)
+	}
+}
+
+// nothing is the check of a command whose flags may be anything.
+func nothing() error { return nil }
+
 // Root is clonecratesio.
 func Root(a *App) *cli.Command {
 	return &cli.Command{

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -17,16 +16,16 @@ type baseline struct {
 	commit string    // of the index, mirrored but for
 	again  []string  // the crates at these paths, which are tried again
 	listed time.Time // when everything was last looked at
-	whole  error     // the verdict of that run
-	part   error     // the verdict of the last run since
+	whole  error     // what that run found lacking
+	part   error     // what the last run since did
 }
 
 // relist is how long a following sync believes that what it has mirrored is
 // where it put it. Then it lists the folders again.
 const relist = 24 * time.Hour
 
-// verdict is what the mirror lacks, as far as is known.
-func (b *baseline) verdict() error { return errors.Join(b.whole, b.part) }
+// lacking is what the mirror lacks, as far as is known.
+func (b *baseline) lacking() error { return errors.Join(b.whole, b.part) }
 
 // trusted reports whether the rounds since were enough to compare with.
 func (b *baseline) trusted() bool {
@@ -51,7 +50,7 @@ func (s *syncer) mirrorCrates(ctx context.Context) error {
 		}
 	}
 	s.act.round(func(r *rounds) { r.index = index.Revision{Commit: ix.Commit(), Time: ix.CommitTime()} })
-	return s.checkQuarantine()
+	return nil
 }
 
 // work is what a round is about.
@@ -71,7 +70,7 @@ func (s *syncer) compare(ctx context.Context, ix *index.Index) (*work, error) {
 		changed, gone, err := ix.Changes(ctx, s.base.commit, s.base.again)
 		if err == nil {
 			return &work{mirror.FromChanges(changed, gone), changed, func(sum *mirror.Summary) {
-				s.base.commit, s.base.again, s.base.part = ix.Commit(), sum.Again, verdict(sum, &s.cfg.runConfig)
+				s.base.commit, s.base.again, s.base.part = ix.Commit(), sum.Again, lacking(sum, &s.cfg.runConfig)
 			}}, nil
 		}
 		if ctx.Err() != nil {
@@ -81,7 +80,7 @@ func (s *syncer) compare(ctx context.Context, ix *index.Index) (*work, error) {
 	}
 	source, err := s.cfg.part.source(ctx, ix, nil, !s.cfg.excludeYanked, s.show, s.log)
 	return &work{source, ix, func(sum *mirror.Summary) {
-		s.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: time.Now(), whole: verdict(sum, &s.cfg.runConfig)}
+		s.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: time.Now(), whole: lacking(sum, &s.cfg.runConfig)}
 	}}, err
 }
 
@@ -89,12 +88,12 @@ func (s *syncer) mirrorFrom(ctx context.Context, w *work) error {
 	job := s.cfg.job(w.source, s.log)
 	job.IncludeYanked = !s.cfg.excludeYanked
 	job.KeepOpen, job.NewsOnly = s.cfg.every > 0, s.recorded
-	s.recorded = true
 	summary, err := s.run(ctx, job)
 	s.summary = summary
 	if err != nil {
 		return err
 	}
+	s.recorded = true
 	if err := s.writeSidecars(ctx, w.index); err != nil {
 		return err
 	}
@@ -122,11 +121,16 @@ func (s *syncer) writeSidecars(ctx context.Context, ix *index.Index) error {
 	return nil
 }
 
-// checkQuarantine tells, round by round, that somebody should look there.
-func (s *syncer) checkQuarantine() error {
+// verdict is that on the mirror as it is now. Whoever follows hears round by
+// round that there is something to look at.
+func (s *syncer) verdict() error {
 	n, err := s.store.Quarantined()
-	if err == nil && n > 0 && s.summary == nil {
-		s.log.Warn(fmt.Sprintf("%d files are in quarantine: look at them, then remove them", n))
+	if err != nil {
+		return err
 	}
-	return err
+	aside := quarantined(n, s.cfg.out)
+	if aside != nil && s.summary == nil {
+		s.log.Warn(aside.Error())
+	}
+	return errors.Join(aside, s.base.lacking(), s.described)
 }

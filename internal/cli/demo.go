@@ -37,12 +37,7 @@ func demoCommand(a *App) *cli.Command {
 			&cli.BoolFlag{Name: "once", Usage: "end after the checks, as without a terminal; otherwise the demo ends by serving the mirror", Destination: &cfg.once},
 		},
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if cmd.Args().Present() {
-				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
-			}
-			return a.demo(ctx, &cfg)
-		},
+		Action:       action(nothing, func(ctx context.Context) error { return a.demo(ctx, &cfg) }),
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 
@@ -13,8 +12,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
 // downloadConfig is the flags of download; their Usage texts say what they mean.
@@ -36,16 +33,7 @@ func downloadCommand(a *App, name string) *cli.Command {
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.download(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.download(ctx, &cfg) }),
 	}
 }
 
@@ -66,10 +54,7 @@ func (cfg *downloadConfig) flags() []cli.Flag {
 }
 
 // check refuses what makes no sense, before anything is touched.
-func (cfg *downloadConfig) check(args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
-	}
+func (cfg *downloadConfig) check() error {
 	if (cfg.indexDir == "") == (cfg.list == "") {
 		return usagef("provide one of -index-dir and -list")
 	}
@@ -149,47 +134,40 @@ func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job mirror.Config
 	fmt.Fprintf(a.Stdout, "dry-run ok: urls=%d concurrency=%d out=%s verify-existing=%t bundle-mode=%s\n",
 		plan.Versions, cfg.net.concurrency, cfg.out, cfg.verifyExisting, cfg.bundleMode)
 	printPlan(a.Stdout, plan)
-	var errs []error
-	if plan.Violated > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("%d versions have another checksum in the index than in a lock file; they are named above", plan.Violated)})
-	}
-	if plan.Bad > 0 {
-		errs = append(errs, &incompleteError{fmt.Sprintf("%d entries cannot be mirrored; they are named above", plan.Bad)})
-	}
-	return errors.Join(errs...)
+	return planVerdict(plan)
 }
 
-// planOnly plans against what is there, and touches nothing.
-func planOnly(ctx context.Context, cfg *runConfig, job mirror.Config) (mirror.Plan, error) {
+// planOnly plans against what is there, and touches nothing. Somebody may be
+// writing the mirror meanwhile.
+func planOnly(ctx context.Context, cfg *runConfig, job mirror.Config) (plan mirror.Plan, err error) {
 	var what mirror.Held
-	cat, err := catalog.OpenReadOnly(catalogPath(cfg.out))
-	if err == nil {
-		defer cat.Close()
-		what.Catalog = cat
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return mirror.Plan{}, err
-	}
-	bundles, err := openIfThere(cfg.bundlesOut)
-	if err != nil {
-		return mirror.Plan{}, err
-	}
-	if bundles != nil {
+	if bundles, err := openIfThere(cfg.bundlesOut); err != nil {
+		return plan, err
+	} else if bundles != nil {
 		defer bundles.Close()
 		job.OldBundles = bundles
 	}
-	out, err := openIfThere(cfg.out)
+	there, err := openIfThere(cfg.out)
 	if err != nil {
-		return mirror.Plan{}, err
+		return plan, err
 	}
-	if out != nil {
-		defer out.Close()
-		files := loose.OpenReadOnly(out)
-		what.Store = files
-		if bundles != nil {
-			s := bundled.OpenReadOnly(bundles, files)
-			defer s.Close()
-			what.Store = s
-		}
+	if there == nil {
+		return mirror.DryRun(ctx, job, what)
+	}
+	there.Close()
+	files, done, err := readFiles(cfg.out, cfg.bundlesOut)
+	if err != nil {
+		return plan, err
+	}
+	defer done()
+	what.Store = files
+	found, err := readCatalog(ctx, cfg.out, func(c *catalog.Catalog) (err error) {
+		what.Catalog = c
+		plan, err = mirror.DryRun(ctx, job, what)
+		return err
+	})
+	if found || err != nil {
+		return plan, err
 	}
 	return mirror.DryRun(ctx, job, what)
 }

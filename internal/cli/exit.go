@@ -55,6 +55,14 @@ func usagef(format string, args ...any) error {
 	return &usageError{err: fmt.Errorf(format, args...)}
 }
 
+// usageOf gives wrong usage the usage line of the command.
+func usageOf(cmd *cli.Command, err error) error {
+	if usage := new(usageError); errors.As(err, &usage) {
+		usage.cmd = cmd
+	}
+	return err
+}
+
 // onUsageError takes what the flag parser has to say.
 func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 	return &usageError{cmd: cmd, err: err}

@@ -46,16 +46,7 @@ func exportCommand(a *App) *cli.Command {
 			"also those that no line names any more, unless -prune is given.\n\n" + exitCodesHelp,
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.export(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.export(ctx, &cfg) }),
 	}
 }
 
@@ -72,10 +63,7 @@ func (cfg *exportConfig) flags() []cli.Flag {
 }
 
 // check refuses what makes no sense, before anything is touched.
-func (cfg *exportConfig) check(args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
-	}
+func (cfg *exportConfig) check() error {
 	if cfg.static == "" {
 		return usagef("provide -static, the folder of the tree")
 	}

@@ -42,16 +42,30 @@ func logSummary(log *slog.Logger, s *mirror.Summary, cfg *runConfig) {
 
 // verdict is the error that a run deserves which went through to its end.
 func verdict(s *mirror.Summary, cfg *runConfig) error {
+	return errors.Join(quarantined(s.Quarantined, cfg.out), lacking(s, cfg))
+}
+
+// quarantined is the verdict on files in quarantine: somebody has to look.
+func quarantined(files int, out string) error {
+	if files == 0 {
+		return nil
+	}
+	return &integrityError{fmt.Sprintf("%s in %s, each with a note beside it: look at them, then remove them",
+		plural(int64(files), "file"), filepath.Join(out, "quarantine"))}
+}
+
+// lacking is the verdict on what the mirror should have and has not.
+func lacking(s *mirror.Summary, cfg *runConfig) error {
 	var errs []error
-	if s.Quarantined > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("%d files are in %s, each with a note beside it: look at them, then remove them",
-			s.Quarantined, filepath.Join(cfg.out, "quarantine"))})
-	} else if s.Violated > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("%d versions are not the bytes that the index or a lock file names", s.Violated)})
+	if s.Violated > 0 {
+		errs = append(errs, &integrityError{fmt.Sprintf("%s not the bytes that the index or a lock file names", plural(s.Violated, "version"))})
 	}
 	if !s.Complete(cfg.allowMissing) {
-		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: %s of %s versions are missing; run the same command again: it fetches what is missing and nothing else",
-			count(s.Missing), count(s.Total()))})
+		next := "run the same command again: it fetches what is missing and nothing else"
+		if s.Missing == s.BadEntries {
+			next = "they cannot be mirrored before whatever names them, listed above, is mended"
+		}
+		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: %s of %s versions are missing; %s", count(s.Missing), count(s.Total()), next)})
 	}
 	return errors.Join(errs...)
 }

@@ -91,15 +91,15 @@ func printSummary(w io.Writer, s *mirror.Summary, cfg *runConfig) {
 	printFailures(w, s, cfg.manifest)
 }
 
-// where names the folders that a run stores into.
+// where names the folders in which lies what a run has come to.
 func (cfg *runConfig) where() string {
 	switch {
-	case !cfg.bundle:
-		return cfg.out
-	case cfg.bundleMode == "add":
+	case cfg.bundle && cfg.bundleMode == "only":
+		return cfg.bundlesOut
+	case cfg.bundle || hasBundles(cfg.bundlesOut):
 		return cfg.out + " and " + cfg.bundlesOut
 	}
-	return cfg.bundlesOut
+	return cfg.out
 }
 
 func printFailures(w io.Writer, s *mirror.Summary, manifest string) {

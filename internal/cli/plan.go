@@ -43,17 +43,13 @@ func planCommand(a *App) *cli.Command {
 		Description:  "The index is taken as it is, nothing is touched, and no request is made.\n\n" + exitCodesHelp,
 		Flags:        flags,
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if cmd.Args().Present() {
-				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
-			}
-			if err := errors.Join(cfg.part.check(), cfg.log.check()); err != nil {
-				return err
-			}
-			cfg.dirs.fill()
-			return a.plan(ctx, &cfg)
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.plan(ctx, &cfg) }),
 	}
+}
+
+func (cfg *planConfig) check() error {
+	cfg.dirs.fill()
+	return errors.Join(cfg.part.check(), cfg.log.check())
 }
 
 // meanCrate is the mean size of a crate file on crates.io, bytes: more than
@@ -101,10 +97,22 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 		return err
 	}
 	if cfg.json {
-		return json.MarshalWrite(a.Stdout, f)
+		return errors.Join(json.MarshalWrite(a.Stdout, f), planVerdict(plan))
 	}
 	a.printForecast(plan, f, cfg)
-	return nil
+	return planVerdict(plan)
+}
+
+// planVerdict is the error that a plan deserves: a run would end with it.
+func planVerdict(p mirror.Plan) error {
+	var errs []error
+	if p.Violated > 0 {
+		errs = append(errs, &integrityError{fmt.Sprintf("%d versions have another checksum in the index than in a lock file; they are named above", p.Violated)})
+	}
+	if p.Bad > 0 {
+		errs = append(errs, &incompleteError{fmt.Sprintf("%d entries cannot be mirrored; they are named above", p.Bad)})
+	}
+	return errors.Join(errs...)
 }
 
 func (cfg *planConfig) forecast(ctx context.Context, plan mirror.Plan) (forecast, error) {
@@ -172,6 +180,10 @@ func lastRate(out string) float64 {
 // printForecast says it to a person.
 func (a *App) printForecast(plan mirror.Plan, f forecast, cfg *planConfig) {
 	printPlan(a.Stdout, plan)
+	if f.ToFetch == 0 {
+		fmt.Fprintf(a.Stdout, "\nnothing is to be fetched\n")
+		return
+	}
 	why := "the mean on crates.io"
 	if f.MeanIsHeld {
 		why = "the mean of what is held"
@@ -185,12 +197,10 @@ func (a *App) printForecast(plan mirror.Plan, f forecast, cfg *planConfig) {
 	default:
 		fmt.Fprintf(a.Stdout, "free in %s: %s, so it does not fit\n", cfg.stores(), size(f.FreeBytes))
 	}
-	switch {
-	case f.ToFetch == 0:
-	case f.ETASec > 0:
+	if f.ETASec > 0 {
 		fmt.Fprintf(a.Stdout, "time: about %s, at %s versions a second as the last time\n",
 			time.Duration(f.ETASec*float64(time.Second)).Round(time.Second), count(int64(f.Rate)))
-	default:
+	} else {
 		fmt.Fprintf(a.Stdout, "time: not known until some hundred versions have been fetched\n")
 	}
 }

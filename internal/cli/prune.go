@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -42,27 +45,20 @@ func pruneCommand(a *App) *cli.Command {
 			"rewritten: what lies in them stays, and is not served.\n\n" + exitCodesHelp,
 		Flags:        append(flags, cfg.log.flags()...),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if cmd.Args().Present() {
-				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
-			}
-			if cfg.olderThan < 0 {
-				return &usageError{cmd, fmt.Errorf("-older-than is %v, want 0 (never) or more", cfg.olderThan)}
-			}
-			if err := cfg.log.check(); err != nil {
-				return err
-			}
-			cfg.dirs.fill()
-			return a.prune(ctx, &cfg)
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.prune(ctx, &cfg) }),
 	}
+}
+
+func (cfg *pruneConfig) check() error {
+	if cfg.olderThan < 0 {
+		return usagef("-older-than is %v, want 0 (never) or more", cfg.olderThan)
+	}
+	cfg.dirs.fill()
+	return errors.Join(cfg.log.check(), cfg.dirs.check())
 }
 
 // prune runs the command.
 func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
-	if err := cfg.dirs.check(); err != nil {
-		return err
-	}
 	log := cfg.log.logger(a.Stderr)
 	ix, err := cfg.dirs.openIndex(ctx, log)
 	if err != nil {
@@ -73,13 +69,20 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 	if cfg.yes {
 		return a.pruneHeld(ctx, cfg, job, log)
 	}
-	cat, err := catalog.OpenReadOnly(catalogPath(cfg.dirs.out))
-	if err != nil {
-		return withoutCatalog(err)
+	var out bytes.Buffer // of the last reading
+	found, err := readCatalog(ctx, cfg.dirs.out, func(c *catalog.Catalog) error {
+		out.Reset()
+		job.Catalog = c
+		return pruneWith(ctx, &out, cfg, job)
+	})
+	if err == nil && !found {
+		err = withoutCatalog(fs.ErrNotExist)
 	}
-	defer cat.Close()
-	job.Catalog = cat
-	return a.pruneWith(ctx, cfg, job)
+	if err != nil {
+		return err
+	}
+	_, err = out.WriteTo(a.Stdout)
+	return err
 }
 
 // pruneHeld prunes for good, with the mirror's lock.
@@ -97,25 +100,27 @@ func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job mirror.PruneC
 		return err
 	}
 	job.Catalog, job.Trash = h.catalog, l.Trash
-	if err := a.pruneWith(ctx, cfg, job); err != nil || cfg.olderThan == 0 {
+	if err := pruneWith(ctx, a.Stdout, cfg, job); err != nil || cfg.olderThan == 0 {
 		return err
 	}
 	return a.emptyTrash(l, cfg.olderThan)
 }
 
-func (a *App) pruneWith(ctx context.Context, cfg *pruneConfig, job mirror.PruneConfig) error {
-	p, err := mirror.Prune(ctx, job, func(v *catalog.Version) { fmt.Fprintln(a.Stdout, v.ID) })
+func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job mirror.PruneConfig) error {
+	p, err := mirror.Prune(ctx, job, func(v *catalog.Version) { fmt.Fprintln(out, v.ID) })
 	if err != nil {
 		return err
 	}
 	where := filepath.Join(cfg.dirs.out, "trash")
-	if cfg.yes {
-		fmt.Fprintf(a.Stdout, "%s versions, %s, went to %s\n", count(p.Versions), size(p.Bytes), where)
+	if p.Versions == 0 {
+		fmt.Fprintln(out, "nothing is to go")
+	} else if cfg.yes {
+		fmt.Fprintf(out, "%s, %s, went to %s\n", plural(p.Versions, "version"), size(p.Bytes), where)
 	} else {
-		fmt.Fprintf(a.Stdout, "%s versions, %s, would go to %s: -yes does it\n", count(p.Versions), size(p.Bytes), where)
+		fmt.Fprintf(out, "%s, %s, would go to %s: -yes does it\n", plural(p.Versions, "version"), size(p.Bytes), where)
 	}
 	if p.Bundled > 0 {
-		fmt.Fprintf(a.Stdout, "%s of them lie in bundles as well, where they stay\n", count(p.Bundled))
+		fmt.Fprintf(out, "%s of them lie in bundles as well, where they stay\n", count(p.Bundled))
 	}
 	return nil
 }

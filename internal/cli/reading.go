@@ -54,6 +54,24 @@ func withoutCatalog(err error) error {
 	return err
 }
 
+// readCatalog calls read with the catalog of a mirror, and once more if somebody
+// writes it meanwhile: the last time counts. It reports whether there is one.
+func readCatalog(ctx context.Context, out string, read func(*catalog.Catalog) error) (found bool, err error) {
+	f, err := catalog.Follow(ctx, catalogPath(out))
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	err = f.Read(ctx, func(c *catalog.Catalog) error {
+		found = true
+		return read(c)
+	})
+	if !found && errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return found, err
+}
+
 // readFiles opens the loose files and the bundles, if there are any, for
 // reading.
 func readFiles(out, bundles string) (_ mirror.Store, done func() error, err error) {

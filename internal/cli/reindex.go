@@ -29,17 +29,13 @@ func reindexCommand(a *App) *cli.Command {
 		Description:  "The old catalog is kept beside the new one. Nothing is fetched; what the index does\nnot name, or names with another checksum, is not held.\n\n" + exitCodesHelp,
 		Flags:        flags,
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if cmd.Args().Present() {
-				return &usageError{cmd, errors.New("unexpected argument " + cmd.Args().First())}
-			}
-			cfg.fill()
-			if err := errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.check()); err != nil {
-				return err
-			}
-			return a.reindex(ctx, &cfg)
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.reindex(ctx, &cfg) }),
 	}
+}
+
+func (cfg *reindexConfig) check() error {
+	cfg.fill()
+	return errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.check())
 }
 
 // reindex is a run of the main job that fetches nothing and knows nothing.

@@ -46,16 +46,7 @@ func serveCommand(a *App) *cli.Command {
 			"people at /. Runs that write to the mirror may go on beside it.\n\n" + exitCodesHelp + "\n\nserve itself ends with 0 after a signal.",
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.serve(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.serve(ctx, &cfg) }),
 	}
 }
 
@@ -73,10 +64,8 @@ func (cfg *serveConfig) flags() []cli.Flag {
 }
 
 // check refuses what makes no sense, before anything is touched.
-func (cfg *serveConfig) check(args []string) error {
+func (cfg *serveConfig) check() error {
 	switch {
-	case len(args) > 0:
-		return usagef("unexpected argument %q", args[0])
 	case (cfg.tlsCert == "") != (cfg.tlsKey == ""):
 		return usagef("-tls-cert and -tls-key belong together: provide both or neither")
 	case cfg.maxConns < 0:

@@ -37,16 +37,7 @@ func sidecarsCommand(a *App, name string) *cli.Command {
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.sidecars(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.sidecars(ctx, &cfg) }),
 	}
 }
 
@@ -71,10 +62,7 @@ func (cfg *sidecarsConfig) flags() []cli.Flag {
 }
 
 // check refuses what makes no sense, before anything is touched.
-func (cfg *sidecarsConfig) check(args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
-	}
+func (cfg *sidecarsConfig) check() error {
 	if cfg.indexDir == "" {
 		return usagef("provide -index-dir")
 	}

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
@@ -38,16 +36,7 @@ func syncCommand(a *App) *cli.Command {
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.sync(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.sync(ctx, &cfg) }),
 	}
 }
 
@@ -67,10 +56,7 @@ func (cfg *syncConfig) flags() []cli.Flag {
 // minEvery keeps a slip of the hand (ns for m) from becoming a nuisance upstream.
 const minEvery = time.Second
 
-func (cfg *syncConfig) check(args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
-	}
+func (cfg *syncConfig) check() error {
 	if cfg.every != 0 && cfg.every < minEvery {
 		return usagef("-every is %v, want %v or more", cfg.every, minEvery)
 	}
@@ -127,7 +113,7 @@ func (s *syncer) round(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(s.base.verdict(), s.described)
+	return s.verdict()
 }
 
 // updateIndex brings the index to what upstream has.
@@ -169,10 +155,7 @@ func gitState(phase, detail string) state {
 // hintBundles tells who forgot -bundle. A mirror does not remember by itself how
 // it was filled: a flag that is given decides.
 func (s *syncer) hintBundles() {
-	if s.cfg.bundle {
-		return
-	}
-	if found, _ := filepath.Glob(filepath.Join(s.cfg.bundlesOut, "*"+bundle.Ext)); len(found) > 0 {
+	if !s.cfg.bundle && hasBundles(s.cfg.bundlesOut) {
 		s.log.Warn(fmt.Sprintf("there are bundles in %s, but without -bundle new crates become loose files", s.cfg.bundlesOut))
 	}
 }

@@ -46,16 +46,7 @@ func verifyCommand(a *App) *cli.Command {
 		Description:  "Reads and needs no lock: a mirror may be written meanwhile. A run that was stopped\nis gone on with by the next one.\n\n" + verifyExitCodes,
 		Flags:        flags,
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.verify(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.verify(ctx, &cfg) }),
 	}
 }
 
@@ -65,10 +56,7 @@ const verifyExitCodes = `Exit codes:
    4    something is damaged, missing or unreadable
    and those of download: 1, 2, 10, 130, 143`
 
-func (cfg *verifyConfig) check(args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
-	}
+func (cfg *verifyConfig) check() error {
 	if cfg.maxDuration < 0 {
 		return usagef("-max-duration is %v, want 0 (no limit) or more", cfg.maxDuration)
 	}
@@ -126,6 +114,9 @@ func printSweep(w io.Writer, s *verify.Summary, c *verify.Cursor, totals catalog
 // repair gives what is bad to the main job, which hashes it once more, sets it
 // aside and fetches it.
 func (a *App) repair(ctx context.Context, cfg *verifyConfig, bad []mirror.Entry, show *display, log *slog.Logger) error {
+	if err := cfg.net.fitOpenFiles(log); err != nil {
+		return err
+	}
 	job := mirror.Config{
 		Source: mirror.FromList(bad, nil), BaseURL: cfg.baseURL, Out: cfg.out, BundlesOut: cfg.bundles, IncludeYanked: true,
 		VerifyExisting: true, Concurrency: cfg.net.concurrency, Log: log,
