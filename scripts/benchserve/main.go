@@ -1,3 +1,5 @@
+//go:build linux
+
 // Benchserve compares clonecratesio serve with nginx, both on loopback and by
 // turns, on the same index files and the same crates: nginx has the tree of
 // clonecratesio export, serve has crates loose and in bundles. It needs git,
