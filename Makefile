@@ -29,9 +29,10 @@ test:
 race:
 	$(GO) test -race -short ./...
 
-slow: ## tests that take minutes: 400 kills at random instants, and recovery after every operation
+slow: ## tests that take minutes: 400 kills at random instants, faults at every operation, byte and bit
 	$(GO) test -count=1 -timeout 10m -run 'RandomKills$$' ./internal/cli -kills 200
 	$(GO) test -count=1 -timeout 10m -run 'PowerCutAtAnyOperation|AnyOperationFails' ./internal/mirror -thorough
+	$(GO) test -count=1 -timeout 10m ./internal/bundle ./internal/extract -thorough
 
 test-root: ## power cuts, full disks, bad sectors, networks that go away: needs root on Linux
 	$(GO) test -count=1 -timeout 10m -parallel 4 -run TestRoot ./internal/cli -root -soak 20s

@@ -38,7 +38,7 @@ var (
 	ErrFormat = errors.New("not a bundle of this format")
 	// ErrStream: it is one of v1.1.0, a single frame; [Scan] reads it.
 	ErrStream = errors.New("bundle is a single frame, as v1.1.0 made them")
-	// ErrBomb: the bundle claims to hold far more than a real one of its size.
+	// ErrBomb: the bundle holds far more than a real one of its size.
 	ErrBomb = fmt.Errorf("bundle holds more than %d times its size: the rest is given up", maxRatio)
 	// ErrTable: the seek table is missing or wrong. That costs no member.
 	ErrTable = errors.New("seek table is missing or wrong, members are unaffected")

@@ -120,6 +120,11 @@ func AppendCatalog(fsys durable.FS, e CatalogEntry) error {
 
 func appendCatalog(fsys durable.FS, line []byte) error {
 	f, err := fsys.Append(CatalogName)
+	if errors.Is(err, durable.ErrLinked) { // somebody keeps snapshots
+		if err = durable.Separate(fsys, CatalogName); err == nil {
+			f, err = fsys.Append(CatalogName)
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,17 @@ func FindClaims(folder durable.Reader) (*Claims, error) {
 	return c, nil
 }
 
+// Bundles returns the names of the bundles that manifests lie there for, whether
+// these are there or not; one may come twice.
+func (c *Claims) Bundles() (names []string) {
+	for _, name := range c.names {
+		if number, _, ok := cutNumber(name); ok {
+			names = append(names, FileName(number))
+		}
+	}
+	return names
+}
+
 // Any reports whether there is a manifest beside the bundle of that name.
 func (c *Claims) Any(bundle string) bool { return len(c.beside(bundle)) > 0 }
 

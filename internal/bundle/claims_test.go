@@ -42,6 +42,9 @@ func TestClaims(t *testing.T) {
 	if len(errs) != 1 || !strings.HasPrefix(errs[0], "manifest bundle-0007-a-to-b.manifest.jsonl: line 2: ") {
 		t.Errorf("errors %q", errs)
 	}
+	if diff := cmp.Diff([]string{FileName(7), FileName(7), FileName(70)}, c.Bundles()); diff != "" {
+		t.Errorf("bundles (-want +got):\n%s", diff)
+	}
 	if !c.Any(FileName(7)) || c.Any(FileName(8)) {
 		t.Error("Any is wrong about bundles 7 or 8")
 	}

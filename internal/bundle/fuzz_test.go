@@ -22,7 +22,7 @@ func FuzzBundle(f *testing.F) {
 	f.Add(golden[:len(golden)-30])
 	f.Add(legacy(f, items()))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for e, err := range Scan(bytes.NewReader(b)) {
+		for e, err := range Scan(bytes.NewReader(b), int64(len(b))) {
 			if err == nil {
 				must(t, e.ID.Check())
 			}

@@ -1,9 +1,12 @@
 package bundle
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -177,6 +180,38 @@ func TestE8CatalogAfterACrash(t *testing.T) {
 			if len(got) < 2 || got[0] != entry(0) || got[len(got)-1] != entry(2) || len(got) == 3 && got[1] != entry(1) {
 				t.Fatalf("operation %d fails: catalog holds %+v", n, got)
 			}
+		}
+	}
+}
+
+// A catalog that a snapshot of the folder shares (cp -al) is appended to all the
+// same, and the snapshot keeps its own.
+func TestCatalogOfASnapshot(t *testing.T) {
+	dir := t.TempDir()
+	fsys, err := durable.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fsys.Close()
+	entry := CatalogEntry{Manifest: ManifestName(0, "a", "a"), Summary: Summary{Members: 1, Min: "a", Max: "a"}}
+	if err := AppendCatalog(fsys, entry); err != nil {
+		t.Fatal(err)
+	}
+	snapshot := filepath.Join(t.TempDir(), "snapshot")
+	if err := os.Link(filepath.Join(dir, CatalogName), snapshot); err != nil {
+		t.Skip("no hard links here: ", err)
+	}
+	entry.Number, entry.Manifest = 1, ManifestName(1, "a", "a")
+	if err := AppendCatalog(fsys, entry); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{filepath.Join(dir, CatalogName): 2, snapshot: 1} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Count(data, []byte("\n")); got != want {
+			t.Errorf("%s has %d lines, want %d", filepath.Base(name), got, want)
 		}
 	}
 }

@@ -14,7 +14,8 @@ import (
 //
 //   - *DamageError: these bytes of the bundle could not be used. It wraps
 //     ErrUnfinished where the end of the archive is missing, ErrTrailing where
-//     something follows it, ErrDuplicate for a crate that was there before.
+//     something follows it, ErrDuplicate for a crate that was there before,
+//     ErrBomb where the rest is given up.
 //   - ErrTable, at the end: the seek table is missing or wrong.
 //
 // A bundle without any error is one that this package could have written. With
@@ -101,6 +102,9 @@ func (p *pass) compare(s *step) {
 // recover reports what is wrong at offset and finds where to go on. A step
 // with an error ends the walk.
 func (p *pass) recover(offset int64, cause error) (step, bool) {
+	if errors.Is(cause, ErrBomb) {
+		return step{err: cause}, p.damage(offset, p.size, cause)
+	}
 	if offset == p.size || p.table != nil && offset == p.table.start {
 		return step{err: io.EOF}, p.damage(offset, offset, ErrUnfinished)
 	}
@@ -125,8 +129,12 @@ func (p *pass) skip(offset int64, cause error) (step, bool) {
 		if at == p.table.start {
 			return step{err: io.EOF}, p.damage(offset, at, cause)
 		}
-		if s := p.frame(at); s.err == nil {
+		s := p.frame(at)
+		if s.err == nil {
 			return s, p.damage(offset, at, cause)
+		}
+		if errors.Is(s.err, ErrBomb) {
+			return s, p.damage(offset, p.size, fmt.Errorf("%w; %w", cause, s.err))
 		}
 	}
 }

@@ -19,8 +19,9 @@ import (
 // Errors: fs.ErrNotExist; *DamageError, and nothing was changed, if whole
 // members follow one that is not: no crash does that to members that were
 // synced, so they are not cut away. Reader.Members finds those that are good,
-// to be put into another bundle. durable.ErrLinked means that the bundle was
-// finished and has its name already: [Publish] completes that.
+// to be put into another bundle. durable.ErrLinked: the file has a second name.
+// If that is the final one, [Publish] completes what was cut off; otherwise
+// [durable.Separate] makes the file one that can be resumed.
 func Resume(fsys durable.FS, name string, each func(Member) error) (*Writer, error) {
 	part := name + PartExt
 	if _, err := fsys.Stat(part); err != nil { // Append would create it
@@ -60,6 +61,7 @@ func (w *Writer) resume(each func(Member) error) error {
 func (w *Writer) replay(size int64, each func(Member) error) error {
 	disk := &watched{ReaderAt: w.file}
 	walk := newWalker(disk, size)
+	walk.budget = unlimited
 	for {
 		s := walk.frame(w.sum.FileSize)
 		if s.end {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"math"
 	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -46,22 +45,22 @@ type EntryError struct {
 func (e *EntryError) Error() string { return fmt.Sprintf("member %q: %v", e.Name, e.Err) }
 func (e *EntryError) Unwrap() error { return e.Err }
 
-// Scan reads a .tar.zst from the beginning to the end: a bundle of v1.1.0, or
-// one of ours. Headers may name any mode, owner and time, which are ignored,
-// but nothing other than regular files with the path of a crate, at most
-// MaxMembers of at most MaxSize bytes. How many bytes they may have together, the
-// caller bounds with a [Budget].
+// Scan reads a .tar.zst of size bytes from the beginning to the end: a bundle of
+// v1.1.0, or one of ours. Headers may name any mode, owner and time, which are
+// ignored, but nothing other than regular files with the path of a crate, at most
+// MaxMembers of at most MaxSize bytes; ErrBomb if they have far more together than
+// size.
 //
 // A member with another path yields an *EntryError, and the next one follows;
 // any other error ends the sequence. The whole stream is read and its checksum
 // compared, also behind the end of the archive, where only the padding of a
 // stock tar may follow.
-func Scan(r io.Reader) iter.Seq2[*Entry, error] {
+func Scan(r io.Reader, size int64) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		z, err := newDecoder(r)
 		defer freeDecoder(z)
 		if err == nil {
-			err = scan(z, yield)
+			err = scan(z, newBudget(size), yield)
 		}
 		if err != nil && err != errStopped {
 			yield(nil, fmt.Errorf("reading archive: %w", err))
@@ -85,38 +84,10 @@ func isStream(r io.ReaderAt, size int64) (stream, sure bool) {
 	return err == nil, err == nil && head[4]&declaresSize == 0
 }
 
-// Crates are compressed, so a bundle is about as large as what is in it. One
-// that claims to hold maxRatio times its size, beyond a little that may be
-// anything, is a bomb (F4).
-const (
-	maxRatio = 20
-	anyway   = 64 << 20
-)
-
-// Budget bounds the bytes that the members of one bundle may have together.
-type Budget struct{ left int64 }
-
-// NewBudget returns the budget of a bundle whose file has size bytes.
-func NewBudget(size int64) *Budget {
-	if size > (math.MaxInt64-anyway)/maxRatio {
-		return &Budget{math.MaxInt64}
-	}
-	return &Budget{maxRatio*size + anyway}
-}
-
-// Spend takes the size of a member from the budget, and fails with ErrBomb if
-// that is used up.
-func (b *Budget) Spend(size int64) error {
-	if b.left -= size; b.left < 0 {
-		return ErrBomb
-	}
-	return nil
-}
-
 // errStopped: the consumer wants no more.
 var errStopped = errors.New("stopped")
 
-func scan(r io.Reader, yield func(*Entry, error) bool) error {
+func scan(r io.Reader, left budget, yield func(*Entry, error) bool) error {
 	for n := 0; ; n++ {
 		name, size, err := readForeign(r)
 		if err == io.EOF {
@@ -127,6 +98,9 @@ func scan(r io.Reader, yield func(*Entry, error) bool) error {
 		}
 		if n == MaxMembers {
 			return ErrTooMany
+		}
+		if err := left.spend(size); err != nil {
+			return err
 		}
 		e := &Entry{Size: size, r: r, left: size}
 		var more bool

@@ -29,7 +29,7 @@ func tarball(t testing.TB, write func(tw *tar.Writer)) []byte {
 // scanned returns what Scan yields.
 func scanned(t testing.TB, b []byte) (got []item, errs []error) {
 	t.Helper()
-	for e, err := range Scan(bytes.NewReader(b)) {
+	for e, err := range Scan(bytes.NewReader(b), int64(len(b))) {
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -192,8 +192,9 @@ func TestF4F5ScanIsBounded(t *testing.T) {
 
 func TestScanSkipsWhatIsNotRead(t *testing.T) {
 	want := items()
+	b := legacy(t, want)
 	var got []string
-	for e, err := range Scan(bytes.NewReader(legacy(t, want))) {
+	for e, err := range Scan(bytes.NewReader(b), int64(len(b))) {
 		must(t, err)
 		_, err = io.CopyN(io.Discard, e, min(3, e.Size))
 		must(t, err)
@@ -202,7 +203,7 @@ func TestScanSkipsWhatIsNotRead(t *testing.T) {
 	if diff := cmp.Diff(names(want), got); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}
-	for range Scan(bytes.NewReader(legacy(t, want))) {
+	for range Scan(bytes.NewReader(b), int64(len(b))) {
 		break // and a consumer may stop
 	}
 }

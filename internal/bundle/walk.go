@@ -15,13 +15,14 @@ const windowSize = 4 << 20
 // walker verifies the frames of a bundle one after the other.
 type walker struct {
 	window
+	budget
 	content []byte // of the last small frame
 	large   Sink   // nil: nobody wants the bytes of large members
 }
 
 func newWalker(r io.ReaderAt, size int64) *walker {
 	n := max(0, min(size, windowSize))
-	return &walker{window: window{r: r, size: size, buf: make([]byte, 0, n)}}
+	return &walker{window: window{r: r, size: size, buf: make([]byte, 0, n)}, budget: newBudget(size)}
 }
 
 // step is what was found at an offset.
@@ -36,7 +37,8 @@ type step struct {
 // next returns the offset behind the frame.
 func (s *step) next() int64 { return s.member.Offset + s.member.FrameSize }
 
-// frame verifies the frame at offset to its last byte.
+// frame verifies the frame at offset to its last byte. After ErrBomb, no other
+// frame should be tried.
 func (w *walker) frame(offset int64) step {
 	s := step{member: Member{Placement: Placement{Offset: offset}}}
 	if s.shape, s.err = w.shape(offset); s.err != nil {
@@ -54,6 +56,9 @@ func (w *walker) frame(offset int64) step {
 
 func (w *walker) verifySmall(s *step) (err error) {
 	frame, err := w.at(s.member.Offset, int(s.size))
+	if err == nil {
+		err = w.spend(s.shape.content)
+	}
 	if err != nil {
 		return err
 	}
@@ -71,12 +76,20 @@ func (w *walker) verifySmall(s *step) (err error) {
 }
 
 func (w *walker) verifyLarge(s *step) error {
+	if err := w.spend(maxBlock); err != nil { // what it takes to see the header
+		return err
+	}
 	frame := io.NewSectionReader(w.r, s.member.Offset, s.size)
 	body, id, err := openStream(frame, s.shape.content)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
+	// Not before the header was found to agree: a flipped bit in the size that a
+	// frame declares must not cost the others.
+	if err := w.spend(s.shape.content); err != nil {
+		return err
+	}
 	h := sha256.New()
 	var to io.Writer = h
 	if w.large != nil {
@@ -138,7 +151,7 @@ func (w *walker) search(offset int64) step {
 		switch {
 		case at >= 0:
 			s := w.frame(offset + int64(at))
-			if s.err == nil {
+			if s.err == nil || errors.Is(s.err, ErrBomb) {
 				return s
 			}
 			w.cost += falseStart

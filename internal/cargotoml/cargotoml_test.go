@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -181,61 +182,59 @@ func zip(t testing.TB, content string) []byte {
 	return buf.Bytes()
 }
 
-// G10: the bombs, which take a second or two each.
+// G10: the bombs.
 func TestG10Bombs(t *testing.T) {
 	if testing.Short() {
-		t.Skip("unpacks 1 GB")
+		t.Skip("unpacks 512 MB")
 	}
 	for _, tt := range []struct {
-		name  string
-		write func(tw *tar.Writer) error
-		want  string
+		name    string
+		headers []tar.Header
+		want    string
 	}{
-		{"a large file", func(tw *tar.Writer) error {
-			if err := tw.WriteHeader(&tar.Header{Name: "demo-1.0.0+x/a", Size: maxUnpacked + 1}); err != nil {
-				return err
-			}
-			_, err := io.CopyN(tw, zeros{}, maxUnpacked+1)
-			return err
-		}, "it unpacks to more than 536870912 bytes"},
-		{"a million entries", func(tw *tar.Writer) error {
-			for range 1_000_000 {
-				if err := tw.WriteHeader(&tar.Header{Name: "demo-1.0.0+x/a"}); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, "the archive has more than 500000 entries"},
-		{"links alone", func(tw *tar.Writer) error {
-			for range 1_200_000 {
-				if err := tw.WriteHeader(&tar.Header{Name: "demo-1.0.0+x/a", Typeflag: tar.TypeSymlink, Linkname: "a"}); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, "the archive has more than 500000 entries"},
+		{"a large file", []tar.Header{{Name: "demo-1.0.0+x/a", Size: maxUnpacked + 1}}, "it unpacks to more than 536870912 bytes"},
+		{"a million entries", slices.Repeat([]tar.Header{{Name: "demo-1.0.0+x/a"}}, 10_000), "the archive has more than 500000 entries"},
+		{"links alone", slices.Repeat([]tar.Header{{Name: "demo-1.0.0+x/a", Typeflag: tar.TypeSymlink, Linkname: "a"}}, 10_000),
+			"the archive has more than 500000 entries"},
 	} {
-		r, w := io.Pipe()
-		go func() {
-			zw, _ := gzip.NewWriterLevel(w, gzip.BestSpeed)
-			tw := tar.NewWriter(zw)
-			err := tt.write(tw)
-			if err == nil {
-				err = zw.Close()
-			}
-			w.CloseWithError(err)
-		}()
 		// The size is what the ratio allows for, not what comes.
-		if _, err := Inspect(r, id, 1<<20); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Inspect(bomb(t, tt.headers), id, 1<<20); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
-		r.Close()
 	}
 }
 
-type zeros struct{}
+// bomb is a gzipped archive of headers, over and over. The first block of deflate
+// refers to nothing before it, so that packing them once is enough.
+func bomb(t *testing.T, headers []tar.Header) io.Reader {
+	t.Helper()
+	var packed bytes.Buffer
+	zw := gzip.NewWriter(&packed)
+	tw := tar.NewWriter(zw)
+	for i := range headers {
+		if err := tw.WriteHeader(&headers[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := zw.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	const gzipHeader = 10
+	head, body := packed.Bytes()[:gzipHeader], packed.Bytes()[gzipHeader:]
+	return io.MultiReader(bytes.NewReader(head), &repeated{body, 0})
+}
 
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+// repeated is bytes over and over.
+type repeated struct {
+	b  []byte
+	at int
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	n := copy(p, r.b[r.at:])
+	r.at = (r.at + n) % len(r.b)
+	return n, nil
+}
 
 // A crate file that is large itself may unpack to 20 times its size.
 func TestUnpackedLimitGrowsWithTheCrate(t *testing.T) {

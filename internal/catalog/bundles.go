@@ -67,7 +67,7 @@ func scanTaken(rows *sql.Rows) (list []Taken, err error) {
 }
 
 // putBundles writes the bundles of a batch, and those that its versions are in.
-func putBundles(ctx context.Context, tx *sql.Tx, b Batch) error {
+func putBundles(ctx context.Context, w *writing, b Batch) {
 	var begun []string
 	last := ""
 	for i := range b.Versions {
@@ -75,12 +75,9 @@ func putBundles(ctx context.Context, tx *sql.Tx, b Batch) error {
 			begun, last = append(begun, name), name
 		}
 	}
-	err := put(ctx, tx, "INSERT INTO bundles (name, whole, entries, bytes, sha256) VALUES (?, 0, 0, 0, x'') ON CONFLICT DO NOTHING",
+	put(ctx, w, "INSERT INTO bundles (name, whole, entries, bytes, sha256) VALUES (?, 0, 0, 0, x'') ON CONFLICT DO NOTHING",
 		begun, func(name *string) []any { return []any{*name} })
-	if err != nil {
-		return err
-	}
-	return put(ctx, tx, "INSERT OR REPLACE INTO bundles (name, whole, entries, bytes, sha256) VALUES (?, ?, ?, ?, ?)",
+	put(ctx, w, "INSERT OR REPLACE INTO bundles (name, whole, entries, bytes, sha256) VALUES (?, ?, ?, ?, ?)",
 		b.Bundles, func(b *Bundle) []any { return []any{b.Name, b.Whole, b.Entries, b.Bytes, b.Checksum[:]} })
 }
 
@@ -96,27 +93,16 @@ func (c *Catalog) Adopt(ctx context.Context, found []Version) error {
 }
 
 func (c *Catalog) adopt(ctx context.Context, found []Version) error {
-	tx, err := c.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	err = put(ctx, tx, `INSERT INTO versions (`+columns+`) VALUES (?, ?, ?, ?, 0, ?, ?, ?, 0, 0, 0)
-		ON CONFLICT DO UPDATE SET sha256 = excluded.sha256, size = excluded.size,
-			bundle = excluded.bundle, offset = excluded.offset, length = excluded.length
-		WHERE sha256 = excluded.sha256 OR verified_at = 0`, found, func(v *Version) []any {
-		return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Bundle, v.Offset, v.Length}
+	return c.write(ctx, func(w *writing) {
+		put(ctx, w, `INSERT INTO versions (`+columns+`) VALUES (?, ?, ?, ?, 0, ?, ?, ?, 0, 0, 0)
+			ON CONFLICT DO UPDATE SET sha256 = excluded.sha256, size = excluded.size,
+				bundle = excluded.bundle, offset = excluded.offset, length = excluded.length
+			WHERE sha256 = excluded.sha256 OR verified_at = 0`, found, func(v *Version) []any {
+			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Bundle, v.Offset, v.Length}
+		})
+		putNames(ctx, w, found)
+		putBundles(ctx, w, Batch{Versions: found})
 	})
-	if err != nil {
-		return err
-	}
-	if err := putNames(ctx, tx, found); err != nil {
-		return err
-	}
-	if err := putBundles(ctx, tx, Batch{Versions: found}); err != nil {
-		return err
-	}
-	return tx.Commit()
 }
 
 // TwicePage returns, in the order of names, the next versions after the given

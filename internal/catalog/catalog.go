@@ -68,7 +68,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -206,11 +205,14 @@ type Batch struct {
 	// Vanished are paths of crates that are no longer in the index: they are
 	// not complete any more, and their versions are not listed.
 	Vanished []string
+	// Dropped are versions that are not held any more; their crates are not
+	// complete any more, either.
+	Dropped []crate.ID
 }
 
 func (b *Batch) empty() bool {
 	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Taken) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 &&
-		b.Revision == nil && len(b.Vanished) == 0
+		b.Revision == nil && len(b.Vanished) == 0 && len(b.Dropped) == 0
 }
 
 // Totals says how much is held.
@@ -227,6 +229,7 @@ type Catalog struct {
 	writable bool
 	format   atomic.Int64 // of the tables; a reader's may be of an earlier program
 	versions *sql.Stmt    // of Versions, which a run calls for every crate
+	version  *sql.Stmt    // of Version, which a server calls for every crate file
 	anyGone  atomic.Bool  // gone has rows; almost always it has none
 }
 
@@ -238,14 +241,18 @@ func Open(path string) (*Catalog, error) {
 
 // OpenReadOnly opens a catalog for reading and touches nothing beside it.
 // Errors: fs.ErrNotExist, and as Open.
-func OpenReadOnly(path string) (*Catalog, error) {
+func OpenReadOnly(path string) (*Catalog, error) { return openReader(path, hasLog(path)) }
+
+// openReader opens a catalog that has a write-ahead log, or has none.
+//
+// SQLite makes -wal and -shm files for any reader of a WAL database, unless it
+// is told that nobody writes. A write-ahead log that is there has its files
+// already.
+func openReader(path string, written bool) (*Catalog, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
-	// SQLite makes -wal and -shm files for any reader of a WAL database, unless
-	// it is told that nobody writes. A write-ahead log that is there has its
-	// files already.
-	if hasLog(path) {
+	if written {
 		return open(path, "ro", "")
 	}
 	return open(path, "ro", "&immutable=1")
@@ -296,6 +303,10 @@ func (c *Catalog) prepare() error {
 	if err != nil {
 		return err
 	}
+	c.version, err = c.db.Prepare("SELECT " + columns + " FROM versions WHERE name = ? AND version = ?")
+	if err != nil {
+		return err
+	}
 	var any bool
 	if err := c.db.QueryRow("SELECT EXISTS (SELECT 1 FROM gone)").Scan(&any); err != nil {
 		return err
@@ -322,7 +333,7 @@ func (c *Catalog) Close() error {
 	if c.writable {
 		c.fold()
 	}
-	return errors.Join(c.versions.Close(), c.db.Close())
+	return errors.Join(c.versions.Close(), c.version.Close(), c.db.Close())
 }
 
 // fold moves the write-ahead log into the file, so that the file by itself is
@@ -354,6 +365,21 @@ func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) 
 	return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, classify(err))
 }
 
+// Version returns the row of one version. Errors: fs.ErrNotExist if it is not
+// held, or under another spelling of its name.
+func (c *Catalog) Version(ctx context.Context, id crate.ID) (Version, error) {
+	rows, err := c.version.QueryContext(ctx, id.Name, id.Version)
+	if err == nil {
+		var held []Version
+		if held, err = scanVersions(rows); err == nil && (len(held) == 0 || held[0].ID != id) {
+			return Version{}, fs.ErrNotExist
+		} else if err == nil {
+			return held[0], nil
+		}
+	}
+	return Version{}, fmt.Errorf("reading %s from the catalog: %w", id, classify(err))
+}
+
 // scanVersions reads rows of all columns, and closes them.
 func scanVersions(rows *sql.Rows) (list []Version, err error) {
 	defer rows.Close()
@@ -372,32 +398,6 @@ func scanVersions(rows *sql.Rows) (list []Version, err error) {
 		list = append(list, v)
 	}
 	return list, rows.Err()
-}
-
-// Crates yields the complete crates in byte order of their paths. The sequence
-// ends after an error.
-func (c *Catalog) Crates(ctx context.Context) iter.Seq2[Crate, error] {
-	return func(yield func(Crate, error) bool) {
-		rows, err := c.db.QueryContext(ctx, "SELECT path, blob, yanked FROM crates ORDER BY path")
-		if err != nil {
-			yield(Crate{}, fmt.Errorf("reading crates from the catalog: %w", classify(err)))
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var cr Crate
-			if err := rows.Scan(&cr.Path, &cr.Blob, &cr.Yanked); err != nil {
-				yield(Crate{}, fmt.Errorf("reading crates from the catalog: %w", classify(err)))
-				return
-			}
-			if !yield(cr, nil) {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(Crate{}, fmt.Errorf("reading crates from the catalog: %w", classify(err)))
-		}
-	}
 }
 
 // WasGone reports whether upstream refused id when it was last asked.

@@ -11,6 +11,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
@@ -27,71 +28,96 @@ func (c *Catalog) Commit(ctx context.Context, b Batch) error {
 }
 
 func (c *Catalog) commit(ctx context.Context, b Batch) error {
+	return c.write(ctx, func(w *writing) {
+		putVersions(ctx, w, b.Versions)
+		putBundles(ctx, w, b)
+		put(ctx, w, "INSERT OR REPLACE INTO taken (name, size, modified) VALUES (?, ?, ?)",
+			b.Taken, func(t *Taken) []any { return []any{t.Name, t.Size, t.Modified.UnixNano()} })
+		if c.anyGone.Load() {
+			put(ctx, w, "DELETE FROM gone WHERE name = ? AND version = ?",
+				b.Versions, func(v *Version) []any { return []any{v.Name, v.Version} })
+		}
+		put(ctx, w, "INSERT OR REPLACE INTO crates (path, blob, yanked) VALUES (?, ?, ?)",
+			b.Crates, func(cr *Crate) []any { return []any{cr.Path, cr.Blob, cr.Yanked} })
+		put(ctx, w, `INSERT INTO gone (name, version, status, evidence, since) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET status = excluded.status, evidence = excluded.evidence`,
+			b.Gone, func(g *Gone) []any { return []any{g.Name, g.Version, g.Status, g.Evidence, g.Since.Unix()} })
+		vanish(ctx, w, b.Vanished)
+		drop(ctx, w, b.Dropped)
+		if b.Revision != nil {
+			put(ctx, w, "INSERT OR REPLACE INTO source (id, commit_id, commit_time) VALUES (1, ?, ?)",
+				[]Revision{*b.Revision}, func(r *Revision) []any { return []any{r.Commit, r.Time.Unix()} })
+		}
+		if len(b.Gone) > 0 {
+			c.anyGone.Store(true)
+		}
+	})
+}
+
+func putVersions(ctx context.Context, w *writing, versions []Version) {
+	put(ctx, w, "INSERT OR REPLACE INTO versions ("+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		versions, func(v *Version) []any {
+			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Loose, v.Bundle, v.Offset, v.Length,
+				v.Yanked, v.Listed, unix(v.VerifiedAt)}
+		})
+	putNames(ctx, w, versions)
+}
+
+// vanish notes that there are no such index files any more.
+func vanish(ctx context.Context, w *writing, paths []string) {
+	name := func(p *string) []any { return []any{path.Base(*p)} }
+	put(ctx, w, "DELETE FROM crates WHERE path = ?", paths, func(p *string) []any { return []any{*p} })
+	put(ctx, w, "UPDATE versions SET listed = 0 WHERE name = ?", paths, name)
+	put(ctx, w, "DELETE FROM names WHERE name = ?", paths, name)
+}
+
+// drop forgets versions. The index may name them still (yanked ones), so their
+// crates are not complete any more; a crate of which nothing that the index
+// lists is left loses its name.
+func drop(ctx context.Context, w *writing, ids []crate.ID) {
+	put(ctx, w, "DELETE FROM versions WHERE name = ? AND version = ?",
+		ids, func(id *crate.ID) []any { return []any{id.Name, id.Version} })
+	put(ctx, w, "DELETE FROM crates WHERE path = ?", ids, func(id *crate.ID) []any { return []any{crate.IndexPath(id.Name)} })
+	put(ctx, w, "DELETE FROM names WHERE name = ? AND NOT EXISTS (SELECT 1 FROM versions WHERE name = names.name AND ("+named+"))",
+		ids, func(id *crate.ID) []any { return []any{id.Name} })
+}
+
+// writing is a transaction under way. After its first error it does nothing.
+type writing struct {
+	tx  *sql.Tx
+	err error
+}
+
+// write does what fn writes in one transaction.
+func (c *Catalog) write(ctx context.Context, fn func(*writing)) error {
 	tx, err := c.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	err = put(ctx, tx, `INSERT OR REPLACE INTO versions
-		(name, version, sha256, size, loose, bundle, offset, length, yanked, listed, verified_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, b.Versions, func(v *Version) []any {
-		return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Loose, v.Bundle, v.Offset, v.Length,
-			v.Yanked, v.Listed, unix(v.VerifiedAt)}
-	})
-	if err != nil {
-		return err
-	}
-	if err := putNames(ctx, tx, b.Versions); err != nil {
-		return err
-	}
-	if err := putBundles(ctx, tx, b); err != nil {
-		return err
-	}
-	err = put(ctx, tx, "INSERT OR REPLACE INTO taken (name, size, modified) VALUES (?, ?, ?)",
-		b.Taken, func(t *Taken) []any { return []any{t.Name, t.Size, t.Modified.UnixNano()} })
-	if err != nil {
-		return err
-	}
-	if c.anyGone.Load() {
-		err := put(ctx, tx, "DELETE FROM gone WHERE name = ? AND version = ?", b.Versions,
-			func(v *Version) []any { return []any{v.Name, v.Version} })
-		if err != nil {
-			return err
-		}
-	}
-	err = put(ctx, tx, `INSERT OR REPLACE INTO crates (path, blob, yanked) VALUES (?, ?, ?)`,
-		b.Crates, func(cr *Crate) []any { return []any{cr.Path, cr.Blob, cr.Yanked} })
-	if err != nil {
-		return err
-	}
-	err = put(ctx, tx, `INSERT INTO gone (name, version, status, evidence, since) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET status = excluded.status, evidence = excluded.evidence`,
-		b.Gone, func(g *Gone) []any { return []any{g.Name, g.Version, g.Status, g.Evidence, g.Since.Unix()} })
-	if err != nil {
-		return err
-	}
-	err = put(ctx, tx, "DELETE FROM crates WHERE path = ?", b.Vanished, func(p *string) []any { return []any{*p} })
-	if err != nil {
-		return err
-	}
-	err = put(ctx, tx, "UPDATE versions SET listed = 0 WHERE name = ?", b.Vanished, func(p *string) []any { return []any{path.Base(*p)} })
-	if err != nil {
-		return err
-	}
-	if err := removeNames(ctx, tx, b.Vanished); err != nil {
-		return err
-	}
-	if b.Revision != nil {
-		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO source (id, commit_id, commit_time) VALUES (1, ?, ?)",
-			b.Revision.Commit, b.Revision.Time.Unix())
-		if err != nil {
-			return err
-		}
-	}
-	if len(b.Gone) > 0 {
-		c.anyGone.Store(true)
+	w := &writing{tx: tx}
+	if fn(w); w.err != nil {
+		return w.err
 	}
 	return tx.Commit()
+}
+
+// put runs a statement for every row.
+func put[Row any](ctx context.Context, w *writing, statement string, rows []Row, values func(*Row) []any) {
+	if w.err != nil || len(rows) == 0 {
+		return
+	}
+	stmt, err := w.tx.PrepareContext(ctx, statement)
+	if err != nil {
+		w.err = err
+		return
+	}
+	defer stmt.Close()
+	for i := range rows {
+		if _, w.err = stmt.ExecContext(ctx, values(&rows[i])...); w.err != nil {
+			return
+		}
+	}
 }
 
 // unix is 0 for the zero time.
@@ -100,24 +126,6 @@ func unix(t time.Time) int64 {
 		return 0
 	}
 	return t.Unix()
-}
-
-// put runs a statement for every row.
-func put[Row any](ctx context.Context, tx *sql.Tx, statement string, rows []Row, values func(*Row) []any) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	stmt, err := tx.PrepareContext(ctx, statement)
-	if err != nil {
-		return err
-	}
-	defer stmt.Close()
-	for i := range rows {
-		if _, err := stmt.ExecContext(ctx, values(&rows[i])...); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // classify adds to an error of SQLite the one of ours that code decides on.

@@ -23,7 +23,8 @@ import (
 type Follower struct {
 	path string
 
-	refreshing sync.Mutex // held by the one who replaces now
+	refreshing sync.Mutex // held by the one who replaces now; guards untold
+	untold     bool       // a reading found a change that Refresh has not reported
 	mu         sync.Mutex // guards what follows
 	now        *followed  // nil: there is no catalog yet
 }
@@ -49,11 +50,26 @@ func Follow(ctx context.Context, path string) (*Follower, error) {
 }
 
 // Refresh looks for changes, and reports whether there may have been any since
-// the last time. It costs some microseconds. After an error, readings go on with
-// what was open before.
+// it was last called. It costs some microseconds. After an error, readings go on
+// with what was open before.
 func (f *Follower) Refresh(ctx context.Context) (changed bool, err error) {
 	f.refreshing.Lock()
 	defer f.refreshing.Unlock()
+	changed, err = f.refresh(ctx)
+	changed, f.untold = changed || f.untold, false
+	return changed, err
+}
+
+// reopen is Refresh for a reading, which keeps the news for Refresh.
+func (f *Follower) reopen(ctx context.Context) error {
+	f.refreshing.Lock()
+	defer f.refreshing.Unlock()
+	changed, err := f.refresh(ctx)
+	f.untold = f.untold || changed
+	return err
+}
+
+func (f *Follower) refresh(ctx context.Context) (changed bool, err error) {
 	info, err := os.Stat(f.path)
 	if errors.Is(err, fs.ErrNotExist) { // not yet, or set aside: what was read from stays as it was
 		return false, nil
@@ -69,7 +85,7 @@ func (f *Follower) Refresh(ctx context.Context) (changed bool, err error) {
 			return false, nil
 		}
 	}
-	next, err := openFollowed(ctx, f.path, info)
+	next, err := openFollowed(ctx, f.path, info, hasLog(f.path))
 	if errors.Is(err, fs.ErrNotExist) { // its maker has not got far
 		return false, nil
 	}
@@ -93,10 +109,12 @@ func (f *Follower) replace(next *followed) error {
 // maxConns bounds the connections, each of which has a cache of 2 MB.
 const maxConns = 16
 
-// openFollowed opens the catalog of which info was seen before.
-func openFollowed(ctx context.Context, path string, info fs.FileInfo) (*followed, error) {
-	written := hasLog(path)
-	c, err := OpenReadOnly(path)
+// openFollowed opens the catalog of which info was seen before, and written if
+// it had a write-ahead log. That is asked once: a log that goes away meanwhile
+// must not leave a connection that is both immutable and asked for commits, of
+// which it would never see any.
+func openFollowed(ctx context.Context, path string, info fs.FileInfo, written bool) (*followed, error) {
+	c, err := openReader(path, written)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +188,7 @@ func (f *Follower) Read(ctx context.Context, read func(*Catalog) error) error {
 		if good {
 			return err
 		}
-		if _, err := f.Refresh(ctx); err != nil {
+		if err := f.reopen(ctx); err != nil {
 			return err
 		}
 	}

@@ -231,3 +231,40 @@ func TestC21FollowUnderWriting(t *testing.T) {
 	readers.Wait()
 	wantHeld(t, f, "a", 40)
 }
+
+// TestFollowChangeThatAReadingSaw: a reading that opens the catalog anew does
+// not keep the change from the one who looks for changes.
+func TestFollowChangeThatAReadingSaw(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	writer(t, path).Close()
+	f := follow(t, path)
+	wantChanged(t, f, false)
+	w := writer(t, path)
+	defer w.Close()
+	mustCommit(t, w, Batch{Versions: []Version{version("a", "1.0.0", 1)}})
+	wantHeld(t, f, "a", 1)
+	wantChanged(t, f, true)
+	wantChanged(t, f, false)
+}
+
+// TestFollowLogThatGoesAway: the writer ends between the look for its log and
+// the opening. What the next one commits is seen all the same.
+func TestFollowLogThatGoesAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	writer(t, path).Close()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := openFollowed(t.Context(), path, info, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &Follower{path: path, now: c}
+	defer f.Close()
+	w := writer(t, path)
+	defer w.Close()
+	mustCommit(t, w, Batch{Versions: []Version{version("a", "1.0.0", 1)}})
+	wantChanged(t, f, true)
+	wantHeld(t, f, "a", 1)
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"path"
 	"slices"
 )
 
@@ -72,7 +71,7 @@ func queryNames(ctx context.Context, from queryer, query string, args ...any) (n
 const named = "listed = 1 OR verified_at = 0"
 
 // putNames writes the names that versions bring.
-func putNames(ctx context.Context, tx *sql.Tx, versions []Version) error {
+func putNames(ctx context.Context, w *writing, versions []Version) {
 	var names []string
 	for i := range versions {
 		if v := &versions[i]; v.Listed || v.VerifiedAt.IsZero() {
@@ -80,11 +79,6 @@ func putNames(ctx context.Context, tx *sql.Tx, versions []Version) error {
 		}
 	}
 	slices.Sort(names)
-	return put(ctx, tx, "INSERT INTO names (name) VALUES (?) ON CONFLICT DO NOTHING", slices.Compact(names),
+	put(ctx, w, "INSERT INTO names (name) VALUES (?) ON CONFLICT DO NOTHING", slices.Compact(names),
 		func(name *string) []any { return []any{*name} })
-}
-
-// removeNames takes the names of crates away whose index files are gone.
-func removeNames(ctx context.Context, tx *sql.Tx, paths []string) error {
-	return put(ctx, tx, "DELETE FROM names WHERE name = ?", paths, func(p *string) []any { return []any{path.Base(*p)} })
 }

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -53,6 +54,9 @@ func (a *App) Run(program func(*App) *cli.Command, args []string) int {
 	cmd.Writer, cmd.ErrWriter = a.Stdout, a.Stderr
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {} // report does it
 	err := cmd.Run(ctx, args)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.Join(context.Cause(ctx), err) // why, and who met it
+	}
 	return a.report(cmd.Name, err)
 }
 
@@ -80,6 +84,24 @@ func (a *App) untilSignal(parent context.Context) (context.Context, context.Canc
 	return ctx, func() { signal.Stop(signals); close(ended); cancel(nil) }
 }
 
+// action is what a command does that takes no arguments: it checks its flags,
+// before anything is touched, and runs.
+func action(check func() error, run func(context.Context) error) cli.ActionFunc {
+	return func(ctx context.Context, cmd *cli.Command) error {
+		if cmd.Args().Present() {
+			return usageOf(cmd, usagef("unexpected argument %q", cmd.Args().First()))
+		}
+		err := check()
+		if err == nil {
+			err = run(ctx)
+		}
+		return usageOf(cmd, err)
+	}
+}
+
+// nothing is the check of a command whose flags may be anything.
+func nothing() error { return nil }
+
 // Root is clonecratesio.
 func Root(a *App) *cli.Command {
 	return &cli.Command{
@@ -89,8 +111,9 @@ func Root(a *App) *cli.Command {
 		EnableShellCompletion: true,
 		Suggest:               true,
 		Commands: []*cli.Command{
-			demoCommand(a), downloadCommand(a, "download"), extractCommand(a, "extract"), verifyCommand(a),
-			sidecarsCommand(a, "sidecars"), serveCommand(a), statusCommand(a), inspectCommand(a), reindexCommand(a),
+			demoCommand(a), syncCommand(a), planCommand(a), downloadCommand(a, "download"), sidecarsCommand(a, "sidecars"),
+			extractCommand(a, "extract"), serveCommand(a), exportCommand(a), doctorCommand(a), statusCommand(a), verifyCommand(a), inspectCommand(a),
+			reindexCommand(a), pruneCommand(a),
 		},
 		OnUsageError: onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {

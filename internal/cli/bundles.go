@@ -5,7 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
@@ -22,7 +25,7 @@ const bundlesLock = ".lock"
 
 // openStore opens what a run stores into: loose files, and bundles if they are
 // asked for. What lies in bundles is held in any case.
-func (a *App) openStore(ctx context.Context, h *held, l *loose.Store, cfg *downloadConfig, log *slog.Logger) (err error) {
+func (a *App) openStore(ctx context.Context, h *held, l *loose.Store, cfg *runConfig, log *slog.Logger) (err error) {
 	known, err := h.catalog.Bundles(ctx)
 	if err != nil {
 		return err
@@ -63,6 +66,12 @@ func openIfThere(dir string) (durable.FS, error) {
 		return nil, nil
 	}
 	return folder, err
+}
+
+// hasBundles reports whether there are bundles in a folder.
+func hasBundles(dir string) bool {
+	entries, _ := os.ReadDir(dir) // whoever opens it tells what is wrong
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return strings.HasSuffix(e.Name(), bundle.Ext) })
 }
 
 // adopter tells the catalog what bundles hold.

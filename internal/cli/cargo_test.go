@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -156,6 +157,13 @@ func needCargo(t *testing.T) {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skip("no " + tool)
 		}
+	}
+	release, text, err := doctor.CargoRelease(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !doctor.CanUseSparse(release) {
+		t.Skip(text + " cannot use a sparse registry")
 	}
 }
 
@@ -335,11 +343,10 @@ func writeCertificate(t *testing.T, certFile, keyFile string) {
 	}
 }
 
-// What is printed is exactly what cargo needs, and where a path of the public
-// URL ends does not matter.
+// What is printed is exactly what cargo needs.
 func TestCargoConfigLines(t *testing.T) {
 	var out strings.Builder
-	printCargoConfig(&out, "https://mirror.example/rust/")
+	printCargoConfig(&out, "https://mirror.example/rust")
 	want := `# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
 [source.crates-io]
 replace-with = "mirror"

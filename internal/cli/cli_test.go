@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -68,9 +69,14 @@ func testApp() *App {
 //	                   makes requests fail; "all all" means every crate
 //	heal               ends that
 //	replace NAME VERSION   gives a version other bytes
-//	publish TEXT       adds versions, as in FILE
 //	lockfile FILE NAME@VERSION ...
 //	                   writes a Cargo.lock of these versions
+//	add TEXT           adds versions, as in FILE
+//	publish, unpublish, yank, unyank NAME VERSION
+//	publishmany N      publishes N versions of new crates
+//	commit DIR         commits the index to a git repository
+//	squash DIR         does so without history
+//	await FILE TEXT    waits until the file contains the text
 //	requests N         wants N requests since the last time
 //	code N COMMAND ... wants exit code N
 //	hold FILE          keeps a lock file locked
@@ -97,8 +103,33 @@ func TestScripts(t *testing.T) {
 			"replace": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).reg.ReplaceBytes(crate.ID{Name: args[0], Version: args[1]})
 			},
-			"publish":  func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).publish(ts, args[0]) },
+			"add":      func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).publish(ts, args[0]) },
 			"lockfile": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).lockfile(ts, args) },
+			"publish": func(ts *testscript.TestScript, _ bool, args []string) {
+				worldOf(ts).reg.Add(simreg.Version{Name: args[0], Version: args[1]})
+			},
+			"publishmany": func(ts *testscript.TestScript, _ bool, args []string) {
+				n, err := strconv.Atoi(args[0])
+				ts.Check(err)
+				for reg := worldOf(ts).reg; n > 0; n-- {
+					reg.Add(simreg.Version{Name: fmt.Sprintf("crate%d", reg.Len()), Version: "1.0.0"})
+				}
+			},
+			"unpublish": func(ts *testscript.TestScript, _ bool, args []string) {
+				worldOf(ts).reg.Remove(crate.ID{Name: args[0], Version: args[1]})
+			},
+			"yank": func(ts *testscript.TestScript, _ bool, args []string) {
+				worldOf(ts).reg.Yank(crate.ID{Name: args[0], Version: args[1]}, true)
+			},
+			"unyank": func(ts *testscript.TestScript, _ bool, args []string) {
+				worldOf(ts).reg.Yank(crate.ID{Name: args[0], Version: args[1]}, false)
+			},
+			"commit": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).commit(ts, args[0]) },
+			"squash": func(ts *testscript.TestScript, _ bool, args []string) {
+				_, err := worldOf(ts).reg.Squash(context.Background(), ts.MkAbs(args[0]))
+				ts.Check(err)
+			},
+			"await":    await,
 			"requests": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).wantRequests(ts, args[0]) },
 			"code":     wantCode,
 			"hold":     hold,
@@ -134,6 +165,26 @@ func (w *scriptWorld) serve(ts *testscript.TestScript, reg *simreg.Registry) {
 
 func (w *scriptWorld) writeIndex(ts *testscript.TestScript, dir string) {
 	ts.Check(w.reg.WriteIndex(ts.MkAbs(dir)))
+}
+
+// commit commits the index as it is now; a script without git is skipped by
+// its first line, "[!exec:git] skip".
+func (w *scriptWorld) commit(ts *testscript.TestScript, dir string) {
+	_, err := w.reg.CommitIndex(context.Background(), ts.MkAbs(dir), "Update")
+	ts.Check(err)
+}
+
+// await waits for what another process writes.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	var content []byte
+	for range 1000 {
+		content, _ = os.ReadFile(ts.MkAbs(args[0]))
+		if strings.Contains(string(content), args[1]) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	ts.Fatalf("%s has no %q after 20 s: %s", args[0], args[1], content)
 }
 
 func (w *scriptWorld) badIndex(ts *testscript.TestScript, dir string) {

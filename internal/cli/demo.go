@@ -22,7 +22,10 @@ import (
 )
 
 // demoConfig is the flags of demo.
-type demoConfig struct{ dir string }
+type demoConfig struct {
+	dir  string
+	once bool
+}
 
 func demoCommand(a *App) *cli.Command {
 	var cfg demoConfig
@@ -31,14 +34,10 @@ func demoCommand(a *App) *cli.Command {
 		Usage: "show the whole pipeline on a little registry of its own, without network",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "dir", Usage: "mirror into `DIR`, which must not exist or be empty; default: a new folder for temporary files", Destination: &cfg.dir, TakesFile: true},
+			&cli.BoolFlag{Name: "once", Usage: "end after the checks, as without a terminal; otherwise the demo ends by serving the mirror", Destination: &cfg.once},
 		},
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if cmd.Args().Present() {
-				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
-			}
-			return a.demo(ctx, &cfg)
-		},
+		Action:       action(nothing, func(ctx context.Context) error { return a.demo(ctx, &cfg) }),
 	}
 }
 
@@ -50,7 +49,8 @@ const (
 )
 
 // demo simulates a registry and mirrors it, twice, and checks the outcome by
-// other means than the mirror's own.
+// other means than the mirror's own: what lies on the disk, and what its server
+// gives out.
 func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	dir, err := demoDir(cfg.dir)
 	if err != nil {
@@ -105,6 +105,18 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%d of %d crates in %d bundles have the checksum that the index names\n\n", reg.Len(), reg.Len(), bundles)
+	d := demoDirs(job)
+	if err := a.demoServed(ctx, reg, d); err != nil {
+		return err
+	}
+	if err := a.demoLeft(job); err != nil || cfg.once || !isTerminal(a.Stdout) {
+		return err
+	}
+	return a.demoServe(ctx, d)
+}
+
+// demoLeft says what the demo leaves behind.
+func (a *App) demoLeft(job *downloadConfig) error {
 	fmt.Fprintf(a.Stdout, "What there is to see now:\n")
 	table := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "  %s\tthe crates: tar --zstd -tf lists a bundle\n", job.bundlesOut)
@@ -122,23 +134,23 @@ func (a *App) demoRun(ctx context.Context, cfg *downloadConfig) error {
 		return err
 	}
 	defer ix.Close()
-	return a.mirror(ctx, cfg, mirror.Config{
-		Source: mirror.FromIndex(ix, nil), BaseURL: cfg.baseURL, Out: cfg.out, IncludeYanked: true,
-		BundlesOut: cfg.bundlesOut, Bundle: cfg.bundle,
-		Concurrency: cfg.net.concurrency, Log: log, Progress: mirror.NewProgress(),
-	}, show)
+	job := cfg.job(mirror.FromIndex(ix, nil), log)
+	job.IncludeYanked = true
+	return a.mirror(ctx, &cfg.runConfig, job, show)
 }
 
 // demoJob is the command line of the demo's runs.
 func demoJob(dir, baseURL string) *downloadConfig {
 	return &downloadConfig{
-		indexDir: filepath.Join(dir, "crates.io-index"), out: filepath.Join(dir, "crates"),
-		manifest: filepath.Join(dir, "manifest.jsonl"), baseURL: baseURL, includeYanked: true, durability: "batch",
-		bundleMode: "only", bundleSizeGB: 1, bundlesOut: filepath.Join(dir, "bundles"),
-		log: logConfig{"text", "warn"},
-		net: netConfig{
-			concurrency: 16, timeoutSeconds: 30, attempts: 6, maxFileMB: 16, protocol: "auto",
-			retryBase: 50 * time.Millisecond, retryMax: time.Second, stall: time.Second,
+		indexDir: filepath.Join(dir, "crates.io-index"),
+		runConfig: runConfig{
+			out: filepath.Join(dir, "crates"), manifest: filepath.Join(dir, "manifest.jsonl"), bundlesOut: filepath.Join(dir, "bundles"),
+			baseURL: baseURL, durability: "batch", bundleMode: "only", bundleSizeGB: 1,
+			log: logConfig{"text", "warn"},
+			net: netConfig{
+				concurrency: 16, timeoutSeconds: 30, attempts: 6, maxFileMB: 16, protocol: "auto",
+				retryBase: 50 * time.Millisecond, retryMax: time.Second, stall: time.Second,
+			},
 		},
 	}
 }
@@ -212,7 +224,11 @@ func readDemoBundle(name string, found map[crate.ID]crate.Checksum) error {
 		return err
 	}
 	defer f.Close()
-	for e, err := range bundle.Scan(f) {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	for e, err := range bundle.Scan(f, info.Size()) {
 		if err != nil {
 			return err
 		}

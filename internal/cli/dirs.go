@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -22,7 +25,7 @@ type dirs struct {
 
 func (d *dirs) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "mirror", Value: defaultMirror(), Usage: "`DIR` of the mirror, with crates.io-index, crates, bundles and manifest.jsonl in it", Destination: &d.mirror, TakesFile: true},
+		&cli.StringFlag{Name: "mirror", Value: defaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with crates.io-index, crates, bundles and manifest.jsonl in it", Destination: &d.mirror, TakesFile: true},
 		&cli.StringFlag{Name: "index-dir", Usage: "`DIR` of the index, if it is elsewhere: a checkout, a bare repository or a plain folder", Destination: &d.index, TakesFile: true},
 		&cli.StringFlag{Name: "out", Usage: "`DIR` of the crate files and of the mirror's state, if it is elsewhere", Destination: &d.out, TakesFile: true},
 		&cli.StringFlag{Name: "bundles-out", Usage: "`DIR` of the bundles, if it is elsewhere", Destination: &d.bundles, TakesFile: true},
@@ -53,6 +56,16 @@ func (d *dirs) fill() {
 			*f.dir = filepath.Join(d.mirror, f.name)
 		}
 	}
+}
+
+// openIndex opens the mirror's index, and says where one comes from if there is
+// none.
+func (d *dirs) openIndex(ctx context.Context, log *slog.Logger) (*index.Index, error) {
+	ix, err := index.Open(ctx, d.index, index.Options{Log: log})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: clonecratesio sync clones it, or: git clone --bare --depth 1 %s %s", err, index.DefaultURL, d.index)
+	}
+	return ix, err
 }
 
 // check refuses folders in which there is no mirror, for commands that do not

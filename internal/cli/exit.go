@@ -11,7 +11,9 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
@@ -53,6 +55,14 @@ func usagef(format string, args ...any) error {
 	return &usageError{err: fmt.Errorf(format, args...)}
 }
 
+// usageOf gives wrong usage the usage line of the command.
+func usageOf(cmd *cli.Command, err error) error {
+	if usage := new(usageError); errors.As(err, &usage) {
+		usage.cmd = cmd
+	}
+	return err
+}
+
 // onUsageError takes what the flag parser has to say.
 func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 	return &usageError{cmd: cmd, err: err}
@@ -67,6 +77,12 @@ func (e *incompleteError) Error() string { return e.text }
 type integrityError struct{ text string }
 
 func (e *integrityError) Error() string { return e.text }
+
+// isVerdict reports whether a job went through to its end, and found fault with
+// the mirror.
+func isVerdict(err error) bool {
+	return errors.As(err, new(*incompleteError)) || errors.As(err, new(*integrityError))
+}
 
 // noMirrorError: a folder that should be a mirror's is none.
 type noMirrorError struct{ dir string }
@@ -122,6 +138,10 @@ func hint(err error) string {
 		return "free some space (or inodes) there and run the same command again: it goes on where this one stopped"
 	case errors.As(err, new(*signalError)), errors.As(err, new(*upstream.StoppedError)):
 		return "nothing is lost: the same command goes on where this one stopped"
+	case errors.Is(err, catalog.ErrDamaged):
+		return "make the catalog anew from the files, which are the truth: clonecratesio reindex"
+	case errors.As(err, new(*index.UpdateError)):
+		return "nothing was changed; -skip-index-update goes on with the index as it is, -index-url gets it from elsewhere"
 	case errors.Is(err, durable.ErrReadOnly):
 		return "mount the file system read-write, or give another -out"
 	case errors.Is(err, fs.ErrPermission):

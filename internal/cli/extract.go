@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -39,16 +38,7 @@ func extractCommand(a *App, name string) *cli.Command {
 		Description:  "What a crate ought to be, the index in -index-dir says: your own copy, not one\nthat came with the bundles. Without it the manifest beside each bundle does,\nwhich finds accidents but no forgery.\n\n" + exitCodesHelp,
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.extract(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.extract(ctx, &cfg) }),
 	}
 }
 
@@ -67,10 +57,7 @@ func (cfg *extractConfig) flags() []cli.Flag {
 }
 
 // check refuses what makes no sense, before anything is touched.
-func (cfg *extractConfig) check(args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
-	}
+func (cfg *extractConfig) check() error {
 	if cfg.bundlesDir == "" || cfg.out == "" {
 		return usagef("provide -bundles-dir and -out")
 	}
@@ -233,10 +220,7 @@ func extractVerdict(s *extract.Summary, cfg *extractConfig) error {
 	if s.Counts.Problems[extract.Occupied] > 0 {
 		errs = append(errs, &integrityError{"files that are in the way stay: -overwrite moves them to quarantine/ and puts the crates in their place"})
 	}
-	if s.Quarantined > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("%d files are in %s, each with a note beside it: look at them, then remove them",
-			s.Quarantined, filepath.Join(cfg.out, "quarantine"))})
-	}
+	errs = append(errs, quarantined(s.Quarantined, cfg.out))
 	if !s.Complete() {
 		errs = append(errs, &incompleteError{"incomplete: the crates listed above are missing"})
 	}

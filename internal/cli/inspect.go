@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -38,11 +37,7 @@ func inspectCommand(a *App) *cli.Command {
 		}, cfg.log.flags()...),
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := a.inspect(ctx, &cfg, cmd.Args().Slice())
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
+			return usageOf(cmd, a.inspect(ctx, &cfg, cmd.Args().Slice()))
 		},
 	}
 }

@@ -96,7 +96,7 @@ func (m *mirrored) complete() {
 	if err := m.check(true); err != nil {
 		m.t.Error(err)
 	}
-	left, err := os.ReadDir(filepath.Join(m.dir, "out", ".clonecratesio", "tmp"))
+	left, err := filepath.Glob(filepath.Join(m.dir, "out", ".clonecratesio", "tmp", "*", "*"))
 	if err != nil || len(left) > 0 {
 		m.t.Errorf("temporary files left: %v, %v", left, err)
 	}

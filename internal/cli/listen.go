@@ -3,6 +3,7 @@ package cli
 import (
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -13,11 +14,11 @@ import (
 
 // listen serves the admin endpoints of a run at addr until stop is called; an
 // empty addr serves nothing.
-func listen(addr string, p *mirror.Progress, client *upstream.Client, log *slog.Logger) (stop func(), err error) {
-	return serveAdmin("-listen", addr, adminHandler(p, client), log)
+func listen(addr string, act *activity, client *upstream.Client, log *slog.Logger) (stop func(), err error) {
+	return serveAdmin("-listen", addr, adminHandler(act, client), log)
 }
 
-func adminHandler(p *mirror.Progress, client *upstream.Client) http.Handler {
+func adminHandler(act *activity, client *upstream.Client) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		client.Metrics())
@@ -30,7 +31,22 @@ func adminHandler(p *mirror.Progress, client *upstream.Client) http.Handler {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "crates_processed_total", Help: "Processed records by result.",
 			ConstLabels: prometheus.Labels{"result": result},
-		}, func() float64 { return float64(value(p.Snapshot())) }))
+		}, func() float64 { return float64(value(act.totals())) }))
 	}
-	return adminMux(registry, func() any { return runState(p.Snapshot(), client.Status()) })
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sync_last_success_timestamp_seconds", Help: "When a round of a sync last came to its end, Unix time; 0: never.",
+	}, func() float64 { return unixSeconds(act.following().good) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sync_consecutive_failures", Help: "Rounds in a row that could not go on.",
+	}, func() float64 { return float64(act.following().failures) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sync_index_commit_timestamp_seconds", Help: "When the commit of the index was made that was mirrored last, Unix time; 0: not known.",
+	}, func() float64 { return unixSeconds(act.following().index.Time) }))
+	return adminMux(registry, func() any { return act.state(client.Status()) })
+}
+
+// unixSeconds is 0 for the zero time.
+func unixSeconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.Unix())
 }

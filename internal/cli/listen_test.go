@@ -22,7 +22,7 @@ func admin(t *testing.T) http.Handler {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return adminHandler(mirror.NewProgress(), client)
+	return adminHandler(newActivity(), client)
 }
 
 func get(h http.Handler, path, from string) *http.Response {

@@ -33,7 +33,7 @@ type held struct {
 
 // open opens the folder of a mirror for writing, made if absent. Nothing is
 // touched but the lock before that is held.
-func (a *App) open(ctx context.Context, cfg *downloadConfig, log *slog.Logger) (_ *held, err error) {
+func (a *App) open(ctx context.Context, cfg *runConfig, log *slog.Logger) (_ *held, err error) {
 	h, l, err := a.openLoose(cfg.out, cfg.durability, log)
 	if err != nil {
 		return nil, err
@@ -43,6 +43,13 @@ func (a *App) open(ctx context.Context, cfg *downloadConfig, log *slog.Logger) (
 			h.close()
 		}
 	}()
+	if h.logs, err = a.folder(filepath.Dir(cfg.manifest)); err != nil {
+		return nil, err
+	}
+	// Two mirrors may be started in one folder and share its manifest by default.
+	if err = h.takeLock(cfg.manifest+".lock", cfg.out); err != nil {
+		return nil, err
+	}
 	if cfg.newCatalog {
 		if err = moveCatalog(catalogPath(cfg.out), "old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -52,13 +59,6 @@ func (a *App) open(ctx context.Context, cfg *downloadConfig, log *slog.Logger) (
 		return nil, err
 	}
 	if err = a.openStore(ctx, h, l, cfg, log); err != nil {
-		return nil, err
-	}
-	if h.logs, err = a.folder(filepath.Dir(cfg.manifest)); err != nil {
-		return nil, err
-	}
-	// Two mirrors may be started in one folder and share its manifest by default.
-	if err = h.takeLock(cfg.manifest+".lock", cfg.out); err != nil {
 		return nil, err
 	}
 	h.manifest = manifest.Create(h.logs, filepath.Base(cfg.manifest))
@@ -100,7 +100,7 @@ func (h *held) takeLock(path, out string) error {
 }
 
 // disks are the folders whose free space is watched.
-func (h *held) disks(cfg *downloadConfig) map[string]durable.FS {
+func (h *held) disks(cfg *runConfig) map[string]durable.FS {
 	disks := map[string]durable.FS{cfg.out: h.state}
 	if cfg.bundle {
 		disks[cfg.bundlesOut] = h.bundles

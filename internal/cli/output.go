@@ -66,7 +66,7 @@ func printPlan(w io.Writer, p mirror.Plan) {
 }
 
 // printSummary tells a person what a run has come to.
-func printSummary(w io.Writer, s *mirror.Summary, cfg *downloadConfig) {
+func printSummary(w io.Writer, s *mirror.Summary, cfg *runConfig) {
 	fmt.Fprintf(w, "%s of %s versions are held in %s, verified and durable (%s, %s/s, %s received)\n",
 		count(s.OK()), count(s.Total()), cfg.where(), s.Elapsed.Round(10*time.Millisecond), count(int64(s.Rate())), size(s.Bytes))
 	rows := []struct {
@@ -91,15 +91,15 @@ func printSummary(w io.Writer, s *mirror.Summary, cfg *downloadConfig) {
 	printFailures(w, s, cfg.manifest)
 }
 
-// where names the folders that a run stores into.
-func (cfg *downloadConfig) where() string {
+// where names the folders in which lies what a run has come to.
+func (cfg *runConfig) where() string {
 	switch {
-	case !cfg.bundle:
-		return cfg.out
-	case cfg.bundleMode == "add":
+	case cfg.bundle && cfg.bundleMode == "only":
+		return cfg.bundlesOut
+	case cfg.bundle || hasBundles(cfg.bundlesOut):
 		return cfg.out + " and " + cfg.bundlesOut
 	}
-	return cfg.bundlesOut
+	return cfg.out
 }
 
 func printFailures(w io.Writer, s *mirror.Summary, manifest string) {

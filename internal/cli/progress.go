@@ -49,8 +49,12 @@ func newDisplay(out io.Writer, cfg *progressConfig) *display { return &display{c
 
 // draws reports whether there is a terminal, and nobody asked for lines instead.
 func (d *display) draws() bool {
-	f, ok := d.out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && d.cfg.interval == 0 && d.cfg.every == 0
+	return isTerminal(d.out) && d.cfg.interval == 0 && d.cfg.every == 0
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // refresh is how often the counts are looked at, on a terminal or for

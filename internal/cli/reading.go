@@ -35,10 +35,8 @@ func openForReading(ctx context.Context, out, bundles string) (_ *reading, err e
 	}
 	r.catalog = liveCatalog{follower}
 	r.closers = append(r.closers, follower.Close)
-	if _, err := r.catalog.Revision(ctx); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no catalog: make it from the files with clonecratesio reindex: %w", err)
-	} else if err != nil {
-		return nil, err
+	if _, err := r.catalog.Revision(ctx); err != nil {
+		return nil, withoutCatalog(err)
 	}
 	files, done, err := readFiles(out, bundles)
 	if err != nil {
@@ -46,6 +44,32 @@ func openForReading(ctx context.Context, out, bundles string) (_ *reading, err e
 	}
 	r.store, r.closers = files, append(r.closers, done)
 	return r, nil
+}
+
+// withoutCatalog says what to do where there is no catalog.
+func withoutCatalog(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no catalog: make it from the files with clonecratesio reindex: %w", err)
+	}
+	return err
+}
+
+// readCatalog calls read with the catalog of a mirror, and once more if somebody
+// writes it meanwhile: the last time counts. It reports whether there is one.
+func readCatalog(ctx context.Context, out string, read func(*catalog.Catalog) error) (found bool, err error) {
+	f, err := catalog.Follow(ctx, catalogPath(out))
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	err = f.Read(ctx, func(c *catalog.Catalog) error {
+		found = true
+		return read(c)
+	})
+	if !found && errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return found, err
 }
 
 // readFiles opens the loose files and the bundles, if there are any, for

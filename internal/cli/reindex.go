@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -30,33 +29,29 @@ func reindexCommand(a *App) *cli.Command {
 		Description:  "The old catalog is kept beside the new one. Nothing is fetched; what the index does\nnot name, or names with another checksum, is not held.\n\n" + exitCodesHelp,
 		Flags:        flags,
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if cmd.Args().Present() {
-				return &usageError{cmd, errors.New("unexpected argument " + cmd.Args().First())}
-			}
-			cfg.fill()
-			if err := errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.check()); err != nil {
-				return err
-			}
-			return a.reindex(ctx, &cfg)
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.reindex(ctx, &cfg) }),
 	}
+}
+
+func (cfg *reindexConfig) check() error {
+	cfg.fill()
+	return errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.check())
 }
 
 // reindex is a run of the main job that fetches nothing and knows nothing.
 func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 	show := newDisplay(a.Stderr, &cfg.progress)
 	log := cfg.log.logger(show)
-	ix, err := index.Open(ctx, cfg.index, index.Options{Log: log})
+	ix, err := cfg.openIndex(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer ix.Close()
 	job := mirror.Config{
 		Source: mirror.FromIndex(ix, nil), Fetch: nobody{}, Out: cfg.out, BundlesOut: cfg.bundles,
-		IncludeYanked: true, HeldOnly: true, Log: log, Progress: mirror.NewProgress(),
+		IncludeYanked: true, HeldOnly: true, Log: log,
 	}
-	return a.mirror(ctx, &downloadConfig{
+	return a.mirror(ctx, &runConfig{
 		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, durability: "batch", newCatalog: true, net: netConfig{protocol: "auto"},
 	}, job, show)
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
+// complete is the result of a run that lacks nothing.
+const complete = "complete"
+
 // runState says where a run stands.
 func runState(c mirror.Counts, up upstream.Status) runstate.State {
 	phase := "mirroring"
@@ -29,11 +32,22 @@ func runState(c mirror.Counts, up upstream.Status) runstate.State {
 	}
 }
 
+// idle is how often the state file is written of which nothing changes; readers
+// take a run for dead if it is three times as old.
+const idle = 5 * time.Second
+
 // tell keeps the state file of a mirror until stop is called with the outcome
 // of the run.
 func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop func(outcome error)) {
 	var failed bool
+	var last runstate.State
 	write := func(s runstate.State) {
+		still := last
+		still.Updated, still.UptimeSec = s.Updated, s.UptimeSec
+		if s == still && s.Updated.Sub(last.Updated) < idle {
+			return
+		}
+		last = s
 		if err := runstate.Write(state, s); err != nil && !failed {
 			failed = true
 			log.Debug("others cannot see how far this run is", "err", err)
@@ -57,7 +71,7 @@ func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop 
 		close(quit)
 		<-done
 		s := look()
-		s.Ended, s.Result = s.Updated, "complete"
+		s.Ended, s.Result = s.Updated, complete
 		if outcome != nil {
 			s.Result = outcome.Error()
 		}

@@ -10,13 +10,14 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/serve"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
@@ -45,16 +46,7 @@ func serveCommand(a *App) *cli.Command {
 			"people at /. Runs that write to the mirror may go on beside it.\n\n" + exitCodesHelp + "\n\nserve itself ends with 0 after a signal.",
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.serve(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.serve(ctx, &cfg) }),
 	}
 }
 
@@ -72,10 +64,8 @@ func (cfg *serveConfig) flags() []cli.Flag {
 }
 
 // check refuses what makes no sense, before anything is touched.
-func (cfg *serveConfig) check(args []string) error {
+func (cfg *serveConfig) check() error {
 	switch {
-	case len(args) > 0:
-		return usagef("unexpected argument %q", args[0])
 	case (cfg.tlsCert == "") != (cfg.tlsKey == ""):
 		return usagef("-tls-cert and -tls-key belong together: provide both or neither")
 	case cfg.maxConns < 0:
@@ -83,10 +73,8 @@ func (cfg *serveConfig) check(args []string) error {
 	case cfg.cacheMB < 1:
 		return usagef("-index-cache-mb is %d, want at least 1", cfg.cacheMB)
 	}
-	if cfg.publicURL != "" {
-		if _, err := serve.ParsePublicURL(cfg.publicURL); err != nil {
-			return usagef("-public-url: %w", err)
-		}
+	if _, err := publicurl.Parse(cfg.publicURL); err != nil {
+		return usagef("-public-url: %w", err)
 	}
 	return cfg.log.check()
 }
@@ -96,6 +84,10 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	log := cfg.log.logger(a.Stderr)
 	cfg.dirs.fill()
 	if err := cfg.dirs.check(); err != nil {
+		return err
+	}
+	public, err := publicurl.Parse(cfg.publicURL)
+	if err != nil {
 		return err
 	}
 	v, err := view.Open(ctx, view.Config{Out: cfg.dirs.out, BundlesOut: cfg.dirs.bundles, IndexDir: cfg.dirs.index, Log: log})
@@ -109,30 +101,38 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
 	}
-	pages, err := web.New(web.Config{Mirror: v, PublicURL: cfg.publicURL, Version: version(), Log: log})
-	if err != nil {
-		return errors.Join(err, server.Close())
-	}
+	pages := web.New(web.Config{Mirror: v, About: about(v), PublicURL: public, Version: version(), Log: log})
 	defer pages.Close()
 	server.OnShutdown(pages.Close)
-	h := serve.New(serve.Config{Mirror: v, PublicURL: cfg.publicURL, Pages: pages, CacheSize: cfg.cacheMB << 20, Log: log})
+	h := serve.New(serve.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, Log: log})
 	stopAdmin, err := cfg.serveAdmin(v, h, server, log)
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
 	defer stopAdmin()
 	log.Info("serving", "addr", server.Addr().String(), "max_conns", server.MaxConns(), "crates", cfg.dirs.out, "bundles", cfg.dirs.bundles, "index", cfg.dirs.index)
-	if cfg.publicURL == "" && everyAddress(server.Addr()) {
+	if public.IsZero() && everyAddress(server.Addr()) {
 		log.Info("config.json names the address at which each client has connected; behind a proxy or a mapped port give -public-url")
 	}
-	printCargoConfig(a.Stdout, cfg.clientURL(server))
+	printCargoConfig(a.Stdout, clientURL(public, server))
 	return server.Serve(ctx, h)
 }
 
+// about tells the pages what authors say.
+func about(v *view.View) func(context.Context, crate.ID) (web.About, error) {
+	return func(ctx context.Context, id crate.ID) (web.About, error) {
+		p, err := v.About(ctx, id)
+		return web.About{
+			Description: p.Description, License: p.License,
+			Homepage: p.Homepage, Documentation: p.Documentation, Repository: p.Repository,
+		}, err
+	}
+}
+
 // clientURL is the root of what is served, for the lines that are printed.
-func (cfg *serveConfig) clientURL(server *serve.Server) string {
-	if cfg.publicURL != "" {
-		return strings.TrimRight(cfg.publicURL, "/")
+func clientURL(public publicurl.URL, server *serve.Server) string {
+	if !public.IsZero() {
+		return public.String()
 	}
 	u, err := url.Parse(server.URL())
 	name, nameErr := os.Hostname()
@@ -152,13 +152,17 @@ func everyAddress(addr net.Addr) bool {
 // printCargoConfig prints what cargo needs to take this mirror for crates.io. A
 // registry, unlike a source, serves cargo search and cargo info too.
 func printCargoConfig(w io.Writer, publicURL string) {
-	fmt.Fprintf(w, `# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
+	fmt.Fprint(w, cargoConfig(publicurl.Index(publicURL)))
+}
+
+func cargoConfig(index string) string {
+	return fmt.Sprintf(`# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
 [source.crates-io]
 replace-with = "mirror"
 
 [registries.mirror]
 index = %q
-`, serve.IndexURL(publicURL))
+`, index)
 }
 
 // serveStatus is /api/status of a server.

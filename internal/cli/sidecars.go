@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
+	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
 )
 
@@ -37,16 +37,7 @@ func sidecarsCommand(a *App, name string) *cli.Command {
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.sidecars(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.sidecars(ctx, &cfg) }),
 	}
 }
 
@@ -71,10 +62,7 @@ func (cfg *sidecarsConfig) flags() []cli.Flag {
 }
 
 // check refuses what makes no sense, before anything is touched.
-func (cfg *sidecarsConfig) check(args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
-	}
+func (cfg *sidecarsConfig) check() error {
 	if cfg.indexDir == "" {
 		return usagef("provide -index-dir")
 	}
@@ -101,12 +89,7 @@ func (cfg *sidecarsConfig) check(args []string) error {
 	if cfg.concurrency < 1 || cfg.concurrency > maxConcurrency {
 		return usagef("-concurrency is %d, want 1 to %d", cfg.concurrency, maxConcurrency)
 	}
-	u, err := url.Parse(cfg.baseURL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return usagef("-crates-base-url %q is not an http or https URL", cfg.baseURL)
-	}
-	cfg.baseURL = strings.TrimRight(cfg.baseURL, "/")
-	return errors.Join(cfg.log.check(), cfg.progress.check())
+	return errors.Join(checkBaseURL(&cfg.baseURL), cfg.log.check(), cfg.progress.check())
 }
 
 // target is where the sidecars go, for texts.
@@ -121,30 +104,39 @@ func (cfg *sidecarsConfig) target() string {
 }
 
 // sidecars runs the command.
-func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
+func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) error {
 	show := newDisplay(a.Stderr, &cfg.progress)
 	log := cfg.log.logger(show)
-	ix, closeIndex, err := openIndex(ctx, cfg.indexDir, log)
+	ix, err := index.Open(ctx, cfg.indexDir, index.Options{Log: log})
 	if err != nil {
 		return err
 	}
-	defer closeIndex()
+	defer ix.Close()
+	summary, err := a.describe(ctx, cfg, ix, show, log)
+	if summary != nil && (cfg.mode == "files" || errors.As(err, new(*incompleteError)) || err == nil) {
+		printSidecars(a.Stdout, summary, cfg)
+	}
+	return err
+}
+
+// describe writes the sidecars of what is in an index. The summary is nil if it
+// did not begin.
+func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, ix *index.Index, show *display, log *slog.Logger) (_ *sidecar.Summary, err error) {
 	job := sidecar.Config{
 		Index: ix, BaseURL: cfg.baseURL, IncludeYanked: cfg.includeYanked, Limit: cfg.limit, Concurrency: cfg.concurrency,
 		Log: log, Progress: sidecar.NewProgress(),
 	}
 	s, err := a.openSidecars(ctx, cfg, &job)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	stop := show.follow(describing(job.Progress), log)
+	defer show.follow(describing(job.Progress), log)()
 	summary, err := sidecar.Run(ctx, job)
-	stop()
-	if err == nil || cfg.mode == "files" {
-		printSidecars(a.Stdout, summary, cfg)
+	if err == nil {
+		err = sidecarsVerdict(summary, job.Places)
 	}
-	return errors.Join(err, sidecarsVerdict(summary, job.Places))
+	return summary, err
 }
 
 // describing is the state of a run over the index, of which only git knows the

@@ -36,17 +36,13 @@ func statusCommand(a *App) *cli.Command {
 		Flags: append(cfg.dirs.flags(),
 			&cli.BoolFlag{Name: "json", Usage: "as one JSON object", Destination: &cfg.json}),
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			if cmd.Args().Present() {
-				return &usageError{cmd, fmt.Errorf("unexpected argument %q", cmd.Args().First())}
-			}
-			cfg.fill()
-			if err := cfg.dirs.check(); err != nil {
-				return err
-			}
-			return a.status(ctx, &cfg)
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.status(ctx, &cfg) }),
 	}
+}
+
+func (cfg *statusConfig) check() error {
+	cfg.fill()
+	return cfg.dirs.check()
 }
 
 // mirrorStatus is what status prints.
@@ -120,15 +116,15 @@ func readStatus(ctx context.Context, cfg *statusConfig) (*mirrorStatus, error) {
 func (s *mirrorStatus) print(out io.Writer, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "mirror\t%s\n", s.Out)
-	fmt.Fprintf(w, "holds\t%s versions of %s crates, %s", count(s.Versions), count(s.Crates), size(s.Bytes))
+	fmt.Fprintf(w, "holds\t%s of %s, %s", plural(s.Versions, "version"), plural(s.Crates, "crate"), size(s.Bytes))
 	if s.Bundles > 0 {
-		fmt.Fprintf(w, ", %s bundles", count(int64(s.Bundles)))
+		fmt.Fprintf(w, ", %s", plural(int64(s.Bundles), "bundle"))
 	}
 	fmt.Fprintf(w, "\nindex\t%s\n", s.index(now))
 	fmt.Fprintf(w, "run\t%s\n", s.run(now))
 	fmt.Fprintf(w, "verified\t%s\n", s.verified(now))
 	if s.Quarantine > 0 {
-		fmt.Fprintf(w, "quarantine\t%s files: look at them, each has a note beside it, then remove them\n", count(int64(s.Quarantine)))
+		fmt.Fprintf(w, "quarantine\t%s, each with a note beside it: look at them, then remove them\n", plural(int64(s.Quarantine), "file"))
 	}
 	return w.Flush()
 }

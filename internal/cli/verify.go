@@ -6,17 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
 )
 
@@ -50,16 +46,7 @@ func verifyCommand(a *App) *cli.Command {
 		Description:  "Reads and needs no lock: a mirror may be written meanwhile. A run that was stopped\nis gone on with by the next one.\n\n" + verifyExitCodes,
 		Flags:        flags,
 		OnUsageError: onUsageError,
-		Action: func(ctx context.Context, cmd *cli.Command) error {
-			err := cfg.check(cmd.Args().Slice())
-			if err == nil {
-				err = a.verify(ctx, &cfg)
-			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
-			}
-			return err
-		},
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.verify(ctx, &cfg) }),
 	}
 }
 
@@ -69,10 +56,7 @@ const verifyExitCodes = `Exit codes:
    4    something is damaged, missing or unreadable
    and those of download: 1, 2, 10, 130, 143`
 
-func (cfg *verifyConfig) check(args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
-	}
+func (cfg *verifyConfig) check() error {
 	if cfg.maxDuration < 0 {
 		return usagef("-max-duration is %v, want 0 (no limit) or more", cfg.maxDuration)
 	}
@@ -84,110 +68,38 @@ func (cfg *verifyConfig) check(args []string) error {
 func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
 	show := newDisplay(a.Stderr, &cfg.progress)
 	log := cfg.log.logger(show)
-	cursor, bad, err := a.sweep(ctx, cfg, show, log)
+	cursor, bad, err := a.verification(ctx, cfg, func(v *verification) error { return a.sweep(ctx, cfg, v, show, log) })
 	if err != nil {
 		return err
 	}
-	if cfg.repair && len(bad) > 0 {
-		return a.repair(ctx, cfg, bad, show, log)
+	if !cfg.repair || len(bad) == 0 {
+		return soundness(cursor)
 	}
+	repaired := a.repair(ctx, cfg, bad, show, log)
+	if repaired != nil && !isVerdict(repaired) {
+		return repaired
+	}
+	if cursor, _, err = a.verification(ctx, cfg, func(v *verification) error { return v.lookAgain(ctx) }); err != nil {
+		return errors.Join(repaired, err)
+	}
+	return errors.Join(repaired, soundness(cursor))
+}
+
+// soundness is the verdict on what is held, as far as it was looked at.
+func soundness(c *verify.Cursor) error {
 	switch {
-	case len(cursor.Bad) > 0:
-		return &integrityError{fmt.Sprintf("%s versions are not what they should be: verify -repair fetches them anew", count(int64(len(cursor.Bad))))}
-	case !cursor.Begun.IsZero():
-		return &incompleteError{fmt.Sprintf("stopped behind %s: the next run goes on from there", cursor.After)}
+	case len(c.Bad) > 0:
+		return &integrityError{fmt.Sprintf("%s damaged, missing or unreadable: verify -repair fetches anew what is bad", plural(int64(len(c.Bad)), "version"))}
+	case c.Begun.IsZero():
+		return nil
+	case c.After == crate.ID{}:
+		return &incompleteError{"stopped before the first versions were hashed: give it more time"}
 	}
-	return nil
-}
-
-// sweep is one run over what is held, from where the last one stopped. It
-// returns how far it came and what it found.
-func (a *App) sweep(ctx context.Context, cfg *verifyConfig, show *display, log *slog.Logger) (_ *verify.Cursor, bad []mirror.Entry, err error) {
-	r, err := openForReading(ctx, cfg.out, cfg.bundles)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer r.close()
-	state, lock, err := a.openCursor(cfg.out)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { err = errors.Join(err, state.Close(), lock.Release()) }()
-	cursor, err := verify.ReadCursor(state)
-	if err != nil {
-		return nil, nil, err
-	}
-	if cfg.restart || cursor.Begun.IsZero() {
-		cursor = verify.Cursor{Begun: time.Now().UTC(), Finished: cursor.Finished}
-	}
-	totals, err := r.catalog.Totals(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	var found []crate.ID
-	job := verify.Config{
-		Catalog: r.catalog, Store: r.store, Again: cursor.Passed(), After: cursor.After, Progress: new(verify.Progress),
-		Found: func(p verify.Problem) error {
-			if len(found) < verify.MaxBad {
-				found = append(found, p.ID)
-				bad = append(bad, mirror.Entry{ID: p.ID, Checksum: p.Checksum, Yanked: p.Yanked})
-			}
-			_, err := fmt.Fprintf(a.Stdout, "%s: %s\n", p.Kind, printable(p.Err.Error()))
-			return err
-		},
-	}
-	slice, stop := ctx, func() {}
-	if cfg.maxDuration > 0 {
-		slice, stop = context.WithTimeoutCause(ctx, cfg.maxDuration, errSliceEnds)
-	}
-	defer stop()
-	followed := show.follow(verifying(job.Progress, cursor.Versions, totals), log)
-	s, err := verify.Run(slice, job)
-	followed()
-	cursor.Advance(s, found, time.Now().UTC())
-	printSweep(a.Stdout, s, &cursor, totals)
-	if errors.Is(err, errSliceEnds) {
-		err = nil
-	}
-	return &cursor, bad, errors.Join(err, cursor.Write(state))
-}
-
-// errSliceEnds: -max-duration is over.
-var errSliceEnds = errors.New("-max-duration is over")
-
-// openCursor opens the folder where the cursor is, for one verification at a
-// time.
-func (a *App) openCursor(out string) (durable.FS, *durable.Lockfile, error) {
-	dir := filepath.Join(out, loose.StateDir)
-	state, err := a.folder(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	lock, err := durable.Lock(filepath.Join(dir, "verify.lock"), durable.Self(filepath.Base(os.Args[0])+" verify -out "+out))
-	if err != nil {
-		return nil, nil, errors.Join(err, state.Close())
-	}
-	return state, lock, nil
-}
-
-// verifying is the state of a sweep.
-func verifying(p *verify.Progress, before int64, totals catalog.Totals) func() state {
-	begun := time.Now()
-	return func() state {
-		versions, bytes, problems := p.Counts()
-		s := state{done: before + versions, total: totals.Versions, processed: versions}
-		rate := int64(float64(bytes) / max(time.Since(begun).Seconds(), 0.001))
-		s.line = fmt.Sprintf(" %s of %s, %s/s", count(s.done), count(s.total), size(rate))
-		if problems > 0 {
-			s.line += fmt.Sprintf(", %s bad", count(problems))
-		}
-		s.attrs = []any{"versions", s.done, "total", s.total, "bytes", bytes, "bad", problems}
-		return s
-	}
+	return &incompleteError{fmt.Sprintf("stopped behind %s: the next run goes on from there", c.After)}
 }
 
 func printSweep(w io.Writer, s *verify.Summary, c *verify.Cursor, totals catalog.Totals) {
-	fmt.Fprintf(w, "%s versions hashed, %s", count(s.Versions), size(s.Bytes))
+	fmt.Fprintf(w, "%s hashed, %s", plural(s.Versions, "version"), size(s.Bytes))
 	if !s.Complete {
 		fmt.Fprintf(w, "; %s of %s in this sweep", count(c.Versions), count(totals.Versions))
 	}
@@ -202,11 +114,14 @@ func printSweep(w io.Writer, s *verify.Summary, c *verify.Cursor, totals catalog
 // repair gives what is bad to the main job, which hashes it once more, sets it
 // aside and fetches it.
 func (a *App) repair(ctx context.Context, cfg *verifyConfig, bad []mirror.Entry, show *display, log *slog.Logger) error {
+	if err := cfg.net.fitOpenFiles(log); err != nil {
+		return err
+	}
 	job := mirror.Config{
 		Source: mirror.FromList(bad, nil), BaseURL: cfg.baseURL, Out: cfg.out, BundlesOut: cfg.bundles, IncludeYanked: true,
-		VerifyExisting: true, Concurrency: cfg.net.concurrency, Log: log, Progress: mirror.NewProgress(),
+		VerifyExisting: true, Concurrency: cfg.net.concurrency, Log: log,
 	}
-	return a.mirror(ctx, &downloadConfig{
+	return a.mirror(ctx, &runConfig{
 		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, baseURL: cfg.baseURL, durability: "batch", net: cfg.net,
 	}, job, show)
 }

@@ -108,7 +108,7 @@ var (
 	// used up (ENOSPC, EDQUOT, EFBIG; ERROR_DISK_FULL on Windows).
 	ErrNoSpace = errors.New("no space left")
 	// ErrLinked: the file to be appended to has a second name (a hard link),
-	// where its bytes would change too. A copy of it can be appended to.
+	// where its bytes would change too. After [Separate] it can be.
 	ErrLinked = errors.New("file has several hard links, appending would change them all")
 	// ErrReadOnly: the file system cannot be written to (EROFS).
 	ErrReadOnly = errors.New("read-only file system")

@@ -22,5 +22,5 @@ var (
 func linkRefused(err error) bool {
 	return errors.Is(err, errors.ErrUnsupported) ||
 		errors.Is(err, windows.ERROR_INVALID_FUNCTION) || errors.Is(err, windows.ERROR_INVALID_PARAMETER) ||
-		errors.Is(err, windows.ERROR_TOO_MANY_LINKS)
+		errors.Is(err, windows.ERROR_TOO_MANY_LINKS) || errors.Is(err, windows.ERROR_NOT_SAME_DEVICE)
 }

@@ -45,7 +45,17 @@ func (e *HeldError) Error() string {
 }
 
 // Lockfile is a lock that is held.
-type Lockfile struct{ f *os.File }
+type Lockfile struct {
+	// Killed is who held the lock before and never released it: that process
+	// was killed, or lost its power, in the middle of its work. Zero: nobody.
+	Killed Owner
+	f      *os.File
+}
+
+// File is for a child process to inherit, which then holds the lock too for as
+// long as it lives, however its parent ends. Where children inherit no files
+// (Windows), that cannot be had.
+func (l *Lockfile) File() *os.File { return l.f }
 
 // maxLockfile bounds what is read from, and overwritten in, a lock file.
 const maxLockfile = 4096
@@ -63,35 +73,39 @@ func Lock(path string, owner Owner) (*Lockfile, error) {
 	if err != nil {
 		return nil, pathError("lock", path, notRegular(err))
 	}
-	if err := take(f, path, owner); err != nil {
+	killed, err := take(f, path, owner)
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
-	return &Lockfile{f: f}, nil
+	return &Lockfile{Killed: killed, f: f}, nil
 }
 
-func take(f *os.File, path string, owner Owner) error {
+func take(f *os.File, path string, owner Owner) (killed Owner, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return pathError("lock", path, err)
+		return killed, pathError("lock", path, err)
 	}
 	if !info.Mode().IsRegular() {
-		return pathError("lock", path, ErrNotRegular)
+		return killed, pathError("lock", path, ErrNotRegular)
 	}
 	if info.Size() > maxLockfile {
-		return fmt.Errorf("lock %s: the file has %d bytes, it is no lock file", path, info.Size())
+		return killed, fmt.Errorf("lock %s: the file has %d bytes, it is no lock file", path, info.Size())
 	}
 	if err := flock(f); errors.Is(err, errLocked) {
-		return &HeldError{Path: path, Owner: readOwner(f)}
+		return killed, &HeldError{Path: path, Owner: readOwner(f)}
 	} else if err != nil {
-		return pathError("lock", path, err)
+		return killed, pathError("lock", path, err)
+	}
+	if info.Size() > 0 {
+		killed = readOwner(f)
 	}
 	// On a full disk the lock is held without a name in it: what is run next
 	// may be what makes room.
 	if err := writeOwner(f, owner); err != nil && !errors.Is(err, ErrNoSpace) {
-		return err
+		return killed, err
 	}
-	return nil
+	return killed, nil
 }
 
 func writeOwner(f *os.File, owner Owner) error {

@@ -56,6 +56,42 @@ func writeSynced(fsys FS, temp string, data []byte) error {
 	return err
 }
 
+// Separate makes name a file of its own where it shares its bytes with other names
+// ([ErrLinked]), as after "cp -al": from then on it can be appended to, and the
+// others keep what they have. At any instant, also after a crash, the file is
+// whole.
+func Separate(fsys FS, name string) error {
+	dir := path.Dir(name)
+	temp := TempName(dir)
+	err := copySynced(fsys, name, temp)
+	if err == nil {
+		err = fsys.Replace(temp, name)
+	}
+	if err != nil {
+		_ = fsys.Remove(temp) // the error above is the one to tell
+		return fmt.Errorf("copying %s, which has several hard links: %w", name, err)
+	}
+	return fsys.SyncDir(dir)
+}
+
+// copySynced copies a file to a new one.
+func copySynced(fsys FS, name, to string) error {
+	from, err := fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	f, err := fsys.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, from)
+	if err == nil {
+		err = f.Sync()
+	}
+	return cmp.Or(err, f.Close())
+}
+
 // ReadFile reads a whole file of at most limit bytes.
 func ReadFile(fsys Reader, name string, limit int64) ([]byte, error) {
 	f, err := fsys.Open(name)

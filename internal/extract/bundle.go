@@ -1,13 +1,10 @@
 package extract
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -27,10 +24,9 @@ type opened struct {
 	before int64          // sizes of the bundles before it
 	vouchers
 
-	late   []bundle.Member // those whom nobody was asked about before the bundle was read
-	budget *bundle.Budget  // of what the members may have together
-	last   crate.ID        // the last member that could be read
-	bad    int64           // where the first damage is; size: nowhere in its members
+	late []bundle.Member // those whom nobody was asked about before the bundle was read
+	last crate.ID        // the last member that could be read
+	bad  int64           // where the first damage is; size: nowhere in its members
 
 	damaged bool // something was told of it
 }
@@ -69,7 +65,7 @@ func (r *run) open(name string, before int64) (*opened, error) {
 	}
 	b := &opened{
 		name: name, file: f, bytes: f, size: info.Size(), before: before,
-		budget: bundle.NewBudget(info.Size()), bad: info.Size(),
+		bad: info.Size(),
 	}
 	if number, err := bundle.ParseFileName(name); err == nil && r.sums[number] != (crate.Checksum{}) {
 		b.sums, b.want = newSumming(f), r.sums[number]
@@ -128,11 +124,7 @@ func (r *run) believe(b *opened, late []bundle.Member) {
 
 // reportMissing tells of what the manifest names and the bundle does not have.
 func (r *run) reportMissing(b *opened) {
-	missing := maps.Keys(b.vouchers)
-	ids := slices.SortedFunc(missing, func(x, y crate.ID) int {
-		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Version, y.Version))
-	})
-	for _, id := range ids {
+	for _, id := range b.vouchers.ids() {
 		if v := b.vouchers[id]; v.claimed && !v.met {
 			r.problem(Problem{Missing, b.name, id, errors.New("the manifest names it, but it is not in the bundle")})
 		}

@@ -2,7 +2,9 @@ package extract
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 )
 
@@ -33,7 +35,11 @@ func (r *run) checkpoint(ctx context.Context) error {
 		return fmt.Errorf("storing crates: %w", err)
 	}
 	for _, ref := range done.Refused {
-		r.problem(Problem{Kind: Failed, Bundle: "", ID: ref.ID, Err: ref.Err})
+		p := Problem{Kind: Failed, ID: ref.ID, Err: ref.Err}
+		if errors.Is(ref.Err, fs.ErrExist) { // from another bundle, or somebody else's
+			p.Kind, p.Err = Occupied, errOccupied(ref.ID)
+		}
+		r.problem(p)
 	}
 	r.refused += int64(len(done.Refused))
 	r.cfg.Progress.extracted.Store(max(0, stored-r.refused))

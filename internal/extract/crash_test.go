@@ -81,9 +81,8 @@ func (o *ordeal) recover(t *testing.T, disk *durabletest.Mem) {
 	must(t, err)
 	wantProblems(t, s, nil, "")
 	wantHeld(t, disk, o.all, o.all)
-	left, err := disk.ReadDir(loose.StateDir + "/tmp")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) || len(left) > 0 {
-		t.Errorf("temporary files: %v, %v", left, err)
+	if left := filesIn(t, disk, loose.StateDir+"/tmp"); len(left) > 0 {
+		t.Errorf("temporary files: %v", left)
 	}
 	if o.occupy {
 		o.wantKept(t, disk)
@@ -112,7 +111,8 @@ func TestF12KilledAnywhere(t *testing.T) {
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			rnd := rand.New(rand.NewPCG(seed, 12))
-			for n := 1; ; n++ {
+			first, step := durabletest.Every(5, rnd)
+			for n := first + 1; ; n += step {
 				disk := o.disk(t)
 				var wrecks []*durabletest.Mem
 				out := durabletest.Hook(disk, func(op durabletest.Op) durabletest.Fault {
@@ -133,9 +133,6 @@ func TestF12KilledAnywhere(t *testing.T) {
 				if t.Failed() {
 					t.Fatalf("operation %d", n)
 				}
-				if testing.Short() {
-					n += 4
-				}
 			}
 		})
 	}
@@ -150,12 +147,10 @@ func TestC12AnyOperationFails(t *testing.T) {
 				t.Parallel()
 				for mode := range 4 {
 					sticky, persisted := mode&1 != 0, mode&2 != 0
-					for n := 1; o.fail(t, n, cause, sticky, persisted); n++ {
+					first, step := durabletest.Every(5, nil)
+					for n := first + 1; o.fail(t, n, cause, sticky, persisted); n += step {
 						if t.Failed() {
 							t.Fatalf("operation %d, sticky=%t, persisted=%t", n, sticky, persisted)
-						}
-						if testing.Short() {
-							n += 4
 						}
 					}
 				}
@@ -181,4 +176,21 @@ func (o *ordeal) fail(t *testing.T, n int, cause error, sticky, persisted bool) 
 	o.look(t, disk)
 	o.recover(t, disk)
 	return true
+}
+
+// filesIn lists the files of a folder and its subfolders.
+func filesIn(t *testing.T, disk durable.Reader, dir string) (files []string) {
+	t.Helper()
+	entries, err := disk.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if name := path.Join(dir, e.Name()); e.IsDir() {
+			files = append(files, filesIn(t, disk, name)...)
+		} else {
+			files = append(files, name)
+		}
+	}
+	return files
 }

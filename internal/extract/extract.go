@@ -18,6 +18,9 @@
 //
 // # How it goes
 //
+// A bundle of which only the manifest is there was lost on the way. What it should
+// hold is looked for at the end: it may have come by another way.
+//
 // Bundles are read one after the other, from front to end, as media like it. One
 // core decodes and hashes; the others look what stands there already, create files
 // and write, which is most of the work. What is there already is compared by hash, so a run
@@ -36,6 +39,7 @@ import (
 	"log/slog"
 	"path"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -90,23 +94,35 @@ func (cfg Config) withDefaults() Config {
 }
 
 // Find returns the names in the folder that match a pattern of package path,
-// in the order of names, but for manifests and the catalog.
+// in the order of names, but for manifests and the catalog. Among them are bundles
+// that have a manifest there and are not: somebody has lost them.
 func Find(bundles durable.Reader, pattern string) ([]string, error) {
 	entries, err := bundles.ReadDir(".")
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	claims, err := bundle.FindClaims(bundles)
+	if err != nil {
+		return nil, err
+	}
+	all := claims.Bundles()
 	for _, e := range entries {
-		ok, err := path.Match(pattern, e.Name())
+		if path.Ext(e.Name()) != ".jsonl" {
+			all = append(all, e.Name())
+		}
+	}
+	var names []string
+	for _, name := range all {
+		ok, err := path.Match(pattern, name)
 		if err != nil {
 			return nil, fmt.Errorf("pattern %q: %w", pattern, err)
 		}
-		if ok && path.Ext(e.Name()) != ".jsonl" {
-			names = append(names, e.Name())
+		if ok {
+			names = append(names, name)
 		}
 	}
-	return names, nil
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // Run extracts until all is done, or until ctx is: then no new member is
@@ -134,6 +150,8 @@ type run struct {
 	cfg     Config
 	claims  *bundle.Claims
 	sums    map[int]crate.Checksum // of whole bundles, as their catalog has them
+	names   []string               // of bundles that are there
+	lost    []string               // of those that have a manifest and are not
 	stored  atomic.Int64           // members given to the store
 	refused int64                  // by the store; checkpoint's
 	summary Summary                // its problems are guarded by problems
@@ -148,6 +166,13 @@ func (r *run) run(ctx context.Context) error {
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}
+	if err := r.extract(ctx); err != nil {
+		return err
+	}
+	return r.lookForLost(ctx)
+}
+
+func (r *run) extract(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	done := make(chan struct{})
 	g.Go(func() error {
@@ -160,7 +185,7 @@ func (r *run) run(ctx context.Context) error {
 
 func (r *run) bundles(ctx context.Context) error {
 	var before int64
-	for _, name := range r.cfg.Names {
+	for _, name := range r.names {
 		size, err := r.bundle(ctx, name, before)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package extract
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -98,6 +99,32 @@ func TestReportsMissing(t *testing.T) {
 	}
 }
 
+// A bundle that was lost on the way, and has left its manifest, is missing too;
+// but for those of its crates that came by another way.
+func TestReportsLostBundle(t *testing.T) {
+	all := items()
+	for by, cfg := range map[string]Config{"manifest": {}, "index": {Index: indexOf(t, all)}} {
+		m := newMedia(t)
+		m.manifest(all)
+		m.write(bundle.FileName(1), ours(t, all[1:3]))
+		var lines []byte
+		for _, it := range all[1:3] {
+			var err error
+			lines, err = bundle.AppendManifestLine(lines, bundle.ManifestEntry{
+				Number: 1, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
+			})
+			must(t, err)
+		}
+		m.write(bundle.ManifestName(1, "a", "z"), lines)
+		s, out := extracted(t, m, cfg)
+		wantHeld(t, out, all, all[1:3])
+		wantProblems(t, s, map[Kind]int64{Missing: 2}, `"bundle-0000.tar.zst": a 1.0.0: the manifest names it, but the bundle is not there`)
+		if s.Bundles != 1 || s.Extracted != 2 || s.Kept != 2 {
+			t.Errorf("by %s: %+v", by, s.Counts)
+		}
+	}
+}
+
 // The same crate in two bundles comes out once.
 func TestSameCrateInTwoBundles(t *testing.T) {
 	m := newMedia(t)
@@ -189,11 +216,8 @@ func TestE3TruncatedAtEveryByte(t *testing.T) {
 	ends := memberEnds(t, ours(t, all))
 	for format, build := range formats {
 		b := build(t, all)
-		step := 1
-		if testing.Short() {
-			step = 13
-		}
-		for cut := 0; cut < len(b); cut += step {
+		first, step := durabletest.Every(5, nil)
+		for cut := first; cut < len(b); cut += step {
 			m := newMedia(t)
 			m.write(name, b[:cut])
 			s, out := extracted(t, m, Config{Index: ix})
@@ -204,7 +228,7 @@ func TestE3TruncatedAtEveryByte(t *testing.T) {
 			if whole := wholeBefore(ends, cut); format == "ours" && len(got) != whole {
 				t.Fatalf("cut at %d: held %q, want %d", cut, got, whole)
 			}
-			if cut%50 == 0 {
+			if (cut-first)%50 == 0 {
 				m.write(name, b)
 				s, err := extractTo(t, out, m.mem, Config{Index: ix})
 				must(t, err)
@@ -245,11 +269,9 @@ func TestE4FlipOfEveryBit(t *testing.T) {
 	for format, build := range formats {
 		t.Run(format, func(t *testing.T) {
 			b := build(t, all)
-			step, silent, tried := 3, 0, 0
-			if testing.Short() {
-				step = 17
-			}
-			for bit := 0; bit < 8*len(b); bit += step {
+			silent, tried := 0, 0
+			first, step := durabletest.Every(13, nil)
+			for bit := first; bit < 8*len(b); bit += step {
 				bad := bytes.Clone(b)
 				bad[bit/8] ^= 1 << (bit % 8)
 				m := newMedia(t)
@@ -283,7 +305,8 @@ func TestE4FlipUnverified(t *testing.T) {
 	all := items()
 	for format, build := range formats {
 		b := build(t, all)
-		for bit := 0; bit < 8*len(b); bit += 11 {
+		first, step := durabletest.Every(23, nil)
+		for bit := first; bit < 8*len(b); bit += step {
 			bad := bytes.Clone(b)
 			bad[bit/8] ^= 1 << (bit % 8)
 			m := newMedia(t)

@@ -169,6 +169,30 @@ func TestF4Bomb(t *testing.T) {
 	}
 }
 
+// F4: what is not extracted counts too: a second member of the same name, and one
+// that is no crate, decode to as much as any other.
+func TestF4BombOfWhatIsNotExtracted(t *testing.T) {
+	good := items()[0]
+	zeros := make([]byte, 96<<20)
+	twice := item{ID: good.ID, Data: zeros}
+	other := item{ID: crate.ID{Name: "other", Version: "1.0.0"}, Data: zeros}
+	for what, b := range map[string][]byte{
+		"twice": ours(t, []item{good, twice}),
+		"no crate": compress(t, tarball(t, []item{good, other}, func(h *tar.Header) {
+			if h.Size == int64(len(zeros)) {
+				h.Name = "README"
+			}
+		})),
+	} {
+		m := newMedia(t)
+		m.write(name, b)
+		s, _ := extracted(t, m, Config{Index: indexOf(t, []item{good})})
+		if text := fmt.Sprint(s.Problems); s.Sound() || !strings.Contains(text, "holds more than 20 times its size") {
+			t.Errorf("%s: a file of %d bytes was decoded to more than %d; problems %s", what, len(b), len(zeros), text)
+		}
+	}
+}
+
 // F4: a disk that has no room for what the manifest names is told before
 // anything is written, a lying manifest while it goes on.
 func TestF4FreeSpace(t *testing.T) {
@@ -262,6 +286,31 @@ func TestF8Duplicates(t *testing.T) {
 
 // F8: spellings of a name that differ in case are different crates, and the
 // index must know each.
+// F8: two bundles, each with a manifest that vouches for it, disagree about a
+// crate. The one that comes first stands, and it is not merely something missing,
+// whether or not it has its name already when the other comes.
+func TestF8BundlesThatDisagree(t *testing.T) {
+	first := items()[0]
+	other := item{ID: first.ID, Data: noise(200, 9)}
+	m := newMedia(t)
+	for number, it := range []item{first, other} {
+		m.write(bundle.FileName(number), ours(t, []item{it}))
+		line, err := bundle.AppendManifestLine(nil, bundle.ManifestEntry{
+			Number: number, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
+		})
+		must(t, err)
+		m.write(bundle.ManifestName(number, "a", "a"), line)
+	}
+	for _, interval := range []time.Duration{time.Nanosecond, time.Hour} {
+		s, out := extracted(t, m, Config{Interval: interval})
+		wantHeld(t, out, []item{first}, []item{first})
+		wantProblems(t, s, map[Kind]int64{Occupied: 1}, first.ID.String())
+		if s.Sound() {
+			t.Error("two bundles disagree, and nothing is wrong")
+		}
+	}
+}
+
 func TestF8CaseVariants(t *testing.T) {
 	lower, upper := item{ID: crate.ID{Name: "serde", Version: "1.0.0"}, Data: noise(10, 1)}, item{ID: crate.ID{Name: "Serde", Version: "1.0.0"}, Data: noise(10, 2)}
 	m := newMedia(t)

@@ -46,10 +46,6 @@ func (r *run) walk(b *opened, visit func(*member) error) error {
 			r.damage(b, offsetOf(err, b.size), err)
 			continue
 		}
-		if err := b.budget.Spend(m.Size); err != nil {
-			r.damage(b, m.Offset, err)
-			return nil
-		}
 		b.last = m.ID
 		r.cfg.Progress.read.Store(b.before + m.Offset + m.FrameSize)
 		met := &member{Member: m.Member, body: large.take(&m)}
@@ -140,7 +136,6 @@ func (r *run) again(late []bundle.Member) feed {
 		wanted[m.ID] = true
 	}
 	return func(ctx context.Context, b *opened, send sendFunc) error {
-		b.budget = bundle.NewBudget(b.size)
 		return r.scan(b, func(m *member) error {
 			if !wanted[m.ID] {
 				return nil
@@ -155,15 +150,12 @@ func (r *run) again(late []bundle.Member) feed {
 func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, int64, error)) error {
 	at := &position{r: io.NewSectionReader(b.bytes, 0, b.size)}
 	var offset int64
-	for e, err := range bundle.Scan(at) {
+	for e, err := range bundle.Scan(at, b.size) {
 		if rejected := (*bundle.EntryError)(nil); errors.As(err, &rejected) {
 			if damage != nil {
 				r.problem(Problem{Kind: Rejected, Bundle: b.name, Err: rejected})
 			}
 			continue
-		}
-		if err == nil {
-			err = b.budget.Spend(e.Size)
 		}
 		if err != nil {
 			if damage != nil {

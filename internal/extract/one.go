@@ -141,15 +141,12 @@ func (o *one) copy(src io.Reader) (sum crate.Checksum, err error) {
 // bundle must be good to its end.
 func (o *one) scan(ctx context.Context, b *opened) error {
 	found := false
-	for e, err := range bundle.Scan(io.NewSectionReader(b.bytes, 0, b.size)) {
+	for e, err := range bundle.Scan(io.NewSectionReader(b.bytes, 0, b.size), b.size) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if errors.As(err, new(*bundle.EntryError)) {
 			continue
-		}
-		if err == nil {
-			err = b.budget.Spend(e.Size)
 		}
 		if err != nil {
 			return &Problem{Damaged, b.name, o.id, err}

@@ -46,7 +46,13 @@ func (r *run) prepare(ctx context.Context) error {
 	r.findSums()
 	var need need
 	for _, name := range r.cfg.Names {
-		if info, err := r.cfg.Bundles.Stat(name); err == nil {
+		info, err := r.cfg.Bundles.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) && r.claims.Any(name) {
+			r.lost = append(r.lost, name)
+			continue
+		}
+		r.names = append(r.names, name)
+		if err == nil { // otherwise whoever opens it tells
 			r.cfg.Progress.size.Add(info.Size())
 		}
 		r.claimed(name, func(e bundle.ManifestEntry) {

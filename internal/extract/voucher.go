@@ -1,8 +1,11 @@
 package extract
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -19,6 +22,13 @@ type voucher struct {
 
 // vouchers are those of one bundle. A crate without one was not asked for yet.
 type vouchers map[crate.ID]*voucher
+
+// ids returns the crates in order.
+func (v vouchers) ids() []crate.ID {
+	return slices.SortedFunc(maps.Keys(v), func(x, y crate.ID) int {
+		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Version, y.Version))
+	})
+}
 
 // findClaims looks for the manifests beside the bundles.
 func (r *run) findClaims() (err error) {

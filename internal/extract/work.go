@@ -173,7 +173,7 @@ func (r *run) look(t *task) (standing, error) {
 // makeRoom sets aside what stands in the way, if that is allowed.
 func (r *run) makeRoom(t *task) error {
 	if !r.cfg.Overwrite {
-		return t.problem(Occupied, fmt.Errorf("what stands at %s is not the crate, and stays", t.ID.LoosePath()))
+		return t.problem(Occupied, errOccupied(t.ID))
 	}
 	to, err := r.cfg.Store.Quarantine(t.ID, fmt.Sprintf("extracting from %q: the crate's sha256 is %s", t.bundle, t.want))
 	if err != nil {
@@ -182,6 +182,10 @@ func (r *run) makeRoom(t *task) error {
 	r.cfg.Progress.replaced.Add(1)
 	r.cfg.Log.Warn("what stood there was not the crate: it was moved to quarantine", "path", t.ID.LoosePath(), "quarantine", to)
 	return nil
+}
+
+func errOccupied(id crate.ID) error {
+	return fmt.Errorf("what stands at %s is not the crate, and stays", id.LoosePath())
 }
 
 func hash(f io.Reader) (sum crate.Checksum, err error) {

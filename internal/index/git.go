@@ -123,30 +123,34 @@ func (r *repository) output(ctx context.Context, args ...string) (string, error)
 	return out.String(), errors.Join(p.wait(), readErr)
 }
 
-// head returns the commit that HEAD names, and when it was made.
-func (r *repository) head(ctx context.Context) (commit string, made time.Time, err error) {
-	// Without "^{commit}" nothing is looked up: HEAD names no id, or it does.
-	_, err = r.output(ctx, "rev-parse", "--verify", "--quiet", "HEAD")
+// head returns the commit that HEAD names. Errors: errUnborn.
+func (r *repository) head(ctx context.Context) (Revision, error) { return r.revision(ctx, "HEAD") }
+
+// revision returns the commit that a reference names. Errors: errUnborn.
+func (r *repository) revision(ctx context.Context, ref string) (Revision, error) {
+	// Without "^{commit}" nothing is looked up: the reference names no id, or it does.
+	_, err := r.output(ctx, "rev-parse", "--verify", "--quiet", ref)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
-		return "", time.Time{}, errUnborn
+		return Revision{}, errUnborn
 	}
+	var commit string
 	if err == nil {
-		commit, err = r.output(ctx, "rev-parse", "--verify", "HEAD^{commit}")
+		commit, err = r.output(ctx, "rev-parse", "--verify", ref+"^{commit}")
 	}
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("reading HEAD: %w", err)
+		return Revision{}, fmt.Errorf("reading %s: %w", ref, err)
 	}
 	if len(commit) != 2*len(Blob{}) {
-		return "", time.Time{}, fmt.Errorf("HEAD is %s: only repositories with SHA-1 ids are supported", commit)
+		return Revision{}, fmt.Errorf("%s is %s: only repositories with SHA-1 ids are supported", ref, commit)
 	}
 	out, err := r.output(ctx, "rev-list", "--max-count=1", "--format=%ct", commit)
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("reading commit %s: %w", commit, err)
+		return Revision{}, fmt.Errorf("reading commit %s: %w", commit, err)
 	}
 	_, seconds, _ := strings.Cut(out, "\n") // the first line is "commit {id}"
 	unix, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("reading the date of commit %s: %w", commit, err)
+		return Revision{}, fmt.Errorf("reading the date of commit %s: %w", commit, err)
 	}
-	return commit, time.Unix(unix, 0), nil
+	return Revision{commit, time.Unix(unix, 0)}, nil
 }

@@ -16,6 +16,8 @@
 // With git, everything is read from the one commit that HEAD named when the
 // index was opened ([Index.Commit]); a plain folder cannot be pinned.
 //
+// [Update] keeps such a repository up to date, through the git binary.
+//
 // # What it accepts
 //
 // Only paths that [crate.CheckIndexPath] accepts are index files; others are
@@ -115,13 +117,20 @@ type Options struct {
 
 // An Index is an opened index. Its methods may be called concurrently.
 type Index struct {
-	source source
-	dir    string
-	repo   *repository // nil: a plain folder
-	commit string
-	time   time.Time
-	log    *slog.Logger
+	source   source
+	dir      string
+	repo     *repository // nil: a plain folder
+	revision Revision
+	log      *slog.Logger
 }
+
+// A Revision is a commit of a git repository, zero where there is none.
+type Revision struct {
+	Commit string    // its id, 40 hexadecimal digits
+	Time   time.Time // when it was made
+}
+
+func (r Revision) String() string { return r.Commit + " of " + r.Time.UTC().Format(time.RFC3339) }
 
 // A source lists index files and reads them.
 type source interface {
@@ -165,7 +174,7 @@ func open(ctx context.Context, root *os.Root, opt Options) (*Index, error) {
 		return plain, nil
 	}
 	repo := &repository{dir: gitDir, cache: opt.GitCache}
-	commit, date, err := repo.head(ctx)
+	head, err := repo.head(ctx)
 	if !bare && (errors.Is(err, errUnborn) || errors.Is(err, errNoGit)) {
 		opt.Log.Warn("reading the index as a plain folder", "dir", root.Name(), "reason", err)
 		return plain, nil
@@ -173,12 +182,12 @@ func open(ctx context.Context, root *os.Root, opt Options) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Index{dir: root.Name(), repo: repo, commit: commit, time: date, log: opt.Log}
+	x := &Index{dir: root.Name(), repo: repo, revision: head, log: opt.Log}
 	if bare {
-		x.source = &objectStore{repo: repo, commit: commit}
+		x.source = &objectStore{repo: repo, commit: head.Commit}
 		return x, root.Close()
 	}
-	x.source = &checkout{root: root, repo: repo, commit: commit}
+	x.source = &checkout{root: root, repo: repo, commit: head.Commit}
 	return x, nil
 }
 
@@ -197,10 +206,10 @@ func findGit(root *os.Root) (gitDir string, bare bool) {
 }
 
 // Commit returns the id of the commit that is read, "" for a plain folder.
-func (x *Index) Commit() string { return x.commit }
+func (x *Index) Commit() string { return x.revision.Commit }
 
 // CommitTime returns when that commit was made, zero for a plain folder.
-func (x *Index) CommitTime() time.Time { return x.time }
+func (x *Index) CommitTime() time.Time { return x.revision.Time }
 
 // Crates yields the crates of the index in the order of their paths. For each
 // file it first calls want, in the same order and on the caller's goroutine; a

@@ -70,10 +70,20 @@ func splitNUL(data []byte, _ bool) (int, []byte, error) {
 func parseTreeLine(line []byte) (listed, error) {
 	meta, path, _ := bytes.Cut(line, []byte("\t"))
 	mode, rest, _ := bytes.Cut(meta, []byte(" "))
-	_, id, found := bytes.Cut(rest, []byte(" "))
-	f := listed{File: File{Path: string(path)}}
-	if n, err := hex.Decode(f.Blob[:], id[:min(len(id), 2*len(f.Blob))]); !found || err != nil || n != len(f.Blob) {
+	_, id, _ := bytes.Cut(rest, []byte(" "))
+	f, err := parsePath(mode, id, string(path))
+	if err != nil {
 		return listed{}, fmt.Errorf("unexpected line of ls-tree: %.100q", line)
+	}
+	return f, nil
+}
+
+// parsePath is what git says of a path, which is empty in the answer if it is
+// none of our business.
+func parsePath(mode, id []byte, path string) (listed, error) {
+	f := listed{File: File{Path: path}}
+	if n, err := hex.Decode(f.Blob[:], id[:min(len(id), 2*len(f.Blob))]); err != nil || n != len(f.Blob) {
+		return listed{}, fmt.Errorf("%.100q is no id of a blob", id)
 	}
 	regular := string(mode) == "100644" || string(mode) == "100755"
 	switch {

@@ -34,11 +34,11 @@ func (x *Index) Watch(ctx context.Context) (*Watch, error) {
 	}
 	w := watch(names)
 	// Seen after the files: from then on nothing is missed.
-	commit, _, err := x.repo.head(ctx)
+	head, err := x.repo.head(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("watching index %s: %w", x.dir, err)
 	}
-	w.moved = commit != x.commit
+	w.moved = head != x.revision
 	return w, nil
 }
 

@@ -33,9 +33,9 @@ type chosenSource struct {
 }
 
 // Revision implements Source.
-func (s chosenSource) Revision() (catalog.Revision, bool) {
+func (s chosenSource) Revision() (catalog.Revision, Scope) {
 	rev, _ := s.indexSource.Revision()
-	return rev, false
+	return rev, Some
 }
 
 // Groups implements Source. The blob id of an index file says nothing about the

@@ -28,7 +28,7 @@ const batchSize = 16384
 func (r *run) commitAll(ctx context.Context) error {
 	tick := time.NewTicker(r.cfg.Interval)
 	defer tick.Stop()
-	batch := make([]result, 0, batchSize)
+	var batch []*result
 	for {
 		select {
 		case res, ok := <-r.results:
@@ -46,12 +46,13 @@ func (r *run) commitAll(ctx context.Context) error {
 		if err := r.checkSpace(); err != nil {
 			return err
 		}
+		clear(batch)
 		batch = batch[:0]
 	}
 }
 
 // commit makes a batch a fact, in the one order that loses nothing.
-func (r *run) commit(ctx context.Context, batch []result) error {
+func (r *run) commit(ctx context.Context, batch []*result) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -80,7 +81,7 @@ const slowDisk = 10 * time.Second
 // checkpoint makes the crates of the batch durable, and failures of those that
 // could not get their name. The result of a crate may come one batch after the
 // checkpoint that refused it.
-func (r *run) checkpoint(ctx context.Context, batch []result) error {
+func (r *run) checkpoint(ctx context.Context, batch []*result) error {
 	outcome, err := r.cfg.Store.Checkpoint(ctx)
 	if err != nil {
 		return err
@@ -92,8 +93,7 @@ func (r *run) checkpoint(ctx context.Context, batch []result) error {
 	if len(r.refused) == 0 {
 		return nil
 	}
-	for i := range batch {
-		res := &batch[i]
+	for _, res := range batch {
 		err := r.refused[res.entry.ID]
 		switch {
 		case err == nil || !res.stored:
@@ -109,10 +109,9 @@ func (r *run) checkpoint(ctx context.Context, batch []result) error {
 }
 
 // rows are what the catalog shall say after the batch.
-func (r *run) rows(batch []result) catalog.Batch {
+func (r *run) rows(batch []*result) catalog.Batch {
 	var b catalog.Batch
-	for i := range batch {
-		res := &batch[i]
+	for _, res := range batch {
 		if res.stored && res.at.Bundle != "" {
 			r.bundles.paid(res.at.Bundle)
 		}
@@ -132,7 +131,7 @@ func (r *run) rows(batch []result) catalog.Batch {
 			b.Versions = append(b.Versions, catalog.Version{
 				ID: res.entry.ID, Checksum: res.entry.Checksum, Size: res.size,
 				Loose: res.at.Loose, Bundle: res.at.Bundle, Offset: res.at.Offset, Length: res.at.FrameSize,
-				Yanked: res.entry.Yanked, Listed: true, VerifiedAt: res.finished,
+				Yanked: res.entry.Yanked, Listed: !res.entry.Unlisted, VerifiedAt: res.finished,
 			})
 		case gone:
 			b.Gone = append(b.Gone, catalog.Gone{
@@ -142,6 +141,10 @@ func (r *run) rows(batch []result) catalog.Batch {
 		if j := res.job; j != nil {
 			j.left--
 			j.failed = j.failed || !res.outcome.ok()
+			j.again = j.again || res.worthAnother()
+			if j.left == 0 && j.again {
+				r.summary.again(crate.IndexPath(res.entry.Name))
+			}
 			if j.left == 0 && !j.failed && j.row != nil {
 				b.Crates = append(b.Crates, *j.row)
 			}
@@ -162,11 +165,11 @@ func evidence(e *upstream.Evidence) string {
 }
 
 // records are the lines of the manifest for the batch: of the items of the plan.
-func (r *run) records(batch []result) []manifest.Record {
+func (r *run) records(batch []*result) []manifest.Record {
 	recs := make([]manifest.Record, 0, len(batch))
-	for i := range batch {
-		if batch[i].outcome < takenOver {
-			recs = append(recs, r.record(&batch[i]))
+	for _, res := range batch {
+		if res.outcome < takenOver && !(res.outcome == existing && r.cfg.NewsOnly) {
+			recs = append(recs, r.record(res))
 		}
 	}
 	return recs
@@ -175,8 +178,11 @@ func (r *run) records(batch []result) []manifest.Record {
 func (r *run) record(res *result) manifest.Record {
 	rec := manifest.Record{
 		Crate: res.entry.Name, Version: res.entry.Version, Size: res.size, Retries: res.retries,
-		StartedAt: manifest.Time(res.started), FinishedAt: manifest.Time(res.finished),
-		OK: res.outcome.ok(), Status: status(res.outcome),
+		StartedAt: manifest.Time(res.started),
+		OK:        res.outcome.ok(), Status: status(res.outcome),
+	}
+	if rec.FinishedAt = rec.StartedAt; !res.finished.Equal(res.started) { // equal for what is held: nearly all
+		rec.FinishedAt = manifest.Time(res.finished)
 	}
 	if res.entry.Version != "" && res.outcome != badEntry {
 		rec.URL = withoutUser(r.cfg.url(&res.entry))
@@ -232,9 +238,8 @@ func status(o outcome) string {
 }
 
 // count tells the world.
-func (r *run) count(batch []result) {
-	for i := range batch {
-		res := &batch[i]
+func (r *run) count(batch []*result) {
+	for _, res := range batch {
 		if res.outcome == bookkeeping {
 			continue
 		}

@@ -53,7 +53,8 @@ func (p *planner) classify(ctx context.Context, g *Group, e *Entry, held map[cra
 		v = nil
 	}
 	if v != nil && !g.Whole {
-		e.Yanked = v.Yanked // a list does not know
+		// A list does not know what an index has said.
+		e.Yanked, e.Unlisted = v.Yanked, !v.Listed && !v.VerifiedAt.IsZero()
 	}
 	if v != nil && v.ID != e.ID {
 		v = nil // the same bytes under another spelling are another file

@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"syscall"
@@ -30,19 +29,6 @@ func (w *world) source() Source {
 	return FromIndex(ix, nil)
 }
 
-// thorough is what "make slow" sets: every wreck is recovered, every operation
-// fails.
-var thorough = flag.Bool("thorough", false, "recover from every wreck, and let every operation fail, not one in some")
-
-// every returns in what steps to go through something of which one in n is
-// enough for a test that is run all the time, and where to begin.
-func every(n int, rnd *rand.Rand) (first, step int) {
-	if *thorough {
-		return 0, 1
-	}
-	return rnd.IntN(n), n
-}
-
 // C3, C1: the power is cut, and the process killed, at every operation of whole
 // runs that store loose files.
 func TestC3PowerCutAtAnyOperation(t *testing.T) { powerCuts(t, looseOrdeals()) }
@@ -62,7 +48,7 @@ func powerCuts(t *testing.T, ordeals []ordeal) {
 			for _, wr := range wrecks {
 				w.look(wr)
 			}
-			first, step := every(61, rnd)
+			first, step := durabletest.Every(61, rnd)
 			for i := first; i < len(wrecks); i += step {
 				before := w.reg.TotalRequests()
 				fetched := o.recover(w, wrecks[i])
@@ -89,7 +75,7 @@ func TestC5PowerCutWhileRecovering(t *testing.T) {
 			again := *w
 			wr := wrecks[rnd.IntN(len(wrecks))]
 			again.disk, again.catalog = wr.disk, wr.catalog
-			first, step := every(61, rnd)
+			first, step := durabletest.Every(61, rnd)
 			for i, wr := range o.wreckEverywhere(&again, rnd) {
 				again.look(wr)
 				if i >= first && (i-first)%step == 0 {
@@ -113,7 +99,7 @@ func TestC12AnyOperationFails(t *testing.T) {
 				seed := rand.Uint64()
 				t.Logf("seed %d", seed)
 				w := o.begin(t, seed)
-				first, step := every(37, rand.New(rand.NewPCG(seed, 1)))
+				first, step := durabletest.Every(37, rand.New(rand.NewPCG(seed, 1)))
 				for n := first + 1; o.fail(w, n, mode.sticky, mode.persisted); n += step {
 				}
 			})

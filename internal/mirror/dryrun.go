@@ -53,8 +53,8 @@ func (emptyCatalog) Revision(context.Context) (catalog.Revision, error) {
 	return catalog.Revision{}, nil
 }
 
-func (emptyCatalog) Crates(context.Context) iter.Seq2[catalog.Crate, error] {
-	return func(func(catalog.Crate, error) bool) {}
+func (emptyCatalog) Holdings(context.Context) iter.Seq2[catalog.Holding, error] {
+	return func(func(catalog.Holding, error) bool) {}
 }
 
 type emptyListing struct{}

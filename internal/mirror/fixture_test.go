@@ -245,14 +245,22 @@ func readRecords(fsys durable.Reader) (map[string]manifest.Record, error) {
 func leftovers(t *testing.T, fsys durable.Reader) []string {
 	t.Helper()
 	var list []string
-	for _, dir := range []string{loose.StateDir + "/tmp", "quarantine", "."} {
+	temporary := loose.StateDir + "/tmp"
+	dirs := []string{temporary, "quarantine", "."}
+	for len(dirs) > 0 {
+		dir := dirs[0]
+		dirs = dirs[1:]
 		entries, err := fsys.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			if durable.IsTemp(e.Name()) || e.Name() == spoolName || strings.HasSuffix(dir, "tmp") {
-				list = append(list, path.Join(dir, e.Name()))
+			name := path.Join(dir, e.Name())
+			switch in := strings.HasPrefix(name, temporary+"/"); {
+			case in && e.IsDir():
+				dirs = append(dirs, name)
+			case in || durable.IsTemp(name) || name == spoolName:
+				list = append(list, name)
 			}
 		}
 	}
@@ -309,11 +317,12 @@ func (c *memCatalog) Versions(_ context.Context, name string) (list []catalog.Ve
 	return list, nil
 }
 
-func (c *memCatalog) Crates(context.Context) iter.Seq2[catalog.Crate, error] {
-	crates := c.clone().crates
-	return func(yield func(catalog.Crate, error) bool) {
-		for _, path := range slices.Sorted(maps.Keys(crates)) {
-			if !yield(crates[path], nil) {
+func (c *memCatalog) Holdings(ctx context.Context) iter.Seq2[catalog.Holding, error] {
+	then := c.clone()
+	return func(yield func(catalog.Holding, error) bool) {
+		for _, p := range slices.Sorted(maps.Keys(then.crates)) {
+			held, _ := then.Versions(ctx, path.Base(p))
+			if !yield(catalog.Holding{Crate: then.crates[p], Versions: held}, nil) {
 				return
 			}
 		}

@@ -40,10 +40,19 @@ type Source interface {
 	// goroutine that called it; want may be ahead. An error ends the sequence
 	// and the run.
 	Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error
-	// Revision is what the source was read from, zero if it has none; whole
-	// says that crates that it does not name are not published any more.
-	Revision() (rev catalog.Revision, whole bool)
+	// Revision is what the source was read from, zero if it has none; Scope is
+	// what it means that the source does not name some crate.
+	Revision() (catalog.Revision, Scope)
 }
+
+// Scope says what a source stands for.
+type Scope uint8
+
+const (
+	Some    Scope = iota // a list of versions: others are published as well
+	Changed              // all versions of some crates: other crates are as they were
+	Whole                // all that is published
+)
 
 // Group is the entries of one crate's index file.
 type Group struct {
@@ -51,6 +60,7 @@ type Group struct {
 	Blob    string // git id of the content; empty if there is none to compare
 	Entries []Entry
 	Bad     []BadEntry
+	Gone    bool // there is no such crate any more, and nothing else is said
 	// Whole says that versions that it does not name are not published any more.
 	Whole bool
 	// Chosen says which of Entries are to be mirrored, yanked or not. If nil,
@@ -63,6 +73,7 @@ type Entry struct {
 	crate.ID
 	Checksum crate.Checksum
 	Yanked   bool
+	Unlisted bool   // an index that was mirrored before did not name it any more
 	URL      string // empty: derived from Config.BaseURL
 }
 
@@ -118,6 +129,8 @@ type Config struct {
 	BundlesOut     string // folder of the bundles, likewise
 	Bundle         bool   // the store makes bundles: what is held loose is put into them too
 	KeepLoose      bool   // and stays loose; otherwise loose files go once their bundle is finished
+	KeepOpen       bool   // the last bundle is not finished: a later run on the same store goes on with it
+	NewsOnly       bool   // what is held is counted, but gets no line in the manifest
 	IncludeYanked  bool
 	VerifyExisting bool  // hash what is held instead of trusting the catalog
 	HeldOnly       bool  // leave out what is not there: nothing new is fetched
@@ -187,8 +200,8 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 		err = r.finish(ctx)
 	}
 	r.summary.finish(cfg.Progress)
-	if err == nil && ctx.Err() != nil && r.summary.Unattempted > 0 {
-		err = context.Cause(ctx) // the last items were aborted, so nobody else met it
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || err == nil && r.summary.Unattempted > 0) {
+		err = context.Cause(ctx) // says more than whoever met it, if anybody did
 	}
 	if n, qerr := cfg.Store.Quarantined(); qerr != nil {
 		err = errors.Join(err, fmt.Errorf("looking into quarantine: %w", qerr))
@@ -201,7 +214,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 // run is the state of one Run.
 type run struct {
 	cfg     Config
-	results chan result
+	results chan *result
 	summary *Summary           // written by the committer alone while it runs
 	refused map[crate.ID]error // by the store, their results yet to come; the committer's
 	bundles ledger
@@ -211,7 +224,7 @@ type run struct {
 // are facts when it returns. Closing r.results ends the committer; a committer
 // that fails stops the part.
 func (r *run) committing(user context.Context, part func(ctx, user context.Context) error) error {
-	r.results = make(chan result, 4096)
+	r.results = make(chan *result, batchSize) // so that nobody waits while a batch is committed
 	ctx, stop := context.WithCancelCause(user)
 	defer stop(nil)
 	var g errgroup.Group
@@ -240,8 +253,8 @@ func (r *run) planAndWork(ctx, user context.Context) error {
 	return r.work(ctx, user, plan)
 }
 
-// send hands a result to the committer.
-func (r *run) send(ctx context.Context, res result) error {
+// send hands a result to the committer, whose it is then.
+func (r *run) send(ctx context.Context, res *result) error {
 	select {
 	case r.results <- res:
 		return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os/exec"
 	"path/filepath"
@@ -231,7 +232,7 @@ type aged struct {
 	rev catalog.Revision
 }
 
-func (a aged) Revision() (catalog.Revision, bool) { return a.rev, true }
+func (a aged) Revision() (catalog.Revision, Scope) { return a.rev, Whole }
 
 // B1, B20: what is not the crate is never published, whatever the status says.
 func TestB1WrongBytesForEver(t *testing.T) {
@@ -549,4 +550,28 @@ func TestDryRunTouchesNothing(t *testing.T) {
 	if plan, err := DryRun(context.Background(), Config{Source: w.source()}, Held{}); err != nil || plan.Fetch != 4 || plan.Yanked != 1 {
 		t.Errorf("nothing held: %+v, %v", plan, err)
 	}
+}
+
+// C2: also while planning, when whoever is asked next only knows that the
+// context is over.
+func TestC2StoppedWhilePlanning(t *testing.T) {
+	w := newWorld(t, parse(small))
+	ctx, cancel := context.WithCancelCause(context.Background())
+	stop := errors.New("stop")
+	_, err := w.run(ctx, w.disk, func(c *Config) { c.Source = stopping{c.Source, func() { cancel(stop) }} })
+	if !errors.Is(err, stop) {
+		t.Errorf("stopped while planning: %v", err)
+	}
+}
+
+// stopping is a source during which a run is stopped.
+type stopping struct {
+	Source
+	stop func()
+}
+
+func (s stopping) Groups(ctx context.Context, _ func(path, blob string) bool, _ func(*Group) error) error {
+	s.stop()
+	<-ctx.Done()
+	return fmt.Errorf("reading from the catalog: %w", ctx.Err())
 }

@@ -22,11 +22,13 @@ func (r *run) finish(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	outcome, err := f.Finish(ctx)
-	if err != nil {
-		return fmt.Errorf("finishing the last bundle: %w", err)
+	if !r.cfg.KeepOpen {
+		outcome, err := f.Finish(ctx)
+		if err != nil {
+			return fmt.Errorf("finishing the last bundle: %w", err)
+		}
+		r.bundles.finish(outcome.Finished)
 	}
-	r.bundles.finish(outcome.Finished)
 	if err := r.cfg.Catalog.Commit(ctx, catalog.Batch{Bundles: r.bundles.whole()}); err != nil {
 		return err
 	}

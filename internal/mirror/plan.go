@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -13,7 +12,7 @@ import (
 // Reader is what planning needs of the catalog.
 type Reader interface {
 	Versions(ctx context.Context, name string) ([]catalog.Version, error)
-	Crates(ctx context.Context) iter.Seq2[catalog.Crate, error]
+	Holdings(ctx context.Context) iter.Seq2[catalog.Holding, error]
 	Revision(ctx context.Context) (catalog.Revision, error)
 	Taken(ctx context.Context) ([]catalog.Taken, error)
 }
@@ -75,7 +74,9 @@ type planner struct {
 	sink    sink
 
 	plan    Plan
+	scope   Scope
 	known   knownCrates
+	gone    []string // paths of crates that a source of changes says are gone
 	listing store.Listing
 	err     error // of want, which cannot return one
 	left    int64 // of Config.Limit
@@ -85,22 +86,28 @@ type planner struct {
 var errLimit = errors.New("limit reached")
 
 func (p *planner) run(ctx context.Context) (Plan, error) {
-	rev, whole := p.cfg.Source.Revision()
+	rev, scope := p.cfg.Source.Revision()
 	if err := p.checkAge(ctx, rev); err != nil {
 		return p.plan, err
 	}
+	p.scope = scope
 	p.left = p.cfg.Limit
-	next, stop := iter.Pull2(p.catalog.Crates(ctx))
-	defer stop()
-	p.known.next = next
+	if scope == Whole {
+		next, stop := ahead(ctx, p.catalog.Holdings)
+		defer stop()
+		p.known.next = next
+	}
 	err := p.cfg.Source.Groups(ctx,
 		func(path, blob string) bool { return p.want(ctx, path, blob) },
 		func(g *Group) error { return p.group(ctx, g) })
 	if errors.Is(err, errLimit) {
 		return p.plan, p.err
 	}
-	if err = errors.Join(err, p.err); err != nil || !whole {
+	if err = errors.Join(err, p.err); err != nil {
 		return p.plan, err
+	}
+	if scope != Whole {
+		return p.plan, p.vanish(ctx, p.gone)
 	}
 	if p.plan.Crates == 0 && !p.cfg.AcceptShrink {
 		return p.plan, errEmpty
@@ -113,6 +120,9 @@ func (p *planner) run(ctx context.Context) (Plan, error) {
 // where it was put.
 func (p *planner) want(ctx context.Context, indexPath, blob string) bool {
 	p.cfg.Progress.planned.Add(1)
+	if p.scope != Whole {
+		return true
+	}
 	known, err := p.known.find(indexPath)
 	if p.err = errors.Join(p.err, err); p.err != nil {
 		return false
@@ -121,11 +131,7 @@ func (p *planner) want(ctx context.Context, indexPath, blob string) bool {
 	if !unchanged || p.cfg.VerifyExisting || p.cfg.Limit > 0 {
 		return true
 	}
-	held, err := p.catalog.Versions(ctx, path.Base(indexPath))
-	if err != nil {
-		p.err = err
-		return false
-	}
+	held := known.Versions
 	for i := range held {
 		if v := &held[i]; p.selected(v) && !p.settled(v) {
 			return true
@@ -168,6 +174,10 @@ func (p *planner) held(ctx context.Context, e *Entry, v *catalog.Version) error 
 
 // group plans a crate whose index file was read.
 func (p *planner) group(ctx context.Context, g *Group) error {
+	if g.Gone {
+		p.gone = append(p.gone, g.Path)
+		return nil
+	}
 	if g.Path != "" {
 		p.plan.Crates++
 	}

@@ -29,7 +29,7 @@ func (r *run) plan(ctx context.Context) (*spool, error) {
 		return nil, fmt.Errorf("planning: %w", err)
 	}
 	if rev, _ := r.cfg.Source.Revision(); rev.Commit != "" {
-		if err := r.send(ctx, result{outcome: bookkeeping, revision: &rev}); err != nil {
+		if err := r.send(ctx, &result{outcome: bookkeeping, revision: &rev}); err != nil {
 			s.remove()
 			return nil, err
 		}
@@ -49,7 +49,7 @@ type planSink struct {
 
 func (s *planSink) held(ctx context.Context, e *Entry, v *catalog.Version) error {
 	now := time.Now()
-	return s.run.send(ctx, result{entry: *e, outcome: existing, size: v.Size, at: placement(v), started: now, finished: now})
+	return s.run.send(ctx, &result{entry: *e, outcome: existing, size: v.Size, at: placement(v), started: now, finished: now})
 }
 
 func (s *planSink) bad(ctx context.Context, _ *Group, b *BadEntry) error {
@@ -58,12 +58,12 @@ func (s *planSink) bad(ctx context.Context, _ *Group, b *BadEntry) error {
 	if b.Violated {
 		how = violated
 	}
-	return s.run.send(ctx, result{entry: Entry{ID: b.ID}, outcome: how, err: b.Err, started: now, finished: now})
+	return s.run.send(ctx, &result{entry: Entry{ID: b.ID}, outcome: how, err: b.Err, started: now, finished: now})
 }
 
 func (s *planSink) group(ctx context.Context, row *catalog.Crate, marks []catalog.Version, items []item) error {
 	if len(marks) > 0 || row != nil && len(items) == 0 {
-		res := result{outcome: bookkeeping, marks: marks}
+		res := &result{outcome: bookkeeping, marks: marks}
 		if len(items) == 0 {
 			res.done = row
 		}
@@ -75,5 +75,5 @@ func (s *planSink) group(ctx context.Context, row *catalog.Crate, marks []catalo
 }
 
 func (s *planSink) vanished(ctx context.Context, paths []string) error {
-	return s.run.send(ctx, result{outcome: bookkeeping, vanished: paths})
+	return s.run.send(ctx, &result{outcome: bookkeeping, vanished: paths})
 }

@@ -136,11 +136,14 @@ func gitWorld(t *testing.T, reg *simreg.Registry) *world {
 	return w
 }
 
-func (w *world) commit() {
+// commit publishes what the registry says now and returns the commit's id.
+func (w *world) commit() string {
 	w.t.Helper()
-	if _, err := w.reg.CommitIndex(w.t.Context(), w.index, "x"); err != nil {
+	id, err := w.reg.CommitIndex(w.t.Context(), w.index, "x")
+	if err != nil {
 		w.t.Fatal(err)
 	}
+	return id
 }
 
 // What is not complete is read again, whatever the index says has not changed.

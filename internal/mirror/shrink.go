@@ -37,33 +37,39 @@ func (p *planner) checkShrink(ctx context.Context) error {
 		return fmt.Errorf("%d of the %d crates that were mirrored are no longer in the index, more than %d %%: complete the index, or accept it with -accept-shrink",
 			len(vanished), p.known.total, maxShrink)
 	}
-	if len(vanished) == 0 {
+	return p.vanish(ctx, vanished)
+}
+
+// vanish has the versions of crates marked that are not in the index any more.
+// They are kept.
+func (p *planner) vanish(ctx context.Context, paths []string) error {
+	if len(paths) == 0 {
 		return nil
 	}
-	return p.sink.vanished(ctx, vanished)
+	return p.sink.vanished(ctx, paths)
 }
 
 // knownCrates finds crates in the catalog's sorted sequence; it is asked in the
 // same order, so that one pass serves all. What it passes over has vanished.
 type knownCrates struct {
-	next     func() (catalog.Crate, error, bool)
-	current  catalog.Crate // not looked at yet, unless its Path is empty
+	next     func() (catalog.Holding, error, bool)
+	current  catalog.Holding // not looked at yet, unless its Path is empty
 	ended    bool
 	total    int
 	vanished []string // paths
 }
 
-func (k *knownCrates) find(path string) (catalog.Crate, error) {
+func (k *knownCrates) find(path string) (catalog.Holding, error) {
 	for !k.ended && k.current.Path < path {
 		if err := k.advance(); err != nil {
-			return catalog.Crate{}, err
+			return catalog.Holding{}, err
 		}
 	}
 	if k.ended || k.current.Path != path {
-		return catalog.Crate{}, nil
+		return catalog.Holding{}, nil
 	}
 	found := k.current
-	k.current = catalog.Crate{}
+	k.current = catalog.Holding{}
 	return found, nil
 }
 

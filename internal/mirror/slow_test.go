@@ -27,7 +27,7 @@ func TestC29SlowDiskIsToldOf(t *testing.T) {
 			r := &run{cfg: cfg.withDefaults(), summary: &Summary{}, bundles: ledger{owed: map[string]int{}}}
 			var done error
 			ended := make(chan struct{})
-			go func() { defer close(ended); done = r.commit(t.Context(), []result{{outcome: existing}}) }()
+			go func() { defer close(ended); done = r.commit(t.Context(), []*result{{outcome: existing}}) }()
 			time.Sleep(slowDisk)
 			synctest.Wait()
 			if said := strings.Contains(log.String(), "the disk is slow"); said != tt.said {

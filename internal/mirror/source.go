@@ -29,8 +29,8 @@ type indexSource struct {
 }
 
 // Revision implements Source.
-func (s indexSource) Revision() (catalog.Revision, bool) {
-	return catalog.Revision{Commit: s.index.Commit(), Time: s.index.CommitTime()}, true
+func (s indexSource) Revision() (catalog.Revision, Scope) {
+	return catalog.Revision{Commit: s.index.Commit(), Time: s.index.CommitTime()}, Whole
 }
 
 // Groups implements Source.
@@ -40,6 +40,37 @@ func (s indexSource) Groups(ctx context.Context, want func(path, blob string) bo
 			return err
 		}
 		if err := yield(s.group(c)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FromChanges makes a Source of those crates of an index that have changed since
+// it was mirrored, and of the paths of those that are gone from it.
+func FromChanges(changed *index.Index, gone []string) Source {
+	return changeSource{indexSource{index: changed}, gone}
+}
+
+type changeSource struct {
+	indexSource
+	gone []string // index paths
+}
+
+// Revision implements Source.
+func (s changeSource) Revision() (catalog.Revision, Scope) {
+	rev, _ := s.indexSource.Revision()
+	return rev, Changed
+}
+
+// Groups implements Source. All crates are looked at: that something is to be
+// done is why they are here.
+func (s changeSource) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error {
+	if err := s.indexSource.Groups(ctx, want, yield); err != nil {
+		return err
+	}
+	for _, path := range s.gone {
+		if err := yield(&Group{Path: path, Gone: true}); err != nil {
 			return err
 		}
 	}
@@ -94,7 +125,7 @@ type listSource struct {
 }
 
 // Revision implements Source.
-func (listSource) Revision() (catalog.Revision, bool) { return catalog.Revision{}, false }
+func (listSource) Revision() (catalog.Revision, Scope) { return catalog.Revision{}, Some }
 
 // Groups implements Source. A list has nothing that says it is unchanged, so
 // every crate of it is looked at.

@@ -37,7 +37,7 @@ type spooled struct {
 type spooledItem struct {
 	Name, Version, URL string
 	Checksum           []byte
-	Yanked             bool
+	Yanked, Unlisted   bool
 	Task               uint8
 	At                 store.Placement
 }
@@ -64,7 +64,7 @@ func (s *spool) add(row *catalog.Crate, items []item) error {
 		rec.Path, rec.Blob, rec.Yanked = row.Path, row.Blob, row.Yanked
 	}
 	for i, it := range items {
-		rec.Items[i] = spooledItem{it.Name, it.Version, it.URL, it.Checksum[:], it.Yanked, uint8(it.task), it.at}
+		rec.Items[i] = spooledItem{it.Name, it.Version, it.URL, it.Checksum[:], it.Yanked, it.Unlisted, uint8(it.task), it.at}
 	}
 	if err := s.enc.Encode(rec); err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
@@ -99,7 +99,7 @@ func (s *spool) each(fn func(row *catalog.Crate, items []item) error) error {
 		}
 		items := make([]item, len(rec.Items))
 		for i, it := range rec.Items {
-			e := Entry{ID: crate.ID{Name: it.Name, Version: it.Version}, URL: it.URL, Yanked: it.Yanked}
+			e := Entry{ID: crate.ID{Name: it.Name, Version: it.Version}, URL: it.URL, Yanked: it.Yanked, Unlisted: it.Unlisted}
 			copy(e.Checksum[:], it.Checksum)
 			items[i] = item{e, task(it.Task), it.At}
 		}

@@ -11,6 +11,19 @@ type Summary struct {
 	Unattempted int64 // of these: the run ended before their turn
 	Quarantined int   // files in quarantine, from this run or an earlier one
 	Failures    []Failure
+	// Again are the index paths of crates with versions that are missing and
+	// may be had soon, MaxAgain+1 of them at most; the whole run is to be made
+	// again if there are more than MaxAgain.
+	Again []string
+}
+
+// MaxAgain bounds Summary.Again.
+const MaxAgain = 1000
+
+func (s *Summary) again(path string) {
+	if len(s.Again) <= MaxAgain {
+		s.Again = append(s.Again, path)
+	}
 }
 
 // Failure is one entry that is not held.

@@ -108,9 +108,15 @@ func (r *run) takeOverBundle(ctx context.Context, claims *bundle.Claims, old *ca
 			ids = append(ids, e.ID)
 		}
 	}
-	for range 2 {
+	for pass := range 2 {
 		if err := t.ask(ctx, ids); err != nil {
 			return err
+		}
+		switch useless := len(ids) > 0 && !t.wants(); {
+		case useless && pass == 0 && !t.whole():
+			return nil // what else lies in it, a run over the whole index will see
+		case useless && pass > 0:
+			return t.finish(ctx)
 		}
 		if ids, err = t.read(ctx); err != nil {
 			return err
@@ -174,6 +180,22 @@ func (t *takeover) ask(ctx context.Context, ids []crate.ID) error {
 	})
 }
 
+// wants reports whether a crate is wanted that was asked about.
+func (t *takeover) wants() bool {
+	for _, e := range t.asked {
+		if e != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// whole reports whether the source names all that there is.
+func (t *takeover) whole() bool {
+	_, scope := t.run.cfg.Source.Revision()
+	return scope == Whole
+}
+
 // stands reports whether there is anything already for the plan to look at: the
 // crate itself, another one under its name, or one that contradicts it.
 func (p *planner) stands(e *Entry, v *heldVersion) bool {
@@ -191,8 +213,7 @@ func (p *planner) stands(e *Entry, v *heldVersion) bool {
 // the next run, and so is one with crates that another source may name.
 func (t *takeover) finish(ctx context.Context) error {
 	log := t.run.cfg.Log.With("bundle", t.old.Name, "crates", t.taken)
-	_, whole := t.run.cfg.Source.Revision()
-	done := !errors.As(t.damage, new(*unreadableError)) && (whole || t.unnamed == 0)
+	done := !errors.As(t.damage, new(*unreadableError)) && (t.whole() || t.unnamed == 0)
 	switch {
 	case t.damage != nil:
 		log.Error("a bundle of v1.1.0 is damaged: what came before that was taken over, the rest is fetched", "read_again", !done, "err", t.damage)
@@ -204,5 +225,5 @@ func (t *takeover) finish(ctx context.Context) error {
 	if !done {
 		return nil
 	}
-	return t.run.send(ctx, result{outcome: bookkeeping, taken: t.old})
+	return t.run.send(ctx, &result{outcome: bookkeeping, taken: t.old})
 }

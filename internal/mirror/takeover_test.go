@@ -1,9 +1,11 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"syscall"
@@ -216,6 +218,32 @@ func TestOldBundleAndAList(t *testing.T) {
 	}
 	if s := w.mustRun(nil); s.Existing != 5 || s.TakenOver != 4 || w.reg.TotalRequests() != 0 {
 		t.Errorf("index: %+v, %d requests", s.Counts, w.reg.TotalRequests())
+	}
+	w.checkOnce(w.disk)
+}
+
+// Who mirrors a part of the index again and again does not read a bundle each
+// time for crates that are held. What a manifest does not name is found, still.
+func TestOldBundleIsReadForWhatIsMissing(t *testing.T) {
+	w := newBundled(t, small, 1<<20)
+	all := w.items()
+	w.old(all, all[:4])
+	sum, err := w.reg.Checksum(all[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{true, false, false} {
+		var log bytes.Buffer
+		s := w.mustRun(func(c *Config) {
+			c.Source = FromList([]Entry{{ID: all[0].ID, Checksum: sum}}, nil)
+			c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		})
+		if read := strings.Contains(log.String(), "bundle of v1.1.0"); read != want || s.Existing != 1 {
+			t.Errorf("run %d: the bundle was read: %t, want %t; %+v", i, read, want, s.Counts)
+		}
+	}
+	if s := w.mustRun(nil); s.Existing != 5 || s.TakenOver != 4 || w.reg.TotalRequests() != 0 || len(w.catalog.taken) != 1 {
+		t.Errorf("index: %+v, %d requests, taken %v", s.Counts, w.reg.TotalRequests(), w.catalog.taken)
 	}
 	w.checkOnce(w.disk)
 }

@@ -48,18 +48,14 @@ func (t *takeover) read(ctx context.Context) (late []crate.ID, err error) {
 func (t *takeover) scan(ctx context.Context, visit func(*bundle.Entry) error) error {
 	progress := &t.run.cfg.Progress.old.read
 	progress.Store(t.before)
-	budget := bundle.NewBudget(t.old.Size)
 	src := &oldReader{io.NewSectionReader(t.file, 0, t.old.Size), progress}
-	for e, err := range bundle.Scan(src) {
+	for e, err := range bundle.Scan(src, t.old.Size) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if rejected := (*bundle.EntryError)(nil); errors.As(err, &rejected) {
 			t.run.cfg.Log.Warn("a member of a bundle of v1.1.0 is no crate", "bundle", t.old.Name, "err", rejected)
 			continue
-		}
-		if err == nil {
-			err = budget.Spend(e.Size)
 		}
 		if err != nil {
 			t.damage = err
@@ -114,5 +110,5 @@ func (t *takeover) put(ctx context.Context, res *result, body store.Body) error 
 		return t.worker.fatal(err)
 	}
 	res.finished = time.Now()
-	return t.run.send(ctx, *res)
+	return t.run.send(ctx, res)
 }

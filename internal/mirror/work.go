@@ -44,6 +44,7 @@ type result struct {
 	retries           int
 	err               error
 	gone              *upstream.GoneError
+	wasGone           bool // in an earlier run
 	started, finished time.Time
 
 	job   *job              // of the plan; nil: none
@@ -55,11 +56,18 @@ type result struct {
 	vanished []string          // crates that are no longer in the index
 }
 
+// worthAnother reports whether another attempt may soon fare better: not where
+// upstream has refused the file twice or gives out something else.
+func (r *result) worthAnother() bool {
+	return r.outcome == failed || r.outcome == gone && !r.wasGone
+}
+
 // job is a crate of the plan in work.
 type job struct {
 	row    *catalog.Crate // nil: never complete
 	left   int            // items; the committer's
 	failed bool           // the committer's
+	again  bool           // an item failed that may succeed soon; the committer's
 }
 
 // assignment is an item with its job.
@@ -135,8 +143,8 @@ type worker struct {
 // do does an item and sends its result. An error stops the run: the disk is
 // full or broken, or upstream is gone.
 func (w *worker) do(ctx context.Context, a assignment) error {
-	res := result{entry: a.Entry, outcome: failed, started: time.Now(), job: a.job}
-	err := w.try(ctx, &res, &a.item)
+	res := &result{entry: a.Entry, outcome: failed, started: time.Now(), job: a.job}
+	err := w.try(ctx, res, &a.item)
 	stop := w.fatal(err)
 	if err != nil && (ctx.Err() != nil || errors.As(err, new(*upstream.StoppedError))) {
 		return stop // the run ended before the item did: as if it had never begun
@@ -210,6 +218,7 @@ func (w *worker) body(ctx context.Context, res *result) (_ store.Body, release f
 	if err != nil {
 		return store.Body{}, nil, err
 	}
+	res.wasGone = wasGone
 	var spill store.Spill // opened by an attempt, not always by the one that succeeds
 	discard := func() {
 		if spill != nil {

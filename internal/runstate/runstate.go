@@ -41,18 +41,32 @@ type State struct {
 	UptimeSec        int64  `json:"uptime_sec"`
 	RatePerSec       string `json:"rate_per_sec"`
 
-	Phase          string `json:"phase"` // planning, mirroring, ...
-	Total          int64  `json:"total"` // 0 while it is not known
-	Bytes          int64  `json:"bytes"` // received
+	Phase          string `json:"phase"`           // updating the index, planning, mirroring, waiting, ...
+	Detail         string `json:"detail,omitzero"` // of the phase, for people
+	Total          int64  `json:"total"`           // 0 while it is not known
+	Bytes          int64  `json:"bytes"`           // received
 	ETASec         int64  `json:"eta_sec"`
 	RequestLimit   int    `json:"request_limit"` // adapts to what pays, up to -concurrency
 	RequestsActive int    `json:"requests_active"`
+
+	// How fast crates came, the last time that enough of them did: in this run,
+	// or in one before it.
+	FetchRate  float64 `json:"fetched_per_sec,omitzero"`
+	FetchBytes float64 `json:"fetched_bytes_per_sec,omitzero"`
 
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started_at"`
 	Updated time.Time `json:"updated_at"`
 	Ended   time.Time `json:"ended_at,omitzero"`
 	Result  string    `json:"result,omitempty"` // once ended: "complete", or why it is not
+
+	// Of a sync that follows, with -every.
+	NextAt      time.Time `json:"next_at,omitzero"`              // when the next round begins, while it waits
+	Failures    int       `json:"consecutive_failures,omitzero"` // rounds in a row that could not go on
+	LastError   string    `json:"last_error,omitzero"`           // why, or what the last round found missing or wrong
+	SucceededAt time.Time `json:"last_success_at,omitzero"`      // when a round last came to its end
+	IndexCommit string    `json:"index_commit,omitzero"`         // that was mirrored last
+	IndexTime   time.Time `json:"index_commit_at,omitzero"`      // and when it was made
 }
 
 // Live reports whether the run goes on, as far as can be told.

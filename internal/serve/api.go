@@ -1,12 +1,14 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -19,6 +21,10 @@ const (
 	defaultPerPage = 10
 	maxPerPage     = 100
 )
+
+// aboutTime is how long an answer waits for descriptions, which are read out of
+// crate files when they are first asked for.
+const aboutTime = 150 * time.Millisecond
 
 type apiErrors struct {
 	Errors []apiError `json:"errors"`
@@ -41,7 +47,7 @@ type searchMeta struct {
 type apiCrate struct {
 	ID               string  `json:"id"`
 	Name             string  `json:"name"`
-	Description      *string `json:"description"` // the index has none: null
+	Description      *string `json:"description"` // null: unknown
 	MaxVersion       string  `json:"max_version"`
 	MaxStableVersion *string `json:"max_stable_version"`
 }
@@ -71,6 +77,8 @@ func (h *Handler) search(w *response, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), aboutTime)
+	defer cancel()
 	names, total := h.mirror.Search(query.Get("q"), (page-1)*perPage, perPage)
 	answer := searchAnswer{Crates: []apiCrate{}, Meta: searchMeta{total}}
 	for _, name := range names {
@@ -81,7 +89,7 @@ func (h *Handler) search(w *response, r *http.Request) error {
 		if err != nil {
 			return fmt.Errorf("reading the index entry of %s: %w", name, err)
 		}
-		answer.Crates = append(answer.Crates, describe(c))
+		answer.Crates = append(answer.Crates, h.describe(ctx, c))
 	}
 	return writeJSON(w, http.StatusOK, answer)
 }
@@ -108,7 +116,9 @@ func (h *Handler) about(w *response, r *http.Request, name string) error {
 	if err != nil {
 		return fmt.Errorf("reading the index entry of %s: %w", name, err)
 	}
-	answer := crateAnswer{Crate: describe(c), Versions: []apiVersion{}}
+	ctx, cancel := context.WithTimeout(r.Context(), aboutTime)
+	defer cancel()
+	answer := crateAnswer{Crate: h.describe(ctx, c), Versions: []apiVersion{}}
 	for i := len(c.Entries) - 1; i >= 0; i-- { // the newest first
 		e := &c.Entries[i]
 		answer.Versions = append(answer.Versions, apiVersion{
@@ -119,12 +129,18 @@ func (h *Handler) about(w *response, r *http.Request, name string) error {
 	return writeJSON(w, http.StatusOK, answer)
 }
 
-func describe(c *view.Crate) apiCrate {
+// describe tells of a crate, with its description if that can be had in time.
+func (h *Handler) describe(ctx context.Context, c *view.Crate) apiCrate {
 	answer := apiCrate{ID: c.Name, Name: c.Name}
 	best := highest(c.Entries)
 	answer.MaxVersion = best.Version
 	if !best.Yanked && !crate.IsPrerelease(best.Version) {
 		answer.MaxStableVersion = &best.Version
+	}
+	if ctx.Err() == nil && best.Held {
+		if about, err := h.mirror.About(ctx, best.ID); err == nil && about.Description != "" {
+			answer.Description = &about.Description
+		}
 	}
 	return answer
 }

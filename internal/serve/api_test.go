@@ -15,9 +15,10 @@ import (
 func TestSearch(t *testing.T) {
 	h := New(Config{Mirror: newFake()})
 	for query, want := range map[string]string{
-		"?q=fo":              `{"crates":[{"id":"foo","name":"foo","description":null,"max_version":"1.0.0","max_stable_version":"1.0.0"}],"meta":{"total":1}}`,
+		"?q=fo":              `{"crates":[{"id":"foo","name":"foo","description":"A foo.","max_version":"1.0.0","max_stable_version":"1.0.0"}],"meta":{"total":1}}`,
 		"?q=nothing":         `{"crates":[],"meta":{"total":0}}`,
 		"?per_page=2&page=9": `{"crates":[],"meta":{"total":5}}`,
+		"?q=b":               `{"crates":[{"id":"b","name":"b","description":null,"max_version":"1.0.0","max_stable_version":"1.0.0"}],"meta":{"total":1}}`,
 	} {
 		resp := get(t, h, "/api/v1/crates"+query)
 		wantStatus(t, resp, 200)

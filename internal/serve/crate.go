@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,21 +11,29 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
-var typeGzip = []string{"application/gzip"}
+var (
+	typeGzip     = []string{"application/gzip"}
+	varyByAccept = []string{"Accept"}
+)
 
 // crate answers with a crate file.
 func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	id := crate.ID{Name: t.name, Version: t.version}
-	f, err := h.open(r.Context(), id)
+	f, err := h.mirror.Open(r.Context(), id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return notFoundf("This mirror does not hold %s.", id)
+	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if t.api && wantsJSON(r) {
-		return writeJSON(w, http.StatusOK, map[string]string{"url": h.baseURL(r) + "/crates/" + f.ID.URLPath()})
+	if t.api {
+		w.Header()["Vary"] = varyByAccept // a cache keeps the file for good
+		if wantsJSON(r) {
+			return writeJSON(w, http.StatusOK, map[string]string{"url": h.publicURL.For(r) + "/crates/" + f.ID.URLPath()})
+		}
 	}
 	header := w.Header()
 	header["Etag"] = []string{`"` + f.Checksum.String() + `"`}
@@ -41,25 +48,6 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 		return fmt.Errorf("reading the crate file of %s: %w", f.ID, content.err)
 	}
 	return nil
-}
-
-// open opens a crate file. As on crates.io, the name may have another case, or
-// "-" for "_", than the crate has.
-func (h *Handler) open(ctx context.Context, id crate.ID) (*view.File, error) {
-	f, err := h.mirror.Open(ctx, id)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return f, err
-	}
-	c, err := h.mirror.Crate(ctx, id.Name)
-	if err == nil && c.Name != id.Name {
-		f, err = h.mirror.Open(ctx, crate.ID{Name: c.Name, Version: id.Version})
-	} else if err == nil {
-		err = fs.ErrNotExist
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, notFoundf("This mirror does not hold %s.", id)
-	}
-	return f, err
 }
 
 // watched remembers why reading failed, which http.ServeContent keeps to itself.

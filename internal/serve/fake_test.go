@@ -13,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
@@ -54,9 +56,8 @@ func (f *fake) Totals() view.Totals {
 func (f *fake) Crate(_ context.Context, name string) (*view.Crate, error) {
 	f.asked.Add(1)
 	c := &view.Crate{Path: crate.IndexPath(name)}
-	fold := strings.NewReplacer("-", "_")
 	for _, id := range f.reg.IDs() {
-		if strings.EqualFold(fold.Replace(id.Name), fold.Replace(name)) {
+		if strings.EqualFold(id.Name, name) {
 			line, _ := f.reg.Entry(id)
 			sum, _ := f.reg.Checksum(id)
 			c.Name = id.Name
@@ -93,6 +94,14 @@ func (f *fake) Open(_ context.Context, id crate.ID) (*view.File, error) {
 	return &view.File{Content: c, ID: id, Checksum: sum}, nil
 }
 
+// About knows something of one crate.
+func (f *fake) About(_ context.Context, id crate.ID) (cargotoml.Package, error) {
+	if id.Name == "foo" {
+		return cargotoml.Package{Description: "A foo."}, nil
+	}
+	return cargotoml.Package{}, nil
+}
+
 func (f *fake) Search(query string, offset, limit int) (names []string, total int) {
 	for _, name := range []string{"b", "foo", "Inflector", "qpl", "snake_case"} {
 		if strings.Contains(strings.ToLower(name), strings.ToLower(query)) {
@@ -119,6 +128,15 @@ func (c *content) Read(p []byte) (int, error) {
 		return 0, fs.ErrInvalid
 	}
 	return c.Reader.Read(p[:min(int64(len(p)), c.breakAt)])
+}
+
+// at is a public URL that is right.
+func at(s string) publicurl.URL {
+	u, err := publicurl.Parse(s)
+	if err != nil {
+		panic(err)
+	}
+	return u
 }
 
 // do sends one request to h, headers as pairs of lines "Name: value".

@@ -72,7 +72,7 @@ var hostilePaths = []string{
 func TestH4HostilePaths(t *testing.T) {
 	pages := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the pages were asked for %q", r.URL.Path) })
 	for _, public := range []string{"", "https://mirror.example/rust"} {
-		h := New(Config{Mirror: newFake(), PublicURL: public, Pages: pages})
+		h := New(Config{Mirror: newFake(), PublicURL: at(public), Pages: pages})
 		for _, path := range hostilePaths {
 			u, err := url.ParseRequestURI(path)
 			if err != nil {

@@ -46,7 +46,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
@@ -56,10 +58,13 @@ type Mirror interface {
 	// Crate returns what is shown of a crate, whatever the case of name. Errors:
 	// fs.ErrNotExist.
 	Crate(ctx context.Context, name string) (*view.Crate, error)
-	// Open opens a crate file. Errors: fs.ErrNotExist; *view.DamagedError.
+	// Open opens a crate file, whatever the case of its name, and with "-" for "_".
+	// Errors: fs.ErrNotExist; *view.DamagedError.
 	Open(ctx context.Context, id crate.ID) (*view.File, error)
 	// Search returns the names for a query, best first, and how many there are.
 	Search(query string, offset, limit int) (names []string, total int)
+	// About returns what the author says of a version. It may take its time.
+	About(ctx context.Context, id crate.ID) (cargotoml.Package, error)
 	// Generation grows whenever Crate may say something else.
 	Generation() uint64
 	Totals() view.Totals
@@ -68,11 +73,10 @@ type Mirror interface {
 // Config of a [Handler]. Mirror alone must be given.
 type Config struct {
 	Mirror Mirror
-	// PublicURL is where clients reach the handler, as "https://host/prefix". It
-	// goes into config.json. Requests may come with its path in front, or from a
-	// proxy that has taken that away. If empty, clients are told the address at
-	// which their connection arrived.
-	PublicURL string
+	// PublicURL is where clients reach the handler. It goes into config.json.
+	// Requests may come with its path in front, or from a proxy that has taken
+	// that away.
+	PublicURL publicurl.URL
 	// Pages gets every request that is not cargo's, the path of PublicURL taken
 	// away. If nil, they are answered 404.
 	Pages http.Handler
@@ -89,8 +93,7 @@ const defaultCacheSize = 64 << 20
 type Handler struct {
 	mirror    Mirror
 	pages     http.Handler // may be nil
-	publicURL string       // without a slash at its end; empty: ask the connection
-	prefix    string       // the path of publicURL
+	publicURL publicurl.URL
 	log       *slog.Logger
 	metrics   *metrics
 
@@ -98,22 +101,14 @@ type Handler struct {
 	renders singleflight.Group // by path: what many ask for is rendered once
 }
 
-// New returns a handler. It panics if cfg.PublicURL is not one:
-// [ParsePublicURL] tells before.
+// New returns a handler.
 func New(cfg Config) *Handler {
 	h := &Handler{
 		mirror: cfg.Mirror, pages: cfg.Pages, log: cfg.Log, metrics: newMetrics(cfg.Mirror),
-		publicURL: strings.TrimRight(cfg.PublicURL, "/"), cache: newCache(cmp.Or(cfg.CacheSize, defaultCacheSize)),
+		publicURL: cfg.PublicURL, cache: newCache(cmp.Or(cfg.CacheSize, defaultCacheSize)),
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
-	}
-	if h.publicURL != "" {
-		u, err := ParsePublicURL(h.publicURL)
-		if err != nil {
-			panic("serve: " + err.Error())
-		}
-		h.prefix = u.Path
 	}
 	return h
 }
@@ -187,7 +182,7 @@ func (h *Handler) refuseBody(w *response) error {
 // comes cannot say which. So it is taken away where that gives something of
 // cargo's; else the path is read as it came; else it is a page.
 func (h *Handler) target(r *http.Request) (target, *http.Request) {
-	if h.prefix == "" {
+	if h.publicURL.Path() == "" {
 		return parse(r.URL), r
 	}
 	stripped := h.strip(r)
@@ -206,7 +201,8 @@ func (t target) isCargo() bool { return t.route != routePage && t.route != route
 // strip returns r without the path of the public URL, or r itself if it has
 // come without.
 func (h *Handler) strip(r *http.Request) *http.Request {
-	path, ok := strings.CutPrefix(r.URL.Path, h.prefix)
+	prefix := h.publicURL.Path()
+	path, ok := strings.CutPrefix(r.URL.Path, prefix)
 	if !ok || path != "" && path[0] != '/' {
 		return r
 	}
@@ -218,6 +214,6 @@ func (h *Handler) strip(r *http.Request) *http.Request {
 	if path == "" {
 		again.URL.Path = "/"
 	}
-	again.URL.RawPath = strings.TrimPrefix(r.URL.RawPath, h.prefix)
+	again.URL.RawPath = strings.TrimPrefix(r.URL.RawPath, prefix)
 	return again
 }

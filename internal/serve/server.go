@@ -43,7 +43,7 @@ type ServerConfig struct {
 // another.
 type Server struct {
 	listener *limitListener
-	http     http.Server
+	http     *http.Server
 	secure   bool // TLS; http.Server makes a TLSConfig of its own in any case
 	log      *slog.Logger
 }
@@ -58,16 +58,7 @@ func Listen(cfg ServerConfig) (*Server, error) {
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = defaultMaxConns(durable.OpenFiles())
 	}
-	s.http = http.Server{
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		WriteTimeout:      stall, // response moves it ahead
-		MaxHeaderBytes:    maxHeader,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-
-		DisableGeneralOptionsHandler: true, // OPTIONS * is no exception
-	}
+	s.http = newHTTPServer(s.log)
 	if cfg.TLSCert != "" {
 		keys, err := loadKeyPair(cfg.TLSCert, cfg.TLSKey, s.log)
 		if err != nil {
@@ -81,6 +72,25 @@ func Listen(cfg ServerConfig) (*Server, error) {
 	}
 	s.listener = newLimitListener(l, cfg.MaxConns, s.log)
 	return s, nil
+}
+
+// newHTTPServer returns a server with its limits, but for the connections.
+func newHTTPServer(log *slog.Logger) *http.Server {
+	return &http.Server{
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		WriteTimeout:      stall, // response moves it ahead
+		MaxHeaderBytes:    maxHeader,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams,
+			// The deadlines of streams end streams. What keeps a connection from
+			// ending is a frame that the client does not take.
+			WriteByteTimeout: stall,
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+
+		DisableGeneralOptionsHandler: true, // OPTIONS * is no exception
+	}
 }
 
 // Files that a server has open beside its connections: the catalog, the index,

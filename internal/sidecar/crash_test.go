@@ -2,10 +2,12 @@ package sidecar
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -127,21 +129,25 @@ func TestG12DiskFailsAnywhere(t *testing.T) {
 	}
 }
 
-// A full disk is an error of the run, which the command knows by its kind.
+// A full disk is an error of the run, which the command knows by its kind; what
+// was being written does not stay to fill it.
 func TestG12FullDisk(t *testing.T) {
 	dir := writeIndex(t, simreg.Demo())
 	for form := range outputs {
+		var writes atomic.Int64
 		full := durabletest.Hook(mem(), func(op durabletest.Op) durabletest.Fault {
-			if op.Kind == durabletest.OpWrite {
+			if op.Kind == durabletest.OpWrite && (form != "files" || writes.Add(1) > 200) {
 				return durabletest.Fault{Err: durable.ErrNoSpace}
 			}
 			return durabletest.Fault{}
 		})
-		if _, err := try(t, full, dir, form, nil); !durable.IsBroken(err) {
+		if _, err := try(t, full, dir, form, nil); !errors.Is(err, durable.ErrNoSpace) {
 			t.Errorf("%s: %v", form, err)
 		}
 		for _, name := range tree(t, full, ".") {
-			t.Errorf("%s: %s is left", form, name)
+			if form != "files" || strings.HasPrefix(name, WorkDir+"/") {
+				t.Errorf("%s: %s is left", form, name)
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"syscall"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
@@ -39,7 +40,9 @@ func (c *Crates) held(ctx context.Context, from *index.Crate) (map[crate.ID]stor
 	return held, nil
 }
 
-// look reads the crate of a record. Nothing about it is an error of the run.
+// look reads the crate of a record. What is wrong with the crate is what there is
+// to say of it; what is wrong with this machine costs the sidecar, as nothing
+// about the crate is known.
 func (c *Crates) look(rec *record) {
 	if c == nil {
 		return
@@ -47,6 +50,8 @@ func (c *Crates) look(rec *record) {
 	said, err := c.inspect(rec)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, new(syscall.Errno)):
+		rec.err = err
 	case err != nil:
 		rec.unreadable = err
 	default:

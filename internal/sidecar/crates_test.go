@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -131,5 +132,30 @@ func TestCrateIsAFolder(t *testing.T) {
 	s := makeAll(t, disk, writeIndex(t, reg), "jsonl", func(c *Config) { c.Crates = &Crates{Store: loose.OpenReadOnly(disk)} })
 	if s.Unreadable != 1 || !strings.Contains(content(t, disk, "x.jsonl"), `"unreadable":"`) {
 		t.Errorf("%+v: %s", s.Counts, content(t, disk, "x.jsonl"))
+	}
+}
+
+// C15: what this machine cannot do is not said of the crate.
+func TestCrateCannotBeOpened(t *testing.T) {
+	reg, disk := parse(registry), mem()
+	for _, id := range reg.IDs() {
+		data, err := reg.CrateBytes(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, disk, id, data)
+	}
+	busy := durabletest.Hook(disk, func(op durabletest.Op) durabletest.Fault {
+		if op.Kind == durabletest.OpOpen && strings.HasSuffix(op.Name, "ab-1.0.0.crate") {
+			return durabletest.Fault{Err: syscall.EMFILE}
+		}
+		return durabletest.Fault{}
+	})
+	s, err := try(t, disk, writeIndex(t, reg), "jsonl", func(c *Config) { c.Crates = &Crates{Store: loose.OpenReadOnly(busy)} })
+	if err != nil || s.Written != 6 || len(s.Problems) != 1 || !strings.HasPrefix(s.Problems[0].Error(), "ab 1.0.0: ") {
+		t.Errorf("%v, %+v", err, s)
+	}
+	if got := content(t, disk, "x.jsonl"); strings.Count(got, "\n") != 6 || strings.Contains(got, "unreadable") {
+		t.Error(got)
 	}
 }

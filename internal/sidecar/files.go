@@ -91,7 +91,7 @@ func (o *Files) has(rec *record) bool {
 func (o *Files) encode(b *batch) error {
 	for i := range b.records {
 		rec := &b.records[i]
-		if rec.skip {
+		if rec.skip || rec.err != nil {
 			continue
 		}
 		var text jsontext.Value

@@ -24,7 +24,7 @@ func (o *JSONL) has(*record) bool { return false } // a new file has none
 func (o *JSONL) encode(b *batch) error {
 	for i := range b.records {
 		rec := &b.records[i]
-		if rec.skip {
+		if rec.skip || rec.err != nil {
 			continue
 		}
 		start := len(b.out)

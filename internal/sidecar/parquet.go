@@ -41,7 +41,7 @@ func (o *Parquet) has(*record) bool { return false } // a new file has none
 func (o *Parquet) encode(b *batch) error {
 	for i := range b.records {
 		rec := &b.records[i]
-		if rec.skip {
+		if rec.skip || rec.err != nil {
 			continue
 		}
 		var row Row

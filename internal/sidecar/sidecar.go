@@ -184,10 +184,9 @@ func (r *run) write(ctx context.Context) error {
 // account counts what became of a record beside being written.
 func (r *run) account(rec *record) {
 	p := r.cfg.Progress
-	if rec.err != nil {
-		r.problem(fmt.Errorf("%s: %w", rec.ID, rec.err))
-	}
 	switch {
+	case rec.err != nil:
+		r.problem(fmt.Errorf("%s: %w", rec.ID, rec.err))
 	case r.cfg.Crates == nil || rec.skip:
 	case rec.unreadable != nil:
 		p.unreadable.Add(1)

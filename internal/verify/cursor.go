@@ -34,7 +34,7 @@ type Cursor struct {
 	After    crate.ID   `json:"after,omitzero"`    // everything up to this version was looked at
 	Versions int64      `json:"versions"`          // so far
 	Bytes    int64      `json:"bytes"`
-	Bad      []crate.ID `json:"bad,omitempty"` // not what they should be when they were looked at last
+	Bad      []crate.ID `json:"bad,omitempty"` // not what they should be when they were looked at last, in this sweep or one before
 
 	// The last sweep that came to its end.
 	Finished time.Time `json:"finished_at,omitzero"`
@@ -69,24 +69,21 @@ func (c *Cursor) Write(state durable.FS) error {
 	return nil
 }
 
-// Passed returns the bad versions that the sweep has behind it, which a run has
-// to look at again.
-func (c *Cursor) Passed() (ids []crate.ID) {
-	for _, id := range c.Bad {
-		if compare(id, c.After) <= 0 {
-			ids = append(ids, id)
-		}
-	}
-	return ids
+// Begin begins a sweep. What is known to be bad is so until it was looked at
+// again.
+func (c *Cursor) Begin(now time.Time) {
+	*c = Cursor{Begun: now, Bad: c.Bad, Finished: c.Finished}
 }
 
-// Advance notes what a run that began at the cursor has come to, and the
-// versions that it found bad.
+// Advance notes what a run has come to that began at the cursor and looked at Bad
+// again, and the versions that it found bad. Where it was stopped, the bad ones
+// that it did not come to stay so.
 func (c *Cursor) Advance(s *Summary, found []crate.ID, now time.Time) {
-	bad := slices.DeleteFunc(c.Bad, func(id crate.ID) bool { return s.Complete || compare(id, s.Last) <= 0 })
-	bad = slices.Compact(slices.SortedFunc(slices.Values(append(bad, found...)), compare))
+	bad := append(slices.Clone(c.Bad[s.Again:]), found...)
+	slices.SortFunc(bad, compare)
+	bad = slices.Compact(bad)
 	c.Bad = bad[:min(len(bad), MaxBad)]
-	c.Versions += s.Versions
+	c.Versions += s.Passed
 	c.Bytes += s.Bytes
 	c.After = s.Last
 	if s.Complete {

@@ -37,7 +37,7 @@ type Catalog interface {
 type Config struct {
 	Catalog Catalog
 	Store   store.Reader
-	Again   []crate.ID          // look at these first
+	Again   []crate.ID          // look at these first: each version once in a run
 	After   crate.ID            // then at all behind this version; zero: from the first
 	Found   func(Problem) error // is called for each problem, in order; an error ends the run
 
@@ -75,6 +75,8 @@ func (p *Progress) Counts() (versions, bytes, problems int64) {
 type Summary struct {
 	Versions, Bytes int64 // hashed
 	Problems        map[Kind]int64
+	Again           int      // of Config.Again, the first so many were looked at
+	Passed          int64    // versions between Config.After and Last
 	Last            crate.ID // everything up to this version was looked at
 	Complete        bool     // up to the end
 }
@@ -94,18 +96,68 @@ type page struct {
 // Run hashes until all is done, or until ctx is: then the summary says how far
 // it came, and Run returns ctx's cause.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
+	cfg = cfg.withDefaults()
+	s, err := Again(ctx, cfg)
+	if err == nil {
+		err = causeOf(ctx, cfg.sweep(ctx, s))
+	}
+	s.Complete = err == nil
+	s.Versions, s.Bytes, _ = cfg.Progress.Counts()
+	return s, err
+}
+
+// Again looks at the versions of Config.Again, in their order, and at no others.
+// Those that are no longer held are not bad any more.
+func Again(ctx context.Context, cfg Config) (*Summary, error) {
+	cfg = cfg.withDefaults()
+	s := &Summary{Problems: map[Kind]int64{}, Last: cfg.After}
+	for _, id := range cfg.Again {
+		v, err := cfg.lookUp(ctx, id)
+		if err == nil && v != nil {
+			err = cfg.again(ctx, s, v)
+		}
+		if err != nil {
+			return s, causeOf(ctx, err)
+		}
+		s.Again++
+	}
+	return s, nil
+}
+
+// causeOf returns why ctx ended, if it did: it says more than what came of it.
+func causeOf(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (cfg *Config) again(ctx context.Context, s *Summary, v *catalog.Version) error {
+	found, err := cfg.version(ctx, v)
+	if err != nil {
+		return err
+	}
+	return cfg.tell(s, found)
+}
+
+func (cfg Config) withDefaults() Config {
 	if cfg.Workers <= 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
 	if cfg.Progress == nil {
 		cfg.Progress = new(Progress)
 	}
-	s := &Summary{Problems: map[Kind]int64{}, Last: cfg.After}
+	return cfg
+}
+
+// sweep looks at all behind Config.After, many at a time.
+func (cfg *Config) sweep(ctx context.Context, s *Summary) error {
+	seen := make(map[crate.ID]bool, len(cfg.Again))
+	for _, id := range cfg.Again {
+		seen[id] = true
+	}
 	todo, order := make(chan *page), make(chan *page, 2*cfg.Workers)
 	g, ctx := errgroup.WithContext(ctx)
-	if err := cfg.again(ctx, s); err != nil {
-		return s, err
-	}
 	g.Go(func() error {
 		defer close(todo)
 		defer close(order)
@@ -114,17 +166,14 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	for range cfg.Workers {
 		g.Go(func() error {
 			for p := range todo {
-				p.err = cfg.check(ctx, p)
+				p.err = cfg.check(ctx, p, seen)
 				close(p.done)
 			}
 			return nil
 		})
 	}
 	g.Go(func() error { return cfg.collect(ctx, s, order) })
-	err := g.Wait()
-	s.Complete = err == nil
-	s.Versions, s.Bytes, _ = cfg.Progress.Counts()
-	return s, err
+	return g.Wait()
 }
 
 // list hands out pages: to the workers, and to whoever wants them in order.
@@ -161,6 +210,7 @@ func (cfg *Config) collect(ctx context.Context, s *Summary, order <-chan *page) 
 			return err
 		}
 		s.Last = p.versions[len(p.versions)-1].ID
+		s.Passed += int64(len(p.versions))
 	}
 	return nil
 }
@@ -168,6 +218,7 @@ func (cfg *Config) collect(ctx context.Context, s *Summary, order <-chan *page) 
 func (cfg *Config) tell(s *Summary, problems []Problem) error {
 	for _, p := range problems {
 		s.Problems[p.Kind]++
+		cfg.Progress.problems.Add(1)
 		if err := cfg.Found(p); err != nil {
 			return err
 		}
@@ -175,36 +226,17 @@ func (cfg *Config) tell(s *Summary, problems []Problem) error {
 	return nil
 }
 
-// again looks at the versions of which it is asked.
-func (cfg *Config) again(ctx context.Context, s *Summary) error {
-	for _, id := range cfg.Again {
-		v, err := cfg.lookUp(ctx, id)
-		if err != nil {
-			return err
-		}
-		if v == nil {
-			continue // no longer held
-		}
-		found, err := cfg.version(ctx, v)
-		if err == nil {
-			err = cfg.tell(s, found)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (cfg *Config) check(ctx context.Context, p *page) error {
+func (cfg *Config) check(ctx context.Context, p *page, seen map[crate.ID]bool) error {
 	for i := range p.versions {
-		found, err := cfg.version(ctx, &p.versions[i])
-		if err != nil {
-			return err
+		v := &p.versions[i]
+		if !seen[v.ID] {
+			found, err := cfg.version(ctx, v)
+			if err != nil {
+				return err
+			}
+			p.problems = append(p.problems, found...)
 		}
-		p.problems = append(p.problems, found...)
 		cfg.Progress.versions.Add(1)
-		cfg.Progress.problems.Add(int64(len(found)))
 	}
 	return nil
 }

@@ -179,7 +179,7 @@ func TestG7Slices(t *testing.T) {
 			}
 		}
 		var found []crate.ID
-		s, err := verify.Run(ctx, verify.Config{Catalog: m, Store: m, Workers: 1, Again: c.Passed(), After: c.After,
+		s, err := verify.Run(ctx, verify.Config{Catalog: m, Store: m, Workers: 1, Again: c.Bad, After: c.After,
 			Found: func(p verify.Problem) error { found = append(found, p.ID); return nil }})
 		cancel()
 		if err != nil && !errors.Is(err, context.Canceled) {
@@ -208,7 +208,7 @@ func TestG7Slices(t *testing.T) {
 	}
 	m.files[bad] = []byte(bad.String())
 	m.opened = nil
-	s, err := verify.Run(t.Context(), verify.Config{Catalog: m, Store: m, Found: func(p verify.Problem) error { return p.Err }})
+	s, err := verify.Run(t.Context(), verify.Config{Catalog: m, Store: m, Again: c.Bad, Found: func(p verify.Problem) error { return p.Err }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,13 +217,78 @@ func TestG7Slices(t *testing.T) {
 	}
 }
 
-func TestPassedComparesAsTheCatalogDoes(t *testing.T) {
-	c := verify.Cursor{After: crate.ID{Name: "Serde", Version: "1.0.0"}, Bad: []crate.ID{
-		{Name: "SERDE", Version: "0.9.0"}, {Name: "abc", Version: "1.0.0"}, {Name: "serde", Version: "1.0.1"}, {Name: "Zz", Version: "0.1.0"},
-	}}
-	got := c.Passed()
-	if !slices.Equal(got, c.Bad[:2]) {
-		t.Errorf("passed: %v", got)
+// What is known to be bad stays known, whenever a run is stopped and whichever
+// sweep it belongs to, until it was looked at again.
+func TestG7BadIsNotForgotten(t *testing.T) {
+	m := newMirror(t, 400)
+	var c verify.Cursor
+	run := func(ctx context.Context) (found []crate.ID, s *verify.Summary) {
+		s, err := verify.Run(ctx, verify.Config{Catalog: m, Store: m, Workers: 1, Again: c.Bad, After: c.After,
+			Found: func(p verify.Problem) error { found = append(found, p.ID); return nil }})
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		c.Advance(s, found, time.Unix(9, 0))
+		return found, s
+	}
+	bad := []crate.ID{m.ids[0], m.ids[1], m.ids[399]}
+	for _, id := range bad {
+		delete(m.files, id)
+	}
+	c.Begin(time.Unix(1, 0))
+	if _, s := run(t.Context()); !s.Complete || !slices.Equal(c.Bad, bad) {
+		t.Fatalf("complete %t, bad: %v", s.Complete, c.Bad)
+	}
+
+	// The next sweep is stopped while it looks at the first of them, which is
+	// good by now, and then at the second.
+	c.Begin(time.Unix(10, 0))
+	m.files[bad[0]] = []byte(bad[0].String())
+	for stopAt, want := range [][]crate.ID{bad, bad[1:]} {
+		ctx, cancel := context.WithCancel(t.Context())
+		m.opened = func(id crate.ID) {
+			if id == bad[stopAt] {
+				cancel()
+			}
+		}
+		_, s := run(ctx)
+		cancel()
+		if s.Complete || s.Passed != 0 || c.Versions != 0 || c.After != (crate.ID{}) || !slices.Equal(c.Bad, want) {
+			t.Errorf("stopped at bad version %d: %+v, cursor %+v", stopAt, s, c)
+		}
+	}
+
+	// In one run each is looked at once.
+	looks := map[crate.ID]int{}
+	m.opened = func(id crate.ID) { looks[id]++ }
+	found, s := run(t.Context())
+	if !s.Complete || !slices.Equal(found, bad[1:]) || !slices.Equal(c.Bad, bad[1:]) || looks[bad[2]] != 1 || looks[bad[0]] != 1 {
+		t.Errorf("found %v, bad %v, %d looks at the last: %+v", found, c.Bad, looks[bad[2]], s)
+	}
+
+	// After a repair they alone are looked at.
+	m.files[bad[1]], m.opened = []byte(bad[1].String()), nil
+	s, err := verify.Again(t.Context(), verify.Config{Catalog: m, Store: m, Again: c.Bad, Found: func(verify.Problem) error { return nil }})
+	if err != nil || s.Again != 2 || s.Complete || s.Problems[verify.Missing] != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if c.Advance(s, bad[2:], time.Unix(11, 0)); !slices.Equal(c.Bad, bad[2:]) || !c.Finished.Equal(time.Unix(9, 0)) {
+		t.Errorf("cursor %+v", c)
+	}
+}
+
+// G7: wherever a run is stopped, also in the middle of a question to the catalog,
+// it says why.
+func TestG7StoppedSaysWhy(t *testing.T) {
+	m := newMirror(t, 10)
+	why := errors.New("enough for today")
+	for _, again := range [][]crate.ID{nil, m.ids[:1]} {
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(why)
+		_, s, err := m.run(ctx, func(cfg *verify.Config) { cfg.Again = again })
+		if err != why || s.Complete {
+			t.Errorf("%v, %+v", err, s)
+		}
 	}
 }
 

@@ -1,16 +1,15 @@
 package view
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -20,11 +19,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
-// small is the size in bytes up to which a crate is hashed as it is read into
-// memory. Of a larger one all is read twice the first time. 98 % of all are
-// small.
-const small = 1 << 20
-
 // copies are the places where crate files lie.
 type copies struct {
 	out        durable.FS
@@ -32,7 +26,8 @@ type copies struct {
 	bundlesOut string
 	log        *slog.Logger
 	proven     proven
-	told       proven // damage that the log knows of
+	hashing    singleflight.Group // of large crates, by what is hashed
+	told       proven             // damage that the log knows of
 
 	mu      sync.Mutex        // guards what follows
 	bundles *bundled.ReadOnly // nil as long as there is no folder of bundles
@@ -81,13 +76,15 @@ func (c *copies) open(ctx context.Context, row *catalog.Version) (_ *File, bad [
 // isDamage tells what is wrong with a file from what is wrong with the disk, the
 // number of open files, or a caller who went away.
 func isDamage(err error) bool {
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, durable.ErrNotRegular):
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, durable.ErrNotRegular) {
 		return true
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return false
 	}
-	return !errors.As(err, new(syscall.Errno))
+	return !isLeaving(err) && !errors.As(err, new(syscall.Errno))
+}
+
+// isLeaving tells of a caller who went away.
+func isLeaving(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // tell puts damage into the log, once.
@@ -98,7 +95,7 @@ func (c *copies) tell(row *catalog.Version, bad []badCopy) {
 			continue
 		}
 		c.told.add(row.Checksum, key)
-		c.log.Error("a crate file is damaged or missing: another copy is given out if there is one; a run with -verify-existing mends it",
+		c.log.Error("a crate file is damaged or missing: another copy is given out if there is one; clonecratesio verify -repair mends it",
 			"crate", row.Name, "version", row.Version, "bundle", b.at.Bundle, "offset", b.at.Offset, "err", b.err)
 	}
 }
@@ -141,69 +138,6 @@ func (c *copies) openBundles() (*bundled.ReadOnly, error) {
 	}
 	c.folder, c.bundles = folder, bundled.OpenReadOnly(folder, c.loose)
 	return c.bundles, nil
-}
-
-// prove returns content, or a copy of it in memory, if its bytes are right.
-func (c *copies) prove(ctx context.Context, content store.Content, row *catalog.Version, at store.Placement) (store.Content, error) {
-	if content.Size() != row.Size {
-		return nil, fmt.Errorf("%s has %d bytes, want %d", row.ID, content.Size(), row.Size)
-	}
-	id, known, err := identify(content, at)
-	if err != nil {
-		return nil, err
-	}
-	if known && c.proven.has(row.Checksum, id) {
-		return content, nil
-	}
-	good, err := hashed(ctx, content, row)
-	if err == nil && known {
-		c.proven.add(row.Checksum, id)
-	}
-	return good, err
-}
-
-// hashed reads all of content and compares its checksum.
-func hashed(ctx context.Context, content store.Content, row *catalog.Version) (store.Content, error) {
-	h := sha256.New()
-	good := content
-	if row.Size <= small {
-		data := make([]byte, row.Size)
-		if _, err := io.ReadFull(content, data); err != nil {
-			return nil, fmt.Errorf("reading %s: %w", row.ID, err)
-		}
-		h.Write(data)
-		good = inMemory{bytes.NewReader(data), content}
-	} else {
-		if _, err := io.Copy(h, readerUntil{ctx, content}); err != nil {
-			return nil, fmt.Errorf("reading %s: %w", row.ID, err)
-		}
-		if _, err := content.Seek(0, io.SeekStart); err != nil {
-			return nil, err
-		}
-	}
-	if sum := crate.Checksum(h.Sum(nil)); sum != row.Checksum {
-		return nil, &crate.ChecksumError{ID: row.ID, Want: row.Checksum, Got: sum, Size: row.Size}
-	}
-	return good, nil
-}
-
-// inMemory is a small crate that was read as it was hashed.
-type inMemory struct {
-	*bytes.Reader
-	io.Closer
-}
-
-// readerUntil reads until its caller goes away.
-type readerUntil struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r readerUntil) Read(p []byte) (int, error) {
-	if err := context.Cause(r.ctx); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }
 
 func (c *copies) close() error {

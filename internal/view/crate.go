@@ -41,6 +41,13 @@ func (c *Crate) Body() []byte {
 // case. What it returns may be kept. Errors: fs.ErrNotExist if nothing is shown;
 // others if the index or the catalog cannot be read.
 func (v *View) Crate(ctx context.Context, name string) (*Crate, error) {
+	rows, err := v.rows(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 && !v.cfg.All {
+		return nil, noVersion(name) // which costs less than to ask git
+	}
 	file, err := v.index.crate(ctx, name)
 	if err != nil {
 		return nil, err
@@ -48,16 +55,16 @@ func (v *View) Crate(ctx context.Context, name string) (*Crate, error) {
 	if file.Err != nil {
 		return nil, fmt.Errorf("reading %s in the index: %w", file.Path, file.Err)
 	}
-	rows, err := v.rows(ctx, name)
-	if err != nil {
-		return nil, err
-	}
 	c := &Crate{Path: file.Path, Entries: v.shown(file.Entries, rows)}
 	if len(c.Entries) == 0 {
-		return nil, fmt.Errorf("%s: the mirror holds no version of it: %w", name, fs.ErrNotExist)
+		return nil, noVersion(name)
 	}
 	c.Name = c.Entries[len(c.Entries)-1].Name
 	return c, nil
+}
+
+func noVersion(name string) error {
+	return fmt.Errorf("%s: the mirror holds no version of it: %w", name, fs.ErrNotExist)
 }
 
 // shown joins the lines of a crate with what is held of it.

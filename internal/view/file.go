@@ -9,6 +9,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -17,6 +18,20 @@ type File struct {
 	store.Content
 	ID       crate.ID
 	Checksum crate.Checksum
+}
+
+// OnDisk returns the open file of a loose crate: the one whose bytes were found
+// to be right, for [durable.Link]. It is nil for a crate in a bundle, and closed
+// with f.
+func (f *File) OnDisk() durable.File {
+	content := f.Content
+	if m, ok := content.(inMemory); ok {
+		content = m.from
+	}
+	if loose, ok := content.(interface{ OnDisk() durable.File }); ok {
+		return loose.OnDisk()
+	}
+	return nil
 }
 
 // A DamagedError says that a version is held, but in no place are the bytes that
@@ -32,14 +47,20 @@ func (e *DamagedError) Error() string {
 }
 
 // Open opens the crate file of a version that is held; also of one that the
-// index does not name any more, for those who have it in their Cargo.lock.
-// Errors: fs.ErrNotExist if it is not held; *DamagedError; others if the catalog
-// or the disk cannot be read.
+// index does not name any more, for those who have it in their Cargo.lock. As on
+// crates.io, the name may have another case, or "-" for "_"; that is known as
+// soon as the name is searched for. Errors: fs.ErrNotExist if it is not held;
+// *DamagedError; others if the catalog or the disk cannot be read.
 func (v *View) Open(ctx context.Context, id crate.ID) (*File, error) {
 	if id.Check() != nil {
 		return nil, notHeld(id)
 	}
 	row, err := v.row(ctx, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		if name, ok := v.names.Load().published(id.Name); ok && name != id.Name {
+			row, err = v.row(ctx, crate.ID{Name: name, Version: id.Version})
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -47,13 +68,16 @@ func (v *View) Open(ctx context.Context, id crate.ID) (*File, error) {
 }
 
 // openRow opens a version where the catalog said that it is, or where it says so
-// now, if a run has moved it since.
+// now, if a run has moved it since or thrown it away.
 func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error) {
 	f, bad, err := v.copies.open(ctx, row)
 	if len(bad) == 0 {
 		return f, err
 	}
 	now, errNow := v.row(ctx, row.ID)
+	if f == nil && errors.Is(errNow, fs.ErrNotExist) {
+		return nil, errNow
+	}
 	if moved := errNow == nil && !slices.Equal(places(now), places(row)); moved {
 		if f != nil {
 			return f, nil // should something be wrong there now, the next one finds it
@@ -66,16 +90,15 @@ func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error)
 
 // row returns what the catalog says of a version.
 func (v *View) row(ctx context.Context, id crate.ID) (*catalog.Version, error) {
-	rows, err := v.rows(ctx, id.Name)
-	if err != nil {
-		return nil, err
+	var row catalog.Version
+	err := v.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
+		row, err = c.Version(ctx, id)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) { // it, or the catalog as a whole
+		return nil, notHeld(id)
 	}
-	for i := range rows {
-		if rows[i].ID == id {
-			return &rows[i], nil
-		}
-	}
-	return nil, notHeld(id)
+	return &row, err
 }
 
 // places are where the copies of a version lie, the cheaper one first.

@@ -2,6 +2,7 @@ package view
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"io"
@@ -9,10 +10,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
 var serde100 = crate.ID{Name: "serde", Version: "1.0.0"}
@@ -225,5 +231,79 @@ func TestProvenIsBounded(t *testing.T) {
 	}
 	if p.has(sum(1), identity{size: 1}) || p.has(sum(0), identity{size: 2}) {
 		t.Error("has what it was not told lately")
+	}
+}
+
+// TestThrownAway: a run threw a crate away after the catalog was asked where it
+// is. That is no damage.
+func TestThrownAway(t *testing.T) {
+	w := newWorld(t, small4)
+	w.run(how{})
+	var log logBuffer
+	v := w.view(func(c *Config) { c.Log = log.logger() })
+	row, err := v.row(t.Context(), serde100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(w.loose(serde100)); err != nil {
+		t.Fatal(err)
+	}
+	cat, err := catalog.Open(w.catalogPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cat.Close()
+	if err := cat.Commit(t.Context(), catalog.Batch{Dropped: []crate.ID{serde100}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.openRow(t.Context(), row); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("opened: %v", err)
+	}
+	if strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("it is told as damage:\n%s", log.String())
+	}
+}
+
+// TestLargeIsHashedOnce: many who ask for a large crate at once, for the first
+// time, cost one reading, and none of them hangs on another who went away.
+func TestLargeIsHashedOnce(t *testing.T) {
+	const readers = 8
+	w := newWorld(t, "large 1.0.0\n  size 3000000")
+	w.run(how{})
+	v := w.view(nil)
+	first, leave := context.WithCancel(t.Context())
+	var opened, reads atomic.Int64
+	v.copies.loose = loose.OpenReadOnly(durabletest.Hook(v.copies.out, func(op durabletest.Op) durabletest.Fault {
+		switch op.Kind {
+		case durabletest.OpOpen:
+			opened.Add(1)
+		case durabletest.OpRead:
+			for reads.Add(1); opened.Load() < readers; { // until all have come
+				time.Sleep(time.Millisecond)
+			}
+			leave()
+		}
+		return durabletest.Fault{}
+	}))
+	id := crate.ID{Name: "large", Version: "1.0.0"}
+	var all sync.WaitGroup
+	open := func(ctx context.Context) {
+		all.Go(func() {
+			f, err := v.Open(ctx, id)
+			if err == nil {
+				f.Close()
+			} else if ctx != first || !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+	open(first)
+	eventually(t, "the first one reads", func() bool { return reads.Load() > 0 })
+	for range readers - 1 {
+		open(t.Context())
+	}
+	all.Wait()
+	if n, once := reads.Load(), int64(3000000/(32<<10)); n > 2*once {
+		t.Errorf("%d reads for %d readers, one takes about %d", n, readers, once)
 	}
 }

@@ -3,6 +3,7 @@ package view
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
@@ -170,6 +171,25 @@ func (w *world) tryRun(h how) (err error) {
 	}
 	_, err = mirror.Run(ctx, cfg)
 	return err
+}
+
+// hold puts a crate file into the mirror of which no registry knows.
+func (w *world) hold(id crate.ID, data []byte) {
+	w.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(w.loose(id)), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(w.loose(id), data, 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+	cat, err := catalog.Open(w.catalogPath())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	row := catalog.Version{ID: id, Checksum: sha256.Sum256(data), Size: int64(len(data)), Loose: true, Listed: true, VerifiedAt: time.Unix(1, 0)}
+	if err := errors.Join(cat.Commit(context.Background(), catalog.Batch{Versions: []catalog.Version{row}}), cat.Close()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // adopter is the catalog as the bundles need it.

@@ -4,19 +4,24 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 )
 
 // start starts what keeps the view up to date: one goroutine looks for changes,
-// the other counts what they bring, which takes a while in a large mirror.
+// another counts what they bring, which takes a while in a large mirror. The
+// others read what authors say.
 func (v *View) start(life context.Context) {
 	v.generation.Store(1)
 	changed := make(chan struct{}, 1)
 	changed <- struct{}{}
 	v.working.Go(func() { v.follow(life, changed) })
 	v.working.Go(func() { v.count(life, changed) })
+	for range runtime.GOMAXPROCS(0) {
+		v.working.Go(func() { v.readAbout(life) })
+	}
 }
 
 // follow looks for changes until life ends.

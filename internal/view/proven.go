@@ -1,6 +1,7 @@
 package view
 
 import (
+	"fmt"
 	"io/fs"
 	"sync"
 
@@ -19,21 +20,20 @@ type identity struct {
 	offset  int64 // of the crate in its bundle
 }
 
-// identify returns the identity of an open crate file; false: its store does not
-// know the file.
-func identify(content store.Content, at store.Placement) (id identity, ok bool, err error) {
-	s, ok := content.(interface{ Stat() (fs.FileInfo, error) })
+// identify returns the identity of an open crate file.
+func identify(content store.Content, at store.Placement) (identity, error) {
+	file, ok := content.(interface{ Stat() (fs.FileInfo, error) })
 	if !ok {
-		return id, false, nil
+		return identity{}, fmt.Errorf("a %T does not say what file it is in", content)
 	}
-	info, err := s.Stat()
+	info, err := file.Stat()
 	if err != nil {
-		return id, false, err
+		return identity{}, err
 	}
 	return identity{
 		inode: durable.Inode(info), size: info.Size(), changed: info.ModTime().UnixNano(),
 		bundled: at.Bundle != "", offset: at.Offset,
-	}, true, nil
+	}, nil
 }
 
 // maxProven bounds how many crates are remembered, with some 150 bytes each.

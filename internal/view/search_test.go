@@ -58,3 +58,13 @@ func TestMerge(t *testing.T) {
 		t.Errorf("with nothing: %v", got)
 	}
 }
+
+// TestSearchOfALatePage: the pages before it take no memory, or who asks for many
+// at once has all of it.
+func TestSearchOfALatePage(t *testing.T) {
+	v := viewOf(slices.Repeat([]string{"x"}, 100_000)...)
+	// Slices grow by doubling: a few for the page, some twenty for all before it.
+	if n := testing.AllocsPerRun(5, func() { v.Search("x", 90_000, 10) }); n > 10 {
+		t.Errorf("a page of ten names takes %v allocations", n)
+	}
+}

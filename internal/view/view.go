@@ -72,6 +72,7 @@ type View struct {
 	catalog *catalog.Follower
 	index   *indexes
 	copies  *copies
+	about   about
 
 	generation atomic.Uint64
 	names      atomic.Pointer[names]
@@ -91,7 +92,7 @@ func Open(ctx context.Context, cfg Config) (*View, error) {
 	if cfg.Interval == 0 {
 		cfg.Interval = time.Second
 	}
-	v := &View{cfg: cfg}
+	v := &View{cfg: cfg, about: about{questions: make(chan question)}}
 	v.names.Store(&names{})
 	// The view outlives the call that opens it.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))

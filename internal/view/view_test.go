@@ -3,6 +3,8 @@ package view
 import (
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -42,7 +44,7 @@ func TestViewOfAMirror(t *testing.T) {
 		w.wantRead(v, id.Name, id.Version)
 		w.wantRead(v, id.Name, id.Version) // the second time unhashed
 	}
-	for _, id := range []crate.ID{{Name: "serde", Version: "2.0.0"}, {Name: "inflector", Version: "0.11.4"}, {Name: "../serde", Version: "1.0.0"}, {}} {
+	for _, id := range []crate.ID{{Name: "serde", Version: "2.0.0"}, {Name: "inflector", Version: "0.11.5"}, {Name: "../serde", Version: "1.0.0"}, {}} {
 		if _, err := read(t, v, id); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%v: %v", id, err)
 		}
@@ -57,5 +59,26 @@ func TestViewOfAMirror(t *testing.T) {
 	}
 	if names, total := v.Search("SERDE-json", 0, 10); total != 1 || !slices.Equal(names, []string{"serde_json"}) {
 		t.Errorf("search: %v of %d", names, total)
+	}
+}
+
+// TestNotHeldAsksNoIndex: for a crate of which nothing is held the index is not
+// read, however often somebody asks.
+func TestNotHeldAsksNoIndex(t *testing.T) {
+	w := newWorld(t, small4)
+	w.run(how{})
+	w.index = filepath.Join(w.dir, "plain")
+	if err := w.reg.WriteIndex(w.index); err != nil {
+		t.Fatal(err)
+	}
+	// Whoever reads this one fails.
+	if err := os.MkdirAll(filepath.Join(w.index, "un", "re", "unreadable"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.view(func(c *Config) { c.All = true }).Crate(t.Context(), "unreadable"); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of all lines: %v", err)
+	}
+	if _, err := w.view(nil).Crate(t.Context(), "unreadable"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of those that are held: %v", err)
 	}
 }

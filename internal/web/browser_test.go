@@ -85,7 +85,7 @@ func newTab(t *testing.T, browser context.Context, h *Handler) *tab {
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-said })
-	return &tab{TB: t, ctx: ctx, url: h.public}
+	return &tab{TB: t, ctx: ctx, url: h.cfg.PublicURL.String()}
 }
 
 // serveFixture serves a mirror at a port of its own, behind a path prefix.
@@ -270,9 +270,9 @@ func testAppearance(t *testing.T, browser context.Context) {
 		}
 		tab := newTab(t, browser, h)
 		papers := make(map[string]bool)
+		tab.open(p.path)
 		for _, scheme := range []string{"light", "dark"} {
 			tab.appearance(375, scheme)
-			tab.open(p.path)
 			if wide := eval[int](tab, `document.documentElement.scrollWidth`); wide > 375 {
 				t.Errorf("%s is %d pixels wide on a phone of 375", p.name, wide)
 			}

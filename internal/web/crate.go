@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/mod/semver"
-
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
@@ -86,7 +84,7 @@ func newestFirst(entries []view.Entry) []view.Entry {
 }
 
 func compare(a, b string) int {
-	return cmp.Or(semver.Compare("v"+a, "v"+b), strings.Compare(a, b))
+	return cmp.Or(crate.CompareVersions(a, b), strings.Compare(a, b))
 }
 
 // newest returns the entry that cargo takes when nobody asks for more: not yanked
@@ -96,7 +94,7 @@ func newest(c *view.Crate) view.Entry {
 		switch {
 		case e.Yanked:
 			return 0
-		case semver.Prerelease("v"+e.Version) != "":
+		case crate.IsPrerelease(e.Version):
 			return 1
 		}
 		return 2

@@ -15,6 +15,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
@@ -166,12 +167,13 @@ func running(work int64) runstate.State {
 
 const testURL = "https://mirror.example/crates"
 
-func newHandler(t *testing.T, f *fixture, publicURL string) *Handler {
+func newHandler(t testing.TB, f *fixture, publicURL string) *Handler {
 	t.Helper()
-	h, err := New(Config{Mirror: f, PublicURL: publicURL, Version: "v2.0.0", About: f.tell})
+	public, err := publicurl.Parse(publicURL)
 	if err != nil {
 		t.Fatal(err)
 	}
+	h := New(Config{Mirror: f, PublicURL: public, Version: "v2.0.0", About: f.tell})
 	t.Cleanup(h.Close)
 	return h
 }

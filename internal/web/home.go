@@ -1,6 +1,11 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
+)
 
 type homeData struct {
 	Live status
@@ -11,8 +16,8 @@ type homeData struct {
 
 func (h *Handler) home(r *http.Request) (page, error) {
 	live := h.live.now()
-	public := h.publicURL(r)
-	registry := `"sparse+` + public + `/index/"`
+	public := h.cfg.PublicURL.For(r)
+	registry := strconv.Quote(publicurl.Index(public))
 	return page{
 		template: "home", Home: true, Refresh: live.Run != nil && live.Run.Live,
 		Data: homeData{

@@ -201,11 +201,7 @@ func FuzzVersionPage(f *testing.F) {
 	f.Add(`[]`)
 	fixture := newFixture()
 	fixture.add(line("fuzz", "1.0.0", ""))
-	h, err := New(Config{Mirror: fixture, PublicURL: testURL})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(h.Close)
+	h := newHandler(f, fixture, testURL)
 	f.Fuzz(func(t *testing.T, line string) {
 		fixture.crates["fuzz"].Entries[0].Raw = []byte(line)
 		for _, path := range []string{"/crate/fuzz", "/crate/fuzz/1.0.0"} {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"flag"
-	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -195,27 +194,5 @@ func TestNoPublicURL(t *testing.T) {
 	}
 	if want := "sparse&#43;" + server.URL + "/index/"; !strings.Contains(string(body), want) || strings.Contains(string(body), "evil.example") {
 		t.Errorf("no %q in the page, or what the client says", want)
-	}
-}
-
-func TestPublicURL(t *testing.T) {
-	for _, test := range []struct{ url, err string }{
-		{"http://127.0.0.1:8080", ""},
-		{"https://mirror.example/a/b/", ""},
-		{"http://[::1]:8080", ""},
-		{"", ""},
-		{"mirror.example", `public URL "mirror.example": want http(s)://host[:port][/prefix]`},
-		{"ftp://mirror.example", `public URL "ftp://mirror.example": want http(s)://host[:port][/prefix]`},
-		{"https://user@mirror.example", `public URL "https://user@mirror.example": want http(s)://host[:port][/prefix]`},
-		{"https://mirror.example/?a=b", `public URL "https://mirror.example/?a=b": want http(s)://host[:port][/prefix]`},
-		{"http://a b/", `parsing public URL: parse "http://a b": invalid character " " in host name`},
-	} {
-		h, err := New(Config{Mirror: newFixture(), PublicURL: test.url})
-		if got := fmt.Sprint(err); got != test.err && (test.err != "" || err != nil) {
-			t.Errorf("%q: %s, want %s", test.url, got, test.err)
-		}
-		if err == nil {
-			h.Close()
-		}
 	}
 }

@@ -19,15 +19,12 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"path"
-	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
@@ -50,10 +47,9 @@ type Mirror interface {
 // Config of [New].
 type Config struct {
 	Mirror Mirror
-	// PublicURL is where visitors find the server: "https://host[:port][/prefix]".
-	// The handler itself gets requests without the prefix. If empty, it is the
-	// address at which a visitor's connection arrived.
-	PublicURL string
+	// PublicURL is where visitors find the server. The handler itself gets
+	// requests without its path.
+	PublicURL publicurl.URL
 	// Version is that of the program, for the foot of the page.
 	Version string
 	// About tells what the author of a version says of it. It may be slow, it may
@@ -66,7 +62,6 @@ type Config struct {
 // A Handler serves the pages. It watches the mirror's run from [New] to Close.
 type Handler struct {
 	cfg     Config
-	public  string // URL without a slash at its end; empty: ask the connection
 	pages   *pages
 	live    *live
 	handler http.Handler
@@ -74,18 +69,14 @@ type Handler struct {
 
 // New makes the handler of all pages: "/", "/search", "/crate/", "/events" and
 // "/static/"; for any other path it answers 404 with a page.
-func New(cfg Config) (*Handler, error) {
-	public, prefix, err := parsePublicURL(cfg.PublicURL)
-	if err != nil {
-		return nil, err
-	}
+func New(cfg Config) *Handler {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{cfg: cfg, public: public, pages: newPages(prefix, cfg.Version)}
+	h := &Handler{cfg: cfg, pages: newPages(cfg.PublicURL.Path(), cfg.Version)}
 	h.live = newLive(cfg.Mirror, h.pages)
 	h.handler = h.routes()
-	return h, nil
+	return h
 }
 
 func (h *Handler) routes() http.Handler {
@@ -115,36 +106,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // in order would wait for the last visitor to leave; see
 // [http.Server.RegisterOnShutdown]. Pages are still served afterwards.
 func (h *Handler) Close() { h.live.close() }
-
-// parsePublicURL returns the URL without slashes at its end, and its path.
-func parsePublicURL(s string) (public, prefix string, err error) {
-	if s == "" {
-		return "", "", nil
-	}
-	u, err := url.Parse(strings.TrimRight(s, "/"))
-	if err != nil {
-		return "", "", fmt.Errorf("parsing public URL: %w", err)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", "", fmt.Errorf("public URL %q: want http(s)://host[:port][/prefix]", s)
-	}
-	return u.String(), u.Path, nil
-}
-
-// publicURL is where the visitor finds the server.
-func (h *Handler) publicURL(r *http.Request) string {
-	if h.public != "" {
-		return h.public
-	}
-	u := url.URL{Scheme: "http", Host: "localhost"}
-	if r.TLS != nil {
-		u.Scheme = "https"
-	}
-	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		u.Host = addr.String()
-	}
-	return u.String()
-}
 
 func setSecurityHeaders(header http.Header) {
 	header.Set("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'")

@@ -148,7 +148,11 @@ func (w *world) inBundles() (map[crate.ID]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		for e, err := range bundle.Scan(f) {
+		info, err := f.Stat()
+		if err != nil {
+			return nil, err
+		}
+		for e, err := range bundle.Scan(f, info.Size()) {
 			if err != nil {
 				break // what came before it counts
 			}

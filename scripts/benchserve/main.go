@@ -1,6 +1,8 @@
+//go:build linux
+
 // Benchserve compares clonecratesio serve with nginx, both on loopback and by
-// turns, on the same index files and the same crates: index files that are the
-// same bytes in a static tree, crates loose and out of bundles. It needs git,
+// turns, on the same index files and the same crates: nginx has the tree of
+// clonecratesio export, serve has crates loose and in bundles. It needs git,
 // nginx and wrk; -clonecratesio is the program, built.
 //
 //	go build -o /some/where/ ./cmd/clonecratesio
@@ -79,10 +81,7 @@ func bench(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := reg.WriteIndex(filepath.Join(dir, "static/index")); err != nil {
-		return err
-	}
-	if err := reg.WriteTree(filepath.Join(dir, "static/crates")); err != nil {
+	if err := export(ctx, loose, filepath.Join(dir, "static")); err != nil {
 		return err
 	}
 	var contests []*contest
@@ -149,6 +148,16 @@ func mirror(ctx context.Context, reg *simreg.Registry, dir string, more ...strin
 		return "", fmt.Errorf("mirroring: %w\n%s", err, out)
 	}
 	return dir, nil
+}
+
+// export makes the tree for nginx.
+func export(ctx context.Context, mirror, dir string) error {
+	out, err := exec.CommandContext(ctx, *program, "export", "-mirror", mirror, "-index-dir", filepath.Join(mirror, "crates.io-index.git"),
+		"-static", dir, "-public-url", "http://localhost").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("exporting: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // serve starts the program on a mirror.
@@ -221,6 +230,9 @@ func stopping(cmd *exec.Cmd) func() {
 		}
 		if err := cmd.Wait(); err != nil {
 			log.Printf("ending %s: %v", cmd.Args[0], err)
+		}
+		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+			fmt.Printf("%s took %s of CPU and %d MB at most\n", filepath.Base(cmd.Args[0]), cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime(), usage.Maxrss>>10)
 		}
 	}
 }

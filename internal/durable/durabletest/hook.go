@@ -25,6 +25,7 @@ const (
 	OpPublish  Kind = "publish"
 	OpReplace  Kind = "replace"
 	OpRemove   Kind = "remove"
+	OpLink     Kind = "link"
 	OpSyncDir  Kind = "syncdir"
 	OpSyncAll  Kind = "syncall"
 	OpFree     Kind = "free"

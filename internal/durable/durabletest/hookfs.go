@@ -71,6 +71,14 @@ func (h *Hooked) Remove(name string) error {
 	return h.do(OpRemove, name, "", func() error { return h.fs.Remove(name) })
 }
 
+// Link is for durable.Link.
+func (h *Hooked) Link(f durable.File, name string) error {
+	if hooked, ok := f.(*hookedFile); ok {
+		f = hooked.f
+	}
+	return h.do(OpLink, name, "", func() error { return durable.Link(f, h.fs, name) })
+}
+
 // SyncDir implements durable.FS.
 func (h *Hooked) SyncDir(name string) error {
 	return h.do(OpSyncDir, name, "", func() error { return h.fs.SyncDir(name) })

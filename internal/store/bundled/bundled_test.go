@@ -483,6 +483,48 @@ func TestE9Linked(t *testing.T) {
 	}
 }
 
+// A snapshot of the folder by hard links (cp -al) holds the unfinished bundle too.
+// That bundle goes on as any other: it gets its name when it is finished, not
+// before, and the snapshot keeps the bytes that it has.
+func TestE9SnapshotOfAnUnfinishedBundle(t *testing.T) {
+	dir := t.TempDir()
+	fsys, err := durable.Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fsys.Close()
+	s := openIn(t, fsys, newTold(), 1<<20)
+	at := put(t, s, 1)
+	checkpoint(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	part := filepath.Join(dir, at.Bundle) + bundle.PartExt
+	snapshot := filepath.Join(t.TempDir(), "snapshot")
+	if err := os.Link(part, snapshot); err != nil {
+		t.Skip("no hard links here: ", err)
+	}
+	before, err := os.ReadFile(snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newTold()
+	s = openIn(t, fsys, c, 1<<20)
+	if _, err := os.Stat(filepath.Join(dir, at.Bundle)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an unfinished bundle has its final name: %v", err)
+	}
+	if c.members[id(1)] != at || c.known[at.Bundle] {
+		t.Errorf("adopted %+v, known %v", c.members, c.known)
+	}
+	put(t, s, 2)
+	if done := finish(t, s); len(done.Finished) != 1 || done.Finished[0].Entries != 2 {
+		t.Errorf("finished %+v, want one bundle of 2", done.Finished)
+	}
+	if after, err := os.ReadFile(snapshot); err != nil || string(after) != string(before) {
+		t.Errorf("the snapshot has %d bytes now, had %d: %v", len(after), len(before), err)
+	}
+}
+
 // E16: what v1.1.0 wrote, or nobody of us, is left alone.
 func TestE16ForeignBundleIsLeftAlone(t *testing.T) {
 	mem := durabletest.NewMem()

@@ -14,22 +14,21 @@ import (
 // resume takes up an unfinished bundle.
 func (o *opening) resume(ctx context.Context, name string, number int) error {
 	p := &part{number: number}
-	w, err := bundle.Resume(o.cfg.Folder, name, func(m bundle.Member) error {
+	each := func(m bundle.Member) error {
 		p.members = append(p.members, m)
 		return nil
-	})
+	}
+	w, err := bundle.Resume(o.cfg.Folder, name, each)
+	if errors.Is(err, durable.ErrLinked) {
+		if o.files[name] {
+			return o.complete(ctx, name, number)
+		}
+		// Its other name is in a snapshot of somebody's (cp -al).
+		if err = durable.Separate(o.cfg.Folder, name+bundle.PartExt); err == nil {
+			w, err = bundle.Resume(o.cfg.Folder, name, each)
+		}
+	}
 	switch {
-	case errors.Is(err, durable.ErrLinked):
-		// Killed between the two halves of publishing. Where the two names are
-		// not the same file, this fails.
-		err := bundle.Publish(o.cfg.Folder, name)
-		if errors.Is(err, fs.ErrExist) {
-			return errBoth(name)
-		}
-		if err != nil {
-			return err
-		}
-		return o.check(ctx, name, number)
 	case errors.As(err, new(*bundle.DamageError)):
 		return o.salvage(ctx, name, err)
 	case err != nil:
@@ -48,6 +47,19 @@ func (o *opening) resume(ctx context.Context, name string, number int) error {
 		o.rotate()
 	}
 	return o.adopt(ctx, name, p.members)
+}
+
+// complete ends a publication that was killed between its two halves. Where the
+// two names are not the same file, it fails.
+func (o *opening) complete(ctx context.Context, name string, number int) error {
+	err := bundle.Publish(o.cfg.Folder, name)
+	if errors.Is(err, fs.ErrExist) {
+		return errBoth(name)
+	}
+	if err != nil {
+		return err
+	}
+	return o.check(ctx, name, number)
 }
 
 func errBoth(name string) error {

@@ -11,6 +11,7 @@ import (
 	"path"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -34,19 +35,36 @@ func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 		return store.Outcome{}, fmt.Errorf("making %d crates durable: %w", len(batch), err)
 	}
 	// Neighbours in the tree share folders, and the order of renames is one
-	// that can be told.
-	slices.SortFunc(batch, func(a, b waiting) int { return cmp.Compare(a.id.LoosePath(), b.id.LoosePath()) })
-	refused, err := s.publish(ctx, batch)
+	// that can be told. Of two that were put for one crate the first has it.
+	slices.SortStableFunc(batch, func(a, b waiting) int { return strings.Compare(a.name, b.name) })
+	first, again := partition(batch)
+	refused, err := s.publish(ctx, first)
 	if err != nil {
 		return store.Outcome{}, err
 	}
-	for _, w := range batch {
-		adopted = append(adopted, w.id)
+	more, err := s.publish(ctx, again)
+	if err != nil {
+		return store.Outcome{}, err
 	}
-	if err := s.syncNames(adopted); err != nil {
+	refused = append(refused, more...)
+	if err := s.syncNames(batch, adopted); err != nil {
 		return store.Outcome{}, fmt.Errorf("making the names of %d crates durable: %w", len(batch), err)
 	}
 	return store.Outcome{Refused: refused}, nil
+}
+
+// partition splits a sorted batch into the first of each crate and the others, of
+// which there are seldom any.
+func partition(batch []waiting) (first, again []waiting) {
+	first = batch[:0:0]
+	for i, w := range batch {
+		if i > 0 && batch[i-1].id == w.id {
+			again = append(again, w)
+		} else {
+			first = append(first, w)
+		}
+	}
+	return first, again
 }
 
 // syncBytes makes the bytes of the batch durable, before they get names, and
@@ -122,15 +140,16 @@ func (s *Store) publish(ctx context.Context, batch []waiting) ([]store.Refusal, 
 }
 
 func (s *Store) publishOne(w waiting) error {
-	name := w.id.LoosePath()
-	if err := s.fsys.MkdirAll(path.Dir(name)); err != nil {
-		return errors.Join(err, s.fsys.Remove(w.temp))
+	err := s.fsys.Publish(w.temp, w.name)
+	if errors.Is(err, fs.ErrNotExist) { // the folder, nearly always there, is not
+		if err = s.fsys.MkdirAll(path.Dir(w.name)); err == nil {
+			err = s.fsys.Publish(w.temp, w.name)
+		}
 	}
-	err := s.fsys.Publish(w.temp, name)
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, fs.ErrExist) && s.sameBytes(w.temp, name) {
+	if errors.Is(err, fs.ErrExist) && s.sameBytes(w.temp, w.name) {
 		err = s.syncHeld(w.id) // somebody was faster with the same crate: that is success
 	}
 	return errors.Join(err, s.fsys.Remove(w.temp))
@@ -157,12 +176,21 @@ func (s *Store) hash(name string) (sum crate.Checksum, err error) {
 }
 
 // syncNames makes the new names durable, and those of folders made for them.
-func (s *Store) syncNames(ids []crate.ID) error {
-	dirs := map[string]bool{tempDir: true, ".": true}
-	for _, id := range ids {
-		for dir := path.Dir(id.LoosePath()); dir != "."; dir = path.Dir(dir) {
-			dirs[dir] = true
-		}
+func (s *Store) syncNames(batch []waiting, adopted []crate.ID) error {
+	dirs := map[string]bool{".": true}
+	for _, w := range batch {
+		dirs[path.Dir(w.temp)] = true
+		addDirs(dirs, w.name)
+	}
+	for _, id := range adopted {
+		addDirs(dirs, id.LoosePath())
 	}
 	return s.syncDirs(dirs)
+}
+
+// addDirs adds the folders above name, but for the store itself.
+func addDirs(dirs map[string]bool, name string) {
+	for dir := path.Dir(name); dir != "." && !dirs[dir]; dir = path.Dir(dir) {
+		dirs[dir] = true
+	}
 }

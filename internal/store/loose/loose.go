@@ -1,7 +1,8 @@
 // Package loose keeps crates as one file each, in the shard layout of
 // [crate.ID.LoosePath], below a folder that also holds
 //
-//	.clonecratesio/tmp/   files being written; emptied when the store is opened
+//	.clonecratesio/tmp/   files being written, in folders 0 to f; emptied when
+//	                      the store is opened
 //	quarantine/           what was found under a crate's name and is not it
 //
 // # From bytes to a name
@@ -20,7 +21,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -58,8 +58,8 @@ type Store struct {
 }
 
 type waiting struct {
-	id   crate.ID
-	temp string
+	id         crate.ID
+	temp, name string
 }
 
 var (
@@ -73,8 +73,10 @@ var (
 // Open opens the store for writing and clears away what an earlier process left
 // in tmp/. The caller holds the mirror's lock.
 func Open(fsys durable.FS, mode Durability) (*Store, error) {
-	if err := fsys.MkdirAll(tempDir); err != nil {
-		return nil, fmt.Errorf("opening loose store: %w", err)
+	for n := range uint64(tempDirs) {
+		if err := fsys.MkdirAll(path.Dir(tempName(n))); err != nil {
+			return nil, fmt.Errorf("opening loose store: %w", err)
+		}
 	}
 	if err := clear(fsys, tempDir, func(string) bool { return true }); err != nil {
 		return nil, fmt.Errorf("clearing temporary files of an earlier run: %w", err)
@@ -85,17 +87,21 @@ func Open(fsys durable.FS, mode Durability) (*Store, error) {
 	return &Store{fsys: fsys, mode: mode}, nil
 }
 
-// clear removes the files of a folder whose names are chosen.
+// clear removes the files in and below a folder whose names are chosen.
 func clear(fsys durable.FS, dir string, chosen func(name string) bool) error {
 	entries, err := fsys.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if !chosen(e.Name()) {
-			continue
+		name := path.Join(dir, e.Name())
+		switch {
+		case e.IsDir():
+			err = clear(fsys, name, chosen)
+		case chosen(e.Name()):
+			err = fsys.Remove(name)
 		}
-		if err := fsys.Remove(path.Join(dir, e.Name())); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -112,7 +118,7 @@ func (s *Store) Put(_ context.Context, id crate.ID, body store.Body) (store.Plac
 		return store.Placement{}, fmt.Errorf("storing %s: %w", id, err)
 	}
 	s.mu.Lock()
-	s.waiting = append(s.waiting, waiting{id, sp.name})
+	s.waiting = append(s.waiting, waiting{id, sp.name, id.LoosePath()})
 	s.mu.Unlock()
 	return store.Placement{Loose: true}, nil
 }
@@ -182,8 +188,17 @@ type content struct {
 
 func (c content) Size() int64 { return c.size }
 
-// tempName returns a short name that this process has not used. The folder was
-// empty when the store was opened and nobody else writes there.
-func (s *Store) tempName() string {
-	return tempDir + "/" + strconv.FormatUint(s.temps.Add(1), 36)
+// OnDisk returns the file, which is the crate and nothing else: it can be
+// linked.
+func (c content) OnDisk() durable.File { return c.File }
+
+// tempDirs is the number of folders in tmp/. A batch in one folder costs a tenth
+// more system time: every name that is looked up, added or removed is searched for
+// among its neighbours, and only one goroutine at a time can do any of it.
+const tempDirs = 16
+
+// tempName returns the n-th name of this process. The folders were empty when the
+// store was opened, and nobody else writes there.
+func tempName(n uint64) string {
+	return fmt.Sprintf("%s/%x/%016x", tempDir, n%tempDirs, n)
 }

@@ -23,7 +23,7 @@ type spill struct {
 func (s *Store) NewSpill() (store.Spill, error) { return s.newSpill() }
 
 func (s *Store) newSpill() (*spill, error) {
-	name := s.tempName()
+	name := tempName(s.temps.Add(1))
 	f, err := s.fsys.Create(name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", store.ErrUnusable, err)

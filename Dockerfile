@@ -1,0 +1,28 @@
+# docker build -t clonecratesio:2 .
+# docker run -d -v crates:/mirror -p 127.0.0.1:9090:9090 clonecratesio:2
+#
+# A bind mount in the place of the volume must belong to user 65532.
+FROM golang:1.26.8-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/clonecratesio ./cmd/clonecratesio
+
+# The program is one static file; it runs git to follow the index.
+FROM debian:bookworm-slim
+RUN apt-get update \
+	&& apt-get install -y --no-install-recommends ca-certificates git \
+	&& rm -rf /var/lib/apt/lists/* \
+	&& groupadd --gid 65532 mirror \
+	&& useradd --uid 65532 --gid mirror --home-dir /mirror --no-create-home --shell /usr/sbin/nologin mirror \
+	&& install -d -o mirror -g mirror /mirror
+COPY --from=build /out/clonecratesio /usr/local/bin/clonecratesio
+USER mirror
+ENV HOME=/mirror
+VOLUME /mirror
+EXPOSE 9090
+# SIGTERM ends a round in order: give it time with --stop-timeout.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["clonecratesio"]
+CMD ["sync", "-mirror", "/mirror", "-every", "10m"]

@@ -1,0 +1,97 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// Holding is a complete crate with the versions that are held of it.
+type Holding struct {
+	Crate
+	Versions []Version // ordered by version, bytewise
+}
+
+// holdings joins both tables in the order of paths. A crate's name is what
+// follows the last slash of its path: "1/a", "2/ab", "3/a/abc", "ab/cd/abcd".
+// The columns are those of versions, with zeros for a crate that has none.
+const holdings = `SELECT c.path, c.blob, c.yanked,
+	coalesce(v.name, ''), coalesce(v.version, ''), coalesce(v.sha256, x''), coalesce(v.size, 0), coalesce(v.loose, 0),
+	coalesce(v.bundle, ''), coalesce(v.offset, 0), coalesce(v.length, 0), coalesce(v.yanked, 0), coalesce(v.listed, 0),
+	coalesce(v.verified_at, 0)
+	FROM crates c LEFT JOIN versions v
+	ON v.name = substr(c.path, CASE substr(c.path, 1, 2) WHEN '1/' THEN 3 WHEN '2/' THEN 3 WHEN '3/' THEN 5 ELSE 7 END)
+	ORDER BY c.path`
+
+// Holdings yields the complete crates in byte order of their paths, with all
+// that is held of each: one question, where asking Versions for every crate would
+// be hundreds of thousands. The sequence ends after an error.
+func (c *Catalog) Holdings(ctx context.Context) iter.Seq2[Holding, error] {
+	return func(yield func(Holding, error) bool) {
+		err := c.holdings(ctx, func(h Holding) bool { return yield(h, nil) })
+		if err != nil {
+			yield(Holding{}, fmt.Errorf("reading crates from the catalog: %w", classify(err)))
+		}
+	}
+}
+
+func (c *Catalog) holdings(ctx context.Context, yield func(Holding) bool) error {
+	rows, err := c.db.QueryContext(ctx, holdings)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var h Holding
+	var path, blob, name, bundle, sum sql.RawBytes // most rows repeat the last one's
+	for rows.Next() {
+		var v Version
+		var yanked bool
+		var at int64
+		err := rows.Scan(&path, &blob, &yanked, &name, &v.Version, &sum, &v.Size, &v.Loose, &bundle, &v.Offset, &v.Length,
+			&v.Yanked, &v.Listed, &at)
+		if err != nil {
+			return errors.Join(ErrDamaged, err)
+		}
+		if string(path) != h.Path {
+			if h.Path != "" && !yield(h) {
+				return nil
+			}
+			h = Holding{Crate: Crate{Path: string(path), Blob: string(blob), Yanked: yanked}}
+		}
+		if len(name) == 0 {
+			continue
+		}
+		if copy(v.Checksum[:], sum) != len(v.Checksum) {
+			return fmt.Errorf("%w: checksum of %s %s", ErrDamaged, name, v.Version)
+		}
+		v.Name, v.Bundle = again(h.Versions, name, bundle)
+		if at != 0 {
+			v.VerifiedAt = time.Unix(at, 0).UTC()
+		}
+		h.Versions = append(h.Versions, v)
+	}
+	if h.Path != "" && rows.Err() == nil {
+		yield(h)
+	}
+	return rows.Err()
+}
+
+// again returns name and bundle as strings, the same ones as in the row before
+// if they are equal.
+func again(before []Version, name, bundle []byte) (string, string) {
+	if len(before) == 0 {
+		return string(name), string(bundle)
+	}
+	last := &before[len(before)-1]
+	n, b := last.Name, last.Bundle
+	if n != string(name) {
+		n = string(name)
+	}
+	if b != string(bundle) {
+		b = string(bundle)
+	}
+	return n, b
+}

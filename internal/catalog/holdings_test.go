@@ -1,0 +1,78 @@
+package catalog
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// TestHoldings: what comes with a crate is what Versions says of its name,
+// whatever the length of that and its case.
+func TestHoldings(t *testing.T) {
+	c, _ := tempCatalog(t)
+	ctx := context.Background()
+	names := []string{"a", "ab", "abc", "Serde", "serde_json", "empty", "1"}
+	var batch Batch
+	for i, name := range names {
+		batch.Crates = append(batch.Crates, Crate{Path: crate.IndexPath(name), Blob: strings.Repeat("0", 39) + name[:1], Yanked: i%2 == 0})
+		if name == "empty" {
+			continue // all of it is yanked
+		}
+		v := version(name, "1.0.0", byte(i+1))
+		batch.Versions = append(batch.Versions, v, in(version(name, "0.9.0+b", byte(i+11)), "bundle-0001.tar.zst", int64(i)))
+	}
+	batch.Versions = append(batch.Versions, version("incomplete", "1.0.0", 99))
+	mustCommit(t, c, batch)
+	var paths []string
+	for h, err := range c.Holdings(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, h.Path)
+		want, err := c.Versions(ctx, h.Path[strings.LastIndexByte(h.Path, '/')+1:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, h.Versions); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", h.Path, diff)
+		}
+		for _, cr := range batch.Crates {
+			if cr.Path == h.Path && cr != h.Crate {
+				t.Errorf("%+v, want %+v", h.Crate, cr)
+			}
+		}
+	}
+	want := []string{"1/1", "1/a", "2/ab", "3/a/abc", "em/pt/empty", "se/rd/serde", "se/rd/serde_json"}
+	if diff := cmp.Diff(want, paths); diff != "" {
+		t.Errorf("paths (-want +got):\n%s", diff)
+	}
+	for range c.Holdings(ctx) { // to stop early is fine
+		break
+	}
+}
+
+// TestHoldingsPlan: SQLite answers by both primary keys, without sorting.
+func TestHoldingsPlan(t *testing.T) {
+	c, _ := tempCatalog(t)
+	rows, err := c.db.Query("EXPLAIN QUERY PLAN " + holdings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, detail)
+	}
+	if text := strings.Join(plan, "; "); len(plan) != 2 || !strings.Contains(text, "SEARCH v USING PRIMARY KEY (name=?)") {
+		t.Errorf("query plan: %s", text)
+	}
+}

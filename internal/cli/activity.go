@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// activity is what this process is doing, for /api/status, run.json and
+// /metrics: one run, or the rounds of a sync that follows. Its methods may be
+// called concurrently.
+type activity struct {
+	started time.Time
+
+	mu       sync.Mutex // guards what follows
+	phase    string     // empty: what the progress says
+	detail   string
+	progress *mirror.Progress // of the run that is going on, or was the last
+	earlier  mirror.Counts    // of runs before that, added up; the counts of results alone
+	rounds   rounds
+	rate     fetchRate
+}
+
+// fetchRate is how fast crates came when enough did to tell.
+type fetchRate struct{ crates, bytes float64 } // a second
+
+// enoughFetched is how many crates tell how fast the next ones will come.
+const enoughFetched = 100
+
+// measure takes the rate of a run, if that tells something.
+func (r *fetchRate) measure(c mirror.Counts) {
+	took := (c.Elapsed - c.Planning).Seconds()
+	if c.Plan != nil && c.Downloaded >= enoughFetched && took > 0 {
+		*r = fetchRate{float64(c.Downloaded) / took, float64(c.Bytes) / took}
+	}
+}
+
+// recall takes the rate that an earlier process has left in the state folder.
+func (a *activity) recall(state durable.Reader) {
+	if old, err := runstate.Read(state); err == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.rate = fetchRate{old.FetchRate, old.FetchBytes}
+	}
+}
+
+// rounds is how following goes.
+type rounds struct {
+	next     time.Time // when the next one begins; zero: one is going on
+	failures int       // in a row, of rounds that could not go on
+	last     error     // what the last round lacked, or why it could not go on
+	good     time.Time // when a round last came to its end
+	index    index.Revision
+}
+
+func newActivity() *activity { return &activity{started: time.Now(), progress: mirror.NewProgress()} }
+
+// begin begins a run.
+func (a *activity) begin() *mirror.Progress {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.earlier = a.results()
+	a.progress, a.phase, a.detail = mirror.NewProgress(), "", ""
+	return a.progress
+}
+
+// enter says what is being done beside runs.
+func (a *activity) enter(phase, detail string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.phase, a.detail = phase, detail
+}
+
+// doing is the detail of what is being done.
+func (a *activity) doing() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.detail
+}
+
+// round notes how following goes.
+func (a *activity) round(change func(*rounds)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change(&a.rounds)
+}
+
+// following is how following goes.
+func (a *activity) following() rounds {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.rounds
+}
+
+// totals counts the results of all runs of the process.
+func (a *activity) totals() mirror.Counts {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.results()
+}
+
+func (a *activity) results() mirror.Counts {
+	c, sum := a.progress.Snapshot(), a.earlier
+	sum.Downloaded += c.Downloaded
+	sum.Existing += c.Existing
+	sum.VerifiedExisting += c.VerifiedExisting
+	sum.Gone += c.Gone
+	sum.Violated += c.Violated
+	sum.Failed += c.Failed
+	sum.BadEntries += c.BadEntries
+	return sum
+}
+
+// state says where the process stands: the counts are of the run that is going
+// on, or was the last.
+func (a *activity) state(up upstream.Status) runstate.State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := a.progress.Snapshot()
+	if a.phase == "" { // the clock of a run that has ended goes on
+		a.rate.measure(c)
+	}
+	s := runState(c, up)
+	s.FetchRate, s.FetchBytes = a.rate.crates, a.rate.bytes
+	s.Started, s.UptimeSec = a.started.UTC(), int64(time.Since(a.started).Seconds())
+	if a.phase != "" {
+		s.Phase, s.Detail = a.phase, printable(a.detail)
+	}
+	r := &a.rounds
+	s.NextAt, s.Failures, s.SucceededAt = r.next.UTC(), r.failures, r.good.UTC()
+	s.IndexCommit, s.IndexTime = r.index.Commit, r.index.Time.UTC()
+	if r.last != nil {
+		text := printable(r.last.Error())
+		s.LastError = strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "")
+	}
+	return s
+}
+
+// maxErrorText bounds an error in a state, bytes: one may name thousands of files.
+const maxErrorText = 2 << 10

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/urfave/cli/v3"
+)
+
+// C2: whatever a signal interrupts, the exit code names the signal.
+func TestC2WhoeverMeetsTheSignal(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("signals cannot be sent on Windows")
+	}
+	program := func(*App) *cli.Command {
+		return &cli.Command{Name: "asking", Action: func(ctx context.Context, _ *cli.Command) error {
+			self, err := os.FindProcess(os.Getpid())
+			if err == nil {
+				err = self.Signal(syscall.SIGTERM)
+			}
+			if err != nil {
+				return err
+			}
+			<-ctx.Done()
+			return fmt.Errorf("asking the catalog: %w", ctx.Err())
+		}}
+	}
+	var stderr bytes.Buffer
+	app := &App{Stdout: new(bytes.Buffer), Stderr: &stderr}
+	if code := app.Run(program, []string{"asking"}); code != 143 {
+		t.Errorf("exit code %d, want 143", code)
+	}
+	for _, want := range []string{"asking: stopped by terminated\n", "asking: asking the catalog: context canceled\n", "nothing is lost"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("stderr has no %q: %s", want, stderr.String())
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+)
+
+// baseline is what earlier rounds of a sync have come to, so that the next one
+// need not look at what has not changed since. It lives in memory: the first
+// round of a process looks at everything.
+type baseline struct {
+	commit string    // of the index, mirrored but for
+	again  []string  // the crates at these paths, which are tried again
+	listed time.Time // when everything was last looked at
+	whole  error     // what that run found lacking
+	part   error     // what the last run since did
+}
+
+// relist is how long a following sync believes that what it has mirrored is
+// where it put it. Then it lists the folders again.
+const relist = 24 * time.Hour
+
+// lacking is what the mirror lacks, as far as is known.
+func (b *baseline) lacking() error { return errors.Join(b.whole, b.part) }
+
+// trusted reports whether the rounds since were enough to compare with.
+func (b *baseline) trusted() bool {
+	return b != nil && b.commit != "" && time.Since(b.listed) < relist && len(b.again) <= mirror.MaxAgain
+}
+
+// mirrorCrates mirrors what the index names: everything, or what has changed
+// since the baseline, which may be nothing.
+func (s *syncer) mirrorCrates(ctx context.Context) error {
+	ix, err := s.cfg.dirs.openIndex(ctx, s.log)
+	if err != nil {
+		return err
+	}
+	defer ix.Close()
+	work, err := s.compare(ctx, ix)
+	if err != nil {
+		return err
+	}
+	if work != nil {
+		if err := s.mirrorFrom(ctx, work); err != nil {
+			return err // the baseline holds: what was done since is no matter to it
+		}
+	}
+	s.act.round(func(r *rounds) { r.index = index.Revision{Commit: ix.Commit(), Time: ix.CommitTime()} })
+	return nil
+}
+
+// work is what a round is about.
+type work struct {
+	source mirror.Source
+	index  *index.Index          // that the source is made of: all of it, or what has changed
+	next   func(*mirror.Summary) // changes the baseline
+}
+
+// compare finds out what to look at, nil for nothing.
+func (s *syncer) compare(ctx context.Context, ix *index.Index) (*work, error) {
+	known := s.base.trusted()
+	if known && ix.Commit() == s.base.commit && len(s.base.again) == 0 {
+		return nil, nil
+	}
+	if known && !s.cfg.part.chooses() {
+		changed, gone, err := ix.Changes(ctx, s.base.commit, s.base.again)
+		if err == nil {
+			return &work{mirror.FromChanges(changed, gone), changed, func(sum *mirror.Summary) {
+				s.base.commit, s.base.again, s.base.part = ix.Commit(), sum.Again, lacking(sum, &s.cfg.runConfig)
+			}}, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		s.log.Info("looking at the whole index", "reason", err)
+	}
+	source, err := s.cfg.part.source(ctx, ix, nil, !s.cfg.excludeYanked, s.show, s.log)
+	return &work{source, ix, func(sum *mirror.Summary) {
+		s.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: time.Now(), whole: lacking(sum, &s.cfg.runConfig)}
+	}}, err
+}
+
+func (s *syncer) mirrorFrom(ctx context.Context, w *work) error {
+	job := s.cfg.job(w.source, s.log)
+	job.IncludeYanked = !s.cfg.excludeYanked
+	job.KeepOpen, job.NewsOnly = s.cfg.every > 0, s.recorded
+	summary, err := s.run(ctx, job)
+	s.summary = summary
+	if err != nil {
+		return err
+	}
+	s.recorded = true
+	if err := s.writeSidecars(ctx, w.index); err != nil {
+		return err
+	}
+	w.next(summary)
+	if s.described != nil {
+		s.base.commit = "" // the next round looks at everything
+	}
+	return nil
+}
+
+// writeSidecars brings the sidecars of what was looked at up to date.
+func (s *syncer) writeSidecars(ctx context.Context, ix *index.Index) error {
+	if !s.cfg.sidecars {
+		return nil
+	}
+	s.act.enter("writing sidecars", "")
+	sum, err := s.app.describe(ctx, &sidecarsConfig{
+		mode: "files", out: s.cfg.out, baseURL: s.cfg.baseURL, includeYanked: !s.cfg.excludeYanked, concurrency: s.cfg.net.concurrency,
+	}, ix, s.show, s.log)
+	if err != nil && !isVerdict(err) {
+		return err
+	}
+	s.described = err
+	s.log.Info("sidecars", "written", sum.Counts.Written, "existing", sum.Counts.Kept, "errors", sum.Counts.Problems)
+	return nil
+}
+
+// verdict is that on the mirror as it is now. Whoever follows hears round by
+// round that there is something to look at.
+func (s *syncer) verdict() error {
+	n, err := s.store.Quarantined()
+	if err != nil {
+		return err
+	}
+	aside := quarantined(n, s.cfg.out)
+	if aside != nil && s.summary == nil {
+		s.log.Warn(aside.Error())
+	}
+	return errors.Join(aside, s.base.lacking(), s.described)
+}

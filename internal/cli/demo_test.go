@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+)
+
+// The demo ends by serving, at the address that it prints, until it is stopped.
+func TestDemoServes(t *testing.T) {
+	dir := t.TempDir()
+	reg := simreg.New(simreg.MustParse("foo 1.0.0")...)
+	mirrorDemo(t, reg, dir, true)
+	d := &dirs{mirror: dir}
+	d.fill()
+	r, w := io.Pipe()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		err := (&App{Stdout: w, Stderr: io.Discard}).demoServe(ctx, d)
+		w.CloseWithError(err)
+		done <- err
+	}()
+	var said strings.Builder
+	for !strings.Contains(said.String(), "index = ") {
+		buf := make([]byte, 4<<10)
+		n, err := r.Read(buf)
+		said.Write(buf[:n])
+		if err != nil {
+			t.Fatalf("%v after %q", err, &said)
+		}
+	}
+	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(said.String())
+	code, body := fetchURL(t, http.DefaultClient, url)
+	if code != http.StatusOK || !strings.Contains(body, "<html") {
+		t.Errorf("the page at %s: %d %.100q", url, code, body)
+	}
+	client := &http.Client{Transport: new(http.Transport)}
+	defer client.CloseIdleConnections()
+	if err := askForVersion(ctx, client, url, reg, crate.ID{Name: "foo", Version: "1.0.0"}); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// What the demo would not let pass.
+func TestDemoAsksForBytes(t *testing.T) {
+	dir := t.TempDir()
+	reg := simreg.New(simreg.MustParse("foo 1.0.0")...)
+	mirrorDemo(t, reg, dir, false)
+	d := &dirs{mirror: dir}
+	d.fill()
+	l, err := serveLocal(t.Context(), d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	id := crate.ID{Name: "foo", Version: "1.0.0"}
+	reg.ReplaceBytes(id)
+	if err := askForVersion(t.Context(), http.DefaultClient, l.url, reg, id); err == nil || exitCode(err) != exitIntegrity {
+		t.Errorf("other bytes than the registry has: %v", err)
+	}
+	reg.Add(simreg.MustParse("bar 1.0.0")...)
+	if err := askForVersion(t.Context(), http.DefaultClient, l.url, reg, crate.ID{Name: "bar", Version: "1.0.0"}); err == nil {
+		t.Error("a crate that is not served is not missed")
+	}
+}

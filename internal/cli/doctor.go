@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+)
+
+// doctorConfig is the flags of doctor; their Usage texts say what they mean.
+type doctorConfig struct {
+	dirs   dirs
+	url    string
+	crates []string
+	cainfo string
+	maxAge time.Duration
+	log    logConfig
+
+	useMirror bool // it was named, or there is no URL
+}
+
+func doctorCommand(a *App) *cli.Command {
+	var cfg doctorConfig
+	flags := append(cfg.dirs.flags(),
+		&cli.StringFlag{Name: "url", Usage: "look at the server at `URL`, the address that users have: https://mirror.example/rust, or sparse+https://.../index/; default: one that is started for the mirror", Destination: &cfg.url},
+		&cli.StringSliceFlag{Name: "crate", Usage: "try the crate `NAME` first; for servers without search, as static trees are. May be repeated", Destination: &cfg.crates},
+		&cli.StringFlag{Name: "cainfo", Usage: "trust the authorities in the PEM `FILE` too, as CARGO_HTTP_CAINFO does", Sources: cli.EnvVars("CARGO_HTTP_CAINFO"), Destination: &cfg.cainfo, TakesFile: true},
+		&cli.DurationFlag{Name: "max-age", Value: 7 * 24 * time.Hour, Usage: "warn if the mirror's index is older than that", Destination: &cfg.maxAge},
+		&cli.StringFlag{Name: "log-level", Value: "warn", Usage: "of the server that is started: `debug|info|warn|error`", Destination: &cfg.log.level},
+	)
+	return &cli.Command{
+		Name:      "doctor",
+		Usage:     "find out why cargo cannot use a mirror, and what to change",
+		ArgsUsage: "[-mirror DIR] [-url URL]",
+		Description: "Asks what cargo would ask, then runs the real cargo, with a home of its own in a temporary\n" +
+			"folder: resolve, fetch, update, a version with \"+\", a yanked one from a lock file, search.\n" +
+			"With -mirror alone it serves that mirror to itself; with -url it looks at a server that runs;\n" +
+			"with both it also judges how complete and how old the mirror behind the server is.\n\n" +
+			"Exit codes:\n" +
+			"   0    cargo can use it; there may be warnings\n" +
+			"   1    a check failed\n" +
+			"   and those of download: 2, 10, 130, 143",
+		Flags:        flags,
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			cfg.useMirror = cfg.url == "" || cmd.IsSet("mirror") || cmd.IsSet("out")
+			err := cfg.check(cmd.Args().Slice())
+			if err == nil {
+				err = a.doctor(ctx, &cfg)
+			}
+			if usage := new(usageError); errors.As(err, &usage) {
+				usage.cmd = cmd
+			}
+			return err
+		},
+	}
+}
+
+func (cfg *doctorConfig) check(args []string) error {
+	if len(args) > 0 {
+		return usagef("unexpected argument %q", args[0])
+	}
+	if cfg.maxAge <= 0 {
+		return usagef("-max-age is %v, want more than 0", cfg.maxAge)
+	}
+	cfg.log.format = "text"
+	if err := cfg.log.check(); err != nil {
+		return err
+	}
+	if cfg.useMirror {
+		cfg.dirs.fill()
+		return cfg.dirs.check()
+	}
+	return nil
+}
+
+// doctor runs the command.
+func (a *App) doctor(ctx context.Context, cfg *doctorConfig) (err error) {
+	job := doctor.Config{URL: cfg.url, Crates: cfg.crates, MaxAge: cfg.maxAge, CAFile: cfg.cainfo}
+	if cfg.useMirror {
+		l, err := serveLocal(ctx, &cfg.dirs, cfg.log.logger(a.Stderr))
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, l.close()) }()
+		if job.Facts, err = factsOf(ctx, &cfg.dirs, l.view); err != nil {
+			return err
+		}
+		if cfg.url == "" {
+			job.URL, job.NoProxy = l.url, true
+		}
+	}
+	return a.examine(ctx, job)
+}
+
+// examine runs the checks and prints a line for each.
+func (a *App) examine(ctx context.Context, job doctor.Config) error {
+	job.Tell = func(r doctor.Result) { printResult(a.Stdout, r) }
+	job.CargoConfig = cargoConfig(indexURL(job.URL))
+	failed, err := doctor.Run(ctx, job)
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%s failed: cargo cannot use this mirror as it should", plural(int64(failed), "check"))
+	}
+	return err
+}
+
+// indexURL is what cargo calls a registry that a user names in either way.
+func indexURL(url string) string {
+	if strings.HasPrefix(url, "sparse+") {
+		return url
+	}
+	return publicurl.Index(url)
+}
+
+func printResult(w io.Writer, r doctor.Result) {
+	fmt.Fprintf(w, "%-8s %-8s %s\n", r.Status, r.Check, printable(r.Text))
+	if r.Advice != "" {
+		fmt.Fprintf(w, "%18s-> %s\n", "", printable(r.Advice))
+	}
+}
+
+// factsOf is what is known of a mirror without asking its server.
+func factsOf(ctx context.Context, d *dirs, v *view.View) (*doctor.Facts, error) {
+	totals, err := totalsOf(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	f := &doctor.Facts{Crates: totals.Crates, Versions: totals.Versions, IndexTime: v.Totals().CommitTime}
+	if run, ok := v.Run(); ok && !run.Live(time.Now()) && run.Result != complete {
+		f.LastRun = cmp.Or(run.Result, "it broke off")
+	}
+	return f, nil
+}
+
+// totalsOf counts what a mirror holds; without a catalog that is nothing.
+func totalsOf(ctx context.Context, d *dirs) (catalog.Totals, error) {
+	r, err := openForReading(ctx, d.out, d.bundles)
+	if errors.Is(err, fs.ErrNotExist) {
+		return catalog.Totals{}, nil
+	}
+	if err != nil {
+		return catalog.Totals{}, err
+	}
+	totals, err := r.catalog.Totals(ctx)
+	return totals, errors.Join(err, r.close())
+}

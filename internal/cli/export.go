@@ -1,0 +1,248 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+)
+
+// exportConfig is the flags of export; their Usage texts say what they mean.
+type exportConfig struct {
+	dirs           dirs
+	static         string
+	publicURL      string
+	prune          bool
+	verifyExisting bool
+	acceptShrink   bool
+	log            logConfig
+	progress       progressConfig
+}
+
+func exportCommand(a *App) *cli.Command {
+	var cfg exportConfig
+	return &cli.Command{
+		Name:      "export",
+		Usage:     "make a tree of the mirror that any web server, or a disk, gives to cargo",
+		ArgsUsage: "-static DIR [-public-url URL] [-mirror DIR] [options]",
+		Description: "The tree has cargo's sparse index and the crate files under the names of\n" +
+			"static.crates.io, hard links where the mirror has them loose on the same file system.\n" +
+			"nginx, S3 and the like need no rule for it. Run it again to bring it up to date; any run\n" +
+			"may be stopped and is gone on with by the next.\n\n" +
+			"Index files that are not what the mirror shows are replaced or removed. Crate files stay,\n" +
+			"also those that no line names any more, unless -prune is given.\n\n" + exitCodesHelp,
+		Flags:        cfg.flags(),
+		OnUsageError: onUsageError,
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.export(ctx, &cfg) }),
+	}
+}
+
+func (cfg *exportConfig) flags() []cli.Flag {
+	flags := append(cfg.dirs.flags(),
+		&cli.StringFlag{Name: "static", Usage: "the tree is in `DIR`: an empty folder, or that of an earlier export", Destination: &cfg.static, TakesFile: true},
+		&cli.StringFlag{Name: "public-url", Usage: "clients find the tree at `URL`: http, https, or file. For file an index.git is made beside the sparse index, because cargo wants one there. Default: file and the path of -static", Destination: &cfg.publicURL},
+		&cli.BoolFlag{Name: "prune", Usage: "remove crate files from the tree that its index does not name any more", Destination: &cfg.prune},
+		&cli.BoolFlag{Name: "verify-existing", Usage: "hash the crate files that are in the tree already; otherwise their size is looked at", Destination: &cfg.verifyExisting},
+		&cli.BoolFlag{Name: "accept-shrink", Usage: "take index files out of the tree even if they are more than one in twenty", Destination: &cfg.acceptShrink},
+	)
+	flags = append(flags, cfg.log.flags()...)
+	return append(flags, cfg.progress.flags()...)
+}
+
+// check refuses what makes no sense, before anything is touched.
+func (cfg *exportConfig) check() error {
+	if cfg.static == "" {
+		return usagef("provide -static, the folder of the tree")
+	}
+	static, err := filepath.Abs(cfg.static)
+	if err != nil {
+		return err
+	}
+	cfg.static = static
+	if cfg.publicURL == "" {
+		cfg.publicURL = fileURL(static)
+	}
+	if cfg.publicURL, err = parseExportURL(cfg.publicURL); err != nil {
+		return usagef("-public-url: %w", err)
+	}
+	cfg.dirs.fill()
+	return errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.check())
+}
+
+// parseExportURL checks the address of a tree, and takes slashes at its end away.
+func parseExportURL(s string) (string, error) {
+	if !strings.HasPrefix(s, "file:") {
+		u, err := publicurl.Parse(s)
+		return u.String(), err
+	}
+	s = strings.TrimRight(s, "/")
+	u, err := url.Parse(s)
+	if err != nil {
+		return "", err
+	}
+	if u.Host != "" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("%q has no absolute path: want file:///some/folder", s)
+	}
+	return s, nil
+}
+
+// fileURL is the URL of an absolute path.
+func fileURL(abs string) string {
+	abs = filepath.ToSlash(abs)
+	if !strings.HasPrefix(abs, "/") { // C:/mirror
+		abs = "/" + abs
+	}
+	return (&url.URL{Scheme: "file", Path: abs}).String()
+}
+
+// git reports whether cargo will read the index as a git repository.
+func (cfg *exportConfig) git() bool { return strings.HasPrefix(cfg.publicURL, "file:") }
+
+// export runs the command.
+func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
+	show := newDisplay(a.Stderr, &cfg.progress)
+	log := cfg.log.logger(show)
+	v, err := view.Open(ctx, view.Config{Out: cfg.dirs.out, BundlesOut: cfg.dirs.bundles, IndexDir: cfg.dirs.index, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.Close()) }()
+	out, lock, err := a.openExport(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close(), lock.Release()) }()
+
+	job := export.Config{
+		Mirror: v, Out: out, PublicURL: cfg.publicURL, Prune: cfg.prune, VerifyExisting: cfg.verifyExisting,
+		AcceptShrink: cfg.acceptShrink, Log: log, Progress: new(export.Progress),
+	}
+	stop := show.follow(exporting(job.Progress), log)
+	summary, err := export.Run(ctx, job)
+	stop()
+	if err == nil && cfg.git() {
+		err = publishGit(ctx, cfg, lock, log)
+	}
+	if errors.Is(err, export.ErrEmpty) {
+		err = &incompleteError{err.Error() + "; the export stays as it was"}
+	}
+	if err != nil {
+		return err
+	}
+	printExported(a.Stdout, summary, cfg)
+	cfg.printCargoConfig(a.Stdout)
+	return exportVerdict(summary)
+}
+
+// openExport opens the folder of a tree and takes its lock.
+func (a *App) openExport(cfg *exportConfig) (durable.FS, *durable.Lockfile, error) {
+	out, err := a.folder(cfg.static)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = export.Prepare(out)
+	if errors.Is(err, export.ErrForeign) {
+		err = usagef("-static %s: %w", cfg.static, err)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, out.Close())
+	}
+	lock, err := durable.Lock(filepath.Join(cfg.static, export.StateDir, "lock"), durable.Self(filepath.Base(os.Args[0])+" export -static "+cfg.static))
+	if err != nil {
+		return nil, nil, errors.Join(err, out.Close())
+	}
+	return out, lock, nil
+}
+
+// publishGit brings index.git up to what index has become.
+func publishGit(ctx context.Context, cfg *exportConfig, lock *durable.Lockfile, log *slog.Logger) error {
+	repo := filepath.Join(cfg.static, export.GitDir)
+	changed, err := index.Publish(ctx, repo, filepath.Join(cfg.static, export.IndexDir), lock)
+	if err == nil && changed {
+		log.Info("committed the index for file://", "repository", repo)
+	}
+	return err
+}
+
+// exporting is the state of an export.
+func exporting(p *export.Progress) func() state {
+	return func() state {
+		c := p.Snapshot()
+		s := state{done: c.Done, total: c.Total, processed: c.Done}
+		s.line = fmt.Sprintf(" %s of %s crates, %s versions, %s", count(c.Done), count(c.Total), count(c.Versions), size(c.Bytes))
+		if n := c.Damaged + c.Failed; n > 0 {
+			s.line += fmt.Sprintf(", %s bad", count(n))
+		}
+		s.attrs = []any{"crates", c.Done, "total", c.Total, "versions", c.Versions, "bytes", c.Bytes, "bad", c.Damaged + c.Failed}
+		return s
+	}
+}
+
+// printExported tells a person what an export has come to.
+func printExported(w io.Writer, s *export.Summary, cfg *exportConfig) {
+	fmt.Fprintf(w, "%s of %s (%s) are in %s\n", plural(s.Versions, "version"), plural(s.Crates, "crate"), size(s.Bytes), cfg.static)
+	for _, r := range []struct {
+		n    int64
+		what string
+	}{
+		{s.Kept, "were there"},
+		{s.Linked, "files linked"},
+		{s.Copied, "files copied"},
+		{s.Index, "index files written"},
+		{s.Removed, "index files removed: nothing of these crates is shown any more"},
+		{s.Pruned, "crate files removed that no line names"},
+		{s.Damaged, "not exported: the mirror's copy is damaged"},
+		{s.Failed, "could not be read or written"},
+	} {
+		if r.n > 0 {
+			fmt.Fprintf(w, "%12s  %s\n", count(r.n), r.what)
+		}
+	}
+	for _, err := range s.Problems {
+		fmt.Fprintf(w, "  %s\n", printable(err.Error()))
+	}
+	if more := s.Damaged + s.Failed - int64(len(s.Problems)); more > 0 {
+		fmt.Fprintf(w, "  and %s more\n", count(more))
+	}
+}
+
+// printCargoConfig prints what cargo needs.
+func (cfg *exportConfig) printCargoConfig(w io.Writer) {
+	if !cfg.git() {
+		printCargoConfig(w, cfg.publicURL)
+		return
+	}
+	fmt.Fprintf(w, `# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
+[source.crates-io]
+replace-with = "mirror"
+
+[source.mirror]
+registry = %q
+`, cfg.publicURL+"/"+export.GitDir)
+}
+
+// exportVerdict is the error that an export deserves which went through to its
+// end.
+func exportVerdict(s *export.Summary) error {
+	var errs []error
+	if s.Damaged > 0 {
+		errs = append(errs, &integrityError{fmt.Sprintf("%s damaged in the mirror and not in the export: clonecratesio verify -repair, then run this again", plural(s.Damaged, "version"))})
+	}
+	if s.Failed > 0 {
+		errs = append(errs, &incompleteError{"incomplete: what could not be read or written is listed above; run this again"})
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+)
+
+// errReopen ends a session after which the next round needs a new one: what it
+// has open may be the reason why the last round failed.
+var errReopen = errors.New("the next round opens the mirror anew")
+
+// follow makes rounds until ctx ends. Only if the mirror cannot be opened in the
+// first place does it give up: that is for who starts it to see.
+func (s *syncer) follow(ctx context.Context) error {
+	for opened := false; ; {
+		err := s.app.session(ctx, s.session, func(open *session) error {
+			opened, s.session = true, *open
+			return s.rounds(ctx)
+		})
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, errReopen):
+			continue
+		case !opened:
+			return err
+		}
+		s.failed(err)
+		if err := s.wait(ctx, s.backoff()); err != nil {
+			return err
+		}
+	}
+}
+
+// rounds makes rounds on an open mirror, until one cannot go on.
+func (s *syncer) rounds(ctx context.Context) error {
+	for {
+		s.act.round(func(r *rounds) { r.next = time.Time{} })
+		start := time.Now()
+		err := s.round(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if errors.Is(err, catalog.ErrDamaged) {
+			s.base = nil
+			return err
+		}
+		if err != nil && !isVerdict(err) {
+			s.failed(err)
+			if err := s.wait(ctx, s.backoff()); err != nil {
+				return err
+			}
+			return errReopen
+		}
+		s.came(err, time.Since(start))
+		if err := s.wait(ctx, s.cfg.every); err != nil {
+			return err
+		}
+	}
+}
+
+// came notes a round that came to its end. What was accepted once is not
+// accepted for ever.
+func (s *syncer) came(verdict error, took time.Duration) {
+	s.cfg.acceptShrink = false
+	s.act.round(func(r *rounds) { r.failures, r.last, r.good = 0, verdict, time.Now() })
+	if s.summary == nil {
+		s.log.Debug("nothing new", "took", took)
+		return
+	}
+	logSummary(s.log, s.summary, &s.cfg.runConfig)
+	if verdict != nil {
+		s.log.Warn("the mirror is not as it should be", "err", verdict)
+	}
+}
+
+func (s *syncer) failed(err error) {
+	s.act.round(func(r *rounds) { r.failures++; r.last = err })
+	s.log.Error("this round could not go on; nothing is lost, the next one tries again", "err", err)
+}
+
+// firstBackoff is the wait after one failure, doubled with each, up to -every.
+const firstBackoff = 15 * time.Second
+
+func (s *syncer) backoff() time.Duration {
+	n := min(s.act.following().failures, 20) // 15 s << 19 is half a year
+	return min(s.cfg.every, firstBackoff<<(n-1))
+}
+
+// wait waits for the next round, a tenth more or less, so that the mirrors of
+// the world do not come all at once. It fails when ctx ends.
+func (s *syncer) wait(ctx context.Context, d time.Duration) error {
+	d += time.Duration((rand.Float64() - 0.5) / 5 * float64(d))
+	s.act.enter("waiting", "")
+	s.act.round(func(r *rounds) { r.next = time.Now().Add(d) })
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

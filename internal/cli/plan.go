@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// planConfig is the flags of plan.
+type planConfig struct {
+	dirs          dirs
+	excludeYanked bool
+	bundle        bool
+	json          bool
+	part          selectConfig
+	log           logConfig
+}
+
+func planCommand(a *App) *cli.Command {
+	var cfg planConfig
+	flags := append(cfg.dirs.flags(),
+		&cli.BoolFlag{Name: "exclude-yanked", Usage: "as for sync: leave yanked versions out", Destination: &cfg.excludeYanked},
+		&cli.BoolFlag{Name: "bundle", Usage: "as for sync: into bundles", Destination: &cfg.bundle},
+		&cli.BoolFlag{Name: "json", Usage: "one JSON object", Destination: &cfg.json},
+	)
+	flags = append(flags, cfg.part.flags()...)
+	flags = append(flags, cfg.log.flags()...)
+	return &cli.Command{
+		Name:         "plan",
+		Usage:        "say what a sync would fetch, how large that is, and whether it fits",
+		ArgsUsage:    "[-mirror DIR] [options]",
+		Description:  "The index is taken as it is, nothing is touched, and no request is made.\n\n" + exitCodesHelp,
+		Flags:        flags,
+		OnUsageError: onUsageError,
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.plan(ctx, &cfg) }),
+	}
+}
+
+func (cfg *planConfig) check() error {
+	cfg.dirs.fill()
+	return errors.Join(cfg.part.check(), cfg.log.check())
+}
+
+// meanCrate is the mean size of a crate file on crates.io, bytes: more than
+// 400 GB in 2.2 million files (2026). It is used while little is held.
+const meanCrate = 190_000
+
+// forecast is what plan says; its fields are those of -json.
+type forecast struct {
+	Crates     int64   `json:"crates"`     // in the index
+	Versions   int64   `json:"versions"`   // wanted of them
+	Held       int64   `json:"held"`       // of these
+	HeldBytes  int64   `json:"held_bytes"` // known
+	ToCheck    int64   `json:"to_check"`   // there, but to be hashed first
+	ToFetch    int64   `json:"to_fetch"`
+	FetchBytes int64   `json:"fetch_bytes"` // estimated: the index names no sizes
+	MeanBytes  int64   `json:"mean_bytes"`  // that this is estimated with
+	MeanIsHeld bool    `json:"mean_is_held"`
+	FreeBytes  int64   `json:"free_bytes"` // -1: not known
+	Fits       bool    `json:"fits"`
+	ETASec     float64 `json:"eta_sec"` // 0: not known
+	Rate       float64 `json:"fetched_per_sec"`
+	Bad        int64   `json:"bad_entries"` // that cannot be mirrored
+}
+
+func (a *App) plan(ctx context.Context, cfg *planConfig) error {
+	log := cfg.log.logger(a.Stderr)
+	ix, err := cfg.dirs.openIndex(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer ix.Close()
+	source, err := cfg.part.source(ctx, ix, nil, !cfg.excludeYanked, newDisplay(a.Stderr, new(progressConfig)), log)
+	if err != nil {
+		return err
+	}
+	run := runConfig{out: cfg.dirs.out, bundlesOut: cfg.dirs.bundles, bundle: cfg.bundle, acceptShrink: true}
+	job := run.job(source, log)
+	job.IncludeYanked = !cfg.excludeYanked
+	plan, err := planOnly(ctx, &run, job)
+	if err != nil {
+		return err
+	}
+	f, err := cfg.forecast(ctx, plan)
+	if err != nil {
+		return err
+	}
+	if cfg.json {
+		return errors.Join(json.MarshalWrite(a.Stdout, f), planVerdict(plan))
+	}
+	a.printForecast(plan, f, cfg)
+	return planVerdict(plan)
+}
+
+// planVerdict is the error that a plan deserves: a run would end with it.
+func planVerdict(p mirror.Plan) error {
+	var errs []error
+	if p.Violated > 0 {
+		errs = append(errs, &integrityError{fmt.Sprintf("%d versions have another checksum in the index than in a lock file; they are named above", p.Violated)})
+	}
+	if p.Bad > 0 {
+		errs = append(errs, &incompleteError{fmt.Sprintf("%d entries cannot be mirrored; they are named above", p.Bad)})
+	}
+	return errors.Join(errs...)
+}
+
+func (cfg *planConfig) forecast(ctx context.Context, plan mirror.Plan) (forecast, error) {
+	f := forecast{
+		Crates: plan.Crates, Versions: plan.Versions, Held: plan.Held, HeldBytes: plan.HeldBytes, ToCheck: plan.Check,
+		ToFetch: plan.Fetch, MeanBytes: meanCrate, Bad: plan.Bad,
+	}
+	if plan.Held >= enoughFetched {
+		f.MeanBytes, f.MeanIsHeld = plan.HeldBytes/plan.Held, true
+	}
+	f.FetchBytes = f.ToFetch * f.MeanBytes
+	var err error
+	if f.FreeBytes, err = freeBytes(cfg.stores()); err != nil {
+		return f, err
+	}
+	f.Fits = f.FreeBytes < 0 || f.FetchBytes < f.FreeBytes
+	if f.Rate = lastRate(cfg.dirs.out); f.Rate > 0 {
+		f.ETASec = float64(f.ToFetch) / f.Rate
+	}
+	return f, nil
+}
+
+// stores is the folder that new crates go to.
+func (cfg *planConfig) stores() string {
+	if cfg.bundle {
+		return cfg.dirs.bundles
+	}
+	return cfg.dirs.out
+}
+
+// freeBytes is how much fits where a folder is, or will be made; -1: not known.
+func freeBytes(dir string) (int64, error) {
+	for {
+		fsys, err := durable.Open(dir)
+		if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
+			dir = parent
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		defer fsys.Close()
+		bytes, _, err := fsys.Free()
+		if errors.Is(err, errors.ErrUnsupported) {
+			return -1, nil
+		}
+		return bytes, err
+	}
+}
+
+// lastRate is how many crates a second came when it was last measured; 0: never.
+func lastRate(out string) float64 {
+	state, err := durable.Open(filepath.Join(out, loose.StateDir))
+	if err != nil {
+		return 0
+	}
+	defer state.Close()
+	s, err := runstate.Read(state)
+	if err != nil {
+		return 0
+	}
+	return s.FetchRate
+}
+
+// printForecast says it to a person.
+func (a *App) printForecast(plan mirror.Plan, f forecast, cfg *planConfig) {
+	printPlan(a.Stdout, plan)
+	if f.ToFetch == 0 {
+		fmt.Fprintf(a.Stdout, "\nnothing is to be fetched\n")
+		return
+	}
+	why := "the mean on crates.io"
+	if f.MeanIsHeld {
+		why = "the mean of what is held"
+	}
+	fmt.Fprintf(a.Stdout, "\nto fetch: about %s, estimated with %s a version, %s\n", size(f.FetchBytes), size(f.MeanBytes), why)
+	switch {
+	case f.FreeBytes < 0:
+		fmt.Fprintf(a.Stdout, "free in %s: not known\n", cfg.stores())
+	case f.Fits:
+		fmt.Fprintf(a.Stdout, "free in %s: %s, so it fits\n", cfg.stores(), size(f.FreeBytes))
+	default:
+		fmt.Fprintf(a.Stdout, "free in %s: %s, so it does not fit\n", cfg.stores(), size(f.FreeBytes))
+	}
+	if f.ETASec > 0 {
+		fmt.Fprintf(a.Stdout, "time: about %s, at %s versions a second as the last time\n",
+			time.Duration(f.ETASec*float64(time.Second)).Round(time.Second), count(int64(f.Rate)))
+	} else {
+		fmt.Fprintf(a.Stdout, "time: not known until some hundred versions have been fetched\n")
+	}
+}

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+)
+
+// interrupted is a source of which crates are read, while somebody else mirrors.
+type interrupted struct {
+	mirror.Source
+	somebody func()
+}
+
+func (s interrupted) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*mirror.Group) error) error {
+	return s.Source.Groups(ctx, want, func(g *mirror.Group) error {
+		err := yield(g)
+		s.somebody()
+		return err
+	})
+}
+
+// C21: a plan beside a sync that begins and ends meanwhile is that of the mirror
+// as it is then, not of a catalog half read before and half after.
+func TestC21PlanBesideASync(t *testing.T) {
+	out := t.TempDir()
+	folder, err := durable.Create(filepath.Dir(catalogPath(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder.Close()
+	foo, bar := crate.ID{Name: "foo", Version: "1.0.0"}, crate.ID{Name: "bar", Version: "1.0.0"}
+	commit := func(versions ...catalog.Version) {
+		cat, err := catalog.Open(catalogPath(out))
+		if err == nil {
+			err = cat.Commit(t.Context(), catalog.Batch{Versions: versions, Revision: &catalog.Revision{Commit: "c", Time: time.Unix(1, 0)}})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cat.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit()
+	// What is pinned to another checksum is a conflict: the catalog alone says so.
+	pinned := func(id crate.ID) catalog.Version {
+		return catalog.Version{ID: id, Checksum: crate.Checksum{1}, Size: 1, Loose: true, Listed: true, VerifiedAt: time.Unix(1, 0)}
+	}
+	crates := 0
+	list := mirror.FromList([]mirror.Entry{{ID: foo, Checksum: crate.Checksum{2}}, {ID: bar, Checksum: crate.Checksum{2}}}, nil)
+	source := interrupted{list, func() {
+		if crates++; crates == 1 {
+			commit(pinned(foo), pinned(bar))
+		}
+	}}
+	run := runConfig{out: out, bundlesOut: filepath.Join(out, "none")}
+	plan, err := planOnly(t.Context(), &run, run.job(source, slog.New(slog.DiscardHandler)))
+	if err != nil || plan.Conflicts != 2 || plan.Versions != 2 {
+		t.Errorf("plan %+v, %v", plan, err)
+	}
+}

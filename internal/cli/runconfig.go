@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"errors"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// runConfig is what commands that mirror have in common: where crates come from,
+// how they are stored, who is told. The folders have flags of each command's own.
+type runConfig struct {
+	out, manifest, bundlesOut string
+	baseURL                   string
+	verifyExisting            bool
+	allowMissing              bool
+	acceptShrink              bool
+	newCatalog                bool // no flag: reindex
+	durability                string
+	bundle                    bool
+	bundleMode                string
+	bundleSizeGB              int64
+	listen                    string
+	log                       logConfig
+	progress                  progressConfig
+	net                       netConfig
+}
+
+func (cfg *runConfig) flags() []cli.Flag {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "crates-base-url", Value: "https://static.crates.io/crates", Usage: "crate files are at `URL`/{name}/{name}-{version}.crate", Destination: &cfg.baseURL},
+		&cli.BoolFlag{Name: "verify-existing", Usage: "hash files that are held again instead of trusting the catalog", Destination: &cfg.verifyExisting},
+		&cli.BoolFlag{Name: "allow-missing", Usage: "versions that upstream refuses (403, 404, 410, 451) do not make the run incomplete", Destination: &cfg.allowMissing},
+		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although many crates have vanished from the index, or it is older than the one mirrored last", Destination: &cfg.acceptShrink},
+		&cli.StringFlag{Name: "durability", Value: "batch", Usage: "when bytes are forced to the disk: `file|batch|none`", Destination: &cfg.durability},
+		&cli.BoolFlag{Name: "bundle", Usage: "put crates into bundles: .tar.zst files of many crates each; those that are held loose are put there too, not fetched", Destination: &cfg.bundle},
+		&cli.StringFlag{Name: "bundle-mode", Value: "only", Usage: "`only|add`: keep the bundled copy alone, or the loose file too", Destination: &cfg.bundleMode},
+		&cli.Int64Flag{Name: "bundle-size-gb", Value: 8, Usage: "a bundle takes no more once it has `N` GB", Destination: &cfg.bundleSizeGB},
+		&cli.StringFlag{Name: "listen", Value: ":9090", Usage: "`ADDR` of /metrics, /api/status and /debug/pprof/ (loopback clients only); empty = off", Destination: &cfg.listen},
+	}
+	flags = append(flags, cfg.net.flags()...)
+	flags = append(flags, cfg.log.flags()...)
+	return append(flags, cfg.progress.flags()...)
+}
+
+var durabilities = map[string]loose.Durability{"batch": loose.Batch, "file": loose.PerFile, "none": loose.None}
+
+// check refuses what makes no sense, before anything is touched.
+func (cfg *runConfig) check() error {
+	if cfg.bundleMode != "only" && cfg.bundleMode != "add" {
+		return usagef("-bundle-mode %q is neither only nor add", cfg.bundleMode)
+	}
+	if cfg.bundleSizeGB < 1 || cfg.bundleSizeGB > maxBundleGB {
+		return usagef("-bundle-size-gb is %d, want 1 to %d", cfg.bundleSizeGB, maxBundleGB)
+	}
+	if _, ok := durabilities[cfg.durability]; !ok {
+		return usagef("-durability %q is none of file, batch, none", cfg.durability)
+	}
+	return errors.Join(checkBaseURL(&cfg.baseURL), cfg.net.check(), cfg.log.check(), cfg.progress.check())
+}
+
+// checkBaseURL checks -crates-base-url, and takes slashes from its end.
+func checkBaseURL(base *string) error {
+	u, err := url.Parse(*base)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return usagef("-crates-base-url %q is not an http or https URL", *base)
+	}
+	*base = strings.TrimRight(*base, "/")
+	return nil
+}
+
+// maxBundleGB is more than any file system or medium takes well in one file.
+const maxBundleGB = 1 << 14
+
+// job is a run over what a source names.
+func (cfg *runConfig) job(source mirror.Source, log *slog.Logger) mirror.Config {
+	return mirror.Config{
+		Source: source, BaseURL: cfg.baseURL, Out: cfg.out, AcceptShrink: cfg.acceptShrink,
+		BundlesOut: cfg.bundlesOut, Bundle: cfg.bundle, KeepLoose: cfg.bundleMode == "add",
+		VerifyExisting: cfg.verifyExisting, Concurrency: cfg.net.concurrency, Log: log,
+	}
+}

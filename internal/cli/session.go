@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// session is a mirror that is open for writing, for one run or many.
+type session struct {
+	*held
+	cfg    *runConfig
+	client *upstream.Client
+	act    *activity
+	show   *display
+	log    *slog.Logger
+}
+
+// session opens a mirror with everything that belongs to it (locks, catalog,
+// manifest, client, admin listener), calls do, and closes it. A catalog that
+// turns out to be damaged on the way is set aside, and all is done again without
+// it.
+func (a *App) session(ctx context.Context, s session, do func(*session) error) error {
+	err := a.sessionOnce(ctx, s, do)
+	if errors.Is(err, catalog.ErrDamaged) {
+		if err := setCatalogAside(catalogPath(s.cfg.out), s.log, err); err != nil {
+			return err
+		}
+		err = a.sessionOnce(ctx, s, do)
+	}
+	return err
+}
+
+func (a *App) sessionOnce(ctx context.Context, s session, do func(*session) error) (err error) {
+	if s.held, err = a.open(ctx, s.cfg, s.log); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.held.close()) }()
+	if s.client, err = a.upstream(&s.cfg.net, s.log); err != nil {
+		return err
+	}
+	defer s.client.Close()
+	stopListening, err := listen(s.cfg.listen, s.act, s.client, s.log)
+	if err != nil {
+		return err
+	}
+	defer stopListening()
+	s.act.recall(s.state)
+	told := tell(s.state, func() runstate.State { return s.act.state(s.client.Status()) }, s.log)
+	err = do(&s)
+	told(err)
+	return err
+}
+
+// run mirrors once.
+func (s *session) run(ctx context.Context, job mirror.Config) (*mirror.Summary, error) {
+	if job.Fetch == nil {
+		job.Fetch = s.client
+	}
+	if s.bundles != nil {
+		job.OldBundles = s.bundles
+	}
+	job.Store, job.Catalog, job.Manifest, job.State = s.store, s.catalog, s.manifest, s.state
+	job.Disks, job.Progress = s.disks(s.cfg), s.act.begin()
+	defer context.AfterFunc(ctx, func() {
+		fmt.Fprintln(s.show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
+	})()
+	defer s.show.follow(mirroring(job.Progress), s.log)()
+	return mirror.Run(ctx, job)
+}

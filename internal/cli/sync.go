@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+)
+
+// syncConfig is the flags of sync.
+type syncConfig struct {
+	dirs            dirs
+	indexURL        string
+	checkout        bool
+	skipIndexUpdate bool
+	excludeYanked   bool
+	sidecars        bool
+	every           time.Duration
+	part            selectConfig
+	runConfig
+}
+
+func syncCommand(a *App) *cli.Command {
+	var cfg syncConfig
+	return &cli.Command{
+		Name:         "sync",
+		Usage:        "update the index and mirror what it names; with -every, for good",
+		ArgsUsage:    "[-mirror DIR] [-bundle] [-every 10m] [options]",
+		Description:  exitCodesHelp,
+		Flags:        cfg.flags(),
+		OnUsageError: onUsageError,
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.sync(ctx, &cfg) }),
+	}
+}
+
+func (cfg *syncConfig) flags() []cli.Flag {
+	flags := append(cfg.dirs.flags(), cfg.dirs.manifestFlag(),
+		&cli.StringFlag{Name: "index-url", Usage: "git repository of the index, `URL`: https, ssh, git, http or file (default: the one that the index was cloned from, or " + index.DefaultURL + ")", Destination: &cfg.indexURL},
+		&cli.BoolFlag{Name: "checkout", Usage: "clone the index with a working tree: read faster, 3 GB more; one that is there stays as it is", Destination: &cfg.checkout},
+		&cli.BoolFlag{Name: "skip-index-update", Usage: "take the index as it is", Destination: &cfg.skipIndexUpdate},
+		&cli.BoolFlag{Name: "exclude-yanked", Usage: "leave yanked versions out (builds with a Cargo.lock need them)", Destination: &cfg.excludeYanked},
+		&cli.BoolFlag{Name: "sidecars", Usage: "write sidecars, a file of JSON a version, beside the crates, and keep them up to date", Destination: &cfg.sidecars},
+		&cli.DurationFlag{Name: "every", Usage: "follow: do it again every so often, such as 10m, until stopped", Destination: &cfg.every},
+	)
+	flags = append(flags, cfg.part.flags()...)
+	return append(flags, cfg.runConfig.flags()...)
+}
+
+// minEvery keeps a slip of the hand (ns for m) from becoming a nuisance upstream.
+const minEvery = time.Second
+
+func (cfg *syncConfig) check() error {
+	if cfg.every != 0 && cfg.every < minEvery {
+		return usagef("-every is %v, want %v or more", cfg.every, minEvery)
+	}
+	if cfg.skipIndexUpdate && (cfg.indexURL != "" || cfg.checkout) {
+		return usagef("-skip-index-update makes nothing of -index-url and -checkout")
+	}
+	if cfg.sidecars && cfg.part.chooses() {
+		return usagef("-sidecars describes all of the index, not a part of it")
+	}
+	cfg.dirs.fill()
+	cfg.out, cfg.manifest, cfg.bundlesOut = cfg.dirs.out, cfg.dirs.manifest, cfg.dirs.bundles
+	return errors.Join(cfg.part.check(), cfg.runConfig.check())
+}
+
+// sync runs the command.
+func (a *App) sync(ctx context.Context, cfg *syncConfig) error {
+	show := newDisplay(a.Stderr, &cfg.progress)
+	s := &syncer{app: a, cfg: cfg, session: session{cfg: &cfg.runConfig, act: newActivity(), show: show, log: cfg.log.logger(show)}}
+	if err := cfg.net.fitOpenFiles(s.log); err != nil {
+		return err
+	}
+	s.hintBundles()
+	if cfg.every > 0 {
+		return s.follow(ctx)
+	}
+	err := a.session(ctx, s.session, func(open *session) error {
+		s.session, s.recorded = *open, false
+		return s.round(ctx)
+	})
+	if s.summary != nil {
+		logSummary(s.log, s.summary, &cfg.runConfig)
+		printSummary(a.Stdout, s.summary, &cfg.runConfig)
+	}
+	return err
+}
+
+// syncer makes the rounds of a sync.
+type syncer struct {
+	app *App
+	cfg *syncConfig
+	session
+	base      *baseline       // nil: everything is to be looked at
+	described error           // the verdict on the sidecars of this round
+	summary   *mirror.Summary // of the last run, nil if there was none in this round
+	recorded  bool            // the manifest of a run of this process has all that was held
+}
+
+// round does everything once. An error that is not a verdict means that the
+// round could not go on.
+func (s *syncer) round(ctx context.Context) error {
+	s.summary, s.described = nil, nil
+	for _, step := range []func(context.Context) error{s.updateIndex, s.mirrorCrates} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return s.verdict()
+}
+
+// updateIndex brings the index to what upstream has.
+func (s *syncer) updateIndex(ctx context.Context) error {
+	if s.cfg.skipIndexUpdate {
+		return nil
+	}
+	const phase = "updating the index"
+	s.act.enter(phase, "")
+	defer s.show.follow(func() state { return gitState(phase, s.act.doing()) }, s.log)()
+	up, err := index.Update(ctx, index.UpdateConfig{
+		Dir: s.cfg.dirs.index, URL: s.cfg.indexURL, Checkout: s.cfg.checkout, AcceptShrink: s.cfg.acceptShrink,
+		Progress: func(text string) { s.act.enter(phase, text) }, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	if up.Changed() {
+		s.log.Info("the index is updated", "dir", s.cfg.dirs.index, "commit", up.After.Commit, "of", up.After.Time.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// gitState is the state of an update of the index, out of git's words.
+func gitState(phase, detail string) state {
+	st := state{line: " " + phase, attrs: []any{"phase", phase, "git", printable(detail)}}
+	if detail == "" {
+		return st
+	}
+	st.line += ": " + printable(detail)
+	if before, _, found := strings.Cut(detail, "%"); found {
+		if percent, err := strconv.Atoi(before[strings.LastIndexByte(before, ' ')+1:]); err == nil {
+			st.done, st.total = int64(percent), 100
+		}
+	}
+	return st
+}
+
+// hintBundles tells who forgot -bundle. A mirror does not remember by itself how
+// it was filled: a flag that is given decides.
+func (s *syncer) hintBundles() {
+	if !s.cfg.bundle && hasBundles(s.cfg.bundlesOut) {
+		s.log.Warn(fmt.Sprintf("there are bundles in %s, but without -bundle new crates become loose files", s.cfg.bundlesOut))
+	}
+}

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
+)
+
+// verification is a mirror that is opened to be verified, by one process at a
+// time, and what is known of it.
+type verification struct {
+	*reading
+	state  durable.FS
+	lock   *durable.Lockfile
+	cursor verify.Cursor
+	found  []mirror.Entry // the versions that are bad, at most verify.MaxBad
+}
+
+// verification opens a mirror, calls do, and makes durable how far that came.
+func (a *App) verification(ctx context.Context, cfg *verifyConfig, do func(*verification) error) (_ *verify.Cursor, bad []mirror.Entry, err error) {
+	v := new(verification)
+	if v.reading, err = openForReading(ctx, cfg.out, cfg.bundles); err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, v.reading.close()) }()
+	dir := filepath.Join(cfg.out, loose.StateDir)
+	if v.state, err = a.folder(dir); err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, v.state.Close()) }()
+	if v.lock, err = durable.Lock(filepath.Join(dir, "verify.lock"), durable.Self(filepath.Base(os.Args[0])+" verify -out "+cfg.out)); err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, v.lock.Release()) }()
+	if v.cursor, err = verify.ReadCursor(v.state); err != nil {
+		return nil, nil, err
+	}
+	err = do(v)
+	return &v.cursor, v.found, errors.Join(err, v.cursor.Write(v.state))
+}
+
+// note notes a problem. The copies of a version come one after the other.
+func (v *verification) note(p verify.Problem) {
+	if n := len(v.found); n < verify.MaxBad && (n == 0 || v.found[n-1].ID != p.ID) {
+		v.found = append(v.found, mirror.Entry{ID: p.ID, Checksum: p.Checksum})
+	}
+}
+
+// advance notes how far a run has come.
+func (v *verification) advance(s *verify.Summary) {
+	ids := make([]crate.ID, len(v.found))
+	for i := range v.found {
+		ids[i] = v.found[i].ID
+	}
+	v.cursor.Advance(s, ids, time.Now().UTC())
+}
+
+// errSliceEnds: -max-duration is over.
+var errSliceEnds = errors.New("-max-duration is over")
+
+// sweep is one run over what is held, from where the last one stopped.
+func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verification, show *display, log *slog.Logger) error {
+	if cfg.restart || v.cursor.Begun.IsZero() {
+		v.cursor.Begin(time.Now().UTC())
+	}
+	totals, err := v.catalog.Totals(ctx)
+	if err != nil {
+		return err
+	}
+	if cfg.maxDuration > 0 {
+		slice, stop := context.WithTimeoutCause(ctx, cfg.maxDuration, errSliceEnds)
+		defer stop()
+		ctx = slice
+	}
+	job := verify.Config{
+		Catalog: v.catalog, Store: v.store, Again: v.cursor.Bad, After: v.cursor.After, Progress: new(verify.Progress),
+		Found: func(p verify.Problem) error {
+			v.note(p)
+			_, err := fmt.Fprintf(a.Stdout, "%s: %s\n", p.Kind, printable(p.Err.Error()))
+			return err
+		},
+	}
+	followed := show.follow(verifying(job.Progress, v.cursor.Versions, totals), log)
+	s, err := verify.Run(ctx, job)
+	followed()
+	v.advance(s)
+	printSweep(a.Stdout, s, &v.cursor, totals)
+	if errors.Is(err, errSliceEnds) {
+		return nil
+	}
+	return err
+}
+
+// lookAgain looks at what is bad, after it was repaired.
+func (v *verification) lookAgain(ctx context.Context) error {
+	s, err := verify.Again(ctx, verify.Config{
+		Catalog: v.catalog, Store: v.store, Again: v.cursor.Bad, After: v.cursor.After,
+		Found: func(p verify.Problem) error { v.note(p); return nil },
+	})
+	v.advance(s)
+	return err
+}
+
+// verifying is the state of a sweep.
+func verifying(p *verify.Progress, before int64, totals catalog.Totals) func() state {
+	begun := time.Now()
+	return func() state {
+		versions, bytes, problems := p.Counts()
+		s := state{done: before + versions, total: totals.Versions, processed: versions}
+		rate := int64(float64(bytes) / max(time.Since(begun).Seconds(), 0.001))
+		s.line = fmt.Sprintf(" %s of %s, %s/s", count(s.done), count(s.total), size(rate))
+		if problems > 0 {
+			s.line += fmt.Sprintf(", %s bad", count(problems))
+		}
+		s.attrs = []any{"versions", s.done, "total", s.total, "bytes", bytes, "bad", problems}
+		return s
+	}
+}

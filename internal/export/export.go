@@ -1,0 +1,279 @@
+// Package export makes a tree of a mirror that needs no program of ours: any
+// web server (nginx, S3) gives it to cargo with no rule of its own, and cargo
+// reads it from a disk by file://.
+//
+// # The tree
+//
+//	index/config.json                        where the rest is
+//	index/{1|2|3/a|ab/cd}/{name}             the lines of a crate
+//	crates/{name}/{name}-{version}.crate     as on static.crates.io
+//	index.git                                index/ as a git repository, if asked for
+//	.clonecratesio-export/                   lock, unfinished files
+//
+// cargo takes the paths of crate files from the markers in config.json
+// ("{crate}/{crate}-{version}.crate"), so that they are names of plain files. It
+// sends the "+" of a version as it is. Every web server takes that for a "+",
+// but S3 for a space (crates.io#4891): such a file has a second name, with a
+// space.
+//
+// cargo reads a sparse index by HTTP alone. By file:// it wants a git
+// repository, while "dl" may be a file:// URL.
+//
+// # What may be relied on
+//
+// A crate file gets its name after its bytes were hashed. A line gets into the
+// index after its crate file is durable, and a line that is not shown any more
+// is gone before its crate file is. So whatever the instant at which a run ends,
+// and whoever reads meanwhile, every line leads to the bytes that it names, and
+// the next run goes on from there: files that are there with their size, and
+// index files whose content is right, are not written again.
+//
+// The tree is ours: index files that are not what the mirror shows are replaced
+// or removed. Crate files stay, also those that no line names, unless
+// [Config.Prune] is set.
+//
+// Where the mirror has a loose file on the same file system, the tree gets a
+// hard link to it.
+//
+// # Memory
+//
+// The names of crates and the paths of their index files, some 150 bytes a
+// crate: 30 MB for 200,000. A thousand crates are under way at a time.
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+)
+
+// Names in the tree.
+const (
+	// StateDir keeps what is not for clients.
+	StateDir = ".clonecratesio-export"
+	// IndexDir is the sparse index: its URL is what cargo asks for.
+	IndexDir = "index"
+	// GitDir is the same index as a bare git repository.
+	GitDir = "index.git"
+
+	cratesDir  = "crates"
+	tempDir    = StateDir + "/tmp"
+	configName = IndexDir + "/config.json"
+)
+
+// Mirror is what is exported: a view.View that shows what is held.
+type Mirror interface {
+	// Names returns the names of all crates that may be shown, in any order.
+	Names(ctx context.Context) ([]string, error)
+	// Crate returns what is shown of one. Errors: fs.ErrNotExist.
+	Crate(ctx context.Context, name string) (*view.Crate, error)
+	// Open opens a crate file whose bytes were hashed. Errors: fs.ErrNotExist;
+	// *view.DamagedError.
+	Open(ctx context.Context, id crate.ID) (*view.File, error)
+}
+
+// Config of [Run].
+type Config struct {
+	Mirror Mirror
+	// Out is the folder of the tree, which [Prepare] has seen and whose lock the
+	// caller holds.
+	Out durable.FS
+	// PublicURL is where clients find the tree, without a slash at its end. It
+	// goes into config.json.
+	PublicURL string
+	// Prune removes crate files that no line names.
+	Prune bool
+	// VerifyExisting hashes the crate files that are in the tree, and replaces
+	// those that are wrong. Otherwise their size is looked at.
+	VerifyExisting bool
+	// AcceptShrink takes index files away however many they are. Otherwise more
+	// than one in twenty is an error, and all stay.
+	AcceptShrink bool
+	// Log gets what an operator should know. If nil, nothing is logged.
+	Log *slog.Logger
+	// Progress is counted in. If nil, nobody looks.
+	Progress *Progress
+}
+
+// ErrEmpty: the mirror shows nothing. The tree stays as it was.
+var ErrEmpty = errors.New("the mirror holds nothing that its index names")
+
+// Prepare makes sure that a folder is empty or a tree of ours, and makes the
+// folder of its lock.
+func Prepare(out durable.FS) error {
+	entries, err := out.ReadDir(".")
+	if err != nil {
+		return fmt.Errorf("opening the export: %w", err)
+	}
+	ours := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == StateDir })
+	if !ours && len(entries) > 0 {
+		return ErrForeign
+	}
+	if err := out.MkdirAll(tempDir); err != nil {
+		return fmt.Errorf("opening the export: %w", err)
+	}
+	return nil
+}
+
+// ErrForeign: a folder has something in it that is no export.
+var ErrForeign = errors.New("the folder is not empty, and no export made it")
+
+// run is one Run. Its fields do not change but for what Progress and the temp
+// files' counter guard themselves; shown belongs to Run's goroutine.
+type run struct {
+	Config
+	disk  *disk
+	shown map[string]bool // index paths that the mirror shows
+}
+
+// Run brings the tree up to date with the mirror. What concerns single crates is
+// in the summary; an error means that the run could not go on.
+func Run(ctx context.Context, cfg Config) (*Summary, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = new(Progress)
+	}
+	r := &run{Config: cfg, shown: map[string]bool{}}
+	err := r.all(ctx)
+	return cfg.Progress.summary(), err
+}
+
+func (r *run) all(ctx context.Context) (err error) {
+	if r.disk, err = openDisk(r.Out); err != nil {
+		return err
+	}
+	names, err := r.Mirror.Names(ctx)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return ErrEmpty
+	}
+	r.Progress.total.Store(int64(len(names)))
+	// The order of the index: neighbours share folders, and git's packs.
+	slices.SortFunc(names, func(a, b string) int { return strings.Compare(crate.IndexPath(a), crate.IndexPath(b)) })
+	for batch := range slices.Chunk(names, batchSize) {
+		if err := r.batch(ctx, batch); err != nil {
+			return err
+		}
+	}
+	if len(r.shown) == 0 {
+		return ErrEmpty
+	}
+	if err := r.config(); err != nil {
+		return err
+	}
+	if err := r.removeStale(ctx); err != nil {
+		return err
+	}
+	if err := r.disk.syncNames(); err != nil || !r.Prune {
+		return err
+	}
+	return r.prune(ctx)
+}
+
+// batchSize is how many crates become durable together.
+const batchSize = 1024
+
+// batch exports some crates: files are written side by side, then all get their
+// names, the crate files before the lines that name them.
+func (r *run) batch(ctx context.Context, names []string) error {
+	staged := make([]staged, len(names))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // disks and cores are both waited for
+	for i, name := range names {
+		g.Go(func() (err error) {
+			staged[i], err = r.stage(gctx, name)
+			r.Progress.done.Add(1)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return r.publish(staged)
+}
+
+// publish gives the files of a batch their names.
+func (r *run) publish(batch []staged) error {
+	if err := r.disk.syncBytes(); err != nil {
+		return err
+	}
+	for i := range batch {
+		s := &batch[i]
+		for _, f := range s.files {
+			if err := r.own(r.disk.replace(f), s); err != nil {
+				return err
+			}
+		}
+	}
+	if err := r.disk.syncNames(); err != nil {
+		return err
+	}
+	for i := range batch {
+		s := &batch[i]
+		if s.path != "" {
+			r.shown[s.path] = true
+		}
+		if s.failed || s.index == (renaming{}) {
+			continue
+		}
+		if err := r.own(r.disk.replace(s.index), s); err != nil {
+			return err
+		}
+		r.Progress.index.Add(1)
+	}
+	return nil
+}
+
+// own tells the trouble of one crate from that of the disk, which it returns.
+func (r *run) own(err error, s *staged) error {
+	if err == nil || durable.IsBroken(err) {
+		return err
+	}
+	s.failed = true
+	r.Progress.problem(fmt.Errorf("%s: %w; its index file stays as it was", s.name, err))
+	return nil
+}
+
+// config writes config.json. A first run does so last: cargo takes nothing from
+// half a tree.
+func (r *run) config() error {
+	body := fmt.Appendf(nil, "{\n\t\"dl\": %q\n}\n", r.PublicURL+"/"+cratesDir+"/{crate}/{crate}-{version}"+crate.Ext)
+	if r.disk.has(configName, body) {
+		return nil
+	}
+	if err := r.disk.syncNames(); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(r.Out, configName, body); err != nil {
+		return fmt.Errorf("writing config.json: %w", err)
+	}
+	return nil
+}
+
+// fileNames are the names that a crate file has in the tree.
+func fileNames(id crate.ID) []string {
+	name := id.FileName()
+	if strings.Contains(name, "+") {
+		return []string{name, strings.ReplaceAll(name, "+", " ")}
+	}
+	return []string{name}
+}
+
+// folderOf is the folder of a crate's files.
+func folderOf(name string) string { return path.Join(cratesDir, name) }

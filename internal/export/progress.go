@@ -1,0 +1,81 @@
+package export
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+)
+
+// Progress is the counts of a run, for others to read while it goes on.
+type Progress struct {
+	total, done             atomic.Int64 // names
+	crates, versions, bytes atomic.Int64
+	linked, copied, kept    atomic.Int64
+	index, removed, pruned  atomic.Int64
+	damaged, failed         atomic.Int64
+
+	mu       sync.Mutex // guards problems
+	problems []error
+}
+
+// Counts is a snapshot of a Progress.
+type Counts struct {
+	Total, Done int64 // names of crates that the mirror may show, and those looked at
+
+	Crates, Versions, Bytes int64 // in the tree
+	Linked, Copied          int64 // crate files that were new; one with a "+" counts twice
+	Kept                    int64 // versions that were there
+	Index                   int64 // index files written
+	Removed                 int64 // index files taken away
+	Pruned                  int64 // crate files taken away
+	Damaged, Failed         int64 // see Summary.Problems
+}
+
+// maxProblems is how many are kept; all are counted.
+const maxProblems = 100
+
+// Summary is what a run came to.
+type Summary struct {
+	Counts
+	// Problems are versions that are not in the tree because the mirror's copy
+	// is damaged, and crates and versions that could not be read or written.
+	Problems []error
+}
+
+// Snapshot may be called at any time.
+func (p *Progress) Snapshot() Counts {
+	return Counts{
+		Total: p.total.Load(), Done: p.done.Load(),
+		Crates: p.crates.Load(), Versions: p.versions.Load(), Bytes: p.bytes.Load(),
+		Linked: p.linked.Load(), Copied: p.copied.Load(), Kept: p.kept.Load(),
+		Index: p.index.Load(), Removed: p.removed.Load(), Pruned: p.pruned.Load(),
+		Damaged: p.damaged.Load(), Failed: p.failed.Load(),
+	}
+}
+
+func (p *Progress) summary() *Summary {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return &Summary{p.Snapshot(), p.problems}
+}
+
+func (p *Progress) version(size int64) {
+	p.versions.Add(1)
+	p.bytes.Add(size)
+}
+
+func (p *Progress) problem(err error) {
+	if errors.As(err, new(*view.DamagedError)) || errors.As(err, new(*crate.ChecksumError)) {
+		p.damaged.Add(1)
+	} else {
+		p.failed.Add(1)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.problems) < maxProblems {
+		p.problems = append(p.problems, err)
+	}
+}

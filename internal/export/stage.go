@@ -1,0 +1,176 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+)
+
+// staged is what is to get its name for one crate.
+type staged struct {
+	name   string
+	path   string     // of its index file; empty: nothing is shown of it
+	files  []renaming // crate files
+	index  renaming   // zero: the index file is right
+	failed bool
+}
+
+// stage writes what the tree lacks of a crate. Trouble with one crate, or one
+// version, costs that; an error is trouble with the disk, or the end of ctx.
+func (r *run) stage(ctx context.Context, name string) (staged, error) {
+	s := staged{name: name}
+	c, err := r.Mirror.Crate(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	s.path = crate.IndexPath(name)
+	if err == nil {
+		err = r.stageCrate(ctx, c, &s)
+	}
+	if ctx.Err() != nil {
+		return s, context.Cause(ctx)
+	}
+	return s, r.own(err, &s)
+}
+
+func (r *run) stageCrate(ctx context.Context, c *view.Crate, s *staged) error {
+	have := listings{r.disk, map[string]map[string]fs.DirEntry{}}
+	var body []byte
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		err := r.stageVersion(ctx, e, have, s)
+		switch {
+		case err == nil:
+			body = append(append(body, e.Raw...), '\n')
+			r.Progress.version(e.Size)
+		case durable.IsBroken(err) || ctx.Err() != nil:
+			return err
+		default:
+			r.Progress.problem(fmt.Errorf("%w; its line is left out", err))
+		}
+	}
+	if body == nil {
+		s.path = ""
+		return nil
+	}
+	r.Progress.crates.Add(1)
+	name := path.Join(IndexDir, s.path)
+	if r.disk.has(name, body) {
+		return nil
+	}
+	err := r.disk.mkdir(path.Dir(name))
+	if err == nil {
+		s.index, err = r.disk.write(name, bytes.NewReader(body))
+	}
+	return err
+}
+
+// stageVersion sees to the files of one version.
+func (r *run) stageVersion(ctx context.Context, e *view.Entry, have listings, s *staged) error {
+	var missing []string
+	for _, name := range fileNames(e.ID) {
+		if !r.right(e, have, name) {
+			missing = append(missing, path.Join(folderOf(e.Name), name))
+		}
+	}
+	if len(missing) == 0 {
+		r.Progress.kept.Add(1)
+		return nil
+	}
+	f, err := r.Mirror.Open(ctx, e.ID)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := r.disk.mkdir(folderOf(e.Name)); err != nil {
+		return err
+	}
+	for _, name := range missing {
+		ready, err := r.bring(f, name)
+		if err != nil {
+			return fmt.Errorf("exporting %s: %w", e.ID, err)
+		}
+		s.files = append(s.files, ready)
+	}
+	return nil
+}
+
+// right reports whether the tree has a file already.
+func (r *run) right(e *view.Entry, have listings, name string) bool {
+	entry, ok := have.of(e.Name)[name]
+	if !ok || !entry.Type().IsRegular() {
+		return false
+	}
+	info, err := entry.Info()
+	if err != nil || info.Size() != e.Size {
+		return false
+	}
+	return !r.VerifyExisting || r.hashes(path.Join(folderOf(e.Name), name), e.Checksum)
+}
+
+func (r *run) hashes(name string, want crate.Checksum) bool {
+	f, err := r.disk.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return err == nil && crate.Checksum(h.Sum(nil)) == want
+}
+
+// bring links a crate file, or copies it and hashes what it copies.
+func (r *run) bring(f *view.File, name string) (renaming, error) {
+	if file := f.OnDisk(); file != nil {
+		ready, err := r.disk.link(name, file)
+		if err == nil {
+			r.Progress.linked.Add(1)
+		}
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return ready, err
+		}
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return renaming{}, err
+	}
+	h := sha256.New()
+	ready, err := r.disk.write(name, io.TeeReader(f, h))
+	if err != nil {
+		return ready, err
+	}
+	if sum := crate.Checksum(h.Sum(nil)); sum != f.Checksum {
+		err := &crate.ChecksumError{ID: f.ID, Want: f.Checksum, Got: sum, Size: f.Size()}
+		return renaming{}, errors.Join(err, r.disk.Remove(ready.temp))
+	}
+	r.Progress.copied.Add(1)
+	return ready, nil
+}
+
+// listings are what is in the folders of one crate: several, if it ever changed
+// its case.
+type listings struct {
+	disk *disk
+	read map[string]map[string]fs.DirEntry
+}
+
+func (l listings) of(name string) map[string]fs.DirEntry {
+	if files, ok := l.read[name]; ok {
+		return files
+	}
+	entries, _ := l.disk.ReadDir(folderOf(name)) // what is not seen is written again
+	files := make(map[string]fs.DirEntry, len(entries))
+	for _, e := range entries {
+		files[e.Name()] = e
+	}
+	l.read[name] = files
+	return files
+}

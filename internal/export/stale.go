@@ -1,0 +1,138 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// maxShrink is the share of index files, in percent, that one run takes away
+// unasked. A mirror loses a few crates a day; one whose catalog or index is the
+// wrong one loses most.
+const maxShrink = 5
+
+// removeStale removes the index files of crates of which nothing is shown any
+// more.
+func (r *run) removeStale(ctx context.Context) error {
+	var stale []string
+	total := 0
+	err := r.walkIndex(ctx, ".", func(name string) {
+		total++
+		if !r.shown[name] {
+			stale = append(stale, name)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if !r.AcceptShrink && len(stale)*100 > total*maxShrink {
+		return fmt.Errorf("%d of the %d crates of the export are not held by the mirror, more than %d %%: look whether it is the right mirror, or accept it with -accept-shrink",
+			len(stale), total, maxShrink)
+	}
+	for _, name := range stale {
+		if err := r.disk.remove(path.Join(IndexDir, name)); err != nil {
+			return fmt.Errorf("removing an index file: %w", err)
+		}
+		r.Progress.removed.Add(1)
+	}
+	return nil
+}
+
+// walkIndex calls f for each index file of the tree.
+func (r *run) walkIndex(ctx context.Context, dir string, f func(name string)) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	entries, err := r.disk.ReadDir(path.Join(IndexDir, dir))
+	if err != nil {
+		return fmt.Errorf("listing the index of the export: %w", err)
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		if !e.IsDir() {
+			if crate.CheckIndexPath(name) {
+				f(name)
+			}
+		} else if err := r.walkIndex(ctx, name, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prune removes crate files that no line of the tree names.
+func (r *run) prune(ctx context.Context) error {
+	folders, err := r.disk.ReadDir(cratesDir)
+	if err != nil {
+		return fmt.Errorf("listing the crates of the export: %w", err)
+	}
+	for _, e := range folders {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !e.IsDir() || crate.CheckName(e.Name()) != nil {
+			continue // not ours
+		}
+		if err := r.pruneCrate(e.Name()); err != nil {
+			return fmt.Errorf("removing crate files that no line names: %w", err)
+		}
+	}
+	return r.disk.syncNames()
+}
+
+func (r *run) pruneCrate(name string) error {
+	named, err := r.named(name)
+	if err != nil {
+		return err
+	}
+	dir := folderOf(name)
+	files, err := r.disk.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	left := len(files)
+	for _, f := range files {
+		if f.IsDir() || path.Ext(f.Name()) != crate.Ext || named[f.Name()] {
+			continue
+		}
+		if err := r.disk.remove(path.Join(dir, f.Name())); err != nil {
+			return err
+		}
+		left--
+		r.Progress.pruned.Add(1)
+	}
+	if left == 0 {
+		return r.disk.remove(dir)
+	}
+	return nil
+}
+
+// named returns the crate files in the folder of a crate that the tree's own
+// index names.
+func (r *run) named(name string) (map[string]bool, error) {
+	body, err := durable.ReadFile(r.disk, path.Join(IndexDir, crate.IndexPath(name)), index.MaxFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	named := map[string]bool{}
+	for line := range bytes.Lines(body) {
+		e, err := index.ParseLine(bytes.TrimSuffix(line, []byte("\n")))
+		if err != nil {
+			return nil, fmt.Errorf("reading the line of %s in the export: %w", e.ID, err)
+		}
+		if e.Name != name {
+			continue
+		}
+		for _, file := range fileNames(e.ID) {
+			named[file] = true
+		}
+	}
+	return named, nil
+}

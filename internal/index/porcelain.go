@@ -1,0 +1,224 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// A porcelain runs those git commands that use the network or write. Unlike a
+// [repository]'s, they obey the repository's configuration (proxies, keys), so
+// git itself finds the repository, and refuses it if it is somebody else's
+// (safe.directory).
+type porcelain struct {
+	dir      string
+	url      func() string // decides what transport git may use
+	lock     *durable.Lockfile
+	progress func(string)
+}
+
+func (u *updater) porcelain(dir string) *porcelain {
+	return &porcelain{dir: dir, url: func() string { return u.url }, lock: u.lock, progress: u.cfg.Progress}
+}
+
+// guards are for every command: nothing runs but git itself, and it stays
+// until it is done.
+var guards = []string{
+	"-c", "core.hooksPath=" + os.DevNull,
+	"-c", "core.fsmonitor=false",
+	"-c", "core.symlinks=false",
+	"-c", "core.fsync=all",
+	"-c", "submodule.recurse=false",
+	"-c", "safe.bareRepository=all",
+	"-c", "gc.autoDetach=false",
+}
+
+// git runs git to its end and returns the beginning of its output. A git that
+// is to stop because ctx ends has a few seconds to clean up.
+func (p *porcelain) git(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", append(guards[:len(guards):len(guards)], args...)...)
+	cmd.Dir = p.dir
+	cmd.Env = p.environment(os.Environ())
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Cancel = func() error {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err == nil || errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
+		return cmd.Process.Kill() // Windows has no other way
+	}
+	if runtime.GOOS != "windows" {
+		cmd.ExtraFiles = []*os.File{p.lock.File()}
+	}
+	var out firstBytes
+	said := &messages{progress: p.progress}
+	cmd.Stdout, cmd.Stderr = &out, said
+	err := cmd.Run()
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return "", fmt.Errorf("%w: %w", errNoGit, err)
+	case err != nil && strings.Contains(said.String(), "No space left on device"):
+		return "", fmt.Errorf("git %s: %s: %w", command(args), said, durable.ErrNoSpace)
+	case err != nil && said.String() != "":
+		return "", fmt.Errorf("git %s: %s (%w)", command(args), said, err)
+	case err != nil:
+		return "", fmt.Errorf("git %s: %w", command(args), err)
+	}
+	return out.String(), nil
+}
+
+// command is the first argument that is no option.
+func command(args []string) string {
+	for len(args) > 1 && strings.HasPrefix(args[0], "-") {
+		if args[0] == "-c" {
+			args = args[1:]
+		}
+		args = args[1:]
+	}
+	return args[0]
+}
+
+// kept are the variables of git that an operator may need to reach upstream, or
+// to find out why that fails. All others could lead git elsewhere.
+var kept = []string{"GIT_SSL_", "GIT_SSH", "GIT_PROXY_", "GIT_HTTP_", "GIT_TRACE", "GIT_CURL_VERBOSE", "GIT_CONFIG_GLOBAL=", "GIT_CONFIG_SYSTEM=", "GIT_CONFIG_NOSYSTEM="}
+
+func (p *porcelain) environment(env []string) []string {
+	clean := make([]string, 0, len(env)+8)
+	for _, v := range env {
+		name := strings.ToUpper(v)
+		if !strings.HasPrefix(name, "GIT_") || startsWithAny(name, kept) {
+			clean = append(clean, v)
+		}
+	}
+	return append(clean,
+		"LC_ALL=C",
+		"GIT_ALLOW_PROTOCOL="+transport(p.url()),
+		"GIT_CEILING_DIRECTORIES="+filepath.Dir(p.dir), // a repository around this folder is not meant
+		"GIT_NO_REPLACE_OBJECTS=1",
+		"GIT_TERMINAL_PROMPT=0",
+	)
+}
+
+func startsWithAny(s string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// chooseURL finds out what to fetch from: what the operator named, or what the
+// index was cloned from.
+func (u *updater) chooseURL(ctx context.Context, work *porcelain) (err error) {
+	url := u.cfg.URL
+	if url == "" {
+		url, err = work.git(ctx, "config", "--get", "remote.origin.url")
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
+			url, err = DefaultURL, nil // there is none
+		}
+		if err != nil {
+			return err
+		}
+	}
+	u.url, err = transportURL(url)
+	return err
+}
+
+// transportURL returns a URL in the form in which git uses one of the transports
+// that we know. Of a plain path git would copy files, whatever the depth.
+func transportURL(url string) (string, error) {
+	if filepath.IsAbs(url) {
+		path := strings.ReplaceAll(filepath.ToSlash(url), "%", "%25") // git reads escapes in URLs
+		if !strings.HasPrefix(path, "/") {                            // Windows: C:/...
+			path = "/" + path
+		}
+		return "file://" + path, nil
+	}
+	if transport(url) == "none" {
+		return "", fmt.Errorf("%q is not a URL to fetch an index from: want https, http, ssh, git or file, or an absolute path", url)
+	}
+	return url, nil
+}
+
+// transport returns which of git's transports a URL uses; "none" if it is one
+// that runs programs (ext::), or no URL.
+func transport(url string) string {
+	scheme, _, found := strings.Cut(url, "://")
+	switch {
+	case found && (scheme == "https" || scheme == "http" || scheme == "ssh" || scheme == "git" || scheme == "file"):
+		return scheme
+	case found || strings.HasPrefix(url, "-") || strings.Contains(url, "::"):
+		return "none"
+	}
+	if host, _, colon := strings.Cut(url, ":"); colon && host != "" && !strings.ContainsAny(host, "/ ") {
+		return "ssh" // user@host:path
+	}
+	return "none"
+}
+
+// messages is git's stderr: its progress is passed on, the rest is kept.
+type messages struct {
+	progress func(string) // may be nil
+	line     []byte       // that has not ended
+	text     firstBytes
+}
+
+func (m *messages) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		i := bytes.IndexAny(rest, "\r\n")
+		if i < 0 {
+			m.line = append(m.line, rest[:min(len(rest), 4<<10-min(len(m.line), 4<<10))]...)
+			break
+		}
+		m.line = append(m.line, rest[:i]...)
+		m.end()
+		rest = rest[i+1:]
+	}
+	return len(p), nil
+}
+
+// end takes a line that is complete.
+func (m *messages) end() {
+	line := string(bytes.TrimSpace(m.line))
+	m.line = m.line[:0]
+	switch {
+	case line == "":
+	case isProgress(line):
+		if m.progress != nil {
+			m.progress(line)
+		}
+	default:
+		io.WriteString(&m.text, line+"\n")
+	}
+}
+
+// String is what was said, without progress.
+func (m *messages) String() string {
+	m.end()
+	return m.text.String()
+}
+
+// isProgress recognises "Receiving objects:  45% (1/2), 1.00 MiB | 3.00 MiB/s",
+// "remote: Enumerating objects: 5, done." and "Cloning into ...".
+func isProgress(line string) bool {
+	what, rest, found := strings.Cut(strings.TrimPrefix(line, "remote: "), ": ")
+	if strings.HasPrefix(line, "Cloning into ") || strings.HasPrefix(line, "From ") {
+		return true
+	}
+	if !found || strings.HasPrefix(what, "fatal") || strings.HasPrefix(what, "error") || strings.HasPrefix(what, "warning") {
+		return false
+	}
+	rest = strings.TrimSpace(rest)
+	return rest != "" && rest[0] >= '0' && rest[0] <= '9'
+}

@@ -1,0 +1,79 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// abandoned is how old a lock of git must be that nobody can be holding any
+// more: no step of git with an index takes that long. It is for machines that
+// lost their power, and with it the trace of who was running.
+const abandoned = time.Hour
+
+// leftovers are what a git that was killed leaves in its directory: its locks
+// keep every later git from working, its packs may have hundreds of megabytes.
+var leftovers = []string{
+	"*.lock", "gc.pid", "refs/*/*.lock", "objects/*.lock", "objects/info/commit-graphs/*.lock",
+	"objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/pack/*.lock", "objects/tmp_objdir-*",
+}
+
+// sweepLocks removes leftovers. We hold the lock on updates, and the git of a
+// run that was killed holds it too while it lives, so they are not ours. Those
+// of somebody who runs git here by hand are young, and kept.
+func (u *updater) sweepLocks(gitDir string) error {
+	killed := u.lock.Killed != durable.Owner{}
+	for _, pattern := range leftovers {
+		names, err := filepath.Glob(filepath.Join(globEscape(gitDir), filepath.FromSlash(pattern)))
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			info, err := os.Lstat(name)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if !killed && time.Since(info.ModTime()) < abandoned {
+				continue
+			}
+			u.cfg.Log.Info("removing what a git that was killed has left", "file", name)
+			if err := os.RemoveAll(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// globEscape makes a pattern that matches the path alone. On Windows there are
+// neither such names nor escapes.
+func globEscape(path string) string {
+	if os.PathSeparator == '\\' {
+		return path
+	}
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// tidyTime bounds git's housekeeping.
+const tidyTime = 10 * time.Minute
+
+// tidy lets git pack its objects when there are many packs: every fetch adds
+// one, and reading gets slower with each. What no commit needs goes after a day.
+// It is no condition for anything, so a failure is only told.
+func (u *updater) tidy(ctx context.Context, work *porcelain) {
+	ctx, cancel := context.WithTimeout(ctx, tidyTime)
+	defer cancel()
+	_, err := work.git(ctx, "-c", "gc.autoPackLimit=30", "-c", "gc.cruftPacks=true", "-c", "gc.pruneExpire=1.day.ago", "gc", "--auto", "--quiet")
+	if err != nil {
+		u.cfg.Log.Warn("git could not tidy up the index; it is read all the same", "err", err)
+	}
+}

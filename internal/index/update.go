@@ -1,0 +1,273 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// DefaultURL is the git repository of the index of crates.io.
+const DefaultURL = "https://github.com/rust-lang/crates.io-index"
+
+// UpdateConfig says which index to update, and from where. Only Dir must be
+// given.
+type UpdateConfig struct {
+	// Dir is the index: a checkout or a bare repository. If it is not there, or
+	// empty, a shallow clone is made.
+	Dir string
+	// URL is the repository that is followed: https, http, ssh, git or file, or
+	// an absolute path. If empty, it is the one that Dir was cloned from, or
+	// DefaultURL.
+	URL string
+	// Checkout gives a new clone a working tree, which takes some 3 GB more and
+	// is read faster. One that is there stays what it is.
+	Checkout bool
+	// AcceptShrink takes what upstream has although it lost more than maxShrink
+	// of the crates, went back in time or is empty.
+	AcceptShrink bool
+	// Progress is called with what git says that it is doing, such as
+	// "Receiving objects:  45% (...)", some times a second and from another
+	// goroutine. It comes from outside. If nil, nobody is told.
+	Progress func(text string)
+	// Log gets what was mended on the way. If nil, it is dropped.
+	Log *slog.Logger
+
+	patience time.Duration // with another update; default 10 s
+}
+
+// Updated is what an update has done.
+type Updated struct {
+	Before Revision // zero: there was nothing
+	After  Revision
+}
+
+// Changed reports whether the index is another than before.
+func (u Updated) Changed() bool { return u.Before.Commit != u.After.Commit }
+
+// UpdateError says why an index is what it was.
+type UpdateError struct {
+	Dir string
+	Err error
+}
+
+func (e *UpdateError) Error() string { return "updating the index " + e.Dir + ": " + e.Err.Error() }
+func (e *UpdateError) Unwrap() error { return e.Err }
+
+// Update makes the index in a directory the one that upstream has now: it
+// clones, or it fetches and moves. Upstream may squash its history, as crates.io
+// does every few months: the new commit then has no parent, and the move is
+// forced.
+//
+// What was fetched is examined before anything moves: until Update returns
+// without error, HEAD and the working tree are what they were. A clone gets its
+// name when it is complete. So whoever reads the index meanwhile, or after a
+// kill, reads a whole one.
+//
+// A clone with its full history keeps it; a shallow one stays shallow, and so
+// small. In a checkout, files that git knows become what the commit says; others
+// are left alone. Two updates of one directory exclude each other, also when the
+// git of a killed one lives on.
+//
+// Errors: *durable.HeldError; *UpdateError, with durable.ErrNoSpace in it when the
+// disk is full.
+func Update(ctx context.Context, cfg UpdateConfig) (up Updated, err error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	u := updater{cfg: cfg}
+	if u.cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
+		return up, err
+	}
+	if err := os.MkdirAll(filepath.Dir(u.cfg.Dir), 0o755); err != nil {
+		return up, &UpdateError{cfg.Dir, err}
+	}
+	lock, err := u.takeLock(ctx)
+	if err != nil {
+		return up, err
+	}
+	u.lock = lock
+	up, err = u.update(ctx)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx) // says more than what came of it
+	}
+	if err != nil {
+		err = &UpdateError{cfg.Dir, err}
+	}
+	return up, errors.Join(err, lock.Release())
+}
+
+// updater is one update.
+type updater struct {
+	cfg  UpdateConfig
+	lock *durable.Lockfile
+	url  string // to fetch from, as git likes it
+}
+
+// takeLock waits a little for a lock that is held: when a run was killed, its
+// git holds it until it notices.
+func (u *updater) takeLock(ctx context.Context) (*durable.Lockfile, error) {
+	const pause = 100 * time.Millisecond
+	patience := u.cfg.patience
+	if patience == 0 {
+		patience = 10 * time.Second
+	}
+	for start := time.Now(); ; {
+		lock, err := durable.Lock(u.sibling(".lock"), durable.Self("an update of "+u.cfg.Dir))
+		if !errors.As(err, new(*durable.HeldError)) || time.Since(start) > patience {
+			return lock, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// sibling is the path of a hidden file beside the index.
+func (u *updater) sibling(suffix string) string {
+	dir, name := filepath.Split(u.cfg.Dir)
+	return dir + "." + name + suffix
+}
+
+var errNoRepository = errors.New("it is no git repository, so it cannot be updated: leave it as it is with -skip-index-update, or name another folder")
+
+func (u *updater) update(ctx context.Context) (_ Updated, err error) {
+	if u.cfg.Dir, err = behindLink(u.cfg.Dir); err != nil {
+		return Updated{}, err
+	}
+	if err := u.sweepClones(); err != nil {
+		return Updated{}, err
+	}
+	entries, err := os.ReadDir(u.cfg.Dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return u.clone(ctx)
+	}
+	if err != nil {
+		return Updated{}, err
+	}
+	root, err := os.OpenRoot(u.cfg.Dir)
+	if err != nil {
+		return Updated{}, err
+	}
+	gitDir, bare := findGit(root)
+	root.Close()
+	if gitDir == "" {
+		return Updated{}, errNoRepository
+	}
+	return u.follow(ctx, bare)
+}
+
+// behindLink returns what dir is a link to, if it is one: an index that was put
+// on another disk is to be cloned there, not in the place of the link.
+func behindLink(dir string) (string, error) {
+	info, err := os.Lstat(dir)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return dir, nil // what is wrong with it, whoever opens it tells
+	}
+	target, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("it is a link to a folder that is not there: make that, or mount its disk: %w", err)
+	}
+	return target, err
+}
+
+const (
+	// fetched is where what was fetched waits for its examination.
+	fetched = "refs/clonecratesio/fetched"
+	// previous keeps git from throwing away what the index was before, which
+	// others may be reading, and which the new one is compared with.
+	previous = "refs/clonecratesio/previous"
+)
+
+// follow fetches, examines and moves.
+func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error) {
+	work := u.porcelain(u.cfg.Dir)
+	gitDir, err := work.git(ctx, "rev-parse", "--absolute-git-dir")
+	if err != nil {
+		return up, err
+	}
+	if err := u.sweepLocks(gitDir); err != nil {
+		return up, err
+	}
+	if err := u.chooseURL(ctx, work); err != nil {
+		return up, err
+	}
+	repo := &repository{dir: gitDir}
+	up.Before, err = repo.head(ctx)
+	if err != nil && !errors.Is(err, errUnborn) {
+		return up, err
+	}
+	if err := u.fetch(ctx, work, gitDir, up.Before); err != nil {
+		return up, err
+	}
+	if up.After, err = repo.revision(ctx, fetched); err != nil {
+		return up, err
+	}
+	if !up.Changed() {
+		return up, nil
+	}
+	if err := u.examine(ctx, repo, up); err != nil {
+		return Updated{Before: up.Before, After: up.Before}, err
+	}
+	if up.Before.Commit != "" {
+		if _, err := work.git(ctx, "update-ref", previous, up.Before.Commit); err != nil {
+			return up, err
+		}
+	}
+	if err := move(ctx, work, gitDir, bare, up.After.Commit); err != nil {
+		return up, err
+	}
+	u.tidy(ctx, work)
+	return up, nil
+}
+
+// fetch gets upstream's commit. A repository without history gets none: of a
+// squashed commit it then receives the objects alone that it does not have.
+func (u *updater) fetch(ctx context.Context, work *porcelain, gitDir string, have Revision) error {
+	args := []string{"fetch", "--progress", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance", "--no-write-fetch-head", "--force"}
+	if _, err := os.Lstat(filepath.Join(gitDir, "shallow")); err == nil || have.Commit == "" {
+		args = append(args, "--depth=1")
+	}
+	_, err := work.git(ctx, append(args, "--end-of-options", u.url, "+HEAD:"+fetched)...)
+	return err
+}
+
+// move makes HEAD, whatever branch that is, and the working tree the commit.
+func move(ctx context.Context, work *porcelain, gitDir string, bare bool, commit string) error {
+	if bare {
+		_, err := work.git(ctx, "update-ref", "HEAD", commit)
+		return err
+	}
+	if err := keepBytes(gitDir); err != nil {
+		return err
+	}
+	_, err := work.git(ctx, "reset", "--hard", "--quiet", commit)
+	return err
+}
+
+// keepBytes makes the working tree what the commit says byte for byte: no line
+// ends are converted and no filter that an attribute of the index names is run.
+func keepBytes(gitDir string) error {
+	const attributes = "* -text -ident -filter -working-tree-encoding -export-subst\n"
+	info := filepath.Join(gitDir, "info")
+	if err := os.MkdirAll(info, 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(info, "attributes"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // the operator's own
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(attributes)
+	return errors.Join(err, f.Close())
+}
