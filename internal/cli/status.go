@@ -159,7 +159,7 @@ func (s *mirrorStatus) verified(now time.Time) string {
 		text += fmt.Sprintf("; a sweep begun %s has done %s versions", ago(c.Begun, now), count(c.Versions))
 	}
 	if n := len(c.Bad); n > 0 {
-		text += fmt.Sprintf("; %s versions are bad: verify -repair", count(int64(n)))
+		text += fmt.Sprintf("; %s bad: verify -repair", plural(int64(n), "version"))
 	}
 	return text
 }

@@ -60,16 +60,21 @@ func (p *planner) classify(ctx context.Context, g *Group, e *Entry, held map[cra
 		v = nil // the same bytes under another spelling are another file
 	}
 	var at store.Placement
+	damaged := false // something else stands in the place of the loose file
 	if v != nil {
 		at = p.surviving(&v.Version)
+		damaged = v.Loose && !at.Loose && p.occupied(e.ID)
 	}
-	if at != (store.Placement{}) && !p.cfg.VerifyExisting && p.cfg.inPlace(at) {
+	if at != (store.Placement{}) && !damaged && !p.cfg.VerifyExisting && p.cfg.inPlace(at) {
 		v.settle(at)
 		return nil, p.held(ctx, e, &v.Version)
 	}
 	p.plan.Versions++
+	if damaged {
+		at.Loose = true
+	}
 	if at == (store.Placement{}) {
-		if _, err := p.listing.Stat(e.ID); errors.Is(err, fs.ErrNotExist) {
+		if !p.occupied(e.ID) {
 			if p.cfg.HeldOnly {
 				p.plan.Versions--
 				p.plan.Absent++
@@ -87,6 +92,12 @@ func (p *planner) classify(ctx context.Context, g *Group, e *Entry, held map[cra
 		p.plan.ToBundle++
 	}
 	return &item{Entry: *e, task: taskCheck, at: at}, nil
+}
+
+// occupied reports whether anything stands under the name of a loose file.
+func (p *planner) occupied(id crate.ID) bool {
+	_, err := p.listing.Stat(id)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // settle notes where a version is, now that the index vouches for it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
@@ -204,8 +203,7 @@ func (p *planner) stands(e *Entry, v *heldVersion) bool {
 			return true
 		}
 	}
-	_, err := p.listing.Stat(e.ID)
-	return !errors.Is(err, fs.ErrNotExist)
+	return p.occupied(e.ID)
 }
 
 // finish remembers that the bundle was read, together with the rows of the last
