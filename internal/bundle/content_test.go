@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/iotest"
@@ -133,13 +135,13 @@ func TestContents(t *testing.T) {
 	b, _ := build(t, want)
 	r := &Reader{bytes.NewReader(b), int64(len(b))}
 	for _, fails := range []bool{false, true} {
-		var sunk bytes.Buffer
-		sink := func(id crate.ID, size int64) io.Writer {
+		var sunk sunk
+		sink := func(id crate.ID, size int64) Keeper {
 			if id != big.ID || size != int64(len(big.Data)) {
 				t.Errorf("the sink is told of %s, %d bytes", id, size)
 			}
 			if fails {
-				return refusing{}
+				return &refusing{}
 			}
 			return &sunk
 		}
@@ -165,6 +167,57 @@ func TestContents(t *testing.T) {
 	}
 }
 
-type refusing struct{}
+// sunk is a Keeper in memory.
+type sunk struct {
+	bytes.Buffer
+	dropped bool
+}
 
-func (refusing) Write([]byte) (int, error) { return 0, errors.New("no") }
+func (s *sunk) Drop() { s.dropped = true }
+
+type refusing struct{ sunk }
+
+func (*refusing) Write([]byte) (int, error) { return 0, errors.New("no") }
+
+// What was verified ahead and is not yielded is dropped: the rest when the
+// consumer stops, a member that comes twice, one that is damaged.
+func TestContentsDropWhatIsNotYielded(t *testing.T) {
+	large := func(n int, seed uint64) item {
+		return item{ID: crate.ID{Name: "large", Version: fmt.Sprintf("1.0.%d", n)}, Data: noise(2<<20, seed)}
+	}
+	all := []item{large(0, 1), large(0, 2), large(1, 3), large(2, 4), large(3, 5)}
+	b, _ := build(t, all)
+	r := &Reader{bytes.NewReader(b), int64(len(b))}
+	for m, err := range r.Members() {
+		if err == nil && m.ID == all[2].ID {
+			b[m.Offset+m.FrameSize-1]++
+		}
+	}
+	var mu sync.Mutex
+	sinks := map[*sunk]crate.ID{}
+	sink := func(id crate.ID, _ int64) Keeper {
+		mu.Lock()
+		defer mu.Unlock()
+		s := new(sunk)
+		sinks[s] = id
+		return s
+	}
+	var yielded []Keeper
+	for v, err := range r.Contents(sink) {
+		if err != nil {
+			continue
+		}
+		yielded = append(yielded, v.Keeper)
+		if v.ID == all[3].ID {
+			break
+		}
+	}
+	if len(yielded) != 2 {
+		t.Errorf("%d members were yielded, want versions 0 and 2", len(yielded))
+	}
+	for s, id := range sinks {
+		if s.dropped == slices.Contains(yielded, Keeper(s)) {
+			t.Errorf("%s: dropped %v", id, s.dropped)
+		}
+	}
+}

@@ -8,24 +8,32 @@ import (
 )
 
 // A Sink is told of a large member before its bytes are decoded, and returns
-// where they shall go; nil: nowhere. They are good only if that member is what
-// [Reader.Contents] yields next: the walk may have met something else, or a
-// damaged one. An error of the writer is its own, and ends nothing.
-type Sink func(id crate.ID, size int64) io.Writer
+// where they shall go; nil: nowhere. It is called by many goroutines at a time,
+// also for members that are never yielded.
+type Sink func(id crate.ID, size int64) Keeper
+
+// A Keeper takes the bytes of one large member. They are good once it comes with
+// the member; until then Drop may end it. An error of Write is its own, and ends
+// nothing: no more is written then.
+type Keeper interface {
+	io.Writer
+	Drop()
+}
 
 // Verified is a member with its bytes, which were verified and hashed.
 type Verified struct {
 	Member
-	Data []byte // nil for a large member, whose bytes went to the Sink; good until Release
-	buf  *[]byte
+	Data   []byte // nil for a large member; good until Release
+	Keeper Keeper // what the Sink returned for a large member; nil otherwise
+	memory *[]byte
 }
 
 // Release gives the memory of Data back for another member. Whoever does not
 // call it costs time, not correctness.
 func (v *Verified) Release() {
-	if v.buf != nil {
-		buffers.Put(v.buf)
-		v.Data, v.buf = nil, nil
+	if v.memory != nil {
+		buffers.Put(v.memory)
+		v.Data, v.memory = nil, nil
 	}
 }
 
@@ -34,19 +42,11 @@ func (v *Verified) Release() {
 // large, piece by piece.
 func (r *Reader) Contents(large Sink) iter.Seq2[Verified, error] {
 	return func(yield func(Verified, error) bool) {
-		p := pass{walker: newWalker(r.r, r.size)}
-		p.large = large
-		p.run(r, func(s *step, err error) bool {
+		r.pass(large, func(s *step, err error) bool {
 			if err != nil {
 				return yield(Verified{}, err)
 			}
-			v := Verified{Member: s.member}
-			if s.small() {
-				content := p.content
-				v.Data, v.buf = s.data, &content
-				p.content = *buffers.Get().(*[]byte)
-			}
-			return yield(v, nil)
+			return yield(Verified{s.member, s.data, s.keeper, s.memory}, nil)
 		})
 	}
 }

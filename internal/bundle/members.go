@@ -9,7 +9,7 @@ import (
 )
 
 // Members yields all members in the order of the file, each verified to its
-// last byte and hashed. An error does not end the sequence unless nothing can
+// last byte and hashed, on all cores. An error does not end the sequence unless nothing can
 // follow it:
 //
 //   - *DamageError: these bytes of the bundle could not be used. It wraps
@@ -24,11 +24,11 @@ import (
 // inside, they may come as members: as always, the caller knows the checksums.
 func (r *Reader) Members() iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
-		p := pass{walker: newWalker(r.r, r.size)}
-		p.run(r, func(s *step, err error) bool {
+		r.pass(nil, func(s *step, err error) bool {
 			if err != nil {
 				return yield(Member{}, err)
 			}
+			s.drop()
 			return yield(s.member, nil)
 		})
 	}
@@ -36,15 +36,18 @@ func (r *Reader) Members() iter.Seq2[Member, error] {
 
 // pass is one walk over a bundle.
 type pass struct {
-	*walker
+	*ahead
 	seen     seen
 	table    *table // nil once it was found to be wrong
 	tableErr error
-	yield    func(*step, error) bool
+	yield    func(*step, error) bool // has the bytes of a step from then on
 }
 
-func (p *pass) run(r *Reader, yield func(*step, error) bool) {
-	p.seen, p.yield = seen{}, yield
+func (r *Reader) pass(large Sink, yield func(*step, error) bool) {
+	w := newWalker(r.r, r.size)
+	w.large = large
+	p := pass{ahead: newAhead(w), seen: seen{}, yield: yield}
+	defer p.stop()
 	p.table, p.tableErr = readTable(r.r, r.size)
 	if p.tableErr != nil {
 		p.table = nil
@@ -71,9 +74,11 @@ func (p *pass) members() bool {
 		case s.end:
 			return p.rest(s.next())
 		case n == MaxMembers:
+			s.drop()
 			return p.damage(s.member.Offset, p.size, ErrTooMany)
 		}
 		if err := p.seen.add(&s.member); err != nil {
+			s.drop()
 			if !p.damage(s.member.Offset, s.next(), err) {
 				return false
 			}

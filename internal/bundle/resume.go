@@ -73,6 +73,7 @@ func (w *Writer) replay(size int64, each func(Member) error) error {
 		if w.sum.Members == MaxMembers {
 			return ErrTooMany
 		}
+		s.drop()
 		if err := w.rehash(s.member.Placement); err != nil {
 			return err
 		}

@@ -16,8 +16,7 @@ const windowSize = 4 << 20
 type walker struct {
 	window
 	budget
-	content []byte // of the last small frame
-	large   Sink   // nil: nobody wants the bytes of large members
+	large Sink // nil: nobody wants the bytes of large members
 }
 
 func newWalker(r io.ReaderAt, size int64) *walker {
@@ -29,13 +28,26 @@ func newWalker(r io.ReaderAt, size int64) *walker {
 type step struct {
 	member Member // its Placement is that of the frame, whatever it is
 	shape
-	data []byte // of a small member; in walker.content
-	end  bool   // it is the end frame
-	err  error  // it is nothing that can be used
+	data   []byte  // of a small member, in memory
+	memory *[]byte // of buffers
+	keeper Keeper  // of a large member; nil: nobody wanted it
+	end    bool    // it is the end frame
+	err    error   // it is nothing that can be used
 }
 
 // next returns the offset behind the frame.
 func (s *step) next() int64 { return s.member.Offset + s.member.FrameSize }
+
+// drop gives up the bytes of a member.
+func (s *step) drop() {
+	if s.memory != nil {
+		buffers.Put(s.memory)
+	}
+	if s.keeper != nil {
+		s.keeper.Drop()
+	}
+	s.data, s.memory, s.keeper = nil, nil, nil
+}
 
 // frame verifies the frame at offset to its last byte. After ErrBomb, no other
 // frame should be tried.
@@ -45,74 +57,75 @@ func (w *walker) frame(offset int64) step {
 		return s
 	}
 	s.member.FrameSize = s.size
-	if s.small() {
-		s.err = w.verifySmall(&s)
-	} else {
-		w.cost += s.content
-		s.err = w.verifyLarge(&s)
+	w.cost += s.content
+	if !s.small() {
+		s.verifyLarge(w.r, w.large, w.spend)
+		return s
+	}
+	frame, err := w.at(offset, int(s.size))
+	if err == nil {
+		err = w.spend(s.content)
+	}
+	if s.err = err; err == nil {
+		s.verifySmall(frame)
 	}
 	return s
 }
 
-func (w *walker) verifySmall(s *step) (err error) {
-	frame, err := w.at(s.member.Offset, int(s.size))
-	if err == nil {
-		err = w.spend(s.shape.content)
+// verifySmall decodes a frame in memory.
+func (s *step) verifySmall(frame []byte) {
+	s.memory = buffers.Get().(*[]byte)
+	*s.memory, s.err = decodeAll(*s.memory, frame, s.content)
+	if s.err == nil && isEnd(*s.memory) {
+		s.end = true
+	} else if s.err == nil {
+		s.member.ID, s.data, s.err = split(*s.memory)
+		s.member.Size, s.member.Checksum = int64(len(s.data)), sha256.Sum256(s.data)
 	}
-	if err != nil {
-		return err
+	if s.err != nil || s.end {
+		s.drop()
 	}
-	w.cost += s.shape.content
-	if w.content, err = decodeAll(w.content, frame, s.shape.content); err != nil {
-		return err
-	}
-	if s.end = isEnd(w.content); s.end {
-		return nil
-	}
-	id, data, err := split(w.content)
-	s.data = data
-	s.member.ID, s.member.Size, s.member.Checksum = id, int64(len(data)), sha256.Sum256(data)
-	return err
 }
 
-func (w *walker) verifyLarge(s *step) error {
-	if err := w.spend(maxBlock); err != nil { // what it takes to see the header
+// verifyLarge decodes a frame of r piece by piece, as far as spend allows.
+func (s *step) verifyLarge(r io.ReaderAt, large Sink, spend func(int64) error) {
+	if s.err = s.decodeLarge(r, large, spend); s.err != nil {
+		s.drop()
+	}
+}
+
+func (s *step) decodeLarge(r io.ReaderAt, large Sink, spend func(int64) error) error {
+	if err := spend(maxBlock); err != nil { // what it takes to see the header
 		return err
 	}
-	frame := io.NewSectionReader(w.r, s.member.Offset, s.size)
-	body, id, err := openStream(frame, s.shape.content)
+	body, id, err := openStream(io.NewSectionReader(r, s.member.Offset, s.size), s.content)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
 	// Not before the header was found to agree: a flipped bit in the size that a
 	// frame declares must not cost the others.
-	if err := w.spend(s.shape.content); err != nil {
-		return err
-	}
-	h := sha256.New()
-	var to io.Writer = h
-	if w.large != nil {
-		if sink := w.large(id, body.size); sink != nil {
-			to = io.MultiWriter(h, &quiet{w: sink})
-		}
-	}
-	if _, err := io.CopyBuffer(to, onlyReader{body}, w.scratch()); err != nil {
+	if err := spend(s.content); err != nil {
 		return err
 	}
 	s.member.ID, s.member.Size = id, body.size
+	h := sha256.New()
+	var to io.Writer = h
+	if large != nil {
+		if s.keeper = large(id, body.size); s.keeper != nil {
+			to = io.MultiWriter(h, &quiet{w: s.keeper})
+		}
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	*buf = grow(*buf, maxBlock)
+	_, err = io.CopyBuffer(to, onlyReader{body}, *buf)
 	h.Sum(s.member.Checksum[:0])
-	return nil
+	return err
 }
 
-// scratch lends the memory of small frames.
-func (w *walker) scratch() []byte {
-	w.content = grow(w.content, maxBlock)
-	return w.content
-}
-
-// quiet writes until that fails, and then keeps silent: what is wrong with a sink
-// is nothing wrong with the bundle.
+// quiet writes until that fails, and then keeps silent: what is wrong with a
+// keeper is nothing wrong with the bundle.
 type quiet struct {
 	w      io.Writer
 	failed bool

@@ -21,10 +21,10 @@
 // A bundle of which only the manifest is there was lost on the way. What it should
 // hold is looked for at the end: it may have come by another way.
 //
-// Bundles are read one after the other, from front to end, as media like it. One
-// core decodes and hashes; the others look what stands there already, create files
-// and write, which is most of the work. What is there already is compared by hash, so a run
-// that was stopped, at any instant, is continued by the same command.
+// Bundles are read one after the other, from front to end, as media like it, and
+// decoded and hashed by all cores; so is what stands there already looked at, and
+// what does not is written. What is there already is compared by hash, so a run that
+// was stopped, at any instant, is continued by the same command.
 //
 // With an index, a bundle's names are taken from its manifest first, because
 // they are needed before its members; members that it does not name, which is

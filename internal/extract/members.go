@@ -39,16 +39,14 @@ func (r *run) walk(b *opened, visit func(*member) error) error {
 	if b.reader == nil {
 		return r.scan(b, visit, r.damage)
 	}
-	large := &pending{run: r, b: b}
-	defer large.drop()
-	for m, err := range b.reader.Contents(large.begin) {
+	for m, err := range b.reader.Contents(func(id crate.ID, size int64) bundle.Keeper { return r.keep(b, id, size) }) {
 		if err != nil {
 			r.damage(b, offsetOf(err, b.size), err)
 			continue
 		}
 		b.last = m.ID
 		r.cfg.Progress.read.Store(b.before + m.Offset + m.FrameSize)
-		met := &member{Member: m.Member, body: large.take(&m)}
+		met := &member{Member: m.Member, body: bodyOf(&m)}
 		err := visit(met)
 		met.drop()
 		if err != nil {
@@ -66,59 +64,55 @@ func (m *member) drop() {
 	}
 }
 
-// pending is the bytes of a large member on their way to a temporary file, while
-// the bundle is read.
-type pending struct {
-	run  *run
-	b    *opened
-	id   crate.ID
-	body *body // nil: none are kept
-	err  error // of writing them
-}
-
-// begin is a bundle.Sink: bytes are kept that are vouched for, if nothing stands
-// under their name.
-func (p *pending) begin(id crate.ID, size int64) io.Writer {
-	p.drop()
-	v := p.b.vouchers[id]
-	if v == nil || !v.known || v.met || p.run.cfg.Store == nil {
+// keep is a bundle.Sink: bytes of a large member are kept that are vouched for,
+// if nothing stands under their name.
+func (r *run) keep(b *opened, id crate.ID, size int64) bundle.Keeper {
+	v := b.vouchers[id]
+	if v == nil || !v.known || r.cfg.Store == nil {
 		return nil
 	}
-	if _, err := p.run.cfg.Store.Stat(id); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := r.cfg.Store.Stat(id); !errors.Is(err, fs.ErrNotExist) {
 		return nil // it may be there: whoever looks reads the bundle again if it is not
 	}
-	spill, err := p.run.cfg.Store.NewSpill()
+	spill, err := r.cfg.Store.NewSpill()
 	if err != nil {
 		return nil // the same error comes when it is stored
 	}
-	p.id, p.body = id, &body{Body: store.Body{Spill: spill, Size: size}}
-	return p
+	return &kept{body{Body: store.Body{Spill: spill, Size: size}}, nil}
 }
 
-func (p *pending) Write(b []byte) (int, error) {
-	n, err := p.body.Spill.Write(b)
-	p.err = err
+// kept is the bytes of a large member on their way to a temporary file, while the
+// bundle is read.
+type kept struct {
+	body
+	err error // of writing them
+}
+
+func (k *kept) Write(b []byte) (int, error) {
+	n, err := k.Spill.Write(b)
+	k.err = err
 	return n, err
 }
 
-// take returns the bytes of a member that was verified.
-func (p *pending) take(m *bundle.Verified) *body {
+// Drop implements bundle.Keeper.
+func (k *kept) Drop() { k.drop() }
+
+// bodyOf returns the bytes of a member that was verified, nil if nobody has kept
+// them.
+func bodyOf(m *bundle.Verified) *body {
 	if m.Data != nil {
 		return &body{Body: store.Body{Data: m.Data, Size: m.Size}, sum: &m.Checksum, release: m.Release}
 	}
-	if p.body == nil || p.id != m.ID || p.err != nil {
+	k, ok := m.Keeper.(*kept)
+	if !ok {
 		return nil
 	}
-	b := p.body
-	p.body, b.sum = nil, &m.Checksum
-	return b
-}
-
-func (p *pending) drop() {
-	if p.body != nil {
-		p.body.drop()
+	if k.err != nil {
+		k.drop()
+		return nil
 	}
-	p.body, p.err = nil, nil
+	k.sum = &m.Checksum
+	return &k.body
 }
 
 func offsetOf(err error, size int64) int64 {
