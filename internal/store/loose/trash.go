@@ -16,33 +16,39 @@ import (
 const trashDir = "trash"
 
 // Trash moves the loose files of ids to trash/{date}, durably. They move by
-// rename, so that not even a power cut loses them. One that is not there is
-// success.
+// rename, into folders that are durable before, so that not even a power cut
+// loses them. One that is not there is success.
 func (s *Store) Trash(ids []crate.ID, date time.Time) error {
-	dirs := map[string]bool{}
+	day := path.Join(trashDir, date.UTC().Format(time.DateOnly))
+	made, moved := map[string]bool{".": true}, map[string]bool{}
 	for _, id := range ids {
-		to, err := s.throw(id, path.Join(trashDir, date.UTC().Format(time.DateOnly), id.LoosePath()))
-		if err != nil {
+		to := path.Dir(path.Join(day, id.LoosePath()))
+		if err := s.fsys.MkdirAll(to); err != nil {
+			return fmt.Errorf("making room in the trash: %w", err)
+		}
+		moved[to], moved[path.Dir(id.LoosePath())] = true, true
+		for dir := path.Dir(to); dir != "."; dir = path.Dir(dir) {
+			made[dir] = true
+		}
+	}
+	if err := s.syncDirs(made); err != nil {
+		return fmt.Errorf("making the trash durable: %w", err)
+	}
+	for _, id := range ids {
+		if err := s.throw(id, path.Join(day, id.LoosePath())); err != nil {
 			return fmt.Errorf("moving %s to the trash: %w", id.LoosePath(), err)
 		}
-		for dir := path.Dir(to); dir != "."; dir = path.Dir(dir) {
-			dirs[dir] = true
-		}
-		dirs[path.Dir(id.LoosePath())] = true
 	}
-	if err := s.syncDirs(dirs); err != nil {
+	if err := s.syncDirs(moved); err != nil {
 		return fmt.Errorf("making the move to the trash durable: %w", err)
 	}
 	return nil
 }
 
 // throw gives a loose file a name in the trash that is free.
-func (s *Store) throw(id crate.ID, name string) (to string, err error) {
-	if err := s.fsys.MkdirAll(path.Dir(name)); err != nil {
-		return "", err
-	}
+func (s *Store) throw(id crate.ID, name string) (err error) {
 	for n := 1; n <= 100; n++ {
-		to = name
+		to := name
 		if n > 1 {
 			to = fmt.Sprintf("%s-%d", name, n)
 		}
@@ -53,7 +59,7 @@ func (s *Store) throw(id crate.ID, name string) (to string, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return to, err
+	return err
 }
 
 // Trashed returns the days on which something was thrown away.
