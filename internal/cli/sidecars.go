@@ -89,7 +89,27 @@ func (cfg *sidecarsConfig) check() error {
 	if cfg.concurrency < 1 || cfg.concurrency > maxConcurrency {
 		return usagef("-concurrency is %d, want 1 to %d", cfg.concurrency, maxConcurrency)
 	}
-	return errors.Join(checkBaseURL(&cfg.baseURL), cfg.log.check(), cfg.progress.check())
+	return errors.Join(cfg.checkTarget(), checkBaseURL(&cfg.baseURL), cfg.log.check(), cfg.progress.check())
+}
+
+// checkTarget refuses a file of lines or rows that is no file, or is the manifest
+// that is read: it would be replaced.
+func (cfg *sidecarsConfig) checkTarget() error {
+	if cfg.mode == "files" {
+		return nil
+	}
+	target := cfg.target()
+	there, err := os.Stat(target)
+	if os.IsPathSeparator(target[len(target)-1]) || err == nil && there.IsDir() {
+		return usagef("-%s-out %s is a directory, want a file", cfg.mode, target)
+	}
+	if cfg.manifest == "" || err != nil {
+		return nil
+	}
+	if read, err := os.Stat(cfg.manifest); err == nil && os.SameFile(read, there) {
+		return usagef("-%s-out %s is the manifest that is to be read: write to another file", cfg.mode, target)
+	}
+	return nil
 }
 
 // target is where the sidecars go, for texts.
