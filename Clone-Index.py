@@ -155,7 +155,10 @@ def split_at_dashes(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...
 
 def a_path(text: str) -> Path:
     """A path in which the shell did not expand "~"."""
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # there is no such user
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
 
 
 def argument_parser() -> argparse.ArgumentParser:
