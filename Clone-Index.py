@@ -22,8 +22,10 @@ import dataclasses
 import datetime
 import enum
 import io
+import json
 import logging
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -153,7 +155,10 @@ def split_at_dashes(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...
 
 def a_path(text: str) -> Path:
     """A path in which the shell did not expand "~"."""
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # there is no such user
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -456,12 +461,12 @@ def prepare_index(config: Config, console: Console) -> bool:
             "there is no git to clone or update the index with: install it (https://git-scm.com/downloads,"
             " or the package git of your system), or take an index that is there with --skip-index-update",
         )
-    with sole_updater(config.index_dir):
-        update_index(config, console)
+    with sole_updater(config.index_dir) as held:
+        update_index(config, console, held)
     return True
 
 
-def update_index(config: Config, console: Console) -> None:
+def update_index(config: Config, console: Console, held: int | None) -> None:
     """Clones or updates the index."""
     shape = Shape.of(config.index_dir)
     if shape is Shape.PLAIN:
@@ -470,7 +475,7 @@ def update_index(config: Config, console: Console) -> None:
             f"{config.index_dir} is not empty and not a git repository, so it cannot be updated: give another"
             " --index-dir, or --skip-index-update if this is an index and you keep it current in another way",
         )
-    repository = Repository(config.index_dir, shape is Shape.BARE, console)
+    repository = Repository(config.index_dir, shape is Shape.BARE, console, held)
     if shape is Shape.ABSENT:
         repository.clone(config.index_url or INDEX_URL)
     else:
@@ -491,34 +496,58 @@ def explain_index(config: Config, console: Console) -> bool:
 
 
 @contextlib.contextmanager
-def sole_updater(index_dir: Path) -> Iterator[None]:
-    """Makes the folder of the index, if need be, and keeps a second run of this script away.
+def sole_updater(index_dir: Path) -> Iterator[int | None]:
+    """Makes the folder of the index, if need be, and keeps other updates away.
 
-    Where folders cannot be locked (Windows, some network file systems), git's
-    own locks have to do.
+    The lock is that of "clonecratesio sync": both remove what a killed git left
+    behind, and must not take a git of the other's for one. Its descriptor is for
+    git to inherit, which then has the lock as long as it lives, however we end.
+    Where files cannot be locked (Windows, some network file systems), git's own
+    locks have to do.
     """
     index_dir.mkdir(parents=True, exist_ok=True)
     if fcntl is None:
-        yield
+        yield None
         return
-    folder = os.open(index_dir, os.O_RDONLY)
+    file = open_lock(index_dir)
     try:
-        if not lock(folder):
-            raise Failure(11, f"another Clone-Index.py is at work on {index_dir}: wait until it has ended")
-        yield
+        if not lock(file):
+            raise Failure(11, f"another update is at work on {index_dir}: wait until it has ended")
+        name_owner(file)
+        yield file
+        name_owner(file, nobody=True)
     finally:
-        os.close(folder)  # which gives the lock back, as the end of the process does
+        os.close(file)  # which gives the lock back, as the end of the process does
 
 
-def lock(folder: int) -> bool:
-    """Locks an open folder, unless another process has it locked."""
+def open_lock(index_dir: Path) -> int:
+    """Opens the lock file beside the index, or, where we may not write, the folder itself."""
+    folder, name = os.path.split(os.path.abspath(index_dir))
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.open(os.path.join(folder, f".{name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    except PermissionError:
+        return os.open(index_dir, os.O_RDONLY)
+
+
+def lock(file: int) -> bool:
+    """Locks an open file, unless another process has it locked."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
         pass  # not on this file system
     return True
+
+
+def name_owner(file: int, nobody: bool = False) -> None:
+    """Says in a lock file who has the lock, for whoever finds it held, or left by one that was killed."""
+    start = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    owner = {"pid": os.getpid(), "host": platform.node(), "start": start, "command": "Clone-Index.py"}
+    with contextlib.suppress(OSError):  # a folder, or a full disk
+        os.ftruncate(file, 0)
+        if not nobody:
+            os.pwrite(file, json.dumps(owner).encode() + b"\n", 0)
 
 
 class Repository:
@@ -550,10 +579,11 @@ class Repository:
         "http.lowSpeedTime=120",
     )
 
-    def __init__(self, directory: Path, bare: bool, console: Console) -> None:
+    def __init__(self, directory: Path, bare: bool, console: Console, held: int | None) -> None:
         self.directory = directory.resolve()
         self.bare = bare
         self.console = console
+        self.held = () if held is None else (held,)  # the lock, see sole_updater
 
     def clone(self, url: str) -> None:
         """Clones the newest commit of upstream into a checkout."""
@@ -672,7 +702,9 @@ class Repository:
 
     def stream(self, *arguments: str) -> int:
         """Runs git with its output for all to see and returns its exit code."""
-        ended = self.console.run(self.command(*arguments), cwd=self.directory, env=self.environment())
+        ended = self.console.run(
+            self.command(*arguments), cwd=self.directory, env=self.environment(), pass_fds=self.held
+        )
         if ended.signal is not None:
             raise Failure(128 + ended.signal, "stopped while the index was updated: the same command goes on")
         return ended.code

@@ -74,6 +74,7 @@ class Flags(World):
             (["--threads", "many"], "argument --threads: invalid int value: 'many'"),
             (["--nonsense"], "unrecognized arguments: --nonsense"),
             (["stray"], "unrecognized arguments: stray"),
+            (["--index-dir", "~nobody-of-this-name/x"], "argument --index-dir: ~nobody-of-this-name/x: "),
             (["--index-url=--upload-pack=evil"], "--index-url --upload-pack=evil is not a URL"),
         )
         for arguments, want in cases:

@@ -6,11 +6,13 @@ import fcntl
 import logging
 import os
 import shutil
+import signal
+import subprocess
 import time
 import unittest
 from pathlib import Path
 
-from .world import Registry, World, git, module
+from .world import Registry, World, end, git, module, programs, wait_until
 
 
 def objects(repository: Path) -> int:
@@ -196,10 +198,42 @@ class Following(IndexTest):
         self.assert_followed()
 
     def test_a_second_run_at_the_same_time(self) -> None:
-        folder = os.open(self.index, os.O_RDONLY)
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        self.update(code=11, says="another Clone-Index.py is at work on")
-        os.close(folder)
+        lock = self.index.parent / ".crates.io-index.lock"
+        self.assertEqual(lock.read_bytes(), b"", "the update before this one ended in order")
+        with open(lock, "r+b") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self.update(code=11, says="another update is at work on")
+        self.update()
+
+    def test_sync_has_the_same_lock(self) -> None:
+        nowhere = "http://127.0.0.1:1"
+        sync = [str(programs() / "clonecratesio"), "sync", "-mirror", str(self.root), "-crates-base-url", nowhere]
+        with open(self.index.parent / ".crates.io-index.lock", "r+b") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            done = subprocess.run(sync, env=self.environment, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 11, done.stderr)
+
+    def test_a_git_that_outlives_us_keeps_the_lock(self) -> None:
+        git_started = self.home / "started"
+        self.executable(
+            self.home / "slow" / "git",
+            f'case " $* " in *" fetch "*) echo $$ > {git_started}; exec sleep 60;; esac\n'
+            f'exec {shutil.which("git")} "$@"\n',
+        )
+        path = f"{self.home / 'slow'}{os.pathsep}{os.environ['PATH']}"
+        command = self.command("--yes", "--downloader-path", str(self.fake_downloader()))
+        first = subprocess.Popen(
+            command, env={**self.environment, "PATH": path}, stdin=subprocess.DEVNULL, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(end, first)
+        wait_until(lambda: git_started.exists() and git_started.read_text(), "git")
+        first.kill()
+        first.wait()
+        try:
+            self.update(code=11, says="another update is at work on")
+        finally:
+            os.kill(int(git_started.read_text()), signal.SIGKILL)
         self.update()
 
     def test_variables_that_lead_git_elsewhere(self) -> None:
