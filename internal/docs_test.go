@@ -52,23 +52,70 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 	}
 }
 
+// TestRobustnessCommandsRunTests: a command that reproduces a bug runs a test of
+// the package that it names.
+func TestRobustnessCommandsRunTests(t *testing.T) {
+	commands := regexp.MustCompile("`go test -run (\\w+) \\./internal/([\\w/]+)( -root)?`").FindAllStringSubmatch(read(t, "../docs/robustness.md"), -1)
+	if len(commands) < 10 {
+		t.Errorf("docs/robustness.md has %d commands", len(commands))
+	}
+	for _, c := range commands {
+		files, err := filepath.Glob(filepath.Join(c[2], "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, file := range files {
+			found = found || strings.Contains(read(t, file), "\nfunc "+c[1]+"(")
+		}
+		if !found {
+			t.Errorf("%s runs no test", c[0])
+		}
+	}
+}
+
+// TestFuzzTargetsHaveACorpus: each begins with inputs that are committed.
+func TestFuzzTargetsHaveACorpus(t *testing.T) {
+	decl := regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
+	n := 0
+	eachTest(t, func(file, text string) {
+		for _, m := range decl.FindAllStringSubmatch(text, -1) {
+			n++
+			corpus := filepath.Join(filepath.Dir(file), "testdata", "fuzz", m[1])
+			if entries, err := os.ReadDir(corpus); err != nil || len(entries) < 3 {
+				t.Errorf("%s: %d inputs in %s, %v", m[1], len(entries), corpus, err)
+			}
+		}
+	})
+	if n == 0 {
+		t.Error("there is no fuzz target")
+	}
+}
+
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
 	decl := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
-	err := filepath.WalkDir(".", func(file string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(file, "_test.go") {
-			return err
-		}
-		for _, m := range decl.FindAllStringSubmatch(read(t, file), -1) {
+	eachTest(t, func(_, text string) {
+		for _, m := range decl.FindAllStringSubmatch(text, -1) {
 			names[m[1]] = true
 		}
-		return nil
+	})
+	return names
+}
+
+// eachTest visits the files with tests.
+func eachTest(t *testing.T, visit func(file, text string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(file string, _ fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(file, "_test.go") {
+			visit(file, read(t, file))
+		}
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return names
 }
 
 func read(t *testing.T, file string) string {
