@@ -55,7 +55,7 @@ func (cfg *sidecarsConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "crates-base-url", Value: "https://static.crates.io/crates", Usage: "crate_url is `URL`/{name}/{name}-{version}.crate", Destination: &cfg.baseURL},
 		&cli.BoolFlag{Name: "include-yanked", Usage: "yanked versions too; without it, files that they have are kept up to date", Destination: &cfg.includeYanked},
 		&cli.Int64Flag{Name: "limit", Usage: "at most `N` sidecars, 0 = all", Destination: &cfg.limit},
-		&cli.IntFlag{Name: "concurrency", Value: 128, Usage: "work on `N` batches of versions at a time", Destination: &cfg.concurrency},
+		&cli.IntFlag{Name: "concurrency", Value: 128, Usage: "work on at most `N` batches of versions at a time", Destination: &cfg.concurrency},
 	}
 	flags = append(flags, cfg.log.flags()...)
 	return append(flags, cfg.progress.flags()...)

@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -26,6 +27,26 @@ func readTable(t *testing.T, disk *durabletest.Mem) []Row {
 		t.Fatal(err)
 	}
 	return rows
+}
+
+// Batches that wait for nothing but the cores are few, whatever is asked for: a
+// hundred of them are 60 MB of a table's memory.
+func TestBatchesInWork(t *testing.T) {
+	few := 4 * runtime.GOMAXPROCS(0)
+	for what, tt := range map[string]struct {
+		cfg  Config
+		want int
+	}{
+		"files":           {Config{Output: &Files{}}, 128},
+		"lines":           {Config{Output: &JSONL{}}, min(few, 128)},
+		"rows":            {Config{Output: &Parquet{}, Concurrency: 1 << 10}, few},
+		"rows, one":       {Config{Output: &Parquet{}, Concurrency: 1}, 1},
+		"rows and crates": {Config{Output: &Parquet{}, Crates: &Crates{}}, 128},
+	} {
+		if got := tt.cfg.withDefaults().Concurrency; got != tt.want {
+			t.Errorf("%s: %d batches, want %d", what, got, tt.want)
+		}
+	}
 }
 
 func TestParquet(t *testing.T) {

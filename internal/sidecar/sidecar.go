@@ -44,6 +44,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -77,7 +78,7 @@ type Config struct {
 	BaseURL       string // crates are at {BaseURL}/{name}/{name}-{version}.crate
 	IncludeYanked bool
 	Limit         int64 // at most so many sidecars; 0: all
-	Concurrency   int   // batches in work at a time; default 128
+	Concurrency   int   // at most so many batches in work at a time; default 128
 
 	Log      *slog.Logger // default: none
 	Progress *Progress    // counts of the run, for others to read; default: nobody does
@@ -86,6 +87,10 @@ type Config struct {
 func (cfg Config) withDefaults() Config {
 	if cfg.Concurrency <= 0 {
 		cfg.Concurrency = 128
+	}
+	if _, files := cfg.Output.(*Files); !files && cfg.Crates == nil {
+		// Encoding waits for no disk: more would only take memory.
+		cfg.Concurrency = min(cfg.Concurrency, 4*runtime.GOMAXPROCS(0))
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
