@@ -3,19 +3,24 @@ package durabletest
 import (
 	"flag"
 	"math/rand/v2"
+	"testing"
 )
 
 // Thorough is what "make slow" sets: faults are tried everywhere.
 var Thorough = flag.Bool("thorough", false, "try faults at every bit, byte and operation, not at one in some")
 
 // Every returns in what steps to go through something of which one in n is
-// enough for a test that is run all the time, and where to begin. If rnd is nil,
-// nothing but the test's own message tells where it began.
+// enough for a test that is run all the time, and where to begin. With -short, as
+// under the race detector, one in 5n is. If rnd is nil, nothing but the test's own
+// message tells where it began.
 func Every(n int, rnd *rand.Rand) (first, step int) {
-	switch {
-	case *Thorough:
+	if *Thorough {
 		return 0, 1
-	case rnd == nil:
+	}
+	if testing.Short() {
+		n *= 5
+	}
+	if rnd == nil {
 		return rand.IntN(n), n
 	}
 	return rnd.IntN(n), n
