@@ -249,6 +249,7 @@ func (s *soak) served() (stop func()) {
 	addr := l.Addr().String()
 	must(s.t, l.Close())
 	c := s.ask("serve", "-listen", addr, "-admin-listen", "")
+	c.listens(addr)
 	ids, quit := s.reg.IDs(), make(chan struct{})
 	s.rnd.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 	var asking sync.WaitGroup
@@ -268,6 +269,23 @@ func (s *soak) served() (stop func()) {
 		close(quit)
 		asking.Wait()
 		c.kill()
+	}
+}
+
+// listens waits until a server does, or has ended: where nothing was mirrored yet
+// there is nothing to serve.
+func (c *child) listens(addr string) {
+	for {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		select {
+		case <-c.ended:
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
 }
 

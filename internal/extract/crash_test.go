@@ -111,7 +111,7 @@ func TestF12KilledAnywhere(t *testing.T) {
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			rnd := rand.New(rand.NewPCG(seed, 12))
-			first, step := durabletest.Every(5, rnd)
+			first, step := durabletest.Every(11, rnd)
 			for n := first + 1; ; n += step {
 				disk := o.disk(t)
 				var wrecks []*durabletest.Mem
@@ -147,7 +147,7 @@ func TestC12AnyOperationFails(t *testing.T) {
 				t.Parallel()
 				for mode := range 4 {
 					sticky, persisted := mode&1 != 0, mode&2 != 0
-					first, step := durabletest.Every(5, nil)
+					first, step := durabletest.Every(31, nil)
 					for n := first + 1; o.fail(t, n, cause, sticky, persisted); n += step {
 						if t.Failed() {
 							t.Fatalf("operation %d, sticky=%t, persisted=%t", n, sticky, persisted)
