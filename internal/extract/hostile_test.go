@@ -157,7 +157,11 @@ func TestF4Bomb(t *testing.T) {
 			if len(b) > 1<<20 {
 				t.Fatalf("the bomb has %d bytes", len(b))
 			}
-			wantHeld(t, out, []item{good}, []item{good}[:s.Extracted])
+			want := []item{good}
+			if format == "v1.1.0" && by == "itself" {
+				want = nil // its only checksum is at its end
+			}
+			wantHeld(t, out, []item{good}, want)
 			wantText := "holds more than 20 times its size"
 			if s.Sound() || !strings.Contains(s.Problems[0].Error(), wantText) {
 				t.Errorf("%s by %s: %v", format, by, s.Problems)

@@ -80,7 +80,7 @@ func bench(dir string, n, median, rounds int, extra []string) error {
 		if i > 0 {
 			ours, updates, curls = append(ours, u), append(updates, again), append(curls, c)
 		}
-		if err := errors.Join(os.RemoveAll(b.path("out")), os.RemoveAll(b.path("curl"))); err != nil {
+		if err := errors.Join(os.RemoveAll(b.path("out")), os.RemoveAll(b.path("bundles")), os.RemoveAll(b.path("curl"))); err != nil {
 			return err
 		}
 	}
@@ -178,8 +178,8 @@ func run(cmd *exec.Cmd) (usage, error) {
 }
 
 func (b *bencher) mirror(extra []string) (usage, error) {
-	args := []string{"-index-dir", b.path("index"), "-out", b.path("out"), "-manifest", b.path("out/manifest.jsonl"),
-		"-crates-base-url", b.base, "-include-yanked", "-listen", "", "-log-level", "warn"}
+	args := []string{"-index-dir", b.path("index"), "-out", b.path("out"), "-bundles-out", b.path("bundles"),
+		"-manifest", b.path("out/manifest.jsonl"), "-crates-base-url", b.base, "-include-yanked", "-listen", "", "-log-level", "warn"}
 	return run(exec.Command(b.path("download-crates"), append(args, extra...)...))
 }
 

@@ -1,0 +1,90 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// again feeds those members of a bundle of v1.1.0 that were late in the first
+// round, which has told already what is wrong with the others.
+func (r *run) again(late []bundle.Member) feed {
+	wanted := make(map[crate.ID]bool, len(late))
+	for _, m := range late {
+		wanted[m.ID] = true
+	}
+	return func(ctx context.Context, b *opened, send sendFunc) error {
+		return r.scan(b, func(m *member) error {
+			if !wanted[m.ID] {
+				return nil
+			}
+			return r.meet(ctx, b, m, send)
+		}, nil)
+	}
+}
+
+// scan visits the members of a bundle of v1.1.0 and tells damage, if that is
+// not nil, what is wrong with the bundle.
+func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, int64, error)) error {
+	at := &position{r: io.NewSectionReader(b.bytes, 0, b.size)}
+	var offset int64
+	for e, err := range bundle.Scan(at, b.size) {
+		if rejected := (*bundle.EntryError)(nil); errors.As(err, &rejected) {
+			if damage != nil {
+				r.problem(Problem{Kind: Rejected, Bundle: b.name, Err: rejected})
+			}
+			continue
+		}
+		if err != nil {
+			if damage != nil {
+				damage(b, offset, fmt.Errorf("from about offset %d on: %w", at.n, err))
+			}
+			return nil
+		}
+		if err := visit(&member{Member: bundle.Member{ID: e.ID, Size: e.Size}, entry: e}); err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.Discard, e); err != nil {
+			continue // the scan ends with that error
+		}
+		b.last, offset = e.ID, at.n
+		r.cfg.Progress.read.Store(b.before + at.n)
+	}
+	return nil
+}
+
+// position counts what is read.
+type position struct {
+	r io.Reader
+	n int64
+}
+
+func (p *position) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	p.n += int64(n)
+	return n, err
+}
+
+// heldLarge saves a large member of v1.1.0 its way through a temporary file
+// where the store has it already: it is only hashed.
+func (r *run) heldLarge(t *task, entry io.Reader) (done bool, err error) {
+	if t.Size <= inMemory {
+		return false, nil
+	}
+	if there, err := r.look(t); err != nil || there != same {
+		return false, nil // whoever stores it meets the error again
+	}
+	sum, err := hash(entry)
+	if err != nil {
+		return true, nil // the scan ends with that error
+	}
+	if sum != t.want {
+		return true, r.settle(t, t.problem(Wrong, mismatch(&t.Member, sum, t.want)))
+	}
+	r.cfg.Progress.kept.Add(1)
+	return true, nil
+}
