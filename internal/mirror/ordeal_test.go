@@ -35,7 +35,7 @@ func (o *ordeal) where() string {
 	return "bundles"
 }
 
-func small1500() *bundling { return &bundling{target: 1500} }
+func in1500() *bundling { return &bundling{target: 1500} }
 
 // looseOrdeals are of runs that store loose files.
 func looseOrdeals() []ordeal {
@@ -53,14 +53,14 @@ func looseOrdeals() []ordeal {
 // bundleOrdeals are of runs that make bundles.
 func bundleOrdeals() []ordeal {
 	return []ordeal{
-		{name: "fresh", bundle: small1500()},
-		{name: "fresh, upstream misbehaves", bundle: small1500(), chaos: true},
+		{name: "fresh", bundle: in1500()},
+		{name: "fresh, upstream misbehaves", bundle: in1500(), chaos: true},
 		{name: "add", bundle: &bundling{target: 1500, add: true}},
-		{name: "update", bundle: small1500(), prepare: publish, change: acceptShrink},
-		{name: "move", bundle: small1500(), prepare: storeLoose},
-		{name: "move, file by file", bundle: small1500(), prepare: storeLoose, noAll: true},
-		{name: "repair", bundle: small1500(), prepare: damageMembers, change: verifyExisting, spoiling: true},
-		{name: "take over", bundle: small1500(), prepare: leaveOld},
+		{name: "update", bundle: in1500(), prepare: publish, change: acceptShrink},
+		{name: "move", bundle: in1500(), prepare: storeLoose},
+		{name: "move, file by file", bundle: in1500(), prepare: storeLoose, noAll: true},
+		{name: "repair", bundle: in1500(), prepare: damageMembers, change: verifyExisting, spoiling: true},
+		{name: "take over", bundle: in1500(), prepare: leaveOld},
 	}
 }
 
@@ -124,7 +124,7 @@ func damageMembers(w *world) {
 
 // damageBundles is damageMembers of a mirror that stores loose files since.
 func damageBundles(w *world) {
-	w.bundle = small1500()
+	w.bundle = in1500()
 	damageMembers(w)
 	w.bundle = nil
 }
