@@ -29,8 +29,8 @@ test:
 race:
 	$(GO) test -race -short ./...
 
-KILLS ?= 100
-slow: ## tests that take minutes: 200 kills at random instants, faults at every operation, byte and bit
+KILLS ?= 60
+slow: ## tests that take minutes: 120 kills at random instants, faults at every operation, byte and bit
 	$(GO) test -count=1 -timeout 10m -run 'RandomKills$$' ./internal/cli -kills $(KILLS)
 	$(GO) test -count=1 -timeout 10m -run 'PowerCutAtAnyOperation|AnyOperationFails' ./internal/mirror -thorough
 	$(GO) test -count=1 -timeout 10m ./internal/bundle ./internal/extract -thorough
