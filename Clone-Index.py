@@ -52,6 +52,7 @@ EXIT_CODES = {
     2: "wrong usage",
     3: "incomplete: what is missing is listed, nothing is lost; the same command fetches the rest",
     4: "integrity: bytes were found or sent that are not what the index names, or quarantine/ is not empty",
+    10: "there is no mirror",
     11: "another writer holds the lock",
     12: "no space left",
     130: "stopped by SIGINT (Ctrl-C); the same command goes on where this one stopped",
