@@ -98,7 +98,7 @@ func (c *Catalog) adopt(ctx context.Context, found []Version) error {
 			ON CONFLICT DO UPDATE SET sha256 = excluded.sha256, size = excluded.size,
 				bundle = excluded.bundle, offset = excluded.offset, length = excluded.length
 			WHERE sha256 = excluded.sha256 OR verified_at = 0`, found, func(v *Version) []any {
-			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Bundle, v.Offset, v.Length}
+			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Bundle, v.Offset, v.FrameSize}
 		})
 		putNames(ctx, w, found)
 		putBundles(ctx, w, Batch{Versions: found})

@@ -12,7 +12,7 @@ import (
 
 // in moves a version into a bundle.
 func in(v Version, bundle string, offset int64) Version {
-	v.Bundle, v.Offset, v.Length = bundle, offset, 100
+	v.Bundle, v.Offset, v.FrameSize = bundle, offset, 100
 	return v
 }
 

@@ -77,6 +77,7 @@ import (
 	_ "modernc.org/sqlite" // pure Go SQLite driver
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // format is the version of the tables, kept in PRAGMA user_version.
@@ -146,11 +147,9 @@ const columns = "name, version, sha256, size, loose, bundle, offset, length, yan
 // Version is a row of versions.
 type Version struct {
 	crate.ID
-	Checksum       crate.Checksum
-	Size           int64
-	Loose          bool
-	Bundle         string
-	Offset, Length int64
+	Checksum crate.Checksum
+	Size     int64
+	store.Placement
 	Yanked, Listed bool
 	VerifiedAt     time.Time // zero: found in a bundle, nobody vouches for it yet
 }
@@ -387,7 +386,7 @@ func scanVersions(rows *sql.Rows) (list []Version, err error) {
 		var v Version
 		var sum sql.RawBytes
 		var at int64
-		err := rows.Scan(&v.Name, &v.Version, &sum, &v.Size, &v.Loose, &v.Bundle, &v.Offset, &v.Length,
+		err := rows.Scan(&v.Name, &v.Version, &sum, &v.Size, &v.Loose, &v.Bundle, &v.Offset, &v.FrameSize,
 			&v.Yanked, &v.Listed, &at)
 		if err != nil || copy(v.Checksum[:], sum) != len(v.Checksum) {
 			return nil, errors.Join(ErrDamaged, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 func tempCatalog(t *testing.T) (*Catalog, string) {
@@ -33,7 +34,7 @@ func tempCatalog(t *testing.T) (*Catalog, string) {
 func version(name, vers string, first byte) Version {
 	return Version{
 		ID: crate.ID{Name: name, Version: vers}, Checksum: crate.Checksum{first}, Size: int64(first),
-		Loose: true, Listed: true, VerifiedAt: time.Unix(1700000000, 0).UTC(),
+		Placement: store.Placement{Loose: true}, Listed: true, VerifiedAt: time.Unix(1700000000, 0).UTC(),
 	}
 }
 
@@ -41,7 +42,7 @@ func TestCommitAndRead(t *testing.T) {
 	ctx := context.Background()
 	c, path := tempCatalog(t)
 	bundled := version("Serde", "1.0.0+b", 2)
-	bundled.Loose, bundled.Bundle, bundled.Offset, bundled.Length = false, "bundle-0001.tar.zst", 512, 99
+	bundled.Loose, bundled.Bundle, bundled.Offset, bundled.FrameSize = false, "bundle-0001.tar.zst", 512, 99
 	bundled.Yanked, bundled.Listed = true, false
 	batch := Batch{
 		Versions: []Version{version("Serde", "1.0.0", 1), bundled, version("other", "0.1.0", 3)},

@@ -57,7 +57,7 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 func putVersions(ctx context.Context, w *writing, versions []Version) {
 	put(ctx, w, "INSERT OR REPLACE INTO versions ("+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		versions, func(v *Version) []any {
-			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Loose, v.Bundle, v.Offset, v.Length,
+			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Loose, v.Bundle, v.Offset, v.FrameSize,
 				v.Yanked, v.Listed, unix(v.VerifiedAt)}
 		})
 	putNames(ctx, w, versions)

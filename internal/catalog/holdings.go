@@ -50,7 +50,7 @@ func (c *Catalog) holdings(ctx context.Context, yield func(Holding) bool) error 
 		var v Version
 		var yanked bool
 		var at int64
-		err := rows.Scan(&path, &blob, &yanked, &name, &v.Version, &sum, &v.Size, &v.Loose, &bundle, &v.Offset, &v.Length,
+		err := rows.Scan(&path, &blob, &yanked, &name, &v.Version, &sum, &v.Size, &v.Loose, &bundle, &v.Offset, &v.FrameSize,
 			&v.Yanked, &v.Listed, &at)
 		if err != nil {
 			return errors.Join(ErrDamaged, err)

@@ -93,7 +93,8 @@ func (a adopter) Bundles() map[string]bool {
 func (a adopter) Adopt(ctx context.Context, name string, members []bundle.Member) error {
 	found := make([]catalog.Version, len(members))
 	for i, m := range members {
-		found[i] = catalog.Version{ID: m.ID, Checksum: m.Checksum, Size: m.Size, Bundle: name, Offset: m.Offset, Length: m.FrameSize}
+		found[i] = catalog.Version{ID: m.ID, Checksum: m.Checksum, Size: m.Size,
+			Placement: store.Placement{Bundle: name, Offset: m.Offset, FrameSize: m.FrameSize}}
 	}
 	return a.catalog.Adopt(ctx, found)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // interrupted is a source of which crates are read, while somebody else mirrors.
@@ -52,7 +53,7 @@ func TestC21PlanBesideASync(t *testing.T) {
 	commit()
 	// What is pinned to another checksum is a conflict: the catalog alone says so.
 	pinned := func(id crate.ID) catalog.Version {
-		return catalog.Version{ID: id, Checksum: crate.Checksum{1}, Size: 1, Loose: true, Listed: true, VerifiedAt: time.Unix(1, 0)}
+		return catalog.Version{ID: id, Checksum: crate.Checksum{1}, Size: 1, Placement: store.Placement{Loose: true}, Listed: true, VerifiedAt: time.Unix(1, 0)}
 	}
 	crates := 0
 	list := mirror.FromList([]mirror.Entry{{ID: foo, Checksum: crate.Checksum{2}}, {ID: bar, Checksum: crate.Checksum{2}}}, nil)

@@ -188,7 +188,7 @@ func (m *mirrored) lookCatalogued(spoiled, held map[crate.ID]bool) {
 		rows, err := cat.Versions(context.Background(), id.Name)
 		must(m.t, err)
 		for _, v := range rows {
-			at := store.Placement{Loose: v.Loose && v.Bundle == "", Bundle: v.Bundle, Offset: v.Offset, FrameSize: v.Length}
+			at := store.Placement{Loose: v.Loose && v.Bundle == "", Bundle: v.Bundle, Offset: v.Offset, FrameSize: v.FrameSize}
 			content, err := st.Open(v.ID, at)
 			held[v.ID] = m.proves(v.ID, content, err)
 			if !held[v.ID] && !spoiled[v.ID] {

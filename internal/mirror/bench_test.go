@@ -14,6 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -113,7 +114,7 @@ func hold(b *testing.B, ix *index.Index, cat *catalog.Catalog, out string) {
 		batch.Crates = append(batch.Crates, catalog.Crate{Path: c.Path, Blob: c.Blob.String(), Yanked: true})
 		for _, e := range c.Entries {
 			batch.Versions = append(batch.Versions, catalog.Version{
-				ID: e.ID, Checksum: e.Checksum, Loose: true, Yanked: e.Yanked, Listed: true, VerifiedAt: time.Now(),
+				ID: e.ID, Checksum: e.Checksum, Placement: store.Placement{Loose: true}, Yanked: e.Yanked, Listed: true, VerifiedAt: time.Now(),
 			})
 			if err := touch(out, e.ID); err != nil {
 				b.Fatal(err)

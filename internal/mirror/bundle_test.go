@@ -39,7 +39,7 @@ func (w *world) checkHeld(disk *durabletest.Mem, cat *memCatalog) error {
 		if err != nil {
 			return err
 		}
-		at := placement(&v)
+		at := v.Placement
 		if at.Bundle != "" {
 			if sum, _, err := hash(context.Background(), st, id, inBundle(at), io.Discard); err != nil || sum != want {
 				return fmt.Errorf("%v in %s: %v, %w", id, at.Bundle, sum, err)
@@ -278,7 +278,7 @@ func TestE12MemberIsReadBackBeforeTheLooseFileGoes(t *testing.T) {
 		if op.Kind == durabletest.OpPublish && op.To == "bundle-0000.tar.zst" && !flipped {
 			flipped = true // the disk lies: what it gives back is not what was written
 			v := w.catalog.clone().versions[foo1]
-			flip(t, w.disk, op.Name, v.Offset+v.Length/2)
+			flip(t, w.disk, op.Name, v.Offset+v.FrameSize/2)
 		}
 		return durabletest.Fault{}
 	})
@@ -341,7 +341,7 @@ func TestE14BundleMissingOrDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := w.catalog.versions[foo1]
-	data[v.Offset+v.Length/2] ^= 1
+	data[v.Offset+v.FrameSize/2] ^= 1
 	if err := durable.WriteFile(w.disk, name, data); err != nil {
 		t.Fatal(err)
 	}
@@ -466,7 +466,7 @@ func TestE15OneOfTwoBundlesIsDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := w.catalog.versions[foo1]
-		flip(t, w.disk, damaged, v.Offset+v.Length/2)
+		flip(t, w.disk, damaged, v.Offset+v.FrameSize/2)
 		w.catalog = newMemCatalog()
 		before := w.reg.TotalRequests()
 		var log bytes.Buffer

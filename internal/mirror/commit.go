@@ -130,8 +130,7 @@ func (r *run) rows(batch []*result) catalog.Batch {
 		case downloaded, verifiedExisting, takenOver:
 			b.Versions = append(b.Versions, catalog.Version{
 				ID: res.entry.ID, Checksum: res.entry.Checksum, Size: res.size,
-				Loose: res.at.Loose, Bundle: res.at.Bundle, Offset: res.at.Offset, Length: res.at.FrameSize,
-				Yanked: res.entry.Yanked, Listed: !res.entry.Unlisted, VerifiedAt: res.finished,
+				Placement: res.at, Yanked: res.entry.Yanked, Listed: !res.entry.Unlisted, VerifiedAt: res.finished,
 			})
 		case gone:
 			b.Gone = append(b.Gone, catalog.Gone{

@@ -102,8 +102,8 @@ func (p *planner) occupied(id crate.ID) bool {
 
 // settle notes where a version is, now that the index vouches for it.
 func (v *heldVersion) settle(at store.Placement) {
-	if at != placement(&v.Version) {
-		v.Loose, v.Bundle, v.Offset, v.Length = at.Loose, at.Bundle, at.Offset, at.FrameSize
+	if at != v.Placement {
+		v.Placement = at
 		v.changed = true
 	}
 	if v.VerifiedAt.IsZero() { // hashed when it was adopted, compared now
@@ -151,7 +151,7 @@ func (p *planner) flag(g *Group, held map[crate.ID]*heldVersion) {
 // settled reports whether the store still has all that the catalog says, as far
 // as that can be seen without reading it, and nothing is to be done with it.
 func (p *planner) settled(v *catalog.Version) bool {
-	return p.listing.Holds(v.ID, placement(v), v.Size) && p.cfg.inPlace(placement(v))
+	return p.listing.Holds(v.ID, v.Placement, v.Size) && p.cfg.inPlace(v.Placement)
 }
 
 // inPlace reports whether a crate that lies there lies wherever it should.
@@ -161,7 +161,7 @@ func (cfg *Config) inPlace(at store.Placement) bool {
 
 // surviving returns what of a version's placement the store still has.
 func (p *planner) surviving(v *catalog.Version) store.Placement {
-	at := placement(v)
+	at := v.Placement
 	if at.Loose && !p.listing.Holds(v.ID, store.Placement{Loose: true}, v.Size) {
 		at.Loose = false
 	}
@@ -175,9 +175,4 @@ func (p *planner) surviving(v *catalog.Version) store.Placement {
 func inBundle(at store.Placement) store.Placement {
 	at.Loose = false
 	return at
-}
-
-// placement is where the catalog says that a version lies.
-func placement(v *catalog.Version) store.Placement {
-	return store.Placement{Loose: v.Loose, Bundle: v.Bundle, Offset: v.Offset, FrameSize: v.Length}
 }

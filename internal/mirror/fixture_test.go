@@ -421,7 +421,7 @@ func (c *memCatalog) Adopt(_ context.Context, name string, members []bundle.Memb
 			continue
 		}
 		v.ID, v.Checksum, v.Size = m.ID, m.Checksum, m.Size
-		v.Bundle, v.Offset, v.Length = name, m.Offset, m.FrameSize
+		v.Bundle, v.Offset, v.FrameSize = name, m.Offset, m.FrameSize
 		c.versions[m.ID] = v
 		c.note(name)
 	}

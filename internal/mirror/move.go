@@ -107,7 +107,7 @@ func (r *run) goodMembers(ctx context.Context, page []catalog.Version) ([]catalo
 // isGood reads a member back. One that is not good keeps its loose file, and the
 // next run with -verify-existing puts it into another bundle.
 func (r *run) isGood(ctx context.Context, v *catalog.Version) (bool, error) {
-	sum, size, err := hash(ctx, r.cfg.Store, v.ID, inBundle(placement(v)), io.Discard)
+	sum, size, err := hash(ctx, r.cfg.Store, v.ID, inBundle(v.Placement), io.Discard)
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
@@ -120,7 +120,7 @@ func (r *run) isGood(ctx context.Context, v *catalog.Version) (bool, error) {
 	if path := new(*fs.PathError); errors.As(err, path) && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	note := fmt.Sprintf("at offset %d of %s, %d bytes: %v; its loose file is kept", v.Offset, v.Bundle, v.Length, err)
+	note := fmt.Sprintf("at offset %d of %s, %d bytes: %v; its loose file is kept", v.Offset, v.Bundle, v.FrameSize, err)
 	kept, qerr := r.cfg.Store.Isolate(v.ID, sum, note, store.Body{})
 	r.cfg.Log.Error("a bundle is damaged; the loose file is kept", "crate", v.Name, "version", v.ID.Version, "bundle", v.Bundle,
 		"quarantine", kept, "err", err)

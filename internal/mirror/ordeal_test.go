@@ -118,7 +118,7 @@ func damageMembers(w *world) {
 	w.spoiled = map[crate.ID]bool{foo1: true, ox: true}
 	for id := range w.spoiled {
 		v := w.catalog.versions[id]
-		flip(w.t, w.disk, v.Bundle, v.Offset+v.Length/2)
+		flip(w.t, w.disk, v.Bundle, v.Offset+v.FrameSize/2)
 	}
 }
 

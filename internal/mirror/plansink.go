@@ -49,7 +49,7 @@ type planSink struct {
 
 func (s *planSink) held(ctx context.Context, e *Entry, v *catalog.Version) error {
 	now := time.Now()
-	return s.run.send(ctx, &result{entry: *e, outcome: existing, size: v.Size, at: placement(v), started: now, finished: now})
+	return s.run.send(ctx, &result{entry: *e, outcome: existing, size: v.Size, at: v.Placement, started: now, finished: now})
 }
 
 func (s *planSink) bad(ctx context.Context, _ *Group, b *BadEntry) error {

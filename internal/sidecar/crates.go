@@ -34,7 +34,7 @@ func (c *Crates) held(ctx context.Context, from *index.Crate) (map[crate.ID]stor
 	held := map[crate.ID]store.Placement{}
 	for _, v := range versions {
 		if v.Bundle != "" {
-			held[v.ID] = store.Placement{Loose: v.Loose, Bundle: v.Bundle, Offset: v.Offset, FrameSize: v.Length}
+			held[v.ID] = v.Placement
 		}
 	}
 	return held, nil

@@ -256,7 +256,7 @@ func (cfg *Config) version(ctx context.Context, v *catalog.Version) ([]Problem, 
 		if err != nil || now == nil {
 			return nil, err
 		}
-		if placement(now) == placement(v) && now.Checksum == v.Checksum {
+		if now.Placement == v.Placement && now.Checksum == v.Checksum {
 			return found, nil
 		}
 		v = now
@@ -275,7 +275,7 @@ func (cfg *Config) lookUp(ctx context.Context, id crate.ID) (*catalog.Version, e
 }
 
 func (cfg *Config) copies(ctx context.Context, v *catalog.Version) (found []Problem) {
-	at := placement(v)
+	at := v.Placement
 	if at.Loose {
 		found = cfg.place(ctx, v, store.Placement{Loose: true}, found)
 	}
@@ -283,10 +283,6 @@ func (cfg *Config) copies(ctx context.Context, v *catalog.Version) (found []Prob
 		found = cfg.place(ctx, v, at, found)
 	}
 	return found
-}
-
-func placement(v *catalog.Version) store.Placement {
-	return store.Placement{Loose: v.Loose, Bundle: v.Bundle, Offset: v.Offset, FrameSize: v.Length}
 }
 
 // place hashes one copy.

@@ -58,7 +58,7 @@ func newMirror(t *testing.T, n int) *mirror {
 }
 
 func (m *mirror) row(id crate.ID) catalog.Version {
-	return catalog.Version{ID: id, Checksum: sha256.Sum256(m.files[id]), Size: int64(len(m.files[id])), Loose: true, Listed: true, VerifiedAt: time.Unix(1, 0)}
+	return catalog.Version{ID: id, Checksum: sha256.Sum256(m.files[id]), Size: int64(len(m.files[id])), Placement: store.Placement{Loose: true}, Listed: true, VerifiedAt: time.Unix(1, 0)}
 }
 
 func (m *mirror) Stat(crate.ID) (int64, error) { panic("not asked") }
@@ -129,7 +129,7 @@ func TestC21MovedMeanwhile(t *testing.T) {
 		}
 	}
 	row := m.row(id)
-	row.Loose, row.Bundle, row.Offset, row.Length = false, "bundle-0000.tar.zst", 5, 7
+	row.Loose, row.Bundle, row.Offset, row.FrameSize = false, "bundle-0000.tar.zst", 5, 7
 	calls := 0
 	found, _, err := m.run(t.Context(), func(cfg *verify.Config) {
 		cfg.Catalog = lookups{m.Catalog, func() {

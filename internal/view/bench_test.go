@@ -19,6 +19,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -116,7 +117,7 @@ func makeLargeCatalog(b *testing.B, out string) {
 	for n := range largeCrates {
 		for v := range perCrate {
 			batch.Versions = append(batch.Versions, catalog.Version{ID: largeID(n, v), Checksum: crate.Checksum{1}, Size: 1,
-				Loose: true, Listed: true, VerifiedAt: time.Unix(1, 0)})
+				Placement: store.Placement{Loose: true}, Listed: true, VerifiedAt: time.Unix(1, 0)})
 		}
 		if n%10_000 == 9_999 {
 			if err := c.Commit(b.Context(), batch); err != nil {

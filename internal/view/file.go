@@ -106,8 +106,9 @@ func places(row *catalog.Version) (at []store.Placement) {
 	if row.Loose {
 		at = append(at, store.Placement{Loose: true})
 	}
-	if row.Bundle != "" {
-		at = append(at, store.Placement{Bundle: row.Bundle, Offset: row.Offset, FrameSize: row.Length})
+	if inBundle := row.Placement; row.Bundle != "" {
+		inBundle.Loose = false
+		at = append(at, inBundle)
 	}
 	return at
 }

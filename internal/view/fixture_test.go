@@ -186,7 +186,7 @@ func (w *world) hold(id crate.ID, data []byte) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	row := catalog.Version{ID: id, Checksum: sha256.Sum256(data), Size: int64(len(data)), Loose: true, Listed: true, VerifiedAt: time.Unix(1, 0)}
+	row := catalog.Version{ID: id, Checksum: sha256.Sum256(data), Size: int64(len(data)), Placement: store.Placement{Loose: true}, Listed: true, VerifiedAt: time.Unix(1, 0)}
 	if err := errors.Join(cat.Commit(context.Background(), catalog.Batch{Versions: []catalog.Version{row}}), cat.Close()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func (a adopter) Bundles() map[string]bool { return nil }
 func (a adopter) Adopt(ctx context.Context, name string, members []bundle.Member) error {
 	var found []catalog.Version
 	for _, m := range members {
-		found = append(found, catalog.Version{ID: m.ID, Checksum: m.Checksum, Size: m.Size, Bundle: name, Offset: m.Offset, Length: m.FrameSize})
+		found = append(found, catalog.Version{ID: m.ID, Checksum: m.Checksum, Size: m.Size, Placement: store.Placement{Bundle: name, Offset: m.Offset, FrameSize: m.FrameSize}})
 	}
 	return a.Catalog.Adopt(ctx, found)
 }

@@ -143,7 +143,7 @@ func catalogOf(b *testing.B, folder durable.FS) *catalog.Catalog {
 			b.Fatal(err)
 		}
 		rows = append(rows, catalog.Version{
-			ID: m.ID, Checksum: m.Checksum, Size: m.Size, Bundle: bundle.FileName(0), Offset: m.Offset, Length: m.FrameSize,
+			ID: m.ID, Checksum: m.Checksum, Size: m.Size, Placement: store.Placement{Bundle: bundle.FileName(0), Offset: m.Offset, FrameSize: m.FrameSize},
 		})
 	}
 	if err := cat.Adopt(context.Background(), rows); err != nil {
@@ -158,7 +158,7 @@ func takeOne(b *testing.B, s *ReadOnly, cat *catalog.Catalog, id crate.ID) (sum 
 	if err != nil || len(held) != 1 {
 		b.Fatalf("%v: %v, %v", id, held, err)
 	}
-	c, err := s.Open(id, store.Placement{Bundle: held[0].Bundle, Offset: held[0].Offset, FrameSize: held[0].Length})
+	c, err := s.Open(id, store.Placement{Bundle: held[0].Bundle, Offset: held[0].Offset, FrameSize: held[0].FrameSize})
 	if err != nil {
 		b.Fatal(err)
 	}
