@@ -28,12 +28,12 @@ var ErrManyChanges = errors.New("too many index files have changed")
 // Errors: ErrManyChanges; others, too, mean that the whole index must be read:
 // git may not have the earlier commit any more, and a plain folder never has.
 func (x *Index) Changes(ctx context.Context, since string, also []string) (changed *Index, gone []string, err error) {
-	repo := x.repository()
+	repo := x.repo
 	if repo == nil {
 		return nil, nil, errors.New("comparing with an earlier index: this one is a plain folder")
 	}
-	if _, err := hex.DecodeString(since); err != nil || len(since) != 2*len(Blob{}) {
-		return nil, nil, fmt.Errorf("comparing with an earlier index: %q is not the id of a commit", since)
+	if err := checkCommit(since); err != nil {
+		return nil, nil, fmt.Errorf("comparing with an earlier index: %w", err)
 	}
 	files, gone, err := repo.diff(ctx, since, x.revision.Commit)
 	if err == nil {
@@ -45,13 +45,9 @@ func (x *Index) Changes(ctx context.Context, since string, also []string) (chang
 	return &Index{source: selection{x.source, files}, revision: x.revision, log: x.log}, gone, nil
 }
 
-// repository is nil for a plain folder.
-func (x *Index) repository() *repository {
-	switch s := x.source.(type) {
-	case *checkout:
-		return s.repo
-	case *objectStore:
-		return s.repo
+func checkCommit(id string) error {
+	if _, err := hex.DecodeString(id); err != nil || len(id) != 2*len(Blob{}) {
+		return fmt.Errorf("%q is not the id of a commit", id)
 	}
 	return nil
 }

@@ -26,7 +26,11 @@ type objects struct {
 }
 
 func (r *repository) openObjects(ctx context.Context) (*objects, error) {
-	p, err := r.start(ctx, "cat-file", "--batch")
+	return r.catFile(ctx, "--batch")
+}
+
+func (r *repository) catFile(ctx context.Context, mode string) (*objects, error) {
+	p, err := r.start(ctx, "cat-file", mode)
 	if err != nil {
 		return nil, err
 	}

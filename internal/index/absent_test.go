@@ -1,0 +1,80 @@
+package index
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+)
+
+// TestAbsentSince: a version that was deleted and published again was absent in
+// between, whatever became of the history that shows it.
+func TestAbsentSince(t *testing.T) {
+	id := crate.ID{Name: "Foo", Version: "1.0.0"}
+	for name, test := range map[string]struct {
+		vanish func(u *upstream) string // the commit without it
+		want   bool
+	}{
+		"it stays":             {func(u *upstream) string { u.reg.Add(simreg.MustParse("Foo 2.0.0")...); return u.commit() }, false},
+		"the version vanishes": {func(u *upstream) string { u.reg.Remove(id); return u.commit() }, true},
+		"the crate vanishes": {func(u *upstream) string {
+			u.reg.Remove(id)
+			u.reg.Remove(crate.ID{Name: "Foo", Version: "0.1.0"})
+			return u.commit()
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpstream(t, "Foo 1.0.0\nFoo 0.1.0\nbar 1.0.0")
+			since := git(t, u.git, "rev-parse", "master")
+			gone := test.vanish(u)
+			u.commit()
+			if test.want {
+				u.reg.Add(simreg.Version{Name: "Foo", Version: "1.0.0"})
+			}
+			u.commit()
+			u.reg.Add(simreg.MustParse("bar 1.1.0")...)
+			u.commit()
+
+			deep := bareOf(t, u.git)
+			rev, absent, err := openIndex(t, deep, nil).AbsentSince(t.Context(), id, since)
+			if err != nil || absent != test.want {
+				t.Fatalf("absent %v, %v; want %v", absent, err, test.want)
+			}
+			if absent && rev.Commit != gone {
+				t.Errorf("absent in %v first, want %s", rev, gone)
+			}
+			if _, absent, err = openIndex(t, deep, nil).AbsentSince(t.Context(), crate.ID{Name: "bar", Version: "1.0.0"}, since); err != nil || absent {
+				t.Errorf("bar was there all the time; absent %v, %v", absent, err)
+			}
+			// In isolated commits, as shallow clones have them, a file that is not
+			// there is a change of nothing.
+			for i, commit := range strings.Fields(git(t, deep, "rev-list", "--reverse", "HEAD")) {
+				tree := git(t, deep, "commit-tree", "-m", "x", commit+"^{tree}")
+				git(t, deep, "update-ref", days+"/2023-11-"+string(rune('1'+i))+"0", tree)
+			}
+			since = git(t, deep, "rev-parse", days+"/2023-11-10")
+			git(t, deep, "update-ref", "HEAD", since)
+			if _, absent, err = openIndex(t, deep, nil).AbsentSince(t.Context(), id, since); err != nil || absent != test.want {
+				t.Errorf("from kept days: absent %v, %v", absent, err)
+			}
+
+			// What a repository does not have tells nothing.
+			shallow := bareOf(t, u.git, "--depth=1")
+			if _, absent, err = openIndex(t, shallow, nil).AbsentSince(t.Context(), id, since); err != nil || absent {
+				t.Errorf("a shallow clone: absent %v, %v", absent, err)
+			}
+			plain := filepath.Join(t.TempDir(), "plain")
+			if err := u.reg.WriteIndex(plain); err != nil {
+				t.Fatal(err)
+			}
+			if _, absent, err = openIndex(t, plain, nil).AbsentSince(t.Context(), id, since); err != nil || absent {
+				t.Errorf("a plain folder: absent %v, %v", absent, err)
+			}
+		})
+	}
+	if _, _, err := openIndex(t, bareOf(t, checkoutOf(t, indexTree{"3/f/foo": "x"})), nil).AbsentSince(t.Context(), id, "--all"); err == nil {
+		t.Error("--all was taken for a commit")
+	}
+}
