@@ -173,23 +173,31 @@ func largeFile(n int) []byte {
 	return file.Bytes()
 }
 
-// BenchmarkOpenFile gives out a crate of 20 kB that was hashed before.
+// BenchmarkOpenFile gives out crates that were hashed before.
 func BenchmarkOpenFile(b *testing.B) {
-	for _, h := range []how{{}, {bundle: true, target: 1 << 30}} {
-		b.Run(fmt.Sprintf("bundled=%v", h.bundle), func(b *testing.B) {
-			w := newWorld(b, "serde 1.0.0\n  size 20000")
-			w.run(h)
-			v := w.view(nil)
-			for b.Loop() {
-				f, err := v.Open(b.Context(), serde100)
-				if err != nil {
-					b.Fatal(err)
+	for _, size := range []int{20_000, 84_000, 1_000_000, 5_000_000} {
+		for _, h := range []how{{}, {bundle: true, target: 1 << 30}} {
+			b.Run(fmt.Sprintf("%d/bundled=%v", size, h.bundle), func(b *testing.B) {
+				w := newWorld(b, fmt.Sprintf("serde 1.0.0\n  size %d", size))
+				w.run(h)
+				time.Sleep(3 * time.Second) // until a proof of the file is remembered
+				v := w.view(nil)
+				b.SetBytes(int64(size))
+				for b.Loop() {
+					benchmarkOpen(b, v)
 				}
-				if _, err := io.Copy(io.Discard, f); err != nil {
-					b.Fatal(err)
-				}
-				f.Close()
-			}
-		})
+			})
+		}
 	}
+}
+
+func benchmarkOpen(b *testing.B, v *View) {
+	f, err := v.Open(b.Context(), serde100)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, f); err != nil {
+		b.Fatal(err)
+	}
+	f.Close()
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 
@@ -27,7 +28,8 @@ type copies struct {
 	log        *slog.Logger
 	proven     proven
 	hashing    singleflight.Group // of large crates, by what is hashed
-	told       proven             // damage that the log knows of
+	told       recent[identity]   // damage that the log knows of
+	clock      func() time.Time
 
 	mu      sync.Mutex        // guards what follows
 	bundles *bundled.ReadOnly // nil as long as there is no folder of bundles
@@ -39,7 +41,7 @@ func openCopies(cfg Config) (*copies, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &copies{out: out, loose: loose.OpenReadOnly(out), bundlesOut: cfg.BundlesOut, log: cfg.Log}, nil
+	return &copies{out: out, loose: loose.OpenReadOnly(out), bundlesOut: cfg.BundlesOut, log: cfg.Log, clock: time.Now}, nil
 }
 
 // badCopy is a copy whose bytes cannot be given out.
@@ -91,17 +93,17 @@ func isLeaving(err error) bool {
 func (c *copies) tell(row *catalog.Version, bad []badCopy) {
 	for _, b := range bad {
 		key := identity{offset: b.at.Offset, bundled: b.at.Bundle != ""}
-		if c.told.has(row.Checksum, key) {
+		if known, ok := c.told.get(row.Checksum); ok && known == key {
 			continue
 		}
-		c.told.add(row.Checksum, key)
+		c.told.put(row.Checksum, key)
 		c.log.Error("a crate file is damaged or missing: another copy is given out if there is one; clonecratesio verify -repair mends it",
 			"crate", row.Name, "version", row.Version, "bundle", b.at.Bundle, "offset", b.at.Offset, "err", b.err)
 	}
 }
 
-// openOne opens a copy, and hashes it if the file that it is in is not the one
-// that was hashed before.
+// openOne opens a copy, and hashes it unless that was done a short while ago and
+// the file that it is in has not changed since.
 func (c *copies) openOne(ctx context.Context, row *catalog.Version, at store.Placement) (store.Content, error) {
 	content, err := c.reader(at, row.ID)
 	if err != nil {

@@ -64,18 +64,15 @@ func TestH5Damaged(t *testing.T) {
 				t.Errorf("%s: %s: %v", id, what, err)
 			}
 		}
-		flip(t, file, 100, time.Now().Add(time.Hour))
+		// What changes a file in place may keep its size and the time of its last
+		// write (rsync --times --inplace); what was proved before must not count.
+		flip(t, file, 100, info.ModTime())
 		wantDamaged("flipped")
 		wantDamaged("flipped, asked again")
 		flip(t, file, 100, info.ModTime())
 		w.wantRead(v, id.Name, id.Version)
-		// Who has seen the file does not hash it again: that it is the same one
-		// counts.
-		flip(t, file, 100, info.ModTime())
-		if _, err := read(t, v, id); err != nil {
-			t.Errorf("%s: hashed again: %v", id, err)
-		}
-		flip(t, file, 100, info.ModTime())
+		flip(t, file, 100, time.Now().Add(time.Hour))
+		wantDamaged("flipped, with another time")
 		if err := os.Truncate(file, info.Size()-1); err != nil {
 			t.Fatal(err)
 		}
@@ -216,21 +213,64 @@ func TestH7BundleReplaced(t *testing.T) {
 	}
 }
 
-// TestProvenIsBounded: what was not asked for lately is forgotten.
-func TestProvenIsBounded(t *testing.T) {
-	var p proven
+// TestRecentIsBounded: what was not asked for lately is forgotten.
+func TestRecentIsBounded(t *testing.T) {
+	var r recent[int]
 	sum := func(n int) crate.Checksum { return crate.Checksum{byte(n), byte(n >> 8), byte(n >> 16)} }
-	for n := range 3 * maxProven {
-		p.add(sum(n), identity{size: int64(n)})
-		if !p.has(sum(0), identity{size: 0}) {
+	for n := range 3 * maxRecent {
+		r.put(sum(n), n)
+		if v, ok := r.get(sum(0)); !ok || v != 0 {
 			t.Fatalf("after %d: forgotten, though asked for all the time", n)
 		}
 	}
-	if n := len(p.fresh) + len(p.old); n > maxProven {
+	if n := len(r.fresh) + len(r.old); n > maxRecent {
 		t.Errorf("%d are remembered", n)
 	}
-	if p.has(sum(1), identity{size: 1}) || p.has(sum(0), identity{size: 2}) {
+	if _, ok := r.get(sum(1)); ok {
 		t.Error("has what it was not told lately")
+	}
+}
+
+// TestH5Proofs: how long a proof holds, by size of the crate.
+func TestH5Proofs(t *testing.T) {
+	w := newWorld(t, "tiny 1.0.0\n  size 100\nsmall 1.0.0\n  size 200000\nlarge 1.0.0\n  size 3000000")
+	w.run(how{})
+	v := w.view(nil)
+	var reads atomic.Int64
+	v.copies.loose = loose.OpenReadOnly(durabletest.Hook(v.copies.out, func(op durabletest.Op) durabletest.Fault {
+		if op.Kind == durabletest.OpRead {
+			reads.Add(1)
+		}
+		return durabletest.Fault{}
+	}))
+	now := time.Now()
+	v.copies.clock = func() time.Time { return now }
+	hashed := func(id crate.ID) bool {
+		t.Helper()
+		before := reads.Load()
+		f, err := v.Open(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		return reads.Load() > before
+	}
+	for _, id := range w.reg.IDs() {
+		tiny := id.Name == "tiny"
+		now = time.Now()
+		for range 2 {
+			if !hashed(id) {
+				t.Errorf("%s: not hashed, though its last change is within a tick of the clock", id)
+			}
+		}
+		now = now.Add(time.Minute)
+		if !hashed(id) || hashed(id) != tiny {
+			t.Errorf("%s: hashed again after a proof: %v, want %v", id, !tiny, tiny)
+		}
+		now = now.Add(provenFor)
+		if !hashed(id) || hashed(id) != tiny {
+			t.Errorf("%s: not hashed after %v", id, provenFor)
+		}
 	}
 }
 
@@ -271,6 +311,7 @@ func TestLargeIsHashedOnce(t *testing.T) {
 	w := newWorld(t, "large 1.0.0\n  size 3000000")
 	w.run(how{})
 	v := w.view(nil)
+	v.copies.clock = func() time.Time { return time.Now().Add(time.Minute) } // the file has long been there
 	first, leave := context.WithCancel(t.Context())
 	var opened, reads atomic.Int64
 	v.copies.loose = loose.OpenReadOnly(durabletest.Hook(v.copies.out, func(op durabletest.Op) durabletest.Fault {

@@ -2,8 +2,8 @@ package view
 
 import (
 	"fmt"
-	"io/fs"
 	"sync"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -13,66 +13,82 @@ import (
 // identity is which bytes of which file were hashed, and in which state the file
 // was.
 type identity struct {
-	inode   uint64
-	size    int64 // of the file
-	changed int64 // when, Unix nanoseconds
+	file    durable.State
 	bundled bool
 	offset  int64 // of the crate in its bundle
 }
 
 // identify returns the identity of an open crate file.
 func identify(content store.Content, at store.Placement) (identity, error) {
-	file, ok := content.(interface{ Stat() (fs.FileInfo, error) })
+	file, ok := content.(interface{ State() (durable.State, error) })
 	if !ok {
 		return identity{}, fmt.Errorf("a %T does not say what file it is in", content)
 	}
-	info, err := file.Stat()
-	if err != nil {
-		return identity{}, err
-	}
-	return identity{
-		inode: durable.Inode(info), size: info.Size(), changed: info.ModTime().UnixNano(),
-		bundled: at.Bundle != "", offset: at.Offset,
-	}, nil
+	state, err := file.State()
+	return identity{file: state, bundled: at.Bundle != "", offset: at.Offset}, err
 }
 
-// maxProven bounds how many crates are remembered, with some 150 bytes each.
-const maxProven = 1 << 16
+// provenFor is how long a proof holds. A disk that loses bytes changes no time
+// of any file.
+const provenFor = 10 * time.Minute
 
-// proven remembers in which file a checksum was found. When it is full it
-// forgets the half that was not asked for lately.
-type proven struct {
-	mu         sync.Mutex // guards what follows
-	fresh, old map[crate.Checksum]identity
+// proven remembers where the bytes of a checksum were found.
+type proven struct{ recent[proof] }
+
+type proof struct {
+	identity
+	made time.Time
 }
 
 // has reports whether the bytes of sum were found there.
-func (p *proven) has(sum crate.Checksum, id identity) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if have, ok := p.fresh[sum]; ok {
-		return have == id
-	}
-	have, ok := p.old[sum]
-	if ok && have == id {
-		p.put(sum, id)
-	}
-	return ok && have == id
+func (p *proven) has(sum crate.Checksum, id identity, now time.Time) bool {
+	have, ok := p.get(sum)
+	return ok && have.identity == id && now.Sub(have.made) < provenFor
 }
 
-// add remembers where the bytes of sum were found.
-func (p *proven) add(sum crate.Checksum, id identity) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.put(sum, id)
+// add remembers that the bytes of sum were found there by somebody who began to
+// look for them at now, unless the file may change and look the same.
+func (p *proven) add(sum crate.Checksum, id identity, now time.Time) {
+	if id.file.Settled(now) {
+		p.put(sum, proof{id, now})
+	}
 }
 
-func (p *proven) put(sum crate.Checksum, id identity) {
-	if len(p.fresh) >= maxProven/2 {
-		p.old, p.fresh = p.fresh, nil
+// maxRecent bounds how many crates are remembered, with some 150 bytes each.
+const maxRecent = 1 << 16
+
+// recent remembers something of checksums. When it is full it forgets the half
+// that was not asked for lately.
+type recent[T any] struct {
+	mu         sync.Mutex // guards what follows
+	fresh, old map[crate.Checksum]T
+}
+
+func (r *recent[T]) get(sum crate.Checksum) (T, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if v, ok := r.fresh[sum]; ok {
+		return v, true
 	}
-	if p.fresh == nil {
-		p.fresh = make(map[crate.Checksum]identity)
+	v, ok := r.old[sum]
+	if ok {
+		r.keep(sum, v)
 	}
-	p.fresh[sum] = id
+	return v, ok
+}
+
+func (r *recent[T]) put(sum crate.Checksum, v T) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keep(sum, v)
+}
+
+func (r *recent[T]) keep(sum crate.Checksum, v T) {
+	if len(r.fresh) >= maxRecent/2 {
+		r.old, r.fresh = r.fresh, nil
+	}
+	if r.fresh == nil {
+		r.fresh = make(map[crate.Checksum]T)
+	}
+	r.fresh[sum] = v
 }

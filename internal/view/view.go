@@ -25,8 +25,10 @@
 //
 // # What is trusted
 //
-// The bytes of a crate are hashed when they are first asked for, and after that
-// whenever the file they are in has changed (number, size or time of change).
+// The bytes of a tiny crate are hashed whenever they are asked for. Those of a
+// larger one are hashed when they are first asked for, after that whenever the
+// file they are in has changed ([durable.State]), and every ten minutes at least:
+// a disk that loses bytes tells nobody.
 //
 // # Memory
 //

@@ -181,6 +181,9 @@ func (f *hookedFile) Seek(offset int64, whence int) (int64, error) { return f.f.
 
 func (f *hookedFile) Stat() (fs.FileInfo, error) { return f.f.Stat() }
 
+// State is for durable.StateOf.
+func (f *hookedFile) State() (durable.State, error) { return durable.StateOf(f.f) }
+
 func (f *hookedFile) Truncate(size int64) error {
 	return f.change(OpTruncate, func() error { return f.f.Truncate(size) })
 }

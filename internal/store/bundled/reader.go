@@ -61,13 +61,13 @@ type file struct {
 // member is a crate that is being read.
 type member struct {
 	*bundle.Content
-	info  fs.FileInfo
+	of    *file
 	close func() error
 }
 
-// Stat describes the bundle as it was when the member was opened: whoever has
-// hashed the member can tell by it whether that still holds.
-func (m member) Stat() (fs.FileInfo, error) { return m.info, nil }
+// State is that of the bundle: whoever has hashed the member can tell by it
+// whether that still holds.
+func (m member) State() (durable.State, error) { return durable.StateOf(m.of.f) }
 
 // Close implements store.Content.
 func (m member) Close() error { return errors.Join(m.Content.Close(), m.close()) }
@@ -93,10 +93,7 @@ func (r *readers) member(id crate.ID, at store.Placement) (store.Content, error)
 	if c.ID() != id {
 		return nil, errors.Join(fmt.Errorf("%s lies at offset %d", c.ID(), at.Offset), c.Close(), free())
 	}
-	if !os.SameFile(f.info, info) { // replaced since info was asked for
-		info = f.info
-	}
-	return member{c, info, free}, nil
+	return member{c, f, free}, nil
 }
 
 // stat describes the bundle that has the name now. It may be another one than

@@ -188,6 +188,9 @@ type content struct {
 
 func (c content) Size() int64 { return c.size }
 
+// State tells what was read of the file from what it may become.
+func (c content) State() (durable.State, error) { return durable.StateOf(c.File) }
+
 // OnDisk returns the file, which is the crate and nothing else: it can be
 // linked.
 func (c content) OnDisk() durable.File { return c.File }
