@@ -25,8 +25,10 @@
 // index after its crate file is durable, and a line that is not shown any more
 // is gone before its crate file is. So whatever the instant at which a run ends,
 // and whoever reads meanwhile, every line leads to the bytes that it names, and
-// the next run goes on from there: files that are there with their size, and
-// index files whose content is right, are not written again.
+// the next run goes on from there: files that are there with their size and whose
+// line is in the tree, and index files whose content is right, are not written
+// again. (A version that was published again has the name of its file already:
+// for an instant, the old line leads to the new bytes.)
 //
 // The tree is ours: index files that are not what the mirror shows are replaced
 // or removed. Crate files stay, also those that no line names, unless

@@ -32,6 +32,17 @@ type fake struct {
 	reg     *simreg.Registry
 	wrong   crate.ID // its bytes are not those that were hashed
 	damaged crate.ID
+	another crate.ID // was published again: as many bytes, but others
+}
+
+// bytes returns the crate file of a version and its checksum.
+func (f *fake) bytes(id crate.ID) ([]byte, crate.Checksum) {
+	data, _ := f.reg.CrateBytes(id)
+	if id == f.another {
+		data = bytes.Clone(data)
+		data[len(data)/2] ^= 1
+	}
+	return data, sha256.Sum256(data)
 }
 
 func newFake(text string) *fake { return &fake{reg: simreg.New(simreg.MustParse(text)...)} }
@@ -49,8 +60,9 @@ func (f *fake) Crate(_ context.Context, name string) (*view.Crate, error) {
 	for _, id := range f.reg.IDs() {
 		if id.Name == name {
 			line, _ := f.reg.Entry(id)
-			sum, _ := f.reg.Checksum(id)
-			data, _ := f.reg.CrateBytes(id)
+			data, sum := f.bytes(id)
+			was, _ := f.reg.Checksum(id)
+			line = bytes.Replace(line, []byte(was.String()), []byte(sum.String()), 1)
 			c.Entries = append(c.Entries, view.Entry{Entry: index.Entry{ID: id, Checksum: sum, Raw: line}, Held: true, Size: int64(len(data))})
 		}
 	}
@@ -64,15 +76,14 @@ func (f *fake) Open(_ context.Context, id crate.ID) (*view.File, error) {
 	if id == f.damaged {
 		return nil, &view.DamagedError{ID: id, Err: fs.ErrInvalid}
 	}
-	data, err := f.reg.CrateBytes(id)
-	if err != nil {
-		return nil, err
+	data, sum := f.bytes(id)
+	if data == nil {
+		return nil, fs.ErrNotExist
 	}
 	if id == f.wrong {
 		data = bytes.Clone(data)
 		data[0] ^= 1
 	}
-	sum, _ := f.reg.Checksum(id)
 	return &view.File{Content: content{bytes.NewReader(data)}, ID: id, Checksum: sum}, nil
 }
 
@@ -203,6 +214,21 @@ func TestExport(t *testing.T) {
 		t.Errorf("pruned %d, %v", s.Pruned, err)
 	}
 	wantAfter(t, tree)
+}
+
+// H17: a version that was published again has another line and a file of the same
+// name, here even of the same size.
+func TestH17PublishedAgain(t *testing.T) {
+	tree, m := durabletest.NewMem(), newFake(before)
+	if _, err := export(t, m, tree, nil); err != nil {
+		t.Fatal(err)
+	}
+	m.another = crate.ID{Name: "foo", Version: "1.1.0"}
+	s, err := export(t, m, tree, nil)
+	if err != nil || s.Copied != 1 || s.Kept != 4 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	checkTree(t, tree)
 }
 
 // H5, H13: a crate that cannot be given out costs its line, and nothing else.

@@ -43,7 +43,9 @@ func (r *run) stage(ctx context.Context, name string) (staged, error) {
 }
 
 func (r *run) stageCrate(ctx context.Context, c *view.Crate, s *staged) error {
-	have := listings{r.disk, map[string]map[string]fs.DirEntry{}}
+	name := path.Join(IndexDir, s.path)
+	before, _ := durable.ReadFile(r.disk, name, maxIndexFile) // what cannot be read is written again
+	have := tree{r.disk, linesOf(before), map[string]map[string]fs.DirEntry{}}
 	var body []byte
 	for i := range c.Entries {
 		e := &c.Entries[i]
@@ -63,8 +65,7 @@ func (r *run) stageCrate(ctx context.Context, c *view.Crate, s *staged) error {
 		return nil
 	}
 	r.Progress.crates.Add(1)
-	name := path.Join(IndexDir, s.path)
-	if r.disk.has(name, body) {
+	if bytes.Equal(before, body) {
 		return nil
 	}
 	err := r.disk.mkdir(path.Dir(name))
@@ -75,7 +76,7 @@ func (r *run) stageCrate(ctx context.Context, c *view.Crate, s *staged) error {
 }
 
 // stageVersion sees to the files of one version.
-func (r *run) stageVersion(ctx context.Context, e *view.Entry, have listings, s *staged) error {
+func (r *run) stageVersion(ctx context.Context, e *view.Entry, have tree, s *staged) error {
 	var missing []string
 	for _, name := range fileNames(e.ID) {
 		if !r.right(e, have, name) {
@@ -104,9 +105,11 @@ func (r *run) stageVersion(ctx context.Context, e *view.Entry, have listings, s 
 	return nil
 }
 
-// right reports whether the tree has a file already.
-func (r *run) right(e *view.Entry, have listings, name string) bool {
-	entry, ok := have.of(e.Name)[name]
+// right reports whether the tree has a file already. Its size is enough where the
+// tree's own index has the line: the file was hashed before the line was written.
+// Otherwise it may be of a version that was published again with other bytes.
+func (r *run) right(e *view.Entry, have tree, name string) bool {
+	entry, ok := have.folder(e.Name)[name]
 	if !ok || !entry.Type().IsRegular() {
 		return false
 	}
@@ -114,7 +117,7 @@ func (r *run) right(e *view.Entry, have listings, name string) bool {
 	if err != nil || info.Size() != e.Size {
 		return false
 	}
-	return !r.VerifyExisting || r.hashes(path.Join(folderOf(e.Name), name), e.Checksum)
+	return have.lines[string(e.Raw)] && !r.VerifyExisting || r.hashes(path.Join(folderOf(e.Name), name), e.Checksum)
 }
 
 func (r *run) hashes(name string, want crate.Checksum) bool {
@@ -155,22 +158,37 @@ func (r *run) bring(f *view.File, name string) (renaming, error) {
 	return ready, nil
 }
 
-// listings are what is in the folders of one crate: several, if it ever changed
-// its case.
-type listings struct {
-	disk *disk
-	read map[string]map[string]fs.DirEntry
+// maxIndexFile is the size up to which an index file of the tree is compared
+// with what it should be. The largest real one has 6 MB.
+const maxIndexFile = 256 << 20
+
+// linesOf returns the lines of an index file.
+func linesOf(file []byte) map[string]bool {
+	lines := map[string]bool{}
+	for line := range bytes.Lines(file) {
+		lines[string(bytes.TrimSuffix(line, []byte("\n")))] = true
+	}
+	return lines
 }
 
-func (l listings) of(name string) map[string]fs.DirEntry {
-	if files, ok := l.read[name]; ok {
+// tree is what there is of one crate.
+type tree struct {
+	disk    *disk
+	lines   map[string]bool // of its index file
+	folders map[string]map[string]fs.DirEntry
+}
+
+// folder lists a folder of crate files: there are several if the crate ever
+// changed the case of its name.
+func (t tree) folder(name string) map[string]fs.DirEntry {
+	if files, ok := t.folders[name]; ok {
 		return files
 	}
-	entries, _ := l.disk.ReadDir(folderOf(name)) // what is not seen is written again
+	entries, _ := t.disk.ReadDir(folderOf(name)) // what is not seen is written again
 	files := make(map[string]fs.DirEntry, len(entries))
 	for _, e := range entries {
 		files[e.Name()] = e
 	}
-	l.read[name] = files
+	t.folders[name] = files
 	return files
 }
