@@ -140,6 +140,8 @@ func hint(err error) string {
 		return "nothing is lost: the same command goes on where this one stopped"
 	case errors.Is(err, catalog.ErrDamaged):
 		return "make the catalog anew from the files, which are the truth: clonecratesio reindex"
+	case errors.As(err, new(*index.ForeignError)):
+		return "" // it says what to do
 	case errors.As(err, new(*index.UpdateError)):
 		return "nothing was changed; -skip-index-update goes on with the index as it is, -index-url gets it from elsewhere"
 	case errors.Is(err, durable.ErrReadOnly):

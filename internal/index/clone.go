@@ -58,7 +58,7 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (Revision, error) {
 		kind, gitDir = "--no-checkout", filepath.Join(dir, ".git")
 	}
 	_, err := work.git(ctx, "clone", kind, "--depth=1", "--single-branch", "--no-tags", "--template=", "--progress",
-		"-c", "core.logAllRefUpdates=false", "-c", "core.autocrlf=false", "--end-of-options", u.url, dir)
+		"-c", mark+"=true", "-c", "core.logAllRefUpdates=false", "-c", "core.autocrlf=false", "--end-of-options", u.url, dir)
 	if err != nil {
 		return Revision{}, err
 	}
@@ -77,6 +77,9 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (Revision, error) {
 }
 
 // cloneSuffix is for the names of clones that are being made.
+// lostFound is in the root of some file systems, such as ext4.
+const lostFound = "lost+found"
+
 const cloneSuffix = ".clone-"
 
 // sweepClones removes what a killed run has left. Nobody else makes a clone

@@ -23,8 +23,10 @@ var (
 
 // A repository runs the git binary on one git directory.
 type repository struct {
-	dir   string // or a worktree's ".git" file
-	cache int64  // core.deltaBaseCacheLimit, 0: defaultGitCache
+	dir    string   // or a worktree's ".git" file
+	tree   string   // the working tree, where that is looked at
+	cache  int64    // core.deltaBaseCacheLimit, 0: defaultGitCache
+	config []string // of more than that
 }
 
 // A process is a running git. Its output is read from out; wait must be
@@ -39,7 +41,7 @@ type process struct {
 // start starts git, to be killed when ctx ends.
 func (r *repository) start(ctx context.Context, args ...string) (*process, error) {
 	p := &process{cmd: exec.CommandContext(ctx, "git", r.options(args)...)}
-	p.cmd.Env = environment(os.Environ())
+	p.cmd.Dir, p.cmd.Env = r.tree, environment(os.Environ())
 	p.cmd.Stderr = &p.stderr
 	p.cmd.WaitDelay = 5 * time.Second
 	var err error
@@ -66,7 +68,14 @@ func (r *repository) options(args []string) []string {
 	if cache == 0 {
 		cache = defaultGitCache
 	}
-	return append([]string{"--git-dir=" + r.dir, "-c", "core.deltaBaseCacheLimit=" + strconv.FormatInt(cache, 10)}, args...)
+	options := []string{"--git-dir=" + r.dir, "-c", "core.deltaBaseCacheLimit=" + strconv.FormatInt(cache, 10), "-c", "core.fsmonitor=false"}
+	if r.tree != "" {
+		options = append(options, "--work-tree="+r.tree)
+	}
+	for _, c := range r.config {
+		options = append(options, "-c", c)
+	}
+	return append(options, args...)
 }
 
 // environment is env without what would lead git elsewhere, and with what

@@ -118,23 +118,6 @@ func startsWithAny(s string, prefixes []string) bool {
 	return false
 }
 
-// chooseURL finds out what to fetch from: what the operator named, or what the
-// index was cloned from.
-func (u *updater) chooseURL(ctx context.Context, work *porcelain) (err error) {
-	url := u.cfg.URL
-	if url == "" {
-		url, err = work.git(ctx, "config", "--get", "remote.origin.url")
-		if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
-			url, err = DefaultURL, nil // there is none
-		}
-		if err != nil {
-			return err
-		}
-	}
-	u.url, err = transportURL(url)
-	return err
-}
-
 // transportURL returns a URL in the form in which git uses one of the transports
 // that we know. Of a plain path git would copy files, whatever the depth.
 func transportURL(url string) (string, error) {

@@ -98,7 +98,7 @@ func Update(ctx context.Context, cfg UpdateConfig) (up Updated, err error) {
 		err = context.Cause(ctx) // says more than what came of it
 	}
 	if err != nil {
-		err = &UpdateError{cfg.Dir, err}
+		up.After, err = up.Before, &UpdateError{cfg.Dir, err}
 	}
 	return up, errors.Join(err, lock.Release())
 }
@@ -190,22 +190,36 @@ const (
 // follow fetches, examines and moves.
 func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error) {
 	work := u.porcelain(u.cfg.Dir)
-	gitDir, err := work.git(ctx, "rev-parse", "--absolute-git-dir")
+	gitDir, err := u.ownGitDir(ctx, work, bare)
+	if err != nil {
+		return up, err
+	}
+	repo := &repository{dir: gitDir}
+	if !bare {
+		repo.tree = u.cfg.Dir
+	}
+	if err := repo.disarm(ctx); err != nil {
+		return up, err
+	}
+	up.Before, err = repo.head(ctx)
+	if err != nil && !errors.Is(err, errUnborn) {
+		return up, err
+	}
+	claim, err := u.claim(ctx, work, repo, up.Before)
 	if err != nil {
 		return up, err
 	}
 	if err := u.sweepLocks(gitDir); err != nil {
 		return up, err
 	}
-	if err := u.chooseURL(ctx, work); err != nil {
-		return up, err
-	}
-	repo := &repository{dir: gitDir}
-	up.Before, err = repo.head(ctx)
+	cutOff, err := repo.revision(ctx, fetched) // where an earlier update may have been killed
 	if err != nil && !errors.Is(err, errUnborn) {
 		return up, err
 	}
 	if err := u.fetch(ctx, work, gitDir, up.Before); err != nil {
+		return up, err
+	}
+	if err := claim.settle(ctx, work); err != nil {
 		return up, err
 	}
 	if up.After, err = repo.revision(ctx, fetched); err != nil {
@@ -215,18 +229,30 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 		return up, nil
 	}
 	if err := u.examine(ctx, repo, up); err != nil {
-		return Updated{Before: up.Before, After: up.Before}, err
+		return up, err
 	}
 	if up.Before.Commit != "" {
 		if _, err := work.git(ctx, "update-ref", previous, up.Before.Commit); err != nil {
 			return up, err
 		}
 	}
+	if err := claim.take(ctx, work, up.After.Commit, commits(up.Before, cutOff)...); err != nil {
+		return up, err
+	}
 	if err := move(ctx, work, gitDir, bare, up.After.Commit); err != nil {
 		return up, err
 	}
 	u.tidy(ctx, work)
 	return up, nil
+}
+
+func commits(revisions ...Revision) (ids []string) {
+	for _, r := range revisions {
+		if r.Commit != "" {
+			ids = append(ids, r.Commit)
+		}
+	}
+	return ids
 }
 
 // fetch gets upstream's commit. A repository without history gets none: of a

@@ -1,0 +1,333 @@
+package index
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// mark is what says in the configuration of a repository that it is ours to move:
+// that we made it, or that it was proved once to be a copy of an index and nothing
+// else, or that its owner says so.
+const mark = "clonecratesio.index"
+
+// A ForeignError refuses a git repository that may be somebody's own work. Nothing
+// in it was touched.
+type ForeignError struct {
+	Found string // why it may be
+	Way   string // out of it
+}
+
+func (e *ForeignError) Error() string {
+	return "this git repository may be somebody's own work, so nothing in it was touched: " + e.Found + "; " + e.Way
+}
+
+// foreign is the error about a repository that nothing shows to be ours.
+func (u *updater) foreign(format string, args ...any) error {
+	way := fmt.Sprintf("name another folder, or, if all in this one may be replaced, say so: git -C '%s' config %s true", u.cfg.Dir, mark)
+	return &ForeignError{fmt.Sprintf(format, args...), way}
+}
+
+// ownGitDir returns the git directory that belongs to the folder of the index, as
+// git sees it. It must be of that folder alone: not that of a repository around
+// it, of a linked worktree or of a submodule, nor one whose files lie elsewhere.
+func (u *updater) ownGitDir(ctx context.Context, work *porcelain, bare bool) (string, error) {
+	elsewhere := "name a folder of its own for the index"
+	want := u.cfg.Dir
+	if !bare {
+		want = filepath.Join(want, ".git")
+		if info, err := os.Stat(want); err == nil && !info.IsDir() {
+			return "", &ForeignError{"its .git is a file, as linked worktrees and submodules have it", elsewhere}
+		}
+	}
+	gitDir, err := work.git(ctx, "rev-parse", "--absolute-git-dir")
+	if err != nil {
+		return "", err
+	}
+	if !sameFile(gitDir, want) {
+		return "", &ForeignError{"git takes it for a part of " + gitDir, elsewhere}
+	}
+	isBare, err := work.git(ctx, "rev-parse", "--is-bare-repository")
+	if err != nil {
+		return "", err
+	}
+	if isBare != fmt.Sprint(bare) {
+		return "", &ForeignError{"it is the git directory of a working tree elsewhere (core.bare is " + isBare + ")", elsewhere}
+	}
+	if bare {
+		return gitDir, nil
+	}
+	tree, err := work.git(ctx, "rev-parse", "--show-toplevel")
+	if err == nil && !sameFile(tree, u.cfg.Dir) {
+		err = &ForeignError{"its working tree is " + tree + " (core.worktree)", elsewhere}
+	}
+	return gitDir, err
+}
+
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// A claim is what makes a repository ours to move.
+type claim struct {
+	u      *updater
+	repo   *repository
+	head   Revision // zero: unborn
+	marked bool
+	remote string // where it was proved to come from
+	doubt  error  // what must be dispelled by what is fetched
+}
+
+// claim finds the mark or a proof, and what to fetch from. Without a mark the
+// repository must be a clone of the index that is asked for, with config.json in
+// it, and have neither commits that upstream never had nor edits.
+func (u *updater) claim(ctx context.Context, work *porcelain, repo *repository, head Revision) (*claim, error) {
+	value, err := optional(work.git(ctx, "config", "--local", "--type=bool", "--get", mark))
+	if err != nil {
+		return nil, err
+	}
+	c := &claim{u: u, repo: repo, head: head, marked: value == "true"}
+	remotes, err := readRemotes(ctx, work)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.chooseURL(remotes); err != nil {
+		return nil, err
+	}
+	if !c.marked {
+		if err := c.prove(ctx); err != nil {
+			return nil, err
+		}
+	}
+	err = c.checkCommits(ctx)
+	if repo.tree == "" && errors.As(err, new(*ForeignError)) {
+		c.doubt, err = err, nil // without remote-tracking branches, fetching tells
+	}
+	return c, err
+}
+
+// optional makes nothing of the answer of a "git config" that found nothing.
+func optional(value string, err error) (string, error) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
+		return "", nil
+	}
+	return value, err
+}
+
+// readRemotes returns the URLs of a repository's remotes.
+func readRemotes(ctx context.Context, work *porcelain) (map[string]string, error) {
+	out, err := optional(work.git(ctx, "config", "--local", "-z", "--get-regexp", `^remote\..*\.url$`))
+	if err != nil {
+		return nil, err
+	}
+	remotes := map[string]string{}
+	for pair := range strings.SplitSeq(out, "\x00") {
+		key, url, _ := strings.Cut(pair, "\n")
+		name := strings.TrimSuffix(strings.TrimPrefix(key, "remote."), ".url")
+		if _, found := remotes[name]; !found && name != "" {
+			remotes[name] = url
+		}
+	}
+	return remotes, nil
+}
+
+// origin is the remote that a clone comes from.
+const origin = "origin"
+
+// chooseURL finds out what to fetch from: what the operator named, or what the
+// index was cloned from. For a repository that is there, there is no default.
+func (c *claim) chooseURL(remotes map[string]string) (err error) {
+	asked := c.u.cfg.URL
+	switch {
+	case asked == "" && remotes[origin] != "":
+		asked, c.remote = remotes[origin], origin
+	case asked == "" && c.marked:
+		return fmt.Errorf("it has no remote %q that says where it was cloned from: name that with -index-url", origin)
+	case asked == "":
+		return c.u.foreign("it has no remote %q that says where it was cloned from", origin)
+	default:
+		for name, url := range remotes {
+			if sameRepository(url, asked) {
+				c.remote = name
+			}
+		}
+	}
+	if c.remote == "" && !c.marked {
+		was := remotes[origin]
+		if was == "" {
+			return c.u.foreign("it has no remote, so it was not cloned from %s", withoutPassword(asked))
+		}
+		return c.u.foreign("it was cloned from %s, not from %s", withoutPassword(was), withoutPassword(asked))
+	}
+	c.u.url, err = transportURL(asked)
+	return err
+}
+
+// sameRepository reports whether two URLs lead to the same repository, whatever
+// the transport and the user.
+func sameRepository(a, b string) bool { return place(a) == place(b) }
+
+// place is the host and path of a URL as git takes it.
+func place(address string) string {
+	address, err := transportURL(address)
+	if err != nil {
+		return address
+	}
+	if !strings.Contains(address, "://") { // user@host:path
+		address = "ssh://" + strings.Replace(address, ":", "/", 1)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return strings.ToLower(u.Host) + "/" + strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
+}
+
+func withoutPassword(address string) string {
+	if u, err := url.Parse(address); err == nil {
+		return u.Redacted()
+	}
+	return address
+}
+
+// prove proves that a repository that comes from where it should is nothing but a
+// copy of an index.
+func (c *claim) prove(ctx context.Context) error {
+	if c.head.Commit == "" {
+		return c.proveEmpty(ctx)
+	}
+	text, err := c.repo.output(ctx, "cat-file", "blob", c.head.Commit+":config.json")
+	if err != nil && !errors.As(err, new(*exec.ExitError)) {
+		return err
+	}
+	var config struct{ DL string }
+	if err != nil || json.Unmarshal([]byte(text), &config) != nil || config.DL == "" {
+		return c.u.foreign(`it is no index of crates: it has no config.json with a "dl"`)
+	}
+	if c.repo.tree == "" {
+		return nil
+	}
+	return c.repo.eachEdit(ctx, func(path string) error {
+		return c.u.foreign("%q was changed and not committed (git status lists such files)", path)
+	})
+}
+
+// proveEmpty proves that there is nothing in a repository yet, as in a clone that
+// was cut off.
+func (c *claim) proveEmpty(ctx context.Context) error {
+	ref, err := c.repo.output(ctx, "for-each-ref", "--count=1", "--format=%(refname)", "refs/heads")
+	if err != nil {
+		return err
+	}
+	if ref != "" {
+		return c.u.foreign("its HEAD names no commit, but there is %s", ref)
+	}
+	entries, err := os.ReadDir(c.u.cfg.Dir)
+	if c.repo.tree == "" || err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != ".git" && e.Name() != lostFound {
+			return c.u.foreign("its HEAD names no commit, but there is %q", e.Name())
+		}
+	}
+	return nil
+}
+
+// checkCommits looks for commits of HEAD's that upstream never had: those that
+// nothing names that was fetched. With a mark it is enough that some other name
+// keeps them.
+func (c *claim) checkCommits(ctx context.Context) error {
+	if c.head.Commit == "" {
+		return nil
+	}
+	// A commit with which history ends was fetched so, and not made here.
+	if shallow, err := hasLine(filepath.Join(c.repo.dir, "shallow"), c.head.Commit); shallow || err != nil {
+		return err
+	}
+	args := []string{"rev-list", "--count", c.head.Commit, "--not", "--glob=refs/clonecratesio/*"}
+	way := func() error { return c.u.foreign("HEAD has commits that upstream never had (git log HEAD)") }
+	switch {
+	case c.marked:
+		branch, err := optional(c.repo.output(ctx, "symbolic-ref", "--quiet", "HEAD"))
+		if err != nil {
+			return err
+		}
+		if branch != "" {
+			args = append(args, "--exclude="+branch)
+		}
+		args = append(args, "--glob=refs/*")
+		way = func() error {
+			return &ForeignError{"HEAD has commits that upstream never had (git log HEAD)",
+				fmt.Sprintf("keep them under a name of yours: git -C '%s' branch mine", c.u.cfg.Dir)}
+		}
+	case c.remote != "":
+		args = append(args, "--remotes="+globEscape(c.remote))
+	}
+	n, err := c.repo.output(ctx, args...)
+	if err == nil && n != "0" {
+		err = way()
+	}
+	return err
+}
+
+// hasLine reports whether a file is there and has a line.
+func hasLine(file, line string) (bool, error) {
+	f, err := os.Open(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if lines.Text() == line {
+			return true, nil
+		}
+	}
+	return false, lines.Err()
+}
+
+// settle says whether what was fetched dispels the doubt. If not, it is forgotten.
+func (c *claim) settle(ctx context.Context, work *porcelain) error {
+	if c.doubt == nil {
+		return nil
+	}
+	err := c.checkCommits(ctx)
+	if err != nil {
+		_, forget := work.git(ctx, "update-ref", "-d", fetched)
+		err = errors.Join(err, forget)
+	}
+	return err
+}
+
+// take makes sure that a move to a commit loses nothing, and marks the repository
+// as ours. What somebody left in one that was marked before is moved aside.
+func (c *claim) take(ctx context.Context, work *porcelain, commit string, known ...string) error {
+	if c.marked {
+		if c.repo.tree == "" {
+			return nil
+		}
+		return c.u.moveAside(ctx, c.repo, commit, known...)
+	}
+	if c.repo.tree != "" && c.head.Commit != "" {
+		if err := c.repo.obstacles(ctx, commit, func(path string) error {
+			return c.u.foreign("%q would be overwritten, and is in no commit", path)
+		}, known...); err != nil {
+			return err
+		}
+	}
+	_, err := work.git(ctx, "config", "--local", mark, "true")
+	return err
+}
