@@ -23,9 +23,10 @@
 // one. [BadIndex] is the opposite: an index in which nearly every line is
 // hostile.
 //
-// Add, Remove, Yank and ReplaceBytes publish, delete, yank and swap versions
-// between two runs of a mirror. WriteIndex, CommitIndex and Squash put the
-// index on disk the ways crates.io offers it.
+// Add, Remove, Restore, Yank and ReplaceBytes publish, delete, publish again, yank
+// and swap versions between two runs of a mirror; [Registry.SetCrate] takes lines of
+// a real index, and [ReadHistory] what led from one day of it to another. WriteIndex,
+// CommitIndex and Squash put the index on disk the ways crates.io offers it.
 //
 // # Server
 //

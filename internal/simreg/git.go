@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// commitEpoch dates the first commit; each one is a minute later than the one
-// before, so the same steps give the same commit ids.
+// commitEpoch dates the first commit unless Date does; each one is a minute later
+// than the one before, so the same steps give the same commit ids.
 var commitEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // CommitIndex commits the index as it is now on the branch master of the git
@@ -38,6 +38,13 @@ func (r *Registry) CommitIndex(ctx context.Context, dir, message string) (string
 // the history has grown too long, and returns its id.
 func (r *Registry) Squash(ctx context.Context, dir string) (string, error) {
 	return r.commit(ctx, dir, "", "Collapse index into one commit")
+}
+
+// Date sets the time of the next commit.
+func (r *Registry) Date(t time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clock = t
 }
 
 // isRepository looks into dir alone: git itself would find a repository around
@@ -65,8 +72,8 @@ func initRepository(ctx context.Context, dir string) error {
 
 func (r *Registry) commit(ctx context.Context, dir, parent, message string) (string, error) {
 	r.mu.Lock()
-	when := commitEpoch.Add(time.Duration(r.commits) * time.Minute)
-	r.commits++
+	when := r.clock
+	r.clock = when.Add(time.Minute)
 	r.mu.Unlock()
 
 	pr, pw := io.Pipe()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
@@ -19,8 +20,9 @@ type Registry struct {
 	mu      sync.RWMutex
 	records map[crate.ID]*record
 	files   map[string][]*record // by index path, in order of publication
-	dl      string               // for config.json
-	commits int                  // made by CommitIndex and Squash
+	past    map[crate.ID][]*record
+	dl      string    // for config.json
+	clock   time.Time // of the next CommitIndex or Squash
 
 	script script
 }
@@ -29,6 +31,7 @@ type Registry struct {
 type record struct {
 	spec     Version
 	revision int
+	text     []byte // of its line; nil: made from spec
 	once     sync.Once
 	sum      crate.Checksum // of the crate file, once it was needed
 }
@@ -43,6 +46,8 @@ func newRegistry(seed uint64, versions []Version) *Registry {
 		seed:    seed,
 		records: make(map[crate.ID]*record, len(versions)),
 		files:   make(map[string][]*record),
+		past:    make(map[crate.ID][]*record),
+		clock:   commitEpoch,
 		dl:      "https://static.crates.io/crates",
 	}
 	r.script.init()
@@ -73,19 +78,38 @@ func (r *Registry) Add(versions ...Version) {
 // hours. Removing what is not there does nothing.
 func (r *Registry) Remove(id crate.ID) { r.swap(id, nil) }
 
+// Restore publishes again what Remove has deleted, the same bytes, as the newest
+// version of its crate. It panics if nothing was deleted, or another has its place.
+func (r *Registry) Restore(id crate.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	past := r.past[id]
+	if len(past) == 0 || r.records[id] != nil {
+		panic(fmt.Sprintf("simreg: restoring %s, which was not deleted", id))
+	}
+	rec := past[len(past)-1]
+	path := crate.IndexPath(id.Name)
+	r.records[id] = rec
+	r.files[path] = append(r.files[path], rec)
+}
+
 // Yank sets the yanked flag of a version. It panics if there is none.
 func (r *Registry) Yank(id crate.ID, yanked bool) {
 	old := r.mustRecord(id)
-	rec := &record{spec: old.spec, revision: old.revision}
+	rec := &record{spec: old.spec, revision: old.revision, text: setYanked(old.text, yanked)}
 	rec.spec.Yanked = yanked
 	r.swap(id, rec)
 }
 
 // ReplaceBytes gives a version other bytes and the checksum that belongs to
-// them, which must never happen and has happened (row A8 of the fault
-// catalogue). It panics if there is no such version.
+// them, in place: no registry that can be trusted does that (row A8 of the fault
+// catalogue). Between Remove and Restore it is what crates.io lets owners do.
+// It panics if there is no such version, or if it has the line of a real index.
 func (r *Registry) ReplaceBytes(id crate.ID) {
 	old := r.mustRecord(id)
+	if old.text != nil {
+		panic(fmt.Sprintf("simreg: replacing the bytes of %s, whose line names others: use SetCrate", id))
+	}
 	r.swap(id, &record{spec: old.spec, revision: old.revision + 1})
 }
 
@@ -99,15 +123,39 @@ func (r *Registry) swap(id crate.ID, rec *record) {
 	switch {
 	case old == nil:
 	case rec != nil:
+		r.forget(old)
 		r.records[id] = rec
 		r.files[path][at] = rec
 	default:
-		delete(r.records, id)
+		r.forget(old)
 		r.files[path] = slices.Delete(r.files[path], at, at+1)
 		if len(r.files[path]) == 0 {
 			delete(r.files, path)
 		}
 	}
+}
+
+// forget takes a record out of the versions and into the past.
+func (r *Registry) forget(rec *record) {
+	id := rec.spec.ID()
+	delete(r.records, id)
+	r.past[id] = append(r.past[id], rec)
+}
+
+// Past returns the checksums of the bytes that a version had before, in order and
+// without those that it has now.
+func (r *Registry) Past(id crate.ID) []crate.Checksum {
+	r.mu.RLock()
+	past, now := slices.Clone(r.past[id]), r.records[id]
+	r.mu.RUnlock()
+	var sums []crate.Checksum
+	for _, rec := range past {
+		sum := r.checksum(rec)
+		if !slices.Contains(sums, sum) && (now == nil || sum != r.checksum(now)) {
+			sums = append(sums, sum)
+		}
+	}
+	return sums
 }
 
 // IDs returns every version, sorted by name and then as text.
@@ -181,4 +229,9 @@ func (r *Registry) checksum(rec *record) crate.Checksum {
 	return rec.sum
 }
 
-func (r *Registry) line(rec *record) []byte { return entryLine(&rec.spec, r.checksum(rec)) }
+func (r *Registry) line(rec *record) []byte {
+	if rec.text != nil {
+		return rec.text
+	}
+	return entryLine(&rec.spec, r.checksum(rec))
+}

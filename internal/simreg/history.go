@@ -1,0 +1,228 @@
+package simreg
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// History is a real index on two days and a way that leads from the one to the
+// other. The ends are real; the way is drawn from a seed, by the rules of
+// crates.io: what came back with another checksum was deleted a day or more before
+// it was published again.
+type History struct {
+	first, last time.Time
+	steps       int
+	crates      map[string][]Span
+}
+
+// Span is a line and how long the index had it: from one step until before
+// another.
+type Span struct {
+	Line
+	From, To int
+}
+
+// At reports whether the index has the line at a step.
+func (s *Span) At(step int) bool { return s.From <= step && step < s.To }
+
+// ReadHistory reads the two folders of dir, index files at their paths, which are
+// named by their dates: 2025-02-10. The way between has the given number of steps.
+func ReadHistory(dir string, steps int, seed uint64) (*History, error) {
+	folders, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading the history of an index: %w", err)
+	}
+	folders = slices.DeleteFunc(folders, func(e fs.DirEntry) bool { return !e.IsDir() })
+	if len(folders) != 2 || steps < 3 {
+		return nil, fmt.Errorf("reading the history of an index: %s has %d folders for %d steps, want two days and three steps", dir, len(folders), steps)
+	}
+	h := &History{steps: steps, crates: make(map[string][]Span)}
+	var days [2]map[string][]Line
+	for i, at := range []*time.Time{&h.first, &h.last} {
+		name := folders[i].Name()
+		if *at, err = parseDay(name); err != nil {
+			return nil, fmt.Errorf("reading the history of an index: %w", err)
+		}
+		if days[i], err = readDay(filepath.Join(dir, name)); err != nil {
+			return nil, fmt.Errorf("reading the index of %s: %w", name, err)
+		}
+	}
+	rng := rand.New(rand.NewPCG(seed, 0))
+	names := maps.Clone(days[0])
+	maps.Copy(names, days[1])
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		w := way{rng: rng, steps: steps, end: steps + 1}
+		h.crates[name] = w.crate(days[0][name], days[1][name])
+	}
+	return h, nil
+}
+
+// parseDay reads a day, or a month that stands for its first.
+func parseDay(name string) (time.Time, error) {
+	t, err := time.Parse(time.DateOnly, name)
+	if err != nil {
+		t, err = time.Parse("2006-01", name)
+	}
+	return t, err
+}
+
+// readDay returns the lines of each crate.
+func readDay(dir string) (map[string][]Line, error) {
+	crates := make(map[string][]Line)
+	return crates, filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		for text := range bytes.Lines(data) {
+			line, err := ParseLine(bytes.TrimSuffix(text, []byte("\n")))
+			if err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+			crates[line.ID.Name] = append(crates[line.ID.Name], line)
+		}
+		return nil
+	})
+}
+
+// Steps returns the number of the last step, at which the index is the real one of
+// the later day; at step 0 it is that of the earlier one.
+func (h *History) Steps() int { return h.steps }
+
+// Date returns when a step was: they are spread evenly over the time between.
+func (h *History) Date(step int) time.Time {
+	return h.first.Add(h.last.Sub(h.first) * time.Duration(step) / time.Duration(h.steps))
+}
+
+// Spans returns every line that the index ever had, by crate.
+func (h *History) Spans() map[string][]Span { return h.crates }
+
+// Play makes of r what the index was at a step, and dates the next commit. It
+// touches no crate but those of the history which change at that step.
+func (h *History) Play(r *Registry, step int) {
+	for _, name := range slices.Sorted(maps.Keys(h.crates)) {
+		var lines []Line
+		changed := false
+		for _, s := range h.crates[name] {
+			changed = changed || s.From == step || s.To == step
+			if s.At(step) {
+				lines = append(lines, s.Line)
+			}
+		}
+		if changed {
+			r.SetCrate(name, lines...)
+		}
+	}
+	r.Date(h.Date(step))
+}
+
+// way draws how crates came from one day to the other.
+type way struct {
+	rng   *rand.Rand
+	steps int
+	end   int // after the last step
+}
+
+// Shares of what came and went between the days without a trace in either.
+const (
+	flippedShare  = 0.25 // of the versions: yanked and back, or the other way
+	restoredShare = 0.25 // of the crates: deleted and restored
+)
+
+func (w *way) crate(first, last []Line) []Span {
+	is := make(map[crate.ID]Line)
+	for _, l := range last {
+		is[l.ID] = l
+	}
+	kept := slices.ContainsFunc(first, func(l Line) bool { return is[l.ID].Sum == l.Sum })
+	if kept {
+		return w.livesOn(first, is, last)
+	}
+	if len(first) == 0 {
+		return w.published(0, last)
+	}
+	// Owners delete whole crates.
+	gone := w.between(1, w.steps-1)
+	var spans []Span
+	for _, l := range first {
+		spans = append(spans, Span{l, 0, gone})
+	}
+	return append(spans, w.published(gone, last)...)
+}
+
+// livesOn is a crate of which something stayed.
+func (w *way) livesOn(first []Line, is map[crate.ID]Line, last []Line) (spans []Span) {
+	was := make(map[crate.ID]bool)
+	gone := w.between(1, w.steps-1)
+	for _, l := range first {
+		now := is[l.ID]
+		if now.Sum != l.Sum { // deleted, and perhaps published again
+			spans = append(spans, Span{l, 0, gone})
+			continue
+		}
+		was[l.ID] = true
+		spans = append(spans, w.changed(l, now)...)
+	}
+	last = slices.DeleteFunc(slices.Clone(last), func(l Line) bool { return was[l.ID] })
+	spans = append(spans, w.published(gone, last)...)
+	if w.rng.Float64() < restoredShare {
+		from := w.between(1, w.steps-2)
+		spans = without(spans, from, w.between(from+1, w.steps-1))
+	}
+	return spans
+}
+
+// changed is a version whose line changed, and if only for a while.
+func (w *way) changed(was, now Line) []Span {
+	at := w.between(1, w.steps)
+	if !bytes.Equal(was.Text, now.Text) {
+		return []Span{{was, 0, at}, {now, at, w.end}}
+	}
+	if w.rng.Float64() >= flippedShare || at == w.steps {
+		return []Span{{was, 0, w.end}}
+	}
+	flipped := was.Yanked(!bytes.Contains(was.Text, []byte(`"yanked":true`)))
+	back := w.between(at+1, w.steps)
+	return []Span{{was, 0, at}, {flipped, at, back}, {now, back, w.end}}
+}
+
+// published are lines that come after a step, one after the other.
+func (w *way) published(after int, lines []Line) (spans []Span) {
+	steps := make([]int, len(lines))
+	for i := range steps {
+		steps[i] = w.between(after+1, w.steps)
+	}
+	slices.Sort(steps)
+	for i, l := range lines {
+		spans = append(spans, Span{l, steps[i], w.end})
+	}
+	return spans
+}
+
+// without takes the steps between from and to out of spans.
+func without(spans []Span, from, to int) (out []Span) {
+	for _, s := range spans {
+		if s.From < from {
+			out = append(out, Span{s.Line, s.From, min(s.To, from)})
+		}
+		if s.To > to {
+			out = append(out, Span{s.Line, max(s.From, to), s.To})
+		}
+	}
+	return out
+}
+
+// between draws a step from one to another, both included.
+func (w *way) between(from, to int) int { return from + w.rng.IntN(to-from+1) }
