@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,13 +48,6 @@ func tool(name string, args ...string) error {
 	return nil
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // newMirroredOn is newMirrored with everything on dir but the index.
 func newMirroredOn(t *testing.T, reg *simreg.Registry, dir string) *mirrored {
 	t.Helper()
@@ -83,14 +75,6 @@ func (m *mirrored) slow(delay time.Duration) {
 	m.reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Latency, Delay: delay, Times: -1})
 }
 
-// child is a run of the program.
-type child struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	out   fmt.Stringer // for reading once it has ended
-	ended chan struct{}
-}
-
 // start starts the program; wrapper, a line of sh, runs it as "$@".
 func (m *mirrored) start(wrapper string, args ...string) *child {
 	m.t.Helper()
@@ -104,77 +88,12 @@ func (m *mirrored) start(wrapper string, args ...string) *child {
 	return begin(m.t, cmd, out)
 }
 
-func begin(t *testing.T, cmd *exec.Cmd, out fmt.Stringer) *child {
-	t.Helper()
-	must(t, cmd.Start())
-	c := &child{t, cmd, out, make(chan struct{})}
-	go func() {
-		defer close(c.ended)
-		cmd.Wait() // how it ended is in ProcessState
-	}()
-	t.Cleanup(c.kill)
-	return c
-}
-
-func (c *child) kill() {
-	c.cmd.Process.Kill()
-	<-c.ended
-}
-
-// said is the end of what the program said.
-func (c *child) said() string {
-	const most = 3000
-	text := c.out.String()
-	if len(text) > most {
-		return "..." + text[len(text)-most:]
-	}
-	return text
-}
-
-// code waits for the end of the run and returns its exit code, -1 if a signal
-// was its end. The run is killed after limit, which is a failure.
-func (c *child) code(limit time.Duration) int {
-	c.t.Helper()
-	select {
-	case <-c.ended:
-	case <-time.After(limit):
-		c.kill()
-		c.t.Errorf("the program did not end within %v\n%s", limit, c.said())
-	}
-	return c.cmd.ProcessState.ExitCode()
-}
-
-// patience is for runs that end by themselves in a second or two.
-const patience = time.Minute
-
 // want runs the program to its end, which must be of the given exit code and
 // say all of texts.
 func (m *mirrored) want(code int, wrapper string, args []string, texts ...string) {
 	m.t.Helper()
 	c := m.start(wrapper, args...)
 	c.want(code, texts...)
-}
-
-func (c *child) want(code int, texts ...string) {
-	c.t.Helper()
-	if got := c.code(patience); got != code {
-		c.t.Errorf("exit code %d, want %d\n%s", got, code, c.said())
-	}
-	c.says(texts...)
-}
-
-// says fails the test if the program, which has ended, has not said all of
-// texts, or has crashed.
-func (c *child) says(texts ...string) {
-	c.t.Helper()
-	for _, text := range texts {
-		if !strings.Contains(c.out.String(), text) {
-			c.t.Errorf("nothing is said of %q:\n%s", text, c.said())
-		}
-	}
-	if strings.Contains(c.out.String(), "goroutine ") {
-		c.t.Errorf("it crashed:\n%s", c.said())
-	}
 }
 
 // sound fails the test if anything under a final name is not the crate.

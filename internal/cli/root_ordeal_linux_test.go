@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -17,9 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -214,18 +211,6 @@ func (m *mirrored) proves(id crate.ID, r io.Reader, err error) bool {
 	return err == nil && crate.Checksum(h.Sum(nil)) == want
 }
 
-// openStore opens what the catalog's rows are about.
-func (m *mirrored) openStore() (_ store.Reader, closeAll func()) {
-	m.t.Helper()
-	out, err := durable.Open(filepath.Join(m.dir, "out"))
-	must(m.t, err)
-	must(m.t, os.MkdirAll(filepath.Join(m.dir, "bundles"), 0o755))
-	bundles, err := durable.Open(filepath.Join(m.dir, "bundles"))
-	must(m.t, err)
-	st := bundled.OpenReadOnly(bundles, loose.OpenReadOnly(out))
-	return st, func() { must(m.t, errors.Join(st.Close(), bundles.Close(), out.Close())) }
-}
-
 // hasCrates reports whether there is a folder of crates.
 func (o *ordeal) hasCrates() bool {
 	entries, _ := os.ReadDir(filepath.Join(o.dir, "out"))
@@ -273,16 +258,6 @@ func (o *ordeal) beginLoose() {
 	o.t.Helper()
 	o.want(exitOK, "", nil)
 	o.intoBundles()
-}
-
-// tell starts another command of the program.
-func (m *mirrored) tell(command string, args ...string) *child {
-	m.t.Helper()
-	cmd := exec.Command("clonecratesio", append([]string{command}, args...)...)
-	cmd.Env = append(os.Environ(), smallBundles)
-	out := new(bytes.Buffer)
-	cmd.Stdout, cmd.Stderr = out, out
-	return begin(m.t, cmd, out)
 }
 
 // beginMedia makes bundles on another disk.
