@@ -19,6 +19,7 @@ type folder struct {
 	name string   // as given to Open, for error texts
 	root *os.Root // resolves names; refuses to leave the folder
 	top  *os.File // the folder itself, open as long as we are
+	owner
 	system
 }
 
@@ -35,7 +36,7 @@ func Open(dir string) (FS, error) {
 		root.Close()
 		return nil, pathError("open", dir, err)
 	}
-	d := &folder{name: dir, root: root, top: top}
+	d := &folder{name: dir, root: root, top: top, owner: ownerOf(top)}
 	if err := d.init(); err != nil {
 		d.Close()
 		return nil, pathError("open", dir, err)
@@ -57,7 +58,7 @@ func Create(dir string) (FS, error) {
 		}
 		unsynced = append(unsynced, filepath.Dir(up))
 	}
-	if err := os.MkdirAll(dir, dirPerm); err != nil {
+	if err := makeFolder(dir, unsynced[len(unsynced)-1]); err != nil {
 		return nil, pathError("mkdir", dir, err)
 	}
 	for _, up := range unsynced {
@@ -144,6 +145,7 @@ func (d *folder) create(op, name string, flag int) (*file, error) {
 	if err != nil {
 		return nil, pathError(op, d.full(name), err)
 	}
+	d.give(f)
 	return &file{f: f}, nil
 }
 

@@ -152,7 +152,7 @@ func (d *folder) noteMount(f *os.File) error {
 func (d *folder) mkdirAll(name string) error {
 	fd, err := d.openDir(name)
 	if errors.Is(err, unix.ENOENT) {
-		if err := d.root.MkdirAll(name, dirPerm); err != nil {
+		if err := d.makeAll(d.root, name); err != nil {
 			return err
 		}
 		fd, err = d.openDir(name) // a mount is noted here

@@ -46,7 +46,7 @@ func (d *folder) mkdirAll(name string) error {
 	if info, err := d.root.Lstat(name); err == nil && info.IsDir() {
 		return nil
 	}
-	return d.root.MkdirAll(name, dirPerm)
+	return d.makeAll(d.root, name)
 }
 
 func (d *folder) publish(temp, name string) error { return publishByLink(d.root, temp, name) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 )
@@ -69,7 +70,12 @@ const maxLockfile = 4096
 // is released: if it were removed, one process could hold the removed file
 // while another locks a new one.
 func Lock(path string, owner Owner) (*Lockfile, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|lockFlags, filePerm)
+	f, err := os.OpenFile(path, os.O_RDWR|lockFlags, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = Touch(path); err == nil {
+			f, err = os.OpenFile(path, os.O_RDWR|lockFlags, 0)
+		}
+	}
 	if err != nil {
 		return nil, pathError("lock", path, notRegular(err))
 	}

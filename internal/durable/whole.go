@@ -3,9 +3,12 @@ package durable
 import (
 	"cmp"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
+	"path/filepath"
 	"strings"
 )
 
@@ -19,7 +22,14 @@ func TempName(dir string) string { return path.Join(dir, tempPrefix+rand.Text())
 
 // IsTemp reports whether the file name, with or without folders, is one of
 // TempName's: what a run that was killed leaves, for the next one to remove.
-func IsTemp(name string) bool { return strings.HasPrefix(path.Base(name), tempPrefix) }
+// A user's own ".tmp-notes" is not.
+func IsTemp(name string) bool {
+	text, ok := strings.CutPrefix(path.Base(name), tempPrefix)
+	return ok && len(text) == len(rand.Text()) && strings.Trim(text, base32) == ""
+}
+
+// base32 is what rand.Text writes.
+const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 // WriteFile makes data the durable content of a file that we alone own, in one
 // step: at any instant, also after a crash, the file is whole, old or new. Its
@@ -54,6 +64,24 @@ func writeSynced(fsys FS, temp string, data []byte) error {
 		_ = fsys.Remove(temp)
 	}
 	return err
+}
+
+// Touch makes an empty file at path, which is a path of the system, unless
+// something is there: for those who write to a path and not to an FS.
+func Touch(path string) error {
+	fsys, err := Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer fsys.Close()
+	f, err := fsys.Create(filepath.Base(path))
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // Separate makes name a file of its own where it shares its bytes with other names
