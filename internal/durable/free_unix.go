@@ -15,7 +15,7 @@ func (d *folder) free() (bytes, files int64, err error) {
 	if err := control(d.top, func(fd uintptr) error { return unix.Fstatfs(int(fd), &st) }); err != nil {
 		return -1, -1, err
 	}
-	bytes, files = int64(st.Bavail)*int64(st.Bsize), int64(st.Ffree)
+	bytes, files = int64(st.Bavail)*blockSize(&st), int64(st.Ffree)
 	if st.Blocks == 0 { // a file system that does not count
 		bytes = -1
 	}
