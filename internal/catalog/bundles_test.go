@@ -143,7 +143,7 @@ func TestOlderFormat(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	ro, err := OpenReadOnly(path)
+	ro, _, err := openReader(path, logOf(path))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,12 +71,15 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"time"
 
-	_ "modernc.org/sqlite" // pure Go SQLite driver
+	"modernc.org/sqlite" // pure Go SQLite driver
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -235,34 +238,67 @@ type Catalog struct {
 // Open opens the catalog at path, created if absent. Errors: ErrDamaged; a
 // catalog written by a newer program is refused.
 func Open(path string) (*Catalog, error) {
+	if err := durable.Touch(path); err != nil {
+		return nil, fmt.Errorf("opening catalog: %w", err)
+	}
 	return open(path, "rwc", "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
 }
 
-// OpenReadOnly opens a catalog for reading and touches nothing beside it.
-// Errors: fs.ErrNotExist, and as Open.
-func OpenReadOnly(path string) (*Catalog, error) { return openReader(path, hasLog(path)) }
-
-// openReader opens a catalog that has a write-ahead log, or has none.
+// openReader opens a catalog for reading, with the write-ahead log that was seen
+// or without one, and touches nothing beside it. It reports whether SQLite keeps
+// those who write from disturbing it; otherwise the reader has to look whether
+// anybody has written. Errors: fs.ErrNotExist, and as Open.
 //
 // SQLite makes -wal and -shm files for any reader of a WAL database, unless it
 // is told that nobody writes. A write-ahead log that is there has its files
-// already.
-func openReader(path string, written bool) (*Catalog, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, err
+// already, but for a copy that was made without -shm: where that cannot be made,
+// the log is read with an index of it in memory.
+func openReader(path string, log logState) (c *Catalog, guarded bool, err error) {
+	f, err := os.Open(path) // whose error says more than SQLite's
+	if err != nil {
+		return nil, false, err
 	}
-	if written {
-		return open(path, "ro", "")
+	f.Close()
+	if !log.exists() {
+		c, err = open(path, "ro", "&immutable=1")
+		return c, false, err
 	}
-	return open(path, "ro", "&immutable=1")
+	c, err = open(path, "ro", "")
+	if cannotOpen(err) {
+		c, err = open(path, "ro", "&_pragma=locking_mode(EXCLUSIVE)&vfs="+withoutLocks())
+		return c, false, err
+	}
+	return c, true, err
 }
 
-// hasLog reports whether there is a write-ahead log: somebody writes, or was
-// killed.
-func hasLog(path string) bool {
-	info, err := os.Stat(path + "-wal")
-	return err == nil && info.Size() > 0
+// cannotOpen reports whether SQLite lacks a file, and cannot make it.
+func cannotOpen(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_CANTOPEN
 }
+
+// withoutLocks is the part of SQLite that takes no locks, and so needs no -shm file
+// beside an exclusive log (https://sqlite.org/wal.html#noshm).
+func withoutLocks() string {
+	if runtime.GOOS == "windows" {
+		return "win32-none"
+	}
+	return "unix-none"
+}
+
+// logState is what can be seen of a write-ahead log. Zero: there is none, so
+// nobody writes, nor was anybody killed.
+type logState struct{ size, modified int64 }
+
+func logOf(path string) logState {
+	info, err := os.Stat(path + "-wal")
+	if err != nil || info.Size() == 0 {
+		return logState{}
+	}
+	return logState{info.Size(), info.ModTime().UnixNano()}
+}
+
+func (l logState) exists() bool { return l.size > 0 }
 
 func open(path, mode, options string) (*Catalog, error) {
 	abs, err := filepath.Abs(path)

@@ -52,7 +52,7 @@ func TestCommitAndRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Another reader sees it while the writer is open, whatever the case.
-	ro, err := OpenReadOnly(path)
+	ro, _, err := openReader(path, logOf(path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestReadOnlyTouchesNothing(t *testing.T) {
 	}
 	c.Close()
 	before := names(t, filepath.Dir(path))
-	ro, err := OpenReadOnly(path)
+	ro, _, err := openReader(path, logOf(path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestReadOnlyTouchesNothing(t *testing.T) {
 		t.Errorf("files while reading (-before +during):\n%s", diff)
 	}
 	ro.Close()
-	if _, err := OpenReadOnly(path + ".none"); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := openReader(path+".none", logState{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("absent catalog: %v", err)
 	}
 }

@@ -14,12 +14,12 @@ import (
 // it, set it aside and build it anew, or make it in the first place. Its methods
 // may be called concurrently.
 //
-// It touches nothing, as OpenReadOnly, so that it works on a read-only medium,
-// and leaves no files of its own user where the writer's should be. That needs
-// two ways of reading. Where there is a write-ahead log, SQLite itself keeps
-// readers and writers apart. Where there is none nobody writes, and the file is
-// read as immutable; should somebody begin to write, that is seen after the
-// reading, which is then done again.
+// It touches nothing, so that it works on a read-only medium, and leaves no files
+// of its own user where the writer's should be. That needs two ways of reading.
+// Where there is a write-ahead log, SQLite itself keeps readers and writers apart.
+// Where there is none, or a copy of one that cannot be written to, nobody writes,
+// and the file is read as it is; should somebody begin to write, that is seen after
+// the reading, which is then done again.
 type Follower struct {
 	path string
 
@@ -34,7 +34,8 @@ type followed struct {
 	*Catalog
 	path string
 	info fs.FileInfo
-	live *sql.Conn // asked for data_version; nil: immutable
+	log  logState
+	live *sql.Conn // asked for data_version; nil: others can disturb the reading
 	data int64     // data_version when it was last asked
 	uses int       // by the Follower and by readings
 }
@@ -85,7 +86,7 @@ func (f *Follower) refresh(ctx context.Context) (changed bool, err error) {
 			return false, nil
 		}
 	}
-	next, err := openFollowed(ctx, f.path, info, hasLog(f.path))
+	next, err := openFollowed(ctx, f.path, info, logOf(f.path))
 	if errors.Is(err, fs.ErrNotExist) { // its maker has not got far
 		return false, nil
 	}
@@ -109,19 +110,18 @@ func (f *Follower) replace(next *followed) error {
 // maxConns bounds the connections, each of which has a cache of 2 MB.
 const maxConns = 16
 
-// openFollowed opens the catalog of which info was seen before, and written if
-// it had a write-ahead log. That is asked once: a log that goes away meanwhile
-// must not leave a connection that is both immutable and asked for commits, of
-// which it would never see any.
-func openFollowed(ctx context.Context, path string, info fs.FileInfo, written bool) (*followed, error) {
-	c, err := openReader(path, written)
+// openFollowed opens the catalog of which info and log were seen before. The log
+// is looked at once: one that goes away meanwhile must not leave a connection that
+// is both immutable and asked for commits, of which it would never see any.
+func openFollowed(ctx context.Context, path string, info fs.FileInfo, log logState) (*followed, error) {
+	c, guarded, err := openReader(path, log)
 	if err != nil {
 		return nil, err
 	}
 	c.db.SetMaxOpenConns(maxConns)
 	c.db.SetMaxIdleConns(maxConns)
-	next := &followed{Catalog: c, path: path, info: info, uses: 1}
-	if !written {
+	next := &followed{Catalog: c, path: path, info: info, log: log, uses: 1}
+	if !guarded {
 		return next, nil
 	}
 	if next.live, err = c.db.Conn(ctx); err == nil {
@@ -149,13 +149,13 @@ func (c *followed) committed(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// untouched reports whether nobody has written what is read as immutable.
+// untouched reports whether nobody has written what is read as it is.
 func (c *followed) untouched() bool {
 	info, err := os.Stat(c.path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, c.info) {
 		return true // set aside: those who write have another one
 	}
-	return err == nil && info.Size() == c.info.Size() && info.ModTime().Equal(c.info.ModTime()) && !hasLog(c.path)
+	return err == nil && info.Size() == c.info.Size() && info.ModTime().Equal(c.info.ModTime()) && logOf(c.path) == c.log
 }
 
 // close closes the connection that is asked first: it must not be in the pool

@@ -102,7 +102,7 @@ func TestFollowLeavesNothing(t *testing.T) {
 	mustCommit(t, w, Batch{Versions: []Version{version("b", "1.0.0", 1)}})
 	wantHeld(t, f, "b", 1)
 	w.Close()
-	if hasLog(path) {
+	if logOf(path).exists() {
 		t.Error("the writer left a write-ahead log because of a reader")
 	}
 	wantHeld(t, f, "b", 1)
@@ -256,7 +256,7 @@ func TestFollowLogThatGoesAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := openFollowed(t.Context(), path, info, true)
+	c, err := openFollowed(t.Context(), path, info, logState{size: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

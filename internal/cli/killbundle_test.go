@@ -172,12 +172,23 @@ func TestE9RandomKills(t *testing.T) {
 	}
 }
 
+// openCatalogToRead opens a catalog as every reader does. Errors: fs.ErrNotExist.
+func openCatalogToRead(path string) (liveCatalog, error) {
+	follower, err := catalog.Follow(context.Background(), path)
+	if err != nil {
+		return liveCatalog{}, err
+	}
+	live := liveCatalog{follower}
+	_, err = live.Revision(context.Background())
+	return live, err
+}
+
 // recorded counts the requests that were made for each crate which the catalog
 // says is held.
 func (m *mirrored) recorded() map[crate.ID]int {
 	m.t.Helper()
 	requests := map[crate.ID]int{}
-	cat, err := catalog.OpenReadOnly(catalogPath(filepath.Join(m.dir, "out")))
+	cat, err := openCatalogToRead(catalogPath(filepath.Join(m.dir, "out")))
 	if errors.Is(err, fs.ErrNotExist) {
 		return requests
 	}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
@@ -168,7 +167,7 @@ func (m *mirrored) lookLoose(spoiled, held map[crate.ID]bool) {
 
 func (m *mirrored) lookCatalogued(spoiled, held map[crate.ID]bool) {
 	m.t.Helper()
-	cat, err := catalog.OpenReadOnly(catalogPath(filepath.Join(m.dir, "out")))
+	cat, err := openCatalogToRead(catalogPath(filepath.Join(m.dir, "out")))
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}

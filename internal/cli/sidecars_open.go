@@ -52,7 +52,7 @@ func (a *App) openSidecars(ctx context.Context, cfg *sidecarsConfig, job *sideca
 		return nil, err
 	}
 	s.closers = append(s.closers, lock.Release)
-	if err := s.openCrates(cfg, job); err != nil {
+	if err := s.openCrates(ctx, cfg, job); err != nil {
 		return nil, err
 	}
 	if err := s.openPlaces(ctx, cfg, job, fsys, name+".manifest"+sidecar.PartExt); err != nil {
@@ -90,7 +90,7 @@ func newOutput(cfg *sidecarsConfig, fsys durable.FS) (sidecar.Output, error) {
 }
 
 // openCrates opens a mirror for reading, if one is asked for.
-func (s *openedSidecars) openCrates(cfg *sidecarsConfig, job *sidecar.Config) error {
+func (s *openedSidecars) openCrates(ctx context.Context, cfg *sidecarsConfig, job *sidecar.Config) error {
 	if !cfg.insides {
 		return nil
 	}
@@ -100,14 +100,16 @@ func (s *openedSidecars) openCrates(cfg *sidecarsConfig, job *sidecar.Config) er
 	}
 	s.closers = append(s.closers, done)
 	job.Crates = &sidecar.Crates{Store: st}
-	cat, err := catalog.OpenReadOnly(catalogPath(cfg.mirrorOut))
-	if errors.Is(err, fs.ErrNotExist) {
+	follower, err := catalog.Follow(ctx, catalogPath(cfg.mirrorOut))
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, follower.Close)
+	live := liveCatalog{follower}
+	if _, err = live.Revision(ctx); errors.Is(err, fs.ErrNotExist) {
 		job.Log.Warn("the mirror has no catalog: crates in bundles are not found", "mirror", cfg.mirrorOut)
 		return nil
 	}
-	if err == nil {
-		job.Crates.Catalog = cat
-		s.closers = append(s.closers, cat.Close)
-	}
+	job.Crates.Catalog = live
 	return err
 }

@@ -19,7 +19,12 @@ import (
 // Crates is a mirror in whose crates the run looks for a Cargo.toml.
 type Crates struct {
 	Store   store.Reader
-	Catalog *catalog.Catalog // says which bundle a crate is in; nil: all are loose
+	Catalog Catalog // says which bundle a crate is in; nil: all are loose
+}
+
+// Catalog is what a run needs of the mirror's catalog, which a sync may be writing.
+type Catalog interface {
+	Versions(ctx context.Context, name string) ([]catalog.Version, error)
 }
 
 // held returns where the crates of an index file lie, those that are not loose.
