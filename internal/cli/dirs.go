@@ -8,9 +8,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
@@ -34,7 +37,7 @@ func (d *dirs) flags() []cli.Flag {
 
 // manifestFlag is for those commands that write the audit log.
 func (d *dirs) manifestFlag() cli.Flag {
-	return &cli.StringFlag{Name: "manifest", Usage: "audit log of the run in `FILE`, if it is elsewhere; an earlier one is moved aside", Destination: &d.manifest, TakesFile: true}
+	return &cli.StringFlag{Name: "manifest", Usage: "audit log of the run in `FILE`; an earlier one is moved aside. Default: manifest.jsonl in -mirror, or beside -out if that alone is given", Destination: &d.manifest, TakesFile: true}
 }
 
 // defaultMirror is ~/Rust-Crates, as v1.1.0's Clone-Index.py has it.
@@ -48,6 +51,9 @@ func defaultMirror() string {
 
 // fill names the folders that no flag named.
 func (d *dirs) fill() {
+	if d.manifest == "" && d.out != "" && d.mirror == defaultMirror() {
+		d.manifest = filepath.Join(d.out, "..", "manifest.jsonl") // not in a home folder that has no mirror
+	}
 	for _, f := range []struct {
 		dir  *string
 		name string
@@ -68,15 +74,76 @@ func (d *dirs) openIndex(ctx context.Context, log *slog.Logger) (*index.Index, e
 	return ix, err
 }
 
-// check refuses folders in which there is no mirror, for commands that do not
-// make one.
+// check refuses folders in which there is no mirror, or none with a catalog, for
+// commands that do not make one.
 func (d *dirs) check() error {
+	if err := d.checkState(); err != nil {
+		return err
+	}
+	return d.checkCatalog()
+}
+
+// checkState refuses folders in which no program of ours has written.
+func (d *dirs) checkState() error {
 	_, err := os.Stat(filepath.Join(d.out, loose.StateDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return &noMirrorError{d.out}
+		return &noMirrorError{dir: d.out, reindex: d.reindexCommand()}
 	}
 	if err != nil {
 		return fmt.Errorf("opening the mirror: %w", err)
 	}
 	return nil
+}
+
+// checkCatalog refuses folders in which there are crates and no catalog of them.
+func (d *dirs) checkCatalog() error {
+	if _, err := os.Stat(catalogPath(d.out)); !errors.Is(err, fs.ErrNotExist) {
+		return nil // whoever opens it tells what else is wrong
+	}
+	if command := d.reindexCommand(); command != "" {
+		return &noMirrorError{dir: d.out, reindex: command}
+	}
+	return nil
+}
+
+// reindexCommand is what makes a mirror of the files that are there, which needs
+// no network; empty: there are none.
+func (d *dirs) reindexCommand() string {
+	if !hasBundles(d.bundles) && !hasCrates(d.out, 0) {
+		return ""
+	}
+	command := "clonecratesio reindex"
+	if d.mirror != defaultMirror() {
+		command += " -mirror " + shellQuote(d.mirror)
+	}
+	for _, f := range []struct{ flag, dir, name string }{
+		{"index-dir", d.index, "crates.io-index"}, {"out", d.out, "crates"}, {"bundles-out", d.bundles, "bundles"},
+	} {
+		if f.dir != filepath.Join(d.mirror, f.name) {
+			command += " -" + f.flag + " " + shellQuote(f.dir)
+		}
+	}
+	return command
+}
+
+// shellQuote quotes an argument for people to copy, where it has to be.
+func shellQuote(s string) string {
+	if strings.ContainsAny(s, " \t\n\"'`$&|;<>()*?[]#~!{}\\") {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}
+
+// hasCrates reports whether there is a crate file in the shard layout, whose
+// folders have short names and are two deep.
+func hasCrates(dir string, depth int) bool {
+	const deepest, longest = 2, 4
+	entries, _ := os.ReadDir(dir) // whoever opens it tells what is wrong
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		if e.IsDir() {
+			return depth < deepest && len(e.Name()) <= longest && hasCrates(filepath.Join(dir, e.Name()), depth+1)
+		}
+		_, err := crate.ParseFileName(e.Name())
+		return err == nil
+	})
 }

@@ -85,9 +85,17 @@ func isVerdict(err error) bool {
 }
 
 // noMirrorError: a folder that should be a mirror's is none.
-type noMirrorError struct{ dir string }
+type noMirrorError struct {
+	dir     string
+	reindex string // the command that makes one of the crates that are there; empty: there are none
+}
 
-func (e *noMirrorError) Error() string { return fmt.Sprintf("%s is not a mirror", e.dir) }
+func (e *noMirrorError) Error() string {
+	if e.reindex != "" {
+		return fmt.Sprintf("%s is not a mirror yet: there are crates, and no catalog of them", e.dir)
+	}
+	return fmt.Sprintf("%s is not a mirror", e.dir)
+}
 
 // signalError is the cause of a context that a signal ended.
 type signalError struct{ signal os.Signal }
@@ -129,8 +137,11 @@ func exitCode(err error) int {
 
 // hint says what to do about an error, or nothing.
 func hint(err error) string {
+	var noMirror *noMirrorError
 	switch {
-	case errors.As(err, new(*noMirrorError)):
+	case errors.As(err, &noMirror) && noMirror.reindex != "":
+		return "make the catalog from the files, which asks no network: " + noMirror.reindex
+	case noMirror != nil:
 		return "name the folder with -mirror (or -out, if the crates lie elsewhere), or make a mirror first: clonecratesio sync"
 	case errors.As(err, new(*durable.HeldError)):
 		return "wait until it has ended, or give this run another -out"

@@ -26,7 +26,7 @@ func reindexCommand(a *App) *cli.Command {
 		Name:         "reindex",
 		Usage:        "make the catalog anew, by hashing every file and bundle that is there",
 		ArgsUsage:    "[-mirror DIR]",
-		Description:  "The old catalog is kept beside the new one. Nothing is fetched; what the index does\nnot name, or names with another checksum, is not held.\n\n" + exitCodesHelp,
+		Description:  "The files are all it needs: bundles that were carried alone, or crates that were copied\nwithout the hidden folder, become a mirror. An old catalog is kept beside the new one.\nNothing is fetched; what the index does not name, or names with another checksum, is\nnot held.\n\n" + exitCodesHelp,
 		Flags:        flags,
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.reindex(ctx, &cfg) }),
@@ -35,7 +35,11 @@ func reindexCommand(a *App) *cli.Command {
 
 func (cfg *reindexConfig) check() error {
 	cfg.fill()
-	return errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.check())
+	err := cfg.dirs.check()
+	if noMirror := new(noMirrorError); errors.As(err, &noMirror) && noMirror.reindex != "" {
+		err = nil // crates without a catalog are what this is for
+	}
+	return errors.Join(cfg.log.check(), cfg.progress.check(), err)
 }
 
 // reindex is a run of the main job that fetches nothing and knows nothing.

@@ -83,7 +83,7 @@ func (cfg *serveConfig) check() error {
 func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	log := cfg.log.logger(a.Stderr)
 	cfg.dirs.fill()
-	if err := cfg.dirs.check(); err != nil {
+	if err := cfg.dirs.checkState(); err != nil {
 		return err
 	}
 	public, err := publicurl.Parse(cfg.publicURL)
@@ -113,6 +113,9 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	log.Info("serving", "addr", server.Addr().String(), "max_conns", server.MaxConns(), "crates", cfg.dirs.out, "bundles", cfg.dirs.bundles, "index", cfg.dirs.index)
 	if public.IsZero() && everyAddress(server.Addr()) {
 		log.Info("config.json names the address at which each client has connected; behind a proxy or a mapped port give -public-url")
+	}
+	if err := cfg.dirs.checkCatalog(); err != nil { // a run that is making one may be on its way
+		log.Warn("nothing is served yet: "+err.Error(), "next", hint(err))
 	}
 	printCargoConfig(a.Stdout, clientURL(public, server))
 	return server.Serve(ctx, h)

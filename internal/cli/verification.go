@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -22,32 +23,58 @@ import (
 type verification struct {
 	*reading
 	state  durable.FS
-	lock   *durable.Lockfile
+	lock   *durable.Lockfile // nil: the mirror can only be read here
 	cursor verify.Cursor
 	found  []mirror.Entry // the versions that are bad, at most verify.MaxBad
 }
 
 // verification opens a mirror, calls do, and makes durable how far that came.
-func (a *App) verification(ctx context.Context, cfg *verifyConfig, do func(*verification) error) (_ *verify.Cursor, bad []mirror.Entry, err error) {
-	v := new(verification)
+func (a *App) verification(ctx context.Context, cfg *verifyConfig, log *slog.Logger, do func(*verification) error) (v *verification, err error) {
+	v = new(verification)
 	if v.reading, err = openForReading(ctx, cfg.out, cfg.bundles); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, v.reading.close()) }()
-	dir := filepath.Join(cfg.out, loose.StateDir)
-	if v.state, err = a.folder(dir); err != nil {
-		return nil, nil, err
+	state, err := durable.Open(filepath.Join(cfg.out, loose.StateDir))
+	if err != nil {
+		return nil, err
 	}
+	v.state = a.Disk(state)
 	defer func() { err = errors.Join(err, v.state.Close()) }()
-	if v.lock, err = durable.Lock(filepath.Join(dir, "verify.lock"), durable.Self(filepath.Base(os.Args[0])+" verify -out "+cfg.out)); err != nil {
-		return nil, nil, err
+	if err := v.takeLock(cfg.out, log); err != nil {
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, v.lock.Release()) }()
+	defer func() { err = errors.Join(err, v.release()) }()
 	if v.cursor, err = verify.ReadCursor(v.state); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	err = do(v)
-	return &v.cursor, v.found, errors.Join(err, v.cursor.Write(v.state))
+	return v, errors.Join(err, v.keepCursor())
+}
+
+// takeLock keeps two runs from one cursor. A medium, or a mirror of somebody else,
+// that can only be read is verified without either.
+func (v *verification) takeLock(out string, log *slog.Logger) (err error) {
+	v.lock, err = durable.Lock(filepath.Join(out, loose.StateDir, "verify.lock"), durable.Self(filepath.Base(os.Args[0])+" verify -out "+out))
+	if errors.Is(err, durable.ErrReadOnly) || errors.Is(err, fs.ErrPermission) {
+		log.Info("the mirror can only be read here: verifying it without a checkpoint, a run that is stopped is not gone on with", "out", out)
+		return nil
+	}
+	return err
+}
+
+func (v *verification) release() error {
+	if v.lock == nil {
+		return nil
+	}
+	return v.lock.Release()
+}
+
+func (v *verification) keepCursor() error {
+	if v.lock == nil {
+		return nil
+	}
+	return v.cursor.Write(v.state)
 }
 
 // note notes a problem. The copies of a version come one after the other.
@@ -71,7 +98,7 @@ var errSliceEnds = errors.New("-max-duration is over")
 
 // sweep is one run over what is held, from where the last one stopped.
 func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verification, show *display, log *slog.Logger) error {
-	if cfg.restart || v.cursor.Begun.IsZero() {
+	if cfg.restart || v.cursor.Begun.IsZero() || v.lock == nil {
 		v.cursor.Begin(time.Now().UTC())
 	}
 	totals, err := v.catalog.Totals(ctx)

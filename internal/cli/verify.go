@@ -43,7 +43,7 @@ func verifyCommand(a *App) *cli.Command {
 		Name:         "verify",
 		Usage:        "hash everything that is held, and say what is damaged, missing or unreadable",
 		ArgsUsage:    "[-mirror DIR] [-max-duration D] [-repair]",
-		Description:  "Reads and needs no lock: a mirror may be written meanwhile. A run that was stopped\nis gone on with by the next one.\n\n" + verifyExitCodes,
+		Description:  "Reads and needs no lock: a mirror may be written meanwhile. A run that was stopped\nis gone on with by the next one, unless the mirror can only be read.\n\n" + verifyExitCodes,
 		Flags:        flags,
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.verify(ctx, &cfg) }),
@@ -68,25 +68,26 @@ func (cfg *verifyConfig) check() error {
 func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
 	show := newDisplay(a.Stderr, &cfg.progress)
 	log := cfg.log.logger(show)
-	cursor, bad, err := a.verification(ctx, cfg, func(v *verification) error { return a.sweep(ctx, cfg, v, show, log) })
+	v, err := a.verification(ctx, cfg, log, func(v *verification) error { return a.sweep(ctx, cfg, v, show, log) })
 	if err != nil {
 		return err
 	}
-	if !cfg.repair || len(bad) == 0 {
-		return soundness(cursor)
+	if !cfg.repair || len(v.found) == 0 {
+		return v.soundness()
 	}
-	repaired := a.repair(ctx, cfg, bad, show, log)
+	repaired := a.repair(ctx, cfg, v.found, show, log)
 	if repaired != nil && !isVerdict(repaired) {
 		return repaired
 	}
-	if cursor, _, err = a.verification(ctx, cfg, func(v *verification) error { return v.lookAgain(ctx) }); err != nil {
+	if v, err = a.verification(ctx, cfg, log, func(v *verification) error { return v.lookAgain(ctx) }); err != nil {
 		return errors.Join(repaired, err)
 	}
-	return errors.Join(repaired, soundness(cursor))
+	return errors.Join(repaired, v.soundness())
 }
 
 // soundness is the verdict on what is held, as far as it was looked at.
-func soundness(c *verify.Cursor) error {
+func (v *verification) soundness() error {
+	c := &v.cursor
 	switch {
 	case len(c.Bad) > 0:
 		return &integrityError{fmt.Sprintf("%s damaged, missing or unreadable: verify -repair fetches anew what is bad", plural(int64(len(c.Bad)), "version"))}
@@ -94,6 +95,8 @@ func soundness(c *verify.Cursor) error {
 		return nil
 	case c.After == crate.ID{}:
 		return &incompleteError{"stopped before the first versions were hashed: give it more time"}
+	case v.lock == nil:
+		return &incompleteError{fmt.Sprintf("stopped behind %s, which cannot be kept here: give it more time", c.After)}
 	}
 	return &incompleteError{fmt.Sprintf("stopped behind %s: the next run goes on from there", c.After)}
 }
