@@ -57,7 +57,7 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (Revision, error) {
 	if u.cfg.Checkout {
 		kind, gitDir = "--no-checkout", filepath.Join(dir, ".git")
 	}
-	_, err := work.git(ctx, "clone", kind, "--depth=1", "--single-branch", "--no-tags", "--template=", "--progress",
+	err := work.network(ctx, gitDir, "clone", kind, "--depth=1", "--single-branch", "--no-tags", "--template=", "--progress",
 		"-c", mark+"=true", "-c", "core.logAllRefUpdates=false", "-c", "core.autocrlf=false", "--end-of-options", u.url, dir)
 	if err != nil {
 		return Revision{}, err

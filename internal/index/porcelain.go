@@ -2,6 +2,7 @@ package index
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -26,10 +26,15 @@ type porcelain struct {
 	url      func() string // decides what transport git may use
 	lock     *durable.Lockfile
 	progress func(string)
+	silence  time.Duration // see network
+	heard    func()        // is called when git says something; may be nil
 }
 
 func (u *updater) porcelain(dir string) *porcelain {
-	return &porcelain{dir: dir, url: func() string { return u.url }, lock: u.lock, progress: u.cfg.Progress}
+	return &porcelain{
+		dir: dir, url: func() string { return u.url }, lock: u.lock, progress: u.cfg.Progress,
+		silence: cmp.Or(u.cfg.silence, maxSilence),
+	}
 }
 
 // guards are for every command: nothing runs but git itself, and it stays
@@ -45,25 +50,20 @@ var guards = []string{
 }
 
 // git runs git to its end and returns the beginning of its output. A git that
-// is to stop because ctx ends has a few seconds to clean up.
+// is to stop because ctx ends has a few seconds to clean up; then it is killed, and
+// all that it runs.
 func (p *porcelain) git(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append(guards[:len(guards):len(guards)], args...)...)
 	cmd.Dir = p.dir
 	cmd.Env = p.environment(os.Environ())
-	cmd.WaitDelay = 10 * time.Second
-	cmd.Cancel = func() error {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err == nil || errors.Is(err, os.ErrProcessDone) {
-			return err
-		}
-		return cmd.Process.Kill() // Windows has no other way
-	}
+	cmd.WaitDelay = 5 * time.Second
 	if runtime.GOOS != "windows" {
 		cmd.ExtraFiles = []*os.File{p.lock.File()}
 	}
 	var out firstBytes
-	said := &messages{progress: p.progress}
+	said := &messages{progress: p.progress, heard: p.heard}
 	cmd.Stdout, cmd.Stderr = &out, said
-	err := cmd.Run()
+	err := runAll(ctx, cmd)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return "", fmt.Errorf("%w: %w", errNoGit, err)
@@ -75,6 +75,21 @@ func (p *porcelain) git(ctx context.Context, args ...string) (string, error) {
 		return "", fmt.Errorf("git %s: %w", command(args), err)
 	}
 	return out.String(), nil
+}
+
+// runAll runs a command, and ends what it runs when it ends early.
+func runAll(ctx context.Context, cmd *exec.Cmd) error {
+	runtime.LockOSThread() // on Linux a child is told of the end of a thread, not of the process
+	defer runtime.UnlockOSThread()
+	all := newGroup(cmd)
+	err := cmd.Start()
+	if err != nil {
+		return err
+	}
+	startErr := all.started()
+	err = cmd.Wait()
+	all.end(ctx.Err() != nil)
+	return errors.Join(err, startErr)
 }
 
 // command is the first argument that is no option.
@@ -153,11 +168,15 @@ func transport(url string) string {
 // messages is git's stderr: its progress is passed on, the rest is kept.
 type messages struct {
 	progress func(string) // may be nil
+	heard    func()       // likewise
 	line     []byte       // that has not ended
 	text     firstBytes
 }
 
 func (m *messages) Write(p []byte) (int, error) {
+	if m.heard != nil {
+		m.heard()
+	}
 	for rest := p; len(rest) > 0; {
 		i := bytes.IndexAny(rest, "\r\n")
 		if i < 0 {

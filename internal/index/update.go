@@ -40,6 +40,7 @@ type UpdateConfig struct {
 	Log *slog.Logger
 
 	patience time.Duration // with another update; default 10 s
+	silence  time.Duration // of upstream; default maxSilence
 }
 
 // Updated is what an update has done.
@@ -262,8 +263,7 @@ func (u *updater) fetch(ctx context.Context, work *porcelain, gitDir string, hav
 	if _, err := os.Lstat(filepath.Join(gitDir, "shallow")); err == nil || have.Commit == "" {
 		args = append(args, "--depth=1")
 	}
-	_, err := work.git(ctx, append(args, "--end-of-options", u.url, "+HEAD:"+fetched)...)
-	return err
+	return work.network(ctx, gitDir, append(args, "--end-of-options", u.url, "+HEAD:"+fetched)...)
 }
 
 // move makes HEAD, whatever branch that is, and the working tree the commit.

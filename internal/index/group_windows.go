@@ -1,0 +1,64 @@
+package index
+
+import (
+	"fmt"
+	"os/exec"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// A group is a git and the programs that it runs, such as those that speak HTTP or
+// SSH, in a job: they end together, also when this process is killed.
+type group struct {
+	cmd *exec.Cmd
+	mu  sync.Mutex
+	job windows.Handle // 0: none
+}
+
+// newGroup prepares a command that was not started yet.
+func newGroup(cmd *exec.Cmd) *group {
+	g := &group{cmd: cmd}
+	cmd.Cancel = func() error {
+		g.end(true)
+		return cmd.Process.Kill() // if it was not in the job yet
+	}
+	return g
+}
+
+// started puts the command into its job. What it starts later is in it, too.
+func (g *group) started() error {
+	job, err := windows.CreateJobObject(nil, nil)
+	if err != nil {
+		return fmt.Errorf("making a job for git: %w", err)
+	}
+	g.mu.Lock()
+	g.job = job
+	g.mu.Unlock()
+	limits := windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{
+		BasicLimitInformation: windows.JOBOBJECT_BASIC_LIMIT_INFORMATION{LimitFlags: windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE},
+	}
+	if _, err := windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits))); err != nil {
+		return fmt.Errorf("limiting the job of git: %w", err)
+	}
+	process, err := windows.OpenProcess(windows.PROCESS_SET_QUOTA|windows.PROCESS_TERMINATE, false, uint32(g.cmd.Process.Pid))
+	if err != nil {
+		return nil // it has ended
+	}
+	defer windows.CloseHandle(process)
+	if err := windows.AssignProcessToJobObject(job, process); err != nil && process != 0 {
+		return nil // it has ended, or may not be in a job of ours: it is killed alone
+	}
+	return nil
+}
+
+// end closes the job, which kills what is left in it.
+func (g *group) end(bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.job != 0 {
+		windows.CloseHandle(g.job)
+		g.job = 0
+	}
+}

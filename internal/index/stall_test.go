@@ -1,0 +1,86 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A silentServer takes connections and says nothing. hungUp is closed when one has
+// ended: then nothing that git ran is left.
+func silentServer(t *testing.T) (addr string, hungUp chan struct{}) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	hungUp = make(chan struct{}, 10)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = io.Copy(io.Discard, conn)
+				hungUp <- struct{}{}
+			}()
+		}
+	}()
+	return l.Addr().String(), hungUp
+}
+
+// TestB26SilentUpstream: an update does not wait for ever for an upstream that says
+// nothing, and ends at once when it shall; so does what git runs.
+func TestB26SilentUpstream(t *testing.T) {
+	stop := errors.New("stopped")
+	for name, test := range map[string]struct {
+		scheme string
+		silent time.Duration
+		stop   time.Duration
+		want   string
+	}{
+		"git, silent":   {"git", time.Second, time.Hour, "has sent nothing for 1s: check the network, or try again later"},
+		"http, silent":  {"http", time.Second, time.Hour, ""}, // git notices, or we
+		"git, stopped":  {"git", time.Hour, time.Second, "stopped"},
+		"http, stopped": {"http", time.Hour, time.Second, "stopped"},
+	} {
+		for _, kind := range []string{"clone", "fetch"} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				u := newUpstream(t, "foo 1.0.0")
+				if kind == "fetch" {
+					u.mustUpdate(nil)
+				}
+				addr, hungUp := silentServer(t)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				defer time.AfterFunc(test.stop, func() { cancel(stop) }).Stop()
+				begun := time.Now()
+				up, err := Update(ctx, UpdateConfig{Dir: u.dir, URL: test.scheme + "://" + addr + "/x", silence: test.silent})
+				if err == nil || !strings.Contains(err.Error(), test.want) || up.Changed() {
+					t.Errorf("%+v, error %v, want %q", up, err, test.want)
+				}
+				if stopped := test.stop < time.Hour; stopped != errors.Is(err, stop) {
+					t.Errorf("error %v", err)
+				}
+				if took := time.Since(begun); took > 20*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				select {
+				case <-hungUp:
+				case <-time.After(10 * time.Second):
+					t.Error("something of git's is still connected")
+				}
+				if kind == "fetch" {
+					u.wantSame()
+				}
+			})
+		}
+	}
+}
