@@ -19,15 +19,20 @@ const sniff = 64 << 20
 // Open opens a bundle of size bytes, which may be unfinished. It fails with
 // ErrFormat if there is neither a seek table at the end nor a member at the
 // beginning, and with ErrStream as well if it is one of v1.1.0; nothing else is
-// said by it about the state of the file.
+// said by it about the state of the file. Where reading fails it says so, and
+// nothing about the format.
 func Open(r io.ReaderAt, size int64) (*Reader, error) {
-	_, err := readTable(r, size)
-	if err == nil || newWalker(r, size).frame(0).err == nil {
+	w := &watched{ReaderAt: r}
+	_, err := readTable(w, size)
+	if err == nil || newWalker(w, size).frame(0).err == nil {
 		return &Reader{r, size}, nil
 	}
-	stream, sure := isStream(r, size)
-	if !sure && newWalker(r, min(size, sniff)).search(1).err == nil {
+	stream, sure := isStream(w, size)
+	if !sure && newWalker(w, min(size, sniff)).search(1).err == nil {
 		return &Reader{r, size}, nil
+	}
+	if w.err != nil {
+		return nil, fmt.Errorf("opening bundle: %w", w.err)
 	}
 	if stream {
 		err = ErrStream
