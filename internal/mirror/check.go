@@ -17,18 +17,7 @@ import (
 // A crate of which nothing is left is fetched; one that should lie somewhere else
 // too (in a bundle, or beside it) is put there.
 func (w *worker) check(ctx context.Context, res *result, at store.Placement) error {
-	select {
-	case w.hashing <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	left, body, err := w.checkPlaces(ctx, res, at)
-	if err == nil && body != nil {
-		err = w.put(ctx, res, *body) // as long as it may be in memory
-	} else {
-		res.at = left
-	}
-	<-w.hashing
+	left, err := w.rehash(ctx, res, at)
 	if err != nil {
 		return err
 	}
@@ -42,6 +31,23 @@ func (w *worker) check(ctx context.Context, res *result, at store.Placement) err
 	return nil
 }
 
+// rehash hashes a crate when its turn comes, puts it where it should lie too, and
+// returns what is left of its placement.
+func (w *worker) rehash(ctx context.Context, res *result, at store.Placement) (left store.Placement, err error) {
+	select {
+	case w.hashing <- struct{}{}:
+	case <-ctx.Done():
+		return left, context.Cause(ctx)
+	}
+	defer func() { <-w.hashing }() // also after a panic, or the places would run out
+	left, body, err := w.checkPlaces(ctx, res, at)
+	if err == nil && body != nil {
+		return left, w.put(ctx, res, *body) // as long as it may be in memory
+	}
+	res.at = left
+	return left, err
+}
+
 // checkPlaces returns what is left of a placement, and, if the crate should lie
 // somewhere else too, the bytes that were hashed.
 func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placement) (left store.Placement, body *store.Body, err error) {
@@ -49,7 +55,10 @@ func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placemen
 	k := keeper{spill: cfg.Store.NewSpill}
 	if at.Bundle != "" {
 		good, err := w.checkPlace(ctx, res, inBundle(at), k.when(cfg.Bundle && cfg.KeepLoose && !at.Loose))
-		if err != nil {
+		switch unread := new(unreadableError); {
+		case at.Loose && errors.As(err, &unread): // the loose file goes into another bundle
+			cfg.Log.Error("a crate in a bundle cannot be read", "crate", res.entry.Name, "version", res.entry.Version, "err", err)
+		case err != nil:
 			return left, nil, errors.Join(err, k.discard())
 		}
 		if good {
@@ -70,21 +79,22 @@ func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placemen
 func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement, also io.Writer) (good bool, err error) {
 	id := res.entry.ID
 	sum, size, err := w.hash(ctx, id, at, also)
-	var path *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case ctx.Err() != nil:
 		return false, context.Cause(ctx)
-	case err != nil && (at.Loose || errors.As(err, &path)): // the disk, not the bytes
+	case err != nil && at.Loose: // the disk, not the bytes
 		return false, &unreadableError{fmt.Errorf("reading %s, which is held: %w", id, err)}
+	case errors.As(err, new(*fs.PathError)):
+		return false, &unreadableError{fmt.Errorf("reading %s in %s: %w", id, at.Bundle, err)}
 	case err == nil && sum == res.entry.Checksum:
 		res.size = size
 		return true, nil
 	case err == nil:
 		err = &crate.ChecksumError{ID: id, Want: res.entry.Checksum, Got: sum, Size: size}
 	}
-	kept, qerr := w.setAside(id, at, sum, err)
+	kept, qerr := w.setAside(id, at, err)
 	if qerr != nil {
 		return false, errors.Join(err, qerr)
 	}
@@ -98,12 +108,11 @@ func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement
 
 // setAside moves a loose file to quarantine. Of a member of a bundle, which
 // stays, it leaves a note.
-func (w *worker) setAside(id crate.ID, at store.Placement, sum crate.Checksum, reason error) (path string, err error) {
+func (w *worker) setAside(id crate.ID, at store.Placement, reason error) (path string, err error) {
 	if at.Loose {
 		return w.run.cfg.Store.Quarantine(id, reason.Error())
 	}
-	text := fmt.Sprintf("at offset %d of %s, %d bytes: %v", at.Offset, at.Bundle, at.FrameSize, reason)
-	return w.run.cfg.Store.Isolate(id, sum, text, store.Body{})
+	return w.run.cfg.Store.NoteMember(id, at, reason.Error())
 }
 
 // hash hashes what lies at a place and copies it to also.

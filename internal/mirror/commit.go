@@ -243,8 +243,11 @@ func (r *run) count(batch []*result) {
 			continue
 		}
 		r.cfg.Progress.count(res.outcome)
+		if errors.As(res.err, new(*unreadableError)) {
+			r.cfg.Progress.unreadable.Add(1)
+		}
 		if res.outcome != takenOver && !res.outcome.ok() {
-			r.summary.fail(res)
+			r.summary.fail(res.entry.ID, res.err)
 			r.cfg.Log.Warn("not mirrored", "crate", res.entry.Name, "version", res.entry.Version, "retries", res.retries, "err", res.err)
 		}
 	}

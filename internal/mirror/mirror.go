@@ -19,7 +19,6 @@ package mirror
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -203,12 +202,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || err == nil && r.summary.Unattempted > 0) {
 		err = context.Cause(ctx) // says more than whoever met it, if anybody did
 	}
-	if n, qerr := cfg.Store.Quarantined(); qerr != nil {
-		err = errors.Join(err, fmt.Errorf("looking into quarantine: %w", qerr))
-	} else {
-		r.summary.Quarantined = n
-	}
-	return r.summary, err
+	return r.summary, errors.Join(err, r.settleEvidence(context.WithoutCancel(ctx)))
 }
 
 // run is the state of one Run.

@@ -81,14 +81,17 @@ func (r *run) dropLoose(ctx context.Context) error {
 	return nil
 }
 
-// goodMembers returns the versions whose members are what they should be.
+// goodMembers returns the versions whose members are what they should be. One
+// that cannot be read is reported, and the others go on.
 func (r *run) goodMembers(ctx context.Context, page []catalog.Version) ([]catalog.Version, error) {
-	good := make([]bool, len(page))
+	good, unread := make([]bool, len(page)), make([]*unreadableError, len(page))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(2 * runtime.GOMAXPROCS(0))
 	for i := range page {
 		g.Go(func() (err error) {
-			good[i], err = r.isGood(ctx, &page[i])
+			if good[i], err = r.isGood(ctx, &page[i]); errors.As(err, &unread[i]) {
+				err = nil
+			}
 			return err
 		})
 	}
@@ -97,6 +100,9 @@ func (r *run) goodMembers(ctx context.Context, page []catalog.Version) ([]catalo
 	}
 	kept := page[:0]
 	for i := range page {
+		if unread[i] != nil {
+			r.unreadable(page[i].ID, unread[i])
+		}
 		if good[i] {
 			kept = append(kept, page[i])
 		}
@@ -104,8 +110,16 @@ func (r *run) goodMembers(ctx context.Context, page []catalog.Version) ([]catalo
 	return kept, nil
 }
 
-// isGood reads a member back. One that is not good keeps its loose file, and the
-// next run with -verify-existing puts it into another bundle.
+// unreadable reports a member that cannot be read, whose loose file is kept.
+func (r *run) unreadable(id crate.ID, err error) {
+	r.cfg.Progress.unreadable.Add(1)
+	r.summary.fail(id, err)
+	r.cfg.Log.Error("a crate in a bundle cannot be read; its loose file is kept", "crate", id.Name, "version", id.Version, "err", err)
+}
+
+// isGood reads a member back. One that is not good, or cannot be read
+// (*unreadableError), keeps its loose file, and the next run with
+// -verify-existing puts it into another bundle.
 func (r *run) isGood(ctx context.Context, v *catalog.Version) (bool, error) {
 	sum, size, err := hash(ctx, r.cfg.Store, v.ID, inBundle(v.Placement), io.Discard)
 	if ctx.Err() != nil {
@@ -117,11 +131,10 @@ func (r *run) isGood(ctx context.Context, v *catalog.Version) (bool, error) {
 	if err == nil {
 		return true, nil
 	}
-	if path := new(*fs.PathError); errors.As(err, path) && !errors.Is(err, fs.ErrNotExist) {
-		return false, err
+	if errors.As(err, new(*fs.PathError)) && !errors.Is(err, fs.ErrNotExist) { // the disk, not the bytes
+		return false, &unreadableError{fmt.Errorf("reading %s in %s: %w", v.ID, v.Bundle, err)}
 	}
-	note := fmt.Sprintf("at offset %d of %s, %d bytes: %v; its loose file is kept", v.Offset, v.Bundle, v.FrameSize, err)
-	kept, qerr := r.cfg.Store.Isolate(v.ID, sum, note, store.Body{})
+	kept, qerr := r.cfg.Store.NoteMember(v.ID, inBundle(v.Placement), err.Error()+"; its loose file is kept")
 	r.cfg.Log.Error("a bundle is damaged; the loose file is kept", "crate", v.Name, "version", v.ID.Version, "bundle", v.Bundle,
 		"quarantine", kept, "err", err)
 	return false, qerr

@@ -8,13 +8,14 @@ import (
 // Progress is the counts of a run, for others to read while it goes on. What it
 // calls processed is durable and recorded.
 type Progress struct {
-	start   time.Time
-	planned atomic.Int64 // crates looked at
-	plan    atomic.Pointer[Plan]
-	working atomic.Int64 // when planning ended, nanoseconds after start
-	bytes   atomic.Int64
-	old     struct{ size, read atomic.Int64 } // of bundles of v1.1.0, bytes
-	counts  [bookkeeping]atomic.Int64         // by outcome
+	start      time.Time
+	planned    atomic.Int64 // crates looked at
+	plan       atomic.Pointer[Plan]
+	working    atomic.Int64 // when planning ended, nanoseconds after start
+	bytes      atomic.Int64
+	unreadable atomic.Int64
+	old        struct{ size, read atomic.Int64 } // of bundles of v1.1.0, bytes
+	counts     [bookkeeping]atomic.Int64         // by outcome
 }
 
 // NewProgress starts the clock.
@@ -34,6 +35,7 @@ type Counts struct {
 	Violated         int64 // bytes found or sent were not what the index names
 	Failed           int64 // everything else that may succeed in a later run
 	BadEntries       int64 // of the index
+	Unreadable       int64 // copies that the disk does not give
 	Bytes            int64 // received, retries included
 	Elapsed          time.Duration
 	Planning         time.Duration // of that, until the plan was known
@@ -82,7 +84,7 @@ func (p *Progress) Snapshot() Counts {
 		CratesPlanned: p.planned.Load(), Plan: p.plan.Load(),
 		Downloaded: n(downloaded), Existing: n(existing), VerifiedExisting: n(verifiedExisting),
 		Gone: n(gone), Violated: n(violated), Failed: n(failed), BadEntries: n(badEntry),
-		Bytes: p.bytes.Load(), Elapsed: time.Since(p.start), Planning: time.Duration(p.working.Load()),
+		Unreadable: p.unreadable.Load(), Bytes: p.bytes.Load(), Elapsed: time.Since(p.start), Planning: time.Duration(p.working.Load()),
 	}
 }
 

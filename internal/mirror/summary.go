@@ -9,7 +9,7 @@ type Summary struct {
 	Counts
 	Missing     int64 // entries of the plan that are not held now, for whatever reason
 	Unattempted int64 // of these: the run ended before their turn
-	Quarantined int   // files in quarantine, from this run or an earlier one
+	Quarantined int   // unsettled evidence in quarantine, from this run or an earlier one
 	Failures    []Failure
 	// Again are the index paths of crates with versions that are missing and
 	// may be had soon, MaxAgain+1 of them at most; the whole run is to be made
@@ -35,9 +35,9 @@ type Failure struct {
 // maxFailures bounds Summary.Failures; the manifest has them all.
 const maxFailures = 20
 
-func (s *Summary) fail(res *result) {
+func (s *Summary) fail(id crate.ID, err error) {
 	if len(s.Failures) < maxFailures {
-		s.Failures = append(s.Failures, Failure{res.entry.ID, res.err})
+		s.Failures = append(s.Failures, Failure{id, err})
 	}
 }
 
@@ -62,5 +62,6 @@ func (s *Summary) Complete(allowGone bool) bool {
 	return s.Missing == 0
 }
 
-// Sound reports whether no bytes were found that are not what they should be.
-func (s *Summary) Sound() bool { return s.Violated == 0 && s.Quarantined == 0 }
+// Sound reports whether no bytes were found that are not what they should be, or
+// that cannot be read.
+func (s *Summary) Sound() bool { return s.Violated == 0 && s.Quarantined == 0 && s.Unreadable == 0 }

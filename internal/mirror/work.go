@@ -255,7 +255,7 @@ func (w *worker) refused(res *result, err error) error {
 	}
 	res.outcome = violated
 	sample := wrong.Evidence.Body
-	path, qerr := w.run.cfg.Store.Isolate(res.entry.ID, wrong.Err.Got, err.Error(), store.Body{Data: sample, Size: int64(len(sample))})
+	path, qerr := w.run.cfg.Store.Isolate(res.entry.ID, wrong.Err.Want, wrong.Err.Got, err.Error(), store.Body{Data: sample, Size: int64(len(sample))})
 	if qerr != nil {
 		return errors.Join(err, qerr)
 	}
@@ -267,7 +267,7 @@ func (w *worker) refused(res *result, err error) error {
 func (w *worker) conflict(res *result, body store.Body) error {
 	res.outcome = violated
 	reason := fmt.Sprintf("%s: the index names checksum %s now, but the version was mirrored with another, which is kept", res.entry.ID, res.entry.Checksum)
-	path, err := w.run.cfg.Store.Isolate(res.entry.ID, res.entry.Checksum, reason, body)
+	path, err := w.run.cfg.Store.Isolate(res.entry.ID, res.entry.Checksum, res.entry.Checksum, reason, body)
 	if err != nil {
 		return err
 	}

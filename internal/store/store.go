@@ -129,16 +129,3 @@ type Content interface {
 	io.ReaderAt
 	Size() int64
 }
-
-// Quarantiner sets aside what must not be served but must not be lost either.
-type Quarantiner interface {
-	// Quarantine moves what stands under id's name into quarantine, durably,
-	// with a note of the reason, and returns where it is now.
-	Quarantine(id crate.ID, reason string) (path string, err error)
-	// Isolate puts bytes that came for id into quarantine, durably: all of
-	// them, or the beginning. They are known by sum, the checksum of all, and
-	// kept once. It owns body.Spill from then on.
-	Isolate(id crate.ID, sum crate.Checksum, reason string, body Body) (path string, err error)
-	// Quarantined counts the files in quarantine.
-	Quarantined() (int, error)
-}

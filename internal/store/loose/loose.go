@@ -108,7 +108,8 @@ func clear(fsys durable.FS, dir string, chosen func(name string) bool) error {
 	return nil
 }
 
-// OpenReadOnly opens the store for Stat and Open alone; it touches nothing.
+// OpenReadOnly opens the store for reading, and for Settle; it touches nothing
+// else.
 func OpenReadOnly(fsys durable.FS) *Store { return &Store{fsys: fsys} }
 
 // Put implements store.Writer.

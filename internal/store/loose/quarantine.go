@@ -5,33 +5,25 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// note is written beside a file in quarantine, as {file}.json.
-type note struct {
-	Crate   string `json:"crate"`
-	Version string `json:"version"`
-	Reason  string `json:"reason"`
-	Time    string `json:"time"`
-}
-
-const noteExt = ".json"
+// What follows the name of a crate file in quarantine.
+const (
+	foundInfix  = ".was-"    // and the time
+	sentInfix   = ".came-"   // and the beginning of the checksum
+	memberInfix = ".member-" // and the bundle and offset
+)
 
 // Quarantine implements store.Quarantiner. The file moves by rename, so that
 // not even a power cut loses it.
 func (s *Store) Quarantine(id crate.ID, reason string) (string, error) {
 	to, err := s.moveAside(id)
 	if err == nil {
-		err = errors.Join(s.annotate(to, id, reason), s.fsys.SyncDir(path.Dir(id.LoosePath())))
+		err = errors.Join(s.annotate(to, note{Kind: store.Found, Reason: reason}, id), s.fsys.SyncDir(path.Dir(id.LoosePath())))
 	}
 	if err != nil {
 		return "", fmt.Errorf("moving %s to quarantine: %w", id.LoosePath(), err)
@@ -45,7 +37,7 @@ func (s *Store) moveAside(id crate.ID) (to string, err error) {
 	if err := s.makeQuarantine(); err != nil {
 		return "", err
 	}
-	name := s.quarantineName(id, "was-"+time.Now().UTC().Format("20060102T150405Z"))
+	name := quarantineName(id, foundInfix+time.Now().UTC().Format("20060102T150405Z"))
 	for n := 1; n <= 100; n++ {
 		to = name
 		if n > 1 {
@@ -59,15 +51,19 @@ func (s *Store) moveAside(id crate.ID) (to string, err error) {
 }
 
 // Isolate implements store.Quarantiner.
-func (s *Store) Isolate(id crate.ID, sum crate.Checksum, reason string, body store.Body) (string, error) {
-	to := s.quarantineName(id, "came-"+sum.String()[:16])
-	if err := s.isolate(to, id, reason, body); err != nil {
+func (s *Store) Isolate(id crate.ID, want, sum crate.Checksum, reason string, body store.Body) (string, error) {
+	to := quarantineName(id, sentInfix+sum.String()[:16])
+	err := s.isolate(to, body)
+	if err == nil { // also where the bytes were kept before: they have come again
+		err = s.annotate(to, note{Kind: store.Sent, Reason: reason, Want: want.String(), Got: sum.String()}, id)
+	}
+	if err != nil {
 		return "", fmt.Errorf("putting what came for %s into quarantine: %w", id, err)
 	}
 	return to, nil
 }
 
-func (s *Store) isolate(to string, id crate.ID, reason string, body store.Body) error {
+func (s *Store) isolate(to string, body store.Body) error {
 	sp, err := s.take(body, s.mode != None)
 	if err != nil {
 		return err
@@ -76,13 +72,27 @@ func (s *Store) isolate(to string, id crate.ID, reason string, body store.Body) 
 		return errors.Join(err, s.fsys.Remove(sp.name))
 	}
 	err = s.fsys.Publish(sp.name, to)
-	if errors.Is(err, fs.ErrExist) { // kept already
+	if errors.Is(err, fs.ErrExist) {
 		return s.fsys.Remove(sp.name)
 	}
 	if err != nil {
 		return errors.Join(err, s.fsys.Remove(sp.name))
 	}
-	return s.annotate(to, id, reason)
+	return nil
+}
+
+// NoteMember implements store.Quarantiner.
+func (s *Store) NoteMember(id crate.ID, at store.Placement, reason string) (string, error) {
+	to := quarantineName(id, fmt.Sprintf("%s%s-%d", memberInfix, at.Bundle, at.Offset))
+	err := s.makeQuarantine()
+	if err == nil {
+		reason = fmt.Sprintf("at offset %d of %s, %d bytes: %s", at.Offset, at.Bundle, at.FrameSize, reason)
+		err = s.annotate(to, note{Kind: store.Member, Reason: reason}, id)
+	}
+	if err != nil {
+		return "", fmt.Errorf("noting in quarantine that %s in %s is damaged: %w", id, at.Bundle, err)
+	}
+	return to + noteExt, nil
 }
 
 // makeQuarantine makes the folder durable before anything moves there: what moved
@@ -94,30 +104,6 @@ func (s *Store) makeQuarantine() error {
 	return s.fsys.SyncDir(".")
 }
 
-func (s *Store) quarantineName(id crate.ID, suffix string) string {
-	return path.Join(quarantineDir, id.FileName()+"."+suffix)
-}
-
-func (s *Store) annotate(name string, id crate.ID, reason string) error {
-	n := note{id.Name, id.Version, reason, time.Now().UTC().Format(time.RFC3339)}
-	data, err := json.Marshal(n, jsontext.WithIndent("  "), jsontext.AllowInvalidUTF8(true))
-	if err != nil {
-		return err
-	}
-	return durable.WriteFile(s.fsys, name+noteExt, append(data, '\n'))
-}
-
-// Quarantined implements store.Quarantiner.
-func (s *Store) Quarantined() (int, error) {
-	entries, err := s.fsys.ReadDir(quarantineDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	n := 0
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), noteExt) {
-			n++
-		}
-	}
-	return n, err
+func quarantineName(id crate.ID, suffix string) string {
+	return path.Join(quarantineDir, id.FileName()+suffix)
 }

@@ -260,10 +260,10 @@ func testQuarantine(t *testing.T, open opener) {
 func testIsolate(t *testing.T, open opener) {
 	mem := durabletest.NewMem()
 	s := open(t, mem)
-	sum := crate.Checksum(sha256.Sum256([]byte("<html>")))
+	want, sum := crate.Checksum{1}, crate.Checksum(sha256.Sum256([]byte("<html>")))
 	var paths []string
 	for range 2 {
-		path, err := s.Isolate(id("serde", "1.0.0"), sum, "not the crate", body("<html>"))
+		path, err := s.Isolate(id("serde", "1.0.0"), want, sum, "not the crate", body("<html>"))
 		if err != nil {
 			t.Fatal(err)
 		}

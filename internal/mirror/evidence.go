@@ -1,0 +1,55 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// settleEvidence settles what was sent for versions whose right bytes are stored
+// by now, and counts what a person must still look at.
+func (r *run) settleEvidence(ctx context.Context) error {
+	listing, err := r.cfg.Store.NewListing()
+	if err != nil {
+		return fmt.Errorf("looking into quarantine: %w", err)
+	}
+	for e, err := range r.cfg.Store.Evidence() {
+		if err != nil {
+			return fmt.Errorf("looking into quarantine: %w", err)
+		}
+		if !e.Settled.IsZero() {
+			continue
+		}
+		proved, err := r.proves(ctx, listing, &e)
+		if err != nil {
+			return fmt.Errorf("looking into quarantine: %s: %w", e.File, err)
+		}
+		if !proved {
+			r.summary.Quarantined++
+			continue
+		}
+		if err := r.cfg.Store.Settle(e, time.Now()); err != nil {
+			return err
+		}
+		r.cfg.Log.Info("settled: wrong bytes came once, the right ones are stored now",
+			"crate", e.Name, "version", e.Version, "quarantine", e.File)
+	}
+	return nil
+}
+
+// proves reports whether what is stored settles the evidence.
+func (r *run) proves(ctx context.Context, listing store.Listing, e *store.Evidence) (bool, error) {
+	if e.Kind != store.Sent || e.Name == "" {
+		return false, nil
+	}
+	rows, err := r.cfg.Catalog.Versions(ctx, e.Name)
+	for i := range rows {
+		v := &rows[i]
+		if v.ID == e.ID && e.SettledBy(v.Checksum, v.VerifiedAt) && listing.Holds(v.ID, v.Placement, v.Size) {
+			return true, nil
+		}
+	}
+	return false, err
+}
