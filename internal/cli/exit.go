@@ -34,8 +34,9 @@ const exitCodesHelp = `Exit codes:
    1    the program or its surroundings failed
    2    wrong usage
    3    incomplete: what is missing is listed, nothing is lost
-   4    bytes were found or sent that are not what the index names, or
-        quarantine/ is not empty
+   4    stored bytes are not what the index names or cannot be read, wrong bytes
+        were sent for what is still missing, or something in quarantine/ is not
+        settled (clonecratesio quarantine)
    10   there is no mirror
    11   another writer holds the lock
    12   no space left

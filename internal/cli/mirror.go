@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
@@ -45,20 +44,14 @@ func verdict(s *mirror.Summary, cfg *runConfig) error {
 	return errors.Join(quarantined(s.Quarantined, cfg.out), lacking(s, cfg))
 }
 
-// quarantined is the verdict on files in quarantine: somebody has to look.
-func quarantined(files int, out string) error {
-	if files == 0 {
-		return nil
-	}
-	return &integrityError{fmt.Sprintf("%s in %s, each with a note beside it: look at them, then remove them",
-		plural(int64(files), "file"), filepath.Join(out, "quarantine"))}
-}
-
 // lacking is the verdict on what the mirror should have and has not.
 func lacking(s *mirror.Summary, cfg *runConfig) error {
 	var errs []error
 	if s.Violated > 0 {
 		errs = append(errs, &integrityError{fmt.Sprintf("%s not the bytes that the index or a lock file names", plural(s.Violated, "version"))})
+	}
+	if s.Unreadable > 0 {
+		errs = append(errs, &integrityError{fmt.Sprintf("%s cannot be read, and stay where they are: look at the disk; -verify-existing puts what is stored elsewhere too into another bundle", plural(s.Unreadable, "stored crate"))})
 	}
 	if !s.Complete(cfg.allowMissing) {
 		next := "run the same command again: it fetches what is missing and nothing else"

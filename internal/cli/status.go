@@ -17,6 +17,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
 )
@@ -54,7 +55,8 @@ type mirrorStatus struct {
 	Bundles    int             `json:"bundles"`
 	Commit     string          `json:"index_commit"` // that was mirrored last
 	CommitTime time.Time       `json:"index_time,omitzero"`
-	Quarantine int             `json:"quarantine"` // files in it
+	Quarantine int             `json:"quarantine"` // not settled
+	Settled    int             `json:"quarantine_settled"`
 	Run        *runstate.State `json:"run,omitempty"`
 	Verified   verify.Cursor   `json:"verify"`
 }
@@ -92,7 +94,7 @@ func readStatus(ctx context.Context, cfg *statusConfig) (*mirrorStatus, error) {
 		Out: cfg.out, Crates: totals.Crates, Versions: totals.Versions, Bytes: totals.Bytes, Bundles: len(bundles),
 		Commit: rev.Commit, CommitTime: rev.Time,
 	}
-	if s.Quarantine, err = r.store.Quarantined(); err != nil {
+	if s.Quarantine, s.Settled, err = store.CountEvidence(r.store.Evidence()); err != nil {
 		return nil, err
 	}
 	state, err := durable.Open(filepath.Join(cfg.out, loose.StateDir))
@@ -124,7 +126,9 @@ func (s *mirrorStatus) print(out io.Writer, now time.Time) error {
 	fmt.Fprintf(w, "run\t%s\n", s.run(now))
 	fmt.Fprintf(w, "verified\t%s\n", s.verified(now))
 	if s.Quarantine > 0 {
-		fmt.Fprintf(w, "quarantine\t%s, each with a note beside it: look at them, then remove them\n", plural(int64(s.Quarantine), "file"))
+		fmt.Fprintf(w, "quarantine\t%s\n", needsLook(s.Quarantine, s.Out))
+	} else if s.Settled > 0 {
+		fmt.Fprintf(w, "quarantine\t%s, all settled\n", plural(int64(s.Settled), "file"))
 	}
 	return w.Flush()
 }

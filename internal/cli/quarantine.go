@@ -1,0 +1,216 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// quarantineConfig is the flags of quarantine.
+type quarantineConfig struct {
+	dirs
+	settle, settleAll bool
+	json              bool
+	only              crate.ID // of -settle
+}
+
+func quarantineCommand(a *App) *cli.Command {
+	var cfg quarantineConfig
+	return &cli.Command{
+		Name:      "quarantine",
+		Usage:     "list what is in quarantine, and settle what was looked at",
+		ArgsUsage: "[-mirror DIR] [-json] [-settle-all | -settle NAME VERSION]",
+		Description: "Files in quarantine/ are evidence: what stood under a crate's name or was sent for\n" +
+			"it and is not the crate, and notes on damaged parts of bundles. What was sent settles\n" +
+			"itself once the right bytes are stored. The rest waits for a person: a file that\n" +
+			"changed by itself is a sign of a failing disk, or of a hand that should not have been\n" +
+			"there. Settled evidence stays where it is, and no longer makes exit code 4.\n\n" +
+			"Needs no lock: a mirror may be written meanwhile.",
+		Flags: append(cfg.dirs.flags(),
+			&cli.BoolFlag{Name: "settle", Usage: "settle what is there of the version NAME VERSION", Destination: &cfg.settle},
+			&cli.BoolFlag{Name: "settle-all", Usage: "settle everything", Destination: &cfg.settleAll},
+			&cli.BoolFlag{Name: "json", Usage: "as one JSON object a line", Destination: &cfg.json}),
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			err := cfg.check(cmd.Args().Slice())
+			if err == nil {
+				err = a.quarantine(ctx, &cfg)
+			}
+			return usageOf(cmd, err)
+		},
+	}
+}
+
+func (cfg *quarantineConfig) check(args []string) error {
+	switch {
+	case cfg.settle && cfg.settleAll:
+		return usagef("give one of -settle and -settle-all")
+	case cfg.settle && len(args) != 2:
+		return usagef("-settle wants a NAME and a VERSION")
+	case !cfg.settle && len(args) > 0:
+		return usagef("unexpected argument %q", args[0])
+	case cfg.settle:
+		cfg.only = crate.ID{Name: args[0], Version: args[1]}
+	}
+	cfg.fill()
+	return cfg.dirs.check()
+}
+
+// quarantine runs the command.
+func (a *App) quarantine(ctx context.Context, cfg *quarantineConfig) error {
+	folder, err := a.folder(cfg.out)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	files := loose.OpenReadOnly(folder)
+	if cfg.settle || cfg.settleAll {
+		return a.settle(cfg, files)
+	}
+	return a.listQuarantine(ctx, cfg, files)
+}
+
+// settle settles what the flags say.
+func (a *App) settle(cfg *quarantineConfig, files store.Quarantiner) error {
+	settled := 0
+	for e, err := range files.Evidence() {
+		if err != nil {
+			return err
+		}
+		if !e.Settled.IsZero() || cfg.settle && e.ID != cfg.only {
+			continue
+		}
+		if err := files.Settle(e, time.Now()); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.Stdout, "settled: %s\n", printable(e.File))
+		settled++
+	}
+	if settled == 0 && cfg.settle {
+		return fmt.Errorf("settling %s: there is nothing unsettled of it in quarantine", cfg.only)
+	}
+	return nil
+}
+
+// evidence is one thing in quarantine, as it is listed.
+type evidence struct {
+	File     string             `json:"file"`
+	Crate    string             `json:"crate,omitempty"`
+	Version  string             `json:"version,omitempty"`
+	Kind     store.EvidenceKind `json:"kind"`
+	Reason   string             `json:"reason"`
+	Time     time.Time          `json:"time,omitzero"`
+	Settled  time.Time          `json:"settled,omitzero"`
+	Repaired bool               `json:"repaired"` // the version has been stored and verified since
+}
+
+func (e *evidence) state() string {
+	switch {
+	case !e.Settled.IsZero():
+		return "settled"
+	case e.Repaired:
+		return "repaired"
+	}
+	return "unsettled"
+}
+
+func (a *App) listQuarantine(ctx context.Context, cfg *quarantineConfig, files store.Quarantiner) error {
+	var all []evidence
+	for e, err := range files.Evidence() {
+		if err != nil {
+			return err
+		}
+		all = append(all, evidence{File: e.File, Crate: e.Name, Version: e.Version, Kind: e.Kind, Reason: e.Reason, Time: e.Time, Settled: e.Settled})
+	}
+	if _, err := readCatalog(ctx, cfg.out, func(c *catalog.Catalog) error { return findRepaired(ctx, c, all) }); err != nil {
+		return err
+	}
+	if !cfg.json {
+		return printQuarantine(a.Stdout, all)
+	}
+	for i := range all {
+		if err := json.MarshalWrite(a.Stdout, &all[i], jsontext.AllowInvalidUTF8(true)); err != nil {
+			return err
+		}
+		fmt.Fprintln(a.Stdout)
+	}
+	return nil
+}
+
+// findRepaired finds out which versions have been verified since.
+func findRepaired(ctx context.Context, c *catalog.Catalog, all []evidence) error {
+	for i := range all {
+		e := &all[i]
+		rows, err := c.Versions(ctx, e.Crate)
+		if err != nil {
+			return err
+		}
+		for _, v := range rows {
+			if v.ID == (crate.ID{Name: e.Crate, Version: e.Version}) && !v.VerifiedAt.Before(e.Time) {
+				e.Repaired = true
+			}
+		}
+	}
+	return nil
+}
+
+func printQuarantine(out io.Writer, all []evidence) error {
+	if len(all) == 0 {
+		fmt.Fprintln(out, "quarantine is empty")
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "STATE\tKIND\tCRATE\tVERSION\tSINCE\tFILE\tREASON")
+	open, repaired := 0, false
+	for i := range all {
+		e := &all[i]
+		since := "-"
+		if !e.Time.IsZero() {
+			since = e.Time.UTC().Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.state(), e.Kind, printable(e.Crate), printable(e.Version), since,
+			printable(e.File), printable(e.Reason))
+		if e.Settled.IsZero() {
+			open++
+			repaired = repaired || e.Repaired
+		}
+	}
+	err := w.Flush()
+	if repaired {
+		fmt.Fprintln(out, "repaired: the right bytes have been stored since; look at why they were lost, then settle it")
+	}
+	if open > 0 {
+		fmt.Fprintf(out, "%s not settled: look at each, then: clonecratesio quarantine -settle NAME VERSION, or -settle-all\n", count(int64(open)))
+	}
+	return err
+}
+
+// quarantined is the verdict on what is in quarantine and not settled: a person
+// has to look.
+func quarantined(files int, out string) error {
+	if files == 0 {
+		return nil
+	}
+	return &integrityError{needsLook(files, out)}
+}
+
+func needsLook(files int, out string) string {
+	verb := "need"
+	if files == 1 {
+		verb = "needs"
+	}
+	return fmt.Sprintf("%s in %s %s a look: clonecratesio quarantine -out %s lists; with -settle NAME VERSION, or -settle-all, it is settled",
+		plural(int64(files), "file"), filepath.Join(out, "quarantine"), verb, out)
+}
