@@ -24,7 +24,6 @@ type failure struct {
 
 	gone     bool                 // this file is refused for good
 	mismatch *crate.ChecksumError // the answer was complete, the bytes wrong
-	unframed bool                 // so may be because some are missing
 	evidence *Evidence            // set with gone and with mismatch
 }
 
@@ -66,7 +65,7 @@ func (c *Client) attempt(ctx context.Context, f *fetch, s slot) (*Body, *failure
 func (c *Client) exchange(ctx context.Context, f *fetch, w *watchdog) (*Body, *failure) {
 	req := (&http.Request{
 		Method: http.MethodGet, URL: f.url, Header: f.header, Host: f.url.Host,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Close: f.fresh,
 	}).WithContext(ctx)
 	if user := f.url.User; user != nil {
 		req.Header = req.Header.Clone()
@@ -133,7 +132,6 @@ func mismatchFailure(req Request, resp *http.Response, got crate.Checksum, size 
 	err := &crate.ChecksumError{ID: req.ID, Want: req.Checksum, Got: got, Size: size}
 	return &failure{
 		err: err, kind: refused, status: resp.StatusCode, transient: true, mismatch: err,
-		unframed: resp.ContentLength < 0 && resp.Close && len(resp.TransferEncoding) == 0 && resp.ProtoMajor == 1,
 		evidence: gatherEvidence(resp, head),
 	}
 }

@@ -18,8 +18,7 @@ type fetch struct {
 	header http.Header // of the next attempt
 	spill  Spill       // opened by the first attempt that needs it
 	stats  Stats
-
-	mismatches int
+	fresh  bool // the next attempt gets a connection of its own
 }
 
 func (f *fetch) prepare() error {
@@ -37,6 +36,9 @@ func (f *fetch) prepare() error {
 		return errors.New("Request.Spill is nil, so a large body would have no place")
 	}
 	f.url, f.header = u, f.client.header
+	if f.req.Again {
+		f.header = f.client.noCache
+	}
 	f.client.guard.name(u.Hostname())
 	return nil
 }
@@ -96,12 +98,9 @@ func (f *fetch) again(fail *failure) bool {
 		return false
 	}
 	if fail.mismatch != nil {
-		// A cache on the way may hold a bad copy: ask past it, once. Only where
-		// the end of a body was not marked (HTTP/1.0) may the bytes be wrong
-		// because some are missing, which deserves all attempts.
-		f.header = f.client.noCache
-		f.mismatches++
-		return f.mismatches < 2 || fail.unframed
+		// A cache on the way, or the machine at the other end of the connection,
+		// may hold a bad copy: ask past both.
+		f.header, f.fresh = f.client.noCache, true
 	}
 	return true
 }
@@ -116,7 +115,7 @@ func (f *fetch) backoff(ctx context.Context, fail *failure) error {
 // giveUp tells the breaker and makes the error that the caller sees.
 func (f *fetch) giveUp(fail *failure) error {
 	err := f.finalError(fail)
-	if fail.kind == refused && f.req.WasGone {
+	if f.req.Again || fail.kind == refused && f.req.WasGone {
 		return err
 	}
 	if stop := f.client.breaker.failure(fail, err); stop != nil {

@@ -29,7 +29,11 @@ func (e *RedirectError) Error() string {
 func (c *Client) roundTrip(req *http.Request) (*http.Response, error) {
 	first := req.URL
 	for hop := 0; ; hop++ {
-		resp, err := c.transport.RoundTrip(req)
+		transport := c.transport
+		if req.Close {
+			transport = c.fresh
+		}
+		resp, err := transport.RoundTrip(req)
 		if err != nil || !isRedirect(resp.StatusCode) {
 			return resp, err
 		}

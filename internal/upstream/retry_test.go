@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -130,11 +131,11 @@ func TestB5GzipLabelIsNotDecoded(t *testing.T) {
 	})
 }
 
-// Bytes that stay wrong are asked for once more, past all caches.
-func TestB1B20WrongBytesTwice(t *testing.T) {
+// Bytes that stay wrong are asked for as often as anything else, past all caches.
+func TestB1B20WrongBytes(t *testing.T) {
 	page := bytes.Repeat([]byte("<html>"), 2000)
 	withOrigin(t, Config{}, func(n int, conn net.Conn, req *http.Request) {
-		if past := req.Header.Get("Cache-Control") == "no-cache"; past != (n == 2) {
+		if past := req.Header.Get("Cache-Control") == "no-cache"; past != (n > 1) {
 			t.Errorf("request %d has Cache-Control %q", n, req.Header.Get("Cache-Control"))
 		}
 		reply(conn, "200 OK", page, "Server: portal", "Set-Cookie: secret=1", "Content-Type: text/html")
@@ -144,7 +145,7 @@ func TestB1B20WrongBytesTwice(t *testing.T) {
 			t.Error("wrong bytes were returned")
 		}
 		sum, typed := errors.AsType[*crate.ChecksumError](err)
-		if !typed || sum.ID != serde || sum.Size != int64(len(page)) || stats.Attempts != 2 {
+		if !typed || sum.ID != serde || sum.Size != int64(len(page)) || stats.Attempts != 6 {
 			t.Fatalf("error %v after %d attempts", err, stats.Attempts)
 		}
 		mismatch, typed := errors.AsType[*MismatchError](err)
@@ -154,6 +155,66 @@ func TestB1B20WrongBytesTwice(t *testing.T) {
 		}
 		if s := c.Status(); s.Active != 0 {
 			t.Errorf("status = %+v", s)
+		}
+	})
+}
+
+// B20: a connection that leads to a machine with a bad copy is not used again for
+// the same file.
+func TestB20WrongBytesThenAnotherConnection(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[string]int{} // by connection
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if asked[r.RemoteAddr]++; len(asked) == 1 {
+			w.Write([]byte("a bad copy"))
+			return
+		}
+		w.Write(payload)
+	}))
+	defer server.Close()
+	c, err := New(Config{RetryBase: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	req := want(serde, payload)
+	req.URL = server.URL + "/serde"
+	body, stats, err := c.Fetch(t.Context(), req)
+	if err != nil || stats.Attempts != 2 {
+		t.Fatalf("%v after %d attempts", err, stats.Attempts)
+	}
+	body.Release()
+	c.Reconnect()
+	if body, stats, err = c.Fetch(t.Context(), req); err != nil || stats.Attempts != 1 {
+		t.Fatalf("%v after %d attempts", err, stats.Attempts)
+	}
+	body.Release()
+	mu.Lock()
+	defer mu.Unlock()
+	if len(asked) != 3 {
+		t.Errorf("asked over %v", asked)
+	}
+}
+
+// What failed before in this run is asked for past all caches, and may fail
+// however often.
+func TestAgainIsNotCounted(t *testing.T) {
+	withOrigin(t, Config{FailureLimit: 3, RefusalLimit: 3, Attempts: 2}, func(_ int, conn net.Conn, r *http.Request) {
+		if r.Header.Get("Cache-Control") != "no-cache" {
+			t.Errorf("Cache-Control %q", r.Header.Get("Cache-Control"))
+		}
+		if strings.HasSuffix(r.URL.Path, "0.crate") {
+			reply(conn, "200 OK", []byte("<html>"))
+			return
+		}
+		reply(conn, "500 Internal Server Error", nil)
+	}, func(t *testing.T, c *Client, _ *origin) {
+		for i := range 30 {
+			if err := fetchItem(t, c, i, func(r *Request) { r.Again = true }); err == nil || isStopped(err) {
+				t.Fatal(err)
+			}
 		}
 	})
 }

@@ -57,6 +57,11 @@ type Request struct {
 	// Another refusal is no news then and does not count towards the breaker,
 	// so that a run which only probes the lost ones is not taken for a ban.
 	WasGone bool
+
+	// Again says that this file failed earlier in this run. Caches are asked to
+	// step aside, and another failure does not count towards the breaker: whoever
+	// tries again only what has failed sees failures in a row.
+	Again bool
 }
 
 // Spill is a temporary file of the caller. Reset empties it for another
@@ -79,6 +84,7 @@ func (s Stats) Retries() int { return max(0, s.Attempts-1) }
 type Client struct {
 	cfg       Config
 	transport *http.Transport
+	fresh     *http.Transport // the same, with a connection for each request
 	allowed   hostSet
 	guard     guard
 	header    http.Header // of every request; shared, never modified
@@ -116,6 +122,8 @@ func New(cfg Config) (*Client, error) {
 	c.noCache.Set("Cache-Control", "no-cache")
 	c.noCache.Set("Pragma", "no-cache")
 	c.transport = newTransport(cfg, &c.guard)
+	c.fresh = c.transport.Clone()
+	c.fresh.DisableKeepAlives = true
 	c.metrics = newMetrics(c.limiter)
 	return c, nil
 }
@@ -123,6 +131,10 @@ func New(cfg Config) (*Client, error) {
 // Close closes idle connections. Call it after the last Fetch has returned and
 // the last Body was released.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Reconnect makes the next Fetch use a new connection, and so perhaps another
+// machine of upstream. Call it while no Fetch is under way.
+func (c *Client) Reconnect() { c.transport.CloseIdleConnections() }
 
 // Metrics returns the collector of the client's metrics.
 func (c *Client) Metrics() prometheus.Collector { return c.metrics }
