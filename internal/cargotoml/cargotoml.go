@@ -12,7 +12,8 @@
 //   - one gzip stream: what follows it is not read, as cargo does not;
 //   - at most [MaxFiles] entries;
 //   - Cargo.toml is the first entry of that name and a regular file, with at
-//     most [MaxSize] bytes. The parser bounds how deep values are nested.
+//     most [MaxSize] bytes, and read in time that grows with its size alone. The
+//     parser bounds how deep values are nested.
 //
 // What else lies in the archive, links or names that climb out of it, is
 // harmless here: files are counted, the rest is passed over.
@@ -42,15 +43,15 @@ const (
 // A Package is what the [package] table of a Cargo.toml says. What it leaves
 // out is empty.
 type Package struct {
-	Description   string   `toml:"description" json:"description,omitzero"`
-	License       string   `toml:"license" json:"license,omitzero"`
-	LicenseFile   string   `toml:"license-file" json:"license_file,omitzero"`
-	Repository    string   `toml:"repository" json:"repository,omitzero"`
-	Homepage      string   `toml:"homepage" json:"homepage,omitzero"`
-	Documentation string   `toml:"documentation" json:"documentation,omitzero"`
-	Categories    []string `toml:"categories" json:"categories,omitempty"`
-	Keywords      []string `toml:"keywords" json:"keywords,omitempty"`
-	Edition       string   `toml:"edition" json:"edition,omitzero"` // empty: 2015
+	Description   string   `json:"description,omitzero"`
+	License       string   `json:"license,omitzero"`
+	LicenseFile   string   `json:"license_file,omitzero"`
+	Repository    string   `json:"repository,omitzero"`
+	Homepage      string   `json:"homepage,omitzero"`
+	Documentation string   `json:"documentation,omitzero"`
+	Categories    []string `json:"categories,omitempty"`
+	Keywords      []string `json:"keywords,omitempty"`
+	Edition       string   `json:"edition,omitzero"` // empty: 2015
 }
 
 // Contents is a Package and what it comes with.

@@ -4,12 +4,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -127,12 +129,66 @@ func TestParse(t *testing.T) {
 		"[package]\ndescription = 1\n":           "line 2: toml: ",
 		"[package]\n\nname = \n":                 "line 3: toml: ",
 		"package = 1":                            "line 1: toml: ",
-		"[package]\nkeywords = ['a', 1]":         "line 2: toml: ",
+		"[package]\nkeywords = ['a', 1]":         "line 2: toml: package.keywords is not a list of strings",
+		"[package]\nkeywords = 'a'":              "line 2: toml: package.keywords is not a list of strings",
+		"[package]\nlicense.workspace = true":    "line 2: toml: package.license is a table",
+		"[package]\nlicense = {}":                "line 2: toml: package.license is not a string",
+		"[package]\nlicense = ''\nlicense = ''":  "line 3: toml: package.license is there twice",
+		"\n[[package]]\nlicense = ''":            "line 2: toml: [[package]] is not a table",
 		"[package]\nlicense = '\xff'":            "line 2: toml: ",
 		"x = " + strings.Repeat("[", MaxSize-10): "nested more than",
 	} {
 		if p, err := Parse([]byte(in)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: %+v, %v, want %q", in, p, err, want)
+		}
+	}
+}
+
+func TestParseForms(t *testing.T) {
+	want := Package{License: "MIT", Keywords: []string{"a", "b"}}
+	for _, in := range []string{
+		"[package]\nlicense = 'MIT'\nkeywords = ['a', 'b']\n",
+		"[package]\nlicense = \"M\\u0049T\"\nkeywords = [ # first\n 'a', # second\n 'b', ]\n",
+		"package.license = 'MIT'\npackage.keywords = ['a', 'b']\n",
+		"package = { license = 'MIT', keywords = ['a', 'b'] }\n",
+		"[\"package\"]\n\"license\" = 'MIT'\n'keywords' = ['a', 'b']\n[package.metadata]\nlicense = 1\n[package.metadata.keywords]\n[x]\nlicense = 2",
+		"[project]\nlicense = 'BSD'\n[package]\nlicense = 'MIT'\nkeywords = ['a', 'b']\n",
+		"[package.metadata]\nx = 1\n[package]\nlicense = 'MIT'\nkeywords = ['a', 'b']\nmetadata2.license.x = 1\n",
+	} {
+		if got, err := Parse([]byte(in)); err != nil || !cmp.Equal(got, want) {
+			t.Errorf("%q: %+v, %v", in, got, err)
+		}
+	}
+}
+
+// G13: the time that a Cargo.toml takes grows with its size, whatever is in it:
+// keys of one table, of which a decoder may compare each with all others, tables,
+// paths, lists.
+func TestG13SlowCargoToml(t *testing.T) {
+	fill := func(line func(n int) string) []byte {
+		var b bytes.Buffer
+		for b.WriteString(text); b.Len() < MaxSize-4096; {
+			b.WriteString(line(b.Len()))
+		}
+		return b.Bytes()
+	}
+	for name, data := range map[string][]byte{
+		"keys":          fill(func(n int) string { return fmt.Sprintf("k%x=1\n", n) }),
+		"tables":        fill(func(n int) string { return fmt.Sprintf("[k%x]\n", n) }),
+		"tables below":  fill(func(n int) string { return fmt.Sprintf("[package.k%x]\n", n) }),
+		"lists":         fill(func(n int) string { return "[[y]]\na.b.c=1\n" }),
+		"dotted keys":   fill(func(n int) string { return fmt.Sprintf("a.b.k%x=1\n", n) }),
+		"long keys":     fill(func(n int) string { return strings.Repeat("a.", 500) + fmt.Sprintf("k%x=1\n", n) }),
+		"inline tables": fill(func(n int) string { return fmt.Sprintf("k%x={a=1}\n", n) }),
+		"a long path":   []byte(text + "[" + strings.Repeat("a.", MaxSize/2-len(text)) + "a]\n"),
+		"an array":      []byte(text + "y=[" + strings.Repeat("1,", MaxSize/2-len(text)) + "]\n"),
+		"an inline one": []byte(text + "y={" + string(fill(func(n int) string { return fmt.Sprintf("k%x=1,", n) })[len(text):]) + "z=1}\n"),
+		"keys of ours":  append([]byte("[package]\n"), fill(func(n int) string { return fmt.Sprintf("k%x=1\n", n) })[len(text):]...),
+	} {
+		start := time.Now()
+		_, err := Parse(data)
+		if took := time.Since(start); err != nil || took > 10*time.Second {
+			t.Errorf("%s: %v, after %v", name, err, took)
 		}
 	}
 }
@@ -265,7 +321,7 @@ func FuzzInspect(f *testing.F) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{text, "[project]\n", "package.license = 'x'", "[[package]]", "a.b.c = {d = [[1]]}"} {
+	for _, seed := range []string{text, "[project]\n", "package.license = 'x'", "[[package]]", "a.b.c = {d = [[1]]}", "package = {license = [1]}", "[[\"packag\\u0065\"]]"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
