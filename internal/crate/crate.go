@@ -135,10 +135,6 @@ func (e *ChecksumError) Error() string {
 // system that ignores case (Windows, macOS by default).
 func (id ID) FoldKey() string { return strings.ToLower(id.FileName()) }
 
-// CompareVersions orders two versions that passed [CheckVersion] by semantic
-// precedence, in which build metadata has no say: -1, 0 or +1.
-func CompareVersions(a, b string) int { return semver.Compare("v"+a, "v"+b) }
-
 // IsPrerelease reports whether a version that passed [CheckVersion] is one, as
 // 1.0.0-rc.1 is.
 func IsPrerelease(version string) bool { return semver.Prerelease("v"+version) != "" }

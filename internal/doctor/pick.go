@@ -13,6 +13,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
 // picks are versions to try things with; nil: none was found.
@@ -139,11 +140,13 @@ func (x *exam) look(ctx context.Context, name string) error {
 	return nil
 }
 
-// consider keeps e if it serves for something. Later lines win within a crate:
-// they are newer.
+// consider keeps e if it serves for something. Of a crate the highest version is
+// kept.
 func (x *exam) consider(e *index.Entry) {
 	alone := needsNothing(e)
-	newer := func(have *index.Entry) bool { return have == nil || have.Name == e.Name }
+	newer := func(have *index.Entry) bool {
+		return have == nil || have.Name == e.Name && semver.CompareText(e.Version, have.Version) > 0
+	}
 	p := &x.picks
 	switch {
 	case crate.IsPrerelease(e.Version):

@@ -82,6 +82,22 @@ func (v Version) Compare(w Version) int {
 	)
 }
 
+// CompareText is Compare for two versions that were not parsed. What is no version
+// for cargo, as a number beyond 64 bits is not, comes before all that are.
+func CompareText(a, b string) int {
+	v, errV := Parse(a)
+	w, errW := Parse(b)
+	switch {
+	case errV != nil && errW != nil:
+		return strings.Compare(a, b)
+	case errV != nil:
+		return -1
+	case errW != nil:
+		return 1
+	}
+	return v.Compare(w)
+}
+
 func comparePre(a, b string) int {
 	switch {
 	case a == b:

@@ -132,7 +132,7 @@ func (h *Handler) about(w *response, r *http.Request, name string) error {
 // describe tells of a crate, with its description if that can be had in time.
 func (h *Handler) describe(ctx context.Context, c *view.Crate) apiCrate {
 	answer := apiCrate{ID: c.Name, Name: c.Name}
-	best := highest(c.Entries)
+	best := c.Newest()
 	answer.MaxVersion = best.Version
 	if !best.Yanked && !crate.IsPrerelease(best.Version) {
 		answer.MaxStableVersion = &best.Version
@@ -143,30 +143,6 @@ func (h *Handler) describe(ctx context.Context, c *view.Crate) apiCrate {
 		}
 	}
 	return answer
-}
-
-// highest returns the version that people are told of, as crates.io chooses
-// it: one that is not yanked before one that is, a release before a
-// pre-release, then the higher one. There is one entry at least.
-func highest(entries []view.Entry) *view.Entry {
-	best := &entries[0]
-	for i := range entries {
-		if e := &entries[i]; ranksAbove(e, best) {
-			best = e
-		}
-	}
-	return best
-}
-
-func ranksAbove(a, b *view.Entry) bool {
-	if a.Yanked != b.Yanked {
-		return !a.Yanked
-	}
-	if pa, pb := crate.IsPrerelease(a.Version), crate.IsPrerelease(b.Version); pa != pb {
-		return !pa
-	}
-	// Of two that differ in build metadata alone, the later line.
-	return crate.CompareVersions(a.Version, b.Version) >= 0
 }
 
 // writeJSON answers with v, which may be asked for again at any time: what is

@@ -6,10 +6,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
 func TestSearch(t *testing.T) {
@@ -59,30 +55,4 @@ func TestAbout(t *testing.T) {
 	}
 	wantStatus(t, do(t, h, http.MethodHead, "/api/v1/crates/foo"), 200)
 	wantStatus(t, get(t, h, "/api/v1/crates/bar"), 404)
-}
-
-func TestHighest(t *testing.T) {
-	for _, tt := range []struct {
-		versions []string // a "!" marks a yanked one
-		want     string
-	}{
-		{[]string{"1.9.0", "1.10.0", "1.2.0"}, "1.10.0"},
-		{[]string{"1.0.0", "2.0.0-rc.1"}, "1.0.0"},
-		{[]string{"1.0.0", "!2.0.0"}, "1.0.0"},
-		{[]string{"2.0.0-rc.2", "2.0.0-rc.10", "!3.0.0"}, "2.0.0-rc.10"},
-		{[]string{"!1.0.0", "!2.0.0", "!3.0.0-a"}, "2.0.0"},
-		{[]string{"0.0.1+4", "0.0.1+5"}, "0.0.1+5"},
-	} {
-		var entries []view.Entry
-		for _, v := range tt.versions {
-			e := index.Entry{Yanked: v[0] == '!', ID: crate.ID{Name: "x", Version: v}}
-			if e.Yanked {
-				e.Version = v[1:]
-			}
-			entries = append(entries, view.Entry{Entry: e})
-		}
-		if got := highest(entries).Version; got != tt.want {
-			t.Errorf("highest of %v: %s, want %s", tt.versions, got, tt.want)
-		}
-	}
 }

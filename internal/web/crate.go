@@ -1,14 +1,11 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
@@ -36,7 +33,7 @@ func (h *Handler) crate(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	newest := newest(c)
+	newest := c.Newest()
 	data := crateData{
 		Name: c.Name, Newest: newest.Version, Versions: len(c.Entries),
 		About: h.about(r.Context(), newest.ID),
@@ -49,7 +46,7 @@ func (h *Handler) crate(r *http.Request) (page, error) {
 			data.Yanked++
 		}
 	}
-	sorted := newestFirst(c.Entries)
+	sorted := c.NewestFirst()
 	for _, e := range sorted[min(data.Pager.offset(), len(sorted)):] {
 		if len(data.Rows) == rowsPerPage {
 			break
@@ -74,35 +71,6 @@ func (h *Handler) lookUp(ctx context.Context, id crate.ID) (*view.Crate, error) 
 
 // maxSimilar is how many names a page for one that is not there offers.
 const maxSimilar = 5
-
-// newestFirst returns the entries in the order of versions, by a copy. Those that
-// differ in build metadata alone are ordered by that.
-func newestFirst(entries []view.Entry) []view.Entry {
-	sorted := slices.Clone(entries)
-	slices.SortFunc(sorted, func(a, b view.Entry) int { return compare(b.Version, a.Version) })
-	return sorted
-}
-
-func compare(a, b string) int {
-	return cmp.Or(crate.CompareVersions(a, b), strings.Compare(a, b))
-}
-
-// newest returns the entry that cargo takes when nobody asks for more: not yanked
-// and no pre-release, if there is such a one.
-func newest(c *view.Crate) view.Entry {
-	rank := func(e view.Entry) int {
-		switch {
-		case e.Yanked:
-			return 0
-		case crate.IsPrerelease(e.Version):
-			return 1
-		}
-		return 2
-	}
-	return slices.MaxFunc(c.Entries, func(a, b view.Entry) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), compare(a.Version, b.Version))
-	})
-}
 
 // Short is enough of the checksum to compare by eye.
 func (r row) Short() string { return r.Checksum.String()[:12] }

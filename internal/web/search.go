@@ -43,7 +43,7 @@ func (h *Handler) results(ctx context.Context, names []string) []result {
 	for i, name := range names {
 		results[i].Name = name
 		if c, err := h.cfg.Mirror.Crate(ctx, name); err == nil {
-			newest := newest(c)
+			newest := c.Newest()
 			results[i].Version = newest.Version
 			results[i].About = h.about(ctx, newest.ID)
 		}

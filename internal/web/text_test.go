@@ -6,9 +6,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
 func TestDurations(t *testing.T) {
@@ -49,41 +46,6 @@ func TestClip(t *testing.T) {
 	} {
 		if got := clip(test.in, test.n); got != test.want || len(got) > test.n || !utf8.ValidString(got) {
 			t.Errorf("clip(%q, %d) = %q, want %q", test.in, test.n, got, test.want)
-		}
-	}
-}
-
-func TestOrderOfVersions(t *testing.T) {
-	for _, test := range []struct {
-		newest string
-		want   []string // "!" in front: yanked
-	}{
-		{"1.10.0", []string{"2.0.0-beta.11", "2.0.0-beta.2", "1.10.0", "1.9.0", "1.9.0-rc.1"}},
-		{"0.2.0", []string{"!0.3.0", "0.2.0", "0.1.0"}},
-		{"0.1.0-alpha", []string{"!0.1.0", "0.1.0-alpha"}},
-		{"0.2.0", []string{"!0.2.0", "!0.1.0"}},
-		{"1.0.0+b", []string{"1.0.0+b", "1.0.0+a", "1.0.0"}},
-	} {
-		var c view.Crate
-		var want []string
-		for _, v := range test.want {
-			e := view.Entry{Entry: index.Entry{Yanked: v[0] == '!'}}
-			e.Version = v
-			if e.Yanked {
-				e.Version = v[1:]
-			}
-			want = append(want, e.Version)
-			c.Entries = append([]view.Entry{e}, c.Entries...)
-		}
-		var got []string
-		for _, e := range newestFirst(c.Entries) {
-			got = append(got, e.Version)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("order (-want +got):\n%s", diff)
-		}
-		if v := newest(&c).Version; v != test.newest {
-			t.Errorf("of %v the newest is %s, want %s", test.want, v, test.newest)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (h *Handler) version(r *http.Request) (page, error) {
 		return page{}, &missing{what: fmt.Sprintf("This mirror holds %s, but not its version %s.", c.Name, id.Version)}
 	}
 	data := versionData{
-		Entry: e, Newest: newest(c).Version, Versions: len(c.Entries),
+		Entry: e, Newest: c.Newest().Version, Versions: len(c.Entries),
 		About:    h.about(r.Context(), e.ID),
 		Download: h.pages.path("crates") + "/" + e.ID.URLPath(),
 		Line:     h.pages.path("index") + "/" + c.Path,
