@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -29,7 +30,7 @@ type dependency struct {
 	Req             string   `json:"req"`
 	Features        []string `json:"features"`
 	Optional        bool     `json:"optional"`
-	DefaultFeatures bool     `json:"default_features"`
+	DefaultFeatures *bool    `json:"default_features"` // nil: true
 	Kind            string   `json:"kind"`
 	Registry        string   `json:"registry"` // empty: this one
 	Package         string   `json:"package"`  // its own name; empty: Name
@@ -63,7 +64,7 @@ type edge struct {
 // not use it.
 func readPkg(e *index.Entry) (*pkg, error) {
 	var l line
-	if err := json.Unmarshal(e.Raw, &l); err != nil {
+	if err := json.Unmarshal(e.Raw, &l, jsontext.AllowDuplicateNames(true)); err != nil {
 		return nil, fmt.Errorf("%s: reading its index line: %w", e.ID, err)
 	}
 	if l.V != nil && *l.V > maxFormat {
@@ -92,7 +93,7 @@ func readPkg(e *index.Entry) (*pkg, error) {
 
 func (d *dependency) edge(of crate.ID) (*edge, error) {
 	e := &edge{
-		of: of, alias: d.Name, name: cmp.Or(d.Package, d.Name), text: d.Req, optional: d.Optional, defaults: d.DefaultFeatures,
+		of: of, alias: d.Name, name: cmp.Or(d.Package, d.Name), text: d.Req, optional: d.Optional, defaults: d.DefaultFeatures == nil || *d.DefaultFeatures,
 		features: map[string]bool{},
 	}
 	for _, f := range d.Features {

@@ -227,3 +227,18 @@ func FuzzFeatures(f *testing.F) {
 		}
 	})
 }
+
+// A25: fields that an index line leaves out have the values that cargo's
+// IndexPackage gives them.
+func TestA25DefaultsOfALine(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`{"deps":[{"name":"a","req":"*"}]}`: true,
+		`{"deps":[{"name":"a","req":"*","default_features":true,"kind":null}],"features":null,"features2":null,"v":null}`: true,
+		`{"deps":[{"name":"a","req":"*","default_features":false}]}`:                                                      false,
+	} {
+		p, err := readPkg(&index.Entry{Raw: []byte(raw)})
+		if err != nil || len(p.edges) != 1 || p.edges[0].defaults != want || p.edges[0].optional {
+			t.Errorf("%s: %+v, %v", raw, p, err)
+		}
+	}
+}

@@ -4,10 +4,12 @@
 //
 // # Grammar
 //
-// A name is 1 to 64 characters of [A-Za-z0-9_-] and does not start with "-".
-// crates.io itself is stricter today, but once accepted such names. A version
-// is a semantic version 2.0 without leading "v", at most 150 bytes. Nothing
-// that passes [ID.Check] contains a slash, a backslash, a space, a control
+// A name is 1 to 100 characters of [A-Za-z0-9_-] and does not start with "-".
+// crates.io itself is stricter today (64 characters, of which the first is a
+// letter), but once accepted such names, and other registries have longer ones:
+// cargo sets no limit. A version is a semantic version 2.0 without leading "v",
+// at most 150 bytes. The file name of both is at most 221 bytes. Nothing that
+// passes [ID.Check] contains a slash, a backslash, a space, a control
 // character or a lone dot, so it can be part of a path on every system.
 //
 // # Identity
@@ -34,10 +36,13 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// Limits of the grammar, in bytes.
+// Limits of the grammar, in bytes. File systems take names of 255 bytes: that is
+// room for the manifest of a bundle, whose name has those of two crates, and for
+// what a crate file in quarantine has behind its own name.
 const (
-	MaxName    = 64  // crates.io's own limit
-	MaxVersion = 150 // the longest of 1.7 million real versions has 76
+	MaxName     = 100 // crates.io takes 64
+	MaxVersion  = 150 // the longest of 1.7 million real versions has 76
+	maxFileName = 221
 )
 
 // ID identifies one published version of a crate. Two IDs are the same crate
@@ -55,7 +60,13 @@ func (id ID) Check() error {
 	if err := CheckName(id.Name); err != nil {
 		return err
 	}
-	return CheckVersion(id.Version)
+	if err := CheckVersion(id.Version); err != nil {
+		return err
+	}
+	if n := len(id.FileName()); n > maxFileName {
+		return fmt.Errorf("the file name of %s has %d bytes, want at most %d", id, n, maxFileName)
+	}
+	return nil
 }
 
 // CheckName reports why name is no crate name, or nil.

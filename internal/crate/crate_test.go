@@ -59,13 +59,13 @@ func TestURLPath(t *testing.T) {
 func TestCheck(t *testing.T) {
 	for _, name := range []string{
 		"", ".", "..", "....", "../../etc", "/etc", `a\b`, "c:x", "%2e%2e", "-a", "a b", "a\x00", "a\n", "é",
-		"a.b", "a/b", "a+b", strings.Repeat("a", 65),
+		"a.b", "a/b", "a+b", strings.Repeat("a", 101),
 	} {
 		if CheckName(name) == nil {
 			t.Errorf("CheckName(%q) = nil", name)
 		}
 	}
-	for _, name := range []string{"a", "_a", "A-b_c", "1", strings.Repeat("a", 64)} {
+	for _, name := range []string{"a", "_a", "A-b_c", "1", strings.Repeat("a", 100)} {
 		if err := CheckName(name); err != nil {
 			t.Errorf("CheckName(%q): %v", name, err)
 		}
@@ -81,6 +81,34 @@ func TestCheck(t *testing.T) {
 	for _, v := range []string{"0.0.0", "1.2.3-alpha.1", "1.2.3-0a", "1.2.3+01", "1.2.3-x-y.z+b-1.2", "10.20.30"} {
 		if err := CheckVersion(v); err != nil {
 			t.Errorf("CheckVersion(%q): %v", v, err)
+		}
+	}
+}
+
+// A22: what is put behind a file name has to fit in as well.
+func TestCheckFileName(t *testing.T) {
+	name, version := strings.Repeat("a", MaxName), "1.0.0-"+strings.Repeat("9a", 54)
+	if err := (ID{name, version}).Check(); err != nil {
+		t.Error(err)
+	}
+	err := (ID{name, version + "b"}).Check()
+	if err == nil || !strings.HasSuffix(err.Error(), "has 222 bytes, want at most 221") {
+		t.Error(err)
+	}
+}
+
+// A24: where cargo would find a crate is told apart from what is none.
+func TestIsIndexPath(t *testing.T) {
+	for _, name := range []string{strings.Repeat("n", 101), "-abc", "äöü", "ééé-é"} {
+		if p := IndexPath(name); !IsIndexPath(p) || CheckIndexPath(p) {
+			t.Errorf("%q: IsIndexPath %t, CheckIndexPath %t", p, IsIndexPath(p), CheckIndexPath(p))
+		}
+	}
+	for _, p := range []string{
+		"", ".", "/", "README.md", "config.json", "se/rd/serde~", "se/rd/.serde.swp", "se/xx/serde", "se/rd/Serde", "se/rd", "2/\xff\xff", "1/..",
+	} {
+		if IsIndexPath(p) {
+			t.Errorf("IsIndexPath(%q) = true", p)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Ext is the file name extension of a crate file.
@@ -26,8 +28,25 @@ func IndexPath(name string) string {
 // CheckIndexPath reports whether p is a path at which an index may keep a
 // crate's lines; README, config.json, .git and editor backups are not.
 func CheckIndexPath(p string) bool {
+	return CheckName(path.Base(p)) == nil && IsIndexPath(p)
+}
+
+// IsIndexPath reports whether p is where cargo looks for the lines of a crate,
+// be its name one that [CheckName] accepts or not.
+func IsIndexPath(p string) bool {
 	name := path.Base(p)
-	return CheckName(name) == nil && p == IndexPath(name)
+	return isCargoName(name) && p == IndexPath(name)
+}
+
+// isCargoName reports whether cargo lets a crate have that name: letters and
+// digits of any script, "-" and "_".
+func isCargoName(name string) bool {
+	for _, r := range name {
+		if r == utf8.RuneError || !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_' {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // FileName returns "{name}-{version}.crate".

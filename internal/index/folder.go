@@ -80,10 +80,11 @@ func (s *folder) visit(ctx context.Context, p string, kind fs.FileMode, yield fu
 		}
 		return nil
 	case kind.IsRegular():
-		if !crate.CheckIndexPath(p) {
+		if !crate.IsIndexPath(p) {
 			return nil
 		}
-	case crate.CheckIndexPath(p) || isPrefix(p):
+		f.err = checkName(p)
+	case crate.IsIndexPath(p) || isPrefix(p):
 		f.err = fmt.Errorf("%w but %v", errNotRegular, kind)
 	default:
 		return nil

@@ -20,9 +20,11 @@
 //
 // # What it accepts
 //
-// Only paths that [crate.CheckIndexPath] accepts are index files; others are
-// none of our business. A line is parsed as strictly as cargo does: JSON by
-// the letter, keys with their case, no field twice. Unknown fields and unknown
+// Only paths at which cargo looks for a crate ([crate.IsIndexPath]) are index
+// files; others are none of our business. One whose name cannot be mirrored
+// ([ErrName]) is told of like one that cannot be read. A line is parsed as
+// strictly as cargo does: JSON by the letter, keys with their case, no field
+// twice. Unknown fields and unknown
 // "v" are fine, and [Entry.Raw] passes them on byte for byte.
 //
 // What is wrong costs as little as possible: a bad line that version

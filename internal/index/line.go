@@ -35,7 +35,8 @@ type parser struct {
 }
 
 // cargo reads a line into a Rust struct with these fields: one of them twice
-// is an error, anything else is ignored (cargo, IndexPackage). We need four.
+// is an error, anything else is ignored (cargo, IndexPackage). We need four, of
+// which "yanked" is an Option<bool>: absent or null, the version is not yanked.
 type field uint
 
 const (
@@ -108,9 +109,6 @@ func (p *parser) line(raw []byte) (Entry, error) {
 	if v.seen&fieldCksum == 0 {
 		return e, errors.New(`field "cksum" is missing`)
 	}
-	if v.seen&fieldYanked == 0 {
-		return e, errors.New(`field "yanked" is missing`)
-	}
 	e.Yanked, e.Unknown = v.yanked, v.unknown
 	e.Checksum, err = crate.ParseChecksum(string(v.cksum))
 	return e, err
@@ -132,10 +130,11 @@ func (p *parser) id(v *values) (crate.ID, error) {
 		p.name = name
 	}
 	version := string(v.vers)
-	if err := crate.CheckVersion(version); err != nil {
+	id := crate.ID{Name: p.name, Version: version}
+	if err := id.Check(); err != nil {
 		return crate.ID{}, err
 	}
-	return crate.ID{Name: p.name, Version: version}, nil
+	return id, nil
 }
 
 // object reads the line's JSON object into v as far as it goes.
@@ -207,7 +206,7 @@ func boolValue(key string, value jsontext.Value) (bool, error) {
 	switch value.Kind() {
 	case jsontext.KindTrue:
 		return true, nil
-	case jsontext.KindFalse:
+	case jsontext.KindFalse, jsontext.KindNull:
 		return false, nil
 	}
 	return false, fmt.Errorf("field %q is of JSON kind %v, want true or false", key, value.Kind())

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"path"
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -68,10 +69,10 @@ func splitNUL(data []byte, _ bool) (int, []byte, error) {
 // parseTreeLine parses "{mode} {type} {id}\t{path}". Path is empty if the line
 // is none of our business.
 func parseTreeLine(line []byte) (listed, error) {
-	meta, path, _ := bytes.Cut(line, []byte("\t"))
+	meta, name, _ := bytes.Cut(line, []byte("\t"))
 	mode, rest, _ := bytes.Cut(meta, []byte(" "))
 	_, id, _ := bytes.Cut(rest, []byte(" "))
-	f, err := parsePath(mode, id, string(path))
+	f, err := parsePath(mode, id, string(name))
 	if err != nil {
 		return listed{}, fmt.Errorf("unexpected line of ls-tree: %.100q", line)
 	}
@@ -80,15 +81,16 @@ func parseTreeLine(line []byte) (listed, error) {
 
 // parsePath is what git says of a path, which is empty in the answer if it is
 // none of our business.
-func parsePath(mode, id []byte, path string) (listed, error) {
-	f := listed{File: File{Path: path}}
+func parsePath(mode, id []byte, name string) (listed, error) {
+	f := listed{File: File{Path: name}}
 	if n, err := hex.Decode(f.Blob[:], id[:min(len(id), 2*len(f.Blob))]); err != nil || n != len(f.Blob) {
 		return listed{}, fmt.Errorf("%.100q is no id of a blob", id)
 	}
 	regular := string(mode) == "100644" || string(mode) == "100755"
 	switch {
-	case regular && crate.CheckIndexPath(f.Path):
-	case !regular && (crate.CheckIndexPath(f.Path) || isPrefix(f.Path)):
+	case regular && crate.IsIndexPath(f.Path):
+		f.err = checkName(f.Path)
+	case !regular && (crate.IsIndexPath(f.Path) || isPrefix(f.Path)):
 		f.err = fmt.Errorf("%w, git mode %s", errNotRegular, mode)
 	default:
 		f.Path = ""
@@ -100,6 +102,19 @@ func parsePath(mode, id []byte, path string) (listed, error) {
 // never followed or opened.
 var errNotRegular = errors.New("not a regular file")
 
+// ErrName: an index has a crate of which the name is none that a mirror can take.
+var ErrName = errors.New("cannot be mirrored")
+
+// checkName refuses the file of a crate that cargo would find, but which cannot be
+// stored here: to leave it out without a word would make a mirror complete that
+// is not.
+func checkName(p string) error {
+	if err := crate.CheckName(path.Base(p)); err != nil {
+		return fmt.Errorf("%w: %w", ErrName, err)
+	}
+	return nil
+}
+
 // isPrefix reports whether dir is a folder in which an index has files or
 // further such folders: "1", "3/a", "se", "se/rd".
 func isPrefix(dir string) bool {
@@ -108,10 +123,10 @@ func isPrefix(dir string) bool {
 	case !deep && (first == "1" || first == "2" || first == "3"):
 		return true
 	case !deep:
-		return crate.CheckIndexPath(first + "/aa/" + first + "aa")
+		return crate.IsIndexPath(first + "/aa/" + first + "aa")
 	case first == "3":
-		return crate.CheckIndexPath("3/" + second + "/" + second + "aa")
+		return crate.IsIndexPath("3/" + second + "/" + second + "aa")
 	default:
-		return crate.CheckIndexPath(dir + "/" + first + second)
+		return crate.IsIndexPath(dir + "/" + first + second)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
 // smallTree has every kind of path, and names around "-", which sorts before
@@ -380,4 +382,35 @@ func makeFIFO(t *testing.T, name string) bool {
 		return false
 	}
 	return true
+}
+
+// TestA24NamesThatCannotBeMirrored: a crate that cargo finds and we refuse is told
+// of in every form of an index, not left out.
+func TestA24NamesThatCannotBeMirrored(t *testing.T) {
+	long := strings.Repeat("n", 101)
+	tree := indexTree{"config.json": "{}", pathOf("abcd"): line("abcd", "1.0.0", sum("a"))}
+	for _, name := range []string{long, "-abc", "äöüß"} {
+		tree[crate.IndexPath(name)] = line(name, "1.0.0", sum("a"))
+	}
+	repo := checkoutOf(t, tree)
+	for name, dir := range map[string]string{"folder": folderOf(t, tree), "checkout": repo, "bare": bareOf(t, repo)} {
+		entries, refused := 0, map[string]string{}
+		for c, err := range openIndex(t, dir, nil).Crates(t.Context(), nil) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			entries += len(c.Entries)
+			if errors.Is(c.Err, ErrName) {
+				refused[c.Path] = c.Err.Error()
+			}
+		}
+		want := map[string]string{
+			"-a/bc/-abc": `cannot be mirrored: crate name "-abc" starts with '-'`,
+			"ä/ö/äöüß":   `cannot be mirrored: crate name "äöüß" has a character outside [A-Za-z0-9_-]`,
+			pathOf(long): `cannot be mirrored: crate name "` + long[:80] + `"... has 101 bytes, want 1 to 100`,
+		}
+		if diff := cmp.Diff(want, refused); diff != "" || entries != 1 {
+			t.Errorf("%s: %d entries; -want +got\n%s", name, entries, diff)
+		}
+	}
 }

@@ -88,6 +88,7 @@ func (cfg *PruneConfig) check(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
+		case errors.Is(c.Err, index.ErrName): // nothing of it can be held
 		case c.Err != nil:
 			return fmt.Errorf("the index cannot be read in full: %s: %w", c.Path, c.Err)
 		case len(c.Bad) > 0:

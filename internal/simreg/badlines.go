@@ -15,7 +15,7 @@ func badFiles() []badFile {
 	files := []badFile{
 		{row: "A1", name: "a1-name", lines: around("a1-name",
 			named(".."), named("...."), named("../../etc"), named("/etc/passwd"), named(`..\\..\\etc`),
-			named("c:evil"), named("%2e%2e"), named("-a1"), named(""), named(strings.Repeat("a", 65)))},
+			named("c:evil"), named("%2e%2e"), named("-a1"), named(""), named(strings.Repeat("a", 101)))},
 		{row: "A2", name: "a2-vers", lines: around("a2-vers",
 			versioned("a2-vers", "1.0.0/../x"), versioned("a2-vers", ".."), versioned("a2-vers", "1.0.0 "),
 			versioned("a2-vers", `1.0.0\u0000`), versioned("a2-vers", `1\\..\\x`), versioned("a2-vers", "1"),
