@@ -111,7 +111,9 @@ func (s *syncer) writeSidecars(ctx context.Context, ix *index.Index) error {
 	}
 	s.act.enter("writing sidecars", "")
 	sum, err := s.app.describe(ctx, &sidecarsConfig{
-		mode: "files", out: s.cfg.out, baseURL: s.cfg.baseURL, includeYanked: !s.cfg.excludeYanked, concurrency: s.cfg.net.concurrency,
+		mode: "files", out: s.cfg.out, baseURL: s.cfg.baseURL, includeYanked: !s.cfg.excludeYanked,
+		acceptShrink: true, // of the index, which may be what has changed alone; files are never taken away
+		concurrency:  s.cfg.net.concurrency,
 	}, ix, s.show, s.log)
 	if err != nil && !isVerdict(err) {
 		return err

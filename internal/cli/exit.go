@@ -130,7 +130,7 @@ func exitCode(err error) int {
 		return signal.code()
 	case errors.As(err, new(*integrityError)):
 		return exitIntegrity
-	case errors.As(err, new(*incompleteError)), errors.As(err, new(*upstream.StoppedError)):
+	case errors.As(err, new(*incompleteError)), errors.As(err, new(*upstream.StoppedError)), errors.As(err, new(*index.ShrinkError)):
 		return exitIncomplete
 	}
 	return exitFailure

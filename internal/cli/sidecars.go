@@ -23,6 +23,7 @@ type sidecarsConfig struct {
 	mirrorOut, bundlesOut string
 	includeYanked         bool
 	limit                 int64
+	acceptShrink          bool
 	concurrency           int
 	log                   logConfig
 	progress              progressConfig
@@ -55,6 +56,7 @@ func (cfg *sidecarsConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "crates-base-url", Value: "https://static.crates.io/crates", Usage: "crate_url is `URL`/{name}/{name}-{version}.crate", Destination: &cfg.baseURL},
 		&cli.BoolFlag{Name: "include-yanked", Usage: "yanked versions too; without it, files that they have are kept up to date", Destination: &cfg.includeYanked},
 		&cli.Int64Flag{Name: "limit", Usage: "at most `N` sidecars, 0 = all", Destination: &cfg.limit},
+		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although the index is empty, or the table that is there would lose many rows", Destination: &cfg.acceptShrink},
 		&cli.IntFlag{Name: "concurrency", Value: 128, Usage: "work on at most `N` batches of versions at a time", Destination: &cfg.concurrency},
 	}
 	flags = append(flags, cfg.log.flags()...)
@@ -133,7 +135,7 @@ func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) error {
 	}
 	defer ix.Close()
 	summary, err := a.describe(ctx, cfg, ix, show, log)
-	if summary != nil && (cfg.mode == "files" || errors.As(err, new(*incompleteError)) || err == nil) {
+	if summary != nil && (cfg.mode == "files" && summary.Done() > 0 || errors.As(err, new(*incompleteError)) || err == nil) {
 		printSidecars(a.Stdout, summary, cfg)
 	}
 	return err
@@ -143,7 +145,7 @@ func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) error {
 // did not begin.
 func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, ix *index.Index, show *display, log *slog.Logger) (_ *sidecar.Summary, err error) {
 	job := sidecar.Config{
-		Index: ix, BaseURL: cfg.baseURL, IncludeYanked: cfg.includeYanked, Limit: cfg.limit, Concurrency: cfg.concurrency,
+		Index: ix, BaseURL: cfg.baseURL, IncludeYanked: cfg.includeYanked, Limit: cfg.limit, AcceptShrink: cfg.acceptShrink, Concurrency: cfg.concurrency,
 		Log: log, Progress: sidecar.NewProgress(),
 	}
 	s, err := a.openSidecars(ctx, cfg, &job)

@@ -101,7 +101,7 @@ type Config struct {
 	// those that are wrong. Otherwise their size is looked at.
 	VerifyExisting bool
 	// AcceptShrink takes index files away however many they are. Otherwise more
-	// than one in twenty is an error, and all stay.
+	// than index.MaxShrink percent is an error, and all stay.
 	AcceptShrink bool
 	// Log gets what an operator should know. If nil, nothing is logged.
 	Log *slog.Logger

@@ -13,16 +13,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// maxShrink is the share of index files, in percent, that one run takes away
-// unasked. A mirror loses a few crates a day; one whose catalog or index is the
-// wrong one loses most.
-const maxShrink = 5
-
 // removeStale removes the index files of crates of which nothing is shown any
 // more.
 func (r *run) removeStale(ctx context.Context) error {
 	var stale []string
-	total := 0
+	total := int64(0)
 	err := r.walkIndex(ctx, ".", func(name string) {
 		total++
 		if !r.shown[name] {
@@ -32,9 +27,10 @@ func (r *run) removeStale(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !r.AcceptShrink && len(stale)*100 > total*maxShrink {
-		return fmt.Errorf("%d of the %d crates of the export are not held by the mirror, more than %d %%: look whether it is the right mirror, or accept it with -accept-shrink",
-			len(stale), total, maxShrink)
+	if !r.AcceptShrink {
+		if err := index.CheckShrink(int64(len(stale)), total, "crates of the export are not held by the mirror", "look whether it is the right mirror"); err != nil {
+			return err
+		}
 	}
 	for _, name := range stale {
 		if err := r.disk.remove(path.Join(IndexDir, name)); err != nil {

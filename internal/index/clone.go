@@ -65,7 +65,7 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (Revision, error) {
 	repo := &repository{dir: gitDir}
 	head, err := repo.head(ctx)
 	if errors.Is(err, errUnborn) {
-		err = errEmpty
+		err = ErrEmpty
 	}
 	if err == nil {
 		err = u.examine(ctx, repo, Updated{After: head})

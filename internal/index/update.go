@@ -29,7 +29,7 @@ type UpdateConfig struct {
 	// Checkout gives a new clone a working tree, which takes some 3 GB more and
 	// is read faster. One that is there stays what it is.
 	Checkout bool
-	// AcceptShrink takes what upstream has although it lost more than maxShrink
+	// AcceptShrink takes what upstream has although it lost more than MaxShrink
 	// of the crates, went back in time or is empty.
 	AcceptShrink bool
 	// Progress is called with what git says that it is doing, such as

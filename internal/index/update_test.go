@@ -173,8 +173,8 @@ func TestA17UpdateIsExamined(t *testing.T) {
 		want   string // in the error; empty: none
 	}{
 		"2 of 40 gone": {func(u *upstream, _ string) { remove(u, 2) }, ""},
-		"3 of 40 gone": {func(u *upstream, _ string) { remove(u, 3) }, "upstream has 37 crates, here are 40: more than 5 % are gone; nothing was changed, accept it with -accept-shrink"},
-		"all gone":     {func(u *upstream, _ string) { remove(u, 40) }, "upstream has no crate in it"},
+		"3 of 40 gone": {func(u *upstream, _ string) { remove(u, 3) }, "3 of the 40 crates of the index are gone upstream, more than 5 %: nothing was changed; ask upstream, or accept it with -accept-shrink"},
+		"all gone":     {func(u *upstream, _ string) { remove(u, 40) }, "there is no crate in the index"},
 		"A18 an older commit": {func(u *upstream, first string) { git(u.t, u.git, "update-ref", "refs/heads/master", first) },
 			"upstream went back in time: it has commit "},
 	} {

@@ -217,7 +217,7 @@ func TestA18IndexRolledBack(t *testing.T) {
 		}
 	}
 	_, err := w.run(context.Background(), w.disk, older(false))
-	if err == nil || !strings.Contains(err.Error(), "the index went back in time: commit older of 2026-01-01T23:00:00Z") {
+	if err == nil || !strings.Contains(err.Error(), "the index went back in time: it has commit older of 2026-01-01T23:00:00Z") {
 		t.Errorf("err = %v", err)
 	}
 	w.mustRun(older(true))

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -110,7 +111,7 @@ func (p *planner) run(ctx context.Context) (Plan, error) {
 		return p.plan, p.vanish(ctx, p.gone)
 	}
 	if p.plan.Crates == 0 && !p.cfg.AcceptShrink {
-		return p.plan, errEmpty
+		return p.plan, index.ErrEmpty
 	}
 	return p.plan, p.checkShrink(ctx)
 }

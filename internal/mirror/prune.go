@@ -29,7 +29,7 @@ type PruneConfig struct {
 	// or recorded: a dry run.
 	Trash        func(ids []crate.ID, date time.Time) error
 	Yanked       bool // yanked versions go too
-	AcceptShrink bool // also when more than maxShrink percent of what is held would go
+	AcceptShrink bool // also when more than index.MaxShrink percent of what is held would go
 }
 
 // Pruned is what has gone, or would.
@@ -97,7 +97,7 @@ func (cfg *PruneConfig) check(ctx context.Context) error {
 		crates++
 	}
 	if crates == 0 {
-		return errEmpty
+		return index.ErrEmpty
 	}
 	return nil
 }
@@ -115,10 +115,10 @@ func (cfg *PruneConfig) checkExtent(ctx context.Context, names *index.Lookup) er
 		}
 		unwanted += int64(len(page))
 	}
-	if unwanted*100 > totals.Versions*maxShrink && !cfg.AcceptShrink {
-		return fmt.Errorf("%d of the %d versions that are held would go, more than %d %%: accept it with -accept-shrink", unwanted, totals.Versions, maxShrink)
+	if cfg.AcceptShrink {
+		return nil
 	}
-	return nil
+	return index.CheckShrink(unwanted, totals.Versions, "versions that are held would go", "look at them: prune without -yes and with -accept-shrink lists them")
 }
 
 // pages yields what is to go.

@@ -21,6 +21,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -227,7 +228,7 @@ func TestA17ShrinkIsAcceptedOnce(t *testing.T) {
 func TestA17EmptyIndex(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.index = t.TempDir()
-	if _, err := w.run(context.Background(), w.disk, nil); !errors.Is(err, errEmpty) {
+	if _, err := w.run(context.Background(), w.disk, nil); !errors.Is(err, index.ErrEmpty) {
 		t.Errorf("err = %v", err)
 	}
 	w.mustRun(func(c *Config) { c.AcceptShrink = true })

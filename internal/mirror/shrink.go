@@ -2,14 +2,10 @@ package mirror
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
-
-var errEmpty = errors.New("there is no crate in the index: is it one, and is it complete? Accept an empty one with -accept-shrink")
 
 // checkAge stops a run over an index that is older than the one mirrored last:
 // a restored backup, or somebody who wants to hide what was published since.
@@ -18,13 +14,8 @@ func (p *planner) checkAge(ctx context.Context, rev catalog.Revision) error {
 	if err != nil || p.cfg.AcceptShrink || rev.Commit == last.Commit || !rev.Time.Before(last.Time) || rev.Commit == "" {
 		return err
 	}
-	return fmt.Errorf("the index went back in time: commit %s of %s, mirrored last was %s of %s; update the index, or accept it with -accept-shrink",
-		rev.Commit, rev.Time.Format(time.RFC3339), last.Commit, last.Time.Format(time.RFC3339))
+	return index.WentBack("the index", index.Revision(rev), "mirrored last was", index.Revision(last), "update the index")
 }
-
-// maxShrink is the share of crates, in percent, that may vanish from an index
-// between two runs. A real index loses a few a day; half a checkout loses half.
-const maxShrink = 5
 
 // checkShrink stops a run over an index that lost too much; what it lost, if
 // that is accepted, is not missed again.
@@ -33,9 +24,10 @@ func (p *planner) checkShrink(ctx context.Context) error {
 		return err
 	}
 	vanished := p.known.vanished
-	if !p.cfg.AcceptShrink && len(vanished)*100 > p.known.total*maxShrink {
-		return fmt.Errorf("%d of the %d crates that were mirrored are no longer in the index, more than %d %%: complete the index, or accept it with -accept-shrink",
-			len(vanished), p.known.total, maxShrink)
+	if !p.cfg.AcceptShrink {
+		if err := index.CheckShrink(int64(len(vanished)), int64(p.known.total), "crates that were mirrored are no longer in the index", "complete the index"); err != nil {
+			return err
+		}
 	}
 	return p.vanish(ctx, vanished)
 }

@@ -66,6 +66,9 @@ type Output interface {
 	// finish makes durable, and gives its name to, what was written. With a
 	// cause the run did not get to its end: nothing half done may show.
 	finish(cause error, r *run) error
+	// rows is the number of sidecars that finish takes away with the file that it
+	// replaces.
+	rows(ctx context.Context) (int64, error)
 }
 
 // Config is a run.
@@ -78,6 +81,7 @@ type Config struct {
 	BaseURL       string // crates are at {BaseURL}/{name}/{name}-{version}.crate
 	IncludeYanked bool
 	Limit         int64 // at most so many sidecars; 0: all
+	AcceptShrink  bool  // also when nothing is there to write, or much less than was
 	Concurrency   int   // at most so many batches in work at a time; default 128
 
 	Log      *slog.Logger // default: none
@@ -104,11 +108,15 @@ func (cfg Config) withDefaults() Config {
 // Run makes the sidecars of an index.
 //
 // The summary is valid also with an error. An error means that the run could
-// not go on: durable.ErrNoSpace, a broken disk or index, ctx's cause. A version
+// not go on: durable.ErrNoSpace, a broken disk or index, ctx's cause; or, as an
+// *index.ShrinkError, that an earlier table was kept because this one lacks too much. A version
 // without a sidecar, or with an old one, is not an error but in the summary.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	r := &run{cfg: cfg.withDefaults(), summary: &Summary{}}
 	err := r.run(ctx)
+	if err == nil {
+		err = r.checkExtent(ctx)
+	}
 	err = errors.Join(err, r.cfg.Output.finish(err, r))
 	r.summary.Counts = r.cfg.Progress.Snapshot()
 	return r.summary, err
