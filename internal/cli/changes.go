@@ -86,7 +86,7 @@ func (s *syncer) compare(ctx context.Context, ix *index.Index) (*work, error) {
 
 func (s *syncer) mirrorFrom(ctx context.Context, w *work) error {
 	job := s.cfg.job(w.source, s.log)
-	job.IncludeYanked = !s.cfg.excludeYanked
+	job.IncludeYanked, job.AllowEmpty = !s.cfg.excludeYanked, s.cfg.part.allowEmpty
 	job.KeepOpen, job.NewsOnly = s.cfg.every > 0, s.recorded
 	summary, err := s.run(ctx, job)
 	s.summary = summary

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 
@@ -85,7 +86,7 @@ func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 	}
 	defer done()
 	job := cfg.job(source, log)
-	job.IncludeYanked, job.Limit = cfg.includeYanked, cfg.limit
+	job.IncludeYanked, job.Limit, job.AllowEmpty = cfg.includeYanked, cfg.limit, cfg.part.allowEmpty
 	if cfg.dryRun {
 		return a.dryRun(ctx, cfg, job)
 	}
@@ -96,13 +97,15 @@ func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 func (cfg *downloadConfig) source(ctx context.Context, show *display, log *slog.Logger) (_ mirror.Source, done func(), err error) {
 	var sums mirror.Checksums
 	if cfg.checksums != "" {
-		f, err := os.Open(cfg.checksums)
+		err := readText(cfg.checksums, func(r io.Reader) (err error) {
+			sums, err = mirror.ReadChecksums(r, cfg.checksums)
+			return err
+		})
 		if err != nil {
 			return nil, nil, err
 		}
-		defer f.Close()
-		if sums, err = mirror.ReadChecksums(f, cfg.checksums); err != nil {
-			return nil, nil, err
+		if len(sums) == 0 && !cfg.part.allowEmpty {
+			return nil, nil, emptyf("-checksums %s has no checksum", cfg.checksums)
 		}
 	}
 	if cfg.list == "" {
@@ -116,12 +119,15 @@ func (cfg *downloadConfig) source(ctx context.Context, show *display, log *slog.
 		}
 		return source, func() { ix.Close() }, nil
 	}
-	f, err := os.Open(cfg.list)
-	if err != nil {
-		return nil, nil, err
+	var entries []mirror.Entry
+	var bad []mirror.BadEntry
+	err = readText(cfg.list, func(r io.Reader) (err error) {
+		entries, bad, err = mirror.ReadList(r, cfg.list, sums)
+		return err
+	})
+	if err == nil && len(entries)+len(bad) == 0 && !cfg.part.allowEmpty {
+		err = emptyf("-list %s names no crate", cfg.list)
 	}
-	defer f.Close()
-	entries, bad, err := mirror.ReadList(f, cfg.list, sums)
 	return mirror.FromList(entries, bad), func() {}, err
 }
 

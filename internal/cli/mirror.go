@@ -56,7 +56,7 @@ func lacking(s *mirror.Summary, cfg *runConfig) error {
 	if !s.Complete(cfg.allowMissing) {
 		next := "run the same command again: it fetches what is missing and nothing else"
 		if s.Missing == s.BadEntries {
-			next = "they cannot be mirrored before whatever names them, listed above, is mended"
+			next = "fix the entries listed above where they come from, then run again"
 		}
 		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: %s of %s versions are missing; %s", count(s.Missing), count(s.Total()), next)})
 	}

@@ -63,6 +63,16 @@ func printPlan(w io.Writer, p mirror.Plan) {
 			fmt.Fprintf(w, "%12s  %s\n", count(r.n), r.what)
 		}
 	}
+	if len(p.Problems) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "cannot be mirrored:\n")
+	for _, err := range p.Problems {
+		fmt.Fprintf(w, "  %s\n", printable(err.Error()))
+	}
+	if more := p.Bad - int64(len(p.Problems)); more > 0 {
+		fmt.Fprintf(w, "  and %s more\n", count(more))
+	}
 }
 
 // printSummary tells a person what a run has come to.

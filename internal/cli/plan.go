@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
@@ -72,6 +73,8 @@ type forecast struct {
 	ETASec     float64 `json:"eta_sec"` // 0: not known
 	Rate       float64 `json:"fetched_per_sec"`
 	Bad        int64   `json:"bad_entries"` // that cannot be mirrored
+
+	Problems []string `json:"problems"` // with the first of these
 }
 
 func (a *App) plan(ctx context.Context, cfg *planConfig) error {
@@ -87,8 +90,11 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 	}
 	run := runConfig{out: cfg.dirs.out, bundlesOut: cfg.dirs.bundles, bundle: cfg.bundle, acceptShrink: true}
 	job := run.job(source, log)
-	job.IncludeYanked = !cfg.excludeYanked
+	job.IncludeYanked, job.AllowEmpty = !cfg.excludeYanked, cfg.part.allowEmpty
 	plan, err := planOnly(ctx, &run, job)
+	if err == nil && plan.Crates+plan.Bad == 0 && !cfg.part.allowEmpty {
+		err = index.ErrEmpty
+	}
 	if err != nil {
 		return err
 	}
@@ -107,10 +113,10 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 func planVerdict(p mirror.Plan) error {
 	var errs []error
 	if p.Violated > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("%d versions have another checksum in the index than in a lock file; they are named above", p.Violated)})
+		errs = append(errs, &integrityError{fmt.Sprintf("%d versions have another checksum in the index than in a lock file; they are listed above", p.Violated)})
 	}
 	if p.Bad > 0 {
-		errs = append(errs, &incompleteError{fmt.Sprintf("%d entries cannot be mirrored; they are named above", p.Bad)})
+		errs = append(errs, &incompleteError{fmt.Sprintf("%d entries cannot be mirrored; they are listed above", p.Bad)})
 	}
 	return errors.Join(errs...)
 }
@@ -119,6 +125,9 @@ func (cfg *planConfig) forecast(ctx context.Context, plan mirror.Plan) (forecast
 	f := forecast{
 		Crates: plan.Crates, Versions: plan.Versions, Held: plan.Held, HeldBytes: plan.HeldBytes, ToCheck: plan.Check,
 		ToFetch: plan.Fetch, MeanBytes: meanCrate, Bad: plan.Bad,
+	}
+	for _, err := range plan.Problems {
+		f.Problems = append(f.Problems, printable(err.Error()))
 	}
 	if plan.Held >= enoughFetched {
 		f.MeanBytes, f.MeanIsHeld = plan.HeldBytes/plan.Held, true

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -20,9 +22,12 @@ import (
 type selectConfig struct {
 	crates    string
 	lockfiles []string
+	sources   []string // of lock files
 	closure   bool
 	features  string
 	latest    string
+
+	allowEmpty bool
 
 	newest int // latest as a number, after check; 0: all
 }
@@ -31,6 +36,8 @@ func (cfg *selectConfig) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "crates", Usage: "mirror only the crates named in `FILE`, one a line: NAME, or NAME@REQUIREMENT as cargo add takes it; # begins a comment", Destination: &cfg.crates, TakesFile: true},
 		&cli.StringSliceFlag{Name: "lockfile", Usage: "mirror only the packages of the Cargo.lock `FILE`, yanked ones too; may be repeated, and be used with -crates", Destination: &cfg.lockfiles, TakesFile: true},
+		&cli.StringSliceFlag{Name: "lockfile-source", Usage: "packages of lock files with the source `URL` must be in the index, as those of crates.io; other registries' are taken if the index has the same checksum", Destination: &cfg.sources},
+		&cli.BoolFlag{Name: "allow-empty", Usage: "go on although a choice, a list or a file of checksums has nothing in it", Destination: &cfg.allowEmpty},
 		&cli.BoolFlag{Name: "closure", Usage: "with -crates and -lockfile: also what cargo needs to resolve them afresh, dependencies of dependencies included", Destination: &cfg.closure},
 		&cli.StringFlag{Name: "features", Value: "all", Usage: "with -closure: `all|default` features of the crates named", Destination: &cfg.features},
 		&cli.StringFlag{Name: "latest", Usage: "only the newest `N|all` versions that match; by themselves, of every crate; default: 1 with -closure, otherwise all", Destination: &cfg.latest},
@@ -42,6 +49,8 @@ func (cfg *selectConfig) check() error {
 	switch {
 	case cfg.closure && !named:
 		return usagef("-closure needs -crates or -lockfile: it adds to what they name")
+	case len(cfg.sources) > 0 && len(cfg.lockfiles) == 0:
+		return usagef("-lockfile-source says what a source in a -lockfile is: give that as well")
 	case cfg.features != "all" && cfg.features != "default":
 		return usagef("-features %q is neither all nor default", cfg.features)
 	case cfg.latest == "" && cfg.closure:
@@ -72,7 +81,7 @@ func (cfg *selectConfig) source(ctx context.Context, ix *index.Index, sums mirro
 	if cfg.crates == "" && len(cfg.lockfiles) == 0 {
 		return mirror.FromChoice(ix, sums, closure.Latest{N: cfg.newest, Yanked: yanked}, nil), nil
 	}
-	wishes, problems, err := cfg.wishes(log)
+	wishes, problems, err := cfg.wishes(ctx, ix, log)
 	if err != nil {
 		return nil, err
 	}
@@ -93,40 +102,77 @@ func (cfg *selectConfig) source(ctx context.Context, ix *index.Index, sums mirro
 	return mirror.FromChoice(ix, sums, set, badEntries(append(problems, set.Problems...))), nil
 }
 
-// wishes reads the files.
-func (cfg *selectConfig) wishes(log *slog.Logger) (w closure.Wishes, problems []closure.Problem, err error) {
+// wishes reads the files. A file that comes to nothing is a mistake rather than a
+// wish for an empty mirror.
+func (cfg *selectConfig) wishes(ctx context.Context, ix *index.Index, log *slog.Logger) (w closure.Wishes, problems []closure.Problem, err error) {
 	if cfg.crates != "" {
-		f, err := os.Open(cfg.crates)
+		err := readText(cfg.crates, func(r io.Reader) (err error) {
+			w.Roots, problems, err = closure.ReadNames(r, cfg.crates)
+			return err
+		})
 		if err != nil {
 			return w, nil, err
 		}
-		defer f.Close()
-		if w.Roots, problems, err = closure.ReadNames(f, cfg.crates); err != nil {
-			return w, nil, err
+		if len(w.Roots)+len(problems) == 0 && !cfg.allowEmpty {
+			return w, nil, emptyf("-crates %s names no crate", cfg.crates)
 		}
 	}
 	for _, name := range cfg.lockfiles {
-		lock, err := readLock(name)
+		lock, err := cfg.readLock(ctx, name, ix, log)
 		if err != nil {
 			return w, nil, err
 		}
-		log.Info("lock file", "path", name, "packages", len(lock.Pins), "not_from_crates_io", lock.Others)
 		w.Pins = append(w.Pins, lock.Pins...)
 		problems = append(problems, lock.Problems...)
 		if cfg.closure {
-			w.Roots = append(w.Roots, lock.Direct...)
+			w.Roots = append(w.Roots, lock.Direct()...)
 		}
+	}
+	if len(w.Roots)+len(w.Pins)+len(problems) == 0 && !cfg.allowEmpty {
+		return w, nil, emptyf("-lockfile %s has no package of a registry", strings.Join(cfg.lockfiles, ", "))
 	}
 	return w, problems, nil
 }
 
-func readLock(name string) (*closure.Lock, error) {
-	f, err := os.Open(name)
+// emptyf refuses a choice that chooses nothing.
+func emptyf(format string, args ...any) error {
+	return usagef(format+"; if an empty choice is meant, give -allow-empty", args...)
+}
+
+// readLock reads a lock file and says what of it is left out.
+func (cfg *selectConfig) readLock(ctx context.Context, name string, ix *index.Index, log *slog.Logger) (lock *closure.Lock, err error) {
+	err = readText(name, func(r io.Reader) (err error) {
+		lock, err = closure.ReadLock(r, name, cfg.sources...)
+		return err
+	})
+	if errors.Is(err, closure.ErrNoLock) {
+		return nil, &usageError{err: fmt.Errorf("-lockfile: %w", err)}
+	}
+	if err == nil {
+		err = lock.Prove(ctx, ix)
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return closure.ReadLock(f, name)
+	log.Info("lock file", "path", name, "packages", lock.Packages, "taken", len(lock.Pins))
+	var foreign []string
+	for _, s := range lock.LeftOut() {
+		if s.Registry() {
+			foreign = append(foreign, fmt.Sprintf("%s of %s", count(int64(s.Packages)), printable(s.URL)))
+		}
+	}
+	if more := len(foreign) - maxUnmet; more > 0 {
+		foreign = append(foreign[:maxUnmet], fmt.Sprintf("those of %d further sources", more))
+	}
+	list := strings.Join(foreign, ", ")
+	switch {
+	case len(foreign) == 0:
+	case len(lock.Pins)+len(lock.Problems) == 0 && !cfg.allowEmpty:
+		return nil, emptyf("-lockfile %s: the index has no package of it with the same checksum: %s; give the index of that registry, or -lockfile-source URL if it is the same one", name, list)
+	default:
+		log.Warn("packages of a lock file are left out: the index has none with the same checksum", "path", name, "packages", list)
+	}
+	return lock, nil
 }
 
 func badEntries(problems []closure.Problem) (bad []mirror.BadEntry) {

@@ -137,7 +137,11 @@ func TestInVain(t *testing.T) {
 
 func appendLine(t *testing.T, dir, name, line string) {
 	t.Helper()
-	file, err := os.OpenFile(filepath.Join(dir, filepath.FromSlash(crate.IndexPath(name))), os.O_APPEND|os.O_WRONLY, 0)
+	path := filepath.Join(dir, filepath.FromSlash(crate.IndexPath(name)))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}

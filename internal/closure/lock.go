@@ -1,21 +1,19 @@
 package closure
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
-)
-
-// What lock files call crates.io, whichever way cargo reads its index.
-const (
-	gitSource    = "registry+https://github.com/rust-lang/crates.io-index"
-	sparseSource = "sparse+https://index.crates.io/"
 )
 
 // Limits of lock files. Cargo writes format 4 since 1.83.
@@ -26,12 +24,15 @@ const (
 
 // A Lock is what a Cargo.lock asks for.
 type Lock struct {
-	Pins []Pin // the packages of crates.io
-	// Direct are those that packages from elsewhere, as the workspace itself,
-	// depend on, in any version that "cargo update" may move them to.
-	Direct   []Root
-	Others   int // packages from elsewhere
+	Pins     []Pin // the packages of crates.io and of the sources that were named
+	Packages int   // of the file, wherever they are from
 	Problems []Problem
+
+	elsewhere []lockPackage   // of other registries, which may be mirrors of the index
+	leftOut   map[string]int  // packages by their source
+	direct    map[string]bool // "name" or "name version": what packages that are left out depend on
+	file      *lockFile
+	path      string
 }
 
 // lockFile is the file, in all its formats.
@@ -50,9 +51,10 @@ type lockPackage struct {
 	Dependencies []string `toml:"dependencies"` // "name", or "name version", or "name version (source)"
 }
 
-// ReadLock reads a Cargo.lock of format 1 to 4. A package that makes no sense
-// is a Problem; the others count.
-func ReadLock(r io.Reader, file string) (*Lock, error) {
+// ReadLock reads a Cargo.lock of format 1 to 4. Its packages must be in the index
+// if they are from crates.io or one of the sources, which are URLs as cargo has
+// them. A package that makes no sense is a Problem; the others count.
+func ReadLock(r io.Reader, path string, sources ...string) (*Lock, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxLock+1))
 	if err == nil && len(data) > maxLock {
 		err = fmt.Errorf("more than %d bytes", maxLock)
@@ -63,47 +65,118 @@ func ReadLock(r io.Reader, file string) (*Lock, error) {
 	}
 	if syntax := new(toml.DecodeError); errors.As(err, &syntax) {
 		line, _ := syntax.Position()
-		return nil, fmt.Errorf("reading %s:%d: %w", file, line, err)
+		return nil, fmt.Errorf("reading %s:%d: %w", path, line, err)
 	}
 	if err == nil && f.Version > maxLockVersion {
 		err = fmt.Errorf("it has format %d, this program knows 1 to %d: use a newer one", f.Version, maxLockVersion)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
-	}
 	if f.Root != nil {
 		f.Packages = append(f.Packages, *f.Root)
 	}
-	return f.lock(file), nil
+	if err == nil && (isManifest(data) || f.Version == 0 && len(f.Packages) == 0) {
+		err = ErrNoLock
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return f.lock(path, sources), nil
 }
 
-func (f *lockFile) lock(file string) *Lock {
-	l := new(Lock)
-	direct := map[string]bool{} // "name" or "name version"
+// ErrNoLock: the file is something else.
+var ErrNoLock = errors.New("it is no Cargo.lock")
+
+// isManifest reports whether a file has the [package] of a Cargo.toml, of which
+// the decoder makes a list of one.
+func isManifest(data []byte) bool {
+	var f struct {
+		Package any `toml:"package"`
+	}
+	err := toml.Unmarshal(data, &f)
+	_, table := f.Package.(map[string]any)
+	return err == nil && table
+}
+
+func (f *lockFile) lock(path string, sources []string) *Lock {
+	l := &Lock{Packages: len(f.Packages), leftOut: map[string]int{}, direct: map[string]bool{}, file: f, path: path}
 	for i := range f.Packages {
 		p := &f.Packages[i]
-		if p.Source != gitSource && p.Source != sparseSource {
-			l.Others++
-			for _, d := range p.Dependencies {
-				d, _, _ = strings.Cut(d, " (")
-				direct[d] = true
-			}
-			continue
-		}
-		pin, err := f.pin(p)
-		if err != nil {
-			l.Problems = append(l.Problems, Problem{ID: crate.ID{Name: p.Name}, Err: fmt.Errorf("%s: %w", file, err)})
-			continue
-		}
-		pin.Where = file
-		l.Pins = append(l.Pins, pin)
-	}
-	for _, pin := range l.Pins {
-		if direct[pin.Name] || direct[pin.Name+" "+pin.Version] {
-			l.Direct = append(l.Direct, pin.update())
+		switch {
+		case !isRegistry(p.Source):
+			l.leaveOut(p)
+		case isCratesIO(p.Source) || isOneOf(p.Source, sources):
+			l.pin(p)
+		default:
+			l.elsewhere = append(l.elsewhere, *p)
 		}
 	}
 	return l
+}
+
+func (l *Lock) pin(p *lockPackage) {
+	pin, err := l.file.pin(p)
+	if err != nil {
+		l.Problems = append(l.Problems, Problem{ID: crate.ID{Name: p.Name}, Err: fmt.Errorf("%s: %w", l.path, err)})
+		return
+	}
+	pin.Where = l.path
+	l.Pins = append(l.Pins, pin)
+}
+
+func (l *Lock) leaveOut(p *lockPackage) {
+	l.leftOut[p.Source]++
+	for _, d := range p.Dependencies {
+		d, _, _ = strings.Cut(d, " (")
+		l.direct[d] = true
+	}
+}
+
+// Prove takes those packages of other registries that the index has with the same
+// checksum, and leaves out the others: what has the same SHA-256 is the same crate,
+// from whichever mirror it was fetched.
+func (l *Lock) Prove(ctx context.Context, ix *index.Index) error {
+	lookup := ix.NewLookup(ctx)
+	defer lookup.Close()
+	for i := range l.elsewhere {
+		p := &l.elsewhere[i]
+		pin, err := l.file.pin(p)
+		proven := false
+		if err == nil && pin.Checksum != (crate.Checksum{}) {
+			proven, err = isIn(ctx, lookup, &pin)
+			if err != nil {
+				return fmt.Errorf("looking for the packages of %s in the index: %w", l.path, err)
+			}
+		}
+		if proven {
+			l.pin(p)
+		} else {
+			l.leaveOut(p)
+		}
+	}
+	l.elsewhere = nil
+	return nil
+}
+
+// isIn reports whether the index names the very checksum of a pin.
+func isIn(ctx context.Context, lookup *index.Lookup, pin *Pin) (bool, error) {
+	c, err := lookup.Crate(ctx, pin.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(c.Entries, func(e index.Entry) bool { return e.ID == pin.ID && e.Checksum == pin.Checksum }), nil
+}
+
+// Direct are the crates that packages from elsewhere, as the workspace itself,
+// depend on, in any version that "cargo update" may move them to.
+func (l *Lock) Direct() (roots []Root) {
+	for i := range l.Pins {
+		if pin := &l.Pins[i]; l.direct[pin.Name] || l.direct[pin.Name+" "+pin.Version] {
+			roots = append(roots, pin.update())
+		}
+	}
+	return roots
 }
 
 func (f *lockFile) pin(p *lockPackage) (Pin, error) {

@@ -29,9 +29,6 @@ func ReadNames(r io.Reader, file string) (roots []Root, problems []Problem, err 
 	for s.Scan() {
 		n++
 		text, _, _ := strings.Cut(s.Text(), "#")
-		if n == 1 {
-			text = strings.TrimPrefix(text, "\ufeff") // as PowerShell writes it
-		}
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}

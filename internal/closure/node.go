@@ -17,6 +17,7 @@ type node struct {
 	name     string
 	due      bool
 	read     bool
+	nearby   string     // if there is no such crate: one that is spelled like it
 	err      error      // there is no such crate, or its file cannot be read
 	versions []*version // newest first
 	demands  map[string]*demand

@@ -3,7 +3,6 @@ package closure
 import (
 	"cmp"
 	"fmt"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -99,18 +98,13 @@ func (d *dependency) edge(of crate.ID) (*edge, error) {
 	for _, f := range d.Features {
 		e.features[f] = true
 	}
-	if !isCratesIO(d.Registry) {
+	// The index of a registry names none for its own crates.
+	if d.Registry != "" && !isCratesIO(d.Registry) {
 		e.foreign = d.Registry
 	}
 	var err error
 	e.req, err = semver.ParseReq(d.Req)
 	return e, err
-}
-
-// isCratesIO reports whether a dependency is on the registry that its index is
-// of, which the index of crates.io says by naming none.
-func isCratesIO(registry string) bool {
-	return registry == "" || registry == gitSource || registry == sparseSource || registry == strings.TrimPrefix(gitSource, "registry+")
 }
 
 // offers reports whether the version has features. An optional dependency is

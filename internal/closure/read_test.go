@@ -11,7 +11,7 @@ import (
 )
 
 func TestReadNames(t *testing.T) {
-	const text = "\ufeff# what we may use\nserde\n\n  tokio @ ^1.30, <1.40  # not newer\nlibc@=0.2.150\r\nfoo@*\n" +
+	const text = "# what we may use\nserde\n\n  tokio @ ^1.30, <1.40  # not newer\nlibc@=0.2.150\r\nfoo@*\n" +
 		"serde = \"1\"\nserde 1.0.200\nfoo@\nfoo@1 2\n../etc\nfoo@>=1.0.0-rc.1"
 	roots, problems, err := ReadNames(strings.NewReader(text), "names.txt")
 	if err != nil {
@@ -131,8 +131,9 @@ func TestReadLock(t *testing.T) {
 		if diff := cmp.Diff([]string{"Cargo.lock: bar 0.1.0+x " + twos, "Cargo.lock: foo 1.0.0 " + ones}, got); diff != "" {
 			t.Errorf("format %s: -want +got\n%s", format, diff)
 		}
-		if len(l.Direct) != 1 || l.Direct[0].Name != "foo" || l.Direct[0].Text != "^1.0.0" || l.Others != 2 || len(l.Problems) != 0 {
-			t.Errorf("format %s: direct %+v, %d others, %v", format, l.Direct, l.Others, l.Problems)
+		direct := l.Direct()
+		if len(direct) != 1 || direct[0].Name != "foo" || direct[0].Text != "^1.0.0" || l.Packages != 4 || len(l.Problems) != 0 {
+			t.Errorf("format %s: direct %+v, %d packages, %v", format, direct, l.Packages, l.Problems)
 		}
 	}
 }
@@ -142,6 +143,8 @@ func TestReadLockOddities(t *testing.T) {
 	const source = "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n"
 	for text, want := range map[string]string{
 		"version = 5":                   "reading Cargo.lock: it has format 5, this program knows 1 to 4: use a newer one",
+		"[package]\nname = \"x\"\n":     "reading Cargo.lock: it is no Cargo.lock",
+		"":                              "reading Cargo.lock: it is no Cargo.lock",
 		"version = 4\n<<<<<<< HEAD\n":   "reading Cargo.lock:2: ",
 		"[[package]]\nname = 1\n":       "reading Cargo.lock:2: ",
 		strings.Repeat("#", maxLock+10): "reading Cargo.lock: more than ",
@@ -160,7 +163,7 @@ func TestReadLockOddities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(l.Problems) != 4 || len(l.Pins) != 1 || l.Pins[0].Version != "1.0.1" || l.Others != 2 {
+	if len(l.Problems) != 4 || len(l.Pins) != 1 || l.Pins[0].Version != "1.0.1" || l.Packages != 7 || len(l.elsewhere) != 1 {
 		t.Errorf("%+v", l)
 	}
 	for i, want := range []string{"crate name", `version "1.0"`, "foo: parsing version", "foo 1.0.0: checksum"} {

@@ -41,7 +41,8 @@ func (r *reader) first(ctx context.Context) error {
 	err := r.open(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		n.err = err
-		return nil
+		n.nearby, err = r.c.near(ctx, n.name)
+		return err
 	}
 	if err != nil {
 		return err

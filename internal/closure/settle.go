@@ -74,7 +74,7 @@ func (d *demand) unmet() error {
 func (d *demand) reason() error {
 	n := d.crate
 	if errors.Is(n.err, fs.ErrNotExist) {
-		return errors.New("there is no such crate in the index")
+		return n.absent()
 	}
 	if n.err != nil {
 		return fmt.Errorf("its index file cannot be read: %w", n.err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/url"
 	"path/filepath"
@@ -247,8 +248,11 @@ func (r *run) count(batch []*result) {
 			r.cfg.Progress.unreadable.Add(1)
 		}
 		if res.outcome != takenOver && !res.outcome.ok() {
-			r.summary.fail(res.entry.ID, res.err)
-			r.cfg.Log.Warn("not mirrored", "crate", res.entry.Name, "version", res.entry.Version, "retries", res.retries, "err", res.err)
+			level := slog.LevelWarn
+			if !r.summary.fail(res.entry.ID, res.err) && res.outcome == badEntry { // listed with the summary, or in the manifest
+				level = slog.LevelDebug
+			}
+			r.cfg.Log.Log(context.Background(), level, "not mirrored", "crate", res.entry.Name, "version", res.entry.Version, "retries", res.retries, "err", res.err)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"log/slog"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -21,7 +20,7 @@ type Held struct {
 // DryRun plans and does nothing: it writes no file and opens no connection.
 func DryRun(ctx context.Context, cfg Config, held Held) (Plan, error) {
 	cfg = cfg.withDefaults()
-	p := planner{cfg: &cfg, sink: nowhere{cfg.Log}, catalog: emptyCatalog{}, listing: emptyListing{}}
+	p := planner{cfg: &cfg, sink: nowhere{}, catalog: emptyCatalog{}, listing: emptyListing{}}
 	if held.Catalog != nil {
 		p.catalog = held.Catalog
 	}
@@ -63,15 +62,12 @@ func (emptyListing) Stat(crate.ID) (int64, error) { return 0, fs.ErrNotExist }
 
 func (emptyListing) Holds(crate.ID, store.Placement, int64) bool { return false }
 
-// nowhere is the sink of a dry run: it reports bad entries and forgets the rest.
-type nowhere struct{ log *slog.Logger }
+// nowhere is the sink of a dry run: it forgets what it is given.
+type nowhere struct{}
 
 func (nowhere) held(context.Context, *Entry, *catalog.Version) error { return nil }
 
-func (n nowhere) bad(_ context.Context, g *Group, b *BadEntry) error {
-	n.log.Warn("entry cannot be mirrored", "index", g.Path, "err", b.Err)
-	return nil
-}
+func (nowhere) bad(context.Context, *Group, *BadEntry) error { return nil }
 
 func (nowhere) group(context.Context, *catalog.Crate, []catalog.Version, []item) error { return nil }
 

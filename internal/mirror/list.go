@@ -116,11 +116,7 @@ func eachLine(r io.Reader, name string, fn func(n int, line string)) error {
 	n := 0
 	for s.Scan() {
 		n++
-		line := s.Text()
-		if n == 1 {
-			line = strings.TrimPrefix(line, "\ufeff") // as PowerShell writes it
-		}
-		fn(n, strings.TrimSpace(line))
+		fn(n, strings.TrimSpace(s.Text()))
 	}
 	if err := s.Err(); err != nil {
 		return fmt.Errorf("reading %s after line %d: %w", name, n, err)

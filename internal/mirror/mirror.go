@@ -133,6 +133,7 @@ type Config struct {
 	IncludeYanked  bool
 	VerifyExisting bool  // hash what is held instead of trusting the catalog
 	HeldOnly       bool  // leave out what is not there: nothing new is fetched
+	AllowEmpty     bool  // a choice or a list that names nothing is meant
 	AcceptShrink   bool  // go on although many crates vanished from the source, or it is older than the last
 	Limit          int64 // at most so many entries; 0: all
 

@@ -35,10 +35,15 @@ type Plan struct {
 	Bad       int64 // entries of the index that cannot be used
 	Violated  int64 // of those: for which different checksums are named
 
+	Problems []error // what is wrong with the first of those, at most maxProblems
+
 	// OldBundles are bundles of v1.1.0 that a run takes over before it plans: a
 	// dry run, which does not, counts their crates as to be fetched.
 	OldBundles int64
 }
+
+// maxProblems bounds Plan.Problems: more than a person reads.
+const maxProblems = 1000
 
 // What an item of the plan is about.
 type task uint8
@@ -107,11 +112,11 @@ func (p *planner) run(ctx context.Context) (Plan, error) {
 	if err = errors.Join(err, p.err); err != nil {
 		return p.plan, err
 	}
+	if scope == Some && p.plan.Crates+p.plan.Bad == 0 && !p.cfg.AllowEmpty || scope == Whole && p.plan.Crates == 0 && !p.cfg.AcceptShrink {
+		return p.plan, index.ErrEmpty
+	}
 	if scope != Whole {
 		return p.plan, p.vanish(ctx, p.gone)
-	}
-	if p.plan.Crates == 0 && !p.cfg.AcceptShrink {
-		return p.plan, index.ErrEmpty
 	}
 	return p.plan, p.checkShrink(ctx)
 }
@@ -211,6 +216,9 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 	}
 	for i := range g.Bad {
 		p.plan.Bad++
+		if len(p.plan.Problems) < maxProblems {
+			p.plan.Problems = append(p.plan.Problems, g.Bad[i].Err)
+		}
 		if g.Bad[i].Violated {
 			p.plan.Violated++
 		}

@@ -304,7 +304,7 @@ func (c *countingCatalog) Versions(ctx context.Context, name string) ([]catalog.
 
 func TestReadList(t *testing.T) {
 	sums := Checksums{foo1: {1}, {Name: "Foo", Version: "1.0.0"}: {2}}
-	const text = "\ufeff# from PowerShell\r\nhttps://example.org/foo/foo-1.0.0.crate\r\nhttps://example.org/foo/1.0.0/download\nhttps://example.org/Foo/Foo-1.0.0.crate\n"
+	const text = "# from PowerShell\r\nhttps://example.org/foo/foo-1.0.0.crate\r\nhttps://example.org/foo/1.0.0/download\nhttps://example.org/Foo/Foo-1.0.0.crate\n"
 	entries, bad, err := ReadList(strings.NewReader(text), "list", sums)
 	if err != nil || len(entries) != 1 || entries[0].ID != foo1 || len(bad) != 1 {
 		t.Fatalf("%+v, %+v, %v", entries, bad, err)

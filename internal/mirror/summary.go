@@ -35,10 +35,12 @@ type Failure struct {
 // maxFailures bounds Summary.Failures; the manifest has them all.
 const maxFailures = 20
 
-func (s *Summary) fail(id crate.ID, err error) {
-	if len(s.Failures) < maxFailures {
+// fail reports whether the failure is among those that are listed.
+func (s *Summary) fail(id crate.ID, err error) (listed bool) {
+	if listed = len(s.Failures) < maxFailures; listed {
 		s.Failures = append(s.Failures, Failure{id, err})
 	}
+	return listed
 }
 
 func (s *Summary) finish(p *Progress) {
