@@ -463,3 +463,15 @@ func TestBundleChangesUnderneath(t *testing.T) {
 		t.Errorf("it was stored: %v", err)
 	}
 }
+
+// Manifests that claim more bytes than can be counted ask for more than there is.
+func TestF4ClaimsBeyondCounting(t *testing.T) {
+	n := need{bytes: maxNeed - 1}
+	for range 3 {
+		n.add(bundle.MaxSize)
+	}
+	r := run{cfg: Config{Out: &small{durabletest.NewMem(), 1 << 50, -1}}.withDefaults()}
+	if err := r.checkSpace(n); n.bytes != maxNeed || !errors.Is(err, durable.ErrNoSpace) {
+		t.Errorf("%d bytes are needed: %v", n.bytes, err)
+	}
+}

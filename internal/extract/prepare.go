@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -73,9 +74,12 @@ type need struct{ bytes, files int64 }
 // fileUnit is what file systems give space to files in.
 const fileUnit = 4 << 10
 
+// maxNeed is more than any disk has: manifests may claim more than can be counted.
+const maxNeed = math.MaxInt64 / 2
+
 func (n *need) add(size int64) {
 	n.files++
-	n.bytes += (size + fileUnit - 1) / fileUnit * fileUnit
+	n.bytes = min(n.bytes+(size+fileUnit-1)/fileUnit*fileUnit, maxNeed)
 }
 
 // reserveFiles is the number of inodes kept in reserve, for folders and notes.

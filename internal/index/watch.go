@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 )
 
 // A Watch tells, for the price of some system calls, whether an index that was
@@ -57,18 +56,13 @@ func (r *repository) refFiles(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := []string{"HEAD", branch, "packed-refs", "reftable/tables.list"}
-	args := []string{"rev-parse"}
-	for _, name := range files {
-		args = append(args, "--git-path", name)
-	}
-	out, err := r.output(ctx, args...)
-	if err != nil {
-		return nil, err
-	}
-	names := strings.Split(out, "\n")
-	if len(names) != len(files) {
-		return nil, fmt.Errorf("git answered %q, want %d paths", out, len(files))
+	var names []string
+	for _, file := range []string{"HEAD", branch, "packed-refs", "reftable/tables.list"} {
+		name, err := r.output(ctx, "rev-parse", "--git-path", file) // one at a time: a path may have line breaks
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
 	}
 	return names, nil
 }

@@ -24,7 +24,7 @@ func wantMoved(t *testing.T, what string, w *Watch, want bool) {
 
 // TestWatch: every way in which HEAD comes to name another commit.
 func TestWatch(t *testing.T) {
-	for _, form := range []string{"checkout", "worktree", "bare", "detached", "packed"} {
+	for _, form := range []string{"checkout", "worktree", "bare", "detached", "packed", "line break"} {
 		repo := checkoutOf(t, smallTree())
 		git(t, repo, "commit", "-q", "--allow-empty", "-m", "another")
 		dir := repo
@@ -38,6 +38,11 @@ func TestWatch(t *testing.T) {
 			git(t, repo, "checkout", "-q", "--detach")
 		case "packed":
 			git(t, repo, "pack-refs", "--all")
+		case "line break":
+			dir = filepath.Join(t.TempDir(), "a\nb")
+			if err := os.Rename(repo, dir); err != nil { // Windows has no such names
+				continue
+			}
 		}
 		w := watchOf(t, dir)
 		wantMoved(t, form+" at rest", w, false)

@@ -60,17 +60,17 @@ func (p *planner) classify(ctx context.Context, g *Group, e *Entry, held map[cra
 		v = nil // the same bytes under another spelling are another file
 	}
 	var at store.Placement
-	damaged := false // something else stands in the place of the loose file
+	stray := false // something stands in the place of the loose file of which no row speaks
 	if v != nil {
 		at = p.surviving(&v.Version)
-		damaged = v.Loose && !at.Loose && p.occupied(e.ID)
+		stray = !at.Loose && p.occupied(e.ID)
 	}
-	if at != (store.Placement{}) && !damaged && !p.cfg.VerifyExisting && p.cfg.inPlace(at) {
+	if at != (store.Placement{}) && !stray && !p.cfg.VerifyExisting && p.cfg.inPlace(at) {
 		v.settle(at)
 		return nil, p.held(ctx, e, &v.Version)
 	}
 	p.plan.Versions++
-	if damaged {
+	if stray { // damaged, or a catalog made from bundles knows nothing of it yet
 		at.Loose = true
 	}
 	if at == (store.Placement{}) {
