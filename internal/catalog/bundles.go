@@ -105,6 +105,28 @@ func (c *Catalog) adopt(ctx context.Context, found []Version) error {
 	})
 }
 
+// AdoptLoose notes loose files that were hashed: by those who took them out of
+// bundles, and not by a run that mirrors. A row of the same bytes learns of the file
+// beside what it says, and of what the index says if it was asked (VerifiedAt is
+// not zero); one of other bytes stays as it is, since a pin is a pin.
+func (c *Catalog) AdoptLoose(ctx context.Context, found []Version) error {
+	err := c.write(ctx, func(w *writing) {
+		put(ctx, w, `INSERT INTO versions (`+columns+`) VALUES (?, ?, ?, ?, 1, '', 0, 0, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET loose = 1,
+				yanked = iif(excluded.verified_at, excluded.yanked, yanked),
+				listed = max(listed, excluded.listed), verified_at = max(verified_at, excluded.verified_at)
+			WHERE sha256 = excluded.sha256 AND name = excluded.name COLLATE BINARY`, found, func(v *Version) []any {
+			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Yanked, v.Listed, unix(v.VerifiedAt)}
+		})
+		putNames(ctx, w, found)
+		c.notGone(ctx, w, found)
+	})
+	if err != nil {
+		return fmt.Errorf("writing the catalog: %w", classify(err))
+	}
+	return nil
+}
+
 // TwicePage returns, in the order of names, the next versions after the given
 // one that have both a loose file and a place in a bundle that is whole, at most
 // limit.

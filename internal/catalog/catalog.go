@@ -20,9 +20,9 @@
 //	                the bundle that holds it, if any, and where in it
 //	yanked, listed  what the index said last; listed=0: the line is gone
 //	verified_at     when we last hashed it and found what the index names, Unix
-//	                seconds; 0: it was found in a bundle (a member that hashes
-//	                to sha256), and no index has vouched for it yet. Such a row
-//	                is no pin.
+//	                seconds; 0: it was found in a bundle or came out of one (and
+//	                hashes to sha256), and no index has vouched for it yet. Such
+//	                a row is no pin.
 //
 // crates, one row a crate of which all is held that its index file names:
 //

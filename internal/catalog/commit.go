@@ -33,10 +33,7 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 		putBundles(ctx, w, b)
 		put(ctx, w, "INSERT OR REPLACE INTO taken (name, size, modified) VALUES (?, ?, ?)",
 			b.Taken, func(t *Taken) []any { return []any{t.Name, t.Size, t.Modified.UnixNano()} })
-		if c.anyGone.Load() {
-			put(ctx, w, "DELETE FROM gone WHERE name = ? AND version = ?",
-				b.Versions, func(v *Version) []any { return []any{v.Name, v.Version} })
-		}
+		c.notGone(ctx, w, b.Versions)
 		put(ctx, w, "INSERT OR REPLACE INTO crates (path, blob, yanked) VALUES (?, ?, ?)",
 			b.Crates, func(cr *Crate) []any { return []any{cr.Path, cr.Blob, cr.Yanked} })
 		put(ctx, w, `INSERT INTO gone (name, version, status, evidence, since) VALUES (?, ?, ?, ?, ?)
@@ -52,6 +49,14 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 			c.anyGone.Store(true)
 		}
 	})
+}
+
+// notGone notes that versions are held.
+func (c *Catalog) notGone(ctx context.Context, w *writing, held []Version) {
+	if c.anyGone.Load() {
+		put(ctx, w, "DELETE FROM gone WHERE name = ? AND version = ?",
+			held, func(v *Version) []any { return []any{v.Name, v.Version} })
+	}
 }
 
 func putVersions(ctx context.Context, w *writing, versions []Version) {

@@ -35,7 +35,7 @@ func extractCommand(a *App, name string) *cli.Command {
 		Name:         name,
 		Usage:        "take the crates out of bundles, each proved before it gets its name",
 		ArgsUsage:    "-bundles-dir DIR -out DIR [-index-dir DIR] [options]",
-		Description:  "What a crate ought to be, the index in -index-dir says: your own copy, not one\nthat came with the bundles. Without it the manifest beside each bundle does,\nwhich finds accidents but no forgery.\n\n" + exitCodesHelp,
+		Description:  "What a crate ought to be, the index in -index-dir says: your own copy, not one\nthat came with the bundles. Without it the manifest beside each bundle does,\nwhich finds accidents but no forgery. What was extracted is a mirror, which\nclonecratesio serve -out DIR -index-dir DIR serves.\n\n" + exitCodesHelp,
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.extract(ctx, &cfg) }),
@@ -101,10 +101,14 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.close()) }()
-
 	job := extract.Config{
 		Bundles: bundles, Names: names, Store: files, Out: to.folder, Index: ix,
 		Unverified: cfg.unverified, Overwrite: cfg.overwrite, Log: log, Progress: extract.NewProgress(),
+	}
+	if to.catalog, err = openCatalog(cfg.out, log); err == nil {
+		job.Catalog = to.catalog
+	} else { // the crates come first
+		log.Warn("what is extracted gets no catalog; clonecratesio reindex makes one", "out", cfg.out, "err", err)
 	}
 	stop := show.follow(extracting(job.Progress), log)
 	summary, err := extract.Run(ctx, job)

@@ -29,7 +29,7 @@ func (r *run) checkpoints(ctx context.Context, done <-chan struct{}) error {
 
 // checkpoint gives their names to all members that were stored before.
 func (r *run) checkpoint(ctx context.Context) error {
-	stored := r.stored.Load()
+	stored, rows := r.stored.Load(), r.recorded()
 	done, err := r.cfg.Store.Checkpoint(ctx)
 	if err != nil {
 		return fmt.Errorf("storing crates: %w", err)
@@ -43,5 +43,5 @@ func (r *run) checkpoint(ctx context.Context) error {
 	}
 	r.refused += int64(len(done.Refused))
 	r.cfg.Progress.extracted.Store(max(0, stored-r.refused))
-	return nil
+	return r.adopt(ctx, rows, done.Refused)
 }

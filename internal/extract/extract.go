@@ -65,6 +65,7 @@ type Config struct {
 	Names   []string       // of bundles in it, as from Find
 	Store   Store
 	Out     durable.FS // the folder of Store, asked how much space is free
+	Catalog Catalog    // is told what is there and proved, so that Store is a mirror; if nil, nobody is
 
 	Index      *index.Index // vouches for every crate; if nil, manifests do
 	Unverified bool         // without an index and a manifest, take what the bundle says of itself
@@ -154,6 +155,7 @@ type run struct {
 	lost    []string               // of those that have a manifest and are not
 	stored  atomic.Int64           // members given to the store
 	refused int64                  // by the store; checkpoint's
+	records records                // for the catalog
 	summary Summary                // its problems are guarded by problems
 	problems
 }

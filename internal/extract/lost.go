@@ -30,7 +30,7 @@ func (r *run) lookForLost(ctx context.Context) error {
 }
 
 func (r *run) lookFor(lost string, id crate.ID, v *voucher) error {
-	t := task{bundle: lost, Member: bundle.Member{ID: id}, want: v.sum}
+	t := task{bundle: lost, Member: bundle.Member{ID: id}, want: v.sum, yanked: v.yanked}
 	var err error
 	there := nothing
 	if t.Size, err = r.cfg.Store.Stat(id); err == nil && v.known {

@@ -84,7 +84,7 @@ func (r *run) meet(ctx context.Context, b *opened, m *member, send sendFunc) err
 	case b.reader != nil && v.met: // the same bytes a second time
 	default:
 		v.met = true
-		return r.sendMember(b, m, v.sum, send)
+		return r.sendMember(b, m, v, send)
 	}
 	if v != nil {
 		v.met = true
@@ -106,8 +106,8 @@ func (r *run) putOff(b *opened, m *member) error {
 }
 
 // sendMember gives a member to the workers.
-func (r *run) sendMember(b *opened, m *member, want crate.Checksum, send sendFunc) error {
-	t := task{bundle: b.name, reader: b.reader, Member: m.Member, want: want, body: m.body}
+func (r *run) sendMember(b *opened, m *member, v *voucher, send sendFunc) error {
+	t := task{bundle: b.name, reader: b.reader, Member: m.Member, want: v.sum, yanked: v.yanked, body: m.body}
 	m.body = nil
 	if m.entry != nil {
 		if done, err := r.heldLarge(&t, m.entry); done || err != nil {

@@ -16,6 +16,7 @@ import (
 type voucher struct {
 	sum     crate.Checksum
 	known   bool // sum is what the bytes must hash to
+	yanked  bool // the index says so
 	claimed bool // the manifest names the crate
 	met     bool // the bundle has it
 }
@@ -87,7 +88,7 @@ func (r *run) ask(ctx context.Context, v vouchers, ids []crate.ID) error {
 		}
 		for i := range c.Entries {
 			if e := &c.Entries[i]; v[e.ID] != nil {
-				v[e.ID].sum, v[e.ID].known = e.Checksum, true
+				v[e.ID].sum, v[e.ID].known, v[e.ID].yanked = e.Checksum, true, e.Yanked
 			}
 		}
 	}

@@ -22,8 +22,9 @@ type task struct {
 	bundle string
 	reader *bundle.Reader // where the bytes are read, if not in body; nil: a bundle of v1.1.0
 	bundle.Member
-	want crate.Checksum
-	body *body // nil: to be read from reader
+	want   crate.Checksum
+	yanked bool  // the index says so
+	body   *body // nil: to be read from reader
 }
 
 // round works on what a feed sends.
@@ -88,6 +89,7 @@ func (r *run) do(ctx context.Context, t *task) error {
 	if err := t.body.put(ctx, r.cfg.Store, t.ID); err != nil {
 		return r.settle(t, err)
 	}
+	r.record(t)
 	r.cfg.Progress.bytes.Add(size)
 	r.stored.Add(1)
 	return nil
@@ -165,6 +167,7 @@ func (r *run) look(t *task) (standing, error) {
 	}
 	if sum == t.want {
 		r.cfg.Store.Adopt(t.ID)
+		r.record(t)
 		return same, nil
 	}
 	return other, nil

@@ -1,0 +1,94 @@
+package extract
+
+import (
+	"context"
+	"crypto/sha256"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+)
+
+// recorder is a catalog that wants what it is told of to survive a power cut.
+type recorder struct {
+	t    *testing.T
+	disk *durabletest.Mem
+	rows []catalog.Version
+}
+
+func (c *recorder) AdoptLoose(_ context.Context, found []catalog.Version) error {
+	wreck := c.disk.Crash(rand.New(rand.NewPCG(1, 2)))
+	for i := range found {
+		v := &found[i]
+		data, err := durable.ReadFile(wreck, v.ID.LoosePath(), 1<<30)
+		if err != nil || sha256.Sum256(data) != v.Checksum || int64(len(data)) != v.Size {
+			c.t.Errorf("%s is recorded, and after a power cut: %d bytes, %v", v.ID, len(data), err)
+		}
+	}
+	c.rows = append(c.rows, found...)
+	return nil
+}
+
+// told returns the crates that the catalog was told of once.
+func (c *recorder) told() (names []string) {
+	for _, v := range c.rows {
+		names = append(names, v.ID.String())
+	}
+	slices.Sort(names)
+	return names
+}
+
+// TestK1CatalogIsTold: what came out of bundles, and what was there already, is a
+// mirror in the end. An index pins it, a manifest does not.
+func TestK1CatalogIsTold(t *testing.T) {
+	all := large()
+	for format, bytesOf := range formats {
+		for _, indexed := range []bool{true, false} {
+			m := newMedia(t)
+			m.write(name, bytesOf(t, all))
+			m.manifest(all)
+			var cfg Config
+			if indexed {
+				cfg.Index = indexOf(t, all)
+			}
+			disk := durabletest.NewMem()
+			for _, what := range []string{"first", "again"} {
+				c := &recorder{t: t, disk: disk}
+				cfg.Catalog = c
+				_, err := extractTo(t, disk, m.mem, cfg)
+				must(t, err)
+				if diff := cmp.Diff(names(all), slices.Compact(c.told())); diff != "" {
+					t.Errorf("%s, %s (-want +got):\n%s", format, what, diff)
+				}
+				for _, v := range c.rows {
+					if !v.Loose || v.Listed != indexed || v.VerifiedAt.IsZero() == indexed {
+						t.Errorf("%s, %s: %+v", format, what, v)
+					}
+				}
+			}
+		}
+	}
+}
+
+// What stands in the way, and what is not what it should be, is not recorded.
+func TestK1CatalogIsNotToldOfStrangers(t *testing.T) {
+	all := items()
+	m := newMedia(t)
+	m.write(name, ours(t, all))
+	disk := durabletest.NewMem()
+	must(t, disk.MkdirAll(all[0].ID.LoosePath()[:1]))
+	must(t, durable.WriteFile(disk, all[0].ID.LoosePath(), []byte("a stranger")))
+	c := &recorder{t: t, disk: disk}
+	other := slices.Clone(all)
+	other[1].Data = noise(700, 99)
+	_, err := extractTo(t, disk, m.mem, Config{Index: indexOf(t, other), Catalog: c})
+	must(t, err)
+	if diff := cmp.Diff(names(all[2:]), c.told()); diff != "" {
+		t.Errorf("recorded (-want +got):\n%s", diff)
+	}
+}
