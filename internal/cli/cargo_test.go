@@ -51,6 +51,7 @@ func TestCargoBuildsFromTheMirror(t *testing.T) {
 			c.testBuild(s)
 			c.testSearch()
 			c.testYanked(reg)
+			c.testWrites()
 		})
 	}
 }
@@ -84,6 +85,27 @@ func (c *cargo) testBuild(s *served) {
 	}
 	if n := s.requests(`^/crates/`, 0); n != 0 {
 		c.t.Errorf("cargo update fetched %d crates again", n)
+	}
+}
+
+// testWrites: what would change the registry is refused in words that cargo
+// prints. A crate of some MB is sent for longer than the refusal takes.
+func (c *cargo) testWrites() {
+	c.t.Helper()
+	c.write("mine/Cargo.toml", "[package]\nname = \"mine\"\nversion = \"0.1.0\"\ndescription = \"x\"\nlicense = \"MIT\"\nedition = \"2021\"\n")
+	c.write("mine/src/lib.rs", "")
+	noise := make([]byte, 4<<20)
+	_, _ = rand.Read(noise)
+	c.write("mine/noise", string(noise))
+	for _, args := range [][]string{
+		{"publish", "--no-verify", "--allow-dirty"},
+		{"yank", "willow@1.1.0"}, {"yank", "--undo", "willow@1.1.0"},
+		{"owner", "--list", "willow"}, {"owner", "--add", "somebody", "willow"},
+	} {
+		said, err := c.try("mine", append(args, "--registry", "mirror", "--token", "x")...)
+		if err == nil || !strings.Contains(said, "This is a read-only mirror") || strings.Contains(said, "headers:") {
+			c.t.Errorf("cargo %s: %v\n%s", args, err, said)
+		}
 	}
 }
 

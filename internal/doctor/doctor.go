@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -154,6 +155,11 @@ func (x *exam) newClient() error {
 		transport.Proxy = nil
 	}
 	if x.CAFile != "" {
+		abs, err := filepath.Abs(x.CAFile)
+		if err != nil {
+			return fmt.Errorf("reading authorities to trust: %w", err)
+		}
+		x.CAFile = abs // cargo runs in a folder of its own
 		pem, err := os.ReadFile(x.CAFile)
 		if err != nil {
 			return fmt.Errorf("reading authorities to trust: %w", err)

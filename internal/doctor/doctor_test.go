@@ -335,6 +335,19 @@ func TestBrokenTLS(t *testing.T) {
 	}
 }
 
+// A path of authorities is the user's; cargo runs in a folder of its own.
+func TestRelativeCAFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	_, pemBytes := certificate(t, net.IPv4(127, 0, 0, 1), time.Now(), time.Now().Add(time.Hour))
+	if err := os.WriteFile("ca.pem", pemBytes, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x := exam{Config: Config{CAFile: "ca.pem"}}
+	if err := x.newClient(); err != nil || !filepath.IsAbs(x.CAFile) {
+		t.Errorf("cargo is told of %s: %v", x.CAFile, err)
+	}
+}
+
 func certificate(t *testing.T, ip net.IP, from, to time.Time) (tls.Certificate, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -60,9 +60,19 @@ func (u URL) For(r *http.Request) string {
 		reached.Scheme = "https"
 	}
 	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		reached.Host = addr.String()
+		reached.Host = withoutZone(addr.String())
 	}
 	return reached.String()
+}
+
+// withoutZone takes the zone out of a link-local address: it is the name of an
+// interface of ours, which means nothing to a client.
+func withoutZone(host string) string {
+	before, rest, ok := strings.Cut(host, "%")
+	if !ok {
+		return host
+	}
+	return before + rest[strings.IndexByte(rest, ']'):]
 }
 
 // Index is what cargo calls the sparse registry below root.

@@ -46,10 +46,10 @@ func TestFor(t *testing.T) {
 	}
 	r4 := arrived(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1).To16(), Port: 80}, false)
 	for want, r := range map[string]*http.Request{
-		"http://192.0.2.1:80":          r4,
-		"https://[2001:db8::1]:8443":   arrived(&net.TCPAddr{IP: net.ParseIP("2001:db8::1"), Port: 8443}, true),
-		"http://[fe80::1%25eth0]:8080": arrived(&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0", Port: 8080}, false),
-		"http://localhost":             httptest.NewRequest(http.MethodGet, "http://evil.example/", nil),
+		"http://192.0.2.1:80":        r4,
+		"https://[2001:db8::1]:8443": arrived(&net.TCPAddr{IP: net.ParseIP("2001:db8::1"), Port: 8443}, true),
+		"http://[fe80::1]:8080":      arrived(&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0", Port: 8080}, false),
+		"http://localhost":           httptest.NewRequest(http.MethodGet, "http://evil.example/", nil),
 	} {
 		if got := (URL{}).For(r); got != want {
 			t.Errorf("For = %q, want %q", got, want)

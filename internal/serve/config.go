@@ -18,6 +18,9 @@ type registryConfig struct {
 // config answers for config.json.
 func (h *Handler) config(w *response, r *http.Request) error {
 	base := h.publicURL.For(r)
+	if h.publicURL.IsZero() {
+		h.wantPublicURL(r)
+	}
 	kept := h.cache.get(base) // no index path looks like a URL
 	if kept == nil {
 		body, err := json.Marshal(registryConfig{base + "/crates", base}, jsontext.Multiline(true))

@@ -36,7 +36,11 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 		}
 	}
 	header := w.Header()
-	header["Etag"] = []string{`"` + f.Checksum.String() + `"`}
+	etag := `"` + f.Checksum.String() + `"`
+	header["Etag"] = []string{etag}
+	if matches(r.Header["If-None-Match"], etag) {
+		r.Header["If-None-Match"] = []string{etag} // as http.ServeContent reads it
+	}
 	header["Cache-Control"], header["Content-Type"] = forGood, typeGzip
 	// A thousand ranges of one file are no use to anybody (H6).
 	if ranges := r.Header["Range"]; len(ranges) > 1 || len(ranges) == 1 && strings.Contains(ranges[0], ",") {

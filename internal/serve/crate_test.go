@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -35,6 +36,7 @@ func TestCrateFile(t *testing.T) {
 			"Cache-Control: public, max-age=31536000, immutable", "Content-Encoding: ")
 	}
 	wantStatus(t, get(t, h, "/crates/qpl/0.0.1+5/download", `If-None-Match: "`+sum.String()+`"`), 304)
+	wantStatus(t, get(t, h, "/crates/qpl/0.0.1+5/download", `If-None-Match: "`+sum.String()+`-gzip"`), 304)
 
 	head := do(t, h, http.MethodHead, "/crates/qpl/0.0.1+5/download")
 	if got := body(t, head); got != "" || head.ContentLength != int64(len(f.bytes(id))) {
@@ -145,6 +147,18 @@ func TestMethods(t *testing.T) {
 			resp := do(t, h, method, path)
 			wantStatus(t, resp, 405)
 			wantHeaders(t, resp, "Allow: GET, HEAD")
+		}
+	}
+	// What cargo prints of an error is its detail; of what is no JSON, all headers.
+	for _, q := range [][2]string{
+		{"PUT", "/api/v1/crates/new"}, {"DELETE", "/api/v1/crates/foo/1.0.0/yank"}, {"PUT", "/api/v1/crates/foo/1.0.0/unyank"},
+		{"PUT", "/api/v1/crates/foo/owners"}, {"GET", "/api/v1/crates/foo/owners"}, {"GET", "/api/v1/me"},
+	} {
+		resp := do(t, h, q[0], q[1])
+		wantHeaders(t, resp, "Content-Type: application/json")
+		var got apiErrors
+		if err := json.Unmarshal([]byte(body(t, resp)), &got); err != nil || len(got.Errors) != 1 || !strings.Contains(got.Errors[0].Detail, "read-only mirror") {
+			t.Errorf("%s: %+v, %v", q, got, err)
 		}
 	}
 	r := httptest.NewRequest(http.MethodGet, "/index/config.json", strings.NewReader("x"))

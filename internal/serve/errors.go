@@ -25,7 +25,9 @@ func notFoundf(format string, args ...any) error {
 var (
 	errNoSuchPath = notFoundf("No crate can have this path.")
 	errNoPages    = notFoundf("There is nothing here. cargo finds this mirror's index below /index/.")
+	errNoSuchAPI  = notFoundf("This is a read-only mirror. It knows crates, versions and downloads, but no owners and no accounts: ask the registry itself (with cargo: --registry crates-io).")
 	errMethod     = &refusal{http.StatusMethodNotAllowed, "This mirror is read-only: GET and HEAD."}
+	errWrite      = &refusal{http.StatusMethodNotAllowed, "This is a read-only mirror: publish, yank and change owners at the registry itself (with cargo: --registry crates-io)."}
 	errBody       = &refusal{http.StatusBadRequest, "Requests have no body here."}
 )
 
@@ -61,10 +63,10 @@ func (h *Handler) fail(w *response, r *http.Request, t target, err error) (told 
 	}
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
-	if status == errMethod {
+	if status.code == http.StatusMethodNotAllowed {
 		header.Set("Allow", "GET, HEAD")
 	}
-	if t.route == routeSearch || t.route == routeAPI || t.api {
+	if t.api { // cargo prints the detail, and of anything else all headers
 		return writeJSON(w, status.code, apiErrors{[]apiError{{status.text}}}) == nil
 	}
 	http.Error(w, status.text, status.code)

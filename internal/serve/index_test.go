@@ -1,8 +1,10 @@
 package serve
 
 import (
+	"bytes"
 	"compress/gzip"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,6 +41,38 @@ func TestH14ConfigIgnoresTheRequest(t *testing.T) {
 	h.ServeHTTP(rec, r.WithContext(contextWith(r, arrived)))
 	if got := rec.Body.String(); strings.Contains(got, "evil") || !strings.Contains(got, `"http://192.0.2.7:8080/crates"`) {
 		t.Errorf("config.json: %s", got)
+	}
+}
+
+// H18: behind a proxy config.json is of no use to anybody; the log says so once,
+// and what to do.
+func TestH18ProxyWithoutPublicURL(t *testing.T) {
+	arrived := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}
+	for name, tt := range map[string]struct {
+		public  string
+		headers map[string]string
+		arrived *net.TCPAddr
+		want    string
+	}{
+		"direct":     {"", nil, arrived, ""},
+		"configured": {"https://mirror.example", map[string]string{"Via": "1.1 x"}, arrived, ""},
+		"nginx":      {"", map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "mirror.example", "X-Forwarded-Prefix": "/rust"}, arrived, "public_url=https://mirror.example/rust"},
+		"host alone": {"", map[string]string{"X-Forwarded-For": "192.0.2.7"}, arrived, "public_url=http://example.com"},
+		"hostile":    {"", map[string]string{"X-Forwarded-Host": "a b\"c/?"}, arrived, "public_url=https://the.name.that.clients.use"},
+		"link-local": {"", nil, &net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0", Port: 80}, "link-local"},
+	} {
+		var log bytes.Buffer
+		h := New(Config{Mirror: newFake(), PublicURL: at(tt.public), Log: slog.New(slog.NewTextHandler(&log, nil))})
+		for range 2 {
+			r := httptest.NewRequest(http.MethodGet, "/index/config.json", nil)
+			for k, v := range tt.headers {
+				r.Header.Set(k, v)
+			}
+			h.ServeHTTP(httptest.NewRecorder(), r.WithContext(contextWith(r, tt.arrived)))
+		}
+		if said := log.String(); tt.want == "" && said != "" || tt.want != "" && (!strings.Contains(said, tt.want) || strings.Count(said, "-public-url") != 1) {
+			t.Errorf("%s: want %q, the log says:\n%s", name, tt.want, said)
+		}
 	}
 }
 
@@ -88,12 +122,19 @@ func TestIndexFileNotModified(t *testing.T) {
 	f := newFake()
 	h := New(Config{Mirror: f})
 	etag := get(t, h, "/index/3/f/foo").Header.Get("Etag")
-	for _, match := range []string{etag, strings.TrimPrefix(etag, "W/"), `"x", ` + etag, "*"} {
+	var matching []string
+	for _, coding := range []string{"", "-gzip", ";gzip", "--gzip", "-br"} { // as Apache and others append it
+		tag := strings.TrimSuffix(etag, `"`) + coding + `"`
+		matching = append(matching, tag, strings.TrimPrefix(tag, "W/"), `"x", `+tag)
+	}
+	for _, match := range append(matching, "*") {
 		resp := get(t, h, "/index/3/f/foo", "If-None-Match: "+match)
 		wantStatus(t, resp, 304)
 		wantHeaders(t, resp, "Etag: "+etag, "Content-Length: ")
 	}
-	wantStatus(t, get(t, h, "/index/3/f/foo", `If-None-Match: W/"x"`), 200)
+	for _, other := range []string{`W/"x"`, `"-gzip"`, `"`, "-gzip", etag + "-gzip"} {
+		wantStatus(t, get(t, h, "/index/3/f/foo", "If-None-Match: "+other), 200)
+	}
 	if n := f.asked.Load(); n != 1 {
 		t.Errorf("the mirror was asked %d times, want 1", n)
 	}

@@ -28,7 +28,7 @@ type target struct {
 	route
 	name    string // of routeIndex (lower-cased), routeCrate, routeAPI; grammatical
 	version string // of routeCrate; grammatical
-	api     bool   // of routeCrate: asked for under /api/v1
+	api     bool   // below /api/: answers and errors are JSON
 }
 
 // parse finds out what the path of a request asks for. It reads names and
@@ -77,7 +77,9 @@ func parsePath(path string) target {
 		return parseCrate(rest)
 	}
 	if rest, ok := strings.CutPrefix(path, "/api/"); ok {
-		return parseAPI(rest)
+		t := parseAPI(rest)
+		t.api = true
+		return t
 	}
 	return target{}
 }
@@ -94,8 +96,12 @@ func parseIndex(rest string) target {
 
 // parseCrate reads {name}/{name}-{version}.crate, as static.crates.io has it,
 // and {name}/{version}/download, which is what cargo makes of our config.json.
+// {name} and {name}/{version} are pages of crates.io, and of ours.
 func parseCrate(rest string) target {
 	name, file, _ := strings.Cut(rest, "/")
+	if crate.CheckName(name) == nil && (file == "" || crate.CheckVersion(file) == nil) {
+		return target{route: routePage}
+	}
 	if version, ok := strings.CutSuffix(file, "/download"); ok {
 		return crateTarget(crate.ID{Name: name, Version: version})
 	}
@@ -133,6 +139,5 @@ func parseAPI(rest string) target {
 	if !ok {
 		return target{route: routeNone}
 	}
-	t.api = true
 	return t
 }

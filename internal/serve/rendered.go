@@ -102,7 +102,8 @@ func (r *rendered) write(w http.ResponseWriter, req *http.Request) error {
 }
 
 // matches reports whether If-None-Match names etag, by weak comparison (RFC
-// 9110, 13.1.2).
+// 9110, 13.1.2). Apache and others that compress what we have sent append the
+// coding to the tag, and do not take it off again (bug 45023).
 func matches(ifNoneMatch []string, etag string) bool {
 	etag = strings.TrimPrefix(etag, "W/")
 	for _, line := range ifNoneMatch {
@@ -110,12 +111,25 @@ func matches(ifNoneMatch []string, etag string) bool {
 			var one string
 			one, line, _ = strings.Cut(line, ",")
 			one = strings.TrimSpace(one)
-			if one == "*" || strings.TrimPrefix(one, "W/") == etag {
+			if one == "*" || withoutCoding(strings.TrimPrefix(one, "W/")) == etag {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// codings are what proxies append to an entity tag, before its last quote.
+var codings = []string{"--gzip", "-gzip", ";gzip", "-br", ";br", "-zstd"}
+
+func withoutCoding(etag string) string {
+	tag, ok := strings.CutSuffix(etag, `"`)
+	for _, c := range codings {
+		if short, cut := strings.CutSuffix(tag, c); ok && cut {
+			return short + `"`
+		}
+	}
+	return etag
 }
 
 // acceptsGzip reports whether Accept-Encoding names gzip without forbidding it

@@ -41,6 +41,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -96,6 +97,7 @@ type Handler struct {
 	publicURL publicurl.URL
 	log       *slog.Logger
 	metrics   *metrics
+	told      atomic.Bool // the log says that -public-url is wanted
 
 	cache   *cache
 	renders singleflight.Group // by path: what many ask for is rendered once
@@ -139,10 +141,17 @@ func (h *Handler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) answer(w *response, r *http.Request, t target) error {
 	if r.ContentLength != 0 {
-		return h.refuseBody(w)
+		endBody(w)
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	switch {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+	case t.api:
+		return errWrite
+	default:
 		return errMethod
+	}
+	if r.ContentLength != 0 {
+		return errBody
 	}
 	switch t.route {
 	case routePage:
@@ -162,17 +171,19 @@ func (h *Handler) answer(w *response, r *http.Request, t target) error {
 	case routeAPI:
 		return h.about(w, r, t.name)
 	default:
+		if t.api {
+			return errNoSuchAPI
+		}
 		return errNoSuchPath
 	}
 }
 
-// refuseBody answers a request that has one. Nothing here takes any, and
-// whoever sends it slowly shall not hold the connection (H1).
-func (h *Handler) refuseBody(w *response) error {
+// endBody sees to it that a client that sends a body slowly does not hold the
+// connection (H1): nothing here takes one.
+func endBody(w *response) {
 	w.Header().Set("Connection", "close")
 	// A writer without deadlines is a test's.
 	_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Now().Add(time.Second))
-	return errBody
 }
 
 // target finds out what r asks for. The request that it returns is the one for
