@@ -7,17 +7,20 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// clone makes a shallow clone, under another name until it is complete.
-func (u *updater) clone(ctx context.Context) (up Updated, err error) {
+// clone makes a shallow clone, under another name until it is complete: beside the
+// folder, or in it if that is there. It may be where a disk is mounted, which can
+// be neither removed nor replaced.
+func (u *updater) clone(ctx context.Context, parent string) (up Updated, err error) {
 	if u.url, err = transportURL(cmp.Or(u.cfg.URL, DefaultURL)); err != nil {
 		return up, err
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(u.cfg.Dir), filepath.Base(u.sibling(cloneSuffix))+"*")
+	temp, err := os.MkdirTemp(parent, u.hidden(cloneSuffix)+"*")
 	if err != nil {
 		return up, err
 	}
@@ -28,27 +31,50 @@ func (u *updater) clone(ctx context.Context) (up Updated, err error) {
 	if up.After, err = u.cloneInto(ctx, temp); err != nil {
 		return up, err
 	}
-	return up, u.publish(temp)
+	return up, u.publish(parent, temp)
 }
 
-// publish gives a clone its name, in the place of an empty folder or of nothing.
-// Git syncs its objects, but not all of its small files.
-func (u *updater) publish(clone string) error {
-	parent, err := durable.Open(filepath.Dir(u.cfg.Dir))
+// publish gives a clone its name. Git syncs its objects, but not all of its small
+// files.
+func (u *updater) publish(parent, clone string) error {
+	folder, err := durable.Open(parent)
 	if err != nil {
 		return err
 	}
-	defer parent.Close()
-	if err := parent.SyncAll(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	defer folder.Close()
+	if err := folder.SyncAll(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
-	if err := os.Remove(u.cfg.Dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if parent == u.cfg.Dir {
+		whole := filepath.Join(parent, u.hidden(wholeSuffix))
+		if err = os.Rename(clone, whole); err == nil {
+			err = u.moveIn(whole)
+		}
+	} else {
+		err = os.Rename(clone, u.cfg.Dir)
+	}
+	if err != nil {
 		return err
 	}
-	if err := os.Rename(clone, u.cfg.Dir); err != nil {
+	return folder.SyncDir(".")
+}
+
+// moveIn moves what is in a clone to the folder around it. Nobody takes that for a
+// repository until it has a HEAD, and a whole one behind it: a bare one gets it
+// last. In a checkout all that counts is in .git, with which it begins.
+func (u *updater) moveIn(clone string) error {
+	entries, err := os.ReadDir(clone)
+	if err != nil {
 		return err
 	}
-	return parent.SyncDir(".")
+	turn := map[string]int{".git": -1, "HEAD": 1}
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(turn[a.Name()], turn[b.Name()]) })
+	for _, e := range entries {
+		if err := os.Rename(filepath.Join(clone, e.Name()), filepath.Join(u.cfg.Dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return os.Remove(clone)
 }
 
 func (u *updater) cloneInto(ctx context.Context, dir string) (Revision, error) {
@@ -76,26 +102,38 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (Revision, error) {
 	return head, err
 }
 
-// cloneSuffix is for the names of clones that are being made.
+// Suffixes of the names of clones: of those that are being made, and of one that is
+// being moved in.
+const (
+	cloneSuffix = ".clone-"
+	wholeSuffix = ".whole"
+)
+
 // lostFound is in the root of some file systems, such as ext4.
 const lostFound = "lost+found"
 
-const cloneSuffix = ".clone-"
-
-// sweepClones removes what a killed run has left. Nobody else makes a clone
-// here while we hold the lock.
-func (u *updater) sweepClones() error {
-	parent, prefix := filepath.Split(u.sibling(cloneSuffix))
+// sweepClones removes what a killed run has left, or goes on with it. Nobody else
+// makes a clone here while we hold the lock.
+func (u *updater) sweepClones(parent string) error {
 	entries, err := os.ReadDir(parent)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), prefix) {
+		left := filepath.Join(parent, e.Name())
+		switch {
+		case !e.IsDir():
 			continue
+		case e.Name() == u.hidden(wholeSuffix) && parent == u.cfg.Dir:
+			err = u.moveIn(left)
+		case strings.HasPrefix(e.Name(), u.hidden(cloneSuffix)):
+			u.cfg.Log.Info("removing a clone that was not completed", "dir", left)
+			err = os.RemoveAll(left)
 		}
-		u.cfg.Log.Info("removing a clone that was not completed", "dir", parent+e.Name())
-		if err := os.RemoveAll(parent + e.Name()); err != nil {
+		if err != nil {
 			return err
 		}
 	}

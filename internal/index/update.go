@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -134,9 +135,11 @@ func (u *updater) takeLock(ctx context.Context) (*durable.Lockfile, error) {
 
 // sibling is the path of a hidden file beside the index.
 func (u *updater) sibling(suffix string) string {
-	dir, name := filepath.Split(u.cfg.Dir)
-	return dir + "." + name + suffix
+	return filepath.Join(filepath.Dir(u.cfg.Dir), u.hidden(suffix))
 }
+
+// hidden is the name of a hidden file that belongs to the index.
+func (u *updater) hidden(suffix string) string { return "." + filepath.Base(u.cfg.Dir) + suffix }
 
 var errNoRepository = errors.New("it is no git repository, so it cannot be updated: leave it as it is with -skip-index-update, or name another folder")
 
@@ -144,15 +147,18 @@ func (u *updater) update(ctx context.Context) (_ Updated, err error) {
 	if u.cfg.Dir, err = behindLink(u.cfg.Dir); err != nil {
 		return Updated{}, err
 	}
-	if err := u.sweepClones(); err != nil {
+	parent := filepath.Dir(u.cfg.Dir)
+	if err := errors.Join(u.sweepClones(parent), u.sweepClones(u.cfg.Dir)); err != nil {
 		return Updated{}, err
 	}
 	entries, err := os.ReadDir(u.cfg.Dir)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
-		return u.clone(ctx)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return u.clone(ctx, parent)
+	case err != nil:
 		return Updated{}, err
+	case !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != lostFound }):
+		return u.clone(ctx, u.cfg.Dir)
 	}
 	root, err := os.OpenRoot(u.cfg.Dir)
 	if err != nil {

@@ -1,0 +1,35 @@
+package index
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestC24IndexOnAMount: a disk that is mounted at the index's folder is cloned to.
+func TestC24IndexOnAMount(t *testing.T) {
+	for _, checkout := range []bool{false, true} {
+		u := newUpstream(t, "foo 1.0.0")
+		if err := os.MkdirAll(u.dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mount("tmpfs", u.dir, "tmpfs", 0, "size=8m"); err != nil {
+			t.Skipf("mounting a tmpfs needs root: %v", err)
+		}
+		t.Cleanup(func() {
+			if err := unix.Unmount(u.dir, unix.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := os.Mkdir(filepath.Join(u.dir, lostFound), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		u.mustUpdate(func(cfg *UpdateConfig) { cfg.Checkout = checkout })
+		u.wantSame()
+		u.commit()
+		u.mustUpdate(nil)
+		u.wantSame()
+	}
+}
