@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os/exec"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
@@ -55,10 +57,19 @@ type mirrorStatus struct {
 	Bundles    int             `json:"bundles"`
 	Commit     string          `json:"index_commit"` // that was mirrored last
 	CommitTime time.Time       `json:"index_time,omitzero"`
+	Days       *keptDays       `json:"index_days,omitempty"`
 	Quarantine int             `json:"quarantine"` // not settled
 	Settled    int             `json:"quarantine_settled"`
 	Run        *runstate.State `json:"run,omitempty"`
 	Verified   verify.Cursor   `json:"verify"`
+}
+
+// keptDays is what is kept of the index's past.
+type keptDays struct {
+	First string `json:"first"` // YYYY-MM-DD
+	Last  string `json:"last"`
+	Kept  int    `json:"kept"`
+	Error string `json:"error,omitempty"` // why that is not known
 }
 
 func (a *App) status(ctx context.Context, cfg *statusConfig) error {
@@ -94,6 +105,9 @@ func readStatus(ctx context.Context, cfg *statusConfig) (*mirrorStatus, error) {
 		Out: cfg.out, Crates: totals.Crates, Versions: totals.Versions, Bytes: totals.Bytes, Bundles: len(bundles),
 		Commit: rev.Commit, CommitTime: rev.Time,
 	}
+	if s.Days, err = readDays(ctx, cfg.index); err != nil {
+		s.Days = &keptDays{Error: err.Error()} // all else is known
+	}
 	if s.Quarantine, s.Settled, err = store.CountEvidence(r.store.Evidence()); err != nil {
 		return nil, err
 	}
@@ -115,6 +129,30 @@ func readStatus(ctx context.Context, cfg *statusConfig) (*mirrorStatus, error) {
 	return s, err
 }
 
+func (d *keptDays) String() string {
+	if d.Error != "" {
+		return "unknown: " + printable(d.Error)
+	}
+	return fmt.Sprintf("%s of the index, from %s to %s", plural(int64(d.Kept), "day"), d.First, d.Last)
+}
+
+// readDays asks the index, nil if there is none here that has days.
+func readDays(ctx context.Context, dir string) (*keptDays, error) {
+	ix, err := index.Open(ctx, dir, index.Options{})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer ix.Close()
+	days, err := ix.Days(ctx)
+	if err != nil || len(days) == 0 {
+		return nil, err
+	}
+	return &keptDays{First: days[0].Date, Last: days[len(days)-1].Date, Kept: len(days)}, nil
+}
+
 func (s *mirrorStatus) print(out io.Writer, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "mirror\t%s\n", s.Out)
@@ -123,6 +161,9 @@ func (s *mirrorStatus) print(out io.Writer, now time.Time) error {
 		fmt.Fprintf(w, ", %s", plural(int64(s.Bundles), "bundle"))
 	}
 	fmt.Fprintf(w, "\nindex\t%s\n", s.index(now))
+	if s.Days != nil {
+		fmt.Fprintf(w, "days\t%s\n", s.Days)
+	}
 	fmt.Fprintf(w, "run\t%s\n", s.run(now))
 	fmt.Fprintf(w, "verified\t%s\n", s.verified(now))
 	if s.Quarantine > 0 {

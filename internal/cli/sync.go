@@ -20,6 +20,7 @@ type syncConfig struct {
 	indexURL        string
 	checkout        bool
 	skipIndexUpdate bool
+	keepDays        int
 	excludeYanked   bool
 	sidecars        bool
 	every           time.Duration
@@ -45,6 +46,7 @@ func (cfg *syncConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "index-url", Usage: "git repository of the index, `URL`: https, ssh, git, http or file (default: the one that the index was cloned from, or " + index.DefaultURL + ")", Destination: &cfg.indexURL},
 		&cli.BoolFlag{Name: "checkout", Usage: "clone the index with a working tree: read faster, 3 GB more; one that is there stays as it is", Destination: &cfg.checkout},
 		&cli.BoolFlag{Name: "skip-index-update", Usage: "take the index as it is", Destination: &cfg.skipIndexUpdate},
+		&cli.IntFlag{Name: "keep-days", Usage: "keep of the index's past every day of the last `N`, and the last day of each month before (default: every day)", HideDefault: true, Destination: &cfg.keepDays},
 		&cli.BoolFlag{Name: "exclude-yanked", Usage: "leave yanked versions out (builds with a Cargo.lock need them)", Destination: &cfg.excludeYanked},
 		&cli.BoolFlag{Name: "sidecars", Usage: "write sidecars, a file of JSON a version, beside the crates, and keep them up to date", Destination: &cfg.sidecars},
 		&cli.DurationFlag{Name: "every", Usage: "follow: do it again every so often, such as 10m, until stopped", Destination: &cfg.every},
@@ -60,8 +62,11 @@ func (cfg *syncConfig) check() error {
 	if cfg.every != 0 && cfg.every < minEvery {
 		return usagef("-every is %v, want %v or more", cfg.every, minEvery)
 	}
-	if cfg.skipIndexUpdate && (cfg.indexURL != "" || cfg.checkout) {
-		return usagef("-skip-index-update makes nothing of -index-url and -checkout")
+	if cfg.skipIndexUpdate && (cfg.indexURL != "" || cfg.checkout || cfg.keepDays != 0) {
+		return usagef("-skip-index-update makes nothing of -index-url, -checkout and -keep-days")
+	}
+	if cfg.keepDays < 0 {
+		return usagef("-keep-days is %d, want 1 or more, or 0 for every day", cfg.keepDays)
 	}
 	if cfg.sidecars && cfg.part.chooses() {
 		return usagef("-sidecars describes all of the index, not a part of it")
@@ -125,7 +130,8 @@ func (s *syncer) updateIndex(ctx context.Context) error {
 	s.act.enter(phase, "")
 	defer s.show.follow(func() state { return gitState(phase, s.act.doing()) }, s.log)()
 	up, err := index.Update(ctx, index.UpdateConfig{
-		Dir: s.cfg.dirs.index, URL: s.cfg.indexURL, Checkout: s.cfg.checkout, AcceptShrink: s.cfg.acceptShrink,
+		Dir: s.cfg.dirs.index, URL: s.cfg.indexURL, Checkout: s.cfg.checkout,
+		KeepDays: s.cfg.keepDays, AcceptShrink: s.cfg.acceptShrink,
 		Progress: func(text string) { s.act.enter(phase, text) }, Log: s.log,
 	})
 	if err != nil {

@@ -60,7 +60,8 @@ func (r *repository) absentSince(ctx context.Context, id crate.ID, since, until 
 	return found, err
 }
 
-// eachCommit calls fn for the commits that rev-list names.
+// eachCommit calls fn for the commits that rev-list names. One whose date makes no
+// sense has none.
 func (r *repository) eachCommit(ctx context.Context, fn func(Revision) error, args ...string) error {
 	return r.read(ctx, func(out io.Reader) error {
 		lines := bufio.NewScanner(out)
@@ -69,11 +70,11 @@ func (r *repository) eachCommit(ctx context.Context, fn func(Revision) error, ar
 			if !found || commit == "commit" {
 				continue // a headline
 			}
-			unix, err := strconv.ParseInt(seconds, 10, 64)
-			if err != nil {
-				return fmt.Errorf("unexpected output of rev-list: %.100q", lines.Text())
+			rev := Revision{Commit: commit}
+			if unix, err := strconv.ParseInt(seconds, 10, 64); err == nil {
+				rev.Time = time.Unix(unix, 0)
 			}
-			if err := fn(Revision{commit, time.Unix(unix, 0)}); err != nil {
+			if err := fn(rev); err != nil {
 				return err
 			}
 		}

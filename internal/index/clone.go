@@ -96,6 +96,9 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (Revision, error) {
 	if err == nil {
 		err = u.examine(ctx, repo, Updated{After: head})
 	}
+	if err == nil {
+		err = u.keepDays(ctx, u.porcelain(dir), repo, []string{head.Commit})
+	}
 	if err == nil && u.cfg.Checkout {
 		err = move(ctx, u.porcelain(dir), gitDir, false, head.Commit)
 	}

@@ -3,6 +3,7 @@ package index
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -31,5 +32,18 @@ func TestC24IndexOnAMount(t *testing.T) {
 		u.commit()
 		u.mustUpdate(nil)
 		u.wantSame()
+
+		// Read-only, it is read, its past too, and an update says that it cannot be.
+		u.commit()
+		if err := unix.Mount("", u.dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+			t.Fatal(err)
+		}
+		x := openIndex(t, u.dir, nil)
+		if kept, err := x.Days(t.Context()); err != nil || len(kept) != 1 || kept[0].Commit != x.Commit() {
+			t.Errorf("kept %v, %v", kept, err)
+		}
+		if up, err := u.update(nil); err == nil || up.Changed() || !strings.Contains(err.Error(), "ead-only file system") {
+			t.Errorf("%+v, %v", up, err)
+		}
 	}
 }

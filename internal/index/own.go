@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -85,6 +86,7 @@ type claim struct {
 	marked bool
 	remote string // where it was proved to come from
 	doubt  error  // what must be dispelled by what is fetched
+	pure   bool   // HEAD and all before it was upstream's
 }
 
 // claim finds the mark or a proof, and what to fetch from. Without a mark the
@@ -246,38 +248,52 @@ func (c *claim) proveEmpty(ctx context.Context) error {
 // checkCommits looks for commits of HEAD's that upstream never had: those that
 // nothing names that was fetched. With a mark it is enough that some other name
 // keeps them.
-func (c *claim) checkCommits(ctx context.Context) error {
+func (c *claim) checkCommits(ctx context.Context) (err error) {
 	if c.head.Commit == "" {
 		return nil
 	}
 	// A commit with which history ends was fetched so, and not made here.
-	if shallow, err := hasLine(filepath.Join(c.repo.dir, "shallow"), c.head.Commit); shallow || err != nil {
+	if c.pure, err = hasLine(filepath.Join(c.repo.dir, "shallow"), c.head.Commit); c.pure || err != nil {
 		return err
 	}
-	args := []string{"rev-list", "--count", c.head.Commit, "--not", "--glob=refs/clonecratesio/*"}
-	way := func() error { return c.u.foreign("HEAD has commits that upstream never had (git log HEAD)") }
-	switch {
-	case c.marked:
-		branch, err := optional(c.repo.output(ctx, "symbolic-ref", "--quiet", "HEAD"))
-		if err != nil {
-			return err
-		}
-		if branch != "" {
-			args = append(args, "--exclude="+branch)
-		}
-		args = append(args, "--glob=refs/*")
-		way = func() error {
-			return &ForeignError{"HEAD has commits that upstream never had (git log HEAD)",
-				fmt.Sprintf("keep them under a name of yours: git -C '%s' branch mine", c.u.cfg.Dir)}
-		}
-	case c.remote != "":
-		args = append(args, "--remotes="+globEscape(c.remote))
+	upstreams := []string{"--glob=refs/clonecratesio/*"}
+	if c.remote != "" {
+		upstreams = append(upstreams, "--remotes="+globEscape(c.remote))
 	}
-	n, err := c.repo.output(ctx, args...)
-	if err == nil && n != "0" {
-		err = way()
+	if c.pure, err = c.without(ctx, upstreams...); c.pure || err != nil {
+		return err
+	}
+	const found = "HEAD has commits that upstream never had (git log HEAD)"
+	if !c.marked {
+		return c.u.foreign(found)
+	}
+	others := []string{"--glob=refs/*"}
+	branch, err := optional(c.repo.output(ctx, "symbolic-ref", "--quiet", "HEAD"))
+	if branch != "" {
+		others = slices.Insert(others, 0, "--exclude="+branch)
+	}
+	if err != nil {
+		return err
+	}
+	kept, err := c.without(ctx, others...)
+	if err == nil && !kept {
+		err = &ForeignError{found, fmt.Sprintf("keep them under a name of yours: git -C '%s' branch mine", c.u.cfg.Dir)}
 	}
 	return err
+}
+
+// without reports whether HEAD has no commit that some references do not lead to.
+func (c *claim) without(ctx context.Context, references ...string) (bool, error) {
+	n, err := c.repo.output(ctx, append([]string{"rev-list", "--count", c.head.Commit, "--not"}, references...)...)
+	return n == "0", err
+}
+
+// tips is the commits of upstream's that the index was and is.
+func (c *claim) tips(after Revision) []string {
+	if c.pure {
+		return []string{c.head.Commit, after.Commit}
+	}
+	return []string{after.Commit}
 }
 
 // hasLine reports whether a file is there and has a line.

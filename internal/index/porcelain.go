@@ -53,6 +53,11 @@ var guards = []string{
 // is to stop because ctx ends has a few seconds to clean up; then it is killed, and
 // all that it runs.
 func (p *porcelain) git(ctx context.Context, args ...string) (string, error) {
+	return p.feed(ctx, "", args...)
+}
+
+// feed runs git with some input.
+func (p *porcelain) feed(ctx context.Context, input string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append(guards[:len(guards):len(guards)], args...)...)
 	cmd.Dir = p.dir
 	cmd.Env = p.environment(os.Environ())
@@ -62,7 +67,7 @@ func (p *porcelain) git(ctx context.Context, args ...string) (string, error) {
 	}
 	var out firstBytes
 	said := &messages{progress: p.progress, heard: p.heard}
-	cmd.Stdout, cmd.Stderr = &out, said
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, said
 	err := runAll(ctx, cmd)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):

@@ -39,6 +39,7 @@ func silentServer(t *testing.T) (addr string, hungUp chan struct{}) {
 // TestB26SilentUpstream: an update does not wait for ever for an upstream that says
 // nothing, and ends at once when it shall; so does what git runs.
 func TestB26SilentUpstream(t *testing.T) {
+	const soon = 300 * time.Millisecond
 	stop := errors.New("stopped")
 	for name, test := range map[string]struct {
 		scheme string
@@ -46,10 +47,10 @@ func TestB26SilentUpstream(t *testing.T) {
 		stop   time.Duration
 		want   string
 	}{
-		"git, silent":   {"git", time.Second, time.Hour, "has sent nothing for 1s: check the network, or try again later"},
-		"http, silent":  {"http", time.Second, time.Hour, ""}, // git notices, or we
-		"git, stopped":  {"git", time.Hour, time.Second, "stopped"},
-		"http, stopped": {"http", time.Hour, time.Second, "stopped"},
+		"git, silent":   {"git", soon, time.Hour, "has sent nothing for 300ms: check the network, or try again later"},
+		"http, silent":  {"http", soon, time.Hour, ""}, // git notices, or we
+		"git, stopped":  {"git", time.Hour, soon, "stopped"},
+		"http, stopped": {"http", time.Hour, soon, "stopped"},
 	} {
 		for _, kind := range []string{"clone", "fetch"} {
 			t.Run(name+", "+kind, func(t *testing.T) {

@@ -67,12 +67,12 @@ func globEscape(path string) string {
 const tidyTime = 10 * time.Minute
 
 // tidy lets git pack its objects when there are many packs: every fetch adds
-// one, and reading gets slower with each. What no commit needs goes after a day.
+// one, and reading gets slower with each. What nothing names goes after two weeks.
 // It is no condition for anything, so a failure is only told.
 func (u *updater) tidy(ctx context.Context, work *porcelain) {
 	ctx, cancel := context.WithTimeout(ctx, tidyTime)
 	defer cancel()
-	_, err := work.git(ctx, "-c", "gc.autoPackLimit=30", "-c", "gc.cruftPacks=true", "-c", "gc.pruneExpire=1.day.ago", "gc", "--auto", "--quiet")
+	_, err := work.git(ctx, "-c", "gc.autoPackLimit=30", "-c", "gc.cruftPacks=true", "-c", "gc.pruneExpire=2.weeks.ago", "gc", "--auto", "--quiet")
 	if err != nil {
 		u.cfg.Log.Warn("git could not tidy up the index; it is read all the same", "err", err)
 	}

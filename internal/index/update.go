@@ -30,6 +30,10 @@ type UpdateConfig struct {
 	// Checkout gives a new clone a working tree, which takes some 3 GB more and
 	// is read faster. One that is there stays what it is.
 	Checkout bool
+	// KeepDays thins out what is kept of the index's past: every day of the last
+	// KeepDays, and the last day of each month before them. If 0, every day is
+	// kept.
+	KeepDays int
 	// AcceptShrink takes what upstream has although it lost more than MaxShrink
 	// of the crates, went back in time or is empty.
 	AcceptShrink bool
@@ -72,8 +76,9 @@ func (e *UpdateError) Unwrap() error { return e.Err }
 // name when it is complete. So whoever reads the index meanwhile, or after a
 // kill, reads a whole one.
 //
-// A clone with its full history keeps it; a shallow one stays shallow, and so
-// small. In a checkout, files that git knows become what the commit says; others
+// A clone with its full history keeps it; a shallow one has one from where it
+// begins. The last commit of each day stays, whatever becomes of upstream's history
+// (see [Index.Days]). In a checkout, files that git knows become what the commit says; others
 // are left alone. Two updates of one directory exclude each other, also when the
 // git of a killed one lives on.
 //
@@ -232,10 +237,12 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 	if up.After, err = repo.revision(ctx, fetched); err != nil {
 		return up, err
 	}
-	if !up.Changed() {
-		return up, nil
+	if up.Changed() {
+		if err := u.examine(ctx, repo, up); err != nil {
+			return up, err
+		}
 	}
-	if err := u.examine(ctx, repo, up); err != nil {
+	if err := u.keepDays(ctx, work, repo, claim.tips(up.After)); err != nil || !up.Changed() {
 		return up, err
 	}
 	if up.Before.Commit != "" {
@@ -262,11 +269,11 @@ func commits(revisions ...Revision) (ids []string) {
 	return ids
 }
 
-// fetch gets upstream's commit. A repository without history gets none: of a
-// squashed commit it then receives the objects alone that it does not have.
+// fetch gets upstream's commit, and those between it and what we have. A
+// repository that has none gets none of its history.
 func (u *updater) fetch(ctx context.Context, work *porcelain, gitDir string, have Revision) error {
 	args := []string{"fetch", "--progress", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance", "--no-write-fetch-head", "--force"}
-	if _, err := os.Lstat(filepath.Join(gitDir, "shallow")); err == nil || have.Commit == "" {
+	if have.Commit == "" {
 		args = append(args, "--depth=1")
 	}
 	return work.network(ctx, gitDir, append(args, "--end-of-options", u.url, "+HEAD:"+fetched)...)

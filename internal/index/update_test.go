@@ -139,9 +139,10 @@ func TestUpdateFollows(t *testing.T) {
 	}
 }
 
-// TestUpdateKeepsWhatItFinds: a full history stays one, a shallow one shallow.
+// TestUpdateKeepsWhatItFinds: a full history stays one, a shallow one grows from
+// where it began.
 func TestUpdateKeepsWhatItFinds(t *testing.T) {
-	for name, commits := range map[string]string{"bare": "1", "v1.1.0's checkout with its history": "3"} {
+	for name, commits := range map[string]string{"bare": "2", "v1.1.0's checkout with its history": "3"} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, "foo 1.0.0")
 			u.commit()

@@ -1,0 +1,167 @@
+package index
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+)
+
+// A chronicle is what upstream's index was, by the day: the last commit and what
+// it said of one crate.
+type chronicle struct {
+	*upstream
+	commits, files map[string]string
+	version        int
+}
+
+// publish commits one more version of foo, or squashes it, and takes notes.
+func (c *chronicle) publish(commit func() string) string {
+	c.t.Helper()
+	c.version++
+	c.reg.Add(simreg.MustParse(fmt.Sprintf("foo 1.0.%d", c.version))...)
+	return c.note(commit())
+}
+
+func (c *chronicle) note(id string) string {
+	c.t.Helper()
+	date := c.day(id)
+	c.commits[date] = id
+	c.files[date] = git(c.t, c.git, "show", id+":3/f/foo")
+	return id
+}
+
+func (c *chronicle) day(commit string) string {
+	var unix int64
+	if _, err := fmt.Sscan(git(c.t, c.git, "show", "-s", "--format=%ct", commit), &unix); err != nil {
+		c.t.Fatal(err)
+	}
+	return time.Unix(unix, 0).UTC().Format(time.DateOnly)
+}
+
+// TestDays: each day of upstream's since the clone began is kept, whenever we ran,
+// whatever upstream did with its history, and whatever git throws away.
+func TestDays(t *testing.T) {
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		t.Run(kind, func(t *testing.T) {
+			c := &chronicle{newUpstream(t, "foo 1.0.0\nbar 1.0.0"), map[string]string{}, map[string]string{}, 0}
+			c.note(git(t, c.git, "rev-parse", "master"))
+			begin := func() {
+				kinds[kind](t, c.upstream)
+				if !strings.Contains(kind, "with its history") {
+					first := git(t, c.dir, "rev-parse", "HEAD") // what was before, nobody tells
+					c.commits, c.files = map[string]string{}, map[string]string{}
+					c.note(first)
+				}
+			}
+			for day := range 12 {
+				c.reg.Date(time.Date(2026, 1, 2+day, 12, 0, 0, 0, time.UTC))
+				if day != 5 { // nothing is published
+					c.publish(c.commit)
+					c.publish(c.commit)
+				}
+				switch day {
+				case 2:
+					begin()
+				case 4, 6, 10:
+					continue // we do not run
+				case 7: // squashed, on a day that has commits before and after
+					c.mustUpdate(nil)
+					c.publish(c.squash)
+					c.publish(c.commit)
+				case 8: // a forced update to another history
+					c.mustUpdate(nil)
+					git(t, c.git, "update-ref", "refs/heads/master", "master~1")
+					c.publish(c.commit)
+				}
+				if day >= 2 {
+					c.mustUpdate(nil)
+				}
+			}
+			gitDir := c.dir
+			if _, err := os.Stat(filepath.Join(c.dir, ".git")); err == nil {
+				gitDir = filepath.Join(c.dir, ".git")
+			}
+			git(t, gitDir, "reflog", "expire", "--expire=now", "--all")
+			git(t, gitDir, "gc", "--quiet", "--prune=now")
+			kept, err := openIndex(t, c.dir, nil).Days(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{}
+			for _, d := range kept {
+				got[d.Date] = d.Commit
+				if d.Date != d.Time.UTC().Format(time.DateOnly) {
+					t.Errorf("%s is of %v", d.Date, d.Time)
+				}
+				if file := git(t, gitDir, "show", d.Commit+":3/f/foo"); file != c.files[d.Date] {
+					t.Errorf("%s: foo is %q, want %q", d.Date, file, c.files[d.Date])
+				}
+			}
+			if diff := cmp.Diff(c.commits, got); diff != "" {
+				t.Errorf("days (-upstream +kept):\n%s", diff)
+			}
+			if !slices.IsSortedFunc(kept, func(a, b Day) int { return a.Time.Compare(b.Time) }) {
+				t.Errorf("not in order: %v", kept)
+			}
+
+			// Thinned out, once that is asked for.
+			c.mustUpdate(func(cfg *UpdateConfig) { cfg.KeepDays = 2 })
+			kept, err = openIndex(t, c.dir, nil).Days(t.Context())
+			if err != nil || len(kept) != 2 {
+				t.Errorf("kept %v, %v; want 2 days", kept, err)
+			}
+		})
+	}
+}
+
+func TestThinOut(t *testing.T) {
+	all := "2024-12-30 2024-12-31 2025-01-01 2025-01-15 2025-01-30 2025-02-01 2025-02-02 2025-02-03"
+	for n, want := range map[int]string{
+		0:    all,
+		1:    "2024-12-31 2025-01-30 2025-02-03",
+		2:    "2024-12-31 2025-01-30 2025-02-02 2025-02-03",
+		5:    "2024-12-31 2025-01-30 2025-02-01 2025-02-02 2025-02-03",
+		20:   "2024-12-31 2025-01-15 2025-01-30 2025-02-01 2025-02-02 2025-02-03",
+		3650: all,
+	} {
+		keep := map[string]Revision{}
+		for date := range strings.FieldsSeq(all) {
+			keep[date] = Revision{Commit: date}
+		}
+		thinOut(keep, n)
+		if got := strings.Join(slices.Sorted(maps.Keys(keep)), " "); got != want {
+			t.Errorf("the last %d days: %s, want %s", n, got, want)
+		}
+	}
+}
+
+// Commits may say that they are of any time. Days are those of a calendar, and a
+// project whose owner gave it away has none of the index.
+func TestDaysOfAnyTime(t *testing.T) {
+	u := newUpstream(t, "foo 1.0.0")
+	project(t, u.dir, indexTree{"main.rs": "fn main() {}"})
+	git(t, u.dir, "branch", "mine")
+	git(t, u.dir, "config", mark, "true")
+	for _, unix := range []string{"-86400", "4102444800", "99999999999"} {
+		object := filepath.Join(t.TempDir(), "commit")
+		writeFile(t, object, fmt.Sprintf("tree %s\nparent %s\nauthor a <a> %s +0000\ncommitter a <a> %s +0000\n\nodd\n",
+			git(t, u.git, "rev-parse", "master^{tree}"), git(t, u.git, "rev-parse", "master"), unix, unix))
+		git(t, u.git, "update-ref", "refs/heads/master", git(t, u.git, "hash-object", "-t", "commit", "-w", "--literally", object))
+	}
+	u.mustUpdate(nil)
+	if kept, err := openIndex(t, u.dir, nil).Days(t.Context()); err != nil || len(kept) != 1 || kept[0].Date != "2026-01-01" {
+		t.Errorf("kept %v, %v", kept, err)
+	}
+	if kept, err := openIndex(t, folderOf(t, indexTree{}), nil).Days(t.Context()); err != nil || kept != nil {
+		t.Errorf("a plain folder keeps %v, %v", kept, err)
+	}
+}
