@@ -71,10 +71,9 @@ func (r *run) open(name string, before int64) (*opened, error) {
 		b.sums, b.want = newSumming(f), r.sums[number]
 		b.bytes = b.sums
 	}
-	b.reader, err = bundle.Open(b.bytes, b.size)
-	if err != nil && !errors.Is(err, bundle.ErrFormat) {
-		return nil, errors.Join(err, f.Close())
-	}
+	// What is no bundle of ours, or cannot be read somewhere (F13), is read as one
+	// stream, and tells then how far that went.
+	b.reader, _ = bundle.Open(b.bytes, b.size)
 	return b, nil
 }
 
