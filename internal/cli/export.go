@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -28,6 +29,7 @@ type exportConfig struct {
 	prune          bool
 	verifyExisting bool
 	acceptShrink   bool
+	gitIndex       bool
 	log            logConfig
 	progress       progressConfig
 }
@@ -53,9 +55,10 @@ func exportCommand(a *App) *cli.Command {
 func (cfg *exportConfig) flags() []cli.Flag {
 	flags := append(cfg.dirs.flags(),
 		&cli.StringFlag{Name: "static", Usage: "the tree is in `DIR`: an empty folder, or that of an earlier export", Destination: &cfg.static, TakesFile: true},
-		&cli.StringFlag{Name: "public-url", Usage: "clients find the tree at `URL`: http, https, or file. For file an index.git is made beside the sparse index, because cargo wants one there. Default: file and the path of -static", Destination: &cfg.publicURL},
+		&cli.StringFlag{Name: "public-url", Usage: "clients find the tree at `URL`: http, https, or file. Default: file and the path of -static", Destination: &cfg.publicURL},
 		&cli.BoolFlag{Name: "prune", Usage: "remove crate files from the tree that its index does not name any more", Destination: &cfg.prune},
 		&cli.BoolFlag{Name: "verify-existing", Usage: "hash the crate files that are in the tree already; otherwise their size is looked at", Destination: &cfg.verifyExisting},
+		&cli.BoolFlag{Name: "git-index", Value: true, Usage: "make index.git beside the sparse index, for cargo before 1.68 and for file: URLs, where cargo reads nothing else; without git, and for http, a warning takes its place", Destination: &cfg.gitIndex},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "take index files out of the tree even if they are more than one in twenty", Destination: &cfg.acceptShrink},
 	)
 	flags = append(flags, cfg.log.flags()...)
@@ -77,6 +80,9 @@ func (cfg *exportConfig) check() error {
 	}
 	if cfg.publicURL, err = parseExportURL(cfg.publicURL); err != nil {
 		return usagef("-public-url: %w", err)
+	}
+	if !cfg.gitIndex && cfg.byFile() {
+		return usagef("-git-index=false: cargo reads no sparse index by file:, so %s needs index.git", cfg.publicURL)
 	}
 	cfg.dirs.fill()
 	return errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.check())
@@ -108,8 +114,9 @@ func fileURL(abs string) string {
 	return (&url.URL{Scheme: "file", Path: abs}).String()
 }
 
-// git reports whether cargo will read the index as a git repository.
-func (cfg *exportConfig) git() bool { return strings.HasPrefix(cfg.publicURL, "file:") }
+// byFile reports whether cargo will read the tree from a disk, and so its index as
+// a git repository.
+func (cfg *exportConfig) byFile() bool { return strings.HasPrefix(cfg.publicURL, "file:") }
 
 // export runs the command.
 func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
@@ -133,7 +140,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	stop := show.follow(exporting(job.Progress), log)
 	summary, err := export.Run(ctx, job)
 	stop()
-	if err == nil && cfg.git() {
+	if err == nil && cfg.gitIndex {
 		err = publishGit(ctx, cfg, lock, log)
 	}
 	if errors.Is(err, export.ErrEmpty) {
@@ -171,8 +178,12 @@ func (a *App) openExport(cfg *exportConfig) (durable.FS, *durable.Lockfile, erro
 func publishGit(ctx context.Context, cfg *exportConfig, lock *durable.Lockfile, log *slog.Logger) error {
 	repo := filepath.Join(cfg.static, export.GitDir)
 	changed, err := index.Publish(ctx, repo, filepath.Join(cfg.static, export.IndexDir), lock)
-	if err == nil && changed {
-		log.Info("committed the index for file://", "repository", repo)
+	switch {
+	case errors.Is(err, exec.ErrNotFound) && !cfg.byFile():
+		log.Warn("index.git was not updated, so cargo before 1.68 cannot use the export as it is: install git, or give -git-index=false", "err", err)
+		return nil
+	case err == nil && changed:
+		log.Info("committed the index for git", "repository", repo)
 	}
 	return err
 }
@@ -221,7 +232,7 @@ func printExported(w io.Writer, s *export.Summary, cfg *exportConfig) {
 
 // printCargoConfig prints what cargo needs.
 func (cfg *exportConfig) printCargoConfig(w io.Writer) {
-	if !cfg.git() {
+	if !cfg.byFile() {
 		printCargoConfig(w, cfg.publicURL)
 		return
 	}

@@ -7,7 +7,7 @@
 //	index/config.json                        where the rest is
 //	index/{1|2|3/a|ab/cd}/{name}             the lines of a crate
 //	crates/{name}/{name}-{version}.crate     as on static.crates.io
-//	index.git                                index/ as a git repository, if asked for
+//	index.git                                index/ as a git repository, unless it is not wanted
 //	.clonecratesio-export/                   lock, unfinished files
 //
 // cargo takes the paths of crate files from the markers in config.json

@@ -13,7 +13,8 @@ import (
 
 // Publish makes what is in the folder dir the newest commit of the bare
 // repository gitDir, which is made if it is not there: an index as cargo reads it
-// by file://. Nothing is committed if nothing has changed. Both paths must be
+// by file://, and cargo before 1.68 by git's dumb HTTP, for which the repository
+// has what it would tell a client in files (update-server-info). Nothing is committed if nothing has changed. Both paths must be
 // absolute. Lock keeps everybody else from writing to either, so that locks that
 // a git left behind when it was killed can be removed; the gits that are run hold
 // it too. Errors: [exec.ErrNotFound] without git.
@@ -23,6 +24,9 @@ func Publish(ctx context.Context, gitDir, dir string, lock *durable.Lockfile) (c
 		write: &porcelain{dir: dir, url: func() string { return "" }, lock: lock},
 	}
 	changed, err = p.publish(ctx)
+	if err == nil {
+		_, err = p.git(ctx, "update-server-info") // also if an earlier version of ours has not
+	}
 	if err != nil {
 		return false, fmt.Errorf("committing the index to %s: %w", gitDir, err)
 	}

@@ -1,6 +1,8 @@
 package index
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,6 +63,11 @@ func TestPublish(t *testing.T) {
 		if err != nil || changed != step.changed {
 			t.Fatalf("%s: changed %v, %v", step.name, changed, err)
 		}
+		clone := filepath.Join(t.TempDir(), "clone")
+		git(t, home, "clone", "-q", dumb(t, repo), clone)
+		if a, b := git(t, clone, "rev-parse", "HEAD"), git(t, repo, "rev-parse", "HEAD"); a != b {
+			t.Errorf("%s: over HTTP there is %s, want %s", step.name, a, b)
+		}
 		got := map[string]string{}
 		for _, path := range []string{"se/rd/serde", "3/a/abc"} {
 			if out, err := exec.Command("git", "--git-dir", repo, "show", "HEAD:"+path).Output(); err == nil {
@@ -74,4 +81,12 @@ func TestPublish(t *testing.T) {
 	if n := git(t, repo, "rev-list", "--count", "HEAD"); n != "3" {
 		t.Errorf("%s commits, want 3", n)
 	}
+}
+
+// dumb serves a folder as any web server does, and returns its URL.
+func dumb(t *testing.T, dir string) string {
+	t.Helper()
+	s := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(s.Close)
+	return s.URL
 }
