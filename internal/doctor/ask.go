@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -63,5 +64,10 @@ func (x *exam) open(ctx context.Context, url string, header ...string) (*http.Re
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	return x.client.Do(req)
+	resp, err := x.client.Do(req)
+	if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
+		resp.Body.Close() // it is the bare connection: reading would wait for ever
+		return nil, errors.New("the answer is 101 Switching Protocols, which was not asked for")
+	}
+	return resp, err
 }

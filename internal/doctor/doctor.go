@@ -24,6 +24,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
 // Status is the outcome of a check.
@@ -106,7 +108,7 @@ func (x *exam) all(ctx context.Context) error {
 		return nil
 	}
 	if err := x.newClient(); err != nil {
-		x.fail("address", err.Error(), "give the PEM file of your authority")
+		x.fail("address", err.Error(), "")
 		return nil
 	}
 	defer x.client.CloseIdleConnections()
@@ -138,6 +140,8 @@ func (x *exam) parseURL() error {
 		return err
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return fmt.Errorf("%q is not the address of a registry: want http or https and a host", x.URL)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("an address with a query or a fragment is not that of a registry: cargo would lose it")
 	case isIndex && !strings.HasSuffix(u.Path, "/"):
 		return fmt.Errorf("%q does not end with a slash: cargo refuses that", x.URL)
 	case isIndex:
@@ -151,8 +155,12 @@ func (x *exam) parseURL() error {
 func (x *exam) newClient() error {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true // what is sent is what counts
-	if x.NoProxy {
-		transport.Proxy = nil
+	if transport.Proxy = nil; !x.NoProxy {
+		proxy, err := upstream.Proxy()
+		if err != nil {
+			return err
+		}
+		transport.Proxy = proxy
 	}
 	if x.CAFile != "" {
 		abs, err := filepath.Abs(x.CAFile)
@@ -162,14 +170,14 @@ func (x *exam) newClient() error {
 		x.CAFile = abs // cargo runs in a folder of its own
 		pem, err := os.ReadFile(x.CAFile)
 		if err != nil {
-			return fmt.Errorf("reading authorities to trust: %w", err)
+			return fmt.Errorf("reading authorities to trust: %w: give the PEM file of your authority", err)
 		}
 		pool, err := x509.SystemCertPool()
 		if err != nil {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("there is no certificate in %s", x.CAFile)
+			return fmt.Errorf("there is no certificate in %s: give the PEM file of your authority", x.CAFile)
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
 	}

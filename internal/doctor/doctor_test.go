@@ -137,6 +137,9 @@ func TestBrokenSetups(t *testing.T) {
 			want: "FAIL address: http://127.0.0.1:...: nothing listens there -> start the server, or correct host and port"},
 		{name: "no address", cfg: func(cfg *Config) { cfg.URL = "mirror.example" },
 			want: `FAIL address: "mirror.example" is not the address of a registry: want http or https and a host -> `},
+		{name: "a query", cfg: func(cfg *Config) { cfg.URL += "/?token=s3cret" },
+			want: "FAIL address: an address with a query or a fragment is not that of a registry: cargo would lose it -> "},
+		{name: "another protocol", setup: switches, want: "FAIL address: http://...: the answer is 101 Switching Protocols, which was not asked for -> ..."},
 		{name: "no slash at the end", cfg: func(cfg *Config) { cfg.URL = "sparse+" + cfg.URL + "/index" },
 			want: "FAIL address: \"sparse+http://...does not end with a slash: cargo refuses that -> "},
 		{name: "https to plain http", cfg: func(cfg *Config) { cfg.URL = strings.Replace(cfg.URL, "http:", "https:", 1) },
@@ -255,6 +258,20 @@ func page(*registry) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>log in</html>") })
 }
 
+// switches hands the connection over to a protocol that nobody speaks.
+func switches(*registry) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer conn.Close()
+		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+		rw.Flush()
+		conn.Read(make([]byte, 1)) // until the client leaves
+	})
+}
+
 type noETag struct{ http.ResponseWriter }
 
 func (w noETag) WriteHeader(code int) {
@@ -360,25 +377,4 @@ func certificate(t *testing.T, ip net.IP, from, to time.Time) (tls.Certificate, 
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-}
-
-// Markers are those of cargo.
-func TestExpand(t *testing.T) {
-	id, sum := crate.ID{Name: "MyCrate", Version: "1.0.0+x"}, crate.Checksum{1}
-	for dl, want := range map[string]string{
-		"https://h/c": "https://h/c/MyCrate/1.0.0+x/download",
-		"https://h/{prefix}/{lowerprefix}/{crate}-{version}": "https://h/My/Cr/my/cr/MyCrate-1.0.0+x",
-		"https://h/{sha256-checksum}":                        "https://h/" + sum.String(),
-	} {
-		x := &exam{dl: dl}
-		if got := x.expand(id, sum); got != want {
-			t.Errorf("%s: %s, want %s", dl, got, want)
-		}
-	}
-	for name, want := range map[string]string{"a": "1 1", "Ab": "2 2", "Abc": "3/A 3/a"} {
-		x := &exam{dl: "{prefix} {lowerprefix}"}
-		if got := x.expand(crate.ID{Name: name}, sum); got != want {
-			t.Errorf("%s: %s, want %s", name, got, want)
-		}
-	}
 }

@@ -99,7 +99,7 @@ func (x *exam) clock(date string) {
 // judgeDL looks at where crates come from; false: cargo gets none there.
 func (x *exam) judgeDL() bool {
 	public := strings.TrimSuffix(strings.TrimSuffix(x.index.String(), "/"), "/index")
-	dl, err := url.Parse(x.expand(crate.ID{Name: "a", Version: "1.0.0"}, crate.Checksum{}))
+	dl, err := url.Parse(x.urls().Expand(crate.ID{Name: "a", Version: "1.0.0"}, crate.Checksum{}))
 	switch {
 	case err != nil || dl.Scheme != "http" && dl.Scheme != "https":
 		x.fail("config", fmt.Sprintf("cargo cannot fetch crates from dl in config.json, %q", x.dl), fmt.Sprintf(adviceURL, public))
@@ -117,6 +117,9 @@ func (x *exam) judgeDL() bool {
 	return true
 }
 
+// urls makes the addresses of crate files as cargo does.
+func (x *exam) urls() crate.URLTemplate { return crate.CargoURLTemplate(x.dl) }
+
 // judgeAPI looks at where cargo search asks.
 func (x *exam) judgeAPI(api string) {
 	switch {
@@ -130,29 +133,6 @@ func (x *exam) judgeAPI(api string) {
 func isLocal(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
-}
-
-// expand makes the address of a crate file of dl (cargo book, Index Format,
-// "Index Configuration").
-func (x *exam) expand(id crate.ID, sum crate.Checksum) string {
-	prefix, _, _ := strings.Cut(crate.IndexPath(id.Name), "/"+strings.ToLower(id.Name))
-	expanded := strings.NewReplacer("{crate}", id.Name, "{version}", id.Version, "{sha256-checksum}", sum.String(),
-		"{lowerprefix}", prefix, "{prefix}", casedPrefix(id.Name)).Replace(x.dl)
-	if expanded == x.dl {
-		return x.dl + "/" + id.Name + "/" + id.Version + "/download"
-	}
-	return expanded
-}
-
-// casedPrefix is the folder of an index path, in the case of the name.
-func casedPrefix(name string) string {
-	switch len(name) {
-	case 1, 2:
-		return fmt.Sprint(len(name))
-	case 3:
-		return "3/" + name[:1]
-	}
-	return name[:2] + "/" + name[2:4]
 }
 
 // absent asks for a crate that nobody has.
@@ -217,7 +197,7 @@ func (x *exam) download(ctx context.Context) {
 }
 
 func (x *exam) downloadOne(ctx context.Context, check string, e *index.Entry) bool {
-	where := x.expand(e.ID, e.Checksum)
+	where := x.urls().Expand(e.ID, e.Checksum)
 	resp, err := x.open(ctx, where)
 	if err != nil {
 		text, advice := explain(err)

@@ -37,6 +37,7 @@ const (
 	GoAway           Kind = "goaway"             // B22: answers, then GOAWAY (HTTP/1.1: Connection: close)
 	ResetStream      Kind = "reset-stream"       // B22: RST_STREAM in mid-body (HTTP/1.1: the connection is closed)
 	Down             Kind = "down"               // B25: the whole server vanishes until Server.Up
+	Switch           Kind = "switch"             // B27, raw: 101 Switching Protocols, then silence
 	Latency          Kind = "latency"            // answers well after Fault.Delay (1 s if zero)
 )
 
@@ -100,7 +101,7 @@ func (r *Registry) Heal() {
 // Kinds returns every kind.
 func Kinds() []Kind {
 	return append(Brief(),
-		GzipEncoding, Endless, StallBody, Drip, StallHeaders, StallConnect, Redirect, GoAway, Down, Latency)
+		GzipEncoding, Endless, StallBody, Drip, StallHeaders, StallConnect, Redirect, GoAway, Down, Switch, Latency)
 }
 
 // Brief returns the kinds that are over at once, so that a client needs no

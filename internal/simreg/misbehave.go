@@ -110,6 +110,8 @@ func (s *Server) damage(w http.ResponseWriter, req *http.Request, body []byte, f
 		sendRaw(w, raw{status: "HTTP/1.0 200 OK", body: half, length: -1})
 	case LengthTooSmall:
 		sendRaw(w, raw{status: "HTTP/1.1 200 OK", body: body, length: len(half)})
+	case Switch:
+		s.switchProtocols(w)
 	case Reset:
 		sendRaw(w, raw{status: "HTTP/1.1 200 OK", body: half, length: len(body), reset: true})
 	}

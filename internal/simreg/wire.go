@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -73,6 +74,27 @@ func sendRaw(w http.ResponseWriter, answer raw) {
 	if writeRaw(rw.Writer, h, answer) == nil && answer.reset {
 		resetOnClose(conn)
 	}
+}
+
+// switchProtocols says that another protocol follows, and never speaks it.
+func (s *Server) switchProtocols(w http.ResponseWriter) {
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil { // HTTP/2
+		sendThenAbort(w, nil, 1)
+	}
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		io.Copy(io.Discard, conn) //nolint:errcheck // until the client leaves
+	}()
+	rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n") //nolint:errcheck // Flush reports it
+	rw.Flush()                                                                                      //nolint:errcheck // the client may have left
+	select {
+	case <-left:
+	case <-s.quit:
+	}
+	conn.Close() //nolint:errcheck // the client may be gone
+	<-left
 }
 
 func writeRaw(w *bufio.Writer, h http.Header, answer raw) error {

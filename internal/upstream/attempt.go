@@ -72,13 +72,18 @@ func (c *Client) exchange(ctx context.Context, f *fetch, w *watchdog) (*Body, *f
 		password, _ := user.Password()
 		req.SetBasicAuth(user.Username(), password)
 	}
-	resp, err := c.roundTrip(req)
+	resp, err := c.roundTrip(req, f.req.Guarded)
 	if err != nil {
 		return nil, networkFailure(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	w.reading.Store(true)
 
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		// net/http gives the connection away: its "body" would wait for ever,
+		// whatever becomes of the request. Nobody asked for it: close it unread.
+		return nil, statusFailure(resp, nil)
+	}
 	if resp.StatusCode != http.StatusOK {
 		// Few bytes tell who answers; and a small answer read to its end leaves
 		// the connection usable. If reading fails, less evidence is kept.
@@ -91,7 +96,8 @@ func (c *Client) exchange(ctx context.Context, f *fetch, w *watchdog) (*Body, *f
 	case "", "identity", "gzip", "x-gzip":
 	default:
 		return nil, &failure{
-			err:  fmt.Errorf("the answer has Content-Encoding %.40q, which was not asked for", encoding),
+			err: fmt.Errorf("the answer has Content-Encoding %.40q, which was not asked for (%s)",
+				encoding, gatherEvidence(resp, nil).Headers()),
 			kind: refused, status: http.StatusOK, transient: true,
 		}
 	}

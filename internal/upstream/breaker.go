@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 )
@@ -80,9 +81,7 @@ func (b *breaker) count(fail *failure) (reason, hint string) {
 			return fmt.Sprintf("%d crates in a row came with wrong bytes", b.refusalLimit),
 				"a captive portal or a filtering proxy may stand between; look at the evidence, then run again"
 		}
-		return fmt.Sprintf("%d crates in a row were refused with %s", b.refusalLimit, statusText(fail.status)),
-			"upstream may have banned this address or User-Agent, or a captive portal stands between; " +
-				"try the URL by hand, wait, then run again"
+		return fmt.Sprintf("%d crates in a row were refused with %s", b.refusalLimit, statusText(fail.status)), refusalHint(fail.status)
 	case certificate:
 		b.certificates++
 		if b.certificates < certificateLimit {
@@ -98,4 +97,15 @@ func (b *breaker) count(fail *failure) (reason, hint string) {
 		return fmt.Sprintf("%d crates in a row failed in all their attempts", b.failureLimit),
 			"upstream or the way to it is down; run again later, what is here stays"
 	}
+}
+
+func refusalHint(status int) string {
+	switch {
+	case status == http.StatusUnauthorized:
+		return "give a token that upstream takes, then run again"
+	case isRedirect(status):
+		return "if upstream keeps its crates where it leads to, allow that with -allow-host; else a captive portal may stand between"
+	}
+	return "upstream may have banned this address or User-Agent, or a captive portal stands between; " +
+		"try the URL by hand, wait, then run again"
 }

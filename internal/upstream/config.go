@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -58,6 +60,10 @@ type Config struct {
 	HTTP string
 	// UserAgent should name the program, its version and a contact.
 	UserAgent string
+	// Token goes with every request for a crate file, to the host of its URL and
+	// no other that it redirects to. A bare one is sent as "Bearer TOKEN", one
+	// with a scheme ("Basic dXNlcjpw") as it is. A user in the URL goes before.
+	Token string
 	// AllowHosts are hosts ("host" or "host:port") to which redirects may lead,
 	// beside the host of the request, static.crates.io and index.crates.io.
 	// They may lie in a private network.
@@ -141,6 +147,9 @@ func (c *Config) complete() error {
 	if c.HTTP != "auto" && c.HTTP != "1" && c.HTTP != "2" {
 		return fmt.Errorf("protocol %q is none of auto, 1, 2", c.HTTP)
 	}
+	if err := CheckToken(c.Token); err != nil {
+		return err
+	}
 	c.UserAgent = cmp.Or(c.UserAgent, defaultUserAgent)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -156,4 +165,21 @@ func fill[T int | int64 | time.Duration](name string, value *T, fallback T) erro
 		*value = fallback
 	}
 	return nil
+}
+
+// CheckToken reports why token cannot be Config.Token, or nil. It does not quote
+// it.
+func CheckToken(token string) error {
+	if strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return errors.New("a token has a character that is not printable ASCII: want one line")
+	}
+	return nil
+}
+
+// authorization returns the header in which a token is sent.
+func authorization(token string) string {
+	if strings.Contains(token, " ") {
+		return token
+	}
+	return "Bearer " + token
 }

@@ -2,7 +2,10 @@ package upstream
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
@@ -17,12 +20,21 @@ type Evidence struct {
 
 const evidenceSize = 4096
 
+// Headers returns the headers as one line, "Age: 3; Via: 1.1 proxy".
+func (e *Evidence) Headers() string {
+	lines := make([]string, 0, len(e.Header))
+	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
+		lines = append(lines, name+": "+e.Header.Get(name))
+	}
+	return strings.Join(lines, "; ")
+}
+
 // evidenceHeaders tell which cache or gate answered. Nothing that could be a
 // secret (cookies, challenges) is among them.
 var evidenceHeaders = []string{
 	"Age", "Cache-Control", "Cf-Ray", "Content-Encoding", "Content-Length", "Content-Type", "Date", "Etag",
-	"Last-Modified", "Location", "Retry-After", "Server", "Via", "X-Amz-Cf-Id", "X-Amz-Cf-Pop",
-	"X-Amz-Request-Id", "X-Cache", "X-Served-By",
+	"Last-Modified", "Location", "Retry-After", "Server", "Via",
+	"X-Amz-Cf-Id", "X-Amz-Cf-Pop", "X-Amz-Id-2", "X-Amz-Request-Id", "X-Amz-Version-Id", "X-Cache", "X-Cache-Hits", "X-Served-By",
 }
 
 // gatherEvidence keeps what may go into a report, of bounded size.
@@ -89,7 +101,13 @@ func (e *FetchError) Unwrap() error { return e.Err }
 // A StatusError is an answer other than 200 that does not mean "gone".
 type StatusError struct{ Status int }
 
-func (e *StatusError) Error() string { return "the answer is " + statusText(e.Status) }
+func (e *StatusError) Error() string {
+	text := "the answer is " + statusText(e.Status)
+	if e.Status == http.StatusUnauthorized {
+		text += ": upstream wants a token, -upstream-token-file FILE, or another one"
+	}
+	return text
+}
 
 func statusText(code int) string {
 	if text := http.StatusText(code); text != "" {

@@ -39,7 +39,6 @@ func (f *fetch) prepare() error {
 	if f.req.Again {
 		f.header = f.client.noCache
 	}
-	f.client.guard.name(u.Hostname())
 	return nil
 }
 

@@ -14,8 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
-	"os/exec"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -140,12 +139,12 @@ func (o *origin) dialTLS(cfg *tls.Config) func(context.Context, string, string) 
 		if err != nil {
 			return nil, err
 		}
-		o.running.Go(func() { proxyTLS(tls.Server(server, cfg), inner) })
+		o.running.Go(func() { relay(tls.Server(server, cfg), inner) })
 		return client, nil
 	}
 }
 
-func proxyTLS(outer, inner net.Conn) {
+func relay(outer, inner net.Conn) {
 	var copying sync.WaitGroup
 	copying.Go(func() { _, _ = io.Copy(inner, outer); _ = inner.Close() })
 	_, _ = io.Copy(outer, inner)
@@ -173,31 +172,80 @@ func TestB18RedirectsEnd(t *testing.T) {
 	}
 }
 
-// A redirect to one of the registry's hosts does not lead into a private
-// network when DNS says so; a request that names the host may go there.
+// Where DNS puts the host of a URL that the operator did not name into a
+// private network, we do not go: by redirect or by the first request, however
+// its name is spelled. A host that is named may be anywhere.
 func TestB18GuardOfPrivateAddresses(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(payload) }))
 	defer server.Close()
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
-	front := httptest.NewServer(http.RedirectHandler("http://localhost:"+port+"/", http.StatusFound))
-	defer front.Close()
+	redirector := func(host string) string {
+		front := httptest.NewServer(http.RedirectHandler("http://"+host+":"+port+"/", http.StatusFound))
+		t.Cleanup(front.Close)
+		return front.URL
+	}
+	for _, tt := range []struct {
+		name    string
+		url     string
+		guarded bool
+		allow   []string
+		ok      bool
+	}{
+		{"redirect", redirector("localhost"), false, nil, false},
+		{"redirect in upper case", redirector("LOCALHOST"), false, nil, false},
+		{"redirect to an allowed host", redirector("localhost"), false, []string{"localhost:" + port}, true},
+		{"redirect to an allowed host in upper case", redirector("LOCALHOST"), false, []string{"LocalHost:" + port}, true},
+		{"redirect to an allowed host on another port", redirector("localhost"), false, []string{"localhost"}, false},
+		{"named", "http://LOCALHOST:" + port, false, nil, true},
+		{"not named", "http://localhost:" + port, true, nil, false},
+		{"not named, an address", server.URL, true, nil, false},
+		{"not named, allowed", "http://localhost:" + port, true, []string{"localhost:" + port}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newClient(t, Config{AllowHosts: tt.allow})
+			c.allowed["localhost:"+port] = true // localhost plays a registry host whose address is private
+			r := want(serde, payload)
+			r.URL, r.Guarded = tt.url, tt.guarded
+			body, stats, err := c.Fetch(t.Context(), r)
+			if body != nil {
+				body.Release()
+			}
+			refused := strings.Contains(fmt.Sprint(err), "refused a connection to the private address") && stats.Attempts == 1
+			if tt.ok && err != nil || !tt.ok && !refused {
+				t.Errorf("error %v after %d attempts", err, stats.Attempts)
+			}
+		})
+	}
+}
 
-	c := newClient(t, Config{})
-	c.allowed["localhost:"+port] = true // localhost plays a registry host whose address is private
-	c.guard.named["localhost"] = new(atomic.Bool)
+// B18: what an error advises helps.
+func TestB18RedirectErrorSaysWhatToAllow(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(payload) }))
+	defer server.Close()
+	front := httptest.NewServer(http.RedirectHandler(server.URL, http.StatusFound))
+	defer front.Close()
 	r := want(serde, payload)
 	r.URL = front.URL
-	_, stats, err := c.Fetch(t.Context(), r)
-	if !strings.Contains(fmt.Sprint(err), "redirect into a private network") || stats.Attempts != 1 {
-		t.Errorf("error %v after %d attempts", err, stats.Attempts)
+	_, _, err := newClient(t, Config{}).Fetch(t.Context(), r)
+	_, host, found := strings.Cut(fmt.Sprint(err), "-allow-host ")
+	if !found {
+		t.Fatal(err)
 	}
-	for _, url := range []string{server.URL, "http://localhost:" + port, front.URL} { // the last is lifted by the one before
-		r.URL = url
-		body, _, err := c.Fetch(t.Context(), r)
-		if err != nil {
-			t.Fatal(err)
+	body, _, err := newClient(t, Config{AllowHosts: []string{host}}).Fetch(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body.Release()
+}
+
+func TestB18AllowedHosts(t *testing.T) {
+	for host, ok := range map[string]bool{
+		"cdn.example": true, "cdn.example:8443": true, "127.0.0.1:1": true, "[::1]:80": true,
+		"": false, "https://cdn.example": false, "cdn.example/x": false, "cdn.example:x": false, "u@cdn.example": false, ":80": false, "a b": false,
+	} {
+		if err := CheckHost(host); (err == nil) != ok {
+			t.Errorf("%q: %v", host, err)
 		}
-		body.Release()
 	}
 }
 
@@ -215,47 +263,148 @@ func TestIsPublic(t *testing.T) {
 	}
 }
 
+// withProxies sets the variables of the environment, and none beside them.
+func withProxies(t *testing.T, variables map[string]string) {
+	t.Helper()
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"} {
+		t.Setenv(name, variables[name])
+		t.Setenv(strings.ToLower(name), variables[strings.ToLower(name)])
+	}
+}
+
 // The proxy of the environment is used, and cannot make us take other bytes.
-// net/http reads the environment once, hence the second process.
 func TestB19ProxyOfTheEnvironment(t *testing.T) {
-	if os.Getenv("UPSTREAM_TEST_PROXY") != "" {
-		c := newClient(t, Config{Attempts: 2, RetryBase: time.Millisecond})
-		body, _, err := c.Fetch(t.Context(), want(serde, payload))
-		if err == nil {
-			body.Release()
+	honest := func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Host == "origin.test" {
+			_, _ = w.Write(payload)
 		}
-		fmt.Printf("result: %v\n", err)
-		return
 	}
 	for _, tt := range []struct {
-		name    string
-		handler http.HandlerFunc
-		want    string
+		name, variable string
+		handler        http.HandlerFunc
+		want           string
 	}{
-		{"honest", func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Host == "origin.test" {
-				_, _ = w.Write(payload)
-			}
-		}, "result: <nil>"},
-		{"hostile", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("other bytes")) },
-			"result: serde 1.0.0: sha256 of the 11 bytes is"},
-		{"dead", nil, "result: serde 1.0.0: fetching http://origin.test/crates/serde/serde-1.0.0.crate: giving up after 2 attempts: proxyconnect"},
+		{"honest", "HTTP_PROXY", honest, "<nil>"},
+		{"for everything", "ALL_PROXY", honest, "<nil>"},
+		{"for everything, lower case", "all_proxy", honest, "<nil>"},
+		{"hostile", "HTTP_PROXY", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("other bytes")) },
+			"serde 1.0.0: sha256 of the 11 bytes is"},
+		{"dead", "HTTP_PROXY", nil, "serde 1.0.0: fetching http://origin.test/crates/serde/serde-1.0.0.crate: giving up after 2 attempts: proxyconnect"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			proxy := httptest.NewServer(tt.handler)
 			defer proxy.Close()
-			address := proxy.URL
 			if tt.handler == nil {
 				proxy.Close()
 			}
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestB19ProxyOfTheEnvironment$")
-			cmd.Env = append(os.Environ(), "UPSTREAM_TEST_PROXY=1", "HTTP_PROXY="+address, "NO_PROXY=", "no_proxy=", "http_proxy=")
-			out, err := cmd.CombinedOutput()
-			if err != nil || !strings.Contains(string(out), tt.want) {
-				t.Errorf("%v: %s, want %q", err, out, tt.want)
+			withProxies(t, map[string]string{tt.variable: proxy.URL})
+			c := newClient(t, Config{Attempts: 2, RetryBase: time.Millisecond})
+			body, _, err := c.Fetch(t.Context(), want(serde, payload))
+			if err == nil {
+				body.Release()
+			}
+			if !strings.HasPrefix(fmt.Sprint(err), tt.want) {
+				t.Errorf("error %v, want %q", err, tt.want)
 			}
 		})
 	}
+}
+
+func TestB19WhichProxy(t *testing.T) {
+	const http, https = "http://h.example/", "https://h.example/"
+	for _, tt := range []struct {
+		name      string
+		variables map[string]string
+		url, want string // the proxy's host
+	}{
+		{"none", nil, http, ""},
+		{"all for http", map[string]string{"ALL_PROXY": "http://all:1"}, http, "all:1"},
+		{"all for https", map[string]string{"ALL_PROXY": "socks5h://all:1"}, https, "all:1"},
+		{"lower case first", map[string]string{"ALL_PROXY": "http://upper:1", "all_proxy": "socks5://lower:1"}, https, "lower:1"},
+		{"one of its own goes before", map[string]string{"ALL_PROXY": "http://all:1", "HTTPS_PROXY": "http://own:1"}, https, "own:1"},
+		{"and is for its scheme alone", map[string]string{"ALL_PROXY": "http://all:1", "HTTPS_PROXY": "http://own:1"}, http, "all:1"},
+		{"no proxy", map[string]string{"ALL_PROXY": "http://all:1", "NO_PROXY": "h.example"}, https, ""},
+		{"no proxy, lower case", map[string]string{"ALL_PROXY": "http://all:1", "no_proxy": ".example"}, https, ""},
+		{"no scheme", map[string]string{"ALL_PROXY": "all:1"}, http, "all:1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			withProxies(t, tt.variables)
+			proxy, err := Proxy()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := proxy(httptest.NewRequest("GET", tt.url, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got == nil {
+				got = new(url.URL)
+			}
+			if got.Host != tt.want {
+				t.Errorf("proxy %v, want %q", got, tt.want)
+			}
+		})
+	}
+	withProxies(t, map[string]string{"ALL_PROXY": "socks4://user:s3cret@all:1"})
+	if _, err := New(Config{}); err == nil || !strings.Contains(err.Error(), `scheme "socks4" is none of`) || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// A SOCKS proxy is asked to connect; one that says nothing does not hold us.
+func TestB19SOCKSProxy(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(payload) }))
+	defer server.Close()
+	proxy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = proxy.Close() }()
+	withProxies(t, map[string]string{"ALL_PROXY": "socks5h://" + proxy.Addr().String()})
+	c := newClient(t, Config{Attempts: 1, HeaderTimeout: 200 * time.Millisecond})
+
+	asked := make(chan string, 1)
+	go func() { asked <- serveSOCKS(proxy, server.Listener.Addr().String()) }()
+	body, _, err := c.Fetch(t.Context(), want(serde, payload))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body.Release()
+	c.Close() // the connection that is kept, for which the proxy waits
+	if host := <-asked; host != "origin.test" {
+		t.Errorf("asked for %q", host)
+	}
+
+	silent := make(chan net.Conn, 1)
+	go func() { conn, _ := proxy.Accept(); silent <- conn }()
+	if _, _, err := c.Fetch(t.Context(), want(serde, payload)); !strings.Contains(fmt.Sprint(err), "no answer came within") {
+		t.Errorf("error = %v", err)
+	}
+	_ = (<-silent).Close()
+}
+
+// serveSOCKS is a SOCKS5 proxy (RFC 1928) for one connection, which leads to
+// addr whatever is asked for. It returns the name that was asked for.
+func serveSOCKS(l net.Listener, addr string) string {
+	conn, err := l.Accept()
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = conn.Close() }()
+	head := make([]byte, 3) // version, one method: none
+	_, _ = io.ReadFull(conn, head)
+	_, _ = conn.Write([]byte{5, 0})
+	head = make([]byte, 5) // version, connect, 0, name, its length
+	_, _ = io.ReadFull(conn, head)
+	name := make([]byte, int(head[4])+2) // and the port
+	_, _ = io.ReadFull(conn, name)
+	_, _ = conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+	to, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err.Error()
+	}
+	relay(conn, to)
+	return string(name[:len(name)-2])
 }
 
 func TestB12ResetInMidBody(t *testing.T) {
@@ -348,7 +497,7 @@ func TestB15TLSAndDialTimeouts(t *testing.T) {
 	if !strings.Contains(fmt.Sprint(err), "TLS handshake timeout") || time.Since(start) > 5*time.Second {
 		t.Errorf("error %v after %v", err, time.Since(start))
 	}
-	dial := c.guard.dialer(time.Nanosecond)
+	dial := dialer(time.Nanosecond)
 	if _, err := dial(t.Context(), "tcp", l.Addr().String()); !isTimeout(err) {
 		t.Errorf("dial = %v", err)
 	}
@@ -357,4 +506,61 @@ func TestB15TLSAndDialTimeouts(t *testing.T) {
 func isTimeout(err error) bool {
 	e, ok := errors.AsType[net.Error](err)
 	return ok && e.Timeout()
+}
+
+// A token goes to the host that was asked, and nowhere else: not to where a
+// redirect leads, not back from there, and not into an error.
+func TestB28Token(t *testing.T) {
+	const token = "t0ken-s3cret"
+	var got sync.Map // by path
+	hear := func(next string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			got.Store(r.URL.Path, r.Header.Get("Authorization"))
+			if next == "" {
+				http.Error(w, "no", http.StatusUnauthorized)
+				return
+			}
+			http.Redirect(w, r, next+r.URL.Path+"x", http.StatusFound)
+		}
+	}
+	last := httptest.NewServer(hear(""))
+	defer last.Close()
+	first := http.NewServeMux()
+	asked := httptest.NewServer(first)
+	defer asked.Close()
+	other := httptest.NewServer(hear(asked.URL))
+	defer other.Close()
+	first.Handle("/a", hear(asked.URL)) // stays
+	first.Handle("/ax", hear(last.URL)) // leaves
+	first.Handle("/b", hear(other.URL)) // leaves, and is sent back
+	first.Handle("/bxx", hear(""))
+
+	for _, tt := range []struct{ token, want string }{{token, "Bearer " + token}, {"Basic " + token, "Basic " + token}} {
+		c := newClient(t, Config{Token: tt.token, AllowHosts: []string{last.Listener.Addr().String(), other.Listener.Addr().String()}})
+		for path, want := range map[string]map[string]string{
+			"/a": {"/a": tt.want, "/ax": tt.want, "/axx": ""},
+			"/b": {"/b": tt.want, "/bx": "", "/bxx": ""},
+		} {
+			got.Clear()
+			r := requestTo(asked.URL + path)
+			_, _, err := c.Fetch(t.Context(), r)
+			if !strings.Contains(fmt.Sprint(err), "-upstream-token-file") || strings.Contains(fmt.Sprint(err), token) {
+				t.Errorf("error = %v", err)
+			}
+			for at, want := range want {
+				if sent, asked := got.Load(at); !asked || sent != want {
+					t.Errorf("%s: Authorization is %q, asked %t, want %q", at, sent, asked, want)
+				}
+			}
+		}
+	}
+	if _, err := New(Config{Token: "two\nlines " + token}); err == nil || strings.Contains(err.Error(), token) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func requestTo(url string) Request {
+	r := want(serde, payload)
+	r.URL = url
+	return r
 }

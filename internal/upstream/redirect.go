@@ -26,14 +26,14 @@ func (e *RedirectError) Error() string {
 }
 
 // roundTrip is Transport.RoundTrip with our rules for redirects.
-func (c *Client) roundTrip(req *http.Request) (*http.Response, error) {
+func (c *Client) roundTrip(req *http.Request, guardFirst bool) (*http.Response, error) {
 	first := req.URL
 	for hop := 0; ; hop++ {
 		transport := c.transport
 		if req.Close {
 			transport = c.fresh
 		}
-		resp, err := transport.RoundTrip(req)
+		resp, err := transport.RoundTrip(c.guarded(req, first, guardFirst))
 		if err != nil || !isRedirect(resp.StatusCode) {
 			return resp, err
 		}
@@ -79,7 +79,7 @@ func (c *Client) follow(first, from *url.URL, resp *http.Response, hop int) (*ur
 	case next.Scheme != "https" && (next.Scheme != "http" || first.Scheme != "http"):
 		return nil, refuse(to, "want https")
 	case !c.allowed.leadsTo(first, next):
-		return nil, refuse(to, "the host is neither the one asked nor an allowed one")
+		return nil, refuse(to, fmt.Sprintf("%s is neither the host asked nor one that you allowed: if it is meant, -allow-host %[1]s", next.Host))
 	}
 	return next, nil
 }
@@ -87,27 +87,37 @@ func (c *Client) follow(first, from *url.URL, resp *http.Response, hop int) (*ur
 // hostSet holds "host:port", lower case.
 type hostSet map[string]bool
 
-// parseHosts adds the registry's hosts to those configured.
-func parseHosts(configured []string) (hostSet, error) {
+func parseHosts(hosts []string) (hostSet, error) {
 	set := hostSet{}
-	for _, host := range append(registryHosts[:len(registryHosts):len(registryHosts)], configured...) {
-		u, err := url.Parse("https://" + host)
-		if err != nil || u.Host != host || u.Hostname() == "" {
-			return nil, fmt.Errorf("allowed host %q is neither \"host\" nor \"host:port\"", host)
+	for _, host := range hosts {
+		if err := CheckHost(host); err != nil {
+			return nil, err
 		}
-		set[hostPort(u)] = true
-		if u.Port() == "" {
-			u.Scheme = "http"
-			set[hostPort(u)] = true
+		for _, scheme := range []string{"https", "http"} {
+			set[hostPort(&url.URL{Scheme: scheme, Host: host})] = true
 		}
 	}
 	return set, nil
 }
 
+// CheckHost reports why host cannot be one of Config.AllowHosts, or nil.
+func CheckHost(host string) error {
+	if u, err := url.Parse("https://" + host); err != nil || u.Host != host || u.Hostname() == "" {
+		return fmt.Errorf("allowed host %q is neither \"host\" nor \"host:port\"", host)
+	}
+	return nil
+}
+
 // leadsTo reports whether a request for first may be redirected to next.
 func (s hostSet) leadsTo(first, next *url.URL) bool {
-	upgrade := strings.EqualFold(first.Hostname(), next.Hostname()) && first.Port() == "" && next.Port() == ""
-	return upgrade || hostPort(first) == hostPort(next) || s[hostPort(next)]
+	return sameHost(first, next) || s[hostPort(next)]
+}
+
+// sameHost reports whether two URLs lead to one server: a host at one port, or
+// at the ports that http and https imply.
+func sameHost(a, b *url.URL) bool {
+	both := strings.EqualFold(a.Hostname(), b.Hostname()) && a.Port() == "" && b.Port() == ""
+	return both || hostPort(a) == hostPort(b)
 }
 
 // hostPort returns the host in lower case with the port that the scheme

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -55,6 +56,32 @@ func TestTransientFaultsAreRetried(t *testing.T) {
 		{"B13 stall in the body", func(c net.Conn) { raw(c, head+"half", len(payload)); hang(c) }, 39 * time.Second},
 		{"B14 drip", func(c net.Conn) { drip(c, 1) }, 47 * time.Second},
 		{"B15 no answer", hang, 62 * time.Second},
+		{"B27 switching protocols", func(c net.Conn) {
+			raw(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+			hang(c)
+		}, time.Second},
+		{"B27 informational answers without end", func(c net.Conn) { flood(c, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n") }, time.Second},
+		{"B27 headers without end", func(c net.Conn) {
+			raw(c, "HTTP/1.1 200 OK\r\n")
+			flood(c, "X-Header: "+strings.Repeat("x", 100)+"\r\n")
+		}, time.Second},
+		{"B27 a header line without end", func(c net.Conn) {
+			raw(c, "HTTP/1.1 200 OK\r\nX-Header: ")
+			flood(c, strings.Repeat("x", 100))
+		}, time.Second},
+		{"B27 headers in drips", func(c net.Conn) {
+			raw(c, "HTTP/1.1 200 OK\r\n")
+			for {
+				time.Sleep(time.Second)
+				if _, err := io.WriteString(c, "X: y\r\n"); err != nil {
+					return
+				}
+			}
+		}, 62 * time.Second},
+		{"B27 a redirect whose body stalls", func(c net.Conn) {
+			raw(c, "HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 100\r\n\r\nhalf")
+			hang(c)
+		}, 62 * time.Second},
 		{"B23 204", status("204 No Content"), time.Second},
 		{"B23 206", status("206 Partial Content"), time.Second},
 		{"B23 304", status("304 Not Modified"), time.Second},
@@ -98,6 +125,15 @@ func drip(conn net.Conn, n int) {
 			return
 		}
 		time.Sleep(time.Second)
+	}
+}
+
+// flood writes the same again and again until the client hangs up.
+func flood(conn net.Conn, text string) {
+	for {
+		if _, err := io.WriteString(conn, text); err != nil {
+			return
+		}
 	}
 }
 

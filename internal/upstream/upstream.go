@@ -18,8 +18,7 @@
 // https to http, and never from a public host into a private network.
 // Transfer encodings are checked, content encodings are not undone, and every
 // length that comes from outside is bounded. A proxy named in the environment
-// (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) is used; the checksum guards against
-// that one too.
+// ([Proxy]) is used; the checksum guards against that one too.
 //
 // # When it stops
 //
@@ -53,6 +52,10 @@ type Request struct {
 	// caller's, who removes it whatever Fetch returns.
 	Spill func() (Spill, error)
 
+	// Guarded says that the operator did not name the URL's host: it must have a
+	// public address then, as those have to which redirects lead.
+	Guarded bool
+
 	// WasGone says that an earlier run found this file refused for good.
 	// Another refusal is no news then and does not count towards the breaker,
 	// so that a run which only probes the lost ones is not taken for a ban.
@@ -85,10 +88,10 @@ type Client struct {
 	cfg       Config
 	transport *http.Transport
 	fresh     *http.Transport // the same, with a connection for each request
-	allowed   hostSet
-	guard     guard
-	header    http.Header // of every request; shared, never modified
-	noCache   http.Header // the same, asking caches to step aside
+	allowed   hostSet         // where redirects may lead: those below, and the registry's
+	named     hostSet         // Config.AllowHosts
+	header    http.Header     // of every request; shared, never modified
+	noCache   http.Header     // the same, asking caches to step aside
 	limiter   *limiter
 	memory    *semaphore.Weighted
 	pauses    pauses
@@ -103,14 +106,22 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	allowed, err := parseHosts(cfg.AllowHosts)
+	named, err := parseHosts(cfg.AllowHosts)
+	if err != nil {
+		return nil, err
+	}
+	allowed, err := parseHosts(append(registryHosts[:len(registryHosts):len(registryHosts)], cfg.AllowHosts...))
+	if err != nil {
+		return nil, err
+	}
+	proxy, err := Proxy()
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{
 		cfg:     cfg,
 		allowed: allowed,
-		guard:   newGuard(cfg.AllowHosts),
+		named:   named,
 		limiter: newLimiter(cfg.Concurrency),
 		memory:  semaphore.NewWeighted(cfg.MemoryBudget),
 		breaker: newBreaker(cfg.RefusalLimit, cfg.FailureLimit),
@@ -118,10 +129,13 @@ func New(cfg Config) (*Client, error) {
 	}
 	// Nobody but the checksum may change the bytes, so no encoding is asked for.
 	c.header = http.Header{"User-Agent": {cfg.UserAgent}, "Accept-Encoding": {"identity"}}
+	if cfg.Token != "" {
+		c.header.Set("Authorization", authorization(cfg.Token))
+	}
 	c.noCache = c.header.Clone()
 	c.noCache.Set("Cache-Control", "no-cache")
 	c.noCache.Set("Pragma", "no-cache")
-	c.transport = newTransport(cfg, &c.guard)
+	c.transport = newTransport(cfg, proxy)
 	c.fresh = c.transport.Clone()
 	c.fresh.DisableKeepAlives = true
 	c.metrics = newMetrics(c.limiter)

@@ -1,0 +1,41 @@
+package upstream
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+
+	"golang.org/x/net/http/httpproxy"
+)
+
+// Proxy returns an [http.Transport.Proxy] as the environment says: HTTP_PROXY,
+// HTTPS_PROXY and NO_PROXY as net/http has them, and for what these do not name
+// ALL_PROXY as curl, and so git and cargo, have it. A proxy of a kind that
+// net/http does not know is an error: it would be spoken to as an HTTP proxy.
+func Proxy() (func(*http.Request) (*url.URL, error), error) {
+	cfg := httpproxy.FromEnvironment()
+	rest := cmp.Or(os.Getenv("all_proxy"), os.Getenv("ALL_PROXY"))
+	cfg.HTTPProxy = cmp.Or(cfg.HTTPProxy, rest)
+	cfg.HTTPSProxy = cmp.Or(cfg.HTTPSProxy, rest)
+	for _, proxy := range []string{cfg.HTTPProxy, cfg.HTTPSProxy} {
+		if err := checkProxy(proxy); err != nil {
+			return nil, err
+		}
+	}
+	proxy := cfg.ProxyFunc()
+	return func(req *http.Request) (*url.URL, error) { return proxy(req.URL) }, nil
+}
+
+func checkProxy(proxy string) error {
+	u, err := url.Parse(proxy)
+	if err != nil || u.Host == "" {
+		return nil // "host:port" means http; httpproxy says what else is wrong, when it is asked
+	}
+	switch u.Scheme {
+	case "http", "https", "socks5", "socks5h":
+		return nil
+	}
+	return fmt.Errorf("reading the proxy in the environment: scheme %q is none of http, https, socks5, socks5h", u.Scheme)
+}
