@@ -24,7 +24,7 @@
 //     lower-cased name; cargo book, Registry Index, "Index files").
 //   - [ID.LoosePath]: where a mirror of ours keeps the file (the "shard"
 //     layout of CloneCratesio v1.1.0; case kept).
-//   - [ID.URLPath]: what is asked of upstream.
+//   - [ID.URLPath]: what is asked of static.crates.io; [URLTemplate]: of other registries.
 package crate
 
 import (

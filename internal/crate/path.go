@@ -3,6 +3,7 @@ package crate
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,13 +16,18 @@ const Ext = ".crate"
 // "1/a", "2/ab", "3/a/abc", "ab/cd/abcd". The name must be valid.
 func IndexPath(name string) string {
 	n := strings.ToLower(name)
-	switch len(n) {
+	return indexDir(n) + "/" + n
+}
+
+// indexDir returns the folder of an index path, in the case of name.
+func indexDir(name string) string {
+	switch len(name) {
 	case 1, 2:
-		return fmt.Sprintf("%d/%s", len(n), n)
+		return strconv.Itoa(len(name))
 	case 3:
-		return "3/" + n[:1] + "/" + n
+		return "3/" + name[:1]
 	default:
-		return n[:2] + "/" + n[2:4] + "/" + n
+		return name[:2] + "/" + name[2:4]
 	}
 }
 

@@ -1,0 +1,55 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+)
+
+// A Config is config.json of an index (cargo book, Registry Index, "Index
+// Configuration").
+type Config struct {
+	DL  string `json:"dl"`  // where crate files are, for crate.CargoURLTemplate
+	API string `json:"api"` // may be empty
+}
+
+// maxConfig bounds config.json, in bytes.
+const maxConfig = 64 << 10
+
+// Config reads config.json. With git it is that of the commit, as all else. If
+// there is none, the error is fs.ErrNotExist.
+func (x *Index) Config(ctx context.Context) (cfg Config, err error) {
+	r, err := x.source.newLookup(ctx)
+	if err != nil {
+		return cfg, err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	content, _, err := r.lookup("config.json")
+	if err == nil && len(content) > maxConfig {
+		err = fmt.Errorf("it has more than %d bytes", maxConfig)
+	}
+	if err == nil {
+		err = json.Unmarshal(content, &cfg)
+	}
+	if err == nil && cfg.DL == "" {
+		err = errors.New(`it names no "dl"`)
+	}
+	if err != nil {
+		return Config{}, fmt.Errorf("reading config.json of the index in %s: %w", x.dir, err)
+	}
+	return cfg, nil
+}
+
+// IsCratesIO reports whether crate files are those of crates.io itself.
+func (c Config) IsCratesIO() bool {
+	u, err := url.Parse(c.DL)
+	if err != nil {
+		return false
+	}
+	host := strings.ToLower(u.Hostname())
+	return host == "crates.io" || strings.HasSuffix(host, ".crates.io")
+}
