@@ -51,7 +51,7 @@ func (a *App) openStore(ctx context.Context, h *held, l *loose.Store, cfg *runCo
 	}
 	s, err := bundled.Open(ctx, bundled.Config{
 		Folder: h.bundles, Loose: l, Catalog: adopter{h.catalog, known}, Target: size, KeepLoose: cfg.bundleMode == "add",
-		URL: func(id crate.ID) string { return cfg.baseURL + "/" + id.URLPath() }, Log: log,
+		URL: func(id crate.ID, sum crate.Checksum) string { return cfg.origin.urls.WithoutUser().URL(id, sum) }, Log: log,
 	})
 	if err == nil {
 		h.store, h.closeStore = s, s.Close

@@ -40,6 +40,9 @@ func (s *syncer) mirrorCrates(ctx context.Context) error {
 		return err
 	}
 	defer ix.Close()
+	if err := s.cfg.origin.resolve(ctx, ix, s.log); err != nil {
+		return err
+	}
 	work, err := s.compare(ctx, ix)
 	if err != nil {
 		return err
@@ -111,7 +114,7 @@ func (s *syncer) writeSidecars(ctx context.Context, ix *index.Index) error {
 	}
 	s.act.enter("writing sidecars", "")
 	sum, err := s.app.describe(ctx, &sidecarsConfig{
-		mode: "files", out: s.cfg.out, baseURL: s.cfg.baseURL, includeYanked: !s.cfg.excludeYanked,
+		mode: "files", out: s.cfg.out, origin: s.cfg.origin, includeYanked: !s.cfg.excludeYanked,
 		acceptShrink: true, // of the index, which may be what has changed alone; files are never taken away
 		concurrency:  s.cfg.net.concurrency,
 	}, ix, s.show, s.log)

@@ -69,6 +69,9 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 		a.Dial = simreg.LoopbackOnly
 	}
 	job := demoJob(dir, server.BaseURL)
+	if err := job.origin.check(); err != nil {
+		return err
+	}
 	if err := writeDemoIndex(ctx, reg, job.indexDir); err != nil {
 		return err
 	}
@@ -145,7 +148,7 @@ func demoJob(dir, baseURL string) *downloadConfig {
 		indexDir: filepath.Join(dir, "crates.io-index"),
 		runConfig: runConfig{
 			out: filepath.Join(dir, "crates"), manifest: filepath.Join(dir, "manifest.jsonl"), bundlesOut: filepath.Join(dir, "bundles"),
-			baseURL: baseURL, durability: "batch", bundleMode: "only", bundleSizeGB: 1,
+			origin: originConfig{base: baseURL}, durability: "batch", bundleMode: "only", bundleSizeGB: 1,
 			log: logConfig{"text", "warn"},
 			net: netConfig{
 				concurrency: 16, timeoutSeconds: 30, attempts: 6, maxFileMB: 16, protocol: "auto",

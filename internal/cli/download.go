@@ -70,7 +70,16 @@ func (cfg *downloadConfig) check() error {
 	if cfg.list != "" && cfg.part.chooses() {
 		return usagef("-crates, -lockfile and -latest choose from an index: they need -index-dir, not -list")
 	}
-	return errors.Join(cfg.part.check(), cfg.runConfig.check())
+	if cfg.list != "" && cfg.origin.base == auto {
+		return usagef("-crates-base-url auto asks the index: it needs -index-dir, not -list")
+	}
+	if err := errors.Join(cfg.part.check(), cfg.runConfig.check()); err != nil {
+		return err
+	}
+	if cfg.list != "" && cfg.net.token != "" {
+		return usagef("a token goes to the one host of -crates-base-url, and a list may name any: -list and a token do not go together")
+	}
+	return nil
 }
 
 // download runs the command.
@@ -114,10 +123,16 @@ func (cfg *downloadConfig) source(ctx context.Context, show *display, log *slog.
 			return nil, nil, err
 		}
 		source, err := cfg.part.source(ctx, ix, sums, cfg.includeYanked, show, log)
+		if err == nil {
+			err = cfg.origin.resolve(ctx, ix, log)
+		}
 		if err != nil {
 			return nil, nil, errors.Join(err, ix.Close())
 		}
 		return source, func() { ix.Close() }, nil
+	}
+	if err := cfg.origin.resolve(ctx, nil, log); err != nil {
+		return nil, nil, err
 	}
 	var entries []mirror.Entry
 	var bad []mirror.BadEntry

@@ -26,6 +26,8 @@ type netConfig struct {
 	maxIdlePerHost      int
 	idleTimeout         time.Duration
 	tlsTimeout          time.Duration
+	allowHosts          []string
+	tokenFile, token    string        // check reads the token, out of the file or the environment
 	stall               time.Duration // no flag: the demo is in a hurry
 }
 
@@ -38,6 +40,8 @@ func (cfg *netConfig) flags() []cli.Flag {
 		&cli.DurationFlag{Name: "retry-max", Value: 30 * time.Second, Usage: "longest backoff", Destination: &cfg.retryMax},
 		&cli.Int64Flag{Name: "max-file-mb", Value: 512, Usage: "refuse crate files of more than `N` MiB", Destination: &cfg.maxFileMB},
 		&cli.StringFlag{Name: "http", Value: "auto", Usage: "protocol: `auto|1|2`", Destination: &cfg.protocol},
+		&cli.StringSliceFlag{Name: "allow-host", Usage: "upstream may redirect to `HOST` (or HOST:PORT) too, also in a private network; repeat it, or put commas between", Destination: &cfg.allowHosts},
+		&cli.StringFlag{Name: "upstream-token-file", Usage: "send the token in `FILE` to upstream, and to no host that it redirects to (default: that in $" + tokenVariable + ")", Destination: &cfg.tokenFile, TakesFile: true},
 		&cli.StringFlag{Name: "contact", Usage: "e-mail address or URL for the User-Agent, so that crates.io can reach `WHO` runs this", Destination: &cfg.contact},
 		&cli.IntFlag{Name: "max-conns-per-host", Usage: "0 = auto", Destination: &cfg.maxConnsPerHost},
 		&cli.IntFlag{Name: "max-idle-conns", Usage: "0 = auto", Destination: &cfg.maxIdleConns},
@@ -66,7 +70,12 @@ func (cfg *netConfig) check() error {
 	case strings.ContainsFunc(cfg.contact, func(r rune) bool { return r < ' ' || r > '~' }):
 		return usagef("-contact %q is not printable ASCII", cfg.contact)
 	}
-	return nil
+	for _, host := range cfg.allowHosts {
+		if err := upstream.CheckHost(host); err != nil {
+			return usagef("-allow-host: %w", err)
+		}
+	}
+	return cfg.readToken()
 }
 
 // maxConcurrency keeps a slip of the hand from becoming an attack on upstream.
@@ -76,7 +85,7 @@ func (a *App) upstream(cfg *netConfig, log *slog.Logger) (*upstream.Client, erro
 	return upstream.New(upstream.Config{
 		Concurrency: cfg.concurrency, Timeout: time.Duration(cfg.timeoutSeconds) * time.Second, StallTimeout: cfg.stall,
 		Attempts: max(1, cfg.attempts), RetryBase: cfg.retryBase, RetryMax: cfg.retryMax, MaxSize: cfg.maxFileMB << 20,
-		HTTP: cfg.protocol, UserAgent: userAgent(cfg.contact), Dial: a.Dial, Log: log,
+		HTTP: cfg.protocol, UserAgent: userAgent(cfg.contact), AllowHosts: cfg.allowHosts, Token: cfg.token, Dial: a.Dial, Log: log,
 		MaxConnsPerHost: cfg.maxConnsPerHost, MaxIdleConns: cfg.maxIdleConns, MaxIdleConnsPerHost: cfg.maxIdlePerHost,
 		IdleTimeout: cfg.idleTimeout, TLSTimeout: cfg.tlsTimeout,
 	})

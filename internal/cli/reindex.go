@@ -51,13 +51,15 @@ func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 		return err
 	}
 	defer ix.Close()
-	job := mirror.Config{
-		Source: mirror.FromIndex(ix, nil), Fetch: nobody{}, Out: cfg.out, BundlesOut: cfg.bundles,
-		IncludeYanked: true, HeldOnly: true, Log: log,
-	}
-	return a.mirror(ctx, &runConfig{
+	run := runConfig{
 		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, durability: "batch", newCatalog: true, net: netConfig{protocol: "auto"},
-	}, job, show)
+	}
+	if err := run.origin.resolve(ctx, ix, log); err != nil {
+		return err
+	}
+	job := run.job(mirror.FromIndex(ix, nil), log)
+	job.Fetch, job.IncludeYanked, job.HeldOnly = nobody{}, true, true
+	return a.mirror(ctx, &run, job, show)
 }
 
 // nobody is asked for crates by a run that does without upstream.

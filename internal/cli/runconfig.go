@@ -3,8 +3,6 @@ package cli
 import (
 	"errors"
 	"log/slog"
-	"net/url"
-	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -16,7 +14,7 @@ import (
 // how they are stored, who is told. The folders have flags of each command's own.
 type runConfig struct {
 	out, manifest, bundlesOut string
-	baseURL                   string
+	origin                    originConfig
 	verifyExisting            bool
 	allowMissing              bool
 	acceptShrink              bool
@@ -33,7 +31,7 @@ type runConfig struct {
 
 func (cfg *runConfig) flags() []cli.Flag {
 	flags := []cli.Flag{
-		&cli.StringFlag{Name: "crates-base-url", Value: "https://static.crates.io/crates", Usage: "crate files are at `URL`/{name}/{name}-{version}.crate", Destination: &cfg.baseURL},
+		cfg.origin.flag("crate files are at "),
 		&cli.BoolFlag{Name: "verify-existing", Usage: "hash files that are held again instead of trusting the catalog", Destination: &cfg.verifyExisting},
 		&cli.BoolFlag{Name: "allow-missing", Usage: "versions that upstream refuses (403, 404, 410, 451) do not make the run incomplete", Destination: &cfg.allowMissing},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although many crates have vanished from the index, or it is older than the one mirrored last", Destination: &cfg.acceptShrink},
@@ -61,17 +59,7 @@ func (cfg *runConfig) check() error {
 	if _, ok := durabilities[cfg.durability]; !ok {
 		return usagef("-durability %q is none of file, batch, none", cfg.durability)
 	}
-	return errors.Join(checkBaseURL(&cfg.baseURL), cfg.net.check(), cfg.log.check(), cfg.progress.check())
-}
-
-// checkBaseURL checks -crates-base-url, and takes slashes from its end.
-func checkBaseURL(base *string) error {
-	u, err := url.Parse(*base)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return usagef("-crates-base-url %q is not an http or https URL", *base)
-	}
-	*base = strings.TrimRight(*base, "/")
-	return nil
+	return errors.Join(cfg.origin.check(), cfg.net.check(), cfg.origin.checkToken(cfg.net.token), cfg.log.check(), cfg.progress.check())
 }
 
 // maxBundleGB is more than any file system or medium takes well in one file.
@@ -80,7 +68,7 @@ const maxBundleGB = 1 << 14
 // job is a run over what a source names.
 func (cfg *runConfig) job(source mirror.Source, log *slog.Logger) mirror.Config {
 	return mirror.Config{
-		Source: source, BaseURL: cfg.baseURL, Out: cfg.out, AcceptShrink: cfg.acceptShrink,
+		Source: source, URLs: cfg.origin.urls, Guarded: cfg.origin.guarded, Out: cfg.out, AcceptShrink: cfg.acceptShrink,
 		BundlesOut: cfg.bundlesOut, Bundle: cfg.bundle, KeepLoose: cfg.bundleMode == "add",
 		VerifyExisting: cfg.verifyExisting, Concurrency: cfg.net.concurrency, Log: log,
 	}

@@ -15,7 +15,8 @@ import (
 
 // sidecarsConfig is the flags of sidecars; their Usage texts say what they mean.
 type sidecarsConfig struct {
-	indexDir, baseURL     string
+	indexDir              string
+	origin                originConfig
 	out, mode             string
 	jsonlOut, parquetOut  string
 	manifest              string
@@ -53,7 +54,7 @@ func (cfg *sidecarsConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "with-manifest-toml", Usage: "add what the Cargo.toml inside each crate of the mirror in -mirror-out and -bundles-out says", Destination: &cfg.insides},
 		&cli.StringFlag{Name: "mirror-out", Value: "out", Usage: "with -with-manifest-toml: `DIR` of the crate files; it is only read", Destination: &cfg.mirrorOut, TakesFile: true},
 		&cli.StringFlag{Name: "bundles-out", Value: "bundles", Usage: "with -with-manifest-toml: `DIR` of the bundles; it is only read", Destination: &cfg.bundlesOut, TakesFile: true},
-		&cli.StringFlag{Name: "crates-base-url", Value: "https://static.crates.io/crates", Usage: "crate_url is `URL`/{name}/{name}-{version}.crate", Destination: &cfg.baseURL},
+		cfg.origin.flag("crate_url is "),
 		&cli.BoolFlag{Name: "include-yanked", Usage: "yanked versions too; without it, files that they have are kept up to date", Destination: &cfg.includeYanked},
 		&cli.Int64Flag{Name: "limit", Usage: "at most `N` sidecars, 0 = all", Destination: &cfg.limit},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although the index is empty, or the table that is there would lose many rows", Destination: &cfg.acceptShrink},
@@ -91,7 +92,7 @@ func (cfg *sidecarsConfig) check() error {
 	if cfg.concurrency < 1 || cfg.concurrency > maxConcurrency {
 		return usagef("-concurrency is %d, want 1 to %d", cfg.concurrency, maxConcurrency)
 	}
-	return errors.Join(cfg.checkTarget(), checkBaseURL(&cfg.baseURL), cfg.log.check(), cfg.progress.check())
+	return errors.Join(cfg.checkTarget(), cfg.origin.check(), cfg.log.check(), cfg.progress.check())
 }
 
 // checkTarget refuses a file of lines or rows that is no file, or is the manifest
@@ -134,6 +135,9 @@ func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) error {
 		return err
 	}
 	defer ix.Close()
+	if err := cfg.origin.resolve(ctx, ix, log); err != nil {
+		return err
+	}
 	summary, err := a.describe(ctx, cfg, ix, show, log)
 	if summary != nil && (cfg.mode == "files" && summary.Done() > 0 || errors.As(err, new(*incompleteError)) || err == nil) {
 		printSidecars(a.Stdout, summary, cfg)
@@ -145,7 +149,7 @@ func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) error {
 // did not begin.
 func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, ix *index.Index, show *display, log *slog.Logger) (_ *sidecar.Summary, err error) {
 	job := sidecar.Config{
-		Index: ix, BaseURL: cfg.baseURL, IncludeYanked: cfg.includeYanked, Limit: cfg.limit, AcceptShrink: cfg.acceptShrink, Concurrency: cfg.concurrency,
+		Index: ix, URLs: cfg.origin.urls.WithoutUser(), IncludeYanked: cfg.includeYanked, Limit: cfg.limit, AcceptShrink: cfg.acceptShrink, Concurrency: cfg.concurrency,
 		Log: log, Progress: sidecar.NewProgress(),
 	}
 	s, err := a.openSidecars(ctx, cfg, &job)

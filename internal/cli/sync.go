@@ -84,6 +84,9 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) error {
 		return err
 	}
 	s.hintBundles()
+	if err := cfg.origin.resolveIn(ctx, cfg.dirs.index, s.log); err != nil {
+		s.log.Debug("the index will say where crates are once it is updated", "err", err)
+	}
 	if cfg.every > 0 {
 		return s.follow(ctx)
 	}

@@ -22,7 +22,7 @@ type verifyConfig struct {
 	maxDuration time.Duration
 	restart     bool
 	repair      bool
-	baseURL     string
+	origin      originConfig
 	net         netConfig
 	log         logConfig
 	progress    progressConfig
@@ -34,7 +34,7 @@ func verifyCommand(a *App) *cli.Command {
 		&cli.DurationFlag{Name: "max-duration", Usage: "stop after so long; the next run goes on from there. 0 = when all is hashed", Destination: &cfg.maxDuration},
 		&cli.BoolFlag{Name: "restart", Usage: "begin at the first crate, not where the last run stopped", Destination: &cfg.restart},
 		&cli.BoolFlag{Name: "repair", Usage: "fetch anew what is damaged or missing; what is damaged is moved to quarantine first", Destination: &cfg.repair},
-		&cli.StringFlag{Name: "crates-base-url", Value: "https://static.crates.io/crates", Usage: "for -repair: crate files are at `URL`/{name}/{name}-{version}.crate", Destination: &cfg.baseURL},
+		cfg.origin.flag("for -repair: crate files are at "),
 	)
 	flags = append(flags, cfg.net.flags()...)
 	flags = append(flags, cfg.log.flags()...)
@@ -61,7 +61,7 @@ func (cfg *verifyConfig) check() error {
 		return usagef("-max-duration is %v, want 0 (no limit) or more", cfg.maxDuration)
 	}
 	cfg.fill()
-	return errors.Join(checkBaseURL(&cfg.baseURL), cfg.net.check(), cfg.log.check(), cfg.progress.check(), cfg.dirs.check())
+	return errors.Join(cfg.origin.check(), cfg.net.check(), cfg.origin.checkToken(cfg.net.token), cfg.log.check(), cfg.progress.check(), cfg.dirs.check())
 }
 
 // verify hashes, and repairs if that is asked for.
@@ -120,11 +120,13 @@ func (a *App) repair(ctx context.Context, cfg *verifyConfig, bad []mirror.Entry,
 	if err := cfg.net.fitOpenFiles(log); err != nil {
 		return err
 	}
-	job := mirror.Config{
-		Source: mirror.FromList(bad, nil), BaseURL: cfg.baseURL, Out: cfg.out, BundlesOut: cfg.bundles, IncludeYanked: true,
-		VerifyExisting: true, Concurrency: cfg.net.concurrency, Log: log,
+	if err := cfg.origin.resolveIn(ctx, cfg.index, log); err != nil {
+		return err
 	}
-	return a.mirror(ctx, &runConfig{
-		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, baseURL: cfg.baseURL, durability: "batch", net: cfg.net,
-	}, job, show)
+	run := runConfig{
+		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, origin: cfg.origin, durability: "batch", net: cfg.net,
+	}
+	job := run.job(mirror.FromList(bad, nil), log)
+	job.IncludeYanked, job.VerifyExisting = true, true
+	return a.mirror(ctx, &run, job, show)
 }

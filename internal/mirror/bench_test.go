@@ -81,7 +81,7 @@ func BenchmarkNothingNew(b *testing.B) {
 				log := manifest.Create(fsys, "manifest.jsonl")
 				s, err := Run(ctx, Config{
 					Source: FromIndex(ix, nil), Store: st, Catalog: cat, Manifest: log, State: fsys, Out: out,
-					BaseURL: "https://static.crates.io/crates", IncludeYanked: true, NewsOnly: news,
+					URLs: crate.CratesIOURLs, IncludeYanked: true, NewsOnly: news,
 				})
 				if err != nil || s.Plan.Unchanged != s.Plan.Crates || s.Existing != s.Plan.Versions {
 					b.Fatalf("%v, %+v", err, s.Plan)

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/url"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -156,12 +154,7 @@ func (r *run) rows(batch []*result) catalog.Batch {
 
 // evidence puts what upstream answered into a line that fits a database.
 func evidence(e *upstream.Evidence) string {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
-		fmt.Fprintf(&b, "%s: %s; ", name, e.Header.Get(name))
-	}
-	fmt.Fprintf(&b, "body: %.500q", e.Body)
-	return b.String()
+	return fmt.Sprintf("%s; body: %.500q", e.Headers(), e.Body)
 }
 
 // records are the lines of the manifest for the batch: of the items of the plan.

@@ -105,7 +105,7 @@ func (w *world) run(ctx context.Context, fsys durable.FS, change func(*Config)) 
 	defer client.Close()
 	cfg := Config{
 		Source: FromIndex(ix, nil), Fetch: client, Store: st, Catalog: w.catalog, Manifest: log, State: fsys,
-		BaseURL: w.server.BaseURL, Out: "out", IncludeYanked: true, Concurrency: 8, Interval: 5 * time.Millisecond,
+		URLs: urls(w.server.BaseURL), Out: "out", IncludeYanked: true, Concurrency: 8, Interval: 5 * time.Millisecond,
 		Grace: time.Second, OldBundles: fsys, BundlesOut: "bundles",
 	}
 	if w.bundle != nil {
@@ -129,7 +129,7 @@ func (w *world) openStore(ctx context.Context, fsys durable.FS) (_ Store, close 
 	}
 	b, err := bundled.Open(ctx, bundled.Config{
 		Folder: fsys, Loose: l, Catalog: w.catalog, Target: w.bundle.target, KeepLoose: w.bundle.add,
-		URL: func(id crate.ID) string { return w.server.BaseURL + "/" + id.URLPath() }, Log: w.log,
+		URL: func(id crate.ID, _ crate.Checksum) string { return w.server.BaseURL + "/" + id.URLPath() }, Log: w.log,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -452,4 +452,9 @@ func (w *world) damage(id crate.ID, data []byte) {
 	if err := errors.Join(f.Close(), w.disk.SyncAll()); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// urls is where a registry below base has its crates.
+func urls(base string) crate.URLTemplate {
+	return crate.CargoURLTemplate(base + "/{crate}/{crate}-{version}.crate")
 }

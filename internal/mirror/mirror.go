@@ -73,7 +73,7 @@ type Entry struct {
 	Checksum crate.Checksum
 	Yanked   bool
 	Unlisted bool   // an index that was mirrored before did not name it any more
-	URL      string // empty: derived from Config.BaseURL
+	URL      string // empty: derived from Config.URLs
 }
 
 // BadEntry is something in the source that cannot be mirrored.
@@ -123,13 +123,14 @@ type Config struct {
 	// names of their crates goes into Store, once. If nil, there are none.
 	OldBundles durable.Reader
 
-	BaseURL        string // crates are at {BaseURL}/{name}/{name}-{version}.crate
-	Out            string // folder of the loose files, for the paths in the manifest
-	BundlesOut     string // folder of the bundles, likewise
-	Bundle         bool   // the store makes bundles: what is held loose is put into them too
-	KeepLoose      bool   // and stays loose; otherwise loose files go once their bundle is finished
-	KeepOpen       bool   // the last bundle is not finished: a later run on the same store goes on with it
-	NewsOnly       bool   // what is held is counted, but gets no line in the manifest
+	URLs           crate.URLTemplate // where crates are
+	Guarded        bool              // their host must not be in a private network: the index alone names it
+	Out            string            // folder of the loose files, for the paths in the manifest
+	BundlesOut     string            // folder of the bundles, likewise
+	Bundle         bool              // the store makes bundles: what is held loose is put into them too
+	KeepLoose      bool              // and stays loose; otherwise loose files go once their bundle is finished
+	KeepOpen       bool              // the last bundle is not finished: a later run on the same store goes on with it
+	NewsOnly       bool              // what is held is counted, but gets no line in the manifest
 	IncludeYanked  bool
 	VerifyExisting bool  // hash what is held instead of trusting the catalog
 	HeldOnly       bool  // leave out what is not there: nothing new is fetched
@@ -177,7 +178,7 @@ func (cfg *Config) url(e *Entry) string {
 	if e.URL != "" {
 		return e.URL
 	}
-	return cfg.BaseURL + "/" + e.URLPath()
+	return cfg.URLs.URL(e.ID, e.Checksum)
 }
 
 // Run mirrors until all is done, or until ctx is: then no new item is begun,

@@ -45,7 +45,7 @@ func TestB1SpilledThenWhole(t *testing.T) {
 		rw.Write(good)
 	}))
 	defer portal.Close()
-	w.mustRun(func(c *Config) { c.BaseURL = portal.URL })
+	w.mustRun(func(c *Config) { c.URLs = urls(portal.URL) })
 	if got, err := content(w.disk, foo1); err != nil || !bytes.Equal(got, good) {
 		t.Errorf("under the final name: %d bytes %.40q, want the crate of %d (%v)", len(got), got, len(good), err)
 	}
@@ -103,7 +103,7 @@ func TestHostileHeaderCostsOneCrate(t *testing.T) {
 		conn.Close()
 	}))
 	defer hostile.Close()
-	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.BaseURL = hostile.URL })
+	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.URLs = urls(hostile.URL) })
 	if err != nil || s.Downloaded != 1 || s.Failed != 1 || len(w.records()) != 2 {
 		t.Errorf("%v, %+v, %d records", err, s.Counts, len(w.records()))
 	}
@@ -181,7 +181,7 @@ func TestListLeavesYankedAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.mustRun(func(c *Config) {
-		c.Source = FromList([]Entry{{ID: foo11, Checksum: sum, URL: c.BaseURL + "/" + foo11.URLPath()}}, nil)
+		c.Source = FromList([]Entry{{ID: foo11, Checksum: sum, URL: c.URLs.URL(foo11, sum)}}, nil)
 		c.VerifyExisting = true
 	})
 	if v := w.catalog.versions[foo11]; !v.Yanked {
@@ -330,7 +330,7 @@ func TestLeft(t *testing.T) {
 // Passwords of URLs do not get into records.
 func TestRecordHasNoPassword(t *testing.T) {
 	w := newWorld(t, parse("foo 1.0.0"))
-	w.mustRun(func(c *Config) { c.BaseURL = strings.Replace(c.BaseURL, "http://", "http://user:s3cret@", 1) })
+	w.mustRun(func(c *Config) { c.URLs = urls(strings.Replace(w.server.BaseURL, "http://", "http://user:s3cret@", 1)) })
 	if rec := w.records()["foo 1.0.0"]; rec.URL != w.server.BaseURL+"/foo/foo-1.0.0.crate" {
 		t.Errorf("url = %s", rec.URL)
 	}

@@ -227,7 +227,8 @@ func (w *worker) body(ctx context.Context, res *result) (_ store.Body, release f
 	}
 	got, stats, err := cfg.Fetch.Fetch(ctx, upstream.Request{
 		ID: res.entry.ID, URL: cfg.url(&res.entry), Checksum: res.entry.Checksum, WasGone: wasGone,
-		Spill: func() (_ upstream.Spill, err error) { spill, err = cfg.Store.NewSpill(); return spill, err },
+		Guarded: cfg.Guarded && res.entry.URL == "",
+		Spill:   func() (_ upstream.Spill, err error) { spill, err = cfg.Store.NewSpill(); return spill, err },
 	})
 	res.retries = stats.Retries()
 	cfg.Progress.fetched(stats.Bytes)
@@ -255,6 +256,7 @@ func (w *worker) refused(res *result, err error) error {
 	}
 	res.outcome = violated
 	sample := wrong.Evidence.Body
+	err = fmt.Errorf("%w; the answer's headers: %s", err, wrong.Evidence.Headers())
 	path, qerr := w.run.cfg.Store.Isolate(res.entry.ID, wrong.Err.Want, wrong.Err.Got, err.Error(), store.Body{Data: sample, Size: int64(len(sample))})
 	if qerr != nil {
 		return errors.Join(err, qerr)

@@ -59,9 +59,9 @@ func (rec *record) adds(name string) bool {
 // appendOurs appends our fields, each after a comma. Names, versions and paths
 // of an index have no character that JSON would escape.
 func (b *batch) appendOurs(out []byte, rec *record) []byte {
-	out = append(append(append(out, `,"crate_file":"`...), rec.FileName()...), `","crate_url":"`...)
-	out = append(append(out, b.quoted...), rec.URLPath()...)
-	out = append(append(append(out, `","index_path":"`...), rec.path...), '"')
+	out = append(append(append(out, `,"crate_file":"`...), rec.FileName()...), '"')
+	out = appendText(out, `,"crate_url":`, b.urls.URL(rec.ID, rec.sum))
+	out = append(append(append(out, `,"index_path":"`...), rec.path...), '"')
 	if rec.place != nil {
 		out = appendText(out, `,"storage":`, rec.place.Storage)
 		out = appendText(out, `,"bundle_path":`, rec.place.BundlePath)

@@ -86,7 +86,7 @@ func try(t *testing.T, fsys durable.FS, dir, form string, change func(*Config)) 
 	if err != nil {
 		return &Summary{}, err
 	}
-	cfg := Config{Index: ix, Output: out, BaseURL: base, IncludeYanked: true, Concurrency: 4}
+	cfg := Config{Index: ix, Output: out, URLs: urls(base), IncludeYanked: true, Concurrency: 4}
 	if change != nil {
 		change(&cfg)
 	}
@@ -133,3 +133,8 @@ func tree(t *testing.T, fsys durable.Reader, dir string) (files []string) {
 }
 
 var quiet = slog.New(slog.DiscardHandler)
+
+// urls is where a registry below base has its crates.
+func urls(base string) crate.URLTemplate {
+	return crate.CargoURLTemplate(base + "/{crate}/{crate}-{version}.crate")
+}

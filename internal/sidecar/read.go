@@ -17,7 +17,7 @@ type batch struct {
 	records []record
 	bad     []error       // what the index had in their place
 	done    chan struct{} // closed when it is encoded
-	*address
+	urls    crate.URLTemplate
 
 	// What the output made of it, if it has use for that.
 	out   []byte
@@ -25,12 +25,6 @@ type batch struct {
 	wrote int64   // records in out or rows
 	fresh []fresh // files, and those that were the same already:
 	kept  int64
-}
-
-// An address is where upstream has crates.
-type address struct {
-	url    string // ends with a slash
-	quoted []byte // as it stands in a JSON string, without the quotes
 }
 
 // A record is a version.
@@ -62,7 +56,7 @@ func (r *run) newBatch() *batch {
 	if !ok {
 		b = &batch{lines: make([]byte, 0, 2*batchBytes)}
 	}
-	b.done, b.address = make(chan struct{}), &r.address
+	b.done, b.urls = make(chan struct{}), r.cfg.URLs
 	return b
 }
 

@@ -57,7 +57,7 @@ func (b *batch) row(i int) (Row, error) {
 	rec := &b.records[i]
 	row := Row{
 		Name: rec.Name, Version: rec.Version, Cksum: rec.sum.String(), Yanked: rec.yanked, Deps: "[]", Features: "{}",
-		CrateFile: rec.FileName(), CrateURL: b.url + rec.URLPath(), IndexPath: rec.path,
+		CrateFile: rec.FileName(), CrateURL: b.urls.URL(rec.ID, rec.sum), IndexPath: rec.path,
 	}
 	if p := rec.place; p != nil {
 		row.Storage, row.BundlePath, row.BundleMember = p.Storage, p.BundlePath, p.BundleMember

@@ -47,9 +47,9 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
@@ -78,7 +78,7 @@ type Config struct {
 	Places *Places // from the manifest of a download; nil: none
 	Crates *Crates // to read what is inside; nil: not
 
-	BaseURL       string // crates are at {BaseURL}/{name}/{name}-{version}.crate
+	URLs          crate.URLTemplate // where upstream has crates
 	IncludeYanked bool
 	Limit         int64 // at most so many sidecars; 0: all
 	AcceptShrink  bool  // also when nothing is there to write, or much less than was
@@ -125,7 +125,6 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 // run is the state of one Run.
 type run struct {
 	cfg     Config
-	address address
 	summary *Summary
 	batches sync.Pool
 	todo    chan *batch // to be encoded
@@ -133,12 +132,6 @@ type run struct {
 }
 
 func (r *run) run(ctx context.Context) error {
-	r.address.url = r.cfg.BaseURL + "/"
-	quoted, err := jsontext.AppendQuote(nil, r.address.url)
-	if err != nil {
-		return fmt.Errorf("base URL %q: %w", r.cfg.BaseURL, err)
-	}
-	r.address.quoted = quoted[1 : len(quoted)-1]
 	// One more is with write, and one on its way: nobody waits for room in todo.
 	r.todo, r.queue = make(chan *batch, r.cfg.Concurrency+2), make(chan *batch, r.cfg.Concurrency)
 	g, ctx := errgroup.WithContext(ctx)

@@ -273,7 +273,7 @@ func TestStopped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Run(ctx, Config{Index: ix, Output: out, BaseURL: base}); !errors.Is(err, stop) {
+		if _, err := Run(ctx, Config{Index: ix, Output: out, URLs: urls(base)}); !errors.Is(err, stop) {
 			t.Errorf("%s: %v", form, err)
 		}
 		ix.Close()

@@ -140,7 +140,7 @@ func (w *world) tryRun(h how) (err error) {
 	var st mirror.Store = bundled.OpenReadOnly(bundles, l)
 	if h.bundle {
 		b, err := bundled.Open(ctx, bundled.Config{Folder: bundles, Loose: l, Catalog: adopter{cat}, Target: h.target, KeepLoose: h.add,
-			URL: func(id crate.ID) string { return w.server.BaseURL + "/" + id.URLPath() }})
+			URL: func(id crate.ID, _ crate.Checksum) string { return w.server.BaseURL + "/" + id.URLPath() }})
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (w *world) tryRun(h how) (err error) {
 	defer log.Close()
 	cfg := mirror.Config{
 		Source: mirror.FromIndex(ix, nil), Fetch: client, Store: st, Catalog: cat, Manifest: log, State: state,
-		BaseURL: w.server.BaseURL, Out: w.out(), IncludeYanked: true, Concurrency: 4, Interval: 5 * time.Millisecond, Grace: time.Second,
+		URLs: urls(w.server.BaseURL), Out: w.out(), IncludeYanked: true, Concurrency: 4, Interval: 5 * time.Millisecond, Grace: time.Second,
 	}
 	if h.bundle {
 		cfg.Bundle, cfg.KeepLoose, cfg.BundlesOut = true, h.add, w.bundles()
@@ -287,3 +287,8 @@ func (b *logBuffer) String() string {
 }
 
 func (b *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
+
+// urls is where a registry below base has its crates.
+func urls(base string) crate.URLTemplate {
+	return crate.CargoURLTemplate(base + "/{crate}/{crate}-{version}.crate")
+}

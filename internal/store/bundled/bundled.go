@@ -68,10 +68,10 @@ type Config struct {
 	Folder    durable.FS // of the bundles
 	Loose     Loose
 	Catalog   Catalog
-	Target    int64                 // size at which a bundle is full, bytes
-	KeepLoose bool                  // every crate becomes a loose file too
-	URL       func(crate.ID) string // where a crate came from, for the manifests
-	Log       *slog.Logger          // default: none
+	Target    int64                                 // size at which a bundle is full, bytes
+	KeepLoose bool                                  // every crate becomes a loose file too
+	URL       func(crate.ID, crate.Checksum) string // where a crate came from, for the manifests
+	Log       *slog.Logger                          // default: none
 }
 
 // maxMembers bounds a bundle beside its size, and so what is remembered of it

@@ -56,7 +56,7 @@ func tryOpen(fsys durable.FS, c *told, target int64, change func(*Config)) (*Sto
 	}
 	cfg := Config{
 		Folder: fsys, Loose: l, Catalog: c, Target: target,
-		URL: func(id crate.ID) string { return "https://example.org/" + id.URLPath() },
+		URL: func(id crate.ID, _ crate.Checksum) string { return "https://example.org/" + id.URLPath() },
 	}
 	if change != nil {
 		change(&cfg)

@@ -30,7 +30,7 @@ func (s *Store) writeManifest(name string, number int, members iter.Seq[bundle.M
 	buf := bufio.NewWriterSize(f, 1<<16)
 	var line []byte
 	for m := range members {
-		if line, err = bundle.AppendManifestLine(line[:0], bundle.ManifestEntry{Member: m, Number: number, URL: s.cfg.URL(m.ID)}); err != nil {
+		if line, err = bundle.AppendManifestLine(line[:0], bundle.ManifestEntry{Member: m, Number: number, URL: s.cfg.URL(m.ID, m.Checksum)}); err != nil {
 			break
 		}
 		if _, err = buf.Write(line); err != nil {
