@@ -11,7 +11,8 @@
 //	/api/v1/crates?q=                       cargo search
 //	/api/v1/crates/{name}                   a crate and its versions
 //
-// Everything else is for people and goes to [Config.Pages].
+// Everything else is for people and goes to [Config.Pages], /crates/{name} and
+// /crates/{name}/{version} too, where crates.io has pages.
 //
 // cargo (1.95) gets config.json without condition in each run, the lines with
 // If-None-Match, and crate files once. It takes 404 alone for "there is no such

@@ -25,8 +25,9 @@ var _ Mirror = (*view.View)(nil)
 
 // A fixture is a small mirror, all of it in memory.
 type fixture struct {
-	crates map[string]*view.Crate // by lower-case name
-	about  map[string]About       // by name
+	crates  map[string]*view.Crate // by lower-case name
+	about   map[string]About       // by name
+	damaged crate.ID
 
 	mu     sync.Mutex
 	totals view.Totals
@@ -46,6 +47,13 @@ func (f *fixture) Crate(_ context.Context, name string) (*view.Crate, error) {
 		return c, nil
 	}
 	return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+}
+
+func (f *fixture) Open(_ context.Context, id crate.ID) (*view.File, error) {
+	if id == f.damaged {
+		return nil, &view.DamagedError{ID: id, Err: fs.ErrInvalid}
+	}
+	return nil, fs.ErrNotExist
 }
 
 func (f *fixture) Holds(name string) bool { return f.crates[strings.ToLower(name)] != nil }

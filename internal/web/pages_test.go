@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
@@ -48,6 +49,7 @@ func TestPages(t *testing.T) {
 		{"version", "/crate/serde/1.0.228", 200, nil},
 		{"version-yanked", "/crate/serde/1.0.171", 200, nil},
 		{"version-build", "/crate/serde/2.0.0-rc.1+build.7", 200, nil},
+		{"version-damaged", "/crate/serde/0.9.15", 200, func(f *fixture) { f.damaged = crate.ID{Name: "serde", Version: "0.9.15"} }},
 		{"no-crate", "/crate/serd", 404, nil},
 		{"no-version", "/crate/serde/9.9.9", 404, nil},
 		{"no-page", "/nothing/here", 404, nil},
@@ -93,6 +95,26 @@ var hashes = regexp.MustCompile(`/static/([a-z]+)\.[0-9a-f]{16}\.([a-z]+)`)
 
 // Behind a proxy with a path prefix, every link must have it, and none may be
 // made of what the client says that our host is.
+// TestOtherPaths: those that people and robots know from elsewhere.
+func TestOtherPaths(t *testing.T) {
+	h := newHandler(t, newFixture(), testURL)
+	for path, want := range map[string]string{
+		"/crates/serde":                    "/crates/crate/serde",
+		"/crates/serde/1.0.228":            "/crates/crate/serde/1.0.228",
+		"/crates/serde/2.0.0-rc.1+build.7": "/crates/crate/serde/2.0.0-rc.1+build.7",
+		"/crates/evil.example":             "",
+		"/crates/serde/1.0":                "",
+	} {
+		w := get(h, path)
+		if got := w.Header().Get("Location"); got != want || want != "" && w.Code != http.StatusMovedPermanently || want == "" && w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d, Location %q, want %q", path, w.Code, got, want)
+		}
+	}
+	if w := get(h, "/robots.txt"); w.Code != http.StatusOK || w.Body.String() != "User-agent: *\nDisallow: /\n" {
+		t.Errorf("robots.txt: %d, %q", w.Code, w.Body)
+	}
+}
+
 func TestLinksBeginWithThePublicURL(t *testing.T) {
 	link := regexp.MustCompile(`(?:href|src|action|data-events)="([^"]*)"`)
 	h := newHandler(t, newFixture(), testURL+"/")

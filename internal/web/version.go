@@ -1,6 +1,8 @@
 package web
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -17,6 +19,7 @@ type versionData struct {
 	Download string // path
 	Line     string // path of the crate's index file
 	Links    string // the native library that it claims
+	Damaged  bool   // the file is held, but not given out
 	Unread   bool   // the line is too long or too odd to be shown
 	Deps     []depGroup
 	Features []feature
@@ -56,11 +59,28 @@ func (h *Handler) version(r *http.Request) (page, error) {
 	data := versionData{
 		Entry: e, Newest: c.Newest().Version, Versions: len(c.Entries),
 		About:    h.about(r.Context(), e.ID),
+		Damaged:  h.isDamaged(r.Context(), e),
 		Download: h.pages.path("crates") + "/" + e.ID.URLPath(),
 		Line:     h.pages.path("index") + "/" + c.Path,
 	}
 	h.addDetails(&data)
 	return page{template: "version", Title: e.ID.String(), Data: data}, nil
+}
+
+// isDamaged reports whether a download would be refused. Of a large file that
+// takes too long to tell; then the download itself does.
+func (h *Handler) isDamaged(ctx context.Context, e view.Entry) bool {
+	if !e.Held {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, aboutTime)
+	defer cancel()
+	f, err := h.cfg.Mirror.Open(ctx, e.ID)
+	if err == nil {
+		f.Close()
+	}
+	_, damaged := errors.AsType[*view.DamagedError](err)
+	return damaged
 }
 
 func find(c *view.Crate, version string) (view.Entry, bool) {

@@ -34,6 +34,9 @@ type Mirror interface {
 	// Crate returns a crate by its name in any case, with one entry at least.
 	// Errors: fs.ErrNotExist.
 	Crate(ctx context.Context, name string) (*view.Crate, error)
+	// Open opens the crate file of a version. Errors: fs.ErrNotExist;
+	// *view.DamagedError.
+	Open(ctx context.Context, id crate.ID) (*view.File, error)
 	// Search returns names from the best match on, and how many there are in all.
 	Search(query string, offset, limit int) (names []string, total int)
 	// Holds reports whether there is a crate by that name in any case. It is cheap.
@@ -67,8 +70,9 @@ type Handler struct {
 	handler http.Handler
 }
 
-// New makes the handler of all pages: "/", "/search", "/crate/", "/events" and
-// "/static/"; for any other path it answers 404 with a page.
+// New makes the handler of all pages: "/", "/search", "/crate/", "/events",
+// "/static/" and "/robots.txt". "/crates/", where crates.io has its pages, leads to
+// ours; for any other path it answers 404 with a page.
 func New(cfg Config) *Handler {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -85,6 +89,9 @@ func (h *Handler) routes() http.Handler {
 	mux.HandleFunc("GET /search", h.page(h.search))
 	mux.HandleFunc("GET /crate/{name}", h.page(h.crate))
 	mux.HandleFunc("GET /crate/{name}/{version}", h.page(h.version))
+	mux.HandleFunc("GET /crates/{name}", h.ofCratesIO)
+	mux.HandleFunc("GET /crates/{name}/{version}", h.ofCratesIO)
+	mux.HandleFunc("GET /robots.txt", robots)
 	mux.HandleFunc("GET /events", h.live.serve)
 	mux.HandleFunc("GET /static/{name}", h.static)
 	mux.HandleFunc("GET /", h.page(notFound))
@@ -100,6 +107,27 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.handler.ServeHTTP(w, r)
+}
+
+// ofCratesIO leads from the path of a page of crates.io to ours.
+func (h *Handler) ofCratesIO(w http.ResponseWriter, r *http.Request) {
+	id := crate.ID{Name: r.PathValue("name"), Version: r.PathValue("version")}
+	if checkID(id) != nil {
+		h.page(notFound)(w, r)
+		return
+	}
+	parts := []string{"crate", id.Name}
+	if id.Version != "" {
+		parts = append(parts, id.Version)
+	}
+	http.Redirect(w, r, h.pages.path(parts...), http.StatusMovedPermanently)
+}
+
+// robots keeps search engines out: there is a page for each of two million
+// versions, each of which opens a crate file, and crates.io has them all.
+func robots(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	serveBody(w, r, []byte("User-agent: *\nDisallow: /\n"))
 }
 
 // Close ends the streams of live numbers, without which a server that shuts down
