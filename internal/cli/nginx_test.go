@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -111,6 +112,39 @@ func TestCargoReadsAnExportByFile(t *testing.T) {
 	c.run("app", "fetch", "--locked")
 	if lock := c.read("app/Cargo.lock"); !strings.Contains(lock, `version = "1.0.2"`) {
 		t.Errorf("a 1.0.2 is not resolved:\n%s", lock)
+	}
+}
+
+// cargo reads the index of the exported tree by git, over HTTP and from any web
+// server, as one before 1.68 has to.
+func TestCargoReadsAnExportByGit(t *testing.T) {
+	needCargo(t)
+	dir := t.TempDir()
+	reg := simreg.Demo()
+	mirrorDemo(t, reg, dir, true)
+	static := filepath.Join(dir, "static")
+	web := httptest.NewServer(http.FileServer(http.Dir(static)))
+	defer web.Close()
+	runExport(t, dir, static, "-public-url", web.URL)
+	c := &cargo{t: t, dir: t.TempDir()}
+	c.write("home/config.toml", fmt.Sprintf(`
+		[source.crates-io]
+		replace-with = "mirror"
+		[source.mirror]
+		registry = %q
+		[net]
+		git-fetch-with-cli = true
+	`, web.URL+"/index.git"))
+	c.write("app/Cargo.toml", exportedApp)
+	c.write("app/src/lib.rs", "")
+	c.run("app", "fetch")
+	reg.Add(simreg.MustParse("a 1.0.2")...)
+	mirrorDemo(t, reg, dir, true)
+	runExport(t, dir, static, "-public-url", web.URL)
+	c.run("app", "update")
+	c.run("app", "fetch", "--locked")
+	if lock := c.read("app/Cargo.lock"); !strings.Contains(lock, `version = "1.0.2"`) || !strings.Contains(lock, "1.1.0+lib.3.2") {
+		t.Errorf("a 1.0.2 and alder-sys 1.1.0+lib.3.2 are not resolved:\n%s", lock)
 	}
 }
 
