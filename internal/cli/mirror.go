@@ -44,6 +44,10 @@ func verdict(s *mirror.Summary, cfg *runConfig) error {
 	return errors.Join(quarantined(s.Quarantined, cfg.out), lacking(s, cfg))
 }
 
+// wrongUpstream is how many versions upstream must refuse, with none held, for
+// -allow-missing to be no excuse: it is another place, not one that has a part.
+const wrongUpstream = 50
+
 // lacking is the verdict on what the mirror should have and has not.
 func lacking(s *mirror.Summary, cfg *runConfig) error {
 	var errs []error
@@ -53,7 +57,9 @@ func lacking(s *mirror.Summary, cfg *runConfig) error {
 	if s.Unreadable > 0 {
 		errs = append(errs, &integrityError{fmt.Sprintf("%s cannot be read, and stay where they are: look at the disk; -verify-existing puts what is stored elsewhere too into another bundle", plural(s.Unreadable, "stored crate"))})
 	}
-	if !s.Complete(cfg.allowMissing) {
+	if cfg.allowMissing && s.OK() == 0 && s.Gone >= wrongUpstream {
+		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: upstream has none of the %s versions that it was asked for; look whether -crates-base-url is right", count(s.Gone))})
+	} else if !s.Complete(cfg.allowMissing) {
 		next := "run the same command again: it fetches what is missing and nothing else"
 		if s.Missing == s.BadEntries {
 			next = "fix the entries listed above where they come from, then run again"

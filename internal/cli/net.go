@@ -81,11 +81,11 @@ func (cfg *netConfig) check() error {
 // maxConcurrency keeps a slip of the hand from becoming an attack on upstream.
 const maxConcurrency = 4096
 
-func (a *App) upstream(cfg *netConfig, log *slog.Logger) (*upstream.Client, error) {
+func (a *App) upstream(cfg *netConfig, allowMissing bool, log *slog.Logger) (*upstream.Client, error) {
 	return upstream.New(upstream.Config{
 		Concurrency: cfg.concurrency, Timeout: time.Duration(cfg.timeoutSeconds) * time.Second, StallTimeout: cfg.stall,
 		Attempts: max(1, cfg.attempts), RetryBase: cfg.retryBase, RetryMax: cfg.retryMax, MaxSize: cfg.maxFileMB << 20,
-		HTTP: cfg.protocol, UserAgent: userAgent(cfg.contact), AllowHosts: cfg.allowHosts, Token: cfg.token, Dial: a.Dial, Log: log,
+		HTTP: cfg.protocol, UserAgent: userAgent(cfg.contact), AllowHosts: cfg.allowHosts, Token: cfg.token, AllowMissing: allowMissing, Dial: a.Dial, Log: log,
 		MaxConnsPerHost: cfg.maxConnsPerHost, MaxIdleConns: cfg.maxIdleConns, MaxIdleConnsPerHost: cfg.maxIdlePerHost,
 		IdleTimeout: cfg.idleTimeout, TLSTimeout: cfg.tlsTimeout,
 	})

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -25,7 +27,12 @@ type upstreamWorld struct {
 
 func newUpstreamWorld(t *testing.T) *upstreamWorld {
 	t.Helper()
-	versions, err := simreg.Parse("foo 1.0.0\nBar 1.0.0+x\n")
+	return newUpstreamWorldOf(t, "foo 1.0.0\nBar 1.0.0+x\n")
+}
+
+func newUpstreamWorldOf(t *testing.T, list string) *upstreamWorld {
+	t.Helper()
+	versions, err := simreg.Parse(list)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,5 +296,34 @@ func TestB27SwitchingProtocols(t *testing.T) {
 	code, said := w.download("m", "-crates-base-url", w.server.BaseURL)
 	if code != 3 || !strings.Contains(said, "the answer is 101 Switching Protocols") {
 		t.Errorf("exit %d:\n%s", code, said)
+	}
+}
+
+// B31: upstream has a part of what the index names. With -allow-missing one run
+// fetches it all, and a place that has nothing is a mistake all the same.
+func TestB31PartialUpstream(t *testing.T) {
+	var list strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&list, "c%03d 1.0.0\n", i)
+	}
+	w := newUpstreamWorldOf(t, list.String())
+	for i := range 195 {
+		w.reg.Inject(crate.ID{Name: fmt.Sprintf("c%03d", i), Version: "1.0.0"}, simreg.Fault{Kind: simreg.Status, Code: 404, Times: -1})
+	}
+	base := []string{"-crates-base-url", w.server.BaseURL}
+	code, said := w.download("strict", base...)
+	if code != 3 || !strings.Contains(said, "50 crates in a row were refused with 404") {
+		t.Errorf("without the flag: exit %d:\n%.2000s", code, said)
+	}
+	for range 2 {
+		if code, said = w.download("m", append(base, "-allow-missing")...); code != 0 || !strings.Contains(said, "5 of 200 versions are held") {
+			t.Errorf("exit %d:\n%.2000s", code, said)
+		}
+	}
+	for range 2 {
+		code, said = w.download("wrong", "-crates-base-url", w.server.BaseURL+"/typo", "-allow-missing")
+		if code != 3 || !strings.Contains(said, "upstream has none of the 200 versions") {
+			t.Errorf("nothing there: exit %d:\n%.2000s", code, said)
+		}
 	}
 }

@@ -42,7 +42,7 @@ func (a *App) sessionOnce(ctx context.Context, s session, do func(*session) erro
 		return err
 	}
 	defer func() { err = errors.Join(err, s.held.close()) }()
-	if s.client, err = a.upstream(&s.cfg.net, s.log); err != nil {
+	if s.client, err = a.upstream(&s.cfg.net, s.cfg.allowMissing, s.log); err != nil {
 		return err
 	}
 	defer s.client.Close()

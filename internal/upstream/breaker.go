@@ -25,6 +25,7 @@ type breaker struct {
 	refusals     map[int]int // items in a row by status, at most one key a status
 	failures     int
 	certificates int
+	missing      int // items in a row that upstream need not have
 }
 
 func newBreaker(refusalLimit, failureLimit int) *breaker {
@@ -47,11 +48,21 @@ func (b *breaker) success() {
 	defer b.mu.Unlock()
 	b.dirty.Store(false)
 	clear(b.refusals)
-	b.failures, b.certificates = 0, 0
+	b.failures, b.certificates, b.missing = 0, 0, 0
+}
+
+// manyMissing counts an item that upstream need not have, and reports whether
+// so many came in a row that it is time to see whether it is a ban.
+func (b *breaker) manyMissing() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dirty.Store(true)
+	b.missing++
+	return b.missing%b.refusalLimit == 0
 }
 
 // failure counts an item that failed for good with err, and returns why the
-// client stops now if this was one too many.
+// client must stop if this was one too many.
 func (b *breaker) failure(fail *failure, err error) *StoppedError {
 	if fail.kind == local {
 		return nil
@@ -60,13 +71,19 @@ func (b *breaker) failure(fail *failure, err error) *StoppedError {
 	defer b.mu.Unlock()
 	b.dirty.Store(true)
 	reason, hint := b.count(fail)
-	if reason == "" || b.stopped() != nil {
+	if reason == "" {
 		return nil
 	}
-	stop := &StoppedError{Reason: reason, Hint: hint, Last: err}
-	b.err.Store(stop)
+	return &StoppedError{Reason: reason, Hint: hint, Last: err}
+}
+
+// stop stops the client, and reports whether nothing had before.
+func (b *breaker) stop(why *StoppedError) bool {
+	if !b.err.CompareAndSwap(nil, why) {
+		return false
+	}
 	close(b.done)
-	return stop
+	return true
 }
 
 // count returns a reason to stop, or "".

@@ -54,6 +54,10 @@ type Config struct {
 	RefusalLimit int
 	// FailureLimit is the same for items that used up their attempts. Default 30.
 	FailureLimit int
+	// AllowMissing says that upstream may have a part of the files only. Files
+	// that are not there do not stop the client then, as long as it still gives
+	// out what it gave out before.
+	AllowMissing bool
 
 	// HTTP chooses the protocol: "auto" (the default; HTTP/1.1, which costs the
 	// least for crate files), "1" or "2".

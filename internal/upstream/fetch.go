@@ -53,6 +53,7 @@ func (f *fetch) run(ctx context.Context) (*Body, error) {
 		body, fail := c.attempt(ctx, f, slot)
 		if fail == nil {
 			c.breaker.success()
+			c.remember(f.req, body)
 			return body, nil
 		}
 		// The pause first: whoever gets the slot next must see it.
@@ -64,7 +65,7 @@ func (f *fetch) run(ctx context.Context) (*Body, error) {
 			return nil, fmt.Errorf("fetching %s from %s: %w", f.req.ID, f.url.Redacted(), context.Cause(ctx))
 		}
 		if !f.again(fail) {
-			return nil, f.giveUp(fail)
+			return nil, f.giveUp(ctx, fail)
 		}
 		if err := f.backoff(ctx, fail); err != nil {
 			return nil, fmt.Errorf("waiting to retry %s from %s after %v: %w", f.req.ID, f.url.Redacted(), fail.err, err)
@@ -112,15 +113,29 @@ func (f *fetch) backoff(ctx context.Context, fail *failure) error {
 }
 
 // giveUp tells the breaker and makes the error that the caller sees.
-func (f *fetch) giveUp(fail *failure) error {
+func (f *fetch) giveUp(ctx context.Context, fail *failure) error {
 	err := f.finalError(fail)
-	if f.req.Again || fail.kind == refused && f.req.WasGone {
-		return err
-	}
-	if stop := f.client.breaker.failure(fail, err); stop != nil {
-		f.client.log.Error("stopping", "cause", stop)
+	switch {
+	case f.req.Again || fail.kind == refused && f.req.WasGone: // no news
+	case fail.gone && f.client.cfg.AllowMissing:
+		f.client.missing(ctx, fail, err)
+	default:
+		f.client.count(fail, err)
 	}
 	return err
+}
+
+// count tells the breaker of an item that failed for good with err.
+func (c *Client) count(fail *failure, err error) {
+	if why := c.breaker.failure(fail, err); why != nil {
+		c.stop(why)
+	}
+}
+
+func (c *Client) stop(why *StoppedError) {
+	if c.breaker.stop(why) {
+		c.log.Error("stopping", "cause", why)
+	}
 }
 
 func (f *fetch) finalError(fail *failure) error {

@@ -33,6 +33,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -96,6 +97,7 @@ type Client struct {
 	memory    *semaphore.Weighted
 	pauses    pauses
 	breaker   *breaker
+	known     atomic.Pointer[Request] // came once; with Config.AllowMissing alone
 	metrics   *metrics
 	log       *slog.Logger
 }
