@@ -81,10 +81,9 @@ func putBundles(ctx context.Context, w *writing, b Batch) {
 		b.Bundles, func(b *Bundle) []any { return []any{b.Name, b.Whole, b.Entries, b.Bytes, b.Checksum[:]} })
 }
 
-// Adopt notes where versions lie that were found in bundles: it inserts their
-// rows, not vouched for (VerifiedAt is zero) and not listed. A row of the same
-// checksum gets the new place beside its loose file; one of another checksum
-// stays as it is if an index has vouched for it, since a pin is a pin.
+// Adopt notes where bytes are that were found in bundles: it inserts rows that
+// are not listed, and that no index has named yet (VerifiedAt is zero). A row of
+// the same bytes gets the new place beside its loose file.
 func (c *Catalog) Adopt(ctx context.Context, found []Version) error {
 	if err := c.adopt(ctx, found); err != nil {
 		return fmt.Errorf("writing the catalog: %w", classify(err))
@@ -94,10 +93,9 @@ func (c *Catalog) Adopt(ctx context.Context, found []Version) error {
 
 func (c *Catalog) adopt(ctx context.Context, found []Version) error {
 	return c.write(ctx, func(w *writing) {
-		put(ctx, w, `INSERT INTO versions (`+columns+`) VALUES (?, ?, ?, ?, 0, ?, ?, ?, 0, 0, 0)
-			ON CONFLICT DO UPDATE SET sha256 = excluded.sha256, size = excluded.size,
-				bundle = excluded.bundle, offset = excluded.offset, length = excluded.length
-			WHERE sha256 = excluded.sha256 OR verified_at = 0`, found, func(v *Version) []any {
+		put(ctx, w, `INSERT INTO versions (`+columns+`) VALUES (?, ?, ?, ?, 0, ?, ?, ?, 0, 0, 0, 0)
+			ON CONFLICT DO UPDATE SET size = excluded.size,
+				bundle = excluded.bundle, offset = excluded.offset, length = excluded.length`, found, func(v *Version) []any {
 			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Bundle, v.Offset, v.FrameSize}
 		})
 		putNames(ctx, w, found)
@@ -111,11 +109,12 @@ func (c *Catalog) adopt(ctx context.Context, found []Version) error {
 // not zero); one of other bytes stays as it is, since a pin is a pin.
 func (c *Catalog) AdoptLoose(ctx context.Context, found []Version) error {
 	err := c.write(ctx, func(w *writing) {
-		put(ctx, w, `INSERT INTO versions (`+columns+`) VALUES (?, ?, ?, ?, 1, '', 0, 0, ?, ?, ?)
+		put(ctx, w, `INSERT INTO versions (`+columns+`) SELECT ?1, ?2, ?3, ?4, 1, '', 0, 0, ?5, ?6, ?7, 0
+			WHERE NOT EXISTS (SELECT 1 FROM versions WHERE name = ?1 AND version = ?2 AND sha256 <> ?3 AND verified_at <> 0 AND superseded_at = 0)
 			ON CONFLICT DO UPDATE SET loose = 1,
 				yanked = iif(excluded.verified_at, excluded.yanked, yanked),
-				listed = max(listed, excluded.listed), verified_at = max(verified_at, excluded.verified_at)
-			WHERE sha256 = excluded.sha256 AND name = excluded.name COLLATE BINARY`, found, func(v *Version) []any {
+				listed = max(listed, excluded.listed), verified_at = max(verified_at, excluded.verified_at), superseded_at = 0
+			WHERE name = excluded.name COLLATE BINARY`, found, func(v *Version) []any {
 			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Yanked, v.Listed, unix(v.VerifiedAt)}
 		})
 		putNames(ctx, w, found)
@@ -131,7 +130,7 @@ func (c *Catalog) AdoptLoose(ctx context.Context, found []Version) error {
 // one that have both a loose file and a place in a bundle that is whole, at most
 // limit.
 func (c *Catalog) TwicePage(ctx context.Context, after crate.ID, limit int) ([]Version, error) {
-	rows, err := c.db.QueryContext(ctx, `SELECT `+columns+` FROM versions
+	rows, err := c.db.QueryContext(ctx, `SELECT `+c.columns()+` FROM versions
 		WHERE (name, version) > (?, ?) AND loose = 1 AND bundle IN (SELECT name FROM bundles WHERE whole = 1)
 		ORDER BY name, version LIMIT ?`, after.Name, after.Version, limit)
 	if err == nil {
@@ -143,16 +142,27 @@ func (c *Catalog) TwicePage(ctx context.Context, after crate.ID, limit int) ([]V
 	return nil, fmt.Errorf("reading from the catalog what is held twice: %w", classify(err))
 }
 
-// Page returns, in the order of names, the next versions held after the given
-// one, at most limit.
+// Page returns, in the order of names, the rows of the next versions after the
+// given one: at most limit, and the rest of the last version's.
 func (c *Catalog) Page(ctx context.Context, after crate.ID, limit int) ([]Version, error) {
-	rows, err := c.db.QueryContext(ctx, `SELECT `+columns+` FROM versions
-		WHERE (name, version) > (?, ?) ORDER BY name, version LIMIT ?`, after.Name, after.Version, limit)
-	if err == nil {
-		var list []Version
-		if list, err = scanVersions(rows); err == nil {
-			return list, nil
-		}
+	list, err := c.page(ctx, "(name, version) > (?, ?)", limit, after.Name, after.Version)
+	if err == nil && len(list) == limit {
+		last := &list[limit-1]
+		var rest []Version
+		rest, err = c.page(ctx, "name = ? AND version = ? AND sha256 > ?", -1, last.Name, last.Version, last.Checksum[:])
+		list = append(list, rest...)
 	}
-	return nil, fmt.Errorf("reading from the catalog what is held: %w", classify(err))
+	if err != nil {
+		return nil, fmt.Errorf("reading from the catalog what is held: %w", classify(err))
+	}
+	return list, nil
+}
+
+func (c *Catalog) page(ctx context.Context, where string, limit int, args ...any) ([]Version, error) {
+	rows, err := c.db.QueryContext(ctx, "SELECT "+c.columns()+" FROM versions WHERE "+where+" ORDER BY name, version, sha256 LIMIT ?",
+		append(args, limit)...)
+	if err != nil {
+		return nil, err
+	}
+	return scanVersions(rows)
 }

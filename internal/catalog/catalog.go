@@ -11,18 +11,41 @@
 //
 // # Tables
 //
-// versions, one row a crate version held:
+// versions, one row for the bytes of a crate version held. A version that was
+// deleted and published again has several, told apart by their checksums:
 //
 //	name, version   as published; names compare without case
 //	sha256, size    of the bytes held: 32 bytes, and their number
-//	loose           1 if there is a loose file
+//	loose           1 if there is a loose file; 2 if it stands in republished/,
+//	                because other bytes are the version's
 //	bundle, offset, length
 //	                the bundle that holds it, if any, and where in it
-//	yanked, listed  what the index said last; listed=0: the line is gone
+//	yanked, listed  what the index said last; listed=0: it does not name these bytes
 //	verified_at     when we last hashed it and found what the index names, Unix
 //	                seconds; 0: it was found in a bundle or came out of one (and
 //	                hashes to sha256), and no index has vouched for it yet. Such
 //	                a row is no pin.
+//	superseded_at   when other bytes took the place of these, Unix seconds; 0:
+//	                these are the version's (since format 4)
+//
+// removed, one row each time that the index stopped naming bytes that are held
+// (since format 4):
+//
+//	name, version, sha256
+//	                the bytes
+//	seen            when that was seen, Unix seconds
+//	commit_id, commit_time
+//	                the index commit in which it was seen, and its time
+//	scope           what the index does not name any more: 'crate', 'version', or
+//	                'checksum' if it names other bytes of the version
+//	returned        when the index named them again, Unix seconds; 0: not yet
+//
+// accepted, one row for bytes that a person accepted as those of a version that
+// is held with other bytes (since format 4):
+//
+//	name, version, sha256
+//	                the bytes that the index names
+//	at              when, Unix seconds
 //
 // crates, one row a crate of which all is held that its index file names:
 //
@@ -83,70 +106,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// format is the version of the tables, kept in PRAGMA user_version.
-const format = 3
-
-// tablesOf3 is the format that brought the tables names and taken.
-const tablesOf3 = 3
-
-// schema makes what is missing, also in a catalog of an earlier format.
-const schema = `
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS versions (
-	name        TEXT    NOT NULL COLLATE NOCASE,
-	version     TEXT    NOT NULL,
-	sha256      BLOB    NOT NULL,
-	size        INTEGER NOT NULL,
-	loose       INTEGER NOT NULL,
-	bundle      TEXT    NOT NULL,
-	offset      INTEGER NOT NULL,
-	length      INTEGER NOT NULL,
-	yanked      INTEGER NOT NULL,
-	listed      INTEGER NOT NULL,
-	verified_at INTEGER NOT NULL,
-	PRIMARY KEY (name, version)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS crates (
-	path   TEXT    NOT NULL PRIMARY KEY,
-	blob   TEXT    NOT NULL,
-	yanked INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS gone (
-	name     TEXT    NOT NULL COLLATE NOCASE,
-	version  TEXT    NOT NULL,
-	status   INTEGER NOT NULL,
-	evidence TEXT    NOT NULL,
-	since    INTEGER NOT NULL,
-	PRIMARY KEY (name, version)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS bundles (
-	name    TEXT    NOT NULL PRIMARY KEY,
-	whole   INTEGER NOT NULL,
-	entries INTEGER NOT NULL,
-	bytes   INTEGER NOT NULL,
-	sha256  BLOB    NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS taken (
-	name     TEXT    NOT NULL PRIMARY KEY,
-	size     INTEGER NOT NULL,
-	modified INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS source (
-	id          INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
-	commit_id   TEXT    NOT NULL,
-	commit_time INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS names (
-	id   INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-	name TEXT    NOT NULL COLLATE NOCASE UNIQUE
-);
-INSERT INTO names (name) SELECT DISTINCT name FROM versions WHERE ` + named + ` ON CONFLICT DO NOTHING;
-PRAGMA user_version = 3;
-COMMIT;`
-
-// columns are those of versions, in the order of scanVersions.
-const columns = "name, version, sha256, size, loose, bundle, offset, length, yanked, listed, verified_at"
-
 // Version is a row of versions.
 type Version struct {
 	crate.ID
@@ -154,8 +113,12 @@ type Version struct {
 	Size     int64
 	store.Placement
 	Yanked, Listed bool
-	VerifiedAt     time.Time // zero: found in a bundle, nobody vouches for it yet
+	VerifiedAt     time.Time // zero: found in a bundle; no index has named these bytes yet
+	SupersededAt   time.Time // zero: these are the version's bytes
 }
+
+// Key identifies the bytes.
+func (v *Version) Key() crate.Key { return crate.Key{ID: v.ID, Checksum: v.Checksum} }
 
 // Crate is a row of crates.
 type Crate struct {
@@ -207,19 +170,29 @@ type Batch struct {
 	// Vanished are paths of crates that are no longer in the index: they are
 	// not complete any more, and their versions are not listed.
 	Vanished []string
-	// Dropped are versions that are not held any more; their crates are not
+	// Removed are bytes that the index does not name any more, although it has
+	// the crate; Returned those that it names again.
+	Removed  []Removal
+	Returned []crate.Key
+	Accepted []crate.Key // other bytes of a version that is held, which may become it
+	// At is the index that Vanished speaks of.
+	At Revision
+	// Dropped are bytes that are not held any more; their crates are not
 	// complete any more, either.
-	Dropped []crate.ID
+	Dropped []crate.Key
 }
 
 func (b *Batch) empty() bool {
 	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Taken) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 &&
-		b.Revision == nil && len(b.Vanished) == 0 && len(b.Dropped) == 0
+		b.Revision == nil && len(b.Vanished) == 0 && len(b.Dropped) == 0 &&
+		len(b.Removed) == 0 && len(b.Returned) == 0 && len(b.Accepted) == 0
 }
 
 // Totals says how much is held.
 type Totals struct {
 	Crates, Versions, Bytes int64
+	Superseded              int64 // of Versions' rows: other bytes took their place, and they are kept
+	Removed                 int64 // of them: the index does not name the version any more
 }
 
 // ErrDamaged: the file is there but is not a catalog that SQLite can read.
@@ -328,17 +301,17 @@ func (c *Catalog) prepare() error {
 	case have == 0 && !c.writable:
 		return fmt.Errorf("it is empty: %w", fs.ErrNotExist) // its maker was killed in time
 	case have < format && c.writable:
-		if _, err := c.db.Exec(schema); err != nil {
+		if _, err := c.db.Exec(schema(have)); err != nil {
 			return err
 		}
 		c.format.Store(format)
 	}
 	var err error
-	c.versions, err = c.db.Prepare("SELECT " + columns + " FROM versions WHERE name = ? ORDER BY version")
+	c.versions, err = c.db.Prepare("SELECT " + c.columns() + " FROM versions WHERE name = ? ORDER BY version")
 	if err != nil {
 		return err
 	}
-	c.version, err = c.db.Prepare("SELECT " + columns + " FROM versions WHERE name = ? AND version = ?")
+	c.version, err = c.db.Prepare("SELECT " + c.columns() + " FROM versions WHERE name = ? AND version = ? AND " + c.current())
 	if err != nil {
 		return err
 	}
@@ -388,53 +361,6 @@ func (c *Catalog) fold() {
 	}
 }
 
-// Versions returns what is held of a crate, whatever the case of name.
-func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) {
-	rows, err := c.versions.QueryContext(ctx, name)
-	if err == nil {
-		var held []Version
-		if held, err = scanVersions(rows); err == nil {
-			return held, nil
-		}
-	}
-	return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, classify(err))
-}
-
-// Version returns the row of one version. Errors: fs.ErrNotExist if it is not
-// held, or under another spelling of its name.
-func (c *Catalog) Version(ctx context.Context, id crate.ID) (Version, error) {
-	rows, err := c.version.QueryContext(ctx, id.Name, id.Version)
-	if err == nil {
-		var held []Version
-		if held, err = scanVersions(rows); err == nil && (len(held) == 0 || held[0].ID != id) {
-			return Version{}, fs.ErrNotExist
-		} else if err == nil {
-			return held[0], nil
-		}
-	}
-	return Version{}, fmt.Errorf("reading %s from the catalog: %w", id, classify(err))
-}
-
-// scanVersions reads rows of all columns, and closes them.
-func scanVersions(rows *sql.Rows) (list []Version, err error) {
-	defer rows.Close()
-	for rows.Next() {
-		var v Version
-		var sum sql.RawBytes
-		var at int64
-		err := rows.Scan(&v.Name, &v.Version, &sum, &v.Size, &v.Loose, &v.Bundle, &v.Offset, &v.FrameSize,
-			&v.Yanked, &v.Listed, &at)
-		if err != nil || copy(v.Checksum[:], sum) != len(v.Checksum) {
-			return nil, errors.Join(ErrDamaged, err)
-		}
-		if at != 0 {
-			v.VerifiedAt = time.Unix(at, 0).UTC()
-		}
-		list = append(list, v)
-	}
-	return list, rows.Err()
-}
-
 // WasGone reports whether upstream refused id when it was last asked.
 func (c *Catalog) WasGone(ctx context.Context, id crate.ID) (bool, error) {
 	if !c.anyGone.Load() {
@@ -466,8 +392,13 @@ func (c *Catalog) Revision(ctx context.Context) (Revision, error) {
 // Totals counts what is held.
 func (c *Catalog) Totals(ctx context.Context) (Totals, error) {
 	var t Totals
-	err := c.db.QueryRowContext(ctx, `SELECT count(DISTINCT name), count(*), coalesce(sum(size), 0) FROM versions`).
-		Scan(&t.Crates, &t.Versions, &t.Bytes)
+	superseded := "0"
+	if c.format.Load() >= tablesOf4 {
+		superseded = "superseded_at <> 0"
+	}
+	err := c.db.QueryRowContext(ctx, `SELECT count(DISTINCT name), count(*), coalesce(sum(size), 0), coalesce(sum(`+superseded+`), 0),
+		coalesce(sum(listed = 0 AND verified_at <> 0 AND NOT `+superseded+`), 0) FROM versions`).
+		Scan(&t.Crates, &t.Versions, &t.Bytes, &t.Superseded, &t.Removed)
 	if err != nil {
 		return t, fmt.Errorf("counting what the catalog holds: %w", classify(err))
 	}

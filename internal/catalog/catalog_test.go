@@ -38,6 +38,8 @@ func version(name, vers string, first byte) Version {
 	}
 }
 
+func keyOf(v Version) crate.Key { return v.Key() }
+
 func TestCommitAndRead(t *testing.T) {
 	ctx := context.Background()
 	c, path := tempCatalog(t)
@@ -65,7 +67,7 @@ func TestCommitAndRead(t *testing.T) {
 		t.Errorf("versions of serde (-want +got):\n%s", diff)
 	}
 	totals, err := ro.Totals(ctx)
-	if want := (Totals{Crates: 2, Versions: 3, Bytes: 6}); err != nil || totals != want {
+	if want := (Totals{Crates: 2, Versions: 3, Bytes: 6, Removed: 1}); err != nil || totals != want {
 		t.Errorf("Totals = %v, %v; want %v", totals, err, want)
 	}
 	if err := ro.Commit(ctx, batch); err == nil {

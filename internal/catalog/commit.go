@@ -34,12 +34,16 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 		put(ctx, w, "INSERT OR REPLACE INTO taken (name, size, modified) VALUES (?, ?, ?)",
 			b.Taken, func(t *Taken) []any { return []any{t.Name, t.Size, t.Modified.UnixNano()} })
 		c.notGone(ctx, w, b.Versions)
+		putRemoved(ctx, w, b.Removed, b.Returned)
 		put(ctx, w, "INSERT OR REPLACE INTO crates (path, blob, yanked) VALUES (?, ?, ?)",
 			b.Crates, func(cr *Crate) []any { return []any{cr.Path, cr.Blob, cr.Yanked} })
 		put(ctx, w, `INSERT INTO gone (name, version, status, evidence, since) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET status = excluded.status, evidence = excluded.evidence`,
 			b.Gone, func(g *Gone) []any { return []any{g.Name, g.Version, g.Status, g.Evidence, g.Since.Unix()} })
-		vanish(ctx, w, b.Vanished)
+		put(ctx, w, "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?, ?)", b.Accepted, func(k *crate.Key) []any {
+			return append(keyColumns(k), time.Now().Unix())
+		})
+		vanish(ctx, w, b.Vanished, b.At)
 		drop(ctx, w, b.Dropped)
 		if b.Revision != nil {
 			put(ctx, w, "INSERT OR REPLACE INTO source (id, commit_id, commit_time) VALUES (1, ?, ?)",
@@ -54,38 +58,43 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 // notGone notes that versions are held.
 func (c *Catalog) notGone(ctx context.Context, w *writing, held []Version) {
 	if c.anyGone.Load() {
-		put(ctx, w, "DELETE FROM gone WHERE name = ? AND version = ?",
-			held, func(v *Version) []any { return []any{v.Name, v.Version} })
+		put(ctx, w, "DELETE FROM gone WHERE name = ? AND version = ? AND ? = 0",
+			held, func(v *Version) []any { return []any{v.Name, v.Version, unix(v.SupersededAt)} })
 	}
 }
 
 func putVersions(ctx context.Context, w *writing, versions []Version) {
-	put(ctx, w, "INSERT OR REPLACE INTO versions ("+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	put(ctx, w, "INSERT OR REPLACE INTO versions ("+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		versions, func(v *Version) []any {
-			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Loose, v.Bundle, v.Offset, v.FrameSize,
-				v.Yanked, v.Listed, unix(v.VerifiedAt)}
+			return []any{v.Name, v.Version, v.Checksum[:], v.Size, looseColumn(v.Placement), v.Bundle, v.Offset, v.FrameSize,
+				v.Yanked, v.Listed, unix(v.VerifiedAt), unix(v.SupersededAt)}
 		})
 	putNames(ctx, w, versions)
 }
 
 // vanish notes that there are no such index files any more.
-func vanish(ctx context.Context, w *writing, paths []string) {
+func vanish(ctx context.Context, w *writing, paths []string, at Revision) {
 	name := func(p *string) []any { return []any{path.Base(*p)} }
 	put(ctx, w, "DELETE FROM crates WHERE path = ?", paths, func(p *string) []any { return []any{*p} })
+	now := time.Now().Unix()
+	put(ctx, w, `INSERT INTO removed SELECT name, version, sha256, ?, ?, ?, '`+RemovedCrate+`', 0
+		FROM versions WHERE name = ? AND listed = 1 ON CONFLICT DO NOTHING`,
+		paths, func(p *string) []any { return []any{now, at.Commit, unix(at.Time), path.Base(*p)} })
 	put(ctx, w, "UPDATE versions SET listed = 0 WHERE name = ?", paths, name)
 	put(ctx, w, "DELETE FROM names WHERE name = ?", paths, name)
 }
 
-// drop forgets versions. The index may name them still (yanked ones), so their
+// drop forgets bytes. The index may name them still (yanked ones), so their
 // crates are not complete any more; a crate of which nothing that the index
 // lists is left loses its name.
-func drop(ctx context.Context, w *writing, ids []crate.ID) {
-	put(ctx, w, "DELETE FROM versions WHERE name = ? AND version = ?",
-		ids, func(id *crate.ID) []any { return []any{id.Name, id.Version} })
-	put(ctx, w, "DELETE FROM crates WHERE path = ?", ids, func(id *crate.ID) []any { return []any{crate.IndexPath(id.Name)} })
+func drop(ctx context.Context, w *writing, keys []crate.Key) {
+	put(ctx, w, "DELETE FROM versions WHERE name = ? AND version = ? AND sha256 = ?", keys, keyColumns)
+	put(ctx, w, "DELETE FROM crates WHERE path = ?", keys, func(k *crate.Key) []any { return []any{crate.IndexPath(k.Name)} })
 	put(ctx, w, "DELETE FROM names WHERE name = ? AND NOT EXISTS (SELECT 1 FROM versions WHERE name = names.name AND ("+named+"))",
-		ids, func(id *crate.ID) []any { return []any{id.Name} })
+		keys, func(k *crate.Key) []any { return []any{k.Name} })
 }
+
+func keyColumns(k *crate.Key) []any { return []any{k.Name, k.Version, k.Checksum[:]} }
 
 // writing is a transaction under way. After its first error it does nothing.
 type writing struct {

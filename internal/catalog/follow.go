@@ -32,12 +32,13 @@ type Follower struct {
 // followed is a catalog as it was opened.
 type followed struct {
 	*Catalog
-	path string
-	info fs.FileInfo
-	log  logState
-	live *sql.Conn // asked for data_version; nil: others can disturb the reading
-	data int64     // data_version when it was last asked
-	uses int       // by the Follower and by readings
+	path     string
+	info     fs.FileInfo
+	log      logState
+	live     *sql.Conn // asked for data_version; nil: others can disturb the reading
+	data     int64     // data_version when it was last asked
+	prepared int64     // format for which its statements were prepared
+	uses     int       // by the Follower and by readings
 }
 
 // Follow opens the catalog at path, which need not be there yet. Errors: as
@@ -80,9 +81,11 @@ func (f *Follower) refresh(ctx context.Context) (changed bool, err error) {
 	}
 	if now := f.now; now != nil && os.SameFile(now.info, info) {
 		if now.live != nil {
-			return now.committed(ctx)
-		}
-		if now.untouched() {
+			changed, err := now.committed(ctx)
+			if err != nil || now.format.Load() == now.prepared {
+				return changed, err
+			}
+		} else if now.untouched() {
 			return false, nil
 		}
 	}
@@ -120,7 +123,7 @@ func openFollowed(ctx context.Context, path string, info fs.FileInfo, log logSta
 	}
 	c.db.SetMaxOpenConns(maxConns)
 	c.db.SetMaxIdleConns(maxConns)
-	next := &followed{Catalog: c, path: path, info: info, log: log, uses: 1}
+	next := &followed{Catalog: c, path: path, info: info, log: log, uses: 1, prepared: c.format.Load()}
 	if !guarded {
 		return next, nil
 	}

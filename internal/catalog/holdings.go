@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"time"
 )
 
 // Holding is a complete crate with the versions that are held of it.
@@ -18,13 +17,19 @@ type Holding struct {
 // holdings joins both tables in the order of paths. A crate's name is what
 // follows the last slash of its path: "1/a", "2/ab", "3/a/abc", "ab/cd/abcd".
 // The columns are those of versions, with zeros for a crate that has none.
-const holdings = `SELECT c.path, c.blob, c.yanked,
+func holdings(format int64) string {
+	superseded := "coalesce(v.superseded_at, 0)"
+	if format < tablesOf4 {
+		superseded = "0"
+	}
+	return `SELECT c.path, c.blob, c.yanked,
 	coalesce(v.name, ''), coalesce(v.version, ''), coalesce(v.sha256, x''), coalesce(v.size, 0), coalesce(v.loose, 0),
 	coalesce(v.bundle, ''), coalesce(v.offset, 0), coalesce(v.length, 0), coalesce(v.yanked, 0), coalesce(v.listed, 0),
-	coalesce(v.verified_at, 0)
+	coalesce(v.verified_at, 0), ` + superseded + `
 	FROM crates c LEFT JOIN versions v
 	ON v.name = substr(c.path, CASE substr(c.path, 1, 2) WHEN '1/' THEN 3 WHEN '2/' THEN 3 WHEN '3/' THEN 5 ELSE 7 END)
 	ORDER BY c.path`
+}
 
 // Holdings yields the complete crates in byte order of their paths, with all
 // that is held of each: one question, where asking Versions for every crate would
@@ -39,7 +44,7 @@ func (c *Catalog) Holdings(ctx context.Context) iter.Seq2[Holding, error] {
 }
 
 func (c *Catalog) holdings(ctx context.Context, yield func(Holding) bool) error {
-	rows, err := c.db.QueryContext(ctx, holdings)
+	rows, err := c.db.QueryContext(ctx, holdings(c.format.Load()))
 	if err != nil {
 		return err
 	}
@@ -49,9 +54,9 @@ func (c *Catalog) holdings(ctx context.Context, yield func(Holding) bool) error 
 	for rows.Next() {
 		var v Version
 		var yanked bool
-		var at int64
-		err := rows.Scan(&path, &blob, &yanked, &name, &v.Version, &sum, &v.Size, &v.Loose, &bundle, &v.Offset, &v.FrameSize,
-			&v.Yanked, &v.Listed, &at)
+		var loose, verified, superseded int64
+		err := rows.Scan(&path, &blob, &yanked, &name, &v.Version, &sum, &v.Size, &loose, &bundle, &v.Offset, &v.FrameSize,
+			&v.Yanked, &v.Listed, &verified, &superseded)
 		if err != nil {
 			return errors.Join(ErrDamaged, err)
 		}
@@ -68,9 +73,7 @@ func (c *Catalog) holdings(ctx context.Context, yield func(Holding) bool) error 
 			return fmt.Errorf("%w: checksum of %s %s", ErrDamaged, name, v.Version)
 		}
 		v.Name, v.Bundle = again(h.Versions, name, bundle)
-		if at != 0 {
-			v.VerifiedAt = time.Unix(at, 0).UTC()
-		}
+		v.fill(loose, verified, superseded)
 		h.Versions = append(h.Versions, v)
 	}
 	if h.Path != "" && rows.Err() == nil {

@@ -58,7 +58,7 @@ func TestHoldings(t *testing.T) {
 // TestHoldingsPlan: SQLite answers by both primary keys, without sorting.
 func TestHoldingsPlan(t *testing.T) {
 	c, _ := tempCatalog(t)
-	rows, err := c.db.Query("EXPLAIN QUERY PLAN " + holdings)
+	rows, err := c.db.Query("EXPLAIN QUERY PLAN " + holdings(format))
 	if err != nil {
 		t.Fatal(err)
 	}

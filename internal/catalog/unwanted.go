@@ -11,7 +11,7 @@ import (
 // one that have a loose file, were vouched for by an index, and are no longer
 // listed in it or, if yanked is true, are yanked; at most limit.
 func (c *Catalog) UnwantedPage(ctx context.Context, after crate.ID, yanked bool, limit int) ([]Version, error) {
-	rows, err := c.db.QueryContext(ctx, `SELECT `+columns+` FROM versions
+	rows, err := c.db.QueryContext(ctx, `SELECT `+c.columns()+` FROM versions
 		WHERE (name, version) > (?, ?) AND loose = 1 AND verified_at <> 0 AND (listed = 0 OR yanked = 1 AND ?)
 		ORDER BY name, version LIMIT ?`, after.Name, after.Version, yanked, limit)
 	if err == nil {

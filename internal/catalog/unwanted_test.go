@@ -44,7 +44,7 @@ func TestUnwantedPage(t *testing.T) {
 			t.Errorf("unwanted, yanked %t (-want +got):\n%s", yanked, diff)
 		}
 	}
-	mustCommit(t, c, Batch{Dropped: []crate.ID{{Name: "b", Version: "0.1.0"}, {Name: "absent", Version: "1.0.0"}}})
+	mustCommit(t, c, Batch{Dropped: []crate.Key{keyOf(version("b", "0.1.0", 4)), keyOf(version("absent", "1.0.0", 1))}})
 	wantVersion(t, c, change(version("b", "1.0.0", 2), unlisted))
 }
 
@@ -57,7 +57,7 @@ func TestDroppedIsNotComplete(t *testing.T) {
 		Versions: []Version{version("Some", "1.0.0", 1), version("Some", "1.1.0", 2), version("all-of-it", "1.0.0", 3), version("other", "1.0.0", 4)},
 		Crates:   []Crate{{Path: "so/me/some", Blob: "b"}, {Path: "al/l-/all-of-it", Blob: "b"}, {Path: "ot/he/other", Blob: "b"}},
 	})
-	mustCommit(t, c, Batch{Dropped: []crate.ID{{Name: "Some", Version: "1.0.0"}, {Name: "all-of-it", Version: "1.0.0"}}})
+	mustCommit(t, c, Batch{Dropped: []crate.Key{keyOf(version("Some", "1.0.0", 1)), keyOf(version("all-of-it", "1.0.0", 3))}})
 	var complete []string
 	for h, err := range c.Holdings(ctx) {
 		if err != nil {

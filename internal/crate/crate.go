@@ -24,6 +24,8 @@
 //     lower-cased name; cargo book, Registry Index, "Index files").
 //   - [ID.LoosePath]: where a mirror of ours keeps the file (the "shard"
 //     layout of CloneCratesio v1.1.0; case kept).
+//   - [ID.RepublishedPath]: where it keeps other bytes that the version had
+//     before.
 //   - [ID.URLPath]: what is asked of static.crates.io; [URLTemplate]: of other registries.
 package crate
 
@@ -130,6 +132,13 @@ func ParseChecksum(s string) (Checksum, error) {
 
 // String returns 64 lower-case hexadecimal digits.
 func (s Checksum) String() string { return hex.EncodeToString(s[:]) }
+
+// Key identifies bytes. A version alone does not: crates.io lets an owner delete
+// one and publish it again, and the index of a day says which bytes it was then.
+type Key struct {
+	ID
+	Checksum Checksum
+}
 
 // A ChecksumError says that bytes are not those that the index names.
 type ChecksumError struct {

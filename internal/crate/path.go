@@ -1,6 +1,7 @@
 package crate
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"path"
 	"strconv"
@@ -77,6 +78,22 @@ func ParseFileName(base string) (ID, error) {
 // LoosePath returns the slash-separated path of the crate file in the shard
 // layout. The id must be valid.
 func (id ID) LoosePath() string { return LooseDir(id.Name) + "/" + id.FileName() }
+
+// RepublishedDir is the folder of RepublishedPath.
+const RepublishedDir = "republished"
+
+// RepublishedPath returns the slash-separated path of bytes that are not those
+// of the version now: "republished/{LooseDir}/{name}-{version}.{key}.crate",
+// where key is [Checksum.FileKey]. It is no FileName of any version, so that
+// nothing takes such a file for the crate.
+func (id ID) RepublishedPath(key string) string {
+	return RepublishedDir + "/" + LooseDir(id.Name) + "/" + id.Name + "-" + id.Version + "." + key + Ext
+}
+
+// FileKey is the first half of the checksum in hexadecimal: short enough for a
+// file name beside the longest name and version (255 bytes), long enough that
+// nobody finds two crates with the same one.
+func (s Checksum) FileKey() string { return s.String()[:sha256.Size] }
 
 // LooseDir returns the directory of LoosePath: the name itself up to three
 // characters, else "{first}/{second}".

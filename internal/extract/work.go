@@ -178,7 +178,7 @@ func (r *run) makeRoom(t *task) error {
 	if !r.cfg.Overwrite {
 		return t.problem(Occupied, errOccupied(t.ID))
 	}
-	to, err := r.cfg.Store.Quarantine(t.ID, fmt.Sprintf("extracting from %q: the crate's sha256 is %s", t.bundle, t.want))
+	to, err := r.cfg.Store.Quarantine(t.ID, store.Placement{Loose: true}, fmt.Sprintf("extracting from %q: the crate's sha256 is %s", t.bundle, t.want))
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,8 @@ type Record struct {
 	Status        string `json:"status,omitzero"`
 	Crate         string `json:"crate,omitzero"`
 	Version       string `json:"version,omitzero"`
-	Prev          string `json:"prev,omitzero"` // first record alone: the chain that it continues
+	Replaces      string `json:"replaces,omitzero"` // checksum of the bytes that the version had before it was published again; they are kept
+	Prev          string `json:"prev,omitzero"`     // first record alone: the chain that it continues
 }
 
 // Time formats a moment for a record: RFC 3339 with milliseconds, in UTC.

@@ -22,6 +22,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
@@ -41,7 +42,7 @@ func (w *world) checkHeld(disk *durabletest.Mem, cat *memCatalog) error {
 		}
 		at := v.Placement
 		if at.Bundle != "" {
-			if sum, _, err := hash(context.Background(), st, id, inBundle(at), io.Discard); err != nil || sum != want {
+			if sum, _, err := hash(context.Background(), st, id, at.InBundle(), io.Discard); err != nil || !w.was(id, sum, want) {
 				return fmt.Errorf("%v in %s: %v, %w", id, at.Bundle, sum, err)
 			}
 		}
@@ -49,11 +50,41 @@ func (w *world) checkHeld(disk *durabletest.Mem, cat *memCatalog) error {
 			continue // its loose file may go before the row says so
 		}
 		data, err := content(disk, id)
-		if err != nil || crate.Checksum(sha256.Sum256(data)) != want {
+		if len(w.before) > 0 && errors.Is(err, fs.ErrNotExist) {
+			continue // it makes way
+		}
+		if err != nil || !w.was(id, sha256.Sum256(data), want) {
 			return fmt.Errorf("%v, loose: %d bytes, %w", id, len(data), err)
 		}
 	}
+	if err := w.checkBefore(disk, cat); err != nil {
+		return err
+	}
 	return w.checkWhole(disk, nil)
+}
+
+// checkBefore wants the bytes that versions had before to be found: where the
+// catalog says, or where a run moves them.
+func (w *world) checkBefore(disk *durabletest.Mem, cat *memCatalog) error {
+	st := bundled.OpenReadOnly(disk, loose.OpenReadOnly(disk))
+	defer st.Close()
+next:
+	for id, sum := range w.before {
+		rows, _ := cat.Versions(context.Background(), id.Name)
+		for _, v := range rows {
+			if v.ID != id || v.Checksum != sum {
+				continue
+			}
+			for _, at := range []store.Placement{v.AsFile(), {Loose: true, Republished: sum.FileKey()}, v.InBundle()} {
+				if got, _, err := hash(context.Background(), st, id, at, io.Discard); err == nil && got == sum {
+					continue next
+				}
+			}
+			return fmt.Errorf("the bytes that %v had before are gone: %+v", id, v)
+		}
+		return fmt.Errorf("the catalog does not know the bytes that %v had before: %+v", id, rows)
+	}
+	return nil
 }
 
 // members counts how often each crate is in finished bundles.
@@ -100,6 +131,9 @@ func (w *world) checkOnce(disk *durabletest.Mem) {
 	w.t.Helper()
 	count := members(w.t, disk)
 	for _, id := range w.reg.IDs() {
+		if _, again := w.before[id]; again {
+			continue // its bytes of now and those of before
+		}
 		if count[id] != 1 {
 			w.t.Errorf("%v is in bundles %d times", id, count[id])
 		}

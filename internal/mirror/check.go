@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// check hashes a crate wherever it is said to lie. What is not the crate goes to
+// check hashes a crate wherever it is said to be stored. What is not the crate goes to
 // quarantine, or is noted there if it is part of a bundle, which never changes.
 // A crate of which nothing is left is fetched; one that should lie somewhere else
 // too (in a bundle, or beside it) is put there.
@@ -54,7 +54,7 @@ func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placemen
 	cfg := &w.run.cfg
 	k := keeper{spill: cfg.Store.NewSpill}
 	if at.Bundle != "" {
-		good, err := w.checkPlace(ctx, res, inBundle(at), k.when(cfg.Bundle && cfg.KeepLoose && !at.Loose))
+		good, err := w.checkPlace(ctx, res, at.InBundle(), k.when(cfg.Bundle && cfg.KeepLoose && !at.Loose))
 		switch unread := new(unreadableError); {
 		case at.Loose && errors.As(err, &unread): // the loose file goes into another bundle
 			cfg.Log.Error("a crate in a bundle cannot be read", "crate", res.entry.Name, "version", res.entry.Version, "err", err)
@@ -62,11 +62,11 @@ func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placemen
 			return left, nil, errors.Join(err, k.discard())
 		}
 		if good {
-			left = inBundle(at)
+			left = at.InBundle()
 		}
 	}
 	if at.Loose {
-		left.Loose, err = w.checkPlace(ctx, res, store.Placement{Loose: true}, k.when(cfg.Bundle && left.Bundle == ""))
+		left.Loose, err = w.checkPlace(ctx, res, at.AsFile(), k.when(cfg.Bundle && left.Bundle == ""))
 	}
 	if err != nil || left == (store.Placement{}) || !k.wanted {
 		return left, nil, errors.Join(err, k.discard())
@@ -74,7 +74,30 @@ func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placemen
 	return left, &store.Body{Data: k.data, Spill: k.file, Size: res.size, Has: left}, nil
 }
 
-// checkPlace hashes what lies at one place, copies it to also, and reports
+// checkHeld returns what of a placement has the right bytes.
+func (w *worker) checkHeld(ctx context.Context, res *result, at store.Placement) (left store.Placement, err error) {
+	if at.Bundle != "" {
+		good, err := w.checkPlace(ctx, res, at.InBundle(), io.Discard)
+		if err != nil {
+			return left, err
+		}
+		if good {
+			left = at.InBundle()
+		}
+	}
+	if at.Loose {
+		good, err := w.checkPlace(ctx, res, at.AsFile(), io.Discard)
+		if err != nil {
+			return left, err
+		}
+		if good {
+			left.Loose, left.Republished = true, at.Republished
+		}
+	}
+	return left, nil
+}
+
+// checkPlace hashes what is stored at one place, copies it to also, and reports
 // whether it is the crate.
 func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement, also io.Writer) (good bool, err error) {
 	id := res.entry.ID
@@ -110,7 +133,7 @@ func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement
 // stays, it leaves a note.
 func (w *worker) setAside(id crate.ID, at store.Placement, reason error) (path string, err error) {
 	if at.Loose {
-		return w.run.cfg.Store.Quarantine(id, reason.Error())
+		return w.run.cfg.Store.Quarantine(id, at, reason.Error())
 	}
 	return w.run.cfg.Store.NoteMember(id, at, reason.Error())
 }

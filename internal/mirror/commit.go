@@ -114,8 +114,15 @@ func (r *run) rows(batch []*result) catalog.Batch {
 		if res.stored && res.at.Bundle != "" {
 			r.bundles.paid(res.at.Bundle)
 		}
-		b.Versions = append(b.Versions, res.marks...)
-		b.Vanished = append(b.Vanished, res.vanished...)
+		b.Versions = append(b.Versions, res.rows...)
+		b.Removed = append(b.Removed, res.removed...)
+		b.Returned = append(b.Returned, res.returned...)
+		b.Accepted = append(b.Accepted, res.accepted...)
+		b.Dropped = append(b.Dropped, res.dropped...)
+		if len(res.vanished) > 0 {
+			b.Vanished = append(b.Vanished, res.vanished...)
+			b.At, _ = r.cfg.Source.Revision()
+		}
 		if res.taken != nil {
 			b.Taken = append(b.Taken, *res.taken)
 		}
@@ -180,6 +187,9 @@ func (r *run) record(res *result) manifest.Record {
 	if res.entry.Version != "" && res.outcome != badEntry {
 		rec.URL = withoutUser(r.cfg.url(&res.entry))
 	}
+	if res.replaced != (crate.Checksum{}) {
+		rec.Replaces = res.replaced.String()
+	}
 	if rec.OK {
 		rec.SHA256 = res.entry.Checksum.String()
 		r.locate(&rec, res.entry.ID, res.at)
@@ -239,6 +249,9 @@ func (r *run) count(batch []*result) {
 		r.cfg.Progress.count(res.outcome)
 		if errors.As(res.err, new(*unreadableError)) {
 			r.cfg.Progress.unreadable.Add(1)
+		}
+		if res.outcome.ok() && res.replaced != (crate.Checksum{}) {
+			r.cfg.Progress.again.Add(1)
 		}
 		if res.outcome != takenOver && !res.outcome.ok() {
 			level := slog.LevelWarn

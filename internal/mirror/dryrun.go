@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -56,6 +57,12 @@ func (emptyCatalog) Holdings(context.Context) iter.Seq2[catalog.Holding, error] 
 	return func(func(catalog.Holding, error) bool) {}
 }
 
+func (emptyCatalog) WasRemoved(context.Context, crate.Key) (time.Time, error) {
+	return time.Time{}, nil
+}
+
+func (emptyCatalog) Accepted(context.Context, crate.Key) (bool, error) { return false, nil }
+
 type emptyListing struct{}
 
 func (emptyListing) Stat(crate.ID) (int64, error) { return 0, fs.ErrNotExist }
@@ -69,6 +76,6 @@ func (nowhere) held(context.Context, *Entry, *catalog.Version) error { return ni
 
 func (nowhere) bad(context.Context, *Group, *BadEntry) error { return nil }
 
-func (nowhere) group(context.Context, *catalog.Crate, []catalog.Version, []item) error { return nil }
+func (nowhere) group(context.Context, *catalog.Crate, *changes, []item) error { return nil }
 
 func (nowhere) vanished(context.Context, []string) error { return nil }

@@ -47,7 +47,7 @@ func (r *run) proves(ctx context.Context, listing store.Listing, e *store.Eviden
 	rows, err := r.cfg.Catalog.Versions(ctx, e.Name)
 	for i := range rows {
 		v := &rows[i]
-		if v.ID == e.ID && e.SettledBy(v.Checksum, v.VerifiedAt) && listing.Holds(v.ID, v.Placement, v.Size) {
+		if v.ID == e.ID && v.SupersededAt.IsZero() && e.SettledBy(v.Checksum, v.VerifiedAt) && listing.Holds(v.ID, v.Placement, v.Size) {
 			return true, nil
 		}
 	}

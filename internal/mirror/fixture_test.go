@@ -45,6 +45,7 @@ type world struct {
 	log     *slog.Logger // of the store; nil: none
 
 	vanished map[crate.ID]crate.Checksum // was published once
+	before   map[crate.ID]crate.Checksum // of what was published again, mirrored already
 	spoiled  map[crate.ID]bool           // damaged on purpose: no oracle looks at it
 	evidence []byte                      // what damage has left of foo 1.0.0, to be kept
 }
@@ -170,11 +171,29 @@ func (w *world) checkWhole(fsys durable.Reader, acknowledged map[crate.ID]bool) 
 		if err != nil {
 			return err
 		}
-		if crate.Checksum(sha256.Sum256(data)) != want {
+		if !w.was(id, sha256.Sum256(data), want) {
 			return fmt.Errorf("%v: %d bytes under the final name are not the crate", id, len(data))
 		}
 	}
 	return nil
+}
+
+// was reports whether bytes are those of a version, or those that it had before.
+func (w *world) was(id crate.ID, sum, want crate.Checksum) bool {
+	return sum == want || sum == w.before[id] && sum != crate.Checksum{}
+}
+
+// republish lets a version be deleted and published again. A mirror keeps what it
+// had.
+func (w *world) republish(id crate.ID) {
+	w.t.Helper()
+	sum, err := w.reg.Checksum(id)
+	must(w.t, err)
+	if w.before == nil {
+		w.before = map[crate.ID]crate.Checksum{}
+	}
+	w.before[id] = sum
+	w.reg.ReplaceBytes(id)
 }
 
 // all are the versions that are published, or once were.
@@ -271,7 +290,10 @@ func leftovers(t *testing.T, fsys durable.Reader) []string {
 // cloned with a disk.
 type memCatalog struct {
 	mu       sync.Mutex
-	versions map[crate.ID]catalog.Version
+	versions map[crate.ID]catalog.Version  // with the bytes that they have now
+	others   map[crate.Key]catalog.Version // with other bytes
+	removed  []catalog.Removal
+	accepted map[crate.Key]bool
 	crates   map[string]catalog.Crate
 	gone     map[crate.ID]catalog.Gone
 	bundles  map[string]bool
@@ -284,6 +306,7 @@ func newMemCatalog() *memCatalog {
 	return &memCatalog{
 		versions: map[crate.ID]catalog.Version{}, crates: map[string]catalog.Crate{}, gone: map[crate.ID]catalog.Gone{},
 		bundles: map[string]bool{}, taken: map[string]catalog.Taken{},
+		others: map[crate.Key]catalog.Version{}, accepted: map[crate.Key]bool{},
 	}
 }
 
@@ -293,6 +316,7 @@ func (c *memCatalog) clone() *memCatalog {
 	return &memCatalog{
 		versions: maps.Clone(c.versions), crates: maps.Clone(c.crates), gone: maps.Clone(c.gone), revision: c.revision,
 		bundles: maps.Clone(c.bundles), taken: maps.Clone(c.taken),
+		others: maps.Clone(c.others), accepted: maps.Clone(c.accepted), removed: slices.Clone(c.removed),
 	}
 }
 
@@ -314,7 +338,51 @@ func (c *memCatalog) Versions(_ context.Context, name string) (list []catalog.Ve
 			list = append(list, v)
 		}
 	}
+	for key, v := range c.others {
+		if strings.EqualFold(key.Name, name) {
+			list = append(list, v)
+		}
+	}
 	return list, nil
+}
+
+func (c *memCatalog) WasRemoved(_ context.Context, key crate.Key) (seen time.Time, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.removed {
+		if r.Key == key && r.Returned.IsZero() && r.Scope != catalog.RemovedChecksum {
+			seen = r.Seen
+		}
+	}
+	return seen, nil
+}
+
+func (c *memCatalog) Accepted(_ context.Context, key crate.Key) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.accepted[key], nil
+}
+
+// put writes a row. The real one replaces the row of the same bytes alone.
+func (c *memCatalog) put(v catalog.Version) {
+	delete(c.others, v.Key())
+	for id, was := range c.versions { // names compare without case, as in the real one
+		if pinKey(id) != pinKey(v.ID) {
+			continue
+		}
+		if was.Checksum == v.Checksum {
+			delete(c.versions, id)
+		} else if v.SupersededAt.IsZero() {
+			delete(c.versions, id)
+			c.others[was.Key()] = was
+		}
+	}
+	if v.SupersededAt.IsZero() {
+		c.versions[v.ID] = v
+	} else {
+		c.others[v.Key()] = v
+	}
+	c.note(v.Bundle)
 }
 
 func (c *memCatalog) Holdings(ctx context.Context) iter.Seq2[catalog.Holding, error] {
@@ -347,13 +415,7 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 		return c.fail
 	}
 	for _, v := range b.Versions {
-		for id := range c.versions { // names compare without case, as in the real one
-			if pinKey(id) == pinKey(v.ID) {
-				delete(c.versions, id)
-			}
-		}
-		c.versions[v.ID] = v
-		c.note(v.Bundle)
+		c.put(v)
 		delete(c.gone, v.ID)
 	}
 	for _, b := range b.Bundles {
@@ -362,16 +424,36 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 	for _, t := range b.Taken {
 		c.taken[t.Name] = t
 	}
+	for _, g := range b.Gone {
+		c.gone[g.ID] = g
+	}
+	for _, key := range b.Dropped {
+		delete(c.others, key)
+	}
+	for _, key := range b.Accepted {
+		c.accepted[key] = true
+	}
+	for _, r := range b.Removed {
+		if r.Scope == catalog.RemovedChecksum {
+			delete(c.crates, crate.IndexPath(r.Name))
+		}
+	}
+	c.removed = append(c.removed, b.Removed...)
 	for _, cr := range b.Crates {
 		c.crates[cr.Path] = cr
 	}
-	for _, g := range b.Gone {
-		c.gone[g.ID] = g
+	for i := range c.removed {
+		if slices.Contains(b.Returned, c.removed[i].Key) {
+			c.removed[i].Returned = time.Now()
+		}
 	}
 	for _, p := range b.Vanished {
 		delete(c.crates, p)
 		for id, v := range c.versions {
 			if strings.EqualFold(id.Name, path.Base(p)) {
+				if v.Listed {
+					c.removed = append(c.removed, catalog.Removal{Key: v.Key(), Scope: catalog.RemovedCrate, Seen: time.Now(), At: b.At})
+				}
 				v.Listed = false
 				c.versions[id] = v
 			}
@@ -416,13 +498,20 @@ func (c *memCatalog) Adopt(_ context.Context, name string, members []bundle.Memb
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, m := range members {
-		v, ok := c.versions[m.ID]
-		if ok && v.Checksum != m.Checksum && !v.VerifiedAt.IsZero() {
+		found := catalog.Version{ID: m.ID, Checksum: m.Checksum, Size: m.Size}
+		if v, ok := c.versions[m.ID]; ok && v.Checksum == m.Checksum {
+			found = v
+		} else if v, held := c.others[found.Key()]; ok || held {
+			if held {
+				found = v
+			}
+			found.Bundle, found.Offset, found.FrameSize = name, m.Offset, m.FrameSize
+			c.others[found.Key()] = found
+			c.note(name)
 			continue
 		}
-		v.ID, v.Checksum, v.Size = m.ID, m.Checksum, m.Size
-		v.Bundle, v.Offset, v.FrameSize = name, m.Offset, m.FrameSize
-		c.versions[m.ID] = v
+		found.Bundle, found.Offset, found.FrameSize = name, m.Offset, m.FrameSize
+		c.versions[m.ID] = found
 		c.note(name)
 	}
 	return c.fail

@@ -76,6 +76,8 @@ type Entry struct {
 	URL      string // empty: derived from Config.URLs
 }
 
+func (e *Entry) key() crate.Key { return crate.Key{ID: e.ID, Checksum: e.Checksum} }
+
 // BadEntry is something in the source that cannot be mirrored.
 type BadEntry struct {
 	crate.ID // as far as it could be read
@@ -95,6 +97,7 @@ type Store interface {
 	store.Lister
 	store.Quarantiner
 	store.Remover
+	store.Republisher
 }
 
 // Catalog is what a run needs of catalog.Catalog.
@@ -132,11 +135,14 @@ type Config struct {
 	KeepOpen       bool              // the last bundle is not finished: a later run on the same store goes on with it
 	NewsOnly       bool              // what is held is counted, but gets no line in the manifest
 	IncludeYanked  bool
-	VerifyExisting bool  // hash what is held instead of trusting the catalog
-	HeldOnly       bool  // leave out what is not there: nothing new is fetched
-	AllowEmpty     bool  // a choice or a list that names nothing is meant
-	AcceptShrink   bool  // go on although many crates vanished from the source, or it is older than the last
-	Limit          int64 // at most so many entries; 0: all
+	VerifyExisting bool // hash what is held instead of trusting the catalog
+	HeldOnly       bool // leave out what is not there: nothing new is fetched
+	AllowEmpty     bool // a choice or a list that names nothing is meant
+	// AcceptRepublished says when the bytes of a version may change.
+	AcceptRepublished AcceptRepublished
+
+	AcceptShrink bool  // go on although many crates vanished from the source, or it is older than the last
+	Limit        int64 // at most so many entries; 0: all
 
 	Concurrency int                   // fetches at a time; default 128
 	Disks       map[string]durable.FS // whose free space is watched, by their names; default: State as Out

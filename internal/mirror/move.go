@@ -121,7 +121,7 @@ func (r *run) unreadable(id crate.ID, err error) {
 // (*unreadableError), keeps its loose file, and the next run with
 // -verify-existing puts it into another bundle.
 func (r *run) isGood(ctx context.Context, v *catalog.Version) (bool, error) {
-	sum, size, err := hash(ctx, r.cfg.Store, v.ID, inBundle(v.Placement), io.Discard)
+	sum, size, err := hash(ctx, r.cfg.Store, v.ID, v.InBundle(), io.Discard)
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
@@ -134,7 +134,7 @@ func (r *run) isGood(ctx context.Context, v *catalog.Version) (bool, error) {
 	if errors.As(err, new(*fs.PathError)) && !errors.Is(err, fs.ErrNotExist) { // the disk, not the bytes
 		return false, &unreadableError{fmt.Errorf("reading %s in %s: %w", v.ID, v.Bundle, err)}
 	}
-	kept, qerr := r.cfg.Store.NoteMember(v.ID, inBundle(v.Placement), err.Error()+"; its loose file is kept")
+	kept, qerr := r.cfg.Store.NoteMember(v.ID, v.InBundle(), err.Error()+"; its loose file is kept")
 	r.cfg.Log.Error("a bundle is damaged; the loose file is kept", "crate", v.Name, "version", v.ID.Version, "bundle", v.Bundle,
 		"quarantine", kept, "err", err)
 	return false, qerr

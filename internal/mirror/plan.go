@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
@@ -16,6 +18,8 @@ type Reader interface {
 	Holdings(ctx context.Context) iter.Seq2[catalog.Holding, error]
 	Revision(ctx context.Context) (catalog.Revision, error)
 	Taken(ctx context.Context) ([]catalog.Taken, error)
+	WasRemoved(ctx context.Context, key crate.Key) (time.Time, error)
+	Accepted(ctx context.Context, key crate.Key) (bool, error)
 }
 
 // Plan says how much there is to do.
@@ -31,9 +35,12 @@ type Plan struct {
 	Twice     int64 // of those held: loose as well as in a bundle
 	Fetch     int64 // to be fetched
 	Absent    int64 // not there, and with Config.HeldOnly left out
-	Conflicts int64 // held, but the index names another checksum now
-	Bad       int64 // entries of the index that cannot be used
-	Violated  int64 // of those: for which different checksums are named
+	Conflicts int64 // held, but the index names another checksum now, which is not accepted
+	// Republished are held, but the index names another checksum now, which is
+	// accepted.
+	Republished int64
+	Bad         int64 // entries of the index that cannot be used
+	Violated    int64 // of those: for which different checksums are named
 
 	Problems []error // what is wrong with the first of those, at most maxProblems
 
@@ -52,6 +59,7 @@ const (
 	taskFetch    task = iota // not there
 	taskCheck                // something is there: hash it, fetch if it is not the crate
 	taskConflict             // held under another checksum: set the new bytes aside
+	taskReplace              // held under another checksum: the new bytes take their place
 )
 
 // A sink is where planning leaves what it finds.
@@ -59,9 +67,9 @@ type sink interface {
 	held(ctx context.Context, e *Entry, v *catalog.Version) error
 	bad(ctx context.Context, g *Group, b *BadEntry) error
 	// group begins a crate: row is what the catalog shall say when all its
-	// items have succeeded, nil if that cannot be said; marks are rows to
-	// update now.
-	group(ctx context.Context, row *catalog.Crate, marks []catalog.Version, items []item) error
+	// items have succeeded, nil if that cannot be said; ch is what it shall say
+	// now.
+	group(ctx context.Context, row *catalog.Crate, ch *changes, items []item) error
 	// vanished are crates that were complete and are no longer in the index.
 	vanished(ctx context.Context, paths []string) error
 }
@@ -79,26 +87,26 @@ type planner struct {
 	catalog Reader
 	sink    sink
 
-	plan    Plan
-	scope   Scope
-	known   knownCrates
-	gone    []string // paths of crates that a source of changes says are gone
-	listing store.Listing
-	err     error // of want, which cannot return one
-	left    int64 // of Config.Limit
+	plan     Plan
+	revision catalog.Revision // of the source
+	mirrored catalog.Revision // that was mirrored last
+	scope    Scope
+	known    knownCrates
+	gone     []string // paths of crates that a source of changes says are gone
+	listing  store.Listing
+	err      error // of want, which cannot return one
+	left     int64 // of Config.Limit
 }
 
 // errLimit ends planning at Config.Limit.
 var errLimit = errors.New("limit reached")
 
 func (p *planner) run(ctx context.Context) (Plan, error) {
-	rev, scope := p.cfg.Source.Revision()
-	if err := p.checkAge(ctx, rev); err != nil {
+	if err := p.checkAge(ctx); err != nil {
 		return p.plan, err
 	}
-	p.scope = scope
 	p.left = p.cfg.Limit
-	if scope == Whole {
+	if p.scope == Whole {
 		next, stop := ahead(ctx, p.catalog.Holdings)
 		defer stop()
 		p.known.next = next
@@ -112,10 +120,10 @@ func (p *planner) run(ctx context.Context) (Plan, error) {
 	if err = errors.Join(err, p.err); err != nil {
 		return p.plan, err
 	}
-	if scope == Some && p.plan.Crates+p.plan.Bad == 0 && !p.cfg.AllowEmpty || scope == Whole && p.plan.Crates == 0 && !p.cfg.AcceptShrink {
+	if p.scope == Some && p.plan.Crates+p.plan.Bad == 0 && !p.cfg.AllowEmpty || p.scope == Whole && p.plan.Crates == 0 && !p.cfg.AcceptShrink {
 		return p.plan, index.ErrEmpty
 	}
-	if scope != Whole {
+	if p.scope != Whole {
 		return p.plan, p.vanish(ctx, p.gone)
 	}
 	return p.plan, p.checkShrink(ctx)
@@ -195,6 +203,7 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 		return err
 	}
 	absent := p.plan.Absent
+	ch := new(changes)
 	var items []item
 	for i := range g.Entries {
 		e := &g.Entries[i]
@@ -206,7 +215,7 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 			break
 		}
 		p.left--
-		it, err := p.classify(ctx, g, e, held)
+		it, err := p.classify(ctx, g, e, held, ch)
 		if err != nil {
 			return err
 		}
@@ -230,7 +239,8 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 	if g.Blob != "" && len(g.Bad) == 0 && g.Chosen == nil && p.plan.Absent == absent && err == nil { // all of it
 		row = &catalog.Crate{Path: g.Path, Blob: g.Blob, Yanked: p.cfg.IncludeYanked}
 	}
-	return errors.Join(p.sink.group(ctx, row, p.marks(g, held), items), err)
+	p.changed(g, held, ch)
+	return errors.Join(p.sink.group(ctx, row, ch, items), err)
 }
 
 // wanted reports whether an entry is to be mirrored.

@@ -36,7 +36,7 @@ func (r *run) plan(ctx context.Context) (*spool, error) {
 	}
 	r.cfg.Progress.setPlan(plan)
 	r.cfg.Log.Info("planned", "crates", plan.Crates, "unchanged", plan.Unchanged, "versions", plan.Versions,
-		"held", plan.Held, "to_check", plan.Check, "to_bundle", plan.ToBundle, "to_fetch", plan.Fetch, "conflicts", plan.Conflicts,
+		"held", plan.Held, "to_check", plan.Check, "to_bundle", plan.ToBundle, "to_fetch", plan.Fetch, "conflicts", plan.Conflicts, "republished", plan.Republished,
 		"bad_entries", plan.Bad, "yanked_left_out", plan.Yanked, "took", time.Since(start).Round(time.Millisecond))
 	return s, nil
 }
@@ -61,9 +61,9 @@ func (s *planSink) bad(ctx context.Context, _ *Group, b *BadEntry) error {
 	return s.run.send(ctx, &result{entry: Entry{ID: b.ID}, outcome: how, err: b.Err, started: now, finished: now})
 }
 
-func (s *planSink) group(ctx context.Context, row *catalog.Crate, marks []catalog.Version, items []item) error {
-	if len(marks) > 0 || row != nil && len(items) == 0 {
-		res := &result{outcome: bookkeeping, marks: marks}
+func (s *planSink) group(ctx context.Context, row *catalog.Crate, ch *changes, items []item) error {
+	if !ch.empty() || row != nil && len(items) == 0 {
+		res := &result{outcome: bookkeeping, changes: *ch}
 		if len(items) == 0 {
 			res.done = row
 		}

@@ -14,6 +14,7 @@ type Progress struct {
 	working    atomic.Int64 // when planning ended, nanoseconds after start
 	bytes      atomic.Int64
 	unreadable atomic.Int64
+	again      atomic.Int64                      // published again
 	old        struct{ size, read atomic.Int64 } // of bundles of v1.1.0, bytes
 	counts     [bookkeeping]atomic.Int64         // by outcome
 }
@@ -36,6 +37,7 @@ type Counts struct {
 	Failed           int64 // everything else that may succeed in a later run
 	BadEntries       int64 // of the index
 	Unreadable       int64 // copies that the disk does not give
+	Republished      int64 // of Downloaded and VerifiedExisting: in place of other bytes
 	Bytes            int64 // received, retries included
 	Elapsed          time.Duration
 	Planning         time.Duration // of that, until the plan was known
@@ -84,7 +86,7 @@ func (p *Progress) Snapshot() Counts {
 		CratesPlanned: p.planned.Load(), Plan: p.plan.Load(),
 		Downloaded: n(downloaded), Existing: n(existing), VerifiedExisting: n(verifiedExisting),
 		Gone: n(gone), Violated: n(violated), Failed: n(failed), BadEntries: n(badEntry),
-		Unreadable: p.unreadable.Load(), Bytes: p.bytes.Load(), Elapsed: time.Since(p.start), Planning: time.Duration(p.working.Load()),
+		Republished: p.again.Load(), Unreadable: p.unreadable.Load(), Bytes: p.bytes.Load(), Elapsed: time.Since(p.start), Planning: time.Duration(p.working.Load()),
 	}
 }
 

@@ -182,7 +182,7 @@ func (cfg *PruneConfig) remove(ctx context.Context, page []catalog.Version) erro
 	for i, v := range page {
 		ids[i] = v.ID
 		if v.Bundle == "" {
-			batch.Dropped = append(batch.Dropped, v.ID)
+			batch.Dropped = append(batch.Dropped, v.Key())
 			continue
 		}
 		v.Loose = false

@@ -59,9 +59,9 @@ func (s *seams) Open(id crate.ID, at store.Placement) (store.Content, error) {
 	return &panickingContent{c, s, id}, err
 }
 
-func (s *seams) Quarantine(id crate.ID, reason string) (string, error) {
+func (s *seams) Quarantine(id crate.ID, at store.Placement, reason string) (string, error) {
 	s.panic("Quarantine", id)
-	return s.Store.Quarantine(id, reason)
+	return s.Store.Quarantine(id, at, reason)
 }
 
 func (s *seams) NoteMember(id crate.ID, at store.Placement, reason string) (string, error) {

@@ -9,8 +9,10 @@ import (
 
 // checkAge stops a run over an index that is older than the one mirrored last:
 // a restored backup, or somebody who wants to hide what was published since.
-func (p *planner) checkAge(ctx context.Context, rev catalog.Revision) error {
-	last, err := p.catalog.Revision(ctx)
+func (p *planner) checkAge(ctx context.Context) (err error) {
+	p.revision, p.scope = p.cfg.Source.Revision()
+	p.mirrored, err = p.catalog.Revision(ctx)
+	rev, last := p.revision, p.mirrored
 	if err != nil || p.cfg.AcceptShrink || rev.Commit == last.Commit || !rev.Time.Before(last.Time) || rev.Commit == "" {
 		return err
 	}

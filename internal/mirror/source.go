@@ -77,6 +77,11 @@ func (s changeSource) Groups(ctx context.Context, want func(path, blob string) b
 	return nil
 }
 
+// AbsentSince implements History.
+func (s indexSource) AbsentSince(ctx context.Context, id crate.ID, since string) (index.Revision, bool, error) {
+	return s.index.AbsentSince(ctx, id, since)
+}
+
 // blob is empty for a blob that is not known yet, or does not tell all.
 func (s indexSource) blob(f index.File) string {
 	if f.Blob == (index.Blob{}) || s.overridden[f.Path] {

@@ -170,7 +170,7 @@ func (t *takeover) ask(ctx context.Context, ids []crate.ID) error {
 		}
 		for i := range g.Entries {
 			e := &g.Entries[i]
-			if unnamed[e.ID] && !p.stands(e, held[pinKey(e.ID)]) {
+			if unnamed[e.ID] && !p.stands(e, held.of(e.ID)) {
 				t.asked[e.ID] = e
 			}
 			delete(unnamed, e.ID)
@@ -197,11 +197,16 @@ func (t *takeover) whole() bool {
 
 // stands reports whether there is anything already for the plan to look at: the
 // crate itself, another one under its name, or one that contradicts it.
-func (p *planner) stands(e *Entry, v *heldVersion) bool {
-	if v != nil && (!v.VerifiedAt.IsZero() || v.Checksum == e.Checksum) {
-		if v.Checksum != e.Checksum || v.ID == e.ID && p.surviving(&v.Version) != (store.Placement{}) {
-			return true
-		}
+func (p *planner) stands(e *Entry, h *heldBytes) bool {
+	v := h.now
+	switch {
+	case v == nil || v.Checksum != e.Checksum && v.VerifiedAt.IsZero():
+		v = h.find(e.Checksum)
+	case v.Checksum != e.Checksum:
+		return true
+	}
+	if v != nil && v.ID == e.ID && p.surviving(&v.Version) != (store.Placement{}) {
+		return true
 	}
 	return p.occupied(e.ID)
 }

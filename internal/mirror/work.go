@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -47,9 +48,11 @@ type result struct {
 	wasGone           bool // in an earlier run
 	started, finished time.Time
 
-	job   *job              // of the plan; nil: none
-	done  *catalog.Crate    // without a job: the crate is complete
-	marks []catalog.Version // rows to update
+	job      *job           // of the plan; nil: none
+	done     *catalog.Crate // without a job: the crate is complete
+	changes                 // of the catalog beside the entry's row
+	dropped  []crate.Key    // bytes that are not held any more
+	replaced crate.Checksum // of the bytes that the version had before; zero: it had none
 
 	taken    *catalog.Taken    // bundle of v1.1.0 that need not be read again
 	revision *catalog.Revision // that was planned
@@ -162,8 +165,11 @@ func (w *worker) try(ctx context.Context, res *result, it *item) (err error) {
 			err = fmt.Errorf("%s: this is a bug of ours, please report it: panic: %v\n%s", res.entry.ID, p, debug.Stack())
 		}
 	}()
-	if it.task == taskCheck {
+	switch it.task {
+	case taskCheck:
 		return w.check(ctx, res, it.at)
+	case taskReplace:
+		return w.replace(ctx, res, it.at)
 	}
 	return w.fetch(ctx, res, it.task == taskConflict)
 }
@@ -268,7 +274,7 @@ func (w *worker) refused(res *result, err error) error {
 // hold with other bytes. A version's bytes never change: ours stay.
 func (w *worker) conflict(res *result, body store.Body) error {
 	res.outcome = violated
-	reason := fmt.Sprintf("%s: the index names checksum %s now, but the version was mirrored with another, which is kept", res.entry.ID, res.entry.Checksum)
+	reason := fmt.Sprintf("%s: the index names checksum %s now, but the version was mirrored with another, which is kept; if it was published again, clonecratesio accept %s %s takes the new bytes", res.entry.ID, res.entry.Checksum, res.entry.Name, res.entry.Version)
 	path, err := w.run.cfg.Store.Isolate(res.entry.ID, res.entry.Checksum, res.entry.Checksum, reason, body)
 	if err != nil {
 		return err

@@ -64,7 +64,7 @@ func CountEvidence(evidence iter.Seq2[Evidence, error]) (unsettled, settled int,
 type Quarantiner interface {
 	// Quarantine moves what stands under id's name into quarantine, durably,
 	// with a note of the reason, and returns where it is now.
-	Quarantine(id crate.ID, reason string) (path string, err error)
+	Quarantine(id crate.ID, at Placement, reason string) (path string, err error)
 	// Isolate puts bytes that were sent for id, instead of what want names, into
 	// quarantine, durably: all of them, or the beginning. They are known by sum,
 	// the checksum of all, and kept once. It owns body.Spill from then on.

@@ -32,10 +32,33 @@ type Body struct {
 
 // Placement is where a crate lies. The zero Placement is nowhere.
 type Placement struct {
-	Loose  bool   // as a file under its LoosePath
-	Bundle string // in the bundle of this name; empty: in none
+	Loose bool // as a file: under its LoosePath, or
+	// under this key in republished/ (crate.ID.RepublishedPath), because other
+	// bytes are the version's.
+	Republished string
+	Bundle      string // in the bundle of this name; empty: in none
 	// Where in the bundle its frame lies, in bytes.
 	Offset, FrameSize int64
+}
+
+// LoosePath is the slash-separated path of the loose file of id, if there is one.
+func (at Placement) LoosePath(id crate.ID) string {
+	if at.Republished != "" {
+		return id.RepublishedPath(at.Republished)
+	}
+	return id.LoosePath()
+}
+
+// InBundle is the part of a placement that is in a bundle; AsFile that which is
+// a loose file.
+func (at Placement) InBundle() Placement {
+	at.Loose, at.Republished = false, ""
+	return at
+}
+
+// AsFile is the other part than InBundle.
+func (at Placement) AsFile() Placement {
+	return Placement{Loose: at.Loose, Republished: at.Republished}
 }
 
 // Spill is a temporary file for a body that is too large to be held in memory.
@@ -93,7 +116,7 @@ type Reader interface {
 	// Stat returns the size in bytes of the loose file under id's name. Errors:
 	// fs.ErrNotExist; durable.ErrNotRegular for a folder, link or device.
 	Stat(id crate.ID) (int64, error)
-	// Open opens id where it lies, in the bundle if at names both. Nothing
+	// Open opens id where it is stored, in the bundle if at names both. Nothing
 	// vouches for its bytes but their hash. Errors as Stat, and whatever is wrong
 	// with a bundle.
 	Open(id crate.ID, at Placement) (Content, error)
@@ -104,6 +127,16 @@ type Remover interface {
 	// RemoveLoose removes the loose files of ids, durably. One that is not there
 	// is success.
 	RemoveLoose(ids []crate.ID) error
+}
+
+// Republisher moves loose files of versions that were published again.
+type Republisher interface {
+	// MakeWay moves the loose file under key's name, whose bytes the caller has
+	// hashed to key's checksum, to republished/, durably. Errors: fs.ErrExist if
+	// other bytes are there.
+	MakeWay(key crate.Key) error
+	// TakePlace is the inverse: fs.ErrExist if a file stands under key's name.
+	TakePlace(key crate.Key) error
 }
 
 // Listing answers Stat for many crates in the order of an index, cheaper than

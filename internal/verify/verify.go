@@ -112,11 +112,7 @@ func Again(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
 	s := &Summary{Problems: map[Kind]int64{}, Last: cfg.After}
 	for _, id := range cfg.Again {
-		v, err := cfg.lookUp(ctx, id)
-		if err == nil && v != nil {
-			err = cfg.again(ctx, s, v)
-		}
-		if err != nil {
+		if err := cfg.again(ctx, s, id); err != nil {
 			return s, causeOf(ctx, err)
 		}
 		s.Again++
@@ -132,12 +128,24 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-func (cfg *Config) again(ctx context.Context, s *Summary, v *catalog.Version) error {
-	found, err := cfg.version(ctx, v)
+func (cfg *Config) again(ctx context.Context, s *Summary, id crate.ID) error {
+	rows, err := cfg.Catalog.Versions(ctx, id.Name)
 	if err != nil {
 		return err
 	}
-	return cfg.tell(s, found)
+	for i := range rows {
+		if rows[i].ID != id {
+			continue
+		}
+		found, err := cfg.version(ctx, &rows[i])
+		if err == nil {
+			err = cfg.tell(s, found)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (cfg Config) withDefaults() Config {
@@ -252,22 +260,22 @@ func (cfg *Config) version(ctx context.Context, v *catalog.Version) ([]Problem, 
 		if len(found) == 0 {
 			return nil, nil
 		}
-		now, err := cfg.lookUp(ctx, v.ID)
+		now, err := cfg.lookUp(ctx, v.Key())
 		if err != nil || now == nil {
 			return nil, err
 		}
-		if now.Placement == v.Placement && now.Checksum == v.Checksum {
+		if now.Placement == v.Placement {
 			return found, nil
 		}
 		v = now
 	}
 }
 
-// lookUp returns the row of a version, nil if there is none any more.
-func (cfg *Config) lookUp(ctx context.Context, id crate.ID) (*catalog.Version, error) {
-	rows, err := cfg.Catalog.Versions(ctx, id.Name)
+// lookUp returns the row of bytes, nil if there is none any more.
+func (cfg *Config) lookUp(ctx context.Context, key crate.Key) (*catalog.Version, error) {
+	rows, err := cfg.Catalog.Versions(ctx, key.Name)
 	for i := range rows {
-		if rows[i].ID == id {
+		if rows[i].Key() == key {
 			return &rows[i], err
 		}
 	}
@@ -275,12 +283,11 @@ func (cfg *Config) lookUp(ctx context.Context, id crate.ID) (*catalog.Version, e
 }
 
 func (cfg *Config) copies(ctx context.Context, v *catalog.Version) (found []Problem) {
-	at := v.Placement
-	if at.Loose {
-		found = cfg.place(ctx, v, store.Placement{Loose: true}, found)
+	if v.Loose {
+		found = cfg.place(ctx, v, v.AsFile(), found)
 	}
-	if at.Loose = false; at != (store.Placement{}) {
-		found = cfg.place(ctx, v, at, found)
+	if v.Bundle != "" {
+		found = cfg.place(ctx, v, v.InBundle(), found)
 	}
 	return found
 }
@@ -288,7 +295,7 @@ func (cfg *Config) copies(ctx context.Context, v *catalog.Version) (found []Prob
 // place hashes one copy.
 func (cfg *Config) place(ctx context.Context, v *catalog.Version, at store.Placement, found []Problem) []Problem {
 	sum, size, err := cfg.hash(ctx, v.ID, at)
-	if err == nil && sum == v.Checksum {
+	if err == nil && sum == v.Checksum || cfg.madeWay(ctx, v, at) {
 		return found
 	}
 	var path *fs.PathError
@@ -302,6 +309,16 @@ func (cfg *Config) place(ctx context.Context, v *catalog.Version, at store.Place
 		kind = Unreadable
 	}
 	return append(found, Problem{Version: *v, At: at, Kind: kind, Err: fmt.Errorf("%s, %s: %w", v.ID, where(at), err)})
+}
+
+// madeWay reports whether a writer has moved a loose file to republished/, which
+// it records a moment later.
+func (cfg *Config) madeWay(ctx context.Context, v *catalog.Version, at store.Placement) bool {
+	if !at.Loose || at.Republished != "" {
+		return false
+	}
+	sum, _, err := cfg.hash(ctx, v.ID, store.Placement{Loose: true, Republished: v.Checksum.FileKey()})
+	return err == nil && sum == v.Checksum
 }
 
 func where(at store.Placement) string {

@@ -63,7 +63,10 @@ func (m *mirror) row(id crate.ID) catalog.Version {
 
 func (m *mirror) Stat(crate.ID) (int64, error) { panic("not asked") }
 
-func (m *mirror) Open(id crate.ID, _ store.Placement) (store.Content, error) {
+func (m *mirror) Open(id crate.ID, at store.Placement) (store.Content, error) {
+	if at.Republished != "" {
+		return nil, fs.ErrNotExist
+	}
 	if m.opened != nil {
 		m.opened(id)
 	}

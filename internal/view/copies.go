@@ -55,9 +55,13 @@ type badCopy struct {
 // them cannot be read for another reason.
 func (c *copies) open(ctx context.Context, row *catalog.Version) (_ *File, bad []badCopy, err error) {
 	var damage, trouble []error
-	for _, at := range places(row) {
+	for _, at := range tried(row) {
 		content, err := c.openOne(ctx, row, at)
+		moving := at.Loose && at.Republished != row.Republished
 		switch {
+		case moving && err == nil:
+			return &File{content, row.ID, row.Checksum}, nil, nil
+		case moving && errors.Is(err, fs.ErrNotExist):
 		case err == nil:
 			return &File{content, row.ID, row.Checksum}, bad, nil
 		case isDamage(err):

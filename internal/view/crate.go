@@ -69,15 +69,17 @@ func noVersion(name string) error {
 
 // shown joins the lines of a crate with what is held of it.
 func (v *View) shown(lines []index.Entry, rows []catalog.Version) []Entry {
-	held := make(map[crate.ID]*catalog.Version, len(rows))
+	held := make(map[crate.Key]*catalog.Version, len(rows))
 	for i := range rows {
-		held[rows[i].ID] = &rows[i]
+		if rows[i].SupersededAt.IsZero() {
+			held[rows[i].Key()] = &rows[i]
+		}
 	}
 	entries := make([]Entry, 0, len(lines))
 	for _, line := range lines {
 		e := Entry{Entry: line}
 		// The checksum is that of the bytes held, or they are not this line's.
-		if row := held[line.ID]; row != nil && row.Checksum == line.Checksum {
+		if row := held[crate.Key{ID: line.ID, Checksum: line.Checksum}]; row != nil {
 			e.Held, e.Size = true, row.Size
 		}
 		if e.Held || v.cfg.All {

@@ -104,11 +104,20 @@ func (v *View) row(ctx context.Context, id crate.ID) (*catalog.Version, error) {
 // places are where the copies of a version lie, the cheaper one first.
 func places(row *catalog.Version) (at []store.Placement) {
 	if row.Loose {
-		at = append(at, store.Placement{Loose: true})
+		at = append(at, row.AsFile())
 	}
-	if inBundle := row.Placement; row.Bundle != "" {
-		inBundle.Loose = false
-		at = append(at, inBundle)
+	if row.Bundle != "" {
+		at = append(at, row.InBundle())
+	}
+	return at
+}
+
+// tried are the places of a version, and last the one to which a run moves its
+// loose file before it records that other bytes are the version's.
+func tried(row *catalog.Version) []store.Placement {
+	at := places(row)
+	if row.Loose && row.Republished == "" {
+		at = append(at, store.Placement{Loose: true, Republished: row.Checksum.FileKey()})
 	}
 	return at
 }

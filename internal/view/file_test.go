@@ -293,7 +293,7 @@ func TestThrownAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cat.Close()
-	if err := cat.Commit(t.Context(), catalog.Batch{Dropped: []crate.ID{serde100}}); err != nil {
+	if err := cat.Commit(t.Context(), catalog.Batch{Dropped: []crate.Key{row.Key()}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := v.openRow(t.Context(), row); !errors.Is(err, fs.ErrNotExist) {

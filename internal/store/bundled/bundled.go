@@ -47,6 +47,7 @@ type Loose interface {
 	store.Lister
 	store.Quarantiner
 	store.Remover
+	store.Republisher
 }
 
 // Catalog is told what bundles hold that it may not know: after a kill, or when
@@ -106,6 +107,7 @@ var (
 	_ store.Lister      = (*Store)(nil)
 	_ store.Finisher    = (*Store)(nil)
 	_ store.Remover     = (*Store)(nil)
+	_ store.Republisher = (*Store)(nil)
 )
 
 // OpenReadOnly opens a folder of bundles for reading; it touches nothing there.

@@ -256,5 +256,5 @@ func (l *listing) Holds(id crate.ID, at store.Placement, size int64) bool {
 	if at.Offset < 0 || at.FrameSize <= 0 || end > l.sizes[at.Bundle] {
 		return false
 	}
-	return !at.Loose || l.Listing.Holds(id, store.Placement{Loose: true}, size)
+	return !at.Loose || l.Listing.Holds(id, at.AsFile(), size)
 }

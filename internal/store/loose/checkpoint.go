@@ -84,17 +84,17 @@ func (s *Store) syncBytes(batch []waiting, adopted []crate.ID) error {
 		}
 	}
 	for _, id := range adopted {
-		if err := s.syncHeld(id); err != nil {
+		if err := s.syncPath(id.LoosePath()); err != nil {
 			return fmt.Errorf("%s: %w", id, err)
 		}
 	}
 	return nil
 }
 
-// syncHeld syncs a file that has its name, which is never opened for writing.
+// syncPath syncs a file that has its name, which is never opened for writing.
 // Windows syncs no file that was not; there, who wrote it must have done it.
-func (s *Store) syncHeld(id crate.ID) error {
-	f, err := s.fsys.Open(id.LoosePath())
+func (s *Store) syncPath(name string) error {
+	f, err := s.fsys.Open(name)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (s *Store) publishOne(w waiting) error {
 		return nil
 	}
 	if errors.Is(err, fs.ErrExist) && s.sameBytes(w.temp, w.name) {
-		err = s.syncHeld(w.id) // somebody was faster with the same crate: that is success
+		err = s.syncPath(w.name) // somebody was faster with the same crate: that is success
 	}
 	return errors.Join(err, s.fsys.Remove(w.temp))
 }

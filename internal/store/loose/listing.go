@@ -49,6 +49,10 @@ func (l *Listing) Holds(id crate.ID, at store.Placement, size int64) bool {
 	if !at.Loose || at.Bundle != "" {
 		return false // nowhere, or where this store does not reach
 	}
+	if at.Republished != "" { // few are, and they are no neighbours
+		info, err := l.store.fsys.Stat(at.LoosePath(id))
+		return err == nil && info.Mode().IsRegular() && info.Size() == size
+	}
 	have, err := l.Stat(id)
 	return err == nil && have == size
 }

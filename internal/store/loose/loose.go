@@ -4,6 +4,8 @@
 //	.clonecratesio/tmp/   files being written, in folders 0 to f; emptied when
 //	                      the store is opened
 //	quarantine/           what was found under a crate's name and is not it
+//	republished/          bytes that versions had before they were published
+//	                      again, under [crate.ID.RepublishedPath]
 //
 // # From bytes to a name
 //
@@ -68,6 +70,7 @@ var (
 	_ store.Quarantiner = (*Store)(nil)
 	_ store.Lister      = (*Store)(nil)
 	_ store.Remover     = (*Store)(nil)
+	_ store.Republisher = (*Store)(nil)
 )
 
 // Open opens the store for writing and clears away what an earlier process left
@@ -170,8 +173,8 @@ func sizeOf(info fs.FileInfo, id crate.ID) (int64, error) {
 }
 
 // Open implements store.Reader.
-func (s *Store) Open(id crate.ID, _ store.Placement) (store.Content, error) {
-	f, err := s.fsys.Open(id.LoosePath())
+func (s *Store) Open(id crate.ID, at store.Placement) (store.Content, error) {
+	f, err := s.fsys.Open(at.LoosePath(id))
 	if err != nil {
 		return nil, err
 	}

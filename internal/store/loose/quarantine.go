@@ -20,20 +20,21 @@ const (
 
 // Quarantine implements store.Quarantiner. The file moves by rename, so that
 // not even a power cut loses it.
-func (s *Store) Quarantine(id crate.ID, reason string) (string, error) {
-	to, err := s.moveAside(id)
+func (s *Store) Quarantine(id crate.ID, at store.Placement, reason string) (string, error) {
+	from := at.LoosePath(id)
+	to, err := s.moveAside(id, from)
 	if err == nil {
-		err = errors.Join(s.annotate(to, note{Kind: store.Found, Reason: reason}, id), s.fsys.SyncDir(path.Dir(id.LoosePath())))
+		err = errors.Join(s.annotate(to, note{Kind: store.Found, Reason: reason}, id), s.fsys.SyncDir(path.Dir(from)))
 	}
 	if err != nil {
-		return "", fmt.Errorf("moving %s to quarantine: %w", id.LoosePath(), err)
+		return "", fmt.Errorf("moving %s to quarantine: %w", from, err)
 	}
 	return to, nil
 }
 
 // moveAside gives the file a name in quarantine that is free. One crate is
 // damaged at most a few times a second.
-func (s *Store) moveAside(id crate.ID) (to string, err error) {
+func (s *Store) moveAside(id crate.ID, from string) (to string, err error) {
 	if err := s.makeQuarantine(); err != nil {
 		return "", err
 	}
@@ -43,7 +44,7 @@ func (s *Store) moveAside(id crate.ID) (to string, err error) {
 		if n > 1 {
 			to = fmt.Sprintf("%s-%d", name, n)
 		}
-		if err = s.fsys.Publish(id.LoosePath(), to); !errors.Is(err, fs.ErrExist) {
+		if err = s.fsys.Publish(from, to); !errors.Is(err, fs.ErrExist) {
 			break
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // C3: a power cut while crates move to the trash, or to quarantine, leaves each
@@ -21,7 +22,7 @@ func TestC3PowerCutWhileMovingAside(t *testing.T) {
 		"trash": func(s *Store) error { return s.Trash(ids, day) },
 		"quarantine": func(s *Store) error {
 			for _, id := range ids {
-				if _, err := s.Quarantine(id, "damaged"); err != nil {
+				if _, err := s.Quarantine(id, store.Placement{Loose: true}, "damaged"); err != nil {
 					return err
 				}
 			}

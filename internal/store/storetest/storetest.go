@@ -241,7 +241,7 @@ func testQuarantine(t *testing.T, open opener) {
 		if err := durable.WriteFile(mem, id("serde", "1.0.0").LoosePath(), []byte("bad bytes")); err != nil {
 			t.Fatal(err)
 		}
-		path, err := s.Quarantine(id("serde", "1.0.0"), "hashes to something else")
+		path, err := s.Quarantine(id("serde", "1.0.0"), store.Placement{Loose: true}, "hashes to something else")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,113 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// Scopes of a Removal: what the index does not name any more.
+const (
+	RemovedCrate    = "crate"
+	RemovedVersion  = "version"
+	RemovedChecksum = "checksum" // it names other bytes of the version
+)
+
+// Removal is a row of removed: the index stopped naming bytes that are held.
+type Removal struct {
+	crate.Key
+	Scope    string
+	Seen     time.Time // when a run saw it
+	At       Revision  // of the index in which it was seen; zero: before format 4
+	Returned time.Time // when the index named them again; zero: it does not
+}
+
+// putRemoved writes what the index has stopped naming, and what it names again. A
+// crate of which it names other bytes than are held is not complete: should it
+// name those that are held again, the crate must not pass for unchanged.
+func putRemoved(ctx context.Context, w *writing, removed []Removal, returned []crate.Key) {
+	put(ctx, w, `INSERT INTO removed VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING`, removed, func(r *Removal) []any {
+		return append(keyColumns(&r.Key), unix(r.Seen), r.At.Commit, unix(r.At.Time), r.Scope)
+	})
+	for i := range removed {
+		if r := &removed[i]; r.Scope == RemovedChecksum {
+			put(ctx, w, "DELETE FROM crates WHERE path = ?", []string{crate.IndexPath(r.Name)}, func(p *string) []any { return []any{*p} })
+		}
+	}
+	now := time.Now().Unix()
+	put(ctx, w, "UPDATE removed SET returned = ? WHERE name = ? AND version = ? AND sha256 = ? AND returned = 0",
+		returned, func(k *crate.Key) []any { return append([]any{now}, keyColumns(k)...) })
+}
+
+// WasRemoved returns when the index was first seen without the version or crate
+// of bytes that it has not named again since; zero: never. That it named other
+// bytes of the version does not count.
+func (c *Catalog) WasRemoved(ctx context.Context, key crate.Key) (time.Time, error) {
+	if c.format.Load() < tablesOf4 {
+		return time.Time{}, nil
+	}
+	var seen int64
+	err := c.db.QueryRowContext(ctx, `SELECT coalesce(min(seen), 0) FROM removed
+		WHERE name = ? AND version = ? AND sha256 = ? AND returned = 0 AND scope <> '`+RemovedChecksum+`'`,
+		keyColumns(&key)...).Scan(&seen)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("looking up the removal of %s in the catalog: %w", key.ID, classify(err))
+	}
+	return fromUnix(seen), nil
+}
+
+// Removed yields the rows of removed in the order of names; of those that the
+// index has not named again, and that are held, if open is true. The sequence
+// ends after an error.
+func (c *Catalog) Removed(ctx context.Context, open bool) iter.Seq2[Removal, error] {
+	return func(yield func(Removal, error) bool) {
+		if c.format.Load() < tablesOf4 {
+			return
+		}
+		if err := c.removed(ctx, open, func(r Removal) bool { return yield(r, nil) }); err != nil {
+			yield(Removal{}, fmt.Errorf("reading removals from the catalog: %w", classify(err)))
+		}
+	}
+}
+
+func (c *Catalog) removed(ctx context.Context, open bool, yield func(Removal) bool) error {
+	rows, err := c.db.QueryContext(ctx, `SELECT name, version, sha256, scope, seen, commit_id, commit_time, returned FROM removed
+		WHERE returned = 0 OR NOT ? ORDER BY name, version, sha256, seen`, open)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r Removal
+		var sum sql.RawBytes
+		var seen, at, returned int64
+		if err := rows.Scan(&r.Name, &r.Version, &sum, &r.Scope, &seen, &r.At.Commit, &at, &returned); err != nil {
+			return err
+		}
+		if copy(r.Checksum[:], sum) != len(r.Checksum) {
+			return fmt.Errorf("%w: checksum of %s, which was removed", ErrDamaged, r.ID)
+		}
+		r.Seen, r.At.Time, r.Returned = fromUnix(seen), fromUnix(at), fromUnix(returned)
+		if !yield(r) {
+			return nil
+		}
+	}
+	return rows.Err()
+}
+
+// Accepted reports whether a person accepted the bytes.
+func (c *Catalog) Accepted(ctx context.Context, key crate.Key) (bool, error) {
+	if c.format.Load() < tablesOf4 {
+		return false, nil
+	}
+	var n int
+	err := c.db.QueryRowContext(ctx, "SELECT count(*) FROM accepted WHERE name = ? AND version = ? AND sha256 = ?", keyColumns(&key)...).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("looking up what was accepted of %s in the catalog: %w", key.ID, classify(err))
+	}
+	return n > 0, nil
+}

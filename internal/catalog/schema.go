@@ -1,0 +1,120 @@
+package catalog
+
+// format is the version of the tables, kept in PRAGMA user_version.
+const format = 4
+
+// Formats that brought something: a reader may meet a catalog of an earlier one.
+const (
+	tablesOf3 = 3 // names, taken
+	tablesOf4 = 4 // removed, accepted; versions has superseded_at, and several rows a version
+)
+
+// schema makes what is missing, also in a catalog of format have, whose versions
+// are copied into a table with another key. When the index stopped naming some of
+// them is not known: it was after they were verified.
+func schema(have int64) string {
+	begin, copied := "BEGIN IMMEDIATE;", ""
+	if have != 0 && have < tablesOf4 {
+		begin += "ALTER TABLE versions RENAME TO versions3;"
+		copied = `
+			INSERT INTO versions SELECT ` + columnsOf3 + `, 0 FROM versions3;
+			INSERT INTO removed SELECT name, version, sha256, verified_at, '', 0, 'version', 0
+				FROM versions3 WHERE listed = 0 AND verified_at <> 0;
+			DROP TABLE versions3;`
+	}
+	return begin + tables + copied + `
+		INSERT INTO names (name) SELECT DISTINCT name FROM versions WHERE ` + named + ` ON CONFLICT DO NOTHING;
+		PRAGMA user_version = 4;
+		COMMIT;`
+}
+
+const tables = `
+CREATE TABLE IF NOT EXISTS versions (
+	name        TEXT    NOT NULL COLLATE NOCASE,
+	version     TEXT    NOT NULL,
+	sha256      BLOB    NOT NULL,
+	size        INTEGER NOT NULL,
+	loose       INTEGER NOT NULL,
+	bundle      TEXT    NOT NULL,
+	offset      INTEGER NOT NULL,
+	length      INTEGER NOT NULL,
+	yanked      INTEGER NOT NULL,
+	listed      INTEGER NOT NULL,
+	verified_at INTEGER NOT NULL,
+	superseded_at INTEGER NOT NULL,
+	PRIMARY KEY (name, version, sha256)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS removed (
+	name        TEXT    NOT NULL COLLATE NOCASE,
+	version     TEXT    NOT NULL,
+	sha256      BLOB    NOT NULL,
+	seen        INTEGER NOT NULL,
+	commit_id   TEXT    NOT NULL,
+	commit_time INTEGER NOT NULL,
+	scope       TEXT    NOT NULL,
+	returned    INTEGER NOT NULL,
+	PRIMARY KEY (name, version, sha256, seen)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS accepted (
+	name    TEXT    NOT NULL COLLATE NOCASE,
+	version TEXT    NOT NULL,
+	sha256  BLOB    NOT NULL,
+	at      INTEGER NOT NULL,
+	PRIMARY KEY (name, version, sha256)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS crates (
+	path   TEXT    NOT NULL PRIMARY KEY,
+	blob   TEXT    NOT NULL,
+	yanked INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gone (
+	name     TEXT    NOT NULL COLLATE NOCASE,
+	version  TEXT    NOT NULL,
+	status   INTEGER NOT NULL,
+	evidence TEXT    NOT NULL,
+	since    INTEGER NOT NULL,
+	PRIMARY KEY (name, version)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bundles (
+	name    TEXT    NOT NULL PRIMARY KEY,
+	whole   INTEGER NOT NULL,
+	entries INTEGER NOT NULL,
+	bytes   INTEGER NOT NULL,
+	sha256  BLOB    NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS taken (
+	name     TEXT    NOT NULL PRIMARY KEY,
+	size     INTEGER NOT NULL,
+	modified INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS source (
+	id          INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+	commit_id   TEXT    NOT NULL,
+	commit_time INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS names (
+	id   INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	name TEXT    NOT NULL COLLATE NOCASE UNIQUE
+);`
+
+// columns are those of versions, in the order of scanVersions.
+const columns = columnsOf3 + ", superseded_at"
+
+const columnsOf3 = "name, version, sha256, size, loose, bundle, offset, length, yanked, listed, verified_at"
+
+// columns are the columns in a catalog of any format.
+func (c *Catalog) columns() string {
+	if c.format.Load() < tablesOf4 {
+		return columnsOf3 + ", 0"
+	}
+	return columns
+}
+
+// current is the condition that chooses the rows of the bytes that versions have
+// now.
+func (c *Catalog) current() string {
+	if c.format.Load() < tablesOf4 {
+		return "1"
+	}
+	return "superseded_at = 0"
+}

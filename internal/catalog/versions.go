@@ -1,0 +1,121 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Versions returns what is held of a crate, whatever the case of name.
+func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) {
+	rows, err := c.versions.QueryContext(ctx, name)
+	if err == nil {
+		var held []Version
+		if held, err = scanVersions(rows); err == nil {
+			return held, nil
+		}
+	}
+	return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, classify(err))
+}
+
+// Version returns the row of the bytes that a version has now. Errors:
+// fs.ErrNotExist if it is not held, or under another spelling of its name.
+func (c *Catalog) Version(ctx context.Context, id crate.ID) (Version, error) {
+	rows, err := c.version.QueryContext(ctx, id.Name, id.Version)
+	if err == nil {
+		var held []Version
+		if held, err = scanVersions(rows); err == nil {
+			return best(held, id)
+		}
+	}
+	return Version{}, fmt.Errorf("reading %s from the catalog: %w", id, classify(err))
+}
+
+// best chooses among rows of which none is superseded. There are several only
+// where bundles were adopted that no run has compared with an index since: then
+// what an index has named counts.
+func best(held []Version, id crate.ID) (Version, error) {
+	if len(held) == 0 || held[0].ID != id {
+		return Version{}, fs.ErrNotExist
+	}
+	chosen := held[0]
+	for _, v := range held[1:] {
+		if v.Listed && !chosen.Listed || v.Listed == chosen.Listed && v.VerifiedAt.After(chosen.VerifiedAt) {
+			chosen = v
+		}
+	}
+	return chosen, nil
+}
+
+// ByChecksum returns the row of bytes, whether they are the version's now or
+// were. Errors: as Version.
+func (c *Catalog) ByChecksum(ctx context.Context, key crate.Key) (Version, error) {
+	held, err := c.Versions(ctx, key.Name)
+	for _, v := range held {
+		if v.Key() == key {
+			return v, nil
+		}
+	}
+	return Version{}, cmp.Or(err, fs.ErrNotExist)
+}
+
+// scanVersions reads rows of all columns, and closes them.
+func scanVersions(rows *sql.Rows) (list []Version, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var v Version
+		var sum sql.RawBytes
+		var loose, verified, superseded int64
+		err := rows.Scan(&v.Name, &v.Version, &sum, &v.Size, &loose, &v.Bundle, &v.Offset, &v.FrameSize,
+			&v.Yanked, &v.Listed, &verified, &superseded)
+		if err != nil || copy(v.Checksum[:], sum) != len(v.Checksum) {
+			return nil, errors.Join(ErrDamaged, err)
+		}
+		v.fill(loose, verified, superseded)
+		list = append(list, v)
+	}
+	return list, rows.Err()
+}
+
+// Values of the column loose.
+const (
+	notLoose    = 0
+	looseFile   = 1 // under its LoosePath
+	republished = 2 // under its RepublishedPath
+)
+
+// fill sets what the columns express otherwise than the fields. The checksum is
+// known already.
+func (v *Version) fill(loose, verified, superseded int64) {
+	v.Loose = loose != notLoose
+	if loose == republished {
+		v.Republished = v.Checksum.FileKey()
+	}
+	v.VerifiedAt, v.SupersededAt = fromUnix(verified), fromUnix(superseded)
+}
+
+// looseColumn is the inverse of fill.
+func looseColumn(at store.Placement) int {
+	switch {
+	case !at.Loose:
+		return notLoose
+	case at.Republished != "":
+		return republished
+	}
+	return looseFile
+}
+
+// fromUnix is the inverse of unix.
+func fromUnix(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
+}

@@ -1,0 +1,173 @@
+package mirror
+
+import (
+	"context"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// heldVersion is a row of the catalog, changed if it does not say any more what
+// is so.
+type heldVersion struct {
+	catalog.Version
+	changed bool
+}
+
+// heldBytes are the rows of one version.
+type heldBytes struct {
+	now    *heldVersion   // its bytes; nil: none of them are held
+	others []*heldVersion // that it had before, or that a bundle holds under its name
+}
+
+// holdings are the rows of one crate.
+type holdings map[crate.ID]*heldBytes
+
+func (p *planner) heldOf(ctx context.Context, g *Group) (holdings, error) {
+	rows, err := p.catalog.Versions(ctx, path.Base(g.Path))
+	if err != nil {
+		return nil, err
+	}
+	held := make(holdings, len(rows))
+	for i := range rows {
+		held.add(&heldVersion{Version: rows[i]})
+	}
+	return held, nil
+}
+
+// add adds a row. Of several that are not superseded, as adopting bundles can
+// leave them, what an index has named counts.
+func (held holdings) add(v *heldVersion) {
+	h := held[pinKey(v.ID)]
+	if h == nil {
+		h = new(heldBytes)
+		held[pinKey(v.ID)] = h
+	}
+	switch {
+	case !v.SupersededAt.IsZero():
+		h.others = append(h.others, v)
+	case h.now == nil:
+		h.now = v
+	case h.now.VerifiedAt.Before(v.VerifiedAt):
+		h.now, h.others = v, append(h.others, h.now)
+	default:
+		h.others = append(h.others, v)
+	}
+}
+
+// of returns the rows of a version. It is not to be changed where there are none.
+func (held holdings) of(id crate.ID) *heldBytes {
+	if h := held[pinKey(id)]; h != nil {
+		return h
+	}
+	return &heldBytes{}
+}
+
+// pinKey is what a version is pinned under: crates.io tells no names apart that
+// differ in case alone, so one that comes back in another case is the same.
+func pinKey(id crate.ID) crate.ID {
+	return crate.ID{Name: strings.ToLower(id.Name), Version: id.Version}
+}
+
+// find returns the row of other bytes, nil if they are not held.
+func (h *heldBytes) find(sum crate.Checksum) *heldVersion {
+	for _, v := range h.others {
+		if v.Checksum == sum {
+			return v
+		}
+	}
+	return nil
+}
+
+// supersede says that other bytes are the version's.
+func (h *heldBytes) supersede() {
+	h.now.SupersededAt, h.now.changed = time.Now(), true
+	h.now, h.others = nil, append(h.others, h.now)
+}
+
+// settle notes where a version is, now that the index names it.
+func (v *heldVersion) settle(at store.Placement) {
+	if at != v.Placement {
+		v.Placement = at
+		v.changed = true
+	}
+	if v.VerifiedAt.IsZero() { // hashed when it was adopted, compared now
+		v.VerifiedAt = time.Now()
+		v.changed = true
+	}
+}
+
+// changes are what a crate's index file changes in the catalog, whatever becomes
+// of the crate's items.
+type changes struct {
+	rows     []catalog.Version
+	removed  []catalog.Removal
+	returned []crate.Key
+	accepted []crate.Key
+}
+
+func (c *changes) empty() bool {
+	return len(c.rows)+len(c.removed)+len(c.returned)+len(c.accepted) == 0
+}
+
+// changed completes the changes of a crate: the rows that must be written again
+// because of where their bytes are, or of what the index says of them.
+func (p *planner) changed(g *Group, held holdings, ch *changes) {
+	if g.Whole && len(g.Entries) > 0 {
+		p.flag(g, held, ch)
+	}
+	for _, h := range held {
+		for _, v := range append(h.others, h.now) {
+			if v != nil && v.changed {
+				ch.rows = append(ch.rows, v.Version)
+			}
+		}
+	}
+}
+
+// flag compares the rows of a crate with what the index says of each.
+func (p *planner) flag(g *Group, held holdings, ch *changes) {
+	seen := make(map[crate.ID]bool, len(g.Entries))
+	for i := range g.Entries {
+		e := &g.Entries[i]
+		seen[pinKey(e.ID)] = true
+		v := held.of(e.ID).now
+		switch {
+		case v == nil:
+		case v.Checksum != e.Checksum:
+			p.unlist(v, catalog.RemovedChecksum, ch)
+			continue
+		case v.Yanked != e.Yanked || !v.Listed:
+			if !v.Listed && !v.VerifiedAt.IsZero() {
+				ch.returned = append(ch.returned, v.Key())
+			}
+			v.Yanked, v.Listed, v.changed = e.Yanked, true, true
+		}
+		for _, other := range held.of(e.ID).others { // of bundles that were adopted
+			if v != nil && other.SupersededAt.IsZero() {
+				other.SupersededAt, other.Listed, other.changed = time.Now(), false, true
+			}
+		}
+	}
+	for i := range g.Bad {
+		seen[pinKey(g.Bad[i].ID)] = true // a line that cannot be read does not unlist
+	}
+	for id, h := range held {
+		if h.now != nil && !seen[id] {
+			p.unlist(h.now, catalog.RemovedVersion, ch)
+		}
+	}
+}
+
+// unlist notes that the index does not name bytes any more.
+func (p *planner) unlist(v *heldVersion, scope string, ch *changes) {
+	if !v.Listed {
+		return
+	}
+	v.Listed, v.changed = false, true
+	ch.removed = append(ch.removed, catalog.Removal{Key: v.Key(), Scope: scope, Seen: time.Now(), At: p.revision})
+}

@@ -1,0 +1,261 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// A version that its owner deleted can be published again with other bytes
+// (crates.io, delete.rs). What the index names is then fetched and becomes the
+// version; the bytes that it had are kept, are found by their checksum, and are
+// never given to cargo under that version again.
+//
+// Somebody who can change the index could replace any version that way, so that
+// it happened as crates.io does it must be seen: see [AcceptRepublished].
+
+// AcceptRepublished says which of the versions for which the index names other
+// bytes than those that are held are accepted without a person.
+type AcceptRepublished uint8
+
+const (
+	// AcceptVanished: those that the index did not name for a while: an earlier
+	// run saw it, or the history of the index shows it, and that at least
+	// republishAfter went by.
+	AcceptVanished AcceptRepublished = iota
+	AcceptNever
+	AcceptAlways
+)
+
+// republishAfter is how long crates.io keeps the name of a deleted crate from
+// being used again (crates.io, delete.rs).
+const republishAfter = 24 * time.Hour
+
+// History is a Source that knows earlier states of its index.
+type History interface {
+	// AbsentSince returns the first commit after since in which the index did
+	// not name id, although it did in since; false if none is known.
+	AbsentSince(ctx context.Context, id crate.ID, since string) (index.Revision, bool, error)
+}
+
+// republished says what must be done for an entry that names other bytes than the
+// version has; nil if it does not.
+func (p *planner) republished(ctx context.Context, g *Group, e *Entry, h *heldBytes, ch *changes) (*item, error) {
+	if h.now != nil && h.now.Checksum == e.Checksum {
+		return nil, nil
+	}
+	pinned := h.now != nil && !h.now.VerifiedAt.IsZero()
+	if pinned {
+		why, err := p.accepts(ctx, g, e, &h.now.Version)
+		if err != nil {
+			return nil, err
+		}
+		if why == "" {
+			p.plan.Versions++
+			p.plan.Conflicts++
+			return &item{Entry: *e, task: taskConflict}, nil
+		}
+		p.cfg.Log.Warn("published again with other bytes: they become the version, those that it had are kept", "crate", e.Name,
+			"version", e.Version, "sha256", e.Checksum, "before", h.now.Checksum, "accepted_because", why)
+		ch.accepted = append(ch.accepted, crate.Key{ID: e.ID, Checksum: e.Checksum})
+	}
+	match := h.find(e.Checksum)
+	if !pinned && match == nil {
+		if h.now != nil { // of a bundle, and never named by an index
+			h.supersede()
+		}
+		return nil, nil
+	}
+	var at store.Placement
+	if match != nil {
+		at = p.surviving(&match.Version)
+	}
+	if at == (store.Placement{}) && p.cfg.HeldOnly {
+		p.plan.Absent++
+		return nil, nil
+	}
+	p.plan.Versions++
+	p.plan.Republished++
+	return &item{Entry: *e, task: taskReplace, at: at}, nil
+}
+
+// accepts says why the bytes of an entry are accepted in place of those held;
+// "": they are not.
+func (p *planner) accepts(ctx context.Context, g *Group, e *Entry, v *catalog.Version) (why string, err error) {
+	byHand, err := p.catalog.Accepted(ctx, crate.Key{ID: e.ID, Checksum: e.Checksum})
+	switch {
+	case err != nil:
+		return "", err
+	case byHand:
+		return "accepted before", nil
+	case p.cfg.AcceptRepublished == AcceptAlways:
+		return "-accept-republished always", nil
+	case p.cfg.AcceptRepublished == AcceptNever || !g.Whole:
+		return "", nil
+	}
+	seen, err := p.catalog.WasRemoved(ctx, v.Key())
+	if err != nil || !seen.IsZero() {
+		return "the index did not name it on " + seen.UTC().Format(time.DateOnly), err
+	}
+	history, ok := p.cfg.Source.(History)
+	if !ok || p.mirrored.Commit == "" {
+		return "", nil
+	}
+	absent, found, err := history.AbsentSince(ctx, e.ID, p.mirrored.Commit)
+	if err != nil || !found || p.revision.Time.Sub(absent.Time) < republishAfter {
+		return "", err
+	}
+	return fmt.Sprintf("index commit %s did not name it on %s", absent.Commit, absent.Time.UTC().Format(time.DateOnly)), nil
+}
+
+// replace makes the bytes that the index names those of the version. If they are
+// held already, at says where.
+func (w *worker) replace(ctx context.Context, res *result, at store.Placement) error {
+	others, err := w.others(ctx, &res.entry)
+	if err != nil {
+		return err
+	}
+	var left store.Placement
+	if at != (store.Placement{}) {
+		if left, err = w.checkHeld(ctx, res, at); err != nil {
+			return err
+		}
+	}
+	var body store.Body
+	outcome := verifiedExisting
+	if left == (store.Placement{}) {
+		var release func()
+		if body, release, err = w.body(ctx, res); err != nil {
+			return w.refusedAgain(res, err, others)
+		}
+		defer release()
+		outcome, res.size = downloaded, body.Size
+	}
+	there, err := w.makeWay(ctx, res, others)
+	if err != nil {
+		return err
+	}
+	switch {
+	case there:
+		left = store.Placement{Loose: true, Bundle: left.Bundle, Offset: left.Offset, FrameSize: left.FrameSize}
+	case left == (store.Placement{}):
+		if err := w.put(ctx, res, body); err != nil {
+			return err
+		}
+		left = res.at
+	case left.Republished != "":
+		if err := w.run.cfg.Store.TakePlace(res.entry.key()); err != nil {
+			return err
+		}
+		left.Republished = ""
+	}
+	res.at, res.outcome = left, outcome
+	return nil
+}
+
+// others returns the rows of the other bytes of a version.
+func (w *worker) others(ctx context.Context, e *Entry) (others []catalog.Version, err error) {
+	rows, err := w.run.cfg.Catalog.Versions(ctx, e.Name)
+	for _, v := range rows {
+		if pinKey(v.ID) == pinKey(e.ID) && v.Checksum != e.Checksum {
+			others = append(others, v)
+		}
+	}
+	return others, err
+}
+
+// makeWay moves the loose files of other bytes out of the way, and notes what has
+// become of their rows. What a file is, its bytes say and not its row: an earlier
+// run may have been cut off at any point of this. It reports whether the bytes of
+// the entry stand in their place already.
+func (w *worker) makeWay(ctx context.Context, res *result, others []catalog.Version) (there bool, err error) {
+	for i := range others {
+		v := &others[i]
+		if err := w.shelve(ctx, v); err != nil {
+			return false, err
+		}
+		if v.Placement == (store.Placement{}) {
+			res.dropped = append(res.dropped, v.Key())
+			continue
+		}
+		if res.replaced == (crate.Checksum{}) && v.SupersededAt.IsZero() {
+			res.replaced = v.Checksum
+		}
+		if v.SupersededAt.IsZero() {
+			v.SupersededAt = time.Now()
+		}
+		v.Listed = false
+		res.rows = append(res.rows, *v)
+	}
+	inPlace := store.Placement{Loose: true}
+	sum, err := w.sumOf(ctx, res.entry.ID, inPlace)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	case sum == res.entry.Checksum:
+		w.run.cfg.Store.Adopt(res.entry.ID)
+		return true, nil
+	}
+	reason := &crate.ChecksumError{ID: res.entry.ID, Want: res.entry.Checksum, Got: sum}
+	_, err = w.setAside(res.entry.ID, inPlace, reason)
+	return false, err
+}
+
+// shelve moves the loose file of superseded bytes to republished/, and says in
+// the row where it is.
+func (w *worker) shelve(ctx context.Context, v *catalog.Version) error {
+	if !v.Loose {
+		return nil
+	}
+	if v.Republished == "" {
+		sum, err := w.sumOf(ctx, v.ID, v.AsFile())
+		if err == nil && sum == v.Checksum {
+			err = w.run.cfg.Store.MakeWay(v.Key())
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		v.Republished = v.Checksum.FileKey()
+	}
+	sum, err := w.sumOf(ctx, v.ID, v.AsFile())
+	if errors.Is(err, fs.ErrNotExist) || err == nil && sum != v.Checksum {
+		v.Placement = v.InBundle()
+		return nil
+	}
+	return err
+}
+
+// sumOf hashes what is stored at a place.
+func (w *worker) sumOf(ctx context.Context, id crate.ID, at store.Placement) (crate.Checksum, error) {
+	sum, _, err := w.hash(ctx, id, at, io.Discard)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err = &unreadableError{fmt.Errorf("reading %s, which is held: %w", id, err)}
+	}
+	return sum, err
+}
+
+// refusedAgain sorts out why upstream did not give the new bytes. Where it gives
+// out those of before, a cache between here and there has not heard of the
+// change (crates.io#10887): nothing is wrong with them, and a later run asks
+// again.
+func (w *worker) refusedAgain(res *result, err error, others []catalog.Version) error {
+	var sent *crate.ChecksumError
+	if errors.As(err, &sent) {
+		for i := range others {
+			if others[i].Checksum == sent.Got {
+				return fmt.Errorf("%s: upstream still gives out the bytes that it had before; a later run asks again", res.entry.ID)
+			}
+		}
+	}
+	return w.refused(res, err)
+}

@@ -1,0 +1,258 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// bytesOf returns what upstream has of a version.
+func (w *world) bytesOf(id crate.ID) []byte {
+	w.t.Helper()
+	data, err := w.reg.CrateBytes(id)
+	must(w.t, err)
+	return data
+}
+
+// wantSuperseded wants the mirror to have the bytes of now under the version's
+// name, and those of before under their checksum, loose.
+func (w *world) wantSuperseded(id crate.ID, now, before []byte, was crate.Checksum) {
+	w.t.Helper()
+	if got, err := content(w.disk, id); err != nil || !bytes.Equal(got, now) {
+		w.t.Errorf("%v has %d bytes, %v, want those of now", id, len(got), err)
+	}
+	if got, err := durable.ReadFile(w.disk, id.RepublishedPath(was.FileKey()), 1<<20); err != nil || !bytes.Equal(got, before) {
+		w.t.Errorf("of before, %v has %d bytes, %v", id, len(got), err)
+	}
+	v, ok := w.catalog.others[crate.Key{ID: id, Checksum: was}]
+	if !ok || v.SupersededAt.IsZero() || v.Listed || v.Republished != was.FileKey() {
+		w.t.Errorf("the row of the bytes of before is %+v", v)
+	}
+}
+
+// A8: a version that the index did not name in an earlier run may come back with
+// other bytes. They become the version's, once, and the next run has nothing to
+// say.
+func TestA8RepublishedAfterItVanished(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	before, was := w.bytesOf(foo1), mustSum(w, foo1)
+	spec := simreg.MustParse("foo 1.0.0")[0]
+	w.reg.Remove(foo1)
+	w.writeIndex()
+	w.mustRun(nil)
+	if seen, _ := w.catalog.WasRemoved(context.Background(), crate.Key{ID: foo1, Checksum: was}); seen.IsZero() {
+		t.Fatal("that the version vanished was not noted")
+	}
+	w.reg.Add(spec)
+	w.reg.ReplaceBytes(foo1)
+	w.writeIndex()
+	s := w.mustRun(nil)
+	if s.Downloaded != 1 || s.Republished != 1 || s.Plan.Republished != 1 || s.Quarantined != 0 {
+		t.Errorf("%+v", s.Counts)
+	}
+	w.wantSuperseded(foo1, w.bytesOf(foo1), before, was)
+	if rec := w.records()["foo 1.0.0"]; !rec.OK || rec.Replaces != was.String() || rec.SHA256 != mustSum(w, foo1).String() {
+		t.Errorf("record %+v", rec)
+	}
+	if s := w.mustRun(nil); s.Downloaded != 0 || s.Republished != 0 || s.Existing != 5 {
+		t.Errorf("once more: %+v", s.Counts)
+	}
+}
+
+func mustSum(w *world, id crate.ID) crate.Checksum {
+	w.t.Helper()
+	sum, err := w.reg.Checksum(id)
+	must(w.t, err)
+	return sum
+}
+
+// A8: what is accepted without a person, and what is not.
+func TestA8AcceptRepublished(t *testing.T) {
+	day := time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name   string
+		rule   AcceptRepublished
+		absent time.Time // of a commit of the index's history; zero: there is none
+		byHand bool
+		want   bool
+	}{
+		{"the index never was without it", AcceptVanished, time.Time{}, false, false},
+		{"its history shows that it was, two days ago", AcceptVanished, day.Add(-48 * time.Hour), false, true},
+		{"its history shows that it was, an hour ago", AcceptVanished, day.Add(-time.Hour), false, false},
+		{"never, whatever its history", AcceptNever, day.Add(-48 * time.Hour), false, false},
+		{"never, but for a person", AcceptNever, time.Time{}, true, true},
+		{"always", AcceptAlways, time.Time{}, false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, parse(small))
+			past := func(cfg *Config) {
+				cfg.AcceptRepublished = tt.rule
+				cfg.Source = withPast{cfg.Source, catalog.Revision{Commit: "now", Time: day}, tt.absent}
+			}
+			w.mustRun(past)
+			before, was := w.bytesOf(foo1), mustSum(w, foo1)
+			w.reg.ReplaceBytes(foo1)
+			w.writeIndex()
+			if tt.byHand {
+				must(t, w.catalog.Commit(context.Background(), catalog.Batch{Accepted: []crate.Key{{ID: foo1, Checksum: mustSum(w, foo1)}}}))
+			}
+			s, err := w.run(context.Background(), w.disk, past)
+			must(t, err)
+			if s.Complete(false) != tt.want || s.Sound() != tt.want {
+				t.Fatalf("complete %t, sound %t: %+v", s.Complete(false), s.Sound(), s.Counts)
+			}
+			if tt.want {
+				w.wantSuperseded(foo1, w.bytesOf(foo1), before, was)
+				return
+			}
+			if got, err := content(w.disk, foo1); err != nil || !bytes.Equal(got, before) {
+				t.Errorf("what was not accepted has changed the file: %v", err)
+			}
+			if rec := w.records()["foo 1.0.0"]; !strings.Contains(rec.Error, "clonecratesio accept foo 1.0.0") {
+				t.Errorf("the record does not say what to do: %q", rec.Error)
+			}
+		})
+	}
+}
+
+// withPast is a source with a revision and a history.
+type withPast struct {
+	Source
+	rev    catalog.Revision
+	absent time.Time
+}
+
+func (s withPast) Revision() (catalog.Revision, Scope) { return s.rev, Whole }
+
+func (s withPast) AbsentSince(_ context.Context, id crate.ID, since string) (index.Revision, bool, error) {
+	if since != "now" {
+		return index.Revision{}, false, errors.New("asked about " + since)
+	}
+	return index.Revision{Commit: "earlier", Time: s.absent}, id == foo1 && !s.absent.IsZero(), nil
+}
+
+// What was accepted stays so: a run that was cut off before it had the new bytes
+// is gone on with, although nothing of the index's history is new any more.
+func TestAcceptanceOutlivesTheRun(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	w.reg.ReplaceBytes(foo1)
+	w.reg.Inject(foo1, simreg.Fault{Kind: simreg.Status, Code: 500, Times: -1})
+	w.writeIndex()
+	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.AcceptRepublished = AcceptAlways })
+	if err != nil || s.Complete(false) || !s.Sound() {
+		t.Fatalf("%v, %+v", err, s.Counts)
+	}
+	w.reg.Heal()
+	if s := w.mustRun(nil); s.Republished != 1 {
+		t.Errorf("%+v", s.Counts)
+	}
+}
+
+// crates.io#10887: a cache that still gives out the earlier bytes costs patience,
+// and is no alarm.
+func TestUpstreamStillHasTheEarlierBytes(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	before := w.bytesOf(foo1)
+	w.reg.ReplaceBytes(foo1)
+	w.writeIndex()
+	s, err := w.run(context.Background(), w.disk, func(c *Config) {
+		c.AcceptRepublished = AcceptAlways
+		c.Fetch = staleFetch{c.Fetch, before}
+	})
+	if err != nil || s.Failed != 1 || s.Violated != 0 || s.Quarantined != 0 {
+		t.Errorf("%v, %+v", err, s.Counts)
+	}
+	if rec := w.records()["foo 1.0.0"]; !strings.Contains(rec.Error, "still gives out the bytes that it had before") {
+		t.Errorf("record %+v", rec)
+	}
+	if got, err := content(w.disk, foo1); err != nil || !bytes.Equal(got, before) {
+		t.Errorf("the bytes of before are gone: %v", err)
+	}
+}
+
+// staleFetch gives out the same bytes for foo 1.0.0, whatever is asked for.
+type staleFetch struct {
+	Fetcher
+	data []byte
+}
+
+func (s staleFetch) Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error) {
+	if req.ID != foo1 {
+		return s.Fetcher.Fetch(ctx, req)
+	}
+	sent := &crate.ChecksumError{ID: req.ID, Want: req.Checksum, Got: sha256.Sum256(s.data), Size: int64(len(s.data))}
+	return nil, upstream.Stats{}, &upstream.MismatchError{Err: sent}
+}
+
+// The index may come back to bytes that it named before: they are held.
+func TestBackToTheEarlierBytes(t *testing.T) {
+	for _, b := range []*bundling{nil, in1500()} {
+		w := newWorld(t, parse(small))
+		w.bundle = b
+		w.mustRun(nil)
+		first, err := w.reg.IndexFile("3/f/foo")
+		must(t, err)
+		was := mustSum(w, foo1)
+		w.reg.ReplaceBytes(foo1)
+		w.writeIndex()
+		w.mustRun(func(c *Config) { c.AcceptRepublished = AcceptAlways })
+		between := mustSum(w, foo1)
+		must(t, os.WriteFile(filepath.Join(w.index, "3", "f", "foo"), first, 0o644))
+		s := w.mustRun(func(c *Config) { c.AcceptRepublished = AcceptAlways })
+		if s.Downloaded != 0 || s.VerifiedExisting != 1 {
+			t.Errorf("%+v", s.Counts)
+		}
+		if v := w.catalog.versions[foo1]; v.Checksum != was || !v.Listed {
+			t.Errorf("the row is %+v", v)
+		}
+		if v, ok := w.catalog.others[crate.Key{ID: foo1, Checksum: between}]; !ok || v.SupersededAt.IsZero() {
+			t.Errorf("the row of the bytes between is %+v", v)
+		}
+		if s := w.mustRun(nil); s.Existing != 5 {
+			t.Errorf("once more: %+v", s.Counts)
+		}
+	}
+}
+
+// What stands in the way of the new bytes and is nothing that we know goes to
+// quarantine, as ever.
+func TestRepublishedOverDamage(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	w.damage(foo1, []byte("neither the bytes of now nor those of before"))
+	w.reg.ReplaceBytes(foo1)
+	w.writeIndex()
+	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.AcceptRepublished = AcceptAlways })
+	if err != nil || !s.Complete(false) || s.Quarantined != 1 {
+		t.Errorf("%v, %+v", err, s.Counts)
+	}
+	if got, err := content(w.disk, foo1); err != nil || !bytes.Equal(got, w.bytesOf(foo1)) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if len(w.catalog.others) != 0 {
+		t.Errorf("the catalog says that bytes are held which are lost: %+v", w.catalog.others)
+	}
+	if _, err := w.disk.Stat("republished"); err == nil {
+		entries, _ := w.disk.ReadDir("republished")
+		t.Errorf("%v", entries)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
