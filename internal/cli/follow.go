@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
 // errReopen ends a session after which the next round needs a new one: what it
@@ -14,7 +15,8 @@ import (
 var errReopen = errors.New("the next round opens the mirror anew")
 
 // follow makes rounds until ctx ends. Only if the mirror cannot be opened in the
-// first place does it give up: that is for who starts it to see.
+// first place, or the index is somebody's own repository, does it give up: that is
+// for a person to see, and no later round can do better.
 func (s *syncer) follow(ctx context.Context) error {
 	for opened := false; ; {
 		err := s.app.session(ctx, s.session, func(open *session) error {
@@ -26,7 +28,7 @@ func (s *syncer) follow(ctx context.Context) error {
 			return context.Cause(ctx)
 		case errors.Is(err, errReopen):
 			continue
-		case !opened:
+		case !opened, errors.As(err, new(*index.ForeignError)):
 			return err
 		}
 		s.failed(err)
@@ -44,6 +46,9 @@ func (s *syncer) rounds(ctx context.Context) error {
 		err := s.round(ctx)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if errors.As(err, new(*index.ForeignError)) {
+			return err
 		}
 		if errors.Is(err, catalog.ErrDamaged) {
 			s.base = nil
