@@ -59,6 +59,10 @@ EXIT_CODES = {
     143: "stopped by SIGTERM; the same command goes on where this one stopped",
 }
 
+# Says in the configuration of a repository that it is ours: clonecratesio sync
+# looks for it.
+MARK = "clonecratesio.index"
+
 # Flags of v1.1.0 that do nothing, and why they are not missed.
 IGNORED_FLAGS = {
     "--rate-limit": "the downloader adapts its speed to upstream",
@@ -592,7 +596,7 @@ class Repository:
         self.console.log.info(
             "cloning the index from %s to %s (crates.io's is some 250 MB, 3 GB on disk)", shown, self.directory
         )
-        flags = [*progress(), "--depth", "1", "--no-tags", "-c", "core.autocrlf=false"]
+        flags = [*progress(), "--depth", "1", "--no-tags", "-c", "core.autocrlf=false", "-c", f"{MARK}=true"]
         if self.stream("clone", *flags, "--", url, str(self.directory)) != 0:
             raise Failure(
                 1,
@@ -655,8 +659,15 @@ class Repository:
         squash. A repository with history then gets what is between; cut off just
         there, it is a shallow one from now on.
         """
-        remote = url or ("origin" if self.ask("config", "--get", "remote.origin.url") else INDEX_URL)
-        shown = without_passwords(url or self.ask("config", "--get", "remote.origin.url") or INDEX_URL)
+        origin = self.ask("config", "--get", "remote.origin.url")
+        remote = url or ("origin" if origin else None)
+        if remote is None:
+            raise Failure(
+                1,
+                f'{self.directory} has no remote "origin" that says where it was cloned from, so it may be a registry'
+                " of your own, and nothing was changed in it: name its source with --index-url",
+            )
+        shown = without_passwords(url or origin or "")
         self.console.log.info("updating the index in %s from %s", self.directory, shown)
         branch = self.ask("symbolic-ref", "--quiet", "--short", "HEAD") or "master"
         target = f"refs/heads/{branch}" if self.bare else f"refs/remotes/origin/{branch}"

@@ -16,7 +16,8 @@
 // With git, everything is read from the one commit that HEAD named when the
 // index was opened ([Index.Commit]); a plain folder cannot be pinned.
 //
-// [Update] keeps such a repository up to date, through the git binary.
+// [Update] keeps such a repository up to date, through the git binary, if it is
+// known to be a copy of an index, and keeps its past ([Index.Days]).
 //
 // # What it accepts
 //

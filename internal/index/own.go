@@ -6,12 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // mark is what says in the configuration of a repository that it is ours to move:
@@ -125,23 +123,6 @@ func optional(value string, err error) (string, error) {
 	return value, err
 }
 
-// readRemotes returns the URLs of a repository's remotes.
-func readRemotes(ctx context.Context, work *porcelain) (map[string]string, error) {
-	out, err := optional(work.git(ctx, "config", "--local", "-z", "--get-regexp", `^remote\..*\.url$`))
-	if err != nil {
-		return nil, err
-	}
-	remotes := map[string]string{}
-	for pair := range strings.SplitSeq(out, "\x00") {
-		key, url, _ := strings.Cut(pair, "\n")
-		name := strings.TrimSuffix(strings.TrimPrefix(key, "remote."), ".url")
-		if _, found := remotes[name]; !found && name != "" {
-			remotes[name] = url
-		}
-	}
-	return remotes, nil
-}
-
 // origin is the remote that a clone comes from.
 const origin = "origin"
 
@@ -157,8 +138,8 @@ func (c *claim) chooseURL(remotes map[string]string) (err error) {
 	case asked == "":
 		return c.u.foreign("it has no remote %q that says where it was cloned from", origin)
 	default:
-		for name, url := range remotes {
-			if sameRepository(url, asked) {
+		for name, url := range remotes { // a clone of crates.io's may move to a mirror of it
+			if sameRepository(url, asked) || c.remote == "" && sameRepository(url, DefaultURL) {
 				c.remote = name
 			}
 		}
@@ -172,33 +153,6 @@ func (c *claim) chooseURL(remotes map[string]string) (err error) {
 	}
 	c.u.url, err = transportURL(asked)
 	return err
-}
-
-// sameRepository reports whether two URLs lead to the same repository, whatever
-// the transport and the user.
-func sameRepository(a, b string) bool { return place(a) == place(b) }
-
-// place is the host and path of a URL as git takes it.
-func place(address string) string {
-	address, err := transportURL(address)
-	if err != nil {
-		return address
-	}
-	if !strings.Contains(address, "://") { // user@host:path
-		address = "ssh://" + strings.Replace(address, ":", "/", 1)
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		return address
-	}
-	return strings.ToLower(u.Host) + "/" + strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
-}
-
-func withoutPassword(address string) string {
-	if u, err := url.Parse(address); err == nil {
-		return u.Redacted()
-	}
-	return address
 }
 
 // prove proves that a repository that comes from where it should is nothing but a

@@ -294,6 +294,13 @@ func TestA23ProvedRepositories(t *testing.T) {
 			u.wantSame()
 		})
 	}
+	// A clone of crates.io's index may follow a mirror of it.
+	u := newUpstream(t, "foo 1.0.0")
+	git(t, t.TempDir(), "clone", "-q", "file://"+u.git, u.dir)
+	git(t, u.dir, "remote", "set-url", "origin", DefaultURL+".git")
+	u.commit()
+	u.mustUpdate(nil)
+	u.wantSame()
 }
 
 // TestA23MovedAside: what somebody left in a checkout of ours is not lost.

@@ -138,38 +138,6 @@ func startsWithAny(s string, prefixes []string) bool {
 	return false
 }
 
-// transportURL returns a URL in the form in which git uses one of the transports
-// that we know. Of a plain path git would copy files, whatever the depth.
-func transportURL(url string) (string, error) {
-	if filepath.IsAbs(url) {
-		path := strings.ReplaceAll(filepath.ToSlash(url), "%", "%25") // git reads escapes in URLs
-		if !strings.HasPrefix(path, "/") {                            // Windows: C:/...
-			path = "/" + path
-		}
-		return "file://" + path, nil
-	}
-	if transport(url) == "none" {
-		return "", fmt.Errorf("%q is not a URL to fetch an index from: want https, http, ssh, git or file, or an absolute path", url)
-	}
-	return url, nil
-}
-
-// transport returns which of git's transports a URL uses; "none" if it is one
-// that runs programs (ext::), or no URL.
-func transport(url string) string {
-	scheme, _, found := strings.Cut(url, "://")
-	switch {
-	case found && (scheme == "https" || scheme == "http" || scheme == "ssh" || scheme == "git" || scheme == "file"):
-		return scheme
-	case found || strings.HasPrefix(url, "-") || strings.Contains(url, "::"):
-		return "none"
-	}
-	if host, _, colon := strings.Cut(url, ":"); colon && host != "" && !strings.ContainsAny(host, "/ ") {
-		return "ssh" // user@host:path
-	}
-	return "none"
-}
-
 // messages is git's stderr: its progress is passed on, the rest is kept.
 type messages struct {
 	progress func(string) // may be nil

@@ -271,6 +271,14 @@ class Refusing(IndexTest):
                 self.update("--index-dir", str(project), code=1, says="is a git repository, but not an index of crates")
                 self.assertEqual((project / "precious").read_text(), "2")
 
+    def test_a_registry_of_ones_own(self) -> None:
+        """It has a config.json with a "dl", but nothing says that it is a copy."""
+        git(self.home, "clone", "--quiet", self.upstream.index_url, str(self.index))
+        git(self.index, "remote", "remove", "origin")
+        before = git(self.index, "rev-parse", "HEAD")
+        self.update(code=1, says='has no remote "origin" that says where it was cloned from')
+        self.assertEqual(git(self.index, "rev-parse", "HEAD"), before)
+
     def test_a_broken_repository_inside_another(self) -> None:
         """git would look for the next one further up, and reset that."""
         git(self.home, "init", "--quiet", str(self.root))
