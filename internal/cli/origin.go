@@ -80,7 +80,7 @@ func (o *originConfig) resolveIn(ctx context.Context, dir string, log *slog.Logg
 	return o.resolve(ctx, ix, log)
 }
 
-// checkToken refuses a token that nobody said where to send.
+// checkToken refuses a token without a host to send it to.
 func (o *originConfig) checkToken(token string) error {
 	switch {
 	case token == "":

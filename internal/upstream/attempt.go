@@ -81,7 +81,7 @@ func (c *Client) exchange(ctx context.Context, f *fetch, w *watchdog) (*Body, *f
 
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		// net/http gives the connection away: its "body" would wait for ever,
-		// whatever becomes of the request. Nobody asked for it: close it unread.
+		// whatever becomes of the request. It was not asked for: close it unread.
 		return nil, statusFailure(resp, nil)
 	}
 	if resp.StatusCode != http.StatusOK {
