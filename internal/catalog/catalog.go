@@ -191,8 +191,8 @@ func (b *Batch) empty() bool {
 // Totals says how much is held.
 type Totals struct {
 	Crates, Versions, Bytes int64
-	Superseded              int64 // of Versions' rows: other bytes took their place, and they are kept
-	Removed                 int64 // of them: the index does not name the version any more
+	Superseded              int64 // of Versions: bytes whose place others have taken
+	Removed                 int64 // of Versions: the index does not name them any more, nor other bytes
 }
 
 // ErrDamaged: the file is there but is not a catalog that SQLite can read.

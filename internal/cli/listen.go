@@ -33,6 +33,9 @@ func adminHandler(act *activity, client *upstream.Client) http.Handler {
 			ConstLabels: prometheus.Labels{"result": result},
 		}, func() float64 { return float64(value(act.totals())) }))
 	}
+	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "crates_republished_total", Help: "Versions that were published again with other bytes, which took the place of those held.",
+	}, func() float64 { return float64(act.totals().Republished) }))
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sync_last_success_timestamp_seconds", Help: "When a round of a sync last came to its end, Unix time; 0: never.",
 	}, func() float64 { return unixSeconds(act.following().good) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -53,7 +53,8 @@ func printPlan(w io.Writer, p mirror.Plan) {
 		{p.Check, "there, but to be hashed first"},
 		{p.ToBundle, "of these to be put into bundles"},
 		{p.Fetch, "to be fetched"},
-		{p.Conflicts, "held, but the index names another checksum now"},
+		{p.Conflicts, "held, but the index names another checksum now: clonecratesio accept NAME VERSION takes it"},
+		{p.Republished, "published again with other bytes, which become the version"},
 		{p.Bad, "entries that cannot be mirrored"},
 		{p.OldBundles, "bundles of v1.1.0 there, whose crates a run takes over instead of fetching them"},
 		{p.Yanked, "left out because they are yanked (-include-yanked takes them)"},
@@ -85,6 +86,7 @@ func printSummary(w io.Writer, s *mirror.Summary, cfg *runConfig) {
 	}{
 		{s.Downloaded, "downloaded"},
 		{s.Existing, "held already"},
+		{s.Republished, "published again with other bytes: those of before are kept"},
 		{s.TakenOver, "of these taken over from bundles of v1.1.0"},
 		{s.VerifiedExisting, "held already, hashed again"},
 		{s.Gone, "gone upstream"},

@@ -18,6 +18,7 @@ type runConfig struct {
 	verifyExisting            bool
 	allowMissing              bool
 	acceptShrink              bool
+	acceptRepublished         string
 	newCatalog                bool // no flag: reindex
 	durability                string
 	bundle                    bool
@@ -35,6 +36,7 @@ func (cfg *runConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "verify-existing", Usage: "hash files that are held again instead of trusting the catalog", Destination: &cfg.verifyExisting},
 		&cli.BoolFlag{Name: "allow-missing", Usage: "versions that upstream refuses (403, 404, 410, 451) do not make the run incomplete", Destination: &cfg.allowMissing},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although many crates have vanished from the index, or it is older than the one mirrored last", Destination: &cfg.acceptShrink},
+		&cli.StringFlag{Name: "accept-republished", Value: "vanished", Usage: "let a version have other bytes than before, `never|vanished|always`: vanished = if the index was seen without it, or its history shows a day without it; clonecratesio accept does it for one version", Destination: &cfg.acceptRepublished},
 		&cli.StringFlag{Name: "durability", Value: "batch", Usage: "when bytes are forced to the disk: `file|batch|none`", Destination: &cfg.durability},
 		&cli.BoolFlag{Name: "bundle", Usage: "put crates into bundles: .tar.zst files of many crates each; those that are held loose are put there too, not fetched", Destination: &cfg.bundle},
 		&cli.StringFlag{Name: "bundle-mode", Value: "only", Usage: "`only|add`: keep the bundled copy alone, or the loose file too", Destination: &cfg.bundleMode},
@@ -48,6 +50,10 @@ func (cfg *runConfig) flags() []cli.Flag {
 
 var durabilities = map[string]loose.Durability{"batch": loose.Batch, "file": loose.PerFile, "none": loose.None}
 
+var acceptances = map[string]mirror.AcceptRepublished{
+	"vanished": mirror.AcceptVanished, "never": mirror.AcceptNever, "always": mirror.AcceptAlways,
+}
+
 // check refuses what makes no sense, before anything is touched.
 func (cfg *runConfig) check() error {
 	if cfg.bundleMode != "only" && cfg.bundleMode != "add" {
@@ -59,6 +65,9 @@ func (cfg *runConfig) check() error {
 	if _, ok := durabilities[cfg.durability]; !ok {
 		return usagef("-durability %q is none of file, batch, none", cfg.durability)
 	}
+	if _, ok := acceptances[cfg.acceptRepublished]; !ok {
+		return usagef("-accept-republished %q is none of never, vanished, always", cfg.acceptRepublished)
+	}
 	return errors.Join(cfg.origin.check(), cfg.net.check(), cfg.origin.checkToken(cfg.net.token), cfg.log.check(), cfg.progress.check())
 }
 
@@ -69,7 +78,8 @@ const maxBundleGB = 1 << 14
 func (cfg *runConfig) job(source mirror.Source, log *slog.Logger) mirror.Config {
 	return mirror.Config{
 		Source: source, URLs: cfg.origin.urls, Guarded: cfg.origin.guarded, Out: cfg.out, AcceptShrink: cfg.acceptShrink,
-		BundlesOut: cfg.bundlesOut, Bundle: cfg.bundle, KeepLoose: cfg.bundleMode == "add",
+		AcceptRepublished: acceptances[cfg.acceptRepublished],
+		BundlesOut:        cfg.bundlesOut, Bundle: cfg.bundle, KeepLoose: cfg.bundleMode == "add",
 		VerifyExisting: cfg.verifyExisting, Concurrency: cfg.net.concurrency, Log: log,
 	}
 }

@@ -122,9 +122,9 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 }
 
 // about tells the pages what authors say.
-func about(v *view.View) func(context.Context, crate.ID) (web.About, error) {
-	return func(ctx context.Context, id crate.ID) (web.About, error) {
-		p, err := v.About(ctx, id)
+func about(v *view.View) func(context.Context, crate.Key) (web.About, error) {
+	return func(ctx context.Context, key crate.Key) (web.About, error) {
+		p, err := v.About(ctx, key)
 		return web.About{
 			Description: p.Description, License: p.License,
 			Homepage: p.Homepage, Documentation: p.Documentation, Repository: p.Repository,

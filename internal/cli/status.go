@@ -54,6 +54,8 @@ type mirrorStatus struct {
 	Crates     int64           `json:"crates"`
 	Versions   int64           `json:"versions"`
 	Bytes      int64           `json:"bytes"`
+	Removed    int64           `json:"removed"`    // versions that the index does not name any more
+	Superseded int64           `json:"superseded"` // bytes that versions had before they were published again
 	Bundles    int             `json:"bundles"`
 	Commit     string          `json:"index_commit"` // that was mirrored last
 	CommitTime time.Time       `json:"index_time,omitzero"`
@@ -103,6 +105,7 @@ func readStatus(ctx context.Context, cfg *statusConfig) (*mirrorStatus, error) {
 	}
 	s := &mirrorStatus{
 		Out: cfg.out, Crates: totals.Crates, Versions: totals.Versions, Bytes: totals.Bytes, Bundles: len(bundles),
+		Removed: totals.Removed, Superseded: totals.Superseded,
 		Commit: rev.Commit, CommitTime: rev.Time,
 	}
 	if s.Days, err = readDays(ctx, cfg.index); err != nil {
@@ -160,7 +163,11 @@ func (s *mirrorStatus) print(out io.Writer, now time.Time) error {
 	if s.Bundles > 0 {
 		fmt.Fprintf(w, ", %s", plural(int64(s.Bundles), "bundle"))
 	}
-	fmt.Fprintf(w, "\nindex\t%s\n", s.index(now))
+	fmt.Fprintln(w)
+	if s.Removed+s.Superseded > 0 {
+		fmt.Fprintf(w, "of these\t%s\n", s.past())
+	}
+	fmt.Fprintf(w, "index\t%s\n", s.index(now))
 	if s.Days != nil {
 		fmt.Fprintf(w, "days\t%s\n", s.Days)
 	}
@@ -172,6 +179,19 @@ func (s *mirrorStatus) print(out io.Writer, now time.Time) error {
 		fmt.Fprintf(w, "quarantine\t%s, all settled\n", plural(int64(s.Settled), "file"))
 	}
 	return w.Flush()
+}
+
+// past says what the index does not name any more.
+func (s *mirrorStatus) past() string {
+	removed := plural(s.Removed, "version") + " removed from the index"
+	before := "the earlier bytes of " + plural(s.Superseded, "version") + " published again"
+	switch {
+	case s.Superseded == 0:
+		return removed
+	case s.Removed == 0:
+		return before
+	}
+	return removed + ", " + before
 }
 
 func (s *mirrorStatus) index(now time.Time) string {

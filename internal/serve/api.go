@@ -138,7 +138,7 @@ func (h *Handler) describe(ctx context.Context, c *view.Crate) apiCrate {
 		answer.MaxStableVersion = &best.Version
 	}
 	if ctx.Err() == nil && best.Held {
-		if about, err := h.mirror.About(ctx, best.ID); err == nil && about.Description != "" {
+		if about, err := h.mirror.About(ctx, best.Key()); err == nil && about.Description != "" {
 			answer.Description = &about.Description
 		}
 	}

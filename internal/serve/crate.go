@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
 var (
@@ -21,7 +23,7 @@ var (
 // crate answers with a crate file.
 func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	id := crate.ID{Name: t.name, Version: t.version}
-	f, err := h.mirror.Open(r.Context(), id)
+	f, err := h.open(r.Context(), id, t.sum)
 	if errors.Is(err, fs.ErrNotExist) {
 		return notFoundf("This mirror does not hold %s.", id)
 	}
@@ -52,6 +54,15 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 		return fmt.Errorf("reading the crate file of %s: %w", f.ID, content.err)
 	}
 	return nil
+}
+
+// open opens the bytes that a version has, or those with a checksum that it has or
+// had.
+func (h *Handler) open(ctx context.Context, id crate.ID, sum *crate.Checksum) (*view.File, error) {
+	if sum == nil {
+		return h.mirror.Open(ctx, id)
+	}
+	return h.mirror.OpenBytes(ctx, crate.Key{ID: id, Checksum: *sum})
 }
 
 // watched remembers why reading failed, which http.ServeContent keeps to itself.

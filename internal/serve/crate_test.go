@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -42,6 +43,29 @@ func TestCrateFile(t *testing.T) {
 	if got := body(t, head); got != "" || head.ContentLength != int64(len(f.bytes(id))) {
 		t.Errorf("HEAD: body of %d bytes, Content-Length %d", len(got), head.ContentLength)
 	}
+}
+
+// A version that was published again has its bytes of now, and those of before for
+// those who know their checksum.
+func TestCrateByChecksum(t *testing.T) {
+	f := newFake()
+	h := New(Config{Mirror: f})
+	id := crate.ID{Name: "qpl", Version: "0.0.1+5"}
+	now, err := f.reg.Checksum(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := sha256.Sum256([]byte("before"))
+	f.superseded = map[crate.Key][]byte{{ID: id, Checksum: before}: []byte("before")}
+	for sum, want := range map[crate.Checksum]string{now: string(f.bytes(id)), before: "before"} {
+		resp := get(t, h, "/crates/qpl/0.0.1%2B5/"+sum.String()+".crate")
+		wantStatus(t, resp, 200)
+		wantHeaders(t, resp, `Etag: "`+sum.String()+`"`)
+		if got := body(t, resp); got != want {
+			t.Errorf("%s: %d bytes, want %d", sum, len(got), len(want))
+		}
+	}
+	wantStatus(t, get(t, h, "/crates/qpl/0.0.1+5/"+crate.Checksum{1}.String()+".crate"), 404)
 }
 
 func TestCrateNotHeld(t *testing.T) {

@@ -27,6 +27,7 @@ type fake struct {
 	generation atomic.Uint64
 	asked      atomic.Int64 // calls of Crate
 	damaged    crate.ID
+	superseded map[crate.Key][]byte
 	breaks     crate.ID // whose bytes end in the middle with an error
 }
 
@@ -94,8 +95,19 @@ func (f *fake) Open(_ context.Context, id crate.ID) (*view.File, error) {
 	return &view.File{Content: c, ID: id, Checksum: sum}, nil
 }
 
+// OpenBytes has the bytes that versions have, and those of superseded.
+func (f *fake) OpenBytes(ctx context.Context, key crate.Key) (*view.File, error) {
+	if data, ok := f.superseded[key]; ok {
+		return &view.File{Content: &content{Reader: bytes.NewReader(data)}, ID: key.ID, Checksum: key.Checksum}, nil
+	}
+	if sum, err := f.reg.Checksum(key.ID); err != nil || sum != key.Checksum {
+		return nil, fs.ErrNotExist
+	}
+	return f.Open(ctx, key.ID)
+}
+
 // About knows something of one crate.
-func (f *fake) About(_ context.Context, id crate.ID) (cargotoml.Package, error) {
+func (f *fake) About(_ context.Context, id crate.Key) (cargotoml.Package, error) {
 	if id.Name == "foo" {
 		return cargotoml.Package{Description: "A foo."}, nil
 	}

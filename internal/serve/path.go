@@ -26,9 +26,10 @@ var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "sea
 // A target is what a path asks for.
 type target struct {
 	route
-	name    string // of routeIndex (lower-cased), routeCrate, routeAPI; grammatical
-	version string // of routeCrate; grammatical
-	api     bool   // below /api/: answers and errors are JSON
+	name    string          // of routeIndex (lower-cased), routeCrate, routeAPI; grammatical
+	version string          // of routeCrate; grammatical
+	sum     *crate.Checksum // of routeCrate: of the bytes asked for; nil: those that the version has
+	api     bool            // below /api/: answers and errors are JSON
 }
 
 // parse finds out what the path of a request asks for. It reads names and
@@ -96,6 +97,8 @@ func parseIndex(rest string) target {
 
 // parseCrate reads {name}/{name}-{version}.crate, as static.crates.io has it,
 // and {name}/{version}/download, which is what cargo makes of our config.json.
+// {name}/{version}/{sha256}.crate are bytes that the version has or had: a
+// registry's dl may ask for them so, with cargo's marker {sha256-checksum}.
 // {name} and {name}/{version} are pages of crates.io, and of ours.
 func parseCrate(rest string) target {
 	name, file, _ := strings.Cut(rest, "/")
@@ -105,11 +108,26 @@ func parseCrate(rest string) target {
 	if version, ok := strings.CutSuffix(file, "/download"); ok {
 		return crateTarget(crate.ID{Name: name, Version: version})
 	}
+	if version, sum, ok := cutChecksum(file); ok {
+		t := crateTarget(crate.ID{Name: name, Version: version})
+		if t.route == routeCrate {
+			t.sum = &sum
+		}
+		return t
+	}
 	id, err := crate.ParseFileName(file)
 	if err != nil || id.Name != name {
 		return target{route: routeNone}
 	}
 	return crateTarget(id)
+}
+
+// cutChecksum reads {version}/{sha256}.crate.
+func cutChecksum(file string) (version string, sum crate.Checksum, ok bool) {
+	version, file, _ = strings.Cut(file, "/")
+	digits, ok := strings.CutSuffix(file, crate.Ext)
+	sum, err := crate.ParseChecksum(digits)
+	return version, sum, ok && err == nil
 }
 
 func crateTarget(id crate.ID) target {

@@ -63,10 +63,12 @@ type Mirror interface {
 	// Open opens a crate file, whatever the case of its name, and with "-" for "_".
 	// Errors: fs.ErrNotExist; *view.DamagedError.
 	Open(ctx context.Context, id crate.ID) (*view.File, error)
+	// OpenBytes opens bytes that a version has or had. Errors: as Open.
+	OpenBytes(ctx context.Context, key crate.Key) (*view.File, error)
 	// Search returns the names for a query, best first, and how many there are.
 	Search(query string, offset, limit int) (names []string, total int)
 	// About returns what the author says of a version. It may take its time.
-	About(ctx context.Context, id crate.ID) (cargotoml.Package, error)
+	About(ctx context.Context, key crate.Key) (cargotoml.Package, error)
 	// Generation grows whenever Crate may say something else.
 	Generation() uint64
 	Totals() view.Totals

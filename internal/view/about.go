@@ -26,11 +26,11 @@ type about struct {
 	questions chan question // to those who read crate files
 
 	mu   sync.Mutex // guards what follows
-	read map[crate.ID]cargotoml.Package
+	read map[crate.Key]cargotoml.Package
 }
 
 type question struct {
-	id     crate.ID
+	key    crate.Key
 	answer chan<- answer // never blocks
 }
 
@@ -44,13 +44,13 @@ type answer struct {
 // may be made so that it takes seconds to unpack: when ctx ends the reading goes
 // on, and who asks again gets what has become of it. Errors: those of Open and
 // of ctx.
-func (v *View) About(ctx context.Context, id crate.ID) (cargotoml.Package, error) {
-	if p, ok := v.about.get(id); ok {
+func (v *View) About(ctx context.Context, key crate.Key) (cargotoml.Package, error) {
+	if p, ok := v.about.get(key); ok {
 		return p, nil
 	}
 	reply := make(chan answer, 1)
 	select {
-	case v.about.questions <- question{id, reply}:
+	case v.about.questions <- question{key, reply}:
 	case <-ctx.Done():
 		return cargotoml.Package{}, context.Cause(ctx)
 	}
@@ -68,7 +68,7 @@ func (v *View) readAbout(life context.Context) {
 	for {
 		select {
 		case q := <-v.about.questions:
-			p, err := v.readCargoToml(life, q.id)
+			p, err := v.readCargoToml(life, q.key)
 			q.answer <- answer{p, err}
 		case <-life.Done():
 			return
@@ -76,40 +76,40 @@ func (v *View) readAbout(life context.Context) {
 	}
 }
 
-func (v *View) readCargoToml(ctx context.Context, id crate.ID) (p cargotoml.Package, err error) {
-	if p, ok := v.about.get(id); ok { // somebody else had asked, too
+func (v *View) readCargoToml(ctx context.Context, key crate.Key) (p cargotoml.Package, err error) {
+	if p, ok := v.about.get(key); ok { // somebody else had asked, too
 		return p, nil
 	}
-	f, err := v.Open(ctx, id)
+	f, err := v.OpenBytes(ctx, key)
 	if err != nil {
 		return p, err
 	}
 	defer f.Close()
-	if read, err := cargotoml.Read(readerUntil{ctx, f}, id, f.Size()); err == nil {
+	if read, err := cargotoml.Read(readerUntil{ctx, f}, key.ID, f.Size()); err == nil {
 		p = shortened(*read)
 	} else if ctx.Err() != nil {
 		return p, context.Cause(ctx)
 	} else {
-		v.cfg.Log.Debug("nothing is known of a crate", "crate", id.Name, "version", id.Version, "err", fmt.Errorf("reading Cargo.toml: %w", err))
+		v.cfg.Log.Debug("nothing is known of a crate", "crate", key.Name, "version", key.Version, "err", fmt.Errorf("reading Cargo.toml: %w", err))
 	}
-	v.about.put(id, p)
+	v.about.put(key, p)
 	return p, nil
 }
 
-func (a *about) get(id crate.ID) (cargotoml.Package, bool) {
+func (a *about) get(key crate.Key) (cargotoml.Package, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p, ok := a.read[id]
+	p, ok := a.read[key]
 	return p, ok
 }
 
-func (a *about) put(id crate.ID, p cargotoml.Package) {
+func (a *about) put(key crate.Key, p cargotoml.Package) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.read == nil || len(a.read) >= maxAbout {
-		a.read = make(map[crate.ID]cargotoml.Package)
+		a.read = make(map[crate.Key]cargotoml.Package)
 	}
-	a.read[id] = p
+	a.read[key] = p
 }
 
 // shortened is p without what would fill the memory.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"strings"
@@ -22,12 +23,12 @@ func TestAbout(t *testing.T) {
 	w.run(how{})
 	v := w.view(nil)
 	for range 2 { // read, then remembered
-		p, err := v.About(t.Context(), serde100)
+		p, err := v.About(t.Context(), w.key(serde100))
 		if err != nil || p.Description != "A simulated crate" || p.License != "MIT" {
 			t.Errorf("%+v, %v", p, err)
 		}
 	}
-	if _, err := v.About(t.Context(), crate.ID{Name: "serde", Version: "9.0.0"}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := v.About(t.Context(), crate.Key{ID: crate.ID{Name: "serde", Version: "9.0.0"}}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of a version that is not held: %v", err)
 	}
 }
@@ -41,7 +42,7 @@ func TestAboutIsBounded(t *testing.T) {
 	}
 	var a about
 	for i := range 2 * maxAbout {
-		a.put(crate.ID{Name: "x", Version: string(rune('a' + i))}, p)
+		a.put(crate.Key{ID: crate.ID{Name: "x", Version: string(rune('a' + i))}}, p)
 	}
 	if len(a.read) > maxAbout {
 		t.Errorf("%d versions are remembered", len(a.read))
@@ -54,12 +55,14 @@ func TestAboutABomb(t *testing.T) {
 	w := newWorld(t, "serde 1.0.0")
 	w.run(how{})
 	id := crate.ID{Name: "bomb", Version: "1.0.0"}
-	w.hold(id, bomb(t))
+	data := bomb(t)
+	w.hold(id, data)
+	key := crate.Key{ID: id, Checksum: sha256.Sum256(data)}
 	v := w.view(nil)
 	eventually(t, "it is known that nothing is known", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Millisecond)
 		defer cancel()
-		p, err := v.About(ctx, id)
+		p, err := v.About(ctx, key)
 		return err == nil && p.Description == ""
 	})
 }

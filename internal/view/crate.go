@@ -24,6 +24,9 @@ type Entry struct {
 	Size        int64 // of the crate file in bytes; 0 if it is not held
 }
 
+// Key identifies the bytes that the line names.
+func (e *Entry) Key() crate.Key { return crate.Key{ID: e.ID, Checksum: e.Checksum} }
+
 // Body returns the index file that cargo gets: the lines, each with its "\n".
 func (c *Crate) Body() []byte {
 	size := 0

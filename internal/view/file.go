@@ -67,6 +67,19 @@ func (v *View) Open(ctx context.Context, id crate.ID) (*File, error) {
 	return v.openRow(ctx, row)
 }
 
+// OpenBytes opens bytes that a version has, or had before it was published again.
+// Errors: as Open.
+func (v *View) OpenBytes(ctx context.Context, key crate.Key) (*File, error) {
+	if key.ID.Check() != nil {
+		return nil, notHeld(key.ID)
+	}
+	row, err := v.bytesRow(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return v.openRow(ctx, row)
+}
+
 // openRow opens a version where the catalog said that it is, or where it says so
 // now, if a run has moved it since or thrown it away.
 func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error) {
@@ -74,7 +87,7 @@ func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error)
 	if len(bad) == 0 {
 		return f, err
 	}
-	now, errNow := v.row(ctx, row.ID)
+	now, errNow := v.bytesRow(ctx, row.Key())
 	if f == nil && errors.Is(errNow, fs.ErrNotExist) {
 		return nil, errNow
 	}
@@ -86,6 +99,19 @@ func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error)
 	}
 	v.copies.tell(row, bad)
 	return f, err
+}
+
+// bytesRow returns what the catalog says of bytes.
+func (v *View) bytesRow(ctx context.Context, key crate.Key) (*catalog.Version, error) {
+	var row catalog.Version
+	err := v.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
+		row, err = c.ByChecksum(ctx, key)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, notHeld(key.ID)
+	}
+	return &row, err
 }
 
 // row returns what the catalog says of a version.

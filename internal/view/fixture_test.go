@@ -233,6 +233,16 @@ func shown(t *testing.T, v *View, name string) []string {
 	return list
 }
 
+// key identifies the bytes that the registry has.
+func (w *world) key(id crate.ID) crate.Key {
+	w.t.Helper()
+	sum, err := w.reg.Checksum(id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return crate.Key{ID: id, Checksum: sum}
+}
+
 // read returns the bytes of a crate file.
 func read(t testing.TB, v *View, id crate.ID) ([]byte, error) {
 	t.Helper()

@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
 // aboutTime is how long a page waits for what is nice to have.
@@ -19,15 +19,15 @@ type About struct {
 }
 
 // about returns what is known in time.
-func (h *Handler) about(ctx context.Context, id crate.ID) About {
+func (h *Handler) about(ctx context.Context, e *view.Entry) About {
 	if h.cfg.About == nil {
 		return About{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, aboutTime)
 	defer cancel()
-	a, err := h.cfg.About(ctx, id)
+	a, err := h.cfg.About(ctx, e.Key())
 	if err != nil {
-		h.cfg.Log.Debug("nothing is known about a crate", "crate", id, "err", err)
+		h.cfg.Log.Debug("nothing is known about a crate", "crate", e.ID, "err", err)
 		return About{}
 	}
 	return a

@@ -36,7 +36,7 @@ func (h *Handler) crate(r *http.Request) (page, error) {
 	newest := c.Newest()
 	data := crateData{
 		Name: c.Name, Newest: newest.Version, Versions: len(c.Entries),
-		About: h.about(r.Context(), newest.ID),
+		About: h.about(r.Context(), newest),
 		Pager: newPager(r, rowsPerPage, h.pages.path("crate", c.Name), url.Values{}),
 	}
 	data.Pager.Total = len(c.Entries)

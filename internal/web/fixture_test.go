@@ -98,7 +98,7 @@ func (f *fixture) looks() int {
 	return f.runs
 }
 
-func (f *fixture) tell(_ context.Context, id crate.ID) (About, error) {
+func (f *fixture) tell(_ context.Context, id crate.Key) (About, error) {
 	if a, ok := f.about[id.Name]; ok {
 		return a, nil
 	}

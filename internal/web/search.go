@@ -45,7 +45,7 @@ func (h *Handler) results(ctx context.Context, names []string) []result {
 		if c, err := h.cfg.Mirror.Crate(ctx, name); err == nil {
 			newest := c.Newest()
 			results[i].Version = newest.Version
-			results[i].About = h.about(ctx, newest.ID)
+			results[i].About = h.about(ctx, newest)
 		}
 	}
 	return results

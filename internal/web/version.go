@@ -58,7 +58,7 @@ func (h *Handler) version(r *http.Request) (page, error) {
 	}
 	data := versionData{
 		Entry: e, Newest: c.Newest().Version, Versions: len(c.Entries),
-		About:    h.about(r.Context(), e.ID),
+		About:    h.about(r.Context(), &e),
 		Damaged:  h.isDamaged(r.Context(), e),
 		Download: h.pages.path("crates") + "/" + e.ID.URLPath(),
 		Line:     h.pages.path("index") + "/" + c.Path,

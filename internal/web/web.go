@@ -57,7 +57,7 @@ type Config struct {
 	Version string
 	// About tells what the author of a version says of it. It may be slow, it may
 	// fail, and its text is not trusted. If nil, pages do without.
-	About func(context.Context, crate.ID) (About, error)
+	About func(context.Context, crate.Key) (About, error)
 	// Log gets the errors that visitors see as "500". If nil, they are dropped.
 	Log *slog.Logger
 }
