@@ -10,7 +10,7 @@ import (
 
 // TestK6CopyWithoutShm reads a copy of a catalog whose writer was not through: with
 // its log, without the log's index, in a folder where none can be made. As root,
-// whom no mode stops, it runs itself as somebody else.
+// whom no mode stops, it runs itself as another user.
 func TestK6CopyWithoutShm(t *testing.T) {
 	const env = "CATALOG_COPY"
 	if path := os.Getenv(env); path != "" {

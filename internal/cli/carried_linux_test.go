@@ -60,7 +60,7 @@ func listOf(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// wantOther runs the program as a user who may only read: as somebody else if we
+// wantOther runs the program as a user who may only read: as another one if we
 // are root, whom no mode stops.
 func wantOther(t *testing.T, code int, text string, args ...string) {
 	t.Helper()
@@ -97,9 +97,9 @@ func TestK3ReadOnly(t *testing.T) {
 	wantOther(t, 4, "damaged: ", "verify", "-mirror", dir)
 }
 
-// TestK4RootInSomebodysMirror: what root does in a mirror, its owner can go on
-// with: all of it is his.
-func TestK4RootInSomebodysMirror(t *testing.T) {
+// TestK4RootInAnotherUsersMirror: what root does in a mirror, its owner can go on
+// with: all of it belongs to that user.
+func TestK4RootInAnotherUsersMirror(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}

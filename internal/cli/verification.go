@@ -52,12 +52,12 @@ func (a *App) verification(ctx context.Context, cfg *verifyConfig, log *slog.Log
 	return v, errors.Join(err, v.keepCursor())
 }
 
-// takeLock keeps two runs from one cursor. A medium, or a mirror of somebody else,
-// that can only be read is verified without either.
+// takeLock keeps two runs from one cursor. A medium, or another user's
+// mirror, that can only be read is verified without either.
 func (v *verification) takeLock(out string, log *slog.Logger) (err error) {
 	v.lock, err = durable.Lock(filepath.Join(out, loose.StateDir, "verify.lock"), durable.Self(filepath.Base(os.Args[0])+" verify -out "+out))
 	if errors.Is(err, durable.ErrReadOnly) || errors.Is(err, fs.ErrPermission) {
-		log.Info("the mirror can only be read here: verifying it without a checkpoint, a run that is stopped is not gone on with", "out", out)
+		log.Info("the mirror can only be read here: it is verified without a checkpoint, and a run that is stopped begins again at the first crate", "out", out)
 		return nil
 	}
 	return err

@@ -59,7 +59,8 @@ type Reader interface {
 	ReadDir(name string) ([]fs.DirEntry, error)
 }
 
-// FS is a folder that we write to. All methods may be called concurrently.
+// FS is a folder that we write to. All methods may be called concurrently. What
+// root creates in another user's folder belongs to that user.
 // Errors are *fs.PathError or *os.LinkError and work with errors.Is for
 // fs.ErrNotExist, fs.ErrExist, ErrNotRegular, ErrNoSpace and ErrReadOnly.
 type FS interface {

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// What root makes in the folder of somebody else is that user's, down to the last
+// What root makes in another user's folder belongs to that user, down to the last
 // file; what was there before keeps its owner.
 func TestK4RootGivesAwayWhatItMakes(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -39,6 +39,19 @@ func TestK4RootGivesAwayWhatItMakes(t *testing.T) {
 	must(t, durable.Touch(filepath.Join(home, "database")))
 	must(t, durable.Touch(filepath.Join(home, "before")))
 
+	// What another program made, but for what has a second name.
+	repo, elsewhere := filepath.Join(home, "repo"), filepath.Join(t.TempDir(), "before")
+	must(t, os.MkdirAll(filepath.Join(repo, "refs"), 0o755))
+	must(t, os.WriteFile(filepath.Join(repo, "refs", "master"), nil, 0o444))
+	must(t, os.WriteFile(elsewhere, nil, 0o600))
+	must(t, os.Link(elsewhere, filepath.Join(repo, "before")))
+	must(t, os.Symlink(elsewhere, filepath.Join(home, "a", "link")))
+	must(t, durable.GiveAway(repo))
+	if err := durable.GiveAway(filepath.Join(home, "a", "link")); err != nil {
+		t.Errorf("a link in the place of a folder: %v", err)
+	}
+	must(t, os.Remove(filepath.Join(home, "a", "link")))
+
 	seen := 0
 	must(t, filepath.WalkDir(home, func(path string, e fs.DirEntry, err error) error {
 		must(t, err)
@@ -55,7 +68,7 @@ func TestK4RootGivesAwayWhatItMakes(t *testing.T) {
 		seen++
 		return nil
 	}))
-	if seen != 11 {
-		t.Errorf("%d files and folders, want 11", seen)
+	if seen != 15 {
+		t.Errorf("%d files and folders, want 15", seen)
 	}
 }

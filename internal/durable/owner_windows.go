@@ -9,3 +9,6 @@ type owner struct{}
 func ownerOf(*os.File) owner  { return owner{} }
 func (owner) gives() bool     { return false }
 func (owner) give(f *os.File) {}
+
+// GiveAway does nothing here.
+func GiveAway(string) error { return nil }

@@ -65,7 +65,7 @@ type Config struct {
 	Names   []string       // of bundles in it, as from Find
 	Store   Store
 	Out     durable.FS // the folder of Store, asked how much space is free
-	Catalog Catalog    // is told what is there and proved, so that Store is a mirror; if nil, nobody is
+	Catalog Catalog    // is told what is there and proved, which makes Store a mirror; if nil, there is none
 
 	Index      *index.Index // vouches for every crate; if nil, manifests do
 	Unverified bool         // without an index and a manifest, take what the bundle says of itself

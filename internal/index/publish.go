@@ -27,6 +27,9 @@ func Publish(ctx context.Context, gitDir, dir string, lock *durable.Lockfile) (c
 	if err == nil {
 		_, err = p.git(ctx, "update-server-info") // also if an earlier version of ours has not
 	}
+	if given := durable.GiveAway(gitDir); err == nil {
+		err = given
+	}
 	if err != nil {
 		return false, fmt.Errorf("committing the index to %s: %w", gitDir, err)
 	}
