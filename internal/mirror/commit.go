@@ -64,7 +64,11 @@ func (r *run) commit(ctx context.Context, batch []*result) error {
 	if err := r.checkpoint(ctx, batch); err != nil {
 		return fmt.Errorf("storing crates: %w", err)
 	}
-	if err := r.cfg.Catalog.Commit(ctx, r.rows(batch)); err != nil {
+	rows, err := r.rows(batch)
+	if err != nil {
+		return err
+	}
+	if err := r.cfg.Catalog.Commit(ctx, rows); err != nil {
 		return err
 	}
 	if err := r.cfg.Manifest.Append(r.records(batch)); err != nil {
@@ -108,8 +112,7 @@ func (r *run) checkpoint(ctx context.Context, batch []*result) error {
 }
 
 // rows are what the catalog shall say after the batch.
-func (r *run) rows(batch []*result) catalog.Batch {
-	var b catalog.Batch
+func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 	for _, res := range batch {
 		if res.stored && res.at.Bundle != "" {
 			r.bundles.paid(res.at.Bundle)
@@ -143,20 +146,14 @@ func (r *run) rows(batch []*result) catalog.Batch {
 				ID: res.entry.ID, Status: res.gone.Evidence.Status, Evidence: evidence(&res.gone.Evidence), Since: res.finished,
 			})
 		}
-		if j := res.job; j != nil {
-			j.left--
-			j.failed = j.failed || !res.outcome.ok()
-			j.again = j.again || res.worthAnother()
-			if j.left == 0 && j.again {
-				r.summary.again(crate.IndexPath(res.entry.Name))
-			}
-			if j.left == 0 && !j.failed && j.row != nil {
-				b.Crates = append(b.Crates, *j.row)
+		if res.job != nil {
+			if err := r.done(res, &b); err != nil {
+				return b, err
 			}
 		}
 	}
 	b.Bundles = r.bundles.whole()
-	return b
+	return b, nil
 }
 
 // evidence puts what upstream answered into a line that fits a database.
@@ -243,7 +240,12 @@ func status(o outcome) string {
 // count tells the world.
 func (r *run) count(batch []*result) {
 	for _, res := range batch {
-		if res.outcome == bookkeeping {
+		switch res.outcome {
+		case bookkeeping:
+			continue
+		case deferred:
+			r.cfg.Progress.putOff.Add(1)
+			r.cfg.Log.Info("put off", "crate", res.entry.Name, "version", res.entry.Version, "retries", res.retries, "err", res.err)
 			continue
 		}
 		r.cfg.Progress.count(res.outcome)

@@ -278,7 +278,7 @@ func leftovers(t *testing.T, fsys durable.Reader) []string {
 			switch in := strings.HasPrefix(name, temporary+"/"); {
 			case in && e.IsDir():
 				dirs = append(dirs, name)
-			case in || durable.IsTemp(name) || name == spoolName:
+			case in || durable.IsTemp(name) || slices.Contains(spoolNames[:], name):
 				list = append(list, name)
 			}
 		}
@@ -546,4 +546,9 @@ func (w *world) damage(id crate.ID, data []byte) {
 // urls is where a registry below base has its crates.
 func urls(base string) crate.URLTemplate {
 	return crate.CargoURLTemplate(base + "/{crate}/{crate}-{version}.crate")
+}
+
+// evidence is what is in quarantine.
+func (w *world) quarantine() iter.Seq2[store.Evidence, error] {
+	return loose.OpenReadOnly(w.disk).Evidence()
 }

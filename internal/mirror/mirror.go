@@ -6,7 +6,8 @@
 // catalog and with what stands in the store, and writes what must be done to a
 // file, so that the size of the job is known before its bulk begins and memory
 // does not grow with the registry. Working takes the plan item by item, many
-// at a time: fetch or re-hash, verify, store. Committing, in one goroutine,
+// at a time: fetch or re-hash, verify, store; what upstream did not give is tried
+// again in later passes (pass.go). Committing, in one goroutine,
 // turns batches of results into facts, in one order and never another:
 //
 //	verified bytes -> store.Checkpoint (durable, published)
@@ -149,6 +150,7 @@ type Config struct {
 	Reserve     int64                 // stop with durable.ErrNoSpace when less is free, bytes; default 64 MiB, negative: never
 	Grace       time.Duration         // for items in flight when the run is stopped; default 10 s
 	Interval    time.Duration         // between commits; default 1 s
+	SecondPass  time.Duration         // after the run, try once more what upstream did not give, and a third time after 12 times as long; 0: never
 
 	Log      *slog.Logger // default: none
 	Progress *Progress    // counts of the run, for others to read; default: nobody does
@@ -198,10 +200,12 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
 	r := &run{
 		cfg: cfg, summary: &Summary{}, refused: map[crate.ID]error{}, bundles: ledger{owed: map[string]int{}},
+		pass: &pass{number: 1, last: cfg.SecondPass <= 0},
 	}
+	cfg.Progress.nextPause.Store(int64(cfg.SecondPass))
 	err := r.takeOver(ctx)
 	if err == nil {
-		err = r.committing(ctx, r.planAndWork)
+		err = r.tryAgain(ctx, r.committing(ctx, r.planAndWork))
 	}
 	if err == nil && ctx.Err() == nil {
 		err = r.finish(ctx)
@@ -220,6 +224,8 @@ type run struct {
 	summary *Summary           // written by the committer alone while it runs
 	refused map[crate.ID]error // by the store, their results yet to come; the committer's
 	bundles ledger
+	pass    *pass  // that is going on
+	later   *spool // what it has put off; nil: nothing. The committer's
 }
 
 // committing does a part of the run with the committer beside it, whose results
@@ -252,7 +258,7 @@ func (r *run) planAndWork(ctx, user context.Context) error {
 		return err
 	}
 	defer plan.remove()
-	return r.work(ctx, user, plan)
+	return r.work(ctx, user, plan, r.pass)
 }
 
 // send hands a result to the committer, whose it is then.

@@ -77,8 +77,9 @@ type sink interface {
 // item is one thing to do.
 type item struct {
 	Entry
-	task task
-	at   store.Placement // what taskCheck is to hash
+	task  task
+	at    store.Placement // what taskCheck is to hash
+	tried *tried          // in an earlier pass; nil: this is the first
 }
 
 // planner compares a source with the catalog and the store.

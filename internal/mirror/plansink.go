@@ -15,7 +15,7 @@ func (r *run) plan(ctx context.Context) (*spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("planning: %w", err)
 	}
-	s, err := newSpool(r.cfg.State)
+	s, err := newSpool(r.cfg.State, 1)
 	if err != nil {
 		return nil, fmt.Errorf("planning: %w", err)
 	}

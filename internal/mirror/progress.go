@@ -17,6 +17,13 @@ type Progress struct {
 	again      atomic.Int64                      // published again
 	old        struct{ size, read atomic.Int64 } // of bundles of v1.1.0, bytes
 	counts     [bookkeeping]atomic.Int64         // by outcome
+
+	pass      atomic.Int32 // that is going on, or begins after a pause; 0: the first
+	begins    atomic.Int64 // when it does, nanoseconds after start
+	before    atomic.Int64 // entries that were processed by then
+	putOff    atomic.Int64 // entries that wait for the next one
+	nextPause atomic.Int64 // before that, nanoseconds
+	paused    atomic.Int64 // between passes so far, nanoseconds
 }
 
 // NewProgress starts the clock.
@@ -41,6 +48,15 @@ type Counts struct {
 	Bytes            int64 // received, retries included
 	Elapsed          time.Duration
 	Planning         time.Duration // of that, until the plan was known
+
+	Pass   int           // 2, 3: what failed is tried again
+	Wait   time.Duration // until that pass begins
+	PutOff int64         // failed in this pass, and wait for the next one
+	Paused time.Duration // of Elapsed, pauses between passes
+
+	begun     time.Duration // of Elapsed, until the pass began
+	before    int64         // processed before it
+	nextPause time.Duration
 }
 
 // OK is the number of versions that are held, verified.
@@ -69,25 +85,63 @@ func (c Counts) Rate() float64 {
 }
 
 // Left estimates the time to the end from how fast what needs work was done so
-// far; 0: unknown.
+// far in this pass, and the pause before the next one; 0: unknown.
 func (c Counts) Left() time.Duration {
-	done, left := c.Processed()-c.Existing-c.BadEntries, c.Total()-c.Processed()
-	if c.Plan == nil || done <= 0 || left <= 0 {
-		return 0
+	begun, before := c.Planning, c.Existing+c.BadEntries
+	if c.Pass > 1 {
+		begun, before = c.begun, c.before
 	}
-	return time.Duration(float64(c.Elapsed-c.Planning) / float64(done) * float64(left))
+	left := c.Wait
+	if c.PutOff > 0 {
+		left += c.nextPause
+	}
+	done, todo := c.Processed()+c.PutOff-before, c.Total()-c.Processed()-c.PutOff
+	if c.Plan == nil || todo <= 0 {
+		return left
+	}
+	if done <= 0 {
+		return c.Wait
+	}
+	return left + time.Duration(float64(c.Elapsed-begun)/float64(done)*float64(todo))
+}
+
+// Phase says in a word or two what the run does.
+func (c Counts) Phase() string {
+	switch {
+	case c.Plan == nil:
+		return "planning"
+	case c.Pass == 2:
+		return "second pass"
+	case c.Pass == 3:
+		return "third pass"
+	}
+	return "mirroring"
 }
 
 // Snapshot returns the counts as they are now.
 func (p *Progress) Snapshot() Counts {
 	n := func(o outcome) int64 { return p.counts[o].Load() }
-	return Counts{
+	c := Counts{
 		OldBytes: p.old.size.Load(), OldRead: p.old.read.Load(), TakenOver: n(takenOver),
 		CratesPlanned: p.planned.Load(), Plan: p.plan.Load(),
 		Downloaded: n(downloaded), Existing: n(existing), VerifiedExisting: n(verifiedExisting),
 		Gone: n(gone), Violated: n(violated), Failed: n(failed), BadEntries: n(badEntry),
 		Republished: p.again.Load(), Unreadable: p.unreadable.Load(), Bytes: p.bytes.Load(), Elapsed: time.Since(p.start), Planning: time.Duration(p.working.Load()),
+		Pass: int(p.pass.Load()), PutOff: p.putOff.Load(), Paused: time.Duration(p.paused.Load()),
+		begun: time.Duration(p.begins.Load()), before: p.before.Load(), nextPause: time.Duration(p.nextPause.Load()),
 	}
+	c.Wait = max(0, c.begun-c.Elapsed)
+	return c
+}
+
+// nextPass begins a pass, after a pause.
+func (p *Progress) nextPass(number int, pause, next time.Duration) {
+	p.before.Store(p.Snapshot().Processed())
+	p.begins.Store(int64(time.Since(p.start) + pause))
+	p.paused.Add(int64(pause))
+	p.nextPause.Store(int64(next))
+	p.putOff.Store(0)
+	p.pass.Store(int32(number))
 }
 
 func (p *Progress) setPlan(plan Plan) {

@@ -23,9 +23,12 @@ type spool struct {
 	file durable.File
 	buf  *bufio.Writer
 	enc  *gob.Encoder
+
+	items int64 // that were added
 }
 
-const spoolName = "plan.tmp"
+// Names of spools: of the plan, and of what each pass leaves for the next one.
+var spoolNames = [lastPass]string{"plan.tmp", "again-2.tmp", "again-3.tmp"}
 
 // spooled is a record of the spool.
 type spooled struct {
@@ -40,17 +43,23 @@ type spooledItem struct {
 	Yanked, Unlisted   bool
 	Task               uint8
 	At                 store.Placement
+	Tried              *tried
 }
 
-func newSpool(fsys durable.FS) (*spool, error) {
-	if err := fsys.Remove(spoolName); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+// newSpool makes the spool of a pass, and removes what a run that was killed has
+// left under this name or a later one.
+func newSpool(fsys durable.FS, pass int) (*spool, error) {
+	for _, name := range spoolNames[pass-1:] {
+		if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 	}
-	f, err := fsys.Create(spoolName)
+	name := spoolNames[pass-1]
+	f, err := fsys.Create(name)
 	if err != nil {
 		return nil, err
 	}
-	s := &spool{fsys: fsys, name: spoolName, file: f, buf: bufio.NewWriterSize(f, 1<<16)}
+	s := &spool{fsys: fsys, name: name, file: f, buf: bufio.NewWriterSize(f, 1<<16)}
 	s.enc = gob.NewEncoder(s.buf)
 	return s, nil
 }
@@ -64,11 +73,12 @@ func (s *spool) add(row *catalog.Crate, items []item) error {
 		rec.Path, rec.Blob, rec.Yanked = row.Path, row.Blob, row.Yanked
 	}
 	for i, it := range items {
-		rec.Items[i] = spooledItem{it.Name, it.Version, it.URL, it.Checksum[:], it.Yanked, it.Unlisted, uint8(it.task), it.at}
+		rec.Items[i] = spooledItem{it.Name, it.Version, it.URL, it.Checksum[:], it.Yanked, it.Unlisted, uint8(it.task), it.at, it.tried}
 	}
 	if err := s.enc.Encode(rec); err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
+	s.items += int64(len(items))
 	return nil
 }
 
@@ -101,7 +111,7 @@ func (s *spool) each(fn func(row *catalog.Crate, items []item) error) error {
 		for i, it := range rec.Items {
 			e := Entry{ID: crate.ID{Name: it.Name, Version: it.Version}, URL: it.URL, Yanked: it.Yanked, Unlisted: it.Unlisted}
 			copy(e.Checksum[:], it.Checksum)
-			items[i] = item{e, task(it.Task), it.At}
+			items[i] = item{e, task(it.Task), it.At, it.Tried}
 		}
 		if err := fn(row, items); err != nil {
 			return err

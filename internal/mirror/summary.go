@@ -1,6 +1,8 @@
 package mirror
 
 import (
+	"slices"
+
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
@@ -44,6 +46,9 @@ func (s *Summary) fail(id crate.ID, err error) (listed bool) {
 }
 
 func (s *Summary) finish(p *Progress) {
+	if slices.Sort(s.Again); len(s.Again) <= MaxAgain { // a crate may come once a pass
+		s.Again = slices.Compact(s.Again)
+	}
 	s.Counts = p.Snapshot()
 	s.Missing = s.Errors()
 	if s.Plan != nil {

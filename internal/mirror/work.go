@@ -30,6 +30,7 @@ const (
 	badEntry    // of the index
 	takenOver   // came out of a bundle of v1.1.0: the plan will find it held
 	bookkeeping // no item at all: rows for the catalog
+	deferred    // failed, and waits for another pass
 )
 
 // ok reports whether the version is held, verified.
@@ -49,6 +50,7 @@ type result struct {
 	started, finished time.Time
 
 	job      *job           // of the plan; nil: none
+	item     *item          // deferred: for the next pass
 	done     *catalog.Crate // without a job: the crate is complete
 	changes                 // of the catalog beside the entry's row
 	dropped  []crate.Key    // bytes that are not held any more
@@ -71,6 +73,7 @@ type job struct {
 	left   int            // items; the committer's
 	failed bool           // the committer's
 	again  bool           // an item failed that may succeed soon; the committer's
+	putOff []item         // for the next pass; the committer's
 }
 
 // assignment is an item with its job.
@@ -83,9 +86,9 @@ type assignment struct {
 // fetched, so that a few hundred that fail do not hold up the rest.
 const parked = 4
 
-// work does what the plan says.
-func (r *run) work(ctx, user context.Context, plan *spool) error {
-	w := worker{run: r, hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
+// work does what the plan says, or what another pass is left with.
+func (r *run) work(ctx, user context.Context, plan *spool, p *pass) error {
+	w := worker{run: r, pass: p, hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
 	assignments := make(chan assignment)
 	g, ctx := errgroup.WithContext(ctx)
 	flight, land := inFlight(ctx, user, r.cfg.Grace)
@@ -140,6 +143,7 @@ func feed(ctx context.Context, plan *spool, to chan<- assignment) error {
 // worker does items. Many goroutines share it.
 type worker struct {
 	run     *run
+	pass    *pass
 	hashing chan struct{} // bounds the files that are hashed at a time
 }
 
@@ -147,12 +151,24 @@ type worker struct {
 // full or broken, or upstream is gone.
 func (w *worker) do(ctx context.Context, a assignment) error {
 	res := &result{entry: a.Entry, outcome: failed, started: time.Now(), job: a.job}
-	err := w.try(ctx, res, &a.item)
-	stop := w.fatal(err)
-	if err != nil && (ctx.Err() != nil || errors.As(err, new(*upstream.StoppedError))) {
+	if a.tried != nil {
+		res.retries = a.tried.Retries + 1
+	}
+	again := true
+	if w.pass.hopeless() {
+		res.giveUp(&a.item)
+	} else {
+		res.err = w.try(ctx, res, &a.item)
+		again = worthAnotherPass(res.err)
+		w.pass.came(res.err)
+	}
+	stop := w.fatal(res.err)
+	if res.err != nil && (ctx.Err() != nil || errors.As(res.err, new(*upstream.StoppedError))) {
 		return stop // the run ended before the item did: as if it had never begun
 	}
-	res.err = err
+	if again && stop == nil && !w.pass.last {
+		res.putOff(&a.item)
+	}
 	res.finished = time.Now()
 	return errors.Join(stop, w.run.send(ctx, res))
 }
@@ -232,11 +248,11 @@ func (w *worker) body(ctx context.Context, res *result) (_ store.Body, release f
 		}
 	}
 	got, stats, err := cfg.Fetch.Fetch(ctx, upstream.Request{
-		ID: res.entry.ID, URL: cfg.url(&res.entry), Checksum: res.entry.Checksum, WasGone: wasGone,
+		ID: res.entry.ID, URL: cfg.url(&res.entry), Checksum: res.entry.Checksum, WasGone: wasGone, Again: w.pass.number > 1,
 		Guarded: cfg.Guarded && res.entry.URL == "",
 		Spill:   func() (_ upstream.Spill, err error) { spill, err = cfg.Store.NewSpill(); return spill, err },
 	})
-	res.retries = stats.Retries()
+	res.retries += stats.Retries()
 	cfg.Progress.fetched(stats.Bytes)
 	if err != nil {
 		discard()
