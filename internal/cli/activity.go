@@ -35,7 +35,7 @@ const enoughFetched = 100
 
 // measure takes the rate of a run, if that tells something.
 func (r *fetchRate) measure(c mirror.Counts) {
-	took := (c.Elapsed - c.Planning).Seconds()
+	took := (c.Elapsed - c.Planning - c.Paused).Seconds()
 	if c.Plan != nil && c.Downloaded >= enoughFetched && took > 0 {
 		*r = fetchRate{float64(c.Downloaded) / took, float64(c.Bytes) / took}
 	}

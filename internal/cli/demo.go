@@ -148,7 +148,7 @@ func demoJob(dir, baseURL string) *downloadConfig {
 		indexDir: filepath.Join(dir, "crates.io-index"),
 		runConfig: runConfig{
 			out: filepath.Join(dir, "crates"), manifest: filepath.Join(dir, "manifest.jsonl"), bundlesOut: filepath.Join(dir, "bundles"),
-			origin: originConfig{base: baseURL}, durability: "batch", bundleMode: "only", bundleSizeGB: 1,
+			origin: originConfig{base: baseURL}, durability: "batch", bundleMode: "only", bundleSizeGB: 1, secondPass: time.Second,
 			log: logConfig{"text", "warn"},
 			net: netConfig{
 				concurrency: 16, timeoutSeconds: 30, attempts: 6, maxFileMB: 16, protocol: "auto",

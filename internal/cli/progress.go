@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -129,6 +130,9 @@ func mirroring(p *mirror.Progress) func() state {
 		default:
 			s.attrs = []any{"processed", c.Processed(), "total", c.Total(), "ok", c.OK(), "errors", c.Errors(),
 				"rate_per_sec", fmt.Sprintf("%.1f", c.Rate()), "bytes", c.Bytes, "eta", c.Left().Round(time.Second).String()}
+			if c.Pass > 1 || c.PutOff > 0 {
+				s.attrs = append(s.attrs, "phase", c.Phase(), "put_off", c.PutOff)
+			}
 		}
 		return s
 	}
@@ -144,6 +148,9 @@ func line(c mirror.Counts) string {
 	text := fmt.Sprintf(" %s of %s, %s/s, %s", count(c.Processed()), count(c.Total()), count(int64(c.Rate())), size(c.Bytes))
 	if left := c.Left(); left > 0 {
 		text += ", " + left.Round(time.Second).String() + " left"
+	}
+	if detail := passDetail(c); c.Pass > 1 || detail != "" {
+		text += strings.TrimSuffix(", "+c.Phase()+" "+detail, " ")
 	}
 	if n := c.Errors(); n > 0 {
 		text += fmt.Sprintf(", %s not held", count(n))

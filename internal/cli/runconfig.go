@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -19,6 +20,7 @@ type runConfig struct {
 	allowMissing              bool
 	acceptShrink              bool
 	acceptRepublished         string
+	secondPass                time.Duration
 	newCatalog                bool // no flag: reindex
 	durability                string
 	bundle                    bool
@@ -37,6 +39,7 @@ func (cfg *runConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "allow-missing", Usage: "versions that upstream refuses (403, 404, 410, 451) do not make the run incomplete", Destination: &cfg.allowMissing},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although many crates have vanished from the index, or it is older than the one mirrored last", Destination: &cfg.acceptShrink},
 		&cli.StringFlag{Name: "accept-republished", Value: "vanished", Usage: "let a version have other bytes than before, `never|vanished|always`: vanished = if the index was seen without it, or its history shows a day without it; clonecratesio accept does it for one version", Destination: &cfg.acceptRepublished},
+		&cli.DurationFlag{Name: "second-pass", Value: defaultSecondPass, Usage: "at the end of the run, wait so long and try once more, over new connections, what upstream did not give; if few versions are left then, a third time after 12 times as long. 0 = never", Destination: &cfg.secondPass},
 		&cli.StringFlag{Name: "durability", Value: "batch", Usage: "when bytes are forced to the disk: `file|batch|none`", Destination: &cfg.durability},
 		&cli.BoolFlag{Name: "bundle", Usage: "put crates into bundles: .tar.zst files of many crates each; those that are held loose are put there too, not fetched", Destination: &cfg.bundle},
 		&cli.StringFlag{Name: "bundle-mode", Value: "only", Usage: "`only|add`: keep the bundled copy alone, or the loose file too", Destination: &cfg.bundleMode},
@@ -47,6 +50,10 @@ func (cfg *runConfig) flags() []cli.Flag {
 	flags = append(flags, cfg.log.flags()...)
 	return append(flags, cfg.progress.flags()...)
 }
+
+// defaultSecondPass is long enough for a cache or a machine of a CDN to recover,
+// and with the third pass a minute later for most restarts.
+const defaultSecondPass = 5 * time.Second
 
 var durabilities = map[string]loose.Durability{"batch": loose.Batch, "file": loose.PerFile, "none": loose.None}
 
@@ -61,6 +68,9 @@ func (cfg *runConfig) check() error {
 	}
 	if cfg.bundleSizeGB < 1 || cfg.bundleSizeGB > maxBundleGB {
 		return usagef("-bundle-size-gb is %d, want 1 to %d", cfg.bundleSizeGB, maxBundleGB)
+	}
+	if cfg.secondPass < 0 {
+		return usagef("-second-pass is %v, want 0 (never) or more", cfg.secondPass)
 	}
 	if _, ok := durabilities[cfg.durability]; !ok {
 		return usagef("-durability %q is none of file, batch, none", cfg.durability)
@@ -80,6 +90,6 @@ func (cfg *runConfig) job(source mirror.Source, log *slog.Logger) mirror.Config 
 		Source: source, URLs: cfg.origin.urls, Guarded: cfg.origin.guarded, Out: cfg.out, AcceptShrink: cfg.acceptShrink,
 		AcceptRepublished: acceptances[cfg.acceptRepublished],
 		BundlesOut:        cfg.bundlesOut, Bundle: cfg.bundle, KeepLoose: cfg.bundleMode == "add",
-		VerifyExisting: cfg.verifyExisting, Concurrency: cfg.net.concurrency, Log: log,
+		VerifyExisting: cfg.verifyExisting, Concurrency: cfg.net.concurrency, SecondPass: cfg.secondPass, Log: log,
 	}
 }

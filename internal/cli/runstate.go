@@ -17,19 +17,27 @@ const complete = "complete"
 
 // runState says where a run stands.
 func runState(c mirror.Counts, up upstream.Status) runstate.State {
-	phase := "mirroring"
-	if c.Plan == nil {
-		phase = "planning"
-	}
 	now := time.Now().UTC()
 	return runstate.State{
 		Version: version(), Processed: c.Processed(), OK: c.OK(), Errors: c.Errors(),
 		Downloaded: c.Downloaded, Existing: c.Existing, VerifiedExisting: c.VerifiedExisting,
 		UptimeSec: int64(c.Elapsed.Seconds()), RatePerSec: fmt.Sprintf("%.1f", c.Rate()),
-		Phase: phase, Total: c.Total(), Bytes: c.Bytes, ETASec: int64(c.Left().Seconds()),
+		Phase: c.Phase(), Detail: passDetail(c), Total: c.Total(), Bytes: c.Bytes, ETASec: int64(c.Left().Seconds()),
 		RequestLimit: up.Limit, RequestsActive: up.Active,
 		PID: os.Getpid(), Started: now.Add(-c.Elapsed), Updated: now,
 	}
+}
+
+// passDetail says what a pass after the first is about, and what waits for one.
+func passDetail(c mirror.Counts) string {
+	left := plural(c.Total()-c.Processed()-c.PutOff, "version")
+	switch {
+	case c.Wait > 0:
+		return fmt.Sprintf("begins in %v: %s to try again", c.Wait.Round(time.Second), left)
+	case c.PutOff > 0:
+		return fmt.Sprintf("%s to be tried again later", plural(c.PutOff, "version"))
+	}
+	return ""
 }
 
 // idle is how often the state file is written of which nothing changes; readers

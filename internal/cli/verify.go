@@ -125,6 +125,7 @@ func (a *App) repair(ctx context.Context, cfg *verifyConfig, bad []mirror.Entry,
 	}
 	run := runConfig{
 		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, origin: cfg.origin, durability: "batch", net: cfg.net,
+		secondPass: defaultSecondPass,
 	}
 	job := run.job(mirror.FromList(bad, nil), log)
 	job.IncludeYanked, job.VerifyExisting = true, true
