@@ -14,9 +14,10 @@ import (
 // has open may be the reason why the last round failed.
 var errReopen = errors.New("the next round opens the mirror anew")
 
-// follow makes rounds until ctx ends. Only if the mirror cannot be opened in the
-// first place, or the index is somebody's own repository, does it give up: that is
-// for a person to see, and no later round can do better.
+// follow makes rounds until ctx ends. It gives up only where a person must look
+// and no later round can do better: if the mirror cannot be opened in the first
+// place, if the index is somebody's own repository, or if the -index-url that was
+// given has never answered, which is more likely a wrong address than an outage.
 func (s *syncer) follow(ctx context.Context) error {
 	for opened := false; ; {
 		err := s.app.session(ctx, s.session, func(open *session) error {
@@ -28,7 +29,7 @@ func (s *syncer) follow(ctx context.Context) error {
 			return context.Cause(ctx)
 		case errors.Is(err, errReopen):
 			continue
-		case !opened, errors.As(err, new(*index.ForeignError)):
+		case !opened, s.isHopeless(err):
 			return err
 		}
 		s.failed(err)
@@ -36,6 +37,11 @@ func (s *syncer) follow(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+func (s *syncer) isHopeless(err error) bool {
+	silent := errors.As(err, new(*index.StalledError)) && s.cfg.indexURL != "" && !s.answered
+	return silent || errors.As(err, new(*index.ForeignError))
 }
 
 // rounds makes rounds on an open mirror, until one cannot go on.
@@ -47,7 +53,7 @@ func (s *syncer) rounds(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if errors.As(err, new(*index.ForeignError)) {
+		if s.isHopeless(err) {
 			return err
 		}
 		if errors.Is(err, catalog.ErrDamaged) {

@@ -109,6 +109,7 @@ type syncer struct {
 	base      *baseline       // nil: everything is to be looked at
 	described error           // the verdict on the sidecars of this round
 	summary   *mirror.Summary // of the last run, nil if there was none in this round
+	answered  bool            // upstream has given out the index to this process
 	recorded  bool            // the manifest of a run of this process has all that was held
 }
 
@@ -140,6 +141,7 @@ func (s *syncer) updateIndex(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.answered = true
 	if up.Changed() {
 		s.log.Info("the index is updated", "dir", s.cfg.dirs.index, "commit", up.After.Commit, "of", up.After.Time.UTC().Format(time.RFC3339))
 	}

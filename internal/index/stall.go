@@ -11,7 +11,7 @@ import (
 
 // maxSilence is how long upstream may be silent. Git tells of its progress every
 // second, upstream's as well as its own.
-const maxSilence = 2 * time.Minute
+const maxSilence = time.Minute
 
 // A StalledError says that upstream fell silent. Another try may find it awake.
 type StalledError struct {
@@ -24,12 +24,12 @@ func (e *StalledError) Error() string {
 }
 
 // network runs a git that speaks with upstream, and ends it when nothing comes any
-// more. Over HTTP git itself can do so; else its silence shows it, and that the
-// packs in gitDir do not grow: not every transport tells of its progress.
+// more: its silence shows that, and that the packs in gitDir do not grow, since not
+// every transport tells of its progress. Over HTTP git itself would do so later.
 func (p *porcelain) network(ctx context.Context, gitDir string, args ...string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	limits := []string{"-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=" + strconv.Itoa(max(1, int(p.silence.Seconds())))}
+	limits := []string{"-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=" + strconv.Itoa(max(1, int(2*p.silence.Seconds())))}
 	heard := make(chan struct{}, 1)
 	watched := *p
 	watched.heard = func() {
