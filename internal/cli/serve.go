@@ -175,6 +175,7 @@ type serveStatus struct {
 	Crates          int64           `json:"crates"`
 	Versions        int64           `json:"versions"`
 	Bytes           int64           `json:"bytes"`
+	Empty           string          `json:"empty,omitzero"` // why nothing is served
 	IndexCommit     string          `json:"index_commit,omitzero"`
 	IndexCommitTime time.Time       `json:"index_commit_time,omitzero"`
 	Run             *runstate.State `json:"run,omitzero"` // in progress, or the last one
@@ -196,7 +197,7 @@ func serveAdminHandler(v *view.View, h *serve.Handler, server *serve.Server) htt
 		t := v.Totals()
 		s := serveStatus{
 			Version: version(), UptimeSec: int64(time.Since(started).Seconds()),
-			Crates: t.Crates, Versions: t.Versions, Bytes: t.Bytes, IndexCommit: t.Commit, IndexCommitTime: t.CommitTime,
+			Crates: t.Crates, Versions: t.Versions, Bytes: t.Bytes, Empty: t.Empty, IndexCommit: t.Commit, IndexCommitTime: t.CommitTime,
 		}
 		if run, ok := v.Run(); ok {
 			s.Run = &run

@@ -64,17 +64,25 @@ const (
 // change.
 func (v *View) count(life context.Context, changed <-chan struct{}) {
 	t := trouble{log: v.cfg.Log}
-	list, totals := job{run: v.readNames}, job{run: v.readTotals}
+	list, totals, shown := job{run: v.readNames}, job{run: v.readTotals}, job{run: v.readEmpty}
 	for {
 		select {
 		case <-life.Done():
 			return
 		case <-changed:
-			list.due, totals.due = true, true
+			list.due, totals.due, shown.due = true, true, true
 		case <-list.wait():
 		case <-totals.wait():
+		case <-shown.wait():
 		}
-		err := errors.Join(list.do(life), totals.do(life))
+		err := list.do(life)
+		if !list.due { // or it would be asked of the names of before
+			err = errors.Join(err, shown.do(life))
+		}
+		err = errors.Join(err, totals.do(life))
+		if v.isEmpty() && !shown.due { // another index may come, which is no change of the catalog
+			shown.due, shown.next = true, time.Now().Add(emptyRest)
+		}
 		if life.Err() != nil {
 			return
 		}

@@ -79,6 +79,7 @@ type View struct {
 	generation atomic.Uint64
 	names      atomic.Pointer[names]
 	held       atomic.Pointer[catalog.Totals]
+	empty      atomic.Pointer[string] // why nothing is shown; nil: not known yet
 
 	stop    context.CancelFunc
 	working sync.WaitGroup // what Open has started
@@ -144,6 +145,7 @@ func (v *View) Generation() uint64 { return v.generation.Load() }
 type Totals struct {
 	Crates, Versions, Bytes int64     // 0 until they were counted first
 	Counted                 bool      // they were
+	Empty                   string    // why nothing is shown, for people; empty: something is, or it is not known yet
 	Commit                  string    // of the index; empty: a plain folder
 	CommitTime              time.Time // of the index; zero: unknown
 }
@@ -154,6 +156,9 @@ func (v *View) Totals() Totals {
 	t.Commit, t.CommitTime = v.index.revision()
 	if held := v.held.Load(); held != nil {
 		t.Crates, t.Versions, t.Bytes, t.Counted = held.Crates, held.Versions, held.Bytes, true
+	}
+	if why := v.empty.Load(); why != nil {
+		t.Empty = *why
 	}
 	return t
 }

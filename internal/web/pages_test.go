@@ -93,6 +93,15 @@ func checkGolden(t *testing.T, name, got string) {
 // hashes change with every change of the assets.
 var hashes = regexp.MustCompile(`/static/([a-z]+)\.[0-9a-f]{16}\.([a-z]+)`)
 
+// H19: visitors are told that nothing is served.
+func TestH19EmptyMirror(t *testing.T) {
+	f := newFixture()
+	f.totals.Empty = "nothing is served: the mirror holds no crate yet"
+	if body := get(newHandler(t, f, testURL), "/").Body.String(); !strings.Contains(body, `<p class="notice" role="alert">nothing is served: the mirror holds no crate yet</p>`) {
+		t.Error(body)
+	}
+}
+
 // Behind a proxy with a path prefix, every link must have it, and none may be
 // made of what the client says that our host is.
 // TestOtherPaths: those that people and robots know from elsewhere.
