@@ -836,7 +836,7 @@ def announce(config: Config, command: Sequence[str], log: logging.Logger) -> Non
 
 
 def confirmed(console: Console) -> bool:
-    """Asks whether to download."""
+    """Asks whether to download. No answer, as from cron, is not a "no": a job that does nothing has failed."""
     while True:
         console.err.write("Start downloading crates now? [y/n]: ")
         line = sys.stdin.readline() if sys.stdin is not None else ""
@@ -848,8 +848,7 @@ def confirmed(console: Console) -> bool:
             return False
         if not line:
             console.err.write("\n")
-            console.log.info("nothing is downloaded: there is nobody to ask. --yes downloads without asking")
-            return False
+            raise Failure(2, "nothing is downloaded: the input ended without an answer; --yes downloads without asking")
         console.log.warning("please answer y or n")
 
 

@@ -103,11 +103,11 @@ class Prompt(World):
         terminal = self.terminal()
         terminal.expect(QUESTION)
         terminal.type("\x04")
-        terminal.expect("there is nobody to ask. --yes downloads without asking")
-        self.assertEqual(terminal.exit_code(), 0)
+        terminal.expect("the input ended without an answer; --yes downloads without asking")
+        self.assertEqual(terminal.exit_code(), 2)
 
         done = self.run_script(*self.arguments)
-        self.assertEqual((done.returncode, done.stdout), (0, ""))
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("--yes downloads without asking", done.stderr)
 
     def test_an_answer_from_a_pipe(self) -> None:
