@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type activity struct {
 	mu       sync.Mutex // guards what follows
 	phase    string     // empty: what the progress says
 	detail   string
+	ran      bool             // a run has begun, in this process
 	progress *mirror.Progress // of the run that is going on, or was the last
 	earlier  mirror.Counts    // of runs before that, added up; the counts of results alone
 	rounds   rounds
@@ -50,6 +52,14 @@ func (a *activity) recall(state durable.Reader) {
 	}
 }
 
+// began reports whether the outcome is one of the mirror, for others to see: a
+// command that asked for something that cannot be is not.
+func (a *activity) began(outcome error) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ran || outcome == nil || errors.As(outcome, new(*index.UpdateError))
+}
+
 // rounds is how following goes.
 type rounds struct {
 	next     time.Time // when the next one begins; zero: one is going on
@@ -65,7 +75,7 @@ func newActivity() *activity { return &activity{started: time.Now(), progress: m
 func (a *activity) begin() *mirror.Progress {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.earlier = a.results()
+	a.earlier, a.ran = a.results(), true
 	a.progress, a.phase, a.detail = mirror.NewProgress(), "", ""
 	return a.progress
 }

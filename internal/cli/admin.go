@@ -15,17 +15,47 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/urfave/cli/v3"
 )
 
-// serveAdmin serves the admin endpoints of a command at addr until stop is
-// called; an empty addr serves nothing. flag is the one that addr came from.
-func serveAdmin(flag, addr string, h http.Handler, log *slog.Logger) (stop func(), err error) {
-	if addr == "" {
-		return func() {}, nil
+// adminAddr is where the admin endpoints of a command are served; empty: nowhere.
+type adminAddr struct {
+	flag, addr string
+	given      bool // by the user
+}
+
+const adminUsage = "`ADDR` of /metrics, /api/status and /debug/pprof/ (loopback clients only); empty = off; a default that is taken is no error"
+
+func (l *adminAddr) cliFlag(name, addr string) cli.Flag {
+	l.flag = "-" + name
+	return &cli.StringFlag{
+		Name: name, Value: addr, Usage: adminUsage, Destination: &l.addr,
+		Action: func(context.Context, *cli.Command, string) error { l.given = true; return nil },
 	}
-	l, err := net.Listen("tcp", addr)
+}
+
+// listen listens, or returns nil if nothing is to be served. A port that nobody
+// asked for does not keep a run from its work: Prometheus itself is at 9090.
+func (l *adminAddr) listen(log *slog.Logger) (net.Listener, error) {
+	if l.addr == "" {
+		return nil, nil
+	}
+	listener, err := net.Listen("tcp", l.addr)
+	if err != nil && !l.given {
+		log.Warn("metrics and status are not served: the port is taken; give another one, or '' for none", "flag", l.flag, "err", err)
+		return nil, nil
+	}
 	if err != nil {
-		return nil, fmt.Errorf("listening for %s: %w (another run may have the port: give another one, or %[1]s '' for none)", flag, err)
+		return nil, fmt.Errorf("listening for %s: %w (another run may have the port: give another one, or %[1]s '' for none)", l.flag, err)
+	}
+	return listener, nil
+}
+
+// serve serves the admin endpoints of a command until stop is called.
+func (l *adminAddr) serve(h http.Handler, log *slog.Logger) (stop func(), err error) {
+	listener, err := l.listen(log)
+	if listener == nil {
+		return func() {}, err
 	}
 	server := &http.Server{
 		Handler:           h,
@@ -34,11 +64,11 @@ func serveAdmin(flag, addr string, h http.Handler, log *slog.Logger) (stop func(
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	log.Info("metrics and status", "addr", l.Addr().String())
+	log.Info("metrics and status", "addr", listener.Addr().String())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("metrics and status are no longer served", "err", err)
 		}
 	}()

@@ -122,6 +122,12 @@ func (cfg *downloadConfig) source(ctx context.Context, show *display, log *slog.
 		if err != nil {
 			return nil, nil, err
 		}
+		if !cfg.acceptShrink && !cfg.part.allowEmpty {
+			err = ix.CheckNotEmpty(ctx)
+		}
+		if err != nil {
+			return nil, nil, errors.Join(err, ix.Close())
+		}
 		source, err := cfg.part.source(ctx, ix, sums, cfg.includeYanked, show, log)
 		if err == nil {
 			err = cfg.origin.resolve(ctx, ix, log)

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -11,12 +10,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
-
-// listen serves the admin endpoints of a run at addr until stop is called; an
-// empty addr serves nothing.
-func listen(addr string, act *activity, client *upstream.Client, log *slog.Logger) (stop func(), err error) {
-	return serveAdmin("-listen", addr, adminHandler(act, client), log)
-}
 
 func adminHandler(act *activity, client *upstream.Client) http.Handler {
 	registry := prometheus.NewRegistry()

@@ -16,7 +16,7 @@ func (a *App) mirror(ctx context.Context, cfg *runConfig, job mirror.Config, sho
 		summary, err = s.run(ctx, job)
 		return outcome(summary, err, cfg)
 	})
-	if summary != nil {
+	if summary != nil && summary.Plan != nil { // otherwise it did not get to know what is wanted
 		logSummary(job.Log, summary, cfg)
 		printSummary(a.Stdout, summary, cfg)
 	}

@@ -26,7 +26,7 @@ type runConfig struct {
 	bundle                    bool
 	bundleMode                string
 	bundleSizeGB              int64
-	listen                    string
+	listen                    adminAddr
 	log                       logConfig
 	progress                  progressConfig
 	net                       netConfig
@@ -44,7 +44,7 @@ func (cfg *runConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "bundle", Usage: "put crates into bundles: .tar.zst files of many crates each; those that are held loose are put there too, not fetched", Destination: &cfg.bundle},
 		&cli.StringFlag{Name: "bundle-mode", Value: "only", Usage: "`only|add`: keep the bundled copy alone, or the loose file too", Destination: &cfg.bundleMode},
 		&cli.Int64Flag{Name: "bundle-size-gb", Value: 8, Usage: "a bundle takes no more once it has `N` GB", Destination: &cfg.bundleSizeGB},
-		&cli.StringFlag{Name: "listen", Value: ":9090", Usage: "`ADDR` of /metrics, /api/status and /debug/pprof/ (loopback clients only); empty = off", Destination: &cfg.listen},
+		cfg.listen.cliFlag("listen", ":9090"),
 	}
 	flags = append(flags, cfg.net.flags()...)
 	flags = append(flags, cfg.log.flags()...)

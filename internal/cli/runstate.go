@@ -45,9 +45,11 @@ func passDetail(c mirror.Counts) string {
 const idle = 5 * time.Second
 
 // tell keeps the state file of a mirror until stop is called with the outcome
-// of the run.
-func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop func(outcome error)) {
+// of the run. One that never began leaves the outcome of the last one there.
+func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop func(outcome error, began bool)) {
 	var failed bool
+	earlier, err := runstate.Read(state)
+	ended := err == nil && !earlier.Ended.IsZero()
 	var last runstate.State
 	write := func(s runstate.State) {
 		still := last
@@ -75,9 +77,13 @@ func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop 
 			}
 		}
 	}()
-	return func(outcome error) {
+	return func(outcome error, began bool) {
 		close(quit)
 		<-done
+		if !began && ended {
+			write(earlier)
+			return
+		}
 		s := look()
 		s.Ended, s.Result = s.Updated, complete
 		if outcome != nil {

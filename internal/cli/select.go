@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,6 +65,15 @@ func (cfg *selectConfig) check() error {
 			return usagef("-latest %q is neither all nor a number from 1 on", cfg.latest)
 		}
 		cfg.newest = n
+	}
+	files := slices.Clone(cfg.lockfiles)
+	if cfg.crates != "" {
+		files = append(files, cfg.crates)
+	}
+	for _, name := range files {
+		if _, err := os.Stat(name); err != nil { // seen before the mirror is touched
+			return usagef("-crates or -lockfile: %w", err)
+		}
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ type serveConfig struct {
 	tlsCert, tlsKey string
 	maxConns        int
 	cacheMB         int64
-	adminListen     string
+	adminListen     adminAddr
 	log             logConfig
 }
 
@@ -58,7 +58,7 @@ func (cfg *serveConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "tls-key", Usage: "its private key, in the PEM `FILE`", Destination: &cfg.tlsKey, TakesFile: true},
 		&cli.IntFlag{Name: "max-conns", Usage: "at most `N` connections at a time, others wait; 0 = as many as the limit of open files allows", Destination: &cfg.maxConns},
 		&cli.Int64Flag{Name: "index-cache-mb", Value: 64, Usage: "keep up to `N` MiB of index files in memory", Destination: &cfg.cacheMB},
-		&cli.StringFlag{Name: "admin-listen", Value: "127.0.0.1:9091", Usage: "`ADDR` of /metrics, /api/status and /debug/pprof/ (loopback clients only); empty = off", Destination: &cfg.adminListen},
+		cfg.adminListen.cliFlag("admin-listen", "127.0.0.1:9091"),
 	)
 	return append(flags, cfg.log.flags()...)
 }
@@ -182,10 +182,10 @@ type serveStatus struct {
 }
 
 func (cfg *serveConfig) serveAdmin(v *view.View, h *serve.Handler, server *serve.Server, log *slog.Logger) (stop func(), err error) {
-	if host, _, err := net.SplitHostPort(cfg.adminListen); err == nil && host != "localhost" && !isLoopback(cfg.adminListen) {
-		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.adminListen)
+	if host, _, err := net.SplitHostPort(cfg.adminListen.addr); err == nil && host != "localhost" && !isLoopback(cfg.adminListen.addr) {
+		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.adminListen.addr)
 	}
-	return serveAdmin("-admin-listen", cfg.adminListen, serveAdminHandler(v, h, server), log)
+	return cfg.adminListen.serve(serveAdminHandler(v, h, server), log)
 }
 
 func serveAdminHandler(v *view.View, h *serve.Handler, server *serve.Server) http.Handler {

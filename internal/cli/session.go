@@ -46,7 +46,7 @@ func (a *App) sessionOnce(ctx context.Context, s session, do func(*session) erro
 		return err
 	}
 	defer s.client.Close()
-	stopListening, err := listen(s.cfg.listen, s.act, s.client, s.log)
+	stopListening, err := s.cfg.listen.serve(adminHandler(s.act, s.client), s.log)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (a *App) sessionOnce(ctx context.Context, s session, do func(*session) erro
 	s.act.recall(s.state)
 	told := tell(s.state, func() runstate.State { return s.act.state(s.client.Status()) }, s.log)
 	err = do(&s)
-	told(err)
+	told(err, s.act.began(err))
 	return err
 }
 

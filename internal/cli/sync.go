@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -84,6 +85,9 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) error {
 		return err
 	}
 	s.hintBundles()
+	if err := cfg.checkIndex(ctx, s.log); err != nil {
+		return err
+	}
 	if err := cfg.origin.resolveIn(ctx, cfg.dirs.index, s.log); err != nil {
 		s.log.Debug("the index will say where crates are once it is updated", "err", err)
 	}
@@ -94,11 +98,24 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) error {
 		s.session, s.recorded = *open, false
 		return s.round(ctx)
 	})
-	if s.summary != nil {
+	if s.summary != nil && s.summary.Plan != nil { // otherwise it did not get to know what is wanted
 		logSummary(s.log, s.summary, &cfg.runConfig)
 		printSummary(a.Stdout, s.summary, &cfg.runConfig)
 	}
 	return err
+}
+
+// checkIndex looks at an index that will not be updated before anything is
+// touched for it.
+func (cfg *syncConfig) checkIndex(ctx context.Context, log *slog.Logger) error {
+	if !cfg.skipIndexUpdate || cfg.acceptShrink {
+		return nil
+	}
+	ix, err := cfg.dirs.openIndex(ctx, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(ix.CheckNotEmpty(ctx), ix.Close())
 }
 
 // syncer makes the rounds of a sync.

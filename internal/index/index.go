@@ -231,5 +231,14 @@ func (x *Index) Crates(ctx context.Context, want func(File) bool) iter.Seq2[*Cra
 	}
 }
 
+// CheckNotEmpty returns ErrEmpty if there is no crate in the index, before
+// anything is begun for it. It reads little more than the first files.
+func (x *Index) CheckNotEmpty(ctx context.Context) error {
+	for _, err := range x.Crates(ctx, nil) {
+		return err
+	}
+	return ErrEmpty
+}
+
 // Close releases the index; loops over Crates must have ended.
 func (x *Index) Close() error { return x.source.Close() }
