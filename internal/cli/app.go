@@ -50,12 +50,18 @@ func (a *App) Run(program func(*App) *cli.Command, args []string) int {
 	}
 	ctx, stop := a.untilSignal(context.Background())
 	defer stop()
+	out := &results{to: a.Stdout}
+	a.Stdout = out
+	defer func() { a.Stdout = out.to }()
 	cmd := program(a)
 	cmd.Writer, cmd.ErrWriter = a.Stdout, a.Stderr
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {} // report does it
 	err := cmd.Run(ctx, args)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.Join(context.Cause(ctx), err) // why, and who met it
+	}
+	if out.err != nil && !errors.Is(err, errors.Unwrap(out.err)) {
+		err = errors.Join(err, out.err)
 	}
 	return a.report(cmd.Name, err)
 }

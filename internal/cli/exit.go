@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -147,7 +149,7 @@ func hint(err error) string {
 	case errors.As(err, new(*durable.HeldError)):
 		return "wait until it has ended, or give this run another -out"
 	case errors.Is(err, durable.ErrNoSpace):
-		return "free some space (or inodes) there and run the same command again: it goes on where this one stopped"
+		return "free some space (or inodes) there, then run the same command again: it goes on where this one stopped"
 	case errors.As(err, new(*signalError)), errors.As(err, new(*upstream.StoppedError)):
 		return "nothing is lost: the same command goes on where this one stopped"
 	case errors.Is(err, catalog.ErrDamaged):
@@ -159,10 +161,26 @@ func hint(err error) string {
 	case errors.Is(err, durable.ErrReadOnly):
 		return "mount the file system read-write, or give another -out"
 	case errors.Is(err, fs.ErrPermission):
-		return "give the user who runs this the right to write there"
+		return permissionHint(err)
 	}
 	return ""
 }
+
+// permissionHint says which right is missing, as far as the operation tells.
+func permissionHint(err error) string {
+	var listening *net.OpError
+	if errors.As(err, &listening) {
+		return "ports below 1024 are for root, or for a program with CAP_NET_BIND_SERVICE: give another one"
+	}
+	if path := new(fs.PathError); errors.As(err, &path) && slices.Contains(readingOps, path.Op) {
+		return "give the user who runs this the right to read there (of a folder: to enter it)"
+	}
+	return "give the user who runs this the right to write there"
+}
+
+// readingOps are operations of package os that change nothing; a file that is
+// written is made or locked first.
+var readingOps = []string{"open", "stat", "lstat", "statat", "read", "readdir", "openat", "fstatat"}
 
 // report tells of err on stderr and returns the exit code.
 func (a *App) report(name string, err error) int {

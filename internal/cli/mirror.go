@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"slices"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
 // mirror runs a job on the folders of cfg and says what it has come to.
@@ -60,11 +64,30 @@ func lacking(s *mirror.Summary, cfg *runConfig) error {
 	if cfg.allowMissing && s.OK() == 0 && s.Gone >= wrongUpstream {
 		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: upstream has none of the %s versions that it was asked for; look whether -crates-base-url is right", count(s.Gone))})
 	} else if !s.Complete(cfg.allowMissing) {
-		next := "run the same command again: it fetches what is missing and nothing else"
-		if s.Missing == s.BadEntries {
-			next = "fix the entries listed above where they come from, then run again"
-		}
-		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: %s of %s versions are missing; %s", count(s.Missing), count(s.Total()), next)})
+		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: %s of %s versions are missing; %s", count(s.Missing), count(s.Total()), next(s))})
 	}
 	return errors.Join(errs...)
+}
+
+// next is what to do about what is missing. The same command helps only where the
+// reason may have passed.
+func next(s *mirror.Summary) string {
+	lasting := slices.ContainsFunc(s.Failures, func(f mirror.Failure) bool { return isLasting(f.Err) })
+	switch {
+	case s.Missing == s.BadEntries:
+		return "fix the entries listed above where they come from, then run again"
+	case lasting:
+		return "remove the reasons listed above, then run again: that fetches what is missing and nothing else"
+	case s.Missing == s.Gone:
+		return "upstream does not give them out: -allow-missing goes on without, and every run asks again"
+	case s.Failed+s.Unattempted+s.Gone == 0:
+		return "upstream or the index names other bytes than before: see the reasons listed above"
+	}
+	return "run the same command again: it fetches what is missing and nothing else"
+}
+
+// isLasting reports whether an error will be the same until somebody acts.
+func isLasting(err error) bool {
+	return errors.Is(err, durable.ErrEscapes) || errors.Is(err, fs.ErrPermission) || errors.Is(err, durable.ErrNotRegular) ||
+		errors.As(err, new(*upstream.RedirectError))
 }

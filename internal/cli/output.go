@@ -18,6 +18,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
 
+// results is stdout. A result that nobody got, as on a full disk, is a failure of
+// the command, whatever else it came to.
+type results struct {
+	to  io.Writer
+	err error // the first
+}
+
+func (r *results) Write(p []byte) (int, error) {
+	n, err := r.to.Write(p)
+	if err != nil && r.err == nil {
+		r.err = fmt.Errorf("writing the result to stdout: %w", err)
+	}
+	return n, err
+}
+
 func count(n int64) string { return humanize.Comma(n) }
 
 // plural is a number of things: "1 bundle", "2 bundles".

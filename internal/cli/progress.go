@@ -54,6 +54,9 @@ func (d *display) draws() bool {
 }
 
 func isTerminal(w io.Writer) bool {
+	if out, ok := w.(*results); ok {
+		w = out.to
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -111,6 +111,8 @@ var (
 	// ErrLinked: the file to be appended to has a second name (a hard link),
 	// where its bytes would change too. After [Separate] it can be.
 	ErrLinked = errors.New("file has several hard links, appending would change them all")
+	// ErrEscapes: a link below the folder leads out of it.
+	ErrEscapes = errors.New("a symbolic link leads out of the folder, which is not followed; mount there what is elsewhere")
 	// ErrReadOnly: the file system cannot be written to (EROFS).
 	ErrReadOnly = errors.New("read-only file system")
 )

@@ -26,9 +26,14 @@ func classify(err error) error {
 		return &kindError{ErrNoSpace, err}
 	case isAny(err, readOnlyErrnos):
 		return &kindError{ErrReadOnly, err}
+	case err.Error() == escapes:
+		return ErrEscapes
 	}
 	return err
 }
+
+// escapes is what package os says, by an error value that it keeps to itself.
+const escapes = "path escapes from parent"
 
 func isAny[E error](err error, errnos []E) bool {
 	for _, e := range errnos {

@@ -249,7 +249,7 @@ func (r *run) count(batch []*result) {
 			continue
 		}
 		r.cfg.Progress.count(res.outcome)
-		if errors.As(res.err, new(*unreadableError)) {
+		if errors.As(res.err, new(*unreadableError)) && !errors.Is(res.err, durable.ErrEscapes) { // no fault of the disk
 			r.cfg.Progress.unreadable.Add(1)
 		}
 		if res.outcome.ok() && res.replaced != (crate.Checksum{}) {
