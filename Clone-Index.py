@@ -51,7 +51,7 @@ EXIT_CODES = {
     1: "the program or its surroundings failed",
     2: "wrong usage",
     3: "incomplete: what is missing is listed, nothing is lost; the same command fetches the rest",
-    4: "integrity: bytes were found or sent that are not what the index names, or quarantine/ is not empty",
+    4: "integrity: bytes are not what the index names or cannot be read, or quarantine/ needs a look (clonecratesio quarantine)",
     10: "there is no mirror",
     11: "another writer holds the lock",
     12: "no space left",

@@ -8,10 +8,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-func adminHandler(act *activity, client *upstream.Client) http.Handler {
+func adminHandler(act *activity, files store.Quarantiner, client *upstream.Client) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		client.Metrics())
@@ -36,6 +37,23 @@ func adminHandler(act *activity, client *upstream.Client) http.Handler {
 	}, func() float64 { return float64(act.following().failures) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sync_index_commit_timestamp_seconds", Help: "When the commit of the index was made that was mirrored last, Unix time; 0: not known.",
 	}, func() float64 { return unixSeconds(act.following().index.Time) }))
+	for name, count := range map[string]func(store.Quarantiner) (int, error){
+		"quarantine_unsettled": store.Quarantiner.Quarantined,
+		"quarantine_settled": func(q store.Quarantiner) (int, error) {
+			_, settled, err := store.CountEvidence(q.Evidence())
+			return settled, err
+		},
+	} {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: name, Help: "Files in quarantine: unsettled ones need a person; -1: it cannot be read.",
+		}, func() float64 {
+			n, err := count(files)
+			if err != nil {
+				return -1
+			}
+			return float64(n)
+		}))
+	}
 	return adminMux(registry, func() any { return act.state(client.Status()) })
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -14,7 +15,10 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
@@ -25,7 +29,11 @@ func admin(t *testing.T) http.Handler {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return adminHandler(newActivity(), client)
+	disk := durabletest.NewMem()
+	if err := errors.Join(disk.MkdirAll("quarantine"), durable.WriteFile(disk, "quarantine/found", nil)); err != nil {
+		t.Fatal(err)
+	}
+	return adminHandler(newActivity(), loose.OpenReadOnly(disk), client)
 }
 
 func get(h http.Handler, path, from string) *http.Response {
@@ -46,7 +54,7 @@ func TestMetricsNames(t *testing.T) {
 		`crates_processed_total{result="downloaded"} 0`, `crates_processed_total{result="existing"} 0`,
 		`crates_processed_total{result="verified_existing"} 0`, `crates_processed_total{result="error"} 0`,
 		"crates_download_bytes_total 0", "crates_download_duration_seconds_count 0", "crates_download_retries_total 0",
-		"crates_download_inflight 0", `crates_download_requests_total{code="200",status="ok"} 0`,
+		"quarantine_unsettled 1", "quarantine_settled 0", "crates_download_inflight 0", `crates_download_requests_total{code="200",status="ok"} 0`,
 	} {
 		if !strings.Contains(string(body), "\n"+want+"\n") {
 			t.Errorf("/metrics has no line %s", want)

@@ -46,7 +46,7 @@ func (a *App) sessionOnce(ctx context.Context, s session, do func(*session) erro
 		return err
 	}
 	defer s.client.Close()
-	stopListening, err := s.cfg.listen.serve(adminHandler(s.act, s.client), s.log)
+	stopListening, err := s.cfg.listen.serve(adminHandler(s.act, s.store, s.client), s.log)
 	if err != nil {
 		return err
 	}
