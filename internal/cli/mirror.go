@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"slices"
+	"path/filepath"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
@@ -45,7 +46,16 @@ func logSummary(log *slog.Logger, s *mirror.Summary, cfg *runConfig) {
 
 // verdict is the error that a run deserves which went through to its end.
 func verdict(s *mirror.Summary, cfg *runConfig) error {
-	return errors.Join(quarantined(s.Quarantined, cfg.out), lacking(s, cfg))
+	return errors.Join(quarantined(s.Quarantined, cfg.out), repaired(s.Repaired, cfg.out), lacking(s, cfg))
+}
+
+// repaired is the verdict on damage that is none any more: said once, and no
+// alarm in later runs.
+func repaired(files int, out string) error {
+	if files == 0 {
+		return nil
+	}
+	return &integrityError{fmt.Sprintf("what was damaged is stored again; %s in %s, settled, show what it was", plural(int64(files), "file"), filepath.Join(out, "quarantine"))}
 }
 
 // wrongUpstream is how many versions upstream must refuse, with none held, for

@@ -128,6 +128,6 @@ func (a *App) repair(ctx context.Context, cfg *verifyConfig, bad []mirror.Entry,
 		secondPass: defaultSecondPass,
 	}
 	job := run.job(mirror.FromList(bad, nil), log)
-	job.IncludeYanked, job.VerifyExisting = true, true
+	job.IncludeYanked, job.VerifyExisting, job.Repair = true, true, true
 	return a.mirror(ctx, &run, job, show)
 }

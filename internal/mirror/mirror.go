@@ -137,6 +137,7 @@ type Config struct {
 	NewsOnly       bool              // what is held is counted, but gets no line in the manifest
 	IncludeYanked  bool
 	VerifyExisting bool // hash what is held instead of trusting the catalog
+	Repair         bool // a person asked for what is found damaged to be repaired, and is told of it
 	HeldOnly       bool // leave out what is not there: nothing new is fetched
 	AllowEmpty     bool // a choice or a list that names nothing is meant
 	// AcceptRepublished says when the bytes of a version may change.
@@ -199,7 +200,7 @@ func (cfg *Config) url(e *Entry) string {
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
 	r := &run{
-		cfg: cfg, summary: &Summary{}, refused: map[crate.ID]error{}, bundles: ledger{owed: map[string]int{}},
+		cfg: cfg, begun: time.Now(), summary: &Summary{}, refused: map[crate.ID]error{}, bundles: ledger{owed: map[string]int{}},
 		pass: &pass{number: 1, last: cfg.SecondPass <= 0},
 	}
 	cfg.Progress.nextPause.Store(int64(cfg.SecondPass))
@@ -221,6 +222,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 type run struct {
 	cfg     Config
 	results chan *result
+	begun   time.Time
 	summary *Summary           // written by the committer alone while it runs
 	refused map[crate.ID]error // by the store, their results yet to come; the committer's
 	bundles ledger

@@ -12,6 +12,7 @@ type Summary struct {
 	Missing     int64 // entries of the plan that are not held now, for whatever reason
 	Unattempted int64 // of these: the run ended before their turn
 	Quarantined int   // unsettled evidence in quarantine, from this run or an earlier one
+	Repaired    int   // of what Config.Repair found damaged: settled in quarantine
 	Failures    []Failure
 	// Again are the index paths of crates with versions that are missing and
 	// may be had soon, MaxAgain+1 of them at most; the whole run is to be made
