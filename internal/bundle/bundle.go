@@ -46,8 +46,6 @@ var (
 	ErrTrailing = errors.New("data after the end of the archive")
 	// ErrUnfinished: the end of the archive is missing.
 	ErrUnfinished = errors.New("bundle ends without the end of its archive")
-	// ErrDuplicate: the bundle holds the crate twice, with different bytes.
-	ErrDuplicate = errors.New("crate is in the bundle twice, with different bytes")
 	// ErrTooMany: a limit on the number of members or lines is passed.
 	ErrTooMany = errors.New("too many entries")
 	// ErrFull: the bundle has MaxMembers; another one must be begun.

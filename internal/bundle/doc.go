@@ -59,8 +59,10 @@
 // same bundle, and there is nothing in a header that two tar readers could
 // understand in two ways.
 //
-// No crate may occur twice with different bytes. The same bytes again are
-// harmless.
+// A version may occur several times, with different bytes if it was published
+// again while the bundle was written: each is a member, and has its line in the
+// manifest. The last is the one that a stock tar leaves under the name; which of
+// them is the version's, the index says. The same bytes again are harmless.
 //
 // # Seek table
 //

@@ -53,7 +53,7 @@ func AppendManifestLine(dst []byte, e ManifestEntry) ([]byte, error) {
 // ReadManifest yields the entries of the manifest of a bundle, our own or
 // v1.1.0's. A line that cannot be used yields a *jsonl.LineError in place of an
 // entry; the next line follows. A read error ends the sequence. If a member
-// comes twice, the later line stands. Memory does not grow with the manifest.
+// comes twice, with other bytes, the later line is the later member. Memory does not grow with the manifest.
 func ReadManifest(r io.Reader) iter.Seq2[ManifestEntry, error] {
 	return jsonl.Read(r, MaxLine, decode(checkManifestLine))
 }

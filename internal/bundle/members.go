@@ -14,8 +14,7 @@ import (
 //
 //   - *DamageError: these bytes of the bundle could not be used. It wraps
 //     ErrUnfinished where the end of the archive is missing, ErrTrailing where
-//     something follows it, ErrDuplicate for a crate that was there before,
-//     ErrBomb where the rest is given up.
+//     something follows it, ErrBomb where the rest is given up.
 //   - ErrTable, at the end: the seek table is missing or wrong.
 //
 // A bundle without any error is one that this package could have written. With
@@ -37,7 +36,6 @@ func (r *Reader) Members() iter.Seq2[Member, error] {
 // pass is one walk over a bundle.
 type pass struct {
 	*ahead
-	seen     seen
 	table    *table // nil once it was found to be wrong
 	tableErr error
 	yield    func(*step, error) bool // has the bytes of a step from then on
@@ -46,7 +44,7 @@ type pass struct {
 func (r *Reader) pass(large Sink, yield func(*step, error) bool) {
 	w := newWalker(r.r, r.size)
 	w.large = large
-	p := pass{ahead: newAhead(w), seen: seen{}, yield: yield}
+	p := pass{ahead: newAhead(w), yield: yield}
 	defer p.stop()
 	p.table, p.tableErr = readTable(r.r, r.size)
 	if p.tableErr != nil {
@@ -77,12 +75,7 @@ func (p *pass) members() bool {
 			s.drop()
 			return p.damage(s.member.Offset, p.size, ErrTooMany)
 		}
-		if err := p.seen.add(&s.member); err != nil {
-			s.drop()
-			if !p.damage(s.member.Offset, s.next(), err) {
-				return false
-			}
-		} else if !p.yield(&s, nil) {
+		if !p.yield(&s, nil) {
 			return false
 		}
 		offset = s.next()

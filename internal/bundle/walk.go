@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -178,18 +177,4 @@ func (w *walker) search(offset int64) step {
 			offset += int64(len(b) - len(frameStart) + 1)
 		}
 	}
-}
-
-// seen remembers the members of a bundle, 32 bytes for each.
-type seen map[[16]byte][16]byte
-
-// add fails for a crate that was there before with other bytes (F8).
-func (s seen) add(m *Member) error {
-	key := sha256.Sum256([]byte(m.ID.Name + " " + m.ID.Version))
-	id, sum := [16]byte(key[:16]), [16]byte(m.Checksum[:16])
-	if was, ok := s[id]; ok && was != sum {
-		return fmt.Errorf("%s: %w", m.ID, ErrDuplicate)
-	}
-	s[id] = sum
-	return nil
 }
