@@ -18,6 +18,7 @@ import (
 // inspectConfig is the flags of inspect; their Usage texts say what they mean.
 type inspectConfig struct {
 	json          bool
+	sha256        string
 	out, indexDir string
 	log           logConfig
 }
@@ -33,6 +34,7 @@ func inspectCommand(a *App) *cli.Command {
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "a line of JSON a member, and one about the bundle at the end", Destination: &cfg.json},
 			&cli.StringFlag{Name: "index-dir", Usage: "crates.io-index which the one crate must match, as for extract, in `DIR`; without it the manifest beside the bundle", Destination: &cfg.indexDir, TakesFile: true},
+			&cli.StringFlag{Name: "sha256", Usage: "the one crate is the bytes with this `CHECKSUM`: a version that was published again is there with several", Destination: &cfg.sha256},
 			&cli.StringFlag{Name: "out", Usage: "write the one crate to `FILE`, which must not exist", Destination: &cfg.out, TakesFile: true},
 		}, cfg.log.flags()...),
 		OnUsageError: onUsageError,
@@ -57,8 +59,8 @@ func (a *App) inspect(ctx context.Context, cfg *inspectConfig, args []string) er
 	defer folder.Close()
 	name := filepath.Base(args[0])
 	if len(args) == 1 {
-		if cfg.out != "" || cfg.indexDir != "" {
-			return usagef("-out and -index-dir are for one crate: provide BUNDLE NAME VERSION")
+		if cfg.out != "" || cfg.indexDir != "" || cfg.sha256 != "" {
+			return usagef("-out, -index-dir and -sha256 are for one crate: provide BUNDLE NAME VERSION")
 		}
 		return a.inspectAll(ctx, cfg, folder, name)
 	}
@@ -69,7 +71,16 @@ func (a *App) inspect(ctx context.Context, cfg *inspectConfig, args []string) er
 	if err := id.Check(); err != nil {
 		return usagef("%w", err)
 	}
-	return a.inspectOne(ctx, cfg, folder, name, id)
+	key := crate.Key{ID: id}
+	if cfg.sha256 != "" {
+		if cfg.indexDir != "" {
+			return usagef("-sha256 says what the crate must be, and so does -index-dir: provide one of them")
+		}
+		if key.Checksum, err = crate.ParseChecksum(cfg.sha256); err != nil {
+			return usagef("-sha256: %w", err)
+		}
+	}
+	return a.inspectOne(ctx, cfg, folder, name, key)
 }
 
 // inspected is what there is to say about a bundle.

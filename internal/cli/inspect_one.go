@@ -16,7 +16,7 @@ import (
 
 // inspectOne takes one crate out of a bundle. Its bytes are held back in a
 // file until they are known to be good.
-func (a *App) inspectOne(ctx context.Context, cfg *inspectConfig, folder durable.Reader, name string, id crate.ID) error {
+func (a *App) inspectOne(ctx context.Context, cfg *inspectConfig, folder durable.Reader, name string, key crate.Key) error {
 	ix, closeIndex, err := openIndex(ctx, cfg.indexDir, cfg.log.logger(a.Stderr))
 	if err != nil {
 		return err
@@ -24,9 +24,12 @@ func (a *App) inspectOne(ctx context.Context, cfg *inspectConfig, folder durable
 	defer closeIndex()
 	var by extract.Authority
 	take := func(w io.Writer) error {
-		by, err = extract.One(ctx, folder, name, id, ix, w)
+		by, err = extract.One(ctx, folder, name, key, ix, w)
 		if errors.As(err, new(*extract.Problem)) {
 			err = &integrityError{err.Error()}
+		}
+		if errors.As(err, new(*extract.AmbiguousError)) {
+			err = usagef("%w: give -sha256, or -index-dir to take those that the index names", err)
 		}
 		return err
 	}
@@ -36,7 +39,7 @@ func (a *App) inspectOne(ctx context.Context, cfg *inspectConfig, folder durable
 		err = takeToStream(a.Stdout, take)
 	}
 	if err == nil && by == extract.ByItself {
-		fmt.Fprintf(a.Stderr, "nobody but the bundle vouches for %s: -index-dir would prove it\n", id)
+		fmt.Fprintf(a.Stderr, "nobody but the bundle vouches for %s: -index-dir would prove it\n", key.ID)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -19,18 +20,42 @@ type Authority string
 
 // Authorities, the best first.
 const (
+	ByCaller   Authority = "the checksum that was asked for"
 	ByIndex    Authority = "the index"
 	ByManifest Authority = "the manifest"
 	ByItself   Authority = "the bundle itself"
 )
 
-// One writes one crate of a bundle to w and says who vouches for it: the index
-// if that is not nil, else the manifest beside the bundle, else nobody else.
-// The bytes are only good if there is no error: w must hold them back until
-// then. Errors: fs.ErrNotExist if the crate is not in the bundle; *Problem if
-// it is not what it ought to be.
-func One(ctx context.Context, bundles durable.Reader, name string, id crate.ID, ix *index.Index, w io.Writer) (Authority, error) {
-	o := one{r: &run{cfg: Config{Bundles: bundles, Index: ix}.withDefaults()}, id: id, w: w, by: ByItself}
+// An AmbiguousError says that a bundle holds a version with different bytes, and
+// that nobody says which of them are wanted.
+type AmbiguousError struct {
+	Bundle string
+	ID     crate.ID
+	Sums   []crate.Checksum // the first ones, in the order of the bundle
+}
+
+func (e *AmbiguousError) Error() string {
+	text := fmt.Sprintf("%q: %s is there with different bytes, since it was published again; their sha256 are", e.Bundle, e.ID)
+	for _, sum := range e.Sums {
+		text += " " + sum.String()
+	}
+	return text
+}
+
+// maxSums bounds AmbiguousError.Sums.
+const maxSums = 10
+
+// One writes one crate of a bundle to w and says who vouches for it. The caller
+// does who names a checksum; if that is zero, the index does if that is not nil,
+// else the manifest beside the bundle, else nobody else. The bytes are only good if
+// there is no error: w must hold them back until then. Errors: fs.ErrNotExist if
+// the crate is not in the bundle; *AmbiguousError; *Problem if it is not what it
+// ought to be.
+func One(ctx context.Context, bundles durable.Reader, name string, key crate.Key, ix *index.Index, w io.Writer) (Authority, error) {
+	o := one{r: &run{cfg: Config{Bundles: bundles, Index: ix}.withDefaults()}, id: key.ID, w: w, by: ByItself}
+	if key.Checksum != (crate.Checksum{}) {
+		o.by, o.want = ByCaller, key.Checksum
+	}
 	b, err := o.r.open(name, 0)
 	if err != nil {
 		return "", err
@@ -55,44 +80,46 @@ type one struct {
 	by    Authority
 	want  crate.Checksum   // unless by is ByItself
 	place bundle.Placement // as the manifest claims it, or zero
+	met   []crate.Checksum // of members that are the crate, each once; the first ones
 }
 
-// ask finds out what the crate ought to be, and where it might be.
+// ask finds out what the crate ought to be, and where it might be. Of several
+// lines of the manifest the last is that of the bytes that came last.
 func (o *one) ask(ctx context.Context, name string) error {
 	if err := o.r.findClaims(); err != nil {
 		return err
 	}
+	if o.by != ByCaller && o.r.cfg.Index != nil {
+		v := vouchers{}
+		if err := o.r.ask(ctx, v, []crate.ID{o.id}); err != nil {
+			return err
+		}
+		if !v[o.id].known {
+			return &Problem{Unknown, name, o.id, errors.New("the index does not name it")}
+		}
+		o.by, o.want = ByIndex, v[o.id].sum
+	}
 	o.r.claimed(name, func(e bundle.ManifestEntry) {
-		if e.ID == o.id {
-			o.by, o.want, o.place = ByManifest, e.Checksum, e.Placement
+		if e.ID != o.id {
+			return
+		}
+		if o.by == ByItself || o.by == ByManifest {
+			o.by, o.want = ByManifest, e.Checksum
+		}
+		if e.Checksum == o.want {
+			o.place = e.Placement
 		}
 	})
-	if o.r.cfg.Index == nil {
-		return nil
-	}
-	v := vouchers{}
-	if err := o.r.ask(ctx, v, []crate.ID{o.id}); err != nil {
-		return err
-	}
-	if !v[o.id].known {
-		return &Problem{Unknown, name, o.id, errors.New("the index does not name it")}
-	}
-	o.by, o.want = ByIndex, v[o.id].sum
 	return nil
 }
 
 // find looks where the manifest says, and otherwise everywhere.
 func (o *one) find(ctx context.Context, b *opened) error {
-	if o.place.FrameSize > 0 {
-		c, err := b.reader.OpenMember(o.place)
-		if err == nil && c.ID() == o.id {
-			return o.copyMember(b, c)
-		}
-		if err == nil {
-			c.Close()
-		}
+	if o.isAt(b, o.place) {
+		return o.copyMember(b, o.place)
 	}
 	var damage error
+	var at bundle.Placement
 	for m, err := range b.reader.Members() {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -103,44 +130,112 @@ func (o *one) find(ctx context.Context, b *opened) error {
 		if err != nil || m.ID != o.id {
 			continue
 		}
-		c, err := b.reader.OpenMember(m.Placement)
-		if err != nil {
-			return &Problem{Damaged, b.name, o.id, err}
+		at = m.Placement
+		if o.meet(m.Checksum) {
+			return o.copyMember(b, at)
 		}
-		if o.by == ByItself {
-			if damage != nil {
-				return &Problem{Damaged, b.name, o.id, fmt.Errorf("%w, and nothing else vouches for the crate", damage)}
-			}
-			o.want = m.Checksum
-		}
-		return o.copyMember(b, c)
 	}
-	return o.notThere(b, damage)
+	if err := o.choose(b, damage); err != nil {
+		return err
+	}
+	return o.copyMember(b, at)
 }
 
-func (o *one) copyMember(b *opened, c *bundle.Content) error {
+// isAt reports whether the bytes that are wanted lie at a place.
+func (o *one) isAt(b *opened, at bundle.Placement) bool {
+	if at.FrameSize == 0 {
+		return false
+	}
+	c, err := b.reader.OpenMember(at)
+	if err != nil {
+		return false
+	}
 	defer c.Close()
-	got, err := o.copy(c)
+	sum, err := hash(c)
+	return err == nil && c.ID() == o.id && sum == o.want
+}
+
+// meet notes a member that is the crate, and reports whether it is what is wanted.
+func (o *one) meet(sum crate.Checksum) bool {
+	if o.by != ByItself && sum == o.want {
+		return true
+	}
+	if len(o.met) < maxSums && !slices.Contains(o.met, sum) {
+		o.met = append(o.met, sum)
+	}
+	return false
+}
+
+// choose takes the bytes that were met, when the bundle was read and none are
+// those that somebody vouches for. Nothing but a whole bundle vouches for itself.
+func (o *one) choose(b *opened, damage error) error {
+	switch {
+	case len(o.met) == 0 && damage != nil:
+		return &Problem{Damaged, b.name, o.id, fmt.Errorf("it was not found: %w", damage)}
+	case len(o.met) == 0:
+		return fmt.Errorf("%q: %s is not in the bundle: %w", b.name, o.id, fs.ErrNotExist)
+	case o.by != ByItself:
+		return &Problem{Wrong, b.name, o.id, fmt.Errorf("its sha256 is %s, but must be %s", o.met[len(o.met)-1], o.want)}
+	case damage != nil:
+		return &Problem{Damaged, b.name, o.id, fmt.Errorf("%w, and nothing else vouches for the crate", damage)}
+	case len(o.met) > 1:
+		return &AmbiguousError{b.name, o.id, o.met}
+	}
+	o.want = o.met[0]
+	return nil
+}
+
+func (o *one) copyMember(b *opened, at bundle.Placement) error {
+	c, err := b.reader.OpenMember(at)
+	if err != nil {
+		return &Problem{Damaged, b.name, o.id, err}
+	}
+	defer c.Close()
+	return o.copy(b, c, c.Size())
+}
+
+// copy copies the bytes that are wanted, or what they have become meanwhile.
+func (o *one) copy(b *opened, src io.Reader, size int64) error {
+	h := sha256.New()
+	_, err := io.Copy(io.MultiWriter(o.w, h), source{src})
 	if errors.As(err, new(*sourceError)) {
 		return &Problem{Damaged, b.name, o.id, err}
 	}
-	if err == nil && got != o.want {
-		err = &Problem{Wrong, b.name, o.id, mismatch(&bundle.Member{Size: c.Size()}, got, o.want)}
+	if got := crate.Checksum(h.Sum(nil)); err == nil && got != o.want {
+		err = &Problem{Wrong, b.name, o.id, mismatch(&bundle.Member{Size: size}, got, o.want)}
 	}
 	return err
 }
 
-func (o *one) copy(src io.Reader) (sum crate.Checksum, err error) {
-	h := sha256.New()
-	_, err = io.Copy(io.MultiWriter(o.w, h), source{src})
-	h.Sum(sum[:0])
-	return sum, err
+// scan looks for the crate in a bundle of v1.1.0, and reads it again up to there:
+// which of several members is wanted, only their bytes say.
+func (o *one) scan(ctx context.Context, b *opened) error {
+	n, found := 0, false // members of the crate
+	err := o.each(ctx, b, func(e *bundle.Entry) (bool, error) {
+		sum, err := hash(e)
+		if err != nil {
+			return true, nil // the scan ends with that error
+		}
+		n++
+		found = o.meet(sum)
+		return !found, nil
+	})
+	if err == nil && !found {
+		err = o.choose(b, nil)
+	}
+	if err != nil {
+		return err
+	}
+	return o.each(ctx, b, func(e *bundle.Entry) (bool, error) {
+		if n--; n > 0 {
+			return true, nil
+		}
+		return false, o.copy(b, e, e.Size)
+	})
 }
 
-// scan looks for the crate in a bundle of v1.1.0. If nobody else vouches, the
-// bundle must be good to its end.
-func (o *one) scan(ctx context.Context, b *opened) error {
-	found := false
+// each visits the members that are the crate, until visit wants no more.
+func (o *one) each(ctx context.Context, b *opened, visit func(*bundle.Entry) (more bool, err error)) error {
 	for e, err := range bundle.Scan(io.NewSectionReader(b.bytes, 0, b.size), b.size) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -154,33 +249,9 @@ func (o *one) scan(ctx context.Context, b *opened) error {
 		if e.ID != o.id {
 			continue
 		}
-		if found {
-			return &Problem{Damaged, b.name, o.id, bundle.ErrDuplicate}
-		}
-		found = true
-		got, err := o.copy(e)
-		if errors.As(err, new(*sourceError)) {
-			return &Problem{Damaged, b.name, o.id, err}
-		}
-		if err != nil {
+		if more, err := visit(e); err != nil || !more {
 			return err
 		}
-		if o.by != ByItself {
-			if got != o.want {
-				return &Problem{Wrong, b.name, o.id, mismatch(&bundle.Member{Size: e.Size}, got, o.want)}
-			}
-			return nil
-		}
-	}
-	if !found {
-		return o.notThere(b, nil)
 	}
 	return nil
-}
-
-func (o *one) notThere(b *opened, damage error) error {
-	if damage != nil {
-		return &Problem{Damaged, b.name, o.id, fmt.Errorf("it was not found: %w", damage)}
-	}
-	return fmt.Errorf("%q: %s is not in the bundle: %w", b.name, o.id, fs.ErrNotExist)
 }

@@ -55,7 +55,7 @@ func TestOne(t *testing.T) {
 					against = nil
 				}
 				var out bytes.Buffer
-				by, err := One(context.Background(), m.mem, name, all[4].ID, against, &out)
+				by, err := One(context.Background(), m.mem, name, crate.Key{ID: all[4].ID}, against, &out)
 				if tt.by == "" {
 					if p := (*Problem)(nil); !errors.As(err, &p) || p.Kind != tt.kind {
 						t.Errorf("error %v, want a problem: %v", err, tt.kind)
@@ -69,9 +69,65 @@ func TestOne(t *testing.T) {
 		}
 		m := newMedia(t)
 		m.write(name, build(t, all))
-		_, err := One(context.Background(), m.mem, name, crate.ID{Name: "other", Version: "1.0.0"}, nil, &bytes.Buffer{})
+		_, err := One(context.Background(), m.mem, name, crate.Key{ID: crate.ID{Name: "other", Version: "1.0.0"}}, nil, &bytes.Buffer{})
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: a crate that is not there: %v", format, err)
+		}
+	}
+}
+
+// A bundle may hold a version with the bytes of before and of now (A8): the index
+// says which come out, else the manifest's last line, else the caller.
+func TestA8OneOfSeveral(t *testing.T) {
+	for _, size := range []int{100, inMemory + 1} {
+		before, now := item{ID: items()[0].ID, Data: noise(size, 1)}, item{ID: items()[0].ID, Data: noise(size, 2)}
+		ofBefore, ofNow := crate.Checksum(sha256.Sum256(before.Data)), crate.Checksum(sha256.Sum256(now.Data))
+		for format, build := range formats {
+			for _, in := range [][]item{{before, now}, {now, items()[1], before}, {before, before, now}} {
+				for _, tt := range []struct {
+					what     string
+					sum      crate.Checksum
+					index    *item
+					manifest []item
+					want     []byte
+					by       Authority
+				}{
+					{"index", crate.Checksum{}, &now, in, now.Data, ByIndex},
+					{"older index", crate.Checksum{}, &before, in, before.Data, ByIndex},
+					{"manifest", crate.Checksum{}, nil, in, in[len(in)-1].Data, ByManifest},
+					{"checksum", ofBefore, nil, in, before.Data, ByCaller},
+					{"the other checksum", ofNow, nil, nil, now.Data, ByCaller},
+				} {
+					m := newMedia(t)
+					m.write(name, build(t, in))
+					if tt.manifest != nil {
+						m.manifest(tt.manifest)
+					}
+					var out bytes.Buffer
+					key := crate.Key{ID: before.ID, Checksum: tt.sum}
+					var by Authority
+					var err error
+					if tt.index != nil {
+						by, err = One(t.Context(), m.mem, name, key, indexOf(t, []item{*tt.index}), &out)
+					} else {
+						by, err = One(t.Context(), m.mem, name, key, nil, &out)
+					}
+					if err != nil || by != tt.by || !bytes.Equal(out.Bytes(), tt.want) {
+						t.Errorf("%s, %s: %d bytes by %q, %v", format, tt.what, out.Len(), by, err)
+					}
+				}
+				m := newMedia(t)
+				m.write(name, build(t, in))
+				var out bytes.Buffer
+				_, err := One(t.Context(), m.mem, name, crate.Key{ID: before.ID}, nil, &out)
+				if several := (*AmbiguousError)(nil); !errors.As(err, &several) || len(several.Sums) != 2 || out.Len() > 0 {
+					t.Errorf("%s: %d bytes, %v, want to be asked which of two", format, out.Len(), err)
+				}
+				_, err = One(t.Context(), m.mem, name, crate.Key{ID: before.ID, Checksum: crate.Checksum{1}}, nil, &out)
+				if p := (*Problem)(nil); !errors.As(err, &p) || p.Kind != Wrong || out.Len() > 0 {
+					t.Errorf("%s: %d bytes, %v, want a problem", format, out.Len(), err)
+				}
+			}
 		}
 	}
 }
