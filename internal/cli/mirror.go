@@ -71,6 +71,9 @@ func lacking(s *mirror.Summary, cfg *runConfig) error {
 	if s.Unreadable > 0 {
 		errs = append(errs, &integrityError{fmt.Sprintf("%s cannot be read, and stay where they are: look at the disk; -verify-existing puts what is stored elsewhere too into another bundle", plural(s.Unreadable, "stored crate"))})
 	}
+	if s.Lost > 0 {
+		errs = append(errs, &integrityError{fmt.Sprintf("lost: the earlier bytes of %s that were published again, which upstream does not have any more. The versions themselves are held", plural(s.Lost, "version"))})
+	}
 	if cfg.allowMissing && s.OK() == 0 && s.Gone >= wrongUpstream {
 		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: upstream has none of the %s versions that it was asked for; look whether -crates-base-url is right", count(s.Gone))})
 	} else if !s.Complete(cfg.allowMissing) {

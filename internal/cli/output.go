@@ -109,6 +109,7 @@ func printSummary(w io.Writer, s *mirror.Summary, cfg *runConfig) {
 		{s.Failed, "failed"},
 		{s.BadEntries, "entries that cannot be mirrored"},
 		{s.Unattempted, "not attempted: the run ended first"},
+		{s.Lost, "lost: bytes that a version had before it was published again, of which no good copy is left"},
 	}
 	for _, r := range rows {
 		if r.n > 0 {

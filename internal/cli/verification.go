@@ -25,7 +25,7 @@ type verification struct {
 	state  durable.FS
 	lock   *durable.Lockfile // nil: the mirror can only be read here
 	cursor verify.Cursor
-	found  []mirror.Entry // the versions that are bad, at most verify.MaxBad
+	found  []verify.Problem // the first of each row that is bad, at most verify.MaxBad
 }
 
 // verification opens a mirror, calls do, and makes durable how far that came.
@@ -77,11 +77,24 @@ func (v *verification) keepCursor() error {
 	return v.cursor.Write(v.state)
 }
 
-// note notes a problem. The copies of a version come one after the other.
+// note notes a problem. The copies of the same bytes come one after the other.
 func (v *verification) note(p verify.Problem) {
-	if n := len(v.found); n < verify.MaxBad && (n == 0 || v.found[n-1].ID != p.ID) {
-		v.found = append(v.found, mirror.Entry{ID: p.ID, Checksum: p.Checksum})
+	if n := len(v.found); n < verify.MaxBad && (n == 0 || v.found[n-1].Key() != p.Key()) {
+		v.found = append(v.found, p)
 	}
+}
+
+// bad tells what can be fetched from what cannot: bytes that versions had before.
+func (v *verification) bad() (entries []mirror.Entry, superseded []crate.Key) {
+	for i := range v.found {
+		p := &v.found[i]
+		if p.SupersededAt.IsZero() {
+			entries = append(entries, mirror.Entry{ID: p.ID, Checksum: p.Checksum})
+		} else {
+			superseded = append(superseded, p.Key())
+		}
+	}
+	return entries, superseded
 }
 
 // advance notes how far a run has come.

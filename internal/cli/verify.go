@@ -75,7 +75,7 @@ func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
 	if !cfg.repair || len(v.found) == 0 {
 		return v.soundness()
 	}
-	repaired := a.repair(ctx, cfg, v.found, show, log)
+	repaired := a.repair(ctx, cfg, v, show, log)
 	if repaired != nil && !isVerdict(repaired) {
 		return repaired
 	}
@@ -115,8 +115,9 @@ func printSweep(w io.Writer, s *verify.Summary, c *verify.Cursor, totals catalog
 }
 
 // repair gives what is bad to the main job, which hashes it once more, sets it
-// aside and fetches it.
-func (a *App) repair(ctx context.Context, cfg *verifyConfig, bad []mirror.Entry, show *display, log *slog.Logger) error {
+// aside and fetches it. Of bytes that a version had before, which cannot be
+// fetched, it keeps the copies that are good.
+func (a *App) repair(ctx context.Context, cfg *verifyConfig, v *verification, show *display, log *slog.Logger) error {
 	if err := cfg.net.fitOpenFiles(log); err != nil {
 		return err
 	}
@@ -127,7 +128,9 @@ func (a *App) repair(ctx context.Context, cfg *verifyConfig, bad []mirror.Entry,
 		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, origin: cfg.origin, durability: "batch", net: cfg.net,
 		secondPass: defaultSecondPass,
 	}
-	job := run.job(mirror.FromList(bad, nil), log)
+	entries, superseded := v.bad()
+	job := run.job(mirror.FromList(entries, nil), log)
 	job.IncludeYanked, job.VerifyExisting, job.Repair = true, true, true
+	job.Superseded, job.AllowEmpty = superseded, true
 	return a.mirror(ctx, &run, job, show)
 }

@@ -1,6 +1,7 @@
 package crate
 
 import (
+	"path"
 	"strings"
 	"testing"
 )
@@ -144,6 +145,44 @@ func FuzzParseFileName(f *testing.F) {
 		}
 		if p := id.LoosePath(); strings.Contains(p, "..") && !strings.Contains(base, "..") || strings.ContainsAny(p, "\\\x00 ") {
 			t.Errorf("LoosePath(%v) = %q", id, p)
+		}
+	})
+}
+
+func TestParseRepublishedPath(t *testing.T) {
+	key := strings.Repeat("0a", 16)
+	for _, id := range []ID{
+		{"serde", "1.0.0"}, {"a", "1.0.0-rc.1+b.2"}, {"aux", "0.1.0"}, {"a-1", "1.0.0"}, {"Foo_bar", "1.2.3"},
+		{strings.Repeat("n", MaxName), "1.0.0-" + strings.Repeat("v", maxFileName-MaxName-len("-1.0.0-.crate"))},
+	} {
+		p := id.RepublishedPath(key)
+		if got, gotKey, err := ParseRepublishedPath(p); got != id || gotKey != key || err != nil {
+			t.Errorf("ParseRepublishedPath(%q) = %v, %q, %v", p, got, gotKey, err)
+		}
+		if n := len(path.Base(p)); n > 255 {
+			t.Errorf("%s: no file system takes a name of %d bytes", id, n)
+		}
+	}
+	for _, p := range []string{
+		"", "republished", "republished/s/er/serde-1.0.0.crate", "s/er/serde-1.0.0." + key + ".crate",
+		"republished/s/er/serde-1.0.0." + strings.ToUpper(key) + ".crate", "republished/s/er/serde-1.0.0." + key[1:] + ".crate",
+		"republished/x/er/serde-1.0.0." + key + ".crate", "republished/s/er/../serde-1.0.0." + key + ".crate",
+		"republished/s/er/serde-1." + key + ".crate", "republished/s/er/serde-1.0.0." + key,
+	} {
+		if id, key, err := ParseRepublishedPath(p); err == nil || id != (ID{}) || key != "" {
+			t.Errorf("ParseRepublishedPath(%q) = %v, %q, %v", p, id, key, err)
+		}
+	}
+}
+
+func FuzzParseRepublishedPath(f *testing.F) {
+	key := strings.Repeat("0a", 16)
+	for _, s := range []string{"republished/s/er/serde-1.0.0." + key + ".crate", "republished/aux_/aux-1.0.0." + key + ".crate", key + ".crate", "a"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, p string) {
+		if id, key, err := ParseRepublishedPath(p); err == nil && (id.RepublishedPath(key) != p || id.Check() != nil) {
+			t.Errorf("ParseRepublishedPath(%q) = %v, %q", p, id, key)
 		}
 	})
 }

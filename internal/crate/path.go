@@ -2,6 +2,7 @@ package crate
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path"
 	"strconv"
@@ -88,6 +89,26 @@ const RepublishedDir = "republished"
 // nothing takes such a file for the crate.
 func (id ID) RepublishedPath(key string) string {
 	return RepublishedDir + "/" + LooseDir(id.Name) + "/" + id.Name + "-" + id.Version + "." + key + Ext
+}
+
+// ParseRepublishedPath is the inverse of [ID.RepublishedPath].
+func ParseRepublishedPath(p string) (id ID, key string, err error) {
+	stem, ok := strings.CutSuffix(path.Base(p), Ext)
+	dot := strings.LastIndexByte(stem, '.')
+	if !ok || dot < 0 {
+		return ID{}, "", fmt.Errorf("%s is not {name}-{version}.{key}%s", quote(p), Ext)
+	}
+	key = stem[dot+1:]
+	if half, err := hex.DecodeString(key); err != nil || len(half) != sha256.Size/2 {
+		return ID{}, "", fmt.Errorf("%s: %s is not the first half of a checksum", quote(p), quote(key))
+	}
+	if id, err = ParseFileName(stem[:dot] + Ext); err != nil {
+		return ID{}, "", err
+	}
+	if id.RepublishedPath(key) != p || strings.ToLower(key) != key {
+		return ID{}, "", fmt.Errorf("%s belongs at %s", quote(p), id.RepublishedPath(strings.ToLower(key)))
+	}
+	return id, key, nil
 }
 
 // FileKey is the first half of the checksum in hexadecimal: short enough for a

@@ -13,7 +13,7 @@ import (
 // classify says what must be done for an entry; nil means nothing.
 func (p *planner) classify(ctx context.Context, g *Group, e *Entry, held holdings, ch *changes) (*item, error) {
 	h := held.of(e.ID)
-	if it, err := p.republished(ctx, g, e, h, ch); it != nil || err != nil {
+	if it, is, err := p.republished(ctx, g, e, h, ch); is || err != nil {
 		return it, err
 	}
 	v := h.now

@@ -62,8 +62,15 @@ func (r *run) proves(ctx context.Context, listing store.Listing, e *store.Eviden
 }
 
 // repaired reports whether this run set the evidence aside and stored the version
-// again. Times in notes and rows count seconds.
+// again, or has a good copy left of bytes that it had before. Times in notes and
+// rows count seconds.
 func (r *run) repaired(e *store.Evidence, v *catalog.Version) bool {
 	begun := r.begun.Truncate(time.Second)
-	return e.Kind != store.Sent && !e.Time.Before(begun) && !v.VerifiedAt.Before(begun)
+	if e.Kind == store.Sent || e.Time.Before(begun) {
+		return false
+	}
+	if kept, superseded := r.kept[e.ID]; superseded {
+		return kept
+	}
+	return !v.VerifiedAt.Before(begun)
 }

@@ -465,6 +465,30 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 	return nil
 }
 
+func (c *memCatalog) AdoptRepublished(_ context.Context, found []catalog.Version) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, v := range found {
+		was, other := c.others[v.Key()]
+		if now := c.versions[v.ID]; now.Checksum == v.Checksum && !other {
+			if now.Listed {
+				continue
+			}
+			was = now
+			delete(c.versions, v.ID)
+		}
+		if was.Checksum == v.Checksum {
+			was.Loose, was.Republished = true, v.Republished
+			v = was
+		}
+		if v.SupersededAt.IsZero() {
+			v.SupersededAt = time.Now()
+		}
+		c.others[v.Key()] = v
+	}
+	return c.fail
+}
+
 func (c *memCatalog) Taken(context.Context) ([]catalog.Taken, error) {
 	return slices.Collect(maps.Values(c.clone().taken)), nil
 }

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,10 +84,18 @@ func (h *heldBytes) find(sum crate.Checksum) *heldVersion {
 	return nil
 }
 
-// supersede says that other bytes are the version's.
-func (h *heldBytes) supersede() {
+// adopted reports whether bytes were found in a bundle, and no index has been
+// asked about them.
+func (v *heldVersion) adopted() bool {
+	return v.SupersededAt.IsZero() && v.VerifiedAt.IsZero() && !v.Loose
+}
+
+// supersede says that other bytes are the version's: by, which is one of others,
+// or, if nil, some that are not held.
+func (h *heldBytes) supersede(by *heldVersion) {
 	h.now.SupersededAt, h.now.changed = time.Now(), true
-	h.now, h.others = nil, append(h.others, h.now)
+	others := slices.DeleteFunc(h.others, func(v *heldVersion) bool { return v == by })
+	h.now, h.others = by, append(others, h.now)
 }
 
 // settle notes where a version is, now that the index names it.

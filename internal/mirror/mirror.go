@@ -1,7 +1,8 @@
 // Package mirror is the main job: bring what an index names into a store, prove
 // it, and record it.
 //
-// Bundles of v1.1.0, if there are any, come first: their crates are taken over
+// What the catalog does not know of comes first: bytes that versions had before
+// they were published again, and bundles of v1.1.0, whose crates are taken over
 // into the store. Then a run has three parts. Planning streams the index, compares it with the
 // catalog and with what stands in the store, and writes what must be done to a
 // file, so that the size of the job is known before its bulk begins and memory
@@ -107,6 +108,7 @@ type Catalog interface {
 	WasGone(ctx context.Context, id crate.ID) (bool, error)
 	TwicePage(ctx context.Context, after crate.ID, limit int) ([]catalog.Version, error)
 	Commit(ctx context.Context, b catalog.Batch) error
+	AdoptRepublished(ctx context.Context, found []catalog.Version) error
 }
 
 // Manifest is what a run needs of manifest.Writer.
@@ -140,6 +142,9 @@ type Config struct {
 	Repair         bool // a person asked for what is found damaged to be repaired, and is told of it
 	HeldOnly       bool // leave out what is not there: nothing new is fetched
 	AllowEmpty     bool // a choice or a list that names nothing is meant
+	// Superseded are bytes that versions had before, of which a copy is said to be
+	// damaged or missing.
+	Superseded []crate.Key
 	// AcceptRepublished says when the bytes of a version may change.
 	AcceptRepublished AcceptRepublished
 
@@ -200,11 +205,17 @@ func (cfg *Config) url(e *Entry) string {
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
 	r := &run{
-		cfg: cfg, begun: time.Now(), summary: &Summary{}, refused: map[crate.ID]error{}, bundles: ledger{owed: map[string]int{}},
+		cfg: cfg, begun: time.Now(), summary: &Summary{}, refused: map[crate.ID]error{}, kept: map[crate.ID]bool{}, bundles: ledger{owed: map[string]int{}},
 		pass: &pass{number: 1, last: cfg.SecondPass <= 0},
 	}
 	cfg.Progress.nextPause.Store(int64(cfg.SecondPass))
-	err := r.takeOver(ctx)
+	err := r.findRepublished(ctx)
+	if err == nil {
+		err = r.keepSuperseded(ctx)
+	}
+	if err == nil {
+		err = r.takeOver(ctx)
+	}
 	if err == nil {
 		err = r.tryAgain(ctx, r.committing(ctx, r.planAndWork))
 	}
@@ -223,6 +234,7 @@ type run struct {
 	cfg     Config
 	results chan *result
 	begun   time.Time
+	kept    map[crate.ID]bool  // of whose earlier bytes a copy was bad: whether a good one is left
 	summary *Summary           // written by the committer alone while it runs
 	refused map[crate.ID]error // by the store, their results yet to come; the committer's
 	bundles ledger

@@ -47,32 +47,35 @@ type History interface {
 }
 
 // republished says what must be done for an entry that names other bytes than the
-// version has; nil if it does not.
-func (p *planner) republished(ctx context.Context, g *Group, e *Entry, h *heldBytes, ch *changes) (*item, error) {
+// version has; it is not one if the entry does not, or none are held.
+func (p *planner) republished(ctx context.Context, g *Group, e *Entry, h *heldBytes, ch *changes) (it *item, is bool, err error) {
 	if h.now != nil && h.now.Checksum == e.Checksum {
-		return nil, nil
+		return nil, false, nil
 	}
 	pinned := h.now != nil && !h.now.VerifiedAt.IsZero()
 	if pinned {
 		why, err := p.accepts(ctx, g, e, &h.now.Version)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if why == "" {
 			p.plan.Versions++
 			p.plan.Conflicts++
-			return &item{Entry: *e, task: taskConflict}, nil
+			return &item{Entry: *e, task: taskConflict}, true, nil
 		}
 		p.cfg.Log.Warn("published again with other bytes: they become the version, those that it had are kept", "crate", e.Name,
 			"version", e.Version, "sha256", e.Checksum, "before", h.now.Checksum, "accepted_because", why)
 		ch.accepted = append(ch.accepted, crate.Key{ID: e.ID, Checksum: e.Checksum})
 	}
 	match := h.find(e.Checksum)
-	if !pinned && match == nil {
-		if h.now != nil { // of a bundle, and never named by an index
-			h.supersede()
-		}
-		return nil, nil
+	if !pinned && h.now != nil && !h.now.Loose && (match == nil || match.adopted()) {
+		// Of bundles, and never named by an index: nothing is in the way of what it
+		// names, whichever of them was met first.
+		h.supersede(match)
+		return nil, false, nil
+	}
+	if h.now == nil && match == nil {
+		return nil, false, nil
 	}
 	var at store.Placement
 	if match != nil {
@@ -80,11 +83,11 @@ func (p *planner) republished(ctx context.Context, g *Group, e *Entry, h *heldBy
 	}
 	if at == (store.Placement{}) && p.cfg.HeldOnly {
 		p.plan.Absent++
-		return nil, nil
+		return nil, true, nil
 	}
 	p.plan.Versions++
 	p.plan.Republished++
-	return &item{Entry: *e, task: taskReplace, at: at}, nil
+	return &item{Entry: *e, task: taskReplace, at: at}, true, nil
 }
 
 // accepts says why the bytes of an entry are accepted in place of those held;

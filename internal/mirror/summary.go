@@ -11,6 +11,7 @@ type Summary struct {
 	Counts
 	Missing     int64 // entries of the plan that are not held now, for whatever reason
 	Unattempted int64 // of these: the run ended before their turn
+	Lost        int64 // bytes of Config.Superseded: no good copy of them was left
 	Quarantined int   // unsettled evidence in quarantine, from this run or an earlier one
 	Repaired    int   // of what Config.Repair found damaged: settled in quarantine
 	Failures    []Failure
@@ -72,4 +73,6 @@ func (s *Summary) Complete(allowGone bool) bool {
 
 // Sound reports whether no bytes were found that are not what they should be, or
 // that cannot be read.
-func (s *Summary) Sound() bool { return s.Violated == 0 && s.Quarantined == 0 && s.Unreadable == 0 }
+func (s *Summary) Sound() bool {
+	return s.Violated == 0 && s.Quarantined == 0 && s.Unreadable == 0 && s.Lost == 0
+}

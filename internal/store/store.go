@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
@@ -137,7 +138,24 @@ type Republisher interface {
 	MakeWay(key crate.Key) error
 	// TakePlace is the inverse: fs.ErrExist if a file stands under key's name.
 	TakePlace(key crate.Key) error
+	// Keep takes the verified bytes of key, which are not those that the version
+	// has now, as Put does; they come under their name in republished/.
+	Keep(key crate.Key, body Body) error
+	// Republished lists what is in republished/, in any order. An error ends it.
+	Republished() iter.Seq2[RepublishedFile, error]
+	// AdoptKept is Adopt for a file in republished/.
+	AdoptKept(key crate.Key)
 }
+
+// RepublishedFile is a file in republished/. Nothing vouches for its bytes.
+type RepublishedFile struct {
+	File string   // its slash-separated path
+	ID   crate.ID // of which it is said to be the earlier bytes; zero: its name says nothing
+	Key  string   // the first half of their checksum, as crate.Checksum.FileKey has it
+}
+
+// At is its placement.
+func (f *RepublishedFile) At() Placement { return Placement{Loose: true, Republished: f.Key} }
 
 // Listing answers Stat for many crates in the order of an index, cheaper than
 // one by one, from what was there when it was made or some time after. It is

@@ -308,7 +308,7 @@ func (cfg *Config) place(ctx context.Context, v *catalog.Version, at store.Place
 	case errors.As(err, &path): // the disk, not the bytes
 		kind = Unreadable
 	}
-	return append(found, Problem{Version: *v, At: at, Kind: kind, Err: fmt.Errorf("%s, %s: %w", v.ID, where(at), err)})
+	return append(found, Problem{Version: *v, At: at, Kind: kind, Err: fmt.Errorf("%s, %s: %w", v.ID, where(v, at), err)})
 }
 
 // madeWay reports whether a writer has moved a loose file to republished/, which
@@ -321,11 +321,15 @@ func (cfg *Config) madeWay(ctx context.Context, v *catalog.Version, at store.Pla
 	return err == nil && sum == v.Checksum
 }
 
-func where(at store.Placement) string {
-	if at.Loose {
-		return "loose file"
+func where(v *catalog.Version, at store.Placement) string {
+	place := "loose file"
+	if !at.Loose {
+		place = fmt.Sprintf("%s at offset %d", at.Bundle, at.Offset)
 	}
-	return fmt.Sprintf("%s at offset %d", at.Bundle, at.Offset)
+	if !v.SupersededAt.IsZero() {
+		place += ", the bytes that it had before it was published again"
+	}
+	return place
 }
 
 func (cfg *Config) hash(ctx context.Context, id crate.ID, at store.Placement) (sum crate.Checksum, size int64, err error) {

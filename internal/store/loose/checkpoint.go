@@ -58,7 +58,7 @@ func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 func partition(batch []waiting) (first, again []waiting) {
 	first = batch[:0:0]
 	for i, w := range batch {
-		if i > 0 && batch[i-1].id == w.id {
+		if i > 0 && batch[i-1].name == w.name {
 			again = append(again, w)
 		} else {
 			first = append(first, w)
@@ -69,7 +69,7 @@ func partition(batch []waiting) (first, again []waiting) {
 
 // syncBytes makes the bytes of the batch durable, before they get names, and
 // those that stood there already.
-func (s *Store) syncBytes(batch []waiting, adopted []crate.ID) error {
+func (s *Store) syncBytes(batch []waiting, adopted []string) error {
 	if s.mode == None {
 		return nil
 	}
@@ -83,9 +83,9 @@ func (s *Store) syncBytes(batch []waiting, adopted []crate.ID) error {
 			}
 		}
 	}
-	for _, id := range adopted {
-		if err := s.syncPath(id.LoosePath()); err != nil {
-			return fmt.Errorf("%s: %w", id, err)
+	for _, name := range adopted {
+		if err := s.syncPath(name); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
@@ -176,14 +176,14 @@ func (s *Store) hash(name string) (sum crate.Checksum, err error) {
 }
 
 // syncNames makes the new names durable, and those of folders made for them.
-func (s *Store) syncNames(batch []waiting, adopted []crate.ID) error {
+func (s *Store) syncNames(batch []waiting, adopted []string) error {
 	dirs := map[string]bool{".": true}
 	for _, w := range batch {
 		dirs[path.Dir(w.temp)] = true
 		addDirs(dirs, w.name)
 	}
-	for _, id := range adopted {
-		addDirs(dirs, id.LoosePath())
+	for _, name := range adopted {
+		addDirs(dirs, name)
 	}
 	return s.syncDirs(dirs)
 }

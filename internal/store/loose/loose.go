@@ -55,8 +55,8 @@ type Store struct {
 	mode    Durability
 	temps   atomic.Uint64
 	mu      sync.Mutex
-	waiting []waiting  // written, not yet published; guarded by mu
-	adopted []crate.ID // found, not yet known to be durable; guarded by mu
+	waiting []waiting // written, not yet published; guarded by mu
+	adopted []string  // paths of what was found, not yet known to be durable; guarded by mu
 }
 
 type waiting struct {
@@ -117,14 +117,22 @@ func OpenReadOnly(fsys durable.FS) *Store { return &Store{fsys: fsys} }
 
 // Put implements store.Writer.
 func (s *Store) Put(_ context.Context, id crate.ID, body store.Body) (store.Placement, error) {
+	if err := s.put(id, id.LoosePath(), body); err != nil {
+		return store.Placement{}, err
+	}
+	return store.Placement{Loose: true}, nil
+}
+
+// put makes a body a file that waits for its name.
+func (s *Store) put(id crate.ID, name string, body store.Body) error {
 	sp, err := s.take(body, s.mode == PerFile)
 	if err != nil {
-		return store.Placement{}, fmt.Errorf("storing %s: %w", id, err)
+		return fmt.Errorf("storing %s: %w", id, err)
 	}
 	s.mu.Lock()
-	s.waiting = append(s.waiting, waiting{id, sp.name, id.LoosePath()})
+	s.waiting = append(s.waiting, waiting{id, sp.name, name})
 	s.mu.Unlock()
-	return store.Placement{Loose: true}, nil
+	return nil
 }
 
 // take makes a body a finished file of tmp/.
@@ -150,9 +158,11 @@ func (s *Store) take(body store.Body, sync bool) (*spill, error) {
 }
 
 // Adopt implements store.Writer.
-func (s *Store) Adopt(id crate.ID) {
+func (s *Store) Adopt(id crate.ID) { s.adopt(id.LoosePath()) }
+
+func (s *Store) adopt(name string) {
 	s.mu.Lock()
-	s.adopted = append(s.adopted, id)
+	s.adopted = append(s.adopted, name)
 	s.mu.Unlock()
 }
 

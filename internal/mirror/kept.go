@@ -1,0 +1,159 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Bytes that a version had before it was published again are had nowhere else:
+// upstream gives out others. So they are found again when the catalog was lost,
+// and what is left of them is kept when a copy is damaged.
+
+// keptBatch is how many files of republished/ become known at a time.
+const keptBatch = 1024
+
+// findRepublished tells the catalog of the files in republished/ of which it has
+// no row: it was lost, or a run was cut off. Their names have half of the
+// checksum, so each proves itself; one that does not goes to quarantine.
+//
+// A file with earlier bytes under the version's own name has nothing that proves
+// it, and goes to quarantine as it ever did (docs/adr/0005-earlier-bytes-prove-themselves.md).
+func (r *run) findRepublished(ctx context.Context) error {
+	var found []catalog.Version
+	for f, err := range r.cfg.Store.Republished() {
+		var v *catalog.Version
+		if err == nil {
+			v, err = r.lookAtRepublished(ctx, &f)
+		}
+		if err != nil {
+			return fmt.Errorf("looking for bytes that versions had before: %w", err)
+		}
+		if v != nil {
+			found = append(found, *v)
+		}
+		if len(found) == keptBatch {
+			if err := r.adoptRepublished(ctx, found); err != nil {
+				return err
+			}
+			found = found[:0]
+		}
+	}
+	return r.adoptRepublished(ctx, found)
+}
+
+// adoptRepublished makes files durable that somebody may not have synced, and then
+// their rows.
+func (r *run) adoptRepublished(ctx context.Context, found []catalog.Version) error {
+	if len(found) == 0 {
+		return nil
+	}
+	for i := range found {
+		r.cfg.Store.AdoptKept(found[i].Key())
+	}
+	if err := r.checkpoint(ctx, nil); err != nil {
+		return fmt.Errorf("keeping bytes that versions had before: %w", err)
+	}
+	r.cfg.Log.Info("found bytes that versions had before they were published again", "files", len(found))
+	return r.cfg.Catalog.AdoptRepublished(ctx, found)
+}
+
+// lookAtRepublished returns the row of a file that has none, and nil for one that
+// has, or is nothing to be kept.
+func (r *run) lookAtRepublished(ctx context.Context, f *store.RepublishedFile) (*catalog.Version, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if f.Key == "" {
+		r.cfg.Log.Warn("not a crate file of republished/: it is left alone", "path", f.File)
+		return nil, nil
+	}
+	rows, err := r.cfg.Catalog.Versions(ctx, f.ID.Name)
+	for i := range rows { // one that says "loose" was cut off while the file was moved: the plan sees to it
+		if v := &rows[i]; v.ID == f.ID && v.Checksum.FileKey() == f.Key && (v.Loose || v.Listed) {
+			return nil, err
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	sum, size, err := hash(ctx, r.cfg.Store, f.ID, f.At(), io.Discard)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		r.unreadableKept(f.ID, fmt.Errorf("reading %s: %w", f.File, err))
+		return nil, nil
+	case sum.FileKey() == f.Key:
+		return &catalog.Version{ID: f.ID, Checksum: sum, Size: size, Placement: f.At()}, nil
+	}
+	reason := fmt.Sprintf("%s: sha256 of the %d bytes is %s, its name says %s...", f.File, size, sum, f.Key)
+	kept, err := r.cfg.Store.Quarantine(f.ID, f.At(), reason)
+	if err == nil {
+		r.cfg.Log.Error("bytes that a version had before are damaged; moved to quarantine", "crate", f.ID.Name, "version", f.ID.Version,
+			"quarantine", kept, "err", reason)
+	}
+	return nil, err
+}
+
+// unreadableKept reports bytes that a version had before and that the disk does
+// not give.
+func (r *run) unreadableKept(id crate.ID, err error) {
+	r.cfg.Progress.unreadable.Add(1)
+	r.summary.fail(id, err)
+	r.cfg.Log.Error("bytes that a version had before cannot be read; they stay where they are", "crate", id.Name, "version", id.Version, "err", err)
+}
+
+// keepSuperseded looks at the bytes of Config.Superseded: a copy that is damaged
+// is set aside, those that are good are kept. Where none is, the bytes are lost:
+// nothing can be fetched in their place, so the row goes, once it was said.
+func (r *run) keepSuperseded(ctx context.Context) error {
+	for _, key := range r.cfg.Superseded {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		rows, err := r.cfg.Catalog.Versions(ctx, key.Name)
+		for i := range rows {
+			if err == nil && rows[i].Key() == key && !rows[i].SupersededAt.IsZero() {
+				err = r.keepCopies(ctx, &rows[i])
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("looking at the bytes that %s had before: %w", key.ID, err)
+		}
+	}
+	return nil
+}
+
+func (r *run) keepCopies(ctx context.Context, v *catalog.Version) error {
+	w := worker{run: r}
+	res := &result{entry: Entry{ID: v.ID, Checksum: v.Checksum}}
+	left, err := w.checkHeld(ctx, res, v.Placement)
+	if errors.As(err, new(*unreadableError)) {
+		r.unreadableKept(v.ID, err)
+		return nil
+	}
+	if err != nil || left == v.Placement {
+		return err
+	}
+	lost := left == (store.Placement{})
+	if others, is := r.kept[v.ID]; !is || others {
+		r.kept[v.ID] = !lost
+	}
+	if !lost {
+		v.Placement = left
+		return r.cfg.Catalog.Commit(ctx, catalog.Batch{Versions: []catalog.Version{*v}})
+	}
+	r.cfg.Log.Error("bytes that a version had before it was published again are lost: no good copy is left, and upstream has others",
+		"crate", v.Name, "version", v.ID.Version, "sha256", v.Checksum)
+	r.summary.Lost++
+	return r.cfg.Catalog.Commit(ctx, catalog.Batch{Dropped: []crate.Key{v.Key()}})
+}

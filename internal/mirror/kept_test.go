@@ -1,0 +1,192 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"path"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// storages are the ways in which a mirror keeps crates.
+func storages() map[string]*bundling {
+	return map[string]*bundling{"loose": nil, "only": {target: 1500}, "add": {target: 1500, add: true}}
+}
+
+// republished is a mirror of foo 1.0.0 with the bytes of now, and those of before.
+func republished(t *testing.T, b *bundling) (w *world, before crate.Key) {
+	t.Helper()
+	w = newWorld(t, parse(small))
+	w.bundle = b
+	w.mustRun(nil)
+	before = crate.Key{ID: foo1, Checksum: mustSum(w, foo1)}
+	w.republish(foo1)
+	w.writeIndex()
+	w.mustRun(func(c *Config) { c.AcceptRepublished = AcceptAlways })
+	return w, before
+}
+
+// A8: a catalog that was lost is built again with the bytes that versions had
+// before, in republished/ and in bundles: nothing is fetched, nothing is said to
+// have been published again, and the rows are what they were.
+func TestA8CatalogLost(t *testing.T) {
+	for name, b := range storages() {
+		t.Run(name, func(t *testing.T) {
+			w, before := republished(t, b)
+			want := w.catalog.clone()
+			w.catalog = newMemCatalog()
+			s := w.mustRun(func(c *Config) { c.HeldOnly = true })
+			if s.Downloaded != 0 || s.Republished != 0 || s.Quarantined != 0 || s.Total() != 5 {
+				t.Errorf("%+v", s.Counts)
+			}
+			times := cmpopts.EquateApproxTime(time.Hour)
+			ignore := cmpopts.IgnoreFields(catalog.Version{}, "VerifiedAt")
+			if diff := cmp.Diff(want.others, w.catalog.others, times, ignore); diff != "" {
+				t.Errorf("bytes of before (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(want.versions, w.catalog.versions, times); diff != "" {
+				t.Errorf("bytes of now (-want +got):\n%s", diff)
+			}
+			if _, ok := w.catalog.others[before]; !ok {
+				t.Error("the bytes of before are not known any more")
+			}
+			if s := w.mustRun(nil); s.Existing != 5 {
+				t.Errorf("once more: %+v", s.Counts)
+			}
+		})
+	}
+}
+
+// What is in republished/ proves itself by its name. What does not goes to
+// quarantine; what has another name stays, and is not read.
+func TestA8RepublishedProveThemselves(t *testing.T) {
+	w, before := republished(t, nil)
+	right := before.RepublishedPath(before.Checksum.FileKey())
+	good, err := durable.ReadFile(w.disk, right, 1<<20)
+	must(t, err)
+	w.catalog = newMemCatalog()
+	bad := crate.Checksum{7}
+	damaged := foo1.RepublishedPath(bad.FileKey())
+	foreign := []string{
+		"republished/README", path.Join("republished/3/f", path.Base(right)), "republished/foo/foo-1.0.0.crate",
+		strings.ToUpper(right[:len(right)-len(".crate")]) + ".crate", "republished/foo/x/y/" + path.Base(right),
+	}
+	for _, name := range append(foreign, damaged) {
+		must(t, w.disk.MkdirAll(path.Dir(name)))
+		must(t, durable.WriteFile(w.disk, name, good))
+	}
+	s, err := w.run(context.Background(), w.disk, nil)
+	if err != nil || s.Quarantined != 1 || !s.Complete(false) {
+		t.Errorf("%v, %+v", err, s)
+	}
+	if _, ok := w.catalog.others[before]; !ok || len(w.catalog.others) != 1 {
+		t.Errorf("rows %+v", w.catalog.others)
+	}
+	for _, name := range append(foreign, right) {
+		if got, err := durable.ReadFile(w.disk, name, 1<<20); err != nil || !bytes.Equal(got, good) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := w.disk.Stat(damaged); err == nil {
+		t.Error("a file whose name is not that of its bytes has stayed")
+	}
+	for e, err := range loose.OpenReadOnly(w.disk).Evidence() {
+		if err != nil || e.ID != foo1 || !strings.Contains(e.Reason, damaged) {
+			t.Errorf("evidence %+v, %v", e, err)
+		}
+	}
+}
+
+// A8: of damaged bytes that a version had before, and that cannot be fetched, the
+// copies that are good are kept. If there is none, that is said, once.
+func TestA8SupersededIsDamaged(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		bundle   *bundling
+		damage   func(w *world, v catalog.Version) // nil: nothing is damaged
+		lost     int64
+		evidence int
+	}{
+		{"nothing", nil, nil, 0, 0},
+		{"the only copy", nil, spoilFile, 1, 1},
+		{"the only copy is missing", nil, removeFile, 1, 0},
+		{"the only member", &bundling{target: 1500}, spoilMember, 1, 1},
+		{"the file beside a member", &bundling{target: 1500, add: true}, spoilFile, 0, 0},
+		{"the member beside a file", &bundling{target: 1500, add: true}, spoilMember, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w, before := republished(t, tt.bundle)
+			row := w.catalog.others[before]
+			if tt.damage != nil {
+				tt.damage(w, row)
+			}
+			s, err := w.run(context.Background(), w.disk, func(c *Config) {
+				c.Source, c.Superseded, c.AllowEmpty, c.VerifyExisting = FromList(nil, nil), []crate.Key{before}, true, true
+				c.Repair = true
+			})
+			if err != nil || s.Lost != tt.lost || s.Quarantined != tt.evidence || s.Sound() != (tt.lost == 0 && tt.evidence == 0) {
+				t.Errorf("%v, %+v", err, s)
+			}
+			left, ok := w.catalog.others[before]
+			if ok != (tt.lost == 0) || ok && left.Placement == row.Placement != (tt.damage == nil) {
+				t.Errorf("row %+v, before that %+v", left, row)
+			}
+			st, close, err := w.openStore(context.Background(), w.disk)
+			must(t, err)
+			defer close()
+			for e, err := range st.Evidence() {
+				must(t, err)
+				must(t, st.Settle(e, time.Now()))
+			}
+			if s := w.mustRun(nil); s.Existing != 5 {
+				t.Errorf("the next run: %+v", s.Counts)
+			}
+		})
+	}
+}
+
+func spoilFile(w *world, v catalog.Version) {
+	name := v.AsFile().LoosePath(v.ID)
+	must(w.t, w.disk.Remove(name))
+	must(w.t, durable.WriteFile(w.disk, name, []byte("something else")))
+}
+
+func removeFile(w *world, v catalog.Version) { must(w.t, w.disk.Remove(v.AsFile().LoosePath(v.ID))) }
+
+func spoilMember(w *world, v catalog.Version) {
+	data, err := durable.ReadFile(w.disk, v.Bundle, 1<<20)
+	must(w.t, err)
+	data[v.Offset+v.FrameSize/2] ^= 1
+	must(w.t, w.disk.Remove(v.Bundle))
+	must(w.t, durable.WriteFile(w.disk, v.Bundle, data))
+}
+
+// A run that was killed while it moved a file, or before its row was written, is
+// gone on with whatever the catalog knows.
+func TestA8KilledWhileMakingWay(t *testing.T) {
+	w, before := republished(t, nil)
+	now := w.catalog.clone()
+	row := now.others[before]
+	delete(w.catalog.others, before) // moved, and no row of it yet
+	if s := w.mustRun(nil); s.Existing != 5 {
+		t.Errorf("%+v", s.Counts)
+	}
+	if v := w.catalog.others[before]; v.Placement != row.Placement {
+		t.Errorf("row %+v, want %+v", v, row)
+	}
+	if _, err := w.disk.Stat("quarantine"); err == nil {
+		entries, _ := w.disk.ReadDir("quarantine")
+		if len(entries) > 0 {
+			t.Errorf("in quarantine: %v", entries)
+		}
+	}
+}
