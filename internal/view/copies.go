@@ -26,6 +26,7 @@ type copies struct {
 	loose      *loose.Store
 	bundlesOut string
 	log        *slog.Logger
+	quarantine quarantine
 	proven     proven
 	hashing    singleflight.Group // of large crates, by what is hashed
 	told       recent[identity]   // damage that the log knows of

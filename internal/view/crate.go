@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"slices"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -22,6 +24,16 @@ type Entry struct {
 	index.Entry       // Raw is the line byte for byte
 	Held        bool  // its crate file can be opened
 	Size        int64 // of the crate file in bytes; 0 if it is not held
+	// Before are the bytes that the version had before it was published again,
+	// the last first. View.OpenBytes opens them.
+	Before []Superseded
+}
+
+// Superseded are bytes whose place others have taken.
+type Superseded struct {
+	Checksum crate.Checksum
+	Size     int64
+	Until    time.Time
 }
 
 // Key identifies the bytes that the line names.
@@ -73,14 +85,20 @@ func noVersion(name string) error {
 // shown joins the lines of a crate with what is held of it.
 func (v *View) shown(lines []index.Entry, rows []catalog.Version) []Entry {
 	held := make(map[crate.Key]*catalog.Version, len(rows))
+	before := map[crate.ID][]Superseded{}
 	for i := range rows {
-		if rows[i].SupersededAt.IsZero() {
-			held[rows[i].Key()] = &rows[i]
+		if v := &rows[i]; v.SupersededAt.IsZero() {
+			held[v.Key()] = v
+		} else {
+			before[v.ID] = append(before[v.ID], Superseded{v.Checksum, v.Size, v.SupersededAt})
 		}
+	}
+	for _, list := range before {
+		slices.SortFunc(list, func(a, b Superseded) int { return b.Until.Compare(a.Until) })
 	}
 	entries := make([]Entry, 0, len(lines))
 	for _, line := range lines {
-		e := Entry{Entry: line}
+		e := Entry{Entry: line, Before: before[line.ID]}
 		// The checksum is that of the bytes held, or they are not this line's.
 		if row := held[crate.Key{ID: line.ID, Checksum: line.Checksum}]; row != nil {
 			e.Held, e.Size = true, row.Size

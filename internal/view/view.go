@@ -145,18 +145,24 @@ func (v *View) Generation() uint64 { return v.generation.Load() }
 type Totals struct {
 	Crates, Versions, Bytes int64     // 0 until they were counted first
 	Counted                 bool      // they were
+	Removed                 int64     // of Versions: the index does not name them any more
+	Superseded              int64     // of Versions: bytes of before they were published again
+	Unsettled               int       // files in quarantine that a person has not looked at
 	Empty                   string    // why nothing is shown, for people; empty: something is, or it is not known yet
 	Commit                  string    // of the index; empty: a plain folder
 	CommitTime              time.Time // of the index; zero: unknown
 }
 
-// Totals returns what was counted last. It costs nothing.
+// Totals returns what was counted last. It costs a look at
+// the folder of the quarantine.
 func (v *View) Totals() Totals {
 	var t Totals
 	t.Commit, t.CommitTime = v.index.revision()
 	if held := v.held.Load(); held != nil {
 		t.Crates, t.Versions, t.Bytes, t.Counted = held.Crates, held.Versions, held.Bytes, true
+		t.Removed, t.Superseded = held.Removed, held.Superseded
 	}
+	t.Unsettled = v.copies.quarantine.unsettled(v.copies.loose)
 	if why := v.empty.Load(); why != nil {
 		t.Empty = *why
 	}

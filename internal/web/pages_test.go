@@ -102,6 +102,31 @@ func TestH19EmptyMirror(t *testing.T) {
 	}
 }
 
+// A8: a version that was published again says so, and where its earlier bytes are.
+func TestA8PublishedAgain(t *testing.T) {
+	f := newFixture()
+	e := &f.crates["serde"].Entries[4] // with build metadata
+	before := crate.Checksum{0xbe, 0xf0}
+	e.Before = []view.Superseded{{Checksum: before, Size: 76_000, Until: time.Date(2025, 11, 3, 0, 0, 0, 0, time.UTC)}}
+	f.totals.Removed, f.totals.Superseded, f.totals.Unsettled = 185, 1, 2
+	h := newHandler(t, f, testURL)
+	for path, want := range map[string][]string{
+		"/crate/serde/2.0.0-rc.1+build.7": {"Published again", `href="/crates/crates/serde/2.0.0-rc.1&#43;build.7/` + before.String() + `.crate"`, "2025-11-03"},
+		"/crate/serde":                    {`<span class="badge">published again</span>`},
+		"/":                               {"185 no longer in the index", "1 from before it was published again", "2 files in quarantine need a look"},
+	} {
+		body := get(h, path).Body.String()
+		for _, w := range want {
+			if !strings.Contains(body, w) {
+				t.Errorf("%s does not have %q:\n%s", path, w, body)
+			}
+		}
+	}
+	if body := get(h, "/crate/serde/1.0.228").Body.String(); strings.Contains(body, "Published again") {
+		t.Error("a version that was not says that it was published again")
+	}
+}
+
 // Behind a proxy with a path prefix, every link must have it, and none may be
 // made of what the client says that our host is.
 // TestOtherPaths: those that people and robots know from elsewhere.

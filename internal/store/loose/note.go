@@ -51,6 +51,16 @@ func (s *Store) writeNote(file string, n note) error {
 	return durable.WriteFile(s.fsys, file+noteExt, append(data, '\n'))
 }
 
+// QuarantineChanged returns when the quarantine last got, lost or settled
+// something. Errors: fs.ErrNotExist if there is none.
+func (s *Store) QuarantineChanged() (time.Time, error) {
+	info, err := s.fsys.Stat(quarantineDir)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
+}
+
 // Evidence implements store.Quarantiner.
 func (s *Store) Evidence() iter.Seq2[store.Evidence, error] {
 	return func(yield func(store.Evidence, error) bool) {
