@@ -45,6 +45,13 @@ func TestAbsentSince(t *testing.T) {
 			if absent && rev.Commit != gone {
 				t.Errorf("absent in %v first, want %s", rev, gone)
 			}
+			changed, _, err := openIndex(t, deep, nil).Changes(t.Context(), since, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if of, absent, err := changed.AbsentSince(t.Context(), id, since); err != nil || absent != test.want || of != rev {
+				t.Errorf("in what has changed: absent %v in %v, %v", absent, of, err)
+			}
 			if _, absent, err = openIndex(t, deep, nil).AbsentSince(t.Context(), crate.ID{Name: "bar", Version: "1.0.0"}, since); err != nil || absent {
 				t.Errorf("bar was there all the time; absent %v, %v", absent, err)
 			}

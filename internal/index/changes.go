@@ -42,7 +42,9 @@ func (x *Index) Changes(ctx context.Context, since string, also []string) (chang
 	if err != nil {
 		return nil, nil, fmt.Errorf("comparing with commit %s: %w", since, err)
 	}
-	return &Index{source: selection{x.source, files}, revision: x.revision, log: x.log}, gone, nil
+	part := *x // it has the same past
+	part.source = selection{x.source, files}
+	return &part, gone, nil
 }
 
 func checkCommit(id string) error {
