@@ -20,7 +20,7 @@ const abandoned = time.Hour
 // leftovers are what a git that was killed leaves in its directory: its locks
 // keep every later git from working, its packs may have hundreds of megabytes.
 var leftovers = []string{
-	"*.lock", "gc.pid", "refs/*/*.lock", "objects/*.lock", "objects/info/commit-graphs/*.lock",
+	"*.lock", "gc.pid", "refs/*/*.lock", "refs/*/*/*.lock", "objects/*.lock", "objects/info/commit-graphs/*.lock",
 	"objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/pack/*.lock", "objects/tmp_objdir-*",
 }
 

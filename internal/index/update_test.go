@@ -253,7 +253,7 @@ func TestUpdateRecovers(t *testing.T) {
 			if kind == "checkout" {
 				gitDir = filepath.Join(u.dir, ".git")
 			}
-			left := []string{"index.lock", "shallow.lock", "HEAD.lock", "refs/heads/master.lock", "refs/clonecratesio/fetched.lock", "packed-refs.lock",
+			left := []string{"index.lock", "shallow.lock", "HEAD.lock", "refs/heads/master.lock", "refs/clonecratesio/fetched.lock", days + "/2026-01-01.lock", "packed-refs.lock",
 				"objects/pack/tmp_pack_q1w2e3"}
 			u.reg.Add(simreg.Version{Name: "foo", Version: "2.0.0"})
 			u.commit()
