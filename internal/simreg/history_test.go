@@ -65,7 +65,10 @@ func TestWhatWasDeletedAndCameBack(t *testing.T) {
 	r := New(MustParse("foo 1.0.0\nfoo 1.1.0")...)
 	first, _ := r.Checksum(foo)
 	r.Remove(foo)
-	r.Restore(foo)
+	if got, want := r.Gone(), []crate.ID{foo}; !slices.Equal(got, want) {
+		t.Errorf("deleted, as it says, is %v, want %v", got, want)
+	}
+	r.Restore(foo, first)
 	if sum, err := r.Checksum(foo); err != nil || sum != first || len(r.Past(foo)) != 0 {
 		t.Errorf("restored, it has %v, %v, and before %v, want %v alone", sum, err, r.Past(foo), first)
 	}
@@ -73,10 +76,16 @@ func TestWhatWasDeletedAndCameBack(t *testing.T) {
 		t.Errorf("restored, it is not the newest: %s, %v", file, err)
 	}
 	r.Remove(foo)
-	r.Restore(foo)
+	r.Restore(foo, first)
 	r.ReplaceBytes(foo)
-	if got, want := r.Past(foo), []crate.Checksum{first}; !slices.Equal(got, want) {
-		t.Errorf("republished, it had the checksums %v before, want %v", got, want)
+	if got, want := r.Past(foo), []crate.Checksum{first}; !slices.Equal(got, want) || len(r.Gone()) > 0 {
+		t.Errorf("republished, it had the checksums %v before, want %v; %v is gone", got, want, r.Gone())
+	}
+	second, _ := r.Checksum(foo)
+	r.Remove(foo)
+	r.Restore(foo, first)
+	if sum, err := r.Checksum(foo); err != nil || sum != first || !slices.Equal(r.Past(foo), []crate.Checksum{second}) {
+		t.Errorf("restored, it has %v, %v, and before %v, want %v and %v", sum, err, r.Past(foo), first, second)
 	}
 }
 

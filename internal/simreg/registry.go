@@ -78,16 +78,17 @@ func (r *Registry) Add(versions ...Version) {
 // hours. Removing what is not there does nothing.
 func (r *Registry) Remove(id crate.ID) { r.swap(id, nil) }
 
-// Restore publishes again what Remove has deleted, the same bytes, as the newest
-// version of its crate. It panics if nothing was deleted, or another has its place.
-func (r *Registry) Restore(id crate.ID) {
+// Restore publishes again what Remove has deleted, as the newest version of its
+// crate, with the bytes that it had last or any that it had before: sum is one of
+// Past. It panics if there are none, or if the version is not deleted.
+func (r *Registry) Restore(id crate.ID, sum crate.Checksum) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	past := r.past[id]
-	if len(past) == 0 || r.records[id] != nil {
-		panic(fmt.Sprintf("simreg: restoring %s, which was not deleted", id))
+	at := slices.IndexFunc(r.past[id], func(rec *record) bool { return r.checksum(rec) == sum })
+	if at < 0 || r.records[id] != nil {
+		panic(fmt.Sprintf("simreg: restoring %s %s, which was not deleted", id, sum))
 	}
-	rec := past[len(past)-1]
+	rec := r.past[id][at]
 	path := crate.IndexPath(id.Name)
 	r.records[id] = rec
 	r.files[path] = append(r.files[path], rec)
@@ -163,6 +164,20 @@ func (r *Registry) IDs() []crate.ID {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return slices.SortedFunc(maps.Keys(r.records), compareIDs)
+}
+
+// Gone returns the versions that were deleted and are not back, sorted as IDs.
+func (r *Registry) Gone() []crate.ID {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var gone []crate.ID
+	for id := range r.past {
+		if r.records[id] == nil {
+			gone = append(gone, id)
+		}
+	}
+	slices.SortFunc(gone, compareIDs)
+	return gone
 }
 
 // Len returns the number of versions.
