@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench test-root soak acceptance python
+.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench replay test-root soak acceptance python
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -41,6 +41,11 @@ test-root: ## power cuts, full disks, bad sectors, networks that go away: needs 
 SOAK ?= 30m
 soak: ## everything at random for SOAK: needs root on Linux
 	$(GO) test -count=1 -timeout 0 -v -run TestRootSoak ./internal/cli -root -soak $(SOAK)
+
+HISTORY ?= internal/cli/testdata/history
+STEPS   ?= 230
+replay: ## what happened to crates.io between the two days in HISTORY, in STEPS commits
+	$(GO) test -count=1 -timeout 0 -v -run 'TestReplay$$' ./internal/cli -history $(abspath $(HISTORY)) -steps $(STEPS)
 
 python: ## Clone-Index.py and the project manifest: needs Python 3.9 and git
 	python3 -m unittest discover -s scripts -t scripts

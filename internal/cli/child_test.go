@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
 func must(t *testing.T, err error) {
@@ -98,4 +102,17 @@ func (c *child) says(texts ...string) {
 	if strings.Contains(c.out.String(), "goroutine ") {
 		c.t.Errorf("it crashed:\n%s", c.said())
 	}
+}
+
+var acceptByHand = regexp.MustCompile(`clonecratesio accept (\S+) (\S+)`)
+
+// refused returns the versions that the program, which has ended, said must be
+// accepted by hand.
+func (c *child) refused() (ids []crate.ID) {
+	for _, match := range acceptByHand.FindAllStringSubmatch(c.out.String(), -1) {
+		if id := (crate.ID{Name: match[1], Version: match[2]}); !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }

@@ -10,10 +10,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
@@ -153,7 +155,7 @@ func (m *mirrored) look(spoiled map[crate.ID]bool) (held map[crate.ID]bool) {
 
 func (m *mirrored) lookLoose(spoiled, held map[crate.ID]bool) {
 	m.t.Helper()
-	for _, id := range m.reg.IDs() {
+	for _, id := range m.everPublished() {
 		data, err := os.ReadFile(m.path(id))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -164,6 +166,9 @@ func (m *mirrored) lookLoose(spoiled, held map[crate.ID]bool) {
 		}
 	}
 }
+
+// everPublished returns the versions of upstream, those that it removed included.
+func (m *mirrored) everPublished() []crate.ID { return append(m.reg.IDs(), m.reg.Gone()...) }
 
 func (m *mirrored) lookCatalogued(spoiled, held map[crate.ID]bool) {
 	m.t.Helper()
@@ -176,7 +181,7 @@ func (m *mirrored) lookCatalogued(spoiled, held map[crate.ID]bool) {
 	st, closeStore := m.openStore()
 	defer closeStore()
 	seen := map[string]bool{}
-	for _, id := range m.reg.IDs() {
+	for _, id := range m.everPublished() {
 		if seen[id.Name] {
 			continue
 		}
@@ -184,30 +189,64 @@ func (m *mirrored) lookCatalogued(spoiled, held map[crate.ID]bool) {
 		rows, err := cat.Versions(context.Background(), id.Name)
 		must(m.t, err)
 		for _, v := range rows {
-			at := store.Placement{Loose: v.Loose && v.Bundle == "", Bundle: v.Bundle, Offset: v.Offset, FrameSize: v.FrameSize}
-			content, err := st.Open(v.ID, at)
-			held[v.ID] = m.proves(v.ID, content, err)
+			err := m.isStored(st, &v)
+			held[v.ID] = err == nil && slices.Contains(m.published(v.ID), v.Checksum)
 			if !held[v.ID] && !spoiled[v.ID] {
-				m.t.Errorf("%v is not where the catalog says that it is, %+v: %v", v.ID, at, err)
-			}
-			if err == nil {
-				must(m.t, content.Close())
+				m.t.Errorf("%v is not where the catalog says that it is, %+v: %v", v.ID, v.Placement, err)
 			}
 		}
 	}
 }
 
-// proves reports whether r, if there is no err, is the crate.
+// isStored reports why the bytes of a row are not where it says. A loose file is
+// moved to republished/, and back, before that is recorded.
+func (m *mirrored) isStored(st store.Reader, v *catalog.Version) error {
+	err := m.storedAt(st, v.ID, v.Placement, v.Checksum)
+	if err == nil || !v.Loose {
+		return err
+	}
+	moved := store.Placement{Loose: true}
+	if v.Republished == "" {
+		moved.Republished = v.Checksum.FileKey()
+	}
+	if m.storedAt(st, v.ID, moved, v.Checksum) == nil {
+		return nil
+	}
+	return err
+}
+
+// storedAt reports why a store does not have bytes in a place.
+func (m *mirrored) storedAt(st store.Reader, id crate.ID, at store.Placement, want crate.Checksum) error {
+	content, err := st.Open(id, at)
+	if err != nil {
+		return err
+	}
+	h := sha256.New()
+	size, err := io.Copy(h, content)
+	if got := crate.Checksum(h.Sum(nil)); err == nil && got != want {
+		err = &crate.ChecksumError{ID: id, Want: want, Got: got, Size: size}
+	}
+	return errors.Join(err, content.Close())
+}
+
+// proves reports whether r, if there is no err, is the crate, or was once.
 func (m *mirrored) proves(id crate.ID, r io.Reader, err error) bool {
 	m.t.Helper()
 	if err != nil {
 		return false
 	}
-	want, err := m.reg.Checksum(id)
-	must(m.t, err)
 	h := sha256.New()
 	_, err = io.Copy(h, r)
-	return err == nil && crate.Checksum(h.Sum(nil)) == want
+	return err == nil && slices.Contains(m.published(id), crate.Checksum(h.Sum(nil)))
+}
+
+// published returns the checksums of all bytes that upstream ever gave to a version.
+func (m *mirrored) published(id crate.ID) []crate.Checksum {
+	sums := m.reg.Past(id)
+	if now, err := m.reg.Checksum(id); err == nil {
+		sums = append(sums, now)
+	}
+	return sums
 }
 
 // hasCrates reports whether there is a folder of crates.

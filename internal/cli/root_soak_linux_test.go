@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,6 +20,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -27,11 +30,12 @@ var soakFor = flag.Duration("soak", 0, "how long TestRootSoak lasts; 0 skips it"
 // TestRootSoak is everything at random, one thing after the other, on mirrors
 // that live on: runs, verifications, repairs and extractions are killed, the power
 // is cut, the disk is filled, upstream vanishes or misbehaves, bits flip, the
-// catalog is lost, the registry grows, loose files become bundles. Whatever
+// catalog is lost, the registry grows, versions and crates are removed, restored and
+// published again with other bytes, loose files become bundles. Whatever
 // happens, nothing that was acknowledged is ever lost or fetched again unless it
 // was damaged on purpose; a server beside it all answers 200 with nothing but the
-// crates; and every few rounds an undisturbed run completes the mirror and
-// everything in it is hashed. "make soak" does it for half an hour.
+// crates that its index names; and every few rounds an undisturbed run completes the
+// mirror and everything in it is hashed. "make soak" does it for half an hour.
 func TestRootSoak(t *testing.T) {
 	needRoot(t)
 	if *soakFor == 0 {
@@ -50,8 +54,8 @@ func TestRootSoak(t *testing.T) {
 			s.settle()
 		})
 	}
-	t.Logf("%d power cuts, %d kills, %d full disks, %d outages, %d flips, %d lost catalogs, %d requests that went wrong; %d runs, %d crates served, %d extracted, %d versions checked, lost: %d",
-		sum.cuts, sum.kills, sum.fills, sum.outages, sum.flips, sum.forgotten, sum.faults, sum.runs, sum.served, sum.extracted, sum.checked, sum.lost)
+	t.Logf("%d power cuts, %d kills, %d full disks, %d outages, %d flips, %d lost catalogs, %d requests that went wrong, %d versions removed, %d restored, %d republished; %d runs, %d crates served, %d extracted, %d versions checked, lost: %d",
+		sum.cuts, sum.kills, sum.fills, sum.outages, sum.flips, sum.forgotten, sum.faults, sum.removed, sum.restored, sum.republished, sum.runs, sum.served, sum.extracted, sum.checked, sum.lost)
 	if sum.lost > 0 || sum.checked == 0 {
 		t.Error("see above")
 	}
@@ -59,7 +63,7 @@ func TestRootSoak(t *testing.T) {
 
 // tally is what a soak has done.
 type tally struct {
-	cuts, kills, fills, outages, flips, forgotten, faults, runs, served, extracted, checked, lost int
+	cuts, kills, fills, outages, flips, forgotten, faults, removed, restored, republished, runs, served, extracted, checked, lost int
 }
 
 // soak is one mirror and what is known of it.
@@ -69,21 +73,27 @@ type soak struct {
 	disk    *disk
 	sum     *tally
 	index   string
-	held    map[crate.ID]int // acknowledged, and the requests that were made for it until then
-	bundles bool             // it makes bundles by now
-	next    int              // number of the next crate
+	held    map[crate.ID]int              // acknowledged, and the requests that were made for it until then
+	bundles bool                          // it makes bundles by now
+	kept    map[crate.Key]catalog.Version // bytes that a complete mirror had
+	coming  map[crate.ID]bool             // published again with bytes that may not be held yet
+	unseen  map[crate.ID]bool             // removed, and no run has seen it
+	next    int                           // number of the next crate
 	brief   []simreg.Kind
 	faults  int  // injected by now
 	flipped bool // a bundle has a bit that is not what it was
 
 	uncatalogued bool // the catalog is lost
+	forgot       bool // it was lost once
 }
 
 func newSoak(t *testing.T, rnd *rand.Rand, kind string, sum *tally) *soak {
 	d := newImage(t, t.TempDir(), kind, "")
-	s := &soak{mirrored: newMirroredOn(t, simreg.Demo(), d.dir), rnd: rnd, disk: d, sum: sum, held: map[crate.ID]int{}, brief: simreg.Brief()}
+	s := &soak{mirrored: newMirroredOn(t, simreg.Demo(), d.dir), rnd: rnd, disk: d, sum: sum, brief: simreg.Brief()}
+	s.held, s.kept = map[crate.ID]int{}, map[crate.Key]catalog.Version{}
+	s.coming, s.unseen = map[crate.ID]bool{}, map[crate.ID]bool{}
 	s.slow(time.Duration(1+rnd.IntN(8)) * time.Millisecond)
-	s.flags = []string{"-bundles-out", filepath.Join(s.dir, "bundles")}
+	s.flags = []string{"-accept-shrink", "-bundles-out", filepath.Join(s.dir, "bundles")}
 	var err error
 	s.index, err = filepath.EvalSymlinks(filepath.Join(s.dir, "index"))
 	must(t, err)
@@ -94,9 +104,12 @@ func newSoak(t *testing.T, rnd *rand.Rand, kind string, sum *tally) *soak {
 func (s *soak) round() {
 	s.t.Helper()
 	s.grow()
+	s.shrink()
+	s.comeBack()
+	s.writeIndex()
 	if s.rnd.IntN(3) == 0 { // what came loose meanwhile moves into bundles
 		s.bundles = !s.bundles
-		s.flags = s.flags[:2]
+		s.flags = s.flags[:3]
 		if s.bundles {
 			s.flags = append(s.flags, "-bundle")
 		}
@@ -106,22 +119,6 @@ func (s *soak) round() {
 	}
 	rounds := []func(){s.killed, s.killed, s.cutOff, s.cutOff, s.cutOff, s.full, s.outage, s.verifying, s.extract, s.flip, s.flip, s.forget, s.settle}
 	rounds[s.rnd.IntN(len(rounds))]()
-}
-
-// grow publishes some versions, and yanks one.
-func (s *soak) grow() {
-	var text strings.Builder
-	for range s.rnd.IntN(20) {
-		fmt.Fprintf(&text, "soaked-%d 1.0.%d\n", s.next%40, s.next/40)
-		s.next++
-	}
-	if text.Len() == 0 {
-		return
-	}
-	s.reg.Add(simreg.MustParse(text.String())...)
-	ids := s.reg.IDs()
-	s.reg.Yank(ids[s.rnd.IntN(len(ids))], s.rnd.IntN(2) == 0)
-	must(s.t, s.reg.WriteIndex(s.index))
 }
 
 // run starts the program, with bundles of which there are many.
@@ -171,6 +168,9 @@ func (s *soak) after() {
 		}
 	}
 	for _, id := range s.acknowledged() {
+		if s.coming[id] {
+			continue // what was acknowledged may be what it had before
+		}
 		s.held[id] = s.reg.Requests(id)
 	}
 	held := s.look(nil)
@@ -180,6 +180,37 @@ func (s *soak) after() {
 			s.t.Errorf("%v was held and is nowhere", id)
 		}
 	}
+	if s.uncatalogued {
+		return
+	}
+	rows := s.catalogued()
+	for key := range s.kept {
+		if _, found := rows[key]; !found {
+			s.sum.lost++
+			s.t.Errorf("%v with the checksum %v was held, and the catalog has nothing of it", key.ID, key.Checksum)
+		}
+	}
+}
+
+// catalogued returns all bytes that the catalog has, and where. That they are
+// there, look has seen.
+func (s *soak) catalogued() map[crate.Key]catalog.Version {
+	s.t.Helper()
+	rows := map[crate.Key]catalog.Version{}
+	cat, err := openCatalogToRead(catalogPath(filepath.Join(s.dir, "out")))
+	if errors.Is(err, fs.ErrNotExist) {
+		return rows
+	}
+	must(s.t, err)
+	defer cat.Close()
+	for _, id := range s.everPublished() {
+		held, err := cat.Versions(context.Background(), id.Name)
+		must(s.t, err)
+		for _, v := range held {
+			rows[crate.Key{ID: v.ID, Checksum: v.Checksum}] = v
+		}
+	}
+	return rows
 }
 
 func (s *soak) killed() {
@@ -233,7 +264,8 @@ func (s *soak) extract() {
 	s.strike(c)
 	there.look(nil)
 	c = extract()
-	if code := c.code(patience); code != exitOK && !s.flipped {
+	// What upstream removed the index does not name: a finding, for whoever asks it.
+	if code := c.code(patience); code != exitOK && !s.flipped && len(s.irreplaceable()) == 0 {
 		s.t.Errorf("extraction ends with exit code %d\n%s", code, c.said())
 	}
 	s.sum.extracted += len(there.look(nil))
@@ -290,21 +322,34 @@ func (c *child) listens(addr string) {
 }
 
 // fetch asks a server for a crate. Whatever it answers, a whole answer of 200 is
-// the crate.
+// the crate, and the bytes that the server's own index has named just before.
 func (s *soak) fetch(client *http.Client, addr string, id crate.ID) {
-	resp, err := client.Get("http://" + addr + "/crates/" + id.URLPath())
-	if err != nil {
+	lines, _ := whole(client, "http://"+addr+"/index/"+crate.IndexPath(id.Name))
+	body, ok := whole(client, "http://"+addr+"/crates/"+id.URLPath())
+	if !ok {
 		return // it starts, or the disk is gone
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return
 	}
 	s.sum.served++
 	if !s.proves(id, bytes.NewReader(body), nil) {
 		s.t.Errorf("%v: the server answers 200 with %d bytes that are not the crate", id, len(body))
 	}
+	sum := crate.Checksum(sha256.Sum256(body)).String()
+	for line := range strings.Lines(string(lines)) {
+		if strings.Contains(line, fmt.Sprintf(`"vers":%q,`, id.Version)) && !strings.Contains(line, sum) {
+			s.t.Errorf("%v: the server's index names other bytes than those with the checksum %s that it answers with: %s", id, sum, line)
+		}
+	}
+}
+
+// whole returns the body of a whole answer of 200.
+func whole(client *http.Client, url string) (body []byte, ok bool) {
+	resp, err := client.Get(url)
+	if err != nil {
+		return nil, false
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(resp.Body)
+	return body, err == nil && resp.StatusCode == http.StatusOK
 }
 
 func (s *soak) full() {
@@ -314,7 +359,7 @@ func (s *soak) full() {
 	s.somewhere()
 	rest := filepath.Join(s.dir, "rest")
 	must(s.t, fill(rest))
-	if code := c.code(patience); code != exitNoSpace && code != exitOK {
+	if code := c.code(patience); code != exitNoSpace && code != exitOK && len(c.refused()) == 0 {
 		s.t.Errorf("exit code %d on a full disk\n%s", code, c.said())
 	}
 	stop()
@@ -345,7 +390,8 @@ func (s *soak) forget() {
 		}
 	}
 	s.sum.forgotten++
-	s.uncatalogued = true // what lies in bundles is held, and nobody says so
+	s.uncatalogued, s.forgot = true, true // what lies in bundles is held, and nobody says so
+	s.kept = map[crate.Key]catalog.Version{}
 	s.killed()
 	s.uncatalogued = false
 	s.settle()
@@ -356,6 +402,9 @@ func (s *soak) flip() {
 	s.t.Helper()
 	s.settle()
 	file, loose := s.anyFile()
+	if file == "" {
+		return
+	}
 	f, err := os.OpenFile(file, os.O_RDWR, 0)
 	must(s.t, err)
 	info, err := f.Stat()
@@ -396,22 +445,38 @@ func (s *soak) repair() *child {
 	return s.ask("verify", "-restart", "-repair", "-crates-base-url", s.server.BaseURL)
 }
 
-// anyFile returns one of the mirror's crates or bundles.
+// anyFile returns one of the mirror's crates or bundles, in which nothing is that
+// upstream does not have any more. There may be none.
 func (s *soak) anyFile() (name string, loose bool) {
 	s.t.Helper()
 	var files []string
+	last := s.irreplaceable()
 	err := filepath.WalkDir(s.dir, func(name string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && (strings.HasSuffix(name, crate.Ext) || strings.HasSuffix(name, bundle.Ext)) {
+		if err == nil && d.Type().IsRegular() && (strings.HasSuffix(name, crate.Ext) || strings.HasSuffix(name, bundle.Ext)) && !last[name] {
 			files = append(files, name)
 		}
 		return err
 	})
 	must(s.t, err)
 	if len(files) == 0 {
-		s.t.Fatal("the mirror is empty")
+		return "", false
 	}
 	name = files[s.rnd.IntN(len(files))]
 	return name, strings.HasSuffix(name, crate.Ext)
+}
+
+// irreplaceable returns the files with bytes that upstream has removed.
+func (s *soak) irreplaceable() map[string]bool {
+	s.t.Helper()
+	files := map[string]bool{}
+	for key, row := range s.kept {
+		if sum, err := s.reg.Checksum(key.ID); err == nil && sum == key.Checksum {
+			continue
+		}
+		files[s.path(key.ID)] = true
+		files[filepath.Join(s.dir, "bundles", row.Bundle)] = true
+	}
+	return files
 }
 
 // settle lets upstream be well: one run completes the mirror, the next has
@@ -425,18 +490,22 @@ func (s *soak) settle() {
 	}
 	s.sum.faults += s.faults
 	s.reg.Heal()
-	s.run().want(exitOK)
+	s.complete()
 	s.after()
 	before := s.reg.TotalRequests()
 	s.run().want(exitOK)
 	if n := s.reg.TotalRequests() - before; n > 0 {
 		s.t.Errorf("the mirror is complete, and yet %d requests were made", n)
 	}
-	c := s.ask("verify", "-restart")
-	c.want(exitOK, count(int64(s.reg.Len()))+" versions hashed")
-	s.after()
-	if len(s.held) != s.reg.Len() {
-		s.t.Errorf("%d versions are recorded, want %d", len(s.held), s.reg.Len())
+	s.kept = s.catalogued()
+	for _, id := range s.reg.IDs() {
+		sum, err := s.reg.Checksum(id)
+		must(s.t, err)
+		if _, found := s.kept[crate.Key{ID: id, Checksum: sum}]; !found {
+			s.t.Errorf("the mirror is complete, and the catalog has nothing of %v with the checksum %v", id, sum)
+		}
 	}
-	s.sum.checked += s.reg.Len()
+	s.ask("verify", "-restart").want(exitOK, count(int64(len(s.kept)))+" versions hashed")
+	s.after()
+	s.sum.checked += len(s.kept)
 }
