@@ -38,7 +38,7 @@ func (cfg *selectConfig) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "crates", Usage: "mirror only the crates named in `FILE`, one a line: NAME, or NAME@REQUIREMENT as cargo add takes it; # begins a comment", Destination: &cfg.crates, TakesFile: true},
 		&cli.StringSliceFlag{Name: "lockfile", Usage: "mirror only the packages of the Cargo.lock `FILE`, yanked ones too; may be repeated, and be used with -crates", Destination: &cfg.lockfiles, TakesFile: true},
-		&cli.StringSliceFlag{Name: "lockfile-source", Usage: "packages of lock files with the source `URL` must be in the index, as those of crates.io; other registries' are taken if the index has the same checksum", Destination: &cfg.sources},
+		&cli.StringSliceFlag{Name: "lockfile-source", Usage: "take the packages of lock files whose source is the registry `URL` too, which must be in the index as those of crates.io; without it they are left out", Destination: &cfg.sources},
 		&cli.BoolFlag{Name: "allow-empty", Usage: "go on although a choice, a list or a file of checksums has nothing in it", Destination: &cfg.allowEmpty},
 		&cli.BoolFlag{Name: "closure", Usage: "with -crates and -lockfile: also what cargo needs to resolve them afresh, dependencies of dependencies included", Destination: &cfg.closure},
 		&cli.StringFlag{Name: "features", Value: "all", Usage: "with -closure: `all|default` features of the crates named", Destination: &cfg.features},
@@ -160,30 +160,44 @@ func (cfg *selectConfig) readLock(ctx context.Context, name string, ix *index.In
 		return nil, &usageError{err: fmt.Errorf("-lockfile: %w", err)}
 	}
 	if err == nil {
-		err = lock.Prove(ctx, ix)
+		err = lock.Compare(ctx, ix)
 	}
 	if err != nil {
 		return nil, err
 	}
 	log.Info("lock file", "path", name, "packages", lock.Packages, "taken", len(lock.Pins))
-	var foreign []string
-	for _, s := range lock.LeftOut() {
-		if s.Registry() {
-			foreign = append(foreign, fmt.Sprintf("%s of %s", count(int64(s.Packages)), printable(s.URL)))
+	return lock, cfg.leaveOut(lock, name, log)
+}
+
+// leaveOut tells of the registries whose packages are left out, and refuses a lock
+// file that has no others.
+func (cfg *selectConfig) leaveOut(lock *closure.Lock, name string, log *slog.Logger) error {
+	foreign := slices.DeleteFunc(lock.LeftOut(), func(s closure.Source) bool { return !s.Registry() })
+	more := len(foreign) - maxUnmet
+	foreign = foreign[:min(len(foreign), maxUnmet)]
+	if len(foreign) > 0 && len(lock.Pins)+len(lock.Problems) == 0 && !cfg.allowEmpty {
+		var list []string
+		for _, s := range foreign {
+			list = append(list, leftOut(s))
 		}
+		return emptyf("-lockfile %s has packages of other registries alone: %s", name, strings.Join(list, ", "))
 	}
-	if more := len(foreign) - maxUnmet; more > 0 {
-		foreign = append(foreign[:maxUnmet], fmt.Sprintf("those of %d further sources", more))
+	for _, s := range foreign {
+		log.Warn("packages of a lock file are left out, because they are of another registry", "path", name, "packages", leftOut(s))
 	}
-	list := strings.Join(foreign, ", ")
-	switch {
-	case len(foreign) == 0:
-	case len(lock.Pins)+len(lock.Problems) == 0 && !cfg.allowEmpty:
-		return nil, emptyf("-lockfile %s: the index has no package of it with the same checksum: %s; give the index of that registry, or -lockfile-source URL if it is the same one", name, list)
-	default:
-		log.Warn("packages of a lock file are left out: the index has none with the same checksum", "path", name, "packages", list)
+	if more > 0 {
+		log.Warn("packages of further registries are left out", "path", name, "registries", more)
 	}
-	return lock, nil
+	return nil
+}
+
+// leftOut says how much is left out with a source, and what takes it.
+func leftOut(s closure.Source) string {
+	text := fmt.Sprintf("%s of %s", count(int64(s.Packages)), printable(s.URL))
+	if s.Same == 0 {
+		return text + ", none of them in the index with the same checksum"
+	}
+	return fmt.Sprintf("%s, %s of them in the index with the same checksum (-lockfile-source %s takes them)", text, count(int64(s.Same)), shellQuote(printable(s.URL)))
 }
 
 func badEntries(problems []closure.Problem) (bad []mirror.BadEntry) {

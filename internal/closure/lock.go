@@ -28,9 +28,9 @@ type Lock struct {
 	Packages int   // of the file, wherever they are from
 	Problems []Problem
 
-	elsewhere []lockPackage   // of other registries, which may be mirrors of the index
-	leftOut   map[string]int  // packages by their source
-	direct    map[string]bool // "name" or "name version": what packages that are left out depend on
+	elsewhere []lockPackage      // of other registries, which may be mirrors of the index
+	leftOut   map[string]*Source // by URL
+	direct    map[string]bool    // "name" or "name version": what packages that are left out depend on
 	file      *lockFile
 	path      string
 }
@@ -53,7 +53,8 @@ type lockPackage struct {
 
 // ReadLock reads a Cargo.lock of format 1 to 4. Its packages must be in the index
 // if they are from crates.io or one of the sources, which are URLs as cargo has
-// them. A package that makes no sense is a Problem; the others count.
+// them; all others are left out. A package that makes no sense is a Problem; the
+// others count.
 func ReadLock(r io.Reader, path string, sources ...string) (*Lock, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxLock+1))
 	if err == nil && len(data) > maxLock {
@@ -97,7 +98,7 @@ func isManifest(data []byte) bool {
 }
 
 func (f *lockFile) lock(path string, sources []string) *Lock {
-	l := &Lock{Packages: len(f.Packages), leftOut: map[string]int{}, direct: map[string]bool{}, file: f, path: path}
+	l := &Lock{Packages: len(f.Packages), leftOut: map[string]*Source{}, direct: map[string]bool{}, file: f, path: path}
 	for i := range f.Packages {
 		p := &f.Packages[i]
 		switch {
@@ -106,6 +107,7 @@ func (f *lockFile) lock(path string, sources []string) *Lock {
 		case isCratesIO(p.Source) || isOneOf(p.Source, sources):
 			l.pin(p)
 		default:
+			l.leaveOut(p)
 			l.elsewhere = append(l.elsewhere, *p)
 		}
 	}
@@ -123,36 +125,39 @@ func (l *Lock) pin(p *lockPackage) {
 }
 
 func (l *Lock) leaveOut(p *lockPackage) {
-	l.leftOut[p.Source]++
+	source := l.leftOut[p.Source]
+	if source == nil {
+		source = &Source{URL: p.Source}
+		l.leftOut[p.Source] = source
+	}
+	source.Packages++
 	for _, d := range p.Dependencies {
 		d, _, _ = strings.Cut(d, " (")
 		l.direct[d] = true
 	}
 }
 
-// Prove takes those packages of other registries that the index has with the same
-// checksum, and leaves out the others: what has the same SHA-256 is the same crate,
-// from whichever mirror it was fetched.
-func (l *Lock) Prove(ctx context.Context, ix *index.Index) error {
+// Compare counts, of the packages of other registries, those that the index has
+// with the very same checksum: a source that has many of them is most likely a
+// mirror of this index. It takes none. That the bytes are the same does not say
+// that the user wants the crates of that registry from this one.
+func (l *Lock) Compare(ctx context.Context, ix *index.Index) error {
 	lookup := ix.NewLookup(ctx)
 	defer lookup.Close()
 	for i := range l.elsewhere {
 		p := &l.elsewhere[i]
 		pin, err := l.file.pin(p)
-		proven := false
-		if err == nil && pin.Checksum != (crate.Checksum{}) {
-			proven, err = isIn(ctx, lookup, &pin)
-			if err != nil {
-				return fmt.Errorf("looking for the packages of %s in the index: %w", l.path, err)
-			}
+		if err != nil || pin.Checksum == (crate.Checksum{}) {
+			continue // nothing to compare
 		}
-		if proven {
-			l.pin(p)
-		} else {
-			l.leaveOut(p)
+		same, err := isIn(ctx, lookup, &pin)
+		if err != nil {
+			return fmt.Errorf("looking for the packages of %s in the index: %w", l.path, err)
+		}
+		if same {
+			l.leftOut[p.Source].Same++
 		}
 	}
-	l.elsewhere = nil
 	return nil
 }
 

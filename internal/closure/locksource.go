@@ -2,7 +2,6 @@ package closure
 
 import (
 	"cmp"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -43,6 +42,7 @@ func place(source string) string {
 type Source struct {
 	URL      string // as in the lock file; empty: folders
 	Packages int
+	Same     int // packages that the index has with the same checksum, after Compare
 }
 
 // Registry reports whether it is one, and not a folder or a git repository.
@@ -52,8 +52,8 @@ func (s Source) Registry() bool { return isRegistry(s.URL) }
 // first.
 func (l *Lock) LeftOut() []Source {
 	var list []Source
-	for source, n := range maps.All(l.leftOut) {
-		list = append(list, Source{source, n})
+	for _, source := range l.leftOut {
+		list = append(list, *source)
 	}
 	slices.SortFunc(list, func(a, b Source) int {
 		return cmp.Or(cmp.Compare(b.Packages, a.Packages), cmp.Compare(a.URL, b.URL))
