@@ -392,12 +392,14 @@ func (c *Catalog) Revision(ctx context.Context) (Revision, error) {
 // Totals counts what is held.
 func (c *Catalog) Totals(ctx context.Context) (Totals, error) {
 	var t Totals
-	superseded := "0"
+	superseded, removed := "0", "1"
 	if c.format.Load() >= tablesOf4 {
 		superseded = "superseded_at <> 0"
+		removed = `NOT EXISTS (SELECT 1 FROM removed r WHERE r.name = v.name AND r.version = v.version AND r.sha256 = v.sha256
+			AND returned = 0 AND scope = '` + RemovedChecksum + `')`
 	}
 	err := c.db.QueryRowContext(ctx, `SELECT count(DISTINCT name), count(*), coalesce(sum(size), 0), coalesce(sum(`+superseded+`), 0),
-		coalesce(sum(listed = 0 AND verified_at <> 0 AND NOT `+superseded+`), 0) FROM versions`).
+		coalesce(sum(CASE WHEN listed = 0 AND verified_at <> 0 AND NOT `+superseded+` THEN `+removed+` ELSE 0 END), 0) FROM versions v`).
 		Scan(&t.Crates, &t.Versions, &t.Bytes, &t.Superseded, &t.Removed)
 	if err != nil {
 		return t, fmt.Errorf("counting what the catalog holds: %w", classify(err))

@@ -120,11 +120,16 @@ func TestRemovedAndReturned(t *testing.T) {
 	c, _ := tempCatalog(t)
 	ctx := t.Context()
 	a, b, other := version("aa", "1.0.0", 1), version("bb", "1.0.0", 2), version("cc", "1.0.0", 3)
+	unlisted := func(v Version) Version { v.Listed = false; return v }
 	mustCommit(t, c, Batch{Versions: []Version{a, b, other}, Crates: []Crate{{Path: "2/aa", Blob: "1"}, {Path: "2/cc", Blob: "3"}}})
 	at := Revision{Commit: "c1", Time: time.Unix(1700000100, 0).UTC()}
 	ofVersion := Removal{Key: b.Key(), Scope: RemovedVersion, Seen: time.Now().UTC(), At: at}
 	ofChecksum := Removal{Key: other.Key(), Scope: RemovedChecksum, Seen: time.Now().UTC(), At: at}
-	mustCommit(t, c, Batch{Vanished: []string{"2/aa"}, At: at, Removed: []Removal{ofVersion, ofChecksum}})
+	mustCommit(t, c, Batch{Vanished: []string{"2/aa"}, At: at, Removed: []Removal{ofVersion, ofChecksum},
+		Versions: []Version{unlisted(b), unlisted(other)}})
+	if totals, err := c.Totals(ctx); err != nil || totals.Removed != 2 { // of other, the index names other bytes
+		t.Errorf("Totals = %+v, %v", totals, err)
+	}
 	ofCrate := Removal{Key: a.Key(), Scope: RemovedCrate, Seen: time.Now().UTC(), At: at}
 	wantRemoved(t, c, ofCrate, ofVersion, ofChecksum)
 	for h, err := range c.Holdings(ctx) {

@@ -146,7 +146,7 @@ func (a *activity) state(up upstream.Status) runstate.State {
 	s.NextAt, s.Failures, s.SucceededAt = r.next.UTC(), r.failures, r.good.UTC()
 	s.IndexCommit, s.IndexTime = r.index.Commit, r.index.Time.UTC()
 	if r.last != nil {
-		text := printable(r.last.Error())
+		text := oneLine(r.last)
 		s.LastError = strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "")
 	}
 	return s

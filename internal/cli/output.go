@@ -55,6 +55,9 @@ func printable(s string) string {
 	}, s)
 }
 
+// oneLine is an error, which may be several, in one line.
+func oneLine(err error) string { return printable(strings.ReplaceAll(err.Error(), "\n", "; ")) }
+
 // printPlan says what a run would do.
 func printPlan(w io.Writer, p mirror.Plan) {
 	rows := []struct {

@@ -87,7 +87,7 @@ func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop 
 		s := look()
 		s.Ended, s.Result = s.Updated, complete
 		if outcome != nil {
-			s.Result = outcome.Error()
+			s.Result = oneLine(outcome)
 		}
 		write(s)
 	}
