@@ -15,8 +15,9 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/prune"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/trash"
 )
 
 // pruneConfig is the flags of prune.
@@ -65,7 +66,7 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 		return err
 	}
 	defer ix.Close()
-	job := mirror.PruneConfig{Index: ix, Yanked: cfg.excludeYanked, AcceptShrink: cfg.acceptShrink}
+	job := prune.Config{Index: ix, Yanked: cfg.excludeYanked, AcceptShrink: cfg.acceptShrink}
 	if cfg.yes {
 		return a.pruneHeld(ctx, cfg, job, log)
 	}
@@ -86,7 +87,7 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 }
 
 // pruneHeld prunes for good, with the mirror's lock.
-func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job mirror.PruneConfig, log *slog.Logger) (err error) {
+func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config, log *slog.Logger) (err error) {
 	h, l, err := a.openLoose(cfg.dirs.out, "batch", log)
 	if err != nil {
 		return err
@@ -103,11 +104,11 @@ func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job mirror.PruneC
 	if err := pruneWith(ctx, a.Stdout, cfg, job); err != nil || cfg.olderThan == 0 {
 		return err
 	}
-	return a.emptyTrash(l, cfg.olderThan)
+	return a.emptyTrash(h.folder, cfg.olderThan)
 }
 
-func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job mirror.PruneConfig) error {
-	p, err := mirror.Prune(ctx, job, func(v *catalog.Version) { fmt.Fprintln(out, v.ID) })
+func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job prune.Config) error {
+	p, err := prune.Run(ctx, job, func(v *catalog.Version) { fmt.Fprintln(out, v.ID) })
 	if err != nil {
 		return err
 	}
@@ -126,8 +127,8 @@ func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job mirror.
 }
 
 // emptyTrash removes what has been in the trash for long.
-func (a *App) emptyTrash(l *loose.Store, olderThan time.Duration) error {
-	days, err := l.Trashed()
+func (a *App) emptyTrash(folder durable.FS, olderThan time.Duration) error {
+	days, err := trash.Days(folder)
 	if err != nil {
 		return err
 	}
@@ -135,7 +136,7 @@ func (a *App) emptyTrash(l *loose.Store, olderThan time.Duration) error {
 		if time.Since(day.AddDate(0, 0, 1)) < olderThan { // the day had to end first
 			continue
 		}
-		if err := l.EmptyTrash(day); err != nil {
+		if err := trash.Empty(folder, day); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.Stdout, "removed for good: what was thrown away on %s\n", day.Format(time.DateOnly))

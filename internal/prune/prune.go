@@ -1,4 +1,6 @@
-package mirror
+// Package prune takes away what the index does not name any more: the one part of
+// this program that does.
+package prune
 
 import (
 	"context"
@@ -15,9 +17,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// PruneConfig is a removal of what the index does not name any more, the one
-// thing in this program that takes crates away.
-type PruneConfig struct {
+// Config is a removal of what the index does not name any more.
+type Config struct {
 	Index   *index.Index
 	Catalog interface {
 		Revision(ctx context.Context) (catalog.Revision, error)
@@ -27,7 +28,7 @@ type PruneConfig struct {
 	}
 	// Trash moves loose files out of the way, durably. If nil, nothing is moved
 	// or recorded: a dry run.
-	Trash        func(ids []crate.ID, date time.Time) error
+	Trash        func(names []string, date time.Time) error
 	Yanked       bool // yanked versions go too
 	AcceptShrink bool // also when more than index.MaxShrink percent of what is held would go
 }
@@ -38,15 +39,15 @@ type Pruned struct {
 	Bundled         int64 // of these: their bytes stay in a bundle
 }
 
-// pruneBatch is how many versions go at a time.
-const pruneBatch = 1024
+// pageSize is how many versions go at a time.
+const pageSize = 1024
 
-// Prune removes the loose files of versions that the catalog calls unlisted and
+// Run removes the loose files of versions that the catalog calls unlisted and
 // the index does not name: both must agree. It refuses, with nothing done, where
 // it cannot be sure: when the index is not the one that was mirrored last, or not
 // all of it can be read, or very much would go (C32). What lies in bundles stays
 // there; its row stays too, unlisted.
-func Prune(ctx context.Context, cfg PruneConfig, each func(*catalog.Version)) (p Pruned, err error) {
+func Run(ctx context.Context, cfg Config, each func(*catalog.Version)) (p Pruned, err error) {
 	if err := cfg.check(ctx); err != nil {
 		return p, fmt.Errorf("nothing is removed: %w", err)
 	}
@@ -75,7 +76,7 @@ func Prune(ctx context.Context, cfg PruneConfig, each func(*catalog.Version)) (p
 }
 
 // check makes sure that what the index does not name is not published.
-func (cfg *PruneConfig) check(ctx context.Context) error {
+func (cfg *Config) check(ctx context.Context) error {
 	last, err := cfg.Catalog.Revision(ctx)
 	if err != nil {
 		return err
@@ -103,7 +104,7 @@ func (cfg *PruneConfig) check(ctx context.Context) error {
 }
 
 // checkExtent makes sure that not very much would go.
-func (cfg *PruneConfig) checkExtent(ctx context.Context, names *index.Lookup) error {
+func (cfg *Config) checkExtent(ctx context.Context, names *index.Lookup) error {
 	totals, err := cfg.Catalog.Totals(ctx)
 	if err != nil {
 		return err
@@ -122,11 +123,11 @@ func (cfg *PruneConfig) checkExtent(ctx context.Context, names *index.Lookup) er
 }
 
 // pages yields what is to go.
-func (cfg *PruneConfig) pages(ctx context.Context, names *index.Lookup) iter.Seq2[[]catalog.Version, error] {
+func (cfg *Config) pages(ctx context.Context, names *index.Lookup) iter.Seq2[[]catalog.Version, error] {
 	return func(yield func([]catalog.Version, error) bool) {
 		var after crate.ID
 		for {
-			page, err := cfg.Catalog.UnwantedPage(ctx, after, cfg.Yanked, pruneBatch)
+			page, err := cfg.Catalog.UnwantedPage(ctx, after, cfg.Yanked, pageSize)
 			if err == nil && len(page) == 0 {
 				return
 			}
@@ -143,7 +144,7 @@ func (cfg *PruneConfig) pages(ctx context.Context, names *index.Lookup) iter.Seq
 
 // unnamed returns those versions that the index does not name, or that are
 // yanked in it, too.
-func (cfg *PruneConfig) unnamed(ctx context.Context, names *index.Lookup, page []catalog.Version) (sure []catalog.Version, err error) {
+func (cfg *Config) unnamed(ctx context.Context, names *index.Lookup, page []catalog.Version) (sure []catalog.Version, err error) {
 	var c *index.Crate
 	for _, v := range page {
 		if c == nil || !strings.EqualFold(c.Path, crate.IndexPath(v.Name)) {
@@ -173,14 +174,14 @@ func lookup(ctx context.Context, names *index.Lookup, name string) (*index.Crate
 
 // remove throws files away, and then says so: what is cut off in between leaves
 // rows without a file, which the next time go.
-func (cfg *PruneConfig) remove(ctx context.Context, page []catalog.Version) error {
+func (cfg *Config) remove(ctx context.Context, page []catalog.Version) error {
 	if cfg.Trash == nil || len(page) == 0 {
 		return nil
 	}
-	ids := make([]crate.ID, len(page))
+	names := make([]string, len(page))
 	var batch catalog.Batch
 	for i, v := range page {
-		ids[i] = v.ID
+		names[i] = v.Placement.LoosePath(v.ID)
 		if v.Bundle == "" {
 			batch.Dropped = append(batch.Dropped, v.Key())
 			continue
@@ -188,7 +189,7 @@ func (cfg *PruneConfig) remove(ctx context.Context, page []catalog.Version) erro
 		v.Loose = false
 		batch.Versions = append(batch.Versions, v)
 	}
-	if err := cfg.Trash(ids, time.Now()); err != nil {
+	if err := cfg.Trash(names, time.Now()); err != nil {
 		return err
 	}
 	return cfg.Catalog.Commit(ctx, batch)
