@@ -6,10 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
+	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
@@ -19,60 +18,91 @@ import (
 
 // Config is a removal of what the index does not name any more.
 type Config struct {
-	Index   *index.Index
-	Catalog interface {
-		Revision(ctx context.Context) (catalog.Revision, error)
-		Totals(ctx context.Context) (catalog.Totals, error)
-		UnwantedPage(ctx context.Context, after crate.ID, yanked bool, limit int) ([]catalog.Version, error)
-		Commit(ctx context.Context, b catalog.Batch) error
-	}
+	Index   Index
+	Catalog Catalog
 	// Trash moves loose files out of the way, durably. If nil, nothing is moved
 	// or recorded: a dry run.
 	Trash        func(names []string, date time.Time) error
-	Yanked       bool // yanked versions go too
-	AcceptShrink bool // also when more than index.MaxShrink percent of what is held would go
+	Bundles      *Bundles // nil: what lies in bundles stays there
+	Yanked       bool     // yanked versions go too
+	Superseded   bool     // bytes that versions had before they were published again go too
+	AcceptShrink bool     // also when more than index.MaxShrink percent of what is held would go
+	Log          *slog.Logger
+}
+
+// Index is an [index.Index].
+type Index interface {
+	Commit() string
+	Crates(ctx context.Context, known func(index.File) bool) iter.Seq2[*index.Crate, error]
+	NewLookup(ctx context.Context) *index.Lookup
+}
+
+// Catalog is a [catalog.Catalog].
+type Catalog interface {
+	Revision(ctx context.Context) (catalog.Revision, error)
+	Totals(ctx context.Context) (catalog.Totals, error)
+	UnwantedPage(ctx context.Context, after crate.Key, u catalog.Unwanted, limit int) ([]catalog.Version, error)
+	Bundles(ctx context.Context) ([]catalog.Bundle, error)
+	BundledBytes(ctx context.Context) (map[string]int64, error)
+	InBundle(ctx context.Context, bundle string) iter.Seq2[catalog.Version, error]
+	Commit(ctx context.Context, b catalog.Batch) error
 }
 
 // Pruned is what has gone, or would.
 type Pruned struct {
 	Versions, Bytes int64
-	Bundled         int64 // of these: their bytes stay in a bundle
+	Bundled         int64     // versions that stay in bundles, too
+	Rewritten       []Rewrite // bundles
 }
 
 // pageSize is how many versions go at a time.
 const pageSize = 1024
 
-// Run removes the loose files of versions that the catalog calls unlisted and
-// the index does not name: both must agree. It refuses, with nothing done, where
-// it cannot be sure: when the index is not the one that was mirrored last, or not
-// all of it can be read, or very much would go (C32). What lies in bundles stays
-// there; its row stays too, unlisted.
+// Run takes away what the catalog calls unwanted and the index does not name: both
+// must agree. It refuses, with nothing done, where it cannot be sure: when the
+// index is not the one that was mirrored last, or not all of it can be read, or
+// very much would go (C32). Each is told what goes.
 func Run(ctx context.Context, cfg Config, each func(*catalog.Version)) (p Pruned, err error) {
 	if err := cfg.check(ctx); err != nil {
 		return p, fmt.Errorf("nothing is removed: %w", err)
 	}
-	names := cfg.Index.NewLookup(ctx)
-	defer func() { err = errors.Join(err, names.Close()) }()
-	if err := cfg.checkExtent(ctx, names); err != nil {
+	j := &judge{names: cfg.Index.NewLookup(ctx), unwanted: catalog.Unwanted{Yanked: cfg.Yanked, Superseded: cfg.Superseded, Bundled: true}}
+	defer func() { err = errors.Join(err, j.names.Close()) }()
+	found, err := cfg.survey(ctx, j)
+	if err != nil {
 		return p, fmt.Errorf("nothing is removed: %w", err)
 	}
-	for page, err := range cfg.pages(ctx, names) {
+	if p.Rewritten, err = cfg.plan(ctx, found); err != nil {
+		return p, fmt.Errorf("nothing is removed: %w", err)
+	}
+	for page, err := range cfg.pages(ctx, j) {
 		if err != nil {
 			return p, err
 		}
 		for i := range page {
-			p.Versions++
-			p.Bytes += page[i].Size
-			if page[i].Bundle != "" {
-				p.Bundled++
-			}
-			each(&page[i])
+			p.count(&page[i], each)
 		}
 		if err := cfg.remove(ctx, page); err != nil {
 			return p, err
 		}
 	}
-	return p, nil
+	if cfg.Trash == nil || len(p.Rewritten) == 0 {
+		return p, nil
+	}
+	return p, cfg.rewrite(ctx, j, p.Rewritten)
+}
+
+// count counts a version that is unwanted, and tells each of it unless it stays.
+func (p *Pruned) count(v *catalog.Version, each func(*catalog.Version)) {
+	rewritten := slices.ContainsFunc(p.Rewritten, func(r Rewrite) bool { return r.Name == v.Bundle })
+	if v.Bundle != "" && !rewritten {
+		p.Bundled++
+	}
+	if v.Loose || rewritten {
+		p.Versions++
+		p.Bytes += v.Size
+		each(v)
+	}
 }
 
 // check makes sure that what the index does not name is not published.
@@ -103,37 +133,46 @@ func (cfg *Config) check(ctx context.Context) error {
 	return nil
 }
 
-// checkExtent makes sure that not very much would go.
-func (cfg *Config) checkExtent(ctx context.Context, names *index.Lookup) error {
+// survey makes sure that not very much would go, and returns how many bytes of
+// each bundle are unwanted.
+func (cfg *Config) survey(ctx context.Context, j *judge) (bundled map[string]int64, err error) {
 	totals, err := cfg.Catalog.Totals(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var unwanted int64
-	for page, err := range cfg.pages(ctx, names) {
+	bundled = map[string]int64{}
+	for page, err := range cfg.pages(ctx, j) {
 		if err != nil {
-			return err
+			return nil, err
 		}
-		unwanted += int64(len(page))
+		for _, v := range page {
+			if v.Bundle != "" {
+				bundled[v.Bundle] += v.FrameSize
+			}
+			if v.Loose || cfg.Bundles != nil {
+				unwanted++
+			}
+		}
 	}
 	if cfg.AcceptShrink {
-		return nil
+		return bundled, nil
 	}
-	return index.CheckShrink(unwanted, totals.Versions, "versions that are held would go", "look at them: prune without -yes and with -accept-shrink lists them")
+	return bundled, index.CheckShrink(unwanted, totals.Versions, "versions that are held would go", "look at them: prune without -yes and with -accept-shrink lists them")
 }
 
-// pages yields what is to go.
-func (cfg *Config) pages(ctx context.Context, names *index.Lookup) iter.Seq2[[]catalog.Version, error] {
+// pages yields what is unwanted.
+func (cfg *Config) pages(ctx context.Context, j *judge) iter.Seq2[[]catalog.Version, error] {
 	return func(yield func([]catalog.Version, error) bool) {
-		var after crate.ID
+		var after crate.Key
 		for {
-			page, err := cfg.Catalog.UnwantedPage(ctx, after, cfg.Yanked, pageSize)
+			page, err := cfg.Catalog.UnwantedPage(ctx, after, j.unwanted, pageSize)
 			if err == nil && len(page) == 0 {
 				return
 			}
 			if err == nil {
-				after = page[len(page)-1].ID
-				page, err = cfg.unnamed(ctx, names, page)
+				after = page[len(page)-1].Key()
+				page, err = j.unnamed(ctx, page)
 			}
 			if !yield(page, err) || err != nil {
 				return
@@ -142,52 +181,28 @@ func (cfg *Config) pages(ctx context.Context, names *index.Lookup) iter.Seq2[[]c
 	}
 }
 
-// unnamed returns those versions that the index does not name, or that are
-// yanked in it, too.
-func (cfg *Config) unnamed(ctx context.Context, names *index.Lookup, page []catalog.Version) (sure []catalog.Version, err error) {
-	var c *index.Crate
-	for _, v := range page {
-		if c == nil || !strings.EqualFold(c.Path, crate.IndexPath(v.Name)) {
-			if c, err = lookup(ctx, names, v.Name); err != nil {
-				return nil, err
-			}
-		}
-		i := slices.IndexFunc(c.Entries, func(e index.Entry) bool { return e.Version == v.Version })
-		if i < 0 || c.Entries[i].Yanked && cfg.Yanked {
-			sure = append(sure, v)
-		}
-	}
-	return sure, nil
-}
-
-// lookup reads a crate of the index; one that is not there has no entries.
-func lookup(ctx context.Context, names *index.Lookup, name string) (*index.Crate, error) {
-	c, err := names.Crate(ctx, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &index.Crate{File: index.File{Path: crate.IndexPath(name)}}, nil
-	}
-	if err == nil && (c.Err != nil || len(c.Bad) > 0) {
-		err = fmt.Errorf("the index cannot be read in full: %s", c.Path)
-	}
-	return c, err
-}
-
-// remove throws files away, and then says so: what is cut off in between leaves
-// rows without a file, which the next time go.
+// remove throws loose files away, and then says so: what is cut off in between
+// leaves rows without a file, which the next time go.
 func (cfg *Config) remove(ctx context.Context, page []catalog.Version) error {
-	if cfg.Trash == nil || len(page) == 0 {
+	if cfg.Trash == nil {
 		return nil
 	}
-	names := make([]string, len(page))
+	var names []string
 	var batch catalog.Batch
-	for i, v := range page {
-		names[i] = v.Placement.LoosePath(v.ID)
+	for _, v := range page {
+		if !v.Loose {
+			continue
+		}
+		names = append(names, v.Placement.LoosePath(v.ID))
 		if v.Bundle == "" {
 			batch.Dropped = append(batch.Dropped, v.Key())
 			continue
 		}
-		v.Loose = false
+		v.Placement = v.InBundle()
 		batch.Versions = append(batch.Versions, v)
+	}
+	if len(names) == 0 {
+		return nil
 	}
 	if err := cfg.Trash(names, time.Now()); err != nil {
 		return err
