@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"iter"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -120,23 +119,23 @@ func AppendCatalog(fsys durable.FS, e CatalogEntry) error {
 	return nil
 }
 
-// RemoveFromCatalog takes the lines of bundles away from the catalog in the folder
+// RemoveFromCatalog takes the line of a bundle away from the catalog in the folder
 // fsys, in one step and durably. All other lines stay as they are.
-func RemoveFromCatalog(fsys durable.FS, numbers ...int) error {
+func RemoveFromCatalog(fsys durable.FS, number int) error {
 	f, err := fsys.Open(CatalogName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		err = errors.Join(removeLines(fsys, f, numbers), f.Close())
+		err = errors.Join(removeLine(fsys, f, number), f.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("taking lines from %s: %w", CatalogName, err)
+		return fmt.Errorf("taking %s out of %s: %w", FileName(number), CatalogName, err)
 	}
 	return nil
 }
 
-func removeLines(fsys durable.FS, f durable.File, numbers []int) error {
+func removeLine(fsys durable.FS, f durable.File, number int) error {
 	var kept bytes.Buffer
 	found := false
 	for line, err := range jsonl.Read(f, MaxLine, func(b []byte) ([]byte, error) { return b, nil }) {
@@ -146,7 +145,7 @@ func removeLines(fsys durable.FS, f durable.File, numbers []int) error {
 		if err != nil {
 			return err
 		}
-		if e, err := decode(checkCatalogLine)(line); err == nil && slices.Contains(numbers, e.Number) {
+		if e, err := decode(checkCatalogLine)(line); err == nil && e.Number == number {
 			found = true
 			continue
 		}

@@ -33,21 +33,25 @@ func (s *Store) Trash(name string, date time.Time) error {
 	if err != nil {
 		return err
 	}
-	claims, err := bundle.FindClaims(s.cfg.Folder)
-	if err == nil {
-		err = s.readers.drop(name)
-	}
-	// The bundle first: one that has no manifest would get it again.
-	for _, file := range append([]string{name}, claims.Beside(name)...) {
-		if err == nil {
-			err = trash.Move(s.cfg.Folder, []string{file}, date, trash.Each(s.cfg.Folder))
-		}
-	}
-	if err == nil {
-		err = bundle.RemoveFromCatalog(s.cfg.Folder, number)
-	}
-	if err != nil {
+	if err := s.throw(name, number, date); err != nil {
 		return fmt.Errorf("throwing %s away: %w", name, err)
 	}
 	return nil
+}
+
+func (s *Store) throw(name string, number int, date time.Time) error {
+	claims, err := bundle.FindClaims(s.cfg.Folder)
+	if err != nil {
+		return err
+	}
+	if err := s.readers.drop(name); err != nil { // some systems rename no file that is open
+		return err
+	}
+	// The bundle first: one that has no manifest would get it again.
+	for _, file := range append([]string{name}, claims.Beside(name)...) {
+		if err := trash.Move(s.cfg.Folder, []string{file}, date, trash.Each(s.cfg.Folder)); err != nil {
+			return err
+		}
+	}
+	return bundle.RemoveFromCatalog(s.cfg.Folder, number)
 }
