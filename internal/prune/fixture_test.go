@@ -248,7 +248,7 @@ func (w *world) checkDone(at string) {
 		}
 	}
 	bundles, manifests := w.files(".")
-	trashed, trashedManifests := w.files("trash/" + time.Now().UTC().Format(time.DateOnly))
+	trashed, trashedManifests := w.files(w.trash())
 	if !slices.Equal(trashed, w.old) || len(trashedManifests) != len(w.old) {
 		w.t.Errorf("%s: in the trash are %q and %q, want %q and their manifests", at, trashed, trashedManifests, w.old)
 	}
@@ -275,6 +275,8 @@ func (w *world) checkDone(at string) {
 		}
 	}
 }
+
+func (w *world) trash() string { return "trash/" + time.Now().UTC().Format(time.DateOnly) }
 
 // files lists the bundles and the manifests in a folder; nothing may be left that
 // is unfinished or temporary.
