@@ -13,41 +13,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// F8: other bytes of a version that is in the bundle that is being written, as
-// after it was published again, go to another bundle: no two readers may take
-// different bytes for it. So they do when the bundle was taken up again, or its
-// members saved.
-func TestF8NoVersionTwiceInABundle(t *testing.T) {
-	mem, cat := durabletest.NewMem(), newTold()
-	s := openIn(t, mem, cat, 1<<20)
-	put(t, s, 1)
-	for n, text := range []string{"other bytes", "and others again"} {
-		at, err := s.Put(t.Context(), id(1), store.Body{Data: []byte(text), Size: int64(len(text))})
-		if want := bundle.FileName(n + 1); err != nil || at.Bundle != want {
-			t.Errorf("put in %q, want %q: %v", at.Bundle, want, err)
-		}
-		checkpoint(t, s)
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		s = openIn(t, mem, cat, 1<<20)
-	}
-	if _, err := s.Finish(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for n := range 3 {
-		f, err := openBundle(mem, bundle.FileName(n))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, err := range f.Members() {
-			if err != nil {
-				t.Errorf("bundle %d: %v", n, err)
-			}
-		}
-	}
-}
-
 func TestCopy(t *testing.T) {
 	mem := durabletest.NewMem()
 	s := openIn(t, mem, newTold(), 1)
