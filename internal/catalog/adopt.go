@@ -8,13 +8,12 @@ import (
 
 // AdoptRepublished notes loose files in republished/ that were hashed: bytes that
 // versions had before. A row of the same bytes learns of the file beside what it
-// says, unless the index names them.
+// says.
 func (c *Catalog) AdoptRepublished(ctx context.Context, found []Version) error {
 	now := time.Now().Unix()
 	err := c.write(ctx, func(w *writing) {
 		put(ctx, w, `INSERT INTO versions (`+columns+`) VALUES (?, ?, ?, ?, 2, '', 0, 0, 0, 0, 0, ?)
-			ON CONFLICT DO UPDATE SET loose = 2, superseded_at = iif(superseded_at, superseded_at, excluded.superseded_at)
-			WHERE listed = 0`,
+			ON CONFLICT DO UPDATE SET loose = 2, listed = 0, superseded_at = iif(superseded_at, superseded_at, excluded.superseded_at)`,
 			found, func(v *Version) []any { return []any{v.Name, v.Version, v.Checksum[:], v.Size, now} })
 	})
 	if err != nil {

@@ -24,6 +24,7 @@ type extractConfig struct {
 	out                   string
 	indexDir              string
 	overwrite, unverified bool
+	superseded            bool
 	durability            string
 	log                   logConfig
 	progress              progressConfig
@@ -49,7 +50,8 @@ func (cfg *extractConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "out", Usage: "`DIR` of the crate files", Destination: &cfg.out, TakesFile: true},
 		&cli.StringFlag{Name: "index-dir", Usage: "your own crates.io-index, which every crate must match: a checkout, a bare repository or a plain `DIR`", Destination: &cfg.indexDir, TakesFile: true},
 		&cli.BoolFlag{Name: "unverified", Usage: "without -index-dir and a manifest, take what a bundle says of itself", Destination: &cfg.unverified},
-		&cli.BoolFlag{Name: "overwrite", Usage: "a file that is there and is not the crate goes to quarantine/; otherwise it stays and is listed", Destination: &cfg.overwrite},
+		&cli.BoolFlag{Name: "overwrite", Usage: "a file that is there and is not the crate goes to quarantine/, or to republished/ if it is what the version was before; otherwise it stays and is listed", Destination: &cfg.overwrite},
+		&cli.BoolFlag{Name: "superseded", Usage: "extract to republished/ the bytes that versions had before they were published again", Destination: &cfg.superseded},
 		&cli.StringFlag{Name: "durability", Value: "batch", Usage: "when bytes are forced to the disk: `file|batch|none`", Destination: &cfg.durability},
 	}
 	flags = append(flags, cfg.log.flags()...)
@@ -103,7 +105,7 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 	defer func() { err = errors.Join(err, to.close()) }()
 	job := extract.Config{
 		Bundles: bundles, Names: names, Store: files, Out: to.folder, Index: ix,
-		Unverified: cfg.unverified, Overwrite: cfg.overwrite, Log: log, Progress: extract.NewProgress(),
+		Unverified: cfg.unverified, Overwrite: cfg.overwrite, Superseded: cfg.superseded, Log: log, Progress: extract.NewProgress(),
 	}
 	if to.catalog, err = openCatalog(cfg.out, log); err == nil {
 		job.Catalog = to.catalog
@@ -184,6 +186,12 @@ func printExtracted(w io.Writer, s *extract.Summary, cfg *extractConfig, ix *ind
 	row(s.Extracted, "extracted")
 	row(s.Kept, "there already, hashed")
 	row(s.Replaced, "files that were there moved to quarantine")
+	row(s.Shelved, "files moved to republished: what versions were before they were published again")
+	if cfg.superseded {
+		row(s.Superseded, "members are earlier bytes of versions that were published again: they are in republished")
+	} else {
+		row(s.Superseded, "members are earlier bytes of versions that were published again; not extracted, -superseded does")
+	}
 	var all int64
 	for _, k := range extract.Kinds() {
 		row(s.Counts.Problems[k], k.String())

@@ -91,9 +91,12 @@ func (b *body) hash() crate.Checksum {
 }
 
 // put gives the bytes to the store.
-func (b *body) put(ctx context.Context, to store.Writer, id crate.ID) error {
-	defer b.free()
-	_, err := to.Put(ctx, id, b.Body)
+func (t *task) put(ctx context.Context, to Store) (err error) {
+	defer t.body.free()
+	if t.superseded {
+		return to.Keep(crate.Key{ID: t.ID, Checksum: t.want}, t.body.Body)
+	}
+	_, err = to.Put(ctx, t.ID, t.body.Body)
 	return err
 }
 

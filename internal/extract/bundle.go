@@ -115,16 +115,20 @@ func (r *run) lateRound(ctx context.Context, b *opened) error {
 func (r *run) believe(b *opened, late []bundle.Member) {
 	for _, m := range late {
 		trusted := m.Offset < b.bad && (b.reader != nil || b.bad == b.size)
-		if b.vouchers[m.ID] == nil {
-			b.vouchers[m.ID] = &voucher{sum: m.Checksum, known: trusted}
+		v := b.vouchers[m.ID]
+		if v == nil {
+			v = &voucher{known: true}
+			b.vouchers[m.ID] = v
 		}
+		v.sum, v.known = m.Checksum, v.known && trusted // as in a manifest, what comes later stands
+		v.claim(m.Checksum)
 	}
 }
 
 // reportMissing tells of what the manifest names and the bundle does not have.
 func (r *run) reportMissing(b *opened) {
 	for _, id := range b.vouchers.ids() {
-		if v := b.vouchers[id]; v.claimed && !v.met {
+		if v := b.vouchers[id]; v.met < len(v.claims) {
 			r.problem(Problem{Missing, b.name, id, errors.New("the manifest names it, but it is not in the bundle")})
 		}
 	}

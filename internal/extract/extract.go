@@ -29,7 +29,8 @@
 // With an index, a bundle's names are taken from its manifest first, because
 // they are needed before its members; members that it does not name, which is
 // all of them where there is none, are looked up once the bundle was read, and
-// come in a second round. So memory is bounded by the members of one bundle.
+// come in a second round. So memory is bounded by the members of one bundle, and
+// without an index by 24 bytes a line of the manifests.
 package extract
 
 import (
@@ -40,6 +41,7 @@ import (
 	"path"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,6 +59,7 @@ type Store interface {
 	store.Writer
 	store.Reader
 	store.Quarantiner
+	store.Republisher
 }
 
 // Config is an extraction.
@@ -69,6 +72,7 @@ type Config struct {
 
 	Index      *index.Index // vouches for every crate; if nil, manifests do
 	Unverified bool         // without an index and a manifest, take what the bundle says of itself
+	Superseded bool         // take bytes that versions had before too, to republished/
 	Overwrite  bool         // set aside other bytes that stand under a crate's name, instead of leaving them
 
 	Reserve  int64         // stop with durable.ErrNoSpace when less is free, bytes; default 64 MiB, negative: never
@@ -151,12 +155,17 @@ type run struct {
 	cfg     Config
 	claims  *bundle.Claims
 	sums    map[int]crate.Checksum // of whole bundles, as their catalog has them
+	newest  newest                 // without an index: where the version's bytes are
 	names   []string               // of bundles that are there
 	lost    []string               // of those that have a manifest and are not
 	stored  atomic.Int64           // members given to the store
 	refused int64                  // by the store; checkpoint's
 	records records                // for the catalog
-	summary Summary                // its problems are guarded by problems
+	earlier struct {
+		mu sync.Mutex
+		of map[crate.ID]task // of whose earlier bytes a member was met
+	}
+	summary Summary // its problems are guarded by problems
 	problems
 }
 
@@ -171,7 +180,10 @@ func (r *run) run(ctx context.Context) error {
 	if err := r.extract(ctx); err != nil {
 		return err
 	}
-	return r.lookForLost(ctx)
+	if err := r.lookForLost(ctx); err != nil {
+		return err
+	}
+	return r.lookForCurrent(ctx)
 }
 
 func (r *run) extract(ctx context.Context) error {

@@ -290,9 +290,9 @@ func TestF8Duplicates(t *testing.T) {
 
 // F8: spellings of a name that differ in case are different crates, and the
 // index must know each.
-// F8: two bundles, each with a manifest that vouches for it, disagree about a
-// crate. The one that comes first stands, and it is not merely something missing,
-// whether or not it has its name already when the other comes.
+// F8, A8: two bundles, each with a manifest that vouches for it, have different
+// bytes of a version. Without an index, the higher number has those of now, also
+// if it is not there, and if it is the lower one that was changed since.
 func TestF8BundlesThatDisagree(t *testing.T) {
 	first := items()[0]
 	other := item{ID: first.ID, Data: noise(200, 9)}
@@ -307,11 +307,17 @@ func TestF8BundlesThatDisagree(t *testing.T) {
 	}
 	for _, interval := range []time.Duration{time.Nanosecond, time.Hour} {
 		s, out := extracted(t, m, Config{Interval: interval})
-		wantHeld(t, out, []item{first}, []item{first})
-		wantProblems(t, s, map[Kind]int64{Occupied: 1}, first.ID.String())
-		if s.Sound() {
-			t.Error("two bundles disagree, and nothing is wrong")
+		wantHeld(t, out, []item{other}, []item{other})
+		wantProblems(t, s, nil, "")
+		if s.Superseded != 1 || s.Extracted != 1 {
+			t.Errorf("%+v", s.Counts)
 		}
+	}
+	must(t, m.mem.Remove(bundle.FileName(1)))
+	s, out := extracted(t, m, Config{})
+	wantHeld(t, out, nil, nil)
+	if s.Complete() || s.Superseded != 1 {
+		t.Errorf("the later bundle is lost: %+v", s.Counts)
 	}
 }
 
@@ -341,9 +347,13 @@ func TestF9F10ForgedContent(t *testing.T) {
 			}
 			s, out := extracted(t, m, Config{Index: indexOf(t, all)})
 			wantHeld(t, out, all, []item{all[0], all[2], all[3]})
-			wantProblems(t, s, map[Kind]int64{Wrong: 1, Unknown: 1}, fmt.Sprintf("sha256 of its 700 bytes is %x, but must be %x", sha256.Sum256(forged[1].Data), sha256.Sum256(all[1].Data)))
+			want, text := map[Kind]int64{Wrong: 1, Unknown: 1}, "sha256 of its 700 bytes is %x, but must be %x"
+			if withManifest { // which makes it look like what the version was once (A8)
+				want, text = map[Kind]int64{Missing: 1, Unknown: 1}, "sha256 of its bytes is %x, as the manifest says, but must be %x"
+			}
+			wantProblems(t, s, want, fmt.Sprintf(text, sha256.Sum256(forged[1].Data), sha256.Sum256(all[1].Data)))
 			if format == "ours" {
-				wantProblems(t, s, map[Kind]int64{Wrong: 1, Unknown: 1}, "evil 6.6.6: at offset ")
+				wantProblems(t, s, want, "evil 6.6.6: at offset ")
 			}
 		}
 	}

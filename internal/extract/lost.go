@@ -30,10 +30,13 @@ func (r *run) lookForLost(ctx context.Context) error {
 }
 
 func (r *run) lookFor(lost string, id crate.ID, v *voucher) error {
-	t := task{bundle: lost, Member: bundle.Member{ID: id}, want: v.sum, yanked: v.yanked}
+	t := task{bundle: lost, Member: bundle.Member{ID: id}, want: v.sum, yanked: v.yanked, superseded: v.later}
+	if v.later && !r.cfg.Superseded {
+		return nil // a later bundle has the version
+	}
 	var err error
 	there := nothing
-	if t.Size, err = r.cfg.Store.Stat(id); err == nil && v.known {
+	if t.Size, err = r.stat(&t); err == nil && v.known {
 		there, err = r.look(&t)
 	}
 	switch {

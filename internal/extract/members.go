@@ -78,16 +78,15 @@ func (r *run) meet(ctx context.Context, b *opened, m *member, send sendFunc) err
 	case v == nil && (r.cfg.Index != nil || r.cfg.Unverified):
 		return r.putOff(b, m)
 	case v == nil || !v.known:
+		if v != nil {
+			v.met++
+		}
 		r.problem(Problem{Unknown, b.name, m.ID, fmt.Errorf("%sit is in the bundle, but %s", where(&m.Member), r.silence())})
-	case b.reader != nil && m.Checksum != v.sum:
-		r.problem(Problem{Wrong, b.name, m.ID, mismatch(&m.Member, m.Checksum, v.sum)})
-	case b.reader != nil && v.met: // the same bytes a second time
+	case b.reader != nil && m.Checksum == v.sum && v.found: // the same bytes a second time
 	default:
-		v.met = true
+		v.met++
+		v.found = v.found || m.Checksum == v.sum
 		return r.sendMember(b, m, v, send)
-	}
-	if v != nil {
-		v.met = true
 	}
 	return nil
 }
@@ -107,8 +106,18 @@ func (r *run) putOff(b *opened, m *member) error {
 
 // sendMember gives a member to the workers.
 func (r *run) sendMember(b *opened, m *member, v *voucher, send sendFunc) error {
-	t := task{bundle: b.name, reader: b.reader, Member: m.Member, want: v.sum, yanked: v.yanked, body: m.body}
+	t := task{bundle: b.name, reader: b.reader, Member: m.Member, want: v.sum, yanked: v.yanked, claims: v.claims, later: v.later, body: m.body}
 	m.body = nil
+	if t.later || b.reader != nil && m.Checksum != v.sum {
+		got := v.sum // with bundles of v1.1.0, its bytes will tell
+		if b.reader != nil {
+			got = m.Checksum
+		}
+		if err := r.others(&t, got); err != nil {
+			t.drop()
+			return r.settle(&t, err)
+		}
+	}
 	if m.entry != nil {
 		if done, err := r.heldLarge(&t, m.entry); done || err != nil {
 			return err

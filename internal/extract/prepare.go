@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"math"
 
@@ -46,17 +47,22 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	r.findSums()
 	var need need
+	var lines []claimLine
+	r.newest.seed = maphash.MakeSeed()
 	for _, name := range r.cfg.Names {
 		info, err := r.cfg.Bundles.Stat(name)
 		if errors.Is(err, fs.ErrNotExist) && r.claims.Any(name) {
 			r.lost = append(r.lost, name)
-			continue
+		} else {
+			r.names = append(r.names, name)
 		}
-		r.names = append(r.names, name)
 		if err == nil { // otherwise whoever opens it tells
 			r.cfg.Progress.size.Add(info.Size())
 		}
 		r.claimed(name, func(e bundle.ManifestEntry) {
+			if r.cfg.Index == nil {
+				lines = append(lines, claimLine{r.newest.key(e.ID), maphash.Comparable(r.newest.seed, e.Checksum), numberOf(name)})
+			}
 			if _, err := r.cfg.Store.Stat(e.ID); errors.Is(err, fs.ErrNotExist) {
 				need.add(e.Size)
 			}
@@ -65,6 +71,7 @@ func (r *run) prepare(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+	r.newest.collect(lines)
 	return r.checkSpace(need)
 }
 

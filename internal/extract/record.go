@@ -14,6 +14,8 @@ import (
 // Catalog is what an extraction needs of catalog.Catalog.
 type Catalog interface {
 	AdoptLoose(ctx context.Context, found []catalog.Version) error
+	AdoptRepublished(ctx context.Context, found []catalog.Version) error
+	ByChecksum(ctx context.Context, key crate.Key) (catalog.Version, error)
 }
 
 // records are the crates that were proved and are not in the catalog yet.
@@ -29,8 +31,8 @@ func (r *run) record(t *task) {
 		return
 	}
 	row := catalog.Version{
-		ID: t.ID, Checksum: t.want, Size: t.Size, Placement: store.Placement{Loose: true},
-		Yanked: t.yanked, Listed: r.cfg.Index != nil,
+		ID: t.ID, Checksum: t.want, Size: t.Size, Placement: t.at(),
+		Yanked: t.yanked, Listed: r.cfg.Index != nil && !t.superseded,
 	}
 	if row.Listed { // a manifest pins nothing
 		row.VerifiedAt = time.Now()
@@ -57,6 +59,18 @@ func (r *run) adopt(ctx context.Context, rows []catalog.Version, refused []store
 			not[ref.ID] = true
 		}
 		rows = slices.DeleteFunc(rows, func(v catalog.Version) bool { return not[v.ID] })
+	}
+	var earlier []catalog.Version
+	rows = slices.DeleteFunc(rows, func(v catalog.Version) bool {
+		if v.Republished != "" {
+			earlier = append(earlier, v)
+		}
+		return v.Republished != ""
+	})
+	if len(earlier) > 0 {
+		if err := r.cfg.Catalog.AdoptRepublished(ctx, earlier); err != nil {
+			return err
+		}
 	}
 	if len(rows) == 0 {
 		return nil

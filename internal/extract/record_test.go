@@ -3,6 +3,7 @@ package extract
 import (
 	"context"
 	"crypto/sha256"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
@@ -19,6 +21,8 @@ type recorder struct {
 	t    *testing.T
 	disk *durabletest.Mem
 	rows []catalog.Version
+
+	republished []catalog.Version
 }
 
 func (c *recorder) AdoptLoose(_ context.Context, found []catalog.Version) error {
@@ -32,6 +36,20 @@ func (c *recorder) AdoptLoose(_ context.Context, found []catalog.Version) error 
 	}
 	c.rows = append(c.rows, found...)
 	return nil
+}
+
+func (c *recorder) AdoptRepublished(_ context.Context, found []catalog.Version) error {
+	c.republished = append(c.republished, found...)
+	return nil
+}
+
+func (c *recorder) ByChecksum(_ context.Context, key crate.Key) (catalog.Version, error) {
+	for _, v := range c.rows {
+		if v.Key() == key {
+			return v, nil
+		}
+	}
+	return catalog.Version{}, fs.ErrNotExist
 }
 
 // told returns the crates that the catalog was told of once.

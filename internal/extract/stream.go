@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -72,8 +73,8 @@ func (p *position) Read(b []byte) (int, error) {
 // heldLarge saves a large member of v1.1.0 its way through a temporary file
 // where the store has it already: it is only hashed.
 func (r *run) heldLarge(t *task, entry io.Reader) (done bool, err error) {
-	if t.Size <= inMemory {
-		return false, nil
+	if t.Size <= inMemory || r.cfg.Superseded && !slices.Equal(t.claims, []crate.Checksum{t.want}) {
+		return false, nil // or its bytes may be wanted although they are others
 	}
 	if there, err := r.look(t); err != nil || there != same {
 		return false, nil // whoever stores it meets the error again
@@ -83,7 +84,7 @@ func (r *run) heldLarge(t *task, entry io.Reader) (done bool, err error) {
 		return true, nil // the scan ends with that error
 	}
 	if sum != t.want {
-		return true, r.settle(t, t.problem(Wrong, mismatch(&t.Member, sum, t.want)))
+		return true, r.settle(t, r.others(t, sum))
 	}
 	r.cfg.Progress.kept.Add(1)
 	return true, nil

@@ -14,19 +14,31 @@ import (
 
 // voucher is what is known of a crate that a bundle holds or is said to hold.
 type voucher struct {
-	sum     crate.Checksum
-	known   bool // sum is what the bytes must hash to
-	yanked  bool // the index says so
-	claimed bool // the manifest names the crate
-	met     bool // the bundle has it
+	sum    crate.Checksum
+	known  bool             // sum is what the bytes must hash to
+	yanked bool             // the index says so
+	claims []crate.Checksum // with which the manifest names it, in its order: several if it was published again
+	later  bool             // a later bundle has the version's bytes, this one what they were before
+	met    int              // members that are the crate
+	found  bool             // one of them has the sum
+}
+
+// claim adds a checksum that the manifest, or the bundle itself, names.
+func (v *voucher) claim(sum crate.Checksum) {
+	if !slices.Contains(v.claims, sum) && len(v.claims) < maxClaims {
+		v.claims = append(v.claims, sum)
+	}
 }
 
 // vouchers are those of one bundle. A crate without one was not asked for yet.
 type vouchers map[crate.ID]*voucher
 
 // ids returns the crates in order.
-func (v vouchers) ids() []crate.ID {
-	return slices.SortedFunc(maps.Keys(v), func(x, y crate.ID) int {
+func (v vouchers) ids() []crate.ID { return sorted(v) }
+
+// sorted returns the crates of a map in order.
+func sorted[V any](of map[crate.ID]V) []crate.ID {
+	return slices.SortedFunc(maps.Keys(of), func(x, y crate.ID) int {
 		return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Version, y.Version))
 	})
 }
@@ -57,8 +69,10 @@ func (r *run) vouch(ctx context.Context, bundleName string) (vouchers, error) {
 	r.claimed(bundleName, func(e bundle.ManifestEntry) {
 		if v[e.ID] == nil {
 			ids = append(ids, e.ID)
+			v[e.ID] = &voucher{known: true, later: r.isLater(bundleName, e.ID)}
 		}
-		v[e.ID] = &voucher{sum: e.Checksum, known: true, claimed: true}
+		v[e.ID].sum = e.Checksum // a later line stands
+		v[e.ID].claim(e.Checksum)
 	})
 	if r.cfg.Index == nil {
 		return v, nil

@@ -14,7 +14,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // task is a member that is to be stored if it is what it ought to be.
@@ -22,9 +21,12 @@ type task struct {
 	bundle string
 	reader *bundle.Reader // where the bytes are read, if not in body; nil: a bundle of v1.1.0
 	bundle.Member
-	want   crate.Checksum
-	yanked bool  // the index says so
-	body   *body // nil: to be read from reader
+	want       crate.Checksum
+	yanked     bool             // the index says so
+	claims     []crate.Checksum // with which the manifest names it
+	later      bool             // a later bundle has the version's bytes
+	superseded bool             // want is what they were before, which is wanted all the same
+	body       *body            // nil: to be read from reader
 }
 
 // round works on what a feed sends.
@@ -73,8 +75,11 @@ func (r *run) do(ctx context.Context, t *task) error {
 	if err == nil {
 		err = r.verified(t)
 	}
+	if err == nil && t.superseded && t.reader == nil { // which is known since then
+		there, err = r.look(t)
+	}
 	if err == nil && there == other {
-		err = r.makeRoom(t)
+		err = r.makeRoom(ctx, t)
 	}
 	if err != nil {
 		t.drop()
@@ -86,7 +91,7 @@ func (r *run) do(ctx context.Context, t *task) error {
 		return nil
 	}
 	size := t.body.Size
-	if err := t.body.put(ctx, r.cfg.Store, t.ID); err != nil {
+	if err := t.put(ctx, r.cfg.Store); err != nil {
 		return r.settle(t, err)
 	}
 	r.record(t)
@@ -97,6 +102,9 @@ func (r *run) do(ctx context.Context, t *task) error {
 
 // settle makes a problem of an error, unless it ends the run.
 func (r *run) settle(t *task, err error) error {
+	if errors.Is(err, errEarlier) {
+		return nil
+	}
 	if p := (*Problem)(nil); errors.As(err, &p) {
 		r.problem(*p)
 		return nil
@@ -130,7 +138,7 @@ func (r *run) verified(t *task) error {
 		}
 	}
 	if got := t.body.hash(); got != t.want {
-		return t.problem(Wrong, mismatch(&t.Member, got, t.want))
+		return r.others(t, got)
 	}
 	return nil
 }
@@ -147,7 +155,7 @@ const (
 // look finds out what stands under the name of a task's crate. Nothing is
 // trusted because of its name or size.
 func (r *run) look(t *task) (standing, error) {
-	size, err := r.cfg.Store.Stat(t.ID)
+	size, err := r.stat(t)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nothing, nil
@@ -156,7 +164,7 @@ func (r *run) look(t *task) (standing, error) {
 	case err != nil:
 		return other, err
 	}
-	f, err := r.cfg.Store.Open(t.ID, store.Placement{Loose: true})
+	f, err := r.cfg.Store.Open(t.ID, t.at())
 	if err != nil {
 		return other, err
 	}
@@ -166,7 +174,7 @@ func (r *run) look(t *task) (standing, error) {
 		return other, fmt.Errorf("reading what stands there: %w", err)
 	}
 	if sum == t.want {
-		r.cfg.Store.Adopt(t.ID)
+		r.adoptFile(t)
 		r.record(t)
 		return same, nil
 	}
@@ -174,16 +182,19 @@ func (r *run) look(t *task) (standing, error) {
 }
 
 // makeRoom sets aside what stands in the way, if that is allowed.
-func (r *run) makeRoom(t *task) error {
+func (r *run) makeRoom(ctx context.Context, t *task) error {
 	if !r.cfg.Overwrite {
 		return t.problem(Occupied, errOccupied(t.ID))
 	}
-	to, err := r.cfg.Store.Quarantine(t.ID, store.Placement{Loose: true}, fmt.Sprintf("extracting from %q: the crate's sha256 is %s", t.bundle, t.want))
+	if done, err := r.shelve(ctx, t); done || err != nil {
+		return err
+	}
+	to, err := r.cfg.Store.Quarantine(t.ID, t.at(), fmt.Sprintf("extracting from %q: the crate's sha256 is %s", t.bundle, t.want))
 	if err != nil {
 		return err
 	}
 	r.cfg.Progress.replaced.Add(1)
-	r.cfg.Log.Warn("what stood there was not the crate: it was moved to quarantine", "path", t.ID.LoosePath(), "quarantine", to)
+	r.cfg.Log.Warn("what stood there was not the crate: it was moved to quarantine", "path", t.at().LoosePath(t.ID), "quarantine", to)
 	return nil
 }
 

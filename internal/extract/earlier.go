@@ -1,0 +1,199 @@
+package extract
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io/fs"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// A version that was deleted and published again is in an earlier bundle with other
+// bytes than in a later one, or in one bundle with both. Which are the version's, the
+// index says. Without one, the bundle with the highest number does, and its last
+// line: what a mirror put there later, and what tar leaves under the name. The others
+// are no damage, as long as the manifest names them.
+
+// maxClaims is with how many checksums a manifest may name one version; nobody
+// publishes as often while a bundle is written.
+const maxClaims = 16
+
+// maxEarlier bounds what is remembered of earlier bytes until all was read.
+const maxEarlier = 1 << 16
+
+// newest says of the versions that manifests name with several checksums, by a hash
+// of the version, the highest number of a bundle with them.
+type newest struct {
+	seed maphash.Seed
+	of   map[uint64]int
+}
+
+// claimLine is a line of a manifest: 24 bytes, of all that there are, for as long
+// as they are sorted.
+type claimLine struct {
+	id, sum uint64
+	number  int
+}
+
+func (n *newest) key(id crate.ID) uint64 { return maphash.Comparable(n.seed, id) }
+
+// collect makes it of all manifests.
+func (n *newest) collect(lines []claimLine) {
+	slices.SortFunc(lines, func(a, b claimLine) int { return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.sum, b.sum)) })
+	n.of = map[uint64]int{}
+	for len(lines) > 0 {
+		end, highest := 1, lines[0].number
+		for end < len(lines) && lines[end].id == lines[0].id {
+			highest = max(highest, lines[end].number)
+			end++
+		}
+		if lines[end-1].sum != lines[0].sum {
+			n.of[lines[0].id] = highest
+		}
+		lines = lines[end:]
+	}
+}
+
+// isLater reports whether a bundle of a higher number has the version's bytes.
+func (r *run) isLater(bundleName string, id crate.ID) bool {
+	if len(r.newest.of) == 0 {
+		return false
+	}
+	highest, several := r.newest.of[r.newest.key(id)]
+	return several && highest > numberOf(bundleName)
+}
+
+// numberOf returns the number of a bundle; one without is before all others.
+func numberOf(bundleName string) int {
+	number, err := bundle.ParseFileName(bundleName)
+	if err != nil {
+		return -1
+	}
+	return number
+}
+
+// others sorts out a member that is not what the version's bytes must be: those
+// that it had before, or something else.
+func (r *run) others(t *task, got crate.Checksum) error {
+	if !slices.Contains(t.claims, got) || !r.remember(t, got) {
+		return t.problem(Wrong, mismatch(&t.Member, got, t.want))
+	}
+	r.cfg.Progress.superseded.Add(1)
+	if r.cfg.Superseded {
+		t.want, t.superseded = got, true
+		return nil
+	}
+	return errEarlier
+}
+
+// errEarlier: a member is what its version was before, and is not wanted.
+var errEarlier = errors.New("earlier bytes")
+
+// remember has the bytes of the version looked for when all was read. It fails where
+// there are too many.
+func (r *run) remember(t *task, got crate.Checksum) bool {
+	r.earlier.mu.Lock()
+	defer r.earlier.mu.Unlock()
+	if r.earlier.of == nil {
+		r.earlier.of = map[crate.ID]task{}
+	}
+	if _, known := r.earlier.of[t.ID]; !known && len(r.earlier.of) == maxEarlier {
+		return false
+	}
+	r.earlier.of[t.ID] = task{bundle: t.bundle, Member: bundle.Member{ID: t.ID, Checksum: got}, want: t.want, later: t.later, yanked: t.yanked}
+	return true
+}
+
+// lookForCurrent reports versions of which there are earlier bytes alone.
+func (r *run) lookForCurrent(ctx context.Context) error {
+	for _, id := range sorted(r.earlier.of) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		t := r.earlier.of[id]
+		there, err := nothing, error(nil)
+		if t.Size, err = r.cfg.Store.Stat(id); err == nil {
+			there, err = same, nil
+			if !t.later { // otherwise who put it there has proved it
+				there, err = r.look(&t)
+			}
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return r.settle(&t, err)
+		}
+		if there != same {
+			r.problem(Problem{Missing, t.bundle, id, fmt.Errorf("sha256 of its bytes is %s, as the manifest says, but must be %s: it was published again, and the bundle with those bytes is not here; or somebody changed bundle and manifest", t.Checksum, t.want)})
+		}
+	}
+	return r.checkpoint(context.WithoutCancel(ctx)) // of what was found
+}
+
+// at is the place of a task's bytes in the store.
+func (t *task) at() store.Placement {
+	if t.superseded {
+		return store.Placement{Loose: true, Republished: t.want.FileKey()}
+	}
+	return store.Placement{Loose: true}
+}
+
+// adoptFile tells the store of a file that was found to be right.
+func (r *run) adoptFile(t *task) {
+	if t.superseded {
+		r.cfg.Store.AdoptKept(crate.Key{ID: t.ID, Checksum: t.want})
+	} else {
+		r.cfg.Store.Adopt(t.ID)
+	}
+}
+
+// stat returns the size of what stands there.
+func (r *run) stat(t *task) (int64, error) {
+	if !t.superseded {
+		return r.cfg.Store.Stat(t.ID)
+	}
+	f, err := r.cfg.Store.Open(t.ID, t.at())
+	if err != nil {
+		return 0, err
+	}
+	return f.Size(), f.Close()
+}
+
+// shelve moves a file out of the way that is what the version was before, as the
+// catalog knows: to republished/. The row is first: a run that is cut off in
+// between does the same again.
+func (r *run) shelve(ctx context.Context, t *task) (done bool, err error) {
+	if r.cfg.Catalog == nil || t.superseded {
+		return false, nil
+	}
+	f, err := r.cfg.Store.Open(t.ID, t.at())
+	if err != nil {
+		return false, nil // whatever it is, it is no crate file
+	}
+	sum, err := hash(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return false, err
+	}
+	row, err := r.cfg.Catalog.ByChecksum(ctx, crate.Key{ID: t.ID, Checksum: sum})
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		err = r.cfg.Catalog.AdoptRepublished(ctx, []catalog.Version{row})
+	}
+	if err == nil {
+		err = r.cfg.Store.MakeWay(row.Key())
+	}
+	if err != nil {
+		return false, fmt.Errorf("keeping the bytes that %s had before: %w", t.ID, err)
+	}
+	r.cfg.Progress.shelved.Add(1)
+	r.cfg.Log.Warn("published again with other bytes: those that it had are kept", "crate", t.ID.Name, "version", t.ID.Version,
+		"sha256", t.want, "before", sum, "kept_as", t.ID.RepublishedPath(sum.FileKey()))
+	return true, nil
+}
