@@ -76,6 +76,27 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// C33: a stream has a chain of its own, and nothing earlier.
+func TestC33Stream(t *testing.T) {
+	mem := durabletest.NewMem()
+	f, err := mem.Create("stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := Stream(f)
+	if err := errors.Join(w.Append([]Record{record(1)}), w.Append([]Record{record(2)}), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	data := content(t, mem, "stream")
+	got, errs := readAll(data)
+	if diff := cmp.Diff([]Record{record(1), record(2)}, got); diff != "" || len(errs) > 0 {
+		t.Errorf("records (-want +got):\n%s\nerrors: %v", diff, errs)
+	}
+	if !strings.Contains(string(data), `"prev":"`+strings.Repeat("0", 64)+`"`) {
+		t.Errorf("the chain begins otherwise: %s", data)
+	}
+}
+
 // Manifests of v1.1.0 have no chain, and empty times where it failed.
 func TestReadV110(t *testing.T) {
 	const old = `{"schema_version":1,"url":"u","path":"out/s/er/serde-1.0.0.crate","storage":"filesystem","size":5,"sha256":"00","started_at":"2025-01-01T00:00:00Z","finished_at":"2025-01-01T00:00:01Z","ok":true,"status":"existing"}

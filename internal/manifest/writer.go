@@ -35,6 +35,10 @@ func Create(fsys durable.FS, name string) *Writer {
 	return &Writer{fsys: fsys, name: name, first: true}
 }
 
+// Stream returns a writer to a stream (durable.OpenStream), whose chain begins with
+// zeros. There is no earlier manifest, and a torn line cannot be cut off.
+func Stream(f durable.File) *Writer { return &Writer{file: f, first: true} }
+
 // begin creates the file.
 func (w *Writer) begin() (err error) {
 	if w.chain, err = setAside(w.fsys, w.name); err != nil {

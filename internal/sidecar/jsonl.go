@@ -4,8 +4,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// JSONL is sidecars as one file, a line each.
-type JSONL struct{ *wholeFile }
+// JSONL is sidecars as one file or stream, a line each.
+type JSONL struct{ sink }
 
 var _ Output = (*JSONL)(nil)
 

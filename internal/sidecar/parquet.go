@@ -12,7 +12,7 @@ import (
 
 // Parquet is sidecars as one table.
 type Parquet struct {
-	*wholeFile
+	sink
 	table *parquet.GenericWriter[Row]
 	bytes int // of the lines in the current row group
 }
@@ -30,10 +30,14 @@ func NewParquet(fsys durable.FS, name string) (*Parquet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Parquet{wholeFile: f, table: parquet.NewGenericWriter[Row](f,
+	return newParquet(f), nil
+}
+
+func newParquet(to sink) *Parquet {
+	return &Parquet{sink: to, table: parquet.NewGenericWriter[Row](to,
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.CreatedBy("clonecratesio", "", ""),
-	)}, nil
+	)}
 }
 
 func (o *Parquet) has(*record) bool { return false } // a new file has none
@@ -56,7 +60,7 @@ func (o *Parquet) encode(b *batch) error {
 
 func (o *Parquet) write(b *batch, r *run) error {
 	if _, err := o.table.Write(b.rows); err != nil {
-		return fmt.Errorf("writing %s: %w", o.name, err)
+		return fmt.Errorf("writing %s: %w", o, err)
 	}
 	r.cfg.Progress.written.Add(b.wrote)
 	if o.bytes += len(b.lines); o.bytes < groupBytes {
@@ -64,7 +68,7 @@ func (o *Parquet) write(b *batch, r *run) error {
 	}
 	o.bytes = 0
 	if err := o.table.Flush(); err != nil {
-		return fmt.Errorf("writing %s: %w", o.name, err)
+		return fmt.Errorf("writing %s: %w", o, err)
 	}
 	return nil
 }
@@ -75,7 +79,7 @@ func (o *Parquet) finish(cause error, _ *run) error {
 	}
 	err := o.table.Close()
 	if err != nil {
-		err = fmt.Errorf("writing %s: %w", o.name, err)
+		err = fmt.Errorf("writing %s: %w", o, err)
 	}
 	return errors.Join(err, o.end(err))
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 
@@ -29,6 +30,17 @@ type wholeFile struct {
 	ahead  int64         // bytes since the last sync was asked for
 	sync   chan struct{} // asks for one
 	synced chan error    // what all of them have come to
+}
+
+// A sink takes the bytes of sidecars in one file, or a stream.
+type sink interface {
+	io.Writer
+	// end makes them durable and gives them their name, or with a cause takes back
+	// what can be taken back.
+	end(cause error) error
+	// earlier opens the file that is to be replaced, nil if there is none.
+	earlier() (durable.File, error)
+	String() string // where it is, for texts
 }
 
 // syncBytes is how much is written between two syncs.
@@ -60,6 +72,8 @@ func newWholeFile(fsys durable.FS, name string) (*wholeFile, error) {
 	}()
 	return w, nil
 }
+
+func (w *wholeFile) String() string { return w.name }
 
 // Write implements io.Writer.
 func (w *wholeFile) Write(p []byte) (int, error) {
