@@ -117,7 +117,7 @@ func (s *syncer) writeSidecars(ctx context.Context, ix *index.Index) error {
 		mode: "files", out: s.cfg.out, origin: s.cfg.origin, includeYanked: !s.cfg.excludeYanked,
 		acceptShrink: true, // of the index, which may be what has changed alone; files are never taken away
 		concurrency:  s.cfg.net.concurrency,
-	}, ix, s.show, s.log)
+	}, target{}, ix, s.show, s.log)
 	if err != nil && !isVerdict(err) {
 		return err
 	}

@@ -37,7 +37,7 @@ func (d *dirs) flags() []cli.Flag {
 
 // manifestFlag is for those commands that write the audit log.
 func (d *dirs) manifestFlag() cli.Flag {
-	return &cli.StringFlag{Name: "manifest", Usage: "audit log of the run in `FILE`; an earlier one is moved aside. Default: manifest.jsonl in -mirror, or beside -out if that alone is given", Destination: &d.manifest, TakesFile: true}
+	return &cli.StringFlag{Name: "manifest", Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to. Default: manifest.jsonl in -mirror, or beside -out if that alone is given", Destination: &d.manifest, TakesFile: true}
 }
 
 // defaultMirror is ~/Rust-Crates, as v1.1.0's Clone-Index.py has it.

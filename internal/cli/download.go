@@ -46,7 +46,7 @@ func (cfg *downloadConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "include-yanked", Usage: "mirror yanked versions too (builds with a Cargo.lock need them)", Destination: &cfg.includeYanked},
 		&cli.Int64Flag{Name: "limit", Usage: "at most `N` records, 0 = all", Destination: &cfg.limit},
 		&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIR` of the crate files", Destination: &cfg.out, TakesFile: true},
-		&cli.StringFlag{Name: "manifest", Value: "manifest.jsonl", Usage: "audit log of the run in `FILE`; an earlier one is moved aside", Destination: &cfg.manifest, TakesFile: true},
+		&cli.StringFlag{Name: "manifest", Value: "manifest.jsonl", Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to", Destination: &cfg.manifest, TakesFile: true},
 		&cli.BoolFlag{Name: "dry-run", Usage: "say what would be done and touch nothing", Destination: &cfg.dryRun},
 		&cli.StringFlag{Name: "bundles-out", Value: "bundles", Usage: "`DIR` of the bundles, their manifests and their catalog", Destination: &cfg.bundlesOut, TakesFile: true},
 	}

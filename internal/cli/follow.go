@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
@@ -16,8 +17,9 @@ var errReopen = errors.New("the next round opens the mirror anew")
 
 // follow makes rounds until ctx ends. It gives up only where a person must look
 // and no later round can do better: if the mirror cannot be opened in the first
-// place, if the index is somebody's own repository, or if the -index-url that was
-// given has never answered, which is more likely a wrong address than an outage.
+// place, if the index is somebody's own repository, if what reads the manifest has
+// gone, or if the -index-url that was given has never answered, which is more likely
+// a wrong address than an outage.
 func (s *syncer) follow(ctx context.Context) error {
 	for opened := false; ; {
 		err := s.app.session(ctx, s.session, func(open *session) error {
@@ -41,7 +43,7 @@ func (s *syncer) follow(ctx context.Context) error {
 
 func (s *syncer) isHopeless(err error) bool {
 	silent := errors.As(err, new(*index.StalledError)) && s.cfg.indexURL != "" && !s.answered
-	return silent || errors.As(err, new(*index.ForeignError))
+	return silent || errors.As(err, new(*index.ForeignError)) || errors.As(err, new(*durable.StreamError))
 }
 
 // rounds makes rounds on an open mirror, until one cannot go on.

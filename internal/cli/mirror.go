@@ -15,15 +15,20 @@ import (
 )
 
 // mirror runs a job on the folders of cfg and says what it has come to.
-func (a *App) mirror(ctx context.Context, cfg *runConfig, job mirror.Config, show *display) error {
+func (a *App) mirror(ctx context.Context, cfg *runConfig, job mirror.Config, show *display) (err error) {
+	closed, err := newSession(ctx, cfg, show, job.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closed.to.close()) }()
 	var summary *mirror.Summary
-	err := a.session(ctx, session{cfg: cfg, act: newActivity(), show: show, log: job.Log}, func(s *session) (err error) {
+	err = a.session(ctx, closed, func(s *session) (err error) {
 		summary, err = s.run(ctx, job)
 		return outcome(summary, err, cfg)
 	})
 	if summary != nil && summary.Plan != nil { // otherwise it did not get to know what is wanted
 		logSummary(job.Log, summary, cfg)
-		printSummary(a.Stdout, summary, cfg)
+		printSummary(closed.to.results(a), summary, cfg)
 	}
 	return err
 }

@@ -28,12 +28,13 @@ type held struct {
 	store               mirror.Store
 	closeStore          func() error
 	catalog             *catalog.Catalog
-	manifest            *manifest.Writer
+	manifest            *manifest.Writer // nil if it is a stream
 }
 
 // open opens the folder of a mirror for writing, made if absent. Nothing is
-// touched but the lock before that is held.
-func (a *App) open(ctx context.Context, cfg *runConfig, log *slog.Logger) (_ *held, err error) {
+// touched but the lock before that is held. The manifest is begun in to, if that
+// is a file.
+func (a *App) open(ctx context.Context, cfg *runConfig, to target, log *slog.Logger) (_ *held, err error) {
 	h, l, err := a.openLoose(cfg.out, cfg.durability, log)
 	if err != nil {
 		return nil, err
@@ -43,11 +44,10 @@ func (a *App) open(ctx context.Context, cfg *runConfig, log *slog.Logger) (_ *he
 			h.close()
 		}
 	}()
-	if h.logs, err = a.folder(filepath.Dir(cfg.manifest)); err != nil {
-		return nil, err
+	if to.stream == nil {
+		err = a.openLogs(h, to.file, cfg.out)
 	}
-	// Two mirrors may be started in one folder and share its manifest by default.
-	if err = h.takeLock(cfg.manifest+".lock", cfg.out); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if cfg.newCatalog {
@@ -61,8 +61,17 @@ func (a *App) open(ctx context.Context, cfg *runConfig, log *slog.Logger) (_ *he
 	if err = a.openStore(ctx, h, l, cfg, log); err != nil {
 		return nil, err
 	}
-	h.manifest = manifest.Create(h.logs, filepath.Base(cfg.manifest))
 	return h, nil
+}
+
+// openLogs opens the folder of a manifest. Two mirrors may be started in one
+// folder and share its manifest by default.
+func (a *App) openLogs(h *held, file, out string) (err error) {
+	if h.logs, err = a.folder(filepath.Dir(file)); err != nil {
+		return err
+	}
+	h.manifest = manifest.Create(h.logs, filepath.Base(file))
+	return h.takeLock(file+".lock", out)
 }
 
 // openLoose opens what every writer of loose files needs: folder, lock, store.

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -16,10 +18,26 @@ import (
 type session struct {
 	*held
 	cfg    *runConfig
+	to     target           // of the manifest
+	stream *manifest.Writer // of the manifest, for all openings; nil: each begins a file
 	client *upstream.Client
 	act    *activity
 	show   *display
 	log    *slog.Logger
+}
+
+// newSession is a session that is not open yet, but for a manifest that is a
+// stream, which a later opening must not begin again. The caller closes it (session.to).
+func newSession(ctx context.Context, cfg *runConfig, show *display, log *slog.Logger) (session, error) {
+	s := session{cfg: cfg, act: newActivity(), show: show, log: log}
+	var err error
+	if s.to, err = openTarget(ctx, cfg.manifest); err != nil {
+		return s, fmt.Errorf("-manifest: %w", err)
+	}
+	if s.to.stream != nil {
+		s.stream = manifest.Stream(s.to.stream)
+	}
+	return s, nil
 }
 
 // session opens a mirror with everything that belongs to it (locks, catalog,
@@ -38,7 +56,7 @@ func (a *App) session(ctx context.Context, s session, do func(*session) error) e
 }
 
 func (a *App) sessionOnce(ctx context.Context, s session, do func(*session) error) (err error) {
-	if s.held, err = a.open(ctx, s.cfg, s.log); err != nil {
+	if s.held, err = a.open(ctx, s.cfg, s.to, s.log); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.held.close()) }()
@@ -66,7 +84,7 @@ func (s *session) run(ctx context.Context, job mirror.Config) (*mirror.Summary, 
 	if s.bundles != nil {
 		job.OldBundles = s.bundles
 	}
-	job.Store, job.Catalog, job.Manifest, job.State = s.store, s.catalog, s.manifest, s.state
+	job.Store, job.Catalog, job.Manifest, job.State = s.store, s.catalog, cmp.Or(s.stream, s.manifest), s.state
 	job.Disks, job.Progress = s.disks(s.cfg), s.act.begin()
 	defer context.AfterFunc(ctx, func() {
 		fmt.Fprintln(s.show, "stopping: what is in flight may end, 10 s at most; once more stops at once")

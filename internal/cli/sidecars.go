@@ -48,8 +48,8 @@ func (cfg *sidecarsConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "index-dir", Usage: "local crates.io-index: a checkout, a bare repository or a plain `DIR`", Destination: &cfg.indexDir, TakesFile: true},
 		&cli.StringFlag{Name: "output-mode", Value: "files", Usage: "`files|jsonl|parquet`: a file a version, or one file with a line or a row a version", Destination: &cfg.mode},
 		&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIR` of the files, which may be that of a mirror", Destination: &cfg.out, TakesFile: true},
-		&cli.StringFlag{Name: "jsonl-out", Usage: "`FILE` of the lines; it is replaced when the new one is whole", Destination: &cfg.jsonlOut, TakesFile: true},
-		&cli.StringFlag{Name: "parquet-out", Usage: "`FILE` of the table; it is replaced when the new one is whole", Destination: &cfg.parquetOut, TakesFile: true},
+		&cli.StringFlag{Name: "jsonl-out", Usage: "`FILE` of the lines, replaced when the new one is whole; /dev/stdout and FIFOs are written to as the lines come", Destination: &cfg.jsonlOut, TakesFile: true},
+		&cli.StringFlag{Name: "parquet-out", Usage: "`FILE` of the table, replaced when the new one is whole; or a stream, as for -jsonl-out", Destination: &cfg.parquetOut, TakesFile: true},
 		&cli.StringFlag{Name: "manifest", Usage: "manifest of a download in `FILE`, which adds storage, bundle_path and bundle_member", Destination: &cfg.manifest, TakesFile: true},
 		&cli.BoolFlag{Name: "with-manifest-toml", Usage: "add what the Cargo.toml inside each crate of the mirror in -mirror-out and -bundles-out says", Destination: &cfg.insides},
 		&cli.StringFlag{Name: "mirror-out", Value: "out", Usage: "with -with-manifest-toml: `DIR` of the crate files; it is only read", Destination: &cfg.mirrorOut, TakesFile: true},
@@ -126,8 +126,19 @@ func (cfg *sidecarsConfig) target() string {
 	return cfg.out
 }
 
+// openTarget opens what one file of lines or rows is written to.
+func (cfg *sidecarsConfig) openTarget(ctx context.Context) (to target, err error) {
+	if cfg.mode == "files" {
+		return to, nil
+	}
+	if to, err = openTarget(ctx, cfg.target()); err != nil {
+		return to, fmt.Errorf("-%s-out: %w", cfg.mode, err)
+	}
+	return to, nil
+}
+
 // sidecars runs the command.
-func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) error {
+func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
 	show := newDisplay(a.Stderr, &cfg.progress)
 	log := cfg.log.logger(show)
 	ix, err := index.Open(ctx, cfg.indexDir, index.Options{Log: log})
@@ -138,21 +149,26 @@ func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) error {
 	if err := cfg.origin.resolve(ctx, ix, log); err != nil {
 		return err
 	}
-	summary, err := a.describe(ctx, cfg, ix, show, log)
+	to, err := cfg.openTarget(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.close()) }()
+	summary, err := a.describe(ctx, cfg, to, ix, show, log)
 	if summary != nil && (cfg.mode == "files" && summary.Done() > 0 || errors.As(err, new(*incompleteError)) || err == nil) {
-		printSidecars(a.Stdout, summary, cfg)
+		printSidecars(to.results(a), summary, cfg)
 	}
 	return err
 }
 
 // describe writes the sidecars of what is in an index. The summary is nil if it
 // did not begin.
-func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, ix *index.Index, show *display, log *slog.Logger) (_ *sidecar.Summary, err error) {
+func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to target, ix *index.Index, show *display, log *slog.Logger) (_ *sidecar.Summary, err error) {
 	job := sidecar.Config{
 		Index: ix, URLs: cfg.origin.urls.WithoutUser(), IncludeYanked: cfg.includeYanked, Limit: cfg.limit, AcceptShrink: cfg.acceptShrink, Concurrency: cfg.concurrency,
 		Log: log, Progress: sidecar.NewProgress(),
 	}
-	s, err := a.openSidecars(ctx, cfg, &job)
+	s, err := a.openSidecars(ctx, cfg, to, &job)
 	if err != nil {
 		return nil, err
 	}

@@ -27,8 +27,9 @@ func (s *openedSidecars) close() error {
 }
 
 // openSidecars opens what the job reads beside the index, and last what it writes
-// to. Nothing is touched but the lock before that is held.
-func (a *App) openSidecars(ctx context.Context, cfg *sidecarsConfig, job *sidecar.Config) (_ *openedSidecars, err error) {
+// to. Nothing is touched but the lock before that is held. A stream is open
+// already: it has no lock, and what is sorted goes to the system's temporary folder.
+func (a *App) openSidecars(ctx context.Context, cfg *sidecarsConfig, to target, job *sidecar.Config) (_ *openedSidecars, err error) {
 	s := new(openedSidecars)
 	defer func() {
 		if err != nil {
@@ -36,30 +37,43 @@ func (a *App) openSidecars(ctx context.Context, cfg *sidecarsConfig, job *sideca
 		}
 	}()
 	dir, name := cfg.out, loose.StateDir+"/sidecars" // of the lock and the scratch file, in dir
-	if cfg.mode != "files" {
-		dir, name = filepath.Split(cfg.target())
+	switch {
+	case to.stream != nil:
+		dir, name = os.TempDir(), durable.TempName(".")
+	case cfg.mode != "files":
+		dir, name = filepath.Split(to.file)
 	}
 	fsys, err := a.folder(filepath.Clean(dir))
 	if err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, fsys.Close)
-	if err := fsys.MkdirAll(path.Dir(name)); err != nil {
-		return nil, err
+	if to.stream == nil {
+		err = s.takeLock(fsys, dir, name+".lock", cfg.target())
 	}
-	lock, err := durable.Lock(filepath.Join(dir, name+".lock"), durable.Self(filepath.Base(os.Args[0])+" -out "+cfg.target()))
 	if err != nil {
 		return nil, err
 	}
-	s.closers = append(s.closers, lock.Release)
 	if err := s.openCrates(ctx, cfg, job); err != nil {
 		return nil, err
 	}
 	if err := s.openPlaces(ctx, cfg, job, fsys, name+".manifest"+sidecar.PartExt); err != nil {
 		return nil, err
 	}
-	job.Output, err = newOutput(cfg, fsys)
+	job.Output, err = newOutput(cfg, to, fsys)
 	return s, err
+}
+
+// takeLock sees to it that no other run writes there.
+func (s *openedSidecars) takeLock(fsys durable.FS, dir, name, target string) error {
+	if err := fsys.MkdirAll(path.Dir(name)); err != nil {
+		return err
+	}
+	lock, err := durable.Lock(filepath.Join(dir, name), durable.Self(filepath.Base(os.Args[0])+" -out "+target))
+	if err == nil {
+		s.closers = append(s.closers, lock.Release)
+	}
+	return err
 }
 
 // openPlaces reads the manifest of a download, if one is given.
@@ -79,14 +93,18 @@ func (s *openedSidecars) openPlaces(ctx context.Context, cfg *sidecarsConfig, jo
 	return nil
 }
 
-func newOutput(cfg *sidecarsConfig, fsys durable.FS) (sidecar.Output, error) {
-	switch cfg.mode {
-	case "jsonl":
-		return sidecar.NewJSONL(fsys, filepath.Base(cfg.jsonlOut))
-	case "parquet":
-		return sidecar.NewParquet(fsys, filepath.Base(cfg.parquetOut))
+func newOutput(cfg *sidecarsConfig, to target, fsys durable.FS) (sidecar.Output, error) {
+	switch {
+	case cfg.mode == "files":
+		return sidecar.NewFiles(fsys)
+	case cfg.mode == "jsonl" && to.stream != nil:
+		return sidecar.StreamJSONL(to.stream, to.file), nil
+	case cfg.mode == "jsonl":
+		return sidecar.NewJSONL(fsys, filepath.Base(to.file))
+	case to.stream != nil:
+		return sidecar.StreamParquet(to.stream, to.file), nil
 	}
-	return sidecar.NewFiles(fsys)
+	return sidecar.NewParquet(fsys, filepath.Base(to.file))
 }
 
 // openCrates opens a mirror for reading, if one is asked for.

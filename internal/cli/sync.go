@@ -78,29 +78,34 @@ func (cfg *syncConfig) check() error {
 }
 
 // sync runs the command.
-func (a *App) sync(ctx context.Context, cfg *syncConfig) error {
+func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 	show := newDisplay(a.Stderr, &cfg.progress)
-	s := &syncer{app: a, cfg: cfg, session: session{cfg: &cfg.runConfig, act: newActivity(), show: show, log: cfg.log.logger(show)}}
-	if err := cfg.net.fitOpenFiles(s.log); err != nil {
+	log := cfg.log.logger(show)
+	if err := cfg.net.fitOpenFiles(log); err != nil {
 		return err
 	}
+	if err := cfg.checkIndex(ctx, log); err != nil {
+		return err
+	}
+	s := &syncer{app: a, cfg: cfg}
+	if s.session, err = newSession(ctx, &cfg.runConfig, show, log); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.to.close()) }()
 	s.hintBundles()
-	if err := cfg.checkIndex(ctx, s.log); err != nil {
-		return err
-	}
 	if err := cfg.origin.resolveIn(ctx, cfg.dirs.index, s.log); err != nil {
 		s.log.Debug("the index will say where crates are once it is updated", "err", err)
 	}
 	if cfg.every > 0 {
 		return s.follow(ctx)
 	}
-	err := a.session(ctx, s.session, func(open *session) error {
+	err = a.session(ctx, s.session, func(open *session) error {
 		s.session, s.recorded = *open, false
 		return s.round(ctx)
 	})
 	if s.summary != nil && s.summary.Plan != nil { // otherwise it did not get to know what is wanted
 		logSummary(s.log, s.summary, &cfg.runConfig)
-		printSummary(a.Stdout, s.summary, &cfg.runConfig)
+		printSummary(s.to.results(a), s.summary, &cfg.runConfig)
 	}
 	return err
 }
