@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench replay test-root soak acceptance python
+.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench million replay test-root soak acceptance python
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -58,6 +58,11 @@ acceptance: ## ten trials that v1.1.0 fails; the third needs root on Linux
 
 bench: ## loopback, beside curl: see docs/measurements.md
 	$(GO) run ./scripts/bench
+
+N      ?= 1700000
+FAULTS ?= 1
+million: ## N versions in one run while FAULTS percent of all requests meet each fault; 15 GB
+	$(GO) run ./scripts/bench -n $(N) -faults $(FAULTS)
 
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME

@@ -41,5 +41,6 @@
 // a file, silence, a reset, a redirect to nowhere; [Kind] lists them with the
 // row of the project's fault catalogue (B1 to B25) that each stands for.
 // [Registry.Chaos] spreads them over a share of all versions, chosen by a
-// seed. All of it may be called while the server runs.
+// seed; a fault with a Share strikes again and again, whatever is asked for. All
+// of it may be called while the server runs.
 package simreg

@@ -1,7 +1,9 @@
 package simreg
 
 import (
+	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -51,6 +53,9 @@ type Fault struct {
 	Times int
 	// After is how many requests it would hit it lets pass first.
 	After int
+	// Share is the part, from 0 to 1, of those requests that it hits, chosen at
+	// random; the others meet the next fault. 0 means all.
+	Share float64
 
 	Code       int           // Status: 503 if zero
 	RetryAfter string        // Status: the header as it is, seconds or a date
@@ -63,6 +68,20 @@ type Fault struct {
 	Hops int
 }
 
+// String names the fault as [Registry.Sent] does.
+func (f *Fault) String() string {
+	if f.Kind != Status {
+		return string(f.Kind)
+	}
+	name := fmt.Sprintf("%s %d", f.Kind, f.code())
+	if f.RetryAfter != "" {
+		name += " Retry-After " + f.RetryAfter
+	}
+	return name
+}
+
+func (f *Fault) code() int { return cmp.Or(f.Code, http.StatusServiceUnavailable) }
+
 func (f *Fault) delay() time.Duration {
 	if f.Delay == 0 {
 		return time.Second
@@ -72,7 +91,8 @@ func (f *Fault) delay() time.Duration {
 
 // Inject makes f happen to requests for the crate file of id, or of [All]. The
 // faults of one id take effect one after the other: each waits until those
-// before it are used up. They go before those of All, and these before Chaos.
+// before it are used up, unless it has a Share. They go before those of All, and
+// these before Chaos.
 func (r *Registry) Inject(id crate.ID, f Fault) {
 	f.Kind.mustSuit(id)
 	r.script.mu.Lock()

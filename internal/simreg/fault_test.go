@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"maps"
 	"math/bits"
 	"net"
 	"slices"
@@ -292,5 +293,40 @@ func TestChaos(t *testing.T) {
 		if r.Injected(kind) == 0 {
 			t.Errorf("%s never happened", kind)
 		}
+	}
+}
+
+// A fault with a share hits so many of all requests, in an order that the seed
+// decides, and leaves the others to the faults behind it.
+func TestFaultsWithAShare(t *testing.T) {
+	foo := id("foo", "1.0.0")
+	statuses := func(seed uint64) (got []int, sent map[string]int) {
+		r := newRegistry(seed, MustParse(sample))
+		s, client := start(t, r, Options{})
+		r.Inject(All, Fault{Kind: Status, Code: 500, Times: -1, Share: 0.2})
+		r.Inject(All, Fault{Kind: Status, RetryAfter: "1", Times: -1, Share: 0.2})
+		r.Inject(All, Fault{Kind: Status, Code: 404, Times: 1, Share: 0.2})
+		for range 500 {
+			got = append(got, get(t, client, s.BaseURL+"/"+foo.URLPath()).status)
+		}
+		return got, r.Sent()
+	}
+	got, sent := statuses(1)
+	count := map[int]int{}
+	for _, status := range got {
+		count[status]++
+	}
+	if count[500] < 70 || count[500] > 130 || count[503] < 50 || count[503] > 110 || count[404] != 1 {
+		t.Errorf("of 500 requests %v met a status, want about 100 of 500, 80 of 503 and one 404", count)
+	}
+	want := map[string]int{"status 500": count[500], "status 503 Retry-After 1": count[503], "status 404": 1}
+	if !maps.Equal(sent, want) {
+		t.Errorf("Sent() = %v, want %v", sent, want)
+	}
+	if again, _ := statuses(1); !slices.Equal(again, got) {
+		t.Error("the same seed gives other faults")
+	}
+	if other, _ := statuses(2); slices.Equal(other, got) {
+		t.Error("another seed gives the same faults")
 	}
 }

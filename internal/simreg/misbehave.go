@@ -57,10 +57,7 @@ func redirectTarget(id crate.ID, f *Fault) string {
 }
 
 func answerStatus(w http.ResponseWriter, f *Fault) {
-	code := f.Code
-	if code == 0 {
-		code = http.StatusServiceUnavailable
-	}
+	code := f.code()
 	if f.RetryAfter != "" {
 		w.Header().Set("Retry-After", f.RetryAfter)
 	}

@@ -50,7 +50,7 @@ func newRegistry(seed uint64, versions []Version) *Registry {
 		clock:   commitEpoch,
 		dl:      "https://static.crates.io/crates",
 	}
-	r.script.init()
+	r.script.init(seed)
 	r.Add(versions...)
 	return r
 }

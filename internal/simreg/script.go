@@ -3,7 +3,9 @@ package simreg
 import (
 	"encoding/binary"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
+	"strings"
 	"sync"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -17,7 +19,8 @@ type script struct {
 	requests map[crate.ID]int
 	total    int
 	index    int
-	injected map[Kind]int
+	injected map[string]int // by Fault.String
+	random   *rand.Rand     // decides for those with a Share
 }
 
 // pending is an injected fault that is not used up.
@@ -33,10 +36,11 @@ type chaos struct {
 	met   map[crate.ID]bool
 }
 
-func (s *script) init() {
+func (s *script) init(seed uint64) {
+	s.random = rand.New(rand.NewPCG(seed, 1))
 	s.faults = make(map[crate.ID][]*pending)
 	s.requests = make(map[crate.ID]int)
-	s.injected = make(map[Kind]int)
+	s.injected = make(map[string]int)
 }
 
 func newPending(f Fault) *pending {
@@ -79,7 +83,7 @@ func (s *script) connection() *Fault {
 // count notes that f, which may be nil, happens.
 func (s *script) count(f *Fault) *Fault {
 	if f != nil {
-		s.injected[f.Kind]++
+		s.injected[f.String()]++
 	}
 	return f
 }
@@ -90,6 +94,8 @@ func (s *script) take(id crate.ID, connections bool) *Fault {
 	for i, p := range s.faults[id] {
 		switch {
 		case (p.Kind == StallConnect) != connections:
+			continue
+		case p.Share > 0 && s.random.Float64() >= p.Share:
 			continue
 		case p.skip > 0:
 			p.skip--
@@ -152,5 +158,18 @@ func (r *Registry) IndexRequests() int {
 func (r *Registry) Injected(kind Kind) int {
 	r.script.mu.Lock()
 	defer r.script.mu.Unlock()
-	return r.script.injected[kind]
+	n := 0
+	for name, times := range r.script.injected {
+		if head, _, _ := strings.Cut(name, " "); head == string(kind) {
+			n += times
+		}
+	}
+	return n
+}
+
+// Sent returns how often each fault happened, with the status where there is one.
+func (r *Registry) Sent() map[string]int {
+	r.script.mu.Lock()
+	defer r.script.mu.Unlock()
+	return maps.Clone(r.script.injected)
 }

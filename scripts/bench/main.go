@@ -7,6 +7,11 @@
 //
 //	go run ./scripts/bench                        # 84,780 crates of 2 KB median
 //	go run ./scripts/bench -n 20000 -median 37000 # fewer, larger
+//
+// With -faults it does without curl, and shows what one run comes to if each of a
+// dozen faults hits that part of all requests (faults.go):
+//
+//	go run ./scripts/bench -n 1700000 -faults 1   # percent
 package main
 
 import (
@@ -36,17 +41,33 @@ func main() {
 	rounds := flag.Int("rounds", 3, "counted runs of each")
 	dir := flag.String("dir", "", "work in this folder (default: a temporary one)")
 	extra := flag.String("flags", "", "more flags for the mirror run, separated by spaces")
+	faults := flag.Float64("faults", 0, "let each fault hit so many percent of all requests, and measure one run")
 	serve := flag.String("serve", "", "internal: serve this tree")
+	serveFaulty := flag.Bool("serve-faults", false, "internal: serve the registry of -faults")
 	flag.Parse()
 	if *serve != "" {
 		log.Fatal(serveTree(*serve))
 	}
-	if err := bench(*dir, *n, *median, *rounds, strings.Fields(*extra)); err != nil {
+	if *serveFaulty {
+		if err := serveFaults(*dir, *n, *median, *faults/100); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	err := inFolder(*dir, func(dir string) error {
+		b := &bencher{dir: dir, n: *n}
+		if *faults > 0 {
+			return b.underFaults(*median, *faults/100, strings.Fields(*extra))
+		}
+		return b.besideCurl(*median, *rounds, strings.Fields(*extra))
+	})
+	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func bench(dir string, n, median, rounds int, extra []string) error {
+// inFolder calls do with dir, or with a temporary folder if that is empty.
+func inFolder(dir string, do func(dir string) error) error {
 	if dir == "" {
 		var err error
 		if dir, err = os.MkdirTemp("", "clonecratesio-bench-"); err != nil {
@@ -54,7 +75,10 @@ func bench(dir string, n, median, rounds int, extra []string) error {
 		}
 		defer os.RemoveAll(dir)
 	}
-	b := &bencher{dir: dir, n: n}
+	return do(dir)
+}
+
+func (b *bencher) besideCurl(median, rounds int, extra []string) error {
 	if err := b.prepare(median); err != nil {
 		return err
 	}
@@ -84,7 +108,7 @@ func bench(dir string, n, median, rounds int, extra []string) error {
 			return err
 		}
 	}
-	fmt.Printf("%d crates, %d CPUs, medians of %d runs (min to max)\n", n, runtime.NumCPU(), rounds)
+	fmt.Printf("%d crates, %d CPUs, medians of %d runs (min to max)\n", b.n, runtime.NumCPU(), rounds)
 	b.print("mirror", ours)
 	b.print("curl", curls)
 	b.print("update", updates)
@@ -109,9 +133,16 @@ func (b *bencher) prepare(median int) error {
 	if err := reg.WriteIndex(b.path("index")); err != nil {
 		return err
 	}
-	build := exec.Command("go", "build", "-o", b.path("download-crates"), "./cmd/download-crates")
+	return b.build("download-crates")
+}
+
+func (b *bencher) build(name string) error {
+	build := exec.Command("go", "build", "-o", b.path(name), "./cmd/"+name)
 	build.Stderr = os.Stderr
-	return build.Run()
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("building %s: %w", name, err)
+	}
+	return nil
 }
 
 // startServer starts this program again to serve the tree, and writes curl's
@@ -166,15 +197,25 @@ type usage struct {
 func run(cmd *exec.Cmd) (usage, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
+	u, err := measured(cmd)
+	if err != nil {
+		return u, fmt.Errorf("%w: %s", err, stderr.Bytes())
+	}
+	return u, nil
+}
+
+// measured runs cmd and tells what that has cost, whether it failed or not.
+func measured(cmd *exec.Cmd) (usage, error) {
 	start := time.Now()
-	if err := cmd.Run(); err != nil {
-		return usage{}, fmt.Errorf("%w: %s", err, stderr.Bytes())
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		return usage{}, err // it never ran
 	}
 	u := usage{wall: time.Since(start).Seconds(), cpu: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()}
 	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		u.rss = float64(r.Maxrss) * 1024 // Linux counts KiB
 	}
-	return u, nil
+	return u, err
 }
 
 func (b *bencher) mirror(extra []string) (usage, error) {

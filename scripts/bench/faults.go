@@ -1,0 +1,257 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+)
+
+// Two faults are rarer than the others, by so many per mille of their share, so that
+// the run is not over next week: a stall holds a slot until -timeout, and at a
+// Retry-After everybody waits, as upstream wants it.
+const (
+	stallsPerMille = 10
+	pausesPerMille = 1
+	timeoutSeconds = 3
+)
+
+// faultsOf are the faults that share of all requests meet, each.
+func faultsOf(share float64) []simreg.Fault {
+	faults := []simreg.Fault{
+		{Kind: simreg.StallBody, Share: share * stallsPerMille / 1000},
+		{Kind: simreg.Status, Code: 503, RetryAfter: "1", Share: share * pausesPerMille / 1000},
+	}
+	for _, kind := range []simreg.Kind{
+		simreg.HTML, simreg.JSON, simreg.FlipBit, simreg.WrongCrate, simreg.Truncate, simreg.LongBody,
+		simreg.LengthTooLarge, simreg.GzipEncoding, simreg.Reset,
+	} {
+		faults = append(faults, simreg.Fault{Kind: kind, Share: share})
+	}
+	for _, code := range []int{429, 500, 503} {
+		faults = append(faults, simreg.Fault{Kind: simreg.Status, Code: code, Share: share})
+	}
+	for i := range faults {
+		faults[i].Times = -1
+	}
+	return faults
+}
+
+// underFaults mirrors n versions in one run while share of all requests meets each
+// fault, and once more, when there is nothing to do. It fails unless everything
+// came, the evidence is settled and the second run asked for nothing.
+func (b *bencher) underFaults(median int, share float64, extra []string) error {
+	if err := b.build("clonecratesio"); err != nil {
+		return err
+	}
+	reg, err := b.startFaulty(median, share)
+	if err != nil {
+		return err
+	}
+	defer reg.stop()
+
+	first, firstErr := b.mirrorFaulty(reg.base, "first", extra)
+	sent, err := reg.counts()
+	if err != nil {
+		return err
+	}
+	status, err := b.status()
+	if err != nil {
+		return errors.Join(firstErr, err)
+	}
+	passes, err := b.passes("first")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("exit %s: %d of %d versions, %.1f s, %.0f a second, CPU %.0f µs each, peak %.0f MB\n", exitOf(firstErr),
+		status.Versions, b.n, first.wall, float64(status.Versions)/first.wall, first.cpu/float64(b.n)*1e6, first.rss/1e6)
+	sent.print()
+	fmt.Printf("tried again: %d versions in the second pass, %d in the third; %d given up\n", passes[2], passes[3], b.n-status.Versions)
+	fmt.Printf("evidence: %d settled, %d not\n", status.Settled, status.Quarantine)
+
+	again, againErr := b.mirrorFaulty(reg.base, "again", extra)
+	after, err := reg.counts()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("again: exit %s, %.1f s, peak %.0f MB, %d requests\n", exitOf(againErr), again.wall, again.rss/1e6, after.Requests-sent.Requests)
+	if status.Versions != b.n || status.Quarantine > 0 || after.Requests != sent.Requests {
+		err = errors.New("not everything came at once, was settled, and was known the second time")
+	}
+	return errors.Join(firstErr, againErr, err)
+}
+
+func exitOf(err error) string {
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		return strconv.Itoa(exit.ExitCode())
+	} else if err != nil {
+		return err.Error()
+	}
+	return "0"
+}
+
+func (b *bencher) mirrorFaulty(base, name string, extra []string) (usage, error) {
+	log, err := os.Create(b.path(name + ".log"))
+	if err != nil {
+		return usage{}, err
+	}
+	defer log.Close()
+	args := []string{"download", "-index-dir", b.path("index.git"), "-manifest", b.path("manifest.jsonl"),
+		"-crates-base-url", base, "-include-yanked", "-bundle", "-timeout", strconv.Itoa(timeoutSeconds),
+		"-listen", "", "-log-format", "json", "-progress-interval", "30s"}
+	cmd := exec.Command(b.path("clonecratesio"), append(append(args, b.where()...), extra...)...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, log
+	return measured(cmd)
+}
+
+// where says where the mirror is.
+func (b *bencher) where() []string {
+	return []string{"-out", b.path("out"), "-bundles-out", b.path("bundles")}
+}
+
+// mirrorStatus is what "status -json" says.
+type mirrorStatus struct {
+	Versions   int
+	Quarantine int
+	Settled    int `json:"quarantine_settled"`
+}
+
+func (b *bencher) status() (s mirrorStatus, err error) {
+	out, err := exec.Command(b.path("clonecratesio"), append([]string{"status", "-json"}, b.where()...)...).Output()
+	if err != nil {
+		return s, fmt.Errorf("asking for the status: %w", err)
+	}
+	return s, json.Unmarshal(out, &s)
+}
+
+// passes returns how many versions each pass after the first began with.
+func (b *bencher) passes(name string) (map[int]int, error) {
+	log, err := os.Open(b.path(name + ".log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	passes := map[int]int{}
+	lines := json.NewDecoder(log)
+	for {
+		var line struct{ Pass, Versions int }
+		if err := lines.Decode(&line); err == io.EOF {
+			return passes, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", log.Name(), err)
+		}
+		if line.Pass > 0 {
+			passes[line.Pass] = line.Versions
+		}
+	}
+}
+
+// faulty is the process that serves the faults: not this one, whose memory
+// Linux would add to that of the processes which it starts.
+type faulty struct {
+	base  string
+	cmd   *exec.Cmd
+	asks  io.Writer
+	tells *bufio.Reader
+}
+
+func (b *bencher) startFaulty(median int, share float64) (f *faulty, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	f = &faulty{cmd: exec.Command(self, "-serve-faults", "-n", strconv.Itoa(b.n), "-median", strconv.Itoa(median),
+		"-faults", fmt.Sprint(share*100), "-dir", b.dir)}
+	f.cmd.Stderr = os.Stderr
+	if f.asks, err = f.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := f.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	f.tells = bufio.NewReader(out)
+	if err := f.cmd.Start(); err != nil {
+		return nil, err
+	}
+	line, err := f.tells.ReadString('\n')
+	if err != nil {
+		f.stop()
+		return nil, fmt.Errorf("waiting for the registry: %w", err)
+	}
+	f.base = strings.TrimSpace(line)
+	return f, nil
+}
+
+func (f *faulty) stop() {
+	f.cmd.Process.Kill() //nolint:errcheck // it may have ended by itself
+	f.cmd.Wait()         //nolint:errcheck // killed
+}
+
+// counts are what the registry has seen and sent so far.
+type counts struct {
+	Requests int
+	Sent     map[string]int
+}
+
+func (f *faulty) counts() (c counts, err error) {
+	if _, err := fmt.Fprintln(f.asks); err != nil {
+		return c, fmt.Errorf("asking the registry: %w", err)
+	}
+	line, err := f.tells.ReadBytes('\n')
+	if err != nil {
+		return c, fmt.Errorf("asking the registry: %w", err)
+	}
+	return c, json.Unmarshal(line, &c)
+}
+
+func (c counts) print() {
+	total := 0
+	for _, n := range c.Sent {
+		total += n
+	}
+	fmt.Printf("%d requests, of which %d met a fault (%.1f %%):\n", c.Requests, total, 100*float64(total)/float64(c.Requests))
+	for _, name := range slices.Sorted(maps.Keys(c.Sent)) {
+		fmt.Printf("  %8d %s\n", c.Sent[name], name)
+	}
+}
+
+// serveFaults is that process. Its index goes into a git repository in dir, its
+// crate files are made when they are asked for. Each line that it reads is
+// answered with the counts.
+func serveFaults(dir string, n, median int, share float64) error {
+	reg := simreg.Generate(n, median, 1)
+	b := &bencher{dir: dir}
+	if _, err := os.Stat(b.path("index.git/refs/heads/master")); err != nil { // else made by an earlier run
+		if _, err := reg.CommitIndex(context.Background(), b.path("index.git"), "Generated"); err != nil {
+			return err
+		}
+	}
+	for _, f := range faultsOf(share) {
+		reg.Inject(simreg.All, f)
+	}
+	server, err := reg.Start(simreg.Options{})
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	fmt.Println(server.BaseURL)
+	for input := bufio.NewScanner(os.Stdin); input.Scan(); {
+		if err := json.NewEncoder(os.Stdout).Encode(counts{reg.TotalRequests(), reg.Sent()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
