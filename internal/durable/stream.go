@@ -49,7 +49,8 @@ func OpenStream(ctx context.Context, path string) (File, error) {
 		return nil, pathError("write", path, err)
 	}
 	// Files without deadlines (terminals, what is inherited) refuse this one.
-	stop := context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Now().Add(streamGrace)) })
+	grace := streamGrace
+	stop := context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Now().Add(grace)) })
 	return &stream{file: file{f: f}, path: path, ctx: ctx, regular: info.Mode().IsRegular(), settle: stop}, nil
 }
 
