@@ -75,7 +75,7 @@ next:
 			if v.ID != id || v.Checksum != sum {
 				continue
 			}
-			for _, at := range []store.Placement{v.AsFile(), {Loose: true, Republished: sum.FileKey()}, v.InBundle()} {
+			for _, at := range []store.Placement{v.AsFile(), v.Moved(sum), v.InBundle()} {
 				if got, _, err := hash(context.Background(), st, id, at, io.Discard); err == nil && got == sum {
 					continue next
 				}

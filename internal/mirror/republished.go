@@ -220,17 +220,15 @@ func (w *worker) shelve(ctx context.Context, v *catalog.Version) error {
 	if !v.Loose {
 		return nil
 	}
-	if v.Republished == "" {
-		sum, err := w.sumOf(ctx, v.ID, v.AsFile())
-		if err == nil && sum == v.Checksum {
-			err = w.run.cfg.Store.MakeWay(v.Key())
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		v.Republished = v.Checksum.FileKey()
+	sum, err := w.sumOf(ctx, v.ID, store.Placement{Loose: true})
+	if err == nil && sum == v.Checksum {
+		err = w.run.cfg.Store.MakeWay(v.Key())
 	}
-	sum, err := w.sumOf(ctx, v.ID, v.AsFile())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	v.Republished = v.Checksum.FileKey()
+	sum, err = w.sumOf(ctx, v.ID, v.AsFile())
 	if errors.Is(err, fs.ErrNotExist) || err == nil && sum != v.Checksum {
 		v.Placement = v.InBundle()
 		return nil

@@ -62,6 +62,15 @@ func (at Placement) AsFile() Placement {
 	return Placement{Loose: at.Loose, Republished: at.Republished}
 }
 
+// Moved is where the loose file of bytes is as well as at, for an instant or after
+// a kill: a run moves it between its two paths before it records that.
+func (at Placement) Moved(sum crate.Checksum) Placement {
+	if at.Republished != "" {
+		return Placement{Loose: true}
+	}
+	return Placement{Loose: true, Republished: sum.FileKey()}
+}
+
 // Spill is a temporary file for a body that is too large to be held in memory.
 type Spill interface {
 	io.Writer

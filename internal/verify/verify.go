@@ -311,13 +311,13 @@ func (cfg *Config) place(ctx context.Context, v *catalog.Version, at store.Place
 	return append(found, Problem{Version: *v, At: at, Kind: kind, Err: fmt.Errorf("%s, %s: %w", v.ID, where(v, at), err)})
 }
 
-// madeWay reports whether a writer has moved a loose file to republished/, which
-// it records a moment later.
+// madeWay reports whether a writer has moved a loose file to republished/, or back,
+// which it records a moment later.
 func (cfg *Config) madeWay(ctx context.Context, v *catalog.Version, at store.Placement) bool {
-	if !at.Loose || at.Republished != "" {
+	if !at.Loose {
 		return false
 	}
-	sum, _, err := cfg.hash(ctx, v.ID, store.Placement{Loose: true, Republished: v.Checksum.FileKey()})
+	sum, _, err := cfg.hash(ctx, v.ID, at.Moved(v.Checksum))
 	return err == nil && sum == v.Checksum
 }
 

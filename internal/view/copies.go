@@ -62,7 +62,7 @@ func (c *copies) open(ctx context.Context, row *catalog.Version) (_ *File, bad [
 		switch {
 		case moving && err == nil:
 			return &File{content, row.ID, row.Checksum}, nil, nil
-		case moving && errors.Is(err, fs.ErrNotExist):
+		case moving && isDamage(err): // it is not there, or other bytes are
 		case err == nil:
 			return &File{content, row.ID, row.Checksum}, bad, nil
 		case isDamage(err):

@@ -142,8 +142,8 @@ func places(row *catalog.Version) (at []store.Placement) {
 // loose file before it records that other bytes are the version's.
 func tried(row *catalog.Version) []store.Placement {
 	at := places(row)
-	if row.Loose && row.Republished == "" {
-		at = append(at, store.Placement{Loose: true, Republished: row.Checksum.FileKey()})
+	if row.Loose {
+		at = append(at, row.Moved(row.Checksum))
 	}
 	return at
 }

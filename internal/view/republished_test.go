@@ -64,3 +64,31 @@ func TestMakingWayIsNoDamage(t *testing.T) {
 		t.Errorf("it is told as damage:\n%s", log.String())
 	}
 }
+
+// The same on the way back, when the index names earlier bytes again and the run
+// is killed before it records that: both have the path of the other.
+func TestTakingPlaceIsNoDamage(t *testing.T) {
+	w := newWorld(t, "serde 1.0.0")
+	w.run(how{})
+	before := w.key(serde100)
+	w.reg.ReplaceBytes(serde100)
+	w.commitIndex()
+	w.run(how{change: func(c *mirror.Config) { c.AcceptRepublished = mirror.AcceptAlways }})
+	now := w.key(serde100)
+	at := func(key crate.Key) string {
+		return filepath.Join(w.out(), filepath.FromSlash(serde100.RepublishedPath(key.Checksum.FileKey())))
+	}
+	if err := errors.Join(os.Rename(w.loose(serde100), at(now)), os.Rename(at(before), w.loose(serde100))); err != nil {
+		t.Fatal(err)
+	}
+	v := w.view(nil)
+	for _, key := range []crate.Key{before, now} {
+		f, err := v.OpenBytes(t.Context(), key)
+		if err != nil {
+			t.Errorf("%s: %v", key.Checksum, err)
+			continue
+		}
+		f.Close()
+	}
+	w.wantRead(v, "serde", "1.0.0")
+}
