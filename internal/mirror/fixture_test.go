@@ -183,6 +183,14 @@ func (w *world) was(id crate.ID, sum, want crate.Checksum) bool {
 	return sum == want || sum == w.before[id] && sum != crate.Checksum{}
 }
 
+// key identifies the bytes that the registry has of a version.
+func (w *world) key(id crate.ID) crate.Key {
+	w.t.Helper()
+	sum, err := w.reg.Checksum(id)
+	must(w.t, err)
+	return crate.Key{ID: id, Checksum: sum}
+}
+
 // republish lets a version be deleted and published again. A mirror keeps what it
 // had.
 func (w *world) republish(id crate.ID) {

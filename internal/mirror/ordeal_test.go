@@ -51,6 +51,7 @@ func looseOrdeals() []ordeal {
 		{name: "take over", prepare: leaveOld},
 		{name: "published again", prepare: republishSome, change: acceptRepublished},
 		{name: "published again, file by file", prepare: republishSome, change: acceptRepublished, noAll: true},
+		{name: "back to what it was", prepare: republishAndBack, change: acceptRepublished},
 		{name: "published again after bundles", prepare: republishBundled, change: acceptRepublished},
 	}
 }
@@ -68,6 +69,7 @@ func bundleOrdeals() []ordeal {
 		{name: "take over", bundle: in1500(), prepare: leaveOld},
 		{name: "published again", bundle: in1500(), prepare: republishSome, change: acceptRepublished},
 		{name: "published again, add", bundle: &bundling{target: 1500, add: true}, prepare: republishSome, change: acceptRepublished},
+		{name: "back to what it was, add", bundle: &bundling{target: 1500, add: true}, prepare: republishAndBack, change: acceptRepublished},
 		{name: "published again, move", bundle: in1500(), prepare: republishLoose, change: acceptRepublished},
 	}
 }
@@ -112,6 +114,19 @@ func republishSome(w *world) {
 	w.mustRun(func(cfg *Config) { cfg.AcceptRepublished = AcceptAlways })
 	w.republish(foo1)
 	w.republish(ox)
+	w.writeIndex()
+}
+
+// republishAndBack lets a version have other bytes, and then those that it had.
+func republishAndBack(w *world) {
+	w.mustRun(nil)
+	first := w.key(foo1)
+	w.republish(foo1)
+	w.writeIndex()
+	w.mustRun(func(cfg *Config) { cfg.AcceptRepublished = AcceptAlways })
+	w.before[foo1] = w.key(foo1).Checksum
+	w.reg.Remove(foo1)
+	w.reg.Restore(foo1, first.Checksum)
 	w.writeIndex()
 }
 

@@ -126,41 +126,42 @@ func (w *worker) replace(ctx context.Context, res *result, at store.Placement) e
 	if err != nil {
 		return err
 	}
-	var left store.Placement
-	if at != (store.Placement{}) {
-		if left, err = w.checkHeld(ctx, res, at); err != nil {
-			return err
-		}
+	left, err := w.checkHeld(ctx, res, at)
+	if err != nil {
+		return err
 	}
-	var body store.Body
-	outcome := verifiedExisting
 	if left == (store.Placement{}) {
-		var release func()
-		if body, release, err = w.body(ctx, res); err != nil {
-			return w.refusedAgain(res, err, others)
-		}
-		defer release()
-		outcome, res.size = downloaded, body.Size
+		return w.replaceFetched(ctx, res, others)
 	}
+	there, err := w.makeWay(ctx, res, others)
+	if err == nil && !there && left.Republished != "" {
+		err = w.run.cfg.Store.TakePlace(res.entry.key())
+	}
+	if err != nil {
+		return err
+	}
+	left.Loose, left.Republished = left.Loose || there, ""
+	return w.check(ctx, res, left) // and put where it should be too
+}
+
+// replaceFetched is replace with bytes that are not held.
+func (w *worker) replaceFetched(ctx context.Context, res *result, others []catalog.Version) error {
+	body, release, err := w.body(ctx, res)
+	if err != nil {
+		return w.refusedAgain(res, err, others)
+	}
+	defer release()
 	there, err := w.makeWay(ctx, res, others)
 	if err != nil {
 		return err
 	}
-	switch {
-	case there:
-		left = store.Placement{Loose: true, Bundle: left.Bundle, Offset: left.Offset, FrameSize: left.FrameSize}
-	case left == (store.Placement{}):
-		if err := w.put(ctx, res, body); err != nil {
-			return err
-		}
-		left = res.at
-	case left.Republished != "":
-		if err := w.run.cfg.Store.TakePlace(res.entry.key()); err != nil {
-			return err
-		}
-		left.Republished = ""
+	if there { // of an earlier run that was cut off
+		return w.check(ctx, res, store.Placement{Loose: true})
 	}
-	res.at, res.outcome = left, outcome
+	if err := w.put(ctx, res, body); err != nil {
+		return err
+	}
+	res.outcome, res.size = downloaded, body.Size
 	return nil
 }
 
