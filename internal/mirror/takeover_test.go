@@ -280,3 +280,21 @@ func TestE2DryRunWithOldBundle(t *testing.T) {
 		t.Errorf("after a run: %v, %+v", err, plan)
 	}
 }
+
+// A8: a bundle of v1.1.0 may hold a version with what it was before, too: that is no
+// alarm, and what the index names is taken over.
+func TestA8OldBundleWithEarlierBytes(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		w := newWorld(t, parse(small))
+		before := bundletest.Item{ID: foo1, Data: bundletest.Noise(300, 7)}
+		members := append(w.items(), before)
+		if first {
+			members = append([]bundletest.Item{before}, w.items()...)
+		}
+		w.old(members, members)
+		s := w.mustRun(nil)
+		if s.TakenOver != 5 || s.Downloaded != 0 || s.Quarantined != 0 {
+			t.Errorf("before first %t: %+v", first, s.Counts)
+		}
+	}
+}

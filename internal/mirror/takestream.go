@@ -31,11 +31,11 @@ func (t *takeover) read(ctx context.Context) (late []crate.ID, err error) {
 		case want == nil:
 			return nil
 		}
-		t.asked[e.ID] = nil // a second member of the name is of no use
 		res, body, err := t.member(e, want)
 		if err != nil || body == nil {
-			return err
+			return err // another member of the name may be it: it was published again
 		}
+		t.asked[e.ID] = nil // a second one is of no use
 		t.taken++
 		g.Go(func() error { return t.put(ctx, res, *body) })
 		return nil
@@ -95,7 +95,7 @@ func (t *takeover) member(e *bundle.Entry, want *Entry) (*result, *store.Body, e
 		return nil, nil, errors.Join(t.worker.fatal(err), k.discard())
 	}
 	if sum := crate.Checksum(h.Sum(nil)); sum != want.Checksum {
-		t.run.cfg.Log.Warn("a bundle of v1.1.0 holds something else under this name than the index names; it does not count",
+		t.run.cfg.Log.Info("a bundle of v1.1.0 holds other bytes than the index names, as of a version that was published again; they stay there",
 			"crate", want.Name, "version", want.Version, "bundle", t.old.Name, "sha256", sum)
 		return nil, nil, k.discard()
 	}
