@@ -104,9 +104,14 @@ func readStatus(ctx context.Context, cfg *statusConfig) (*mirrorStatus, error) {
 		return nil, err
 	}
 	s := &mirrorStatus{
-		Out: cfg.out, Crates: totals.Crates, Versions: totals.Versions, Bytes: totals.Bytes, Bundles: len(bundles),
+		Out: cfg.out, Crates: totals.Crates, Versions: totals.Versions, Bytes: totals.Bytes,
 		Removed: totals.Removed, Superseded: totals.Superseded,
 		Commit: rev.Commit, CommitTime: rev.Time,
+	}
+	for i := range bundles {
+		if !bundles[i].Thrown() {
+			s.Bundles++
+		}
 	}
 	if s.Days, err = readDays(ctx, cfg.index); err != nil {
 		s.Days = &keptDays{Error: err.Error()} // all else is known
