@@ -20,11 +20,11 @@ const module = "github.com/APTlantis/Mirror-Rust-Crates/"
 var floors = [][]string{
 	{"cmd"},
 	{"internal/cli"},
-	{"internal/mirror", "internal/verify", "internal/closure", "internal/extract", "internal/sidecar", "internal/serve", "internal/export", "internal/doctor", "internal/web"},
+	{"internal/mirror", "internal/verify", "internal/closure", "internal/extract", "internal/sidecar", "internal/serve", "internal/export", "internal/prune", "internal/doctor", "internal/web"},
 	{"internal/view"},
 	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog", "internal/runstate", "internal/cargotoml"},
 	{"internal/store"},
-	{"internal/bundle"},
+	{"internal/bundle", "internal/trash"},
 	{"internal/durable", "internal/jsonl"},
 	{"internal/crate", "internal/semver", "internal/publicurl"},
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"math"
 	"strings"
@@ -116,6 +117,45 @@ func AppendCatalog(fsys durable.FS, e CatalogEntry) error {
 		return fmt.Errorf("adding %s to %s: %w", FileName(e.Number), CatalogName, err)
 	}
 	return nil
+}
+
+// RemoveFromCatalog takes the line of a bundle away from the catalog in the folder
+// fsys, in one step and durably. All other lines stay as they are.
+func RemoveFromCatalog(fsys durable.FS, number int) error {
+	f, err := fsys.Open(CatalogName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = errors.Join(removeLine(fsys, f, number), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("taking %s out of %s: %w", FileName(number), CatalogName, err)
+	}
+	return nil
+}
+
+func removeLine(fsys durable.FS, f durable.File, number int) error {
+	var kept bytes.Buffer
+	found := false
+	for line, err := range jsonl.Read(f, MaxLine, func(b []byte) ([]byte, error) { return b, nil }) {
+		if errors.As(err, new(*jsonl.LineError)) {
+			continue // nobody could use it
+		}
+		if err != nil {
+			return err
+		}
+		if e, err := decode(checkCatalogLine)(line); err == nil && e.Number == number {
+			found = true
+			continue
+		}
+		kept.Write(line)
+		kept.WriteByte('\n')
+	}
+	if !found {
+		return nil
+	}
+	return durable.WriteFile(fsys, CatalogName, kept.Bytes())
 }
 
 func appendCatalog(fsys durable.FS, line []byte) error {

@@ -44,11 +44,11 @@ func (c *Claims) Bundles() (names []string) {
 }
 
 // Any reports whether there is a manifest beside the bundle of that name.
-func (c *Claims) Any(bundle string) bool { return len(c.beside(bundle)) > 0 }
+func (c *Claims) Any(bundle string) bool { return len(c.Beside(bundle)) > 0 }
 
-// beside returns the names of the manifests of a bundle. There is one, unless
+// Beside returns the names of the manifests of a bundle. There is one, unless
 // v1.1.0 wrote its bundle twice.
-func (c *Claims) beside(bundle string) (names []string) {
+func (c *Claims) Beside(bundle string) (names []string) {
 	prefix := strings.TrimSuffix(bundle, Ext) + "-"
 	for _, name := range c.names {
 		if strings.HasPrefix(name, prefix) {
@@ -64,7 +64,7 @@ func (c *Claims) beside(bundle string) (names []string) {
 func (c *Claims) Of(bundle string) iter.Seq2[ManifestEntry, error] {
 	return func(yield func(ManifestEntry, error) bool) {
 		left := MaxMembers
-		for _, name := range c.beside(bundle) {
+		for _, name := range c.Beside(bundle) {
 			if !c.read(name, &left, yield) {
 				return
 			}

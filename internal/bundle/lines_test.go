@@ -311,3 +311,42 @@ func TestE1NextNumber(t *testing.T) {
 		t.Errorf("after the highest number comes %d", n)
 	}
 }
+
+func catalogText(path string) string {
+	manifest := strings.TrimSuffix(path, Ext) + "-a-to-b" + manifestExt
+	return fmt.Sprintf(`{"bundle_path":%q,"manifest_path":%q,"crate_min":"a","crate_max":"b","crate_min_label":"a","crate_max_label":"b","entries":2,"size_bytes":9}`, path, manifest)
+}
+
+// RemoveFromCatalog takes one line away, and leaves what others wrote as it is.
+func TestRemoveFromCatalog(t *testing.T) {
+	m := durabletest.NewMem()
+	must(t, RemoveFromCatalog(m, 1)) // there is none
+	before := catalogText("out/bundles/bundle-0000.tar.zst") + "\n" + catalogText("bundle-0001.tar.zst") + "\nnot JSON\n" + catalogText("bundle-0010.tar.zst") + "\n"
+	must(t, durable.WriteFile(m, CatalogName, []byte(before)))
+	must(t, RemoveFromCatalog(m, 1))
+	after, err := durable.ReadFile(m, CatalogName, 1<<20)
+	must(t, err)
+	if want := strings.Replace(before, catalogText("bundle-0001.tar.zst")+"\n", "", 1); string(after) != want || want == before {
+		t.Errorf("the catalog is\n%swant\n%s", after, want)
+	}
+}
+
+func TestOverhead(t *testing.T) {
+	m := durabletest.NewMem()
+	w, err := Create(m, FileName(0))
+	must(t, err)
+	var members int64
+	for n := range 3 {
+		f, err := Encode(nil, crate.ID{Name: "a", Version: fmt.Sprintf("1.0.%d", n)}, []byte("some bytes"))
+		must(t, err)
+		at, err := w.Append(f)
+		must(t, err)
+		members += at.FrameSize
+	}
+	sum, err := w.Finish()
+	must(t, err)
+	must(t, w.Publish())
+	if got := Overhead(3); got != sum.FileSize-members {
+		t.Errorf("Overhead is %d, a bundle of %d bytes has %d of members", got, sum.FileSize, members)
+	}
+}

@@ -127,3 +127,9 @@ func readAt(r io.ReaderAt, b []byte, offset int64) error {
 	}
 	return err
 }
+
+// Overhead returns how many bytes of a finished bundle of so many members are no
+// members.
+func Overhead(members int) int64 {
+	return int64(len(endFrame())) + tableHeader + int64(members+1)*tableEntry + tableFooter
+}

@@ -21,6 +21,10 @@ func (c *Catalog) Bundles(ctx context.Context) ([]Bundle, error) {
 	return nil, fmt.Errorf("reading bundles from the catalog: %w", classify(err))
 }
 
+// Thrown reports whether the bundle was thrown away: it is known for its number,
+// which no other gets.
+func (b *Bundle) Thrown() bool { return b.Whole && b.Entries == 0 }
+
 func scanBundles(rows *sql.Rows) (list []Bundle, err error) {
 	defer rows.Close()
 	for rows.Next() {

@@ -70,7 +70,8 @@
 //
 //	name            its file name
 //	whole           1 if it is finished and every crate in it has its row
-//	entries, bytes  crates in it, and their bytes; 0 before that
+//	entries, bytes  crates in it, and their bytes; 0 before that, and once it was
+//	                thrown away
 //	sha256          of the bundle; empty before that
 //
 // taken, one row a bundle of v1.1.0 whose crates were put into the store, so that

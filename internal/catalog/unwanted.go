@@ -3,17 +3,38 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// UnwantedPage returns, in the order of names, the next versions after the given
-// one that have a loose file, were vouched for by an index, and are no longer
-// listed in it or, if yanked is true, are yanked; at most limit.
-func (c *Catalog) UnwantedPage(ctx context.Context, after crate.ID, yanked bool, limit int) ([]Version, error) {
+// Unwanted chooses rows of bytes that the index does not name any more, as far as
+// the catalog knows.
+type Unwanted struct {
+	Yanked     bool // yanked versions, too
+	Superseded bool // bytes in whose place others are, too
+	Bundled    bool // those in bundles, too, and not only loose files
+}
+
+// Has reports whether a row is chosen. Of bytes for which no index has vouched
+// nothing is known, unless others took their place.
+func (u Unwanted) Has(v *Version) bool {
+	switch {
+	case !v.Loose && (!u.Bundled || v.Bundle == ""):
+		return false
+	case !v.SupersededAt.IsZero():
+		return u.Superseded
+	}
+	return !v.VerifiedAt.IsZero() && (!v.Listed || u.Yanked && v.Yanked)
+}
+
+// UnwantedPage returns, in the order of names, the next rows after the given one
+// that are chosen, at most limit.
+func (c *Catalog) UnwantedPage(ctx context.Context, after crate.Key, u Unwanted, limit int) ([]Version, error) {
 	rows, err := c.db.QueryContext(ctx, `SELECT `+c.columns()+` FROM versions
-		WHERE (name, version) > (?, ?) AND loose = 1 AND verified_at <> 0 AND (listed = 0 OR yanked = 1 AND ?)
-		ORDER BY name, version LIMIT ?`, after.Name, after.Version, yanked, limit)
+		WHERE (name, version, sha256) > (?, ?, ?) AND (loose <> 0 OR bundle <> '' AND ?)
+		AND iif(`+c.current()+`, verified_at <> 0 AND (listed = 0 OR yanked = 1 AND ?), ?)
+		ORDER BY name, version, sha256 LIMIT ?`, append(keyColumns(&after), u.Bundled, u.Yanked, u.Superseded, limit)...)
 	if err == nil {
 		var list []Version
 		if list, err = scanVersions(rows); err == nil {
@@ -21,4 +42,60 @@ func (c *Catalog) UnwantedPage(ctx context.Context, after crate.ID, yanked bool,
 		}
 	}
 	return nil, fmt.Errorf("reading from the catalog what is not wanted: %w", classify(err))
+}
+
+// InBundle yields the rows of what a bundle holds, in the order in which it lies
+// there. The sequence ends after an error.
+func (c *Catalog) InBundle(ctx context.Context, bundle string) iter.Seq2[Version, error] {
+	return func(yield func(Version, error) bool) {
+		if err := c.inBundle(ctx, bundle, func(v Version) bool { return yield(v, nil) }); err != nil {
+			yield(Version{}, fmt.Errorf("reading from the catalog what is in %s: %w", bundle, classify(err)))
+		}
+	}
+}
+
+func (c *Catalog) inBundle(ctx context.Context, bundle string, yield func(Version) bool) error {
+	rows, err := c.db.QueryContext(ctx, "SELECT "+c.columns()+" FROM versions WHERE bundle = ? ORDER BY offset", bundle)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		v, err := scanVersion(rows)
+		if err != nil {
+			return err
+		}
+		if !yield(v) {
+			return nil
+		}
+	}
+	return rows.Err()
+}
+
+// BundledBytes returns how many bytes of each bundle are members that a row
+// speaks of.
+func (c *Catalog) BundledBytes(ctx context.Context) (map[string]int64, error) {
+	bytes, err := c.bundledBytes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading from the catalog what is in bundles: %w", classify(err))
+	}
+	return bytes, nil
+}
+
+func (c *Catalog) bundledBytes(ctx context.Context) (map[string]int64, error) {
+	rows, err := c.db.QueryContext(ctx, "SELECT bundle, sum(length) FROM versions WHERE bundle <> '' GROUP BY bundle")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	bytes := map[string]int64{}
+	for rows.Next() {
+		var name string
+		var n int64
+		if err := rows.Scan(&name, &n); err != nil {
+			return nil, err
+		}
+		bytes[name] = n
+	}
+	return bytes, rows.Err()
 }

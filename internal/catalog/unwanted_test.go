@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +17,9 @@ func TestUnwantedPage(t *testing.T) {
 	ctx := context.Background()
 	change := func(v Version, change func(*Version)) Version { change(&v); return v }
 	unlisted := func(v *Version) { v.Listed = false }
+	superseded := func(v *Version) {
+		v.Listed, v.SupersededAt, v.Republished = false, time.Unix(9, 0).UTC(), v.Checksum.FileKey()
+	}
 	mustCommit(t, c, Batch{Versions: []Version{
 		version("wanted", "1.0.0", 1),
 		change(version("b", "1.0.0", 2), unlisted),
@@ -22,13 +27,35 @@ func TestUnwantedPage(t *testing.T) {
 		change(version("b", "0.1.0", 4), unlisted),
 		change(version("yanked", "1.0.0", 5), func(v *Version) { v.Yanked = true }),
 		change(in(version("bundled", "1.0.0", 6), "bundle-0000.tar.zst", 0), func(v *Version) { v.Listed, v.Loose = false, false }),
+		change(version("shelved", "1.0.0", 8), superseded),
+		change(version("shelved", "1.0.0", 9), func(v *Version) { superseded(v); v.VerifiedAt = time.Time{} }),
+		change(in(version("shelved", "1.0.0", 10), "bundle-0000.tar.zst", 9), func(v *Version) { superseded(v); v.Loose, v.Republished = false, "" }),
+		version("shelved", "1.0.0", 11),
 		change(version("foreign", "1.0.0", 7), func(v *Version) { v.Listed, v.VerifiedAt = false, time.Time{} }),
 	}})
-	for yanked, want := range map[bool][]string{false: {"A 1.0.0", "b 0.1.0", "b 1.0.0"}, true: {"A 1.0.0", "b 0.1.0", "b 1.0.0", "yanked 1.0.0"}} {
-		var got []string
-		var after crate.ID
+	var all []Version
+	for name := range strings.FieldsSeq("a b bundled foreign shelved wanted yanked") {
+		held, err := c.Versions(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, held...)
+	}
+	loose := []string{"A 1.0.0", "b 0.1.0", "b 1.0.0"}
+	for _, tt := range []struct {
+		u    Unwanted
+		want []string
+	}{
+		{Unwanted{}, loose},
+		{Unwanted{Yanked: true}, append(slices.Clip(loose), "yanked 1.0.0")},
+		{Unwanted{Superseded: true}, append(slices.Clip(loose), "shelved 1.0.0", "shelved 1.0.0")},
+		{Unwanted{Bundled: true}, append(slices.Clip(loose), "bundled 1.0.0")},
+		{Unwanted{Bundled: true, Superseded: true}, append(slices.Clip(loose), "bundled 1.0.0", "shelved 1.0.0", "shelved 1.0.0", "shelved 1.0.0")},
+	} {
+		var got, has []string
+		var after crate.Key
 		for {
-			page, err := c.UnwantedPage(ctx, after, yanked, 2)
+			page, err := c.UnwantedPage(ctx, after, tt.u, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -38,10 +65,18 @@ func TestUnwantedPage(t *testing.T) {
 			for _, v := range page {
 				got = append(got, v.ID.String())
 			}
-			after = page[len(page)-1].ID
+			after = page[len(page)-1].Key()
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("unwanted, yanked %t (-want +got):\n%s", yanked, diff)
+		for _, v := range all {
+			if tt.u.Has(&v) {
+				has = append(has, v.ID.String())
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", tt.u, diff)
+		}
+		if diff := cmp.Diff(tt.want, has); diff != "" {
+			t.Errorf("%+v: Has (-want +got):\n%s", tt.u, diff)
 		}
 	}
 	mustCommit(t, c, Batch{Dropped: []crate.Key{keyOf(version("b", "0.1.0", 4)), keyOf(version("absent", "1.0.0", 1))}})
@@ -71,5 +106,26 @@ func TestDroppedIsNotComplete(t *testing.T) {
 	names, _, _, err := c.Names(ctx, NamesMark{})
 	if diff := cmp.Diff([]string{"Some", "other"}, names); diff != "" || err != nil {
 		t.Errorf("names, error %v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestInBundle(t *testing.T) {
+	c, _ := tempCatalog(t)
+	rows := []Version{in(version("b", "1.0.0", 1), "bundle-0000.tar.zst", 0), in(version("a", "1.0.0", 2), "bundle-0000.tar.zst", 900)}
+	mustCommit(t, c, Batch{Versions: append(rows, in(version("c", "1.0.0", 3), "bundle-0001.tar.zst", 0), version("d", "1.0.0", 4))})
+	var got []Version
+	for v, err := range c.InBundle(t.Context(), "bundle-0000.tar.zst") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, v)
+	}
+	if diff := cmp.Diff(rows, got); diff != "" {
+		t.Errorf("in bundle 0 (-want +got):\n%s", diff)
+	}
+	bytes, err := c.BundledBytes(t.Context())
+	want := map[string]int64{"bundle-0000.tar.zst": rows[0].FrameSize + rows[1].FrameSize, "bundle-0001.tar.zst": rows[0].FrameSize}
+	if diff := cmp.Diff(want, bytes); diff != "" || err != nil {
+		t.Errorf("error %v, bytes (-want +got):\n%s", err, diff)
 	}
 }

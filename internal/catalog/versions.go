@@ -70,18 +70,26 @@ func (c *Catalog) ByChecksum(ctx context.Context, key crate.Key) (Version, error
 func scanVersions(rows *sql.Rows) (list []Version, err error) {
 	defer rows.Close()
 	for rows.Next() {
-		var v Version
-		var sum sql.RawBytes
-		var loose, verified, superseded int64
-		err := rows.Scan(&v.Name, &v.Version, &sum, &v.Size, &loose, &v.Bundle, &v.Offset, &v.FrameSize,
-			&v.Yanked, &v.Listed, &verified, &superseded)
-		if err != nil || copy(v.Checksum[:], sum) != len(v.Checksum) {
-			return nil, errors.Join(ErrDamaged, err)
+		v, err := scanVersion(rows)
+		if err != nil {
+			return nil, err
 		}
-		v.fill(loose, verified, superseded)
 		list = append(list, v)
 	}
 	return list, rows.Err()
+}
+
+// scanVersion reads a row of all columns.
+func scanVersion(rows *sql.Rows) (v Version, err error) {
+	var sum sql.RawBytes
+	var loose, verified, superseded int64
+	err = rows.Scan(&v.Name, &v.Version, &sum, &v.Size, &loose, &v.Bundle, &v.Offset, &v.FrameSize,
+		&v.Yanked, &v.Listed, &verified, &superseded)
+	if err != nil || copy(v.Checksum[:], sum) != len(v.Checksum) {
+		return v, errors.Join(ErrDamaged, err)
+	}
+	v.fill(loose, verified, superseded)
+	return v, nil
 }
 
 // Values of the column loose.

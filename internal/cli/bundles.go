@@ -26,24 +26,37 @@ const bundlesLock = ".lock"
 // openStore opens what a run stores into: loose files, and bundles if they are
 // asked for. What lies in bundles is held in any case.
 func (a *App) openStore(ctx context.Context, h *held, l *loose.Store, cfg *runConfig, log *slog.Logger) (err error) {
+	if cfg.bundle {
+		s, err := a.openBundles(ctx, h, l, cfg, log)
+		if err == nil {
+			h.store = s
+		}
+		return err
+	}
 	known, err := h.catalog.Bundles(ctx)
 	if err != nil {
 		return err
 	}
-	if !cfg.bundle {
-		h.store = l
-		if h.bundles, err = openIfThere(cfg.bundlesOut); err != nil || h.bundles == nil {
-			return err
-		}
-		s := bundled.OpenReadOnly(h.bundles, l)
-		h.store, h.closeStore = s, s.Close
-		return bundled.Adopt(ctx, h.bundles, adopter{h.catalog, known}, log)
+	h.store = l
+	if h.bundles, err = openIfThere(cfg.bundlesOut); err != nil || h.bundles == nil {
+		return err
+	}
+	s := bundled.OpenReadOnly(h.bundles, l)
+	h.store, h.closeStore = s, s.Close
+	return bundled.Adopt(ctx, h.bundles, adopter{h.catalog, known}, log)
+}
+
+// openBundles opens the folder of bundles for writing, and locks it.
+func (a *App) openBundles(ctx context.Context, h *held, l *loose.Store, cfg *runConfig, log *slog.Logger) (*bundled.Store, error) {
+	known, err := h.catalog.Bundles(ctx)
+	if err != nil {
+		return nil, err
 	}
 	if h.bundles, err = a.folder(cfg.bundlesOut); err != nil {
-		return err
+		return nil, err
 	}
 	if err := h.takeLock(filepath.Join(cfg.bundlesOut, bundlesLock), cfg.out); err != nil {
-		return err
+		return nil, err
 	}
 	size := cfg.bundleSizeGB << 30
 	if a.BundleSize > 0 {
@@ -53,10 +66,11 @@ func (a *App) openStore(ctx context.Context, h *held, l *loose.Store, cfg *runCo
 		Folder: h.bundles, Loose: l, Catalog: adopter{h.catalog, known}, Target: size, KeepLoose: cfg.bundleMode == "add",
 		URL: func(id crate.ID, sum crate.Checksum) string { return cfg.origin.urls.WithoutUser().URL(id, sum) }, Log: log,
 	})
-	if err == nil {
-		h.store, h.closeStore = s, s.Close
+	if err != nil {
+		return nil, err
 	}
-	return err
+	h.closeStore = s.Close
+	return s, nil
 }
 
 // openIfThere opens a folder for reading; nil: there is none.
@@ -84,7 +98,7 @@ type adopter struct {
 func (a adopter) Bundles() map[string]bool {
 	known := make(map[string]bool, len(a.known))
 	for _, b := range a.known {
-		known[b.Name] = b.Whole
+		known[b.Name] = b.Whole && !b.Thrown() // one that came back from the trash is read again
 	}
 	return known
 }

@@ -15,17 +15,23 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/prune"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/trash"
 )
 
 // pruneConfig is the flags of prune.
 type pruneConfig struct {
 	dirs          dirs
 	excludeYanked bool
+	superseded    bool
 	acceptShrink  bool
 	yes           bool
 	olderThan     time.Duration
+	bundles       bool
+	minShare      int // percent
+	bundleSizeGB  int64
 	log           logConfig
 }
 
@@ -34,15 +40,22 @@ func pruneCommand(a *App) *cli.Command {
 	flags := append(cfg.dirs.flags(),
 		&cli.BoolFlag{Name: "yes", Usage: "do it; without this flag, prune says what it would do", Destination: &cfg.yes},
 		&cli.BoolFlag{Name: "exclude-yanked", Usage: "yanked versions go too", Destination: &cfg.excludeYanked},
+		&cli.BoolFlag{Name: "superseded", Usage: "bytes that a version had before it was published again go too", Destination: &cfg.superseded},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although more than 5 % of what is held would go", Destination: &cfg.acceptShrink},
 		&cli.DurationFlag{Name: "older-than", Usage: "also remove for good what has been in the trash for so long, such as 720h; 0 = never", Destination: &cfg.olderThan},
+		&cli.BoolFlag{Name: "bundles", Usage: "write bundles again without what goes", Destination: &cfg.bundles},
+		&cli.IntFlag{Name: "min-share", Value: 10, Usage: "with -bundles: leave a bundle as it is unless `PERCENT` of it would go", Destination: &cfg.minShare},
+		bundleSizeFlag(&cfg.bundleSizeGB),
 	)
 	return &cli.Command{
 		Name:      "prune",
 		Usage:     "throw away what the index does not name any more",
-		ArgsUsage: "[-mirror DIR] [-yes] [options]",
-		Description: "Loose files go to trash/{date} in the folder of the crates. Bundles are never\n" +
-			"rewritten: what lies in them stays, and is not served.\n\n" + exitCodesHelp,
+		ArgsUsage: "[-mirror DIR] [-yes] [-bundles] [options]",
+		Description: "Loose files go to trash/{date} in the folder of the crates. What lies in bundles\n" +
+			"stays, and is not served, unless -bundles is given: then all that is wanted of a\n" +
+			"bundle is put into others, read back and hashed, and the bundle goes to trash/{date}\n" +
+			"in the folder of the bundles. Until that is emptied it takes as much space again;\n" +
+			"where space gets short, prune stops, and goes on when it is run again.\n\n" + exitCodesHelp,
 		Flags:        append(flags, cfg.log.flags()...),
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.prune(ctx, &cfg) }),
@@ -53,8 +66,11 @@ func (cfg *pruneConfig) check() error {
 	if cfg.olderThan < 0 {
 		return usagef("-older-than is %v, want 0 (never) or more", cfg.olderThan)
 	}
+	if cfg.minShare < 0 || cfg.minShare > 100 {
+		return usagef("-min-share is %d, want 0 to 100", cfg.minShare)
+	}
 	cfg.dirs.fill()
-	return errors.Join(cfg.log.check(), cfg.dirs.check())
+	return errors.Join(checkBundleSize(cfg.bundleSizeGB), cfg.log.check(), cfg.dirs.check())
 }
 
 // prune runs the command.
@@ -65,9 +81,19 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 		return err
 	}
 	defer ix.Close()
-	job := mirror.PruneConfig{Index: ix, Yanked: cfg.excludeYanked, AcceptShrink: cfg.acceptShrink}
+	job := prune.Config{Index: ix, Yanked: cfg.excludeYanked, Superseded: cfg.superseded, AcceptShrink: cfg.acceptShrink, Log: log}
+	if cfg.bundles {
+		folder, err := openIfThere(cfg.dirs.bundles)
+		if err != nil {
+			return err
+		}
+		if folder != nil {
+			defer folder.Close()
+			job.Bundles = &prune.Bundles{Folder: folder, MinShare: float64(cfg.minShare) / 100}
+		}
+	}
 	if cfg.yes {
-		return a.pruneHeld(ctx, cfg, job, log)
+		return a.pruneHeld(ctx, cfg, job, ix, log)
 	}
 	var out bytes.Buffer // of the last reading
 	found, err := readCatalog(ctx, cfg.dirs.out, func(c *catalog.Catalog) error {
@@ -85,8 +111,8 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 	return err
 }
 
-// pruneHeld prunes for good, with the mirror's lock.
-func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job mirror.PruneConfig, log *slog.Logger) (err error) {
+// pruneHeld prunes for good, with the mirror's lock, and that of the bundles.
+func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config, ix *index.Index, log *slog.Logger) (err error) {
 	h, l, err := a.openLoose(cfg.dirs.out, "batch", log)
 	if err != nil {
 		return err
@@ -100,34 +126,91 @@ func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job mirror.PruneC
 		return err
 	}
 	job.Catalog, job.Trash = h.catalog, l.Trash
+	if job.Bundles != nil {
+		run := runConfig{out: cfg.dirs.out, bundlesOut: cfg.dirs.bundles, bundleSizeGB: cfg.bundleSizeGB}
+		if err := run.origin.resolve(ctx, ix, log); err != nil {
+			return err
+		}
+		if job.Bundles.Store, err = a.openBundles(ctx, h, l, &run, log); err != nil {
+			return err
+		}
+		job.Bundles.Folder = h.bundles
+	}
 	if err := pruneWith(ctx, a.Stdout, cfg, job); err != nil || cfg.olderThan == 0 {
 		return err
 	}
-	return a.emptyTrash(l, cfg.olderThan)
+	return a.emptyTrashes(h, cfg)
 }
 
-func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job mirror.PruneConfig) error {
-	p, err := mirror.Prune(ctx, job, func(v *catalog.Version) { fmt.Fprintln(out, v.ID) })
+func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job prune.Config) error {
+	p, err := prune.Run(ctx, job, func(v *catalog.Version) { fmt.Fprintln(out, v.ID) })
 	if err != nil {
 		return err
 	}
-	where := filepath.Join(cfg.dirs.out, "trash")
-	if p.Versions == 0 {
+	switch n, bytes := plural(p.Versions, "version"), size(p.Bytes); {
+	case p.Versions == 0 && len(p.Rewritten) == 0:
 		fmt.Fprintln(out, "nothing is to go")
-	} else if cfg.yes {
-		fmt.Fprintf(out, "%s, %s, went to %s\n", plural(p.Versions, "version"), size(p.Bytes), where)
-	} else {
-		fmt.Fprintf(out, "%s, %s, would go to %s: -yes does it\n", plural(p.Versions, "version"), size(p.Bytes), where)
+	case p.Versions == 0:
+	case cfg.yes:
+		fmt.Fprintf(out, "%s, %s, went to %s\n", n, bytes, cfg.trashes())
+	default:
+		fmt.Fprintf(out, "%s, %s, would go to %s: -yes does it\n", n, bytes, cfg.trashes())
 	}
+	printRewritten(out, cfg, p.Rewritten)
 	if p.Bundled > 0 {
-		fmt.Fprintf(out, "%s of them lie in bundles as well, where they stay\n", count(p.Bundled))
+		fmt.Fprintf(out, "%s stay in bundles%s\n", plural(p.Bundled, "version"), cfg.howBundled())
 	}
 	return nil
 }
 
+// trashes are where things go.
+func (cfg *pruneConfig) trashes() string {
+	loose := filepath.Join(cfg.dirs.out, "trash")
+	if cfg.bundles {
+		return loose + " and " + filepath.Join(cfg.dirs.bundles, "trash")
+	}
+	return loose
+}
+
+// howBundled says how what stays in bundles would go.
+func (cfg *pruneConfig) howBundled() string {
+	if cfg.bundles {
+		return fmt.Sprintf(": less than %d %% of each, see -min-share", cfg.minShare)
+	}
+	return ": -bundles writes those again without them"
+}
+
+func printRewritten(out io.Writer, cfg *pruneConfig, list []prune.Rewrite) {
+	var old, kept int64
+	for _, r := range list {
+		if r.Size > 0 {
+			fmt.Fprintf(out, "%s: %s of %s are wanted\n", r.Name, size(r.Keep), size(r.Size))
+		}
+		old, kept = old+r.Size, kept+r.Keep
+	}
+	if n := plural(int64(len(list)), "bundle"); old > 0 && cfg.yes {
+		fmt.Fprintf(out, "%s went to the trash, %s: what is wanted of them takes %s in others\n", n, size(old), size(kept))
+	} else if old > 0 {
+		fmt.Fprintf(out, "%s would be written again, which takes %s until the trash is emptied, and frees %s then\n", n, size(kept), size(old-kept))
+	}
+}
+
+// emptyTrashes empties the trash of loose files and that of bundles.
+func (a *App) emptyTrashes(h *held, cfg *pruneConfig) (err error) {
+	if err := a.emptyTrash(h.folder, cfg.olderThan); err != nil {
+		return err
+	}
+	if h.bundles == nil {
+		if h.bundles, err = openIfThere(cfg.dirs.bundles); err != nil || h.bundles == nil {
+			return err
+		}
+	}
+	return a.emptyTrash(h.bundles, cfg.olderThan)
+}
+
 // emptyTrash removes what has been in the trash for long.
-func (a *App) emptyTrash(l *loose.Store, olderThan time.Duration) error {
-	days, err := l.Trashed()
+func (a *App) emptyTrash(folder durable.FS, olderThan time.Duration) error {
+	days, err := trash.Days(folder)
 	if err != nil {
 		return err
 	}
@@ -135,7 +218,7 @@ func (a *App) emptyTrash(l *loose.Store, olderThan time.Duration) error {
 		if time.Since(day.AddDate(0, 0, 1)) < olderThan { // the day had to end first
 			continue
 		}
-		if err := l.EmptyTrash(day); err != nil {
+		if err := trash.Empty(folder, day); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.Stdout, "removed for good: what was thrown away on %s\n", day.Format(time.DateOnly))

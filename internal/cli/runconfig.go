@@ -43,7 +43,7 @@ func (cfg *runConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "durability", Value: "batch", Usage: "when bytes are forced to the disk: `file|batch|none`", Destination: &cfg.durability},
 		&cli.BoolFlag{Name: "bundle", Usage: "put crates into bundles: .tar.zst files of many crates each; those that are held loose are put there too, not fetched", Destination: &cfg.bundle},
 		&cli.StringFlag{Name: "bundle-mode", Value: "only", Usage: "`only|add`: keep the bundled copy alone, or the loose file too", Destination: &cfg.bundleMode},
-		&cli.Int64Flag{Name: "bundle-size-gb", Value: 8, Usage: "a bundle takes no more once it has `N` GB", Destination: &cfg.bundleSizeGB},
+		bundleSizeFlag(&cfg.bundleSizeGB),
 		cfg.listen.cliFlag("listen", ":9090"),
 	}
 	flags = append(flags, cfg.net.flags()...)
@@ -66,8 +66,8 @@ func (cfg *runConfig) check() error {
 	if cfg.bundleMode != "only" && cfg.bundleMode != "add" {
 		return usagef("-bundle-mode %q is neither only nor add", cfg.bundleMode)
 	}
-	if cfg.bundleSizeGB < 1 || cfg.bundleSizeGB > maxBundleGB {
-		return usagef("-bundle-size-gb is %d, want 1 to %d", cfg.bundleSizeGB, maxBundleGB)
+	if err := checkBundleSize(cfg.bundleSizeGB); err != nil {
+		return err
 	}
 	if cfg.secondPass < 0 {
 		return usagef("-second-pass is %v, want 0 (never) or more", cfg.secondPass)
@@ -79,6 +79,17 @@ func (cfg *runConfig) check() error {
 		return usagef("-accept-republished %q is none of never, vanished, always", cfg.acceptRepublished)
 	}
 	return errors.Join(cfg.origin.check(), cfg.net.check(), cfg.origin.checkToken(cfg.net.token), cfg.log.check(), cfg.progress.check())
+}
+
+func bundleSizeFlag(gb *int64) cli.Flag {
+	return &cli.Int64Flag{Name: "bundle-size-gb", Value: 8, Usage: "a bundle takes no more once it has `N` GB", Destination: gb}
+}
+
+func checkBundleSize(gb int64) error {
+	if gb < 1 || gb > maxBundleGB {
+		return usagef("-bundle-size-gb is %d, want 1 to %d", gb, maxBundleGB)
+	}
+	return nil
 }
 
 // maxBundleGB is more than any file system or medium takes well in one file.

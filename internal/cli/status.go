@@ -27,7 +27,8 @@ import (
 // statusConfig is the flags of status.
 type statusConfig struct {
 	dirs
-	json bool
+	json    bool
+	removed bool
 }
 
 func statusCommand(a *App) *cli.Command {
@@ -35,9 +36,10 @@ func statusCommand(a *App) *cli.Command {
 	return &cli.Command{
 		Name:      "status",
 		Usage:     "say what a mirror holds, how old it is, and how its last run ended",
-		ArgsUsage: "[-mirror DIR] [-json]",
+		ArgsUsage: "[-mirror DIR] [-json] [-removed]",
 		Flags: append(cfg.dirs.flags(),
-			&cli.BoolFlag{Name: "json", Usage: "as one JSON object", Destination: &cfg.json}),
+			&cli.BoolFlag{Name: "json", Usage: "as one JSON object; with -removed, one a line", Destination: &cfg.json},
+			&cli.BoolFlag{Name: "removed", Usage: "list what the index has stopped naming, when that was seen, and in which commit", Destination: &cfg.removed}),
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.status(ctx, &cfg) }),
 	}
@@ -75,6 +77,9 @@ type keptDays struct {
 }
 
 func (a *App) status(ctx context.Context, cfg *statusConfig) error {
+	if cfg.removed {
+		return a.statusRemoved(ctx, cfg)
+	}
 	s, err := readStatus(ctx, cfg)
 	if err != nil {
 		return err
@@ -104,9 +109,14 @@ func readStatus(ctx context.Context, cfg *statusConfig) (*mirrorStatus, error) {
 		return nil, err
 	}
 	s := &mirrorStatus{
-		Out: cfg.out, Crates: totals.Crates, Versions: totals.Versions, Bytes: totals.Bytes, Bundles: len(bundles),
+		Out: cfg.out, Crates: totals.Crates, Versions: totals.Versions, Bytes: totals.Bytes,
 		Removed: totals.Removed, Superseded: totals.Superseded,
 		Commit: rev.Commit, CommitTime: rev.Time,
+	}
+	for i := range bundles {
+		if !bundles[i].Thrown() {
+			s.Bundles++
+		}
 	}
 	if s.Days, err = readDays(ctx, cfg.index); err != nil {
 		s.Days = &keptDays{Error: err.Error()} // all else is known

@@ -233,6 +233,22 @@ func TestFinalFilesAreNotWritten(t *testing.T) {
 	}
 }
 
+// A file that we alone own is appended to, also after it was written again.
+func TestReplacedFilesAreAppendedTo(t *testing.T) {
+	m := durabletest.NewMem()
+	old, err := m.Create("temp")
+	must(t, err)
+	must(t, m.Replace("temp", "log"))
+	if _, err := io.WriteString(old, "x"); !errors.Is(err, durabletest.ErrFinal) {
+		t.Errorf("Write after Replace: %v", err)
+	}
+	f, err := m.Append("log")
+	must(t, err)
+	if _, err := io.WriteString(f, "x"); err != nil {
+		t.Errorf("Write after Append: %v", err)
+	}
+}
+
 func TestNoSyncAll(t *testing.T) {
 	m := durabletest.NewMem()
 	m.NoSyncAll = true

@@ -76,7 +76,7 @@ func (n *node) isDir() bool { return n.names != nil }
 // entry is what a name stands for.
 type entry struct {
 	node  *node
-	final bool // given by Publish or Replace
+	final bool // given by Publish; what Replace gave a name is ours, and may be appended to
 }
 
 func (m *Mem) newNode(dir bool) *node {
@@ -198,6 +198,7 @@ func (m *Mem) Append(name string) (durable.File, error) {
 	case e.final:
 		return nil, &fs.PathError{Op: "append", Path: name, Err: ErrFinal}
 	}
+	e.node.final = false
 	return &memFile{m: m, node: e.node, name: name, mode: appending}, nil
 }
 

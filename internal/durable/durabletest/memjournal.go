@@ -103,7 +103,7 @@ func (m *Mem) move(op, temp, name string, allowed func(there *node) error) error
 		return fail(err)
 	}
 	n.final = true
-	m.apply(change{from, tempBase, entry{}}, change{to, base, entry{node: n, final: true}})
+	m.apply(change{from, tempBase, entry{}}, change{to, base, entry{node: n, final: op == "publish"}})
 	return nil
 }
 

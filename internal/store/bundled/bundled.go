@@ -143,7 +143,7 @@ func (s *Store) Put(ctx context.Context, id crate.ID, body store.Body) (store.Pl
 	return at, nil
 }
 
-// append adds a crate to the current bundle, or to a new one if that is full.
+// append adds the bytes of a crate to a bundle.
 func (s *Store) append(id crate.ID, body store.Body) (store.Placement, error) {
 	if body.Size > bundle.MaxSize {
 		return store.Placement{}, fmt.Errorf("it has %d bytes, a bundle takes at most %d a crate", body.Size, int64(bundle.MaxSize))
@@ -164,6 +164,11 @@ func (s *Store) append(id crate.ID, body store.Body) (store.Placement, error) {
 			return bundle.Member{ID: id, Size: f.Size, Checksum: f.Checksum, Placement: at}, err
 		}
 	}
+	return s.add(id, write)
+}
+
+// add lets write append id to the current bundle, or to a new one if that is full.
+func (s *Store) add(id crate.ID, write func(*part) (bundle.Member, error)) (store.Placement, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current == nil {

@@ -19,7 +19,13 @@ func TestC3PowerCutWhileMovingAside(t *testing.T) {
 	ids := []crate.ID{serde, log, {Name: "serde_json", Version: "1.0.0"}}
 	day := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for what, move := range map[string]func(*Store) error{
-		"trash": func(s *Store) error { return s.Trash(ids, day) },
+		"trash": func(s *Store) error {
+			names := make([]string, len(ids))
+			for i, id := range ids {
+				names[i] = id.LoosePath()
+			}
+			return s.Trash(names, day)
+		},
 		"quarantine": func(s *Store) error {
 			for _, id := range ids {
 				if _, err := s.Quarantine(id, store.Placement{Loose: true}, "damaged"); err != nil {

@@ -1,0 +1,261 @@
+package prune
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// A finished bundle is never written to again, so what is unwanted in it goes with
+// the bundle, after all else that is in it was put into others:
+//
+//  1. Copy: a member that is wanted is hashed, and appended to the bundle that is
+//     being written.
+//  2. Checkpoint: the bundle is made durable, or finished and published.
+//  3. What was copied is read back and hashed. Then the catalog's rows name the
+//     new place: whoever reads finds the bytes there, or where they were.
+//  4. When all that is wanted of the old bundles is in finished ones, the old ones
+//     go to the trash, and after that the rows of what was unwanted.
+//
+// Each step can be cut off. Rows name places that have the bytes, before and
+// after, but for those of what is unwanted between the trash and the end of step
+// 4; a run that finds the bundle of such rows gone completes it.
+
+// Bundles is a folder of bundles, and which of them are written again.
+type Bundles struct {
+	Folder   durable.FS
+	Store    Store   // of the folder; nil in a dry run
+	MinShare float64 // of a bundle that must be unwanted, 0 to 1
+}
+
+// Store is a [bundled.Store].
+type Store interface {
+	Copy(key crate.Key, from store.Placement) (store.Placement, error)
+	Open(id crate.ID, at store.Placement) (store.Content, error)
+	Checkpoint(ctx context.Context) (store.Outcome, error)
+	Finish(ctx context.Context) (store.Outcome, error)
+	Trash(name string, date time.Time) error
+}
+
+// Rewrite is a bundle that is written again without what is unwanted.
+type Rewrite struct {
+	Name string
+	Size int64 // 0: it is in the trash already, and an earlier run was cut off
+	Keep int64 // bytes of it that are wanted
+}
+
+// plan chooses the bundles that are written again, in the order of their names.
+func (cfg *Config) plan(ctx context.Context, unwanted map[string]int64) (list []Rewrite, err error) {
+	if cfg.Bundles == nil {
+		return nil, nil
+	}
+	known, err := cfg.Catalog.Bundles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	held, err := cfg.Catalog.BundledBytes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range known {
+		if !b.Whole || b.Thrown() {
+			continue
+		}
+		r := Rewrite{Name: b.Name, Keep: held[b.Name] - unwanted[b.Name]}
+		info, err := cfg.Bundles.Folder.Stat(b.Name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			if r.Keep > 0 {
+				continue // it is lost, and not for verify to be kept from finding that
+			}
+		case err != nil:
+			return nil, err
+		default:
+			r.Size = info.Size()
+			drop := r.Size - r.Keep - bundle.Overhead(b.Entries)
+			if drop <= 0 || float64(drop) < cfg.Bundles.MinShare*float64(r.Size) {
+				continue
+			}
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// rewrite writes bundles again. One of which a member that is wanted cannot be
+// read stays as it is; where space gets short, those that were copied by then go,
+// and a later run goes on with the others.
+func (cfg *Config) rewrite(ctx context.Context, j *judge, list []Rewrite) error {
+	var errs []error
+	var copied []string
+	for _, r := range list {
+		if err := cfg.Bundles.room(&r); err != nil {
+			errs = append(errs, err)
+			break
+		}
+		damage, err := cfg.copyWanted(ctx, j, &r)
+		if err != nil {
+			return err
+		}
+		if damage != nil {
+			errs = append(errs, fmt.Errorf("%s stays as it is: %w: run verify -repair, then prune again", r.Name, damage))
+			continue
+		}
+		copied = append(copied, r.Name)
+	}
+	done, err := cfg.Bundles.Store.Finish(ctx)
+	if err == nil {
+		err = cfg.record(ctx, done, nil)
+	}
+	for _, name := range copied {
+		if err == nil {
+			err = cfg.throw(ctx, j, name)
+		}
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// reserve is how many bytes stay free, for the catalog and what else there is.
+const reserve = 64 << 20
+
+// room fails if what is wanted of a bundle does not fit beside it.
+func (b *Bundles) room(r *Rewrite) error {
+	free, _, err := b.Folder.Free()
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("asking how much space is free for bundles: %w", err)
+	}
+	if need := r.Keep + reserve; free >= 0 && free < need && r.Keep > 0 {
+		return fmt.Errorf("writing %s again needs %d bytes, %d are free: empty the trash of the bundles, then prune again: %w", r.Name, need, free, durable.ErrNoSpace)
+	}
+	return nil
+}
+
+// batchBytes bounds what is copied between two checkpoints.
+const batchBytes = 64 << 20
+
+// copyWanted puts what is wanted of a bundle into others. What is wrong with a
+// member is damage, and the first is returned after all others were copied.
+func (cfg *Config) copyWanted(ctx context.Context, j *judge, r *Rewrite) (damage, err error) {
+	if r.Size > 0 {
+		cfg.Log.Info("writing a bundle again without what is unwanted", "bundle", r.Name, "bytes", r.Size, "wanted", r.Keep)
+	}
+	var moved []catalog.Version
+	var waiting int64
+	for v, err := range cfg.Catalog.InBundle(ctx, r.Name) {
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+		goes, err := j.goes(ctx, &v)
+		if err != nil {
+			return nil, err
+		}
+		if goes {
+			continue
+		}
+		at, err := cfg.Bundles.Store.Copy(v.Key(), v.Placement)
+		if durable.IsBroken(err) || errors.Is(err, bundle.ErrBroken) {
+			return nil, fmt.Errorf("copying %s out of %s: %w", v.ID, r.Name, err)
+		}
+		if err != nil {
+			damage = cmp.Or(damage, fmt.Errorf("copying %s: %w", v.ID, err))
+			continue
+		}
+		v.Bundle, v.Offset, v.FrameSize = at.Bundle, at.Offset, at.FrameSize
+		moved, waiting = append(moved, v), waiting+v.FrameSize
+		if len(moved) < pageSize && waiting < batchBytes {
+			continue
+		}
+		if err := cfg.checkpoint(ctx, moved); err != nil {
+			return nil, err
+		}
+		moved, waiting = moved[:0], 0
+	}
+	return damage, cfg.checkpoint(ctx, moved)
+}
+
+// checkpoint makes durable what was copied, proves it, and records it.
+func (cfg *Config) checkpoint(ctx context.Context, moved []catalog.Version) error {
+	done, err := cfg.Bundles.Store.Checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	return cfg.record(ctx, done, moved)
+}
+
+func (cfg *Config) record(ctx context.Context, done store.Outcome, moved []catalog.Version) error {
+	if len(done.Refused) > 0 {
+		return fmt.Errorf("copying %s: %w", done.Refused[0].ID, done.Refused[0].Err)
+	}
+	for i := range moved {
+		if err := cfg.Bundles.prove(&moved[i]); err != nil {
+			return fmt.Errorf("reading back the copy of %s in %s: %w", moved[i].ID, moved[i].Bundle, err)
+		}
+	}
+	batch := catalog.Batch{Versions: moved}
+	for _, b := range done.Finished {
+		batch.Bundles = append(batch.Bundles, catalog.Bundle{Name: b.Name, Whole: true, Entries: b.Entries, Bytes: b.Bytes, Checksum: b.Checksum})
+	}
+	return cfg.Catalog.Commit(ctx, batch)
+}
+
+// prove hashes a copy.
+func (b *Bundles) prove(v *catalog.Version) error {
+	c, err := b.Store.Open(v.ID, v.InBundle())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, c); err != nil {
+		return err
+	}
+	if got := crate.Checksum(h.Sum(nil)); got != v.Checksum {
+		return &crate.ChecksumError{ID: v.ID, Want: v.Checksum, Got: got, Size: v.Size}
+	}
+	return nil
+}
+
+// throw throws a bundle away of which nothing is wanted any more, and then forgets
+// what was in it.
+func (cfg *Config) throw(ctx context.Context, j *judge, name string) error {
+	batch := catalog.Batch{Bundles: []catalog.Bundle{{Name: name, Whole: true}}}
+	for v, err := range cfg.Catalog.InBundle(ctx, name) {
+		if err != nil {
+			return err
+		}
+		goes, err := j.goes(ctx, &v)
+		if err == nil && !goes {
+			err = fmt.Errorf("%s is not thrown away: %s in it is wanted", name, v.ID)
+		}
+		if err != nil {
+			return err
+		}
+		if v.Loose {
+			v.Placement = v.AsFile()
+			batch.Versions = append(batch.Versions, v)
+			continue
+		}
+		batch.Dropped = append(batch.Dropped, v.Key())
+	}
+	if err := cfg.Bundles.Store.Trash(name, time.Now()); err != nil {
+		return err
+	}
+	return cfg.Catalog.Commit(ctx, batch)
+}

@@ -1,0 +1,72 @@
+package prune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// judge says what goes: what catalog and index both do not want.
+type judge struct {
+	names    *index.Lookup
+	unwanted catalog.Unwanted
+	last     *index.Crate // that was looked up
+}
+
+// goes reports whether the bytes of a row go.
+func (j *judge) goes(ctx context.Context, v *catalog.Version) (bool, error) {
+	if !j.unwanted.Has(v) {
+		return false, nil
+	}
+	c, err := j.crate(ctx, v.Name)
+	if err != nil {
+		return false, err
+	}
+	i := slices.IndexFunc(c.Entries, func(e index.Entry) bool { return e.Version == v.Version })
+	switch {
+	case i < 0:
+		return true, nil
+	case !v.SupersededAt.IsZero():
+		return c.Entries[i].Checksum != v.Checksum, nil
+	}
+	return c.Entries[i].Yanked && j.unwanted.Yanked, nil
+}
+
+// unnamed returns those versions of a page that go.
+func (j *judge) unnamed(ctx context.Context, page []catalog.Version) (sure []catalog.Version, err error) {
+	for i := range page {
+		goes, err := j.goes(ctx, &page[i])
+		if err != nil {
+			return nil, err
+		}
+		if goes {
+			sure = append(sure, page[i])
+		}
+	}
+	return sure, nil
+}
+
+// crate reads a crate of the index; one that is not there has no entries.
+func (j *judge) crate(ctx context.Context, name string) (*index.Crate, error) {
+	if j.last != nil && strings.EqualFold(j.last.Path, crate.IndexPath(name)) {
+		return j.last, nil
+	}
+	c, err := j.names.Crate(ctx, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c = &index.Crate{File: index.File{Path: crate.IndexPath(name)}}
+	case err != nil:
+		return nil, err
+	case c.Err != nil || len(c.Bad) > 0:
+		return nil, fmt.Errorf("the index cannot be read in full: %s", c.Path)
+	}
+	j.last = c
+	return c, nil
+}

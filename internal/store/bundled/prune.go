@@ -1,0 +1,57 @@
+package bundled
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/trash"
+)
+
+// Copy appends a member of another bundle to the one that is being written, if its
+// bytes have the checksum, and returns where they will be after the next
+// Checkpoint. Errors: *crate.ChecksumError; bundle.ErrBroken if it cannot be
+// written.
+func (s *Store) Copy(key crate.Key, from store.Placement) (store.Placement, error) {
+	c, err := s.Open(key.ID, from.InBundle())
+	if err != nil {
+		return store.Placement{}, err
+	}
+	defer c.Close()
+	return s.add(key.ID, func(p *part) (bundle.Member, error) {
+		return p.AppendFrom(key.ID, c, c.Size(), &key.Checksum)
+	})
+}
+
+// Trash moves a finished bundle, and its manifest, to the trash of a day, durably,
+// and takes its line from the catalog of the folder. What of that was done before
+// is done: whoever was cut off calls it again.
+func (s *Store) Trash(name string, date time.Time) error {
+	number, err := bundle.ParseFileName(name)
+	if err != nil {
+		return err
+	}
+	if err := s.throw(name, number, date); err != nil {
+		return fmt.Errorf("throwing %s away: %w", name, err)
+	}
+	return nil
+}
+
+func (s *Store) throw(name string, number int, date time.Time) error {
+	claims, err := bundle.FindClaims(s.cfg.Folder)
+	if err != nil {
+		return err
+	}
+	if err := s.readers.drop(name); err != nil { // some systems rename no file that is open
+		return err
+	}
+	// The bundle first: one that has no manifest would get it again.
+	for _, file := range append([]string{name}, claims.Beside(name)...) {
+		if err := trash.Move(s.cfg.Folder, []string{file}, date, trash.Each(s.cfg.Folder)); err != nil {
+			return err
+		}
+	}
+	return bundle.RemoveFromCatalog(s.cfg.Folder, number)
+}

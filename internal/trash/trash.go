@@ -1,0 +1,121 @@
+// Package trash moves files out of the way that nobody wants any more, within
+// their folder: to trash/{date}, under the paths that they had. They move by
+// rename, into folders that are durable before, so that not even a power cut
+// loses one; whoever made a mistake moves them back.
+package trash
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// dir has a folder for each day on which something was thrown away.
+const dir = "trash"
+
+// Sync makes the names in folders durable.
+type Sync func(dirs map[string]bool) error
+
+// Each is a Sync of one folder after the other.
+func Each(fsys durable.FS) Sync {
+	return func(dirs map[string]bool) error {
+		for dir := range dirs {
+			if err := fsys.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// Move moves files to the trash of a day, durably. One that is not there is
+// success.
+func Move(fsys durable.FS, names []string, date time.Time, sync Sync) error {
+	day := path.Join(dir, date.UTC().Format(time.DateOnly))
+	made, moved := map[string]bool{".": true}, map[string]bool{}
+	for _, name := range names {
+		to := path.Dir(path.Join(day, name))
+		if err := fsys.MkdirAll(to); err != nil {
+			return fmt.Errorf("making room in the trash: %w", err)
+		}
+		moved[to], moved[path.Dir(name)] = true, true
+		for dir := path.Dir(to); dir != "."; dir = path.Dir(dir) {
+			made[dir] = true
+		}
+	}
+	if err := sync(made); err != nil {
+		return fmt.Errorf("making the trash durable: %w", err)
+	}
+	for _, name := range names {
+		if err := throw(fsys, name, path.Join(day, name)); err != nil {
+			return fmt.Errorf("moving %s to the trash: %w", name, err)
+		}
+	}
+	if err := sync(moved); err != nil {
+		return fmt.Errorf("making the move to the trash durable: %w", err)
+	}
+	return nil
+}
+
+// throw gives a file a name in the trash that is free.
+func throw(fsys durable.FS, name, to string) (err error) {
+	for n := 1; n <= 100; n++ {
+		free := to
+		if n > 1 {
+			free = fmt.Sprintf("%s-%d", to, n)
+		}
+		if err = fsys.Publish(name, free); !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return err
+}
+
+// Days returns the days on which something was thrown away.
+func Days(fsys durable.Reader) (days []time.Time, err error) {
+	entries, err := fsys.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if day, err := time.Parse(time.DateOnly, e.Name()); err == nil && e.IsDir() {
+			days = append(days, day)
+		}
+	}
+	return days, err
+}
+
+// Empty removes what was thrown away on a day.
+func Empty(fsys durable.FS, day time.Time) error {
+	name := path.Join(dir, day.Format(time.DateOnly))
+	if err := removeTree(fsys, name); err != nil {
+		return fmt.Errorf("emptying %s: %w", name, err)
+	}
+	return fsys.SyncDir(dir)
+}
+
+func removeTree(fsys durable.FS, dir string) error {
+	entries, err := fsys.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		if e.IsDir() {
+			err = removeTree(fsys, name)
+		} else {
+			err = fsys.Remove(name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return fsys.Remove(dir)
+}
