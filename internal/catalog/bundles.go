@@ -122,6 +122,7 @@ func (c *Catalog) AdoptLoose(ctx context.Context, found []Version) error {
 			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Yanked, v.Listed, unix(v.VerifiedAt)}
 		})
 		putNames(ctx, w, found)
+		putListed(ctx, w, found)
 		c.notGone(ctx, w, found)
 	})
 	if err != nil {

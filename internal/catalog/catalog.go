@@ -47,9 +47,10 @@
 //	                the bytes that the index names
 //	at              when, Unix seconds
 //
-// crates, one row a crate of which all is held that its index file names:
+// crates, one row a crate of which a version is held that the index lists:
 //
-//	path, blob      index file and the git id of the content that was mirrored
+//	path, blob      index file and the git id of the content that was mirrored;
+//	                empty: not all is held that the file names
 //	yanked          1 if that included yanked versions
 //
 // gone, one row a version that the index names and upstream does not give out
@@ -172,9 +173,8 @@ type Batch struct {
 	// not complete any more, and their versions are not listed.
 	Vanished []string
 	// Removed are bytes that the index does not name any more, although it has
-	// the crate; Returned those that it names again.
+	// the crate.
 	Removed  []Removal
-	Returned []crate.Key
 	Accepted []crate.Key // other bytes of a version that is held, which may become it
 	// At is the index that Vanished speaks of.
 	At Revision
@@ -186,7 +186,7 @@ type Batch struct {
 func (b *Batch) empty() bool {
 	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Taken) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 &&
 		b.Revision == nil && len(b.Vanished) == 0 && len(b.Dropped) == 0 &&
-		len(b.Removed) == 0 && len(b.Returned) == 0 && len(b.Accepted) == 0
+		len(b.Removed) == 0 && len(b.Accepted) == 0
 }
 
 // Totals says how much is held.

@@ -34,7 +34,7 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 		put(ctx, w, "INSERT OR REPLACE INTO taken (name, size, modified) VALUES (?, ?, ?)",
 			b.Taken, func(t *Taken) []any { return []any{t.Name, t.Size, t.Modified.UnixNano()} })
 		c.notGone(ctx, w, b.Versions)
-		putRemoved(ctx, w, b.Removed, b.Returned)
+		putRemoved(ctx, w, b.Removed)
 		put(ctx, w, "INSERT OR REPLACE INTO crates (path, blob, yanked) VALUES (?, ?, ?)",
 			b.Crates, func(cr *Crate) []any { return []any{cr.Path, cr.Blob, cr.Yanked} })
 		put(ctx, w, `INSERT INTO gone (name, version, status, evidence, since) VALUES (?, ?, ?, ?, ?)
@@ -70,6 +70,7 @@ func putVersions(ctx context.Context, w *writing, versions []Version) {
 				v.Yanked, v.Listed, unix(v.VerifiedAt), unix(v.SupersededAt)}
 		})
 	putNames(ctx, w, versions)
+	putListed(ctx, w, versions)
 }
 
 // vanish notes that there are no such index files any more.
@@ -78,7 +79,9 @@ func vanish(ctx context.Context, w *writing, paths []string, at Revision) {
 	put(ctx, w, "DELETE FROM crates WHERE path = ?", paths, func(p *string) []any { return []any{*p} })
 	now := time.Now().Unix()
 	put(ctx, w, `INSERT INTO removed SELECT name, version, sha256, ?, ?, ?, '`+RemovedCrate+`', 0
-		FROM versions WHERE name = ? AND listed = 1 ON CONFLICT DO NOTHING`,
+		FROM versions v WHERE name = ? AND superseded_at = 0 AND (listed = 1 OR verified_at <> 0 AND NOT EXISTS (SELECT 1 FROM removed r
+			WHERE r.name = v.name AND r.version = v.version AND r.sha256 = v.sha256 AND returned = 0 AND scope <> '`+RemovedChecksum+`'))
+		ON CONFLICT DO NOTHING`,
 		paths, func(p *string) []any { return []any{now, at.Commit, unix(at.Time), path.Base(*p)} })
 	put(ctx, w, "UPDATE versions SET listed = 0 WHERE name = ?", paths, name)
 	put(ctx, w, "DELETE FROM names WHERE name = ?", paths, name)
@@ -89,7 +92,9 @@ func vanish(ctx context.Context, w *writing, paths []string, at Revision) {
 // lists is left loses its name.
 func drop(ctx context.Context, w *writing, keys []crate.Key) {
 	put(ctx, w, "DELETE FROM versions WHERE name = ? AND version = ? AND sha256 = ?", keys, keyColumns)
-	put(ctx, w, "DELETE FROM crates WHERE path = ?", keys, func(k *crate.Key) []any { return []any{crate.IndexPath(k.Name)} })
+	put(ctx, w, incomplete, keys, func(k *crate.Key) []any { return []any{crate.IndexPath(k.Name)} })
+	put(ctx, w, "DELETE FROM crates WHERE path = ? AND NOT EXISTS (SELECT 1 FROM versions WHERE name = ?)",
+		keys, func(k *crate.Key) []any { return []any{crate.IndexPath(k.Name), k.Name} })
 	put(ctx, w, "DELETE FROM names WHERE name = ? AND NOT EXISTS (SELECT 1 FROM versions WHERE name = names.name AND ("+named+"))",
 		keys, func(k *crate.Key) []any { return []any{k.Name} })
 }

@@ -8,7 +8,7 @@ import (
 	"iter"
 )
 
-// Holding is a complete crate with the versions that are held of it.
+// Holding is a row of crates with the versions that are held of the crate.
 type Holding struct {
 	Crate
 	Versions []Version // ordered by version, bytewise
@@ -31,7 +31,7 @@ func holdings(format int64) string {
 	ORDER BY c.path`
 }
 
-// Holdings yields the complete crates in byte order of their paths, with all
+// Holdings yields the crates in byte order of their paths, with all
 // that is held of each: one question, where asking Versions for every crate would
 // be hundreds of thousands. The sequence ends after an error.
 func (c *Catalog) Holdings(ctx context.Context) iter.Seq2[Holding, error] {

@@ -25,8 +25,11 @@ func TestHoldings(t *testing.T) {
 		v := version(name, "1.0.0", byte(i+1))
 		batch.Versions = append(batch.Versions, v, in(version(name, "0.9.0+b", byte(i+11)), "bundle-0001.tar.zst", int64(i)))
 	}
+	batch.Crates = append(batch.Crates, Crate{Path: "in/co/incomplete"}) // wanted of Holdings alone
 	batch.Versions = append(batch.Versions, version("incomplete", "1.0.0", 99))
-	mustCommit(t, c, batch)
+	made := batch
+	made.Crates = batch.Crates[:len(batch.Crates)-1]
+	mustCommit(t, c, made)
 	var paths []string
 	for h, err := range c.Holdings(ctx) {
 		if err != nil {
@@ -46,7 +49,7 @@ func TestHoldings(t *testing.T) {
 			}
 		}
 	}
-	want := []string{"1/1", "1/a", "2/ab", "3/a/abc", "em/pt/empty", "se/rd/serde", "se/rd/serde_json"}
+	want := []string{"1/1", "1/a", "2/ab", "3/a/abc", "em/pt/empty", "in/co/incomplete", "se/rd/serde", "se/rd/serde_json"}
 	if diff := cmp.Diff(want, paths); diff != "" {
 		t.Errorf("paths (-want +got):\n%s", diff)
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -26,21 +27,40 @@ type Removal struct {
 	Returned time.Time // when the index named them again; zero: it does not
 }
 
-// putRemoved writes what the index has stopped naming, and what it names again. A
-// crate of which it names other bytes than are held is not complete: should it
-// name those that are held again, the crate must not pass for unchanged.
-func putRemoved(ctx context.Context, w *writing, removed []Removal, returned []crate.Key) {
+// incomplete says of a crate that not all is held that the index names.
+const incomplete = "UPDATE crates SET blob = '' WHERE path = ?"
+
+// putRemoved writes what the index has stopped naming. A crate of which it names
+// other bytes than are held is not complete: should it name those that are held
+// again, the crate must not pass for unchanged.
+func putRemoved(ctx context.Context, w *writing, removed []Removal) {
 	put(ctx, w, `INSERT INTO removed VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING`, removed, func(r *Removal) []any {
 		return append(keyColumns(&r.Key), unix(r.Seen), r.At.Commit, unix(r.At.Time), r.Scope)
 	})
 	for i := range removed {
 		if r := &removed[i]; r.Scope == RemovedChecksum {
-			put(ctx, w, "DELETE FROM crates WHERE path = ?", []string{crate.IndexPath(r.Name)}, func(p *string) []any { return []any{*p} })
+			put(ctx, w, incomplete, []string{crate.IndexPath(r.Name)}, func(p *string) []any { return []any{*p} })
 		}
 	}
+}
+
+// putListed writes what follows from it that the index names bytes: what was
+// removed has returned, whichever way it came back, and the crate is missed should
+// the index be without it, even if it never was complete.
+func putListed(ctx context.Context, w *writing, versions []Version) {
+	var paths []string
+	var keys []crate.Key
+	for i := range versions {
+		if v := &versions[i]; v.Listed {
+			paths, keys = append(paths, crate.IndexPath(v.Name)), append(keys, v.Key())
+		}
+	}
+	slices.Sort(paths)
+	put(ctx, w, "INSERT INTO crates (path, blob, yanked) VALUES (?, '', 0) ON CONFLICT DO NOTHING", slices.Compact(paths),
+		func(p *string) []any { return []any{*p} })
 	now := time.Now().Unix()
 	put(ctx, w, "UPDATE removed SET returned = ? WHERE name = ? AND version = ? AND sha256 = ? AND returned = 0",
-		returned, func(k *crate.Key) []any { return append([]any{now}, keyColumns(k)...) })
+		keys, func(k *crate.Key) []any { return append([]any{now}, keyColumns(k)...) })
 }
 
 // WasRemoved returns when the index was first seen without the version or crate

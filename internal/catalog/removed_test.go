@@ -35,6 +35,13 @@ func TestFormat3(t *testing.T) {
 	listed, removed := version("a", "1.0.0", 1), version("a", "1.1.0", 2)
 	removed.Listed = false
 	mustCommit(t, c, Batch{Versions: []Version{listed, removed}, Crates: []Crate{{Path: "1/a", Blob: "b"}}})
+	incomplete := []string{"1/b", "2/bc", "3/b/bcd", "bc/de/bcde", "bc/de/bcdef"} // no row of crates before format 4
+	for i, name := range []string{"B", "Bc", "Bcd", "Bcde", "Bcdef"} {
+		mustCommit(t, c, Batch{Versions: []Version{version(name, "1.0.0", byte(10+i))}})
+	}
+	if _, err := c.db.Exec("DELETE FROM crates WHERE blob = ''"); err != nil {
+		t.Fatal(err)
+	}
 	makeFormat3(t, c)
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
@@ -47,7 +54,7 @@ func TestFormat3(t *testing.T) {
 	if v, err := ro.Version(ctx, listed.ID); err != nil || v != listed {
 		t.Errorf("Version = %v, %v", v, err)
 	}
-	if totals, err := ro.Totals(ctx); err != nil || totals.Versions != 2 || totals.Removed != 1 || totals.Superseded != 0 {
+	if totals, err := ro.Totals(ctx); err != nil || totals.Versions != 7 || totals.Removed != 1 || totals.Superseded != 0 {
 		t.Errorf("Totals = %+v, %v", totals, err)
 	}
 	for h, err := range ro.Holdings(ctx) {
@@ -67,6 +74,16 @@ func TestFormat3(t *testing.T) {
 	wantRemoved(t, c, Removal{Key: removed.Key(), Scope: RemovedVersion, Seen: removed.VerifiedAt})
 	if seen, err := c.WasRemoved(ctx, removed.Key()); err != nil || seen.IsZero() {
 		t.Errorf("removed %v, %v", seen, err)
+	}
+	var paths []string
+	for h, err := range c.Holdings(ctx) {
+		if err != nil || (h.Blob == "b") != (h.Path == "1/a") {
+			t.Errorf("holding %v, %v", h, err)
+		}
+		paths = append(paths, h.Path)
+	}
+	if diff := cmp.Diff(append([]string{"1/a"}, incomplete...), paths); diff != "" {
+		t.Errorf("crates (-want +got):\n%s", diff)
 	}
 }
 
@@ -124,7 +141,7 @@ func TestRemovedAndReturned(t *testing.T) {
 	mustCommit(t, c, Batch{Versions: []Version{a, b, other}, Crates: []Crate{{Path: "2/aa", Blob: "1"}, {Path: "2/cc", Blob: "3"}}})
 	at := Revision{Commit: "c1", Time: time.Unix(1700000100, 0).UTC()}
 	ofVersion := Removal{Key: b.Key(), Scope: RemovedVersion, Seen: time.Now().UTC(), At: at}
-	ofChecksum := Removal{Key: other.Key(), Scope: RemovedChecksum, Seen: time.Now().UTC(), At: at}
+	ofChecksum := Removal{Key: other.Key(), Scope: RemovedChecksum, Seen: time.Now().UTC().Add(-10 * time.Second), At: at}
 	mustCommit(t, c, Batch{Vanished: []string{"2/aa"}, At: at, Removed: []Removal{ofVersion, ofChecksum},
 		Versions: []Version{unlisted(b), unlisted(other)}})
 	if totals, err := c.Totals(ctx); err != nil || totals.Removed != 2 { // of other, the index names other bytes
@@ -133,19 +150,24 @@ func TestRemovedAndReturned(t *testing.T) {
 	ofCrate := Removal{Key: a.Key(), Scope: RemovedCrate, Seen: time.Now().UTC(), At: at}
 	wantRemoved(t, c, ofCrate, ofVersion, ofChecksum)
 	for h, err := range c.Holdings(ctx) {
-		t.Errorf("a crate of which the index names other bytes is complete: %v, %v", h, err)
+		if err != nil || h.Path == "2/cc" && h.Blob != "" || h.Path == "2/aa" {
+			t.Errorf("a crate of which the index names other bytes is complete, or one that vanished is there: %v, %v", h, err)
+		}
 	}
 	for key, want := range map[crate.Key]bool{a.Key(): true, b.Key(): true, other.Key(): false} {
 		if seen, err := c.WasRemoved(ctx, key); err != nil || seen.IsZero() == want {
 			t.Errorf("%s was removed: %v, %v, want %t", key, seen, err, want)
 		}
 	}
-	mustCommit(t, c, Batch{Returned: []crate.Key{b.Key()}})
+	mustCommit(t, c, Batch{Versions: []Version{b}}) // listed
 	ofVersion.Returned = time.Now().UTC()
 	wantRemoved(t, c, ofCrate, ofVersion, ofChecksum)
 	if seen, err := c.WasRemoved(ctx, b.Key()); err != nil || !seen.IsZero() {
 		t.Errorf("what returned was removed: %v, %v", seen, err)
 	}
+	// Of a version of which other bytes are named, none may be named later.
+	mustCommit(t, c, Batch{Vanished: []string{"2/aa", "2/cc"}, At: at})
+	wantRemoved(t, c, ofCrate, ofVersion, ofChecksum, Removal{Key: other.Key(), Scope: RemovedCrate, Seen: time.Now().UTC(), At: at})
 	for key, want := range map[crate.Key]bool{a.Key(): false, b.Key(): true} {
 		mustCommit(t, c, Batch{Accepted: []crate.Key{b.Key()}})
 		if ok, err := c.Accepted(ctx, key); err != nil || ok != want {

@@ -20,6 +20,7 @@ func schema(have int64) string {
 			INSERT INTO versions SELECT ` + columnsOf3 + `, 0 FROM versions3;
 			INSERT INTO removed SELECT name, version, sha256, verified_at, '', 0, 'version', 0
 				FROM versions3 WHERE listed = 0 AND verified_at <> 0;
+			INSERT INTO crates SELECT DISTINCT ` + indexPath + `, '', 0 FROM versions3 WHERE listed = 1 ON CONFLICT DO NOTHING;
 			DROP TABLE versions3;`
 	}
 	return begin + tables + copied + `
@@ -27,6 +28,10 @@ func schema(have int64) string {
 		PRAGMA user_version = 4;
 		COMMIT;`
 }
+
+// indexPath is crate.IndexPath of the column name.
+const indexPath = `lower(iif(length(name) < 4, length(name) || '/' || iif(length(name) = 3, substr(name, 1, 1) || '/', ''),
+	substr(name, 1, 2) || '/' || substr(name, 3, 2) || '/') || name)`
 
 const tables = `
 CREATE TABLE IF NOT EXISTS versions (

@@ -93,14 +93,14 @@ func TestDroppedIsNotComplete(t *testing.T) {
 		Crates:   []Crate{{Path: "so/me/some", Blob: "b"}, {Path: "al/l-/all-of-it", Blob: "b"}, {Path: "ot/he/other", Blob: "b"}},
 	})
 	mustCommit(t, c, Batch{Dropped: []crate.Key{keyOf(version("Some", "1.0.0", 1)), keyOf(version("all-of-it", "1.0.0", 3))}})
-	var complete []string
+	complete := map[string]bool{}
 	for h, err := range c.Holdings(ctx) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		complete = append(complete, h.Path)
+		complete[h.Path] = h.Blob != ""
 	}
-	if diff := cmp.Diff([]string{"ot/he/other"}, complete); diff != "" {
+	if diff := cmp.Diff(map[string]bool{"ot/he/other": true, "so/me/some": false}, complete); diff != "" {
 		t.Errorf("complete (-want +got):\n%s", diff)
 	}
 	names, _, _, err := c.Names(ctx, NamesMark{})

@@ -49,7 +49,7 @@ func TestChoice(t *testing.T) {
 	if s.Downloaded != 2 || s.Plan.Crates != 1 || s.Plan.Versions != 2 || len(w.catalog.versions) != 2 || !w.catalog.versions[foo11].Yanked {
 		t.Errorf("%+v, plan %+v, want the two that were chosen", s.Counts, s.Plan)
 	}
-	if len(w.catalog.crates) != 0 {
+	if w.catalog.crates["3/f/foo"].Blob != "" {
 		t.Errorf("called complete: %v", w.catalog.crates)
 	}
 	requests := w.reg.TotalRequests()
@@ -89,7 +89,7 @@ func TestChoiceLeavesTheRestAlone(t *testing.T) {
 	if !w.catalog.versions[bar].Listed || !w.catalog.versions[ox].Listed {
 		t.Error("crates that were not chosen are no longer listed")
 	}
-	if _, ok := w.catalog.crates[crate.IndexPath(bar.Name)]; !ok {
+	if w.catalog.crates[crate.IndexPath(bar.Name)].Blob == "" {
 		t.Error("a crate that was not chosen is no longer complete")
 	}
 	// Now the whole is asked, and ox is missed.

@@ -119,7 +119,6 @@ func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 		}
 		b.Versions = append(b.Versions, res.rows...)
 		b.Removed = append(b.Removed, res.removed...)
-		b.Returned = append(b.Returned, res.returned...)
 		b.Accepted = append(b.Accepted, res.accepted...)
 		b.Dropped = append(b.Dropped, res.dropped...)
 		if len(res.vanished) > 0 {

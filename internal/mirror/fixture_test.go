@@ -393,6 +393,33 @@ func (c *memCatalog) put(v catalog.Version) {
 	c.note(v.Bundle)
 }
 
+// list notes what follows from it that the index names bytes.
+func (c *memCatalog) list(v catalog.Version) {
+	if !v.Listed {
+		return
+	}
+	if p := crate.IndexPath(v.Name); c.crates[p].Path == "" {
+		c.crates[p] = catalog.Crate{Path: p}
+	}
+	for i := range c.removed {
+		if r := &c.removed[i]; r.Key == v.Key() && r.Returned.IsZero() {
+			r.Returned = time.Now()
+		}
+	}
+}
+
+func (c *memCatalog) isRemoved(key crate.Key) bool {
+	return slices.ContainsFunc(c.removed, func(r catalog.Removal) bool {
+		return r.Key == key && r.Returned.IsZero() && r.Scope != catalog.RemovedChecksum
+	})
+}
+
+func (c *memCatalog) incomplete(name string) {
+	if p := crate.IndexPath(name); c.crates[p].Path != "" {
+		c.crates[p] = catalog.Crate{Path: p}
+	}
+}
+
 func (c *memCatalog) Holdings(ctx context.Context) iter.Seq2[catalog.Holding, error] {
 	then := c.clone()
 	return func(yield func(catalog.Holding, error) bool) {
@@ -424,6 +451,7 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 	}
 	for _, v := range b.Versions {
 		c.put(v)
+		c.list(v)
 		delete(c.gone, v.ID)
 	}
 	for _, b := range b.Bundles {
@@ -443,23 +471,18 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 	}
 	for _, r := range b.Removed {
 		if r.Scope == catalog.RemovedChecksum {
-			delete(c.crates, crate.IndexPath(r.Name))
+			c.incomplete(r.Name)
 		}
 	}
 	c.removed = append(c.removed, b.Removed...)
 	for _, cr := range b.Crates {
 		c.crates[cr.Path] = cr
 	}
-	for i := range c.removed {
-		if slices.Contains(b.Returned, c.removed[i].Key) {
-			c.removed[i].Returned = time.Now()
-		}
-	}
 	for _, p := range b.Vanished {
 		delete(c.crates, p)
 		for id, v := range c.versions {
 			if strings.EqualFold(id.Name, path.Base(p)) {
-				if v.Listed {
+				if v.Listed || !c.isRemoved(v.Key()) {
 					c.removed = append(c.removed, catalog.Removal{Key: v.Key(), Scope: catalog.RemovedCrate, Seen: time.Now(), At: b.At})
 				}
 				v.Listed = false

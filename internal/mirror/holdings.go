@@ -115,19 +115,20 @@ func (v *heldVersion) settle(at store.Placement) {
 type changes struct {
 	rows     []catalog.Version
 	removed  []catalog.Removal
-	returned []crate.Key
 	accepted []crate.Key
 }
 
 func (c *changes) empty() bool {
-	return len(c.rows)+len(c.removed)+len(c.returned)+len(c.accepted) == 0
+	return len(c.rows)+len(c.removed)+len(c.accepted) == 0
 }
 
 // changed completes the changes of a crate: the rows that must be written again
 // because of where their bytes are, or of what the index says of them.
-func (p *planner) changed(g *Group, held holdings, ch *changes) {
+func (p *planner) changed(ctx context.Context, g *Group, held holdings, ch *changes) error {
 	if g.Whole && len(g.Entries) > 0 {
-		p.flag(g, held, ch)
+		if err := p.flag(ctx, g, held, ch); err != nil {
+			return err
+		}
 	}
 	for _, h := range held {
 		for _, v := range append(h.others, h.now) {
@@ -136,10 +137,11 @@ func (p *planner) changed(g *Group, held holdings, ch *changes) {
 			}
 		}
 	}
+	return nil
 }
 
 // flag compares the rows of a crate with what the index says of each.
-func (p *planner) flag(g *Group, held holdings, ch *changes) {
+func (p *planner) flag(ctx context.Context, g *Group, held holdings, ch *changes) error {
 	seen := make(map[crate.ID]bool, len(g.Entries))
 	for i := range g.Entries {
 		e := &g.Entries[i]
@@ -148,12 +150,11 @@ func (p *planner) flag(g *Group, held holdings, ch *changes) {
 		switch {
 		case v == nil:
 		case v.Checksum != e.Checksum:
-			p.unlist(v, catalog.RemovedChecksum, ch)
+			if v.Listed {
+				p.unlist(v, catalog.RemovedChecksum, ch)
+			}
 			continue
 		case v.Yanked != e.Yanked || !v.Listed:
-			if !v.Listed && !v.VerifiedAt.IsZero() {
-				ch.returned = append(ch.returned, v.Key())
-			}
 			v.Yanked, v.Listed, v.changed = e.Yanked, true, true
 		}
 		for _, other := range held.of(e.ID).others { // of bundles that were adopted
@@ -167,16 +168,29 @@ func (p *planner) flag(g *Group, held holdings, ch *changes) {
 	}
 	for id, h := range held {
 		if h.now != nil && !seen[id] {
-			p.unlist(h.now, catalog.RemovedVersion, ch)
+			if err := p.vanished(ctx, h.now, ch); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
+}
+
+// vanished notes that the index does not name a version any more, also if it named
+// other bytes of it before.
+func (p *planner) vanished(ctx context.Context, v *heldVersion, ch *changes) error {
+	if !v.Listed {
+		noted, err := p.catalog.WasRemoved(ctx, v.Key())
+		if err != nil || !noted.IsZero() || v.VerifiedAt.IsZero() {
+			return err
+		}
+	}
+	p.unlist(v, catalog.RemovedVersion, ch)
+	return nil
 }
 
 // unlist notes that the index does not name bytes any more.
 func (p *planner) unlist(v *heldVersion, scope string, ch *changes) {
-	if !v.Listed {
-		return
-	}
 	v.Listed, v.changed = false, true
 	ch.removed = append(ch.removed, catalog.Removal{Key: v.Key(), Scope: scope, Seen: time.Now(), At: p.revision})
 }

@@ -240,7 +240,9 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 	if g.Blob != "" && len(g.Bad) == 0 && g.Chosen == nil && p.plan.Absent == absent && err == nil { // all of it
 		row = &catalog.Crate{Path: g.Path, Blob: g.Blob, Yanked: p.cfg.IncludeYanked}
 	}
-	p.changed(g, held, ch)
+	if err := p.changed(ctx, g, held, ch); err != nil {
+		return err
+	}
 	return errors.Join(p.sink.group(ctx, row, ch, items), err)
 }
 

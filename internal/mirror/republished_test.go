@@ -130,6 +130,111 @@ func TestA8AcceptRepublished(t *testing.T) {
 	}
 }
 
+// A8: that a version was removed once accepts nothing any more when the index has
+// named its bytes again, also if others were the version's in between.
+func TestA8RemovalEndsWithTheReturn(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	first := mustSum(w, foo1)
+	remove := func() {
+		w.reg.Remove(foo1)
+		w.writeIndex()
+		w.mustRun(nil)
+	}
+	remove()
+	w.reg.Add(simreg.MustParse("foo 1.0.0")...)
+	w.reg.ReplaceBytes(foo1)
+	w.writeIndex()
+	w.mustRun(nil)
+	remove()
+	w.reg.Restore(foo1, first)
+	w.writeIndex()
+	w.mustRun(nil)
+	w.reg.ReplaceBytes(foo1)
+	w.reg.ReplaceBytes(foo1) // neither those of now nor those in between
+	w.writeIndex()
+	s, err := w.run(context.Background(), w.disk, nil)
+	if err != nil || s.Sound() || s.Plan.Conflicts != 1 {
+		t.Errorf("bytes that the index never was without were replaced: %v, %+v", err, s.Counts)
+	}
+}
+
+// A8: a version whose other bytes nobody accepted may still be removed and
+// published again.
+func TestA8RemovedAfterAConflict(t *testing.T) {
+	for name, whole := range map[string]bool{"the version": false, "the crate": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, parse(small))
+			run := func() *Summary {
+				must(t, os.RemoveAll(w.index))
+				w.writeIndex()
+				s, err := w.run(context.Background(), w.disk, func(cfg *Config) { cfg.AcceptShrink = true })
+				must(t, err)
+				return s
+			}
+			run()
+			before, was := w.bytesOf(foo1), mustSum(w, foo1)
+			w.reg.ReplaceBytes(foo1)
+			if s := run(); s.Plan.Conflicts != 1 {
+				t.Fatalf("no conflict: %+v", s.Plan)
+			}
+			for _, id := range w.reg.IDs() {
+				if id == foo1 || whole && id.Name == foo1.Name {
+					w.reg.Remove(id)
+				}
+			}
+			run()
+			w.reg.Add(simreg.MustParse("foo 1.0.0")...)
+			w.reg.ReplaceBytes(foo1)
+			if s := run(); s.Plan.Conflicts != 0 || s.Republished != 1 {
+				t.Errorf("it was removed, and yet: %+v", s.Plan)
+			}
+			w.wantSuperseded(foo1, w.bytesOf(foo1), before, was)
+		})
+	}
+}
+
+// A8: who makes a commit of the index writes its date, so that one of the future
+// makes no day go by.
+func TestA8CommitOfTheFuture(t *testing.T) {
+	w := newWorld(t, parse(small))
+	absent := time.Now()
+	past := func(cfg *Config) {
+		cfg.Source = withPast{cfg.Source, catalog.Revision{Commit: "now", Time: absent.Add(48 * time.Hour)}, absent}
+	}
+	w.mustRun(past)
+	w.reg.ReplaceBytes(foo1)
+	w.writeIndex()
+	if s, err := w.run(context.Background(), w.disk, past); err != nil || s.Plan.Conflicts != 1 {
+		t.Errorf("accepted a day that did not go by: %v, %+v", err, s.Counts)
+	}
+}
+
+// A crate of which something could never be had is missed like any other.
+func TestIncompleteCrateVanishes(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.reg.Inject(foo1, simreg.Fault{Kind: simreg.Status, Code: 404, Times: -1})
+	if s, err := w.run(context.Background(), w.disk, nil); err != nil || s.Gone != 1 {
+		t.Fatalf("%v, %+v", err, s.Counts)
+	}
+	for _, id := range w.reg.IDs() {
+		if id.Name == foo1.Name {
+			w.reg.Remove(id)
+		}
+	}
+	must(t, os.RemoveAll(w.index))
+	w.writeIndex()
+	if _, err := w.run(context.Background(), w.disk, nil); err == nil {
+		t.Errorf("it was not missed: %v", err)
+	}
+	w.mustRun(func(cfg *Config) { cfg.AcceptShrink = true })
+	for id, v := range w.catalog.versions {
+		if seen, _ := w.catalog.WasRemoved(context.Background(), v.Key()); id.Name == foo1.Name && (v.Listed || seen.IsZero()) {
+			t.Errorf("%v is listed: %t, removed: %v", id, v.Listed, seen)
+		}
+	}
+}
+
 // withPast is a source with a revision and a history.
 type withPast struct {
 	Source
