@@ -76,7 +76,7 @@ func (a *App) accept(ctx context.Context, cfg *acceptConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cat.Close()) }()
-	held, err := cat.Version(ctx, named.ID)
+	held, err := inTheWay(ctx, cat, named.ID)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("accepting %s: no bytes of it are stored, so none are in the way: clonecratesio sync downloads it", cfg.id)
@@ -91,6 +91,23 @@ func (a *App) accept(ctx context.Context, cfg *acceptConfig) (err error) {
 	_, err = fmt.Fprintf(a.Stdout, "accepted: %s with sha256 %s; the next sync stores it, and keeps what is stored now (sha256 %s)\n",
 		named.ID, named.Checksum, held.Checksum)
 	return err
+}
+
+// inTheWay returns the row of the bytes that a version has, whatever the case of
+// its name: crates.io tells no names apart that differ in case alone. Errors:
+// fs.ErrNotExist.
+func inTheWay(ctx context.Context, cat *catalog.Catalog, id crate.ID) (held catalog.Version, err error) {
+	rows, err := cat.Versions(ctx, id.Name)
+	found := false
+	for _, v := range rows {
+		if v.ID.Version == id.Version && v.SupersededAt.IsZero() && (!found || v.VerifiedAt.After(held.VerifiedAt)) {
+			held, found = v, true
+		}
+	}
+	if err == nil && !found {
+		err = fs.ErrNotExist
+	}
+	return held, err
 }
 
 // named returns what the index names.
