@@ -95,8 +95,9 @@ type planner struct {
 	known    knownCrates
 	gone     []string // paths of crates that a source of changes says are gone
 	listing  store.Listing
-	err      error // of want, which cannot return one
-	left     int64 // of Config.Limit
+	err      error         // of want, which cannot return one
+	left     int64         // of Config.Limit
+	looked   time.Duration // into the history of the index
 }
 
 // errLimit ends planning at Config.Limit.

@@ -28,8 +28,9 @@ type AcceptRepublished uint8
 
 const (
 	// AcceptVanished: those that the index did not name for a while: an earlier
-	// run saw it, or the history of the index shows it, and that at least
-	// republishAfter went by.
+	// run saw it, or the history of the index shows it, and that republishAfter
+	// has gone by since. In what a run saw, time does not count: it may have seen
+	// it late.
 	AcceptVanished AcceptRepublished = iota
 	AcceptNever
 	AcceptAlways
@@ -108,11 +109,7 @@ func (p *planner) accepts(ctx context.Context, g *Group, e *Entry, v *catalog.Ve
 	if err != nil || !seen.IsZero() {
 		return "the index did not name it on " + seen.UTC().Format(time.DateOnly), err
 	}
-	history, ok := p.cfg.Source.(History)
-	if !ok || p.mirrored.Commit == "" {
-		return "", nil
-	}
-	absent, found, err := history.AbsentSince(ctx, e.ID, p.mirrored.Commit)
+	absent, found, err := p.absent(ctx, e.ID)
 	now := p.revision.Time
 	if clock := time.Now(); now.After(clock) { // who makes a commit writes its date
 		now = clock
@@ -121,6 +118,27 @@ func (p *planner) accepts(ctx context.Context, g *Group, e *Entry, v *catalog.Ve
 		return "", err
 	}
 	return fmt.Sprintf("index commit %s did not name it on %s", absent.Commit, absent.Time.UTC().Format(time.DateOnly)), nil
+}
+
+// maxLooking is how long a run looks into the history of the index. For each
+// version it goes through all commits since the last run, 0.1 ms each: a month of
+// crates.io's are 3 s. Should the index name other bytes of everything, a run that
+// looked for each would not end.
+const maxLooking = 10 * time.Minute
+
+// absent asks the history of the index, as long as there is time.
+func (p *planner) absent(ctx context.Context, id crate.ID) (rev index.Revision, found bool, err error) {
+	history, ok := p.cfg.Source.(History)
+	if !ok || p.mirrored.Commit == "" || p.looked >= maxLooking {
+		return rev, false, nil
+	}
+	start := time.Now()
+	rev, found, err = history.AbsentSince(ctx, id, p.mirrored.Commit)
+	if p.looked += time.Since(start); p.looked >= maxLooking {
+		p.cfg.Log.Warn("the history of the index takes too long to read: other versions with other bytes are not looked for in it, and wait for accept",
+			"last", id, "took", p.looked.Round(time.Second))
+	}
+	return rev, found, err
 }
 
 // replace makes the bytes that the index names those of the version. If they are

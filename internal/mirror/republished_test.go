@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
@@ -233,6 +235,36 @@ func TestIncompleteCrateVanishes(t *testing.T) {
 			t.Errorf("%v is listed: %t, removed: %v", id, v.Listed, seen)
 		}
 	}
+}
+
+// A8: however many versions have other bytes, planning ends.
+func TestA8HistoryIsNotReadForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		past := &slowPast{}
+		p := &planner{cfg: &Config{Source: past, Log: slog.New(slog.DiscardHandler)}, mirrored: catalog.Revision{Commit: "c"}}
+		start := time.Now()
+		for range 10000 {
+			asked := past.asked
+			if _, found, err := p.absent(t.Context(), foo1); err != nil || found != (past.asked > asked) {
+				t.Fatal(found, err)
+			}
+		}
+		if took := time.Since(start); took > maxLooking+time.Minute || past.asked < 10 {
+			t.Errorf("asked %d times, for %v", past.asked, took)
+		}
+	})
+}
+
+// slowPast takes a minute for each answer.
+type slowPast struct {
+	Source
+	asked int
+}
+
+func (s *slowPast) AbsentSince(context.Context, crate.ID, string) (index.Revision, bool, error) {
+	time.Sleep(time.Minute)
+	s.asked++
+	return index.Revision{}, true, nil
 }
 
 // withPast is a source with a revision and a history.
