@@ -61,7 +61,7 @@ bench: ## loopback, beside curl: see docs/measurements.md
 
 N      ?= 1700000
 FAULTS ?= 1
-million: ## N versions in one run while FAULTS percent of all requests meet each fault; 15 GB
+million: ## N versions in one run while FAULTS percent of all requests meet each fault; 8 GB
 	$(GO) run ./scripts/bench -n $(N) -faults $(FAULTS)
 
 FUZZTIME ?= 20s
