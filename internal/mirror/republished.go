@@ -152,8 +152,16 @@ func (w *worker) replace(ctx context.Context, res *result, at store.Placement) e
 	if err != nil {
 		return err
 	}
-	if left == (store.Placement{}) {
-		return w.replaceFetched(ctx, res, others)
+	if left == (store.Placement{}) { // an earlier run may have been cut off as all was in place
+		inPlace := store.Placement{Loose: true}
+		sum, err := w.sumOf(ctx, res.entry.ID, inPlace)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err != nil || sum != res.entry.Checksum {
+			return w.replaceFetched(ctx, res, others)
+		}
+		left = inPlace
 	}
 	there, err := w.makeWay(ctx, res, others)
 	if err == nil && !there && left.Republished != "" {
@@ -173,12 +181,8 @@ func (w *worker) replaceFetched(ctx context.Context, res *result, others []catal
 		return w.refusedAgain(res, err, others)
 	}
 	defer release()
-	there, err := w.makeWay(ctx, res, others)
-	if err != nil {
+	if _, err := w.makeWay(ctx, res, others); err != nil {
 		return err
-	}
-	if there { // of an earlier run that was cut off
-		return w.check(ctx, res, store.Placement{Loose: true})
 	}
 	if err := w.put(ctx, res, body); err != nil {
 		return err
