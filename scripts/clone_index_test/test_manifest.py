@@ -72,7 +72,7 @@ class ProjectManifest(MirrorTest):
     def test_upstream(self) -> None:
         upstream = self.project["upstream"]
         self.assertEqual(upstream["index"], module().INDEX_URL)
-        self.assertIn(f'(default: "{upstream["crates"]}")', said_by("download-crates"))
+        self.assertIn(f'(default: {upstream["crates"]}, ', said_by("download-crates"))
 
     def test_endpoints(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:

@@ -18,7 +18,7 @@ class MirrorTest(World):
     def arguments(self, *more: str) -> list[str]:
         program = str(programs() / "download-crates")
         own = ["--yes", "--index-url", self.upstream.index_url, "--downloader-path", program, "--listen", "", *more]
-        return [*own, "--", "-crates-base-url", self.upstream.base_url, "-retries", "1"]
+        return [*own, "--", "-crates-base-url", self.upstream.base_url, "-retries", "1", "-second-pass", "0"]
 
     def mirror(self, *more: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = self.run_script(*self.arguments(*more))
