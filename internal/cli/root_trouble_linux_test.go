@@ -43,7 +43,7 @@ func TestRootC13UnreadableFiles(t *testing.T) {
 	bad := d.loseEnd(m, ids)
 
 	before := m.reg.TotalRequests()
-	m.want(exitIncomplete, "", []string{"-verify-existing"}, "input/output error", "which is held")
+	m.want(exitIntegrity, "", []string{"-verify-existing"}, "input/output error", "which is held")
 	if n := m.reg.TotalRequests() - before; n > 0 {
 		t.Errorf("%d requests were made", n)
 	}

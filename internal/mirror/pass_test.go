@@ -244,9 +244,12 @@ func TestProgressOfPasses(t *testing.T) {
 	}, func(c *Config, _ *moody, _ context.CancelFunc) {
 		p := NewProgress()
 		c.Progress = p
+		var mu sync.Mutex // guards seen while the run goes on
 		for _, at := range []time.Duration{4 * time.Second, 6 * time.Second} {
 			time.AfterFunc(at, func() {
 				n := p.Snapshot()
+				mu.Lock()
+				defer mu.Unlock()
 				seen = append(seen, fmt.Sprintf("%v %s, begins in %v, %d put off, %d processed, %v left", at, n.Phase(), n.Wait, n.PutOff, n.Processed(), n.Left()))
 			})
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -155,9 +156,12 @@ func TestUnreadableBundleCostsOneCrate(t *testing.T) {
 			if verify {
 				w.mustRun(nil)
 			}
+			var mu sync.Mutex // guards reads and met
 			reads := 0
 			bad := durabletest.Hook(w.disk, func(op durabletest.Op) (f durabletest.Fault) {
 				if op.Kind == durabletest.OpRead && strings.HasPrefix(op.Name, "bundle-") {
+					mu.Lock()
+					defer mu.Unlock()
 					if reads++; reads == n {
 						met = true
 						f.Err = syscall.EIO
