@@ -227,6 +227,7 @@ func TestBreakerEndsPasses(t *testing.T) {
 // Whoever watches sees which pass goes on, what waits for the next one, and how
 // long that takes.
 func TestProgressOfPasses(t *testing.T) {
+	var mu sync.Mutex // guards seen
 	var seen []string
 	inPasses(t, versions("foo", 30)+"\nbar 1.0.0", func(id crate.ID, call int) error {
 		if id.Name == "bar" && call < 3 {
@@ -238,13 +239,14 @@ func TestProgressOfPasses(t *testing.T) {
 			"4s second pass, begins in 1s, 0 put off, 30 processed, 1s left",
 			"6s third pass, begins in 59s, 0 put off, 30 processed, 59s left",
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		if !slices.Equal(seen, want) || err != nil || s.Paused != 65*time.Second || s.Pass != 3 {
 			t.Errorf("%v, %+v, saw %q", err, s.Counts, seen)
 		}
 	}, func(c *Config, _ *moody, _ context.CancelFunc) {
 		p := NewProgress()
 		c.Progress = p
-		var mu sync.Mutex // guards seen while the run goes on
 		for _, at := range []time.Duration{4 * time.Second, 6 * time.Second} {
 			time.AfterFunc(at, func() {
 				n := p.Snapshot()
