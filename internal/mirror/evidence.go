@@ -2,20 +2,36 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
+// Namer is a Source that can be asked about single versions.
+type Namer interface {
+	NewLookup(ctx context.Context) *index.Lookup
+	// Names reports whether the source names these bytes.
+	Names(ctx context.Context, lookup *index.Lookup, key crate.Key) (bool, error)
+}
+
 // settleEvidence settles what was sent for versions whose right bytes are stored
-// by now, and what a person had this run repair, who is told of it by that; and it
-// counts what a person must still look at.
-func (r *run) settleEvidence(ctx context.Context) error {
+// by now, or that the index does not name any more, and what a person had this run
+// repair, who is told of it by that; and it counts what a person must still look
+// at. What the index names counts if the run came to its end: then it made sense.
+func (r *run) settleEvidence(ctx context.Context, ended bool) (err error) {
 	listing, err := r.cfg.Store.NewListing()
 	if err != nil {
 		return fmt.Errorf("looking into quarantine: %w", err)
+	}
+	j := judge{run: r, listing: listing}
+	if namer, ok := r.cfg.Source.(Namer); ok && ended {
+		j.namer, j.lookup = namer, namer.NewLookup(ctx) // which starts nothing until it is asked
+		defer func() { err = errors.Join(err, j.lookup.Close()) }()
 	}
 	for e, err := range r.cfg.Store.Evidence() {
 		if err != nil {
@@ -24,37 +40,63 @@ func (r *run) settleEvidence(ctx context.Context) error {
 		if !e.Settled.IsZero() {
 			continue
 		}
-		proved, err := r.proves(ctx, listing, &e)
+		because, err := j.settled(ctx, &e)
 		if err != nil {
 			return fmt.Errorf("looking into quarantine: %s: %w", e.File, err)
 		}
-		if !proved {
+		if because == "" {
 			r.summary.Quarantined++
 			continue
 		}
 		if err := r.cfg.Store.Settle(e, time.Now()); err != nil {
 			return err
 		}
-		what := "settled: wrong bytes came once, the right ones are stored now"
 		if e.Kind != store.Sent {
-			what = "settled: it was damaged, and is repaired"
 			r.summary.Repaired++
 		}
-		r.cfg.Log.Info(what, "crate", e.Name, "version", e.Version, "quarantine", e.File)
+		r.cfg.Log.Info("settled: "+because, "crate", e.Name, "version", e.Version, "quarantine", e.File)
 	}
 	return nil
 }
 
-// proves reports whether what is stored settles the evidence.
-func (r *run) proves(ctx context.Context, listing store.Listing, e *store.Evidence) (bool, error) {
-	if e.Kind != store.Sent && !r.cfg.Repair || e.Name == "" {
-		return false, nil
+// A judge says what of the evidence is settled at the end of a run.
+type judge struct {
+	*run
+	listing store.Listing
+	namer   Namer // nil: the source of the run cannot be asked
+	lookup  *index.Lookup
+}
+
+// settled says why nothing is to be done about e; it is empty if something is.
+func (j *judge) settled(ctx context.Context, e *store.Evidence) (because string, err error) {
+	if e.Kind != store.Sent && !j.cfg.Repair || e.Name == "" {
+		return "", nil
 	}
-	rows, err := r.cfg.Catalog.Versions(ctx, e.Name)
+	stored, err := j.stored(ctx, e)
+	switch {
+	case err != nil:
+		return "", err
+	case stored && e.Kind == store.Sent:
+		return "wrong bytes came once, the right ones are stored now", nil
+	case stored:
+		return "it was damaged, and is repaired", nil
+	case e.Kind != store.Sent || e.Want == (crate.Checksum{}) || j.namer == nil:
+		return "", nil
+	}
+	named, err := j.namer.Names(ctx, j.lookup, crate.Key{ID: e.ID, Checksum: e.Want})
+	if err != nil || named {
+		return "", err
+	}
+	return "the index does not name any more what was asked for", nil
+}
+
+// stored reports whether what is stored settles e.
+func (j *judge) stored(ctx context.Context, e *store.Evidence) (bool, error) {
+	rows, err := j.cfg.Catalog.Versions(ctx, e.Name)
 	for i := range rows {
 		v := &rows[i]
-		settles := e.SettledBy(v.Checksum, v.VerifiedAt) || r.repaired(e, v)
-		if v.ID == e.ID && v.SupersededAt.IsZero() && settles && listing.Holds(v.ID, v.Placement, v.Size) {
+		settles := e.SettledBy(v.Checksum, v.VerifiedAt) || j.repaired(e, v)
+		if v.ID == e.ID && v.SupersededAt.IsZero() && settles && j.listing.Holds(v.ID, v.Placement, v.Size) {
 			return true, nil
 		}
 	}

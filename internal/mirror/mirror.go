@@ -226,7 +226,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || err == nil && r.summary.Unattempted > 0) {
 		err = context.Cause(ctx) // says more than whoever met it, if anybody did
 	}
-	return r.summary, errors.Join(err, r.settleEvidence(context.WithoutCancel(ctx)))
+	return r.summary, errors.Join(err, r.settleEvidence(context.WithoutCancel(ctx), err == nil))
 }
 
 // run is the state of one Run.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 
@@ -81,6 +82,27 @@ func (s changeSource) Groups(ctx context.Context, want func(path, blob string) b
 func (s indexSource) AbsentSince(ctx context.Context, id crate.ID, since string) (index.Revision, bool, error) {
 	return s.index.AbsentSince(ctx, id, since)
 }
+
+// Names implements Namer. Checksums from elsewhere count here as well.
+func (s indexSource) Names(ctx context.Context, lookup *index.Lookup, key crate.Key) (bool, error) {
+	c, err := lookup.Crate(ctx, key.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	g := s.group(c)
+	for i := range g.Entries {
+		if e := &g.Entries[i]; pinKey(e.ID) == pinKey(key.ID) {
+			return e.Checksum == key.Checksum, nil
+		}
+	}
+	return len(g.Bad) > 0, nil // it may be in what cannot be read
+}
+
+// NewLookup implements Namer.
+func (s indexSource) NewLookup(ctx context.Context) *index.Lookup { return s.index.NewLookup(ctx) }
 
 // blob is empty for a blob that is not known yet, or does not tell all.
 func (s indexSource) blob(f index.File) string {

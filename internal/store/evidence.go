@@ -19,7 +19,8 @@ const (
 
 // Evidence is one thing in quarantine, with what its note says. It is settled
 // once nothing is to be done about it: what was sent, when the right bytes have
-// been stored since; anything else, when a person says so. Settled evidence
+// been stored since, or the index asks for others or for none; anything else, when
+// a person says so. Settled evidence
 // stays where it is and raises no alarm.
 type Evidence struct {
 	crate.ID // zero if there is no note and the name says nothing

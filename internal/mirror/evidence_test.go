@@ -1,0 +1,80 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// A8: wrong bytes that were sent need nobody once the index asks for something
+// else, whether that is held, or there is nothing to be held any more; but not
+// because a run broke off, or was told of a list alone.
+func TestA8EvidenceOfWhatIsNotAskedForAnyMore(t *testing.T) {
+	spec := simreg.MustParse("foo 1.0.0")[0]
+	for _, tt := range []struct {
+		name    string
+		changes func(*world)
+		run     func(*world, *Config)
+		want    int // unsettled
+	}{
+		{"still asked for", func(*world) {}, nil, 1},
+		{"removed", func(w *world) { w.reg.Remove(foo1) }, nil, 0},
+		{"published again with other bytes", func(w *world) {
+			w.reg.Heal()
+			w.reg.Remove(foo1)
+			w.reg.Add(spec)
+			w.reg.ReplaceBytes(foo1)
+		}, nil, 0},
+		{"removed, and the run breaks off", func(w *world) { w.reg.Remove(foo1) }, func(_ *world, cfg *Config) {
+			cfg.Source = brokenOff{cfg.Source}
+		}, 1},
+		{"removed, says a list", func(w *world) { w.reg.Remove(foo1) }, func(w *world, cfg *Config) {
+			id := crate.ID{Name: "bar", Version: "1.0.0"}
+			cfg.Source = FromList([]Entry{{ID: id, Checksum: mustSum(w, id)}}, nil)
+		}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, parse("bar 1.0.0\nfoo 1.0.0\nfoo 2.0.0"))
+			w.reg.Inject(foo1, simreg.Fault{Kind: simreg.WrongCrate, Times: -1})
+			if s, err := w.run(context.Background(), w.disk, nil); err != nil || s.Quarantined == 0 {
+				t.Fatalf("%v: %+v", err, s.Counts)
+			}
+			tt.changes(w)
+			w.writeIndex()
+			s, err := w.run(context.Background(), w.disk, func(cfg *Config) {
+				if tt.run != nil {
+					tt.run(w, cfg)
+				}
+			})
+			if broken := errors.Is(err, errBrokenOff); err != nil && !broken {
+				t.Fatal(err)
+			}
+			unsettled, _, err := store.CountEvidence(w.quarantine())
+			if err != nil || unsettled != tt.want || s.Quarantined != tt.want || tt.want == 0 && !s.Sound() {
+				t.Errorf("%d unsettled, want %d, %v: %+v", unsettled, tt.want, err, s.Counts)
+			}
+		})
+	}
+}
+
+var errBrokenOff = errors.New("broken off")
+
+// brokenOff is a Source that names nothing and then ends with an error.
+type brokenOff struct{ Source }
+
+func (brokenOff) Groups(context.Context, func(path, blob string) bool, func(*Group) error) error {
+	return errBrokenOff
+}
+
+func (b brokenOff) NewLookup(ctx context.Context) *index.Lookup {
+	return b.Source.(Namer).NewLookup(ctx)
+}
+
+func (b brokenOff) Names(ctx context.Context, l *index.Lookup, key crate.Key) (bool, error) {
+	return b.Source.(Namer).Names(ctx, l, key)
+}
