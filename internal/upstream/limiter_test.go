@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,6 +67,18 @@ func (b *budget) serve(size int64, received func(int64)) verdict {
 		return overloaded
 	}
 	b.tokens--
+	received(size)
+	return completed
+}
+
+// ill answers every fiftieth request with 429 or 503, whatever the load.
+type ill struct{ asked atomic.Int64 }
+
+func (m *ill) serve(size int64, received func(int64)) verdict {
+	time.Sleep(roundTripTime)
+	if n := m.asked.Add(1); rand.New(rand.NewPCG(2, uint64(n))).IntN(50) == 0 {
+		return overloaded
+	}
 	received(size)
 	return completed
 }
@@ -166,6 +179,7 @@ func TestLimiterFindsWhatPays(t *testing.T) {
 	}{
 		{"shared link", func() model { return new(link) }, 512, 128, 0.9, 0},
 		{"429 beyond a budget", func() model { return new(budget) }, 512, 30, 0.9, 40},
+		{"2 % at random", func() model { return new(ill) }, 512, 512, 0.8, 200},
 		{"slots far away", func() model { return newSlots(64, roundTripTime, 20*time.Millisecond) }, 512, 256, 0.85, 0},
 		{"few slots", func() model { return newSlots(4, time.Millisecond, 5*time.Millisecond) }, 128, 8, 0.95, 0},
 		{"loopback", func() model { return newSlots(2, 20*time.Microsecond, 50*time.Microsecond) }, 128, 128, 0.98, 0},
@@ -212,10 +226,29 @@ func TestLimiterCutsOncePerGeneration(t *testing.T) {
 	if got := l.status().Limit; got != 70 {
 		t.Errorf("the limit is %d after 100 overloads of one generation, want 70", got)
 	}
-	s, _ := l.acquire(t.Context(), b)
-	l.release(s, overloaded)
+	for range tooMuch {
+		s, _ := l.acquire(t.Context(), b)
+		l.release(s, overloaded)
+	}
 	if got := l.status().Limit; got != 49 {
-		t.Errorf("the limit is %d after the next, want 49", got)
+		t.Errorf("the limit is %d after as many as are too much again, want 49", got)
+	}
+}
+
+// Overloads that come with twenty completed attempts each are no reason to cut;
+// faster ones are.
+func TestLimiterToleratesAFew(t *testing.T) {
+	for between, want := range map[int]int{20: 100, 10: 70} {
+		l := fixed(100)
+		for range 8 {
+			l.release(l.take(), overloaded)
+			for range between {
+				l.release(l.take(), completed)
+			}
+		}
+		if got := l.status().Limit; got != want {
+			t.Errorf("%d completed attempts between 8 overloads: the limit is %d, want %d", between, got, want)
+		}
 	}
 }
 
