@@ -3,9 +3,12 @@ package index
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +36,70 @@ func (x *Index) Days(ctx context.Context) ([]Day, error) {
 		return nil, fmt.Errorf("listing the days that index %s keeps: %w", x.dir, err)
 	}
 	return kept, nil
+}
+
+// ErrNoPast is what a plain folder says of its past.
+var ErrNoPast = errors.New("a plain folder has no past: a git repository is needed")
+
+// At resolves a point in the past of the index, which is a day, YYYY-MM-DD in UTC,
+// or the id of a commit, at least 7 digits of it. Of a day it is the last commit of
+// the last day that was kept and is not later; of the day of HEAD's commit and those
+// after it, HEAD's. Errors: [fs.ErrNotExist] if there is no such commit; ErrNoPast.
+func (x *Index) At(ctx context.Context, point string) (Revision, error) {
+	rev, err := x.at(ctx, point)
+	if err != nil {
+		return rev, fmt.Errorf("looking for %.40q in the past of index %s: %w", point, x.dir, err)
+	}
+	return rev, nil
+}
+
+func (x *Index) at(ctx context.Context, point string) (rev Revision, err error) {
+	if x.repo == nil {
+		return rev, ErrNoPast
+	}
+	if commitPrefix.MatchString(point) {
+		return x.repo.past(ctx, point)
+	}
+	if _, err := time.Parse(time.DateOnly, point); err != nil {
+		return rev, fmt.Errorf("neither a day, YYYY-MM-DD, nor the id of a commit: %w", fs.ErrNotExist)
+	}
+	kept, err := x.repo.days(ctx)
+	if err != nil {
+		return rev, err
+	}
+	if x.revision.Time.UTC().Format(time.DateOnly) <= point {
+		return x.revision, nil
+	}
+	i, found := slices.BinarySearchFunc(kept, point, func(d Day, date string) int { return strings.Compare(d.Date, date) })
+	switch {
+	case found:
+		return kept[i].Revision, nil
+	case i == 0:
+		return rev, fmt.Errorf("no earlier day was kept: %w", fs.ErrNotExist)
+	}
+	return kept[i-1].Revision, nil
+}
+
+// commitPrefix is what begins the id of a commit, and is nothing else to git.
+var commitPrefix = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
+
+// past finds a commit by the beginning of its id. What nothing names any more but
+// git has not thrown away yet is found too.
+func (r *repository) past(ctx context.Context, prefix string) (Revision, error) {
+	rev, err := r.revision(ctx, prefix+"^{commit}")
+	if errors.Is(err, errUnborn) {
+		return rev, fmt.Errorf("git has no such commit, or several: %w", fs.ErrNotExist)
+	}
+	return rev, err
+}
+
+// Snapshot returns the index as it was at a commit, which At has found. What is
+// read comes from the object store, also where there is a working tree. It need not
+// be closed, and is of use no longer than x is open.
+func (x *Index) Snapshot(rev Revision) *Index {
+	past := *x
+	past.source, past.revision = &objectStore{repo: x.repo, commit: rev.Commit}, rev
+	return &past
 }
 
 func (r *repository) days(ctx context.Context) (kept []Day, err error) {

@@ -1,7 +1,9 @@
 package index
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -163,5 +165,56 @@ func TestDaysOfAnyTime(t *testing.T) {
 	}
 	if kept, err := openIndex(t, folderOf(t, indexTree{}), nil).Days(t.Context()); err != nil || kept != nil {
 		t.Errorf("a plain folder keeps %v, %v", kept, err)
+	}
+}
+
+// TestAt: a day leads to what the index was at its end, whether it was kept or an
+// earlier one was, a commit to itself; and what is read there is what git shows.
+func TestAt(t *testing.T) {
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		t.Run(kind, func(t *testing.T) {
+			c := &chronicle{newUpstream(t, "foo 1.0.0\nbar 1.0.0"), map[string]string{}, map[string]string{}, 0}
+			kinds[kind](t, c.upstream)
+			for _, day := range []int{2, 3, 6} {
+				c.reg.Date(time.Date(2026, 1, day, 12, 0, 0, 0, time.UTC))
+				c.publish(c.commit)
+				c.publish(c.commit)
+				c.mustUpdate(nil)
+			}
+			x := openIndex(t, c.dir, nil)
+			for point, day := range map[string]string{
+				"2026-01-02": "2026-01-02", "2026-01-03": "2026-01-03", "2026-01-05": "2026-01-03",
+				"2026-01-06": "2026-01-06", "2030-01-01": "2026-01-06",
+				c.commits["2026-01-03"]: "2026-01-03", c.commits["2026-01-02"][:7]: "2026-01-02",
+			} {
+				rev, err := x.At(t.Context(), point)
+				if err != nil || rev.Commit != c.commits[day] || rev.Time.UTC().Format(time.DateOnly) != day {
+					t.Errorf("%s: %v, %v, want commit %s", point, rev, err, c.commits[day])
+					continue
+				}
+				past := x.Snapshot(rev)
+				lookup := past.NewLookup(t.Context())
+				foo, err := lookup.Crate(t.Context(), "foo")
+				if err := errors.Join(err, lookup.Close()); err != nil {
+					t.Fatal(err)
+				}
+				var lines []string
+				for _, e := range foo.Entries {
+					lines = append(lines, string(e.Raw))
+				}
+				if got := strings.Join(lines, "\n"); got != strings.TrimSpace(c.files[day]) || past.Commit() != c.commits[day] {
+					t.Errorf("%s: foo is\n%s\nwant\n%s", point, got, c.files[day])
+				}
+			}
+			for _, point := range []string{"2001-01-01", "0123456789abcdef", "2026-1-2", "HEAD", "--all", "master", "", "2026-13-01"} {
+				if rev, err := x.At(t.Context(), point); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("%q: %v, %v", point, rev, err)
+				}
+			}
+		})
+	}
+	plain := openIndex(t, folderOf(t, indexTree{"3/f/foo": "x"}), nil)
+	if rev, err := plain.At(t.Context(), "2026-01-01"); !errors.Is(err, ErrNoPast) {
+		t.Errorf("a plain folder has a past: %v, %v", rev, err)
 	}
 }
