@@ -101,7 +101,7 @@ func (r *repository) openPast(ctx context.Context, id crate.ID) (*past, error) {
 	if err != nil {
 		return nil, errors.Join(err, names.close())
 	}
-	return &past{id, crate.IndexPath(id.Name), &gitLookup{objects: names}, &gitLookup{objects: files}, map[string]bool{}}, nil
+	return &past{id, crate.IndexPath(id.Name), &gitLookup{names}, &gitLookup{files}, map[string]bool{}}, nil
 }
 
 func (p *past) close() error { return errors.Join(p.names.close(), p.files.close()) }
@@ -115,8 +115,7 @@ func (p *past) has(commit string) (bool, error) {
 	if found {
 		return has, nil
 	}
-	p.files.commit = commit
-	content, _, err := p.files.lookup(p.path)
+	content, _, err := p.files.lookup(commit, p.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil

@@ -28,7 +28,7 @@ func (x *Index) Config(ctx context.Context) (cfg Config, err error) {
 		return cfg, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	content, _, err := r.lookup("config.json")
+	content, _, err := r.lookup(x.revision.Commit, "config.json")
 	if err == nil && len(content) > maxConfig {
 		err = fmt.Errorf("it has more than %d bytes", maxConfig)
 	}

@@ -57,20 +57,26 @@ func (x *Index) at(ctx context.Context, point string) (rev Revision, err error) 
 	if x.repo == nil {
 		return rev, ErrNoPast
 	}
-	if commitPrefix.MatchString(point) {
+	if IsCommit(point) {
 		return x.repo.past(ctx, point)
 	}
-	if _, err := time.Parse(time.DateOnly, point); err != nil {
+	if !IsDay(point) {
 		return rev, fmt.Errorf("neither a day, YYYY-MM-DD, nor the id of a commit: %w", fs.ErrNotExist)
 	}
 	kept, err := x.repo.days(ctx)
 	if err != nil {
 		return rev, err
 	}
-	if x.revision.Time.UTC().Format(time.DateOnly) <= point {
+	return x.On(kept, point)
+}
+
+// On returns what the index was at the end of a day, as At does, given what Days
+// has returned. Errors: [fs.ErrNotExist] if the day is before all of these.
+func (x *Index) On(kept []Day, date string) (rev Revision, err error) {
+	if x.revision.Time.UTC().Format(time.DateOnly) <= date {
 		return x.revision, nil
 	}
-	i, found := slices.BinarySearchFunc(kept, point, func(d Day, date string) int { return strings.Compare(d.Date, date) })
+	i, found := slices.BinarySearchFunc(kept, date, func(d Day, date string) int { return strings.Compare(d.Date, date) })
 	switch {
 	case found:
 		return kept[i].Revision, nil
@@ -79,6 +85,15 @@ func (x *Index) at(ctx context.Context, point string) (rev Revision, err error) 
 	}
 	return kept[i-1].Revision, nil
 }
+
+// IsDay reports whether a point in the past is a day.
+func IsDay(point string) bool {
+	_, err := time.Parse(time.DateOnly, point)
+	return err == nil
+}
+
+// IsCommit reports whether a point in the past is the id of a commit, or begins one.
+func IsCommit(point string) bool { return commitPrefix.MatchString(point) }
 
 // commitPrefix is what begins the id of a commit, and is nothing else to git.
 var commitPrefix = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
@@ -89,6 +104,9 @@ func (r *repository) past(ctx context.Context, prefix string) (Revision, error) 
 	rev, err := r.revision(ctx, prefix+"^{commit}")
 	if errors.Is(err, errUnborn) {
 		return rev, fmt.Errorf("git has no such commit, or several: %w", fs.ErrNotExist)
+	}
+	if err == nil && !strings.HasPrefix(rev.Commit, prefix) { // a tag, or a branch of that name
+		return Revision{}, fmt.Errorf("it is no commit: %w", fs.ErrNotExist)
 	}
 	return rev, err
 }

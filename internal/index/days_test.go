@@ -206,7 +206,8 @@ func TestAt(t *testing.T) {
 					t.Errorf("%s: foo is\n%s\nwant\n%s", point, got, c.files[day])
 				}
 			}
-			for _, point := range []string{"2001-01-01", "0123456789abcdef", "2026-1-2", "HEAD", "--all", "master", "", "2026-13-01"} {
+			git(t, c.dir, "tag", "-a", "-m", "a tag", "v1")
+			for _, point := range []string{git(t, c.dir, "rev-parse", "v1"), git(t, c.dir, "rev-parse", "HEAD^{tree}"), "2001-01-01", "0123456789abcdef", "2026-1-2", "HEAD", "--all", "master", "", "2026-13-01"} {
 				if rev, err := x.At(t.Context(), point); !errors.Is(err, fs.ErrNotExist) {
 					t.Errorf("%q: %v, %v", point, rev, err)
 				}

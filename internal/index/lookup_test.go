@@ -2,6 +2,7 @@ package index
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -93,6 +94,62 @@ func TestLookupStartsAnotherGit(t *testing.T) {
 	}
 	if diff := cmp.Diff(cap(l.free), failed); diff != "" {
 		t.Errorf("answers lost: -want +got\n%s", diff)
+	}
+}
+
+// TestLookupAt: one git reads any commit, and finds it by the beginning of its id;
+// what is no commit, or not one, is not there, and costs no git.
+func TestLookupAt(t *testing.T) {
+	repo := checkoutOf(t, smallTree())
+	first := git(t, repo, "rev-parse", "HEAD")
+	(indexTree{"3/a/abc": line("abc", "3.0.0", sum("c")) + "\n"}).write(t, repo)
+	git(t, repo, "commit", "-q", "-a", "-m", "second")
+	git(t, repo, "tag", "-a", "-m", "a tag", "t")
+	git(t, repo, "branch", "abcdef1")
+	dateless := filepath.Join(t.TempDir(), "commit")
+	writeFile(t, dateless, fmt.Sprintf("tree %s\nauthor a <a> 1 +0000\n\ncommitter a <a> 1 +0000\n", git(t, repo, "rev-parse", "HEAD^{tree}")))
+	odd := git(t, repo, "hash-object", "-t", "commit", "-w", "--literally", dateless)
+	for form, dir := range map[string]string{"checkout": repo, "bare": repo + "/.git"} {
+		l := openIndex(t, dir, nil).NewLookup(t.Context())
+		l.free = make(chan lookupReader, 1)
+		l.free <- nil
+		var one lookupReader
+		for range 2 {
+			for commit, want := range map[string]string{first: "2.0.0+x", git(t, repo, "rev-parse", "HEAD"): "3.0.0"} {
+				rev, err := l.Commit(t.Context(), commit[:8])
+				if err != nil || rev.Commit != commit || rev.Time.Unix() != 1_700_000_000 {
+					t.Errorf("%s: %s: %+v, %v", form, commit, rev, err)
+				}
+				cr, err := l.CrateAt(t.Context(), commit, "ABC")
+				if err != nil || cr.Entries[len(cr.Entries)-1].Version != want {
+					t.Errorf("%s: abc at %s: %+v, %v, want %s", form, commit, cr, err, want)
+				}
+			}
+			for _, id := range []string{strings.Repeat("0", 40), git(t, repo, "rev-parse", "t"), git(t, repo, "rev-parse", "HEAD^{tree}"), "abcdef1", "master", first[:6]} {
+				if rev, err := l.Commit(t.Context(), id); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("%s: %s: %+v, %v", form, id, rev, err)
+				}
+			}
+			if rev, err := l.Commit(t.Context(), odd); err == nil || !strings.Contains(err.Error(), "no date") {
+				t.Errorf("%s: without a date: %+v, %v", form, rev, err)
+			}
+			if _, err := l.CrateAt(t.Context(), odd, "absent"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: absent: %v", form, err)
+			}
+			r := <-l.free
+			if one != nil && one != r {
+				t.Errorf("%s: another git was started", form)
+			}
+			one = r
+			l.free <- r
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	plain := openIndex(t, folderOf(t, smallTree()), nil).NewLookup(t.Context())
+	if _, err := plain.Commit(t.Context(), first); !errors.Is(err, ErrNoPast) {
+		t.Errorf("a plain folder: %v", err)
 	}
 }
 

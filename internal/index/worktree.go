@@ -81,7 +81,7 @@ func (r *repository) obstacles(ctx context.Context, commit string, fn func(path 
 	if err != nil {
 		return err
 	}
-	w := &workTree{r, &gitLookup{objects: names}, newTreeReader(root), append(known, commit)}
+	w := &workTree{r, &gitLookup{names}, newTreeReader(root), append(known, commit)}
 	defer w.files.close()
 	err = r.eachEdit(ctx, func(p string) error {
 		if kept, err := w.kept(p); kept || err != nil {
