@@ -17,6 +17,7 @@ type Crate struct {
 	Name    string  // as its last line spells it
 	Path    string  // of its file in the index
 	Entries []Entry // in the order of that file; at least one
+	Left    int     // lines that are not shown, since their bytes are not held
 }
 
 // Entry is one version of a crate.
@@ -56,6 +57,14 @@ func (c *Crate) Body() []byte {
 // case. What it returns may be kept. Errors: fs.ErrNotExist if nothing is shown;
 // others if the index or the catalog cannot be read.
 func (v *View) Crate(ctx context.Context, name string) (*Crate, error) {
+	return v.crate(ctx, name, heldNow, func() (*index.Crate, error) { return v.index.crate(ctx, name) })
+}
+
+// heldNow accepts rows of bytes that a version has, and not of those that it had.
+func heldNow(row *catalog.Version) bool { return row.SupersededAt.IsZero() }
+
+// crate joins what read reads of the index with what is held of a crate.
+func (v *View) crate(ctx context.Context, name string, counts func(*catalog.Version) bool, read func() (*index.Crate, error)) (*Crate, error) {
 	rows, err := v.rows(ctx, name)
 	if err != nil {
 		return nil, err
@@ -63,17 +72,18 @@ func (v *View) Crate(ctx context.Context, name string) (*Crate, error) {
 	if len(rows) == 0 && !v.cfg.All {
 		return nil, noVersion(name) // which costs less than to ask git
 	}
-	file, err := v.index.crate(ctx, name)
+	file, err := read()
 	if err != nil {
 		return nil, err
 	}
 	if file.Err != nil {
 		return nil, fmt.Errorf("reading %s in the index: %w", file.Path, file.Err)
 	}
-	c := &Crate{Path: file.Path, Entries: v.shown(file.Entries, rows)}
+	c := &Crate{Path: file.Path, Entries: v.shown(file.Entries, rows, counts)}
 	if len(c.Entries) == 0 {
 		return nil, noVersion(name)
 	}
+	c.Left = len(file.Entries) - len(c.Entries)
 	c.Name = c.Entries[len(c.Entries)-1].Name
 	return c, nil
 }
@@ -83,14 +93,14 @@ func noVersion(name string) error {
 }
 
 // shown joins the lines of a crate with what is held of it.
-func (v *View) shown(lines []index.Entry, rows []catalog.Version) []Entry {
+func (v *View) shown(lines []index.Entry, rows []catalog.Version, counts func(*catalog.Version) bool) []Entry {
 	held := make(map[crate.Key]*catalog.Version, len(rows))
 	before := map[crate.ID][]Superseded{}
 	for i := range rows {
-		if v := &rows[i]; v.SupersededAt.IsZero() {
-			held[v.Key()] = v
+		if row := &rows[i]; counts(row) {
+			held[row.Key()] = row
 		} else {
-			before[v.ID] = append(before[v.ID], Superseded{v.Checksum, v.Size, v.SupersededAt})
+			before[row.ID] = append(before[row.ID], Superseded{row.Checksum, row.Size, row.SupersededAt})
 		}
 	}
 	for _, list := range before {

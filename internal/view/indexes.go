@@ -101,11 +101,15 @@ func (x *indexes) release(p *pinned) error {
 
 func (x *indexes) crate(ctx context.Context, name string) (*index.Crate, error) {
 	p := x.take()
-	c, err := p.lookup.Crate(ctx, name)
+	defer x.done(p)
+	return p.lookup.Crate(ctx, name)
+}
+
+// done is release for readers.
+func (x *indexes) done(p *pinned) {
 	if err := x.release(p); err != nil {
 		x.log.Warn("closing the index that was shown before", "err", err)
 	}
-	return c, err
 }
 
 // revision returns the commit that is shown.

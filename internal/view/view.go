@@ -75,6 +75,7 @@ type View struct {
 	index   *indexes
 	copies  *copies
 	about   about
+	past    *past
 
 	generation atomic.Uint64
 	names      atomic.Pointer[names]
@@ -114,8 +115,11 @@ func (v *View) open(ctx context.Context) (err error) {
 	if v.catalog, err = catalog.Follow(ctx, filepath.Join(v.cfg.Out, loose.StateDir, "catalog.db")); err != nil {
 		return err
 	}
-	v.index, err = openIndexes(ctx, v.cfg.IndexDir, v.cfg.Log)
-	return err
+	if v.index, err = openIndexes(ctx, v.cfg.IndexDir, v.cfg.Log); err != nil {
+		return err
+	}
+	v.past = newPast(v.index.now.lookup.Readers())
+	return nil
 }
 
 // Close closes the view. Calls of its methods must have returned; open files
