@@ -1,0 +1,194 @@
+package statement
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// MaxCheckpoint bounds a checkpoint with its signatures, in bytes.
+const MaxCheckpoint = 16 << 10
+
+// MaxLeaves bounds the leaves of a log: a thousand times what crates.io has.
+const MaxLeaves = 1 << 31
+
+// A Statement is the text of a checkpoint.
+type Statement struct {
+	Origin      string // name of the log, and of the key that signs
+	tlog.Tree          // leaves, and the root over them
+	Held, Named int64  // versions of the index that are held, and that it names
+	Commit      string // of the index, 40 or 64 hexadecimal digits
+	CommitTime  time.Time
+	At          time.Time // when all that is held was durable
+	Manifest    Manifest  // zero: none was written
+}
+
+// Manifest is how far an audit log is covered.
+type Manifest struct {
+	Size  int64          // bytes, up to the end of its last line
+	Chain crate.Checksum // of that line
+}
+
+// Layouts of the times.
+const (
+	commitLayout = "2006-01-02T15:04:05Z"
+	atLayout     = "2006-01-02T15:04:05.000Z"
+)
+
+// Text returns the text of the checkpoint, without signatures.
+func (s *Statement) Text() string {
+	text := fmt.Sprintf("%s\n%d\n%s\n%d of %d versions of index commit %s of %s held, verified, durable at %s\n",
+		s.Origin, s.N, s.Hash, s.Held, s.Named, s.Commit, s.CommitTime.UTC().Format(commitLayout), s.At.UTC().Format(atLayout))
+	if s.Manifest != (Manifest{}) {
+		text += fmt.Sprintf("manifest of %d bytes ends with chain %s\n", s.Manifest.Size, s.Manifest.Chain)
+	}
+	return text
+}
+
+// Complete reports whether all is held that the index names.
+func (s *Statement) Complete() bool { return s.Held == s.Named }
+
+// errText is what is wrong with a text that differs from what it says.
+var errText = errors.New("the checkpoint is not written as statements are (see docs/statements.md)")
+
+// Parse reads the text of a checkpoint, which no signature has vouched for yet.
+func Parse(text string) (*Statement, error) {
+	lines := strings.SplitAfter(text, "\n")
+	if len(text) > MaxCheckpoint || len(lines) < 5 || len(lines) > 6 || lines[len(lines)-1] != "" {
+		return nil, errText
+	}
+	s := &Statement{Origin: strings.TrimSuffix(lines[0], "\n")}
+	var err error
+	s.N, err = strconv.ParseInt(strings.TrimSuffix(lines[1], "\n"), 10, 64)
+	if err == nil {
+		s.Hash, err = parseHash(strings.TrimSuffix(lines[2], "\n"))
+	}
+	if err == nil {
+		err = s.parseSentence(lines[3])
+	}
+	if err == nil && len(lines) == 6 {
+		err = s.parseManifest(lines[4])
+	}
+	if err != nil || s.Text() != text {
+		return nil, errors.Join(errText, err)
+	}
+	return s, s.check()
+}
+
+func (s *Statement) parseSentence(line string) error {
+	var commitTime, at string
+	_, err := fmt.Sscanf(line, "%d of %d versions of index commit %s of %s held, verified, durable at %s\n",
+		&s.Held, &s.Named, &s.Commit, &commitTime, &at)
+	if err == nil {
+		s.CommitTime, err = time.Parse(commitLayout, commitTime)
+	}
+	if err == nil {
+		s.At, err = time.Parse(atLayout, at)
+	}
+	return err
+}
+
+func (s *Statement) parseManifest(line string) error {
+	var chain string
+	_, err := fmt.Sscanf(line, "manifest of %d bytes ends with chain %s\n", &s.Manifest.Size, &chain)
+	if err == nil {
+		s.Manifest.Chain, err = crate.ParseChecksum(chain)
+	}
+	return err
+}
+
+// check refuses what cannot be so.
+func (s *Statement) check() error {
+	_, err := hex.DecodeString(s.Commit)
+	switch {
+	case !ValidOrigin(s.Origin):
+		return fmt.Errorf("origin %.80q is no name of a log", s.Origin)
+	case s.N < 1 || s.N > MaxLeaves:
+		return fmt.Errorf("%d leaves, want 1 to %d", s.N, int64(MaxLeaves))
+	case s.Held < 0 || s.Held > s.Named || s.Held > s.N:
+		return fmt.Errorf("%d of %d versions with %d leaves cannot be", s.Held, s.Named, s.N)
+	case err != nil || len(s.Commit) != 40 && len(s.Commit) != 64:
+		return fmt.Errorf("index commit %.80q is no id of git", s.Commit)
+	case s.Manifest.Size < 0:
+		return fmt.Errorf("manifest of %d bytes", s.Manifest.Size)
+	}
+	return nil
+}
+
+// ValidOrigin reports whether a name can be that of a log: what a key of a signed
+// note can be called.
+func ValidOrigin(name string) bool {
+	const most = 200
+	return name != "" && len(name) <= most && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '+' })
+}
+
+// A Verify finds out whether a checkpoint was signed with a key, given all of its
+// bytes.
+type Verify func(checkpoint []byte) error
+
+// NoteVerify is the Verify of a key of signed notes.
+func NoteVerify(key note.Verifier) Verify {
+	return func(checkpoint []byte) error {
+		_, err := note.Open(checkpoint, note.VerifierList(key))
+		return err
+	}
+}
+
+// Open returns what a checkpoint says that was signed with a key.
+func Open(checkpoint []byte, verify Verify) (*Statement, error) {
+	s, err := Peek(checkpoint)
+	if err == nil {
+		err = verify(checkpoint)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Peek returns what a checkpoint says, whoever signed it.
+func Peek(checkpoint []byte) (*Statement, error) {
+	if len(checkpoint) > MaxCheckpoint {
+		return nil, fmt.Errorf("checkpoint of %d bytes, want at most %d", len(checkpoint), MaxCheckpoint)
+	}
+	text, signatures, ok := strings.Cut(string(checkpoint), "\n\n")
+	if !ok {
+		return nil, errors.New("the checkpoint has no signature")
+	}
+	s, err := Parse(text + "\n")
+	return s, cmp.Or(err, checkSignatures(signatures))
+}
+
+// checkSignatures refuses lines that could be written otherwise, and say the same.
+func checkSignatures(lines string) error {
+	for line := range strings.Lines(lines) {
+		rest, ok := strings.CutPrefix(line, "— ")
+		name, sig, _ := strings.Cut(rest, " ")
+		sig, whole := strings.CutSuffix(sig, "\n")
+		if _, err := strictBase64.DecodeString(sig); !ok || !whole || name == "" || err != nil || strings.Contains(sig, "\r") {
+			return fmt.Errorf("signature line %.80q is malformed", line)
+		}
+	}
+	return nil
+}
+
+// strictBase64 is the base64 that has one way to write bytes.
+var strictBase64 = base64.StdEncoding.Strict()
+
+func parseHash(text string) (h tlog.Hash, err error) {
+	data, err := strictBase64.DecodeString(text)
+	if err != nil || len(data) != len(h) {
+		return h, fmt.Errorf("%.80q is no base64 of a hash", text)
+	}
+	return tlog.Hash(data), nil
+}

@@ -1,0 +1,84 @@
+// Package statement is what a mirror says of itself under a signature, in a form
+// that anyone can check without the mirror: which crate files it held, verified and
+// durable, when, for which commit of the index. It is the specification of the
+// leaf, the checkpoint and the two proofs; it reads and writes no files. The
+// folder in which they are kept is package tilelog.
+//
+// # Log
+//
+// The statements of a mirror speak of one append-only log of leaves, a Merkle tree
+// as in RFC 6962, section 2.1, with SHA-256. The first statement appends a leaf for
+// every version held, later ones for what has come since: in the order of the
+// index, which is byte order of the paths of its files ("se/rd/serde") and the order
+// of lines in each. A version that is published again, and held with its new bytes,
+// gets a leaf for those. A leaf is never changed and never taken away: what the
+// mirror removes later, or the index stops naming, was held when it was stated.
+// Bytes that were removed and came again may have two leaves.
+//
+// # Leaf
+//
+// A leaf is the line
+//
+//	{name} {version} {sha256}\n
+//
+// with the name as published, the full version with build metadata, and the SHA-256
+// of the crate file (the index's "cksum") in 64 lower-case hexadecimal digits; one
+// space between them, and the newline. For example
+//
+//	serde 1.0.0 9db8d4bd1b4ae6ccf3c5ce1bb9a0fba9d2b1a2a7a7f3f6e0b3a1d5a5c3f1e2d4
+//
+// Its hash is SHA-256 over a zero byte and the line:
+//
+//	leaf      = SHA-256(0x00 || line)
+//	node      = SHA-256(0x01 || left || right)
+//
+// The tree over n leaves has at its left the largest full tree of 2^k < n leaves. A
+// line has at most [MaxLeaf] bytes.
+//
+// # Checkpoint
+//
+// A statement is a checkpoint (c2sp.org/tlog-checkpoint), a signed note
+// (c2sp.org/signed-note) whose text is these lines, the last of which may be absent:
+//
+//	{origin}
+//	{number of leaves}
+//	{base64 of the root}
+//	{N} of {M} versions of index commit {commit} of {time} held, verified, durable at {time}
+//	manifest of {n} bytes ends with chain {64 hexadecimal digits}
+//
+// The origin is the name of the key. M is the number of versions that the index
+// names at that commit, N how many of them the mirror held when it was durable: each
+// of these has a leaf. Times are RFC 3339 in UTC, that of the commit in whole
+// seconds, the other in milliseconds. The manifest is the audit log of the run
+// before the statement (package manifest), whose chain covers every line up to there
+// and, through it, all manifests before.
+//
+// # Inclusion proof
+//
+// As in c2sp.org/tlog-proof, with the line of the leaf as extra data, so that nothing
+// else is needed to check it:
+//
+//	c2sp.org/tlog-proof@v1
+//	extra {base64 of the leaf's line}
+//	index {number of the leaf, from 0}
+//	{base64 of a hash}          (from the leaf's sibling to the root's child)
+//
+//	{checkpoint}
+//
+// # Consistency proof
+//
+// That the tree of one checkpoint begins with that of an earlier one (RFC 6962,
+// section 2.1.2), so that nothing was changed or taken away:
+//
+//	clonecratesio/consistency-proof@v1
+//	{base64 of a hash}          (in the order of RFC 6962)
+//
+//	{earlier checkpoint}
+//
+//	{later checkpoint}
+//
+// # Strictness
+//
+// There is one way to write each of these; what is written in any other is refused.
+// So is a signature in base64 that is not canonical: no byte can change unseen.
+package statement
