@@ -24,8 +24,8 @@ var floors = [][]string{
 	{"internal/view"},
 	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog", "internal/runstate", "internal/cargotoml"},
 	{"internal/store"},
-	{"internal/bundle", "internal/trash"},
-	{"internal/durable", "internal/jsonl"},
+	{"internal/bundle", "internal/trash", "internal/tilelog"},
+	{"internal/durable", "internal/jsonl", "internal/statement"},
 	{"internal/crate", "internal/semver", "internal/publicurl"},
 }
 

@@ -1,0 +1,139 @@
+package tilelog
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
+)
+
+// A Log is a log as its last checkpoint has it.
+type Log struct {
+	*statement.Statement // as it says, whoever signed it
+	Checkpoint           []byte
+	fsys                 durable.Reader
+}
+
+// Open reads the checkpoint. Errors: fs.ErrNotExist if there is none.
+func Open(fsys durable.Reader) (*Log, error) {
+	data, err := durable.ReadFile(fsys, CheckpointName, statement.MaxCheckpoint)
+	if err != nil {
+		return nil, err
+	}
+	s, err := statement.Peek(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, CheckpointName, err)
+	}
+	return &Log{Statement: s, Checkpoint: data, fsys: fsys}, nil
+}
+
+// Hashes reads hashes of the tree. Each is checked against the root before it is
+// returned: a tile that was changed is an error.
+func (l *Log) Hashes() tlog.HashReader {
+	return tlog.TileHashReader(l.Tree, tiles{l.fsys})
+}
+
+// tiles is a tlog.TileReader.
+type tiles struct{ fsys durable.Reader }
+
+func (t tiles) Height() int                     { return height }
+func (t tiles) SaveTiles([]tlog.Tile, [][]byte) {}
+
+func (t tiles) ReadTiles(list []tlog.Tile) (data [][]byte, err error) {
+	for _, tile := range list {
+		content, err := readHashes(t.fsys, tile)
+		if err != nil {
+			return nil, err
+		}
+		data = append(data, content)
+	}
+	return data, nil
+}
+
+// readHashes reads a tile of hashes.
+func readHashes(fsys durable.Reader, t tlog.Tile) ([]byte, error) {
+	data, name, err := readTile(fsys, t, width*tlog.HashSize)
+	if err != nil {
+		return nil, err
+	}
+	if len(data)%tlog.HashSize != 0 || len(data) < t.W*tlog.HashSize {
+		return nil, fmt.Errorf("%w: %s has %d bytes", ErrDamaged, name, len(data))
+	}
+	return data[:t.W*tlog.HashSize], nil
+}
+
+// readTile reads a tile, or the full one of the same place, which begins with it.
+func readTile(fsys durable.Reader, t tlog.Tile, limit int64) (data []byte, name string, err error) {
+	name = Path(t)
+	data, err = durable.ReadFile(fsys, name, limit)
+	if errors.Is(err, fs.ErrNotExist) && t.W < width {
+		t.W = width
+		name = Path(t)
+		data, err = durable.ReadFile(fsys, name, limit)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %s is missing", ErrDamaged, name)
+	}
+	return data, name, err
+}
+
+// Leaves yields leaves, from one number up to another that is not meant, each
+// compared with its hash. The sequence ends after an error.
+func (l *Log) Leaves(ctx context.Context, from, to int64) iter.Seq2[crate.Key, error] {
+	return func(yield func(crate.Key, error) bool) {
+		for n := from / width; n*width < to; n++ {
+			lines, err := readBundle(l.fsys, tileAt(entriesLevel, n, l.N))
+			if err == nil {
+				err = ctx.Err()
+			}
+			for i, line := range lines {
+				if at := n*width + int64(i); err != nil || at < from || at >= to {
+					continue
+				}
+				var key crate.Key
+				if key, err = statement.ParseLine(line); err == nil && !yield(key, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(crate.Key{}, err)
+				return
+			}
+		}
+	}
+}
+
+// maxBundle bounds a tile of lines, in bytes.
+const maxBundle = int64(width * (2 + statement.MaxLeaf))
+
+// readBundle reads a tile of lines.
+func readBundle(fsys durable.Reader, t tlog.Tile) ([]string, error) {
+	data, name, err := readTile(fsys, t, maxBundle)
+	if err != nil {
+		return nil, err
+	}
+	hashes, err := readHashes(fsys, tlog.Tile{H: height, L: 0, N: t.N, W: t.W})
+	if err != nil {
+		return nil, err
+	}
+	lines := make([]string, t.W)
+	for i := range lines {
+		if len(data) < 2 || len(data) < 2+int(binary.BigEndian.Uint16(data)) {
+			return nil, fmt.Errorf("%w: %s ends within line %d", ErrDamaged, name, i)
+		}
+		end := 2 + int(binary.BigEndian.Uint16(data))
+		lines[i], data = string(data[2:end]), data[end:]
+		if h := tlog.RecordHash([]byte(lines[i])); string(h[:]) != string(hashes[i*tlog.HashSize:][:tlog.HashSize]) {
+			return nil, fmt.Errorf("%w: line %d of %s is not that of its leaf", ErrDamaged, i, name)
+		}
+	}
+	return lines, nil
+}
