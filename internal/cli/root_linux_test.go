@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"os"
@@ -14,8 +13,6 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -100,26 +97,6 @@ func (m *mirrored) want(code int, wrapper string, args []string, texts ...string
 func (m *mirrored) sound() {
 	m.t.Helper()
 	must(m.t, m.check(false))
-}
-
-// records returns what the manifest says, without the torn last line that a
-// crash may leave.
-func (m *mirrored) records() []manifest.Record {
-	m.t.Helper()
-	data, err := os.ReadFile(filepath.Join(m.dir, "manifest.jsonl"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	must(m.t, err)
-	var recs []manifest.Record
-	for rec, err := range manifest.Read(bytes.NewReader(data)) {
-		if errors.Is(err, jsonl.ErrTorn) {
-			break
-		}
-		must(m.t, err)
-		recs = append(recs, rec)
-	}
-	return recs
 }
 
 // acknowledged returns the versions that the manifest calls held.
