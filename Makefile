@@ -26,10 +26,14 @@ tidy:
 test:
 	$(GO) test ./...
 
+# These do one thing after the other, on simulated disks, with git, or killing
+# programs, and take a third of all the time: "make test" has run them.
+RACELESS := PowerCut|Kill|DiskFails|Replay|HistoryLeads|A8EarlierBytes|A8OneOfSeveral|UpdateFollows|TestDays$$|TestAt$$|SidecarsBesideASync
 race:
-	$(GO) test -race -short ./...
+	$(GO) test -race -short -skip '$(RACELESS)' ./...
 
 KILLS ?= 60
+slow: export GOGC = 400 # they make much garbage
 slow: ## tests that take minutes: 120 kills at random instants, faults at every operation, byte and bit
 	$(GO) test -count=1 -timeout 10m -run 'RandomKills$$' ./internal/cli -kills $(KILLS)
 	$(GO) test -count=1 -timeout 10m -run 'PowerCutAtAnyOperation|AnyOperationFails' ./internal/mirror -thorough
