@@ -56,19 +56,17 @@ func checkCommit(id string) error {
 
 // diff returns the index files in which two commits differ.
 func (r *repository) diff(ctx context.Context, from, to string) (changed []listed, gone []string, err error) {
-	err = r.read(ctx, func(out io.Reader) error {
-		return eachDifference(out, func(f listed, deleted bool) error {
-			switch {
-			case len(changed)+len(gone) == maxChanges:
-				return ErrManyChanges
-			case !deleted:
-				changed = append(changed, f)
-			case f.err == nil:
-				gone = append(gone, f.Path)
-			}
-			return nil
-		})
-	}, "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", from, to)
+	err = r.eachDifference(ctx, from, to, func(before, after listed) error {
+		switch {
+		case len(changed)+len(gone) == maxChanges:
+			return ErrManyChanges
+		case after.Path != "":
+			changed = append(changed, after)
+		case before.err == nil:
+			gone = append(gone, before.Path)
+		}
+		return nil
+	})
 	return changed, gone, err
 }
 
@@ -105,9 +103,16 @@ func (r *repository) read(ctx context.Context, fn func(out io.Reader) error, arg
 	return p.wait()
 }
 
-// eachDifference reads the output of diff-tree: ":{mode} {mode} {id} {id}
-// {status}", NUL, path, NUL. What is deleted is described as it was.
-func eachDifference(out io.Reader, fn func(f listed, deleted bool) error) error {
+// eachDifference calls fn for the paths at which two commits have not the same, in
+// the order of paths. What is none of our business, or not there, has no Path.
+func (r *repository) eachDifference(ctx context.Context, from, to string, fn func(before, after listed) error) error {
+	return r.read(ctx, func(out io.Reader) error { return parseDifferences(out, fn) },
+		"diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", from, to)
+}
+
+// parseDifferences reads the output of diff-tree: ":{mode} {mode} {id} {id}
+// {status}", NUL, path, NUL.
+func parseDifferences(out io.Reader, fn func(before, after listed) error) error {
 	fields := bufio.NewScanner(out)
 	fields.Buffer(nil, maxTreeLine)
 	fields.Split(splitNUL)
@@ -116,20 +121,27 @@ func eachDifference(out io.Reader, fn func(f listed, deleted bool) error) error 
 		if len(meta) != 5 || !fields.Scan() {
 			return fmt.Errorf("unexpected output of diff-tree: %.100q", meta)
 		}
-		mode, id := meta[1], meta[3]
-		deleted := string(meta[4]) == "D"
-		if deleted {
-			mode, id = bytes.TrimPrefix(meta[0], []byte(":")), meta[2]
+		before, err := parseSide(bytes.TrimPrefix(meta[0], []byte(":")), meta[2], fields.Text())
+		var after listed
+		if err == nil {
+			after, err = parseSide(meta[1], meta[3], fields.Text())
 		}
-		f, err := parsePath(mode, id, fields.Text())
-		if err == nil && f.Path != "" {
-			err = fn(f, deleted)
+		if err == nil && (before.Path != "" || after.Path != "") {
+			err = fn(before, after)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return fields.Err()
+}
+
+// parseSide is what one of two commits has at a path.
+func parseSide(mode, id []byte, path string) (listed, error) {
+	if string(mode) == "000000" { // nothing
+		return listed{}, nil
+	}
+	return parsePath(mode, id, path)
 }
 
 // selection is a source of which some files alone are listed.

@@ -80,8 +80,10 @@ func (x *Index) On(kept []Day, date string) (rev Revision, err error) {
 	switch {
 	case found:
 		return kept[i].Revision, nil
+	case len(kept) == 0:
+		return rev, fmt.Errorf("no day was kept but that of HEAD, %s: %w", x.revision.Time.UTC().Format(time.DateOnly), fs.ErrNotExist)
 	case i == 0:
-		return rev, fmt.Errorf("no earlier day was kept: %w", fs.ErrNotExist)
+		return rev, fmt.Errorf("the first day that was kept is %s: %w", kept[0].Date, fs.ErrNotExist)
 	}
 	return kept[i-1].Revision, nil
 }

@@ -1,0 +1,96 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+)
+
+// A Difference is an index file that two commits have not alike. Before or After
+// is nil where there is no such file.
+type Difference struct {
+	Path          string
+	Before, After *Crate
+}
+
+// Differences yields the index files that are not alike at two commits of the
+// index's past, which At has found, in the order of paths. It reads those alone and
+// holds one at a time, whatever their number. What it yields may be kept.
+//
+// An error ends the sequence: ErrNoPast, or git failed, or ctx ended.
+func (x *Index) Differences(ctx context.Context, from, to Revision) iter.Seq2[*Difference, error] {
+	return func(yield func(*Difference, error) bool) {
+		err := x.differences(ctx, from, to, func(d *Difference) bool { return yield(d, nil) })
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(nil, fmt.Errorf("comparing commit %.12s of index %s with %.12s: %w", from.Commit, x.dir, to.Commit, err))
+		}
+	}
+}
+
+func (x *Index) differences(ctx context.Context, from, to Revision, yield func(*Difference) bool) error {
+	if x.repo == nil {
+		return ErrNoPast
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	git, err := x.repo.openObjects(ctx)
+	if err != nil {
+		return err
+	}
+	files := &fileReader{gitLookup{git}, fileParser{log: x.log}}
+	err = x.repo.eachDifference(ctx, from.Commit, to.Commit, func(before, after listed) error {
+		d := &Difference{Path: before.Path}
+		if after.Path != "" {
+			d.Path = after.Path
+		}
+		var err error
+		if d.Before, err = files.read(before); err != nil {
+			return err
+		}
+		if d.After, err = files.read(after); err != nil {
+			return err
+		}
+		if !yield(d) {
+			return errStopped
+		}
+		return nil
+	})
+	if err != nil {
+		cancel() // git may be in the middle of an answer
+		_ = git.close()
+		return err
+	}
+	return git.close()
+}
+
+// A fileReader reads index files by the ids of their contents.
+type fileReader struct {
+	gitLookup
+	parser fileParser
+}
+
+// read returns what is listed, nil for nothing. An error is that of git; that of one
+// file is told in Crate.Err.
+func (r *fileReader) read(f listed) (*Crate, error) {
+	if f.Path == "" {
+		return nil, nil
+	}
+	cr := &Crate{File: f.File, Err: f.err}
+	if cr.Err != nil {
+		return cr, nil
+	}
+	content, _, err := r.object(f.Blob.String(), "blob")
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // a partial clone
+		cr.Err = errMissing
+	case errors.As(err, new(*fileError)):
+		cr.Err = err
+	case err != nil:
+		return nil, fmt.Errorf("reading blob %s of %s: %w", f.Blob, f.Path, err)
+	default:
+		r.parser.file(cr, content, nil)
+	}
+	return cr, nil
+}
