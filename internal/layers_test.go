@@ -22,6 +22,7 @@ var floors = [][]string{
 	{"internal/cli"},
 	{"internal/mirror", "internal/verify", "internal/closure", "internal/extract", "internal/sidecar", "internal/serve", "internal/export", "internal/prune", "internal/doctor", "internal/web"},
 	{"internal/view"},
+	{"internal/diff"},
 	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog", "internal/runstate", "internal/cargotoml"},
 	{"internal/store"},
 	{"internal/bundle", "internal/trash", "internal/tilelog"},

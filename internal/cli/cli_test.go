@@ -76,6 +76,7 @@ func testApp() *App {
 //	publishmany N      publishes N versions of new crates
 //	commit DIR         commits the index to a git repository
 //	squash DIR         does so without history
+//	day YYYY-MM-DD     dates the next commit
 //	await FILE TEXT    waits until the file contains the text
 //	requests N         wants N requests since the last time
 //	code N COMMAND ... wants exit code N
@@ -128,6 +129,11 @@ func TestScripts(t *testing.T) {
 			"squash": func(ts *testscript.TestScript, _ bool, args []string) {
 				_, err := worldOf(ts).reg.Squash(context.Background(), ts.MkAbs(args[0]))
 				ts.Check(err)
+			},
+			"day": func(ts *testscript.TestScript, _ bool, args []string) {
+				noon, err := time.Parse("2006-01-02T15", args[0]+"T12")
+				ts.Check(err)
+				worldOf(ts).reg.Date(noon)
 			},
 			"await":    await,
 			"requests": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).wantRequests(ts, args[0]) },

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/diff"
+)
+
+// diffConfig is the flags of diff.
+type diffConfig struct {
+	dirs
+	json     bool
+	from, to string // points in the past of the index
+	known    bool   // the mirror is, not the index alone
+	log      logConfig
+}
+
+func diffCommand(a *App) *cli.Command {
+	var cfg diffConfig
+	return &cli.Command{
+		Name:      "diff",
+		Usage:     "say what the registry's index says otherwise on two days",
+		ArgsUsage: "[-mirror DIR] [-index-dir DIR] [-json] DAY1 DAY2",
+		Description: "Lists the versions that were added, removed, published again with other bytes, yanked\n" +
+			"and un-yanked, and the lines that changed otherwise. A day is YYYY-MM-DD in UTC and means\n" +
+			"its end: the last commit of the last day that was kept and is not later. The id of a commit\n" +
+			"does as well. sync keeps each day; status says which days there are.\n\n" +
+			"Where the index is part of a mirror, what is new says whether the mirror holds it.\n" +
+			"Needs git, and no lock: a mirror may be written meanwhile.\n\n" + exitCodesHelp,
+		Flags: append(append(cfg.dirs.flags(),
+			&cli.BoolFlag{Name: "json", Usage: "a line of JSON for the two commits, then one a change (docs/time.md)", Destination: &cfg.json}),
+			cfg.log.flags()...),
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			err := cfg.check(cmd.Args().Slice())
+			if err == nil {
+				err = a.diff(ctx, &cfg)
+			}
+			return usageOf(cmd, err)
+		},
+	}
+}
+
+func (cfg *diffConfig) check(args []string) error {
+	if len(args) != 2 {
+		return usagef("want DAY1 and DAY2: days, YYYY-MM-DD, or ids of commits")
+	}
+	cfg.from, cfg.to = args[0], args[1]
+	// An index that is named alone need not be that of the mirror in the home folder.
+	inMirror := cfg.index == "" || cfg.out != "" || cfg.mirror != defaultMirror()
+	cfg.fill()
+	_, err := os.Stat(catalogPath(cfg.out))
+	cfg.known = inMirror && err == nil
+	return cfg.log.check()
+}
+
+// diff runs the command.
+func (a *App) diff(ctx context.Context, cfg *diffConfig) (err error) {
+	log := cfg.log.logger(a.Stderr)
+	ix, err := cfg.dirs.openIndex(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer ix.Close()
+	job := diff.Config{Index: ix, Log: log}
+	if job.From, err = ix.At(ctx, cfg.from); err != nil {
+		return err
+	}
+	if job.To, err = ix.At(ctx, cfg.to); err != nil {
+		return err
+	}
+	if cfg.known {
+		follower, err := catalog.Follow(ctx, catalogPath(cfg.out))
+		if err != nil {
+			return err
+		}
+		defer follower.Close()
+		job.Holdings = liveCatalog{follower}
+	}
+	out := bufio.NewWriter(a.Stdout)
+	print := printDiff
+	if cfg.json {
+		print = printDiffJSON
+	}
+	s, err := print(ctx, out, cfg, job)
+	if err = errors.Join(err, out.Flush()); err == nil && s.Unread > 0 {
+		err = &incompleteError{fmt.Sprintf("%s of the index could not be read, and were not compared: they are listed above", plural(s.Unread, "line or file"))}
+	}
+	return err
+}

@@ -1,0 +1,137 @@
+// Package diff tells what the registry's index says otherwise at two commits of its
+// past: which versions were added, removed, published again with other bytes, yanked
+// and un-yanked, and which lines changed in other fields.
+//
+// A version is identified by name and full version, its bytes by their checksum.
+// What is compared is the two commits alone: a version that was yanked and un-yanked
+// between them has not changed.
+//
+// # Limits
+//
+// Only files that changed are read, one crate at a time; nothing grows with the
+// registry or with the number of changes. A line that makes no sense is not
+// compared, and neither is a version of which one side has such a line: it is
+// counted and told ([Summary.Unread]).
+package diff
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// Holdings is what a mirror holds: a catalog.
+type Holdings interface {
+	// Versions returns all bytes that are held of a crate.
+	Versions(ctx context.Context, name string) ([]catalog.Version, error)
+}
+
+// Config of [Run].
+type Config struct {
+	Index *index.Index
+	// From and To are commits that Index.At has found, in any order.
+	From, To index.Revision
+	// Holdings says of bytes whether they are held. If nil, that is not known.
+	Holdings Holdings
+	// Log gets what could not be compared. If nil, it is counted alone.
+	Log *slog.Logger
+}
+
+// Summary counts what differs.
+type Summary struct {
+	Kinds                [len(names)]int64 // changes, by Kind
+	NewCrates, OldCrates int64             // index files that are new, or gone
+	Unread               int64             // lines, and whole files, that could not be compared
+}
+
+// Run calls each for every change, in the order of the index. Errors: those of each
+// and of the holdings; index.ErrNoPast; those of git.
+func Run(ctx context.Context, cfg Config, each func(*Change) error) (*Summary, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := new(Summary)
+	for d, err := range cfg.Index.Differences(ctx, cfg.From, cfg.To) {
+		if err == nil {
+			err = cfg.crate(ctx, d, s, each)
+		}
+		if err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// crate tells of the changes of one crate.
+func (cfg *Config) crate(ctx context.Context, d *index.Difference, s *Summary, each func(*Change) error) error {
+	cfg.tellUnread(d, s)
+	changes := Compare(d.Before, d.After)
+	switch {
+	case len(changes) == 0:
+		return nil
+	case d.Before == nil:
+		s.NewCrates++
+	case d.After == nil:
+		s.OldCrates++
+	}
+	held, err := cfg.held(ctx, changes)
+	if err != nil {
+		return err
+	}
+	for i := range changes {
+		c := &changes[i]
+		s.Kinds[c.Kind]++
+		if held != nil {
+			is := held[c.Key]
+			c.Held = &is
+		}
+		if err := each(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// held is which bytes of a crate are held; nil if that is not known.
+func (cfg *Config) held(ctx context.Context, changes []Change) (map[crate.Key]bool, error) {
+	if cfg.Holdings == nil {
+		return nil, nil
+	}
+	rows, err := cfg.Holdings.Versions(ctx, changes[0].Name) // in any case of the name
+	if err != nil {
+		return nil, err
+	}
+	held := make(map[crate.Key]bool, len(rows))
+	for i := range rows {
+		held[rows[i].Key()] = true
+	}
+	return held, nil
+}
+
+// tellUnread counts what is not compared. A line that makes as little sense on both
+// sides is of no interest.
+func (cfg *Config) tellUnread(d *index.Difference, s *Summary) {
+	tell := func(err error) {
+		s.Unread++
+		cfg.Log.Warn("not compared", "err", err)
+	}
+	known := map[string]bool{}
+	for _, c := range []*index.Crate{d.Before, d.After} {
+		if c == nil {
+			continue
+		}
+		if c.Err != nil {
+			tell(fmt.Errorf("%s: %w", d.Path, c.Err))
+		}
+		for _, bad := range c.Bad {
+			if what := bad.ID.String() + bad.Err.Error(); !known[what] {
+				known[what] = true
+				tell(bad)
+			}
+		}
+	}
+}
