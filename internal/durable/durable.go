@@ -68,6 +68,10 @@ type FS interface {
 	// Create creates a file that did not exist (fs.ErrExist otherwise), mode
 	// 0644, open for reading and writing.
 	Create(name string) (File, error)
+	// CreatePrivate is Create of a file that its owner alone may read, from its
+	// first instant on: mode 0600. On Windows, where a file has the access list
+	// of its folder, it is Create.
+	CreatePrivate(name string) (File, error)
 	// Append opens a regular file for reading and appending, created if
 	// absent. It is for unfinished files (".part", ".log"), which are not final
 	// names. It fails with ErrNotRegular, or with ErrLinked where the bytes

@@ -74,8 +74,9 @@ func Create(dir string) (FS, error) {
 
 // Modes of what we create, before the umask.
 const (
-	filePerm = 0o644
-	dirPerm  = 0o755
+	filePerm    = 0o644
+	privatePerm = 0o600
+	dirPerm     = 0o755
 )
 
 // full is name as the user knows it.
@@ -99,13 +100,17 @@ func (d *folder) Open(name string) (File, error) {
 }
 
 func (d *folder) Create(name string) (File, error) {
-	return asFile(d.create("create", name, 0))
+	return asFile(d.create("create", name, 0, filePerm))
+}
+
+func (d *folder) CreatePrivate(name string) (File, error) {
+	return asFile(d.create("create", name, 0, privatePerm))
 }
 
 func (d *folder) Append(name string) (File, error) {
 	// Created with O_EXCL or opened without O_CREATE: there is no moment at
 	// which a planted link is followed to create a file at its end (C26).
-	f, err := d.create("append", name, appendFlag)
+	f, err := d.create("append", name, appendFlag, filePerm)
 	if errors.Is(err, fs.ErrExist) {
 		f, err = d.openAppend(name)
 	}
@@ -136,12 +141,12 @@ func (d *folder) openAppend(name string) (*file, error) {
 	return f, nil
 }
 
-func (d *folder) create(op, name string, flag int) (*file, error) {
+func (d *folder) create(op, name string, flag int, perm fs.FileMode) (*file, error) {
 	local, err := d.local(op, name)
 	if err != nil {
 		return nil, err
 	}
-	f, err := d.openFile(local, os.O_RDWR|os.O_CREATE|os.O_EXCL|flag)
+	f, err := d.openFile(local, os.O_RDWR|os.O_CREATE|os.O_EXCL|flag, perm)
 	if err != nil {
 		return nil, pathError(op, d.full(name), err)
 	}
@@ -155,7 +160,7 @@ func (d *folder) open(op, name string, flag int) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := d.openFile(local, flag)
+	f, err := d.openFile(local, flag, 0)
 	if err != nil {
 		return nil, pathError(op, d.full(name), notRegular(err))
 	}

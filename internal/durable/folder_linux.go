@@ -2,6 +2,7 @@ package durable
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path"
 	"sync"
@@ -48,13 +49,13 @@ func (d *folder) closeSystem() error {
 
 // openBeneath opens name in one call. A name that leads out of the folder or
 // into another mounted file system is refused with EXDEV.
-func (d *folder) openBeneath(name string, flag int) (fd int, err error) {
+func (d *folder) openBeneath(name string, flag int, perm fs.FileMode) (fd int, err error) {
 	how := unix.OpenHow{
 		Flags:   uint64(flag) | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV,
 	}
 	if flag&unix.O_CREAT != 0 {
-		how.Mode = filePerm
+		how.Mode = uint64(perm)
 	}
 	err = control(d.top, func(top uintptr) error {
 		return ignoringEINTR(func() error {
@@ -74,18 +75,18 @@ func undecided(err error) bool {
 	return err == unix.ENOSYS || err == unix.EPERM || err == unix.EAGAIN || err == unix.EXDEV
 }
 
-// openFile opens or creates a file, and does not follow a link in the last
+// openFile opens a file, or creates one with perm, and does not follow a link in the last
 // element, nor wait for the other end of a FIFO.
-func (d *folder) openFile(name string, flag int) (*os.File, error) {
+func (d *folder) openFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	flag |= unix.O_NOFOLLOW | unix.O_LARGEFILE
 	if flag&unix.O_EXCL == 0 {
 		flag |= unix.O_NONBLOCK
 	}
-	fd, err := d.openBeneath(name, flag)
+	fd, err := d.openBeneath(name, flag, perm)
 	if undecided(err) {
 		err = d.in(name, func(dir int, base string) error {
 			return ignoringEINTR(func() error {
-				fd, err = unix.Openat(dir, base, flag|unix.O_CLOEXEC, filePerm)
+				fd, err = unix.Openat(dir, base, flag|unix.O_CLOEXEC, uint32(perm))
 				return err
 			})
 		})
@@ -110,7 +111,7 @@ func (d *folder) in(name string, f func(dir int, base string) error) error {
 // time: a cache of open directories would save some microseconds of a
 // publication, but one that is moved away would go on to take files.
 func (d *folder) openDir(name string) (fd int, err error) {
-	fd, err = d.openBeneath(name, unix.O_PATH|unix.O_DIRECTORY)
+	fd, err = d.openBeneath(name, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if !undecided(err) {
 		return fd, err
 	}

@@ -154,7 +154,7 @@ func TestWithoutOpenat2(t *testing.T) {
 	if err := os.Symlink("/", d.full("out")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.openBeneath("out/etc", unix.O_PATH); err != unix.EXDEV {
+	if _, err := d.openBeneath("out/etc", unix.O_PATH, 0); err != unix.EXDEV {
 		t.Errorf("openat2 out of the folder: %v", err)
 	}
 	if _, err := d.openDir("out/etc"); err == nil || errors.Is(err, fs.ErrNotExist) {

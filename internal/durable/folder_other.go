@@ -4,6 +4,7 @@ package durable
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 )
 
@@ -13,12 +14,12 @@ type system struct{}
 func (d *folder) init() error        { return nil }
 func (d *folder) closeSystem() error { return nil }
 
-// openFile opens or creates a file and does not follow a link in the last
+// openFile opens a file, or creates one with perm, and does not follow a link in the last
 // element. os.Root would follow one that stays inside, so what was opened must
 // be what Lstat saw.
-func (d *folder) openFile(name string, flag int) (*os.File, error) {
+func (d *folder) openFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	if flag&os.O_EXCL != 0 { // follows nothing
-		return d.root.OpenFile(name, flag, filePerm)
+		return d.root.OpenFile(name, flag, perm)
 	}
 	seen, err := d.root.Lstat(name)
 	if err != nil {

@@ -48,6 +48,23 @@ func holds(t *testing.T, path, want string) {
 	}
 }
 
+// A private file can be read by its owner alone.
+func TestPrivateFileIsForItsOwner(t *testing.T) {
+	fsys, dir := openTemp(t)
+	f, err := fsys.CreatePrivate("made")
+	must(t, err)
+	must(t, f.Close())
+	must(t, durable.WriteNewPrivate(fsys, "written", []byte("secret")))
+	for _, name := range []string{"made", "written"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		must(t, err)
+		if info.Mode() != 0o600 {
+			t.Errorf("%s has mode %v", name, info.Mode())
+		}
+	}
+	holds(t, filepath.Join(dir, "written"), "secret")
+}
+
 // What is at a final name but no regular file is neither read, nor written
 // through, nor waited for, nor replaced by a publication.
 func TestC18NameIsNoRegularFile(t *testing.T) {

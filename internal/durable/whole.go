@@ -35,35 +35,51 @@ const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 // step: at any instant, also after a crash, the file is whole, old or new. Its
 // folder must exist. If an error is returned either may be there.
 func WriteFile(fsys FS, name string, data []byte) error {
+	return writeWhole(fsys, name, data, fsys.Create, fsys.Replace)
+}
+
+// WriteNew makes data the durable content of a file that was not there, in one
+// step, as [WriteFile] does. Its folder must exist. Errors: fs.ErrExist; after any
+// other one the file may be there.
+func WriteNew(fsys FS, name string, data []byte) error {
+	return writeWhole(fsys, name, data, fsys.Create, fsys.Publish)
+}
+
+// WriteNewPrivate is [WriteNew] of a file that its owner alone may read
+// ([FS.CreatePrivate]).
+func WriteNewPrivate(fsys FS, name string, data []byte) error {
+	return writeWhole(fsys, name, data, fsys.CreatePrivate, fsys.Publish)
+}
+
+// writeWhole creates a temporary file, and gives it its name by finish.
+func writeWhole(fsys FS, name string, data []byte, create func(string) (File, error), finish func(temp, name string) error) error {
 	dir := path.Dir(name)
 	temp := TempName(dir)
-	if err := writeSynced(fsys, temp, data); err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
+	f, err := create(temp)
+	if err == nil {
+		if err = writeSynced(f, data); err == nil {
+			err = finish(temp, name)
+		}
+		if err != nil {
+			_ = fsys.Remove(temp) // the error above is the one to tell
+		}
 	}
-	if err := fsys.Replace(temp, name); err != nil {
-		_ = fsys.Remove(temp) // the error above is the one to tell
-		return fmt.Errorf("writing %s: %w", name, err)
+	if err == nil {
+		err = fsys.SyncDir(dir)
 	}
-	if err := fsys.SyncDir(dir); err != nil {
+	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	return nil
 }
 
-// writeSynced writes a new file and leaves none behind if it fails.
-func writeSynced(fsys FS, temp string, data []byte) error {
-	f, err := fsys.Create(temp)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
+// writeSynced writes a new file to its end.
+func writeSynced(f File, data []byte) error {
+	_, err := f.Write(data)
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = cmp.Or(err, f.Close()); err != nil {
-		_ = fsys.Remove(temp)
-	}
-	return err
+	return cmp.Or(err, f.Close())
 }
 
 // Touch makes an empty file at path, which is a path of the system, unless

@@ -30,6 +30,7 @@ func TestFS(t *testing.T, open func(t *testing.T) durable.FS) {
 		{"InvalidNames", testInvalidNames},
 		{"Sync", testSync},
 		{"Whole", testWhole},
+		{"New", testNew},
 		{"OnePublisherWins", testOneWins},
 		{"Closed", testClosed},
 	} {
@@ -302,6 +303,25 @@ func testWhole(t *testing.T, fsys durable.FS) {
 	if _, err := durable.ReadFile(fsys, "d/cursor", 10); err == nil {
 		t.Error("ReadFile returns more than its limit")
 	}
+}
+
+// testNew: what is written as new never replaces anything, and leaves nothing.
+func testNew(t *testing.T, fsys durable.FS) {
+	must(t, fsys.MkdirAll("d"))
+	must(t, durable.WriteNew(fsys, "d/public", []byte("one")))
+	must(t, durable.WriteNewPrivate(fsys, "d/private", []byte("secret")))
+	wants(t, "WriteNew over a file", durable.WriteNew(fsys, "d/private", []byte("two")), fs.ErrExist)
+	wants(t, "WriteNewPrivate over a file", durable.WriteNewPrivate(fsys, "d/public", []byte("two")), fs.ErrExist)
+	has(t, fsys, "d/public", "one")
+	has(t, fsys, "d/private", "secret")
+	if entries, err := fsys.ReadDir("d"); err != nil || len(entries) != 2 {
+		t.Errorf("WriteNew leaves %v, %v", entries, err)
+	}
+	f, err := fsys.CreatePrivate("p")
+	must(t, err)
+	must(t, f.Close())
+	_, err = fsys.CreatePrivate("p")
+	wants(t, "creating what is there", err, fs.ErrExist)
 }
 
 func testOneWins(t *testing.T, fsys durable.FS) {

@@ -119,6 +119,10 @@ func TestCrash(t *testing.T) {
 			must(t, durable.WriteFile(m, "cursor", []byte("1")))
 			must(t, durable.WriteFile(m, "cursor", []byte("2")))
 		}, set("cursor=2")},
+		{"WriteNew is durable", func(t *testing.T, m *durabletest.Mem) {
+			must(t, durable.WriteNew(m, "public", []byte("1")))
+			must(t, durable.WriteNewPrivate(m, "private", []byte("2")))
+		}, set("private=2 public=1")},
 		{"folder synced, its parent not", func(t *testing.T, m *durabletest.Mem) {
 			must(t, m.MkdirAll("d"))
 			put(t, m, "d/a", "x", true)

@@ -10,8 +10,15 @@ import (
 func (h *Hooked) Open(name string) (durable.File, error) { return h.file(OpOpen, name, h.fs.Open) }
 
 // Create implements durable.FS.
-func (h *Hooked) Create(name string) (durable.File, error) {
-	f, err := h.file(OpCreate, name, h.fs.Create)
+func (h *Hooked) Create(name string) (durable.File, error) { return h.create(name, h.fs.Create) }
+
+// CreatePrivate implements durable.FS.
+func (h *Hooked) CreatePrivate(name string) (durable.File, error) {
+	return h.create(name, h.fs.CreatePrivate)
+}
+
+func (h *Hooked) create(name string, create func(string) (durable.File, error)) (durable.File, error) {
+	f, err := h.file(OpCreate, name, create)
 	if err == nil {
 		h.setDead(name, nil)
 	}

@@ -162,6 +162,9 @@ func (m *Mem) Create(name string) (durable.File, error) {
 	return m.create("create", name, writing)
 }
 
+// CreatePrivate implements durable.FS. There is one user here.
+func (m *Mem) CreatePrivate(name string) (durable.File, error) { return m.Create(name) }
+
 func (m *Mem) create(op, name string, mode mode) (durable.File, error) {
 	if err := m.lock(op, name); err != nil {
 		return nil, err
