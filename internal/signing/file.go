@@ -1,0 +1,138 @@
+package signing
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// OpenPrivate opens the file of a private key, of any kind, which others must not be
+// able to read. password is asked if the key is encrypted.
+func OpenPrivate(path string, password Password) (*Signer, error) {
+	text, err := readKey(path, checkPrivate)
+	var s *Signer
+	if err == nil {
+		s, err = parsePrivate(text, password)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the private key %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// OpenPublic opens public keys: the literal text of one, or a file with one or with
+// a list of allowed signers.
+func OpenPublic(key string) ([]*Verifier, error) {
+	if formOf(strings.TrimSpace(key)).private {
+		return nil, errors.New("opening a public key: a private one was given, on a command line, which other users see: make another pair")
+	}
+	text, err := key, error(nil)
+	if !isLiteral(key) {
+		text, err = readKey(key, nil)
+	}
+	var keys []*Verifier
+	if err == nil {
+		keys, err = parsePublic(text)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the public key %s: %w", key, err)
+	}
+	return keys, nil
+}
+
+// readKey reads a file that a person named. Links are followed: secrets that a
+// cluster hands out are links.
+func readKey(path string, check func(fs.FileInfo) error) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", bare(err)
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%w: keys are read from files", durable.ErrNotRegular)
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", bare(err)
+	}
+	folder, err := durable.Open(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	defer folder.Close()
+	f, err := folder.Open(filepath.Base(path))
+	if err != nil {
+		return "", bare(err)
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err == nil && check != nil {
+		err = check(info)
+	}
+	if err != nil {
+		return "", err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	if err == nil && len(data) > maxKeyFile {
+		err = fmt.Errorf("more than %d bytes: this is no key", maxKeyFile)
+	}
+	return string(data), err
+}
+
+// bare is an error without the path, which the caller adds.
+func bare(err error) error {
+	if path := new(fs.PathError); errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// NewKey makes a note key in a folder that exists: path with the private key, which
+// only its owner may read, and path.pub with the public one. name is the origin of
+// the log that it signs. Nothing is replaced: errors are fs.ErrExist if either file
+// is there. It is durable when NewKey returns.
+//
+// A folder in which every user may replace files is refused: one of them could put a
+// key of their own in the place of the public one before it is handed out. (What a
+// group may write to is let pass: it is usually the owner's own.)
+func NewKey(disk func(durable.FS) durable.FS, path, name string) (*Verifier, error) {
+	private, public, err := generate(name)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := durable.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("making the key %s: %w", path, err)
+	}
+	defer folder.Close()
+	if err := checkFolder(folder); err != nil {
+		return nil, fmt.Errorf("making the key %s: %w", path, err)
+	}
+	if err := writePair(disk(folder), filepath.Base(path), private, public); err != nil {
+		return nil, fmt.Errorf("making the key %s: %w", path, err)
+	}
+	return notePublic(public)
+}
+
+// writePair writes the private key first: the public one can be had from it at any
+// time.
+func writePair(folder durable.FS, name, private, public string) error {
+	for _, file := range []string{name, name + ".pub"} {
+		if _, err := folder.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+			if err == nil {
+				err = fs.ErrExist
+			}
+			return fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	if err := durable.WriteNewPrivate(folder, name, []byte(private+"\n")); err != nil {
+		return err
+	}
+	if err := durable.WriteNew(folder, name+".pub", []byte(public+"\n")); err != nil {
+		return fmt.Errorf("the private key is there, its public one is not: %w", err)
+	}
+	return nil
+}
