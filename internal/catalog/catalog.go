@@ -27,6 +27,9 @@
 //	                a row is no pin.
 //	superseded_at   when other bytes took the place of these, Unix seconds; 0:
 //	                these are the version's (since format 4)
+//	leaf            number of these bytes in the log of statements (package
+//	                statement), from 1; 0: they are not in it, or that is not known
+//	                here yet (since format 5)
 //
 // removed, one row each time that the index stopped naming bytes that are held
 // (since format 4):
@@ -60,6 +63,11 @@
 //	status          what upstream answered last
 //	evidence        and how: headers and the beginning of the body
 //	since           when it was first refused, Unix seconds
+//
+// logged, one row: up to where leaves of the log of statements are in versions
+// (since format 5):
+//
+//	size, root      leaves of the log, and the root of the tree over them
 //
 // names, one row a crate of which a version is held that the index lists, or
 // nobody has asked the index about: what can be searched without reading all of
@@ -117,6 +125,7 @@ type Version struct {
 	Yanked, Listed bool
 	VerifiedAt     time.Time // zero: found in a bundle; no index has named these bytes yet
 	SupersededAt   time.Time // zero: these are the version's bytes
+	Leaf           int64     // number in the log of statements, from 1; 0: none. Commit leaves it as it is
 }
 
 // Key identifies the bytes.

@@ -18,14 +18,17 @@ type Holding struct {
 // follows the last slash of its path: "1/a", "2/ab", "3/a/abc", "ab/cd/abcd".
 // The columns are those of versions, with zeros for a crate that has none.
 func holdings(format int64) string {
-	superseded := "coalesce(v.superseded_at, 0)"
+	superseded, leaf := "coalesce(v.superseded_at, 0)", "coalesce(v.leaf, 0)"
 	if format < tablesOf4 {
 		superseded = "0"
+	}
+	if format < tablesOf5 {
+		leaf = "0"
 	}
 	return `SELECT c.path, c.blob, c.yanked,
 	coalesce(v.name, ''), coalesce(v.version, ''), coalesce(v.sha256, x''), coalesce(v.size, 0), coalesce(v.loose, 0),
 	coalesce(v.bundle, ''), coalesce(v.offset, 0), coalesce(v.length, 0), coalesce(v.yanked, 0), coalesce(v.listed, 0),
-	coalesce(v.verified_at, 0), ` + superseded + `
+	coalesce(v.verified_at, 0), ` + superseded + `, ` + leaf + `
 	FROM crates c LEFT JOIN versions v
 	ON v.name = substr(c.path, CASE substr(c.path, 1, 2) WHEN '1/' THEN 3 WHEN '2/' THEN 3 WHEN '3/' THEN 5 ELSE 7 END)
 	ORDER BY c.path`
@@ -56,7 +59,7 @@ func (c *Catalog) holdings(ctx context.Context, yield func(Holding) bool) error 
 		var yanked bool
 		var loose, verified, superseded int64
 		err := rows.Scan(&path, &blob, &yanked, &name, &v.Version, &sum, &v.Size, &loose, &bundle, &v.Offset, &v.FrameSize,
-			&v.Yanked, &v.Listed, &verified, &superseded)
+			&v.Yanked, &v.Listed, &verified, &superseded, &v.Leaf)
 		if err != nil {
 			return errors.Join(ErrDamaged, err)
 		}

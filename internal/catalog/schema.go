@@ -1,12 +1,13 @@
 package catalog
 
 // format is the version of the tables, kept in PRAGMA user_version.
-const format = 4
+const format = 5
 
 // Formats that brought something: a reader may meet a catalog of an earlier one.
 const (
 	tablesOf3 = 3 // names, taken
 	tablesOf4 = 4 // removed, accepted; versions has superseded_at, and several rows a version
+	tablesOf5 = 5 // logged; versions has leaf
 )
 
 // schema makes what is missing, also in a catalog of format have, whose versions
@@ -14,18 +15,23 @@ const (
 // them is not known: it was after they were verified.
 func schema(have int64) string {
 	begin, copied := "BEGIN IMMEDIATE;", ""
-	if have != 0 && have < tablesOf4 {
+	switch {
+	case have == tablesOf4:
+		begin += "ALTER TABLE versions ADD COLUMN leaf INTEGER NOT NULL DEFAULT 0;" // at once, however many rows
+	case have != 0 && have < tablesOf4:
 		begin += "ALTER TABLE versions RENAME TO versions3;"
 		copied = `
-			INSERT INTO versions SELECT ` + columnsOf3 + `, 0 FROM versions3;
+			INSERT INTO versions (` + columns + `) SELECT ` + columnsOf3 + `, 0 FROM versions3;
 			INSERT INTO removed SELECT name, version, sha256, verified_at, '', 0, 'version', 0
 				FROM versions3 WHERE listed = 0 AND verified_at <> 0;
 			INSERT INTO crates SELECT DISTINCT ` + indexPath + `, '', 0 FROM versions3 WHERE listed = 1 ON CONFLICT DO NOTHING;
 			DROP TABLE versions3;`
 	}
+	if have < tablesOf3 {
+		copied += "INSERT INTO names (name) SELECT DISTINCT name FROM versions WHERE " + named + " ON CONFLICT DO NOTHING;"
+	}
 	return begin + tables + copied + `
-		INSERT INTO names (name) SELECT DISTINCT name FROM versions WHERE ` + named + ` ON CONFLICT DO NOTHING;
-		PRAGMA user_version = 4;
+		PRAGMA user_version = 5;
 		COMMIT;`
 }
 
@@ -47,6 +53,7 @@ CREATE TABLE IF NOT EXISTS versions (
 	listed      INTEGER NOT NULL,
 	verified_at INTEGER NOT NULL,
 	superseded_at INTEGER NOT NULL,
+	leaf        INTEGER NOT NULL DEFAULT 0,
 	PRIMARY KEY (name, version, sha256)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS removed (
@@ -97,22 +104,31 @@ CREATE TABLE IF NOT EXISTS source (
 	commit_id   TEXT    NOT NULL,
 	commit_time INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS logged (
+	id   INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+	size INTEGER NOT NULL,
+	root BLOB    NOT NULL
+);
 CREATE TABLE IF NOT EXISTS names (
 	id   INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	name TEXT    NOT NULL COLLATE NOCASE UNIQUE
 );`
 
-// columns are those of versions, in the order of scanVersions.
+// columns are those of versions, in the order of scanVersions, but for leaf, which
+// only RecordLeaves writes.
 const columns = columnsOf3 + ", superseded_at"
 
 const columnsOf3 = "name, version, sha256, size, loose, bundle, offset, length, yanked, listed, verified_at"
 
 // columns are the columns in a catalog of any format.
 func (c *Catalog) columns() string {
-	if c.format.Load() < tablesOf4 {
-		return columnsOf3 + ", 0"
+	switch have := c.format.Load(); {
+	case have < tablesOf4:
+		return columnsOf3 + ", 0, 0"
+	case have < tablesOf5:
+		return columns + ", 0"
 	}
-	return columns
+	return columns + ", leaf"
 }
 
 // current is the condition that chooses the rows of the bytes that versions have
