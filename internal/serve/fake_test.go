@@ -29,6 +29,10 @@ type fake struct {
 	damaged    crate.ID
 	superseded map[crate.Key][]byte
 	breaks     crate.ID // whose bytes end in the middle with an error
+	days       []index.Day
+	past       map[string]*fake // by commit
+	left       int              // lines that Crate leaves out
+	err        error            // of At
 }
 
 const registry = `
@@ -56,7 +60,7 @@ func (f *fake) Totals() view.Totals {
 
 func (f *fake) Crate(_ context.Context, name string) (*view.Crate, error) {
 	f.asked.Add(1)
-	c := &view.Crate{Path: crate.IndexPath(name)}
+	c := &view.Crate{Path: crate.IndexPath(name), Left: f.left}
 	for _, id := range f.reg.IDs() {
 		if strings.EqualFold(id.Name, name) {
 			line, _ := f.reg.Entry(id)
@@ -72,6 +76,25 @@ func (f *fake) Crate(_ context.Context, name string) (*view.Crate, error) {
 		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 	}
 	return c, nil
+}
+
+func (f *fake) Days(context.Context) ([]index.Day, error) { return f.days, nil }
+
+// At knows days that are kept, of which the last is not over, and commits.
+func (f *fake) At(_ context.Context, point string) (view.Past, error) {
+	if f.err != nil {
+		return view.Past{}, f.err
+	}
+	for i, d := range f.days {
+		if d.Date == point || strings.HasPrefix(d.Commit, point) {
+			return view.Past{Revision: d.Revision, Final: d.Date == point && i < len(f.days)-1 || d.Commit == point}, nil
+		}
+	}
+	return view.Past{}, fmt.Errorf("%s: %w", point, fs.ErrNotExist)
+}
+
+func (f *fake) CrateAt(ctx context.Context, commit, name string) (*view.Crate, error) {
+	return f.past[commit].Crate(ctx, name)
 }
 
 func (f *fake) bytes(id crate.ID) []byte {

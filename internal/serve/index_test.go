@@ -191,12 +191,12 @@ func TestIndexNotFound(t *testing.T) {
 // A proxy may take the path of the public URL away, or leave it.
 func TestPublicURLWithPath(t *testing.T) {
 	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page "+r.URL.Path) })
-	for _, prefix := range []string{"/rust", "/crates", "/index", "/api", "/a/b"} {
-		h := New(Config{Mirror: newFake(), PublicURL: at("https://mirror.example" + prefix + "/"), Pages: pages})
+	for _, prefix := range []string{"/rust", "/crates", "/index", "/api", "/snapshot", "/a/b"} {
+		h := New(Config{Mirror: newFakeWithPast(), PublicURL: at("https://mirror.example" + prefix + "/"), Pages: pages})
 		for _, front := range []string{"", prefix} {
 			for _, path := range []string{
 				"/index/config.json", "/index/3/f/foo", "/crates/foo/1.0.0/download", "/crates/qpl/qpl-0.0.1%2B5.crate",
-				"/api/v1/crates?q=f", "/api/v1/crates/foo",
+				"/api/v1/crates?q=f", "/api/v1/crates/foo", "/snapshot/2026-03-02/3/f/foo", "/snapshot/2026-03-02/config.json", "/api/v1/snapshots",
 			} {
 				if resp := get(t, h, front+path); resp.StatusCode != 200 {
 					t.Errorf("%s%s behind %s: %d", front, path, prefix, resp.StatusCode)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
 // A route is a kind of resource. It is also a metric label, so there are few.
@@ -17,16 +18,19 @@ const (
 	routeCrate                  // the bytes of one version, under any of its paths
 	routeSearch                 // /api/v1/crates
 	routeAPI                    // /api/v1/crates/serde
+	routeSnapshot               // /snapshot/2026-03-01/config.json, /snapshot/2026-03-01/se/rd/serde
+	routePoints                 // /api/v1/snapshots, /api/v1/snapshots/2026-03-01
 	routeNone                   // a path of cargo's at which nothing can ever be
 	numberOfRoutes = iota
 )
 
-var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "search", "api", "none"}
+var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "search", "api", "snapshot", "api", "none"}
 
 // A target is what a path asks for.
 type target struct {
 	route
-	name    string          // of routeIndex (lower-cased), routeCrate, routeAPI; grammatical
+	name    string          // of routeIndex and routeSnapshot (lower-cased), routeCrate, routeAPI; grammatical. Empty: config.json
+	point   string          // of routeSnapshot and routePoints: a day or the id of a commit. Empty: neither, or all
 	version string          // of routeCrate; grammatical
 	sum     *crate.Checksum // of routeCrate: of the bytes asked for; nil: those that the version has
 	api     bool            // below /api/: answers and errors are JSON
@@ -74,6 +78,9 @@ func parsePath(path string) target {
 	if rest, ok := strings.CutPrefix(path, "/index/"); ok {
 		return parseIndex(rest)
 	}
+	if rest, ok := strings.CutPrefix(path, "/snapshot/"); ok {
+		return parseSnapshot(rest)
+	}
 	if rest, ok := strings.CutPrefix(path, "/crates/"); ok {
 		return parseCrate(rest)
 	}
@@ -93,6 +100,27 @@ func parseIndex(rest string) target {
 		return target{route: routeNone}
 	}
 	return target{route: routeIndex, name: rest[strings.LastIndexByte(rest, '/')+1:]}
+}
+
+// parseSnapshot reads {point}/{what is below /index/}. {point}/ is a page.
+func parseSnapshot(rest string) target {
+	point, file, _ := strings.Cut(rest, "/")
+	if file == "" {
+		return target{route: routePage}
+	}
+	t := parseIndex(file)
+	if t.route == routeNone {
+		return t
+	}
+	return target{route: routeSnapshot, name: t.name, point: checkPoint(point)}
+}
+
+// checkPoint returns a point in the past, or "" if it is none.
+func checkPoint(point string) string {
+	if index.IsDay(point) || index.IsCommit(point) {
+		return point
+	}
+	return ""
 }
 
 // parseCrate reads {name}/{name}-{version}.crate, as static.crates.io has it,
@@ -138,6 +166,12 @@ func crateTarget(id crate.ID) target {
 }
 
 func parseAPI(rest string) target {
+	if rest == "v1/snapshots" {
+		return target{route: routePoints}
+	}
+	if point, ok := strings.CutPrefix(rest, "v1/snapshots/"); ok && checkPoint(point) != "" {
+		return target{route: routePoints, point: point}
+	}
 	rest, ok := strings.CutPrefix(rest, "v1/crates")
 	if !ok {
 		return target{route: routeNone}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
 func contextWith(r *http.Request, local net.Addr) context.Context {
@@ -46,6 +47,26 @@ func TestParse(t *testing.T) {
 		"/crates/serde/1.0/" + digits + ".crate":       {route: routeNone},
 		"/crates/serde/1.0.0/" + digits[1:] + ".crate": {route: routeNone},
 		"/crates/serde/1.0.0/" + digits:                {route: routeNone},
+		"/snapshot":                                    {},
+		"/snapshot/":                                   {},
+		"/snapshot/2026-03-01":                         {},
+		"/snapshot/2026-03-01/":                        {},
+		"/snapshot/2026-03-01/config.json":             {route: routeSnapshot, point: "2026-03-01"},
+		"/snapshot/2026-03-01/se/rd/serde":             {route: routeSnapshot, point: "2026-03-01", name: "serde"},
+		"/snapshot/0123abc/1/b":                        {route: routeSnapshot, point: "0123abc", name: "b"},
+		"/snapshot/" + digits[:40] + "/1/b":            {route: routeSnapshot, point: digits[:40], name: "b"},
+		"/snapshot/" + digits[:41] + "/1/b":            {route: routeSnapshot, name: "b"},
+		"/snapshot/2026-13-01/config.json":             {route: routeSnapshot},
+		"/snapshot/HEAD/config.json":                   {route: routeSnapshot},
+		"/snapshot/2026-03-01/index/config.json":       {route: routeNone},
+		"/snapshot/2026-03-01/se/rd/serde/":            {route: routeNone},
+		"/snapshot/2026-03-01%2Fconfig.json":           {route: routeNone},
+		"/snapshot/se/rd/serde":                        {route: routeNone},
+		"/api/v1/snapshots":                            {route: routePoints, api: true},
+		"/api/v1/snapshots/2026-03-01":                 {route: routePoints, point: "2026-03-01", api: true},
+		"/api/v1/snapshots/0123abcd":                   {route: routePoints, point: "0123abcd", api: true},
+		"/api/v1/snapshots/":                           {route: routeNone, api: true},
+		"/api/v1/snapshots/yesterday":                  {route: routeNone, api: true},
 		"/crates/serde":                                {},
 		"/crates/serde/1.0.0":                          {},
 		"/crates/serde/1.0":                            {route: routeNone},
@@ -75,6 +96,9 @@ var hostilePaths = []string{
 	"/index/3/f/foo;x=1", "/index/config.json;", "/crates/foo/1.0.0;/download", "/index/./config.json", "/index/3/f/./foo", "/./", "/..",
 	"/crates/foo/1.0.0/download/..", "/%2e%2e/index/config.json", "/page//x", "/page/../x", "/page%0d%0aSet-Cookie:x", "/page%7f",
 	"/crates/" + strings.Repeat("a", 65) + "/1.0.0/download", "/crates/foo/" + strings.Repeat("1", 200) + ".0.0/download",
+	"/snapshot/../index/config.json", "/snapshot/2026-03-01/../config.json", "/snapshot/%2e%2e/config.json", "/snapshot/HEAD:x/config.json",
+	"/snapshot/--all/config.json", "/snapshot/2026-03-01%00/config.json", "/snapshot/2026-03-01%0aHEAD/1/b", "/snapshot//config.json",
+	"/snapshot/" + strings.Repeat("a", 10000) + "/config.json", "/snapshot/2026-03-01;/config.json", "/snapshot/master/1/b",
 	"/crates/con/../foo/1.0.0/download", "/index/config.json/", "/index/C:/x", "/crates/foo/foo-1.0.0.crate/..%5c",
 }
 
@@ -111,7 +135,7 @@ func (r *recorder) Write(p []byte) (int, error) { return len(p), nil }
 // Whatever a path is, what is made of it is grammatical, and nothing but the
 // canonical path of an index file is one.
 func FuzzURLPath(f *testing.F) {
-	for _, path := range append(hostilePaths, "/index/se/rd/serde", "/crates/qpl/0.0.1%2B5/download", "/api/v1/crates/a/1.0.0/download", "/index/config.json") {
+	for _, path := range append(hostilePaths, "/index/se/rd/serde", "/crates/qpl/0.0.1%2B5/download", "/api/v1/crates/a/1.0.0/download", "/index/config.json", "/snapshot/2026-03-01/se/rd/serde", "/snapshot/0123abcd/config.json") {
 		f.Add(path)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
@@ -124,6 +148,13 @@ func FuzzURLPath(f *testing.F) {
 		case routeIndex:
 			if u.Path != "/index/"+crate.IndexPath(got.name) || crate.CheckName(got.name) != nil {
 				t.Errorf("%q gives the index file of %q", path, got.name)
+			}
+		case routeSnapshot:
+			if got.point != "" && !index.IsDay(got.point) && !index.IsCommit(got.point) || len(got.point) > 40 {
+				t.Errorf("%q gives the point %q", path, got.point)
+			}
+			if got.name != "" && got.point != "" && u.Path != "/snapshot/"+got.point+"/"+crate.IndexPath(got.name) {
+				t.Errorf("%q gives the index file of %q at %q", path, got.name, got.point)
 			}
 		case routeCrate:
 			if err := (crate.ID{Name: got.name, Version: got.version}).Check(); err != nil {

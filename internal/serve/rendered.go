@@ -14,8 +14,9 @@ import (
 // rendered is a small text resource as it goes over the wire, headers included,
 // so that a request costs no more than writing it.
 type rendered struct {
-	path       string // in the index
+	path       string // in the index, after the commit
 	generation uint64 // of the mirror, when it was known to be right
+	whole      bool   // none of the index's lines is left out
 	sum        [sha256.Size]byte
 	plain      representation
 	packed     representation // gzip; no body if that is not smaller
@@ -52,9 +53,9 @@ func render(path, kind string, body []byte, generation uint64) *rendered {
 }
 
 // at is r, found to be right for another generation.
-func (r *rendered) at(generation uint64) *rendered {
+func (r *rendered) at(generation uint64, whole bool) *rendered {
 	again := *r
-	again.generation = generation
+	again.generation, again.whole = generation, whole
 	return &again
 }
 
@@ -73,16 +74,19 @@ func pack(body []byte) []byte {
 var (
 	// A minute is how much later than the mirror a cache between it and cargo
 	// may learn of a version. cargo itself asks at every resolve.
-	shortLived     = []string{"public, max-age=60"}
+	shortLived = []string{"public, max-age=60"}
+	// What the index said at a commit does not change. Lines of it leave when prune
+	// takes their bytes away; a day is how much later a cache may learn of that.
+	settled        = []string{"public, max-age=86400, immutable"}
 	forGood        = []string{"public, max-age=31536000, immutable"}
 	encodingGzip   = []string{"gzip"}
 	varyByEncoding = []string{"Accept-Encoding"}
 )
 
 // write answers a request with r.
-func (r *rendered) write(w http.ResponseWriter, req *http.Request) error {
+func (r *rendered) write(w http.ResponseWriter, req *http.Request, cacheControl []string) error {
 	h := w.Header()
-	h["Etag"], h["Cache-Control"], h["Vary"] = r.etag, shortLived, varyByEncoding
+	h["Etag"], h["Cache-Control"], h["Vary"] = r.etag, cacheControl, varyByEncoding
 	if matches(req.Header["If-None-Match"], r.etag[0]) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil

@@ -10,6 +10,17 @@
 //	/api/v1/crates/{name}/{version}/download   the same, as on crates.io
 //	/api/v1/crates?q=                       cargo search
 //	/api/v1/crates/{name}                   a crate and its versions
+//	/snapshot/{point}/config.json           as below /index/, of a point in the past
+//	/snapshot/{point}/{ab/cd}/{name}
+//	/crates/{name}/{version}/{sha256}.crate   bytes that a version has or had
+//	/api/v1/snapshots                       the days of the past that are kept
+//	/api/v1/snapshots/{point}               the commit that is served for it
+//
+// A point is a day, YYYY-MM-DD in UTC, or the id of a commit of the index, 7 digits
+// of it at least. A snapshot is a registry of its own: the lines and yanks of then,
+// of those versions whose bytes are held, and its config.json sends cargo to crate
+// files by their checksum, so that a version that was published again since has the
+// bytes of then. [view.View.At] says which commit a point leads to.
 //
 // Everything else is for people and goes to [Config.Pages], /crates/{name} and
 // /crates/{name}/{version} too, where crates.io has pages.
@@ -18,6 +29,9 @@
 // If-None-Match, and crate files once. It takes 404 alone for "there is no such
 // thing", so that is never answered with 403, 410 or 451. It sends a "+" of a
 // version as it is; "%2B" is the same here.
+//
+// An index file is public and fresh for a minute. One of a snapshot is for a day,
+// if the point is over and none of its lines is left out.
 //
 // # What may be relied on
 //
@@ -50,6 +64,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
@@ -60,6 +75,13 @@ type Mirror interface {
 	// Crate returns what is shown of a crate, whatever the case of name. Errors:
 	// fs.ErrNotExist.
 	Crate(ctx context.Context, name string) (*view.Crate, error)
+	// Days returns the days of the past that are kept, the oldest first.
+	Days(ctx context.Context) ([]index.Day, error)
+	// At finds the commit to which a point in the past leads. Errors:
+	// fs.ErrNotExist; index.ErrNoPast.
+	At(ctx context.Context, point string) (view.Past, error)
+	// CrateAt is Crate of a commit, given by its full id.
+	CrateAt(ctx context.Context, commit, name string) (*view.Crate, error)
 	// Open opens a crate file, whatever the case of its name, and with "-" for "_".
 	// Errors: fs.ErrNotExist; *view.DamagedError.
 	Open(ctx context.Context, id crate.ID) (*view.File, error)
@@ -84,7 +106,8 @@ type Config struct {
 	// Pages gets every request that is not cargo's, the path of PublicURL taken
 	// away. If nil, they are answered 404.
 	Pages http.Handler
-	// CacheSize is how many bytes of rendered index files are kept. If 0, 64 MiB.
+	// CacheSize is how many bytes of rendered index files are kept, a quarter of it
+	// for snapshots. If 0, 64 MiB.
 	CacheSize int64
 	// Log gets what an operator must know: damaged crates, failures. If nil,
 	// nothing is logged.
@@ -102,15 +125,17 @@ type Handler struct {
 	metrics   *metrics
 	told      atomic.Bool // the log says that -public-url is wanted
 
-	cache   *cache
-	renders singleflight.Group // by path: what many ask for is rendered once
+	cache     *cache
+	snapshots *cache             // apart: there are far more commits than fit
+	renders   singleflight.Group // by path: what many ask for is rendered once
 }
 
 // New returns a handler.
 func New(cfg Config) *Handler {
+	size := cmp.Or(cfg.CacheSize, defaultCacheSize)
 	h := &Handler{
 		mirror: cfg.Mirror, pages: cfg.Pages, log: cfg.Log, metrics: newMetrics(cfg.Mirror),
-		publicURL: cfg.PublicURL, cache: newCache(cmp.Or(cfg.CacheSize, defaultCacheSize)),
+		publicURL: cfg.PublicURL, cache: newCache(size - size/4), snapshots: newCache(size / 4),
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
@@ -167,6 +192,10 @@ func (h *Handler) answer(w *response, r *http.Request, t target) error {
 		return h.config(w, r)
 	case routeIndex:
 		return h.index(w, r, t.name)
+	case routeSnapshot:
+		return h.snapshot(w, r, t)
+	case routePoints:
+		return h.points(w, r, t.point)
 	case routeCrate:
 		return h.crate(w, r, t)
 	case routeSearch:

@@ -10,6 +10,10 @@
 // version's bytes never change. What the index does not name is not shown,
 // though its bytes are kept.
 //
+// The past of the index ([View.Days], [View.At], [View.CrateAt]) is shown in the same
+// way, but for this: a line of then is shown, too, if others have taken the place of
+// its bytes since, which are kept.
+//
 // # How it keeps up
 //
 // Nothing is locked and nothing is written. Once a second the view looks for
