@@ -46,6 +46,19 @@ func OpenPublic(key string) ([]*Verifier, error) {
 	return keys, nil
 }
 
+// PublicOf returns the public keys of what may be either: all that OpenPublic takes,
+// or the file of a private key.
+func PublicOf(key string, password Password) ([]*Verifier, error) {
+	if text, err := readKey(key, nil); err == nil && formOf(text).private {
+		s, err := OpenPrivate(key, password)
+		if err != nil {
+			return nil, err
+		}
+		return []*Verifier{s.Public()}, nil
+	}
+	return OpenPublic(key)
+}
+
 // readKey reads a file that a person named. Links are followed: secrets that a
 // cluster hands out are links.
 func readKey(path string, check func(fs.FileInfo) error) (string, error) {

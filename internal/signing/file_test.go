@@ -31,6 +31,11 @@ func TestNewKey(t *testing.T) {
 			t.Errorf("the key is %s, want %s", key, public)
 		}
 	}
+	for _, either := range []string{path, path + ".pub", public.String()} {
+		if keys, err := PublicOf(either, nil); err != nil || len(keys) != 1 || keys[0].String() != public.String() {
+			t.Errorf("PublicOf(%s) = %v, %v", either, keys, err)
+		}
+	}
 	literal, err := OpenPublic(public.String())
 	if err != nil || literal[0].String() != public.String() {
 		t.Errorf("OpenPublic of the key itself = %v, %v", literal, err)

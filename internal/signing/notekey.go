@@ -10,18 +10,18 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"golang.org/x/mod/sumdb/note"
 )
 
 const privatePrefix = "PRIVATE+KEY+"
 
-// maxName bounds the name of a note key, in bytes.
-const maxName = 255
+// maxName bounds the name of a note key, in bytes, as package statement bounds the
+// origin of a log.
+const maxName = 200
 
 // CheckName holds the name of a note key to the rules of signed notes, and to what
-// can be shown.
+// looks the same wherever it is shown: ASCII.
 func CheckName(name string) error {
 	switch {
 	case name == "":
@@ -31,9 +31,9 @@ func CheckName(name string) error {
 	case strings.Contains(name, "://"):
 		return fmt.Errorf("the name %q has a scheme: leave it out", name)
 	case strings.ContainsFunc(name, func(r rune) bool {
-		return r == '+' || unicode.IsSpace(r) || !unicode.IsPrint(r) || r == unicode.ReplacementChar
+		return r <= ' ' || r > '~' || r == '+'
 	}):
-		return fmt.Errorf("the name %q has spaces, plus signs or unprintable characters", name)
+		return fmt.Errorf("the name %q has spaces, plus signs or characters that are not ASCII", name)
 	}
 	return nil
 }

@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
+)
+
+func keyCommand(a *App) *cli.Command {
+	return &cli.Command{
+		Name:      "key",
+		Usage:     "make or show a key that signs statements",
+		ArgsUsage: "new | show",
+		Description: "Statements are signed with a key of one of three kinds, which are told apart by\n" +
+			"what is in their files:\n\n" +
+			"   note      made by \"clonecratesio key new\": an Ed25519 key with a name, for signed\n" +
+			"             notes (https://c2sp.org/signed-note)\n" +
+			"   minisign  made by \"minisign -G\"\n" +
+			"   ssh       made by \"ssh-keygen -t ed25519\"; public keys also in a file of allowed\n" +
+			"             signers. Signatures are in the namespace " + signing.Namespace,
+		Commands:     []*cli.Command{keyNewCommand(a), keyShowCommand(a)},
+		OnUsageError: onUsageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			return usageOf(cmd, usagef("want new or show"))
+		},
+	}
+}
+
+func keyNewCommand(a *App) *cli.Command {
+	var name string
+	return &cli.Command{
+		Name:      "new",
+		Usage:     "make a note key",
+		ArgsUsage: "[-name NAME] FILE",
+		Description: "Writes the private key to FILE, which only its owner may read, and the public one to\n" +
+			"FILE.pub and to stdout. Nothing is replaced. The private key is not encrypted: keep\n" +
+			"FILE where backups are safe. If it is lost, so is the name: nobody can tell a key\n" +
+			"that you make in its place from one that somebody else makes.\n\n" +
+			"NAME is the origin of the log that the key signs, for as long as there is one: that of\n" +
+			"a host or page of yours, without https://, such as crates.example.org/mirror. Nothing\n" +
+			"needs to answer there.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "name", DefaultText: "this machine's, if it has a dot", Usage: "`NAME` of the key", Destination: &name},
+		},
+		OnUsageError: onUsageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			file, err := oneFile(cmd)
+			if err == nil {
+				name, err = keyName(name)
+			}
+			if err == nil {
+				err = a.newKey(file, name)
+			}
+			return usageOf(cmd, err)
+		},
+	}
+}
+
+// oneFile is the one argument of a command.
+func oneFile(cmd *cli.Command) (string, error) {
+	if cmd.Args().Len() != 1 || cmd.Args().First() == "" {
+		return "", usagef("want one FILE")
+	}
+	return cmd.Args().First(), nil
+}
+
+// keyName is the name of a new key.
+func keyName(name string) (string, error) {
+	if name == "" {
+		host, err := os.Hostname()
+		if err != nil || !strings.Contains(host, ".") {
+			return "", usagef("give -name NAME: the machine is called %q, which other machines are called, too", host)
+		}
+		name = host
+	}
+	if err := signing.CheckName(name); err != nil {
+		return "", usagef("-name: %w", err)
+	}
+	return name, nil
+}
+
+// newKey runs the command.
+func (a *App) newKey(file, name string) error {
+	key, err := signing.NewKey(a.Disk, file, name)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: a key is never replaced: choose another FILE, or look at this one with clonecratesio key show", err)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Stderr, "private key: %s, to be kept secret\npublic key:  %s.pub, to be handed out:\n", file, file)
+	_, err = fmt.Fprintln(a.Stdout, key)
+	return err
+}
+
+func keyShowCommand(a *App) *cli.Command {
+	var password passwordConfig
+	return &cli.Command{
+		Name:      "show",
+		Usage:     "show a public key and its hash",
+		ArgsUsage: "[-key-password-file FILE] FILE",
+		Description: "FILE is a private or a public key, of any kind, or a file of allowed signers, or the\n" +
+			"public key itself. The hash is that of signature lines in notes; the fingerprint is\n" +
+			"what the key's own tool shows of it.",
+		Flags:        []cli.Flag{password.flag()},
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			file, err := oneFile(cmd)
+			if err == nil {
+				err = a.showKey(file, password.ask(ctx, a, file))
+			}
+			return usageOf(cmd, err)
+		},
+	}
+}
+
+// showKey runs the command.
+func (a *App) showKey(file string, password signing.Password) error {
+	keys, err := signing.PublicOf(file, password)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+	for i, key := range keys {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "kind\t%s\nname\t%s\nhash\t%08x\nfingerprint\t%s\npublic key\t%s\n",
+			key.Kind(), key.Name(), key.ID(), key.Fingerprint(), key)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+	"golang.org/x/term"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
+)
+
+// passwordVariable is the environment variable with the password of a private key.
+const passwordVariable = "CLONECRATESIO_KEY_PASSWORD"
+
+// maxPassword bounds a password, in bytes.
+const maxPassword = 16 << 10
+
+// passwordConfig is where the password of an encrypted private key comes from. There
+// is no flag for the password itself, as other users see command lines.
+type passwordConfig struct{ file string }
+
+func (p *passwordConfig) flag() cli.Flag {
+	return &cli.StringFlag{
+		Name: "key-password-file", DefaultText: "$" + passwordVariable + ", or asked for on a terminal",
+		Usage: "`FILE` whose first line is the password of an encrypted private key", Destination: &p.file,
+	}
+}
+
+// ask returns what finds the password of the private key in a file out.
+func (p *passwordConfig) ask(ctx context.Context, a *App, key string) signing.Password {
+	return func() ([]byte, error) {
+		if p.file != "" {
+			return passwordInFile(p.file)
+		}
+		if password, ok := os.LookupEnv(passwordVariable); ok {
+			return []byte(password), nil
+		}
+		if !term.IsTerminal(int(os.Stdin.Fd())) {
+			return nil, fmt.Errorf("the key is encrypted: give its password by -key-password-file FILE or $%s", passwordVariable)
+		}
+		return a.typedPassword(ctx, key)
+	}
+}
+
+func passwordInFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key's password: %w", err)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxPassword+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the key's password: %w", err)
+	}
+	line, _, _ := strings.Cut(string(content), "\n")
+	line = strings.TrimSuffix(line, "\r")
+	if line == "" || len(content) > maxPassword {
+		return nil, usagef("-key-password-file: %s has no password in its first line, or more than %d bytes", name, maxPassword)
+	}
+	return []byte(line), nil
+}
+
+// typedPassword asks on the terminal, which shows nothing of what is typed; a signal
+// ends that, and the terminal is as it was.
+func (a *App) typedPassword(ctx context.Context, key string) ([]byte, error) {
+	in := int(os.Stdin.Fd())
+	before, err := term.GetState(in)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the key's password: %w", err)
+	}
+	fmt.Fprintf(a.Stderr, "password of %s: ", printable(key))
+	defer fmt.Fprintln(a.Stderr)
+	type answer struct {
+		password []byte
+		err      error
+	}
+	typed := make(chan answer, 1)
+	go func() {
+		password, err := term.ReadPassword(in)
+		typed <- answer{password, err}
+	}()
+	select {
+	case got := <-typed:
+		if got.err == nil && len(got.password) == 0 {
+			got.err = errors.New("none was typed")
+		}
+		if got.err != nil {
+			return nil, fmt.Errorf("asking for the key's password: %w", got.err)
+		}
+		return got.password, nil
+	case <-ctx.Done():
+		return nil, errors.Join(context.Cause(ctx), term.Restore(in, before))
+	}
+}
