@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -85,6 +86,10 @@ func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop 
 			return
 		}
 		s := look()
+		if errors.Is(outcome, errReopen) { // in a moment: it has not ended
+			write(s)
+			return
+		}
 		s.Ended, s.Result = s.Updated, complete
 		if outcome != nil {
 			s.Result = oneLine(outcome)

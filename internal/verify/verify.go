@@ -18,9 +18,8 @@ import (
 	"io"
 	"io/fs"
 	"runtime"
+	"slices"
 	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -81,17 +80,12 @@ type Summary struct {
 	Complete        bool     // up to the end
 }
 
-// pageSize is how many versions are looked up at a time. Pages are what workers
-// are given.
-const pageSize = 128
-
-// page is some versions on their way through the workers.
-type page struct {
-	versions []catalog.Version
-	problems []Problem
-	err      error
-	done     chan struct{}
-}
+// Pages are what workers are given: so many versions are looked up at a time, and
+// of those that were bad, each alone, because what is bad is slow to read.
+const (
+	pageSize  = 128
+	againSize = 1
+)
 
 // Run hashes until all is done, or until ctx is: then the summary says how far
 // it came, and Run returns ctx's cause.
@@ -111,13 +105,14 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 func Again(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
 	s := &Summary{Problems: map[Kind]int64{}, Last: cfg.After}
-	for _, id := range cfg.Again {
-		if err := cfg.again(ctx, s, id); err != nil {
-			return s, causeOf(ctx, err)
+	work := pipeline{cfg: &cfg, check: cfg.checkAgain}
+	return s, causeOf(ctx, work.run(ctx, cfg.listAgain, func(p *page) error {
+		if err := cfg.tell(s, p.problems); err != nil {
+			return err
 		}
-		s.Again++
-	}
-	return s, nil
+		s.Again += len(p.again)
+		return nil
+	}))
 }
 
 // causeOf returns why ctx ended, if it did: it says more than what came of it.
@@ -128,21 +123,30 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-func (cfg *Config) again(ctx context.Context, s *Summary, id crate.ID) error {
-	rows, err := cfg.Catalog.Versions(ctx, id.Name)
-	if err != nil {
-		return err
+func (cfg *Config) listAgain(_ context.Context, hand func(*page) error) error {
+	for ids := range slices.Chunk(cfg.Again, againSize) {
+		if err := hand(&page{again: ids}); err != nil {
+			return err
+		}
 	}
-	for i := range rows {
-		if rows[i].ID != id {
-			continue
-		}
-		found, err := cfg.version(ctx, &rows[i])
-		if err == nil {
-			err = cfg.tell(s, found)
-		}
+	return nil
+}
+
+func (cfg *Config) checkAgain(ctx context.Context, p *page) error {
+	for _, id := range p.again {
+		rows, err := cfg.Catalog.Versions(ctx, id.Name)
 		if err != nil {
 			return err
+		}
+		for i := range rows {
+			if rows[i].ID != id {
+				continue
+			}
+			found, err := cfg.version(ctx, &rows[i])
+			if err != nil {
+				return err
+			}
+			p.problems = append(p.problems, found...)
 		}
 	}
 	return nil
@@ -164,63 +168,30 @@ func (cfg *Config) sweep(ctx context.Context, s *Summary) error {
 	for _, id := range cfg.Again {
 		seen[id] = true
 	}
-	todo, order := make(chan *page), make(chan *page, 2*cfg.Workers)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		defer close(todo)
-		defer close(order)
-		return cfg.list(ctx, todo, order)
+	check := func(ctx context.Context, p *page) error { return cfg.checkPage(ctx, p, seen) }
+	work := pipeline{cfg: cfg, check: check}
+	return work.run(ctx, cfg.list, func(p *page) error {
+		if err := cfg.tell(s, p.problems); err != nil {
+			return err
+		}
+		s.Last = p.versions[len(p.versions)-1].ID
+		s.Passed += int64(len(p.versions))
+		return nil
 	})
-	for range cfg.Workers {
-		g.Go(func() error {
-			for p := range todo {
-				p.err = cfg.check(ctx, p, seen)
-				close(p.done)
-			}
-			return nil
-		})
-	}
-	g.Go(func() error { return cfg.collect(ctx, s, order) })
-	return g.Wait()
 }
 
-// list hands out pages: to the workers, and to whoever wants them in order.
-func (cfg *Config) list(ctx context.Context, todo, order chan<- *page) error {
+// list hands out everything behind Config.After.
+func (cfg *Config) list(ctx context.Context, hand func(*page) error) error {
 	for after := cfg.After; ; {
 		versions, err := cfg.Catalog.Page(ctx, after, pageSize)
 		if err != nil || len(versions) == 0 {
 			return err
 		}
 		after = versions[len(versions)-1].ID
-		p := &page{versions: versions, done: make(chan struct{})}
-		for _, to := range []chan<- *page{order, todo} {
-			select {
-			case to <- p:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-	}
-}
-
-// collect takes the pages in order.
-func (cfg *Config) collect(ctx context.Context, s *Summary, order <-chan *page) error {
-	for p := range order {
-		select {
-		case <-p.done:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if p.err != nil {
-			return p.err
-		}
-		if err := cfg.tell(s, p.problems); err != nil {
+		if err := hand(&page{versions: versions}); err != nil {
 			return err
 		}
-		s.Last = p.versions[len(p.versions)-1].ID
-		s.Passed += int64(len(p.versions))
 	}
-	return nil
 }
 
 func (cfg *Config) tell(s *Summary, problems []Problem) error {
@@ -234,7 +205,7 @@ func (cfg *Config) tell(s *Summary, problems []Problem) error {
 	return nil
 }
 
-func (cfg *Config) check(ctx context.Context, p *page, seen map[crate.ID]bool) error {
+func (cfg *Config) checkPage(ctx context.Context, p *page, seen map[crate.ID]bool) error {
 	for i := range p.versions {
 		v := &p.versions[i]
 		if !seen[v.ID] {

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -277,6 +278,31 @@ func TestG7BadIsNotForgotten(t *testing.T) {
 	}
 	if c.Advance(s, bad[2:], time.Unix(11, 0)); !slices.Equal(c.Bad, bad[2:]) || !c.Finished.Equal(time.Unix(9, 0)) {
 		t.Errorf("cursor %+v", c)
+	}
+}
+
+// What was bad is slow to read, on a disk that fails: it is read by all workers, and
+// told in order.
+func TestG7BadIsReadByAllWorkers(t *testing.T) {
+	m := newMirror(t, 9)
+	var both sync.WaitGroup
+	both.Add(2)
+	m.opened = func(id crate.ID) {
+		if id == m.ids[0] || id == m.ids[1] {
+			both.Done()
+			both.Wait() // for ever, if one were read after the other
+		}
+	}
+	for _, id := range m.ids {
+		m.errs[id] = fs.ErrNotExist
+	}
+	var found []crate.ID
+	s, err := verify.Again(t.Context(), verify.Config{Catalog: m, Store: m, Workers: 2, Again: m.ids, Found: func(p verify.Problem) error {
+		found = append(found, p.ID)
+		return nil
+	}})
+	if err != nil || s.Again != len(m.ids) || !slices.Equal(found, m.ids) {
+		t.Errorf("%+v, %v: found %v", s, err, found)
 	}
 }
 

@@ -133,6 +133,8 @@ func (s *Store) Put(ctx context.Context, id crate.ID, body store.Body) (store.Pl
 	}
 	at.Loose = s.cfg.KeepLoose || body.Has.Loose
 	if err == nil && s.cfg.KeepLoose && !body.Has.Loose {
+		// If this fails, the member stays, and no row leads to it: right bytes, which
+		// the next run stores once more, and rewriting the bundle leaves out.
 		_, err = s.Loose.Put(ctx, id, body)
 	} else if body.Spill != nil {
 		err = errors.Join(err, body.Spill.Discard())
