@@ -82,3 +82,13 @@ func putNames(ctx context.Context, w *writing, versions []Version) {
 	put(ctx, w, "INSERT INTO names (name) VALUES (?) ON CONFLICT DO NOTHING", slices.Compact(names),
 		func(name *string) []any { return []any{*name} })
 }
+
+// Held returns the names of all crates of which bytes are held, also of those that
+// the index does not name any more, in no order.
+func (c *Catalog) Held(ctx context.Context) ([]string, error) {
+	names, err := queryNames(ctx, c.db, "SELECT DISTINCT name FROM versions")
+	if err != nil {
+		return nil, fmt.Errorf("reading names of crates from the catalog: %w", classify(err))
+	}
+	return names, nil
+}

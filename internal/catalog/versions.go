@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -57,13 +56,20 @@ func best(held []Version, id crate.ID) (Version, error) {
 // ByChecksum returns the row of bytes, whether they are the version's now or
 // were. Errors: as Version.
 func (c *Catalog) ByChecksum(ctx context.Context, key crate.Key) (Version, error) {
-	held, err := c.Versions(ctx, key.Name)
+	rows, err := c.db.QueryContext(ctx, "SELECT "+c.columns()+" FROM versions WHERE name = ? AND version = ?", key.Name, key.Version)
+	var held []Version
+	if err == nil {
+		held, err = scanVersions(rows)
+	}
+	if err != nil {
+		return Version{}, fmt.Errorf("reading %s from the catalog: %w", key.ID, classify(err))
+	}
 	for _, v := range held {
 		if v.Key() == key {
 			return v, nil
 		}
 	}
-	return Version{}, cmp.Or(err, fs.ErrNotExist)
+	return Version{}, fs.ErrNotExist
 }
 
 // scanVersions reads rows of all columns, and closes them.
