@@ -27,8 +27,12 @@
 // and whoever reads meanwhile, every line leads to the bytes that it names, and
 // the next run goes on from there: files that are there with their size and whose
 // line is in the tree, and index files whose content is right, are not written
-// again. (A version that was published again has the name of its file already:
-// for an instant, the old line leads to the new bytes.)
+// again. Of a version that was published again, whose file has its name already, the
+// old line goes first: for an instant there is none. (index.git follows at the end:
+// until then, its line is that of the old bytes, and cargo refuses the new ones.)
+//
+// A tree is that of the index as it is whenever it is exported, or that of one commit
+// of its past, for good: [Config.AsOf]. The two are not mixed.
 //
 // The tree is ours: index files that are not what the mirror shows are replaced
 // or removed. Crate files stay, also those that no line names, unless
@@ -75,15 +79,16 @@ const (
 	configName = IndexDir + "/config.json"
 )
 
-// Mirror is what is exported: a view.View that shows what is held.
+// Mirror is what is exported: a view.View that shows what is held, or a
+// view.Snapshot.
 type Mirror interface {
 	// Names returns the names of all crates that may be shown, in any order.
 	Names(ctx context.Context) ([]string, error)
 	// Crate returns what is shown of one. Errors: fs.ErrNotExist.
 	Crate(ctx context.Context, name string) (*view.Crate, error)
-	// Open opens a crate file whose bytes were hashed. Errors: fs.ErrNotExist;
-	// *view.DamagedError.
-	Open(ctx context.Context, id crate.ID) (*view.File, error)
+	// OpenBytes opens the crate file of a line, whose bytes were hashed. Errors:
+	// fs.ErrNotExist; *view.DamagedError.
+	OpenBytes(ctx context.Context, key crate.Key) (*view.File, error)
 }
 
 // Config of [Run].
@@ -95,6 +100,9 @@ type Config struct {
 	// PublicURL is where clients find the tree, without a slash at its end. It
 	// goes into config.json.
 	PublicURL string
+	// AsOf is the id of the commit of the index's past that Mirror shows; empty: it
+	// shows the index as it is now. Run refuses a tree of another: *PointError.
+	AsOf string
 	// Prune removes crate files that no line names.
 	Prune bool
 	// VerifyExisting hashes the crate files that are in the tree, and replaces
@@ -155,6 +163,9 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 }
 
 func (r *run) all(ctx context.Context) (err error) {
+	if err := claim(r.Out, r.AsOf); err != nil {
+		return err
+	}
 	if r.disk, err = openDisk(r.Out); err != nil {
 		return err
 	}
@@ -210,20 +221,16 @@ func (r *run) batch(ctx context.Context, names []string) error {
 	return r.publish(staged)
 }
 
-// publish gives the files of a batch their names.
+// publish gives the files of a batch their names, in steps of which each is durable
+// before the next: lines that must go, crate files, lines.
 func (r *run) publish(batch []staged) error {
 	if err := r.disk.syncBytes(); err != nil {
 		return err
 	}
-	for i := range batch {
-		s := &batch[i]
-		for _, f := range s.files {
-			if err := r.own(r.disk.replace(f), s); err != nil {
-				return err
-			}
-		}
+	if err := r.name(batch, func(s *staged) []renaming { return s.without }); err != nil {
+		return err
 	}
-	if err := r.disk.syncNames(); err != nil {
+	if err := r.name(batch, func(s *staged) []renaming { return s.files }); err != nil {
 		return err
 	}
 	for i := range batch {
@@ -240,6 +247,26 @@ func (r *run) publish(batch []staged) error {
 		r.Progress.index.Add(1)
 	}
 	return nil
+}
+
+// name gives some files of each crate their names, and makes these durable.
+func (r *run) name(batch []staged, files func(*staged) []renaming) error {
+	named := false
+	for i := range batch {
+		for _, f := range files(&batch[i]) {
+			if batch[i].failed {
+				break // what follows relies on it
+			}
+			if err := r.own(r.disk.replace(f), &batch[i]); err != nil {
+				return err
+			}
+			named = true
+		}
+	}
+	if !named {
+		return nil
+	}
+	return r.disk.syncNames()
 }
 
 // own tells the trouble of one crate from that of the disk, which it returns.

@@ -72,7 +72,8 @@ func (f *fake) Crate(_ context.Context, name string) (*view.Crate, error) {
 	return c, nil
 }
 
-func (f *fake) Open(_ context.Context, id crate.ID) (*view.File, error) {
+func (f *fake) OpenBytes(_ context.Context, key crate.Key) (*view.File, error) {
+	id := key.ID
 	if id == f.damaged {
 		return nil, &view.DamagedError{ID: id, Err: fs.ErrInvalid}
 	}
@@ -231,6 +232,44 @@ func TestH17PublishedAgain(t *testing.T) {
 	checkTree(t, tree)
 }
 
+// republished is the mirror of after, in which a version has other bytes than before.
+func republished() *fake {
+	m := newFake(after)
+	m.another = crate.ID{Name: "foo", Version: "1.0.0"}
+	return m
+}
+
+// TestAsOf: a tree is of one point in time.
+func TestAsOf(t *testing.T) {
+	asOf := func(commit string) func(*Config) { return func(cfg *Config) { cfg.AsOf = commit } }
+	one, two := strings.Repeat("1", 40), strings.Repeat("2", 40)
+	tree := durabletest.NewMem()
+	for _, step := range []struct {
+		commit, want string
+		mirror       *fake
+	}{
+		{one, "", newFake(before)},
+		{one, "", newFake(before)}, // again
+		{two, "the tree is of the index at commit \"" + one + "\", and would be mixed with the index at commit \"" + two + "\": give another folder", newFake(after)},
+		{"", "the tree is of the index at commit \"" + one + "\", and would be mixed with the index as it is now: give another folder", newFake(after)},
+	} {
+		_, err := export(t, step.mirror, tree, asOf(step.commit))
+		if step.want == "" && err != nil || step.want != "" && (err == nil || err.Error() != step.want) {
+			t.Errorf("as of %q: %v, want %q", step.commit, err, step.want)
+		}
+		if lines, files := checkTree(t, tree); len(lines) != 5 || len(files) != 7 {
+			t.Errorf("as of %q: the tree has lines %q and files %q", step.commit, lines, files)
+		}
+	}
+	now := durabletest.NewMem()
+	if _, err := export(t, newFake(after), now, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := export(t, newFake(before), now, asOf(one)); !errors.As(err, new(*PointError)) {
+		t.Errorf("over a tree of now: %v", err)
+	}
+}
+
 // H5, H13: a crate that cannot be given out costs its line, and nothing else.
 func TestH5H13Damaged(t *testing.T) {
 	for name, damage := range map[string]func(f *fake, id crate.ID){
@@ -303,12 +342,12 @@ func TestC3PowerCuts(t *testing.T) {
 			}
 			return durabletest.Fault{}
 		})
-		if _, err := export(t, newFake(after), hooked, prune); err != nil {
+		if _, err := export(t, republished(), hooked, prune); err != nil {
 			t.Fatal(err)
 		}
 		for _, disk := range append(crashed, tree.Crash(rnd)) {
 			checkTree(t, disk)
-			if _, err := export(t, newFake(after), disk, prune); err != nil {
+			if _, err := export(t, republished(), disk, prune); err != nil {
 				t.Fatal(err)
 			}
 			wantAfter(t, disk)
@@ -330,7 +369,7 @@ func TestC7DiskFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			hooked := durabletest.FailAt(tree, n, fault, false, false)
-			s, err := export(t, newFake(after), hooked, prune)
+			s, err := export(t, republished(), hooked, prune)
 			if hooked.Ops() < n {
 				if n < 40 {
 					t.Errorf("an export is %d operations: the test has lost its grip", n)

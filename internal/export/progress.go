@@ -15,6 +15,7 @@ type Progress struct {
 	crates, versions, bytes atomic.Int64
 	linked, copied, kept    atomic.Int64
 	index, removed, pruned  atomic.Int64
+	left                    atomic.Int64
 	damaged, failed         atomic.Int64
 
 	mu       sync.Mutex // guards problems
@@ -31,6 +32,7 @@ type Counts struct {
 	Index                   int64 // index files written
 	Removed                 int64 // index files taken away
 	Pruned                  int64 // crate files taken away
+	Left                    int64 // lines of crates in the tree that are not, since their bytes are not held
 	Damaged, Failed         int64 // see Summary.Problems
 }
 
@@ -52,7 +54,7 @@ func (p *Progress) Snapshot() Counts {
 		Crates: p.crates.Load(), Versions: p.versions.Load(), Bytes: p.bytes.Load(),
 		Linked: p.linked.Load(), Copied: p.copied.Load(), Kept: p.kept.Load(),
 		Index: p.index.Load(), Removed: p.removed.Load(), Pruned: p.pruned.Load(),
-		Damaged: p.damaged.Load(), Failed: p.failed.Load(),
+		Left: p.left.Load(), Damaged: p.damaged.Load(), Failed: p.failed.Load(),
 	}
 }
 

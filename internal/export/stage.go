@@ -12,16 +12,20 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
 // staged is what is to get its name for one crate.
 type staged struct {
-	name   string
-	path   string     // of its index file; empty: nothing is shown of it
-	files  []renaming // crate files
-	index  renaming   // zero: the index file is right
-	failed bool
+	name  string
+	path  string     // of its index file; empty: nothing is shown of it
+	files []renaming // crate files
+	index renaming   // zero: the index file is right
+	// without is the index file of before, if a crate file takes the name of other
+	// bytes, without the lines of these.
+	without []renaming
+	failed  bool
 }
 
 // stage writes what the tree lacks of a crate. Trouble with one crate, or one
@@ -65,6 +69,7 @@ func (r *run) stageCrate(ctx context.Context, c *view.Crate, s *staged) error {
 		return nil
 	}
 	r.Progress.crates.Add(1)
+	r.Progress.left.Add(int64(c.Left))
 	if bytes.Equal(before, body) {
 		return nil
 	}
@@ -72,7 +77,29 @@ func (r *run) stageCrate(ctx context.Context, c *view.Crate, s *staged) error {
 	if err == nil {
 		s.index, err = r.disk.write(name, bytes.NewReader(body))
 	}
+	if rest := withoutRepublished(before, c.Entries); err == nil && len(rest) < len(before) {
+		var without renaming
+		without, err = r.disk.write(name, bytes.NewReader(rest))
+		s.without = append(s.without, without)
+	}
 	return err
+}
+
+// withoutRepublished is an index file of the tree without the lines of versions that
+// have other bytes now, which will stand under the same name.
+func withoutRepublished(before []byte, now []view.Entry) (rest []byte) {
+	sums := make(map[crate.ID]crate.Checksum, len(now))
+	for i := range now {
+		sums[now[i].ID] = now[i].Checksum
+	}
+	for line := range bytes.Lines(before) {
+		was, err := index.ParseLine(bytes.TrimSuffix(line, []byte("\n")))
+		if is, ok := sums[was.ID]; err == nil && ok && is != was.Checksum {
+			continue
+		}
+		rest = append(rest, line...)
+	}
+	return rest
 }
 
 // stageVersion sees to the files of one version.
@@ -87,7 +114,7 @@ func (r *run) stageVersion(ctx context.Context, e *view.Entry, have tree, s *sta
 		r.Progress.kept.Add(1)
 		return nil
 	}
-	f, err := r.Mirror.Open(ctx, e.ID)
+	f, err := r.Mirror.OpenBytes(ctx, e.Key())
 	if err != nil {
 		return err
 	}
