@@ -26,6 +26,7 @@ type exportConfig struct {
 	dirs           dirs
 	static         string
 	publicURL      string
+	asOf           string
 	prune          bool
 	verifyExisting bool
 	acceptShrink   bool
@@ -39,13 +40,16 @@ func exportCommand(a *App) *cli.Command {
 	return &cli.Command{
 		Name:      "export",
 		Usage:     "make a tree of the mirror that any web server, or a disk, gives to cargo",
-		ArgsUsage: "-static DIR [-public-url URL] [-mirror DIR] [options]",
+		ArgsUsage: "-static DIR [-public-url URL] [-as-of DAY] [-mirror DIR] [options]",
 		Description: "The tree has cargo's sparse index and the crate files under the names of\n" +
 			"static.crates.io, hard links where the mirror has them loose on the same file system.\n" +
 			"nginx, S3 and the like need no rule for it. Run it again to bring it up to date; any run\n" +
 			"may be stopped and is gone on with by the next.\n\n" +
 			"Index files that are not what the mirror shows are replaced or removed. Crate files stay,\n" +
-			"also those that no line names any more, unless -prune is given.\n\n" + exitCodesHelp,
+			"also those that no line names any more, unless -prune is given.\n\n" +
+			"With -as-of, the tree is the registry as it was on a day: the lines of then, and the bytes\n" +
+			"that they name, also of versions that were published again since. Such a tree stays of that\n" +
+			"commit: another day needs another folder.\n\n" + exitCodesHelp,
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.export(ctx, &cfg) }),
@@ -56,6 +60,7 @@ func (cfg *exportConfig) flags() []cli.Flag {
 	flags := append(cfg.dirs.flags(),
 		&cli.StringFlag{Name: "static", Usage: "the tree is in `DIR`: an empty folder, or that of an earlier export", Destination: &cfg.static, TakesFile: true},
 		&cli.StringFlag{Name: "public-url", Usage: "clients find the tree at `URL`: http, https, or file. Default: file and the path of -static", Destination: &cfg.publicURL},
+		&cli.StringFlag{Name: "as-of", Usage: "the index as it was at the end of a `DAY`, YYYY-MM-DD in UTC, or at a commit that its id names (docs/time.md)", Destination: &cfg.asOf},
 		&cli.BoolFlag{Name: "prune", Usage: "remove crate files from the tree that its index does not name any more", Destination: &cfg.prune},
 		&cli.BoolFlag{Name: "verify-existing", Usage: "hash the crate files that are in the tree already; otherwise their size is looked at", Destination: &cfg.verifyExisting},
 		&cli.BoolFlag{Name: "git-index", Value: true, Usage: "make index.git beside the sparse index, for cargo before 1.68 and for file: URLs, where cargo reads nothing else; without git, and for http, a warning takes its place", Destination: &cfg.gitIndex},
@@ -127,6 +132,10 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
+	source, asOf, err := cfg.source(ctx, v)
+	if err != nil {
+		return err
+	}
 	out, lock, err := a.openExport(cfg)
 	if err != nil {
 		return err
@@ -134,7 +143,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	defer func() { err = errors.Join(err, out.Close(), lock.Release()) }()
 
 	job := export.Config{
-		Mirror: v, Out: out, PublicURL: cfg.publicURL, Prune: cfg.prune, VerifyExisting: cfg.verifyExisting,
+		Mirror: source, AsOf: asOf.Commit, Out: out, PublicURL: cfg.publicURL, Prune: cfg.prune, VerifyExisting: cfg.verifyExisting,
 		AcceptShrink: cfg.acceptShrink, Log: log, Progress: new(export.Progress),
 	}
 	stop := show.follow(exporting(job.Progress), log)
@@ -143,15 +152,30 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	if err == nil && cfg.gitIndex {
 		err = publishGit(ctx, cfg, lock, log)
 	}
+	if errors.As(err, new(*export.PointError)) {
+		err = usagef("-static %s: %w", cfg.static, err)
+	}
 	if errors.Is(err, export.ErrEmpty) {
 		err = &incompleteError{err.Error() + "; the export stays as it was"}
 	}
 	if err != nil {
 		return err
 	}
-	printExported(a.Stdout, summary, cfg)
+	printExported(a.Stdout, summary, cfg, asOf)
 	cfg.printCargoConfig(a.Stdout)
 	return exportVerdict(summary)
+}
+
+// source is what is exported, and the commit that it is of if that is one of the past.
+func (cfg *exportConfig) source(ctx context.Context, v *view.View) (export.Mirror, index.Revision, error) {
+	if cfg.asOf == "" {
+		return v, index.Revision{}, nil
+	}
+	past, err := v.At(ctx, cfg.asOf)
+	if err != nil {
+		return nil, index.Revision{}, fmt.Errorf("-as-of: %w", err)
+	}
+	return v.Snapshot(past.Commit), past.Revision, nil
 }
 
 // openExport opens the folder of a tree and takes its lock.
@@ -203,7 +227,10 @@ func exporting(p *export.Progress) func() state {
 }
 
 // printExported tells a person what an export has come to.
-func printExported(w io.Writer, s *export.Summary, cfg *exportConfig) {
+func printExported(w io.Writer, s *export.Summary, cfg *exportConfig, asOf index.Revision) {
+	if asOf.Commit != "" {
+		fmt.Fprintf(w, "as of %s: commit %s\n", cfg.asOf, asOf)
+	}
 	fmt.Fprintf(w, "%s of %s (%s) are in %s\n", plural(s.Versions, "version"), plural(s.Crates, "crate"), size(s.Bytes), cfg.static)
 	for _, r := range []struct {
 		n    int64
@@ -215,6 +242,7 @@ func printExported(w io.Writer, s *export.Summary, cfg *exportConfig) {
 		{s.Index, "index files written"},
 		{s.Removed, "index files removed: nothing of these crates is shown any more"},
 		{s.Pruned, "crate files removed that no line names"},
+		{s.Left, "lines of these crates left out: the mirror does not hold their bytes"},
 		{s.Damaged, "not exported: the mirror's copy is damaged"},
 		{s.Failed, "could not be read or written"},
 	} {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -112,6 +113,60 @@ func TestCargoReadsAnExportByFile(t *testing.T) {
 	c.run("app", "fetch", "--locked")
 	if lock := c.read("app/Cargo.lock"); !strings.Contains(lock, `version = "1.0.2"`) {
 		t.Errorf("a 1.0.2 is not resolved:\n%s", lock)
+	}
+}
+
+// TestCargoResolvesAsOf: of two days between which a version was yanked and another
+// published again, cargo makes two lock files, and fetches what each names.
+func TestCargoResolvesAsOf(t *testing.T) {
+	needCargo(t)
+	dir := t.TempDir()
+	reg := simreg.New(simreg.MustParse("foo 1.0.0\nfoo 1.1.0\nbar 1.0.0\nbar 0.1.0\ngone 1.0.0")...)
+	for i := range 20 { // so that one may go
+		reg.Add(simreg.Version{Name: fmt.Sprintf("other%d", i), Version: "1.0.0"})
+	}
+	yanked, again := crate.ID{Name: "foo", Version: "1.1.0"}, crate.ID{Name: "bar", Version: "1.0.0"}
+	head := func() string {
+		t.Helper()
+		out, err := exec.Command("git", "-C", filepath.Join(dir, "crates.io-index"), "rev-parse", "HEAD").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	sum := func() string {
+		t.Helper()
+		sum, err := reg.Checksum(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sum.String()
+	}
+	mirrorDemo(t, reg, dir, false)
+	first, firstSum := head(), sum()
+	reg.Remove(again)
+	mirrorDemo(t, reg, dir, false)
+	reg.Yank(yanked, true)
+	reg.Add(simreg.Version{Name: again.Name, Version: again.Version})
+	reg.ReplaceBytes(again)
+	mirrorDemo(t, reg, dir, false)
+	second, secondSum := head(), sum()
+	reg.Remove(crate.ID{Name: "gone", Version: "1.0.0"}) // and is there as of before
+	mirrorDemo(t, reg, dir, false)
+
+	for commit, want := range map[string]struct{ foo, bar, not string }{
+		first: {"1.1.0", firstSum, secondSum}, second: {"1.0.0", secondSum, firstSum},
+	} {
+		c := &cargo{t: t, dir: t.TempDir()}
+		c.write("home/config.toml", runExport(t, dir, filepath.Join(c.dir, "static"), "-as-of", commit[:12]))
+		c.write("app/Cargo.toml", "[package]\nname = \"app\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[dependencies]\nfoo = \"1\"\nbar = \"1\"\ngone = \"1\"\n")
+		c.write("app/src/lib.rs", "")
+		c.run("app", "generate-lockfile")
+		lock := c.read("app/Cargo.lock")
+		if !strings.Contains(lock, "name = \"foo\"\nversion = \""+want.foo+"\"") || !strings.Contains(lock, want.bar) || strings.Contains(lock, want.not) {
+			t.Errorf("as of %s: want foo %s and bar with %s:\n%s", commit, want.foo, want.bar, lock)
+		}
+		c.run("app", "fetch", "--locked")
 	}
 }
 
