@@ -30,6 +30,7 @@ func (v *View) follow(life context.Context, changed chan<- struct{}) {
 	defer tick.Stop()
 	t := trouble{log: v.cfg.Log}
 	for {
+		v.readDays(life)
 		select {
 		case <-life.Done():
 			return

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
@@ -20,8 +21,9 @@ type Past struct {
 }
 
 const (
-	// pointsFor is how long it is believed where points lead. When the index that
-	// is shown changes, it is found out again at once.
+	// pointsFor is how long it is believed where points lead, while nothing goes
+	// wrong: days may be thinned out, commits thrown away. When the index that is
+	// shown changes, it is found out again at once.
 	pointsFor = time.Minute
 	// maxPoints bounds how many ids of commits are remembered, with some 200 bytes
 	// each.
@@ -32,7 +34,7 @@ const (
 type points struct {
 	of   *pinned
 	made time.Time
-	days []index.Day // nil: not known
+	days []index.Day
 
 	mu      sync.Mutex // guards what follows
 	commits map[string]index.Revision
@@ -45,8 +47,8 @@ type past struct {
 	// can hold, leave some to all others.
 	slots chan struct{}
 
-	mu  sync.Mutex // guards what follows, and lets one at a time list the days
-	now *points
+	now     atomic.Pointer[points] // what is known; nil: nothing yet
+	listing sync.Mutex             // lets one at a time list the days
 }
 
 func newPast(readers int) *past { return &past{slots: make(chan struct{}, max(1, readers/2))} }
@@ -123,19 +125,41 @@ func (x *past) read(ctx context.Context, fn func() error) error {
 	return fn()
 }
 
+// readDays lists the days before somebody asks for one, which takes some 30 ms for
+// years of them. Of an error those are told who ask.
+func (v *View) readDays(ctx context.Context) {
+	p := v.index.take()
+	defer v.index.done(p)
+	_, _ = v.past.list(ctx, p, pointsFor)
+}
+
 // points returns what is known of the past of an index, its days listed.
 func (x *past) points(ctx context.Context, p *pinned) (*points, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.now != nil && x.now.of == p && time.Since(x.now.made) < pointsFor {
-		return x.now, nil
+	return x.list(ctx, p, 2*pointsFor) // readDays comes first
+}
+
+// list lists the days, unless that was done a short while ago.
+func (x *past) list(ctx context.Context, p *pinned, recently time.Duration) (*points, error) {
+	if now := x.now.Load(); now.holds(p, recently) {
+		return now, nil
+	}
+	x.listing.Lock()
+	defer x.listing.Unlock()
+	if now := x.now.Load(); now.holds(p, recently) {
+		return now, nil
 	}
 	days, err := p.Days(ctx)
 	if err != nil {
 		return nil, err
 	}
-	x.now = &points{of: p, made: time.Now(), days: days, commits: map[string]index.Revision{}}
-	return x.now, nil
+	now := &points{of: p, made: time.Now(), days: days, commits: map[string]index.Revision{}}
+	x.now.Store(now)
+	return now, nil
+}
+
+// holds reports whether it is known of an index where its points lead.
+func (known *points) holds(p *pinned, recently time.Duration) bool {
+	return known != nil && known.of == p && time.Since(known.made) < recently
 }
 
 // commit finds a commit by the beginning of its id.

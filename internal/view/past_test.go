@@ -259,7 +259,7 @@ func TestPointsAreBounded(t *testing.T) {
 	if _, err := v.Days(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	known := v.past.now
+	known := v.past.now.Load()
 	for i := range maxPoints {
 		known.commits[fmt.Sprint(i)] = index.Revision{}
 	}
