@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -25,7 +26,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-var soakFor = flag.Duration("soak", 0, "how long TestRootSoak lasts; 0 skips it")
+var (
+	soakFor  = flag.Duration("soak", 0, "how long TestRootSoak lasts; 0 skips it")
+	soakSeed = flag.Uint64("soak-seed", 0, "of an earlier TestRootSoak, to have much of it again; 0: another each time")
+	soakLife = flag.Int("soak-life", 0, "first mirror of TestRootSoak")
+)
 
 // TestRootSoak is everything at random, one thing after the other, on mirrors
 // that live on: runs, verifications, repairs and extractions are killed, the power
@@ -41,11 +46,11 @@ func TestRootSoak(t *testing.T) {
 	if *soakFor == 0 {
 		t.Skip("takes as long as -soak says")
 	}
-	seed := rand.Uint64()
+	seed := cmp.Or(*soakSeed, rand.Uint64())
 	t.Logf("seed %d", seed)
 	var sum tally
 	end := time.Now().Add(*soakFor)
-	for life := 0; time.Now().Before(end) && !t.Failed(); life++ {
+	for life := *soakLife; time.Now().Before(end) && !t.Failed(); life++ {
 		t.Run(fmt.Sprint(life), func(t *testing.T) {
 			s := newSoak(t, rand.New(rand.NewPCG(seed, uint64(life))), journaled[life%2], &sum)
 			for round := 0; round < 12 && time.Now().Before(end) && !t.Failed(); round++ {
@@ -117,8 +122,17 @@ func (s *soak) round() {
 	if s.rnd.IntN(2) == 0 {
 		s.reg.Chaos(s.rnd.Uint64(), 0.3, s.brief...)
 	}
-	rounds := []func(){s.killed, s.killed, s.cutOff, s.cutOff, s.cutOff, s.full, s.outage, s.verifying, s.extract, s.flip, s.flip, s.forget, s.settle}
-	rounds[s.rnd.IntN(len(rounds))]()
+	rounds := []struct {
+		name string
+		play func()
+	}{
+		{"killed", s.killed}, {"killed", s.killed}, {"cut off", s.cutOff}, {"cut off", s.cutOff}, {"cut off", s.cutOff},
+		{"full", s.full}, {"outage", s.outage}, {"verifying", s.verifying}, {"extract", s.extract},
+		{"flip", s.flip}, {"flip", s.flip}, {"forget", s.forget}, {"settle", s.settle},
+	}
+	next := rounds[s.rnd.IntN(len(rounds))]
+	s.t.Logf("%s, flags %q", next.name, s.flags)
+	next.play()
 }
 
 // run starts the program, with bundles of which there are many.
@@ -479,6 +493,7 @@ func (s *soak) irreplaceable() map[string]bool {
 		}
 		files[s.path(key.ID)] = true
 		files[filepath.Join(s.dir, "bundles", row.Bundle)] = true
+		files[filepath.Join(s.dir, "out", filepath.FromSlash(key.RepublishedPath(row.Republished)))] = true
 	}
 	return files
 }
