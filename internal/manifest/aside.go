@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
 // setAside moves the manifest name out of the way as {base}-{time}.jsonl,
@@ -58,29 +59,56 @@ func moveAside(fsys durable.FS, name string) error {
 	}
 }
 
-// lastChain returns the chain after the last whole line of a manifest. It reads
-// the file's end alone.
-func lastChain(fsys durable.FS, name string) (chain [sha256.Size]byte, err error) {
+// lastChain returns the chain after the last whole line of a manifest.
+func lastChain(fsys durable.Reader, name string) (chain [sha256.Size]byte, err error) {
+	_, chain, err = Last(fsys, name)
+	return chain, err
+}
+
+// Last returns where the last whole line of a manifest ends that has a chain, in
+// bytes from its beginning, and the chain; 0 if no line has one. It reads the file's
+// end alone. Errors: fs.ErrNotExist.
+func Last(fsys durable.Reader, name string) (end int64, chain [sha256.Size]byte, err error) {
 	f, err := fsys.Open(name)
 	if err != nil {
-		return chain, err
+		return 0, chain, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return chain, err
+		return 0, chain, err
 	}
-	from := max(0, info.Size()-2*MaxLine)
-	tail, err := io.ReadAll(io.NewSectionReader(f, from, info.Size()-from))
+	at := max(0, info.Size()-2*MaxLine)
+	tail, err := io.ReadAll(io.NewSectionReader(f, at, info.Size()-at))
 	if err != nil {
-		return chain, err
+		return 0, chain, err
 	}
 	for line := range strings.Lines(string(tail)) {
+		at += int64(len(line))
 		if _, c, ok := cutChain([]byte(strings.TrimSuffix(line, "\n"))); ok && strings.HasSuffix(line, "\n") {
-			chain = c
+			end, chain = at, c
 		}
 	}
-	return chain, nil
+	return end, chain, nil
+}
+
+// ErrOther: a manifest does not have the line that was looked for.
+var ErrOther = errors.New("no line of the manifest has this chain")
+
+// CheckUpTo reads a manifest up to the line with a chain, and checks that no line
+// before was changed, dropped or added. What follows is not looked at. Errors:
+// ErrOther; *jsonl.LineError with ErrChain.
+func CheckUpTo(r io.Reader, chain [sha256.Size]byte) (lines int64, err error) {
+	var d decoder
+	for _, err := range jsonl.Read(r, MaxLine, d.decode) {
+		if err != nil {
+			return lines, err
+		}
+		if lines++; d.chained && d.chain == chain {
+			return lines, nil
+		}
+	}
+	return lines, ErrOther
 }
 
 // compressAll compresses every manifest that was moved aside and is not yet.

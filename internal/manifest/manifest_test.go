@@ -137,6 +137,42 @@ func TestG4ChainShowsEdits(t *testing.T) {
 	}
 }
 
+// The last chain covers every line before it: it is found at the end of the file, a
+// torn line aside, and a changed line before it is found out.
+func TestG4LastChainCoversAll(t *testing.T) {
+	mem := durabletest.NewMem()
+	write(t, mem, record(1), record(2), record(3))
+	whole := content(t, mem, "m.jsonl")
+	end, chain, err := Last(mem, "m.jsonl")
+	if err != nil || end != int64(len(whole)) {
+		t.Fatalf("Last = %d, %v, want %d", end, err, len(whole))
+	}
+	longer := append(whole[:len(whole):len(whole)], `{"torn`...)
+	for name, tt := range map[string]struct {
+		data  []byte
+		lines int64
+		want  error
+	}{
+		"whole":   {whole, 3, nil},
+		"longer":  {longer, 3, nil},
+		"shorter": {whole[:bytes.IndexByte(whole, '\n')+1], 1, ErrOther},
+		"changed": {bytes.Replace(whole, []byte(`"size":2`), []byte(`"size":9`), 1), 1, ErrChain},
+		"empty":   {nil, 0, ErrOther},
+	} {
+		if lines, err := CheckUpTo(bytes.NewReader(tt.data), chain); lines != tt.lines || !errors.Is(err, tt.want) {
+			t.Errorf("%s: %d lines, %v, want %d, %v", name, lines, err, tt.lines, tt.want)
+		}
+	}
+	if f, err := mem.Append("m.jsonl"); err != nil {
+		t.Fatal(err)
+	} else if _, err := f.Write([]byte(`{"torn`)); err != nil {
+		t.Fatal(err)
+	}
+	if again, other, err := Last(mem, "m.jsonl"); again != end || other != chain || err != nil {
+		t.Errorf("with a torn line: %d, %v", again, err)
+	}
+}
+
 // G1: a torn last line is told from whole ones, wherever it was torn.
 func TestG1TornTail(t *testing.T) {
 	mem := durabletest.NewMem()
