@@ -20,7 +20,7 @@ const module = "github.com/APTlantis/Mirror-Rust-Crates/"
 var floors = [][]string{
 	{"cmd"},
 	{"internal/cli"},
-	{"internal/mirror", "internal/verify", "internal/closure", "internal/extract", "internal/sidecar", "internal/serve", "internal/export", "internal/prune", "internal/doctor", "internal/web"},
+	{"internal/mirror", "internal/verify", "internal/closure", "internal/extract", "internal/sidecar", "internal/serve", "internal/export", "internal/prune", "internal/doctor", "internal/web", "internal/attest"},
 	{"internal/view"},
 	{"internal/diff"},
 	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog", "internal/runstate", "internal/cargotoml"},

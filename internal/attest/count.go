@@ -1,0 +1,132 @@
+package attest
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"path"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// count is how the mirror compares with the index.
+type count struct {
+	cfg         *Config
+	held, named int64
+	missing     []crate.ID // the first maxMissing
+	leaves      *leaves    // that the log has not
+
+	next func() (catalog.Holding, error, bool) // the catalog, beside the index
+	cur  catalog.Holding
+	err  error // of next, which want cannot return
+}
+
+// count goes through the index and the catalog side by side, in the order of paths.
+// Index files are read only where something is new or missing.
+func (cfg *Config) count(ctx context.Context) (_ *count, err error) {
+	c := &count{cfg: cfg}
+	if c.leaves, err = newLeaves(cfg.Folder); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			c.leaves.close()
+		}
+	}()
+	next, stop := iter.Pull2(cfg.Catalog.Holdings(ctx))
+	defer stop()
+	c.next = next
+	for cr, err := range cfg.Index.Crates(ctx, c.want) {
+		if err == nil {
+			err = c.crate(ctx, cr)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("comparing the mirror with the index: %w", err)
+		}
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	return c, nil
+}
+
+// want reports whether an index file must be read: not if all that it names is held
+// and in the log.
+func (c *count) want(f index.File) bool {
+	for ok := true; ok && c.err == nil && c.cur.Path < f.Path; {
+		if c.cur, c.err, ok = c.next(); !ok {
+			c.cur.Path = "\xff" // behind every path
+		}
+	}
+	if c.err != nil {
+		return false
+	}
+	if h := &c.cur; h.Path != f.Path || h.Blob == "" || h.Blob != f.Blob.String() || !h.Yanked {
+		return true
+	}
+	listed := int64(0)
+	for i := range c.cur.Versions {
+		switch v := &c.cur.Versions[i]; {
+		case !v.Listed:
+		case !good(v) || v.Leaf == 0:
+			return true
+		default:
+			listed++
+		}
+	}
+	c.named += listed
+	c.held += listed
+	return false
+}
+
+// good reports whether a row is of bytes that are held and verified, and the
+// version's.
+func good(v *catalog.Version) bool {
+	return !v.VerifiedAt.IsZero() && v.SupersededAt.IsZero() && (v.Loose || v.Bundle != "")
+}
+
+// crate compares a crate whose index file was read.
+func (c *count) crate(ctx context.Context, cr *index.Crate) error {
+	if cr.Err != nil {
+		return fmt.Errorf("%s cannot be read, so it is not known which versions it names: %w", cr.Path, cr.Err)
+	}
+	rows, err := c.cfg.Catalog.Versions(ctx, path.Base(cr.Path))
+	if err != nil {
+		return err
+	}
+	held := make(map[crate.Key]*catalog.Version, len(rows))
+	for i := range rows {
+		if good(&rows[i]) {
+			held[rows[i].Key()] = &rows[i]
+		}
+	}
+	for _, bad := range cr.Bad {
+		c.miss(bad.ID)
+	}
+	for i := range cr.Entries {
+		key := crate.Key{ID: cr.Entries[i].ID, Checksum: cr.Entries[i].Checksum}
+		v := held[key]
+		if v == nil {
+			c.miss(key.ID)
+			continue
+		}
+		c.named++
+		c.held++
+		if v.Leaf != 0 {
+			continue
+		}
+		if err := c.leaves.add(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *count) miss(id crate.ID) {
+	c.named++
+	if len(c.missing) < maxMissing {
+		c.missing = append(c.missing, id)
+	}
+}
