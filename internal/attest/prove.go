@@ -2,6 +2,7 @@ package attest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -40,7 +41,7 @@ func Prove(ctx context.Context, folder durable.Reader, id crate.ID, sum *crate.C
 		return nil, nil, fmt.Errorf("the log has no leaf of %s: %w", id, fs.ErrNotExist)
 	}
 	if p.Path, err = tlog.ProveRecord(l.N, p.Index, l.Hashes()); err != nil {
-		return nil, nil, fmt.Errorf("proving %s: %w: %w", id, tilelog.ErrDamaged, err)
+		return nil, nil, fmt.Errorf("proving %s: %w", id, err)
 	}
 	_, err = p.Check(unsigned)
 	return p, others, err
@@ -50,8 +51,11 @@ func Prove(ctx context.Context, folder durable.Reader, id crate.ID, sum *crate.C
 // who get them.
 func unsigned([]byte) error { return nil }
 
+// ErrNotContinued: a log is not that of an earlier checkpoint and what was appended.
+var ErrNotContinued = errors.New("the log does not continue that of the earlier checkpoint")
+
 // ProveSince makes the proof that the log has only been appended to since an earlier
-// checkpoint. There is none if that is not so.
+// checkpoint. Errors: ErrNotContinued; tilelog.ErrDamaged.
 func ProveSince(folder durable.Reader, old []byte) (*statement.Consistency, error) {
 	earlier, err := statement.Peek(old)
 	if err != nil {
@@ -64,9 +68,11 @@ func ProveSince(folder durable.Reader, old []byte) (*statement.Consistency, erro
 	p := &statement.Consistency{Old: old, Later: l.Checkpoint}
 	if earlier.N < l.N {
 		if p.Path, err = tlog.ProveTree(l.N, earlier.N, l.Hashes()); err != nil {
-			return nil, fmt.Errorf("proving consistency: %w: %w", tilelog.ErrDamaged, err)
+			return nil, fmt.Errorf("proving consistency: %w", err)
 		}
 	}
-	_, _, err = p.Check(unsigned)
-	return p, err
+	if _, _, err := p.Check(unsigned); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotContinued, err)
+	}
+	return p, nil
 }

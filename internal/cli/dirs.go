@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 type dirs struct {
 	mirror                        string
 	index, out, bundles, manifest string
+	statements                    string
 }
 
 func (d *dirs) flags() []cli.Flag {
@@ -40,6 +42,11 @@ func (d *dirs) manifestFlag() cli.Flag {
 	return &cli.StringFlag{Name: "manifest", Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to. Default: manifest.jsonl in -mirror, or beside -out if that alone is given", Destination: &d.manifest, TakesFile: true}
 }
 
+// logDirFlag is for those commands that deal with the log of statements.
+func (d *dirs) logDirFlag() cli.Flag {
+	return &cli.StringFlag{Name: "log-dir", Usage: "`DIR` of the log of statements. Default: log in -mirror, or beside -out if that alone is given", Destination: &d.statements, TakesFile: true}
+}
+
 // defaultMirror is ~/Rust-Crates, as v1.1.0's Clone-Index.py has it.
 func defaultMirror() string {
 	home, err := os.UserHomeDir()
@@ -51,13 +58,14 @@ func defaultMirror() string {
 
 // fill names the folders that no flag named.
 func (d *dirs) fill() {
-	if d.manifest == "" && d.out != "" && d.mirror == defaultMirror() {
-		d.manifest = filepath.Join(d.out, "..", "manifest.jsonl") // not in a home folder that has no mirror
+	if d.out != "" && d.mirror == defaultMirror() { // not in a home folder that has no mirror
+		d.manifest = cmp.Or(d.manifest, filepath.Join(d.out, "..", "manifest.jsonl"))
+		d.statements = cmp.Or(d.statements, filepath.Join(d.out, "..", "log"))
 	}
 	for _, f := range []struct {
 		dir  *string
 		name string
-	}{{&d.index, "crates.io-index"}, {&d.out, "crates"}, {&d.bundles, "bundles"}, {&d.manifest, "manifest.jsonl"}} {
+	}{{&d.index, "crates.io-index"}, {&d.out, "crates"}, {&d.bundles, "bundles"}, {&d.manifest, "manifest.jsonl"}, {&d.statements, "log"}} {
 		if *f.dir == "" {
 			*f.dir = filepath.Join(d.mirror, f.name)
 		}

@@ -26,7 +26,7 @@ var programs = map[string]func(*App) *cli.Command{
 func TestReference(t *testing.T) {
 	var want strings.Builder
 	want.WriteString("# Commands\n\nWhat each says when asked for `-help`. Flags take one dash or two, and a value after\na space or `=`.\n")
-	for _, args := range [][]string{{"clonecratesio"}, {"clonecratesio", "demo"}, {"clonecratesio", "download"}, {"clonecratesio", "extract"}, {"clonecratesio", "inspect"}, {"clonecratesio", "key"}, {"clonecratesio", "key", "new"}, {"clonecratesio", "key", "show"}, {"clonecratesio", "sidecars"}, {"download-crates"}, {"extract-bundles"}, {"generate-sidecars"}} {
+	for _, args := range [][]string{{"clonecratesio"}, {"clonecratesio", "demo"}, {"clonecratesio", "download"}, {"clonecratesio", "extract"}, {"clonecratesio", "inspect"}, {"clonecratesio", "key"}, {"clonecratesio", "key", "new"}, {"clonecratesio", "key", "show"}, {"clonecratesio", "attest"}, {"clonecratesio", "prove"}, {"clonecratesio", "check"}, {"clonecratesio", "sidecars"}, {"download-crates"}, {"extract-bundles"}, {"generate-sidecars"}} {
 		program := programs[args[0]]
 		fmt.Fprintf(&want, "\n## %s\n\n```text\n%s```\n", strings.Join(args, " "), help(t, program, args))
 	}

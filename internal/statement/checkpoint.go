@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -47,12 +49,17 @@ const (
 
 // Text returns the text of the checkpoint, without signatures.
 func (s *Statement) Text() string {
-	text := fmt.Sprintf("%s\n%d\n%s\n%d of %d versions of index commit %s of %s held, verified, durable at %s\n",
-		s.Origin, s.N, s.Hash, s.Held, s.Named, s.Commit, s.CommitTime.UTC().Format(commitLayout), s.At.UTC().Format(atLayout))
+	text := fmt.Sprintf("%s\n%d\n%s\n%s\n", s.Origin, s.N, s.Hash, s.Sentence())
 	if s.Manifest != (Manifest{}) {
 		text += fmt.Sprintf("manifest of %d bytes ends with chain %s\n", s.Manifest.Size, s.Manifest.Chain)
 	}
 	return text
+}
+
+// Sentence returns the line that says what is held.
+func (s *Statement) Sentence() string {
+	return fmt.Sprintf("%d of %d versions of index commit %s of %s held, verified, durable at %s",
+		s.Held, s.Named, s.Commit, s.CommitTime.UTC().Format(commitLayout), s.At.UTC().Format(atLayout))
 }
 
 // Complete reports whether all is held that the index names.
@@ -128,8 +135,9 @@ func (s *Statement) check() error {
 // ValidOrigin reports whether a name can be that of a log: what a key of a signed
 // note can be called.
 func ValidOrigin(name string) bool {
-	const most = 200
-	return name != "" && len(name) <= most && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '+' })
+	const most = 255
+	return name != "" && len(name) <= most && utf8.ValidString(name) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r == '+' || unicode.IsSpace(r) || !unicode.IsPrint(r) })
 }
 
 // A Verify finds out whether a checkpoint was signed with a key, given all of its

@@ -25,7 +25,7 @@
 // of the crate file (the index's "cksum") in 64 lower-case hexadecimal digits; one
 // space between them, and the newline. For example
 //
-//	serde 1.0.0 9db8d4bd1b4ae6ccf3c5ce1bb9a0fba9d2b1a2a7a7f3f6e0b3a1d5a5c3f1e2d4
+//	birch 1.0.0 c3603466819e4642c3e0c00fd6d62f6b27584c4807534470648fac41a445ef94
 //
 // Its hash is SHA-256 over a zero byte and the line:
 //

@@ -38,7 +38,14 @@ func Open(fsys durable.Reader) (*Log, error) {
 // Hashes reads hashes of the tree. Each is checked against the root before it is
 // returned: a tile that was changed is an error.
 func (l *Log) Hashes() tlog.HashReader {
-	return tlog.TileHashReader(l.Tree, tiles{l.fsys})
+	from := tlog.TileHashReader(l.Tree, tiles{l.fsys})
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		hashes, err := from.ReadHashes(indexes)
+		if err != nil && !errors.Is(err, ErrDamaged) && !errors.As(err, new(*fs.PathError)) {
+			err = fmt.Errorf("%w: a tile is not that of the root (%w)", ErrDamaged, err)
+		}
+		return hashes, err
+	})
 }
 
 // tiles is a tlog.TileReader.

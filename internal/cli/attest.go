@@ -1,0 +1,231 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
+)
+
+// attestConfig is the flags of attest.
+type attestConfig struct {
+	dirs
+	signersConfig
+	partial bool
+	newKey  bool
+	log     logConfig
+}
+
+// signersConfig says who signs.
+type signersConfig struct {
+	keys     []string
+	origin   string
+	password passwordConfig
+}
+
+func attestCommand(a *App) *cli.Command {
+	var cfg attestConfig
+	flags := append(cfg.dirs.flags(), cfg.logDirFlag(),
+		&cli.StringFlag{Name: "manifest", Usage: "audit log of the last run in `FILE`, whose chain the statement covers. Default: manifest.jsonl in -mirror, or beside -out if that alone is given", Destination: &cfg.manifest, TakesFile: true},
+		&cli.StringSliceFlag{Name: "key", Usage: "sign with the private key in `FILE`, of any kind; may be given several times", Destination: &cfg.keys, TakesFile: true},
+		&cli.StringFlag{Name: "origin", DefaultText: "the name of the first -key", Usage: "`NAME` of the log, which it keeps", Destination: &cfg.origin},
+		cfg.password.flag(),
+		&cli.BoolFlag{Name: "partial", Usage: "state it although not all is held that the index names", Destination: &cfg.partial},
+		&cli.BoolFlag{Name: "new-key", Usage: "go on with a log that another key has signed so far", Destination: &cfg.newKey},
+	)
+	return &cli.Command{
+		Name:      "attest",
+		Usage:     "state under a signature what is held, verified and durable",
+		ArgsUsage: "[-mirror DIR] -key FILE [options]",
+		Description: "Appends what the log has not yet to it, and publishes a signed checkpoint there: a\n" +
+			"Merkle tree over name, version and sha256 of every version held. Anyone can check it\n" +
+			"offline, with the public key alone: clonecratesio prove, clonecratesio check. Nothing\n" +
+			"is hashed or fetched; run verify before if the disk is in doubt.\n\n" + exitCodesHelp,
+		Flags:        append(flags, cfg.log.flags()...),
+		OnUsageError: onUsageError,
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.attest(ctx, &cfg) }),
+	}
+}
+
+func (cfg *attestConfig) check() error {
+	if len(cfg.keys) == 0 {
+		return usagef("-key FILE is missing: the private key that signs; clonecratesio key new makes one")
+	}
+	cfg.fill()
+	return errors.Join(cfg.signersConfig.check(), cfg.log.check(), cfg.dirs.check())
+}
+
+func (cfg *signersConfig) check() error {
+	if cfg.origin != "" && !statement.ValidOrigin(cfg.origin) {
+		return usagef("-origin %.80q is no name of a log: want no spaces and no plus signs", cfg.origin)
+	}
+	return nil
+}
+
+// attest runs the command.
+func (a *App) attest(ctx context.Context, cfg *attestConfig) (err error) {
+	log := cfg.log.logger(a.Stderr)
+	signers, err := cfg.open(ctx, a)
+	if err != nil {
+		return err
+	}
+	h, _, err := a.openLoose(cfg.out, "batch", log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	path := catalogPath(cfg.out)
+	if _, err = os.Stat(path); err != nil { // an empty one would say that nothing is held
+		return withoutCatalog(err)
+	}
+	if h.catalog, err = catalog.Open(path); err != nil {
+		return err
+	}
+	if h.bundles, err = openIfThere(cfg.bundles); err != nil {
+		return err
+	}
+	return a.state(ctx, h, &cfg.dirs, signers, log, func(job *attest.Config) { job.Partial, job.NewKeys = cfg.partial, cfg.newKey })
+}
+
+// state makes a statement about a mirror that is held.
+func (a *App) state(ctx context.Context, h *held, dirs *dirs, by *signers, log *slog.Logger, options func(*attest.Config)) error {
+	ix, err := dirs.openIndex(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer ix.Close()
+	folder, err := a.folder(dirs.statements)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	job := attest.Config{
+		Index: ix, Catalog: h.catalog, Folder: folder, Origin: by.origin, Sign: by.sign, Verify: by.verify, Sync: h.sync, Log: log,
+	}
+	if job.Manifest, err = lastRecord(dirs.manifest); err != nil {
+		return err
+	}
+	options(&job)
+	r, err := attest.Run(ctx, job)
+	if err != nil {
+		return fmt.Errorf("stating what is held: %w", lackingWords(err))
+	}
+	_, err = fmt.Fprintf(a.Stdout, "%s\n%s, %s of them new: %s\n",
+		r.Sentence(), leaves(r.N), count(r.New), filepath.Join(dirs.statements, tilelog.CheckpointName))
+	return err
+}
+
+func leaves(n int64) string {
+	if n == 1 {
+		return "1 leaf"
+	}
+	return count(n) + " leaves"
+}
+
+// lackingWords says of a mirror that is incomplete what to do.
+func lackingWords(err error) error {
+	var lacking *attest.IncompleteError
+	if errors.Is(err, tilelog.ErrDamaged) {
+		return &integrityError{fmt.Sprintf("%v: restore the log from a copy", err)}
+	}
+	if !errors.As(err, &lacking) {
+		return err
+	}
+	var names []string
+	for _, id := range lacking.Missing {
+		if id.Name != "" {
+			names = append(names, id.String())
+		}
+	}
+	if int64(len(names)) < lacking.Named-lacking.Held {
+		names = append(names, "...")
+	}
+	return &incompleteError{fmt.Sprintf("%v: %s; clonecratesio sync downloads what is missing, -partial states that %d of %d are held",
+		err, strings.Join(names, ", "), lacking.Held, lacking.Named)}
+}
+
+// sync makes durable what an earlier run has left to the system.
+func (h *held) sync() error {
+	for _, fsys := range []durable.FS{h.folder, h.bundles} {
+		if fsys == nil {
+			continue
+		}
+		if err := fsys.SyncAll(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	return nil
+}
+
+// lastRecord is how far the audit log of the last run goes; zero: there is none, or
+// it is a stream.
+func lastRecord(path string) (m statement.Manifest, err error) {
+	folder, err := openIfThere(filepath.Dir(path))
+	if folder == nil || err != nil {
+		return m, err
+	}
+	defer folder.Close()
+	m.Size, m.Chain, err = manifest.Last(folder, filepath.Base(path))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, durable.ErrNotRegular) {
+		return statement.Manifest{}, nil
+	}
+	return m, err
+}
+
+// signers are the keys that sign, opened.
+type signers struct {
+	origin string
+	keys   []*signing.Signer
+	public []*signing.Verifier
+}
+
+func (cfg *signersConfig) open(ctx context.Context, a *App) (*signers, error) {
+	s := &signers{origin: cfg.origin}
+	for _, file := range cfg.keys {
+		key, err := signing.OpenPrivate(file, cfg.password.ask(ctx, a, file))
+		if err != nil {
+			return nil, err
+		}
+		s.keys, s.public = append(s.keys, key), append(s.public, key.Public())
+	}
+	if s.origin == "" {
+		s.origin = s.public[0].Name()
+	}
+	return s, nil
+}
+
+func (s *signers) sign(text string) ([]byte, error) {
+	var sigs []signing.Signature
+	for _, key := range s.keys {
+		sig, err := key.Sign([]byte(text))
+		if err != nil {
+			return nil, err
+		}
+		sigs = append(sigs, sig)
+	}
+	return signing.Seal([]byte(text), sigs...)
+}
+
+func (s *signers) verify(checkpoint []byte) error { return signedBy(s.public)(checkpoint) }
+
+// signedBy is the statement.Verify of public keys, one of which is enough.
+func signedBy(keys []*signing.Verifier) statement.Verify {
+	return func(checkpoint []byte) error {
+		_, _, err := signing.Open(checkpoint, keys...)
+		return err
+	}
+}

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
+)
+
+// checkConfig is the flags of check.
+type checkConfig struct {
+	file, key       string
+	crate, manifest string
+}
+
+func checkCommand(a *App) *cli.Command {
+	var cfg checkConfig
+	return &cli.Command{
+		Name:      "check",
+		Usage:     "check a proof or a statement with a public key, offline",
+		ArgsUsage: "-key KEY [-crate FILE] [-manifest FILE] PROOF",
+		Description: "PROOF is what clonecratesio prove writes, or a checkpoint. Says what is proved. Needs\n" +
+			"no mirror, no index and no network.\n\n" + checkExitCodes,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "key", Usage: "public `KEY`, as text or in a file, of any kind, or a file of allowed signers", Destination: &cfg.key},
+			&cli.StringFlag{Name: "crate", Usage: "the crate file in `FILE` must be the one that the proof is about", Destination: &cfg.crate, TakesFile: true},
+			&cli.StringFlag{Name: "manifest", Usage: "the audit log in `FILE`, as manifest.jsonl is, must be the one that the statement covers", Destination: &cfg.manifest, TakesFile: true},
+		},
+		OnUsageError: onUsageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			var err error
+			if cfg.file, err = oneFile(cmd); err == nil {
+				err = cfg.check()
+			}
+			if err == nil {
+				err = a.check(&cfg)
+			}
+			return usageOf(cmd, err)
+		},
+	}
+}
+
+const checkExitCodes = `Exit codes:
+   0    it is proved
+   1    a file cannot be read, or the key is none
+   2    wrong usage
+   4    it is not proved: the reason is said`
+
+func (cfg *checkConfig) check() error {
+	if cfg.key == "" {
+		return usagef("-key KEY is missing: the public key of whoever made the statement, which must not come from where the proof does")
+	}
+	return nil
+}
+
+// check runs the command.
+func (a *App) check(cfg *checkConfig) error {
+	keys, err := signing.OpenPublic(cfg.key)
+	if err != nil {
+		return err
+	}
+	data, err := readLimited(cfg.file, statement.MaxProof)
+	if err != nil {
+		return err
+	}
+	proved, err := cfg.prove(data, signedBy(keys))
+	if err != nil && !errors.As(err, new(*fs.PathError)) {
+		err = &integrityError{fmt.Sprintf("%s: not proved: %v", cfg.file, err)}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(a.Stdout, proved)
+	return err
+}
+
+// prove returns what is proved, in sentences.
+func (cfg *checkConfig) prove(data []byte, verify statement.Verify) (string, error) {
+	var out strings.Builder
+	s, err := cfg.statement(&out, data, verify)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(&out, "%s states: %s\n", s.Origin, s.Sentence())
+	if cfg.manifest == "" {
+		return out.String(), nil
+	}
+	lines, err := attest.CheckManifest(cfg.manifest, s.Manifest)
+	fmt.Fprintf(&out, "%s is covered by the statement up to line %d, and unchanged\n", cfg.manifest, lines)
+	return out.String(), err
+}
+
+// statement checks what a file claims to be, and returns the last statement in it.
+func (cfg *checkConfig) statement(out io.Writer, data []byte, verify statement.Verify) (*statement.Statement, error) {
+	switch {
+	case statement.IsInclusion(data):
+		return cfg.inclusion(out, data, verify)
+	case cfg.crate != "":
+		return nil, errors.New("-crate is for the proof of a version: this is none")
+	case statement.IsConsistency(data):
+		return consistency(out, data, verify)
+	}
+	return statement.Open(data, verify)
+}
+
+func (cfg *checkConfig) inclusion(out io.Writer, data []byte, verify statement.Verify) (*statement.Statement, error) {
+	p, err := statement.ParseInclusion(data)
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.Check(verify)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(out, "proved: %s with sha256 %s is in what %s stated to hold, verified and durable, by %s\n",
+		p.Key.ID, p.Key.Checksum, s.Origin, s.At.Format(time.RFC3339))
+	if cfg.crate == "" {
+		return s, nil
+	}
+	fmt.Fprintf(out, "%s is that crate file, byte for byte\n", cfg.crate)
+	return s, attest.CheckCrate(cfg.crate, p.Key)
+}
+
+func consistency(out io.Writer, data []byte, verify statement.Verify) (*statement.Statement, error) {
+	p, err := statement.ParseConsistency(data)
+	if err != nil {
+		return nil, err
+	}
+	old, later, err := p.Check(verify)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(out, "proved: the %s that %s stated by %s are the first of the %d of %s: history was only appended to\n",
+		leaves(old.N), old.Origin, old.At.Format(time.RFC3339), later.N, later.At.Format(time.RFC3339))
+	return later, nil
+}
+
+// readLimited reads a file that a person named.
+func readLimited(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s has more than %d bytes: it is no proof and no checkpoint", name, limit)
+	}
+	return data, err
+}

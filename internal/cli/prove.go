@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
+)
+
+// proveConfig is the flags of prove.
+type proveConfig struct {
+	dirs
+	id    crate.ID // zero with since
+	sum   string
+	since string
+}
+
+func proveCommand(a *App) *cli.Command {
+	var cfg proveConfig
+	return &cli.Command{
+		Name:      "prove",
+		Usage:     "write a proof of what a statement covers",
+		ArgsUsage: "[-mirror DIR | -log-dir DIR] NAME VERSION | -since CHECKPOINT",
+		Description: "Writes to stdout a proof that the last statement covers a version, or that the log has\n" +
+			"only been appended to since an earlier CHECKPOINT, a file such as those in checkpoints/\n" +
+			"of the log. clonecratesio check needs it and a public key, nothing else. Takes the log\n" +
+			"alone, and no lock: a copy of it will do.\n\n" + exitCodesHelp,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "mirror", Value: defaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with log in it", Destination: &cfg.mirror, TakesFile: true},
+			&cli.StringFlag{Name: "log-dir", Usage: "`DIR` of the log of statements. Default: log in -mirror", Destination: &cfg.statements, TakesFile: true},
+			&cli.StringFlag{Name: "sha256", Usage: "the bytes with this `CHECKSUM`, of a version that was published again (default: those stated last)", Destination: &cfg.sum},
+			&cli.StringFlag{Name: "since", Usage: "the earlier checkpoint in `FILE`", Destination: &cfg.since, TakesFile: true},
+		},
+		OnUsageError: onUsageError,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			err := cfg.check(cmd.Args().Slice())
+			if err == nil {
+				err = a.prove(ctx, &cfg)
+			}
+			return usageOf(cmd, err)
+		},
+	}
+}
+
+func (cfg *proveConfig) check(args []string) error {
+	cfg.fill()
+	switch {
+	case cfg.since != "" && (len(args) > 0 || cfg.sum != ""):
+		return usagef("-since is about all of the log: give no NAME, VERSION or -sha256")
+	case cfg.since != "":
+		return nil
+	case len(args) != 2:
+		return usagef("want NAME and VERSION, or -since CHECKPOINT")
+	}
+	cfg.id = crate.ID{Name: args[0], Version: args[1]}
+	if err := cfg.id.Check(); err != nil {
+		return usagef("%w", err)
+	}
+	if cfg.sum != "" {
+		if _, err := crate.ParseChecksum(cfg.sum); err != nil {
+			return usagef("-sha256: %w", err)
+		}
+	}
+	return nil
+}
+
+// prove runs the command.
+func (a *App) prove(ctx context.Context, cfg *proveConfig) error {
+	folder, err := durable.Open(cfg.statements)
+	if err != nil {
+		return proveError(err)
+	}
+	defer folder.Close()
+	var proof []byte
+	if cfg.since != "" {
+		proof, err = proveSince(folder, cfg.since)
+	} else {
+		proof, err = a.proveVersion(ctx, folder, cfg)
+	}
+	if err != nil {
+		return proveError(err)
+	}
+	_, err = a.Stdout.Write(proof)
+	return err
+}
+
+func (a *App) proveVersion(ctx context.Context, folder durable.Reader, cfg *proveConfig) ([]byte, error) {
+	var sum *crate.Checksum
+	if parsed, err := crate.ParseChecksum(cfg.sum); err == nil {
+		sum = &parsed
+	}
+	p, others, err := attest.Prove(ctx, folder, cfg.id, sum)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range others {
+		fmt.Fprintf(a.Stderr, "prove: %s was published again; its earlier bytes: -sha256 %s\n", cfg.id, other)
+	}
+	return p.Format(), nil
+}
+
+func proveSince(folder durable.Reader, file string) ([]byte, error) {
+	old, err := readLimited(file, statement.MaxCheckpoint)
+	if err != nil {
+		return nil, err
+	}
+	p, err := attest.ProveSince(folder, old)
+	if err != nil {
+		return nil, err
+	}
+	return p.Format(), nil
+}
+
+// proveError says what is wrong, and what to do.
+func proveError(err error) error {
+	switch {
+	case errors.Is(err, tilelog.ErrDamaged):
+		return &integrityError{fmt.Sprintf("%v: restore the log from a copy", err)}
+	case errors.Is(err, attest.ErrNotContinued):
+		return &integrityError{err.Error()}
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: clonecratesio attest makes a statement about all that is held", err)
+	}
+	return err
+}
