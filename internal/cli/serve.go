@@ -52,7 +52,7 @@ func serveCommand(a *App) *cli.Command {
 }
 
 func (cfg *serveConfig) flags() []cli.Flag {
-	flags := append(cfg.dirs.flags(),
+	flags := append(cfg.dirs.flags(), cfg.dirs.logDirFlag(),
 		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", Usage: "serve at `ADDR`; :8080 is every address of this machine", Destination: &cfg.listen},
 		&cli.StringFlag{Name: "public-url", Usage: "clients reach this at `URL`, with a path if there is one, as behind a proxy; default: the address at which each of them has connected", Destination: &cfg.publicURL},
 		&cli.StringFlag{Name: "tls-cert", Usage: "serve HTTPS with the certificate chain in the PEM `FILE`, read again when it changes", Destination: &cfg.tlsCert, TakesFile: true},
@@ -105,7 +105,7 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	pages := web.New(web.Config{Mirror: v, About: about(v), PublicURL: public, Version: version(), Log: log})
 	defer pages.Close()
 	server.OnShutdown(pages.Close)
-	h := serve.New(serve.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, Log: log})
+	h := serve.New(serve.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, LogDir: cfg.dirs.statements, Log: log})
 	stopAdmin, err := cfg.serveAdmin(v, h, server, log)
 	if err != nil {
 		return errors.Join(err, server.Close())

@@ -6,6 +6,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 )
 
 // A route is a kind of resource. It is also a metric label, so there are few.
@@ -20,16 +21,18 @@ const (
 	routeAPI                    // /api/v1/crates/serde
 	routeSnapshot               // /snapshot/2026-03-01/config.json, /snapshot/2026-03-01/se/rd/serde
 	routePoints                 // /api/v1/snapshots, /api/v1/snapshots/2026-03-01
+	routeLog                    // /log/checkpoint, /log/tile/...
 	routeNone                   // a path of cargo's at which nothing can ever be
 	numberOfRoutes = iota
 )
 
-var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "search", "api", "snapshot", "api", "none"}
+var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "search", "api", "snapshot", "api", "log", "none"}
 
 // A target is what a path asks for.
 type target struct {
 	route
 	name    string          // of routeIndex and routeSnapshot (lower-cased), routeCrate, routeAPI; grammatical. Empty: config.json
+	file    string          // of routeLog: its name in the folder of the log
 	point   string          // of routeSnapshot and routePoints: a day or the id of a commit. Empty: neither, or all
 	version string          // of routeCrate; grammatical
 	sum     *crate.Checksum // of routeCrate: of the bytes asked for; nil: those that the version has
@@ -81,6 +84,9 @@ func parsePath(path string) target {
 	if rest, ok := strings.CutPrefix(path, "/snapshot/"); ok {
 		return parseSnapshot(rest)
 	}
+	if rest, ok := strings.CutPrefix(path, "/log/"); ok {
+		return parseLog(rest)
+	}
 	if rest, ok := strings.CutPrefix(path, "/crates/"); ok {
 		return parseCrate(rest)
 	}
@@ -90,6 +96,14 @@ func parsePath(path string) target {
 		return t
 	}
 	return target{}
+}
+
+// parseLog reads the names that c2sp.org/tlog-tiles gives to files of a log.
+func parseLog(rest string) target {
+	if _, err := tilelog.ParsePath(rest); err != nil && rest != tilelog.CheckpointName {
+		return target{route: routeNone}
+	}
+	return target{route: routeLog, file: rest}
 }
 
 func parseIndex(rest string) target {

@@ -8,6 +8,8 @@
 //	/crates/{name}/{version}/download       a crate file, as cargo asks for it
 //	/crates/{name}/{name}-{version}.crate   the same, as on static.crates.io
 //	/api/v1/crates/{name}/{version}/download   the same, as on crates.io
+//	/log/checkpoint                         the last statement of the mirror
+//	/log/tile/{level}/{N}[.p/{W}]           what it is about (package tilelog)
 //	/api/v1/crates?q=                       cargo search
 //	/api/v1/crates/{name}                   a crate and its versions
 //	/snapshot/{point}/config.json           as below /index/, of a point in the past
@@ -109,6 +111,9 @@ type Config struct {
 	// CacheSize is how many bytes of rendered index files are kept, a quarter of it
 	// for snapshots. If 0, 64 MiB.
 	CacheSize int64
+	// LogDir is the folder of the log of statements (package tilelog). There may be
+	// none yet.
+	LogDir string
 	// Log gets what an operator must know: damaged crates, failures. If nil,
 	// nothing is logged.
 	Log *slog.Logger
@@ -121,6 +126,7 @@ type Handler struct {
 	mirror    Mirror
 	pages     http.Handler // may be nil
 	publicURL publicurl.URL
+	logDir    string
 	log       *slog.Logger
 	metrics   *metrics
 	told      atomic.Bool // the log says that -public-url is wanted
@@ -135,7 +141,7 @@ func New(cfg Config) *Handler {
 	size := cmp.Or(cfg.CacheSize, defaultCacheSize)
 	h := &Handler{
 		mirror: cfg.Mirror, pages: cfg.Pages, log: cfg.Log, metrics: newMetrics(cfg.Mirror),
-		publicURL: cfg.PublicURL, cache: newCache(size - size/4), snapshots: newCache(size / 4),
+		publicURL: cfg.PublicURL, logDir: cfg.LogDir, cache: newCache(size - size/4), snapshots: newCache(size / 4),
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
@@ -198,6 +204,8 @@ func (h *Handler) answer(w *response, r *http.Request, t target) error {
 		return h.points(w, r, t.point)
 	case routeCrate:
 		return h.crate(w, r, t)
+	case routeLog:
+		return h.statements(w, r, t.file)
 	case routeSearch:
 		return h.search(w, r)
 	case routeAPI:
