@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,22 +51,7 @@ func (a *App) takeToFile(out string, take func(io.Writer) error) error {
 	}
 	to := a.Disk(folder)
 	defer to.Close()
-	temp := durable.TempName(".")
-	f, err := to.Create(temp)
-	if err != nil {
-		return err
-	}
-	err = take(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = cmp.Or(err, f.Close()); err == nil {
-		err = to.Publish(temp, filepath.Base(out))
-	}
-	if err != nil {
-		return errors.Join(err, to.Remove(temp))
-	}
-	return to.SyncDir(".")
+	return durable.FillNew(to, filepath.Base(out), take)
 }
 
 // takeToStream copies what take writes to w, if that succeeds.

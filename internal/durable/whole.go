@@ -35,51 +35,27 @@ const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 // step: at any instant, also after a crash, the file is whole, old or new. Its
 // folder must exist. If an error is returned either may be there.
 func WriteFile(fsys FS, name string, data []byte) error {
-	return writeWhole(fsys, name, data, fsys.Create, fsys.Replace)
+	return FillFile(fsys, name, writes(data))
 }
 
 // WriteNew makes data the durable content of a file that was not there, in one
 // step, as [WriteFile] does. Its folder must exist. Errors: fs.ErrExist; after any
 // other one the file may be there.
 func WriteNew(fsys FS, name string, data []byte) error {
-	return writeWhole(fsys, name, data, fsys.Create, fsys.Publish)
+	return FillNew(fsys, name, writes(data))
 }
 
 // WriteNewPrivate is [WriteNew] of a file that its owner alone may read
 // ([FS.CreatePrivate]).
 func WriteNewPrivate(fsys FS, name string, data []byte) error {
-	return writeWhole(fsys, name, data, fsys.CreatePrivate, fsys.Publish)
+	return fillWhole(fsys, name, fsys.CreatePrivate, writes(data), (*WholeFile).Publish)
 }
 
-// writeWhole creates a temporary file, and gives it its name by finish.
-func writeWhole(fsys FS, name string, data []byte, create func(string) (File, error), finish func(temp, name string) error) error {
-	dir := path.Dir(name)
-	temp := TempName(dir)
-	f, err := create(temp)
-	if err == nil {
-		if err = writeSynced(f, data); err == nil {
-			err = finish(temp, name)
-		}
-		if err != nil {
-			_ = fsys.Remove(temp) // the error above is the one to tell
-		}
+func writes(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
 	}
-	if err == nil {
-		err = fsys.SyncDir(dir)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	return nil
-}
-
-// writeSynced writes a new file to its end.
-func writeSynced(f File, data []byte) error {
-	_, err := f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	return cmp.Or(err, f.Close())
 }
 
 // Touch makes an empty file at path, which is a path of the system, unless
@@ -105,35 +81,19 @@ func Touch(path string) error {
 // others keep what they have. At any instant, also after a crash, the file is
 // whole.
 func Separate(fsys FS, name string) error {
-	dir := path.Dir(name)
-	temp := TempName(dir)
-	err := copySynced(fsys, name, temp)
-	if err == nil {
-		err = fsys.Replace(temp, name)
-	}
-	if err != nil {
-		_ = fsys.Remove(temp) // the error above is the one to tell
+	if err := FillFile(fsys, name, func(w io.Writer) error { return copyFrom(fsys, name, w) }); err != nil {
 		return fmt.Errorf("copying %s, which has several hard links: %w", name, err)
 	}
-	return fsys.SyncDir(dir)
+	return nil
 }
 
-// copySynced copies a file to a new one.
-func copySynced(fsys FS, name, to string) error {
+func copyFrom(fsys Reader, name string, w io.Writer) error {
 	from, err := fsys.Open(name)
 	if err != nil {
 		return err
 	}
-	defer from.Close()
-	f, err := fsys.Create(to)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, from)
-	if err == nil {
-		err = f.Sync()
-	}
-	return cmp.Or(err, f.Close())
+	_, err = io.Copy(w, from)
+	return errors.Join(err, from.Close())
 }
 
 // ReadFile reads a whole file of at most limit bytes.

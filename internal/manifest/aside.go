@@ -130,48 +130,34 @@ func compressAll(fsys durable.FS, name string) error {
 	return nil
 }
 
-// compress replaces name by name.zst: written, synced and named before the
-// original is removed.
+// compress replaces name by name.zst, which is whole and durable before the original
+// is removed.
 func compress(fsys durable.FS, name string) error {
-	part := name + ".zst.part"
-	if err := fsys.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	dst, err := durable.CreateWhole(fsys, name+".zst", name+".zst.part")
+	if err != nil {
 		return err
 	}
-	if err := writeCompressed(fsys, name, part); err != nil {
-		_ = fsys.Remove(part)
-		return err
+	if err := compressTo(dst, fsys, name); err != nil {
+		return errors.Join(err, dst.Discard())
 	}
-	if err := fsys.Replace(part, name+".zst"); err != nil {
-		return err
-	}
-	if err := fsys.SyncDir(parent(name)); err != nil {
+	if err := dst.Replace(); err != nil {
 		return err
 	}
 	return fsys.Remove(name)
 }
 
-func writeCompressed(fsys durable.FS, from, to string) (err error) {
-	src, err := fsys.Open(from)
+func compressTo(dst io.Writer, fsys durable.FS, name string) error {
+	src, err := fsys.Open(name)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	dst, err := fsys.Create(to)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, dst.Close()) }()
 	enc, err := zstd.NewWriter(dst, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(enc, src); err != nil {
-		return errors.Join(err, enc.Close())
-	}
-	if err := enc.Close(); err != nil {
-		return err
-	}
-	return dst.Sync()
+	_, err = io.Copy(enc, src)
+	return errors.Join(err, enc.Close())
 }
 
 func parent(name string) string { return path.Dir(name) }
