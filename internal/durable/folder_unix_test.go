@@ -16,13 +16,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func openTemp(t *testing.T) (durable.FS, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "mirror")

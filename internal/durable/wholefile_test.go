@@ -109,3 +109,10 @@ func TestWholeFileThatIsNotMade(t *testing.T) {
 		t.Errorf("left are %v, %v", entries, err)
 	}
 }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
