@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -98,35 +99,43 @@ func (a *App) attest(ctx context.Context, cfg *attestConfig) (err error) {
 	if h.bundles, err = openIfThere(cfg.bundles); err != nil {
 		return err
 	}
-	return a.state(ctx, h, &cfg.dirs, signers, log, func(job *attest.Config) { job.Partial, job.NewKeys = cfg.partial, cfg.newKey })
+	r, err := a.state(ctx, h, &cfg.dirs, signers, log, func(job *attest.Config) { job.Partial, job.NewKeys = cfg.partial, cfg.newKey })
+	if err != nil {
+		return err
+	}
+	return printStatement(a.Stdout, r, &cfg.dirs)
+}
+
+func printStatement(w io.Writer, r *attest.Result, dirs *dirs) error {
+	_, err := fmt.Fprintf(w, "%s\n%s, %s of them new: %s\n",
+		r.Sentence(), leaves(r.N), count(r.New), filepath.Join(dirs.statements, tilelog.CheckpointName))
+	return err
 }
 
 // state makes a statement about a mirror that is held.
-func (a *App) state(ctx context.Context, h *held, dirs *dirs, by *signers, log *slog.Logger, options func(*attest.Config)) error {
+func (a *App) state(ctx context.Context, h *held, dirs *dirs, by *signers, log *slog.Logger, options func(*attest.Config)) (*attest.Result, error) {
 	ix, err := dirs.openIndex(ctx, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer ix.Close()
 	folder, err := a.folder(dirs.statements)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer folder.Close()
 	job := attest.Config{
 		Index: ix, Catalog: h.catalog, Folder: folder, Origin: by.origin, Sign: by.sign, Verify: by.verify, Sync: h.sync, Log: log,
 	}
 	if job.Manifest, err = lastRecord(dirs.manifest); err != nil {
-		return err
+		return nil, err
 	}
 	options(&job)
 	r, err := attest.Run(ctx, job)
 	if err != nil {
-		return fmt.Errorf("stating what is held: %w", lackingWords(err))
+		return nil, fmt.Errorf("stating what is held: %w", lackingWords(err))
 	}
-	_, err = fmt.Fprintf(a.Stdout, "%s\n%s, %s of them new: %s\n",
-		r.Sentence(), leaves(r.N), count(r.New), filepath.Join(dirs.statements, tilelog.CheckpointName))
-	return err
+	return r, nil
 }
 
 func leaves(n int64) string {
@@ -174,13 +183,17 @@ func (h *held) sync() error {
 // lastRecord is how far the audit log of the last run goes; zero: there is none, or
 // it is a stream.
 func lastRecord(path string) (m statement.Manifest, err error) {
-	folder, err := openIfThere(filepath.Dir(path))
+	file, stream, err := durable.Resolve(path)
+	if stream || err != nil {
+		return m, err
+	}
+	folder, err := openIfThere(filepath.Dir(file))
 	if folder == nil || err != nil {
 		return m, err
 	}
 	defer folder.Close()
-	m.Size, m.Chain, err = manifest.Last(folder, filepath.Base(path))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, durable.ErrNotRegular) {
+	m.Size, m.Chain, err = manifest.Last(folder, filepath.Base(file))
+	if errors.Is(err, fs.ErrNotExist) {
 		return statement.Manifest{}, nil
 	}
 	return m, err
@@ -193,7 +206,11 @@ type signers struct {
 	public []*signing.Verifier
 }
 
+// open opens the keys; nil: there are none.
 func (cfg *signersConfig) open(ctx context.Context, a *App) (*signers, error) {
+	if len(cfg.keys) == 0 {
+		return nil, nil
+	}
 	s := &signers{origin: cfg.origin}
 	for _, file := range cfg.keys {
 		key, err := signing.OpenPrivate(file, cfg.password.ask(ctx, a, file))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
@@ -25,6 +26,7 @@ type syncConfig struct {
 	excludeYanked   bool
 	sidecars        bool
 	every           time.Duration
+	attest          signersConfig
 	part            selectConfig
 	runConfig
 }
@@ -43,13 +45,15 @@ func syncCommand(a *App) *cli.Command {
 }
 
 func (cfg *syncConfig) flags() []cli.Flag {
-	flags := append(cfg.dirs.flags(), cfg.dirs.manifestFlag(),
+	flags := append(cfg.dirs.flags(), cfg.dirs.manifestFlag(), cfg.dirs.logDirFlag(),
 		&cli.StringFlag{Name: "index-url", Usage: "git repository of the index, `URL`: https, ssh, git, http or file (default: the one that the index was cloned from, or " + index.DefaultURL + ")", Destination: &cfg.indexURL},
 		&cli.BoolFlag{Name: "checkout", Usage: "clone the index with a working tree: read faster, 3 GB more; one that is there stays as it is", Destination: &cfg.checkout},
 		&cli.BoolFlag{Name: "skip-index-update", Usage: "take the index as it is", Destination: &cfg.skipIndexUpdate},
 		&cli.IntFlag{Name: "keep-days", Usage: "keep of the index's past every day of the last `N`, and the last day of each month before (default: every day)", HideDefault: true, Destination: &cfg.keepDays},
 		&cli.BoolFlag{Name: "exclude-yanked", Usage: "leave yanked versions out (builds with a Cargo.lock need them)", Destination: &cfg.excludeYanked},
 		&cli.BoolFlag{Name: "sidecars", Usage: "write sidecars, a file of JSON a version, beside the crates, and keep them up to date", Destination: &cfg.sidecars},
+		&cli.StringSliceFlag{Name: "attest", Usage: "when all is held, state that under a signature by the private key in `FILE`, as clonecratesio attest does; with -every once an hour", Destination: &cfg.attest.keys, TakesFile: true},
+		cfg.attest.password.flag(),
 		&cli.DurationFlag{Name: "every", Usage: "follow: do it again every so often, such as 10m, until stopped", Destination: &cfg.every},
 	)
 	flags = append(flags, cfg.part.flags()...)
@@ -72,6 +76,9 @@ func (cfg *syncConfig) check() error {
 	if cfg.sidecars && cfg.part.chooses() {
 		return usagef("-sidecars describes all of the index, not a part of it")
 	}
+	if len(cfg.attest.keys) > 0 && (cfg.part.chooses() || cfg.excludeYanked) {
+		return usagef("-attest states that all of the index is held: for a part of it there is clonecratesio attest -partial")
+	}
 	cfg.dirs.fill()
 	cfg.out, cfg.manifest, cfg.bundlesOut = cfg.dirs.out, cfg.dirs.manifest, cfg.dirs.bundles
 	return errors.Join(cfg.part.check(), cfg.runConfig.check())
@@ -88,6 +95,9 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 		return err
 	}
 	s := &syncer{app: a, cfg: cfg}
+	if s.signers, err = cfg.attest.open(ctx, a); err != nil {
+		return err
+	}
 	if s.session, err = newSession(ctx, &cfg.runConfig, show, log); err != nil {
 		return err
 	}
@@ -106,6 +116,9 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 	if s.summary != nil && s.summary.Plan != nil { // otherwise it did not get to know what is wanted
 		logSummary(s.log, s.summary, &cfg.runConfig)
 		printSummary(s.to.results(a), s.summary, &cfg.runConfig)
+	}
+	if s.statement != nil {
+		err = errors.Join(err, printStatement(s.to.results(a), s.statement, &cfg.dirs))
 	}
 	return err
 }
@@ -132,6 +145,8 @@ type syncer struct {
 	described error           // the verdict on the sidecars of this round
 	summary   *mirror.Summary // of the last run, nil if there was none in this round
 	answered  bool            // upstream has given out the index to this process
+	signers   *signers        // of statements; nil: none are made
+	statement *attest.Result  // the last one of this process; nil: there is none
 	recorded  bool            // the manifest of a run of this process has all that was held
 }
 
@@ -144,7 +159,29 @@ func (s *syncer) round(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.verdict()
+	if err := s.verdict(); err != nil {
+		return err
+	}
+	return s.state(ctx)
+}
+
+// statementInterval is how often a mirror that follows states what it holds. Each
+// time, the whole catalog is compared with the index.
+const statementInterval = time.Hour
+
+// state states what is held, if that is asked for and it is time.
+func (s *syncer) state(ctx context.Context) error {
+	if s.signers == nil || s.statement != nil && time.Since(s.statement.At) < statementInterval {
+		return nil
+	}
+	s.act.enter("stating what is held", "")
+	r, err := s.app.state(ctx, s.held, &s.cfg.dirs, s.signers, s.log, func(job *attest.Config) { job.Partial = s.cfg.allowMissing })
+	if err != nil {
+		return err
+	}
+	s.statement = r
+	s.log.Info("stated what is held", "held", r.Held, "of", r.Named, "leaves", r.N, "new", r.New, "log", s.cfg.dirs.statements)
+	return nil
 }
 
 // updateIndex brings the index to what upstream has.
