@@ -22,7 +22,7 @@ func (w *worker) check(ctx context.Context, res *result, at store.Placement) err
 		return err
 	}
 	if left == (store.Placement{}) {
-		return w.fetch(ctx, res, false)
+		return w.fetch(ctx, res)
 	}
 	if left.Loose {
 		w.run.cfg.Store.Adopt(res.entry.ID)

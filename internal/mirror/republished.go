@@ -62,7 +62,11 @@ func (p *planner) republished(ctx context.Context, g *Group, e *Entry, h *heldBy
 		if why == "" {
 			p.plan.Versions++
 			p.plan.Conflicts++
-			return &item{Entry: *e, task: taskConflict}, true, nil
+			it := &item{Entry: *e, task: taskConflict}
+			if had := h.find(e.Checksum); had != nil {
+				it.at = p.surviving(&had.Version)
+			}
+			return it, true, nil
 		}
 		p.cfg.Log.Warn("published again with other bytes: they become the version, those that it had are kept", "crate", e.Name,
 			"version", e.Version, "sha256", e.Checksum, "before", h.now.Checksum, "accepted_because", why)
@@ -139,6 +143,37 @@ func (p *planner) absent(ctx context.Context, id crate.ID) (rev index.Revision, 
 			"last", id, "took", p.looked.Round(time.Second))
 	}
 	return rev, found, err
+}
+
+// conflict sets aside bytes that upstream gives out under a version that we
+// hold with other bytes, unless we have them: at says where they are held, and an
+// earlier run may have set them aside. A version's bytes never change: ours stay.
+func (w *worker) conflict(ctx context.Context, res *result, at store.Placement) error {
+	reason := fmt.Sprintf("%s: the index names checksum %s now, but the version was mirrored with another, which is kept; if it was published again, clonecratesio accept %s %s takes the new bytes", res.entry.ID, res.entry.Checksum, res.entry.Name, res.entry.Version)
+	if at != (store.Placement{}) {
+		if sum, err := w.sumOf(ctx, res.entry.ID, at); err == nil && sum == res.entry.Checksum {
+			res.outcome = violated
+			return fmt.Errorf("%s; it had these bytes before, and they are held", reason)
+		}
+	}
+	path, err := w.run.cfg.Store.Isolated(res.entry.ID, res.entry.Checksum)
+	if errors.Is(err, fs.ErrNotExist) {
+		path, err = w.isolateFetched(ctx, res, reason)
+	}
+	if err != nil {
+		return err
+	}
+	res.outcome = violated
+	return fmt.Errorf("%s; the new bytes are at %s", reason, path)
+}
+
+func (w *worker) isolateFetched(ctx context.Context, res *result, reason string) (path string, err error) {
+	body, release, err := w.body(ctx, res)
+	if err != nil {
+		return "", w.refused(res, err)
+	}
+	defer release()
+	return w.run.cfg.Store.Isolate(res.entry.ID, res.entry.Checksum, res.entry.Checksum, reason, body)
 }
 
 // replace makes the bytes that the index names those of the version. If they are

@@ -393,3 +393,35 @@ func TestRepublishedOverDamage(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A8: bytes that wait for a person are fetched once, and not at all if the version
+// had them before; each run says so all the same.
+func TestA8ConflictIsFetchedOnce(t *testing.T) {
+	w := newWorld(t, parse(small))
+	run := func(requests int, want string) {
+		t.Helper()
+		w.writeIndex()
+		before := w.settled()
+		s, err := w.run(context.Background(), w.disk, func(cfg *Config) { cfg.AcceptRepublished = AcceptNever })
+		must(t, err)
+		if s.Plan.Conflicts != 1 || s.Violated != 1 || s.Sound() {
+			t.Errorf("no conflict: %+v", s.Counts)
+		}
+		if n := w.settled() - before; n != requests {
+			t.Errorf("%d requests, want %d", n, requests)
+		}
+		if rec := w.records()["foo 1.0.0"]; rec.OK || !strings.Contains(rec.Error, want) {
+			t.Errorf("record %+v", rec)
+		}
+	}
+	w.mustRun(nil)
+	first := mustSum(w, foo1)
+	w.reg.ReplaceBytes(foo1)
+	run(1, "the new bytes are at ")
+	run(0, "the new bytes are at ")
+
+	w.mustRun(func(cfg *Config) { cfg.AcceptRepublished = AcceptAlways })
+	w.reg.Remove(foo1)
+	w.reg.Restore(foo1, first)
+	run(0, "it had these bytes before, and they are held")
+}

@@ -186,8 +186,10 @@ func (w *worker) try(ctx context.Context, res *result, it *item) (err error) {
 		return w.check(ctx, res, it.at)
 	case taskReplace:
 		return w.replace(ctx, res, it.at)
+	case taskConflict:
+		return w.conflict(ctx, res, it.at)
 	}
-	return w.fetch(ctx, res, it.task == taskConflict)
+	return w.fetch(ctx, res)
 }
 
 // fatal returns err if no other item can fare better.
@@ -206,17 +208,13 @@ type unreadableError struct{ err error }
 func (e *unreadableError) Error() string { return e.err.Error() }
 func (e *unreadableError) Unwrap() error { return e.err }
 
-// fetch fetches a crate and gives it to the store, or, where another checksum
-// is pinned, to quarantine.
-func (w *worker) fetch(ctx context.Context, res *result, conflict bool) error {
+// fetch fetches a crate and gives it to the store.
+func (w *worker) fetch(ctx context.Context, res *result) error {
 	body, release, err := w.body(ctx, res)
 	if err != nil {
 		return w.refused(res, err)
 	}
 	defer release()
-	if conflict {
-		return w.conflict(res, body)
-	}
 	if err := w.put(ctx, res, body); err != nil {
 		return err
 	}
@@ -284,16 +282,4 @@ func (w *worker) refused(res *result, err error) error {
 		return errors.Join(err, qerr)
 	}
 	return fmt.Errorf("%w (what came begins as %s)", err, path)
-}
-
-// conflict sets aside bytes that upstream gives out under a version that we
-// hold with other bytes. A version's bytes never change: ours stay.
-func (w *worker) conflict(res *result, body store.Body) error {
-	res.outcome = violated
-	reason := fmt.Sprintf("%s: the index names checksum %s now, but the version was mirrored with another, which is kept; if it was published again, clonecratesio accept %s %s takes the new bytes", res.entry.ID, res.entry.Checksum, res.entry.Name, res.entry.Version)
-	path, err := w.run.cfg.Store.Isolate(res.entry.ID, res.entry.Checksum, res.entry.Checksum, reason, body)
-	if err != nil {
-		return err
-	}
-	return fmt.Errorf("%s; the new bytes are at %s", reason, path)
 }

@@ -70,6 +70,9 @@ type Quarantiner interface {
 	// quarantine, durably: all of them, or the beginning. They are known by sum,
 	// the checksum of all, and kept once. It owns body.Spill from then on.
 	Isolate(id crate.ID, want, sum crate.Checksum, reason string, body Body) (path string, err error)
+	// Isolated returns where Isolate has put all bytes with this checksum that were
+	// sent for id, as long as they are what they were. Errors: fs.ErrNotExist.
+	Isolated(id crate.ID, sum crate.Checksum) (path string, err error)
 	// NoteMember leaves a note in quarantine that id's member of a bundle is not
 	// what it should be. The bundle stays as it is.
 	NoteMember(id crate.ID, at Placement, reason string) (path string, err error)

@@ -53,7 +53,7 @@ func (s *Store) moveAside(id crate.ID, from string) (to string, err error) {
 
 // Isolate implements store.Quarantiner.
 func (s *Store) Isolate(id crate.ID, want, sum crate.Checksum, reason string, body store.Body) (string, error) {
-	to := quarantineName(id, sentInfix+sum.String()[:16])
+	to := sentName(id, sum)
 	err := s.isolate(to, body)
 	if err == nil { // also where the bytes were kept before: they have come again
 		err = s.annotate(to, note{Kind: store.Sent, Reason: reason, Want: want.String(), Got: sum.String()}, id)
@@ -62,6 +62,20 @@ func (s *Store) Isolate(id crate.ID, want, sum crate.Checksum, reason string, bo
 		return "", fmt.Errorf("putting what came for %s into quarantine: %w", id, err)
 	}
 	return to, nil
+}
+
+func sentName(id crate.ID, sum crate.Checksum) string {
+	return quarantineName(id, sentInfix+sum.String()[:16])
+}
+
+// Isolated implements store.Quarantiner.
+func (s *Store) Isolated(id crate.ID, sum crate.Checksum) (string, error) {
+	name := sentName(id, sum)
+	got, err := s.hash(name)
+	if err == nil && got != sum {
+		err = fmt.Errorf("%s has other bytes: %w", name, fs.ErrNotExist)
+	}
+	return name, err
 }
 
 func (s *Store) isolate(to string, body store.Body) error {

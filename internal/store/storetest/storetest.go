@@ -278,6 +278,18 @@ func testIsolate(t *testing.T, open opener) {
 	if got, err := durable.ReadFile(mem, paths[0], 100); err != nil || string(got) != "<html>" {
 		t.Errorf("in quarantine: %q, %v", got, err)
 	}
+	if path, err := s.Isolated(id("serde", "1.0.0"), sum); err != nil || path != paths[0] {
+		t.Errorf("Isolated = %s, %v; want %s", path, err, paths[0])
+	}
+	if _, err := s.Isolated(id("serde", "1.0.0"), want); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Isolated of what never came: %v", err)
+	}
+	if err := durable.WriteFile(mem, paths[0], []byte("changed")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Isolated(id("serde", "1.0.0"), sum); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Isolated of what has changed: %v", err)
+	}
 	if _, err := s.Stat(id("serde", "1.0.0")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the crate's name shows something: %v", err)
 	}
