@@ -30,6 +30,8 @@ type lookupReader interface {
 	// lookup returns the content of a file at a commit, and its id. Errors:
 	// fs.ErrNotExist; *fileError; after any other the reader must not be used again.
 	lookup(commit, path string) ([]byte, Blob, error)
+	// blob returns the id of a file at a commit without reading it. Errors: as lookup.
+	blob(commit, path string) (Blob, error)
 	// revision returns the commit whose id begins with prefix. Errors: as lookup.
 	revision(prefix string) (Revision, error)
 	close() error
@@ -87,6 +89,23 @@ func (l *Lookup) CrateAt(ctx context.Context, commit, name string) (*Crate, erro
 	}
 	(&fileParser{log: l.log}).file(cr, content, nil)
 	return cr, nil
+}
+
+// BlobAt returns the id of the file of a crate at a commit, given by its full id,
+// without reading it; zero if there is none. Errors: [ErrNoPast]; others if the index
+// cannot be read.
+func (l *Lookup) BlobAt(ctx context.Context, commit, name string) (blob Blob, err error) {
+	if crate.CheckName(name) != nil {
+		return blob, nil
+	}
+	err = l.use(ctx, func(r lookupReader) (err error) {
+		blob, err = r.blob(commit, crate.IndexPath(name))
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return blob, fmt.Errorf("looking up %s in the index: %w", name, err)
+	}
+	return blob, nil
 }
 
 // Commit returns the commit whose id begins with prefix, 7 to 40 hexadecimal
@@ -171,6 +190,8 @@ func (f folderLookup) lookup(_, path string) ([]byte, Blob, error) {
 	}
 	return content, t.blob(content), nil
 }
+
+func (folderLookup) blob(string, string) (Blob, error) { return Blob{}, ErrNoPast }
 
 func (folderLookup) revision(string) (Revision, error) { return Revision{}, ErrNoPast }
 

@@ -34,8 +34,9 @@ func (g *gitLookup) lookup(commit, path string) (content []byte, blob Blob, err 
 		return content, blob, err
 	}
 	folder, _, err := g.object(commit+":"+pathpkg.Dir(path), "tree")
+	_, listed := inTree(folder, pathpkg.Base(path))
 	switch {
-	case err == nil && treeNames(folder, pathpkg.Base(path)): // a partial clone
+	case err == nil && listed: // a partial clone
 		err = &fileError{errMissing}
 	case err == nil:
 		err = fs.ErrNotExist
@@ -45,17 +46,34 @@ func (g *gitLookup) lookup(commit, path string) (content []byte, blob Blob, err 
 	return nil, blob, err
 }
 
-// treeNames reports whether a folder, as git keeps it, has something of a name:
+// blob implements lookupReader. It reads the folder, which is smaller than many a
+// file in it.
+func (g *gitLookup) blob(commit, path string) (Blob, error) {
+	folder, _, err := g.object(commit+":"+pathpkg.Dir(path), "tree")
+	if errors.Is(err, fs.ErrNotExist) {
+		err = g.absent(commit)
+	}
+	if err != nil {
+		return Blob{}, err
+	}
+	id, ok := inTree(folder, pathpkg.Base(path))
+	if !ok {
+		return Blob{}, fs.ErrNotExist
+	}
+	return id, nil
+}
+
+// inTree finds something in a folder by its name, as git keeps it:
 // "{mode} {name}\x00{20 bytes of id}" again and again.
-func treeNames(tree []byte, name string) bool {
+func inTree(tree []byte, name string) (id Blob, ok bool) {
 	for len(tree) > 0 {
 		entry, rest, _ := bytes.Cut(tree, []byte{0})
 		if _, found, _ := bytes.Cut(entry, []byte(" ")); string(found) == name {
-			return true
+			return id, copy(id[:], rest) == len(id)
 		}
-		tree = rest[min(len(rest), len(Blob{})):]
+		tree = rest[min(len(rest), len(id)):]
 	}
-	return false
+	return id, false
 }
 
 // absent says that the commit has no such folder, if it is the folder that is

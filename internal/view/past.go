@@ -47,11 +47,15 @@ type past struct {
 	// can hold, leave some to all others.
 	slots chan struct{}
 
+	histories histories
+
 	now     atomic.Pointer[points] // what is known; nil: nothing yet
 	listing sync.Mutex             // lets one at a time list the days
 }
 
-func newPast(readers int) *past { return &past{slots: make(chan struct{}, max(1, readers/2))} }
+func newPast(readers int) *past {
+	return &past{slots: make(chan struct{}, max(1, readers/2)), histories: histories{one: make(chan struct{}, 1), patience: historyTime}}
+}
 
 // Days returns the days of the index's past that are kept, the oldest first; none
 // of a plain folder. The slice must not be changed.
