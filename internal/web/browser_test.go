@@ -254,6 +254,9 @@ var pictured = []struct {
 	{"version", "/crate/serde/1.0.228", nil},
 	{"version-yanked", "/crate/serde/1.0.171", nil},
 	{"version-hostile", "/crate/hostile/1.0.0", func(f *fixture, _ *Handler) { f.add(hostileLine(strings.Repeat("W", 400))) }},
+	{"crate-past", "/crate/serde", func(f *fixture, _ *Handler) { f.withPast() }},
+	{"history", "/crate/serde/history", func(f *fixture, _ *Handler) { f.withPast() }},
+	{"day", "/crate/serde/at?day=2025-09-28", func(f *fixture, _ *Handler) { f.withPast() }},
 	{"missing", missingPage, nil},
 }
 
@@ -301,6 +304,10 @@ func testWithoutJavaScript(t *testing.T, browser context.Context) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.withPast()
+	tab.open("/crate/serde/history")
+	tab.do(chromedp.Click(".calendar button"))
+	tab.wait(`location.pathname + location.search === "/pre/crate/serde/at?day=2025-11-01" && document.querySelector("tbody tr")`)
 	tab.open("/")
 	f.setRun(running(2000))
 	tab.wait(`document.querySelector(".done")?.innerText.startsWith("402,000 of")`) // by loading it again

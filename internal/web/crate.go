@@ -20,6 +20,7 @@ type crateData struct {
 	Bytes    int64
 	Rows     []row
 	Pager    pager
+	Calendar *calendar // nil: there is no past
 }
 
 // A row is a version in the table of a crate.
@@ -40,6 +41,7 @@ func (h *Handler) crate(r *http.Request) (page, error) {
 		Pager: newPager(r, rowsPerPage, h.pages.path("crate", c.Name), url.Values{}),
 	}
 	data.Pager.Total = len(c.Entries)
+	data.Calendar = h.calendar(r.Context(), c.Name, "")
 	for _, e := range c.Entries {
 		data.Bytes += e.Size
 		if e.Yanked {

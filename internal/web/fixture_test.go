@@ -28,6 +28,7 @@ type fixture struct {
 	crates  map[string]*view.Crate // by lower-case name
 	about   map[string]About       // by name
 	damaged crate.ID
+	past    pastOf
 
 	mu     sync.Mutex
 	totals view.Totals

@@ -10,6 +10,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/diff"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
 // hostileLine is an index line with a text wherever its author may write one.
@@ -47,9 +50,14 @@ func TestH9HostileText(t *testing.T) {
 		f := newFixture()
 		f.add(hostileLine(text))
 		f.about["hostile"] = About{Description: text, License: text, Homepage: text, Repository: text, Documentation: text}
+		f.withPast()
+		f.past.crates["hostile"], f.past.history["hostile"] = f.crates["hostile"], &view.History{Until: text, From: text, Earlier: text, Days: []view.ChangedDay{{
+			Day:     index.Day{Date: text},
+			Changes: []diff.Change{{Kind: diff.Changed, Key: crate.Key{ID: crate.ID{Name: "hostile", Version: text}}, Fields: []string{text}}},
+		}}}
 		f.run.Result, f.run.Phase, f.totals.Commit = text, text, text
 		h := newHandler(t, f, testURL)
-		for _, path := range []string{"/", "/search?q=" + "hostile", "/crate/hostile", "/crate/hostile/1.0.0", "/crate/" + text, "/crate/hostile/" + text} {
+		for _, path := range []string{"/", "/search?q=" + "hostile", "/crate/hostile", "/crate/hostile/1.0.0", "/crate/hostile/history", "/crate/hostile/at?day=2025-09-28", "/crate/hostile/at?day=" + text, "/crate/" + text, "/crate/hostile/" + text} {
 			body := get(h, path).Body.String()
 			if strings.ContainsAny(text, `<>"'`) && strings.Contains(body, text) {
 				t.Errorf("%s has %q as it is", path, text)

@@ -14,6 +14,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
 //go:embed templates
@@ -40,7 +42,7 @@ type pages struct {
 func newPages(base, version string) *pages {
 	p := &pages{base: base, assets: loadAssets(), templates: make(map[string]*template.Template)}
 	frame := template.Must(template.New("layout").Funcs(p.funcs(version)).ParseFS(templateFiles, "templates/layout.html", "templates/live.html"))
-	for _, name := range []string{"home", "search", "crate", "version", "problem"} {
+	for _, name := range []string{"home", "search", "crate", "version", "history", "day", "problem"} {
 		t := template.Must(frame.Clone())
 		p.templates[name] = template.Must(t.ParseFS(templateFiles, "templates/"+name+".html"))
 	}
@@ -126,7 +128,10 @@ func notFound(*http.Request) (page, error) {
 // problem answers with an error, in the same dress as other pages.
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 	data := problemData{Status: http.StatusInternalServerError, Title: "Something went wrong", Text: "The server could not make this page. Its log says why; trying again may help."}
-	if miss, ok := errors.AsType[*missing](err); ok {
+	if errors.Is(err, view.ErrBusy) {
+		data = problemData{http.StatusServiceUnavailable, "Busy", "Others are reading the past of the index. Ask again in a moment.", nil}
+		w.Header().Set("Retry-After", "2")
+	} else if miss, ok := errors.AsType[*missing](err); ok {
 		data = problemData{http.StatusNotFound, "Not found", miss.what, miss.similar}
 	} else if r.Context().Err() == nil { // else the visitor went away, or the server ends
 		h.cfg.Log.Error("a page could not be made", "path", clip(r.URL.Path, maxText), "err", err)

@@ -50,6 +50,14 @@ func TestPages(t *testing.T) {
 		{"version-yanked", "/crate/serde/1.0.171", 200, nil},
 		{"version-build", "/crate/serde/2.0.0-rc.1+build.7", 200, nil},
 		{"version-damaged", "/crate/serde/0.9.15", 200, func(f *fixture) { f.damaged = crate.ID{Name: "serde", Version: "0.9.15"} }},
+		{"crate-past", "/crate/serde", 200, (*fixture).withPast},
+		{"history", "/crate/serde/history", 200, (*fixture).withPast},
+		{"history-piece", "/crate/serde/history?until=2025-09-30", 200, func(f *fixture) {
+			f.withPast()
+			h := f.past.history["serde"]
+			h.Until, h.Earlier, h.Versions, h.Days = "2025-09-30", "2025-09-01", 0, nil
+		}},
+		{"day", "/crate/serde/at?day=2025-09-28", 200, (*fixture).withPast},
 		{"no-crate", "/crate/serd", 404, nil},
 		{"no-version", "/crate/serde/9.9.9", 404, nil},
 		{"no-page", "/nothing/here", 404, nil},
@@ -151,8 +159,10 @@ func TestOtherPaths(t *testing.T) {
 
 func TestLinksBeginWithThePublicURL(t *testing.T) {
 	link := regexp.MustCompile(`(?:href|src|action|data-events)="([^"]*)"`)
-	h := newHandler(t, newFixture(), testURL+"/")
-	for _, path := range []string{"/", "/search?q=serde", "/crate/serde", "/crate/serde/1.0.228", "/crate/serd", "/nothing"} {
+	f := newFixture()
+	f.withPast()
+	h := newHandler(t, f, testURL+"/")
+	for _, path := range []string{"/", "/search?q=serde", "/crate/serde", "/crate/serde/1.0.228", "/crate/serde/history", "/crate/serde/at?day=2025-09-28", "/crate/serd", "/nothing"} {
 		body := get(h, path).Body.String()
 		if strings.Contains(body, "evil.example") {
 			t.Errorf("%s: what the client calls our host is in the page", path)

@@ -19,7 +19,9 @@ func TestPreview(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHandler(t, newFixture(), "http://"+l.Addr().String())
+	f := newFixture()
+	f.withPast()
+	h := newHandler(t, f, "http://"+l.Addr().String())
 	t.Log("serving at ", l.Addr())
 	t.Fatal(http.Serve(l, h))
 }

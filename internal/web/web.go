@@ -1,6 +1,6 @@
 // Package web is the pages of a mirror for people: what it holds, how old that
-// is, the run in progress, a search, a page for each crate and each version, and
-// the lines to paste into cargo's configuration.
+// is, the run in progress, a search, a page for each crate and each version, what
+// a crate was on a day and when it changed, and the lines to paste into cargo's configuration.
 //
 // Pages are made on the server and need no JavaScript; what there is of it
 // (static/app.js) adds copy buttons and live numbers. Nothing is loaded from
@@ -24,6 +24,7 @@ import (
 	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
@@ -37,6 +38,16 @@ type Mirror interface {
 	// Open opens the crate file of a version. Errors: fs.ErrNotExist;
 	// *view.DamagedError.
 	Open(ctx context.Context, id crate.ID) (*view.File, error)
+	// Days returns the days of the index's past that are kept, the oldest first.
+	Days(ctx context.Context) ([]index.Day, error)
+	// At finds the commit to which a day, or the id of a commit, leads. Errors:
+	// fs.ErrNotExist; index.ErrNoPast.
+	At(ctx context.Context, point string) (view.Past, error)
+	// CrateAt returns a crate as it was at a commit. Errors: as Crate.
+	CrateAt(ctx context.Context, commit, name string) (*view.Crate, error)
+	// History returns a piece of a crate's past. Errors: fs.ErrNotExist;
+	// index.ErrNoPast; view.ErrBusy.
+	History(ctx context.Context, name, until string) (*view.History, error)
 	// Search returns names from the best match on, and how many there are in all.
 	Search(query string, offset, limit int) (names []string, total int)
 	// Holds reports whether there is a crate by that name in any case. It is cheap.
@@ -88,6 +99,8 @@ func (h *Handler) routes() http.Handler {
 	mux.HandleFunc("GET /{$}", h.page(h.home))
 	mux.HandleFunc("GET /search", h.page(h.search))
 	mux.HandleFunc("GET /crate/{name}", h.page(h.crate))
+	mux.HandleFunc("GET /crate/{name}/history", h.page(h.history))
+	mux.HandleFunc("GET /crate/{name}/at", h.page(h.day))
 	mux.HandleFunc("GET /crate/{name}/{version}", h.page(h.version))
 	mux.HandleFunc("GET /crates/{name}", h.ofCratesIO)
 	mux.HandleFunc("GET /crates/{name}/{version}", h.ofCratesIO)
