@@ -215,6 +215,7 @@ type Catalog struct {
 	format   atomic.Int64 // of the tables; a reader's may be of an earlier program
 	versions *sql.Stmt    // of Versions, which a run calls for every crate
 	version  *sql.Stmt    // of Version, which a server calls for every crate file
+	bytesOf  *sql.Stmt    // of BytesOf, which a run calls for versions that were published again
 	anyGone  atomic.Bool  // gone has rows; almost always it has none
 }
 
@@ -325,6 +326,10 @@ func (c *Catalog) prepare() error {
 	if err != nil {
 		return err
 	}
+	c.bytesOf, err = c.db.Prepare("SELECT " + c.columns() + " FROM versions WHERE name = ? AND version = ?")
+	if err != nil {
+		return err
+	}
 	var any bool
 	if err := c.db.QueryRow("SELECT EXISTS (SELECT 1 FROM gone)").Scan(&any); err != nil {
 		return err
@@ -351,7 +356,7 @@ func (c *Catalog) Close() error {
 	if c.writable {
 		c.fold()
 	}
-	return errors.Join(c.versions.Close(), c.version.Close(), c.db.Close())
+	return errors.Join(c.versions.Close(), c.version.Close(), c.bytesOf.Close(), c.db.Close())
 }
 
 // fold moves the write-ahead log into the file, so that the file by itself is

@@ -190,3 +190,27 @@ func TestVersionIsOneRow(t *testing.T) {
 		}
 	}
 }
+
+// BytesOf gives the rows of one version, in any case of its name, and SQLite does
+// not read those of others for it.
+func TestBytesOf(t *testing.T) {
+	c, _ := tempCatalog(t)
+	now, before := version("Serde", "1.0.0", 1), version("Serde", "1.0.0", 2)
+	before.SupersededAt, before.Listed = now.VerifiedAt, false
+	mustCommit(t, c, Batch{Versions: []Version{now, before, version("Serde", "1.0.1", 3), version("other", "1.0.0", 4)}})
+	for _, name := range []string{"Serde", "serde"} {
+		got, err := c.BytesOf(context.Background(), crate.ID{Name: name, Version: "1.0.0"})
+		if diff := cmp.Diff([]Version{now, before}, got); diff != "" || err != nil {
+			t.Errorf("%s: %v\n%s", name, err, diff)
+		}
+	}
+	if got, err := c.BytesOf(context.Background(), crate.ID{Name: "Serde", Version: "1.0.2"}); len(got) != 0 || err != nil {
+		t.Errorf("of a version that is not held: %v, %v", got, err)
+	}
+	var id, parent, unused int
+	var detail string
+	err := c.db.QueryRow("EXPLAIN QUERY PLAN SELECT * FROM versions WHERE name = '' AND version = ''").Scan(&id, &parent, &unused, &detail)
+	if err != nil || !strings.Contains(detail, "USING PRIMARY KEY (name=? AND version=?)") {
+		t.Errorf("query plan: %s, %v", detail, err)
+	}
+}

@@ -12,7 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Versions returns what is held of a crate, whatever the case of name.
+// Versions returns what is held of a crate, whatever the case of name. Who asks for
+// each of its versions asks for this once: a crate may have thousands.
 func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) {
 	rows, err := c.versions.QueryContext(ctx, name)
 	if err == nil {
@@ -22,6 +23,19 @@ func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) 
 		}
 	}
 	return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, classify(err))
+}
+
+// BytesOf returns the rows of one version, of the bytes that it has and of those
+// that it had, whatever the case of its name.
+func (c *Catalog) BytesOf(ctx context.Context, id crate.ID) ([]Version, error) {
+	rows, err := c.bytesOf.QueryContext(ctx, id.Name, id.Version)
+	if err == nil {
+		var held []Version
+		if held, err = scanVersions(rows); err == nil {
+			return held, nil
+		}
+	}
+	return nil, fmt.Errorf("reading %s from the catalog: %w", id, classify(err))
 }
 
 // Version returns the row of the bytes that a version has now. Errors:
@@ -56,13 +70,9 @@ func best(held []Version, id crate.ID) (Version, error) {
 // ByChecksum returns the row of bytes, whether they are the version's now or
 // were. Errors: as Version.
 func (c *Catalog) ByChecksum(ctx context.Context, key crate.Key) (Version, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT "+c.columns()+" FROM versions WHERE name = ? AND version = ?", key.Name, key.Version)
-	var held []Version
-	if err == nil {
-		held, err = scanVersions(rows)
-	}
+	held, err := c.BytesOf(ctx, key.ID)
 	if err != nil {
-		return Version{}, fmt.Errorf("reading %s from the catalog: %w", key.ID, classify(err))
+		return Version{}, err
 	}
 	for _, v := range held {
 		if v.Key() == key {

@@ -97,10 +97,10 @@ func (a *App) accept(ctx context.Context, cfg *acceptConfig) (err error) {
 // its name: crates.io tells no names apart that differ in case alone. Errors:
 // fs.ErrNotExist.
 func inTheWay(ctx context.Context, cat *catalog.Catalog, id crate.ID) (held catalog.Version, err error) {
-	rows, err := cat.Versions(ctx, id.Name)
+	rows, err := cat.BytesOf(ctx, id)
 	found := false
 	for _, v := range rows {
-		if v.ID.Version == id.Version && v.SupersededAt.IsZero() && (!found || v.VerifiedAt.After(held.VerifiedAt)) {
+		if v.SupersededAt.IsZero() && (!found || v.VerifiedAt.After(held.VerifiedAt)) {
 			held, found = v, true
 		}
 	}

@@ -153,12 +153,13 @@ func (a *App) listQuarantine(ctx context.Context, cfg *quarantineConfig, files s
 func findRepaired(ctx context.Context, c *catalog.Catalog, all []evidence) error {
 	for i := range all {
 		e := &all[i]
-		rows, err := c.Versions(ctx, e.Crate)
+		id := crate.ID{Name: e.Crate, Version: e.Version}
+		rows, err := c.BytesOf(ctx, id)
 		if err != nil {
 			return err
 		}
 		for _, v := range rows {
-			if v.ID == (crate.ID{Name: e.Crate, Version: e.Version}) && !v.VerifiedAt.Before(e.Time) {
+			if v.ID == id && !v.VerifiedAt.Before(e.Time) {
 				e.Repaired = true
 			}
 		}

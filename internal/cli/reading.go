@@ -106,6 +106,10 @@ func (l liveCatalog) Versions(ctx context.Context, name string) ([]catalog.Versi
 	return ask(ctx, l, func(c *catalog.Catalog) ([]catalog.Version, error) { return c.Versions(ctx, name) })
 }
 
+func (l liveCatalog) BytesOf(ctx context.Context, id crate.ID) ([]catalog.Version, error) {
+	return ask(ctx, l, func(c *catalog.Catalog) ([]catalog.Version, error) { return c.BytesOf(ctx, id) })
+}
+
 func (l liveCatalog) Page(ctx context.Context, after crate.ID, limit int) ([]catalog.Version, error) {
 	return ask(ctx, l, func(c *catalog.Catalog) ([]catalog.Version, error) { return c.Page(ctx, after, limit) })
 }

@@ -92,7 +92,7 @@ func (j *judge) settled(ctx context.Context, e *store.Evidence) (because string,
 
 // stored reports whether what is stored settles e.
 func (j *judge) stored(ctx context.Context, e *store.Evidence) (bool, error) {
-	rows, err := j.cfg.Catalog.Versions(ctx, e.Name)
+	rows, err := j.cfg.Catalog.BytesOf(ctx, e.ID)
 	for i := range rows {
 		v := &rows[i]
 		settles := e.SettledBy(v.Checksum, v.VerifiedAt) || j.repaired(e, v)

@@ -354,6 +354,16 @@ func (c *memCatalog) Versions(_ context.Context, name string) (list []catalog.Ve
 	return list, nil
 }
 
+func (c *memCatalog) BytesOf(ctx context.Context, id crate.ID) (list []catalog.Version, err error) {
+	all, err := c.Versions(ctx, id.Name)
+	for _, v := range all {
+		if v.ID.Version == id.Version {
+			list = append(list, v)
+		}
+	}
+	return list, err
+}
+
 func (c *memCatalog) WasRemoved(_ context.Context, key crate.Key) (seen time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

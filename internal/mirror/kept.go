@@ -74,7 +74,7 @@ func (r *run) lookAtRepublished(ctx context.Context, f *store.RepublishedFile) (
 		r.cfg.Log.Warn("not a crate file of republished/: it is left alone", "path", f.File)
 		return nil, nil
 	}
-	rows, err := r.cfg.Catalog.Versions(ctx, f.ID.Name)
+	rows, err := r.cfg.Catalog.BytesOf(ctx, f.ID)
 	for i := range rows { // one that says "loose" was cut off while the file was moved: the plan sees to it
 		if v := &rows[i]; v.ID == f.ID && v.Checksum.FileKey() == f.Key && (v.Loose || v.Listed) {
 			return nil, err
@@ -120,7 +120,7 @@ func (r *run) keepSuperseded(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		rows, err := r.cfg.Catalog.Versions(ctx, key.Name)
+		rows, err := r.cfg.Catalog.BytesOf(ctx, key.ID)
 		for i := range rows {
 			if err == nil && rows[i].Key() == key && !rows[i].SupersededAt.IsZero() {
 				err = r.keepCopies(ctx, &rows[i])

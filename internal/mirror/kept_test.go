@@ -5,6 +5,7 @@ import (
 	"context"
 	"path"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,6 +65,55 @@ func TestA8CatalogLost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A crate of which every version was published again costs what its versions do, and
+// not their square: in the run that sees it, and in one that finds the files again.
+func TestA8ManyRepublished(t *testing.T) {
+	const n = 60
+	w := newWorld(t, parse(versions("many", n)))
+	w.mustRun(nil)
+	for _, id := range w.all() {
+		w.republish(id)
+	}
+	w.writeIndex()
+	run := func(what string, change func(*Config)) *Summary {
+		t.Helper()
+		rows := &rowCatalog{memCatalog: w.catalog}
+		s := w.mustRun(func(c *Config) { c.Catalog = rows; change(c) })
+		if given := rows.given.Load(); given > 12*n {
+			t.Errorf("%s: %d rows were read of %d versions", what, given, n)
+		}
+		return s
+	}
+	s := run("published again", func(c *Config) { c.AcceptRepublished = AcceptAlways })
+	if s.Republished != n {
+		t.Errorf("%+v", s.Counts)
+	}
+	w.catalog = newMemCatalog()
+	run("the catalog is lost", func(*Config) {})
+	if len(w.catalog.others) != n || len(w.catalog.versions) != n {
+		t.Errorf("%d rows of now, %d of before", len(w.catalog.versions), len(w.catalog.others))
+	}
+	run("nothing is new", func(*Config) {})
+}
+
+// rowCatalog counts the rows that it gives out.
+type rowCatalog struct {
+	*memCatalog
+	given atomic.Int64
+}
+
+func (c *rowCatalog) Versions(ctx context.Context, name string) ([]catalog.Version, error) {
+	list, err := c.memCatalog.Versions(ctx, name)
+	c.given.Add(int64(len(list)))
+	return list, err
+}
+
+func (c *rowCatalog) BytesOf(ctx context.Context, id crate.ID) ([]catalog.Version, error) {
+	list, err := c.memCatalog.BytesOf(ctx, id)
+	c.given.Add(int64(len(list)))
+	return list, err
 }
 
 // What is in republished/ proves itself by its name. What does not goes to

@@ -228,9 +228,9 @@ func (w *worker) replaceFetched(ctx context.Context, res *result, others []catal
 
 // others returns the rows of the other bytes of a version.
 func (w *worker) others(ctx context.Context, e *Entry) (others []catalog.Version, err error) {
-	rows, err := w.run.cfg.Catalog.Versions(ctx, e.Name)
+	rows, err := w.run.cfg.Catalog.BytesOf(ctx, e.ID)
 	for _, v := range rows {
-		if pinKey(v.ID) == pinKey(e.ID) && v.Checksum != e.Checksum {
+		if v.Checksum != e.Checksum {
 			others = append(others, v)
 		}
 	}

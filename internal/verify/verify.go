@@ -29,7 +29,7 @@ import (
 // Catalog is what verifying needs of catalog.Catalog.
 type Catalog interface {
 	Page(ctx context.Context, after crate.ID, limit int) ([]catalog.Version, error)
-	Versions(ctx context.Context, name string) ([]catalog.Version, error)
+	BytesOf(ctx context.Context, id crate.ID) ([]catalog.Version, error)
 }
 
 // Config is a run.
@@ -134,7 +134,7 @@ func (cfg *Config) listAgain(_ context.Context, hand func(*page) error) error {
 
 func (cfg *Config) checkAgain(ctx context.Context, p *page) error {
 	for _, id := range p.again {
-		rows, err := cfg.Catalog.Versions(ctx, id.Name)
+		rows, err := cfg.Catalog.BytesOf(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -244,7 +244,7 @@ func (cfg *Config) version(ctx context.Context, v *catalog.Version) ([]Problem, 
 
 // lookUp returns the row of bytes, nil if there is none any more.
 func (cfg *Config) lookUp(ctx context.Context, key crate.Key) (*catalog.Version, error) {
-	rows, err := cfg.Catalog.Versions(ctx, key.Name)
+	rows, err := cfg.Catalog.BytesOf(ctx, key.ID)
 	for i := range rows {
 		if rows[i].Key() == key {
 			return &rows[i], err

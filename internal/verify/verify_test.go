@@ -150,15 +150,15 @@ func TestC21MovedMeanwhile(t *testing.T) {
 	}
 }
 
-// lookups calls before at each look into a crate's rows.
+// lookups calls before at each look into a version's rows.
 type lookups struct {
 	*catalog.Catalog
 	before func()
 }
 
-func (l lookups) Versions(ctx context.Context, name string) ([]catalog.Version, error) {
+func (l lookups) BytesOf(ctx context.Context, id crate.ID) ([]catalog.Version, error) {
 	l.before()
-	return l.Catalog.Versions(ctx, name)
+	return l.Catalog.BytesOf(ctx, id)
 }
 
 // G7: slices, each of which ends somewhere, cover everything once, and what one
