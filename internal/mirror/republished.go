@@ -309,14 +309,14 @@ func (w *worker) sumOf(ctx context.Context, id crate.ID, at store.Placement) (cr
 
 // refusedAgain sorts out why upstream did not give the new bytes. Where it gives
 // out those of before, a cache between here and there has not heard of the
-// change (crates.io#10887): nothing is wrong with them, and a later run asks
-// again.
+// change (crates.io#10887): nothing is wrong with them, and later passes ask again,
+// in which caches are told to look.
 func (w *worker) refusedAgain(res *result, err error, others []catalog.Version) error {
 	var sent *crate.ChecksumError
 	if errors.As(err, &sent) {
 		for i := range others {
 			if others[i].Checksum == sent.Got {
-				return fmt.Errorf("%s: upstream still gives out the bytes that it had before; a later run asks again", res.entry.ID)
+				return fmt.Errorf("upstream still gives out the bytes that it had before; a later run asks again: %w", err)
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -322,6 +323,35 @@ func TestUpstreamStillHasTheEarlierBytes(t *testing.T) {
 	if got, err := content(w.disk, foo1); err != nil || !bytes.Equal(got, before) {
 		t.Errorf("the bytes of before are gone: %v", err)
 	}
+}
+
+// A cache that gives out the earlier bytes is asked again in a later pass, in which
+// caches are asked to look: the version waits for no other run.
+func TestEarlierBytesAreAskedForAgain(t *testing.T) {
+	w := newWorld(t, parse(versions("foo", 30)))
+	w.mustRun(nil)
+	id := crate.ID{Name: "foo", Version: "7.0.0"}
+	before, was := w.bytesOf(id), mustSum(w, id)
+	w.reg.ReplaceBytes(id)
+	w.writeIndex()
+	synctest.Test(t, func(t *testing.T) {
+		m := &moody{w: w, start: time.Now(), asked: map[crate.ID][]time.Duration{}, fails: func(_ crate.ID, call int) error {
+			if call > 1 {
+				return nil
+			}
+			return &upstream.MismatchError{Err: &crate.ChecksumError{ID: id, Got: was, Size: int64(len(before))}, Attempts: 3}
+		}}
+		s, err := w.run(t.Context(), w.disk, func(c *Config) {
+			c.Fetch, c.SecondPass, c.AcceptRepublished = m, 5*time.Second, AcceptAlways
+		})
+		if err != nil || s.Downloaded != 1 || s.Failed+s.Violated+int64(s.Quarantined) != 0 || !s.Complete(false) {
+			t.Errorf("%v, %+v", err, s.Counts)
+		}
+		if want := []time.Duration{0, 5 * time.Second}; !slices.Equal(m.asked[id], want) {
+			t.Errorf("asked at %v, want %v", m.asked[id], want)
+		}
+	})
+	w.wantSuperseded(id, w.bytesOf(id), before, was)
 }
 
 // staleFetch gives out the same bytes for foo 1.0.0, whatever is asked for.
