@@ -75,8 +75,11 @@ func (r *run) lookAtRepublished(ctx context.Context, f *store.RepublishedFile) (
 		return nil, nil
 	}
 	rows, err := r.cfg.Catalog.BytesOf(ctx, f.ID)
-	for i := range rows { // one that says "loose" was cut off while the file was moved: the plan sees to it
-		if v := &rows[i]; v.ID == f.ID && v.Checksum.FileKey() == f.Key && (v.Loose || v.Listed) {
+	for i := range rows {
+		// One that says "loose" was cut off while the file was moved: the plan sees to
+		// it. The same bytes under another spelling of the name are held elsewhere, and
+		// the file is a copy from before the name changed, which stays where it is.
+		if v := &rows[i]; v.Checksum.FileKey() == f.Key && (v.Loose || v.Listed || v.ID != f.ID) {
 			return nil, err
 		}
 	}

@@ -3,7 +3,9 @@ package mirror
 import (
 	"bytes"
 	"context"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,7 +17,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
 // storages are the ways in which a mirror keeps crates.
@@ -96,6 +100,56 @@ func TestA8ManyRepublished(t *testing.T) {
 		t.Errorf("%d rows of now, %d of before", len(w.catalog.versions), len(w.catalog.others))
 	}
 	run("nothing is new", func(*Config) {})
+}
+
+// A8: a crate that comes back under a name in another case, with bytes that a version
+// had before, leaves their file behind. The runs that follow know it, and neither
+// hash it nor take the bytes for those of before.
+func TestA8EarlierBytesInAnotherCase(t *testing.T) {
+	cat, err := catalog.Open(filepath.Join(t.TempDir(), "catalog.db"))
+	must(t, err)
+	defer cat.Close()
+	w := newWorld(t, parse("foo 1.0.0"))
+	change := func(c *Config) { c.Catalog, c.AcceptRepublished = cat, AcceptAlways }
+	w.mustRun(change)
+	first, was := w.bytesOf(foo1), mustSum(w, foo1)
+	line, err := w.reg.IndexFile("3/f/foo")
+	must(t, err)
+	w.reg.ReplaceBytes(foo1)
+	w.writeIndex()
+	w.mustRun(change)
+
+	line = bytes.Replace(line, []byte(`"foo"`), []byte(`"Foo"`), 1)
+	must(t, os.WriteFile(filepath.Join(w.index, "3", "f", "foo"), line, 0o644))
+	upper := crate.ID{Name: "Foo", Version: "1.0.0"}
+	w.mustRun(func(c *Config) { change(c); c.Fetch = fixedFetch(first) })
+	left := foo1.RepublishedPath(was.FileKey())
+	for run := range 3 {
+		opened := 0
+		disk := durabletest.Hook(w.disk, func(op durabletest.Op) durabletest.Fault {
+			if op.Kind == durabletest.OpOpen && op.Name == left {
+				opened++
+			}
+			return durabletest.Fault{}
+		})
+		s, err := w.run(context.Background(), disk, change)
+		if err != nil || s.Existing != 1 || s.Republished != 0 || opened != 0 {
+			t.Errorf("run %d: %d times read; %v, %+v", run, opened, err, s.Counts)
+		}
+		if v, err := cat.Version(context.Background(), upper); err != nil || v.Checksum != was || !v.Listed || v.Republished != "" {
+			t.Errorf("run %d: the row is %+v, %v", run, v, err)
+		}
+	}
+	if got, err := content(w.disk, upper); err != nil || !bytes.Equal(got, first) {
+		t.Errorf("the crate has %d bytes, %v", len(got), err)
+	}
+}
+
+// fixedFetch gives out the same bytes whatever is asked for.
+type fixedFetch []byte
+
+func (f fixedFetch) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
+	return &upstream.Body{Data: f, Size: int64(len(f))}, upstream.Stats{Attempts: 1}, nil
 }
 
 // rowCatalog counts the rows that it gives out.
