@@ -284,7 +284,7 @@ func (w *worker) shelve(ctx context.Context, v *catalog.Version) error {
 	}
 	sum, err := w.sumOf(ctx, v.ID, store.Placement{Loose: true})
 	if err == nil && sum == v.Checksum {
-		err = w.run.cfg.Store.MakeWay(v.Key())
+		err = w.moveAway(ctx, v.Key())
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -296,6 +296,21 @@ func (w *worker) shelve(ctx context.Context, v *catalog.Version) error {
 		return nil
 	}
 	return err
+}
+
+// moveAway moves bytes that were hashed to republished/. What stands there and is not
+// them goes to quarantine.
+func (w *worker) moveAway(ctx context.Context, key crate.Key) error {
+	err := w.run.cfg.Store.MakeWay(key)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	there := store.Placement{Loose: true, Republished: key.Checksum.FileKey()}
+	good, checkErr := w.checkPlace(ctx, &result{entry: Entry{ID: key.ID, Checksum: key.Checksum}}, there, io.Discard)
+	if good || checkErr != nil {
+		return errors.Join(err, checkErr)
+	}
+	return w.run.cfg.Store.MakeWay(key)
 }
 
 // sumOf hashes what is stored at a place.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -395,6 +396,37 @@ func TestBackToTheEarlierBytes(t *testing.T) {
 		if s := w.mustRun(nil); s.Existing != 5 {
 			t.Errorf("once more: %+v", s.Counts)
 		}
+	}
+}
+
+// What stands where the bytes of before go to, and is not them, goes to quarantine;
+// it used to stop the version in every run.
+func TestA8DamagedFileWhereEarlierBytesGo(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.mustRun(nil)
+	before, was := w.bytesOf(foo1), mustSum(w, foo1)
+	name := foo1.RepublishedPath(was.FileKey())
+	must(t, w.disk.MkdirAll(path.Dir(name)))
+	must(t, durable.WriteFile(w.disk, name, before[:len(before)-1]))
+	w.reg.ReplaceBytes(foo1)
+	w.writeIndex()
+	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.AcceptRepublished = AcceptAlways })
+	if err != nil || !s.Complete(false) || s.Downloaded != 1 || s.Failed != 0 {
+		t.Errorf("%v, %+v", err, s.Counts)
+	}
+	w.wantSuperseded(foo1, w.bytesOf(foo1), before, was)
+	found := 0
+	for e, err := range w.quarantine() {
+		if found++; err != nil || e.ID != foo1 || !strings.Contains(e.Reason, was.String()) {
+			t.Errorf("%+v, %v", e, err)
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d files are in quarantine", found)
+	}
+	// A person looks at what was damaged by itself; the run has nothing to do.
+	if s, err := w.run(context.Background(), w.disk, nil); err != nil || s.Existing != 5 || !s.Complete(false) {
+		t.Errorf("once more: %v, %+v", err, s.Counts)
 	}
 }
 
