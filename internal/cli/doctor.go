@@ -136,7 +136,8 @@ func factsOf(ctx context.Context, d *dirs, v *view.View) (*doctor.Facts, error) 
 	if err != nil {
 		return nil, err
 	}
-	f := &doctor.Facts{Crates: totals.Crates, Versions: totals.Versions, IndexTime: v.Totals().CommitTime}
+	now := totals.Versions - totals.Superseded // cargo gets none of the bytes that versions had before
+	f := &doctor.Facts{Crates: totals.Crates, Versions: now, IndexTime: v.Totals().CommitTime}
 	if run, ok := v.Run(); ok && !run.Live(time.Now()) && run.Result != complete {
 		f.LastRun = cmp.Or(run.Result, "it broke off")
 	}

@@ -50,7 +50,7 @@ type Result struct {
 
 // Facts are what is known of a mirror that can be looked into.
 type Facts struct {
-	Crates, Versions int64
+	Crates, Versions int64     // that cargo can be given
 	IndexTime        time.Time // of its index's commit; zero: unknown
 	LastRun          string    // how the last run ended if it did not end well
 }
