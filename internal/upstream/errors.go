@@ -12,7 +12,7 @@ import (
 
 // Evidence is what upstream sent when it did not send the crate file.
 type Evidence struct {
-	URL    string      // that answered, after redirects, without password
+	URL    string      // that answered, after redirects, without password; its beginning if it is long
 	Status int         // HTTP status
 	Header http.Header // those of evidenceHeaders that were there
 	Body   []byte      // the first evidenceSize bytes
@@ -47,11 +47,23 @@ func gatherEvidence(resp *http.Response, body []byte) *Evidence {
 		}
 	}
 	return &Evidence{
-		URL:    resp.Request.URL.Redacted(),
+		URL:    shown(resp.Request.URL.Redacted()),
 		Status: resp.StatusCode,
 		Header: kept,
 		Body:   append([]byte(nil), body[:min(len(body), evidenceSize)]...),
 	}
+}
+
+// maxShown bounds an address that upstream chose, in messages, manifests and
+// notes, bytes: a redirect may lead to one of 180 KB.
+const maxShown = 1 << 10
+
+// shown returns an address, or the beginning of it.
+func shown(address string) string {
+	if len(address) <= maxShown {
+		return address
+	}
+	return address[:maxShown] + "..."
 }
 
 // A GoneError says that upstream refuses one file for good: status 403 (how

@@ -65,21 +65,21 @@ func isRedirect(code int) bool {
 func (c *Client) follow(first, from *url.URL, resp *http.Response, hop int) (*url.URL, error) {
 	location := resp.Header.Get("Location")
 	refuse := func(to, reason string) error {
-		return &RedirectError{Status: resp.StatusCode, From: from.Redacted(), To: to, Reason: reason}
+		return &RedirectError{Status: resp.StatusCode, From: shown(from.Redacted()), To: to, Reason: reason}
 	}
 	next, err := from.Parse(location)
 	if err != nil || location == "" {
 		return nil, refuse("(nowhere)", "no usable Location header")
 	}
 	next.User, next.Fragment = nil, ""
-	to := next.Redacted()
+	to := shown(next.Redacted())
 	switch {
 	case hop >= maxRedirects:
 		return nil, refuse(to, fmt.Sprintf("more than %d in a row", maxRedirects))
 	case next.Scheme != "https" && (next.Scheme != "http" || first.Scheme != "http"):
 		return nil, refuse(to, "want https")
 	case !c.allowed.leadsTo(first, next):
-		return nil, refuse(to, fmt.Sprintf("%s is neither the host asked nor one that you allowed: if it is meant, -allow-host %[1]s", next.Host))
+		return nil, refuse(to, fmt.Sprintf("%s is neither the host asked nor one that you allowed: if it is meant, -allow-host %[1]s", shown(next.Host)))
 	}
 	return next, nil
 }

@@ -541,3 +541,26 @@ func TestPausesAreBounded(t *testing.T) {
 		t.Errorf("wait = %v", err)
 	}
 }
+
+// B20: a redirect to a very long address, whose answer is wrong, or which leads
+// where we do not go. What is said of it goes into notes, manifests and logs.
+func TestB20LongAddresses(t *testing.T) {
+	long := strings.Repeat("\xff", 60<<10) // which a URL writes as three bytes each
+	for name, to := range map[string]string{"wrong bytes": "/" + long, "another host": "https://" + long + ".example/"} {
+		withOrigin(t, Config{Attempts: 1}, func(n int, conn net.Conn, _ *http.Request) {
+			if n == 1 {
+				reply(conn, "302 Found", nil, "Location: "+to)
+				return
+			}
+			ok(conn)
+		}, func(t *testing.T, c *Client, _ *origin) {
+			_, _, err := c.Fetch(t.Context(), want(serde, []byte("something else")))
+			if err == nil || len(err.Error()) > 8<<10 || !strings.Contains(err.Error(), "%FF%FF%FF") {
+				t.Errorf("%s: %d bytes: %.300v", name, len(fmt.Sprint(err)), err)
+			}
+			if mismatch, ok := errors.AsType[*MismatchError](err); ok && len(mismatch.Evidence.URL) > 4<<10 {
+				t.Errorf("%s: the evidence has an address of %d bytes", name, len(mismatch.Evidence.URL))
+			}
+		})
+	}
+}
