@@ -119,6 +119,8 @@ var (
 	ErrEscapes = errors.New("a symbolic link leads out of the folder, which is not followed; mount there what is elsewhere")
 	// ErrReadOnly: the file system cannot be written to (EROFS).
 	ErrReadOnly = errors.New("read-only file system")
+	// ErrTooLarge: a file has more than whoever reads it takes.
+	ErrTooLarge = errors.New("file is too large")
 )
 
 // IsBroken reports whether err says that the disk as a whole cannot be written

@@ -96,7 +96,7 @@ func copyFrom(fsys Reader, name string, w io.Writer) error {
 	return errors.Join(err, from.Close())
 }
 
-// ReadFile reads a whole file of at most limit bytes.
+// ReadFile reads a whole file of at most limit bytes. Errors: ErrTooLarge.
 func ReadFile(fsys Reader, name string, limit int64) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -107,7 +107,7 @@ func ReadFile(fsys Reader, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("reading %s: more than %d bytes", name, limit)
+		return nil, fmt.Errorf("reading %s: %w: more than %d bytes", name, ErrTooLarge, limit)
 	}
 	return data, nil
 }

@@ -300,8 +300,8 @@ func testWhole(t *testing.T, fsys durable.FS) {
 		t.Errorf("WriteFile leaves %v, %v", entries, err)
 	}
 	must(t, durable.WriteFile(fsys, "d/cursor", bytes.Repeat([]byte("x"), 11)))
-	if _, err := durable.ReadFile(fsys, "d/cursor", 10); err == nil {
-		t.Error("ReadFile returns more than its limit")
+	if _, err := durable.ReadFile(fsys, "d/cursor", 10); !errors.Is(err, durable.ErrTooLarge) {
+		t.Errorf("ReadFile of more than its limit: %v", err)
 	}
 }
 

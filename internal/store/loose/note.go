@@ -33,8 +33,12 @@ type note struct {
 
 const noteExt = ".json"
 
-// maxNote bounds a note that is read, bytes.
-const maxNote = 64 << 10
+// maxNote bounds a note that is read, bytes; maxReason the reason in one that is
+// written, of which JSON makes six times as much at most.
+const (
+	maxNote   = 64 << 10
+	maxReason = 8 << 10
+)
 
 // annotate writes the note of a file in quarantine, or replaces it: what comes
 // again is not settled any more.
@@ -44,6 +48,7 @@ func (s *Store) annotate(file string, n note, id crate.ID) error {
 }
 
 func (s *Store) writeNote(file string, n note) error {
+	n.Reason = n.Reason[:min(len(n.Reason), maxReason)]
 	data, err := json.Marshal(n, jsontext.WithIndent("  "), jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return err
@@ -115,10 +120,12 @@ func (s *Store) readNote(file string) (n note, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return note{Reason: "there is no note"}, nil
 	}
-	if err != nil {
+	if err == nil {
+		err = json.Unmarshal(data, &n, jsontext.AllowInvalidUTF8(true))
+	} else if !errors.Is(err, durable.ErrTooLarge) {
 		return n, fmt.Errorf("reading the note of %s: %w", file, err)
 	}
-	if err := json.Unmarshal(data, &n, jsontext.AllowInvalidUTF8(true)); err != nil {
+	if err != nil {
 		return note{Reason: fmt.Sprintf("its note cannot be read: %v", err)}, nil
 	}
 	return n, nil

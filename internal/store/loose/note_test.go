@@ -1,6 +1,7 @@
 package loose
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -124,5 +125,36 @@ func TestEvidenceComesAgain(t *testing.T) {
 	}
 	if all := list(t, s); len(all) != 2 || all[1].Kind != store.Member || all[1].Reason != "at offset 7 of bundle-0000.tar.zst, 9 bytes: bad" {
 		t.Errorf("%+v", all)
+	}
+}
+
+// A note can be read, whatever its reason; and one that is too long, which an
+// earlier program wrote, hides no other evidence.
+func TestLongReasons(t *testing.T) {
+	s := quarantine(t, map[string]string{
+		"foo-1.0.0.crate.was-20260102T030405Z":      "bad",
+		"foo-1.0.0.crate.was-20260102T030405Z.json": `{"reason":"` + strings.Repeat("x", maxNote) + `"}`,
+	})
+	for i, reason := range []string{strings.Repeat("x", 2*maxNote), strings.Repeat("\x01", maxNote), strings.Repeat("\xff", maxNote)} {
+		if _, err := s.Isolate(foo, sum1, crate.Checksum{byte(i)}, reason, store.Body{Data: []byte("<html>"), Size: 6}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := list(t, s)
+	for _, e := range all[:len(all)-1] {
+		if e.Kind != store.Sent || e.Want != sum1 || len(e.Reason) < 1000 {
+			t.Errorf("%s: %.100v", e.File, e)
+		}
+	}
+	if last := all[len(all)-1]; len(all) != 4 || last.ID != foo || !strings.HasPrefix(last.Reason, "its note cannot be read: ") {
+		t.Errorf("%d, the last: %.200v", len(all), last)
+	}
+	for _, e := range all {
+		if err := s.Settle(e, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := s.Quarantined(); err != nil || n != 0 {
+		t.Errorf("all settled: Quarantined = %d, %v", n, err)
 	}
 }
