@@ -158,3 +158,41 @@ func TestLongReasons(t *testing.T) {
 		t.Errorf("all settled: Quarantined = %d, %v", n, err)
 	}
 }
+
+// All that may follow the longest name of a crate file fits into a file name.
+func TestLongestNames(t *testing.T) {
+	disk, err := durable.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	s, err := Open(disk, None)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := crate.ID{Name: strings.Repeat("n", crate.MaxName), Version: "1.0.0-" + strings.Repeat("v", 221-crate.MaxName-len("-1.0.0-.crate"))}
+	if err := long.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Isolate(long, sum1, sum2, "wrong", store.Body{Data: []byte("<html>"), Size: 6}); err != nil {
+		t.Error(err)
+	}
+	for _, at := range []store.Placement{
+		{Bundle: "bundle-0000.tar.zst", Offset: 7, FrameSize: 9}, {Bundle: "bundle-0000.tar.zst", Offset: 1 << 50, FrameSize: 9},
+		{Bundle: "bundle-1234567.tar.zst", Offset: 7, FrameSize: 9},
+	} {
+		for range 2 { // the second is the same
+			if _, err := s.NoteMember(long, at, "bad"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for _, e := range list(t, s) {
+		if e.ID != long {
+			t.Errorf("%s is of %s", e.File, e.ID)
+		}
+	}
+	if n, err := s.Quarantined(); err != nil || n != 4 {
+		t.Errorf("%d in quarantine, %v", n, err)
+	}
+}

@@ -1,6 +1,8 @@
 package loose
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +19,9 @@ const (
 	sentInfix   = ".came-"   // and the beginning of the checksum
 	memberInfix = ".member-" // and the bundle and offset
 )
+
+// maxFileName is what file systems take, bytes.
+const maxFileName = 255
 
 // Quarantine implements store.Quarantiner. The file moves by rename, so that
 // not even a power cut loses it.
@@ -98,7 +103,7 @@ func (s *Store) isolate(to string, body store.Body) error {
 
 // NoteMember implements store.Quarantiner.
 func (s *Store) NoteMember(id crate.ID, at store.Placement, reason string) (string, error) {
-	to := quarantineName(id, fmt.Sprintf("%s%s-%d", memberInfix, at.Bundle, at.Offset))
+	to := memberName(id, at)
 	err := s.makeQuarantine()
 	if err == nil {
 		reason = fmt.Sprintf("at offset %d of %s, %d bytes: %s", at.Offset, at.Bundle, at.FrameSize, reason)
@@ -117,6 +122,18 @@ func (s *Store) makeQuarantine() error {
 		return err
 	}
 	return s.fsys.SyncDir(".")
+}
+
+// memberName names the place in the bundle, or what it hashes to where the name of
+// the crate leaves no room for it.
+func memberName(id crate.ID, at store.Placement) string {
+	place := fmt.Sprintf("%s-%d", at.Bundle, at.Offset)
+	name := quarantineName(id, memberInfix+place)
+	if len(path.Base(name)+noteExt) <= maxFileName {
+		return name
+	}
+	sum := sha256.Sum256([]byte(place))
+	return quarantineName(id, memberInfix+hex.EncodeToString(sum[:8]))
 }
 
 func quarantineName(id crate.ID, suffix string) string {
