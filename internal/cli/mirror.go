@@ -79,6 +79,9 @@ func lacking(s *mirror.Summary, cfg *runConfig) error {
 	if s.Lost > 0 {
 		errs = append(errs, &integrityError{fmt.Sprintf("lost: the earlier bytes of %s that were published again, which upstream does not have any more. The versions themselves are held", plural(s.Lost, "version"))})
 	}
+	if s.LostRemoved > 0 {
+		errs = append(errs, &integrityError{fmt.Sprintf("lost: %s that the index does not name any more and upstream does not give out: no good copy is left", plural(s.LostRemoved, "version"))})
+	}
 	if cfg.allowMissing && s.OK() == 0 && s.Gone >= wrongUpstream {
 		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: upstream has none of the %s versions that it was asked for; look whether -crates-base-url is right", count(s.Gone))})
 	} else if !s.Complete(cfg.allowMissing) {

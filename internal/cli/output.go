@@ -113,6 +113,7 @@ func printSummary(w io.Writer, s *mirror.Summary, cfg *runConfig) {
 		{s.BadEntries, "entries that cannot be mirrored"},
 		{s.Unattempted, "not attempted: the run ended first"},
 		{s.Lost, "lost: bytes that a version had before it was published again, of which no good copy is left"},
+		{s.LostRemoved, "lost: the index does not name them any more, and no good copy is left"},
 	}
 	for _, r := range rows {
 		if r.n > 0 {

@@ -141,6 +141,10 @@ func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 				Placement: res.at, Yanked: res.entry.Yanked, Listed: !res.entry.Unlisted, VerifiedAt: res.finished,
 			})
 		case gone:
+			if r.cfg.Repair && res.entry.Unlisted {
+				r.lose(res, &b)
+				break
+			}
 			b.Gone = append(b.Gone, catalog.Gone{
 				ID: res.entry.ID, Status: res.gone.Evidence.Status, Evidence: evidence(&res.gone.Evidence), Since: res.finished,
 			})
@@ -153,6 +157,15 @@ func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 	}
 	b.Bundles = r.bundles.whole()
 	return b, nil
+}
+
+// lose forgets a version that the index does not name any more, so that no run asks
+// for it: upstream refuses it, and no good copy is left to be repaired.
+func (r *run) lose(res *result, b *catalog.Batch) {
+	b.Dropped = append(b.Dropped, res.entry.key())
+	r.summary.LostRemoved++
+	r.cfg.Log.Error("a version that the index does not name any more is lost: no good copy is left, and upstream does not give it out",
+		"crate", res.entry.Name, "version", res.entry.Version, "sha256", res.entry.Checksum)
 }
 
 // evidence puts what upstream answered into a line that fits a database.

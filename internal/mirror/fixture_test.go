@@ -475,6 +475,9 @@ func (c *memCatalog) Commit(_ context.Context, b catalog.Batch) error {
 	}
 	for _, key := range b.Dropped {
 		delete(c.others, key)
+		if c.versions[key.ID].Checksum == key.Checksum {
+			delete(c.versions, key.ID)
+		}
 	}
 	for _, key := range b.Accepted {
 		c.accepted[key] = true

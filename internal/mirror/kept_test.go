@@ -294,3 +294,43 @@ func TestA8KilledWhileMakingWay(t *testing.T) {
 		}
 	}
 }
+
+// A version that the index does not name any more and upstream does not give out
+// is repaired from a copy if there is one; otherwise it is lost, which is said
+// once. One that the index names is asked for again for ever.
+func TestLostAfterItsRemoval(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		listed bool
+		repair bool
+		lost   int64
+	}{
+		{"removed", false, true, 1},
+		{"named", true, true, 0},
+		{"no repair was asked for", false, false, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, parse(small))
+			w.mustRun(nil)
+			sum, err := w.reg.Checksum(foo1)
+			must(t, err)
+			w.vanish(foo1)
+			if !tt.listed {
+				w.writeIndex()
+				w.mustRun(nil)
+			}
+			must(t, w.disk.Remove(foo1.LoosePath()))
+			s, err := w.run(t.Context(), w.disk, func(c *Config) {
+				c.Source = FromList([]Entry{{ID: foo1, Checksum: sum}}, nil)
+				c.VerifyExisting, c.Repair, c.IncludeYanked = true, tt.repair, true
+			})
+			if err != nil || s.LostRemoved != tt.lost || s.Gone != 1 || s.Complete(false) != (tt.lost > 0) || s.Sound() != (tt.lost == 0) {
+				t.Errorf("%v, %+v", err, s)
+			}
+			_, held := w.catalog.versions[foo1]
+			if _, gone := w.catalog.gone[foo1]; held != (tt.lost == 0) || gone != (tt.lost == 0) {
+				t.Errorf("held %t, gone %t", held, gone)
+			}
+		})
+	}
+}

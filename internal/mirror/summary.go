@@ -12,6 +12,7 @@ type Summary struct {
 	Missing     int64 // entries of the plan that are not held now, for whatever reason
 	Unattempted int64 // of these: the run ended before their turn
 	Lost        int64 // bytes of Config.Superseded: no good copy of them was left
+	LostRemoved int64 // of Missing: no good copy was left, and the index does not name them any more
 	Quarantined int   // unsettled evidence in quarantine, from this run or an earlier one
 	Repaired    int   // of what Config.Repair found damaged: settled in quarantine
 	Failures    []Failure
@@ -68,11 +69,11 @@ func (s *Summary) Complete(allowGone bool) bool {
 	if allowGone {
 		return s.Missing == s.Gone
 	}
-	return s.Missing == 0
+	return s.Missing == s.LostRemoved // which no run will have
 }
 
 // Sound reports whether no bytes were found that are not what they should be, or
 // that cannot be read.
 func (s *Summary) Sound() bool {
-	return s.Violated == 0 && s.Quarantined == 0 && s.Unreadable == 0 && s.Lost == 0
+	return s.Violated == 0 && s.Quarantined == 0 && s.Unreadable == 0 && s.Lost+s.LostRemoved == 0
 }
