@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 )
 
-func open(t *testing.T, disk durable.Reader) *tilelog.Log {
+func open(t testing.TB, disk durable.Reader) *tilelog.Log {
 	t.Helper()
 	l, err := tilelog.Open(disk)
 	if err != nil {

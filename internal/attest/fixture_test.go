@@ -60,7 +60,7 @@ func (x *fakeIndex) blob(path string) (b index.Blob) {
 
 // world is a mirror and what is stated of it.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	ix      *fakeIndex
 	catalog *catalog.Catalog
 	path    string // of the catalog
@@ -71,7 +71,7 @@ type world struct {
 	newKeys bool
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
 		t: t, ix: &fakeIndex{crates: map[string][]index.Entry{}, bad: map[string][]*index.LineError{}}, disk: durabletest.NewMem(),

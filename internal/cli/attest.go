@@ -124,6 +124,11 @@ func (a *App) state(ctx context.Context, h *held, dirs *dirs, by *signers, log *
 		return nil, err
 	}
 	defer folder.Close()
+	lock, err := durable.Lock(filepath.Join(dirs.statements, ".lock"), durable.Self(filepath.Base(os.Args[0])+" -out "+dirs.out))
+	if err != nil { // of another mirror
+		return nil, err
+	}
+	defer lock.Release()
 	job := attest.Config{
 		Index: ix, Catalog: h.catalog, Folder: folder, Origin: by.origin, Sign: by.sign, Verify: by.verify, Sync: h.sync, Log: log,
 	}
@@ -135,7 +140,7 @@ func (a *App) state(ctx context.Context, h *held, dirs *dirs, by *signers, log *
 	if err != nil {
 		return nil, fmt.Errorf("stating what is held: %w", lackingWords(err))
 	}
-	return r, nil
+	return r, by.writeFiles(folder)
 }
 
 func leaves(n int64) string {
@@ -245,4 +250,33 @@ func signedBy(keys []*signing.Verifier) statement.Verify {
 		_, _, err := signing.Open(checkpoint, keys...)
 		return err
 	}
+}
+
+// textName is the text of the checkpoint by itself, for stock minisign and ssh-keygen,
+// whose signatures are in files of their own beside it.
+const textName = tilelog.CheckpointName + ".txt"
+
+// writeFiles writes these, out of the checkpoint: cut off, they are of an earlier one
+// until the next statement.
+func (s *signers) writeFiles(folder durable.FS) error {
+	l, err := tilelog.Open(folder)
+	if err != nil {
+		return err
+	}
+	text, sigs, err := signing.Open(l.Checkpoint, s.public...)
+	if err != nil {
+		return err
+	}
+	for _, sig := range sigs {
+		if sig.Extension() == "" {
+			continue
+		}
+		if err := durable.WriteFile(folder, textName, text); err != nil {
+			return err
+		}
+		if err := durable.WriteFile(folder, textName+sig.Extension(), sig.File()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

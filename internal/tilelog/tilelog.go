@@ -2,7 +2,6 @@
 // server can serve it: the layout is that of c2sp.org/tlog-tiles.
 //
 //	checkpoint                        the last statement, signed
-//	checkpoint.minisig, .sig          signatures of that file by other keys, if there are such
 //	tile/{level}/{N}                  256 hashes of a level of the tree: 8,192 bytes
 //	tile/{level}/{N}.p/{W}            the first W of them, until there are 256
 //	tile/entries/{N}[.p/{W}]          the lines of the same leaves, each behind its
