@@ -18,8 +18,8 @@ type count struct {
 	missing     []crate.ID // the first maxMissing
 	leaves      *leaves    // that the log has not
 
-	next func() (catalog.Holding, error, bool) // the catalog, beside the index
-	cur  catalog.Holding
+	next func() (catalog.Tally, error, bool) // the catalog, beside the index
+	cur  catalog.Tally
 	err  error // of next, which want cannot return
 }
 
@@ -35,7 +35,7 @@ func (cfg *Config) count(ctx context.Context) (_ *count, err error) {
 			c.leaves.close()
 		}
 	}()
-	next, stop := iter.Pull2(cfg.Catalog.Holdings(ctx))
+	next, stop := iter.Pull2(cfg.Catalog.Tallies(ctx))
 	defer stop()
 	c.next = next
 	for cr, err := range cfg.Index.Crates(ctx, c.want) {
@@ -63,28 +63,14 @@ func (c *count) want(f index.File) bool {
 	if c.err != nil {
 		return false
 	}
-	if h := &c.cur; h.Path != f.Path || h.Blob == "" || h.Blob != f.Blob.String() || !h.Yanked {
+	t := &c.cur
+	unchanged := t.Path == f.Path && t.Blob != "" && t.Blob == f.Blob.String() && t.Yanked
+	if !unchanged || t.Good < t.Listed || t.New > 0 {
 		return true
 	}
-	listed := int64(0)
-	for i := range c.cur.Versions {
-		switch v := &c.cur.Versions[i]; {
-		case !v.Listed:
-		case !good(v) || v.Leaf == 0:
-			return true
-		default:
-			listed++
-		}
-	}
-	c.named += listed
-	c.held += listed
+	c.named += t.Listed
+	c.held += t.Good
 	return false
-}
-
-// good reports whether a row is of bytes that are held and verified, and the
-// version's.
-func good(v *catalog.Version) bool {
-	return !v.VerifiedAt.IsZero() && v.SupersededAt.IsZero() && (v.Loose || v.Bundle != "")
 }
 
 // crate compares a crate whose index file was read.
@@ -98,7 +84,7 @@ func (c *count) crate(ctx context.Context, cr *index.Crate) error {
 	}
 	held := make(map[crate.Key]*catalog.Version, len(rows))
 	for i := range rows {
-		if good(&rows[i]) {
+		if rows[i].Good() {
 			held[rows[i].Key()] = &rows[i]
 		}
 	}

@@ -29,10 +29,11 @@ func holdings(format int64) string {
 	coalesce(v.name, ''), coalesce(v.version, ''), coalesce(v.sha256, x''), coalesce(v.size, 0), coalesce(v.loose, 0),
 	coalesce(v.bundle, ''), coalesce(v.offset, 0), coalesce(v.length, 0), coalesce(v.yanked, 0), coalesce(v.listed, 0),
 	coalesce(v.verified_at, 0), ` + superseded + `, ` + leaf + `
-	FROM crates c LEFT JOIN versions v
-	ON v.name = substr(c.path, CASE substr(c.path, 1, 2) WHEN '1/' THEN 3 WHEN '2/' THEN 3 WHEN '3/' THEN 5 ELSE 7 END)
-	ORDER BY c.path`
+	FROM crates c LEFT JOIN versions v ON ` + ofCrate + ` ORDER BY c.path`
 }
+
+// ofCrate joins the rows of a crate to its path.
+const ofCrate = `v.name = substr(c.path, CASE substr(c.path, 1, 2) WHEN '1/' THEN 3 WHEN '2/' THEN 3 WHEN '3/' THEN 5 ELSE 7 END)`
 
 // Holdings yields the crates in byte order of their paths, with all
 // that is held of each: one question, where asking Versions for every crate would

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
@@ -33,6 +34,56 @@ func (c *Catalog) Logged(ctx context.Context) (Logged, error) {
 		}
 	}
 	return l, rows.Err()
+}
+
+// Tally is how many of a crate's rows are such that they can be stated.
+type Tally struct {
+	Crate
+	Listed int64 // rows of bytes that the index names
+	Good   int64 // of these: verified, the version's, and somewhere
+	New    int64 // of those: not in the log
+}
+
+// Good reports whether a row is of bytes that are held and verified, and the
+// version's.
+func (v *Version) Good() bool {
+	return !v.VerifiedAt.IsZero() && v.SupersededAt.IsZero() && (v.Loose || v.Bundle != "")
+}
+
+// tallies counts what Good says, in the order of paths. To have SQLite count takes a
+// quarter of the time that Holdings takes, as hardly a row has to leave it.
+const tallies = `SELECT c.path, c.blob, c.yanked, coalesce(sum(v.listed), 0), coalesce(sum(v.listed AND ` + goodRow + `), 0),
+	coalesce(sum(v.listed AND ` + goodRow + ` AND v.leaf = 0), 0)
+	FROM crates c LEFT JOIN versions v ON ` + ofCrate + ` GROUP BY c.path ORDER BY c.path`
+
+const goodRow = `v.verified_at <> 0 AND v.superseded_at = 0 AND (v.loose <> 0 OR v.bundle <> '')`
+
+// Tallies yields the crates in byte order of their paths. It is for those who write:
+// the catalog must be of the newest format. The sequence ends after an error.
+func (c *Catalog) Tallies(ctx context.Context) iter.Seq2[Tally, error] {
+	return func(yield func(Tally, error) bool) {
+		if err := c.tallies(ctx, func(t Tally) bool { return yield(t, nil) }); err != nil {
+			yield(Tally{}, fmt.Errorf("counting what the catalog holds: %w", classify(err)))
+		}
+	}
+}
+
+func (c *Catalog) tallies(ctx context.Context, yield func(Tally) bool) error {
+	rows, err := c.db.QueryContext(ctx, tallies)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var t Tally
+		if err := rows.Scan(&t.Path, &t.Blob, &t.Yanked, &t.Listed, &t.Good, &t.New); err != nil {
+			return err
+		}
+		if !yield(t) {
+			return nil
+		}
+	}
+	return rows.Err()
 }
 
 // RecordLeaves notes that keys are the leaves of the log that follow on those that

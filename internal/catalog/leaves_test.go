@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
@@ -73,6 +75,43 @@ func TestFormat4(t *testing.T) {
 	}
 	if got := leavesOf(t, c, "a", "b"); got[0] != 1 || got[1] != 0 {
 		t.Errorf("leaves %v, want 1 and none", got)
+	}
+}
+
+// Tallies says of each crate what Good says of its rows.
+func TestTallies(t *testing.T) {
+	c, _ := tempCatalog(t)
+	rows := []Version{version("a", "1.0.0", 1), version("a", "1.1.0", 2), version("a", "1.2.0", 3), version("serde", "1.0.0", 4), version("serde", "1.1.0", 5), version("serde", "1.2.0", 6)}
+	rows[1].Loose, rows[1].Bundle = false, "bundle-0000.tar.zst"
+	rows[2].Listed = false
+	rows[3].Loose = false
+	rows[4].SupersededAt = time.Unix(1700000000, 0)
+	rows[5].VerifiedAt = time.Time{}
+	mustCommit(t, c, Batch{Versions: rows, Crates: []Crate{{Path: "1/a", Blob: "x", Yanked: true}, {Path: "em/pt/empty", Blob: "y"}}})
+	if err := c.RecordLeaves(t.Context(), []crate.Key{rows[0].Key()}, Logged{Size: 1}); err != nil {
+		t.Fatal(err)
+	}
+	want := []Tally{
+		{Crate{Path: "1/a", Blob: "x", Yanked: true}, 2, 2, 1}, {Crate: Crate{Path: "em/pt/empty", Blob: "y"}}, {Crate{Path: "se/rd/serde"}, 3, 0, 0},
+	}
+	var got []Tally
+	for tally, err := range c.Tallies(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, tally)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("tallies (-want +got):\n%s", diff)
+	}
+	good := 0
+	for _, v := range rows {
+		if v.Good() {
+			good++
+		}
+	}
+	if good != 3 {
+		t.Errorf("%d rows are good, want 3", good)
 	}
 }
 
