@@ -66,9 +66,19 @@ func (h *Handler) lookUp(ctx context.Context, id crate.ID) (*view.Crate, error) 
 	c, err := h.cfg.Mirror.Crate(ctx, id.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		similar, _ := h.cfg.Mirror.Search(id.Name, 0, maxSimilar)
-		return nil, &missing{"This mirror holds no crate called " + id.Name + ". It may have been published after the last update, or not be part of what is mirrored here.", similar}
+		what := "This mirror holds no crate called " + id.Name + ". It may have been published after the last update, or not be part of what is mirrored here."
+		return nil, &missing{what, similar, h.gone(ctx, id.Name)}
 	}
 	return c, err
+}
+
+// gone returns the name of a crate that is not there if it was. Of a name that never
+// was, this costs as little as to find that it is not there.
+func (h *Handler) gone(ctx context.Context, name string) string {
+	if past, err := h.cfg.Mirror.History(ctx, name, ""); err != nil || len(past.Days) == 0 {
+		return ""
+	}
+	return name
 }
 
 // maxSimilar is how many names a page for one that is not there offers.

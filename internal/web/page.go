@@ -116,6 +116,7 @@ func digest(body []byte) string {
 type missing struct {
 	what    string
 	similar []string // names that may have been meant
+	past    string   // a crate that was there
 }
 
 func (e *missing) Error() string { return e.what }
@@ -129,10 +130,10 @@ func notFound(*http.Request) (page, error) {
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 	data := problemData{Status: http.StatusInternalServerError, Title: "Something went wrong", Text: "The server could not make this page. Its log says why; trying again may help."}
 	if errors.Is(err, view.ErrBusy) {
-		data = problemData{http.StatusServiceUnavailable, "Busy", "Others are reading the past of the index. Ask again in a moment.", nil}
+		data = problemData{http.StatusServiceUnavailable, "Busy", "Others are reading the past of the index. Ask again in a moment.", nil, ""}
 		w.Header().Set("Retry-After", "2")
 	} else if miss, ok := errors.AsType[*missing](err); ok {
-		data = problemData{http.StatusNotFound, "Not found", miss.what, miss.similar}
+		data = problemData{http.StatusNotFound, "Not found", miss.what, miss.similar, miss.past}
 	} else if r.Context().Err() == nil { // else the visitor went away, or the server ends
 		h.cfg.Log.Error("a page could not be made", "path", clip(r.URL.Path, maxText), "err", err)
 	}
@@ -151,4 +152,5 @@ type problemData struct {
 	Status      int
 	Title, Text string
 	Similar     []string // names of crates, if one was not found
+	Past        string   // that one, if it has a history
 }

@@ -101,6 +101,14 @@ func TestDayOfACrate(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, body)
 		}
 	}
+	// Of a crate that is gone, its history is left.
+	f.past.history["gone"] = f.past.history["serde"]
+	for path, want := range map[string]bool{"/crate/gone": true, "/crate/never": false} {
+		w := get(h, path)
+		if has := strings.Contains(w.Body.String(), `It was here before: see <a href="/crates/crate/gone/history">its history</a>`); has != want || w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d\n%s", path, w.Code, w.Body)
+		}
+	}
 	// A day that is not over leads elsewhere tomorrow: its commit is named.
 	if body := get(h, "/crate/serde/at?day=2025-11-20").Body.String(); !strings.Contains(body, "/snapshot/"+f.past.days[2].Commit+"/") {
 		t.Errorf("no commit in\n%s", body)
