@@ -83,6 +83,28 @@ func TestStatements(t *testing.T) {
 	}
 }
 
+// Bytes that were thrown away keep their leaf, and get another when they come again.
+func TestThrownAwayAndBack(t *testing.T) {
+	w := newWorld(t)
+	w.lists(a1, serde)
+	w.holds(a1, serde)
+	w.attest()
+	if err := w.catalog.Commit(t.Context(), catalog.Batch{Dropped: []crate.Key{serde}}); err != nil {
+		t.Fatal(err)
+	}
+	w.partial = true
+	if r := w.attest(); r.Held != 1 || r.Named != 2 || r.N != 2 {
+		t.Errorf("thrown away: %+v", r)
+	}
+	if p, _, err := Prove(t.Context(), w.disk, serde.ID, nil); err != nil || p.Index != 1 {
+		t.Errorf("the leaf of what was thrown away: %+v, %v", p, err)
+	}
+	w.holds(serde)
+	if r := w.attest(); r.Held != 2 || r.New != 1 || r.N != 3 {
+		t.Errorf("back: %+v", r)
+	}
+}
+
 // What is not held, verified, listed and the version's is not stated, and without
 // -partial nothing is.
 func TestIncomplete(t *testing.T) {
