@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -130,4 +131,34 @@ func (c *Catalog) Accepted(ctx context.Context, key crate.Key) (bool, error) {
 		return false, fmt.Errorf("looking up what was accepted of %s in the catalog: %w", key.ID, classify(err))
 	}
 	return n > 0, nil
+}
+
+// AcceptedSince returns bytes that were accepted since then and are not their
+// version's yet, at most limit.
+func (c *Catalog) AcceptedSince(ctx context.Context, since time.Time, limit int) (keys []crate.Key, err error) {
+	if c.format.Load() < tablesOf4 {
+		return nil, nil
+	}
+	rows, err := c.db.QueryContext(ctx, `SELECT name, version, sha256 FROM accepted a WHERE at >= ? AND NOT EXISTS (SELECT 1 FROM versions v
+		WHERE v.name = a.name AND v.version = a.version AND v.sha256 = a.sha256 AND superseded_at = 0) LIMIT ?`, unix(since), limit)
+	if err == nil {
+		keys, err = scanKeys(rows)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking up what was accepted in the catalog: %w", classify(err))
+	}
+	return keys, nil
+}
+
+func scanKeys(rows *sql.Rows) (keys []crate.Key, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var k crate.Key
+		var sum sql.RawBytes
+		if err := rows.Scan(&k.Name, &k.Version, &sum); err != nil || copy(k.Checksum[:], sum) != len(k.Checksum) {
+			return nil, errors.Join(ErrDamaged, err)
+		}
+		keys = append(keys, k)
+	}
+	return keys, rows.Err()
 }

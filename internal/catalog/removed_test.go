@@ -175,3 +175,29 @@ func TestRemovedAndReturned(t *testing.T) {
 		}
 	}
 }
+
+// What was accepted is waited for until it is the version's.
+func TestAcceptedSince(t *testing.T) {
+	c, _ := tempCatalog(t)
+	before := time.Now().Add(-time.Minute)
+	old, wanted := version("aa", "1.0.0", 1), version("AA", "1.0.0", 2)
+	mustCommit(t, c, Batch{Versions: []Version{old}, Accepted: []crate.Key{wanted.Key()}})
+	check := func(since time.Time, want ...crate.Key) {
+		t.Helper()
+		got, err := c.AcceptedSince(t.Context(), since, 10)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%v, accepted (-want +got):\n%s", err, diff)
+		}
+	}
+	check(before, wanted.Key())
+	check(time.Now().Add(time.Minute))
+	if none, err := c.AcceptedSince(t.Context(), before, 0); err != nil || len(none) > 0 {
+		t.Errorf("at most none: %v, %v", none, err)
+	}
+	superseded := wanted
+	superseded.SupersededAt = time.Unix(1700000001, 0)
+	mustCommit(t, c, Batch{Versions: []Version{superseded}}) // back to the old ones meanwhile
+	check(before, wanted.Key())
+	mustCommit(t, c, Batch{Versions: []Version{wanted}})
+	check(before)
+}

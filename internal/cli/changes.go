@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
@@ -15,7 +17,7 @@ import (
 type baseline struct {
 	commit string    // of the index, mirrored but for
 	again  []string  // the crates at these paths, which are tried again
-	listed time.Time // when everything was last looked at
+	listed time.Time // when everything began to be looked at the last time
 	whole  error     // what that run found lacking
 	part   error     // what the last run since did
 }
@@ -65,15 +67,22 @@ type work struct {
 
 // compare finds out what to look at, nil for nothing.
 func (s *syncer) compare(ctx context.Context, ix *index.Index) (*work, error) {
-	known := s.base.trusted()
-	if known && ix.Commit() == s.base.commit && len(s.base.again) == 0 {
+	again, err := s.again(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := s.base.trusted() && len(again) <= mirror.MaxAgain
+	if known && ix.Commit() == s.base.commit && len(again) == 0 {
 		return nil, nil
 	}
 	if known && !s.cfg.part.chooses() {
-		changed, gone, err := ix.Changes(ctx, s.base.commit, s.base.again)
+		changed, gone, err := ix.Changes(ctx, s.base.commit, again)
 		if err == nil {
 			return &work{mirror.FromChanges(changed, gone), changed, func(sum *mirror.Summary) {
 				s.base.commit, s.base.again, s.base.part = ix.Commit(), sum.Again, lacking(sum, &s.cfg.runConfig)
+				if s.base.whole != nil && len(again) > 0 && len(sum.Again) == 0 {
+					s.base.commit = "" // that may have been all that was lacking: the next round sees
+				}
 			}}, nil
 		}
 		if ctx.Err() != nil {
@@ -81,10 +90,25 @@ func (s *syncer) compare(ctx context.Context, ix *index.Index) (*work, error) {
 		}
 		s.log.Info("looking at the whole index", "reason", err)
 	}
+	begun := time.Now() // what is accepted from now on, the run may not see
 	source, err := s.cfg.part.source(ctx, ix, nil, !s.cfg.excludeYanked, s.show, s.log)
 	return &work{source, ix, func(sum *mirror.Summary) {
-		s.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: time.Now(), whole: lacking(sum, &s.cfg.runConfig)}
+		s.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: begun, whole: lacking(sum, &s.cfg.runConfig)}
 	}}, err
+}
+
+// again returns the index paths of crates that are looked at although they have not
+// changed: something of them failed, or a person has accepted other bytes of them.
+func (s *syncer) again(ctx context.Context) ([]string, error) {
+	if s.base == nil {
+		return nil, nil
+	}
+	paths := slices.Clone(s.base.again)
+	accepted, err := s.catalog.AcceptedSince(ctx, s.base.listed, mirror.MaxAgain)
+	for i := range accepted {
+		paths = append(paths, crate.IndexPath(accepted[i].Name))
+	}
+	return paths, err
 }
 
 func (s *syncer) mirrorFrom(ctx context.Context, w *work) error {
