@@ -18,6 +18,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -112,26 +114,34 @@ func (cfg *Config) held(ctx context.Context, changes []Change) (map[crate.Key]bo
 	return held, nil
 }
 
-// tellUnread counts what is not compared. A line that makes as little sense on both
-// sides is of no interest.
+// tellUnread counts what is not compared, of both sides. A line that makes the same
+// little sense on both is of no interest.
 func (cfg *Config) tellUnread(d *index.Difference, s *Summary) {
-	tell := func(err error) {
+	was, is := badLines(d.Before), badLines(d.After)
+	for what, err := range was {
+		if _, same := is[what]; same {
+			delete(is, what)
+		} else {
+			is[what] = err
+		}
+	}
+	for _, what := range slices.Sorted(maps.Keys(is)) {
 		s.Unread++
-		cfg.Log.Warn("not compared", "err", err)
+		cfg.Log.Warn("not compared", "err", is[what])
 	}
-	known := map[string]bool{}
-	for _, c := range []*index.Crate{d.Before, d.After} {
-		if c == nil {
-			continue
-		}
-		if c.Err != nil {
-			tell(fmt.Errorf("%s: %w", d.Path, c.Err))
-		}
-		for _, bad := range c.Bad {
-			if what := bad.ID.String() + bad.Err.Error(); !known[what] {
-				known[what] = true
-				tell(bad)
-			}
-		}
+}
+
+// badLines is what makes no sense in an index file, by what is wrong with it.
+func badLines(c *index.Crate) map[string]error {
+	bad := map[string]error{}
+	if c == nil {
+		return bad
 	}
+	if c.Err != nil {
+		bad[c.Err.Error()] = fmt.Errorf("%s: %w", c.Path, c.Err)
+	}
+	for _, line := range c.Bad {
+		bad[line.ID.String()+" "+line.Err.Error()] = line
+	}
+	return bad
 }

@@ -155,8 +155,32 @@ func TestUnread(t *testing.T) {
 			t.Errorf("no %q in the log:\n%s", want, &log)
 		}
 	}
+	// The other way it is the same; beside itself, what makes no sense is of no interest.
+	cfg.From, cfg.To = cfg.To, cfg.From
+	if s, err := Run(t.Context(), cfg, func(*Change) error { return nil }); err != nil || s.Unread != 2 {
+		t.Errorf("back: %+v, %v; want 2 that were not read", s, err)
+	}
 	if strings.Contains(log.String(), "\x1b") {
 		t.Errorf("the log steers the terminal: %q", &log)
+	}
+}
+
+// What makes no sense on both sides says nothing of the days between.
+func TestUnreadOnBothSides(t *testing.T) {
+	bad := func(lines ...string) *index.Difference {
+		return &index.Difference{Path: "3/f/foo", Before: file("1.0.0 a", "bad 1.1.0"), After: file(lines...)}
+	}
+	for _, c := range []struct {
+		d    *index.Difference
+		want int64
+	}{
+		{bad("1.0.0 b", "bad 1.1.0"), 0}, {bad("1.0.0 b"), 1}, {bad("bad 1.1.0", "bad 1.2.0"), 1}, {bad("bad 1.2.0"), 2},
+	} {
+		var s Summary
+		cfg := Config{Log: slog.New(slog.DiscardHandler)}
+		if cfg.tellUnread(c.d, &s); s.Unread != c.want {
+			t.Errorf("%v: %d were not read, want %d", c.d.After.Bad, s.Unread, c.want)
+		}
 	}
 }
 
