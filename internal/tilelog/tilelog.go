@@ -9,6 +9,9 @@
 //	checkpoints/{month}/{time}        every statement that was ever published
 //	pending                           "{from} {to}": an append that has not ended
 //
+// What else is there is none of the log: a lock, and checkpoint.txt with signatures
+// for those who check by other tools.
+//
 // N is written in groups of three digits, all but the last behind an x: tile 1234067
 // is x001/x234/067.
 //

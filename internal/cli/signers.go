@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
+)
+
+// signersConfig says who signs.
+type signersConfig struct {
+	keys     []string
+	origin   string
+	password passwordConfig
+}
+
+func (cfg *signersConfig) check() error {
+	if cfg.origin != "" && !statement.ValidOrigin(cfg.origin) {
+		return usagef("-origin %.80q is no name of a log: want no spaces and no plus signs", cfg.origin)
+	}
+	return nil
+}
+
+// signers are the keys that sign, opened.
+type signers struct {
+	origin string
+	keys   []*signing.Signer
+	public []*signing.Verifier
+}
+
+// open opens the keys; nil: there are none.
+func (cfg *signersConfig) open(ctx context.Context, a *App) (*signers, error) {
+	if len(cfg.keys) == 0 {
+		return nil, nil
+	}
+	s := &signers{origin: cfg.origin}
+	for _, file := range cfg.keys {
+		key, err := signing.OpenPrivate(file, cfg.password.ask(ctx, a, file))
+		if err != nil {
+			return nil, err
+		}
+		s.keys, s.public = append(s.keys, key), append(s.public, key.Public())
+	}
+	if s.origin == "" {
+		s.origin = s.public[0].Name()
+	}
+	return s, nil
+}
+
+func (s *signers) sign(text string) ([]byte, error) {
+	var sigs []signing.Signature
+	for _, key := range s.keys {
+		sig, err := key.Sign([]byte(text))
+		if err != nil {
+			return nil, err
+		}
+		sigs = append(sigs, sig)
+	}
+	return signing.Seal([]byte(text), sigs...)
+}
+
+func (s *signers) verify(checkpoint []byte) error { return signedBy(s.public)(checkpoint) }
+
+// signedBy is the statement.Verify of public keys, one of which is enough.
+func signedBy(keys []*signing.Verifier) statement.Verify {
+	return func(checkpoint []byte) error {
+		_, _, err := signing.Open(checkpoint, keys...)
+		return err
+	}
+}
+
+// textName is the text of the checkpoint by itself, for stock minisign and ssh-keygen,
+// whose signatures are in files of their own beside it.
+const textName = tilelog.CheckpointName + ".txt"
+
+// writeFiles writes these, out of the checkpoint: cut off, they are of an earlier one
+// until the next statement.
+func (s *signers) writeFiles(folder durable.FS) error {
+	l, err := tilelog.Open(folder)
+	if err != nil {
+		return err
+	}
+	text, sigs, err := signing.Open(l.Checkpoint, s.public...)
+	if err != nil {
+		return err
+	}
+	for _, sig := range sigs {
+		if sig.Extension() == "" {
+			continue
+		}
+		if err := durable.WriteFile(folder, textName, text); err != nil {
+			return err
+		}
+		if err := durable.WriteFile(folder, textName+sig.Extension(), sig.File()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
