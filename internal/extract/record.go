@@ -2,6 +2,8 @@ package extract
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"slices"
 	"sync"
 	"time"
@@ -67,6 +69,10 @@ func (r *run) adopt(ctx context.Context, rows []catalog.Version, refused []store
 		}
 		return v.Republished != ""
 	})
+	earlier, err := r.unpinned(ctx, earlier)
+	if err != nil {
+		return err
+	}
 	if len(earlier) > 0 {
 		if err := r.cfg.Catalog.AdoptRepublished(ctx, earlier); err != nil {
 			return err
@@ -76,4 +82,23 @@ func (r *run) adopt(ctx context.Context, rows []catalog.Version, refused []store
 		return nil
 	}
 	return r.cfg.Catalog.AdoptLoose(ctx, rows)
+}
+
+// unpinned leaves out bytes that an index has named as their version's, where nobody
+// but manifests says that they are earlier ones: they would be no pin any more.
+func (r *run) unpinned(ctx context.Context, earlier []catalog.Version) ([]catalog.Version, error) {
+	if r.cfg.Index != nil {
+		return earlier, nil
+	}
+	left := earlier[:0]
+	for i := range earlier {
+		row, err := r.cfg.Catalog.ByChecksum(ctx, earlier[i].Key())
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if row.VerifiedAt.IsZero() || !row.SupersededAt.IsZero() {
+			left = append(left, earlier[i])
+		}
+	}
+	return left, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"io/fs"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -108,5 +109,30 @@ func TestK1CatalogIsNotToldOfStrangers(t *testing.T) {
 	must(t, err)
 	if diff := cmp.Diff(names(all[2:]), c.told()); diff != "" {
 		t.Errorf("recorded (-want +got):\n%s", diff)
+	}
+}
+
+// Manifests say what a version was before: of bytes that an index names, they do
+// not. They are kept where they are asked for, and stay the version's.
+func TestK1ManifestsSupersedeNoPin(t *testing.T) {
+	pinned, forged := item{ID: items()[0].ID, Data: noise(300, 1)}, item{ID: items()[0].ID, Data: noise(400, 2)}
+	c, err := catalog.Open(filepath.Join(t.TempDir(), "catalog.db"))
+	must(t, err)
+	defer c.Close()
+	out := durabletest.NewMem()
+	first := newMedia(t)
+	first.numbered(ours, []item{pinned})
+	_, err = extractTo(t, out, first.mem, Config{Index: indexOf(t, []item{pinned}), Catalog: c})
+	must(t, err)
+	next := newMedia(t)
+	next.numbered(ours, []item{pinned}, []item{forged})
+	s, err := extractTo(t, out, next.mem, Config{Superseded: true, Catalog: c})
+	must(t, err)
+	wantProblems(t, s, map[Kind]int64{Occupied: 1}, pinned.ID.String())
+	if v, err := c.Version(t.Context(), pinned.ID); err != nil || !v.Listed || v.Checksum != sha256.Sum256(pinned.Data) {
+		t.Errorf("the version is %+v, %v", v, err)
+	}
+	if _, err := durable.ReadFile(out, earlierPath(pinned), 1<<20); err != nil {
+		t.Error(err)
 	}
 }
