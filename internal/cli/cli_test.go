@@ -32,6 +32,10 @@ const killAt = "CLONECRATESIO_TEST_KILL_AT"
 // bundleSize is the environment variable with the size of a bundle, in bytes.
 const bundleSize = "CLONECRATESIO_TEST_BUNDLE_SIZE"
 
+// fullUntil is the environment variable with a path: a disk has little space as long
+// as it has that.
+const fullUntil = "CLONECRATESIO_TEST_FULL_UNTIL"
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"clonecratesio":     func() { os.Exit(testApp().Run(Root, os.Args)) },
@@ -45,6 +49,9 @@ func TestMain(m *testing.M) {
 func testApp() *App {
 	app := &App{Exit: os.Exit, Dial: simreg.LoopbackOnly}
 	app.BundleSize, _ = strconv.ParseInt(os.Getenv(bundleSize), 10, 64)
+	if trash := os.Getenv(fullUntil); trash != "" {
+		app.Disk = func(fsys durable.FS) durable.FS { return full{fsys, trash} }
+	}
 	if n, err := strconv.Atoi(os.Getenv(killAt)); err == nil {
 		var ops atomic.Int64 // of all folders together
 		app.Disk = func(fsys durable.FS) durable.FS {
@@ -59,6 +66,19 @@ func testApp() *App {
 		}
 	}
 	return app
+}
+
+// full is a disk with little space as long as it has a path.
+type full struct {
+	durable.FS
+	until string
+}
+
+func (d full) Free() (bytes, files int64, err error) {
+	if _, err := d.Stat(d.until); err != nil {
+		return d.FS.Free()
+	}
+	return 1000, 1000, nil
 }
 
 // TestScripts runs testdata/script, with these commands beside testscript's:

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -108,7 +109,7 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 		return err
 	}
 	_, err = out.WriteTo(a.Stdout)
-	return err
+	return errors.Join(err, a.emptyTrashes(cfg))
 }
 
 // pruneHeld prunes for good, with the mirror's lock, and that of the bundles.
@@ -136,10 +137,11 @@ func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config,
 		}
 		job.Bundles.Folder = h.bundles
 	}
-	if err := pruneWith(ctx, a.Stdout, cfg, job); err != nil || cfg.olderThan == 0 {
+	err = pruneWith(ctx, a.Stdout, cfg, job)
+	if err != nil && !errors.Is(err, durable.ErrNoSpace) { // of which the trash may have plenty
 		return err
 	}
-	return a.emptyTrashes(h, cfg)
+	return errors.Join(err, a.emptyTrashes(cfg))
 }
 
 func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job prune.Config) error {
@@ -195,27 +197,39 @@ func printRewritten(out io.Writer, cfg *pruneConfig, list []prune.Rewrite) {
 	}
 }
 
-// emptyTrashes empties the trash of loose files and that of bundles.
-func (a *App) emptyTrashes(h *held, cfg *pruneConfig) (err error) {
-	if err := a.emptyTrash(h.folder, cfg.olderThan); err != nil {
-		return err
+// emptyTrashes removes what has been in the trash of loose files, and in that of
+// bundles, for long.
+func (a *App) emptyTrashes(cfg *pruneConfig) error {
+	if cfg.olderThan == 0 {
+		return nil
 	}
-	if h.bundles == nil {
-		if h.bundles, err = openIfThere(cfg.dirs.bundles); err != nil || h.bundles == nil {
+	for _, dir := range slices.Compact([]string{cfg.dirs.out, cfg.dirs.bundles}) {
+		folder, err := openIfThere(dir)
+		if err != nil {
+			return err
+		}
+		if folder == nil {
+			continue
+		}
+		folder = a.Disk(folder)
+		if err := errors.Join(a.emptyTrash(folder, cfg), folder.Close()); err != nil {
 			return err
 		}
 	}
-	return a.emptyTrash(h.bundles, cfg.olderThan)
+	return nil
 }
 
-// emptyTrash removes what has been in the trash for long.
-func (a *App) emptyTrash(folder durable.FS, olderThan time.Duration) error {
+func (a *App) emptyTrash(folder durable.FS, cfg *pruneConfig) error {
 	days, err := trash.Days(folder)
 	if err != nil {
 		return err
 	}
 	for _, day := range days {
-		if time.Since(day.AddDate(0, 0, 1)) < olderThan { // the day had to end first
+		if time.Since(day.AddDate(0, 0, 1)) < cfg.olderThan { // the day had to end first
+			continue
+		}
+		if !cfg.yes {
+			fmt.Fprintf(a.Stdout, "what was thrown away on %s would be removed for good\n", day.Format(time.DateOnly))
 			continue
 		}
 		if err := trash.Empty(folder, day); err != nil {
