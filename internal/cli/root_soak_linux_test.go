@@ -336,9 +336,10 @@ func (c *child) listens(addr string) {
 }
 
 // fetch asks a server for a crate. Whatever it answers, a whole answer of 200 is
-// the crate, and the bytes that the server's own index has named just before.
+// the crate, and the bytes that the server's own index names just before, or, where a
+// run has made others the version's meanwhile, just after.
 func (s *soak) fetch(client *http.Client, addr string, id crate.ID) {
-	lines, _ := whole(client, "http://"+addr+"/index/"+crate.IndexPath(id.Name))
+	before := servedLine(client, addr, id)
 	body, ok := whole(client, "http://"+addr+"/crates/"+id.URLPath())
 	if !ok {
 		return // it starts, or the disk is gone
@@ -348,11 +349,23 @@ func (s *soak) fetch(client *http.Client, addr string, id crate.ID) {
 		s.t.Errorf("%v: the server answers 200 with %d bytes that are not the crate", id, len(body))
 	}
 	sum := crate.Checksum(sha256.Sum256(body)).String()
+	if before == "" || strings.Contains(before, sum) {
+		return
+	}
+	if after := servedLine(client, addr, id); after != "" && !strings.Contains(after, sum) {
+		s.t.Errorf("%v: the server's index names other bytes than those with the checksum %s that it answers with: %s", id, sum, after)
+	}
+}
+
+// servedLine returns the line of a version in a server's index; "" if there is none.
+func servedLine(client *http.Client, addr string, id crate.ID) string {
+	lines, _ := whole(client, "http://"+addr+"/index/"+crate.IndexPath(id.Name))
 	for line := range strings.Lines(string(lines)) {
-		if strings.Contains(line, fmt.Sprintf(`"vers":%q,`, id.Version)) && !strings.Contains(line, sum) {
-			s.t.Errorf("%v: the server's index names other bytes than those with the checksum %s that it answers with: %s", id, sum, line)
+		if strings.Contains(line, fmt.Sprintf(`"vers":%q,`, id.Version)) {
+			return line
 		}
 	}
+	return ""
 }
 
 // whole returns the body of a whole answer of 200.
