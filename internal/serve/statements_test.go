@@ -90,7 +90,7 @@ func TestLog(t *testing.T) {
 		}
 		wantStatus(t, get(t, h, "/log/"+name), 404)
 	}
-	for _, path := range []string{"/log/", "/log/pending", "/log/checkpoints", "/log/tile/0/000.p/3", "/log/tile/0/../../checkpoint"} {
+	for _, path := range []string{"/log/", "/log/pending", "/log/checkpoints", "/log/tile/0/000.p/3", "/log/tile/1152921504606846976/000", "/log/tile/0/../../checkpoint"} {
 		wantStatus(t, get(t, h, path), 404)
 	}
 	wantStatus(t, get(t, New(Config{Mirror: newFake()}), "/log/checkpoint"), 404)

@@ -36,6 +36,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 )
 
 // What is in a tile.
@@ -78,8 +80,13 @@ func Path(t tlog.Tile) string {
 	return path.Join("tile", level, name)
 }
 
-// maxTilePath bounds the name of a tile, in bytes.
-const maxTilePath = 64
+// Bounds on the name of a tile, which clients make up: its bytes, and what no log of
+// at most [statement.MaxLeaves] comes near, so that counting with it does not overflow.
+const (
+	maxTilePath = 64
+	maxLevel    = 7
+	maxTile     = statement.MaxLeaves
+)
 
 // ParsePath is the inverse of Path. It refuses what is written in any other way.
 func ParsePath(name string) (t tlog.Tile, err error) {
@@ -91,7 +98,7 @@ func ParsePath(name string) (t tlog.Tile, err error) {
 	}
 	t = tlog.Tile{H: height, L: entriesLevel, W: width}
 	if level != "entries" {
-		if t.L, err = strconv.Atoi(level); err != nil || t.L < 0 {
+		if t.L, err = strconv.Atoi(level); err != nil || t.L < 0 || t.L > maxLevel {
 			return t, bad
 		}
 	}
@@ -102,7 +109,7 @@ func ParsePath(name string) (t tlog.Tile, err error) {
 		}
 	}
 	digits := strings.NewReplacer("x", "", "/", "").Replace(number)
-	if t.N, err = strconv.ParseInt(digits, 10, 64); err != nil || t.N < 0 || Path(t) != name {
+	if t.N, err = strconv.ParseInt(digits, 10, 64); err != nil || t.N < 0 || t.N > maxTile || Path(t) != name {
 		return t, bad
 	}
 	return t, nil

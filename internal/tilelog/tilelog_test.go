@@ -35,6 +35,8 @@ func TestPaths(t *testing.T) {
 		"tile/0/001/002", "tile/0/x001", "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/01", "tile/0/000.p/", "tile/0/../000",
 		"tile/Entries/000", "tile/data/000", "checkpoint", "tile/0/000/", "/tile/0/000", "tile/0/000.p/1/2", "tile/0/-01",
 		"tile/0/x999/x999/x999/x999/x999/x999/x999/x999/x999/x999/999",
+		"tile/1152921504606846976/000", // eight times that is negative
+		"tile/8/000", "tile/0/x002/x147/x483/649",
 	} {
 		if got, err := ParsePath(name); err == nil {
 			t.Errorf("ParsePath(%q) = %v, want an error", name, got)
