@@ -46,7 +46,7 @@ func CheckManifest(file string, want statement.Manifest) (lines int64, err error
 		return 0, err
 	}
 	defer f.Close()
-	lines, err = manifest.CheckUpTo(f, want.Chain)
+	lines, err = manifest.CheckUpTo(f, want.Size, want.Chain)
 	if err != nil && !errors.As(err, new(*fs.PathError)) {
 		err = fmt.Errorf("%s: %w", file, err)
 	}

@@ -92,23 +92,29 @@ func Last(fsys durable.Reader, name string) (end int64, chain [sha256.Size]byte,
 	return end, chain, nil
 }
 
-// ErrOther: a manifest does not have the line that was looked for.
-var ErrOther = errors.New("no line of the manifest has this chain")
+// ErrOther: a manifest is not the one of which a chain and a length are known.
+var ErrOther = errors.New("the manifest is another one, or shorter, or something was added to it")
 
-// CheckUpTo reads a manifest up to the line with a chain, and checks that no line
-// before was changed, dropped or added. What follows is not looked at. Errors:
+// CheckUpTo checks that the first size bytes of a manifest, which end with the line
+// that has a chain, are as they were written: that no byte was changed, dropped or
+// added. What follows is not looked at. It returns the number of lines. Errors:
 // ErrOther; *jsonl.LineError with ErrChain.
-func CheckUpTo(r io.Reader, chain [sha256.Size]byte) (lines int64, err error) {
-	var d decoder
-	for _, err := range jsonl.Read(r, MaxLine, d.decode) {
+func CheckUpTo(r io.Reader, size int64, chain [sha256.Size]byte) (lines int64, err error) {
+	d := decoder{strict: true}
+	whole := &io.LimitedReader{R: r, N: size}
+	for _, err := range jsonl.Read(whole, MaxLine, d.decode) {
+		if errors.Is(err, jsonl.ErrTorn) { // so far, and no further, it is the manifest
+			return lines, ErrOther
+		}
 		if err != nil {
 			return lines, err
 		}
-		if lines++; d.chained && d.chain == chain {
-			return lines, nil
-		}
+		lines++
 	}
-	return lines, ErrOther
+	if whole.N > 0 || d.chain != chain {
+		return lines, ErrOther
+	}
+	return lines, nil
 }
 
 // compressAll compresses every manifest that was moved aside and is not yet.

@@ -158,8 +158,12 @@ func TestG4LastChainCoversAll(t *testing.T) {
 		"shorter": {whole[:bytes.IndexByte(whole, '\n')+1], 1, ErrOther},
 		"changed": {bytes.Replace(whole, []byte(`"size":2`), []byte(`"size":9`), 1), 1, ErrChain},
 		"empty":   {nil, 0, ErrOther},
+		"before":  {append([]byte("{\"crate\":\"added\",\"ok\":true}\n"), whole...), 0, ErrChain}, // as a line of v1.1.0
+		"blank":   {append([]byte("\n"), whole...), 2, ErrOther},
+		"CRLF":    {bytes.ReplaceAll(whole, []byte("\n"), []byte("\r\n")), 2, ErrOther},
+		"digits":  {upperDigit(whole), 0, ErrChain},
 	} {
-		if lines, err := CheckUpTo(bytes.NewReader(tt.data), chain); lines != tt.lines || !errors.Is(err, tt.want) {
+		if lines, err := CheckUpTo(bytes.NewReader(tt.data), end, chain); lines != tt.lines || !errors.Is(err, tt.want) {
 			t.Errorf("%s: %d lines, %v, want %d, %v", name, lines, err, tt.lines, tt.want)
 		}
 	}
@@ -171,6 +175,15 @@ func TestG4LastChainCoversAll(t *testing.T) {
 	if again, other, err := Last(mem, "m.jsonl"); again != end || other != chain || err != nil {
 		t.Errorf("with a torn line: %d, %v", again, err)
 	}
+}
+
+// upperDigit writes a digit of the first chain in another way, which is the same number.
+func upperDigit(data []byte) []byte {
+	data = bytes.Clone(data)
+	at := bytes.Index(data, []byte(`"chain":"`)) + len(`"chain":"`)
+	at += bytes.IndexAny(data[at:], "abcdef")
+	data[at] -= 'a' - 'A'
+	return data
 }
 
 // G1: a torn last line is told from whole ones, wherever it was torn.

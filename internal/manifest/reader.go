@@ -35,6 +35,7 @@ func Read(r io.Reader) iter.Seq2[Record, error] {
 type decoder struct {
 	chain   [sha256.Size]byte
 	chained bool // a line with a chain was seen
+	strict  bool // there must be one in every line
 }
 
 func (d *decoder) decode(line []byte) (Record, error) {
@@ -44,7 +45,7 @@ func (d *decoder) decode(line []byte) (Record, error) {
 		return rec, err
 	}
 	if !ok {
-		if d.chained {
+		if d.chained || d.strict {
 			return rec, ErrChain
 		}
 		return rec, nil // v1.1.0
@@ -69,7 +70,7 @@ func cutChain(line []byte) (bare []byte, chain [sha256.Size]byte, ok bool) {
 		return line, chain, false
 	}
 	digits := line[at+len(`,"chain":"`) : len(line)-2]
-	if _, err := hex.Decode(chain[:], digits); err != nil {
+	if _, err := hex.Decode(chain[:], digits); err != nil || hex.EncodeToString(chain[:]) != string(digits) {
 		return line, chain, false
 	}
 	return append(bytes.Clone(line[:at]), '}'), chain, true
