@@ -124,7 +124,7 @@ func (s *Statement) check() error {
 		return fmt.Errorf("%d leaves, want 1 to %d", s.N, int64(MaxLeaves))
 	case s.Held < 0 || s.Held > s.Named || s.Held > s.N:
 		return fmt.Errorf("%d of %d versions with %d leaves cannot be", s.Held, s.Named, s.N)
-	case err != nil || len(s.Commit) != 40 && len(s.Commit) != 64:
+	case err != nil || len(s.Commit) != 40 && len(s.Commit) != 64 || s.Commit != strings.ToLower(s.Commit):
 		return fmt.Errorf("index commit %.80q is no id of git", s.Commit)
 	case s.Manifest.Size < 0:
 		return fmt.Errorf("manifest of %d bytes", s.Manifest.Size)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -140,6 +141,8 @@ func (p *Consistency) check(old, later *Statement) error {
 	switch {
 	case old.Origin != later.Origin:
 		return fmt.Errorf("the checkpoints are of two logs, %q and %q", old.Origin, later.Origin)
+	case old.At.After(later.At): // of the same leaves, nothing else tells which came first
+		return fmt.Errorf("the earlier checkpoint is of %s, the later one of %s", old.At.Format(time.RFC3339), later.At.Format(time.RFC3339))
 	case old.N > later.N:
 		return fmt.Errorf("the earlier checkpoint has %d leaves, the later one %d", old.N, later.N)
 	case old.N == later.N && (old.Hash != later.Hash || len(p.Path) > 0):

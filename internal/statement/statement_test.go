@@ -88,9 +88,14 @@ func (w *world) statement(size int64) *Statement {
 	}
 }
 
-func (w *world) checkpoint(size int64) []byte {
+func (w *world) checkpoint(size int64) []byte { return w.madeAt(size, 0) }
+
+// madeAt is a checkpoint that was made later, or earlier.
+func (w *world) madeAt(size int64, later time.Duration) []byte {
 	w.t.Helper()
-	data, err := note.Sign(&note.Note{Text: w.statement(size).Text()}, w.signer)
+	s := w.statement(size)
+	s.At = s.At.Add(later)
+	data, err := note.Sign(&note.Note{Text: s.Text()}, w.signer)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -254,17 +259,25 @@ func TestChangedHistory(t *testing.T) {
 	p := w.consistency(3, 7)
 	other.signer, other.verify = w.signer, w.verify
 	other.hashes = append(other.hashes, tlog.RecordHash([]byte("changed")))
+	before, after := w.madeAt(3, -time.Hour), w.madeAt(7, -time.Hour)
 	for name, tt := range map[string]struct {
 		p    Consistency
 		want string
 	}{
-		"changed":      {Consistency{p.Path, other.checkpoint(3), p.Later}, "the 3 leaves of the earlier checkpoint are not the first of the later one's 7"},
-		"same size":    {Consistency{nil, other.checkpoint(7), p.Later}, "both checkpoints have 7 leaves and not the same root"},
-		"other way":    {Consistency{p.Path, p.Later, p.Old}, "the earlier checkpoint has 7 leaves, the later one 3"},
-		"path of same": {Consistency{p.Path, p.Later, p.Later}, "both checkpoints have 7 leaves and not the same root"},
+		"changed":          {Consistency{p.Path, other.checkpoint(3), p.Later}, "the 3 leaves of the earlier checkpoint are not the first of the later one's 7"},
+		"same size":        {Consistency{nil, other.checkpoint(7), p.Later}, "both checkpoints have 7 leaves and not the same root"},
+		"other way":        {Consistency{p.Path, p.Later, p.Old}, "the earlier checkpoint has 7 leaves, the later one 3"},
+		"same, swapped":    {Consistency{nil, p.Later, after}, "the earlier checkpoint is of 2026-11-27T10:05:00Z, the later one of 2026-11-27T09:05:00Z"},
+		"older but longer": {Consistency{p.Path, p.Old, after}, "the earlier checkpoint is of"},
+		"path of same":     {Consistency{p.Path, p.Later, p.Later}, "both checkpoints have 7 leaves and not the same root"},
 	} {
 		if _, _, err := tt.p.Check(w.verify); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+	for name, p := range map[string]Consistency{"later": {p.Path, before, p.Later}, "same leaves": {nil, after, p.Later}} {
+		if _, _, err := p.Check(w.verify); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -273,15 +286,16 @@ func TestChangedHistory(t *testing.T) {
 func TestStatementsThatCannotBe(t *testing.T) {
 	w := newWorld(t)
 	for name, change := range map[string]func(*Statement){
-		"more held than named":  func(s *Statement) { s.Held = 4 },
-		"more held than leaves": func(s *Statement) { s.Held, s.Named = 9, 9 },
-		"negative":              func(s *Statement) { s.Held = -1 },
-		"no leaf":               func(s *Statement) { s.N, s.Held = 0, 0 },
-		"endless":               func(s *Statement) { s.N = MaxLeaves + 1 },
-		"commit":                func(s *Statement) { s.Commit = "HEAD" },
-		"origin":                func(s *Statement) { s.Origin = "a b" },
-		"empty origin":          func(s *Statement) { s.Origin = "" },
-		"manifest":              func(s *Statement) { s.Manifest.Size = -1 },
+		"more held than named":      func(s *Statement) { s.Held = 4 },
+		"more held than leaves":     func(s *Statement) { s.Held, s.Named = 9, 9 },
+		"negative":                  func(s *Statement) { s.Held = -1 },
+		"no leaf":                   func(s *Statement) { s.N, s.Held = 0, 0 },
+		"endless":                   func(s *Statement) { s.N = MaxLeaves + 1 },
+		"commit":                    func(s *Statement) { s.Commit = "HEAD" },
+		"commit, written otherwise": func(s *Statement) { s.Commit = strings.ToUpper("a" + s.Commit[1:]) },
+		"origin":                    func(s *Statement) { s.Origin = "a b" },
+		"empty origin":              func(s *Statement) { s.Origin = "" },
+		"manifest":                  func(s *Statement) { s.Manifest.Size = -1 },
 	} {
 		s := w.statement(3)
 		change(s)
