@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
@@ -92,6 +93,33 @@ func TestLog(t *testing.T) {
 	}
 	for _, path := range []string{"/log/", "/log/pending", "/log/checkpoints", "/log/tile/0/000.p/3", "/log/tile/1152921504606846976/000", "/log/tile/0/../../checkpoint"} {
 		wantStatus(t, get(t, h, path), 404)
+	}
+	if err := os.Rename(filepath.Join(dir, "tile/0/000"), filepath.Join(dir, "elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	wantStatus(t, get(t, h, "/log/tile/0/000"), 500)
+	if err := os.Rename(filepath.Join(dir, "elsewhere"), filepath.Join(dir, "tile/0/000")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/44"} { // caches keep them
+		whole, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		flipped := bytes.Clone(whole)
+		flipped[len(flipped)/2] ^= 1
+		for how, bad := range map[string][]byte{"short": whole[:len(whole)-1], "long": append(whole[:len(whole):len(whole)], 0), "flipped": flipped, "empty": nil} {
+			if err := os.WriteFile(filepath.Join(dir, name), bad, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if resp := get(t, h, "/log/"+name); resp.StatusCode != 500 || resp.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s, %s: %s, %v", name, how, resp.Status, resp.Header)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), whole, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		wantStatus(t, get(t, h, "/log/"+name), 200)
 	}
 	wantStatus(t, get(t, New(Config{Mirror: newFake()}), "/log/checkpoint"), 404)
 	if err := os.WriteFile(filepath.Join(dir, "checkpoint"), []byte("damaged"), 0o644); err != nil {

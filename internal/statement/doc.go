@@ -46,7 +46,8 @@
 //	{N} of {M} versions of index commit {commit} of {time} held, verified, durable at {time}
 //	manifest of {n} bytes ends with chain {64 hexadecimal digits}
 //
-// The origin is the name of the key. M is the number of versions that the index
+// The origin is the name of the log, which it keeps: by default that of the key that
+// signed it first. M is the number of versions that the index
 // names at that commit, N how many of them the mirror held when it was durable: each
 // of these has a leaf. Times are RFC 3339 in UTC, that of the commit in whole
 // seconds, the other in milliseconds. The manifest is the audit log of the run
@@ -80,5 +81,6 @@
 // # Strictness
 //
 // There is one way to write each of these; what is written in any other is refused.
-// So is a signature in base64 that is not canonical: no byte can change unseen.
+// So is a signature in base64 that is not canonical: no byte can change unseen, but
+// for lines with signatures of keys that whoever checks does not have.
 package statement

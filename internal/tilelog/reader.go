@@ -131,16 +131,26 @@ func readBundle(fsys durable.Reader, t tlog.Tile) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	lines := make([]string, t.W)
-	for i := range lines {
-		if len(data) < 2 || len(data) < 2+int(binary.BigEndian.Uint16(data)) {
-			return nil, fmt.Errorf("%w: %s ends within line %d", ErrDamaged, name, i)
-		}
-		end := 2 + int(binary.BigEndian.Uint16(data))
-		lines[i], data = string(data[2:end]), data[end:]
-		if h := tlog.RecordHash([]byte(lines[i])); string(h[:]) != string(hashes[i*tlog.HashSize:][:tlog.HashSize]) {
-			return nil, fmt.Errorf("%w: line %d of %s is not that of its leaf", ErrDamaged, i, name)
-		}
+	lines, _, err := cutLines(data, hashes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, name, err)
 	}
 	return lines, nil
+}
+
+// cutLines takes the lines of leaves, whose hashes are known, from the beginning of a
+// tile of lines, and returns what follows.
+func cutLines(data, hashes []byte) (lines []string, rest []byte, err error) {
+	for ; len(hashes) > 0; hashes = hashes[tlog.HashSize:] {
+		if len(data) < 2 || len(data) < 2+int(binary.BigEndian.Uint16(data)) {
+			return nil, nil, fmt.Errorf("it ends within line %d", len(lines))
+		}
+		end := 2 + int(binary.BigEndian.Uint16(data))
+		line := string(data[2:end])
+		if h := tlog.RecordHash([]byte(line)); string(h[:]) != string(hashes[:tlog.HashSize]) {
+			return nil, nil, fmt.Errorf("line %d is not that of its leaf", len(lines))
+		}
+		lines, data = append(lines, line), data[end:]
+	}
+	return lines, data, nil
 }

@@ -1,12 +1,14 @@
 package tilelog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 )
 
 // Errors of ReadFile; both are fs.ErrNotExist.
@@ -17,8 +19,8 @@ var (
 
 // ReadFile reads the checkpoint or a tile, to be given out under its name. What
 // cannot be either is not looked for. A tile is ErrNoTile that the checkpoint does not
-// cover, as an append that goes on may have written it: what is given out once must
-// never change.
+// cover, as an append that goes on may have written it, and ErrDamaged if it is not
+// that of the root: what is given out once is kept by caches, and must never change.
 func ReadFile(folder durable.Reader, name string) ([]byte, error) {
 	t, err := ParsePath(name)
 	if name != CheckpointName && err != nil {
@@ -35,9 +37,39 @@ func ReadFile(folder durable.Reader, name string) ([]byte, error) {
 	case tileAt(t.L, t.N, l.N).W < t.W:
 		return nil, ErrNoTile
 	}
-	data, err := durable.ReadFile(folder, name, max(maxBundle, statement.MaxCheckpoint))
-	if errors.Is(err, fs.ErrNotExist) && t.W < width {
-		err = ErrNoTile
+	data, err := durable.ReadFile(folder, name, maxBundle)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && t.W < width:
+		return nil, ErrNoTile
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: %s is missing", ErrDamaged, name)
+	case err != nil:
+		return nil, err
 	}
-	return data, err
+	return data, l.checkTile(t, data)
+}
+
+// checkTile compares a tile with what the root says that it is.
+func (l *Log) checkTile(t tlog.Tile, data []byte) error {
+	indexes := make([]int64, t.W)
+	for i := range indexes {
+		indexes[i] = tlog.StoredHashIndex(max(0, t.L)*height, t.N*width+int64(i))
+	}
+	list, err := l.Hashes().ReadHashes(indexes)
+	if err != nil {
+		return err
+	}
+	hashes := make([]byte, 0, len(list)*tlog.HashSize)
+	for _, h := range list {
+		hashes = append(hashes, h[:]...)
+	}
+	same := bytes.Equal(data, hashes)
+	if t.L == entriesLevel {
+		_, rest, err := cutLines(data, hashes)
+		same = err == nil && len(rest) == 0
+	}
+	if !same {
+		return fmt.Errorf("%w: %s is not that of the root", ErrDamaged, Path(t))
+	}
+	return nil
 }
