@@ -167,7 +167,7 @@ func (u *updater) keepDays(ctx context.Context, work *porcelain, repo *repositor
 	if err != nil {
 		return err
 	}
-	thinOut(keep, u.cfg.KeepDays)
+	thinOut(keep, u.cfg.KeepDays, time.Now())
 	if changes := changeDays(had, keep); changes != "" {
 		_, err = work.feed(ctx, changes, "update-ref", "--stdin")
 	}
@@ -175,13 +175,17 @@ func (u *updater) keepDays(ctx context.Context, work *porcelain, repo *repositor
 }
 
 // thinOut leaves the last n days, and of each month before them the last day. If n
-// is 0, it leaves all.
-func thinOut(keep map[string]Revision, n int) {
+// is 0, it leaves all. Who makes a commit writes its date: one of the future makes
+// no day of the past older.
+func thinOut(keep map[string]Revision, n int, now time.Time) {
 	if n == 0 || len(keep) == 0 {
 		return
 	}
 	dates := slices.Sorted(maps.Keys(keep))
 	newest, _ := time.Parse(time.DateOnly, dates[len(dates)-1])
+	if newest.After(now) {
+		newest = now.UTC()
+	}
 	since := newest.AddDate(0, 0, 1-n).Format(time.DateOnly)
 	for i, date := range dates[:len(dates)-1] {
 		if month := date[:len("2006-01")]; date < since && strings.HasPrefix(dates[i+1], month) {

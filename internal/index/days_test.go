@@ -139,9 +139,17 @@ func TestThinOut(t *testing.T) {
 		for date := range strings.FieldsSeq(all) {
 			keep[date] = Revision{Commit: date}
 		}
-		thinOut(keep, n)
-		if got := strings.Join(slices.Sorted(maps.Keys(keep)), " "); got != want {
-			t.Errorf("the last %d days: %s, want %s", n, got, want)
+		const future = "2099-06-01" // a commit may say so; it costs no day of the past
+		now := time.Date(2025, 2, 3, 12, 0, 0, 0, time.UTC)
+		for _, also := range []string{"", " " + future} {
+			kept := maps.Clone(keep)
+			if also != "" {
+				kept[future] = Revision{Commit: future}
+			}
+			thinOut(kept, n, now)
+			if got := strings.Join(slices.Sorted(maps.Keys(kept)), " "); got != want+also {
+				t.Errorf("the last %d days: %s, want %s", n, got, want+also)
+			}
 		}
 	}
 }
