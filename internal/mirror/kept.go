@@ -78,8 +78,11 @@ func (r *run) lookAtRepublished(ctx context.Context, f *store.RepublishedFile) (
 	for i := range rows {
 		// One that says "loose" was cut off while the file was moved: the plan sees to
 		// it. The same bytes under another spelling of the name are held elsewhere, and
-		// the file is a copy from before the name changed, which stays where it is.
-		if v := &rows[i]; v.Checksum.FileKey() == f.Key && (v.Loose || v.Listed || v.ID != f.ID) {
+		// the file is a copy from before the name changed, which stays where it is. And
+		// what the version has, be it removed, is no earlier bytes.
+		v := &rows[i]
+		pin := v.SupersededAt.IsZero() && !v.VerifiedAt.IsZero()
+		if v.Checksum.FileKey() == f.Key && (v.Loose || v.Listed || pin || v.ID != f.ID) {
 			return nil, err
 		}
 	}

@@ -3,6 +3,8 @@ package mirror
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -332,5 +334,30 @@ func TestLostAfterItsRemoval(t *testing.T) {
 				t.Errorf("held %t, gone %t", held, gone)
 			}
 		})
+	}
+}
+
+// What a removed version has stays its pin, although somebody put a copy where
+// earlier bytes are kept.
+func TestA8CopyOfARemovedVersion(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.bundle = &bundling{target: 1500}
+	w.mustRun(nil)
+	w.vanish(foo1)
+	w.writeIndex()
+	w.mustRun(nil)
+	row := w.catalog.versions[foo1]
+	st, close, err := w.openStore(t.Context(), w.disk)
+	must(t, err)
+	member, err := st.Open(foo1, row.InBundle())
+	must(t, err)
+	data, err := io.ReadAll(member)
+	must(t, errors.Join(err, member.Close(), close()))
+	name := foo1.RepublishedPath(row.Checksum.FileKey())
+	must(t, w.disk.MkdirAll(path.Dir(name)))
+	must(t, durable.WriteFile(w.disk, name, data))
+	w.mustRun(nil)
+	if got := w.catalog.versions[foo1]; got != row || len(w.catalog.others) > 0 {
+		t.Errorf("row %+v, before that %+v; others %v", got, row, w.catalog.others)
 	}
 }
