@@ -133,10 +133,23 @@ func (c *Catalog) AdoptLoose(ctx context.Context, found []Version) error {
 
 // TwicePage returns, in the order of names, the next versions after the given
 // one that have both a loose file and a place in a bundle that is whole, at most
-// limit.
+// limit. It reads all rows behind after until it has so many.
 func (c *Catalog) TwicePage(ctx context.Context, after crate.ID, limit int) ([]Version, error) {
+	return c.twice(ctx, "loose = 1", after, limit)
+}
+
+// UnlistedTwicePage is TwicePage of those that the index does not name any more. It
+// reads no others.
+func (c *Catalog) UnlistedTwicePage(ctx context.Context, after crate.ID, limit int) ([]Version, error) {
+	return c.twice(ctx, unlistedTwice, after, limit)
+}
+
+// unlistedTwice is the condition of the index unlisted_twice.
+const unlistedTwice = "listed = 0 AND loose = 1 AND bundle <> ''"
+
+func (c *Catalog) twice(ctx context.Context, which string, after crate.ID, limit int) ([]Version, error) {
 	rows, err := c.db.QueryContext(ctx, `SELECT `+c.columns()+` FROM versions
-		WHERE (name, version) > (?, ?) AND loose = 1 AND bundle IN (SELECT name FROM bundles WHERE whole = 1)
+		WHERE `+which+` AND (name, version) > (?, ?) AND bundle IN (SELECT name FROM bundles WHERE whole = 1)
 		ORDER BY name, version LIMIT ?`, after.Name, after.Version, limit)
 	if err == nil {
 		var list []Version

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,28 +88,42 @@ func TestTwicePage(t *testing.T) {
 	const whole, begun = "bundle-0000.tar.zst", "bundle-0001.tar.zst"
 	only := in(version("only", "1.0.0", 5), whole, 50)
 	only.Loose = false
+	removed := in(version("removed", "1.0.0", 7), whole, 60)
+	removed.Listed = false
 	mustCommit(t, c, Batch{
 		Versions: []Version{in(version("b", "1.0.0", 1), whole, 10), in(version("A", "1.0.0", 2), whole, 20), in(version("b", "0.1.0", 3), whole, 30),
-			in(version("c", "1.0.0", 4), begun, 40), only, version("loose", "1.0.0", 6)},
+			in(version("c", "1.0.0", 4), begun, 40), only, version("loose", "1.0.0", 6), removed},
 		Bundles: []Bundle{{Name: whole, Whole: true}},
 	})
-	var got []string
-	var after crate.ID
-	for {
-		page, err := c.TwicePage(context.Background(), after, 2)
-		if err != nil {
-			t.Fatal(err)
+	for name, tt := range map[string]struct {
+		next func(context.Context, crate.ID, int) ([]Version, error)
+		want []string
+	}{
+		"all":      {c.TwicePage, []string{"A 1.0.0", "b 0.1.0", "b 1.0.0", "removed 1.0.0"}},
+		"unlisted": {c.UnlistedTwicePage, []string{"removed 1.0.0"}},
+	} {
+		var got []string
+		for after := (crate.ID{}); ; {
+			page, err := tt.next(t.Context(), after, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			for _, v := range page {
+				got = append(got, v.ID.String())
+			}
+			after = page[len(page)-1].ID
 		}
-		if len(page) == 0 {
-			break
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s, held twice (-want +got):\n%s", name, diff)
 		}
-		for _, v := range page {
-			got = append(got, v.ID.String())
-		}
-		after = page[len(page)-1].ID
 	}
-	if diff := cmp.Diff([]string{"A 1.0.0", "b 0.1.0", "b 1.0.0"}, got); diff != "" {
-		t.Errorf("held twice (-want +got):\n%s", diff)
+	var plan string // of the second: it does not read all rows
+	if err := c.db.QueryRow(`EXPLAIN QUERY PLAN SELECT 1 FROM versions WHERE `+unlistedTwice+` AND (name, version) > ('a', '1')
+		ORDER BY name, version`).Scan(new(int), new(int), new(int), &plan); err != nil || !strings.Contains(plan, "INDEX unlisted_twice") {
+		t.Errorf("%s, %v", plan, err)
 	}
 }
 

@@ -56,6 +56,7 @@ CREATE TABLE IF NOT EXISTS versions (
 	leaf        INTEGER NOT NULL DEFAULT 0,
 	PRIMARY KEY (name, version, sha256)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unlisted_twice ON versions (name, version) WHERE ` + unlistedTwice + `;
 CREATE TABLE IF NOT EXISTS removed (
 	name        TEXT    NOT NULL COLLATE NOCASE,
 	version     TEXT    NOT NULL,

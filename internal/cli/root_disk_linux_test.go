@@ -86,6 +86,15 @@ func (d *disk) cycle() {
 	must(d.t, d.mount())
 }
 
+// sync makes durable what was done, also the removal of files.
+func (d *disk) sync() {
+	d.t.Helper()
+	f, err := os.Open(d.dir)
+	must(d.t, err)
+	err = unix.Syncfs(int(f.Fd()))
+	must(d.t, errors.Join(err, f.Close()))
+}
+
 // The ways in which FS_IOC_GOINGDOWN cuts a file system off from its disk.
 const (
 	goingDown  = 0x8004587d // _IOR('X', 125, uint32)

@@ -391,6 +391,7 @@ func (s *soak) full() {
 	}
 	stop()
 	must(s.t, os.Remove(rest))
+	s.disk.sync() // or a power cut brings it back
 	s.sum.fills++
 	s.after()
 }

@@ -545,6 +545,14 @@ func (c *memCatalog) note(bundle string) {
 }
 
 func (c *memCatalog) TwicePage(_ context.Context, after crate.ID, limit int) (page []catalog.Version, err error) {
+	return c.twice(after, limit, false), nil
+}
+
+func (c *memCatalog) UnlistedTwicePage(_ context.Context, after crate.ID, limit int) (page []catalog.Version, err error) {
+	return c.twice(after, limit, true), nil
+}
+
+func (c *memCatalog) twice(after crate.ID, limit int, unlisted bool) (page []catalog.Version) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	order := func(a, b crate.ID) int {
@@ -552,11 +560,11 @@ func (c *memCatalog) TwicePage(_ context.Context, after crate.ID, limit int) (pa
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(c.versions), order) {
 		v := c.versions[id]
-		if order(id, after) > 0 && v.Loose && c.bundles[v.Bundle] && len(page) < limit {
+		if order(id, after) > 0 && v.Loose && c.bundles[v.Bundle] && !(unlisted && v.Listed) && len(page) < limit {
 			page = append(page, v)
 		}
 	}
-	return page, nil
+	return page
 }
 
 // Bundles, Adopt and Adopted are bundled.Catalog's.

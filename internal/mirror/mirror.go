@@ -108,6 +108,7 @@ type Catalog interface {
 	WasGone(ctx context.Context, id crate.ID) (bool, error)
 	BytesOf(ctx context.Context, id crate.ID) ([]catalog.Version, error)
 	TwicePage(ctx context.Context, after crate.ID, limit int) ([]catalog.Version, error)
+	UnlistedTwicePage(ctx context.Context, after crate.ID, limit int) ([]catalog.Version, error)
 	Commit(ctx context.Context, b catalog.Batch) error
 	AdoptRepublished(ctx context.Context, found []catalog.Version) error
 }

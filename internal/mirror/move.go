@@ -20,7 +20,7 @@ import (
 func (r *run) finish(ctx context.Context) error {
 	f, ok := r.cfg.Store.(store.Finisher)
 	if !ok {
-		return nil
+		return r.completeDrop(ctx)
 	}
 	if !r.cfg.KeepOpen {
 		outcome, err := f.Finish(ctx)
@@ -34,7 +34,7 @@ func (r *run) finish(ctx context.Context) error {
 	}
 	plan := r.cfg.Progress.plan.Load()
 	if r.cfg.KeepLoose || plan.Twice+plan.Check == 0 {
-		return nil
+		return r.completeDrop(ctx)
 	}
 	return r.dropLoose(ctx)
 }
@@ -48,17 +48,8 @@ const dropped = 1024
 // last: a run that is cut off before that finds the file gone and the crate in
 // its bundle.
 func (r *run) dropLoose(ctx context.Context) error {
-	var after crate.ID
 	total := 0
-	for {
-		page, err := r.cfg.Catalog.TwicePage(ctx, after, dropped)
-		if err != nil {
-			return err
-		}
-		if len(page) == 0 {
-			break
-		}
-		after = page[len(page)-1].ID
+	err := eachPage(ctx, r.cfg.Catalog.TwicePage, func(page []catalog.Version) error {
 		good, err := r.goodMembers(ctx, page)
 		if err != nil {
 			return err
@@ -70,15 +61,54 @@ func (r *run) dropLoose(ctx context.Context) error {
 		if err := r.cfg.Store.RemoveLoose(ids); err != nil {
 			return err
 		}
-		if err := r.cfg.Catalog.Commit(ctx, catalog.Batch{Versions: good}); err != nil {
-			return err
-		}
 		total += len(good)
-	}
+		return r.cfg.Catalog.Commit(ctx, catalog.Batch{Versions: good})
+	})
 	if total > 0 {
 		r.cfg.Log.Info("loose files were removed, their crates lie in bundles", "crates", total)
 	}
-	return nil
+	return err
+}
+
+// completeDrop records which loose files a dropLoose has removed that was cut off
+// before it could say so, of versions that the index does not name any more: those
+// that it names, the plan has looked at.
+func (r *run) completeDrop(ctx context.Context) error {
+	listing, err := r.cfg.Store.NewListing()
+	if err != nil {
+		return err
+	}
+	return eachPage(ctx, r.cfg.Catalog.UnlistedTwicePage, func(page []catalog.Version) error {
+		var gone []catalog.Version
+		for _, v := range page {
+			if listing.Holds(v.ID, v.AsFile(), v.Size) {
+				continue
+			}
+			sum, _, err := hash(ctx, r.cfg.Store, v.ID, v.InBundle(), io.Discard)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err == nil && sum == v.Checksum { // else a verification says what is wrong
+				v.Loose = false
+				gone = append(gone, v)
+			}
+		}
+		return r.cfg.Catalog.Commit(ctx, catalog.Batch{Versions: gone})
+	})
+}
+
+// eachPage calls fn with the versions that next returns, some at a time.
+func eachPage(ctx context.Context, next func(context.Context, crate.ID, int) ([]catalog.Version, error), fn func([]catalog.Version) error) error {
+	for after := (crate.ID{}); ; {
+		page, err := next(ctx, after, dropped)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		after = page[len(page)-1].ID
+		if err := fn(page); err != nil {
+			return err
+		}
+	}
 }
 
 // goodMembers returns the versions whose members are what they should be. One

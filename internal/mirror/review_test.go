@@ -10,7 +10,9 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -20,9 +22,11 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
@@ -357,4 +361,39 @@ func (p panicking) Fetch(ctx context.Context, req upstream.Request) (*upstream.B
 		panic("no ox")
 	}
 	return p.Fetcher.Fetch(ctx, req)
+}
+
+// C1: a run that is cut off between the removal of loose files and their rows leaves
+// rows of both places. The plan puts right those that the index names; of others, the
+// next run does, and a file that is there stays.
+func TestC1RemovedVersionInBothPlaces(t *testing.T) {
+	w := newWorld(t, parse(small))
+	w.bundle = in1500()
+	storeLoose(w)
+	w.mustRun(nil)
+	there := w.bytesOf(foo11)
+	for _, id := range []crate.ID{foo1, foo11, bar} {
+		v := w.catalog.versions[id]
+		if v.Loose || v.Bundle == "" {
+			t.Fatalf("%v is at %+v", id, v.Placement)
+		}
+		v.Loose = true
+		w.catalog.versions[id] = v
+		w.vanish(id)
+	}
+	must(t, w.disk.MkdirAll(path.Dir(foo11.LoosePath())))
+	must(t, durable.WriteFile(w.disk, foo11.LoosePath(), there))
+	lost := w.catalog.versions[bar]
+	flip(t, w.disk, lost.Bundle, lost.Offset+lost.FrameSize/2)
+	must(t, os.RemoveAll(w.index))
+	w.writeIndex()
+	w.mustRun(func(cfg *Config) { cfg.AcceptShrink = true })
+	for id, loose := range map[crate.ID]bool{foo1: false, foo11: true, bar: true} {
+		if v := w.catalog.versions[id]; v.Listed || v.Loose != loose || v.Bundle == "" {
+			t.Errorf("%v is at %+v, loose should be %t", id, v.Placement, loose)
+		}
+	}
+	if n, settled, err := store.CountEvidence(w.quarantine()); err != nil || n+settled > 0 {
+		t.Errorf("%d in quarantine, %v", n, err)
+	}
 }
