@@ -177,15 +177,24 @@ func Peek(checkpoint []byte) (*Statement, error) {
 	return s, cmp.Or(err, checkSignatures(signatures))
 }
 
-// checkSignatures refuses lines that could be written otherwise, and say the same.
+// checkSignatures refuses lines that could be written otherwise, and say the same,
+// and a second one of a key, which readers of notes pass over.
 func checkSignatures(lines string) error {
+	const keyID = 4 // bytes
+	seen := map[string]bool{}
 	for line := range strings.Lines(lines) {
 		rest, ok := strings.CutPrefix(line, "— ")
 		name, sig, _ := strings.Cut(rest, " ")
 		sig, whole := strings.CutSuffix(sig, "\n")
-		if _, err := strictBase64.DecodeString(sig); !ok || !whole || name == "" || err != nil || strings.Contains(sig, "\r") {
+		raw, err := strictBase64.DecodeString(sig)
+		if !ok || !whole || name == "" || err != nil || len(raw) < keyID || strings.Contains(sig, "\r") {
 			return fmt.Errorf("signature line %.80q is malformed", line)
 		}
+		key := name + " " + string(raw[:keyID])
+		if seen[key] {
+			return fmt.Errorf("there are two signatures of the key %.80q", name)
+		}
+		seen[key] = true
 	}
 	return nil
 }

@@ -213,6 +213,22 @@ func TestEveryByteCounts(t *testing.T) {
 	}
 }
 
+// A signature of a key that is there twice is refused: readers of notes look at the
+// first alone, so that the other could be anything.
+func TestOneSignatureOfAKey(t *testing.T) {
+	w := newWorld(t)
+	checkpoint := string(w.checkpoint(5))
+	_, line, _ := strings.Cut(checkpoint, "\n\n")
+	for name, second := range map[string]string{"same": line, "wrong": line[:len(line)-8] + "AAAAAAA=\n"} {
+		if _, err := Open([]byte(checkpoint+second), w.verify); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if _, err := Open([]byte(checkpoint+"— other.example AAAAAAAA\n"), w.verify); err != nil {
+		t.Errorf("of another key: %v", err)
+	}
+}
+
 // bits are those of a byte that are tried: one in turn and the one of the case of
 // letters; all if the test is thorough.
 func bits(i int) []int {
