@@ -42,7 +42,7 @@ type pages struct {
 func newPages(base, version string) *pages {
 	p := &pages{base: base, assets: loadAssets(), templates: make(map[string]*template.Template)}
 	frame := template.Must(template.New("layout").Funcs(p.funcs(version)).ParseFS(templateFiles, "templates/layout.html", "templates/live.html"))
-	for _, name := range []string{"home", "search", "crate", "version", "history", "day", "problem"} {
+	for _, name := range []string{"home", "search", "crate", "version", "history", "day", "snapshot", "problem"} {
 		t := template.Must(frame.Clone())
 		p.templates[name] = template.Must(t.ParseFS(templateFiles, "templates/"+name+".html"))
 	}

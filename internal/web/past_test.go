@@ -115,6 +115,30 @@ func TestDayOfACrate(t *testing.T) {
 	}
 }
 
+// The address that cargo is given for a day says to a person what it is.
+func TestSnapshotPage(t *testing.T) {
+	f := newFixture()
+	f.withPast()
+	h := newHandler(t, f, testURL)
+	for path, want := range map[string]string{
+		"/snapshot/2025-09-28/": "sparse&#43;https://mirror.example/crates/snapshot/2025-09-28/",
+		"/snapshot/2025-09-28":  "It is commit <code>" + f.past.days[1].Commit + "</code> of the index, of 2025-09-28 20:00 UTC",
+		"/snapshot/2025-11-20/": "/snapshot/" + f.past.days[2].Commit + "/", // not over yet
+	} {
+		if w := get(h, path); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d, no %q in\n%s", path, w.Code, want, w.Body)
+		}
+	}
+	for path, want := range map[string]string{
+		"/snapshot/2001-01-01/": "nothing as of 2001-01-01: it is kept from 2025-09-20 to 2025-11-01",
+		"/snapshot/HEAD/":       "Say which day",
+	} {
+		if w := get(h, path); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d, no %q in\n%s", path, w.Code, want, w.Body)
+		}
+	}
+}
+
 // H22: points in the past that are none, or of which there is nothing, and those who
 // ask while others read.
 func TestH22PointsOfPages(t *testing.T) {

@@ -102,6 +102,8 @@ func (h *Handler) routes() http.Handler {
 	mux.HandleFunc("GET /crate/{name}/history", h.page(h.history))
 	mux.HandleFunc("GET /crate/{name}/at", h.page(h.day))
 	mux.HandleFunc("GET /crate/{name}/{version}", h.page(h.version))
+	mux.HandleFunc("GET /snapshot/{point}", h.page(h.snapshot))
+	mux.HandleFunc("GET /snapshot/{point}/{$}", h.page(h.snapshot))
 	mux.HandleFunc("GET /crates/{name}", h.ofCratesIO)
 	mux.HandleFunc("GET /crates/{name}/{version}", h.ofCratesIO)
 	mux.HandleFunc("GET /robots.txt", robots)
@@ -114,7 +116,7 @@ func (h *Handler) routes() http.Handler {
 // ServeHTTP answers GET and HEAD; what else is asked for gets 405.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	setSecurityHeaders(w.Header())
-	if clean := path.Clean(r.URL.Path); clean != r.URL.Path {
+	if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
 		// The mux would redirect to the clean path, but without the prefix.
 		h.page(notFound)(w, r)
 		return
