@@ -43,8 +43,9 @@ var ErrNoPast = errors.New("a plain folder has no past: a git repository is need
 
 // At resolves a point in the past of the index, which is a day, YYYY-MM-DD in UTC,
 // or the id of a commit, at least 7 digits of it. Of a day it is the last commit of
-// the last day that was kept and is not later; of the day of HEAD's commit and those
-// after it, HEAD's. Errors: [fs.ErrNotExist] if there is no such commit; ErrNoPast.
+// the last day that was kept and is not later; of the day of HEAD's commit, and those
+// after it of which no other is kept, HEAD's. Errors: [fs.ErrNotExist] if there is no
+// such commit; ErrNoPast.
 func (x *Index) At(ctx context.Context, point string) (Revision, error) {
 	rev, err := x.at(ctx, point)
 	if err != nil {
@@ -73,19 +74,21 @@ func (x *Index) at(ctx context.Context, point string) (rev Revision, err error) 
 // On returns what the index was at the end of a day, as At does, given what Days
 // has returned. Errors: [fs.ErrNotExist] if the day is before all of these.
 func (x *Index) On(kept []Day, date string) (rev Revision, err error) {
-	if x.revision.Time.UTC().Format(time.DateOnly) <= date {
-		return x.revision, nil
-	}
+	now := x.revision.Time.UTC().Format(time.DateOnly)
 	i, found := slices.BinarySearchFunc(kept, date, func(d Day, date string) int { return strings.Compare(d.Date, date) })
-	switch {
-	case found:
-		return kept[i].Revision, nil
-	case len(kept) == 0:
-		return rev, fmt.Errorf("no day was kept but that of HEAD, %s: %w", x.revision.Time.UTC().Format(time.DateOnly), fs.ErrNotExist)
-	case i == 0:
-		return rev, fmt.Errorf("the first day that was kept is %s: %w", kept[0].Date, fs.ErrNotExist)
+	if found {
+		i++
 	}
-	return kept[i-1].Revision, nil
+	after := i == len(kept) && !found // all that was kept
+	switch {
+	case now <= date && (i == 0 || after || kept[i-1].Date <= now):
+		return x.revision, nil
+	case i > 0:
+		return kept[i-1].Revision, nil
+	case len(kept) == 0:
+		return rev, fmt.Errorf("no day was kept but that of HEAD, %s: %w", now, fs.ErrNotExist)
+	}
+	return rev, fmt.Errorf("the first day that was kept is %s: %w", kept[0].Date, fs.ErrNotExist)
 }
 
 // IsDay reports whether a point in the past is a day.

@@ -15,8 +15,9 @@ import (
 // A Past is a commit of the index to which a point in the past has led.
 type Past struct {
 	index.Revision
-	// Final says that the point leads to no other commit, ever: it is the full id
-	// of one, or a day that is over.
+	// Final says that the point leads to no other commit from now on: it is the full
+	// id of one, or a day that is over. Of a day that is thrown away (-keep-days), an
+	// earlier one takes the place.
 	Final bool
 }
 
