@@ -408,10 +408,14 @@ func (s *soak) outage() {
 	s.after()
 }
 
-// forget loses the catalog: everything is found again by hashing.
+// forget loses the catalog: everything is found again by hashing, and what lies in an
+// unfinished bundle by a run that makes bundles: to others it may be somebody else's.
 func (s *soak) forget() {
 	s.t.Helper()
 	s.settle()
+	if parts, _ := filepath.Glob(filepath.Join(s.dir, "bundles", "*"+bundle.PartExt)); len(parts) > 0 && !s.bundles {
+		s.bundles, s.flags = true, append(s.flags, "-bundle")
+	}
 	for _, ext := range []string{"", "-wal", "-shm"} {
 		if err := os.Remove(catalogPath(filepath.Join(s.dir, "out")) + ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.t.Fatal(err)
