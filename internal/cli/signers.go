@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
@@ -75,8 +77,9 @@ func signedBy(keys []*signing.Verifier) statement.Verify {
 // whose signatures are in files of their own beside it.
 const textName = tilelog.CheckpointName + ".txt"
 
-// writeFiles writes these, out of the checkpoint: cut off, they are of an earlier one
-// until the next statement.
+// writeFiles writes these, out of the checkpoint, and removes those that are of an
+// earlier one: with a key less, they would be taken for the last statement. Cut off,
+// they are not of one statement until the next.
 func (s *signers) writeFiles(folder durable.FS) error {
 	l, err := tilelog.Open(folder)
 	if err != nil {
@@ -86,14 +89,19 @@ func (s *signers) writeFiles(folder durable.FS) error {
 	if err != nil {
 		return err
 	}
+	files := map[string][]byte{}
 	for _, sig := range sigs {
-		if sig.Extension() == "" {
-			continue
+		if ext := sig.Extension(); ext != "" {
+			files[textName], files[textName+ext] = text, sig.File()
 		}
-		if err := durable.WriteFile(folder, textName, text); err != nil {
-			return err
+	}
+	for _, name := range []string{textName, textName + ".minisig", textName + ".sig"} {
+		if files[name] == nil {
+			err = folder.Remove(name)
+		} else {
+			err = durable.WriteFile(folder, name, files[name])
 		}
-		if err := durable.WriteFile(folder, textName+sig.Extension(), sig.File()); err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
