@@ -478,17 +478,25 @@ func (s *soak) repair() *child {
 }
 
 // anyFile returns one of the mirror's crates or bundles, in which nothing is that
-// upstream does not have any more. There may be none.
+// upstream does not have any more. There may be none. A loose file of which no row
+// speaks is nothing of the mirror's: that of a removed version whose row was found
+// again in a bundle.
 func (s *soak) anyFile() (name string, loose bool) {
 	s.t.Helper()
 	var files []string
 	last := s.irreplaceable()
+	known := map[string]bool{}
+	for key, row := range s.kept {
+		if row.Loose {
+			known[filepath.Join(s.dir, "out", filepath.FromSlash(row.Placement.LoosePath(key.ID)))] = true
+		}
+	}
 	extracted := filepath.Join(s.dir, "extracted") // a power cut brings back what was removed there
 	err := filepath.WalkDir(s.dir, func(name string, d fs.DirEntry, err error) error {
 		if name == extracted {
 			return fs.SkipDir
 		}
-		if err == nil && d.Type().IsRegular() && (strings.HasSuffix(name, crate.Ext) || strings.HasSuffix(name, bundle.Ext)) && !last[name] {
+		if err == nil && d.Type().IsRegular() && (known[name] || strings.HasSuffix(name, bundle.Ext)) && !last[name] {
 			files = append(files, name)
 		}
 		return err
