@@ -57,6 +57,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -158,7 +159,8 @@ func (h *Handler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := &response{ResponseWriter: rw, extended: start}
 	t, r := h.target(r)
 	h.metrics.inflight.Inc()
-	defer h.metrics.inflight.Dec() // pages may panic
+	defer h.metrics.inflight.Dec()
+	defer h.tellPanic(r)
 	told := true
 	if err := h.answer(w, r, t); err != nil {
 		told = h.fail(w, r, t, err)
@@ -171,6 +173,20 @@ func (h *Handler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if !told {
 		panic(http.ErrAbortHandler) // the client must not take what it has for all there is
 	}
+}
+
+// tellPanic logs a panic, which net/http does at a level where nothing is read, among
+// the failures of connections.
+func (h *Handler) tellPanic(r *http.Request) {
+	p := recover()
+	switch p {
+	case nil:
+		return
+	case http.ErrAbortHandler:
+	default:
+		h.log.Error("this is a bug of ours, please report it: a request panicked", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+	}
+	panic(http.ErrAbortHandler)
 }
 
 func (h *Handler) answer(w *response, r *http.Request, t target) error {

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -12,9 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -373,4 +376,28 @@ func writeCertificate(t *testing.T, certFile, keyFile string) *x509.CertPool {
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)
 	return roots
+}
+
+// A panic is a bug: it costs its request alone, and the log tells of it.
+func TestPanicIsTold(t *testing.T) {
+	var log bytes.Buffer
+	h := New(Config{Mirror: newFake(), Log: slog.New(slog.NewTextHandler(&log, nil)), Pages: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/aborted" {
+			panic(http.ErrAbortHandler)
+		}
+		panic("oh")
+	})})
+	for _, path := range []string{"/aborted", "/broken"} {
+		func() {
+			defer func() {
+				if p := recover(); p != http.ErrAbortHandler {
+					t.Errorf("%s: panic %v", path, p)
+				}
+			}()
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
+		}()
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "path=/broken panic=oh") || !strings.Contains(got, "server_test.go") {
+		t.Errorf("log:\n%s", got)
+	}
 }
