@@ -56,12 +56,18 @@ func (s *Store) moveAside(id crate.ID, from string) (to string, err error) {
 	return to, err
 }
 
-// Isolate implements store.Quarantiner.
+// Isolate implements store.Quarantiner. The note is there first: a file without one
+// would be evidence of which nothing says how it is settled.
 func (s *Store) Isolate(id crate.ID, want, sum crate.Checksum, reason string, body store.Body) (string, error) {
 	to := sentName(id, sum)
-	err := s.isolate(to, body)
+	err := s.makeQuarantine()
 	if err == nil { // also where the bytes were kept before: they have come again
 		err = s.annotate(to, note{Kind: store.Sent, Reason: reason, Want: want.String(), Got: sum.String()}, id)
+	}
+	if err == nil {
+		err = s.isolate(to, body)
+	} else if body.Spill != nil {
+		err = errors.Join(err, body.Spill.Discard())
 	}
 	if err != nil {
 		return "", fmt.Errorf("putting what came for %s into quarantine: %w", id, err)
@@ -77,8 +83,12 @@ func sentName(id crate.ID, sum crate.Checksum) string {
 func (s *Store) Isolated(id crate.ID, sum crate.Checksum) (string, error) {
 	name := sentName(id, sum)
 	got, err := s.hash(name)
-	if err == nil && got != sum {
-		err = fmt.Errorf("%s has other bytes: %w", name, fs.ErrNotExist)
+	if err != nil {
+		return "", err
+	}
+	n, err := s.readNote(name)
+	if err == nil && (got != sum || n.Got != sum.String()) {
+		err = fmt.Errorf("%s has other bytes, or a note on others: %w", name, fs.ErrNotExist)
 	}
 	return name, err
 }
@@ -88,9 +98,6 @@ func (s *Store) isolate(to string, body store.Body) error {
 	if err != nil {
 		return err
 	}
-	if err := s.makeQuarantine(); err != nil {
-		return errors.Join(err, s.fsys.Remove(sp.name))
-	}
 	err = s.fsys.Publish(sp.name, to)
 	if errors.Is(err, fs.ErrExist) {
 		return s.fsys.Remove(sp.name)
@@ -98,7 +105,7 @@ func (s *Store) isolate(to string, body store.Body) error {
 	if err != nil {
 		return errors.Join(err, s.fsys.Remove(sp.name))
 	}
-	return nil
+	return s.fsys.SyncDir(path.Dir(to))
 }
 
 // NoteMember implements store.Quarantiner.

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -42,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T, fsys durable.FS) Store) {
 		"DiscardedSpillLeaves":     testDiscard,
 		"Quarantine":               testQuarantine,
 		"IsolateKeepsOnce":         testIsolate,
+		"C3IsolateNotesFirst":      testIsolateIsCutOff,
 		"WriteErrorIsTheCrates":    testWriteError,
 		"CheckpointErrorIsNoLoss":  testCheckpointError,
 		"ManyCratesAtTheSameTime":  testConcurrent,
@@ -284,6 +286,12 @@ func testIsolate(t *testing.T, open opener) {
 	if _, err := s.Isolated(id("serde", "1.0.0"), want); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Isolated of what never came: %v", err)
 	}
+	if err := mem.Remove(paths[0] + ".json"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Isolated(id("serde", "1.0.0"), sum); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Isolated of what has no note: %v", err)
+	}
 	if err := durable.WriteFile(mem, paths[0], []byte("changed")); err != nil {
 		t.Fatal(err)
 	}
@@ -292,6 +300,47 @@ func testIsolate(t *testing.T, open opener) {
 	}
 	if _, err := s.Stat(id("serde", "1.0.0")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the crate's name shows something: %v", err)
+	}
+}
+
+// testIsolateIsCutOff cuts the power at every operation of Isolate: never is there a
+// file without its note.
+func testIsolateIsCutOff(t *testing.T, open opener) { // C3
+	mem := durabletest.NewMem()
+	rnd := rand.New(rand.NewPCG(1, 1))
+	cuts := 0
+	armed := false
+	s := open(t, durabletest.Hook(mem, func(op durabletest.Op) durabletest.Fault {
+		if !armed {
+			return durabletest.Fault{}
+		}
+		cuts++
+		for _, disk := range []*durabletest.Mem{mem.Kill(), mem.Crash(rnd)} {
+			entries, err := disk.ReadDir("quarantine")
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("cut at %v: %v", op, err)
+			}
+			names := map[string]bool{}
+			for _, e := range entries {
+				names[e.Name()] = true
+			}
+			for name := range names {
+				if strings.HasSuffix(name, ".came-0102030000000000") && !names[name+".json"] {
+					t.Errorf("cut at %v: %s has no note", op, name)
+				}
+			}
+		}
+		return durabletest.Fault{}
+	}))
+	armed = true
+	sum := crate.Checksum{1, 2, 3}
+	path, err := s.Isolate(id("serde", "1.0.0"), crate.Checksum{1}, sum, "not the crate", body("<html>"))
+	if err != nil || cuts < 4 || !strings.HasSuffix(path, ".came-0102030000000000") {
+		t.Errorf("%s, %d cuts, %v", path, cuts, err)
+	}
+	armed = false
+	if _, err := mem.Crash(rnd).Stat(path); err != nil {
+		t.Errorf("after a power cut: %v", err)
 	}
 }
 
