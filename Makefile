@@ -26,13 +26,13 @@ tidy:
 test:
 	$(GO) test ./...
 
-# These do one thing after the other, on simulated disks, with git, or killing
-# programs, and take a third of all the time: "make test" has run them.
+# These do one thing after the other, on simulated disks, with git, killing programs or
+# starting many, and take half of all the time: "make test" has run them.
 RACELESS := PowerCut|Kill|DiskFails|Replay|HistoryLeads|A8EarlierBytes|A8OneOfSeveral|UpdateFollows|TestDays$$|TestAt$$|SidecarsBesideASync
+RACELESS_SCRIPTS := accept|airgap|attest|bundle_old|carried|empty|export|inspect|key|past|plan|prune|prune_bundles|reindex|republished_kept|select|snapshot|usage|verify
 race:
-	$(GO) test -race -short -skip '$(RACELESS)' ./...
+	$(GO) test -race -short -skip '$(RACELESS)|TestScripts/^($(RACELESS_SCRIPTS))$$' ./...
 
-KILLS ?= 60
 slow: export GOGC = 400 # they make much garbage
 slow: ## tests that take minutes: 120 kills at random instants, faults at every operation, byte and bit
 	$(GO) test -count=1 -timeout 10m -run 'RandomKills$$' ./internal/cli -kills $(KILLS)
