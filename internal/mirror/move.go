@@ -93,6 +93,9 @@ func (r *run) completeDrop(ctx context.Context) error {
 				gone = append(gone, v)
 			}
 		}
+		if len(gone) == 0 {
+			return nil
+		}
 		return r.cfg.Catalog.Commit(ctx, catalog.Batch{Versions: gone})
 	})
 }
