@@ -96,8 +96,11 @@ func (cfg *checkConfig) prove(data []byte, verify statement.Verify) (string, err
 		return out.String(), nil
 	}
 	lines, err := attest.CheckManifest(cfg.manifest, s.Manifest)
+	if err != nil {
+		return "", err
+	}
 	fmt.Fprintf(&out, "%s is covered by the statement up to line %d, and unchanged\n", cfg.manifest, lines)
-	return out.String(), err
+	return out.String(), nil
 }
 
 // statement checks what a file claims to be, and returns the last statement in it.
