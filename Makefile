@@ -33,8 +33,9 @@ RACELESS_SCRIPTS := accept|airgap|attest|bundle_old|carried|empty|export|inspect
 race:
 	$(GO) test -race -short -skip '$(RACELESS)|TestScripts/^($(RACELESS_SCRIPTS))$$' ./...
 
+KILLS ?= 60
 slow: export GOGC = 400 # they make much garbage
-slow: ## tests that take minutes: 120 kills at random instants, faults at every operation, byte and bit
+slow: ## tests that take minutes: 60 kills at random instants, faults at every operation, byte and bit
 	$(GO) test -count=1 -timeout 10m -run 'RandomKills$$' ./internal/cli -kills $(KILLS)
 	$(GO) test -count=1 -timeout 10m -run 'PowerCutAtAnyOperation|AnyOperationFails' ./internal/mirror -thorough
 	$(GO) test -count=1 -timeout 10m ./internal/bundle ./internal/extract ./internal/statement ./internal/tilelog ./internal/attest -thorough
