@@ -20,10 +20,10 @@ const module = "github.com/APTlantis/Mirror-Rust-Crates/"
 var floors = [][]string{
 	{"cmd"},
 	{"internal/cli"},
-	{"internal/mirror", "internal/verify", "internal/closure", "internal/extract", "internal/sidecar", "internal/serve", "internal/export", "internal/prune", "internal/doctor", "internal/web", "internal/attest"},
-	{"internal/view"},
+	{"internal/mirror", "internal/verify", "internal/closure", "internal/extract", "internal/sidecar", "internal/registry", "internal/export", "internal/prune", "internal/doctor", "internal/pages", "internal/attest"},
+	{"internal/reader"},
 	{"internal/diff"},
-	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/manifest", "internal/catalog", "internal/runstate", "internal/cargotoml"},
+	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/runlog", "internal/catalog", "internal/runstate", "internal/cargotoml"},
 	{"internal/store"},
 	{"internal/bundle", "internal/trash", "internal/tilelog", "internal/signing"},
 	{"internal/durable", "internal/jsonl", "internal/statement"},

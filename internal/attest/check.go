@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 )
 
@@ -46,7 +46,7 @@ func CheckManifest(file string, want statement.Manifest) (lines int64, err error
 		return 0, err
 	}
 	defer f.Close()
-	lines, err = manifest.CheckUpTo(f, want.Size, want.Chain)
+	lines, err = runlog.CheckUpTo(f, want.Size, want.Chain)
 	if err != nil && !errors.As(err, new(*fs.PathError)) {
 		err = fmt.Errorf("%s: %w", file, err)
 	}

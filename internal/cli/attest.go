@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 )
@@ -182,7 +182,7 @@ func lastRecord(path string) (m statement.Manifest, err error) {
 		return m, err
 	}
 	defer folder.Close()
-	m.Size, m.Chain, err = manifest.Last(folder, filepath.Base(file))
+	m.Size, m.Chain, err = runlog.Last(folder, filepath.Base(file))
 	if errors.Is(err, fs.ErrNotExist) {
 		return statement.Manifest{}, nil
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
 // doctorConfig is the flags of doctor; their Usage texts say what they mean.
@@ -131,7 +131,7 @@ func printResult(w io.Writer, r doctor.Result) {
 }
 
 // factsOf is what is known of a mirror without asking its server.
-func factsOf(ctx context.Context, d *dirs, v *view.View) (*doctor.Facts, error) {
+func factsOf(ctx context.Context, d *dirs, v *reader.View) (*doctor.Facts, error) {
 	totals, err := totalsOf(ctx, d)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
 // exportConfig is the flags of export; their Usage texts say what they mean.
@@ -127,7 +127,7 @@ func (cfg *exportConfig) byFile() bool { return strings.HasPrefix(cfg.publicURL,
 func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	show := newDisplay(a.Stderr, &cfg.progress)
 	log := cfg.log.logger(show)
-	v, err := view.Open(ctx, view.Config{Out: cfg.dirs.out, BundlesOut: cfg.dirs.bundles, IndexDir: cfg.dirs.index, Log: log})
+	v, err := reader.Open(ctx, reader.Config{Out: cfg.dirs.out, BundlesOut: cfg.dirs.bundles, IndexDir: cfg.dirs.index, Log: log})
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 }
 
 // source is what is exported, and the commit that it is of if that is one of the past.
-func (cfg *exportConfig) source(ctx context.Context, v *view.View) (export.Mirror, index.Revision, error) {
+func (cfg *exportConfig) source(ctx context.Context, v *reader.View) (export.Mirror, index.Revision, error) {
 	if cfg.asOf == "" {
 		return v, index.Revision{}, nil
 	}

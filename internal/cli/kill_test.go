@@ -20,7 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
@@ -243,15 +243,15 @@ func TestC2Signals(t *testing.T) {
 
 // records returns what the manifest says, without the torn last line that a
 // crash may leave.
-func (m *mirrored) records() []manifest.Record {
+func (m *mirrored) records() []runlog.Record {
 	m.t.Helper()
 	data, err := os.ReadFile(filepath.Join(m.dir, "manifest.jsonl"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	must(m.t, err)
-	var recs []manifest.Record
-	for rec, err := range manifest.Read(bytes.NewReader(data)) {
+	var recs []runlog.Record
+	for rec, err := range runlog.Read(bytes.NewReader(data)) {
 		if errors.Is(err, jsonl.ErrTorn) {
 			break
 		}

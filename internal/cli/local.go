@@ -5,32 +5,32 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/serve"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 )
 
 // local is a mirror that is served to this machine alone, for as long as a
 // command looks at it.
 type local struct {
 	url  string
-	view *view.View
+	view *reader.View
 	stop context.CancelFunc
 	done chan error
 }
 
 // serveLocal serves a mirror at any free port of the loopback interface.
 func serveLocal(ctx context.Context, d *dirs, log *slog.Logger) (*local, error) {
-	v, err := view.Open(ctx, view.Config{Out: d.out, BundlesOut: d.bundles, IndexDir: d.index, Log: log})
+	v, err := reader.Open(ctx, reader.Config{Out: d.out, BundlesOut: d.bundles, IndexDir: d.index, Log: log})
 	if err != nil {
 		return nil, err
 	}
-	server, err := serve.Listen(serve.ServerConfig{Addr: "127.0.0.1:0", Log: log})
+	server, err := registry.Listen(registry.ServerConfig{Addr: "127.0.0.1:0", Log: log})
 	if err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx)) // it ends with close
 	l := &local{url: server.URL(), view: v, stop: stop, done: make(chan error, 1)}
-	h := serve.New(serve.Config{Mirror: v, Log: log})
+	h := registry.New(registry.Config{Mirror: v, Log: log})
 	go func() { l.done <- server.Serve(life, h) }()
 	return l, nil
 }

@@ -12,8 +12,8 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -28,7 +28,7 @@ type held struct {
 	store               mirror.Store
 	closeStore          func() error
 	catalog             *catalog.Catalog
-	manifest            *manifest.Writer // nil if it is a stream
+	manifest            *runlog.Writer // nil if it is a stream
 }
 
 // open opens the folder of a mirror for writing, made if absent. Nothing is
@@ -70,7 +70,7 @@ func (a *App) openLogs(h *held, file, out string) (err error) {
 	if h.logs, err = a.folder(filepath.Dir(file)); err != nil {
 		return err
 	}
-	h.manifest = manifest.Create(h.logs, filepath.Base(file))
+	h.manifest = runlog.Create(h.logs, filepath.Base(file))
 	return h.takeLock(file+".lock", out)
 }
 

@@ -17,11 +17,11 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/serve"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/web"
 )
 
 // serveConfig is the flags of serve; their Usage texts say what they mean.
@@ -91,21 +91,21 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	v, err := view.Open(ctx, view.Config{Out: cfg.dirs.out, BundlesOut: cfg.dirs.bundles, IndexDir: cfg.dirs.index, Log: log})
+	v, err := reader.Open(ctx, reader.Config{Out: cfg.dirs.out, BundlesOut: cfg.dirs.bundles, IndexDir: cfg.dirs.index, Log: log})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
-	server, err := serve.Listen(serve.ServerConfig{
+	server, err := registry.Listen(registry.ServerConfig{
 		Addr: cfg.listen, TLSCert: cfg.tlsCert, TLSKey: cfg.tlsKey, MaxConns: cfg.maxConns, Log: log,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
 	}
-	pages := web.New(web.Config{Mirror: v, About: about(v), PublicURL: public, Version: version(), Log: log})
+	pages := pages.New(pages.Config{Mirror: v, About: about(v), PublicURL: public, Version: version(), Log: log})
 	defer pages.Close()
 	server.OnShutdown(pages.Close)
-	h := serve.New(serve.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, LogDir: cfg.dirs.statements, Log: log})
+	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, LogDir: cfg.dirs.statements, Log: log})
 	stopAdmin, err := cfg.serveAdmin(v, h, server, log)
 	if err != nil {
 		return errors.Join(err, server.Close())
@@ -123,10 +123,10 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 }
 
 // about tells the pages what authors say.
-func about(v *view.View) func(context.Context, crate.Key) (web.About, error) {
-	return func(ctx context.Context, key crate.Key) (web.About, error) {
+func about(v *reader.View) func(context.Context, crate.Key) (pages.About, error) {
+	return func(ctx context.Context, key crate.Key) (pages.About, error) {
 		p, err := v.About(ctx, key)
-		return web.About{
+		return pages.About{
 			Description: p.Description, License: p.License,
 			Homepage: p.Homepage, Documentation: p.Documentation, Repository: p.Repository,
 		}, err
@@ -134,7 +134,7 @@ func about(v *view.View) func(context.Context, crate.Key) (web.About, error) {
 }
 
 // clientURL is the root of what is served, for the lines that are printed.
-func clientURL(public publicurl.URL, server *serve.Server) string {
+func clientURL(public publicurl.URL, server *registry.Server) string {
 	if !public.IsZero() {
 		return public.String()
 	}
@@ -182,14 +182,14 @@ type serveStatus struct {
 	Run             *runstate.State `json:"run,omitzero"` // in progress, or the last one
 }
 
-func (cfg *serveConfig) serveAdmin(v *view.View, h *serve.Handler, server *serve.Server, log *slog.Logger) (stop func(), err error) {
+func (cfg *serveConfig) serveAdmin(v *reader.View, h *registry.Handler, server *registry.Server, log *slog.Logger) (stop func(), err error) {
 	if host, _, err := net.SplitHostPort(cfg.adminListen.addr); err == nil && host != "localhost" && !isLoopback(cfg.adminListen.addr) {
 		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.adminListen.addr)
 	}
 	return cfg.adminListen.serve(serveAdminHandler(v, h, server), log)
 }
 
-func serveAdminHandler(v *view.View, h *serve.Handler, server *serve.Server) http.Handler {
+func serveAdminHandler(v *reader.View, h *registry.Handler, server *registry.Server) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		h.Metrics(), server.Metrics())

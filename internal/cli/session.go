@@ -8,8 +8,8 @@ import (
 	"log/slog"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -18,8 +18,8 @@ import (
 type session struct {
 	*held
 	cfg    *runConfig
-	to     target           // of the manifest
-	stream *manifest.Writer // of the manifest, for all openings; nil: each begins a file
+	to     target         // of the manifest
+	stream *runlog.Writer // of the manifest, for all openings; nil: each begins a file
 	client *upstream.Client
 	act    *activity
 	show   *display
@@ -35,7 +35,7 @@ func newSession(ctx context.Context, cfg *runConfig, show *display, log *slog.Lo
 		return s, fmt.Errorf("-manifest: %w", err)
 	}
 	if s.to.stream != nil {
-		s.stream = manifest.Stream(s.to.stream)
+		s.stream = runlog.Stream(s.to.stream)
 	}
 	return s, nil
 }

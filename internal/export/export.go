@@ -62,7 +62,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
 // Names in the tree.
@@ -79,16 +79,16 @@ const (
 	configName = IndexDir + "/config.json"
 )
 
-// Mirror is what is exported: a view.View that shows what is held, or a
-// view.Snapshot.
+// Mirror is what is exported: a reader.View that shows what is held, or a
+// reader.Snapshot.
 type Mirror interface {
 	// Names returns the names of all crates that may be shown, in any order.
 	Names(ctx context.Context) ([]string, error)
 	// Crate returns what is shown of one. Errors: fs.ErrNotExist.
-	Crate(ctx context.Context, name string) (*view.Crate, error)
+	Crate(ctx context.Context, name string) (*reader.Crate, error)
 	// OpenBytes opens the crate file of a line, whose bytes were hashed. Errors:
-	// fs.ErrNotExist; *view.DamagedError.
-	OpenBytes(ctx context.Context, key crate.Key) (*view.File, error)
+	// fs.ErrNotExist; *reader.DamagedError.
+	OpenBytes(ctx context.Context, key crate.Key) (*reader.File, error)
 }
 
 // Config of [Run].

@@ -21,8 +21,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -55,15 +55,15 @@ func (f *fake) Names(context.Context) (names []string, err error) {
 	return slices.Compact(names), nil
 }
 
-func (f *fake) Crate(_ context.Context, name string) (*view.Crate, error) {
-	c := &view.Crate{Name: name, Path: crate.IndexPath(name)}
+func (f *fake) Crate(_ context.Context, name string) (*reader.Crate, error) {
+	c := &reader.Crate{Name: name, Path: crate.IndexPath(name)}
 	for _, id := range f.reg.IDs() {
 		if id.Name == name {
 			line, _ := f.reg.Entry(id)
 			data, sum := f.bytes(id)
 			was, _ := f.reg.Checksum(id)
 			line = bytes.Replace(line, []byte(was.String()), []byte(sum.String()), 1)
-			c.Entries = append(c.Entries, view.Entry{Entry: index.Entry{ID: id, Checksum: sum, Raw: line}, Held: true, Size: int64(len(data))})
+			c.Entries = append(c.Entries, reader.Entry{Entry: index.Entry{ID: id, Checksum: sum, Raw: line}, Held: true, Size: int64(len(data))})
 		}
 	}
 	if c.Entries == nil {
@@ -72,10 +72,10 @@ func (f *fake) Crate(_ context.Context, name string) (*view.Crate, error) {
 	return c, nil
 }
 
-func (f *fake) OpenBytes(_ context.Context, key crate.Key) (*view.File, error) {
+func (f *fake) OpenBytes(_ context.Context, key crate.Key) (*reader.File, error) {
 	id := key.ID
 	if id == f.damaged {
-		return nil, &view.DamagedError{ID: id, Err: fs.ErrInvalid}
+		return nil, &reader.DamagedError{ID: id, Err: fs.ErrInvalid}
 	}
 	data, sum := f.bytes(id)
 	if data == nil {
@@ -85,7 +85,7 @@ func (f *fake) OpenBytes(_ context.Context, key crate.Key) (*view.File, error) {
 		data = bytes.Clone(data)
 		data[0] ^= 1
 	}
-	return &view.File{Content: content{bytes.NewReader(data)}, ID: id, Checksum: sum}, nil
+	return &reader.File{Content: content{bytes.NewReader(data)}, ID: id, Checksum: sum}, nil
 }
 
 type content struct{ *bytes.Reader }

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
 // Progress is the counts of a run, for others to read while it goes on.
@@ -70,7 +70,7 @@ func (p *Progress) version(size int64) {
 }
 
 func (p *Progress) problem(err error) {
-	if errors.As(err, new(*view.DamagedError)) || errors.As(err, new(*crate.ChecksumError)) {
+	if errors.As(err, new(*reader.DamagedError)) || errors.As(err, new(*crate.ChecksumError)) {
 		p.damaged.Add(1)
 	} else {
 		p.failed.Add(1)

@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/view"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
 // staged is what is to get its name for one crate.
@@ -46,7 +46,7 @@ func (r *run) stage(ctx context.Context, name string) (staged, error) {
 	return s, r.own(err, &s)
 }
 
-func (r *run) stageCrate(ctx context.Context, c *view.Crate, s *staged) error {
+func (r *run) stageCrate(ctx context.Context, c *reader.Crate, s *staged) error {
 	name := path.Join(IndexDir, s.path)
 	before, _ := durable.ReadFile(r.disk, name, maxIndexFile) // what cannot be read is written again
 	have := tree{r.disk, linesOf(before), map[string]map[string]fs.DirEntry{}}
@@ -87,7 +87,7 @@ func (r *run) stageCrate(ctx context.Context, c *view.Crate, s *staged) error {
 
 // withoutRepublished is an index file of the tree without the lines of versions that
 // have other bytes now, which will stand under the same name.
-func withoutRepublished(before []byte, now []view.Entry) (rest []byte) {
+func withoutRepublished(before []byte, now []reader.Entry) (rest []byte) {
 	sums := make(map[crate.ID]crate.Checksum, len(now))
 	for i := range now {
 		sums[now[i].ID] = now[i].Checksum
@@ -103,7 +103,7 @@ func withoutRepublished(before []byte, now []view.Entry) (rest []byte) {
 }
 
 // stageVersion sees to the files of one version.
-func (r *run) stageVersion(ctx context.Context, e *view.Entry, have tree, s *staged) error {
+func (r *run) stageVersion(ctx context.Context, e *reader.Entry, have tree, s *staged) error {
 	var missing []string
 	for _, name := range fileNames(e.ID) {
 		if !r.right(e, have, name) {
@@ -135,7 +135,7 @@ func (r *run) stageVersion(ctx context.Context, e *view.Entry, have tree, s *sta
 // right reports whether the tree has a file already. Its size is enough where the
 // tree's own index has the line: the file was hashed before the line was written.
 // Otherwise it may be of a version that was published again with other bytes.
-func (r *run) right(e *view.Entry, have tree, name string) bool {
+func (r *run) right(e *reader.Entry, have tree, name string) bool {
 	entry, ok := have.folder(e.Name)[name]
 	if !ok || !entry.Type().IsRegular() {
 		return false
@@ -159,7 +159,7 @@ func (r *run) hashes(name string, want crate.Checksum) bool {
 }
 
 // bring links a crate file, or copies it and hashes what it copies.
-func (r *run) bring(f *view.File, name string) (renaming, error) {
+func (r *run) bring(f *reader.File, name string) (renaming, error) {
 	if file := f.OnDisk(); file != nil {
 		ready, err := r.disk.link(name, file)
 		if err == nil {

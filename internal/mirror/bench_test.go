@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
@@ -78,7 +78,7 @@ func BenchmarkNothingNew(b *testing.B) {
 	for _, news := range []bool{false, true} {
 		b.Run(fmt.Sprintf("news_only=%t", news), func(b *testing.B) {
 			for range b.N {
-				log := manifest.Create(fsys, "manifest.jsonl")
+				log := runlog.Create(fsys, "manifest.jsonl")
 				s, err := Run(ctx, Config{
 					Source: FromIndex(ix, nil), Store: st, Catalog: cat, Manifest: log, State: fsys, Out: out,
 					URLs: crate.CratesIOURLs, IncludeYanked: true, NewsOnly: news,

@@ -20,7 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
@@ -157,7 +157,7 @@ func TestE1UpdateRun(t *testing.T) {
 		t.Fatalf("first run: %+v", s.Counts)
 	}
 	rec := w.records()["foo 2.0.0+meta"]
-	if rec.Storage != manifest.Bundle || rec.Path != "" || rec.BundlePath != filepath.Join("bundles", "bundle-0000.tar.zst") || rec.BundleMember != "foo/foo-2.0.0+meta.crate" {
+	if rec.Storage != runlog.Bundle || rec.Path != "" || rec.BundlePath != filepath.Join("bundles", "bundle-0000.tar.zst") || rec.BundleMember != "foo/foo-2.0.0+meta.crate" {
 		t.Errorf("record: %+v", rec)
 	}
 	first, err := durable.ReadFile(w.disk, "bundle-0000.tar.zst", 1<<20)
@@ -170,7 +170,7 @@ func TestE1UpdateRun(t *testing.T) {
 	if s := w.mustRun(nil); s.Downloaded != 1 || s.Existing != 5 || w.reg.TotalRequests() != before+1 {
 		t.Errorf("update: %+v, %d requests", s.Counts, w.reg.TotalRequests()-before)
 	}
-	if rec := w.records()["foo 2.0.0+meta"]; rec.Status != manifest.Existing || rec.Storage != manifest.Bundle || rec.BundleMember == "" {
+	if rec := w.records()["foo 2.0.0+meta"]; rec.Status != runlog.Existing || rec.Storage != runlog.Bundle || rec.BundleMember == "" {
 		t.Errorf("record of what is held: %+v", rec)
 	}
 	if rec := w.records()["ox 0.3.1"]; filepath.Base(rec.BundlePath) != "bundle-0001.tar.zst" {
@@ -195,7 +195,7 @@ func TestE1UpdateRun(t *testing.T) {
 	if s := w.mustRun(nil); s.Downloaded != 1 || s.Existing != 6 {
 		t.Errorf("without bundles: %+v", s.Counts)
 	}
-	if rec := w.records()["ox 0.3.2"]; rec.Storage != manifest.Filesystem || rec.Path == "" {
+	if rec := w.records()["ox 0.3.2"]; rec.Storage != runlog.Filesystem || rec.Path == "" {
 		t.Errorf("record: %+v", rec)
 	}
 }
@@ -205,7 +205,7 @@ func TestModeAdd(t *testing.T) {
 	w.bundle.add = true
 	for run := range 2 {
 		w.mustRun(nil)
-		if rec := w.records()["ox 0.3.0"]; rec.Storage != manifest.FilesystemAndBundle || rec.Path == "" || rec.BundlePath == "" {
+		if rec := w.records()["ox 0.3.0"]; rec.Storage != runlog.FilesystemAndBundle || rec.Path == "" || rec.BundlePath == "" {
 			t.Errorf("run %d: record %+v", run, rec)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -174,8 +174,8 @@ func evidence(e *upstream.Evidence) string {
 }
 
 // records are the lines of the manifest for the batch: of the items of the plan.
-func (r *run) records(batch []*result) []manifest.Record {
-	recs := make([]manifest.Record, 0, len(batch))
+func (r *run) records(batch []*result) []runlog.Record {
+	recs := make([]runlog.Record, 0, len(batch))
 	for _, res := range batch {
 		if res.outcome < takenOver && !(res.outcome == existing && r.cfg.NewsOnly) {
 			recs = append(recs, r.record(res))
@@ -184,14 +184,14 @@ func (r *run) records(batch []*result) []manifest.Record {
 	return recs
 }
 
-func (r *run) record(res *result) manifest.Record {
-	rec := manifest.Record{
+func (r *run) record(res *result) runlog.Record {
+	rec := runlog.Record{
 		Crate: res.entry.Name, Version: res.entry.Version, Size: res.size, Retries: res.retries,
-		StartedAt: manifest.Time(res.started),
+		StartedAt: runlog.Time(res.started),
 		OK:        res.outcome.ok(), Status: status(res.outcome),
 	}
 	if rec.FinishedAt = rec.StartedAt; !res.finished.Equal(res.started) { // equal for what is held: nearly all
-		rec.FinishedAt = manifest.Time(res.finished)
+		rec.FinishedAt = runlog.Time(res.finished)
 	}
 	if res.entry.Version != "" && res.outcome != badEntry {
 		rec.URL = withoutUser(r.cfg.url(&res.entry))
@@ -224,28 +224,28 @@ func withoutUser(raw string) string {
 
 // locate says where a crate lies, with paths as the operating system writes
 // them.
-func (r *run) locate(rec *manifest.Record, id crate.ID, at store.Placement) {
+func (r *run) locate(rec *runlog.Record, id crate.ID, at store.Placement) {
 	if at.Loose {
-		rec.Path, rec.Storage = filepath.Join(r.cfg.Out, filepath.FromSlash(id.LoosePath())), manifest.Filesystem
+		rec.Path, rec.Storage = filepath.Join(r.cfg.Out, filepath.FromSlash(id.LoosePath())), runlog.Filesystem
 	}
 	if at.Bundle != "" {
-		rec.BundlePath, rec.BundleMember, rec.Storage = filepath.Join(r.cfg.BundlesOut, at.Bundle), id.LoosePath(), manifest.Bundle
+		rec.BundlePath, rec.BundleMember, rec.Storage = filepath.Join(r.cfg.BundlesOut, at.Bundle), id.LoosePath(), runlog.Bundle
 	}
 	if at.Loose && at.Bundle != "" {
-		rec.Storage = manifest.FilesystemAndBundle
+		rec.Storage = runlog.FilesystemAndBundle
 	}
 }
 
 func status(o outcome) string {
 	switch o {
 	case downloaded:
-		return manifest.Downloaded
+		return runlog.Downloaded
 	case existing:
-		return manifest.Existing
+		return runlog.Existing
 	case verifiedExisting:
-		return manifest.VerifiedExisting
+		return runlog.VerifiedExisting
 	default:
-		return manifest.Error
+		return runlog.Error
 	}
 }
 

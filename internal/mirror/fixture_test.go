@@ -24,7 +24,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
@@ -89,7 +89,7 @@ func (w *world) run(ctx context.Context, fsys durable.FS, change func(*Config)) 
 		return nil, err
 	}
 	defer close()
-	log := manifest.Create(fsys, "manifest.jsonl")
+	log := runlog.Create(fsys, "manifest.jsonl")
 	defer log.Close()
 	ix, err := index.Open(ctx, w.index, index.Options{})
 	if err != nil {
@@ -237,7 +237,7 @@ func must(t *testing.T, err error) {
 }
 
 // records reads the manifest of the last run, by crate.
-func (w *world) records() map[string]manifest.Record {
+func (w *world) records() map[string]runlog.Record {
 	w.t.Helper()
 	recs, err := readRecords(w.disk)
 	if err != nil {
@@ -246,7 +246,7 @@ func (w *world) records() map[string]manifest.Record {
 	return recs
 }
 
-func readRecords(fsys durable.Reader) (map[string]manifest.Record, error) {
+func readRecords(fsys durable.Reader) (map[string]runlog.Record, error) {
 	f, err := fsys.Open("manifest.jsonl")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // nothing was recorded
@@ -255,8 +255,8 @@ func readRecords(fsys durable.Reader) (map[string]manifest.Record, error) {
 		return nil, err
 	}
 	defer f.Close()
-	recs := map[string]manifest.Record{}
-	for rec, err := range manifest.Read(f) {
+	recs := map[string]runlog.Record{}
+	for rec, err := range runlog.Read(f) {
 		if errors.Is(err, jsonl.ErrTorn) {
 			break
 		}

@@ -29,7 +29,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -113,9 +113,9 @@ type Catalog interface {
 	AdoptRepublished(ctx context.Context, found []catalog.Version) error
 }
 
-// Manifest is what a run needs of manifest.Writer.
+// Manifest is what a run needs of runlog.Writer.
 type Manifest interface {
-	Append(records []manifest.Record) error
+	Append(records []runlog.Record) error
 }
 
 // Config is a run.

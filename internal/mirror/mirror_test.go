@@ -18,7 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -58,7 +58,7 @@ func TestRunTwice(t *testing.T) {
 		t.Errorf("the second run made %d requests", n)
 	}
 	for key, rec := range w.records() {
-		if rec.Status != manifest.Existing || !rec.OK || rec.SHA256 == "" || rec.Size == 0 || rec.Storage != manifest.Filesystem {
+		if rec.Status != runlog.Existing || !rec.OK || rec.SHA256 == "" || rec.Size == 0 || rec.Storage != runlog.Filesystem {
 			t.Errorf("%s: %+v, want a full record of an existing file", key, rec)
 		}
 	}
@@ -103,7 +103,7 @@ func TestRecord(t *testing.T) {
 	w.mustRun(nil)
 	got := w.records()["foo 2.0.0+meta"]
 	sum, _ := w.reg.Checksum(crate.ID{Name: "foo", Version: "2.0.0+meta"})
-	want := manifest.Record{
+	want := runlog.Record{
 		SchemaVersion: 1, URL: w.server.BaseURL + "/foo/foo-2.0.0%2Bmeta.crate", Path: got.Path, Storage: "filesystem",
 		Size: got.Size, SHA256: sum.String(), StartedAt: got.StartedAt, FinishedAt: got.FinishedAt, OK: true,
 		Status: "downloaded", Crate: "foo", Version: "2.0.0+meta", Prev: got.Prev,
@@ -247,7 +247,7 @@ func TestB1WrongBytesForEver(t *testing.T) {
 			if _, err := content(w.disk, foo1); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("something stands under the final name: %v", err)
 			}
-			if rec := w.records()["foo 1.0.0"]; rec.OK || rec.Status != manifest.Error || !strings.Contains(rec.Error, "quarantine/foo-1.0.0.crate.came-") {
+			if rec := w.records()["foo 1.0.0"]; rec.OK || rec.Status != runlog.Error || !strings.Contains(rec.Error, "quarantine/foo-1.0.0.crate.came-") {
 				t.Errorf("record: %+v", rec)
 			}
 			w.reg.Heal()

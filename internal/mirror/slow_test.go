@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -57,4 +57,4 @@ type taker struct{ Catalog }
 
 func (taker) Commit(context.Context, catalog.Batch) error { return nil }
 
-func (taker) Append([]manifest.Record) error { return nil }
+func (taker) Append([]runlog.Record) error { return nil }

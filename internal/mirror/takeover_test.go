@@ -17,7 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -87,8 +87,8 @@ func TestOldBundlesAreTakenOver(t *testing.T) {
 					t.Errorf("the bundle was changed (%v)", err)
 				}
 				rec := w.records()["foo 2.0.0+meta"]
-				want := map[string]string{"loose": manifest.Filesystem, "only": manifest.Bundle, "add": manifest.FilesystemAndBundle}[mode]
-				if rec.Status != manifest.Existing || rec.Storage != want || strings.HasSuffix(rec.BundlePath, oldName) {
+				want := map[string]string{"loose": runlog.Filesystem, "only": runlog.Bundle, "add": runlog.FilesystemAndBundle}[mode]
+				if rec.Status != runlog.Existing || rec.Storage != want || strings.HasSuffix(rec.BundlePath, oldName) {
 					t.Errorf("record: %+v", rec)
 				}
 				if err := w.checkHeld(w.disk, w.catalog); err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 )
 
 // A Place is where a manifest says that a crate lies.
@@ -61,7 +61,7 @@ func readPlaces(ctx context.Context, r io.Reader, fsys durable.FS, scratch strin
 }
 
 func (p *Places) read(ctx context.Context, r io.Reader, log *slog.Logger) error {
-	for rec, err := range manifest.Read(r) {
+	for rec, err := range runlog.Read(r) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -95,7 +95,7 @@ func (p *Places) bad(log *slog.Logger, err error) {
 }
 
 // idOf returns what a record is about: v1.1.0 says it in the URL alone.
-func idOf(rec *manifest.Record) (crate.ID, error) {
+func idOf(rec *runlog.Record) (crate.ID, error) {
 	if rec.Crate != "" {
 		id := crate.ID{Name: rec.Crate, Version: rec.Version}
 		return id, id.Check()

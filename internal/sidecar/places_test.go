@@ -9,7 +9,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/manifest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -97,8 +97,8 @@ func TestPlacesOfManyCrates(t *testing.T) {
 // The manifest that a download writes is understood, chain and all.
 func TestPlacesOfOurManifest(t *testing.T) {
 	disk := mem()
-	w := manifest.Create(disk, "m.jsonl")
-	if err := w.Append([]manifest.Record{{Crate: "ab", Version: "1.0.0", Storage: manifest.Filesystem, OK: true}}); err != nil {
+	w := runlog.Create(disk, "m.jsonl")
+	if err := w.Append([]runlog.Record{{Crate: "ab", Version: "1.0.0", Storage: runlog.Filesystem, OK: true}}); err != nil {
 		t.Fatal(err)
 	}
 	f, err := disk.Open("m.jsonl")

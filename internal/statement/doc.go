@@ -51,7 +51,7 @@
 // names at that commit, N how many of them the mirror held when it was durable: each
 // of these has a leaf. Times are RFC 3339 in UTC, that of the commit in whole
 // seconds, the other in milliseconds. The manifest is the audit log of the run
-// before the statement (package manifest), whose chain covers every line up to there
+// before the statement (package runlog), whose chain covers every line up to there
 // and, through it, all manifests before.
 //
 // # Inclusion proof

@@ -1,0 +1,37 @@
+package pages
+
+// What a page shows at most of what strangers have written. Real crates stay
+// below almost all of these: the longest real line has 60 kB.
+const (
+	maxText        = 300     // bytes of one piece of text
+	maxQuery       = 64      // bytes: no name is longer
+	maxLine        = 1 << 20 // bytes of an index line that is read for its details
+	maxDeps        = 150     // dependencies of one kind
+	maxFeatures    = 150     // features of a version
+	maxEnabled     = 12      // what one feature turns on, or a dependency's features
+	resultsPerPage = 20
+	rowsPerPage    = 50 // versions
+)
+
+// clip cuts s to n bytes at most, and shows that it did.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	cut := 0
+	for i := range s { // never inside a character
+		if i > n-len("…") {
+			break
+		}
+		cut = i
+	}
+	return s[:cut] + "…"
+}
+
+// first returns n elements of list at most, and how many are left out.
+func first[T any](list []T, n int) ([]T, int) {
+	if len(list) <= n {
+		return list, 0
+	}
+	return list[:n], len(list) - n
+}

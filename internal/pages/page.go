@@ -1,0 +1,156 @@
+package pages
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"html/template"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// A page is what a template needs to become one.
+type page struct {
+	Title   string
+	Query   string // what the search box says
+	Home    bool   // the page has a search box of its own
+	Refresh bool   // reload now and then where there is no JavaScript
+	Data    any
+
+	template string // of templates/, without ".html"
+}
+
+// pages knows the templates and the assets, and where they are on the web.
+type pages struct {
+	base      string // path prefix of all links, without a slash at its end
+	assets    assets
+	templates map[string]*template.Template
+}
+
+func newPages(base, version string) *pages {
+	p := &pages{base: base, assets: loadAssets(), templates: make(map[string]*template.Template)}
+	frame := template.Must(template.New("layout").Funcs(p.funcs(version)).ParseFS(templateFiles, "templates/layout.html", "templates/live.html"))
+	for _, name := range []string{"home", "search", "crate", "version", "history", "day", "snapshot", "problem"} {
+		t := template.Must(frame.Clone())
+		p.templates[name] = template.Must(t.ParseFS(templateFiles, "templates/"+name+".html"))
+	}
+	return p
+}
+
+func (p *pages) funcs(version string) template.FuncMap {
+	return template.FuncMap{
+		"path":     p.path,
+		"version":  func() string { return version },
+		"asset":    func(name string) string { return p.path("static", p.assets.name(name)) },
+		"count":    func(n reflect.Value) string { return count(n.Int()) }, // any kind of int
+		"size":     size,
+		"duration": duration,
+		"clip":     clip,
+	}
+}
+
+// path returns the path of a page of ours, as a link needs it.
+func (p *pages) path(parts ...string) string {
+	var b strings.Builder
+	b.WriteString((&url.URL{Path: p.base}).EscapedPath())
+	for _, part := range parts {
+		b.WriteString("/" + url.PathEscape(part))
+	}
+	if len(parts) == 0 {
+		b.WriteByte('/')
+	}
+	return b.String()
+}
+
+// render writes a page; what template it has decides what Data is.
+func (p *pages) render(w io.Writer, pg page) error {
+	return p.templates[pg.template].ExecuteTemplate(w, "layout", pg)
+}
+
+// page makes a handler of a function that says what to show. A page is complete
+// before the first byte of it is sent, so that any error can become a 500.
+func (h *Handler) page(f func(*http.Request) (page, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var body bytes.Buffer
+		pg, err := f(r)
+		if err == nil {
+			err = h.pages.render(&body, pg)
+		}
+		if err != nil {
+			h.problem(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", htmlType)
+		w.Header().Set("Cache-Control", "no-cache") // ask whether it has changed
+		serveBody(w, r, body.Bytes())
+	}
+}
+
+const htmlType = "text/html; charset=utf-8"
+
+// serveBody answers 304 to those who have the body already.
+func serveBody(w http.ResponseWriter, r *http.Request, body []byte) {
+	w.Header().Set("ETag", `"`+digest(body)+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+}
+
+// digest is short, but long enough that no two bodies of a page share it.
+func digest(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:8])
+}
+
+// A missing error is a 404, and says what is not there.
+type missing struct {
+	what    string
+	similar []string // names that may have been meant
+	past    string   // a crate that was there
+}
+
+func (e *missing) Error() string { return e.what }
+func (*missing) Unwrap() error   { return fs.ErrNotExist }
+
+func notFound(*http.Request) (page, error) {
+	return page{}, &missing{what: "There is no such page on this server."}
+}
+
+// problem answers with an error, in the same dress as other pages.
+func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) {
+	data := problemData{Status: http.StatusInternalServerError, Title: "Something went wrong", Text: "The server could not make this page. Its log says why; trying again may help."}
+	if errors.Is(err, reader.ErrBusy) {
+		data = problemData{http.StatusServiceUnavailable, "Busy", "Others are reading the past of the index. Ask again in a moment.", nil, ""}
+		w.Header().Set("Retry-After", "2")
+	} else if miss, ok := errors.AsType[*missing](err); ok {
+		data = problemData{http.StatusNotFound, "Not found", miss.what, miss.similar, miss.past}
+	} else if r.Context().Err() == nil { // else the visitor went away, or the server ends
+		h.cfg.Log.Error("a page could not be made", "path", clip(r.URL.Path, maxText), "err", err)
+	}
+	var body bytes.Buffer
+	if err := h.pages.render(&body, page{template: "problem", Title: data.Title, Data: data}); err != nil {
+		http.Error(w, data.Text, data.Status)
+		return
+	}
+	w.Header().Set("Content-Type", htmlType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(data.Status)
+	_, _ = w.Write(body.Bytes()) // an error is a visitor who went away
+}
+
+type problemData struct {
+	Status      int
+	Title, Text string
+	Similar     []string // names of crates, if one was not found
+	Past        string   // that one, if it has a history
+}

@@ -1,0 +1,159 @@
+// Package pages is the pages of a mirror for people: what it holds, how old that
+// is, the run in progress, a search, a page for each crate and each version, what
+// a crate was on a day and when it changed, and the lines to paste into cargo's configuration.
+// What programs ask for (cargo, its API, /metrics) is package registry.
+//
+// Pages are made on the server and need no JavaScript; what there is of it
+// (static/app.js) adds copy buttons and live numbers. Nothing is loaded from
+// anywhere else, and the Content-Security-Policy says so: no script, style or
+// attribute of either kind is inline.
+//
+// # What is not trusted
+//
+// All text about crates comes from strangers. It is escaped by html/template,
+// cut to lengths that a page can bear (limits.go), and never becomes a link but
+// through the grammar of names or, for an author's links, a check of the scheme.
+// Names in URLs are checked by the same grammar and never become paths of files.
+// Our own links begin with [Config.PublicURL], and nothing that a client says of
+// our host gets into a page.
+package pages
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"path"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+)
+
+// A Mirror is what is shown. Its methods are called concurrently.
+type Mirror interface {
+	// Crate returns a crate by its name in any case, with one entry at least.
+	// Errors: fs.ErrNotExist.
+	Crate(ctx context.Context, name string) (*reader.Crate, error)
+	// Open opens the crate file of a version. Errors: fs.ErrNotExist;
+	// *reader.DamagedError.
+	Open(ctx context.Context, id crate.ID) (*reader.File, error)
+	// Days returns the days of the index's past that are kept, the oldest first.
+	Days(ctx context.Context) ([]index.Day, error)
+	// At finds the commit to which a day, or the id of a commit, leads. Errors:
+	// fs.ErrNotExist; index.ErrNoPast.
+	At(ctx context.Context, point string) (reader.Past, error)
+	// CrateAt returns a crate as it was at a commit. Errors: as Crate.
+	CrateAt(ctx context.Context, commit, name string) (*reader.Crate, error)
+	// History returns a piece of a crate's past. Errors: fs.ErrNotExist;
+	// index.ErrNoPast; reader.ErrBusy.
+	History(ctx context.Context, name, until string) (*reader.History, error)
+	// Search returns names from the best match on, and how many there are in all.
+	Search(query string, offset, limit int) (names []string, total int)
+	// Holds reports whether there is a crate by that name in any case. It is cheap.
+	Holds(name string) bool
+	// Totals and Run are asked about once a second, visitors or not.
+	Totals() reader.Totals
+	// Run returns the run in progress or else the last one; false: none is known.
+	Run() (runstate.State, bool)
+}
+
+// Config of [New].
+type Config struct {
+	Mirror Mirror
+	// PublicURL is where visitors find the server. The handler itself gets
+	// requests without its path.
+	PublicURL publicurl.URL
+	// Version is that of the program, for the foot of the page.
+	Version string
+	// About tells what the author of a version says of it. It may be slow, it may
+	// fail, and its text is not trusted. If nil, pages do without.
+	About func(context.Context, crate.Key) (About, error)
+	// Log gets the errors that visitors see as "500". If nil, they are dropped.
+	Log *slog.Logger
+}
+
+// A Handler serves the pages. It watches the mirror's run from [New] to Close.
+type Handler struct {
+	cfg     Config
+	pages   *pages
+	live    *live
+	handler http.Handler
+}
+
+// New makes the handler of all pages: "/", "/search", "/crate/", "/events",
+// "/static/" and "/robots.txt". "/crates/", where crates.io has its pages, leads to
+// ours; for any other path it answers 404 with a page.
+func New(cfg Config) *Handler {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	h := &Handler{cfg: cfg, pages: newPages(cfg.PublicURL.Path(), cfg.Version)}
+	h.live = newLive(cfg.Mirror, h.pages)
+	h.handler = h.routes()
+	return h
+}
+
+func (h *Handler) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", h.page(h.home))
+	mux.HandleFunc("GET /search", h.page(h.search))
+	mux.HandleFunc("GET /crate/{name}", h.page(h.crate))
+	mux.HandleFunc("GET /crate/{name}/history", h.page(h.history))
+	mux.HandleFunc("GET /crate/{name}/at", h.page(h.day))
+	mux.HandleFunc("GET /crate/{name}/{version}", h.page(h.version))
+	mux.HandleFunc("GET /snapshot/{point}", h.page(h.snapshot))
+	mux.HandleFunc("GET /snapshot/{point}/{$}", h.page(h.snapshot))
+	mux.HandleFunc("GET /crates/{name}", h.ofCratesIO)
+	mux.HandleFunc("GET /crates/{name}/{version}", h.ofCratesIO)
+	mux.HandleFunc("GET /robots.txt", robots)
+	mux.HandleFunc("GET /events", h.live.serve)
+	mux.HandleFunc("GET /static/{name}", h.static)
+	mux.HandleFunc("GET /", h.page(notFound))
+	return mux
+}
+
+// ServeHTTP answers GET and HEAD; what else is asked for gets 405.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	setSecurityHeaders(w.Header())
+	if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+		// The mux would redirect to the clean path, but without the prefix.
+		h.page(notFound)(w, r)
+		return
+	}
+	h.handler.ServeHTTP(w, r)
+}
+
+// ofCratesIO leads from the path of a page of crates.io to ours.
+func (h *Handler) ofCratesIO(w http.ResponseWriter, r *http.Request) {
+	id := crate.ID{Name: r.PathValue("name"), Version: r.PathValue("version")}
+	if checkID(id) != nil {
+		h.page(notFound)(w, r)
+		return
+	}
+	parts := []string{"crate", id.Name}
+	if id.Version != "" {
+		parts = append(parts, id.Version)
+	}
+	http.Redirect(w, r, h.pages.path(parts...), http.StatusMovedPermanently)
+}
+
+// robots keeps search engines out: there is a page for each of two million
+// versions, each of which opens a crate file, and crates.io has them all.
+func robots(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	serveBody(w, r, []byte("User-agent: *\nDisallow: /\n"))
+}
+
+// Close ends the streams of live numbers, without which a server that shuts down
+// in order would wait for the last visitor to leave; see
+// [http.Server.RegisterOnShutdown]. Pages are still served afterwards.
+func (h *Handler) Close() { h.live.close() }
+
+func setSecurityHeaders(header http.Header) {
+	header.Set("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
+}

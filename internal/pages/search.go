@@ -1,0 +1,52 @@
+package pages
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+type searchData struct {
+	Query   string
+	Total   int
+	Results []result
+	Pager   pager
+}
+
+type result struct {
+	Name, Version string // of the newest version; "" if it cannot be told
+	About         About
+}
+
+func (h *Handler) search(r *http.Request) (page, error) {
+	query := clip(strings.TrimSpace(strings.ToValidUTF8(r.FormValue("q"), "\ufffd")), maxQuery)
+	data := searchData{Query: query, Pager: newPager(r, resultsPerPage, h.pages.path("search"), url.Values{"q": {query}})}
+	if query != "" {
+		names, total := h.cfg.Mirror.Search(query, data.Pager.offset(), resultsPerPage)
+		data.Total, data.Pager.Total = total, total
+		data.Results = h.results(r.Context(), names)
+	}
+	title := "Search"
+	if query != "" {
+		title = query + " · Search"
+	}
+	return page{template: "search", Title: title, Query: query, Data: data}, nil
+}
+
+// results looks up what is known of the names. One that cannot be looked up now
+// is listed all the same: its own page says what is wrong.
+func (h *Handler) results(ctx context.Context, names []string) []result {
+	ctx, cancel := context.WithTimeout(ctx, aboutTime)
+	defer cancel()
+	results := make([]result, len(names))
+	for i, name := range names {
+		results[i].Name = name
+		if c, err := h.cfg.Mirror.Crate(ctx, name); err == nil {
+			newest := c.Newest()
+			results[i].Version = newest.Version
+			results[i].About = h.about(ctx, newest)
+		}
+	}
+	return results
+}

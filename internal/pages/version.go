@@ -1,0 +1,123 @@
+package pages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+)
+
+type versionData struct {
+	reader.Entry
+	facts
+	Newest   string // version of the crate
+	Versions int
+	About    About
+	Download string // path
+	Line     string // path of the crate's index file
+	Links    string // the native library that it claims
+	Damaged  bool   // the file is held, but not given out
+	Unread   bool   // the line is too long or too odd to be shown
+	Deps     []depGroup
+	Features []feature
+	// MoreFeatures is how many are left out.
+	MoreFeatures int
+}
+
+// FeatureCount is how many there are, shown or not.
+func (d versionData) FeatureCount() int { return len(d.Features) + d.MoreFeatures }
+
+// A depGroup is the dependencies of one kind.
+type depGroup struct {
+	Title string
+	Open  bool // at once
+	Deps  []depRow
+	More  int // left out
+}
+
+// Count is how many there are, shown or not.
+func (g depGroup) Count() int { return len(g.Deps) + g.More }
+
+type depRow struct {
+	dep
+	Held bool // has a page here
+}
+
+func (h *Handler) version(r *http.Request) (page, error) {
+	id := crate.ID{Name: r.PathValue("name"), Version: r.PathValue("version")}
+	c, err := h.lookUp(r.Context(), id)
+	if err != nil {
+		return page{}, err
+	}
+	e, ok := find(c, id.Version)
+	if !ok {
+		return page{}, &missing{what: fmt.Sprintf("This mirror holds %s, but not its version %s.", c.Name, id.Version)}
+	}
+	data := versionData{
+		Entry: e, Newest: c.Newest().Version, Versions: len(c.Entries),
+		About:    h.about(r.Context(), &e),
+		Damaged:  h.isDamaged(r.Context(), e),
+		Download: h.pages.path("crates") + "/" + e.ID.URLPath(),
+		Line:     h.pages.path("index") + "/" + c.Path,
+	}
+	h.addDetails(&data)
+	return page{template: "version", Title: e.ID.String(), Data: data}, nil
+}
+
+// isDamaged reports whether a download would be refused. Of a large file that
+// takes too long to tell; then the download itself does.
+func (h *Handler) isDamaged(ctx context.Context, e reader.Entry) bool {
+	if !e.Held {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, aboutTime)
+	defer cancel()
+	f, err := h.cfg.Mirror.Open(ctx, e.ID)
+	if err == nil {
+		f.Close()
+	}
+	_, damaged := errors.AsType[*reader.DamagedError](err)
+	return damaged
+}
+
+func find(c *reader.Crate, version string) (reader.Entry, bool) {
+	for _, e := range c.Entries {
+		if e.Version == version {
+			return e, true
+		}
+	}
+	return reader.Entry{}, false
+}
+
+// addDetails adds what only the index line itself tells.
+func (h *Handler) addDetails(data *versionData) {
+	d, ok := parseDetails(data.Raw)
+	if !ok {
+		data.Unread = true
+		return
+	}
+	data.facts, data.Links = d.facts, d.Links
+	for _, kind := range []struct{ kind, title string }{
+		{"normal", "Dependencies"}, {"build", "Build dependencies"}, {"dev", "Development dependencies"},
+	} {
+		deps, more := first(d.deps(kind.kind), maxDeps)
+		if len(deps) > 0 {
+			data.Deps = append(data.Deps, depGroup{kind.title, kind.kind != "dev", h.depRows(deps), more})
+		}
+	}
+	data.Features, data.MoreFeatures = first(d.features(), maxFeatures)
+}
+
+func (h *Handler) depRows(deps []dep) []depRow {
+	rows := make([]depRow, len(deps))
+	for i, d := range deps {
+		// One of another registry may bear the name of a crate that has nothing to
+		// do with it.
+		held := d.Registry == "" && crate.CheckName(d.Crate()) == nil && h.cfg.Mirror.Holds(d.Crate())
+		rows[i] = depRow{d, held}
+	}
+	return rows
+}

@@ -1,0 +1,140 @@
+package reader
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// What is kept of a crate's Cargo.toml, so that it has some KB at most: numbers
+// of characters, and of keywords or categories.
+const (
+	maxDescription = 1000
+	maxField       = 500
+	maxList        = 10
+)
+
+// maxAbout bounds how many versions are remembered.
+const maxAbout = 4096
+
+// about remembers what Cargo.toml says. When it is full it forgets everything:
+// what is asked for again is soon there again.
+type about struct {
+	questions chan question // to those who read crate files
+
+	mu   sync.Mutex // guards what follows
+	read map[crate.Key]cargotoml.Package
+}
+
+type question struct {
+	key    crate.Key
+	answer chan<- answer // never blocks
+}
+
+type answer struct {
+	cargotoml.Package
+	err error
+}
+
+// About returns what the author of a version that is held says of it, cut to
+// some KB. Of a crate file that makes no sense nothing is known. A crate file
+// may be made so that it takes seconds to unpack: when ctx ends the reading goes
+// on, and who asks again gets what has become of it. Errors: those of Open and
+// of ctx.
+func (v *View) About(ctx context.Context, key crate.Key) (cargotoml.Package, error) {
+	if p, ok := v.about.get(key); ok {
+		return p, nil
+	}
+	reply := make(chan answer, 1)
+	select {
+	case v.about.questions <- question{key, reply}:
+	case <-ctx.Done():
+		return cargotoml.Package{}, context.Cause(ctx)
+	}
+	select {
+	case a := <-reply:
+		return a.Package, a.err
+	case <-ctx.Done():
+		return cargotoml.Package{}, context.Cause(ctx)
+	}
+}
+
+// readAbout answers questions until life ends. As many of it run as there are
+// cores, so that crate files that were made to be slow slow down nothing else.
+func (v *View) readAbout(life context.Context) {
+	for {
+		select {
+		case q := <-v.about.questions:
+			p, err := v.readCargoToml(life, q.key)
+			q.answer <- answer{p, err}
+		case <-life.Done():
+			return
+		}
+	}
+}
+
+func (v *View) readCargoToml(ctx context.Context, key crate.Key) (p cargotoml.Package, err error) {
+	if p, ok := v.about.get(key); ok { // somebody else had asked, too
+		return p, nil
+	}
+	f, err := v.OpenBytes(ctx, key)
+	if err != nil {
+		return p, err
+	}
+	defer f.Close()
+	if read, err := cargotoml.Read(readerUntil{ctx, f}, key.ID, f.Size()); err == nil {
+		p = shortened(*read)
+	} else if ctx.Err() != nil {
+		return p, context.Cause(ctx)
+	} else {
+		v.cfg.Log.Debug("nothing is known of a crate", "crate", key.Name, "version", key.Version, "err", fmt.Errorf("reading Cargo.toml: %w", err))
+	}
+	v.about.put(key, p)
+	return p, nil
+}
+
+func (a *about) get(key crate.Key) (cargotoml.Package, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p, ok := a.read[key]
+	return p, ok
+}
+
+func (a *about) put(key crate.Key, p cargotoml.Package) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.read == nil || len(a.read) >= maxAbout {
+		a.read = make(map[crate.Key]cargotoml.Package)
+	}
+	a.read[key] = p
+}
+
+// shortened is p without what would fill the memory.
+func shortened(p cargotoml.Package) cargotoml.Package {
+	p.Description = first(maxDescription, p.Description)
+	for _, s := range []*string{&p.License, &p.LicenseFile, &p.Repository, &p.Homepage, &p.Documentation, &p.Edition} {
+		*s = first(maxField, *s)
+	}
+	for _, list := range []*[]string{&p.Categories, &p.Keywords} {
+		some := make([]string, min(maxList, len(*list)))
+		for i := range some {
+			some[i] = first(maxField, (*list)[i])
+		}
+		*list = some
+	}
+	return p
+}
+
+// first returns the first n characters of s, in memory of their own.
+func first(n int, s string) string {
+	runes := 0
+	for i := range s {
+		if runes++; runes > n {
+			return string([]byte(s[:i]))
+		}
+	}
+	return string([]byte(s))
+}

@@ -1,0 +1,121 @@
+package reader
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// Crate is what is shown of one crate.
+type Crate struct {
+	Name    string  // as its last line spells it
+	Path    string  // of its file in the index
+	Entries []Entry // in the order of that file; at least one
+	Left    int     // lines that are not shown, since their bytes are not held
+}
+
+// Entry is one version of a crate.
+type Entry struct {
+	index.Entry       // Raw is the line byte for byte
+	Held        bool  // its crate file can be opened
+	Size        int64 // of the crate file in bytes; 0 if it is not held
+	// Before are the bytes that the version had before it was published again,
+	// the last first. View.OpenBytes opens them.
+	Before []Superseded
+}
+
+// Superseded are bytes whose place others have taken.
+type Superseded struct {
+	Checksum crate.Checksum
+	Size     int64
+	Until    time.Time
+}
+
+// Key identifies the bytes that the line names.
+func (e *Entry) Key() crate.Key { return crate.Key{ID: e.ID, Checksum: e.Checksum} }
+
+// Body returns the index file that cargo gets: the lines, each with its "\n".
+func (c *Crate) Body() []byte {
+	size := 0
+	for i := range c.Entries {
+		size += len(c.Entries[i].Raw) + len("\n")
+	}
+	body := make([]byte, 0, size)
+	for i := range c.Entries {
+		body = append(append(body, c.Entries[i].Raw...), '\n')
+	}
+	return body
+}
+
+// Crate returns what is shown of the crate that is called name, whatever its
+// case. What it returns may be kept. Errors: fs.ErrNotExist if nothing is shown;
+// others if the index or the catalog cannot be read.
+func (v *View) Crate(ctx context.Context, name string) (*Crate, error) {
+	return v.crate(ctx, name, heldNow, func() (*index.Crate, error) { return v.index.crate(ctx, name) })
+}
+
+// heldNow accepts rows of bytes that a version has, and not of those that it had.
+func heldNow(row *catalog.Version) bool { return row.SupersededAt.IsZero() }
+
+// crate joins what read reads of the index with what is held of a crate.
+func (v *View) crate(ctx context.Context, name string, counts func(*catalog.Version) bool, read func() (*index.Crate, error)) (*Crate, error) {
+	rows, err := v.rows(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 && !v.cfg.All {
+		return nil, noVersion(name) // which costs less than to ask git
+	}
+	file, err := read()
+	if err != nil {
+		return nil, err
+	}
+	if file.Err != nil {
+		return nil, fmt.Errorf("reading %s in the index: %w", file.Path, file.Err)
+	}
+	c := &Crate{Path: file.Path, Entries: v.shown(file.Entries, rows, counts)}
+	if len(c.Entries) == 0 {
+		return nil, noVersion(name)
+	}
+	c.Left = len(file.Entries) - len(c.Entries)
+	c.Name = c.Entries[len(c.Entries)-1].Name
+	return c, nil
+}
+
+func noVersion(name string) error {
+	return fmt.Errorf("%s: the mirror holds no version of it: %w", name, fs.ErrNotExist)
+}
+
+// shown joins the lines of a crate with what is held of it.
+func (v *View) shown(lines []index.Entry, rows []catalog.Version, counts func(*catalog.Version) bool) []Entry {
+	held := make(map[crate.Key]*catalog.Version, len(rows))
+	before := map[crate.ID][]Superseded{}
+	for i := range rows {
+		if row := &rows[i]; counts(row) {
+			held[row.Key()] = row
+		} else {
+			before[row.ID] = append(before[row.ID], Superseded{row.Checksum, row.Size, row.SupersededAt})
+		}
+	}
+	for _, list := range before {
+		slices.SortFunc(list, func(a, b Superseded) int { return b.Until.Compare(a.Until) })
+	}
+	entries := make([]Entry, 0, len(lines))
+	for _, line := range lines {
+		e := Entry{Entry: line, Before: before[line.ID]}
+		// The checksum is that of the bytes held, or they are not this line's.
+		if row := held[crate.Key{ID: line.ID, Checksum: line.Checksum}]; row != nil {
+			e.Held, e.Size = true, row.Size
+		}
+		if e.Held || v.cfg.All {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}

@@ -1,0 +1,156 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// File is an open crate file, whose bytes have the checksum.
+type File struct {
+	store.Content
+	ID       crate.ID
+	Checksum crate.Checksum
+}
+
+// OnDisk returns the open file of a loose crate: the one whose bytes were found
+// to be right, for [durable.Link]. It is nil for a crate in a bundle, and closed
+// with f.
+func (f *File) OnDisk() durable.File {
+	content := f.Content
+	if m, ok := content.(inMemory); ok {
+		content = m.from
+	}
+	if loose, ok := content.(interface{ OnDisk() durable.File }); ok {
+		return loose.OnDisk()
+	}
+	return nil
+}
+
+// A DamagedError says that a version is held, but in no place are the bytes that
+// it should have. It is no fs.ErrNotExist, also if a file is missing: the mirror
+// has promised it.
+type DamagedError struct {
+	ID  crate.ID
+	Err error // what is wrong, in each place
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("%s is held, but cannot be given out: %v", e.ID, e.Err)
+}
+
+// Open opens the crate file of a version that is held; also of one that the
+// index does not name any more, for those who have it in their Cargo.lock. As on
+// crates.io, the name may have another case, or "-" for "_"; that is known as
+// soon as the name is searched for. Errors: fs.ErrNotExist if it is not held;
+// *DamagedError; others if the catalog or the disk cannot be read.
+func (v *View) Open(ctx context.Context, id crate.ID) (*File, error) {
+	if id.Check() != nil {
+		return nil, notHeld(id)
+	}
+	row, err := v.row(ctx, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		if name, ok := v.names.Load().published(id.Name); ok && name != id.Name {
+			row, err = v.row(ctx, crate.ID{Name: name, Version: id.Version})
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v.openRow(ctx, row)
+}
+
+// OpenBytes opens bytes that a version has, or had before it was published again.
+// Errors: as Open.
+func (v *View) OpenBytes(ctx context.Context, key crate.Key) (*File, error) {
+	if key.ID.Check() != nil {
+		return nil, notHeld(key.ID)
+	}
+	row, err := v.bytesRow(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return v.openRow(ctx, row)
+}
+
+// openRow opens a version where the catalog said that it is, or where it says so
+// now, if a run has moved it since or thrown it away.
+func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error) {
+	f, bad, err := v.copies.open(ctx, row)
+	if len(bad) == 0 {
+		return f, err
+	}
+	now, errNow := v.bytesRow(ctx, row.Key())
+	if f == nil && errors.Is(errNow, fs.ErrNotExist) {
+		return nil, errNow
+	}
+	if moved := errNow == nil && !slices.Equal(places(now), places(row)); moved {
+		if f != nil {
+			return f, nil // should something be wrong there now, the next one finds it
+		}
+		f, bad, err = v.copies.open(ctx, now)
+	}
+	v.copies.tell(row, bad)
+	return f, err
+}
+
+// bytesRow returns what the catalog says of bytes.
+func (v *View) bytesRow(ctx context.Context, key crate.Key) (*catalog.Version, error) {
+	var row catalog.Version
+	err := v.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
+		row, err = c.ByChecksum(ctx, key)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, notHeld(key.ID)
+	}
+	return &row, err
+}
+
+// row returns what the catalog says of a version.
+func (v *View) row(ctx context.Context, id crate.ID) (*catalog.Version, error) {
+	var row catalog.Version
+	err := v.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
+		row, err = c.Version(ctx, id)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) { // it, or the catalog as a whole
+		return nil, notHeld(id)
+	}
+	return &row, err
+}
+
+// places are where the copies of a version lie, the cheaper one first.
+func places(row *catalog.Version) (at []store.Placement) {
+	if row.Loose {
+		at = append(at, row.AsFile())
+	}
+	if row.Bundle != "" {
+		at = append(at, row.InBundle())
+	}
+	return at
+}
+
+// tried are the places of a version, and last the one to which a run moves its
+// loose file before it records that other bytes are the version's.
+func tried(row *catalog.Version) []store.Placement {
+	at := places(row)
+	if row.Loose {
+		at = append(at, row.Moved(row.Checksum))
+	}
+	return at
+}
+
+func ignoreAbsent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,48 @@
+package reader
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
+)
+
+// Newest returns the version that people are told of, as crates.io and cargo add
+// choose it: one that is not yanked before one that is, a release before a
+// pre-release, then the higher one.
+func (c *Crate) Newest() *Entry {
+	best := &c.Entries[0]
+	for i := range c.Entries {
+		if e := &c.Entries[i]; compareRank(e, best) > 0 {
+			best = e
+		}
+	}
+	return best
+}
+
+func compareRank(a, b *Entry) int {
+	return cmp.Or(
+		compareFlags(b.Yanked, a.Yanked),
+		compareFlags(crate.IsPrerelease(b.Version), crate.IsPrerelease(a.Version)),
+		semver.CompareText(a.Version, b.Version),
+	)
+}
+
+// compareFlags orders false before true.
+func compareFlags(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// NewestFirst returns the entries with the highest version first.
+func (c *Crate) NewestFirst() []Entry {
+	sorted := slices.Clone(c.Entries)
+	slices.SortStableFunc(sorted, func(a, b Entry) int { return semver.CompareText(b.Version, a.Version) })
+	return sorted
+}

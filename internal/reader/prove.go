@@ -1,0 +1,120 @@
+package reader
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+const (
+	// tiny is the size in bytes up to which a crate is hashed whenever it is given
+	// out: that takes less time than to answer the request, and depends on no
+	// clock. Three of four are tiny.
+	tiny = 64 << 10
+	// small is the size up to which a crate is hashed as it is read into memory. Of
+	// a larger one all is read twice the first time. 98 % of all are small.
+	small = 1 << 20
+)
+
+// prove returns content, or a copy of it in memory, if its bytes are right.
+func (c *copies) prove(ctx context.Context, content store.Content, row *catalog.Version, at store.Placement) (store.Content, error) {
+	if content.Size() != row.Size {
+		return nil, fmt.Errorf("%s has %d bytes, want %d", row.ID, content.Size(), row.Size)
+	}
+	if row.Size <= tiny {
+		return readProven(content, row)
+	}
+	now := c.clock()
+	id, err := identify(content, at)
+	if err != nil {
+		return nil, err
+	}
+	if c.proven.has(row.Checksum, id, now) {
+		return content, nil
+	}
+	if row.Size > small {
+		return content, c.proveLarge(ctx, content, row, id)
+	}
+	read, err := readProven(content, row)
+	if err == nil {
+		c.proven.add(row.Checksum, id, now)
+	}
+	return read, err
+}
+
+// readProven reads a small crate into memory and compares its checksum.
+func readProven(content store.Content, row *catalog.Version) (store.Content, error) {
+	data := make([]byte, row.Size)
+	if _, err := io.ReadFull(content, data); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", row.ID, err)
+	}
+	return inMemory{bytes.NewReader(data), content}, compare(row, sha256.Sum256(data))
+}
+
+// proveLarge hashes a large crate, once for all who ask for it at the same time:
+// a release that everybody waits for is not read a hundred times. Should the one
+// who hashes it go away, another one begins.
+func (c *copies) proveLarge(ctx context.Context, content store.Content, row *catalog.Version, id identity) error {
+	for {
+		_, err, _ := c.hashing.Do(fmt.Sprint(row.Checksum, id), func() (any, error) {
+			now := c.clock()
+			if c.proven.has(row.Checksum, id, now) {
+				return nil, nil // since a moment ago
+			}
+			err := hash(ctx, content, row)
+			if err == nil {
+				c.proven.add(row.Checksum, id, now)
+			}
+			return nil, err
+		})
+		if ctx.Err() != nil || !isLeaving(err) {
+			return err
+		}
+	}
+}
+
+// hash reads all of content, compares its checksum, and goes back to its start.
+func hash(ctx context.Context, content store.Content, row *catalog.Version) error {
+	h := sha256.New()
+	if _, err := io.Copy(h, readerUntil{ctx, content}); err != nil {
+		return fmt.Errorf("reading %s: %w", row.ID, err)
+	}
+	if _, err := content.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return compare(row, crate.Checksum(h.Sum(nil)))
+}
+
+func compare(row *catalog.Version, sum crate.Checksum) error {
+	if sum == row.Checksum {
+		return nil
+	}
+	return &crate.ChecksumError{ID: row.ID, Want: row.Checksum, Got: sum, Size: row.Size}
+}
+
+// inMemory is a small crate that was read as it was hashed.
+type inMemory struct {
+	*bytes.Reader
+	from store.Content
+}
+
+func (m inMemory) Close() error { return m.from.Close() }
+
+// readerUntil reads until its caller goes away.
+type readerUntil struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r readerUntil) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}

@@ -1,0 +1,53 @@
+package registry
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// registryConfig is config.json (cargo book, Index Format, "Index
+// Configuration"). cargo adds /{crate}/{version}/download to DL if that has no
+// markers.
+type registryConfig struct {
+	DL  string `json:"dl"`
+	API string `json:"api,omitzero"`
+}
+
+// config answers for config.json.
+func (h *Handler) config(w *response, r *http.Request) error {
+	return h.registry(w, r, "", func(base string) registryConfig { return registryConfig{base + "/crates", base} })
+}
+
+// snapshotConfig answers for config.json of a snapshot, which is the same for all
+// of them: lines differ, and name their crate files by checksum. What a version has
+// had stays there under that, whatever it has now. There is no API: search knows
+// the versions of today.
+func (h *Handler) snapshotConfig(w *response, r *http.Request) error {
+	return h.registry(w, r, "#snapshot", func(base string) registryConfig {
+		return registryConfig{DL: base + "/crates/{crate}/{version}/{sha256-checksum}" + crate.Ext}
+	})
+}
+
+// registry answers with what is made of the address at which the client finds us.
+func (h *Handler) registry(w *response, r *http.Request, kind string, of func(base string) registryConfig) error {
+	base := h.publicURL.For(r)
+	if h.publicURL.IsZero() {
+		h.wantPublicURL(r)
+	}
+	key := base + kind // no index path looks like a URL
+	kept := h.cache.get(key)
+	if kept == nil {
+		body, err := json.Marshal(of(base), jsontext.Multiline(true))
+		if err != nil {
+			return fmt.Errorf("writing config.json: %w", err)
+		}
+		kept = render(key, "application/json", append(body, '\n'), 0)
+		h.cache.put(kept)
+	}
+	return kept.write(w, r, shortLived)
+}

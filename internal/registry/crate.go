@@ -1,0 +1,84 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+var (
+	typeGzip     = []string{"application/gzip"}
+	varyByAccept = []string{"Accept"}
+)
+
+// crate answers with a crate file.
+func (h *Handler) crate(w *response, r *http.Request, t target) error {
+	id := crate.ID{Name: t.name, Version: t.version}
+	f, err := h.open(r.Context(), id, t.sum)
+	if errors.Is(err, fs.ErrNotExist) {
+		return notFoundf("This mirror does not hold %s.", id)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if t.api {
+		w.Header()["Vary"] = varyByAccept // a cache keeps the file for good
+		if wantsJSON(r) {
+			return writeJSON(w, http.StatusOK, map[string]string{"url": h.publicURL.For(r) + "/crates/" + f.ID.URLPath()})
+		}
+	}
+	header := w.Header()
+	etag := `"` + f.Checksum.String() + `"`
+	header["Etag"] = []string{etag}
+	if matches(r.Header["If-None-Match"], etag) {
+		r.Header["If-None-Match"] = []string{etag} // as http.ServeContent reads it
+	}
+	header["Cache-Control"], header["Content-Type"] = forGood, typeGzip
+	// A thousand ranges of one file are no use to anybody (H6).
+	if ranges := r.Header["Range"]; len(ranges) > 1 || len(ranges) == 1 && strings.Contains(ranges[0], ",") {
+		r.Header.Del("Range")
+	}
+	content := &watched{Content: f}
+	http.ServeContent(w, r, "", time.Time{}, content)
+	if content.err != nil {
+		return fmt.Errorf("reading the crate file of %s: %w", f.ID, content.err)
+	}
+	return nil
+}
+
+// open opens the bytes that a version has, or those with a checksum that it has or
+// had.
+func (h *Handler) open(ctx context.Context, id crate.ID, sum *crate.Checksum) (*reader.File, error) {
+	if sum == nil {
+		return h.mirror.Open(ctx, id)
+	}
+	return h.mirror.OpenBytes(ctx, crate.Key{ID: id, Checksum: *sum})
+}
+
+// watched remembers why reading failed, which http.ServeContent keeps to itself.
+type watched struct {
+	store.Content
+	err error
+}
+
+func (c *watched) Read(p []byte) (int, error) {
+	n, err := c.Content.Read(p)
+	if err != nil && err != io.EOF {
+		c.err = err
+	}
+	return n, err
+}
+
+func wantsJSON(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "application/json")
+}

@@ -1,0 +1,74 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+)
+
+// A refusal is an error of the client's, with the text that it gets.
+type refusal struct {
+	code int
+	text string
+}
+
+func (e *refusal) Error() string { return e.text }
+
+func notFoundf(format string, args ...any) error {
+	return &refusal{http.StatusNotFound, fmt.Sprintf(format, args...)}
+}
+
+var (
+	errNoSuchPath = notFoundf("No crate can have this path.")
+	errNoPages    = notFoundf("There is nothing here. cargo finds this mirror's index below /index/.")
+	errNoSuchAPI  = notFoundf("This is a read-only mirror. It knows crates, versions and downloads, but no owners and no accounts: ask the registry itself (with cargo: --registry crates-io).")
+	errMethod     = &refusal{http.StatusMethodNotAllowed, "This mirror is read-only: GET and HEAD."}
+	errWrite      = &refusal{http.StatusMethodNotAllowed, "This is a read-only mirror: publish, yank and change owners at the registry itself (with cargo: --registry crates-io)."}
+	errBody       = &refusal{http.StatusBadRequest, "Requests have no body here."}
+)
+
+// statusOf is the one table of what becomes of an error.
+func statusOf(err error) *refusal {
+	var refused *refusal
+	var damaged *reader.DamagedError
+	switch {
+	case errors.As(err, &refused):
+		return refused
+	case errors.As(err, &damaged):
+		return &refusal{http.StatusInternalServerError, "This mirror's copy is damaged and is not sent. Its operator has been told, in the log."}
+	case errors.Is(err, fs.ErrNotExist):
+		return &refusal{http.StatusNotFound, "This mirror does not hold it."}
+	case errors.Is(err, context.Canceled):
+		return &refusal{499, "The client went away."} // nginx's number; nobody reads it
+	}
+	return &refusal{http.StatusInternalServerError, "This mirror has failed. Its operator has been told, in the log."}
+}
+
+// fail answers with an error, and tells the operator of those that are ours. It
+// returns false if it was too late to tell the client.
+func (h *Handler) fail(w *response, r *http.Request, t target, err error) (told bool) {
+	status := statusOf(err)
+	if damaged := new(*reader.DamagedError); errors.As(err, damaged) {
+		h.metrics.damaged.Inc()
+		h.log.Error("a crate is damaged and was not sent: clonecratesio verify -repair fetches it again", "err", err)
+	} else if status.code >= http.StatusInternalServerError {
+		h.log.Error("answering a request", "path", r.URL.Path, "err", err)
+	}
+	if w.code != 0 {
+		return false
+	}
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	if status.code == http.StatusMethodNotAllowed {
+		header.Set("Allow", "GET, HEAD")
+	}
+	if t.api { // cargo prints the detail, and of anything else all headers
+		return writeJSON(w, status.code, apiErrors{[]apiError{{status.text}}}) == nil
+	}
+	http.Error(w, status.text, status.code)
+	return true
+}

@@ -1,0 +1,81 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+)
+
+// lines are the index of now, or that of a commit of the past.
+type lines struct {
+	commit string // empty: of now
+	cache  *cache
+	crate  func(ctx context.Context, name string) (*reader.Crate, error)
+}
+
+// when is for those who get none.
+func (of lines) when() string {
+	if of.commit == "" {
+		return ""
+	}
+	return " that the index had at commit " + of.commit[:12]
+}
+
+// index answers for the lines of a crate.
+func (h *Handler) index(w *response, r *http.Request, name string) error {
+	kept, err := h.lines(r, lines{"", h.cache, h.mirror.Crate}, name)
+	if err != nil {
+		return err
+	}
+	return kept.write(w, r, shortLived)
+}
+
+// lines returns the lines of a crate as they go over the wire.
+func (h *Handler) lines(r *http.Request, of lines, name string) (*rendered, error) {
+	path := of.commit + "/" + crate.IndexPath(name)
+	kept := of.cache.get(path)
+	if kept != nil && kept.generation == h.mirror.Generation() {
+		h.metrics.cacheHit.Inc()
+		return kept, nil
+	}
+	v, err, _ := h.renders.Do(path, func() (any, error) {
+		// Others wait for this too: it does not end with the first of them.
+		return h.renderIndex(context.WithoutCancel(r.Context()), of, path, name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.(*rendered), nil
+}
+
+// renderIndex asks the mirror for the lines of a crate. What was rendered for
+// another generation is taken up again if they are the same.
+func (h *Handler) renderIndex(ctx context.Context, of lines, path, name string) (*rendered, error) {
+	kept := of.cache.get(path)
+	generation := h.mirror.Generation() // before what it vouches for
+	c, err := of.crate(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		of.cache.drop(path)
+		return nil, notFoundf("This mirror holds no version of a crate %q%s.", name, of.when())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the index entry of %s: %w", name, err)
+	}
+	body := c.Body()
+	if kept != nil && kept.sum == sha256.Sum256(body) {
+		h.metrics.cacheRevalidated.Inc()
+		kept = kept.at(generation, c.Left == 0)
+	} else {
+		h.metrics.cacheMiss.Inc()
+		kept = render(path, "text/plain; charset=utf-8", body, generation)
+		kept.whole = c.Left == 0
+	}
+	of.cache.put(kept)
+	return kept, nil
+}

@@ -1,0 +1,116 @@
+package registry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are a handler's numbers. No label has a value that a client chooses
+// (H12).
+type metrics struct {
+	requests *prometheus.CounterVec
+	bytes    *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	inflight prometheus.Gauge
+	damaged  prometheus.Counter
+	index    *prometheus.CounterVec
+	held     []prometheus.Collector
+
+	// The children of the above, resolved once.
+	byRoute                               [numberOfRoutes]routeMetrics
+	cacheHit, cacheRevalidated, cacheMiss prometheus.Counter
+}
+
+type routeMetrics struct {
+	requests [len(codeClasses)]prometheus.Counter
+	bytes    prometheus.Counter
+	duration prometheus.Observer
+}
+
+// codeClasses are the first digits of a status. What a client cut off before
+// there was one is "none".
+var codeClasses = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+func newMetrics(m Mirror) *metrics {
+	const prefix = "clonecratesio_serve_"
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help}, value)
+	}
+	out := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: prefix + "requests_total", Help: "Requests answered, by kind of resource and class of status.",
+		}, []string{"route", "code"}),
+		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: prefix + "response_bytes_total", Help: "Bytes of response bodies, as sent.",
+		}, []string{"route"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: prefix + "request_duration_seconds", Help: "Time from the headers of a request to the last byte of its answer.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10), // 0.1 ms to 26 s
+		}, []string{"route"}),
+		inflight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: prefix + "requests_in_flight", Help: "Requests that are being answered.",
+		}),
+		damaged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: prefix + "damaged_total", Help: "Requests for crates that are held but whose bytes are wrong: answered 500.",
+		}),
+		index: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: prefix + "index_cache_total", Help: "Index files asked for that are held: from the cache (hit), checked again after a change of the mirror (revalidated), made (miss).",
+		}, []string{"result"}),
+		held: []prometheus.Collector{
+			gauge("held_crates", "Crates of which the mirror holds a version.", func() float64 { return float64(m.Totals().Crates) }),
+			gauge("held_versions", "Versions that the mirror holds.", func() float64 { return float64(m.Totals().Versions) }),
+			gauge("held_bytes", "Bytes of the crate files that the mirror holds.", func() float64 { return float64(m.Totals().Bytes) }),
+			gauge("index_age_seconds", "Time since the commit of the index that is served; 0 if that is not known.", func() float64 { return indexAge(m) }),
+		},
+	}
+	for r, name := range routeNames {
+		for i, class := range codeClasses {
+			out.byRoute[r].requests[i] = out.requests.WithLabelValues(name, class)
+		}
+		out.byRoute[r].bytes = out.bytes.WithLabelValues(name)
+		out.byRoute[r].duration = out.duration.WithLabelValues(name)
+	}
+	out.cacheHit = out.index.WithLabelValues("hit")
+	out.cacheRevalidated = out.index.WithLabelValues("revalidated")
+	out.cacheMiss = out.index.WithLabelValues("miss")
+	return out
+}
+
+func indexAge(m Mirror) float64 {
+	t := m.Totals().CommitTime
+	if t.IsZero() {
+		return 0
+	}
+	return time.Since(t).Seconds()
+}
+
+// request counts one.
+func (m *metrics) request(r route, code int, bytes int64, took time.Duration) {
+	class := code / 100
+	if class >= len(codeClasses) {
+		class = 0
+	}
+	of := &m.byRoute[r]
+	of.requests[class].Inc()
+	of.bytes.Add(float64(bytes))
+	of.duration.Observe(took.Seconds())
+}
+
+// Describe and Collect make metrics one prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range m.collectors() {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range m.collectors() {
+		c.Collect(ch)
+	}
+}
+
+func (m *metrics) collectors() []prometheus.Collector {
+	return append([]prometheus.Collector{m.requests, m.bytes, m.duration, m.inflight, m.damaged, m.index}, m.held...)
+}

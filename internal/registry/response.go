@@ -1,0 +1,70 @@
+package registry
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// stall is how long a client may take for the next chunk of an answer. There is
+// no limit on the whole: a slow line gets a large crate too (H2).
+const stall = 30 * time.Second
+
+// chunk is how many bytes are written under one deadline.
+const chunk = 64 << 10
+
+// response counts what is written, and moves the connection's write deadline
+// ahead as the client takes it.
+type response struct {
+	http.ResponseWriter
+	code     int
+	bytes    int64
+	extended time.Time // when the deadline was set last
+}
+
+// Unwrap is for http.ResponseController.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *response) WriteHeader(code int) {
+	if w.code == 0 && code >= http.StatusOK {
+		w.code = code
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *response) Write(p []byte) (written int, err error) {
+	if w.code == 0 {
+		w.code = http.StatusOK
+	}
+	for {
+		w.extend()
+		n, err := w.ResponseWriter.Write(p[:min(chunk, len(p))])
+		written += n
+		w.bytes += int64(n)
+		if p = p[n:]; err != nil || len(p) == 0 {
+			return written, err
+		}
+	}
+}
+
+// extend moves the deadline, once a second at most. The server has set the
+// first one with the request (http.Server.WriteTimeout).
+func (w *response) extend() {
+	now := time.Now()
+	if now.Sub(w.extended) < time.Second {
+		return
+	}
+	w.extended = now
+	// A writer without deadlines is a test's.
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(stall))
+}
+
+var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
+
+// ReadFrom implements io.ReaderFrom: http.ServeContent copies with it.
+func (w *response) ReadFrom(src io.Reader) (int64, error) {
+	buf := chunks.Get().(*[chunk]byte)
+	defer chunks.Put(buf)
+	return io.CopyBuffer(struct{ io.Writer }{w}, src, buf[:])
+}

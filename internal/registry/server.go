@@ -1,0 +1,173 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// Limits of a [Server]: H1 to H3.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 32 << 10
+	maxStreams    = 100
+	drainTimeout  = 30 * time.Second
+)
+
+// ServerConfig of a [Server].
+type ServerConfig struct {
+	// Addr is where to listen, as "host:port"; port 0 is any that is free.
+	Addr string
+	// TLSCert and TLSKey are PEM files, both or neither. They are read again
+	// when they change.
+	TLSCert, TLSKey string
+	// MaxConns is how many connections there may be; others wait to be
+	// accepted. If 0, as many as the limit of open files allows.
+	MaxConns int
+	// Log gets what an operator should know. If nil, nothing is logged.
+	Log *slog.Logger
+}
+
+// A Server owns a listener and the limits that keep clients from harming one
+// another.
+type Server struct {
+	listener *limitListener
+	http     *http.Server
+	secure   bool // TLS; http.Server makes a TLSConfig of its own in any case
+	log      *slog.Logger
+}
+
+// Listen opens the listener: connections wait from then on, until [Server.Serve]
+// takes them.
+func Listen(cfg ServerConfig) (*Server, error) {
+	s := &Server{log: cfg.Log}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxConns == 0 {
+		cfg.MaxConns = defaultMaxConns(durable.OpenFiles())
+	}
+	s.http = newHTTPServer(s.log)
+	if cfg.TLSCert != "" {
+		keys, err := loadKeyPair(cfg.TLSCert, cfg.TLSKey, s.log)
+		if err != nil {
+			return nil, err
+		}
+		s.secure, s.http.TLSConfig = true, &tls.Config{GetCertificate: keys.get}
+	}
+	l, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	s.listener = newLimitListener(l, cfg.MaxConns, s.log)
+	return s, nil
+}
+
+// newHTTPServer returns a server with its limits, but for the connections.
+func newHTTPServer(log *slog.Logger) *http.Server {
+	return &http.Server{
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		WriteTimeout:      stall, // response moves it ahead
+		MaxHeaderBytes:    maxHeader,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams,
+			// The deadlines of streams end streams. What keeps a connection from
+			// ending is a frame that the client does not take.
+			WriteByteTimeout: stall,
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+
+		DisableGeneralOptionsHandler: true, // OPTIONS * is no exception
+	}
+}
+
+// Files that a server has open beside its connections: the catalog, the index,
+// bundles, its logs.
+const otherFiles = 64
+
+// defaultMaxConns is how many connections fit, with a crate file for each, if
+// so many files may be open; -1: nobody knows.
+func defaultMaxConns(openFiles int) int {
+	const least, most = 4, 16 << 10
+	if openFiles < 0 {
+		return most
+	}
+	return min(most, max(least, (openFiles-otherFiles)/2))
+}
+
+// Addr returns the listener's address.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// MaxConns returns how many connections there may be.
+func (s *Server) MaxConns() int { return cap(s.listener.slots) }
+
+// URL returns the root of what is served, for clients of the listener's address.
+func (s *Server) URL() string {
+	u := url.URL{Scheme: "http", Host: s.Addr().String()}
+	if s.secure {
+		u.Scheme = "https"
+	}
+	return u.String()
+}
+
+// Metrics returns the server's metrics.
+func (s *Server) Metrics() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "clonecratesio_serve_connections", Help: "Connections that are open.",
+	}, func() float64 { return float64(s.listener.open.Load()) })
+}
+
+// Close closes a server that Serve is not called for.
+func (s *Server) Close() error { return s.listener.Close() }
+
+// OnShutdown has f called when the server begins to stop. What streams to a
+// client for as long as it stays must end then. It is not for calls while
+// Serve runs.
+func (s *Server) OnShutdown(f func()) { s.http.RegisterOnShutdown(f) }
+
+// Serve answers with h until ctx ends; then it takes no more connections,
+// gives the requests under way 30 s, and returns nil. It returns an error if
+// the listener dies before (H15). It may be called once.
+func (s *Server) Serve(ctx context.Context, h http.Handler) error {
+	s.http.Handler = h
+	died := make(chan error, 1)
+	go func() {
+		if s.secure {
+			died <- s.http.ServeTLS(s.listener, "", "")
+		} else {
+			died <- s.http.Serve(s.listener)
+		}
+	}()
+	select {
+	case err := <-died:
+		s.http.Close()
+		return fmt.Errorf("accepting connections at %s: %w", s.Addr(), err)
+	case <-ctx.Done():
+	}
+	s.shutdown()
+	<-died
+	return nil
+}
+
+// shutdown waits for the requests under way, though not for ever (H16).
+func (s *Server) shutdown() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	s.log.Info("stopping: requests under way are finished", "connections", s.listener.open.Load(), "at_most", drainTimeout)
+	if err := s.http.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("requests were cut off: they took too long", "connections", s.listener.open.Load())
+	}
+	s.http.Close()
+}

@@ -1,0 +1,126 @@
+package runlog
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// chainSize is the length of `,"chain":"{64 digits}"`.
+const chainSize = len(`,"chain":""`) + 2*sha256.Size
+
+// Writer appends records to the manifest of a run. It is for one goroutine.
+type Writer struct {
+	fsys  durable.FS
+	name  string
+	file  durable.File // nil until the first record
+	chain [sha256.Size]byte
+	first bool
+	size  int64
+	err   error // after a failed write the writer is dead
+	buf   bytes.Buffer
+}
+
+// Create returns a writer of the manifest name in fsys. The first Append moves
+// an earlier run's manifest aside and continues its chain; a run that has
+// nothing to record leaves it where it is. The caller sees to it that nobody
+// else writes there.
+func Create(fsys durable.FS, name string) *Writer {
+	return &Writer{fsys: fsys, name: name, first: true}
+}
+
+// Stream returns a writer to a stream (durable.OpenStream), whose chain begins with
+// zeros. There is no earlier manifest, and a torn line cannot be cut off.
+func Stream(f durable.File) *Writer { return &Writer{file: f, first: true} }
+
+// begin creates the file.
+func (w *Writer) begin() (err error) {
+	if w.chain, err = setAside(w.fsys, w.name); err != nil {
+		return err
+	}
+	if w.file, err = w.fsys.Create(w.name); err != nil {
+		return err
+	}
+	return w.fsys.SyncDir(parent(w.name))
+}
+
+// Append writes records and makes them durable. If it fails, the manifest is
+// cut back to the last record that is whole, as far as that is still possible,
+// and every later call returns the same error.
+func (w *Writer) Append(records []Record) error {
+	if w.err != nil || len(records) == 0 {
+		return w.err
+	}
+	if w.file == nil {
+		if err := w.begin(); err != nil {
+			return w.fail(err)
+		}
+	}
+	w.buf.Reset()
+	chain := w.chain
+	for i := range records {
+		if err := w.encode(records[i]); err != nil {
+			return w.fail(err)
+		}
+	}
+	n, err := w.file.Write(w.buf.Bytes())
+	if err == nil {
+		err = w.file.Sync()
+	}
+	if err != nil {
+		if n > 0 {
+			_ = w.file.Truncate(w.size) // best effort: a torn tail is legal
+		}
+		w.chain = chain
+		return w.fail(err)
+	}
+	w.size += int64(n)
+	return nil
+}
+
+func (w *Writer) fail(err error) error {
+	w.err = fmt.Errorf("writing manifest: %w", err)
+	return w.err
+}
+
+// encode appends one line to w.buf and moves the chain on. Errors quote bytes
+// from outside: those that are no UTF-8 become U+FFFD.
+func (w *Writer) encode(r Record) error {
+	r.SchemaVersion = SchemaVersion
+	if w.first {
+		r.Prev, w.first = hex.EncodeToString(w.chain[:]), false
+	}
+	start := w.buf.Len()
+	if err := json.MarshalWrite(&w.buf, &r, jsontext.AllowInvalidUTF8(true)); err != nil {
+		return fmt.Errorf("encoding the record of %s %s: %w", r.Crate, r.Version, err)
+	}
+	w.chain = link(w.chain, w.buf.Bytes()[start:])
+	w.buf.Truncate(w.buf.Len() - 1) // the closing brace
+	w.buf.WriteString(`,"chain":"`)
+	w.buf.WriteString(hex.EncodeToString(w.chain[:]))
+	w.buf.WriteString("\"}\n")
+	return nil
+}
+
+// link returns the chain after a line, given the line without its chain.
+func link(chain [sha256.Size]byte, line []byte) [sha256.Size]byte {
+	h := sha256.New()
+	h.Write(chain[:])
+	h.Write(line)
+	h.Sum(chain[:0])
+	return chain
+}
+
+// Close closes the file. Everything appended is durable already.
+func (w *Writer) Close() error {
+	if w.file == nil {
+		return nil
+	}
+	return w.file.Close()
+}
