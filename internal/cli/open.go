@@ -12,8 +12,8 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -25,7 +25,7 @@ type held struct {
 	folder, state, logs durable.FS
 	bundles             durable.FS // only read unless bundles are made; nil: there is no such folder
 	locks               []*durable.Lockfile
-	store               mirror.Store
+	store               store.Store
 	closeStore          func() error
 	catalog             *catalog.Catalog
 	manifest            *runlog.Writer // nil if it is a stream

@@ -9,12 +9,9 @@ package cli
 import (
 	"fmt"
 	"io"
-	"strings"
 	"time"
-	"unicode"
 
-	"github.com/dustin/go-humanize"
-
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
 
@@ -33,30 +30,12 @@ func (r *results) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func count(n int64) string { return humanize.Comma(n) }
-
-// plural is a number of things: "1 bundle", "2 bundles".
-func plural(n int64, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return count(n) + " " + thing
-}
-
-func size(n int64) string { return humanize.Bytes(uint64(max(0, n))) }
-
-// printable keeps what came from outside from steering a terminal (F15).
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
-}
-
-// oneLine is an error, which may be several, in one line.
-func oneLine(err error) string { return printable(strings.ReplaceAll(err.Error(), "\n", "; ")) }
+// What people read is written by package human.
+func count(n int64) string                { return human.Count(n) }
+func plural(n int64, thing string) string { return human.Plural(n, thing) }
+func size(n int64) string                 { return human.Size(n) }
+func printable(s string) string           { return human.Printable(s) }
+func oneLine(err error) string            { return human.OneLine(err) }
 
 // printPlan says what a run would do.
 func printPlan(w io.Writer, p mirror.Plan) {

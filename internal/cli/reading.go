@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
@@ -18,7 +18,7 @@ import (
 // may be writing it.
 type reading struct {
 	catalog liveCatalog
-	store   mirror.Store
+	store   store.Store
 	closers []func() error // the last first
 }
 
@@ -74,7 +74,7 @@ func readCatalog(ctx context.Context, out string, read func(*catalog.Catalog) er
 
 // readFiles opens the loose files and the bundles, if there are any, for
 // reading.
-func readFiles(out, bundles string) (_ mirror.Store, done func() error, err error) {
+func readFiles(out, bundles string) (_ store.Store, done func() error, err error) {
 	folder, err := durable.Open(out)
 	if err != nil {
 		return nil, nil, err

@@ -119,7 +119,7 @@ func (w *world) run(ctx context.Context, fsys durable.FS, change func(*Config)) 
 }
 
 // openStore opens what a run stores into.
-func (w *world) openStore(ctx context.Context, fsys durable.FS) (_ Store, close func() error, err error) {
+func (w *world) openStore(ctx context.Context, fsys durable.FS) (_ store.Store, close func() error, err error) {
 	l, err := loose.Open(fsys, loose.Batch)
 	if err != nil {
 		return nil, nil, err

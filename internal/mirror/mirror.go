@@ -92,16 +92,6 @@ type Fetcher interface {
 	Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error)
 }
 
-// Store is what a run needs of a store.
-type Store interface {
-	store.Writer
-	store.Reader
-	store.Lister
-	store.Quarantiner
-	store.Remover
-	store.Republisher
-}
-
 // Catalog is what a run needs of catalog.Catalog.
 type Catalog interface {
 	Reader
@@ -122,7 +112,7 @@ type Manifest interface {
 type Config struct {
 	Source   Source
 	Fetch    Fetcher
-	Store    Store
+	Store    store.Store
 	Catalog  Catalog
 	Manifest Manifest
 	State    durable.FS // where the plan is kept while it is worked on

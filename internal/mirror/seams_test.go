@@ -22,7 +22,7 @@ import (
 // seams panics over the crate bar wherever a worker calls something, if that is
 // the one that shall.
 type seams struct {
-	Store
+	store.Store
 	Catalog
 	fetch Fetcher
 	in    string
@@ -221,7 +221,7 @@ func TestUnreadableSector(t *testing.T) {
 }
 
 type finisher interface {
-	Store
+	store.Store
 	store.Finisher
 }
 

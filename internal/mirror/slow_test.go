@@ -43,7 +43,7 @@ func TestC29SlowDiskIsToldOf(t *testing.T) {
 
 // sleepy is a store whose checkpoints take their time.
 type sleepy struct {
-	Store
+	store.Store
 	sync time.Duration
 }
 

@@ -137,7 +137,7 @@ func (w *world) tryRun(h how) (err error) {
 	if err != nil {
 		return err
 	}
-	var st mirror.Store = bundled.OpenReadOnly(bundles, l)
+	var st store.Store = bundled.OpenReadOnly(bundles, l)
 	if h.bundle {
 		b, err := bundled.Open(ctx, bundled.Config{Folder: bundles, Loose: l, Catalog: adopter{cat}, Target: h.target, KeepLoose: h.add,
 			URL: func(id crate.ID, _ crate.Checksum) string { return w.server.BaseURL + "/" + id.URLPath() }})

@@ -156,6 +156,16 @@ type Republisher interface {
 	AdoptKept(key crate.Key)
 }
 
+// Store is everything that a mirror needs of a place that keeps crates.
+type Store interface {
+	Writer
+	Reader
+	Lister
+	Quarantiner
+	Remover
+	Republisher
+}
+
 // RepublishedFile is a file in republished/. Nothing vouches for its bytes.
 type RepublishedFile struct {
 	File string   // its slash-separated path
