@@ -11,14 +11,26 @@ import (
 
 // Bundles returns every bundle that versions ever were in.
 func (c *Catalog) Bundles(ctx context.Context) ([]Bundle, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT name, whole, entries, bytes, sha256 FROM bundles ORDER BY name")
+	return c.files(ctx, "bundles")
+}
+
+// Segments returns every segment of the deep archive that versions ever were in.
+func (c *Catalog) Segments(ctx context.Context) ([]Bundle, error) {
+	if c.format.Load() < tablesOf6 {
+		return nil, nil
+	}
+	return c.files(ctx, "segments")
+}
+
+func (c *Catalog) files(ctx context.Context, table string) ([]Bundle, error) {
+	rows, err := c.db.QueryContext(ctx, "SELECT name, whole, entries, bytes, sha256 FROM "+table+" ORDER BY name")
 	if err == nil {
 		var list []Bundle
 		if list, err = scanBundles(rows); err == nil {
 			return list, nil
 		}
 	}
-	return nil, fmt.Errorf("reading bundles from the catalog: %w", classify(err))
+	return nil, fmt.Errorf("reading %s from the catalog: %w", table, classify(err))
 }
 
 // Thrown reports whether the bundle was thrown away: it is known for its number,
@@ -70,24 +82,30 @@ func scanTaken(rows *sql.Rows) (list []Taken, err error) {
 	return list, rows.Err()
 }
 
-// putBundles writes the bundles of a batch, and those that its versions are in.
+// putBundles writes the bundles and segments of a batch, and those that its versions
+// are in.
 func putBundles(ctx context.Context, w *writing, b Batch) {
+	putFiles(ctx, w, "bundles", b.Bundles, b.Versions, func(v *Version) string { return v.Bundle })
+	putFiles(ctx, w, "segments", b.Segments, b.Versions, func(v *Version) string { return v.Deep.Segment })
+}
+
+func putFiles(ctx context.Context, w *writing, table string, files []Bundle, versions []Version, in func(*Version) string) {
 	var begun []string
 	last := ""
-	for i := range b.Versions {
-		if name := b.Versions[i].Bundle; name != "" && name != last {
+	for i := range versions {
+		if name := in(&versions[i]); name != "" && name != last {
 			begun, last = append(begun, name), name
 		}
 	}
-	put(ctx, w, "INSERT INTO bundles (name, whole, entries, bytes, sha256) VALUES (?, 0, 0, 0, x'') ON CONFLICT DO NOTHING",
+	put(ctx, w, "INSERT INTO "+table+" (name, whole, entries, bytes, sha256) VALUES (?, 0, 0, 0, x'') ON CONFLICT DO NOTHING",
 		begun, func(name *string) []any { return []any{*name} })
-	put(ctx, w, "INSERT OR REPLACE INTO bundles (name, whole, entries, bytes, sha256) VALUES (?, ?, ?, ?, ?)",
-		b.Bundles, func(b *Bundle) []any { return []any{b.Name, b.Whole, b.Entries, b.Bytes, b.Checksum[:]} })
+	put(ctx, w, "INSERT OR REPLACE INTO "+table+" (name, whole, entries, bytes, sha256) VALUES (?, ?, ?, ?, ?)",
+		files, func(b *Bundle) []any { return []any{b.Name, b.Whole, b.Entries, b.Bytes, b.Checksum[:]} })
 }
 
-// Adopt notes where bytes are that were found in bundles: it inserts rows that
-// are not listed, and that no index has named yet (VerifiedAt is zero). A row of
-// the same bytes gets the new place beside its loose file.
+// Adopt notes where bytes are that were found in bundles, or in the deep archive: it
+// inserts rows that are not listed, and that no index has named yet (VerifiedAt is
+// zero). A row of the same bytes gets the new place beside those that it has.
 func (c *Catalog) Adopt(ctx context.Context, found []Version) error {
 	if err := c.adopt(ctx, found); err != nil {
 		return fmt.Errorf("writing the catalog: %w", classify(err))
@@ -97,10 +115,15 @@ func (c *Catalog) Adopt(ctx context.Context, found []Version) error {
 
 func (c *Catalog) adopt(ctx context.Context, found []Version) error {
 	return c.write(ctx, func(w *writing) {
-		put(ctx, w, `INSERT INTO versions (`+columns+`) VALUES (?, ?, ?, ?, 0, ?, ?, ?, 0, 0, 0, 0)
+		put(ctx, w, `INSERT INTO versions (`+columns+`, `+deepColumns+`) VALUES (?, ?, ?, ?, 0, ?, ?, ?, 0, 0, 0, 0, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET size = excluded.size,
-				bundle = excluded.bundle, offset = excluded.offset, length = excluded.length`, found, func(v *Version) []any {
-			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Bundle, v.Offset, v.FrameSize}
+				bundle = iif(excluded.bundle <> '', excluded.bundle, bundle), offset = iif(excluded.bundle <> '', excluded.offset, offset),
+				length = iif(excluded.bundle <> '', excluded.length, length),
+				segment = iif(excluded.segment <> '', excluded.segment, segment), pack = iif(excluded.segment <> '', excluded.pack, pack),
+				pack_size = iif(excluded.segment <> '', excluded.pack_size, pack_size),
+				number = iif(excluded.segment <> '', excluded.number, number)`, found, func(v *Version) []any {
+			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Bundle, v.Offset, v.FrameSize,
+				v.Deep.Segment, v.Deep.Pack, v.Deep.PackSize, v.Deep.Number}
 		})
 		putNames(ctx, w, found)
 		putBundles(ctx, w, Batch{Versions: found})

@@ -30,6 +30,10 @@
 //	leaf            number of these bytes in the log of statements (package
 //	                statement), from 1; 0: they are not in it, or that is not known
 //	                here yet (since format 5)
+//	segment, pack, pack_size, number
+//	                the segment of the deep archive from which it can be rebuilt, if
+//	                any: offset and size of the pack in it, and the number of these
+//	                bytes in that (since format 6)
 //
 // removed, one row each time that the index stopped naming bytes that are held
 // (since format 4):
@@ -83,6 +87,8 @@
 //	                thrown away
 //	sha256          of the bundle; empty before that
 //
+// segments, the same of the segments of the deep archive (since format 6)
+//
 // taken, one row a bundle of v1.1.0 whose crates were put into the store, so that
 // nobody reads it again:
 //
@@ -129,7 +135,7 @@ type Crate struct {
 	Yanked bool
 }
 
-// Bundle is a row of bundles.
+// Bundle is a row of bundles, or of segments.
 type Bundle struct {
 	Name     string
 	Whole    bool
@@ -161,10 +167,11 @@ type Revision struct {
 
 // Batch is what one Commit writes; rows of the same key are replaced, but a
 // version stays gone since it was first. A version held is no longer gone. A
-// bundle that a version is in gets its row by that.
+// bundle or segment that a version is in gets its row by that.
 type Batch struct {
 	Versions []Version
 	Bundles  []Bundle
+	Segments []Bundle
 	Taken    []Taken
 	Crates   []Crate
 	Gone     []Gone
@@ -184,7 +191,7 @@ type Batch struct {
 }
 
 func (b *Batch) empty() bool {
-	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Taken) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 &&
+	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Segments) == 0 && len(b.Taken) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 &&
 		b.Revision == nil && len(b.Vanished) == 0 && len(b.Dropped) == 0 &&
 		len(b.Removed) == 0 && len(b.Accepted) == 0
 }

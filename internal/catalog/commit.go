@@ -64,14 +64,16 @@ func (c *Catalog) notGone(ctx context.Context, w *writing, held []Version) {
 }
 
 func putVersions(ctx context.Context, w *writing, versions []Version) {
-	put(ctx, w, `INSERT INTO versions (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	put(ctx, w, `INSERT INTO versions (`+columns+`, `+deepColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET name = excluded.name, size = excluded.size, loose = excluded.loose,
 			bundle = excluded.bundle, offset = excluded.offset, length = excluded.length, yanked = excluded.yanked,
 			listed = excluded.listed, verified_at = excluded.verified_at, superseded_at = excluded.superseded_at,
+			segment = excluded.segment, pack = excluded.pack, pack_size = excluded.pack_size, number = excluded.number,
 			leaf = iif(name = excluded.name COLLATE BINARY, leaf, 0)`,
 		versions, func(v *Version) []any {
 			return []any{v.Name, v.Version, v.Checksum[:], v.Size, looseColumn(v.Placement), v.Bundle, v.Offset, v.FrameSize,
-				v.Yanked, v.Listed, unix(v.VerifiedAt), unix(v.SupersededAt)}
+				v.Yanked, v.Listed, unix(v.VerifiedAt), unix(v.SupersededAt),
+				v.Deep.Segment, v.Deep.Pack, v.Deep.PackSize, v.Deep.Number}
 		})
 	putNames(ctx, w, versions)
 	putListed(ctx, w, versions)

@@ -25,10 +25,14 @@ func holdings(format int64) string {
 	if format < tablesOf5 {
 		leaf = "0"
 	}
+	deep := noDeep
+	if format >= tablesOf6 {
+		deep = "coalesce(v.segment, ''), coalesce(v.pack, 0), coalesce(v.pack_size, 0), coalesce(v.number, 0)"
+	}
 	return `SELECT c.path, c.blob, c.yanked,
 	coalesce(v.name, ''), coalesce(v.version, ''), coalesce(v.sha256, x''), coalesce(v.size, 0), coalesce(v.loose, 0),
 	coalesce(v.bundle, ''), coalesce(v.offset, 0), coalesce(v.length, 0), coalesce(v.yanked, 0), coalesce(v.listed, 0),
-	coalesce(v.verified_at, 0), ` + superseded + `, ` + leaf + `
+	coalesce(v.verified_at, 0), ` + superseded + `, ` + leaf + `, ` + deep + `
 	FROM crates c LEFT JOIN versions v ON ` + ofCrate + ` ORDER BY c.path`
 }
 
@@ -54,13 +58,13 @@ func (c *Catalog) holdings(ctx context.Context, yield func(Holding) bool) error 
 	}
 	defer rows.Close()
 	var h Holding
-	var path, blob, name, bundle, sum sql.RawBytes // most rows repeat the last one's
+	var path, blob, name, bundle, segment, sum sql.RawBytes // most rows repeat the last one's
 	for rows.Next() {
 		var v Version
 		var yanked bool
 		var loose, verified, superseded int64
 		err := rows.Scan(&path, &blob, &yanked, &name, &v.Version, &sum, &v.Size, &loose, &bundle, &v.Offset, &v.FrameSize,
-			&v.Yanked, &v.Listed, &verified, &superseded, &v.Leaf)
+			&v.Yanked, &v.Listed, &verified, &superseded, &v.Leaf, &segment, &v.Deep.Pack, &v.Deep.PackSize, &v.Deep.Number)
 		if err != nil {
 			return errors.Join(ErrDamaged, err)
 		}
@@ -76,7 +80,11 @@ func (c *Catalog) holdings(ctx context.Context, yield func(Holding) bool) error 
 		if copy(v.Checksum[:], sum) != len(v.Checksum) {
 			return fmt.Errorf("%w: checksum of %s %s", ErrDamaged, name, v.Version)
 		}
-		v.Name, v.Bundle = again(h.Versions, name, bundle)
+		last := &v
+		if len(h.Versions) > 0 {
+			last = &h.Versions[len(h.Versions)-1]
+		}
+		v.Name, v.Bundle, v.Deep.Segment = again(last.Name, name), again(last.Bundle, bundle), again(last.Deep.Segment, segment)
 		v.fill(loose, verified, superseded)
 		h.Versions = append(h.Versions, v)
 	}
@@ -86,19 +94,10 @@ func (c *Catalog) holdings(ctx context.Context, yield func(Holding) bool) error 
 	return rows.Err()
 }
 
-// again returns name and bundle as strings, the same ones as in the row before
-// if they are equal.
-func again(before []Version, name, bundle []byte) (string, string) {
-	if len(before) == 0 {
-		return string(name), string(bundle)
+// again returns a text as a string, that of the row before if they are equal.
+func again(before string, text []byte) string {
+	if before == string(text) {
+		return before
 	}
-	last := &before[len(before)-1]
-	n, b := last.Name, last.Bundle
-	if n != string(name) {
-		n = string(name)
-	}
-	if b != string(bundle) {
-		b = string(bundle)
-	}
-	return n, b
+	return string(text)
 }

@@ -47,7 +47,7 @@ type Tally struct {
 // Good reports whether a row is of bytes that are held and verified, and the
 // version's.
 func (v *Version) Good() bool {
-	return !v.VerifiedAt.IsZero() && v.SupersededAt.IsZero() && (v.Loose || v.Bundle != "")
+	return !v.VerifiedAt.IsZero() && v.SupersededAt.IsZero() && !v.Placement.IsZero()
 }
 
 // tallies counts what Good says, in the order of paths. To have SQLite count takes a
@@ -56,7 +56,7 @@ const tallies = `SELECT c.path, c.blob, c.yanked, coalesce(sum(v.listed), 0), co
 	coalesce(sum(v.listed AND ` + goodRow + ` AND v.leaf = 0), 0)
 	FROM crates c LEFT JOIN versions v ON ` + ofCrate + ` GROUP BY c.path ORDER BY c.path`
 
-const goodRow = `v.verified_at <> 0 AND v.superseded_at = 0 AND (v.loose <> 0 OR v.bundle <> '')`
+const goodRow = `v.verified_at <> 0 AND v.superseded_at = 0 AND (v.loose <> 0 OR v.bundle <> '' OR v.segment <> '')`
 
 // Tallies yields the crates in byte order of their paths. It is for those who write:
 // the catalog must be of the newest format. The sequence ends after an error.

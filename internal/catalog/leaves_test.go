@@ -12,6 +12,7 @@ import (
 // makeFormat4 makes of a catalog what an earlier program would have made.
 func makeFormat4(t *testing.T, c *Catalog) {
 	t.Helper()
+	makeFormat5(t, c)
 	if _, err := c.db.Exec("ALTER TABLE versions DROP COLUMN leaf; DROP TABLE logged; PRAGMA user_version = 4"); err != nil {
 		t.Fatal(err)
 	}

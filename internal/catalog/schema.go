@@ -1,13 +1,14 @@
 package catalog
 
 // format is the version of the tables, kept in PRAGMA user_version.
-const format = 5
+const format = 6
 
 // Formats that brought something: a reader may meet a catalog of an earlier one.
 const (
 	tablesOf3 = 3 // names, taken
 	tablesOf4 = 4 // removed, accepted; versions has superseded_at, and several rows a version
 	tablesOf5 = 5 // logged; versions has leaf
+	tablesOf6 = 6 // segments; versions has deepColumns
 )
 
 // schema makes what is missing, also in a catalog of format have, whose versions
@@ -16,8 +17,10 @@ const (
 func schema(have int64) string {
 	begin, copied := "BEGIN IMMEDIATE;", ""
 	switch {
+	case have == tablesOf5: // at once, however many rows
+		begin += addDeep
 	case have == tablesOf4:
-		begin += "ALTER TABLE versions ADD COLUMN leaf INTEGER NOT NULL DEFAULT 0;" // at once, however many rows
+		begin += "ALTER TABLE versions ADD COLUMN leaf INTEGER NOT NULL DEFAULT 0;" + addDeep
 	case have != 0 && have < tablesOf4:
 		begin += "ALTER TABLE versions RENAME TO versions3;"
 		copied = `
@@ -31,9 +34,16 @@ func schema(have int64) string {
 		copied += "INSERT INTO names (name) SELECT DISTINCT name FROM versions WHERE " + named + " ON CONFLICT DO NOTHING;"
 	}
 	return begin + tables + copied + `
-		PRAGMA user_version = 5;
+		PRAGMA user_version = 6;
 		COMMIT;`
 }
+
+// addDeep adds deepColumns.
+const addDeep = `
+	ALTER TABLE versions ADD COLUMN segment TEXT NOT NULL DEFAULT '';
+	ALTER TABLE versions ADD COLUMN pack INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE versions ADD COLUMN pack_size INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE versions ADD COLUMN number INTEGER NOT NULL DEFAULT 0;`
 
 // indexPath is crate.IndexPath of the column name.
 const indexPath = `lower(iif(length(name) < 4, length(name) || '/' || iif(length(name) = 3, substr(name, 1, 1) || '/', ''),
@@ -54,6 +64,10 @@ CREATE TABLE IF NOT EXISTS versions (
 	verified_at INTEGER NOT NULL,
 	superseded_at INTEGER NOT NULL,
 	leaf        INTEGER NOT NULL DEFAULT 0,
+	segment     TEXT    NOT NULL DEFAULT '',
+	pack        INTEGER NOT NULL DEFAULT 0,
+	pack_size   INTEGER NOT NULL DEFAULT 0,
+	number      INTEGER NOT NULL DEFAULT 0,
 	PRIMARY KEY (name, version, sha256)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS unlisted_twice ON versions (name, version) WHERE ` + unlistedTwice + `;
@@ -95,6 +109,13 @@ CREATE TABLE IF NOT EXISTS bundles (
 	bytes   INTEGER NOT NULL,
 	sha256  BLOB    NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS segments (
+	name    TEXT    NOT NULL PRIMARY KEY,
+	whole   INTEGER NOT NULL,
+	entries INTEGER NOT NULL,
+	bytes   INTEGER NOT NULL,
+	sha256  BLOB    NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS taken (
 	name     TEXT    NOT NULL PRIMARY KEY,
 	size     INTEGER NOT NULL,
@@ -116,20 +137,28 @@ CREATE TABLE IF NOT EXISTS names (
 );`
 
 // columns are those of versions, in the order of scanVersions, but for leaf, which
-// only RecordLeaves writes.
+// only RecordLeaves writes, and deepColumns.
 const columns = columnsOf3 + ", superseded_at"
 
 const columnsOf3 = "name, version, sha256, size, loose, bundle, offset, length, yanked, listed, verified_at"
+
+// deepColumns say where in the deep archive the bytes are.
+const deepColumns = "segment, pack, pack_size, number"
+
+// noDeep is deepColumns of what is not in the deep archive.
+const noDeep = "'', 0, 0, 0"
 
 // columns are the columns in a catalog of any format.
 func (c *Catalog) columns() string {
 	switch have := c.format.Load(); {
 	case have < tablesOf4:
-		return columnsOf3 + ", 0, 0"
+		return columnsOf3 + ", 0, 0, " + noDeep
 	case have < tablesOf5:
-		return columns + ", 0"
+		return columns + ", 0, " + noDeep
+	case have < tablesOf6:
+		return columns + ", leaf, " + noDeep
 	}
-	return columns + ", leaf"
+	return columns + ", leaf, " + deepColumns
 }
 
 // current is the condition that chooses the rows of the bytes that versions have

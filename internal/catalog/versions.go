@@ -100,7 +100,8 @@ func scanVersion(rows *sql.Rows) (v Version, err error) {
 	var sum sql.RawBytes
 	var loose, verified, superseded int64
 	err = rows.Scan(&v.Name, &v.Version, &sum, &v.Size, &loose, &v.Bundle, &v.Offset, &v.FrameSize,
-		&v.Yanked, &v.Listed, &verified, &superseded, &v.Leaf)
+		&v.Yanked, &v.Listed, &verified, &superseded, &v.Leaf,
+		&v.Deep.Segment, &v.Deep.Pack, &v.Deep.PackSize, &v.Deep.Number)
 	if err != nil || copy(v.Checksum[:], sum) != len(v.Checksum) {
 		return v, errors.Join(ErrDamaged, err)
 	}

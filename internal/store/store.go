@@ -12,8 +12,10 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
@@ -40,6 +42,17 @@ type Placement struct {
 	Bundle      string // in the bundle of this name; empty: in none
 	// Where in the bundle its frame lies, in bytes.
 	Offset, FrameSize int64
+
+	Deep DeepPlace
+}
+
+// DeepPlace is where in the deep archive a crate can be rebuilt from. The zero
+// DeepPlace is nowhere.
+type DeepPlace struct {
+	Segment  string // the file's name; empty: in none
+	Pack     int64  // offset of its pack in the segment, in bytes
+	PackSize int64  // of the pack, in bytes
+	Number   int    // of the version in the pack, from 0
 }
 
 // LoosePath is the slash-separated path of the loose file of id, if there is one.
@@ -50,16 +63,67 @@ func (at Placement) LoosePath(id crate.ID) string {
 	return id.LoosePath()
 }
 
-// InBundle is the part of a placement that is in a bundle; AsFile that which is
-// a loose file.
+// AsFile is the part of a placement that is a loose file, InBundle that in a
+// bundle, InDeep that in the deep archive.
+func (at Placement) AsFile() Placement {
+	return Placement{Loose: at.Loose, Republished: at.Republished}
+}
+
+// InBundle is described with AsFile.
 func (at Placement) InBundle() Placement {
+	return Placement{Bundle: at.Bundle, Offset: at.Offset, FrameSize: at.FrameSize}
+}
+
+// InDeep is described with AsFile.
+func (at Placement) InDeep() Placement { return Placement{Deep: at.Deep} }
+
+// IsZero reports whether it is nowhere.
+func (at Placement) IsZero() bool { return at == Placement{} }
+
+// Places are the parts of a placement, the one that is read at the least cost first.
+func (at Placement) Places() (parts []Placement) {
+	for _, part := range []Placement{at.AsFile(), at.InBundle(), at.InDeep()} {
+		if !part.IsZero() {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+// With is a placement with the parts of another added, or put in the place of its
+// own.
+func (at Placement) With(parts Placement) Placement {
+	if parts.Loose {
+		at.Loose, at.Republished = true, parts.Republished
+	}
+	if parts.Bundle != "" {
+		at.Bundle, at.Offset, at.FrameSize = parts.Bundle, parts.Offset, parts.FrameSize
+	}
+	if parts.Deep.Segment != "" {
+		at.Deep = parts.Deep
+	}
+	return at
+}
+
+// WithoutFile is a placement but for its loose file.
+func (at Placement) WithoutFile() Placement {
 	at.Loose, at.Republished = false, ""
 	return at
 }
 
-// AsFile is the other part than InBundle.
-func (at Placement) AsFile() Placement {
-	return Placement{Loose: at.Loose, Republished: at.Republished}
+// String says where a crate is for people.
+func (at Placement) String() string {
+	var places []string
+	if at.Loose {
+		places = append(places, "loose file")
+	}
+	if at.Bundle != "" {
+		places = append(places, fmt.Sprintf("%s at offset %d", at.Bundle, at.Offset))
+	}
+	if at.Deep.Segment != "" {
+		places = append(places, fmt.Sprintf("%s, pack at offset %d, number %d", at.Deep.Segment, at.Deep.Pack, at.Deep.Number))
+	}
+	return strings.Join(places, " and ")
 }
 
 // Moved is where the loose file of bytes is as well as at, for an instant or after
