@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"internal/store"},
 	{"internal/bundle", "internal/deep", "internal/trash", "internal/tilelog", "internal/signing"},
 	{"internal/durable", "internal/jsonl", "internal/statement"},
-	{"internal/crate", "internal/semver", "internal/publicurl", "internal/deflate", "internal/human"},
+	{"internal/crate", "internal/semver", "internal/publicurl", "internal/deflate", "internal/human", "internal/verdict"},
 }
 
 // The simulated registry stands outside: it knows the grammar alone, and only

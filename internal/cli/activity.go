@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
@@ -140,13 +141,13 @@ func (a *activity) state(up upstream.Status) runstate.State {
 	s.FetchRate, s.FetchBytes = a.rate.crates, a.rate.bytes
 	s.Started, s.UptimeSec = a.started.UTC(), int64(time.Since(a.started).Seconds())
 	if a.phase != "" {
-		s.Phase, s.Detail = a.phase, printable(a.detail)
+		s.Phase, s.Detail = a.phase, human.Printable(a.detail)
 	}
 	r := &a.rounds
 	s.NextAt, s.Failures, s.SucceededAt = r.next.UTC(), r.failures, r.good.UTC()
 	s.IndexCommit, s.IndexTime = r.index.Commit, r.index.Time.UTC()
 	if r.last != nil {
-		text := oneLine(r.last)
+		text := human.OneLine(r.last)
 		s.LastError = strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "")
 	}
 	return s

@@ -16,9 +16,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // attestConfig is the flags of attest.
@@ -93,7 +95,7 @@ func (a *App) attest(ctx context.Context, cfg *attestConfig) (err error) {
 
 func printStatement(w io.Writer, r *attest.Result, dirs *dirs) error {
 	_, err := fmt.Fprintf(w, "%s\n%s, %s of them new: %s\n",
-		r.Sentence(), leaves(r.N), count(r.New), filepath.Join(dirs.statements, tilelog.CheckpointName))
+		r.Sentence(), leaves(r.N), human.Count(r.New), filepath.Join(dirs.statements, tilelog.CheckpointName))
 	return err
 }
 
@@ -132,14 +134,14 @@ func leaves(n int64) string {
 	if n == 1 {
 		return "1 leaf"
 	}
-	return count(n) + " leaves"
+	return human.Count(n) + " leaves"
 }
 
 // lackingWords says of a mirror that is incomplete what to do.
 func lackingWords(err error) error {
 	var lacking *attest.IncompleteError
 	if errors.Is(err, tilelog.ErrDamaged) {
-		return &integrityError{fmt.Sprintf("%v: restore the log from a copy", err)}
+		return verdict.Integrityf("%v: restore the log from a copy", err)
 	}
 	if !errors.As(err, &lacking) {
 		return err
@@ -153,8 +155,8 @@ func lackingWords(err error) error {
 	if int64(len(names)) < lacking.Named-lacking.Held {
 		names = append(names, "...")
 	}
-	return &incompleteError{fmt.Sprintf("%v: %s; clonecratesio sync downloads what is missing, -partial states that %d of %d are held",
-		err, strings.Join(names, ", "), lacking.Held, lacking.Named)}
+	return verdict.Incompletef("%v: %s; clonecratesio sync downloads what is missing, -partial states that %d of %d are held",
+		err, strings.Join(names, ", "), lacking.Held, lacking.Named)
 }
 
 // sync makes durable what an earlier run has left to the system.

@@ -9,6 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // baseline is what earlier rounds of a sync have come to, so that the next one
@@ -142,7 +143,7 @@ func (s *syncer) writeSidecars(ctx context.Context, ix *index.Index) error {
 		acceptShrink: true, // of the index, which may be what has changed alone; files are never taken away
 		concurrency:  s.cfg.net.concurrency,
 	}, target{}, ix, s.show, s.log)
-	if err != nil && !isVerdict(err) {
+	if err != nil && !verdict.Is(err) {
 		return err
 	}
 	s.described = err

@@ -15,6 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // checkConfig is the flags of check.
@@ -75,7 +76,7 @@ func (a *App) check(cfg *checkConfig) error {
 		proved, err = cfg.prove(data, signedBy(keys))
 	}
 	if err != nil && !errors.As(err, new(*fs.PathError)) {
-		err = &integrityError{fmt.Sprintf("%s: not proved: %v", cfg.file, err)}
+		err = verdict.Integrityf("%s: not proved: %v", cfg.file, err)
 	}
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // demoConfig is the flags of demo.
@@ -215,7 +216,7 @@ func checkDemo(reg *simreg.Registry, dir string) (bundles int, err error) {
 			return 0, err
 		}
 		if got, ok := found[id]; !ok || got != want {
-			return 0, &integrityError{fmt.Sprintf("%s: no bundle has it with the checksum that the index names", id)}
+			return 0, verdict.Integrityf("%s: no bundle has it with the checksum that the index names", id)
 		}
 	}
 	return len(names), nil

@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // demoDirs are the folders of the demo's mirror.
@@ -78,11 +79,11 @@ func askForVersion(ctx context.Context, client *http.Client, url string, reg *si
 		return err
 	}
 	if !bytes.Contains(append([]byte("\n"), lines...), fmt.Appendf(nil, "\n%s\n", line)) {
-		return &integrityError{fmt.Sprintf("%s: the server does not give out its line as the registry has it", id)}
+		return verdict.Integrityf("%s: the server does not give out its line as the registry has it", id)
 	}
 	got, err := askServer(ctx, client, url+"/crates/"+id.Name+"/"+id.Version+"/download")
 	if err == nil && !bytes.Equal(got, want) {
-		err = &integrityError{fmt.Sprintf("%s: the server gives out other bytes than the registry", id)}
+		err = verdict.Integrityf("%s: the server gives out other bytes than the registry", id)
 	}
 	return err
 }

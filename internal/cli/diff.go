@@ -4,13 +4,14 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/diff"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // diffConfig is the flags of diff.
@@ -91,7 +92,7 @@ func (a *App) diff(ctx context.Context, cfg *diffConfig) (err error) {
 	}
 	s, err := print(ctx, out, cfg, job)
 	if err = errors.Join(err, out.Flush()); err == nil && s.Unread > 0 {
-		err = &incompleteError{fmt.Sprintf("%s of the index could not be read, and were not compared: they are listed above", plural(s.Unread, "line or file"))}
+		err = verdict.Incompletef("%s of the index could not be read, and were not compared: they are listed above", human.Plural(s.Unread, "line or file"))
 	}
 	return err
 }

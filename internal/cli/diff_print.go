@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/diff"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
@@ -17,7 +18,7 @@ func printDiff(ctx context.Context, w io.Writer, cfg *diffConfig, job diff.Confi
 	var sections diff.Sections
 	defer func() { err = errors.Join(err, sections.Close()) }()
 	s, err := diff.Run(ctx, job, func(c *diff.Change) error {
-		return sections.Add(c.Kind, "  %s %s%s\n", printable(c.Name), printable(c.Version), printable(remarks(c)))
+		return sections.Add(c.Kind, "  %s %s%s\n", human.Printable(c.Name), human.Printable(c.Version), human.Printable(remarks(c)))
 	})
 	if err != nil {
 		return s, err
@@ -38,7 +39,7 @@ func printDiff(ctx context.Context, w io.Writer, cfg *diffConfig, job diff.Confi
 
 // printPoint says which commit a day has led to.
 func printPoint(w io.Writer, side, point string, rev index.Revision) {
-	fmt.Fprintf(w, "%-4s  %s: commit %s\n", side, printable(point), rev)
+	fmt.Fprintf(w, "%-4s  %s: commit %s\n", side, human.Printable(point), rev)
 }
 
 var kindWords = map[diff.Kind]string{
@@ -51,7 +52,7 @@ func printDiffCounts(w io.Writer, s *diff.Summary) {
 	row := func(n int64, what string) {
 		if n > 0 {
 			none = false
-			fmt.Fprintf(w, "%12s  %s\n", count(n), what)
+			fmt.Fprintf(w, "%12s  %s\n", human.Count(n), what)
 		}
 	}
 	for _, k := range diff.Kinds {

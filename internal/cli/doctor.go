@@ -14,6 +14,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
@@ -110,7 +111,7 @@ func (a *App) examine(ctx context.Context, job doctor.Config) error {
 	job.CargoConfig = cargoConfig(indexURL(job.URL))
 	failed, err := doctor.Run(ctx, job)
 	if err == nil && failed > 0 {
-		err = fmt.Errorf("%s failed: cargo cannot use this mirror as it should", plural(int64(failed), "check"))
+		err = fmt.Errorf("%s failed: cargo cannot use this mirror as it should", human.Plural(int64(failed), "check"))
 	}
 	return err
 }
@@ -124,9 +125,9 @@ func indexURL(url string) string {
 }
 
 func printResult(w io.Writer, r doctor.Result) {
-	fmt.Fprintf(w, "%-8s %-8s %s\n", r.Status, r.Check, printable(r.Text))
+	fmt.Fprintf(w, "%-8s %-8s %s\n", r.Status, r.Check, human.Printable(r.Text))
 	if r.Advice != "" {
-		fmt.Fprintf(w, "%18s-> %s\n", "", printable(r.Advice))
+		fmt.Fprintf(w, "%18s-> %s\n", "", human.Printable(r.Advice))
 	}
 }
 

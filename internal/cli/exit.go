@@ -15,8 +15,10 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // Exit codes. They are part of the contract with scripts.
@@ -71,22 +73,6 @@ func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error 
 	return &usageError{cmd: cmd, err: err}
 }
 
-// incompleteError and integrityError end a command that has said everything
-// else on its own.
-type incompleteError struct{ text string }
-
-func (e *incompleteError) Error() string { return e.text }
-
-type integrityError struct{ text string }
-
-func (e *integrityError) Error() string { return e.text }
-
-// isVerdict reports whether a job went through to its end, and found fault with
-// the mirror.
-func isVerdict(err error) bool {
-	return errors.As(err, new(*incompleteError)) || errors.As(err, new(*integrityError))
-}
-
 // noMirrorError: a folder that should be a mirror's is none.
 type noMirrorError struct {
 	dir     string
@@ -130,9 +116,9 @@ func exitCode(err error) int {
 		return exitNoSpace
 	case errors.As(err, &signal):
 		return signal.code()
-	case errors.As(err, new(*integrityError)):
+	case errors.As(err, new(*verdict.IntegrityError)):
 		return exitIntegrity
-	case errors.As(err, new(*incompleteError)), errors.As(err, new(*upstream.StoppedError)), errors.As(err, new(*index.ShrinkError)):
+	case errors.As(err, new(*verdict.IncompleteError)), errors.As(err, new(*upstream.StoppedError)), errors.As(err, new(*index.ShrinkError)):
 		return exitIncomplete
 	}
 	return exitFailure
@@ -190,7 +176,7 @@ func (a *App) report(name string, err error) int {
 		return exitOK
 	}
 	for line := range strings.Lines(err.Error()) { // errors.Join makes lines
-		fmt.Fprintf(a.Stderr, "%s: %s\n", name, printable(strings.TrimSuffix(line, "\n")))
+		fmt.Fprintf(a.Stderr, "%s: %s\n", name, human.Printable(strings.TrimSuffix(line, "\n")))
 	}
 	var usage *usageError
 	if errors.As(err, &usage) && usage.cmd != nil {

@@ -16,9 +16,11 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // exportConfig is the flags of export; their Usage texts say what they mean.
@@ -156,7 +158,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 		err = usagef("-static %s: %w", cfg.static, err)
 	}
 	if errors.Is(err, export.ErrEmpty) {
-		err = &incompleteError{err.Error() + "; the export stays as it was"}
+		err = verdict.Incompletef("%v; the export stays as it was", err)
 	}
 	if err != nil {
 		return err
@@ -217,9 +219,9 @@ func exporting(p *export.Progress) func() state {
 	return func() state {
 		c := p.Snapshot()
 		s := state{done: c.Done, total: c.Total, processed: c.Done}
-		s.line = fmt.Sprintf(" %s of %s crates, %s versions, %s", count(c.Done), count(c.Total), count(c.Versions), size(c.Bytes))
+		s.line = fmt.Sprintf(" %s of %s crates, %s versions, %s", human.Count(c.Done), human.Count(c.Total), human.Count(c.Versions), human.Size(c.Bytes))
 		if n := c.Damaged + c.Failed; n > 0 {
-			s.line += fmt.Sprintf(", %s bad", count(n))
+			s.line += fmt.Sprintf(", %s bad", human.Count(n))
 		}
 		s.attrs = []any{"crates", c.Done, "total", c.Total, "versions", c.Versions, "bytes", c.Bytes, "bad", c.Damaged + c.Failed}
 		return s
@@ -231,7 +233,7 @@ func printExported(w io.Writer, s *export.Summary, cfg *exportConfig, asOf index
 	if asOf.Commit != "" {
 		fmt.Fprintf(w, "as of %s: commit %s\n", cfg.asOf, asOf)
 	}
-	fmt.Fprintf(w, "%s of %s (%s) are in %s\n", plural(s.Versions, "version"), plural(s.Crates, "crate"), size(s.Bytes), cfg.static)
+	fmt.Fprintf(w, "%s of %s (%s) are in %s\n", human.Plural(s.Versions, "version"), human.Plural(s.Crates, "crate"), human.Size(s.Bytes), cfg.static)
 	for _, r := range []struct {
 		n    int64
 		what string
@@ -247,14 +249,14 @@ func printExported(w io.Writer, s *export.Summary, cfg *exportConfig, asOf index
 		{s.Failed, "could not be read or written"},
 	} {
 		if r.n > 0 {
-			fmt.Fprintf(w, "%12s  %s\n", count(r.n), r.what)
+			fmt.Fprintf(w, "%12s  %s\n", human.Count(r.n), r.what)
 		}
 	}
 	for _, err := range s.Problems {
-		fmt.Fprintf(w, "  %s\n", printable(err.Error()))
+		fmt.Fprintf(w, "  %s\n", human.Printable(err.Error()))
 	}
 	if more := s.Damaged + s.Failed - int64(len(s.Problems)); more > 0 {
-		fmt.Fprintf(w, "  and %s more\n", count(more))
+		fmt.Fprintf(w, "  and %s more\n", human.Count(more))
 	}
 }
 
@@ -278,10 +280,10 @@ registry = %q
 func exportVerdict(s *export.Summary) error {
 	var errs []error
 	if s.Damaged > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("%s damaged in the mirror and not in the export: clonecratesio verify -repair, then run this again", plural(s.Damaged, "version"))})
+		errs = append(errs, verdict.Integrityf("%s damaged in the mirror and not in the export: clonecratesio verify -repair, then run this again", human.Plural(s.Damaged, "version")))
 	}
 	if s.Failed > 0 {
-		errs = append(errs, &incompleteError{"incomplete: what could not be read or written is listed above; run this again"})
+		errs = append(errs, verdict.Incompletef("incomplete: what could not be read or written is listed above; run this again"))
 	}
 	return errors.Join(errs...)
 }

@@ -15,7 +15,9 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // extractConfig is the flags of extract; their Usage texts say what they mean.
@@ -159,7 +161,7 @@ func extracting(p *extract.Progress) func() state {
 			left = (time.Duration(float64(c.Elapsed) * float64(c.Size-c.Read) / float64(c.Read))).Round(time.Second)
 		}
 		s := state{done: c.Read, total: c.Size, processed: c.OK()}
-		s.line = fmt.Sprintf(" %s of %s, %s crates, %s/s", size(c.Read), size(c.Size), count(c.OK()), count(int64(c.Rate())))
+		s.line = fmt.Sprintf(" %s of %s, %s crates, %s/s", human.Size(c.Read), human.Size(c.Size), human.Count(c.OK()), human.Count(int64(c.Rate())))
 		if left > 0 {
 			s.line += ", " + left.String() + " left"
 		}
@@ -176,11 +178,11 @@ func printExtracted(w io.Writer, s *extract.Summary, cfg *extractConfig, ix *ind
 		are = "is"
 	}
 	fmt.Fprintf(w, "%s of %s %s in %s, verified and durable (%s, %s/s, %s written)\n",
-		plural(s.OK(), "crate"), plural(s.Bundles, "bundle"), are, cfg.out, s.Elapsed.Round(10*time.Millisecond), count(int64(s.Rate())), size(s.Bytes))
+		human.Plural(s.OK(), "crate"), human.Plural(s.Bundles, "bundle"), are, cfg.out, s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())), human.Size(s.Bytes))
 	fmt.Fprintf(w, "%12s  %s\n", "checked", "against "+cfg.authority(ix))
 	row := func(n int64, what string) {
 		if n > 0 {
-			fmt.Fprintf(w, "%12s  %s\n", count(n), what)
+			fmt.Fprintf(w, "%12s  %s\n", human.Count(n), what)
 		}
 	}
 	row(s.Extracted, "extracted")
@@ -205,7 +207,7 @@ func printExtracted(w io.Writer, s *extract.Summary, cfg *extractConfig, ix *ind
 		fmt.Fprintf(w, "  %v\n", &s.Problems[i])
 	}
 	if more := all - int64(len(s.Problems)); more > 0 {
-		fmt.Fprintf(w, "  and %s more, which the log names\n", count(more))
+		fmt.Fprintf(w, "  and %s more, which the log names\n", human.Count(more))
 	}
 }
 
@@ -227,14 +229,14 @@ func (cfg *extractConfig) authority(ix *index.Index) string {
 func extractVerdict(s *extract.Summary, cfg *extractConfig) error {
 	var errs []error
 	if !s.Sound() {
-		errs = append(errs, &integrityError{"bundles or files are not as they should be; they are listed above. With good copies of the bundles run the same command again: it takes what is missing"})
+		errs = append(errs, verdict.Integrityf("bundles or files are not as they should be; they are listed above. With good copies of the bundles run the same command again: it takes what is missing"))
 	}
 	if s.Counts.Problems[extract.Occupied] > 0 {
-		errs = append(errs, &integrityError{"files that are in the way stay: -overwrite moves them to quarantine/ and puts the crates in their place"})
+		errs = append(errs, verdict.Integrityf("files that are in the way stay: -overwrite moves them to quarantine/ and puts the crates in their place"))
 	}
 	errs = append(errs, quarantined(s.Quarantined, cfg.out))
 	if !s.Complete() {
-		errs = append(errs, &incompleteError{"incomplete: the crates listed above are missing"})
+		errs = append(errs, verdict.Incompletef("incomplete: the crates listed above are missing"))
 	}
 	return errors.Join(errs...)
 }

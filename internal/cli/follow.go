@@ -9,6 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // errReopen ends a session after which the next round needs a new one: what it
@@ -62,7 +63,7 @@ func (s *syncer) rounds(ctx context.Context) error {
 			s.base = nil
 			return err
 		}
-		if err != nil && !isVerdict(err) {
+		if err != nil && !verdict.Is(err) {
 			s.failed(err)
 			if err := s.wait(ctx, s.backoff()); err != nil {
 				return err

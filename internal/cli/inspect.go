@@ -13,6 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // inspectConfig is the flags of inspect; their Usage texts say what they mean.
@@ -124,7 +126,7 @@ func (a *App) inspectAll(ctx context.Context, cfg *inspectConfig, folder durable
 	if err := printInspected(a.Stdout, cfg.json, &s); err != nil || s.Healthy {
 		return err
 	}
-	return &integrityError{fmt.Sprintf("%q is not healthy; what is wrong is listed above. extract takes what is good, if an index or a manifest vouches for it", name)}
+	return verdict.Integrityf("%q is not healthy; what is wrong is listed above. extract takes what is good, if an index or a manifest vouches for it", name)
 }
 
 func printMember(w io.Writer, asJSON bool, m bundle.Member) error {
@@ -139,7 +141,7 @@ func printInspected(w io.Writer, asJSON bool, s *inspected) error {
 	if asJSON {
 		return printJSON(w, s)
 	}
-	fmt.Fprintf(w, "%q: %s, %s of crates in a file of %s", s.Bundle, plural(s.Members, "member"), size(s.Size), size(s.FileSize))
+	fmt.Fprintf(w, "%q: %s, %s of crates in a file of %s", s.Bundle, human.Plural(s.Members, "member"), human.Size(s.Size), human.Size(s.FileSize))
 	if s.Size > 0 {
 		fmt.Fprintf(w, " (ratio %.3f)", float64(s.FileSize)/float64(s.Size))
 	}

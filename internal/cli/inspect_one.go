@@ -11,6 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // inspectOne takes one crate out of a bundle. Its bytes are held back in a
@@ -25,7 +26,7 @@ func (a *App) inspectOne(ctx context.Context, cfg *inspectConfig, folder durable
 	take := func(w io.Writer) error {
 		by, err = extract.One(ctx, folder, name, key, ix, w)
 		if errors.As(err, new(*extract.Problem)) {
-			err = &integrityError{err.Error()}
+			err = verdict.Integrityf("%s", err.Error())
 		}
 		if errors.As(err, new(*extract.AmbiguousError)) {
 			err = usagef("%w: give -sha256, or -index-dir to take those that the index names", err)

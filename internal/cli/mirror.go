@@ -10,8 +10,10 @@ import (
 	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // mirror runs a job on the folders of cfg and says what it has come to.
@@ -39,7 +41,7 @@ func outcome(s *mirror.Summary, err error, cfg *runConfig) error {
 	if err != nil {
 		return err
 	}
-	return verdict(s, cfg)
+	return verdictOf(s, cfg)
 }
 
 // logSummary is the line that v1.1.0's users have their scripts look for.
@@ -49,8 +51,8 @@ func logSummary(log *slog.Logger, s *mirror.Summary, cfg *runConfig) {
 		"rate_per_sec", fmt.Sprintf("%.1f", s.Rate()), "out", cfg.out, "manifest", cfg.manifest)
 }
 
-// verdict is the error that a run deserves which went through to its end.
-func verdict(s *mirror.Summary, cfg *runConfig) error {
+// verdictOf is the error that a run deserves which went through to its end.
+func verdictOf(s *mirror.Summary, cfg *runConfig) error {
 	return errors.Join(quarantined(s.Quarantined, cfg.out), repaired(s.Repaired, cfg.out), lacking(s, cfg))
 }
 
@@ -60,7 +62,7 @@ func repaired(files int, out string) error {
 	if files == 0 {
 		return nil
 	}
-	return &integrityError{fmt.Sprintf("what was damaged is stored again; %s in %s, settled, show what it was", plural(int64(files), "file"), filepath.Join(out, "quarantine"))}
+	return verdict.Integrityf("what was damaged is stored again; %s in %s, settled, show what it was", human.Plural(int64(files), "file"), filepath.Join(out, "quarantine"))
 }
 
 // wrongUpstream is how many versions upstream must refuse, with none held, for
@@ -71,21 +73,21 @@ const wrongUpstream = 50
 func lacking(s *mirror.Summary, cfg *runConfig) error {
 	var errs []error
 	if s.Violated > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("%s not the bytes that the index or a lock file names", plural(s.Violated, "version"))})
+		errs = append(errs, verdict.Integrityf("%s not the bytes that the index or a lock file names", human.Plural(s.Violated, "version")))
 	}
 	if s.Unreadable > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("%s cannot be read, and stay where they are: look at the disk; -verify-existing puts what is stored elsewhere too into another bundle", plural(s.Unreadable, "stored crate"))})
+		errs = append(errs, verdict.Integrityf("%s cannot be read, and stay where they are: look at the disk; -verify-existing puts what is stored elsewhere too into another bundle", human.Plural(s.Unreadable, "stored crate")))
 	}
 	if s.Lost > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("lost: the earlier bytes of %s that were published again, which upstream does not have any more. The versions themselves are held", plural(s.Lost, "version"))})
+		errs = append(errs, verdict.Integrityf("lost: the earlier bytes of %s that were published again, which upstream does not have any more. The versions themselves are held", human.Plural(s.Lost, "version")))
 	}
 	if s.LostRemoved > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("lost: %s that the index does not name any more and upstream does not give out: no good copy is left", plural(s.LostRemoved, "version"))})
+		errs = append(errs, verdict.Integrityf("lost: %s that the index does not name any more and upstream does not give out: no good copy is left", human.Plural(s.LostRemoved, "version")))
 	}
 	if cfg.allowMissing && s.OK() == 0 && s.Gone >= wrongUpstream {
-		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: upstream has none of the %s versions that it was asked for; look whether -crates-base-url is right", count(s.Gone))})
+		errs = append(errs, verdict.Incompletef("incomplete: upstream has none of the %s versions that it was asked for; look whether -crates-base-url is right", human.Count(s.Gone)))
 	} else if !s.Complete(cfg.allowMissing) {
-		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: %s of %s versions are missing; %s", count(s.Missing), count(s.Total()), next(s))})
+		errs = append(errs, verdict.Incompletef("incomplete: %s of %s versions are missing; %s", human.Count(s.Missing), human.Count(s.Total()), next(s)))
 	}
 	return errors.Join(errs...)
 }

@@ -30,13 +30,6 @@ func (r *results) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// What people read is written by package human.
-func count(n int64) string                { return human.Count(n) }
-func plural(n int64, thing string) string { return human.Plural(n, thing) }
-func size(n int64) string                 { return human.Size(n) }
-func printable(s string) string           { return human.Printable(s) }
-func oneLine(err error) string            { return human.OneLine(err) }
-
 // printPlan says what a run would do.
 func printPlan(w io.Writer, p mirror.Plan) {
 	rows := []struct {
@@ -46,7 +39,7 @@ func printPlan(w io.Writer, p mirror.Plan) {
 		{p.Crates, "crates"},
 		{p.Unchanged, "of these unchanged since they were mirrored"},
 		{p.Versions, "versions wanted"},
-		{p.Held, "of these held and verified, " + size(p.HeldBytes)},
+		{p.Held, "of these held and verified, " + human.Size(p.HeldBytes)},
 		{p.Check, "there, but to be hashed first"},
 		{p.ToBundle, "of these to be put into bundles"},
 		{p.Fetch, "to be fetched"},
@@ -58,7 +51,7 @@ func printPlan(w io.Writer, p mirror.Plan) {
 	}
 	for _, r := range rows {
 		if r.n > 0 {
-			fmt.Fprintf(w, "%12s  %s\n", count(r.n), r.what)
+			fmt.Fprintf(w, "%12s  %s\n", human.Count(r.n), r.what)
 		}
 	}
 	if len(p.Problems) == 0 {
@@ -66,17 +59,17 @@ func printPlan(w io.Writer, p mirror.Plan) {
 	}
 	fmt.Fprintf(w, "cannot be mirrored:\n")
 	for _, err := range p.Problems {
-		fmt.Fprintf(w, "  %s\n", printable(err.Error()))
+		fmt.Fprintf(w, "  %s\n", human.Printable(err.Error()))
 	}
 	if more := p.Bad - int64(len(p.Problems)); more > 0 {
-		fmt.Fprintf(w, "  and %s more\n", count(more))
+		fmt.Fprintf(w, "  and %s more\n", human.Count(more))
 	}
 }
 
 // printSummary tells a person what a run has come to.
 func printSummary(w io.Writer, s *mirror.Summary, cfg *runConfig) {
 	fmt.Fprintf(w, "%s of %s versions are held in %s, verified and durable (%s, %s/s, %s received)\n",
-		count(s.OK()), count(s.Total()), cfg.where(), s.Elapsed.Round(10*time.Millisecond), count(int64(s.Rate())), size(s.Bytes))
+		human.Count(s.OK()), human.Count(s.Total()), cfg.where(), s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())), human.Size(s.Bytes))
 	rows := []struct {
 		n    int64
 		what string
@@ -96,7 +89,7 @@ func printSummary(w io.Writer, s *mirror.Summary, cfg *runConfig) {
 	}
 	for _, r := range rows {
 		if r.n > 0 {
-			fmt.Fprintf(w, "%12s  %s\n", count(r.n), r.what)
+			fmt.Fprintf(w, "%12s  %s\n", human.Count(r.n), r.what)
 		}
 	}
 	printFailures(w, s, cfg.manifest)
@@ -119,9 +112,9 @@ func printFailures(w io.Writer, s *mirror.Summary, manifest string) {
 	}
 	fmt.Fprintf(w, "not held:\n")
 	for _, f := range s.Failures {
-		fmt.Fprintf(w, "  %s\n", printable(f.Err.Error()))
+		fmt.Fprintf(w, "  %s\n", human.Printable(f.Err.Error()))
 	}
 	if more := s.Errors() - int64(len(s.Failures)); more > 0 {
-		fmt.Fprintf(w, "  and %s more: the lines of %s with \"ok\":false\n", count(more), manifest)
+		fmt.Fprintf(w, "  and %s more: the lines of %s with \"ok\":false\n", human.Count(more), manifest)
 	}
 }

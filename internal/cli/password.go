@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 	"golang.org/x/term"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 )
 
@@ -73,7 +74,7 @@ func (a *App) typedPassword(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking for the key's password: %w", err)
 	}
-	fmt.Fprintf(a.Stderr, "password of %s: ", printable(key))
+	fmt.Fprintf(a.Stderr, "password of %s: ", human.Printable(key))
 	defer fmt.Fprintln(a.Stderr)
 	type answer struct {
 		password []byte

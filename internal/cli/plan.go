@@ -12,10 +12,12 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // planConfig is the flags of plan.
@@ -113,10 +115,10 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 func planVerdict(p mirror.Plan) error {
 	var errs []error
 	if p.Violated > 0 {
-		errs = append(errs, &integrityError{fmt.Sprintf("%d versions have another checksum in the index than in a lock file; they are listed above", p.Violated)})
+		errs = append(errs, verdict.Integrityf("%d versions have another checksum in the index than in a lock file; they are listed above", p.Violated))
 	}
 	if p.Bad > 0 {
-		errs = append(errs, &incompleteError{fmt.Sprintf("%d entries cannot be mirrored; they are listed above", p.Bad)})
+		errs = append(errs, verdict.Incompletef("%d entries cannot be mirrored; they are listed above", p.Bad))
 	}
 	return errors.Join(errs...)
 }
@@ -127,7 +129,7 @@ func (cfg *planConfig) forecast(ctx context.Context, plan mirror.Plan) (forecast
 		ToFetch: plan.Fetch, MeanBytes: meanCrate, Bad: plan.Bad,
 	}
 	for _, err := range plan.Problems {
-		f.Problems = append(f.Problems, printable(err.Error()))
+		f.Problems = append(f.Problems, human.Printable(err.Error()))
 	}
 	if plan.Held >= enoughFetched {
 		f.MeanBytes, f.MeanIsHeld = plan.HeldBytes/plan.Held, true
@@ -197,18 +199,18 @@ func (a *App) printForecast(plan mirror.Plan, f forecast, cfg *planConfig) {
 	if f.MeanIsHeld {
 		why = "the mean of what is held"
 	}
-	fmt.Fprintf(a.Stdout, "\nto fetch: about %s, estimated with %s a version, %s\n", size(f.FetchBytes), size(f.MeanBytes), why)
+	fmt.Fprintf(a.Stdout, "\nto fetch: about %s, estimated with %s a version, %s\n", human.Size(f.FetchBytes), human.Size(f.MeanBytes), why)
 	switch {
 	case f.FreeBytes < 0:
 		fmt.Fprintf(a.Stdout, "free in %s: not known\n", cfg.stores())
 	case f.Fits:
-		fmt.Fprintf(a.Stdout, "free in %s: %s, so it fits\n", cfg.stores(), size(f.FreeBytes))
+		fmt.Fprintf(a.Stdout, "free in %s: %s, so it fits\n", cfg.stores(), human.Size(f.FreeBytes))
 	default:
-		fmt.Fprintf(a.Stdout, "free in %s: %s, so it does not fit\n", cfg.stores(), size(f.FreeBytes))
+		fmt.Fprintf(a.Stdout, "free in %s: %s, so it does not fit\n", cfg.stores(), human.Size(f.FreeBytes))
 	}
 	if f.ETASec > 0 {
 		fmt.Fprintf(a.Stdout, "time: about %s, at %s versions a second as the last time\n",
-			time.Duration(f.ETASec*float64(time.Second)).Round(time.Second), count(int64(f.Rate)))
+			time.Duration(f.ETASec*float64(time.Second)).Round(time.Second), human.Count(int64(f.Rate)))
 	} else {
 		fmt.Fprintf(a.Stdout, "time: not known until some hundred versions have been fetched\n")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
 
@@ -143,12 +144,12 @@ func mirroring(p *mirror.Progress) func() state {
 
 func line(c mirror.Counts) string {
 	if c.OldRead < c.OldBytes {
-		return fmt.Sprintf(" taking over bundles of v1.1.0: %s of %s, %s crates", size(c.OldRead), size(c.OldBytes), count(c.TakenOver))
+		return fmt.Sprintf(" taking over bundles of v1.1.0: %s of %s, %s crates", human.Size(c.OldRead), human.Size(c.OldBytes), human.Count(c.TakenOver))
 	}
 	if c.Plan == nil {
-		return fmt.Sprintf(" planning: %s crates", count(c.CratesPlanned))
+		return fmt.Sprintf(" planning: %s crates", human.Count(c.CratesPlanned))
 	}
-	text := fmt.Sprintf(" %s of %s, %s/s, %s", count(c.Processed()), count(c.Total()), count(int64(c.Rate())), size(c.Bytes))
+	text := fmt.Sprintf(" %s of %s, %s/s, %s", human.Count(c.Processed()), human.Count(c.Total()), human.Count(int64(c.Rate())), human.Size(c.Bytes))
 	if left := c.Left(); left > 0 {
 		text += ", " + left.Round(time.Second).String() + " left"
 	}
@@ -156,7 +157,7 @@ func line(c mirror.Counts) string {
 		text += strings.TrimSuffix(", "+c.Phase()+" "+detail, " ")
 	}
 	if n := c.Errors(); n > 0 {
-		text += fmt.Sprintf(", %s not held", count(n))
+		text += fmt.Sprintf(", %s not held", human.Count(n))
 	}
 	return text
 }

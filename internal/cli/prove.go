@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // proveConfig is the flags of prove.
@@ -123,9 +124,9 @@ func proveSince(folder durable.Reader, file string) ([]byte, error) {
 func proveError(err error) error {
 	switch {
 	case errors.Is(err, tilelog.ErrDamaged):
-		return &integrityError{fmt.Sprintf("%v: restore the log from a copy", err)}
+		return verdict.Integrityf("%v: restore the log from a copy", err)
 	case errors.Is(err, attest.ErrNotContinued):
-		return &integrityError{err.Error()}
+		return verdict.Integrityf("%s", err.Error())
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: clonecratesio attest makes a statement about all that is held", err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/prune"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/trash"
@@ -149,7 +150,7 @@ func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job prune.C
 	if err != nil {
 		return err
 	}
-	switch n, bytes := plural(p.Versions, "version"), size(p.Bytes); {
+	switch n, bytes := human.Plural(p.Versions, "version"), human.Size(p.Bytes); {
 	case p.Versions == 0 && len(p.Rewritten) == 0:
 		fmt.Fprintln(out, "nothing is to go")
 	case p.Versions == 0:
@@ -160,7 +161,7 @@ func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job prune.C
 	}
 	printRewritten(out, cfg, p.Rewritten)
 	if p.Bundled > 0 {
-		fmt.Fprintf(out, "%s stay in bundles%s\n", plural(p.Bundled, "version"), cfg.howBundled())
+		fmt.Fprintf(out, "%s stay in bundles%s\n", human.Plural(p.Bundled, "version"), cfg.howBundled())
 	}
 	return nil
 }
@@ -186,14 +187,14 @@ func printRewritten(out io.Writer, cfg *pruneConfig, list []prune.Rewrite) {
 	var old, kept int64
 	for _, r := range list {
 		if r.Size > 0 {
-			fmt.Fprintf(out, "%s: %s of %s are wanted\n", r.Name, size(r.Keep), size(r.Size))
+			fmt.Fprintf(out, "%s: %s of %s are wanted\n", r.Name, human.Size(r.Keep), human.Size(r.Size))
 		}
 		old, kept = old+r.Size, kept+r.Keep
 	}
-	if n := plural(int64(len(list)), "bundle"); old > 0 && cfg.yes {
-		fmt.Fprintf(out, "%s went to the trash, %s: what is wanted of them takes %s in others\n", n, size(old), size(kept))
+	if n := human.Plural(int64(len(list)), "bundle"); old > 0 && cfg.yes {
+		fmt.Fprintf(out, "%s went to the trash, %s: what is wanted of them takes %s in others\n", n, human.Size(old), human.Size(kept))
 	} else if old > 0 {
-		fmt.Fprintf(out, "%s would be written again, which takes %s until the trash is emptied, and frees %s then\n", n, size(kept), size(old-kept))
+		fmt.Fprintf(out, "%s would be written again, which takes %s until the trash is emptied, and frees %s then\n", n, human.Size(kept), human.Size(old-kept))
 	}
 }
 

@@ -14,8 +14,10 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // quarantineConfig is the flags of quarantine.
@@ -95,7 +97,7 @@ func (a *App) settle(cfg *quarantineConfig, files store.Quarantiner) error {
 		if err := files.Settle(e, time.Now()); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.Stdout, "settled: %s\n", printable(e.File))
+		fmt.Fprintf(a.Stdout, "settled: %s\n", human.Printable(e.File))
 		settled++
 	}
 	if settled == 0 && cfg.settle {
@@ -181,8 +183,8 @@ func printQuarantine(out io.Writer, all []evidence) error {
 		if !e.Time.IsZero() {
 			since = e.Time.UTC().Format(time.RFC3339)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.state(), e.Kind, printable(e.Crate), printable(e.Version), since,
-			printable(e.File), printable(e.Reason))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.state(), e.Kind, human.Printable(e.Crate), human.Printable(e.Version), since,
+			human.Printable(e.File), human.Printable(e.Reason))
 		if e.Settled.IsZero() {
 			open++
 			repaired = repaired || e.Repaired
@@ -193,7 +195,7 @@ func printQuarantine(out io.Writer, all []evidence) error {
 		fmt.Fprintln(out, "repaired: the right bytes have been stored since; look at why they were lost, then settle it")
 	}
 	if open > 0 {
-		fmt.Fprintf(out, "%s not settled: look at each, then: clonecratesio quarantine -settle NAME VERSION, or -settle-all\n", count(int64(open)))
+		fmt.Fprintf(out, "%s not settled: look at each, then: clonecratesio quarantine -settle NAME VERSION, or -settle-all\n", human.Count(int64(open)))
 	}
 	return err
 }
@@ -204,7 +206,7 @@ func quarantined(files int, out string) error {
 	if files == 0 {
 		return nil
 	}
-	return &integrityError{needsLook(files, out)}
+	return verdict.Integrityf("%s", needsLook(files, out))
 }
 
 func needsLook(files int, out string) string {
@@ -213,5 +215,5 @@ func needsLook(files int, out string) string {
 		verb = "needs"
 	}
 	return fmt.Sprintf("%s in %s %s a look: clonecratesio quarantine -out %s lists; with -settle NAME VERSION, or -settle-all, it is settled",
-		plural(int64(files), "file"), filepath.Join(out, "quarantine"), verb, out)
+		human.Plural(int64(files), "file"), filepath.Join(out, "quarantine"), verb, out)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
 // removal is a line of status -removed -json.
@@ -74,7 +75,7 @@ func printRemovals(ctx context.Context, out io.Writer, c *catalog.Catalog) error
 	n := 0
 	err := eachRemoval(ctx, c, func(r *removal) error {
 		n++
-		fmt.Fprintf(w, "%s %s\t%s\t%s\t%s\t%.12s\n", printable(r.Crate), printable(r.Version), r.what(), r.Seen.Format(time.DateOnly), r.SHA256, r.Commit)
+		fmt.Fprintf(w, "%s %s\t%s\t%s\t%s\t%.12s\n", human.Printable(r.Crate), human.Printable(r.Version), r.what(), r.Seen.Format(time.DateOnly), r.SHA256, r.Commit)
 		return nil
 	})
 	if err == nil && n == 0 {

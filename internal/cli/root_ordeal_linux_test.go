@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
@@ -362,6 +363,6 @@ func (o *ordeal) completeRepair() {
 		o.t.Errorf("exit code %d, want 4 or 0\n%s", code, c.said())
 	}
 	must(o.t, os.RemoveAll(filepath.Join(o.dir, "out", "quarantine")))
-	o.tell("verify", "-restart", "-mirror", o.dir, "-out", filepath.Join(o.dir, "out")).want(exitOK, count(int64(o.reg.Len()))+" versions hashed")
+	o.tell("verify", "-restart", "-mirror", o.dir, "-out", filepath.Join(o.dir, "out")).want(exitOK, human.Count(int64(o.reg.Len()))+" versions hashed")
 	o.complete()
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -550,7 +551,7 @@ func (s *soak) settle() {
 			s.t.Errorf("the mirror is complete, and the catalog has nothing of %v with the checksum %v", id, sum)
 		}
 	}
-	s.ask("verify", "-restart").want(exitOK, count(int64(len(s.kept)))+" versions hashed")
+	s.ask("verify", "-restart").want(exitOK, human.Count(int64(len(s.kept)))+" versions hashed")
 	s.after()
 	s.sum.checked += len(s.kept)
 }

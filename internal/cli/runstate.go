@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -31,12 +32,12 @@ func runState(c mirror.Counts, up upstream.Status) runstate.State {
 
 // passDetail says what a pass after the first is about, and what waits for one.
 func passDetail(c mirror.Counts) string {
-	left := plural(c.Total()-c.Processed()-c.PutOff, "version")
+	left := human.Plural(c.Total()-c.Processed()-c.PutOff, "version")
 	switch {
 	case c.Wait > 0:
 		return fmt.Sprintf("begins in %v: %s to try again", c.Wait.Round(time.Second), left)
 	case c.PutOff > 0:
-		return fmt.Sprintf("%s to be tried again later", plural(c.PutOff, "version"))
+		return fmt.Sprintf("%s to be tried again later", human.Plural(c.PutOff, "version"))
 	}
 	return ""
 }
@@ -92,7 +93,7 @@ func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop 
 		}
 		s.Ended, s.Result = s.Updated, complete
 		if outcome != nil {
-			s.Result = oneLine(outcome)
+			s.Result = human.OneLine(outcome)
 		}
 		write(s)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/closure"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
@@ -193,11 +194,11 @@ func (cfg *selectConfig) leaveOut(lock *closure.Lock, name string, log *slog.Log
 
 // leftOut says how much is left out with a source, and what takes it.
 func leftOut(s closure.Source) string {
-	text := fmt.Sprintf("%s of %s", count(int64(s.Packages)), printable(s.URL))
+	text := fmt.Sprintf("%s of %s", human.Count(int64(s.Packages)), human.Printable(s.URL))
 	if s.Same == 0 {
 		return text + ", none of them in the index with the same checksum"
 	}
-	return fmt.Sprintf("%s, %s of them in the index with the same checksum (-lockfile-source %s takes them)", text, count(int64(s.Same)), shellQuote(printable(s.URL)))
+	return fmt.Sprintf("%s, %s of them in the index with the same checksum (-lockfile-source %s takes them)", text, human.Count(int64(s.Same)), shellQuote(human.Printable(s.URL)))
 }
 
 func badEntries(problems []closure.Problem) (bad []mirror.BadEntry) {
@@ -225,7 +226,7 @@ func choosing(p *closure.Progress) func() state {
 	return func() state {
 		crates, versions := p.Crates.Load(), p.Versions.Load()
 		return state{
-			line:  fmt.Sprintf(" choosing: %s crates read, %s versions taken", count(crates), count(versions)),
+			line:  fmt.Sprintf(" choosing: %s crates read, %s versions taken", human.Count(crates), human.Count(versions)),
 			attrs: []any{"phase", "choosing", "crates", crates, "versions", versions},
 		}
 	}

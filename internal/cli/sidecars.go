@@ -9,8 +9,10 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // sidecarsConfig is the flags of sidecars; their Usage texts say what they mean.
@@ -155,7 +157,7 @@ func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, to.close()) }()
 	summary, err := a.describe(ctx, cfg, to, ix, show, log)
-	if summary != nil && (cfg.mode == "files" && summary.Done() > 0 || errors.As(err, new(*incompleteError)) || err == nil) {
+	if summary != nil && (cfg.mode == "files" && summary.Done() > 0 || errors.As(err, new(*verdict.IncompleteError)) || err == nil) {
 		printSidecars(to.results(a), summary, cfg)
 	}
 	return err
@@ -188,7 +190,7 @@ func describing(p *sidecar.Progress) func() state {
 		c := p.Snapshot()
 		return state{
 			processed: c.Done(),
-			line:      fmt.Sprintf(" %s crates, %s sidecars, %s/s", count(c.Crates), count(c.Done()), count(int64(c.Rate()))),
+			line:      fmt.Sprintf(" %s crates, %s sidecars, %s/s", human.Count(c.Crates), human.Count(c.Done()), human.Count(int64(c.Rate()))),
 			attrs: []any{"crates", c.Crates, "processed", c.Done(), "written", c.Written, "existing", c.Kept, "errors", c.Problems,
 				"rate_per_sec", fmt.Sprintf("%.1f", c.Rate())},
 		}
@@ -199,10 +201,10 @@ func describing(p *sidecar.Progress) func() state {
 func sidecarsVerdict(s *sidecar.Summary, places *sidecar.Places) error {
 	var errs []error
 	if s.Counts.Problems > 0 {
-		errs = append(errs, &incompleteError{"incomplete: what is listed above has no sidecar, or an old one"})
+		errs = append(errs, verdict.Incompletef("incomplete: what is listed above has no sidecar, or an old one"))
 	}
 	if places != nil && places.Bad > 0 {
-		errs = append(errs, &incompleteError{fmt.Sprintf("incomplete: %s lines of the manifest cannot be used; the log names them", count(places.Bad))})
+		errs = append(errs, verdict.Incompletef("incomplete: %s lines of the manifest cannot be used; the log names them", human.Count(places.Bad)))
 	}
 	return errors.Join(errs...)
 }

@@ -5,12 +5,13 @@ import (
 	"io"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
 )
 
 // printSidecars tells a person what a run has come to.
 func printSidecars(w io.Writer, s *sidecar.Summary, cfg *sidecarsConfig) {
-	fmt.Fprintf(w, "%s sidecars are in %s (%s, %s/s)\n", count(s.Done()), cfg.target(), s.Elapsed.Round(10*time.Millisecond), count(int64(s.Rate())))
+	fmt.Fprintf(w, "%s sidecars are in %s (%s, %s/s)\n", human.Count(s.Done()), cfg.target(), s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())))
 	for _, row := range []struct {
 		n    int64
 		what string
@@ -23,7 +24,7 @@ func printSidecars(w io.Writer, s *sidecar.Summary, cfg *sidecarsConfig) {
 		{s.Counts.Problems, "without a sidecar, or with an old one"},
 	} {
 		if row.n > 0 {
-			fmt.Fprintf(w, "%12s  %s\n", count(row.n), row.what)
+			fmt.Fprintf(w, "%12s  %s\n", human.Count(row.n), row.what)
 		}
 	}
 	if len(s.Problems) == 0 {
@@ -31,9 +32,9 @@ func printSidecars(w io.Writer, s *sidecar.Summary, cfg *sidecarsConfig) {
 	}
 	fmt.Fprintf(w, "not as it should be:\n")
 	for _, err := range s.Problems {
-		fmt.Fprintf(w, "  %s\n", printable(err.Error()))
+		fmt.Fprintf(w, "  %s\n", human.Printable(err.Error()))
 	}
 	if more := s.Counts.Problems - int64(len(s.Problems)); more > 0 {
-		fmt.Fprintf(w, "  and %s more, which the log names\n", count(more))
+		fmt.Fprintf(w, "  and %s more, which the log names\n", human.Count(more))
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -144,9 +144,9 @@ func readStatus(ctx context.Context, cfg *statusConfig) (*mirrorStatus, error) {
 
 func (d *keptDays) String() string {
 	if d.Error != "" {
-		return "unknown: " + printable(d.Error)
+		return "unknown: " + human.Printable(d.Error)
 	}
-	return fmt.Sprintf("%s of the index, from %s to %s", plural(int64(d.Kept), "day"), d.First, d.Last)
+	return fmt.Sprintf("%s of the index, from %s to %s", human.Plural(int64(d.Kept), "day"), d.First, d.Last)
 }
 
 // readDays asks the index, nil if there is none here that has days.
@@ -169,9 +169,9 @@ func readDays(ctx context.Context, dir string) (*keptDays, error) {
 func (s *mirrorStatus) print(out io.Writer, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "mirror\t%s\n", s.Out)
-	fmt.Fprintf(w, "holds\t%s of %s, %s", plural(s.Versions, "version"), plural(s.Crates, "crate"), size(s.Bytes))
+	fmt.Fprintf(w, "holds\t%s of %s, %s", human.Plural(s.Versions, "version"), human.Plural(s.Crates, "crate"), human.Size(s.Bytes))
 	if s.Bundles > 0 {
-		fmt.Fprintf(w, ", %s", plural(int64(s.Bundles), "bundle"))
+		fmt.Fprintf(w, ", %s", human.Plural(int64(s.Bundles), "bundle"))
 	}
 	fmt.Fprintln(w)
 	if s.Removed+s.Superseded > 0 {
@@ -186,15 +186,15 @@ func (s *mirrorStatus) print(out io.Writer, now time.Time) error {
 	if s.Quarantine > 0 {
 		fmt.Fprintf(w, "quarantine\t%s\n", needsLook(s.Quarantine, s.Out))
 	} else if s.Settled > 0 {
-		fmt.Fprintf(w, "quarantine\t%s, all settled\n", plural(int64(s.Settled), "file"))
+		fmt.Fprintf(w, "quarantine\t%s, all settled\n", human.Plural(int64(s.Settled), "file"))
 	}
 	return w.Flush()
 }
 
 // past says what the index does not name any more.
 func (s *mirrorStatus) past() string {
-	removed := plural(s.Removed, "version") + " removed from the index"
-	before := "the earlier bytes of " + plural(s.Superseded, "version") + " published again"
+	removed := human.Plural(s.Removed, "version") + " removed from the index"
+	before := "the earlier bytes of " + human.Plural(s.Superseded, "version") + " published again"
 	switch {
 	case s.Superseded == 0:
 		return removed
@@ -208,7 +208,7 @@ func (s *mirrorStatus) index(now time.Time) string {
 	if s.Commit == "" {
 		return "no commit is known"
 	}
-	return fmt.Sprintf("commit %.12s of %s", s.Commit, ago(s.CommitTime, now))
+	return fmt.Sprintf("commit %.12s of %s", s.Commit, human.Ago(s.CommitTime, now))
 }
 
 func (s *mirrorStatus) run(now time.Time) string {
@@ -217,26 +217,24 @@ func (s *mirrorStatus) run(now time.Time) string {
 	case r == nil:
 		return "none is known"
 	case r.Live(now):
-		return fmt.Sprintf("%s: %s of %s, %s/s, %s not held", r.Phase, count(r.Processed), count(r.Total), r.RatePerSec, count(r.Errors))
+		return fmt.Sprintf("%s: %s of %s, %s/s, %s not held", r.Phase, human.Count(r.Processed), human.Count(r.Total), r.RatePerSec, human.Count(r.Errors))
 	case r.Ended.IsZero():
-		return fmt.Sprintf("broke off %s, when %s of %s were done; the next one goes on from there", ago(r.Updated, now), count(r.Processed), count(r.Total))
+		return fmt.Sprintf("broke off %s, when %s of %s were done; the next one goes on from there", human.Ago(r.Updated, now), human.Count(r.Processed), human.Count(r.Total))
 	}
-	return fmt.Sprintf("ended %s: %s", ago(r.Ended, now), printable(r.Result))
+	return fmt.Sprintf("ended %s: %s", human.Ago(r.Ended, now), human.Printable(r.Result))
 }
 
 func (s *mirrorStatus) verified(now time.Time) string {
 	c := s.Verified
 	text := "never"
 	if !c.Finished.IsZero() {
-		text = "all of it, " + ago(c.Finished, now)
+		text = "all of it, " + human.Ago(c.Finished, now)
 	}
 	if !c.Begun.IsZero() {
-		text += fmt.Sprintf("; a sweep begun %s has done %s versions", ago(c.Begun, now), count(c.Versions))
+		text += fmt.Sprintf("; a sweep begun %s has done %s versions", human.Ago(c.Begun, now), human.Count(c.Versions))
 	}
 	if n := len(c.Bad); n > 0 {
-		text += fmt.Sprintf("; %s bad: verify -repair", plural(int64(n), "version"))
+		text += fmt.Sprintf("; %s bad: verify -repair", human.Plural(int64(n), "version"))
 	}
 	return text
 }
-
-func ago(t, now time.Time) string { return humanize.RelTime(t, now, "ago", "from now") }

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
@@ -209,11 +210,11 @@ func (s *syncer) updateIndex(ctx context.Context) error {
 
 // gitState is the state of an update of the index, out of git's words.
 func gitState(phase, detail string) state {
-	st := state{line: " " + phase, attrs: []any{"phase", phase, "git", printable(detail)}}
+	st := state{line: " " + phase, attrs: []any{"phase", phase, "git", human.Printable(detail)}}
 	if detail == "" {
 		return st
 	}
-	st.line += ": " + printable(detail)
+	st.line += ": " + human.Printable(detail)
 	if before, _, found := strings.Cut(detail, "%"); found {
 		if percent, err := strconv.Atoi(before[strings.LastIndexByte(before, ' ')+1:]); err == nil {
 			st.done, st.total = int64(percent), 100

@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
@@ -127,7 +128,7 @@ func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verification, sho
 		Catalog: v.catalog, Store: v.store, Again: v.cursor.Bad, After: v.cursor.After, Progress: new(verify.Progress),
 		Found: func(p verify.Problem) error {
 			v.note(p)
-			_, err := fmt.Fprintf(a.Stdout, "%s: %s\n", p.Kind, printable(p.Err.Error()))
+			_, err := fmt.Fprintf(a.Stdout, "%s: %s\n", p.Kind, human.Printable(p.Err.Error()))
 			return err
 		},
 	}
@@ -159,9 +160,9 @@ func verifying(p *verify.Progress, before int64, totals catalog.Totals) func() s
 		versions, bytes, problems := p.Counts()
 		s := state{done: before + versions, total: totals.Versions, processed: versions}
 		rate := int64(float64(bytes) / max(time.Since(begun).Seconds(), 0.001))
-		s.line = fmt.Sprintf(" %s of %s, %s/s", count(s.done), count(s.total), size(rate))
+		s.line = fmt.Sprintf(" %s of %s, %s/s", human.Count(s.done), human.Count(s.total), human.Size(rate))
 		if problems > 0 {
-			s.line += fmt.Sprintf(", %s bad", count(problems))
+			s.line += fmt.Sprintf(", %s bad", human.Count(problems))
 		}
 		s.attrs = []any{"versions", s.done, "total", s.total, "bytes", bytes, "bad", problems}
 		return s

@@ -12,7 +12,9 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
 )
 
@@ -76,7 +78,7 @@ func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
 		return v.soundness()
 	}
 	repaired := a.repair(ctx, cfg, v, show, log)
-	if repaired != nil && !isVerdict(repaired) {
+	if repaired != nil && !verdict.Is(repaired) {
 		return repaired
 	}
 	if v, err = a.verification(ctx, cfg, log, func(v *verification) error { return v.lookAgain(ctx) }); err != nil {
@@ -90,26 +92,26 @@ func (v *verification) soundness() error {
 	c := &v.cursor
 	switch {
 	case len(c.Bad) > 0:
-		return &integrityError{fmt.Sprintf("%s damaged, missing or unreadable: verify -repair fetches anew what is bad", plural(int64(len(c.Bad)), "version"))}
+		return verdict.Integrityf("%s damaged, missing or unreadable: verify -repair fetches anew what is bad", human.Plural(int64(len(c.Bad)), "version"))
 	case c.Begun.IsZero():
 		return nil
 	case c.After == crate.ID{}:
-		return &incompleteError{"stopped before the first versions were hashed: give it more time"}
+		return verdict.Incompletef("stopped before the first versions were hashed: give it more time")
 	case v.lock == nil:
-		return &incompleteError{fmt.Sprintf("stopped behind %s, which cannot be kept here: give it more time", c.After)}
+		return verdict.Incompletef("stopped behind %s, which cannot be kept here: give it more time", c.After)
 	}
-	return &incompleteError{fmt.Sprintf("stopped behind %s: the next run goes on from there", c.After)}
+	return verdict.Incompletef("stopped behind %s: the next run goes on from there", c.After)
 }
 
 func printSweep(w io.Writer, s *verify.Summary, c *verify.Cursor, totals catalog.Totals) {
-	fmt.Fprintf(w, "%s hashed, %s", plural(s.Versions, "version"), size(s.Bytes))
+	fmt.Fprintf(w, "%s hashed, %s", human.Plural(s.Versions, "version"), human.Size(s.Bytes))
 	if !s.Complete {
-		fmt.Fprintf(w, "; %s of %s in this sweep", count(c.Versions), count(totals.Versions))
+		fmt.Fprintf(w, "; %s of %s in this sweep", human.Count(c.Versions), human.Count(totals.Versions))
 	}
 	fmt.Fprintln(w)
 	for _, k := range []verify.Kind{verify.Damaged, verify.Missing, verify.Unreadable} {
 		if n := s.Problems[k]; n > 0 {
-			fmt.Fprintf(w, "%12s  %s\n", count(n), k)
+			fmt.Fprintf(w, "%12s  %s\n", human.Count(n), k)
 		}
 	}
 }

@@ -4,6 +4,7 @@ package human
 
 import (
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/dustin/go-humanize"
@@ -22,6 +23,9 @@ func Plural(n int64, thing string) string {
 
 // Size is a number of bytes: "1.2 GB". A negative one, which is not known, is 0.
 func Size(bytes int64) string { return humanize.Bytes(uint64(max(0, bytes))) }
+
+// Ago is how long before now t was: "2 hours ago".
+func Ago(t, now time.Time) string { return humanize.RelTime(t, now, "ago", "from now") }
 
 // Printable keeps what came from outside from steering a terminal (F15).
 func Printable(s string) string {

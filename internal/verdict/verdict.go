@@ -1,0 +1,35 @@
+// Package verdict is what a job that went through to its end found wrong with a
+// mirror. Any other error means that the job itself could not go on, and says
+// nothing about the mirror.
+package verdict
+
+import (
+	"errors"
+	"fmt"
+)
+
+// IncompleteError: something is missing, and is listed. Nothing is lost.
+type IncompleteError struct{ Text string }
+
+func (e *IncompleteError) Error() string { return e.Text }
+
+// Incompletef returns an *IncompleteError.
+func Incompletef(format string, args ...any) error {
+	return &IncompleteError{fmt.Sprintf(format, args...)}
+}
+
+// IntegrityError: stored or received bytes are not what they should be, or a
+// person must look at some that were.
+type IntegrityError struct{ Text string }
+
+func (e *IntegrityError) Error() string { return e.Text }
+
+// Integrityf returns an *IntegrityError.
+func Integrityf(format string, args ...any) error {
+	return &IntegrityError{fmt.Sprintf(format, args...)}
+}
+
+// Is reports whether err is a verdict.
+func Is(err error) bool {
+	return errors.As(err, new(*IncompleteError)) || errors.As(err, new(*IntegrityError))
+}
