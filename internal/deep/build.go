@@ -1,0 +1,185 @@
+package deep
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deflate"
+)
+
+// Source is a version that is to be packed.
+type Source struct {
+	crate.Key // what its bytes must be
+	// Open opens the .crate. It is called once, by the goroutine of Build.
+	Open func() (io.ReadCloser, error)
+}
+
+// Options of [Build]. The zero value is good.
+type Options struct {
+	Level  int   // of zstd, 1 to 4 as klauspost/compress counts them: 0 is 3, "better"
+	MaxTar int64 // crates with a longer tar are kept verbatim, in bytes; 0: MaxTar
+}
+
+// Pack is a pack in memory, which [Writer.Append] writes.
+type Pack struct {
+	Directory
+	// Took is how many sources, from the first on, are in the pack: at least one,
+	// and fewer than all where a limit of the format is reached.
+	Took    int
+	encoded []byte
+}
+
+// Size returns the bytes of the pack in its segment.
+func (p *Pack) Size() int64 { return int64(len(p.encoded)) }
+
+// A SourceError says which source made [Build] fail: without it, the others can be
+// packed. It wraps a *crate.ChecksumError, ErrTooLarge, or what reading said.
+type SourceError struct {
+	Number int // in sources
+	crate.ID
+	Err error
+}
+
+func (e *SourceError) Error() string { return fmt.Sprintf("packing %s: %v", e.ID, e.Err) }
+
+func (e *SourceError) Unwrap() error { return e.Err }
+
+var errNames = errors.New("a pack has versions of one crate")
+
+// Build packs versions of one crate, oldest first. Each is read, compared with its
+// checksum, unpacked, and the encoder found that makes the same bytes again of its
+// tar; where there is none, or the file is unusual, it is kept verbatim. Build may
+// be called concurrently; it holds the content of the pack in memory about three
+// times, and one .crate and its tar.
+//
+// Errors: *SourceError; the context's.
+func Build(ctx context.Context, sources []Source, o Options) (*Pack, error) {
+	if len(sources) == 0 {
+		return nil, errors.New("packing: there is nothing to pack")
+	}
+	if o.MaxTar <= 0 || o.MaxTar > MaxTar {
+		o.MaxTar = MaxTar
+	}
+	if o.Level == 0 {
+		o.Level = int(zstd.SpeedBetterCompression)
+	}
+	b := newBuilder(o)
+	for n, s := range sources {
+		fits, err := b.add(ctx, sources[0].Name, s)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			return nil, &SourceError{n, s.ID, err}
+		}
+		if !fits {
+			break
+		}
+	}
+	return b.finish(sources[0].Name)
+}
+
+// add reports whether the version had room in the pack; if not it was not added.
+func (b *builder) add(ctx context.Context, name string, s Source) (bool, error) {
+	if s.Name != name {
+		return false, errNames
+	}
+	if err := s.Check(); err != nil {
+		return false, err
+	}
+	if len(b.versions) == MaxVersions {
+		return false, nil
+	}
+	file, err := s.read()
+	if err != nil {
+		return false, err
+	}
+	v := Version{Key: s.Key, Size: int64(len(file))}
+	m, why := openMember(file, b.o.MaxTar)
+	if why == NoReason {
+		steps := split(m.tar, prefixOf(s.ID))
+		fresh := b.fresh(steps)
+		if !b.hasRoom(fresh, int64(len(m.tar))) {
+			if len(b.versions) > 0 {
+				return false, nil
+			}
+			why = TarTooLong // for a pack of its own
+		} else if v.Encoder, err = b.identify(ctx, m); err != nil {
+			return false, err
+		} else if v.Encoder != Verbatim {
+			v.header, v.stream, v.streamSum = m.header, int64(len(m.tar)), sha256.Sum256(m.tar)
+			b.take(v, steps, fresh)
+			return true, nil
+		} else {
+			why = UnknownEncoder
+		}
+	}
+	v.Reason, v.stream, v.streamSum = why, v.Size, v.Checksum
+	steps := []step{{op: opItem, item: file}}
+	fresh := b.fresh(steps)
+	if !b.hasRoom(fresh, 0) {
+		return false, nil
+	}
+	b.take(v, steps, fresh)
+	return true, nil
+}
+
+// read returns the .crate if it is the one that it must be.
+func (s *Source) read() (file []byte, err error) {
+	f, err := s.Open()
+	if err != nil {
+		return nil, err
+	}
+	file, err = io.ReadAll(io.LimitReader(f, MaxCrate+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if len(file) > MaxCrate {
+		return nil, ErrTooLarge
+	}
+	if got := crate.Checksum(sha256.Sum256(file)); got != s.Checksum {
+		return nil, &crate.ChecksumError{ID: s.ID, Want: s.Checksum, Got: got, Size: int64(len(file))}
+	}
+	return file, nil
+}
+
+// prefixOf is the folder in which cargo puts the files of a version.
+func prefixOf(id crate.ID) string { return id.Name + "-" + id.Version + "/" }
+
+// identify returns the encoder that makes the member's stream of its tar, or
+// Verbatim. The one of the version before is tried first.
+func (b *builder) identify(ctx context.Context, m member) (deflate.Encoder, error) {
+	for _, e := range b.guesses {
+		if !engine.known(e) {
+			continue
+		}
+		same, err := makes(ctx, e, m)
+		if err != nil {
+			return Verbatim, err
+		}
+		if same {
+			b.guess(e)
+			return e, nil
+		}
+	}
+	return Verbatim, nil
+}
+
+// makes reports whether e makes the member's stream of its tar.
+func makes(ctx context.Context, e deflate.Encoder, m member) (bool, error) {
+	same := &comparer{ctx: ctx, rest: m.stream}
+	err := engine.encode(same, e, m.tar)
+	switch {
+	case errors.Is(err, errOther):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return len(same.rest) == 0, nil
+}

@@ -1,0 +1,150 @@
+package deep
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// Reader reads a segment. Its methods may be called concurrently.
+type Reader struct {
+	name string
+	r    io.ReaderAt
+	size int64
+}
+
+// Open opens a segment of size bytes, which may be unfinished; name is for errors.
+// It fails with ErrFormat if there is neither a seek table at the end nor a pack
+// in the first bytes; nothing else is said by it about the state of the file. Where
+// reading fails it says so, and nothing about the format.
+func Open(name string, r io.ReaderAt, size int64) (*Reader, error) {
+	const sniff = 64 << 20
+	s := &Reader{name, r, size}
+	_, table := readTable(r, size)
+	if table == nil {
+		return s, nil
+	}
+	_, err := s.search(0, min(size, sniff))
+	switch {
+	case err == nil:
+		return s, nil
+	case !unreadable(err) && !unreadable(table):
+		err = fmt.Errorf("%w (%w)", ErrFormat, table)
+	}
+	return nil, fmt.Errorf("opening segment %s: %w", name, err)
+}
+
+// A readError says that the disk did not answer: nothing is known about the bytes.
+type readError struct{ error }
+
+func (e readError) Unwrap() error { return e.error }
+
+func unreadable(err error) bool { return errors.As(err, new(readError)) }
+
+// readAt fills b, or fails: with io.ErrUnexpectedEOF outside the file, else with a
+// readError.
+func readAt(r io.ReaderAt, b []byte, offset int64) error {
+	if offset < 0 {
+		return io.ErrUnexpectedEOF
+	}
+	n, err := r.ReadAt(b, offset)
+	if n == len(b) {
+		return nil
+	}
+	if err == nil || err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return readError{err}
+}
+
+// Directory reads the directory of the pack at p. That takes one read of at most
+// 32 KiB. Errors: *DamageError; those of the file.
+func (r *Reader) Directory(p Placement) (*Directory, error) {
+	d, err := r.directory(p.Offset)
+	if err == nil && d.Size != p.Size {
+		err = fmt.Errorf("pack has %d bytes, want %d", d.Size, p.Size)
+	}
+	if err != nil {
+		return nil, r.damage(p, "", err)
+	}
+	return d, nil
+}
+
+// directory reads the directory at offset, whose pack must end within the file.
+func (r *Reader) directory(offset int64) (*Directory, error) {
+	if offset < 0 || offset > r.size {
+		return nil, fmt.Errorf("offset %d is outside of the segment, which has %d bytes", offset, r.size)
+	}
+	b := make([]byte, min(maxDirectory, r.size-offset))
+	if err := readAt(r.r, b, offset); err != nil {
+		return nil, err
+	}
+	d, size, err := parseDirectory(b)
+	if err != nil {
+		return nil, err
+	}
+	d.Placement = Placement{offset, size + d.frame}
+	if d.Size > r.size-offset {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return d, nil
+}
+
+// damage is what went wrong at p, unless it is that the disk does not answer.
+func (r *Reader) damage(p Placement, name string, err error) error {
+	if unreadable(err) {
+		return fmt.Errorf("reading %s at offset %d: %w", r.name, p.Offset, err)
+	}
+	return &DamageError{r.name, p.Offset, p.Offset + p.Size, name, err}
+}
+
+// frame reads the data frame of a pack into buf[:0] and verifies its bytes.
+func (r *Reader) frame(buf []byte, d *Directory) ([]byte, error) {
+	buf = grow(buf, d.frame)
+	if err := readAt(r.r, buf, d.Offset+d.Size-d.frame); err != nil {
+		return buf, err
+	}
+	if got := crate.Checksum(sha256.Sum256(buf)); got != d.frameSum {
+		return buf, fmt.Errorf("sha256 of the data frame is %s, the directory says %s", got, d.frameSum)
+	}
+	return buf, nil
+}
+
+// load decodes the content of a pack. free gives its memory back.
+func (r *Reader) load(ctx context.Context, d *Directory) (c *content, free func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	frame, data := buffers.Get().(*[]byte), buffers.Get().(*[]byte)
+	free = func() { buffers.Put(data) }
+	*frame, err = r.frame(*frame, d)
+	if err == nil {
+		*data, err = decodeFrame(*data, *frame, d.Content)
+	}
+	buffers.Put(frame)
+	if err == nil {
+		c, err = parseContent(*data, d.Versions)
+	}
+	if err != nil {
+		free()
+		return nil, nil, r.damage(d.Placement, d.Name, err)
+	}
+	return c, free, nil
+}
+
+// RebuildKey is Rebuild of what lies at a placement under number n, and fails with
+// ErrNotThere unless that is key.
+func (r *Reader) RebuildKey(ctx context.Context, p Placement, n int, key crate.Key) ([]byte, error) {
+	d, err := r.Directory(p)
+	if err != nil {
+		return nil, err
+	}
+	if n < 0 || n >= len(d.Versions) || d.Versions[n].Key != key {
+		return nil, fmt.Errorf("reading %s at offset %d: number %d for %s: %w", r.name, p.Offset, n, key.ID, ErrNotThere)
+	}
+	return r.Rebuild(ctx, d, n)
+}

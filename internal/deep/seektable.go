@@ -1,0 +1,95 @@
+package deep
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Numbers of the Zstandard Seekable Format.
+const (
+	tableMagic  = 0x184D2A5E // of its skippable frame
+	footerMagic = 0x8F92EAB1 // the last four bytes of the file
+	tableEntry  = 8          // size of a frame and of its content
+	tableFooter = 9          // number of frames, descriptor, magic
+	packEntry   = 2 * tableEntry
+)
+
+var tableStart = [4]byte(binary.LittleEndian.AppendUint32(nil, tableMagic))
+
+// appendEntry appends the two frames of a pack to the entries of a seek table.
+func appendEntry(entries []byte, d *Directory) []byte {
+	entries = append32(append32(entries, d.Size-d.frame), 0)
+	return append32(append32(entries, d.frame), d.Content)
+}
+
+// tableFrame returns the last frame of a segment.
+func tableFrame(entries []byte) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, tableMagic)
+	b = append32(b, int64(len(entries)+tableFooter))
+	b = append(b, entries...)
+	b = append32(b, int64(len(entries)/tableEntry))
+	b = append(b, 0)
+	return binary.LittleEndian.AppendUint32(b, footerMagic)
+}
+
+// table is a seek table that adds up; whether it is true, the directories tell.
+type table struct {
+	starts []int64 // of the packs
+	start  int64   // of the table's own frame
+}
+
+var errNoTable = errors.New("no seek table at the end")
+
+// readTable reads the seek table at the end of a file.
+func readTable(r io.ReaderAt, size int64) (*table, error) {
+	var footer [tableFooter]byte
+	if err := readAt(r, footer[:], size-tableFooter); err != nil {
+		return nil, err
+	}
+	if binary.LittleEndian.Uint32(footer[5:]) != footerMagic {
+		return nil, errNoTable
+	}
+	if footer[4] != 0 {
+		return nil, fmt.Errorf("seek table has descriptor %#x, want 0", footer[4])
+	}
+	frames := int64(binary.LittleEndian.Uint32(footer[:4]))
+	t := &table{start: size - frameHead - frames*tableEntry - tableFooter}
+	if frames > 2*MaxPacks || frames%2 != 0 || t.start < 0 {
+		return nil, fmt.Errorf("seek table claims %d frames", frames)
+	}
+	b := make([]byte, frameHead+frames*tableEntry)
+	if err := readAt(r, b, t.start); err != nil {
+		return nil, err
+	}
+	if [4]byte(b) != tableStart || int64(binary.LittleEndian.Uint32(b[4:])) != frames*tableEntry+tableFooter {
+		return nil, fmt.Errorf("seek table of %d frames does not start at offset %d", frames, t.start)
+	}
+	if err := t.read(b[frameHead:]); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// read adds up the frames, which must be those of packs and fill the file up to the
+// table.
+func (t *table) read(entries []byte) error {
+	var sum int64
+	for ; len(entries) > 0; entries = entries[packEntry:] {
+		directory, none := u32(entries), u32(entries[4:])
+		frame, content := u32(entries[8:]), u32(entries[12:])
+		if directory < int64(minDirectory) || directory > maxDirectory || none != 0 ||
+			content > MaxGiant || frame < 1 || frame > maxFrame(content) {
+			return fmt.Errorf("seek table has a pack of %d and %d bytes with %d bytes of content", directory, frame, content)
+		}
+		t.starts = append(t.starts, sum)
+		sum += directory + frame
+	}
+	if sum != t.start {
+		return fmt.Errorf("frames in the seek table have %d bytes, those before it %d", sum, t.start)
+	}
+	return nil
+}
+
+func u32(b []byte) int64 { return int64(binary.LittleEndian.Uint32(b)) }
