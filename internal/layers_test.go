@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/runlog", "internal/catalog", "internal/runstate", "internal/cargotoml"},
 	{"internal/store"},
 	{"internal/bundle", "internal/deep", "internal/trash", "internal/tilelog", "internal/signing"},
-	{"internal/durable", "internal/jsonl", "internal/statement"},
+	{"internal/durable", "internal/jsonl", "internal/statement", "internal/console"},
 	{"internal/crate", "internal/semver", "internal/publicurl", "internal/deflate", "internal/human", "internal/verdict"},
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
@@ -50,9 +51,10 @@ func (a *App) Run(program func(*App) *cli.Command, args []string) int {
 	}
 	ctx, stop := a.untilSignal(context.Background())
 	defer stop()
-	out := &results{to: a.Stdout}
+	stdout := a.Stdout
+	out := console.NewResults(stdout)
 	a.Stdout = out
-	defer func() { a.Stdout = out.to }()
+	defer func() { a.Stdout = stdout }()
 	cmd := program(a)
 	cmd.Writer, cmd.ErrWriter = a.Stdout, a.Stderr
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {} // report does it
@@ -60,8 +62,8 @@ func (a *App) Run(program func(*App) *cli.Command, args []string) int {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.Join(context.Cause(ctx), err) // why, and who met it
 	}
-	if out.err != nil && !errors.Is(err, errors.Unwrap(out.err)) {
-		err = errors.Join(err, out.err)
+	if failed := out.Err(); failed != nil && !errors.Is(err, errors.Unwrap(failed)) {
+		err = errors.Join(err, failed)
 	}
 	return a.report(cmd.Name, err)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
@@ -113,7 +114,7 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	if err := a.demoServed(ctx, reg, d); err != nil {
 		return err
 	}
-	if err := a.demoLeft(job); err != nil || cfg.once || !isTerminal(a.Stdout) {
+	if err := a.demoLeft(job); err != nil || cfg.once || !console.IsTerminal(a.Stdout) {
 		return err
 	}
 	return a.demoServe(ctx, d)
@@ -131,8 +132,7 @@ func (a *App) demoLeft(job *downloadConfig) error {
 
 // demoRun is one run of the download command.
 func (a *App) demoRun(ctx context.Context, cfg *downloadConfig) error {
-	show := newDisplay(a.Stderr, &cfg.progress)
-	log := cfg.log.logger(show)
+	show, log := a.terminal(&cfg.progress, &cfg.log)
 	ix, err := index.Open(ctx, cfg.indexDir, index.Options{Log: log})
 	if err != nil {
 		return err

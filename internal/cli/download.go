@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
@@ -84,8 +85,7 @@ func (cfg *downloadConfig) check() error {
 
 // download runs the command.
 func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
-	show := newDisplay(a.Stderr, &cfg.progress)
-	log := cfg.log.logger(show)
+	show, log := a.terminal(&cfg.progress, &cfg.log)
 	if err := cfg.net.fitOpenFiles(log); err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 }
 
 // source opens what names the crates.
-func (cfg *downloadConfig) source(ctx context.Context, show *display, log *slog.Logger) (_ mirror.Source, done func(), err error) {
+func (cfg *downloadConfig) source(ctx context.Context, show *console.Display, log *slog.Logger) (_ mirror.Source, done func(), err error) {
 	var sums mirror.Checksums
 	if cfg.checksums != "" {
 		err := readText(cfg.checksums, func(r io.Reader) (err error) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
@@ -127,8 +128,7 @@ func (cfg *exportConfig) byFile() bool { return strings.HasPrefix(cfg.publicURL,
 
 // export runs the command.
 func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
-	show := newDisplay(a.Stderr, &cfg.progress)
-	log := cfg.log.logger(show)
+	show, log := a.terminal(&cfg.progress, &cfg.log)
 	v, err := reader.Open(ctx, reader.Config{Out: cfg.dirs.out, BundlesOut: cfg.dirs.bundles, IndexDir: cfg.dirs.index, Log: log})
 	if err != nil {
 		return err
@@ -148,7 +148,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 		Mirror: source, AsOf: asOf.Commit, Out: out, PublicURL: cfg.publicURL, Prune: cfg.prune, VerifyExisting: cfg.verifyExisting,
 		AcceptShrink: cfg.acceptShrink, Log: log, Progress: new(export.Progress),
 	}
-	stop := show.follow(exporting(job.Progress), log)
+	stop := show.Follow(exporting(job.Progress), log)
 	summary, err := export.Run(ctx, job)
 	stop()
 	if err == nil && cfg.gitIndex {
@@ -215,15 +215,15 @@ func publishGit(ctx context.Context, cfg *exportConfig, lock *durable.Lockfile, 
 }
 
 // exporting is the state of an export.
-func exporting(p *export.Progress) func() state {
-	return func() state {
+func exporting(p *export.Progress) func() console.State {
+	return func() console.State {
 		c := p.Snapshot()
-		s := state{done: c.Done, total: c.Total, processed: c.Done}
-		s.line = fmt.Sprintf(" %s of %s crates, %s versions, %s", human.Count(c.Done), human.Count(c.Total), human.Count(c.Versions), human.Size(c.Bytes))
+		s := console.State{Done: c.Done, Total: c.Total, Processed: c.Done}
+		s.Line = fmt.Sprintf(" %s of %s crates, %s versions, %s", human.Count(c.Done), human.Count(c.Total), human.Count(c.Versions), human.Size(c.Bytes))
 		if n := c.Damaged + c.Failed; n > 0 {
-			s.line += fmt.Sprintf(", %s bad", human.Count(n))
+			s.Line += fmt.Sprintf(", %s bad", human.Count(n))
 		}
-		s.attrs = []any{"crates", c.Done, "total", c.Total, "versions", c.Versions, "bytes", c.Bytes, "bad", c.Damaged + c.Failed}
+		s.Attrs = []any{"crates", c.Done, "total", c.Total, "versions", c.Versions, "bytes", c.Bytes, "bad", c.Damaged + c.Failed}
 		return s
 	}
 }
@@ -234,30 +234,17 @@ func printExported(w io.Writer, s *export.Summary, cfg *exportConfig, asOf index
 		fmt.Fprintf(w, "as of %s: commit %s\n", cfg.asOf, asOf)
 	}
 	fmt.Fprintf(w, "%s of %s (%s) are in %s\n", human.Plural(s.Versions, "version"), human.Plural(s.Crates, "crate"), human.Size(s.Bytes), cfg.static)
-	for _, r := range []struct {
-		n    int64
-		what string
-	}{
-		{s.Kept, "were there"},
-		{s.Linked, "files linked"},
-		{s.Copied, "files copied"},
-		{s.Index, "index files written"},
-		{s.Removed, "index files removed: nothing of these crates is shown any more"},
-		{s.Pruned, "crate files removed that no line names"},
-		{s.Left, "lines of these crates left out: the mirror does not hold their bytes"},
-		{s.Damaged, "not exported: the mirror's copy is damaged"},
-		{s.Failed, "could not be read or written"},
-	} {
-		if r.n > 0 {
-			fmt.Fprintf(w, "%12s  %s\n", human.Count(r.n), r.what)
-		}
-	}
-	for _, err := range s.Problems {
-		fmt.Fprintf(w, "  %s\n", human.Printable(err.Error()))
-	}
-	if more := s.Damaged + s.Failed - int64(len(s.Problems)); more > 0 {
-		fmt.Fprintf(w, "  and %s more\n", human.Count(more))
-	}
+	row := console.Rows(w)
+	row(s.Kept, "were there")
+	row(s.Linked, "files linked")
+	row(s.Copied, "files copied")
+	row(s.Index, "index files written")
+	row(s.Removed, "index files removed: nothing of these crates is shown any more")
+	row(s.Pruned, "crate files removed that no line names")
+	row(s.Left, "lines of these crates left out: the mirror does not hold their bytes")
+	row(s.Damaged, "not exported: the mirror's copy is damaged")
+	row(s.Failed, "could not be read or written")
+	console.Problems{First: s.Problems, All: s.Damaged + s.Failed}.Print(w)
 }
 
 // printCargoConfig prints what cargo needs.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
@@ -84,8 +85,7 @@ func (cfg *extractConfig) check() error {
 
 // extract runs the command.
 func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
-	show := newDisplay(a.Stderr, &cfg.progress)
-	log := cfg.log.logger(show)
+	show, log := a.terminal(&cfg.progress, &cfg.log)
 	bundles, err := durable.Open(cfg.bundlesDir)
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 	} else { // the crates come first
 		log.Warn("what is extracted gets no catalog; clonecratesio reindex makes one", "out", cfg.out, "err", err)
 	}
-	stop := show.follow(extracting(job.Progress), log)
+	stop := show.Follow(extracting(job.Progress), log)
 	summary, err := extract.Run(ctx, job)
 	stop()
 	printExtracted(a.Stdout, summary, cfg, ix)
@@ -153,19 +153,19 @@ func openIndex(ctx context.Context, dir string, log *slog.Logger) (*index.Index,
 }
 
 // extracting is the state of an extraction: bytes of bundles.
-func extracting(p *extract.Progress) func() state {
-	return func() state {
+func extracting(p *extract.Progress) func() console.State {
+	return func() console.State {
 		c := p.Snapshot()
 		left := time.Duration(0)
 		if c.Read > 0 {
 			left = (time.Duration(float64(c.Elapsed) * float64(c.Size-c.Read) / float64(c.Read))).Round(time.Second)
 		}
-		s := state{done: c.Read, total: c.Size, processed: c.OK()}
-		s.line = fmt.Sprintf(" %s of %s, %s crates, %s/s", human.Size(c.Read), human.Size(c.Size), human.Count(c.OK()), human.Count(int64(c.Rate())))
+		s := console.State{Done: c.Read, Total: c.Size, Processed: c.OK()}
+		s.Line = fmt.Sprintf(" %s of %s, %s crates, %s/s", human.Size(c.Read), human.Size(c.Size), human.Count(c.OK()), human.Count(int64(c.Rate())))
 		if left > 0 {
-			s.line += ", " + left.String() + " left"
+			s.Line += ", " + left.String() + " left"
 		}
-		s.attrs = []any{"bundles", c.Bundles, "read", c.Read, "total", c.Size, "extracted", c.Extracted, "existing", c.Kept,
+		s.Attrs = []any{"bundles", c.Bundles, "read", c.Read, "total", c.Size, "extracted", c.Extracted, "existing", c.Kept,
 			"rate_per_sec", fmt.Sprintf("%.1f", c.Rate()), "eta", left.String()}
 		return s
 	}
@@ -180,11 +180,7 @@ func printExtracted(w io.Writer, s *extract.Summary, cfg *extractConfig, ix *ind
 	fmt.Fprintf(w, "%s of %s %s in %s, verified and durable (%s, %s/s, %s written)\n",
 		human.Plural(s.OK(), "crate"), human.Plural(s.Bundles, "bundle"), are, cfg.out, s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())), human.Size(s.Bytes))
 	fmt.Fprintf(w, "%12s  %s\n", "checked", "against "+cfg.authority(ix))
-	row := func(n int64, what string) {
-		if n > 0 {
-			fmt.Fprintf(w, "%12s  %s\n", human.Count(n), what)
-		}
-	}
+	row := console.Rows(w)
 	row(s.Extracted, "extracted")
 	row(s.Kept, "there already, hashed")
 	row(s.Replaced, "files that were there moved to quarantine")
@@ -199,16 +195,11 @@ func printExtracted(w io.Writer, s *extract.Summary, cfg *extractConfig, ix *ind
 		row(s.Counts.Problems[k], k.String())
 		all += s.Counts.Problems[k]
 	}
-	if all == 0 {
-		return
-	}
-	fmt.Fprintf(w, "not as it should be:\n")
+	first := make([]error, len(s.Problems))
 	for i := range s.Problems {
-		fmt.Fprintf(w, "  %v\n", &s.Problems[i])
+		first[i] = &s.Problems[i]
 	}
-	if more := all - int64(len(s.Problems)); more > 0 {
-		fmt.Fprintf(w, "  and %s more, which the log names\n", human.Count(more))
-	}
+	console.Problems{Heading: "not as it should be:", First: first, All: all, More: ", which the log names"}.Print(w)
 }
 
 // authority says who vouched.

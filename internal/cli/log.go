@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/urfave/cli/v3"
 )
 
@@ -44,4 +45,10 @@ func (cfg *logConfig) logger(w io.Writer) *slog.Logger {
 	log.SetFlags(0)
 	log.SetOutput(slog.NewLogLogger(handler, slog.LevelDebug).Writer())
 	return slog.New(handler)
+}
+
+// terminal is stderr for a run: its display, and the log above that.
+func (a *App) terminal(progress *progressConfig, log *logConfig) (*console.Display, *slog.Logger) {
+	show := console.NewDisplay(a.Stderr, progress.Lines)
+	return show, log.logger(show)
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
@@ -17,7 +18,7 @@ import (
 )
 
 // mirror runs a job on the folders of cfg and says what it has come to.
-func (a *App) mirror(ctx context.Context, cfg *runConfig, job mirror.Config, show *display) (err error) {
+func (a *App) mirror(ctx context.Context, cfg *runConfig, job mirror.Config, show *console.Display) (err error) {
 	closed, err := newSession(ctx, cfg, show, job.Log)
 	if err != nil {
 		return err

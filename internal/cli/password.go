@@ -2,15 +2,14 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
 	"github.com/urfave/cli/v3"
-	"golang.org/x/term"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 )
@@ -41,7 +40,7 @@ func (p *passwordConfig) ask(ctx context.Context, a *App, key string) signing.Pa
 		if password, ok := os.LookupEnv(passwordVariable); ok {
 			return []byte(password), nil
 		}
-		if !term.IsTerminal(int(os.Stdin.Fd())) {
+		if !console.CanAsk() {
 			return nil, fmt.Errorf("the key is encrypted: give its password by -key-password-file FILE or $%s", passwordVariable)
 		}
 		return a.typedPassword(ctx, key)
@@ -66,35 +65,11 @@ func passwordInFile(name string) ([]byte, error) {
 	return []byte(line), nil
 }
 
-// typedPassword asks on the terminal, which shows nothing of what is typed; a signal
-// ends that, and the terminal is as it was.
+// typedPassword asks for it on the terminal.
 func (a *App) typedPassword(ctx context.Context, key string) ([]byte, error) {
-	in := int(os.Stdin.Fd())
-	before, err := term.GetState(in)
-	if err != nil {
-		return nil, fmt.Errorf("asking for the key's password: %w", err)
+	password, err := console.AskPassword(ctx, a.Stderr, fmt.Sprintf("password of %s: ", human.Printable(key)))
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("asking for the key's password: %w", err)
 	}
-	fmt.Fprintf(a.Stderr, "password of %s: ", human.Printable(key))
-	defer fmt.Fprintln(a.Stderr)
-	type answer struct {
-		password []byte
-		err      error
-	}
-	typed := make(chan answer, 1)
-	go func() {
-		password, err := term.ReadPassword(in)
-		typed <- answer{password, err}
-	}()
-	select {
-	case got := <-typed:
-		if got.err == nil && len(got.password) == 0 {
-			got.err = errors.New("none was typed")
-		}
-		if got.err != nil {
-			return nil, fmt.Errorf("asking for the key's password: %w", got.err)
-		}
-		return got.password, nil
-	case <-ctx.Done():
-		return nil, errors.Join(context.Cause(ctx), term.Restore(in, before))
-	}
+	return password, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -86,7 +87,7 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 		return err
 	}
 	defer ix.Close()
-	source, err := cfg.part.source(ctx, ix, nil, !cfg.excludeYanked, newDisplay(a.Stderr, new(progressConfig)), log)
+	source, err := cfg.part.source(ctx, ix, nil, !cfg.excludeYanked, console.NewDisplay(a.Stderr, console.Lines{}), log)
 	if err != nil {
 		return err
 	}

@@ -44,8 +44,7 @@ func (cfg *reindexConfig) check() error {
 
 // reindex is a run of the main job that fetches nothing and knows nothing.
 func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
-	show := newDisplay(a.Stderr, &cfg.progress)
-	log := cfg.log.logger(show)
+	show, log := a.terminal(&cfg.progress, &cfg.log)
 	ix, err := cfg.openIndex(ctx, log)
 	if err != nil {
 		return err

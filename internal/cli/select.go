@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/closure"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
@@ -37,7 +38,7 @@ type selectConfig struct {
 
 func (cfg *selectConfig) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "crates", Usage: "mirror only the crates named in `FILE`, one a line: NAME, or NAME@REQUIREMENT as cargo add takes it; # begins a comment", Destination: &cfg.crates, TakesFile: true},
+		&cli.StringFlag{Name: "crates", Usage: "mirror only the crates named in `FILE`, one a Line: NAME, or NAME@REQUIREMENT as cargo add takes it; # begins a comment", Destination: &cfg.crates, TakesFile: true},
 		&cli.StringSliceFlag{Name: "lockfile", Usage: "mirror only the packages of the Cargo.lock `FILE`, yanked ones too; may be repeated, and be used with -crates", Destination: &cfg.lockfiles, TakesFile: true},
 		&cli.StringSliceFlag{Name: "lockfile-source", Usage: "take the packages of lock files whose source is the registry `URL` too, which must be in the index as those of crates.io; without it they are left out", Destination: &cfg.sources},
 		&cli.BoolFlag{Name: "allow-empty", Usage: "go on although a choice, a list or a file of checksums has nothing in it", Destination: &cfg.allowEmpty},
@@ -86,7 +87,7 @@ func (cfg *selectConfig) chooses() bool {
 
 // source makes a source of the part of the index that is meant. The choice has
 // then decided about yanked versions: those of a lock file are always wanted.
-func (cfg *selectConfig) source(ctx context.Context, ix *index.Index, sums mirror.Checksums, yanked bool, show *display, log *slog.Logger) (mirror.Source, error) {
+func (cfg *selectConfig) source(ctx context.Context, ix *index.Index, sums mirror.Checksums, yanked bool, show *console.Display, log *slog.Logger) (mirror.Source, error) {
 	if !cfg.chooses() {
 		return mirror.FromIndex(ix, sums), nil
 	}
@@ -102,7 +103,7 @@ func (cfg *selectConfig) source(ctx context.Context, ix *index.Index, sums mirro
 		Progress: new(closure.Progress),
 	}
 	start := time.Now()
-	stop := show.follow(choosing(opt.Progress), log)
+	stop := show.Follow(choosing(opt.Progress), log)
 	set, err := closure.Compute(ctx, ix, wishes, opt)
 	stop()
 	if err != nil {
@@ -222,12 +223,12 @@ func warnUnmet(log *slog.Logger, unmet []error) {
 }
 
 // choosing is the state of a closure.
-func choosing(p *closure.Progress) func() state {
-	return func() state {
+func choosing(p *closure.Progress) func() console.State {
+	return func() console.State {
 		crates, versions := p.Crates.Load(), p.Versions.Load()
-		return state{
-			line:  fmt.Sprintf(" choosing: %s crates read, %s versions taken", human.Count(crates), human.Count(versions)),
-			attrs: []any{"phase", "choosing", "crates", crates, "versions", versions},
+		return console.State{
+			Line:  fmt.Sprintf(" choosing: %s crates read, %s versions taken", human.Count(crates), human.Count(versions)),
+			Attrs: []any{"phase", "choosing", "crates", crates, "versions", versions},
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
@@ -22,13 +23,13 @@ type session struct {
 	stream *runlog.Writer // of the manifest, for all openings; nil: each begins a file
 	client *upstream.Client
 	act    *activity
-	show   *display
+	show   *console.Display
 	log    *slog.Logger
 }
 
 // newSession is a session that is not open yet, but for a manifest that is a
 // stream, which a later opening must not begin again. The caller closes it (session.to).
-func newSession(ctx context.Context, cfg *runConfig, show *display, log *slog.Logger) (session, error) {
+func newSession(ctx context.Context, cfg *runConfig, show *console.Display, log *slog.Logger) (session, error) {
 	s := session{cfg: cfg, act: newActivity(), show: show, log: log}
 	var err error
 	if s.to, err = openTarget(ctx, cfg.manifest); err != nil {
@@ -89,6 +90,6 @@ func (s *session) run(ctx context.Context, job mirror.Config) (*mirror.Summary, 
 	defer context.AfterFunc(ctx, func() {
 		fmt.Fprintln(s.show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
 	})()
-	defer s.show.follow(mirroring(job.Progress), s.log)()
+	defer s.show.Follow(mirroring(job.Progress), s.log)()
 	return mirror.Run(ctx, job)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
@@ -141,8 +142,7 @@ func (cfg *sidecarsConfig) openTarget(ctx context.Context) (to target, err error
 
 // sidecars runs the command.
 func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
-	show := newDisplay(a.Stderr, &cfg.progress)
-	log := cfg.log.logger(show)
+	show, log := a.terminal(&cfg.progress, &cfg.log)
 	ix, err := index.Open(ctx, cfg.indexDir, index.Options{Log: log})
 	if err != nil {
 		return err
@@ -165,7 +165,7 @@ func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
 
 // describe writes the sidecars of what is in an index. The summary is nil if it
 // did not begin.
-func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to target, ix *index.Index, show *display, log *slog.Logger) (_ *sidecar.Summary, err error) {
+func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to target, ix *index.Index, show *console.Display, log *slog.Logger) (_ *sidecar.Summary, err error) {
 	job := sidecar.Config{
 		Index: ix, URLs: cfg.origin.urls.WithoutUser(), IncludeYanked: cfg.includeYanked, Limit: cfg.limit, AcceptShrink: cfg.acceptShrink, Concurrency: cfg.concurrency,
 		Log: log, Progress: sidecar.NewProgress(),
@@ -175,7 +175,7 @@ func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to target, ix *
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	defer show.follow(describing(job.Progress), log)()
+	defer show.Follow(describing(job.Progress), log)()
 	summary, err := sidecar.Run(ctx, job)
 	if err == nil {
 		err = sidecarsVerdict(summary, job.Places)
@@ -185,13 +185,13 @@ func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to target, ix *
 
 // describing is the state of a run over the index, of which only git knows the
 // size.
-func describing(p *sidecar.Progress) func() state {
-	return func() state {
+func describing(p *sidecar.Progress) func() console.State {
+	return func() console.State {
 		c := p.Snapshot()
-		return state{
-			processed: c.Done(),
-			line:      fmt.Sprintf(" %s crates, %s sidecars, %s/s", human.Count(c.Crates), human.Count(c.Done()), human.Count(int64(c.Rate()))),
-			attrs: []any{"crates", c.Crates, "processed", c.Done(), "written", c.Written, "existing", c.Kept, "errors", c.Problems,
+		return console.State{
+			Processed: c.Done(),
+			Line:      fmt.Sprintf(" %s crates, %s sidecars, %s/s", human.Count(c.Crates), human.Count(c.Done()), human.Count(int64(c.Rate()))),
+			Attrs: []any{"crates", c.Crates, "processed", c.Done(), "written", c.Written, "existing", c.Kept, "errors", c.Problems,
 				"rate_per_sec", fmt.Sprintf("%.1f", c.Rate())},
 		}
 	}

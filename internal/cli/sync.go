@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
@@ -87,8 +88,7 @@ func (cfg *syncConfig) check() error {
 
 // sync runs the command.
 func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
-	show := newDisplay(a.Stderr, &cfg.progress)
-	log := cfg.log.logger(show)
+	show, log := a.terminal(&cfg.progress, &cfg.log)
 	if err := cfg.net.fitOpenFiles(log); err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (s *syncer) updateIndex(ctx context.Context) error {
 	}
 	const phase = "updating the index"
 	s.act.enter(phase, "")
-	defer s.show.follow(func() state { return gitState(phase, s.act.doing()) }, s.log)()
+	defer s.show.Follow(func() console.State { return gitState(phase, s.act.doing()) }, s.log)()
 	up, err := index.Update(ctx, index.UpdateConfig{
 		Dir: s.cfg.dirs.index, URL: s.cfg.indexURL, Checkout: s.cfg.checkout,
 		KeepDays: s.cfg.keepDays, AcceptShrink: s.cfg.acceptShrink,
@@ -209,15 +209,15 @@ func (s *syncer) updateIndex(ctx context.Context) error {
 }
 
 // gitState is the state of an update of the index, out of git's words.
-func gitState(phase, detail string) state {
-	st := state{line: " " + phase, attrs: []any{"phase", phase, "git", human.Printable(detail)}}
+func gitState(phase, detail string) console.State {
+	st := console.State{Line: " " + phase, Attrs: []any{"phase", phase, "git", human.Printable(detail)}}
 	if detail == "" {
 		return st
 	}
-	st.line += ": " + human.Printable(detail)
+	st.Line += ": " + human.Printable(detail)
 	if before, _, found := strings.Cut(detail, "%"); found {
 		if percent, err := strconv.Atoi(before[strings.LastIndexByte(before, ' ')+1:]); err == nil {
-			st.done, st.total = int64(percent), 100
+			st.Done, st.Total = int64(percent), 100
 		}
 	}
 	return st

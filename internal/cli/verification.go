@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
@@ -111,7 +112,7 @@ func (v *verification) advance(s *verify.Summary) {
 var errSliceEnds = errors.New("-max-duration is over")
 
 // sweep is one run over what is held, from where the last one stopped.
-func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verification, show *display, log *slog.Logger) error {
+func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verification, show *console.Display, log *slog.Logger) error {
 	if cfg.restart || v.cursor.Begun.IsZero() || v.lock == nil {
 		v.cursor.Begin(time.Now().UTC())
 	}
@@ -132,7 +133,7 @@ func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verification, sho
 			return err
 		},
 	}
-	followed := show.follow(verifying(job.Progress, v.cursor.Versions, totals), log)
+	followed := show.Follow(verifying(job.Progress, v.cursor.Versions, totals), log)
 	s, err := verify.Run(ctx, job)
 	followed()
 	v.advance(s)
@@ -154,17 +155,17 @@ func (v *verification) lookAgain(ctx context.Context) error {
 }
 
 // verifying is the state of a sweep.
-func verifying(p *verify.Progress, before int64, totals catalog.Totals) func() state {
+func verifying(p *verify.Progress, before int64, totals catalog.Totals) func() console.State {
 	begun := time.Now()
-	return func() state {
+	return func() console.State {
 		versions, bytes, problems := p.Counts()
-		s := state{done: before + versions, total: totals.Versions, processed: versions}
+		s := console.State{Done: before + versions, Total: totals.Versions, Processed: versions}
 		rate := int64(float64(bytes) / max(time.Since(begun).Seconds(), 0.001))
-		s.line = fmt.Sprintf(" %s of %s, %s/s", human.Count(s.done), human.Count(s.total), human.Size(rate))
+		s.Line = fmt.Sprintf(" %s of %s, %s/s", human.Count(s.Done), human.Count(s.Total), human.Size(rate))
 		if problems > 0 {
-			s.line += fmt.Sprintf(", %s bad", human.Count(problems))
+			s.Line += fmt.Sprintf(", %s bad", human.Count(problems))
 		}
-		s.attrs = []any{"versions", s.done, "total", s.total, "bytes", bytes, "bad", problems}
+		s.Attrs = []any{"versions", s.Done, "total", s.Total, "bytes", bytes, "bad", problems}
 		return s
 	}
 }

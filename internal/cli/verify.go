@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
@@ -68,8 +69,7 @@ func (cfg *verifyConfig) check() error {
 
 // verify hashes, and repairs if that is asked for.
 func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
-	show := newDisplay(a.Stderr, &cfg.progress)
-	log := cfg.log.logger(show)
+	show, log := a.terminal(&cfg.progress, &cfg.log)
 	v, err := a.verification(ctx, cfg, log, func(v *verification) error { return a.sweep(ctx, cfg, v, show, log) })
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func printSweep(w io.Writer, s *verify.Summary, c *verify.Cursor, totals catalog
 // repair gives what is bad to the main job, which hashes it once more, sets it
 // aside and fetches it. Of bytes that a version had before, which cannot be
 // fetched, it keeps the copies that are good.
-func (a *App) repair(ctx context.Context, cfg *verifyConfig, v *verification, show *display, log *slog.Logger) error {
+func (a *App) repair(ctx context.Context, cfg *verifyConfig, v *verification, show *console.Display, log *slog.Logger) error {
 	if err := cfg.net.fitOpenFiles(log); err != nil {
 		return err
 	}

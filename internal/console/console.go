@@ -1,0 +1,81 @@
+// Package console is how a run speaks on a terminal. Results go to stdout: the
+// summary of a run, a plan, data. Everything else goes to stderr: logs,
+// progress, errors, hints. Progress is drawn on a terminal alone; without one a
+// run is quiet but for its log lines, of which there are few unless Lines asks
+// for more.
+package console
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+)
+
+// Results is stdout. A result that nobody got, as on a full disk, is a failure of
+// the command, whatever else it came to.
+type Results struct {
+	to  io.Writer
+	err error // the first
+}
+
+// NewResults returns the results that go to w.
+func NewResults(w io.Writer) *Results { return &Results{to: w} }
+
+func (r *Results) Write(p []byte) (int, error) {
+	n, err := r.to.Write(p)
+	if err != nil && r.err == nil {
+		r.err = fmt.Errorf("writing the result to stdout: %w", err)
+	}
+	return n, err
+}
+
+// Err is why a result was not written, or nil.
+func (r *Results) Err() error { return r.err }
+
+// IsTerminal reports whether a person looks at w.
+func IsTerminal(w io.Writer) bool {
+	if out, ok := w.(*Results); ok {
+		w = out.to
+	}
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Rows returns what prints a line of a summary: a number of what, unless it is
+// zero.
+func Rows(w io.Writer) (row func(n int64, what string)) {
+	return func(n int64, what string) {
+		if n > 0 {
+			fmt.Fprintf(w, "%12s  %s\n", human.Count(n), what)
+		}
+	}
+}
+
+// Problems is the end of a summary: the first problems, each in a line, under a
+// heading unless that is empty.
+type Problems struct {
+	Heading string
+	First   []error
+	All     int64  // how many there are
+	More    string // where the others are, as ", which the log names"
+}
+
+// Print prints them, and nothing where there are none.
+func (p Problems) Print(w io.Writer) {
+	if len(p.First) == 0 {
+		return
+	}
+	if p.Heading != "" {
+		fmt.Fprintln(w, p.Heading)
+	}
+	for _, err := range p.First {
+		fmt.Fprintf(w, "  %s\n", human.Printable(err.Error()))
+	}
+	if more := p.All - int64(len(p.First)); more > 0 {
+		fmt.Fprintf(w, "  and %s more%s\n", human.Count(more), p.More)
+	}
+}

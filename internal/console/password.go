@@ -1,0 +1,45 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// CanAsk reports whether somebody can type an answer.
+func CanAsk() bool { return term.IsTerminal(int(os.Stdin.Fd())) }
+
+// AskPassword prints a question, and reads the password that is typed, of which
+// the terminal shows nothing. When ctx ends, it returns its cause, and the
+// terminal is as it was.
+func AskPassword(ctx context.Context, w io.Writer, question string) ([]byte, error) {
+	in := int(os.Stdin.Fd())
+	before, err := term.GetState(in)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprint(w, question)
+	defer fmt.Fprintln(w)
+	type answer struct {
+		password []byte
+		err      error
+	}
+	typed := make(chan answer, 1)
+	go func() {
+		password, err := term.ReadPassword(in)
+		typed <- answer{password, err}
+	}()
+	select {
+	case got := <-typed:
+		if got.err == nil && len(got.password) == 0 {
+			got.err = errors.New("none was typed")
+		}
+		return got.password, got.err
+	case <-ctx.Done():
+		return nil, errors.Join(context.Cause(ctx), term.Restore(in, before))
+	}
+}
