@@ -21,7 +21,7 @@ var floors = [][]string{
 	{"cmd"},
 	{"internal/cli"},
 	{"internal/mirror", "internal/verify", "internal/closure", "internal/extract", "internal/sidecar", "internal/registry", "internal/export", "internal/prune", "internal/doctor", "internal/pages", "internal/attest"},
-	{"internal/reader"},
+	{"internal/reader", "internal/plan"},
 	{"internal/diff"},
 	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/runlog", "internal/catalog", "internal/runstate", "internal/cargotoml"},
 	{"internal/store"},

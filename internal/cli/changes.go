@@ -9,6 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
@@ -61,7 +62,7 @@ func (s *syncer) mirrorCrates(ctx context.Context) error {
 
 // work is what a round is about.
 type work struct {
-	source mirror.Source
+	source plan.Source
 	index  *index.Index          // that the source is made of: all of it, or what has changed
 	next   func(*mirror.Summary) // changes the baseline
 }
@@ -79,7 +80,7 @@ func (s *syncer) compare(ctx context.Context, ix *index.Index) (*work, error) {
 	if known && !s.cfg.part.chooses() {
 		changed, gone, err := ix.Changes(ctx, s.base.commit, again)
 		if err == nil {
-			return &work{mirror.FromChanges(changed, gone), changed, func(sum *mirror.Summary) {
+			return &work{plan.FromChanges(changed, gone), changed, func(sum *mirror.Summary) {
 				s.base.commit, s.base.again, s.base.part = ix.Commit(), sum.Again, lacking(sum, &s.cfg.runConfig)
 				if s.base.whole != nil && len(again) > 0 && len(sum.Again) == 0 {
 					s.base.commit = "" // that may have been all that was lacking: the next round sees

@@ -18,7 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -138,7 +138,7 @@ func (a *App) demoRun(ctx context.Context, cfg *downloadConfig) error {
 		return err
 	}
 	defer ix.Close()
-	job := cfg.job(mirror.FromIndex(ix, nil), log)
+	job := cfg.job(plan.FromIndex(ix, nil), log)
 	job.IncludeYanked = true
 	return a.mirror(ctx, &cfg.runConfig, job, show)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
 // downloadConfig is the flags of download; their Usage texts say what they mean.
@@ -97,17 +97,17 @@ func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 	job := cfg.job(source, log)
 	job.IncludeYanked, job.Limit, job.AllowEmpty = cfg.includeYanked, cfg.limit, cfg.part.allowEmpty
 	if cfg.dryRun {
-		return a.dryRun(ctx, cfg, job)
+		return a.dryRun(ctx, cfg, job.Config)
 	}
 	return a.mirror(ctx, &cfg.runConfig, job, show)
 }
 
 // source opens what names the crates.
-func (cfg *downloadConfig) source(ctx context.Context, show *console.Display, log *slog.Logger) (_ mirror.Source, done func(), err error) {
-	var sums mirror.Checksums
+func (cfg *downloadConfig) source(ctx context.Context, show *console.Display, log *slog.Logger) (_ plan.Source, done func(), err error) {
+	var sums plan.Checksums
 	if cfg.checksums != "" {
 		err := readText(cfg.checksums, func(r io.Reader) (err error) {
-			sums, err = mirror.ReadChecksums(r, cfg.checksums)
+			sums, err = plan.ReadChecksums(r, cfg.checksums)
 			return err
 		})
 		if err != nil {
@@ -140,61 +140,61 @@ func (cfg *downloadConfig) source(ctx context.Context, show *console.Display, lo
 	if err := cfg.origin.resolve(ctx, nil, log); err != nil {
 		return nil, nil, err
 	}
-	var entries []mirror.Entry
-	var bad []mirror.BadEntry
+	var entries []plan.Entry
+	var bad []plan.BadEntry
 	err = readText(cfg.list, func(r io.Reader) (err error) {
-		entries, bad, err = mirror.ReadList(r, cfg.list, sums)
+		entries, bad, err = plan.ReadList(r, cfg.list, sums)
 		return err
 	})
 	if err == nil && len(entries)+len(bad) == 0 && !cfg.part.allowEmpty {
 		err = emptyf("-list %s names no crate", cfg.list)
 	}
-	return mirror.FromList(entries, bad), func() {}, err
+	return plan.FromList(entries, bad), func() {}, err
 }
 
 // dryRun plans against what is there, and touches nothing.
-func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job mirror.Config) error {
-	plan, err := planOnly(ctx, &cfg.runConfig, job)
+func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job plan.Config) error {
+	totals, err := planOnly(ctx, &cfg.runConfig, job)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "dry-run ok: urls=%d concurrency=%d out=%s verify-existing=%t bundle-mode=%s\n",
-		plan.Versions, cfg.net.concurrency, cfg.out, cfg.verifyExisting, cfg.bundleMode)
-	printPlan(a.Stdout, plan)
-	return planVerdict(plan)
+		totals.Versions, cfg.net.concurrency, cfg.out, cfg.verifyExisting, cfg.bundleMode)
+	printPlan(a.Stdout, totals)
+	return planVerdict(totals)
 }
 
 // planOnly plans against what is there, and touches nothing. Somebody may be
 // writing the mirror meanwhile.
-func planOnly(ctx context.Context, cfg *runConfig, job mirror.Config) (plan mirror.Plan, err error) {
-	var what mirror.Held
+func planOnly(ctx context.Context, cfg *runConfig, job plan.Config) (totals plan.Totals, err error) {
+	var what plan.Held
 	if bundles, err := openIfThere(cfg.bundlesOut); err != nil {
-		return plan, err
+		return totals, err
 	} else if bundles != nil {
 		defer bundles.Close()
 		job.OldBundles = bundles
 	}
 	there, err := openIfThere(cfg.out)
 	if err != nil {
-		return plan, err
+		return totals, err
 	}
 	if there == nil {
-		return mirror.DryRun(ctx, job, what)
+		return plan.DryRun(ctx, job, what)
 	}
 	there.Close()
 	files, done, err := readFiles(cfg.out, cfg.bundlesOut)
 	if err != nil {
-		return plan, err
+		return totals, err
 	}
 	defer done()
 	what.Store = files
 	found, err := readCatalog(ctx, cfg.out, func(c *catalog.Catalog) (err error) {
 		what.Catalog = c
-		plan, err = mirror.DryRun(ctx, job, what)
+		totals, err = plan.DryRun(ctx, job, what)
 		return err
 	})
 	if found || err != nil {
-		return plan, err
+		return totals, err
 	}
-	return mirror.DryRun(ctx, job, what)
+	return plan.DryRun(ctx, job, what)
 }

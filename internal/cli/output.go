@@ -8,10 +8,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
 // printPlan says what a run would do.
-func printPlan(w io.Writer, p mirror.Plan) {
+func printPlan(w io.Writer, p plan.Totals) {
 	row := console.Rows(w)
 	row(p.Crates, "crates")
 	row(p.Unchanged, "of these unchanged since they were mirrored")

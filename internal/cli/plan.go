@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -94,26 +94,26 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 	run := runConfig{out: cfg.dirs.out, bundlesOut: cfg.dirs.bundles, bundle: cfg.bundle, acceptShrink: true}
 	job := run.job(source, log)
 	job.IncludeYanked, job.AllowEmpty = !cfg.excludeYanked, cfg.part.allowEmpty
-	plan, err := planOnly(ctx, &run, job)
-	if err == nil && plan.Crates+plan.Bad == 0 && !cfg.part.allowEmpty {
+	totals, err := planOnly(ctx, &run, job.Config)
+	if err == nil && totals.Crates+totals.Bad == 0 && !cfg.part.allowEmpty {
 		err = index.ErrEmpty
 	}
 	if err != nil {
 		return err
 	}
-	f, err := cfg.forecast(ctx, plan)
+	f, err := cfg.forecast(ctx, totals)
 	if err != nil {
 		return err
 	}
 	if cfg.json {
-		return errors.Join(json.MarshalWrite(a.Stdout, f), planVerdict(plan))
+		return errors.Join(json.MarshalWrite(a.Stdout, f), planVerdict(totals))
 	}
-	a.printForecast(plan, f, cfg)
-	return planVerdict(plan)
+	a.printForecast(totals, f, cfg)
+	return planVerdict(totals)
 }
 
 // planVerdict is the error that a plan deserves: a run would end with it.
-func planVerdict(p mirror.Plan) error {
+func planVerdict(p plan.Totals) error {
 	var errs []error
 	if p.Violated > 0 {
 		errs = append(errs, verdict.Integrityf("%d versions have another checksum in the index than in a lock file; they are listed above", p.Violated))
@@ -124,16 +124,16 @@ func planVerdict(p mirror.Plan) error {
 	return errors.Join(errs...)
 }
 
-func (cfg *planConfig) forecast(ctx context.Context, plan mirror.Plan) (forecast, error) {
+func (cfg *planConfig) forecast(ctx context.Context, totals plan.Totals) (forecast, error) {
 	f := forecast{
-		Crates: plan.Crates, Versions: plan.Versions, Held: plan.Held, HeldBytes: plan.HeldBytes, ToCheck: plan.Check,
-		ToFetch: plan.Fetch, MeanBytes: meanCrate, Bad: plan.Bad,
+		Crates: totals.Crates, Versions: totals.Versions, Held: totals.Held, HeldBytes: totals.HeldBytes, ToCheck: totals.Check,
+		ToFetch: totals.Fetch, MeanBytes: meanCrate, Bad: totals.Bad,
 	}
-	for _, err := range plan.Problems {
+	for _, err := range totals.Problems {
 		f.Problems = append(f.Problems, human.Printable(err.Error()))
 	}
-	if plan.Held >= enoughFetched {
-		f.MeanBytes, f.MeanIsHeld = plan.HeldBytes/plan.Held, true
+	if totals.Held >= enoughFetched {
+		f.MeanBytes, f.MeanIsHeld = totals.HeldBytes/totals.Held, true
 	}
 	f.FetchBytes = f.ToFetch * f.MeanBytes
 	var err error
@@ -190,8 +190,8 @@ func lastRate(out string) float64 {
 }
 
 // printForecast says it to a person.
-func (a *App) printForecast(plan mirror.Plan, f forecast, cfg *planConfig) {
-	printPlan(a.Stdout, plan)
+func (a *App) printForecast(totals plan.Totals, f forecast, cfg *planConfig) {
+	printPlan(a.Stdout, totals)
 	if f.ToFetch == 0 {
 		fmt.Fprintf(a.Stdout, "\nnothing is to be fetched\n")
 		return

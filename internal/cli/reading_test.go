@@ -10,18 +10,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // interrupted is a source of which crates are read, while somebody else mirrors.
 type interrupted struct {
-	mirror.Source
+	plan.Source
 	somebody func()
 }
 
-func (s interrupted) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*mirror.Group) error) error {
-	return s.Source.Groups(ctx, want, func(g *mirror.Group) error {
+func (s interrupted) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*plan.Group) error) error {
+	return s.Source.Groups(ctx, want, func(g *plan.Group) error {
 		err := yield(g)
 		s.somebody()
 		return err
@@ -56,15 +56,15 @@ func TestC21PlanBesideASync(t *testing.T) {
 		return catalog.Version{ID: id, Checksum: crate.Checksum{1}, Size: 1, Placement: store.Placement{Loose: true}, Listed: true, VerifiedAt: time.Unix(1, 0)}
 	}
 	crates := 0
-	list := mirror.FromList([]mirror.Entry{{ID: foo, Checksum: crate.Checksum{2}}, {ID: bar, Checksum: crate.Checksum{2}}}, nil)
+	list := plan.FromList([]plan.Entry{{ID: foo, Checksum: crate.Checksum{2}}, {ID: bar, Checksum: crate.Checksum{2}}}, nil)
 	source := interrupted{list, func() {
 		if crates++; crates == 1 {
 			commit(pinned(foo), pinned(bar))
 		}
 	}}
 	run := runConfig{out: out, bundlesOut: filepath.Join(out, "none")}
-	plan, err := planOnly(t.Context(), &run, run.job(source, slog.New(slog.DiscardHandler)))
-	if err != nil || plan.Conflicts != 2 || plan.Versions != 2 {
-		t.Errorf("plan %+v, %v", plan, err)
+	totals, err := planOnly(t.Context(), &run, run.job(source, slog.New(slog.DiscardHandler)).Config)
+	if err != nil || totals.Conflicts != 2 || totals.Versions != 2 {
+		t.Errorf("plan %+v, %v", totals, err)
 	}
 }

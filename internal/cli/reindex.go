@@ -6,7 +6,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
@@ -56,7 +56,7 @@ func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 	if err := run.origin.resolve(ctx, ix, log); err != nil {
 		return err
 	}
-	job := run.job(mirror.FromIndex(ix, nil), log)
+	job := run.job(plan.FromIndex(ix, nil), log)
 	job.Fetch, job.IncludeYanked, job.HeldOnly = nobody{}, true, true
 	return a.mirror(ctx, &run, job, show)
 }

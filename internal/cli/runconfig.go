@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -57,8 +58,8 @@ const defaultSecondPass = 5 * time.Second
 
 var durabilities = map[string]loose.Durability{"batch": loose.Batch, "file": loose.PerFile, "none": loose.None}
 
-var acceptances = map[string]mirror.AcceptRepublished{
-	"vanished": mirror.AcceptVanished, "never": mirror.AcceptNever, "always": mirror.AcceptAlways,
+var acceptances = map[string]plan.AcceptRepublished{
+	"vanished": plan.AcceptVanished, "never": plan.AcceptNever, "always": plan.AcceptAlways,
 }
 
 // check refuses what makes no sense, before anything is touched.
@@ -96,11 +97,13 @@ func checkBundleSize(gb int64) error {
 const maxBundleGB = 1 << 14
 
 // job is a run over what a source names.
-func (cfg *runConfig) job(source mirror.Source, log *slog.Logger) mirror.Config {
+func (cfg *runConfig) job(source plan.Source, log *slog.Logger) mirror.Config {
 	return mirror.Config{
-		Source: source, URLs: cfg.origin.urls, Guarded: cfg.origin.guarded, Out: cfg.out, AcceptShrink: cfg.acceptShrink,
-		AcceptRepublished: acceptances[cfg.acceptRepublished],
-		BundlesOut:        cfg.bundlesOut, Bundle: cfg.bundle, KeepLoose: cfg.bundleMode == "add",
-		VerifyExisting: cfg.verifyExisting, Concurrency: cfg.net.concurrency, SecondPass: cfg.secondPass, Log: log,
+		Config: plan.Config{
+			Source: source, AcceptShrink: cfg.acceptShrink, AcceptRepublished: acceptances[cfg.acceptRepublished],
+			Bundle: cfg.bundle, KeepLoose: cfg.bundleMode == "add", VerifyExisting: cfg.verifyExisting, Log: log,
+		},
+		URLs: cfg.origin.urls, Guarded: cfg.origin.guarded, Out: cfg.out, BundlesOut: cfg.bundlesOut,
+		Concurrency: cfg.net.concurrency, SecondPass: cfg.secondPass,
 	}
 }

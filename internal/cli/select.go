@@ -18,7 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
 // selectConfig is the flags that choose a part of the index. Without any of
@@ -87,12 +87,12 @@ func (cfg *selectConfig) chooses() bool {
 
 // source makes a source of the part of the index that is meant. The choice has
 // then decided about yanked versions: those of a lock file are always wanted.
-func (cfg *selectConfig) source(ctx context.Context, ix *index.Index, sums mirror.Checksums, yanked bool, show *console.Display, log *slog.Logger) (mirror.Source, error) {
+func (cfg *selectConfig) source(ctx context.Context, ix *index.Index, sums plan.Checksums, yanked bool, show *console.Display, log *slog.Logger) (plan.Source, error) {
 	if !cfg.chooses() {
-		return mirror.FromIndex(ix, sums), nil
+		return plan.FromIndex(ix, sums), nil
 	}
 	if cfg.crates == "" && len(cfg.lockfiles) == 0 {
-		return mirror.FromChoice(ix, sums, closure.Latest{N: cfg.newest, Yanked: yanked}, nil), nil
+		return plan.FromChoice(ix, sums, closure.Latest{N: cfg.newest, Yanked: yanked}, nil), nil
 	}
 	wishes, problems, err := cfg.wishes(ctx, ix, log)
 	if err != nil {
@@ -112,7 +112,7 @@ func (cfg *selectConfig) source(ctx context.Context, ix *index.Index, sums mirro
 	log.Info("chosen", "crates", set.Crates, "versions", set.Versions, "roots", len(wishes.Roots), "locked", len(wishes.Pins),
 		"took", time.Since(start).Round(time.Millisecond))
 	warnUnmet(log, set.Unmet)
-	return mirror.FromChoice(ix, sums, set, badEntries(append(problems, set.Problems...))), nil
+	return plan.FromChoice(ix, sums, set, badEntries(append(problems, set.Problems...))), nil
 }
 
 // wishes reads the files. A file that comes to nothing is a mistake rather than a
@@ -202,9 +202,9 @@ func leftOut(s closure.Source) string {
 	return fmt.Sprintf("%s, %s of them in the index with the same checksum (-lockfile-source %s takes them)", text, human.Count(int64(s.Same)), shellQuote(human.Printable(s.URL)))
 }
 
-func badEntries(problems []closure.Problem) (bad []mirror.BadEntry) {
+func badEntries(problems []closure.Problem) (bad []plan.BadEntry) {
 	for _, p := range problems {
-		bad = append(bad, mirror.BadEntry{ID: p.ID, Err: p.Err, Violated: p.Violated})
+		bad = append(bad, plan.BadEntry{ID: p.ID, Err: p.Err, Violated: p.Violated})
 	}
 	return bad
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
 )
@@ -131,7 +131,7 @@ func (a *App) repair(ctx context.Context, cfg *verifyConfig, v *verification, sh
 		secondPass: defaultSecondPass,
 	}
 	entries, superseded := v.bad()
-	job := run.job(mirror.FromList(entries, nil), log)
+	job := run.job(plan.FromList(entries, nil), log)
 	job.IncludeYanked, job.VerifyExisting, job.Repair = true, true, true
 	job.Superseded, job.AllowEmpty = superseded, true
 	return a.mirror(ctx, &run, job, show)

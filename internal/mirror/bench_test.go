@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -31,12 +32,12 @@ func BenchmarkPlan(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		plan, err := DryRun(context.Background(), Config{Source: FromIndex(ix, nil), IncludeYanked: true}, Held{})
+		totals, err := plan.DryRun(context.Background(), plan.Config{Source: plan.FromIndex(ix, nil), IncludeYanked: true}, plan.Held{})
 		if err != nil {
 			b.Fatal(err)
 		}
 		ix.Close()
-		b.ReportMetric(float64(plan.Versions), "versions")
+		b.ReportMetric(float64(totals.Versions), "versions")
 	}
 }
 
@@ -80,8 +81,9 @@ func BenchmarkNothingNew(b *testing.B) {
 			for range b.N {
 				log := runlog.Create(fsys, "manifest.jsonl")
 				s, err := Run(ctx, Config{
-					Source: FromIndex(ix, nil), Store: st, Catalog: cat, Manifest: log, State: fsys, Out: out,
-					URLs: crate.CratesIOURLs, IncludeYanked: true, NewsOnly: news,
+					Config: plan.Config{Source: plan.FromIndex(ix, nil), IncludeYanked: true},
+					Store:  st, Catalog: cat, Manifest: log, State: fsys, Out: out,
+					URLs: crate.CratesIOURLs, NewsOnly: news,
 				})
 				if err != nil || s.Plan.Unchanged != s.Plan.Crates || s.Existing != s.Plan.Versions {
 					b.Fatalf("%v, %+v", err, s.Plan)

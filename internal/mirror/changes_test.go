@@ -8,6 +8,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -23,7 +24,7 @@ func (w *world) runChanges(since string, also ...string) *Summary {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.Source, c.NewsOnly = FromChanges(changed, gone), true })
+	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.Source, c.NewsOnly = plan.FromChanges(changed, gone), true })
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -35,17 +36,17 @@ func (c ids) Entries(cr *index.Crate) (wanted []bool) {
 }
 
 // only makes a run mirror a part of what its source names.
-func only(choice Choice, bad ...BadEntry) func(*Config) {
+func (w *world) only(choice plan.Choice, bad ...plan.BadEntry) func(*Config) {
 	return func(c *Config) {
 		c.IncludeYanked = false
-		c.Source = FromChoice(c.Source.(indexSource).index, nil, choice, bad)
+		c.Source = plan.FromChoice(w.read, nil, choice, bad)
 	}
 }
 
 func TestChoice(t *testing.T) {
 	w := gitWorld(t, parse(small))
 	choice := ids{foo1: true, foo11: true} // one of them yanked
-	s := w.mustRun(only(choice))
+	s := w.mustRun(w.only(choice))
 	if s.Downloaded != 2 || s.Plan.Crates != 1 || s.Plan.Versions != 2 || len(w.catalog.versions) != 2 || !w.catalog.versions[foo11].Yanked {
 		t.Errorf("%+v, plan %+v, want the two that were chosen", s.Counts, s.Plan)
 	}
@@ -57,7 +58,7 @@ func TestChoice(t *testing.T) {
 	w.reg.Add(simreg.MustParse("foo 3.0.0\nnew 1.0.0")...)
 	w.commit()
 	choice[foo3] = true
-	if s := w.mustRun(only(choice)); s.Existing != 2 || s.Downloaded != 1 || w.reg.TotalRequests() != requests+1 {
+	if s := w.mustRun(w.only(choice)); s.Existing != 2 || s.Downloaded != 1 || w.reg.TotalRequests() != requests+1 {
 		t.Errorf("one more: %+v", s.Counts)
 	}
 	// Even though part of it is held, the whole is looked at.
@@ -76,7 +77,7 @@ func TestChoiceLeavesTheRestAlone(t *testing.T) {
 	w.reg.Remove(gone)
 	w.reg.Remove(ox)
 	w.commit()
-	s := w.mustRun(only(ids{foo11: true}))
+	s := w.mustRun(w.only(ids{foo11: true}))
 	if s.Plan.Versions != 1 || s.Existing != 1 {
 		t.Errorf("%+v, plan %+v, want the one chosen", s.Counts, s.Plan)
 	}
@@ -102,13 +103,13 @@ func TestChoiceLeavesTheRestAlone(t *testing.T) {
 // told, and the rest is mirrored.
 func TestChoiceInVain(t *testing.T) {
 	w := newWorld(t, parse(small))
-	missing := BadEntry{ID: crate.ID{Name: "nosuch"}, Err: errors.New("names:1: nosuch is not in the index")}
-	s, err := w.run(context.Background(), w.disk, only(ids{ox: true}, missing))
+	missing := plan.BadEntry{ID: crate.ID{Name: "nosuch"}, Err: errors.New("names:1: nosuch is not in the index")}
+	s, err := w.run(context.Background(), w.disk, w.only(ids{ox: true}, missing))
 	if err != nil || s.Complete(false) || !s.Sound() || s.Downloaded != 1 || s.Missing != 1 || s.Failures[0].Err.Error() != missing.Err.Error() {
 		t.Errorf("%+v, %+v, %v", s.Counts, s.Failures, err)
 	}
-	violated := BadEntry{ID: foo1, Err: errors.New("two checksums"), Violated: true}
-	s, err = w.run(context.Background(), w.disk, only(ids{ox: true}, violated))
+	violated := plan.BadEntry{ID: foo1, Err: errors.New("two checksums"), Violated: true}
+	s, err = w.run(context.Background(), w.disk, w.only(ids{ox: true}, violated))
 	if err != nil || s.Complete(false) || s.Sound() || s.Violated != 1 || s.Existing != 1 || s.Plan.Violated != 1 {
 		t.Errorf("%+v, %v", s.Counts, err)
 	}
@@ -125,8 +126,8 @@ func TestChoiceOfUnreadable(t *testing.T) {
 	if err := errors.Join(os.Remove(path), os.Symlink("elsewhere", path)); err != nil {
 		t.Skip(err)
 	}
-	w.mustRun(only(ids{ox: true}))
-	s, err := w.run(context.Background(), w.disk, only(ids{ox: true, foo1: true}))
+	w.mustRun(w.only(ids{ox: true}))
+	s, err := w.run(context.Background(), w.disk, w.only(ids{ox: true, foo1: true}))
 	if err != nil || s.Complete(false) || s.BadEntries != 1 || !strings.Contains(s.Failures[0].Err.Error(), "not a regular file") {
 		t.Errorf("%+v, %+v, %v", s.Counts, s.Failures, err)
 	}
@@ -135,12 +136,12 @@ func TestChoiceOfUnreadable(t *testing.T) {
 // TestA18ChoiceRolledBack: a part of the index must not go back in time either.
 func TestA18ChoiceRolledBack(t *testing.T) {
 	w := gitWorld(t, parse(small))
-	w.mustRun(only(ids{ox: true}))
+	w.mustRun(w.only(ids{ox: true}))
 	if w.catalog.revision.Commit == "" {
 		t.Fatal("the commit was not recorded")
 	}
 	w.catalog.revision = catalog.Revision{Commit: "newer", Time: w.catalog.revision.Time.Add(1e9)}
-	if _, err := w.run(context.Background(), w.disk, only(ids{ox: true})); err == nil || !strings.Contains(err.Error(), "went back in time") {
+	if _, err := w.run(context.Background(), w.disk, w.only(ids{ox: true})); err == nil || !strings.Contains(err.Error(), "went back in time") {
 		t.Errorf("err = %v", err)
 	}
 }

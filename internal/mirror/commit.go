@@ -117,9 +117,9 @@ func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 		if res.stored && res.at.Bundle != "" {
 			r.bundles.paid(res.at.Bundle)
 		}
-		b.Versions = append(b.Versions, res.rows...)
-		b.Removed = append(b.Removed, res.removed...)
-		b.Accepted = append(b.Accepted, res.accepted...)
+		b.Versions = append(b.Versions, res.Rows...)
+		b.Removed = append(b.Removed, res.Removed...)
+		b.Accepted = append(b.Accepted, res.Accepted...)
 		b.Dropped = append(b.Dropped, res.dropped...)
 		if len(res.vanished) > 0 {
 			b.Vanished = append(b.Vanished, res.vanished...)
@@ -162,7 +162,7 @@ func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 // lose forgets a version that the index does not name any more, so that no run asks
 // for it: upstream refuses it, and no good copy is left to be repaired.
 func (r *run) lose(res *result, b *catalog.Batch) {
-	b.Dropped = append(b.Dropped, res.entry.key())
+	b.Dropped = append(b.Dropped, res.entry.Key())
 	r.summary.LostRemoved++
 	r.cfg.Log.Error("a version that the index does not name any more is lost: no good copy is left, and upstream does not give it out",
 		"crate", res.entry.Name, "version", res.entry.Version, "sha256", res.entry.Checksum)

@@ -10,6 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
@@ -19,14 +20,14 @@ func openStore(t *testing.T, fsys durable.FS) *loose.Store {
 	return loose.OpenReadOnly(fsys)
 }
 
-func (w *world) source() Source {
+func (w *world) source() plan.Source {
 	w.t.Helper()
 	ix, err := index.Open(context.Background(), w.index, index.Options{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { ix.Close() })
-	return FromIndex(ix, nil)
+	return plan.FromIndex(ix, nil)
 }
 
 // C3, C1: the power is cut, and the process killed, at every operation of whole

@@ -9,15 +9,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
-
-// Namer is a Source that can be asked about single versions.
-type Namer interface {
-	NewLookup(ctx context.Context) *index.Lookup
-	// Names reports whether the source names these bytes.
-	Names(ctx context.Context, lookup *index.Lookup, key crate.Key) (bool, error)
-}
 
 // settleEvidence settles what was sent for versions whose right bytes are stored
 // by now, or that the index does not name any more, and what a person had this run
@@ -29,8 +23,8 @@ func (r *run) settleEvidence(ctx context.Context, ended bool) (err error) {
 		return fmt.Errorf("looking into quarantine: %w", err)
 	}
 	j := judge{run: r, listing: listing}
-	if namer, ok := r.cfg.Source.(Namer); ok && ended {
-		j.namer, j.lookup = namer, namer.NewLookup(ctx) // which starts nothing until it is asked
+	if ix, ok := r.cfg.Source.(plan.Index); ok && ended {
+		j.index, j.lookup = ix, ix.NewLookup(ctx) // which starts nothing until it is asked
 		defer func() { err = errors.Join(err, j.lookup.Close()) }()
 	}
 	for e, err := range r.cfg.Store.Evidence() {
@@ -63,7 +57,7 @@ func (r *run) settleEvidence(ctx context.Context, ended bool) (err error) {
 type judge struct {
 	*run
 	listing store.Listing
-	namer   Namer // nil: the source of the run cannot be asked
+	index   plan.Index // nil: the source of the run cannot be asked
 	lookup  *index.Lookup
 }
 
@@ -80,10 +74,10 @@ func (j *judge) settled(ctx context.Context, e *store.Evidence) (because string,
 		return "wrong bytes came once, the right ones are stored now", nil
 	case stored:
 		return "it was damaged, and is repaired", nil
-	case e.Kind != store.Sent || e.Want == (crate.Checksum{}) || j.namer == nil:
+	case e.Kind != store.Sent || e.Want == (crate.Checksum{}) || j.index == nil:
 		return "", nil
 	}
-	named, err := j.namer.Names(ctx, j.lookup, crate.Key{ID: e.ID, Checksum: e.Want})
+	named, err := j.index.Names(ctx, j.lookup, crate.Key{ID: e.ID, Checksum: e.Want})
 	if err != nil || named {
 		return "", err
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
@@ -31,11 +31,11 @@ func TestA8EvidenceOfWhatIsNotAskedForAnyMore(t *testing.T) {
 			w.reg.ReplaceBytes(foo1)
 		}, nil, 0},
 		{"removed, and the run breaks off", func(w *world) { w.reg.Remove(foo1) }, func(_ *world, cfg *Config) {
-			cfg.Source = brokenOff{cfg.Source}
+			cfg.Source = brokenOff{cfg.Source.(plan.Index)}
 		}, 1},
 		{"removed, says a list", func(w *world) { w.reg.Remove(foo1) }, func(w *world, cfg *Config) {
 			id := crate.ID{Name: "bar", Version: "1.0.0"}
-			cfg.Source = FromList([]Entry{{ID: id, Checksum: mustSum(w, id)}}, nil)
+			cfg.Source = plan.FromList([]plan.Entry{{ID: id, Checksum: mustSum(w, id)}}, nil)
 		}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,16 +65,8 @@ func TestA8EvidenceOfWhatIsNotAskedForAnyMore(t *testing.T) {
 var errBrokenOff = errors.New("broken off")
 
 // brokenOff is a Source that names nothing and then ends with an error.
-type brokenOff struct{ Source }
+type brokenOff struct{ plan.Index }
 
-func (brokenOff) Groups(context.Context, func(path, blob string) bool, func(*Group) error) error {
+func (brokenOff) Groups(context.Context, func(path, blob string) bool, func(*plan.Group) error) error {
 	return errBrokenOff
-}
-
-func (b brokenOff) NewLookup(ctx context.Context) *index.Lookup {
-	return b.Source.(Namer).NewLookup(ctx)
-}
-
-func (b brokenOff) Names(ctx context.Context, l *index.Lookup, key crate.Key) (bool, error) {
-	return b.Source.(Namer).Names(ctx, l, key)
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -38,7 +39,8 @@ type world struct {
 	t       *testing.T
 	reg     *simreg.Registry
 	server  *simreg.Server
-	index   string // folder
+	index   string       // folder
+	read    *index.Index // of the last run
 	disk    *durabletest.Mem
 	catalog *memCatalog
 	bundle  *bundling    // nil: loose files
@@ -104,10 +106,12 @@ func (w *world) run(ctx context.Context, fsys durable.FS, change func(*Config)) 
 		return nil, err
 	}
 	defer client.Close()
+	w.read = ix
 	cfg := Config{
-		Source: FromIndex(ix, nil), Fetch: client, Store: st, Catalog: w.catalog, Manifest: log, State: fsys,
-		URLs: urls(w.server.BaseURL), Out: "out", IncludeYanked: true, Concurrency: 8, Interval: 5 * time.Millisecond,
-		Grace: time.Second, OldBundles: fsys, BundlesOut: "bundles",
+		Config: plan.Config{Source: plan.FromIndex(ix, nil), IncludeYanked: true, OldBundles: fsys},
+		Fetch:  client, Store: st, Catalog: w.catalog, Manifest: log, State: fsys,
+		URLs: urls(w.server.BaseURL), Out: "out", Concurrency: 8, Interval: 5 * time.Millisecond,
+		Grace: time.Second, BundlesOut: "bundles",
 	}
 	if w.bundle != nil {
 		cfg.Bundle, cfg.KeepLoose = true, w.bundle.add
@@ -286,7 +290,7 @@ func leftovers(t *testing.T, fsys durable.Reader) []string {
 			switch in := strings.HasPrefix(name, temporary+"/"); {
 			case in && e.IsDir():
 				dirs = append(dirs, name)
-			case in || durable.IsTemp(name) || slices.Contains(spoolNames[:], name):
+			case in || durable.IsTemp(name) || slices.Contains(plan.SpoolNames[:], name):
 				list = append(list, name)
 			}
 		}
@@ -385,7 +389,7 @@ func (c *memCatalog) Accepted(_ context.Context, key crate.Key) (bool, error) {
 func (c *memCatalog) put(v catalog.Version) {
 	delete(c.others, v.Key())
 	for id, was := range c.versions { // names compare without case, as in the real one
-		if pinKey(id) != pinKey(v.ID) {
+		if id.Version != v.ID.Version || !strings.EqualFold(id.Name, v.Name) {
 			continue
 		}
 		if was.Checksum == v.Checksum {

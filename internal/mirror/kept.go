@@ -9,6 +9,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -141,7 +142,7 @@ func (r *run) keepSuperseded(ctx context.Context) error {
 
 func (r *run) keepCopies(ctx context.Context, v *catalog.Version) error {
 	w := worker{run: r}
-	res := &result{entry: Entry{ID: v.ID, Checksum: v.Checksum}}
+	res := &result{entry: plan.Entry{ID: v.ID, Checksum: v.Checksum}}
 	left, err := w.checkHeld(ctx, res, v.Placement)
 	if errors.As(err, new(*unreadableError)) {
 		r.unreadableKept(v.ID, err)

@@ -20,6 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -38,7 +39,7 @@ func republished(t *testing.T, b *bundling) (w *world, before crate.Key) {
 	before = crate.Key{ID: foo1, Checksum: mustSum(w, foo1)}
 	w.republish(foo1)
 	w.writeIndex()
-	w.mustRun(func(c *Config) { c.AcceptRepublished = AcceptAlways })
+	w.mustRun(func(c *Config) { c.AcceptRepublished = plan.AcceptAlways })
 	return w, before
 }
 
@@ -92,7 +93,7 @@ func TestA8ManyRepublished(t *testing.T) {
 		}
 		return s
 	}
-	s := run("published again", func(c *Config) { c.AcceptRepublished = AcceptAlways })
+	s := run("published again", func(c *Config) { c.AcceptRepublished = plan.AcceptAlways })
 	if s.Republished != n {
 		t.Errorf("%+v", s.Counts)
 	}
@@ -112,7 +113,7 @@ func TestA8EarlierBytesInAnotherCase(t *testing.T) {
 	must(t, err)
 	defer cat.Close()
 	w := newWorld(t, parse("foo 1.0.0"))
-	change := func(c *Config) { c.Catalog, c.AcceptRepublished = cat, AcceptAlways }
+	change := func(c *Config) { c.Catalog, c.AcceptRepublished = cat, plan.AcceptAlways }
 	w.mustRun(change)
 	first, was := w.bytesOf(foo1), mustSum(w, foo1)
 	line, err := w.reg.IndexFile("3/f/foo")
@@ -236,7 +237,7 @@ func TestA8SupersededIsDamaged(t *testing.T) {
 				tt.damage(w, row)
 			}
 			s, err := w.run(context.Background(), w.disk, func(c *Config) {
-				c.Source, c.Superseded, c.AllowEmpty, c.VerifyExisting = FromList(nil, nil), []crate.Key{before}, true, true
+				c.Source, c.Superseded, c.AllowEmpty, c.VerifyExisting = plan.FromList(nil, nil), []crate.Key{before}, true, true
 				c.Repair = true
 			})
 			if err != nil || s.Lost != tt.lost || s.Quarantined != tt.evidence || s.Sound() != (tt.lost == 0 && tt.evidence == 0) {
@@ -323,7 +324,7 @@ func TestLostAfterItsRemoval(t *testing.T) {
 			}
 			must(t, w.disk.Remove(foo1.LoosePath()))
 			s, err := w.run(t.Context(), w.disk, func(c *Config) {
-				c.Source = FromList([]Entry{{ID: foo1, Checksum: sum}}, nil)
+				c.Source = plan.FromList([]plan.Entry{{ID: foo1, Checksum: sum}}, nil)
 				c.VerifyExisting, c.Repair, c.IncludeYanked = true, tt.repair, true
 			})
 			if err != nil || s.LostRemoved != tt.lost || s.Gone != 1 || s.Complete(false) != (tt.lost > 0) || s.Sound() != (tt.lost == 0) {

@@ -3,13 +3,12 @@
 //
 // What the catalog does not know of comes first: bytes that versions had before
 // they were published again, and bundles of v1.1.0, whose crates are taken over
-// into the store. Then a run has three parts. Planning streams the index, compares it with the
-// catalog and with what stands in the store, and writes what must be done to a
-// file, so that the size of the job is known before its bulk begins and memory
-// does not grow with the registry. Working takes the plan item by item, many
-// at a time: fetch or re-hash, verify, store; what upstream did not give is tried
-// again in later passes (pass.go). Committing, in one goroutine,
-// turns batches of results into facts, in one order and never another:
+// into the store. Then a run has three parts. Planning (package plan) compares
+// what the index names with what is held, and writes what must be done to a file.
+// Working takes the plan item by item, many at a time: fetch or re-hash, verify,
+// store; what upstream did not give is tried again in later passes (pass.go).
+// Committing, in one goroutine, turns batches of results into facts, in one order
+// and never another:
 //
 //	verified bytes -> store.Checkpoint (durable, published)
 //	               -> catalog rows -> manifest records -> progress
@@ -29,63 +28,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
-
-// Source is where the entries of a run come from: an index, or a list.
-type Source interface {
-	// Groups calls want for every crate, in the order of their index paths,
-	// and yields those that were wanted, in the same order, both from the
-	// goroutine that called it; want may be ahead. An error ends the sequence
-	// and the run.
-	Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error
-	// Revision is what the source was read from, zero if it has none; Scope is
-	// what it means that the source does not name some crate.
-	Revision() (catalog.Revision, Scope)
-}
-
-// Scope says what a source stands for.
-type Scope uint8
-
-const (
-	Some    Scope = iota // a list of versions: others are published as well
-	Changed              // all versions of some crates: other crates are as they were
-	Whole                // all that is published
-)
-
-// Group is the entries of one crate's index file.
-type Group struct {
-	Path    string // in the index; empty: of no crate, and without Entries
-	Blob    string // git id of the content; empty if there is none to compare
-	Entries []Entry
-	Bad     []BadEntry
-	Gone    bool // there is no such crate any more, and nothing else is said
-	// Whole says that versions that it does not name are not published any more.
-	Whole bool
-	// Chosen says which of Entries are to be mirrored, yanked or not. If nil,
-	// those are that Config.IncludeYanked allows.
-	Chosen []bool
-}
-
-// Entry is one version that should be mirrored.
-type Entry struct {
-	crate.ID
-	Checksum crate.Checksum
-	Yanked   bool
-	Unlisted bool   // an index that was mirrored before did not name it any more
-	URL      string // empty: derived from Config.URLs
-}
-
-func (e *Entry) key() crate.Key { return crate.Key{ID: e.ID, Checksum: e.Checksum} }
-
-// BadEntry is something in the source that cannot be mirrored.
-type BadEntry struct {
-	crate.ID // as far as it could be read
-	Err      error
-	Violated bool // two that should know name different checksums
-}
 
 // Fetcher is the part of upstream.Client that a run needs.
 type Fetcher interface {
@@ -94,7 +41,7 @@ type Fetcher interface {
 
 // Catalog is what a run needs of catalog.Catalog.
 type Catalog interface {
-	Reader
+	plan.Catalog
 	WasGone(ctx context.Context, id crate.ID) (bool, error)
 	BytesOf(ctx context.Context, id crate.ID) ([]catalog.Version, error)
 	TwicePage(ctx context.Context, after crate.ID, limit int) ([]catalog.Version, error)
@@ -110,38 +57,24 @@ type Manifest interface {
 
 // Config is a run.
 type Config struct {
-	Source   Source
+	plan.Config // what is to be mirrored
+
 	Fetch    Fetcher
 	Store    store.Store
 	Catalog  Catalog
 	Manifest Manifest
 	State    durable.FS // where the plan is kept while it is worked on
 
-	// OldBundles is a folder in which bundles of v1.1.0 may lie: what the source
-	// names of their crates goes into Store, once. If nil, there are none.
-	OldBundles durable.Reader
-
-	URLs           crate.URLTemplate // where crates are
-	Guarded        bool              // their host must not be in a private network: the index alone names it
-	Out            string            // folder of the loose files, for the paths in the manifest
-	BundlesOut     string            // folder of the bundles, likewise
-	Bundle         bool              // the store makes bundles: what is held loose is put into them too
-	KeepLoose      bool              // and stays loose; otherwise loose files go once their bundle is finished
-	KeepOpen       bool              // the last bundle is not finished: a later run on the same store goes on with it
-	NewsOnly       bool              // what is held is counted, but gets no line in the manifest
-	IncludeYanked  bool
-	VerifyExisting bool // hash what is held instead of trusting the catalog
-	Repair         bool // a person asked for what is found damaged to be repaired, and is told of it
-	HeldOnly       bool // leave out what is not there: nothing new is fetched
-	AllowEmpty     bool // a choice or a list that names nothing is meant
+	URLs       crate.URLTemplate // where crates are
+	Guarded    bool              // their host must not be in a private network: the index alone names it
+	Out        string            // folder of the loose files, for the paths in the manifest
+	BundlesOut string            // folder of the bundles, likewise
+	KeepOpen   bool              // the last bundle is not finished: a later run on the same store goes on with it
+	NewsOnly   bool              // what is held is counted, but gets no line in the manifest
+	Repair     bool              // a person asked for what is found damaged to be repaired, and is told of it
 	// Superseded are bytes that versions had before, of which a copy is said to be
 	// damaged or missing.
 	Superseded []crate.Key
-	// AcceptRepublished says when the bytes of a version may change.
-	AcceptRepublished AcceptRepublished
-
-	AcceptShrink bool  // go on although many crates vanished from the source, or it is older than the last
-	Limit        int64 // at most so many entries; 0: all
 
 	Concurrency int                   // fetches at a time; default 128
 	Disks       map[string]durable.FS // whose free space is watched, by their names; default: State as Out
@@ -150,8 +83,7 @@ type Config struct {
 	Interval    time.Duration         // between commits; default 1 s
 	SecondPass  time.Duration         // after the run, try once more what upstream did not give, and a third time after 12 times as long; 0: never
 
-	Log      *slog.Logger // default: none
-	Progress *Progress    // counts of the run, for others to read; default: nobody does
+	Progress *Progress // counts of the run, for others to read; default: nobody does
 }
 
 func (cfg Config) withDefaults() Config {
@@ -176,11 +108,15 @@ func (cfg Config) withDefaults() Config {
 	if cfg.Progress == nil {
 		cfg.Progress = NewProgress()
 	}
+	cfg.Planned = &cfg.Progress.planned
 	return cfg
 }
 
+// held is what the source is compared with.
+func (cfg *Config) held() plan.Held { return plan.Held{Catalog: cfg.Catalog, Store: cfg.Store} }
+
 // url returns where an entry is fetched from.
-func (cfg *Config) url(e *Entry) string {
+func (cfg *Config) url(e *plan.Entry) string {
 	if e.URL != "" {
 		return e.URL
 	}
@@ -230,8 +166,8 @@ type run struct {
 	summary *Summary           // written by the committer alone while it runs
 	refused map[crate.ID]error // by the store, their results yet to come; the committer's
 	bundles ledger
-	pass    *pass  // that is going on
-	later   *spool // what it has put off; nil: nothing. The committer's
+	pass    *pass       // that is going on
+	later   *plan.Spool // what it has put off; nil: nothing. The committer's
 }
 
 // committing does a part of the run with the committer beside it, whose results
@@ -259,12 +195,12 @@ func (r *run) committing(user context.Context, part func(ctx, user context.Conte
 }
 
 func (r *run) planAndWork(ctx, user context.Context) error {
-	plan, err := r.plan(ctx)
+	todo, err := r.plan(ctx)
 	if err != nil {
 		return err
 	}
-	defer plan.remove()
-	return r.work(ctx, user, plan, r.pass)
+	defer todo.Remove()
+	return r.work(ctx, user, todo, r.pass)
 }
 
 // send hands a result to the committer, whose it is then.

@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -228,11 +229,11 @@ func TestA18IndexRolledBack(t *testing.T) {
 
 // aged is a source with another revision.
 type aged struct {
-	Source
+	plan.Source
 	rev catalog.Revision
 }
 
-func (a aged) Revision() (catalog.Revision, Scope) { return a.rev, Whole }
+func (a aged) Revision() (catalog.Revision, plan.Scope) { return a.rev, plan.Whole }
 
 // B1, B20: what is not the crate is never published, whatever the status says.
 func TestB1WrongBytesForEver(t *testing.T) {
@@ -540,15 +541,15 @@ func TestDryRunTouchesNothing(t *testing.T) {
 		return durabletest.Fault{}
 	}))
 	requests := w.reg.TotalRequests()
-	plan, err := DryRun(context.Background(), Config{Source: w.source(), IncludeYanked: true}, Held{w.catalog, st})
-	if err != nil || plan.Versions != 5 || plan.Held != 2 || plan.Fetch != 3 {
-		t.Errorf("%+v, %v; want 2 of 5 held", plan, err)
+	totals, err := plan.DryRun(context.Background(), plan.Config{Source: w.source(), IncludeYanked: true}, plan.Held{Catalog: w.catalog, Store: st})
+	if err != nil || totals.Versions != 5 || totals.Held != 2 || totals.Fetch != 3 {
+		t.Errorf("%+v, %v; want 2 of 5 held", totals, err)
 	}
 	if w.reg.TotalRequests() != requests {
 		t.Error("a dry run made requests")
 	}
-	if plan, err := DryRun(context.Background(), Config{Source: w.source()}, Held{}); err != nil || plan.Fetch != 4 || plan.Yanked != 1 {
-		t.Errorf("nothing held: %+v, %v", plan, err)
+	if totals, err := plan.DryRun(context.Background(), plan.Config{Source: w.source()}, plan.Held{}); err != nil || totals.Fetch != 4 || totals.Yanked != 1 {
+		t.Errorf("nothing held: %+v, %v", totals, err)
 	}
 }
 
@@ -566,11 +567,11 @@ func TestC2StoppedWhilePlanning(t *testing.T) {
 
 // stopping is a source during which a run is stopped.
 type stopping struct {
-	Source
+	plan.Source
 	stop func()
 }
 
-func (s stopping) Groups(ctx context.Context, _ func(path, blob string) bool, _ func(*Group) error) error {
+func (s stopping) Groups(ctx context.Context, _ func(path, blob string) bool, _ func(*plan.Group) error) error {
 	s.stop()
 	<-ctx.Done()
 	return fmt.Errorf("reading from the catalog: %w", ctx.Err())

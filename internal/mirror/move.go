@@ -32,8 +32,8 @@ func (r *run) finish(ctx context.Context) error {
 	if err := r.cfg.Catalog.Commit(ctx, catalog.Batch{Bundles: r.bundles.whole()}); err != nil {
 		return err
 	}
-	plan := r.cfg.Progress.plan.Load()
-	if r.cfg.KeepLoose || plan.Twice+plan.Check == 0 {
+	total := r.cfg.Progress.plan.Load()
+	if r.cfg.KeepLoose || total.Twice+total.Check == 0 {
 		return r.completeDrop(ctx)
 	}
 	return r.dropLoose(ctx)

@@ -14,6 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -111,7 +112,7 @@ func republishSome(w *world) {
 	w.mustRun(nil)
 	w.republish(ox)
 	w.writeIndex()
-	w.mustRun(func(cfg *Config) { cfg.AcceptRepublished = AcceptAlways })
+	w.mustRun(func(cfg *Config) { cfg.AcceptRepublished = plan.AcceptAlways })
 	w.republish(foo1)
 	w.republish(ox)
 	w.writeIndex()
@@ -123,7 +124,7 @@ func republishAndBack(w *world) {
 	first := w.key(foo1)
 	w.republish(foo1)
 	w.writeIndex()
-	w.mustRun(func(cfg *Config) { cfg.AcceptRepublished = AcceptAlways })
+	w.mustRun(func(cfg *Config) { cfg.AcceptRepublished = plan.AcceptAlways })
 	w.before[foo1] = w.key(foo1).Checksum
 	w.reg.Remove(foo1)
 	w.reg.Restore(foo1, first.Checksum)
@@ -145,7 +146,7 @@ func republishBundled(w *world) {
 	w.bundle = nil
 }
 
-func acceptRepublished(_ *world, cfg *Config) { cfg.AcceptRepublished = AcceptAlways }
+func acceptRepublished(_ *world, cfg *Config) { cfg.AcceptRepublished = plan.AcceptAlways }
 
 // leaveOld leaves a bundle of v1.1.0, with some of its manifest.
 func leaveOld(w *world) {
@@ -185,13 +186,13 @@ func verifyExisting(_ *world, cfg *Config) { cfg.VerifyExisting = true }
 
 // repair is what "verify -repair" runs for what it found.
 func repair(w *world, cfg *Config) {
-	var bad []Entry
+	var bad []plan.Entry
 	for _, id := range []crate.ID{foo1, ox} {
 		sum, err := w.checksum(id)
 		must(w.t, err)
-		bad = append(bad, Entry{ID: id, Checksum: sum})
+		bad = append(bad, plan.Entry{ID: id, Checksum: sum})
 	}
-	cfg.Source, cfg.VerifyExisting = FromList(bad, nil), true
+	cfg.Source, cfg.VerifyExisting = plan.FromList(bad, nil), true
 }
 
 // begin makes what the run of an ordeal starts from.

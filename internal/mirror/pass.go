@@ -8,6 +8,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
@@ -17,7 +18,7 @@ import (
 // nor counted.
 
 const (
-	lastPass      = 3
+	lastPass      = plan.Passes
 	longerPause   = 12   // before the third pass, in those before the second
 	fewLeft       = 1000 // versions for which a third pass is made,
 	fewLeftShare  = 10   // if no more than one in so many that were tried first
@@ -52,22 +53,15 @@ func worthAnotherPass(err error) bool {
 	return errors.As(err, new(*upstream.MismatchError)) || errors.As(err, &fetch) && fetch.Attempts > 0
 }
 
-// tried is what became of an item in an earlier pass.
-type tried struct {
-	Outcome outcome
-	Err     string
-	Retries int // so far
-}
-
 // putOff makes a result that failed one that waits for the next pass.
-func (res *result) putOff(it *item) {
-	it.tried = &tried{res.outcome, res.err.Error(), res.retries}
+func (res *result) putOff(it *plan.Item) {
+	it.Tried = &plan.Tried{Outcome: uint8(res.outcome), Err: res.err.Error(), Retries: res.retries}
 	res.outcome, res.item = deferred, it
 }
 
 // giveUp makes of an item what it came to when it was last tried.
-func (res *result) giveUp(it *item) {
-	res.outcome, res.err, res.retries = it.tried.Outcome, errors.New(it.tried.Err), it.tried.Retries
+func (res *result) giveUp(it *plan.Item) {
+	res.outcome, res.err, res.retries = outcome(it.Tried.Outcome), errors.New(it.Tried.Err), it.Tried.Retries
 }
 
 // tryAgain tries again what was put off by a pass over the plan that ended with
@@ -76,7 +70,7 @@ func (res *result) giveUp(it *item) {
 func (r *run) tryAgain(ctx context.Context, err error) error {
 	defer func() {
 		if r.later != nil {
-			r.later.remove()
+			r.later.Remove()
 		}
 	}()
 	if errors.As(err, new(*upstream.StoppedError)) && r.later != nil {
@@ -91,12 +85,12 @@ func (r *run) tryAgain(ctx context.Context, err error) error {
 func (r *run) nextPass(ctx context.Context) error {
 	number, pause := r.pass.number+1, r.cfg.SecondPass
 	if number == lastPass {
-		if !r.few(r.later.items) {
+		if !r.few(r.later.Items) {
 			return r.giveUp(ctx)
 		}
 		pause *= longerPause
 	}
-	r.cfg.Log.Info("versions that failed are tried again", "pass", number, "versions", r.later.items, "pause", pause)
+	r.cfg.Log.Info("versions that failed are tried again", "pass", number, "versions", r.later.Items, "pause", pause)
 	r.cfg.Progress.nextPass(number, pause, pause*longerPause)
 	select {
 	case <-time.After(pause):
@@ -121,8 +115,8 @@ func (r *run) giveUp(ctx context.Context) error {
 func (r *run) makePass(ctx context.Context, p *pass) error {
 	todo := r.later
 	r.later, r.pass = nil, p
-	defer todo.remove()
-	if err := todo.finish(); err != nil {
+	defer todo.Remove()
+	if err := todo.Finish(); err != nil {
 		return err
 	}
 	return r.committing(ctx, func(ctx, user context.Context) error { return r.work(ctx, user, todo, p) })
@@ -130,8 +124,8 @@ func (r *run) makePass(ctx context.Context, p *pass) error {
 
 // few reports whether so little is left that the run waits for it once more.
 func (r *run) few(left int64) bool {
-	plan := r.cfg.Progress.plan.Load()
-	return left <= fewLeft && left*fewLeftShare <= plan.Fetch+plan.Check+plan.Republished
+	total := r.cfg.Progress.plan.Load()
+	return left <= fewLeft && left*fewLeftShare <= total.Fetch+total.Check+total.Republished
 }
 
 // done notes that an item of a job has a result; the committer calls it. When it
@@ -164,11 +158,11 @@ func (r *run) done(res *result, b *catalog.Batch) error {
 	return nil
 }
 
-func (r *run) addLater(row *catalog.Crate, items []item) (err error) {
+func (r *run) addLater(row *catalog.Crate, items []plan.Item) (err error) {
 	if r.later == nil {
-		if r.later, err = newSpool(r.cfg.State, r.pass.number+1); err != nil {
+		if r.later, err = plan.NewSpool(r.cfg.State, r.pass.number+1); err != nil {
 			return err
 		}
 	}
-	return r.later.add(row, items)
+	return r.later.Add(row, items)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
@@ -256,7 +257,7 @@ func TestProgressOfPasses(t *testing.T) {
 			})
 		}
 	})
-	c := Counts{Plan: &Plan{Versions: 100}, Downloaded: 50, PutOff: 10, Elapsed: 60 * time.Second, nextPause: 5 * time.Second}
+	c := Counts{Plan: &plan.Totals{Versions: 100}, Downloaded: 50, PutOff: 10, Elapsed: 60 * time.Second, nextPause: 5 * time.Second}
 	if got := c.Left(); got != 45*time.Second {
 		t.Errorf("60 of 100 in 60 s, 10 of them put off: %v left", got)
 	}

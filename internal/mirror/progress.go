@@ -3,6 +3,8 @@ package mirror
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
 // Progress is the counts of a run, for others to read while it goes on. What it
@@ -10,7 +12,7 @@ import (
 type Progress struct {
 	start      time.Time
 	planned    atomic.Int64 // crates looked at
-	plan       atomic.Pointer[Plan]
+	plan       atomic.Pointer[plan.Totals]
 	working    atomic.Int64 // when planning ended, nanoseconds after start
 	bytes      atomic.Int64
 	unreadable atomic.Int64
@@ -31,11 +33,11 @@ func NewProgress() *Progress { return &Progress{start: time.Now()} }
 
 // Counts is a snapshot of a Progress.
 type Counts struct {
-	OldBytes         int64 // of bundles of v1.1.0 that are taken over
-	OldRead          int64 // of these, so far
-	TakenOver        int64 // crates out of them
-	CratesPlanned    int64 // looked at so far while planning
-	Plan             *Plan // nil until planning has ended
+	OldBytes         int64        // of bundles of v1.1.0 that are taken over
+	OldRead          int64        // of these, so far
+	TakenOver        int64        // crates out of them
+	CratesPlanned    int64        // looked at so far while planning
+	Plan             *plan.Totals // nil until planning has ended
 	Downloaded       int64
 	Existing         int64
 	VerifiedExisting int64
@@ -144,9 +146,9 @@ func (p *Progress) nextPass(number int, pause, next time.Duration) {
 	p.pass.Store(int32(number))
 }
 
-func (p *Progress) setPlan(plan Plan) {
+func (p *Progress) setPlan(totals plan.Totals) {
 	p.working.Store(int64(time.Since(p.start)))
-	p.plan.Store(&plan)
+	p.plan.Store(&totals)
 }
 
 func (p *Progress) fetched(n int64) { p.bytes.Add(n) }

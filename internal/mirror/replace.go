@@ -10,6 +10,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -70,7 +71,7 @@ func (w *worker) replace(ctx context.Context, res *result, at store.Placement) e
 	}
 	there, err := w.makeWay(ctx, res, others)
 	if err == nil && !there && left.Republished != "" {
-		err = w.run.cfg.Store.TakePlace(res.entry.key())
+		err = w.run.cfg.Store.TakePlace(res.entry.Key())
 	}
 	if err != nil {
 		return err
@@ -97,7 +98,7 @@ func (w *worker) replaceFetched(ctx context.Context, res *result, others []catal
 }
 
 // others returns the rows of the other bytes of a version.
-func (w *worker) others(ctx context.Context, e *Entry) (others []catalog.Version, err error) {
+func (w *worker) others(ctx context.Context, e *plan.Entry) (others []catalog.Version, err error) {
 	rows, err := w.run.cfg.Catalog.BytesOf(ctx, e.ID)
 	for _, v := range rows {
 		if v.Checksum != e.Checksum {
@@ -128,7 +129,7 @@ func (w *worker) makeWay(ctx context.Context, res *result, others []catalog.Vers
 			v.SupersededAt = time.Now()
 		}
 		v.Listed = false
-		res.rows = append(res.rows, *v)
+		res.Rows = append(res.Rows, *v)
 	}
 	inPlace := store.Placement{Loose: true}
 	sum, err := w.sumOf(ctx, res.entry.ID, inPlace)
@@ -176,7 +177,7 @@ func (w *worker) moveAway(ctx context.Context, key crate.Key) error {
 		return err
 	}
 	there := store.Placement{Loose: true, Republished: key.Checksum.FileKey()}
-	good, checkErr := w.checkPlace(ctx, &result{entry: Entry{ID: key.ID, Checksum: key.Checksum}}, there, io.Discard)
+	good, checkErr := w.checkPlace(ctx, &result{entry: plan.Entry{ID: key.ID, Checksum: key.Checksum}}, there, io.Discard)
 	if good || checkErr != nil {
 		return errors.Join(err, checkErr)
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -90,23 +90,23 @@ func TestA8AcceptRepublished(t *testing.T) {
 	day := time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name   string
-		rule   AcceptRepublished
+		rule   plan.AcceptRepublished
 		absent time.Time // of a commit of the index's history; zero: there is none
 		byHand bool
 		want   bool
 	}{
-		{"the index never was without it", AcceptVanished, time.Time{}, false, false},
-		{"its history shows that it was, two days ago", AcceptVanished, day.Add(-48 * time.Hour), false, true},
-		{"its history shows that it was, an hour ago", AcceptVanished, day.Add(-time.Hour), false, false},
-		{"never, whatever its history", AcceptNever, day.Add(-48 * time.Hour), false, false},
-		{"never, but for a person", AcceptNever, time.Time{}, true, true},
-		{"always", AcceptAlways, time.Time{}, false, true},
+		{"the index never was without it", plan.AcceptVanished, time.Time{}, false, false},
+		{"its history shows that it was, two days ago", plan.AcceptVanished, day.Add(-48 * time.Hour), false, true},
+		{"its history shows that it was, an hour ago", plan.AcceptVanished, day.Add(-time.Hour), false, false},
+		{"never, whatever its history", plan.AcceptNever, day.Add(-48 * time.Hour), false, false},
+		{"never, but for a person", plan.AcceptNever, time.Time{}, true, true},
+		{"always", plan.AcceptAlways, time.Time{}, false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, parse(small))
 			past := func(cfg *Config) {
 				cfg.AcceptRepublished = tt.rule
-				cfg.Source = withPast{cfg.Source, catalog.Revision{Commit: "now", Time: day}, tt.absent}
+				cfg.Source = withPast{cfg.Source.(plan.Index), catalog.Revision{Commit: "now", Time: day}, tt.absent}
 			}
 			w.mustRun(past)
 			before, was := w.bytesOf(foo1), mustSum(w, foo1)
@@ -204,7 +204,7 @@ func TestA8CommitOfTheFuture(t *testing.T) {
 	w := newWorld(t, parse(small))
 	absent := time.Now()
 	past := func(cfg *Config) {
-		cfg.Source = withPast{cfg.Source, catalog.Revision{Commit: "now", Time: absent.Add(48 * time.Hour)}, absent}
+		cfg.Source = withPast{cfg.Source.(plan.Index), catalog.Revision{Commit: "now", Time: absent.Add(48 * time.Hour)}, absent}
 	}
 	w.mustRun(past)
 	w.reg.ReplaceBytes(foo1)
@@ -239,44 +239,14 @@ func TestIncompleteCrateVanishes(t *testing.T) {
 	}
 }
 
-// A8: however many versions have other bytes, planning ends.
-func TestA8HistoryIsNotReadForEver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		past := &slowPast{}
-		p := &planner{cfg: &Config{Source: past, Log: slog.New(slog.DiscardHandler)}, mirrored: catalog.Revision{Commit: "c"}}
-		start := time.Now()
-		for range 10000 {
-			asked := past.asked
-			if _, found, err := p.absent(t.Context(), foo1); err != nil || found != (past.asked > asked) {
-				t.Fatal(found, err)
-			}
-		}
-		if took := time.Since(start); took > maxLooking+time.Minute || past.asked < 10 {
-			t.Errorf("asked %d times, for %v", past.asked, took)
-		}
-	})
-}
-
-// slowPast takes a minute for each answer.
-type slowPast struct {
-	Source
-	asked int
-}
-
-func (s *slowPast) AbsentSince(context.Context, crate.ID, string) (index.Revision, bool, error) {
-	time.Sleep(time.Minute)
-	s.asked++
-	return index.Revision{}, true, nil
-}
-
-// withPast is a source with a revision and a history.
+// withPast is an index with another revision and history.
 type withPast struct {
-	Source
+	plan.Index
 	rev    catalog.Revision
 	absent time.Time
 }
 
-func (s withPast) Revision() (catalog.Revision, Scope) { return s.rev, Whole }
+func (s withPast) Revision() (catalog.Revision, plan.Scope) { return s.rev, plan.Whole }
 
 func (s withPast) AbsentSince(_ context.Context, id crate.ID, since string) (index.Revision, bool, error) {
 	if since != "now" {
@@ -293,7 +263,7 @@ func TestAcceptanceOutlivesTheRun(t *testing.T) {
 	w.reg.ReplaceBytes(foo1)
 	w.reg.Inject(foo1, simreg.Fault{Kind: simreg.Status, Code: 500, Times: -1})
 	w.writeIndex()
-	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.AcceptRepublished = AcceptAlways })
+	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.AcceptRepublished = plan.AcceptAlways })
 	if err != nil || s.Complete(false) || !s.Sound() {
 		t.Fatalf("%v, %+v", err, s.Counts)
 	}
@@ -312,7 +282,7 @@ func TestUpstreamStillHasTheEarlierBytes(t *testing.T) {
 	w.reg.ReplaceBytes(foo1)
 	w.writeIndex()
 	s, err := w.run(context.Background(), w.disk, func(c *Config) {
-		c.AcceptRepublished = AcceptAlways
+		c.AcceptRepublished = plan.AcceptAlways
 		c.Fetch = staleFetch{c.Fetch, before}
 	})
 	if err != nil || s.Failed != 1 || s.Violated != 0 || s.Quarantined != 0 {
@@ -343,7 +313,7 @@ func TestEarlierBytesAreAskedForAgain(t *testing.T) {
 			return &upstream.MismatchError{Err: &crate.ChecksumError{ID: id, Got: was, Size: int64(len(before))}, Attempts: 3}
 		}}
 		s, err := w.run(t.Context(), w.disk, func(c *Config) {
-			c.Fetch, c.SecondPass, c.AcceptRepublished = m, 5*time.Second, AcceptAlways
+			c.Fetch, c.SecondPass, c.AcceptRepublished = m, 5*time.Second, plan.AcceptAlways
 		})
 		if err != nil || s.Downloaded != 1 || s.Failed+s.Violated+int64(s.Quarantined) != 0 || !s.Complete(false) {
 			t.Errorf("%v, %+v", err, s.Counts)
@@ -380,10 +350,10 @@ func TestBackToTheEarlierBytes(t *testing.T) {
 		was := mustSum(w, foo1)
 		w.reg.ReplaceBytes(foo1)
 		w.writeIndex()
-		w.mustRun(func(c *Config) { c.AcceptRepublished = AcceptAlways })
+		w.mustRun(func(c *Config) { c.AcceptRepublished = plan.AcceptAlways })
 		between := mustSum(w, foo1)
 		must(t, os.WriteFile(filepath.Join(w.index, "3", "f", "foo"), first, 0o644))
-		s := w.mustRun(func(c *Config) { c.AcceptRepublished = AcceptAlways })
+		s := w.mustRun(func(c *Config) { c.AcceptRepublished = plan.AcceptAlways })
 		if s.Downloaded != 0 || s.VerifiedExisting != 1 {
 			t.Errorf("%+v", s.Counts)
 		}
@@ -410,7 +380,7 @@ func TestA8DamagedFileWhereEarlierBytesGo(t *testing.T) {
 	must(t, durable.WriteFile(w.disk, name, before[:len(before)-1]))
 	w.reg.ReplaceBytes(foo1)
 	w.writeIndex()
-	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.AcceptRepublished = AcceptAlways })
+	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.AcceptRepublished = plan.AcceptAlways })
 	if err != nil || !s.Complete(false) || s.Downloaded != 1 || s.Failed != 0 {
 		t.Errorf("%v, %+v", err, s.Counts)
 	}
@@ -438,7 +408,7 @@ func TestRepublishedOverDamage(t *testing.T) {
 	w.damage(foo1, []byte("neither the bytes of now nor those of before"))
 	w.reg.ReplaceBytes(foo1)
 	w.writeIndex()
-	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.AcceptRepublished = AcceptAlways })
+	s, err := w.run(context.Background(), w.disk, func(c *Config) { c.AcceptRepublished = plan.AcceptAlways })
 	if err != nil || !s.Complete(false) || s.Quarantined != 1 {
 		t.Errorf("%v, %+v", err, s.Counts)
 	}
@@ -464,7 +434,7 @@ func TestA8ConflictIsFetchedOnce(t *testing.T) {
 		t.Helper()
 		w.writeIndex()
 		before := w.settled()
-		s, err := w.run(context.Background(), w.disk, func(cfg *Config) { cfg.AcceptRepublished = AcceptNever })
+		s, err := w.run(context.Background(), w.disk, func(cfg *Config) { cfg.AcceptRepublished = plan.AcceptNever })
 		must(t, err)
 		if s.Plan.Conflicts != 1 || s.Violated != 1 || s.Sound() {
 			t.Errorf("no conflict: %+v", s.Counts)
@@ -482,7 +452,7 @@ func TestA8ConflictIsFetchedOnce(t *testing.T) {
 	run(1, "the new bytes are at ")
 	run(0, "the new bytes are at ")
 
-	w.mustRun(func(cfg *Config) { cfg.AcceptRepublished = AcceptAlways })
+	w.mustRun(func(cfg *Config) { cfg.AcceptRepublished = plan.AcceptAlways })
 	w.reg.Remove(foo1)
 	w.reg.Restore(foo1, first)
 	run(0, "it had these bytes before, and they are held")

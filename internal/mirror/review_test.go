@@ -25,6 +25,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -118,7 +119,7 @@ func TestChecksumsReachUnchangedCrates(t *testing.T) {
 	w := gitWorld(t, parse(small))
 	w.mustRun(nil)
 	s, err := w.run(context.Background(), w.disk, func(c *Config) {
-		c.Source = FromIndex(c.Source.(indexSource).index, Checksums{foo1: sha256.Sum256([]byte("other"))})
+		c.Source = plan.FromIndex(w.read, plan.Checksums{foo1: sha256.Sum256([]byte("other"))})
 	})
 	if err != nil || s.Complete(false) || s.Errors() != 1 {
 		t.Errorf("%v, %+v", err, s.Counts)
@@ -185,7 +186,7 @@ func TestListLeavesYankedAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.mustRun(func(c *Config) {
-		c.Source = FromList([]Entry{{ID: foo11, Checksum: sum, URL: c.URLs.URL(foo11, sum)}}, nil)
+		c.Source = plan.FromList([]plan.Entry{{ID: foo11, Checksum: sum, URL: c.URLs.URL(foo11, sum)}}, nil)
 		c.VerifyExisting = true
 	})
 	if v := w.catalog.versions[foo11]; !v.Yanked {
@@ -285,14 +286,14 @@ func TestC12DeadStoreStopsTheRun(t *testing.T) {
 
 // A list of many versions of one crate asks the catalog once.
 func TestListAsksTheCatalogOncePerCrate(t *testing.T) {
-	var entries []Entry
+	var entries []plan.Entry
 	for i := range 500 {
-		entries = append(entries, Entry{ID: crate.ID{Name: []string{"one", "two"}[i%2], Version: fmt.Sprintf("1.0.%d", i)}})
+		entries = append(entries, plan.Entry{ID: crate.ID{Name: []string{"one", "two"}[i%2], Version: fmt.Sprintf("1.0.%d", i)}})
 	}
 	counting := &countingCatalog{memCatalog: newMemCatalog()}
-	plan, err := DryRun(context.Background(), Config{Source: FromList(entries, nil)}, Held{Catalog: counting})
-	if err != nil || plan.Versions != 500 || counting.asked != 2 {
-		t.Errorf("%+v, %v; asked %d times", plan, err, counting.asked)
+	totals, err := plan.DryRun(context.Background(), plan.Config{Source: plan.FromList(entries, nil)}, plan.Held{Catalog: counting})
+	if err != nil || totals.Versions != 500 || counting.asked != 2 {
+		t.Errorf("%+v, %v; asked %d times", totals, err, counting.asked)
 	}
 }
 
@@ -306,27 +307,15 @@ func (c *countingCatalog) Versions(ctx context.Context, name string) ([]catalog.
 	return c.memCatalog.Versions(ctx, name)
 }
 
-func TestReadList(t *testing.T) {
-	sums := Checksums{foo1: {1}, {Name: "Foo", Version: "1.0.0"}: {2}}
-	const text = "# from PowerShell\r\nhttps://example.org/foo/foo-1.0.0.crate\r\nhttps://example.org/foo/1.0.0/download\nhttps://example.org/Foo/Foo-1.0.0.crate\n"
-	entries, bad, err := ReadList(strings.NewReader(text), "list", sums)
-	if err != nil || len(entries) != 1 || entries[0].ID != foo1 || len(bad) != 1 {
-		t.Fatalf("%+v, %+v, %v", entries, bad, err)
-	}
-	if got, want := bad[0].Err.Error(), "list:4: foo 1.0.0 and Foo 1.0.0 differ in case alone"; got != want && got != "list:4: Foo 1.0.0 and foo 1.0.0 differ in case alone" {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
 // Time left is that of the work, not of what was held already.
 func TestLeft(t *testing.T) {
 	c := Counts{
-		Plan: &Plan{Versions: 1100}, Existing: 1000, Downloaded: 50, Elapsed: 15 * time.Second, Planning: 5 * time.Second,
+		Plan: &plan.Totals{Versions: 1100}, Existing: 1000, Downloaded: 50, Elapsed: 15 * time.Second, Planning: 5 * time.Second,
 	}
 	if got := c.Left(); got != 10*time.Second {
 		t.Errorf("50 of 100 in 10 s: %v left", got)
 	}
-	if got := (Counts{Plan: &Plan{Versions: 10}, Elapsed: time.Second}).Left(); got != 0 {
+	if got := (Counts{Plan: &plan.Totals{Versions: 10}, Elapsed: time.Second}).Left(); got != 0 {
 		t.Errorf("nothing done yet: %v left, want unknown", got)
 	}
 }

@@ -23,7 +23,8 @@ func TestC29SlowDiskIsToldOf(t *testing.T) {
 	}{{time.Minute, true}, {9 * time.Second, false}} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer
-			cfg := Config{Store: sleepy{sync: tt.sync}, Catalog: taker{}, Manifest: taker{}, Log: slog.New(slog.NewTextHandler(&log, nil))}
+			cfg := Config{Store: sleepy{sync: tt.sync}, Catalog: taker{}, Manifest: taker{}}
+			cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
 			r := &run{cfg: cfg.withDefaults(), summary: &Summary{}, bundles: ledger{owed: map[string]int{}}}
 			var done error
 			ended := make(chan struct{})

@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
 // takeOver puts the crates of v1.1.0's bundles into the store, before anything
@@ -19,7 +19,7 @@ import (
 // source decides which of them: those that it names with the checksum that they
 // hash to. The bundle stays as it is. (docs/adr/0003-v110-bundles-are-taken-over.md)
 func (r *run) takeOver(ctx context.Context) error {
-	found, err := oldBundles(ctx, r.cfg.OldBundles, r.cfg.Catalog)
+	found, err := plan.OldBundles(ctx, r.cfg.OldBundles, r.cfg.Catalog)
 	if err != nil || len(found) == 0 {
 		return err
 	}
@@ -45,52 +45,6 @@ func (r *run) takeOver(ctx context.Context) error {
 	return nil
 }
 
-// oldBundles finds bundles of v1.1.0 that were not taken over yet.
-func oldBundles(ctx context.Context, folder durable.Reader, known Reader) (found []catalog.Taken, err error) {
-	if folder == nil {
-		return nil, nil
-	}
-	entries, err := folder.ReadDir(".")
-	if err != nil {
-		return nil, fmt.Errorf("looking for bundles of v1.1.0: %w", err)
-	}
-	taken, err := known.Taken(ctx)
-	if err != nil {
-		return nil, err
-	}
-	done := make(map[string]catalog.Taken, len(taken))
-	for _, t := range taken {
-		done[t.Name] = t
-	}
-	for _, e := range entries {
-		if _, err := bundle.ParseFileName(e.Name()); err != nil {
-			continue
-		}
-		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() {
-			continue // whoever makes bundles here tells what is wrong with it
-		}
-		t := catalog.Taken{Name: e.Name(), Size: info.Size(), Modified: info.ModTime()}
-		if was := done[t.Name]; was.Size == t.Size && was.Modified.Equal(t.Modified) {
-			continue
-		}
-		if isOld(folder, t.Name, t.Size) {
-			found = append(found, t)
-		}
-	}
-	return found, nil
-}
-
-func isOld(folder durable.Reader, name string, size int64) bool {
-	f, err := folder.Open(name)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	_, err = bundle.Open(f, size)
-	return errors.Is(err, bundle.ErrStream)
-}
-
 // takeOverBundle reads a bundle once, or twice if there are members that no
 // manifest names: the source can be asked about them only when they were met.
 func (r *run) takeOverBundle(ctx context.Context, claims *bundle.Claims, old *catalog.Taken, before int64) error {
@@ -100,7 +54,7 @@ func (r *run) takeOverBundle(ctx context.Context, claims *bundle.Claims, old *ca
 		return nil
 	}
 	defer f.Close()
-	t := takeover{run: r, worker: worker{run: r}, old: old, before: before, file: f, asked: map[crate.ID]*Entry{}}
+	t := takeover{run: r, worker: worker{run: r}, old: old, before: before, file: f, asked: map[crate.ID]*plan.Entry{}}
 	var ids []crate.ID
 	for e, err := range claims.Of(old.Name) {
 		if err == nil { // what cannot be used is asked about when it is met
@@ -134,8 +88,8 @@ type takeover struct {
 	old     *catalog.Taken
 	before  int64 // bytes of the bundles before it
 	file    durable.File
-	asked   map[crate.ID]*Entry // about whom the source was asked; nil: it is not wanted
-	unnamed int                 // of these, those that the source does not name
+	asked   map[crate.ID]*plan.Entry // about whom the source was asked; nil: it is not wanted
+	unnamed int                      // of these, those that the source does not name
 	taken   int
 	damage  error // why the bundle could not be read to its end
 }
@@ -143,40 +97,17 @@ type takeover struct {
 // ask asks the source about crates. Wanted are those that it names and that are
 // not held.
 func (t *takeover) ask(ctx context.Context, ids []crate.ID) error {
-	unnamed, files := map[crate.ID]bool{}, map[string]bool{}
+	var fresh []crate.ID
 	for _, id := range ids {
 		if _, again := t.asked[id]; !again {
 			t.asked[id] = nil
-			unnamed[id], files[crate.IndexPath(id.Name)] = true, true
+			fresh = append(fresh, id)
 		}
 	}
-	if len(files) == 0 {
-		return nil
-	}
-	defer func() { t.unnamed += len(unnamed) }()
 	cfg := &t.run.cfg
-	listing, err := cfg.Store.NewListing()
-	if err != nil {
-		return err
-	}
-	p := planner{cfg: cfg, catalog: cfg.Catalog, listing: listing}
-	return cfg.Source.Groups(ctx, func(path, _ string) bool { return files[path] }, func(g *Group) error {
-		if !files[g.Path] {
-			return nil
-		}
-		held, err := p.heldOf(ctx, g)
-		if err != nil {
-			return err
-		}
-		for i := range g.Entries {
-			e := &g.Entries[i]
-			if unnamed[e.ID] && !p.stands(e, held.of(e.ID)) {
-				t.asked[e.ID] = e
-			}
-			delete(unnamed, e.ID)
-		}
-		return nil
-	})
+	unnamed, err := plan.Missing(ctx, cfg.Config, cfg.held(), fresh, func(e *plan.Entry) { t.asked[e.ID] = e })
+	t.unnamed += unnamed
+	return err
 }
 
 // wants reports whether a crate is wanted that was asked about.
@@ -192,23 +123,7 @@ func (t *takeover) wants() bool {
 // whole reports whether the source names all that there is.
 func (t *takeover) whole() bool {
 	_, scope := t.run.cfg.Source.Revision()
-	return scope == Whole
-}
-
-// stands reports whether there is anything already for the plan to look at: the
-// crate itself, another one under its name, or one that contradicts it.
-func (p *planner) stands(e *Entry, h *heldBytes) bool {
-	v := h.now
-	switch {
-	case v == nil || v.Checksum != e.Checksum && v.VerifiedAt.IsZero():
-		v = h.find(e.Checksum)
-	case v.Checksum != e.Checksum:
-		return true
-	}
-	if v != nil && v.ID == e.ID && p.surviving(&v.Version) != (store.Placement{}) {
-		return true
-	}
-	return p.occupied(e.ID)
+	return scope == plan.Whole
 }
 
 // finish remembers that the bundle was read, together with the rows of the last

@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -212,7 +213,7 @@ func TestOldBundleAndAList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := w.mustRun(func(c *Config) { c.Source = FromList([]Entry{{ID: ox, Checksum: sum}}, nil) })
+	s := w.mustRun(func(c *Config) { c.Source = plan.FromList([]plan.Entry{{ID: ox, Checksum: sum}}, nil) })
 	if s.Existing != 1 || s.TakenOver != 1 {
 		t.Errorf("list: %+v", s.Counts)
 	}
@@ -235,7 +236,7 @@ func TestOldBundleIsReadForWhatIsMissing(t *testing.T) {
 	for i, want := range []bool{true, false, false} {
 		var log bytes.Buffer
 		s := w.mustRun(func(c *Config) {
-			c.Source = FromList([]Entry{{ID: all[0].ID, Checksum: sum}}, nil)
+			c.Source = plan.FromList([]plan.Entry{{ID: all[0].ID, Checksum: sum}}, nil)
 			c.Log = slog.New(slog.NewTextHandler(&log, nil))
 		})
 		if read := strings.Contains(log.String(), "bundle of v1.1.0"); read != want || s.Existing != 1 {
@@ -271,13 +272,13 @@ func TestE2DryRunWithOldBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ix.Close()
-	cfg := Config{Source: FromIndex(ix, nil), IncludeYanked: true, OldBundles: w.disk}
-	if plan, err := DryRun(context.Background(), cfg, Held{Catalog: w.catalog}); err != nil || plan.OldBundles != 1 || plan.Fetch != 5 {
-		t.Errorf("%v, %+v", err, plan)
+	cfg := plan.Config{Source: plan.FromIndex(ix, nil), IncludeYanked: true, OldBundles: w.disk}
+	if totals, err := plan.DryRun(context.Background(), cfg, plan.Held{Catalog: w.catalog}); err != nil || totals.OldBundles != 1 || totals.Fetch != 5 {
+		t.Errorf("%v, %+v", err, totals)
 	}
 	w.mustRun(nil)
-	if plan, err := DryRun(context.Background(), cfg, Held{Catalog: w.catalog}); err != nil || plan.OldBundles != 0 {
-		t.Errorf("after a run: %v, %+v", err, plan)
+	if totals, err := plan.DryRun(context.Background(), cfg, plan.Held{Catalog: w.catalog}); err != nil || totals.OldBundles != 0 {
+		t.Errorf("after a run: %v, %+v", err, totals)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -86,7 +87,7 @@ func (o *oldReader) Read(p []byte) (int, error) {
 
 // member reads a member and compares it with what is wanted. It returns no body
 // if the member is something else, or cannot be read, which ends the scan.
-func (t *takeover) member(e *bundle.Entry, want *Entry) (*result, *store.Body, error) {
+func (t *takeover) member(e *bundle.Entry, want *plan.Entry) (*result, *store.Body, error) {
 	res := &result{entry: *want, outcome: takenOver, started: time.Now()}
 	k := keeper{spill: t.run.cfg.Store.NewSpill}
 	h := sha256.New()

@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -38,7 +39,7 @@ func (o outcome) ok() bool { return o == downloaded || o == existing || o == ver
 
 // result is what the committer gets to know of an item.
 type result struct {
-	entry             Entry
+	entry             plan.Entry
 	outcome           outcome
 	size              int64
 	at                store.Placement
@@ -49,12 +50,12 @@ type result struct {
 	wasGone           bool // in an earlier run
 	started, finished time.Time
 
-	job      *job           // of the plan; nil: none
-	item     *item          // deferred: for the next pass
-	done     *catalog.Crate // without a job: the crate is complete
-	changes                 // of the catalog beside the entry's row
-	dropped  []crate.Key    // bytes that are not held any more
-	replaced crate.Checksum // of the bytes that the version had before; zero: it had none
+	job          *job           // of the plan; nil: none
+	item         *plan.Item     // deferred: for the next pass
+	done         *catalog.Crate // without a job: the crate is complete
+	plan.Changes                // of the catalog beside the entry's row
+	dropped      []crate.Key    // bytes that are not held any more
+	replaced     crate.Checksum // of the bytes that the version had before; zero: it had none
 
 	taken    *catalog.Taken    // bundle of v1.1.0 that need not be read again
 	revision *catalog.Revision // that was planned
@@ -73,12 +74,12 @@ type job struct {
 	left   int            // items; the committer's
 	failed bool           // the committer's
 	again  bool           // an item failed that may succeed soon; the committer's
-	putOff []item         // for the next pass; the committer's
+	putOff []plan.Item    // for the next pass; the committer's
 }
 
 // assignment is an item with its job.
 type assignment struct {
-	item
+	plan.Item
 	job *job
 }
 
@@ -87,7 +88,7 @@ type assignment struct {
 const parked = 4
 
 // work does what the plan says, or what another pass is left with.
-func (r *run) work(ctx, user context.Context, plan *spool, p *pass) error {
+func (r *run) work(ctx, user context.Context, todo *plan.Spool, p *pass) error {
 	w := worker{run: r, pass: p, hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
 	assignments := make(chan assignment)
 	g, ctx := errgroup.WithContext(ctx)
@@ -95,7 +96,7 @@ func (r *run) work(ctx, user context.Context, plan *spool, p *pass) error {
 	defer land()
 	g.Go(func() error {
 		defer close(assignments)
-		return feed(ctx, plan, assignments)
+		return feed(ctx, todo, assignments)
 	})
 	for range parked * r.cfg.Concurrency {
 		g.Go(func() error {
@@ -126,8 +127,8 @@ func inFlight(ctx, user context.Context, grace time.Duration) (flight context.Co
 	return flight, func() { stop(); abort(nil) }
 }
 
-func feed(ctx context.Context, plan *spool, to chan<- assignment) error {
-	return plan.each(func(row *catalog.Crate, items []item) error {
+func feed(ctx context.Context, todo *plan.Spool, to chan<- assignment) error {
+	return todo.Each(func(row *catalog.Crate, items []plan.Item) error {
 		j := &job{row: row, left: len(items)}
 		for _, it := range items {
 			select {
@@ -151,14 +152,14 @@ type worker struct {
 // full or broken, or upstream is gone.
 func (w *worker) do(ctx context.Context, a assignment) error {
 	res := &result{entry: a.Entry, outcome: failed, started: time.Now(), job: a.job}
-	if a.tried != nil {
-		res.retries = a.tried.Retries + 1
+	if a.Tried != nil {
+		res.retries = a.Tried.Retries + 1
 	}
 	again := true
 	if w.pass.hopeless() {
-		res.giveUp(&a.item)
+		res.giveUp(&a.Item)
 	} else {
-		res.err = w.try(ctx, res, &a.item)
+		res.err = w.try(ctx, res, &a.Item)
 		again = worthAnotherPass(res.err)
 		w.pass.came(res.err)
 	}
@@ -167,27 +168,27 @@ func (w *worker) do(ctx context.Context, a assignment) error {
 		return stop // the run ended before the item did: as if it had never begun
 	}
 	if again && stop == nil && !w.pass.last {
-		res.putOff(&a.item)
+		res.putOff(&a.Item)
 	}
 	res.finished = time.Now()
 	return errors.Join(stop, w.run.send(ctx, res))
 }
 
 // try does the item's task. A panic costs the item, not the run.
-func (w *worker) try(ctx context.Context, res *result, it *item) (err error) {
+func (w *worker) try(ctx context.Context, res *result, it *plan.Item) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			res.outcome = failed // whatever it was going to be
 			err = fmt.Errorf("%s: this is a bug of ours, please report it: panic: %v\n%s", res.entry.ID, p, debug.Stack())
 		}
 	}()
-	switch it.task {
-	case taskCheck:
-		return w.check(ctx, res, it.at)
-	case taskReplace:
-		return w.replace(ctx, res, it.at)
-	case taskConflict:
-		return w.conflict(ctx, res, it.at)
+	switch it.Task {
+	case plan.Check:
+		return w.check(ctx, res, it.At)
+	case plan.Replace:
+		return w.replace(ctx, res, it.At)
+	case plan.Conflict:
+		return w.conflict(ctx, res, it.At)
 	}
 	return w.fetch(ctx, res)
 }

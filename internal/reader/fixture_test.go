@@ -22,6 +22,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -160,8 +161,9 @@ func (w *world) tryRun(h how) (err error) {
 	log := runlog.Create(state, "manifest.jsonl")
 	defer log.Close()
 	cfg := mirror.Config{
-		Source: mirror.FromIndex(ix, nil), Fetch: client, Store: st, Catalog: cat, Manifest: log, State: state,
-		URLs: urls(w.server.BaseURL), Out: w.out(), IncludeYanked: true, Concurrency: 4, Interval: 5 * time.Millisecond, Grace: time.Second,
+		Config: plan.Config{Source: plan.FromIndex(ix, nil), IncludeYanked: true},
+		Fetch:  client, Store: st, Catalog: cat, Manifest: log, State: state,
+		URLs: urls(w.server.BaseURL), Out: w.out(), Concurrency: 4, Interval: 5 * time.Millisecond, Grace: time.Second,
 	}
 	if h.bundle {
 		cfg.Bundle, cfg.KeepLoose, cfg.BundlesOut = true, h.add, w.bundles()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -47,7 +48,7 @@ func told(h *History) (text []string) {
 func TestHistory(t *testing.T) {
 	h := newHistory(t, "serde 1.0.0\nserde 1.1.0\nother 1.0.0")
 	one, two := serde100, crate.ID{Name: "serde", Version: "1.1.0"}
-	accept := how{change: func(c *mirror.Config) { c.AcceptRepublished, c.AcceptShrink = mirror.AcceptAlways, true }}
+	accept := how{change: func(c *mirror.Config) { c.AcceptRepublished, c.AcceptShrink = plan.AcceptAlways, true }}
 	h.publish(1)
 	h.run(accept)
 	h.reg.Yank(two, true)

@@ -21,6 +21,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -82,7 +83,7 @@ func shownAt(t *testing.T, v *View, point string) string {
 func TestPast(t *testing.T) {
 	h := newHistory(t, "serde 1.0.0\nserde 1.1.0")
 	yanked, gone := crate.ID{Name: "serde", Version: "1.1.0"}, crate.ID{Name: "serde", Version: "1.2.0"}
-	accept := how{change: func(c *mirror.Config) { c.AcceptRepublished = mirror.AcceptAlways }}
+	accept := how{change: func(c *mirror.Config) { c.AcceptRepublished = plan.AcceptAlways }}
 	h.publish(1)
 	h.run(accept)
 	before := h.key(serde100)

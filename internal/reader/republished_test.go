@@ -11,6 +11,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
 // A8: of a version that was published again, cargo gets the line and the bytes of
@@ -28,7 +29,7 @@ func TestA8Republished(t *testing.T) {
 			v := w.view(nil)
 			w.reg.ReplaceBytes(serde100)
 			w.commitIndex()
-			h.change = func(c *mirror.Config) { c.AcceptRepublished = mirror.AcceptAlways }
+			h.change = func(c *mirror.Config) { c.AcceptRepublished = plan.AcceptAlways }
 			w.run(h)
 			eventually(t, "the line of now is shown", func() bool { return len(shown(t, v, "serde")) == 2 })
 			w.wantRead(v, "serde", "1.0.0")
@@ -73,7 +74,7 @@ func TestTakingPlaceIsNoDamage(t *testing.T) {
 	before := w.key(serde100)
 	w.reg.ReplaceBytes(serde100)
 	w.commitIndex()
-	w.run(how{change: func(c *mirror.Config) { c.AcceptRepublished = mirror.AcceptAlways }})
+	w.run(how{change: func(c *mirror.Config) { c.AcceptRepublished = plan.AcceptAlways }})
 	now := w.key(serde100)
 	at := func(key crate.Key) string {
 		return filepath.Join(w.out(), filepath.FromSlash(serde100.RepublishedPath(key.Checksum.FileKey())))

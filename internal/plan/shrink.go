@@ -1,4 +1,4 @@
-package mirror
+package plan
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func (p *planner) vanish(ctx context.Context, paths []string) error {
 	if len(paths) == 0 {
 		return nil
 	}
-	return p.sink.vanished(ctx, paths)
+	return p.sink.Vanished(ctx, paths)
 }
 
 // knownCrates finds crates in the catalog's sorted sequence; it is asked in the

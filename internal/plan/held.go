@@ -1,4 +1,4 @@
-package mirror
+package plan
 
 import (
 	"context"
@@ -110,21 +110,22 @@ func (v *heldVersion) settle(at store.Placement) {
 	}
 }
 
-// changes are what a crate's index file changes in the catalog, whatever becomes
+// Changes are what a crate's index file changes in the catalog, whatever becomes
 // of the crate's items.
-type changes struct {
-	rows     []catalog.Version
-	removed  []catalog.Removal
-	accepted []crate.Key
+type Changes struct {
+	Rows     []catalog.Version
+	Removed  []catalog.Removal
+	Accepted []crate.Key
 }
 
-func (c *changes) empty() bool {
-	return len(c.rows)+len(c.removed)+len(c.accepted) == 0
+// Empty reports whether there are none.
+func (c *Changes) Empty() bool {
+	return len(c.Rows)+len(c.Removed)+len(c.Accepted) == 0
 }
 
 // changed completes the changes of a crate: the rows that must be written again
 // because of where their bytes are, or of what the index says of them.
-func (p *planner) changed(ctx context.Context, g *Group, held holdings, ch *changes) error {
+func (p *planner) changed(ctx context.Context, g *Group, held holdings, ch *Changes) error {
 	if g.Whole && len(g.Entries) > 0 {
 		if err := p.flag(ctx, g, held, ch); err != nil {
 			return err
@@ -133,7 +134,7 @@ func (p *planner) changed(ctx context.Context, g *Group, held holdings, ch *chan
 	for _, h := range held {
 		for _, v := range append(h.others, h.now) {
 			if v != nil && v.changed {
-				ch.rows = append(ch.rows, v.Version)
+				ch.Rows = append(ch.Rows, v.Version)
 			}
 		}
 	}
@@ -141,7 +142,7 @@ func (p *planner) changed(ctx context.Context, g *Group, held holdings, ch *chan
 }
 
 // flag compares the rows of a crate with what the index says of each.
-func (p *planner) flag(ctx context.Context, g *Group, held holdings, ch *changes) error {
+func (p *planner) flag(ctx context.Context, g *Group, held holdings, ch *Changes) error {
 	seen := make(map[crate.ID]bool, len(g.Entries))
 	for i := range g.Entries {
 		e := &g.Entries[i]
@@ -178,7 +179,7 @@ func (p *planner) flag(ctx context.Context, g *Group, held holdings, ch *changes
 
 // vanished notes that the index does not name a version any more, also if it named
 // other bytes of it before.
-func (p *planner) vanished(ctx context.Context, v *heldVersion, ch *changes) error {
+func (p *planner) vanished(ctx context.Context, v *heldVersion, ch *Changes) error {
 	if !v.Listed {
 		noted, err := p.catalog.WasRemoved(ctx, v.Key())
 		if err != nil || !noted.IsZero() || v.VerifiedAt.IsZero() {
@@ -190,7 +191,7 @@ func (p *planner) vanished(ctx context.Context, v *heldVersion, ch *changes) err
 }
 
 // unlist notes that the index does not name bytes any more.
-func (p *planner) unlist(v *heldVersion, scope string, ch *changes) {
+func (p *planner) unlist(v *heldVersion, scope string, ch *Changes) {
 	v.Listed, v.changed = false, true
-	ch.removed = append(ch.removed, catalog.Removal{Key: v.Key(), Scope: scope, Seen: time.Now(), At: p.revision})
+	ch.Removed = append(ch.Removed, catalog.Removal{Key: v.Key(), Scope: scope, Seen: time.Now(), At: p.revision})
 }

@@ -1,4 +1,4 @@
-package mirror
+package plan
 
 import (
 	"context"
@@ -12,6 +12,73 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
+
+// Source is where the entries of a run come from: an index, or a list.
+type Source interface {
+	// Groups calls want for every crate, in the order of their index paths,
+	// and yields those that were wanted, in the same order, both from the
+	// goroutine that called it; want may be ahead. An error ends the sequence
+	// and the run.
+	Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error
+	// Revision is what the source was read from, zero if it has none; Scope is
+	// what it means that the source does not name some crate.
+	Revision() (catalog.Revision, Scope)
+}
+
+// Index is a Source that can be asked about single versions, as it is and as it
+// was.
+type Index interface {
+	Source
+	// NewLookup begins to ask; it starts nothing until then.
+	NewLookup(ctx context.Context) *index.Lookup
+	// Names reports whether the source names these bytes.
+	Names(ctx context.Context, lookup *index.Lookup, key crate.Key) (bool, error)
+	// AbsentSince returns the first commit after since in which the index did
+	// not name id, although it did in since; false if none is known.
+	AbsentSince(ctx context.Context, id crate.ID, since string) (index.Revision, bool, error)
+}
+
+// Scope says what a source stands for.
+type Scope uint8
+
+const (
+	Some    Scope = iota // a list of versions: others are published as well
+	Changed              // all versions of some crates: other crates are as they were
+	Whole                // all that is published
+)
+
+// Group is the entries of one crate's index file.
+type Group struct {
+	Path    string // in the index; empty: of no crate, and without Entries
+	Blob    string // git id of the content; empty if there is none to compare
+	Entries []Entry
+	Bad     []BadEntry
+	Gone    bool // there is no such crate any more, and nothing else is said
+	// Whole says that versions that it does not name are not published any more.
+	Whole bool
+	// Chosen says which of Entries are to be mirrored, yanked or not. If nil,
+	// those are that Config.IncludeYanked allows.
+	Chosen []bool
+}
+
+// Entry is one version that should be mirrored.
+type Entry struct {
+	crate.ID
+	Checksum crate.Checksum
+	Yanked   bool
+	Unlisted bool   // an index that was mirrored before did not name it any more
+	URL      string // empty: derived from the URLs of the run
+}
+
+// Key identifies the bytes of the entry.
+func (e *Entry) Key() crate.Key { return crate.Key{ID: e.ID, Checksum: e.Checksum} }
+
+// BadEntry is something in the source that cannot be mirrored.
+type BadEntry struct {
+	crate.ID // as far as it could be read
+	Err      error
+	Violated bool // two that should know name different checksums
+}
 
 // FromIndex makes a Source of an index. Checksums, which may be nil, replace
 // those of the index; the crates concerned are never taken for unchanged.
@@ -78,12 +145,12 @@ func (s changeSource) Groups(ctx context.Context, want func(path, blob string) b
 	return nil
 }
 
-// AbsentSince implements History.
+// AbsentSince implements Index.
 func (s indexSource) AbsentSince(ctx context.Context, id crate.ID, since string) (index.Revision, bool, error) {
 	return s.index.AbsentSince(ctx, id, since)
 }
 
-// Names implements Namer. Checksums from elsewhere count here as well.
+// Names implements Index. Checksums from elsewhere count here as well.
 func (s indexSource) Names(ctx context.Context, lookup *index.Lookup, key crate.Key) (bool, error) {
 	c, err := lookup.Crate(ctx, key.Name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -101,7 +168,7 @@ func (s indexSource) Names(ctx context.Context, lookup *index.Lookup, key crate.
 	return len(g.Bad) > 0, nil // it may be in what cannot be read
 }
 
-// NewLookup implements Namer.
+// NewLookup implements Index.
 func (s indexSource) NewLookup(ctx context.Context) *index.Lookup { return s.index.NewLookup(ctx) }
 
 // blob is empty for a blob that is not known yet, or does not tell all.

@@ -1,4 +1,4 @@
-package mirror
+package plan
 
 import (
 	"context"
@@ -37,16 +37,9 @@ const (
 // being used again (crates.io, delete.rs).
 const republishAfter = 24 * time.Hour
 
-// History is a Source that knows earlier states of its index.
-type History interface {
-	// AbsentSince returns the first commit after since in which the index did
-	// not name id, although it did in since; false if none is known.
-	AbsentSince(ctx context.Context, id crate.ID, since string) (index.Revision, bool, error)
-}
-
 // republished says what must be done for an entry that names other bytes than the
 // version has; it is not one if the entry does not, or none are held.
-func (p *planner) republished(ctx context.Context, g *Group, e *Entry, h *heldBytes, ch *changes) (it *item, is bool, err error) {
+func (p *planner) republished(ctx context.Context, g *Group, e *Entry, h *heldBytes, ch *Changes) (it *Item, is bool, err error) {
 	if h.now != nil && h.now.Checksum == e.Checksum {
 		return nil, false, nil
 	}
@@ -57,17 +50,17 @@ func (p *planner) republished(ctx context.Context, g *Group, e *Entry, h *heldBy
 			return nil, false, err
 		}
 		if why == "" {
-			p.plan.Versions++
-			p.plan.Conflicts++
-			it := &item{Entry: *e, task: taskConflict}
+			p.totals.Versions++
+			p.totals.Conflicts++
+			it := &Item{Entry: *e, Task: Conflict}
 			if had := h.find(e.Checksum); had != nil {
-				it.at = p.surviving(&had.Version)
+				it.At = p.surviving(&had.Version)
 			}
 			return it, true, nil
 		}
 		p.cfg.Log.Warn("published again with other bytes: they become the version, those that it had are kept", "crate", e.Name,
 			"version", e.Version, "sha256", e.Checksum, "before", h.now.Checksum, "accepted_because", why)
-		ch.accepted = append(ch.accepted, crate.Key{ID: e.ID, Checksum: e.Checksum})
+		ch.Accepted = append(ch.Accepted, crate.Key{ID: e.ID, Checksum: e.Checksum})
 	}
 	match := h.find(e.Checksum)
 	if !pinned && h.now != nil && !h.now.Loose && (match == nil || match.adopted()) {
@@ -84,12 +77,12 @@ func (p *planner) republished(ctx context.Context, g *Group, e *Entry, h *heldBy
 		at = p.surviving(&match.Version)
 	}
 	if at == (store.Placement{}) && p.cfg.HeldOnly {
-		p.plan.Absent++
+		p.totals.Absent++
 		return nil, true, nil
 	}
-	p.plan.Versions++
-	p.plan.Republished++
-	return &item{Entry: *e, task: taskReplace, at: at}, true, nil
+	p.totals.Versions++
+	p.totals.Republished++
+	return &Item{Entry: *e, Task: Replace, At: at}, true, nil
 }
 
 // accepts says why the bytes of an entry are accepted in place of those held;
@@ -129,12 +122,12 @@ const maxLooking = 10 * time.Minute
 
 // absent asks the history of the index, as long as there is time.
 func (p *planner) absent(ctx context.Context, id crate.ID) (rev index.Revision, found bool, err error) {
-	history, ok := p.cfg.Source.(History)
+	ix, ok := p.cfg.Source.(Index)
 	if !ok || p.mirrored.Commit == "" || p.looked >= maxLooking {
 		return rev, false, nil
 	}
 	start := time.Now()
-	rev, found, err = history.AbsentSince(ctx, id, p.mirrored.Commit)
+	rev, found, err = ix.AbsentSince(ctx, id, p.mirrored.Commit)
 	if p.looked += time.Since(start); p.looked >= maxLooking {
 		p.cfg.Log.Warn("the history of the index takes too long to read: other versions with other bytes are not looked for in it, and wait for accept",
 			"last", id, "took", p.looked.Round(time.Second))

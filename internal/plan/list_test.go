@@ -1,4 +1,4 @@
-package mirror
+package plan
 
 import (
 	"strings"
@@ -6,6 +6,8 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
+
+var foo1 = crate.ID{Name: "foo", Version: "1.0.0"}
 
 // Whatever a list says: what is taken from it are crates whose checksum is known,
 // each once, and every bad line is told by its number.
@@ -49,4 +51,16 @@ func FuzzReadChecksums(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestReadList(t *testing.T) {
+	sums := Checksums{foo1: {1}, {Name: "Foo", Version: "1.0.0"}: {2}}
+	const text = "# from PowerShell\r\nhttps://example.org/foo/foo-1.0.0.crate\r\nhttps://example.org/foo/1.0.0/download\nhttps://example.org/Foo/Foo-1.0.0.crate\n"
+	entries, bad, err := ReadList(strings.NewReader(text), "list", sums)
+	if err != nil || len(entries) != 1 || entries[0].ID != foo1 || len(bad) != 1 {
+		t.Fatalf("%+v, %+v, %v", entries, bad, err)
+	}
+	if got, want := bad[0].Err.Error(), "list:4: foo 1.0.0 and Foo 1.0.0 differ in case alone"; got != want && got != "list:4: Foo 1.0.0 and foo 1.0.0 differ in case alone" {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

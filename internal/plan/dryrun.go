@@ -1,4 +1,4 @@
-package mirror
+package plan
 
 import (
 	"context"
@@ -12,35 +12,25 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Held is what a dry run compares with; a nil field holds nothing.
-type Held struct {
-	Catalog Reader
-	Store   store.Lister
-}
-
-// DryRun plans and does nothing: it writes no file and opens no connection.
-func DryRun(ctx context.Context, cfg Config, held Held) (Plan, error) {
-	cfg = cfg.withDefaults()
-	p := planner{cfg: &cfg, sink: nowhere{}, catalog: emptyCatalog{}, listing: emptyListing{}}
-	if held.Catalog != nil {
-		p.catalog = held.Catalog
+// DryRun plans and does nothing: it writes no file and opens no connection. A nil
+// field of held holds nothing.
+func DryRun(ctx context.Context, cfg Config, held Held) (Totals, error) {
+	if held.Catalog == nil {
+		held.Catalog = emptyCatalog{}
 	}
-	if held.Store != nil {
-		var err error
-		if p.listing, err = held.Store.NewListing(); err != nil {
-			return Plan{}, fmt.Errorf("planning: %w", err)
-		}
+	if held.Store == nil {
+		held.Store = emptyStore{}
 	}
-	plan, err := p.run(ctx)
+	totals, err := Make(ctx, cfg, held, nowhere{})
 	if err == nil {
 		var old []catalog.Taken
-		old, err = oldBundles(ctx, cfg.OldBundles, p.catalog)
-		plan.OldBundles = int64(len(old))
+		old, err = OldBundles(ctx, cfg.OldBundles, held.Catalog)
+		totals.OldBundles = int64(len(old))
 	}
 	if err != nil {
-		return plan, fmt.Errorf("planning: %w", err)
+		return totals, fmt.Errorf("planning: %w", err)
 	}
-	return plan, nil
+	return totals, nil
 }
 
 type emptyCatalog struct{}
@@ -63,6 +53,10 @@ func (emptyCatalog) WasRemoved(context.Context, crate.Key) (time.Time, error) {
 
 func (emptyCatalog) Accepted(context.Context, crate.Key) (bool, error) { return false, nil }
 
+type emptyStore struct{}
+
+func (emptyStore) NewListing() (store.Listing, error) { return emptyListing{}, nil }
+
 type emptyListing struct{}
 
 func (emptyListing) Stat(crate.ID) (int64, error) { return 0, fs.ErrNotExist }
@@ -72,10 +66,10 @@ func (emptyListing) Holds(crate.ID, store.Placement, int64) bool { return false 
 // nowhere is the sink of a dry run: it forgets what it is given.
 type nowhere struct{}
 
-func (nowhere) held(context.Context, *Entry, *catalog.Version) error { return nil }
+func (nowhere) Held(context.Context, *Entry, *catalog.Version) error { return nil }
 
-func (nowhere) bad(context.Context, *Group, *BadEntry) error { return nil }
+func (nowhere) Bad(context.Context, *BadEntry) error { return nil }
 
-func (nowhere) group(context.Context, *catalog.Crate, *changes, []item) error { return nil }
+func (nowhere) Group(context.Context, *catalog.Crate, *Changes, []Item) error { return nil }
 
-func (nowhere) vanished(context.Context, []string) error { return nil }
+func (nowhere) Vanished(context.Context, []string) error { return nil }

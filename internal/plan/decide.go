@@ -1,4 +1,4 @@
-package mirror
+package plan
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 )
 
 // classify says what must be done for an entry; nil means nothing.
-func (p *planner) classify(ctx context.Context, g *Group, e *Entry, held holdings, ch *changes) (*item, error) {
+func (p *planner) classify(ctx context.Context, g *Group, e *Entry, held holdings, ch *Changes) (*Item, error) {
 	h := held.of(e.ID)
 	if it, is, err := p.republished(ctx, g, e, h, ch); is || err != nil {
 		return it, err
@@ -38,30 +38,30 @@ func (p *planner) classify(ctx context.Context, g *Group, e *Entry, held holding
 }
 
 // item is what must be done for an entry of which at is held.
-func (p *planner) item(e *Entry, at store.Placement, stray bool) *item {
-	p.plan.Versions++
+func (p *planner) item(e *Entry, at store.Placement, stray bool) *Item {
+	p.totals.Versions++
 	if stray { // damaged, or a catalog made from bundles knows nothing of it yet
 		at.Loose = true
 	}
 	if at == (store.Placement{}) {
 		if !p.occupied(e.ID) {
 			if p.cfg.HeldOnly {
-				p.plan.Versions--
-				p.plan.Absent++
+				p.totals.Versions--
+				p.totals.Absent++
 				return nil
 			}
-			p.plan.Fetch++
-			return &item{Entry: *e, task: taskFetch}
+			p.totals.Fetch++
+			return &Item{Entry: *e, Task: Fetch}
 		}
 		// Whatever stands there (a folder, a file of the wrong size, one that an
 		// earlier process left) is looked at when its turn comes.
 		at.Loose = true
 	}
-	p.plan.Check++
+	p.totals.Check++
 	if p.cfg.Bundle && at.Bundle == "" {
-		p.plan.ToBundle++
+		p.totals.ToBundle++
 	}
-	return &item{Entry: *e, task: taskCheck, at: at}
+	return &Item{Entry: *e, Task: Check, At: at}
 }
 
 // occupied reports whether anything stands under the name of a loose file.

@@ -1,4 +1,4 @@
-package mirror
+package plan
 
 import (
 	"bufio"
@@ -14,21 +14,25 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// spool is a plan on disk: a sequence of crates, each with the items to do for
+// Spool is a plan on disk: a sequence of crates, each with the items to do for
 // it. It lives as long as its run; it is never synced, since a run that dies
 // plans anew.
-type spool struct {
+type Spool struct {
 	fsys durable.FS
 	name string
 	file durable.File
 	buf  *bufio.Writer
 	enc  *gob.Encoder
 
-	items int64 // that were added
+	Items int64 // that were added
 }
 
-// Names of spools: of the plan, and of what each pass leaves for the next one.
-var spoolNames = [lastPass]string{"plan.tmp", "again-2.tmp", "again-3.tmp"}
+// Passes is how often a run goes over what is to be done, at most.
+const Passes = 3
+
+// SpoolNames are the names of spools: of the plan, and of what each pass leaves for
+// the next one.
+var SpoolNames = [Passes]string{"plan.tmp", "again-2.tmp", "again-3.tmp"}
 
 // spooled is a record of the spool.
 type spooled struct {
@@ -43,28 +47,28 @@ type spooledItem struct {
 	Yanked, Unlisted   bool
 	Task               uint8
 	At                 store.Placement
-	Tried              *tried
+	Tried              *Tried
 }
 
-// newSpool makes the spool of a pass, and removes what a run that was killed has
+// NewSpool makes the spool of a pass, and removes what a run that was killed has
 // left under this name or a later one.
-func newSpool(fsys durable.FS, pass int) (*spool, error) {
-	for _, name := range spoolNames[pass-1:] {
+func NewSpool(fsys durable.FS, pass int) (*Spool, error) {
+	for _, name := range SpoolNames[pass-1:] {
 		if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	}
-	name := spoolNames[pass-1]
+	name := SpoolNames[pass-1]
 	f, err := fsys.Create(name)
 	if err != nil {
 		return nil, err
 	}
-	s := &spool{fsys: fsys, name: name, file: f, buf: bufio.NewWriterSize(f, 1<<16)}
+	s := &Spool{fsys: fsys, name: name, file: f, buf: bufio.NewWriterSize(f, 1<<16)}
 	s.enc = gob.NewEncoder(s.buf)
 	return s, nil
 }
 
-func (s *spool) add(row *catalog.Crate, items []item) error {
+func (s *Spool) Add(row *catalog.Crate, items []Item) error {
 	if len(items) == 0 {
 		return nil
 	}
@@ -73,17 +77,17 @@ func (s *spool) add(row *catalog.Crate, items []item) error {
 		rec.Path, rec.Blob, rec.Yanked = row.Path, row.Blob, row.Yanked
 	}
 	for i, it := range items {
-		rec.Items[i] = spooledItem{it.Name, it.Version, it.URL, it.Checksum[:], it.Yanked, it.Unlisted, uint8(it.task), it.at, it.tried}
+		rec.Items[i] = spooledItem{it.Name, it.Version, it.URL, it.Checksum[:], it.Yanked, it.Unlisted, uint8(it.Task), it.At, it.Tried}
 	}
 	if err := s.enc.Encode(rec); err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
-	s.items += int64(len(items))
+	s.Items += int64(len(items))
 	return nil
 }
 
-// finish ends writing; reading starts at the beginning.
-func (s *spool) finish() error {
+// Finish ends writing; reading starts at the beginning.
+func (s *Spool) Finish() error {
 	if err := s.buf.Flush(); err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
@@ -91,8 +95,8 @@ func (s *spool) finish() error {
 	return err
 }
 
-// each calls fn for every crate of the plan.
-func (s *spool) each(fn func(row *catalog.Crate, items []item) error) error {
+// Each calls fn for every crate of the plan.
+func (s *Spool) Each(fn func(row *catalog.Crate, items []Item) error) error {
 	dec := gob.NewDecoder(bufio.NewReaderSize(s.file, 1<<16))
 	for {
 		var rec spooled
@@ -107,11 +111,11 @@ func (s *spool) each(fn func(row *catalog.Crate, items []item) error) error {
 		if rec.Blob != "" {
 			row = &catalog.Crate{Path: rec.Path, Blob: rec.Blob, Yanked: rec.Yanked}
 		}
-		items := make([]item, len(rec.Items))
+		items := make([]Item, len(rec.Items))
 		for i, it := range rec.Items {
 			e := Entry{ID: crate.ID{Name: it.Name, Version: it.Version}, URL: it.URL, Yanked: it.Yanked, Unlisted: it.Unlisted}
 			copy(e.Checksum[:], it.Checksum)
-			items[i] = item{e, task(it.Task), it.At, it.Tried}
+			items[i] = Item{e, Task(it.Task), it.At, it.Tried}
 		}
 		if err := fn(row, items); err != nil {
 			return err
@@ -119,8 +123,8 @@ func (s *spool) each(fn func(row *catalog.Crate, items []item) error) error {
 	}
 }
 
-// remove removes the file; what cannot be removed now is by the next run.
-func (s *spool) remove() {
+// Remove removes the file; what cannot be removed now is by the next run.
+func (s *Spool) Remove() {
 	_ = s.file.Close()
 	_ = s.fsys.Remove(s.name)
 }

@@ -1,0 +1,188 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// planner compares a source with the catalog and the store.
+type planner struct {
+	cfg     *Config
+	catalog Catalog
+	sink    Sink
+
+	totals   Totals
+	revision catalog.Revision // of the source
+	mirrored catalog.Revision // that was mirrored last
+	scope    Scope
+	known    knownCrates
+	gone     []string // paths of crates that a source of changes says are gone
+	listing  store.Listing
+	err      error         // of want, which cannot return one
+	left     int64         // of Config.Limit
+	looked   time.Duration // into the history of the index
+}
+
+// errLimit ends planning at Config.Limit.
+var errLimit = errors.New("limit reached")
+
+func (p *planner) run(ctx context.Context) (Totals, error) {
+	if err := p.checkAge(ctx); err != nil {
+		return p.totals, err
+	}
+	p.left = p.cfg.Limit
+	if p.scope == Whole {
+		next, stop := ahead(ctx, p.catalog.Holdings)
+		defer stop()
+		p.known.next = next
+	}
+	err := p.cfg.Source.Groups(ctx,
+		func(path, blob string) bool { return p.want(ctx, path, blob) },
+		func(g *Group) error { return p.group(ctx, g) })
+	if errors.Is(err, errLimit) {
+		return p.totals, p.err
+	}
+	if err = errors.Join(err, p.err); err != nil {
+		return p.totals, err
+	}
+	if p.scope == Some && p.totals.Crates+p.totals.Bad == 0 && !p.cfg.AllowEmpty || p.scope == Whole && p.totals.Crates == 0 && !p.cfg.AcceptShrink {
+		return p.totals, index.ErrEmpty
+	}
+	if p.scope != Whole {
+		return p.totals, p.vanish(ctx, p.gone)
+	}
+	return p.totals, p.checkShrink(ctx)
+}
+
+// want decides, before a crate's index file is read, whether it must be: not if
+// it has not changed since all of it was mirrored, and all of it still stands
+// where it was put.
+func (p *planner) want(ctx context.Context, indexPath, blob string) bool {
+	p.cfg.Planned.Add(1)
+	if p.scope != Whole {
+		return true
+	}
+	known, err := p.known.find(indexPath)
+	if p.err = errors.Join(p.err, err); p.err != nil {
+		return false
+	}
+	unchanged := blob != "" && known.Blob == blob && (known.Yanked || !p.cfg.IncludeYanked)
+	if !unchanged || p.cfg.VerifyExisting || p.cfg.Limit > 0 {
+		return true
+	}
+	held := known.Versions
+	for i := range held {
+		if v := &held[i]; p.selected(v) && !p.settled(v) {
+			return true
+		}
+	}
+	p.err = p.unchanged(ctx, held)
+	return false
+}
+
+func (p *planner) selected(v *catalog.Version) bool {
+	return v.Listed && (p.cfg.IncludeYanked || !v.Yanked)
+}
+
+func (p *planner) unchanged(ctx context.Context, held []catalog.Version) error {
+	p.totals.Crates++
+	p.totals.Unchanged++
+	for i := range held {
+		v := &held[i]
+		switch {
+		case p.selected(v):
+			if err := p.held(ctx, &Entry{ID: v.ID, Checksum: v.Checksum, Yanked: v.Yanked}, v); err != nil {
+				return err
+			}
+		case v.Listed:
+			p.totals.Yanked++
+		}
+	}
+	return nil
+}
+
+func (p *planner) held(ctx context.Context, e *Entry, v *catalog.Version) error {
+	p.totals.Versions++
+	p.totals.Held++
+	p.totals.HeldBytes += v.Size
+	if v.Loose && v.Bundle != "" {
+		p.totals.Twice++
+	}
+	return p.sink.Held(ctx, e, v)
+}
+
+// group plans a crate whose index file was read.
+func (p *planner) group(ctx context.Context, g *Group) error {
+	if g.Gone {
+		p.gone = append(p.gone, g.Path)
+		return nil
+	}
+	if g.Path != "" {
+		p.totals.Crates++
+	}
+	if p.err != nil {
+		return p.err
+	}
+	held, err := p.heldOf(ctx, g)
+	if err != nil {
+		return err
+	}
+	absent := p.totals.Absent
+	ch := new(Changes)
+	var items []Item
+	for i := range g.Entries {
+		e := &g.Entries[i]
+		if !p.wanted(g, i) {
+			continue
+		}
+		if p.cfg.Limit > 0 && p.left == 0 {
+			err = errLimit
+			break
+		}
+		p.left--
+		it, err := p.classify(ctx, g, e, held, ch)
+		if err != nil {
+			return err
+		}
+		if it != nil {
+			items = append(items, *it)
+		}
+	}
+	for i := range g.Bad {
+		p.totals.Bad++
+		if len(p.totals.Problems) < maxProblems {
+			p.totals.Problems = append(p.totals.Problems, g.Bad[i].Err)
+		}
+		if g.Bad[i].Violated {
+			p.totals.Violated++
+		}
+		if err := p.sink.Bad(ctx, &g.Bad[i]); err != nil {
+			return err
+		}
+	}
+	var row *catalog.Crate
+	if g.Blob != "" && len(g.Bad) == 0 && g.Chosen == nil && p.totals.Absent == absent && err == nil { // all of it
+		row = &catalog.Crate{Path: g.Path, Blob: g.Blob, Yanked: p.cfg.IncludeYanked}
+	}
+	if err := p.changed(ctx, g, held, ch); err != nil {
+		return err
+	}
+	return errors.Join(p.sink.Group(ctx, row, ch, items), err)
+}
+
+// wanted reports whether an entry is to be mirrored.
+func (p *planner) wanted(g *Group, i int) bool {
+	if g.Chosen != nil {
+		return g.Chosen[i]
+	}
+	if g.Entries[i].Yanked && !p.cfg.IncludeYanked {
+		p.totals.Yanked++
+		return false
+	}
+	return true
+}
