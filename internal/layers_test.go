@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"internal/diff"},
 	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/runlog", "internal/catalog", "internal/runstate", "internal/cargotoml"},
 	{"internal/store"},
-	{"internal/bundle", "internal/deep", "internal/trash", "internal/tilelog", "internal/signing"},
+	{"internal/bundle", "internal/stream", "internal/deep", "internal/trash", "internal/tilelog", "internal/signing"},
 	{"internal/durable", "internal/jsonl", "internal/statement", "internal/console"},
 	{"internal/crate", "internal/semver", "internal/publicurl", "internal/deflate", "internal/human", "internal/verdict"},
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -175,8 +176,8 @@ func (h *held) sync() error {
 // lastRecord is how far the audit log of the last run goes; zero: there is none, or
 // it is a stream.
 func lastRecord(path string) (m statement.Manifest, err error) {
-	file, stream, err := durable.Resolve(path)
-	if stream || err != nil {
+	file, streams, err := stream.Resolve(path)
+	if streams || err != nil {
 		return m, err
 	}
 	folder, err := openIfThere(filepath.Dir(file))

@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -138,7 +139,7 @@ func hint(err error) string {
 		return "free some space (or inodes) there, then run the same command again: it goes on where this one stopped"
 	case errors.As(err, new(*signalError)), errors.As(err, new(*upstream.StoppedError)):
 		return "nothing is lost: the same command goes on where this one stopped"
-	case errors.As(err, new(*durable.StreamError)):
+	case errors.As(err, new(*stream.Error)):
 		return "what is stored stays; look why its reader ended, start it again, and run the same command again"
 	case errors.Is(err, catalog.ErrDamaged):
 		return "make the catalog anew from the files, which are the truth: clonecratesio reindex"

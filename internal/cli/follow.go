@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
@@ -44,7 +44,7 @@ func (s *syncer) follow(ctx context.Context) error {
 
 func (s *syncer) isHopeless(err error) bool {
 	silent := errors.As(err, new(*index.StalledError)) && s.cfg.indexURL != "" && !s.answered
-	return silent || errors.As(err, new(*index.ForeignError)) || errors.As(err, new(*durable.StreamError))
+	return silent || errors.As(err, new(*index.ForeignError)) || errors.As(err, new(*stream.Error))
 }
 
 // rounds makes rounds on an open mirror, until one cannot go on.

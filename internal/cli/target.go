@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 )
 
 // target is what a flag names that a run writes to: a file, which it makes and
@@ -18,13 +19,13 @@ type target struct {
 // openTarget opens what is a stream, so that what cannot be written to is known
 // before anything is done. Of a file, it finds the name.
 func openTarget(ctx context.Context, path string) (t target, err error) {
-	file, stream, err := durable.Resolve(path)
+	file, streams, err := stream.Resolve(path)
 	if err != nil {
 		return t, err
 	}
 	t.file = file
-	if stream {
-		t.stream, err = durable.OpenStream(ctx, file)
+	if streams {
+		t.stream, err = stream.Open(ctx, file)
 	}
 	return t, err
 }

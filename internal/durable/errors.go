@@ -14,10 +14,10 @@ type kindError struct{ kind, err error }
 func (e *kindError) Error() string   { return e.err.Error() }
 func (e *kindError) Unwrap() []error { return []error{e.kind, e.err} }
 
-// classify makes errors.Is work for ErrNoSpace and ErrReadOnly. The other
+// Classify makes errors.Is work for ErrNoSpace and ErrReadOnly. The other
 // errors of the contract are package fs's, which the system's error numbers
 // know by themselves.
-func classify(err error) error {
+func Classify(err error) error {
 	err = cause(err)
 	switch {
 	case err == nil:
@@ -67,19 +67,19 @@ func notRegular(err error) error {
 	return err
 }
 
-// pathError wraps err for a caller; nil stays nil.
-func pathError(op, path string, err error) error {
+// PathError wraps err for a caller; nil stays nil.
+func PathError(op, path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &fs.PathError{Op: op, Path: path, Err: classify(err)}
+	return &fs.PathError{Op: op, Path: path, Err: Classify(err)}
 }
 
 // translate does the same for an error of an *os.File, which names operation
 // and path already. io.EOF and nil pass.
 func translate(err error) error {
 	if e, ok := err.(*fs.PathError); ok {
-		return &fs.PathError{Op: e.Op, Path: e.Path, Err: classify(e.Err)}
+		return &fs.PathError{Op: e.Op, Path: e.Path, Err: Classify(e.Err)}
 	}
 	return err
 }

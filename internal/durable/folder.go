@@ -29,17 +29,17 @@ var _ FS = (*folder)(nil)
 func Open(dir string) (FS, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, pathError("open", dir, err)
+		return nil, PathError("open", dir, err)
 	}
 	top, err := root.Open(".")
 	if err != nil {
 		root.Close()
-		return nil, pathError("open", dir, err)
+		return nil, PathError("open", dir, err)
 	}
 	d := &folder{name: dir, root: root, top: top, owner: ownerOf(top)}
 	if err := d.init(); err != nil {
 		d.Close()
-		return nil, pathError("open", dir, err)
+		return nil, PathError("open", dir, err)
 	}
 	return d, nil
 }
@@ -59,7 +59,7 @@ func Create(dir string) (FS, error) {
 		unsynced = append(unsynced, filepath.Dir(up))
 	}
 	if err := makeFolder(dir, unsynced[len(unsynced)-1]); err != nil {
-		return nil, pathError("mkdir", dir, err)
+		return nil, PathError("mkdir", dir, err)
 	}
 	for _, up := range unsynced {
 		// A parent that we may not read (others' home folders) is not ours to
@@ -136,7 +136,7 @@ func (d *folder) openAppend(name string) (*file, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, pathError("append", d.full(name), err)
+		return nil, PathError("append", d.full(name), err)
 	}
 	return f, nil
 }
@@ -148,7 +148,7 @@ func (d *folder) create(op, name string, flag int, perm fs.FileMode) (*file, err
 	}
 	f, err := d.openFile(local, os.O_RDWR|os.O_CREATE|os.O_EXCL|flag, perm)
 	if err != nil {
-		return nil, pathError(op, d.full(name), err)
+		return nil, PathError(op, d.full(name), err)
 	}
 	d.give(f)
 	return &file{f: f}, nil
@@ -162,7 +162,7 @@ func (d *folder) open(op, name string, flag int) (*file, error) {
 	}
 	f, err := d.openFile(local, flag, 0)
 	if err != nil {
-		return nil, pathError(op, d.full(name), notRegular(err))
+		return nil, PathError(op, d.full(name), notRegular(err))
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -170,7 +170,7 @@ func (d *folder) open(op, name string, flag int) (*file, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, pathError(op, d.full(name), err)
+		return nil, PathError(op, d.full(name), err)
 	}
 	return &file{f: f}, nil
 }
@@ -190,7 +190,7 @@ func (d *folder) Stat(name string) (fs.FileInfo, error) {
 	}
 	info, err := d.root.Lstat(local)
 	if err != nil {
-		return nil, pathError("stat", d.full(name), err)
+		return nil, PathError("stat", d.full(name), err)
 	}
 	return info, nil
 }
@@ -202,11 +202,11 @@ func (d *folder) ReadDir(name string) ([]fs.DirEntry, error) {
 	}
 	f, err := d.root.OpenFile(local, os.O_RDONLY|dirFlag, 0)
 	if err != nil {
-		return nil, pathError("readdir", d.full(name), err)
+		return nil, PathError("readdir", d.full(name), err)
 	}
 	entries, err := f.ReadDir(-1)
 	if err = cmp.Or(err, f.Close()); err != nil {
-		return nil, pathError("readdir", d.full(name), err)
+		return nil, PathError("readdir", d.full(name), err)
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return entries, nil
@@ -217,7 +217,7 @@ func (d *folder) MkdirAll(name string) error {
 	if err != nil {
 		return err
 	}
-	return pathError("mkdir", d.full(name), d.mkdirAll(local))
+	return PathError("mkdir", d.full(name), d.mkdirAll(local))
 }
 
 func (d *folder) Publish(temp, name string) error {
@@ -238,7 +238,7 @@ func (d *folder) move(op, temp, name string, do func(temp, name string) error) e
 		return err
 	}
 	if err := do(from, to); err != nil {
-		return &os.LinkError{Op: op, Old: d.full(temp), New: d.full(name), Err: classify(err)}
+		return &os.LinkError{Op: op, Old: d.full(temp), New: d.full(name), Err: Classify(err)}
 	}
 	return nil
 }
@@ -248,7 +248,7 @@ func (d *folder) Remove(name string) error {
 	if err != nil {
 		return err
 	}
-	return pathError("remove", d.full(name), d.remove(local))
+	return PathError("remove", d.full(name), d.remove(local))
 }
 
 func (d *folder) SyncDir(name string) error {
@@ -260,16 +260,16 @@ func (d *folder) SyncDir(name string) error {
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil // C30; CheckFolderSync is where the user hears of it
 	}
-	return pathError("syncdir", d.full(name), err)
+	return PathError("syncdir", d.full(name), err)
 }
 
 func (d *folder) SyncAll() error {
-	return pathError("syncall", d.name, d.syncAll())
+	return PathError("syncall", d.name, d.syncAll())
 }
 
 func (d *folder) Free() (bytes, files int64, err error) {
 	bytes, files, err = d.free()
-	return bytes, files, pathError("statfs", d.name, err)
+	return bytes, files, PathError("statfs", d.name, err)
 }
 
 func (d *folder) Close() error {

@@ -40,7 +40,7 @@ func (d *folder) Link(f File, name string) error {
 	if err == nil {
 		return nil
 	}
-	if err = classify(err); linkImpossible(err) {
+	if err = Classify(err); linkImpossible(err) {
 		err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
 	return &os.LinkError{Op: "link", Old: open.f.Name(), New: d.full(name), Err: err}

@@ -77,7 +77,7 @@ func Lock(path string, owner Owner) (*Lockfile, error) {
 		}
 	}
 	if err != nil {
-		return nil, pathError("lock", path, notRegular(err))
+		return nil, PathError("lock", path, notRegular(err))
 	}
 	killed, err := take(f, path, owner)
 	if err != nil {
@@ -90,10 +90,10 @@ func Lock(path string, owner Owner) (*Lockfile, error) {
 func take(f *os.File, path string, owner Owner) (killed Owner, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return killed, pathError("lock", path, err)
+		return killed, PathError("lock", path, err)
 	}
 	if !info.Mode().IsRegular() {
-		return killed, pathError("lock", path, ErrNotRegular)
+		return killed, PathError("lock", path, ErrNotRegular)
 	}
 	if info.Size() > maxLockfile {
 		return killed, fmt.Errorf("lock %s: the file has %d bytes, it is no lock file", path, info.Size())
@@ -101,7 +101,7 @@ func take(f *os.File, path string, owner Owner) (killed Owner, err error) {
 	if err := flock(f); errors.Is(err, errLocked) {
 		return killed, &HeldError{Path: path, Owner: readOwner(f)}
 	} else if err != nil {
-		return killed, pathError("lock", path, err)
+		return killed, PathError("lock", path, err)
 	}
 	if info.Size() > 0 {
 		killed = readOwner(f)

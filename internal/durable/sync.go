@@ -13,7 +13,7 @@ import (
 func CheckFolderSync(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
-		return pathError("syncdir", dir, err)
+		return PathError("syncdir", dir, err)
 	}
-	return pathError("syncdir", dir, cmp.Or(syncOpenDir(f), f.Close()))
+	return PathError("syncdir", dir, cmp.Or(syncOpenDir(f), f.Close()))
 }

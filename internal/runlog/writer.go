@@ -35,7 +35,7 @@ func Create(fsys durable.FS, name string) *Writer {
 	return &Writer{fsys: fsys, name: name, first: true}
 }
 
-// Stream returns a writer to a stream (durable.OpenStream), whose chain begins with
+// Stream returns a writer to a stream (stream.Open), whose chain begins with
 // zeros. There is no earlier manifest, and a torn line cannot be cut off.
 func Stream(f durable.File) *Writer { return &Writer{file: f, first: true} }
 

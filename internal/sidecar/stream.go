@@ -14,7 +14,7 @@ type stream struct {
 	name string
 }
 
-// StreamJSONL writes to what durable.OpenStream opened at name. The caller closes it.
+// StreamJSONL writes to what stream.Open opened at name. The caller closes it.
 func StreamJSONL(f durable.File, name string) *JSONL { return &JSONL{newStream(f, name)} }
 
 // StreamParquet does the same with a table.

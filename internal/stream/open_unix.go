@@ -1,6 +1,6 @@
 //go:build unix
 
-package durable
+package stream
 
 import (
 	"context"
@@ -16,13 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func openStream(ctx context.Context, path string) (*os.File, error) {
+func open(ctx context.Context, path string) (*os.File, error) {
 	if fd, ok := descriptor(path); ok {
 		return duplicate(fd, path)
 	}
 	info, err := os.Stat(path)
 	if err == nil {
-		err = checkStream(info.Mode())
+		err = check(info.Mode())
 	}
 	if err != nil {
 		return nil, err

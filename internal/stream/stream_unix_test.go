@@ -1,6 +1,6 @@
 //go:build unix
 
-package durable
+package stream
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
 // C33: what a path that is to be written comes to.
@@ -95,12 +97,12 @@ func TestC33StreamThatCannotBeOpened(t *testing.T) {
 		{t.Context(), "/dev/nul", "write /dev/nul: no such file or directory"},
 		{t.Context(), "/dev/fd/987", "write /dev/fd/987: bad file descriptor"},
 	} {
-		f, err := OpenStream(tt.ctx, tt.path)
+		f, err := Open(tt.ctx, tt.path)
 		if got := errText(err); got != tt.want || f != nil {
 			t.Errorf("%s: %q, want %q", tt.path, got, tt.want)
 		}
 	}
-	if err := checkStream(fs.ModeDevice); err == nil {
+	if err := check(fs.ModeDevice); err == nil {
 		t.Error("a disk is taken")
 	}
 }
@@ -126,7 +128,7 @@ func TestC33FIFO(t *testing.T) {
 	}
 	reader.Close()
 	_, err = f.Write([]byte("more\n"))
-	if broken := new(StreamError); !errors.As(err, &broken) || err.Error() != "writing to "+path+": broken pipe" {
+	if broken := new(Error); !errors.As(err, &broken) || err.Error() != "writing to "+path+": broken pipe" {
 		t.Errorf("without a reader: %v", err)
 	}
 }
@@ -145,7 +147,7 @@ func TestC33StalledReader(t *testing.T) {
 	}
 }
 
-func openFIFO(t *testing.T, ctx context.Context, path string) (File, *os.File) {
+func openFIFO(t *testing.T, ctx context.Context, path string) (durable.File, *os.File) {
 	t.Helper()
 	if err := syscall.Mkfifo(path, 0o644); err != nil {
 		t.Fatal(err)
@@ -155,7 +157,7 @@ func openFIFO(t *testing.T, ctx context.Context, path string) (File, *os.File) {
 		reader, _ := os.Open(path)
 		opened <- reader
 	}()
-	f, err := OpenStream(ctx, path)
+	f, err := Open(ctx, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +176,7 @@ func TestC33InheritedFile(t *testing.T) {
 	if _, err := file.WriteString("before\n"); err != nil {
 		t.Fatal(err)
 	}
-	f, err := OpenStream(t.Context(), fmt.Sprintf("/dev/fd/%d", file.Fd()))
+	f, err := Open(t.Context(), fmt.Sprintf("/dev/fd/%d", file.Fd()))
 	if err != nil {
 		t.Fatal(err)
 	}
