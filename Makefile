@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real fuzz bench million replay test-root soak acceptance python
+.PHONY: check fmt vet cross lint tidy test race slow real deep-oracle fuzz bench million replay test-root soak acceptance python
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -57,6 +57,11 @@ python: ## Clone-Index.py and the project manifest: needs Python 3.9 and git
 
 real: ## mirror real crates: needs cargo and a registry that it reaches
 	$(GO) run ./scripts/real
+
+ROUNDS ?= 20
+deep-oracle: ## the encoders of internal/deflate beside zlib and zlib-rs themselves: needs cargo and a C compiler
+	cargo build --quiet --locked --release --manifest-path scripts/originals/Cargo.toml --target-dir out/originals
+	$(GO) test -count=1 -timeout 30m ./internal/deflate -run Originals -originals $(CURDIR)/out/originals/release/originals -rounds $(ROUNDS)
 
 acceptance: ## ten trials that v1.1.0 fails; the third needs root on Linux
 	$(GO) run ./scripts/acceptance

@@ -35,7 +35,12 @@ const MaxInput = 1 << 30
 var encoders = map[Encoder]struct {
 	name   string
 	encode func(w io.Writer, src []byte) error
-}{}
+}{
+	Zlib9Mem8: {"zlib 9, memLevel 8", zlibMem8.encode},
+	Zlib9Mem9: {"zlib 9, memLevel 9", zlibMem9.encode},
+	ZlibRSOld: {"zlib-rs 9 before its fix #459", zlibRSOld.encode},
+	ZlibRS:    {"zlib-rs 9", zlibRS.encode},
+}
 
 func (e Encoder) String() string {
 	if known, ok := encoders[e]; ok {

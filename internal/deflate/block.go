@@ -1,0 +1,121 @@
+// Altered port of the choice and writing of blocks in zlib 1.3.2 (trees.c),
+// Copyright (C) 1995-2026 Jean-loup Gailly, under the zlib licence: see
+// THIRD_PARTY.md. zlib-rs does the same.
+
+package deflate
+
+// The kinds of blocks (RFC 1951, section 3.2.3).
+const (
+	storedBlock  = 0
+	fixedBlock   = 1
+	dynamicBlock = 2
+)
+
+// A block collects symbols and writes them in the way that takes fewest bits.
+type block struct {
+	out     bitWriter
+	max     int // symbols of a block
+	n       int // symbols so far
+	symbols [1 << 15]uint32
+	lit     tree
+	dist    tree
+	lens    tree // the code in which the two above are written
+	builder builder
+}
+
+func (b *block) init() {
+	b.lit.alphabet = alphabet{symbols: litCodes, fixed: fixedLit[:], extra: lengthExtra[:], first: literals + 1, maxBits: maxBits}
+	b.dist.alphabet = alphabet{symbols: distCodes, fixed: fixedDist[:], extra: distExtra[:], maxBits: maxBits}
+	b.lens.alphabet = alphabet{symbols: lenCodes, extra: lenExtra[:], maxBits: maxLenBits}
+}
+
+// begin forgets the symbols.
+func (b *block) begin() {
+	b.n = 0
+	clear(b.lit.freq[:litCodes])
+	clear(b.dist.freq[:distCodes])
+	clear(b.lens.freq[:lenCodes])
+	b.lit.freq[endOfBlock] = 1
+}
+
+// A symbol is a literal, or the length - minMatch of a match and, from bit 8 on,
+// its distance.
+
+// literal adds a byte and says whether the block is full.
+func (b *block) literal(c byte) bool {
+	b.symbols[b.n] = uint32(c)
+	b.n++
+	b.lit.freq[c]++
+	return b.n == b.max
+}
+
+// match adds a match and says whether the block is full.
+func (b *block) match(dist, length int) bool {
+	length -= minMatch
+	b.symbols[b.n] = uint32(dist)<<8 | uint32(length)
+	b.n++
+	b.lit.freq[literals+1+int(lengthCode[length])]++
+	b.dist.freq[codeOfDist(uint32(dist-1))]++
+	return b.n == b.max
+}
+
+// finish writes the block and begins the next. The bytes that it stands for are raw,
+// or nil where the encoder has lost some of them: then it is not stored. All that is
+// known goes to the writer, whose error is returned.
+func (b *block) finish(raw []byte, last bool) error {
+	dynamic, fixed := 0, 0 // bits
+	b.builder.build(&b.lit, &dynamic, &fixed)
+	b.builder.build(&b.dist, &dynamic, &fixed)
+	lens := b.buildLens(&dynamic)
+	// zlib compares whole bytes, each with the three bits of a block's head.
+	dynamic, fixed = (dynamic+3+7)/8, (fixed+3+7)/8
+	final := uint64(0)
+	if last {
+		final = 1
+	}
+	switch {
+	case raw != nil && len(raw)+4 <= min(dynamic, fixed): // 4: its length, twice
+		b.out.bits(storedBlock<<1|final, 3)
+		b.out.align()
+		n := uint64(len(raw))
+		b.out.bits(n|(n^0xffff)<<16, 32)
+		b.out.bytes(raw)
+	case fixed <= dynamic:
+		b.out.bits(fixedBlock<<1|final, 3)
+		b.write(fixedLit[:litCodes], fixedDist[:])
+	default:
+		b.out.bits(dynamicBlock<<1|final, 3)
+		b.writeLens(lens)
+		b.write(b.lit.codes[:], b.dist.codes[:distCodes])
+	}
+	b.begin()
+	if last {
+		b.out.align()
+	}
+	return b.out.flush()
+}
+
+// write writes the symbols.
+func (b *block) write(lit, dist []code) {
+	for _, s := range b.symbols[:b.n] {
+		if s < literals {
+			c := lit[s]
+			b.out.bits(uint64(c.bits), uint(c.len))
+			continue
+		}
+		length, d := s&0xff, s>>8-1
+		lc, dc := lengthCode[length], codeOfDist(d)
+		c := lit[literals+1+int(lc)]
+		v, n := uint64(c.bits), uint(c.len)
+		v |= uint64(length-uint32(lengthBase[lc])) << n
+		n += uint(lengthExtra[lc])
+		c = dist[dc]
+		v |= uint64(c.bits) << n
+		n += uint(c.len)
+		v |= uint64(d-uint32(distBase[dc])) << n
+		n += uint(distExtra[dc])
+		b.out.bits(v, n)
+	}
+	c := lit[endOfBlock]
+	b.out.bits(uint64(c.bits), uint(c.len))
+}

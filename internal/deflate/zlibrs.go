@@ -1,0 +1,120 @@
+// Altered port of longest_match_slow of zlib-rs 0.6.8 and 0.5.5
+// (deflate/longest_match.rs), Copyright (C) 2024 Trifecta Tech Foundation, which has
+// it from zlib-ng, Copyright (C) 1995-2024 Jean-loup Gailly and Mark Adler, all under
+// the zlib licence: see THIRD_PARTY.md. zlib-ng 2.3.3 finds what 0.6.8 does.
+
+package deflate
+
+// zlib-rs is as zlib with memLevel 8, which flate2 asks for, but has another search,
+// enters a string only with four bytes ahead and takes matches of three bytes however
+// far back they are.
+var (
+	zlibRS    = &variant{symbols: 1<<14 - 1, hashBits: 15, insert: minMatch + 1, tooFar: windowSize, search: offsetMatch}
+	zlibRSOld = &variant{symbols: 1<<14 - 1, hashBits: 15, insert: minMatch + 1, tooFar: windowSize, search: offsetMatchOld}
+)
+
+// offsetMatch is the search of zlib-rs since its fix #459.
+func offsetMatch(w *window, candidate, longest int) (length, start int) {
+	return (&offsetSearch{window: w, atEnd: w.ahead}).run(candidate, longest)
+}
+
+// offsetMatchOld is the one before: it goes on where a match reaches just the end of
+// the input, and then may prefer another that goes on in what is behind the end.
+func offsetMatchOld(w *window, candidate, longest int) (length, start int) {
+	return (&offsetSearch{window: w, atEnd: w.ahead + 1}).run(candidate, longest)
+}
+
+// An offsetSearch follows not only the chain of the string at pos: a longer match
+// holds each of the strings behind pos too, so the chain among theirs that goes
+// back farthest has fewest candidates. A candidate is then one for the string at
+// pos + offset, and the match begins offset before it.
+type offsetSearch struct {
+	*window
+	atEnd int // a match of this length ends the search
+
+	offset int
+	limit  int // no match begins here or before
+}
+
+func (s *offsetSearch) run(candidate, longest int) (length, start int) {
+	chain := maxChain
+	if longest >= goodMatch {
+		chain /= 4
+	}
+	s.limit = max(s.pos-maxDist, 0)
+	start = s.matchStart
+	if longest >= minMatch {
+		candidate = s.farthestHead(candidate, longest)
+		if candidate <= s.limit+s.offset {
+			return min(longest, s.ahead), start
+		}
+	}
+	buf := &s.buf
+	head := load16(buf, s.pos)
+	tail := load16(buf, s.pos+longest-1)
+	for candidate < s.pos {
+		at := candidate - s.offset
+		if load16(buf, at+longest-1) == tail && load16(buf, at) == head {
+			if n := matchLength(buf, at, s.pos); n > longest {
+				start = at
+				if n >= s.atEnd {
+					return s.ahead, start
+				}
+				longest = n
+				if n >= niceMatch {
+					return n, start
+				}
+				tail = load16(buf, s.pos+n-1)
+				if n > minMatch && start+n < s.pos {
+					candidate = s.farthest(start, n)
+					if candidate <= s.limit+s.offset {
+						return min(longest, s.ahead), start
+					}
+					continue // this costs none of the chain
+				}
+			}
+		}
+		chain--
+		if chain == 0 {
+			break
+		}
+		candidate = int(s.prev[candidate&windowMask])
+		if candidate <= s.limit+s.offset {
+			break
+		}
+	}
+	return longest, start
+}
+
+// farthestHead chooses the chain before the first candidate is looked at: the string
+// at pos is entered already, those behind it are not, so their chains begin at the
+// heads. longest bytes from pos on matched a byte earlier; it takes one more.
+func (s *offsetSearch) farthestHead(candidate, longest int) int {
+	for i := 1; i <= longest-minMatch+1; i++ {
+		if latest := int(s.head[s.hash(s.pos+i)]); latest < candidate {
+			candidate, s.offset = latest, i
+		}
+	}
+	return candidate
+}
+
+// farthest chooses the chain behind a match of n bytes at start: among those of the
+// strings in it and that of the string which ends one byte before it does at pos.
+// (zlib-rs and zlib-ng say that this one ends a byte behind it. It does not; so be it.)
+func (s *offsetSearch) farthest(start, n int) int {
+	candidate := start
+	s.offset = 0
+	for i := 0; i <= n-minMatch; i++ {
+		if before := int(s.prev[(start+i)&windowMask]); before < candidate {
+			candidate, s.offset = before, i
+			if before <= s.limit+i {
+				return candidate
+			}
+		}
+	}
+	i := n - minMatch - 1
+	if latest := int(s.head[s.hash(s.pos+i)]); latest < candidate {
+		candidate, s.offset = latest, i
+	}
+	return candidate
+}
