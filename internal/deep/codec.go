@@ -18,6 +18,7 @@ func encodeFrame(content []byte, level zstd.EncoderLevel) ([]byte, error) {
 	z, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(level),
 		zstd.WithWindowSize(window),
+		zstd.WithSingleSegment(len(content) <= maxWindow), // otherwise the smallest declare no size
 		zstd.WithEncoderConcurrency(1),
 		zstd.WithEncoderCRC(true),
 		zstd.WithLowerEncoderMem(true),

@@ -1,3 +1,123 @@
-// Package deep is the format of deep segments: many versions of crates in a sixth
-// of the space of their .crate files, each of which is rebuilt bit for bit.
+// Package deep is the format of deep segments: every version of a crate in a
+// sixth of the space of its .crate files or less, and each of them rebuilt bit for
+// bit. Consecutive versions share most of their files, which gzip hides; a segment
+// holds each distinct file once, and knows for every version which files it has and
+// which compressor made its .crate. It builds, writes and reads segments, and takes
+// up one that a crash has cut off. This comment is the specification; whoever keeps
+// to it can write another reader (scripts/read_deep.py is one).
+//
+// # File
+//
+// A segment is a sequence of Zstandard frames (RFC 8878) and nothing else, so
+// zstd -t and zstd -l read it:
+//
+//	for each pack: a skippable frame, its directory; a data frame, its content
+//	one skippable frame: the seek table
+//
+// A pack is 1 to 64 versions of one crate, and needs nothing outside itself: no
+// dictionary, no other pack. What is damaged costs its pack and no other. A crate
+// may have several packs.
+//
+// Numbers of fixed size are little-endian. A "string" is a u8 length and the bytes.
+// A "number" is an unsigned LEB128 (7 bits a byte, the lowest first, the highest
+// bit of a byte says that another follows), as in Go's encoding/binary.
+//
+// # Directory
+//
+//	u32    0x184D2A5D, a skippable frame
+//	u32    size of what follows, so that the frame has at most 32 KiB
+//	8      "deeppack"
+//	u8     1, the version of this format
+//	string name of the crate
+//	u32    size of the data frame, which follows
+//	u32    size of its content
+//	32     sha256 of the data frame
+//	u8     number of versions, 1 to 64; for each of them, oldest first:
+//	       string version
+//	       32     sha256 of the .crate
+//	       u32    size of the .crate, at most 128 MiB
+//	       u8     encoder, 0: the .crate is kept verbatim
+//	       u8     reason for that, else 0
+//	       string header of the gzip file, empty if it is kept verbatim
+//	       32     sha256 of what the recipe makes: the tar, or the .crate itself
+//	       u32    size of that, at most 256 MiB
+//	       u32    size of the recipe
+//	32     sha256 of the frame up to here
+//
+// The encoders are those of package deflate; the reasons are [Reason].
+//
+// # Content
+//
+// The data frame declares its content size, has a checksum, no dictionary and a
+// window of at most 128 MiB. Its content is at most 256 MiB:
+//
+//	number of items, at most 1,048,576
+//	for each item: number, its length
+//	for each version, in the order of the directory: its recipe
+//	the items, one behind the other, up to the end
+//
+// An item is the bytes of a file, or the template of a tar header. We put templates
+// first and sort by path, then by age: what resembles each other is close together.
+// A reader does not care. We begin another pack where the content would pass
+// 64 MiB, or 256 MiB if a version in it has a tar of more than 8 MiB.
+//
+// # Recipe
+//
+// A recipe is a sequence of operations, each of which appends bytes:
+//
+//	0, number n, n bytes     these bytes
+//	1, number i              item i
+//	2, number t, number i    the tar header of template t, item i, and zeros up to a
+//	                         multiple of 512 bytes of the item
+//
+// A template is a tar header of 512 bytes without what changes from version to
+// version. To make the header of it: put "{crate}-{version}/" before its first 100
+// bytes and drop as many zeros from their end; write into the 8 bytes at 148 the
+// sum of all bytes of the header, these 8 counted as spaces, as seven octal digits
+// and a NUL. Headers that cannot be made so are kept as bytes. So a file that did
+// not change since the version before, header and all, costs a recipe three
+// numbers, which are the same ones as there.
+//
+// # Rebuilding
+//
+// Follow the recipe. For encoder 0, that is the .crate. Otherwise it is the tar,
+// and the .crate is: the gzip header; the raw deflate stream that the encoder makes
+// of the tar; u32 CRC-32 of the tar; u32 its size. Compare its sha256.
+//
+// # Verbatim
+//
+// A version is kept verbatim where no encoder makes its stream, and where the
+// .crate is not one gzip member and nothing else, or its tar is too long. It is an
+// item then, and its recipe names that. A tar needs no particular form: what does
+// not look like a file in it is kept as bytes.
+//
+// # Seek table
+//
+// The last frame is the seek table of the Zstandard Seekable Format 0.1.0
+// (contrib/seekable_format in the zstd repository), without checksums:
+//
+//	skippable frame: 0x184D2A5E, u32 size of what follows
+//	for each frame before it: u32 size of the frame, u32 size of its content (0 of a directory)
+//	u32 number of frames, at most 1,048,576; u8 0; u32 0x8F92EAB1
+//
+// The table is a hint. A directory says where the next one is; the table does
+// where a directory is damaged. Where it is missing or wrong ([ErrTable],
+// [ErrUnfinished]) the next directory is searched for, and no pack is lost.
+//
+// # Life
+//
+// A segment is written as {name}.part, pack by pack, each made durable by
+// [Writer.Sync]. After a crash [Resume] cuts a torn pack away and goes on behind
+// the last whole one. When it is finished it is synced and gets its name, which was
+// free; it is never written to again. Originals are another's business: whoever
+// removes them first reads the pack back ([Reader.Check] at depth Crates).
+//
+// # Trust
+//
+// Every segment is hostile to a reader. All lengths, counts and windows are bounded;
+// what a version costs in memory is in its directory ([Directory.Cost]), and what
+// it costs in time is its data frame, decoded once, and one encoder's run over a tar
+// of that size, which a context ends within 64 KiB of output. Nothing is returned
+// whose sha256 is not that of the directory. And nothing in a segment vouches for
+// what a crate's bytes ought to be: callers compare checksums with an index.
 package deep

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -28,16 +29,23 @@ func must(t testing.TB, err error) {
 // library.
 const fake deflate.Encoder = 2
 
+var compressors = sync.Pool{New: func() any {
+	z, err := flate.NewWriter(nil, flate.BestSpeed)
+	if err != nil {
+		panic(err)
+	}
+	return z
+}}
+
 // fakeEngine puts the standard library in the place of the engines.
 func fakeEngine(t testing.TB) {
 	old := engine
 	t.Cleanup(func() { engine = old })
 	engine.known = func(e deflate.Encoder) bool { return e == fake }
 	engine.encode = func(w io.Writer, _ deflate.Encoder, src []byte) error {
-		z, err := flate.NewWriter(w, flate.BestCompression)
-		if err != nil {
-			return err
-		}
+		z := compressors.Get().(*flate.Writer)
+		defer compressors.Put(z)
+		z.Reset(w)
 		if _, err := z.Write(src); err != nil {
 			return err
 		}

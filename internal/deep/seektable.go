@@ -36,26 +36,20 @@ func tableFrame(entries []byte) []byte {
 
 // table is a seek table that adds up; whether it is true, the directories tell.
 type table struct {
-	starts []int64 // of the packs
-	start  int64   // of the table's own frame
+	entries []byte
+	starts  []int64 // of the packs
+	start   int64   // of the table's own frame
 }
 
 var errNoTable = errors.New("no seek table at the end")
 
 // readTable reads the seek table at the end of a file.
 func readTable(r io.ReaderAt, size int64) (*table, error) {
-	var footer [tableFooter]byte
-	if err := readAt(r, footer[:], size-tableFooter); err != nil {
+	frames, err := readFooter(r, size)
+	if err != nil {
 		return nil, err
 	}
-	if binary.LittleEndian.Uint32(footer[5:]) != footerMagic {
-		return nil, errNoTable
-	}
-	if footer[4] != 0 {
-		return nil, fmt.Errorf("seek table has descriptor %#x, want 0", footer[4])
-	}
-	frames := int64(binary.LittleEndian.Uint32(footer[:4]))
-	t := &table{start: size - frameHead - frames*tableEntry - tableFooter}
+	t := &table{start: startOf(frames, size)}
 	if frames > 2*MaxPacks || frames%2 != 0 || t.start < 0 {
 		return nil, fmt.Errorf("seek table claims %d frames", frames)
 	}
@@ -72,10 +66,39 @@ func readTable(r io.ReaderAt, size int64) (*table, error) {
 	return t, nil
 }
 
+// readFooter returns how many frames the end of a file says that there are.
+func readFooter(r io.ReaderAt, size int64) (frames int64, err error) {
+	var footer [tableFooter]byte
+	if err := readAt(r, footer[:], size-tableFooter); err != nil {
+		return 0, err
+	}
+	if binary.LittleEndian.Uint32(footer[5:]) != footerMagic {
+		return 0, errNoTable
+	}
+	if footer[4] != 0 {
+		return 0, fmt.Errorf("seek table has descriptor %#x, want 0", footer[4])
+	}
+	return u32(footer[:]), nil
+}
+
+// startOf is where the table of a file begins that has so many frames.
+func startOf(frames, size int64) int64 { return size - frameHead - frames*tableEntry - tableFooter }
+
+// claimedStart returns where a table begins if the end of the file is to be
+// believed, or -1.
+func claimedStart(r io.ReaderAt, size int64) int64 {
+	frames, err := readFooter(r, size)
+	if err != nil {
+		return -1
+	}
+	return startOf(frames, size)
+}
+
 // read adds up the frames, which must be those of packs and fill the file up to the
 // table.
 func (t *table) read(entries []byte) error {
 	var sum int64
+	t.entries = entries
 	for ; len(entries) > 0; entries = entries[packEntry:] {
 		directory, none := u32(entries), u32(entries[4:])
 		frame, content := u32(entries[8:]), u32(entries[12:])

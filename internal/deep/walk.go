@@ -18,7 +18,7 @@ func (r *Reader) Directories() iter.Seq2[*Directory, error] {
 			yield(nil, r.damage(Placement{}, "", tableErr))
 			return
 		}
-		w := &walk{Reader: r, table: t}
+		w := &walk{Reader: r, table: t, claimed: claimedStart(r.r, r.size)}
 		for offset := int64(0); !w.atEnd(offset); {
 			d, next, err := w.step(offset)
 			if !yield(d, err) || err != nil && !IsDamage(err) {
@@ -35,7 +35,8 @@ func (r *Reader) Directories() iter.Seq2[*Directory, error] {
 // walk goes from pack to pack.
 type walk struct {
 	*Reader
-	table *table // nil: there is none
+	table   *table // nil: there is none
+	claimed int64  // where one begins by what the last bytes say; -1: nowhere
 
 	wrong bool // the table disagrees with the packs
 	ended bool // by something that begins as a table does
@@ -48,7 +49,7 @@ func (w *walk) atEnd(offset int64) bool {
 	}
 	if offset < w.size {
 		var magic [4]byte
-		w.ended = readAt(w.r, magic[:], offset) == nil && magic == tableStart
+		w.ended = offset == w.claimed || readAt(w.r, magic[:], offset) == nil && magic == tableStart
 	}
 	return w.ended || offset >= w.size
 }
@@ -57,7 +58,7 @@ func (w *walk) atEnd(offset int64) bool {
 func (w *walk) step(offset int64) (*Directory, int64, error) {
 	d, err := w.directory(offset)
 	if err == nil {
-		w.wrong = w.wrong || w.table != nil && !w.table.has(d.Placement)
+		w.wrong = w.wrong || w.table != nil && !w.table.has(d)
 		return d, offset + d.Size, nil
 	}
 	if unreadable(err) {
@@ -118,10 +119,10 @@ func (r *Reader) search(offset, end int64) (int64, error) {
 	return 0, errNone
 }
 
-// has reports whether the table has a pack at a placement.
-func (t *table) has(p Placement) bool {
-	n, found := slices.BinarySearch(t.starts, p.Offset)
-	return found && t.end(n) == p.Offset+p.Size
+// has reports whether the table says of a pack what its directory does.
+func (t *table) has(d *Directory) bool {
+	n, found := slices.BinarySearch(t.starts, d.Offset)
+	return found && bytes.Equal(t.entries[n*packEntry:][:packEntry], appendEntry(nil, d))
 }
 
 // after returns where the first pack behind offset begins, or the table.
