@@ -14,6 +14,55 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 )
 
+// Proved is what a file proves.
+type Proved struct {
+	*statement.Statement                      // the last one in it
+	Version              crate.Key            // that the statement covers, if the file is the proof of one
+	Since                *statement.Statement // that the log has only been appended to since, if it is the proof of that
+}
+
+// Check checks the proof of a version, that of a log which was only appended to, or a
+// checkpoint.
+func Check(data []byte, verify statement.Verify) (p Proved, err error) {
+	switch {
+	case statement.IsInclusion(data):
+		return checkInclusion(data, verify)
+	case statement.IsConsistency(data):
+		proof, err := statement.ParseConsistency(data)
+		if err != nil {
+			return p, err
+		}
+		p.Since, p.Statement, err = proof.Check(verify)
+		return p, err
+	}
+	p.Statement, err = statement.Open(data, verify)
+	return p, err
+}
+
+func checkInclusion(data []byte, verify statement.Verify) (p Proved, err error) {
+	proof, err := statement.ParseInclusion(data)
+	if err != nil {
+		return p, err
+	}
+	p.Version = proof.Key
+	p.Statement, err = proof.Check(verify)
+	return p, err
+}
+
+// ReadFile reads a proof or a checkpoint that a person named, of limit bytes at most.
+func ReadFile(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s has more than %d bytes: it is no proof and no checkpoint", name, limit)
+	}
+	return data, err
+}
+
 // CheckCrate compares a file with the leaf of a crate file. Errors: *fs.PathError if
 // it cannot be read.
 func CheckCrate(file string, key crate.Key) error {

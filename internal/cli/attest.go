@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,9 +16,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -65,6 +63,28 @@ func (cfg *attestConfig) check() error {
 	return errors.Join(cfg.signersConfig.check(), cfg.log.check(), cfg.dirs.check())
 }
 
+// signersConfig says who signs.
+type signersConfig struct {
+	keys     []string
+	origin   string
+	password passwordConfig
+}
+
+func (cfg *signersConfig) check() error {
+	if cfg.origin != "" && !statement.ValidOrigin(cfg.origin) {
+		return usagef("-origin %.80q is no name of a log: want no spaces and no plus signs", cfg.origin)
+	}
+	return nil
+}
+
+// open opens the keys; nil: there are none.
+func (cfg *signersConfig) open(ctx context.Context, a *App) (*attest.Signers, error) {
+	if len(cfg.keys) == 0 {
+		return nil, nil
+	}
+	return attest.OpenSigners(cfg.keys, cfg.origin, func(file string) signing.Password { return cfg.password.ask(ctx, a, file) })
+}
+
 // attest runs the command.
 func (a *App) attest(ctx context.Context, cfg *attestConfig) (err error) {
 	log := cfg.log.logger(a.Stderr)
@@ -101,34 +121,17 @@ func printStatement(w io.Writer, r *attest.Result, dirs *dirs) error {
 }
 
 // state makes a statement about a mirror that is held.
-func (a *App) state(ctx context.Context, h *held, dirs *dirs, by *signers, log *slog.Logger, options func(*attest.Config)) (*attest.Result, error) {
+func (a *App) state(ctx context.Context, h *held, dirs *dirs, by *attest.Signers, log *slog.Logger, options func(*attest.Config)) (*attest.Result, error) {
 	ix, err := dirs.openIndex(ctx, log)
 	if err != nil {
 		return nil, err
 	}
 	defer ix.Close()
-	folder, err := a.folder(dirs.statements)
-	if err != nil {
-		return nil, err
-	}
-	defer folder.Close()
-	lock, err := durable.Lock(filepath.Join(dirs.statements, ".lock"), durable.Self(filepath.Base(os.Args[0])+" -out "+dirs.out))
-	if err != nil { // of another mirror
-		return nil, err
-	}
-	defer lock.Release()
-	job := attest.Config{
-		Index: ix, Catalog: h.catalog, Folder: folder, Origin: by.origin, Sign: by.sign, Verify: by.verify, Sync: h.sync, Log: log,
-	}
-	if job.Manifest, err = lastRecord(dirs.manifest); err != nil {
-		return nil, err
-	}
+	job := attest.Config{Index: ix, Catalog: h.catalog, Sync: h.sync, Log: log}
 	options(&job)
-	r, err := attest.Run(ctx, job)
-	if err != nil {
-		return nil, fmt.Errorf("stating what is held: %w", lackingWords(err))
-	}
-	return r, by.writeFiles(folder)
+	statements := attest.Log{Dir: dirs.statements, Create: a.folder, Holder: filepath.Base(os.Args[0]) + " -out " + dirs.out, Manifest: dirs.manifest}
+	r, err := statements.State(ctx, by, job)
+	return r, lackingWords(err)
 }
 
 func leaves(n int64) string {
@@ -141,11 +144,8 @@ func leaves(n int64) string {
 // lackingWords says of a mirror that is incomplete what to do.
 func lackingWords(err error) error {
 	var lacking *attest.IncompleteError
-	if errors.Is(err, tilelog.ErrDamaged) {
-		return verdict.Integrityf("%v: restore the log from a copy", err)
-	}
 	if !errors.As(err, &lacking) {
-		return err
+		return damagedLog(err)
 	}
 	var names []string
 	for _, id := range lacking.Missing {
@@ -160,6 +160,14 @@ func lackingWords(err error) error {
 		err, strings.Join(names, ", "), lacking.Held, lacking.Named)
 }
 
+// damagedLog says of a log that is damaged what to do.
+func damagedLog(err error) error {
+	if errors.Is(err, tilelog.ErrDamaged) {
+		return verdict.Integrityf("%v: restore the log from a copy", err)
+	}
+	return err
+}
+
 // sync makes durable what an earlier run has left to the system.
 func (h *held) sync() error {
 	for _, fsys := range []durable.FS{h.folder, h.bundles} {
@@ -171,23 +179,4 @@ func (h *held) sync() error {
 		}
 	}
 	return nil
-}
-
-// lastRecord is how far the audit log of the last run goes; zero: there is none, or
-// it is a stream.
-func lastRecord(path string) (m statement.Manifest, err error) {
-	file, streams, err := stream.Resolve(path)
-	if streams || err != nil {
-		return m, err
-	}
-	folder, err := openIfThere(filepath.Dir(file))
-	if folder == nil || err != nil {
-		return m, err
-	}
-	defer folder.Close()
-	m.Size, m.Chain, err = runlog.Last(folder, filepath.Base(file))
-	if errors.Is(err, fs.ErrNotExist) {
-		return statement.Manifest{}, nil
-	}
-	return m, err
 }

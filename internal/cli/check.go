@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -71,9 +71,9 @@ func (a *App) check(cfg *checkConfig) error {
 		return err
 	}
 	var proved string
-	data, err := readLimited(cfg.file, statement.MaxProof)
+	data, err := attest.ReadFile(cfg.file, statement.MaxProof)
 	if err == nil {
-		proved, err = cfg.prove(data, signedBy(keys))
+		proved, err = cfg.prove(data, attest.SignedBy(keys))
 	}
 	if err != nil && !errors.As(err, new(*fs.PathError)) {
 		err = verdict.Integrityf("%s: not proved: %v", cfg.file, err)
@@ -87,78 +87,36 @@ func (a *App) check(cfg *checkConfig) error {
 
 // prove returns what is proved, in sentences.
 func (cfg *checkConfig) prove(data []byte, verify statement.Verify) (string, error) {
-	var out strings.Builder
-	s, err := cfg.statement(&out, data, verify)
+	if cfg.crate != "" && !statement.IsInclusion(data) {
+		return "", errors.New("-crate is for the proof of a version: this is none")
+	}
+	p, err := attest.Check(data, verify)
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(&out, "%s states: %s\n", s.Origin, s.Sentence())
+	var out strings.Builder
+	switch {
+	case p.Since != nil:
+		fmt.Fprintf(&out, "proved: the %s that %s stated by %s are the first of the %d of %s: history was only appended to\n",
+			leaves(p.Since.N), p.Since.Origin, p.Since.At.Format(time.RFC3339), p.N, p.At.Format(time.RFC3339))
+	case p.Version != crate.Key{}:
+		fmt.Fprintf(&out, "proved: %s with sha256 %s is in what %s stated to hold, verified and durable, by %s\n",
+			p.Version.ID, p.Version.Checksum, p.Origin, p.At.Format(time.RFC3339))
+	}
+	if cfg.crate != "" {
+		if err := attest.CheckCrate(cfg.crate, p.Version); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&out, "%s is that crate file, byte for byte\n", cfg.crate)
+	}
+	fmt.Fprintf(&out, "%s states: %s\n", p.Origin, p.Sentence())
 	if cfg.manifest == "" {
 		return out.String(), nil
 	}
-	lines, err := attest.CheckManifest(cfg.manifest, s.Manifest)
+	lines, err := attest.CheckManifest(cfg.manifest, p.Manifest)
 	if err != nil {
 		return "", err
 	}
 	fmt.Fprintf(&out, "%s is covered by the statement up to line %d, and unchanged\n", cfg.manifest, lines)
 	return out.String(), nil
-}
-
-// statement checks what a file claims to be, and returns the last statement in it.
-func (cfg *checkConfig) statement(out io.Writer, data []byte, verify statement.Verify) (*statement.Statement, error) {
-	switch {
-	case statement.IsInclusion(data):
-		return cfg.inclusion(out, data, verify)
-	case cfg.crate != "":
-		return nil, errors.New("-crate is for the proof of a version: this is none")
-	case statement.IsConsistency(data):
-		return consistency(out, data, verify)
-	}
-	return statement.Open(data, verify)
-}
-
-func (cfg *checkConfig) inclusion(out io.Writer, data []byte, verify statement.Verify) (*statement.Statement, error) {
-	p, err := statement.ParseInclusion(data)
-	if err != nil {
-		return nil, err
-	}
-	s, err := p.Check(verify)
-	if err != nil {
-		return nil, err
-	}
-	fmt.Fprintf(out, "proved: %s with sha256 %s is in what %s stated to hold, verified and durable, by %s\n",
-		p.Key.ID, p.Key.Checksum, s.Origin, s.At.Format(time.RFC3339))
-	if cfg.crate == "" {
-		return s, nil
-	}
-	fmt.Fprintf(out, "%s is that crate file, byte for byte\n", cfg.crate)
-	return s, attest.CheckCrate(cfg.crate, p.Key)
-}
-
-func consistency(out io.Writer, data []byte, verify statement.Verify) (*statement.Statement, error) {
-	p, err := statement.ParseConsistency(data)
-	if err != nil {
-		return nil, err
-	}
-	old, later, err := p.Check(verify)
-	if err != nil {
-		return nil, err
-	}
-	fmt.Fprintf(out, "proved: the %s that %s stated by %s are the first of the %d of %s: history was only appended to\n",
-		leaves(old.N), old.Origin, old.At.Format(time.RFC3339), later.N, later.At.Format(time.RFC3339))
-	return later, nil
-}
-
-// readLimited reads a file that a person named.
-func readLimited(name string, limit int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes: it is no proof and no checkpoint", name, limit)
-	}
-	return data, err
 }

@@ -109,7 +109,7 @@ func (a *App) proveVersion(ctx context.Context, folder durable.Reader, cfg *prov
 }
 
 func proveSince(folder durable.Reader, file string) ([]byte, error) {
-	old, err := readLimited(file, statement.MaxCheckpoint)
+	old, err := attest.ReadFile(file, statement.MaxCheckpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -124,9 +124,9 @@ func proveSince(folder durable.Reader, file string) ([]byte, error) {
 func proveError(err error) error {
 	switch {
 	case errors.Is(err, tilelog.ErrDamaged):
-		return verdict.Integrityf("%v: restore the log from a copy", err)
+		return damagedLog(err)
 	case errors.Is(err, attest.ErrNotContinued):
-		return verdict.Integrityf("%s", err.Error())
+		return verdict.Integrityf("%v", err)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: clonecratesio attest makes a statement about all that is held", err)
 	}

@@ -38,7 +38,7 @@ type selectConfig struct {
 
 func (cfg *selectConfig) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "crates", Usage: "mirror only the crates named in `FILE`, one a Line: NAME, or NAME@REQUIREMENT as cargo add takes it; # begins a comment", Destination: &cfg.crates, TakesFile: true},
+		&cli.StringFlag{Name: "crates", Usage: "mirror only the crates named in `FILE`, one a line: NAME, or NAME@REQUIREMENT as cargo add takes it; # begins a comment", Destination: &cfg.crates, TakesFile: true},
 		&cli.StringSliceFlag{Name: "lockfile", Usage: "mirror only the packages of the Cargo.lock `FILE`, yanked ones too; may be repeated, and be used with -crates", Destination: &cfg.lockfiles, TakesFile: true},
 		&cli.StringSliceFlag{Name: "lockfile-source", Usage: "take the packages of lock files whose source is the registry `URL` too, which must be in the index as those of crates.io; without it they are left out", Destination: &cfg.sources},
 		&cli.BoolFlag{Name: "allow-empty", Usage: "go on although a choice, a list or a file of checksums has nothing in it", Destination: &cfg.allowEmpty},

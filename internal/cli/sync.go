@@ -146,7 +146,7 @@ type syncer struct {
 	described error           // the verdict on the sidecars of this round
 	summary   *mirror.Summary // of the last run, nil if there was none in this round
 	answered  bool            // upstream has given out the index to this process
-	signers   *signers        // of statements; nil: none are made
+	signers   *attest.Signers // of statements; nil: none are made
 	statement *attest.Result  // the last one of this process; nil: there is none
 	recorded  bool            // the manifest of a run of this process has all that was held
 }

@@ -1,7 +1,6 @@
-package cli
+package attest
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 
@@ -11,35 +10,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 )
 
-// signersConfig says who signs.
-type signersConfig struct {
-	keys     []string
-	origin   string
-	password passwordConfig
-}
-
-func (cfg *signersConfig) check() error {
-	if cfg.origin != "" && !statement.ValidOrigin(cfg.origin) {
-		return usagef("-origin %.80q is no name of a log: want no spaces and no plus signs", cfg.origin)
-	}
-	return nil
-}
-
-// signers are the keys that sign, opened.
-type signers struct {
+// Signers are the private keys that sign the statements of a log, all of them each.
+type Signers struct {
 	origin string
 	keys   []*signing.Signer
 	public []*signing.Verifier
 }
 
-// open opens the keys; nil: there are none.
-func (cfg *signersConfig) open(ctx context.Context, a *App) (*signers, error) {
-	if len(cfg.keys) == 0 {
-		return nil, nil
-	}
-	s := &signers{origin: cfg.origin}
-	for _, file := range cfg.keys {
-		key, err := signing.OpenPrivate(file, cfg.password.ask(ctx, a, file))
+// OpenSigners opens the keys in files, at least one. An empty origin is the name of
+// the first key.
+func OpenSigners(files []string, origin string, password func(file string) signing.Password) (*Signers, error) {
+	s := &Signers{origin: origin}
+	for _, file := range files {
+		key, err := signing.OpenPrivate(file, password(file))
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +34,7 @@ func (cfg *signersConfig) open(ctx context.Context, a *App) (*signers, error) {
 	return s, nil
 }
 
-func (s *signers) sign(text string) ([]byte, error) {
+func (s *Signers) sign(text string) ([]byte, error) {
 	var sigs []signing.Signature
 	for _, key := range s.keys {
 		sig, err := key.Sign([]byte(text))
@@ -63,10 +46,8 @@ func (s *signers) sign(text string) ([]byte, error) {
 	return signing.Seal([]byte(text), sigs...)
 }
 
-func (s *signers) verify(checkpoint []byte) error { return signedBy(s.public)(checkpoint) }
-
-// signedBy is the statement.Verify of public keys, one of which is enough.
-func signedBy(keys []*signing.Verifier) statement.Verify {
+// SignedBy is the statement.Verify of public keys, one of which is enough.
+func SignedBy(keys []*signing.Verifier) statement.Verify {
 	return func(checkpoint []byte) error {
 		_, _, err := signing.Open(checkpoint, keys...)
 		return err
@@ -80,7 +61,7 @@ const textName = tilelog.CheckpointName + ".txt"
 // writeFiles writes these, out of the checkpoint, and removes those that are of an
 // earlier one: with a key less, they would be taken for the last statement. Cut off,
 // they are not of one statement until the next.
-func (s *signers) writeFiles(folder durable.FS) error {
+func (s *Signers) writeFiles(folder durable.FS) error {
 	l, err := tilelog.Open(folder)
 	if err != nil {
 		return err

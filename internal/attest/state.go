@@ -1,0 +1,72 @@
+package attest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
+)
+
+// Log is where statements are, and what they say of a run.
+type Log struct {
+	Dir      string                               // made if it is absent
+	Create   func(dir string) (durable.FS, error) // default: durable.Create
+	Holder   string                               // what has the lock, for others who want it
+	Manifest string                               // the audit log of the last run, if it is a file
+}
+
+// State makes a statement in the log, signed, with the log's lock held: two mirrors
+// may have one log. It fills in what of the configuration is the log's and the
+// signers'. Errors: *IncompleteError; tilelog.ErrDamaged.
+func (l Log) State(ctx context.Context, by *Signers, cfg Config) (*Result, error) {
+	if l.Create == nil {
+		l.Create = durable.Create
+	}
+	folder, err := l.Create(l.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	lock, err := durable.Lock(filepath.Join(l.Dir, ".lock"), durable.Self(l.Holder))
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Release()
+	cfg.Folder, cfg.Origin, cfg.Sign, cfg.Verify = folder, by.origin, by.sign, SignedBy(by.public)
+	if cfg.Manifest, err = lastRecord(l.Manifest); err != nil {
+		return nil, err
+	}
+	r, err := Run(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("stating what is held: %w", err)
+	}
+	return r, by.writeFiles(folder)
+}
+
+// lastRecord is how far the audit log of the last run goes; zero: there is none, or
+// it is a stream.
+func lastRecord(path string) (m statement.Manifest, err error) {
+	file, streams, err := stream.Resolve(path)
+	if streams || err != nil {
+		return m, err
+	}
+	folder, err := durable.Open(filepath.Dir(file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
+	if err != nil {
+		return m, err
+	}
+	defer folder.Close()
+	m.Size, m.Chain, err = runlog.Last(folder, filepath.Base(file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return statement.Manifest{}, nil
+	}
+	return m, err
+}
