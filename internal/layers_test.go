@@ -18,16 +18,68 @@ const module = "github.com/APTlantis/Mirror-Rust-Crates/"
 // floors are the layers from the top down. A package may import those of lower
 // floors, nothing beside it and nothing above it.
 var floors = [][]string{
-	{"cmd"},
-	{"internal/cli"},
-	{"internal/mirror", "internal/verify", "internal/closure", "internal/extract", "internal/sidecar", "internal/registry", "internal/export", "internal/prune", "internal/doctor", "internal/pages", "internal/attest"},
-	{"internal/reader", "internal/plan"},
-	{"internal/diff"},
-	{"internal/index", "internal/upstream", "internal/store/loose", "internal/store/bundled", "internal/runlog", "internal/catalog", "internal/runstate", "internal/cargotoml"},
-	{"internal/store"},
-	{"internal/bundle", "internal/stream", "internal/deep", "internal/trash", "internal/tilelog", "internal/signing"},
-	{"internal/durable", "internal/jsonl", "internal/statement", "internal/console"},
-	{"internal/crate", "internal/semver", "internal/publicurl", "internal/deflate", "internal/human", "internal/verdict"},
+	{
+		"cmd",
+	},
+	{
+		"internal/cli",
+	},
+	{
+		"internal/mirror",
+		"internal/verify",
+		"internal/closure",
+		"internal/extract",
+		"internal/sidecar",
+		"internal/registry",
+		"internal/export",
+		"internal/prune",
+		"internal/repack",
+		"internal/doctor",
+		"internal/pages",
+		"internal/attest",
+	},
+	{
+		"internal/reader",
+		"internal/plan",
+	},
+	{
+		"internal/diff",
+	},
+	{
+		"internal/index",
+		"internal/upstream",
+		"internal/store/loose",
+		"internal/store/bundled",
+		"internal/runlog",
+		"internal/catalog",
+		"internal/runstate",
+		"internal/cargotoml",
+	},
+	{
+		"internal/store",
+	},
+	{
+		"internal/bundle",
+		"internal/stream",
+		"internal/deep",
+		"internal/trash",
+		"internal/tilelog",
+		"internal/signing",
+	},
+	{
+		"internal/durable",
+		"internal/jsonl",
+		"internal/statement",
+		"internal/console",
+	},
+	{
+		"internal/crate",
+		"internal/semver",
+		"internal/publicurl",
+		"internal/deflate",
+		"internal/human",
+		"internal/verdict",
+	},
 }
 
 // The simulated registry stands outside: it knows the grammar alone, and only

@@ -75,15 +75,15 @@ func (c *Catalog) inBundle(ctx context.Context, bundle string, yield func(Versio
 // BundledBytes returns how many bytes of each bundle are members that a row
 // speaks of.
 func (c *Catalog) BundledBytes(ctx context.Context) (map[string]int64, error) {
-	bytes, err := c.bundledBytes(ctx)
+	bytes, err := c.bytesOfFiles(ctx, "SELECT bundle, sum(length) FROM versions WHERE bundle <> '' GROUP BY bundle")
 	if err != nil {
 		return nil, fmt.Errorf("reading from the catalog what is in bundles: %w", classify(err))
 	}
 	return bytes, nil
 }
 
-func (c *Catalog) bundledBytes(ctx context.Context) (map[string]int64, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT bundle, sum(length) FROM versions WHERE bundle <> '' GROUP BY bundle")
+func (c *Catalog) bytesOfFiles(ctx context.Context, query string) (map[string]int64, error) {
+	rows, err := c.db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -98,4 +98,15 @@ func (c *Catalog) bundledBytes(ctx context.Context) (map[string]int64, error) {
 		bytes[name] = n
 	}
 	return bytes, rows.Err()
+}
+
+// PackedBytes returns how many bytes of each segment are packs of which a row
+// speaks.
+func (c *Catalog) PackedBytes(ctx context.Context) (map[string]int64, error) {
+	bytes, err := c.bytesOfFiles(ctx, `SELECT segment, sum(pack_size) FROM
+		(SELECT DISTINCT segment, pack, pack_size FROM versions WHERE segment <> '') GROUP BY segment`)
+	if err != nil {
+		return nil, fmt.Errorf("reading from the catalog what is in segments: %w", classify(err))
+	}
+	return bytes, nil
 }

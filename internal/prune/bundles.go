@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
@@ -37,6 +38,7 @@ type Bundles struct {
 	Folder   durable.FS
 	Store    Store   // of the folder; nil in a dry run
 	MinShare float64 // of a bundle that must be unwanted, 0 to 1
+	Discard  bool    // bundles do not go to the trash: they are removed
 }
 
 // Store is a [bundled.Store].
@@ -46,6 +48,7 @@ type Store interface {
 	Checkpoint(ctx context.Context) (store.Outcome, error)
 	Finish(ctx context.Context) (store.Outcome, error)
 	Trash(name string, date time.Time) error
+	Discard(name string) error
 }
 
 // Rewrite is a bundle that is written again without what is unwanted.
@@ -247,15 +250,32 @@ func (cfg *Config) throw(ctx context.Context, j *judge, name string) error {
 		if err != nil {
 			return err
 		}
-		if v.Loose {
-			v.Placement = v.AsFile()
+		if rest := v.Placement.WithoutBundle(); !rest.IsZero() {
+			v.Placement = rest
 			batch.Versions = append(batch.Versions, v)
 			continue
 		}
 		batch.Dropped = append(batch.Dropped, v.Key())
 	}
-	if err := cfg.Bundles.Store.Trash(name, time.Now()); err != nil {
+	if err := cfg.Bundles.away(name); err != nil {
 		return err
 	}
 	return cfg.Catalog.Commit(ctx, batch)
+}
+
+func (b *Bundles) away(name string) error {
+	if b.Discard {
+		return b.Store.Discard(name)
+	}
+	return b.Store.Trash(name, time.Now())
+}
+
+// Compact writes those bundles again in which rows of the catalog name few of the
+// members, because the others are held elsewhere or not at all.
+func Compact(ctx context.Context, c Catalog, b *Bundles, log *slog.Logger) (list []Rewrite, err error) {
+	cfg := Config{Catalog: c, Bundles: b, Log: log}
+	if list, err = cfg.plan(ctx, nil); err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return list, cfg.rewrite(ctx, new(judge), list)
 }

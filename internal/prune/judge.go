@@ -15,14 +15,14 @@ import (
 
 // judge says what goes: what catalog and index both do not want.
 type judge struct {
-	names    *index.Lookup
+	names    *index.Lookup // nil: nothing goes
 	unwanted catalog.Unwanted
 	last     *index.Crate // that was looked up
 }
 
 // goes reports whether the bytes of a row go.
 func (j *judge) goes(ctx context.Context, v *catalog.Version) (bool, error) {
-	if !j.unwanted.Has(v) {
+	if j.names == nil || !j.unwanted.Has(v) {
 		return false, nil
 	}
 	c, err := j.crate(ctx, v.Name)

@@ -111,6 +111,9 @@ func (at Placement) WithoutFile() Placement {
 	return at
 }
 
+// WithoutBundle is a placement but for its bundle.
+func (at Placement) WithoutBundle() Placement { return at.AsFile().With(at.InDeep()) }
+
 // String says where a crate is for people.
 func (at Placement) String() string {
 	var places []string

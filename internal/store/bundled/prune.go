@@ -1,7 +1,9 @@
 package bundled
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
@@ -29,17 +31,33 @@ func (s *Store) Copy(key crate.Key, from store.Placement) (store.Placement, erro
 // and takes its line from the catalog of the folder. What of that was done before
 // is done: whoever was cut off calls it again.
 func (s *Store) Trash(name string, date time.Time) error {
+	return s.drop(name, func(file string) error {
+		return trash.Move(s.cfg.Folder, []string{file}, date, trash.Each(s.cfg.Folder))
+	})
+}
+
+// Discard is Trash of a bundle that nobody will want back: what was in it is
+// elsewhere, and was proved there.
+func (s *Store) Discard(name string) error {
+	return s.drop(name, func(file string) error {
+		if err := s.cfg.Folder.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return s.cfg.Folder.SyncDir(".")
+	})
+}
+
+// drop takes a bundle and what belongs to it away, one file after the other.
+func (s *Store) drop(name string, away func(file string) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("throwing %s away: %w", name, err)
+		}
+	}()
 	number, err := bundle.ParseFileName(name)
 	if err != nil {
 		return err
 	}
-	if err := s.throw(name, number, date); err != nil {
-		return fmt.Errorf("throwing %s away: %w", name, err)
-	}
-	return nil
-}
-
-func (s *Store) throw(name string, number int, date time.Time) error {
 	claims, err := bundle.FindClaims(s.cfg.Folder)
 	if err != nil {
 		return err
@@ -49,7 +67,7 @@ func (s *Store) throw(name string, number int, date time.Time) error {
 	}
 	// The bundle first: one that has no manifest would get it again.
 	for _, file := range append([]string{name}, claims.Beside(name)...) {
-		if err := trash.Move(s.cfg.Folder, []string{file}, date, trash.Each(s.cfg.Folder)); err != nil {
+		if err := away(file); err != nil {
 			return err
 		}
 	}

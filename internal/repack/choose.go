@@ -1,0 +1,103 @@
+package repack
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// smallPack is how many versions a pack has at most that is put together with new
+// ones, and growth by how many times it may be larger than those that come: each
+// version is so packed a few times in all, however many follow it.
+const (
+	smallPack = deep.MaxVersions / 2
+	growth    = 4
+)
+
+// choose returns which rows of a crate are to be packed, oldest first, and how many
+// of them are in the deep archive already. Nothing, if fewer than atLeast are not.
+// Versions in sparse segments are as if they were in none.
+func choose(rows []catalog.Version, atLeast int, sparse map[string]bool) (chosen []catalog.Version, merged int) {
+	var others []catalog.Version
+	fresh := 0
+	for _, v := range rows {
+		switch {
+		case v.Deep.Segment == "":
+			fresh++
+			chosen = append(chosen, v)
+		case sparse[v.Deep.Segment]:
+			chosen = append(chosen, v)
+			merged++
+		default:
+			others = append(others, v)
+		}
+	}
+	if merged == 0 && fresh < atLeast {
+		return nil, 0
+	}
+	for _, pack := range byPack(others) {
+		if len(pack) > smallPack || len(pack) > growth*len(chosen) {
+			break
+		}
+		chosen = append(chosen, pack...)
+		merged += len(pack)
+	}
+	slices.SortFunc(chosen, older)
+	return chosen, merged
+}
+
+// byPack divides rows by the pack that they are in, the one with the fewest first.
+func byPack(rows []catalog.Version) [][]catalog.Version {
+	packs := map[store.DeepPlace][]catalog.Version{}
+	for _, v := range rows {
+		at := v.Deep
+		at.Number = 0
+		packs[at] = append(packs[at], v)
+	}
+	list := make([][]catalog.Version, 0, len(packs))
+	for _, pack := range packs {
+		list = append(list, pack)
+	}
+	slices.SortFunc(list, func(a, b []catalog.Version) int {
+		return cmp.Or(cmp.Compare(len(a), len(b)), older(a[0], b[0]))
+	})
+	return list
+}
+
+// older orders the rows of a crate. When they were published is not known; the
+// order of versions is near enough.
+func older(a, b catalog.Version) int {
+	return cmp.Or(semver.CompareText(a.ID.Version, b.ID.Version), cmp.Compare(a.ID.Version, b.ID.Version), slices.Compare(a.Checksum[:], b.Checksum[:]))
+}
+
+// newest returns which row of a crate is its newest version, or -1: what a build
+// that resolves today asks for. Yanked ones and pre-releases count where there are
+// no others.
+func newest(rows []catalog.Version) int {
+	best := -1
+	for n := range rows {
+		v := &rows[n]
+		if !v.SupersededAt.IsZero() || !v.Listed {
+			continue
+		}
+		if best < 0 || fresher(v, &rows[best]) {
+			best = n
+		}
+	}
+	return best
+}
+
+func fresher(a, b *catalog.Version) bool {
+	if a.Yanked != b.Yanked {
+		return !a.Yanked
+	}
+	if pa, pb := crate.IsPrerelease(a.ID.Version), crate.IsPrerelease(b.ID.Version); pa != pb {
+		return !pa
+	}
+	return semver.CompareText(a.ID.Version, b.ID.Version) > 0
+}

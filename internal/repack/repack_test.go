@@ -1,0 +1,201 @@
+package repack
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// wantOnlyDeep wants every version in a published segment, and what was elsewhere
+// to be gone.
+func (w *world) wantOnlyDeep(at string) {
+	w.t.Helper()
+	w.check(at)
+	for _, v := range w.rows() {
+		if v.Deep.Segment == "" || v.Loose || v.Bundle != "" {
+			w.t.Errorf("%s: %s is in %q, want it in a segment alone", at, v.ID, v.Placement)
+		}
+		if _, err := w.disk.Stat(v.ID.LoosePath()); err == nil {
+			w.t.Errorf("%s: the loose file of %s is left", at, v.ID)
+		}
+	}
+	if left := w.files(bundle.Ext); len(left) > 0 {
+		w.t.Errorf("%s: %q are left", at, left)
+	}
+	if left := w.files(deep.PartExt); len(left) > 0 {
+		w.t.Errorf("%s: %q are left", at, left)
+	}
+}
+
+func TestRepack(t *testing.T) {
+	for name, inBundles := range map[string]bool{"loose": false, "bundled": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, inBundles)
+			done, err := w.run(w.disk)
+			must(t, err)
+			if done.Versions != 9 || done.FailedVersions != 0 || done.OutOfTime || done.Size == 0 || done.Packed == 0 {
+				t.Errorf("%+v", done)
+			}
+			w.wantOnlyDeep("packed")
+			done, err = w.run(w.disk)
+			must(t, err)
+			if done.Versions != 0 || done.SegmentsPublished != 0 {
+				t.Errorf("again: %+v", done)
+			}
+		})
+	}
+}
+
+// Both are kept, and a later run removes what the first left.
+func TestKeep(t *testing.T) {
+	for name, inBundles := range map[string]bool{"loose": false, "bundled": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, inBundles)
+			w.change = func(cfg *Config) { cfg.Originals = nil }
+			_, err := w.run(w.disk)
+			must(t, err)
+			w.check("kept")
+			for _, v := range w.rows() {
+				if v.Deep.Segment == "" || v.Loose == inBundles || v.Bundle == "" == inBundles {
+					t.Errorf("%s is in %s", v.ID, v.Placement)
+				}
+			}
+			w.change = func(*Config) {}
+			_, err = w.run(w.disk)
+			must(t, err)
+			w.wantOnlyDeep("removed later")
+		})
+	}
+}
+
+func TestHotStays(t *testing.T) {
+	w := newWorld(t, true)
+	w.change = func(cfg *Config) { cfg.Hot = true }
+	_, err := w.run(w.disk)
+	must(t, err)
+	w.check("packed")
+	var hot []string
+	for _, v := range w.rows() {
+		if v.Deep.Segment == "" {
+			t.Errorf("%s is not in a segment", v.ID)
+		}
+		if v.Bundle != "" {
+			hot = append(hot, v.ID.String())
+		}
+	}
+	if want := []string{"five 1.4.0", "one 1.0.0", "three 1.2.0"}; !slices.Equal(hot, want) {
+		t.Errorf("in bundles are still %q, want %q", hot, want)
+	}
+}
+
+// Few versions wait for others; then they are put together with a small pack, whose
+// segment goes when more than half of it is garbage.
+func TestSmallPacksGrow(t *testing.T) {
+	w := newWorld(t, false)
+	w.change = func(cfg *Config) { cfg.AtLeast = 2 }
+	done, err := w.run(w.disk)
+	must(t, err)
+	if done.Versions != 8 || done.Waiting != 1 {
+		t.Errorf("packed %d versions, %d wait, want 8 and 1", done.Versions, done.Waiting)
+	}
+	before := w.files(deep.Ext)
+	w.put(false, crate.ID{Name: "five", Version: "1.5.0"}, crate.ID{Name: "five", Version: "1.6.0"},
+		crate.ID{Name: "three", Version: "1.3.0"}, crate.ID{Name: "three", Version: "1.4.0"})
+	done, err = w.run(w.disk)
+	must(t, err)
+	if done.Versions != 12 || done.Merged != 8 {
+		t.Errorf("packed %d, merged %d, want 12 and 8", done.Versions, done.Merged)
+	}
+	w.check("grown")
+	done, err = w.run(w.disk)
+	must(t, err)
+	if done.SegmentsRemoved != 1 || slices.Contains(w.files(deep.Ext), before[0]) {
+		t.Errorf("removed %d segments, there are %q, want %q to be gone", done.SegmentsRemoved, w.files(deep.Ext), before)
+	}
+	w.check("after the garbage went")
+}
+
+func TestOutOfTime(t *testing.T) {
+	w := newWorld(t, false)
+	w.change = func(cfg *Config) { cfg.Deadline = time.Now().Add(-time.Second) }
+	done, err := w.run(w.disk)
+	if err != nil || !done.OutOfTime || done.Versions != 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	w.check("out of time")
+}
+
+// A version that is damaged in all its places stays where it is; all others are
+// packed. One that is good in a bundle is packed from there.
+func TestDamagedOriginal(t *testing.T) {
+	w := newWorld(t, false)
+	bad := crate.ID{Name: "five", Version: "1.2.0"}
+	must(t, w.disk.Remove(bad.LoosePath()))
+	f, err := w.disk.Create(bad.LoosePath())
+	must(t, err)
+	_, err = f.Write([]byte("other bytes"))
+	must(t, err)
+	must(t, f.Close())
+	done, err := w.run(w.disk)
+	must(t, err)
+	if done.Versions != 8 || done.FailedVersions != 1 || len(done.Failed) != 1 || done.Failed[0].ID != bad {
+		t.Errorf("%+v", done)
+	}
+	for _, v := range w.rows() {
+		if (v.ID == bad) != v.Loose {
+			t.Errorf("%s is in %s", v.ID, v.Placement)
+		}
+	}
+}
+
+func TestChoose(t *testing.T) {
+	row := func(version, segment string, pack int64) catalog.Version {
+		return catalog.Version{ID: crate.ID{Name: "a", Version: version}, Placement: store.Placement{Deep: store.DeepPlace{Segment: segment, Pack: pack}}}
+	}
+	many := func(n int, segment string, pack int64) (rows []catalog.Version) {
+		for i := range n {
+			rows = append(rows, row("1."+strings.Repeat("1", 1)+string(rune('0'+i%10))+".0-"+segment+string(rune('a'+i/10)), segment, pack))
+		}
+		return rows
+	}
+	for _, c := range []struct {
+		name           string
+		rows           []catalog.Version
+		atLeast        int
+		chosen, merged int
+	}{
+		{"all new", many(5, "", 0), 1, 5, 0},
+		{"too few", many(5, "", 0), 6, 0, 0},
+		{"nothing new", many(5, "s", 0), 1, 0, 0},
+		{"a small pack grows", append(many(3, "s", 0), many(1, "", 0)...), 1, 4, 3},
+		{"one that is much larger does not", append(many(9, "s", 0), many(2, "", 0)...), 1, 2, 0},
+		{"nor a large one", append(many(33, "s", 0), many(20, "", 0)...), 1, 20, 0},
+		{"two small ones", slices.Concat(many(2, "s", 0), many(8, "s", 9), many(1, "", 0)), 1, 11, 10},
+		{"sparse", many(5, "sparse", 0), 1, 5, 5},
+	} {
+		chosen, merged := choose(c.rows, c.atLeast, map[string]bool{"sparse": true})
+		if len(chosen) != c.chosen || merged != c.merged {
+			t.Errorf("%s: chose %d, of them %d from packs, want %d and %d", c.name, len(chosen), merged, c.chosen, c.merged)
+		}
+		if !slices.IsSortedFunc(chosen, older) {
+			t.Errorf("%s: not oldest first", c.name)
+		}
+	}
+}
+
+func TestShare(t *testing.T) {
+	for n, want := range map[int]int{1: 1, 64: 64, 65: 33, 130: 44, 1000: 63} {
+		if got := share(n); got != want {
+			t.Errorf("of %d versions %d go into a pack, want %d", n, got, want)
+		}
+	}
+}

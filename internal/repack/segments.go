@@ -1,0 +1,223 @@
+package repack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Segments is a folder of segments of which one is being written. It is for one run
+// at a time, which holds the mirror's lock.
+type Segments struct {
+	folder durable.FS
+	target int64 // size at which a segment is full, in bytes
+	log    *slog.Logger
+
+	next    int // number of the next segment
+	name    string
+	current *deep.Writer        // nil: the next pack begins one
+	found   [][]catalog.Version // by pack: in unfinished segments, and not recorded
+}
+
+// OpenSegments takes up the folder where an earlier run left it. Packs of unfinished
+// segments that the catalog does not know are proved and recorded by [Run].
+func OpenSegments(ctx context.Context, folder durable.FS, target int64, known Catalog, log *slog.Logger) (*Segments, error) {
+	s := &Segments{folder: folder, target: target, log: log}
+	list, err := known.Segments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range list {
+		s.seen(b.Name)
+	}
+	entries, err := folder.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries { // sorted, so the last one goes on
+		name, isPart := strings.CutSuffix(e.Name(), deep.PartExt)
+		if !s.seen(name) || !isPart {
+			continue
+		}
+		if err := s.resume(ctx, name, known); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s, nil
+}
+
+// seen takes note of a number that is taken.
+func (s *Segments) seen(name string) bool {
+	number, err := deep.ParseFileName(name)
+	if err == nil {
+		s.next = max(s.next, number+1)
+	}
+	return err == nil
+}
+
+// resume takes up an unfinished segment.
+func (s *Segments) resume(ctx context.Context, name string, known Catalog) error {
+	if _, err := s.folder.Stat(name); err == nil {
+		return deep.Publish(s.folder, name) // which was cut off between its two halves
+	}
+	w, err := deep.Resume(s.folder, name, func(d *deep.Directory) error {
+		rows, err := unrecorded(ctx, known, name, d)
+		if len(rows) > 0 {
+			s.found = append(s.found, rows)
+		}
+		return err
+	})
+	if errors.Is(err, durable.ErrLinked) { // its other name is in a snapshot (cp -al)
+		if err := durable.Separate(s.folder, name+deep.PartExt); err != nil {
+			return err
+		}
+		return s.resume(ctx, name, known)
+	}
+	if deep.IsDamage(err) {
+		s.log.Error("an unfinished segment is damaged and stays as it is; verify says what is lost", "segment", name, "err", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.Close(); err != nil { // of several, the last one goes on
+		return err
+	}
+	s.name, s.current = name, w
+	return nil
+}
+
+// unrecorded returns the rows of what is in a pack and, as far as the catalog knows,
+// in no other.
+func unrecorded(ctx context.Context, known Catalog, segment string, d *deep.Directory) (rows []catalog.Version, err error) {
+	held, err := known.Versions(ctx, d.Name)
+	for _, v := range held {
+		if n := d.Find(v.Key()); n >= 0 && v.Deep.Segment == "" {
+			v.Deep = store.DeepPlace{Segment: segment, Pack: d.Offset, PackSize: d.Size, Number: n}
+			rows = append(rows, v)
+		}
+	}
+	return rows, err
+}
+
+// append writes a pack, durably, and says where.
+func (s *Segments) append(p *deep.Pack) (name string, at deep.Placement, err error) {
+	if s.current == nil {
+		name := deep.FileName(s.next)
+		w, err := deep.Create(s.folder, name)
+		if err != nil {
+			return "", at, err
+		}
+		s.name, s.current = name, w
+		s.next++
+	}
+	if at, err = s.current.Append(p); err == nil {
+		err = s.current.Sync()
+	}
+	if err != nil {
+		return "", at, fmt.Errorf("%s: %w", s.name, err)
+	}
+	return s.name, at, nil
+}
+
+// isFull reports whether the current segment takes no more.
+func (s *Segments) isFull() bool {
+	if s.current == nil {
+		return false
+	}
+	sum := s.current.Summary()
+	return sum.FileSize >= s.target || sum.Packs >= deep.MaxPacks-maxPending
+}
+
+// maxPending is more than the packs that can be appended before isFull is asked.
+const maxPending = 1 << 12
+
+// publish finishes the current segment, if any, and gives it its name.
+func (s *Segments) publish() (name string, sum deep.Summary, err error) {
+	if s.current == nil || s.current.Summary().Packs == 0 {
+		return "", sum, nil
+	}
+	if sum, err = s.current.Finish(); err == nil {
+		err = s.current.Publish()
+	}
+	if err != nil {
+		return "", sum, fmt.Errorf("%s: %w", s.name, err)
+	}
+	name, s.current = s.name, nil
+	return name, sum, nil
+}
+
+// A Segment is open for reading.
+type Segment struct {
+	*deep.Reader
+	file durable.File
+}
+
+// Close closes the file.
+func (s *Segment) Close() error { return s.file.Close() }
+
+// Open opens a segment, finished or not, as it is on the disk.
+func (s *Segments) Open(name string) (*Segment, error) {
+	f, err := s.folder.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = s.folder.Open(name + deep.PartExt)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	r, err := deep.Open(name, f, info.Size())
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &Segment{r, f}, nil
+}
+
+// Read rebuilds a version.
+func (s *Segments) Read(ctx context.Context, key crate.Key, at store.DeepPlace) (data []byte, err error) {
+	seg, err := s.Open(at.Segment)
+	if err != nil {
+		return nil, err
+	}
+	data, err = seg.RebuildKey(ctx, deep.Placement{Offset: at.Pack, Size: at.PackSize}, at.Number, key)
+	return data, errors.Join(err, seg.Close())
+}
+
+// size returns the bytes of a finished segment.
+func (s *Segments) size(name string) (int64, error) {
+	info, err := s.folder.Stat(name)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// remove removes a finished segment, durably. One that is not there is success.
+func (s *Segments) remove(name string) error {
+	if err := s.folder.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return s.folder.SyncDir(".")
+}
+
+// Close leaves the segment that is being written for the next run.
+func (s *Segments) Close() error {
+	if s.current == nil {
+		return nil
+	}
+	w := s.current
+	s.current = nil
+	return w.Close()
+}
