@@ -103,8 +103,7 @@ func (b *builder) add(ctx context.Context, name string, s Source) (bool, error) 
 	v := Version{Key: s.Key, Size: int64(len(file))}
 	m, why := openMember(file, b.o.MaxTar)
 	if why == NoReason {
-		steps := split(m.tar, prefixOf(s.ID))
-		fresh := b.fresh(steps)
+		fresh := b.fresh(split(m.tar, prefixOf(s.ID)))
 		if !b.hasRoom(fresh, int64(len(m.tar))) {
 			if len(b.versions) > 0 {
 				return false, nil
@@ -114,19 +113,18 @@ func (b *builder) add(ctx context.Context, name string, s Source) (bool, error) 
 			return false, err
 		} else if v.Encoder != Verbatim {
 			v.header, v.stream, v.streamSum = m.header, int64(len(m.tar)), sha256.Sum256(m.tar)
-			b.take(v, steps, fresh)
+			b.take(v, fresh)
 			return true, nil
 		} else {
 			why = UnknownEncoder
 		}
 	}
 	v.Reason, v.stream, v.streamSum = why, v.Size, v.Checksum
-	steps := []step{{op: opItem, item: file}}
-	fresh := b.fresh(steps)
+	fresh := b.fresh([]step{{op: opItem, item: file}})
 	if !b.hasRoom(fresh, 0) {
 		return false, nil
 	}
-	b.take(v, steps, fresh)
+	b.take(v, fresh)
 	return true, nil
 }
 

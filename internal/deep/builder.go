@@ -107,7 +107,7 @@ func (b *builder) hasRoom(a *arrival, tar int64) bool {
 }
 
 // take adds a version.
-func (b *builder) take(v Version, steps []step, a *arrival) {
+func (b *builder) take(v Version, a *arrival) {
 	b.giant = b.giant || v.TarSize() > giantAlone
 	b.size += a.size
 	for n := range a.orders {

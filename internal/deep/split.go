@@ -47,7 +47,7 @@ func split(tar []byte, prefix string) (steps []step) {
 
 // appendRest is for what stands behind the files: zeros, most of the time.
 func appendRest(steps []step, rest []byte) []step {
-	const most = 4 << 10 // a longer one may be found again in another version
+	const most = 16 // what is longer may be found again in another version
 	switch {
 	case len(rest) == 0:
 		return steps
