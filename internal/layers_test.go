@@ -43,6 +43,7 @@ var floors = [][]string{
 		"internal/plan",
 	},
 	{
+		"internal/home",
 		"internal/diff",
 	},
 	{

@@ -62,7 +62,7 @@ func (cfg *acceptConfig) check(args []string) error {
 		cfg.sum = &sum
 	}
 	cfg.fill()
-	return errors.Join(cfg.log.check(), cfg.dirs.check())
+	return errors.Join(cfg.log.check(), cfg.dirs.Check())
 }
 
 // accept runs the command.
@@ -71,7 +71,7 @@ func (a *App) accept(ctx context.Context, cfg *acceptConfig) (err error) {
 	if err != nil {
 		return fmt.Errorf("accepting %s: %w", cfg.id, err)
 	}
-	cat, err := catalog.Open(catalogPath(cfg.out))
+	cat, err := catalog.Open(cfg.Catalog())
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func inTheWay(ctx context.Context, cat *catalog.Catalog, id crate.ID) (held cata
 
 // named returns what the index names.
 func (cfg *acceptConfig) named(ctx context.Context, a *App) (key crate.Key, err error) {
-	ix, err := cfg.dirs.openIndex(ctx, cfg.log.logger(a.Stderr))
+	ix, err := cfg.dirs.OpenIndex(ctx, cfg.log.logger(a.Stderr))
 	if err != nil {
 		return key, err
 	}

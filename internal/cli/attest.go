@@ -13,8 +13,8 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
@@ -34,7 +34,7 @@ type attestConfig struct {
 func attestCommand(a *App) *cli.Command {
 	var cfg attestConfig
 	flags := append(cfg.dirs.flags(), cfg.logDirFlag(),
-		&cli.StringFlag{Name: "manifest", Usage: "audit log of the last run in `FILE`, whose chain the statement covers. Default: manifest.jsonl in -mirror, or beside -out if that alone is given", Destination: &cfg.manifest, TakesFile: true},
+		&cli.StringFlag{Name: "manifest", Usage: "audit log of the last run in `FILE`, whose chain the statement covers. Default: manifest.jsonl in -mirror, or beside -out if that alone is given", Destination: &cfg.Manifest, TakesFile: true},
 		&cli.StringSliceFlag{Name: "key", Usage: "sign with the private key in `FILE`, of any kind; may be given several times", Destination: &cfg.keys, TakesFile: true},
 		&cli.StringFlag{Name: "origin", DefaultText: "the name of the first -key", Usage: "`NAME` of the log, which it keeps", Destination: &cfg.origin},
 		cfg.password.flag(),
@@ -60,7 +60,7 @@ func (cfg *attestConfig) check() error {
 		return usagef("-key FILE is missing: the private key that signs; clonecratesio key new makes one")
 	}
 	cfg.fill()
-	return errors.Join(cfg.signersConfig.check(), cfg.log.check(), cfg.dirs.check())
+	return errors.Join(cfg.signersConfig.check(), cfg.log.check(), cfg.dirs.Check())
 }
 
 // signersConfig says who signs.
@@ -92,44 +92,43 @@ func (a *App) attest(ctx context.Context, cfg *attestConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	h, _, err := a.openLoose(cfg.out, "batch", log)
+	w, err := home.Hold(a.homeConfig(&runConfig{home: cfg.Dirs, durability: "batch"}, log))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.close()) }()
-	path := catalogPath(cfg.out)
-	if _, err = os.Stat(path); err != nil { // an empty one would say that nothing is held
-		return withoutCatalog(err)
-	}
-	if h.catalog, err = catalog.Open(path); err != nil {
+	defer func() { err = errors.Join(err, w.Close()) }()
+	if err := w.OpenKnownCatalog(); err != nil {
 		return err
 	}
-	if h.bundles, err = openIfThere(cfg.bundles); err != nil {
+	if err := w.ReadBundles(); err != nil {
 		return err
 	}
-	r, err := a.state(ctx, h, &cfg.dirs, signers, log, func(job *attest.Config) { job.Partial, job.NewKeys = cfg.partial, cfg.newKey })
+	r, err := a.state(ctx, w, &cfg.Dirs, signers, log, func(job *attest.Config) { job.Partial, job.NewKeys = cfg.partial, cfg.newKey })
 	if err != nil {
 		return err
 	}
-	return printStatement(a.Stdout, r, &cfg.dirs)
+	return printStatement(a.Stdout, r, &cfg.Dirs)
 }
 
-func printStatement(w io.Writer, r *attest.Result, dirs *dirs) error {
+func printStatement(w io.Writer, r *attest.Result, dirs *home.Dirs) error {
 	_, err := fmt.Fprintf(w, "%s\n%s, %s of them new: %s\n",
-		r.Sentence(), leaves(r.N), human.Count(r.New), filepath.Join(dirs.statements, tilelog.CheckpointName))
+		r.Sentence(), leaves(r.N), human.Count(r.New), filepath.Join(dirs.Statements, tilelog.CheckpointName))
 	return err
 }
 
 // state makes a statement about a mirror that is held.
-func (a *App) state(ctx context.Context, h *held, dirs *dirs, by *attest.Signers, log *slog.Logger, options func(*attest.Config)) (*attest.Result, error) {
-	ix, err := dirs.openIndex(ctx, log)
+func (a *App) state(ctx context.Context, w *home.Writer, dirs *home.Dirs, by *attest.Signers, log *slog.Logger, options func(*attest.Config)) (*attest.Result, error) {
+	ix, err := dirs.OpenIndex(ctx, log)
 	if err != nil {
 		return nil, err
 	}
 	defer ix.Close()
-	job := attest.Config{Index: ix, Catalog: h.catalog, Sync: h.sync, Log: log}
+	job := attest.Config{Index: ix, Catalog: w.Catalog, Sync: w.SyncAll, Log: log}
 	options(&job)
-	statements := attest.Log{Dir: dirs.statements, Create: a.folder, Holder: filepath.Base(os.Args[0]) + " -out " + dirs.out, Manifest: dirs.manifest}
+	statements := attest.Log{
+		Dir: dirs.Statements, Create: func(dir string) (durable.FS, error) { return home.CreateFolder(dir, a.Disk) },
+		Holder: filepath.Base(os.Args[0]) + " -out " + dirs.Crates, Manifest: dirs.Manifest,
+	}
 	r, err := statements.State(ctx, by, job)
 	return r, lackingWords(err)
 }
@@ -166,17 +165,4 @@ func damagedLog(err error) error {
 		return verdict.Integrityf("%v: restore the log from a copy", err)
 	}
 	return err
-}
-
-// sync makes durable what an earlier run has left to the system.
-func (h *held) sync() error {
-	for _, fsys := range []durable.FS{h.folder, h.bundles} {
-		if fsys == nil {
-			continue
-		}
-		if err := fsys.SyncAll(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			return err
-		}
-	}
-	return nil
 }

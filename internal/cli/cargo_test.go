@@ -25,6 +25,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -272,7 +273,7 @@ func commitIndex(t *testing.T, reg *simreg.Registry, dir string) {
 
 func serveConfigOf(dir string) *serveConfig {
 	return &serveConfig{
-		dirs: dirs{mirror: dir}, listen: "127.0.0.1:0", cacheMB: 1, log: logConfig{"json", "debug"},
+		dirs: dirs{home.Dirs{Root: dir}}, listen: "127.0.0.1:0", cacheMB: 1, log: logConfig{"json", "debug"},
 	}
 }
 

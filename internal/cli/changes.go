@@ -39,7 +39,7 @@ func (b *baseline) trusted() bool {
 // mirrorCrates mirrors what the index names: everything, or what has changed
 // since the baseline, which may be nothing.
 func (s *syncer) mirrorCrates(ctx context.Context) error {
-	ix, err := s.cfg.dirs.openIndex(ctx, s.log)
+	ix, err := s.cfg.dirs.OpenIndex(ctx, s.log)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (s *syncer) again(ctx context.Context) ([]string, error) {
 		return nil, nil
 	}
 	paths := slices.Clone(s.base.again)
-	accepted, err := s.catalog.AcceptedSince(ctx, s.base.listed, mirror.MaxAgain)
+	accepted, err := s.Catalog.AcceptedSince(ctx, s.base.listed, mirror.MaxAgain)
 	for i := range accepted {
 		paths = append(paths, crate.IndexPath(accepted[i].Name))
 	}
@@ -140,7 +140,7 @@ func (s *syncer) writeSidecars(ctx context.Context, ix *index.Index) error {
 	}
 	s.act.enter("writing sidecars", "")
 	sum, err := s.app.describe(ctx, &sidecarsConfig{
-		mode: "files", out: s.cfg.out, origin: s.cfg.origin, includeYanked: !s.cfg.excludeYanked,
+		mode: "files", out: s.cfg.home.Crates, origin: s.cfg.origin, includeYanked: !s.cfg.excludeYanked,
 		acceptShrink: true, // of the index, which may be what has changed alone; files are never taken away
 		concurrency:  s.cfg.net.concurrency,
 	}, target{}, ix, s.show, s.log)
@@ -155,11 +155,11 @@ func (s *syncer) writeSidecars(ctx context.Context, ix *index.Index) error {
 // verdict is that on the mirror as it is now. Whoever follows hears round by
 // round that there is something to look at.
 func (s *syncer) verdict() error {
-	n, err := s.store.Quarantined()
+	n, err := s.Store.Quarantined()
 	if err != nil {
 		return err
 	}
-	aside := quarantined(n, s.cfg.out)
+	aside := quarantined(n, &s.cfg.home)
 	if aside != nil && s.summary == nil {
 		s.log.Warn(aside.Error())
 	}

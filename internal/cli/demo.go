@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
@@ -79,7 +80,7 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	}
 
 	fmt.Fprintf(a.Stdout, "A registry of %d versions is simulated at %s.\nOne request in ten will go wrong.\n\n", reg.Len(), server.BaseURL)
-	fmt.Fprintf(a.Stdout, "1. Mirroring it into %s\n\n", job.out)
+	fmt.Fprintf(a.Stdout, "1. Mirroring it into %s\n\n", job.home.Crates)
 	if err := a.demoRun(ctx, job); err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	fmt.Fprintf(a.Stdout, "%12d  requests made\n\n", reg.TotalRequests()-before)
 
 	before = reg.TotalRequests()
-	fmt.Fprintf(a.Stdout, "3. Moving it into bundles, in %s\n\n", job.bundlesOut)
+	fmt.Fprintf(a.Stdout, "3. Moving it into bundles, in %s\n\n", job.home.Bundles)
 	job.bundle = true
 	if a.BundleSize == 0 {
 		a.BundleSize = demoBundle
@@ -105,7 +106,7 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	fmt.Fprintf(a.Stdout, "%12d  requests made\n\n", reg.TotalRequests()-before)
 
 	fmt.Fprintf(a.Stdout, "4. Reading the bundles from end to end, and checking every crate against the registry\n\n")
-	bundles, err := checkDemo(reg, job.bundlesOut)
+	bundles, err := checkDemo(reg, job.home.Bundles)
 	if err != nil {
 		return err
 	}
@@ -124,9 +125,9 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 func (a *App) demoLeft(job *downloadConfig) error {
 	fmt.Fprintf(a.Stdout, "What there is to see now:\n")
 	table := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "  %s\tthe crates: tar --zstd -tf lists a bundle\n", job.bundlesOut)
-	fmt.Fprintf(table, "  %s\twhat happened to each, one line of JSON a version\n", job.manifest)
-	fmt.Fprintf(table, "  %s\twhat is held; any SQLite client opens it\n", catalogPath(job.out))
+	fmt.Fprintf(table, "  %s\tthe crates: tar --zstd -tf lists a bundle\n", job.home.Bundles)
+	fmt.Fprintf(table, "  %s\twhat happened to each, one line of JSON a version\n", job.home.Manifest)
+	fmt.Fprintf(table, "  %s\twhat is held; any SQLite client opens it\n", job.home.Catalog())
 	return table.Flush()
 }
 
@@ -145,11 +146,12 @@ func (a *App) demoRun(ctx context.Context, cfg *downloadConfig) error {
 
 // demoJob is the command line of the demo's runs.
 func demoJob(dir, baseURL string) *downloadConfig {
+	d := home.Dirs{Root: dir}
+	d.Fill()
 	return &downloadConfig{
-		indexDir: filepath.Join(dir, "crates.io-index"),
+		indexDir: d.Index,
 		runConfig: runConfig{
-			out: filepath.Join(dir, "crates"), manifest: filepath.Join(dir, "manifest.jsonl"), bundlesOut: filepath.Join(dir, "bundles"),
-			origin: originConfig{base: baseURL}, durability: "batch", bundleMode: "only", bundleSizeGB: 1, secondPass: time.Second,
+			home: d, origin: originConfig{base: baseURL}, durability: "batch", bundleMode: "only", bundleSizeGB: 1, secondPass: time.Second,
 			log: logConfig{"text", "warn"},
 			net: netConfig{
 				concurrency: 16, timeoutSeconds: 30, attempts: 6, maxFileMB: 16, protocol: "auto",

@@ -18,7 +18,7 @@ import (
 
 // demoDirs are the folders of the demo's mirror.
 func demoDirs(job *downloadConfig) *dirs {
-	return &dirs{index: job.indexDir, out: job.out, bundles: job.bundlesOut, manifest: job.manifest}
+	return &dirs{job.home}
 }
 
 // demoServed asks a server of the mirror for everything, and has the real cargo

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -18,7 +19,7 @@ func TestDemoServes(t *testing.T) {
 	dir := t.TempDir()
 	reg := simreg.New(simreg.MustParse("foo 1.0.0")...)
 	mirrorDemo(t, reg, dir, true)
-	d := &dirs{mirror: dir}
+	d := &dirs{home.Dirs{Root: dir}}
 	d.fill()
 	r, w := io.Pipe()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -59,7 +60,7 @@ func TestDemoAsksForBytes(t *testing.T) {
 	dir := t.TempDir()
 	reg := simreg.New(simreg.MustParse("foo 1.0.0")...)
 	mirrorDemo(t, reg, dir, false)
-	d := &dirs{mirror: dir}
+	d := &dirs{home.Dirs{Root: dir}}
 	d.fill()
 	l, err := serveLocal(t.Context(), d, nil)
 	if err != nil {

@@ -55,9 +55,9 @@ func (cfg *diffConfig) check(args []string) error {
 	}
 	cfg.from, cfg.to = args[0], args[1]
 	// An index that is named alone need not be that of the mirror in the home folder.
-	inMirror := cfg.index == "" || cfg.out != "" || cfg.mirror != defaultMirror()
+	inMirror := cfg.Index == "" || cfg.Crates != "" || cfg.Root != defaultMirror()
 	cfg.fill()
-	_, err := os.Stat(catalogPath(cfg.out))
+	_, err := os.Stat(cfg.Catalog())
 	cfg.known = inMirror && err == nil
 	return cfg.log.check()
 }
@@ -65,7 +65,7 @@ func (cfg *diffConfig) check(args []string) error {
 // diff runs the command.
 func (a *App) diff(ctx context.Context, cfg *diffConfig) (err error) {
 	log := cfg.log.logger(a.Stderr)
-	ix, err := cfg.dirs.openIndex(ctx, log)
+	ix, err := cfg.dirs.OpenIndex(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -78,12 +78,12 @@ func (a *App) diff(ctx context.Context, cfg *diffConfig) (err error) {
 		return err
 	}
 	if cfg.known {
-		follower, err := catalog.Follow(ctx, catalogPath(cfg.out))
+		follower, err := catalog.Follow(ctx, cfg.Catalog())
 		if err != nil {
 			return err
 		}
 		defer follower.Close()
-		job.Holdings = liveCatalog{follower}
+		job.Holdings = catalog.Live{Follower: follower}
 	}
 	out := bufio.NewWriter(a.Stdout)
 	print := printDiff

@@ -14,6 +14,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
@@ -81,7 +82,7 @@ func (cfg *doctorConfig) check(args []string) error {
 	}
 	if cfg.useMirror {
 		cfg.dirs.fill()
-		return cfg.dirs.check()
+		return cfg.dirs.Check()
 	}
 	return nil
 }
@@ -147,13 +148,13 @@ func factsOf(ctx context.Context, d *dirs, v *reader.View) (*doctor.Facts, error
 
 // totalsOf counts what a mirror holds; without a catalog that is nothing.
 func totalsOf(ctx context.Context, d *dirs) (catalog.Totals, error) {
-	r, err := openForReading(ctx, d.out, d.bundles)
+	r, err := home.OpenReader(ctx, &d.Dirs)
 	if errors.Is(err, fs.ErrNotExist) {
 		return catalog.Totals{}, nil
 	}
 	if err != nil {
 		return catalog.Totals{}, err
 	}
-	totals, err := r.catalog.Totals(ctx)
-	return totals, errors.Join(err, r.close())
+	totals, err := r.Catalog.Totals(ctx)
+	return totals, errors.Join(err, r.Close())
 }

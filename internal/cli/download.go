@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
@@ -46,10 +48,10 @@ func (cfg *downloadConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "checksums", Usage: "JSONL `FILE` of {\"url\",\"sha256\"}; overrides or supplies checksums", Destination: &cfg.checksums, TakesFile: true},
 		&cli.BoolFlag{Name: "include-yanked", Usage: "mirror yanked versions too (builds with a Cargo.lock need them)", Destination: &cfg.includeYanked},
 		&cli.Int64Flag{Name: "limit", Usage: "at most `N` records, 0 = all", Destination: &cfg.limit},
-		&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIR` of the crate files", Destination: &cfg.out, TakesFile: true},
-		&cli.StringFlag{Name: "manifest", Value: "manifest.jsonl", Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to", Destination: &cfg.manifest, TakesFile: true},
+		&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIR` of the crate files", Destination: &cfg.home.Crates, TakesFile: true},
+		&cli.StringFlag{Name: "manifest", Value: "manifest.jsonl", Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to", Destination: &cfg.home.Manifest, TakesFile: true},
 		&cli.BoolFlag{Name: "dry-run", Usage: "say what would be done and touch nothing", Destination: &cfg.dryRun},
-		&cli.StringFlag{Name: "bundles-out", Value: "bundles", Usage: "`DIR` of the bundles, their manifests and their catalog", Destination: &cfg.bundlesOut, TakesFile: true},
+		&cli.StringFlag{Name: "bundles-out", Value: "bundles", Usage: "`DIR` of the bundles, their manifests and their catalog", Destination: &cfg.home.Bundles, TakesFile: true},
 	}
 	flags = append(flags, cfg.part.flags()...)
 	return append(flags, cfg.runConfig.flags()...)
@@ -159,7 +161,7 @@ func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job plan.Config) 
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "dry-run ok: urls=%d concurrency=%d out=%s verify-existing=%t bundle-mode=%s\n",
-		totals.Versions, cfg.net.concurrency, cfg.out, cfg.verifyExisting, cfg.bundleMode)
+		totals.Versions, cfg.net.concurrency, cfg.home.Crates, cfg.verifyExisting, cfg.bundleMode)
 	printPlan(a.Stdout, totals)
 	return planVerdict(totals)
 }
@@ -168,33 +170,28 @@ func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job plan.Config) 
 // writing the mirror meanwhile.
 func planOnly(ctx context.Context, cfg *runConfig, job plan.Config) (totals plan.Totals, err error) {
 	var what plan.Held
-	if bundles, err := openIfThere(cfg.bundlesOut); err != nil {
+	if bundles, err := home.OpenIfThere(cfg.home.Bundles); err != nil {
 		return totals, err
 	} else if bundles != nil {
 		defer bundles.Close()
 		job.OldBundles = bundles
 	}
-	there, err := openIfThere(cfg.out)
-	if err != nil {
-		return totals, err
-	}
-	if there == nil {
+	stores, err := home.OpenStores(&cfg.home)
+	if errors.Is(err, fs.ErrNotExist) {
 		return plan.DryRun(ctx, job, what)
 	}
-	there.Close()
-	files, done, err := readFiles(cfg.out, cfg.bundlesOut)
 	if err != nil {
 		return totals, err
 	}
-	defer done()
-	what.Store = files
-	found, err := readCatalog(ctx, cfg.out, func(c *catalog.Catalog) (err error) {
+	defer stores.Close()
+	what.Store = stores
+	err = cfg.home.ReadCatalog(ctx, func(c *catalog.Catalog) (err error) {
 		what.Catalog = c
 		totals, err = plan.DryRun(ctx, job, what)
 		return err
 	})
-	if found || err != nil {
-		return totals, err
+	if errors.Is(err, home.ErrNoCatalog) {
+		return plan.DryRun(ctx, job, what)
 	}
-	return plan.DryRun(ctx, job, what)
+	return totals, err
 }

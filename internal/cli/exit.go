@@ -15,6 +15,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
@@ -74,19 +75,6 @@ func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error 
 	return &usageError{cmd: cmd, err: err}
 }
 
-// noMirrorError: a folder that should be a mirror's is none.
-type noMirrorError struct {
-	dir     string
-	reindex string // the command that makes one of the crates that are there; empty: there are none
-}
-
-func (e *noMirrorError) Error() string {
-	if e.reindex != "" {
-		return fmt.Sprintf("%s is not a mirror yet: there are crates, and no catalog of them", e.dir)
-	}
-	return fmt.Sprintf("%s is not a mirror", e.dir)
-}
-
 // signalError is the cause of a context that a signal ended.
 type signalError struct{ signal os.Signal }
 
@@ -109,7 +97,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, new(*usageError)):
 		return exitUsage
-	case errors.As(err, new(*noMirrorError)):
+	case errors.As(err, new(*home.NoMirrorError)):
 		return exitNoMirror
 	case errors.As(err, new(*durable.HeldError)):
 		return exitLocked
@@ -127,10 +115,10 @@ func exitCode(err error) int {
 
 // hint says what to do about an error, or nothing.
 func hint(err error) string {
-	var noMirror *noMirrorError
+	var noMirror *home.NoMirrorError
 	switch {
-	case errors.As(err, &noMirror) && noMirror.reindex != "":
-		return "make the catalog from the files, which asks no network: " + noMirror.reindex
+	case errors.As(err, &noMirror) && noMirror.Crates:
+		return "make the catalog from the files, which asks no network: " + commandToReindex(&noMirror.Dirs)
 	case noMirror != nil:
 		return "name the folder with -mirror (or -out, if the crates lie elsewhere), or make a mirror first: clonecratesio sync"
 	case errors.As(err, new(*durable.HeldError)):

@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
@@ -93,7 +94,7 @@ func (cfg *exportConfig) check() error {
 		return usagef("-git-index=false: cargo reads no sparse index by file:, so %s needs index.git", cfg.publicURL)
 	}
 	cfg.dirs.fill()
-	return errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.check())
+	return errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.Check())
 }
 
 // parseExportURL checks the address of a tree, and takes slashes at its end away.
@@ -129,7 +130,7 @@ func (cfg *exportConfig) byFile() bool { return strings.HasPrefix(cfg.publicURL,
 // export runs the command.
 func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	show, log := a.terminal(&cfg.progress, &cfg.log)
-	v, err := reader.Open(ctx, reader.Config{Out: cfg.dirs.out, BundlesOut: cfg.dirs.bundles, IndexDir: cfg.dirs.index, Log: log})
+	v, err := reader.Open(ctx, reader.Config{Out: cfg.dirs.Crates, BundlesOut: cfg.dirs.Bundles, IndexDir: cfg.dirs.Index, Log: log})
 	if err != nil {
 		return err
 	}
@@ -182,7 +183,7 @@ func (cfg *exportConfig) source(ctx context.Context, v *reader.View) (export.Mir
 
 // openExport opens the folder of a tree and takes its lock.
 func (a *App) openExport(cfg *exportConfig) (durable.FS, *durable.Lockfile, error) {
-	out, err := a.folder(cfg.static)
+	out, err := home.CreateFolder(cfg.static, a.Disk)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -100,17 +101,17 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 		return err
 	}
 	defer closeIndex()
-	to, files, err := a.openLoose(cfg.out, cfg.durability, log)
+	to, err := home.Hold(a.homeConfig(&runConfig{home: home.Dirs{Crates: cfg.out}, durability: cfg.durability}, log))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, to.close()) }()
+	defer func() { err = errors.Join(err, to.Close()) }()
 	job := extract.Config{
-		Bundles: bundles, Names: names, Store: files, Out: to.folder, Index: ix,
+		Bundles: bundles, Names: names, Store: to.Loose, Out: to.Crates, Index: ix,
 		Unverified: cfg.unverified, Overwrite: cfg.overwrite, Superseded: cfg.superseded, Log: log, Progress: extract.NewProgress(),
 	}
-	if to.catalog, err = openCatalog(cfg.out, log); err == nil {
-		job.Catalog = to.catalog
+	if err = to.OpenCatalog(); err == nil {
+		job.Catalog = to.Catalog
 	} else { // the crates come first
 		log.Warn("what is extracted gets no catalog; clonecratesio reindex makes one", "out", cfg.out, "err", err)
 	}
@@ -225,7 +226,7 @@ func extractVerdict(s *extract.Summary, cfg *extractConfig) error {
 	if s.Counts.Problems[extract.Occupied] > 0 {
 		errs = append(errs, verdict.Integrityf("files that are in the way stay: -overwrite moves them to quarantine/ and puts the crates in their place"))
 	}
-	errs = append(errs, quarantined(s.Quarantined, cfg.out))
+	errs = append(errs, quarantined(s.Quarantined, &home.Dirs{Crates: cfg.out}))
 	if !s.Complete() {
 		errs = append(errs, verdict.Incompletef("incomplete: the crates listed above are missing"))
 	}

@@ -18,13 +18,11 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
 var kills = flag.Int("kills", 10, "SIGKILLs of TestC1RandomKills")
@@ -63,16 +61,17 @@ func (m *mirrored) command(env ...string) (*exec.Cmd, *bytes.Buffer) {
 	return cmd, &out
 }
 
+// home is the folders of the mirror.
+func (m *mirrored) home() *home.Dirs {
+	return &home.Dirs{Crates: filepath.Join(m.dir, "out"), Bundles: filepath.Join(m.dir, "bundles")}
+}
+
 // openStore opens what the catalog's rows are about.
 func (m *mirrored) openStore() (_ store.Reader, closeAll func()) {
 	m.t.Helper()
-	out, err := durable.Open(filepath.Join(m.dir, "out"))
+	st, err := home.OpenStores(m.home())
 	must(m.t, err)
-	must(m.t, os.MkdirAll(filepath.Join(m.dir, "bundles"), 0o755))
-	bundles, err := durable.Open(filepath.Join(m.dir, "bundles"))
-	must(m.t, err)
-	st := bundled.OpenReadOnly(bundles, loose.OpenReadOnly(out))
-	return st, func() { must(m.t, errors.Join(st.Close(), bundles.Close(), out.Close())) }
+	return st, func() { must(m.t, st.Close()) }
 }
 
 // check is oracle O1: nothing under a final name is not the crate; with all, it

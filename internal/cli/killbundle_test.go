@@ -173,12 +173,12 @@ func TestE9RandomKills(t *testing.T) {
 }
 
 // openCatalogToRead opens a catalog as every reader does. Errors: fs.ErrNotExist.
-func openCatalogToRead(path string) (liveCatalog, error) {
+func openCatalogToRead(path string) (catalog.Live, error) {
 	follower, err := catalog.Follow(context.Background(), path)
 	if err != nil {
-		return liveCatalog{}, err
+		return catalog.Live{}, err
 	}
-	live := liveCatalog{follower}
+	live := catalog.Live{Follower: follower}
 	_, err = live.Revision(context.Background())
 	return live, err
 }
@@ -188,7 +188,7 @@ func openCatalogToRead(path string) (liveCatalog, error) {
 func (m *mirrored) recorded() map[crate.ID]int {
 	m.t.Helper()
 	requests := map[crate.ID]int{}
-	cat, err := openCatalogToRead(catalogPath(filepath.Join(m.dir, "out")))
+	cat, err := openCatalogToRead(m.home().Catalog())
 	if errors.Is(err, fs.ErrNotExist) {
 		return requests
 	}

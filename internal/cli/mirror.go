@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -49,21 +49,21 @@ func outcome(s *mirror.Summary, err error, cfg *runConfig) error {
 func logSummary(log *slog.Logger, s *mirror.Summary, cfg *runConfig) {
 	log.Info("run summary", "processed", s.Processed(), "ok", s.OK(), "errors", s.Errors(), "downloaded", s.Downloaded,
 		"existing", s.Existing, "verified_existing", s.VerifiedExisting, "elapsed", s.Elapsed.String(),
-		"rate_per_sec", fmt.Sprintf("%.1f", s.Rate()), "out", cfg.out, "manifest", cfg.manifest)
+		"rate_per_sec", fmt.Sprintf("%.1f", s.Rate()), "out", cfg.home.Crates, "manifest", cfg.home.Manifest)
 }
 
 // verdictOf is the error that a run deserves which went through to its end.
 func verdictOf(s *mirror.Summary, cfg *runConfig) error {
-	return errors.Join(quarantined(s.Quarantined, cfg.out), repaired(s.Repaired, cfg.out), lacking(s, cfg))
+	return errors.Join(quarantined(s.Quarantined, &cfg.home), repaired(s.Repaired, &cfg.home), lacking(s, cfg))
 }
 
 // repaired is the verdict on damage that is none any more: said once, and no
 // alarm in later runs.
-func repaired(files int, out string) error {
+func repaired(files int, d *home.Dirs) error {
 	if files == 0 {
 		return nil
 	}
-	return verdict.Integrityf("what was damaged is stored again; %s in %s, settled, show what it was", human.Plural(int64(files), "file"), filepath.Join(out, "quarantine"))
+	return verdict.Integrityf("what was damaged is stored again; %s in %s, settled, show what it was", human.Plural(int64(files), "file"), d.Quarantine())
 }
 
 // wrongUpstream is how many versions upstream must refuse, with none held, for

@@ -46,18 +46,18 @@ func printSummary(w io.Writer, s *mirror.Summary, cfg *runConfig) {
 	row(s.Unattempted, "not attempted: the run ended first")
 	row(s.Lost, "lost: bytes that a version had before it was published again, of which no good copy is left")
 	row(s.LostRemoved, "lost: the index does not name them any more, and no good copy is left")
-	printFailures(w, s, cfg.manifest)
+	printFailures(w, s, cfg.home.Manifest)
 }
 
 // where names the folders in which lies what a run has come to.
 func (cfg *runConfig) where() string {
 	switch {
 	case cfg.bundle && cfg.bundleMode == "only":
-		return cfg.bundlesOut
-	case cfg.bundle || hasBundles(cfg.bundlesOut):
-		return cfg.out + " and " + cfg.bundlesOut
+		return cfg.home.Bundles
+	case cfg.bundle || cfg.home.HasBundles():
+		return cfg.home.Crates + " and " + cfg.home.Bundles
 	}
-	return cfg.out
+	return cfg.home.Crates
 }
 
 func printFailures(w io.Writer, s *mirror.Summary, manifest string) {

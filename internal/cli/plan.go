@@ -13,11 +13,11 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
@@ -82,7 +82,7 @@ type forecast struct {
 
 func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 	log := cfg.log.logger(a.Stderr)
-	ix, err := cfg.dirs.openIndex(ctx, log)
+	ix, err := cfg.dirs.OpenIndex(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 	if err != nil {
 		return err
 	}
-	run := runConfig{out: cfg.dirs.out, bundlesOut: cfg.dirs.bundles, bundle: cfg.bundle, acceptShrink: true}
+	run := runConfig{home: cfg.dirs.Dirs, bundle: cfg.bundle, acceptShrink: true}
 	job := run.job(source, log)
 	job.IncludeYanked, job.AllowEmpty = !cfg.excludeYanked, cfg.part.allowEmpty
 	totals, err := planOnly(ctx, &run, job.Config)
@@ -141,7 +141,7 @@ func (cfg *planConfig) forecast(ctx context.Context, totals plan.Totals) (foreca
 		return f, err
 	}
 	f.Fits = f.FreeBytes < 0 || f.FetchBytes < f.FreeBytes
-	if f.Rate = lastRate(cfg.dirs.out); f.Rate > 0 {
+	if f.Rate = lastRate(&cfg.dirs.Dirs); f.Rate > 0 {
 		f.ETASec = float64(f.ToFetch) / f.Rate
 	}
 	return f, nil
@@ -150,9 +150,9 @@ func (cfg *planConfig) forecast(ctx context.Context, totals plan.Totals) (foreca
 // stores is the folder that new crates go to.
 func (cfg *planConfig) stores() string {
 	if cfg.bundle {
-		return cfg.dirs.bundles
+		return cfg.dirs.Bundles
 	}
-	return cfg.dirs.out
+	return cfg.dirs.Crates
 }
 
 // freeBytes is how much fits where a folder is, or will be made; -1: not known.
@@ -176,8 +176,8 @@ func freeBytes(dir string) (int64, error) {
 }
 
 // lastRate is how many crates a second came when it was last measured; 0: never.
-func lastRate(out string) float64 {
-	state, err := durable.Open(filepath.Join(out, loose.StateDir))
+func lastRate(d *home.Dirs) float64 {
+	state, err := durable.Open(d.State())
 	if err != nil {
 		return 0
 	}

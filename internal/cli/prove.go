@@ -35,8 +35,8 @@ func proveCommand(a *App) *cli.Command {
 			"of the log. clonecratesio check needs it and a public key, nothing else. Takes the log\n" +
 			"alone, and no lock: a copy of it will do.\n\n" + exitCodesHelp,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "mirror", Value: defaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with log in it", Destination: &cfg.mirror, TakesFile: true},
-			&cli.StringFlag{Name: "log-dir", Usage: "`DIR` of the log of statements. Default: log in -mirror", Destination: &cfg.statements, TakesFile: true},
+			&cli.StringFlag{Name: "mirror", Value: defaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with log in it", Destination: &cfg.Root, TakesFile: true},
+			&cli.StringFlag{Name: "log-dir", Usage: "`DIR` of the log of statements. Default: log in -mirror", Destination: &cfg.Statements, TakesFile: true},
 			&cli.StringFlag{Name: "sha256", Usage: "the bytes with this `CHECKSUM`, of a version that was published again (default: those stated last)", Destination: &cfg.sum},
 			&cli.StringFlag{Name: "since", Usage: "the earlier checkpoint in `FILE`", Destination: &cfg.since, TakesFile: true},
 		},
@@ -75,7 +75,7 @@ func (cfg *proveConfig) check(args []string) error {
 
 // prove runs the command.
 func (a *App) prove(ctx context.Context, cfg *proveConfig) error {
-	folder, err := durable.Open(cfg.statements)
+	folder, err := durable.Open(cfg.Statements)
 	if err != nil {
 		return proveError(err)
 	}

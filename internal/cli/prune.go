@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/prune"
@@ -72,20 +70,20 @@ func (cfg *pruneConfig) check() error {
 		return usagef("-min-share is %d, want 0 to 100", cfg.minShare)
 	}
 	cfg.dirs.fill()
-	return errors.Join(checkBundleSize(cfg.bundleSizeGB), cfg.log.check(), cfg.dirs.check())
+	return errors.Join(checkBundleSize(cfg.bundleSizeGB), cfg.log.check(), cfg.dirs.Check())
 }
 
 // prune runs the command.
 func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 	log := cfg.log.logger(a.Stderr)
-	ix, err := cfg.dirs.openIndex(ctx, log)
+	ix, err := cfg.dirs.OpenIndex(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer ix.Close()
 	job := prune.Config{Index: ix, Yanked: cfg.excludeYanked, Superseded: cfg.superseded, AcceptShrink: cfg.acceptShrink, Log: log}
 	if cfg.bundles {
-		folder, err := openIfThere(cfg.dirs.bundles)
+		folder, err := home.OpenIfThere(cfg.dirs.Bundles)
 		if err != nil {
 			return err
 		}
@@ -98,14 +96,11 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 		return a.pruneHeld(ctx, cfg, job, ix, log)
 	}
 	var out bytes.Buffer // of the last reading
-	found, err := readCatalog(ctx, cfg.dirs.out, func(c *catalog.Catalog) error {
+	err = cfg.dirs.ReadCatalog(ctx, func(c *catalog.Catalog) error {
 		out.Reset()
 		job.Catalog = c
 		return pruneWith(ctx, &out, cfg, job)
 	})
-	if err == nil && !found {
-		err = withoutCatalog(fs.ErrNotExist)
-	}
 	if err != nil {
 		return err
 	}
@@ -115,28 +110,24 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 
 // pruneHeld prunes for good, with the mirror's lock, and that of the bundles.
 func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config, ix *index.Index, log *slog.Logger) (err error) {
-	h, l, err := a.openLoose(cfg.dirs.out, "batch", log)
+	run := runConfig{home: cfg.dirs.Dirs, durability: "batch", bundleSizeGB: cfg.bundleSizeGB}
+	w, err := home.Hold(a.homeConfig(&run, log))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.close()) }()
-	path := catalogPath(cfg.dirs.out)
-	if _, err = os.Stat(path); err != nil { // an empty one would say that nothing is held
-		return withoutCatalog(err)
-	}
-	if h.catalog, err = catalog.Open(path); err != nil {
+	defer func() { err = errors.Join(err, w.Close()) }()
+	if err := w.OpenKnownCatalog(); err != nil {
 		return err
 	}
-	job.Catalog, job.Trash = h.catalog, l.Trash
+	job.Catalog, job.Trash = w.Catalog, w.Loose.Trash
 	if job.Bundles != nil {
-		run := runConfig{out: cfg.dirs.out, bundlesOut: cfg.dirs.bundles, bundleSizeGB: cfg.bundleSizeGB}
 		if err := run.origin.resolve(ctx, ix, log); err != nil {
 			return err
 		}
-		if job.Bundles.Store, err = a.openBundles(ctx, h, l, &run, log); err != nil {
+		if job.Bundles.Store, err = w.OpenBundles(ctx); err != nil {
 			return err
 		}
-		job.Bundles.Folder = h.bundles
+		job.Bundles.Folder = w.Bundles
 	}
 	err = pruneWith(ctx, a.Stdout, cfg, job)
 	if err != nil && !errors.Is(err, durable.ErrNoSpace) { // of which the trash may have plenty
@@ -168,11 +159,10 @@ func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job prune.C
 
 // trashes are where things go.
 func (cfg *pruneConfig) trashes() string {
-	loose := filepath.Join(cfg.dirs.out, "trash")
 	if cfg.bundles {
-		return loose + " and " + filepath.Join(cfg.dirs.bundles, "trash")
+		return cfg.dirs.Trash() + " and " + cfg.dirs.TrashedBundles()
 	}
-	return loose
+	return cfg.dirs.Trash()
 }
 
 // howBundled says how what stays in bundles would go.
@@ -204,8 +194,8 @@ func (a *App) emptyTrashes(cfg *pruneConfig) error {
 	if cfg.olderThan == 0 {
 		return nil
 	}
-	for _, dir := range slices.Compact([]string{cfg.dirs.out, cfg.dirs.bundles}) {
-		folder, err := openIfThere(dir)
+	for _, dir := range slices.Compact([]string{cfg.dirs.Crates, cfg.dirs.Bundles}) {
+		folder, err := home.OpenIfThere(dir)
 		if err != nil {
 			return err
 		}

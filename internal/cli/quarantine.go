@@ -2,9 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -14,6 +14,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
@@ -67,12 +68,12 @@ func (cfg *quarantineConfig) check(args []string) error {
 		cfg.only = crate.ID{Name: args[0], Version: args[1]}
 	}
 	cfg.fill()
-	return cfg.dirs.check()
+	return cfg.dirs.Check()
 }
 
 // quarantine runs the command.
 func (a *App) quarantine(ctx context.Context, cfg *quarantineConfig) error {
-	folder, err := a.folder(cfg.out)
+	folder, err := home.CreateFolder(cfg.Crates, a.Disk)
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,8 @@ func (a *App) listQuarantine(ctx context.Context, cfg *quarantineConfig, files s
 		}
 		all = append(all, evidence{File: e.File, Crate: e.Name, Version: e.Version, Kind: e.Kind, Reason: e.Reason, Time: e.Time, Settled: e.Settled})
 	}
-	if _, err := readCatalog(ctx, cfg.out, func(c *catalog.Catalog) error { return findRepaired(ctx, c, all) }); err != nil {
+	err := cfg.ReadCatalog(ctx, func(c *catalog.Catalog) error { return findRepaired(ctx, c, all) })
+	if err != nil && !errors.Is(err, home.ErrNoCatalog) {
 		return err
 	}
 	if !cfg.json {
@@ -202,18 +204,18 @@ func printQuarantine(out io.Writer, all []evidence) error {
 
 // quarantined is the verdict on what is in quarantine and not settled: a person
 // has to look.
-func quarantined(files int, out string) error {
+func quarantined(files int, d *home.Dirs) error {
 	if files == 0 {
 		return nil
 	}
-	return verdict.Integrityf("%s", needsLook(files, out))
+	return verdict.Integrityf("%s", needsLook(files, d))
 }
 
-func needsLook(files int, out string) string {
+func needsLook(files int, d *home.Dirs) string {
 	verb := "need"
 	if files == 1 {
 		verb = "needs"
 	}
 	return fmt.Sprintf("%s in %s %s a look: clonecratesio quarantine -out %s lists; with -settle NAME VERSION, or -settle-all, it is settled",
-		human.Plural(int64(files), "file"), filepath.Join(out, "quarantine"), verb, out)
+		human.Plural(int64(files), "file"), d.Quarantine(), verb, d.Crates)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
@@ -31,15 +32,15 @@ func (s interrupted) Groups(ctx context.Context, want func(path, blob string) bo
 // C21: a plan beside a sync that begins and ends meanwhile is that of the mirror
 // as it is then, not of a catalog half read before and half after.
 func TestC21PlanBesideASync(t *testing.T) {
-	out := t.TempDir()
-	folder, err := durable.Create(filepath.Dir(catalogPath(out)))
+	d := home.Dirs{Crates: t.TempDir(), Bundles: filepath.Join(t.TempDir(), "none")}
+	folder, err := durable.Create(d.State())
 	if err != nil {
 		t.Fatal(err)
 	}
 	folder.Close()
 	foo, bar := crate.ID{Name: "foo", Version: "1.0.0"}, crate.ID{Name: "bar", Version: "1.0.0"}
 	commit := func(versions ...catalog.Version) {
-		cat, err := catalog.Open(catalogPath(out))
+		cat, err := catalog.Open(d.Catalog())
 		if err == nil {
 			err = cat.Commit(t.Context(), catalog.Batch{Versions: versions, Revision: &catalog.Revision{Commit: "c", Time: time.Unix(1, 0)}})
 		}
@@ -62,7 +63,7 @@ func TestC21PlanBesideASync(t *testing.T) {
 			commit(pinned(foo), pinned(bar))
 		}
 	}}
-	run := runConfig{out: out, bundlesOut: filepath.Join(out, "none")}
+	run := runConfig{home: d}
 	totals, err := planOnly(t.Context(), &run, run.job(source, slog.New(slog.DiscardHandler)).Config)
 	if err != nil || totals.Conflicts != 2 || totals.Versions != 2 {
 		t.Errorf("plan %+v, %v", totals, err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -35,8 +36,8 @@ func reindexCommand(a *App) *cli.Command {
 
 func (cfg *reindexConfig) check() error {
 	cfg.fill()
-	err := cfg.dirs.check()
-	if noMirror := new(noMirrorError); errors.As(err, &noMirror) && noMirror.reindex != "" {
+	err := cfg.dirs.Check()
+	if noMirror := new(home.NoMirrorError); errors.As(err, &noMirror) && noMirror.Crates {
 		err = nil // crates without a catalog are what this is for
 	}
 	return errors.Join(cfg.log.check(), cfg.progress.check(), err)
@@ -45,13 +46,13 @@ func (cfg *reindexConfig) check() error {
 // reindex is a run of the main job that fetches nothing and knows nothing.
 func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 	show, log := a.terminal(&cfg.progress, &cfg.log)
-	ix, err := cfg.openIndex(ctx, log)
+	ix, err := cfg.OpenIndex(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer ix.Close()
 	run := runConfig{
-		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, durability: "batch", newCatalog: true, net: netConfig{protocol: "auto"},
+		home: cfg.Dirs, durability: "batch", newCatalog: true, net: netConfig{protocol: "auto"},
 	}
 	if err := run.origin.resolve(ctx, ix, log); err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"text/tabwriter"
 	"time"
 
@@ -30,16 +29,13 @@ type removal struct {
 // statusRemoved lists what the index has stopped naming.
 func (a *App) statusRemoved(ctx context.Context, cfg *statusConfig) error {
 	var out bytes.Buffer // of the last reading
-	found, err := readCatalog(ctx, cfg.out, func(c *catalog.Catalog) error {
+	err := cfg.ReadCatalog(ctx, func(c *catalog.Catalog) error {
 		out.Reset()
 		if cfg.json {
 			return eachRemoval(ctx, c, func(r *removal) error { return writeLine(&out, r) })
 		}
 		return printRemovals(ctx, &out, c)
 	})
-	if err == nil && !found {
-		err = withoutCatalog(fs.ErrNotExist)
-	}
 	if err != nil {
 		return err
 	}

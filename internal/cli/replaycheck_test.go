@@ -70,7 +70,7 @@ func answer(url string) (status int, body []byte, err error) {
 func (r *replay) serve() (url string) {
 	r.t.Helper()
 	cfg := serveConfigOf(r.dir)
-	cfg.dirs.out = filepath.Join(r.dir, "out")
+	cfg.dirs.Crates = filepath.Join(r.dir, "out")
 	return regexp.MustCompile(`sparse\+(.*)/index/`).FindStringSubmatch(startServing(r.t, cfg).lines)[1]
 }
 
@@ -79,7 +79,7 @@ func (r *replay) serve() (url string) {
 // upstream removed as removed; each can be read, and is what it was.
 func (r *replay) kept() (err error) {
 	r.t.Helper()
-	cat, err := openCatalogToRead(catalogPath(filepath.Join(r.dir, "out")))
+	cat, err := openCatalogToRead(r.home().Catalog())
 	must(r.t, err)
 	defer cat.Close()
 	st, closeStore := r.openStore()
@@ -102,7 +102,7 @@ func (r *replay) kept() (err error) {
 
 // removalsOf returns the last removal of all bytes that the index ever stopped
 // naming.
-func removalsOf(cat liveCatalog) (last map[crate.Key]*catalog.Removal, err error) {
+func removalsOf(cat catalog.Live) (last map[crate.Key]*catalog.Removal, err error) {
 	err = cat.Read(context.Background(), func(c *catalog.Catalog) error {
 		last = map[crate.Key]*catalog.Removal{}
 		for removal, err := range c.Removed(context.Background(), false) {
@@ -135,7 +135,7 @@ func (r *replay) buried(key crate.Key, removal *catalog.Removal) error {
 	return nil
 }
 
-func (r *replay) keeps(cat liveCatalog, st store.Reader, s *simreg.Span) error {
+func (r *replay) keeps(cat catalog.Live, st store.Reader, s *simreg.Span) error {
 	rows, err := cat.Versions(context.Background(), s.ID.Name)
 	if err != nil {
 		return err

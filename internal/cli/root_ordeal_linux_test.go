@@ -173,7 +173,7 @@ func (m *mirrored) everPublished() []crate.ID { return append(m.reg.IDs(), m.reg
 
 func (m *mirrored) lookCatalogued(spoiled, held map[crate.ID]bool) {
 	m.t.Helper()
-	cat, err := openCatalogToRead(catalogPath(filepath.Join(m.dir, "out")))
+	cat, err := openCatalogToRead(m.home().Catalog())
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}

@@ -212,7 +212,7 @@ func (s *soak) after() {
 func (s *soak) catalogued() map[crate.Key]catalog.Version {
 	s.t.Helper()
 	rows := map[crate.Key]catalog.Version{}
-	cat, err := openCatalogToRead(catalogPath(filepath.Join(s.dir, "out")))
+	cat, err := openCatalogToRead(s.home().Catalog())
 	if errors.Is(err, fs.ErrNotExist) {
 		return rows
 	}
@@ -418,7 +418,7 @@ func (s *soak) forget() {
 		s.bundles, s.flags = true, append(s.flags, "-bundle")
 	}
 	for _, ext := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(catalogPath(filepath.Join(s.dir, "out")) + ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(s.home().Catalog() + ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.t.Fatal(err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
@@ -15,22 +16,22 @@ import (
 // runConfig is what commands that mirror have in common: where crates come from,
 // how they are stored, who is told. The folders have flags of each command's own.
 type runConfig struct {
-	out, manifest, bundlesOut string
-	origin                    originConfig
-	verifyExisting            bool
-	allowMissing              bool
-	acceptShrink              bool
-	acceptRepublished         string
-	secondPass                time.Duration
-	newCatalog                bool // no flag: reindex
-	durability                string
-	bundle                    bool
-	bundleMode                string
-	bundleSizeGB              int64
-	listen                    adminAddr
-	log                       logConfig
-	progress                  progressConfig
-	net                       netConfig
+	home              home.Dirs // its index is not used: a source names the crates
+	origin            originConfig
+	verifyExisting    bool
+	allowMissing      bool
+	acceptShrink      bool
+	acceptRepublished string
+	secondPass        time.Duration
+	newCatalog        bool // no flag: reindex
+	durability        string
+	bundle            bool
+	bundleMode        string
+	bundleSizeGB      int64
+	listen            adminAddr
+	log               logConfig
+	progress          progressConfig
+	net               netConfig
 }
 
 func (cfg *runConfig) flags() []cli.Flag {
@@ -103,7 +104,7 @@ func (cfg *runConfig) job(source plan.Source, log *slog.Logger) mirror.Config {
 			Source: source, AcceptShrink: cfg.acceptShrink, AcceptRepublished: acceptances[cfg.acceptRepublished],
 			Bundle: cfg.bundle, KeepLoose: cfg.bundleMode == "add", VerifyExisting: cfg.verifyExisting, Log: log,
 		},
-		URLs: cfg.origin.urls, Guarded: cfg.origin.guarded, Out: cfg.out, BundlesOut: cfg.bundlesOut,
+		URLs: cfg.origin.urls, Guarded: cfg.origin.guarded, Out: cfg.home.Crates, BundlesOut: cfg.home.Bundles,
 		Concurrency: cfg.net.concurrency, SecondPass: cfg.secondPass,
 	}
 }

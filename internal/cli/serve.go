@@ -84,14 +84,14 @@ func (cfg *serveConfig) check() error {
 func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	log := cfg.log.logger(a.Stderr)
 	cfg.dirs.fill()
-	if err := cfg.dirs.checkState(); err != nil {
+	if err := cfg.dirs.CheckState(); err != nil {
 		return err
 	}
 	public, err := publicurl.Parse(cfg.publicURL)
 	if err != nil {
 		return err
 	}
-	v, err := reader.Open(ctx, reader.Config{Out: cfg.dirs.out, BundlesOut: cfg.dirs.bundles, IndexDir: cfg.dirs.index, Log: log})
+	v, err := reader.Open(ctx, reader.Config{Out: cfg.dirs.Crates, BundlesOut: cfg.dirs.Bundles, IndexDir: cfg.dirs.Index, Log: log})
 	if err != nil {
 		return err
 	}
@@ -105,17 +105,17 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	pages := pages.New(pages.Config{Mirror: v, About: about(v), PublicURL: public, Version: version(), Log: log})
 	defer pages.Close()
 	server.OnShutdown(pages.Close)
-	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, LogDir: cfg.dirs.statements, Log: log})
+	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, LogDir: cfg.dirs.Statements, Log: log})
 	stopAdmin, err := cfg.serveAdmin(v, h, server, log)
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
 	defer stopAdmin()
-	log.Info("serving", "addr", server.Addr().String(), "max_conns", server.MaxConns(), "crates", cfg.dirs.out, "bundles", cfg.dirs.bundles, "index", cfg.dirs.index)
+	log.Info("serving", "addr", server.Addr().String(), "max_conns", server.MaxConns(), "crates", cfg.dirs.Crates, "bundles", cfg.dirs.Bundles, "index", cfg.dirs.Index)
 	if public.IsZero() && everyAddress(server.Addr()) {
 		log.Info("config.json names the address at which each client has connected; behind a proxy or a mapped port give -public-url")
 	}
-	if err := cfg.dirs.checkCatalog(); err != nil { // a run that is making one may be on its way
+	if err := cfg.dirs.CheckCatalog(); err != nil { // a run that is making one may be on its way
 		log.Warn("nothing is served yet: "+err.Error(), "next", hint(err))
 	}
 	printCargoConfig(a.Stdout, clientURL(public, server))

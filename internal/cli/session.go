@@ -9,6 +9,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
@@ -17,7 +18,7 @@ import (
 
 // session is a mirror that is open for writing, for one run or many.
 type session struct {
-	*held
+	*home.Writer
 	cfg    *runConfig
 	to     target         // of the manifest
 	stream *runlog.Writer // of the manifest, for all openings; nil: each begins a file
@@ -32,7 +33,7 @@ type session struct {
 func newSession(ctx context.Context, cfg *runConfig, show *console.Display, log *slog.Logger) (session, error) {
 	s := session{cfg: cfg, act: newActivity(), show: show, log: log}
 	var err error
-	if s.to, err = openTarget(ctx, cfg.manifest); err != nil {
+	if s.to, err = openTarget(ctx, cfg.home.Manifest); err != nil {
 		return s, fmt.Errorf("-manifest: %w", err)
 	}
 	if s.to.stream != nil {
@@ -48,7 +49,7 @@ func newSession(ctx context.Context, cfg *runConfig, show *console.Display, log 
 func (a *App) session(ctx context.Context, s session, do func(*session) error) error {
 	err := a.sessionOnce(ctx, s, do)
 	if errors.Is(err, catalog.ErrDamaged) {
-		if err := setCatalogAside(catalogPath(s.cfg.out), s.log, err); err != nil {
+		if err := s.cfg.home.SetCatalogAside(s.log, err); err != nil {
 			return err
 		}
 		err = a.sessionOnce(ctx, s, do)
@@ -57,21 +58,25 @@ func (a *App) session(ctx context.Context, s session, do func(*session) error) e
 }
 
 func (a *App) sessionOnce(ctx context.Context, s session, do func(*session) error) (err error) {
-	if s.held, err = a.open(ctx, s.cfg, s.to, s.log); err != nil {
+	opening := a.homeConfig(s.cfg, s.log)
+	if s.to.stream == nil {
+		opening.Manifest = s.to.file
+	}
+	if s.Writer, err = home.Open(ctx, opening); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.held.close()) }()
+	defer func() { err = errors.Join(err, s.Writer.Close()) }()
 	if s.client, err = a.upstream(&s.cfg.net, s.cfg.allowMissing, s.log); err != nil {
 		return err
 	}
 	defer s.client.Close()
-	stopListening, err := s.cfg.listen.serve(adminHandler(s.act, s.store, s.client), s.log)
+	stopListening, err := s.cfg.listen.serve(adminHandler(s.act, s.Store, s.client), s.log)
 	if err != nil {
 		return err
 	}
 	defer stopListening()
-	s.act.recall(s.state)
-	told := tell(s.state, func() runstate.State { return s.act.state(s.client.Status()) }, s.log)
+	s.act.recall(s.State)
+	told := tell(s.State, func() runstate.State { return s.act.state(s.client.Status()) }, s.log)
 	err = do(&s)
 	told(err, s.act.began(err))
 	return err
@@ -82,11 +87,11 @@ func (s *session) run(ctx context.Context, job mirror.Config) (*mirror.Summary, 
 	if job.Fetch == nil {
 		job.Fetch = s.client
 	}
-	if s.bundles != nil {
-		job.OldBundles = s.bundles
+	if s.Bundles != nil {
+		job.OldBundles = s.Bundles
 	}
-	job.Store, job.Catalog, job.Manifest, job.State = s.store, s.catalog, cmp.Or(s.stream, s.manifest), s.state
-	job.Disks, job.Progress = s.disks(s.cfg), s.act.begin()
+	job.Store, job.Catalog, job.Manifest, job.State = s.Store, s.Catalog, cmp.Or(s.stream, s.Manifest), s.State
+	job.Disks, job.Progress = s.Disks(), s.act.begin()
 	defer context.AfterFunc(ctx, func() {
 		fmt.Fprintln(s.show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
 	})()

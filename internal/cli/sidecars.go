@@ -174,7 +174,7 @@ func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to target, ix *
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	defer show.Follow(describing(job.Progress), log)()
 	summary, err := sidecar.Run(ctx, job)
 	if err == nil {

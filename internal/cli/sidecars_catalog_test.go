@@ -12,6 +12,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
@@ -32,7 +33,7 @@ func TestC21SidecarsBesideASync(t *testing.T) {
 	if err := open.openCrates(ctx, cfg, job); err != nil {
 		t.Fatal(err)
 	}
-	defer open.close()
+	defer open.Close()
 	want := func(name string, n int) {
 		t.Helper()
 		rows, err := job.Crates.Catalog.Versions(ctx, name)
@@ -52,7 +53,7 @@ func crateName(i int) string { return fmt.Sprintf("crate-of-a-long-name-%d", i*7
 // commitVersions is a run that mirrors versions of each crate.
 func commitVersions(t *testing.T, out string, crates, from, to int) {
 	t.Helper()
-	c, err := catalog.Open(catalogPath(out))
+	c, err := catalog.Open((&home.Dirs{Crates: out}).Catalog())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,21 +10,12 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
 // openedSidecars is what a run has open.
-type openedSidecars struct{ closers []func() error }
-
-// close closes what is open, the last one first.
-func (s *openedSidecars) close() error {
-	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.closers[i]())
-	}
-	return errors.Join(errs...)
-}
+type openedSidecars struct{ home.Closers }
 
 // openSidecars opens what the job reads beside the index, and last what it writes
 // to. Nothing is touched but the lock before that is held. A stream is open
@@ -33,21 +24,21 @@ func (a *App) openSidecars(ctx context.Context, cfg *sidecarsConfig, to target, 
 	s := new(openedSidecars)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.close())
+			err = errors.Join(err, s.Close())
 		}
 	}()
-	dir, name := cfg.out, loose.StateDir+"/sidecars" // of the lock and the scratch file, in dir
+	dir, name := cfg.out, sidecar.WorkDir // of the lock and the scratch file, in dir
 	switch {
 	case to.stream != nil:
 		dir, name = os.TempDir(), durable.TempName(".")
 	case cfg.mode != "files":
 		dir, name = filepath.Split(to.file)
 	}
-	fsys, err := a.folder(filepath.Clean(dir))
+	fsys, err := home.CreateFolder(filepath.Clean(dir), a.Disk)
 	if err != nil {
 		return nil, err
 	}
-	s.closers = append(s.closers, fsys.Close)
+	s.Add(fsys.Close)
 	if to.stream == nil {
 		err = s.takeLock(fsys, dir, name+".lock", cfg.target())
 	}
@@ -69,9 +60,9 @@ func (s *openedSidecars) takeLock(fsys durable.FS, dir, name, target string) err
 	if err := fsys.MkdirAll(path.Dir(name)); err != nil {
 		return err
 	}
-	lock, err := durable.Lock(filepath.Join(dir, name), durable.Self(filepath.Base(os.Args[0])+" -out "+target))
+	lock, err := durable.Lock(filepath.Join(dir, name), owner(target))
 	if err == nil {
-		s.closers = append(s.closers, lock.Release)
+		s.Add(lock.Release)
 	}
 	return err
 }
@@ -89,7 +80,7 @@ func (s *openedSidecars) openPlaces(ctx context.Context, cfg *sidecarsConfig, jo
 	if job.Places, err = sidecar.ReadPlaces(ctx, f, fsys, scratch, job.Log); err != nil {
 		return err
 	}
-	s.closers = append(s.closers, job.Places.Close)
+	s.Add(job.Places.Close)
 	return nil
 }
 
@@ -112,18 +103,22 @@ func (s *openedSidecars) openCrates(ctx context.Context, cfg *sidecarsConfig, jo
 	if !cfg.insides {
 		return nil
 	}
-	st, done, err := readFiles(cfg.mirrorOut, cfg.bundlesOut)
+	d := home.Dirs{Crates: cfg.mirrorOut, Bundles: cfg.bundlesOut}
+	st, err := home.OpenStores(&d)
 	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, done)
+	s.Add(st.Close)
+	if err := st.Check(); err != nil {
+		return err
+	}
 	job.Crates = &sidecar.Crates{Store: st}
-	follower, err := catalog.Follow(ctx, catalogPath(cfg.mirrorOut))
+	follower, err := catalog.Follow(ctx, d.Catalog())
 	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, follower.Close)
-	live := liveCatalog{follower}
+	s.Add(follower.Close)
+	live := catalog.Live{Follower: follower}
 	if _, err = live.Revision(ctx); errors.Is(err, fs.ErrNotExist) {
 		job.Log.Warn("the mirror has no catalog: crates in bundles are not found", "mirror", cfg.mirrorOut)
 		return nil

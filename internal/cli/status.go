@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os/exec"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -16,11 +15,11 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
 )
 
@@ -47,7 +46,7 @@ func statusCommand(a *App) *cli.Command {
 
 func (cfg *statusConfig) check() error {
 	cfg.fill()
-	return cfg.dirs.check()
+	return cfg.dirs.Check()
 }
 
 // mirrorStatus is what status prints.
@@ -91,25 +90,25 @@ func (a *App) status(ctx context.Context, cfg *statusConfig) error {
 }
 
 func readStatus(ctx context.Context, cfg *statusConfig) (*mirrorStatus, error) {
-	r, err := openForReading(ctx, cfg.out, cfg.bundles)
+	r, err := home.OpenReader(ctx, &cfg.Dirs)
 	if err != nil {
 		return nil, err
 	}
-	defer r.close()
-	totals, err := r.catalog.Totals(ctx)
+	defer r.Close()
+	totals, err := r.Catalog.Totals(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rev, err := r.catalog.Revision(ctx)
+	rev, err := r.Catalog.Revision(ctx)
 	if err != nil {
 		return nil, err
 	}
-	bundles, err := r.catalog.Bundles(ctx)
+	bundles, err := r.Catalog.Bundles(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s := &mirrorStatus{
-		Out: cfg.out, Crates: totals.Crates, Versions: totals.Versions, Bytes: totals.Bytes,
+		Out: cfg.Crates, Crates: totals.Crates, Versions: totals.Versions, Bytes: totals.Bytes,
 		Removed: totals.Removed, Superseded: totals.Superseded,
 		Commit: rev.Commit, CommitTime: rev.Time,
 	}
@@ -118,13 +117,13 @@ func readStatus(ctx context.Context, cfg *statusConfig) (*mirrorStatus, error) {
 			s.Bundles++
 		}
 	}
-	if s.Days, err = readDays(ctx, cfg.index); err != nil {
+	if s.Days, err = readDays(ctx, cfg.Index); err != nil {
 		s.Days = &keptDays{Error: err.Error()} // all else is known
 	}
-	if s.Quarantine, s.Settled, err = store.CountEvidence(r.store.Evidence()); err != nil {
+	if s.Quarantine, s.Settled, err = store.CountEvidence(r.Store.Evidence()); err != nil {
 		return nil, err
 	}
-	state, err := durable.Open(filepath.Join(cfg.out, loose.StateDir))
+	state, err := durable.Open(cfg.State())
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +183,7 @@ func (s *mirrorStatus) print(out io.Writer, now time.Time) error {
 	fmt.Fprintf(w, "run\t%s\n", s.run(now))
 	fmt.Fprintf(w, "verified\t%s\n", s.verified(now))
 	if s.Quarantine > 0 {
-		fmt.Fprintf(w, "quarantine\t%s\n", needsLook(s.Quarantine, s.Out))
+		fmt.Fprintf(w, "quarantine\t%s\n", needsLook(s.Quarantine, &home.Dirs{Crates: s.Out}))
 	} else if s.Settled > 0 {
 		fmt.Fprintf(w, "quarantine\t%s, all settled\n", human.Plural(int64(s.Settled), "file"))
 	}

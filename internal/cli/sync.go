@@ -82,7 +82,7 @@ func (cfg *syncConfig) check() error {
 		return usagef("-attest states that all of the index is held: for a part of it there is clonecratesio attest -partial")
 	}
 	cfg.dirs.fill()
-	cfg.out, cfg.manifest, cfg.bundlesOut = cfg.dirs.out, cfg.dirs.manifest, cfg.dirs.bundles
+	cfg.home = cfg.dirs.Dirs
 	return errors.Join(cfg.part.check(), cfg.runConfig.check())
 }
 
@@ -104,7 +104,7 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.to.close()) }()
 	s.hintBundles()
-	if err := cfg.origin.resolveIn(ctx, cfg.dirs.index, s.log); err != nil {
+	if err := cfg.origin.resolveIn(ctx, cfg.dirs.Index, s.log); err != nil {
 		s.log.Debug("the index will say where crates are once it is updated", "err", err)
 	}
 	if cfg.every > 0 {
@@ -119,7 +119,7 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 		printSummary(s.to.results(a), s.summary, &cfg.runConfig)
 	}
 	if s.statement != nil {
-		err = errors.Join(err, printStatement(s.to.results(a), s.statement, &cfg.dirs))
+		err = errors.Join(err, printStatement(s.to.results(a), s.statement, &cfg.home))
 	}
 	return err
 }
@@ -130,7 +130,7 @@ func (cfg *syncConfig) checkIndex(ctx context.Context, log *slog.Logger) error {
 	if !cfg.skipIndexUpdate || cfg.acceptShrink {
 		return nil
 	}
-	ix, err := cfg.dirs.openIndex(ctx, log)
+	ix, err := cfg.dirs.OpenIndex(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -176,12 +176,12 @@ func (s *syncer) state(ctx context.Context) error {
 		return nil
 	}
 	s.act.enter("stating what is held", "")
-	r, err := s.app.state(ctx, s.held, &s.cfg.dirs, s.signers, s.log, func(job *attest.Config) { job.Partial = s.cfg.allowMissing })
+	r, err := s.app.state(ctx, s.Writer, &s.cfg.dirs.Dirs, s.signers, s.log, func(job *attest.Config) { job.Partial = s.cfg.allowMissing })
 	if err != nil {
 		return err
 	}
 	s.statement = r
-	s.log.Info("stated what is held", "held", r.Held, "of", r.Named, "leaves", r.N, "new", r.New, "log", s.cfg.dirs.statements)
+	s.log.Info("stated what is held", "held", r.Held, "of", r.Named, "leaves", r.N, "new", r.New, "log", s.cfg.dirs.Statements)
 	return nil
 }
 
@@ -194,7 +194,7 @@ func (s *syncer) updateIndex(ctx context.Context) error {
 	s.act.enter(phase, "")
 	defer s.show.Follow(func() console.State { return gitState(phase, s.act.doing()) }, s.log)()
 	up, err := index.Update(ctx, index.UpdateConfig{
-		Dir: s.cfg.dirs.index, URL: s.cfg.indexURL, Checkout: s.cfg.checkout,
+		Dir: s.cfg.dirs.Index, URL: s.cfg.indexURL, Checkout: s.cfg.checkout,
 		KeepDays: s.cfg.keepDays, AcceptShrink: s.cfg.acceptShrink,
 		Progress: func(text string) { s.act.enter(phase, text) }, Log: s.log,
 	})
@@ -203,7 +203,7 @@ func (s *syncer) updateIndex(ctx context.Context) error {
 	}
 	s.answered = true
 	if up.Changed() {
-		s.log.Info("the index is updated", "dir", s.cfg.dirs.index, "commit", up.After.Commit, "of", up.After.Time.UTC().Format(time.RFC3339))
+		s.log.Info("the index is updated", "dir", s.cfg.dirs.Index, "commit", up.After.Commit, "of", up.After.Time.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -226,7 +226,7 @@ func gitState(phase, detail string) console.State {
 // hintBundles tells who forgot -bundle. A mirror does not remember by itself how
 // it was filled: a flag that is given decides.
 func (s *syncer) hintBundles() {
-	if !s.cfg.bundle && hasBundles(s.cfg.bundlesOut) {
-		s.log.Warn(fmt.Sprintf("there are bundles in %s, but without -bundle new crates become loose files", s.cfg.bundlesOut))
+	if !s.cfg.bundle && s.cfg.home.HasBundles() {
+		s.log.Warn(fmt.Sprintf("there are bundles in %s, but without -bundle new crates become loose files", s.cfg.home.Bundles))
 	}
 }

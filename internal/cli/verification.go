@@ -14,16 +14,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
 )
 
 // verification is a mirror that is opened to be verified, by one process at a
 // time, and what is known of it.
 type verification struct {
-	*reading
+	*home.Reader
 	state  durable.FS
 	lock   *durable.Lockfile // nil: the mirror can only be read here
 	cursor verify.Cursor
@@ -33,17 +33,17 @@ type verification struct {
 // verification opens a mirror, calls do, and makes durable how far that came.
 func (a *App) verification(ctx context.Context, cfg *verifyConfig, log *slog.Logger, do func(*verification) error) (v *verification, err error) {
 	v = new(verification)
-	if v.reading, err = openForReading(ctx, cfg.out, cfg.bundles); err != nil {
+	if v.Reader, err = home.OpenReader(ctx, &cfg.Dirs); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, v.reading.close()) }()
-	state, err := durable.Open(filepath.Join(cfg.out, loose.StateDir))
+	defer func() { err = errors.Join(err, v.Reader.Close()) }()
+	state, err := durable.Open(cfg.State())
 	if err != nil {
 		return nil, err
 	}
 	v.state = a.Disk(state)
 	defer func() { err = errors.Join(err, v.state.Close()) }()
-	if err := v.takeLock(cfg.out, log); err != nil {
+	if err := v.takeLock(&cfg.Dirs, log); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, v.release()) }()
@@ -56,10 +56,10 @@ func (a *App) verification(ctx context.Context, cfg *verifyConfig, log *slog.Log
 
 // takeLock keeps two runs from one cursor. A medium, or another user's
 // mirror, that can only be read is verified without either.
-func (v *verification) takeLock(out string, log *slog.Logger) (err error) {
-	v.lock, err = durable.Lock(filepath.Join(out, loose.StateDir, "verify.lock"), durable.Self(filepath.Base(os.Args[0])+" verify -out "+out))
+func (v *verification) takeLock(d *home.Dirs, log *slog.Logger) (err error) {
+	v.lock, err = durable.Lock(d.VerifyLock(), durable.Self(filepath.Base(os.Args[0])+" verify -out "+d.Crates))
 	if errors.Is(err, durable.ErrReadOnly) || errors.Is(err, fs.ErrPermission) {
-		log.Info("the mirror can only be read here: it is verified without a checkpoint, and a run that is stopped begins again at the first crate", "out", out)
+		log.Info("the mirror can only be read here: it is verified without a checkpoint, and a run that is stopped begins again at the first crate", "out", d.Crates)
 		return nil
 	}
 	return err
@@ -116,7 +116,7 @@ func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verification, sho
 	if cfg.restart || v.cursor.Begun.IsZero() || v.lock == nil {
 		v.cursor.Begin(time.Now().UTC())
 	}
-	totals, err := v.catalog.Totals(ctx)
+	totals, err := v.Catalog.Totals(ctx)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verification, sho
 		ctx = slice
 	}
 	job := verify.Config{
-		Catalog: v.catalog, Store: v.store, Again: v.cursor.Bad, After: v.cursor.After, Progress: new(verify.Progress),
+		Catalog: v.Catalog, Store: v.Store, Again: v.cursor.Bad, After: v.cursor.After, Progress: new(verify.Progress),
 		Found: func(p verify.Problem) error {
 			v.note(p)
 			_, err := fmt.Fprintf(a.Stdout, "%s: %s\n", p.Kind, human.Printable(p.Err.Error()))
@@ -147,7 +147,7 @@ func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verification, sho
 // lookAgain looks at what is bad, after it was repaired.
 func (v *verification) lookAgain(ctx context.Context) error {
 	s, err := verify.Again(ctx, verify.Config{
-		Catalog: v.catalog, Store: v.store, Again: v.cursor.Bad, After: v.cursor.After,
+		Catalog: v.Catalog, Store: v.Store, Again: v.cursor.Bad, After: v.cursor.After,
 		Found: func(p verify.Problem) error { v.note(p); return nil },
 	})
 	v.advance(s)

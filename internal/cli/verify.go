@@ -64,7 +64,7 @@ func (cfg *verifyConfig) check() error {
 		return usagef("-max-duration is %v, want 0 (no limit) or more", cfg.maxDuration)
 	}
 	cfg.fill()
-	return errors.Join(cfg.origin.check(), cfg.net.check(), cfg.origin.checkToken(cfg.net.token), cfg.log.check(), cfg.progress.check(), cfg.dirs.check())
+	return errors.Join(cfg.origin.check(), cfg.net.check(), cfg.origin.checkToken(cfg.net.token), cfg.log.check(), cfg.progress.check(), cfg.dirs.Check())
 }
 
 // verify hashes, and repairs if that is asked for.
@@ -123,11 +123,11 @@ func (a *App) repair(ctx context.Context, cfg *verifyConfig, v *verification, sh
 	if err := cfg.net.fitOpenFiles(log); err != nil {
 		return err
 	}
-	if err := cfg.origin.resolveIn(ctx, cfg.index, log); err != nil {
+	if err := cfg.origin.resolveIn(ctx, cfg.Index, log); err != nil {
 		return err
 	}
 	run := runConfig{
-		out: cfg.out, bundlesOut: cfg.bundles, manifest: cfg.manifest, origin: cfg.origin, durability: "batch", net: cfg.net,
+		home: cfg.Dirs, origin: cfg.origin, durability: "batch", net: cfg.net,
 		secondPass: defaultSecondPass,
 	}
 	entries, superseded := v.bad()

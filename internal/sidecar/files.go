@@ -16,6 +16,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
 // Ext is what the name of a sidecar has behind that of the crate file.
@@ -23,7 +24,7 @@ const Ext = ".json"
 
 // WorkDir is where sidecars are written before they get their names, below the
 // folder of sidecars. It is emptied when the folder is opened.
-const WorkDir = ".clonecratesio/sidecars"
+const WorkDir = loose.StateDir + "/sidecars"
 
 // Files is sidecars as one file each, in the shard layout.
 //

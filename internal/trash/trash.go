@@ -14,8 +14,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// dir has a folder for each day on which something was thrown away.
-const dir = "trash"
+// Dir has a folder for each day on which something was thrown away.
+const Dir = "trash"
 
 // Sync makes the names in folders durable.
 type Sync func(dirs map[string]bool) error
@@ -35,7 +35,7 @@ func Each(fsys durable.FS) Sync {
 // Move moves files to the trash of a day, durably. One that is not there is
 // success.
 func Move(fsys durable.FS, names []string, date time.Time, sync Sync) error {
-	day := path.Join(dir, date.UTC().Format(time.DateOnly))
+	day := path.Join(Dir, date.UTC().Format(time.DateOnly))
 	made, moved := map[string]bool{".": true}, map[string]bool{}
 	for _, name := range names {
 		to := path.Dir(path.Join(day, name))
@@ -80,7 +80,7 @@ func throw(fsys durable.FS, name, to string) (err error) {
 
 // Days returns the days on which something was thrown away.
 func Days(fsys durable.Reader) (days []time.Time, err error) {
-	entries, err := fsys.ReadDir(dir)
+	entries, err := fsys.ReadDir(Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -94,11 +94,11 @@ func Days(fsys durable.Reader) (days []time.Time, err error) {
 
 // Empty removes what was thrown away on a day.
 func Empty(fsys durable.FS, day time.Time) error {
-	name := path.Join(dir, day.Format(time.DateOnly))
+	name := path.Join(Dir, day.Format(time.DateOnly))
 	if err := removeTree(fsys, name); err != nil {
 		return fmt.Errorf("emptying %s: %w", name, err)
 	}
-	return fsys.SyncDir(dir)
+	return fsys.SyncDir(Dir)
 }
 
 func removeTree(fsys durable.FS, dir string) error {

@@ -31,13 +31,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// StateDir is the folder in which a mirror keeps what is not crates.
-const StateDir = ".clonecratesio"
-
+// StateDir is the folder in which a mirror keeps what is not crates, QuarantineDir
+// that of what was found or came under a crate's name and is not it.
 const (
-	tempDir       = StateDir + "/tmp"
-	quarantineDir = "quarantine"
+	StateDir      = ".clonecratesio"
+	QuarantineDir = "quarantine"
 )
+
+const tempDir = StateDir + "/tmp"
 
 // Durability says when bytes are forced to the disk.
 type Durability int
@@ -84,7 +85,7 @@ func Open(fsys durable.FS, mode Durability) (*Store, error) {
 	if err := clear(fsys, tempDir, func(string) bool { return true }); err != nil {
 		return nil, fmt.Errorf("clearing temporary files of an earlier run: %w", err)
 	}
-	if err := clear(fsys, quarantineDir, durable.IsTemp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := clear(fsys, QuarantineDir, durable.IsTemp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("clearing temporary files of an earlier run: %w", err)
 	}
 	return &Store{fsys: fsys, mode: mode}, nil

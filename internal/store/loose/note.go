@@ -59,7 +59,7 @@ func (s *Store) writeNote(file string, n note) error {
 // QuarantineChanged returns when the quarantine last got, lost or settled
 // something. Errors: fs.ErrNotExist if there is none.
 func (s *Store) QuarantineChanged() (time.Time, error) {
-	info, err := s.fsys.Stat(quarantineDir)
+	info, err := s.fsys.Stat(QuarantineDir)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -69,7 +69,7 @@ func (s *Store) QuarantineChanged() (time.Time, error) {
 // Evidence implements store.Quarantiner.
 func (s *Store) Evidence() iter.Seq2[store.Evidence, error] {
 	return func(yield func(store.Evidence, error) bool) {
-		entries, err := s.fsys.ReadDir(quarantineDir)
+		entries, err := s.fsys.ReadDir(QuarantineDir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			yield(store.Evidence{}, err)
 			return
@@ -83,7 +83,7 @@ func (s *Store) Evidence() iter.Seq2[store.Evidence, error] {
 			if durable.IsTemp(e.Name()) || isNote && there[file] {
 				continue
 			}
-			ev, err := s.evidence(path.Join(quarantineDir, file))
+			ev, err := s.evidence(path.Join(QuarantineDir, file))
 			if err == nil && isNote && ev.Kind != store.Member {
 				continue // what it was about has been removed
 			}

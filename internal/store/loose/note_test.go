@@ -24,11 +24,11 @@ func quarantine(t *testing.T, files map[string]string) *Store {
 	mem := durabletest.NewMem()
 	s, err := Open(mem, Batch)
 	if err == nil {
-		err = mem.MkdirAll(quarantineDir)
+		err = mem.MkdirAll(QuarantineDir)
 	}
 	for name, data := range files {
 		if err == nil {
-			err = durable.WriteFile(mem, quarantineDir+"/"+name, []byte(data))
+			err = durable.WriteFile(mem, QuarantineDir+"/"+name, []byte(data))
 		}
 	}
 	if err != nil {

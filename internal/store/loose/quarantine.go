@@ -125,7 +125,7 @@ func (s *Store) NoteMember(id crate.ID, at store.Placement, reason string) (stri
 // makeQuarantine makes the folder durable before anything moves there: what moved
 // into a folder that a power cut takes back would be gone with it.
 func (s *Store) makeQuarantine() error {
-	if err := s.fsys.MkdirAll(quarantineDir); err != nil {
+	if err := s.fsys.MkdirAll(QuarantineDir); err != nil {
 		return err
 	}
 	return s.fsys.SyncDir(".")
@@ -144,5 +144,5 @@ func memberName(id crate.ID, at store.Placement) string {
 }
 
 func quarantineName(id crate.ID, suffix string) string {
-	return path.Join(quarantineDir, id.FileName()+suffix)
+	return path.Join(QuarantineDir, id.FileName()+suffix)
 }

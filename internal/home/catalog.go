@@ -1,0 +1,107 @@
+package home
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+)
+
+// ErrNoCatalog: there is none, and what was asked needs one.
+var ErrNoCatalog = errors.New("there is no catalog: make it from the files with clonecratesio reindex")
+
+func withoutCatalog(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrNoCatalog, err)
+	}
+	return err
+}
+
+// OpenCatalog opens the catalog, a new one if there is none or it is damaged.
+func (w *Writer) OpenCatalog() error {
+	path := w.cfg.Dirs.Catalog()
+	cat, err := catalog.Open(path)
+	if errors.Is(err, catalog.ErrDamaged) {
+		if err := w.cfg.Dirs.SetCatalogAside(w.cfg.Log, err); err != nil {
+			return err
+		}
+		cat, err = catalog.Open(path)
+	}
+	return w.takeCatalog(cat, err)
+}
+
+// OpenKnownCatalog opens the catalog that is there: an empty one would say that
+// nothing is stored. Errors: ErrNoCatalog; catalog.ErrDamaged.
+func (w *Writer) OpenKnownCatalog() error {
+	if _, err := os.Stat(w.cfg.Dirs.Catalog()); err != nil {
+		return withoutCatalog(err)
+	}
+	return w.takeCatalog(catalog.Open(w.cfg.Dirs.Catalog()))
+}
+
+func (w *Writer) takeCatalog(cat *catalog.Catalog, err error) error {
+	if err == nil {
+		w.Catalog = cat
+		w.closers.Add(cat.Close)
+	}
+	return err
+}
+
+// SetCatalogAside moves a damaged catalog, which must be closed, out of the way: it
+// is a convenience, and the next run builds it again by hashing what is stored.
+func (d *Dirs) SetCatalogAside(log *slog.Logger, damage error) error {
+	err := moveCatalog(d.Catalog(), "damaged")
+	if err == nil {
+		log.Warn("the catalog was damaged: it is built again, and every crate that is held is hashed", "kept_in", d.State(), "err", damage)
+	}
+	return err
+}
+
+// setOldCatalogAside makes room for a new catalog.
+func setOldCatalogAside(path string) error {
+	err := moveCatalog(path, "old")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// moveCatalog gives a catalog and what belongs to it another name, with the time
+// and why.
+func moveCatalog(path, why string) error {
+	aside := path + "." + why + "-" + time.Now().UTC().Format("20060102T150405Z")
+	if err := os.Rename(path, aside); err != nil {
+		return err
+	}
+	for _, ext := range []string{"-wal", "-shm"} {
+		if err := os.Rename(path+ext, aside+ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadCatalog calls read with the catalog of a mirror, and once more if it is
+// written meanwhile: the last time counts. Errors: ErrNoCatalog, and read was not
+// called.
+func (d *Dirs) ReadCatalog(ctx context.Context, read func(*catalog.Catalog) error) error {
+	f, err := catalog.Follow(ctx, d.Catalog())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	found := false
+	err = f.Read(ctx, func(c *catalog.Catalog) error {
+		found = true
+		return read(c)
+	})
+	if !found {
+		err = withoutCatalog(err)
+	}
+	return err
+}

@@ -1,0 +1,94 @@
+// Package home is a mirror's folders: where everything in them is, whether they
+// are a mirror's at all, and how they are opened, for the one who writes them
+// ([Writer]) or for those who read meanwhile ([Reader], [Stores]). It mirrors,
+// verifies and serves nothing; what it opens does.
+//
+// # What is where
+//
+// Below the folder of a mirror, which is -mirror for users, unless a folder is
+// elsewhere ([Dirs]):
+//
+//	crates.io-index/       the index: a bare repository, a checkout, or plain files   index
+//	crates/                the crate files, and the state of the mirror:
+//	  1/ 2/ 3/s/ se/rd/      loose crate files in the shard layout                    store/loose
+//	  republished/           bytes that versions had before they were published again store/loose
+//	  quarantine/            what came or stood under a crate's name and is not it    store/loose
+//	  trash/2026-03-01/      loose files that prune moved away on that day            trash
+//	  .clonecratesio/        the state, which is the mark of a mirror:
+//	    lock                   held by the one process that writes the mirror         home
+//	    tmp/                   files that are being written                           store/loose
+//	    catalog.db             which versions are stored, where, since when           catalog
+//	    catalog.db.old-TIME    one that a reindex has replaced; .damaged-TIME: one
+//	                           that could not be read                                 home
+//	    run.json               where the run stands, or how the last one ended        runstate
+//	    verify.json            how far verification has come                          verify
+//	    verify.lock            held by the process that verifies                      home
+//	    sidecars/              sidecars that are being written                        sidecar
+//	    sidecars.lock          held by the process that writes sidecars               home
+//	bundles/               bundles, their manifests, bundles.index.jsonl              store/bundled
+//	  .lock                  held by the mirror that writes the bundles               home
+//	  trash/2026-03-01/      bundles that prune has written again without what went   trash
+//	manifest.jsonl         the audit log of the last run; earlier ones beside it      runlog
+//	manifest.jsonl.lock    held by the mirror that writes it                          home
+//	log/                   the log of signed statements                               tilelog
+//	  .lock                  held by the process that appends to it                   home
+//
+// The package named at the end of a line writes it, and documents its format. Only
+// the files are the truth: the catalog can be built again from them.
+package home
+
+import (
+	"cmp"
+	"path/filepath"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/trash"
+)
+
+// The names that the folders of a mirror have in its folder by default, which are
+// v1.1.0's.
+const (
+	IndexName      = "crates.io-index"
+	CratesName     = "crates"
+	BundlesName    = "bundles"
+	ManifestName   = "manifest.jsonl"
+	StatementsName = "log"
+)
+
+// Dirs are the folders of a mirror.
+type Dirs struct {
+	Root       string // has those below that are not named; need not be there if all are
+	Index      string // the index
+	Crates     string // crate files, and the state of the mirror
+	Bundles    string // bundles
+	Manifest   string // the file that is the audit log of the last run
+	Statements string // the log of statements
+}
+
+// Fill names the folders that have no name yet: they are in Root.
+func (d *Dirs) Fill() {
+	for _, f := range []struct {
+		dir  *string
+		name string
+	}{{&d.Index, IndexName}, {&d.Crates, CratesName}, {&d.Bundles, BundlesName}, {&d.Manifest, ManifestName}, {&d.Statements, StatementsName}} {
+		*f.dir = cmp.Or(*f.dir, filepath.Join(d.Root, f.name))
+	}
+}
+
+// State is the folder of what a mirror keeps that is not crates.
+func (d *Dirs) State() string { return filepath.Join(d.Crates, loose.StateDir) }
+
+// Catalog is the file that says what is stored.
+func (d *Dirs) Catalog() string { return filepath.Join(d.State(), "catalog.db") }
+
+// Quarantine is the folder of what is not the crate that it should be.
+func (d *Dirs) Quarantine() string { return filepath.Join(d.Crates, loose.QuarantineDir) }
+
+// Trash is the folder of loose files that were pruned; TrashedBundles that of bundles.
+func (d *Dirs) Trash() string { return filepath.Join(d.Crates, trash.Dir) }
+
+// TrashedBundles is the other trash than Trash.
+func (d *Dirs) TrashedBundles() string { return filepath.Join(d.Bundles, trash.Dir) }
+
+// VerifyLock is the lock of the process that verifies, and keeps how far it came.
+func (d *Dirs) VerifyLock() string { return filepath.Join(d.State(), "verify.lock") }

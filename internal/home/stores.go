@@ -1,0 +1,207 @@
+package home
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// This file is the one place in which stores are picked and put before one another:
+// whoever adds a kind of store adds it here, once for readers and once for the
+// writer. The rest of the program sees a store.Store.
+
+// Stores are all places of a mirror that keep crates, open for reading: what is
+// loose, and what is in bundles, whose folder may come later. Its methods may be
+// called concurrently.
+type Stores struct {
+	store.Store // the loose files
+	dir         string
+	folders     Closers
+
+	mu      sync.Mutex        // guards what follows
+	bundles *bundled.ReadOnly // nil: there was no folder of bundles yet
+}
+
+var _ store.Store = (*Stores)(nil)
+
+// OpenStores opens the stores of a mirror for reading, without a lock: others may be
+// writing them. Errors: fs.ErrNotExist if there is no folder of crates.
+func OpenStores(d *Dirs) (*Stores, error) {
+	folder, err := durable.Open(d.Crates)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stores{Store: loose.OpenReadOnly(folder), dir: d.Bundles}
+	s.folders.Add(folder.Close)
+	return s, nil
+}
+
+// Check reports why bundles that are there cannot be read.
+func (s *Stores) Check() error {
+	_, err := s.bundled()
+	return err
+}
+
+// Open implements store.Reader.
+func (s *Stores) Open(id crate.ID, at store.Placement) (store.Content, error) {
+	if at.Bundle == "" {
+		return s.Store.Open(id, at)
+	}
+	b, err := s.bundled()
+	if err == nil && b == nil {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the bundles: %w", err)
+	}
+	return b.Open(id, at)
+}
+
+// NewListing implements store.Lister.
+func (s *Stores) NewListing() (store.Listing, error) {
+	b, err := s.bundled()
+	switch {
+	case err != nil:
+		return nil, err
+	case b == nil:
+		return s.Store.NewListing()
+	}
+	return b.NewListing()
+}
+
+// bundled opens the bundles as soon as there is a folder of them; nil: there is none.
+func (s *Stores) bundled() (*bundled.ReadOnly, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bundles != nil {
+		return s.bundles, nil
+	}
+	folder, err := OpenIfThere(s.dir)
+	if err != nil || folder == nil {
+		return nil, err
+	}
+	s.bundles = bundled.OpenReadOnly(folder, s.Store)
+	s.folders.Add(folder.Close)
+	s.folders.Add(s.bundles.Close)
+	return s.bundles, nil
+}
+
+// Close closes the stores. Contents that are open stay usable.
+func (s *Stores) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.folders.Close()
+}
+
+// BundleConfig says whether new crates go into bundles, and how.
+type BundleConfig struct {
+	Write     bool                                  // they do; otherwise bundles that are there are read
+	KeepLoose bool                                  // they become loose files as well
+	Size      int64                                 // at which a bundle takes no more, bytes
+	URL       func(crate.ID, crate.Checksum) string // where a crate came from, for the manifests of bundles
+}
+
+// openStores opens the stores of a run, and tells the catalog what is in bundles that
+// it may not know.
+func (w *Writer) openStores(ctx context.Context) (err error) {
+	if w.cfg.Bundles.Write {
+		_, err = w.OpenBundles(ctx)
+		return err
+	}
+	known, err := w.Catalog.Bundles(ctx)
+	if err != nil {
+		return err
+	}
+	s := &Stores{Store: w.Loose, dir: w.cfg.Dirs.Bundles}
+	w.closers.Add(s.Close)
+	w.Store = s
+	if err := w.ReadBundles(); err != nil || w.Bundles == nil {
+		return err
+	}
+	return bundled.Adopt(ctx, w.Bundles, adopter{w.Catalog, known}, w.cfg.Log)
+}
+
+// ReadBundles opens the folder of bundles for reading, if there is one.
+func (w *Writer) ReadBundles() (err error) {
+	if w.Bundles, err = OpenIfThere(w.cfg.Dirs.Bundles); w.Bundles != nil {
+		w.closers.Add(w.Bundles.Close)
+	}
+	return err
+}
+
+// OpenBundles opens the folder of bundles for writing, and locks it: two mirrors with
+// folders of their own for the rest must not write into the same bundles. The catalog
+// must be open.
+func (w *Writer) OpenBundles(ctx context.Context) (_ *bundled.Store, err error) {
+	cfg := &w.cfg.Bundles
+	known, err := w.Catalog.Bundles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if w.Bundles, err = w.folder(w.cfg.Dirs.Bundles); err != nil {
+		return nil, err
+	}
+	if err := w.lock(filepath.Join(w.cfg.Dirs.Bundles, ".lock")); err != nil {
+		return nil, err
+	}
+	s, err := bundled.Open(ctx, bundled.Config{
+		Folder: w.Bundles, Loose: w.Loose, Catalog: adopter{w.Catalog, known}, Target: cfg.Size, KeepLoose: cfg.KeepLoose, URL: cfg.URL, Log: w.cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.closers.Add(s.Close)
+	w.Store = s
+	return s, nil
+}
+
+// adopter tells the catalog what bundles hold.
+type adopter struct {
+	catalog *catalog.Catalog
+	known   []catalog.Bundle
+}
+
+// Bundles implements bundled.Catalog.
+func (a adopter) Bundles() map[string]bool {
+	known := make(map[string]bool, len(a.known))
+	for _, b := range a.known {
+		known[b.Name] = b.Whole && !b.Thrown() // one that came back from the trash is read again
+	}
+	return known
+}
+
+// Adopt implements bundled.Catalog.
+func (a adopter) Adopt(ctx context.Context, name string, members []bundle.Member) error {
+	found := make([]catalog.Version, len(members))
+	for i, m := range members {
+		found[i] = catalog.Version{ID: m.ID, Checksum: m.Checksum, Size: m.Size,
+			Placement: store.Placement{Bundle: name, Offset: m.Offset, FrameSize: m.FrameSize}}
+	}
+	return a.catalog.Adopt(ctx, found)
+}
+
+// Adopted implements bundled.Catalog.
+func (a adopter) Adopted(ctx context.Context, b store.Bundle) error {
+	whole := catalog.Bundle{Name: b.Name, Whole: true, Entries: b.Entries, Bytes: b.Bytes, Checksum: b.Checksum}
+	return a.catalog.Commit(ctx, catalog.Batch{Bundles: []catalog.Bundle{whole}})
+}
+
+// OpenIfThere opens a folder for reading; nil: there is none.
+func OpenIfThere(dir string) (durable.FS, error) {
+	folder, err := durable.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return folder, err
+}
