@@ -10,58 +10,124 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// classify says what must be done for an entry; nil means nothing.
-func (p *planner) classify(ctx context.Context, g *Group, e *Entry, held holdings, ch *Changes) (*Item, error) {
-	h := held.of(e.ID)
-	if it, is, err := p.republished(ctx, g, e, h, ch); is || err != nil {
-		return it, err
+// What is to be done for an entry depends on three things: which bytes the index
+// names, which the catalog says that the version has, and what stands in the store.
+// The first two make a standing, the third a whereabouts, and decisions the rest.
+
+// standing is what the catalog says of the bytes that an entry names.
+type standing uint8
+
+const (
+	unknown  standing = iota // nothing is held of the version
+	same                     // they are the version's
+	accepted                 // the version has others, which give way to them
+	refused                  // the version has others, which stay
+)
+
+// whereabouts is where the bytes that an entry names are stored.
+type whereabouts uint8
+
+const (
+	nowhere   whereabouts = iota
+	stray                 // something stands under the loose file's name of which no row speaks
+	unsettled             // where a row says, but it is to be hashed, or put elsewhere too
+	settled               // where a row says, and where it should be
+)
+
+// decisions are what to do. With Config.HeldOnly, what would have to be fetched is
+// left out.
+var decisions = [...][4]Task{
+	unknown:  {nowhere: Fetch, stray: Check, unsettled: Check, settled: Check},
+	same:     {nowhere: Fetch, stray: Check, unsettled: Check, settled: Trust},
+	accepted: {nowhere: Replace, stray: Replace, unsettled: Replace, settled: Replace},
+	refused:  {nowhere: Conflict, stray: Conflict, unsettled: Conflict, settled: Conflict},
+}
+
+// decide says what must be done for an entry; nil means nothing.
+func (p *planner) decide(ctx context.Context, g *Group, e *Entry, h *heldBytes, ch *Changes) (*Item, error) {
+	as, v, err := p.compare(ctx, g, e, h, ch)
+	if err != nil {
+		return nil, err
 	}
-	v := h.now
-	if v != nil && !g.Whole {
-		// A list does not know what an index has said.
-		e.Yanked, e.Unlisted = v.Yanked, !v.Listed && !v.VerifiedAt.IsZero()
-	}
-	if v != nil && v.ID != e.ID {
-		v = nil // the same bytes under another spelling are another file
-	}
-	var at store.Placement
-	stray := false // something stands in the place of the loose file of which no row speaks
-	if v != nil {
-		at = p.surviving(&v.Version)
-		stray = !at.Loose && p.occupied(e.ID)
-	}
-	if at != (store.Placement{}) && !stray && !p.cfg.VerifyExisting && p.cfg.inPlace(at) {
+	at, where := p.locate(e, v)
+	do := decisions[as][where]
+	if do == Trust {
 		v.settle(at)
 		return nil, p.held(ctx, e, &v.Version)
 	}
-	return p.item(e, at, stray), nil
-}
-
-// item is what must be done for an entry of which at is held.
-func (p *planner) item(e *Entry, at store.Placement, stray bool) *Item {
-	p.totals.Versions++
-	if stray { // damaged, or a catalog made from bundles knows nothing of it yet
+	if where == stray && do == Check { // damaged, or a catalog made from bundles knows nothing of it yet
 		at.Loose = true
 	}
-	if at == (store.Placement{}) {
-		if !p.occupied(e.ID) {
-			if p.cfg.HeldOnly {
-				p.totals.Versions--
-				p.totals.Absent++
-				return nil
-			}
-			p.totals.Fetch++
-			return &Item{Entry: *e, Task: Fetch}
-		}
-		// Whatever stands there (a folder, a file of the wrong size, one that an
-		// earlier process left) is looked at when its turn comes.
-		at.Loose = true
+	if p.cfg.HeldOnly && do != Conflict && at == (store.Placement{}) {
+		p.totals.Absent++
+		return nil, nil
 	}
-	p.totals.Check++
-	if p.cfg.Bundle && at.Bundle == "" {
+	p.totals.add(do)
+	if do == Check && p.cfg.Bundle && at.Bundle == "" {
 		p.totals.ToBundle++
 	}
-	return &Item{Entry: *e, Task: Check, At: at}
+	return &Item{Entry: *e, Task: do, At: at}, nil
+}
+
+// compare says what the catalog has of the bytes that an entry names, and in which
+// row; nil: in none.
+func (p *planner) compare(ctx context.Context, g *Group, e *Entry, h *heldBytes, ch *Changes) (standing, *heldVersion, error) {
+	now, match := h.now, h.find(e.Checksum)
+	switch {
+	case now != nil && now.Checksum == e.Checksum:
+	case now != nil && !now.VerifiedAt.IsZero():
+		as, err := p.pinned(ctx, g, e, &now.Version, ch)
+		return as, match, err
+	case now != nil && !now.Loose && (match == nil || match.adopted()):
+		// Of bundles, and never named by an index: nothing is in the way of what it
+		// names, whichever of them was met first.
+		h.supersede(match)
+	case now != nil || match != nil:
+		return accepted, match, nil
+	}
+	v := h.now
+	if v == nil {
+		return unknown, nil, nil
+	}
+	if !g.Whole { // a list does not know what an index has said
+		e.Yanked, e.Unlisted = v.Yanked, !v.Listed && !v.VerifiedAt.IsZero()
+	}
+	if v.ID != e.ID { // the same bytes under another spelling are another file
+		return unknown, nil, nil
+	}
+	return same, v, nil
+}
+
+// pinned says whether the bytes of an entry take the place of those that were
+// verified.
+func (p *planner) pinned(ctx context.Context, g *Group, e *Entry, now *catalog.Version, ch *Changes) (standing, error) {
+	why, err := p.accepts(ctx, g, e, now)
+	if err != nil || why == "" {
+		return refused, err
+	}
+	p.cfg.Log.Warn("published again with other bytes: they become the version, those that it had are kept", "crate", e.Name,
+		"version", e.Version, "sha256", e.Checksum, "before", now.Checksum, "accepted_because", why)
+	ch.Accepted = append(ch.Accepted, e.Key())
+	return accepted, nil
+}
+
+// locate says where the bytes of a row are stored; v is nil if there is none.
+func (p *planner) locate(e *Entry, v *heldVersion) (store.Placement, whereabouts) {
+	var at store.Placement
+	if v != nil {
+		at = p.surviving(&v.Version)
+	}
+	switch {
+	case !at.Loose && p.occupied(e.ID):
+		// Whatever stands there (a folder, a file of the wrong size, one that an
+		// earlier process left) is looked at when its turn comes.
+		return at, stray
+	case at == store.Placement{}:
+		return at, nowhere
+	case p.cfg.VerifyExisting || !p.cfg.inPlace(at):
+		return at, unsettled
+	}
+	return at, settled
 }
 
 // occupied reports whether anything stands under the name of a loose file.

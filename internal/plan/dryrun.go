@@ -21,7 +21,7 @@ func DryRun(ctx context.Context, cfg Config, held Held) (Totals, error) {
 	if held.Store == nil {
 		held.Store = emptyStore{}
 	}
-	totals, err := Make(ctx, cfg, held, nowhere{})
+	totals, err := Make(ctx, cfg, held, forgetful{})
 	if err == nil {
 		var old []catalog.Taken
 		old, err = OldBundles(ctx, cfg.OldBundles, held.Catalog)
@@ -63,13 +63,13 @@ func (emptyListing) Stat(crate.ID) (int64, error) { return 0, fs.ErrNotExist }
 
 func (emptyListing) Holds(crate.ID, store.Placement, int64) bool { return false }
 
-// nowhere is the sink of a dry run: it forgets what it is given.
-type nowhere struct{}
+// forgetful is the sink of a dry run: it forgets what it is given.
+type forgetful struct{}
 
-func (nowhere) Held(context.Context, *Entry, *catalog.Version) error { return nil }
+func (forgetful) Held(context.Context, *Entry, *catalog.Version) error { return nil }
 
-func (nowhere) Bad(context.Context, *BadEntry) error { return nil }
+func (forgetful) Bad(context.Context, *BadEntry) error { return nil }
 
-func (nowhere) Group(context.Context, *catalog.Crate, *Changes, []Item) error { return nil }
+func (forgetful) Group(context.Context, *catalog.Crate, *Changes, []Item) error { return nil }
 
-func (nowhere) Vanished(context.Context, []string) error { return nil }
+func (forgetful) Vanished(context.Context, []string) error { return nil }

@@ -88,7 +88,8 @@ type Sink interface {
 type Task uint8
 
 const (
-	Fetch    Task = iota // not there
+	Trust    Task = iota // nothing: it is held, and no item
+	Fetch                // not there
 	Check                // something is there: hash it, fetch if it is not the crate
 	Conflict             // held under another checksum: set the new bytes aside
 	Replace              // held under another checksum: the new bytes take their place
@@ -134,6 +135,21 @@ type Totals struct {
 	// OldBundles are bundles of v1.1.0 that a run takes over before it plans: a
 	// dry run, which does not, counts their crates as to be fetched.
 	OldBundles int64
+}
+
+// add counts an item.
+func (t *Totals) add(do Task) {
+	t.Versions++
+	switch do {
+	case Fetch:
+		t.Fetch++
+	case Check:
+		t.Check++
+	case Conflict:
+		t.Conflicts++
+	case Replace:
+		t.Republished++
+	}
 }
 
 // maxProblems bounds Totals.Problems: more than a person reads.

@@ -145,7 +145,7 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 			break
 		}
 		p.left--
-		it, err := p.classify(ctx, g, e, held, ch)
+		it, err := p.decide(ctx, g, e, held.of(e.ID), ch)
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // A version that its owner deleted can be published again with other bytes
@@ -36,54 +35,6 @@ const (
 // republishAfter is how long crates.io keeps the name of a deleted crate from
 // being used again (crates.io, delete.rs).
 const republishAfter = 24 * time.Hour
-
-// republished says what must be done for an entry that names other bytes than the
-// version has; it is not one if the entry does not, or none are held.
-func (p *planner) republished(ctx context.Context, g *Group, e *Entry, h *heldBytes, ch *Changes) (it *Item, is bool, err error) {
-	if h.now != nil && h.now.Checksum == e.Checksum {
-		return nil, false, nil
-	}
-	pinned := h.now != nil && !h.now.VerifiedAt.IsZero()
-	if pinned {
-		why, err := p.accepts(ctx, g, e, &h.now.Version)
-		if err != nil {
-			return nil, false, err
-		}
-		if why == "" {
-			p.totals.Versions++
-			p.totals.Conflicts++
-			it := &Item{Entry: *e, Task: Conflict}
-			if had := h.find(e.Checksum); had != nil {
-				it.At = p.surviving(&had.Version)
-			}
-			return it, true, nil
-		}
-		p.cfg.Log.Warn("published again with other bytes: they become the version, those that it had are kept", "crate", e.Name,
-			"version", e.Version, "sha256", e.Checksum, "before", h.now.Checksum, "accepted_because", why)
-		ch.Accepted = append(ch.Accepted, crate.Key{ID: e.ID, Checksum: e.Checksum})
-	}
-	match := h.find(e.Checksum)
-	if !pinned && h.now != nil && !h.now.Loose && (match == nil || match.adopted()) {
-		// Of bundles, and never named by an index: nothing is in the way of what it
-		// names, whichever of them was met first.
-		h.supersede(match)
-		return nil, false, nil
-	}
-	if h.now == nil && match == nil {
-		return nil, false, nil
-	}
-	var at store.Placement
-	if match != nil {
-		at = p.surviving(&match.Version)
-	}
-	if at == (store.Placement{}) && p.cfg.HeldOnly {
-		p.totals.Absent++
-		return nil, true, nil
-	}
-	p.totals.Versions++
-	p.totals.Republished++
-	return &Item{Entry: *e, Task: Replace, At: at}, true, nil
-}
 
 // accepts says why the bytes of an entry are accepted in place of those held;
 // "": they are not.
