@@ -142,7 +142,7 @@ func (cfg *downloadConfig) source(ctx context.Context, show *console.Display, lo
 	if err := cfg.origin.resolve(ctx, nil, log); err != nil {
 		return nil, nil, err
 	}
-	var entries []plan.Entry
+	var entries []plan.Item
 	var bad []plan.BadEntry
 	err = readText(cfg.list, func(r io.Reader) (err error) {
 		entries, bad, err = plan.ReadList(r, cfg.list, sums)

@@ -57,7 +57,7 @@ func TestC21PlanBesideASync(t *testing.T) {
 		return catalog.Version{ID: id, Checksum: crate.Checksum{1}, Size: 1, Placement: store.Placement{Loose: true}, Listed: true, VerifiedAt: time.Unix(1, 0)}
 	}
 	crates := 0
-	list := plan.FromList([]plan.Entry{{ID: foo, Checksum: crate.Checksum{2}}, {ID: bar, Checksum: crate.Checksum{2}}}, nil)
+	list := plan.FromList([]plan.Item{{ID: foo, Checksum: crate.Checksum{2}}, {ID: bar, Checksum: crate.Checksum{2}}}, nil)
 	source := interrupted{list, func() {
 		if crates++; crates == 1 {
 			commit(pinned(foo), pinned(bar))

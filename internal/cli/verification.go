@@ -87,11 +87,11 @@ func (v *verification) note(p verify.Problem) {
 }
 
 // bad tells what can be fetched from what cannot: bytes that versions had before.
-func (v *verification) bad() (entries []plan.Entry, superseded []crate.Key) {
+func (v *verification) bad() (entries []plan.Item, superseded []crate.Key) {
 	for i := range v.found {
 		p := &v.found[i]
 		if p.SupersededAt.IsZero() {
-			entries = append(entries, plan.Entry{ID: p.ID, Checksum: p.Checksum})
+			entries = append(entries, plan.Item{ID: p.ID, Checksum: p.Checksum})
 		} else {
 			superseded = append(superseded, p.Key())
 		}

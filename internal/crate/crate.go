@@ -133,6 +133,19 @@ func ParseChecksum(s string) (Checksum, error) {
 // String returns 64 lower-case hexadecimal digits.
 func (s Checksum) String() string { return hex.EncodeToString(s[:]) }
 
+// MarshalBinary implements [encoding.BinaryMarshaler]: without it, gob encodes each
+// byte by itself.
+func (s Checksum) MarshalBinary() ([]byte, error) { return s[:], nil }
+
+// UnmarshalBinary implements [encoding.BinaryUnmarshaler].
+func (s *Checksum) UnmarshalBinary(b []byte) error {
+	if len(b) != len(s) {
+		return fmt.Errorf("checksum has %d bytes, want %d", len(b), len(s))
+	}
+	copy(s[:], b)
+	return nil
+}
+
 // Key identifies bytes. A version alone does not: crates.io lets an owner delete
 // one and publish it again, and the index of a day says which bytes it was then.
 type Key struct {

@@ -192,3 +192,18 @@ func TestIsPrerelease(t *testing.T) {
 		t.Error("IsPrerelease takes build metadata for a pre-release, or does not see one")
 	}
 }
+
+// A checksum goes through its binary form, and nothing else does.
+func TestChecksumBinary(t *testing.T) {
+	want := Checksum{1, 31: 2}
+	b, err := want.MarshalBinary()
+	var got Checksum
+	if err != nil || got.UnmarshalBinary(b) != nil || got != want {
+		t.Errorf("%s, %v; want %s", got, err, want)
+	}
+	for _, bad := range [][]byte{nil, b[:31], append(b, 0)} {
+		if got.UnmarshalBinary(bad) == nil {
+			t.Errorf("%d bytes are taken", len(bad))
+		}
+	}
+}

@@ -25,7 +25,7 @@ func (w *worker) check(ctx context.Context, res *result, at store.Placement) err
 		return w.fetch(ctx, res)
 	}
 	if left.Loose {
-		w.run.cfg.Store.Adopt(res.entry.ID)
+		w.run.cfg.Store.Adopt(res.item.ID)
 	}
 	res.outcome = verifiedExisting
 	return nil
@@ -57,7 +57,7 @@ func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placemen
 		good, err := w.checkPlace(ctx, res, at.InBundle(), k.when(cfg.Bundle && cfg.KeepLoose && !at.Loose))
 		switch unread := new(unreadableError); {
 		case at.Loose && errors.As(err, &unread): // the loose file goes into another bundle
-			cfg.Log.Error("a crate in a bundle cannot be read", "crate", res.entry.Name, "version", res.entry.Version, "err", err)
+			cfg.Log.Error("a crate in a bundle cannot be read", "crate", res.item.Name, "version", res.item.Version, "err", err)
 		case err != nil:
 			return left, nil, errors.Join(err, k.discard())
 		}
@@ -100,7 +100,7 @@ func (w *worker) checkHeld(ctx context.Context, res *result, at store.Placement)
 // checkPlace hashes what is stored at one place, copies it to also, and reports
 // whether it is the crate.
 func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement, also io.Writer) (good bool, err error) {
-	id := res.entry.ID
+	id := res.item.ID
 	sum, size, err := w.hash(ctx, id, at, also)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -111,11 +111,11 @@ func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement
 		return false, &unreadableError{fmt.Errorf("reading %s, which is held: %w", id, err)}
 	case errors.As(err, new(*fs.PathError)):
 		return false, &unreadableError{fmt.Errorf("reading %s in %s: %w", id, at.Bundle, err)}
-	case err == nil && sum == res.entry.Checksum:
+	case err == nil && sum == res.item.Checksum:
 		res.size = size
 		return true, nil
 	case err == nil:
-		err = &crate.ChecksumError{ID: id, Want: res.entry.Checksum, Got: sum, Size: size}
+		err = &crate.ChecksumError{ID: id, Want: res.item.Checksum, Got: sum, Size: size}
 	}
 	kept, qerr := w.setAside(id, at, err)
 	if qerr != nil {

@@ -97,15 +97,15 @@ func (r *run) checkpoint(ctx context.Context, batch []*result) error {
 		return nil
 	}
 	for _, res := range batch {
-		err := r.refused[res.entry.ID]
+		err := r.refused[res.item.ID]
 		switch {
 		case err == nil || !res.stored:
 		case res.outcome == takenOver:
 			res.outcome = bookkeeping // the plan finds what stands there
-			delete(r.refused, res.entry.ID)
+			delete(r.refused, res.item.ID)
 		default:
-			res.outcome, res.err = failed, fmt.Errorf("storing %s: %w", res.entry.ID, err)
-			delete(r.refused, res.entry.ID)
+			res.outcome, res.err = failed, fmt.Errorf("storing %s: %w", res.item.ID, err)
+			delete(r.refused, res.item.ID)
 		}
 	}
 	return nil
@@ -137,16 +137,16 @@ func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 		switch res.outcome {
 		case downloaded, verifiedExisting, takenOver:
 			b.Versions = append(b.Versions, catalog.Version{
-				ID: res.entry.ID, Checksum: res.entry.Checksum, Size: res.size,
-				Placement: res.at, Yanked: res.entry.Yanked, Listed: !res.entry.Unlisted, VerifiedAt: res.finished,
+				ID: res.item.ID, Checksum: res.item.Checksum, Size: res.size,
+				Placement: res.at, Yanked: res.item.Yanked, Listed: !res.item.Unlisted, VerifiedAt: res.finished,
 			})
 		case gone:
-			if r.cfg.Repair && res.entry.Unlisted {
+			if r.cfg.Repair && res.item.Unlisted {
 				r.lose(res, &b)
 				break
 			}
 			b.Gone = append(b.Gone, catalog.Gone{
-				ID: res.entry.ID, Status: res.gone.Evidence.Status, Evidence: evidence(&res.gone.Evidence), Since: res.finished,
+				ID: res.item.ID, Status: res.gone.Evidence.Status, Evidence: evidence(&res.gone.Evidence), Since: res.finished,
 			})
 		}
 		if res.job != nil {
@@ -162,10 +162,10 @@ func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 // lose forgets a version that the index does not name any more, so that no run asks
 // for it: upstream refuses it, and no good copy is left to be repaired.
 func (r *run) lose(res *result, b *catalog.Batch) {
-	b.Dropped = append(b.Dropped, res.entry.Key())
+	b.Dropped = append(b.Dropped, res.item.Key())
 	r.summary.LostRemoved++
 	r.cfg.Log.Error("a version that the index does not name any more is lost: no good copy is left, and upstream does not give it out",
-		"crate", res.entry.Name, "version", res.entry.Version, "sha256", res.entry.Checksum)
+		"crate", res.item.Name, "version", res.item.Version, "sha256", res.item.Checksum)
 }
 
 // evidence puts what upstream answered into a line that fits a database.
@@ -186,22 +186,22 @@ func (r *run) records(batch []*result) []runlog.Record {
 
 func (r *run) record(res *result) runlog.Record {
 	rec := runlog.Record{
-		Crate: res.entry.Name, Version: res.entry.Version, Size: res.size, Retries: res.retries,
+		Crate: res.item.Name, Version: res.item.Version, Size: res.size, Retries: res.retries,
 		StartedAt: runlog.Time(res.started),
 		OK:        res.outcome.ok(), Status: status(res.outcome),
 	}
 	if rec.FinishedAt = rec.StartedAt; !res.finished.Equal(res.started) { // equal for what is held: nearly all
 		rec.FinishedAt = runlog.Time(res.finished)
 	}
-	if res.entry.Version != "" && res.outcome != badEntry {
-		rec.URL = withoutUser(r.cfg.url(&res.entry))
+	if res.item.Version != "" && res.outcome != badEntry {
+		rec.URL = withoutUser(r.cfg.url(&res.item))
 	}
 	if res.replaced != (crate.Checksum{}) {
 		rec.Replaces = res.replaced.String()
 	}
 	if rec.OK {
-		rec.SHA256 = res.entry.Checksum.String()
-		r.locate(&rec, res.entry.ID, res.at)
+		rec.SHA256 = res.item.Checksum.String()
+		r.locate(&rec, res.item.ID, res.at)
 	}
 	if res.err != nil {
 		rec.Error = res.err.Error()
@@ -257,7 +257,7 @@ func (r *run) count(batch []*result) {
 			continue
 		case deferred:
 			r.cfg.Progress.putOff.Add(1)
-			r.cfg.Log.Info("put off", "crate", res.entry.Name, "version", res.entry.Version, "retries", res.retries, "err", res.err)
+			r.cfg.Log.Info("put off", "crate", res.item.Name, "version", res.item.Version, "retries", res.retries, "err", res.err)
 			continue
 		}
 		r.cfg.Progress.count(res.outcome)
@@ -269,10 +269,10 @@ func (r *run) count(batch []*result) {
 		}
 		if res.outcome != takenOver && !res.outcome.ok() {
 			level := slog.LevelWarn
-			if !r.summary.fail(res.entry.ID, res.err) && res.outcome == badEntry { // listed with the summary, or in the manifest
+			if !r.summary.fail(res.item.ID, res.err) && res.outcome == badEntry { // listed with the summary, or in the manifest
 				level = slog.LevelDebug
 			}
-			r.cfg.Log.Log(context.Background(), level, "not mirrored", "crate", res.entry.Name, "version", res.entry.Version, "retries", res.retries, "err", res.err)
+			r.cfg.Log.Log(context.Background(), level, "not mirrored", "crate", res.item.Name, "version", res.item.Version, "retries", res.retries, "err", res.err)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func TestA8EvidenceOfWhatIsNotAskedForAnyMore(t *testing.T) {
 		}, 1},
 		{"removed, says a list", func(w *world) { w.reg.Remove(foo1) }, func(w *world, cfg *Config) {
 			id := crate.ID{Name: "bar", Version: "1.0.0"}
-			cfg.Source = plan.FromList([]plan.Entry{{ID: id, Checksum: mustSum(w, id)}}, nil)
+			cfg.Source = plan.FromList([]plan.Item{{ID: id, Checksum: mustSum(w, id)}}, nil)
 		}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -142,7 +142,7 @@ func (r *run) keepSuperseded(ctx context.Context) error {
 
 func (r *run) keepCopies(ctx context.Context, v *catalog.Version) error {
 	w := worker{run: r}
-	res := &result{entry: plan.Entry{ID: v.ID, Checksum: v.Checksum}}
+	res := &result{item: plan.Item{ID: v.ID, Checksum: v.Checksum}}
 	left, err := w.checkHeld(ctx, res, v.Placement)
 	if errors.As(err, new(*unreadableError)) {
 		r.unreadableKept(v.ID, err)

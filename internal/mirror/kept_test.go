@@ -324,7 +324,7 @@ func TestLostAfterItsRemoval(t *testing.T) {
 			}
 			must(t, w.disk.Remove(foo1.LoosePath()))
 			s, err := w.run(t.Context(), w.disk, func(c *Config) {
-				c.Source = plan.FromList([]plan.Entry{{ID: foo1, Checksum: sum}}, nil)
+				c.Source = plan.FromList([]plan.Item{{ID: foo1, Checksum: sum}}, nil)
 				c.VerifyExisting, c.Repair, c.IncludeYanked = true, tt.repair, true
 			})
 			if err != nil || s.LostRemoved != tt.lost || s.Gone != 1 || s.Complete(false) != (tt.lost > 0) || s.Sound() != (tt.lost == 0) {

@@ -115,12 +115,12 @@ func (cfg Config) withDefaults() Config {
 // held is what the source is compared with.
 func (cfg *Config) held() plan.Held { return plan.Held{Catalog: cfg.Catalog, Store: cfg.Store} }
 
-// url returns where an entry is fetched from.
-func (cfg *Config) url(e *plan.Entry) string {
-	if e.URL != "" {
-		return e.URL
+// url returns where an item is fetched from.
+func (cfg *Config) url(it *plan.Item) string {
+	if it.URL != "" {
+		return it.URL
 	}
-	return cfg.URLs.URL(e.ID, e.Checksum)
+	return cfg.URLs.URL(it.ID, it.Checksum)
 }
 
 // Run mirrors until all is done, or until ctx is: then no new item is begun,

@@ -186,11 +186,11 @@ func verifyExisting(_ *world, cfg *Config) { cfg.VerifyExisting = true }
 
 // repair is what "verify -repair" runs for what it found.
 func repair(w *world, cfg *Config) {
-	var bad []plan.Entry
+	var bad []plan.Item
 	for _, id := range []crate.ID{foo1, ox} {
 		sum, err := w.checksum(id)
 		must(w.t, err)
-		bad = append(bad, plan.Entry{ID: id, Checksum: sum})
+		bad = append(bad, plan.Item{ID: id, Checksum: sum})
 	}
 	cfg.Source, cfg.VerifyExisting = plan.FromList(bad, nil), true
 }

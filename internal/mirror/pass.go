@@ -54,14 +54,15 @@ func worthAnotherPass(err error) bool {
 }
 
 // putOff makes a result that failed one that waits for the next pass.
-func (res *result) putOff(it *plan.Item) {
-	it.Tried = &plan.Tried{Outcome: uint8(res.outcome), Err: res.err.Error(), Retries: res.retries}
-	res.outcome, res.item = deferred, it
+func (res *result) putOff() {
+	res.item.Tried = &plan.Tried{Outcome: uint8(res.outcome), Err: res.err.Error(), Retries: res.retries}
+	res.outcome = deferred
 }
 
-// giveUp makes of an item what it came to when it was last tried.
-func (res *result) giveUp(it *plan.Item) {
-	res.outcome, res.err, res.retries = outcome(it.Tried.Outcome), errors.New(it.Tried.Err), it.Tried.Retries
+// giveUp makes of a result what its item came to when it was last tried.
+func (res *result) giveUp() {
+	t := res.item.Tried
+	res.outcome, res.err, res.retries = outcome(t.Outcome), errors.New(t.Err), t.Retries
 }
 
 // tryAgain tries again what was put off by a pass over the plan that ended with
@@ -137,13 +138,13 @@ func (r *run) done(res *result, b *catalog.Batch) error {
 	j.failed = j.failed || !res.outcome.ok() && res.outcome != deferred
 	j.again = j.again || res.worthAnother()
 	if res.outcome == deferred {
-		j.putOff = append(j.putOff, *res.item)
+		j.putOff = append(j.putOff, res.item)
 	}
 	if j.left > 0 {
 		return nil
 	}
 	if j.again {
-		r.summary.again(crate.IndexPath(res.entry.Name))
+		r.summary.again(crate.IndexPath(res.item.Name))
 	}
 	row := j.row
 	if j.failed {

@@ -43,9 +43,9 @@ type planSink struct {
 	spool *plan.Spool
 }
 
-func (s *planSink) Held(ctx context.Context, e *plan.Entry, v *catalog.Version) error {
+func (s *planSink) Held(ctx context.Context, it *plan.Item, size int64) error {
 	now := time.Now()
-	return s.run.send(ctx, &result{entry: *e, outcome: existing, size: v.Size, at: v.Placement, started: now, finished: now})
+	return s.run.send(ctx, &result{item: *it, outcome: existing, size: size, at: it.At, started: now, finished: now})
 }
 
 func (s *planSink) Bad(ctx context.Context, b *plan.BadEntry) error {
@@ -54,7 +54,7 @@ func (s *planSink) Bad(ctx context.Context, b *plan.BadEntry) error {
 	if b.Violated {
 		how = violated
 	}
-	return s.run.send(ctx, &result{entry: plan.Entry{ID: b.ID}, outcome: how, err: b.Err, started: now, finished: now})
+	return s.run.send(ctx, &result{item: plan.Item{ID: b.ID}, outcome: how, err: b.Err, started: now, finished: now})
 }
 
 func (s *planSink) Group(ctx context.Context, row *catalog.Crate, ch *plan.Changes, items []plan.Item) error {

@@ -20,14 +20,14 @@ import (
 // hold with other bytes, unless we have them: at says where they are held, and an
 // earlier run may have set them aside. A version's bytes never change: ours stay.
 func (w *worker) conflict(ctx context.Context, res *result, at store.Placement) error {
-	reason := fmt.Sprintf("%s: the index names checksum %s now, but the version was mirrored with another, which is kept; if it was published again, clonecratesio accept %s %s takes the new bytes", res.entry.ID, res.entry.Checksum, res.entry.Name, res.entry.Version)
+	reason := fmt.Sprintf("%s: the index names checksum %s now, but the version was mirrored with another, which is kept; if it was published again, clonecratesio accept %s %s takes the new bytes", res.item.ID, res.item.Checksum, res.item.Name, res.item.Version)
 	if at != (store.Placement{}) {
-		if sum, err := w.sumOf(ctx, res.entry.ID, at); err == nil && sum == res.entry.Checksum {
+		if sum, err := w.sumOf(ctx, res.item.ID, at); err == nil && sum == res.item.Checksum {
 			res.outcome = violated
 			return fmt.Errorf("%s; it had these bytes before, and they are held", reason)
 		}
 	}
-	path, err := w.run.cfg.Store.Isolated(res.entry.ID, res.entry.Checksum)
+	path, err := w.run.cfg.Store.Isolated(res.item.ID, res.item.Checksum)
 	if errors.Is(err, fs.ErrNotExist) {
 		path, err = w.isolateFetched(ctx, res, reason)
 	}
@@ -44,13 +44,13 @@ func (w *worker) isolateFetched(ctx context.Context, res *result, reason string)
 		return "", w.refused(res, err)
 	}
 	defer release()
-	return w.run.cfg.Store.Isolate(res.entry.ID, res.entry.Checksum, res.entry.Checksum, reason, body)
+	return w.run.cfg.Store.Isolate(res.item.ID, res.item.Checksum, res.item.Checksum, reason, body)
 }
 
 // replace makes the bytes that the index names those of the version. If they are
 // held already, at says where.
 func (w *worker) replace(ctx context.Context, res *result, at store.Placement) error {
-	others, err := w.others(ctx, &res.entry)
+	others, err := w.others(ctx, &res.item)
 	if err != nil {
 		return err
 	}
@@ -60,18 +60,18 @@ func (w *worker) replace(ctx context.Context, res *result, at store.Placement) e
 	}
 	if left == (store.Placement{}) { // an earlier run may have been cut off as all was in place
 		inPlace := store.Placement{Loose: true}
-		sum, err := w.sumOf(ctx, res.entry.ID, inPlace)
+		sum, err := w.sumOf(ctx, res.item.ID, inPlace)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if err != nil || sum != res.entry.Checksum {
+		if err != nil || sum != res.item.Checksum {
 			return w.replaceFetched(ctx, res, others)
 		}
 		left = inPlace
 	}
 	there, err := w.makeWay(ctx, res, others)
 	if err == nil && !there && left.Republished != "" {
-		err = w.run.cfg.Store.TakePlace(res.entry.Key())
+		err = w.run.cfg.Store.TakePlace(res.item.Key())
 	}
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func (w *worker) replaceFetched(ctx context.Context, res *result, others []catal
 }
 
 // others returns the rows of the other bytes of a version.
-func (w *worker) others(ctx context.Context, e *plan.Entry) (others []catalog.Version, err error) {
+func (w *worker) others(ctx context.Context, e *plan.Item) (others []catalog.Version, err error) {
 	rows, err := w.run.cfg.Catalog.BytesOf(ctx, e.ID)
 	for _, v := range rows {
 		if v.Checksum != e.Checksum {
@@ -132,18 +132,18 @@ func (w *worker) makeWay(ctx context.Context, res *result, others []catalog.Vers
 		res.Rows = append(res.Rows, *v)
 	}
 	inPlace := store.Placement{Loose: true}
-	sum, err := w.sumOf(ctx, res.entry.ID, inPlace)
+	sum, err := w.sumOf(ctx, res.item.ID, inPlace)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
 		return false, err
-	case sum == res.entry.Checksum:
-		w.run.cfg.Store.Adopt(res.entry.ID)
+	case sum == res.item.Checksum:
+		w.run.cfg.Store.Adopt(res.item.ID)
 		return true, nil
 	}
-	reason := &crate.ChecksumError{ID: res.entry.ID, Want: res.entry.Checksum, Got: sum}
-	_, err = w.setAside(res.entry.ID, inPlace, reason)
+	reason := &crate.ChecksumError{ID: res.item.ID, Want: res.item.Checksum, Got: sum}
+	_, err = w.setAside(res.item.ID, inPlace, reason)
 	return false, err
 }
 
@@ -177,7 +177,7 @@ func (w *worker) moveAway(ctx context.Context, key crate.Key) error {
 		return err
 	}
 	there := store.Placement{Loose: true, Republished: key.Checksum.FileKey()}
-	good, checkErr := w.checkPlace(ctx, &result{entry: plan.Entry{ID: key.ID, Checksum: key.Checksum}}, there, io.Discard)
+	good, checkErr := w.checkPlace(ctx, &result{item: plan.Item{ID: key.ID, Checksum: key.Checksum}}, there, io.Discard)
 	if good || checkErr != nil {
 		return errors.Join(err, checkErr)
 	}

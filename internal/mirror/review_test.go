@@ -186,7 +186,7 @@ func TestListLeavesYankedAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.mustRun(func(c *Config) {
-		c.Source = plan.FromList([]plan.Entry{{ID: foo11, Checksum: sum, URL: c.URLs.URL(foo11, sum)}}, nil)
+		c.Source = plan.FromList([]plan.Item{{ID: foo11, Checksum: sum, URL: c.URLs.URL(foo11, sum)}}, nil)
 		c.VerifyExisting = true
 	})
 	if v := w.catalog.versions[foo11]; !v.Yanked {
@@ -286,9 +286,9 @@ func TestC12DeadStoreStopsTheRun(t *testing.T) {
 
 // A list of many versions of one crate asks the catalog once.
 func TestListAsksTheCatalogOncePerCrate(t *testing.T) {
-	var entries []plan.Entry
+	var entries []plan.Item
 	for i := range 500 {
-		entries = append(entries, plan.Entry{ID: crate.ID{Name: []string{"one", "two"}[i%2], Version: fmt.Sprintf("1.0.%d", i)}})
+		entries = append(entries, plan.Item{ID: crate.ID{Name: []string{"one", "two"}[i%2], Version: fmt.Sprintf("1.0.%d", i)}})
 	}
 	counting := &countingCatalog{memCatalog: newMemCatalog()}
 	totals, err := plan.DryRun(context.Background(), plan.Config{Source: plan.FromList(entries, nil)}, plan.Held{Catalog: counting})

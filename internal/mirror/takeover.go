@@ -54,7 +54,7 @@ func (r *run) takeOverBundle(ctx context.Context, claims *bundle.Claims, old *ca
 		return nil
 	}
 	defer f.Close()
-	t := takeover{run: r, worker: worker{run: r}, old: old, before: before, file: f, asked: map[crate.ID]*plan.Entry{}}
+	t := takeover{run: r, worker: worker{run: r}, old: old, before: before, file: f, asked: map[crate.ID]*plan.Item{}}
 	var ids []crate.ID
 	for e, err := range claims.Of(old.Name) {
 		if err == nil { // what cannot be used is asked about when it is met
@@ -88,8 +88,8 @@ type takeover struct {
 	old     *catalog.Taken
 	before  int64 // bytes of the bundles before it
 	file    durable.File
-	asked   map[crate.ID]*plan.Entry // about whom the source was asked; nil: it is not wanted
-	unnamed int                      // of these, those that the source does not name
+	asked   map[crate.ID]*plan.Item // about whom the source was asked; nil: it is not wanted
+	unnamed int                     // of these, those that the source does not name
 	taken   int
 	damage  error // why the bundle could not be read to its end
 }
@@ -105,7 +105,7 @@ func (t *takeover) ask(ctx context.Context, ids []crate.ID) error {
 		}
 	}
 	cfg := &t.run.cfg
-	unnamed, err := plan.Missing(ctx, cfg.Config, cfg.held(), fresh, func(e *plan.Entry) { t.asked[e.ID] = e })
+	unnamed, err := plan.Missing(ctx, cfg.Config, cfg.held(), fresh, func(e *plan.Item) { t.asked[e.ID] = e })
 	t.unnamed += unnamed
 	return err
 }

@@ -213,7 +213,7 @@ func TestOldBundleAndAList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := w.mustRun(func(c *Config) { c.Source = plan.FromList([]plan.Entry{{ID: ox, Checksum: sum}}, nil) })
+	s := w.mustRun(func(c *Config) { c.Source = plan.FromList([]plan.Item{{ID: ox, Checksum: sum}}, nil) })
 	if s.Existing != 1 || s.TakenOver != 1 {
 		t.Errorf("list: %+v", s.Counts)
 	}
@@ -236,7 +236,7 @@ func TestOldBundleIsReadForWhatIsMissing(t *testing.T) {
 	for i, want := range []bool{true, false, false} {
 		var log bytes.Buffer
 		s := w.mustRun(func(c *Config) {
-			c.Source = plan.FromList([]plan.Entry{{ID: all[0].ID, Checksum: sum}}, nil)
+			c.Source = plan.FromList([]plan.Item{{ID: all[0].ID, Checksum: sum}}, nil)
 			c.Log = slog.New(slog.NewTextHandler(&log, nil))
 		})
 		if read := strings.Contains(log.String(), "bundle of v1.1.0"); read != want || s.Existing != 1 {

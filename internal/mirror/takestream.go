@@ -87,8 +87,8 @@ func (o *oldReader) Read(p []byte) (int, error) {
 
 // member reads a member and compares it with what is wanted. It returns no body
 // if the member is something else, or cannot be read, which ends the scan.
-func (t *takeover) member(e *bundle.Entry, want *plan.Entry) (*result, *store.Body, error) {
-	res := &result{entry: *want, outcome: takenOver, started: time.Now()}
+func (t *takeover) member(e *bundle.Entry, want *plan.Item) (*result, *store.Body, error) {
+	res := &result{item: *want, outcome: takenOver, started: time.Now()}
 	k := keeper{spill: t.run.cfg.Store.NewSpill}
 	h := sha256.New()
 	size, err := io.Copy(io.MultiWriter(h, k.when(true)), e)
@@ -107,7 +107,7 @@ func (t *takeover) member(e *bundle.Entry, want *plan.Entry) (*result, *store.Bo
 // put stores a member. One that could not be is left to the plan.
 func (t *takeover) put(ctx context.Context, res *result, body store.Body) error {
 	if err := t.worker.put(ctx, res, body); err != nil {
-		t.run.cfg.Log.Warn("a crate of a bundle of v1.1.0 was not taken over", "crate", res.entry.Name, "version", res.entry.Version, "err", err)
+		t.run.cfg.Log.Warn("a crate of a bundle of v1.1.0 was not taken over", "crate", res.item.Name, "version", res.item.Version, "err", err)
 		return t.worker.fatal(err)
 	}
 	res.finished = time.Now()

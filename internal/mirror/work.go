@@ -37,9 +37,11 @@ const (
 // ok reports whether the version is held, verified.
 func (o outcome) ok() bool { return o == downloaded || o == existing || o == verifiedExisting }
 
-// result is what the committer gets to know of an item.
+// result is an item on its way through a run: what is to be done, and, when the
+// committer gets it, what has become of that.
 type result struct {
-	entry             plan.Entry
+	item              plan.Item
+	job               *job // of the plan; nil: none
 	outcome           outcome
 	size              int64
 	at                store.Placement
@@ -50,8 +52,6 @@ type result struct {
 	wasGone           bool // in an earlier run
 	started, finished time.Time
 
-	job          *job           // of the plan; nil: none
-	item         *plan.Item     // deferred: for the next pass
 	done         *catalog.Crate // without a job: the crate is complete
 	plan.Changes                // of the catalog beside the entry's row
 	dropped      []crate.Key    // bytes that are not held any more
@@ -77,12 +77,6 @@ type job struct {
 	putOff []plan.Item    // for the next pass; the committer's
 }
 
-// assignment is an item with its job.
-type assignment struct {
-	plan.Item
-	job *job
-}
-
 // parked is how many items may wait for another attempt for each that is being
 // fetched, so that a few hundred that fail do not hold up the rest.
 const parked = 4
@@ -90,18 +84,18 @@ const parked = 4
 // work does what the plan says, or what another pass is left with.
 func (r *run) work(ctx, user context.Context, todo *plan.Spool, p *pass) error {
 	w := worker{run: r, pass: p, hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
-	assignments := make(chan assignment)
+	items := make(chan *result)
 	g, ctx := errgroup.WithContext(ctx)
 	flight, land := inFlight(ctx, user, r.cfg.Grace)
 	defer land()
 	g.Go(func() error {
-		defer close(assignments)
-		return feed(ctx, todo, assignments)
+		defer close(items)
+		return feed(ctx, todo, items)
 	})
 	for range parked * r.cfg.Concurrency {
 		g.Go(func() error {
-			for a := range assignments {
-				if err := w.do(flight, a); err != nil {
+			for res := range items {
+				if err := w.do(flight, res); err != nil {
 					return err
 				}
 			}
@@ -127,12 +121,12 @@ func inFlight(ctx, user context.Context, grace time.Duration) (flight context.Co
 	return flight, func() { stop(); abort(nil) }
 }
 
-func feed(ctx context.Context, todo *plan.Spool, to chan<- assignment) error {
+func feed(ctx context.Context, todo *plan.Spool, to chan<- *result) error {
 	return todo.Each(func(row *catalog.Crate, items []plan.Item) error {
 		j := &job{row: row, left: len(items)}
-		for _, it := range items {
+		for i := range items {
 			select {
-			case to <- assignment{it, j}:
+			case to <- &result{item: items[i], job: j, outcome: failed}:
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
@@ -150,16 +144,16 @@ type worker struct {
 
 // do does an item and sends its result. An error stops the run: the disk is
 // full or broken, or upstream is gone.
-func (w *worker) do(ctx context.Context, a assignment) error {
-	res := &result{entry: a.Entry, outcome: failed, started: time.Now(), job: a.job}
-	if a.Tried != nil {
-		res.retries = a.Tried.Retries + 1
+func (w *worker) do(ctx context.Context, res *result) error {
+	res.started = time.Now()
+	if t := res.item.Tried; t != nil {
+		res.retries = t.Retries + 1
 	}
 	again := true
 	if w.pass.hopeless() {
-		res.giveUp(&a.Item)
+		res.giveUp()
 	} else {
-		res.err = w.try(ctx, res, &a.Item)
+		res.err = w.try(ctx, res)
 		again = worthAnotherPass(res.err)
 		w.pass.came(res.err)
 	}
@@ -168,21 +162,21 @@ func (w *worker) do(ctx context.Context, a assignment) error {
 		return stop // the run ended before the item did: as if it had never begun
 	}
 	if again && stop == nil && !w.pass.last {
-		res.putOff(&a.Item)
+		res.putOff()
 	}
 	res.finished = time.Now()
 	return errors.Join(stop, w.run.send(ctx, res))
 }
 
 // try does the item's task. A panic costs the item, not the run.
-func (w *worker) try(ctx context.Context, res *result, it *plan.Item) (err error) {
+func (w *worker) try(ctx context.Context, res *result) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			res.outcome = failed // whatever it was going to be
-			err = fmt.Errorf("%s: this is a bug of ours, please report it: panic: %v\n%s", res.entry.ID, p, debug.Stack())
+			err = fmt.Errorf("%s: this is a bug of ours, please report it: panic: %v\n%s", res.item.ID, p, debug.Stack())
 		}
 	}()
-	switch it.Task {
+	switch it := &res.item; it.Task {
 	case plan.Check:
 		return w.check(ctx, res, it.At)
 	case plan.Replace:
@@ -225,7 +219,7 @@ func (w *worker) fetch(ctx context.Context, res *result) error {
 
 // put gives a crate to the store.
 func (w *worker) put(ctx context.Context, res *result, body store.Body) error {
-	at, err := w.run.bundles.put(func() (store.Placement, error) { return w.run.cfg.Store.Put(ctx, res.entry.ID, body) })
+	at, err := w.run.bundles.put(func() (store.Placement, error) { return w.run.cfg.Store.Put(ctx, res.item.ID, body) })
 	if err == nil {
 		res.at, res.stored = at, true
 	}
@@ -235,7 +229,7 @@ func (w *worker) put(ctx context.Context, res *result, body store.Body) error {
 // body fetches a crate's bytes, proved. The caller releases them.
 func (w *worker) body(ctx context.Context, res *result) (_ store.Body, release func(), err error) {
 	cfg := &w.run.cfg
-	wasGone, err := cfg.Catalog.WasGone(ctx, res.entry.ID)
+	wasGone, err := cfg.Catalog.WasGone(ctx, res.item.ID)
 	if err != nil {
 		return store.Body{}, nil, err
 	}
@@ -247,8 +241,8 @@ func (w *worker) body(ctx context.Context, res *result) (_ store.Body, release f
 		}
 	}
 	got, stats, err := cfg.Fetch.Fetch(ctx, upstream.Request{
-		ID: res.entry.ID, URL: cfg.url(&res.entry), Checksum: res.entry.Checksum, WasGone: wasGone, Again: w.pass.number > 1,
-		Guarded: cfg.Guarded && res.entry.URL == "",
+		ID: res.item.ID, URL: cfg.url(&res.item), Checksum: res.item.Checksum, WasGone: wasGone, Again: w.pass.number > 1,
+		Guarded: cfg.Guarded && res.item.URL == "",
 		Spill:   func() (_ upstream.Spill, err error) { spill, err = cfg.Store.NewSpill(); return spill, err },
 	})
 	res.retries += stats.Retries()
@@ -278,7 +272,7 @@ func (w *worker) refused(res *result, err error) error {
 	res.outcome = violated
 	sample := wrong.Evidence.Body
 	err = fmt.Errorf("%w; the answer's headers: %s", err, wrong.Evidence.Headers())
-	path, qerr := w.run.cfg.Store.Isolate(res.entry.ID, wrong.Err.Want, wrong.Err.Got, err.Error(), store.Body{Data: sample, Size: int64(len(sample))})
+	path, qerr := w.run.cfg.Store.Isolate(res.item.ID, wrong.Err.Want, wrong.Err.Got, err.Error(), store.Body{Data: sample, Size: int64(len(sample))})
 	if qerr != nil {
 		return errors.Join(err, qerr)
 	}

@@ -43,35 +43,36 @@ var decisions = [...][4]Task{
 	refused:  {nowhere: Conflict, stray: Conflict, unsettled: Conflict, settled: Conflict},
 }
 
-// decide says what must be done for an entry; nil means nothing.
-func (p *planner) decide(ctx context.Context, g *Group, e *Entry, h *heldBytes, ch *Changes) (*Item, error) {
+// decide says what must be done for an entry, in its Task and At, and whether
+// anything is.
+func (p *planner) decide(ctx context.Context, g *Group, e *Item, h *heldBytes, ch *Changes) (todo bool, err error) {
 	as, v, err := p.compare(ctx, g, e, h, ch)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	at, where := p.locate(e, v)
-	do := decisions[as][where]
-	if do == Trust {
+	e.Task, e.At = decisions[as][where], at
+	if e.Task == Trust {
 		v.settle(at)
-		return nil, p.held(ctx, e, &v.Version)
+		return false, p.held(ctx, e, v.Size)
 	}
-	if where == stray && do == Check { // damaged, or a catalog made from bundles knows nothing of it yet
-		at.Loose = true
+	if where == stray && e.Task == Check { // damaged, or a catalog made from bundles knows nothing of it yet
+		e.At.Loose = true
 	}
-	if p.cfg.HeldOnly && do != Conflict && at == (store.Placement{}) {
+	if p.cfg.HeldOnly && e.Task != Conflict && e.At == (store.Placement{}) {
 		p.totals.Absent++
-		return nil, nil
+		return false, nil
 	}
-	p.totals.add(do)
-	if do == Check && p.cfg.Bundle && at.Bundle == "" {
+	p.totals.add(e.Task)
+	if e.Task == Check && p.cfg.Bundle && e.At.Bundle == "" {
 		p.totals.ToBundle++
 	}
-	return &Item{Entry: *e, Task: do, At: at}, nil
+	return true, nil
 }
 
 // compare says what the catalog has of the bytes that an entry names, and in which
 // row; nil: in none.
-func (p *planner) compare(ctx context.Context, g *Group, e *Entry, h *heldBytes, ch *Changes) (standing, *heldVersion, error) {
+func (p *planner) compare(ctx context.Context, g *Group, e *Item, h *heldBytes, ch *Changes) (standing, *heldVersion, error) {
 	now, match := h.now, h.find(e.Checksum)
 	switch {
 	case now != nil && now.Checksum == e.Checksum:
@@ -100,7 +101,7 @@ func (p *planner) compare(ctx context.Context, g *Group, e *Entry, h *heldBytes,
 
 // pinned says whether the bytes of an entry take the place of those that were
 // verified.
-func (p *planner) pinned(ctx context.Context, g *Group, e *Entry, now *catalog.Version, ch *Changes) (standing, error) {
+func (p *planner) pinned(ctx context.Context, g *Group, e *Item, now *catalog.Version, ch *Changes) (standing, error) {
 	why, err := p.accepts(ctx, g, e, now)
 	if err != nil || why == "" {
 		return refused, err
@@ -112,7 +113,7 @@ func (p *planner) pinned(ctx context.Context, g *Group, e *Entry, now *catalog.V
 }
 
 // locate says where the bytes of a row are stored; v is nil if there is none.
-func (p *planner) locate(e *Entry, v *heldVersion) (store.Placement, whereabouts) {
+func (p *planner) locate(e *Item, v *heldVersion) (store.Placement, whereabouts) {
 	var at store.Placement
 	if v != nil {
 		at = p.surviving(&v.Version)

@@ -93,17 +93,15 @@ func TestDecide(t *testing.T) {
 			for _, v := range tt.rows {
 				held.add(v)
 			}
-			it, err := p.decide(context.Background(), &Group{Whole: true}, &Entry{ID: foo1, Checksum: sumNow}, held.of(foo1), new(Changes))
-			do, at := Trust, held.at()
-			switch {
-			case it != nil:
-				do, at = it.Task, it.At
-			case p.totals.Absent > 0:
-				do, at = absent, store.Placement{}
+			e := &Item{ID: foo1, Checksum: sumNow}
+			todo, err := p.decide(context.Background(), &Group{Whole: true}, e, held.of(foo1), new(Changes))
+			if p.totals.Absent > 0 {
+				e.Task = absent
 			}
-			if err != nil || do != tt.do || at != tt.at {
-				t.Errorf("task %d at %+v, %v; want %d at %+v", do, at, err, tt.do, tt.at)
+			if err != nil || e.Task != tt.do || e.At != tt.at || todo != (tt.do != Trust && tt.do != absent) {
+				t.Errorf("task %d at %+v, todo %t, %v; want %d at %+v", e.Task, e.At, todo, err, tt.do, tt.at)
 			}
+			do := e.Task
 			if (p.totals.Versions == 1) != (do != absent) || (p.totals.Held == 1) != (do == Trust) {
 				t.Errorf("counted %+v", p.totals)
 			}
@@ -116,21 +114,14 @@ const absent Task = 99
 
 func both(at store.Placement) store.Placement { at.Loose = true; return at }
 
-// at is where the version's bytes are.
-func (held holdings) at() (at store.Placement) {
-	if v := held.of(foo1).now; v != nil {
-		at = v.Placement
-	}
-	return at
-}
-
 // An error of the catalog is no decision.
 func TestDecideFails(t *testing.T) {
 	broken := errors.New("broken")
 	p := &planner{cfg: &Config{}, catalog: failing{err: broken}, listing: shelf{}, sink: forgetful{}}
-	it, err := p.decide(context.Background(), &Group{}, &Entry{ID: foo1, Checksum: sumNow}, &heldBytes{now: row(sumOld, loose)}, new(Changes))
-	if it != nil || !errors.Is(err, broken) {
-		t.Errorf("%+v, %v", it, err)
+	e := &Item{ID: foo1, Checksum: sumNow}
+	todo, err := p.decide(context.Background(), &Group{}, e, &heldBytes{now: row(sumOld, loose)}, new(Changes))
+	if todo || !errors.Is(err, broken) {
+		t.Errorf("%+v, %v", e, err)
 	}
 }
 

@@ -66,7 +66,7 @@ func (emptyListing) Holds(crate.ID, store.Placement, int64) bool { return false 
 // forgetful is the sink of a dry run: it forgets what it is given.
 type forgetful struct{}
 
-func (forgetful) Held(context.Context, *Entry, *catalog.Version) error { return nil }
+func (forgetful) Held(context.Context, *Item, int64) error { return nil }
 
 func (forgetful) Bad(context.Context, *BadEntry) error { return nil }
 

@@ -21,7 +21,7 @@ const maxListLine = 1 << 20
 // and version with which its URL ends, "{name}-{version}.crate" or
 // "{name}/{version}/download". What is no such URL, or has no checksum, is in
 // bad, with its line.
-func ReadList(r io.Reader, name string, sums Checksums) (entries []Entry, bad []BadEntry, err error) {
+func ReadList(r io.Reader, name string, sums Checksums) (entries []Item, bad []BadEntry, err error) {
 	seen := map[string]crate.ID{} // by FoldKey
 	err = eachLine(r, name, func(n int, line string) {
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -41,7 +41,7 @@ func ReadList(r io.Reader, name string, sums Checksums) (entries []Entry, bad []
 			bad = append(bad, BadEntry{ID: id, Err: fmt.Errorf("%s:%d: %w", name, n, err)})
 		case !again:
 			seen[id.FoldKey()] = id
-			entries = append(entries, Entry{ID: id, Checksum: sum, URL: canonical(line)})
+			entries = append(entries, Item{ID: id, Checksum: sum, URL: canonical(line)})
 		}
 	})
 	return entries, bad, err

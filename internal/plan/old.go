@@ -61,7 +61,7 @@ func isOld(folder durable.Reader, name string, size int64) bool {
 // Missing asks the source about crates. It calls want for each that the source
 // names and of which nothing is stored that a plan would look at, and returns how
 // many the source does not name.
-func Missing(ctx context.Context, cfg Config, held Held, ids []crate.ID, want func(*Entry)) (unnamed int, err error) {
+func Missing(ctx context.Context, cfg Config, held Held, ids []crate.ID, want func(*Item)) (unnamed int, err error) {
 	asked, files := map[crate.ID]bool{}, map[string]bool{}
 	for _, id := range ids {
 		asked[id], files[crate.IndexPath(id.Name)] = true, true
@@ -93,7 +93,7 @@ func Missing(ctx context.Context, cfg Config, held Held, ids []crate.ID, want fu
 
 // stands reports whether there is anything already for the plan to look at: the
 // crate itself, another one under its name, or one that contradicts it.
-func (p *planner) stands(e *Entry, h *heldBytes) bool {
+func (p *planner) stands(e *Item, h *heldBytes) bool {
 	v := h.now
 	switch {
 	case v == nil || v.Checksum != e.Checksum && v.VerifiedAt.IsZero():

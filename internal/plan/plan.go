@@ -74,7 +74,7 @@ type Catalog interface {
 // A Sink is where planning leaves what it finds.
 type Sink interface {
 	// Held is a version that is stored where it should be, and trusted.
-	Held(ctx context.Context, e *Entry, v *catalog.Version) error
+	Held(ctx context.Context, it *Item, size int64) error
 	// Bad is an entry that cannot be mirrored.
 	Bad(ctx context.Context, b *BadEntry) error
 	// Group ends a crate: row is what the catalog shall say when all its items
@@ -95,13 +95,22 @@ const (
 	Replace              // held under another checksum: the new bytes take their place
 )
 
-// Item is one thing to do.
+// Item is one version that should be mirrored, and what is to be done for it. It is
+// what a source makes of an entry, what the Spool keeps and what a run works on.
 type Item struct {
-	Entry
+	crate.ID
+	Checksum crate.Checksum
+	Yanked   bool
+	Unlisted bool   // an index that was mirrored before did not name it any more
+	URL      string // empty: derived from the URLs of the run
+
 	Task  Task
-	At    store.Placement // what Check is to hash
+	At    store.Placement // where bytes of Checksum are stored, or may be
 	Tried *Tried          // in an earlier pass; nil: this is the first
 }
+
+// Key identifies the bytes of the item.
+func (it *Item) Key() crate.Key { return crate.Key{ID: it.ID, Checksum: it.Checksum} }
 
 // Tried is what became of an item in an earlier pass.
 type Tried struct {

@@ -96,7 +96,7 @@ func (p *planner) unchanged(ctx context.Context, held []catalog.Version) error {
 		v := &held[i]
 		switch {
 		case p.selected(v):
-			if err := p.held(ctx, &Entry{ID: v.ID, Checksum: v.Checksum, Yanked: v.Yanked}, v); err != nil {
+			if err := p.held(ctx, &Item{ID: v.ID, Checksum: v.Checksum, Yanked: v.Yanked, At: v.Placement}, v.Size); err != nil {
 				return err
 			}
 		case v.Listed:
@@ -106,14 +106,14 @@ func (p *planner) unchanged(ctx context.Context, held []catalog.Version) error {
 	return nil
 }
 
-func (p *planner) held(ctx context.Context, e *Entry, v *catalog.Version) error {
+func (p *planner) held(ctx context.Context, it *Item, size int64) error {
 	p.totals.Versions++
 	p.totals.Held++
-	p.totals.HeldBytes += v.Size
-	if v.Loose && v.Bundle != "" {
+	p.totals.HeldBytes += size
+	if it.At.Loose && it.At.Bundle != "" {
 		p.totals.Twice++
 	}
-	return p.sink.Held(ctx, e, v)
+	return p.sink.Held(ctx, it, size)
 }
 
 // group plans a crate whose index file was read.
@@ -145,12 +145,12 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 			break
 		}
 		p.left--
-		it, err := p.decide(ctx, g, e, held.of(e.ID), ch)
+		todo, err := p.decide(ctx, g, e, held.of(e.ID), ch)
 		if err != nil {
 			return err
 		}
-		if it != nil {
-			items = append(items, *it)
+		if todo {
+			items = append(items, *e)
 		}
 	}
 	for i := range g.Bad {

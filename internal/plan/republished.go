@@ -38,7 +38,7 @@ const republishAfter = 24 * time.Hour
 
 // accepts says why the bytes of an entry are accepted in place of those held;
 // "": they are not.
-func (p *planner) accepts(ctx context.Context, g *Group, e *Entry, v *catalog.Version) (why string, err error) {
+func (p *planner) accepts(ctx context.Context, g *Group, e *Item, v *catalog.Version) (why string, err error) {
 	byHand, err := p.catalog.Accepted(ctx, crate.Key{ID: e.ID, Checksum: e.Checksum})
 	switch {
 	case err != nil:

@@ -51,7 +51,7 @@ const (
 type Group struct {
 	Path    string // in the index; empty: of no crate, and without Entries
 	Blob    string // git id of the content; empty if there is none to compare
-	Entries []Entry
+	Entries []Item // what is to be done with them is not said yet
 	Bad     []BadEntry
 	Gone    bool // there is no such crate any more, and nothing else is said
 	// Whole says that versions that it does not name are not published any more.
@@ -60,18 +60,6 @@ type Group struct {
 	// those are that Config.IncludeYanked allows.
 	Chosen []bool
 }
-
-// Entry is one version that should be mirrored.
-type Entry struct {
-	crate.ID
-	Checksum crate.Checksum
-	Yanked   bool
-	Unlisted bool   // an index that was mirrored before did not name it any more
-	URL      string // empty: derived from the URLs of the run
-}
-
-// Key identifies the bytes of the entry.
-func (e *Entry) Key() crate.Key { return crate.Key{ID: e.ID, Checksum: e.Checksum} }
 
 // BadEntry is something in the source that cannot be mirrored.
 type BadEntry struct {
@@ -180,14 +168,14 @@ func (s indexSource) blob(f index.File) string {
 }
 
 func (s indexSource) group(c *index.Crate) *Group {
-	g := &Group{Path: c.Path, Blob: s.blob(c.File), Entries: make([]Entry, 0, len(c.Entries)), Whole: true}
+	g := &Group{Path: c.Path, Blob: s.blob(c.File), Entries: make([]Item, 0, len(c.Entries)), Whole: true}
 	for i := range c.Entries {
 		e := &c.Entries[i]
 		sum := e.Checksum
 		if other, ok := s.sums[e.ID]; ok {
 			sum = other
 		}
-		g.Entries = append(g.Entries, Entry{ID: e.ID, Checksum: sum, Yanked: e.Yanked})
+		g.Entries = append(g.Entries, Item{ID: e.ID, Checksum: sum, Yanked: e.Yanked})
 	}
 	for _, bad := range c.Bad {
 		g.Bad = append(g.Bad, BadEntry{ID: bad.ID, Err: bad})
@@ -204,8 +192,8 @@ func (s indexSource) group(c *index.Crate) *Group {
 type Checksums map[crate.ID]crate.Checksum
 
 // FromList makes a Source of a list of crates, which is held in memory.
-func FromList(entries []Entry, bad []BadEntry) Source {
-	byPath := map[string][]Entry{}
+func FromList(entries []Item, bad []BadEntry) Source {
+	byPath := map[string][]Item{}
 	for _, e := range entries {
 		path := crate.IndexPath(e.Name)
 		byPath[path] = append(byPath[path], e)
@@ -214,7 +202,7 @@ func FromList(entries []Entry, bad []BadEntry) Source {
 }
 
 type listSource struct {
-	byPath map[string][]Entry
+	byPath map[string][]Item
 	bad    []BadEntry
 }
 

@@ -9,9 +9,7 @@ import (
 	"io/fs"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // Spool is a plan on disk: a sequence of crates, each with the items to do for
@@ -36,18 +34,8 @@ var SpoolNames = [Passes]string{"plan.tmp", "again-2.tmp", "again-3.tmp"}
 
 // spooled is a record of the spool.
 type spooled struct {
-	Path, Blob string // of the catalog row; empty: there shall be none
-	Yanked     bool
-	Items      []spooledItem
-}
-
-type spooledItem struct {
-	Name, Version, URL string
-	Checksum           []byte
-	Yanked, Unlisted   bool
-	Task               uint8
-	At                 store.Placement
-	Tried              *Tried
+	Row   *catalog.Crate // of the catalog; nil: there shall be none
+	Items []Item
 }
 
 // NewSpool makes the spool of a pass, and removes what a run that was killed has
@@ -72,14 +60,7 @@ func (s *Spool) Add(row *catalog.Crate, items []Item) error {
 	if len(items) == 0 {
 		return nil
 	}
-	rec := spooled{Items: make([]spooledItem, len(items))}
-	if row != nil {
-		rec.Path, rec.Blob, rec.Yanked = row.Path, row.Blob, row.Yanked
-	}
-	for i, it := range items {
-		rec.Items[i] = spooledItem{it.Name, it.Version, it.URL, it.Checksum[:], it.Yanked, it.Unlisted, uint8(it.Task), it.At, it.Tried}
-	}
-	if err := s.enc.Encode(rec); err != nil {
+	if err := s.enc.Encode(spooled{row, items}); err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
 	s.Items += int64(len(items))
@@ -107,17 +88,7 @@ func (s *Spool) Each(fn func(row *catalog.Crate, items []Item) error) error {
 		if err != nil {
 			return fmt.Errorf("reading the plan back: %w", err)
 		}
-		var row *catalog.Crate
-		if rec.Blob != "" {
-			row = &catalog.Crate{Path: rec.Path, Blob: rec.Blob, Yanked: rec.Yanked}
-		}
-		items := make([]Item, len(rec.Items))
-		for i, it := range rec.Items {
-			e := Entry{ID: crate.ID{Name: it.Name, Version: it.Version}, URL: it.URL, Yanked: it.Yanked, Unlisted: it.Unlisted}
-			copy(e.Checksum[:], it.Checksum)
-			items[i] = Item{e, Task(it.Task), it.At, it.Tried}
-		}
-		if err := fn(row, items); err != nil {
+		if err := fn(rec.Row, rec.Items); err != nil {
 			return err
 		}
 	}
