@@ -58,6 +58,7 @@ var floors = [][]string{
 	},
 	{
 		"internal/store",
+		"internal/bundle/lists",
 	},
 	{
 		"internal/bundle",

@@ -29,6 +29,9 @@ const (
 // is stored, with 3 bytes a block, 14 before the first and 4 behind the last.
 func maxFrameSize(n int64) int64 { return n + n/256 + 64 }
 
+// MaxFrameSize bounds the frame of any member, in bytes.
+const MaxFrameSize = maxContent + maxContent/256 + 64
+
 // encoders holds *zstd.Encoder.
 var encoders = sync.Pool{New: func() any {
 	z, err := zstd.NewWriter(nil,

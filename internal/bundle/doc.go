@@ -1,7 +1,6 @@
 // Package bundle is the bundle format: many crates in one file that is a plain
 // .tar.zst for tar and zstd, and a random-access archive for us. It writes and
-// reads bundles, takes up one that a crash has cut off, and knows the JSONL
-// files that lie beside them. This comment is the specification; whoever keeps
+// reads bundles, and takes up one that a crash has cut off. This comment is the specification; whoever keeps
 // to it can write another reader.
 //
 // # File
@@ -97,11 +96,9 @@
 // # Names and JSONL files
 //
 // Bundles are called bundle-NNNN.tar.zst, with at least four digits. Beside
-// each lies bundle-NNNN-{min}-to-{max}.manifest.jsonl, where min and max are
-// the labels ([Label]) of the first and last crate name in byte order, with one
-// line a member ([ManifestEntry]); and bundles.index.jsonl has one line a
-// finished bundle ([CatalogEntry]). Their fields are those of CloneCratesio
-// v1.1.0, and some more. All three are hints too: the bundles are the truth.
+// each lies bundle-NNNN-{min}-to-{max}.manifest.jsonl, with one line a member, and
+// bundles.index.jsonl has one line a finished bundle: package lists is their
+// specification. All three are hints: the bundles are the truth.
 //
 // # Bundles of v1.1.0
 //

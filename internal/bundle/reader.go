@@ -51,7 +51,7 @@ func (r *Reader) OpenMember(p Placement) (*Content, error) {
 }
 
 func (r *Reader) openMember(p Placement) (*Content, error) {
-	if p.Offset < 0 || p.FrameSize <= 0 || p.FrameSize > maxFrameSize(maxContent) || p.FrameSize > r.size-p.Offset {
+	if p.Offset < 0 || p.FrameSize <= 0 || p.FrameSize > MaxFrameSize || p.FrameSize > r.size-p.Offset {
 		return nil, fmt.Errorf("frame of %d bytes is outside of the bundle, which has %d", p.FrameSize, r.size)
 	}
 	buf := buffers.Get().(*[]byte)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
@@ -104,7 +103,7 @@ func scan(r io.Reader, left budget, yield func(*Entry, error) bool) error {
 		}
 		e := &Entry{Size: size, r: r, left: size}
 		var more bool
-		if e.ID, err = parseMemberPath(name); err != nil {
+		if e.ID, err = crate.ParseLoosePath(name); err != nil {
 			more = yield(nil, &EntryError{name, err})
 		} else {
 			more = yield(e, nil)
@@ -116,15 +115,6 @@ func scan(r io.Reader, left budget, yield func(*Entry, error) bool) error {
 			return noEOF(err)
 		}
 	}
-}
-
-// parseMemberPath is the inverse of LoosePath.
-func parseMemberPath(name string) (crate.ID, error) {
-	id, err := crate.ParseFileName(path.Base(name))
-	if err == nil && id.LoosePath() != name {
-		err = fmt.Errorf("%s belongs at %s", id, id.LoosePath())
-	}
-	return id, err
 }
 
 // readRest reads the stream behind the end of the archive, so that its checksum

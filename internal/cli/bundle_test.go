@@ -10,6 +10,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/bundletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
@@ -38,14 +39,14 @@ func (w *scriptWorld) writeBundle(ts *testscript.TestScript, folder durable.FS, 
 		ts.Check(err)
 		at, err := out.Append(frame)
 		ts.Check(err)
-		lines, err = bundle.AppendManifestLine(lines, bundle.ManifestEntry{Number: number,
+		lines, err = lists.AppendManifestLine(lines, lists.ManifestEntry{Number: number,
 			Member: bundle.Member{ID: id, Size: frame.Size, Checksum: frame.Checksum, Placement: at}})
 		ts.Check(err)
 	}
 	sum, err := out.Finish()
 	ts.Check(err)
 	ts.Check(out.Publish())
-	ts.Check(durable.WriteFile(folder, bundle.ManifestName(number, sum.Min, sum.Max), lines))
+	ts.Check(durable.WriteFile(folder, lists.ManifestName(number, sum.Min, sum.Max), lines))
 }
 
 // writeLegacy makes a bundle of v1.1.0, with what lies beside it.
@@ -56,10 +57,10 @@ func (w *scriptWorld) writeLegacy(ts *testscript.TestScript, dir string, number 
 		ts.Check(err)
 		items = append(items, bundletest.Item{ID: id, Data: data})
 	}
-	name, manifest := bundle.FileName(number), bundle.ManifestName(number, "a", "z")
+	name, manifest := bundle.FileName(number), lists.ManifestName(number, "a", "z")
 	ts.Check(os.WriteFile(filepath.Join(dir, name), bundletest.Legacy(ts, items), 0o644))
 	ts.Check(os.WriteFile(filepath.Join(dir, manifest), bundletest.Manifest(name, items), 0o644))
-	catalog, err := os.OpenFile(filepath.Join(dir, bundle.CatalogName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	catalog, err := os.OpenFile(filepath.Join(dir, lists.CatalogName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	ts.Check(err)
 	_, err = catalog.Write(bundletest.Catalog(name, manifest, items))
 	ts.Check(errors.Join(err, catalog.Close()))

@@ -80,6 +80,15 @@ func ParseFileName(base string) (ID, error) {
 // layout. The id must be valid.
 func (id ID) LoosePath() string { return LooseDir(id.Name) + "/" + id.FileName() }
 
+// ParseLoosePath is the inverse of [ID.LoosePath].
+func ParseLoosePath(p string) (ID, error) {
+	id, err := ParseFileName(path.Base(p))
+	if err == nil && id.LoosePath() != p {
+		err = fmt.Errorf("%s belongs at %s", id, id.LoosePath())
+	}
+	return id, err
+}
+
 // RepublishedDir is the folder of RepublishedPath.
 const RepublishedDir = "republished"
 

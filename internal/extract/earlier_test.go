@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
@@ -20,12 +21,12 @@ func (m *media) numbered(build func(testing.TB, []item) []byte, bundles ...[]ite
 		var lines []byte
 		for _, it := range items {
 			var err error
-			lines, err = bundle.AppendManifestLine(lines, bundle.ManifestEntry{
+			lines, err = lists.AppendManifestLine(lines, lists.ManifestEntry{
 				Number: number, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
 			})
 			must(m.t, err)
 		}
-		m.write(bundle.ManifestName(number, "a", "z"), lines)
+		m.write(lists.ManifestName(number, "a", "z"), lines)
 	}
 }
 

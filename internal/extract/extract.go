@@ -47,7 +47,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -106,7 +106,7 @@ func Find(bundles durable.Reader, pattern string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	claims, err := bundle.FindClaims(bundles)
+	claims, err := lists.FindClaims(bundles)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 // run is the state of one Run.
 type run struct {
 	cfg     Config
-	claims  *bundle.Claims
+	claims  *lists.Claims
 	sums    map[int]crate.Checksum // of whole bundles, as their catalog has them
 	newest  newest                 // without an index: where the version's bytes are
 	names   []string               // of bundles that are there

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
@@ -110,12 +111,12 @@ func TestReportsLostBundle(t *testing.T) {
 		var lines []byte
 		for _, it := range all[1:3] {
 			var err error
-			lines, err = bundle.AppendManifestLine(lines, bundle.ManifestEntry{
+			lines, err = lists.AppendManifestLine(lines, lists.ManifestEntry{
 				Number: 1, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
 			})
 			must(t, err)
 		}
-		m.write(bundle.ManifestName(1, "a", "z"), lines)
+		m.write(lists.ManifestName(1, "a", "z"), lines)
 		s, out := extracted(t, m, cfg)
 		wantHeld(t, out, all, all[1:3])
 		wantProblems(t, s, map[Kind]int64{Missing: 2}, `"bundle-0000.tar.zst": a 1.0.0: the manifest names it, but the bundle is not there`)

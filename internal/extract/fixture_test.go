@@ -17,6 +17,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/bundletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
@@ -73,19 +74,19 @@ func (m *media) manifest(items []item) {
 	var lines []byte
 	for _, it := range items {
 		var err error
-		lines, err = bundle.AppendManifestLine(lines, bundle.ManifestEntry{
+		lines, err = lists.AppendManifestLine(lines, lists.ManifestEntry{
 			Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
 		})
 		must(m.t, err)
 	}
-	m.write(bundle.ManifestName(0, "a", "z"), lines)
+	m.write(lists.ManifestName(0, "a", "z"), lines)
 }
 
 // catalog writes the catalog line of bundle 0, whose bytes should be b.
 func (m *media) catalog(b []byte, items []item) {
 	m.t.Helper()
-	must(m.t, bundle.AppendCatalog(m.mem, bundle.CatalogEntry{
-		Manifest: bundle.ManifestName(0, "a", "z"),
+	must(m.t, lists.AppendCatalog(m.mem, lists.CatalogEntry{
+		Manifest: lists.ManifestName(0, "a", "z"),
 		Summary:  bundle.Summary{FileSize: int64(len(b)), Checksum: sha256.Sum256(b), Members: len(items), Min: "a", Max: "z"},
 	}))
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
@@ -299,11 +300,11 @@ func TestF8BundlesThatDisagree(t *testing.T) {
 	m := newMedia(t)
 	for number, it := range []item{first, other} {
 		m.write(bundle.FileName(number), ours(t, []item{it}))
-		line, err := bundle.AppendManifestLine(nil, bundle.ManifestEntry{
+		line, err := lists.AppendManifestLine(nil, lists.ManifestEntry{
 			Number: number, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
 		})
 		must(t, err)
-		m.write(bundle.ManifestName(number, "a", "a"), line)
+		m.write(lists.ManifestName(number, "a", "a"), line)
 	}
 	for _, interval := range []time.Duration{time.Nanosecond, time.Hour} {
 		s, out := extracted(t, m, Config{Interval: interval})

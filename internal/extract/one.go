@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -99,7 +100,7 @@ func (o *one) ask(ctx context.Context, name string) error {
 		}
 		o.by, o.want = ByIndex, v[o.id].sum
 	}
-	o.r.claimed(name, func(e bundle.ManifestEntry) {
+	o.r.claimed(name, func(e lists.ManifestEntry) {
 		if e.ID != o.id {
 			return
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
@@ -44,11 +45,11 @@ func TestOne(t *testing.T) {
 					var lines []byte
 					for _, it := range all {
 						var err error
-						lines, err = bundle.AppendManifestLine(lines, bundle.ManifestEntry{
+						lines, err = lists.AppendManifestLine(lines, lists.ManifestEntry{
 							Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data), Placement: *tt.claimed}})
 						must(t, err)
 					}
-					m.write(bundle.ManifestName(0, "a", "z"), lines)
+					m.write(lists.ManifestName(0, "a", "z"), lines)
 				}
 				against := ix
 				if tt.by != ByIndex {

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"math"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
@@ -23,7 +23,7 @@ func (e *UnvouchedError) Error() string {
 // CheckVouched returns an *UnvouchedError if one of the bundles has no manifest
 // beside it. Run does the same where nothing else vouches.
 func CheckVouched(bundles durable.Reader, names []string) error {
-	c, err := bundle.FindClaims(bundles)
+	c, err := lists.FindClaims(bundles)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (r *run) prepare(ctx context.Context) error {
 		if err == nil { // otherwise whoever opens it tells
 			r.cfg.Progress.size.Add(info.Size())
 		}
-		r.claimed(name, func(e bundle.ManifestEntry) {
+		r.claimed(name, func(e lists.ManifestEntry) {
 			if r.cfg.Index == nil {
 				lines = append(lines, claimLine{r.newest.key(e.ID), maphash.Comparable(r.newest.seed, e.Checksum), numberOf(name)})
 			}

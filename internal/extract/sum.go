@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"sync"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
@@ -17,7 +17,7 @@ import (
 // them. A catalog, or a line of it, that cannot be read says nothing: like
 // manifests it is a hint.
 func (r *run) findSums() {
-	f, err := r.cfg.Bundles.Open(bundle.CatalogName)
+	f, err := r.cfg.Bundles.Open(lists.CatalogName)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			r.cfg.Log.Warn("the catalog of the bundles cannot be read", "err", err)
@@ -26,7 +26,7 @@ func (r *run) findSums() {
 	}
 	defer f.Close()
 	r.sums = map[int]crate.Checksum{}
-	for e, err := range bundle.ReadCatalog(f) {
+	for e, err := range lists.ReadCatalog(f) {
 		if err != nil {
 			r.cfg.Log.Warn("the catalog of the bundles, or a line of it, cannot be used", "err", err)
 			continue
@@ -81,7 +81,7 @@ func (r *run) compareSum(b *opened) {
 	}
 	got, err := b.sums.sum(b.size)
 	if err == nil && got != b.want {
-		err = fmt.Errorf("sha256 of the bundle is %s, but %s says %s: it was changed, even where every member is good", got, bundle.CatalogName, b.want)
+		err = fmt.Errorf("sha256 of the bundle is %s, but %s says %s: it was changed, even where every member is good", got, lists.CatalogName, b.want)
 	}
 	if err != nil {
 		r.problem(Problem{Kind: Damaged, Bundle: b.name, Err: err})

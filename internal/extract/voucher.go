@@ -7,7 +7,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
@@ -45,14 +45,14 @@ func sorted[V any](of map[crate.ID]V) []crate.ID {
 
 // findClaims looks for the manifests beside the bundles.
 func (r *run) findClaims() (err error) {
-	r.claims, err = bundle.FindClaims(r.cfg.Bundles)
+	r.claims, err = lists.FindClaims(r.cfg.Bundles)
 	return err
 }
 
 // claimed visits every crate that the manifests of a bundle name. Lines that
 // cannot be used cost themselves, and files that cannot be read the rest of
 // themselves: whoever needed them is told that nobody vouches.
-func (r *run) claimed(bundleName string, visit func(bundle.ManifestEntry)) {
+func (r *run) claimed(bundleName string, visit func(lists.ManifestEntry)) {
 	for e, err := range r.claims.Of(bundleName) {
 		if err != nil {
 			r.cfg.Log.Warn("a manifest, or a line of one, cannot be used", "bundle", bundleName, "err", err)
@@ -66,7 +66,7 @@ func (r *run) claimed(bundleName string, visit func(bundle.ManifestEntry)) {
 func (r *run) vouch(ctx context.Context, bundleName string) (vouchers, error) {
 	v := vouchers{}
 	var ids []crate.ID
-	r.claimed(bundleName, func(e bundle.ManifestEntry) {
+	r.claimed(bundleName, func(e lists.ManifestEntry) {
 		if v[e.ID] == nil {
 			ids = append(ids, e.ID)
 			v[e.ID] = &voucher{known: true, later: r.isLater(bundleName, e.ID)}

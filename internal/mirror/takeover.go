@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -23,7 +23,7 @@ func (r *run) takeOver(ctx context.Context) error {
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	claims, err := bundle.FindClaims(r.cfg.OldBundles)
+	claims, err := lists.FindClaims(r.cfg.OldBundles)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (r *run) takeOver(ctx context.Context) error {
 
 // takeOverBundle reads a bundle once, or twice if there are members that no
 // manifest names: the source can be asked about them only when they were met.
-func (r *run) takeOverBundle(ctx context.Context, claims *bundle.Claims, old *catalog.Taken, before int64) error {
+func (r *run) takeOverBundle(ctx context.Context, claims *lists.Claims, old *catalog.Taken, before int64) error {
 	f, err := r.cfg.OldBundles.Open(old.Name)
 	if err != nil { // it was there a moment ago
 		r.cfg.Log.Error("a bundle of v1.1.0 cannot be read: its crates are fetched", "bundle", old.Name, "err", err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/bundletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
@@ -47,8 +48,8 @@ func (w *world) old(items, claimed []bundletest.Item) []byte {
 	w.t.Helper()
 	data := bundletest.Legacy(w.t, items)
 	err := durable.WriteFile(w.disk, oldName, data)
-	if name := bundle.ManifestName(1, "a", "z"); len(claimed) > 0 {
-		f, cerr := w.disk.Append(bundle.CatalogName)
+	if name := lists.ManifestName(1, "a", "z"); len(claimed) > 0 {
+		f, cerr := w.disk.Append(lists.CatalogName)
 		if cerr != nil {
 			w.t.Fatal(cerr)
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -256,10 +257,10 @@ func (w *world) checkDone(at string) {
 		w.t.Errorf("%s: manifests are %q, of bundles %q", at, manifests, bundles)
 	}
 	var listed []string
-	f, err := w.disk.Open(bundle.CatalogName)
+	f, err := w.disk.Open(lists.CatalogName)
 	must(w.t, err)
 	defer f.Close()
-	for e, err := range bundle.ReadCatalog(f) {
+	for e, err := range lists.ReadCatalog(f) {
 		if errors.As(err, new(*jsonl.LineError)) {
 			continue // of a write that failed
 		}

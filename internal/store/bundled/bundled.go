@@ -35,6 +35,7 @@ import (
 	"sync"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -200,7 +201,7 @@ func (s *Store) isFull(p *part) bool {
 // of any bundle that was ever recorded, so that no record can come to mean
 // another bundle.
 func (s *Store) begin() error {
-	number, err := bundle.NextNumber(s.cfg.Folder)
+	number, err := lists.NextNumber(s.cfg.Folder)
 	if err != nil {
 		return err
 	}

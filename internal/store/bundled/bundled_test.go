@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
@@ -183,26 +184,26 @@ func TestFinish(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	var got []bundle.ManifestEntry
-	for e, err := range bundle.ReadManifest(f) {
+	var got []lists.ManifestEntry
+	for e, err := range lists.ReadManifest(f) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		got = append(got, e)
 	}
-	first := bundle.ManifestEntry{URL: "https://example.org/crate-1/crate-1-1.0.0.crate", Member: bundle.Member{
+	first := lists.ManifestEntry{URL: "https://example.org/crate-1/crate-1-1.0.0.crate", Member: bundle.Member{
 		ID: id(1), Size: int64(len(text(1))), Checksum: sha256.Sum256([]byte(text(1))),
 		Placement: bundle.Placement{Offset: at.Offset, FrameSize: at.FrameSize},
 	}}
 	if len(got) != 2 || got[0] != first {
 		t.Errorf("manifest = %+v, want first %+v", got, first)
 	}
-	f, err = mem.Open(bundle.CatalogName)
+	f, err = mem.Open(lists.CatalogName)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	for e, err := range bundle.ReadCatalog(f) {
+	for e, err := range lists.ReadCatalog(f) {
 		if err != nil || e.Manifest != want[0] || e.Checksum != b.Checksum || e.FileSize != int64(len(data)) || e.Members != 2 {
 			t.Errorf("catalog line %+v, %v", e, err)
 		}

@@ -6,18 +6,19 @@ import (
 	"iter"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
 // describe writes what lies beside a finished bundle: its manifest, then its
 // line in the catalog, so that a line always names a manifest that is whole.
 func (s *Store) describe(number int, sum bundle.Summary, members iter.Seq[bundle.Member]) error {
-	name := bundle.ManifestName(number, sum.Min, sum.Max)
+	name := lists.ManifestName(number, sum.Min, sum.Max)
 	err := durable.FillFile(s.cfg.Folder, name, func(w io.Writer) error { return s.writeManifest(w, number, members) })
 	if err != nil {
 		return err
 	}
-	return bundle.AppendCatalog(s.cfg.Folder, bundle.CatalogEntry{Number: number, Manifest: name, Summary: sum})
+	return lists.AppendCatalog(s.cfg.Folder, lists.CatalogEntry{Number: number, Manifest: name, Summary: sum})
 }
 
 // writeManifest writes the lines without holding them in memory.
@@ -25,7 +26,7 @@ func (s *Store) writeManifest(w io.Writer, number int, members iter.Seq[bundle.M
 	buf := bufio.NewWriterSize(w, 1<<16)
 	var line []byte
 	for m := range members {
-		if line, err = bundle.AppendManifestLine(line[:0], bundle.ManifestEntry{Member: m, Number: number, URL: s.cfg.URL(m.ID, m.Checksum)}); err != nil {
+		if line, err = lists.AppendManifestLine(line[:0], lists.ManifestEntry{Member: m, Number: number, URL: s.cfg.URL(m.ID, m.Checksum)}); err != nil {
 			return err
 		}
 		if _, err = buf.Write(line); err != nil {

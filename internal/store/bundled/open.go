@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
@@ -38,8 +39,8 @@ type opening struct {
 	*Store
 	adoption
 	known  map[string]bool
-	files  map[string]bool             // names in the folder
-	listed map[int]bundle.CatalogEntry // in bundles.index.jsonl
+	files  map[string]bool            // names in the folder
+	listed map[int]lists.CatalogEntry // in bundles.index.jsonl
 }
 
 func (o *opening) run(ctx context.Context) error {
@@ -88,8 +89,8 @@ func (o *opening) run(ctx context.Context) error {
 // readCatalog reads bundles.index.jsonl. Lines that cannot be used are as if
 // they were not there.
 func (o *opening) readCatalog() error {
-	o.listed = map[int]bundle.CatalogEntry{}
-	f, err := o.cfg.Folder.Open(bundle.CatalogName)
+	o.listed = map[int]lists.CatalogEntry{}
+	f, err := o.cfg.Folder.Open(lists.CatalogName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -97,7 +98,7 @@ func (o *opening) readCatalog() error {
 		return err
 	}
 	defer f.Close()
-	for e, err := range bundle.ReadCatalog(f) {
+	for e, err := range lists.ReadCatalog(f) {
 		if errors.As(err, new(*jsonl.LineError)) {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/trash"
@@ -58,7 +59,7 @@ func (s *Store) drop(name string, away func(file string) error) (err error) {
 	if err != nil {
 		return err
 	}
-	claims, err := bundle.FindClaims(s.cfg.Folder)
+	claims, err := lists.FindClaims(s.cfg.Folder)
 	if err != nil {
 		return err
 	}
@@ -71,5 +72,5 @@ func (s *Store) drop(name string, away func(file string) error) (err error) {
 			return err
 		}
 	}
-	return bundle.RemoveFromCatalog(s.cfg.Folder, number)
+	return lists.RemoveFromCatalog(s.cfg.Folder, number)
 }

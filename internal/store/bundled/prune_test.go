@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -61,12 +62,12 @@ func TestTrash(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	f, err := mem.Open(bundle.CatalogName)
+	f, err := mem.Open(lists.CatalogName)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	for e, err := range bundle.ReadCatalog(f) {
+	for e, err := range lists.ReadCatalog(f) {
 		if err != nil || e.Number != 1 {
 			t.Errorf("line of bundle %d: %v", e.Number, err)
 		}

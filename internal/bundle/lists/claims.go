@@ -1,4 +1,4 @@
-package bundle
+package lists
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
@@ -36,20 +37,20 @@ func FindClaims(folder durable.Reader) (*Claims, error) {
 // these are there or not; one may come twice.
 func (c *Claims) Bundles() (names []string) {
 	for _, name := range c.names {
-		if number, _, ok := cutNumber(name); ok {
-			names = append(names, FileName(number))
+		if number, _, ok := bundle.CutNumber(name); ok {
+			names = append(names, bundle.FileName(number))
 		}
 	}
 	return names
 }
 
 // Any reports whether there is a manifest beside the bundle of that name.
-func (c *Claims) Any(bundle string) bool { return len(c.Beside(bundle)) > 0 }
+func (c *Claims) Any(of string) bool { return len(c.Beside(of)) > 0 }
 
 // Beside returns the names of the manifests of a bundle. There is one, unless
 // v1.1.0 wrote its bundle twice.
-func (c *Claims) Beside(bundle string) (names []string) {
-	prefix := strings.TrimSuffix(bundle, Ext) + "-"
+func (c *Claims) Beside(of string) (names []string) {
+	prefix := strings.TrimSuffix(of, bundle.Ext) + "-"
 	for _, name := range c.names {
 		if strings.HasPrefix(name, prefix) {
 			names = append(names, name)
@@ -61,10 +62,10 @@ func (c *Claims) Beside(bundle string) (names []string) {
 // Of yields every crate that the manifests of a bundle name, at most MaxMembers.
 // An error says which manifest, or which line of one, cannot be used; what comes
 // after it can.
-func (c *Claims) Of(bundle string) iter.Seq2[ManifestEntry, error] {
+func (c *Claims) Of(of string) iter.Seq2[ManifestEntry, error] {
 	return func(yield func(ManifestEntry, error) bool) {
-		left := MaxMembers
-		for _, name := range c.Beside(bundle) {
+		left := bundle.MaxMembers
+		for _, name := range c.Beside(of) {
 			if !c.read(name, &left, yield) {
 				return
 			}
@@ -92,7 +93,7 @@ func (c *Claims) read(name string, left *int, yield func(ManifestEntry, error) b
 			return fail(err)
 		}
 		if *left--; *left < 0 {
-			return fail(ErrTooMany)
+			return fail(bundle.ErrTooMany)
 		}
 		if !yield(e, nil) {
 			return false

@@ -1,4 +1,4 @@
-package bundle
+package lists
 
 import (
 	"crypto/sha256"
@@ -8,9 +8,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/bundletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
+
+// items are crates of which lists tell.
+func items() (all []bundletest.Item) {
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		all = append(all, bundletest.Item{ID: crate.ID{Name: name, Version: "1.0.0"}, Data: []byte(name)})
+	}
+	return all
+}
 
 // What cannot be used of the manifests beside a bundle costs itself, and v1.1.0
 // may have left two of them.
@@ -18,7 +29,7 @@ func TestClaims(t *testing.T) {
 	m := durabletest.NewMem()
 	line := func(n int) string {
 		it := items()[n]
-		b, err := AppendManifestLine(nil, ManifestEntry{Number: 7, Member: Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)}})
+		b, err := AppendManifestLine(nil, ManifestEntry{Number: 7, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)}})
 		must(t, err)
 		return string(b)
 	}
@@ -28,24 +39,24 @@ func TestClaims(t *testing.T) {
 	c, err := FindClaims(m)
 	must(t, err)
 	var got, errs []string
-	for e, err := range c.Of(FileName(7)) {
+	for e, err := range c.Of(bundle.FileName(7)) {
 		if err != nil {
 			errs = append(errs, err.Error())
 			continue
 		}
 		got = append(got, e.ID.String())
 	}
-	all := names(items())
+	all := bundletest.Names(items())
 	if diff := cmp.Diff([]string{all[0], all[1], all[4]}, got); diff != "" {
 		t.Errorf("crates (-want +got):\n%s", diff)
 	}
 	if len(errs) != 1 || !strings.HasPrefix(errs[0], "manifest bundle-0007-a-to-b.manifest.jsonl: line 2: ") {
 		t.Errorf("errors %q", errs)
 	}
-	if diff := cmp.Diff([]string{FileName(7), FileName(7), FileName(70)}, c.Bundles()); diff != "" {
+	if diff := cmp.Diff([]string{bundle.FileName(7), bundle.FileName(7), bundle.FileName(70)}, c.Bundles()); diff != "" {
 		t.Errorf("bundles (-want +got):\n%s", diff)
 	}
-	if !c.Any(FileName(7)) || c.Any(FileName(8)) {
+	if !c.Any(bundle.FileName(7)) || c.Any(bundle.FileName(8)) {
 		t.Error("Any is wrong about bundles 7 or 8")
 	}
 }
@@ -53,13 +64,13 @@ func TestClaims(t *testing.T) {
 // F14: a manifest without an end is not read to its end.
 func TestF14EndlessManifest(t *testing.T) {
 	it := items()[0]
-	line, err := AppendManifestLine(nil, ManifestEntry{Member: Member{ID: it.ID, Size: 5, Checksum: sha256.Sum256(it.Data)}})
+	line, err := AppendManifestLine(nil, ManifestEntry{Member: bundle.Member{ID: it.ID, Size: 5, Checksum: sha256.Sum256(it.Data)}})
 	must(t, err)
 	c := &Claims{folder: endless{line: line}}
 	left, n := 1000, 0
 	var last error
 	c.read("m", &left, func(_ ManifestEntry, err error) bool { n++; last = err; return true })
-	if !errors.Is(last, ErrTooMany) || n != 1001 {
+	if !errors.Is(last, bundle.ErrTooMany) || n != 1001 {
 		t.Errorf("read %d lines, %v", n, last)
 	}
 }

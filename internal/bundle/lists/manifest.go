@@ -1,4 +1,4 @@
-package bundle
+package lists
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
@@ -23,9 +24,9 @@ import (
 //	offset         of its frame in the bundle; v1.1.0 has none
 //	frame_size     of its frame, in bytes; v1.1.0 has none
 type ManifestEntry struct {
-	Member        // its Placement is zero in manifests of v1.1.0
-	Number int    // of the bundle
-	URL    string // as it stands there: anything
+	bundle.Member        // its Placement is zero in manifests of v1.1.0
+	Number        int    // of the bundle
+	URL           string // as it stands there: anything
 }
 
 type manifestLine struct {
@@ -44,7 +45,7 @@ type manifestLine struct {
 func AppendManifestLine(dst []byte, e ManifestEntry) ([]byte, error) {
 	return appendLine(dst, manifestLine{
 		URL: e.URL, Crate: e.ID.Name, Version: e.ID.Version,
-		Bundle: FileName(e.Number), Member: e.ID.LoosePath(),
+		Bundle: bundle.FileName(e.Number), Member: e.ID.LoosePath(),
 		Size: e.Size, SHA256: e.Checksum.String(),
 		Offset: e.Offset, FrameSize: e.FrameSize,
 	})
@@ -60,11 +61,11 @@ func ReadManifest(r io.Reader) iter.Seq2[ManifestEntry, error] {
 
 func checkManifestLine(l manifestLine) (e ManifestEntry, err error) {
 	e.URL = l.URL
-	if e.ID, err = parseMemberPath(l.Member); err != nil {
-		return e, fmt.Errorf("bundle_member %q: %w", clip(l.Member), err)
+	if e.ID, err = crate.ParseLoosePath(l.Member); err != nil {
+		return e, fmt.Errorf("bundle_member %.80q: %w", l.Member, err)
 	}
 	if l.Crate != e.ID.Name || l.Version != "" && l.Version != e.ID.Version {
-		return e, fmt.Errorf("crate %q version %q is not %s", clip(l.Crate), clip(l.Version), e.ID)
+		return e, fmt.Errorf("crate %.80q version %.80q is not %s", l.Crate, l.Version, e.ID)
 	}
 	if e.Number, err = parseBundlePath(l.Bundle); err != nil {
 		return e, fmt.Errorf("bundle_path: %w", err)
@@ -72,10 +73,10 @@ func checkManifestLine(l manifestLine) (e ManifestEntry, err error) {
 	if e.Checksum, err = crate.ParseChecksum(l.SHA256); err != nil {
 		return e, fmt.Errorf("sha256: %w", err)
 	}
-	e.Size, e.Placement = l.Size, Placement{l.Offset, l.FrameSize}
+	e.Size, e.Placement = l.Size, bundle.Placement{Offset: l.Offset, FrameSize: l.FrameSize}
 	return e, cmp.Or(
-		inRange("size", l.Size, MaxSize),
-		inRange("frame_size", l.FrameSize, maxFrameSize(maxContent)),
-		inRange("offset", l.Offset, math.MaxInt64-maxFrameSize(maxContent)),
+		inRange("size", l.Size, bundle.MaxSize),
+		inRange("frame_size", l.FrameSize, bundle.MaxFrameSize),
+		inRange("offset", l.Offset, math.MaxInt64-bundle.MaxFrameSize),
 	)
 }

@@ -1,4 +1,4 @@
-package bundle
+package lists
 
 import (
 	"bytes"
@@ -13,11 +13,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// errInjected is an error of a disk.
+var errInjected = errors.New("injected")
 
 const someSum = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -30,9 +41,9 @@ func parsedSum(t testing.TB) crate.Checksum {
 
 func TestManifestLine(t *testing.T) {
 	want := ManifestEntry{
-		Member: Member{
+		Member: bundle.Member{
 			ID: crate.ID{Name: "Serde_json", Version: "1.0.0+b"}, Size: 77, Checksum: parsedSum(t),
-			Placement: Placement{Offset: 1000, FrameSize: 600},
+			Placement: bundle.Placement{Offset: 1000, FrameSize: 600},
 		},
 		Number: 12,
 		URL:    "https://static.crates.io/crates/Serde_json/Serde_json-1.0.0%2Bb.crate",
@@ -60,7 +71,7 @@ func manifestOf(path, member string) string {
 func TestE8ManifestOfV110(t *testing.T) {
 	const member = "s/er/serde-1.0.0.crate"
 	want := ManifestEntry{
-		Member: Member{ID: crate.ID{Name: "serde", Version: "1.0.0"}, Size: 77, Checksum: parsedSum(t)}, Number: 3, URL: "u",
+		Member: bundle.Member{ID: crate.ID{Name: "serde", Version: "1.0.0"}, Size: 77, Checksum: parsedSum(t)}, Number: 3, URL: "u",
 	}
 	for _, p := range []string{
 		"bundles/bundle-0003.tar.zst", `D:\Rust-Crates\bundles\bundle-0003.tar.zst`, "/abs/bundle-0003.tar.zst", "../../bundle-0003.tar.zst", "bundle-0003.tar.zst",
@@ -120,7 +131,7 @@ func TestE8ManifestLinesThatCannotBeUsed(t *testing.T) {
 
 func TestCatalogLine(t *testing.T) {
 	m := durabletest.NewMem()
-	first := CatalogEntry{Number: 0, Manifest: ManifestName(0, "a_b", "Zed"), Summary: Summary{
+	first := CatalogEntry{Number: 0, Manifest: ManifestName(0, "a_b", "Zed"), Summary: bundle.Summary{
 		FileSize: 2000, Checksum: parsedSum(t), Members: 5, Size: 1500, Min: "a_b", Max: "Zed",
 	}}
 	second := first
@@ -161,7 +172,7 @@ func catalogOf(t *testing.T, fsys durable.FS) (all []CatalogEntry) {
 // added later.
 func TestE8CatalogAfterACrash(t *testing.T) {
 	entry := func(n int) CatalogEntry {
-		return CatalogEntry{Number: n, Manifest: ManifestName(n, "a", "b"), Summary: Summary{Members: n, Min: "a", Max: "b"}}
+		return CatalogEntry{Number: n, Manifest: ManifestName(n, "a", "b"), Summary: bundle.Summary{Members: n, Min: "a", Max: "b"}}
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for n := 1; ; n++ {
@@ -193,7 +204,7 @@ func TestCatalogOfASnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer fsys.Close()
-	entry := CatalogEntry{Manifest: ManifestName(0, "a", "a"), Summary: Summary{Members: 1, Min: "a", Max: "a"}}
+	entry := CatalogEntry{Manifest: ManifestName(0, "a", "a"), Summary: bundle.Summary{Members: 1, Min: "a", Max: "a"}}
 	if err := AppendCatalog(fsys, entry); err != nil {
 		t.Fatal(err)
 	}
@@ -250,23 +261,7 @@ func TestE8CatalogLines(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
-	for n, want := range map[int]string{0: "bundle-0000.tar.zst", 42: "bundle-0042.tar.zst", 12345: "bundle-12345.tar.zst"} {
-		if got := FileName(n); got != want {
-			t.Errorf("FileName(%d) = %s, want %s", n, got, want)
-		}
-		if got, err := ParseFileName(want); got != n || err != nil {
-			t.Errorf("ParseFileName(%s) = %d, %v", want, got, err)
-		}
-	}
-	for _, bad := range []string{
-		"", "bundle-.tar.zst", "bundle-001.tar.zst", "bundle-00001.tar.zst", "bundle-0001.tar", "bundle-0001.tar.zst.part",
-		"bundle--001.tar.zst", "bundle-+001.tar.zst", "bundle-99999999999999999999.tar.zst", "Bundle-0001.tar.zst", "x/bundle-0001.tar.zst",
-	} {
-		if n, err := ParseFileName(bad); err == nil {
-			t.Errorf("ParseFileName(%q) = %d", bad, n)
-		}
-	}
+func TestLabel(t *testing.T) {
 	for name, want := range map[string]string{"Serde_JSON": "serde-json", " a.b c ": "a-b-c", "": "unknown"} {
 		if got := Label(name); got != want {
 			t.Errorf("Label(%q) = %q, want %q", name, got, want)
@@ -304,7 +299,7 @@ func TestE1NextNumber(t *testing.T) {
 		}
 	}
 	m := durabletest.NewMem()
-	f, err := m.Create(FileName(MaxNumber))
+	f, err := m.Create(bundle.FileName(bundle.MaxNumber))
 	must(t, err)
 	must(t, f.Close())
 	if n, err := NextNumber(m); err == nil {
@@ -313,7 +308,7 @@ func TestE1NextNumber(t *testing.T) {
 }
 
 func catalogText(path string) string {
-	manifest := strings.TrimSuffix(path, Ext) + "-a-to-b" + manifestExt
+	manifest := strings.TrimSuffix(path, bundle.Ext) + "-a-to-b" + manifestExt
 	return fmt.Sprintf(`{"bundle_path":%q,"manifest_path":%q,"crate_min":"a","crate_max":"b","crate_min_label":"a","crate_max_label":"b","entries":2,"size_bytes":9}`, path, manifest)
 }
 
@@ -328,25 +323,5 @@ func TestRemoveFromCatalog(t *testing.T) {
 	must(t, err)
 	if want := strings.Replace(before, catalogText("bundle-0001.tar.zst")+"\n", "", 1); string(after) != want || want == before {
 		t.Errorf("the catalog is\n%swant\n%s", after, want)
-	}
-}
-
-func TestOverhead(t *testing.T) {
-	m := durabletest.NewMem()
-	w, err := Create(m, FileName(0))
-	must(t, err)
-	var members int64
-	for n := range 3 {
-		f, err := Encode(nil, crate.ID{Name: "a", Version: fmt.Sprintf("1.0.%d", n)}, []byte("some bytes"))
-		must(t, err)
-		at, err := w.Append(f)
-		must(t, err)
-		members += at.FrameSize
-	}
-	sum, err := w.Finish()
-	must(t, err)
-	must(t, w.Publish())
-	if got := Overhead(3); got != sum.FileSize-members {
-		t.Errorf("Overhead is %d, a bundle of %d bytes has %d of members", got, sum.FileSize, members)
 	}
 }

@@ -1,4 +1,4 @@
-package bundle
+package lists
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
@@ -30,9 +31,9 @@ const CatalogName = "bundles.index.jsonl"
 //	file_size            of the bundle, in bytes; v1.1.0 has none
 //	sha256               of the bundle, hexadecimal; v1.1.0 has none
 type CatalogEntry struct {
-	Number   int    // of the bundle
-	Manifest string // file name of its manifest, beside it
-	Summary         // FileSize and Checksum are zero in catalogs of v1.1.0
+	Number         int    // of the bundle
+	Manifest       string // file name of its manifest, beside it
+	bundle.Summary        // FileSize and Checksum are zero in catalogs of v1.1.0
 }
 
 type catalogLine struct {
@@ -65,7 +66,7 @@ func ReadCatalog(r io.Reader) iter.Seq2[CatalogEntry, error] {
 					continue
 				}
 				if len(known) == maxBundles {
-					yield(CatalogEntry{}, fmt.Errorf("reading %s: %w", CatalogName, ErrTooMany))
+					yield(CatalogEntry{}, fmt.Errorf("reading %s: %w", CatalogName, bundle.ErrTooMany))
 					return
 				}
 				known[e.Number] = e
@@ -82,9 +83,9 @@ func checkCatalogLine(l catalogLine) (e CatalogEntry, err error) {
 		return e, fmt.Errorf("bundle_path: %w", err)
 	}
 	e.Manifest = baseName(l.Manifest)
-	n, rest, ok := cutNumber(e.Manifest)
+	n, rest, ok := bundle.CutNumber(e.Manifest)
 	if !ok || n != e.Number || !strings.HasSuffix(rest, manifestExt) {
-		return e, fmt.Errorf("manifest_path: %q is not that of %s", clip(e.Manifest), FileName(e.Number))
+		return e, fmt.Errorf("manifest_path: %.80q is not that of %s", e.Manifest, bundle.FileName(e.Number))
 	}
 	for _, name := range []string{l.Min, l.Max} {
 		if err := crate.CheckName(name); err != nil {
@@ -106,7 +107,7 @@ func checkCatalogLine(l catalogLine) (e CatalogEntry, err error) {
 // torn last line is ended first, so that it spoils nothing but itself.
 func AppendCatalog(fsys durable.FS, e CatalogEntry) error {
 	line, err := appendLine(nil, catalogLine{
-		Bundle: FileName(e.Number), Manifest: e.Manifest,
+		Bundle: bundle.FileName(e.Number), Manifest: e.Manifest,
 		Min: e.Min, Max: e.Max, MinLabel: Label(e.Min), MaxLabel: Label(e.Max),
 		Entries: int64(e.Members), Size: e.Size, FileSize: e.FileSize, SHA256: e.Checksum.String(),
 	})
@@ -114,7 +115,7 @@ func AppendCatalog(fsys durable.FS, e CatalogEntry) error {
 		err = appendCatalog(fsys, line)
 	}
 	if err != nil {
-		return fmt.Errorf("adding %s to %s: %w", FileName(e.Number), CatalogName, err)
+		return fmt.Errorf("adding %s to %s: %w", bundle.FileName(e.Number), CatalogName, err)
 	}
 	return nil
 }
@@ -130,7 +131,7 @@ func RemoveFromCatalog(fsys durable.FS, number int) error {
 		err = errors.Join(removeLine(fsys, f, number), f.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("taking %s out of %s: %w", FileName(number), CatalogName, err)
+		return fmt.Errorf("taking %s out of %s: %w", bundle.FileName(number), CatalogName, err)
 	}
 	return nil
 }
@@ -191,6 +192,8 @@ func isTorn(f durable.File) (bool, error) {
 		return false, err
 	}
 	var last [1]byte
-	err = readAt(f, last[:], info.Size()-1)
-	return !bytes.Equal(last[:], []byte{'\n'}), err
+	if n, err := f.ReadAt(last[:], info.Size()-1); n < len(last) {
+		return false, err
+	}
+	return last[0] != '\n', nil
 }

@@ -1,4 +1,9 @@
-package bundle
+// Package lists reads and writes what lies beside bundles: a manifest for each, with
+// a line a member, and the catalog of the folder, with a line a finished bundle.
+// Their fields are those of CloneCratesio v1.1.0, and some more ([ManifestEntry],
+// [CatalogEntry]). All of it is a hint: the bundles are the truth. So a line that
+// cannot be used costs itself alone, and lines, counts and numbers are bounded.
+package lists
 
 import (
 	"fmt"
@@ -6,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
@@ -39,7 +45,7 @@ func baseName(p string) string { return p[strings.LastIndexAny(p, `/\`)+1:] }
 
 // parseBundlePath returns the number in the path of a bundle; where the path
 // leads does not matter, bundles lie beside the file that names them.
-func parseBundlePath(p string) (int, error) { return ParseFileName(baseName(p)) }
+func parseBundlePath(p string) (int, error) { return bundle.ParseFileName(baseName(p)) }
 
 // optionalChecksum parses a checksum that may be missing.
 func optionalChecksum(s string) (sum crate.Checksum, err error) {

@@ -1,0 +1,65 @@
+package lists
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
+)
+
+const manifestExt = ".manifest.jsonl"
+
+// ManifestName returns the name of the manifest of a bundle, given its first
+// and last crate name.
+func ManifestName(number int, first, last string) string {
+	return strings.TrimSuffix(bundle.FileName(number), bundle.Ext) + "-" + Label(first) + "-to-" + Label(last) + manifestExt
+}
+
+// Label is a crate name as it stands in the name of a manifest.
+func Label(name string) string {
+	label := strings.ToLower(strings.TrimSpace(name))
+	if label == "" {
+		return "unknown"
+	}
+	return strings.NewReplacer(".", "-", "_", "-", " ", "-").Replace(label)
+}
+
+// NextNumber returns the number of the next bundle in the folder fsys: one more
+// than the highest of any file there, finished or not, and of the catalog (E1).
+// A catalog that cannot be used does not matter: what is there has its number.
+func NextNumber(fsys durable.Reader) (int, error) {
+	highest := -1
+	files, err := fsys.ReadDir(".")
+	if err != nil {
+		return 0, fmt.Errorf("looking for the highest bundle: %w", err)
+	}
+	for _, f := range files {
+		if n, _, ok := bundle.CutNumber(f.Name()); ok {
+			highest = max(highest, n)
+		}
+	}
+	catalog, err := fsys.Open(CatalogName)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("looking for the highest bundle: %w", err)
+	}
+	if err == nil {
+		defer catalog.Close()
+		for entry, err := range ReadCatalog(catalog) {
+			var line *jsonl.LineError
+			if err != nil && !errors.As(err, &line) {
+				return 0, fmt.Errorf("looking for the highest bundle: %w", err)
+			}
+			if err == nil {
+				highest = max(highest, entry.Number)
+			}
+		}
+	}
+	if highest >= bundle.MaxNumber {
+		return 0, fmt.Errorf("bundle %s has the highest number possible", bundle.FileName(highest))
+	}
+	return highest + 1, nil
+}
