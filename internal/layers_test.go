@@ -73,6 +73,7 @@ var floors = [][]string{
 		"internal/jsonl",
 		"internal/statement",
 		"internal/console",
+		"internal/admin",
 	},
 	{
 		"internal/crate",

@@ -5,32 +5,30 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
 func adminHandler(act *activity, files store.Quarantiner, client *upstream.Client) http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		client.Metrics())
+	metrics := []prometheus.Collector{client.Metrics()}
 	for result, value := range map[string]func(mirror.Counts) int64{
 		"downloaded":        func(c mirror.Counts) int64 { return c.Downloaded },
 		"existing":          func(c mirror.Counts) int64 { return c.Existing },
 		"verified_existing": func(c mirror.Counts) int64 { return c.VerifiedExisting },
 		"error":             mirror.Counts.Errors,
 	} {
-		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		metrics = append(metrics, prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "crates_processed_total", Help: "Processed records by result.",
 			ConstLabels: prometheus.Labels{"result": result},
 		}, func() float64 { return float64(value(act.totals())) }))
 	}
-	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+	metrics = append(metrics, prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "crates_republished_total", Help: "Versions that were published again with other bytes, which took the place of those held.",
 	}, func() float64 { return float64(act.totals().Republished) }))
-	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	metrics = append(metrics, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sync_last_success_timestamp_seconds", Help: "When a round of a sync last came to its end, Unix time; 0: never.",
 	}, func() float64 { return unixSeconds(act.following().good) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sync_consecutive_failures", Help: "Rounds in a row that could not go on.",
@@ -44,7 +42,7 @@ func adminHandler(act *activity, files store.Quarantiner, client *upstream.Clien
 			return settled, err
 		},
 	} {
-		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		metrics = append(metrics, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: name, Help: "Files in quarantine: unsettled ones need a person; -1: it cannot be read.",
 		}, func() float64 {
 			n, err := count(files)
@@ -54,7 +52,7 @@ func adminHandler(act *activity, files store.Quarantiner, client *upstream.Clien
 			return float64(n)
 		}))
 	}
-	return adminMux(registry, func() any { return act.state(client.Status()) })
+	return admin.Handler(func() any { return act.state(client.Status()) }, metrics...)
 }
 
 // unixSeconds is 0 for the zero time.

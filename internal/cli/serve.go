@@ -7,21 +7,17 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
 // serveConfig is the flags of serve; their Usage texts say what they mean.
@@ -169,40 +165,10 @@ index = %q
 `, index)
 }
 
-// serveStatus is /api/status of a server.
-type serveStatus struct {
-	Version         string          `json:"version"`
-	UptimeSec       int64           `json:"uptime_sec"`
-	Crates          int64           `json:"crates"`
-	Versions        int64           `json:"versions"`
-	Bytes           int64           `json:"bytes"`
-	Empty           string          `json:"empty,omitzero"` // why nothing is served
-	IndexCommit     string          `json:"index_commit,omitzero"`
-	IndexCommitTime time.Time       `json:"index_commit_time,omitzero"`
-	Run             *runstate.State `json:"run,omitzero"` // in progress, or the last one
-}
-
 func (cfg *serveConfig) serveAdmin(v *reader.View, h *registry.Handler, server *registry.Server, log *slog.Logger) (stop func(), err error) {
-	if host, _, err := net.SplitHostPort(cfg.adminListen.addr); err == nil && host != "localhost" && !isLoopback(cfg.adminListen.addr) {
+	if host, _, err := net.SplitHostPort(cfg.adminListen.addr); err == nil && host != "localhost" && !admin.IsLoopback(cfg.adminListen.addr) {
 		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.adminListen.addr)
 	}
-	return cfg.adminListen.serve(serveAdminHandler(v, h, server), log)
-}
-
-func serveAdminHandler(v *reader.View, h *registry.Handler, server *registry.Server) http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		h.Metrics(), server.Metrics())
-	started := time.Now()
-	return adminMux(registry, func() any {
-		t := v.Totals()
-		s := serveStatus{
-			Version: version(), UptimeSec: int64(time.Since(started).Seconds()),
-			Crates: t.Crates, Versions: t.Versions, Bytes: t.Bytes, Empty: t.Empty, IndexCommit: t.Commit, IndexCommitTime: t.CommitTime,
-		}
-		if run, ok := v.Run(); ok {
-			s.Run = &run
-		}
-		return s
-	})
+	status := registry.Status(v, version())
+	return cfg.adminListen.serve(admin.Handler(func() any { return status() }, h.Metrics(), server.Metrics()), log)
 }
