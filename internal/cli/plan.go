@@ -4,20 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
@@ -56,30 +51,6 @@ func (cfg *planConfig) check() error {
 	return errors.Join(cfg.part.check(), cfg.log.check())
 }
 
-// meanCrate is the mean size of a crate file on crates.io, bytes: more than
-// 400 GB in 2.2 million files (2026). It is used while little is held.
-const meanCrate = 190_000
-
-// forecast is what plan says; its fields are those of -json.
-type forecast struct {
-	Crates     int64   `json:"crates"`     // in the index
-	Versions   int64   `json:"versions"`   // wanted of them
-	Held       int64   `json:"held"`       // of these
-	HeldBytes  int64   `json:"held_bytes"` // known
-	ToCheck    int64   `json:"to_check"`   // there, but to be hashed first
-	ToFetch    int64   `json:"to_fetch"`
-	FetchBytes int64   `json:"fetch_bytes"` // estimated: the index names no sizes
-	MeanBytes  int64   `json:"mean_bytes"`  // that this is estimated with
-	MeanIsHeld bool    `json:"mean_is_held"`
-	FreeBytes  int64   `json:"free_bytes"` // -1: not known
-	Fits       bool    `json:"fits"`
-	ETASec     float64 `json:"eta_sec"` // 0: not known
-	Rate       float64 `json:"fetched_per_sec"`
-	Bad        int64   `json:"bad_entries"` // that cannot be mirrored
-
-	Problems []string `json:"problems"` // with the first of these
-}
-
 func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 	log := cfg.log.logger(a.Stderr)
 	ix, err := cfg.dirs.OpenIndex(ctx, log)
@@ -101,7 +72,7 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 	if err != nil {
 		return err
 	}
-	f, err := cfg.forecast(ctx, totals)
+	f, err := totals.Forecast(cfg.dirs.State(), cfg.stores())
 	if err != nil {
 		return err
 	}
@@ -124,29 +95,6 @@ func planVerdict(p plan.Totals) error {
 	return errors.Join(errs...)
 }
 
-func (cfg *planConfig) forecast(ctx context.Context, totals plan.Totals) (forecast, error) {
-	f := forecast{
-		Crates: totals.Crates, Versions: totals.Versions, Held: totals.Held, HeldBytes: totals.HeldBytes, ToCheck: totals.Check,
-		ToFetch: totals.Fetch, MeanBytes: meanCrate, Bad: totals.Bad,
-	}
-	for _, err := range totals.Problems {
-		f.Problems = append(f.Problems, human.Printable(err.Error()))
-	}
-	if totals.Held >= enoughFetched {
-		f.MeanBytes, f.MeanIsHeld = totals.HeldBytes/totals.Held, true
-	}
-	f.FetchBytes = f.ToFetch * f.MeanBytes
-	var err error
-	if f.FreeBytes, err = freeBytes(cfg.stores()); err != nil {
-		return f, err
-	}
-	f.Fits = f.FreeBytes < 0 || f.FetchBytes < f.FreeBytes
-	if f.Rate = lastRate(&cfg.dirs.Dirs); f.Rate > 0 {
-		f.ETASec = float64(f.ToFetch) / f.Rate
-	}
-	return f, nil
-}
-
 // stores is the folder that new crates go to.
 func (cfg *planConfig) stores() string {
 	if cfg.bundle {
@@ -155,42 +103,8 @@ func (cfg *planConfig) stores() string {
 	return cfg.dirs.Crates
 }
 
-// freeBytes is how much fits where a folder is, or will be made; -1: not known.
-func freeBytes(dir string) (int64, error) {
-	for {
-		fsys, err := durable.Open(dir)
-		if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
-			dir = parent
-			continue
-		}
-		if err != nil {
-			return 0, err
-		}
-		defer fsys.Close()
-		bytes, _, err := fsys.Free()
-		if errors.Is(err, errors.ErrUnsupported) {
-			return -1, nil
-		}
-		return bytes, err
-	}
-}
-
-// lastRate is how many crates a second came when it was last measured; 0: never.
-func lastRate(d *home.Dirs) float64 {
-	state, err := durable.Open(d.State())
-	if err != nil {
-		return 0
-	}
-	defer state.Close()
-	s, err := runstate.Read(state)
-	if err != nil {
-		return 0
-	}
-	return s.FetchRate
-}
-
 // printForecast says it to a person.
-func (a *App) printForecast(totals plan.Totals, f forecast, cfg *planConfig) {
+func (a *App) printForecast(totals plan.Totals, f plan.Forecast, cfg *planConfig) {
 	printPlan(a.Stdout, totals)
 	if f.ToFetch == 0 {
 		fmt.Fprintf(a.Stdout, "\nnothing is to be fetched\n")
