@@ -59,7 +59,7 @@ real: ## mirror real crates: needs cargo and a registry that it reaches
 	$(GO) run ./scripts/real
 
 ROUNDS ?= 1
-deep-oracle: ## the encoders of internal/deflate beside zlib and zlib-rs themselves: needs cargo and a C compiler
+deep-oracle: ## the encoders of internal/deflate beside their originals: needs cargo and a C compiler
 	cargo build --quiet --locked --release --manifest-path scripts/originals/Cargo.toml --target-dir out/originals
 	$(GO) test -count=1 -timeout 30m ./internal/deflate -run Originals -originals $(CURDIR)/out/originals/release/originals -rounds $(ROUNDS)
 

@@ -82,11 +82,11 @@ func (b *block) finish(raw []byte, last bool) error {
 		b.out.bytes(raw)
 	case fixed <= dynamic:
 		b.out.bits(fixedBlock<<1|final, 3)
-		b.write(fixedLit[:litCodes], fixedDist[:])
+		writeSymbols(&b.out, b.symbols[:b.n], fixedLit[:litCodes], fixedDist[:])
 	default:
 		b.out.bits(dynamicBlock<<1|final, 3)
 		b.writeLens(lens)
-		b.write(b.lit.codes[:], b.dist.codes[:distCodes])
+		writeSymbols(&b.out, b.symbols[:b.n], b.lit.codes[:], b.dist.codes[:distCodes])
 	}
 	b.begin()
 	if last {
@@ -95,12 +95,12 @@ func (b *block) finish(raw []byte, last bool) error {
 	return b.out.flush()
 }
 
-// write writes the symbols.
-func (b *block) write(lit, dist []code) {
-	for _, s := range b.symbols[:b.n] {
+// writeSymbols writes the symbols of a block, and its end, in these codes.
+func writeSymbols(out *bitWriter, symbols []uint32, lit, dist []code) {
+	for _, s := range symbols {
 		if s < literals {
 			c := lit[s]
-			b.out.bits(uint64(c.bits), uint(c.len))
+			out.bits(uint64(c.bits), uint(c.len))
 			continue
 		}
 		length, d := s&0xff, s>>8-1
@@ -114,8 +114,8 @@ func (b *block) write(lit, dist []code) {
 		n += uint(c.len)
 		v |= uint64(d-uint32(distBase[dc])) << n
 		n += uint(distExtra[dc])
-		b.out.bits(v, n)
+		out.bits(v, n)
 	}
 	c := lit[endOfBlock]
-	b.out.bits(uint64(c.bits), uint(c.len))
+	out.bits(uint64(c.bits), uint(c.len))
 }

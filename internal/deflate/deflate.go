@@ -36,6 +36,7 @@ var encoders = map[Encoder]struct {
 	name   string
 	encode func(w io.Writer, src []byte) error
 }{
+	Miniz9:    {"miniz 9", encodeMiniz9},
 	Zlib9Mem8: {"zlib 9, memLevel 8", zlibMem8.encode},
 	Zlib9Mem9: {"zlib 9, memLevel 9", zlibMem9.encode},
 	ZlibRSOld: {"zlib-rs 9 before its fix #459", zlibRSOld.encode},

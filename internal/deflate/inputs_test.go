@@ -1,6 +1,9 @@
 package deflate
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A random is a generator whose numbers never change: golden hashes rest on it
 // (xorshift64*, Vigna 2014).
@@ -86,11 +89,33 @@ var kinds = []struct {
 			return append(b, text(r, r.below(40000))...)
 		})
 	}},
+	{"poor matches", func(r *random, n int) []byte { // that cost as much as they save
+		return fill(n, func(b []byte) []byte {
+			b = append(b, noise(r, 6+r.below(30))...)
+			from := max(len(b)-3-r.below(8192), 0)
+			return append(b, b[from:from+3]...)
+		})
+	}},
 }
 
 // sizes lie around the borders of zlib: its window, its lookahead, its blocks.
 var sizes = []int{0, 1, 2, 3, 4, 5, 9, 258, 259, 262, 300, 1000, 16382, 16383, 16384, 16385, 32506, 32767, 32768, 32769,
 	65273, 65274, 65275, 65276, 65535, 65536, 65537, 98042, 98043, 98304, 131072, 200000, 700000}
+
+// shortInputs are of up to 150 bytes, and one in which a match of 128 bytes is one
+// byte before a longer one.
+func shortInputs() [][]byte {
+	var inputs [][]byte
+	for _, kind := range kinds {
+		for n := range 150 {
+			r := random(1 + n)
+			inputs = append(inputs, kind.make(&r, n))
+		}
+	}
+	r := random(1)
+	b := noise(&r, 200)
+	return append(inputs, slices.Concat(b[:128], b[:9], b[1:], b[:9], b))
+}
 
 func noise(r *random, n int) []byte {
 	return fill(n, func(b []byte) []byte { return append(b, byte(r.next()>>40)) })

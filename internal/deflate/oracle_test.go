@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	originals = flag.String("originals", "", "the program of scripts/originals, which encodes with zlib and zlib-rs")
+	originals = flag.String("originals", "", "the program of scripts/originals, which encodes with miniz, zlib and zlib-rs")
 	rounds    = flag.Int("rounds", 0, "rounds of larger inputs that are encoded as by the originals too")
 )
 
@@ -21,7 +21,13 @@ func TestAllAreTheirOriginals(t *testing.T) {
 	if *originals == "" {
 		t.Skip("no -originals: see the target deep-oracle of the Makefile")
 	}
-	compare(t, startOracle(t, *originals), Zlib9Mem8, Zlib9Mem9, ZlibRSOld, ZlibRS)
+	o := startOracle(t, *originals)
+	compare(t, o, Miniz9, Zlib9Mem8, Zlib9Mem9, ZlibRSOld, ZlibRS)
+	for _, src := range shortInputs() {
+		for e := range encoders {
+			sameStream(t, e, src, o.encode(t, e, src))
+		}
+	}
 }
 
 // pythonZlib is zlib itself: it answers each input with its stream.

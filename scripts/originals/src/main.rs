@@ -12,6 +12,7 @@ fn main() -> io::Result<()> {
         asked.read_exact(&mut input)?;
         let mut output = vec![0; size + size / 1000 + 4096];
         let n = match head[0] {
+            1 => miniz(&input, &mut output),
             2 => zlib(&input, &mut output, 8),
             3 => zlib(&input, &mut output, 9),
             4 => zlib_rs_old(&input, &mut output),
@@ -23,6 +24,22 @@ fn main() -> io::Result<()> {
         answers.flush()?;
     }
     Ok(())
+}
+
+fn miniz(input: &[u8], output: &mut [u8]) -> usize {
+    use miniz_sys::*;
+    unsafe {
+        let mut stream = std::mem::zeroed::<mz_stream>();
+        assert_eq!(mz_deflateInit2(&mut stream, 9, MZ_DEFLATED, -15, 9, MZ_DEFAULT_STRATEGY), MZ_OK);
+        stream.next_in = input.as_ptr();
+        stream.avail_in = input.len() as u32;
+        stream.next_out = output.as_mut_ptr();
+        stream.avail_out = output.len() as u32;
+        assert_eq!(mz_deflate(&mut stream, MZ_FINISH), MZ_STREAM_END);
+        let n = stream.total_out as usize;
+        mz_deflateEnd(&mut stream);
+        n
+    }
 }
 
 fn zlib(input: &[u8], output: &mut [u8], mem_level: i32) -> usize {
