@@ -15,6 +15,10 @@
 //     name by SyncDir of its folder, or both, and everything else that was
 //     done through the FS before, by SyncAll.
 //
+// Who keeps them need not repeat them: a [WholeFile] writes one file, a [Batch] many
+// of them. No other room calls Publish or Replace but for files that are whole
+// already.
+//
 // After a failed write or sync the file is dead: it must be abandoned, never
 // synced again and called good (after a failed fsync the kernel may drop the
 // dirty pages and report success the next time).

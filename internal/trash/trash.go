@@ -18,34 +18,25 @@ import (
 const Dir = "trash"
 
 // Sync makes the names in folders durable.
-type Sync func(dirs map[string]bool) error
+type Sync func(dirs durable.Dirs) error
 
 // Each is a Sync of one folder after the other.
 func Each(fsys durable.FS) Sync {
-	return func(dirs map[string]bool) error {
-		for dir := range dirs {
-			if err := fsys.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-		return nil
-	}
+	return func(dirs durable.Dirs) error { return durable.SyncDirs(fsys, dirs) }
 }
 
 // Move moves files to the trash of a day, durably. One that is not there is
 // success.
 func Move(fsys durable.FS, names []string, date time.Time, sync Sync) error {
 	day := path.Join(Dir, date.UTC().Format(time.DateOnly))
-	made, moved := map[string]bool{".": true}, map[string]bool{}
+	made, moved := durable.Dirs{".": true}, durable.Dirs{}
 	for _, name := range names {
 		to := path.Dir(path.Join(day, name))
 		if err := fsys.MkdirAll(to); err != nil {
 			return fmt.Errorf("making room in the trash: %w", err)
 		}
 		moved[to], moved[path.Dir(name)] = true, true
-		for dir := path.Dir(to); dir != "."; dir = path.Dir(dir) {
-			made[dir] = true
-		}
+		made.AddAbove(to)
 	}
 	if err := sync(made); err != nil {
 		return fmt.Errorf("making the trash durable: %w", err)

@@ -7,14 +7,8 @@
 //	republished/          bytes that versions had before they were published
 //	                      again, under [crate.ID.RepublishedPath]
 //
-// # From bytes to a name
-//
-// A crate is written to tmp/ and waits there. Checkpoint syncs the file system
-// once for all that wait, renames them to their final names (never onto
-// another file), and syncs once more. So a final name never shows bytes that a
-// power cut could take away, at the cost of two syncs for thousands of crates.
-// Where a file system cannot be synced as a whole, and with [PerFile], each
-// file is synced by itself.
+// A crate is written to tmp/ and waits there; Checkpoint is the Commit of a
+// [durable.Batch].
 package loose
 
 import (
@@ -22,9 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"sync"
-	"sync/atomic"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -41,28 +33,23 @@ const (
 const tempDir = StateDir + "/tmp"
 
 // Durability says when bytes are forced to the disk.
-type Durability int
+type Durability = durable.Durability
 
 const (
-	Batch   Durability = iota // at each Checkpoint, for all files at once
-	PerFile                   // each file as it is written, names at Checkpoint
-	None                      // never: a power cut may take anything
+	Batch   = durable.Together // at each Checkpoint, for all files at once
+	PerFile = durable.PerFile  // each file as it is written, names at Checkpoint
+	None    = durable.Never    // never: a power cut may take anything
 )
 
 // Store is a folder of loose crates. It implements the whole of
 // package store.
 type Store struct {
-	fsys    durable.FS
-	mode    Durability
-	temps   atomic.Uint64
-	mu      sync.Mutex
-	waiting []waiting // written, not yet published; guarded by mu
-	adopted []string  // paths of what was found, not yet known to be durable; guarded by mu
-}
-
-type waiting struct {
-	id         crate.ID
-	temp, name string
+	fsys  durable.FS
+	mode  Durability
+	batch *durable.Batch
+	mu    sync.Mutex        // guards what follows
+	ids   []crate.ID        // of files
+	files []*durable.Staged // written, not yet published, or found, not yet known to be durable
 }
 
 var (
@@ -77,44 +64,24 @@ var (
 // Open opens the store for writing and clears away what an earlier process left
 // in tmp/. The caller holds the mirror's lock.
 func Open(fsys durable.FS, mode Durability) (*Store, error) {
-	for n := range uint64(tempDirs) {
-		if err := fsys.MkdirAll(path.Dir(tempName(n))); err != nil {
-			return nil, fmt.Errorf("opening loose store: %w", err)
-		}
+	s := newStore(fsys, mode)
+	err := s.batch.Clear()
+	if err == nil {
+		err = durable.RemoveFiles(fsys, QuarantineDir, durable.IsTemp)
 	}
-	if err := clear(fsys, tempDir, func(string) bool { return true }); err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("clearing temporary files of an earlier run: %w", err)
 	}
-	if err := clear(fsys, QuarantineDir, durable.IsTemp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("clearing temporary files of an earlier run: %w", err)
-	}
-	return &Store{fsys: fsys, mode: mode}, nil
-}
-
-// clear removes the files in and below a folder whose names are chosen.
-func clear(fsys durable.FS, dir string, chosen func(name string) bool) error {
-	entries, err := fsys.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		name := path.Join(dir, e.Name())
-		switch {
-		case e.IsDir():
-			err = clear(fsys, name, chosen)
-		case chosen(e.Name()):
-			err = fsys.Remove(name)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return s, nil
 }
 
 // OpenReadOnly opens the store for reading, and for Settle; it touches nothing
 // else.
-func OpenReadOnly(fsys durable.FS) *Store { return &Store{fsys: fsys} }
+func OpenReadOnly(fsys durable.FS) *Store { return newStore(fsys, Batch) }
+
+func newStore(fsys durable.FS, mode Durability) *Store {
+	return &Store{fsys: fsys, mode: mode, batch: durable.NewBatch(fsys, tempDir, mode)}
+}
 
 // Put implements store.Writer.
 func (s *Store) Put(_ context.Context, id crate.ID, body store.Body) (store.Placement, error) {
@@ -126,18 +93,22 @@ func (s *Store) Put(_ context.Context, id crate.ID, body store.Body) (store.Plac
 
 // put makes a body a file that waits for its name.
 func (s *Store) put(id crate.ID, name string, body store.Body) error {
-	sp, err := s.take(body, s.mode == PerFile)
+	sp, err := s.take(body, name)
 	if err != nil {
 		return fmt.Errorf("storing %s: %w", id, err)
 	}
-	s.mu.Lock()
-	s.waiting = append(s.waiting, waiting{id, sp.name, name})
-	s.mu.Unlock()
+	s.wait(id, sp.Staged)
 	return nil
 }
 
+func (s *Store) wait(id crate.ID, f *durable.Staged) {
+	s.mu.Lock()
+	s.ids, s.files = append(s.ids, id), append(s.files, f)
+	s.mu.Unlock()
+}
+
 // take makes a body a finished file of tmp/.
-func (s *Store) take(body store.Body, sync bool) (*spill, error) {
+func (s *Store) take(body store.Body, name string) (*spill, error) {
 	sp, ok := body.Spill.(*spill)
 	if !ok {
 		var err error
@@ -152,20 +123,14 @@ func (s *Store) take(body store.Body, sync bool) (*spill, error) {
 		err := fmt.Errorf("the body has %d bytes, %d were promised", sp.size, body.Size)
 		return nil, errors.Join(err, sp.Discard())
 	}
-	if err := sp.finish(sync); err != nil {
-		return nil, errors.Join(err, sp.Discard())
-	}
-	return sp, nil
+	sp.taken = true // also if it fails: then nothing of it is left
+	return sp, sp.Finish(name)
 }
 
 // Adopt implements store.Writer.
-func (s *Store) Adopt(id crate.ID) { s.adopt(id.LoosePath()) }
+func (s *Store) Adopt(id crate.ID) { s.adopt(id, id.LoosePath()) }
 
-func (s *Store) adopt(name string) {
-	s.mu.Lock()
-	s.adopted = append(s.adopted, name)
-	s.mu.Unlock()
-}
+func (s *Store) adopt(id crate.ID, name string) { s.wait(id, s.batch.StageFound(name)) }
 
 // Stat implements store.Reader.
 func (s *Store) Stat(id crate.ID) (int64, error) {
@@ -209,14 +174,3 @@ func (c content) State() (durable.State, error) { return durable.StateOf(c.File)
 // OnDisk returns the file, which is the crate and nothing else: it can be
 // linked.
 func (c content) OnDisk() durable.File { return c.File }
-
-// tempDirs is the number of folders in tmp/. A batch in one folder costs a tenth
-// more system time: every name that is looked up, added or removed is searched for
-// among its neighbours, and only one goroutine at a time can do any of it.
-const tempDirs = 16
-
-// tempName returns the n-th name of this process. The folders were empty when the
-// store was opened, and nobody else writes there.
-func tempName(n uint64) string {
-	return fmt.Sprintf("%s/%x/%016x", tempDir, n%tempDirs, n)
-}

@@ -70,14 +70,17 @@ func TestNothingShowsBeforeCheckpoint(t *testing.T) {
 // temporary lists the files of tmp/.
 func temporary(t *testing.T, fsys durable.FS) (files []string) {
 	t.Helper()
-	for n := range uint64(tempDirs) {
-		dir := path.Dir(tempName(n))
-		entries, err := fsys.ReadDir(dir)
+	dirs, err := fsys.ReadDir(tempDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range dirs {
+		entries, err := fsys.ReadDir(path.Join(tempDir, dir.Name()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			files = append(files, path.Join(dir, e.Name()))
+			files = append(files, path.Join(tempDir, dir.Name(), e.Name()))
 		}
 	}
 	return files

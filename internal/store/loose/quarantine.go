@@ -94,18 +94,17 @@ func (s *Store) Isolated(id crate.ID, sum crate.Checksum) (string, error) {
 }
 
 func (s *Store) isolate(to string, body store.Body) error {
-	sp, err := s.take(body, s.mode != None)
+	sp, err := s.take(body, to)
 	if err != nil {
 		return err
 	}
-	err = s.fsys.Publish(sp.name, to)
-	if errors.Is(err, fs.ErrExist) {
-		return s.fsys.Remove(sp.name)
-	}
-	if err != nil {
-		return errors.Join(err, s.fsys.Remove(sp.name))
-	}
-	return s.fsys.SyncDir(path.Dir(to))
+	return s.batch.CommitOne(sp.Staged, func(temp, name string) error {
+		err := s.fsys.Publish(temp, name)
+		if errors.Is(err, fs.ErrExist) { // they were kept before
+			err = s.fsys.Remove(temp)
+		}
+		return err
+	})
 }
 
 // NoteMember implements store.Quarantiner.

@@ -7,11 +7,12 @@ import (
 	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
 // RemoveLoose implements store.Remover. Folders that become empty go too.
 func (s *Store) RemoveLoose(ids []crate.ID) error {
-	dirs := map[string]bool{} // from which something was removed
+	dirs := durable.Dirs{} // from which something was removed
 	for _, id := range ids {
 		if err := s.fsys.Remove(id.LoosePath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("removing the loose file of %s: %w", id, err)
@@ -22,27 +23,8 @@ func (s *Store) RemoveLoose(ids []crate.ID) error {
 			dirs[dir] = true
 		}
 	}
-	if err := s.syncDirs(dirs); err != nil {
+	if err := s.batch.SyncDirs(dirs); err != nil {
 		return fmt.Errorf("making the removal of loose files durable: %w", err)
-	}
-	return nil
-}
-
-// syncDirs makes the names in folders durable; those that went with others do
-// not matter.
-func (s *Store) syncDirs(dirs map[string]bool) error {
-	if s.mode == None {
-		return nil
-	}
-	if s.mode == Batch {
-		if err := s.fsys.SyncAll(); !errors.Is(err, errors.ErrUnsupported) {
-			return err
-		}
-	}
-	for dir := range dirs {
-		if err := s.fsys.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -28,7 +29,7 @@ func (s *Store) Keep(key crate.Key, body store.Body) error {
 
 // AdoptKept implements store.Republisher.
 func (s *Store) AdoptKept(key crate.Key) {
-	s.adopt(key.RepublishedPath(key.Checksum.FileKey()))
+	s.adopt(key.ID, key.RepublishedPath(key.Checksum.FileKey()))
 }
 
 // Republished implements store.Republisher.
@@ -78,19 +79,13 @@ func (s *Store) rename(from, to string) error {
 	if err := s.fsys.MkdirAll(path.Dir(to)); err != nil {
 		return err
 	}
-	made := map[string]bool{".": true}
-	addDirs(made, to)
-	if err := s.syncDirs(made); err != nil {
+	made := durable.Dirs{".": true}
+	made.AddAbove(to)
+	if err := s.batch.SyncDirs(made); err != nil {
 		return err
 	}
-	err := s.fsys.Publish(from, to)
-	if errors.Is(err, fs.ErrExist) && s.sameBytes(from, to) { // a copy: one is enough
-		if err = s.syncPath(to); err == nil {
-			err = s.fsys.Remove(from)
-		}
-	}
-	if err != nil {
+	if err := s.publish(from, to); err != nil { // a copy is there: one is enough
 		return err
 	}
-	return s.syncDirs(map[string]bool{path.Dir(from): true, path.Dir(to): true})
+	return s.batch.SyncDirs(durable.Dirs{path.Dir(from): true, path.Dir(to): true})
 }

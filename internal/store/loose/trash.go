@@ -9,5 +9,5 @@ import (
 // Trash moves files of the store to the trash, durably. One that is not there is
 // success.
 func (s *Store) Trash(names []string, date time.Time) error {
-	return trash.Move(s.fsys, names, date, s.syncDirs)
+	return trash.Move(s.fsys, names, date, s.batch.SyncDirs)
 }

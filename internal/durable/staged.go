@@ -1,0 +1,154 @@
+package durable
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+)
+
+// A Staged is a file of a [Batch]: it is written, finished, and gets its name by
+// Commit. Until then it belongs to one goroutine.
+type Staged struct {
+	batch      *Batch
+	temp, name string // temp is empty if it has its name
+	file       File   // nil once it is finished or discarded
+	turn       uint64 // when it was finished
+	synced     bool   // by itself
+
+	// Err is why it did not get its name, once Commit has returned nil.
+	Err error
+}
+
+// stagedDirs is the number of folders among which files that wait are divided. A
+// batch in one folder costs a tenth more system time: every name that is looked up,
+// added or removed is searched for among its neighbours, and only one goroutine at
+// a time can do any of it.
+const stagedDirs = 16
+
+// newStaged makes a file by create, under a name that this process has not used.
+func (b *Batch) newStaged(create func(temp string) (File, error)) (*Staged, error) {
+	n := b.temps.Add(1)
+	temp := fmt.Sprintf("%s/%x/%016x", b.dir, n%stagedDirs, n)
+	f, err := create(temp)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = b.fsys.MkdirAll(path.Dir(temp)); err == nil {
+			f, err = create(temp)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Staged{batch: b, temp: temp, file: f}, nil
+}
+
+// Create begins a file.
+func (b *Batch) Create() (*Staged, error) { return b.newStaged(b.fsys.Create) }
+
+// Stage writes a file that has the content of src, and finishes it.
+func (b *Batch) Stage(name string, src io.Reader) (*Staged, error) {
+	f, err := b.Create()
+	if err != nil {
+		return nil, err
+	}
+	if _, err = io.Copy(f, src); err != nil {
+		return nil, errors.Join(err, f.Discard())
+	}
+	return f, f.Finish(name)
+}
+
+// StageLink makes a file that is another one, whose bytes are durable: a hard link,
+// see [Link] and its errors.
+func (b *Batch) StageLink(name string, to File) (*Staged, error) {
+	f, err := b.newStaged(func(temp string) (File, error) { return nil, Link(to, b.fsys, temp) })
+	if err == nil {
+		f.name, f.synced = name, true
+	}
+	return f, err
+}
+
+// StageFound is a file that has its name already, but may not be durable.
+func (b *Batch) StageFound(name string) *Staged {
+	return &Staged{batch: b, name: name, turn: b.nextTurn()}
+}
+
+// Write implements io.Writer.
+func (f *Staged) Write(p []byte) (int, error) { return f.file.Write(p) }
+
+// ReadAt implements io.ReaderAt.
+func (f *Staged) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt(p, off) }
+
+// Reset takes back what was written.
+func (f *Staged) Reset() error {
+	if err := f.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.file.Seek(0, io.SeekStart)
+	return err
+}
+
+// Finish ends the writing, and says what the file is to be called. If an error is
+// returned it is discarded. (An error of Close counts: some file systems report a
+// full disk no earlier.)
+func (f *Staged) Finish(name string) (err error) {
+	if b := f.batch; b.when == PerFile || b.when == Together && b.each.Load() {
+		err = f.file.Sync()
+		f.synced = true
+	}
+	if err == nil {
+		err, f.file = f.file.Close(), nil
+	}
+	if err != nil {
+		return errors.Join(err, f.Discard())
+	}
+	f.name, f.turn = name, f.batch.nextTurn()
+	return nil
+}
+
+func (b *Batch) nextTurn() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.finished++
+	return b.finished
+}
+
+// Discard removes a file that does not wait for Commit.
+func (f *Staged) Discard() (err error) {
+	if f.file != nil {
+		err, f.file = f.file.Close(), nil
+	}
+	return errors.Join(err, f.batch.fsys.Remove(f.temp))
+}
+
+// sync makes the bytes durable.
+func (f *Staged) sync() error {
+	if f.synced || f.batch.when == Never {
+		return nil
+	}
+	if f.temp == "" {
+		return SyncFile(f.batch.fsys, f.name)
+	}
+	file, err := f.batch.fsys.Append(f.temp) // some systems sync only files open for writing
+	if err != nil {
+		return err
+	}
+	err = cmp.Or(file.Sync(), file.Close())
+	f.synced = err == nil
+	return err
+}
+
+// SyncFile makes the bytes of a file durable that has its name, which is never
+// opened for writing. Windows syncs no file that was not; there, who wrote it must
+// have done it.
+func SyncFile(fsys Reader, name string) error {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if err = f.Sync(); errors.Is(err, fs.ErrPermission) {
+		err = nil
+	}
+	return errors.Join(err, f.Close())
+}
