@@ -3,10 +3,7 @@ package deep
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"crypto/sha256"
-	"errors"
-	"io"
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
@@ -24,7 +21,7 @@ type builder struct {
 	known    map[crate.Checksum]*item
 	size     int64 // at most, of the content so far
 	giant    bool
-	guesses  []deflate.Encoder // in the order in which they are tried
+	last     deflate.Encoder // that was found
 }
 
 // item is content that is stored once.
@@ -44,17 +41,7 @@ type order struct {
 	item     *item
 }
 
-func newBuilder(o Options) *builder {
-	return &builder{o: o, known: map[crate.Checksum]*item{}, guesses: []deflate.Encoder{
-		deflate.Zlib9Mem8, deflate.ZlibRS, deflate.Miniz9, deflate.Zlib9Mem9, deflate.ZlibRSOld,
-	}}
-}
-
-// guess puts an encoder first.
-func (b *builder) guess(e deflate.Encoder) {
-	at := slices.Index(b.guesses, e)
-	b.guesses = slices.Insert(slices.Delete(b.guesses, at, at+1), 0, e)
-}
+func newBuilder(o Options) *builder { return &builder{o: o, known: map[crate.Checksum]*item{}} }
 
 // arrival is what a version would bring into the pack.
 type arrival struct {
@@ -188,29 +175,4 @@ func (b *builder) finish(name string) (*Pack, error) {
 	}}
 	p.encoded = append(appendDirectory(nil, &p.Directory), frame...)
 	return p, p.check()
-}
-
-// engine is internal/deflate, or what tests put in its place.
-var engine = struct {
-	known  func(deflate.Encoder) bool
-	encode func(w io.Writer, e deflate.Encoder, src []byte) error
-}{deflate.Encoder.Known, deflate.Encode}
-
-var errOther = errors.New("encoder makes other bytes")
-
-// comparer is written to as long as that repeats what is expected.
-type comparer struct {
-	ctx  context.Context
-	rest []byte
-}
-
-func (c *comparer) Write(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	if !bytes.HasPrefix(c.rest, p) {
-		return 0, errOther
-	}
-	c.rest = c.rest[len(p):]
-	return len(p), nil
 }

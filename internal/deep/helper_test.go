@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -41,6 +42,7 @@ var compressors = sync.Pool{New: func() any {
 func fakeEngine(t testing.TB) {
 	old := engine
 	t.Cleanup(func() { engine = old })
+	engine.identify = identifyFake
 	engine.known = func(e deflate.Encoder) bool { return e == fake }
 	engine.encode = func(w io.Writer, _ deflate.Encoder, src []byte) error {
 		z := compressors.Get().(*flate.Writer)
@@ -51,6 +53,15 @@ func fakeEngine(t testing.TB) {
 		}
 		return z.Close()
 	}
+}
+
+// identifyFake is deflate.Identify of the one encoder.
+func identifyFake(ctx context.Context, src, stream []byte, _ ...deflate.Encoder) (deflate.Encoder, bool, error) {
+	var b bytes.Buffer
+	if err := engine.encode(&b, fake, src); err != nil || !bytes.Equal(b.Bytes(), stream) {
+		return 0, false, errors.Join(err, ctx.Err())
+	}
+	return fake, true, ctx.Err()
 }
 
 // file is a file in a crate.
@@ -135,6 +146,17 @@ func prose(seed uint64, n int) string {
 		fmt.Fprintf(&b, "%s_%d ", words[r.IntN(len(words))], r.IntN(40))
 	}
 	return b.String()[:n]
+}
+
+// scramble is text without sense, over few letters: short matches far away, where
+// the real encoders part.
+func scramble(letters, n int) string {
+	r := rand.New(rand.NewPCG(1, 2))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte('A' + r.IntN(letters))
+	}
+	return string(b)
 }
 
 func noise(n int) []byte {
