@@ -150,7 +150,7 @@ func (r *replay) keeps(cat catalog.Live, st store.Reader, s *simreg.Span) error 
 	if row.Listed != listed || row.SupersededAt.IsZero() == superseded {
 		return fmt.Errorf("the catalog has it as listed: %t, superseded: %v", row.Listed, row.SupersededAt)
 	}
-	content, err := st.Open(s.ID, row.Placement)
+	content, err := st.Open(context.Background(), row.Key(), row.Placement)
 	if err != nil {
 		return err
 	}

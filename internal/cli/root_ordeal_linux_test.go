@@ -218,7 +218,7 @@ func (m *mirrored) isStored(st store.Reader, v *catalog.Version) error {
 
 // storedAt reports why a store does not have bytes in a place.
 func (m *mirrored) storedAt(st store.Reader, id crate.ID, at store.Placement, want crate.Checksum) error {
-	content, err := st.Open(id, at)
+	content, err := st.Open(m.t.Context(), crate.Key{ID: id, Checksum: want}, at)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -85,12 +86,8 @@ func (f *fake) OpenBytes(_ context.Context, key crate.Key) (*reader.File, error)
 		data = bytes.Clone(data)
 		data[0] ^= 1
 	}
-	return &reader.File{Content: content{bytes.NewReader(data)}, ID: id, Checksum: sum}, nil
+	return &reader.File{Content: store.InMemory(data), ID: id, Checksum: sum}, nil
 }
-
-type content struct{ *bytes.Reader }
-
-func (content) Close() error { return nil }
 
 const before = `
 	foo 1.0.0

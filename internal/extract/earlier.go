@@ -122,7 +122,7 @@ func (r *run) lookForCurrent(ctx context.Context) error {
 		if t.Size, err = r.cfg.Store.Stat(id); err == nil {
 			there, err = same, nil
 			if !t.later { // otherwise who put it there has proved it
-				there, err = r.look(&t)
+				there, err = r.look(ctx, &t)
 			}
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -153,11 +153,11 @@ func (r *run) adoptFile(t *task) {
 }
 
 // stat returns the size of what stands there.
-func (r *run) stat(t *task) (int64, error) {
+func (r *run) stat(ctx context.Context, t *task) (int64, error) {
 	if !t.superseded {
 		return r.cfg.Store.Stat(t.ID)
 	}
-	f, err := r.cfg.Store.Open(t.ID, t.at())
+	f, err := r.cfg.Store.Open(ctx, crate.Key{ID: t.ID}, t.at())
 	if err != nil {
 		return 0, err
 	}
@@ -171,7 +171,7 @@ func (r *run) shelve(ctx context.Context, t *task) (done bool, err error) {
 	if r.cfg.Catalog == nil || t.superseded {
 		return false, nil
 	}
-	f, err := r.cfg.Store.Open(t.ID, t.at())
+	f, err := r.cfg.Store.Open(ctx, crate.Key{ID: t.ID}, t.at())
 	if err != nil {
 		return false, nil // whatever it is, it is no crate file
 	}

@@ -470,7 +470,7 @@ func TestBundleChangesUnderneath(t *testing.T) {
 	if _, err := st.Checkpoint(context.Background()); err != nil || wantKind != 1 || r.stored.Load() != 0 {
 		t.Errorf("%v, problems %v", err, r.summary.Problems)
 	}
-	if _, err := st.Open(all[0].ID, store.Placement{Loose: true}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := st.Open(t.Context(), crate.Key{ID: all[0].ID}, store.Placement{Loose: true}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it was stored: %v", err)
 	}
 }

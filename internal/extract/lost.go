@@ -21,7 +21,7 @@ func (r *run) lookForLost(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err := r.lookFor(name, id, v[id]); err != nil {
+			if err := r.lookFor(ctx, name, id, v[id]); err != nil {
 				return err
 			}
 		}
@@ -29,15 +29,15 @@ func (r *run) lookForLost(ctx context.Context) error {
 	return r.checkpoint(context.WithoutCancel(ctx)) // of what was found
 }
 
-func (r *run) lookFor(lost string, id crate.ID, v *voucher) error {
+func (r *run) lookFor(ctx context.Context, lost string, id crate.ID, v *voucher) error {
 	t := task{bundle: lost, Member: bundle.Member{ID: id}, want: v.sum, yanked: v.yanked, superseded: v.later}
 	if v.later && !r.cfg.Superseded {
 		return nil // a later bundle has the version
 	}
 	var err error
 	there := nothing
-	if t.Size, err = r.stat(&t); err == nil && v.known {
-		there, err = r.look(&t)
+	if t.Size, err = r.stat(ctx, &t); err == nil && v.known {
+		there, err = r.look(ctx, &t)
 	}
 	switch {
 	case there == same:

@@ -86,7 +86,7 @@ func (r *run) meet(ctx context.Context, b *opened, m *member, send sendFunc) err
 	default:
 		v.met++
 		v.found = v.found || m.Checksum == v.sum
-		return r.sendMember(b, m, v, send)
+		return r.sendMember(ctx, b, m, v, send)
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (r *run) putOff(b *opened, m *member) error {
 }
 
 // sendMember gives a member to the workers.
-func (r *run) sendMember(b *opened, m *member, v *voucher, send sendFunc) error {
+func (r *run) sendMember(ctx context.Context, b *opened, m *member, v *voucher, send sendFunc) error {
 	t := task{bundle: b.name, reader: b.reader, Member: m.Member, want: v.sum, yanked: v.yanked, claims: v.claims, later: v.later, body: m.body}
 	m.body = nil
 	if t.later || b.reader != nil && m.Checksum != v.sum {
@@ -119,7 +119,7 @@ func (r *run) sendMember(b *opened, m *member, v *voucher, send sendFunc) error 
 		}
 	}
 	if m.entry != nil {
-		if done, err := r.heldLarge(&t, m.entry); done || err != nil {
+		if done, err := r.heldLarge(ctx, &t, m.entry); done || err != nil {
 			return err
 		}
 		var err error

@@ -72,11 +72,11 @@ func (p *position) Read(b []byte) (int, error) {
 
 // heldLarge saves a large member of v1.1.0 its way through a temporary file
 // where the store has it already: it is only hashed.
-func (r *run) heldLarge(t *task, entry io.Reader) (done bool, err error) {
+func (r *run) heldLarge(ctx context.Context, t *task, entry io.Reader) (done bool, err error) {
 	if t.Size <= inMemory || r.cfg.Superseded && !slices.Equal(t.claims, []crate.Checksum{t.want}) {
 		return false, nil // or its bytes may be wanted although they are others
 	}
-	if there, err := r.look(t); err != nil || there != same {
+	if there, err := r.look(ctx, t); err != nil || there != same {
 		return false, nil // whoever stores it meets the error again
 	}
 	sum, err := hash(entry)

@@ -66,7 +66,7 @@ func (t *task) drop() {
 
 // do does a task. An error ends the run: the disk is full or broken.
 func (r *run) do(ctx context.Context, t *task) error {
-	there, err := r.look(t)
+	there, err := r.look(ctx, t)
 	if err == nil && there == same && t.reader != nil { // its bytes in the bundle were hashed when it was met
 		t.drop()
 		r.cfg.Progress.kept.Add(1)
@@ -76,7 +76,7 @@ func (r *run) do(ctx context.Context, t *task) error {
 		err = r.verified(t)
 	}
 	if err == nil && t.superseded && t.reader == nil { // which is known since then
-		there, err = r.look(t)
+		there, err = r.look(ctx, t)
 	}
 	if err == nil && there == other {
 		err = r.makeRoom(ctx, t)
@@ -154,8 +154,8 @@ const (
 
 // look finds out what stands under the name of a task's crate. Nothing is
 // trusted because of its name or size.
-func (r *run) look(t *task) (standing, error) {
-	size, err := r.stat(t)
+func (r *run) look(ctx context.Context, t *task) (standing, error) {
+	size, err := r.stat(ctx, t)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nothing, nil
@@ -164,7 +164,7 @@ func (r *run) look(t *task) (standing, error) {
 	case err != nil:
 		return other, err
 	}
-	f, err := r.cfg.Store.Open(t.ID, t.at())
+	f, err := r.cfg.Store.Open(ctx, crate.Key{ID: t.ID}, t.at())
 	if err != nil {
 		return other, err
 	}

@@ -54,9 +54,9 @@ func (s *Stores) Check() error {
 }
 
 // Open implements store.Reader.
-func (s *Stores) Open(id crate.ID, at store.Placement) (store.Content, error) {
+func (s *Stores) Open(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error) {
 	if at.Bundle == "" {
-		return s.Store.Open(id, at)
+		return s.Store.Open(ctx, key, at)
 	}
 	b, err := s.bundled()
 	if err == nil && b == nil {
@@ -65,7 +65,7 @@ func (s *Stores) Open(id crate.ID, at store.Placement) (store.Content, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the bundles: %w", err)
 	}
-	return b.Open(id, at)
+	return b.Open(ctx, key, at)
 }
 
 // NewListing implements store.Lister.

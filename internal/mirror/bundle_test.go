@@ -42,7 +42,7 @@ func (w *world) checkHeld(disk *durabletest.Mem, cat *memCatalog) error {
 		}
 		at := v.Placement
 		if at.Bundle != "" {
-			if sum, _, err := hash(context.Background(), st, id, at.InBundle(), io.Discard); err != nil || !w.was(id, sum, want) {
+			if sum, _, err := store.Hash(context.Background(), st, crate.Key{ID: id, Checksum: want}, at.InBundle(), io.Discard); err != nil || !w.was(id, sum, want) {
 				return fmt.Errorf("%v in %s: %v, %w", id, at.Bundle, sum, err)
 			}
 		}
@@ -76,7 +76,7 @@ next:
 				continue
 			}
 			for _, at := range []store.Placement{v.AsFile(), v.Moved(sum), v.InBundle()} {
-				if got, _, err := hash(context.Background(), st, id, at, io.Discard); err == nil && got == sum {
+				if got, _, err := store.Hash(context.Background(), st, crate.Key{ID: id, Checksum: sum}, at, io.Discard); err == nil && got == sum {
 					continue next
 				}
 			}

@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -101,7 +100,7 @@ func (w *worker) checkHeld(ctx context.Context, res *result, at store.Placement)
 // whether it is the crate.
 func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement, also io.Writer) (good bool, err error) {
 	id := res.item.ID
-	sum, size, err := w.hash(ctx, id, at, also)
+	sum, size, err := store.Hash(ctx, w.run.cfg.Store, res.item.Key(), at, also)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
@@ -136,38 +135,6 @@ func (w *worker) setAside(id crate.ID, at store.Placement, reason error) (path s
 		return w.run.cfg.Store.Quarantine(id, at, reason.Error())
 	}
 	return w.run.cfg.Store.NoteMember(id, at, reason.Error())
-}
-
-// hash hashes what lies at a place and copies it to also.
-func (w *worker) hash(ctx context.Context, id crate.ID, at store.Placement, also io.Writer) (sum crate.Checksum, size int64, err error) {
-	return hash(ctx, w.run.cfg.Store, id, at, also)
-}
-
-func hash(ctx context.Context, from store.Reader, id crate.ID, at store.Placement, also io.Writer) (sum crate.Checksum, size int64, err error) {
-	f, err := from.Open(id, at)
-	if err != nil {
-		return sum, 0, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if size, err = io.Copy(io.MultiWriter(h, also), &cancelReader{ctx, f}); err != nil {
-		return sum, 0, err
-	}
-	h.Sum(sum[:0])
-	return sum, size, nil
-}
-
-// cancelReader ends a long copy when its context does.
-type cancelReader struct {
-	ctx context.Context // of one copy
-	r   io.Reader
-}
-
-func (c *cancelReader) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
 }
 
 // keepInMemory is how much of a file that is being bundled is held in memory,

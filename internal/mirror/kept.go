@@ -90,7 +90,7 @@ func (r *run) lookAtRepublished(ctx context.Context, f *store.RepublishedFile) (
 	if err != nil {
 		return nil, err
 	}
-	sum, size, err := hash(ctx, r.cfg.Store, f.ID, f.At(), io.Discard)
+	sum, size, err := store.Hash(ctx, r.cfg.Store, crate.Key{ID: f.ID}, f.At(), io.Discard)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)

@@ -350,7 +350,7 @@ func TestA8CopyOfARemovedVersion(t *testing.T) {
 	row := w.catalog.versions[foo1]
 	st, close, err := w.openStore(t.Context(), w.disk)
 	must(t, err)
-	member, err := st.Open(foo1, row.InBundle())
+	member, err := st.Open(t.Context(), row.Key(), row.InBundle())
 	must(t, err)
 	data, err := io.ReadAll(member)
 	must(t, errors.Join(err, member.Close(), close()))

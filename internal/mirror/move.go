@@ -84,7 +84,7 @@ func (r *run) completeDrop(ctx context.Context) error {
 			if listing.Holds(v.ID, v.AsFile(), v.Size) {
 				continue
 			}
-			sum, _, err := hash(ctx, r.cfg.Store, v.ID, v.InBundle(), io.Discard)
+			sum, _, err := store.Hash(ctx, r.cfg.Store, v.Key(), v.InBundle(), io.Discard)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -154,7 +154,7 @@ func (r *run) unreadable(id crate.ID, err error) {
 // (*unreadableError), keeps its loose file, and the next run with
 // -verify-existing puts it into another bundle.
 func (r *run) isGood(ctx context.Context, v *catalog.Version) (bool, error) {
-	sum, size, err := hash(ctx, r.cfg.Store, v.ID, v.InBundle(), io.Discard)
+	sum, size, err := store.Hash(ctx, r.cfg.Store, v.Key(), v.InBundle(), io.Discard)
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}

@@ -22,7 +22,7 @@ import (
 func (w *worker) conflict(ctx context.Context, res *result, at store.Placement) error {
 	reason := fmt.Sprintf("%s: the index names checksum %s now, but the version was mirrored with another, which is kept; if it was published again, clonecratesio accept %s %s takes the new bytes", res.item.ID, res.item.Checksum, res.item.Name, res.item.Version)
 	if at != (store.Placement{}) {
-		if sum, err := w.sumOf(ctx, res.item.ID, at); err == nil && sum == res.item.Checksum {
+		if sum, err := w.sumOf(ctx, res.item.Key(), at); err == nil && sum == res.item.Checksum {
 			res.outcome = violated
 			return fmt.Errorf("%s; it had these bytes before, and they are held", reason)
 		}
@@ -60,7 +60,7 @@ func (w *worker) replace(ctx context.Context, res *result, at store.Placement) e
 	}
 	if left == (store.Placement{}) { // an earlier run may have been cut off as all was in place
 		inPlace := store.Placement{Loose: true}
-		sum, err := w.sumOf(ctx, res.item.ID, inPlace)
+		sum, err := w.sumOf(ctx, res.item.Key(), inPlace)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -132,7 +132,7 @@ func (w *worker) makeWay(ctx context.Context, res *result, others []catalog.Vers
 		res.Rows = append(res.Rows, *v)
 	}
 	inPlace := store.Placement{Loose: true}
-	sum, err := w.sumOf(ctx, res.item.ID, inPlace)
+	sum, err := w.sumOf(ctx, res.item.Key(), inPlace)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
@@ -153,7 +153,7 @@ func (w *worker) shelve(ctx context.Context, v *catalog.Version) error {
 	if !v.Loose {
 		return nil
 	}
-	sum, err := w.sumOf(ctx, v.ID, store.Placement{Loose: true})
+	sum, err := w.sumOf(ctx, v.Key(), store.Placement{Loose: true})
 	if err == nil && sum == v.Checksum {
 		err = w.moveAway(ctx, v.Key())
 	}
@@ -161,7 +161,7 @@ func (w *worker) shelve(ctx context.Context, v *catalog.Version) error {
 		return err
 	}
 	v.Republished = v.Checksum.FileKey()
-	sum, err = w.sumOf(ctx, v.ID, v.AsFile())
+	sum, err = w.sumOf(ctx, v.Key(), v.AsFile())
 	if errors.Is(err, fs.ErrNotExist) || err == nil && sum != v.Checksum {
 		v.Placement = v.InBundle()
 		return nil
@@ -185,10 +185,10 @@ func (w *worker) moveAway(ctx context.Context, key crate.Key) error {
 }
 
 // sumOf hashes what is stored at a place.
-func (w *worker) sumOf(ctx context.Context, id crate.ID, at store.Placement) (crate.Checksum, error) {
-	sum, _, err := w.hash(ctx, id, at, io.Discard)
+func (w *worker) sumOf(ctx context.Context, key crate.Key, at store.Placement) (crate.Checksum, error) {
+	sum, _, err := store.Hash(ctx, w.run.cfg.Store, key, at, io.Discard)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		err = &unreadableError{fmt.Errorf("reading %s, which is held: %w", id, err)}
+		err = &unreadableError{fmt.Errorf("reading %s, which is held: %w", key.ID, err)}
 	}
 	return sum, err
 }

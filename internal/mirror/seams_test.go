@@ -54,10 +54,10 @@ func (s *seams) Adopt(id crate.ID) {
 	s.Store.Adopt(id)
 }
 
-func (s *seams) Open(id crate.ID, at store.Placement) (store.Content, error) {
-	s.panic("Open", id)
-	c, err := s.Store.Open(id, at)
-	return &panickingContent{c, s, id}, err
+func (s *seams) Open(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error) {
+	s.panic("Open", key.ID)
+	c, err := s.Store.Open(ctx, key, at)
+	return &panickingContent{c, s, key.ID}, err
 }
 
 func (s *seams) Quarantine(id crate.ID, at store.Placement, reason string) (string, error) {
@@ -228,9 +228,9 @@ type finisher interface {
 // badSector cannot read foo 1.0.0 in the first bundle.
 type badSector struct{ finisher }
 
-func (b *badSector) Open(id crate.ID, at store.Placement) (store.Content, error) {
-	c, err := b.finisher.Open(id, at)
-	if err == nil && id == foo1 && at.Bundle == "bundle-0000.tar.zst" {
+func (b *badSector) Open(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error) {
+	c, err := b.finisher.Open(ctx, key, at)
+	if err == nil && key.ID == foo1 && at.Bundle == "bundle-0000.tar.zst" {
 		return nil, errors.Join(&fs.PathError{Op: "read", Path: at.Bundle, Err: syscall.EIO}, c.Close())
 	}
 	return c, err

@@ -3,7 +3,6 @@ package prune
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -43,8 +42,8 @@ type Bundles struct {
 
 // Store is a [bundled.Store].
 type Store interface {
-	Copy(key crate.Key, from store.Placement) (store.Placement, error)
-	Open(id crate.ID, at store.Placement) (store.Content, error)
+	Copy(ctx context.Context, key crate.Key, from store.Placement) (store.Placement, error)
+	store.Reader
 	Checkpoint(ctx context.Context) (store.Outcome, error)
 	Finish(ctx context.Context) (store.Outcome, error)
 	Trash(name string, date time.Time) error
@@ -172,7 +171,7 @@ func (cfg *Config) copyWanted(ctx context.Context, j *judge, r *Rewrite) (damage
 		if goes {
 			continue
 		}
-		at, err := cfg.Bundles.Store.Copy(v.Key(), v.Placement)
+		at, err := cfg.Bundles.Store.Copy(ctx, v.Key(), v.Placement)
 		if durable.IsBroken(err) || errors.Is(err, bundle.ErrBroken) {
 			return nil, fmt.Errorf("copying %s out of %s: %w", v.ID, r.Name, err)
 		}
@@ -207,7 +206,7 @@ func (cfg *Config) record(ctx context.Context, done store.Outcome, moved []catal
 		return fmt.Errorf("copying %s: %w", done.Refused[0].ID, done.Refused[0].Err)
 	}
 	for i := range moved {
-		if err := cfg.Bundles.prove(&moved[i]); err != nil {
+		if err := cfg.Bundles.prove(ctx, &moved[i]); err != nil {
 			return fmt.Errorf("reading back the copy of %s in %s: %w", moved[i].ID, moved[i].Bundle, err)
 		}
 	}
@@ -219,20 +218,12 @@ func (cfg *Config) record(ctx context.Context, done store.Outcome, moved []catal
 }
 
 // prove hashes a copy.
-func (b *Bundles) prove(v *catalog.Version) error {
-	c, err := b.Store.Open(v.ID, v.InBundle())
-	if err != nil {
-		return err
+func (b *Bundles) prove(ctx context.Context, v *catalog.Version) error {
+	sum, size, err := store.Hash(ctx, b.Store, v.Key(), v.InBundle(), io.Discard)
+	if err == nil && sum != v.Checksum {
+		err = &crate.ChecksumError{ID: v.ID, Want: v.Checksum, Got: sum, Size: size}
 	}
-	defer c.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, c); err != nil {
-		return err
-	}
-	if got := crate.Checksum(h.Sum(nil)); got != v.Checksum {
-		return &crate.ChecksumError{ID: v.ID, Want: v.Checksum, Got: got, Size: v.Size}
-	}
-	return nil
+	return err
 }
 
 // throw throws a bundle away of which nothing is wanted any more, and then forgets

@@ -226,7 +226,7 @@ func (w *world) check(at string) {
 		if v.VerifiedAt.IsZero() || !v.Listed {
 			w.t.Errorf("%s: what was known of %v is forgotten: %+v", at, key, v)
 		}
-		c, err := s.Open(v.ID, v.Placement)
+		c, err := s.Open(w.t.Context(), v.Key(), v.Placement)
 		if err != nil {
 			w.t.Errorf("%s: %v", at, err)
 			continue

@@ -28,8 +28,8 @@ type copies struct {
 	log        *slog.Logger
 	quarantine quarantine
 	proven     proven
-	hashing    singleflight.Group // of large crates, by what is hashed
-	told       recent[identity]   // damage that the log knows of
+	hashing    singleflight.Group      // of large crates, by what is hashed
+	told       recent[store.Placement] // damage that the log knows of
 	clock      func() time.Time
 
 	mu      sync.Mutex        // guards what follows
@@ -97,39 +97,38 @@ func isLeaving(err error) bool {
 // tell puts damage into the log, once.
 func (c *copies) tell(row *catalog.Version, bad []badCopy) {
 	for _, b := range bad {
-		key := identity{offset: b.at.Offset, bundled: b.at.Bundle != ""}
-		if known, ok := c.told.get(row.Checksum); ok && known == key {
+		if known, ok := c.told.get(row.Checksum); ok && known == b.at {
 			continue
 		}
-		c.told.put(row.Checksum, key)
+		c.told.put(row.Checksum, b.at)
 		c.log.Error("a crate file is damaged or missing: another copy is given out if there is one; clonecratesio verify -repair mends it",
-			"crate", row.Name, "version", row.Version, "bundle", b.at.Bundle, "offset", b.at.Offset, "err", b.err)
+			"crate", row.Name, "version", row.Version, "place", b.at.String(), "err", b.err)
 	}
 }
 
 // openOne opens a copy, and hashes it unless that was done a short while ago and
 // the file that it is in has not changed since.
 func (c *copies) openOne(ctx context.Context, row *catalog.Version, at store.Placement) (store.Content, error) {
-	content, err := c.reader(at, row.ID)
+	content, err := c.reader(ctx, at, row.Key())
 	if err != nil {
 		return nil, err
 	}
-	good, err := c.prove(ctx, content, row, at)
+	good, err := c.prove(ctx, content, row)
 	if err != nil {
 		return nil, errors.Join(err, content.Close())
 	}
 	return good, nil
 }
 
-func (c *copies) reader(at store.Placement, id crate.ID) (store.Content, error) {
+func (c *copies) reader(ctx context.Context, at store.Placement, key crate.Key) (store.Content, error) {
 	if at.Bundle == "" {
-		return c.loose.Open(id, at)
+		return c.loose.Open(ctx, key, at)
 	}
 	bundles, err := c.openBundles()
 	if err != nil {
 		return nil, err
 	}
-	return bundles.Open(id, at)
+	return bundles.Open(ctx, key, at)
 }
 
 // openBundles opens the folder of bundles as soon as there is one.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -91,7 +90,7 @@ func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error)
 	if f == nil && errors.Is(errNow, fs.ErrNotExist) {
 		return nil, errNow
 	}
-	if moved := errNow == nil && !slices.Equal(places(now), places(row)); moved {
+	if moved := errNow == nil && now.Placement != row.Placement; moved {
 		if f != nil {
 			return f, nil // should something be wrong there now, the next one finds it
 		}
@@ -127,21 +126,10 @@ func (v *View) row(ctx context.Context, id crate.ID) (*catalog.Version, error) {
 	return &row, err
 }
 
-// places are where the copies of a version lie, the cheaper one first.
-func places(row *catalog.Version) (at []store.Placement) {
-	if row.Loose {
-		at = append(at, row.AsFile())
-	}
-	if row.Bundle != "" {
-		at = append(at, row.InBundle())
-	}
-	return at
-}
-
 // tried are the places of a version, and last the one to which a run moves its
 // loose file before it records that other bytes are the version's.
 func tried(row *catalog.Version) []store.Placement {
-	at := places(row)
+	at := row.Places()
 	if row.Loose {
 		at = append(at, row.Moved(row.Checksum))
 	}

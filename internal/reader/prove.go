@@ -23,7 +23,7 @@ const (
 )
 
 // prove returns content, or a copy of it in memory, if its bytes are right.
-func (c *copies) prove(ctx context.Context, content store.Content, row *catalog.Version, at store.Placement) (store.Content, error) {
+func (c *copies) prove(ctx context.Context, content store.Content, row *catalog.Version) (store.Content, error) {
 	if content.Size() != row.Size {
 		return nil, fmt.Errorf("%s has %d bytes, want %d", row.ID, content.Size(), row.Size)
 	}
@@ -31,7 +31,7 @@ func (c *copies) prove(ctx context.Context, content store.Content, row *catalog.
 		return readProven(content, row)
 	}
 	now := c.clock()
-	id, err := identify(content, at)
+	id, err := content.Identity()
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func readProven(content store.Content, row *catalog.Version) (store.Content, err
 // proveLarge hashes a large crate, once for all who ask for it at the same time:
 // a release that everybody waits for is not read a hundred times. Should the one
 // who hashes it go away, another one begins.
-func (c *copies) proveLarge(ctx context.Context, content store.Content, row *catalog.Version, id identity) error {
+func (c *copies) proveLarge(ctx context.Context, content store.Content, row *catalog.Version, id store.Identity) error {
 	for {
 		_, err, _ := c.hashing.Do(fmt.Sprint(row.Checksum, id), func() (any, error) {
 			now := c.clock()
@@ -105,6 +105,8 @@ type inMemory struct {
 }
 
 func (m inMemory) Close() error { return m.from.Close() }
+
+func (m inMemory) Identity() (store.Identity, error) { return m.from.Identity() }
 
 // readerUntil reads until its caller goes away.
 type readerUntil struct {

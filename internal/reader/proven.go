@@ -1,32 +1,12 @@
 package reader
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
-
-// identity is which bytes of which file were hashed, and in which state the file
-// was.
-type identity struct {
-	file    durable.State
-	bundled bool
-	offset  int64 // of the crate in its bundle
-}
-
-// identify returns the identity of an open crate file.
-func identify(content store.Content, at store.Placement) (identity, error) {
-	file, ok := content.(interface{ State() (durable.State, error) })
-	if !ok {
-		return identity{}, fmt.Errorf("a %T does not say what file it is in", content)
-	}
-	state, err := file.State()
-	return identity{file: state, bundled: at.Bundle != "", offset: at.Offset}, err
-}
 
 // provenFor is how long a proof holds. A disk that loses bytes changes no time
 // of any file.
@@ -36,20 +16,20 @@ const provenFor = 10 * time.Minute
 type proven struct{ recent[proof] }
 
 type proof struct {
-	identity
+	store.Identity
 	made time.Time
 }
 
 // has reports whether the bytes of sum were found there.
-func (p *proven) has(sum crate.Checksum, id identity, now time.Time) bool {
+func (p *proven) has(sum crate.Checksum, id store.Identity, now time.Time) bool {
 	have, ok := p.get(sum)
-	return ok && have.identity == id && now.Sub(have.made) < provenFor
+	return ok && have.Identity == id && id != (store.Identity{}) && now.Sub(have.made) < provenFor
 }
 
 // add remembers that the bytes of sum were found there by somebody who began to
 // look for them at now, unless the file may change and look the same.
-func (p *proven) add(sum crate.Checksum, id identity, now time.Time) {
-	if id.file.Settled(now) {
+func (p *proven) add(sum crate.Checksum, id store.Identity, now time.Time) {
+	if id.Settled(now) {
 		p.put(sum, proof{id, now})
 	}
 }

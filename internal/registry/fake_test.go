@@ -19,6 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // fake is a mirror of a registry in memory.
@@ -111,7 +112,7 @@ func (f *fake) Open(_ context.Context, id crate.ID) (*reader.File, error) {
 		return nil, err
 	}
 	sum, _ := f.reg.Checksum(id)
-	c := &content{Reader: bytes.NewReader(data)}
+	c := &content{Content: store.InMemory(data)}
 	if id == f.breaks {
 		c.breakAt = int64(len(data) / 2)
 	}
@@ -121,7 +122,7 @@ func (f *fake) Open(_ context.Context, id crate.ID) (*reader.File, error) {
 // OpenBytes has the bytes that versions have, and those of superseded.
 func (f *fake) OpenBytes(ctx context.Context, key crate.Key) (*reader.File, error) {
 	if data, ok := f.superseded[key]; ok {
-		return &reader.File{Content: &content{Reader: bytes.NewReader(data)}, ID: key.ID, Checksum: key.Checksum}, nil
+		return &reader.File{Content: &content{Content: store.InMemory(data)}, ID: key.ID, Checksum: key.Checksum}, nil
 	}
 	if sum, err := f.reg.Checksum(key.ID); err != nil || sum != key.Checksum {
 		return nil, fs.ErrNotExist
@@ -149,20 +150,18 @@ func (f *fake) Search(query string, offset, limit int) (names []string, total in
 }
 
 type content struct {
-	*bytes.Reader
+	store.Content
 	breakAt int64
 }
 
-func (c *content) Close() error { return nil }
-
 func (c *content) Read(p []byte) (int, error) {
 	if c.breakAt == 0 {
-		return c.Reader.Read(p)
+		return c.Content.Read(p)
 	}
 	if at, _ := c.Seek(0, io.SeekCurrent); at >= c.breakAt {
 		return 0, fs.ErrInvalid
 	}
-	return c.Reader.Read(p[:min(int64(len(p)), c.breakAt)])
+	return c.Content.Read(p[:min(int64(len(p)), c.breakAt)])
 }
 
 // at is a public URL that is right.

@@ -193,7 +193,7 @@ func (c *crateJob) opened(ctx context.Context, sources []source) []deep.Source {
 func (c *crateJob) read(ctx context.Context, s *source) (io.ReadCloser, error) {
 	at := s.places[0]
 	if at.Deep.Segment == "" {
-		return c.Open(s.ID, at)
+		return c.Open(ctx, s.Key(), at)
 	}
 	data, err := c.Segments.Read(ctx, s.Key(), at.Deep)
 	return io.NopCloser(bytes.NewReader(data)), err

@@ -230,7 +230,7 @@ func (w *world) read(s store.Reader, segments *Segments, v *catalog.Version, at 
 	if at.Deep.Segment != "" {
 		return segments.Read(context.Background(), v.Key(), at.Deep)
 	}
-	c, err := s.Open(v.ID, at)
+	c, err := s.Open(context.Background(), v.Key(), at)
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ type Config struct {
 	Catalog  Catalog
 	Segments *Segments
 	// Open opens a version as a loose file or in a bundle.
-	Open      func(id crate.ID, at store.Placement) (store.Content, error)
+	Open      func(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error)
 	Originals Originals // nil: both are kept
 	// Hot keeps the newest version of each crate where it is, beside its place in
 	// the deep archive.

@@ -48,11 +48,11 @@ func (c *Crates) held(ctx context.Context, from *index.Crate) (map[crate.ID]stor
 // look reads the crate of a record. What is wrong with the crate is what there is
 // to say of it; what is wrong with this machine costs the sidecar, as nothing
 // about the crate is known.
-func (c *Crates) look(rec *record) {
+func (c *Crates) look(ctx context.Context, rec *record) {
 	if c == nil {
 		return
 	}
-	said, err := c.inspect(rec)
+	said, err := c.inspect(ctx, rec)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case errors.As(err, new(syscall.Errno)):
@@ -79,8 +79,8 @@ func (rec *record) manifest() any {
 
 // inspect reads the crate of a record to its end: bytes that are not those that
 // the index names have nothing to say.
-func (c *Crates) inspect(rec *record) (*cargotoml.Contents, error) {
-	f, err := c.Store.Open(rec.ID, rec.at)
+func (c *Crates) inspect(ctx context.Context, rec *record) (*cargotoml.Contents, error) {
+	f, err := c.Store.Open(ctx, crate.Key{ID: rec.ID, Checksum: rec.sum}, rec.at)
 	if err != nil {
 		return nil, err
 	}

@@ -155,7 +155,7 @@ func (r *run) encode(ctx context.Context) error {
 		for i := range b.records {
 			rec := &b.records[i]
 			if rec.skip = rec.leftOut && !r.cfg.Output.has(rec); !rec.skip {
-				r.cfg.Crates.look(rec)
+				r.cfg.Crates.look(ctx, rec)
 			}
 		}
 		if err := r.cfg.Output.encode(b); err != nil {

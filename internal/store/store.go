@@ -10,14 +10,17 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
 // ErrUnusable: the store cannot take anything at all, so that no other crate
@@ -193,10 +196,12 @@ type Reader interface {
 	// Stat returns the size in bytes of the loose file under id's name. Errors:
 	// fs.ErrNotExist; durable.ErrNotRegular for a folder, link or device.
 	Stat(id crate.ID) (int64, error)
-	// Open opens id where it is stored, in the bundle if at names both. Nothing
-	// vouches for its bytes but their hash. Errors as Stat, and whatever is wrong
-	// with a bundle.
-	Open(id crate.ID, at Placement) (Content, error)
+	// Open opens the bytes of key where at says that they are: of several places,
+	// in the bundle, then the loose file, then the deep archive. A caller who
+	// does not know the checksum leaves it zero, which will do for all places but
+	// the last. Nothing vouches for the bytes but their hash. Errors as Stat, and
+	// whatever is wrong with a bundle or segment; the context's.
+	Open(ctx context.Context, key crate.Key, at Placement) (Content, error)
 }
 
 // Remover takes loose files away whose crates lie elsewhere too.
@@ -265,4 +270,29 @@ type Content interface {
 	io.ReadSeekCloser
 	io.ReaderAt
 	Size() int64
+	// Identity tells these bytes from those that may be stored in their place
+	// later.
+	Identity() (Identity, error)
 }
+
+// Identity is which stored bytes were read: as long as it is the same, they need
+// not be hashed again. Identities are compared with ==. The zero Identity says
+// nothing; such bytes were made for this Content.
+type Identity struct {
+	In     string        // name of the bundle, of an object and its version; empty: a file of its own
+	State  durable.State // of the file; zero: it can never change
+	Offset int64         // in the file
+}
+
+// Settled reports whether a change of the bytes that comes after now will show in
+// their Identity.
+func (i Identity) Settled(now time.Time) bool { return i.State.Settled(now) }
+
+// InMemory is the content of bytes that were made for one caller.
+func InMemory(data []byte) Content { return memory{bytes.NewReader(data)} }
+
+type memory struct{ *bytes.Reader }
+
+func (memory) Identity() (Identity, error) { return Identity{}, nil }
+
+func (memory) Close() error { return nil }

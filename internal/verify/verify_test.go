@@ -1,7 +1,6 @@
 package verify_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -64,7 +63,8 @@ func (m *mirror) row(id crate.ID) catalog.Version {
 
 func (m *mirror) Stat(crate.ID) (int64, error) { panic("not asked") }
 
-func (m *mirror) Open(id crate.ID, at store.Placement) (store.Content, error) {
+func (m *mirror) Open(_ context.Context, key crate.Key, at store.Placement) (store.Content, error) {
+	id := key.ID
 	if at.Republished != "" {
 		return nil, fs.ErrNotExist
 	}
@@ -78,12 +78,8 @@ func (m *mirror) Open(id crate.ID, at store.Placement) (store.Content, error) {
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	return content{bytes.NewReader(data)}, nil
+	return store.InMemory(data), nil
 }
-
-type content struct{ *bytes.Reader }
-
-func (content) Close() error { return nil }
 
 // run verifies, and returns what was found as "kind: id".
 func (m *mirror) run(ctx context.Context, change func(*verify.Config)) (found []string, s *verify.Summary, err error) {

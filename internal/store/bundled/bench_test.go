@@ -158,7 +158,7 @@ func takeOne(b *testing.B, s *ReadOnly, cat *catalog.Catalog, id crate.ID) (sum 
 	if err != nil || len(held) != 1 {
 		b.Fatalf("%v: %v, %v", id, held, err)
 	}
-	c, err := s.Open(id, store.Placement{Bundle: held[0].Bundle, Offset: held[0].Offset, FrameSize: held[0].FrameSize})
+	c, err := s.Open(b.Context(), crate.Key{ID: id}, store.Placement{Bundle: held[0].Bundle, Offset: held[0].Offset, FrameSize: held[0].FrameSize})
 	if err != nil {
 		b.Fatal(err)
 	}

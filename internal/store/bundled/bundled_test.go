@@ -128,7 +128,7 @@ func finish(t *testing.T, s *Store) store.Outcome {
 }
 
 func read(s store.Reader, id crate.ID, at store.Placement) (string, error) {
-	c, err := s.Open(id, at)
+	c, err := s.Open(context.Background(), crate.Key{ID: id}, at)
 	if err != nil {
 		return "", err
 	}
@@ -617,7 +617,7 @@ func TestManyReaders(t *testing.T) {
 		places = append(places, put(t, s, n))
 	}
 	checkpoint(t, s)
-	first, err := s.Open(id(0), places[0])
+	first, err := s.Open(t.Context(), crate.Key{ID: id(0)}, places[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -656,7 +656,7 @@ func TestH7Replaced(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	open, err := r.Open(id(1), at)
+	open, err := r.Open(t.Context(), crate.Key{ID: id(1)}, at)
 	if err != nil {
 		t.Fatal(err)
 	}

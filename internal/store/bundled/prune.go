@@ -1,6 +1,7 @@
 package bundled
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,8 +18,8 @@ import (
 // bytes have the checksum, and returns where they will be after the next
 // Checkpoint. Errors: *crate.ChecksumError; bundle.ErrBroken if it cannot be
 // written.
-func (s *Store) Copy(key crate.Key, from store.Placement) (store.Placement, error) {
-	c, err := s.Open(key.ID, from.InBundle())
+func (s *Store) Copy(ctx context.Context, key crate.Key, from store.Placement) (store.Placement, error) {
+	c, err := s.Open(ctx, key, from.InBundle())
 	if err != nil {
 		return store.Placement{}, err
 	}

@@ -20,12 +20,12 @@ func TestCopy(t *testing.T) {
 	from := put(t, s, 1)
 	checkpoint(t, s)
 	key := crate.Key{ID: id(1), Checksum: sha256.Sum256([]byte(text(1)))}
-	to, err := s.Copy(key, from)
+	to, err := s.Copy(t.Context(), key, from)
 	if err != nil || to.Bundle == from.Bundle {
 		t.Fatalf("copied to %+v: %v", to, err)
 	}
 	checkpoint(t, s)
-	c, err := s.Open(key.ID, to)
+	c, err := s.Open(t.Context(), key, to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,10 +34,10 @@ func TestCopy(t *testing.T) {
 		t.Errorf("the copy is %q: %v", data, err)
 	}
 	key.Checksum[0]++
-	if _, err := s.Copy(key, from); !errors.As(err, new(*crate.ChecksumError)) {
+	if _, err := s.Copy(t.Context(), key, from); !errors.As(err, new(*crate.ChecksumError)) {
 		t.Errorf("copying what is something else: %v", err)
 	}
-	if _, err := s.Copy(key, store.Placement{Bundle: bundle.FileName(77)}); err == nil {
+	if _, err := s.Copy(t.Context(), key, store.Placement{Bundle: bundle.FileName(77)}); err == nil {
 		t.Error("copied from a bundle that is not there")
 	}
 }

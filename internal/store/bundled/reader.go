@@ -1,6 +1,7 @@
 package bundled
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,25 +16,25 @@ import (
 )
 
 // Open implements store.Reader.
-func (s *Store) Open(id crate.ID, at store.Placement) (store.Content, error) {
-	return open(&s.readers, s.Loose, id, at)
+func (s *Store) Open(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error) {
+	return open(ctx, &s.readers, s.Loose, key, at)
 }
 
 // Open implements store.Reader.
-func (s *ReadOnly) Open(id crate.ID, at store.Placement) (store.Content, error) {
-	return open(&s.readers, s.Loose, id, at)
+func (s *ReadOnly) Open(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error) {
+	return open(ctx, &s.readers, s.Loose, key, at)
 }
 
 // Close closes all files.
 func (s *ReadOnly) Close() error { return s.readers.close() }
 
-func open(readers *readers, loose Loose, id crate.ID, at store.Placement) (store.Content, error) {
+func open(ctx context.Context, readers *readers, loose Loose, key crate.Key, at store.Placement) (store.Content, error) {
 	if at.Bundle == "" {
-		return loose.Open(id, at)
+		return loose.Open(ctx, key, at)
 	}
-	c, err := readers.member(id, at)
+	c, err := readers.member(key.ID, at)
 	if err != nil {
-		return nil, fmt.Errorf("opening %s in %s: %w", id, at.Bundle, err)
+		return nil, fmt.Errorf("opening %s in %s: %w", key.ID, at.Bundle, err)
 	}
 	return c, nil
 }
@@ -62,12 +63,15 @@ type file struct {
 type member struct {
 	*bundle.Content
 	of    *file
+	at    int64
 	close func() error
 }
 
-// State is that of the bundle: whoever has hashed the member can tell by it
-// whether that still holds.
-func (m member) State() (durable.State, error) { return durable.StateOf(m.of.f) }
+// Identity implements store.Content.
+func (m member) Identity() (store.Identity, error) {
+	state, err := durable.StateOf(m.of.f)
+	return store.Identity{In: m.of.name, State: state, Offset: m.at}, err
+}
 
 // Close implements store.Content.
 func (m member) Close() error { return errors.Join(m.Content.Close(), m.close()) }
@@ -93,7 +97,7 @@ func (r *readers) member(id crate.ID, at store.Placement) (store.Content, error)
 	if c.ID() != id {
 		return nil, errors.Join(fmt.Errorf("%s lies at offset %d", c.ID(), at.Offset), c.Close(), free())
 	}
-	return member{c, f, free}, nil
+	return member{c, f, at.Offset, free}, nil
 }
 
 // stat describes the bundle that has the name now. It may be another one than

@@ -149,8 +149,8 @@ func sizeOf(info fs.FileInfo, id crate.ID) (int64, error) {
 }
 
 // Open implements store.Reader.
-func (s *Store) Open(id crate.ID, at store.Placement) (store.Content, error) {
-	f, err := s.fsys.Open(at.LoosePath(id))
+func (s *Store) Open(_ context.Context, key crate.Key, at store.Placement) (store.Content, error) {
+	f, err := s.fsys.Open(at.LoosePath(key.ID))
 	if err != nil {
 		return nil, err
 	}
@@ -168,8 +168,11 @@ type content struct {
 
 func (c content) Size() int64 { return c.size }
 
-// State tells what was read of the file from what it may become.
-func (c content) State() (durable.State, error) { return durable.StateOf(c.File) }
+// Identity implements store.Content.
+func (c content) Identity() (store.Identity, error) {
+	state, err := durable.StateOf(c.File)
+	return store.Identity{State: state}, err
+}
 
 // OnDisk returns the file, which is the crate and nothing else: it can be
 // linked.

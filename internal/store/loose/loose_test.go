@@ -145,7 +145,7 @@ func TestStat(t *testing.T) {
 			t.Errorf("%s: %v, want not exist", name, err)
 		}
 	}
-	if _, err := s.Open(log, store.Placement{Loose: true}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.Open(t.Context(), crate.Key{ID: log}, store.Placement{Loose: true}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Open: %v, want not exist", err)
 	}
 	if storetest.Listing(t, s).Holds(serde, store.Placement{Bundle: "bundle-0000.tar.zst", FrameSize: 3}, 3) {
@@ -208,7 +208,7 @@ func TestC18NameIsAFolderOrLink(t *testing.T) {
 		if _, err := s.Stat(id); !errors.Is(err, durable.ErrNotRegular) {
 			t.Errorf("Stat(%v) = %v, want not a regular file", id, err)
 		}
-		if _, err := s.Open(id, store.Placement{Loose: true}); !errors.Is(err, durable.ErrNotRegular) {
+		if _, err := s.Open(t.Context(), crate.Key{ID: id}, store.Placement{Loose: true}); !errors.Is(err, durable.ErrNotRegular) {
 			t.Errorf("Open(%v) = %v, want not a regular file", id, err)
 		}
 	}

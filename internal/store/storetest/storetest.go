@@ -98,7 +98,7 @@ func held(t *testing.T, s Store, id crate.ID, at store.Placement, text string) b
 
 func read(t *testing.T, s Store, id crate.ID, at store.Placement) string {
 	t.Helper()
-	c, err := s.Open(id, at)
+	c, err := s.Open(t.Context(), crate.Key{ID: id}, at)
 	if err != nil {
 		t.Errorf("Open(%v): %v", id, err)
 		return ""
@@ -483,7 +483,7 @@ func wantRepublished(t *testing.T, s Store, want map[crate.Key]string) {
 			t.Fatal(err)
 		}
 		n++
-		content, err := s.Open(f.ID, f.At())
+		content, err := s.Open(t.Context(), crate.Key{ID: f.ID}, f.At())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -503,7 +503,7 @@ func wantRepublished(t *testing.T, s Store, want map[crate.Key]string) {
 
 func wantLoose(t *testing.T, s Store, id crate.ID, text string) {
 	t.Helper()
-	content, err := s.Open(id, store.Placement{Loose: true})
+	content, err := s.Open(t.Context(), crate.Key{ID: id}, store.Placement{Loose: true})
 	if err != nil {
 		t.Fatal(err)
 	}
