@@ -140,8 +140,8 @@ func Prepare(out durable.FS) error {
 // ErrForeign: a folder has something in it that is no export.
 var ErrForeign = errors.New("the folder is not empty, and no export made it")
 
-// run is one Run. Its fields do not change but for what Progress and the temp
-// files' counter guard themselves; shown belongs to Run's goroutine.
+// run is one Run. Its fields do not change but for what Progress and the disk's
+// batch guard themselves; shown belongs to Run's goroutine.
 type run struct {
 	Config
 	disk  *disk
@@ -193,7 +193,7 @@ func (r *run) all(ctx context.Context) (err error) {
 	if err := r.removeStale(ctx); err != nil {
 		return err
 	}
-	if err := r.disk.syncNames(); err != nil || !r.Prune {
+	if err := r.disk.syncRemoved(); err != nil || !r.Prune {
 		return err
 	}
 	return r.prune(ctx)
@@ -224,49 +224,47 @@ func (r *run) batch(ctx context.Context, names []string) error {
 // publish gives the files of a batch their names, in steps of which each is durable
 // before the next: lines that must go, crate files, lines.
 func (r *run) publish(batch []staged) error {
-	if err := r.disk.syncBytes(); err != nil {
-		return err
-	}
-	if err := r.name(batch, func(s *staged) []renaming { return s.without }); err != nil {
-		return err
-	}
-	if err := r.name(batch, func(s *staged) []renaming { return s.files }); err != nil {
-		return err
+	for _, files := range []func(*staged) []*durable.Staged{
+		func(s *staged) []*durable.Staged { return s.without },
+		func(s *staged) []*durable.Staged { return s.files },
+		func(s *staged) []*durable.Staged { return s.index },
+	} {
+		if err := r.name(batch, files); err != nil {
+			return err
+		}
 	}
 	for i := range batch {
 		s := &batch[i]
 		if s.path != "" {
 			r.shown[s.path] = true
 		}
-		if s.failed || s.index == (renaming{}) {
-			continue
+		if !s.failed {
+			r.Progress.index.Add(int64(len(s.index)))
 		}
-		if err := r.own(r.disk.replace(s.index), s); err != nil {
-			return err
-		}
-		r.Progress.index.Add(1)
 	}
 	return nil
 }
 
-// name gives some files of each crate their names, and makes these durable.
-func (r *run) name(batch []staged, files func(*staged) []renaming) error {
-	named := false
+// name gives some files of each crate their names, durably, unless one that was to
+// have its name before could not get it.
+func (r *run) name(batch []staged, files func(*staged) []*durable.Staged) error {
+	var all []*durable.Staged
 	for i := range batch {
-		for _, f := range files(&batch[i]) {
-			if batch[i].failed {
-				break // what follows relies on it
-			}
-			if err := r.own(r.disk.replace(f), &batch[i]); err != nil {
-				return err
-			}
-			named = true
+		if !batch[i].failed {
+			all = append(all, files(&batch[i])...)
 		}
 	}
-	if !named {
-		return nil
+	if err := r.disk.name(all); err != nil {
+		return err
 	}
-	return r.disk.syncNames()
+	for i := range batch {
+		for _, f := range files(&batch[i]) {
+			if err := r.own(f.Err, &batch[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // own tells the trouble of one crate from that of the disk, which it returns.
@@ -285,9 +283,6 @@ func (r *run) config() error {
 	body := fmt.Appendf(nil, "{\n\t\"dl\": %q\n}\n", r.PublicURL+"/"+cratesDir+"/{crate}/{crate}-{version}"+crate.Ext)
 	if r.disk.has(configName, body) {
 		return nil
-	}
-	if err := r.disk.syncNames(); err != nil {
-		return err
 	}
 	if err := durable.WriteFile(r.Out, configName, body); err != nil {
 		return fmt.Errorf("writing config.json: %w", err)

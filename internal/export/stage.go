@@ -19,12 +19,12 @@ import (
 // staged is what is to get its name for one crate.
 type staged struct {
 	name  string
-	path  string     // of its index file; empty: nothing is shown of it
-	files []renaming // crate files
-	index renaming   // zero: the index file is right
+	path  string            // of its index file; empty: nothing is shown of it
+	files []*durable.Staged // crate files
+	index []*durable.Staged // its index file, unless that is right
 	// without is the index file of before, if a crate file takes the name of other
 	// bytes, without the lines of these.
-	without []renaming
+	without []*durable.Staged
 	failed  bool
 }
 
@@ -73,16 +73,19 @@ func (r *run) stageCrate(ctx context.Context, c *reader.Crate, s *staged) error 
 	if bytes.Equal(before, body) {
 		return nil
 	}
-	err := r.disk.mkdir(path.Dir(name))
-	if err == nil {
-		s.index, err = r.disk.write(name, bytes.NewReader(body))
+	line, err := r.disk.Stage(name, bytes.NewReader(body))
+	if err != nil {
+		return err
 	}
-	if rest := withoutRepublished(before, c.Entries); err == nil && len(rest) < len(before) {
-		var without renaming
-		without, err = r.disk.write(name, bytes.NewReader(rest))
+	s.index = append(s.index, line)
+	if rest := withoutRepublished(before, c.Entries); len(rest) < len(before) {
+		without, err := r.disk.Stage(name, bytes.NewReader(rest))
+		if err != nil {
+			return err
+		}
 		s.without = append(s.without, without)
 	}
-	return err
+	return nil
 }
 
 // withoutRepublished is an index file of the tree without the lines of versions that
@@ -119,9 +122,6 @@ func (r *run) stageVersion(ctx context.Context, e *reader.Entry, have tree, s *s
 		return err
 	}
 	defer f.Close()
-	if err := r.disk.mkdir(folderOf(e.Name)); err != nil {
-		return err
-	}
 	for _, name := range missing {
 		ready, err := r.bring(f, name)
 		if err != nil {
@@ -159,9 +159,9 @@ func (r *run) hashes(name string, want crate.Checksum) bool {
 }
 
 // bring links a crate file, or copies it and hashes what it copies.
-func (r *run) bring(f *reader.File, name string) (renaming, error) {
+func (r *run) bring(f *reader.File, name string) (*durable.Staged, error) {
 	if file := f.OnDisk(); file != nil {
-		ready, err := r.disk.link(name, file)
+		ready, err := r.disk.StageLink(name, file)
 		if err == nil {
 			r.Progress.linked.Add(1)
 		}
@@ -170,16 +170,16 @@ func (r *run) bring(f *reader.File, name string) (renaming, error) {
 		}
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return renaming{}, err
+		return nil, err
 	}
 	h := sha256.New()
-	ready, err := r.disk.write(name, io.TeeReader(f, h))
+	ready, err := r.disk.Stage(name, io.TeeReader(f, h))
 	if err != nil {
-		return ready, err
+		return nil, err
 	}
 	if sum := crate.Checksum(h.Sum(nil)); sum != f.Checksum {
 		err := &crate.ChecksumError{ID: f.ID, Want: f.Checksum, Got: sum, Size: f.Size()}
-		return renaming{}, errors.Join(err, r.disk.Remove(ready.temp))
+		return nil, errors.Join(err, ready.Discard())
 	}
 	r.Progress.copied.Add(1)
 	return ready, nil

@@ -80,7 +80,7 @@ func (r *run) prune(ctx context.Context) error {
 			return fmt.Errorf("removing crate files that no line names: %w", err)
 		}
 	}
-	return r.disk.syncNames()
+	return r.disk.syncRemoved()
 }
 
 func (r *run) pruneCrate(name string) error {

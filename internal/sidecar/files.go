@@ -2,14 +2,10 @@ package sidecar
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
-	"strconv"
-	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,21 +24,16 @@ const WorkDir = loose.StateDir + "/sidecars"
 
 // Files is sidecars as one file each, in the shard layout.
 //
-// They are written to WorkDir. Some ten thousand at a time are then made durable
-// by one sync of the file system and get their names: a name never shows bytes
-// that a power cut could take away. A kill costs those that have none yet.
+// They are written to WorkDir, and some ten thousand at a time get their names by a
+// [durable.Batch]. A kill costs those that have none yet.
 type Files struct {
 	fsys    durable.FS
-	perFile bool // the file system cannot be synced as a whole
-	temps   atomic.Uint64
-	kept    int64   // since the last commit
-	waiting []fresh // written, not yet published
+	batch   *durable.Batch
+	kept    int64             // since the last commit
+	waiting []*durable.Staged // written, not yet published
 }
 
 var _ Output = (*Files)(nil)
-
-// fresh is a sidecar that was written.
-type fresh struct{ temp, name string }
 
 // commitFiles is how many sidecars get their names at a time.
 const commitFiles = 1 << 14
@@ -50,32 +41,11 @@ const commitFiles = 1 << 14
 // NewFiles opens the folder of sidecars. The caller sees to it that nobody else
 // writes sidecars there; a mirror may be written beside them.
 func NewFiles(fsys durable.FS) (*Files, error) {
-	if err := fsys.MkdirAll(WorkDir); err != nil {
-		return nil, fmt.Errorf("opening the folder of sidecars: %w", err)
-	}
-	o := &Files{fsys: fsys}
-	if err := o.clear(); err != nil {
+	o := &Files{fsys: fsys, batch: durable.NewBatch(fsys, WorkDir, durable.Together)}
+	if err := o.batch.Clear(); err != nil {
 		return nil, fmt.Errorf("clearing temporary files of an earlier run: %w", err)
 	}
-	err := fsys.SyncAll()
-	if o.perFile = errors.Is(err, errors.ErrUnsupported); err != nil && !o.perFile {
-		return nil, fmt.Errorf("opening the folder of sidecars: %w", err)
-	}
 	return o, nil
-}
-
-// clear removes what is in WorkDir.
-func (o *Files) clear() error {
-	left, err := o.fsys.ReadDir(WorkDir)
-	if err != nil {
-		return err
-	}
-	for _, e := range left {
-		if err := o.fsys.Remove(path.Join(WorkDir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // SidecarPath returns where the sidecar of a version is, slash-separated.
@@ -121,11 +91,11 @@ func (o *Files) put(b *batch, rec *record, text []byte) error {
 		b.kept++
 		return nil
 	}
-	temp := WorkDir + "/" + strconv.FormatUint(o.temps.Add(1), 36)
-	if err := o.writeTemp(temp, text); err != nil {
+	f, err := o.batch.Stage(name, bytes.NewReader(text))
+	if err != nil {
 		return err
 	}
-	b.fresh = append(b.fresh, fresh{temp, name})
+	b.fresh = append(b.fresh, f)
 	return nil
 }
 
@@ -145,19 +115,4 @@ func (o *Files) holds(name string, text []byte) (bool, error) {
 		return false, err
 	}
 	return bytes.Equal(there, text), nil
-}
-
-func (o *Files) writeTemp(temp string, text []byte) error {
-	f, err := o.fsys.Create(temp)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil && o.perFile {
-		err = f.Sync()
-	}
-	if err = cmp.Or(err, f.Close()); err != nil {
-		_ = o.fsys.Remove(temp) // the error above is the one to tell
-	}
-	return err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
@@ -22,8 +23,8 @@ type batch struct {
 	// What the output made of it, if it has use for that.
 	out   []byte
 	rows  []Row
-	wrote int64   // records in out or rows
-	fresh []fresh // files, and those that were the same already:
+	wrote int64             // records in out or rows
+	fresh []*durable.Staged // files, and those that were the same already:
 	kept  int64
 }
 
