@@ -25,6 +25,9 @@ var floors = [][]string{
 		"internal/cli",
 	},
 	{
+		"internal/follow",
+	},
+	{
 		"internal/mirror",
 		"internal/verify",
 		"internal/closure",

@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
 // doctorConfig is the flags of doctor; their Usage texts say what they mean.
@@ -140,7 +141,7 @@ func factsOf(ctx context.Context, d *dirs, v *reader.View) (*doctor.Facts, error
 	}
 	now := totals.Versions - totals.Superseded // cargo gets none of the bytes that versions had before
 	f := &doctor.Facts{Crates: totals.Crates, Versions: now, IndexTime: v.Totals().CommitTime}
-	if run, ok := v.Run(); ok && !run.Live(time.Now()) && run.Result != complete {
+	if run, ok := v.Run(); ok && !run.Live(time.Now()) && run.Result != runstate.Complete {
 		f.LastRun = cmp.Or(run.Result, "it broke off")
 	}
 	return f, nil

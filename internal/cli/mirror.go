@@ -10,39 +10,73 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
+// sessionConfig is what is opened for runs; the audit log goes to to.
+func (a *App) sessionConfig(cfg *runConfig, to *target, show *console.Display, log *slog.Logger) follow.SessionConfig {
+	act := follow.NewActivity(version())
+	s := follow.SessionConfig{
+		Home: a.homeConfig(cfg, log), Activity: act, Log: log,
+		Client: func() (*upstream.Client, error) { return a.upstream(&cfg.net, cfg.allowMissing, log) },
+		Listen: func(s *follow.Session) (stop func(), err error) {
+			return cfg.listen.serve(adminHandler(act, s.Store, s.Client), log)
+		},
+		Watch: func(ctx context.Context, p *mirror.Progress) (stop func()) {
+			forget := context.AfterFunc(ctx, func() {
+				fmt.Fprintln(show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
+			})
+			done := show.Follow(mirroring(p), log)
+			return func() { done(); forget() }
+		},
+	}
+	if to.stream != nil {
+		s.Stream = runlog.Stream(to.stream)
+	} else {
+		s.Home.Manifest = to.file
+	}
+	return s
+}
+
 // mirror runs a job on the folders of cfg and says what it has come to.
 func (a *App) mirror(ctx context.Context, cfg *runConfig, job mirror.Config, show *console.Display) (err error) {
-	closed, err := newSession(ctx, cfg, show, job.Log)
+	to, err := openManifest(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closed.to.close()) }()
+	defer func() { err = errors.Join(err, to.close()) }()
+	session := a.sessionConfig(cfg, &to, show, job.Log)
 	var summary *mirror.Summary
-	err = a.session(ctx, closed, func(s *session) (err error) {
-		summary, err = s.run(ctx, job)
-		return outcome(summary, err, cfg)
+	err = follow.Open(ctx, &session, func(s *follow.Session) (err error) {
+		if summary, err = s.Run(ctx, job); err != nil { // which says more than what the mirror lacks
+			return err
+		}
+		return verdictOf(summary, cfg)
 	})
-	if summary != nil && summary.Plan != nil { // otherwise it did not get to know what is wanted
-		logSummary(job.Log, summary, cfg)
-		printSummary(closed.to.results(a), summary, cfg)
-	}
+	a.printRun(summary, cfg, &to, job.Log)
 	return err
 }
 
-// outcome is what a run came to. Why it could not go on says more than what it
-// lacks.
-func outcome(s *mirror.Summary, err error, cfg *runConfig) error {
-	if err != nil {
-		return err
+// openManifest opens the audit log of a run, if it is a stream.
+func openManifest(ctx context.Context, cfg *runConfig) (to target, err error) {
+	if to, err = openTarget(ctx, cfg.home.Manifest); err != nil {
+		err = fmt.Errorf("-manifest: %w", err)
 	}
-	return verdictOf(s, cfg)
+	return to, err
+}
+
+// printRun says what a run has come to that got to know what is wanted.
+func (a *App) printRun(s *mirror.Summary, cfg *runConfig, to *target, log *slog.Logger) {
+	if s != nil && s.Plan != nil {
+		logSummary(log, s, cfg)
+		printSummary(to.results(a), s, cfg)
+	}
 }
 
 // logSummary is the line that v1.1.0's users have their scripts look for.

@@ -63,7 +63,7 @@ func line(c mirror.Counts) string {
 	if left := c.Left(); left > 0 {
 		text += ", " + left.Round(time.Second).String() + " left"
 	}
-	if detail := passDetail(c); c.Pass > 1 || detail != "" {
+	if detail := c.Detail(); c.Pass > 1 || detail != "" {
 		text += strings.TrimSuffix(", "+c.Phase()+" "+detail, " ")
 	}
 	if n := c.Errors(); n > 0 {

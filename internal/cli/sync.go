@@ -13,9 +13,13 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // syncConfig is the flags of sync.
@@ -95,31 +99,35 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 	if err := cfg.checkIndex(ctx, log); err != nil {
 		return err
 	}
-	s := &syncer{app: a, cfg: cfg}
-	if s.signers, err = cfg.attest.open(ctx, a); err != nil {
+	signers, err := cfg.attest.open(ctx, a)
+	if err != nil {
 		return err
 	}
-	if s.session, err = newSession(ctx, &cfg.runConfig, show, log); err != nil {
+	to, err := openManifest(ctx, &cfg.runConfig)
+	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.to.close()) }()
-	s.hintBundles()
-	if err := cfg.origin.resolveIn(ctx, cfg.dirs.Index, s.log); err != nil {
-		s.log.Debug("the index will say where crates are once it is updated", "err", err)
+	defer func() { err = errors.Join(err, to.close()) }()
+	cfg.hintBundles(log)
+	if err := cfg.origin.resolveIn(ctx, cfg.dirs.Index, log); err != nil {
+		log.Debug("the index will say where crates are once it is updated", "err", err)
 	}
+	var stated *attest.Result
+	job := a.followConfig(cfg, a.sessionConfig(&cfg.runConfig, &to, show, log), show)
+	if signers != nil {
+		job.State = func(ctx context.Context, w *home.Writer) (err error) {
+			stated, err = a.stateRound(ctx, cfg, w, signers, log)
+			return err
+		}
+	}
+	f := follow.New(job)
 	if cfg.every > 0 {
-		return s.follow(ctx)
+		return f.Follow(ctx)
 	}
-	err = a.session(ctx, s.session, func(open *session) error {
-		s.session, s.recorded = *open, false
-		return s.round(ctx)
-	})
-	if s.summary != nil && s.summary.Plan != nil { // otherwise it did not get to know what is wanted
-		logSummary(s.log, s.summary, &cfg.runConfig)
-		printSummary(s.to.results(a), s.summary, &cfg.runConfig)
-	}
-	if s.statement != nil {
-		err = errors.Join(err, printStatement(s.to.results(a), s.statement, &cfg.home))
+	err = f.Once(ctx)
+	a.printRun(f.Summary(), &cfg.runConfig, &to, log)
+	if stated != nil {
+		err = errors.Join(err, printStatement(to.results(a), stated, &cfg.home))
 	}
 	return err
 }
@@ -137,75 +145,59 @@ func (cfg *syncConfig) checkIndex(ctx context.Context, log *slog.Logger) error {
 	return errors.Join(ix.CheckNotEmpty(ctx), ix.Close())
 }
 
-// syncer makes the rounds of a sync.
-type syncer struct {
-	app *App
-	cfg *syncConfig
-	session
-	base      *baseline       // nil: everything is to be looked at
-	described error           // the verdict on the sidecars of this round
-	summary   *mirror.Summary // of the last run, nil if there was none in this round
-	answered  bool            // upstream has given out the index to this process
-	signers   *attest.Signers // of statements; nil: none are made
-	statement *attest.Result  // the last one of this process; nil: there is none
-	recorded  bool            // the manifest of a run of this process has all that was held
-}
-
-// round does everything once. An error that is not a verdict means that the
-// round could not go on.
-func (s *syncer) round(ctx context.Context) error {
-	s.summary, s.described = nil, nil
-	for _, step := range []func(context.Context) error{s.updateIndex, s.mirrorCrates} {
-		if err := step(ctx); err != nil {
-			return err
+// followConfig is what the flags say of rounds on a mirror.
+func (a *App) followConfig(cfg *syncConfig, session follow.SessionConfig, show *console.Display) follow.Config {
+	log := session.Log
+	f := follow.Config{
+		SessionConfig: session, Every: cfg.every, AcceptShrink: cfg.acceptShrink,
+		WatchUpdate: func(look func() string) (stop func()) {
+			return show.Follow(func() console.State { return gitState("updating the index", look()) }, log)
+		},
+		Job: func(ctx context.Context, ix *index.Index, source plan.Source) (mirror.Config, error) {
+			err := cfg.origin.resolve(ctx, ix, log)
+			job := cfg.job(source, log)
+			job.IncludeYanked, job.AllowEmpty = !cfg.excludeYanked, cfg.part.allowEmpty
+			return job, err
+		},
+		Lacking: func(s *mirror.Summary) error { return lacking(s, &cfg.runConfig) },
+		Aside:   func(files int) error { return quarantined(files, &cfg.home) },
+		Ended:   func(s *mirror.Summary) { logSummary(log, s, &cfg.runConfig) },
+	}
+	if !cfg.skipIndexUpdate {
+		f.Update = &index.UpdateConfig{Dir: cfg.dirs.Index, URL: cfg.indexURL, Checkout: cfg.checkout, KeepDays: cfg.keepDays, Log: log}
+	}
+	if cfg.part.chooses() {
+		f.Part = func(ctx context.Context, ix *index.Index) (plan.Source, error) {
+			return cfg.part.source(ctx, ix, nil, !cfg.excludeYanked, show, log)
 		}
 	}
-	if err := s.verdict(); err != nil {
-		return err
+	if cfg.sidecars {
+		f.Describe = func(ctx context.Context, ix *index.Index) error { return a.describeRound(ctx, cfg, ix, show, log) }
 	}
-	return s.state(ctx)
+	return f
 }
 
-// statementInterval is how often a mirror that follows states what it holds. Each
-// time, the whole catalog is compared with the index.
-const statementInterval = time.Hour
-
-// state states what is held, if that is asked for and it is time.
-func (s *syncer) state(ctx context.Context) error {
-	if s.signers == nil || s.statement != nil && time.Since(s.statement.At) < statementInterval {
-		return nil
+// describeRound brings the sidecars of what was looked at up to date.
+func (a *App) describeRound(ctx context.Context, cfg *syncConfig, ix *index.Index, show *console.Display, log *slog.Logger) error {
+	sum, err := a.describe(ctx, &sidecarsConfig{
+		mode: "files", out: cfg.home.Crates, origin: cfg.origin, includeYanked: !cfg.excludeYanked,
+		acceptShrink: true, // of the index, which may be what has changed alone; files are never taken away
+		concurrency:  cfg.net.concurrency,
+	}, target{}, ix, show, log)
+	if err == nil || verdict.Is(err) {
+		log.Info("sidecars", "written", sum.Counts.Written, "existing", sum.Counts.Kept, "errors", sum.Counts.Problems)
 	}
-	s.act.enter("stating what is held", "")
-	r, err := s.app.state(ctx, s.Writer, &s.cfg.dirs.Dirs, s.signers, s.log, func(job *attest.Config) { job.Partial = s.cfg.allowMissing })
-	if err != nil {
-		return err
-	}
-	s.statement = r
-	s.log.Info("stated what is held", "held", r.Held, "of", r.Named, "leaves", r.N, "new", r.New, "log", s.cfg.dirs.Statements)
-	return nil
+	return err
 }
 
-// updateIndex brings the index to what upstream has.
-func (s *syncer) updateIndex(ctx context.Context) error {
-	if s.cfg.skipIndexUpdate {
-		return nil
-	}
-	const phase = "updating the index"
-	s.act.enter(phase, "")
-	defer s.show.Follow(func() console.State { return gitState(phase, s.act.doing()) }, s.log)()
-	up, err := index.Update(ctx, index.UpdateConfig{
-		Dir: s.cfg.dirs.Index, URL: s.cfg.indexURL, Checkout: s.cfg.checkout,
-		KeepDays: s.cfg.keepDays, AcceptShrink: s.cfg.acceptShrink,
-		Progress: func(text string) { s.act.enter(phase, text) }, Log: s.log,
-	})
+// stateRound states what is held.
+func (a *App) stateRound(ctx context.Context, cfg *syncConfig, w *home.Writer, by *attest.Signers, log *slog.Logger) (*attest.Result, error) {
+	r, err := a.state(ctx, w, &cfg.home, by, log, func(job *attest.Config) { job.Partial = cfg.allowMissing })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.answered = true
-	if up.Changed() {
-		s.log.Info("the index is updated", "dir", s.cfg.dirs.Index, "commit", up.After.Commit, "of", up.After.Time.UTC().Format(time.RFC3339))
-	}
-	return nil
+	log.Info("stated what is held", "held", r.Held, "of", r.Named, "leaves", r.N, "new", r.New, "log", cfg.home.Statements)
+	return r, nil
 }
 
 // gitState is the state of an update of the index, out of git's words.
@@ -225,8 +217,8 @@ func gitState(phase, detail string) console.State {
 
 // hintBundles tells who forgot -bundle. A mirror does not remember by itself how
 // it was filled: a flag that is given decides.
-func (s *syncer) hintBundles() {
-	if !s.cfg.bundle && s.cfg.home.HasBundles() {
-		s.log.Warn(fmt.Sprintf("there are bundles in %s, but without -bundle new crates become loose files", s.cfg.home.Bundles))
+func (cfg *syncConfig) hintBundles(log *slog.Logger) {
+	if !cfg.bundle && cfg.home.HasBundles() {
+		log.Warn(fmt.Sprintf("there are bundles in %s, but without -bundle new crates become loose files", cfg.home.Bundles))
 	}
 }

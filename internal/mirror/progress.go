@@ -1,9 +1,11 @@
 package mirror
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
@@ -118,6 +120,18 @@ func (c Counts) Phase() string {
 		return "third pass"
 	}
 	return "mirroring"
+}
+
+// Detail says what a pass after the first is about, and what waits for one.
+func (c Counts) Detail() string {
+	left := human.Plural(c.Total()-c.Processed()-c.PutOff, "version")
+	switch {
+	case c.Wait > 0:
+		return fmt.Sprintf("begins in %v: %s to try again", c.Wait.Round(time.Second), left)
+	case c.PutOff > 0:
+		return fmt.Sprintf("%s to be tried again later", human.Plural(c.PutOff, "version"))
+	}
+	return ""
 }
 
 // Snapshot returns the counts as they are now.

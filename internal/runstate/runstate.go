@@ -21,6 +21,9 @@ import (
 // Name is the file's name in the state folder of a mirror.
 const Name = "run.json"
 
+// Complete is the result of a run that lacks nothing.
+const Complete = "complete"
+
 // maxSize bounds a file that is read, in bytes.
 const maxSize = 64 << 10
 

@@ -1,4 +1,4 @@
-package cli
+package follow
 
 import (
 	"slices"
@@ -31,10 +31,10 @@ func TestBaselineTrusted(t *testing.T) {
 // TestBackoff: a failed round is tried again soon, and then less and less often,
 // but never less often than a good one.
 func TestBackoff(t *testing.T) {
-	s := &syncer{cfg: &syncConfig{every: 2 * time.Minute}, session: session{act: newActivity()}}
+	f := New(Config{SessionConfig: SessionConfig{Activity: NewActivity("")}, Every: 2 * time.Minute})
 	for failures, want := range map[int]time.Duration{1: 15 * time.Second, 2: 30 * time.Second, 4: 2 * time.Minute, 5: 2 * time.Minute, 1000: 2 * time.Minute} {
-		s.act.round(func(r *rounds) { r.failures = failures })
-		if got := s.backoff(); got != want {
+		f.cfg.Activity.round(func(r *rounds) { r.failures = failures })
+		if got := f.backoff(); got != want {
 			t.Errorf("after %d failures: %v, want %v", failures, got, want)
 		}
 	}

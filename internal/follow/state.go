@@ -1,4 +1,4 @@
-package cli
+package follow
 
 import (
 	"errors"
@@ -14,32 +14,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// complete is the result of a run that lacks nothing.
-const complete = "complete"
-
 // runState says where a run stands.
 func runState(c mirror.Counts, up upstream.Status) runstate.State {
 	now := time.Now().UTC()
 	return runstate.State{
-		Version: version(), Processed: c.Processed(), OK: c.OK(), Errors: c.Errors(),
+		Processed: c.Processed(), OK: c.OK(), Errors: c.Errors(),
 		Downloaded: c.Downloaded, Existing: c.Existing, VerifiedExisting: c.VerifiedExisting,
 		UptimeSec: int64(c.Elapsed.Seconds()), RatePerSec: fmt.Sprintf("%.1f", c.Rate()),
-		Phase: c.Phase(), Detail: passDetail(c), Total: c.Total(), Bytes: c.Bytes, ETASec: int64(c.Left().Seconds()),
+		Phase: c.Phase(), Detail: c.Detail(), Total: c.Total(), Bytes: c.Bytes, ETASec: int64(c.Left().Seconds()),
 		RequestLimit: up.Limit, RequestsActive: up.Active,
 		PID: os.Getpid(), Started: now.Add(-c.Elapsed), Updated: now,
 	}
-}
-
-// passDetail says what a pass after the first is about, and what waits for one.
-func passDetail(c mirror.Counts) string {
-	left := human.Plural(c.Total()-c.Processed()-c.PutOff, "version")
-	switch {
-	case c.Wait > 0:
-		return fmt.Sprintf("begins in %v: %s to try again", c.Wait.Round(time.Second), left)
-	case c.PutOff > 0:
-		return fmt.Sprintf("%s to be tried again later", human.Plural(c.PutOff, "version"))
-	}
-	return ""
 }
 
 // idle is how often the state file is written of which nothing changes; readers
@@ -91,7 +76,7 @@ func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop 
 			write(s)
 			return
 		}
-		s.Ended, s.Result = s.Updated, complete
+		s.Ended, s.Result = s.Updated, runstate.Complete
 		if outcome != nil {
 			s.Result = human.OneLine(outcome)
 		}

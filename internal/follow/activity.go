@@ -1,4 +1,4 @@
-package cli
+package follow
 
 import (
 	"errors"
@@ -14,10 +14,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// activity is what this process is doing, for /api/status, run.json and
+// Activity is what this process is doing, for /api/status, run.json and
 // /metrics: one run, or the rounds of a sync that follows. Its methods may be
 // called concurrently.
-type activity struct {
+type Activity struct {
+	version string
 	started time.Time
 
 	mu       sync.Mutex // guards what follows
@@ -45,7 +46,7 @@ func (r *fetchRate) measure(c mirror.Counts) {
 }
 
 // recall takes the rate that an earlier process has left in the state folder.
-func (a *activity) recall(state durable.Reader) {
+func (a *Activity) recall(state durable.Reader) {
 	if old, err := runstate.Read(state); err == nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -55,7 +56,7 @@ func (a *activity) recall(state durable.Reader) {
 
 // began reports whether the outcome is one of the mirror, for others to see: a
 // command that asked for something that cannot be is not.
-func (a *activity) began(outcome error) bool {
+func (a *Activity) began(outcome error) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.ran || outcome == nil || errors.As(outcome, new(*index.UpdateError))
@@ -70,10 +71,14 @@ type rounds struct {
 	index    index.Revision
 }
 
-func newActivity() *activity { return &activity{started: time.Now(), progress: mirror.NewProgress()} }
+// NewActivity is that of a process of this version of the program, which has done
+// nothing yet.
+func NewActivity(version string) *Activity {
+	return &Activity{version: version, started: time.Now(), progress: mirror.NewProgress()}
+}
 
 // begin begins a run.
-func (a *activity) begin() *mirror.Progress {
+func (a *Activity) begin() *mirror.Progress {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.earlier, a.ran = a.results(), true
@@ -82,41 +87,41 @@ func (a *activity) begin() *mirror.Progress {
 }
 
 // enter says what is being done beside runs.
-func (a *activity) enter(phase, detail string) {
+func (a *Activity) enter(phase, detail string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.phase, a.detail = phase, detail
 }
 
 // doing is the detail of what is being done.
-func (a *activity) doing() string {
+func (a *Activity) doing() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.detail
 }
 
 // round notes how following goes.
-func (a *activity) round(change func(*rounds)) {
+func (a *Activity) round(change func(*rounds)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	change(&a.rounds)
 }
 
 // following is how following goes.
-func (a *activity) following() rounds {
+func (a *Activity) following() rounds {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.rounds
 }
 
 // totals counts the results of all runs of the process.
-func (a *activity) totals() mirror.Counts {
+func (a *Activity) totals() mirror.Counts {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.results()
 }
 
-func (a *activity) results() mirror.Counts {
+func (a *Activity) results() mirror.Counts {
 	c, sum := a.progress.Snapshot(), a.earlier
 	sum.Downloaded += c.Downloaded
 	sum.Existing += c.Existing
@@ -128,9 +133,9 @@ func (a *activity) results() mirror.Counts {
 	return sum
 }
 
-// state says where the process stands: the counts are of the run that is going
+// State says where the process stands: the counts are of the run that is going
 // on, or was the last.
-func (a *activity) state(up upstream.Status) runstate.State {
+func (a *Activity) State(up upstream.Status) runstate.State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c := a.progress.Snapshot()
@@ -138,6 +143,7 @@ func (a *activity) state(up upstream.Status) runstate.State {
 		a.rate.measure(c)
 	}
 	s := runState(c, up)
+	s.Version = a.version
 	s.FetchRate, s.FetchBytes = a.rate.crates, a.rate.bytes
 	s.Started, s.UptimeSec = a.started.UTC(), int64(time.Since(a.started).Seconds())
 	if a.phase != "" {

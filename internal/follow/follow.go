@@ -1,0 +1,198 @@
+// Package follow keeps a mirror up to date: it opens it, makes one round or a round
+// every so often (update the index, mirror what has changed since the last round,
+// look what is wrong), and tells others where it stands.
+//
+// A [Session] is an open mirror with what belongs to it, for one run of package
+// mirror or many. A [Follower] makes rounds on one. An [Activity] is what the process
+// is doing, as run.json, /api/status and the metrics show it.
+//
+// # What a follower remembers
+//
+// In memory alone, so that the first round of a process looks at everything: the
+// commit of the index that is mirrored, what was lacking then, and which crates are to
+// be tried again. A round compares the index with that commit. Once a day, and whenever
+// the catalog was damaged, everything is looked at again.
+package follow
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
+)
+
+// Config is a sync.
+type Config struct {
+	SessionConfig
+	Every time.Duration // between two rounds; 0: there is one
+	// Update brings the index to what upstream has; its Progress is set. If nil, the
+	// index is taken as it is.
+	Update *index.UpdateConfig
+	// WatchUpdate shows how far git is, in its words, until stop is called. If nil, it
+	// is not shown.
+	WatchUpdate func(look func() string) (stop func())
+	// AcceptShrink accepts what many removed crates are otherwise refused for, in the
+	// first round that comes to its end.
+	AcceptShrink bool
+	// Job is a run over a source, from the index that it was made of.
+	Job func(ctx context.Context, ix *index.Index, source plan.Source) (mirror.Config, error)
+	// Part chooses from the index. If nil, all of it is mirrored.
+	Part func(ctx context.Context, ix *index.Index) (plan.Source, error)
+	// Describe brings the sidecars of what ix names up to date. It may return a
+	// verdict. If nil, there are no sidecars.
+	Describe func(ctx context.Context, ix *index.Index) error
+	// State states what is held, at the end of a round without fault, at most once an
+	// hour. If nil, no statements are made.
+	State func(ctx context.Context, w *home.Writer) error
+	// Lacking is the verdict on what a run has left undone, nil for none; Aside that
+	// on so many files in quarantine that are not settled.
+	Lacking func(*mirror.Summary) error
+	Aside   func(files int) error
+	// Ended is told each run of a follower that came to its end. If nil, nobody is.
+	Ended func(*mirror.Summary)
+}
+
+// Follower makes the rounds of a sync. Its methods are for one goroutine.
+type Follower struct {
+	cfg  Config
+	open *Session
+
+	base      *baseline       // nil: everything is to be looked at
+	described error           // the verdict on the sidecars of this round
+	summary   *mirror.Summary // of the last run, nil if there was none in this round
+	answered  bool            // upstream has given out the index to this process
+	stated    time.Time       // when this process stated last what is held
+	recorded  bool            // the manifest of a run of this process has all that was held
+}
+
+// New returns a follower that has made no round yet.
+func New(cfg Config) *Follower { return &Follower{cfg: cfg} }
+
+// Summary is that of the run of the last round, nil if it had none.
+func (f *Follower) Summary() *mirror.Summary { return f.summary }
+
+// Once makes one round. Errors: verdicts on the mirror (package verdict), and why the
+// round could not go on.
+func (f *Follower) Once(ctx context.Context) error {
+	return Open(ctx, &f.cfg.SessionConfig, func(s *Session) error {
+		f.open, f.recorded = s, false
+		return f.round(ctx)
+	})
+}
+
+// errReopen ends a session after which the next round needs a new one: what it
+// has open may be the reason why the last round failed.
+var errReopen = errors.New("the next round opens the mirror anew")
+
+// Follow makes rounds until ctx ends. It gives up only where a person must look
+// and no later round can do better: if the mirror cannot be opened in the first
+// place, if the index is somebody's own repository, if what reads the manifest has
+// gone, or if the URL of the index that was given has never answered, which is more
+// likely a wrong address than an outage.
+func (f *Follower) Follow(ctx context.Context) error {
+	for opened := false; ; {
+		err := Open(ctx, &f.cfg.SessionConfig, func(s *Session) error {
+			opened, f.open = true, s
+			return f.rounds(ctx)
+		})
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, errReopen):
+			continue
+		case !opened, f.isHopeless(err):
+			return err
+		}
+		f.failed(err)
+		if err := f.wait(ctx, f.backoff()); err != nil {
+			return err
+		}
+	}
+}
+
+func (f *Follower) isHopeless(err error) bool {
+	silent := errors.As(err, new(*index.StalledError)) && f.cfg.Update != nil && f.cfg.Update.URL != "" && !f.answered
+	return silent || errors.As(err, new(*index.ForeignError)) || errors.As(err, new(*stream.Error))
+}
+
+// rounds makes rounds on an open mirror, until one cannot go on.
+func (f *Follower) rounds(ctx context.Context) error {
+	for {
+		f.cfg.Activity.round(func(r *rounds) { r.next = time.Time{} })
+		start := time.Now()
+		err := f.round(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if f.isHopeless(err) {
+			return err
+		}
+		if errors.Is(err, catalog.ErrDamaged) {
+			f.base = nil
+			return err
+		}
+		if err != nil && !verdict.Is(err) {
+			f.failed(err)
+			if err := f.wait(ctx, f.backoff()); err != nil {
+				return err
+			}
+			return errReopen
+		}
+		f.came(err, time.Since(start))
+		if err := f.wait(ctx, f.cfg.Every); err != nil {
+			return err
+		}
+	}
+}
+
+// came notes a round that came to its end. What was accepted once is not
+// accepted for ever.
+func (f *Follower) came(fault error, took time.Duration) {
+	f.cfg.AcceptShrink = false
+	f.cfg.Activity.round(func(r *rounds) { r.failures, r.last, r.good = 0, fault, time.Now() })
+	if f.summary == nil {
+		f.cfg.Log.Debug("nothing new", "took", took)
+		return
+	}
+	if f.cfg.Ended != nil {
+		f.cfg.Ended(f.summary)
+	}
+	if fault != nil {
+		f.cfg.Log.Warn("the mirror is not as it should be", "err", fault)
+	}
+}
+
+func (f *Follower) failed(err error) {
+	f.cfg.Activity.round(func(r *rounds) { r.failures++; r.last = err })
+	f.cfg.Log.Error("this round could not go on; nothing is lost, the next one tries again", "err", err)
+}
+
+// firstBackoff is the wait after one failure, doubled with each, up to Every.
+const firstBackoff = 15 * time.Second
+
+func (f *Follower) backoff() time.Duration {
+	n := min(f.cfg.Activity.following().failures, 20) // 15 s << 19 is half a year
+	return min(f.cfg.Every, firstBackoff<<(n-1))
+}
+
+// wait waits for the next round, a tenth more or less, so that the mirrors of
+// the world do not come all at once. It fails when ctx ends.
+func (f *Follower) wait(ctx context.Context, d time.Duration) error {
+	d += time.Duration((rand.Float64() - 0.5) / 5 * float64(d))
+	f.cfg.Activity.enter("waiting", "")
+	f.cfg.Activity.round(func(r *rounds) { r.next = time.Now().Add(d) })
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,222 @@
+package follow
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
+)
+
+// baseline is what earlier rounds of a sync have come to, so that the next one
+// need not look at what has not changed since. It lives in memory: the first
+// round of a process looks at everything.
+type baseline struct {
+	commit string    // of the index, mirrored but for
+	again  []string  // the crates at these paths, which are tried again
+	listed time.Time // when everything began to be looked at the last time
+	whole  error     // what that run found lacking
+	part   error     // what the last run since did
+}
+
+// relist is how long a following sync believes that what it has mirrored is
+// where it put it. Then it lists the folders again.
+const relist = 24 * time.Hour
+
+// lacking is what the mirror lacks, as far as is known.
+func (b *baseline) lacking() error { return errors.Join(b.whole, b.part) }
+
+// trusted reports whether the rounds since were enough to compare with.
+func (b *baseline) trusted() bool {
+	return b != nil && b.commit != "" && time.Since(b.listed) < relist && len(b.again) <= mirror.MaxAgain
+}
+
+// round does everything once. An error that is not a verdict means that the
+// round could not go on.
+func (f *Follower) round(ctx context.Context) error {
+	f.summary, f.described = nil, nil
+	for _, step := range []func(context.Context) error{f.updateIndex, f.mirrorCrates} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	if err := f.verdict(); err != nil {
+		return err
+	}
+	return f.state(ctx)
+}
+
+// updateIndex brings the index to what upstream has.
+func (f *Follower) updateIndex(ctx context.Context) error {
+	if f.cfg.Update == nil {
+		return nil
+	}
+	const phase = "updating the index"
+	f.cfg.Activity.enter(phase, "")
+	if f.cfg.WatchUpdate != nil {
+		defer f.cfg.WatchUpdate(f.cfg.Activity.doing)()
+	}
+	job := *f.cfg.Update
+	job.AcceptShrink, job.Progress = f.cfg.AcceptShrink, func(text string) { f.cfg.Activity.enter(phase, text) }
+	up, err := index.Update(ctx, job)
+	if err != nil {
+		return err
+	}
+	f.answered = true
+	if up.Changed() {
+		f.cfg.Log.Info("the index is updated", "dir", job.Dir, "commit", up.After.Commit, "of", up.After.Time.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// mirrorCrates mirrors what the index names: everything, or what has changed
+// since the baseline, which may be nothing.
+func (f *Follower) mirrorCrates(ctx context.Context) error {
+	ix, err := f.cfg.Home.Dirs.OpenIndex(ctx, f.cfg.Log)
+	if err != nil {
+		return err
+	}
+	defer ix.Close()
+	work, err := f.compare(ctx, ix)
+	if err != nil {
+		return err
+	}
+	if work != nil {
+		if err := f.mirrorFrom(ctx, ix, work); err != nil {
+			return err // the baseline holds: what was done since is no matter to it
+		}
+	}
+	f.cfg.Activity.round(func(r *rounds) { r.index = index.Revision{Commit: ix.Commit(), Time: ix.CommitTime()} })
+	return nil
+}
+
+// work is what a round is about.
+type work struct {
+	source plan.Source
+	index  *index.Index          // that the source is made of: all of it, or what has changed
+	next   func(*mirror.Summary) // changes the baseline
+}
+
+// compare finds out what to look at, nil for nothing.
+func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) {
+	again, err := f.again(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := f.base.trusted() && len(again) <= mirror.MaxAgain
+	if known && ix.Commit() == f.base.commit && len(again) == 0 {
+		return nil, nil
+	}
+	if known && f.cfg.Part == nil {
+		changed, gone, err := ix.Changes(ctx, f.base.commit, again)
+		if err == nil {
+			return &work{plan.FromChanges(changed, gone), changed, func(sum *mirror.Summary) {
+				f.base.commit, f.base.again, f.base.part = ix.Commit(), sum.Again, f.cfg.Lacking(sum)
+				if f.base.whole != nil && len(again) > 0 && len(sum.Again) == 0 {
+					f.base.commit = "" // that may have been all that was lacking: the next round sees
+				}
+			}}, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		f.cfg.Log.Info("looking at the whole index", "reason", err)
+	}
+	begun := time.Now() // what is accepted from now on, the run may not see
+	source, err := f.source(ctx, ix)
+	return &work{source, ix, func(sum *mirror.Summary) {
+		f.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: begun, whole: f.cfg.Lacking(sum)}
+	}}, err
+}
+
+// source is all of the index that is mirrored.
+func (f *Follower) source(ctx context.Context, ix *index.Index) (plan.Source, error) {
+	if f.cfg.Part == nil {
+		return plan.FromIndex(ix, nil), nil
+	}
+	return f.cfg.Part(ctx, ix)
+}
+
+// again returns the index paths of crates that are looked at although they have not
+// changed: something of them failed, or a person has accepted other bytes of them.
+func (f *Follower) again(ctx context.Context) ([]string, error) {
+	if f.base == nil {
+		return nil, nil
+	}
+	paths := slices.Clone(f.base.again)
+	accepted, err := f.open.Catalog.AcceptedSince(ctx, f.base.listed, mirror.MaxAgain)
+	for i := range accepted {
+		paths = append(paths, crate.IndexPath(accepted[i].Name))
+	}
+	return paths, err
+}
+
+func (f *Follower) mirrorFrom(ctx context.Context, ix *index.Index, w *work) error {
+	job, err := f.cfg.Job(ctx, ix, w.source)
+	if err != nil {
+		return err
+	}
+	job.AcceptShrink, job.KeepOpen, job.NewsOnly = f.cfg.AcceptShrink, f.cfg.Every > 0, f.recorded
+	if f.summary, err = f.open.Run(ctx, job); err != nil {
+		return err
+	}
+	f.recorded = true
+	if err := f.describe(ctx, w.index); err != nil {
+		return err
+	}
+	w.next(f.summary)
+	if f.described != nil {
+		f.base.commit = "" // the next round looks at everything
+	}
+	return nil
+}
+
+// describe brings the sidecars of what was looked at up to date.
+func (f *Follower) describe(ctx context.Context, ix *index.Index) error {
+	if f.cfg.Describe == nil {
+		return nil
+	}
+	f.cfg.Activity.enter("writing sidecars", "")
+	err := f.cfg.Describe(ctx, ix)
+	if err != nil && !verdict.Is(err) {
+		return err
+	}
+	f.described = err
+	return nil
+}
+
+// verdict is that on the mirror as it is now. Who follows hears round by round
+// that there is something to look at.
+func (f *Follower) verdict() error {
+	n, err := f.open.Store.Quarantined()
+	if err != nil {
+		return err
+	}
+	aside := f.cfg.Aside(n)
+	if aside != nil && f.summary == nil {
+		f.cfg.Log.Warn(aside.Error())
+	}
+	return errors.Join(aside, f.base.lacking(), f.described)
+}
+
+// stateEvery is how often a mirror that follows states what it holds. Each time,
+// the whole catalog is compared with the index.
+const stateEvery = time.Hour
+
+// state states what is held, if that is asked for and it is time.
+func (f *Follower) state(ctx context.Context) error {
+	if f.cfg.State == nil || !f.stated.IsZero() && time.Since(f.stated) < stateEvery {
+		return nil
+	}
+	f.cfg.Activity.enter("stating what is held", "")
+	if err := f.cfg.State(ctx, f.open.Writer); err != nil {
+		return err
+	}
+	f.stated = time.Now()
+	return nil
+}

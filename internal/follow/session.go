@@ -1,0 +1,96 @@
+package follow
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// SessionConfig is what belongs to a mirror that is open for runs.
+type SessionConfig struct {
+	Home home.Config
+	// Stream is the audit log of all openings, if it is a stream, which another
+	// opening must not begin again. If nil, each opening begins Home.Manifest.
+	Stream *runlog.Writer
+	// Client makes what fetches. Each opening has its own.
+	Client func() (*upstream.Client, error)
+	// Listen serves metrics and status while the mirror is open. If nil, they are
+	// not served.
+	Listen func(*Session) (stop func(), err error)
+	// Watch shows the progress of a run until stop is called; ctx is the run's. If
+	// nil, it is not shown.
+	Watch    func(ctx context.Context, p *mirror.Progress) (stop func())
+	Activity *Activity    // of the process
+	Log      *slog.Logger // must not be nil
+}
+
+// Session is a mirror that is open for writing, for one run or many.
+type Session struct {
+	*home.Writer
+	Client *upstream.Client
+
+	cfg *SessionConfig
+}
+
+// Open opens a mirror with everything that belongs to it (locks, catalog, audit
+// log, client, metrics), tells others where it stands, calls do, and closes it. A
+// catalog that turns out to be damaged on the way is set aside, and all is done
+// again without it. Errors: those of home.Open and of do.
+func Open(ctx context.Context, cfg *SessionConfig, do func(*Session) error) error {
+	err := openOnce(ctx, cfg, do)
+	if errors.Is(err, catalog.ErrDamaged) {
+		if err := cfg.Home.Dirs.SetCatalogAside(cfg.Log, err); err != nil {
+			return err
+		}
+		err = openOnce(ctx, cfg, do)
+	}
+	return err
+}
+
+func openOnce(ctx context.Context, cfg *SessionConfig, do func(*Session) error) (err error) {
+	s := &Session{cfg: cfg}
+	if s.Writer, err = home.Open(ctx, cfg.Home); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Writer.Close()) }()
+	if s.Client, err = cfg.Client(); err != nil {
+		return err
+	}
+	defer s.Client.Close()
+	if cfg.Listen != nil {
+		stop, err := cfg.Listen(s)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	cfg.Activity.recall(s.State)
+	told := tell(s.State, func() runstate.State { return cfg.Activity.State(s.Client.Status()) }, cfg.Log)
+	err = do(s)
+	told(err, cfg.Activity.began(err))
+	return err
+}
+
+// Run mirrors once, with what is open here; the rest of the job is the caller's.
+func (s *Session) Run(ctx context.Context, job mirror.Config) (*mirror.Summary, error) {
+	if job.Fetch == nil {
+		job.Fetch = s.Client
+	}
+	if s.Bundles != nil {
+		job.OldBundles = s.Bundles
+	}
+	job.Store, job.Catalog, job.Manifest, job.State = s.Store, s.Catalog, cmp.Or(s.cfg.Stream, s.Manifest), s.State
+	job.Disks, job.Progress = s.Disks(), s.cfg.Activity.begin()
+	if s.cfg.Watch != nil {
+		defer s.cfg.Watch(ctx, job.Progress)()
+	}
+	return mirror.Run(ctx, job)
+}
