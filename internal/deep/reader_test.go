@@ -104,6 +104,21 @@ func TestUnknownEncoder(t *testing.T) {
 	must(t, err)
 }
 
+// A segment of a later version is not called damaged in vain: what to do is said.
+func TestNewerFormat(t *testing.T) {
+	fakeEngine(t)
+	b, _ := small(t)
+	d := directories(t, open(t, b))[0]
+	head := b[:d.Size-d.frame]
+	head[frameHead+len(signature)] = formatVersion + 1
+	sum := sha256.Sum256(head[:len(head)-sha256.Size])
+	copy(head[len(head)-sha256.Size:], sum[:])
+	_, err := open(t, b).Directory(d.Placement)
+	if err == nil || !strings.Contains(err.Error(), "version 2 of the format, this program knows version 1: use a newer one") {
+		t.Error(err)
+	}
+}
+
 // forge returns a segment of one pack that a liar made: everything in it is as it
 // must be, but for what change does to it.
 func forge(t testing.TB, change func(d *Directory, content []byte) []byte) []byte {
