@@ -33,6 +33,7 @@ type window struct {
 	hashMask  uint32
 	head      [1 << 16]uint16    // the latest position of a hash
 	prev      [windowSize]uint16 // the position before it with the same hash, by position & windowMask
+	rank      [windowSize]uint16 // how many positions have had the same hash, modulo 1<<16
 }
 
 // begin is as if the window was made just now: nothing of an earlier input is left.
@@ -80,6 +81,7 @@ func (w *window) insert(pos int) int {
 	h := w.hash(pos) & (1<<16 - 1)
 	latest := w.head[h]
 	w.prev[pos&windowMask] = latest
+	w.rank[pos&windowMask] = w.rank[latest&windowMask] + 1
 	w.head[h] = uint16(pos)
 	return int(latest)
 }

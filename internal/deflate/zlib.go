@@ -1,6 +1,6 @@
-// Altered port of longest_match of zlib 1.3.2 (deflate.c), Copyright (C) 1995-2026
-// Jean-loup Gailly and Mark Adler, under the zlib licence: see THIRD_PARTY.md.
-// Versions 1.2.11 to 1.3.2 find the same.
+// Altered port of parts of zlib 1.3.2 (deflate.c), Copyright (C) 1995-2026 Jean-loup
+// Gailly and Mark Adler, under the zlib licence: see THIRD_PARTY.md. Versions 1.2.11
+// to 1.3.2 write the same.
 
 package deflate
 
@@ -15,36 +15,15 @@ var (
 	zlibMem9 = &variant{symbols: 1<<15 - 1, hashBits: 16, insert: minMatch, tooFar: tooFar, search: longestMatch}
 )
 
-// longestMatch is the search of zlib: it follows the chain of equal hashes from
-// candidate and keeps the first of the longest matches.
+// longestMatch finds what zlib's longest_match does: among the first candidates of the
+// chain that begins at candidate, the nearest of the longest matches. zlib looks at one
+// after the other, which takes most of its time. A matchSearch looks at fewer.
 func longestMatch(w *window, candidate, longest int) (length, start int) {
-	chain := maxChain
-	if longest >= goodMatch {
-		chain /= 4
+	s := matchSearch{window: w, longest: longest, start: w.matchStart, at: candidate}
+	if longest < w.ahead {
+		s.run()
 	}
-	limit := max(w.pos-maxDist, 0) // the first candidate may be there, a later one not
-	nice := min(niceMatch, w.ahead)
-	start = w.matchStart
-	buf := &w.buf
-	head := load16(buf, w.pos)
-	tail := load16(buf, w.pos+longest-1) // what a longer match ends in
-	for {
-		if load16(buf, candidate+longest-1) == tail && load16(buf, candidate) == head {
-			if n := matchLength(buf, candidate, w.pos); n > longest {
-				longest, start = n, candidate
-				if n >= nice {
-					break
-				}
-				tail = load16(buf, w.pos+longest-1)
-			}
-		}
-		candidate = int(w.prev[candidate&windowMask])
-		chain--
-		if candidate <= limit || chain == 0 {
-			break
-		}
-	}
-	return min(longest, w.ahead), start // it may have matched bytes behind the end
+	return min(s.longest, w.ahead), s.start // it may have matched bytes behind the end
 }
 
 // matchLength is how many bytes are equal at a and b: maxMatch at most.
