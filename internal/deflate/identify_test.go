@@ -10,8 +10,8 @@ import (
 )
 
 func TestIdentify(t *testing.T) {
-	r := random(110000)
-	src := text(&r, 110000)
+	r := random(40000)
+	src := text(&r, 40000)
 	for e := range encoders {
 		stream := mustEncode(t, e, src)
 		got, ok, err := Identify(t.Context(), src, stream)
