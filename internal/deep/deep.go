@@ -112,17 +112,14 @@ func (d *Directory) Find(key crate.Key) int {
 // Cost returns how much memory in bytes [Reader.Rebuild] takes at most for
 // version n, before anything is read.
 func (d *Directory) Cost(n int) int64 {
-	const tables = 4 << 20 // of the decoder and the encoder
+	const tables = 8 << 20 // of the decoder, the encoder and the items, at most
 	v := &d.Versions[n]
 	cost := d.frame + d.Content + v.Size + tables
 	if v.Encoder != Verbatim {
-		cost += v.stream * (1 + encoderPerByte)
+		cost += v.stream
 	}
 	return cost
 }
-
-// encoderPerByte is what an encoder keeps for a byte of its input, at most.
-const encoderPerByte = 4
 
 // Errors that code decides on.
 var (

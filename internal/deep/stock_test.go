@@ -24,24 +24,26 @@ const golden = "testdata/deep-v1.zst"
 
 // goldenCrates are what the golden segment holds: three by real encoders, and one that is kept verbatim.
 func goldenCrates() [][]given {
-	made := func(e deflate.Encoder, name, version string, files ...file) given {
-		id := crate.ID{Name: name, Version: version}
-		tar := cargoTar(id, files...)
-		b := bytes.NewBufferString("\x1f\x8b\x08\x08\x00\x00\x00\x00\x02\xff" + id.FileName() + "\x00")
-		if err := deflate.Encode(b, e, tar); err != nil {
-			panic(err)
-		}
-		return give(id, appendTrailer(b.Bytes(), tar))
-	}
 	toml, lib := file{"Cargo.toml", "[package]\nname = \"tiny\"\n"}, file{"src/lib.rs", scramble(12, 6000)}
 	return [][]given{
 		{
-			made(deflate.Zlib9Mem8, "tiny", "0.1.0", toml, lib, file{"README.md", "# Tiny\n"}),
-			made(deflate.ZlibRS, "tiny", "0.2.0+build.7", toml, lib, file{"README.md", "# Tiny, again\n"}),
-			made(deflate.Zlib9Mem9, "tiny", "0.2.1", toml, file{"src/lib.rs", scramble(40, 20_000)}),
+			realCrate(deflate.Zlib9Mem8, "tiny", "0.1.0", toml, lib, file{"README.md", "# Tiny\n"}),
+			realCrate(deflate.ZlibRS, "tiny", "0.2.0+build.7", toml, lib, file{"README.md", "# Tiny, again\n"}),
+			realCrate(deflate.Zlib9Mem9, "tiny", "0.2.1", toml, file{"src/lib.rs", scramble(40, 20_000)}),
 		},
 		{give(crate.ID{Name: "odd", Version: "1.0.0"}, []byte("this is no gzip file"))},
 	}
+}
+
+// realCrate is a .crate as a cargo of some years made it.
+func realCrate(e deflate.Encoder, name, version string, files ...file) given {
+	id := crate.ID{Name: name, Version: version}
+	tar := cargoTar(id, files...)
+	b := bytes.NewBufferString("\x1f\x8b\x08\x08\x00\x00\x00\x00\x02\xff" + id.FileName() + "\x00")
+	if err := deflate.Encode(b, e, tar); err != nil {
+		panic(err)
+	}
+	return give(id, appendTrailer(b.Bytes(), tar))
 }
 
 // A segment that was written once is read for ever.
@@ -130,6 +132,22 @@ func TestRealEncoders(t *testing.T) {
 		data, err := r.Rebuild(context.Background(), d, n)
 		if err != nil || !bytes.Equal(data, all[n].data) {
 			t.Errorf("version %d: %v", n, err)
+		}
+	}
+}
+
+// Whatever encoder made a crate, one is found that makes it again.
+func TestEveryEncoder(t *testing.T) {
+	for e := range deflate.Encoder(255) {
+		if !e.Known() {
+			continue
+		}
+		g := realCrate(e, "tiny", "0.1.0", file{"src/lib.rs", scramble(12, 6000)}, file{"src/tables.rs", prose(1, 90_000)})
+		r := open(t, segment(t, build(t, []given{g})))
+		d := directories(t, r)[0]
+		data, err := r.Rebuild(context.Background(), d, 0)
+		if err != nil || !bytes.Equal(data, g.data) || d.Versions[0].Encoder == Verbatim {
+			t.Errorf("%s: by %s, %v", e, d.Versions[0].Encoder, err)
 		}
 	}
 }
