@@ -21,8 +21,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
@@ -363,21 +361,5 @@ func writeCertificate(t *testing.T, certFile, keyFile string) {
 		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// What is printed is exactly what cargo needs.
-func TestCargoConfigLines(t *testing.T) {
-	var out strings.Builder
-	printCargoConfig(&out, "https://mirror.example/rust")
-	want := `# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
-[source.crates-io]
-replace-with = "mirror"
-
-[registries.mirror]
-index = "sparse+https://mirror.example/rust/index/"
-`
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
 	}
 }

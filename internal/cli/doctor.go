@@ -110,7 +110,7 @@ func (a *App) doctor(ctx context.Context, cfg *doctorConfig) (err error) {
 // examine runs the checks and prints a line for each.
 func (a *App) examine(ctx context.Context, job doctor.Config) error {
 	job.Tell = func(r doctor.Result) { printResult(a.Stdout, r) }
-	job.CargoConfig = cargoConfig(indexURL(job.URL))
+	job.CargoConfig = publicurl.CargoConfig(indexURL(job.URL))
 	failed, err := doctor.Run(ctx, job)
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%s failed: cargo cannot use this mirror as it should", human.Plural(int64(failed), "check"))

@@ -1,26 +1,21 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -37,6 +32,8 @@ type exportConfig struct {
 	gitIndex       bool
 	log            logConfig
 	progress       progressConfig
+
+	address export.Address // of -public-url, after check
 }
 
 func exportCommand(a *App) *cli.Command {
@@ -84,48 +81,15 @@ func (cfg *exportConfig) check() error {
 		return err
 	}
 	cfg.static = static
-	if cfg.publicURL == "" {
-		cfg.publicURL = fileURL(static)
-	}
-	if cfg.publicURL, err = parseExportURL(cfg.publicURL); err != nil {
+	if cfg.address, err = export.ParseAddress(cmp.Or(cfg.publicURL, export.AddressOf(static))); err != nil {
 		return usagef("-public-url: %w", err)
 	}
-	if !cfg.gitIndex && cfg.byFile() {
-		return usagef("-git-index=false: cargo reads no sparse index by file:, so %s needs index.git", cfg.publicURL)
+	if !cfg.gitIndex && cfg.address.ByFile() {
+		return usagef("-git-index=false: cargo reads no sparse index by file:, so %s needs index.git", cfg.address)
 	}
 	cfg.dirs.fill()
 	return errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.Check())
 }
-
-// parseExportURL checks the address of a tree, and takes slashes at its end away.
-func parseExportURL(s string) (string, error) {
-	if !strings.HasPrefix(s, "file:") {
-		u, err := publicurl.Parse(s)
-		return u.String(), err
-	}
-	s = strings.TrimRight(s, "/")
-	u, err := url.Parse(s)
-	if err != nil {
-		return "", err
-	}
-	if u.Host != "" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("%q has no absolute path: want file:///some/folder", s)
-	}
-	return s, nil
-}
-
-// fileURL is the URL of an absolute path.
-func fileURL(abs string) string {
-	abs = filepath.ToSlash(abs)
-	if !strings.HasPrefix(abs, "/") { // C:/mirror
-		abs = "/" + abs
-	}
-	return (&url.URL{Scheme: "file", Path: abs}).String()
-}
-
-// byFile reports whether cargo will read the tree from a disk, and so its index as
-// a git repository.
-func (cfg *exportConfig) byFile() bool { return strings.HasPrefix(cfg.publicURL, "file:") }
 
 // export runs the command.
 func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
@@ -139,21 +103,24 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	out, lock, err := a.openExport(cfg)
+	tree, err := export.OpenTree(cfg.static, a.folder, durable.Self(filepath.Base(os.Args[0])+" export -static "+cfg.static))
+	if errors.Is(err, export.ErrForeign) {
+		err = usagef("-static %s: %w", cfg.static, err)
+	}
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, out.Close(), lock.Release()) }()
+	defer func() { err = errors.Join(err, tree.Close()) }()
 
 	job := export.Config{
-		Mirror: source, AsOf: asOf.Commit, Out: out, PublicURL: cfg.publicURL, Prune: cfg.prune, VerifyExisting: cfg.verifyExisting,
+		Mirror: source, AsOf: asOf.Commit, Out: tree.Folder, PublicURL: string(cfg.address), Prune: cfg.prune, VerifyExisting: cfg.verifyExisting,
 		AcceptShrink: cfg.acceptShrink, Log: log, Progress: new(export.Progress),
 	}
 	stop := show.Follow(exporting(job.Progress), log)
 	summary, err := export.Run(ctx, job)
 	stop()
 	if err == nil && cfg.gitIndex {
-		err = publishGit(ctx, cfg, lock, log)
+		err = tree.PublishGit(ctx, cfg.address, log)
 	}
 	if errors.As(err, new(*export.PointError)) {
 		err = usagef("-static %s: %w", cfg.static, err)
@@ -165,7 +132,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 		return err
 	}
 	printExported(a.Stdout, summary, cfg, asOf)
-	cfg.printCargoConfig(a.Stdout)
+	fmt.Fprint(a.Stdout, cfg.address.CargoConfig())
 	return exportVerdict(summary)
 }
 
@@ -179,40 +146,6 @@ func (cfg *exportConfig) source(ctx context.Context, v *reader.View) (export.Mir
 		return nil, index.Revision{}, fmt.Errorf("-as-of: %w", err)
 	}
 	return v.Snapshot(past.Commit), past.Revision, nil
-}
-
-// openExport opens the folder of a tree and takes its lock.
-func (a *App) openExport(cfg *exportConfig) (durable.FS, *durable.Lockfile, error) {
-	out, err := home.CreateFolder(cfg.static, a.Disk)
-	if err != nil {
-		return nil, nil, err
-	}
-	err = export.Prepare(out)
-	if errors.Is(err, export.ErrForeign) {
-		err = usagef("-static %s: %w", cfg.static, err)
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, out.Close())
-	}
-	lock, err := durable.Lock(filepath.Join(cfg.static, export.StateDir, "lock"), durable.Self(filepath.Base(os.Args[0])+" export -static "+cfg.static))
-	if err != nil {
-		return nil, nil, errors.Join(err, out.Close())
-	}
-	return out, lock, nil
-}
-
-// publishGit brings index.git up to what index has become.
-func publishGit(ctx context.Context, cfg *exportConfig, lock *durable.Lockfile, log *slog.Logger) error {
-	repo := filepath.Join(cfg.static, export.GitDir)
-	changed, err := index.Publish(ctx, repo, filepath.Join(cfg.static, export.IndexDir), lock)
-	switch {
-	case errors.Is(err, exec.ErrNotFound) && !cfg.byFile():
-		log.Warn("index.git was not updated, so cargo before 1.68 cannot use the export as it is: install git, or give -git-index=false", "err", err)
-		return nil
-	case err == nil && changed:
-		log.Info("committed the index for git", "repository", repo)
-	}
-	return err
 }
 
 // exporting is the state of an export.
@@ -246,21 +179,6 @@ func printExported(w io.Writer, s *export.Summary, cfg *exportConfig, asOf index
 	row(s.Damaged, "not exported: the mirror's copy is damaged")
 	row(s.Failed, "could not be read or written")
 	console.Problems{First: s.Problems, All: s.Damaged + s.Failed}.Print(w)
-}
-
-// printCargoConfig prints what cargo needs.
-func (cfg *exportConfig) printCargoConfig(w io.Writer) {
-	if !cfg.byFile() {
-		printCargoConfig(w, cfg.publicURL)
-		return
-	}
-	fmt.Fprintf(w, `# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
-[source.crates-io]
-replace-with = "mirror"
-
-[source.mirror]
-registry = %q
-`, cfg.publicURL+"/"+export.GitDir)
 }
 
 // exportVerdict is the error that an export deserves which went through to its

@@ -31,3 +31,6 @@ func (a *App) homeConfig(cfg *runConfig, log *slog.Logger) home.Config {
 		},
 	}
 }
+
+// folder opens a folder for writing, made if it is not there.
+func (a *App) folder(dir string) (durable.FS, error) { return home.CreateFolder(dir, a.Disk) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -114,7 +113,7 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err := cfg.dirs.CheckCatalog(); err != nil { // a run that is making one may be on its way
 		log.Warn("nothing is served yet: "+err.Error(), "next", hint(err))
 	}
-	printCargoConfig(a.Stdout, clientURL(public, server))
+	fmt.Fprint(a.Stdout, publicurl.CargoConfig(publicurl.Index(clientURL(public, server))))
 	return server.Serve(ctx, h)
 }
 
@@ -147,22 +146,6 @@ func clientURL(public publicurl.URL, server *registry.Server) string {
 func everyAddress(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsUnspecified()
-}
-
-// printCargoConfig prints what cargo needs to take this mirror for crates.io. A
-// registry, unlike a source, serves cargo search and cargo info too.
-func printCargoConfig(w io.Writer, publicURL string) {
-	fmt.Fprint(w, cargoConfig(publicurl.Index(publicURL)))
-}
-
-func cargoConfig(index string) string {
-	return fmt.Sprintf(`# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
-[source.crates-io]
-replace-with = "mirror"
-
-[registries.mirror]
-index = %q
-`, index)
 }
 
 func (cfg *serveConfig) serveAdmin(v *reader.View, h *registry.Handler, server *registry.Server, log *slog.Logger) (stop func(), err error) {

@@ -51,7 +51,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"path"
 	"runtime"
@@ -119,26 +118,6 @@ type Config struct {
 
 // ErrEmpty: the mirror shows nothing. The tree stays as it was.
 var ErrEmpty = errors.New("the mirror holds nothing that its index names")
-
-// Prepare makes sure that a folder is empty or a tree of ours, and makes the
-// folder of its lock.
-func Prepare(out durable.FS) error {
-	entries, err := out.ReadDir(".")
-	if err != nil {
-		return fmt.Errorf("opening the export: %w", err)
-	}
-	ours := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == StateDir })
-	if !ours && len(entries) > 0 {
-		return ErrForeign
-	}
-	if err := out.MkdirAll(tempDir); err != nil {
-		return fmt.Errorf("opening the export: %w", err)
-	}
-	return nil
-}
-
-// ErrForeign: a folder has something in it that is no export.
-var ErrForeign = errors.New("the folder is not empty, and no export made it")
 
 // run is one Run. Its fields do not change but for what Progress and the disk's
 // batch guard themselves; shown belongs to Run's goroutine.

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestParse(t *testing.T) {
@@ -57,5 +59,20 @@ func TestFor(t *testing.T) {
 	}
 	if got := (URL{"https://mirror.example/rust", "/rust"}).For(r4); got != "https://mirror.example/rust" {
 		t.Errorf("For = %q", got)
+	}
+}
+
+// What is printed is exactly what cargo needs.
+func TestCargoConfigLines(t *testing.T) {
+	got := CargoConfig(Index("https://mirror.example/rust"))
+	want := `# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
+[source.crates-io]
+replace-with = "mirror"
+
+[registries.mirror]
+index = "sparse+https://mirror.example/rust/index/"
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -1,0 +1,77 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os/exec"
+	"path/filepath"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// ErrForeign: a folder has something in it that is no export.
+var ErrForeign = errors.New("the folder is not empty, and no export made it")
+
+// A Tree is the folder of a tree, held by its one writer.
+type Tree struct {
+	Folder durable.FS
+	dir    string
+	lock   *durable.Lockfile
+}
+
+// OpenTree opens the folder of a tree, which open makes if it is absent, and takes
+// its lock. Errors: ErrForeign; *durable.HeldError.
+func OpenTree(dir string, open func(dir string) (durable.FS, error), owner durable.Owner) (*Tree, error) {
+	out, err := open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err = Prepare(out); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	lock, err := durable.Lock(filepath.Join(dir, StateDir, "lock"), owner)
+	if err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return &Tree{Folder: out, dir: dir, lock: lock}, nil
+}
+
+// Close closes the folder and releases the lock.
+func (t *Tree) Close() error { return errors.Join(t.Folder.Close(), t.lock.Release()) }
+
+// PublishGit brings index.git up to what index has become. Without git that is a
+// warning, unless cargo cannot do without (Address.ByFile).
+func (t *Tree) PublishGit(ctx context.Context, address Address, log *slog.Logger) error {
+	repo := filepath.Join(t.dir, GitDir)
+	changed, err := index.Publish(ctx, repo, filepath.Join(t.dir, IndexDir), t.lock)
+	switch {
+	case errors.Is(err, exec.ErrNotFound) && !address.ByFile():
+		log.Warn("index.git was not updated, so cargo before 1.68 cannot use the export as it is: install git, or give -git-index=false", "err", err)
+		return nil
+	case err == nil && changed:
+		log.Info("committed the index for git", "repository", repo)
+	}
+	return err
+}
+
+// Prepare makes sure that a folder is empty or a tree of ours, and makes the
+// folder of its lock.
+func Prepare(out durable.FS) error {
+	entries, err := out.ReadDir(".")
+	if err != nil {
+		return fmt.Errorf("opening the export: %w", err)
+	}
+	ours := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == StateDir })
+	if !ours && len(entries) > 0 {
+		return ErrForeign
+	}
+	if err := out.MkdirAll(tempDir); err != nil {
+		return fmt.Errorf("opening the export: %w", err)
+	}
+	return nil
+}
