@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"slices"
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
 // acceptConfig is the flags of accept.
@@ -67,72 +64,19 @@ func (cfg *acceptConfig) check(args []string) error {
 
 // accept runs the command.
 func (a *App) accept(ctx context.Context, cfg *acceptConfig) (err error) {
-	named, err := cfg.named(ctx, a)
+	ix, err := cfg.OpenIndex(ctx, cfg.log.logger(a.Stderr))
 	if err != nil {
 		return fmt.Errorf("accepting %s: %w", cfg.id, err)
 	}
-	cat, err := catalog.Open(cfg.Catalog())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, cat.Close()) }()
-	held, err := inTheWay(ctx, cat, named.ID)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	defer ix.Close()
+	named, before, err := plan.Accept(ctx, ix, cfg.Catalog(), cfg.id, cfg.sum)
+	if errors.Is(err, plan.ErrNothingStored) {
 		return fmt.Errorf("accepting %s: no bytes of it are stored, so none are in the way: clonecratesio sync downloads it", cfg.id)
-	case err != nil:
-		return err
-	case held.Checksum == named.Checksum:
-		return fmt.Errorf("accepting %s: it has the bytes that the index names already: there is nothing to accept", cfg.id)
 	}
-	if err := cat.Commit(ctx, catalog.Batch{Accepted: []crate.Key{named}}); err != nil {
+	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(a.Stdout, "accepted: %s with sha256 %s; the next sync stores it, and keeps what is stored now (sha256 %s)\n",
-		named.ID, named.Checksum, held.Checksum)
+		cfg.id, named, before)
 	return err
-}
-
-// inTheWay returns the row of the bytes that a version has, whatever the case of
-// its name: crates.io tells no names apart that differ in case alone. Errors:
-// fs.ErrNotExist.
-func inTheWay(ctx context.Context, cat *catalog.Catalog, id crate.ID) (held catalog.Version, err error) {
-	rows, err := cat.BytesOf(ctx, id)
-	found := false
-	for _, v := range rows {
-		if v.SupersededAt.IsZero() && (!found || v.VerifiedAt.After(held.VerifiedAt)) {
-			held, found = v, true
-		}
-	}
-	if err == nil && !found {
-		err = fs.ErrNotExist
-	}
-	return held, err
-}
-
-// named returns what the index names.
-func (cfg *acceptConfig) named(ctx context.Context, a *App) (key crate.Key, err error) {
-	ix, err := cfg.dirs.OpenIndex(ctx, cfg.log.logger(a.Stderr))
-	if err != nil {
-		return key, err
-	}
-	defer ix.Close()
-	lookup := ix.NewLookup(ctx)
-	defer func() { err = errors.Join(err, lookup.Close()) }()
-	c, err := lookup.Crate(ctx, cfg.id.Name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return key, errors.New("the index has no such crate")
-	}
-	if err != nil {
-		return key, err
-	}
-	i := slices.IndexFunc(c.Entries, func(e index.Entry) bool { return e.ID == cfg.id })
-	if i < 0 {
-		return key, errors.New("the index does not name this version")
-	}
-	key = crate.Key{ID: cfg.id, Checksum: c.Entries[i].Checksum}
-	if cfg.sum != nil && *cfg.sum != key.Checksum {
-		return key, fmt.Errorf("the index names checksum %s, not %s", key.Checksum, cfg.sum)
-	}
-	return key, nil
 }

@@ -202,31 +202,18 @@ func (a *App) emptyTrashes(cfg *pruneConfig) error {
 		if folder == nil {
 			continue
 		}
-		folder = a.Disk(folder)
-		if err := errors.Join(a.emptyTrash(folder, cfg), folder.Close()); err != nil {
+		err = trash.EmptyOld(a.Disk(folder), cfg.olderThan, !cfg.yes, func(day time.Time) { a.printEmptied(day, cfg) })
+		if err = errors.Join(err, folder.Close()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *App) emptyTrash(folder durable.FS, cfg *pruneConfig) error {
-	days, err := trash.Days(folder)
-	if err != nil {
-		return err
-	}
-	for _, day := range days {
-		if time.Since(day.AddDate(0, 0, 1)) < cfg.olderThan { // the day had to end first
-			continue
-		}
-		if !cfg.yes {
-			fmt.Fprintf(a.Stdout, "what was thrown away on %s would be removed for good\n", day.Format(time.DateOnly))
-			continue
-		}
-		if err := trash.Empty(folder, day); err != nil {
-			return err
-		}
+func (a *App) printEmptied(day time.Time, cfg *pruneConfig) {
+	if cfg.yes {
 		fmt.Fprintf(a.Stdout, "removed for good: what was thrown away on %s\n", day.Format(time.DateOnly))
+	} else {
+		fmt.Fprintf(a.Stdout, "what was thrown away on %s would be removed for good\n", day.Format(time.DateOnly))
 	}
-	return nil
 }

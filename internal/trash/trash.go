@@ -92,6 +92,27 @@ func Empty(fsys durable.FS, day time.Time) error {
 	return fsys.SyncDir(Dir)
 }
 
+// EmptyOld removes what was thrown away on days that ended longer ago than age, unless
+// it is a dry run, and calls each with these days.
+func EmptyOld(fsys durable.FS, age time.Duration, dryRun bool, each func(day time.Time)) error {
+	days, err := Days(fsys)
+	if err != nil {
+		return err
+	}
+	for _, day := range days {
+		if time.Since(day.AddDate(0, 0, 1)) < age { // the day had to end first
+			continue
+		}
+		if !dryRun {
+			if err := Empty(fsys, day); err != nil {
+				return err
+			}
+		}
+		each(day)
+	}
+	return nil
+}
+
 func removeTree(fsys durable.FS, dir string) error {
 	entries, err := fsys.ReadDir(dir)
 	if err != nil {

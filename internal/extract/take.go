@@ -1,0 +1,40 @@
+package extract
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// ToNewFile makes a file, which must not be there, of what take writes, in one step.
+// disk wraps its folder.
+func ToNewFile(name string, disk func(durable.FS) durable.FS, take func(io.Writer) error) error {
+	folder, err := durable.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	to := disk(folder)
+	defer to.Close()
+	return durable.FillNew(to, filepath.Base(name), take)
+}
+
+// ToStream copies what take writes to w, once take has succeeded: until then it is
+// held back in a file.
+func ToStream(w io.Writer, take func(io.Writer) error) error {
+	f, err := os.CreateTemp("", "clonecratesio-inspect-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if err := take(f); err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err = io.Copy(w, f)
+	return err
+}
