@@ -94,7 +94,7 @@ func (cfg *exportConfig) check() error {
 // export runs the command.
 func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	show, log := a.terminal(&cfg.progress, &cfg.log)
-	v, err := reader.Open(ctx, reader.Config{Out: cfg.dirs.Crates, BundlesOut: cfg.dirs.Bundles, IndexDir: cfg.dirs.Index, Log: log})
+	v, err := reader.Open(ctx, reader.Config{Dirs: cfg.dirs.Dirs, Log: log})
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type local struct {
 
 // serveLocal serves a mirror at any free port of the loopback interface.
 func serveLocal(ctx context.Context, d *dirs, log *slog.Logger) (*local, error) {
-	v, err := reader.Open(ctx, reader.Config{Out: d.Crates, BundlesOut: d.Bundles, IndexDir: d.Index, Log: log})
+	v, err := reader.Open(ctx, reader.Config{Dirs: d.Dirs, Log: log})
 	if err != nil {
 		return nil, err
 	}

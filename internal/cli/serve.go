@@ -86,7 +86,7 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	v, err := reader.Open(ctx, reader.Config{Out: cfg.dirs.Crates, BundlesOut: cfg.dirs.Bundles, IndexDir: cfg.dirs.Index, Log: log})
+	v, err := reader.Open(ctx, reader.Config{Dirs: cfg.dirs.Dirs, Log: log})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
@@ -26,7 +27,8 @@ import (
 // called concurrently.
 type Stores struct {
 	store.Store // the loose files
-	dir         string
+	loose       *loose.Store
+	dir         string // of the bundles
 	folders     Closers
 
 	mu      sync.Mutex        // guards what follows
@@ -42,10 +44,23 @@ func OpenStores(d *Dirs) (*Stores, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stores{Store: loose.OpenReadOnly(folder), dir: d.Bundles}
-	s.folders.Add(folder.Close)
-	return s, nil
+	return NewStores(folder, d), nil
 }
+
+// NewStores is OpenStores with a folder of crates that is open; Close closes it.
+func NewStores(folder durable.FS, d *Dirs) *Stores {
+	s := newStores(loose.OpenReadOnly(folder), d)
+	s.folders.Add(folder.Close)
+	return s
+}
+
+func newStores(files *loose.Store, d *Dirs) *Stores {
+	return &Stores{Store: files, loose: files, dir: d.Bundles}
+}
+
+// QuarantineChanged is when something came to quarantine or left it, zero if there is
+// none: for those who look often.
+func (s *Stores) QuarantineChanged() (time.Time, error) { return s.loose.QuarantineChanged() }
 
 // Check reports why bundles that are there cannot be read.
 func (s *Stores) Check() error {
@@ -60,7 +75,7 @@ func (s *Stores) Open(ctx context.Context, key crate.Key, at store.Placement) (s
 	}
 	b, err := s.bundled()
 	if err == nil && b == nil {
-		err = fs.ErrNotExist
+		err = &fs.PathError{Op: "open", Path: s.dir, Err: fs.ErrNotExist}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the bundles: %w", err)
@@ -123,7 +138,7 @@ func (w *Writer) openStores(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s := &Stores{Store: w.Loose, dir: w.cfg.Dirs.Bundles}
+	s := newStores(w.Loose, &w.cfg.Dirs)
 	w.closers.Add(s.Close)
 	w.Store = s
 	if err := w.ReadBundles(); err != nil || w.Bundles == nil {

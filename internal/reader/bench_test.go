@@ -19,8 +19,8 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
 // BenchmarkLarge opens a mirror of as many versions as crates.io had in
@@ -30,9 +30,9 @@ import (
 //	go test -run - -bench Large ./internal/reader
 func BenchmarkLarge(b *testing.B) {
 	dir := b.TempDir()
-	cfg := Config{Out: filepath.Join(dir, "crates"), IndexDir: filepath.Join(dir, "index.git")}
-	makeLargeCatalog(b, cfg.Out)
-	makeLargeIndex(b, cfg.IndexDir)
+	cfg := Config{Dirs: home.Dirs{Crates: filepath.Join(dir, "crates"), Index: filepath.Join(dir, "index.git")}}
+	makeLargeCatalog(b, &cfg.Dirs)
+	makeLargeIndex(b, cfg.Dirs.Index)
 	debug.FreeOSMemory()
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // forget the peak
 
@@ -102,13 +102,12 @@ func largeID(n, v int) crate.ID {
 	return crate.ID{Name: largeName(n), Version: fmt.Sprintf("0.%d.0", v)}
 }
 
-func makeLargeCatalog(b *testing.B, out string) {
+func makeLargeCatalog(b *testing.B, d *home.Dirs) {
 	b.Helper()
-	state := filepath.Join(out, loose.StateDir)
-	if err := os.MkdirAll(state, 0o755); err != nil {
+	if err := os.MkdirAll(d.State(), 0o755); err != nil {
 		b.Fatal(err)
 	}
-	c, err := catalog.Open(filepath.Join(state, "catalog.db"))
+	c, err := catalog.Open(d.Catalog())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,43 +6,34 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
 // copies are the places where crate files lie.
 type copies struct {
-	out        durable.FS
-	loose      *loose.Store
-	bundlesOut string
+	stores     *home.Stores
 	log        *slog.Logger
 	quarantine quarantine
 	proven     proven
 	hashing    singleflight.Group      // of large crates, by what is hashed
 	told       recent[store.Placement] // damage that the log knows of
 	clock      func() time.Time
-
-	mu      sync.Mutex        // guards what follows
-	bundles *bundled.ReadOnly // nil as long as there is no folder of bundles
-	folder  durable.FS        // of the bundles
 }
 
 func openCopies(cfg Config) (*copies, error) {
-	out, err := durable.Open(cfg.Out)
+	stores, err := home.OpenStores(&cfg.Dirs)
 	if err != nil {
 		return nil, err
 	}
-	return &copies{out: out, loose: loose.OpenReadOnly(out), bundlesOut: cfg.BundlesOut, log: cfg.Log, clock: time.Now}, nil
+	return &copies{stores: stores, log: cfg.Log, clock: time.Now}, nil
 }
 
 // badCopy is a copy whose bytes cannot be given out.
@@ -109,7 +100,7 @@ func (c *copies) tell(row *catalog.Version, bad []badCopy) {
 // openOne opens a copy, and hashes it unless that was done a short while ago and
 // the file that it is in has not changed since.
 func (c *copies) openOne(ctx context.Context, row *catalog.Version, at store.Placement) (store.Content, error) {
-	content, err := c.reader(ctx, at, row.Key())
+	content, err := c.stores.Open(ctx, row.Key(), at)
 	if err != nil {
 		return nil, err
 	}
@@ -120,38 +111,4 @@ func (c *copies) openOne(ctx context.Context, row *catalog.Version, at store.Pla
 	return good, nil
 }
 
-func (c *copies) reader(ctx context.Context, at store.Placement, key crate.Key) (store.Content, error) {
-	if at.Bundle == "" {
-		return c.loose.Open(ctx, key, at)
-	}
-	bundles, err := c.openBundles()
-	if err != nil {
-		return nil, err
-	}
-	return bundles.Open(ctx, key, at)
-}
-
-// openBundles opens the folder of bundles as soon as there is one.
-func (c *copies) openBundles() (*bundled.ReadOnly, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.bundles != nil {
-		return c.bundles, nil
-	}
-	folder, err := durable.Open(c.bundlesOut)
-	if err != nil {
-		return nil, fmt.Errorf("opening the bundles: %w", err)
-	}
-	c.folder, c.bundles = folder, bundled.OpenReadOnly(folder, c.loose)
-	return c.bundles, nil
-}
-
-func (c *copies) close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	errs := []error{c.out.Close()}
-	if c.bundles != nil {
-		errs = append(errs, c.bundles.Close(), c.folder.Close())
-	}
-	return errors.Join(errs...)
-}
+func (c *copies) close() error { return c.stores.Close() }

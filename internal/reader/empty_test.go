@@ -29,7 +29,7 @@ func TestH19OtherIndex(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(other, "3", "f", "foo"), []byte(line), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	v := w.view(func(cfg *Config) { cfg.IndexDir = other })
+	v := w.view(func(cfg *Config) { cfg.Dirs.Index = other })
 	waitFor(t, v, strings.Replace(otherIndex, "%d", "2", 1))
 	waitFor(t, w.view(nil), "")
 }

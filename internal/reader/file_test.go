@@ -18,7 +18,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
 var serde100 = crate.ID{Name: "serde", Version: "1.0.0"}
@@ -237,12 +236,12 @@ func TestH5Proofs(t *testing.T) {
 	w.run(how{})
 	v := w.view(nil)
 	var reads atomic.Int64
-	v.copies.loose = loose.OpenReadOnly(durabletest.Hook(v.copies.out, func(op durabletest.Op) durabletest.Fault {
+	w.hook(v, func(op durabletest.Op) durabletest.Fault {
 		if op.Kind == durabletest.OpRead {
 			reads.Add(1)
 		}
 		return durabletest.Fault{}
-	}))
+	})
 	now := time.Now()
 	v.copies.clock = func() time.Time { return now }
 	hashed := func(id crate.ID) bool {
@@ -314,7 +313,7 @@ func TestLargeIsHashedOnce(t *testing.T) {
 	v.copies.clock = func() time.Time { return time.Now().Add(time.Minute) } // the file has long been there
 	first, leave := context.WithCancel(t.Context())
 	var opened, reads atomic.Int64
-	v.copies.loose = loose.OpenReadOnly(durabletest.Hook(v.copies.out, func(op durabletest.Op) durabletest.Fault {
+	w.hook(v, func(op durabletest.Op) durabletest.Fault {
 		switch op.Kind {
 		case durabletest.OpOpen:
 			opened.Add(1)
@@ -325,7 +324,7 @@ func TestLargeIsHashedOnce(t *testing.T) {
 			leave()
 		}
 		return durabletest.Fault{}
-	}))
+	})
 	id := crate.ID{Name: "large", Version: "1.0.0"}
 	var all sync.WaitGroup
 	open := func(ctx context.Context) {

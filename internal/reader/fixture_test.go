@@ -20,6 +20,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
@@ -54,7 +56,7 @@ func newWorld(t testing.TB, text string) *world {
 	dir := t.TempDir()
 	w := &world{t: t, reg: reg, server: server, dir: dir, index: filepath.Join(dir, "index.git")}
 	w.commitIndex()
-	if err := os.MkdirAll(filepath.Join(w.out(), loose.StateDir), 0o755); err != nil {
+	if err := os.MkdirAll(w.dirs().State(), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -62,7 +64,24 @@ func newWorld(t testing.TB, text string) *world {
 
 func (w *world) out() string         { return filepath.Join(w.dir, "crates") }
 func (w *world) bundles() string     { return filepath.Join(w.dir, "bundles") }
-func (w *world) catalogPath() string { return filepath.Join(w.out(), loose.StateDir, "catalog.db") }
+func (w *world) catalogPath() string { return w.dirs().Catalog() }
+
+func (w *world) dirs() *home.Dirs {
+	return &home.Dirs{Crates: w.out(), Bundles: w.bundles(), Index: w.index}
+}
+
+// hook lets a view's loose files be read from a folder with faults.
+func (w *world) hook(v *View, fault func(durabletest.Op) durabletest.Fault) {
+	w.t.Helper()
+	out, err := durable.Open(w.out())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := v.copies.stores.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	v.copies.stores = home.NewStores(durabletest.Hook(out, fault), w.dirs())
+}
 
 func (w *world) commitIndex() string {
 	w.t.Helper()
@@ -76,7 +95,7 @@ func (w *world) commitIndex() string {
 // view opens the mirror for reading.
 func (w *world) view(change func(*Config)) *View {
 	w.t.Helper()
-	cfg := Config{Out: w.out(), BundlesOut: w.bundles(), IndexDir: w.index, Interval: 5 * time.Millisecond}
+	cfg := Config{Dirs: *w.dirs(), Interval: 5 * time.Millisecond}
 	if change != nil {
 		change(&cfg)
 	}
@@ -119,7 +138,7 @@ func (w *world) tryRun(h how) (err error) {
 		return err
 	}
 	defer out.Close()
-	state, err := durable.Open(filepath.Join(w.out(), loose.StateDir))
+	state, err := durable.Open(w.dirs().State())
 	if err != nil {
 		return err
 	}

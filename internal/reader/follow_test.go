@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -224,11 +225,11 @@ func TestQuietMirror(t *testing.T) {
 func TestOpenWithoutIndex(t *testing.T) {
 	w := newWorld(t, small4)
 	w.run(how{})
-	_, err := Open(t.Context(), Config{Out: w.out(), IndexDir: filepath.Join(w.dir, "none")})
+	_, err := Open(t.Context(), Config{Dirs: home.Dirs{Crates: w.out(), Index: filepath.Join(w.dir, "none")}})
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "-index-dir") || !strings.Contains(err.Error(), "git clone --bare") {
 		t.Errorf("without an index: %v", err)
 	}
-	if _, err := Open(t.Context(), Config{Out: filepath.Join(w.dir, "none"), IndexDir: w.index}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Open(t.Context(), Config{Dirs: home.Dirs{Crates: filepath.Join(w.dir, "none"), Index: w.index}}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a mirror: %v", err)
 	}
 }

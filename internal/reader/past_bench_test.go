@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 )
 
 const pastDays = 2000
@@ -22,9 +23,9 @@ const pastDays = 2000
 //
 //	go test -run - -bench Past ./internal/reader
 func BenchmarkPast(b *testing.B) {
-	cfg := Config{Out: b.TempDir(), IndexDir: filepath.Join(b.TempDir(), "index.git"), All: true}
-	makeLargeIndex(b, cfg.IndexDir)
-	makePast(b, cfg.IndexDir)
+	cfg := Config{Dirs: home.Dirs{Crates: b.TempDir(), Index: filepath.Join(b.TempDir(), "index.git")}, All: true}
+	makeLargeIndex(b, cfg.Dirs.Index)
+	makePast(b, cfg.Dirs.Index)
 	open := func() *View {
 		v, err := Open(b.Context(), cfg)
 		if err != nil {

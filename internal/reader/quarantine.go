@@ -4,8 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
 // quarantine remembers how much of a quarantine is not settled, for as long as
@@ -18,7 +18,7 @@ type quarantine struct {
 
 // unsettled counts what a person has not looked at. What cannot be read is not
 // counted: whoever lists it tells what is wrong.
-func (q *quarantine) unsettled(files *loose.Store) int {
+func (q *quarantine) unsettled(files *home.Stores) int {
 	changed, err := files.QuarantineChanged()
 	if err != nil {
 		return 0

@@ -46,7 +46,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,15 +53,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
 // Config of [Open].
 type Config struct {
-	Out        string // folder of loose crates and of the mirror's state
-	BundlesOut string // folder of bundles; need not be there
-	IndexDir   string // the index: a checkout, a bare repository, a plain folder
+	Dirs home.Dirs // of the mirror; that of the bundles need not be there
 	// All shows lines whose crate is not held, too, and those whose checksum is
 	// not that of the bytes held.
 	All bool
@@ -116,10 +113,10 @@ func (v *View) open(ctx context.Context) (err error) {
 	if v.copies, err = openCopies(v.cfg); err != nil {
 		return fmt.Errorf("opening the mirror: %w", err)
 	}
-	if v.catalog, err = catalog.Follow(ctx, filepath.Join(v.cfg.Out, loose.StateDir, "catalog.db")); err != nil {
+	if v.catalog, err = catalog.Follow(ctx, v.cfg.Dirs.Catalog()); err != nil {
 		return err
 	}
-	if v.index, err = openIndexes(ctx, v.cfg.IndexDir, v.cfg.Log); err != nil {
+	if v.index, err = openIndexes(ctx, v.cfg.Dirs.Index, v.cfg.Log); err != nil {
 		return err
 	}
 	v.past = newPast(v.index.now.lookup.Readers())
@@ -170,7 +167,7 @@ func (v *View) Totals() Totals {
 		t.Crates, t.Versions, t.Bytes, t.Counted = held.Crates, held.Versions, held.Bytes, true
 		t.Removed, t.Superseded = held.Removed, held.Superseded
 	}
-	t.Unsettled = v.copies.quarantine.unsettled(v.copies.loose)
+	t.Unsettled = v.copies.quarantine.unsettled(v.copies.stores)
 	if why := v.empty.Load(); why != nil {
 		t.Empty = *why
 	}
@@ -180,7 +177,7 @@ func (v *View) Totals() Totals {
 // Run returns where the run in progress stands, or the last one; false: none is
 // known.
 func (v *View) Run() (runstate.State, bool) {
-	state, err := durable.Open(filepath.Join(v.cfg.Out, loose.StateDir))
+	state, err := durable.Open(v.cfg.Dirs.State())
 	if err != nil {
 		return runstate.State{}, false
 	}
