@@ -22,6 +22,7 @@ func (d *dirs) flags() []cli.Flag {
 		&cli.StringFlag{Name: "index-dir", Usage: "`DIR` of the index, if it is elsewhere: a checkout, a bare repository or a plain folder", Destination: &d.Index, TakesFile: true},
 		&cli.StringFlag{Name: "out", Usage: "`DIR` of the crate files and of the mirror's state, if it is elsewhere", Destination: &d.Crates, TakesFile: true},
 		&cli.StringFlag{Name: "bundles-out", Usage: "`DIR` of the bundles, if it is elsewhere", Destination: &d.Bundles, TakesFile: true},
+		&cli.StringFlag{Name: "deep-out", Usage: "`DIR` of the deep archive, if it is elsewhere", Destination: &d.Deep, TakesFile: true},
 	}
 }
 
@@ -63,7 +64,7 @@ func commandToReindex(d *home.Dirs) string {
 	usual := home.Dirs{Root: d.Root}
 	usual.Fill()
 	for _, f := range []struct{ flag, dir, usual string }{
-		{"index-dir", d.Index, usual.Index}, {"out", d.Crates, usual.Crates}, {"bundles-out", d.Bundles, usual.Bundles},
+		{"index-dir", d.Index, usual.Index}, {"out", d.Crates, usual.Crates}, {"bundles-out", d.Bundles, usual.Bundles}, {"deep-out", d.Deep, usual.Deep},
 	} {
 		if f.dir != f.usual {
 			command += " -" + f.flag + " " + shellQuote(f.dir)

@@ -83,8 +83,10 @@ func (cfg *runConfig) check() error {
 	return errors.Join(cfg.origin.check(), cfg.net.check(), cfg.origin.checkToken(cfg.net.token), cfg.log.check(), cfg.progress.check())
 }
 
+const defaultBundleGB = 8
+
 func bundleSizeFlag(gb *int64) cli.Flag {
-	return &cli.Int64Flag{Name: "bundle-size-gb", Value: 8, Usage: "a bundle takes no more once it has `N` GB", Destination: gb}
+	return &cli.Int64Flag{Name: "bundle-size-gb", Value: defaultBundleGB, Usage: "a bundle takes no more once it has `N` GB", Destination: gb}
 }
 
 func checkBundleSize(gb int64) error {

@@ -28,6 +28,8 @@
 //	bundles/               bundles, their manifests, bundles.index.jsonl              store/bundled
 //	  .lock                  held by the mirror that writes the bundles               home
 //	  trash/2026-03-01/      bundles that prune has written again without what went   trash
+//	deep/                  segments of the deep archive                               deep
+//	  .lock                  held by the process that writes them                     home
 //	manifest.jsonl         the audit log of the last run; earlier ones beside it      runlog
 //	manifest.jsonl.lock    held by the mirror that writes it                          home
 //	log/                   the log of signed statements                               tilelog
@@ -51,6 +53,7 @@ const (
 	IndexName      = "crates.io-index"
 	CratesName     = "crates"
 	BundlesName    = "bundles"
+	DeepName       = "deep"
 	ManifestName   = "manifest.jsonl"
 	StatementsName = "log"
 )
@@ -61,6 +64,7 @@ type Dirs struct {
 	Index      string // the index
 	Crates     string // crate files, and the state of the mirror
 	Bundles    string // bundles
+	Deep       string // segments of the deep archive
 	Manifest   string // the file that is the audit log of the last run
 	Statements string // the log of statements
 }
@@ -70,7 +74,7 @@ func (d *Dirs) Fill() {
 	for _, f := range []struct {
 		dir  *string
 		name string
-	}{{&d.Index, IndexName}, {&d.Crates, CratesName}, {&d.Bundles, BundlesName}, {&d.Manifest, ManifestName}, {&d.Statements, StatementsName}} {
+	}{{&d.Index, IndexName}, {&d.Crates, CratesName}, {&d.Bundles, BundlesName}, {&d.Deep, DeepName}, {&d.Manifest, ManifestName}, {&d.Statements, StatementsName}} {
 		*f.dir = cmp.Or(*f.dir, filepath.Join(d.Root, f.name))
 	}
 }

@@ -181,6 +181,16 @@ func (w *Writer) OpenBundles(ctx context.Context) (_ *bundled.Store, err error) 
 	return s, nil
 }
 
+// OpenDeep opens the folder of segments for writing, made if it is not there, and
+// locks it.
+func (w *Writer) OpenDeep() (durable.FS, error) {
+	folder, err := w.folder(w.cfg.Dirs.Deep)
+	if err == nil {
+		err = w.lock(filepath.Join(w.cfg.Dirs.Deep, ".lock"))
+	}
+	return folder, err
+}
+
 // adopter tells the catalog what bundles hold.
 type adopter struct {
 	catalog *catalog.Catalog

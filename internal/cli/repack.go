@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/prune"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/repack"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
+)
+
+// repackConfig is the flags of repack.
+type repackConfig struct {
+	dirs
+	keep, hot   bool
+	maxDuration time.Duration
+	atLeast     int
+	jobs        int
+	segmentGB   int64
+	log         logConfig
+	progress    progressConfig
+}
+
+func repackCommand(a *App) *cli.Command {
+	var cfg repackConfig
+	flags := append(cfg.dirs.flags(),
+		&cli.BoolFlag{Name: "keep", Usage: "keep loose files and bundles too; without it they are removed once what is in them was rebuilt from the deep archive and hashed", Destination: &cfg.keep},
+		&cli.BoolFlag{Name: "hot", Usage: "keep the newest version of each crate where it is, too: builds ask for it most", Destination: &cfg.hot},
+		&cli.DurationFlag{Name: "max-duration", Usage: "begin no more packs after so long; the next run goes on. 0 = when all is packed", Destination: &cfg.maxDuration},
+		&cli.IntFlag{Name: "at-least", Value: 1, Usage: "leave a crate alone unless it has `N` versions that are not packed: few versions share little", Destination: &cfg.atLeast},
+		&cli.IntFlag{Name: "jobs", Usage: "packs that are built at a time. Default: one a core", Destination: &cfg.jobs},
+		&cli.Int64Flag{Name: "segment-size-gb", Value: 4, Usage: "a segment takes no more once it has `N` GB", Destination: &cfg.segmentGB},
+	)
+	flags = append(flags, cfg.log.flags()...)
+	flags = append(flags, cfg.progress.flags()...)
+	return &cli.Command{
+		Name:      "repack",
+		Usage:     "move crates into the deep archive, which takes a sixth of the space and longer to read",
+		ArgsUsage: "[-mirror DIR] [-keep] [-hot] [-max-duration D]",
+		Description: "Versions of a crate share most of their text. The deep archive stores it once, and\n" +
+			"rebuilds each .crate bit for bit. Nothing is removed before every version was\n" +
+			"rebuilt from the disk and has the checksum that the index names. A run that is\n" +
+			"stopped loses nothing, and the next one goes on.\n\n" + exitCodesHelp,
+		Flags:        flags,
+		OnUsageError: onUsageError,
+		Action:       action(cfg.check, func(ctx context.Context) error { return a.repack(ctx, &cfg) }),
+	}
+}
+
+// maxSegmentGB keeps the length of a segment, and of what is copied, within bounds.
+const maxSegmentGB = 1 << 10
+
+func (cfg *repackConfig) check() error {
+	switch {
+	case cfg.maxDuration < 0:
+		return usagef("-max-duration is %v, want 0 (no limit) or more", cfg.maxDuration)
+	case cfg.atLeast < 1 || cfg.atLeast > deep.MaxVersions:
+		return usagef("-at-least is %d, want 1 to %d", cfg.atLeast, deep.MaxVersions)
+	case cfg.jobs < 0:
+		return usagef("-jobs is %d, want 0 (one a core) or more", cfg.jobs)
+	case cfg.segmentGB < 1 || cfg.segmentGB > maxSegmentGB:
+		return usagef("-segment-size-gb is %d, want 1 to %d", cfg.segmentGB, maxSegmentGB)
+	case cfg.keep && cfg.hot:
+		return usagef("-hot has no meaning with -keep, which keeps all versions")
+	}
+	cfg.fill()
+	return errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.Check())
+}
+
+// repack holds the mirror as a run does, and packs.
+func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
+	show, log := a.terminal(&cfg.progress, &cfg.log)
+	run := runConfig{home: cfg.Dirs, durability: "batch", bundleSizeGB: defaultBundleGB}
+	if err := run.origin.resolveIn(ctx, cfg.Index, log); err != nil {
+		return err
+	}
+	w, err := home.Hold(a.homeConfig(&run, log))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	if err := w.OpenKnownCatalog(); err != nil {
+		return err
+	}
+	o := &originals{w: w, log: log, Remover: w.Loose}
+	job := repack.Config{
+		Catalog: w.Catalog, Open: w.Loose.Open, Hot: cfg.hot, AtLeast: cfg.atLeast,
+		Workers: cfg.jobs, Progress: new(repack.Progress), Log: log,
+	}
+	if o.bundles, err = a.bundlesIfThere(ctx, w, &cfg.dirs); err != nil {
+		return err
+	}
+	if o.bundles != nil {
+		job.Open = o.bundles.Open
+	}
+	if !cfg.keep {
+		job.Originals = o
+	}
+	if job.Workers == 0 {
+		job.Workers = runtime.GOMAXPROCS(0)
+	}
+	if cfg.maxDuration > 0 {
+		job.Deadline = time.Now().Add(cfg.maxDuration)
+	}
+	done, err := a.pack(ctx, w, job, cfg.segmentGB<<30, show, log)
+	if done != nil {
+		printRepacked(a.Stdout, done)
+	}
+	if err != nil {
+		return err
+	}
+	return repackVerdict(done)
+}
+
+// pack opens the segments and packs what is not in them.
+func (a *App) pack(ctx context.Context, w *home.Writer, job repack.Config, size int64, show *console.Display, log *slog.Logger) (_ *repack.Done, err error) {
+	folder, err := w.OpenDeep()
+	if err != nil {
+		return nil, err
+	}
+	if job.Segments, err = repack.OpenSegments(ctx, folder, size, w.Catalog, log); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, job.Segments.Close()) }()
+	totals, err := w.Catalog.Totals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	followed := show.Follow(packing(job.Progress, totals), log)
+	done, err := repack.Run(ctx, job)
+	followed()
+	return &done, err
+}
+
+// packing is the state of a run that packs.
+func packing(p *repack.Progress, totals catalog.Totals) func() console.State {
+	return func() console.State {
+		seen, versions, bytes, packed := p.Seen.Load(), p.Versions.Load(), p.Bytes.Load(), p.Packed.Load()
+		s := console.State{Done: seen, Total: totals.Versions, Processed: versions}
+		s.Line = fmt.Sprintf(" %s of %s looked at, %s packed", human.Count(seen), human.Count(totals.Versions), human.Size(bytes))
+		if bytes > 0 {
+			s.Line += fmt.Sprintf(" into %s (%.0f %%)", human.Size(packed), 100*float64(packed)/float64(bytes))
+		}
+		s.Attrs = []any{"looked_at", seen, "total", totals.Versions, "packed", versions, "bytes", bytes, "packed_bytes", packed}
+		return s
+	}
+}
+
+func (a *App) bundlesIfThere(ctx context.Context, w *home.Writer, d *dirs) (bundles, error) {
+	folder, err := home.OpenIfThere(d.Bundles)
+	if err != nil || folder == nil {
+		return nil, err
+	}
+	if err := folder.Close(); err != nil {
+		return nil, err
+	}
+	return w.OpenBundles(ctx)
+}
+
+// bundles is a bundled.Store.
+type bundles interface {
+	store.Reader
+	prune.Store
+}
+
+// originals removes what is in the deep archive too.
+type originals struct {
+	store.Remover
+	w       *home.Writer
+	bundles bundles // nil: there are none
+	log     *slog.Logger
+}
+
+// minGarbage is which part of a bundle must be in the deep archive alone before the
+// rest of it is put into another.
+const minGarbage = 0.5
+
+// FreeBundles implements repack.Originals.
+func (o *originals) FreeBundles(ctx context.Context) error {
+	if o.bundles == nil {
+		return nil
+	}
+	_, err := prune.Compact(ctx, o.w.Catalog, &prune.Bundles{Folder: o.w.Bundles, Store: o.bundles, MinShare: minGarbage, Discard: true}, o.log)
+	return err
+}
+
+func printRepacked(w io.Writer, d *repack.Done) {
+	if d.Versions == 0 {
+		fmt.Fprintln(w, "nothing to pack")
+	} else {
+		fmt.Fprintf(w, "%s packed, %s into %s (%.1f %%) in %v\n", human.Plural(d.Versions, "version"),
+			human.Size(d.Size), human.Size(d.Packed), 100*float64(d.Packed)/float64(max(d.Size, 1)), d.Duration.Round(time.Second))
+	}
+	row := console.Rows(w)
+	row(d.Merged, "of them put together with small packs")
+	var reasons []deep.Reason
+	for r := range d.Verbatim {
+		reasons = append(reasons, r)
+	}
+	slices.Sort(reasons)
+	for _, r := range reasons {
+		row(d.Verbatim[r], fmt.Sprintf("stored as they are: %s", r))
+	}
+	row(d.Waiting, "wait until their crate has more (-at-least)")
+	row(d.LooseRemoved, "loose files removed")
+	row(d.SegmentsRemoved, "segments removed of which little was needed")
+	row(d.FailedVersions, "not packed")
+	problems := console.Problems{All: d.FailedVersions, More: ", which the log names"}
+	for _, f := range d.Failed {
+		problems.First = append(problems.First, fmt.Errorf("%s: %w", f.ID, f.Err))
+	}
+	problems.Print(w)
+}
+
+// repackVerdict is the verdict on a run that packed.
+func repackVerdict(d *repack.Done) error {
+	switch {
+	case d.FailedVersions > 0:
+		return verdict.Integrityf("%s could not be packed and stay where they are: run verify -repair, then repack again", human.Plural(d.FailedVersions, "version"))
+	case d.OutOfTime:
+		return verdict.Incompletef("stopped after -max-duration: the next run goes on from there")
+	}
+	return nil
+}
