@@ -1,7 +1,6 @@
 package attest
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -74,11 +73,11 @@ func CheckCrate(file string, key crate.Key) error {
 		return err
 	}
 	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	got, _, err := crate.Hash(f)
+	if err != nil {
 		return err
 	}
-	if got := crate.Checksum(h.Sum(nil)); got != key.Checksum {
+	if got != key.Checksum {
 		return fmt.Errorf("%s has sha256 %s, the proof is about %s with sha256 %s", file, got, key.ID, key.Checksum)
 	}
 	return nil

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -238,11 +236,9 @@ func readDemoBundle(name string, found map[crate.ID]crate.Checksum) error {
 		if err != nil {
 			return err
 		}
-		h := sha256.New()
-		if _, err := io.Copy(h, e); err != nil {
+		if found[e.ID], _, err = crate.Hash(e); err != nil {
 			return err
 		}
-		found[e.ID] = crate.Checksum(h.Sum(nil))
 	}
 	return nil
 }

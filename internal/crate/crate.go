@@ -33,6 +33,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"strings"
 
 	"golang.org/x/mod/semver"
@@ -117,6 +118,15 @@ func isAlnum(c byte) bool {
 
 // Checksum is the SHA-256 of a crate file: the index calls it "cksum".
 type Checksum [sha256.Size]byte
+
+// Hash reads r to its end and returns the checksum and the number of its bytes.
+func Hash(r io.Reader) (sum Checksum, size int64, err error) {
+	h := sha256.New()
+	if size, err = io.Copy(h, r); err != nil {
+		return Checksum{}, size, err
+	}
+	return Checksum(h.Sum(nil)), size, nil
+}
 
 // ParseChecksum reads 64 hexadecimal digits of either case.
 func ParseChecksum(s string) (Checksum, error) {

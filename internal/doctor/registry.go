@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -214,13 +213,12 @@ func (x *exam) downloadOne(ctx context.Context, check string, e *index.Entry) bo
 		x.fail(check, fmt.Sprintf("%s at %s: %s", e.ID, where, text), advice)
 		return false
 	}
-	h := sha256.New()
-	n, err := io.Copy(h, io.LimitReader(resp.Body, maxCrate))
+	sum, n, err := crate.Hash(io.LimitReader(resp.Body, maxCrate))
 	if err != nil {
 		x.failErr(check, fmt.Sprintf("reading %s at %s", e.ID, where), err)
 		return false
 	}
-	if crate.Checksum(h.Sum(nil)) != e.Checksum {
+	if sum != e.Checksum {
 		x.fail(check, fmt.Sprintf("%s at %s: the %d bytes are not those that the index names", e.ID, where, n),
 			"clonecratesio verify says whether the mirror is damaged; if not, a cache or proxy in front changes or mixes up files")
 		return false

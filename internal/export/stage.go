@@ -153,9 +153,8 @@ func (r *run) hashes(name string, want crate.Checksum) bool {
 		return false
 	}
 	defer f.Close()
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	return err == nil && crate.Checksum(h.Sum(nil)) == want
+	sum, _, err := crate.Hash(f)
+	return err == nil && sum == want
 }
 
 // bring links a crate file, or copies it and hashes what it copies.

@@ -206,7 +206,7 @@ func TestF4FreeSpace(t *testing.T) {
 	m.write(name, ours(t, all))
 	m.manifest(all)
 	for what, tt := range map[string]struct{ bytes, files int64 }{
-		"bytes": {64<<20 + 3*fileUnit - 1, -1}, "inodes": {-1, reserveFiles + 3},
+		"bytes": {64<<20 + 3*fileUnit - 1, -1}, "inodes": {-1, durable.ReserveFiles + 3},
 	} {
 		disk := &small{durabletest.NewMem(), tt.bytes, tt.files}
 		_, err := extractTo(t, disk, m.mem, Config{})
@@ -215,10 +215,10 @@ func TestF4FreeSpace(t *testing.T) {
 		}
 	}
 	// One crate is empty: it needs an inode and no space.
-	disk := &small{durabletest.NewMem(), 64<<20 + 3*fileUnit, reserveFiles + 4}
+	disk := &small{durabletest.NewMem(), 64<<20 + 3*fileUnit, durable.ReserveFiles + 4}
 	_, err := extractTo(t, disk, m.mem, Config{})
 	must(t, err)
-	disk.bytes, disk.files = 64<<20, reserveFiles // what is there already needs nothing
+	disk.bytes, disk.files = 64<<20, durable.ReserveFiles // what is there already needs nothing
 	_, err = extractTo(t, disk, m.mem, Config{})
 	must(t, err)
 }

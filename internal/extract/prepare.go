@@ -89,9 +89,6 @@ func (n *need) add(size int64) {
 	n.bytes = min(n.bytes+(size+fileUnit-1)/fileUnit*fileUnit, maxNeed)
 }
 
-// reserveFiles is the number of inodes kept in reserve, for folders and notes.
-const reserveFiles = 64
-
 // checkSpace fails if less than n and the reserve is free. Where no manifest
 // tells sizes, and where one lies, it is the reserve alone that stops a run
 // before the disk is full (F4).
@@ -99,18 +96,5 @@ func (r *run) checkSpace(n need) error {
 	if r.cfg.Reserve < 0 {
 		return nil
 	}
-	bytes, files, err := r.cfg.Out.Free()
-	if errors.Is(err, errors.ErrUnsupported) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("asking how much space is free: %w", err)
-	}
-	if bytes >= 0 && bytes < n.bytes+r.cfg.Reserve {
-		return fmt.Errorf("%d bytes are free, %d are needed and %d kept in reserve: %w", bytes, n.bytes, r.cfg.Reserve, durable.ErrNoSpace)
-	}
-	if files >= 0 && files < n.files+reserveFiles {
-		return fmt.Errorf("%d inodes are free, %d are needed and %d kept in reserve: %w", files, n.files, reserveFiles, durable.ErrNoSpace)
-	}
-	return nil
+	return durable.CheckFree(r.cfg.Out, "the output folder", n.bytes, n.files, r.cfg.Reserve)
 }

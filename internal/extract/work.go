@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -109,7 +108,7 @@ func (r *run) settle(t *task, err error) error {
 		r.problem(*p)
 		return nil
 	}
-	if errors.Is(err, durable.ErrNoSpace) || errors.Is(err, durable.ErrReadOnly) || errors.Is(err, syscall.EIO) {
+	if durable.IsBroken(err) {
 		return fmt.Errorf("%q: %s: %w", t.bundle, t.ID, err)
 	}
 	r.problem(Problem{Failed, t.bundle, t.ID, err})

@@ -280,31 +280,13 @@ func (r *run) count(batch []*result) {
 // checkSpace stops a run before the disk is so full that what was done can no
 // longer be recorded.
 func (r *run) checkSpace() error {
+	if r.cfg.Reserve < 0 {
+		return nil
+	}
 	for name, disk := range r.cfg.Disks {
-		if err := r.checkDisk(name, disk); r.cfg.Reserve >= 0 && err != nil {
+		if err := durable.CheckFree(disk, name, 0, 0, r.cfg.Reserve); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-func (r *run) checkDisk(name string, disk durable.FS) error {
-	bytes, files, err := disk.Free()
-	if errors.Is(err, errors.ErrUnsupported) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("asking how much space is free: %w", err)
-	}
-	if bytes >= 0 && bytes < r.cfg.Reserve {
-		return fmt.Errorf("%d bytes are free in %s, %d are kept in reserve: %w", bytes, name, r.cfg.Reserve, durable.ErrNoSpace)
-	}
-	if files >= 0 && files < reserveFiles {
-		return fmt.Errorf("%d inodes are free in %s, %d are kept in reserve: %w", files, name, reserveFiles, durable.ErrNoSpace)
-	}
-	return nil
-}
-
-// reserveFiles is the number of inodes kept in reserve: the catalog, the
-// manifest and quarantine need a few.
-const reserveFiles = 64

@@ -133,15 +133,11 @@ const reserve = 64 << 20
 
 // room fails if what is wanted of a bundle does not fit beside it.
 func (b *Bundles) room(r *Rewrite) error {
-	free, _, err := b.Folder.Free()
-	if errors.Is(err, errors.ErrUnsupported) {
+	if r.Keep == 0 {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("asking how much space is free for bundles: %w", err)
-	}
-	if need := r.Keep + reserve; free >= 0 && free < need && r.Keep > 0 {
-		return fmt.Errorf("writing %s again needs %d bytes, %d are free: empty the trash of the bundles, then prune again: %w", r.Name, need, free, durable.ErrNoSpace)
+	if err := durable.CheckFree(b.Folder, "the folder of bundles", r.Keep, 1, reserve); err != nil {
+		return fmt.Errorf("writing %s again: empty the trash of the bundles, then prune again: %w", r.Name, err)
 	}
 	return nil
 }

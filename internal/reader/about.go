@@ -7,6 +7,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // What is kept of a crate's Cargo.toml, so that it has some KB at most: numbers
@@ -85,7 +86,7 @@ func (v *View) readCargoToml(ctx context.Context, key crate.Key) (p cargotoml.Pa
 		return p, err
 	}
 	defer f.Close()
-	if read, err := cargotoml.Read(readerUntil{ctx, f}, key.ID, f.Size()); err == nil {
+	if read, err := cargotoml.Read(store.Until(ctx, f), key.ID, f.Size()); err == nil {
 		p = shortened(*read)
 	} else if ctx.Err() != nil {
 		return p, context.Cause(ctx)

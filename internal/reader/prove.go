@@ -2,6 +2,7 @@ package reader
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -81,14 +82,14 @@ func (c *copies) proveLarge(ctx context.Context, content store.Content, row *cat
 
 // hash reads all of content, compares its checksum, and goes back to its start.
 func hash(ctx context.Context, content store.Content, row *catalog.Version) error {
-	h := sha256.New()
-	if _, err := io.Copy(h, readerUntil{ctx, content}); err != nil {
-		return fmt.Errorf("reading %s: %w", row.ID, err)
+	sum, _, err := crate.Hash(store.Until(ctx, content))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", row.ID, cmp.Or(ctx.Err(), err))
 	}
 	if _, err := content.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	return compare(row, crate.Checksum(h.Sum(nil)))
+	return compare(row, sum)
 }
 
 func compare(row *catalog.Version, sum crate.Checksum) error {
@@ -107,16 +108,3 @@ type inMemory struct {
 func (m inMemory) Close() error { return m.from.Close() }
 
 func (m inMemory) Identity() (store.Identity, error) { return m.from.Identity() }
-
-// readerUntil reads until its caller goes away.
-type readerUntil struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r readerUntil) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
-}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"io"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -17,15 +16,13 @@ func Hash(ctx context.Context, from Reader, key crate.Key, at Placement, also io
 		return sum, 0, err
 	}
 	defer c.Close()
-	h := sha256.New()
-	if size, err = io.Copy(io.MultiWriter(h, also), readerUntil{ctx, c}); err != nil {
-		return sum, 0, err
-	}
-	h.Sum(sum[:0])
-	return sum, size, nil
+	return crate.Hash(io.TeeReader(Until(ctx, c), also))
 }
 
-// readerUntil ends a long copy when its context does.
+// Until is a reader whose errors are the context's cause once that has ended: it
+// ends a long copy.
+func Until(ctx context.Context, r io.Reader) io.Reader { return readerUntil{ctx, r} }
+
 type readerUntil struct {
 	ctx context.Context // of one copy
 	r   io.Reader

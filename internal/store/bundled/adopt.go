@@ -3,7 +3,6 @@ package bundled
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
@@ -118,8 +118,6 @@ func (a *adoption) read(name string) (sum bundle.Summary, members []bundle.Membe
 	}
 	byName := func(a, b bundle.Member) int { return cmp.Compare(a.ID.Name, b.ID.Name) }
 	sum.Members, sum.Min, sum.Max = len(members), slices.MinFunc(members, byName).ID.Name, slices.MaxFunc(members, byName).ID.Name
-	h := sha256.New()
-	sum.FileSize, err = io.Copy(h, io.NewSectionReader(f, 0, info.Size()))
-	h.Sum(sum.Checksum[:0])
+	sum.Checksum, sum.FileSize, err = crate.Hash(io.NewSectionReader(f, 0, info.Size()))
 	return sum, members, sound, err
 }

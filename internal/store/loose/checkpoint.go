@@ -2,9 +2,7 @@ package loose
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"io"
 	"io/fs"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -55,10 +53,6 @@ func (s *Store) hash(name string) (sum crate.Checksum, err error) {
 		return sum, err
 	}
 	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return sum, err
-	}
-	h.Sum(sum[:0])
-	return sum, nil
+	sum, _, err = crate.Hash(f)
+	return sum, err
 }
