@@ -26,6 +26,7 @@ var floors = [][]string{
 	},
 	{
 		"internal/follow",
+		"internal/status",
 	},
 	{
 		"internal/mirror",

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -12,12 +11,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/status"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
@@ -73,72 +70,11 @@ func (cfg *quarantineConfig) check(args []string) error {
 
 // quarantine runs the command.
 func (a *App) quarantine(ctx context.Context, cfg *quarantineConfig) error {
-	folder, err := home.CreateFolder(cfg.Crates, a.Disk)
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	files := loose.OpenReadOnly(folder)
 	if cfg.settle || cfg.settleAll {
-		return a.settle(cfg, files)
+		return a.settle(cfg)
 	}
-	return a.listQuarantine(ctx, cfg, files)
-}
-
-// settle settles what the flags say.
-func (a *App) settle(cfg *quarantineConfig, files store.Quarantiner) error {
-	settled := 0
-	for e, err := range files.Evidence() {
-		if err != nil {
-			return err
-		}
-		if !e.Settled.IsZero() || cfg.settle && e.ID != cfg.only {
-			continue
-		}
-		if err := files.Settle(e, time.Now()); err != nil {
-			return err
-		}
-		fmt.Fprintf(a.Stdout, "settled: %s\n", human.Printable(e.File))
-		settled++
-	}
-	if settled == 0 && cfg.settle {
-		return fmt.Errorf("settling %s: there is nothing unsettled of it in quarantine", cfg.only)
-	}
-	return nil
-}
-
-// evidence is one thing in quarantine, as it is listed.
-type evidence struct {
-	File     string             `json:"file"`
-	Crate    string             `json:"crate,omitempty"`
-	Version  string             `json:"version,omitempty"`
-	Kind     store.EvidenceKind `json:"kind"`
-	Reason   string             `json:"reason"`
-	Time     time.Time          `json:"time,omitzero"`
-	Settled  time.Time          `json:"settled,omitzero"`
-	Repaired bool               `json:"repaired"` // the version has been stored and verified since
-}
-
-func (e *evidence) state() string {
-	switch {
-	case !e.Settled.IsZero():
-		return "settled"
-	case e.Repaired:
-		return "repaired"
-	}
-	return "unsettled"
-}
-
-func (a *App) listQuarantine(ctx context.Context, cfg *quarantineConfig, files store.Quarantiner) error {
-	var all []evidence
-	for e, err := range files.Evidence() {
-		if err != nil {
-			return err
-		}
-		all = append(all, evidence{File: e.File, Crate: e.Name, Version: e.Version, Kind: e.Kind, Reason: e.Reason, Time: e.Time, Settled: e.Settled})
-	}
-	err := cfg.ReadCatalog(ctx, func(c *catalog.Catalog) error { return findRepaired(ctx, c, all) })
-	if err != nil && !errors.Is(err, home.ErrNoCatalog) {
+	all, err := status.Quarantine(ctx, &cfg.Dirs)
+	if err != nil {
 		return err
 	}
 	if !cfg.json {
@@ -153,25 +89,26 @@ func (a *App) listQuarantine(ctx context.Context, cfg *quarantineConfig, files s
 	return nil
 }
 
-// findRepaired finds out which versions have been verified since.
-func findRepaired(ctx context.Context, c *catalog.Catalog, all []evidence) error {
-	for i := range all {
-		e := &all[i]
-		id := crate.ID{Name: e.Crate, Version: e.Version}
-		rows, err := c.BytesOf(ctx, id)
-		if err != nil {
-			return err
-		}
-		for _, v := range rows {
-			if v.ID == id && !v.VerifiedAt.Before(e.Time) {
-				e.Repaired = true
-			}
-		}
+// settle settles what the flags say.
+func (a *App) settle(cfg *quarantineConfig) error {
+	folder, err := a.folder(cfg.Crates)
+	if err != nil {
+		return err
 	}
-	return nil
+	defer folder.Close()
+	chosen := func(id crate.ID) bool { return cfg.settleAll || id == cfg.only }
+	settled := 0
+	err = status.Settle(folder, chosen, func(file string) {
+		fmt.Fprintf(a.Stdout, "settled: %s\n", human.Printable(file))
+		settled++
+	})
+	if err == nil && settled == 0 && cfg.settle {
+		err = fmt.Errorf("settling %s: there is nothing unsettled of it in quarantine", cfg.only)
+	}
+	return err
 }
 
-func printQuarantine(out io.Writer, all []evidence) error {
+func printQuarantine(out io.Writer, all []status.Evidence) error {
 	if len(all) == 0 {
 		fmt.Fprintln(out, "quarantine is empty")
 		return nil
@@ -185,7 +122,7 @@ func printQuarantine(out io.Writer, all []evidence) error {
 		if !e.Time.IsZero() {
 			since = e.Time.UTC().Format(time.RFC3339)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.state(), e.Kind, human.Printable(e.Crate), human.Printable(e.Version), since,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.State(), e.Kind, human.Printable(e.Crate), human.Printable(e.Version), since,
 			human.Printable(e.File), human.Printable(e.Reason))
 		if e.Settled.IsZero() {
 			open++

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
@@ -170,7 +173,13 @@ func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to target, ix *
 		Index: ix, URLs: cfg.origin.urls.WithoutUser(), IncludeYanked: cfg.includeYanked, Limit: cfg.limit, AcceptShrink: cfg.acceptShrink, Concurrency: cfg.concurrency,
 		Log: log, Progress: sidecar.NewProgress(),
 	}
-	s, err := a.openSidecars(ctx, cfg, to, &job)
+	where := sidecar.Target{
+		Mode: sidecar.Mode(cfg.mode), Dir: cfg.out, File: to.file, Stream: to.stream, Manifest: cfg.manifest, Create: a.folder, Owner: owner(cfg.target()),
+	}
+	if cfg.insides {
+		where.Mirror = &home.Dirs{Crates: cfg.mirrorOut, Bundles: cfg.bundlesOut}
+	}
+	s, err := where.Open(ctx, &job)
 	if err != nil {
 		return nil, err
 	}
@@ -207,4 +216,17 @@ func sidecarsVerdict(s *sidecar.Summary, places *sidecar.Places) error {
 		errs = append(errs, verdict.Incompletef("incomplete: %s lines of the manifest cannot be used; the log names them", human.Count(places.Bad)))
 	}
 	return errors.Join(errs...)
+}
+
+// printSidecars tells a person what a run has come to.
+func printSidecars(w io.Writer, s *sidecar.Summary, cfg *sidecarsConfig) {
+	fmt.Fprintf(w, "%s sidecars are in %s (%s, %s/s)\n", human.Count(s.Done()), cfg.target(), s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())))
+	row := console.Rows(w)
+	row(s.Written, "written")
+	row(s.Kept, "there already, with the same content")
+	row(s.Yanked, "versions left out because they are yanked (-include-yanked takes them)")
+	row(s.NotHeld, "crates that the mirror does not hold")
+	row(s.Unreadable, "crates that say nothing of themselves; the log says why")
+	row(s.Counts.Problems, "without a sidecar, or with an old one")
+	console.Problems{Heading: "not as it should be:", First: s.Problems, All: s.Counts.Problems, More: ", which the log names"}.Print(w)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -13,6 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -70,26 +73,26 @@ func (cfg *verifyConfig) check() error {
 // verify hashes, and repairs if that is asked for.
 func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
 	show, log := a.terminal(&cfg.progress, &cfg.log)
-	v, err := a.verification(ctx, cfg, log, func(v *verification) error { return a.sweep(ctx, cfg, v, show, log) })
+	v, err := a.verification(ctx, cfg, log, func(s *verify.Session) error { return a.sweep(ctx, cfg, s, show, log) })
 	if err != nil {
 		return err
 	}
-	if !cfg.repair || len(v.found) == 0 {
-		return v.soundness()
+	if !cfg.repair || len(v.Found) == 0 {
+		return soundness(v)
 	}
 	repaired := a.repair(ctx, cfg, v, show, log)
 	if repaired != nil && !verdict.Is(repaired) {
 		return repaired
 	}
-	if v, err = a.verification(ctx, cfg, log, func(v *verification) error { return v.lookAgain(ctx) }); err != nil {
+	if v, err = a.verification(ctx, cfg, log, func(s *verify.Session) error { return s.LookAgain(ctx) }); err != nil {
 		return errors.Join(repaired, err)
 	}
-	return errors.Join(repaired, v.soundness())
+	return errors.Join(repaired, soundness(v))
 }
 
 // soundness is the verdict on what is held, as far as it was looked at.
-func (v *verification) soundness() error {
-	c := &v.cursor
+func soundness(v *verify.Session) error {
+	c := &v.Cursor
 	switch {
 	case len(c.Bad) > 0:
 		return verdict.Integrityf("%s damaged, missing or unreadable: verify -repair fetches anew what is bad", human.Plural(int64(len(c.Bad)), "version"))
@@ -97,7 +100,7 @@ func (v *verification) soundness() error {
 		return nil
 	case c.After == crate.ID{}:
 		return verdict.Incompletef("stopped before the first versions were hashed: give it more time")
-	case v.lock == nil:
+	case !v.Keeps():
 		return verdict.Incompletef("stopped behind %s, which cannot be kept here: give it more time", c.After)
 	}
 	return verdict.Incompletef("stopped behind %s: the next run goes on from there", c.After)
@@ -119,7 +122,7 @@ func printSweep(w io.Writer, s *verify.Summary, c *verify.Cursor, totals catalog
 // repair gives what is bad to the main job, which hashes it once more, sets it
 // aside and fetches it. Of bytes that a version had before, which cannot be
 // fetched, it keeps the copies that are good.
-func (a *App) repair(ctx context.Context, cfg *verifyConfig, v *verification, show *console.Display, log *slog.Logger) error {
+func (a *App) repair(ctx context.Context, cfg *verifyConfig, v *verify.Session, show *console.Display, log *slog.Logger) error {
 	if err := cfg.net.fitOpenFiles(log); err != nil {
 		return err
 	}
@@ -130,9 +133,48 @@ func (a *App) repair(ctx context.Context, cfg *verifyConfig, v *verification, sh
 		home: cfg.Dirs, origin: cfg.origin, durability: "batch", net: cfg.net,
 		secondPass: defaultSecondPass,
 	}
-	entries, superseded := v.bad()
+	entries, superseded := v.Bad()
 	job := run.job(plan.FromList(entries, nil), log)
 	job.IncludeYanked, job.VerifyExisting, job.Repair = true, true, true
 	job.Superseded, job.AllowEmpty = superseded, true
 	return a.mirror(ctx, &run, job, show)
+}
+
+func (a *App) verification(ctx context.Context, cfg *verifyConfig, log *slog.Logger, do func(*verify.Session) error) (*verify.Session, error) {
+	owner := durable.Self(filepath.Base(os.Args[0]) + " verify -out " + cfg.Crates)
+	return verify.With(ctx, &cfg.Dirs, a.Disk, owner, log, do)
+}
+
+// sweep hashes what is held, and says what is wrong as it is found.
+func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verify.Session, show *console.Display, log *slog.Logger) error {
+	v.Begin(cfg.restart)
+	totals, err := v.Catalog.Totals(ctx)
+	if err != nil {
+		return err
+	}
+	progress := new(verify.Progress)
+	followed := show.Follow(verifying(progress, v.Cursor.Versions, totals), log)
+	s, err := v.Sweep(ctx, cfg.maxDuration, progress, func(p verify.Problem) error {
+		_, err := fmt.Fprintf(a.Stdout, "%s: %s\n", p.Kind, human.Printable(p.Err.Error()))
+		return err
+	})
+	followed()
+	printSweep(a.Stdout, s, &v.Cursor, totals)
+	return err
+}
+
+// verifying is the state of a sweep.
+func verifying(p *verify.Progress, before int64, totals catalog.Totals) func() console.State {
+	begun := time.Now()
+	return func() console.State {
+		versions, bytes, problems := p.Counts()
+		s := console.State{Done: before + versions, Total: totals.Versions, Processed: versions}
+		rate := int64(float64(bytes) / max(time.Since(begun).Seconds(), 0.001))
+		s.Line = fmt.Sprintf(" %s of %s, %s/s", human.Count(s.Done), human.Count(s.Total), human.Size(rate))
+		if problems > 0 {
+			s.Line += fmt.Sprintf(", %s bad", human.Count(problems))
+		}
+		s.Attrs = []any{"versions", s.Done, "total", s.Total, "bytes", bytes, "bad", problems}
+		return s
+	}
 }

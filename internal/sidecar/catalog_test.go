@@ -1,4 +1,4 @@
-package cli
+package sidecar
 
 import (
 	"context"
@@ -13,7 +13,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -27,10 +26,9 @@ func TestC21SidecarsBesideASync(t *testing.T) {
 	const crates, first, later = 2000, 2, 8 // versions of each
 	commitVersions(t, out, crates, 0, first)
 
-	cfg := &sidecarsConfig{insides: true, mirrorOut: out, bundlesOut: filepath.Join(out, "none")}
-	job := &sidecar.Config{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	var open openedSidecars
-	if err := open.openCrates(ctx, cfg, job); err != nil {
+	job := &Config{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	var open Opened
+	if err := open.openCrates(ctx, &home.Dirs{Crates: out, Bundles: filepath.Join(out, "none")}, job); err != nil {
 		t.Fatal(err)
 	}
 	defer open.Close()

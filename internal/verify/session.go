@@ -1,0 +1,148 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+)
+
+// Session is a mirror that is opened to be verified, by one process at a
+// time, and what is known of it.
+type Session struct {
+	*home.Reader
+	Cursor Cursor
+	Found  []Problem // the first of each row that is bad, at most MaxBad
+
+	state durable.FS
+	lock  *durable.Lockfile // nil: the mirror can only be read here
+}
+
+// Keeps reports whether the next session goes on where this one stops: not so where the
+// mirror can only be read.
+func (s *Session) Keeps() bool { return s.lock != nil }
+
+// With opens a mirror, calls do, and makes durable how far that came. disk wraps the
+// folder of the state, and owner is what the lock says of its holder.
+func With(ctx context.Context, d *home.Dirs, disk func(durable.FS) durable.FS, owner durable.Owner, log *slog.Logger, do func(*Session) error) (s *Session, err error) {
+	s = new(Session)
+	if s.Reader, err = home.OpenReader(ctx, d); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Reader.Close()) }()
+	state, err := durable.Open(d.State())
+	if err != nil {
+		return nil, err
+	}
+	s.state = disk(state)
+	defer func() { err = errors.Join(err, s.state.Close()) }()
+	if err := s.takeLock(d, owner, log); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.release()) }()
+	if s.Cursor, err = ReadCursor(s.state); err != nil {
+		return nil, err
+	}
+	err = do(s)
+	return s, errors.Join(err, s.keepCursor())
+}
+
+// takeLock keeps two runs from one cursor. A medium, or another user's
+// mirror, that can only be read is verified without either.
+func (s *Session) takeLock(d *home.Dirs, owner durable.Owner, log *slog.Logger) (err error) {
+	s.lock, err = durable.Lock(d.VerifyLock(), owner)
+	if errors.Is(err, durable.ErrReadOnly) || errors.Is(err, fs.ErrPermission) {
+		log.Info("the mirror can only be read here: it is verified without a checkpoint, and a run that is stopped begins again at the first crate", "out", d.Crates)
+		return nil
+	}
+	return err
+}
+
+func (s *Session) release() error {
+	if s.lock == nil {
+		return nil
+	}
+	return s.lock.Release()
+}
+
+func (s *Session) keepCursor() error {
+	if s.lock == nil {
+		return nil
+	}
+	return s.Cursor.Write(s.state)
+}
+
+// note notes a problem. The copies of the same bytes come one after the other.
+func (s *Session) note(p Problem) {
+	if n := len(s.Found); n < MaxBad && (n == 0 || s.Found[n-1].Key() != p.Key()) {
+		s.Found = append(s.Found, p)
+	}
+}
+
+// Bad tells what can be fetched from what cannot: bytes that versions had before.
+func (s *Session) Bad() (entries []plan.Item, superseded []crate.Key) {
+	for i := range s.Found {
+		p := &s.Found[i]
+		if p.SupersededAt.IsZero() {
+			entries = append(entries, plan.Item{ID: p.ID, Checksum: p.Checksum})
+		} else {
+			superseded = append(superseded, p.Key())
+		}
+	}
+	return entries, superseded
+}
+
+// advance notes how far a run has come.
+func (s *Session) advance(sum *Summary) {
+	ids := make([]crate.ID, len(s.Found))
+	for i := range s.Found {
+		ids[i] = s.Found[i].ID
+	}
+	s.Cursor.Advance(sum, ids, time.Now().UTC())
+}
+
+// Sweep is one run over what is held, from where the last one stopped. It ends without an error when the deadline of its
+// slice has passed, if that is not 0. found is called with each problem.
+func (s *Session) Sweep(ctx context.Context, slice time.Duration, progress *Progress, found func(Problem) error) (*Summary, error) {
+	if slice > 0 {
+		limited, stop := context.WithTimeoutCause(ctx, slice, errSliceEnds)
+		defer stop()
+		ctx = limited
+	}
+	sum, err := Run(ctx, Config{
+		Catalog: s.Catalog, Store: s.Store, Again: s.Cursor.Bad, After: s.Cursor.After, Progress: progress,
+		Found: func(p Problem) error { s.note(p); return found(p) },
+	})
+	s.advance(sum)
+	if errors.Is(err, errSliceEnds) {
+		err = nil
+	}
+	return sum, err
+}
+
+// Begin begins a sweep at the first version, unless the last one was stopped and is to
+// be gone on with.
+func (s *Session) Begin(restart bool) {
+	if restart || s.Cursor.Begun.IsZero() || s.lock == nil {
+		s.Cursor.Begin(time.Now().UTC())
+	}
+}
+
+// errSliceEnds: the slice of time is over.
+var errSliceEnds = errors.New("-max-duration is over")
+
+// LookAgain looks at what is bad, after it was repaired.
+func (s *Session) LookAgain(ctx context.Context) error {
+	sum, err := Again(ctx, Config{
+		Catalog: s.Catalog, Store: s.Store, Again: s.Cursor.Bad, After: s.Cursor.After,
+		Found: func(p Problem) error { s.note(p); return nil },
+	})
+	s.advance(sum)
+	return err
+}
