@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -49,9 +47,9 @@ func (cfg *downloadConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "include-yanked", Usage: "mirror yanked versions too (builds with a Cargo.lock need them)", Destination: &cfg.includeYanked},
 		&cli.Int64Flag{Name: "limit", Usage: "at most `N` records, 0 = all", Destination: &cfg.limit},
 		&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIR` of the crate files", Destination: &cfg.home.Crates, TakesFile: true},
-		&cli.StringFlag{Name: "manifest", Value: "manifest.jsonl", Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to", Destination: &cfg.home.Manifest, TakesFile: true},
+		&cli.StringFlag{Name: "manifest", Value: home.ManifestName, Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to", Destination: &cfg.home.Manifest, TakesFile: true},
 		&cli.BoolFlag{Name: "dry-run", Usage: "say what would be done and touch nothing", Destination: &cfg.dryRun},
-		&cli.StringFlag{Name: "bundles-out", Value: "bundles", Usage: "`DIR` of the bundles, their manifests and their catalog", Destination: &cfg.home.Bundles, TakesFile: true},
+		&cli.StringFlag{Name: "bundles-out", Value: home.BundlesName, Usage: "`DIR` of the bundles, their manifests and their catalog", Destination: &cfg.home.Bundles, TakesFile: true},
 	}
 	flags = append(flags, cfg.part.flags()...)
 	return append(flags, cfg.runConfig.flags()...)
@@ -156,7 +154,7 @@ func (cfg *downloadConfig) source(ctx context.Context, show *console.Display, lo
 
 // dryRun plans against what is there, and touches nothing.
 func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job plan.Config) error {
-	totals, err := planOnly(ctx, &cfg.runConfig, job)
+	totals, err := plan.Against(ctx, &cfg.home, job)
 	if err != nil {
 		return err
 	}
@@ -164,34 +162,4 @@ func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job plan.Config) 
 		totals.Versions, cfg.net.concurrency, cfg.home.Crates, cfg.verifyExisting, cfg.bundleMode)
 	printPlan(a.Stdout, totals)
 	return planVerdict(totals)
-}
-
-// planOnly plans against what is there, and touches nothing. Somebody may be
-// writing the mirror meanwhile.
-func planOnly(ctx context.Context, cfg *runConfig, job plan.Config) (totals plan.Totals, err error) {
-	var what plan.Held
-	if bundles, err := home.OpenIfThere(cfg.home.Bundles); err != nil {
-		return totals, err
-	} else if bundles != nil {
-		defer bundles.Close()
-		job.OldBundles = bundles
-	}
-	stores, err := home.OpenStores(&cfg.home)
-	if errors.Is(err, fs.ErrNotExist) {
-		return plan.DryRun(ctx, job, what)
-	}
-	if err != nil {
-		return totals, err
-	}
-	defer stores.Close()
-	what.Store = stores
-	err = cfg.home.ReadCatalog(ctx, func(c *catalog.Catalog) (err error) {
-		what.Catalog = c
-		totals, err = plan.DryRun(ctx, job, what)
-		return err
-	})
-	if errors.Is(err, home.ErrNoCatalog) {
-		return plan.DryRun(ctx, job, what)
-	}
-	return totals, err
 }

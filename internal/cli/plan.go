@@ -65,7 +65,7 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 	run := runConfig{home: cfg.dirs.Dirs, bundle: cfg.bundle, acceptShrink: true}
 	job := run.job(source, log)
 	job.IncludeYanked, job.AllowEmpty = !cfg.excludeYanked, cfg.part.allowEmpty
-	totals, err := planOnly(ctx, &run, job.Config)
+	totals, err := plan.Against(ctx, &run.home, job.Config)
 	if err == nil && totals.Crates+totals.Bad == 0 && !cfg.part.allowEmpty {
 		err = index.ErrEmpty
 	}

@@ -1,4 +1,4 @@
-package cli
+package plan_test
 
 import (
 	"context"
@@ -63,8 +63,7 @@ func TestC21PlanBesideASync(t *testing.T) {
 			commit(pinned(foo), pinned(bar))
 		}
 	}}
-	run := runConfig{home: d}
-	totals, err := planOnly(t.Context(), &run, run.job(source, slog.New(slog.DiscardHandler)).Config)
+	totals, err := plan.Against(t.Context(), &d, plan.Config{Source: source, Log: slog.New(slog.DiscardHandler)})
 	if err != nil || totals.Conflicts != 2 || totals.Versions != 2 {
 		t.Errorf("plan %+v, %v", totals, err)
 	}

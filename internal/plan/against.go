@@ -1,0 +1,41 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+)
+
+// Against is DryRun against a mirror in d, or against nothing if there is none. It
+// takes no lock: the mirror may be written meanwhile, and the plan is that of the
+// mirror as it is in the end.
+func Against(ctx context.Context, d *home.Dirs, cfg Config) (totals Totals, err error) {
+	var held Held
+	if bundles, err := home.OpenIfThere(d.Bundles); err != nil {
+		return totals, err
+	} else if bundles != nil {
+		defer bundles.Close()
+		cfg.OldBundles = bundles
+	}
+	stores, err := home.OpenStores(d)
+	if errors.Is(err, fs.ErrNotExist) {
+		return DryRun(ctx, cfg, held)
+	}
+	if err != nil {
+		return totals, err
+	}
+	defer stores.Close()
+	held.Store = stores
+	err = d.ReadCatalog(ctx, func(c *catalog.Catalog) (err error) {
+		held.Catalog = c
+		totals, err = DryRun(ctx, cfg, held)
+		return err
+	})
+	if errors.Is(err, home.ErrNoCatalog) {
+		return DryRun(ctx, cfg, held)
+	}
+	return totals, err
+}
