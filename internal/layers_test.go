@@ -55,6 +55,7 @@ var floors = [][]string{
 		"internal/upstream",
 		"internal/store/loose",
 		"internal/store/bundled",
+		"internal/store/packed",
 		"internal/runlog",
 		"internal/catalog",
 		"internal/runstate",

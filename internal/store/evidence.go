@@ -73,8 +73,8 @@ type Quarantiner interface {
 	// Isolated returns where Isolate has put all bytes with this checksum that were
 	// sent for id, as long as they are what they were. Errors: fs.ErrNotExist.
 	Isolated(id crate.ID, sum crate.Checksum) (path string, err error)
-	// NoteMember leaves a note in quarantine that id's member of a bundle is not
-	// what it should be. The bundle stays as it is.
+	// NoteMember leaves a note in quarantine that id's part of a bundle, or of a
+	// segment, is not what it should be. The file stays as it is.
 	NoteMember(id crate.ID, at Placement, reason string) (path string, err error)
 	// Evidence lists what is in quarantine, by name.
 	Evidence() iter.Seq2[Evidence, error]

@@ -109,14 +109,18 @@ func (s *Store) isolate(to string, body store.Body) error {
 
 // NoteMember implements store.Quarantiner.
 func (s *Store) NoteMember(id crate.ID, at store.Placement, reason string) (string, error) {
-	to := memberName(id, at)
+	in, offset, size := at.Bundle, at.Offset, at.FrameSize
+	if in == "" {
+		in, offset, size = at.Deep.Segment, at.Deep.Pack, at.Deep.PackSize
+	}
+	to := memberName(id, in, offset)
 	err := s.makeQuarantine()
 	if err == nil {
-		reason = fmt.Sprintf("at offset %d of %s, %d bytes: %s", at.Offset, at.Bundle, at.FrameSize, reason)
+		reason = fmt.Sprintf("at offset %d of %s, %d bytes: %s", offset, in, size, reason)
 		err = s.annotate(to, note{Kind: store.Member, Reason: reason}, id)
 	}
 	if err != nil {
-		return "", fmt.Errorf("noting in quarantine that %s in %s is damaged: %w", id, at.Bundle, err)
+		return "", fmt.Errorf("noting in quarantine that %s in %s is damaged: %w", id, in, err)
 	}
 	return to + noteExt, nil
 }
@@ -130,10 +134,10 @@ func (s *Store) makeQuarantine() error {
 	return s.fsys.SyncDir(".")
 }
 
-// memberName names the place in the bundle, or what it hashes to where the name of
+// memberName names the place in the bundle or segment, or what it hashes to where the name of
 // the crate leaves no room for it.
-func memberName(id crate.ID, at store.Placement) string {
-	place := fmt.Sprintf("%s-%d", at.Bundle, at.Offset)
+func memberName(id crate.ID, in string, offset int64) string {
+	place := fmt.Sprintf("%s-%d", in, offset)
 	name := quarantineName(id, memberInfix+place)
 	if len(path.Base(name)+noteExt) <= maxFileName {
 		return name

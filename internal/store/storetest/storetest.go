@@ -588,3 +588,49 @@ func files(t *testing.T, fsys durable.Reader) []string {
 	walk(".")
 	return list
 }
+
+// Stored is a crate that a store has.
+type Stored struct {
+	crate.Key
+	Data []byte
+}
+
+// Reader checks that a store gives out what it has in each place, and nothing else.
+func Reader(t *testing.T, s interface {
+	store.Reader
+	store.Lister
+}, all map[store.Placement]Stored) {
+	t.Helper()
+	listing := Listing(t, s)
+	for at, want := range all {
+		c, err := s.Open(t.Context(), want.Key, at)
+		if err != nil {
+			t.Errorf("%s, %s: %v", want.ID, at, err)
+			continue
+		}
+		data, err := io.ReadAll(c)
+		if err != nil || !bytes.Equal(data, want.Data) || c.Size() != int64(len(want.Data)) {
+			t.Errorf("%s, %s: %d bytes of %d: %v", want.ID, at, len(data), c.Size(), err)
+		}
+		half := make([]byte, len(want.Data)/2)
+		if _, err := c.ReadAt(half, int64(len(want.Data)-len(half))); err != nil && err != io.EOF || !bytes.HasSuffix(want.Data, half) {
+			t.Errorf("%s, %s: its second half: %v", want.ID, at, err)
+		}
+		if to, err := c.Seek(0, io.SeekStart); to != 0 || err != nil {
+			t.Errorf("%s, %s: seeking: %d, %v", want.ID, at, to, err)
+		}
+		if _, err := c.Identity(); err != nil {
+			t.Errorf("%s, %s: %v", want.ID, at, err)
+		}
+		if err := c.Close(); err != nil {
+			t.Errorf("%s, %s: %v", want.ID, at, err)
+		}
+		if !listing.Holds(want.ID, at, int64(len(want.Data))) {
+			t.Errorf("%s, %s: the listing has nothing there", want.ID, at)
+		}
+		if c, err := s.Open(t.Context(), crate.Key{ID: id("other", "9.9.9"), Checksum: crate.Checksum{9}}, at); err == nil {
+			c.Close()
+			t.Errorf("%s is given out as another crate", want.ID)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package packed
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Catalog is told what segments hold that it may not know: when it was lost, or the
+// segments were carried here.
+type Catalog interface {
+	// Known reports whether every crate of a finished segment has its row.
+	Known(name string) bool
+	// Adopt is told crates that were rebuilt and hashed. Nobody vouches yet for
+	// what their checksums should be. It is durable when Adopt returns.
+	Adopt(ctx context.Context, found []Found) error
+	// Adopted is told that all crates of a finished segment have been.
+	Adopted(ctx context.Context, segment store.Bundle) error
+}
+
+// Found is a crate that can be rebuilt.
+type Found struct {
+	crate.Key
+	Size int64
+	At   store.DeepPlace
+}
+
+// Adopt tells a catalog what is in finished segments that it does not know. Each
+// pack is decoded, and the tar of each crate hashed; that a crate can be made of its
+// tar was proved before the segment got its name, and is proved whenever it is read.
+// A damaged pack costs its crates, which are fetched again.
+func Adopt(ctx context.Context, folder durable.Reader, catalog Catalog, log *slog.Logger) error {
+	entries, err := folder.ReadDir(".")
+	if err != nil {
+		return fmt.Errorf("looking for segments: %w", err)
+	}
+	for _, e := range entries {
+		if _, err := deep.ParseFileName(e.Name()); err != nil || catalog.Known(e.Name()) {
+			continue
+		}
+		if err := adopt(ctx, folder, e.Name(), catalog, log); err != nil {
+			return fmt.Errorf("adopting %s: %w", e.Name(), err)
+		}
+	}
+	return nil
+}
+
+func adopt(ctx context.Context, folder durable.Reader, name string, catalog Catalog, log *slog.Logger) error {
+	f, err := folder.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	r, err := deep.Open(name, f, info.Size())
+	if err != nil {
+		log.Error("a segment cannot be read: what is in it does not count as held", "segment", name, "err", err)
+		return nil
+	}
+	log.Info("reading a segment that the catalog does not know", "segment", name, "bytes", info.Size())
+	whole := store.Bundle{Name: name}
+	for d, err := range r.Directories() {
+		if err != nil {
+			log.Error("a segment is damaged: what can be read of it counts, the rest is fetched again", "segment", name, "err", err)
+			continue
+		}
+		found, err := goodOf(ctx, r, d, name, log)
+		if err != nil {
+			return err
+		}
+		for i := range found {
+			whole.Entries, whole.Bytes = whole.Entries+1, whole.Bytes+found[i].Size
+		}
+		if err := catalog.Adopt(ctx, found); err != nil {
+			return err
+		}
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, io.NewSectionReader(f, 0, info.Size())); err != nil {
+		return err
+	}
+	h.Sum(whole.Checksum[:0])
+	return catalog.Adopted(ctx, whole)
+}
+
+// goodOf lists the crates of a pack whose tars are good.
+func goodOf(ctx context.Context, r *deep.Reader, d *deep.Directory, name string, log *slog.Logger) (found []Found, err error) {
+	err = r.Check(ctx, d, deep.Tars, func(n int, err error) {
+		v := &d.Versions[n]
+		if err != nil {
+			log.Error("a crate of the deep archive is damaged: it is fetched again", "crate", v.ID.Name, "version", v.ID.Version, "segment", name, "err", err)
+			return
+		}
+		found = append(found, Found{v.Key, v.Size, store.DeepPlace{Segment: name, Pack: d.Offset, PackSize: d.Size, Number: n}})
+	})
+	if deep.IsDamage(err) {
+		log.Error("a pack of the deep archive is damaged: its crates are fetched again", "crate", d.Name, "segment", name, "err", err)
+		return nil, nil
+	}
+	return found, err
+}

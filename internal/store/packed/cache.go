@@ -1,0 +1,244 @@
+package packed
+
+import (
+	"bytes"
+	"container/list"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Cache is a folder of crates that were rebuilt, each a file by the name of its
+// checksum. It has a bounded size; what was not asked for lately goes first. It is
+// no truth: files are hashed before they are believed, and may be removed at any
+// time. Its methods may be called concurrently; nil is a cache that keeps nothing.
+type Cache struct {
+	dir durable.FS
+	max int64
+
+	mu    sync.Mutex // guards what follows
+	used  int64      // bytes
+	files map[crate.Checksum]*list.Element
+	order list.List // of *cached, the one used last is last
+	temps int
+}
+
+// cached is a file of the cache.
+type cached struct {
+	sum   crate.Checksum
+	size  int64
+	state durable.State // in which it was hashed; zero: it was not yet
+}
+
+var errNoCache = fmt.Errorf("not in the cache: %w", fs.ErrNotExist)
+
+// tempExt ends the names of files that are being written.
+const tempExt = ".tmp"
+
+// OpenCache takes a folder over, which no other process uses, and removes from it
+// what does not fit into max bytes.
+func OpenCache(dir durable.FS, max int64) (*Cache, error) {
+	c := &Cache{dir: dir, max: max, files: map[crate.Checksum]*list.Element{}}
+	entries, err := dir.ReadDir(".")
+	if err != nil {
+		return nil, fmt.Errorf("opening the cache: %w", err)
+	}
+	var found []fs.FileInfo
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), tempExt) {
+			if err := dir.Remove(e.Name()); err != nil {
+				return nil, fmt.Errorf("opening the cache: %w", err)
+			}
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			found = append(found, info)
+		}
+	}
+	slices.SortFunc(found, func(a, b fs.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
+	for _, info := range found {
+		if sum, err := crate.ParseChecksum(info.Name()); err == nil {
+			c.add(&cached{sum: sum, size: info.Size()})
+		}
+	}
+	c.shrink()
+	return c, nil
+}
+
+// Used returns how many bytes are in the cache.
+func (c *Cache) Used() int64 {
+	if c == nil {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.used
+}
+
+// open opens a crate whose bytes have the checksum. Errors: fs.ErrNotExist.
+func (c *Cache) open(sum crate.Checksum) (store.Content, error) {
+	if c == nil {
+		return nil, errNoCache
+	}
+	c.mu.Lock()
+	el, ok := c.files[sum]
+	var known durable.State
+	if ok {
+		c.order.MoveToBack(el)
+		known = el.Value.(*cached).state
+	}
+	c.mu.Unlock()
+	if !ok {
+		return nil, errNoCache
+	}
+	f, err := c.openProven(sum, known)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOther) { // and not because too many files are open
+		c.drop(sum)
+	}
+	return f, err
+}
+
+var errOther = errors.New("a file of the cache is not what its name says")
+
+func (c *Cache) openProven(sum crate.Checksum, known durable.State) (store.Content, error) {
+	f, err := c.dir.Open(sum.String())
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	state, err := durable.StateOf(f)
+	if err == nil && (known == durable.State{} || state != known) {
+		if err = prove(f, sum); err == nil && state.Settled(now) {
+			c.remember(sum, state)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return file{f, state}, nil
+}
+
+// prove hashes a file, and goes back to its start.
+func prove(f durable.File, sum crate.Checksum) error {
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if got := crate.Checksum(h.Sum(nil)); got != sum {
+		return fmt.Errorf("%w: sha256 is %s, want %s", errOther, got, sum)
+	}
+	_, err := f.Seek(0, io.SeekStart)
+	return err
+}
+
+func (c *Cache) remember(sum crate.Checksum, state durable.State) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if el, ok := c.files[sum]; ok {
+		el.Value.(*cached).state = state
+	}
+}
+
+// read returns the bytes of a crate. Errors: as open.
+func (c *Cache) read(sum crate.Checksum) ([]byte, error) {
+	f, err := c.open(sum)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// put keeps bytes that have the checksum. Errors: errNoCache if they do not fit;
+// those of the disk, after which nothing has changed.
+func (c *Cache) put(sum crate.Checksum, data []byte) error {
+	if c == nil || int64(len(data)) > c.max {
+		return errNoCache
+	}
+	if err := c.write(sum, data); err != nil {
+		return fmt.Errorf("writing to the cache: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.files[sum]; !ok {
+		c.add(&cached{sum: sum, size: int64(len(data))})
+		c.shrink()
+	}
+	return nil
+}
+
+// write syncs nothing: what a power cut leaves is hashed before it is believed.
+func (c *Cache) write(sum crate.Checksum, data []byte) error {
+	c.mu.Lock()
+	c.temps++
+	temp := fmt.Sprintf("%d%s", c.temps, tempExt)
+	c.mu.Unlock()
+	f, err := c.dir.Create(temp)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, bytes.NewReader(data))
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = c.dir.Replace(temp, sum.String())
+	}
+	if err != nil {
+		return errors.Join(err, c.dir.Remove(temp))
+	}
+	return nil
+}
+
+// drop forgets a file that is not what its name says.
+func (c *Cache) drop(sum crate.Checksum) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if el, ok := c.files[sum]; ok {
+		c.remove(el)
+	}
+}
+
+// add and what follows is called with mu held.
+func (c *Cache) add(f *cached) {
+	c.files[f.sum] = c.order.PushBack(f)
+	c.used += f.size
+}
+
+// shrink removes what was not asked for lately until the rest fits.
+func (c *Cache) shrink() {
+	for c.used > c.max && c.order.Len() > 0 {
+		c.remove(c.order.Front())
+	}
+}
+
+// remove forgets a file in any case: one that some system does not remove as long
+// as it is open is found by the next OpenCache.
+func (c *Cache) remove(el *list.Element) {
+	f := el.Value.(*cached)
+	c.order.Remove(el)
+	delete(c.files, f.sum)
+	c.used -= f.size
+	_ = c.dir.Remove(f.sum.String())
+}
+
+// file is an open file of the cache.
+type file struct {
+	durable.File
+	state durable.State
+}
+
+// Size implements store.Content.
+func (f file) Size() int64 { return f.state.Size }
+
+// Identity implements store.Content.
+func (f file) Identity() (store.Identity, error) {
+	return store.Identity{In: "cache", State: f.state}, nil
+}

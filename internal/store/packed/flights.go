@@ -1,0 +1,89 @@
+package packed
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// flights let all who ask for a crate at the same time wait for one rebuild. It
+// ends early only when all of them went away.
+type flights struct {
+	mu  sync.Mutex // guards what follows
+	now map[crate.Key]*flight
+}
+
+type flight struct {
+	ticket *ticket
+	stop   context.CancelFunc
+	uses   int           // by those who wait; guarded by flights.mu
+	done   chan struct{} // closed when what follows is known
+	data   []byte
+	err    error
+}
+
+// join waits for the rebuild of key, which begins if it has not yet; also lets the
+// caller's client wait for one that has.
+func (f *flights) join(ctx context.Context, key crate.Key, begin func(context.Context, *ticket) ([]byte, error), also func(*ticket)) ([]byte, error) {
+	f.mu.Lock()
+	fl := f.now[key]
+	if fl == nil {
+		fl = f.start(ctx, key, begin)
+	} else {
+		also(fl.ticket)
+	}
+	fl.uses++
+	f.mu.Unlock()
+	select {
+	case <-fl.done:
+		return fl.data, fl.err
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if fl.uses--; fl.uses == 0 {
+		fl.stop()
+		f.forget(key, fl)
+	}
+	return nil, context.Cause(ctx)
+}
+
+// start begins a rebuild, which outlives the caller who was first. The caller holds
+// mu.
+func (f *flights) start(ctx context.Context, key crate.Key, begin func(context.Context, *ticket) ([]byte, error)) *flight {
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	fl := &flight{ticket: &ticket{clients: []string{store.Client(ctx)}}, stop: stop, done: make(chan struct{})}
+	if f.now == nil {
+		f.now = map[crate.Key]*flight{}
+	}
+	f.now[key] = fl
+	go func() {
+		defer stop()
+		fl.data, fl.err = recovered(func() ([]byte, error) { return begin(life, fl.ticket) })
+		f.mu.Lock()
+		f.forget(key, fl)
+		f.mu.Unlock()
+		close(fl.done)
+	}()
+	return fl
+}
+
+func (f *flights) forget(key crate.Key, fl *flight) {
+	if f.now[key] == fl {
+		delete(f.now, key)
+	}
+}
+
+// recovered makes an error of a panic, which costs one crate and not the server.
+func recovered(do func() ([]byte, error)) (data []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return do()
+}

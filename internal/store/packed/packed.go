@@ -1,0 +1,212 @@
+// Package packed gives out crates of the deep archive (package deep is its format):
+// segments in which versions of a crate share what they have in common, and from
+// which each .crate is rebuilt bit for bit. Another store stands behind it, which
+// holds what is loose or in bundles, and takes what is put.
+//
+// # What a read costs
+//
+// A pack is decompressed, the crate's tar joined, and its gzip stream made again:
+// some 100 ms of one core for each MB of tar. So crates that were rebuilt are kept
+// in a cache of files, of bounded size; whoever asks for the same crate meanwhile
+// waits for the one rebuild; and of rebuilds only so many go on at a time as their
+// memory allows. Others wait in turn by client ([store.ForClient]), and when too
+// many wait, the next is refused with a *store.BusyError.
+//
+// # What is trusted
+//
+// Nothing: what Open gives out was hashed, and has the checksum that the caller
+// wants, before its first byte goes out. A file of the cache is hashed again
+// whenever it is not in the state in which it was hashed last.
+package packed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"runtime"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Config is what a store is made of. The zero value of a limit is its default.
+type Config struct {
+	Folder   durable.Reader // of the segments
+	Behind   store.Store
+	Cache    *Cache       // of rebuilt crates; nil: none, they are in memory
+	Memory   int64        // that rebuilds may take together, bytes; default 512 MiB. One that alone needs more goes on alone
+	Rebuilds int          // at a time; default: half of the processors, at least one
+	Waiting  int          // callers that wait for their turn; default 256, a quarter of them for one client
+	Metrics  *Metrics     // default: none
+	Log      *slog.Logger // default: none
+}
+
+// Store is a folder of segments with another store behind. Its methods may be called
+// concurrently.
+type Store struct {
+	store.Store // everything but Open and NewListing
+	cfg         Config
+	segments    segments
+	turns       *turns
+	flights     flights
+}
+
+var _ store.Store = (*Store)(nil)
+
+// New makes a store. It touches nothing.
+func New(cfg Config) *Store {
+	if cfg.Memory == 0 {
+		cfg.Memory = 512 << 20
+	}
+	if cfg.Rebuilds == 0 {
+		cfg.Rebuilds = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	if cfg.Waiting == 0 {
+		cfg.Waiting = 256
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics(cfg.Cache)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Store{Store: cfg.Behind, cfg: cfg, segments: segments{folder: cfg.Folder}, turns: newTurns(cfg.Rebuilds, cfg.Memory, cfg.Waiting, cfg.Metrics.waiting)}
+}
+
+// Close closes all files but the cache. Contents that are open stay usable.
+func (s *Store) Close() error { return s.segments.close() }
+
+// Open implements store.Reader. Errors, of a crate in the deep archive:
+// fs.ErrNotExist if the segment is not there, or has other bytes in this place than
+// are wanted; *deep.DamageError; deep.ErrEncoder; *store.BusyError; the context's.
+func (s *Store) Open(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error) {
+	if at.Deep.Segment == "" || at.Loose || at.Bundle != "" {
+		return s.Store.Open(ctx, key, at)
+	}
+	if c, err := s.cfg.Cache.open(key.Checksum); err == nil {
+		s.cfg.Metrics.hits.Inc()
+		return c, nil
+	}
+	data, err := s.flights.join(ctx, key,
+		func(ctx context.Context, t *ticket) ([]byte, error) { return s.rebuild(ctx, key, at.Deep, t) },
+		func(t *ticket) { s.turns.also(t, store.Client(ctx)) })
+	if err != nil {
+		return nil, fmt.Errorf("opening %s in %s: %w", key.ID, at.Deep.Segment, err)
+	}
+	if c, err := s.cfg.Cache.open(key.Checksum); err == nil { // a slow client needs no memory
+		return c, nil
+	}
+	return store.InMemory(data), nil
+}
+
+// rebuild makes a crate when its turn comes, and puts it into the cache.
+func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, t *ticket) ([]byte, error) {
+	seg, err := s.segments.take(at)
+	if err != nil {
+		return nil, err
+	}
+	defer s.segments.free(seg)
+	place := deep.Placement{Offset: at.Pack, Size: at.PackSize}
+	d, err := seg.Directory(place)
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	if at.Number < 0 || at.Number >= len(d.Versions) || d.Versions[at.Number].Key != key {
+		return nil, fmt.Errorf("pack at offset %d, number %d: %w", at.Pack, at.Number, deep.ErrNotThere)
+	}
+	release, err := s.turns.take(ctx, t, d.Cost(at.Number))
+	if err != nil {
+		if store.IsBusy(err) {
+			s.cfg.Metrics.refused.Inc()
+		}
+		return nil, err
+	}
+	defer release()
+	if data, err := s.cfg.Cache.read(key.Checksum); err == nil { // since a moment ago
+		return data, nil
+	}
+	defer s.cfg.Metrics.time()()
+	data, err := seg.Rebuild(ctx, d, at.Number) // hashed, or there is no data
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	s.cfg.Metrics.bytes.Add(float64(len(data)))
+	if err := s.cfg.Cache.put(key.Checksum, data); err != nil && !errors.Is(err, errNoCache) {
+		s.cfg.Log.Warn("a crate that was rebuilt cannot be kept in the cache: the next one who asks for it waits again", "crate", key.Name, "version", key.Version, "err", err)
+	}
+	return data, nil
+}
+
+func (s *Store) failed(err error) error {
+	if deep.IsDamage(err) || errors.Is(err, deep.ErrEncoder) {
+		s.cfg.Metrics.failures.Inc()
+	}
+	return err
+}
+
+// NewListing implements store.Lister.
+func (s *Store) NewListing() (store.Listing, error) {
+	l, err := s.Store.NewListing()
+	if err != nil {
+		return nil, err
+	}
+	return s.Listing(l)
+}
+
+// Listing is a listing of the store behind that knows of the segments, too.
+func (s *Store) Listing(l store.Listing) (store.Listing, error) {
+	sizes, err := sizes(s.cfg.Folder)
+	if err != nil {
+		return nil, fmt.Errorf("listing segments: %w", err)
+	}
+	return &listing{l, sizes}, nil
+}
+
+// listing knows the size of every segment that was there when it was made.
+type listing struct {
+	store.Listing
+	sizes map[string]int64
+}
+
+// Holds implements store.Listing.
+func (l *listing) Holds(id crate.ID, at store.Placement, size int64) bool {
+	if d := at.Deep; d.Segment != "" {
+		if d.Pack < 0 || d.PackSize <= 0 || d.Pack > l.sizes[d.Segment]-d.PackSize {
+			return false
+		}
+		at.Deep = store.DeepPlace{}
+		if at.IsZero() {
+			return true
+		}
+	}
+	return l.Listing.Holds(id, at, size)
+}
+
+// sizes lists the segments of a folder, by the names that they have or will have.
+func sizes(folder durable.Reader) (map[string]int64, error) {
+	entries, err := folder.ReadDir(".")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	sizes := map[string]int64{}
+	for _, e := range entries {
+		name := strings.TrimSuffix(e.Name(), deep.PartExt)
+		if _, err := deep.ParseFileName(name); err != nil {
+			continue
+		}
+		info, err := e.Info()
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // renamed or removed in between
+		case err != nil:
+			return nil, err
+		case info.Mode().IsRegular():
+			sizes[name] = max(sizes[name], info.Size())
+		}
+	}
+	return sizes, nil
+}

@@ -1,0 +1,120 @@
+package packed
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// openFiles is how many segments are kept open.
+const openFiles = 16
+
+// segments are the segments that were read from last.
+type segments struct {
+	folder durable.Reader
+
+	mu   sync.Mutex // guards what follows
+	open []*segment // the one used last is last
+}
+
+// segment is an open segment, closed when nobody uses it any more.
+type segment struct {
+	*deep.Reader
+	name string
+	file durable.File
+	info fs.FileInfo // when it was opened: an unfinished segment grows
+	uses int         // by the list and by those who read
+}
+
+// take returns the segment that has the pack, to be given back to free. One that
+// was replaced, or has grown, is opened again.
+func (s *segments) take(at store.DeepPlace) (*segment, error) {
+	if _, err := deep.ParseFileName(at.Segment); err != nil {
+		return nil, err
+	}
+	name := at.Segment
+	info, err := s.folder.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		name += deep.PartExt
+		info, err = s.folder.Stat(name)
+	}
+	if errors.Is(err, fs.ErrNotExist) { // finished in between
+		name = at.Segment
+		info, err = s.folder.Stat(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.IndexFunc(s.open, func(seg *segment) bool { return seg.name == at.Segment }); i >= 0 {
+		seg := s.open[i]
+		s.open = slices.Delete(s.open, i, i+1)
+		if os.SameFile(seg.info, info) && seg.info.Size() >= at.Pack+at.PackSize {
+			s.open = append(s.open, seg)
+			seg.uses++
+			return seg, nil
+		}
+		if err := seg.release(); err != nil {
+			return nil, err
+		}
+	}
+	return s.add(at.Segment, name)
+}
+
+// add opens a segment, and closes the one that was not used for the longest time if
+// too many are open. The caller holds mu.
+func (s *segments) add(name, file string) (*segment, error) {
+	f, err := s.folder.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	r, err := deep.Open(name, f, info.Size())
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	seg := &segment{Reader: r, name: name, file: f, info: info, uses: 2}
+	s.open = append(s.open, seg)
+	if len(s.open) > openFiles {
+		oldest := s.open[0]
+		s.open = s.open[1:]
+		return seg, oldest.release()
+	}
+	return seg, nil
+}
+
+// free gives a segment back.
+func (s *segments) free(seg *segment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = seg.release() // it was read from, and nothing else
+}
+
+// release closes a segment that nobody uses. The caller holds mu.
+func (seg *segment) release() error {
+	if seg.uses--; seg.uses > 0 {
+		return nil
+	}
+	return seg.file.Close()
+}
+
+func (s *segments) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, seg := range s.open {
+		errs = append(errs, seg.release())
+	}
+	s.open = nil
+	return errors.Join(errs...)
+}
