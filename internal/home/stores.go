@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
@@ -16,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
 
 // This file is the one place in which stores are picked and put before one another:
@@ -23,76 +25,102 @@ import (
 // writer. The rest of the program sees a store.Store.
 
 // Stores are all places of a mirror that keep crates, open for reading: what is
-// loose, and what is in bundles, whose folder may come later. Its methods may be
-// called concurrently.
+// loose, what is in bundles, and what is in the deep archive. The folders of the last
+// two may come later. Its methods may be called concurrently.
 type Stores struct {
-	store.Store // the loose files
-	loose       *loose.Store
-	dir         string // of the bundles
-	folders     Closers
+	*loose.Store
+	dirs    Dirs
+	limits  DeepLimits
+	folders Closers
 
 	mu      sync.Mutex        // guards what follows
 	bundles *bundled.ReadOnly // nil: there was no folder of bundles yet
+	deep    *packed.Store     // nil: there was no folder of segments yet
 }
 
 var _ store.Store = (*Stores)(nil)
 
+// DeepLimits says what reading the deep archive may cost. The zero value will do
+// for all who do not serve.
+type DeepLimits struct {
+	Cache   *packed.Cache   // of crates that were rebuilt; nil: none
+	Metrics *packed.Metrics // if nil, nobody looks
+	Log     *slog.Logger    // if nil, nobody reads it
+}
+
 // OpenStores opens the stores of a mirror for reading, without a lock: others may be
 // writing them. Errors: fs.ErrNotExist if there is no folder of crates.
-func OpenStores(d *Dirs) (*Stores, error) {
+func OpenStores(d *Dirs, limits DeepLimits) (*Stores, error) {
 	folder, err := durable.Open(d.Crates)
 	if err != nil {
 		return nil, err
 	}
-	return NewStores(folder, d), nil
+	return NewStores(folder, d, limits), nil
 }
 
 // NewStores is OpenStores with a folder of crates that is open; Close closes it.
-func NewStores(folder durable.FS, d *Dirs) *Stores {
+func NewStores(folder durable.FS, d *Dirs, limits DeepLimits) *Stores {
 	s := newStores(loose.OpenReadOnly(folder), d)
+	s.limits = limits
 	s.folders.Add(folder.Close)
 	return s
 }
 
-func newStores(files *loose.Store, d *Dirs) *Stores {
-	return &Stores{Store: files, loose: files, dir: d.Bundles}
-}
+func newStores(files *loose.Store, d *Dirs) *Stores { return &Stores{Store: files, dirs: *d} }
 
-// QuarantineChanged is when something came to quarantine or left it, zero if there is
-// none: for those who look often.
-func (s *Stores) QuarantineChanged() (time.Time, error) { return s.loose.QuarantineChanged() }
-
-// Check reports why bundles that are there cannot be read.
+// Check reports why bundles or segments that are there cannot be read.
 func (s *Stores) Check() error {
-	_, err := s.bundled()
-	return err
+	_, errBundles := s.bundled()
+	_, errDeep := s.packed()
+	return errors.Join(errBundles, errDeep)
 }
 
 // Open implements store.Reader.
 func (s *Stores) Open(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error) {
-	if at.Bundle == "" {
-		return s.Store.Open(ctx, key, at)
+	switch {
+	case at.Bundle != "":
+		b, err := s.bundled()
+		if b == nil || err != nil {
+			return nil, fmt.Errorf("opening the bundles: %w", absentOr(err, s.dirs.Bundles))
+		}
+		return b.Open(ctx, key, at)
+	case at.Deep.Segment != "" && !at.Loose:
+		p, err := s.packed()
+		if p == nil || err != nil {
+			return nil, fmt.Errorf("opening the deep archive: %w", absentOr(err, s.dirs.Deep))
+		}
+		return p.Open(ctx, key, at)
 	}
-	b, err := s.bundled()
-	if err == nil && b == nil {
-		err = &fs.PathError{Op: "open", Path: s.dir, Err: fs.ErrNotExist}
+	return s.Store.Open(ctx, key, at)
+}
+
+// absentOr is the error of a folder that is not there, if there is no other.
+func absentOr(err error, dir string) error {
+	if err == nil {
+		return &fs.PathError{Op: "open", Path: dir, Err: fs.ErrNotExist}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("opening the bundles: %w", err)
-	}
-	return b.Open(ctx, key, at)
+	return err
 }
 
 // NewListing implements store.Lister.
 func (s *Stores) NewListing() (store.Listing, error) {
+	var top store.Lister = s.Store
 	b, err := s.bundled()
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case b == nil:
-		return s.Store.NewListing()
 	}
-	return b.NewListing()
+	if b != nil {
+		top = b
+	}
+	l, err := top.NewListing()
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.packed()
+	if err != nil || p == nil {
+		return l, err
+	}
+	return p.Listing(l)
 }
 
 // bundled opens the bundles as soon as there is a folder of them; nil: there is none.
@@ -102,7 +130,7 @@ func (s *Stores) bundled() (*bundled.ReadOnly, error) {
 	if s.bundles != nil {
 		return s.bundles, nil
 	}
-	folder, err := OpenIfThere(s.dir)
+	folder, err := OpenIfThere(s.dirs.Bundles)
 	if err != nil || folder == nil {
 		return nil, err
 	}
@@ -110,6 +138,24 @@ func (s *Stores) bundled() (*bundled.ReadOnly, error) {
 	s.folders.Add(folder.Close)
 	s.folders.Add(s.bundles.Close)
 	return s.bundles, nil
+}
+
+// packed opens the deep archive as soon as there is a folder of it; nil: there is
+// none.
+func (s *Stores) packed() (*packed.Store, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deep != nil || s.dirs.Deep == "" {
+		return s.deep, nil
+	}
+	folder, err := OpenIfThere(s.dirs.Deep)
+	if err != nil || folder == nil {
+		return nil, err
+	}
+	s.deep = packed.New(packed.Config{Folder: folder, Behind: s.Store, Cache: s.limits.Cache, Metrics: s.limits.Metrics, Log: s.limits.Log})
+	s.folders.Add(folder.Close)
+	s.folders.Add(s.deep.Close)
+	return s.deep, nil
 }
 
 // Close closes the stores. Contents that are open stay usable.
@@ -132,19 +178,81 @@ type BundleConfig struct {
 func (w *Writer) openStores(ctx context.Context) (err error) {
 	if w.cfg.Bundles.Write {
 		_, err = w.OpenBundles(ctx)
+	} else {
+		err = w.adoptBundles(ctx)
+	}
+	if err != nil {
 		return err
 	}
+	return w.readDeep(ctx)
+}
+
+// adoptBundles opens the loose files, and what is there of bundles, for reading.
+func (w *Writer) adoptBundles(ctx context.Context) error {
 	known, err := w.Catalog.Bundles(ctx)
 	if err != nil {
 		return err
 	}
-	s := newStores(w.Loose, &w.cfg.Dirs)
+	s := newStores(w.Loose, &Dirs{Bundles: w.cfg.Dirs.Bundles})
 	w.closers.Add(s.Close)
 	w.Store = s
 	if err := w.ReadBundles(); err != nil || w.Bundles == nil {
 		return err
 	}
 	return bundled.Adopt(ctx, w.Bundles, adopter{w.Catalog, known}, w.cfg.Log)
+}
+
+// readDeep puts the deep archive, if there is one, before the store of a run, and
+// tells the catalog what is in it that it may not know.
+func (w *Writer) readDeep(ctx context.Context) error {
+	folder, err := OpenIfThere(w.cfg.Dirs.Deep)
+	if err != nil || folder == nil {
+		return err
+	}
+	s := packed.New(packed.Config{Folder: folder, Behind: w.Store, Log: w.cfg.Log})
+	w.closers.Add(folder.Close)
+	w.closers.Add(s.Close)
+	w.Store = s
+	if f, ok := s.Store.(store.Finisher); ok {
+		w.Store = finishing{s, f}
+	}
+	known, err := w.Catalog.Segments(ctx)
+	if err != nil {
+		return err
+	}
+	return packed.Adopt(ctx, folder, segmentAdopter{w.Catalog, known}, w.cfg.Log)
+}
+
+// finishing is the deep archive before a store that has something to finish.
+type finishing struct {
+	*packed.Store
+	store.Finisher
+}
+
+// segmentAdopter tells the catalog what segments hold.
+type segmentAdopter struct {
+	catalog *catalog.Catalog
+	known   []catalog.Bundle
+}
+
+// Known implements packed.Catalog.
+func (a segmentAdopter) Known(name string) bool {
+	return slices.ContainsFunc(a.known, func(b catalog.Bundle) bool { return b.Name == name && b.Whole })
+}
+
+// Adopt implements packed.Catalog.
+func (a segmentAdopter) Adopt(ctx context.Context, found []packed.Found) error {
+	rows := make([]catalog.Version, len(found))
+	for i, f := range found {
+		rows[i] = catalog.Version{ID: f.ID, Checksum: f.Checksum, Size: f.Size, Placement: store.Placement{Deep: f.At}}
+	}
+	return a.catalog.Adopt(ctx, rows)
+}
+
+// Adopted implements packed.Catalog.
+func (a segmentAdopter) Adopted(ctx context.Context, b store.Bundle) error {
+	whole := catalog.Bundle{Name: b.Name, Whole: true, Entries: b.Entries, Bytes: b.Bytes, Checksum: b.Checksum}
+	return a.catalog.Commit(ctx, catalog.Batch{Segments: []catalog.Bundle{whole}})
 }
 
 // ReadBundles opens the folder of bundles for reading, if there is one.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -67,6 +68,12 @@ func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placemen
 	if at.Loose {
 		left.Loose, err = w.checkPlace(ctx, res, at.AsFile(), k.when(cfg.Bundle && left.Bundle == ""))
 	}
+	if err == nil && at.Deep.Segment != "" {
+		var good bool
+		if good, err = w.checkPlace(ctx, res, at.InDeep(), io.Discard); good {
+			left.Deep = at.Deep
+		}
+	}
 	if err != nil || left == (store.Placement{}) || !k.wanted {
 		return left, nil, errors.Join(err, k.discard())
 	}
@@ -75,22 +82,13 @@ func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placemen
 
 // checkHeld returns what of a placement has the right bytes.
 func (w *worker) checkHeld(ctx context.Context, res *result, at store.Placement) (left store.Placement, err error) {
-	if at.Bundle != "" {
-		good, err := w.checkPlace(ctx, res, at.InBundle(), io.Discard)
+	for _, place := range at.Places() {
+		good, err := w.checkPlace(ctx, res, place, io.Discard)
 		if err != nil {
 			return left, err
 		}
 		if good {
-			left = at.InBundle()
-		}
-	}
-	if at.Loose {
-		good, err := w.checkPlace(ctx, res, at.AsFile(), io.Discard)
-		if err != nil {
-			return left, err
-		}
-		if good {
-			left.Loose, left.Republished = true, at.Republished
+			left = left.With(place)
 		}
 	}
 	return left, nil
@@ -108,8 +106,8 @@ func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement
 		return false, context.Cause(ctx)
 	case err != nil && at.Loose: // the disk, not the bytes
 		return false, &unreadableError{fmt.Errorf("reading %s, which is held: %w", id, err)}
-	case errors.As(err, new(*fs.PathError)):
-		return false, &unreadableError{fmt.Errorf("reading %s in %s: %w", id, at.Bundle, err)}
+	case errors.As(err, new(*fs.PathError)), errors.Is(err, deep.ErrEncoder), store.IsBusy(err):
+		return false, &unreadableError{fmt.Errorf("reading %s in %s: %w", id, at, err)}
 	case err == nil && sum == res.item.Checksum:
 		res.size = size
 		return true, nil
@@ -122,13 +120,13 @@ func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement
 	}
 	what := "file is damaged or was changed; moved to quarantine"
 	if !at.Loose {
-		what = "crate in a bundle is damaged; noted in quarantine"
+		what = "crate in a bundle or in the deep archive is damaged; noted in quarantine"
 	}
-	w.run.cfg.Log.Error(what, "crate", id.Name, "version", id.Version, "bundle", at.Bundle, "quarantine", kept, "err", err)
+	w.run.cfg.Log.Error(what, "crate", id.Name, "version", id.Version, "place", at.String(), "quarantine", kept, "err", err)
 	return false, nil
 }
 
-// setAside moves a loose file to quarantine. Of a member of a bundle, which
+// setAside moves a loose file to quarantine. Of a part of a bundle or segment, which
 // stays, it leaves a note.
 func (w *worker) setAside(id crate.ID, at store.Placement, reason error) (path string, err error) {
 	if at.Loose {

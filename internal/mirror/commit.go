@@ -234,6 +234,9 @@ func (r *run) locate(rec *runlog.Record, id crate.ID, at store.Placement) {
 	if at.Loose && at.Bundle != "" {
 		rec.Storage = runlog.FilesystemAndBundle
 	}
+	if rec.Storage == "" && at.Deep.Segment != "" {
+		rec.Storage = runlog.Deep
+	}
 }
 
 func status(o outcome) string {

@@ -163,7 +163,7 @@ func (w *worker) shelve(ctx context.Context, v *catalog.Version) error {
 	v.Republished = v.Checksum.FileKey()
 	sum, err = w.sumOf(ctx, v.Key(), v.AsFile())
 	if errors.Is(err, fs.ErrNotExist) || err == nil && sum != v.Checksum {
-		v.Placement = v.InBundle()
+		v.Placement = v.WithoutFile()
 		return nil
 	}
 	return err

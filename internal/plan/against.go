@@ -20,7 +20,7 @@ func Against(ctx context.Context, d *home.Dirs, cfg Config) (totals Totals, err 
 		defer bundles.Close()
 		cfg.OldBundles = bundles
 	}
-	stores, err := home.OpenStores(d)
+	stores, err := home.OpenStores(d, home.DeepLimits{})
 	if errors.Is(err, fs.ErrNotExist) {
 		return DryRun(ctx, cfg, held)
 	}

@@ -64,7 +64,7 @@ func (p *planner) decide(ctx context.Context, g *Group, e *Item, h *heldBytes, c
 		return false, nil
 	}
 	p.totals.add(e.Task)
-	if e.Task == Check && p.cfg.Bundle && e.At.Bundle == "" {
+	if e.Task == Check && !p.cfg.inPlace(e.At) && e.At.Bundle == "" {
 		p.totals.ToBundle++
 	}
 	return true, nil
@@ -144,19 +144,20 @@ func (p *planner) settled(v *catalog.Version) bool {
 }
 
 // inPlace reports whether a crate that is stored there is stored wherever it
-// should be.
+// should be. What is in the deep archive alone was put there to save space.
 func (cfg *Config) inPlace(at store.Placement) bool {
-	return !cfg.Bundle || at.Bundle != "" && (at.Loose || !cfg.KeepLoose)
+	if !cfg.Bundle || !at.Loose && at.Deep.Segment != "" {
+		return true
+	}
+	return at.Bundle != "" && (at.Loose || !cfg.KeepLoose)
 }
 
 // surviving returns what of a version's placement the store still has.
-func (p *planner) surviving(v *catalog.Version) store.Placement {
-	at := v.Placement
-	if at.Loose && !p.listing.Holds(v.ID, at.AsFile(), v.Size) {
-		at = at.InBundle()
-	}
-	if at.Bundle != "" && !p.listing.Holds(v.ID, at.InBundle(), v.Size) {
-		at = at.AsFile()
+func (p *planner) surviving(v *catalog.Version) (at store.Placement) {
+	for _, place := range v.Places() {
+		if p.listing.Holds(v.ID, place, v.Size) {
+			at = at.With(place)
+		}
 	}
 	return at
 }

@@ -194,11 +194,12 @@ func (cfg *Config) remove(ctx context.Context, page []catalog.Version) error {
 			continue
 		}
 		names = append(names, v.Placement.LoosePath(v.ID))
-		if v.Bundle == "" {
+		rest := v.WithoutFile()
+		if rest.IsZero() {
 			batch.Dropped = append(batch.Dropped, v.Key())
 			continue
 		}
-		v.Placement = v.InBundle()
+		v.Placement = rest
 		batch.Versions = append(batch.Versions, v)
 	}
 	if len(names) == 0 {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -29,7 +30,8 @@ type copies struct {
 }
 
 func openCopies(cfg Config) (*copies, error) {
-	stores, err := home.OpenStores(&cfg.Dirs)
+	cfg.Deep.Log = cfg.Log
+	stores, err := home.OpenStores(&cfg.Dirs, cfg.Deep)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +78,9 @@ func (c *copies) open(ctx context.Context, row *catalog.Version) (_ *File, bad [
 func isDamage(err error) bool {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, durable.ErrNotRegular) {
 		return true
+	}
+	if store.IsBusy(err) || errors.Is(err, deep.ErrEncoder) {
+		return false
 	}
 	return !isLeaving(err) && !errors.As(err, new(syscall.Errno))
 }

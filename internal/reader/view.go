@@ -59,7 +59,8 @@ import (
 
 // Config of [Open].
 type Config struct {
-	Dirs home.Dirs // of the mirror; that of the bundles need not be there
+	Dirs home.Dirs // of the mirror; those of bundles and of the deep archive need not be there
+	Deep home.DeepLimits
 	// All shows lines whose crate is not held, too, and those whose checksum is
 	// not that of the bytes held.
 	All bool

@@ -40,6 +40,7 @@ const (
 	Filesystem          = "filesystem"
 	Bundle              = "bundle"
 	FilesystemAndBundle = "filesystem+bundle"
+	Deep                = "deep" // in the deep archive alone
 )
 
 // Record is one line.

@@ -38,7 +38,7 @@ func (c *Crates) held(ctx context.Context, from *index.Crate) (map[crate.ID]stor
 	}
 	held := map[crate.ID]store.Placement{}
 	for _, v := range versions {
-		if v.Bundle != "" && v.SupersededAt.IsZero() {
+		if !v.Loose && v.SupersededAt.IsZero() {
 			held[v.ID] = v.Placement
 		}
 	}

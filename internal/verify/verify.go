@@ -252,11 +252,8 @@ func (cfg *Config) lookUp(ctx context.Context, key crate.Key) (*catalog.Version,
 }
 
 func (cfg *Config) copies(ctx context.Context, v *catalog.Version) (found []Problem) {
-	if v.Loose {
-		found = cfg.place(ctx, v, v.AsFile(), found)
-	}
-	if v.Bundle != "" {
-		found = cfg.place(ctx, v, v.InBundle(), found)
+	for _, at := range v.Places() {
+		found = cfg.place(ctx, v, at, found)
 	}
 	return found
 }
@@ -291,10 +288,7 @@ func (cfg *Config) madeWay(ctx context.Context, v *catalog.Version, at store.Pla
 }
 
 func where(v *catalog.Version, at store.Placement) string {
-	place := "loose file"
-	if !at.Loose {
-		place = fmt.Sprintf("%s at offset %d", at.Bundle, at.Offset)
-	}
+	place := at.String()
 	if !v.SupersededAt.IsZero() {
 		place += ", the bytes that it had before it was published again"
 	}
