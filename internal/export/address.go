@@ -44,14 +44,8 @@ func (a Address) ByFile() bool { return strings.HasPrefix(string(a), "file:") }
 
 // CargoConfig is what cargo needs to take the tree for crates.io.
 func (a Address) CargoConfig() string {
-	if !a.ByFile() {
-		return publicurl.CargoConfig(publicurl.Index(string(a)))
+	if a.ByFile() {
+		return publicurl.CargoConfig(string(a) + "/" + GitDir)
 	}
-	return fmt.Sprintf(`# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
-[source.crates-io]
-replace-with = "mirror"
-
-[source.mirror]
-registry = %q
-`, string(a)+"/"+GitDir)
+	return publicurl.CargoConfig(publicurl.Index(string(a)))
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
@@ -212,7 +213,7 @@ func testCopy(t *testing.T, tabs context.Context) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := fmt.Sprintf("[source.crates-io]\nreplace-with = \"mirror\"\n\n[source.mirror]\nregistry = \"sparse+%s/index/\"", tab.url)
+	config := strings.TrimSpace(publicurl.CargoConfig(publicurl.Index(tab.url)))
 	const readClipboard = `navigator.clipboard.readText()`
 	for _, clipboard := range []string{
 		"", // the way of secure pages

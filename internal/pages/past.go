@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/diff"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
@@ -208,8 +208,7 @@ func (h *Handler) snapshotConfig(r *http.Request, point string, past reader.Past
 	if !past.Final {
 		point = past.Commit
 	}
-	registry := "sparse+" + h.cfg.PublicURL.For(r) + "/snapshot/" + point + "/"
-	return "[source.crates-io]\nreplace-with = \"mirror\"\n\n[source.mirror]\nregistry = " + strconv.Quote(registry) + "\n"
+	return publicurl.CargoConfig("sparse+" + h.cfg.PublicURL.For(r) + "/snapshot/" + point + "/")
 }
 
 var errNoDay = &missing{what: "Say which day, as in 2026-03-01."}

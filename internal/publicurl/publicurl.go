@@ -78,14 +78,18 @@ func withoutZone(host string) string {
 // Index is what cargo calls the sparse registry below root.
 func Index(root string) string { return "sparse+" + strings.TrimRight(root, "/") + "/index/" }
 
-// CargoConfig is what cargo needs to take a sparse index for crates.io. A registry,
-// unlike a source, serves cargo search and cargo info too.
+// CargoConfig is what cargo needs to take an index for crates.io: a sparse one
+// ("sparse+https://..."), or a git repository. The sparse one is a registry, which
+// unlike a source serves cargo search and cargo info too.
 func CargoConfig(index string) string {
+	table := "[registries.mirror]\nindex"
+	if !strings.HasPrefix(index, "sparse+") {
+		table = "[source.mirror]\nregistry"
+	}
 	return fmt.Sprintf(`# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project
 [source.crates-io]
 replace-with = "mirror"
 
-[registries.mirror]
-index = %q
-`, index)
+%s = %q
+`, table, index)
 }

@@ -76,3 +76,15 @@ index = "sparse+https://mirror.example/rust/index/"
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+func TestCargoConfig(t *testing.T) {
+	const head = "# for $CARGO_HOME/config.toml (~/.cargo/config.toml), or .cargo/config.toml of a project\n[source.crates-io]\nreplace-with = \"mirror\"\n\n"
+	for index, want := range map[string]string{
+		Index("https://mirror.example/rust/"): "[registries.mirror]\nindex = \"sparse+https://mirror.example/rust/index/\"\n",
+		"file:///srv/rust/index.git":          "[source.mirror]\nregistry = \"file:///srv/rust/index.git\"\n",
+	} {
+		if got := CargoConfig(index); got != head+want {
+			t.Errorf("%s: %q, want %q", index, got, head+want)
+		}
+	}
+}
