@@ -6,7 +6,10 @@
 
 package deflate
 
-import "io"
+import (
+	"io"
+	"sync"
+)
 
 // Level 9 of miniz.
 const (
@@ -28,8 +31,13 @@ type minizParser struct {
 // A minizMatch repeats length bytes from dist bytes before.
 type minizMatch struct{ length, dist int }
 
+var minizParsers = sync.Pool{New: func() any { return new(minizParser) }}
+
 func encodeMiniz9(w io.Writer, src []byte) error {
-	p := &minizParser{src: src}
+	p := minizParsers.Get().(*minizParser)
+	defer minizParsers.Put(p)
+	p.src, p.pos, p.waiting, p.finder = src, 0, minizMatch{}, minizFinder{}
+	defer func() { p.src, p.block.out.w = nil, nil }()
 	p.block.out.reset(w)
 	p.block.begin(0)
 	for p.pos < len(src) {

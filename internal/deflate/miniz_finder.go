@@ -42,15 +42,16 @@ func (f *minizFinder) longest(src []byte, pos, least int) minizMatch {
 	}
 	farthest := min(pos, windowSize-f.ahead)
 	head := binary.LittleEndian.Uint16(src[pos:])
-	tail := binary.LittleEndian.Uint16(src[pos+least-1:]) // what a longer match ends in
-	place := uint16(pos)
+	ends := src[least-1 : pos+f.ahead] // by position, the two bytes in which a longer match there ends
+	end0, end1 := ends[pos], ends[pos+1]
+	prev, place := &f.prev, uint(pos)
 	for ; looks > 0; looks-- {
-		place = f.prev[place&windowMask]
-		dist := int(uint16(pos) - place)
+		place = uint(prev[place&windowMask])
+		dist := int((uint(pos) - place) & 0xffff)
 		if place == 0 || dist > farthest {
 			break
 		}
-		if binary.LittleEndian.Uint16(src[pos-dist+best.length-1:]) != tail {
+		if at := pos - dist; ends[at+1] != end1 || ends[at] != end0 {
 			continue
 		}
 		looks -= (looks - 1) % 3 // miniz begins a new three here
@@ -65,7 +66,8 @@ func (f *minizFinder) longest(src []byte, pos, least int) minizMatch {
 			if n == f.ahead {
 				break
 			}
-			tail = binary.LittleEndian.Uint16(src[pos+n-1:])
+			ends = src[n-1 : pos+f.ahead]
+			end0, end1 = ends[pos], ends[pos+1]
 		}
 	}
 	return best
