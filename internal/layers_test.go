@@ -26,6 +26,7 @@ var floors = [][]string{
 	},
 	{
 		"internal/follow",
+		"internal/demo",
 		"internal/status",
 	},
 	{
@@ -155,7 +156,7 @@ func mayImport(pkg, target string) bool {
 	case pkg == simulated:
 		return target == "internal/crate"
 	case target == simulated:
-		return pkg == "internal/cli"
+		return pkg == "internal/demo"
 	}
 	from, to := floor(pkg), floor(target)
 	return from >= 0 && to > from

@@ -2,24 +2,23 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/demo"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 )
 
 // demoConfig is the flags of demo.
@@ -42,13 +41,6 @@ func demoCommand(a *App) *cli.Command {
 	}
 }
 
-const (
-	demoSeed  = 2026 // of the faults: every demo meets the same
-	demoShare = 0.1  // of the versions, whose first request goes wrong
-
-	demoBundle = 128 << 10 // bytes of a bundle, so that there are several
-)
-
 // demo simulates a registry and mirrors it, twice, and checks the outcome by
 // other means than the mirror's own: what lies on the disk, and what its server
 // gives out.
@@ -57,32 +49,28 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	if err != nil {
 		return err
 	}
-	reg := simreg.Demo()
-	// StallBody is cut by a watchdog, which the demo sets to a second.
-	kinds := append(simreg.Brief(), simreg.GzipEncoding, simreg.StallBody)
-	reg.Chaos(demoSeed, demoShare, kinds...)
-	server, err := reg.Start(simreg.Options{})
+	reg, err := demo.Start()
 	if err != nil {
 		return err
 	}
-	defer server.Close()
+	defer reg.Close()
 	if a.Dial == nil {
-		a.Dial = simreg.LoopbackOnly
+		a.Dial = demo.Dial
 	}
-	job := demoJob(dir, server.BaseURL)
+	job := demoJob(dir, reg.BaseURL)
 	if err := job.origin.check(); err != nil {
 		return err
 	}
-	if err := writeDemoIndex(ctx, reg, job.indexDir); err != nil {
+	if err := reg.PublishIndex(ctx, job.indexDir); err != nil {
 		return err
 	}
 
-	fmt.Fprintf(a.Stdout, "A registry of %d versions is simulated at %s.\nOne request in ten will go wrong.\n\n", reg.Len(), server.BaseURL)
+	fmt.Fprintf(a.Stdout, "A registry of %d versions is simulated at %s.\nOne request in ten will go wrong.\n\n", reg.Len(), reg.BaseURL)
 	fmt.Fprintf(a.Stdout, "1. Mirroring it into %s\n\n", job.home.Crates)
 	if err := a.demoRun(ctx, job); err != nil {
 		return err
 	}
-	wrong, which := faultsMet(reg, kinds)
+	wrong, which := reg.FaultsMet()
 	fmt.Fprintf(a.Stdout, "%12d  requests that went wrong and were made again:\n              %s\n\n", wrong, which)
 
 	before := reg.TotalRequests()
@@ -96,7 +84,7 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	fmt.Fprintf(a.Stdout, "3. Moving it into bundles, in %s\n\n", job.home.Bundles)
 	job.bundle = true
 	if a.BundleSize == 0 {
-		a.BundleSize = demoBundle
+		a.BundleSize = demo.BundleSize
 	}
 	if err := a.demoRun(ctx, job); err != nil {
 		return err
@@ -104,12 +92,12 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	fmt.Fprintf(a.Stdout, "%12d  requests made\n\n", reg.TotalRequests()-before)
 
 	fmt.Fprintf(a.Stdout, "4. Reading the bundles from end to end, and checking every crate against the registry\n\n")
-	bundles, err := checkDemo(reg, job.home.Bundles)
+	bundles, err := reg.CheckBundles(job.home.Bundles)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%d of %d crates in %d bundles have the checksum that the index names\n\n", reg.Len(), reg.Len(), bundles)
-	d := demoDirs(job)
+	d := &dirs{job.home}
 	if err := a.demoServed(ctx, reg, d); err != nil {
 		return err
 	}
@@ -174,71 +162,62 @@ func demoDir(dir string) (string, error) {
 	return dir, err
 }
 
-// writeDemoIndex makes the index a git repository, as crates.io's is, where
-// there is git.
-func writeDemoIndex(ctx context.Context, reg *simreg.Registry, dir string) error {
-	_, err := exec.LookPath("git")
-	if err != nil {
-		return reg.WriteIndex(dir)
-	}
-	_, err = reg.CommitIndex(ctx, dir, "Demo registry")
-	return err
-}
-
-// faultsMet counts the requests that went wrong, by kind.
-func faultsMet(reg *simreg.Registry, kinds []simreg.Kind) (total int, list string) {
-	var met []string
-	for _, k := range kinds {
-		if n := reg.Injected(k); n > 0 {
-			total += n
-			met = append(met, fmt.Sprintf("%d %s", n, k))
-		}
-	}
-	return total, strings.Join(met, ", ")
-}
-
-// checkDemo reads all bundles as any program would that knows tar and zstd, and
-// wants every crate of the registry in one of them.
-func checkDemo(reg *simreg.Registry, dir string) (bundles int, err error) {
-	names, err := filepath.Glob(filepath.Join(dir, "*"+bundle.Ext))
-	if err != nil {
-		return 0, err
-	}
-	found := map[crate.ID]crate.Checksum{}
-	for _, name := range names {
-		if err := readDemoBundle(name, found); err != nil {
-			return 0, fmt.Errorf("reading %s: %w", name, err)
-		}
-	}
-	for _, id := range reg.IDs() {
-		want, err := reg.Checksum(id)
-		if err != nil {
-			return 0, err
-		}
-		if got, ok := found[id]; !ok || got != want {
-			return 0, verdict.Integrityf("%s: no bundle has it with the checksum that the index names", id)
-		}
-	}
-	return len(names), nil
-}
-
-func readDemoBundle(name string, found map[crate.ID]crate.Checksum) error {
-	f, err := os.Open(name)
+// demoServed asks a server of the mirror for everything, and has the real cargo
+// build from it where there is one.
+func (a *App) demoServed(ctx context.Context, reg *demo.Registry, d *dirs) (err error) {
+	log := (&logConfig{"text", "warn"}).logger(a.Stderr)
+	l, err := registry.ServeLocal(ctx, &d.Dirs, log)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
+	defer func() { err = errors.Join(err, l.Close()) }()
+	fmt.Fprintf(a.Stdout, "5. Serving it straight from the bundles, and asking for every version as cargo does\n\n")
+	if err := reg.CheckServer(ctx, l.URL); err != nil {
 		return err
 	}
-	for e, err := range bundle.Scan(f, info.Size()) {
-		if err != nil {
-			return err
-		}
-		if found[e.ID], _, err = crate.Hash(e); err != nil {
-			return err
-		}
+	fmt.Fprintf(a.Stdout, "%d of %d index lines are those of the registry, byte for byte, and lead to its bytes\n\n", reg.Len(), reg.Len())
+	return a.demoCargo(ctx, l.URL)
+}
+
+// demoCargo lets the real cargo use the server.
+func (a *App) demoCargo(ctx context.Context, url string) error {
+	fmt.Fprintf(a.Stdout, "6. Letting the real cargo use it\n\n")
+	release, text, err := doctor.CargoRelease(ctx)
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		fmt.Fprintf(a.Stdout, "there is no cargo here\n\n")
+		return nil
+	case err != nil: // a rustup without a toolchain
+		fmt.Fprintf(a.Stdout, "there is no cargo here that works: %v\n\n", err)
+		return nil
+	case !doctor.CanUseSparse(release):
+		fmt.Fprintf(a.Stdout, "%s is too old for a sparse registry\n\n", text)
+		return nil
 	}
+	if err := a.examine(ctx, doctor.Config{URL: url, NoProxy: true}); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.Stdout)
 	return nil
+}
+
+// demoServe serves the mirror until somebody stops it.
+func (a *App) demoServe(ctx context.Context, d *dirs) error {
+	addr, err := demoAddr()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Stdout, "\nNow it is served: http://%s shows it to you, and these lines to cargo. Ctrl-C stops.\n\n", addr)
+	return a.serve(ctx, &serveConfig{dirs: *d, listen: addr, cacheMB: 16, log: logConfig{"text", "warn"}})
+}
+
+// demoAddr is serve's own address, if that is free, or one that is.
+func demoAddr() (string, error) {
+	for _, addr := range []string{"127.0.0.1:8080", "127.0.0.1:0"} {
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
+	}
+	return "", errors.New("no port of 127.0.0.1 is free")
 }

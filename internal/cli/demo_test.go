@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/demo"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -46,7 +48,7 @@ func TestDemoServes(t *testing.T) {
 	}
 	client := &http.Client{Transport: new(http.Transport)}
 	defer client.CloseIdleConnections()
-	if err := askForVersion(ctx, client, url, reg, crate.ID{Name: "foo", Version: "1.0.0"}); err != nil {
+	if err := demo.CheckVersion(ctx, client, url, reg, crate.ID{Name: "foo", Version: "1.0.0"}); err != nil {
 		t.Error(err)
 	}
 	cancel()
@@ -62,18 +64,18 @@ func TestDemoAsksForBytes(t *testing.T) {
 	mirrorDemo(t, reg, dir, false)
 	d := &dirs{home.Dirs{Root: dir}}
 	d.fill()
-	l, err := serveLocal(t.Context(), d, nil)
+	l, err := registry.ServeLocal(t.Context(), &d.Dirs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.close()
+	defer l.Close()
 	id := crate.ID{Name: "foo", Version: "1.0.0"}
 	reg.ReplaceBytes(id)
-	if err := askForVersion(t.Context(), http.DefaultClient, l.url, reg, id); err == nil || exitCode(err) != exitIntegrity {
+	if err := demo.CheckVersion(t.Context(), http.DefaultClient, l.URL, reg, id); err == nil || exitCode(err) != exitIntegrity {
 		t.Errorf("other bytes than the registry has: %v", err)
 	}
 	reg.Add(simreg.MustParse("bar 1.0.0")...)
-	if err := askForVersion(t.Context(), http.DefaultClient, l.url, reg, crate.ID{Name: "bar", Version: "1.0.0"}); err == nil {
+	if err := demo.CheckVersion(t.Context(), http.DefaultClient, l.URL, reg, crate.ID{Name: "bar", Version: "1.0.0"}); err == nil {
 		t.Error("a crate that is not served is not missed")
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
@@ -92,16 +93,16 @@ func (cfg *doctorConfig) check(args []string) error {
 func (a *App) doctor(ctx context.Context, cfg *doctorConfig) (err error) {
 	job := doctor.Config{URL: cfg.url, Crates: cfg.crates, MaxAge: cfg.maxAge, CAFile: cfg.cainfo}
 	if cfg.useMirror {
-		l, err := serveLocal(ctx, &cfg.dirs, cfg.log.logger(a.Stderr))
+		l, err := registry.ServeLocal(ctx, &cfg.dirs.Dirs, cfg.log.logger(a.Stderr))
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, l.close()) }()
-		if job.Facts, err = factsOf(ctx, &cfg.dirs, l.view); err != nil {
+		defer func() { err = errors.Join(err, l.Close()) }()
+		if job.Facts, err = factsOf(ctx, &cfg.dirs, l.View); err != nil {
 			return err
 		}
 		if cfg.url == "" {
-			job.URL, job.NoProxy = l.url, true
+			job.URL, job.NoProxy = l.URL, true
 		}
 	}
 	return a.examine(ctx, job)

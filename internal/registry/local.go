@@ -1,0 +1,43 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+)
+
+// Local is a mirror that is served to this machine alone, for as long as a
+// command looks at it.
+type Local struct {
+	URL  string
+	View *reader.View
+
+	stop context.CancelFunc
+	done chan error
+}
+
+// ServeLocal serves a mirror at any free port of the loopback interface.
+func ServeLocal(ctx context.Context, d *home.Dirs, log *slog.Logger) (*Local, error) {
+	v, err := reader.Open(ctx, reader.Config{Dirs: *d, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	server, err := Listen(ServerConfig{Addr: "127.0.0.1:0", Log: log})
+	if err != nil {
+		return nil, errors.Join(err, v.Close())
+	}
+	life, stop := context.WithCancel(context.WithoutCancel(ctx)) // it ends with Close
+	l := &Local{URL: server.URL(), View: v, stop: stop, done: make(chan error, 1)}
+	h := New(Config{Mirror: v, Log: log})
+	go func() { l.done <- server.Serve(life, h) }()
+	return l, nil
+}
+
+// Close stops the server.
+func (l *Local) Close() error {
+	l.stop()
+	return errors.Join(<-l.done, l.View.Close())
+}
