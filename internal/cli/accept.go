@@ -22,15 +22,10 @@ type acceptConfig struct {
 func acceptCommand(a *App) *cli.Command {
 	var cfg acceptConfig
 	return &cli.Command{
-		Name:      "accept",
-		Usage:     "let a version that was published again have its new bytes",
-		ArgsUsage: "[-mirror DIR] NAME VERSION [SHA256]",
-		Description: "crates.io lets an owner delete a version and publish it again. Where sync cannot see\n" +
-			"that this is what happened, it keeps the bytes that it has and says so with exit code 4.\n" +
-			"Look at both before you accept: the new ones are in quarantine/. The next sync stores\n" +
-			"them as the version's; those of before are kept, and found by their checksum.\n\n" +
-			"SHA256, if given, must be what the index names. Needs no lock: a mirror may be written\n" +
-			"meanwhile.",
+		Name:         "accept",
+		Usage:        "let a version that was published again have its new bytes",
+		ArgsUsage:    "[-mirror DIR] NAME VERSION [SHA256]",
+		Description:  helpText("accept"),
 		Flags:        append(cfg.dirs.flags(), cfg.log.flags()...),
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {

@@ -42,13 +42,10 @@ func attestCommand(a *App) *cli.Command {
 		&cli.BoolFlag{Name: "new-key", Usage: "go on with a log that another key has signed so far", Destination: &cfg.newKey},
 	)
 	return &cli.Command{
-		Name:      "attest",
-		Usage:     "state under a signature what is held, verified and durable",
-		ArgsUsage: "[-mirror DIR] -key FILE [options]",
-		Description: "Appends what the log has not yet to it, and publishes a signed checkpoint there: a\n" +
-			"Merkle tree over name, version and sha256 of every version held. Anyone can check it\n" +
-			"offline, with the public key alone: clonecratesio prove, clonecratesio check. Nothing\n" +
-			"is hashed or fetched; run verify before if the disk is in doubt.\n\n" + exitCodesHelp,
+		Name:         "attest",
+		Usage:        "state under a signature what is held, verified and durable",
+		ArgsUsage:    "[-mirror DIR] -key FILE [options]",
+		Description:  helpText("attest", "exit-codes"),
 		Flags:        append(flags, cfg.log.flags()...),
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.attest(ctx, &cfg) }),

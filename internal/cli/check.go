@@ -27,11 +27,10 @@ type checkConfig struct {
 func checkCommand(a *App) *cli.Command {
 	var cfg checkConfig
 	return &cli.Command{
-		Name:      "check",
-		Usage:     "check a proof or a statement with a public key, offline",
-		ArgsUsage: "-key KEY [-crate FILE] [-manifest FILE] PROOF",
-		Description: "PROOF is what clonecratesio prove writes, or a checkpoint. Says what is proved. Needs\n" +
-			"no mirror, no index and no network.\n\n" + checkExitCodes,
+		Name:        "check",
+		Usage:       "check a proof or a statement with a public key, offline",
+		ArgsUsage:   "-key KEY [-crate FILE] [-manifest FILE] PROOF",
+		Description: helpText("check"),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "key", Usage: "public `KEY`, as text or in a file, of any kind, or a file of allowed signers", Destination: &cfg.key},
 			&cli.StringFlag{Name: "crate", Usage: "the crate file in `FILE` must be the one that the proof is about", Destination: &cfg.crate, TakesFile: true},
@@ -50,12 +49,6 @@ func checkCommand(a *App) *cli.Command {
 		},
 	}
 }
-
-const checkExitCodes = `Exit codes:
-   0    it is proved
-   1    a file cannot be read, or the key is none
-   2    wrong usage
-   4    it is not proved: the reason is said`
 
 func (cfg *checkConfig) check() error {
 	if cfg.key == "" {

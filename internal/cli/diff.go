@@ -26,15 +26,10 @@ type diffConfig struct {
 func diffCommand(a *App) *cli.Command {
 	var cfg diffConfig
 	return &cli.Command{
-		Name:      "diff",
-		Usage:     "say what the registry's index says otherwise on two days",
-		ArgsUsage: "[-mirror DIR] [-index-dir DIR] [-json] DAY1 DAY2",
-		Description: "Lists the versions that were added, removed, published again with other bytes, yanked\n" +
-			"and un-yanked, and the lines that changed otherwise. A day is YYYY-MM-DD in UTC and means\n" +
-			"its end: the last commit of the last day that was kept and is not later. The id of a commit\n" +
-			"does as well. sync keeps each day; status says which days there are.\n\n" +
-			"Where the index is part of a mirror, what is new says whether the mirror holds it.\n" +
-			"Needs git, and no lock: a mirror may be written meanwhile.\n\n" + exitCodesHelp,
+		Name:        "diff",
+		Usage:       "say what the registry's index says otherwise on two days",
+		ArgsUsage:   "[-mirror DIR] [-index-dir DIR] [-json] DAY1 DAY2",
+		Description: helpText("diff", "exit-codes"),
 		Flags: append(append(cfg.dirs.flags(),
 			&cli.BoolFlag{Name: "json", Usage: "a line of JSON for the two commits, then one a change (docs/time.md)", Destination: &cfg.json}),
 			cfg.log.flags()...),

@@ -44,17 +44,10 @@ func doctorCommand(a *App) *cli.Command {
 		&cli.StringFlag{Name: "log-level", Value: "warn", Usage: "of the server that is started: `debug|info|warn|error`", Destination: &cfg.log.level},
 	)
 	return &cli.Command{
-		Name:      "doctor",
-		Usage:     "find out why cargo cannot use a mirror, and what to change",
-		ArgsUsage: "[-mirror DIR] [-url URL]",
-		Description: "Asks what cargo would ask, then runs the real cargo, with a home of its own in a temporary\n" +
-			"folder: resolve, fetch, update, a version with \"+\", a yanked one from a lock file, search.\n" +
-			"With -mirror alone it serves that mirror to itself; with -url it looks at a server that runs;\n" +
-			"with both it also judges how complete and how old the mirror behind the server is.\n\n" +
-			"Exit codes:\n" +
-			"   0    cargo can use it; there may be warnings\n" +
-			"   1    a check failed\n" +
-			"   and those of download: 2, 10, 130, 143",
+		Name:         "doctor",
+		Usage:        "find out why cargo cannot use a mirror, and what to change",
+		ArgsUsage:    "[-mirror DIR] [-url URL]",
+		Description:  helpText("doctor"),
 		Flags:        flags,
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {

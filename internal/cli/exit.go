@@ -35,20 +35,6 @@ const (
 	exitNoSpace    = 12
 )
 
-const exitCodesHelp = `Exit codes:
-   0    everything that was asked for is present, verified and durable
-   1    the program or its surroundings failed
-   2    wrong usage
-   3    incomplete: what is missing is listed, nothing is lost
-   4    stored bytes are not what the index names or cannot be read, wrong bytes
-        were sent for what is still missing, or something in quarantine/ is not
-        settled (clonecratesio quarantine)
-   10   there is no mirror
-   11   another writer holds the lock
-   12   no space left
-   130  stopped by SIGINT
-   143  stopped by SIGTERM`
-
 // usageError is wrong usage: exit 2, with the usage line.
 type usageError struct {
 	cmd *cli.Command // nil until it is known

@@ -39,18 +39,10 @@ type exportConfig struct {
 func exportCommand(a *App) *cli.Command {
 	var cfg exportConfig
 	return &cli.Command{
-		Name:      "export",
-		Usage:     "make a tree of the mirror that any web server, or a disk, gives to cargo",
-		ArgsUsage: "-static DIR [-public-url URL] [-as-of DAY] [-mirror DIR] [options]",
-		Description: "The tree has cargo's sparse index and the crate files under the names of\n" +
-			"static.crates.io, hard links where the mirror has them loose on the same file system.\n" +
-			"nginx, S3 and the like need no rule for it. Run it again to bring it up to date; any run\n" +
-			"may be stopped and is gone on with by the next.\n\n" +
-			"Index files that are not what the mirror shows are replaced or removed. Crate files stay,\n" +
-			"also those that no line names any more, unless -prune is given.\n\n" +
-			"With -as-of, the tree is the registry as it was on a day: the lines of then, and the bytes\n" +
-			"that they name, also of versions that were published again since. Such a tree stays of that\n" +
-			"commit: another day needs another folder.\n\n" + exitCodesHelp,
+		Name:         "export",
+		Usage:        "make a tree of the mirror that any web server, or a disk, gives to cargo",
+		ArgsUsage:    "-static DIR [-public-url URL] [-as-of DAY] [-mirror DIR] [options]",
+		Description:  helpText("export", "exit-codes"),
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.export(ctx, &cfg) }),

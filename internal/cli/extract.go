@@ -40,7 +40,7 @@ func extractCommand(a *App, name string) *cli.Command {
 		Name:         name,
 		Usage:        "take the crates out of bundles, each proved before it gets its name",
 		ArgsUsage:    "-bundles-dir DIR -out DIR [-index-dir DIR] [options]",
-		Description:  "What a crate ought to be, the index in -index-dir says: your own copy, not one\nthat came with the bundles. Without it the manifest beside each bundle does,\nwhich finds accidents but no forgery. What was extracted is a mirror, which\nclonecratesio serve -out DIR -index-dir DIR serves.\n\n" + exitCodesHelp,
+		Description:  helpText("extract", "exit-codes"),
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.extract(ctx, &cfg) }),

@@ -28,11 +28,10 @@ type inspectConfig struct {
 func inspectCommand(a *App) *cli.Command {
 	var cfg inspectConfig
 	return &cli.Command{
-		Name:      "inspect",
-		Usage:     "list a bundle and read it to its last byte, or take one crate out of it",
-		ArgsUsage: "BUNDLE [NAME VERSION]",
-		Description: "The list has offset, frame size, size, sha256, name and version of each member.\n" +
-			"One crate goes to stdout, once it is known to be good.\n\n" + exitCodesHelp,
+		Name:        "inspect",
+		Usage:       "list a bundle and read it to its last byte, or take one crate out of it",
+		ArgsUsage:   "BUNDLE [NAME VERSION]",
+		Description: helpText("inspect", "exit-codes"),
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "a line of JSON a member, and one about the bundle at the end", Destination: &cfg.json},
 			&cli.StringFlag{Name: "index-dir", Usage: "crates.io-index which the one crate must match, as for extract, in `DIR`; without it the manifest beside the bundle", Destination: &cfg.indexDir, TakesFile: true},

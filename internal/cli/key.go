@@ -37,16 +37,10 @@ func keyCommand(a *App) *cli.Command {
 func keyNewCommand(a *App) *cli.Command {
 	var name string
 	return &cli.Command{
-		Name:      "new",
-		Usage:     "make a note key",
-		ArgsUsage: "[-name NAME] FILE",
-		Description: "Writes the private key to FILE, which only its owner may read, and the public one to\n" +
-			"FILE.pub and to stdout. Nothing is replaced. The private key is not encrypted: keep\n" +
-			"FILE where backups are safe. If it is lost, so is the name: nobody can tell a key\n" +
-			"that you make in its place from one that somebody else makes.\n\n" +
-			"NAME is the origin of the log that the key signs, for as long as there is one: that of\n" +
-			"a host or page of yours, without https://, such as crates.example.org/mirror. Nothing\n" +
-			"needs to answer there.",
+		Name:        "new",
+		Usage:       "make a note key",
+		ArgsUsage:   "[-name NAME] FILE",
+		Description: helpText("key-new"),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "name", DefaultText: "this machine's, if it has a dot", Usage: "`NAME` of the key", Destination: &name},
 		},
@@ -104,12 +98,10 @@ func (a *App) newKey(file, name string) error {
 func keyShowCommand(a *App) *cli.Command {
 	var password passwordConfig
 	return &cli.Command{
-		Name:      "show",
-		Usage:     "show a public key and its hash",
-		ArgsUsage: "[-key-password-file FILE] FILE",
-		Description: "FILE is a private or a public key, of any kind, or a file of allowed signers, or the\n" +
-			"public key itself. The hash is that of signature lines in notes; the fingerprint is\n" +
-			"what the key's own tool shows of it.",
+		Name:         "show",
+		Usage:        "show a public key and its hash",
+		ArgsUsage:    "[-key-password-file FILE] FILE",
+		Description:  helpText("key-show"),
 		Flags:        []cli.Flag{password.flag()},
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {

@@ -27,13 +27,10 @@ type proveConfig struct {
 func proveCommand(a *App) *cli.Command {
 	var cfg proveConfig
 	return &cli.Command{
-		Name:      "prove",
-		Usage:     "write a proof of what a statement covers",
-		ArgsUsage: "[-mirror DIR | -log-dir DIR] NAME VERSION | -since CHECKPOINT",
-		Description: "Writes to stdout a proof that the last statement covers a version, or that the log has\n" +
-			"only been appended to since an earlier CHECKPOINT, a file such as those in checkpoints/\n" +
-			"of the log. clonecratesio check needs it and a public key, nothing else. Takes the log\n" +
-			"alone, and no lock: a copy of it will do.\n\n" + exitCodesHelp,
+		Name:        "prove",
+		Usage:       "write a proof of what a statement covers",
+		ArgsUsage:   "[-mirror DIR | -log-dir DIR] NAME VERSION | -since CHECKPOINT",
+		Description: helpText("prove", "exit-codes"),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "mirror", Value: defaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with log in it", Destination: &cfg.Root, TakesFile: true},
 			&cli.StringFlag{Name: "log-dir", Usage: "`DIR` of the log of statements. Default: log in -mirror", Destination: &cfg.Statements, TakesFile: true},

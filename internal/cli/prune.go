@@ -48,14 +48,10 @@ func pruneCommand(a *App) *cli.Command {
 		bundleSizeFlag(&cfg.bundleSizeGB),
 	)
 	return &cli.Command{
-		Name:      "prune",
-		Usage:     "throw away what the index does not name any more",
-		ArgsUsage: "[-mirror DIR] [-yes] [-bundles] [options]",
-		Description: "Loose files go to trash/{date} in the folder of the crates. What lies in bundles\n" +
-			"stays, and is not served, unless -bundles is given: then all that is wanted of a\n" +
-			"bundle is put into others, read back and hashed, and the bundle goes to trash/{date}\n" +
-			"in the folder of the bundles. Until that is emptied it takes as much space again;\n" +
-			"where space gets short, prune stops, and goes on when it is run again.\n\n" + exitCodesHelp,
+		Name:         "prune",
+		Usage:        "throw away what the index does not name any more",
+		ArgsUsage:    "[-mirror DIR] [-yes] [-bundles] [options]",
+		Description:  helpText("prune", "exit-codes"),
 		Flags:        append(flags, cfg.log.flags()...),
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.prune(ctx, &cfg) }),

@@ -29,15 +29,10 @@ type quarantineConfig struct {
 func quarantineCommand(a *App) *cli.Command {
 	var cfg quarantineConfig
 	return &cli.Command{
-		Name:      "quarantine",
-		Usage:     "list what is in quarantine, and settle what was looked at",
-		ArgsUsage: "[-mirror DIR] [-json] [-settle-all | -settle NAME VERSION]",
-		Description: "Files in quarantine/ are evidence: what stood under a crate's name or was sent for\n" +
-			"it and is not the crate, and notes on damaged parts of bundles. What was sent settles\n" +
-			"itself once the right bytes are stored. The rest waits for a person: a file that\n" +
-			"changed by itself is a sign of a failing disk, or of a hand that should not have been\n" +
-			"there. Settled evidence stays where it is, and no longer makes exit code 4.\n\n" +
-			"Needs no lock: a mirror may be written meanwhile.",
+		Name:        "quarantine",
+		Usage:       "list what is in quarantine, and settle what was looked at",
+		ArgsUsage:   "[-mirror DIR] [-json] [-settle-all | -settle NAME VERSION]",
+		Description: helpText("quarantine"),
 		Flags: append(cfg.dirs.flags(),
 			&cli.BoolFlag{Name: "settle", Usage: "settle what is there of the version NAME VERSION", Destination: &cfg.settle},
 			&cli.BoolFlag{Name: "settle-all", Usage: "settle everything", Destination: &cfg.settleAll},

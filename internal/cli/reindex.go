@@ -27,7 +27,7 @@ func reindexCommand(a *App) *cli.Command {
 		Name:         "reindex",
 		Usage:        "make the catalog anew, by hashing every file and bundle that is there",
 		ArgsUsage:    "[-mirror DIR]",
-		Description:  "The files are all it needs: bundles that were carried alone, or crates that were copied\nwithout the hidden folder, become a mirror. An old catalog is kept beside the new one.\nNothing is fetched; what the index does not name, or names with another checksum, is\nnot held.\n\n" + exitCodesHelp,
+		Description:  helpText("reindex", "exit-codes"),
 		Flags:        flags,
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.reindex(ctx, &cfg) }),

@@ -34,12 +34,9 @@ type serveConfig struct {
 func serveCommand(a *App) *cli.Command {
 	var cfg serveConfig
 	return &cli.Command{
-		Name:  "serve",
-		Usage: "let cargo build from the mirror, and people look at it",
-		Description: "Prints the lines for cargo's configuration, then serves until SIGINT or SIGTERM: cargo's\n" +
-			"sparse registry at /index/, crate files straight from loose files or bundles, and pages for\n" +
-			"people at /. /snapshot/2026-03-01/ is the registry as it was on that day, /snapshot/COMMIT/ at\n" +
-			"a commit of the index. Runs that write to the mirror may go on beside it.\n\n" + exitCodesHelp + "\n\nserve itself ends with 0 after a signal.",
+		Name:         "serve",
+		Usage:        "let cargo build from the mirror, and people look at it",
+		Description:  helpText("serve", "exit-codes", "serve-end"),
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.serve(ctx, &cfg) }),

@@ -49,18 +49,12 @@ func verifyCommand(a *App) *cli.Command {
 		Name:         "verify",
 		Usage:        "hash everything that is held, and say what is damaged, missing or unreadable",
 		ArgsUsage:    "[-mirror DIR] [-max-duration D] [-repair]",
-		Description:  "Reads and needs no lock: a mirror may be written meanwhile. A run that was stopped\nis gone on with by the next one, unless the mirror can only be read.\n\n" + verifyExitCodes,
+		Description:  helpText("verify"),
 		Flags:        flags,
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.verify(ctx, &cfg) }),
 	}
 }
-
-const verifyExitCodes = `Exit codes:
-   0    everything that is held is what was verified when it came
-   3    stopped before all was hashed; nothing wrong was found
-   4    something is damaged, missing or unreadable
-   and those of download: 1, 2, 10, 130, 143`
 
 func (cfg *verifyConfig) check() error {
 	if cfg.maxDuration < 0 {
