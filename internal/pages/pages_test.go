@@ -178,7 +178,7 @@ func TestLinksBeginWithThePublicURL(t *testing.T) {
 			}
 		}
 	}
-	if body := get(h, "/").Body.String(); !strings.Contains(body, `registry = &#34;sparse&#43;https://mirror.example/crates/index/&#34;`) {
+	if body := get(h, "/").Body.String(); !strings.Contains(body, `index = &#34;sparse&#43;https://mirror.example/crates/index/&#34;`) {
 		t.Error("the lines for cargo do not name the registry")
 	}
 }
