@@ -75,6 +75,7 @@ var floors = [][]string{
 		"internal/signing",
 	},
 	{
+		"internal/bundle/legacy",
 		"internal/durable",
 		"internal/jsonl",
 		"internal/statement",
@@ -82,6 +83,7 @@ var floors = [][]string{
 		"internal/admin",
 	},
 	{
+		"internal/bundle/member",
 		"internal/crate",
 		"internal/semver",
 		"internal/publicurl",

@@ -83,7 +83,7 @@ func (a *ahead) take() step {
 	<-j.done
 	a.held -= j.memory
 	a.owed -= j.most
-	_ = a.spend(j.spent) // fill has seen to it that there is enough
+	_ = a.Spend(j.spent) // fill has seen to it that there is enough
 	return j.step
 }
 
@@ -107,7 +107,7 @@ func (a *ahead) fill() {
 			a.next = nowhere
 		}
 		j := a.ready
-		if j == nil || a.owed+j.most > a.left || len(a.queue) > 0 && a.held+j.memory > aheadBytes {
+		if j == nil || a.owed+j.most > a.Left() || len(a.queue) > 0 && a.held+j.memory > aheadBytes {
 			return
 		}
 		a.ready, a.next = nil, j.step.next()

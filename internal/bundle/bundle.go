@@ -4,18 +4,14 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
 // Limits of the format.
 const (
-	// MaxSize bounds the bytes of one crate, so that with header and padding
-	// they stay within the 1 GiB that readers of the seekable format accept in
-	// one frame.
-	MaxSize = maxContent - 4*blockSize
-	// MaxMembers bounds the members of one bundle, and so what a reader
-	// remembers of it: the seek table is at most 8 MiB.
-	MaxMembers = 1 << 20
+	MaxSize    = member.MaxSize    // bytes of one crate
+	MaxMembers = member.MaxMembers // of one bundle
 )
 
 // Placement is where in a bundle a member's frame lies, in bytes.
@@ -36,18 +32,18 @@ type Member struct {
 var (
 	// ErrFormat: the file is no bundle of this format.
 	ErrFormat = errors.New("not a bundle of this format")
-	// ErrStream: it is one of v1.1.0, a single frame; [Scan] reads it.
+	// ErrStream: it is one of v1.1.0, a single frame; package legacy reads it.
 	ErrStream = errors.New("bundle is a single frame, as v1.1.0 made them")
 	// ErrBomb: the bundle holds far more than a real one of its size.
-	ErrBomb = fmt.Errorf("bundle holds more than %d times its size: the rest is given up", maxRatio)
+	ErrBomb = member.ErrBomb
 	// ErrTable: the seek table is missing or wrong. That costs no member.
 	ErrTable = errors.New("seek table is missing or wrong, members are unaffected")
 	// ErrTrailing: there is something behind the end of the archive.
-	ErrTrailing = errors.New("data after the end of the archive")
+	ErrTrailing = member.ErrTrailing
 	// ErrUnfinished: the end of the archive is missing.
 	ErrUnfinished = errors.New("bundle ends without the end of its archive")
 	// ErrTooMany: a limit on the number of members or lines is passed.
-	ErrTooMany = errors.New("too many entries")
+	ErrTooMany = member.ErrTooMany
 	// ErrFull: the bundle has MaxMembers; another one must be begun.
 	ErrFull = errors.New("bundle is full")
 	// ErrBroken: an earlier write or sync of this Writer failed.

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 )
 
 const (
@@ -118,7 +120,7 @@ func grow(buf []byte, n int64) []byte {
 }
 
 // endContent is what the end frame holds: the end of a tar archive.
-var endContent [2 * blockSize]byte
+var endContent [2 * member.BlockSize]byte
 
 // endFrame returns the frame of endContent.
 func endFrame() []byte { return encodeAll(nil, endContent[:]) }

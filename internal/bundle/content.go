@@ -10,6 +10,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
@@ -35,7 +36,7 @@ func (c *Content) Size() int64 { return c.size }
 
 // split takes the decoded content of a frame apart.
 func split(content []byte) (id crate.ID, data []byte, err error) {
-	if len(content) < blockSize || len(content) < headerSize(content) {
+	if len(content) < member.BlockSize || len(content) < headerSize(content) {
 		return id, nil, errHeader
 	}
 	id, size, err := parseHeader(content)
@@ -43,7 +44,7 @@ func split(content []byte) (id crate.ID, data []byte, err error) {
 		return id, nil, err
 	}
 	head := headerSize(content)
-	if int64(len(content)) != contentSize(head, size) || !isZero(content[int64(head)+size:]) {
+	if int64(len(content)) != contentSize(head, size) || !member.IsZero(content[int64(head)+size:]) {
 		return id, nil, fmt.Errorf("member %q: %d bytes of content do not fit its size %d", id, len(content), size)
 	}
 	return id, content[head:][:size], nil
@@ -81,7 +82,7 @@ type stream struct {
 
 // openStream decodes the header of the member in a frame.
 func openStream(frame *io.SectionReader, content int64) (*stream, crate.ID, error) {
-	s := &stream{frame: frame, head: blockSize}
+	s := &stream{frame: frame, head: member.BlockSize}
 	id, err := s.open(content)
 	if err != nil {
 		s.Close()
@@ -94,13 +95,13 @@ func (s *stream) open(content int64) (id crate.ID, err error) {
 	if s.z, err = newDecoder(s.frame); err != nil {
 		return id, err
 	}
-	head := make([]byte, blockSize, maxHeader)
+	head := make([]byte, member.BlockSize, maxHeader)
 	if _, err := io.ReadFull(s.z, head); err != nil {
 		return id, err
 	}
 	s.head = headerSize(head)
 	head = head[:s.head]
-	if _, err := io.ReadFull(s.z, head[blockSize:]); err != nil {
+	if _, err := io.ReadFull(s.z, head[member.BlockSize:]); err != nil {
 		return id, err
 	}
 	id, s.size, err = parseHeader(head)
@@ -175,11 +176,11 @@ func (s *stream) goTo(off int64) error {
 // finish reads what follows the crate's bytes: zeros, and the checksum of the
 // frame, which the decoder compares.
 func (s *stream) finish() error {
-	rest, err := io.ReadAll(io.LimitReader(s.z, blockSize))
+	rest, err := io.ReadAll(io.LimitReader(s.z, member.BlockSize))
 	if err != nil {
 		return err
 	}
-	if int64(len(rest)) != padding(s.size) || !isZero(rest) {
+	if int64(len(rest)) != member.Padding(s.size) || !member.IsZero(rest) {
 		return errHeader
 	}
 	return nil

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/bundletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
@@ -244,23 +246,23 @@ func TestF6DesyncedPAX(t *testing.T) {
 	head := appendHeader(nil, id, 5)
 	body := append([]byte("12345"), make([]byte, 507)...)
 	record := func(r string) []byte {
-		b := appendBlock(nil, paxName, int64(len(r)), typePAX)
+		b := appendBlock(nil, paxName, int64(len(r)), member.TypePAX)
 		b = append(b, r...)
-		return append(b, make([]byte, padding(int64(len(r))))...)
+		return append(b, make([]byte, member.Padding(int64(len(r))))...)
 	}
 	long := appendHeader(nil, longID, 5)
 	for what, content := range map[string][]byte{
-		"path of a short name": slices.Concat(record(paxRecord(id.LoosePath())), head, body),
-		"other path":           slices.Concat(record(paxRecord(longID.LoosePath())), head, body),
-		"size":                 slices.Concat(record("12 size=100\n"), head, body),
-		"path and size":        slices.Concat(record(paxRecord(longID.LoosePath())+"12 size=100\n"), long[1024:], body),
-		"two records":          slices.Concat(long[:1024], long, body),
-		"wrong length":         slices.Concat(record("999 path="+longID.LoosePath()+"\n"), long[1024:], body),
-		"padding not zero":     append(slices.Concat(head, body[:511]), 1),
-		"no padding":           slices.Concat(head, body, make([]byte, 512)),
-		"header alone":         head,
-		"nothing":              make([]byte, 512),
-		"too long an end":      make([]byte, 1536),
+		"path of a short name":    slices.Concat(record(member.PAXRecord(id.LoosePath())), head, body),
+		"other path":              slices.Concat(record(member.PAXRecord(longID.LoosePath())), head, body),
+		"size":                    slices.Concat(record("12 size=100\n"), head, body),
+		"path and size":           slices.Concat(record(member.PAXRecord(longID.LoosePath())+"12 size=100\n"), long[1024:], body),
+		"two records":             slices.Concat(long[:1024], long, body),
+		"wrong length":            slices.Concat(record("999 path="+longID.LoosePath()+"\n"), long[1024:], body),
+		"member.Padding not zero": append(slices.Concat(head, body[:511]), 1),
+		"no member.Padding":       slices.Concat(head, body, make([]byte, 512)),
+		"header alone":            head,
+		"nothing":                 make([]byte, 512),
+		"too long an end":         make([]byte, 1536),
 	} {
 		got, errs := read(t, hostile(t, frames(content)), goodItems)
 		if !slices.Equal(got, names(goodItems)) || len(errs) != 2 {
@@ -298,7 +300,7 @@ func TestF4F5Bombs(t *testing.T) {
 		"dictionary":            append(raw(0x67, 1, 0, 0, 0, 0, 2), make([]byte, 20)...),
 		"no checksum":           append(raw(0x60, 0, 2), make([]byte, 20)...),
 		"1 GiB of zeros":        rle(1 << 30),
-		"more than 1 GiB":       rle(1<<30 + blockSize),
+		"more than 1 GiB":       rle(1<<30 + member.BlockSize),
 		"more than it may have": slices.Concat(appendFrameHeader(nil, 512), []byte{1, 0, 2}, make([]byte, 1<<14+4)),
 		"endless empty blocks":  append(appendFrameHeader(nil, 1<<30), make([]byte, 100_000)...),
 	} {
@@ -398,7 +400,7 @@ func TestF14SearchIsBounded(t *testing.T) {
 func TestOpenTellsOtherFormats(t *testing.T) {
 	long := append(items(), item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(9<<20, 5)})
 	for name, b := range map[string][]byte{
-		"empty": nil, "text": []byte(strings.Repeat("text", 100)), "v1.1.0": legacy(t, items()), "v1.1.0, long": legacy(t, long),
+		"empty": nil, "text": []byte(strings.Repeat("text", 100)), "v1.1.0": bundletest.Legacy(t, items()), "v1.1.0, long": bundletest.Legacy(t, long),
 	} {
 		_, err := Open(bytes.NewReader(b), int64(len(b)))
 		if !errors.Is(err, ErrFormat) || errors.Is(err, ErrStream) != strings.HasPrefix(name, "v1.1.0") {
@@ -406,7 +408,7 @@ func TestOpenTellsOtherFormats(t *testing.T) {
 		}
 	}
 	// Nobody reads 64 MiB of each when a run begins.
-	b := legacy(t, long)
+	b := bundletest.Legacy(t, long)
 	r := &counting{ReaderAt: bytes.NewReader(b)}
 	if _, err := Open(r, int64(len(b))); !errors.Is(err, ErrStream) || r.n > windowSize+1<<20 {
 		t.Errorf("%v after %d bytes of %d", err, r.n, len(b))

@@ -1,7 +1,7 @@
 // Package bundle is the bundle format: many crates in one file that is a plain
 // .tar.zst for tar and zstd, and a random-access archive for us. It writes and
-// reads bundles, and takes up one that a crash has cut off. This comment is the specification; whoever keeps
-// to it can write another reader.
+// reads bundles, and takes up one that a crash has cut off. This comment is the
+// specification; whoever keeps to it can write another reader.
 //
 // # File
 //
@@ -102,9 +102,9 @@
 //
 // # Bundles of v1.1.0
 //
-// CloneCratesio v1.1.0 wrote one frame over a whole tar archive, without
-// content size. [Open] refuses them with [ErrStream]; [Scan] reads them, and
-// ours, from the beginning to the end.
+// CloneCratesio v1.1.0 wrote one frame over a whole tar archive. [Open] refuses
+// them with [ErrStream]; package legacy reads them, and ours, from the beginning to
+// the end.
 //
 // # Trust
 //

@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
@@ -74,7 +75,7 @@ type source struct {
 
 func newSource(head []byte, data io.Reader, size int64) *source {
 	h := sha256.New()
-	pad := make([]byte, padding(size))
+	pad := make([]byte, member.Padding(size))
 	return &source{io.MultiReader(
 		bytes.NewReader(head),
 		io.TeeReader(exactly(data, size), h),

@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/legacy"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
@@ -25,8 +27,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestRoundTrip(t *testing.T) {
 	want := append(items(),
-		item{ID: crate.ID{Name: "max-small", Version: "1.0.0"}, Data: noise(smallContent-blockSize, 3)},
-		item{ID: crate.ID{Name: "min-large", Version: "1.0.0"}, Data: noise(smallContent-blockSize+1, 4)},
+		item{ID: crate.ID{Name: "max-small", Version: "1.0.0"}, Data: noise(smallContent-member.BlockSize, 3)},
+		item{ID: crate.ID{Name: "min-large", Version: "1.0.0"}, Data: noise(smallContent-member.BlockSize+1, 4)},
 		item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(3<<20+1, 5)},
 	)
 	b, sum := build(t, want)
@@ -130,7 +132,7 @@ func TestHeaderOfPathsAroundTheLimit(t *testing.T) {
 		if got != id || size != 7 || err != nil || len(h) != headerSizeOf(id) {
 			t.Fatalf("%s: parsed as %s, %d bytes, %v", id, got, size, err)
 		}
-		name, size, err := readForeign(bytes.NewReader(h))
+		name, size, err := legacy.ReadHeader(bytes.NewReader(h))
 		if name != id.LoosePath() || size != 7 || err != nil {
 			t.Fatalf("%s: read as %q, %d bytes, %v", id, name, size, err)
 		}
@@ -140,7 +142,7 @@ func TestHeaderOfPathsAroundTheLimit(t *testing.T) {
 // A frame does not depend on what was encoded before it, on how the bytes came
 // or in which pieces.
 func TestFramesAreDeterministic(t *testing.T) {
-	for _, size := range []int{0, 1, 511, 512, 5000, 65279, 65280, 200_000, smallContent - blockSize, smallContent - blockSize + 1, 3 << 20, 3<<20 + 77} {
+	for _, size := range []int{0, 1, 511, 512, 5000, 65279, 65280, 200_000, smallContent - member.BlockSize, smallContent - member.BlockSize + 1, 3 << 20, 3<<20 + 77} {
 		id := crate.ID{Name: "some", Version: "1.0.0"}
 		data := append(noise(size/2, 1), bytes.Repeat([]byte("text "), size)...)[:size]
 		first, err := Encode(nil, id, data)

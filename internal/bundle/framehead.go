@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 )
 
 const (
@@ -16,9 +18,6 @@ const (
 	size16Segment = 0x64
 	size32Segment = 0xA4
 	size32Window  = 0x84
-	// declaresSize is the bits of which at least one is set in the descriptor of a
-	// frame that declares its content size.
-	declaresSize = 0xE0
 	// window1MiB is the Window_Descriptor of smallContent.
 	window1MiB = 0x50
 )
@@ -61,7 +60,7 @@ func parseFrameHeader(b []byte) (content int64, size int, err error) {
 	if !bytes.HasPrefix(b, head) {
 		return 0, 0, fmt.Errorf("%w: it starts with %x", errFrame, b[:maxFrameHeader])
 	}
-	if content > maxContent || content%blockSize != 0 {
+	if content > maxContent || content%member.BlockSize != 0 {
 		return 0, 0, fmt.Errorf("%w: %d bytes of content", errFrame, content)
 	}
 	return content, len(head), nil

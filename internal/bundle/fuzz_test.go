@@ -6,6 +6,10 @@ import (
 	"io"
 	"os"
 	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/bundletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/legacy"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 )
 
 // Whatever the bytes are: no panic, bounded work, and a member that is yielded
@@ -15,9 +19,9 @@ func FuzzBundle(f *testing.F) {
 	must(f, err)
 	f.Add(golden)
 	f.Add(golden[:len(golden)-30])
-	f.Add(legacy(f, items()))
+	f.Add(bundletest.Legacy(f, items()))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for e, err := range Scan(bytes.NewReader(b), int64(len(b))) {
+		for e, err := range legacy.Open(bytes.NewReader(b), int64(len(b))).Members() {
 			if err == nil {
 				must(t, e.ID.Check())
 			}
@@ -71,11 +75,11 @@ func FuzzTarHeader(f *testing.F) {
 		f.Add(appendHeader(nil, it.ID, int64(len(it.Data))))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		name, size, err := readForeign(bytes.NewReader(b))
+		name, size, err := legacy.ReadHeader(bytes.NewReader(b))
 		if err == nil && (size < 0 || size > MaxSize) {
 			t.Fatalf("%q has size %d", name, size)
 		}
-		if len(b) < blockSize || len(b) < headerSize(b) {
+		if len(b) < member.BlockSize || len(b) < headerSize(b) {
 			return
 		}
 		id, size, err := parseHeader(b)

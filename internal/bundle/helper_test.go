@@ -11,7 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/bundletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
@@ -28,10 +31,8 @@ func must(t testing.TB, err error) {
 type item = bundletest.Item
 
 var (
-	noise    = bundletest.Noise
-	names    = bundletest.Names
-	compress = bundletest.Compress
-	legacy   = bundletest.Legacy
+	noise = bundletest.Noise
+	names = bundletest.Names
 )
 
 // longID has a path of more than 100 bytes.
@@ -87,12 +88,12 @@ func frames(contents ...[]byte) []byte {
 func tarContent(id crate.ID, data []byte, change func(header []byte)) []byte {
 	b := appendHeader(nil, id, int64(len(data)))
 	if change != nil {
-		last := b[len(b)-blockSize:]
+		last := b[len(b)-member.BlockSize:]
 		change(last)
-		copy(last[148:], fmt.Sprintf("%06o\x00 ", headerSum(last)))
+		copy(last[148:], fmt.Sprintf("%06o\x00 ", member.HeaderSum(last)))
 	}
 	b = append(b, data...)
-	return append(b, make([]byte, padding(int64(len(data))))...)
+	return append(b, make([]byte, member.Padding(int64(len(data))))...)
 }
 
 // finish appends the end frame and a seek table to frames.
@@ -164,4 +165,17 @@ func writeTemp(t testing.TB, b []byte) string {
 	name := filepath.Join(t.TempDir(), "b.tar.zst")
 	must(t, os.WriteFile(name, b, 0o644))
 	return name
+}
+
+func sameItems(t *testing.T, what string, want, got []item) {
+	t.Helper()
+	if diff := cmp.Diff(names(want), names(got)); diff != "" {
+		t.Errorf("%s: members (-want +got):\n%s", what, diff)
+		return
+	}
+	for i := range want {
+		if !bytes.Equal(want[i].Data, got[i].Data) {
+			t.Errorf("%s: %s has other bytes", what, want[i].ID)
+		}
+	}
 }

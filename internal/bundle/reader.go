@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/legacy"
 )
 
 // Reader reads a bundle. Its methods may be called concurrently.
@@ -27,7 +29,7 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	if err == nil || newWalker(w, size).frame(0).err == nil {
 		return &Reader{r, size}, nil
 	}
-	stream, sure := isStream(w, size)
+	stream, sure := legacy.Is(w, size)
 	if !sure && newWalker(w, min(size, sniff)).search(1).err == nil {
 		return &Reader{r, size}, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
@@ -61,7 +62,7 @@ func (w *Writer) resume(each func(Member) error) error {
 func (w *Writer) replay(size int64, each func(Member) error) error {
 	disk := &watched{ReaderAt: w.file}
 	walk := newWalker(disk, size)
-	walk.budget = unlimited
+	walk.Budget = member.Unlimited
 	for {
 		s := walk.frame(w.sum.FileSize)
 		if s.end {

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 )
 
 // windowSize is what is read at a time: a small frame fits into it whole.
@@ -14,13 +16,13 @@ const windowSize = 4 << 20
 // walker verifies the frames of a bundle one after the other.
 type walker struct {
 	window
-	budget
+	member.Budget
 	large Sink // nil: nobody wants the bytes of large members
 }
 
 func newWalker(r io.ReaderAt, size int64) *walker {
 	n := max(0, min(size, windowSize))
-	return &walker{window: window{r: r, size: size, buf: make([]byte, 0, n)}, budget: newBudget(size)}
+	return &walker{window: window{r: r, size: size, buf: make([]byte, 0, n)}, Budget: member.NewBudget(size)}
 }
 
 // step is what was found at an offset.
@@ -58,12 +60,12 @@ func (w *walker) frame(offset int64) step {
 	s.member.FrameSize = s.size
 	w.cost += s.content
 	if !s.small() {
-		s.verifyLarge(w.r, w.large, w.spend)
+		s.verifyLarge(w.r, w.large, w.Spend)
 		return s
 	}
 	frame, err := w.at(offset, int(s.size))
 	if err == nil {
-		err = w.spend(s.content)
+		err = w.Spend(s.content)
 	}
 	if s.err = err; err == nil {
 		s.verifySmall(frame)

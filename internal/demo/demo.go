@@ -114,13 +114,15 @@ func readBundle(name string, found map[crate.ID]crate.Checksum) error {
 	if err != nil {
 		return err
 	}
-	for e, err := range bundle.Scan(f, info.Size()) {
+	r, err := bundle.Open(f, info.Size())
+	if err != nil {
+		return err
+	}
+	for m, err := range r.Members() {
 		if err != nil {
 			return err
 		}
-		if found[e.ID], _, err = crate.Hash(e); err != nil {
-			return err
-		}
+		found[m.ID] = m.Checksum
 	}
 	return nil
 }

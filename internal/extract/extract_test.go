@@ -130,7 +130,7 @@ func TestReportsLostBundle(t *testing.T) {
 func TestSameCrateInTwoBundles(t *testing.T) {
 	m := newMedia(t)
 	m.write(name, ours(t, items()))
-	m.write(bundle.FileName(1), legacy(t, items()))
+	m.write(bundle.FileName(1), v110(t, items()))
 	s, out := extracted(t, m, Config{Index: indexOf(t, items())})
 	wantHeld(t, out, items(), items())
 	wantProblems(t, s, nil, "")

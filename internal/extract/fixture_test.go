@@ -95,9 +95,9 @@ func (m *media) catalog(b []byte, items []item) {
 var name = bundle.FileName(0)
 
 // formats make the bytes of a bundle.
-var formats = map[string]func(testing.TB, []item) []byte{"ours": ours, "v1.1.0": legacy}
+var formats = map[string]func(testing.TB, []item) []byte{"ours": ours, "v1.1.0": v110}
 
-func legacy(t testing.TB, items []item) []byte { return bundletest.Legacy(t, items) }
+func v110(t testing.TB, items []item) []byte { return bundletest.Legacy(t, items) }
 
 func ours(t testing.TB, items []item) []byte {
 	t.Helper()

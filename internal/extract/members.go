@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/legacy"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
@@ -16,7 +17,7 @@ import (
 type member struct {
 	bundle.Member
 	body  *body
-	entry *bundle.Entry
+	entry *legacy.Member
 }
 
 // sendFunc gives a member to the workers. A feed meets members and sends those

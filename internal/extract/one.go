@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/legacy"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -212,7 +213,7 @@ func (o *one) copy(b *opened, src io.Reader, size int64) error {
 // which of several members is wanted, only their bytes say.
 func (o *one) scan(ctx context.Context, b *opened) error {
 	n, found := 0, false // members of the crate
-	err := o.each(ctx, b, func(e *bundle.Entry) (bool, error) {
+	err := o.each(ctx, b, func(e *legacy.Member) (bool, error) {
 		sum, err := hash(e)
 		if err != nil {
 			return true, nil // the scan ends with that error
@@ -227,7 +228,7 @@ func (o *one) scan(ctx context.Context, b *opened) error {
 	if err != nil {
 		return err
 	}
-	return o.each(ctx, b, func(e *bundle.Entry) (bool, error) {
+	return o.each(ctx, b, func(e *legacy.Member) (bool, error) {
 		if n--; n > 0 {
 			return true, nil
 		}
@@ -236,12 +237,12 @@ func (o *one) scan(ctx context.Context, b *opened) error {
 }
 
 // each visits the members that are the crate, until visit wants no more.
-func (o *one) each(ctx context.Context, b *opened, visit func(*bundle.Entry) (more bool, err error)) error {
-	for e, err := range bundle.Scan(io.NewSectionReader(b.bytes, 0, b.size), b.size) {
+func (o *one) each(ctx context.Context, b *opened, visit func(*legacy.Member) (more bool, err error)) error {
+	for e, err := range legacy.Open(b.bytes, b.size).Members() {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if errors.As(err, new(*bundle.EntryError)) {
+		if errors.As(err, new(*legacy.MemberError)) {
 			continue
 		}
 		if err != nil {

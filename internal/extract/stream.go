@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/legacy"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
@@ -31,10 +32,10 @@ func (r *run) again(late []bundle.Member) feed {
 // scan visits the members of a bundle of v1.1.0 and tells damage, if that is
 // not nil, what is wrong with the bundle.
 func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, int64, error)) error {
-	at := &position{r: io.NewSectionReader(b.bytes, 0, b.size)}
+	at := legacy.Open(b.bytes, b.size)
 	var offset int64
-	for e, err := range bundle.Scan(at, b.size) {
-		if rejected := (*bundle.EntryError)(nil); errors.As(err, &rejected) {
+	for e, err := range at.Members() {
+		if rejected := (*legacy.MemberError)(nil); errors.As(err, &rejected) {
 			if damage != nil {
 				r.problem(Problem{Kind: Rejected, Bundle: b.name, Err: rejected})
 			}
@@ -42,7 +43,7 @@ func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, in
 		}
 		if err != nil {
 			if damage != nil {
-				damage(b, offset, fmt.Errorf("from about offset %d on: %w", at.n, err))
+				damage(b, offset, fmt.Errorf("from about offset %d on: %w", at.Offset(), err))
 			}
 			return nil
 		}
@@ -52,22 +53,10 @@ func (r *run) scan(b *opened, visit func(*member) error, damage func(*opened, in
 		if _, err := io.Copy(io.Discard, e); err != nil {
 			continue // the scan ends with that error
 		}
-		b.last, offset = e.ID, at.n
-		r.cfg.Progress.read.Store(b.before + at.n)
+		b.last, offset = e.ID, at.Offset()
+		r.cfg.Progress.read.Store(b.before + at.Offset())
 	}
 	return nil
-}
-
-// position counts what is read.
-type position struct {
-	r io.Reader
-	n int64
-}
-
-func (p *position) Read(b []byte) (int, error) {
-	n, err := p.r.Read(b)
-	p.n += int64(n)
-	return n, err
 }
 
 // heldLarge saves a large member of v1.1.0 its way through a temporary file

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/legacy"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -131,7 +132,7 @@ func (t *takeover) whole() bool {
 // the next run, and so is one with crates that another source may name.
 func (t *takeover) finish(ctx context.Context) error {
 	log := t.run.cfg.Log.With("bundle", t.old.Name, "crates", t.taken)
-	done := !errors.As(t.damage, new(*unreadableError)) && (t.whole() || t.unnamed == 0)
+	done := !errors.As(t.damage, new(*legacy.ReadError)) && (t.whole() || t.unnamed == 0)
 	switch {
 	case t.damage != nil:
 		log.Error("a bundle of v1.1.0 is damaged: what came before that was taken over, the rest is fetched", "read_again", !done, "err", t.damage)

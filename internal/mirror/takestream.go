@@ -6,12 +6,11 @@ import (
 	"errors"
 	"io"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/legacy"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -23,7 +22,7 @@ import (
 func (t *takeover) read(ctx context.Context) (late []crate.ID, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // each holds at most keepInMemory
-	err = t.scan(ctx, func(e *bundle.Entry) error {
+	err = t.scan(ctx, func(e *legacy.Member) error {
 		want, asked := t.asked[e.ID]
 		switch {
 		case !asked:
@@ -46,15 +45,14 @@ func (t *takeover) read(ctx context.Context) (late []crate.ID, err error) {
 
 // scan visits the members that are crates, until the bundle or ctx is at its
 // end, or visit fails.
-func (t *takeover) scan(ctx context.Context, visit func(*bundle.Entry) error) error {
-	progress := &t.run.cfg.Progress.old.read
-	progress.Store(t.before)
-	src := &oldReader{io.NewSectionReader(t.file, 0, t.old.Size), progress}
-	for e, err := range bundle.Scan(src, t.old.Size) {
+func (t *takeover) scan(ctx context.Context, visit func(*legacy.Member) error) error {
+	r := legacy.Open(t.file, t.old.Size)
+	for m, err := range r.Members() {
+		t.run.cfg.Progress.old.read.Store(t.before + r.Offset())
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if rejected := (*bundle.EntryError)(nil); errors.As(err, &rejected) {
+		if rejected := (*legacy.MemberError)(nil); errors.As(err, &rejected) {
 			t.run.cfg.Log.Warn("a member of a bundle of v1.1.0 is no crate", "bundle", t.old.Name, "err", rejected)
 			continue
 		}
@@ -62,32 +60,16 @@ func (t *takeover) scan(ctx context.Context, visit func(*bundle.Entry) error) er
 			t.damage = err
 			return nil
 		}
-		if err := visit(e); err != nil {
+		if err := visit(m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// oldReader counts what is read, and marks the disk's errors: they are those of
-// one bundle, not of the disk that the run stores to.
-type oldReader struct {
-	r    io.Reader
-	read *atomic.Int64
-}
-
-func (o *oldReader) Read(p []byte) (int, error) {
-	n, err := o.r.Read(p)
-	o.read.Add(int64(n))
-	if err != nil && err != io.EOF {
-		err = &unreadableError{err}
-	}
-	return n, err
-}
-
 // member reads a member and compares it with what is wanted. It returns no body
 // if the member is something else, or cannot be read, which ends the scan.
-func (t *takeover) member(e *bundle.Entry, want *plan.Item) (*result, *store.Body, error) {
+func (t *takeover) member(e *legacy.Member, want *plan.Item) (*result, *store.Body, error) {
 	res := &result{item: *want, outcome: takenOver, started: time.Now()}
 	k := keeper{spill: t.run.cfg.Store.NewSpill}
 	h := sha256.New()

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/legacy"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -189,7 +190,7 @@ func (w *worker) try(ctx context.Context, res *result) (err error) {
 
 // fatal returns err if no other item can fare better.
 func (w *worker) fatal(err error) error {
-	bad := errors.As(err, new(*unreadableError)) // one file's sectors, not the disk
+	bad := errors.As(err, new(*unreadableError)) || errors.As(err, new(*legacy.ReadError)) // one file's sectors, not the disk
 	if durable.IsBroken(err) && !bad || errors.Is(err, store.ErrUnusable) || errors.As(err, new(*upstream.StoppedError)) {
 		return err
 	}

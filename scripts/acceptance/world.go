@@ -17,6 +17,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/legacy"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -152,7 +153,7 @@ func (w *world) inBundles() (map[crate.ID]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		for e, err := range bundle.Scan(f, info.Size()) {
+		for e, err := range legacy.Open(f, info.Size()).Members() {
 			if err != nil {
 				break // what came before it counts
 			}

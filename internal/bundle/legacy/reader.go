@@ -1,0 +1,212 @@
+// Package legacy reads the bundles of CloneCratesio v1.1.0. This comment is their
+// specification.
+//
+// # Bundles of v1.1.0
+//
+// A bundle is one Zstandard frame (RFC 8878) with a checksum, whose content is one
+// tar archive (POSIX USTAR): for each crate a header with its [crate.ID.LoosePath],
+// its bytes, and zeros up to a multiple of 512; then two blocks of zeros. A path of
+// more than 100 bytes is split by the header's prefix, or has a PAX record of the
+// path alone before it. The frame does not declare its content size, unless it is a
+// small one. There is no table: to read one crate is to read all before it.
+//
+// # What is accepted
+//
+// Headers may name any mode, owner and time, which are ignored, but nothing other
+// than regular files. What GNU tar and PAX have beyond that was read differently by
+// different programs too often (F6). So the bundles of this program, which are tar
+// archives as well, can be read too.
+//
+// Everything in a bundle is hostile: the window of the frame, the size of a member,
+// their number and what they come to together are bounded. Nothing has verified
+// bytes before the reader has come to the end without an error, and what they ought
+// to be, only the caller knows.
+package legacy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// Reader reads a bundle from the beginning to the end. It is for one goroutine.
+type Reader struct {
+	r      io.ReaderAt
+	size   int64
+	offset int64
+}
+
+// Open reads the bundle of size bytes in r, but nothing of it yet.
+func Open(r io.ReaderAt, size int64) *Reader { return &Reader{r: r, size: size} }
+
+// Offset is up to where the file was read, which is somewhat ahead of the member.
+func (r *Reader) Offset() int64 { return r.offset }
+
+// A ReadError says that the file could not be read, not that it is damaged.
+type ReadError struct{ Err error }
+
+func (e *ReadError) Error() string { return e.Err.Error() }
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// Read reads the file, for the decoder.
+func (r *Reader) read(p []byte) (int, error) {
+	if r.offset >= r.size {
+		return 0, io.EOF
+	}
+	n, err := r.r.ReadAt(p[:min(int64(len(p)), r.size-r.offset)], r.offset)
+	r.offset += int64(n)
+	if err == io.EOF && n > 0 {
+		err = nil
+	}
+	if err != nil && err != io.EOF {
+		err = &ReadError{err}
+	}
+	return n, err
+}
+
+// readerFunc is a function as a reader.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// Members yields the members in the order of the bundle, at most
+// [member.MaxMembers] of at most [member.MaxSize] bytes; member.ErrBomb if they have
+// far more together than the file. It may be called again, and begins anew.
+//
+// A member with another path than that of a crate yields a *MemberError, and the
+// next one follows; any other error ends the sequence. The whole stream is read and
+// its checksum compared, also behind the end of the archive, where only the padding
+// of a stock tar may follow.
+func (r *Reader) Members() iter.Seq2[*Member, error] {
+	return func(yield func(*Member, error) bool) {
+		r.offset = 0
+		z, err := newDecoder(readerFunc(r.read))
+		if err == nil {
+			defer z.Close()
+			err = members(z, member.NewBudget(r.size), yield)
+		}
+		if err != nil && err != errStopped {
+			yield(nil, fmt.Errorf("reading archive: %w", err))
+		}
+	}
+}
+
+// maxWindow is the largest window that a reader has memory for (F5: 31 bytes can
+// ask for 512 MiB).
+const maxWindow = 32 << 20
+
+// newDecoder starts no goroutines.
+func newDecoder(r io.Reader) (*zstd.Decoder, error) {
+	return zstd.NewReader(r,
+		zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(maxWindow),
+		zstd.WithDecodeBuffersBelow(0),
+	)
+}
+
+// Is reports whether a file begins like a bundle of v1.1.0: a frame with a tar
+// header in it. It is sure of it if the frame does not declare its content size.
+func Is(r io.ReaderAt, size int64) (is, sure bool) {
+	z, err := newDecoder(io.NewSectionReader(r, 0, size))
+	if err != nil {
+		return false, false
+	}
+	defer z.Close()
+	if _, _, err := ReadHeader(z); err != nil {
+		return false, false
+	}
+	var head [5]byte // magic number and Frame_Header_Descriptor
+	n, _ := r.ReadAt(head[:], 0)
+	return n == len(head), n == len(head) && head[4]&declaresSize == 0
+}
+
+// declaresSize is the bits of which at least one is set in the descriptor of a
+// frame that declares its content size.
+const declaresSize = 0xE0
+
+// Member is a crate in a bundle that is being read. Its bytes are read
+// from it before the next one is asked for; whatever is not read is skipped.
+// Nothing has verified them before the reader comes to its end without an error.
+type Member struct {
+	ID   crate.ID
+	Size int64
+	r    io.Reader
+	left int64
+}
+
+// Read reads the crate's bytes.
+func (m *Member) Read(p []byte) (int, error) {
+	if m.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := m.r.Read(p[:min(int64(len(p)), m.left)])
+	m.left -= int64(n)
+	switch {
+	case err == io.EOF && m.left == 0:
+		err = nil
+	case err != nil:
+		err = fmt.Errorf("reading %s: %w", m.ID, noEOF(err))
+	}
+	return n, err
+}
+
+// An MemberError says that a member is no crate.
+type MemberError struct {
+	Name string // as it is in the archive: anything
+	Err  error
+}
+
+func (e *MemberError) Error() string { return fmt.Sprintf("member %q: %v", e.Name, e.Err) }
+func (e *MemberError) Unwrap() error { return e.Err }
+
+// errStopped: the consumer wants no more.
+var errStopped = errors.New("stopped")
+
+func members(r io.Reader, left member.Budget, yield func(*Member, error) bool) error {
+	for n := 0; ; n++ {
+		name, size, err := ReadHeader(r)
+		if err == io.EOF {
+			return readRest(r)
+		}
+		if err != nil {
+			return err
+		}
+		if n == member.MaxMembers {
+			return member.ErrTooMany
+		}
+		if err := left.Spend(size); err != nil {
+			return err
+		}
+		m := &Member{Size: size, r: r, left: size}
+		var more bool
+		if m.ID, err = crate.ParseLoosePath(name); err != nil {
+			more = yield(nil, &MemberError{name, err})
+		} else {
+			more = yield(m, nil)
+		}
+		if !more {
+			return errStopped
+		}
+		if _, err := io.CopyN(io.Discard, r, m.left+member.Padding(size)); err != nil {
+			return noEOF(err)
+		}
+	}
+}
+
+// readRest reads the stream behind the end of the archive, so that its checksum
+// is compared. A stock tar fills its last record of 20 blocks with zeros.
+func readRest(r io.Reader) error {
+	const most = 18 * member.BlockSize
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && (len(b) > most || !member.IsZero(b)) {
+		err = member.ErrTrailing
+	}
+	return err
+}
