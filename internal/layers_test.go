@@ -50,6 +50,7 @@ var floors = [][]string{
 	{
 		"internal/home",
 		"internal/diff",
+		"internal/index/clone",
 	},
 	{
 		"internal/index",
@@ -70,6 +71,7 @@ var floors = [][]string{
 		"internal/bundle",
 		"internal/stream",
 		"internal/deep",
+		"internal/git",
 		"internal/trash",
 		"internal/tilelog",
 		"internal/signing",

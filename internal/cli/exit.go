@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -117,9 +118,9 @@ func hint(err error) string {
 		return "what is stored stays; look why its reader ended, start it again, and run the same command again"
 	case errors.Is(err, catalog.ErrDamaged):
 		return "make the catalog anew from the files, which are the truth: clonecratesio reindex"
-	case errors.As(err, new(*index.ForeignError)):
+	case errors.As(err, new(*clone.ForeignError)):
 		return "" // it says what to do
-	case errors.As(err, new(*index.UpdateError)):
+	case errors.As(err, new(*clone.UpdateError)):
 		return "nothing was changed; -skip-index-update goes on with the index as it is, -index-url gets it from elsewhere"
 	case errors.Is(err, durable.ErrReadOnly):
 		return "mount the file system read-write, or give another -out"

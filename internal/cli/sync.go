@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -164,7 +165,7 @@ func (a *App) followConfig(cfg *syncConfig, session follow.SessionConfig, show *
 		Ended:   func(s *mirror.Summary) { logSummary(log, s, &cfg.runConfig) },
 	}
 	if !cfg.skipIndexUpdate {
-		f.Update = &index.UpdateConfig{Dir: cfg.dirs.Index, URL: cfg.indexURL, Checkout: cfg.checkout, KeepDays: cfg.keepDays, Log: log}
+		f.Update = &clone.Config{Dir: cfg.dirs.Index, URL: cfg.indexURL, Checkout: cfg.checkout, KeepDays: cfg.keepDays, Log: log}
 	}
 	if cfg.part.chooses() {
 		f.Part = func(ctx context.Context, ix *index.Index) (plan.Source, error) {

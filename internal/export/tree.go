@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
 // ErrForeign: a folder has something in it that is no export.
@@ -48,7 +47,7 @@ func (t *Tree) Close() error { return errors.Join(t.Folder.Close(), t.lock.Relea
 // warning, unless cargo cannot do without (Address.ByFile).
 func (t *Tree) PublishGit(ctx context.Context, address Address, log *slog.Logger) error {
 	repo := filepath.Join(t.dir, GitDir)
-	changed, err := index.Publish(ctx, repo, filepath.Join(t.dir, IndexDir), t.lock)
+	changed, err := publishGit(ctx, repo, filepath.Join(t.dir, IndexDir), t.lock)
 	switch {
 	case errors.Is(err, exec.ErrNotFound) && !address.ByFile():
 		log.Warn("index.git was not updated, so cargo before 1.68 cannot use the export as it is: install git, or give -git-index=false", "err", err)

@@ -9,6 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -59,7 +60,7 @@ func (a *Activity) recall(state durable.Reader) {
 func (a *Activity) began(outcome error) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.ran || outcome == nil || errors.As(outcome, new(*index.UpdateError))
+	return a.ran || outcome == nil || errors.As(outcome, new(*clone.UpdateError))
 }
 
 // rounds is how following goes.

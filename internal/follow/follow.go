@@ -22,7 +22,9 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
@@ -35,7 +37,7 @@ type Config struct {
 	Every time.Duration // between two rounds; 0: there is one
 	// Update brings the index to what upstream has; its Progress is set. If nil, the
 	// index is taken as it is.
-	Update *index.UpdateConfig
+	Update *clone.Config
 	// WatchUpdate shows how far git is, in its words, until stop is called. If nil, it
 	// is not shown.
 	WatchUpdate func(look func() string) (stop func())
@@ -119,8 +121,8 @@ func (f *Follower) Follow(ctx context.Context) error {
 }
 
 func (f *Follower) isHopeless(err error) bool {
-	silent := errors.As(err, new(*index.StalledError)) && f.cfg.Update != nil && f.cfg.Update.URL != "" && !f.answered
-	return silent || errors.As(err, new(*index.ForeignError)) || errors.As(err, new(*stream.Error))
+	silent := errors.As(err, new(*git.StalledError)) && f.cfg.Update != nil && f.cfg.Update.URL != "" && !f.answered
+	return silent || errors.As(err, new(*clone.ForeignError)) || errors.As(err, new(*stream.Error))
 }
 
 // rounds makes rounds on an open mirror, until one cannot go on.

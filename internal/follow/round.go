@@ -8,6 +8,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -63,7 +64,7 @@ func (f *Follower) updateIndex(ctx context.Context) error {
 	}
 	job := *f.cfg.Update
 	job.AcceptShrink, job.Progress = f.cfg.AcceptShrink, func(text string) { f.cfg.Activity.enter(phase, text) }
-	up, err := index.Update(ctx, job)
+	up, err := clone.Update(ctx, job)
 	if err != nil {
 		return err
 	}

@@ -1,19 +1,16 @@
 package index
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
 // AbsentSince reports whether the index was without a version for a while
@@ -37,8 +34,8 @@ func (r *repository) absentSince(ctx context.Context, id crate.ID, since, until 
 	if err := checkCommit(since); err != nil {
 		return Revision{}, err
 	}
-	from, err := r.revision(ctx, since+"^{commit}")
-	if errors.Is(err, errUnborn) {
+	from, err := r.Revision(ctx, since+"^{commit}")
+	if errors.Is(err, git.ErrUnborn) {
 		return Revision{}, nil
 	}
 	if err != nil {
@@ -50,36 +47,14 @@ func (r *repository) absentSince(ctx context.Context, id crate.ID, since, until 
 	}
 	defer func() { err = errors.Join(err, past.close()) }()
 	// Git goes from the last commit to the first.
-	err = r.eachCommit(ctx, func(rev Revision) error {
+	err = r.EachCommit(ctx, func(rev Revision) error {
 		has, err := past.has(rev.Commit)
 		if err == nil && !has {
 			found = rev
 		}
 		return err
-	}, "--max-age="+strconv.FormatInt(from.Time.Unix(), 10), until, "--glob="+days+"/*", "--not", from.Commit)
+	}, "--max-age="+strconv.FormatInt(from.Time.Unix(), 10), until, "--glob="+DaysRef+"/*", "--not", from.Commit)
 	return found, err
-}
-
-// eachCommit calls fn for the commits that rev-list names. One whose date makes no
-// sense has none.
-func (r *repository) eachCommit(ctx context.Context, fn func(Revision) error, args ...string) error {
-	return r.read(ctx, func(out io.Reader) error {
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			commit, seconds, found := strings.Cut(lines.Text(), " ")
-			if !found || commit == "commit" {
-				continue // a headline
-			}
-			rev := Revision{Commit: commit}
-			if unix, err := strconv.ParseInt(seconds, 10, 64); err == nil {
-				rev.Time = time.Unix(unix, 0)
-			}
-			if err := fn(rev); err != nil {
-				return err
-			}
-		}
-		return lines.Err()
-	}, append([]string{"rev-list", "--format=%H %ct"}, args...)...)
 }
 
 // A past says of one commit after the other whether it has a version. A file that
@@ -87,27 +62,27 @@ func (r *repository) eachCommit(ctx context.Context, fn func(Revision) error, ar
 type past struct {
 	id    crate.ID
 	path  string
-	names *gitLookup      // says which blob the path is
+	names *git.Batch      // says which blob the path is
 	files *gitLookup      // reads it
 	known map[string]bool // by the id of the blob
 }
 
 func (r *repository) openPast(ctx context.Context, id crate.ID) (*past, error) {
-	names, err := r.catFile(ctx, "--batch-check=%(objectname)")
+	names, err := r.Batch(ctx, "--batch-check=%(objectname)")
 	if err != nil {
 		return nil, err
 	}
 	files, err := r.openObjects(ctx)
 	if err != nil {
-		return nil, errors.Join(err, names.close())
+		return nil, errors.Join(err, names.Close())
 	}
-	return &past{id, crate.IndexPath(id.Name), &gitLookup{names}, &gitLookup{files}, map[string]bool{}}, nil
+	return &past{id, crate.IndexPath(id.Name), names, &gitLookup{files.Batch}, map[string]bool{}}, nil
 }
 
-func (p *past) close() error { return errors.Join(p.names.close(), p.files.close()) }
+func (p *past) close() error { return errors.Join(p.names.Close(), p.files.Close()) }
 
 func (p *past) has(commit string) (bool, error) {
-	blob, err := p.names.ask(commit + ":" + p.path)
+	blob, err := p.names.Ask(commit + ":" + p.path)
 	if err != nil {
 		return false, err
 	}

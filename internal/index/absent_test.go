@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -14,30 +15,30 @@ import (
 func TestAbsentSince(t *testing.T) {
 	id := crate.ID{Name: "Foo", Version: "1.0.0"}
 	for name, test := range map[string]struct {
-		vanish func(u *upstream) string // the commit without it
+		vanish func(u *indextest.Upstream) string // the commit without it
 		want   bool
 	}{
-		"it stays":             {func(u *upstream) string { u.reg.Add(simreg.MustParse("Foo 2.0.0")...); return u.commit() }, false},
-		"the version vanishes": {func(u *upstream) string { u.reg.Remove(id); return u.commit() }, true},
-		"the crate vanishes": {func(u *upstream) string {
-			u.reg.Remove(id)
-			u.reg.Remove(crate.ID{Name: "Foo", Version: "0.1.0"})
-			return u.commit()
+		"it stays":             {func(u *indextest.Upstream) string { u.Reg.Add(simreg.MustParse("Foo 2.0.0")...); return u.Commit() }, false},
+		"the version vanishes": {func(u *indextest.Upstream) string { u.Reg.Remove(id); return u.Commit() }, true},
+		"the crate vanishes": {func(u *indextest.Upstream) string {
+			u.Reg.Remove(id)
+			u.Reg.Remove(crate.ID{Name: "Foo", Version: "0.1.0"})
+			return u.Commit()
 		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newUpstream(t, "Foo 1.0.0\nFoo 0.1.0\nbar 1.0.0")
-			since := git(t, u.git, "rev-parse", "master")
+			u := indextest.NewUpstream(t, "Foo 1.0.0\nFoo 0.1.0\nbar 1.0.0")
+			since := indextest.Git(t, u.Git, "rev-parse", "master")
 			gone := test.vanish(u)
-			u.commit()
+			u.Commit()
 			if test.want {
-				u.reg.Add(simreg.Version{Name: "Foo", Version: "1.0.0"})
+				u.Reg.Add(simreg.Version{Name: "Foo", Version: "1.0.0"})
 			}
-			u.commit()
-			u.reg.Add(simreg.MustParse("bar 1.1.0")...)
-			u.commit()
+			u.Commit()
+			u.Reg.Add(simreg.MustParse("bar 1.1.0")...)
+			u.Commit()
 
-			deep := bareOf(t, u.git)
+			deep := indextest.BareOf(t, u.Git)
 			rev, absent, err := openIndex(t, deep, nil).AbsentSince(t.Context(), id, since)
 			if err != nil || absent != test.want {
 				t.Fatalf("absent %v, %v; want %v", absent, err, test.want)
@@ -57,23 +58,23 @@ func TestAbsentSince(t *testing.T) {
 			}
 			// In isolated commits, as shallow clones have them, a file that is not
 			// there is a change of nothing.
-			for i, commit := range strings.Fields(git(t, deep, "rev-list", "--reverse", "HEAD")) {
-				tree := git(t, deep, "commit-tree", "-m", "x", commit+"^{tree}")
-				git(t, deep, "update-ref", days+"/2023-11-"+string(rune('1'+i))+"0", tree)
+			for i, commit := range strings.Fields(indextest.Git(t, deep, "rev-list", "--reverse", "HEAD")) {
+				tree := indextest.Git(t, deep, "commit-tree", "-m", "x", commit+"^{tree}")
+				indextest.Git(t, deep, "update-ref", DaysRef+"/2023-11-"+string(rune('1'+i))+"0", tree)
 			}
-			since = git(t, deep, "rev-parse", days+"/2023-11-10")
-			git(t, deep, "update-ref", "HEAD", since)
+			since = indextest.Git(t, deep, "rev-parse", DaysRef+"/2023-11-10")
+			indextest.Git(t, deep, "update-ref", "HEAD", since)
 			if _, absent, err = openIndex(t, deep, nil).AbsentSince(t.Context(), id, since); err != nil || absent != test.want {
 				t.Errorf("from kept days: absent %v, %v", absent, err)
 			}
 
 			// What a repository does not have tells nothing.
-			shallow := bareOf(t, u.git, "--depth=1")
+			shallow := indextest.BareOf(t, u.Git, "--depth=1")
 			if _, absent, err = openIndex(t, shallow, nil).AbsentSince(t.Context(), id, since); err != nil || absent {
 				t.Errorf("a shallow clone: absent %v, %v", absent, err)
 			}
 			plain := filepath.Join(t.TempDir(), "plain")
-			if err := u.reg.WriteIndex(plain); err != nil {
+			if err := u.Reg.WriteIndex(plain); err != nil {
 				t.Fatal(err)
 			}
 			if _, absent, err = openIndex(t, plain, nil).AbsentSince(t.Context(), id, since); err != nil || absent {
@@ -81,7 +82,7 @@ func TestAbsentSince(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := openIndex(t, bareOf(t, checkoutOf(t, indexTree{"3/f/foo": "x"})), nil).AbsentSince(t.Context(), id, "--all"); err == nil {
+	if _, _, err := openIndex(t, indextest.BareOf(t, indextest.CheckoutOf(t, indextest.Tree{"3/f/foo": "x"})), nil).AbsentSince(t.Context(), id, "--all"); err == nil {
 		t.Error("--all was taken for a commit")
 	}
 }

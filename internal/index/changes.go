@@ -1,13 +1,11 @@
 package index
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -73,9 +71,10 @@ func (r *repository) diff(ctx context.Context, from, to string) (changed []liste
 // find adds what a commit has at some paths to files, and puts all in order.
 func (r *repository) find(ctx context.Context, commit string, paths []string, files []listed) ([]listed, error) {
 	for some := range slices.Chunk(paths, 500) { // a command line has its limits
-		err := r.read(ctx, func(out io.Reader) error {
-			return eachTreeLine(out, func(f listed) bool { files = append(files, f); return true })
-		}, append([]string{"ls-tree", "-z", "--full-tree", commit, "--"}, some...)...)
+		err := r.eachListed(ctx, func(f listed) error {
+			files = append(files, f)
+			return nil
+		}, append([]string{"-z", "--full-tree", commit, "--"}, some...)...)
 		if err != nil {
 			return nil, err
 		}
@@ -85,55 +84,39 @@ func (r *repository) find(ctx context.Context, commit string, paths []string, fi
 	return slices.CompactFunc(files, func(a, b listed) bool { return a.Path == b.Path }), nil
 }
 
-// read runs git and gives its output to fn, which need not read all of it if it
-// fails.
-func (r *repository) read(ctx context.Context, fn func(out io.Reader) error, args ...string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	p, err := r.start(ctx, args...)
-	if err != nil {
-		return err
-	}
-	p.in.Close()
-	if err := fn(p.out); err != nil {
-		cancel()
-		_ = p.wait() // it was killed
-		return err
-	}
-	return p.wait()
-}
-
 // eachDifference calls fn for the paths at which two commits have not the same, in
 // the order of paths. What is none of our business, or not there, has no Path.
 func (r *repository) eachDifference(ctx context.Context, from, to string, fn func(before, after listed) error) error {
-	return r.read(ctx, func(out io.Reader) error { return parseDifferences(out, fn) },
-		"diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", from, to)
+	d := differ{fn: fn}
+	return r.EachField(ctx, d.field, "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", from, to)
 }
 
-// parseDifferences reads the output of diff-tree: ":{mode} {mode} {id} {id}
-// {status}", NUL, path, NUL.
-func parseDifferences(out io.Reader, fn func(before, after listed) error) error {
-	fields := bufio.NewScanner(out)
-	fields.Buffer(nil, maxTreeLine)
-	fields.Split(splitNUL)
-	for fields.Scan() {
-		meta := bytes.Fields(bytes.Clone(fields.Bytes()))
-		if len(meta) != 5 || !fields.Scan() {
-			return fmt.Errorf("unexpected output of diff-tree: %.100q", meta)
+// A differ reads the output of diff-tree: ":{mode} {mode} {id} {id} {status}", NUL,
+// path, NUL.
+type differ struct {
+	fn   func(before, after listed) error
+	meta [][]byte // before the path of which it says something
+}
+
+func (d *differ) field(field []byte) error {
+	if d.meta == nil {
+		d.meta = bytes.Fields(bytes.Clone(field))
+		if len(d.meta) != 5 {
+			return fmt.Errorf("unexpected output of diff-tree: %.100q", field)
 		}
-		before, err := parseSide(bytes.TrimPrefix(meta[0], []byte(":")), meta[2], fields.Text())
-		var after listed
-		if err == nil {
-			after, err = parseSide(meta[1], meta[3], fields.Text())
-		}
-		if err == nil && (before.Path != "" || after.Path != "") {
-			err = fn(before, after)
-		}
-		if err != nil {
-			return err
-		}
+		return nil
 	}
-	return fields.Err()
+	meta, path := d.meta, string(field)
+	d.meta = nil
+	before, err := parseSide(bytes.TrimPrefix(meta[0], []byte(":")), meta[2], path)
+	if err != nil {
+		return err
+	}
+	after, err := parseSide(meta[1], meta[3], path)
+	if err == nil && (before.Path != "" || after.Path != "") {
+		err = d.fn(before, after)
+	}
+	return err
 }
 
 // parseSide is what one of two commits has at a path.

@@ -85,6 +85,6 @@ func (g *fallback) read(ctx context.Context, cr *Crate, c *chunk, b *budget) err
 
 func (g *fallback) close() {
 	if g.objects != nil {
-		_ = g.objects.close()
+		_ = g.objects.Close()
 	}
 }

@@ -7,16 +7,18 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
 // config.json is read in each form of the index, with git as the commit has it.
 func TestConfig(t *testing.T) {
-	tree := indexTree{"config.json": `{"dl":"https://h/{crate}","api":"https://h","auth-required":true}`, "1/a": line("a", "1.0.0", sum("a")) + "\n"}
-	repo := checkoutOf(t, tree)
+	tree := indextest.Tree{"config.json": `{"dl":"https://h/{crate}","api":"https://h","auth-required":true}`, "1/a": indextest.Line("a", "1.0.0", indextest.Sum("a")) + "\n"}
+	repo := indextest.CheckoutOf(t, tree)
 	if err := os.WriteFile(filepath.Join(repo, "config.json"), []byte(`{"dl":"https://edited"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for form, dir := range map[string]string{"folder": folderOf(t, tree), "checkout": repo, "bare": bareOf(t, repo)} {
+	for form, dir := range map[string]string{"folder": indextest.FolderOf(t, tree), "checkout": repo, "bare": indextest.BareOf(t, repo)} {
 		cfg, err := openIndex(t, dir, nil).Config(t.Context())
 		if want := (Config{"https://h/{crate}", "https://h"}); err != nil || cfg != want {
 			t.Errorf("%s: %+v, %v, want %+v", form, cfg, err, want)
@@ -32,12 +34,12 @@ func TestConfigThatIsNone(t *testing.T) {
 		`<html>`:                     "config.json",
 		strings.Repeat(" ", 1<<16+1): "it has more than 65536 bytes",
 	} {
-		tree := indexTree{"1/a": line("a", "1.0.0", sum("a")) + "\n"}
+		tree := indextest.Tree{"1/a": indextest.Line("a", "1.0.0", indextest.Sum("a")) + "\n"}
 		if content != "" {
 			tree["config.json"] = content
 		}
-		repo := checkoutOf(t, tree)
-		for form, dir := range map[string]string{"folder": folderOf(t, tree), "checkout": repo, "bare": bareOf(t, repo)} {
+		repo := indextest.CheckoutOf(t, tree)
+		for form, dir := range map[string]string{"folder": indextest.FolderOf(t, tree), "checkout": repo, "bare": indextest.BareOf(t, repo)} {
 			_, err := openIndex(t, dir, nil).Config(t.Context())
 			if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, fs.ErrNotExist) != (content == "") {
 				t.Errorf("%s: %.20q: %v, want %q", form, content, err, want)

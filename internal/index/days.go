@@ -7,18 +7,19 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// days is where the last commit of each day is kept, in UTC: its reference is
-// days/YYYY-MM-DD. Upstream squashes its history, and git throws away what nothing
-// names.
-const days = "refs/clonecratesio/days"
+// DaysRef is where the last commit of each day is kept, in UTC: its reference is
+// {DaysRef}/YYYY-MM-DD. Upstream squashes its history, and git throws away what
+// nothing names.
+const DaysRef = "refs/clonecratesio/days"
 
 // A Day is one of the days of the index's past that were kept.
 type Day struct {
@@ -31,7 +32,7 @@ func (x *Index) Days(ctx context.Context) ([]Day, error) {
 	if x.repo == nil {
 		return nil, nil
 	}
-	kept, err := x.repo.days(ctx)
+	kept, err := KeptDays(ctx, x.repo.Repository)
 	if err != nil {
 		return nil, fmt.Errorf("listing the days that index %s keeps: %w", x.dir, err)
 	}
@@ -64,7 +65,7 @@ func (x *Index) at(ctx context.Context, point string) (rev Revision, err error) 
 	if !IsDay(point) {
 		return rev, fmt.Errorf("neither a day, YYYY-MM-DD, nor the id of a commit: %w", fs.ErrNotExist)
 	}
-	kept, err := x.repo.days(ctx)
+	kept, err := KeptDays(ctx, x.repo.Repository)
 	if err != nil {
 		return rev, err
 	}
@@ -106,8 +107,8 @@ var commitPrefix = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
 // past finds a commit by the beginning of its id. What nothing names any more but
 // git has not thrown away yet is found too.
 func (r *repository) past(ctx context.Context, prefix string) (Revision, error) {
-	rev, err := r.revision(ctx, prefix+"^{commit}")
-	if errors.Is(err, errUnborn) {
+	rev, err := r.Revision(ctx, prefix+"^{commit}")
+	if errors.Is(err, git.ErrUnborn) {
 		return rev, fmt.Errorf("git has no such commit, or several: %w", fs.ErrNotExist)
 	}
 	if err == nil && !strings.HasPrefix(rev.Commit, prefix) { // a tag, or a branch of that name
@@ -125,8 +126,9 @@ func (x *Index) Snapshot(rev Revision) *Index {
 	return &past
 }
 
-func (r *repository) days(ctx context.Context) (kept []Day, err error) {
-	err = r.read(ctx, func(out io.Reader) error {
+// KeptDays returns the days that a repository keeps, the oldest first.
+func KeptDays(ctx context.Context, repo *git.Repository) (kept []Day, err error) {
+	err = repo.Read(ctx, func(out io.Reader) error {
 		for lines := bufio.NewScanner(out); ; {
 			if !lines.Scan() {
 				return lines.Err()
@@ -137,80 +139,9 @@ func (r *repository) days(ctx context.Context) (kept []Day, err error) {
 			}
 			unix, err := strconv.ParseInt(fields[2], 10, 64)
 			if _, bad := time.Parse(time.DateOnly, fields[0]); err == nil && bad == nil {
-				kept = append(kept, Day{fields[0], Revision{fields[1], time.Unix(unix, 0)}})
+				kept = append(kept, Day{fields[0], Revision{Commit: fields[1], Time: time.Unix(unix, 0)}})
 			}
 		}
-	}, "for-each-ref", "--format=%(refname:lstrip=3) %(objectname) %(committerdate:unix)", days)
+	}, "for-each-ref", "--format=%(refname:lstrip=3) %(objectname) %(committerdate:unix)", DaysRef)
 	return kept, err // in the order of names, which is that of days
-}
-
-// keepDays keeps the days of some commits and of all before them: those that no
-// kept day leads to. That is the whole history of a clone that comes with one, and
-// later what is new.
-func (u *updater) keepDays(ctx context.Context, work *porcelain, repo *repository, tips []string) error {
-	had, err := repo.days(ctx)
-	if err != nil {
-		return err
-	}
-	keep := map[string]Revision{}
-	for _, d := range had {
-		keep[d.Date] = d.Revision
-	}
-	err = repo.eachCommit(ctx, func(rev Revision) error {
-		// Bounded, because it comes from outside.
-		if y := rev.Time.UTC().Year(); y < 1970 || y >= 2100 {
-			return nil
-		}
-		date := rev.Time.UTC().Format(time.DateOnly)
-		if keep[date].Commit == "" || keep[date].Time.Before(rev.Time) {
-			keep[date] = rev
-		}
-		return nil
-	}, append(append([]string{"--first-parent"}, tips...), "--not", "--glob="+days+"/*")...)
-	if err != nil {
-		return err
-	}
-	thinOut(keep, u.cfg.KeepDays, time.Now())
-	if changes := changeDays(had, keep); changes != "" {
-		_, err = work.feed(ctx, changes, "update-ref", "--stdin")
-	}
-	return err
-}
-
-// thinOut leaves the last n days, and of each month before them the last day. If n
-// is 0, it leaves all. Who makes a commit writes its date: one of the future makes
-// no day of the past older.
-func thinOut(keep map[string]Revision, n int, now time.Time) {
-	if n == 0 || len(keep) == 0 {
-		return
-	}
-	dates := slices.Sorted(maps.Keys(keep))
-	newest, _ := time.Parse(time.DateOnly, dates[len(dates)-1])
-	if newest.After(now) {
-		newest = now.UTC()
-	}
-	since := newest.AddDate(0, 0, 1-n).Format(time.DateOnly)
-	for i, date := range dates[:len(dates)-1] {
-		if month := date[:len("2006-01")]; date < since && strings.HasPrefix(dates[i+1], month) {
-			delete(keep, date)
-		}
-	}
-}
-
-// changeDays is what makes the days that were kept those that are to be, in the
-// language of "git update-ref --stdin".
-func changeDays(had []Day, keep map[string]Revision) string {
-	var text strings.Builder
-	for _, d := range had {
-		if keep[d.Date].Commit == "" {
-			fmt.Fprintf(&text, "delete %s/%s %s\n", days, d.Date, d.Commit)
-		}
-		if keep[d.Date].Commit == d.Commit {
-			delete(keep, d.Date)
-		}
-	}
-	for _, date := range slices.Sorted(maps.Keys(keep)) {
-		fmt.Fprintf(&text, "update %s/%s %s\n", days, date, keep[date].Commit)
-	}
-	return text.String()
 }

@@ -35,11 +35,11 @@ func (x *Index) differences(ctx context.Context, from, to Revision, yield func(*
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	git, err := x.repo.openObjects(ctx)
+	objects, err := x.repo.openObjects(ctx)
 	if err != nil {
 		return err
 	}
-	files := &fileReader{gitLookup{git}, fileParser{log: x.log}}
+	files := &fileReader{gitLookup{objects.Batch}, fileParser{log: x.log}}
 	err = x.repo.eachDifference(ctx, from.Commit, to.Commit, func(before, after listed) error {
 		d := &Difference{Path: before.Path}
 		if after.Path != "" {
@@ -59,10 +59,10 @@ func (x *Index) differences(ctx context.Context, from, to Revision, yield func(*
 	})
 	if err != nil {
 		cancel() // git may be in the middle of an answer
-		_ = git.close()
+		_ = objects.Close()
 		return err
 	}
-	return git.close()
+	return objects.Close()
 }
 
 // A fileReader reads index files by the ids of their contents.

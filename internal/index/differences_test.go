@@ -11,24 +11,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
 // TestDifferences: what two commits have not alike is yielded in the order of paths,
 // read from git whatever the working tree has.
 func TestDifferences(t *testing.T) {
-	for _, kind := range []string{"bare", "checkout"} {
+	u := indextest.NewUpstream(t, "foo 1.0.0\nbar 1.0.0\nserde 1.0.0")
+	from := openIndex(t, u.Git, nil).revision
+	u.Reg.Yank(crate.ID{Name: "foo", Version: "1.0.0"}, true)
+	u.Reg.Remove(crate.ID{Name: "bar", Version: "1.0.0"})
+	u.Reg.Add(simreg.MustParse("a 1.0.0\nserde-x 1.0.0")...)
+	u.Squash()
+	for kind, dir := range pastOf(t, u) {
 		t.Run(kind, func(t *testing.T) {
-			u := newUpstream(t, "foo 1.0.0\nbar 1.0.0\nserde 1.0.0")
-			kinds[kind](t, u)
-			from := openIndex(t, u.dir, nil).revision
-			u.reg.Yank(crate.ID{Name: "foo", Version: "1.0.0"}, true)
-			u.reg.Remove(crate.ID{Name: "bar", Version: "1.0.0"})
-			u.reg.Add(simreg.MustParse("a 1.0.0\nserde-x 1.0.0")...)
-			u.squash()
-			u.mustUpdate(nil)
-			writeFile(t, filepath.Join(u.dir, "3", "f", "foo"), "edited")
-			x := openIndex(t, u.dir, nil)
+			if kind == "checkout" {
+				indextest.WriteFile(t, filepath.Join(dir, "3", "f", "foo"), "edited")
+			}
+			x := openIndex(t, dir, nil)
 			for to, want := range map[Revision][]string{
 				x.revision: {"1/a: nothing, 1/a [a 1.0.0 false]", "3/b/bar: 3/b/bar [bar 1.0.0 false], nothing",
 					"3/f/foo: 3/f/foo [foo 1.0.0 false], 3/f/foo [foo 1.0.0 true]", "se/rd/serde-x: nothing, se/rd/serde-x [serde-x 1.0.0 false]"},
@@ -40,12 +41,21 @@ func TestDifferences(t *testing.T) {
 			}
 		})
 	}
-	plain := openIndex(t, folderOf(t, indexTree{"3/f/foo": "x"}), nil)
+	plain := openIndex(t, indextest.FolderOf(t, indextest.Tree{"3/f/foo": "x"}), nil)
 	for _, err := range plain.Differences(t.Context(), Revision{}, Revision{}) {
 		if err == nil || !strings.HasSuffix(err.Error(), ErrNoPast.Error()) {
 			t.Errorf("a plain folder: %v", err)
 		}
 	}
+}
+
+// pastOf returns what a registry's index was and is, as it is read bare and in a
+// checkout that has the objects of both.
+func pastOf(t *testing.T, u *indextest.Upstream) map[string]string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "checkout")
+	indextest.Git(t, t.TempDir(), "clone", "-q", "--shared", u.Git, dir)
+	return map[string]string{"bare": u.Git, "checkout": dir}
 }
 
 func differences(t *testing.T, x *Index, from, to Revision) (got []string) {
@@ -73,16 +83,16 @@ func differences(t *testing.T, x *Index, from, to Revision) (got []string) {
 // TestDifferencesOfAPartialClone: a content that git does not have is the fault of
 // one file.
 func TestDifferencesOfAPartialClone(t *testing.T) {
-	tree := indexTree{"3/f/foo": line("foo", "1.0.0", sum("a")), "3/b/bar": line("bar", "1.0.0", sum("b"))}
-	dir := checkoutOf(t, tree)
+	tree := indextest.Tree{"3/f/foo": indextest.Line("foo", "1.0.0", indextest.Sum("a")), "3/b/bar": indextest.Line("bar", "1.0.0", indextest.Sum("b"))}
+	dir := indextest.CheckoutOf(t, tree)
 	before := openIndex(t, dir, nil).revision
 	for path := range tree {
 		tree[path] += "\n"
 	}
-	tree.write(t, dir)
-	git(t, dir, "commit", "-q", "-a", "-m", "more")
+	tree.Write(t, dir)
+	indextest.Git(t, dir, "commit", "-q", "-a", "-m", "more")
 	x := openIndex(t, dir, nil)
-	blob := git(t, dir, "rev-parse", "HEAD:3/f/foo")
+	blob := indextest.Git(t, dir, "rev-parse", "HEAD:3/f/foo")
 	if err := os.Remove(filepath.Join(dir, ".git", "objects", blob[:2], blob[2:])); err != nil {
 		t.Fatal(err)
 	}

@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
 func TestFile(t *testing.T) {
-	a, b := sum("a"), sum("b")
-	v1, v2, v3 := line("serde", "1.0.0", a), line("serde", "2.0.0", b), line("serde", "3.0.0", b)
+	a, b := indextest.Sum("a"), indextest.Sum("b")
+	v1, v2, v3 := indextest.Line("serde", "1.0.0", a), indextest.Line("serde", "2.0.0", b), indextest.Line("serde", "3.0.0", b)
 	entry := func(line int, version, sum, raw string) string {
 		return fmt.Sprintf(" %d serde %s %.1s false %q", line, version, sum, raw)
 	}
@@ -21,19 +23,19 @@ func TestFile(t *testing.T) {
 	}{
 		{"empty file", "", nil},
 		{"plain", v1 + "\n" + v2 + "\n", []string{entry(1, "1.0.0", a, v1), entry(2, "2.0.0", b, v2)}},
-		{"A3 another crate", v1 + "\n" + line("evil", "1.0.0", a) + "\n" + v2 + "\n", []string{
+		{"A3 another crate", v1 + "\n" + indextest.Line("evil", "1.0.0", a) + "\n" + v2 + "\n", []string{
 			entry(1, "1.0.0", a, v1), entry(3, "2.0.0", b, v2),
 			` bad se/rd/serde:2: evil 1.0.0: the name does not belong into this file`,
 		}},
-		{"A4 costs the line", line("serde", "1.0.0", "") + "\n" + v2 + "\n", []string{
+		{"A4 costs the line", indextest.Line("serde", "1.0.0", "") + "\n" + v2 + "\n", []string{
 			entry(2, "2.0.0", b, v2),
 			` bad se/rd/serde:1: serde 1.0.0: checksum "" has 0 characters, want 64 hexadecimal digits`,
 		}},
 		{"A6 same checksum", v1 + "\n" + v2 + "\n" + v1 + " \n", []string{
 			entry(2, "2.0.0", b, v2), entry(3, "1.0.0", a, v1+" "),
 		}},
-		{"A7 other checksum", v1 + "\n" + v2 + "\n" + line("serde", "1.0.0", b) + "\n" + v3, []string{
-			entry(2, "2.0.0", b, v2), entry(3, "1.0.0", b, line("serde", "1.0.0", b)), entry(4, "3.0.0", b, v3),
+		{"A7 other checksum", v1 + "\n" + v2 + "\n" + indextest.Line("serde", "1.0.0", b) + "\n" + v3, []string{
+			entry(2, "2.0.0", b, v2), entry(3, "1.0.0", b, indextest.Line("serde", "1.0.0", b)), entry(4, "3.0.0", b, v3),
 			` bad se/rd/serde:1: serde 1.0.0: line 3 has the same version with another checksum, and wins`,
 		}},
 		{"A9 torn last line", v1 + "\n" + v2[:30], []string{
@@ -48,16 +50,16 @@ func TestFile(t *testing.T) {
 			entry(1, "1.0.0", a, v1), entry(3, "2.0.0", b, v2),
 			` bad se/rd/serde:2: byte 0: invalid character '\x00' at start of value`,
 		}},
-		{"A20 names that differ in case", v1 + "\n" + line("Serde", "1.0.0", b) + "\n" + line("SERDE", "2.0.0", b), []string{
-			entry(1, "1.0.0", a, v1), fmt.Sprintf(" 3 SERDE 2.0.0 b false %q", line("SERDE", "2.0.0", b)),
+		{"A20 names that differ in case", v1 + "\n" + indextest.Line("Serde", "1.0.0", b) + "\n" + indextest.Line("SERDE", "2.0.0", b), []string{
+			entry(1, "1.0.0", a, v1), fmt.Sprintf(" 3 SERDE 2.0.0 b false %q", indextest.Line("SERDE", "2.0.0", b)),
 			` bad se/rd/serde:2: Serde 1.0.0: collides with serde 1.0.0 of line 1 where file names ignore case`,
 		}},
-		{"A20 versions that differ in case", line("serde", "1.0.0-RC", a) + "\n" + line("serde", "1.0.0-rc", b), []string{
-			entry(1, "1.0.0-RC", a, line("serde", "1.0.0-RC", a)),
+		{"A20 versions that differ in case", indextest.Line("serde", "1.0.0-RC", a) + "\n" + indextest.Line("serde", "1.0.0-rc", b), []string{
+			entry(1, "1.0.0-RC", a, indextest.Line("serde", "1.0.0-RC", a)),
 			` bad se/rd/serde:2: serde 1.0.0-rc: collides with serde 1.0.0-RC of line 1 where file names ignore case`,
 		}},
-		{"build metadata is identity", line("serde", "1.0.0+1", a) + "\n" + line("serde", "1.0.0+2", b), []string{
-			entry(1, "1.0.0+1", a, line("serde", "1.0.0+1", a)), entry(2, "1.0.0+2", b, line("serde", "1.0.0+2", b)),
+		{"build metadata is identity", indextest.Line("serde", "1.0.0+1", a) + "\n" + indextest.Line("serde", "1.0.0+2", b), []string{
+			entry(1, "1.0.0+1", a, indextest.Line("serde", "1.0.0+1", a)), entry(2, "1.0.0+2", b, indextest.Line("serde", "1.0.0+2", b)),
 		}},
 	} {
 		c, log := readOne("serde", tt.content)
@@ -75,7 +77,7 @@ var cmpEmpty = cmp.Transformer("nil", func(s []string) []string {
 })
 
 func TestA10ByteOrderMark(t *testing.T) {
-	v1 := line("serde", "1.0.0", sum("a"))
+	v1 := indextest.Line("serde", "1.0.0", indextest.Sum("a"))
 	c, log := readOne("serde", "\ufeff"+v1+"\n")
 	if len(c.Entries) != 1 || string(c.Entries[0].Raw) != v1 || len(c.Bad) != 0 {
 		t.Errorf("got %v, bad %v", c.Entries, c.Bad)
@@ -86,7 +88,7 @@ func TestA10ByteOrderMark(t *testing.T) {
 }
 
 func TestA12LongLineCostsItself(t *testing.T) {
-	v1, v3 := line("serde", "1.0.0", sum("a")), line("serde", "3.0.0", sum("a"))
+	v1, v3 := indextest.Line("serde", "1.0.0", indextest.Sum("a")), indextest.Line("serde", "3.0.0", indextest.Sum("a"))
 	c, _ := readOne("serde", v1+"\n"+strings.Repeat("x", MaxLine+1)+"\n"+v3+"\n")
 	if len(c.Entries) != 2 || c.Entries[1].Line != 3 || len(c.Bad) != 1 {
 		t.Fatalf("%d entries, bad %v", len(c.Entries), c.Bad)
@@ -100,7 +102,7 @@ func TestA13ManyVersions(t *testing.T) {
 	const n = 50_000
 	var content bytes.Buffer
 	for i := range n {
-		fmt.Fprintln(&content, line("serde", fmt.Sprintf("0.%d.0", i), sum("a")))
+		fmt.Fprintln(&content, indextest.Line("serde", fmt.Sprintf("0.%d.0", i), indextest.Sum("a")))
 	}
 	c, _ := readOne("serde", content.String())
 	if len(c.Entries) != n || len(c.Bad) != 0 || c.Err != nil {
@@ -112,7 +114,7 @@ func TestA13ManyVersions(t *testing.T) {
 }
 
 func TestA13ManyBadLines(t *testing.T) {
-	v1 := line("serde", "1.0.0", sum("a"))
+	v1 := indextest.Line("serde", "1.0.0", indextest.Sum("a"))
 	c, _ := readOne("serde", v1+"\n"+strings.Repeat("x\n", maxBad))
 	if len(c.Entries) != 1 || len(c.Bad) != maxBad || c.Err != nil {
 		t.Errorf("%d bad: %d entries, %d bad, %v", maxBad, len(c.Entries), len(c.Bad), c.Err)
@@ -125,15 +127,15 @@ func TestA13ManyBadLines(t *testing.T) {
 }
 
 func TestA21DashAndUnderscoreAreDistinct(t *testing.T) {
-	tree := indexTree{
-		"fo/o-/foo-bar": line("foo-bar", "1.0.0", sum("a")) + "\n",
-		"fo/o_/foo_bar": line("foo_bar", "1.0.0", sum("b")) + "\n",
+	tree := indextest.Tree{
+		"fo/o-/foo-bar": indextest.Line("foo-bar", "1.0.0", indextest.Sum("a")) + "\n",
+		"fo/o_/foo_bar": indextest.Line("foo_bar", "1.0.0", indextest.Sum("b")) + "\n",
 	}
-	got := strings.Join(readIndex(t, openIndex(t, folderOf(t, tree), nil), nil), "\n")
+	got := strings.Join(readIndex(t, openIndex(t, indextest.FolderOf(t, tree), nil), nil), "\n")
 	if !strings.Contains(got, " 1 foo-bar 1.0.0 a ") || !strings.Contains(got, " 1 foo_bar 1.0.0 b ") {
 		t.Error(got)
 	}
-	c, _ := readOne("foo-bar", line("foo_bar", "1.0.0", sum("a")))
+	c, _ := readOne("foo-bar", indextest.Line("foo_bar", "1.0.0", indextest.Sum("a")))
 	if len(c.Entries) != 0 || len(c.Bad) != 1 {
 		t.Errorf("foo_bar in foo-bar's file: %v", c.Entries)
 	}

@@ -168,6 +168,19 @@ func (t *treeReader) content(name string, c *chunk, b *budget) ([]byte, error) {
 	return buf, err
 }
 
+// ReadFile reads an index file of a folder, of MaxFile bytes at most, and computes
+// git's id of it. Errors: fs.ErrNotExist; others if it is not a regular file, or
+// changes meanwhile.
+func ReadFile(root *os.Root, name string) ([]byte, Blob, error) {
+	t := newTreeReader(root) // keeps no subfolder open: it may be replaced
+	defer t.close()
+	content, err := t.content(name, &chunk{}, newBudget(MaxFile))
+	if err != nil {
+		return nil, Blob{}, err
+	}
+	return content, t.blob(content), nil
+}
+
 // open opens a file. Symbolic links do not lead out of the root, and a FIFO
 // does not block.
 func (t *treeReader) open(name string) (*os.File, error) {

@@ -16,8 +16,11 @@
 // With git, everything is read from the one commit that HEAD named when the
 // index was opened ([Index.Commit]); a plain folder cannot be pinned.
 //
-// [Update] keeps such a repository up to date, through the git binary, if it is
-// known to be a copy of an index, and keeps its past ([Index.Days]).
+// # What it is not
+//
+// It only reads. Package clone fetches an index and keeps its past, which is read
+// here ([Index.Days], [Index.At], [Index.Snapshot], [Index.Differences]); package
+// git runs the program. What an index has against what a mirror holds is for plan.
 //
 // # What it accepts
 //
@@ -41,17 +44,16 @@ package index
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
 // An Entry is one line of an index: one published version.
@@ -66,10 +68,7 @@ type Entry struct {
 
 // A Blob is git's SHA-1 id of a file's content, the same whatever the index
 // is read from.
-type Blob [20]byte
-
-// String returns 40 lower-case hexadecimal digits.
-func (b Blob) String() string { return hex.EncodeToString(b[:]) }
+type Blob = git.ID
 
 // A File is an index file that was listed, but not necessarily read.
 type File struct {
@@ -107,6 +106,9 @@ func (e *LineError) Error() string {
 
 func (e *LineError) Unwrap() error { return e.Err }
 
+// DefaultURL is the git repository of the index of crates.io.
+const DefaultURL = "https://github.com/rust-lang/crates.io-index"
+
 // Options of [Open]. The zero value works.
 type Options struct {
 	// Log gets warnings about things that cost nothing but should be known. If
@@ -127,13 +129,11 @@ type Index struct {
 	log      *slog.Logger
 }
 
-// A Revision is a commit of a git repository, zero where there is none.
-type Revision struct {
-	Commit string    // its id, 40 hexadecimal digits
-	Time   time.Time // when it was made
-}
+// A repository is a git repository that has an index in it.
+type repository struct{ *git.Repository }
 
-func (r Revision) String() string { return r.Commit + " of " + r.Time.UTC().Format(time.RFC3339) }
+// A Revision is a commit of the index, zero for that of a plain folder.
+type Revision = git.Revision
 
 // A source lists index files and reads them.
 type source interface {
@@ -172,13 +172,13 @@ func Open(ctx context.Context, dir string, opt Options) (*Index, error) {
 
 func open(ctx context.Context, root *os.Root, opt Options) (*Index, error) {
 	plain := &Index{source: &folder{root: root}, dir: root.Name(), log: opt.Log}
-	gitDir, bare := findGit(root)
+	gitDir, bare := git.Find(root)
 	if gitDir == "" {
 		return plain, nil
 	}
-	repo := &repository{dir: gitDir, cache: opt.GitCache}
-	head, err := repo.head(ctx)
-	if !bare && (errors.Is(err, errUnborn) || errors.Is(err, errNoGit)) {
+	repo := &repository{&git.Repository{Dir: gitDir, Cache: opt.GitCache}}
+	head, err := repo.Head(ctx)
+	if !bare && (errors.Is(err, git.ErrUnborn) || errors.Is(err, git.ErrNone)) {
 		opt.Log.Warn("reading the index as a plain folder", "dir", root.Name(), "reason", err)
 		return plain, nil
 	}
@@ -192,20 +192,6 @@ func open(ctx context.Context, root *os.Root, opt Options) (*Index, error) {
 	}
 	x.source = &checkout{root: root, repo: repo, commit: head.Commit}
 	return x, nil
-}
-
-// findGit returns the git directory that belongs to root, or "".
-func findGit(root *os.Root) (gitDir string, bare bool) {
-	// A worktree has a file ".git"; git itself finds where that leads.
-	if _, err := root.Lstat(".git"); err == nil {
-		return filepath.Join(root.Name(), ".git"), false
-	}
-	for _, name := range []string{"HEAD", "objects", "refs"} {
-		if _, err := root.Stat(name); err != nil {
-			return "", false
-		}
-	}
-	return root.Name(), true
 }
 
 // Commit returns the id of the commit that is read, "" for a plain folder.

@@ -8,31 +8,32 @@ import (
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
 func TestParseLine(t *testing.T) {
 	deep := strings.Repeat("[", 9000) + strings.Repeat("]", 9000)
 	for name, raw := range map[string]string{
-		"plain":                        line("serde", "1.0.0", sum("a")),
-		"A5 upper-case checksum":       line("serde", "1.0.0", sum("A")),
-		"A10 spaces and CR around":     "  " + line("serde", "1.0.0", sum("a")) + " \t\r",
-		"A13 escapes":                  `{"n\u0061me":"\u0073erde","vers":"1.0\u002e0","cksum":"` + sum("a") + `","yanked":false}`,
-		"A13 deep":                     `{"deps":` + deep + `,"name":"serde","vers":"1.0.0","cksum":"` + sum("a") + `","yanked":false}`,
-		"A25 yanked is absent":         strings.Replace(line("serde", "1.0.0", sum("a")), `,"yanked":false`, "", 1),
-		"A25 yanked is null":           strings.Replace(line("serde", "1.0.0", sum("a")), "false", "null", 1),
-		"A25 nothing but what counts":  `{"name":"serde","vers":"1.0.0","cksum":"` + sum("a") + `"}`,
-		"A14 future":                   `{"v":3,"features3":{"a":1},"name":"serde","vers":"1.0.0","cksum":"` + sum("a") + `","yanked":false}`,
-		"A14 unknown field twice":      `{"x":1,"x":2,"name":"serde","vers":"1.0.0","cksum":"` + sum("a") + `","yanked":false}`,
-		"other case is another field":  `{"NAME":"evil","name":"serde","vers":"1.0.0","cksum":"` + sum("a") + `","yanked":false,"Vers":"6.6.6"}`,
-		"inner field of the same name": `{"deps":[{"name":"evil","name":"x"}],"name":"serde","vers":"1.0.0","cksum":"` + sum("a") + `","yanked":false}`,
+		"plain":                        indextest.Line("serde", "1.0.0", indextest.Sum("a")),
+		"A5 upper-case checksum":       indextest.Line("serde", "1.0.0", indextest.Sum("A")),
+		"A10 spaces and CR around":     "  " + indextest.Line("serde", "1.0.0", indextest.Sum("a")) + " \t\r",
+		"A13 escapes":                  `{"n\u0061me":"\u0073erde","vers":"1.0\u002e0","cksum":"` + indextest.Sum("a") + `","yanked":false}`,
+		"A13 deep":                     `{"deps":` + deep + `,"name":"serde","vers":"1.0.0","cksum":"` + indextest.Sum("a") + `","yanked":false}`,
+		"A25 yanked is absent":         strings.Replace(indextest.Line("serde", "1.0.0", indextest.Sum("a")), `,"yanked":false`, "", 1),
+		"A25 yanked is null":           strings.Replace(indextest.Line("serde", "1.0.0", indextest.Sum("a")), "false", "null", 1),
+		"A25 nothing but what counts":  `{"name":"serde","vers":"1.0.0","cksum":"` + indextest.Sum("a") + `"}`,
+		"A14 future":                   `{"v":3,"features3":{"a":1},"name":"serde","vers":"1.0.0","cksum":"` + indextest.Sum("a") + `","yanked":false}`,
+		"A14 unknown field twice":      `{"x":1,"x":2,"name":"serde","vers":"1.0.0","cksum":"` + indextest.Sum("a") + `","yanked":false}`,
+		"other case is another field":  `{"NAME":"evil","name":"serde","vers":"1.0.0","cksum":"` + indextest.Sum("a") + `","yanked":false,"Vers":"6.6.6"}`,
+		"inner field of the same name": `{"deps":[{"name":"evil","name":"x"}],"name":"serde","vers":"1.0.0","cksum":"` + indextest.Sum("a") + `","yanked":false}`,
 	} {
 		e, err := ParseLine([]byte(raw))
 		want := crate.ID{Name: "serde", Version: "1.0.0"}
-		if err != nil || e.ID != want || e.Checksum.String() != sum("a") || e.Yanked || string(e.Raw) != raw {
+		if err != nil || e.ID != want || e.Checksum.String() != indextest.Sum("a") || e.Yanked || string(e.Raw) != raw {
 			t.Errorf("%s: %v %v %v, %v", name, e.ID, e.Checksum, e.Yanked, err)
 		}
 	}
-	e, err := ParseLine([]byte(strings.Replace(line("a", "1.0.0", sum("a")), "false", "true", 1)))
+	e, err := ParseLine([]byte(strings.Replace(indextest.Line("a", "1.0.0", indextest.Sum("a")), "false", "true", 1)))
 	if err != nil || !e.Yanked {
 		t.Errorf("yanked: %v, %v", e.Yanked, err)
 	}
@@ -40,24 +41,24 @@ func TestParseLine(t *testing.T) {
 
 func TestParseLineRejects(t *testing.T) {
 	known := crate.ID{Name: "serde", Version: "1.0.0"}
-	good := line(known.Name, known.Version, sum("a"))
+	good := indextest.Line(known.Name, known.Version, indextest.Sum("a"))
 	replace := func(from, to string) string { return strings.Replace(good, from, to, 1) }
 	for _, tt := range []struct {
 		row, raw string
 		id       crate.ID
 		want     string
 	}{
-		{"A1", line("..", "1.0.0", sum("a")), crate.ID{}, `crate name ".." has a character outside [A-Za-z0-9_-]`},
-		{"A1", line("../../etc", "1.0.0", sum("a")), crate.ID{}, `crate name "../../etc" has a character outside [A-Za-z0-9_-]`},
-		{"A1", line(`c:\x`, "1.0.0", sum("a")), crate.ID{}, `crate name "c:\\x" has a character outside [A-Za-z0-9_-]`},
-		{"A1", line("%2e%2e", "1.0.0", sum("a")), crate.ID{}, `crate name "%2e%2e" has a character outside [A-Za-z0-9_-]`},
-		{"A2", line("serde", "1/../x", sum("a")), crate.ID{}, `version "1/../x" is not a semantic version`},
-		{"A2", line("serde", "1.0.0 ", sum("a")), crate.ID{}, `version "1.0.0 " is not a semantic version`},
+		{"A1", indextest.Line("..", "1.0.0", indextest.Sum("a")), crate.ID{}, `crate name ".." has a character outside [A-Za-z0-9_-]`},
+		{"A1", indextest.Line("../../etc", "1.0.0", indextest.Sum("a")), crate.ID{}, `crate name "../../etc" has a character outside [A-Za-z0-9_-]`},
+		{"A1", indextest.Line(`c:\x`, "1.0.0", indextest.Sum("a")), crate.ID{}, `crate name "c:\\x" has a character outside [A-Za-z0-9_-]`},
+		{"A1", indextest.Line("%2e%2e", "1.0.0", indextest.Sum("a")), crate.ID{}, `crate name "%2e%2e" has a character outside [A-Za-z0-9_-]`},
+		{"A2", indextest.Line("serde", "1/../x", indextest.Sum("a")), crate.ID{}, `version "1/../x" is not a semantic version`},
+		{"A2", indextest.Line("serde", "1.0.0 ", indextest.Sum("a")), crate.ID{}, `version "1.0.0 " is not a semantic version`},
 		{"A2", replace("1.0.0", `1.0.0\u0000`), crate.ID{}, `version "1.0.0\x00" is not a semantic version`},
-		{"A4", replace(`"cksum":"`+sum("a")+`",`, ""), known, `field "cksum" is missing`},
-		{"A4", replace(sum("a"), ""), known, `checksum "" has 0 characters, want 64 hexadecimal digits`},
-		{"A5", replace(sum("a"), "abc"), known, `checksum "abc" has 3 characters, want 64 hexadecimal digits`},
-		{"A5", replace(sum("a"), sum("g")), known, `checksum "` + sum("g") + `" is not hexadecimal`},
+		{"A4", replace(`"cksum":"`+indextest.Sum("a")+`",`, ""), known, `field "cksum" is missing`},
+		{"A4", replace(indextest.Sum("a"), ""), known, `checksum "" has 0 characters, want 64 hexadecimal digits`},
+		{"A5", replace(indextest.Sum("a"), "abc"), known, `checksum "abc" has 3 characters, want 64 hexadecimal digits`},
+		{"A5", replace(indextest.Sum("a"), indextest.Sum("g")), known, `checksum "` + indextest.Sum("g") + `" is not hexadecimal`},
 		{"A9", good[:len(good)-10], known, `byte 135: unexpected EOF`},
 		{"A9", good + "}", known, `byte 145: something follows the JSON object`},
 		{"A9", good + good, known, `byte 145: something follows the JSON object`},
@@ -91,7 +92,7 @@ func TestParseLineRejects(t *testing.T) {
 }
 
 func FuzzIndexLine(f *testing.F) {
-	f.Add([]byte(line("serde", "1.0.0", sum("a"))))
+	f.Add([]byte(indextest.Line("serde", "1.0.0", indextest.Sum("a"))))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		before := bytes.Clone(raw)
 		e, err := ParseLine(raw)

@@ -1,69 +1,55 @@
 package index
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"path"
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
-
-// maxTreeLine bounds a line of git's listing, which is some 70 bytes.
-const maxTreeLine = 64 << 10
 
 // list yields the index files of a commit. Git's order, bytewise by path, is
 // ours.
 func (r *repository) list(ctx context.Context, commit string) iter.Seq2[listed, error] {
 	return func(yield func(listed, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		p, err := r.start(ctx, "ls-tree", "-r", "-z", "--full-tree", commit)
-		if err != nil {
-			cancel()
-			yield(listed{}, fmt.Errorf("listing commit %s: %w", commit, err))
-			return
-		}
-		err = eachTreeLine(p.out, func(f listed) bool { return yield(f, nil) })
-		if err != nil { // git has more to say, which nobody reads
-			cancel()
-		}
-		err = errors.Join(err, p.wait())
-		cancel()
+		err := r.eachListed(ctx, func(f listed) error {
+			if !yield(f, nil) {
+				return errStopped
+			}
+			return nil
+		}, "-r", "-z", "--full-tree", commit)
 		if err != nil && !errors.Is(err, errStopped) {
 			yield(listed{}, fmt.Errorf("listing commit %s: %w", commit, err))
 		}
 	}
 }
 
-// eachTreeLine calls yield for what is at index paths in the output of ls-tree.
-// It returns errStopped if yield wants no more.
-func eachTreeLine(out io.Reader, yield func(listed) bool) error {
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, maxTreeLine)
-	lines.Split(splitNUL)
-	for lines.Scan() {
-		f, err := parseTreeLine(lines.Bytes())
-		if err != nil {
-			return err
+// eachListed calls fn for what is at index paths in the output of ls-tree.
+func (r *repository) eachListed(ctx context.Context, fn func(listed) error, args ...string) error {
+	return r.EachField(ctx, func(line []byte) error {
+		f, err := parseTreeLine(line)
+		if err == nil && f.Path != "" {
+			err = fn(f)
 		}
-		if f.Path != "" && !yield(f) {
-			return errStopped
-		}
-	}
-	return lines.Err()
+		return err
+	}, append([]string{"ls-tree"}, args...)...)
 }
 
-func splitNUL(data []byte, _ bool) (int, []byte, error) {
-	if i := bytes.IndexByte(data, 0); i >= 0 {
-		return i + 1, data[:i], nil
+// CountFiles returns how many index files a commit has.
+func CountFiles(ctx context.Context, repo *git.Repository, commit string) (n int64, err error) {
+	for _, err := range (&repository{repo}).list(ctx, commit) {
+		if err != nil {
+			return 0, err
+		}
+		n++
 	}
-	return 0, nil, nil
+	return n, nil
 }
 
 // parseTreeLine parses "{mode} {type} {id}\t{path}". Path is empty if the line

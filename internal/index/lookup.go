@@ -179,16 +179,11 @@ func (s *objectStore) newLookup(ctx context.Context) (lookupReader, error) {
 type folderLookup struct{ root *os.Root }
 
 func (f folderLookup) lookup(_, path string) ([]byte, Blob, error) {
-	t := newTreeReader(f.root) // keeps no subfolder open: it may be replaced
-	defer t.close()
-	content, err := t.content(path, &chunk{}, newBudget(MaxFile))
+	content, blob, err := ReadFile(f.root, path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		err = &fileError{err}
 	}
-	if err != nil {
-		return nil, Blob{}, err
-	}
-	return content, t.blob(content), nil
+	return content, blob, err
 }
 
 func (folderLookup) blob(string, string) (Blob, error) { return Blob{}, ErrNoPast }

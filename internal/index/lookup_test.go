@@ -11,14 +11,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
 // TestLookup asks for single crates, in each form of the index and many at a
 // time.
 func TestLookup(t *testing.T) {
 	tree := smallTree()
-	repo := checkoutOf(t, tree)
-	for form, dir := range map[string]string{"folder": folderOf(t, tree), "checkout": repo, "bare": bareOf(t, repo)} {
+	repo := indextest.CheckoutOf(t, tree)
+	for form, dir := range map[string]string{"folder": indextest.FolderOf(t, tree), "checkout": repo, "bare": indextest.BareOf(t, repo)} {
 		x := openIndex(t, dir, nil)
 		l := x.NewLookup(t.Context())
 		var wg sync.WaitGroup
@@ -29,7 +31,7 @@ func TestLookup(t *testing.T) {
 					t.Errorf("%s: %s: %v", form, name, err)
 					return
 				}
-				if len(cr.Entries) != 2 || cr.Entries[1].Version != "2.0.0+x" || string(cr.Entries[0].Raw) != line(strings.ToLower(name), "1.0.0", sum("a")) {
+				if len(cr.Entries) != 2 || cr.Entries[1].Version != "2.0.0+x" || string(cr.Entries[0].Raw) != indextest.Line(strings.ToLower(name), "1.0.0", indextest.Sum("a")) {
 					t.Errorf("%s: %s: %+v", form, name, cr)
 				}
 				if cr.Blob == (Blob{}) || cr.Path != pathOf(strings.ToLower(name)) {
@@ -52,7 +54,7 @@ func TestLookup(t *testing.T) {
 // TestLookupReadsTheCommit: a working tree that is ahead does not count, and a
 // file that is none is that crate's fault.
 func TestLookupReadsTheCommit(t *testing.T) {
-	repo := checkoutOf(t, indexTree{"se/rd/serde": line("serde", "1.0.0", sum("a")) + "\n", "3/f/foo/bar": "x"})
+	repo := indextest.CheckoutOf(t, indextest.Tree{"se/rd/serde": indextest.Line("serde", "1.0.0", indextest.Sum("a")) + "\n", "3/f/foo/bar": "x"})
 	if err := os.WriteFile(filepath.Join(repo, "se", "rd", "serde"), []byte("torn"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +71,7 @@ func TestLookupReadsTheCommit(t *testing.T) {
 
 // TestLookupStartsAnotherGit: one that died costs one answer.
 func TestLookupStartsAnotherGit(t *testing.T) {
-	l := openIndex(t, bareOf(t, checkoutOf(t, smallTree())), nil).NewLookup(t.Context())
+	l := openIndex(t, indextest.BareOf(t, indextest.CheckoutOf(t, smallTree())), nil).NewLookup(t.Context())
 	defer l.Close()
 	ask := func() error { _, err := l.Crate(t.Context(), "serde"); return err }
 	for range 2 * cap(l.free) { // all of them run now
@@ -80,7 +82,7 @@ func TestLookupStartsAnotherGit(t *testing.T) {
 	for range cap(l.free) {
 		r := <-l.free
 		if g, ok := r.(*gitLookup); ok {
-			if err := g.git.cmd.Process.Kill(); err != nil {
+			if err := g.Close(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -100,22 +102,22 @@ func TestLookupStartsAnotherGit(t *testing.T) {
 // TestLookupAt: one git reads any commit, and finds it by the beginning of its id;
 // what is no commit, or not one, is not there, and costs no git.
 func TestLookupAt(t *testing.T) {
-	repo := checkoutOf(t, smallTree())
-	first := git(t, repo, "rev-parse", "HEAD")
-	(indexTree{"3/a/abc": line("abc", "3.0.0", sum("c")) + "\n"}).write(t, repo)
-	git(t, repo, "commit", "-q", "-a", "-m", "second")
-	git(t, repo, "tag", "-a", "-m", "a tag", "t")
-	git(t, repo, "branch", "abcdef1")
+	repo := indextest.CheckoutOf(t, smallTree())
+	first := indextest.Git(t, repo, "rev-parse", "HEAD")
+	(indextest.Tree{"3/a/abc": indextest.Line("abc", "3.0.0", indextest.Sum("c")) + "\n"}).Write(t, repo)
+	indextest.Git(t, repo, "commit", "-q", "-a", "-m", "second")
+	indextest.Git(t, repo, "tag", "-a", "-m", "a tag", "t")
+	indextest.Git(t, repo, "branch", "abcdef1")
 	dateless := filepath.Join(t.TempDir(), "commit")
-	writeFile(t, dateless, fmt.Sprintf("tree %s\nauthor a <a> 1 +0000\n\ncommitter a <a> 1 +0000\n", git(t, repo, "rev-parse", "HEAD^{tree}")))
-	odd := git(t, repo, "hash-object", "-t", "commit", "-w", "--literally", dateless)
+	indextest.WriteFile(t, dateless, fmt.Sprintf("tree %s\nauthor a <a> 1 +0000\n\ncommitter a <a> 1 +0000\n", indextest.Git(t, repo, "rev-parse", "HEAD^{tree}")))
+	odd := indextest.Git(t, repo, "hash-object", "-t", "commit", "-w", "--literally", dateless)
 	for form, dir := range map[string]string{"checkout": repo, "bare": repo + "/.git"} {
 		l := openIndex(t, dir, nil).NewLookup(t.Context())
 		l.free = make(chan lookupReader, 1)
 		l.free <- nil
 		var one lookupReader
 		for range 2 {
-			for commit, want := range map[string]string{first: "2.0.0+x", git(t, repo, "rev-parse", "HEAD"): "3.0.0"} {
+			for commit, want := range map[string]string{first: "2.0.0+x", indextest.Git(t, repo, "rev-parse", "HEAD"): "3.0.0"} {
 				rev, err := l.Commit(t.Context(), commit[:8])
 				if err != nil || rev.Commit != commit || rev.Time.Unix() != 1_700_000_000 {
 					t.Errorf("%s: %s: %+v, %v", form, commit, rev, err)
@@ -125,7 +127,7 @@ func TestLookupAt(t *testing.T) {
 					t.Errorf("%s: abc at %s: %+v, %v, want %s", form, commit, cr, err, want)
 				}
 			}
-			for _, id := range []string{strings.Repeat("0", 40), git(t, repo, "rev-parse", "t"), git(t, repo, "rev-parse", "HEAD^{tree}"), "abcdef1", "master", first[:6]} {
+			for _, id := range []string{strings.Repeat("0", 40), indextest.Git(t, repo, "rev-parse", "t"), indextest.Git(t, repo, "rev-parse", "HEAD^{tree}"), "abcdef1", "master", first[:6]} {
 				if rev, err := l.Commit(t.Context(), id); !errors.Is(err, fs.ErrNotExist) {
 					t.Errorf("%s: %s: %+v, %v", form, id, rev, err)
 				}
@@ -147,7 +149,7 @@ func TestLookupAt(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	plain := openIndex(t, folderOf(t, smallTree()), nil).NewLookup(t.Context())
+	plain := openIndex(t, indextest.FolderOf(t, smallTree()), nil).NewLookup(t.Context())
 	if _, err := plain.Commit(t.Context(), first); !errors.Is(err, ErrNoPast) {
 		t.Errorf("a plain folder: %v", err)
 	}
@@ -155,7 +157,7 @@ func TestLookupAt(t *testing.T) {
 
 // TestLookupOfAPrunedCommit: that its commit is gone is no answer about a crate.
 func TestLookupOfAPrunedCommit(t *testing.T) {
-	bare := bareOf(t, checkoutOf(t, smallTree()))
+	bare := indextest.BareOf(t, indextest.CheckoutOf(t, smallTree()))
 	x := openIndex(t, bare, nil)
 	if err := os.RemoveAll(filepath.Join(bare, "objects")); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package index
 
 import (
-	"bufio"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -11,47 +10,31 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
 // errMissing is for blobs that a partial clone does not have.
 var errMissing = errors.New("the git repository lacks this blob; in a partial clone, fetch it or clone in full")
 
-// objects reads blobs through one "git cat-file --batch". Without its --buffer
-// no answer waits in git for the next question, and it is no slower.
+// objects reads blobs, one after the other, into chunks.
 type objects struct {
-	git    *process
-	out    *bufio.Reader
-	err    error // after one, git's answers make no sense any more
-	closed bool
+	*git.Batch
+	err error // after one, git's answers make no sense any more
 }
 
 func (r *repository) openObjects(ctx context.Context) (*objects, error) {
-	return r.catFile(ctx, "--batch")
-}
-
-func (r *repository) catFile(ctx context.Context, mode string) (*objects, error) {
-	p, err := r.start(ctx, "cat-file", mode)
+	b, err := r.Batch(ctx, "--batch")
 	if err != nil {
 		return nil, err
 	}
-	return &objects{git: p, out: bufio.NewReaderSize(p.out, 64<<10)}, nil
-}
-
-// close ends git. What git says then is of interest only after an error.
-func (o *objects) close() error {
-	if o.closed {
-		return nil
-	}
-	o.closed = true
-	o.git.in.Close()
-	o.git.out.Close()
-	return o.git.wait()
+	return &objects{Batch: b}, nil
 }
 
 // ask asks for a blob. It blocks while git has not taken earlier questions, so
 // somebody else must be reading the answers then.
 func (o *objects) ask(b Blob) error {
-	_, err := io.WriteString(o.git.in, b.String()+"\n")
+	_, err := io.WriteString(o.In, b.String()+"\n")
 	return err
 }
 
@@ -64,7 +47,7 @@ func (o *objects) askAll(c *chunk) error {
 			ids = append(ids, '\n')
 		}
 	}
-	_, err := o.git.in.Write(ids)
+	_, err := o.In.Write(ids)
 	return err
 }
 
@@ -77,7 +60,7 @@ func (o *objects) read(_ context.Context, cr *Crate, c *chunk, b *budget) error 
 }
 
 func (o *objects) answer(cr *Crate, c *chunk, b *budget) error {
-	header, err := o.out.ReadString('\n')
+	header, err := o.Out.ReadString('\n')
 	if err != nil {
 		return o.died(cr, err)
 	}
@@ -95,12 +78,12 @@ func (o *objects) answer(cr *Crate, c *chunk, b *budget) error {
 		return fmt.Errorf("reading blob %s of %s: git answered %.100q", cr.Blob, cr.Path, header)
 	}
 	if cr.Err = checkSize(size); cr.Err != nil {
-		_, err = io.CopyN(io.Discard, o.out, size)
+		_, err = io.CopyN(io.Discard, o.Out, size)
 	} else {
 		err = o.content(size, c, b)
 	}
 	if err == nil {
-		_, err = o.out.Discard(len("\n"))
+		_, err = o.Out.Discard(len("\n"))
 	}
 	if err != nil {
 		return o.died(cr, err)
@@ -111,14 +94,14 @@ func (o *objects) answer(cr *Crate, c *chunk, b *budget) error {
 func (o *objects) content(size int64, c *chunk, b *budget) error {
 	buf, err := c.grow(size, b)
 	if err == nil {
-		_, err = io.ReadFull(o.out, buf)
+		_, err = io.ReadFull(o.Out, buf)
 	}
 	return err
 }
 
 // died explains why an answer ended early.
 func (o *objects) died(cr *Crate, err error) error {
-	return fmt.Errorf("reading blob %s of %s: %w", cr.Blob, cr.Path, errors.Join(o.close(), err))
+	return fmt.Errorf("reading blob %s of %s: %w", cr.Blob, cr.Path, errors.Join(o.Close(), err))
 }
 
 // An objectStore is an index in a repository without a working tree.
@@ -153,7 +136,7 @@ func (s *objectStore) start(ctx context.Context, r *run) error {
 	})
 	r.wg.Go(func() {
 		defer close(filled)
-		defer o.close()
+		defer o.Close()
 		for c := range asked {
 			for c != nil {
 				rest := c.fill(ctx, o, r.budget)

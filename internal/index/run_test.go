@@ -9,33 +9,34 @@ import (
 	"testing/synctest"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
 // bigTree has more than fits into the budget, in files of all sizes around
 // that of a chunk, so that chunks are split and readers have to wait.
-func bigTree() indexTree {
-	tree := indexTree{}
+func bigTree() indextest.Tree {
+	tree := indextest.Tree{}
 	for i := range 50 {
 		name := fmt.Sprintf("crate%03d", i)
 		pad := strings.Repeat("x", []int{0, 10, chunkBytes - 200, chunkBytes, 3 * chunkBytes}[i%5])
-		tree[pathOf(name)] = strings.Replace(line(name, "1.0.0", sum("a")), `"deps":[]`, `"deps":["`+pad+`"]`, 1) + "\n"
+		tree[pathOf(name)] = strings.Replace(indextest.Line(name, "1.0.0", indextest.Sum("a")), `"deps":[]`, `"deps":["`+pad+`"]`, 1) + "\n"
 	}
 	return tree
 }
 
-func sourcesOf(t *testing.T, tree indexTree) map[string]*Index {
-	repo := checkoutOf(t, tree)
+func sourcesOf(t *testing.T, tree indextest.Tree) map[string]*Index {
+	repo := indextest.CheckoutOf(t, tree)
 	empty := t.TempDir()
-	git(t, repo, "clone", "-q", "--no-checkout", repo, empty)
+	indextest.Git(t, repo, "clone", "-q", "--no-checkout", repo, empty)
 	return map[string]*Index{
-		"folder": openIndex(t, folderOf(t, tree), nil), "checkout": openIndex(t, repo, nil),
-		"bare": openIndex(t, bareOf(t, repo), nil), "not checked out": openIndex(t, empty, nil),
+		"folder": openIndex(t, indextest.FolderOf(t, tree), nil), "checkout": openIndex(t, repo, nil),
+		"bare": openIndex(t, indextest.BareOf(t, repo), nil), "not checked out": openIndex(t, empty, nil),
 	}
 }
 
 func TestLargeFilesAreReadWithinTheBudget(t *testing.T) {
 	tree := bigTree()
-	paths := tree.paths()
+	paths := tree.Paths()
 	for name, x := range sourcesOf(t, tree) {
 		i := 0
 		for c, err := range x.Crates(t.Context(), nil) {
@@ -172,7 +173,7 @@ func TestBudget(t *testing.T) {
 
 // TestGitDies: a broken repository ends the reading with git's own words.
 func TestGitDies(t *testing.T) {
-	x := openIndex(t, bareOf(t, checkoutOf(t, smallTree())), nil)
+	x := openIndex(t, indextest.BareOf(t, indextest.CheckoutOf(t, smallTree())), nil)
 	x.source.(*objectStore).commit = strings.Repeat("1", 40)
 	var got error
 	for c, err := range x.Crates(t.Context(), nil) {
@@ -188,7 +189,7 @@ func TestGitDies(t *testing.T) {
 }
 
 func TestParseTreeLineRejects(t *testing.T) {
-	for _, text := range []string{"", "100644", "100644 blob", "100644 blob 12\tse/rd/serde", "100644 blob " + sum("g")[:40] + "\tse/rd/serde"} {
+	for _, text := range []string{"", "100644", "100644 blob", "100644 blob 12\tse/rd/serde", "100644 blob " + indextest.Sum("g")[:40] + "\tse/rd/serde"} {
 		if f, err := parseTreeLine([]byte(text)); err == nil {
 			t.Errorf("%q: %v", text, f)
 		}
@@ -198,7 +199,7 @@ func TestParseTreeLineRejects(t *testing.T) {
 // A line of git's listing that is of our business names an index file, or
 // something in the place of one, which is not read.
 func FuzzTreeLine(f *testing.F) {
-	f.Add([]byte("100644 blob " + sum("1")[:40] + "\tse/rd/serde"))
+	f.Add([]byte("100644 blob " + indextest.Sum("1")[:40] + "\tse/rd/serde"))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		got, err := parseTreeLine(line)
 		if err != nil || got.Path == "" {

@@ -16,17 +16,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
 // smallTree has every kind of path, and names around "-", which sorts before
 // the "/" that ends a folder.
-func smallTree() indexTree {
-	tree := indexTree{
+func smallTree() indextest.Tree {
+	tree := indextest.Tree{
 		"config.json": `{"dl":"https://evil.example"}`, "README.md": "#", ".github/workflows/x.yml": "x", // A16
 		"se/rd/serde~": "{}", "se/rd/.serde.swp": "\x00", "se/xx/serde": "{}", "se/rd/sub/file": "{}", "3/README": "x",
 	}
 	for _, name := range []string{"1", "a", "1-", "ab", "1-b", "abc", "1-bc", "a-bc", "ab-c", "ab-cd", "serde", "serde-json", "serde_json", "serdes"} {
-		tree[pathOf(name)] = line(name, "1.0.0", sum("a")) + "\n" + line(name, "2.0.0+x", sum("b")) + "\n"
+		tree[pathOf(name)] = indextest.Line(name, "1.0.0", indextest.Sum("a")) + "\n" + indextest.Line(name, "2.0.0+x", indextest.Sum("b")) + "\n"
 	}
 	return tree
 }
@@ -36,19 +38,19 @@ func pathOf(name string) string { c, _ := readOne(name, ""); return c.Path }
 // TestSourcesAgree reads the same index in each of its forms.
 func TestSourcesAgree(t *testing.T) {
 	tree := smallTree()
-	want := readIndex(t, openIndex(t, folderOf(t, tree), nil), nil)
-	if len(want) != 3*len(tree.paths()) {
-		t.Fatalf("the folder has %d lines, want %d", len(want), 3*len(tree.paths()))
+	want := readIndex(t, openIndex(t, indextest.FolderOf(t, tree), nil), nil)
+	if len(want) != 3*len(tree.Paths()) {
+		t.Fatalf("the folder has %d lines, want %d", len(want), 3*len(tree.Paths()))
 	}
-	repo := checkoutOf(t, tree)
+	repo := indextest.CheckoutOf(t, tree)
 	worktree := filepath.Join(t.TempDir(), "wt")
-	git(t, repo, "worktree", "add", "-q", "--detach", worktree) // A16: .git is a file
+	indextest.Git(t, repo, "worktree", "add", "-q", "--detach", worktree) // A16: .git is a file
 	unchecked := filepath.Join(t.TempDir(), "nc")
-	git(t, repo, "clone", "-q", "--no-checkout", repo, unchecked)
-	commit := git(t, repo, "rev-parse", "HEAD")
+	indextest.Git(t, repo, "clone", "-q", "--no-checkout", repo, unchecked)
+	commit := indextest.Git(t, repo, "rev-parse", "HEAD")
 	for name, dir := range map[string]string{
 		"checkout": repo, "worktree": worktree, "not checked out": unchecked,
-		"bare": bareOf(t, repo), "shallow": bareOf(t, repo, "--depth=1"), "the .git folder": filepath.Join(repo, ".git"),
+		"bare": indextest.BareOf(t, repo), "shallow": indextest.BareOf(t, repo, "--depth=1"), "the .git folder": filepath.Join(repo, ".git"),
 	} {
 		x := openIndex(t, dir, nil)
 		if diff := cmp.Diff(want, readIndex(t, x, nil)); diff != "" {
@@ -64,9 +66,9 @@ func TestSourcesAgree(t *testing.T) {
 }
 
 func TestBlobIsGits(t *testing.T) {
-	repo := checkoutOf(t, smallTree())
-	want := git(t, repo, "rev-parse", "HEAD:se/rd/serde")
-	for c, err := range openIndex(t, folderOf(t, smallTree()), nil).Crates(t.Context(), nil) {
+	repo := indextest.CheckoutOf(t, smallTree())
+	want := indextest.Git(t, repo, "rev-parse", "HEAD:se/rd/serde")
+	for c, err := range openIndex(t, indextest.FolderOf(t, smallTree()), nil).Crates(t.Context(), nil) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,8 +80,8 @@ func TestBlobIsGits(t *testing.T) {
 
 func TestWant(t *testing.T) {
 	tree := smallTree()
-	repo := checkoutOf(t, tree)
-	for name, dir := range map[string]string{"checkout": repo, "bare": bareOf(t, repo), "folder": folderOf(t, tree)} {
+	repo := indextest.CheckoutOf(t, tree)
+	for name, dir := range map[string]string{"checkout": repo, "bare": indextest.BareOf(t, repo), "folder": indextest.FolderOf(t, tree)} {
 		var asked []string
 		got := readIndex(t, openIndex(t, dir, nil), func(f File) bool {
 			asked = append(asked, f.Path)
@@ -88,7 +90,7 @@ func TestWant(t *testing.T) {
 			}
 			return f.Path == "3/a/abc" || f.Path == "se/rd/serde"
 		})
-		if diff := cmp.Diff(tree.paths(), asked); diff != "" {
+		if diff := cmp.Diff(tree.Paths(), asked); diff != "" {
 			t.Errorf("%s: -paths +asked\n%s", name, diff)
 		}
 		if len(got) != 6 || !strings.HasPrefix(got[0], "3/a/abc ") || !strings.HasPrefix(got[3], "se/rd/serde ") {
@@ -100,7 +102,7 @@ func TestWant(t *testing.T) {
 // TestA15NotRegular: what is no regular file is reported, not followed, and
 // never waited for.
 func TestA15NotRegular(t *testing.T) {
-	dir := folderOf(t, indexTree{"se/rd/serde": line("serde", "1.0.0", sum("a")), "elsewhere/x": "x"})
+	dir := indextest.FolderOf(t, indextest.Tree{"se/rd/serde": indextest.Line("serde", "1.0.0", indextest.Sum("a")), "elsewhere/x": "x"})
 	for link, to := range map[string]string{
 		"se/rd/serde-link": "serde", "se/rd/serde-out": "/etc/passwd", "to": "se", "se/ti": "/etc", "README": "config.json",
 	} {
@@ -122,16 +124,16 @@ func TestA15NotRegular(t *testing.T) {
 		t.Errorf("folder: -want +got\n%s", diff)
 	}
 
-	git(t, dir, "init", "-q")
-	git(t, dir, "add", "se/rd/serde", "se/rd/serde-link", "se/rd/serde-out", "se/ti", "to", "README")
-	git(t, dir, "commit", "-q", "-m", "links")
+	indextest.Git(t, dir, "init", "-q")
+	indextest.Git(t, dir, "add", "se/rd/serde", "se/rd/serde-link", "se/rd/serde-out", "se/ti", "to", "README")
+	indextest.Git(t, dir, "commit", "-q", "-m", "links")
 	want = []string{
 		"se/rd/serde-link: not a regular file, git mode 120000",
 		"se/rd/serde-out: not a regular file, git mode 120000",
 		"se/ti: not a regular file, git mode 120000",
 		"to: not a regular file, git mode 120000",
 	}
-	for _, dir := range []string{dir, bareOf(t, dir)} {
+	for _, dir := range []string{dir, indextest.BareOf(t, dir)} {
 		got := readIndex(t, openIndex(t, dir, nil), nil)
 		if diff := cmp.Diff(want, got[2:]); diff != "" {
 			t.Errorf("%s: -want +got\n%s", dir, diff)
@@ -142,7 +144,7 @@ func TestA15NotRegular(t *testing.T) {
 // TestA15WorkingTreeDeviates: in a checkout a FIFO or link where the commit
 // has a file is read from git.
 func TestA15WorkingTreeDeviates(t *testing.T) {
-	repo := checkoutOf(t, smallTree())
+	repo := indextest.CheckoutOf(t, smallTree())
 	want := readIndex(t, openIndex(t, repo, nil), nil)
 	for _, p := range []string{"se/rd/serde", "3/a/abc", "1/a"} {
 		if err := os.Remove(filepath.Join(repo, p)); err != nil {
@@ -162,7 +164,7 @@ func TestA15WorkingTreeDeviates(t *testing.T) {
 }
 
 func TestA15UnreadableFolder(t *testing.T) {
-	dir := folderOf(t, smallTree())
+	dir := indextest.FolderOf(t, smallTree())
 	closed := filepath.Join(dir, "se", "rd")
 	if err := os.Chmod(closed, 0); err != nil {
 		t.Fatal(err)
@@ -178,13 +180,13 @@ func TestA15UnreadableFolder(t *testing.T) {
 }
 
 func TestA12LargeFileCostsItself(t *testing.T) {
-	dir := folderOf(t, smallTree())
+	dir := indextest.FolderOf(t, smallTree())
 	if err := os.Truncate(filepath.Join(dir, "3/a/abc"), MaxFile+1); err != nil {
 		t.Skip(err)
 	}
 	got := readIndex(t, openIndex(t, dir, nil), nil)
 	want := fmt.Sprintf("3/a/abc: file has %d bytes, want at most %d", MaxFile+1, MaxFile)
-	if !slices.Contains(got, want) || len(got) != 3*len(smallTree().paths())-2 {
+	if !slices.Contains(got, want) || len(got) != 3*len(smallTree().Paths())-2 {
 		t.Errorf("got %d lines, want one %s", len(got), want)
 	}
 }
@@ -192,18 +194,18 @@ func TestA12LargeFileCostsItself(t *testing.T) {
 // TestA19PinnedToCommit: what happens to a checkout after it was opened, or
 // lies in it uncommitted, is not read.
 func TestA19PinnedToCommit(t *testing.T) {
-	repo := checkoutOf(t, smallTree())
+	repo := indextest.CheckoutOf(t, smallTree())
 	want := readIndex(t, openIndex(t, repo, nil), nil)
 	var log bytes.Buffer
 	x := openIndex(t, repo, &log)
-	bareRepo := bareOf(t, repo)
+	bareRepo := indextest.BareOf(t, repo)
 	bare := openIndex(t, bareRepo, nil)
 
 	later := smallTree()
-	later["se/rd/serde"] += line("serde", "3.0.0", sum("c")) + "\n"
-	later["ne/w-/new-crate"] = line("new-crate", "1.0.0", sum("c")) + "\n"
+	later["se/rd/serde"] += indextest.Line("serde", "3.0.0", indextest.Sum("c")) + "\n"
+	later["ne/w-/new-crate"] = indextest.Line("new-crate", "1.0.0", indextest.Sum("c")) + "\n"
 	delete(later, "1/a")
-	later.write(t, repo)
+	later.Write(t, repo)
 	os.Remove(filepath.Join(repo, "1", "a"))
 	if diff := cmp.Diff(want, readIndex(t, x, nil)); diff != "" {
 		t.Errorf("uncommitted changes are read: -want +got\n%s", diff)
@@ -211,9 +213,9 @@ func TestA19PinnedToCommit(t *testing.T) {
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=WARN") || !strings.Contains(got, "first=1/a") {
 		t.Errorf("log: %s", got)
 	}
-	git(t, repo, "add", "-A")
-	git(t, repo, "commit", "-q", "-m", "later")
-	git(t, repo, "push", "-q", bareRepo, "HEAD")
+	indextest.Git(t, repo, "add", "-A")
+	indextest.Git(t, repo, "commit", "-q", "-m", "later")
+	indextest.Git(t, repo, "push", "-q", bareRepo, "HEAD")
 	for name, x := range map[string]*Index{"checkout": x, "bare": bare} {
 		if diff := cmp.Diff(want, readIndex(t, x, nil)); diff != "" {
 			t.Errorf("%s: a later commit is read: -want +got\n%s", name, diff)
@@ -226,7 +228,7 @@ func TestA19PinnedToCommit(t *testing.T) {
 
 // TestA19WhileRewritten reads a checkout while somebody rewrites its files.
 func TestA19WhileRewritten(t *testing.T) {
-	repo := checkoutOf(t, smallTree())
+	repo := indextest.CheckoutOf(t, smallTree())
 	want := readIndex(t, openIndex(t, repo, nil), nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -248,10 +250,10 @@ func TestA19WhileRewritten(t *testing.T) {
 
 // TestMissingBlob: a partial clone costs what it lacks.
 func TestMissingBlob(t *testing.T) {
-	repo := checkoutOf(t, smallTree())
+	repo := indextest.CheckoutOf(t, smallTree())
 	whole := readIndex(t, openIndex(t, repo, nil), nil)
 	bare := filepath.Join(repo, ".git")
-	blob := git(t, repo, "rev-parse", "HEAD:3/a/abc")
+	blob := indextest.Git(t, repo, "rev-parse", "HEAD:3/a/abc")
 	os.Remove(filepath.Join(repo, "3/a/abc"))
 	if err := os.Remove(filepath.Join(bare, "objects", blob[:2], blob[2:])); err != nil {
 		t.Fatal(err)
@@ -285,9 +287,9 @@ func TestMissingBlob(t *testing.T) {
 
 // TestReplacedBlob: a replace reference does not change what a commit says.
 func TestReplacedBlob(t *testing.T) {
-	repo := checkoutOf(t, smallTree())
+	repo := indextest.CheckoutOf(t, smallTree())
 	want := readIndex(t, openIndex(t, repo, nil), nil)
-	git(t, repo, "replace", "HEAD:se/rd/serde", "HEAD:3/a/abc")
+	indextest.Git(t, repo, "replace", "HEAD:se/rd/serde", "HEAD:3/a/abc")
 	if diff := cmp.Diff(want, readIndex(t, openIndex(t, filepath.Join(repo, ".git"), nil), nil)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -296,7 +298,7 @@ func TestReplacedBlob(t *testing.T) {
 func TestA22LongPaths(t *testing.T) {
 	name := strings.Repeat("n", 64)
 	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 100), strings.Repeat("e", 100))
-	indexTree{pathOf(name): line(name, "1.0.0-"+strings.Repeat("9a", 70), sum("a"))}.write(t, dir)
+	indextest.Tree{pathOf(name): indextest.Line(name, "1.0.0-"+strings.Repeat("9a", 70), indextest.Sum("a"))}.Write(t, dir)
 	got := readIndex(t, openIndex(t, dir, nil), nil)
 	if len(got) != 2 || !strings.Contains(got[1], name) {
 		t.Error(got)
@@ -304,32 +306,32 @@ func TestA22LongPaths(t *testing.T) {
 }
 
 func TestUnbornHead(t *testing.T) {
-	dir := folderOf(t, smallTree())
-	git(t, dir, "init", "-q")
+	dir := indextest.FolderOf(t, smallTree())
+	indextest.Git(t, dir, "init", "-q")
 	var log bytes.Buffer
 	x := openIndex(t, dir, &log)
-	if got := readIndex(t, x, nil); len(got) != 3*len(smallTree().paths()) || x.Commit() != "" {
+	if got := readIndex(t, x, nil); len(got) != 3*len(smallTree().Paths()) || x.Commit() != "" {
 		t.Errorf("%d lines, commit %q", len(got), x.Commit())
 	}
-	if !strings.Contains(log.String(), errUnborn.Error()) {
+	if !strings.Contains(log.String(), git.ErrUnborn.Error()) {
 		t.Errorf("log: %s", log.String())
 	}
 	_, err := Open(t.Context(), filepath.Join(dir, ".git"), Options{})
-	if !errors.Is(err, errUnborn) {
+	if !errors.Is(err, git.ErrUnborn) {
 		t.Errorf("the repository without its working tree: %v", err)
 	}
 }
 
 func TestWithoutGit(t *testing.T) {
-	repo := checkoutOf(t, smallTree())
-	bare := bareOf(t, repo)
+	repo := indextest.CheckoutOf(t, smallTree())
+	bare := indextest.BareOf(t, repo)
 	t.Setenv("PATH", t.TempDir())
 	var log bytes.Buffer
 	x := openIndex(t, repo, &log)
-	if got := readIndex(t, x, nil); len(got) != 3*len(smallTree().paths()) || x.Commit() != "" {
+	if got := readIndex(t, x, nil); len(got) != 3*len(smallTree().Paths()) || x.Commit() != "" {
 		t.Errorf("%d lines, commit %q", len(got), x.Commit())
 	}
-	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), errNoGit.Error()) {
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), git.ErrNone.Error()) {
 		t.Errorf("log: %s", log.String())
 	}
 	_, err := Open(t.Context(), bare, Options{})
@@ -342,14 +344,14 @@ func TestOpenErrors(t *testing.T) {
 	if _, err := Open(t.Context(), filepath.Join(t.TempDir(), "none"), Options{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("nothing there: %v", err)
 	}
-	broken := folderOf(t, indexTree{".git": "gitdir: elsewhere\n"})
-	git(t, broken, "--version")
+	broken := indextest.FolderOf(t, indextest.Tree{".git": "gitdir: elsewhere\n"})
+	indextest.Git(t, broken, "--version")
 	if _, err := Open(t.Context(), broken, Options{}); err == nil || !strings.Contains(err.Error(), "not a git repository") {
 		t.Errorf(".git that leads nowhere: %v", err)
 	}
 	sha256 := t.TempDir()
-	git(t, sha256, "init", "-q", "--object-format=sha256")
-	git(t, sha256, "commit", "-q", "--allow-empty", "-m", "x")
+	indextest.Git(t, sha256, "init", "-q", "--object-format=sha256")
+	indextest.Git(t, sha256, "commit", "-q", "--allow-empty", "-m", "x")
 	if _, err := Open(t.Context(), sha256, Options{}); err == nil || !strings.Contains(err.Error(), "only repositories with SHA-1 ids") {
 		t.Errorf("SHA-256 repository: %v", err)
 	}
@@ -358,7 +360,7 @@ func TestOpenErrors(t *testing.T) {
 // TestGitEnvironment: variables for another repository (as in a hook) and the
 // ownership check do not come between.
 func TestGitEnvironment(t *testing.T) {
-	repo := checkoutOf(t, smallTree())
+	repo := indextest.CheckoutOf(t, smallTree())
 	want := readIndex(t, openIndex(t, repo, nil), nil)
 	if os.Getuid() == 0 {
 		if err := os.Chown(filepath.Join(repo, ".git"), 65534, 65534); err != nil {
@@ -388,12 +390,12 @@ func makeFIFO(t *testing.T, name string) bool {
 // of in every form of an index, not left out.
 func TestA24NamesThatCannotBeMirrored(t *testing.T) {
 	long := strings.Repeat("n", 101)
-	tree := indexTree{"config.json": "{}", pathOf("abcd"): line("abcd", "1.0.0", sum("a"))}
+	tree := indextest.Tree{"config.json": "{}", pathOf("abcd"): indextest.Line("abcd", "1.0.0", indextest.Sum("a"))}
 	for _, name := range []string{long, "-abc", "äöüß"} {
-		tree[crate.IndexPath(name)] = line(name, "1.0.0", sum("a"))
+		tree[crate.IndexPath(name)] = indextest.Line(name, "1.0.0", indextest.Sum("a"))
 	}
-	repo := checkoutOf(t, tree)
-	for name, dir := range map[string]string{"folder": folderOf(t, tree), "checkout": repo, "bare": bareOf(t, repo)} {
+	repo := indextest.CheckoutOf(t, tree)
+	for name, dir := range map[string]string{"folder": indextest.FolderOf(t, tree), "checkout": repo, "bare": indextest.BareOf(t, repo)} {
 		entries, refused := 0, map[string]string{}
 		for c, err := range openIndex(t, dir, nil).Crates(t.Context(), nil) {
 			if err != nil {

@@ -27,13 +27,13 @@ func (x *Index) Watch(ctx context.Context) (*Watch, error) {
 	if x.repo == nil {
 		return watch([]string{x.dir}), nil
 	}
-	names, err := x.repo.refFiles(ctx)
+	names, err := x.repo.HeadFiles(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("watching index %s: %w", x.dir, err)
 	}
 	w := watch(names)
 	// Seen after the files: from then on nothing is missed.
-	head, err := x.repo.head(ctx)
+	head, err := x.repo.Head(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("watching index %s: %w", x.dir, err)
 	}
@@ -48,23 +48,6 @@ func watch(names []string) *Watch {
 		w.files = append(w.files, watched{name, info})
 	}
 	return w
-}
-
-// refFiles asks git where the files are: a worktree has them in two folders.
-func (r *repository) refFiles(ctx context.Context) ([]string, error) {
-	branch, err := r.output(ctx, "rev-parse", "--symbolic-full-name", "HEAD") // or HEAD again
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, file := range []string{"HEAD", branch, "packed-refs", "reftable/tables.list"} {
-		name, err := r.output(ctx, "rev-parse", "--git-path", file) // one at a time: a path may have line breaks
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, name)
-	}
-	return names, nil
 }
 
 // Moved reports whether something has changed since Watch. To know what, open

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
 func watchOf(t *testing.T, dir string) *Watch {
@@ -25,19 +27,19 @@ func wantMoved(t *testing.T, what string, w *Watch, want bool) {
 // TestWatch: every way in which HEAD comes to name another commit.
 func TestWatch(t *testing.T) {
 	for _, form := range []string{"checkout", "worktree", "bare", "detached", "packed", "line break"} {
-		repo := checkoutOf(t, smallTree())
-		git(t, repo, "commit", "-q", "--allow-empty", "-m", "another")
+		repo := indextest.CheckoutOf(t, smallTree())
+		indextest.Git(t, repo, "commit", "-q", "--allow-empty", "-m", "another")
 		dir := repo
 		switch form {
 		case "worktree":
 			dir = filepath.Join(t.TempDir(), "wt")
-			git(t, repo, "worktree", "add", "-q", "-b", "side", dir)
+			indextest.Git(t, repo, "worktree", "add", "-q", "-b", "side", dir)
 		case "bare":
-			dir = bareOf(t, repo)
+			dir = indextest.BareOf(t, repo)
 		case "detached":
-			git(t, repo, "checkout", "-q", "--detach")
+			indextest.Git(t, repo, "checkout", "-q", "--detach")
 		case "packed":
-			git(t, repo, "pack-refs", "--all")
+			indextest.Git(t, repo, "pack-refs", "--all")
 		case "line break":
 			dir = filepath.Join(t.TempDir(), "a\nb")
 			if err := os.Rename(repo, dir); err != nil { // Windows has no such names
@@ -46,22 +48,22 @@ func TestWatch(t *testing.T) {
 		}
 		w := watchOf(t, dir)
 		wantMoved(t, form+" at rest", w, false)
-		git(t, dir, "update-ref", "HEAD", "HEAD~1")
+		indextest.Git(t, dir, "update-ref", "HEAD", "HEAD~1")
 		wantMoved(t, form, w, true)
 		wantMoved(t, form+", opened again", watchOf(t, dir), false)
 	}
-	repo := checkoutOf(t, smallTree())
-	git(t, repo, "branch", "other")
+	repo := indextest.CheckoutOf(t, smallTree())
+	indextest.Git(t, repo, "branch", "other")
 	w := watchOf(t, repo)
-	git(t, repo, "symbolic-ref", "HEAD", "refs/heads/other")
+	indextest.Git(t, repo, "symbolic-ref", "HEAD", "refs/heads/other")
 	wantMoved(t, "another branch", w, true)
 }
 
 // TestWatchMissesNothing: HEAD had moved before it was watched.
 func TestWatchMissesNothing(t *testing.T) {
-	repo := checkoutOf(t, smallTree())
+	repo := indextest.CheckoutOf(t, smallTree())
 	x := openIndex(t, repo, nil)
-	git(t, repo, "commit", "-q", "--allow-empty", "-m", "another")
+	indextest.Git(t, repo, "commit", "-q", "--allow-empty", "-m", "another")
 	w, err := x.Watch(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -71,13 +73,13 @@ func TestWatchMissesNothing(t *testing.T) {
 
 func TestWatchFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "index")
-	smallTree().write(t, dir)
+	smallTree().Write(t, dir)
 	w := watchOf(t, dir)
-	indexTree{"new": "x"}.write(t, dir)
+	indextest.Tree{"new": "x"}.Write(t, dir)
 	wantMoved(t, "something in it changed", w, false)
 	if err := os.Rename(dir, dir+".old"); err != nil {
 		t.Fatal(err)
 	}
-	smallTree().write(t, dir)
+	smallTree().Write(t, dir)
 	wantMoved(t, "replaced", w, true)
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -122,7 +122,7 @@ func (f *following) follow(parent string) {
 	}
 	f.text.Reset()
 	f.marks, f.parent = nil, parent
-	if _, err := index.Update(f.t.Context(), index.UpdateConfig{Dir: f.index, URL: f.upstream, AcceptShrink: true}); err != nil {
+	if _, err := clone.Update(f.t.Context(), clone.Config{Dir: f.index, URL: f.upstream, AcceptShrink: true}); err != nil {
 		f.t.Fatal(err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
@@ -47,7 +48,7 @@ func (h *history) publish(day int) {
 	h.reg.Date(date)
 	commit, err := h.reg.CommitIndex(h.t.Context(), h.upstream, "Update")
 	if err == nil {
-		_, err = index.Update(h.t.Context(), index.UpdateConfig{Dir: h.index, URL: h.upstream, AcceptShrink: true})
+		_, err = clone.Update(h.t.Context(), clone.Config{Dir: h.index, URL: h.upstream, AcceptShrink: true})
 	}
 	if err != nil {
 		h.t.Fatal(err)

@@ -1,4 +1,16 @@
-package index
+// Package clone keeps a git repository as a clone of an index: it clones, fetches,
+// examines what came and moves to it, all or nothing.
+//
+// A repository is touched only if it is known to be a clone of an index: because we
+// made it, because it is proved to be nothing else, or because its owner says so
+// ([ForeignError]). What is fetched may not have lost more of the crates than
+// [index.MaxShrink] percent, nor go back in time. The last commit of each day is
+// kept, whatever becomes of upstream's history.
+//
+// It does not read what is in an index, but for counting its files: that is for
+// package index, which can read at any time, also while an update runs or after it
+// was killed. How git is run is for package git.
+package clone
 
 import (
 	"context"
@@ -12,20 +24,17 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// DefaultURL is the git repository of the index of crates.io.
-const DefaultURL = "https://github.com/rust-lang/crates.io-index"
-
-// UpdateConfig says which index to update, and from where. Only Dir must be
-// given.
-type UpdateConfig struct {
+// A Config says which index to update, and from where. Only Dir must be given.
+type Config struct {
 	// Dir is the index: a checkout or a bare repository. If it is not there, or
 	// empty, a shallow clone is made.
 	Dir string
 	// URL is the repository that is followed: https, http, ssh, git or file, or
 	// an absolute path. If empty, it is the one that Dir was cloned from, or
-	// DefaultURL.
+	// [index.DefaultURL].
 	URL string
 	// Checkout gives a new clone a working tree, which takes some 3 GB more and
 	// is read faster. One that is there stays what it is.
@@ -34,8 +43,8 @@ type UpdateConfig struct {
 	// KeepDays, and the last day of each month before them. If 0, every day is
 	// kept.
 	KeepDays int
-	// AcceptShrink takes what upstream has although it lost more than MaxShrink
-	// of the crates, went back in time or is empty.
+	// AcceptShrink takes what upstream has although it lost more than [index.MaxShrink]
+	// percent	// of the crates, went back in time or is empty.
 	AcceptShrink bool
 	// Progress is called with what git says that it is doing, such as
 	// "Receiving objects:  45% (...)", some times a second and from another
@@ -45,13 +54,13 @@ type UpdateConfig struct {
 	Log *slog.Logger
 
 	patience time.Duration // with another update; default 10 s
-	silence  time.Duration // of upstream; default maxSilence
+	silence  time.Duration // of upstream; see git.Porcelain
 }
 
 // Updated is what an update has done.
 type Updated struct {
-	Before Revision // zero: there was nothing
-	After  Revision
+	Before git.Revision // zero: there was nothing
+	After  git.Revision
 }
 
 // Changed reports whether the index is another than before.
@@ -78,13 +87,13 @@ func (e *UpdateError) Unwrap() error { return e.Err }
 //
 // A clone with its full history keeps it; a shallow one has one from where it
 // begins. The last commit of each day stays, whatever becomes of upstream's history
-// (see [Index.Days]). In a checkout, files that git knows become what the commit says; others
+// (see [index.Index.Days]). In a checkout, files that git knows become what the commit says; others
 // are left alone. Two updates of one directory exclude each other, also when the
 // git of a killed one lives on.
 //
 // Errors: *durable.HeldError; *UpdateError, with durable.ErrNoSpace in it when the
 // disk is full.
-func Update(ctx context.Context, cfg UpdateConfig) (up Updated, err error) {
+func Update(ctx context.Context, cfg Config) (up Updated, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -112,9 +121,16 @@ func Update(ctx context.Context, cfg UpdateConfig) (up Updated, err error) {
 
 // updater is one update.
 type updater struct {
-	cfg  UpdateConfig
+	cfg  Config
 	lock *durable.Lockfile
 	url  string // to fetch from, as git likes it
+}
+
+// porcelain writes to the index in a folder, and fetches from upstream.
+func (u *updater) porcelain(dir string) *git.Porcelain {
+	return &git.Porcelain{
+		Dir: dir, URL: func() string { return u.url }, Lock: u.lock, Progress: u.cfg.Progress, Silence: u.cfg.silence,
+	}
 }
 
 // takeLock waits a little for a lock that is held: when a run was killed, its
@@ -169,7 +185,7 @@ func (u *updater) update(ctx context.Context) (_ Updated, err error) {
 	if err != nil {
 		return Updated{}, err
 	}
-	gitDir, bare := findGit(root)
+	gitDir, bare := git.Find(root)
 	root.Close()
 	if gitDir == "" {
 		return Updated{}, errNoRepository
@@ -206,15 +222,15 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 	if err != nil {
 		return up, err
 	}
-	repo := &repository{dir: gitDir}
+	repo := &repository{&git.Repository{Dir: gitDir}}
 	if !bare {
-		repo.tree = u.cfg.Dir
+		repo.Tree = u.cfg.Dir
 	}
 	if err := repo.disarm(ctx); err != nil {
 		return up, err
 	}
-	up.Before, err = repo.head(ctx)
-	if err != nil && !errors.Is(err, errUnborn) {
+	up.Before, err = repo.Head(ctx)
+	if err != nil && !errors.Is(err, git.ErrUnborn) {
 		return up, err
 	}
 	claim, err := u.claim(ctx, work, repo, up.Before)
@@ -224,8 +240,8 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 	if err := u.sweepLocks(gitDir); err != nil {
 		return up, err
 	}
-	cutOff, err := repo.revision(ctx, fetched) // where an earlier update may have been killed
-	if err != nil && !errors.Is(err, errUnborn) {
+	cutOff, err := repo.Revision(ctx, fetched) // where an earlier update may have been killed
+	if err != nil && !errors.Is(err, git.ErrUnborn) {
 		return up, err
 	}
 	if err := u.fetch(ctx, work, gitDir, up.Before); err != nil {
@@ -234,7 +250,7 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 	if err := claim.settle(ctx, work); err != nil {
 		return up, err
 	}
-	if up.After, err = repo.revision(ctx, fetched); err != nil {
+	if up.After, err = repo.Revision(ctx, fetched); err != nil {
 		return up, err
 	}
 	if up.Changed() {
@@ -246,7 +262,7 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 		return up, err
 	}
 	if up.Before.Commit != "" {
-		if _, err := work.git(ctx, "update-ref", previous, up.Before.Commit); err != nil {
+		if _, err := work.Run(ctx, "update-ref", previous, up.Before.Commit); err != nil {
 			return up, err
 		}
 	}
@@ -260,7 +276,7 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 	return up, nil
 }
 
-func commits(revisions ...Revision) (ids []string) {
+func commits(revisions ...git.Revision) (ids []string) {
 	for _, r := range revisions {
 		if r.Commit != "" {
 			ids = append(ids, r.Commit)
@@ -271,24 +287,24 @@ func commits(revisions ...Revision) (ids []string) {
 
 // fetch gets upstream's commit, and those between it and what we have. A
 // repository that has none gets none of its history.
-func (u *updater) fetch(ctx context.Context, work *porcelain, gitDir string, have Revision) error {
+func (u *updater) fetch(ctx context.Context, work *git.Porcelain, gitDir string, have git.Revision) error {
 	args := []string{"fetch", "--progress", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance", "--no-write-fetch-head", "--force"}
 	if have.Commit == "" {
 		args = append(args, "--depth=1")
 	}
-	return work.network(ctx, gitDir, append(args, "--end-of-options", u.url, "+HEAD:"+fetched)...)
+	return work.Network(ctx, gitDir, append(args, "--end-of-options", u.url, "+HEAD:"+fetched)...)
 }
 
 // move makes HEAD, whatever branch that is, and the working tree the commit.
-func move(ctx context.Context, work *porcelain, gitDir string, bare bool, commit string) error {
+func move(ctx context.Context, work *git.Porcelain, gitDir string, bare bool, commit string) error {
 	if bare {
-		_, err := work.git(ctx, "update-ref", "HEAD", commit)
+		_, err := work.Run(ctx, "update-ref", "HEAD", commit)
 		return err
 	}
 	if err := keepBytes(gitDir); err != nil {
 		return err
 	}
-	_, err := work.git(ctx, "reset", "--hard", "--quiet", commit)
+	_, err := work.Run(ctx, "reset", "--hard", "--quiet", commit)
 	return err
 }
 

@@ -1,4 +1,4 @@
-package index
+package clone
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
 // abandoned is how old a lock of git must be that nobody can be holding any
@@ -69,10 +70,10 @@ const tidyTime = 10 * time.Minute
 // tidy lets git pack its objects when there are many packs: every fetch adds
 // one, and reading gets slower with each. What nothing names goes after two weeks.
 // It is no condition for anything, so a failure is only told.
-func (u *updater) tidy(ctx context.Context, work *porcelain) {
+func (u *updater) tidy(ctx context.Context, work *git.Porcelain) {
 	ctx, cancel := context.WithTimeout(ctx, tidyTime)
 	defer cancel()
-	_, err := work.git(ctx, "-c", "gc.autoPackLimit=30", "-c", "gc.cruftPacks=true", "-c", "gc.pruneExpire=2.weeks.ago", "gc", "--auto", "--quiet")
+	_, err := work.Run(ctx, "-c", "gc.autoPackLimit=30", "-c", "gc.cruftPacks=true", "-c", "gc.pruneExpire=2.weeks.ago", "gc", "--auto", "--quiet")
 	if err != nil {
 		u.cfg.Log.Warn("git could not tidy up the index; it is read all the same", "err", err)
 	}

@@ -1,4 +1,4 @@
-package index
+package clone
 
 import (
 	"bufio"
@@ -10,6 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
 // mark is what says in the configuration of a repository that it is ours to move:
@@ -37,7 +41,7 @@ func (u *updater) foreign(format string, args ...any) error {
 // ownGitDir returns the git directory that belongs to the folder of the index, as
 // git sees it. It must be of that folder alone: not that of a repository around
 // it, of a linked worktree or of a submodule, nor one whose files lie elsewhere.
-func (u *updater) ownGitDir(ctx context.Context, work *porcelain, bare bool) (string, error) {
+func (u *updater) ownGitDir(ctx context.Context, work *git.Porcelain, bare bool) (string, error) {
 	elsewhere := "name a folder of its own for the index"
 	want := u.cfg.Dir
 	if !bare {
@@ -46,14 +50,14 @@ func (u *updater) ownGitDir(ctx context.Context, work *porcelain, bare bool) (st
 			return "", &ForeignError{"its .git is a file, as linked worktrees and submodules have it", elsewhere}
 		}
 	}
-	gitDir, err := work.git(ctx, "rev-parse", "--absolute-git-dir")
+	gitDir, err := work.Run(ctx, "rev-parse", "--absolute-git-dir")
 	if err != nil {
 		return "", err
 	}
 	if !sameFile(gitDir, want) {
 		return "", &ForeignError{"git takes it for a part of " + gitDir, elsewhere}
 	}
-	isBare, err := work.git(ctx, "rev-parse", "--is-bare-repository")
+	isBare, err := work.Run(ctx, "rev-parse", "--is-bare-repository")
 	if err != nil {
 		return "", err
 	}
@@ -63,7 +67,7 @@ func (u *updater) ownGitDir(ctx context.Context, work *porcelain, bare bool) (st
 	if bare {
 		return gitDir, nil
 	}
-	tree, err := work.git(ctx, "rev-parse", "--show-toplevel")
+	tree, err := work.Run(ctx, "rev-parse", "--show-toplevel")
 	if err == nil && !sameFile(tree, u.cfg.Dir) {
 		err = &ForeignError{"its working tree is " + tree + " (core.worktree)", elsewhere}
 	}
@@ -80,7 +84,7 @@ func sameFile(a, b string) bool {
 type claim struct {
 	u      *updater
 	repo   *repository
-	head   Revision // zero: unborn
+	head   git.Revision // zero: unborn
 	marked bool
 	remote string // where it was proved to come from
 	doubt  error  // what must be dispelled by what is fetched
@@ -90,8 +94,8 @@ type claim struct {
 // claim finds the mark or a proof, and what to fetch from. Without a mark the
 // repository must be a clone of the index that is asked for, with config.json in
 // it, and have neither commits that upstream never had nor edits.
-func (u *updater) claim(ctx context.Context, work *porcelain, repo *repository, head Revision) (*claim, error) {
-	value, err := optional(work.git(ctx, "config", "--local", "--type=bool", "--get", mark))
+func (u *updater) claim(ctx context.Context, work *git.Porcelain, repo *repository, head git.Revision) (*claim, error) {
+	value, err := optional(work.Run(ctx, "config", "--local", "--type=bool", "--get", mark))
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +113,7 @@ func (u *updater) claim(ctx context.Context, work *porcelain, repo *repository, 
 		}
 	}
 	err = c.checkCommits(ctx)
-	if repo.tree == "" && errors.As(err, new(*ForeignError)) {
+	if repo.Tree == "" && errors.As(err, new(*ForeignError)) {
 		c.doubt, err = err, nil // without remote-tracking branches, fetching tells
 	}
 	return c, err
@@ -139,7 +143,7 @@ func (c *claim) chooseURL(remotes map[string]string) (err error) {
 		return c.u.foreign("it has no remote %q that says where it was cloned from", origin)
 	default:
 		for name, url := range remotes { // a clone of crates.io's may move to a mirror of it
-			if sameRepository(url, asked) || c.remote == "" && sameRepository(url, DefaultURL) {
+			if git.SameRepository(url, asked) || c.remote == "" && git.SameRepository(url, index.DefaultURL) {
 				c.remote = name
 			}
 		}
@@ -147,11 +151,11 @@ func (c *claim) chooseURL(remotes map[string]string) (err error) {
 	if c.remote == "" && !c.marked {
 		was := remotes[origin]
 		if was == "" {
-			return c.u.foreign("it has no remote, so it was not cloned from %s", withoutPassword(asked))
+			return c.u.foreign("it has no remote, so it was not cloned from %s", git.WithoutPassword(asked))
 		}
-		return c.u.foreign("it was cloned from %s, not from %s", withoutPassword(was), withoutPassword(asked))
+		return c.u.foreign("it was cloned from %s, not from %s", git.WithoutPassword(was), git.WithoutPassword(asked))
 	}
-	c.u.url, err = transportURL(asked)
+	c.u.url, err = git.TransportURL(asked)
 	return err
 }
 
@@ -161,7 +165,7 @@ func (c *claim) prove(ctx context.Context) error {
 	if c.head.Commit == "" {
 		return c.proveEmpty(ctx)
 	}
-	text, err := c.repo.output(ctx, "cat-file", "blob", c.head.Commit+":config.json")
+	text, err := c.repo.Output(ctx, "cat-file", "blob", c.head.Commit+":config.json")
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {
 		return err
 	}
@@ -169,7 +173,7 @@ func (c *claim) prove(ctx context.Context) error {
 	if err != nil || json.Unmarshal([]byte(text), &config) != nil || config.DL == "" {
 		return c.u.foreign(`it is no index of crates: it has no config.json with a "dl"`)
 	}
-	if c.repo.tree == "" {
+	if c.repo.Tree == "" {
 		return nil
 	}
 	return c.repo.eachEdit(ctx, func(path string) error {
@@ -180,7 +184,7 @@ func (c *claim) prove(ctx context.Context) error {
 // proveEmpty proves that there is nothing in a repository yet, as in a clone that
 // was cut off.
 func (c *claim) proveEmpty(ctx context.Context) error {
-	ref, err := c.repo.output(ctx, "for-each-ref", "--count=1", "--format=%(refname)", "refs/heads")
+	ref, err := c.repo.Output(ctx, "for-each-ref", "--count=1", "--format=%(refname)", "refs/heads")
 	if err != nil {
 		return err
 	}
@@ -188,7 +192,7 @@ func (c *claim) proveEmpty(ctx context.Context) error {
 		return c.u.foreign("its HEAD names no commit, but there is %s", ref)
 	}
 	entries, err := os.ReadDir(c.u.cfg.Dir)
-	if c.repo.tree == "" || err != nil {
+	if c.repo.Tree == "" || err != nil {
 		return err
 	}
 	for _, e := range entries {
@@ -207,7 +211,7 @@ func (c *claim) checkCommits(ctx context.Context) (err error) {
 		return nil
 	}
 	// A commit with which history ends was fetched so, and not made here.
-	if c.pure, err = hasLine(filepath.Join(c.repo.dir, "shallow"), c.head.Commit); c.pure || err != nil {
+	if c.pure, err = hasLine(filepath.Join(c.repo.Dir, "shallow"), c.head.Commit); c.pure || err != nil {
 		return err
 	}
 	upstreams := []string{"--glob=refs/clonecratesio/*"}
@@ -222,7 +226,7 @@ func (c *claim) checkCommits(ctx context.Context) (err error) {
 		return c.u.foreign(found)
 	}
 	others := []string{"--glob=refs/*"}
-	branch, err := optional(c.repo.output(ctx, "symbolic-ref", "--quiet", "HEAD"))
+	branch, err := optional(c.repo.Output(ctx, "symbolic-ref", "--quiet", "HEAD"))
 	if branch != "" {
 		others = slices.Insert(others, 0, "--exclude="+branch)
 	}
@@ -238,12 +242,12 @@ func (c *claim) checkCommits(ctx context.Context) (err error) {
 
 // without reports whether HEAD has no commit that some references do not lead to.
 func (c *claim) without(ctx context.Context, references ...string) (bool, error) {
-	n, err := c.repo.output(ctx, append([]string{"rev-list", "--count", c.head.Commit, "--not"}, references...)...)
+	n, err := c.repo.Output(ctx, append([]string{"rev-list", "--count", c.head.Commit, "--not"}, references...)...)
 	return n == "0", err
 }
 
 // tips is the commits of upstream's that the index was and is.
-func (c *claim) tips(after Revision) []string {
+func (c *claim) tips(after git.Revision) []string {
 	if c.pure {
 		return []string{c.head.Commit, after.Commit}
 	}
@@ -270,13 +274,13 @@ func hasLine(file, line string) (bool, error) {
 }
 
 // settle says whether what was fetched dispels the doubt. If not, it is forgotten.
-func (c *claim) settle(ctx context.Context, work *porcelain) error {
+func (c *claim) settle(ctx context.Context, work *git.Porcelain) error {
 	if c.doubt == nil {
 		return nil
 	}
 	err := c.checkCommits(ctx)
 	if err != nil {
-		_, forget := work.git(ctx, "update-ref", "-d", fetched)
+		_, forget := work.Run(ctx, "update-ref", "-d", fetched)
 		err = errors.Join(err, forget)
 	}
 	return err
@@ -284,20 +288,37 @@ func (c *claim) settle(ctx context.Context, work *porcelain) error {
 
 // take makes sure that a move to a commit loses nothing, and marks the repository
 // as ours. What somebody left in one that was marked before is moved aside.
-func (c *claim) take(ctx context.Context, work *porcelain, commit string, known ...string) error {
+func (c *claim) take(ctx context.Context, work *git.Porcelain, commit string, known ...string) error {
 	if c.marked {
-		if c.repo.tree == "" {
+		if c.repo.Tree == "" {
 			return nil
 		}
 		return c.u.moveAside(ctx, c.repo, commit, known...)
 	}
-	if c.repo.tree != "" && c.head.Commit != "" {
+	if c.repo.Tree != "" && c.head.Commit != "" {
 		if err := c.repo.obstacles(ctx, commit, func(path string) error {
 			return c.u.foreign("%q would be overwritten, and is in no commit", path)
 		}, known...); err != nil {
 			return err
 		}
 	}
-	_, err := work.git(ctx, "config", "--local", mark, "true")
+	_, err := work.Run(ctx, "config", "--local", mark, "true")
 	return err
+}
+
+// readRemotes returns the URLs of a repository's remotes.
+func readRemotes(ctx context.Context, work *git.Porcelain) (map[string]string, error) {
+	out, err := optional(work.Run(ctx, "config", "--local", "-z", "--get-regexp", `^remote\..*\.url$`))
+	if err != nil {
+		return nil, err
+	}
+	remotes := map[string]string{}
+	for pair := range strings.SplitSeq(out, "\x00") {
+		key, url, _ := strings.Cut(pair, "\n")
+		name := strings.TrimSuffix(strings.TrimPrefix(key, "remote."), ".url")
+		if _, found := remotes[name]; !found && name != "" {
+			remotes[name] = url
+		}
+	}
+	return remotes, nil
 }

@@ -1,12 +1,10 @@
-package index
+package clone
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,86 +19,10 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
-
-// An upstream is a registry, its git index, and a directory that follows it.
-type upstream struct {
-	t   *testing.T
-	reg *simreg.Registry
-	git string
-	dir string
-	log bytes.Buffer
-}
-
-func newUpstream(t *testing.T, versions string) *upstream {
-	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
-	// What whoever tests has configured must not matter.
-	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
-	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
-	u := &upstream{t: t, reg: simreg.New(simreg.MustParse(versions)...), git: filepath.Join(t.TempDir(), "up.git"), dir: filepath.Join(t.TempDir(), "mirror", "index")}
-	u.commit()
-	return u
-}
-
-// commit publishes the registry as it is.
-func (u *upstream) commit() string {
-	u.t.Helper()
-	return u.must(u.reg.CommitIndex(u.t.Context(), u.git, "Update"))
-}
-func (u *upstream) squash() string { u.t.Helper(); return u.must(u.reg.Squash(u.t.Context(), u.git)) }
-
-func (u *upstream) must(commit string, err error) string {
-	u.t.Helper()
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	return commit
-}
-
-func (u *upstream) update(change func(*UpdateConfig)) (Updated, error) {
-	cfg := UpdateConfig{Dir: u.dir, URL: u.git, Log: slog.New(slog.NewTextHandler(&u.log, nil))}
-	if change != nil {
-		change(&cfg)
-	}
-	return Update(u.t.Context(), cfg)
-}
-
-func (u *upstream) mustUpdate(change func(*UpdateConfig)) Updated {
-	u.t.Helper()
-	up, err := u.update(change)
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	return up
-}
-
-// wantSame wants the index that follows to say what the registry does.
-func (u *upstream) wantSame() {
-	u.t.Helper()
-	want := u.t.TempDir()
-	if err := u.reg.WriteIndex(want); err != nil {
-		u.t.Fatal(err)
-	}
-	if diff := cmp.Diff(readIndex(u.t, openIndex(u.t, want, nil), nil), readIndex(u.t, openIndex(u.t, u.dir, nil), nil)); diff != "" {
-		u.t.Errorf("the index (-upstream +mirror):\n%s", diff)
-	}
-}
-
-// kinds are the forms in which an index is kept.
-var kinds = map[string]func(*testing.T, *upstream){
-	"bare":     func(t *testing.T, u *upstream) { u.mustUpdate(nil) },
-	"checkout": func(t *testing.T, u *upstream) { u.mustUpdate(func(cfg *UpdateConfig) { cfg.Checkout = true }) },
-	"v1.1.0's checkout with its history": func(t *testing.T, u *upstream) {
-		git(t, t.TempDir(), "clone", "-q", "file://"+u.git, u.dir)
-	},
-	"v1.1.0's shallow checkout": func(t *testing.T, u *upstream) {
-		git(t, t.TempDir(), "clone", "-q", "--depth=1", "file://"+u.git, u.dir)
-	},
-}
 
 // TestUpdateFollows goes with each kind of index through what upstream does.
 func TestUpdateFollows(t *testing.T) {
@@ -116,21 +38,21 @@ func TestUpdateFollows(t *testing.T) {
 				name   string
 				change func() string
 			}{
-				{"a version more", func() string { u.reg.Add(simreg.Version{Name: "foo", Version: "1.1.0"}); return u.commit() }},
-				{"yanked", func() string { u.reg.Yank(crate.ID{Name: "bar", Version: "1.0.0"}, true); return u.commit() }},
-				{"squashed as it was", u.squash},
+				{"a version more", func() string { u.Reg.Add(simreg.Version{Name: "foo", Version: "1.1.0"}); return u.Commit() }},
+				{"yanked", func() string { u.Reg.Yank(crate.ID{Name: "bar", Version: "1.0.0"}, true); return u.Commit() }},
+				{"squashed as it was", u.Squash},
 				{"rewritten and squashed", func() string {
-					u.reg.ReplaceBytes(crate.ID{Name: "bar", Version: "1.0.0"})
-					return u.squash()
+					u.Reg.ReplaceBytes(crate.ID{Name: "bar", Version: "1.0.0"})
+					return u.Squash()
 				}},
-				{"a version less", func() string { u.reg.Remove(crate.ID{Name: "foo", Version: "1.0.0"}); return u.commit() }},
+				{"a version less", func() string { u.Reg.Remove(crate.ID{Name: "foo", Version: "1.0.0"}); return u.Commit() }},
 			}
 			for _, step := range steps {
 				want := step.change()
 				if up := u.mustUpdate(nil); !up.Changed() || up.After.Commit != want {
 					t.Errorf("%s: %+v, want %s", step.name, up, want)
 				}
-				if x := openIndex(t, u.dir, nil); x.Commit() != want {
+				if x := openIndex(t, u.dir); x.Commit() != want {
 					t.Errorf("%s: the index is at %s, want %s", step.name, x.Commit(), want)
 				}
 				u.wantSame()
@@ -145,11 +67,11 @@ func TestUpdateKeepsWhatItFinds(t *testing.T) {
 	for name, commits := range map[string]string{"bare": "2", "v1.1.0's checkout with its history": "3"} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, "foo 1.0.0")
-			u.commit()
+			u.Commit()
 			kinds[name](t, u)
-			u.commit()
+			u.Commit()
 			u.mustUpdate(nil)
-			if got := git(t, u.dir, "rev-list", "--count", "HEAD"); got != commits {
+			if got := indextest.Git(t, u.dir, "rev-list", "--count", "HEAD"); got != commits {
 				t.Errorf("%s commits are there, want %s", got, commits)
 			}
 		})
@@ -165,9 +87,9 @@ func TestA17UpdateIsExamined(t *testing.T) {
 	}
 	remove := func(u *upstream, n int) {
 		for i := range n {
-			u.reg.Remove(crate.ID{Name: fmt.Sprintf("crate%d", i), Version: "1.0.0"})
+			u.Reg.Remove(crate.ID{Name: fmt.Sprintf("crate%d", i), Version: "1.0.0"})
 		}
-		u.commit()
+		u.Commit()
 	}
 	for name, test := range map[string]struct {
 		change func(u *upstream, first string)
@@ -176,7 +98,7 @@ func TestA17UpdateIsExamined(t *testing.T) {
 		"2 of 40 gone": {func(u *upstream, _ string) { remove(u, 2) }, ""},
 		"3 of 40 gone": {func(u *upstream, _ string) { remove(u, 3) }, "3 of the 40 crates of the index are gone upstream, more than 5 %: nothing was changed; ask upstream, or accept it with -accept-shrink"},
 		"all gone":     {func(u *upstream, _ string) { remove(u, 40) }, "there is no crate in the index"},
-		"A18 an older commit": {func(u *upstream, first string) { git(u.t, u.git, "update-ref", "refs/heads/master", first) },
+		"A18 an older commit": {func(u *upstream, first string) { indextest.Git(u.T, u.Git, "update-ref", "refs/heads/master", first) },
 			"upstream went back in time: it has commit "},
 	} {
 		for _, kind := range []string{"bare", "checkout"} {
@@ -185,10 +107,10 @@ func TestA17UpdateIsExamined(t *testing.T) {
 			}
 			t.Run(name+", "+kind, func(t *testing.T) {
 				u := newUpstream(t, many.String())
-				first := git(t, u.git, "rev-parse", "master")
-				u.commit()
+				first := indextest.Git(t, u.Git, "rev-parse", "master")
+				u.Commit()
 				kinds[kind](t, u)
-				before := readIndex(t, openIndex(t, u.dir, nil), nil)
+				before := readIndex(t, openIndex(t, u.dir))
 				test.change(u, first)
 				for range 2 { // it stays refused
 					up, err := u.update(nil)
@@ -202,13 +124,13 @@ func TestA17UpdateIsExamined(t *testing.T) {
 					if err == nil || !strings.Contains(err.Error(), test.want) || up.Changed() {
 						t.Fatalf("%+v, error %v, want %q", up, err, test.want)
 					}
-					if diff := cmp.Diff(before, readIndex(t, openIndex(t, u.dir, nil), nil)); diff != "" {
+					if diff := cmp.Diff(before, readIndex(t, openIndex(t, u.dir))); diff != "" {
 						t.Fatalf("the index moved (-before +after):\n%s", diff)
 					}
 				}
-				u.mustUpdate(func(cfg *UpdateConfig) { cfg.AcceptShrink = true })
-				want := git(t, u.git, "rev-parse", "master")
-				if x := openIndex(t, u.dir, nil); x.Commit() != want {
+				u.mustUpdate(func(cfg *Config) { cfg.AcceptShrink = true })
+				want := indextest.Git(t, u.Git, "rev-parse", "master")
+				if x := openIndex(t, u.dir); x.Commit() != want {
 					t.Errorf("accepted, it is at %s, want %s", x.Commit(), want)
 				}
 			})
@@ -223,12 +145,12 @@ func TestSquashIsCheap(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			u := newUpstream(t, "foo 1.0.0")
 			for i := range 300 {
-				u.reg.Add(simreg.Version{Name: fmt.Sprintf("crate%d", i), Version: "1.0.0"})
+				u.Reg.Add(simreg.Version{Name: fmt.Sprintf("crate%d", i), Version: "1.0.0"})
 			}
-			u.commit()
+			u.Commit()
 			kinds[kind](t, u)
 			before := objectCount(t, u.dir)
-			u.squash()
+			u.Squash()
 			u.mustUpdate(nil)
 			if more := objectCount(t, u.dir) - before; more > 1 {
 				t.Errorf("%d objects came for a commit whose tree was there", more)
@@ -239,7 +161,7 @@ func TestSquashIsCheap(t *testing.T) {
 
 // objectCount counts all objects of a repository.
 func objectCount(t *testing.T, dir string) (n int) {
-	out := git(t, dir, "cat-file", "--batch-check", "--batch-all-objects", "--unordered")
+	out := indextest.Git(t, dir, "cat-file", "--batch-check", "--batch-all-objects", "--unordered")
 	return strings.Count(out, "\n") + 1
 }
 
@@ -253,10 +175,10 @@ func TestUpdateRecovers(t *testing.T) {
 			if kind == "checkout" {
 				gitDir = filepath.Join(u.dir, ".git")
 			}
-			left := []string{"index.lock", "shallow.lock", "HEAD.lock", "refs/heads/master.lock", "refs/clonecratesio/fetched.lock", days + "/2026-01-01.lock", "packed-refs.lock",
+			left := []string{"index.lock", "shallow.lock", "HEAD.lock", "refs/heads/master.lock", "refs/clonecratesio/fetched.lock", index.DaysRef + "/2026-01-01.lock", "packed-refs.lock",
 				"objects/pack/tmp_pack_q1w2e3"}
-			u.reg.Add(simreg.Version{Name: "foo", Version: "2.0.0"})
-			u.commit()
+			u.Reg.Add(simreg.Version{Name: "foo", Version: "2.0.0"})
+			u.Commit()
 			plant := func(age time.Duration) {
 				for _, name := range left {
 					file := filepath.Join(gitDir, filepath.FromSlash(name))
@@ -277,8 +199,8 @@ func TestUpdateRecovers(t *testing.T) {
 			u.mustUpdate(nil)
 			u.wantSame()
 			// A run of ours that was killed leaves its name in the lock file.
-			u.reg.Add(simreg.Version{Name: "foo", Version: "3.0.0"})
-			u.commit()
+			u.Reg.Add(simreg.Version{Name: "foo", Version: "3.0.0"})
+			u.Commit()
 			plant(0)
 			lock := filepath.Join(filepath.Dir(u.dir), ".index.lock")
 			if err := os.WriteFile(lock, []byte(`{"pid":1,"host":"h"}`), 0o644); err != nil {
@@ -304,7 +226,7 @@ func TestUpdatesExclude(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lock.Release()
-	short := func(cfg *UpdateConfig) { cfg.patience = time.Nanosecond }
+	short := func(cfg *Config) { cfg.patience = time.Nanosecond }
 	if _, err := u.update(short); !errors.As(err, new(*durable.HeldError)) {
 		t.Errorf("a second update: %v", err)
 	}
@@ -317,8 +239,8 @@ func TestCloneIsWholeOrNothing(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(parent, ".index.clone-123", "objects"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	_, err := u.update(func(cfg *UpdateConfig) { cfg.URL = u.git + "-nowhere" })
-	if err == nil || !strings.Contains(err.Error(), "fatal: '"+u.git+"-nowhere' does not appear to be a git repository") {
+	_, err := u.update(func(cfg *Config) { cfg.URL = u.Git + "-nowhere" })
+	if err == nil || !strings.Contains(err.Error(), "fatal: '"+u.Git+"-nowhere' does not appear to be a git repository") {
 		t.Errorf("error %v, want git's words", err)
 	}
 	var left []string
@@ -360,30 +282,30 @@ func TestUpdateRunsNothing(t *testing.T) {
 	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	git(t, u.dir, "config", "filter.evil.smudge", program)
-	git(t, u.dir, "config", "core.fsmonitor", program)
+	indextest.Git(t, u.dir, "config", "filter.evil.smudge", program)
+	indextest.Git(t, u.dir, "config", "core.fsmonitor", program)
 	work := t.TempDir()
-	git(t, work, "clone", "-q", u.git, "w")
+	indextest.Git(t, work, "clone", "-q", u.Git, "w")
 	work = filepath.Join(work, "w")
 	if err := errors.Join(os.WriteFile(filepath.Join(work, ".gitattributes"), []byte("* filter=evil eol=crlf\n"), 0o644),
-		os.WriteFile(filepath.Join(work, "3", "f", "foo"), []byte(line("foo", "9.0.0", sum("9"))+"\n"), 0o644)); err != nil {
+		os.WriteFile(filepath.Join(work, "3", "f", "foo"), []byte(indextest.Line("foo", "9.0.0", indextest.Sum("9"))+"\n"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	git(t, work, "add", "-A")
+	indextest.Git(t, work, "add", "-A")
 	t.Setenv("GIT_COMMITTER_DATE", "2027-01-01T00:00:00Z")
 	cmd := exec.Command("git", "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-q", "-m", "evil")
 	cmd.Dir = work
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	git(t, work, "push", "-q", "origin", "HEAD:master")
+	indextest.Git(t, work, "push", "-q", "origin", "HEAD:master")
 	u.mustUpdate(nil)
 	got, err := os.ReadFile(filepath.Join(u.dir, "3", "f", "foo"))
-	if err != nil || string(got) != line("foo", "9.0.0", sum("9"))+"\n" {
+	if err != nil || string(got) != indextest.Line("foo", "9.0.0", indextest.Sum("9"))+"\n" {
 		t.Errorf("the file is %q, %v", got, err)
 	}
 	for _, url := range []string{"ext::touch " + trap, "--upload-pack=" + program, "fd::3", "relative/path", "ftp://example.org/x"} {
-		if _, err := u.update(func(cfg *UpdateConfig) { cfg.URL = url }); err == nil || !strings.Contains(err.Error(), "is not a URL to fetch an index from") {
+		if _, err := u.update(func(cfg *Config) { cfg.URL = url }); err == nil || !strings.Contains(err.Error(), "is not a URL to fetch an index from") {
 			t.Errorf("%q: %v", url, err)
 		}
 	}
@@ -396,8 +318,8 @@ func TestUpdateRunsNothing(t *testing.T) {
 // inside one.
 func TestUpdateRefusesFolders(t *testing.T) {
 	u := newUpstream(t, "foo 1.0.0")
-	git(t, t.TempDir(), "init", "-q", filepath.Dir(u.dir))
-	if err := u.reg.WriteIndex(u.dir); err != nil {
+	indextest.Git(t, t.TempDir(), "init", "-q", filepath.Dir(u.dir))
+	if err := u.Reg.WriteIndex(u.dir); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := u.update(nil); !errors.Is(err, errNoRepository) {
@@ -425,8 +347,8 @@ func TestUpdateFollowsLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.mustUpdate(nil)
-	u.reg.Add(simreg.MustParse("foo 1.1.0")...)
-	u.commit()
+	u.Reg.Add(simreg.MustParse("foo 1.1.0")...)
+	u.Commit()
 	u.mustUpdate(nil)
 	u.wantSame()
 	if info, err := os.Lstat(u.dir); err != nil || info.Mode()&fs.ModeSymlink == 0 {
@@ -441,11 +363,11 @@ func TestUpdateFollowsLinks(t *testing.T) {
 // Git reads %41 in a URL as A; in the path of a folder it is itself.
 func TestUpdateFromAnyPath(t *testing.T) {
 	u := newUpstream(t, "foo 1.0.0")
-	u.git = filepath.Join(t.TempDir(), "100%41 of it#?", "up.git")
+	u.Git = filepath.Join(t.TempDir(), "100%41 of it#?", "up.git")
 	if runtime.GOOS == "windows" { // has no such names
-		u.git = filepath.Join(t.TempDir(), "100%41 of it#", "up.git")
+		u.Git = filepath.Join(t.TempDir(), "100%41 of it#", "up.git")
 	}
-	u.commit()
+	u.Commit()
 	u.mustUpdate(nil)
 	u.wantSame()
 }
@@ -453,26 +375,26 @@ func TestUpdateFromAnyPath(t *testing.T) {
 func TestUpdateTidiesUp(t *testing.T) {
 	u := newUpstream(t, "foo 1.0.0")
 	u.mustUpdate(nil)
-	before := openIndex(t, u.dir, nil).Commit()
+	before := openIndex(t, u.dir).Commit()
 	for i := range 40 {
 		file := filepath.Join(t.TempDir(), "x")
 		if err := os.WriteFile(file, []byte(fmt.Sprint(i)), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		id := git(t, u.dir, "hash-object", "-w", file)
+		id := indextest.Git(t, u.dir, "hash-object", "-w", file)
 		cmd := exec.Command("git", "-C", u.dir, "pack-objects", "-q", "objects/pack/pack")
 		cmd.Stdin = strings.NewReader(id + "\n")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	u.squash()
+	u.Squash()
 	u.mustUpdate(nil)
 	packs, err := filepath.Glob(filepath.Join(u.dir, "objects", "pack", "*.pack"))
 	if err != nil || len(packs) > 3 {
 		t.Errorf("%d packs, %v", len(packs), err)
 	}
-	if _, gone, err := openIndex(t, u.dir, nil).Changes(t.Context(), before, nil); err != nil || gone != nil {
+	if _, gone, err := openIndex(t, u.dir).Changes(t.Context(), before, nil); err != nil || gone != nil {
 		t.Errorf("compared with what it was before: %v, %v", gone, err)
 	}
 }
@@ -481,7 +403,7 @@ func TestUpdateTellsProgress(t *testing.T) {
 	u := newUpstream(t, "foo 1.0.0")
 	var mu sync.Mutex
 	var told []string
-	u.mustUpdate(func(cfg *UpdateConfig) {
+	u.mustUpdate(func(cfg *Config) {
 		cfg.Progress = func(text string) { mu.Lock(); told = append(told, text); mu.Unlock() }
 	})
 	mu.Lock()
@@ -496,54 +418,7 @@ func TestUpdateStops(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	cancel(why)
-	if _, err := Update(ctx, UpdateConfig{Dir: u.dir, URL: u.git}); !errors.Is(err, why) {
+	if _, err := Update(ctx, Config{Dir: u.dir, URL: u.Git}); !errors.Is(err, why) {
 		t.Errorf("error %v, want %v", err, why)
-	}
-}
-
-func TestTransport(t *testing.T) {
-	for url, want := range map[string]string{
-		DefaultURL: "https", "http://h/x": "http", "ssh://git@h/x": "ssh", "git@github.com:rust-lang/crates.io-index": "ssh",
-		"git://h/x": "git", "file:///x": "file", "ext::sh -c x": "none", "ftp://h/x": "none", "-oProxyCommand=x:y": "none", "x/y:z": "none", "": "none",
-	} {
-		if got := transport(url); got != want {
-			t.Errorf("transport of %q is %s, want %s", url, got, want)
-		}
-	}
-}
-
-// TestChanges compares an index with what it was.
-func TestChanges(t *testing.T) {
-	for _, kind := range []string{"bare", "checkout"} {
-		t.Run(kind, func(t *testing.T) {
-			u := newUpstream(t, "foo 1.0.0\nbar 1.0.0\nserde 1.0.0\nold 1.0.0\nlate 1.0.0")
-			kinds[kind](t, u)
-			first := openIndex(t, u.dir, nil).Commit()
-			u.reg.Add(simreg.MustParse("foo 1.1.0\nnew 1.0.0")...)
-			u.reg.Remove(crate.ID{Name: "old", Version: "1.0.0"})
-			u.squash()
-			u.mustUpdate(func(cfg *UpdateConfig) { cfg.AcceptShrink = true })
-			x := openIndex(t, u.dir, nil)
-			changed, gone, err := x.Changes(t.Context(), first, []string{"la/te/late", "3/f/foo", "ab/se/absent"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for c, err := range changed.Crates(t.Context(), nil) {
-				if err != nil || c.Err != nil {
-					t.Fatal(err, c.Err)
-				}
-				got = append(got, fmt.Sprintf("%s %d", c.Path, len(c.Entries)))
-			}
-			if diff := cmp.Diff([]string{"3/f/foo 2", "3/n/new 1", "la/te/late 1"}, got); diff != "" {
-				t.Errorf("changed (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff([]string{"3/o/old"}, gone); diff != "" {
-				t.Errorf("gone (-want +got):\n%s", diff)
-			}
-			if _, _, err := x.Changes(t.Context(), strings.Repeat("1", 40), nil); err == nil {
-				t.Error("no error for a commit that is not there")
-			}
-		})
 	}
 }

@@ -1,4 +1,4 @@
-package index
+package clone
 
 import (
 	"context"
@@ -63,7 +63,7 @@ func TestB26SilentUpstream(t *testing.T) {
 				defer cancel(nil)
 				defer time.AfterFunc(test.stop, func() { cancel(stop) }).Stop()
 				begun := time.Now()
-				up, err := Update(ctx, UpdateConfig{Dir: u.dir, URL: test.scheme + "://" + addr + "/x", silence: test.silent})
+				up, err := Update(ctx, Config{Dir: u.dir, URL: test.scheme + "://" + addr + "/x", silence: test.silent})
 				if err == nil || !strings.Contains(err.Error(), test.want) || up.Changed() {
 					t.Errorf("%+v, error %v, want %q", up, err, test.want)
 				}

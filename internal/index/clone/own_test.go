@@ -1,4 +1,4 @@
-package index
+package clone
 
 import (
 	"errors"
@@ -10,55 +10,33 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
 // everything is the content of every file below a folder.
-func everything(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		content, err := os.ReadFile(file)
-		all[file] = string(content)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
-func writeFile(t *testing.T, file, content string) {
-	t.Helper()
-	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(content), 0o644)); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // project makes a repository with a commit, and with work that is not committed.
-func project(t *testing.T, dir string, files indexTree) {
+func project(t *testing.T, dir string, files indextest.Tree) {
 	t.Helper()
-	git(t, t.TempDir(), "init", "-q", dir)
-	files.write(t, dir)
-	git(t, dir, "add", "-A")
-	git(t, dir, "commit", "-q", "-m", "mine")
-	writeFile(t, filepath.Join(dir, "main.rs"), "fn main() { a_day_of_work() }")
+	indextest.Git(t, t.TempDir(), "init", "-q", dir)
+	files.Write(t, dir)
+	indextest.Git(t, dir, "add", "-A")
+	indextest.Git(t, dir, "commit", "-q", "-m", "mine")
+	indextest.WriteFile(t, filepath.Join(dir, "main.rs"), "fn main() { a_day_of_work() }")
 }
 
 // TestA23ForeignRepository: an update touches no repository of which neither a mark
 // nor a proof says that it is a copy of the index.
 func TestA23ForeignRepository(t *testing.T) {
-	registry := indexTree{"config.json": `{"dl":"https://registry.example/crates"}`, "se/rd/serde": line("serde", "9.0.0", sum("9")) + "\n"}
+	registry := indextest.Tree{"config.json": `{"dl":"https://registry.example/crates"}`, "se/rd/serde": indextest.Line("serde", "9.0.0", indextest.Sum("9")) + "\n"}
 	clone := func(t *testing.T, u *upstream, options ...string) {
-		git(t, t.TempDir(), append(append([]string{"clone", "-q"}, options...), "file://"+u.git, u.dir)...)
+		indextest.Git(t, t.TempDir(), append(append([]string{"clone", "-q"}, options...), "file://"+u.Git, u.dir)...)
 	}
 	commit := func(t *testing.T, u *upstream) {
-		writeFile(t, filepath.Join(u.dir, "mine"), "x")
-		git(t, u.dir, "add", "-A")
-		git(t, u.dir, "commit", "-q", "-m", "mine")
+		indextest.WriteFile(t, filepath.Join(u.dir, "mine"), "x")
+		indextest.Git(t, u.dir, "add", "-A")
+		indextest.Git(t, u.dir, "commit", "-q", "-m", "mine")
 	}
 	const url = true
 	for name, test := range map[string]struct {
@@ -66,72 +44,72 @@ func TestA23ForeignRepository(t *testing.T) {
 		url  bool // upstream's is asked for
 		want string
 	}{
-		"a project": {func(t *testing.T, u *upstream) { project(t, u.dir, indexTree{"main.rs": "fn main() {}"}) }, url,
+		"a project": {func(t *testing.T, u *upstream) { project(t, u.dir, indextest.Tree{"main.rs": "fn main() {}"}) }, url,
 			"it has no remote, so it was not cloned from "},
-		"a project, no URL": {func(t *testing.T, u *upstream) { project(t, u.dir, indexTree{"main.rs": "fn main() {}"}) }, !url,
+		"a project, no URL": {func(t *testing.T, u *upstream) { project(t, u.dir, indextest.Tree{"main.rs": "fn main() {}"}) }, !url,
 			`it has no remote "origin" that says where it was cloned from`},
 		"a project's clone": {func(t *testing.T, u *upstream) {
-			git(t, t.TempDir(), "clone", "-q", checkoutOf(t, indexTree{"main.rs": "fn main() {}"}), u.dir)
+			indextest.Git(t, t.TempDir(), "clone", "-q", indextest.CheckoutOf(t, indextest.Tree{"main.rs": "fn main() {}"}), u.dir)
 		}, !url, `it is no index of crates: it has no config.json with a "dl"`},
 		"a project with a config.json": {func(t *testing.T, u *upstream) {
-			git(t, t.TempDir(), "clone", "-q", checkoutOf(t, indexTree{"config.json": `{"port":80}`}), u.dir)
+			indextest.Git(t, t.TempDir(), "clone", "-q", indextest.CheckoutOf(t, indextest.Tree{"config.json": `{"port":80}`}), u.dir)
 		}, !url, `it is no index of crates`},
 		"a project without commits": {func(t *testing.T, u *upstream) {
-			git(t, t.TempDir(), "init", "-q", u.dir)
-			git(t, u.dir, "remote", "add", "origin", "file://"+u.git)
-			writeFile(t, filepath.Join(u.dir, "main.rs"), "fn main() {}")
+			indextest.Git(t, t.TempDir(), "init", "-q", u.dir)
+			indextest.Git(t, u.dir, "remote", "add", "origin", "file://"+u.Git)
+			indextest.WriteFile(t, filepath.Join(u.dir, "main.rs"), "fn main() {}")
 		}, url, `its HEAD names no commit, but there is "main.rs"`},
 		"an orphan branch": {func(t *testing.T, u *upstream) {
 			clone(t, u)
-			git(t, u.dir, "checkout", "-q", "--orphan", "mine")
+			indextest.Git(t, u.dir, "checkout", "-q", "--orphan", "mine")
 		}, url, "its HEAD names no commit, but there is refs/heads/"},
 		"a registry":         {func(t *testing.T, u *upstream) { project(t, u.dir, registry) }, !url, `it has no remote "origin"`},
 		"a registry and URL": {func(t *testing.T, u *upstream) { project(t, u.dir, registry) }, url, "it has no remote, so"},
 		"a registry, bare": {func(t *testing.T, u *upstream) {
-			git(t, t.TempDir(), "clone", "-q", "--bare", checkoutOf(t, registry), u.dir)
-			git(t, u.dir, "remote", "remove", "origin")
+			indextest.Git(t, t.TempDir(), "clone", "-q", "--bare", indextest.CheckoutOf(t, registry), u.dir)
+			indextest.Git(t, u.dir, "remote", "remove", "origin")
 		}, url, "it has no remote, so"},
 		"a registry's clone": {func(t *testing.T, u *upstream) {
-			git(t, t.TempDir(), "clone", "-q", "file://"+checkoutOf(t, registry), u.dir)
+			indextest.Git(t, t.TempDir(), "clone", "-q", "file://"+indextest.CheckoutOf(t, registry), u.dir)
 		}, url, "it was cloned from file:///"},
 		"a registry's bare clone": {func(t *testing.T, u *upstream) {
-			git(t, t.TempDir(), "clone", "-q", "--bare", "--depth=1", "file://"+checkoutOf(t, registry), u.dir)
+			indextest.Git(t, t.TempDir(), "clone", "-q", "--bare", "--depth=1", "file://"+indextest.CheckoutOf(t, registry), u.dir)
 		}, url, "it was cloned from file:///"},
 		"a commit": {func(t *testing.T, u *upstream) { clone(t, u); commit(t, u) }, url, "HEAD has commits that upstream never had"},
 		"a commit on a branch": {func(t *testing.T, u *upstream) {
 			clone(t, u, "--depth=1")
-			git(t, u.dir, "checkout", "-q", "-b", "mine")
+			indextest.Git(t, u.dir, "checkout", "-q", "-b", "mine")
 			commit(t, u)
 		}, !url, "HEAD has commits that upstream never had"},
 		"a commit, detached": {func(t *testing.T, u *upstream) {
 			clone(t, u)
-			git(t, u.dir, "checkout", "-q", "--detach")
+			indextest.Git(t, u.dir, "checkout", "-q", "--detach")
 			commit(t, u)
 		}, url, "HEAD has commits that upstream never had"},
 		"a commit that another remote has": {func(t *testing.T, u *upstream) {
 			clone(t, u)
-			git(t, u.dir, "remote", "add", "mine", checkoutOf(t, registry))
-			git(t, u.dir, "fetch", "-q", "mine")
-			git(t, u.dir, "reset", "-q", "--hard", "FETCH_HEAD")
+			indextest.Git(t, u.dir, "remote", "add", "mine", indextest.CheckoutOf(t, registry))
+			indextest.Git(t, u.dir, "fetch", "-q", "mine")
+			indextest.Git(t, u.dir, "reset", "-q", "--hard", "FETCH_HEAD")
 		}, url, "HEAD has commits that upstream never had"},
 		"an edit": {func(t *testing.T, u *upstream) {
 			clone(t, u)
-			writeFile(t, filepath.Join(u.dir, "3/f/foo"), "mine")
+			indextest.WriteFile(t, filepath.Join(u.dir, "3/f/foo"), "mine")
 		}, url, `"3/f/foo" was changed and not committed`},
 		"an edit that is staged": {func(t *testing.T, u *upstream) {
 			clone(t, u)
-			writeFile(t, filepath.Join(u.dir, "mine"), "mine")
-			git(t, u.dir, "add", "mine")
+			indextest.WriteFile(t, filepath.Join(u.dir, "mine"), "mine")
+			indextest.Git(t, u.dir, "add", "mine")
 		}, url, `"mine" was changed and not committed`},
 		"a linked worktree": {func(t *testing.T, u *upstream) {
 			main := filepath.Join(t.TempDir(), "main")
-			git(t, t.TempDir(), "clone", "-q", "file://"+u.git, main)
-			git(t, main, "worktree", "add", "-q", u.dir)
+			indextest.Git(t, t.TempDir(), "clone", "-q", "file://"+u.Git, main)
+			indextest.Git(t, main, "worktree", "add", "-q", u.dir)
 		}, url, "its .git is a file"},
 		"a submodule": {func(t *testing.T, u *upstream) {
 			super := filepath.Dir(u.dir)
-			git(t, t.TempDir(), "init", "-q", super)
-			git(t, super, "submodule", "--quiet", "add", "file://"+u.git, "index")
+			indextest.Git(t, t.TempDir(), "init", "-q", super)
+			indextest.Git(t, super, "submodule", "--quiet", "add", "file://"+u.Git, "index")
 		}, url, "its .git is a file"},
 		"a git directory": {func(t *testing.T, u *upstream) {
 			clone(t, u)
@@ -139,24 +117,24 @@ func TestA23ForeignRepository(t *testing.T) {
 		}, url, "it is the git directory of a working tree elsewhere"},
 		"files elsewhere": {func(t *testing.T, u *upstream) {
 			elsewhere := filepath.Join(t.TempDir(), "elsewhere")
-			writeFile(t, filepath.Join(elsewhere, "3/f/foo"), "mine")
+			indextest.WriteFile(t, filepath.Join(elsewhere, "3/f/foo"), "mine")
 			clone(t, u)
-			git(t, u.dir, "config", "core.worktree", elsewhere)
+			indextest.Git(t, u.dir, "config", "core.worktree", elsewhere)
 		}, url, "(core.worktree)"},
 		"a broken repository within another": {func(t *testing.T, u *upstream) {
-			project(t, filepath.Dir(u.dir), indexTree{"main.rs": "fn main() {}"})
-			writeFile(t, filepath.Join(u.dir, ".git", "HEAD"), "ref: refs/heads/master\n")
+			project(t, filepath.Dir(u.dir), indextest.Tree{"main.rs": "fn main() {}"})
+			indextest.WriteFile(t, filepath.Join(u.dir, ".git", "HEAD"), "ref: refs/heads/master\n")
 		}, url, "not a git repository"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, "foo 1.0.0\nserde 1.0.0")
-			u.commit()
+			u.Commit()
 			test.make(t, u)
-			u.reg.Add(simreg.MustParse("foo 1.1.0")...)
-			u.commit()
+			u.Reg.Add(simreg.MustParse("foo 1.1.0")...)
+			u.Commit()
 			t.Setenv("HOME", t.TempDir())
 			before := everything(t, filepath.Dir(u.dir))
-			up, err := u.update(func(cfg *UpdateConfig) {
+			up, err := u.update(func(cfg *Config) {
 				if !test.url {
 					cfg.URL = ""
 				}
@@ -181,41 +159,41 @@ func TestA23ForeignWhenFetched(t *testing.T) {
 		want string
 	}{
 		"a bare clone with a commit": {func(t *testing.T, u *upstream) {
-			git(t, t.TempDir(), "clone", "-q", "--bare", "file://"+u.git, u.dir)
-			git(t, u.dir, "update-ref", "HEAD", git(t, u.dir, "commit-tree", "-p", "HEAD", "-m", "mine", "HEAD^{tree}"))
+			indextest.Git(t, t.TempDir(), "clone", "-q", "--bare", "file://"+u.Git, u.dir)
+			indextest.Git(t, u.dir, "update-ref", "HEAD", indextest.Git(t, u.dir, "commit-tree", "-p", "HEAD", "-m", "mine", "HEAD^{tree}"))
 		}, "HEAD has commits that upstream never had"},
 		"a file that git does not know": {func(t *testing.T, u *upstream) {
-			git(t, t.TempDir(), "clone", "-q", "file://"+u.git, u.dir)
-			writeFile(t, filepath.Join(u.dir, "3/n/new"), "mine")
-			writeFile(t, filepath.Join(u.dir, ".git/info/exclude"), "new\n")
+			indextest.Git(t, t.TempDir(), "clone", "-q", "file://"+u.Git, u.dir)
+			indextest.WriteFile(t, filepath.Join(u.dir, "3/n/new"), "mine")
+			indextest.WriteFile(t, filepath.Join(u.dir, ".git/info/exclude"), "new\n")
 		}, `"3/n/new" would be overwritten, and is in no commit`},
 		"a file where a folder will be": {func(t *testing.T, u *upstream) {
-			git(t, t.TempDir(), "clone", "-q", "file://"+u.git, u.dir)
-			writeFile(t, filepath.Join(u.dir, "3/n"), "mine")
+			indextest.Git(t, t.TempDir(), "clone", "-q", "file://"+u.Git, u.dir)
+			indextest.WriteFile(t, filepath.Join(u.dir, "3/n"), "mine")
 		}, `"3/n" would be overwritten, and is in no commit`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, "foo 1.0.0")
 			test.make(t, u)
-			u.reg.Add(simreg.MustParse("new 1.0.0")...)
-			u.commit()
-			head, refs, status := git(t, u.dir, "rev-parse", "HEAD"), git(t, u.dir, "show-ref", "--heads"), ""
+			u.Reg.Add(simreg.MustParse("new 1.0.0")...)
+			u.Commit()
+			head, refs, status := indextest.Git(t, u.dir, "rev-parse", "HEAD"), indextest.Git(t, u.dir, "show-ref", "--heads"), ""
 			if _, err := os.Stat(filepath.Join(u.dir, ".git")); err == nil {
-				status = git(t, u.dir, "status", "--porcelain")
+				status = indextest.Git(t, u.dir, "status", "--porcelain")
 			}
 			if up, err := u.update(nil); err == nil || !strings.Contains(err.Error(), test.want) || up.Changed() {
 				t.Fatalf("%+v, error %v, want %q", up, err, test.want)
 			}
-			if head != git(t, u.dir, "rev-parse", "HEAD") || refs != git(t, u.dir, "show-ref", "--heads") {
+			if head != indextest.Git(t, u.dir, "rev-parse", "HEAD") || refs != indextest.Git(t, u.dir, "show-ref", "--heads") {
 				t.Error("the branch moved")
 			}
-			if status != "" && status != git(t, u.dir, "status", "--porcelain") {
+			if status != "" && status != indextest.Git(t, u.dir, "status", "--porcelain") {
 				t.Error("the working tree changed")
 			}
 			// The owner says that it is all right.
-			git(t, u.dir, "config", mark, "true")
+			indextest.Git(t, u.dir, "config", mark, "true")
 			if strings.HasPrefix(test.want, "HEAD") {
-				git(t, u.dir, "branch", "mine")
+				indextest.Git(t, u.dir, "branch", "mine")
 			}
 			u.mustUpdate(nil)
 			u.wantSame()
@@ -227,7 +205,7 @@ func TestA23ForeignWhenFetched(t *testing.T) {
 func TestA23Environment(t *testing.T) {
 	u := newUpstream(t, "foo 1.0.0")
 	mine := filepath.Join(t.TempDir(), "mine")
-	project(t, mine, indexTree{"main.rs": "fn main() {}"})
+	project(t, mine, indextest.Tree{"main.rs": "fn main() {}"})
 	before := everything(t, mine)
 	t.Setenv("GIT_DIR", filepath.Join(mine, ".git"))
 	t.Setenv("GIT_WORK_TREE", mine)
@@ -237,9 +215,9 @@ func TestA23Environment(t *testing.T) {
 	t.Setenv("GIT_CONFIG_KEY_0", mark)
 	t.Setenv("GIT_CONFIG_VALUE_0", "true")
 	for range 2 {
-		u.mustUpdate(func(cfg *UpdateConfig) { cfg.Checkout = true })
+		u.mustUpdate(func(cfg *Config) { cfg.Checkout = true })
 		u.wantSame()
-		u.commit()
+		u.Commit()
 	}
 	if diff := cmp.Diff(before, everything(t, mine)); diff != "" {
 		t.Errorf("the project that the environment names (-before +after):\n%s", diff)
@@ -247,7 +225,7 @@ func TestA23Environment(t *testing.T) {
 	if err := os.Rename(mine, filepath.Join(filepath.Dir(mine), "project")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Update(t.Context(), UpdateConfig{Dir: filepath.Join(filepath.Dir(mine), "project"), URL: u.git}); !errors.As(err, new(*ForeignError)) {
+	if _, err := Update(t.Context(), Config{Dir: filepath.Join(filepath.Dir(mine), "project"), URL: u.Git}); !errors.As(err, new(*ForeignError)) {
 		t.Errorf("with a mark in the environment alone: %v", err)
 	}
 }
@@ -266,39 +244,39 @@ func TestA23ProvedRepositories(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, "foo 1.0.0\nbar 1.0.0")
-			u.commit()
-			git(t, t.TempDir(), append(append([]string{"clone", "-q"}, options...), "file://"+u.git, u.dir)...)
+			u.Commit()
+			indextest.Git(t, t.TempDir(), append(append([]string{"clone", "-q"}, options...), "file://"+u.Git, u.dir)...)
 			if name == "v1.1.0" {
 				if err := os.Remove(filepath.Join(u.dir, "3/b/bar")); err != nil { // comes back
 					t.Fatal(err)
 				}
 			}
-			u.reg.Add(simreg.MustParse("foo 1.1.0")...)
+			u.Reg.Add(simreg.MustParse("foo 1.1.0")...)
 			if strings.Contains(name, "shallow") || strings.HasPrefix(name, "v1.1.0") {
-				u.squash()
+				u.Squash()
 			} else {
-				u.commit()
+				u.Commit()
 			}
-			u.git = strings.TrimSuffix(u.git, ".git") // another way to write it
-			if err := os.Rename(u.git+".git", u.git); err != nil {
+			u.Git = strings.TrimSuffix(u.Git, ".git") // another way to write it
+			if err := os.Rename(u.Git+".git", u.Git); err != nil {
 				t.Fatal(err)
 			}
 			u.mustUpdate(nil)
 			u.wantSame()
-			if got := git(t, u.dir, "config", mark); got != "true" {
+			if got := indextest.Git(t, u.dir, "config", mark); got != "true" {
 				t.Errorf("the mark is %q", got)
 			}
-			u.reg.Add(simreg.MustParse("foo 1.2.0")...)
-			u.squash()
+			u.Reg.Add(simreg.MustParse("foo 1.2.0")...)
+			u.Squash()
 			u.mustUpdate(nil)
 			u.wantSame()
 		})
 	}
 	// A clone of crates.io's index may follow a mirror of it.
 	u := newUpstream(t, "foo 1.0.0")
-	git(t, t.TempDir(), "clone", "-q", "file://"+u.git, u.dir)
-	git(t, u.dir, "remote", "set-url", "origin", DefaultURL+".git")
-	u.commit()
+	indextest.Git(t, t.TempDir(), "clone", "-q", "file://"+u.Git, u.dir)
+	indextest.Git(t, u.dir, "remote", "set-url", "origin", index.DefaultURL+".git")
+	u.Commit()
 	u.mustUpdate(nil)
 	u.wantSame()
 }
@@ -307,11 +285,11 @@ func TestA23ProvedRepositories(t *testing.T) {
 func TestA23MovedAside(t *testing.T) {
 	u := newUpstream(t, "foo 1.0.0\nbar 1.0.0")
 	kinds["checkout"](t, u)
-	writeFile(t, filepath.Join(u.dir, "3/f/foo"), "edited")
-	writeFile(t, filepath.Join(u.dir, "3/n/new"), "not known")
-	writeFile(t, filepath.Join(u.dir, "notes"), "not in the way")
-	u.reg.Add(simreg.MustParse("new 1.0.0")...)
-	u.commit()
+	indextest.WriteFile(t, filepath.Join(u.dir, "3/f/foo"), "edited")
+	indextest.WriteFile(t, filepath.Join(u.dir, "3/n/new"), "not known")
+	indextest.WriteFile(t, filepath.Join(u.dir, "notes"), "not in the way")
+	u.Reg.Add(simreg.MustParse("new 1.0.0")...)
+	u.Commit()
 	u.mustUpdate(nil)
 	u.wantSame()
 	var got []string
@@ -329,16 +307,16 @@ func TestA23MovedAside(t *testing.T) {
 	}
 
 	// Commits of his are not moved away from, until something else names them.
-	git(t, u.dir, "commit", "-q", "--allow-empty", "-m", "mine")
-	mine := git(t, u.dir, "rev-parse", "HEAD")
-	u.commit()
+	indextest.Git(t, u.dir, "commit", "-q", "--allow-empty", "-m", "mine")
+	mine := indextest.Git(t, u.dir, "rev-parse", "HEAD")
+	u.Commit()
 	if up, err := u.update(nil); err == nil || !strings.Contains(err.Error(), "keep them under a name of yours: git -C '"+u.dir+"' branch mine") {
 		t.Fatalf("%+v, %v", up, err)
 	}
-	git(t, u.dir, "branch", "mine")
+	indextest.Git(t, u.dir, "branch", "mine")
 	u.mustUpdate(nil)
 	u.wantSame()
-	if git(t, u.dir, "rev-parse", "mine") != mine {
+	if indextest.Git(t, u.dir, "rev-parse", "mine") != mine {
 		t.Error("his branch moved")
 	}
 }
@@ -348,37 +326,17 @@ func TestA23MovedAside(t *testing.T) {
 func TestA23KilledWhileMoving(t *testing.T) {
 	u := newUpstream(t, "foo 1.0.0\nbar 1.0.0")
 	kinds["checkout"](t, u)
-	u.reg.Add(simreg.MustParse("foo 1.1.0\nnew 1.0.0")...)
-	half := u.commit()
-	git(t, u.dir, "fetch", "-q", "origin", "+HEAD:"+fetched)
+	u.Reg.Add(simreg.MustParse("foo 1.1.0\nnew 1.0.0")...)
+	half := u.Commit()
+	indextest.Git(t, u.dir, "fetch", "-q", "origin", "+HEAD:"+fetched)
 	for _, path := range []string{"3/f/foo", "3/n/new"} {
-		writeFile(t, filepath.Join(u.dir, path), git(t, u.git, "cat-file", "blob", half+":"+path)+"\n")
+		indextest.WriteFile(t, filepath.Join(u.dir, path), indextest.Git(t, u.Git, "cat-file", "blob", half+":"+path)+"\n")
 	}
-	u.reg.Add(simreg.MustParse("foo 1.2.0\nnew 1.2.0")...)
-	u.commit()
+	u.Reg.Add(simreg.MustParse("foo 1.2.0\nnew 1.2.0")...)
+	u.Commit()
 	u.mustUpdate(nil)
 	u.wantSame()
 	if _, err := os.Stat(filepath.Join(u.dir, ".git", aside)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("moved aside: %v", everything(t, filepath.Join(u.dir, ".git", aside)))
-	}
-}
-
-func TestSameRepository(t *testing.T) {
-	for _, same := range [][2]string{
-		{DefaultURL, "https://github.com/rust-lang/crates.io-index.git"},
-		{DefaultURL, "git@github.com:rust-lang/crates.io-index.git"},
-		{DefaultURL, "ssh://git@GitHub.com/rust-lang/crates.io-index/"},
-		{DefaultURL, "https://user:secret@github.com/rust-lang/crates.io-index"},
-		{"file:///srv/index", "/srv/index"},
-		{"file:///srv/100%25/index.git", "/srv/100%/index"},
-	} {
-		if !sameRepository(same[0], same[1]) {
-			t.Errorf("%s and %s are the same", same[0], same[1])
-		}
-	}
-	for _, other := range []string{"https://github.com/rust-lang/crates.io", "https://gitlab.com/rust-lang/crates.io-index", "/rust-lang/crates.io-index", "", "-x"} {
-		if sameRepository(DefaultURL, other) {
-			t.Errorf("%s is not %s", other, DefaultURL)
-		}
 	}
 }

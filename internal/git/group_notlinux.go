@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package index
+package git
 
 import "syscall"
 

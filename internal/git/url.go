@@ -1,16 +1,15 @@
-package index
+package git
 
 import (
-	"context"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
 )
 
-// transportURL returns a URL in the form in which git uses one of the transports
+// TransportURL returns a URL in the form in which git uses one of the transports
 // that we know. Of a plain path git would copy files, whatever the depth.
-func transportURL(url string) (string, error) {
+func TransportURL(url string) (string, error) {
 	if filepath.IsAbs(url) {
 		path := strings.ReplaceAll(filepath.ToSlash(url), "%", "%25") // git reads escapes in URLs
 		if !strings.HasPrefix(path, "/") {                            // Windows: C:/...
@@ -40,13 +39,13 @@ func transport(url string) string {
 	return "none"
 }
 
-// sameRepository reports whether two URLs lead to the same repository, whatever
+// SameRepository reports whether two URLs lead to the same repository, whatever
 // the transport and the user.
-func sameRepository(a, b string) bool { return place(a) == place(b) }
+func SameRepository(a, b string) bool { return place(a) == place(b) }
 
 // place is the host and path of a URL as git takes it.
 func place(address string) string {
-	address, err := transportURL(address)
+	address, err := TransportURL(address)
 	if err != nil {
 		return address
 	}
@@ -60,26 +59,10 @@ func place(address string) string {
 	return strings.ToLower(u.Host) + "/" + strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
 }
 
-func withoutPassword(address string) string {
+// WithoutPassword returns a URL in which the password is not to be read.
+func WithoutPassword(address string) string {
 	if u, err := url.Parse(address); err == nil {
 		return u.Redacted()
 	}
 	return address
-}
-
-// readRemotes returns the URLs of a repository's remotes.
-func readRemotes(ctx context.Context, work *porcelain) (map[string]string, error) {
-	out, err := optional(work.git(ctx, "config", "--local", "-z", "--get-regexp", `^remote\..*\.url$`))
-	if err != nil {
-		return nil, err
-	}
-	remotes := map[string]string{}
-	for pair := range strings.SplitSeq(out, "\x00") {
-		key, url, _ := strings.Cut(pair, "\n")
-		name := strings.TrimSuffix(strings.TrimPrefix(key, "remote."), ".url")
-		if _, found := remotes[name]; !found && name != "" {
-			remotes[name] = url
-		}
-	}
-	return remotes, nil
 }

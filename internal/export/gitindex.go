@@ -1,4 +1,4 @@
-package index
+package export
 
 import (
 	"context"
@@ -9,19 +9,20 @@ import (
 	"path/filepath"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// Publish makes what is in the folder dir the newest commit of the bare
+// publishGit makes what is in the folder dir the newest commit of the bare
 // repository gitDir, which is made if it is not there: an index as cargo reads it
 // by file://, and cargo before 1.68 by git's dumb HTTP, for which the repository
-// has what it would tell a client in files (update-server-info). Nothing is committed if nothing has changed. Both paths must be
-// absolute. Lock keeps everybody else from writing to either, so that locks that
+// has what it would tell a client in files (update-server-info). Nothing is committed
+// if nothing has changed. Both paths must be absolute. Lock keeps everybody else from writing to either, so that locks that
 // a git left behind when it was killed can be removed; the gits that are run hold
 // it too. Errors: [exec.ErrNotFound] without git.
-func Publish(ctx context.Context, gitDir, dir string, lock *durable.Lockfile) (changed bool, err error) {
+func publishGit(ctx context.Context, gitDir, dir string, lock *durable.Lockfile) (changed bool, err error) {
 	p := &publisher{
-		gitDir: gitDir, read: &repository{dir: gitDir},
-		write: &porcelain{dir: dir, url: func() string { return "" }, lock: lock},
+		gitDir: gitDir, read: &git.Repository{Dir: gitDir},
+		write: &git.Porcelain{Dir: dir, Lock: lock},
 	}
 	changed, err = p.publish(ctx)
 	if err == nil {
@@ -39,14 +40,14 @@ func Publish(ctx context.Context, gitDir, dir string, lock *durable.Lockfile) (c
 // A publisher commits a folder, which is the work tree.
 type publisher struct {
 	gitDir string
-	read   *repository
-	write  *porcelain
+	read   *git.Repository
+	write  *git.Porcelain
 }
 
 const published = "refs/heads/master"
 
 func (p *publisher) git(ctx context.Context, args ...string) (string, error) {
-	return p.write.git(ctx, append([]string{"--git-dir=" + p.gitDir, "--work-tree=" + p.write.dir}, args...)...)
+	return p.write.Run(ctx, append([]string{"--git-dir=" + p.gitDir, "--work-tree=" + p.write.Dir}, args...)...)
 }
 
 func (p *publisher) publish(ctx context.Context) (changed bool, err error) {
@@ -61,14 +62,14 @@ func (p *publisher) publish(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	commit := append(signature[:len(signature):len(signature)], "commit-tree", "-m", "Update crates", tree)
-	last, err := p.read.head(ctx)
+	last, err := p.read.Head(ctx)
 	if err == nil {
-		was, err := p.read.output(ctx, "rev-parse", "--verify", last.Commit+"^{tree}")
+		was, err := p.read.Output(ctx, "rev-parse", "--verify", last.Commit+"^{tree}")
 		if err != nil || was == tree {
 			return false, err
 		}
 		commit = append(commit, "-p", last.Commit)
-	} else if !errors.Is(err, errUnborn) {
+	} else if !errors.Is(err, git.ErrUnborn) {
 		return false, err
 	}
 	next, err := p.git(ctx, commit...)
@@ -91,7 +92,7 @@ func (p *publisher) makeReady(ctx context.Context) error {
 	}
 	// An empty template: no files to ignore. Of a work tree init wants to know
 	// nothing.
-	if _, err := p.write.git(ctx, "init", "--quiet", "--bare", "--template=", p.gitDir); err != nil {
+	if _, err := p.write.Run(ctx, "init", "--quiet", "--bare", "--template=", p.gitDir); err != nil {
 		return err
 	}
 	_, err := p.git(ctx, "symbolic-ref", "HEAD", published)

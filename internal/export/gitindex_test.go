@@ -1,4 +1,4 @@
-package index
+package export
 
 import (
 	"net/http"
@@ -11,14 +11,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
 // What is published is there byte for byte, changes and removals too, whatever
 // the user's git is told to do with files; a git that was killed leaves nothing
 // in the way.
-func TestPublish(t *testing.T) {
+func TestPublishGit(t *testing.T) {
 	home := t.TempDir()
-	git(t, home, "version")
+	indextest.Git(t, home, "version")
 	t.Setenv("HOME", home)
 	t.Setenv("XDG_CONFIG_HOME", home)
 	dir, repo := filepath.Join(t.TempDir(), "index"), filepath.Join(t.TempDir(), "index.git")
@@ -59,13 +60,13 @@ func TestPublish(t *testing.T) {
 		}, true, map[string]string{"3/a/abc": "three\n"}},
 	} {
 		step.change()
-		changed, err := Publish(t.Context(), repo, dir, lock)
+		changed, err := publishGit(t.Context(), repo, dir, lock)
 		if err != nil || changed != step.changed {
 			t.Fatalf("%s: changed %v, %v", step.name, changed, err)
 		}
 		clone := filepath.Join(t.TempDir(), "clone")
-		git(t, home, "clone", "-q", dumb(t, repo), clone)
-		if a, b := git(t, clone, "rev-parse", "HEAD"), git(t, repo, "rev-parse", "HEAD"); a != b {
+		indextest.Git(t, home, "clone", "-q", dumb(t, repo), clone)
+		if a, b := indextest.Git(t, clone, "rev-parse", "HEAD"), indextest.Git(t, repo, "rev-parse", "HEAD"); a != b {
 			t.Errorf("%s: over HTTP there is %s, want %s", step.name, a, b)
 		}
 		got := map[string]string{}
@@ -78,7 +79,7 @@ func TestPublish(t *testing.T) {
 			t.Errorf("%s: -want +got:\n%s", step.name, diff)
 		}
 	}
-	if n := git(t, repo, "rev-list", "--count", "HEAD"); n != "3" {
+	if n := indextest.Git(t, repo, "rev-list", "--count", "HEAD"); n != "3" {
 		t.Errorf("%s commits, want 3", n)
 	}
 }

@@ -1,27 +1,31 @@
-package index
+package clone
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
+
+// A repository is one that may be a clone of an index.
+type repository struct{ *git.Repository }
 
 // disarm keeps git from running the filters that the configuration names when it
 // compares files of the working tree: an empty command is none.
 func (r *repository) disarm(ctx context.Context) error {
-	names, err := optional(r.output(ctx, "config", "--name-only", "-z", "--get-regexp", `^filter\..*\.(clean|smudge|process|required)$`))
+	names, err := optional(r.Output(ctx, "config", "--name-only", "-z", "--get-regexp", `^filter\..*\.(clean|smudge|process|required)$`))
 	for name := range strings.SplitSeq(names, "\x00") {
 		switch {
 		case strings.HasSuffix(name, ".required"):
-			r.config = append(r.config, name+"=false")
+			r.Config = append(r.Config, name+"=false")
 		case name != "":
-			r.config = append(r.config, name+"=")
+			r.Config = append(r.Config, name+"=")
 		}
 	}
 	return err
@@ -31,7 +35,8 @@ func (r *repository) disarm(ctx context.Context) error {
 // working tree, or git's index, has. A file that is merely missing is no edit:
 // when it comes back nothing is lost.
 func (r *repository) eachEdit(ctx context.Context, fn func(path string) error) error {
-	return r.eachField(ctx, func(entry string) error {
+	return r.EachField(ctx, func(field []byte) error {
+		entry := string(field)
 		if len(entry) < 4 || strings.Trim(entry[:2], " D") == "" {
 			return nil
 		}
@@ -42,28 +47,13 @@ func (r *repository) eachEdit(ctx context.Context, fn func(path string) error) e
 // eachUntracked calls fn for the files that git does not know, ignored ones too,
 // and for repositories within.
 func (r *repository) eachUntracked(ctx context.Context, fn func(path string) error) error {
-	return r.eachField(ctx, func(p string) error { return fn(strings.TrimSuffix(p, "/")) }, "ls-files", "--others", "-z")
-}
-
-func (r *repository) eachField(ctx context.Context, fn func(string) error, args ...string) error {
-	return r.read(ctx, func(out io.Reader) error {
-		fields := bufio.NewScanner(out)
-		fields.Buffer(nil, maxTreeLine)
-		fields.Split(splitNUL)
-		for fields.Scan() {
-			if err := fn(fields.Text()); err != nil {
-				return err
-			}
-		}
-		return fields.Err()
-	}, args...)
+	return r.EachField(ctx, func(p []byte) error { return fn(strings.TrimSuffix(string(p), "/")) }, "ls-files", "--others", "-z")
 }
 
 // A workTree finds what would be lost if the working tree became another commit.
 type workTree struct {
-	repo  *repository
-	names *gitLookup
-	files *treeReader
+	root  *os.Root
+	names *git.Batch
 	known []string // commits of the index: what they have is not lost
 }
 
@@ -72,17 +62,16 @@ type workTree struct {
 // git knows, and files that it does not know where the commit has some of its own.
 // HEAD and the commit on which an earlier update was cut off are such commits.
 func (r *repository) obstacles(ctx context.Context, commit string, fn func(path string) error, known ...string) error {
-	root, err := os.OpenRoot(r.tree)
+	root, err := os.OpenRoot(r.Tree)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	names, err := r.catFile(ctx, "--batch-check=%(objecttype) %(objectname)")
+	names, err := r.Batch(ctx, "--batch-check=%(objecttype) %(objectname)")
 	if err != nil {
 		return err
 	}
-	w := &workTree{r, &gitLookup{names}, newTreeReader(root), append(known, commit)}
-	defer w.files.close()
+	w := &workTree{root, names, append(known, commit)}
 	err = r.eachEdit(ctx, func(p string) error {
 		if kept, err := w.kept(p); kept || err != nil {
 			return err
@@ -97,18 +86,17 @@ func (r *repository) obstacles(ctx context.Context, commit string, fn func(path 
 			return fn(p)
 		})
 	}
-	return errors.Join(err, names.close())
+	return errors.Join(err, names.Close())
 }
 
 // kept reports whether a commit of the index has what a file has.
 func (w *workTree) kept(p string) (bool, error) {
-	content, err := w.files.content(p, &chunk{}, newBudget(MaxFile))
+	_, id, err := index.ReadFile(w.root, p)
 	if err != nil {
 		return false, nil // a link, or too large: not of the index in any case
 	}
-	id := w.files.blob(content).String()
 	for _, commit := range w.known {
-		if header, err := w.names.ask(commit + ":" + p); err != nil || header == "blob "+id {
+		if header, err := w.names.Ask(commit + ":" + p); err != nil || header == "blob "+id.String() {
 			return err == nil, err
 		}
 	}
@@ -121,7 +109,7 @@ func (w *workTree) free(commit, p string) (bool, error) {
 	if strings.Contains(p, "\n") {
 		return false, nil // git cannot be asked
 	}
-	header, err := w.names.ask(commit + ":" + p)
+	header, err := w.names.Ask(commit + ":" + p)
 	if err != nil {
 		return false, err
 	}
@@ -129,7 +117,7 @@ func (w *workTree) free(commit, p string) (bool, error) {
 		return w.kept(p)
 	}
 	for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
-		if header, err := w.names.ask(commit + ":" + dir); err != nil || strings.HasPrefix(header, "blob ") {
+		if header, err := w.names.Ask(commit + ":" + dir); err != nil || strings.HasPrefix(header, "blob ") {
 			return false, err
 		}
 	}
@@ -141,7 +129,7 @@ const aside = "clonecratesio-aside"
 
 // moveAside moves what would be lost to a folder that is named after the time.
 func (u *updater) moveAside(ctx context.Context, repo *repository, commit string, known ...string) error {
-	to := filepath.Join(repo.dir, aside, time.Now().UTC().Format("20060102T150405.000000000Z"))
+	to := filepath.Join(repo.Dir, aside, time.Now().UTC().Format("20060102T150405.000000000Z"))
 	n := 0
 	err := repo.obstacles(ctx, commit, func(p string) error {
 		n++
@@ -149,7 +137,7 @@ func (u *updater) moveAside(ctx context.Context, repo *repository, commit string
 		if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
 			return err
 		}
-		return os.Rename(filepath.Join(repo.tree, filepath.FromSlash(p)), target)
+		return os.Rename(filepath.Join(repo.Tree, filepath.FromSlash(p)), target)
 	}, known...)
 	if n > 0 {
 		u.cfg.Log.Warn("files of the index that somebody changed, or that were in its way, were moved aside", "files", n, "to", to)

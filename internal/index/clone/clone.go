@@ -1,4 +1,4 @@
-package index
+package clone
 
 import (
 	"cmp"
@@ -11,13 +11,15 @@ import (
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
 // clone makes a shallow clone, under another name until it is complete: beside the
 // folder, or in it if that is there. It may be where a disk is mounted, which can
 // be neither removed nor replaced.
 func (u *updater) clone(ctx context.Context, parent string) (up Updated, err error) {
-	if u.url, err = transportURL(cmp.Or(u.cfg.URL, DefaultURL)); err != nil {
+	if u.url, err = git.TransportURL(cmp.Or(u.cfg.URL, index.DefaultURL)); err != nil {
 		return up, err
 	}
 	temp, err := os.MkdirTemp(parent, u.hidden(cloneSuffix)+"*")
@@ -77,21 +79,21 @@ func (u *updater) moveIn(clone string) error {
 	return os.Remove(clone)
 }
 
-func (u *updater) cloneInto(ctx context.Context, dir string) (Revision, error) {
+func (u *updater) cloneInto(ctx context.Context, dir string) (git.Revision, error) {
 	work := u.porcelain(filepath.Dir(dir))
 	kind, gitDir := "--bare", dir
 	if u.cfg.Checkout {
 		kind, gitDir = "--no-checkout", filepath.Join(dir, ".git")
 	}
-	err := work.network(ctx, gitDir, "clone", kind, "--depth=1", "--single-branch", "--no-tags", "--template=", "--progress",
+	err := work.Network(ctx, gitDir, "clone", kind, "--depth=1", "--single-branch", "--no-tags", "--template=", "--progress",
 		"-c", mark+"=true", "-c", "core.logAllRefUpdates=false", "-c", "core.autocrlf=false", "--end-of-options", u.url, dir)
 	if err != nil {
-		return Revision{}, err
+		return git.Revision{}, err
 	}
-	repo := &repository{dir: gitDir}
-	head, err := repo.head(ctx)
-	if errors.Is(err, errUnborn) {
-		err = ErrEmpty
+	repo := &repository{&git.Repository{Dir: gitDir}}
+	head, err := repo.Head(ctx)
+	if errors.Is(err, git.ErrUnborn) {
+		err = index.ErrEmpty
 	}
 	if err == nil {
 		err = u.examine(ctx, repo, Updated{After: head})

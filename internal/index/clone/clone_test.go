@@ -1,4 +1,4 @@
-package index
+package clone
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ func TestCloneIntoFolder(t *testing.T) {
 		}
 		update := func() Updated {
 			t.Helper()
-			return u.mustUpdate(func(cfg *UpdateConfig) { cfg.Checkout = checkout })
+			return u.mustUpdate(func(cfg *Config) { cfg.Checkout = checkout })
 		}
 		update()
 		u.wantSame()

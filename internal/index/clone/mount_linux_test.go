@@ -1,4 +1,4 @@
-package index
+package clone
 
 import (
 	"os"
@@ -27,18 +27,18 @@ func TestC24IndexOnAMount(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(u.dir, lostFound), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		u.mustUpdate(func(cfg *UpdateConfig) { cfg.Checkout = checkout })
+		u.mustUpdate(func(cfg *Config) { cfg.Checkout = checkout })
 		u.wantSame()
-		u.commit()
+		u.Commit()
 		u.mustUpdate(nil)
 		u.wantSame()
 
 		// Read-only, it is read, its past too, and an update says that it cannot be.
-		u.commit()
+		u.Commit()
 		if err := unix.Mount("", u.dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 			t.Fatal(err)
 		}
-		x := openIndex(t, u.dir, nil)
+		x := openIndex(t, u.dir)
 		if kept, err := x.Days(t.Context()); err != nil || len(kept) != 1 || kept[0].Commit != x.Commit() {
 			t.Errorf("kept %v, %v", kept, err)
 		}

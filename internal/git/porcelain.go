@@ -1,8 +1,7 @@
-package index
+package git
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,24 +16,30 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A porcelain runs those git commands that use the network or write. Unlike a
-// [repository]'s, they obey the repository's configuration (proxies, keys), so
+// A Porcelain runs those git commands that use the network or write. Unlike a
+// [Repository]'s, they obey the repository's configuration (proxies, keys), so
 // git itself finds the repository, and refuses it if it is somebody else's
 // (safe.directory).
-type porcelain struct {
-	dir      string
-	url      func() string // decides what transport git may use
-	lock     *durable.Lockfile
-	progress func(string)
-	silence  time.Duration // see network
-	heard    func()        // is called when git says something; may be nil
+type Porcelain struct {
+	Dir string // where git runs
+	// URL decides what transport git may use. If nil, it may use none.
+	URL func() string
+	// Lock is held by every git that is run, so that it lives as long as they do.
+	Lock *durable.Lockfile
+	// Progress is called with what git says that it is doing, from another
+	// goroutine. If nil, nobody is told.
+	Progress func(string)
+	// Silence is how long a peer may be silent; see Network. If 0, it is a minute.
+	Silence time.Duration
+
+	heard func() // is called when git says something; may be nil
 }
 
-func (u *updater) porcelain(dir string) *porcelain {
-	return &porcelain{
-		dir: dir, url: func() string { return u.url }, lock: u.lock, progress: u.cfg.Progress,
-		silence: cmp.Or(u.cfg.silence, maxSilence),
+func (p *Porcelain) url() string {
+	if p.URL == nil {
+		return ""
 	}
+	return p.URL()
 }
 
 // guards are for every command: nothing runs but git itself, and it stays
@@ -49,29 +54,29 @@ var guards = []string{
 	"-c", "gc.autoDetach=false",
 }
 
-// git runs git to its end and returns the beginning of its output. A git that
+// Run runs git to its end and returns the beginning of its output. A git that
 // is to stop because ctx ends has a few seconds to clean up; then it is killed, and
 // all that it runs.
-func (p *porcelain) git(ctx context.Context, args ...string) (string, error) {
-	return p.feed(ctx, "", args...)
+func (p *Porcelain) Run(ctx context.Context, args ...string) (string, error) {
+	return p.Feed(ctx, "", args...)
 }
 
-// feed runs git with some input.
-func (p *porcelain) feed(ctx context.Context, input string, args ...string) (string, error) {
+// Feed runs git with some input.
+func (p *Porcelain) Feed(ctx context.Context, input string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append(guards[:len(guards):len(guards)], args...)...)
-	cmd.Dir = p.dir
+	cmd.Dir = p.Dir
 	cmd.Env = p.environment(os.Environ())
 	cmd.WaitDelay = 5 * time.Second
 	if runtime.GOOS != "windows" {
-		cmd.ExtraFiles = []*os.File{p.lock.File()}
+		cmd.ExtraFiles = []*os.File{p.Lock.File()}
 	}
 	var out firstBytes
-	said := &messages{progress: p.progress, heard: p.heard}
+	said := &messages{progress: p.Progress, heard: p.heard}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, said
 	err := runAll(ctx, cmd)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return "", fmt.Errorf("%w: %w", errNoGit, err)
+		return "", fmt.Errorf("%w: %w", ErrNone, err)
 	case err != nil && strings.Contains(said.String(), "No space left on device"):
 		return "", fmt.Errorf("git %s: %s: %w", command(args), said, durable.ErrNoSpace)
 	case err != nil && said.String() != "":
@@ -112,7 +117,7 @@ func command(args []string) string {
 // to find out why that fails. All others could lead git elsewhere.
 var kept = []string{"GIT_SSL_", "GIT_SSH", "GIT_PROXY_", "GIT_HTTP_", "GIT_TRACE", "GIT_CURL_VERBOSE", "GIT_CONFIG_GLOBAL=", "GIT_CONFIG_SYSTEM=", "GIT_CONFIG_NOSYSTEM="}
 
-func (p *porcelain) environment(env []string) []string {
+func (p *Porcelain) environment(env []string) []string {
 	clean := make([]string, 0, len(env)+8)
 	for _, v := range env {
 		name := strings.ToUpper(v)
@@ -123,7 +128,7 @@ func (p *porcelain) environment(env []string) []string {
 	return append(clean,
 		"LC_ALL=C",
 		"GIT_ALLOW_PROTOCOL="+transport(p.url()),
-		"GIT_CEILING_DIRECTORIES="+filepath.Dir(p.dir), // a repository around this folder is not meant
+		"GIT_CEILING_DIRECTORIES="+filepath.Dir(p.Dir), // a repository around this folder is not meant
 		"GIT_NO_REPLACE_OBJECTS=1",
 		"GIT_TERMINAL_PROMPT=0",
 	)

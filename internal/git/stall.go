@@ -1,6 +1,7 @@
-package index
+package git
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -20,16 +21,17 @@ type StalledError struct {
 }
 
 func (e *StalledError) Error() string {
-	return fmt.Sprintf("%s has sent nothing for %v: check the network, or try again later", withoutPassword(e.URL), e.After)
+	return fmt.Sprintf("%s has sent nothing for %v: check the network, or try again later", WithoutPassword(e.URL), e.After)
 }
 
-// network runs a git that speaks with upstream, and ends it when nothing comes any
+// Network runs a git that speaks with upstream, and ends it when nothing comes any
 // more: its silence shows that, and that the packs in gitDir do not grow, since not
 // every transport tells of its progress. Over HTTP git itself would do so later.
-func (p *porcelain) network(ctx context.Context, gitDir string, args ...string) error {
+func (p *Porcelain) Network(ctx context.Context, gitDir string, args ...string) error {
+	silence := cmp.Or(p.Silence, maxSilence)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	limits := []string{"-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=" + strconv.Itoa(max(1, int(2*p.silence.Seconds())))}
+	limits := []string{"-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=" + strconv.Itoa(max(1, int(2*silence.Seconds())))}
 	heard := make(chan struct{}, 1)
 	watched := *p
 	watched.heard = func() {
@@ -45,17 +47,17 @@ func (p *porcelain) network(ctx context.Context, gitDir string, args ...string) 
 				size = packBytes(gitDir)
 			case <-ctx.Done():
 				return
-			case <-time.After(p.silence):
+			case <-time.After(silence):
 				now := packBytes(gitDir)
 				if now == size {
-					cancel(&StalledError{p.url(), p.silence})
+					cancel(&StalledError{p.url(), silence})
 					return
 				}
 				size = now
 			}
 		}
 	}()
-	_, err := watched.git(ctx, append(limits, args...)...)
+	_, err := watched.Run(ctx, append(limits, args...)...)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
 	}

@@ -1,0 +1,210 @@
+// Package git runs the git program on repositories that others made, so that these
+// decide nothing: not what is run, nor where it reads, writes or connects to.
+//
+// There are two ways to run it. A [Repository] reads: no network, no locks, nothing
+// of its configuration is executed, whoever owns it. A [Porcelain] fetches and
+// writes: it obeys the configuration of the user (proxies, keys), but runs no hook,
+// filter or transport that a repository or a URL names, and ends, with all that it
+// has started, when its peer falls silent or this process is killed.
+//
+// It knows nothing of crates: what is read is for package index to understand, and
+// what is to be fetched for package clone to decide.
+package git
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// defaultCache is enough for git to keep the delta bases of neighbouring
+// index files: measured on the real index, it halves git's time.
+const defaultCache = 512 << 20
+
+// ErrNone: git is not installed. Such an error is an [exec.ErrNotFound] too.
+var ErrNone = errors.New("there is no git to run; install it (https://git-scm.com)")
+
+// A Repository runs the git binary on one git directory, to read it. Its methods may
+// be called concurrently.
+type Repository struct {
+	Dir    string   // the git directory, or a worktree's ".git" file
+	Tree   string   // the working tree, where that is looked at
+	Cache  int64    // core.deltaBaseCacheLimit in bytes; 0: 512 MiB
+	Config []string // further settings, "name=value"
+}
+
+// Find returns the git directory that belongs to a folder, or "", and whether it is
+// that folder itself, which then has no working tree.
+func Find(root *os.Root) (gitDir string, bare bool) {
+	// A worktree has a file ".git"; git itself finds where that leads.
+	if _, err := root.Lstat(".git"); err == nil {
+		return filepath.Join(root.Name(), ".git"), false
+	}
+	for _, name := range []string{"HEAD", "objects", "refs"} {
+		if _, err := root.Stat(name); err != nil {
+			return "", false
+		}
+	}
+	return root.Name(), true
+}
+
+// A process is a running git. Its output is read from out; wait must be
+// called in any case.
+type process struct {
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    io.ReadCloser
+	stderr firstBytes
+}
+
+// start starts git, to be killed when ctx ends.
+func (r *Repository) start(ctx context.Context, args ...string) (*process, error) {
+	p := &process{cmd: exec.CommandContext(ctx, "git", r.options(args)...)}
+	p.cmd.Dir, p.cmd.Env = r.Tree, environment(os.Environ())
+	p.cmd.Stderr = &p.stderr
+	p.cmd.WaitDelay = 5 * time.Second
+	var err error
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("running git %s: %w", args[0], err)
+	}
+	if p.out, err = p.cmd.StdoutPipe(); err != nil {
+		return nil, fmt.Errorf("running git %s: %w", args[0], err)
+	}
+	if err := p.cmd.Start(); errors.Is(err, exec.ErrNotFound) {
+		return nil, fmt.Errorf("%w: %w", ErrNone, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("running git %s: %w", args[0], err)
+	}
+	return p, nil
+}
+
+// options puts what every command needs before args. An explicit --git-dir
+// spares git the search, and the refusal of repositories of other users
+// (safe.directory) that comes with it: nothing that we run executes what a
+// repository's configuration says.
+func (r *Repository) options(args []string) []string {
+	cache := r.Cache
+	if cache == 0 {
+		cache = defaultCache
+	}
+	options := []string{"--git-dir=" + r.Dir, "-c", "core.deltaBaseCacheLimit=" + strconv.FormatInt(cache, 10), "-c", "core.fsmonitor=false"}
+	if r.Tree != "" {
+		options = append(options, "--work-tree="+r.Tree)
+	}
+	for _, c := range r.Config {
+		options = append(options, "-c", c)
+	}
+	return append(options, args...)
+}
+
+// environment is env without what would lead git elsewhere, and with what
+// keeps it from the network, from writing and from asking.
+func environment(env []string) []string {
+	clean := make([]string, 0, len(env)+8)
+	for _, v := range env {
+		if !strings.HasPrefix(strings.ToUpper(v), "GIT_") {
+			clean = append(clean, v)
+		}
+	}
+	return append(clean,
+		"LC_ALL=C",
+		"GIT_NO_LAZY_FETCH=1",      // a partial clone does not fetch what it lacks,
+		"GIT_ALLOW_PROTOCOL=none",  // nor does a git that does not know the former
+		"GIT_NO_REPLACE_OBJECTS=1", // an id names the bytes that it is the hash of
+		"GIT_OPTIONAL_LOCKS=0",
+		"GIT_TERMINAL_PROMPT=0",
+	)
+}
+
+// wait waits for the end of git and returns why it failed, in its own words.
+func (p *process) wait() error {
+	err := p.cmd.Wait()
+	if err == nil {
+		return nil
+	}
+	if text := p.stderr.String(); text != "" {
+		return fmt.Errorf("git: %s (%w)", text, err)
+	}
+	return fmt.Errorf("git: %w", err)
+}
+
+// firstBytes keeps the beginning of what is written to it.
+type firstBytes struct{ kept []byte }
+
+func (b *firstBytes) Write(p []byte) (int, error) {
+	const most = 4 << 10
+	b.kept = append(b.kept, p[:min(len(p), most-len(b.kept))]...)
+	return len(p), nil
+}
+
+func (b *firstBytes) String() string { return strings.TrimSpace(string(b.kept)) }
+
+// Output runs git and returns the beginning of its output, 4 KiB at most, without
+// the newline. What git says when it fails is in the error, with an
+// [exec.ExitError].
+func (r *Repository) Output(ctx context.Context, args ...string) (string, error) {
+	p, err := r.start(ctx, args...)
+	if err != nil {
+		return "", err
+	}
+	p.in.Close()
+	var out firstBytes
+	_, readErr := io.Copy(&out, p.out)
+	return out.String(), errors.Join(p.wait(), readErr)
+}
+
+// Read runs git and gives its output to fn, which need not read all of it if it
+// fails.
+func (r *Repository) Read(ctx context.Context, fn func(out io.Reader) error, args ...string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p, err := r.start(ctx, args...)
+	if err != nil {
+		return err
+	}
+	p.in.Close()
+	if err := fn(p.out); err != nil {
+		cancel()
+		_ = p.wait() // it was killed
+		return err
+	}
+	return p.wait()
+}
+
+// maxField bounds one of the fields that EachField reads, in bytes. A line of a
+// listing has some 70.
+const maxField = 64 << 10
+
+// EachField runs git and calls fn for each of the fields of its output that end with
+// a NUL (-z). A field is valid until fn returns.
+func (r *Repository) EachField(ctx context.Context, fn func(field []byte) error, args ...string) error {
+	return r.Read(ctx, func(out io.Reader) error { return eachField(out, fn) }, args...)
+}
+
+func eachField(out io.Reader, fn func([]byte) error) error {
+	fields := bufio.NewScanner(out)
+	fields.Buffer(nil, maxField)
+	fields.Split(splitNUL)
+	for fields.Scan() {
+		if err := fn(fields.Bytes()); err != nil {
+			return err
+		}
+	}
+	return fields.Err()
+}
+
+func splitNUL(data []byte, _ bool) (int, []byte, error) {
+	if i := bytes.IndexByte(data, 0); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	return 0, nil, nil
+}

@@ -1,0 +1,105 @@
+package git
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An ID is git's SHA-1 id of an object. The same content has the same id in every
+// repository.
+type ID [20]byte
+
+// String returns 40 lower-case hexadecimal digits.
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// A Revision is a commit of a git repository, zero where there is none.
+type Revision struct {
+	Commit string    // its id, 40 hexadecimal digits
+	Time   time.Time // when it was made
+}
+
+func (r Revision) String() string { return r.Commit + " of " + r.Time.UTC().Format(time.RFC3339) }
+
+// ErrUnborn: what HEAD, or another reference, names is not there yet.
+var ErrUnborn = errors.New("HEAD of the git repository names no commit")
+
+// Head returns the commit that HEAD names. Errors: ErrUnborn.
+func (r *Repository) Head(ctx context.Context) (Revision, error) { return r.Revision(ctx, "HEAD") }
+
+// Revision returns the commit that a reference names. Errors: ErrUnborn.
+func (r *Repository) Revision(ctx context.Context, ref string) (Revision, error) {
+	// Without "^{commit}" nothing is looked up: the reference names no id, or it does.
+	_, err := r.Output(ctx, "rev-parse", "--verify", "--quiet", ref)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
+		return Revision{}, ErrUnborn
+	}
+	var commit string
+	if err == nil {
+		commit, err = r.Output(ctx, "rev-parse", "--verify", ref+"^{commit}")
+	}
+	if err != nil {
+		return Revision{}, fmt.Errorf("reading %s: %w", ref, err)
+	}
+	if len(commit) != 2*len(ID{}) {
+		return Revision{}, fmt.Errorf("%s is %s: only repositories with SHA-1 ids are supported", ref, commit)
+	}
+	out, err := r.Output(ctx, "rev-list", "--max-count=1", "--format=%ct", commit)
+	if err != nil {
+		return Revision{}, fmt.Errorf("reading commit %s: %w", commit, err)
+	}
+	_, seconds, _ := strings.Cut(out, "\n") // the first line is "commit {id}"
+	unix, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil {
+		return Revision{}, fmt.Errorf("reading the date of commit %s: %w", commit, err)
+	}
+	return Revision{commit, time.Unix(unix, 0)}, nil
+}
+
+// EachCommit calls fn for the commits that "git rev-list" finds with some arguments,
+// in its order. One whose date makes no sense has none.
+func (r *Repository) EachCommit(ctx context.Context, fn func(Revision) error, args ...string) error {
+	return r.Read(ctx, func(out io.Reader) error {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			commit, seconds, found := strings.Cut(lines.Text(), " ")
+			if !found || commit == "commit" {
+				continue // a headline
+			}
+			rev := Revision{Commit: commit}
+			if unix, err := strconv.ParseInt(seconds, 10, 64); err == nil {
+				rev.Time = time.Unix(unix, 0)
+			}
+			if err := fn(rev); err != nil {
+				return err
+			}
+		}
+		return lines.Err()
+	}, append([]string{"rev-list", "--format=%H %ct"}, args...)...)
+}
+
+// HeadFiles returns the files that git replaces when HEAD comes to name another
+// commit: HEAD itself, the branch that it names, packed-refs, or the list of a
+// reftable. A worktree has them in two folders.
+func (r *Repository) HeadFiles(ctx context.Context) ([]string, error) {
+	branch, err := r.Output(ctx, "rev-parse", "--symbolic-full-name", "HEAD") // or HEAD again
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, file := range []string{"HEAD", branch, "packed-refs", "reftable/tables.list"} {
+		name, err := r.Output(ctx, "rev-parse", "--git-path", file) // one at a time: a path may have line breaks
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}

@@ -1,0 +1,51 @@
+package indextest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+)
+
+// An Upstream is a registry and its git index.
+type Upstream struct {
+	T   *testing.T
+	Reg *simreg.Registry
+	Git string // the bare repository
+}
+
+// NewUpstream makes one with some versions, "name version" a line, committed.
+func NewUpstream(t *testing.T, versions string) *Upstream {
+	t.Helper()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("there is no git to test with")
+	}
+	// What whoever tests has configured must not matter.
+	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	u := &Upstream{t, simreg.New(simreg.MustParse(versions)...), filepath.Join(t.TempDir(), "up.git")}
+	u.Commit()
+	return u
+}
+
+// Commit publishes the registry as it is, and returns the commit.
+func (u *Upstream) Commit() string {
+	u.T.Helper()
+	return u.must(u.Reg.CommitIndex(u.T.Context(), u.Git, "Update"))
+}
+
+// Squash publishes it as a commit without a past.
+func (u *Upstream) Squash() string {
+	u.T.Helper()
+	return u.must(u.Reg.Squash(u.T.Context(), u.Git))
+}
+
+func (u *Upstream) must(commit string, err error) string {
+	u.T.Helper()
+	if err != nil {
+		u.T.Fatal(err)
+	}
+	return commit
+}
