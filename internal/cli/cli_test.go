@@ -127,7 +127,9 @@ func TestScripts(t *testing.T) {
 			"add":      func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).publish(ts, args[0]) },
 			"lockfile": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).lockfile(ts, args) },
 			"publish": func(ts *testscript.TestScript, _ bool, args []string) {
-				worldOf(ts).reg.Add(simreg.Version{Name: args[0], Version: args[1]})
+				for _, version := range args[1:] {
+					worldOf(ts).reg.Add(simreg.Version{Name: args[0], Version: version})
+				}
 			},
 			"publishmany": func(ts *testscript.TestScript, _ bool, args []string) {
 				n, err := strconv.Atoi(args[0])

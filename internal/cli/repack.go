@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -43,23 +45,22 @@ func repackCommand(a *App) *cli.Command {
 		&cli.DurationFlag{Name: "max-duration", Usage: "begin no more packs after so long; the next run goes on. 0 = when all is packed", Destination: &cfg.maxDuration},
 		&cli.IntFlag{Name: "at-least", Value: 1, Usage: "leave a crate alone unless it has `N` versions that are not packed: few versions share little", Destination: &cfg.atLeast},
 		&cli.IntFlag{Name: "jobs", Usage: "packs that are built at a time. Default: one a core", Destination: &cfg.jobs},
-		&cli.Int64Flag{Name: "segment-size-gb", Value: 4, Usage: "a segment takes no more once it has `N` GB", Destination: &cfg.segmentGB},
+		&cli.Int64Flag{Name: "segment-size-gb", Value: defaultSegmentGB, Usage: "a segment takes no more once it has `N` GB", Destination: &cfg.segmentGB},
 	)
 	flags = append(flags, cfg.log.flags()...)
 	flags = append(flags, cfg.progress.flags()...)
 	return &cli.Command{
-		Name:      "repack",
-		Usage:     "move crates into the deep archive, which takes a sixth of the space and longer to read",
-		ArgsUsage: "[-mirror DIR] [-keep] [-hot] [-max-duration D]",
-		Description: "Versions of a crate share most of their text. The deep archive stores it once, and\n" +
-			"rebuilds each .crate bit for bit. Nothing is removed before every version was\n" +
-			"rebuilt from the disk and has the checksum that the index names. A run that is\n" +
-			"stopped loses nothing, and the next one goes on.\n\n" + exitCodesHelp,
+		Name:         "repack",
+		Usage:        "move crates into the deep archive, which takes a sixth of the space and longer to read",
+		ArgsUsage:    "[-mirror DIR] [-keep] [-hot] [-max-duration D]",
+		Description:  helpText("repack", "exit-codes"),
 		Flags:        flags,
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.repack(ctx, &cfg) }),
 	}
 }
+
+const defaultSegmentGB = 4
 
 // maxSegmentGB keeps the length of a segment, and of what is copied, within bounds.
 const maxSegmentGB = 1 << 10
@@ -96,11 +97,8 @@ func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
 	if err := w.OpenKnownCatalog(); err != nil {
 		return err
 	}
-	o := &originals{w: w, log: log, Remover: w.Loose}
-	job := repack.Config{
-		Catalog: w.Catalog, Open: w.Loose.Open, Hot: cfg.hot, AtLeast: cfg.atLeast,
-		Workers: cfg.jobs, Progress: new(repack.Progress), Log: log,
-	}
+	o := originals{Remover: w.Loose, w: w, log: log}
+	job := repack.Config{Open: w.Loose.Open, Hot: cfg.hot, AtLeast: cfg.atLeast, Workers: cfg.jobs}
 	if o.bundles, err = a.bundlesIfThere(ctx, w, &cfg.dirs); err != nil {
 		return err
 	}
@@ -110,31 +108,28 @@ func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
 	if !cfg.keep {
 		job.Originals = o
 	}
-	if job.Workers == 0 {
-		job.Workers = runtime.GOMAXPROCS(0)
-	}
 	if cfg.maxDuration > 0 {
 		job.Deadline = time.Now().Add(cfg.maxDuration)
 	}
-	done, err := a.pack(ctx, w, job, cfg.segmentGB<<30, show, log)
-	if done != nil {
-		printRepacked(a.Stdout, done)
-	}
-	if err != nil {
+	done, err := pack(ctx, w, job, cfg.segmentGB, show, log)
+	if done == nil {
 		return err
 	}
-	return repackVerdict(done)
+	printRepacked(a.Stdout, done)
+	return errors.Join(err, repackVerdict(done))
 }
 
 // pack opens the segments and packs what is not in them.
-func (a *App) pack(ctx context.Context, w *home.Writer, job repack.Config, size int64, show *console.Display, log *slog.Logger) (_ *repack.Done, err error) {
+func pack(ctx context.Context, w *home.Writer, job repack.Config, segmentGB int64, show *console.Display, log *slog.Logger) (_ *repack.Done, err error) {
 	folder, err := w.OpenDeep()
 	if err != nil {
 		return nil, err
 	}
-	if job.Segments, err = repack.OpenSegments(ctx, folder, size, w.Catalog, log); err != nil {
+	if job.Segments, err = repack.OpenSegments(ctx, folder, segmentGB<<30, w.Catalog, log); err != nil {
 		return nil, err
 	}
+	job.Catalog, job.Progress, job.Log = w.Catalog, new(repack.Progress), log
+	job.Workers = cmp.Or(job.Workers, runtime.GOMAXPROCS(0))
 	defer func() { err = errors.Join(err, job.Segments.Close()) }()
 	totals, err := w.Catalog.Totals(ctx)
 	if err != nil {
@@ -190,7 +185,7 @@ type originals struct {
 const minGarbage = 0.5
 
 // FreeBundles implements repack.Originals.
-func (o *originals) FreeBundles(ctx context.Context) error {
+func (o originals) FreeBundles(ctx context.Context) error {
 	if o.bundles == nil {
 		return nil
 	}
@@ -235,4 +230,42 @@ func repackVerdict(d *repack.Done) error {
 		return verdict.Incompletef("stopped after -max-duration: the next run goes on from there")
 	}
 	return nil
+}
+
+// deepConfig is the flags of a sync that packs.
+type deepConfig struct {
+	deep bool
+	mode string
+}
+
+func (cfg *deepConfig) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "deep", Usage: "move what has come into the deep archive, as clonecratesio repack does, once a crate has " + strconv.Itoa(followAtLeast) + " versions that are not there", Destination: &cfg.deep},
+		&cli.StringFlag{Name: "deep-mode", Value: "only", Usage: "with -deep, `only|hot|add`: keep nothing elsewhere, the newest version of each crate, or all", Destination: &cfg.mode},
+	}
+}
+
+// followAtLeast is how many versions a crate needs that are not packed: so a pack is
+// written again after every eighth version of a crate, not after each.
+const followAtLeast = 8
+
+func (cfg *deepConfig) check() error {
+	if cfg.mode != "only" && cfg.mode != "hot" && cfg.mode != "add" {
+		return usagef("-deep-mode %q is none of only, hot, add", cfg.mode)
+	}
+	return nil
+}
+
+// packRound packs what a round has brought. Bundles stay until repack frees them.
+func (cfg *syncConfig) packRound(ctx context.Context, w *home.Writer, show *console.Display, log *slog.Logger) error {
+	job := repack.Config{Open: w.Store.Open, Hot: cfg.deep.mode == "hot", AtLeast: followAtLeast, KeepOpen: cfg.every > 0}
+	if cfg.deep.mode != "add" {
+		job.Originals = originals{Remover: w.Store, w: w, log: log}
+	}
+	done, err := pack(ctx, w, job, defaultSegmentGB, show, log)
+	if err != nil {
+		return err
+	}
+	log.Info("packed", "versions", done.Versions, "bytes", done.Size, "packed_bytes", done.Packed, "waiting", done.Waiting, "failed", done.FailedVersions)
+	return repackVerdict(done)
 }

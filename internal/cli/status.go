@@ -21,6 +21,7 @@ type statusConfig struct {
 	dirs
 	json    bool
 	removed bool
+	deep    bool
 }
 
 func statusCommand(a *App) *cli.Command {
@@ -28,10 +29,11 @@ func statusCommand(a *App) *cli.Command {
 	return &cli.Command{
 		Name:      "status",
 		Usage:     "say what a mirror holds, how old it is, and how its last run ended",
-		ArgsUsage: "[-mirror DIR] [-json] [-removed]",
+		ArgsUsage: "[-mirror DIR] [-json] [-removed] [-deep]",
 		Flags: append(cfg.dirs.flags(),
 			&cli.BoolFlag{Name: "json", Usage: "as one JSON object; with -removed, one a line", Destination: &cfg.json},
-			&cli.BoolFlag{Name: "removed", Usage: "list what the index has stopped naming, when that was seen, and in which commit", Destination: &cfg.removed}),
+			&cli.BoolFlag{Name: "removed", Usage: "list what the index has stopped naming, when that was seen, and in which commit", Destination: &cfg.removed},
+			&cli.BoolFlag{Name: "deep", Usage: "say what the deep archive has: its ratio, what rebuilds the crates, what is stored as it is and why", Destination: &cfg.deep}),
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.status(ctx, &cfg) }),
 	}
@@ -45,6 +47,9 @@ func (cfg *statusConfig) check() error {
 func (a *App) status(ctx context.Context, cfg *statusConfig) error {
 	if cfg.removed {
 		return a.statusRemoved(ctx, cfg)
+	}
+	if cfg.deep {
+		return a.statusDeep(ctx, cfg)
 	}
 	s, err := status.Read(ctx, &cfg.Dirs)
 	if err != nil {

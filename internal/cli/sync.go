@@ -35,6 +35,7 @@ type syncConfig struct {
 	every           time.Duration
 	attest          signersConfig
 	part            selectConfig
+	deep            deepConfig
 	runConfig
 }
 
@@ -63,6 +64,7 @@ func (cfg *syncConfig) flags() []cli.Flag {
 		cfg.attest.password.flag(),
 		&cli.DurationFlag{Name: "every", Usage: "follow: do it again every so often, such as 10m, until stopped", Destination: &cfg.every},
 	)
+	flags = append(flags, cfg.deep.flags()...)
 	flags = append(flags, cfg.part.flags()...)
 	return append(flags, cfg.runConfig.flags()...)
 }
@@ -88,7 +90,7 @@ func (cfg *syncConfig) check() error {
 	}
 	cfg.dirs.fill()
 	cfg.home = cfg.dirs.Dirs
-	return errors.Join(cfg.part.check(), cfg.runConfig.check())
+	return errors.Join(cfg.part.check(), cfg.deep.check(), cfg.runConfig.check())
 }
 
 // sync runs the command.
@@ -120,6 +122,9 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 			stated, err = a.stateRound(ctx, cfg, w, signers, log)
 			return err
 		}
+	}
+	if cfg.deep.deep {
+		job.Pack = func(ctx context.Context, w *home.Writer) error { return cfg.packRound(ctx, w, show, log) }
 	}
 	f := follow.New(job)
 	if cfg.every > 0 {

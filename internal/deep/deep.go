@@ -48,6 +48,9 @@ const (
 	TarTooLong     Reason = 6 // it has more than MaxTar, or than Options.MaxTar
 )
 
+// Reasons is one more than the highest of them.
+const Reasons Reason = TarTooLong + 1
+
 var reasons = [...]string{
 	"", "no encoder makes its stream", "not a gzip file", "several gzip members", "bytes behind the gzip member",
 	"damaged gzip stream", "tar is too long",

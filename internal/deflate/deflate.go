@@ -29,6 +29,9 @@ const (
 	ZlibRS    Encoder = 5 // zlib-rs and zlib-ng since, at level 9: since April 2025
 )
 
+// Encoders is one more than the highest number.
+const Encoders Encoder = ZlibRS + 1
+
 // MaxInput is the longest input in bytes that is encoded: positions are 32 bits wide.
 const MaxInput = 1 << 30
 

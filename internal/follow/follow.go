@@ -51,6 +51,8 @@ type Config struct {
 	// Describe brings the sidecars of what ix names up to date. It may return a
 	// verdict. If nil, there are no sidecars.
 	Describe func(ctx context.Context, ix *index.Index) error
+	// Pack moves what has come into the deep archive. If nil, nothing is moved.
+	Pack func(ctx context.Context, w *home.Writer) error
 	// State states what is held, at the end of a round without fault, at most once an
 	// hour. If nil, no statements are made.
 	State func(ctx context.Context, w *home.Writer) error
@@ -71,6 +73,7 @@ type Follower struct {
 	described error           // the verdict on the sidecars of this round
 	summary   *mirror.Summary // of the last run, nil if there was none in this round
 	answered  bool            // upstream has given out the index to this process
+	packed    bool            // this process has looked at all that might be packed
 	stated    time.Time       // when this process stated last what is held
 	recorded  bool            // the manifest of a run of this process has all that was held
 }

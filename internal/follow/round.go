@@ -41,7 +41,7 @@ func (b *baseline) trusted() bool {
 // round could not go on.
 func (f *Follower) round(ctx context.Context) error {
 	f.summary, f.described = nil, nil
-	for _, step := range []func(context.Context) error{f.updateIndex, f.mirrorCrates} {
+	for _, step := range []func(context.Context) error{f.updateIndex, f.mirrorCrates, f.pack} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -188,6 +188,20 @@ func (f *Follower) describe(ctx context.Context, ix *index.Index) error {
 		return err
 	}
 	f.described = err
+	return nil
+}
+
+// pack moves what has come in this round into the deep archive; at first, all that
+// is not there.
+func (f *Follower) pack(ctx context.Context) error {
+	if f.cfg.Pack == nil || f.packed && (f.summary == nil || f.summary.Downloaded == 0) {
+		return nil
+	}
+	f.cfg.Activity.enter("packing", "")
+	if err := f.cfg.Pack(ctx, f.open.Writer); err != nil {
+		return err
+	}
+	f.packed = true
 	return nil
 }
 

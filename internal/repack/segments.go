@@ -1,6 +1,7 @@
 package repack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,16 +161,44 @@ func (s *Segments) publish() (name string, sum deep.Summary, err error) {
 type Segment struct {
 	*deep.Reader
 	file durable.File
+	size int64
+}
+
+// Size is that of the file, in bytes.
+func (s *Segment) Size() int64 { return s.size }
+
+// Find rebuilds a version wherever in the segment it is; a key without checksum is
+// any bytes of the version. Errors: fs.ErrNotExist; *deep.DamageError.
+func (s *Segment) Find(ctx context.Context, key crate.Key) ([]byte, error) {
+	var damage error
+	for d, err := range s.Directories() {
+		if err != nil {
+			damage = cmp.Or(damage, err)
+			continue
+		}
+		for n := range d.Versions {
+			if v := &d.Versions[n]; v.ID == key.ID && (key.Checksum == crate.Checksum{} || v.Checksum == key.Checksum) {
+				return s.Rebuild(ctx, d, n)
+			}
+		}
+	}
+	if deep.IsDamage(damage) { // it may have been there
+		return nil, damage
+	}
+	return nil, fs.ErrNotExist
 }
 
 // Close closes the file.
 func (s *Segment) Close() error { return s.file.Close() }
 
 // Open opens a segment, finished or not, as it is on the disk.
-func (s *Segments) Open(name string) (*Segment, error) {
-	f, err := s.folder.Open(name)
+func (s *Segments) Open(name string) (*Segment, error) { return OpenSegment(s.folder, name) }
+
+// OpenSegment opens a segment of a folder, finished or not.
+func OpenSegment(folder durable.Reader, name string) (*Segment, error) {
+	f, err := folder.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		f, err = s.folder.Open(name + deep.PartExt)
+		f, err = folder.Open(name + deep.PartExt)
 	}
 	if err != nil {
 		return nil, err
@@ -182,7 +211,7 @@ func (s *Segments) Open(name string) (*Segment, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &Segment{r, f}, nil
+	return &Segment{r, f, info.Size()}, nil
 }
 
 // Read rebuilds a version.
