@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -8,10 +9,12 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,12 +30,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// The real cargo builds from a mirror, loose or bundled, over HTTP and HTTPS.
+// The real cargo builds from a mirror, loose, bundled, or in the deep archive alone,
+// over HTTP and HTTPS.
 func TestCargoBuildsFromTheMirror(t *testing.T) {
 	for _, tt := range []struct {
-		name        string
-		bundle, tls bool
-	}{{"loose", false, false}, {"bundled", true, true}} {
+		name              string
+		bundle, tls, deep bool
+	}{{"loose", false, false, false}, {"bundled", true, true, false}, {"deep", false, false, true}} {
 		t.Run(tt.name, func(t *testing.T) {
 			needCargo(t)
 			reg := simreg.Demo()
@@ -40,6 +44,9 @@ func TestCargoBuildsFromTheMirror(t *testing.T) {
 			mirrorDemo(t, reg, dir, tt.bundle)
 			cfg := serveConfigOf(dir)
 			c := &cargo{t: t, dir: t.TempDir()}
+			if tt.deep {
+				repackAll(t, dir)
+			}
 			if tt.tls {
 				cfg.tlsCert, cfg.tlsKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 				writeCertificate(t, cfg.tlsCert, cfg.tlsKey)
@@ -47,11 +54,73 @@ func TestCargoBuildsFromTheMirror(t *testing.T) {
 			}
 			s := startServing(t, cfg)
 			c.write("home/config.toml", s.lines)
+			if tt.deep {
+				testHead(t, reg, s, dir)
+			}
 			c.testBuild(s)
 			c.testSearch()
 			c.testYanked(reg)
 			c.testWrites()
 		})
+	}
+}
+
+// repackAll moves a mirror into the deep archive, and leaves nothing loose.
+func repackAll(t *testing.T, dir string) {
+	t.Helper()
+	var stderr strings.Builder
+	if code := (&App{Stdout: io.Discard, Stderr: &stderr}).Run(Root, []string{"clonecratesio", "repack", "-mirror", dir}); code != 0 {
+		t.Fatalf("repack ends with %d:\n%s", code, &stderr)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "crates", "*", "*", "*.crate")); err != nil || len(left) > 0 {
+		t.Errorf("loose files are left: %v, %v", left, err)
+	}
+}
+
+// testHead: what a client has already, or only asks about, is not rebuilt; what it
+// asks for is kept in the cache.
+func testHead(t *testing.T, reg *simreg.Registry, s *served, dir string) {
+	t.Helper()
+	id := crate.ID{Name: "willow", Version: "1.1.0"}
+	sum, err := reg.Checksum(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := reg.CrateBytes(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cached := filepath.Join(dir, "crates", ".clonecratesio", "deep-cache", sum.String())
+	url := regexp.MustCompile(`http://[^/]+`).FindString(s.lines) + "/crates/" + id.URLPath()
+	for _, ask := range []struct {
+		method, has string
+		code        int
+	}{{"HEAD", "", 200}, {"GET", sum.String(), 304}, {"GET", "other", 200}} {
+		req, err := http.NewRequestWithContext(t.Context(), ask.method, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ask.has != "" {
+			req.Header.Set("If-None-Match", `"`+ask.has+`"`)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil {
+			t.Error(err)
+		}
+		if resp.StatusCode != ask.code || resp.Header.Get("Etag") != `"`+sum.String()+`"` {
+			t.Errorf("%s: %s, ETag %s", ask.method, resp.Status, resp.Header.Get("Etag"))
+		}
+		if ask.method == "HEAD" && resp.ContentLength != int64(len(data)) {
+			t.Errorf("HEAD says %d bytes, want %d", resp.ContentLength, len(data))
+		}
+		_, err = os.Stat(cached)
+		if whole := ask.has == "other"; whole != (err == nil) || whole && !bytes.Equal(body, data) {
+			t.Errorf("%s, has %q: %d bytes; in the cache: %v", ask.method, ask.has, len(body), err)
+		}
 	}
 }
 
@@ -271,7 +340,7 @@ func commitIndex(t *testing.T, reg *simreg.Registry, dir string) {
 
 func serveConfigOf(dir string) *serveConfig {
 	return &serveConfig{
-		dirs: dirs{home.Dirs{Root: dir}}, listen: "127.0.0.1:0", cacheMB: 1, log: logConfig{"json", "debug"},
+		dirs: dirs{home.Dirs{Root: dir}}, listen: "127.0.0.1:0", cacheMB: 1, deepCacheGB: 1, log: logConfig{"json", "debug"},
 	}
 }
 

@@ -13,10 +13,12 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
 
 // serveConfig is the flags of serve; their Usage texts say what they mean.
@@ -27,6 +29,7 @@ type serveConfig struct {
 	tlsCert, tlsKey string
 	maxConns        int
 	cacheMB         int64
+	deepCacheGB     int64
 	adminListen     adminAddr
 	log             logConfig
 }
@@ -51,10 +54,14 @@ func (cfg *serveConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "tls-key", Usage: "its private key, in the PEM `FILE`", Destination: &cfg.tlsKey, TakesFile: true},
 		&cli.IntFlag{Name: "max-conns", Usage: "at most `N` connections at a time, others wait; 0 = as many as the limit of open files allows", Destination: &cfg.maxConns},
 		&cli.Int64Flag{Name: "index-cache-mb", Value: 64, Usage: "keep up to `N` MiB of index files in memory", Destination: &cfg.cacheMB},
+		&cli.Int64Flag{Name: "deep-cache-gb", Value: 5, Usage: "keep up to `N` GiB of crates that were rebuilt from the deep archive, in files; 0 = none", Destination: &cfg.deepCacheGB},
 		cfg.adminListen.cliFlag("admin-listen", "127.0.0.1:9091"),
 	)
 	return append(flags, cfg.log.flags()...)
 }
+
+// maxDeepCacheGB is more than any archive has.
+const maxDeepCacheGB = 1 << 20
 
 // check refuses what makes no sense, before anything is touched.
 func (cfg *serveConfig) check() error {
@@ -65,6 +72,8 @@ func (cfg *serveConfig) check() error {
 		return usagef("-max-conns is %d, want 0 (as many as fit) or more", cfg.maxConns)
 	case cfg.cacheMB < 1:
 		return usagef("-index-cache-mb is %d, want at least 1", cfg.cacheMB)
+	case cfg.deepCacheGB < 0 || cfg.deepCacheGB > maxDeepCacheGB:
+		return usagef("-deep-cache-gb is %d, want 0 (none) to %d", cfg.deepCacheGB, maxDeepCacheGB)
 	}
 	if _, err := publicurl.Parse(cfg.publicURL); err != nil {
 		return usagef("-public-url: %w", err)
@@ -83,7 +92,8 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	v, err := reader.Open(ctx, reader.Config{Dirs: cfg.dirs.Dirs, Log: log})
+	deep := home.DeepLimits{CacheSize: cfg.deepCacheGB << 30, Metrics: packed.NewMetrics()}
+	v, err := reader.Open(ctx, reader.Config{Dirs: cfg.dirs.Dirs, Deep: deep, Log: log})
 	if err != nil {
 		return err
 	}
@@ -98,7 +108,7 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	defer pages.Close()
 	server.OnShutdown(pages.Close)
 	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, LogDir: cfg.dirs.Statements, Log: log})
-	stopAdmin, err := cfg.serveAdmin(v, h, server, log)
+	stopAdmin, err := cfg.serveAdmin(v, h, server, deep.Metrics, log)
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
@@ -145,10 +155,10 @@ func everyAddress(addr net.Addr) bool {
 	return ok && tcp.IP.IsUnspecified()
 }
 
-func (cfg *serveConfig) serveAdmin(v *reader.View, h *registry.Handler, server *registry.Server, log *slog.Logger) (stop func(), err error) {
+func (cfg *serveConfig) serveAdmin(v *reader.View, h *registry.Handler, server *registry.Server, deep *packed.Metrics, log *slog.Logger) (stop func(), err error) {
 	if host, _, err := net.SplitHostPort(cfg.adminListen.addr); err == nil && host != "localhost" && !admin.IsLoopback(cfg.adminListen.addr) {
 		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.adminListen.addr)
 	}
 	status := registry.Status(v, version())
-	return cfg.adminListen.serve(admin.Handler(func() any { return status() }, h.Metrics(), server.Metrics()), log)
+	return cfg.adminListen.serve(admin.Handler(func() any { return status() }, h.Metrics(), server.Metrics(), deep), log)
 }

@@ -85,6 +85,18 @@ func (d *Dirs) State() string { return filepath.Join(d.Crates, loose.StateDir) }
 // Catalog is the file that says what is stored.
 func (d *Dirs) Catalog() string { return filepath.Join(d.State(), "catalog.db") }
 
+// DeepOrUsual is the folder of the deep archive: if none is named, the one of the usual
+// name beside the bundles, for commands that know of no other.
+func (d *Dirs) DeepOrUsual() string {
+	if d.Deep == "" && d.Bundles != "" {
+		return filepath.Join(filepath.Dir(filepath.Clean(d.Bundles)), DeepName)
+	}
+	return d.Deep
+}
+
+// DeepCache is the folder of crates that were rebuilt from the deep archive.
+func (d *Dirs) DeepCache() string { return filepath.Join(d.State(), "deep-cache") }
+
 // Quarantine is the folder of what is not the crate that it should be.
 func (d *Dirs) Quarantine() string { return filepath.Join(d.Crates, loose.QuarantineDir) }
 

@@ -43,9 +43,9 @@ var _ store.Store = (*Stores)(nil)
 // DeepLimits says what reading the deep archive may cost. The zero value will do
 // for all who do not serve.
 type DeepLimits struct {
-	Cache   *packed.Cache   // of crates that were rebuilt; nil: none
-	Metrics *packed.Metrics // if nil, nobody looks
-	Log     *slog.Logger    // if nil, nobody reads it
+	CacheSize int64           // of the files of crates that were rebuilt, bytes; 0: none are kept
+	Metrics   *packed.Metrics // if nil, nobody looks
+	Log       *slog.Logger    // if nil, nobody reads it
 }
 
 // OpenStores opens the stores of a mirror for reading, without a lock: others may be
@@ -61,7 +61,7 @@ func OpenStores(d *Dirs, limits DeepLimits) (*Stores, error) {
 // NewStores is OpenStores with a folder of crates that is open; Close closes it.
 func NewStores(folder durable.FS, d *Dirs, limits DeepLimits) *Stores {
 	s := newStores(loose.OpenReadOnly(folder), d)
-	s.limits = limits
+	s.limits, s.dirs.Deep = limits, d.DeepOrUsual()
 	s.folders.Add(folder.Close)
 	return s
 }
@@ -152,10 +152,42 @@ func (s *Stores) packed() (*packed.Store, error) {
 	if err != nil || folder == nil {
 		return nil, err
 	}
-	s.deep = packed.New(packed.Config{Folder: folder, Behind: s.Store, Cache: s.limits.Cache, Metrics: s.limits.Metrics, Log: s.limits.Log})
+	s.deep = packed.New(packed.Config{Folder: folder, Behind: s.Store, Cache: s.openCache(), Metrics: s.limits.Metrics, Log: s.limits.Log})
 	s.folders.Add(folder.Close)
 	s.folders.Add(s.deep.Close)
 	return s.deep, nil
+}
+
+// openCache opens the cache of crates that were rebuilt; nil: there can be none, and
+// the log says why.
+func (s *Stores) openCache() *packed.Cache {
+	if s.limits.CacheSize <= 0 {
+		return nil
+	}
+	c, err := s.lockCache(s.dirs.DeepCache())
+	if err != nil && s.limits.Log != nil {
+		s.limits.Log.Warn("no cache of crates that were rebuilt: each is rebuilt whenever it is asked for", "err", err)
+	}
+	return c
+}
+
+// lockCache takes the cache over: it has one user at a time.
+func (s *Stores) lockCache(dir string) (*packed.Cache, error) {
+	folder, err := durable.Create(dir)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := durable.Lock(filepath.Join(dir, ".lock"), durable.Self("serve"))
+	if err != nil {
+		return nil, errors.Join(err, folder.Close())
+	}
+	c, err := packed.OpenCache(folder, s.limits.CacheSize)
+	if err != nil {
+		return nil, errors.Join(err, lock.Release(), folder.Close())
+	}
+	s.folders.Add(lock.Release)
+	s.folders.Add(folder.Close)
+	return c, nil
 }
 
 // Close closes the stores. Contents that are open stay usable.
@@ -205,7 +237,11 @@ func (w *Writer) adoptBundles(ctx context.Context) error {
 // readDeep puts the deep archive, if there is one, before the store of a run, and
 // tells the catalog what is in it that it may not know.
 func (w *Writer) readDeep(ctx context.Context) error {
-	folder, err := OpenIfThere(w.cfg.Dirs.Deep)
+	dir := w.cfg.Dirs.DeepOrUsual()
+	if dir == "" {
+		return nil
+	}
+	folder, err := OpenIfThere(dir)
 	if err != nil || folder == nil {
 		return err
 	}

@@ -82,6 +82,9 @@ func (v *View) OpenBytes(ctx context.Context, key crate.Key) (*File, error) {
 // openRow opens a version where the catalog said that it is, or where it says so
 // now, if a run has moved it since or thrown it away.
 func (v *View) openRow(ctx context.Context, row *catalog.Version) (*File, error) {
+	if f := headOf(ctx, row); f != nil {
+		return f, nil
+	}
 	f, bad, err := v.copies.open(ctx, row)
 	if len(bad) == 0 {
 		return f, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ var (
 // crate answers with a crate file.
 func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	id := crate.ID{Name: t.name, Version: t.version}
-	f, err := h.open(r.Context(), id, t.sum)
+	f, err := h.openFor(r, id, t.sum)
 	if errors.Is(err, fs.ErrNotExist) {
 		return notFoundf("This mirror does not hold %s.", id)
 	}
@@ -54,6 +55,30 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 		return fmt.Errorf("reading the crate file of %s: %w", f.ID, content.err)
 	}
 	return nil
+}
+
+// openFor opens what a request needs: to answer HEAD, or that a client has the file,
+// nothing is rebuilt.
+func (h *Handler) openFor(r *http.Request, id crate.ID, sum *crate.Checksum) (*reader.File, error) {
+	ctx := store.ForClient(r.Context(), clientOf(r))
+	has := r.Header["If-None-Match"]
+	if r.Method != http.MethodHead && len(has) == 0 {
+		return h.open(ctx, id, sum)
+	}
+	f, err := h.open(reader.HeadOnly(ctx), id, sum)
+	if err != nil || !f.IsHead() || r.Method == http.MethodHead || matches(has, `"`+f.Checksum.String()+`"`) {
+		return f, err
+	}
+	return h.open(ctx, id, sum)
+}
+
+// clientOf names the client whose turn it is when many wait: its address.
+func clientOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // open opens the bytes that a version has, or those with a checksum that it has or

@@ -98,6 +98,21 @@ func TestDownloadAsJSON(t *testing.T) {
 	}
 }
 
+// Too many crates that wait to be rebuilt are a 503 that says when to ask again, for
+// clients told apart by their addresses; nothing is wrong, so the log is silent.
+func TestBusy(t *testing.T) {
+	f := newFake()
+	f.busy = crate.ID{Name: "foo", Version: "1.0.0"}
+	var log strings.Builder
+	h := New(Config{Mirror: f, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	resp := get(t, h, "/crates/foo/1.0.0/download")
+	wantStatus(t, resp, 503)
+	wantHeaders(t, resp, "Etag: ", "Cache-Control: no-store", "Retry-After: 2")
+	if f.client == "" || strings.Contains(f.client, ":") || log.Len() > 0 {
+		t.Errorf("client %q, log:\n%s", f.client, &log)
+	}
+}
+
 // H5: damaged bytes are a 500, a metric and a line in the log.
 func TestH5DamagedCrate(t *testing.T) {
 	f := newFake()

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"strconv"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // A refusal is an error of the client's, with the text that it gets.
@@ -38,6 +40,8 @@ func statusOf(err error) *refusal {
 	switch {
 	case errors.As(err, &refused):
 		return refused
+	case store.IsBusy(err):
+		return &refusal{http.StatusServiceUnavailable, "This mirror has more crates to rebuild than it can at a time. Ask again in a moment."}
 	case errors.As(err, &damaged):
 		return &refusal{http.StatusInternalServerError, "This mirror's copy is damaged and is not sent. Its operator has been told, in the log."}
 	case errors.Is(err, fs.ErrNotExist):
@@ -55,7 +59,7 @@ func (h *Handler) fail(w *response, r *http.Request, t target, err error) (told 
 	if damaged := new(*reader.DamagedError); errors.As(err, damaged) {
 		h.metrics.damaged.Inc()
 		h.log.Error("a crate is damaged and was not sent: clonecratesio verify -repair fetches it again", "err", err)
-	} else if status.code >= http.StatusInternalServerError {
+	} else if status.code >= http.StatusInternalServerError && !store.IsBusy(err) { // a metric counts those
 		h.log.Error("answering a request", "path", r.URL.Path, "err", err)
 	}
 	if w.code != 0 {
@@ -63,6 +67,9 @@ func (h *Handler) fail(w *response, r *http.Request, t target, err error) (told 
 	}
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
+	if busy := new(store.BusyError); errors.As(err, &busy) {
+		header.Set("Retry-After", strconv.Itoa(max(1, int(busy.RetryAfter.Seconds()))))
+	}
 	if status.code == http.StatusMethodNotAllowed {
 		header.Set("Allow", "GET, HEAD")
 	}

@@ -28,6 +28,8 @@ type fake struct {
 	generation atomic.Uint64
 	asked      atomic.Int64 // calls of Crate
 	damaged    crate.ID
+	busy       crate.ID
+	client     string // of the last one who asked for busy
 	superseded map[crate.Key][]byte
 	breaks     crate.ID // whose bytes end in the middle with an error
 	days       []index.Day
@@ -103,7 +105,11 @@ func (f *fake) bytes(id crate.ID) []byte {
 	return data
 }
 
-func (f *fake) Open(_ context.Context, id crate.ID) (*reader.File, error) {
+func (f *fake) Open(ctx context.Context, id crate.ID) (*reader.File, error) {
+	if id == f.busy {
+		f.client = store.Client(ctx)
+		return nil, fmt.Errorf("opening: %w", &store.BusyError{RetryAfter: 2 * time.Second})
+	}
 	if id == f.damaged {
 		return nil, fmt.Errorf("opening: %w", &reader.DamagedError{ID: id, Err: fs.ErrInvalid})
 	}

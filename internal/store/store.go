@@ -1,6 +1,18 @@
 // Package store is the contract of the places that keep crate files: loose
-// files, bundles, later S3 objects. The packages below it implement the
+// files, bundles, the deep archive. The packages below it implement the
 // contract, package storetest checks that they do.
+//
+// To add another:
+//
+//  1. Say in [Placement] where in it a crate is, and in Places how it compares in
+//     cost; With and String follow.
+//  2. Add the columns to package catalog: a format, and how one of before becomes it.
+//  3. Write internal/store/x: Open and Holds for its own places, everything else by
+//     the store behind, which it embeds. Its Content says by Identity which bytes
+//     they are; what costs time or a connection ends with its context, and is
+//     refused with [BusyError] when too much waits.
+//  4. Run storetest.Run and storetest.Reader on it.
+//  5. Open it in home.Stores (readers) and home.Writer. Nothing above knows of it.
 //
 // A store never sees bytes that were not verified: callers hash first. What it
 // promises in return is the order of things. Put takes bytes; nothing shows

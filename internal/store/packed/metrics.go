@@ -1,6 +1,7 @@
 package packed
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,15 +13,16 @@ type Metrics struct {
 	rebuilds                       prometheus.Histogram
 	waiting                        prometheus.Gauge
 	cached                         prometheus.Collector
+	cache                          atomic.Pointer[Cache] // of the store
 }
 
-// NewMetrics makes the numbers of a store with that cache.
-func NewMetrics(cache *Cache) *Metrics {
+// NewMetrics makes the numbers of a store that is still to be made.
+func NewMetrics() *Metrics {
 	const prefix = "clonecratesio_deep_"
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + name, Help: help})
 	}
-	return &Metrics{
+	m := &Metrics{
 		hits:     counter("cache_hits_total", "Crates of the deep archive that were in the cache."),
 		refused:  counter("refused_total", "Crates of the deep archive that were not rebuilt because too many were waiting: answered 503."),
 		failures: counter("failures_total", "Crates of the deep archive that could not be rebuilt: the pack is damaged, or the program too old."),
@@ -30,9 +32,10 @@ func NewMetrics(cache *Cache) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8), // 1 ms to 16 s
 		}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "waiting", Help: "Crates of the deep archive that wait to be rebuilt."}),
-		cached: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "cache_bytes", Help: "Bytes of the crates in the cache."},
-			func() float64 { return float64(cache.Used()) }),
 	}
+	m.cached = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + "cache_bytes", Help: "Bytes of the crates in the cache."},
+		func() float64 { return float64(m.cache.Load().Used()) })
+	return m
 }
 
 // time measures a rebuild.

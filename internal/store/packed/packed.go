@@ -70,8 +70,9 @@ func New(cfg Config) *Store {
 		cfg.Waiting = 256
 	}
 	if cfg.Metrics == nil {
-		cfg.Metrics = NewMetrics(cfg.Cache)
+		cfg.Metrics = NewMetrics()
 	}
+	cfg.Metrics.cache.Store(cfg.Cache)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

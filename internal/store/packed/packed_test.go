@@ -217,7 +217,7 @@ func waitFor(t *testing.T, done func() bool) {
 
 // A client who asks for much waits behind himself: another one has its turn next.
 func TestGreedyClient(t *testing.T) {
-	turns := newTurns(1, 100, 40, NewMetrics(nil).waiting)
+	turns := newTurns(1, 100, 40, NewMetrics().waiting)
 	release, err := turns.take(t.Context(), &ticket{clients: []string{"first"}}, 1)
 	must(t, err)
 	order := make(chan string, 20)
@@ -263,7 +263,7 @@ func (t *turns) waitingNow() int {
 // One who joins a rebuild that waits behind a greedy client's others has it when it
 // is his own turn.
 func TestJoinedTurn(t *testing.T) {
-	turns := newTurns(1, 100, 40, NewMetrics(nil).waiting)
+	turns := newTurns(1, 100, 40, NewMetrics().waiting)
 	release, err := turns.take(t.Context(), &ticket{clients: []string{"first"}}, 1)
 	must(t, err)
 	var last *ticket
@@ -287,7 +287,7 @@ func TestJoinedTurn(t *testing.T) {
 // A rebuild that needs more memory than is free waits, and is not overtaken for
 // ever; one that is given up lets the others go.
 func TestMemoryIsBounded(t *testing.T) {
-	turns := newTurns(10, 100, 40, NewMetrics(nil).waiting)
+	turns := newTurns(10, 100, 40, NewMetrics().waiting)
 	release, err := turns.take(t.Context(), &ticket{clients: []string{"a"}}, 60)
 	must(t, err)
 	large, small := &ticket{clients: []string{"a"}}, &ticket{clients: []string{"b"}}
