@@ -32,7 +32,7 @@ func in(dir string) home.Dirs {
 func TestNames(t *testing.T) {
 	d := home.Dirs{Root: "m", Crates: "elsewhere"}
 	d.Fill()
-	want := home.Dirs{Root: "m", Index: filepath.Join("m", "crates.io-index"), Crates: "elsewhere", Bundles: filepath.Join("m", "bundles"),
+	want := home.Dirs{Root: "m", Index: filepath.Join("m", "crates.io-index"), Crates: "elsewhere", Bundles: filepath.Join("m", "bundles"), Deep: filepath.Join("m", "deep"),
 		Manifest: filepath.Join("m", "manifest.jsonl"), Statements: filepath.Join("m", "log")}
 	if diff := cmp.Diff(want, d); diff != "" {
 		t.Error(diff)

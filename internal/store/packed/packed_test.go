@@ -344,3 +344,16 @@ func TestBusy(t *testing.T) {
 	waiting.Wait()
 	wantRead(t, s, lists[2][0])
 }
+
+// BenchmarkColdRead is a crate of which nothing is in the cache: 16 versions of 320 KB
+// of text, which is what a median crate has, in one pack.
+func BenchmarkColdRead(b *testing.B) {
+	mem := durabletest.NewMem()
+	all := versions(b, "serde", 16, 320<<10)
+	pack(b, mem, 0, all)
+	s := open(b, mem, nil)
+	b.SetBytes(320 << 10)
+	for n := 0; b.Loop(); n++ {
+		wantRead(b, s, all[n%len(all)])
+	}
+}
