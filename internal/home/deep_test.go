@@ -1,0 +1,90 @@
+package home_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// segment writes a segment with one crate.
+func segment(t *testing.T, dir string, key crate.Key, data []byte) {
+	t.Helper()
+	folder, err := durable.Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := deep.Source{Key: key, Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
+	p, err := deep.Build(t.Context(), []deep.Source{source}, deep.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := deep.Create(folder, deep.FileName(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Append(p)
+	if err == nil {
+		_, err = w.Finish()
+	}
+	if err == nil {
+		err = w.Publish()
+	}
+	if err = errors.Join(err, folder.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A segment that the catalog does not know is adopted; what is in it is given out to
+// runs and readers; and a store that finishes bundles does so behind it, too.
+func TestDeep(t *testing.T) {
+	d := in(t.TempDir())
+	data := []byte("no gzip, and so kept as it is")
+	key := crate.Key{ID: crate.ID{Name: "foo", Version: "1.0.0"}, Checksum: sha256.Sum256(data)}
+	segment(t, d.Deep, key, data)
+	var at store.Placement
+	for _, bundle := range []bool{false, true} {
+		w := open(t, d, func(cfg *home.Config) { cfg.Bundles.Write = bundle })
+		if _, is := w.Store.(store.Finisher); is != bundle {
+			t.Errorf("bundles %t: a store that finishes: %t", bundle, is)
+		}
+		rows, err := w.Catalog.Versions(t.Context(), "foo")
+		if err != nil || len(rows) != 1 || rows[0].Key() != key || rows[0].Deep.Segment != deep.FileName(0) {
+			t.Fatalf("rows %+v, %v", rows, err)
+		}
+		at = rows[0].Placement
+		if sum, _, err := store.Hash(t.Context(), w.Store, key, at, io.Discard); err != nil || sum != key.Checksum {
+			t.Errorf("bundles %t: %s, %v", bundle, sum, err)
+		}
+		if segments, err := w.Catalog.Segments(t.Context()); err != nil || len(segments) != 1 || !segments[0].Whole || segments[0].Entries != 1 {
+			t.Errorf("segments %+v, %v", segments, err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The cache has one user at a time; the other one does without.
+	cached := filepath.Join(d.DeepCache(), key.Checksum.String())
+	for n := range 2 {
+		s, err := home.OpenStores(&d, home.DeepLimits{CacheSize: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if sum, _, err := store.Hash(t.Context(), s, key, at, io.Discard); err != nil || sum != key.Checksum {
+			t.Errorf("reader %d: %s, %v", n, sum, err)
+		}
+		if _, err := os.Stat(cached); err != nil {
+			t.Errorf("reader %d: %v", n, err)
+		}
+	}
+}
