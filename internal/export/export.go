@@ -48,6 +48,7 @@
 package export
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -257,13 +258,17 @@ func (r *run) own(err error, s *staged) error {
 }
 
 // config writes config.json. A first run does so last: cargo takes nothing from
-// half a tree.
+// half a tree. It is staged, as all is, where a kill leaves nothing in the tree.
 func (r *run) config() error {
 	body := fmt.Appendf(nil, "{\n\t\"dl\": %q\n}\n", r.PublicURL+"/"+cratesDir+"/{crate}/{crate}-{version}"+crate.Ext)
 	if r.disk.has(configName, body) {
 		return nil
 	}
-	if err := durable.WriteFile(r.Out, configName, body); err != nil {
+	staged, err := r.disk.Stage(configName, bytes.NewReader(body))
+	if err == nil {
+		err = r.disk.name([]*durable.Staged{staged})
+	}
+	if err != nil {
 		return fmt.Errorf("writing config.json: %w", err)
 	}
 	return nil
