@@ -23,6 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg/badindex"
 )
 
 // killAt is the environment variable that makes a program of the tests kill
@@ -216,7 +217,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func (w *scriptWorld) badIndex(ts *testscript.TestScript, dir string) {
-	bad, err := simreg.BadIndex(ts.MkAbs(dir))
+	bad, err := badindex.Write(ts.MkAbs(dir))
 	ts.Check(err)
 	w.serve(ts, bad.Registry)
 }

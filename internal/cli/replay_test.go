@@ -15,6 +15,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg/history"
 )
 
 var (
@@ -68,7 +69,7 @@ const never = "-accept-republished=never"
 type replay struct {
 	*mirrored
 	rnd      *rand.Rand
-	way      *simreg.History
+	way      *history.History
 	up       string // upstream's index
 	squash   int    // step at which upstream drops it
 	seen     []int  // steps that were mirrored to the end
@@ -81,7 +82,7 @@ func newReplay(t *testing.T, flags []string) *replay {
 	t.Logf("seed %d", seed)
 	r := &replay{rnd: rand.New(rand.NewPCG(seed, 1)), accepted: map[crate.ID]bool{}}
 	var err error
-	r.way, err = simreg.ReadHistory(*historyDir, *historySteps, seed)
+	r.way, err = history.Read(*historyDir, *historySteps, seed)
 	must(t, err)
 	r.squash = 1 + r.rnd.IntN(r.way.Steps())
 	reg := simreg.New()
@@ -205,7 +206,7 @@ func (r *replay) isSettled(id crate.ID) bool {
 
 // republished returns the first and the last bytes of a version that was deleted
 // and published again, or nil.
-func (r *replay) republished(id crate.ID) (old, now *simreg.Span) {
+func (r *replay) republished(id crate.ID) (old, now *history.Span) {
 	for _, s := range r.way.Spans()[id.Name] {
 		switch {
 		case s.ID != id:

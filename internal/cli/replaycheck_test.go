@@ -14,7 +14,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg/history"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -119,7 +119,7 @@ func removalsOf(cat catalog.Live) (last map[crate.Key]*catalog.Removal, err erro
 // buried reports what is wrong with the tombstone of bytes that were held.
 func (r *replay) buried(key crate.Key, removal *catalog.Removal) error {
 	named := func(step int) bool {
-		return slices.ContainsFunc(r.way.Spans()[key.Name], func(s simreg.Span) bool { return s.ID == key.ID && s.Sum == key.Checksum && s.At(step) })
+		return slices.ContainsFunc(r.way.Spans()[key.Name], func(s history.Span) bool { return s.ID == key.ID && s.Sum == key.Checksum && s.At(step) })
 	}
 	first := slices.IndexFunc(r.seen, named)
 	wanted := slices.ContainsFunc(r.seen[first:], func(step int) bool { return !named(step) })
@@ -135,7 +135,7 @@ func (r *replay) buried(key crate.Key, removal *catalog.Removal) error {
 	return nil
 }
 
-func (r *replay) keeps(cat catalog.Live, st store.Reader, s *simreg.Span) error {
+func (r *replay) keeps(cat catalog.Live, st store.Reader, s *history.Span) error {
 	rows, err := cat.Versions(context.Background(), s.ID.Name)
 	if err != nil {
 		return err

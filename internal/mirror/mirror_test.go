@@ -20,6 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg/badindex"
 )
 
 const small = `
@@ -262,7 +263,7 @@ func TestLostCatalog(t *testing.T) {
 // and every name was checked).
 func TestA1HostileIndex(t *testing.T) {
 	dir := t.TempDir()
-	bad, err := simreg.BadIndex(dir)
+	bad, err := badindex.Write(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,12 +20,12 @@
 // stored but made anew from the specification whenever they are asked for, the
 // same bytes every time, so [Generate] can describe more than memory holds.
 // [Demo] is a registry of a few hundred versions with every oddity of the real
-// one. [BadIndex] is the opposite: an index in which nearly every line is
+// one. Package badindex is the opposite: an index in which nearly every line is
 // hostile.
 //
 // Add, Remove, Restore, Yank and ReplaceBytes publish, delete, publish again, yank
 // and swap versions between two runs of a mirror; [Registry.SetCrate] takes lines of
-// a real index, and [ReadHistory] what led from one day of it to another. WriteIndex,
+// a real index, and package history what led from one day of it to another. WriteIndex,
 // CommitIndex and Squash put the index on disk the ways crates.io offers it.
 //
 // # Server

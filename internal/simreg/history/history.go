@@ -1,4 +1,9 @@
-package simreg
+// Package history plays on a simulated registry what a real index was from one day
+// to another: lines of crates.io, commit by commit.
+//
+// It draws what is published, yanked, deleted and published again, and when. What a
+// registry makes of that is for package simreg.
+package history
 
 import (
 	"bytes"
@@ -12,6 +17,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
 // History is a real index on two days and a way that leads from the one to the
@@ -27,16 +33,16 @@ type History struct {
 // Span is a line and how long the index had it: from one step until before
 // another.
 type Span struct {
-	Line
+	simreg.Line
 	From, To int
 }
 
 // At reports whether the index has the line at a step.
 func (s *Span) At(step int) bool { return s.From <= step && step < s.To }
 
-// ReadHistory reads the two folders of dir, index files at their paths, which are
+// Read reads the two folders of dir, index files at their paths, which are
 // named by their dates: 2025-02-10. The way between has the given number of steps.
-func ReadHistory(dir string, steps int, seed uint64) (*History, error) {
+func Read(dir string, steps int, seed uint64) (*History, error) {
 	folders, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of an index: %w", err)
@@ -46,7 +52,7 @@ func ReadHistory(dir string, steps int, seed uint64) (*History, error) {
 		return nil, fmt.Errorf("reading the history of an index: %s has %d folders for %d steps, want two days and three steps", dir, len(folders), steps)
 	}
 	h := &History{steps: steps, crates: make(map[string][]Span)}
-	var days [2]map[string][]Line
+	var days [2]map[string][]simreg.Line
 	for i, at := range []*time.Time{&h.first, &h.last} {
 		name := folders[i].Name()
 		if *at, err = parseDay(name); err != nil {
@@ -76,8 +82,8 @@ func parseDay(name string) (time.Time, error) {
 }
 
 // readDay returns the lines of each crate.
-func readDay(dir string) (map[string][]Line, error) {
-	crates := make(map[string][]Line)
+func readDay(dir string) (map[string][]simreg.Line, error) {
+	crates := make(map[string][]simreg.Line)
 	return crates, filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -87,7 +93,7 @@ func readDay(dir string) (map[string][]Line, error) {
 			return err
 		}
 		for text := range bytes.Lines(data) {
-			line, err := ParseLine(bytes.TrimSuffix(text, []byte("\n")))
+			line, err := simreg.ParseLine(bytes.TrimSuffix(text, []byte("\n")))
 			if err != nil {
 				return fmt.Errorf("%s: %w", file, err)
 			}
@@ -111,9 +117,9 @@ func (h *History) Spans() map[string][]Span { return h.crates }
 
 // Play makes of r what the index was at a step, and dates the next commit. It
 // touches no crate but those of the history which change at that step.
-func (h *History) Play(r *Registry, step int) {
+func (h *History) Play(r *simreg.Registry, step int) {
 	for _, name := range slices.Sorted(maps.Keys(h.crates)) {
-		var lines []Line
+		var lines []simreg.Line
 		changed := false
 		for _, s := range h.crates[name] {
 			changed = changed || s.From == step || s.To == step
@@ -141,12 +147,12 @@ const (
 	restoredShare = 0.25 // of the crates: deleted and restored
 )
 
-func (w *way) crate(first, last []Line) []Span {
-	is := make(map[crate.ID]Line)
+func (w *way) crate(first, last []simreg.Line) []Span {
+	is := make(map[crate.ID]simreg.Line)
 	for _, l := range last {
 		is[l.ID] = l
 	}
-	kept := slices.ContainsFunc(first, func(l Line) bool { return is[l.ID].Sum == l.Sum })
+	kept := slices.ContainsFunc(first, func(l simreg.Line) bool { return is[l.ID].Sum == l.Sum })
 	if kept {
 		return w.livesOn(first, is, last)
 	}
@@ -163,7 +169,7 @@ func (w *way) crate(first, last []Line) []Span {
 }
 
 // livesOn is a crate of which something stayed.
-func (w *way) livesOn(first []Line, is map[crate.ID]Line, last []Line) (spans []Span) {
+func (w *way) livesOn(first []simreg.Line, is map[crate.ID]simreg.Line, last []simreg.Line) (spans []Span) {
 	was := make(map[crate.ID]bool)
 	gone := w.between(1, w.steps-1)
 	for _, l := range first {
@@ -175,7 +181,7 @@ func (w *way) livesOn(first []Line, is map[crate.ID]Line, last []Line) (spans []
 		was[l.ID] = true
 		spans = append(spans, w.changed(l, now)...)
 	}
-	last = slices.DeleteFunc(slices.Clone(last), func(l Line) bool { return was[l.ID] })
+	last = slices.DeleteFunc(slices.Clone(last), func(l simreg.Line) bool { return was[l.ID] })
 	spans = append(spans, w.published(gone, last)...)
 	if w.rng.Float64() < restoredShare {
 		from := w.between(1, w.steps-2)
@@ -185,7 +191,7 @@ func (w *way) livesOn(first []Line, is map[crate.ID]Line, last []Line) (spans []
 }
 
 // changed is a version whose line changed, and if only for a while.
-func (w *way) changed(was, now Line) []Span {
+func (w *way) changed(was, now simreg.Line) []Span {
 	at := w.between(1, w.steps)
 	if !bytes.Equal(was.Text, now.Text) {
 		return []Span{{was, 0, at}, {now, at, w.end}}
@@ -199,7 +205,7 @@ func (w *way) changed(was, now Line) []Span {
 }
 
 // published are lines that come after a step, one after the other.
-func (w *way) published(after int, lines []Line) (spans []Span) {
+func (w *way) published(after int, lines []simreg.Line) (spans []Span) {
 	steps := make([]int, len(lines))
 	for i := range steps {
 		steps[i] = w.between(after+1, w.steps)

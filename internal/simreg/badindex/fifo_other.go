@@ -1,6 +1,6 @@
 //go:build !unix
 
-package simreg
+package badindex
 
 import "errors"
 

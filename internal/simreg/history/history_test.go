@@ -1,7 +1,7 @@
-package simreg
+package history
 
 import (
-	"bytes"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,82 +11,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
 // realLine is a line in the form of crates.io, with a checksum of one digit.
 func realLine(name, version, digit string, yanked bool) string {
 	text := `{"name":"` + name + `","vers":"` + version + `","deps":[],"cksum":"` + strings.Repeat(digit, 64) + `","features":{},"yanked":false, "of":"later"}`
-	return string(setYanked([]byte(text), yanked))
+	if yanked {
+		text = strings.Replace(text, `"yanked":false`, `"yanked":true`, 1)
+	}
+	return text
 }
 
-func mustParseLine(t *testing.T, text string) Line {
+func mustParseLine(t *testing.T, text string) simreg.Line {
 	t.Helper()
-	line, err := ParseLine([]byte(text))
+	line, err := simreg.ParseLine([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return line
-}
-
-func TestLineKeepsAllButTheChecksum(t *testing.T) {
-	text := realLine("Foo", "1.0.0+x", "a", false)
-	line := mustParseLine(t, text)
-	want := strings.Replace(text, strings.Repeat("a", 64), line.Sum.String(), 1)
-	if string(line.Text) != want || line.ID != id("Foo", "1.0.0+x") {
-		t.Errorf("%s is the line of %v, want %s", line.Text, line.ID, want)
-	}
-	r := New()
-	r.SetCrate("Foo", line)
-	if sum, err := r.Checksum(line.ID); err != nil || sum != line.Sum || !bytes.Equal(bytesOf(t, r, line.ID), line.CrateBytes()) {
-		t.Errorf("the registry has %v, %v, which is not what the line stands for", sum, err)
-	}
-	r.Yank(line.ID, true)
-	if got, want := entryOf(t, r, line.ID), strings.Replace(want, `"yanked":false`, `"yanked":true`, 1); got != want {
-		t.Errorf("after Yank the entry is %s, want %s", got, want)
-	}
-	if again := mustParseLine(t, realLine("Foo", "1.0.0+x", "b", false)); again.Sum == line.Sum {
-		t.Error("another checksum stands for the same bytes")
-	}
-}
-
-func TestParseLineRejects(t *testing.T) {
-	for _, text := range []string{
-		``, `{}`, realLine("..", "1.0.0", "a", false), realLine("foo", "1", "a", false),
-		`{"name":"foo","vers":"1.0.0","cksum":"ab"}`,
-	} {
-		if line, err := ParseLine([]byte(text)); err == nil {
-			t.Errorf("%s is read as the line of %v", text, line.ID)
-		}
-	}
-}
-
-func TestWhatWasDeletedAndCameBack(t *testing.T) {
-	foo := id("foo", "1.0.0")
-	r := New(MustParse("foo 1.0.0\nfoo 1.1.0")...)
-	first, _ := r.Checksum(foo)
-	r.Remove(foo)
-	if got, want := r.Gone(), []crate.ID{foo}; !slices.Equal(got, want) {
-		t.Errorf("deleted, as it says, is %v, want %v", got, want)
-	}
-	r.Restore(foo, first)
-	if sum, err := r.Checksum(foo); err != nil || sum != first || len(r.Past(foo)) != 0 {
-		t.Errorf("restored, it has %v, %v, and before %v, want %v alone", sum, err, r.Past(foo), first)
-	}
-	if file, err := r.IndexFile("3/f/foo"); err != nil || !strings.HasSuffix(string(file), entryOf(t, r, foo)+"\n") {
-		t.Errorf("restored, it is not the newest: %s, %v", file, err)
-	}
-	r.Remove(foo)
-	r.Restore(foo, first)
-	r.ReplaceBytes(foo)
-	if got, want := r.Past(foo), []crate.Checksum{first}; !slices.Equal(got, want) || len(r.Gone()) > 0 {
-		t.Errorf("republished, it had the checksums %v before, want %v; %v is gone", got, want, r.Gone())
-	}
-	second, _ := r.Checksum(foo)
-	r.Remove(foo)
-	r.Restore(foo, first)
-	if sum, err := r.Checksum(foo); err != nil || sum != first || !slices.Equal(r.Past(foo), []crate.Checksum{second}) {
-		t.Errorf("restored, it has %v, %v, and before %v, want %v and %v", sum, err, r.Past(foo), first, second)
-	}
 }
 
 // writeDays writes the lines of two days as folders of index files.
@@ -99,7 +42,7 @@ func writeDays(t *testing.T, days map[string][]string) (dir string) {
 			files[crate.IndexPath(mustParseLine(t, text).ID.Name)] += text + "\n"
 		}
 		for path, text := range files {
-			if err := writeFile(filepath.Join(dir, day, filepath.FromSlash(path)), []byte(text)); err != nil {
+			if err := write(filepath.Join(dir, day, filepath.FromSlash(path)), text); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -119,11 +62,11 @@ func TestHistoryLeadsFromDayToDay(t *testing.T) {
 	}
 	dir := writeDays(t, map[string][]string{"2025-02-10": first, "2025-09-28": last})
 	for seed := range uint64(100) {
-		h, err := ReadHistory(dir, 5, seed)
+		h, err := Read(dir, 5, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := New(Version{Name: "other", Version: "1.0.0"})
+		r := simreg.New(simreg.Version{Name: "other", Version: "1.0.0"})
 		h.Play(r, 0)
 		if diff := cmp.Diff(indexText(t, dayOf(t, first)), indexText(t, r)); diff != "" {
 			t.Fatalf("seed %d: step 0 is not the first day (-want +got):\n%s", seed, diff)
@@ -142,10 +85,10 @@ func TestHistoryLeadsFromDayToDay(t *testing.T) {
 }
 
 // dayOf is a registry that has a day and one crate more.
-func dayOf(t *testing.T, lines []string) *Registry {
+func dayOf(t *testing.T, lines []string) *simreg.Registry {
 	t.Helper()
-	r := New(Version{Name: "other", Version: "1.0.0"})
-	crates := map[string][]Line{}
+	r := simreg.New(simreg.Version{Name: "other", Version: "1.0.0"})
+	crates := map[string][]simreg.Line{}
 	for _, text := range lines {
 		l := mustParseLine(t, text)
 		crates[l.ID.Name] = append(crates[l.ID.Name], l)
@@ -156,13 +99,32 @@ func dayOf(t *testing.T, lines []string) *Registry {
 	return r
 }
 
-func indexText(t *testing.T, r *Registry) string {
+func indexText(t *testing.T, r *simreg.Registry) string {
 	t.Helper()
 	var b strings.Builder
-	for path, data := range r.indexFiles() {
-		b.WriteString(path + "\n" + string(data))
+	for _, name := range names(r) {
+		data, err := r.IndexFile(crate.IndexPath(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString(name + "\n" + string(data))
 	}
 	return b.String()
+}
+
+// names are the crates of a registry, in order.
+func names(r *simreg.Registry) (names []string) {
+	for _, id := range r.IDs() {
+		names = append(names, id.Name)
+	}
+	return slices.Compact(names)
+}
+
+func write(file, text string) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(text), 0o644)
 }
 
 // wantDeletedBetween: other bytes of a version never follow in the very step in

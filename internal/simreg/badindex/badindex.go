@@ -1,4 +1,9 @@
-package simreg
+// Package badindex is an index on disk in which nearly every line is hostile, and
+// what a mirror has to make of each: rows A1 to A21 of the fault catalogue.
+//
+// It is files alone, read as any other index. How a server misbehaves is for package
+// simreg, which also has the crate files that the good lines name.
+package badindex
 
 import (
 	"bytes"
@@ -11,13 +16,14 @@ import (
 	"runtime"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
 // Bad is an index on disk in which nearly everything is wrong, and what has to
 // be made of it.
 type Bad struct {
 	// Registry has the crate files of all versions in the lists below.
-	Registry *Registry
+	Registry *simreg.Registry
 	// Survive are the versions that a mirror must hold in the end.
 	Survive []crate.ID
 	// Collide are acceptable too, but on a file system that ignores case their
@@ -27,26 +33,26 @@ type Bad struct {
 	// last, the one that counts, is wrong: they cannot be had.
 	Dispute []crate.ID
 	// Reject are the lines that must be refused one by one.
-	Reject []BadLine
+	Reject []Line
 	// Ignore are paths that are not index files and must be passed over.
 	Ignore []string
 }
 
-// BadLine is a line that no mirror may act on.
-type BadLine struct {
+// Line is a line that no mirror may act on.
+type Line struct {
 	Row  string // of the fault catalogue
 	Path string // below the index, with slashes
 	Line int    // from 1
 }
 
 // String returns "row path:line".
-func (l BadLine) String() string { return fmt.Sprintf("%s %s:%d", l.Row, l.Path, l.Line) }
+func (l Line) String() string { return fmt.Sprintf("%s %s:%d", l.Row, l.Path, l.Line) }
 
-// BadIndex writes the hostile index of rows A1 to A16, A20 and A21 below dir,
+// Write writes the hostile index of rows A1 to A16, A20 and A21 below dir,
 // as plain files. One file has a line of 65 MiB.
-func BadIndex(dir string) (*Bad, error) {
-	b := &badBuilder{dir: dir, bad: &Bad{Registry: New()}}
-	for _, f := range badFiles() {
+func Write(dir string) (*Bad, error) {
+	b := &builder{dir: dir, bad: &Bad{Registry: simreg.New()}}
+	for _, f := range files() {
 		if err := b.write(f); err != nil {
 			return nil, fmt.Errorf("writing the hostile index file of %s: %w", f.name, err)
 		}
@@ -57,17 +63,17 @@ func BadIndex(dir string) (*Bad, error) {
 	return b.bad, nil
 }
 
-// badFile is one file of the hostile index.
-type badFile struct {
+// file is one file of the hostile index.
+type file struct {
 	row, name string // the name decides the path
-	lines     []badLine
+	lines     []line
 	prefix    string // before the first line
 	eol       string // "\n" if empty
 	unended   bool   // the last line has no line feed
 }
 
-// badLine is a line and what is to become of it.
-type badLine struct {
+// line is a line and what is to become of it.
+type line struct {
 	text string
 	fate fate
 	keep crate.ID // the version that it publishes, unless refused or repeated
@@ -84,17 +90,17 @@ const (
 	disputed      // the line is right, and a later wrong one counts
 )
 
-type badBuilder struct {
+type builder struct {
 	dir string
 	bad *Bad
 }
 
-func (b *badBuilder) write(f badFile) error {
+func (b *builder) write(f file) error {
 	path := crate.IndexPath(f.name)
 	var text bytes.Buffer
 	text.WriteString(f.prefix)
 	for i, l := range f.lines {
-		b.note(l, BadLine{f.row, path, i + 1})
+		b.note(l, Line{f.row, path, i + 1})
 		text.WriteString(l.text)
 		if i < len(f.lines)-1 || !f.unended {
 			text.WriteString(cmp.Or(f.eol, "\n"))
@@ -104,7 +110,7 @@ func (b *badBuilder) write(f badFile) error {
 }
 
 // note records what is to become of a line.
-func (b *badBuilder) note(l badLine, where BadLine) {
+func (b *builder) note(l line, where Line) {
 	switch l.fate {
 	case refused:
 		b.bad.Reject = append(b.bad.Reject, where)
@@ -118,12 +124,12 @@ func (b *badBuilder) note(l badLine, where BadLine) {
 	case disputed:
 		b.bad.Dispute = append(b.bad.Dispute, l.keep)
 	}
-	b.bad.Registry.Add(Version{Name: l.keep.Name, Version: l.keep.Version})
+	b.bad.Registry.Add(simreg.Version{Name: l.keep.Name, Version: l.keep.Version})
 }
 
 // writeStrangers adds what lies in an index folder without being an index file
 // (rows A15 and A16).
-func (b *badBuilder) writeStrangers() error {
+func (b *builder) writeStrangers() error {
 	line := string(goodLine(crate.ID{Name: "a16-stray", Version: "1.0.0"})) + "\n"
 	for name, text := range map[string]string{
 		"README.md":           "# An index\n",
@@ -146,7 +152,7 @@ func (b *badBuilder) writeStrangers() error {
 // writeSpecials adds what is not a regular file, where the system can have it:
 // a symbolic link to what could be an index file, a FIFO, and a folder without
 // any permission (which root can read all the same).
-func (b *badBuilder) writeSpecials() error {
+func (b *builder) writeSpecials() error {
 	dir := filepath.Join(b.dir, "a1", "5-")
 	if err := os.MkdirAll(filepath.Join(b.dir, "a1", "5x"), 0); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
@@ -171,3 +177,11 @@ func (b *badBuilder) writeSpecials() error {
 
 // deviceNames reports whether files may be called like a Windows device here.
 func deviceNames() bool { return runtime.GOOS != "windows" }
+
+// writeFile is os.WriteFile that makes the folder if it has to.
+func writeFile(name string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, data, 0o644)
+}

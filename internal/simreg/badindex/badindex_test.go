@@ -1,4 +1,4 @@
-package simreg
+package badindex
 
 import (
 	"bytes"
@@ -30,7 +30,7 @@ func acceptable(path string, line []byte) (id crate.ID, sum crate.Checksum, ok b
 
 func TestBadIndexIsWhatItSays(t *testing.T) {
 	dir := t.TempDir()
-	bad, err := BadIndex(dir)
+	bad, err := Write(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestBadIndexIsWhatItSays(t *testing.T) {
 		for i, line := range bytes.Split(data, []byte("\n")) {
 			id, sum, ok := acceptable(path, bytes.TrimSpace(line))
 			if !ok {
-				rejected = append(rejected, BadLine{Path: path, Line: i + 1}.String())
+				rejected = append(rejected, Line{Path: path, Line: i + 1}.String())
 				continue
 			}
 			want, err := bad.Registry.Checksum(id)
@@ -54,7 +54,7 @@ func TestBadIndexIsWhatItSays(t *testing.T) {
 	}
 	var want []string
 	for _, l := range bad.Reject {
-		want = append(want, BadLine{Path: l.Path, Line: l.Line}.String())
+		want = append(want, Line{Path: l.Path, Line: l.Line}.String())
 	}
 	slices.Sort(want)
 	slices.Sort(rejected)
@@ -100,12 +100,12 @@ func indexPaths(t *testing.T, dir string) (paths []string) {
 }
 
 func TestBadIndexCoversItsRows(t *testing.T) {
-	bad, err := BadIndex(t.TempDir())
+	bad, err := Write(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range []string{"A1", "A2", "A3", "A4", "A5", "A9", "A11", "A12", "A13", "A20"} {
-		if !slices.ContainsFunc(bad.Reject, func(l BadLine) bool { return l.Row == row }) {
+		if !slices.ContainsFunc(bad.Reject, func(l Line) bool { return l.Row == row }) {
 			t.Errorf("row %s has no line to refuse", row)
 		}
 	}
