@@ -1,11 +1,12 @@
 // Deepreal packs real crates into a deep segment, rebuilds every one of them, and
 // prints who compressed them in which year, what they take and how long reading
-// takes. It asks no registry: it takes the .crate files that are here already, those
-// that cargo has fetched or a mirror's. Where there are none it says so and succeeds.
-// What was rebuilt is compared with the file, and its checksum with the index where
-// cargo has kept the line.
+// takes. It takes the .crate files that are here already, those that cargo has fetched
+// or a mirror's; where there are none it says so and succeeds. With -fetch, cargo
+// fetches a thousand first. What was rebuilt is compared with the file, and its
+// checksum with the index where cargo has kept the line.
 //
-//	go run ./scripts/deepreal [DIR...]     # or: make deep-real CRATES=DIR
+//	go run ./scripts/deepreal [DIR...]             # or: make deep-real CRATES=DIR
+//	go run ./scripts/deepreal -fetch DIR [-least 8]
 //
 // DIR is any directory, a mirror's crates or cargo's registry; without one it is
 // $CARGO_HOME/registry.
@@ -20,6 +21,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -28,6 +30,8 @@ import (
 var (
 	level = flag.Int("level", 0, "level of zstd, 1 to 4; 0: that of the program")
 	reads = flag.Int("reads", 1000, "most versions that are read cold")
+	least = flag.Int("least", 1, "leave crates out of which fewer versions are here")
+	home  = flag.String("fetch", "", "have cargo fetch what project.toml and consecutive.txt name, with its home in this `DIR`, and take that")
 )
 
 var segmentName = deep.FileName(1)
@@ -41,6 +45,12 @@ func main() {
 }
 
 func run(dirs []string) error {
+	if *home != "" {
+		if err := fetch(*home); err != nil {
+			return err
+		}
+		dirs = append(dirs, filepath.Join(*home, "registry"))
+	}
 	if len(dirs) == 0 {
 		dirs = []string{cargoRegistry()}
 	}
@@ -48,6 +58,7 @@ func run(dirs []string) error {
 	if err != nil {
 		return err
 	}
+	groups = slices.DeleteFunc(groups, func(g group) bool { return len(g.crates) < *least })
 	if len(groups) == 0 {
 		fmt.Println("skipped: there are no .crate files in", dirs)
 		return nil
