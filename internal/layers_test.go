@@ -16,20 +16,26 @@ import (
 const module = "github.com/APTlantis/Mirror-Rust-Crates/"
 
 // floors are the layers from the top down. A package may import those of lower
-// floors, nothing beside it and nothing above it.
+// floors, nothing beside it and nothing above it. The comment is the title in
+// docs/Architecture.svg.
 var floors = [][]string{
 	{
+		// programs
 		"cmd",
 	},
 	{
+		// flags, help, printing
 		"internal/cli",
 	},
 	{
+		// jobs that run the others
 		"internal/follow",
 		"internal/demo",
 		"internal/status",
 	},
 	{
+		// jobs and servers:
+		// one thing each with a mirror
 		"internal/mirror",
 		"internal/verify",
 		"internal/closure",
@@ -44,15 +50,21 @@ var floors = [][]string{
 		"internal/attest",
 	},
 	{
+		// what is held, and
+		// what is to be done
 		"internal/reader",
 		"internal/plan",
 	},
 	{
+		// folders of a mirror,
+		// changes of the index
 		"internal/home",
 		"internal/diff",
 		"internal/index/clone",
 	},
 	{
+		// where crates come from,
+		// where they are stored
 		"internal/index",
 		"internal/upstream",
 		"internal/store/loose",
@@ -64,10 +76,12 @@ var floors = [][]string{
 		"internal/cargotoml",
 	},
 	{
+		// contracts of stores
 		"internal/store",
 		"internal/bundle/lists",
 	},
 	{
+		// formats, and what is run
 		"internal/bundle",
 		"internal/stream",
 		"internal/deep",
@@ -77,6 +91,7 @@ var floors = [][]string{
 		"internal/signing",
 	},
 	{
+		// disk, terminal, lines
 		"internal/bundle/legacy",
 		"internal/durable",
 		"internal/jsonl",
@@ -85,6 +100,7 @@ var floors = [][]string{
 		"internal/admin",
 	},
 	{
+		// words and numbers
 		"internal/bundle/member",
 		"internal/crate",
 		"internal/semver",
