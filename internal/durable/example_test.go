@@ -60,8 +60,8 @@ func ExampleBatch() {
 		log.Fatal(err)
 	}
 	for _, f := range files {
-		if f.Err() != nil {
-			fmt.Println(f.Err()) // another file has the name
+		if f.Err != nil {
+			fmt.Println(f.Err) // another file has the name
 		}
 	}
 	got, err := durable.ReadFile(fsys, "crates/b", 1<<10)
