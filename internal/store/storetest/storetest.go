@@ -5,13 +5,11 @@ package storetest
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -236,114 +234,6 @@ func testDiscard(t *testing.T, open opener) {
 	}
 }
 
-func testQuarantine(t *testing.T, open opener) {
-	mem := durabletest.NewMem()
-	s := open(t, mem)
-	if err := mem.MkdirAll("s/er"); err != nil {
-		t.Fatal(err)
-	}
-	for n := 1; n <= 2; n++ { // twice within a second
-		if err := durable.WriteFile(mem, id("serde", "1.0.0").LoosePath(), []byte("bad bytes")); err != nil {
-			t.Fatal(err)
-		}
-		path, err := s.Quarantine(id("serde", "1.0.0"), store.Placement{Loose: true}, "hashes to something else")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := durable.ReadFile(mem.Crash(rand.New(rand.NewPCG(1, 2))), path, 100); err != nil || string(got) != "bad bytes" {
-			t.Errorf("in quarantine after a power cut: %q, %v", got, err)
-		}
-		if _, err := s.Stat(id("serde", "1.0.0")); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("Stat after Quarantine: %v, want not exist", err)
-		}
-		if count, err := s.Quarantined(); err != nil || count != n {
-			t.Errorf("Quarantined = %d, %v; want %d", count, err, n)
-		}
-	}
-}
-
-func testIsolate(t *testing.T, open opener) {
-	mem := durabletest.NewMem()
-	s := open(t, mem)
-	want, sum := crate.Checksum{1}, crate.Checksum(sha256.Sum256([]byte("<html>")))
-	var paths []string
-	for range 2 {
-		path, err := s.Isolate(id("serde", "1.0.0"), want, sum, "not the crate", body("<html>"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		paths = append(paths, path)
-	}
-	if count, err := s.Quarantined(); err != nil || count != 1 || paths[0] != paths[1] {
-		t.Errorf("Quarantined = %d, %v at %v; want the same file once", count, err, paths)
-	}
-	if got, err := durable.ReadFile(mem, paths[0], 100); err != nil || string(got) != "<html>" {
-		t.Errorf("in quarantine: %q, %v", got, err)
-	}
-	if path, err := s.Isolated(id("serde", "1.0.0"), sum); err != nil || path != paths[0] {
-		t.Errorf("Isolated = %s, %v; want %s", path, err, paths[0])
-	}
-	if _, err := s.Isolated(id("serde", "1.0.0"), want); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Isolated of what never came: %v", err)
-	}
-	if err := mem.Remove(paths[0] + ".json"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Isolated(id("serde", "1.0.0"), sum); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Isolated of what has no note: %v", err)
-	}
-	if err := durable.WriteFile(mem, paths[0], []byte("changed")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Isolated(id("serde", "1.0.0"), sum); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Isolated of what has changed: %v", err)
-	}
-	if _, err := s.Stat(id("serde", "1.0.0")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the crate's name shows something: %v", err)
-	}
-}
-
-// testIsolateIsCutOff cuts the power at every operation of Isolate: never is there a
-// file without its note.
-func testIsolateIsCutOff(t *testing.T, open opener) { // C3
-	mem := durabletest.NewMem()
-	rnd := rand.New(rand.NewPCG(1, 1))
-	cuts := 0
-	armed := false
-	s := open(t, durabletest.Hook(mem, func(op durabletest.Op) durabletest.Fault {
-		if !armed {
-			return durabletest.Fault{}
-		}
-		cuts++
-		for _, disk := range []*durabletest.Mem{mem.Kill(), mem.Crash(rnd)} {
-			entries, err := disk.ReadDir("quarantine")
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("cut at %v: %v", op, err)
-			}
-			names := map[string]bool{}
-			for _, e := range entries {
-				names[e.Name()] = true
-			}
-			for name := range names {
-				if strings.HasSuffix(name, ".came-0102030000000000") && !names[name+".json"] {
-					t.Errorf("cut at %v: %s has no note", op, name)
-				}
-			}
-		}
-		return durabletest.Fault{}
-	}))
-	armed = true
-	sum := crate.Checksum{1, 2, 3}
-	path, err := s.Isolate(id("serde", "1.0.0"), crate.Checksum{1}, sum, "not the crate", body("<html>"))
-	if err != nil || cuts < 4 || !strings.HasSuffix(path, ".came-0102030000000000") {
-		t.Errorf("%s, %d cuts, %v", path, cuts, err)
-	}
-	armed = false
-	if _, err := mem.Crash(rnd).Stat(path); err != nil {
-		t.Errorf("after a power cut: %v", err)
-	}
-}
-
 // testWriteError lets every operation of a Put fail: the Put fails, and the
 // next crate is stored.
 func testWriteError(t *testing.T, open opener) { // C7, C16
@@ -467,126 +357,6 @@ func testCleared(t *testing.T, open opener) {
 	if diff := cmp.Diff(before, files(t, dead)); diff != "" {
 		t.Errorf("files after a kill and a new start (-want +got):\n%s", diff)
 	}
-}
-
-// keyOf is the key of the bytes of text.
-func keyOf(id crate.ID, text string) crate.Key {
-	return crate.Key{ID: id, Checksum: sha256.Sum256([]byte(text))}
-}
-
-// wantRepublished wants files in republished/: these, and no others.
-func wantRepublished(t *testing.T, s Store, want map[crate.Key]string) {
-	t.Helper()
-	n := 0
-	for f, err := range s.Republished() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		n++
-		content, err := s.Open(t.Context(), crate.Key{ID: f.ID}, f.At())
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := io.ReadAll(content)
-		if err = errors.Join(err, content.Close()); err != nil {
-			t.Fatal(err)
-		}
-		key := keyOf(f.ID, string(data))
-		if text, ok := want[key]; !ok || text != string(data) || f.Key != key.Checksum.FileKey() || f.File != f.At().LoosePath(f.ID) {
-			t.Errorf("%+v has %q", f, data)
-		}
-	}
-	if n != len(want) {
-		t.Errorf("%d files, want %d", n, len(want))
-	}
-}
-
-func wantLoose(t *testing.T, s Store, id crate.ID, text string) {
-	t.Helper()
-	content, err := s.Open(t.Context(), crate.Key{ID: id}, store.Placement{Loose: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(content)
-	if err = errors.Join(err, content.Close()); err != nil || string(data) != text {
-		t.Errorf("%v has %q, %v", id, data, err)
-	}
-}
-
-// A loose file that makes way survives a power cut, and can take its place again.
-func testRepublished(t *testing.T, open opener) {
-	mem := durabletest.NewMem()
-	s := open(t, mem)
-	foo := keyOf(id("foo", "1.0.0"), "before")
-	if !put(t, s, foo.ID, "before").Loose {
-		t.Skip("its crates are not loose")
-	}
-	checkpoint(t, s)
-	if err := s.MakeWay(foo); err != nil {
-		t.Fatal(err)
-	}
-	put(t, s, foo.ID, "now")
-	checkpoint(t, s)
-	s = open(t, mem.Crash(rand.New(rand.NewPCG(1, 2))))
-	wantRepublished(t, s, map[crate.Key]string{foo: "before"})
-	wantLoose(t, s, foo.ID, "now")
-	if err := s.TakePlace(foo); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("something stands in its place: %v", err)
-	}
-	if err := s.MakeWay(keyOf(foo.ID, "now")); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.TakePlace(foo); err != nil {
-		t.Fatal(err)
-	}
-	wantRepublished(t, s, map[crate.Key]string{keyOf(foo.ID, "now"): "now"})
-	wantLoose(t, s, foo.ID, "before")
-}
-
-// Bytes that are kept beside the version's get their name at a Checkpoint, and
-// survive a power cut after it.
-func testKeep(t *testing.T, open opener) {
-	mem := durabletest.NewMem()
-	s := open(t, mem)
-	foo := keyOf(id("foo", "1.0.0"), "before")
-	if err := s.Keep(foo, body("before")); err != nil {
-		t.Fatal(err)
-	}
-	wantRepublished(t, s, nil)
-	checkpoint(t, s)
-	s = open(t, mem.Crash(rand.New(rand.NewPCG(1, 2))))
-	wantRepublished(t, s, map[crate.Key]string{foo: "before"})
-	if _, err := s.Stat(foo.ID); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("under the version's name: %v", err)
-	}
-	s.AdoptKept(foo)
-	checkpoint(t, s)
-}
-
-// files lists all files of a folder.
-func files(t *testing.T, fsys durable.Reader) []string {
-	t.Helper()
-	var list []string
-	var walk func(dir string)
-	walk = func(dir string) {
-		entries, err := fsys.ReadDir(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range entries {
-			name := e.Name()
-			if dir != "." {
-				name = dir + "/" + name
-			}
-			if e.IsDir() {
-				walk(name)
-			} else {
-				list = append(list, name)
-			}
-		}
-	}
-	walk(".")
-	return list
 }
 
 // Stored is a crate that a store has.
