@@ -28,6 +28,10 @@ var floors = [][]string{
 		"internal/cli",
 	},
 	{
+		// flags that commands share
+		"internal/flags",
+	},
+	{
 		// jobs that run the others
 		"internal/follow",
 		"internal/demo",

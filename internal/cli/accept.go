@@ -8,15 +8,16 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
 // acceptConfig is the flags of accept.
 type acceptConfig struct {
-	dirs
-	log logConfig
-	id  crate.ID
-	sum *crate.Checksum // nil: what the index names
+	dirs flags.Dirs
+	log  flags.Log
+	id   crate.ID
+	sum  *crate.Checksum // nil: what the index names
 }
 
 func acceptCommand(a *App) *cli.Command {
@@ -26,7 +27,7 @@ func acceptCommand(a *App) *cli.Command {
 		Usage:        "let a version that was published again have its new bytes",
 		ArgsUsage:    "[-mirror DIR] NAME VERSION [SHA256]",
 		Description:  helpText("accept"),
-		Flags:        append(cfg.dirs.flags(), cfg.log.flags()...),
+		Flags:        append(cfg.dirs.Flags(), cfg.log.Flags()...),
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			err := cfg.check(cmd.Args().Slice())
@@ -40,31 +41,31 @@ func acceptCommand(a *App) *cli.Command {
 
 func (cfg *acceptConfig) check(args []string) error {
 	if len(args) != 2 && len(args) != 3 {
-		return usagef("want NAME and VERSION, and perhaps SHA256")
+		return flags.Usagef("want NAME and VERSION, and perhaps SHA256")
 	}
 	cfg.id = crate.ID{Name: args[0], Version: args[1]}
 	if err := cfg.id.Check(); err != nil {
-		return usagef("%w", err)
+		return flags.Usagef("%w", err)
 	}
 	if len(args) == 3 {
 		sum, err := crate.ParseChecksum(args[2])
 		if err != nil {
-			return usagef("%w", err)
+			return flags.Usagef("%w", err)
 		}
 		cfg.sum = &sum
 	}
-	cfg.fill()
-	return errors.Join(cfg.log.check(), cfg.dirs.Check())
+	cfg.dirs.Fill()
+	return errors.Join(cfg.log.Check(), cfg.dirs.Check())
 }
 
 // accept runs the command.
 func (a *App) accept(ctx context.Context, cfg *acceptConfig) (err error) {
-	ix, err := cfg.OpenIndex(ctx, cfg.log.logger(a.Stderr))
+	ix, err := cfg.dirs.OpenIndex(ctx, cfg.log.Logger(a.Stderr))
 	if err != nil {
 		return fmt.Errorf("accepting %s: %w", cfg.id, err)
 	}
 	defer ix.Close()
-	named, before, err := plan.Accept(ctx, ix, cfg.Catalog(), cfg.id, cfg.sum)
+	named, before, err := plan.Accept(ctx, ix, cfg.dirs.Catalog(), cfg.id, cfg.sum)
 	if errors.Is(err, plan.ErrNothingStored) {
 		return fmt.Errorf("accepting %s: no bytes of it are stored, so none are in the way: clonecratesio sync downloads it", cfg.id)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 )
 
 // App is the program's surroundings. Tests replace them; the zero value is the
@@ -97,7 +98,7 @@ func (a *App) untilSignal(parent context.Context) (context.Context, context.Canc
 func action(check func() error, run func(context.Context) error) cli.ActionFunc {
 	return func(ctx context.Context, cmd *cli.Command) error {
 		if cmd.Args().Present() {
-			return usageOf(cmd, usagef("unexpected argument %q", cmd.Args().First()))
+			return usageOf(cmd, flags.Usagef("unexpected argument %q", cmd.Args().First()))
 		}
 		err := check()
 		if err == nil {
@@ -127,7 +128,7 @@ func Root(a *App) *cli.Command {
 		OnUsageError: onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			if name := cmd.Args().First(); name != "" {
-				return usagef("there is no command %q", name)
+				return flags.Usagef("there is no command %q", name)
 			}
 			return cli.ShowRootCommandHelp(cmd)
 		},

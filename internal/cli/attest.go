@@ -14,30 +14,29 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // attestConfig is the flags of attest.
 type attestConfig struct {
-	dirs
-	signersConfig
+	dirs    flags.Dirs
+	signers flags.Signers
 	partial bool
 	newKey  bool
-	log     logConfig
+	log     flags.Log
 }
 
 func attestCommand(a *App) *cli.Command {
 	var cfg attestConfig
-	flags := append(cfg.dirs.flags(), cfg.logDirFlag(),
-		&cli.StringFlag{Name: "manifest", Usage: "audit log of the last run in `FILE`, whose chain the statement covers. Default: manifest.jsonl in -mirror, or beside -out if that alone is given", Destination: &cfg.Manifest, TakesFile: true},
-		&cli.StringSliceFlag{Name: "key", Usage: "sign with the private key in `FILE`, of any kind; may be given several times", Destination: &cfg.keys, TakesFile: true},
-		&cli.StringFlag{Name: "origin", DefaultText: "the name of the first -key", Usage: "`NAME` of the log, which it keeps", Destination: &cfg.origin},
-		cfg.password.flag(),
+	list := append(cfg.dirs.Flags(), cfg.dirs.LogDirFlag(),
+		&cli.StringFlag{Name: "manifest", Usage: "audit log of the last run in `FILE`, whose chain the statement covers. Default: manifest.jsonl in -mirror, or beside -out if that alone is given", Destination: &cfg.dirs.Manifest, TakesFile: true},
+		&cli.StringSliceFlag{Name: "key", Usage: "sign with the private key in `FILE`, of any kind; may be given several times", Destination: &cfg.signers.Keys, TakesFile: true},
+		&cli.StringFlag{Name: "origin", DefaultText: "the name of the first -key", Usage: "`NAME` of the log, which it keeps", Destination: &cfg.signers.Origin},
+		cfg.signers.Password.Flag(),
 		&cli.BoolFlag{Name: "partial", Usage: "state it although not all is held that the index names", Destination: &cfg.partial},
 		&cli.BoolFlag{Name: "new-key", Usage: "go on with a log that another key has signed so far", Destination: &cfg.newKey},
 	)
@@ -46,50 +45,28 @@ func attestCommand(a *App) *cli.Command {
 		Usage:        "state under a signature what is held, verified and durable",
 		ArgsUsage:    "[-mirror DIR] -key FILE [options]",
 		Description:  helpText("attest", "exit-codes"),
-		Flags:        append(flags, cfg.log.flags()...),
+		Flags:        append(list, cfg.log.Flags()...),
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.attest(ctx, &cfg) }),
 	}
 }
 
 func (cfg *attestConfig) check() error {
-	if len(cfg.keys) == 0 {
-		return usagef("-key FILE is missing: the private key that signs; clonecratesio key new makes one")
+	if len(cfg.signers.Keys) == 0 {
+		return flags.Usagef("-key FILE is missing: the private key that signs; clonecratesio key new makes one")
 	}
-	cfg.fill()
-	return errors.Join(cfg.signersConfig.check(), cfg.log.check(), cfg.dirs.Check())
-}
-
-// signersConfig says who signs.
-type signersConfig struct {
-	keys     []string
-	origin   string
-	password passwordConfig
-}
-
-func (cfg *signersConfig) check() error {
-	if cfg.origin != "" && !statement.ValidOrigin(cfg.origin) {
-		return usagef("-origin %.80q is no name of a log: want no spaces and no plus signs", cfg.origin)
-	}
-	return nil
-}
-
-// open opens the keys; nil: there are none.
-func (cfg *signersConfig) open(ctx context.Context, a *App) (*attest.Signers, error) {
-	if len(cfg.keys) == 0 {
-		return nil, nil
-	}
-	return attest.OpenSigners(cfg.keys, cfg.origin, func(file string) signing.Password { return cfg.password.ask(ctx, a, file) })
+	cfg.dirs.Fill()
+	return errors.Join(cfg.signers.Check(), cfg.log.Check(), cfg.dirs.Check())
 }
 
 // attest runs the command.
 func (a *App) attest(ctx context.Context, cfg *attestConfig) (err error) {
-	log := cfg.log.logger(a.Stderr)
-	signers, err := cfg.open(ctx, a)
+	log := cfg.log.Logger(a.Stderr)
+	signers, err := cfg.signers.Open(ctx, a.Stderr)
 	if err != nil {
 		return err
 	}
-	w, err := home.Hold(a.homeConfig(&runConfig{home: cfg.Dirs, durability: "batch"}, log))
+	w, err := home.Hold(a.homeConfig(&flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches}, log))
 	if err != nil {
 		return err
 	}
@@ -100,11 +77,11 @@ func (a *App) attest(ctx context.Context, cfg *attestConfig) (err error) {
 	if err := w.ReadBundles(); err != nil {
 		return err
 	}
-	r, err := a.state(ctx, w, &cfg.Dirs, signers, log, func(job *attest.Config) { job.Partial, job.NewKeys = cfg.partial, cfg.newKey })
+	r, err := a.state(ctx, w, &cfg.dirs.Dirs, signers, log, func(job *attest.Config) { job.Partial, job.NewKeys = cfg.partial, cfg.newKey })
 	if err != nil {
 		return err
 	}
-	return printStatement(a.Stdout, r, &cfg.Dirs)
+	return printStatement(a.Stdout, r, &cfg.dirs.Dirs)
 }
 
 func printStatement(w io.Writer, r *attest.Result, dirs *home.Dirs) error {

@@ -26,6 +26,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -340,7 +341,7 @@ func commitIndex(t *testing.T, reg *simreg.Registry, dir string) {
 
 func serveConfigOf(dir string) *serveConfig {
 	return &serveConfig{
-		dirs: dirs{home.Dirs{Root: dir}}, listen: "127.0.0.1:0", cacheMB: 1, deepCacheGB: 1, log: logConfig{"json", "debug"},
+		dirs: flags.Dirs{Dirs: home.Dirs{Root: dir}}, listen: "127.0.0.1:0", cacheMB: 1, deepCacheGB: 1, log: flags.Log{Format: "json", Level: "debug"},
 	}
 }
 

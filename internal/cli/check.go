@@ -13,6 +13,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -52,7 +53,7 @@ func checkCommand(a *App) *cli.Command {
 
 func (cfg *checkConfig) check() error {
 	if cfg.key == "" {
-		return usagef("-key KEY is missing: the public key of whoever made the statement, which must not come from where the proof does")
+		return flags.Usagef("-key KEY is missing: the public key of whoever made the statement, which must not come from where the proof does")
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/demo"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
@@ -58,7 +59,7 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 		a.Dial = demo.Dial
 	}
 	job := demoJob(dir, reg.BaseURL)
-	if err := job.origin.check(); err != nil {
+	if err := job.Origin.Check(); err != nil {
 		return err
 	}
 	if err := reg.PublishIndex(ctx, job.indexDir); err != nil {
@@ -66,7 +67,7 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	}
 
 	fmt.Fprintf(a.Stdout, "A registry of %d versions is simulated at %s.\nOne request in ten will go wrong.\n\n", reg.Len(), reg.BaseURL)
-	fmt.Fprintf(a.Stdout, "1. Mirroring it into %s\n\n", job.home.Crates)
+	fmt.Fprintf(a.Stdout, "1. Mirroring it into %s\n\n", job.Home.Crates)
 	if err := a.demoRun(ctx, job); err != nil {
 		return err
 	}
@@ -81,8 +82,8 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	fmt.Fprintf(a.Stdout, "%12d  requests made\n\n", reg.TotalRequests()-before)
 
 	before = reg.TotalRequests()
-	fmt.Fprintf(a.Stdout, "3. Moving it into bundles, in %s\n\n", job.home.Bundles)
-	job.bundle = true
+	fmt.Fprintf(a.Stdout, "3. Moving it into bundles, in %s\n\n", job.Home.Bundles)
+	job.Bundle = true
 	if a.BundleSize == 0 {
 		a.BundleSize = demo.BundleSize
 	}
@@ -92,12 +93,12 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	fmt.Fprintf(a.Stdout, "%12d  requests made\n\n", reg.TotalRequests()-before)
 
 	fmt.Fprintf(a.Stdout, "4. Reading the bundles from end to end, and checking every crate against the registry\n\n")
-	bundles, err := reg.CheckBundles(job.home.Bundles)
+	bundles, err := reg.CheckBundles(job.Home.Bundles)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%d of %d crates in %d bundles have the checksum that the index names\n\n", reg.Len(), reg.Len(), bundles)
-	d := &dirs{job.home}
+	d := &flags.Dirs{Dirs: job.Home}
 	if err := a.demoServed(ctx, reg, d); err != nil {
 		return err
 	}
@@ -111,23 +112,23 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 func (a *App) demoLeft(job *downloadConfig) error {
 	fmt.Fprintf(a.Stdout, "What there is to see now:\n")
 	table := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "  %s\tthe crates: tar --zstd -tf lists a bundle\n", job.home.Bundles)
-	fmt.Fprintf(table, "  %s\twhat happened to each, one line of JSON a version\n", job.home.Manifest)
-	fmt.Fprintf(table, "  %s\twhat is held; any SQLite client opens it\n", job.home.Catalog())
+	fmt.Fprintf(table, "  %s\tthe crates: tar --zstd -tf lists a bundle\n", job.Home.Bundles)
+	fmt.Fprintf(table, "  %s\twhat happened to each, one line of JSON a version\n", job.Home.Manifest)
+	fmt.Fprintf(table, "  %s\twhat is held; any SQLite client opens it\n", job.Home.Catalog())
 	return table.Flush()
 }
 
 // demoRun is one run of the download command.
 func (a *App) demoRun(ctx context.Context, cfg *downloadConfig) error {
-	show, log := a.terminal(&cfg.progress, &cfg.log)
+	show, log := cfg.Progress.Terminal(a.Stderr, &cfg.Log)
 	ix, err := index.Open(ctx, cfg.indexDir, index.Options{Log: log})
 	if err != nil {
 		return err
 	}
 	defer ix.Close()
-	job := cfg.job(plan.FromIndex(ix, nil), log)
+	job := cfg.Job(plan.FromIndex(ix, nil), log)
 	job.IncludeYanked = true
-	return a.mirror(ctx, &cfg.runConfig, job, show)
+	return a.mirror(ctx, &cfg.Run, job, show)
 }
 
 // demoJob is the command line of the demo's runs.
@@ -136,12 +137,12 @@ func demoJob(dir, baseURL string) *downloadConfig {
 	d.Fill()
 	return &downloadConfig{
 		indexDir: d.Index,
-		runConfig: runConfig{
-			home: d, origin: originConfig{base: baseURL}, durability: "batch", bundleMode: "only", bundleSizeGB: 1, secondPass: time.Second,
-			log: logConfig{"text", "warn"},
-			net: netConfig{
-				concurrency: 16, timeoutSeconds: 30, attempts: 6, maxFileMB: 16, protocol: "auto",
-				retryBase: 50 * time.Millisecond, retryMax: time.Second, stall: time.Second,
+		Run: flags.Run{
+			Home: d, Origin: flags.Origin{Base: baseURL}, Durability: flags.Batches, BundleMode: "only", BundleSize: 1, SecondPass: time.Second,
+			Log: flags.Log{Format: "text", Level: "warn"},
+			Net: flags.Net{
+				Concurrency: 16, TimeoutSeconds: 30, Attempts: 6, MaxFileMB: 16, Protocol: "auto",
+				RetryBase: 50 * time.Millisecond, RetryMax: time.Second, Stall: time.Second,
 			},
 		},
 	}
@@ -157,15 +158,15 @@ func demoDir(dir string) (string, error) {
 	}
 	entries, err := os.ReadDir(dir)
 	if err == nil && len(entries) > 0 {
-		err = usagef("%s is not empty: give the demo a folder of its own", dir)
+		err = flags.Usagef("%s is not empty: give the demo a folder of its own", dir)
 	}
 	return dir, err
 }
 
 // demoServed asks a server of the mirror for everything, and has the real cargo
 // build from it where there is one.
-func (a *App) demoServed(ctx context.Context, reg *demo.Registry, d *dirs) (err error) {
-	log := (&logConfig{"text", "warn"}).logger(a.Stderr)
+func (a *App) demoServed(ctx context.Context, reg *demo.Registry, d *flags.Dirs) (err error) {
+	log := (&flags.Log{Format: "text", Level: "warn"}).Logger(a.Stderr)
 	l, err := registry.ServeLocal(ctx, &d.Dirs, log)
 	if err != nil {
 		return err
@@ -202,13 +203,13 @@ func (a *App) demoCargo(ctx context.Context, url string) error {
 }
 
 // demoServe serves the mirror until somebody stops it.
-func (a *App) demoServe(ctx context.Context, d *dirs) error {
+func (a *App) demoServe(ctx context.Context, d *flags.Dirs) error {
 	addr, err := demoAddr()
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "\nNow it is served: http://%s shows it to you, and these lines to cargo. Ctrl-C stops.\n\n", addr)
-	return a.serve(ctx, &serveConfig{dirs: *d, listen: addr, cacheMB: 16, log: logConfig{"text", "warn"}})
+	return a.serve(ctx, &serveConfig{dirs: *d, listen: addr, cacheMB: 16, log: flags.Log{Format: "text", Level: "warn"}})
 }
 
 // demoAddr is serve's own address, if that is free, or one that is.

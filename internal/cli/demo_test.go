@@ -11,6 +11,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/demo"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
@@ -21,8 +22,8 @@ func TestDemoServes(t *testing.T) {
 	dir := t.TempDir()
 	reg := simreg.New(simreg.MustParse("foo 1.0.0")...)
 	mirrorDemo(t, reg, dir, true)
-	d := &dirs{home.Dirs{Root: dir}}
-	d.fill()
+	d := &flags.Dirs{Dirs: home.Dirs{Root: dir}}
+	d.Fill()
 	r, w := io.Pipe()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -62,8 +63,8 @@ func TestDemoAsksForBytes(t *testing.T) {
 	dir := t.TempDir()
 	reg := simreg.New(simreg.MustParse("foo 1.0.0")...)
 	mirrorDemo(t, reg, dir, false)
-	d := &dirs{home.Dirs{Root: dir}}
-	d.fill()
+	d := &flags.Dirs{Dirs: home.Dirs{Root: dir}}
+	d.Fill()
 	l, err := registry.ServeLocal(t.Context(), &d.Dirs, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -10,17 +10,18 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/diff"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // diffConfig is the flags of diff.
 type diffConfig struct {
-	dirs
+	dirs     flags.Dirs
 	json     bool
 	from, to string // points in the past of the index
 	known    bool   // the mirror is, not the index alone
-	log      logConfig
+	log      flags.Log
 }
 
 func diffCommand(a *App) *cli.Command {
@@ -30,9 +31,9 @@ func diffCommand(a *App) *cli.Command {
 		Usage:       "say what the registry's index says otherwise on two days",
 		ArgsUsage:   "[-mirror DIR] [-index-dir DIR] [-json] DAY1 DAY2",
 		Description: helpText("diff", "exit-codes"),
-		Flags: append(append(cfg.dirs.flags(),
-			&cli.BoolFlag{Name: "json", Usage: "a line of JSON for the two commits, then one a change (docs/time.md)", Destination: &cfg.json}),
-			cfg.log.flags()...),
+		Flags: append(append(cfg.dirs.Flags(),
+			flags.JSON(&cfg.json, "a line of JSON for the two commits, then one a change (docs/time.md)")),
+			cfg.log.Flags()...),
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			err := cfg.check(cmd.Args().Slice())
@@ -46,20 +47,20 @@ func diffCommand(a *App) *cli.Command {
 
 func (cfg *diffConfig) check(args []string) error {
 	if len(args) != 2 {
-		return usagef("want DAY1 and DAY2: days, YYYY-MM-DD, or ids of commits")
+		return flags.Usagef("want DAY1 and DAY2: days, YYYY-MM-DD, or ids of commits")
 	}
 	cfg.from, cfg.to = args[0], args[1]
 	// An index that is named alone need not be that of the mirror in the home folder.
-	inMirror := cfg.Index == "" || cfg.Crates != "" || cfg.Root != defaultMirror()
-	cfg.fill()
-	_, err := os.Stat(cfg.Catalog())
+	inMirror := cfg.dirs.Index == "" || cfg.dirs.Crates != "" || cfg.dirs.Root != flags.DefaultMirror()
+	cfg.dirs.Fill()
+	_, err := os.Stat(cfg.dirs.Catalog())
 	cfg.known = inMirror && err == nil
-	return cfg.log.check()
+	return cfg.log.Check()
 }
 
 // diff runs the command.
 func (a *App) diff(ctx context.Context, cfg *diffConfig) (err error) {
-	log := cfg.log.logger(a.Stderr)
+	log := cfg.log.Logger(a.Stderr)
 	ix, err := cfg.dirs.OpenIndex(ctx, log)
 	if err != nil {
 		return err
@@ -73,7 +74,7 @@ func (a *App) diff(ctx context.Context, cfg *diffConfig) (err error) {
 		return err
 	}
 	if cfg.known {
-		follower, err := catalog.Follow(ctx, cfg.Catalog())
+		follower, err := catalog.Follow(ctx, cfg.dirs.Catalog())
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
@@ -24,31 +25,31 @@ import (
 
 // doctorConfig is the flags of doctor; their Usage texts say what they mean.
 type doctorConfig struct {
-	dirs   dirs
+	dirs   flags.Dirs
 	url    string
 	crates []string
 	cainfo string
 	maxAge time.Duration
-	log    logConfig
+	log    flags.Log
 
 	useMirror bool // it was named, or there is no URL
 }
 
 func doctorCommand(a *App) *cli.Command {
 	var cfg doctorConfig
-	flags := append(cfg.dirs.flags(),
+	list := append(cfg.dirs.Flags(),
 		&cli.StringFlag{Name: "url", Usage: "look at the server at `URL`, the address that users have: https://mirror.example/rust, or sparse+https://.../index/; default: one that is started for the mirror", Destination: &cfg.url},
 		&cli.StringSliceFlag{Name: "crate", Usage: "try the crate `NAME` first; for servers without search, as static trees are. May be repeated", Destination: &cfg.crates},
 		&cli.StringFlag{Name: "cainfo", Usage: "trust the authorities in the PEM `FILE` too, as CARGO_HTTP_CAINFO does", Sources: cli.EnvVars("CARGO_HTTP_CAINFO"), Destination: &cfg.cainfo, TakesFile: true},
 		&cli.DurationFlag{Name: "max-age", Value: 7 * 24 * time.Hour, Usage: "warn if the mirror's index is older than that", Destination: &cfg.maxAge},
-		&cli.StringFlag{Name: "log-level", Value: "warn", Usage: "of the server that is started: `debug|info|warn|error`", Destination: &cfg.log.level},
+		&cli.StringFlag{Name: "log-level", Value: "warn", Usage: "of the server that is started: `debug|info|warn|error`", Destination: &cfg.log.Level},
 	)
 	return &cli.Command{
 		Name:         "doctor",
 		Usage:        "find out why cargo cannot use a mirror, and what to change",
 		ArgsUsage:    "[-mirror DIR] [-url URL]",
 		Description:  helpText("doctor"),
-		Flags:        flags,
+		Flags:        list,
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			cfg.useMirror = cfg.url == "" || cmd.IsSet("mirror") || cmd.IsSet("out")
@@ -56,8 +57,8 @@ func doctorCommand(a *App) *cli.Command {
 			if err == nil {
 				err = a.doctor(ctx, &cfg)
 			}
-			if usage := new(usageError); errors.As(err, &usage) {
-				usage.cmd = cmd
+			if usage := new(flags.UsageError); errors.As(err, &usage) {
+				usage.Cmd = cmd
 			}
 			return err
 		},
@@ -66,17 +67,17 @@ func doctorCommand(a *App) *cli.Command {
 
 func (cfg *doctorConfig) check(args []string) error {
 	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
+		return flags.Usagef("unexpected argument %q", args[0])
 	}
 	if cfg.maxAge <= 0 {
-		return usagef("-max-age is %v, want more than 0", cfg.maxAge)
+		return flags.Usagef("-max-age is %v, want more than 0", cfg.maxAge)
 	}
-	cfg.log.format = "text"
-	if err := cfg.log.check(); err != nil {
+	cfg.log.Format = "text"
+	if err := cfg.log.Check(); err != nil {
 		return err
 	}
 	if cfg.useMirror {
-		cfg.dirs.fill()
+		cfg.dirs.Fill()
 		return cfg.dirs.Check()
 	}
 	return nil
@@ -86,7 +87,7 @@ func (cfg *doctorConfig) check(args []string) error {
 func (a *App) doctor(ctx context.Context, cfg *doctorConfig) (err error) {
 	job := doctor.Config{URL: cfg.url, Crates: cfg.crates, MaxAge: cfg.maxAge, CAFile: cfg.cainfo}
 	if cfg.useMirror {
-		l, err := registry.ServeLocal(ctx, &cfg.dirs.Dirs, cfg.log.logger(a.Stderr))
+		l, err := registry.ServeLocal(ctx, &cfg.dirs.Dirs, cfg.log.Logger(a.Stderr))
 		if err != nil {
 			return err
 		}
@@ -128,7 +129,7 @@ func printResult(w io.Writer, r doctor.Result) {
 }
 
 // factsOf is what is known of a mirror without asking its server.
-func factsOf(ctx context.Context, d *dirs, v *reader.View) (*doctor.Facts, error) {
+func factsOf(ctx context.Context, d *flags.Dirs, v *reader.View) (*doctor.Facts, error) {
 	totals, err := totalsOf(ctx, d)
 	if err != nil {
 		return nil, err
@@ -142,7 +143,7 @@ func factsOf(ctx context.Context, d *dirs, v *reader.View) (*doctor.Facts, error
 }
 
 // totalsOf counts what a mirror holds; without a catalog that is nothing.
-func totalsOf(ctx context.Context, d *dirs) (catalog.Totals, error) {
+func totalsOf(ctx context.Context, d *flags.Dirs) (catalog.Totals, error) {
 	r, err := home.OpenReader(ctx, &d.Dirs)
 	if errors.Is(err, fs.ErrNotExist) {
 		return catalog.Totals{}, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
@@ -20,10 +21,10 @@ import (
 type downloadConfig struct {
 	indexDir, list, checksums string
 	includeYanked             bool
-	part                      selectConfig
+	part                      flags.Part
 	limit                     int64
 	dryRun                    bool
-	runConfig
+	flags.Run
 }
 
 func downloadCommand(a *App, name string) *cli.Command {
@@ -40,53 +41,53 @@ func downloadCommand(a *App, name string) *cli.Command {
 }
 
 func (cfg *downloadConfig) flags() []cli.Flag {
-	flags := []cli.Flag{
-		&cli.StringFlag{Name: "index-dir", Usage: "local crates.io-index: a checkout, a bare repository or a plain `DIR`", Destination: &cfg.indexDir, TakesFile: true},
+	list := []cli.Flag{
+		flags.IndexDir(&cfg.indexDir, "local crates.io-index: a checkout, a bare repository or a plain `DIR`"),
 		&cli.StringFlag{Name: "list", Usage: "newline-delimited URLs in `FILE` instead of an index; blank lines and # comments are skipped", Destination: &cfg.list, TakesFile: true},
 		&cli.StringFlag{Name: "checksums", Usage: "JSONL `FILE` of {\"url\",\"sha256\"}; overrides or supplies checksums", Destination: &cfg.checksums, TakesFile: true},
 		&cli.BoolFlag{Name: "include-yanked", Usage: "mirror yanked versions too (builds with a Cargo.lock need them)", Destination: &cfg.includeYanked},
 		&cli.Int64Flag{Name: "limit", Usage: "at most `N` records, 0 = all", Destination: &cfg.limit},
-		&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIR` of the crate files", Destination: &cfg.home.Crates, TakesFile: true},
-		&cli.StringFlag{Name: "manifest", Value: home.ManifestName, Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to", Destination: &cfg.home.Manifest, TakesFile: true},
+		&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIR` of the crate files", Destination: &cfg.Home.Crates, TakesFile: true},
+		&cli.StringFlag{Name: "manifest", Value: home.ManifestName, Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to", Destination: &cfg.Home.Manifest, TakesFile: true},
 		&cli.BoolFlag{Name: "dry-run", Usage: "say what would be done and touch nothing", Destination: &cfg.dryRun},
-		&cli.StringFlag{Name: "bundles-out", Value: home.BundlesName, Usage: "`DIR` of the bundles, their manifests and their catalog", Destination: &cfg.home.Bundles, TakesFile: true},
+		&cli.StringFlag{Name: "bundles-out", Value: home.BundlesName, Usage: "`DIR` of the bundles, their manifests and their catalog", Destination: &cfg.Home.Bundles, TakesFile: true},
 	}
-	flags = append(flags, cfg.part.flags()...)
-	return append(flags, cfg.runConfig.flags()...)
+	list = append(list, cfg.part.Flags()...)
+	return append(list, cfg.Run.Flags()...)
 }
 
 // check refuses what makes no sense, before anything is touched.
 func (cfg *downloadConfig) check() error {
 	if (cfg.indexDir == "") == (cfg.list == "") {
-		return usagef("provide one of -index-dir and -list")
+		return flags.Usagef("provide one of -index-dir and -list")
 	}
 	if cfg.indexDir != "" {
 		if info, err := os.Stat(cfg.indexDir); err != nil || !info.IsDir() {
-			return usagef("-index-dir %s is not a directory", cfg.indexDir)
+			return flags.Usagef("-index-dir %s is not a directory", cfg.indexDir)
 		}
 	}
 	if cfg.limit < 0 {
-		return usagef("-limit is %d, want 0 (all) or more", cfg.limit)
+		return flags.Usagef("-limit is %d, want 0 (all) or more", cfg.limit)
 	}
-	if cfg.list != "" && cfg.part.chooses() {
-		return usagef("-crates, -lockfile and -latest choose from an index: they need -index-dir, not -list")
+	if cfg.list != "" && cfg.part.Chooses() {
+		return flags.Usagef("-crates, -lockfile and -latest choose from an index: they need -index-dir, not -list")
 	}
-	if cfg.list != "" && cfg.origin.base == auto {
-		return usagef("-crates-base-url auto asks the index: it needs -index-dir, not -list")
+	if cfg.list != "" && cfg.Origin.Base == flags.Auto {
+		return flags.Usagef("-crates-base-url auto asks the index: it needs -index-dir, not -list")
 	}
-	if err := errors.Join(cfg.part.check(), cfg.runConfig.check()); err != nil {
+	if err := errors.Join(cfg.part.Check(), cfg.Run.Check()); err != nil {
 		return err
 	}
-	if cfg.list != "" && cfg.net.token != "" {
-		return usagef("a token goes to the one host of -crates-base-url, and a list may name any: -list and a token do not go together")
+	if cfg.list != "" && cfg.Net.HasToken() {
+		return flags.Usagef("a token goes to the one host of -crates-base-url, and a list may name any: -list and a token do not go together")
 	}
 	return nil
 }
 
 // download runs the command.
 func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
-	show, log := a.terminal(&cfg.progress, &cfg.log)
-	if err := cfg.net.fitOpenFiles(log); err != nil {
+	show, log := cfg.Progress.Terminal(a.Stderr, &cfg.Log)
+	if err := cfg.Net.FitOpenFiles(log); err != nil {
 		return err
 	}
 	source, done, err := cfg.source(ctx, show, log)
@@ -94,27 +95,27 @@ func (a *App) download(ctx context.Context, cfg *downloadConfig) error {
 		return err
 	}
 	defer done()
-	job := cfg.job(source, log)
-	job.IncludeYanked, job.Limit, job.AllowEmpty = cfg.includeYanked, cfg.limit, cfg.part.allowEmpty
+	job := cfg.Job(source, log)
+	job.IncludeYanked, job.Limit, job.AllowEmpty = cfg.includeYanked, cfg.limit, cfg.part.AllowEmpty
 	if cfg.dryRun {
 		return a.dryRun(ctx, cfg, job.Config)
 	}
-	return a.mirror(ctx, &cfg.runConfig, job, show)
+	return a.mirror(ctx, &cfg.Run, job, show)
 }
 
 // source opens what names the crates.
 func (cfg *downloadConfig) source(ctx context.Context, show *console.Display, log *slog.Logger) (_ plan.Source, done func(), err error) {
 	var sums plan.Checksums
 	if cfg.checksums != "" {
-		err := readText(cfg.checksums, func(r io.Reader) (err error) {
+		err := flags.ReadText(cfg.checksums, func(r io.Reader) (err error) {
 			sums, err = plan.ReadChecksums(r, cfg.checksums)
 			return err
 		})
 		if err != nil {
 			return nil, nil, err
 		}
-		if len(sums) == 0 && !cfg.part.allowEmpty {
-			return nil, nil, emptyf("-checksums %s has no checksum", cfg.checksums)
+		if len(sums) == 0 && !cfg.part.AllowEmpty {
+			return nil, nil, flags.Emptyf("-checksums %s has no checksum", cfg.checksums)
 		}
 	}
 	if cfg.list == "" {
@@ -122,44 +123,44 @@ func (cfg *downloadConfig) source(ctx context.Context, show *console.Display, lo
 		if err != nil {
 			return nil, nil, err
 		}
-		if !cfg.acceptShrink && !cfg.part.allowEmpty {
+		if !cfg.AcceptShrink && !cfg.part.AllowEmpty {
 			err = ix.CheckNotEmpty(ctx)
 		}
 		if err != nil {
 			return nil, nil, errors.Join(err, ix.Close())
 		}
-		source, err := cfg.part.source(ctx, ix, sums, cfg.includeYanked, show, log)
+		source, err := cfg.part.Source(ctx, ix, sums, cfg.includeYanked, show, log)
 		if err == nil {
-			err = cfg.origin.resolve(ctx, ix, log)
+			err = cfg.Origin.Resolve(ctx, ix, log)
 		}
 		if err != nil {
 			return nil, nil, errors.Join(err, ix.Close())
 		}
 		return source, func() { ix.Close() }, nil
 	}
-	if err := cfg.origin.resolve(ctx, nil, log); err != nil {
+	if err := cfg.Origin.Resolve(ctx, nil, log); err != nil {
 		return nil, nil, err
 	}
 	var entries []plan.Item
 	var bad []plan.BadEntry
-	err = readText(cfg.list, func(r io.Reader) (err error) {
+	err = flags.ReadText(cfg.list, func(r io.Reader) (err error) {
 		entries, bad, err = plan.ReadList(r, cfg.list, sums)
 		return err
 	})
-	if err == nil && len(entries)+len(bad) == 0 && !cfg.part.allowEmpty {
-		err = emptyf("-list %s names no crate", cfg.list)
+	if err == nil && len(entries)+len(bad) == 0 && !cfg.part.AllowEmpty {
+		err = flags.Emptyf("-list %s names no crate", cfg.list)
 	}
 	return plan.FromList(entries, bad), func() {}, err
 }
 
 // dryRun plans against what is there, and touches nothing.
 func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job plan.Config) error {
-	totals, err := plan.Against(ctx, &cfg.home, job)
+	totals, err := plan.Against(ctx, &cfg.Home, job)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "dry-run ok: urls=%d concurrency=%d out=%s verify-existing=%t bundle-mode=%s\n",
-		totals.Versions, cfg.net.concurrency, cfg.home.Crates, cfg.verifyExisting, cfg.bundleMode)
+		totals.Versions, cfg.Net.Concurrency, cfg.Home.Crates, cfg.VerifyExisting, cfg.BundleMode)
 	printPlan(a.Stdout, totals)
 	return planVerdict(totals)
 }

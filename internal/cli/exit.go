@@ -15,6 +15,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -36,30 +37,17 @@ const (
 	exitNoSpace    = 12
 )
 
-// usageError is wrong usage: exit 2, with the usage line.
-type usageError struct {
-	cmd *cli.Command // nil until it is known
-	err error
-}
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-func usagef(format string, args ...any) error {
-	return &usageError{err: fmt.Errorf(format, args...)}
-}
-
 // usageOf gives wrong usage the usage line of the command.
 func usageOf(cmd *cli.Command, err error) error {
-	if usage := new(usageError); errors.As(err, &usage) {
-		usage.cmd = cmd
+	if usage := new(flags.UsageError); errors.As(err, &usage) {
+		usage.Cmd = cmd
 	}
 	return err
 }
 
 // onUsageError takes what the flag parser has to say.
 func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
-	return &usageError{cmd: cmd, err: err}
+	return &flags.UsageError{Cmd: cmd, Err: err}
 }
 
 // signalError is the cause of a context that a signal ended.
@@ -82,7 +70,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, new(*usageError)):
+	case errors.As(err, new(*flags.UsageError)):
 		return exitUsage
 	case errors.As(err, new(*home.NoMirrorError)):
 		return exitNoMirror
@@ -105,7 +93,7 @@ func hint(err error) string {
 	var noMirror *home.NoMirrorError
 	switch {
 	case errors.As(err, &noMirror) && noMirror.Crates:
-		return "make the catalog from the files, which asks no network: " + commandToReindex(&noMirror.Dirs)
+		return "make the catalog from the files, which asks no network: " + flags.CommandToReindex(&noMirror.Dirs)
 	case noMirror != nil:
 		return "name the folder with -mirror (or -out, if the crates lie elsewhere), or make a mirror first: clonecratesio sync"
 	case errors.As(err, new(*durable.HeldError)):
@@ -154,10 +142,10 @@ func (a *App) report(name string, err error) int {
 	for line := range strings.Lines(err.Error()) { // errors.Join makes lines
 		fmt.Fprintf(a.Stderr, "%s: %s\n", name, human.Printable(strings.TrimSuffix(line, "\n")))
 	}
-	var usage *usageError
-	if errors.As(err, &usage) && usage.cmd != nil {
+	var usage *flags.UsageError
+	if errors.As(err, &usage) && usage.Cmd != nil {
 		fmt.Fprintf(a.Stderr, "usage: %s %s\n       %s -help lists the options\n",
-			usage.cmd.FullName(), usage.cmd.ArgsUsage, usage.cmd.FullName())
+			usage.Cmd.FullName(), usage.Cmd.ArgsUsage, usage.Cmd.FullName())
 	}
 	if h := hint(err); h != "" {
 		fmt.Fprintf(a.Stderr, "%s: %s\n", name, h)

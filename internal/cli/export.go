@@ -14,6 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
@@ -22,7 +23,7 @@ import (
 
 // exportConfig is the flags of export; their Usage texts say what they mean.
 type exportConfig struct {
-	dirs           dirs
+	dirs           flags.Dirs
 	static         string
 	publicURL      string
 	asOf           string
@@ -30,8 +31,8 @@ type exportConfig struct {
 	verifyExisting bool
 	acceptShrink   bool
 	gitIndex       bool
-	log            logConfig
-	progress       progressConfig
+	log            flags.Log
+	progress       flags.Progress
 
 	address export.Address // of -public-url, after check
 }
@@ -50,7 +51,7 @@ func exportCommand(a *App) *cli.Command {
 }
 
 func (cfg *exportConfig) flags() []cli.Flag {
-	flags := append(cfg.dirs.flags(),
+	list := append(cfg.dirs.Flags(),
 		&cli.StringFlag{Name: "static", Usage: "the tree is in `DIR`: an empty folder, or that of an earlier export", Destination: &cfg.static, TakesFile: true},
 		&cli.StringFlag{Name: "public-url", Usage: "clients find the tree at `URL`: http, https, or file. Default: file and the path of -static", Destination: &cfg.publicURL},
 		&cli.StringFlag{Name: "as-of", Usage: "the index as it was at the end of a `DAY`, YYYY-MM-DD in UTC, or at a commit that its id names (docs/time.md)", Destination: &cfg.asOf},
@@ -59,14 +60,14 @@ func (cfg *exportConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "git-index", Value: true, Usage: "make index.git beside the sparse index, for cargo before 1.68 and for file: URLs, where cargo reads nothing else; without git, and for http, a warning takes its place", Destination: &cfg.gitIndex},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "take index files out of the tree even if they are more than one in twenty", Destination: &cfg.acceptShrink},
 	)
-	flags = append(flags, cfg.log.flags()...)
-	return append(flags, cfg.progress.flags()...)
+	list = append(list, cfg.log.Flags()...)
+	return append(list, cfg.progress.Flags()...)
 }
 
 // check refuses what makes no sense, before anything is touched.
 func (cfg *exportConfig) check() error {
 	if cfg.static == "" {
-		return usagef("provide -static, the folder of the tree")
+		return flags.Usagef("provide -static, the folder of the tree")
 	}
 	static, err := filepath.Abs(cfg.static)
 	if err != nil {
@@ -74,18 +75,18 @@ func (cfg *exportConfig) check() error {
 	}
 	cfg.static = static
 	if cfg.address, err = export.ParseAddress(cmp.Or(cfg.publicURL, export.AddressOf(static))); err != nil {
-		return usagef("-public-url: %w", err)
+		return flags.Usagef("-public-url: %w", err)
 	}
 	if !cfg.gitIndex && cfg.address.ByFile() {
-		return usagef("-git-index=false: cargo reads no sparse index by file:, so %s needs index.git", cfg.address)
+		return flags.Usagef("-git-index=false: cargo reads no sparse index by file:, so %s needs index.git", cfg.address)
 	}
-	cfg.dirs.fill()
-	return errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.Check())
+	cfg.dirs.Fill()
+	return errors.Join(cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
 }
 
 // export runs the command.
 func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
-	show, log := a.terminal(&cfg.progress, &cfg.log)
+	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	v, err := reader.Open(ctx, reader.Config{Dirs: cfg.dirs.Dirs, Log: log})
 	if err != nil {
 		return err
@@ -97,7 +98,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	}
 	tree, err := export.OpenTree(cfg.static, a.folder, durable.Self(filepath.Base(os.Args[0])+" export -static "+cfg.static))
 	if errors.Is(err, export.ErrForeign) {
-		err = usagef("-static %s: %w", cfg.static, err)
+		err = flags.Usagef("-static %s: %w", cfg.static, err)
 	}
 	if err != nil {
 		return err
@@ -115,7 +116,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 		err = tree.PublishGit(ctx, cfg.address, log)
 	}
 	if errors.As(err, new(*export.PointError)) {
-		err = usagef("-static %s: %w", cfg.static, err)
+		err = flags.Usagef("-static %s: %w", cfg.static, err)
 	}
 	if errors.Is(err, export.ErrEmpty) {
 		err = verdict.Incompletef("%v; the export stays as it was", err)

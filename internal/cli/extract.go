@@ -16,6 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -29,9 +30,9 @@ type extractConfig struct {
 	indexDir              string
 	overwrite, unverified bool
 	superseded            bool
-	durability            string
-	log                   logConfig
-	progress              progressConfig
+	durability            flags.Durability
+	log                   flags.Log
+	progress              flags.Progress
 }
 
 func extractCommand(a *App, name string) *cli.Command {
@@ -48,45 +49,42 @@ func extractCommand(a *App, name string) *cli.Command {
 }
 
 func (cfg *extractConfig) flags() []cli.Flag {
-	flags := []cli.Flag{
+	list := []cli.Flag{
 		&cli.StringFlag{Name: "bundles-dir", Usage: "`DIR` of the bundles; it is only read", Destination: &cfg.bundlesDir, TakesFile: true},
 		&cli.StringFlag{Name: "pattern", Value: "*.tar.zst", Usage: "the bundles in it: file names that match `GLOB`", Destination: &cfg.pattern},
 		&cli.StringFlag{Name: "out", Usage: "`DIR` of the crate files", Destination: &cfg.out, TakesFile: true},
-		&cli.StringFlag{Name: "index-dir", Usage: "your own crates.io-index, which every crate must match: a checkout, a bare repository or a plain `DIR`", Destination: &cfg.indexDir, TakesFile: true},
+		flags.IndexDir(&cfg.indexDir, "your own crates.io-index, which every crate must match: a checkout, a bare repository or a plain `DIR`"),
 		&cli.BoolFlag{Name: "unverified", Usage: "without -index-dir and a manifest, take what a bundle says of itself", Destination: &cfg.unverified},
 		&cli.BoolFlag{Name: "overwrite", Usage: "a file that is there and is not the crate goes to quarantine/, or to republished/ if it is what the version was before; otherwise it stays and is listed", Destination: &cfg.overwrite},
 		&cli.BoolFlag{Name: "superseded", Usage: "extract to republished/ the bytes that versions had before they were published again", Destination: &cfg.superseded},
-		&cli.StringFlag{Name: "durability", Value: "batch", Usage: "when bytes are forced to the disk: `file|batch|none`", Destination: &cfg.durability},
+		cfg.durability.Flag(),
 	}
-	flags = append(flags, cfg.log.flags()...)
-	return append(flags, cfg.progress.flags()...)
+	list = append(list, cfg.log.Flags()...)
+	return append(list, cfg.progress.Flags()...)
 }
 
 // check refuses what makes no sense, before anything is touched.
 func (cfg *extractConfig) check() error {
 	if cfg.bundlesDir == "" || cfg.out == "" {
-		return usagef("provide -bundles-dir and -out")
+		return flags.Usagef("provide -bundles-dir and -out")
 	}
 	if _, err := path.Match(cfg.pattern, ""); err != nil || strings.ContainsAny(cfg.pattern, "/") {
-		return usagef("-pattern %q is no pattern of file names", cfg.pattern)
+		return flags.Usagef("-pattern %q is no pattern of file names", cfg.pattern)
 	}
 	if cfg.indexDir != "" && cfg.unverified {
-		return usagef("-index-dir verifies what -unverified does not: provide one of them")
+		return flags.Usagef("-index-dir verifies what -unverified does not: provide one of them")
 	}
 	for flag, dir := range map[string]string{"-bundles-dir": cfg.bundlesDir, "-index-dir": cfg.indexDir} {
 		if info, err := os.Stat(dir); dir != "" && (err != nil || !info.IsDir()) {
-			return usagef("%s %s is not a directory", flag, dir)
+			return flags.Usagef("%s %s is not a directory", flag, dir)
 		}
 	}
-	if _, ok := durabilities[cfg.durability]; !ok {
-		return usagef("-durability %q is none of file, batch, none", cfg.durability)
-	}
-	return errors.Join(cfg.log.check(), cfg.progress.check())
+	return errors.Join(cfg.durability.Check(), cfg.log.Check(), cfg.progress.Check())
 }
 
 // extract runs the command.
 func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
-	show, log := a.terminal(&cfg.progress, &cfg.log)
+	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	bundles, err := durable.Open(cfg.bundlesDir)
 	if err != nil {
 		return err
@@ -101,7 +99,7 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 		return err
 	}
 	defer closeIndex()
-	to, err := home.Hold(a.homeConfig(&runConfig{home: home.Dirs{Crates: cfg.out}, durability: cfg.durability}, log))
+	to, err := home.Hold(a.homeConfig(&flags.Run{Home: home.Dirs{Crates: cfg.out}, Durability: cfg.durability}, log))
 	if err != nil {
 		return err
 	}
@@ -129,14 +127,14 @@ func (cfg *extractConfig) find(bundles durable.Reader) ([]string, error) {
 		return nil, err
 	}
 	if len(names) == 0 {
-		return nil, usagef("-bundles-dir %s has no file that matches -pattern %q", cfg.bundlesDir, cfg.pattern)
+		return nil, flags.Usagef("-bundles-dir %s has no file that matches -pattern %q", cfg.bundlesDir, cfg.pattern)
 	}
 	if cfg.indexDir != "" || cfg.unverified {
 		return names, nil
 	}
 	err = extract.CheckVouched(bundles, names)
 	if errors.As(err, new(*extract.UnvouchedError)) {
-		err = usagef("%w; give -index-dir (your own copy of crates.io-index), or -unverified to take what the bundle says of itself", err)
+		err = flags.Usagef("%w; give -index-dir (your own copy of crates.io-index), or -unverified to take what the bundle says of itself", err)
 	}
 	return names, err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -22,7 +23,7 @@ type inspectConfig struct {
 	json, rebuild bool
 	sha256        string
 	out, indexDir string
-	log           logConfig
+	log           flags.Log
 }
 
 func inspectCommand(a *App) *cli.Command {
@@ -33,12 +34,12 @@ func inspectCommand(a *App) *cli.Command {
 		ArgsUsage:   "BUNDLE|SEGMENT [NAME VERSION]",
 		Description: helpText("inspect", "exit-codes"),
 		Flags: append([]cli.Flag{
-			&cli.BoolFlag{Name: "json", Usage: "a line of JSON a member, and one about the bundle at the end", Destination: &cfg.json},
+			flags.JSON(&cfg.json, "a line of JSON a member, and one about the bundle at the end"),
 			&cli.BoolFlag{Name: "rebuild", Usage: "of a segment: rebuild and hash each .crate, not only its tar; some 50 ms a MB", Destination: &cfg.rebuild},
-			&cli.StringFlag{Name: "index-dir", Usage: "crates.io-index which the one crate must match, as for extract, in `DIR`; without it the manifest beside the bundle", Destination: &cfg.indexDir, TakesFile: true},
+			flags.IndexDir(&cfg.indexDir, "crates.io-index which the one crate must match, as for extract, in `DIR`; without it the manifest beside the bundle"),
 			&cli.StringFlag{Name: "sha256", Usage: "the one crate is the bytes with this `CHECKSUM`: a version that was published again is there with several", Destination: &cfg.sha256},
 			&cli.StringFlag{Name: "out", Usage: "write the one crate to `FILE`, which must not exist", Destination: &cfg.out, TakesFile: true},
-		}, cfg.log.flags()...),
+		}, cfg.log.Flags()...),
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			return usageOf(cmd, a.inspect(ctx, &cfg, cmd.Args().Slice()))
@@ -48,11 +49,11 @@ func inspectCommand(a *App) *cli.Command {
 
 // inspect runs the command.
 func (a *App) inspect(ctx context.Context, cfg *inspectConfig, args []string) error {
-	if err := cfg.log.check(); err != nil {
+	if err := cfg.log.Check(); err != nil {
 		return err
 	}
 	if len(args) != 1 && len(args) != 3 {
-		return usagef("provide BUNDLE, or BUNDLE NAME VERSION")
+		return flags.Usagef("provide BUNDLE, or BUNDLE NAME VERSION")
 	}
 	folder, err := durable.Open(filepath.Dir(args[0]))
 	if err != nil {
@@ -62,7 +63,7 @@ func (a *App) inspect(ctx context.Context, cfg *inspectConfig, args []string) er
 	name := filepath.Base(args[0])
 	if len(args) == 1 {
 		if cfg.out != "" || cfg.indexDir != "" || cfg.sha256 != "" {
-			return usagef("-out, -index-dir and -sha256 are for one crate: provide BUNDLE NAME VERSION")
+			return flags.Usagef("-out, -index-dir and -sha256 are for one crate: provide BUNDLE NAME VERSION")
 		}
 		if isSegment(name) {
 			return a.inspectSegment(ctx, cfg, folder, name)
@@ -70,19 +71,19 @@ func (a *App) inspect(ctx context.Context, cfg *inspectConfig, args []string) er
 		return a.inspectAll(ctx, cfg, folder, name)
 	}
 	if cfg.json {
-		return usagef("-json is for the list of a bundle: provide BUNDLE alone")
+		return flags.Usagef("-json is for the list of a bundle: provide BUNDLE alone")
 	}
 	id := crate.ID{Name: args[1], Version: args[2]}
 	if err := id.Check(); err != nil {
-		return usagef("%w", err)
+		return flags.Usagef("%w", err)
 	}
 	key := crate.Key{ID: id}
 	if cfg.sha256 != "" {
 		if cfg.indexDir != "" {
-			return usagef("-sha256 says what the crate must be, and so does -index-dir: provide one of them")
+			return flags.Usagef("-sha256 says what the crate must be, and so does -index-dir: provide one of them")
 		}
 		if key.Checksum, err = crate.ParseChecksum(cfg.sha256); err != nil {
-			return usagef("-sha256: %w", err)
+			return flags.Usagef("-sha256: %w", err)
 		}
 	}
 	if isSegment(name) {

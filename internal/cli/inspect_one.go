@@ -9,13 +9,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // inspectOne takes one crate out of a bundle. Its bytes are held back in a
 // file until they are known to be good.
 func (a *App) inspectOne(ctx context.Context, cfg *inspectConfig, folder durable.Reader, name string, key crate.Key) error {
-	ix, closeIndex, err := openIndex(ctx, cfg.indexDir, cfg.log.logger(a.Stderr))
+	ix, closeIndex, err := openIndex(ctx, cfg.indexDir, cfg.log.Logger(a.Stderr))
 	if err != nil {
 		return err
 	}
@@ -27,7 +28,7 @@ func (a *App) inspectOne(ctx context.Context, cfg *inspectConfig, folder durable
 			err = verdict.Integrityf("%s", err.Error())
 		}
 		if errors.As(err, new(*extract.AmbiguousError)) {
-			err = usagef("%w: give -sha256, or -index-dir to take those that the index names", err)
+			err = flags.Usagef("%w: give -sha256, or -index-dir to take those that the index names", err)
 		}
 		return err
 	}

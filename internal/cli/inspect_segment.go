@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deflate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/repack"
@@ -131,7 +132,7 @@ func printTally(w io.Writer, name string, t *repack.Tally) {
 // inspectRebuilt rebuilds one crate.
 func (a *App) inspectRebuilt(ctx context.Context, cfg *inspectConfig, folder durable.FS, name string, key crate.Key) error {
 	if cfg.indexDir != "" {
-		return usagef("-index-dir is for bundles: what a segment rebuilds has the checksum that is listed, which -sha256 compares")
+		return flags.Usagef("-index-dir is for bundles: what a segment rebuilds has the checksum that is listed, which -sha256 compares")
 	}
 	seg, err := repack.OpenSegment(folder, name)
 	if err != nil {
@@ -157,7 +158,7 @@ func (a *App) inspectRebuilt(ctx context.Context, cfg *inspectConfig, folder dur
 
 // statusDeep says what the deep archive has, from the directories of its packs.
 func (a *App) statusDeep(ctx context.Context, cfg *statusConfig) error {
-	folder, err := home.OpenIfThere(cfg.Deep)
+	folder, err := home.OpenIfThere(cfg.dirs.Deep)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 )
 
@@ -29,7 +30,7 @@ func keyCommand(a *App) *cli.Command {
 		Commands:     []*cli.Command{keyNewCommand(a), keyShowCommand(a)},
 		OnUsageError: onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
-			return usageOf(cmd, usagef("want new or show"))
+			return usageOf(cmd, flags.Usagef("want new or show"))
 		},
 	}
 }
@@ -61,7 +62,7 @@ func keyNewCommand(a *App) *cli.Command {
 // oneFile is the one argument of a command.
 func oneFile(cmd *cli.Command) (string, error) {
 	if cmd.Args().Len() != 1 || cmd.Args().First() == "" {
-		return "", usagef("want one FILE")
+		return "", flags.Usagef("want one FILE")
 	}
 	return cmd.Args().First(), nil
 }
@@ -71,12 +72,12 @@ func keyName(name string) (string, error) {
 	if name == "" {
 		host, err := os.Hostname()
 		if err != nil || !strings.Contains(host, ".") {
-			return "", usagef("give -name NAME: the machine is called %q, which other machines are called, too", host)
+			return "", flags.Usagef("give -name NAME: the machine is called %q, which other machines are called, too", host)
 		}
 		name = host
 	}
 	if err := signing.CheckName(name); err != nil {
-		return "", usagef("-name: %w", err)
+		return "", flags.Usagef("-name: %w", err)
 	}
 	return name, nil
 }
@@ -96,18 +97,18 @@ func (a *App) newKey(file, name string) error {
 }
 
 func keyShowCommand(a *App) *cli.Command {
-	var password passwordConfig
+	var password flags.Password
 	return &cli.Command{
 		Name:         "show",
 		Usage:        "show a public key and its hash",
 		ArgsUsage:    "[-key-password-file FILE] FILE",
 		Description:  helpText("key-show"),
-		Flags:        []cli.Flag{password.flag()},
+		Flags:        []cli.Flag{password.Flag()},
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			file, err := oneFile(cmd)
 			if err == nil {
-				err = a.showKey(file, password.ask(ctx, a, file))
+				err = a.showKey(file, password.Ask(ctx, a.Stderr, file))
 			}
 			return usageOf(cmd, err)
 		},

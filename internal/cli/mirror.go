@@ -10,6 +10,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
@@ -20,13 +21,13 @@ import (
 )
 
 // sessionConfig is what is opened for runs; the audit log goes to to.
-func (a *App) sessionConfig(cfg *runConfig, to *target, show *console.Display, log *slog.Logger) follow.SessionConfig {
+func (a *App) sessionConfig(cfg *flags.Run, to *target, show *console.Display, log *slog.Logger) follow.SessionConfig {
 	act := follow.NewActivity(version())
 	s := follow.SessionConfig{
 		Home: a.homeConfig(cfg, log), Activity: act, Log: log,
-		Client: func() (*upstream.Client, error) { return a.upstream(&cfg.net, cfg.allowMissing, log) },
+		Client: func() (*upstream.Client, error) { return a.upstream(&cfg.Net, cfg.AllowMissing, log) },
 		Listen: func(s *follow.Session) (stop func(), err error) {
-			return cfg.listen.serve(adminHandler(act, s.Store, s.Client), log)
+			return cfg.Listen.Serve(adminHandler(act, s.Store, s.Client), log)
 		},
 		Watch: func(ctx context.Context, p *mirror.Progress) (stop func()) {
 			forget := context.AfterFunc(ctx, func() {
@@ -45,7 +46,7 @@ func (a *App) sessionConfig(cfg *runConfig, to *target, show *console.Display, l
 }
 
 // mirror runs a job on the folders of cfg and says what it has come to.
-func (a *App) mirror(ctx context.Context, cfg *runConfig, job mirror.Config, show *console.Display) (err error) {
+func (a *App) mirror(ctx context.Context, cfg *flags.Run, job mirror.Config, show *console.Display) (err error) {
 	to, err := openManifest(ctx, cfg)
 	if err != nil {
 		return err
@@ -64,15 +65,15 @@ func (a *App) mirror(ctx context.Context, cfg *runConfig, job mirror.Config, sho
 }
 
 // openManifest opens the audit log of a run, if it is a stream.
-func openManifest(ctx context.Context, cfg *runConfig) (to target, err error) {
-	if to, err = openTarget(ctx, cfg.home.Manifest); err != nil {
+func openManifest(ctx context.Context, cfg *flags.Run) (to target, err error) {
+	if to, err = openTarget(ctx, cfg.Home.Manifest); err != nil {
 		err = fmt.Errorf("-manifest: %w", err)
 	}
 	return to, err
 }
 
 // printRun says what a run has come to that got to know what is wanted.
-func (a *App) printRun(s *mirror.Summary, cfg *runConfig, to *target, log *slog.Logger) {
+func (a *App) printRun(s *mirror.Summary, cfg *flags.Run, to *target, log *slog.Logger) {
 	if s != nil && s.Plan != nil {
 		logSummary(log, s, cfg)
 		printSummary(to.results(a), s, cfg)
@@ -80,15 +81,15 @@ func (a *App) printRun(s *mirror.Summary, cfg *runConfig, to *target, log *slog.
 }
 
 // logSummary is the line that v1.1.0's users have their scripts look for.
-func logSummary(log *slog.Logger, s *mirror.Summary, cfg *runConfig) {
+func logSummary(log *slog.Logger, s *mirror.Summary, cfg *flags.Run) {
 	log.Info("run summary", "processed", s.Processed(), "ok", s.OK(), "errors", s.Errors(), "downloaded", s.Downloaded,
 		"existing", s.Existing, "verified_existing", s.VerifiedExisting, "elapsed", s.Elapsed.String(),
-		"rate_per_sec", fmt.Sprintf("%.1f", s.Rate()), "out", cfg.home.Crates, "manifest", cfg.home.Manifest)
+		"rate_per_sec", fmt.Sprintf("%.1f", s.Rate()), "out", cfg.Home.Crates, "manifest", cfg.Home.Manifest)
 }
 
 // verdictOf is the error that a run deserves which went through to its end.
-func verdictOf(s *mirror.Summary, cfg *runConfig) error {
-	return errors.Join(quarantined(s.Quarantined, &cfg.home), repaired(s.Repaired, &cfg.home), lacking(s, cfg))
+func verdictOf(s *mirror.Summary, cfg *flags.Run) error {
+	return errors.Join(quarantined(s.Quarantined, &cfg.Home), repaired(s.Repaired, &cfg.Home), lacking(s, cfg))
 }
 
 // repaired is the verdict on damage that is none any more: said once, and no
@@ -105,7 +106,7 @@ func repaired(files int, d *home.Dirs) error {
 const wrongUpstream = 50
 
 // lacking is the verdict on what the mirror should have and has not.
-func lacking(s *mirror.Summary, cfg *runConfig) error {
+func lacking(s *mirror.Summary, cfg *flags.Run) error {
 	var errs []error
 	if s.Violated > 0 {
 		errs = append(errs, verdict.Integrityf("%s not the bytes that the index or a lock file names", human.Plural(s.Violated, "version")))
@@ -119,9 +120,9 @@ func lacking(s *mirror.Summary, cfg *runConfig) error {
 	if s.LostRemoved > 0 {
 		errs = append(errs, verdict.Integrityf("lost: %s that the index does not name any more and upstream does not give out: no good copy is left", human.Plural(s.LostRemoved, "version")))
 	}
-	if cfg.allowMissing && s.OK() == 0 && s.Gone >= wrongUpstream {
+	if cfg.AllowMissing && s.OK() == 0 && s.Gone >= wrongUpstream {
 		errs = append(errs, verdict.Incompletef("incomplete: upstream has none of the %s versions that it was asked for; look whether -crates-base-url is right", human.Count(s.Gone)))
-	} else if !s.Complete(cfg.allowMissing) {
+	} else if !s.Complete(cfg.AllowMissing) {
 		errs = append(errs, verdict.Incompletef("incomplete: %s of %s versions are missing; %s", human.Count(s.Missing), human.Count(s.Total()), next(s)))
 	}
 	return errors.Join(errs...)

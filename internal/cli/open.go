@@ -7,7 +7,9 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
 // owner is what a lock says of this process. Not the whole command line: URLs may
@@ -17,20 +19,27 @@ func owner(out string) durable.Owner {
 }
 
 // homeConfig says how the mirror of a run is opened for writing.
-func (a *App) homeConfig(cfg *runConfig, log *slog.Logger) home.Config {
-	size := cfg.bundleSizeGB << 30
+func (a *App) homeConfig(cfg *flags.Run, log *slog.Logger) home.Config {
+	size := cfg.BundleSize.Bytes()
 	if a.BundleSize > 0 {
 		size = a.BundleSize
 	}
 	return home.Config{
-		Dirs: cfg.home, Owner: owner(cfg.home.Crates), Disk: a.Disk, Durability: durabilities[cfg.durability], Log: log,
-		NewCatalog: cfg.newCatalog,
+		Dirs: cfg.Home, Owner: owner(cfg.Home.Crates), Disk: a.Disk, Durability: cfg.Durability.Store(), Log: log,
+		NewCatalog: cfg.NewCatalog,
 		Bundles: home.BundleConfig{
-			Write: cfg.bundle, KeepLoose: cfg.bundleMode == "add", Size: size,
-			URL: func(id crate.ID, sum crate.Checksum) string { return cfg.origin.urls.WithoutUser().URL(id, sum) },
+			Write: cfg.Bundle, KeepLoose: cfg.BundleMode == "add", Size: size,
+			URL: func(id crate.ID, sum crate.Checksum) string { return cfg.Origin.URLs.WithoutUser().URL(id, sum) },
 		},
 	}
 }
 
 // folder opens a folder for writing, made if it is not there.
 func (a *App) folder(dir string) (durable.FS, error) { return home.CreateFolder(dir, a.Disk) }
+
+// upstream makes the client of a run.
+func (a *App) upstream(cfg *flags.Net, allowMissing bool, log *slog.Logger) (*upstream.Client, error) {
+	c := cfg.Client(userAgent(cfg.Contact))
+	c.AllowMissing, c.Dial, c.Log = allowMissing, a.Dial, log
+	return upstream.New(c)
+}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -107,10 +108,10 @@ func TestB29WhereCratesAre(t *testing.T) {
 		{"as in v1.1.0", "", root + "/crates/", 0, "2 of 2"},
 		{"cargo's form", "", root + "/crates/{crate}/{version}/download", 0, "2 of 2"},
 		{"all markers but the checksum", "", root + "/crates/{crate}/{crate}-{version}.crate", 0, "2 of 2"},
-		{"auto", `{"dl":"` + root + `/crates"}`, auto, 0, "2 of 2"},
-		{"auto with markers", `{"dl":"` + root + `/crates/{crate}/{crate}-{version}.crate"}`, auto, 0, "2 of 2"},
-		{"auto without config.json", "-", auto, 1, "say it with -crates-base-url URL"},
-		{"auto with a query", `{"dl":"` + root + `/crates?token=s3cret"}`, auto, 1, "has a query or a fragment"},
+		{"auto", `{"dl":"` + root + `/crates"}`, flags.Auto, 0, "2 of 2"},
+		{"auto with markers", `{"dl":"` + root + `/crates/{crate}/{crate}-{version}.crate"}`, flags.Auto, 0, "2 of 2"},
+		{"auto without config.json", "-", flags.Auto, 1, "say it with -crates-base-url URL"},
+		{"auto with a query", `{"dl":"` + root + `/crates?token=s3cret"}`, flags.Auto, 1, "has a query or a fragment"},
 		{"the index alone leads into a private network", `{"dl":"` + root + `/crates"}`, "", 3, "refused a connection to the private address 127.0.0.1"},
 		{"no such form", "", root + "/nothing/{crate}/{version}", 3, "gone upstream"},
 	} {
@@ -228,7 +229,7 @@ func TestB28UpstreamToken(t *testing.T) {
 	to := []string{"-crates-base-url", front.URL + "/crates", "-allow-host", w.host()}
 	run := func(want int, words, variable string, flags ...string) {
 		t.Helper()
-		t.Setenv(tokenVariable, variable)
+		t.Setenv("CLONECRATESIO_UPSTREAM_TOKEN", variable)
 		code, said := w.download(t.TempDir(), flags...)
 		if code != want || !strings.Contains(said, words) || strings.Contains(said, "s3cret") {
 			t.Errorf("exit %d, want %d and %q:\n%s", code, want, words, said)

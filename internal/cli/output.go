@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
@@ -30,9 +31,9 @@ func printPlan(w io.Writer, p plan.Totals) {
 }
 
 // printSummary tells a person what a run has come to.
-func printSummary(w io.Writer, s *mirror.Summary, cfg *runConfig) {
+func printSummary(w io.Writer, s *mirror.Summary, cfg *flags.Run) {
 	fmt.Fprintf(w, "%s of %s versions are held in %s, verified and durable (%s, %s/s, %s received)\n",
-		human.Count(s.OK()), human.Count(s.Total()), cfg.where(), s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())), human.Size(s.Bytes))
+		human.Count(s.OK()), human.Count(s.Total()), where(cfg), s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())), human.Size(s.Bytes))
 	row := console.Rows(w)
 	row(s.Downloaded, "downloaded")
 	row(s.Existing, "held already")
@@ -46,18 +47,18 @@ func printSummary(w io.Writer, s *mirror.Summary, cfg *runConfig) {
 	row(s.Unattempted, "not attempted: the run ended first")
 	row(s.Lost, "lost: bytes that a version had before it was published again, of which no good copy is left")
 	row(s.LostRemoved, "lost: the index does not name them any more, and no good copy is left")
-	printFailures(w, s, cfg.home.Manifest)
+	printFailures(w, s, cfg.Home.Manifest)
 }
 
 // where names the folders in which lies what a run has come to.
-func (cfg *runConfig) where() string {
+func where(cfg *flags.Run) string {
 	switch {
-	case cfg.bundle && cfg.bundleMode == "only":
-		return cfg.home.Bundles
-	case cfg.bundle || cfg.home.HasBundles():
-		return cfg.home.Crates + " and " + cfg.home.Bundles
+	case cfg.Bundle && cfg.BundleMode == "only":
+		return cfg.Home.Bundles
+	case cfg.Bundle || cfg.Home.HasBundles():
+		return cfg.Home.Crates + " and " + cfg.Home.Bundles
 	}
-	return cfg.home.Crates
+	return cfg.Home.Crates
 }
 
 func printFailures(w io.Writer, s *mirror.Summary, manifest string) {

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
@@ -18,55 +19,55 @@ import (
 
 // planConfig is the flags of plan.
 type planConfig struct {
-	dirs          dirs
+	dirs          flags.Dirs
 	excludeYanked bool
 	bundle        bool
 	json          bool
-	part          selectConfig
-	log           logConfig
+	part          flags.Part
+	log           flags.Log
 }
 
 func planCommand(a *App) *cli.Command {
 	var cfg planConfig
-	flags := append(cfg.dirs.flags(),
+	list := append(cfg.dirs.Flags(),
 		&cli.BoolFlag{Name: "exclude-yanked", Usage: "as for sync: leave yanked versions out", Destination: &cfg.excludeYanked},
 		&cli.BoolFlag{Name: "bundle", Usage: "as for sync: into bundles", Destination: &cfg.bundle},
-		&cli.BoolFlag{Name: "json", Usage: "one JSON object", Destination: &cfg.json},
+		flags.JSON(&cfg.json, "one JSON object"),
 	)
-	flags = append(flags, cfg.part.flags()...)
-	flags = append(flags, cfg.log.flags()...)
+	list = append(list, cfg.part.Flags()...)
+	list = append(list, cfg.log.Flags()...)
 	return &cli.Command{
 		Name:         "plan",
 		Usage:        "say what a sync would fetch, how large that is, and whether it fits",
 		ArgsUsage:    "[-mirror DIR] [options]",
 		Description:  "The index is taken as it is, nothing is touched, and no request is made.\n\n" + exitCodesHelp,
-		Flags:        flags,
+		Flags:        list,
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.plan(ctx, &cfg) }),
 	}
 }
 
 func (cfg *planConfig) check() error {
-	cfg.dirs.fill()
-	return errors.Join(cfg.part.check(), cfg.log.check())
+	cfg.dirs.Fill()
+	return errors.Join(cfg.part.Check(), cfg.log.Check())
 }
 
 func (a *App) plan(ctx context.Context, cfg *planConfig) error {
-	log := cfg.log.logger(a.Stderr)
+	log := cfg.log.Logger(a.Stderr)
 	ix, err := cfg.dirs.OpenIndex(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer ix.Close()
-	source, err := cfg.part.source(ctx, ix, nil, !cfg.excludeYanked, console.NewDisplay(a.Stderr, console.Lines{}), log)
+	source, err := cfg.part.Source(ctx, ix, nil, !cfg.excludeYanked, console.NewDisplay(a.Stderr, console.Lines{}), log)
 	if err != nil {
 		return err
 	}
-	run := runConfig{home: cfg.dirs.Dirs, bundle: cfg.bundle, acceptShrink: true}
-	job := run.job(source, log)
-	job.IncludeYanked, job.AllowEmpty = !cfg.excludeYanked, cfg.part.allowEmpty
-	totals, err := plan.Against(ctx, &run.home, job.Config)
-	if err == nil && totals.Crates+totals.Bad == 0 && !cfg.part.allowEmpty {
+	run := flags.Run{Home: cfg.dirs.Dirs, Bundle: cfg.bundle, AcceptShrink: true}
+	job := run.Job(source, log)
+	job.IncludeYanked, job.AllowEmpty = !cfg.excludeYanked, cfg.part.AllowEmpty
+	totals, err := plan.Against(ctx, &run.Home, job.Config)
+	if err == nil && totals.Crates+totals.Bad == 0 && !cfg.part.AllowEmpty {
 		err = index.ErrEmpty
 	}
 	if err != nil {

@@ -5,29 +5,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v3"
-
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
-
-// progressConfig is the flags about progress lines in the log.
-type progressConfig struct{ console.Lines }
-
-func (cfg *progressConfig) flags() []cli.Flag {
-	return []cli.Flag{
-		&cli.DurationFlag{Name: "progress-interval", Usage: "log progress every so often, 0 = never", Destination: &cfg.Interval},
-		&cli.Int64Flag{Name: "progress-every", Usage: "log progress every `N` records, 0 = never", Destination: &cfg.Every},
-	}
-}
-
-func (cfg *progressConfig) check() error {
-	if cfg.Interval < 0 || cfg.Every < 0 {
-		return usagef("-progress-interval and -progress-every want 0 or more")
-	}
-	return nil
-}
 
 // mirroring is the state of a mirror's run: bytes while bundles of v1.1.0 are
 // taken over, crates while the plan is made, versions while it is worked on.

@@ -11,6 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -18,7 +19,7 @@ import (
 
 // proveConfig is the flags of prove.
 type proveConfig struct {
-	dirs
+	dirs  flags.Dirs
 	id    crate.ID // zero with since
 	sum   string
 	since string
@@ -32,8 +33,8 @@ func proveCommand(a *App) *cli.Command {
 		ArgsUsage:   "[-mirror DIR | -log-dir DIR] NAME VERSION | -since CHECKPOINT",
 		Description: helpText("prove", "exit-codes"),
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "mirror", Value: defaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with log in it", Destination: &cfg.Root, TakesFile: true},
-			&cli.StringFlag{Name: "log-dir", Usage: "`DIR` of the log of statements. Default: log in -mirror", Destination: &cfg.Statements, TakesFile: true},
+			&cli.StringFlag{Name: "mirror", Value: flags.DefaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with log in it", Destination: &cfg.dirs.Root, TakesFile: true},
+			&cli.StringFlag{Name: "log-dir", Usage: "`DIR` of the log of statements. Default: log in -mirror", Destination: &cfg.dirs.Statements, TakesFile: true},
 			&cli.StringFlag{Name: "sha256", Usage: "the bytes with this `CHECKSUM`, of a version that was published again (default: those stated last)", Destination: &cfg.sum},
 			&cli.StringFlag{Name: "since", Usage: "the earlier checkpoint in `FILE`", Destination: &cfg.since, TakesFile: true},
 		},
@@ -49,22 +50,22 @@ func proveCommand(a *App) *cli.Command {
 }
 
 func (cfg *proveConfig) check(args []string) error {
-	cfg.fill()
+	cfg.dirs.Fill()
 	switch {
 	case cfg.since != "" && (len(args) > 0 || cfg.sum != ""):
-		return usagef("-since is about all of the log: give no NAME, VERSION or -sha256")
+		return flags.Usagef("-since is about all of the log: give no NAME, VERSION or -sha256")
 	case cfg.since != "":
 		return nil
 	case len(args) != 2:
-		return usagef("want NAME and VERSION, or -since CHECKPOINT")
+		return flags.Usagef("want NAME and VERSION, or -since CHECKPOINT")
 	}
 	cfg.id = crate.ID{Name: args[0], Version: args[1]}
 	if err := cfg.id.Check(); err != nil {
-		return usagef("%w", err)
+		return flags.Usagef("%w", err)
 	}
 	if cfg.sum != "" {
 		if _, err := crate.ParseChecksum(cfg.sum); err != nil {
-			return usagef("-sha256: %w", err)
+			return flags.Usagef("-sha256: %w", err)
 		}
 	}
 	return nil
@@ -72,7 +73,7 @@ func (cfg *proveConfig) check(args []string) error {
 
 // prove runs the command.
 func (a *App) prove(ctx context.Context, cfg *proveConfig) error {
-	folder, err := durable.Open(cfg.Statements)
+	folder, err := durable.Open(cfg.dirs.Statements)
 	if err != nil {
 		return proveError(err)
 	}

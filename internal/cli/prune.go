@@ -14,6 +14,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -23,7 +24,7 @@ import (
 
 // pruneConfig is the flags of prune.
 type pruneConfig struct {
-	dirs          dirs
+	dirs          flags.Dirs
 	excludeYanked bool
 	superseded    bool
 	acceptShrink  bool
@@ -31,13 +32,13 @@ type pruneConfig struct {
 	olderThan     time.Duration
 	bundles       bool
 	minShare      int // percent
-	bundleSizeGB  int64
-	log           logConfig
+	bundleSize    flags.BundleSize
+	log           flags.Log
 }
 
 func pruneCommand(a *App) *cli.Command {
 	var cfg pruneConfig
-	flags := append(cfg.dirs.flags(),
+	list := append(cfg.dirs.Flags(),
 		&cli.BoolFlag{Name: "yes", Usage: "do it; without this flag, prune says what it would do", Destination: &cfg.yes},
 		&cli.BoolFlag{Name: "exclude-yanked", Usage: "yanked versions go too", Destination: &cfg.excludeYanked},
 		&cli.BoolFlag{Name: "superseded", Usage: "bytes that a version had before it was published again go too", Destination: &cfg.superseded},
@@ -45,14 +46,14 @@ func pruneCommand(a *App) *cli.Command {
 		&cli.DurationFlag{Name: "older-than", Usage: "also remove for good what has been in the trash for so long, such as 720h; 0 = never", Destination: &cfg.olderThan},
 		&cli.BoolFlag{Name: "bundles", Usage: "write bundles again without what goes", Destination: &cfg.bundles},
 		&cli.IntFlag{Name: "min-share", Value: 10, Usage: "with -bundles: leave a bundle as it is unless `PERCENT` of it would go", Destination: &cfg.minShare},
-		bundleSizeFlag(&cfg.bundleSizeGB),
+		cfg.bundleSize.Flag(),
 	)
 	return &cli.Command{
 		Name:         "prune",
 		Usage:        "throw away what the index does not name any more",
 		ArgsUsage:    "[-mirror DIR] [-yes] [-bundles] [options]",
 		Description:  helpText("prune", "exit-codes"),
-		Flags:        append(flags, cfg.log.flags()...),
+		Flags:        append(list, cfg.log.Flags()...),
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.prune(ctx, &cfg) }),
 	}
@@ -60,18 +61,18 @@ func pruneCommand(a *App) *cli.Command {
 
 func (cfg *pruneConfig) check() error {
 	if cfg.olderThan < 0 {
-		return usagef("-older-than is %v, want 0 (never) or more", cfg.olderThan)
+		return flags.Usagef("-older-than is %v, want 0 (never) or more", cfg.olderThan)
 	}
 	if cfg.minShare < 0 || cfg.minShare > 100 {
-		return usagef("-min-share is %d, want 0 to 100", cfg.minShare)
+		return flags.Usagef("-min-share is %d, want 0 to 100", cfg.minShare)
 	}
-	cfg.dirs.fill()
-	return errors.Join(checkBundleSize(cfg.bundleSizeGB), cfg.log.check(), cfg.dirs.Check())
+	cfg.dirs.Fill()
+	return errors.Join(cfg.bundleSize.Check(), cfg.log.Check(), cfg.dirs.Check())
 }
 
 // prune runs the command.
 func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
-	log := cfg.log.logger(a.Stderr)
+	log := cfg.log.Logger(a.Stderr)
 	ix, err := cfg.dirs.OpenIndex(ctx, log)
 	if err != nil {
 		return err
@@ -106,7 +107,7 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 
 // pruneHeld prunes for good, with the mirror's lock, and that of the bundles.
 func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config, ix *index.Index, log *slog.Logger) (err error) {
-	run := runConfig{home: cfg.dirs.Dirs, durability: "batch", bundleSizeGB: cfg.bundleSizeGB}
+	run := flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches, BundleSize: cfg.bundleSize}
 	w, err := home.Hold(a.homeConfig(&run, log))
 	if err != nil {
 		return err
@@ -117,7 +118,7 @@ func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config,
 	}
 	job.Catalog, job.Trash = w.Catalog, w.Loose.Trash
 	if job.Bundles != nil {
-		if err := run.origin.resolve(ctx, ix, log); err != nil {
+		if err := run.Origin.Resolve(ctx, ix, log); err != nil {
 			return err
 		}
 		if job.Bundles.Store, err = w.OpenBundles(ctx); err != nil {

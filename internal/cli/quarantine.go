@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/status"
@@ -20,7 +21,7 @@ import (
 
 // quarantineConfig is the flags of quarantine.
 type quarantineConfig struct {
-	dirs
+	dirs              flags.Dirs
 	settle, settleAll bool
 	json              bool
 	only              crate.ID // of -settle
@@ -33,10 +34,10 @@ func quarantineCommand(a *App) *cli.Command {
 		Usage:       "list what is in quarantine, and settle what was looked at",
 		ArgsUsage:   "[-mirror DIR] [-json] [-settle-all | -settle NAME VERSION]",
 		Description: helpText("quarantine"),
-		Flags: append(cfg.dirs.flags(),
+		Flags: append(cfg.dirs.Flags(),
 			&cli.BoolFlag{Name: "settle", Usage: "settle what is there of the version NAME VERSION", Destination: &cfg.settle},
 			&cli.BoolFlag{Name: "settle-all", Usage: "settle everything", Destination: &cfg.settleAll},
-			&cli.BoolFlag{Name: "json", Usage: "as one JSON object a line", Destination: &cfg.json}),
+			flags.JSON(&cfg.json, "as one JSON object a line")),
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			err := cfg.check(cmd.Args().Slice())
@@ -51,15 +52,15 @@ func quarantineCommand(a *App) *cli.Command {
 func (cfg *quarantineConfig) check(args []string) error {
 	switch {
 	case cfg.settle && cfg.settleAll:
-		return usagef("give one of -settle and -settle-all")
+		return flags.Usagef("give one of -settle and -settle-all")
 	case cfg.settle && len(args) != 2:
-		return usagef("-settle wants a NAME and a VERSION")
+		return flags.Usagef("-settle wants a NAME and a VERSION")
 	case !cfg.settle && len(args) > 0:
-		return usagef("unexpected argument %q", args[0])
+		return flags.Usagef("unexpected argument %q", args[0])
 	case cfg.settle:
 		cfg.only = crate.ID{Name: args[0], Version: args[1]}
 	}
-	cfg.fill()
+	cfg.dirs.Fill()
 	return cfg.dirs.Check()
 }
 
@@ -68,7 +69,7 @@ func (a *App) quarantine(ctx context.Context, cfg *quarantineConfig) error {
 	if cfg.settle || cfg.settleAll {
 		return a.settle(cfg)
 	}
-	all, err := status.Quarantine(ctx, &cfg.Dirs)
+	all, err := status.Quarantine(ctx, &cfg.dirs.Dirs)
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func (a *App) quarantine(ctx context.Context, cfg *quarantineConfig) error {
 
 // settle settles what the flags say.
 func (a *App) settle(cfg *quarantineConfig) error {
-	folder, err := a.folder(cfg.Crates)
+	folder, err := a.folder(cfg.dirs.Crates)
 	if err != nil {
 		return err
 	}

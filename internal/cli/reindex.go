@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -13,51 +14,51 @@ import (
 
 // reindexConfig is the flags of reindex.
 type reindexConfig struct {
-	dirs
-	log      logConfig
-	progress progressConfig
+	dirs     flags.Dirs
+	log      flags.Log
+	progress flags.Progress
 }
 
 func reindexCommand(a *App) *cli.Command {
 	var cfg reindexConfig
-	flags := append(cfg.dirs.flags(), cfg.manifestFlag())
-	flags = append(flags, cfg.log.flags()...)
-	flags = append(flags, cfg.progress.flags()...)
+	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag())
+	list = append(list, cfg.log.Flags()...)
+	list = append(list, cfg.progress.Flags()...)
 	return &cli.Command{
 		Name:         "reindex",
 		Usage:        "make the catalog anew, by hashing every file and bundle that is there",
 		ArgsUsage:    "[-mirror DIR]",
 		Description:  helpText("reindex", "exit-codes"),
-		Flags:        flags,
+		Flags:        list,
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.reindex(ctx, &cfg) }),
 	}
 }
 
 func (cfg *reindexConfig) check() error {
-	cfg.fill()
+	cfg.dirs.Fill()
 	err := cfg.dirs.Check()
 	if noMirror := new(home.NoMirrorError); errors.As(err, &noMirror) && noMirror.Crates {
 		err = nil // crates without a catalog are what this is for
 	}
-	return errors.Join(cfg.log.check(), cfg.progress.check(), err)
+	return errors.Join(cfg.log.Check(), cfg.progress.Check(), err)
 }
 
 // reindex is a run of the main job that fetches nothing and knows nothing.
 func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
-	show, log := a.terminal(&cfg.progress, &cfg.log)
-	ix, err := cfg.OpenIndex(ctx, log)
+	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
+	ix, err := cfg.dirs.OpenIndex(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer ix.Close()
-	run := runConfig{
-		home: cfg.Dirs, durability: "batch", newCatalog: true, net: netConfig{protocol: "auto"},
+	run := flags.Run{
+		Home: cfg.dirs.Dirs, Durability: flags.Batches, NewCatalog: true, Net: flags.Net{Protocol: "auto"},
 	}
-	if err := run.origin.resolve(ctx, ix, log); err != nil {
+	if err := run.Origin.Resolve(ctx, ix, log); err != nil {
 		return err
 	}
-	job := run.job(plan.FromIndex(ix, nil), log)
+	job := run.Job(plan.FromIndex(ix, nil), log)
 	job.Fetch, job.IncludeYanked, job.HeldOnly = nobody{}, true, true
 	return a.mirror(ctx, &run, job, show)
 }

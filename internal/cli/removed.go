@@ -16,7 +16,7 @@ import (
 // statusRemoved lists what the index has stopped naming.
 func (a *App) statusRemoved(ctx context.Context, cfg *statusConfig) error {
 	var out bytes.Buffer // of the last reading
-	err := cfg.ReadCatalog(ctx, func(c *catalog.Catalog) error {
+	err := cfg.dirs.ReadCatalog(ctx, func(c *catalog.Catalog) error {
 		out.Reset()
 		if cfg.json {
 			return status.EachRemoval(ctx, c, func(r *status.Removal) error { return printJSON(&out, r) })

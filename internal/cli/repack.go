@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -17,6 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/prune"
@@ -27,34 +27,34 @@ import (
 
 // repackConfig is the flags of repack.
 type repackConfig struct {
-	dirs
+	dirs        flags.Dirs
 	keep, hot   bool
-	maxDuration time.Duration
+	maxDuration flags.MaxDuration
 	atLeast     int
 	jobs        int
 	segmentGB   int64
-	log         logConfig
-	progress    progressConfig
+	log         flags.Log
+	progress    flags.Progress
 }
 
 func repackCommand(a *App) *cli.Command {
 	var cfg repackConfig
-	flags := append(cfg.dirs.flags(),
+	list := append(cfg.dirs.Flags(),
 		&cli.BoolFlag{Name: "keep", Usage: "keep loose files and bundles too; without it they are removed once what is in them was rebuilt from the deep archive and hashed", Destination: &cfg.keep},
 		&cli.BoolFlag{Name: "hot", Usage: "keep the newest version of each crate where it is, too: builds ask for it most", Destination: &cfg.hot},
-		&cli.DurationFlag{Name: "max-duration", Usage: "begin no more packs after so long; the next run goes on. 0 = when all is packed", Destination: &cfg.maxDuration},
+		cfg.maxDuration.Flag("begin no more packs after so long; the next run goes on. 0 = when all is packed"),
 		&cli.IntFlag{Name: "at-least", Value: 1, Usage: "leave a crate alone unless it has `N` versions that are not packed: few versions share little", Destination: &cfg.atLeast},
 		&cli.IntFlag{Name: "jobs", Usage: "packs that are built at a time. Default: one a core", Destination: &cfg.jobs},
 		&cli.Int64Flag{Name: "segment-size-gb", Value: defaultSegmentGB, Usage: "a segment takes no more once it has `N` GB", Destination: &cfg.segmentGB},
 	)
-	flags = append(flags, cfg.log.flags()...)
-	flags = append(flags, cfg.progress.flags()...)
+	list = append(list, cfg.log.Flags()...)
+	list = append(list, cfg.progress.Flags()...)
 	return &cli.Command{
 		Name:         "repack",
 		Usage:        "move crates into the deep archive, which takes a sixth of the space and longer to read",
 		ArgsUsage:    "[-mirror DIR] [-keep] [-hot] [-max-duration D]",
 		Description:  helpText("repack", "exit-codes"),
-		Flags:        flags,
+		Flags:        list,
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.repack(ctx, &cfg) }),
 	}
@@ -66,27 +66,28 @@ const defaultSegmentGB = 4
 const maxSegmentGB = 1 << 10
 
 func (cfg *repackConfig) check() error {
-	switch {
-	case cfg.maxDuration < 0:
-		return usagef("-max-duration is %v, want 0 (no limit) or more", cfg.maxDuration)
-	case cfg.atLeast < 1 || cfg.atLeast > deep.MaxVersions:
-		return usagef("-at-least is %d, want 1 to %d", cfg.atLeast, deep.MaxVersions)
-	case cfg.jobs < 0:
-		return usagef("-jobs is %d, want 0 (one a core) or more", cfg.jobs)
-	case cfg.segmentGB < 1 || cfg.segmentGB > maxSegmentGB:
-		return usagef("-segment-size-gb is %d, want 1 to %d", cfg.segmentGB, maxSegmentGB)
-	case cfg.keep && cfg.hot:
-		return usagef("-hot has no meaning with -keep, which keeps all versions")
+	if err := cfg.maxDuration.Check(); err != nil {
+		return err
 	}
-	cfg.fill()
-	return errors.Join(cfg.log.check(), cfg.progress.check(), cfg.dirs.Check())
+	switch {
+	case cfg.atLeast < 1 || cfg.atLeast > deep.MaxVersions:
+		return flags.Usagef("-at-least is %d, want 1 to %d", cfg.atLeast, deep.MaxVersions)
+	case cfg.jobs < 0:
+		return flags.Usagef("-jobs is %d, want 0 (one a core) or more", cfg.jobs)
+	case cfg.segmentGB < 1 || cfg.segmentGB > maxSegmentGB:
+		return flags.Usagef("-segment-size-gb is %d, want 1 to %d", cfg.segmentGB, maxSegmentGB)
+	case cfg.keep && cfg.hot:
+		return flags.Usagef("-hot has no meaning with -keep, which keeps all versions")
+	}
+	cfg.dirs.Fill()
+	return errors.Join(cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
 }
 
 // repack holds the mirror as a run does, and packs.
 func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
-	show, log := a.terminal(&cfg.progress, &cfg.log)
-	run := runConfig{home: cfg.Dirs, durability: "batch", bundleSizeGB: defaultBundleGB}
-	if err := run.origin.resolveIn(ctx, cfg.Index, log); err != nil {
+	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
+	run := flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches, BundleSize: flags.UsualBundleSize}
+	if err := run.Origin.ResolveIn(ctx, cfg.dirs.Index, log); err != nil {
 		return err
 	}
 	w, err := home.Hold(a.homeConfig(&run, log))
@@ -109,7 +110,7 @@ func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
 		job.Originals = o
 	}
 	if cfg.maxDuration > 0 {
-		job.Deadline = time.Now().Add(cfg.maxDuration)
+		job.Deadline = time.Now().Add(time.Duration(cfg.maxDuration))
 	}
 	done, err := pack(ctx, w, job, cfg.segmentGB, show, log)
 	if done == nil {
@@ -155,7 +156,7 @@ func packing(p *repack.Progress, totals catalog.Totals) func() console.State {
 	}
 }
 
-func (a *App) bundlesIfThere(ctx context.Context, w *home.Writer, d *dirs) (bundles, error) {
+func (a *App) bundlesIfThere(ctx context.Context, w *home.Writer, d *flags.Dirs) (bundles, error) {
 	folder, err := home.OpenIfThere(d.Bundles)
 	if err != nil || folder == nil {
 		return nil, err
@@ -232,34 +233,10 @@ func repackVerdict(d *repack.Done) error {
 	return nil
 }
 
-// deepConfig is the flags of a sync that packs.
-type deepConfig struct {
-	deep bool
-	mode string
-}
-
-func (cfg *deepConfig) flags() []cli.Flag {
-	return []cli.Flag{
-		&cli.BoolFlag{Name: "deep", Usage: "move what has come into the deep archive, as clonecratesio repack does, once a crate has " + strconv.Itoa(followAtLeast) + " versions that are not there", Destination: &cfg.deep},
-		&cli.StringFlag{Name: "deep-mode", Value: "only", Usage: "with -deep, `only|hot|add`: keep nothing elsewhere, the newest version of each crate, or all", Destination: &cfg.mode},
-	}
-}
-
-// followAtLeast is how many versions a crate needs that are not packed: so a pack is
-// written again after every eighth version of a crate, not after each.
-const followAtLeast = 8
-
-func (cfg *deepConfig) check() error {
-	if cfg.mode != "only" && cfg.mode != "hot" && cfg.mode != "add" {
-		return usagef("-deep-mode %q is none of only, hot, add", cfg.mode)
-	}
-	return nil
-}
-
 // packRound packs what a round has brought. Bundles stay until repack frees them.
 func (cfg *syncConfig) packRound(ctx context.Context, w *home.Writer, show *console.Display, log *slog.Logger) error {
-	job := repack.Config{Open: w.Store.Open, Hot: cfg.deep.mode == "hot", AtLeast: followAtLeast, KeepOpen: cfg.every > 0}
-	if cfg.deep.mode != "add" {
+	job := repack.Config{Open: w.Store.Open, Hot: cfg.deep.Mode == "hot", AtLeast: flags.RoundAtLeast, KeepOpen: cfg.every > 0}
+	if cfg.deep.Mode != "add" {
 		job.Originals = originals{Remover: w.Store, w: w, log: log}
 	}
 	done, err := pack(ctx, w, job, defaultSegmentGB, show, log)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
@@ -23,15 +24,15 @@ import (
 
 // serveConfig is the flags of serve; their Usage texts say what they mean.
 type serveConfig struct {
-	dirs            dirs
+	dirs            flags.Dirs
 	listen          string
 	publicURL       string
 	tlsCert, tlsKey string
 	maxConns        int
 	cacheMB         int64
 	deepCacheGB     int64
-	adminListen     adminAddr
-	log             logConfig
+	adminListen     flags.Listen
+	log             flags.Log
 }
 
 func serveCommand(a *App) *cli.Command {
@@ -47,7 +48,7 @@ func serveCommand(a *App) *cli.Command {
 }
 
 func (cfg *serveConfig) flags() []cli.Flag {
-	flags := append(cfg.dirs.flags(), cfg.dirs.logDirFlag(),
+	list := append(cfg.dirs.Flags(), cfg.dirs.LogDirFlag(),
 		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", Usage: "serve at `ADDR`; :8080 is every address of this machine", Destination: &cfg.listen},
 		&cli.StringFlag{Name: "public-url", Usage: "clients reach this at `URL`, with a path if there is one, as behind a proxy; default: the address at which each of them has connected", Destination: &cfg.publicURL},
 		&cli.StringFlag{Name: "tls-cert", Usage: "serve HTTPS with the certificate chain in the PEM `FILE`, read again when it changes", Destination: &cfg.tlsCert, TakesFile: true},
@@ -55,9 +56,9 @@ func (cfg *serveConfig) flags() []cli.Flag {
 		&cli.IntFlag{Name: "max-conns", Usage: "at most `N` connections at a time, others wait; 0 = as many as the limit of open files allows", Destination: &cfg.maxConns},
 		&cli.Int64Flag{Name: "index-cache-mb", Value: 64, Usage: "keep up to `N` MiB of index files in memory", Destination: &cfg.cacheMB},
 		&cli.Int64Flag{Name: "deep-cache-gb", Value: 5, Usage: "keep up to `N` GiB of crates that were rebuilt from the deep archive, in files; 0 = none", Destination: &cfg.deepCacheGB},
-		cfg.adminListen.cliFlag("admin-listen", "127.0.0.1:9091"),
+		cfg.adminListen.Flag("admin-listen", "127.0.0.1:9091"),
 	)
-	return append(flags, cfg.log.flags()...)
+	return append(list, cfg.log.Flags()...)
 }
 
 // maxDeepCacheGB is more than any archive has.
@@ -67,24 +68,24 @@ const maxDeepCacheGB = 1 << 20
 func (cfg *serveConfig) check() error {
 	switch {
 	case (cfg.tlsCert == "") != (cfg.tlsKey == ""):
-		return usagef("-tls-cert and -tls-key belong together: provide both or neither")
+		return flags.Usagef("-tls-cert and -tls-key belong together: provide both or neither")
 	case cfg.maxConns < 0:
-		return usagef("-max-conns is %d, want 0 (as many as fit) or more", cfg.maxConns)
+		return flags.Usagef("-max-conns is %d, want 0 (as many as fit) or more", cfg.maxConns)
 	case cfg.cacheMB < 1:
-		return usagef("-index-cache-mb is %d, want at least 1", cfg.cacheMB)
+		return flags.Usagef("-index-cache-mb is %d, want at least 1", cfg.cacheMB)
 	case cfg.deepCacheGB < 0 || cfg.deepCacheGB > maxDeepCacheGB:
-		return usagef("-deep-cache-gb is %d, want 0 (none) to %d", cfg.deepCacheGB, maxDeepCacheGB)
+		return flags.Usagef("-deep-cache-gb is %d, want 0 (none) to %d", cfg.deepCacheGB, maxDeepCacheGB)
 	}
 	if _, err := publicurl.Parse(cfg.publicURL); err != nil {
-		return usagef("-public-url: %w", err)
+		return flags.Usagef("-public-url: %w", err)
 	}
-	return cfg.log.check()
+	return cfg.log.Check()
 }
 
 // serve runs the command.
 func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
-	log := cfg.log.logger(a.Stderr)
-	cfg.dirs.fill()
+	log := cfg.log.Logger(a.Stderr)
+	cfg.dirs.Fill()
 	if err := cfg.dirs.CheckState(); err != nil {
 		return err
 	}
@@ -156,9 +157,9 @@ func everyAddress(addr net.Addr) bool {
 }
 
 func (cfg *serveConfig) serveAdmin(v *reader.View, h *registry.Handler, server *registry.Server, deep *packed.Metrics, log *slog.Logger) (stop func(), err error) {
-	if host, _, err := net.SplitHostPort(cfg.adminListen.addr); err == nil && host != "localhost" && !admin.IsLoopback(cfg.adminListen.addr) {
-		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.adminListen.addr)
+	if host, _, err := net.SplitHostPort(cfg.adminListen.Addr); err == nil && host != "localhost" && !admin.IsLoopback(cfg.adminListen.Addr) {
+		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.adminListen.Addr)
 	}
 	status := registry.Status(v, version())
-	return cfg.adminListen.serve(admin.Handler(func() any { return status() }, h.Metrics(), server.Metrics(), deep), log)
+	return cfg.adminListen.Serve(admin.Handler(func() any { return status() }, h.Metrics(), server.Metrics(), deep), log)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -22,7 +23,7 @@ import (
 // sidecarsConfig is the flags of sidecars; their Usage texts say what they mean.
 type sidecarsConfig struct {
 	indexDir              string
-	origin                originConfig
+	origin                flags.Origin
 	out, mode             string
 	jsonlOut, parquetOut  string
 	manifest              string
@@ -32,8 +33,8 @@ type sidecarsConfig struct {
 	limit                 int64
 	acceptShrink          bool
 	concurrency           int
-	log                   logConfig
-	progress              progressConfig
+	log                   flags.Log
+	progress              flags.Progress
 }
 
 func sidecarsCommand(a *App, name string) *cli.Command {
@@ -50,8 +51,8 @@ func sidecarsCommand(a *App, name string) *cli.Command {
 }
 
 func (cfg *sidecarsConfig) flags() []cli.Flag {
-	flags := []cli.Flag{
-		&cli.StringFlag{Name: "index-dir", Usage: "local crates.io-index: a checkout, a bare repository or a plain `DIR`", Destination: &cfg.indexDir, TakesFile: true},
+	list := []cli.Flag{
+		flags.IndexDir(&cfg.indexDir, "local crates.io-index: a checkout, a bare repository or a plain `DIR`"),
 		&cli.StringFlag{Name: "output-mode", Value: "files", Usage: "`files|jsonl|parquet`: a file a version, or one file with a line or a row a version", Destination: &cfg.mode},
 		&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIR` of the files, which may be that of a mirror", Destination: &cfg.out, TakesFile: true},
 		&cli.StringFlag{Name: "jsonl-out", Usage: "`FILE` of the lines, replaced when the new one is whole; /dev/stdout and FIFOs are written to as the lines come", Destination: &cfg.jsonlOut, TakesFile: true},
@@ -60,45 +61,45 @@ func (cfg *sidecarsConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "with-manifest-toml", Usage: "add what the Cargo.toml inside each crate of the mirror in -mirror-out and -bundles-out says", Destination: &cfg.insides},
 		&cli.StringFlag{Name: "mirror-out", Value: "out", Usage: "with -with-manifest-toml: `DIR` of the crate files; it is only read", Destination: &cfg.mirrorOut, TakesFile: true},
 		&cli.StringFlag{Name: "bundles-out", Value: "bundles", Usage: "with -with-manifest-toml: `DIR` of the bundles; it is only read", Destination: &cfg.bundlesOut, TakesFile: true},
-		cfg.origin.flag("crate_url is "),
+		cfg.origin.Flag("crate_url is "),
 		&cli.BoolFlag{Name: "include-yanked", Usage: "yanked versions too; without it, files that they have are kept up to date", Destination: &cfg.includeYanked},
 		&cli.Int64Flag{Name: "limit", Usage: "at most `N` sidecars, 0 = all", Destination: &cfg.limit},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although the index is empty, or the table that is there would lose many rows", Destination: &cfg.acceptShrink},
 		&cli.IntFlag{Name: "concurrency", Value: 128, Usage: "work on at most `N` batches of versions at a time", Destination: &cfg.concurrency},
 	}
-	flags = append(flags, cfg.log.flags()...)
-	return append(flags, cfg.progress.flags()...)
+	list = append(list, cfg.log.Flags()...)
+	return append(list, cfg.progress.Flags()...)
 }
 
 // check refuses what makes no sense, before anything is touched.
 func (cfg *sidecarsConfig) check() error {
 	if cfg.indexDir == "" {
-		return usagef("provide -index-dir")
+		return flags.Usagef("provide -index-dir")
 	}
 	if info, err := os.Stat(cfg.indexDir); err != nil || !info.IsDir() {
-		return usagef("-index-dir %s is not a directory", cfg.indexDir)
+		return flags.Usagef("-index-dir %s is not a directory", cfg.indexDir)
 	}
 	switch cfg.mode {
 	case "files", "jsonl", "parquet":
 	default:
-		return usagef("-output-mode %q is none of files, jsonl, parquet", cfg.mode)
+		return flags.Usagef("-output-mode %q is none of files, jsonl, parquet", cfg.mode)
 	}
 	if (cfg.mode == "jsonl") != (cfg.jsonlOut != "") {
-		return usagef("-output-mode jsonl and -jsonl-out go together")
+		return flags.Usagef("-output-mode jsonl and -jsonl-out go together")
 	}
 	if (cfg.mode == "parquet") != (cfg.parquetOut != "") {
-		return usagef("-output-mode parquet and -parquet-out go together")
+		return flags.Usagef("-output-mode parquet and -parquet-out go together")
 	}
 	if info, err := os.Stat(cfg.mirrorOut); cfg.insides && (err != nil || !info.IsDir()) {
-		return usagef("-mirror-out %s is not a directory", cfg.mirrorOut)
+		return flags.Usagef("-mirror-out %s is not a directory", cfg.mirrorOut)
 	}
 	if cfg.limit < 0 {
-		return usagef("-limit is %d, want 0 (all) or more", cfg.limit)
+		return flags.Usagef("-limit is %d, want 0 (all) or more", cfg.limit)
 	}
-	if cfg.concurrency < 1 || cfg.concurrency > maxConcurrency {
-		return usagef("-concurrency is %d, want 1 to %d", cfg.concurrency, maxConcurrency)
+	if cfg.concurrency < 1 || cfg.concurrency > flags.MaxConcurrency {
+		return flags.Usagef("-concurrency is %d, want 1 to %d", cfg.concurrency, flags.MaxConcurrency)
 	}
-	return errors.Join(cfg.checkTarget(), cfg.origin.check(), cfg.log.check(), cfg.progress.check())
+	return errors.Join(cfg.checkTarget(), cfg.origin.Check(), cfg.log.Check(), cfg.progress.Check())
 }
 
 // checkTarget refuses a file of lines or rows that is no file, or is the manifest
@@ -110,13 +111,13 @@ func (cfg *sidecarsConfig) checkTarget() error {
 	target := cfg.target()
 	there, err := os.Stat(target)
 	if os.IsPathSeparator(target[len(target)-1]) || err == nil && there.IsDir() {
-		return usagef("-%s-out %s is a directory, want a file", cfg.mode, target)
+		return flags.Usagef("-%s-out %s is a directory, want a file", cfg.mode, target)
 	}
 	if cfg.manifest == "" || err != nil {
 		return nil
 	}
 	if read, err := os.Stat(cfg.manifest); err == nil && os.SameFile(read, there) {
-		return usagef("-%s-out %s is the manifest that is to be read: write to another file", cfg.mode, target)
+		return flags.Usagef("-%s-out %s is the manifest that is to be read: write to another file", cfg.mode, target)
 	}
 	return nil
 }
@@ -145,13 +146,13 @@ func (cfg *sidecarsConfig) openTarget(ctx context.Context) (to target, err error
 
 // sidecars runs the command.
 func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
-	show, log := a.terminal(&cfg.progress, &cfg.log)
+	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	ix, err := index.Open(ctx, cfg.indexDir, index.Options{Log: log})
 	if err != nil {
 		return err
 	}
 	defer ix.Close()
-	if err := cfg.origin.resolve(ctx, ix, log); err != nil {
+	if err := cfg.origin.Resolve(ctx, ix, log); err != nil {
 		return err
 	}
 	to, err := cfg.openTarget(ctx)
@@ -170,7 +171,7 @@ func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
 // did not begin.
 func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to target, ix *index.Index, show *console.Display, log *slog.Logger) (_ *sidecar.Summary, err error) {
 	job := sidecar.Config{
-		Index: ix, URLs: cfg.origin.urls.WithoutUser(), IncludeYanked: cfg.includeYanked, Limit: cfg.limit, AcceptShrink: cfg.acceptShrink, Concurrency: cfg.concurrency,
+		Index: ix, URLs: cfg.origin.URLs.WithoutUser(), IncludeYanked: cfg.includeYanked, Limit: cfg.limit, AcceptShrink: cfg.acceptShrink, Concurrency: cfg.concurrency,
 		Log: log, Progress: sidecar.NewProgress(),
 	}
 	where := sidecar.Target{

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/status"
@@ -18,7 +19,7 @@ import (
 
 // statusConfig is the flags of status.
 type statusConfig struct {
-	dirs
+	dirs    flags.Dirs
 	json    bool
 	removed bool
 	deep    bool
@@ -30,8 +31,8 @@ func statusCommand(a *App) *cli.Command {
 		Name:      "status",
 		Usage:     "say what a mirror holds, how old it is, and how its last run ended",
 		ArgsUsage: "[-mirror DIR] [-json] [-removed] [-deep]",
-		Flags: append(cfg.dirs.flags(),
-			&cli.BoolFlag{Name: "json", Usage: "as one JSON object; with -removed, one a line", Destination: &cfg.json},
+		Flags: append(cfg.dirs.Flags(),
+			flags.JSON(&cfg.json, "as one JSON object; with -removed, one a line"),
 			&cli.BoolFlag{Name: "removed", Usage: "list what the index has stopped naming, when that was seen, and in which commit", Destination: &cfg.removed},
 			&cli.BoolFlag{Name: "deep", Usage: "say what the deep archive has: its ratio, what rebuilds the crates, what is stored as it is and why", Destination: &cfg.deep}),
 		OnUsageError: onUsageError,
@@ -40,7 +41,7 @@ func statusCommand(a *App) *cli.Command {
 }
 
 func (cfg *statusConfig) check() error {
-	cfg.fill()
+	cfg.dirs.Fill()
 	return cfg.dirs.Check()
 }
 
@@ -51,7 +52,7 @@ func (a *App) status(ctx context.Context, cfg *statusConfig) error {
 	if cfg.deep {
 		return a.statusDeep(ctx, cfg)
 	}
-	s, err := status.Read(ctx, &cfg.Dirs)
+	s, err := status.Read(ctx, &cfg.dirs.Dirs)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
@@ -25,7 +26,7 @@ import (
 
 // syncConfig is the flags of sync.
 type syncConfig struct {
-	dirs            dirs
+	dirs            flags.Dirs
 	indexURL        string
 	checkout        bool
 	skipIndexUpdate bool
@@ -33,10 +34,10 @@ type syncConfig struct {
 	excludeYanked   bool
 	sidecars        bool
 	every           time.Duration
-	attest          signersConfig
-	part            selectConfig
-	deep            deepConfig
-	runConfig
+	attest          flags.Signers
+	part            flags.Part
+	deep            flags.Deep
+	flags.Run
 }
 
 func syncCommand(a *App) *cli.Command {
@@ -53,20 +54,20 @@ func syncCommand(a *App) *cli.Command {
 }
 
 func (cfg *syncConfig) flags() []cli.Flag {
-	flags := append(cfg.dirs.flags(), cfg.dirs.manifestFlag(), cfg.dirs.logDirFlag(),
+	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(), cfg.dirs.LogDirFlag(),
 		&cli.StringFlag{Name: "index-url", Usage: "git repository of the index, `URL`: https, ssh, git, http or file (default: the one that the index was cloned from, or " + index.DefaultURL + ")", Destination: &cfg.indexURL},
 		&cli.BoolFlag{Name: "checkout", Usage: "clone the index with a working tree: read faster, 3 GB more; one that is there stays as it is", Destination: &cfg.checkout},
 		&cli.BoolFlag{Name: "skip-index-update", Usage: "take the index as it is", Destination: &cfg.skipIndexUpdate},
 		&cli.IntFlag{Name: "keep-days", Usage: "keep of the index's past every day of the last `N`, and the last day of each month before (default: every day)", HideDefault: true, Destination: &cfg.keepDays},
 		&cli.BoolFlag{Name: "exclude-yanked", Usage: "leave yanked versions out (builds with a Cargo.lock need them)", Destination: &cfg.excludeYanked},
 		&cli.BoolFlag{Name: "sidecars", Usage: "write sidecars, a file of JSON a version, beside the crates, and keep them up to date", Destination: &cfg.sidecars},
-		&cli.StringSliceFlag{Name: "attest", Usage: "when all is held, state that under a signature by the private key in `FILE`, as clonecratesio attest does; with -every once an hour", Destination: &cfg.attest.keys, TakesFile: true},
-		cfg.attest.password.flag(),
+		&cli.StringSliceFlag{Name: "attest", Usage: "when all is held, state that under a signature by the private key in `FILE`, as clonecratesio attest does; with -every once an hour", Destination: &cfg.attest.Keys, TakesFile: true},
+		cfg.attest.Password.Flag(),
 		&cli.DurationFlag{Name: "every", Usage: "follow: do it again every so often, such as 10m, until stopped", Destination: &cfg.every},
 	)
-	flags = append(flags, cfg.deep.flags()...)
-	flags = append(flags, cfg.part.flags()...)
-	return append(flags, cfg.runConfig.flags()...)
+	list = append(list, cfg.deep.Flags()...)
+	list = append(list, cfg.part.Flags()...)
+	return append(list, cfg.Run.Flags()...)
 }
 
 // minEvery keeps a slip of the hand (ns for m) from becoming a nuisance upstream.
@@ -74,56 +75,56 @@ const minEvery = time.Second
 
 func (cfg *syncConfig) check() error {
 	if cfg.every != 0 && cfg.every < minEvery {
-		return usagef("-every is %v, want %v or more", cfg.every, minEvery)
+		return flags.Usagef("-every is %v, want %v or more", cfg.every, minEvery)
 	}
 	if cfg.skipIndexUpdate && (cfg.indexURL != "" || cfg.checkout || cfg.keepDays != 0) {
-		return usagef("-skip-index-update makes nothing of -index-url, -checkout and -keep-days")
+		return flags.Usagef("-skip-index-update makes nothing of -index-url, -checkout and -keep-days")
 	}
 	if cfg.keepDays < 0 {
-		return usagef("-keep-days is %d, want 1 or more, or 0 for every day", cfg.keepDays)
+		return flags.Usagef("-keep-days is %d, want 1 or more, or 0 for every day", cfg.keepDays)
 	}
-	if cfg.sidecars && cfg.part.chooses() {
-		return usagef("-sidecars describes all of the index, not a part of it")
+	if cfg.sidecars && cfg.part.Chooses() {
+		return flags.Usagef("-sidecars describes all of the index, not a part of it")
 	}
-	if len(cfg.attest.keys) > 0 && (cfg.part.chooses() || cfg.excludeYanked) {
-		return usagef("-attest states that all of the index is held: for a part of it there is clonecratesio attest -partial")
+	if len(cfg.attest.Keys) > 0 && (cfg.part.Chooses() || cfg.excludeYanked) {
+		return flags.Usagef("-attest states that all of the index is held: for a part of it there is clonecratesio attest -partial")
 	}
-	cfg.dirs.fill()
-	cfg.home = cfg.dirs.Dirs
-	return errors.Join(cfg.part.check(), cfg.deep.check(), cfg.runConfig.check())
+	cfg.dirs.Fill()
+	cfg.Home = cfg.dirs.Dirs
+	return errors.Join(cfg.part.Check(), cfg.deep.Check(), cfg.Run.Check())
 }
 
 // sync runs the command.
 func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
-	show, log := a.terminal(&cfg.progress, &cfg.log)
-	if err := cfg.net.fitOpenFiles(log); err != nil {
+	show, log := cfg.Progress.Terminal(a.Stderr, &cfg.Log)
+	if err := cfg.Net.FitOpenFiles(log); err != nil {
 		return err
 	}
 	if err := cfg.checkIndex(ctx, log); err != nil {
 		return err
 	}
-	signers, err := cfg.attest.open(ctx, a)
+	signers, err := cfg.attest.Open(ctx, a.Stderr)
 	if err != nil {
 		return err
 	}
-	to, err := openManifest(ctx, &cfg.runConfig)
+	to, err := openManifest(ctx, &cfg.Run)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.close()) }()
 	cfg.hintBundles(log)
-	if err := cfg.origin.resolveIn(ctx, cfg.dirs.Index, log); err != nil {
+	if err := cfg.Origin.ResolveIn(ctx, cfg.dirs.Index, log); err != nil {
 		log.Debug("the index will say where crates are once it is updated", "err", err)
 	}
 	var stated *attest.Result
-	job := a.followConfig(cfg, a.sessionConfig(&cfg.runConfig, &to, show, log), show)
+	job := a.followConfig(cfg, a.sessionConfig(&cfg.Run, &to, show, log), show)
 	if signers != nil {
 		job.State = func(ctx context.Context, w *home.Writer) (err error) {
 			stated, err = a.stateRound(ctx, cfg, w, signers, log)
 			return err
 		}
 	}
-	if cfg.deep.deep {
+	if cfg.deep.Pack {
 		job.Pack = func(ctx context.Context, w *home.Writer) error { return cfg.packRound(ctx, w, show, log) }
 	}
 	f := follow.New(job)
@@ -131,9 +132,9 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 		return f.Follow(ctx)
 	}
 	err = f.Once(ctx)
-	a.printRun(f.Summary(), &cfg.runConfig, &to, log)
+	a.printRun(f.Summary(), &cfg.Run, &to, log)
 	if stated != nil {
-		err = errors.Join(err, printStatement(to.results(a), stated, &cfg.home))
+		err = errors.Join(err, printStatement(to.results(a), stated, &cfg.Home))
 	}
 	return err
 }
@@ -141,7 +142,7 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 // checkIndex looks at an index that will not be updated before anything is
 // touched for it.
 func (cfg *syncConfig) checkIndex(ctx context.Context, log *slog.Logger) error {
-	if !cfg.skipIndexUpdate || cfg.acceptShrink {
+	if !cfg.skipIndexUpdate || cfg.AcceptShrink {
 		return nil
 	}
 	ix, err := cfg.dirs.OpenIndex(ctx, log)
@@ -155,26 +156,26 @@ func (cfg *syncConfig) checkIndex(ctx context.Context, log *slog.Logger) error {
 func (a *App) followConfig(cfg *syncConfig, session follow.SessionConfig, show *console.Display) follow.Config {
 	log := session.Log
 	f := follow.Config{
-		SessionConfig: session, Every: cfg.every, AcceptShrink: cfg.acceptShrink,
+		SessionConfig: session, Every: cfg.every, AcceptShrink: cfg.AcceptShrink,
 		WatchUpdate: func(look func() string) (stop func()) {
 			return show.Follow(func() console.State { return gitState("updating the index", look()) }, log)
 		},
 		Job: func(ctx context.Context, ix *index.Index, source plan.Source) (mirror.Config, error) {
-			err := cfg.origin.resolve(ctx, ix, log)
-			job := cfg.job(source, log)
-			job.IncludeYanked, job.AllowEmpty = !cfg.excludeYanked, cfg.part.allowEmpty
+			err := cfg.Origin.Resolve(ctx, ix, log)
+			job := cfg.Job(source, log)
+			job.IncludeYanked, job.AllowEmpty = !cfg.excludeYanked, cfg.part.AllowEmpty
 			return job, err
 		},
-		Lacking: func(s *mirror.Summary) error { return lacking(s, &cfg.runConfig) },
-		Aside:   func(files int) error { return quarantined(files, &cfg.home) },
-		Ended:   func(s *mirror.Summary) { logSummary(log, s, &cfg.runConfig) },
+		Lacking: func(s *mirror.Summary) error { return lacking(s, &cfg.Run) },
+		Aside:   func(files int) error { return quarantined(files, &cfg.Home) },
+		Ended:   func(s *mirror.Summary) { logSummary(log, s, &cfg.Run) },
 	}
 	if !cfg.skipIndexUpdate {
 		f.Update = &clone.Config{Dir: cfg.dirs.Index, URL: cfg.indexURL, Checkout: cfg.checkout, KeepDays: cfg.keepDays, Log: log}
 	}
-	if cfg.part.chooses() {
+	if cfg.part.Chooses() {
 		f.Part = func(ctx context.Context, ix *index.Index) (plan.Source, error) {
-			return cfg.part.source(ctx, ix, nil, !cfg.excludeYanked, show, log)
+			return cfg.part.Source(ctx, ix, nil, !cfg.excludeYanked, show, log)
 		}
 	}
 	if cfg.sidecars {
@@ -186,9 +187,9 @@ func (a *App) followConfig(cfg *syncConfig, session follow.SessionConfig, show *
 // describeRound brings the sidecars of what was looked at up to date.
 func (a *App) describeRound(ctx context.Context, cfg *syncConfig, ix *index.Index, show *console.Display, log *slog.Logger) error {
 	sum, err := a.describe(ctx, &sidecarsConfig{
-		mode: "files", out: cfg.home.Crates, origin: cfg.origin, includeYanked: !cfg.excludeYanked,
+		mode: "files", out: cfg.Home.Crates, origin: cfg.Origin, includeYanked: !cfg.excludeYanked,
 		acceptShrink: true, // of the index, which may be what has changed alone; files are never taken away
-		concurrency:  cfg.net.concurrency,
+		concurrency:  cfg.Net.Concurrency,
 	}, target{}, ix, show, log)
 	if err == nil || verdict.Is(err) {
 		log.Info("sidecars", "written", sum.Counts.Written, "existing", sum.Counts.Kept, "errors", sum.Counts.Problems)
@@ -198,11 +199,11 @@ func (a *App) describeRound(ctx context.Context, cfg *syncConfig, ix *index.Inde
 
 // stateRound states what is held.
 func (a *App) stateRound(ctx context.Context, cfg *syncConfig, w *home.Writer, by *attest.Signers, log *slog.Logger) (*attest.Result, error) {
-	r, err := a.state(ctx, w, &cfg.home, by, log, func(job *attest.Config) { job.Partial = cfg.allowMissing })
+	r, err := a.state(ctx, w, &cfg.Home, by, log, func(job *attest.Config) { job.Partial = cfg.AllowMissing })
 	if err != nil {
 		return nil, err
 	}
-	log.Info("stated what is held", "held", r.Held, "of", r.Named, "leaves", r.N, "new", r.New, "log", cfg.home.Statements)
+	log.Info("stated what is held", "held", r.Held, "of", r.Named, "leaves", r.N, "new", r.New, "log", cfg.Home.Statements)
 	return r, nil
 }
 
@@ -224,7 +225,7 @@ func gitState(phase, detail string) console.State {
 // hintBundles tells who forgot -bundle. A mirror does not remember by itself how
 // it was filled: a flag that is given decides.
 func (cfg *syncConfig) hintBundles(log *slog.Logger) {
-	if !cfg.bundle && cfg.home.HasBundles() {
-		log.Warn(fmt.Sprintf("there are bundles in %s, but without -bundle new crates become loose files", cfg.home.Bundles))
+	if !cfg.Bundle && cfg.Home.HasBundles() {
+		log.Warn(fmt.Sprintf("there are bundles in %s, but without -bundle new crates become loose files", cfg.Home.Bundles))
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -24,49 +25,49 @@ import (
 
 // verifyConfig is the flags of verify.
 type verifyConfig struct {
-	dirs
-	maxDuration time.Duration
+	dirs        flags.Dirs
+	maxDuration flags.MaxDuration
 	restart     bool
 	repair      bool
-	origin      originConfig
-	net         netConfig
-	log         logConfig
-	progress    progressConfig
+	origin      flags.Origin
+	net         flags.Net
+	log         flags.Log
+	progress    flags.Progress
 }
 
 func verifyCommand(a *App) *cli.Command {
 	var cfg verifyConfig
-	flags := append(cfg.dirs.flags(), cfg.manifestFlag(),
-		&cli.DurationFlag{Name: "max-duration", Usage: "stop after so long; the next run goes on from there. 0 = when all is hashed", Destination: &cfg.maxDuration},
+	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
+		cfg.maxDuration.Flag("stop after so long; the next run goes on from there. 0 = when all is hashed"),
 		&cli.BoolFlag{Name: "restart", Usage: "begin at the first crate, not where the last run stopped", Destination: &cfg.restart},
 		&cli.BoolFlag{Name: "repair", Usage: "fetch anew what is damaged or missing; what is damaged is moved to quarantine first", Destination: &cfg.repair},
-		cfg.origin.flag("for -repair: crate files are at "),
+		cfg.origin.Flag("for -repair: crate files are at "),
 	)
-	flags = append(flags, cfg.net.flags()...)
-	flags = append(flags, cfg.log.flags()...)
-	flags = append(flags, cfg.progress.flags()...)
+	list = append(list, cfg.net.Flags()...)
+	list = append(list, cfg.log.Flags()...)
+	list = append(list, cfg.progress.Flags()...)
 	return &cli.Command{
 		Name:         "verify",
 		Usage:        "hash everything that is held, and say what is damaged, missing or unreadable",
 		ArgsUsage:    "[-mirror DIR] [-max-duration D] [-repair]",
 		Description:  helpText("verify"),
-		Flags:        flags,
+		Flags:        list,
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.verify(ctx, &cfg) }),
 	}
 }
 
 func (cfg *verifyConfig) check() error {
-	if cfg.maxDuration < 0 {
-		return usagef("-max-duration is %v, want 0 (no limit) or more", cfg.maxDuration)
+	if err := cfg.maxDuration.Check(); err != nil {
+		return err
 	}
-	cfg.fill()
-	return errors.Join(cfg.origin.check(), cfg.net.check(), cfg.origin.checkToken(cfg.net.token), cfg.log.check(), cfg.progress.check(), cfg.dirs.Check())
+	cfg.dirs.Fill()
+	return errors.Join(flags.CheckUpstream(&cfg.origin, &cfg.net), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
 }
 
 // verify hashes, and repairs if that is asked for.
 func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
-	show, log := a.terminal(&cfg.progress, &cfg.log)
+	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	v, err := a.verification(ctx, cfg, log, func(s *verify.Session) error { return a.sweep(ctx, cfg, s, show, log) })
 	if err != nil {
 		return err
@@ -117,26 +118,26 @@ func printSweep(w io.Writer, s *verify.Summary, c *verify.Cursor, totals catalog
 // aside and fetches it. Of bytes that a version had before, which cannot be
 // fetched, it keeps the copies that are good.
 func (a *App) repair(ctx context.Context, cfg *verifyConfig, v *verify.Session, show *console.Display, log *slog.Logger) error {
-	if err := cfg.net.fitOpenFiles(log); err != nil {
+	if err := cfg.net.FitOpenFiles(log); err != nil {
 		return err
 	}
-	if err := cfg.origin.resolveIn(ctx, cfg.Index, log); err != nil {
+	if err := cfg.origin.ResolveIn(ctx, cfg.dirs.Index, log); err != nil {
 		return err
 	}
-	run := runConfig{
-		home: cfg.Dirs, origin: cfg.origin, durability: "batch", net: cfg.net,
-		secondPass: defaultSecondPass,
+	run := flags.Run{
+		Home: cfg.dirs.Dirs, Origin: cfg.origin, Durability: flags.Batches, Net: cfg.net,
+		SecondPass: flags.UsualSecondPass,
 	}
 	entries, superseded := v.Bad()
-	job := run.job(plan.FromList(entries, nil), log)
+	job := run.Job(plan.FromList(entries, nil), log)
 	job.IncludeYanked, job.VerifyExisting, job.Repair = true, true, true
 	job.Superseded, job.AllowEmpty = superseded, true
 	return a.mirror(ctx, &run, job, show)
 }
 
 func (a *App) verification(ctx context.Context, cfg *verifyConfig, log *slog.Logger, do func(*verify.Session) error) (*verify.Session, error) {
-	owner := durable.Self(filepath.Base(os.Args[0]) + " verify -out " + cfg.Crates)
-	return verify.With(ctx, &cfg.Dirs, a.Disk, owner, log, do)
+	owner := durable.Self(filepath.Base(os.Args[0]) + " verify -out " + cfg.dirs.Crates)
+	return verify.With(ctx, &cfg.dirs.Dirs, a.Disk, owner, log, do)
 }
 
 // sweep hashes what is held, and says what is wrong as it is found.
@@ -148,7 +149,7 @@ func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verify.Session, s
 	}
 	progress := new(verify.Progress)
 	followed := show.Follow(verifying(progress, v.Cursor.Versions, totals), log)
-	s, err := v.Sweep(ctx, cfg.maxDuration, progress, func(p verify.Problem) error {
+	s, err := v.Sweep(ctx, time.Duration(cfg.maxDuration), progress, func(p verify.Problem) error {
 		_, err := fmt.Fprintf(a.Stdout, "%s: %s\n", p.Kind, human.Printable(p.Err.Error()))
 		return err
 	})

@@ -1,4 +1,4 @@
-package cli
+package flags
 
 import (
 	"io"
@@ -8,10 +8,10 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// readText reads a text file that a person or a script made: UTF-8, or what its
+// ReadText reads a text file that a person or a script made: UTF-8, or what its
 // byte order mark says. PowerShell writes ">" as UTF-16 and "Out-File -Encoding
 // utf8" with a mark.
-func readText(name string, read func(io.Reader) error) error {
+func ReadText(name string, read func(io.Reader) error) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err

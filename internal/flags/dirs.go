@@ -1,4 +1,4 @@
-package cli
+package flags
 
 import (
 	"cmp"
@@ -11,14 +11,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 )
 
-// dirs are the folders of a mirror, for the everyday commands: -mirror names
+// Dirs are the folders of a mirror, for the everyday commands: -mirror names
 // the folder that has them all under v1.1.0's names, and each has a flag of its
 // own for those who keep it elsewhere.
-type dirs struct{ home.Dirs }
+type Dirs struct{ home.Dirs }
 
-func (d *dirs) flags() []cli.Flag {
+// Flags are the flags.
+func (d *Dirs) Flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "mirror", Value: defaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with crates.io-index, crates, bundles and manifest.jsonl in it", Destination: &d.Root, TakesFile: true},
+		&cli.StringFlag{Name: "mirror", Value: DefaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with crates.io-index, crates, bundles and manifest.jsonl in it", Destination: &d.Root, TakesFile: true},
 		&cli.StringFlag{Name: "index-dir", Usage: "`DIR` of the index, if it is elsewhere: a checkout, a bare repository or a plain folder", Destination: &d.Index, TakesFile: true},
 		&cli.StringFlag{Name: "out", Usage: "`DIR` of the crate files and of the mirror's state, if it is elsewhere", Destination: &d.Crates, TakesFile: true},
 		&cli.StringFlag{Name: "bundles-out", Usage: "`DIR` of the bundles, if it is elsewhere", Destination: &d.Bundles, TakesFile: true},
@@ -26,18 +27,18 @@ func (d *dirs) flags() []cli.Flag {
 	}
 }
 
-// manifestFlag is for those commands that write the audit log.
-func (d *dirs) manifestFlag() cli.Flag {
+// ManifestFlag is for those commands that write the audit log.
+func (d *Dirs) ManifestFlag() cli.Flag {
 	return &cli.StringFlag{Name: "manifest", Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to. Default: manifest.jsonl in -mirror, or beside -out if that alone is given", Destination: &d.Manifest, TakesFile: true}
 }
 
-// logDirFlag is for those commands that deal with the log of statements.
-func (d *dirs) logDirFlag() cli.Flag {
+// LogDirFlag is for those commands that deal with the log of statements.
+func (d *Dirs) LogDirFlag() cli.Flag {
 	return &cli.StringFlag{Name: "log-dir", Usage: "`DIR` of the log of statements. Default: log in -mirror, or beside -out if that alone is given", Destination: &d.Statements, TakesFile: true}
 }
 
-// defaultMirror is ~/Rust-Crates, as v1.1.0's Clone-Index.py has it.
-func defaultMirror() string {
+// DefaultMirror is ~/Rust-Crates, as v1.1.0's Clone-Index.py has it.
+func DefaultMirror() string {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return "Rust-Crates"
@@ -45,20 +46,20 @@ func defaultMirror() string {
 	return filepath.Join(home, "Rust-Crates")
 }
 
-// fill names the folders that no flag named.
-func (d *dirs) fill() {
-	if d.Crates != "" && d.Root == defaultMirror() { // not in a home folder that has no mirror
+// Fill names the folders that no flag named.
+func (d *Dirs) Fill() {
+	if d.Crates != "" && d.Root == DefaultMirror() { // not in a home folder that has no mirror
 		d.Manifest = cmp.Or(d.Manifest, filepath.Join(d.Crates, "..", home.ManifestName))
 		d.Statements = cmp.Or(d.Statements, filepath.Join(d.Crates, "..", home.StatementsName))
 	}
-	d.Fill()
+	d.Dirs.Fill()
 }
 
-// commandToReindex is what makes a mirror of the crates in folders, which needs no
+// CommandToReindex is what makes a mirror of the crates in folders, which needs no
 // network.
-func commandToReindex(d *home.Dirs) string {
+func CommandToReindex(d *home.Dirs) string {
 	command := "clonecratesio reindex"
-	if d.Root != defaultMirror() {
+	if d.Root != DefaultMirror() {
 		command += " -mirror " + shellQuote(d.Root)
 	}
 	usual := home.Dirs{Root: d.Root}

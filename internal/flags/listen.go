@@ -1,4 +1,4 @@
-package cli
+package flags
 
 import (
 	"context"
@@ -11,30 +11,32 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 )
 
-// adminAddr is where the admin endpoints of a command are served; empty: nowhere.
-type adminAddr struct {
-	flag, addr string
-	given      bool // by the user
+// Listen is where the admin endpoints of a command are served; empty: nowhere.
+type Listen struct {
+	flag  string
+	Addr  string
+	given bool // by the user
 }
 
 const adminUsage = "`ADDR` of /metrics, /api/status and /debug/pprof/ (loopback clients only); empty = off; a default that is taken is no error"
 
-func (l *adminAddr) cliFlag(name, addr string) cli.Flag {
+// Flag is the flag with a name, and an address that nobody asked for.
+func (l *Listen) Flag(name, addr string) cli.Flag {
 	l.flag = "-" + name
 	return &cli.StringFlag{
-		Name: name, Value: addr, Usage: adminUsage, Destination: &l.addr,
+		Name: name, Value: addr, Usage: adminUsage, Destination: &l.Addr,
 		Action: func(context.Context, *cli.Command, string) error { l.given = true; return nil },
 	}
 }
 
-// serve serves the admin endpoints of a command until stop is called. A port that
+// Serve serves the admin endpoints of a command until stop is called. A port that
 // nobody asked for does not keep a run from its work: Prometheus itself is at 9090.
-func (l *adminAddr) serve(h http.Handler, log *slog.Logger) (stop func(), err error) {
+func (l *Listen) Serve(h http.Handler, log *slog.Logger) (stop func(), err error) {
 	none := func() {}
-	if l.addr == "" {
+	if l.Addr == "" {
 		return none, nil
 	}
-	stop, err = admin.Serve(l.addr, h, log)
+	stop, err = admin.Serve(l.Addr, h, log)
 	if err != nil && !l.given {
 		log.Warn("metrics and status are not served: the port is taken; give another one, or '' for none", "flag", l.flag, "err", err)
 		return none, nil

@@ -1,4 +1,4 @@
-package cli
+package flags
 
 import (
 	"context"
@@ -21,9 +21,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
-// selectConfig is the flags that choose a part of the index. Without any of
+// Part is the flags that choose a part of the index. Without any of
 // them, all of it is meant.
-type selectConfig struct {
+type Part struct {
 	crates    string
 	lockfiles []string
 	sources   []string // of lock files
@@ -31,32 +31,34 @@ type selectConfig struct {
 	features  string
 	latest    string
 
-	allowEmpty bool
+	AllowEmpty bool
 
 	newest int // latest as a number, after check; 0: all
 }
 
-func (cfg *selectConfig) flags() []cli.Flag {
+// Flags are the flags.
+func (cfg *Part) Flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "crates", Usage: "mirror only the crates named in `FILE`, one a line: NAME, or NAME@REQUIREMENT as cargo add takes it; # begins a comment", Destination: &cfg.crates, TakesFile: true},
 		&cli.StringSliceFlag{Name: "lockfile", Usage: "mirror only the packages of the Cargo.lock `FILE`, yanked ones too; may be repeated, and be used with -crates", Destination: &cfg.lockfiles, TakesFile: true},
 		&cli.StringSliceFlag{Name: "lockfile-source", Usage: "take the packages of lock files whose source is the registry `URL` too, which must be in the index as those of crates.io; without it they are left out", Destination: &cfg.sources},
-		&cli.BoolFlag{Name: "allow-empty", Usage: "go on although a choice, a list or a file of checksums has nothing in it", Destination: &cfg.allowEmpty},
+		&cli.BoolFlag{Name: "allow-empty", Usage: "go on although a choice, a list or a file of checksums has nothing in it", Destination: &cfg.AllowEmpty},
 		&cli.BoolFlag{Name: "closure", Usage: "with -crates and -lockfile: also what cargo needs to resolve them afresh, dependencies of dependencies included", Destination: &cfg.closure},
 		&cli.StringFlag{Name: "features", Value: "all", Usage: "with -closure: `all|default` features of the crates named", Destination: &cfg.features},
 		&cli.StringFlag{Name: "latest", Usage: "only the newest `N|all` versions that match; by themselves, of every crate; default: 1 with -closure, otherwise all", Destination: &cfg.latest},
 	}
 }
 
-func (cfg *selectConfig) check() error {
+// Check refuses what makes no sense, and files that are not there.
+func (cfg *Part) Check() error {
 	named := cfg.crates != "" || len(cfg.lockfiles) > 0
 	switch {
 	case cfg.closure && !named:
-		return usagef("-closure needs -crates or -lockfile: it adds to what they name")
+		return Usagef("-closure needs -crates or -lockfile: it adds to what they name")
 	case len(cfg.sources) > 0 && len(cfg.lockfiles) == 0:
-		return usagef("-lockfile-source says what a source in a -lockfile is: give that as well")
+		return Usagef("-lockfile-source says what a source in a -lockfile is: give that as well")
 	case cfg.features != "all" && cfg.features != "default":
-		return usagef("-features %q is neither all nor default", cfg.features)
+		return Usagef("-features %q is neither all nor default", cfg.features)
 	case cfg.latest == "" && cfg.closure:
 		cfg.newest = 1
 	case cfg.latest == "" || cfg.latest == "all":
@@ -64,7 +66,7 @@ func (cfg *selectConfig) check() error {
 	default:
 		n, err := strconv.Atoi(cfg.latest)
 		if err != nil || n < 1 {
-			return usagef("-latest %q is neither all nor a number from 1 on", cfg.latest)
+			return Usagef("-latest %q is neither all nor a number from 1 on", cfg.latest)
 		}
 		cfg.newest = n
 	}
@@ -74,21 +76,21 @@ func (cfg *selectConfig) check() error {
 	}
 	for _, name := range files {
 		if _, err := os.Stat(name); err != nil { // seen before the mirror is touched
-			return usagef("-crates or -lockfile: %w", err)
+			return Usagef("-crates or -lockfile: %w", err)
 		}
 	}
 	return nil
 }
 
-// chooses reports whether a part of the index is meant.
-func (cfg *selectConfig) chooses() bool {
+// Chooses reports whether a part of the index is meant.
+func (cfg *Part) Chooses() bool {
 	return cfg.crates != "" || len(cfg.lockfiles) > 0 || cfg.newest > 0
 }
 
-// source makes a source of the part of the index that is meant. The choice has
+// Source makes a source of the part of the index that is meant. The choice has
 // then decided about yanked versions: those of a lock file are always wanted.
-func (cfg *selectConfig) source(ctx context.Context, ix *index.Index, sums plan.Checksums, yanked bool, show *console.Display, log *slog.Logger) (plan.Source, error) {
-	if !cfg.chooses() {
+func (cfg *Part) Source(ctx context.Context, ix *index.Index, sums plan.Checksums, yanked bool, show *console.Display, log *slog.Logger) (plan.Source, error) {
+	if !cfg.Chooses() {
 		return plan.FromIndex(ix, sums), nil
 	}
 	if cfg.crates == "" && len(cfg.lockfiles) == 0 {
@@ -117,17 +119,17 @@ func (cfg *selectConfig) source(ctx context.Context, ix *index.Index, sums plan.
 
 // wishes reads the files. A file that comes to nothing is a mistake rather than a
 // wish for an empty mirror.
-func (cfg *selectConfig) wishes(ctx context.Context, ix *index.Index, log *slog.Logger) (w closure.Wishes, problems []closure.Problem, err error) {
+func (cfg *Part) wishes(ctx context.Context, ix *index.Index, log *slog.Logger) (w closure.Wishes, problems []closure.Problem, err error) {
 	if cfg.crates != "" {
-		err := readText(cfg.crates, func(r io.Reader) (err error) {
+		err := ReadText(cfg.crates, func(r io.Reader) (err error) {
 			w.Roots, problems, err = closure.ReadNames(r, cfg.crates)
 			return err
 		})
 		if err != nil {
 			return w, nil, err
 		}
-		if len(w.Roots)+len(problems) == 0 && !cfg.allowEmpty {
-			return w, nil, emptyf("-crates %s names no crate", cfg.crates)
+		if len(w.Roots)+len(problems) == 0 && !cfg.AllowEmpty {
+			return w, nil, Emptyf("-crates %s names no crate", cfg.crates)
 		}
 	}
 	for _, name := range cfg.lockfiles {
@@ -141,25 +143,20 @@ func (cfg *selectConfig) wishes(ctx context.Context, ix *index.Index, log *slog.
 			w.Roots = append(w.Roots, lock.Direct()...)
 		}
 	}
-	if len(w.Roots)+len(w.Pins)+len(problems) == 0 && !cfg.allowEmpty {
-		return w, nil, emptyf("-lockfile %s has no package of a registry", strings.Join(cfg.lockfiles, ", "))
+	if len(w.Roots)+len(w.Pins)+len(problems) == 0 && !cfg.AllowEmpty {
+		return w, nil, Emptyf("-lockfile %s has no package of a registry", strings.Join(cfg.lockfiles, ", "))
 	}
 	return w, problems, nil
 }
 
-// emptyf refuses a choice that chooses nothing.
-func emptyf(format string, args ...any) error {
-	return usagef(format+"; if an empty choice is meant, give -allow-empty", args...)
-}
-
 // readLock reads a lock file and says what of it is left out.
-func (cfg *selectConfig) readLock(ctx context.Context, name string, ix *index.Index, log *slog.Logger) (lock *closure.Lock, err error) {
-	err = readText(name, func(r io.Reader) (err error) {
+func (cfg *Part) readLock(ctx context.Context, name string, ix *index.Index, log *slog.Logger) (lock *closure.Lock, err error) {
+	err = ReadText(name, func(r io.Reader) (err error) {
 		lock, err = closure.ReadLock(r, name, cfg.sources...)
 		return err
 	})
 	if errors.Is(err, closure.ErrNoLock) {
-		return nil, &usageError{err: fmt.Errorf("-lockfile: %w", err)}
+		return nil, &UsageError{Err: fmt.Errorf("-lockfile: %w", err)}
 	}
 	if err == nil {
 		err = lock.Compare(ctx, ix)
@@ -173,16 +170,16 @@ func (cfg *selectConfig) readLock(ctx context.Context, name string, ix *index.In
 
 // leaveOut tells of the registries whose packages are left out, and refuses a lock
 // file that has no others.
-func (cfg *selectConfig) leaveOut(lock *closure.Lock, name string, log *slog.Logger) error {
+func (cfg *Part) leaveOut(lock *closure.Lock, name string, log *slog.Logger) error {
 	foreign := slices.DeleteFunc(lock.LeftOut(), func(s closure.Source) bool { return !s.Registry() })
 	more := len(foreign) - maxUnmet
 	foreign = foreign[:min(len(foreign), maxUnmet)]
-	if len(foreign) > 0 && len(lock.Pins)+len(lock.Problems) == 0 && !cfg.allowEmpty {
+	if len(foreign) > 0 && len(lock.Pins)+len(lock.Problems) == 0 && !cfg.AllowEmpty {
 		var list []string
 		for _, s := range foreign {
 			list = append(list, leftOut(s))
 		}
-		return emptyf("-lockfile %s has packages of other registries alone: %s", name, strings.Join(list, ", "))
+		return Emptyf("-lockfile %s has packages of other registries alone: %s", name, strings.Join(list, ", "))
 	}
 	for _, s := range foreign {
 		log.Warn("packages of a lock file are left out, because they are of another registry", "path", name, "packages", leftOut(s))

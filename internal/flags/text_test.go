@@ -1,4 +1,4 @@
-package cli
+package flags
 
 import (
 	"encoding/binary"
@@ -40,7 +40,7 @@ func TestA27ReadText(t *testing.T) {
 		if err := os.WriteFile(path, tt.file, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		err := readText(path, func(r io.Reader) error {
+		err := ReadText(path, func(r io.Reader) error {
 			got, err := io.ReadAll(r)
 			if string(got) != tt.want {
 				t.Errorf("%s: %q, want %q", name, got, tt.want)

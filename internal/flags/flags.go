@@ -1,0 +1,58 @@
+// Package flags is the flags that commands share: a struct for each group, with
+// Flags, which says them to the parser, Check, which refuses values that make no
+// sense before anything is touched, and what makes the configuration of the
+// package that they are about. What a command alone has is in package cli.
+package flags
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v3"
+)
+
+// UsageError is wrong usage: exit code 2, with the usage line.
+type UsageError struct {
+	Cmd *cli.Command // nil until it is known
+	Err error
+}
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Usagef returns a *UsageError.
+func Usagef(format string, args ...any) error {
+	return &UsageError{Err: fmt.Errorf(format, args...)}
+}
+
+// Emptyf refuses a choice that chooses nothing.
+func Emptyf(format string, args ...any) error {
+	return Usagef(format+"; if an empty choice is meant, give -allow-empty", args...)
+}
+
+// JSON is -json: the data, for programs.
+func JSON(to *bool, usage string) cli.Flag {
+	return &cli.BoolFlag{Name: "json", Usage: usage, Destination: to}
+}
+
+// IndexDir is -index-dir of those commands that know no mirror.
+func IndexDir(to *string, usage string) cli.Flag {
+	return &cli.StringFlag{Name: "index-dir", Usage: usage, Destination: to, TakesFile: true}
+}
+
+// MaxDuration is after how long a run stops that the next one goes on with; 0 is
+// when all is done.
+type MaxDuration time.Duration
+
+// Flag is -max-duration.
+func (d *MaxDuration) Flag(usage string) cli.Flag {
+	return &cli.DurationFlag{Name: "max-duration", Usage: usage, Destination: (*time.Duration)(d)}
+}
+
+// Check refuses less than nothing.
+func (d MaxDuration) Check() error {
+	if d < 0 {
+		return Usagef("-max-duration is %v, want 0 (no limit) or more", time.Duration(d))
+	}
+	return nil
+}

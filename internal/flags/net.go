@@ -1,0 +1,121 @@
+package flags
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// Net is the flags about requests.
+type Net struct {
+	Concurrency         int
+	TimeoutSeconds      int
+	Attempts            int
+	RetryBase, RetryMax time.Duration
+	MaxFileMB           int64
+	Protocol, Contact   string
+	maxConnsPerHost     int
+	maxIdleConns        int
+	maxIdlePerHost      int
+	idleTimeout         time.Duration
+	tlsTimeout          time.Duration
+	allowHosts          []string
+	tokenFile, token    string        // Check reads the token, out of the file or the environment
+	Stall               time.Duration // no flag: the demo is in a hurry
+}
+
+// Flags are the flags.
+func (cfg *Net) Flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "concurrency", Value: 128, Usage: "at most `N` downloads at a time", Destination: &cfg.Concurrency},
+		&cli.IntFlag{Name: "timeout", Value: 300, Usage: "for one request, in `SECONDS`", Destination: &cfg.TimeoutSeconds},
+		&cli.IntFlag{Name: "retries", Value: 6, Usage: "at most `N` attempts for transient errors", Destination: &cfg.Attempts},
+		&cli.DurationFlag{Name: "retry-base", Value: 500 * time.Millisecond, Usage: "first backoff; it doubles, with full jitter", Destination: &cfg.RetryBase},
+		&cli.DurationFlag{Name: "retry-max", Value: 30 * time.Second, Usage: "longest backoff", Destination: &cfg.RetryMax},
+		&cli.Int64Flag{Name: "max-file-mb", Value: 512, Usage: "refuse crate files of more than `N` MiB", Destination: &cfg.MaxFileMB},
+		&cli.StringFlag{Name: "http", Value: "auto", Usage: "protocol: `auto|1|2`", Destination: &cfg.Protocol},
+		&cli.StringSliceFlag{Name: "allow-host", Usage: "upstream may redirect to `HOST` (or HOST:PORT) too, also in a private network; repeat it, or put commas between", Destination: &cfg.allowHosts},
+		&cli.StringFlag{Name: "upstream-token-file", Usage: "send the token in `FILE` to upstream, and to no host that it redirects to (default: that in $" + tokenVariable + ")", Destination: &cfg.tokenFile, TakesFile: true},
+		&cli.StringFlag{Name: "contact", Usage: "e-mail address or URL for the User-Agent, so that crates.io can reach `WHO` runs this", Destination: &cfg.Contact},
+		&cli.IntFlag{Name: "max-conns-per-host", Usage: "0 = auto", Destination: &cfg.maxConnsPerHost},
+		&cli.IntFlag{Name: "max-idle-conns", Usage: "0 = auto", Destination: &cfg.maxIdleConns},
+		&cli.IntFlag{Name: "max-idle-per-host", Usage: "0 = auto", Destination: &cfg.maxIdlePerHost},
+		&cli.DurationFlag{Name: "idle-timeout", Usage: "0 = auto", Destination: &cfg.idleTimeout},
+		&cli.DurationFlag{Name: "tls-timeout", Usage: "0 = auto", Destination: &cfg.tlsTimeout},
+	}
+}
+
+// Check refuses what makes no sense, and reads the token.
+func (cfg *Net) Check() error {
+	switch {
+	case cfg.Concurrency < 1 || cfg.Concurrency > MaxConcurrency:
+		return Usagef("-concurrency is %d, want 1 to %d", cfg.Concurrency, MaxConcurrency)
+	case cfg.TimeoutSeconds < 1:
+		return Usagef("-timeout is %d seconds, want at least 1", cfg.TimeoutSeconds)
+	case cfg.Attempts < 0:
+		return Usagef("-retries is %d, want 0 or more", cfg.Attempts)
+	case cfg.RetryBase <= 0 || cfg.RetryMax < cfg.RetryBase:
+		return Usagef("-retry-base %v and -retry-max %v: want 0 < base <= max", cfg.RetryBase, cfg.RetryMax)
+	case cfg.MaxFileMB < 1:
+		return Usagef("-max-file-mb is %d, want at least 1", cfg.MaxFileMB)
+	case cfg.Protocol != "auto" && cfg.Protocol != "1" && cfg.Protocol != "2":
+		return Usagef("-http %q is none of auto, 1, 2", cfg.Protocol)
+	case cfg.maxConnsPerHost < 0 || cfg.maxIdleConns < 0 || cfg.maxIdlePerHost < 0 || cfg.idleTimeout < 0 || cfg.tlsTimeout < 0:
+		return Usagef("transport tuning wants 0 (auto) or more")
+	case strings.ContainsFunc(cfg.Contact, func(r rune) bool { return r < ' ' || r > '~' }):
+		return Usagef("-contact %q is not printable ASCII", cfg.Contact)
+	}
+	for _, host := range cfg.allowHosts {
+		if err := upstream.CheckHost(host); err != nil {
+			return Usagef("-allow-host: %w", err)
+		}
+	}
+	return cfg.readToken()
+}
+
+// MaxConcurrency keeps a slip of the hand from becoming an attack on upstream.
+const MaxConcurrency = 4096
+
+// Client is the configuration of a client for upstream. AllowMissing, Dial and Log
+// are the caller's.
+func (cfg *Net) Client(userAgent string) upstream.Config {
+	return upstream.Config{
+		Concurrency: cfg.Concurrency, Timeout: time.Duration(cfg.TimeoutSeconds) * time.Second, StallTimeout: cfg.Stall,
+		Attempts: max(1, cfg.Attempts), RetryBase: cfg.RetryBase, RetryMax: cfg.RetryMax, MaxSize: cfg.MaxFileMB << 20,
+		HTTP: cfg.Protocol, UserAgent: userAgent, AllowHosts: cfg.allowHosts, Token: cfg.token,
+		MaxConnsPerHost: cfg.maxConnsPerHost, MaxIdleConns: cfg.maxIdleConns, MaxIdleConnsPerHost: cfg.maxIdlePerHost,
+		IdleTimeout: cfg.idleTimeout, TLSTimeout: cfg.tlsTimeout,
+	}
+}
+
+// FitOpenFiles lowers the concurrency to what the process may have open: a
+// connection and a file for each download, and some for everything else: the
+// catalog, the index, bundles that are read from (C15).
+func (cfg *Net) FitOpenFiles(log *slog.Logger) error {
+	// Folders that are opened on the way to a file, index files being read,
+	// bundles that are read from, and what the database keeps open.
+	others := 48 + 14*runtime.GOMAXPROCS(0)
+	limit := durable.OpenFiles()
+	if limit < 0 {
+		return nil
+	}
+	most := (limit - others) / 2
+	if most < 1 {
+		return fmt.Errorf("this process may have only %d files open, it needs at least %d: raise the limit (ulimit -n)", limit, others+2)
+	}
+	if cfg.Concurrency > most {
+		log.Warn("fewer downloads at a time: this process may not have more files open (ulimit -n)", "concurrency", most, "open_files", limit)
+		cfg.Concurrency = most
+	}
+	return nil
+}
+
+// HasToken reports whether there is a token for upstream, once Check has read it.
+func (cfg *Net) HasToken() bool { return cfg.token != "" }

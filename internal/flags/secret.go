@@ -1,0 +1,133 @@
+package flags
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// There is no flag for a secret itself, as other users see command lines: secrets
+// are in files or in the environment. No error quotes one.
+const (
+	tokenVariable    = "CLONECRATESIO_UPSTREAM_TOKEN"
+	passwordVariable = "CLONECRATESIO_KEY_PASSWORD" // of a private key
+)
+
+// maxSecret bounds a token or a password, in bytes.
+const maxSecret = 16 << 10
+
+// readSecret reads a file with a secret, and no more than a byte above maxSecret.
+func readSecret(file, what string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", what, err)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", what, err)
+	}
+	return string(content), nil
+}
+
+// readToken reads the token for upstream, if there is one.
+func (cfg *Net) readToken() (err error) {
+	token, where := os.Getenv(tokenVariable), "$"+tokenVariable
+	if cfg.tokenFile != "" {
+		if token, err = readSecret(cfg.tokenFile, "the token for upstream"); err != nil {
+			return err
+		}
+		where = cfg.tokenFile
+	}
+	token = strings.TrimSpace(token)
+	switch {
+	case token == "" && cfg.tokenFile != "":
+		return Usagef("there is no token in %s", where)
+	case len(token) > maxSecret:
+		return Usagef("the token in %s has more than %d bytes", where, maxSecret)
+	}
+	if err := upstream.CheckToken(token); err != nil {
+		return Usagef("%s: %w", where, err)
+	}
+	cfg.token = token
+	return nil
+}
+
+// Password is where the password of an encrypted private key comes from.
+type Password struct{ file string }
+
+// Flag is -key-password-file.
+func (p *Password) Flag() cli.Flag {
+	return &cli.StringFlag{
+		Name: "key-password-file", DefaultText: "$" + passwordVariable + ", or asked for on a terminal",
+		Usage: "`FILE` whose first line is the password of an encrypted private key", Destination: &p.file,
+	}
+}
+
+// Ask returns what finds the password of the private key in a file out. It asks on
+// the terminal if nothing else says it; the question goes to stderr.
+func (p *Password) Ask(ctx context.Context, stderr io.Writer, key string) signing.Password {
+	return func() ([]byte, error) {
+		if p.file != "" {
+			return passwordInFile(p.file)
+		}
+		if password, ok := os.LookupEnv(passwordVariable); ok {
+			return []byte(password), nil
+		}
+		if !console.CanAsk() {
+			return nil, fmt.Errorf("the key is encrypted: give its password by -key-password-file FILE or $%s", passwordVariable)
+		}
+		password, err := console.AskPassword(ctx, stderr, fmt.Sprintf("password of %s: ", human.Printable(key)))
+		if err != nil && ctx.Err() == nil {
+			err = fmt.Errorf("asking for the key's password: %w", err)
+		}
+		return password, err
+	}
+}
+
+func passwordInFile(name string) ([]byte, error) {
+	content, err := readSecret(name, "the key's password")
+	if err != nil {
+		return nil, err
+	}
+	line, _, _ := strings.Cut(content, "\n")
+	line = strings.TrimSuffix(line, "\r")
+	if line == "" || len(content) > maxSecret {
+		return nil, Usagef("-key-password-file: %s has no password in its first line, or more than %d bytes", name, maxSecret)
+	}
+	return []byte(line), nil
+}
+
+// Signers says who signs. The flags that name the keys are each command's own.
+type Signers struct {
+	Keys     []string // files
+	Origin   string   // of the log; empty: the name of the first key
+	Password Password
+}
+
+// Check refuses what is no name of a log.
+func (cfg *Signers) Check() error {
+	if cfg.Origin != "" && !statement.ValidOrigin(cfg.Origin) {
+		return Usagef("-origin %.80q is no name of a log: want no spaces and no plus signs", cfg.Origin)
+	}
+	return nil
+}
+
+// Open opens the keys; nil: there are none.
+func (cfg *Signers) Open(ctx context.Context, stderr io.Writer) (*attest.Signers, error) {
+	if len(cfg.Keys) == 0 {
+		return nil, nil
+	}
+	return attest.OpenSigners(cfg.Keys, cfg.Origin, func(file string) signing.Password { return cfg.Password.Ask(ctx, stderr, file) })
+}

@@ -1,0 +1,84 @@
+package flags
+
+import (
+	"strconv"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+)
+
+// Durability is when bytes are forced to the disk.
+type Durability string
+
+// Batches is the Durability of commands that have no flag for it.
+const Batches Durability = "batch"
+
+var durabilities = map[Durability]loose.Durability{Batches: loose.Batch, "file": loose.PerFile, "none": loose.None}
+
+// Flag is -durability.
+func (d *Durability) Flag() cli.Flag {
+	return &cli.StringFlag{Name: "durability", Value: string(Batches), Usage: "when bytes are forced to the disk: `file|batch|none`", Destination: (*string)(d)}
+}
+
+// Check refuses other words.
+func (d Durability) Check() error {
+	if _, ok := durabilities[d]; !ok {
+		return Usagef("-durability %q is none of file, batch, none", string(d))
+	}
+	return nil
+}
+
+// Store is what a store takes.
+func (d Durability) Store() loose.Durability { return durabilities[d] }
+
+// BundleSize is after how many GB a bundle takes no more.
+type BundleSize int64
+
+// UsualBundleSize is the BundleSize of commands that have no flag for it.
+const UsualBundleSize BundleSize = 8
+
+// maxBundleSize is more than any file system or medium takes well in one file.
+const maxBundleSize BundleSize = 1 << 14
+
+// Flag is -bundle-size-gb.
+func (s *BundleSize) Flag() cli.Flag {
+	return &cli.Int64Flag{Name: "bundle-size-gb", Value: int64(UsualBundleSize), Usage: "a bundle takes no more once it has `N` GB", Destination: (*int64)(s)}
+}
+
+// Check refuses sizes that are out of bounds.
+func (s BundleSize) Check() error {
+	if s < 1 || s > maxBundleSize {
+		return Usagef("-bundle-size-gb is %d, want 1 to %d", s, maxBundleSize)
+	}
+	return nil
+}
+
+// Bytes is the size in bytes.
+func (s BundleSize) Bytes() int64 { return int64(s) << 30 }
+
+// Deep is the flags of a run that packs.
+type Deep struct {
+	Pack bool
+	Mode string // only, hot, add
+}
+
+// RoundAtLeast is how many versions a crate needs that are not packed: so a pack is
+// written again after every eighth version of a crate, not after each.
+const RoundAtLeast = 8
+
+// Flags are the flags.
+func (cfg *Deep) Flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "deep", Usage: "move what has come into the deep archive, as clonecratesio repack does, once a crate has " + strconv.Itoa(RoundAtLeast) + " versions that are not there", Destination: &cfg.Pack},
+		&cli.StringFlag{Name: "deep-mode", Value: "only", Usage: "with -deep, `only|hot|add`: keep nothing elsewhere, the newest version of each crate, or all", Destination: &cfg.Mode},
+	}
+}
+
+// Check refuses other words.
+func (cfg *Deep) Check() error {
+	if cfg.Mode != "only" && cfg.Mode != "hot" && cfg.Mode != "add" {
+		return Usagef("-deep-mode %q is none of only, hot, add", cfg.Mode)
+	}
+	return nil
+}
