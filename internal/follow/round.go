@@ -198,11 +198,9 @@ func (f *Follower) pack(ctx context.Context) error {
 		return nil
 	}
 	f.cfg.Activity.enter("packing", "")
-	if err := f.cfg.Pack(ctx, f.open.Writer); err != nil {
-		return err
-	}
-	f.packed = true
-	return nil
+	err := f.cfg.Pack(ctx, f.open.Writer)
+	f.packed = err == nil || verdict.Is(err) // what was cut off goes on with the next round
+	return err
 }
 
 // verdict is that on the mirror as it is now. Who follows hears round by round

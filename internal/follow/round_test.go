@@ -1,11 +1,15 @@
 package follow
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // TestBaselineTrusted: what a round need not look at.
@@ -36,6 +40,36 @@ func TestBackoff(t *testing.T) {
 		f.cfg.Activity.round(func(r *rounds) { r.failures = failures })
 		if got := f.backoff(); got != want {
 			t.Errorf("after %d failures: %v, want %v", failures, got, want)
+		}
+	}
+}
+
+// Packing that was cut off goes on with the next round, also if that brings nothing
+// new; what cannot be packed is not tried again and again.
+func TestPackGoesOn(t *testing.T) {
+	var err error
+	calls := 0
+	f := New(Config{Pack: func(context.Context, *home.Writer) error { calls++; return err }})
+	f.open, f.cfg.Activity = &Session{Writer: new(home.Writer)}, new(Activity)
+	for n, round := range []struct {
+		news  bool
+		fails error
+		calls int
+	}{
+		{false, nil, 1},                             // the first one looks at everything
+		{false, nil, 1},                             // there is nothing new
+		{true, errors.New("disk full"), 2},          // cut off
+		{false, errors.New("disk full"), 3},         // again
+		{false, verdict.Integrityf("1 version"), 4}, // to its end
+		{false, nil, 4}, {true, nil, 5}, {false, nil, 5},
+	} {
+		f.summary, err = nil, round.fails
+		if round.news {
+			f.summary = new(mirror.Summary)
+			f.summary.Downloaded = 1
+		}
+		if got := f.pack(t.Context()); calls == round.calls && round.fails != nil && got != round.fails || calls != round.calls {
+			t.Errorf("round %d: %v, packed %d times; want %d", n, got, calls, round.calls)
 		}
 	}
 }

@@ -88,3 +88,39 @@ func TestDeep(t *testing.T) {
 		}
 	}
 }
+
+// A run that begins the deep archive, and goes on, has it for its own: it may open it
+// as often as it likes, and its store holds what is in there.
+func TestOpenDeepAgain(t *testing.T) {
+	d := in(t.TempDir())
+	for _, bundle := range []bool{false, true} {
+		w := open(t, d, func(cfg *home.Config) { cfg.Bundles.Write = bundle })
+		for range 2 {
+			if _, err := w.OpenDeep(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		data := []byte("no gzip, and so kept as it is")
+		key := crate.Key{ID: crate.ID{Name: "foo", Version: "1.0.0"}, Checksum: sha256.Sum256(data)}
+		if !bundle {
+			segment(t, d.Deep, key, data)
+		}
+		info, err := os.Stat(filepath.Join(d.Deep, deep.FileName(0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := w.Store.NewListing()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := (store.Placement{Deep: store.DeepPlace{Segment: deep.FileName(0), PackSize: info.Size() - 1}}); !l.Holds(key.ID, at, int64(len(data))) {
+			t.Errorf("bundles %t: what was packed is not held", bundle)
+		}
+		if _, is := w.Store.(store.Finisher); is != bundle {
+			t.Errorf("bundles %t: a store that finishes: %t", bundle, is)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -245,18 +245,24 @@ func (w *Writer) readDeep(ctx context.Context) error {
 	if err != nil || folder == nil {
 		return err
 	}
-	s := packed.New(packed.Config{Folder: folder, Behind: w.Store, Log: w.cfg.Log})
 	w.closers.Add(folder.Close)
-	w.closers.Add(s.Close)
-	w.Store = s
-	if f, ok := s.Store.(store.Finisher); ok {
-		w.Store = finishing{s, f}
-	}
+	w.putDeepBefore(folder)
 	known, err := w.Catalog.Segments(ctx)
 	if err != nil {
 		return err
 	}
 	return packed.Adopt(ctx, folder, segmentAdopter{w.Catalog, known}, w.cfg.Log)
+}
+
+// putDeepBefore puts the deep archive before the store of a run, which thereby holds
+// what is packed.
+func (w *Writer) putDeepBefore(folder durable.Reader) {
+	s := packed.New(packed.Config{Folder: folder, Behind: w.Store, Log: w.cfg.Log})
+	w.closers.Add(s.Close)
+	w.Store, w.readsDeep = s, true
+	if f, ok := s.Store.(store.Finisher); ok {
+		w.Store = finishing{s, f}
+	}
 }
 
 // finishing is the deep archive before a store that has something to finish.
@@ -326,13 +332,23 @@ func (w *Writer) OpenBundles(ctx context.Context) (_ *bundled.Store, err error) 
 }
 
 // OpenDeep opens the folder of segments for writing, made if it is not there, and
-// locks it.
+// locks it, until the mirror is closed; what is packed there is held by the store of
+// this run, too, also where there was no such folder when it began.
 func (w *Writer) OpenDeep() (durable.FS, error) {
+	if w.deep != nil { // a lock excludes its own process, too
+		return w.deep, nil
+	}
 	folder, err := w.folder(w.cfg.Dirs.Deep)
 	if err == nil {
 		err = w.lock(filepath.Join(w.cfg.Dirs.Deep, ".lock"))
 	}
-	return folder, err
+	if err != nil {
+		return nil, err
+	}
+	if w.deep = folder; w.Store != nil && !w.readsDeep {
+		w.putDeepBefore(folder)
+	}
+	return folder, nil
 }
 
 // adopter tells the catalog what bundles hold.

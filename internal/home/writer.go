@@ -39,8 +39,10 @@ type Writer struct {
 	Catalog       *catalog.Catalog // nil until it is opened
 	Manifest      *runlog.Writer   // nil if it is a stream, or none is written
 
-	cfg     Config
-	closers Closers
+	cfg       Config
+	deep      durable.FS // segments, for writing; nil until OpenDeep
+	readsDeep bool       // the deep archive is before all other stores
+	closers   Closers
 }
 
 // Open opens a mirror for a run, and makes it if it is not there. Nothing is touched
