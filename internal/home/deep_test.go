@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -18,6 +19,19 @@ import (
 
 // segment writes a segment with one crate.
 func segment(t *testing.T, dir string, key crate.Key, data []byte) {
+	t.Helper()
+	w, folder := part(t, dir, key, data)
+	_, err := w.Finish()
+	if err == nil {
+		err = w.Publish()
+	}
+	if err = errors.Join(err, folder.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// part begins a segment with one crate.
+func part(t *testing.T, dir string, key crate.Key, data []byte) (*deep.Writer, durable.FS) {
 	t.Helper()
 	folder, err := durable.Create(dir)
 	if err != nil {
@@ -32,15 +46,41 @@ func segment(t *testing.T, dir string, key crate.Key, data []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.Append(p)
-	if err == nil {
-		_, err = w.Finish()
-	}
-	if err == nil {
-		err = w.Publish()
-	}
-	if err = errors.Join(err, folder.Close()); err != nil {
+	if _, err = w.Append(p); err != nil {
 		t.Fatal(err)
+	}
+	return w, folder
+}
+
+// The segment that is being written has the only copies of what is in it. A catalog
+// that was lost learns of them, and one that knows of any does not ask again: what was
+// pruned since must not come back.
+func TestUnfinishedSegment(t *testing.T) {
+	d := in(t.TempDir())
+	data := []byte("no gzip, and so kept as it is")
+	key := crate.Key{ID: crate.ID{Name: "foo", Version: "1.0.0"}, Checksum: sha256.Sum256(data)}
+	s, folder := part(t, d.Deep, key, data)
+	if err := errors.Join(s.Close(), folder.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		w := open(t, d, nil)
+		rows, err := w.Catalog.Versions(t.Context(), "foo")
+		if err != nil || len(rows) != want {
+			t.Fatalf("rows %+v, %v; want %d", rows, err, want)
+		}
+		for i := range rows {
+			if sum, _, err := store.Hash(t.Context(), w.Store, key, rows[i].Placement, io.Discard); err != nil || sum != key.Checksum {
+				t.Errorf("%s, %v", sum, err)
+			}
+		}
+		if segments, err := w.Catalog.Segments(t.Context()); err != nil || len(segments) != 1 || segments[0].Whole {
+			t.Errorf("segments %+v, %v", segments, err)
+		}
+		err = w.Catalog.Commit(t.Context(), catalog.Batch{Dropped: []crate.Key{key}})
+		if err = errors.Join(err, w.Close()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -278,8 +278,8 @@ type segmentAdopter struct {
 }
 
 // Known implements packed.Catalog.
-func (a segmentAdopter) Known(name string) bool {
-	return slices.ContainsFunc(a.known, func(b catalog.Bundle) bool { return b.Name == name && b.Whole })
+func (a segmentAdopter) Known(name string, finished bool) bool {
+	return slices.ContainsFunc(a.known, func(b catalog.Bundle) bool { return b.Name == name && (b.Whole || !finished) })
 }
 
 // Adopt implements packed.Catalog.

@@ -3,9 +3,11 @@ package packed
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
@@ -16,8 +18,10 @@ import (
 // Catalog is told what segments hold that it may not know: when it was lost, or the
 // segments were carried here.
 type Catalog interface {
-	// Known reports whether every crate of a finished segment has its row.
-	Known(name string) bool
+	// Known reports whether every crate of a finished segment has its row; of one
+	// that is still being written, whether any ever had: who writes it records its
+	// packs.
+	Known(name string, finished bool) bool
 	// Adopt is told crates that were rebuilt and hashed. Nobody vouches yet for
 	// what their checksums should be. It is durable when Adopt returns.
 	Adopt(ctx context.Context, found []Found) error
@@ -32,17 +36,20 @@ type Found struct {
 	At   store.DeepPlace
 }
 
-// Adopt tells a catalog what is in finished segments that it does not know. Each
-// pack is decoded, and the tar of each crate hashed; that a crate can be made of its
-// tar was proved before the segment got its name, and is proved whenever it is read.
-// A damaged pack costs its crates, which are fetched again.
+// Adopt tells a catalog what is in segments that it does not know, the unfinished one
+// among them: that may have the only copies, too. Of two places of a crate the one
+// that was written later counts. Each pack is decoded, and the tar of each crate
+// hashed; that a crate can be made of its tar was proved before it was removed
+// elsewhere, and is proved whenever it is read. A damaged pack costs its crates, which
+// are fetched again.
 func Adopt(ctx context.Context, folder durable.Reader, catalog Catalog, log *slog.Logger) error {
 	entries, err := folder.ReadDir(".")
 	if err != nil {
 		return fmt.Errorf("looking for segments: %w", err)
 	}
 	for _, e := range entries {
-		if _, err := deep.ParseFileName(e.Name()); err != nil || catalog.Known(e.Name()) {
+		name, unfinished := strings.CutSuffix(e.Name(), deep.PartExt)
+		if _, err := deep.ParseFileName(name); err != nil || catalog.Known(name, !unfinished) {
 			continue
 		}
 		if err := adopt(ctx, folder, e.Name(), catalog, log); err != nil {
@@ -52,14 +59,15 @@ func Adopt(ctx context.Context, folder durable.Reader, catalog Catalog, log *slo
 	return nil
 }
 
-func adopt(ctx context.Context, folder durable.Reader, name string, catalog Catalog, log *slog.Logger) error {
-	f, err := folder.Open(name)
+func adopt(ctx context.Context, folder durable.Reader, file string, catalog Catalog, log *slog.Logger) error {
+	name, unfinished := strings.CutSuffix(file, deep.PartExt)
+	f, err := folder.Open(file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil {
+	if err != nil || unfinished && info.Size() == 0 {
 		return err
 	}
 	r, err := deep.Open(name, f, info.Size())
@@ -70,6 +78,9 @@ func adopt(ctx context.Context, folder durable.Reader, name string, catalog Cata
 	log.Info("reading a segment that the catalog does not know", "segment", name, "bytes", info.Size())
 	whole := store.Bundle{Name: name}
 	for d, err := range r.Directories() {
+		if unfinished && errors.Is(err, deep.ErrUnfinished) {
+			return nil
+		}
 		if err != nil {
 			log.Error("a segment is damaged: what can be read of it counts, the rest is fetched again", "segment", name, "err", err)
 			continue
