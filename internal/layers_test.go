@@ -81,6 +81,7 @@ var floors = [][]string{
 	},
 	{
 		// contracts of stores
+		"internal/index/details",
 		"internal/store",
 		"internal/bundle/lists",
 	},

@@ -1,39 +1,16 @@
 package closure
 
 import (
-	"cmp"
 	"fmt"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
 // maxFormat is the newest format of index lines ("v") that cargo reads.
 const maxFormat = 2
-
-// line is what an index line says about dependencies (cargo book, "Index
-// Format").
-type line struct {
-	Deps      []dependency        `json:"deps"`
-	Features  map[string][]string `json:"features"`
-	Features2 map[string][]string `json:"features2"` // those with newer syntax
-	V         *int                `json:"v"`
-}
-
-type dependency struct {
-	Name            string   `json:"name"` // in this crate
-	Req             string   `json:"req"`
-	Features        []string `json:"features"`
-	Optional        bool     `json:"optional"`
-	DefaultFeatures *bool    `json:"default_features"` // nil: true
-	Kind            string   `json:"kind"`
-	Registry        string   `json:"registry"` // empty: this one
-	Package         string   `json:"package"`  // its own name; empty: Name
-}
 
 // A pkg is what a version depends on, and what of it is wanted.
 type pkg struct {
@@ -62,17 +39,17 @@ type edge struct {
 // readPkg reads the dependencies of an index line. An error says why cargo would
 // not use it.
 func readPkg(e *index.Entry) (*pkg, error) {
-	var l line
-	if err := json.Unmarshal(e.Raw, &l, jsontext.AllowDuplicateNames(true)); err != nil {
+	l, err := details.Parse(e.Raw)
+	if err != nil {
 		return nil, fmt.Errorf("%s: reading its index line: %w", e.ID, err)
 	}
 	if l.V != nil && *l.V > maxFormat {
 		return nil, fmt.Errorf("%s: its index line has format %d, cargo knows %d", e.ID, *l.V, maxFormat)
 	}
-	p := &pkg{named: map[string][]*edge{}, features: l.Features, on: map[string]bool{}}
+	p := &pkg{named: map[string][]*edge{}, features: l.AllFeatures(), on: map[string]bool{}}
 	for i := range l.Deps {
 		d := &l.Deps[i]
-		edge, err := d.edge(e.ID)
+		edge, err := newEdge(e.ID, d)
 		if err != nil {
 			return nil, fmt.Errorf("%s: its dependency %s: %w", e.ID, d.Name, err)
 		}
@@ -81,18 +58,12 @@ func readPkg(e *index.Entry) (*pkg, error) {
 			p.named[edge.alias] = append(p.named[edge.alias], edge)
 		}
 	}
-	if p.features == nil {
-		p.features = map[string][]string{}
-	}
-	for name, values := range l.Features2 {
-		p.features[name] = append(p.features[name], values...)
-	}
 	return p, nil
 }
 
-func (d *dependency) edge(of crate.ID) (*edge, error) {
+func newEdge(of crate.ID, d *details.Dep) (*edge, error) {
 	e := &edge{
-		of: of, alias: d.Name, name: cmp.Or(d.Package, d.Name), text: d.Req, optional: d.Optional, defaults: d.DefaultFeatures == nil || *d.DefaultFeatures,
+		of: of, alias: d.Name, name: d.Crate(), text: d.Req, optional: d.Optional, defaults: !d.NoDefaults(),
 		features: map[string]bool{},
 	}
 	for _, f := range d.Features {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
@@ -26,7 +27,7 @@ type crateData struct {
 // A row is a version in the table of a crate.
 type row struct {
 	reader.Entry
-	facts
+	details.Facts
 }
 
 func (h *Handler) crate(r *http.Request) (page, error) {

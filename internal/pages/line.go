@@ -4,59 +4,9 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
 )
-
-// facts are the fields of an index line that the table of versions shows. A line
-// that is too long, or in which they are not what they should be, has none: the
-// mirror serves it byte for byte all the same.
-type facts struct {
-	Pubtime     string `json:"pubtime"`
-	RustVersion string `json:"rust_version"`
-}
-
-// Published is when the version was, zero if the line does not say it.
-func (f facts) Published() time.Time {
-	t, err := time.Parse(time.RFC3339, f.Pubtime)
-	if err != nil {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-// details are the fields that the page of a version shows (cargo book, Registry
-// Index, "JSON schema").
-type details struct {
-	facts
-	Deps      []dep               `json:"deps"`
-	Features  map[string][]string `json:"features"`
-	Features2 map[string][]string `json:"features2"`
-	Links     string              `json:"links"`
-}
-
-type dep struct {
-	Name            string   `json:"name"`
-	Req             string   `json:"req"`
-	Features        []string `json:"features"`
-	Optional        bool     `json:"optional"`
-	DefaultFeatures *bool    `json:"default_features"`
-	Target          string   `json:"target"`
-	Kind            string   `json:"kind"`
-	Registry        string   `json:"registry"` // not empty: of another registry
-	Package         string   `json:"package"`  // its real name, where Name is another one
-}
-
-// Crate is the name under which the dependency was published.
-func (d dep) Crate() string { return cmp.Or(d.Package, d.Name) }
-
-// NoDefaults reports whether its default features are turned off.
-func (d dep) NoDefaults() bool { return d.DefaultFeatures != nil && !*d.DefaultFeatures }
-
-// WithFeatures are those of the dependency that are turned on.
-func (d dep) WithFeatures() words { return newWords(d.Features) }
 
 // A feature is what one can turn on, and what that turns on in turn.
 type feature struct {
@@ -75,36 +25,31 @@ func newWords(list []string) words {
 	return words{list, more}
 }
 
-func parseFacts(line []byte) facts {
-	var f facts
-	if len(line) > maxLine || unmarshal(line, &f) != nil {
-		return facts{}
+// parseFacts reads the fields that the table of versions shows. A line that is too
+// long, or in which they are not what they should be, has none.
+func parseFacts(line []byte) details.Facts {
+	if len(line) > maxLine {
+		return details.Facts{}
+	}
+	f, err := details.ParseFacts(line)
+	if err != nil {
+		return details.Facts{}
 	}
 	return f
 }
 
 // parseDetails reports false if the line cannot be shown.
-func parseDetails(line []byte) (details, bool) {
-	var d details
-	if len(line) > maxLine || unmarshal(line, &d) != nil {
-		return details{}, false
+func parseDetails(line []byte) (details.Details, bool) {
+	if len(line) > maxLine {
+		return details.Details{}, false
 	}
-	return d, true
+	d, err := details.Parse(line)
+	return d, err == nil
 }
 
-// unmarshal is as lenient as cargo about keys that are there twice deep inside.
-func unmarshal(line []byte, v any) error {
-	return json.Unmarshal(line, v, jsontext.AllowDuplicateNames(true))
-}
-
-// features returns those of both fields by name, "default" first.
-func (d *details) features() []feature {
-	all := make(map[string][]string, len(d.Features)+len(d.Features2))
-	for _, m := range []map[string][]string{d.Features, d.Features2} {
-		for name, enables := range m {
-			all[name] = append(all[name], enables...)
-		}
-	}
+// featuresOf returns the features of a version, "default" first.
+func featuresOf(d *details.Details) []feature {
+	all := d.AllFeatures()
 	list := make([]feature, 0, len(all))
 	for _, name := range slices.SortedFunc(maps.Keys(all), func(a, b string) int {
 		return cmp.Or(-compareBool(a == "default", b == "default"), cmp.Compare(a, b))
@@ -114,15 +59,15 @@ func (d *details) features() []feature {
 	return list
 }
 
-// deps returns those of a kind: what is always needed first, then by name.
-func (d *details) deps(kind string) []dep {
-	var list []dep
+// depsOf returns the dependencies of a kind: what is always needed first, then by name.
+func depsOf(d *details.Details, kind string) []details.Dep {
+	var list []details.Dep
 	for _, dep := range d.Deps {
 		if cmp.Or(dep.Kind, "normal") == kind {
 			list = append(list, dep)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b dep) int {
+	slices.SortStableFunc(list, func(a, b details.Dep) int {
 		return cmp.Or(compareBool(a.Optional, b.Optional), cmp.Compare(a.Name, b.Name))
 	})
 	return list

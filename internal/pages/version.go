@@ -7,12 +7,13 @@ import (
 	"net/http"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
 type versionData struct {
 	reader.Entry
-	facts
+	details.Facts
 	Newest   string // version of the crate
 	Versions int
 	About    About
@@ -42,9 +43,12 @@ type depGroup struct {
 func (g depGroup) Count() int { return len(g.Deps) + g.More }
 
 type depRow struct {
-	dep
+	details.Dep
 	Held bool // has a page here
 }
+
+// WithFeatures are those of the dependency that are turned on.
+func (d depRow) WithFeatures() words { return newWords(d.Features) }
 
 func (h *Handler) version(r *http.Request) (page, error) {
 	id := crate.ID{Name: r.PathValue("name"), Version: r.PathValue("version")}
@@ -99,19 +103,19 @@ func (h *Handler) addDetails(data *versionData) {
 		data.Unread = true
 		return
 	}
-	data.facts, data.Links = d.facts, d.Links
+	data.Facts, data.Links = d.Facts, d.Links
 	for _, kind := range []struct{ kind, title string }{
 		{"normal", "Dependencies"}, {"build", "Build dependencies"}, {"dev", "Development dependencies"},
 	} {
-		deps, more := first(d.deps(kind.kind), maxDeps)
+		deps, more := first(depsOf(&d, kind.kind), maxDeps)
 		if len(deps) > 0 {
 			data.Deps = append(data.Deps, depGroup{kind.title, kind.kind != "dev", h.depRows(deps), more})
 		}
 	}
-	data.Features, data.MoreFeatures = first(d.features(), maxFeatures)
+	data.Features, data.MoreFeatures = first(featuresOf(&d), maxFeatures)
 }
 
-func (h *Handler) depRows(deps []dep) []depRow {
+func (h *Handler) depRows(deps []details.Dep) []depRow {
 	rows := make([]depRow, len(deps))
 	for i, d := range deps {
 		// One of another registry may bear the name of a crate that has nothing to

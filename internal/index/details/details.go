@@ -1,0 +1,79 @@
+// Package details reads what a line of the index says of a version beyond its name,
+// its checksum and whether it is yanked, which package index does not look at: what
+// it depends on, its features, when it was published (cargo book, Registry Index,
+// "JSON schema"). Who reads it decides what to do with a line that cannot be read: a
+// mirror stores and serves it byte for byte all the same.
+package details
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Facts are the fields that are short.
+type Facts struct {
+	Pubtime     string `json:"pubtime"` // RFC 3339
+	RustVersion string `json:"rust_version"`
+}
+
+// Published is when the version was, zero if the line does not say it.
+func (f Facts) Published() time.Time {
+	t, err := time.Parse(time.RFC3339, f.Pubtime)
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// Details are the fields of a line.
+type Details struct {
+	Facts
+	Deps      []Dep               `json:"deps"`
+	Features  map[string][]string `json:"features"`
+	Features2 map[string][]string `json:"features2"` // those with newer syntax
+	Links     string              `json:"links"`
+	V         *int                `json:"v"` // format of the line; nil: 1
+}
+
+// Dep is a dependency.
+type Dep struct {
+	Name            string   `json:"name"` // in the crate that depends on it
+	Req             string   `json:"req"`
+	Features        []string `json:"features"` // that are turned on
+	Optional        bool     `json:"optional"`
+	DefaultFeatures *bool    `json:"default_features"` // nil: true
+	Target          string   `json:"target"`
+	Kind            string   `json:"kind"`     // normal, build, dev; empty: normal
+	Registry        string   `json:"registry"` // empty: the one of the index
+	Package         string   `json:"package"`  // its own name; empty: Name
+}
+
+// Crate is the name under which the dependency was published.
+func (d Dep) Crate() string { return cmp.Or(d.Package, d.Name) }
+
+// NoDefaults reports whether its default features are turned off.
+func (d Dep) NoDefaults() bool { return d.DefaultFeatures != nil && !*d.DefaultFeatures }
+
+// AllFeatures are those of both fields.
+func (d *Details) AllFeatures() map[string][]string {
+	all := make(map[string][]string, len(d.Features)+len(d.Features2))
+	for _, m := range []map[string][]string{d.Features, d.Features2} {
+		for name, enables := range m {
+			all[name] = append(all[name], enables...)
+		}
+	}
+	return all
+}
+
+// Parse reads a line. It is as lenient as cargo about keys that are there twice.
+func Parse(line []byte) (d Details, err error) { return d, unmarshal(line, &d) }
+
+// ParseFacts reads the short fields of a line alone.
+func ParseFacts(line []byte) (f Facts, err error) { return f, unmarshal(line, &f) }
+
+func unmarshal(line []byte, v any) error {
+	return json.Unmarshal(line, v, jsontext.AllowDuplicateNames(true))
+}
