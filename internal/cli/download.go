@@ -162,5 +162,5 @@ func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job plan.Config) 
 	fmt.Fprintf(a.Stdout, "dry-run ok: urls=%d concurrency=%d out=%s verify-existing=%t bundle-mode=%s\n",
 		totals.Versions, cfg.Net.Concurrency, cfg.Home.Crates, cfg.VerifyExisting, cfg.BundleMode)
 	printPlan(a.Stdout, totals)
-	return planVerdict(totals)
+	return totals.Verdict()
 }

@@ -126,7 +126,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	}
 	printExported(a.Stdout, summary, cfg, asOf)
 	fmt.Fprint(a.Stdout, cfg.address.CargoConfig())
-	return exportVerdict(summary)
+	return summary.Verdict()
 }
 
 // source is what is exported, and the commit that it is of if that is one of the past.
@@ -172,17 +172,4 @@ func printExported(w io.Writer, s *export.Summary, cfg *exportConfig, asOf index
 	row(s.Damaged, "not exported: the mirror's copy is damaged")
 	row(s.Failed, "could not be read or written")
 	console.Problems{First: s.Problems, All: s.Damaged + s.Failed}.Print(w)
-}
-
-// exportVerdict is the error that an export deserves which went through to its
-// end.
-func exportVerdict(s *export.Summary) error {
-	var errs []error
-	if s.Damaged > 0 {
-		errs = append(errs, verdict.Integrityf("%s damaged in the mirror and not in the export: clonecratesio verify -repair, then run this again", human.Plural(s.Damaged, "version")))
-	}
-	if s.Failed > 0 {
-		errs = append(errs, verdict.Incompletef("incomplete: what could not be read or written is listed above; run this again"))
-	}
-	return errors.Join(errs...)
 }

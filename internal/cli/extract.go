@@ -20,7 +20,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // extractConfig is the flags of extract; their Usage texts say what they mean.
@@ -117,7 +116,7 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 	summary, err := extract.Run(ctx, job)
 	stop()
 	printExtracted(a.Stdout, summary, cfg, ix)
-	return errors.Join(err, extractVerdict(summary, cfg))
+	return errors.Join(err, summary.Verdict(cfg.out))
 }
 
 // find returns the bundles, if there are any and somebody vouches for them.
@@ -212,21 +211,4 @@ func (cfg *extractConfig) authority(ix *index.Index) string {
 		return "the manifests beside the bundles where there are any, else against nothing but the bundles"
 	}
 	return "the manifests beside the bundles, which whoever made the bundles could forge"
-}
-
-// extractVerdict is the error that an extraction deserves which went through
-// to its end.
-func extractVerdict(s *extract.Summary, cfg *extractConfig) error {
-	var errs []error
-	if !s.Sound() {
-		errs = append(errs, verdict.Integrityf("bundles or files are not as they should be; they are listed above. With good copies of the bundles run the same command again: it takes what is missing"))
-	}
-	if s.Counts.Problems[extract.Occupied] > 0 {
-		errs = append(errs, verdict.Integrityf("files that are in the way stay: -overwrite moves them to quarantine/ and puts the crates in their place"))
-	}
-	errs = append(errs, quarantined(s.Quarantined, &home.Dirs{Crates: cfg.out}))
-	if !s.Complete() {
-		errs = append(errs, verdict.Incompletef("incomplete: the crates listed above are missing"))
-	}
-	return errors.Join(errs...)
 }

@@ -4,20 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // sessionConfig is what is opened for runs; the audit log goes to to.
@@ -58,7 +52,7 @@ func (a *App) mirror(ctx context.Context, cfg *flags.Run, job mirror.Config, sho
 		if summary, err = s.Run(ctx, job); err != nil { // which says more than what the mirror lacks
 			return err
 		}
-		return verdictOf(summary, cfg)
+		return follow.Verdict(summary, &cfg.Home, cfg.AllowMissing)
 	})
 	a.printRun(summary, cfg, &to, job.Log)
 	return err
@@ -85,68 +79,4 @@ func logSummary(log *slog.Logger, s *mirror.Summary, cfg *flags.Run) {
 	log.Info("run summary", "processed", s.Processed(), "ok", s.OK(), "errors", s.Errors(), "downloaded", s.Downloaded,
 		"existing", s.Existing, "verified_existing", s.VerifiedExisting, "elapsed", s.Elapsed.String(),
 		"rate_per_sec", fmt.Sprintf("%.1f", s.Rate()), "out", cfg.Home.Crates, "manifest", cfg.Home.Manifest)
-}
-
-// verdictOf is the error that a run deserves which went through to its end.
-func verdictOf(s *mirror.Summary, cfg *flags.Run) error {
-	return errors.Join(quarantined(s.Quarantined, &cfg.Home), repaired(s.Repaired, &cfg.Home), lacking(s, cfg))
-}
-
-// repaired is the verdict on damage that is none any more: said once, and no
-// alarm in later runs.
-func repaired(files int, d *home.Dirs) error {
-	if files == 0 {
-		return nil
-	}
-	return verdict.Integrityf("what was damaged is stored again; %s in %s, settled, show what it was", human.Plural(int64(files), "file"), d.Quarantine())
-}
-
-// wrongUpstream is how many versions upstream must refuse, with none held, for
-// -allow-missing to be no excuse: it is another place, not one that has a part.
-const wrongUpstream = 50
-
-// lacking is the verdict on what the mirror should have and has not.
-func lacking(s *mirror.Summary, cfg *flags.Run) error {
-	var errs []error
-	if s.Violated > 0 {
-		errs = append(errs, verdict.Integrityf("%s not the bytes that the index or a lock file names", human.Plural(s.Violated, "version")))
-	}
-	if s.Unreadable > 0 {
-		errs = append(errs, verdict.Integrityf("%s cannot be read, and stay where they are: look at the disk; -verify-existing puts what is stored elsewhere too into another bundle", human.Plural(s.Unreadable, "stored crate")))
-	}
-	if s.Lost > 0 {
-		errs = append(errs, verdict.Integrityf("lost: the earlier bytes of %s that were published again, which upstream does not have any more. The versions themselves are held", human.Plural(s.Lost, "version")))
-	}
-	if s.LostRemoved > 0 {
-		errs = append(errs, verdict.Integrityf("lost: %s that the index does not name any more and upstream does not give out: no good copy is left", human.Plural(s.LostRemoved, "version")))
-	}
-	if cfg.AllowMissing && s.OK() == 0 && s.Gone >= wrongUpstream {
-		errs = append(errs, verdict.Incompletef("incomplete: upstream has none of the %s versions that it was asked for; look whether -crates-base-url is right", human.Count(s.Gone)))
-	} else if !s.Complete(cfg.AllowMissing) {
-		errs = append(errs, verdict.Incompletef("incomplete: %s of %s versions are missing; %s", human.Count(s.Missing), human.Count(s.Total()), next(s)))
-	}
-	return errors.Join(errs...)
-}
-
-// next is what to do about what is missing. The same command helps only where the
-// reason may have passed.
-func next(s *mirror.Summary) string {
-	lasting := slices.ContainsFunc(s.Failures, func(f mirror.Failure) bool { return isLasting(f.Err) })
-	switch {
-	case s.Missing == s.BadEntries:
-		return "fix the entries listed above where they come from, then run again"
-	case lasting:
-		return "remove the reasons listed above, then run again: that fetches what is missing and nothing else"
-	case s.Missing == s.Gone:
-		return "upstream does not give them out: -allow-missing goes on without, and every run asks again"
-	case s.Failed+s.Unattempted+s.Gone == 0:
-		return "upstream or the index names other bytes than before: see the reasons listed above"
-	}
-	return "run the same command again: it fetches what is missing and nothing else"
-}
-
-// isLasting reports whether an error will be the same until somebody acts.
-func isLasting(err error) bool {
-	return errors.Is(err, durable.ErrEscapes) || errors.Is(err, fs.ErrPermission) || errors.Is(err, durable.ErrNotRegular) ||
-		errors.As(err, new(*upstream.RedirectError))
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // planConfig is the flags of plan.
@@ -78,22 +77,10 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 		return err
 	}
 	if cfg.json {
-		return errors.Join(json.MarshalWrite(a.Stdout, f), planVerdict(totals))
+		return errors.Join(json.MarshalWrite(a.Stdout, f), totals.Verdict())
 	}
 	a.printForecast(totals, f, cfg)
-	return planVerdict(totals)
-}
-
-// planVerdict is the error that a plan deserves: a run would end with it.
-func planVerdict(p plan.Totals) error {
-	var errs []error
-	if p.Violated > 0 {
-		errs = append(errs, verdict.Integrityf("%d versions have another checksum in the index than in a lock file; they are listed above", p.Violated))
-	}
-	if p.Bad > 0 {
-		errs = append(errs, verdict.Incompletef("%d entries cannot be mirrored; they are listed above", p.Bad))
-	}
-	return errors.Join(errs...)
+	return totals.Verdict()
 }
 
 // stores is the folder that new crates go to.

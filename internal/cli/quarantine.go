@@ -13,10 +13,8 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/status"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // quarantineConfig is the flags of quarantine.
@@ -133,22 +131,4 @@ func printQuarantine(out io.Writer, all []status.Evidence) error {
 		fmt.Fprintf(out, "%s not settled: look at each, then: clonecratesio quarantine -settle NAME VERSION, or -settle-all\n", human.Count(int64(open)))
 	}
 	return err
-}
-
-// quarantined is the verdict on what is in quarantine and not settled: a person
-// has to look.
-func quarantined(files int, d *home.Dirs) error {
-	if files == 0 {
-		return nil
-	}
-	return verdict.Integrityf("%s", needsLook(files, d))
-}
-
-func needsLook(files int, d *home.Dirs) string {
-	verb := "need"
-	if files == 1 {
-		verb = "needs"
-	}
-	return fmt.Sprintf("%s in %s %s a look: clonecratesio quarantine -out %s lists; with -settle NAME VERSION, or -settle-all, it is settled",
-		human.Plural(int64(files), "file"), d.Quarantine(), verb, d.Crates)
 }

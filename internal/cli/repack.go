@@ -22,7 +22,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/prune"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/repack"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // repackConfig is the flags of repack.
@@ -117,7 +116,7 @@ func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
 		return err
 	}
 	printRepacked(a.Stdout, done)
-	return errors.Join(err, repackVerdict(done))
+	return errors.Join(err, done.Verdict())
 }
 
 // pack opens the segments and packs what is not in them.
@@ -222,17 +221,6 @@ func printRepacked(w io.Writer, d *repack.Done) {
 	problems.Print(w)
 }
 
-// repackVerdict is the verdict on a run that packed.
-func repackVerdict(d *repack.Done) error {
-	switch {
-	case d.FailedVersions > 0:
-		return verdict.Integrityf("%s could not be packed and stay where they are: run verify -repair, then repack again", human.Plural(d.FailedVersions, "version"))
-	case d.OutOfTime:
-		return verdict.Incompletef("stopped after -max-duration: the next run goes on from there")
-	}
-	return nil
-}
-
 // packRound packs what a round has brought. Bundles stay until repack frees them.
 func (cfg *syncConfig) packRound(ctx context.Context, w *home.Writer, show *console.Display, log *slog.Logger) error {
 	job := repack.Config{Open: w.Store.Open, Hot: cfg.deep.Mode == "hot", AtLeast: flags.RoundAtLeast, KeepOpen: cfg.every > 0}
@@ -244,5 +232,5 @@ func (cfg *syncConfig) packRound(ctx context.Context, w *home.Writer, show *cons
 		return err
 	}
 	log.Info("packed", "versions", done.Versions, "bytes", done.Size, "packed_bytes", done.Packed, "waiting", done.Waiting, "failed", done.FailedVersions)
-	return repackVerdict(done)
+	return done.Verdict()
 }

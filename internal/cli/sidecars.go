@@ -188,7 +188,7 @@ func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to target, ix *
 	defer show.Follow(describing(job.Progress), log)()
 	summary, err := sidecar.Run(ctx, job)
 	if err == nil {
-		err = sidecarsVerdict(summary, job.Places)
+		err = summary.Verdict(job.Places)
 	}
 	return summary, err
 }
@@ -205,18 +205,6 @@ func describing(p *sidecar.Progress) func() console.State {
 				"rate_per_sec", fmt.Sprintf("%.1f", c.Rate())},
 		}
 	}
-}
-
-// sidecarsVerdict is the error that a run deserves which went through to its end.
-func sidecarsVerdict(s *sidecar.Summary, places *sidecar.Places) error {
-	var errs []error
-	if s.Counts.Problems > 0 {
-		errs = append(errs, verdict.Incompletef("incomplete: what is listed above has no sidecar, or an old one"))
-	}
-	if places != nil && places.Bad > 0 {
-		errs = append(errs, verdict.Incompletef("incomplete: %s lines of the manifest cannot be used; the log names them", human.Count(places.Bad)))
-	}
-	return errors.Join(errs...)
 }
 
 // printSidecars tells a person what a run has come to.

@@ -87,7 +87,7 @@ func printStatus(out io.Writer, s *status.Mirror, now time.Time) error {
 	fmt.Fprintf(w, "run\t%s\n", runWords(s, now))
 	fmt.Fprintf(w, "verified\t%s\n", verifiedWords(s, now))
 	if s.Quarantine > 0 {
-		fmt.Fprintf(w, "quarantine\t%s\n", needsLook(s.Quarantine, &home.Dirs{Crates: s.Out}))
+		fmt.Fprintf(w, "quarantine\t%s\n", (&home.Dirs{Crates: s.Out}).NeedsLook(s.Quarantine))
 	} else if s.Settled > 0 {
 		fmt.Fprintf(w, "quarantine\t%s, all settled\n", human.Plural(int64(s.Settled), "file"))
 	}

@@ -156,7 +156,7 @@ func (cfg *syncConfig) checkIndex(ctx context.Context, log *slog.Logger) error {
 func (a *App) followConfig(cfg *syncConfig, session follow.SessionConfig, show *console.Display) follow.Config {
 	log := session.Log
 	f := follow.Config{
-		SessionConfig: session, Every: cfg.every, AcceptShrink: cfg.AcceptShrink,
+		SessionConfig: session, Every: cfg.every, AcceptShrink: cfg.AcceptShrink, AllowMissing: cfg.AllowMissing,
 		WatchUpdate: func(look func() string) (stop func()) {
 			return show.Follow(func() console.State { return gitState("updating the index", look()) }, log)
 		},
@@ -166,9 +166,7 @@ func (a *App) followConfig(cfg *syncConfig, session follow.SessionConfig, show *
 			job.IncludeYanked, job.AllowEmpty = !cfg.excludeYanked, cfg.part.AllowEmpty
 			return job, err
 		},
-		Lacking: func(s *mirror.Summary) error { return lacking(s, &cfg.Run) },
-		Aside:   func(files int) error { return quarantined(files, &cfg.Home) },
-		Ended:   func(s *mirror.Summary) { logSummary(log, s, &cfg.Run) },
+		Ended: func(s *mirror.Summary) { logSummary(log, s, &cfg.Run) },
 	}
 	if !cfg.skipIndexUpdate {
 		f.Update = &clone.Config{Dir: cfg.dirs.Index, URL: cfg.indexURL, Checkout: cfg.checkout, KeepDays: cfg.keepDays, Log: log}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
@@ -73,7 +72,7 @@ func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
 		return err
 	}
 	if !cfg.repair || len(v.Found) == 0 {
-		return soundness(v)
+		return v.Verdict()
 	}
 	repaired := a.repair(ctx, cfg, v, show, log)
 	if repaired != nil && !verdict.Is(repaired) {
@@ -82,23 +81,7 @@ func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
 	if v, err = a.verification(ctx, cfg, log, func(s *verify.Session) error { return s.LookAgain(ctx) }); err != nil {
 		return errors.Join(repaired, err)
 	}
-	return errors.Join(repaired, soundness(v))
-}
-
-// soundness is the verdict on what is held, as far as it was looked at.
-func soundness(v *verify.Session) error {
-	c := &v.Cursor
-	switch {
-	case len(c.Bad) > 0:
-		return verdict.Integrityf("%s damaged, missing or unreadable: verify -repair fetches anew what is bad", human.Plural(int64(len(c.Bad)), "version"))
-	case c.Begun.IsZero():
-		return nil
-	case c.After == crate.ID{}:
-		return verdict.Incompletef("stopped before the first versions were hashed: give it more time")
-	case !v.Keeps():
-		return verdict.Incompletef("stopped behind %s, which cannot be kept here: give it more time", c.After)
-	}
-	return verdict.Incompletef("stopped behind %s: the next run goes on from there", c.After)
+	return errors.Join(repaired, v.Verdict())
 }
 
 func printSweep(w io.Writer, s *verify.Summary, c *verify.Cursor, totals catalog.Totals) {

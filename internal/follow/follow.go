@@ -56,10 +56,8 @@ type Config struct {
 	// State states what is held, at the end of a round without fault, at most once an
 	// hour. If nil, no statements are made.
 	State func(ctx context.Context, w *home.Writer) error
-	// Lacking is the verdict on what a run has left undone, nil for none; Aside that
-	// on so many files in quarantine that are not settled.
-	Lacking func(*mirror.Summary) error
-	Aside   func(files int) error
+	// AllowMissing: what upstream refuses does not make a run incomplete.
+	AllowMissing bool
 	// Ended is told each run of a follower that came to its end. If nil, nobody is.
 	Ended func(*mirror.Summary)
 }

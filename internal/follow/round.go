@@ -117,7 +117,7 @@ func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) 
 		changed, gone, err := ix.Changes(ctx, f.base.commit, again)
 		if err == nil {
 			return &work{plan.FromChanges(changed, gone), changed, func(sum *mirror.Summary) {
-				f.base.commit, f.base.again, f.base.part = ix.Commit(), sum.Again, f.cfg.Lacking(sum)
+				f.base.commit, f.base.again, f.base.part = ix.Commit(), sum.Again, lacking(sum, f.cfg.AllowMissing)
 				if f.base.whole != nil && len(again) > 0 && len(sum.Again) == 0 {
 					f.base.commit = "" // that may have been all that was lacking: the next round sees
 				}
@@ -131,7 +131,7 @@ func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) 
 	begun := time.Now() // what is accepted from now on, the run may not see
 	source, err := f.source(ctx, ix)
 	return &work{source, ix, func(sum *mirror.Summary) {
-		f.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: begun, whole: f.cfg.Lacking(sum)}
+		f.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: begun, whole: lacking(sum, f.cfg.AllowMissing)}
 	}}, err
 }
 
@@ -210,7 +210,7 @@ func (f *Follower) verdict() error {
 	if err != nil {
 		return err
 	}
-	aside := f.cfg.Aside(n)
+	aside := f.cfg.Home.Dirs.QuarantineVerdict(n)
 	if aside != nil && f.summary == nil {
 		f.cfg.Log.Warn(aside.Error())
 	}

@@ -1,0 +1,25 @@
+package extract
+
+import (
+	"errors"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
+)
+
+// Verdict is the error that an extraction into the folder crates deserves which went
+// through to its end.
+func (s *Summary) Verdict(crates string) error {
+	var errs []error
+	if !s.Sound() {
+		errs = append(errs, verdict.Integrityf("bundles or files are not as they should be; they are listed above. With good copies of the bundles run the same command again: it takes what is missing"))
+	}
+	if s.Counts.Problems[Occupied] > 0 {
+		errs = append(errs, verdict.Integrityf("files that are in the way stay: -overwrite moves them to quarantine/ and puts the crates in their place"))
+	}
+	errs = append(errs, (&home.Dirs{Crates: crates}).QuarantineVerdict(s.Quarantined))
+	if !s.Complete() {
+		errs = append(errs, verdict.Incompletef("incomplete: the crates listed above are missing"))
+	}
+	return errors.Join(errs...)
+}

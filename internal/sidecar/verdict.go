@@ -1,0 +1,21 @@
+package sidecar
+
+import (
+	"errors"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
+)
+
+// Verdict is the error that a run deserves which went through to its end;
+// places is nil if no manifest was read.
+func (s *Summary) Verdict(places *Places) error {
+	var errs []error
+	if s.Counts.Problems > 0 {
+		errs = append(errs, verdict.Incompletef("incomplete: what is listed above has no sidecar, or an old one"))
+	}
+	if places != nil && places.Bad > 0 {
+		errs = append(errs, verdict.Incompletef("incomplete: %s lines of the manifest cannot be used; the log names them", human.Count(places.Bad)))
+	}
+	return errors.Join(errs...)
+}
