@@ -22,32 +22,38 @@ const (
 // Errors: *DamageError if the pack as a whole cannot be used: then each is told
 // nothing; the context's; those of the file.
 func (r *Reader) Check(ctx context.Context, d *Directory, depth Depth, each func(n int, err error)) error {
+	return r.CheckVersions(ctx, d, d.numbers(), depth, each)
+}
+
+// CheckVersions is Check of the versions of a pack that have these numbers, in this
+// order. The pack is decoded once.
+func (r *Reader) CheckVersions(ctx context.Context, d *Directory, numbers []int, depth Depth, each func(n int, err error)) error {
 	switch depth {
 	case Frames:
-		return r.checkFrame(d, each)
+		return r.checkFrame(d, numbers, each)
 	case Tars:
-		return r.checkTars(ctx, d, each)
+		return r.checkTars(ctx, d, numbers, each)
 	}
-	return r.RebuildAll(ctx, d, func(n int, _ []byte, err error) error {
+	return r.rebuildEach(ctx, d, numbers, func(n int, _ []byte, err error) error {
 		each(n, err)
 		return nil
 	})
 }
 
-func (r *Reader) checkFrame(d *Directory, each func(int, error)) error {
+func (r *Reader) checkFrame(d *Directory, numbers []int, each func(int, error)) error {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	var err error
 	if *buf, err = r.frame(*buf, d); err != nil {
 		return r.damage(d.Placement, d.Name, err)
 	}
-	for n := range d.Versions {
+	for _, n := range numbers {
 		each(n, nil)
 	}
 	return nil
 }
 
-func (r *Reader) checkTars(ctx context.Context, d *Directory, each func(int, error)) error {
+func (r *Reader) checkTars(ctx context.Context, d *Directory, numbers []int, each func(int, error)) error {
 	c, free, err := r.load(ctx, d)
 	if err != nil {
 		return err
@@ -55,7 +61,7 @@ func (r *Reader) checkTars(ctx context.Context, d *Directory, each func(int, err
 	defer free()
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	for n := range d.Versions {
+	for _, n := range numbers {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -112,6 +112,15 @@ func (d *Directory) Find(key crate.Key) int {
 	return -1
 }
 
+// numbers are those of all versions.
+func (d *Directory) numbers() []int {
+	all := make([]int, len(d.Versions))
+	for n := range all {
+		all[n] = n
+	}
+	return all
+}
+
 // Cost returns how much memory in bytes [Reader.Rebuild] takes at most for
 // version n, before anything is read.
 func (d *Directory) Cost(n int) int64 {

@@ -38,12 +38,17 @@ func (r *Reader) blame(ctx context.Context, d *Directory, err error) error {
 //
 // Errors: as those of Rebuild; those of each.
 func (r *Reader) RebuildAll(ctx context.Context, d *Directory, each func(n int, data []byte, err error) error) error {
+	return r.rebuildEach(ctx, d, d.numbers(), each)
+}
+
+// rebuildEach is RebuildAll of the versions that have these numbers.
+func (r *Reader) rebuildEach(ctx context.Context, d *Directory, numbers []int, each func(n int, data []byte, err error) error) error {
 	c, free, err := r.load(ctx, d)
 	if err != nil {
 		return err
 	}
 	defer free()
-	for n := range d.Versions {
+	for _, n := range numbers {
 		data, err := c.rebuild(ctx, d, n)
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
@@ -92,6 +93,15 @@ func (s *Stores) Open(ctx context.Context, key crate.Key, at store.Placement) (s
 		return p.Open(ctx, key, at)
 	}
 	return s.Store.Open(ctx, key, at)
+}
+
+// CheckPack is packed.Store.CheckPack.
+func (s *Stores) CheckPack(ctx context.Context, rows []packed.Row, depth deep.Depth) []error {
+	p, err := s.packed()
+	if p == nil || err != nil {
+		return slices.Repeat([]error{fmt.Errorf("opening the deep archive: %w", absentOr(err, s.dirs.Deep))}, len(rows))
+	}
+	return p.CheckPack(ctx, rows, depth)
 }
 
 // absentOr is the error of a folder that is not there, if there is no other.

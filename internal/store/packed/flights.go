@@ -78,12 +78,16 @@ func (f *flights) forget(key crate.Key, fl *flight) {
 	}
 }
 
-// recovered makes an error of a panic, which costs one crate and not the server.
-func recovered(do func() ([]byte, error)) (data []byte, err error) {
+// recovered makes a panicError of a panic, which costs one crate and not the server.
+func recovered[T any](do func() (T, error)) (result T, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			err = panicError(fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
 	return do()
 }
+
+type panicError string
+
+func (e panicError) Error() string { return string(e) }

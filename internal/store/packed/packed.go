@@ -117,8 +117,8 @@ func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, 
 	if err != nil {
 		return nil, s.failed(err)
 	}
-	if at.Number < 0 || at.Number >= len(d.Versions) || d.Versions[at.Number].Key != key {
-		return nil, fmt.Errorf("pack at offset %d, number %d: %w", at.Pack, at.Number, deep.ErrNotThere)
+	if err := there(d, key, at); err != nil {
+		return nil, err
 	}
 	release, err := s.turns.take(ctx, t, d.Cost(at.Number))
 	if err != nil {

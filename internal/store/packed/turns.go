@@ -35,6 +35,7 @@ type line struct {
 // line each. Its fields are guarded by turns.mu.
 type ticket struct {
 	clients []string // who wait for it
+	patient bool     // it is never refused; set before it is shared
 	cost    int64
 	state   ticketState
 	ready   chan struct{} // closed when it is its turn
@@ -85,7 +86,7 @@ func (t *turns) take(ctx context.Context, tk *ticket, cost int64) (release func(
 func (t *turns) enter(tk *ticket, cost int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.queue >= t.waiting || t.lineOf(tk.clients[0]).length() >= max(1, t.waiting/4) {
+	if !tk.patient && (t.queue >= t.waiting || t.lineOf(tk.clients[0]).length() >= max(1, t.waiting/4)) {
 		return &store.BusyError{RetryAfter: retryAfter}
 	}
 	tk.cost, tk.state, tk.ready = cost, waits, make(chan struct{})
