@@ -28,6 +28,7 @@ type verifyConfig struct {
 	maxDuration flags.MaxDuration
 	restart     bool
 	repair      bool
+	deep        string
 	origin      flags.Origin
 	net         flags.Net
 	log         flags.Log
@@ -40,6 +41,7 @@ func verifyCommand(a *App) *cli.Command {
 		cfg.maxDuration.Flag("stop after so long; the next run goes on from there. 0 = when all is hashed"),
 		&cli.BoolFlag{Name: "restart", Usage: "begin at the first crate, not where the last run stopped", Destination: &cfg.restart},
 		&cli.BoolFlag{Name: "repair", Usage: "fetch anew what is damaged or missing; what is damaged is moved to quarantine first", Destination: &cfg.repair},
+		&cli.StringFlag{Name: "deep", Value: "crates", Usage: "`crates|tars`: of what is in the deep archive rebuild and hash each .crate, or hash the unpacked tars alone, an order of magnitude faster", Destination: &cfg.deep},
 		cfg.origin.Flag("for -repair: crate files are at "),
 	)
 	list = append(list, cfg.net.Flags()...)
@@ -48,7 +50,7 @@ func verifyCommand(a *App) *cli.Command {
 	return &cli.Command{
 		Name:         "verify",
 		Usage:        "hash everything that is held, and say what is damaged, missing or unreadable",
-		ArgsUsage:    "[-mirror DIR] [-max-duration D] [-repair]",
+		ArgsUsage:    "[-mirror DIR] [-max-duration D] [-deep crates|tars] [-repair]",
 		Description:  helpText("verify"),
 		Flags:        list,
 		OnUsageError: onUsageError,
@@ -59,6 +61,9 @@ func verifyCommand(a *App) *cli.Command {
 func (cfg *verifyConfig) check() error {
 	if err := cfg.maxDuration.Check(); err != nil {
 		return err
+	}
+	if cfg.deep != "crates" && cfg.deep != "tars" {
+		return flags.Usagef("-deep is %q, want crates or tars", cfg.deep)
 	}
 	cfg.dirs.Fill()
 	return errors.Join(flags.CheckUpstream(&cfg.origin, &cfg.net), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
@@ -84,10 +89,13 @@ func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
 	return errors.Join(repaired, v.Verdict())
 }
 
-func printSweep(w io.Writer, s *verify.Summary, c *verify.Cursor, totals catalog.Totals) {
+func printSweep(w io.Writer, s *verify.Summary, v *verify.Session, totals catalog.Totals) {
 	fmt.Fprintf(w, "%s hashed, %s", human.Plural(s.Versions, "version"), human.Size(s.Bytes))
+	if v.TarsOnly {
+		fmt.Fprint(w, "; of the deep archive the tars alone")
+	}
 	if !s.Complete {
-		fmt.Fprintf(w, "; %s of %s in this sweep", human.Count(c.Versions), human.Count(totals.Versions))
+		fmt.Fprintf(w, "; %s of %s in this sweep", human.Count(v.Cursor.Versions), human.Count(totals.Versions))
 	}
 	fmt.Fprintln(w)
 	for _, k := range []verify.Kind{verify.Damaged, verify.Missing, verify.Unreadable} {
@@ -125,6 +133,7 @@ func (a *App) verification(ctx context.Context, cfg *verifyConfig, log *slog.Log
 
 // sweep hashes what is held, and says what is wrong as it is found.
 func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verify.Session, show *console.Display, log *slog.Logger) error {
+	v.TarsOnly = cfg.deep == "tars"
 	v.Begin(cfg.restart)
 	totals, err := v.Catalog.Totals(ctx)
 	if err != nil {
@@ -137,7 +146,7 @@ func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verify.Session, s
 		return err
 	})
 	followed()
-	printSweep(a.Stdout, s, &v.Cursor, totals)
+	printSweep(a.Stdout, s, v, totals)
 	return err
 }
 

@@ -20,6 +20,8 @@ type Session struct {
 	Cursor Cursor
 	Found  []Problem // the first of each row that is bad, at most MaxBad
 
+	TarsOnly bool // as in Config
+
 	state durable.FS
 	lock  *durable.Lockfile // nil: the mirror can only be read here
 }
@@ -116,7 +118,7 @@ func (s *Session) Sweep(ctx context.Context, slice time.Duration, progress *Prog
 		ctx = limited
 	}
 	sum, err := Run(ctx, Config{
-		Catalog: s.Catalog, Store: s.Store, Again: s.Cursor.Bad, After: s.Cursor.After, Progress: progress,
+		Catalog: s.Catalog, Store: s.Store, Again: s.Cursor.Bad, After: s.Cursor.After, Progress: progress, TarsOnly: s.TarsOnly,
 		Found: func(p Problem) error { s.note(p); return found(p) },
 	})
 	s.advance(sum)

@@ -21,7 +21,9 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
 
 // Catalog is what verifying needs of catalog.Catalog.
@@ -30,13 +32,23 @@ type Catalog interface {
 	BytesOf(ctx context.Context, id crate.ID) ([]catalog.Version, error)
 }
 
+// Store is what verifying needs of home.Stores. CheckPack is that of packed.Store.
+type Store interface {
+	store.Reader
+	CheckPack(ctx context.Context, rows []packed.Row, depth deep.Depth) []error
+}
+
 // Config is a run.
 type Config struct {
 	Catalog Catalog
-	Store   store.Reader
+	Store   Store
 	Again   []crate.ID          // look at these first: each version once in a run
 	After   crate.ID            // then at all behind this version; zero: from the first
 	Found   func(Problem) error // is called for each problem, in order; an error ends the run
+
+	// Of what is in the deep archive the tars are hashed, and no .crate is rebuilt: an
+	// order of magnitude faster. Again does not care: what was bad has to prove all.
+	TarsOnly bool
 
 	Workers  int       // versions hashed at a time; default: one a processor
 	Progress *Progress // default: nobody looks
@@ -62,15 +74,15 @@ type Problem struct {
 // Progress is counts of a run, for others to read while it goes on.
 type Progress struct{ versions, bytes, problems atomic.Int64 }
 
-// Counts returns how many versions and bytes were hashed, and how many copies
-// are not what they should be.
+// Counts returns how many versions and bytes of .crate files were verified, and how many
+// copies are not what they should be.
 func (p *Progress) Counts() (versions, bytes, problems int64) {
 	return p.versions.Load(), p.bytes.Load(), p.problems.Load()
 }
 
 // Summary is what a run has come to.
 type Summary struct {
-	Versions, Bytes int64 // hashed
+	Versions, Bytes int64 // verified, of .crate files
 	Problems        map[Kind]int64
 	Again           int      // of Config.Again, the first so many were looked at
 	Passed          int64    // versions between Config.After and Last
@@ -140,7 +152,7 @@ func (cfg *Config) checkAgain(ctx context.Context, p *page) error {
 			if rows[i].ID != id {
 				continue
 			}
-			found, err := cfg.version(ctx, &rows[i])
+			found, err := cfg.version(ctx, &rows[i], &packs{cfg: cfg, depth: deep.Crates})
 			if err != nil {
 				return err
 			}
@@ -204,10 +216,11 @@ func (cfg *Config) tell(s *Summary, problems []Problem) error {
 }
 
 func (cfg *Config) checkPage(ctx context.Context, p *page, seen map[crate.ID]bool) error {
+	packs := cfg.packsOf(p.versions, seen)
 	for i := range p.versions {
 		v := &p.versions[i]
 		if !seen[v.ID] {
-			found, err := cfg.version(ctx, v)
+			found, err := cfg.version(ctx, v, packs)
 			if err != nil {
 				return err
 			}
@@ -220,9 +233,9 @@ func (cfg *Config) checkPage(ctx context.Context, p *page, seen map[crate.ID]boo
 
 // version looks at all copies of a version. What a writer has moved meanwhile
 // is looked at where it is now.
-func (cfg *Config) version(ctx context.Context, v *catalog.Version) ([]Problem, error) {
+func (cfg *Config) version(ctx context.Context, v *catalog.Version, packs *packs) ([]Problem, error) {
 	for {
-		found := cfg.copies(ctx, v)
+		found := cfg.copies(ctx, v, packs)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -251,30 +264,44 @@ func (cfg *Config) lookUp(ctx context.Context, key crate.Key) (*catalog.Version,
 	return nil, err
 }
 
-func (cfg *Config) copies(ctx context.Context, v *catalog.Version) (found []Problem) {
+func (cfg *Config) copies(ctx context.Context, v *catalog.Version, packs *packs) (found []Problem) {
 	for _, at := range v.Places() {
-		found = cfg.place(ctx, v, at, found)
+		var err error
+		if at.Deep.Segment != "" {
+			err = packs.check(ctx, v)
+		} else {
+			err = cfg.check(ctx, v, at)
+		}
+		if err != nil {
+			found = append(found, problem(v, at, err))
+		}
 	}
 	return found
 }
 
-// place hashes one copy.
-func (cfg *Config) place(ctx context.Context, v *catalog.Version, at store.Placement, found []Problem) []Problem {
+// check hashes one copy that is loose or in a bundle, and returns what is wrong with it.
+func (cfg *Config) check(ctx context.Context, v *catalog.Version, at store.Placement) error {
 	sum, size, err := cfg.hash(ctx, v.Key(), at)
 	if err == nil && sum == v.Checksum || cfg.madeWay(ctx, v, at) {
-		return found
+		return nil
 	}
+	if err == nil {
+		err = &crate.ChecksumError{ID: v.ID, Want: v.Checksum, Got: sum, Size: size}
+	}
+	return err
+}
+
+// problem is a copy with which err is wrong.
+func problem(v *catalog.Version, at store.Placement, err error) Problem {
 	var path *fs.PathError
 	kind := Damaged
 	switch {
-	case err == nil:
-		err = &crate.ChecksumError{ID: v.ID, Want: v.Checksum, Got: sum, Size: size}
 	case errors.Is(err, fs.ErrNotExist):
 		kind = Missing
 	case errors.As(err, &path): // the disk, not the bytes
 		kind = Unreadable
 	}
-	return append(found, Problem{Version: *v, At: at, Kind: kind, Err: fmt.Errorf("%s, %s: %w", v.ID, where(v, at), err)})
+	return Problem{Version: *v, At: at, Kind: kind, Err: fmt.Errorf("%s, %s: %w", v.ID, where(v, at), err)}
 }
 
 // madeWay reports whether a writer has moved a loose file to republished/, or back,

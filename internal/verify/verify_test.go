@@ -34,6 +34,8 @@ type mirror struct {
 	files  map[crate.ID][]byte
 	errs   map[crate.ID]error
 	opened func(id crate.ID) // before a file is opened
+
+	archive archive
 }
 
 func newMirror(t *testing.T, n int) *mirror {
