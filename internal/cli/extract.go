@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 // extractConfig is the flags of extract; their Usage texts say what they mean.
 type extractConfig struct {
 	bundlesDir, pattern   string
+	deepDir               string
 	out                   string
 	indexDir              string
 	overwrite, unverified bool
@@ -38,8 +40,8 @@ func extractCommand(a *App, name string) *cli.Command {
 	var cfg extractConfig
 	return &cli.Command{
 		Name:         name,
-		Usage:        "take the crates out of bundles, each proved before it gets its name",
-		ArgsUsage:    "-bundles-dir DIR -out DIR [-index-dir DIR] [options]",
+		Usage:        "take the crates out of bundles, or out of the deep archive, each proved before it gets its name",
+		ArgsUsage:    "-bundles-dir DIR|-deep-dir DIR -out DIR [-index-dir DIR] [options]",
 		Description:  helpText("extract", "exit-codes"),
 		Flags:        cfg.flags(),
 		OnUsageError: onUsageError,
@@ -51,9 +53,10 @@ func (cfg *extractConfig) flags() []cli.Flag {
 	list := []cli.Flag{
 		&cli.StringFlag{Name: "bundles-dir", Usage: "`DIR` of the bundles; it is only read", Destination: &cfg.bundlesDir, TakesFile: true},
 		&cli.StringFlag{Name: "pattern", Value: "*.tar.zst", Usage: "the bundles in it: file names that match `GLOB`", Destination: &cfg.pattern},
+		&cli.StringFlag{Name: "deep-dir", Usage: "in place of -bundles-dir, `DIR` of the segments of a deep archive; it is only read", Destination: &cfg.deepDir, TakesFile: true},
 		&cli.StringFlag{Name: "out", Usage: "`DIR` of the crate files", Destination: &cfg.out, TakesFile: true},
 		flags.IndexDir(&cfg.indexDir, "your own crates.io-index, which every crate must match: a checkout, a bare repository or a plain `DIR`"),
-		&cli.BoolFlag{Name: "unverified", Usage: "without -index-dir and a manifest, take what a bundle says of itself", Destination: &cfg.unverified},
+		&cli.BoolFlag{Name: "unverified", Usage: "without -index-dir and a manifest, take what a bundle or a segment says of itself", Destination: &cfg.unverified},
 		&cli.BoolFlag{Name: "overwrite", Usage: "a file that is there and is not the crate goes to quarantine/, or to republished/ if it is what the version was before; otherwise it stays and is listed", Destination: &cfg.overwrite},
 		&cli.BoolFlag{Name: "superseded", Usage: "extract to republished/ the bytes that versions had before they were published again", Destination: &cfg.superseded},
 		cfg.durability.Flag(),
@@ -64,8 +67,8 @@ func (cfg *extractConfig) flags() []cli.Flag {
 
 // check refuses what makes no sense, before anything is touched.
 func (cfg *extractConfig) check() error {
-	if cfg.bundlesDir == "" || cfg.out == "" {
-		return flags.Usagef("provide -bundles-dir and -out")
+	if (cfg.bundlesDir == "") == (cfg.deepDir == "") || cfg.out == "" {
+		return flags.Usagef("provide -bundles-dir or -deep-dir, and -out")
 	}
 	if _, err := path.Match(cfg.pattern, ""); err != nil || strings.ContainsAny(cfg.pattern, "/") {
 		return flags.Usagef("-pattern %q is no pattern of file names", cfg.pattern)
@@ -73,7 +76,7 @@ func (cfg *extractConfig) check() error {
 	if cfg.indexDir != "" && cfg.unverified {
 		return flags.Usagef("-index-dir verifies what -unverified does not: provide one of them")
 	}
-	for flag, dir := range map[string]string{"-bundles-dir": cfg.bundlesDir, "-index-dir": cfg.indexDir} {
+	for flag, dir := range map[string]string{"-bundles-dir": cfg.bundlesDir, "-deep-dir": cfg.deepDir, "-index-dir": cfg.indexDir} {
 		if info, err := os.Stat(dir); dir != "" && (err != nil || !info.IsDir()) {
 			return flags.Usagef("%s %s is not a directory", flag, dir)
 		}
@@ -84,7 +87,7 @@ func (cfg *extractConfig) check() error {
 // extract runs the command.
 func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
-	bundles, err := durable.Open(cfg.bundlesDir)
+	bundles, err := durable.Open(cmp.Or(cfg.bundlesDir, cfg.deepDir))
 	if err != nil {
 		return err
 	}
@@ -119,21 +122,32 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 	return errors.Join(err, summary.Verdict(cfg.out))
 }
 
-// find returns the bundles, if there are any and somebody vouches for them.
+// list returns the bundles, or the segments.
+func (cfg *extractConfig) list(folder durable.Reader) (names []string, err error) {
+	if cfg.deepDir != "" {
+		if names, err = extract.FindSegments(folder); err == nil && len(names) == 0 {
+			err = flags.Usagef("-deep-dir %s has no segment (deep-NNNN.zst)", cfg.deepDir)
+		}
+		return names, err
+	}
+	if names, err = extract.Find(folder, cfg.pattern); err == nil && len(names) == 0 {
+		err = flags.Usagef("-bundles-dir %s has no file that matches -pattern %q", cfg.bundlesDir, cfg.pattern)
+	}
+	return names, err
+}
+
+// find returns the bundles or segments, if there are any and somebody vouches for them.
 func (cfg *extractConfig) find(bundles durable.Reader) ([]string, error) {
-	names, err := extract.Find(bundles, cfg.pattern)
+	names, err := cfg.list(bundles)
 	if err != nil {
 		return nil, err
-	}
-	if len(names) == 0 {
-		return nil, flags.Usagef("-bundles-dir %s has no file that matches -pattern %q", cfg.bundlesDir, cfg.pattern)
 	}
 	if cfg.indexDir != "" || cfg.unverified {
 		return names, nil
 	}
 	err = extract.CheckVouched(bundles, names)
 	if errors.As(err, new(*extract.UnvouchedError)) {
-		err = flags.Usagef("%w; give -index-dir (your own copy of crates.io-index), or -unverified to take what the bundle says of itself", err)
+		err = flags.Usagef("%w; give -index-dir (your own copy of crates.io-index), or -unverified to take what it says of itself", err)
 	}
 	return names, err
 }
@@ -150,7 +164,7 @@ func openIndex(ctx context.Context, dir string, log *slog.Logger) (*index.Index,
 	return ix, func() { ix.Close() }, nil
 }
 
-// extracting is the state of an extraction: bytes of bundles.
+// extracting is the state of an extraction: bytes of bundles or segments.
 func extracting(p *extract.Progress) func() console.State {
 	return func() console.State {
 		c := p.Snapshot()
@@ -176,7 +190,7 @@ func printExtracted(w io.Writer, s *extract.Summary, cfg *extractConfig, ix *ind
 		are = "is"
 	}
 	fmt.Fprintf(w, "%s of %s %s in %s, verified and durable (%s, %s/s, %s written)\n",
-		human.Plural(s.OK(), "crate"), human.Plural(s.Bundles, "bundle"), are, cfg.out, s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())), human.Size(s.Bytes))
+		human.Plural(s.OK(), "crate"), human.Plural(s.Bundles, cfg.source()), are, cfg.out, s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())), human.Size(s.Bytes))
 	fmt.Fprintf(w, "%12s  %s\n", "checked", "against "+cfg.authority(ix))
 	row := console.Rows(w)
 	row(s.Extracted, "extracted")
@@ -200,6 +214,14 @@ func printExtracted(w io.Writer, s *extract.Summary, cfg *extractConfig, ix *ind
 	console.Problems{Heading: "not as it should be:", First: first, All: all, More: ", which the log names"}.Print(w)
 }
 
+// source is what the crates come out of.
+func (cfg *extractConfig) source() string {
+	if cfg.deepDir != "" {
+		return "segment"
+	}
+	return "bundle"
+}
+
 // authority says who vouched.
 func (cfg *extractConfig) authority(ix *index.Index) string {
 	switch {
@@ -207,6 +229,8 @@ func (cfg *extractConfig) authority(ix *index.Index) string {
 		return fmt.Sprintf("the index at commit %.12s of %s", ix.Commit(), ix.CommitTime().UTC().Format(time.DateOnly))
 	case ix != nil:
 		return "the index in " + cfg.indexDir
+	case cfg.deepDir != "":
+		return "nothing but the segments, which whoever made them could forge"
 	case cfg.unverified:
 		return "the manifests beside the bundles where there are any, else against nothing but the bundles"
 	}

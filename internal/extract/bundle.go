@@ -55,18 +55,11 @@ func (r *run) bundle(ctx context.Context, name string, before int64) (size int64
 }
 
 func (r *run) open(name string, before int64) (*opened, error) {
-	f, err := r.cfg.Bundles.Open(name)
+	f, size, err := openSized(r.cfg.Bundles, name)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	b := &opened{
-		name: name, file: f, bytes: f, size: info.Size(), before: before,
-		bad: info.Size(),
-	}
+	b := &opened{name: name, file: f, bytes: f, size: size, before: before, bad: size}
 	if number, err := bundle.ParseFileName(name); err == nil && r.sums[number] != (crate.Checksum{}) {
 		b.sums, b.want = newSumming(f), r.sums[number]
 		b.bytes = b.sums

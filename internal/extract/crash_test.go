@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
@@ -20,7 +21,8 @@ import (
 type ordeal struct {
 	all    []item
 	media  *media
-	occupy bool // there are other bytes under the name of one crate, which go to quarantine
+	name   string // of the bundle or segment
+	occupy bool   // there are other bytes under the name of one crate, which go to quarantine
 }
 
 // ordeals are all of them, by name.
@@ -29,12 +31,15 @@ func ordeals(t *testing.T) map[string]*ordeal {
 	list := map[string]*ordeal{}
 	for format, build := range formats {
 		for _, occupy := range []bool{false, true} {
-			o := &ordeal{all: large(), media: newMedia(t), occupy: occupy}
+			o := &ordeal{all: large(), media: newMedia(t), name: name, occupy: occupy}
 			o.media.write(name, build(t, o.all))
 			o.media.manifest(o.all)
 			list[fmt.Sprintf("%s, occupied=%t", format, occupy)] = o
 		}
 	}
+	o := &ordeal{all: gzipped(t, "some", 3), media: newMedia(t), name: deep.FileName(0)}
+	o.media.segment(0, true, o.all[:2], o.all) // which is where two small packs were put together
+	list["segment"] = o
 	return list
 }
 
@@ -59,7 +64,7 @@ func (o *ordeal) extract(t *testing.T, out durable.FS) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Run(t.Context(), Config{Bundles: o.media.mem, Names: []string{name}, Store: st, Out: out, Overwrite: o.occupy})
+	return Run(t.Context(), Config{Bundles: o.media.mem, Names: []string{o.name}, Store: st, Out: out, Overwrite: o.occupy, Unverified: isSegment(o.name)})
 }
 
 // look wants nothing under a crate's name but the crate, or what stood there.

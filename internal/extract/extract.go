@@ -1,5 +1,6 @@
-// Package extract takes crates out of bundles and puts them into a store of
-// loose files: on the far side of an air gap, or where a program wants files.
+// Package extract takes crates out of bundles, or out of segments of the deep archive,
+// and puts them into a store of loose files: on the far side of an air gap, or where a
+// program wants files.
 //
 // # Who vouches
 //
@@ -31,6 +32,13 @@
 // all of them where there is none, are looked up once the bundle was read, and
 // come in a second round. So memory is bounded by the members of one bundle, and
 // without an index by 24 bytes a line of the manifests.
+//
+// # Segments
+//
+// Beside a segment is no manifest. Its directories say of each version what its bytes
+// ought to be, and are believed with Config.Unverified alone. Packs are rebuilt by all
+// cores, each once, and one of which all is there already is only read. A damaged pack
+// costs its versions.
 package extract
 
 import (
@@ -64,8 +72,8 @@ type Store interface {
 
 // Config is an extraction.
 type Config struct {
-	Bundles durable.Reader // the folder of the bundles
-	Names   []string       // of bundles in it, as from Find
+	Bundles durable.Reader // the folder of the bundles, or of the segments
+	Names   []string       // of those in it, as from Find or FindSegments
 	Store   Store
 	Out     durable.FS // the folder of Store, asked how much space is free
 	Catalog Catalog    // is told what is there and proved, which makes Store a mirror; if nil, there is none
@@ -161,6 +169,7 @@ type run struct {
 	stored  atomic.Int64           // members given to the store
 	refused int64                  // by the store; checkpoint's
 	records records                // for the catalog
+	waiting waiting                // of segments
 	earlier struct {
 		mu sync.Mutex
 		of map[crate.ID]task // of whose earlier bytes a member was met
@@ -200,7 +209,11 @@ func (r *run) extract(ctx context.Context) error {
 func (r *run) bundles(ctx context.Context) error {
 	var before int64
 	for _, name := range r.names {
-		size, err := r.bundle(ctx, name, before)
+		extractOne := r.bundle
+		if isSegment(name) {
+			extractOne = r.segment
+		}
+		size, err := extractOne(ctx, name, before)
 		if err != nil {
 			return err
 		}

@@ -29,13 +29,13 @@ const (
 )
 
 var kindTexts = [kinds]string{
-	Damaged:  "places where a bundle is damaged",
+	Damaged:  "places where a bundle or a segment is damaged",
 	Rejected: "members that are no crate",
-	Unknown:  "members that nobody vouches for",
-	Wrong:    "members that are not the bytes vouched for",
-	Occupied: "members under whose name other bytes stand",
+	Unknown:  "crates that nobody vouches for",
+	Wrong:    "crates that are not the bytes vouched for",
+	Occupied: "crates under whose name other bytes stand",
 	Missing:  "crates that a manifest names and the bundle does not have",
-	Failed:   "members that could not be stored",
+	Failed:   "crates that could not be stored",
 }
 
 func (k Kind) String() string { return kindTexts[k] }

@@ -125,6 +125,7 @@ func (r *run) checkpoints(ctx context.Context, done <-chan struct{}) error {
 
 // checkpoint gives their names to all members that were stored before.
 func (r *run) checkpoint(ctx context.Context) error {
+	defer r.waiting.checkpoint()()
 	stored, rows := r.stored.Load(), r.recorded()
 	done, err := r.cfg.Store.Checkpoint(ctx)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 func (s *Summary) Verdict(crates string) error {
 	var errs []error
 	if !s.Sound() {
-		errs = append(errs, verdict.Integrityf("bundles or files are not as they should be; they are listed above. With good copies of the bundles run the same command again: it takes what is missing"))
+		errs = append(errs, verdict.Integrityf("bundles, segments or files are not as they should be; they are listed above. With good copies of those run the same command again: it takes what is missing"))
 	}
 	if s.Counts.Problems[Occupied] > 0 {
 		errs = append(errs, verdict.Integrityf("files that are in the way stay: -overwrite moves them to quarantine/ and puts the crates in their place"))

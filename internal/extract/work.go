@@ -26,6 +26,7 @@ type task struct {
 	later      bool             // a later bundle has the version's bytes
 	superseded bool             // want is what they were before, which is wanted all the same
 	body       *body            // nil: to be read from reader
+	stored     bool             // the store has taken the bytes
 }
 
 // round works on what a feed sends.
@@ -93,6 +94,7 @@ func (r *run) do(ctx context.Context, t *task) error {
 	if err := t.put(ctx, r.cfg.Store); err != nil {
 		return r.settle(t, err)
 	}
+	t.stored = true
 	r.record(t)
 	r.cfg.Progress.bytes.Add(size)
 	r.stored.Add(1)
