@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -48,7 +49,9 @@ func packSize(b *built) int64 { return b.rows[0].Deep.PackSize }
 // record proves what was appended, and says so; then what it takes the place of is
 // removed.
 func (r *run) record(ctx context.Context) error {
-	if err := r.proveAll(ctx); err != nil {
+	err := r.proveAll(ctx)
+	r.pending = slices.DeleteFunc(r.pending, func(b *built) bool { return len(b.rows) == 0 })
+	if err != nil {
 		return err
 	}
 	var batch catalog.Batch

@@ -1,6 +1,8 @@
 package repack
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -197,5 +199,48 @@ func TestShare(t *testing.T) {
 		if got := share(n); got != want {
 			t.Errorf("of %d versions %d go into a pack, want %d", n, got, want)
 		}
+	}
+}
+
+// broken is a catalog that fails once.
+type broken struct {
+	Catalog
+	failed bool
+}
+
+func (b *broken) Commit(ctx context.Context, batch catalog.Batch) error {
+	if !b.failed {
+		b.failed = true
+		return context.Canceled
+	}
+	return b.Catalog.Commit(ctx, batch)
+}
+
+// A run that is out of time records once more what it was about to record. A pack that
+// is damaged has nothing to record by then, which is no reason to fail.
+func TestRecordOnceMore(t *testing.T) {
+	w := newWorld(t, false)
+	w.change = func(cfg *Config) { cfg.Originals = nil }
+	_, err := w.run(w.disk)
+	must(t, err)
+	rows := w.rows()
+	segment := rows[0].Deep.Segment
+	must(t, w.disk.Remove(segment))
+	f, err := w.disk.Create(segment)
+	must(t, err)
+	must(t, f.Close())
+	cat := w.open()
+	defer cat.Close()
+	r := &run{Config: Config{Catalog: &broken{Catalog: cat}, Segments: &Segments{folder: w.disk}}}
+	r.fill()
+	for _, pack := range byPack(rows) {
+		r.pending = append(r.pending, &built{rows: pack, keep: true})
+	}
+	if err := r.record(t.Context()); !errors.Is(err, context.Canceled) {
+		t.Fatalf("recording fails with %v", err)
+	}
+	must(t, r.record(t.Context()))
+	if r.done.FailedVersions != int64(len(rows)) {
+		t.Errorf("%d versions were not proved, want %d", r.done.FailedVersions, len(rows))
 	}
 }
