@@ -14,13 +14,14 @@ type Unwanted struct {
 	Yanked     bool // yanked versions, too
 	Superseded bool // bytes in whose place others are, too
 	Bundled    bool // those in bundles, too, and not only loose files
+	Packed     bool // those in the deep archive, too
 }
 
 // Has reports whether a row is chosen. Of bytes for which no index has vouched
 // nothing is known, unless others took their place.
 func (u Unwanted) Has(v *Version) bool {
 	switch {
-	case !v.Loose && (!u.Bundled || v.Bundle == ""):
+	case !v.Loose && (!u.Bundled || v.Bundle == "") && (!u.Packed || v.Deep.Segment == ""):
 		return false
 	case !v.SupersededAt.IsZero():
 		return u.Superseded
@@ -31,8 +32,12 @@ func (u Unwanted) Has(v *Version) bool {
 // UnwantedPage returns, in the order of names, the next rows after the given one
 // that are chosen, at most limit.
 func (c *Catalog) UnwantedPage(ctx context.Context, after crate.Key, u Unwanted, limit int) ([]Version, error) {
+	place := "loose <> 0 OR bundle <> '' AND ?"
+	if u.Packed && c.format.Load() >= tablesOf6 {
+		place += " OR segment <> ''"
+	}
 	rows, err := c.db.QueryContext(ctx, `SELECT `+c.columns()+` FROM versions
-		WHERE (name, version, sha256) > (?, ?, ?) AND (loose <> 0 OR bundle <> '' AND ?)
+		WHERE (name, version, sha256) > (?, ?, ?) AND (`+place+`)
 		AND iif(`+c.current()+`, verified_at <> 0 AND (listed = 0 OR yanked = 1 AND ?), ?)
 		ORDER BY name, version, sha256 LIMIT ?`, append(keyColumns(&after), u.Bundled, u.Yanked, u.Superseded, limit)...)
 	if err == nil {

@@ -151,6 +151,9 @@ func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job prune.C
 	if p.Bundled > 0 {
 		fmt.Fprintf(out, "%s stay in bundles%s\n", human.Plural(p.Bundled, "version"), cfg.howBundled())
 	}
+	if p.Packed > 0 {
+		fmt.Fprintf(out, "%s stay in the deep archive, from which nothing is removed\n", human.Plural(p.Packed, "version"))
+	}
 	return nil
 }
 

@@ -52,6 +52,7 @@ type Catalog interface {
 type Pruned struct {
 	Versions, Bytes int64
 	Bundled         int64     // versions that stay in bundles, too
+	Packed          int64     // versions that stay in the deep archive, too
 	Rewritten       []Rewrite // bundles
 }
 
@@ -66,7 +67,7 @@ func Run(ctx context.Context, cfg Config, each func(*catalog.Version)) (p Pruned
 	if err := cfg.check(ctx); err != nil {
 		return p, fmt.Errorf("nothing is removed: %w", err)
 	}
-	j := &judge{names: cfg.Index.NewLookup(ctx), unwanted: catalog.Unwanted{Yanked: cfg.Yanked, Superseded: cfg.Superseded, Bundled: true}}
+	j := &judge{names: cfg.Index.NewLookup(ctx), unwanted: catalog.Unwanted{Yanked: cfg.Yanked, Superseded: cfg.Superseded, Bundled: true, Packed: true}}
 	defer func() { err = errors.Join(err, j.names.Close()) }()
 	found, err := cfg.survey(ctx, j)
 	if err != nil {
@@ -97,6 +98,9 @@ func (p *Pruned) count(v *catalog.Version, each func(*catalog.Version)) {
 	rewritten := slices.ContainsFunc(p.Rewritten, func(r Rewrite) bool { return r.Name == v.Bundle })
 	if v.Bundle != "" && !rewritten {
 		p.Bundled++
+	}
+	if v.Deep.Segment != "" {
+		p.Packed++
 	}
 	if v.Loose || rewritten {
 		p.Versions++
@@ -150,7 +154,7 @@ func (cfg *Config) survey(ctx context.Context, j *judge) (bundled map[string]int
 			if v.Bundle != "" {
 				bundled[v.Bundle] += v.FrameSize
 			}
-			if v.Loose || cfg.Bundles != nil {
+			if v.Loose || v.Bundle != "" && cfg.Bundles != nil {
 				unwanted++
 			}
 		}

@@ -20,9 +20,10 @@
 //     is removed once the rest of what is in it was put into another one.
 //
 // A kill or power cut between any two of these loses nothing: each row names a place
-// that has the bytes. Between 5 and the end of it, one may also name a loose file that
-// is gone, which verify calls missing; the next run completes that. A pack that no row names is proved, and recorded, by the next run.
-// A segment is never written to again when it has its final name.
+// that has the bytes. In the middle of 5 it may also name a loose file that is gone,
+// which verify calls missing; the next run completes that. A pack that no row names is
+// proved, and recorded, by the next run. A segment is never written to again when it
+// has its final name.
 //
 // # Small packs
 //
