@@ -3,6 +3,8 @@ package extract
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
 // Progress is the counts of a run, for others to read while it goes on. What it
@@ -44,10 +46,7 @@ func (c *Counts) OK() int64 { return c.Extracted + c.Kept }
 
 // Rate is the number of members a second.
 func (c *Counts) Rate() float64 {
-	if c.Elapsed <= 0 {
-		return 0
-	}
-	return float64(c.OK()) / c.Elapsed.Seconds()
+	return human.Rate(c.OK(), c.Elapsed)
 }
 
 // Sound reports whether nothing was met that is not what it should be.

@@ -39,3 +39,11 @@ func Printable(s string) string {
 
 // OneLine is an error, which may be several, in one line.
 func OneLine(err error) string { return Printable(strings.ReplaceAll(err.Error(), "\n", "; ")) }
+
+// Rate is how many things a second were done; 0 before any time has passed.
+func Rate(n int64, took time.Duration) float64 {
+	if took <= 0 {
+		return 0
+	}
+	return float64(n) / took.Seconds()
+}

@@ -82,10 +82,7 @@ func (c Counts) Total() int64 {
 
 // Rate is the number of entries processed a second.
 func (c Counts) Rate() float64 {
-	if c.Elapsed <= 0 {
-		return 0
-	}
-	return float64(c.Processed()) / c.Elapsed.Seconds()
+	return human.Rate(c.Processed(), c.Elapsed)
 }
 
 // Left estimates the time to the end from how fast what needs work was done so

@@ -77,7 +77,8 @@ func (s *State) Live(now time.Time) bool {
 	return s.Ended.IsZero() && now.Sub(s.Updated) < stale
 }
 
-// Write replaces the file in a state folder.
+// Write replaces the file in a state folder. It syncs nothing, as durable.WholeFile
+// would: a run writes it every second, and after a power cut no run goes on.
 func Write(state durable.FS, s State) error {
 	data, err := json.Marshal(s, jsontext.Multiline(true))
 	if err != nil {

@@ -3,6 +3,8 @@ package sidecar
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
 // Progress is the counts of a run, for others to read while it goes on. What it
@@ -39,10 +41,7 @@ func (c *Counts) Done() int64 { return c.Written + c.Kept }
 
 // Rate is the number of sidecars a second.
 func (c *Counts) Rate() float64 {
-	if c.Elapsed <= 0 {
-		return 0
-	}
-	return float64(c.Done()) / c.Elapsed.Seconds()
+	return human.Rate(c.Done(), c.Elapsed)
 }
 
 // Snapshot returns the counts as they are now.

@@ -151,6 +151,8 @@ func (a *Appender) writeLevel(level int) error {
 }
 
 // writeTile gives a tile its name, which another may have that no checkpoint covers.
+// Unlike the files of a durable.Batch, a tile may have its name before its bytes are
+// durable: it counts only once a checkpoint covers it, so one sync at the end will do.
 func (a *Appender) writeTile(t tlog.Tile, data []byte) error {
 	name := Path(t)
 	temp := durable.TempName(".") // all in one place, to be found after a kill
