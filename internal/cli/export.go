@@ -109,7 +109,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 		Mirror: source, AsOf: asOf.Commit, Out: tree.Folder, PublicURL: string(cfg.address), Prune: cfg.prune, VerifyExisting: cfg.verifyExisting,
 		AcceptShrink: cfg.acceptShrink, Log: log, Progress: new(export.Progress),
 	}
-	stop := show.Follow(exporting(job.Progress), log)
+	stop := show.Follow(job.Progress.State, log)
 	summary, err := export.Run(ctx, job)
 	stop()
 	if err == nil && cfg.gitIndex {
@@ -139,20 +139,6 @@ func (cfg *exportConfig) source(ctx context.Context, v *reader.View) (export.Mir
 		return nil, index.Revision{}, fmt.Errorf("-as-of: %w", err)
 	}
 	return v.Snapshot(past.Commit), past.Revision, nil
-}
-
-// exporting is the state of an export.
-func exporting(p *export.Progress) func() console.State {
-	return func() console.State {
-		c := p.Snapshot()
-		s := console.State{Done: c.Done, Total: c.Total, Processed: c.Done}
-		s.Line = fmt.Sprintf(" %s of %s crates, %s versions, %s", human.Count(c.Done), human.Count(c.Total), human.Count(c.Versions), human.Size(c.Bytes))
-		if n := c.Damaged + c.Failed; n > 0 {
-			s.Line += fmt.Sprintf(", %s bad", human.Count(n))
-		}
-		s.Attrs = []any{"crates", c.Done, "total", c.Total, "versions", c.Versions, "bytes", c.Bytes, "bad", c.Damaged + c.Failed}
-		return s
-	}
 }
 
 // printExported tells a person what an export has come to.

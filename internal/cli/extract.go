@@ -115,7 +115,7 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 	} else { // the crates come first
 		log.Warn("what is extracted gets no catalog; clonecratesio reindex makes one", "out", cfg.out, "err", err)
 	}
-	stop := show.Follow(extracting(job.Progress), log)
+	stop := show.Follow(job.Progress.State, log)
 	summary, err := extract.Run(ctx, job)
 	stop()
 	printExtracted(a.Stdout, summary, cfg, ix)
@@ -162,25 +162,6 @@ func openIndex(ctx context.Context, dir string, log *slog.Logger) (*index.Index,
 		return nil, nil, err
 	}
 	return ix, func() { ix.Close() }, nil
-}
-
-// extracting is the state of an extraction: bytes of bundles or segments.
-func extracting(p *extract.Progress) func() console.State {
-	return func() console.State {
-		c := p.Snapshot()
-		left := time.Duration(0)
-		if c.Read > 0 {
-			left = (time.Duration(float64(c.Elapsed) * float64(c.Size-c.Read) / float64(c.Read))).Round(time.Second)
-		}
-		s := console.State{Done: c.Read, Total: c.Size, Processed: c.OK()}
-		s.Line = fmt.Sprintf(" %s of %s, %s crates, %s/s", human.Size(c.Read), human.Size(c.Size), human.Count(c.OK()), human.Count(int64(c.Rate())))
-		if left > 0 {
-			s.Line += ", " + left.String() + " left"
-		}
-		s.Attrs = []any{"bundles", c.Bundles, "read", c.Read, "total", c.Size, "extracted", c.Extracted, "existing", c.Kept,
-			"rate_per_sec", fmt.Sprintf("%.1f", c.Rate()), "eta", left.String()}
-		return s
-	}
 }
 
 // printExtracted tells a person what an extraction has come to.

@@ -27,7 +27,7 @@ func (a *App) sessionConfig(cfg *flags.Run, to *target, show *console.Display, l
 			forget := context.AfterFunc(ctx, func() {
 				fmt.Fprintln(show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
 			})
-			done := show.Follow(mirroring(p), log)
+			done := show.Follow(follow.Progress(p), log)
 			return func() { done(); forget() }
 		},
 	}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
@@ -135,24 +134,10 @@ func pack(ctx context.Context, w *home.Writer, job repack.Config, segmentGB int6
 	if err != nil {
 		return nil, err
 	}
-	followed := show.Follow(packing(job.Progress, totals), log)
+	followed := show.Follow(job.Progress.State(totals.Versions), log)
 	done, err := repack.Run(ctx, job)
 	followed()
 	return &done, err
-}
-
-// packing is the state of a run that packs.
-func packing(p *repack.Progress, totals catalog.Totals) func() console.State {
-	return func() console.State {
-		seen, versions, bytes, packed := p.Seen.Load(), p.Versions.Load(), p.Bytes.Load(), p.Packed.Load()
-		s := console.State{Done: seen, Total: totals.Versions, Processed: versions}
-		s.Line = fmt.Sprintf(" %s of %s looked at, %s packed", human.Count(seen), human.Count(totals.Versions), human.Size(bytes))
-		if bytes > 0 {
-			s.Line += fmt.Sprintf(" into %s (%.0f %%)", human.Size(packed), 100*float64(packed)/float64(bytes))
-		}
-		s.Attrs = []any{"looked_at", seen, "total", totals.Versions, "packed", versions, "bytes", bytes, "packed_bytes", packed}
-		return s
-	}
 }
 
 func (a *App) bundlesIfThere(ctx context.Context, w *home.Writer, d *flags.Dirs) (bundles, error) {

@@ -185,26 +185,12 @@ func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to target, ix *
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	defer show.Follow(describing(job.Progress), log)()
+	defer show.Follow(job.Progress.State, log)()
 	summary, err := sidecar.Run(ctx, job)
 	if err == nil {
 		err = summary.Verdict(job.Places)
 	}
 	return summary, err
-}
-
-// describing is the state of a run over the index, of which only git knows the
-// size.
-func describing(p *sidecar.Progress) func() console.State {
-	return func() console.State {
-		c := p.Snapshot()
-		return console.State{
-			Processed: c.Done(),
-			Line:      fmt.Sprintf(" %s crates, %s sidecars, %s/s", human.Count(c.Crates), human.Count(c.Done()), human.Count(int64(c.Rate()))),
-			Attrs: []any{"crates", c.Crates, "processed", c.Done(), "written", c.Written, "existing", c.Kept, "errors", c.Problems,
-				"rate_per_sec", fmt.Sprintf("%.1f", c.Rate())},
-		}
-	}
 }
 
 // printSidecars tells a person what a run has come to.

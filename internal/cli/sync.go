@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -16,7 +14,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
@@ -158,7 +155,7 @@ func (a *App) followConfig(cfg *syncConfig, session follow.SessionConfig, show *
 	f := follow.Config{
 		SessionConfig: session, Every: cfg.every, AcceptShrink: cfg.AcceptShrink, AllowMissing: cfg.AllowMissing,
 		WatchUpdate: func(look func() string) (stop func()) {
-			return show.Follow(func() console.State { return gitState("updating the index", look()) }, log)
+			return show.Follow(func() console.State { return follow.UpdateState(look()) }, log)
 		},
 		Job: func(ctx context.Context, ix *index.Index, source plan.Source) (mirror.Config, error) {
 			err := cfg.Origin.Resolve(ctx, ix, log)
@@ -203,21 +200,6 @@ func (a *App) stateRound(ctx context.Context, cfg *syncConfig, w *home.Writer, b
 	}
 	log.Info("stated what is held", "held", r.Held, "of", r.Named, "leaves", r.N, "new", r.New, "log", cfg.Home.Statements)
 	return r, nil
-}
-
-// gitState is the state of an update of the index, out of git's words.
-func gitState(phase, detail string) console.State {
-	st := console.State{Line: " " + phase, Attrs: []any{"phase", phase, "git", human.Printable(detail)}}
-	if detail == "" {
-		return st
-	}
-	st.Line += ": " + human.Printable(detail)
-	if before, _, found := strings.Cut(detail, "%"); found {
-		if percent, err := strconv.Atoi(before[strings.LastIndexByte(before, ' ')+1:]); err == nil {
-			st.Done, st.Total = int64(percent), 100
-		}
-	}
-	return st
 }
 
 // hintBundles tells who forgot -bundle. A mirror does not remember by itself how

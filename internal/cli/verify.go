@@ -140,7 +140,7 @@ func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verify.Session, s
 		return err
 	}
 	progress := new(verify.Progress)
-	followed := show.Follow(verifying(progress, v.Cursor.Versions, totals), log)
+	followed := show.Follow(progress.State(v.Cursor.Versions, totals.Versions), log)
 	s, err := v.Sweep(ctx, time.Duration(cfg.maxDuration), progress, func(p verify.Problem) error {
 		_, err := fmt.Fprintf(a.Stdout, "%s: %s\n", p.Kind, human.Printable(p.Err.Error()))
 		return err
@@ -148,20 +148,4 @@ func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verify.Session, s
 	followed()
 	printSweep(a.Stdout, s, v, totals)
 	return err
-}
-
-// verifying is the state of a sweep.
-func verifying(p *verify.Progress, before int64, totals catalog.Totals) func() console.State {
-	begun := time.Now()
-	return func() console.State {
-		versions, bytes, problems := p.Counts()
-		s := console.State{Done: before + versions, Total: totals.Versions, Processed: versions}
-		rate := int64(float64(bytes) / max(time.Since(begun).Seconds(), 0.001))
-		s.Line = fmt.Sprintf(" %s of %s, %s/s", human.Count(s.Done), human.Count(s.Total), human.Size(rate))
-		if problems > 0 {
-			s.Line += fmt.Sprintf(", %s bad", human.Count(problems))
-		}
-		s.Attrs = []any{"versions", s.Done, "total", s.Total, "bytes", bytes, "bad", problems}
-		return s
-	}
 }

@@ -1,7 +1,8 @@
-package cli
+package follow
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,9 +11,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 )
 
-// mirroring is the state of a mirror's run: bytes while bundles of v1.1.0 are
+// Progress is the state of a mirror's run: bytes while bundles of v1.1.0 are
 // taken over, crates while the plan is made, versions while it is worked on.
-func mirroring(p *mirror.Progress) func() console.State {
+func Progress(p *mirror.Progress) func() console.State {
 	return func() console.State {
 		c := p.Snapshot()
 		s := console.State{Done: c.Processed(), Total: c.Total(), Processed: c.Processed(), Line: line(c)}
@@ -51,4 +52,20 @@ func line(c mirror.Counts) string {
 		text += fmt.Sprintf(", %s not held", human.Count(n))
 	}
 	return text
+}
+
+// UpdateState is the state of an update of the index, out of git's words.
+func UpdateState(detail string) console.State {
+	const phase = "updating the index"
+	st := console.State{Line: " " + phase, Attrs: []any{"phase", phase, "git", human.Printable(detail)}}
+	if detail == "" {
+		return st
+	}
+	st.Line += ": " + human.Printable(detail)
+	if before, _, found := strings.Cut(detail, "%"); found {
+		if percent, err := strconv.Atoi(before[strings.LastIndexByte(before, ' ')+1:]); err == nil {
+			st.Done, st.Total = int64(percent), 100
+		}
+	}
+	return st
 }
