@@ -82,11 +82,11 @@ func (a *App) diff(ctx context.Context, cfg *diffConfig) (err error) {
 		job.Holdings = catalog.Live{Follower: follower}
 	}
 	out := bufio.NewWriter(a.Stdout)
-	print := printDiff
+	print := diff.Print
 	if cfg.json {
-		print = printDiffJSON
+		print = diff.PrintJSON
 	}
-	s, err := print(ctx, out, cfg, job)
+	s, err := print(ctx, out, cfg.from, cfg.to, job)
 	if err = errors.Join(err, out.Flush()); err == nil && s.Unread > 0 {
 		err = verdict.Incompletef("%s of the index could not be read, and were not compared: they are listed above", human.Plural(s.Unread, "line or file"))
 	}

@@ -1,4 +1,4 @@
-package cli
+package diff
 
 import (
 	"context"
@@ -8,25 +8,27 @@ import (
 	"strings"
 	"time"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/diff"
+	"github.com/go-json-experiment/json"
+
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// printDiff tells a person: the counts, then what they count.
-func printDiff(ctx context.Context, w io.Writer, cfg *diffConfig, job diff.Config) (_ *diff.Summary, err error) {
-	var sections diff.Sections
+// Print runs a comparison and tells a person: the counts, then what they count. From
+// and to are the days as they were asked for.
+func Print(ctx context.Context, w io.Writer, from, to string, job Config) (_ *Summary, err error) {
+	var sections Sections
 	defer func() { err = errors.Join(err, sections.Close()) }()
-	s, err := diff.Run(ctx, job, func(c *diff.Change) error {
+	s, err := Run(ctx, job, func(c *Change) error {
 		return sections.Add(c.Kind, "  %s %s%s\n", human.Printable(c.Name), human.Printable(c.Version), human.Printable(remarks(c)))
 	})
 	if err != nil {
 		return s, err
 	}
-	printPoint(w, "from", cfg.from, job.From)
-	printPoint(w, "to", cfg.to, job.To)
-	printDiffCounts(w, s)
-	for _, k := range diff.Kinds {
+	printPoint(w, "from", from, job.From)
+	printPoint(w, "to", to, job.To)
+	printCounts(w, s)
+	for _, k := range Kinds {
 		if s.Kinds[k] > 0 {
 			fmt.Fprintf(w, "\n%s:\n", kindWords[k])
 			if err := sections.Copy(w, k); err != nil {
@@ -38,16 +40,16 @@ func printDiff(ctx context.Context, w io.Writer, cfg *diffConfig, job diff.Confi
 }
 
 // printPoint says which commit a day has led to.
-func printPoint(w io.Writer, side, point string, rev index.Revision) {
-	fmt.Fprintf(w, "%-4s  %s: commit %s\n", side, human.Printable(point), rev)
+func printPoint(w io.Writer, side, day string, rev index.Revision) {
+	fmt.Fprintf(w, "%-4s  %s: commit %s\n", side, human.Printable(day), rev)
 }
 
-var kindWords = map[diff.Kind]string{
-	diff.Added: "added", diff.Removed: "removed", diff.Republished: "published again with other bytes",
-	diff.Yanked: "yanked", diff.Unyanked: "un-yanked", diff.Changed: "changed in other fields of the line",
+var kindWords = map[Kind]string{
+	Added: "added", Removed: "removed", Republished: "published again with other bytes",
+	Yanked: "yanked", Unyanked: "un-yanked", Changed: "changed in other fields of the line",
 }
 
-func printDiffCounts(w io.Writer, s *diff.Summary) {
+func printCounts(w io.Writer, s *Summary) {
 	none := true
 	row := func(n int64, what string) {
 		if n > 0 {
@@ -55,7 +57,7 @@ func printDiffCounts(w io.Writer, s *diff.Summary) {
 			fmt.Fprintf(w, "%12s  %s\n", human.Count(n), what)
 		}
 	}
-	for _, k := range diff.Kinds {
+	for _, k := range Kinds {
 		row(s.Kinds[k], kindWords[k])
 	}
 	row(s.NewCrates, "new crates")
@@ -66,23 +68,23 @@ func printDiffCounts(w io.Writer, s *diff.Summary) {
 }
 
 // remarks is what else there is to say of a change.
-func remarks(c *diff.Change) string {
+func remarks(c *Change) string {
 	var words []string
 	add := func(so bool, word string) {
 		if so {
 			words = append(words, word)
 		}
 	}
-	add(c.Crate && c.Kind == diff.Added, "new crate")
-	add(c.Crate && c.Kind == diff.Removed, "crate gone")
+	add(c.Crate && c.Kind == Added, "new crate")
+	add(c.Crate && c.Kind == Removed, "crate gone")
 	add(c.Yanked, "yanked")
-	if c.Kind == diff.Republished {
+	if c.Kind == Republished {
 		words = append(words, fmt.Sprintf("sha256 %.12s… before, %.12s… now", c.Was, c.Checksum))
 	}
-	if c.Kind == diff.Changed {
+	if c.Kind == Changed {
 		words = append(words, changedFields(c))
 	}
-	if c.Held != nil && (c.Kind == diff.Added || c.Kind == diff.Republished) {
+	if c.Held != nil && (c.Kind == Added || c.Kind == Republished) {
 		add(*c.Held, "held")
 		add(!*c.Held, "not held")
 	}
@@ -92,22 +94,22 @@ func remarks(c *diff.Change) string {
 	return "  (" + strings.Join(words, ", ") + ")"
 }
 
-func changedFields(c *diff.Change) string {
+func changedFields(c *Change) string {
 	if len(c.Fields) == 0 {
 		return "the same, written otherwise"
 	}
 	return strings.Join(c.Fields, " ")
 }
 
-// diffPoint is one of the two commits in the first line of diff -json.
-type diffPoint struct {
+// point is one of the two commits in the first line of diff -json.
+type point struct {
 	Point  string    `json:"point"` // as it was asked for
 	Commit string    `json:"commit"`
 	Time   time.Time `json:"time"`
 }
 
-// diffLine is a change in diff -json.
-type diffLine struct {
+// line is a change in diff -json.
+type line struct {
 	Change  string   `json:"change"` // added, removed, republished, yanked, unyanked, changed
 	Crate   string   `json:"crate"`
 	Version string   `json:"version"`
@@ -119,31 +121,39 @@ type diffLine struct {
 	Held    *bool    `json:"held,omitempty"`          // those bytes are, by the mirror; absent: not known
 }
 
-// printDiffJSON tells a program.
-func printDiffJSON(ctx context.Context, w io.Writer, cfg *diffConfig, job diff.Config) (*diff.Summary, error) {
+// PrintJSON is Print for programs: a line for the two commits, then one a change.
+func PrintJSON(ctx context.Context, w io.Writer, from, to string, job Config) (*Summary, error) {
 	err := printJSON(w, struct {
-		From diffPoint `json:"from"`
-		To   diffPoint `json:"to"`
+		From point `json:"from"`
+		To   point `json:"to"`
 	}{
-		diffPoint{cfg.from, job.From.Commit, job.From.Time.UTC()}, diffPoint{cfg.to, job.To.Commit, job.To.Time.UTC()},
+		point{from, job.From.Commit, job.From.Time.UTC()}, point{to, job.To.Commit, job.To.Time.UTC()},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return diff.Run(ctx, job, func(c *diff.Change) error {
-		line := diffLine{
+	return Run(ctx, job, func(c *Change) error {
+		l := line{
 			Change: c.Kind.String(), Crate: c.Name, Version: c.Version, SHA256: c.Checksum.String(),
 			Yanked: c.Yanked, Fields: c.Fields, Held: c.Held,
 		}
 		switch c.Kind {
-		case diff.Republished:
-			line.Before = c.Was.String()
-		case diff.Added, diff.Removed:
-			line.Scope = "version"
+		case Republished:
+			l.Before = c.Was.String()
+		case Added, Removed:
+			l.Scope = "version"
 			if c.Crate {
-				line.Scope = "crate"
+				l.Scope = "crate"
 			}
 		}
-		return printJSON(w, line)
+		return printJSON(w, l)
 	})
+}
+
+func printJSON(w io.Writer, v any) error {
+	text, err := json.Marshal(v)
+	if err == nil {
+		_, err = w.Write(append(text, '\n'))
+	}
+	return err
 }
