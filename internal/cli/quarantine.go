@@ -3,9 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
-	"text/tabwriter"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -72,7 +69,7 @@ func (a *App) quarantine(ctx context.Context, cfg *quarantineConfig) error {
 		return err
 	}
 	if !cfg.json {
-		return printQuarantine(a.Stdout, all)
+		return status.PrintQuarantine(a.Stdout, all)
 	}
 	for i := range all {
 		if err := json.MarshalWrite(a.Stdout, &all[i], jsontext.AllowInvalidUTF8(true)); err != nil {
@@ -98,37 +95,6 @@ func (a *App) settle(cfg *quarantineConfig) error {
 	})
 	if err == nil && settled == 0 && cfg.settle {
 		err = fmt.Errorf("settling %s: there is nothing unsettled of it in quarantine", cfg.only)
-	}
-	return err
-}
-
-func printQuarantine(out io.Writer, all []status.Evidence) error {
-	if len(all) == 0 {
-		fmt.Fprintln(out, "quarantine is empty")
-		return nil
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STATE\tKIND\tCRATE\tVERSION\tSINCE\tFILE\tREASON")
-	open, repaired := 0, false
-	for i := range all {
-		e := &all[i]
-		since := "-"
-		if !e.Time.IsZero() {
-			since = e.Time.UTC().Format(time.RFC3339)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.State(), e.Kind, human.Printable(e.Crate), human.Printable(e.Version), since,
-			human.Printable(e.File), human.Printable(e.Reason))
-		if e.Settled.IsZero() {
-			open++
-			repaired = repaired || e.Repaired
-		}
-	}
-	err := w.Flush()
-	if repaired {
-		fmt.Fprintln(out, "repaired: the right bytes have been stored since; look at why they were lost, then settle it")
-	}
-	if open > 0 {
-		fmt.Fprintf(out, "%s not settled: look at each, then: clonecratesio quarantine -settle NAME VERSION, or -settle-all\n", human.Count(int64(open)))
 	}
 	return err
 }

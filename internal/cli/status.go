@@ -1,19 +1,16 @@
 package cli
 
 import (
+	"bytes"
 	"context"
-	"fmt"
-	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/status"
 )
 
@@ -59,85 +56,22 @@ func (a *App) status(ctx context.Context, cfg *statusConfig) error {
 	if cfg.json {
 		return json.MarshalWrite(a.Stdout, s, jsontext.WithIndent("  "))
 	}
-	return printStatus(a.Stdout, s, time.Now())
+	return s.Print(a.Stdout, time.Now())
 }
 
-func keptDays(d *status.Days) string {
-	if d.Error != "" {
-		return "unknown: " + human.Printable(d.Error)
+// statusRemoved lists what the index has stopped naming.
+func (a *App) statusRemoved(ctx context.Context, cfg *statusConfig) error {
+	var out bytes.Buffer // of the last reading
+	err := cfg.dirs.ReadCatalog(ctx, func(c *catalog.Catalog) error {
+		out.Reset()
+		if cfg.json {
+			return status.EachRemoval(ctx, c, func(r *status.Removal) error { return printJSON(&out, r) })
+		}
+		return status.PrintRemovals(ctx, &out, c)
+	})
+	if err != nil {
+		return err
 	}
-	return fmt.Sprintf("%s of the index, from %s to %s", human.Plural(int64(d.Kept), "day"), d.First, d.Last)
-}
-
-func printStatus(out io.Writer, s *status.Mirror, now time.Time) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "mirror\t%s\n", s.Out)
-	fmt.Fprintf(w, "holds\t%s of %s, %s", human.Plural(s.Versions, "version"), human.Plural(s.Crates, "crate"), human.Size(s.Bytes))
-	if s.Bundles > 0 {
-		fmt.Fprintf(w, ", %s", human.Plural(int64(s.Bundles), "bundle"))
-	}
-	fmt.Fprintln(w)
-	if s.Removed+s.Superseded > 0 {
-		fmt.Fprintf(w, "of these\t%s\n", pastWords(s))
-	}
-	fmt.Fprintf(w, "index\t%s\n", indexWords(s, now))
-	if s.Days != nil {
-		fmt.Fprintf(w, "days\t%s\n", keptDays(s.Days))
-	}
-	fmt.Fprintf(w, "run\t%s\n", runWords(s, now))
-	fmt.Fprintf(w, "verified\t%s\n", verifiedWords(s, now))
-	if s.Quarantine > 0 {
-		fmt.Fprintf(w, "quarantine\t%s\n", (&home.Dirs{Crates: s.Out}).NeedsLook(s.Quarantine))
-	} else if s.Settled > 0 {
-		fmt.Fprintf(w, "quarantine\t%s, all settled\n", human.Plural(int64(s.Settled), "file"))
-	}
-	return w.Flush()
-}
-
-// past says what the index does not name any more.
-func pastWords(s *status.Mirror) string {
-	removed := human.Plural(s.Removed, "version") + " removed from the index"
-	before := "the earlier bytes of " + human.Plural(s.Superseded, "version") + " published again"
-	switch {
-	case s.Superseded == 0:
-		return removed
-	case s.Removed == 0:
-		return before
-	}
-	return removed + ", " + before
-}
-
-func indexWords(s *status.Mirror, now time.Time) string {
-	if s.Commit == "" {
-		return "no commit is known"
-	}
-	return fmt.Sprintf("commit %.12s of %s", s.Commit, human.Ago(s.CommitTime, now))
-}
-
-func runWords(s *status.Mirror, now time.Time) string {
-	r := s.Run
-	switch {
-	case r == nil:
-		return "none is known"
-	case r.Live(now):
-		return fmt.Sprintf("%s: %s of %s, %s/s, %s not held", r.Phase, human.Count(r.Processed), human.Count(r.Total), r.RatePerSec, human.Count(r.Errors))
-	case r.Ended.IsZero():
-		return fmt.Sprintf("broke off %s, when %s of %s were done; the next one goes on from there", human.Ago(r.Updated, now), human.Count(r.Processed), human.Count(r.Total))
-	}
-	return fmt.Sprintf("ended %s: %s", human.Ago(r.Ended, now), human.Printable(r.Result))
-}
-
-func verifiedWords(s *status.Mirror, now time.Time) string {
-	c := s.Verified
-	text := "never"
-	if !c.Finished.IsZero() {
-		text = "all of it, " + human.Ago(c.Finished, now)
-	}
-	if !c.Begun.IsZero() {
-		text += fmt.Sprintf("; a sweep begun %s has done %s versions", human.Ago(c.Begun, now), human.Count(c.Versions))
-	}
-	if n := len(c.Bad); n > 0 {
-		text += fmt.Sprintf("; %s bad: verify -repair", human.Plural(int64(n), "version"))
-	}
-	return text
+	_, err = out.WriteTo(a.Stdout)
+	return err
 }

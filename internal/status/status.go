@@ -1,4 +1,4 @@
-// Package status is a mirror as data: what it holds, how old it is, how its last run
+// Package status is a mirror as data, and in words: what it holds, how old it is, how its last run
 // and its last verification ended, what the index has stopped naming, and what is in
 // quarantine. It needs no lock: the mirror may be written meanwhile.
 package status
