@@ -11,11 +11,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
 // sessionConfig is what is opened for runs; the audit log goes to to.
-func (a *App) sessionConfig(cfg *flags.Run, to *target, show *console.Display, log *slog.Logger) follow.SessionConfig {
+func (a *App) sessionConfig(cfg *flags.Run, to *stream.Target, show *console.Display, log *slog.Logger) follow.SessionConfig {
 	act := follow.NewActivity(version())
 	s := follow.SessionConfig{
 		Home: a.homeConfig(cfg, log), Activity: act, Log: log,
@@ -31,10 +32,10 @@ func (a *App) sessionConfig(cfg *flags.Run, to *target, show *console.Display, l
 			return func() { done(); forget() }
 		},
 	}
-	if to.stream != nil {
-		s.Stream = runlog.Stream(to.stream)
+	if to.Stream != nil {
+		s.Stream = runlog.Stream(to.Stream)
 	} else {
-		s.Home.Manifest = to.file
+		s.Home.Manifest = to.File
 	}
 	return s
 }
@@ -45,7 +46,7 @@ func (a *App) mirror(ctx context.Context, cfg *flags.Run, job mirror.Config, sho
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, to.close()) }()
+	defer func() { err = errors.Join(err, to.Close()) }()
 	session := a.sessionConfig(cfg, &to, show, job.Log)
 	var summary *mirror.Summary
 	err = follow.Open(ctx, &session, func(s *follow.Session) (err error) {
@@ -59,18 +60,18 @@ func (a *App) mirror(ctx context.Context, cfg *flags.Run, job mirror.Config, sho
 }
 
 // openManifest opens the audit log of a run, if it is a stream.
-func openManifest(ctx context.Context, cfg *flags.Run) (to target, err error) {
-	if to, err = openTarget(ctx, cfg.Home.Manifest); err != nil {
+func openManifest(ctx context.Context, cfg *flags.Run) (to stream.Target, err error) {
+	if to, err = stream.OpenTarget(ctx, cfg.Home.Manifest); err != nil {
 		err = fmt.Errorf("-manifest: %w", err)
 	}
 	return to, err
 }
 
 // printRun says what a run has come to that got to know what is wanted.
-func (a *App) printRun(s *mirror.Summary, cfg *flags.Run, to *target, log *slog.Logger) {
+func (a *App) printRun(s *mirror.Summary, cfg *flags.Run, to *stream.Target, log *slog.Logger) {
 	if s != nil && s.Plan != nil {
 		logSummary(log, s, cfg)
-		printSummary(to.results(a), s, cfg)
+		printSummary(to.Results(a.Stdout, a.Stderr), s, cfg)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
@@ -134,11 +135,11 @@ func (cfg *sidecarsConfig) target() string {
 }
 
 // openTarget opens what one file of lines or rows is written to.
-func (cfg *sidecarsConfig) openTarget(ctx context.Context) (to target, err error) {
+func (cfg *sidecarsConfig) openTarget(ctx context.Context) (to stream.Target, err error) {
 	if cfg.mode == "files" {
 		return to, nil
 	}
-	if to, err = openTarget(ctx, cfg.target()); err != nil {
+	if to, err = stream.OpenTarget(ctx, cfg.target()); err != nil {
 		return to, fmt.Errorf("-%s-out: %w", cfg.mode, err)
 	}
 	return to, nil
@@ -159,23 +160,23 @@ func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, to.close()) }()
+	defer func() { err = errors.Join(err, to.Close()) }()
 	summary, err := a.describe(ctx, cfg, to, ix, show, log)
 	if summary != nil && (cfg.mode == "files" && summary.Done() > 0 || errors.As(err, new(*verdict.IncompleteError)) || err == nil) {
-		printSidecars(to.results(a), summary, cfg)
+		printSidecars(to.Results(a.Stdout, a.Stderr), summary, cfg)
 	}
 	return err
 }
 
 // describe writes the sidecars of what is in an index. The summary is nil if it
 // did not begin.
-func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to target, ix *index.Index, show *console.Display, log *slog.Logger) (_ *sidecar.Summary, err error) {
+func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to stream.Target, ix *index.Index, show *console.Display, log *slog.Logger) (_ *sidecar.Summary, err error) {
 	job := sidecar.Config{
 		Index: ix, URLs: cfg.origin.URLs.WithoutUser(), IncludeYanked: cfg.includeYanked, Limit: cfg.limit, AcceptShrink: cfg.acceptShrink, Concurrency: cfg.concurrency,
 		Log: log, Progress: sidecar.NewProgress(),
 	}
 	where := sidecar.Target{
-		Mode: sidecar.Mode(cfg.mode), Dir: cfg.out, File: to.file, Stream: to.stream, Manifest: cfg.manifest, Create: a.folder, Owner: owner(cfg.target()),
+		Mode: sidecar.Mode(cfg.mode), Dir: cfg.out, File: to.File, Stream: to.Stream, Manifest: cfg.manifest, Create: a.folder, Owner: owner(cfg.target()),
 	}
 	if cfg.insides {
 		where.Mirror = &home.Dirs{Crates: cfg.mirrorOut, Bundles: cfg.bundlesOut}

@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
@@ -108,7 +109,7 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, to.close()) }()
+	defer func() { err = errors.Join(err, to.Close()) }()
 	cfg.hintBundles(log)
 	if err := cfg.Origin.ResolveIn(ctx, cfg.dirs.Index, log); err != nil {
 		log.Debug("the index will say where crates are once it is updated", "err", err)
@@ -131,7 +132,7 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 	err = f.Once(ctx)
 	a.printRun(f.Summary(), &cfg.Run, &to, log)
 	if stated != nil {
-		err = errors.Join(err, printStatement(to.results(a), stated, &cfg.Home))
+		err = errors.Join(err, printStatement(to.Results(a.Stdout, a.Stderr), stated, &cfg.Home))
 	}
 	return err
 }
@@ -185,7 +186,7 @@ func (a *App) describeRound(ctx context.Context, cfg *syncConfig, ix *index.Inde
 		mode: "files", out: cfg.Home.Crates, origin: cfg.Origin, includeYanked: !cfg.excludeYanked,
 		acceptShrink: true, // of the index, which may be what has changed alone; files are never taken away
 		concurrency:  cfg.Net.Concurrency,
-	}, target{}, ix, show, log)
+	}, stream.Target{}, ix, show, log)
 	if err == nil || verdict.Is(err) {
 		log.Info("sidecars", "written", sum.Counts.Written, "existing", sum.Counts.Kept, "errors", sum.Counts.Problems)
 	}

@@ -1,4 +1,4 @@
-package cli
+package stream
 
 import (
 	"context"
@@ -6,50 +6,49 @@ import (
 	"os"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 )
 
-// target is what a flag names that a run writes to: a file, which it makes and
+// Target is what a flag names that a run writes to: a file, which it makes and
 // replaces, or a stream, as /dev/stdout, /dev/null or a FIFO is.
-type target struct {
-	file   string       // at the end of symbolic links
-	stream durable.File // nil: it is a file
+type Target struct {
+	File   string       // at the end of symbolic links
+	Stream durable.File // nil: it is a file
 }
 
-// openTarget opens what is a stream, so that what cannot be written to is known
+// OpenTarget opens what is a stream, so that what cannot be written to is known
 // before anything is done. Of a file, it finds the name.
-func openTarget(ctx context.Context, path string) (t target, err error) {
-	file, streams, err := stream.Resolve(path)
+func OpenTarget(ctx context.Context, path string) (t Target, err error) {
+	file, streams, err := Resolve(path)
 	if err != nil {
 		return t, err
 	}
-	t.file = file
+	t.File = file
 	if streams {
-		t.stream, err = stream.Open(ctx, file)
+		t.Stream, err = Open(ctx, file)
 	}
 	return t, err
 }
 
-// results is where the words of a run go: not among the data, if these go to
-// stdout.
-func (t *target) results(a *App) io.Writer {
-	if t.stream == nil || t.file == os.DevNull {
-		return a.Stdout
+// Results is where the words of a run go, stdout or stderr: not among the data, if
+// these go to standard output.
+func (t *Target) Results(stdout, stderr io.Writer) io.Writer {
+	if t.Stream == nil || t.File == os.DevNull {
+		return stdout
 	}
-	data, err := t.stream.Stat()
+	data, err := t.Stream.Stat()
 	if err != nil {
-		return a.Stdout
+		return stdout
 	}
 	if out, err := os.Stdout.Stat(); err == nil && os.SameFile(data, out) {
-		return a.Stderr
+		return stderr
 	}
-	return a.Stdout
+	return stdout
 }
 
-// close closes a stream.
-func (t *target) close() error {
-	if t.stream == nil {
+// Close closes a stream.
+func (t *Target) Close() error {
+	if t.Stream == nil {
 		return nil
 	}
-	return t.stream.Close()
+	return t.Stream.Close()
 }
