@@ -36,6 +36,7 @@ var floors = [][]string{
 		"internal/follow",
 		"internal/demo",
 		"internal/status",
+		"internal/repack",
 	},
 	{
 		// jobs and servers:
@@ -48,7 +49,6 @@ var floors = [][]string{
 		"internal/registry",
 		"internal/export",
 		"internal/prune",
-		"internal/repack",
 		"internal/doctor",
 		"internal/pages",
 		"internal/attest",

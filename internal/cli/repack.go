@@ -1,13 +1,11 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
 	"slices"
 	"time"
 
@@ -18,9 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/prune"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/repack"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // repackConfig is the flags of repack.
@@ -88,94 +84,15 @@ func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
 	if err := run.Origin.ResolveIn(ctx, cfg.dirs.Index, log); err != nil {
 		return err
 	}
-	w, err := home.Hold(a.homeConfig(&run, log))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	if err := w.OpenKnownCatalog(); err != nil {
-		return err
-	}
-	o := originals{Remover: w.Loose, w: w, log: log}
-	job := repack.Config{Open: w.Loose.Open, Hot: cfg.hot, AtLeast: cfg.atLeast, Workers: cfg.jobs}
-	if o.bundles, err = a.bundlesIfThere(ctx, w, &cfg.dirs); err != nil {
-		return err
-	}
-	if o.bundles != nil {
-		job.Open = o.bundles.Open
-	}
-	if !cfg.keep {
-		job.Originals = o
-	}
-	if cfg.maxDuration > 0 {
-		job.Deadline = time.Now().Add(time.Duration(cfg.maxDuration))
-	}
-	done, err := pack(ctx, w, job, cfg.segmentGB, show, log)
+	done, err := repack.Mirror(ctx, a.homeConfig(&run, log), repack.Options{
+		Keep: cfg.keep, Hot: cfg.hot, AtLeast: cfg.atLeast, Workers: cfg.jobs, MaxDuration: time.Duration(cfg.maxDuration),
+		SegmentSize: cfg.segmentGB << 30, Watch: watchPacking(show, log), Log: log,
+	})
 	if done == nil {
 		return err
 	}
 	printRepacked(a.Stdout, done)
 	return errors.Join(err, done.Verdict())
-}
-
-// pack opens the segments and packs what is not in them.
-func pack(ctx context.Context, w *home.Writer, job repack.Config, segmentGB int64, show *console.Display, log *slog.Logger) (_ *repack.Done, err error) {
-	folder, err := w.OpenDeep()
-	if err != nil {
-		return nil, err
-	}
-	if job.Segments, err = repack.OpenSegments(ctx, folder, segmentGB<<30, w.Catalog, log); err != nil {
-		return nil, err
-	}
-	job.Catalog, job.Progress, job.Log = w.Catalog, new(repack.Progress), log
-	job.Workers = cmp.Or(job.Workers, runtime.GOMAXPROCS(0))
-	defer func() { err = errors.Join(err, job.Segments.Close()) }()
-	totals, err := w.Catalog.Totals(ctx)
-	if err != nil {
-		return nil, err
-	}
-	followed := show.Follow(job.Progress.State(totals.Versions), log)
-	done, err := repack.Run(ctx, job)
-	followed()
-	return &done, err
-}
-
-func (a *App) bundlesIfThere(ctx context.Context, w *home.Writer, d *flags.Dirs) (bundles, error) {
-	folder, err := home.OpenIfThere(d.Bundles)
-	if err != nil || folder == nil {
-		return nil, err
-	}
-	if err := folder.Close(); err != nil {
-		return nil, err
-	}
-	return w.OpenBundles(ctx)
-}
-
-// bundles is a bundled.Store.
-type bundles interface {
-	store.Reader
-	prune.Store
-}
-
-// originals removes what is in the deep archive too.
-type originals struct {
-	store.Remover
-	w       *home.Writer
-	bundles bundles // nil: there are none
-	log     *slog.Logger
-}
-
-// minGarbage is which part of a bundle must be in the deep archive alone before the
-// rest of it is put into another.
-const minGarbage = 0.5
-
-// FreeBundles implements repack.Originals.
-func (o originals) FreeBundles(ctx context.Context) error {
-	if o.bundles == nil {
-		return nil
-	}
-	_, err := prune.Compact(ctx, o.w.Catalog, &prune.Bundles{Folder: o.w.Bundles, Store: o.bundles, MinShare: minGarbage, Discard: true}, o.log)
-	return err
 }
 
 func printRepacked(w io.Writer, d *repack.Done) {
@@ -206,13 +123,17 @@ func printRepacked(w io.Writer, d *repack.Done) {
 	problems.Print(w)
 }
 
-// packRound packs what a round has brought. Bundles stay until repack frees them.
+// watchPacking shows how far a run is that packs.
+func watchPacking(show *console.Display, log *slog.Logger) func(look func() console.State) (stop func()) {
+	return func(look func() console.State) (stop func()) { return show.Follow(look, log) }
+}
+
+// packRound packs what a round has brought.
 func (cfg *syncConfig) packRound(ctx context.Context, w *home.Writer, show *console.Display, log *slog.Logger) error {
-	job := repack.Config{Open: w.Store.Open, Hot: cfg.deep.Mode == "hot", AtLeast: flags.RoundAtLeast, KeepOpen: cfg.every > 0}
-	if cfg.deep.Mode != "add" {
-		job.Originals = originals{Remover: w.Store, w: w, log: log}
-	}
-	done, err := pack(ctx, w, job, defaultSegmentGB, show, log)
+	done, err := repack.Round(ctx, w, repack.Options{
+		Keep: cfg.deep.Mode == "add", Hot: cfg.deep.Mode == "hot", AtLeast: flags.RoundAtLeast, KeepOpen: cfg.every > 0,
+		SegmentSize: defaultSegmentGB << 30, Watch: watchPacking(show, log), Log: log,
+	})
 	if err != nil {
 		return err
 	}
