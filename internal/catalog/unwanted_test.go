@@ -31,10 +31,12 @@ func TestUnwantedPage(t *testing.T) {
 		change(version("shelved", "1.0.0", 9), func(v *Version) { superseded(v); v.VerifiedAt = time.Time{} }),
 		change(in(version("shelved", "1.0.0", 10), "bundle-0000.tar.zst", 9), func(v *Version) { superseded(v); v.Loose, v.Republished = false, "" }),
 		version("shelved", "1.0.0", 11),
+		change(inDeep(version("deep", "1.0.0", 12), "deep-0000.zst", 0), func(v *Version) { v.Listed, v.Loose = false, false }),
+		change(inDeep(version("deep", "1.1.0", 13), "deep-0000.zst", 1), func(v *Version) { v.Loose = false }),
 		change(version("foreign", "1.0.0", 7), func(v *Version) { v.Listed, v.VerifiedAt = false, time.Time{} }),
 	}})
 	var all []Version
-	for name := range strings.FieldsSeq("a b bundled foreign shelved wanted yanked") {
+	for name := range strings.FieldsSeq("a b bundled deep foreign shelved wanted yanked") {
 		held, err := c.Versions(ctx, name)
 		if err != nil {
 			t.Fatal(err)
@@ -51,6 +53,8 @@ func TestUnwantedPage(t *testing.T) {
 		{Unwanted{Superseded: true}, append(slices.Clip(loose), "shelved 1.0.0", "shelved 1.0.0")},
 		{Unwanted{Bundled: true}, append(slices.Clip(loose), "bundled 1.0.0")},
 		{Unwanted{Bundled: true, Superseded: true}, append(slices.Clip(loose), "bundled 1.0.0", "shelved 1.0.0", "shelved 1.0.0", "shelved 1.0.0")},
+		{Unwanted{Packed: true}, append(slices.Clip(loose), "deep 1.0.0")},
+		{Unwanted{Bundled: true, Packed: true}, append(slices.Clip(loose), "bundled 1.0.0", "deep 1.0.0")},
 	} {
 		var got, has []string
 		var after crate.Key

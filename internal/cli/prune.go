@@ -139,7 +139,7 @@ func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job prune.C
 		return err
 	}
 	switch n, bytes := human.Plural(p.Versions, "version"), human.Size(p.Bytes); {
-	case p.Versions == 0 && len(p.Rewritten) == 0:
+	case p.Versions == 0 && p.Deep == 0 && len(p.Rewritten) == 0:
 		fmt.Fprintln(out, "nothing is to go")
 	case p.Versions == 0:
 	case cfg.yes:
@@ -148,11 +148,11 @@ func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job prune.C
 		fmt.Fprintf(out, "%s, %s, would go to %s: -yes does it\n", n, bytes, cfg.trashes())
 	}
 	printRewritten(out, cfg, p.Rewritten)
+	if p.Deep > 0 {
+		fmt.Fprintf(out, "%s in the deep archive %s\n", human.Plural(p.Deep, "version"), cfg.howDeep())
+	}
 	if p.Bundled > 0 {
 		fmt.Fprintf(out, "%s stay in bundles%s\n", human.Plural(p.Bundled, "version"), cfg.howBundled())
-	}
-	if p.Packed > 0 {
-		fmt.Fprintf(out, "%s stay in the deep archive, from which nothing is removed\n", human.Plural(p.Packed, "version"))
 	}
 	return nil
 }
@@ -171,6 +171,14 @@ func (cfg *pruneConfig) howBundled() string {
 		return fmt.Sprintf(": less than %d %% of each, see -min-share", cfg.minShare)
 	}
 	return ": -bundles writes those again without them"
+}
+
+// howDeep says what becomes of what is in the deep archive.
+func (cfg *pruneConfig) howDeep() string {
+	if cfg.yes {
+		return "went from the catalog: their space comes back when repack packs once more what is wanted of a segment"
+	}
+	return "would go from the catalog: -yes does it"
 }
 
 func printRewritten(out io.Writer, cfg *pruneConfig, list []prune.Rewrite) {

@@ -51,8 +51,8 @@ type Catalog interface {
 // Pruned is what has gone, or would.
 type Pruned struct {
 	Versions, Bytes int64
+	Deep            int64     // versions that are in the deep archive alone: their rows go
 	Bundled         int64     // versions that stay in bundles, too
-	Packed          int64     // versions that stay in the deep archive, too
 	Rewritten       []Rewrite // bundles
 }
 
@@ -83,7 +83,7 @@ func Run(ctx context.Context, cfg Config, each func(*catalog.Version)) (p Pruned
 		for i := range page {
 			p.count(&page[i], each)
 		}
-		if err := cfg.remove(ctx, page); err != nil {
+		if err := cfg.remove(ctx, page, &p); err != nil {
 			return p, err
 		}
 	}
@@ -95,18 +95,24 @@ func Run(ctx context.Context, cfg Config, each func(*catalog.Version)) (p Pruned
 
 // count counts a version that is unwanted, and tells each of it unless it stays.
 func (p *Pruned) count(v *catalog.Version, each func(*catalog.Version)) {
-	rewritten := slices.ContainsFunc(p.Rewritten, func(r Rewrite) bool { return r.Name == v.Bundle })
-	if v.Bundle != "" && !rewritten {
-		p.Bundled++
-	}
-	if v.Deep.Segment != "" {
-		p.Packed++
-	}
-	if v.Loose || rewritten {
+	rewritten := v.Bundle != "" && !p.stays(v)
+	switch {
+	case v.Loose || rewritten:
 		p.Versions++
 		p.Bytes += v.Size
 		each(v)
+	case v.Bundle == "":
+		p.Deep++
+		each(v)
 	}
+	if p.stays(v) {
+		p.Bundled++
+	}
+}
+
+// stays reports whether a version is in a bundle that is not written again.
+func (p *Pruned) stays(v *catalog.Version) bool {
+	return v.Bundle != "" && !slices.ContainsFunc(p.Rewritten, func(r Rewrite) bool { return r.Name == v.Bundle })
 }
 
 // check makes sure that what the index does not name is not published.
@@ -154,7 +160,7 @@ func (cfg *Config) survey(ctx context.Context, j *judge) (bundled map[string]int
 			if v.Bundle != "" {
 				bundled[v.Bundle] += v.FrameSize
 			}
-			if v.Loose || v.Bundle != "" && cfg.Bundles != nil {
+			if v.Loose || v.Bundle == "" || cfg.Bundles != nil {
 				unwanted++
 			}
 		}
@@ -186,19 +192,26 @@ func (cfg *Config) pages(ctx context.Context, j *judge) iter.Seq2[[]catalog.Vers
 }
 
 // remove throws loose files away, and then says so: what is cut off in between
-// leaves rows without a file, which the next time go.
-func (cfg *Config) remove(ctx context.Context, page []catalog.Version) error {
+// leaves rows without a file, which the next time go. Of what is in the deep archive
+// the rows go alone: a segment is never written to again, and what no row names of it
+// is garbage to package repack.
+func (cfg *Config) remove(ctx context.Context, page []catalog.Version, p *Pruned) error {
 	if cfg.Trash == nil {
 		return nil
 	}
 	var names []string
 	var batch catalog.Batch
 	for _, v := range page {
-		if !v.Loose {
+		rest := v.WithoutFile()
+		if !p.stays(&v) { // otherwise it is held, and all that is known of it is true
+			rest = v.InBundle()
+		}
+		if rest == v.Placement {
 			continue
 		}
-		names = append(names, v.Placement.LoosePath(v.ID))
-		rest := v.WithoutFile()
+		if v.Loose {
+			names = append(names, v.Placement.LoosePath(v.ID))
+		}
 		if rest.IsZero() {
 			batch.Dropped = append(batch.Dropped, v.Key())
 			continue
@@ -206,11 +219,13 @@ func (cfg *Config) remove(ctx context.Context, page []catalog.Version) error {
 		v.Placement = rest
 		batch.Versions = append(batch.Versions, v)
 	}
-	if len(names) == 0 {
+	if len(batch.Dropped)+len(batch.Versions) == 0 {
 		return nil
 	}
-	if err := cfg.Trash(names, time.Now()); err != nil {
-		return err
+	if len(names) > 0 {
+		if err := cfg.Trash(names, time.Now()); err != nil {
+			return err
+		}
 	}
 	return cfg.Catalog.Commit(ctx, batch)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // superseded is the key of what crate-04 was before it was published again.
@@ -204,5 +205,61 @@ func TestBackFromTheTrash(t *testing.T) {
 		return strings.HasPrefix(name, strings.TrimSuffix(w.old[2], bundle.Ext))
 	}) {
 		t.Errorf("it has no manifest: %q", manifests)
+	}
+}
+
+// What is in the deep archive alone is told, and its row goes; one that has a place
+// elsewhere too goes with that, unless it stays in a bundle.
+func TestDeep(t *testing.T) {
+	w := newWorld(t)
+	at := store.DeepPlace{Segment: "deep-0000.zst", Pack: 7, PackSize: 99}
+	alone, loose, bundled := w.rows()[w.key("crate-01")], w.rows()[w.key("crate-02")], w.rows()[w.key("crate-03")]
+	wanted := w.rows()[w.key("crate-00")]
+	for n, v := range []*catalog.Version{&alone, &loose, &bundled, &wanted} {
+		if at.Number = n; v == &bundled {
+			v.Placement = v.With(store.Placement{Deep: at})
+			continue
+		}
+		v.Placement = store.Placement{Deep: at, Loose: v == &loose}
+	}
+	w.put(loose.Placement.LoosePath(loose.ID), w.data[loose.Key()])
+	w.commit(catalog.Batch{Versions: []catalog.Version{alone, loose, bundled, wanted}})
+	before := w.rows()
+	for _, dry := range []bool{true, false} {
+		w.change = func(cfg *Config) {
+			if cfg.Bundles = nil; dry {
+				cfg.Trash = nil
+			}
+		}
+		p, told, err := w.run(w.disk)
+		if diff := cmp.Diff([]string{"crate-01 1.0.0", "crate-02 1.0.0"}, told); diff != "" || err != nil || p.Deep != 1 || p.Versions != 1 || p.Bundled != 2 {
+			t.Errorf("dry %t: %+v, error %v, told (-want +got):\n%s", dry, p, err, diff)
+		}
+		if !dry {
+			delete(before, alone.Key())
+			delete(before, loose.Key())
+		}
+		if diff := cmp.Diff(before, w.rows()); diff != "" {
+			t.Errorf("dry %t: rows (-want +got):\n%s", dry, diff)
+		}
+	}
+	w.change = func(*Config) {}
+	if _, _, err := w.run(w.disk); err != nil {
+		t.Fatal(err)
+	}
+	if _, held := w.rows()[bundled.Key()]; held {
+		t.Error("crate-03, whose bundle is written again, is held")
+	}
+}
+
+// Very much that would go is not only what is loose.
+func TestDeepTooMuch(t *testing.T) {
+	w := newWorld(t)
+	v := w.rows()[w.key("crate-01")]
+	v.Placement = store.Placement{Deep: store.DeepPlace{Segment: "deep-0000.zst", PackSize: 99}}
+	w.commit(catalog.Batch{Versions: []catalog.Version{v}})
+	w.change = func(cfg *Config) { cfg.Bundles, cfg.AcceptShrink = nil, false }
+	if _, _, err := w.run(w.disk); err == nil || !strings.Contains(err.Error(), "nothing is removed: 1 of the ") {
+		t.Errorf("error %v", err)
 	}
 }
