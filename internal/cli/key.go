@@ -17,16 +17,10 @@ import (
 
 func keyCommand(a *App) *cli.Command {
 	return &cli.Command{
-		Name:      "key",
-		Usage:     "make or show a key that signs statements",
-		ArgsUsage: "new | show",
-		Description: "Statements are signed with a key of one of three kinds, which are told apart by\n" +
-			"what is in their files:\n\n" +
-			"   note      made by \"clonecratesio key new\": an Ed25519 key with a name, for signed\n" +
-			"             notes (https://c2sp.org/signed-note)\n" +
-			"   minisign  made by \"minisign -G\"\n" +
-			"   ssh       made by \"ssh-keygen -t ed25519\"; public keys also in a file of allowed\n" +
-			"             signers. Signatures are in the namespace " + signing.Namespace,
+		Name:         "key",
+		Usage:        "make or show a key that signs statements",
+		ArgsUsage:    "new | show",
+		Description:  helpText("key"),
 		Commands:     []*cli.Command{keyNewCommand(a), keyShowCommand(a)},
 		OnUsageError: onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {

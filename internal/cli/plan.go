@@ -39,7 +39,7 @@ func planCommand(a *App) *cli.Command {
 		Name:         "plan",
 		Usage:        "say what a sync would fetch, how large that is, and whether it fits",
 		ArgsUsage:    "[-mirror DIR] [options]",
-		Description:  "The index is taken as it is, nothing is touched, and no request is made.\n\n" + exitCodesHelp,
+		Description:  helpText("plan", "exit-codes"),
 		Flags:        list,
 		OnUsageError: onUsageError,
 		Action:       action(cfg.check, func(ctx context.Context) error { return a.plan(ctx, &cfg) }),
