@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
-	"os"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
@@ -105,7 +102,7 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
 	}
-	pages := pages.New(pages.Config{Mirror: v, About: about(v), PublicURL: public, Version: version(), Log: log})
+	pages := pages.New(pages.Config{Mirror: v, About: pages.AboutOf(v), PublicURL: public, Version: version(), Log: log})
 	defer pages.Close()
 	server.OnShutdown(pages.Close)
 	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, LogDir: cfg.dirs.Statements, Log: log})
@@ -115,45 +112,14 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	}
 	defer stopAdmin()
 	log.Info("serving", "addr", server.Addr().String(), "max_conns", server.MaxConns(), "crates", cfg.dirs.Crates, "bundles", cfg.dirs.Bundles, "index", cfg.dirs.Index)
-	if public.IsZero() && everyAddress(server.Addr()) {
+	if public.IsZero() && server.EveryAddress() {
 		log.Info("config.json names the address at which each client has connected; behind a proxy or a mapped port give -public-url")
 	}
 	if err := cfg.dirs.CheckCatalog(); err != nil { // a run that is making one may be on its way
 		log.Warn("nothing is served yet: "+err.Error(), "next", hint(err))
 	}
-	fmt.Fprint(a.Stdout, publicurl.CargoConfig(publicurl.Index(clientURL(public, server))))
+	fmt.Fprint(a.Stdout, publicurl.CargoConfig(publicurl.Index(server.ClientURL(public))))
 	return server.Serve(ctx, h)
-}
-
-// about tells the pages what authors say.
-func about(v *reader.View) func(context.Context, crate.Key) (pages.About, error) {
-	return func(ctx context.Context, key crate.Key) (pages.About, error) {
-		p, err := v.About(ctx, key)
-		return pages.About{
-			Description: p.Description, License: p.License,
-			Homepage: p.Homepage, Documentation: p.Documentation, Repository: p.Repository,
-		}, err
-	}
-}
-
-// clientURL is the root of what is served, for the lines that are printed.
-func clientURL(public publicurl.URL, server *registry.Server) string {
-	if !public.IsZero() {
-		return public.String()
-	}
-	u, err := url.Parse(server.URL())
-	name, nameErr := os.Hostname()
-	if err != nil || nameErr != nil || !everyAddress(server.Addr()) {
-		return server.URL()
-	}
-	u.Host = net.JoinHostPort(name, u.Port())
-	return u.String()
-}
-
-// everyAddress reports whether a listener's address is all that the machine has.
-func everyAddress(addr net.Addr) bool {
-	tcp, ok := addr.(*net.TCPAddr)
-	return ok && tcp.IP.IsUnspecified()
 }
 
 func (cfg *serveConfig) serveAdmin(v *reader.View, h *registry.Handler, server *registry.Server, deep *packed.Metrics, log *slog.Logger) (stop func(), err error) {

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
@@ -47,4 +48,15 @@ func (a About) Links() []link {
 		}
 	}
 	return links
+}
+
+// AboutOf is what authors say, out of the crates that a mirror holds.
+func AboutOf(v *reader.View) func(context.Context, crate.Key) (About, error) {
+	return func(ctx context.Context, key crate.Key) (About, error) {
+		p, err := v.About(ctx, key)
+		return About{
+			Description: p.Description, License: p.License,
+			Homepage: p.Homepage, Documentation: p.Documentation, Repository: p.Repository,
+		}, err
+	}
 }
