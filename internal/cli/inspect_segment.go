@@ -7,10 +7,8 @@ import (
 	"io"
 	"io/fs"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/deflate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
@@ -93,7 +91,7 @@ func (a *App) inspectSegment(ctx context.Context, cfg *inspectConfig, folder dur
 		}
 	}
 	if !cfg.json {
-		printTally(a.Stdout, name, &tally)
+		tally.Print(a.Stdout, name)
 	}
 	if bad > 0 {
 		return verdict.Integrityf("%q is not healthy; what is wrong is listed above. The versions in other packs are unaffected", name)
@@ -111,22 +109,6 @@ func printVersion(w io.Writer, asJSON bool, v inspectedVersion) error {
 	}
 	_, err := fmt.Fprintf(w, "%12d %3d %11d  %s  %s %s  %s\n", v.Pack, v.Number, v.Size, v.SHA256, v.Crate, v.Version, how)
 	return err
-}
-
-// printTally says what segments have.
-func printTally(w io.Writer, name string, t *repack.Tally) {
-	fmt.Fprintf(w, "%s: %s in %s, %s of crates in %s (ratio %.3f)\n", name, human.Plural(t.Versions, "version"),
-		human.Plural(t.Packs, "pack"), human.Size(t.Size), human.Size(t.FileSize), t.Ratio())
-	row := console.Rows(w)
-	for e := range deflate.Encoders {
-		row(t.Encoders[e], fmt.Sprintf("rebuilt by %s", e))
-	}
-	for r := range deep.Reasons {
-		row(t.Verbatim[r], fmt.Sprintf("stored as they are: %s", r))
-	}
-	for _, err := range t.Damaged {
-		fmt.Fprintf(w, "  %s\n", human.OneLine(err))
-	}
 }
 
 // inspectRebuilt rebuilds one crate.
@@ -172,33 +154,8 @@ func (a *App) statusDeep(ctx context.Context, cfg *statusConfig) error {
 		return err
 	}
 	if cfg.json {
-		return printJSON(a.Stdout, tallied(t))
+		return printJSON(a.Stdout, t.JSON())
 	}
-	printTally(a.Stdout, human.Plural(t.Segments, "segment"), t)
+	t.Print(a.Stdout, human.Plural(t.Segments, "segment"))
 	return nil
-}
-
-// talliedArchive is the JSON of what the deep archive has.
-type talliedArchive struct {
-	Segments      int64            `json:"segments"`
-	Packs         int64            `json:"packs"`
-	Versions      int64            `json:"versions"`
-	Bytes         int64            `json:"bytes"`      // of the .crates
-	FileBytes     int64            `json:"file_bytes"` // of the segments
-	Encoders      map[string]int64 `json:"encoders"`   // versions by what rebuilds them
-	Verbatim      map[string]int64 `json:"verbatim"`   // by why they are stored as they are
-	VerbatimBytes int64            `json:"verbatim_bytes"`
-	Damaged       int64            `json:"damaged_packs"`
-}
-
-func tallied(t *repack.Tally) talliedArchive {
-	s := talliedArchive{Segments: t.Segments, Packs: t.Packs, Versions: t.Versions, Bytes: t.Size, FileBytes: t.FileSize,
-		Encoders: map[string]int64{}, Verbatim: map[string]int64{}, VerbatimBytes: t.VerbatimSize, Damaged: t.Damages}
-	for e, n := range t.Encoders {
-		s.Encoders[e.String()] = n
-	}
-	for r, n := range t.Verbatim {
-		s.Verbatim[r.String()] = n
-	}
-	return s
 }

@@ -3,10 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -15,7 +12,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/repack"
 )
 
@@ -91,36 +87,8 @@ func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
 	if done == nil {
 		return err
 	}
-	printRepacked(a.Stdout, done)
+	done.Print(a.Stdout)
 	return errors.Join(err, done.Verdict())
-}
-
-func printRepacked(w io.Writer, d *repack.Done) {
-	if d.Versions == 0 {
-		fmt.Fprintln(w, "nothing to pack")
-	} else {
-		fmt.Fprintf(w, "%s packed, %s into %s (%.1f %%) in %v\n", human.Plural(d.Versions, "version"),
-			human.Size(d.Size), human.Size(d.Packed), 100*float64(d.Packed)/float64(max(d.Size, 1)), d.Duration.Round(time.Second))
-	}
-	row := console.Rows(w)
-	row(d.Merged, "of them put together with small packs")
-	var reasons []deep.Reason
-	for r := range d.Verbatim {
-		reasons = append(reasons, r)
-	}
-	slices.Sort(reasons)
-	for _, r := range reasons {
-		row(d.Verbatim[r], fmt.Sprintf("stored as they are: %s", r))
-	}
-	row(d.Waiting, "wait until their crate has more (-at-least)")
-	row(d.LooseRemoved, "loose files removed")
-	row(d.SegmentsRemoved, "segments removed of which little was needed")
-	row(d.FailedVersions, "not packed")
-	problems := console.Problems{All: d.FailedVersions, More: ", which the log names"}
-	for _, f := range d.Failed {
-		problems.First = append(problems.First, fmt.Errorf("%s: %w", f.ID, f.Err))
-	}
-	problems.Print(w)
 }
 
 // watchPacking shows how far a run is that packs.
