@@ -120,6 +120,7 @@ func (wr *wreck) recover() {
 		wr.t.Fatalf("the run after a %s: %v", wr.at, err)
 	}
 	again.wantOnlyDeep("completed after a " + wr.at)
+	again.wantSegmentsWhole("completed after a " + wr.at)
 	done, err := again.run(again.disk)
 	if err != nil || done.Versions > 0 || done.LooseRemoved > 0 || done.FailedVersions > 0 {
 		wr.t.Errorf("%s: the run after that: %v, %+v", wr.at, err, done)

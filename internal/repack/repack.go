@@ -103,6 +103,9 @@ func Run(ctx context.Context, cfg Config) (Done, error) {
 	if err := r.adopt(ctx); err != nil {
 		return r.done, err
 	}
+	if err := r.markPublished(ctx); err != nil {
+		return r.done, err
+	}
 	if err := r.findSparse(ctx); err != nil {
 		return r.done, err
 	}

@@ -36,6 +36,20 @@ func (w *world) wantOnlyDeep(at string) {
 	}
 }
 
+// wantSegmentsWhole wants the catalog to say so of every segment that is there.
+func (w *world) wantSegmentsWhole(at string) {
+	w.t.Helper()
+	cat := w.open()
+	defer cat.Close()
+	segments, err := cat.Segments(w.t.Context())
+	must(w.t, err)
+	for _, s := range segments {
+		if _, err := w.disk.Stat(s.Name); err == nil && (!s.Whole || s.Entries == 0 || s.Checksum == crate.Checksum{}) {
+			w.t.Errorf("%s: of %s the catalog says %+v", at, s.Name, s)
+		}
+	}
+}
+
 func TestRepack(t *testing.T) {
 	for name, inBundles := range map[string]bool{"loose": false, "bundled": true} {
 		t.Run(name, func(t *testing.T) {

@@ -224,6 +224,24 @@ func (s *Segments) Read(ctx context.Context, key crate.Key, at store.DeepPlace) 
 	return data, errors.Join(err, seg.Close())
 }
 
+// describe reads a finished segment: what is in it, and its checksum. Errors:
+// fs.ErrNotExist.
+func (s *Segments) describe(ctx context.Context, name string) (b catalog.Bundle, err error) {
+	f, err := s.folder.Open(name)
+	if err != nil {
+		return b, err
+	}
+	defer f.Close()
+	b = catalog.Bundle{Name: name, Whole: true}
+	if b.Checksum, _, err = crate.Hash(store.Until(ctx, f)); err != nil {
+		return b, err
+	}
+	t := new(Tally)
+	err = t.addSegment(ctx, s.folder, name)
+	b.Entries, b.Bytes = int(t.Versions), t.Size
+	return b, err
+}
+
 // size returns the bytes of a finished segment.
 func (s *Segments) size(name string) (int64, error) {
 	info, err := s.folder.Stat(name)

@@ -22,6 +22,31 @@ func (r *run) adopt(ctx context.Context) error {
 	return r.record(ctx)
 }
 
+// markPublished records that segments are whole which got their name from a run that
+// was cut off before it could say so.
+func (r *run) markPublished(ctx context.Context) error {
+	segments, err := r.Catalog.Segments(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range segments {
+		if s.Whole {
+			continue
+		}
+		found, err := r.Segments.describe(ctx, s.Name)
+		if errors.Is(err, fs.ErrNotExist) { // unfinished
+			continue
+		}
+		if err == nil {
+			err = r.Catalog.Commit(ctx, catalog.Batch{Segments: []catalog.Bundle{found}})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // findSparse finds the segments of which rows name less than half.
 func (r *run) findSparse(ctx context.Context) error {
 	segments, err := r.Catalog.Segments(ctx)
