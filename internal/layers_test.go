@@ -36,6 +36,10 @@ var floors = [][]string{
 		"internal/follow",
 		"internal/demo",
 		"internal/status",
+		"internal/inspect",
+	},
+	{
+		// into the deep archive
 		"internal/repack",
 	},
 	{

@@ -2,20 +2,18 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 
-	"github.com/go-json-experiment/json"
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/inspect"
 )
 
 // inspectConfig is the flags of inspect; their Usage texts say what they mean.
@@ -65,10 +63,14 @@ func (a *App) inspect(ctx context.Context, cfg *inspectConfig, args []string) er
 		if cfg.out != "" || cfg.indexDir != "" || cfg.sha256 != "" {
 			return flags.Usagef("-out, -index-dir and -sha256 are for one crate: provide BUNDLE NAME VERSION")
 		}
-		if isSegment(name) {
-			return a.inspectSegment(ctx, cfg, folder, name)
+		if !inspect.IsSegment(name) {
+			return inspect.Bundle(ctx, folder, name, cfg.json, a.Stdout)
 		}
-		return a.inspectAll(ctx, cfg, folder, name)
+		depth := deep.Tars
+		if cfg.rebuild {
+			depth = deep.Crates
+		}
+		return inspect.Segment(ctx, folder, name, depth, cfg.json, a.Stdout)
 	}
 	if cfg.json {
 		return flags.Usagef("-json is for the list of a bundle: provide BUNDLE alone")
@@ -86,86 +88,37 @@ func (a *App) inspect(ctx context.Context, cfg *inspectConfig, args []string) er
 			return flags.Usagef("-sha256: %w", err)
 		}
 	}
-	if isSegment(name) {
-		return a.inspectRebuilt(ctx, cfg, folder, name, key)
+	if !inspect.IsSegment(name) {
+		return a.inspectOne(ctx, cfg, folder, name, key)
 	}
-	return a.inspectOne(ctx, cfg, folder, name, key)
+	if cfg.indexDir != "" {
+		return flags.Usagef("-index-dir is for bundles: what a segment rebuilds has the checksum that is listed, which -sha256 compares")
+	}
+	return a.take(cfg, inspect.FromSegment(ctx, folder, name, key))
 }
 
-// inspected is what there is to say about a bundle.
-type inspected struct {
-	Bundle   string   `json:"bundle"`
-	Format   string   `json:"format"`
-	FileSize int64    `json:"file_size"`
-	Members  int64    `json:"members"`
-	Size     int64    `json:"size_bytes"` // of all crates
-	Healthy  bool     `json:"healthy"`
-	Problems []string `json:"problems,omitzero"`
-}
-
-// inspectedMember is the -json line of a member.
-type inspectedMember struct {
-	Crate     string `json:"crate"`
-	Version   string `json:"version"`
-	Member    string `json:"bundle_member"`
-	Size      int64  `json:"size"`
-	SHA256    string `json:"sha256"`
-	Offset    int64  `json:"offset,omitzero"`
-	FrameSize int64  `json:"frame_size,omitzero"`
-}
-
-// inspectAll lists a bundle while it reads it, so that memory does not grow
-// with it, and says at the end how it is.
-func (a *App) inspectAll(ctx context.Context, cfg *inspectConfig, folder durable.Reader, name string) error {
-	s := inspected{Bundle: name}
-	report, err := extract.Inspect(ctx, folder, name, func(m bundle.Member) error {
-		s.Members++
-		s.Size += m.Size
-		return printMember(a.Stdout, cfg.json, m)
-	})
+// inspectOne takes one crate out of a bundle.
+func (a *App) inspectOne(ctx context.Context, cfg *inspectConfig, folder durable.Reader, name string, key crate.Key) error {
+	ix, closeIndex, err := openIndex(ctx, cfg.indexDir, cfg.log.Logger(a.Stderr))
 	if err != nil {
 		return err
 	}
-	s.Format, s.FileSize, s.Healthy = string(report.Format), report.FileSize, len(report.Problems) == 0
-	for _, p := range report.Problems {
-		s.Problems = append(s.Problems, p.Error())
+	defer closeIndex()
+	var by extract.Authority
+	err = a.take(cfg, inspect.FromBundle(ctx, folder, name, key, ix, &by))
+	if errors.As(err, new(*extract.AmbiguousError)) {
+		return flags.Usagef("%w: give -sha256, or -index-dir to take those that the index names", err)
 	}
-	if err := printInspected(a.Stdout, cfg.json, &s); err != nil || s.Healthy {
-		return err
-	}
-	return verdict.Integrityf("%q is not healthy; what is wrong is listed above. extract takes what is good, if an index or a manifest vouches for it", name)
-}
-
-func printMember(w io.Writer, asJSON bool, m bundle.Member) error {
-	if asJSON {
-		return printJSON(w, inspectedMember{m.ID.Name, m.ID.Version, m.ID.LoosePath(), m.Size, m.Checksum.String(), m.Offset, m.FrameSize})
-	}
-	_, err := fmt.Fprintf(w, "%12d %11d %11d  %s  %s\n", m.Offset, m.FrameSize, m.Size, m.Checksum, m.ID)
-	return err
-}
-
-func printInspected(w io.Writer, asJSON bool, s *inspected) error {
-	if asJSON {
-		return printJSON(w, s)
-	}
-	fmt.Fprintf(w, "%q: %s, %s of crates in a file of %s", s.Bundle, human.Plural(s.Members, "member"), human.Size(s.Size), human.Size(s.FileSize))
-	if s.Size > 0 {
-		fmt.Fprintf(w, " (ratio %.3f)", float64(s.FileSize)/float64(s.Size))
-	}
-	fmt.Fprintf(w, ", %s\n", s.Format)
-	for _, p := range s.Problems {
-		fmt.Fprintf(w, "  %s\n", p)
-	}
-	if s.Healthy {
-		fmt.Fprintf(w, "healthy: read to its last byte, all checksums are right\n")
-	}
-	return nil
-}
-
-func printJSON(w io.Writer, v any) error {
-	line, err := json.Marshal(v)
-	if err == nil {
-		_, err = w.Write(append(line, '\n'))
+	if err == nil && by == extract.ByItself {
+		fmt.Fprintf(a.Stderr, "nobody but the bundle vouches for %s: -index-dir would prove it\n", key.ID)
 	}
 	return err
+}
+
+// take gives a crate out, to a file or to stdout.
+func (a *App) take(cfg *inspectConfig, crate inspect.Taker) error {
+	if cfg.out != "" {
+		return inspect.ToNewFile(cfg.out, a.Disk, crate)
+	}
+	return inspect.ToStream(a.Stdout, crate)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -10,7 +11,11 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/repack"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/status"
 )
 
@@ -65,7 +70,7 @@ func (a *App) statusRemoved(ctx context.Context, cfg *statusConfig) error {
 	err := cfg.dirs.ReadCatalog(ctx, func(c *catalog.Catalog) error {
 		out.Reset()
 		if cfg.json {
-			return status.EachRemoval(ctx, c, func(r *status.Removal) error { return printJSON(&out, r) })
+			return status.EachRemoval(ctx, c, func(r *status.Removal) error { return console.JSON(&out, r) })
 		}
 		return status.PrintRemovals(ctx, &out, c)
 	})
@@ -74,4 +79,26 @@ func (a *App) statusRemoved(ctx context.Context, cfg *statusConfig) error {
 	}
 	_, err = out.WriteTo(a.Stdout)
 	return err
+}
+
+// statusDeep says what the deep archive has, from the directories of its packs.
+func (a *App) statusDeep(ctx context.Context, cfg *statusConfig) error {
+	folder, err := home.OpenIfThere(cfg.dirs.Deep)
+	if err != nil {
+		return err
+	}
+	if folder == nil {
+		fmt.Fprintln(a.Stdout, "there is no deep archive: clonecratesio repack makes one")
+		return nil
+	}
+	defer folder.Close()
+	t, err := repack.TallyOf(ctx, folder)
+	if err != nil {
+		return err
+	}
+	if cfg.json {
+		return console.JSON(a.Stdout, t.JSON())
+	}
+	t.Print(a.Stdout, human.Plural(t.Segments, "segment"))
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/go-json-experiment/json"
 	"golang.org/x/term"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
@@ -43,6 +44,15 @@ func IsTerminal(w io.Writer) bool {
 	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// JSON writes a value as one line of JSON.
+func JSON(w io.Writer, v any) error {
+	line, err := json.Marshal(v)
+	if err == nil {
+		_, err = w.Write(append(line, '\n'))
+	}
+	return err
 }
 
 // Rows returns what prints a line of a summary: a number of what, unless it is

@@ -1,4 +1,4 @@
-package extract
+package inspect
 
 import (
 	"io"
@@ -8,9 +8,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
+// A Taker gives the bytes of one crate to w, of which nothing is to be used unless it
+// succeeds.
+type Taker func(w io.Writer) error
+
 // ToNewFile makes a file, which must not be there, of what take writes, in one step.
 // disk wraps its folder.
-func ToNewFile(name string, disk func(durable.FS) durable.FS, take func(io.Writer) error) error {
+func ToNewFile(name string, disk func(durable.FS) durable.FS, take Taker) error {
 	folder, err := durable.Open(filepath.Dir(name))
 	if err != nil {
 		return err
@@ -22,7 +26,7 @@ func ToNewFile(name string, disk func(durable.FS) durable.FS, take func(io.Write
 
 // ToStream copies what take writes to w, once take has succeeded: until then it is
 // held back in a file.
-func ToStream(w io.Writer, take func(io.Writer) error) error {
+func ToStream(w io.Writer, take Taker) error {
 	f, err := os.CreateTemp("", "clonecratesio-inspect-")
 	if err != nil {
 		return err
