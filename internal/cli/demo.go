@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"os/exec"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -46,7 +43,10 @@ func demoCommand(a *App) *cli.Command {
 // other means than the mirror's own: what lies on the disk, and what its server
 // gives out.
 func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
-	dir, err := demoDir(cfg.dir)
+	dir, err := demo.EmptyDir(cfg.dir)
+	if errors.Is(err, demo.ErrNotEmpty) {
+		err = flags.Usagef("%s is not empty: give the demo a folder of its own", cfg.dir)
+	}
 	if err != nil {
 		return err
 	}
@@ -102,20 +102,10 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	if err := a.demoServed(ctx, reg, d); err != nil {
 		return err
 	}
-	if err := a.demoLeft(job); err != nil || cfg.once || !console.IsTerminal(a.Stdout) {
+	if err := demo.PrintLeft(a.Stdout, &job.Home); err != nil || cfg.once || !console.IsTerminal(a.Stdout) {
 		return err
 	}
 	return a.demoServe(ctx, d)
-}
-
-// demoLeft says what the demo leaves behind.
-func (a *App) demoLeft(job *downloadConfig) error {
-	fmt.Fprintf(a.Stdout, "What there is to see now:\n")
-	table := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "  %s\tthe crates: tar --zstd -tf lists a bundle\n", job.Home.Bundles)
-	fmt.Fprintf(table, "  %s\twhat happened to each, one line of JSON a version\n", job.Home.Manifest)
-	fmt.Fprintf(table, "  %s\twhat is held; any SQLite client opens it\n", job.Home.Catalog())
-	return table.Flush()
 }
 
 // demoRun is one run of the download command.
@@ -146,21 +136,6 @@ func demoJob(dir, baseURL string) *downloadConfig {
 			},
 		},
 	}
-}
-
-// demoDir returns an empty folder.
-func demoDir(dir string) (string, error) {
-	if dir == "" {
-		return os.MkdirTemp("", "clonecratesio-demo-")
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	entries, err := os.ReadDir(dir)
-	if err == nil && len(entries) > 0 {
-		err = flags.Usagef("%s is not empty: give the demo a folder of its own", dir)
-	}
-	return dir, err
 }
 
 // demoServed asks a server of the mirror for everything, and has the real cargo
@@ -204,21 +179,10 @@ func (a *App) demoCargo(ctx context.Context, url string) error {
 
 // demoServe serves the mirror until somebody stops it.
 func (a *App) demoServe(ctx context.Context, d *flags.Dirs) error {
-	addr, err := demoAddr()
+	addr, err := demo.FreeAddr()
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "\nNow it is served: http://%s shows it to you, and these lines to cargo. Ctrl-C stops.\n\n", addr)
 	return a.serve(ctx, &serveConfig{dirs: *d, listen: addr, cacheMB: 16, log: flags.Log{Format: "text", Level: "warn"}})
-}
-
-// demoAddr is serve's own address, if that is free, or one that is.
-func demoAddr() (string, error) {
-	for _, addr := range []string{"127.0.0.1:8080", "127.0.0.1:0"} {
-		l, err := net.Listen("tcp", addr)
-		if err == nil {
-			return l.Addr().String(), l.Close()
-		}
-	}
-	return "", errors.New("no port of 127.0.0.1 is free")
 }

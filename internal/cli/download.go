@@ -161,6 +161,6 @@ func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job plan.Config) 
 	}
 	fmt.Fprintf(a.Stdout, "dry-run ok: urls=%d concurrency=%d out=%s verify-existing=%t bundle-mode=%s\n",
 		totals.Versions, cfg.Net.Concurrency, cfg.Home.Crates, cfg.VerifyExisting, cfg.BundleMode)
-	printPlan(a.Stdout, totals)
+	totals.Print(a.Stdout)
 	return totals.Verdict()
 }

@@ -5,17 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -124,7 +121,10 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	printExported(a.Stdout, summary, cfg, asOf)
+	if asOf.Commit != "" {
+		fmt.Fprintf(a.Stdout, "as of %s: commit %s\n", cfg.asOf, asOf)
+	}
+	summary.Print(a.Stdout, cfg.static)
 	fmt.Fprint(a.Stdout, cfg.address.CargoConfig())
 	return summary.Verdict()
 }
@@ -139,23 +139,4 @@ func (cfg *exportConfig) source(ctx context.Context, v *reader.View) (export.Mir
 		return nil, index.Revision{}, fmt.Errorf("-as-of: %w", err)
 	}
 	return v.Snapshot(past.Commit), past.Revision, nil
-}
-
-// printExported tells a person what an export has come to.
-func printExported(w io.Writer, s *export.Summary, cfg *exportConfig, asOf index.Revision) {
-	if asOf.Commit != "" {
-		fmt.Fprintf(w, "as of %s: commit %s\n", cfg.asOf, asOf)
-	}
-	fmt.Fprintf(w, "%s of %s (%s) are in %s\n", human.Plural(s.Versions, "version"), human.Plural(s.Crates, "crate"), human.Size(s.Bytes), cfg.static)
-	row := console.Rows(w)
-	row(s.Kept, "were there")
-	row(s.Linked, "files linked")
-	row(s.Copied, "files copied")
-	row(s.Index, "index files written")
-	row(s.Removed, "index files removed: nothing of these crates is shown any more")
-	row(s.Pruned, "crate files removed that no line names")
-	row(s.Left, "lines of these crates left out: the mirror does not hold their bytes")
-	row(s.Damaged, "not exported: the mirror's copy is damaged")
-	row(s.Failed, "could not be read or written")
-	console.Problems{First: s.Problems, All: s.Damaged + s.Failed}.Print(w)
 }

@@ -71,7 +71,7 @@ func openManifest(ctx context.Context, cfg *flags.Run) (to stream.Target, err er
 func (a *App) printRun(s *mirror.Summary, cfg *flags.Run, to *stream.Target, log *slog.Logger) {
 	if s != nil && s.Plan != nil {
 		logSummary(log, s, cfg)
-		printSummary(to.Results(a.Stdout, a.Stderr), s, cfg)
+		s.Print(to.Results(a.Stdout, a.Stderr), where(cfg), cfg.Home.Manifest)
 	}
 }
 
@@ -80,4 +80,15 @@ func logSummary(log *slog.Logger, s *mirror.Summary, cfg *flags.Run) {
 	log.Info("run summary", "processed", s.Processed(), "ok", s.OK(), "errors", s.Errors(), "downloaded", s.Downloaded,
 		"existing", s.Existing, "verified_existing", s.VerifiedExisting, "elapsed", s.Elapsed.String(),
 		"rate_per_sec", fmt.Sprintf("%.1f", s.Rate()), "out", cfg.Home.Crates, "manifest", cfg.Home.Manifest)
+}
+
+// where names the folders in which lies what a run has come to.
+func where(cfg *flags.Run) string {
+	switch {
+	case cfg.Bundle && cfg.BundleMode == "only":
+		return cfg.Home.Bundles
+	case cfg.Bundle || cfg.Home.HasBundles():
+		return cfg.Home.Crates + " and " + cfg.Home.Bundles
+	}
+	return cfg.Home.Crates
 }

@@ -93,7 +93,7 @@ func (cfg *planConfig) stores() string {
 
 // printForecast says it to a person.
 func (a *App) printForecast(totals plan.Totals, f plan.Forecast, cfg *planConfig) {
-	printPlan(a.Stdout, totals)
+	totals.Print(a.Stdout)
 	if f.ToFetch == 0 {
 		fmt.Fprintf(a.Stdout, "\nnothing is to be fetched\n")
 		return

@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
@@ -163,7 +160,7 @@ func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
 	defer func() { err = errors.Join(err, to.Close()) }()
 	summary, err := a.describe(ctx, cfg, to, ix, show, log)
 	if summary != nil && (cfg.mode == "files" && summary.Done() > 0 || errors.As(err, new(*verdict.IncompleteError)) || err == nil) {
-		printSidecars(to.Results(a.Stdout, a.Stderr), summary, cfg)
+		summary.Print(to.Results(a.Stdout, a.Stderr), cfg.target())
 	}
 	return err
 }
@@ -192,17 +189,4 @@ func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to stream.Targe
 		err = summary.Verdict(job.Places)
 	}
 	return summary, err
-}
-
-// printSidecars tells a person what a run has come to.
-func printSidecars(w io.Writer, s *sidecar.Summary, cfg *sidecarsConfig) {
-	fmt.Fprintf(w, "%s sidecars are in %s (%s, %s/s)\n", human.Count(s.Done()), cfg.target(), s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())))
-	row := console.Rows(w)
-	row(s.Written, "written")
-	row(s.Kept, "there already, with the same content")
-	row(s.Yanked, "versions left out because they are yanked (-include-yanked takes them)")
-	row(s.NotHeld, "crates that the mirror does not hold")
-	row(s.Unreadable, "crates that say nothing of themselves; the log says why")
-	row(s.Counts.Problems, "without a sidecar, or with an old one")
-	console.Problems{Heading: "not as it should be:", First: s.Problems, All: s.Counts.Problems, More: ", which the log names"}.Print(w)
 }

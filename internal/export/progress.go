@@ -2,10 +2,14 @@ package export
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
@@ -80,4 +84,20 @@ func (p *Progress) problem(err error) {
 	if len(p.problems) < maxProblems {
 		p.problems = append(p.problems, err)
 	}
+}
+
+// Print tells a person what an export to a folder has come to.
+func (s *Summary) Print(w io.Writer, dir string) {
+	fmt.Fprintf(w, "%s of %s (%s) are in %s\n", human.Plural(s.Versions, "version"), human.Plural(s.Crates, "crate"), human.Size(s.Bytes), dir)
+	row := console.Rows(w)
+	row(s.Kept, "were there")
+	row(s.Linked, "files linked")
+	row(s.Copied, "files copied")
+	row(s.Index, "index files written")
+	row(s.Removed, "index files removed: nothing of these crates is shown any more")
+	row(s.Pruned, "crate files removed that no line names")
+	row(s.Left, "lines of these crates left out: the mirror does not hold their bytes")
+	row(s.Damaged, "not exported: the mirror's copy is damaged")
+	row(s.Failed, "could not be read or written")
+	console.Problems{First: s.Problems, All: s.Damaged + s.Failed}.Print(w)
 }

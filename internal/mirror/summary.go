@@ -1,9 +1,14 @@
 package mirror
 
 import (
+	"fmt"
+	"io"
 	"slices"
+	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
 // Summary is what a run has come to.
@@ -76,4 +81,34 @@ func (s *Summary) Complete(allowGone bool) bool {
 // that cannot be read.
 func (s *Summary) Sound() bool {
 	return s.Violated == 0 && s.Quarantined == 0 && s.Unreadable == 0 && s.Lost+s.LostRemoved == 0
+}
+
+// Print tells a person what a run has come to: the crates are where, and its audit log
+// is manifest.
+func (s *Summary) Print(w io.Writer, where, manifest string) {
+	fmt.Fprintf(w, "%s of %s versions are held in %s, verified and durable (%s, %s/s, %s received)\n",
+		human.Count(s.OK()), human.Count(s.Total()), where, s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())), human.Size(s.Bytes))
+	row := console.Rows(w)
+	row(s.Downloaded, "downloaded")
+	row(s.Existing, "held already")
+	row(s.Republished, "published again with other bytes: those of before are kept")
+	row(s.TakenOver, "of these taken over from bundles of v1.1.0")
+	row(s.VerifiedExisting, "held already, hashed again")
+	row(s.Gone, "gone upstream")
+	row(s.Violated, "not the bytes that the index or a lock file names")
+	row(s.Failed, "failed")
+	row(s.BadEntries, "entries that cannot be mirrored")
+	row(s.Unattempted, "not attempted: the run ended first")
+	row(s.Lost, "lost: bytes that a version had before it was published again, of which no good copy is left")
+	row(s.LostRemoved, "lost: the index does not name them any more, and no good copy is left")
+	s.printFailures(w, manifest)
+}
+
+func (s *Summary) printFailures(w io.Writer, manifest string) {
+	first := make([]error, len(s.Failures))
+	for i, f := range s.Failures {
+		first[i] = f.Err
+	}
+	more := fmt.Sprintf(": the lines of %s with \"ok\":false", manifest)
+	console.Problems{Heading: "not held:", First: first, All: s.Errors(), More: more}.Print(w)
 }

@@ -2,9 +2,11 @@ package plan
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"path/filepath"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
@@ -94,4 +96,22 @@ func lastRate(dir string) float64 {
 		return 0
 	}
 	return s.FetchRate
+}
+
+// Print says what a run would do.
+func (p Totals) Print(w io.Writer) {
+	row := console.Rows(w)
+	row(p.Crates, "crates")
+	row(p.Unchanged, "of these unchanged since they were mirrored")
+	row(p.Versions, "versions wanted")
+	row(p.Held, "of these held and verified, "+human.Size(p.HeldBytes))
+	row(p.Check, "there, but to be hashed first")
+	row(p.ToBundle, "of these to be put into bundles")
+	row(p.Fetch, "to be fetched")
+	row(p.Conflicts, "held, but the index names another checksum now: clonecratesio accept NAME VERSION takes it")
+	row(p.Republished, "published again with other bytes, which become the version")
+	row(p.Bad, "entries that cannot be mirrored")
+	row(p.OldBundles, "bundles of v1.1.0 there, whose crates a run takes over instead of fetching them")
+	row(p.Yanked, "left out because they are yanked (-include-yanked takes them)")
+	console.Problems{Heading: "cannot be mirrored:", First: p.Problems, All: p.Bad}.Print(w)
 }

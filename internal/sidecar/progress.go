@@ -1,9 +1,12 @@
 package sidecar
 
 import (
+	"fmt"
+	"io"
 	"sync/atomic"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
@@ -61,3 +64,16 @@ type Summary struct {
 
 // maxProblems bounds Summary.Problems.
 const maxProblems = 20
+
+// Print tells a person what a run has come to, whose sidecars are in target.
+func (s *Summary) Print(w io.Writer, target string) {
+	fmt.Fprintf(w, "%s sidecars are in %s (%s, %s/s)\n", human.Count(s.Done()), target, s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())))
+	row := console.Rows(w)
+	row(s.Written, "written")
+	row(s.Kept, "there already, with the same content")
+	row(s.Yanked, "versions left out because they are yanked (-include-yanked takes them)")
+	row(s.NotHeld, "crates that the mirror does not hold")
+	row(s.Unreadable, "crates that say nothing of themselves; the log says why")
+	row(s.Counts.Problems, "without a sidecar, or with an old one")
+	console.Problems{Heading: "not as it should be:", First: s.Problems, All: s.Counts.Problems, More: ", which the log names"}.Print(w)
+}

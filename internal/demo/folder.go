@@ -1,0 +1,52 @@
+package demo
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"text/tabwriter"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+)
+
+// ErrNotEmpty: the folder has something else in it.
+var ErrNotEmpty = errors.New("folder is not empty")
+
+// EmptyDir returns an empty folder: a new one for temporary files if dir is empty.
+// Errors: ErrNotEmpty.
+func EmptyDir(dir string) (string, error) {
+	if dir == "" {
+		return os.MkdirTemp("", "clonecratesio-demo-")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) > 0 {
+		err = ErrNotEmpty
+	}
+	return dir, err
+}
+
+// PrintLeft says what the demo leaves behind.
+func PrintLeft(w io.Writer, d *home.Dirs) error {
+	fmt.Fprintf(w, "What there is to see now:\n")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "  %s\tthe crates: tar --zstd -tf lists a bundle\n", d.Bundles)
+	fmt.Fprintf(table, "  %s\twhat happened to each, one line of JSON a version\n", d.Manifest)
+	fmt.Fprintf(table, "  %s\twhat is held; any SQLite client opens it\n", d.Catalog())
+	return table.Flush()
+}
+
+// FreeAddr is serve's own address, if that is free, or one that is.
+func FreeAddr() (string, error) {
+	for _, addr := range []string{"127.0.0.1:8080", "127.0.0.1:0"} {
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
+	}
+	return "", errors.New("no port of 127.0.0.1 is free")
+}
