@@ -86,7 +86,7 @@ func (a *App) attest(ctx context.Context, cfg *attestConfig) (err error) {
 
 func printStatement(w io.Writer, r *attest.Result, dirs *home.Dirs) error {
 	_, err := fmt.Fprintf(w, "%s\n%s, %s of them new: %s\n",
-		r.Sentence(), leaves(r.N), human.Count(r.New), filepath.Join(dirs.Statements, tilelog.CheckpointName))
+		r.Sentence(), attest.Leaves(r.N), human.Count(r.New), filepath.Join(dirs.Statements, tilelog.CheckpointName))
 	return err
 }
 
@@ -105,13 +105,6 @@ func (a *App) state(ctx context.Context, w *home.Writer, dirs *home.Dirs, by *at
 	}
 	r, err := statements.State(ctx, by, job)
 	return r, lackingWords(err)
-}
-
-func leaves(n int64) string {
-	if n == 1 {
-		return "1 leaf"
-	}
-	return human.Count(n) + " leaves"
 }
 
 // lackingWords says of a mirror that is incomplete what to do.

@@ -3,16 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"strings"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
@@ -67,7 +63,7 @@ func (a *App) check(cfg *checkConfig) error {
 	var proved string
 	data, err := attest.ReadFile(cfg.file, statement.MaxProof)
 	if err == nil {
-		proved, err = cfg.prove(data, attest.SignedBy(keys))
+		proved, err = attest.Sentences(data, attest.SignedBy(keys), cfg.crate, cfg.manifest)
 	}
 	if err != nil && !errors.As(err, new(*fs.PathError)) {
 		err = verdict.Integrityf("%s: not proved: %v", cfg.file, err)
@@ -77,40 +73,4 @@ func (a *App) check(cfg *checkConfig) error {
 	}
 	_, err = io.WriteString(a.Stdout, proved)
 	return err
-}
-
-// prove returns what is proved, in sentences.
-func (cfg *checkConfig) prove(data []byte, verify statement.Verify) (string, error) {
-	if cfg.crate != "" && !statement.IsInclusion(data) {
-		return "", errors.New("-crate is for the proof of a version: this is none")
-	}
-	p, err := attest.Check(data, verify)
-	if err != nil {
-		return "", err
-	}
-	var out strings.Builder
-	switch {
-	case p.Since != nil:
-		fmt.Fprintf(&out, "proved: the %s that %s stated by %s are the first of the %d of %s: history was only appended to\n",
-			leaves(p.Since.N), p.Since.Origin, p.Since.At.Format(time.RFC3339), p.N, p.At.Format(time.RFC3339))
-	case p.Version != crate.Key{}:
-		fmt.Fprintf(&out, "proved: %s with sha256 %s is in what %s stated to hold, verified and durable, by %s\n",
-			p.Version.ID, p.Version.Checksum, p.Origin, p.At.Format(time.RFC3339))
-	}
-	if cfg.crate != "" {
-		if err := attest.CheckCrate(cfg.crate, p.Version); err != nil {
-			return "", err
-		}
-		fmt.Fprintf(&out, "%s is that crate file, byte for byte\n", cfg.crate)
-	}
-	fmt.Fprintf(&out, "%s states: %s\n", p.Origin, p.Sentence())
-	if cfg.manifest == "" {
-		return out.String(), nil
-	}
-	lines, err := attest.CheckManifest(cfg.manifest, p.Manifest)
-	if err != nil {
-		return "", err
-	}
-	fmt.Fprintf(&out, "%s is covered by the statement up to line %d, and unchanged\n", cfg.manifest, lines)
-	return out.String(), nil
 }

@@ -1,26 +1,19 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
 // doctorConfig is the flags of doctor; their Usage texts say what they mean.
@@ -92,7 +85,7 @@ func (a *App) doctor(ctx context.Context, cfg *doctorConfig) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, l.Close()) }()
-		if job.Facts, err = factsOf(ctx, &cfg.dirs, l.View); err != nil {
+		if job.Facts, err = doctor.FactsOf(ctx, &cfg.dirs.Dirs, l.View); err != nil {
 			return err
 		}
 		if cfg.url == "" {
@@ -104,7 +97,7 @@ func (a *App) doctor(ctx context.Context, cfg *doctorConfig) (err error) {
 
 // examine runs the checks and prints a line for each.
 func (a *App) examine(ctx context.Context, job doctor.Config) error {
-	job.Tell = func(r doctor.Result) { printResult(a.Stdout, r) }
+	job.Tell = func(r doctor.Result) { r.Print(a.Stdout) }
 	job.CargoConfig = publicurl.CargoConfig(indexURL(job.URL))
 	failed, err := doctor.Run(ctx, job)
 	if err == nil && failed > 0 {
@@ -119,38 +112,4 @@ func indexURL(url string) string {
 		return url
 	}
 	return publicurl.Index(url)
-}
-
-func printResult(w io.Writer, r doctor.Result) {
-	fmt.Fprintf(w, "%-8s %-8s %s\n", r.Status, r.Check, human.Printable(r.Text))
-	if r.Advice != "" {
-		fmt.Fprintf(w, "%18s-> %s\n", "", human.Printable(r.Advice))
-	}
-}
-
-// factsOf is what is known of a mirror without asking its server.
-func factsOf(ctx context.Context, d *flags.Dirs, v *reader.View) (*doctor.Facts, error) {
-	totals, err := totalsOf(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	now := totals.Versions - totals.Superseded // cargo gets none of the bytes that versions had before
-	f := &doctor.Facts{Crates: totals.Crates, Versions: now, IndexTime: v.Totals().CommitTime}
-	if run, ok := v.Run(); ok && !run.Live(time.Now()) && run.Result != runstate.Complete {
-		f.LastRun = cmp.Or(run.Result, "it broke off")
-	}
-	return f, nil
-}
-
-// totalsOf counts what a mirror holds; without a catalog that is nothing.
-func totalsOf(ctx context.Context, d *flags.Dirs) (catalog.Totals, error) {
-	r, err := home.OpenReader(ctx, &d.Dirs)
-	if errors.Is(err, fs.ErrNotExist) {
-		return catalog.Totals{}, nil
-	}
-	if err != nil {
-		return catalog.Totals{}, err
-	}
-	totals, err := r.Catalog.Totals(ctx)
-	return totals, errors.Join(err, r.Close())
 }

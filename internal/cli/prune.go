@@ -16,7 +16,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/prune"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/trash"
@@ -138,22 +137,7 @@ func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job prune.C
 	if err != nil {
 		return err
 	}
-	switch n, bytes := human.Plural(p.Versions, "version"), human.Size(p.Bytes); {
-	case p.Versions == 0 && p.Deep == 0 && len(p.Rewritten) == 0:
-		fmt.Fprintln(out, "nothing is to go")
-	case p.Versions == 0:
-	case cfg.yes:
-		fmt.Fprintf(out, "%s, %s, went to %s\n", n, bytes, cfg.trashes())
-	default:
-		fmt.Fprintf(out, "%s, %s, would go to %s: -yes does it\n", n, bytes, cfg.trashes())
-	}
-	printRewritten(out, cfg, p.Rewritten)
-	if p.Deep > 0 {
-		fmt.Fprintf(out, "%s in the deep archive %s\n", human.Plural(p.Deep, "version"), cfg.howDeep())
-	}
-	if p.Bundled > 0 {
-		fmt.Fprintf(out, "%s stay in bundles%s\n", human.Plural(p.Bundled, "version"), cfg.howBundled())
-	}
+	p.Print(out, prune.Words{Done: cfg.yes, Trashes: cfg.trashes(), MinShare: cfg.minShare, Bundles: cfg.bundles})
 	return nil
 }
 
@@ -163,37 +147,6 @@ func (cfg *pruneConfig) trashes() string {
 		return cfg.dirs.Trash() + " and " + cfg.dirs.TrashedBundles()
 	}
 	return cfg.dirs.Trash()
-}
-
-// howBundled says how what stays in bundles would go.
-func (cfg *pruneConfig) howBundled() string {
-	if cfg.bundles {
-		return fmt.Sprintf(": less than %d %% of each, see -min-share", cfg.minShare)
-	}
-	return ": -bundles writes those again without them"
-}
-
-// howDeep says what becomes of what is in the deep archive.
-func (cfg *pruneConfig) howDeep() string {
-	if cfg.yes {
-		return "went from the catalog: their space comes back when repack packs once more what is wanted of a segment"
-	}
-	return "would go from the catalog: -yes does it"
-}
-
-func printRewritten(out io.Writer, cfg *pruneConfig, list []prune.Rewrite) {
-	var old, kept int64
-	for _, r := range list {
-		if r.Size > 0 {
-			fmt.Fprintf(out, "%s: %s of %s are wanted\n", r.Name, human.Size(r.Keep), human.Size(r.Size))
-		}
-		old, kept = old+r.Size, kept+r.Keep
-	}
-	if n := human.Plural(int64(len(list)), "bundle"); old > 0 && cfg.yes {
-		fmt.Fprintf(out, "%s went to the trash, %s: what is wanted of them takes %s in others\n", n, human.Size(old), human.Size(kept))
-	} else if old > 0 {
-		fmt.Fprintf(out, "%s would be written again, which takes %s until the trash is emptied, and frees %s then\n", n, human.Size(kept), human.Size(old-kept))
-	}
 }
 
 // emptyTrashes removes what has been in the trash of loose files, and in that of
