@@ -14,14 +14,21 @@ import (
 func (c *Crate) Newest() *Entry {
 	best := &c.Entries[0]
 	for i := range c.Entries {
-		if e := &c.Entries[i]; compareRank(e, best) > 0 {
+		if e := &c.Entries[i]; CompareRank(Rank{e.Yanked, e.Version}, Rank{best.Yanked, best.Version}) > 0 {
 			best = e
 		}
 	}
 	return best
 }
 
-func compareRank(a, b *Entry) int {
+// Rank is what decides which version is the newest.
+type Rank struct {
+	Yanked  bool
+	Version string
+}
+
+// CompareRank orders versions as [Crate.Newest] does, the newest last.
+func CompareRank(a, b Rank) int {
 	return cmp.Or(
 		compareFlags(b.Yanked, a.Yanked),
 		compareFlags(crate.IsPrerelease(b.Version), crate.IsPrerelease(a.Version)),

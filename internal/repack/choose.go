@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
@@ -85,19 +85,13 @@ func newest(rows []catalog.Version) int {
 		if !v.SupersededAt.IsZero() || !v.Listed {
 			continue
 		}
-		if best < 0 || fresher(v, &rows[best]) {
+		if best < 0 || reader.CompareRank(rank(v), rank(&rows[best])) > 0 {
 			best = n
 		}
 	}
 	return best
 }
 
-func fresher(a, b *catalog.Version) bool {
-	if a.Yanked != b.Yanked {
-		return !a.Yanked
-	}
-	if pa, pb := crate.IsPrerelease(a.ID.Version), crate.IsPrerelease(b.ID.Version); pa != pb {
-		return !pa
-	}
-	return semver.CompareText(a.ID.Version, b.ID.Version) > 0
+func rank(v *catalog.Version) reader.Rank {
+	return reader.Rank{Yanked: v.Yanked, Version: v.ID.Version}
 }

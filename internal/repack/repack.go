@@ -10,8 +10,8 @@
 //
 //  1. Build: each version is read, and compared with the checksum in the catalog;
 //     the encoder is found that makes its stream of its tar again.
-//  2. Append: the pack goes to the end of the segment that is being written. Some
-//     packs later the segment is synced.
+//  2. Append: the pack goes to the end of the segment that is being written, which is
+//     synced.
 //  3. Prove: the packs are read back from the disk, and every version is rebuilt
 //     and hashed. One that is not what the catalog says ends the run, and nothing of
 //     the pack is recorded.
@@ -126,7 +126,6 @@ type Done struct {
 	Size              int64 // of their .crates, in bytes
 	Packed            int64 // of their packs, in bytes
 	Verbatim          map[deep.Reason]int64
-	VerbatimBytes     int64
 	Waiting           int64 // versions that are too few of their crate
 	Merged            int64 // versions of small packs that were put together with others
 	Failed            []Failure

@@ -171,7 +171,6 @@ func (r *run) countPack(p *deep.Pack) {
 		r.done.Size += v.Size
 		if v.Encoder == deep.Verbatim {
 			r.done.Verbatim[v.Reason]++
-			r.done.VerbatimBytes += v.Size
 		}
 	}
 	r.Progress.Versions.Store(r.done.Versions)

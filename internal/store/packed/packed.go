@@ -6,7 +6,7 @@
 // # What a read costs
 //
 // A pack is decompressed, the crate's tar joined, and its gzip stream made again:
-// some 100 ms of one core for each MB of tar. So crates that were rebuilt are kept
+// some 40 ms of one core for each MB of tar. So crates that were rebuilt are kept
 // in a cache of files, of bounded size; whoever asks for the same crate meanwhile
 // waits for the one rebuild; and of rebuilds only so many go on at a time as their
 // memory allows. Others wait in turn by client ([store.ForClient]), and when too
