@@ -88,6 +88,7 @@ var floors = [][]string{
 		"internal/index/details",
 		"internal/store",
 		"internal/bundle/lists",
+		"internal/root",
 	},
 	{
 		// formats, and what is run

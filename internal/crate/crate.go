@@ -156,6 +156,15 @@ func (s *Checksum) UnmarshalBinary(b []byte) error {
 	return nil
 }
 
+// MarshalText implements [encoding.TextMarshaler].
+func (s Checksum) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *Checksum) UnmarshalText(text []byte) (err error) {
+	*s, err = ParseChecksum(string(text))
+	return err
+}
+
 // Key identifies bytes. A version alone does not: crates.io lets an owner delete
 // one and publish it again, and the index of a day says which bytes it was then.
 type Key struct {

@@ -1,0 +1,295 @@
+package root
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+)
+
+// ErrFormat: it is no root of this format. Another program wrote it, or somebody
+// else.
+var ErrFormat = errors.New("not a root of this program")
+
+// Bounds of what a root may name.
+const (
+	maxFiles   = 1 << 20 // of bundles, of segments
+	maxLists   = 8       // beside one
+	maxChain   = 1 << 16 // bundles of git
+	maxWriters = 1 << 12
+	maxName    = 240 // bytes: file systems take 255
+	maxWord    = 255 // bytes, of what is there for people
+)
+
+// MaxShards bounds the number of shards.
+const MaxShards = maxWriters
+
+// Parse reads a root that may be hostile. Errors: ErrFormat.
+func Parse(data []byte) (*Root, error) {
+	r, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", Name, err)
+	}
+	return r, nil
+}
+
+func parse(data []byte) (*Root, error) {
+	if len(data) > MaxSize {
+		return nil, fmt.Errorf("%w: it has more than %d bytes", ErrFormat, MaxSize)
+	}
+	var head struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if head.Format != Format {
+		return nil, fmt.Errorf("%w: it has format %d, this program knows %d", ErrFormat, head.Format, Format)
+	}
+	r := new(Root)
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	again, err := r.Append(nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if !bytes.Equal(again, data) {
+		return nil, fmt.Errorf("%w: it is not in the form in which roots are written", ErrFormat)
+	}
+	return r, nil
+}
+
+// sorted is the root with its lists in their order, and no list that is nil.
+func (r *Root) sorted() *Root {
+	s := *r
+	s.Written = r.Written.UTC().Truncate(time.Second)
+	s.Bundles, s.Segments = byName(r.Bundles), byName(r.Segments)
+	s.Index.Chain = append([]File{}, r.Index.Chain...)
+	s.Writers = make(map[string]Writer, len(r.Writers))
+	for shard, w := range r.Writers {
+		w.Time = w.Time.UTC().Truncate(time.Second)
+		s.Writers[shard] = w
+	}
+	return &s
+}
+
+func byName(files []File) []File {
+	sorted := append([]File{}, files...)
+	slices.SortFunc(sorted, func(a, b File) int { return cmp.Compare(a.Name, b.Name) })
+	return sorted
+}
+
+// check refuses what no writer of ours says.
+func (r *Root) check() error {
+	if r.Generation < 1 || r.Epoch < 1 {
+		return fmt.Errorf("generation %d, epoch %d", r.Generation, r.Epoch)
+	}
+	if len(r.Writers) > maxWriters || len(r.Bundles) > maxFiles || len(r.Segments) > maxFiles || len(r.Index.Chain) > maxChain {
+		return errors.New("it names too much")
+	}
+	for _, shard := range slices.Sorted(maps.Keys(r.Writers)) {
+		w := r.Writers[shard]
+		if err := w.check(shard, r.Epoch); err != nil {
+			return fmt.Errorf("writer %q: %w", shard, err)
+		}
+	}
+	return cmp.Or(
+		checkFiles(r.Bundles, checkBundleName),
+		checkFiles(r.Segments, checkSegmentName),
+		r.Index.check(),
+		r.Catalog.check(r.Generation),
+	)
+}
+
+func (w *Writer) check(shard string, highest int64) error {
+	if err := CheckShard(shard); err != nil {
+		return err
+	}
+	if w.Epoch < 0 || w.Epoch > highest {
+		return fmt.Errorf("epoch %d", w.Epoch)
+	}
+	if w.NextBundle < 0 || w.NextBundle > bundle.MaxNumber || w.NextSegment < 0 || w.NextSegment > deep.MaxNumber {
+		return errors.New("numbers out of range")
+	}
+	if min(w.Crates, w.Versions, w.Bytes, w.Missing) < 0 {
+		return errors.New("negative counts")
+	}
+	if w.Commit != "" || w.Complete {
+		if err := checkCommit(w.Commit); err != nil {
+			return err
+		}
+	}
+	return checkWord("owner", w.Owner)
+}
+
+func (i *Index) check() error {
+	if len(i.Chain) == 0 {
+		if i.Commit != "" || i.Branch != "" {
+			return errors.New("an index that is nowhere")
+		}
+		return nil
+	}
+	if err := cmp.Or(checkCommit(i.Commit), checkName(i.Branch)); err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	if last := i.Chain[len(i.Chain)-1].Name; last != IndexName(i.Commit) {
+		return fmt.Errorf("index: the chain ends with %q, not with %s", last, IndexName(i.Commit))
+	}
+	seen := map[string]bool{}
+	for n := range i.Chain {
+		f := &i.Chain[n]
+		commit, _ := strings.CutSuffix(f.Name, indexExt)
+		if err := cmp.Or(checkCommit(commit), f.check(checkName)); err != nil {
+			return fmt.Errorf("index: %w", err)
+		}
+		if seen[f.Name] {
+			return fmt.Errorf("index: %s is there twice", f.Name)
+		}
+		seen[f.Name] = true
+	}
+	return nil
+}
+
+const indexExt = ".bundle"
+
+// IndexName is the name of the bundle of git that leads up to a commit.
+func IndexName(commit string) string { return commit + indexExt }
+
+// CatalogName is the name of a snapshot of the catalog.
+func CatalogName(generation int64) string { return strconv.FormatInt(generation, 10) + ".db.zst" }
+
+func (s *Snapshot) check(generation int64) error {
+	if s == nil {
+		return nil
+	}
+	if s.Generation < 1 || s.Generation > generation || s.Name != CatalogName(s.Generation) {
+		return fmt.Errorf("catalog %.80q of generation %d", s.Name, s.Generation)
+	}
+	return s.File.check(checkName)
+}
+
+// checkFiles checks a list, which has every name once.
+func checkFiles(files []File, name func(string) error) error {
+	seen := make(map[string]bool, len(files))
+	for n := range files {
+		if err := files[n].check(name); err != nil {
+			return err
+		}
+		for _, f := range append([]File{files[n]}, files[n].Lists...) {
+			if seen[f.Name] {
+				return fmt.Errorf("%s is there twice", f.Name)
+			}
+			seen[f.Name] = true
+		}
+	}
+	return nil
+}
+
+func (f *File) check(name func(string) error) error {
+	if err := cmp.Or(checkName(f.Name), name(f.Name)); err != nil {
+		return err
+	}
+	if f.Size < 0 || f.Entries < 0 || f.Bytes < 0 || len(f.Lists) > maxLists {
+		return fmt.Errorf("%s: size %d, %d entries of %d bytes, %d lists", f.Name, f.Size, f.Entries, f.Bytes, len(f.Lists))
+	}
+	if err := CheckShard(f.Shard); err != nil {
+		return fmt.Errorf("%s: %w", f.Name, err)
+	}
+	for n := range f.Lists {
+		l := &f.Lists[n]
+		if l.Lists != nil {
+			return fmt.Errorf("%s: lists beside a list", l.Name)
+		}
+		if err := l.check(checkListName); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkBundleName(name string) error {
+	_, err := bundle.ParseFileName(name)
+	return err
+}
+
+func checkSegmentName(name string) error {
+	_, err := deep.ParseFileName(name)
+	return err
+}
+
+// checkListName takes no name that a bundle or segment could have: it would be in
+// the folder beside them.
+func checkListName(name string) error {
+	if strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".json") {
+		return nil
+	}
+	return fmt.Errorf("%q is no list", name)
+}
+
+// checkName takes names that are one element of a path on every system.
+func checkName(name string) error {
+	const also = "-_.+"
+	ok := name != "" && len(name) <= maxName && name[0] != '.' && name[0] != '-'
+	for i := 0; ok && i < len(name); i++ {
+		c := name[i]
+		ok = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(also, c) >= 0
+	}
+	if !ok {
+		return fmt.Errorf("name %.80q", name)
+	}
+	return nil
+}
+
+// checkCommit takes the id of a commit of git, SHA-1 or SHA-256.
+func checkCommit(id string) error {
+	if (len(id) != 40 && len(id) != 64) || strings.Trim(id, "0123456789abcdef") != "" {
+		return fmt.Errorf("commit %.80q", id)
+	}
+	return nil
+}
+
+// checkWord takes text that a terminal can bear.
+func checkWord(what, text string) error {
+	if len(text) > maxWord {
+		return fmt.Errorf("%s has %d bytes", what, len(text))
+	}
+	for _, c := range text {
+		if c < ' ' || c > '~' {
+			return fmt.Errorf("%s %.80q", what, text)
+		}
+	}
+	return nil
+}
+
+// CheckShard reports why text is no shard; "" is all of a mirror.
+func CheckShard(text string) error {
+	if text == "" {
+		return nil
+	}
+	_, _, err := ParseShard(text)
+	return err
+}
+
+// ParseShard reads "3/8": the shard 3 of 8, counted from 0.
+func ParseShard(text string) (i, n int, err error) {
+	a, b, ok := strings.Cut(text, "/")
+	i, errI := strconv.Atoi(a)
+	n, errN := strconv.Atoi(b)
+	if !ok || errI != nil || errN != nil || i < 0 || n < 1 || i >= n || n > MaxShards || fmt.Sprintf("%d/%d", i, n) != text {
+		return 0, 0, fmt.Errorf("shard %.80q, want I/N as 0/8 to 7/8", text)
+	}
+	return i, n, nil
+}
