@@ -87,6 +87,7 @@ var floors = [][]string{
 		// contracts of stores
 		"internal/index/details",
 		"internal/store",
+		"internal/store/cache",
 		"internal/bundle/lists",
 		"internal/root",
 	},

@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/cache"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
@@ -170,7 +171,7 @@ func (s *Stores) packed() (*packed.Store, error) {
 
 // openCache opens the cache of crates that were rebuilt; nil: there can be none, and
 // the log says why.
-func (s *Stores) openCache() *packed.Cache {
+func (s *Stores) openCache() *cache.Cache {
 	if s.limits.CacheSize <= 0 {
 		return nil
 	}
@@ -182,7 +183,7 @@ func (s *Stores) openCache() *packed.Cache {
 }
 
 // lockCache takes the cache over: it has one user at a time.
-func (s *Stores) lockCache(dir string) (*packed.Cache, error) {
+func (s *Stores) lockCache(dir string) (*cache.Cache, error) {
 	folder, err := durable.Create(dir)
 	if err != nil {
 		return nil, err
@@ -191,7 +192,7 @@ func (s *Stores) lockCache(dir string) (*packed.Cache, error) {
 	if err != nil {
 		return nil, errors.Join(err, folder.Close())
 	}
-	c, err := packed.OpenCache(folder, s.limits.CacheSize)
+	c, err := cache.Open(folder, s.limits.CacheSize)
 	if err != nil {
 		return nil, errors.Join(err, lock.Release(), folder.Close())
 	}

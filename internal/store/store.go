@@ -308,3 +308,18 @@ type memory struct{ *bytes.Reader }
 func (memory) Identity() (Identity, error) { return Identity{}, nil }
 
 func (memory) Close() error { return nil }
+
+// InFile is the content of a file by itself, open and in the state that it was found
+// in; in tells it from files of other folders.
+func InFile(f durable.File, in string, state durable.State) Content {
+	return file{f, Identity{In: in, State: state}}
+}
+
+type file struct {
+	durable.File
+	is Identity
+}
+
+func (f file) Size() int64 { return f.is.State.Size }
+
+func (f file) Identity() (Identity, error) { return f.is, nil }

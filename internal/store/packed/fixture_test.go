@@ -16,6 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deflate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/cache"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -126,12 +127,12 @@ func wantRead(t testing.TB, s store.Reader, it *item) {
 	}
 }
 
-func cacheIn(t testing.TB, max int64) (*Cache, durable.FS) {
+func cacheIn(t testing.TB, max int64) (*cache.Cache, durable.FS) {
 	t.Helper()
 	dir, err := durable.Create(t.TempDir())
 	must(t, err)
 	t.Cleanup(func() { must(t, dir.Close()) })
-	c, err := OpenCache(dir, max)
+	c, err := cache.Open(dir, max)
 	must(t, err)
 	return c, dir
 }

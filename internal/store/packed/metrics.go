@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/cache"
 )
 
 // Metrics are the numbers of a store.
@@ -13,7 +15,7 @@ type Metrics struct {
 	rebuilds                       prometheus.Histogram
 	waiting                        prometheus.Gauge
 	cached                         prometheus.Collector
-	cache                          atomic.Pointer[Cache] // of the store
+	cache                          atomic.Pointer[cache.Cache] // of the store
 }
 
 // NewMetrics makes the numbers of a store that is still to be made.

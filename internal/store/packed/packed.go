@@ -32,13 +32,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/cache"
 )
 
 // Config is what a store is made of. The zero value of a limit is its default.
 type Config struct {
 	Folder   durable.Reader // of the segments
 	Behind   store.Store
-	Cache    *Cache       // of rebuilt crates; nil: none, they are in memory
+	Cache    *cache.Cache // of rebuilt crates; nil: none, they are in memory
 	Memory   int64        // that rebuilds may take together, bytes; default 512 MiB. One that alone needs more goes on alone
 	Rebuilds int          // at a time; default: half of the processors, at least one
 	Waiting  int          // callers that wait for their turn; default 256, a quarter of them for one client
@@ -89,9 +90,9 @@ func (s *Store) Open(ctx context.Context, key crate.Key, at store.Placement) (st
 	if at.Deep.Segment == "" || at.Loose || at.Bundle != "" {
 		return s.Store.Open(ctx, key, at)
 	}
-	if c, err := s.cfg.Cache.open(key.Checksum); err == nil {
+	if f, err := s.cfg.Cache.Open(key.Checksum); err == nil {
 		s.cfg.Metrics.hits.Inc()
-		return c, nil
+		return store.InFile(f, inCache, f.State), nil
 	}
 	data, err := s.flights.join(ctx, key,
 		func(ctx context.Context, t *ticket) ([]byte, error) { return s.rebuild(ctx, key, at.Deep, t) },
@@ -99,11 +100,14 @@ func (s *Store) Open(ctx context.Context, key crate.Key, at store.Placement) (st
 	if err != nil {
 		return nil, fmt.Errorf("opening %s in %s: %w", key.ID, at.Deep.Segment, err)
 	}
-	if c, err := s.cfg.Cache.open(key.Checksum); err == nil { // a slow client needs no memory
-		return c, nil
+	if f, err := s.cfg.Cache.Open(key.Checksum); err == nil { // a slow client needs no memory
+		return store.InFile(f, inCache, f.State), nil
 	}
 	return store.InMemory(data), nil
 }
+
+// inCache is what an Identity says of files of the cache.
+const inCache = "cache"
 
 // rebuild makes a crate when its turn comes, and puts it into the cache.
 func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, t *ticket) ([]byte, error) {
@@ -128,7 +132,7 @@ func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, 
 		return nil, err
 	}
 	defer release()
-	if data, err := s.cfg.Cache.read(key.Checksum); err == nil { // since a moment ago
+	if data, err := s.cfg.Cache.Read(key.Checksum); err == nil { // since a moment ago
 		return data, nil
 	}
 	defer s.cfg.Metrics.time()()
@@ -137,7 +141,7 @@ func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, 
 		return nil, s.failed(err)
 	}
 	s.cfg.Metrics.bytes.Add(float64(len(data)))
-	if err := s.cfg.Cache.put(key.Checksum, data); err != nil && !errors.Is(err, errNoCache) {
+	if err := s.cfg.Cache.Put(key.Checksum, data); err != nil && !errors.Is(err, cache.ErrAbsent) {
 		s.cfg.Log.Warn("a crate that was rebuilt cannot be kept in the cache: the next one who asks for it waits again", "crate", key.Name, "version", key.Version, "err", err)
 	}
 	return data, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/cache"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/storetest"
 )
 
@@ -27,8 +28,8 @@ func TestReader(t *testing.T) {
 	mem := durabletest.NewMem()
 	all := versions(t, "serde", 3, 2000)
 	pack(t, mem, 0, all)
-	cache, _ := cacheIn(t, 1<<20)
-	for name, c := range map[string]*Cache{"Memory": nil, "Cache": cache} {
+	kept, _ := cacheIn(t, 1<<20)
+	for name, c := range map[string]*cache.Cache{"Memory": nil, "Cache": kept} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, mem, func(cfg *Config) { cfg.Cache = c })
 			for range 2 {
@@ -46,8 +47,8 @@ func TestCacheIsAsked(t *testing.T) {
 	mem := durabletest.NewMem()
 	it := versions(t, "serde", 1, 2000)[0]
 	pack(t, mem, 0, []*item{it})
-	cache, disk := cacheIn(t, 1<<20)
-	s := open(t, mem, func(cfg *Config) { cfg.Cache = cache })
+	kept, disk := cacheIn(t, 1<<20)
+	s := open(t, mem, func(cfg *Config) { cfg.Cache = kept })
 	rebuilt := func(want int) {
 		t.Helper()
 		wantRead(t, s, it)
@@ -69,39 +70,10 @@ func TestCacheIsAsked(t *testing.T) {
 	must(t, disk.Remove(name))
 	rebuilt(3)
 	// After a restart it is there, and hashed.
-	again, err := OpenCache(disk, 1<<20)
+	again, err := cache.Open(disk, 1<<20)
 	must(t, err)
 	s = open(t, mem, func(cfg *Config) { cfg.Cache = again })
 	rebuilt(0)
-}
-
-// The cache keeps what was asked for lately, and no more than it may.
-func TestCacheIsBounded(t *testing.T) {
-	c, disk := cacheIn(t, 250)
-	sums := []byte("abcd")
-	data := make([]byte, 100)
-	for i, b := range sums[:3] {
-		must(t, c.put([32]byte{b}, data))
-		if i == 1 {
-			if f, _ := c.open([32]byte{'a'}); f != nil { // other bytes than its name: dropped
-				t.Error("a file that is not what its name says was given out")
-			}
-		}
-	}
-	entries, err := disk.ReadDir(".")
-	must(t, err)
-	if len(entries) != 2 || c.Used() != 200 {
-		t.Errorf("%d files, %d bytes", len(entries), c.Used())
-	}
-	if err := c.put([32]byte{'d'}, make([]byte, 251)); !errors.Is(err, errNoCache) {
-		t.Errorf("what does not fit: %v", err)
-	}
-	must(t, durable.WriteFile(disk, "7.tmp", data))
-	small, err := OpenCache(disk, 150)
-	must(t, err)
-	if entries, _ := disk.ReadDir("."); len(entries) != 1 || small.Used() != 100 {
-		t.Errorf("after a restart with less: %d files, %d bytes", len(entries), small.Used())
-	}
 }
 
 // A full disk costs the cache, not the crate.
@@ -115,7 +87,7 @@ func TestCacheCannotBeWritten(t *testing.T) {
 		}
 		return durabletest.Fault{}
 	})
-	c, err := OpenCache(full, 1<<20)
+	c, err := cache.Open(full, 1<<20)
 	must(t, err)
 	wantRead(t, open(t, mem, func(cfg *Config) { cfg.Cache = c }), it)
 }

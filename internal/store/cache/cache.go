@@ -1,11 +1,15 @@
-package packed
+// Package cache is a folder of crates that cost something to get, each a file by the
+// name of its checksum: rebuilt from the deep archive, or fetched from a bucket. It
+// has a bounded size; what was not asked for lately goes first. It is no truth: files
+// are hashed before they are believed, and may be removed at any time.
+package cache
 
 import (
-	"bytes"
 	"container/list"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"slices"
@@ -15,13 +19,10 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Cache is a folder of crates that were rebuilt, each a file by the name of its
-// checksum. It has a bounded size; what was not asked for lately goes first. It is
-// no truth: files are hashed before they are believed, and may be removed at any
-// time. Its methods may be called concurrently; nil is a cache that keeps nothing.
+// Cache is an open folder. Its methods may be called concurrently; nil is a cache
+// that keeps nothing.
 type Cache struct {
 	dir durable.FS
 	max int64
@@ -40,14 +41,16 @@ type cached struct {
 	state durable.State // in which it was hashed; zero: it was not yet
 }
 
-var errNoCache = fmt.Errorf("not in the cache: %w", fs.ErrNotExist)
+// ErrAbsent: the cache does not have the crate, or does not take it. It is an
+// fs.ErrNotExist.
+var ErrAbsent = fmt.Errorf("not in the cache: %w", fs.ErrNotExist)
 
 // tempExt ends the names of files that are being written.
 const tempExt = ".tmp"
 
-// OpenCache takes a folder over, which no other process uses, and removes from it
+// Open takes a folder over, which no other process uses, and removes from it
 // what does not fit into max bytes.
-func OpenCache(dir durable.FS, max int64) (*Cache, error) {
+func Open(dir durable.FS, max int64) (*Cache, error) {
 	c := &Cache{dir: dir, max: max, files: map[crate.Checksum]*list.Element{}}
 	entries, err := dir.ReadDir(".")
 	if err != nil {
@@ -85,10 +88,10 @@ func (c *Cache) Used() int64 {
 	return c.used
 }
 
-// open opens a crate whose bytes have the checksum. Errors: fs.ErrNotExist.
-func (c *Cache) open(sum crate.Checksum) (store.Content, error) {
+// Open opens a crate whose bytes have the checksum. Errors: fs.ErrNotExist.
+func (c *Cache) Open(sum crate.Checksum) (*File, error) {
 	if c == nil {
-		return nil, errNoCache
+		return nil, ErrAbsent
 	}
 	c.mu.Lock()
 	el, ok := c.files[sum]
@@ -99,18 +102,19 @@ func (c *Cache) open(sum crate.Checksum) (store.Content, error) {
 	}
 	c.mu.Unlock()
 	if !ok {
-		return nil, errNoCache
+		return nil, ErrAbsent
 	}
 	f, err := c.openProven(sum, known)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOther) { // and not because too many files are open
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrOther) { // and not because too many files are open
 		c.drop(sum)
 	}
 	return f, err
 }
 
-var errOther = errors.New("a file of the cache is not what its name says")
+// ErrOther: bytes do not have the checksum that names them.
+var ErrOther = errors.New("other bytes than the checksum says")
 
-func (c *Cache) openProven(sum crate.Checksum, known durable.State) (store.Content, error) {
+func (c *Cache) openProven(sum crate.Checksum, known durable.State) (*File, error) {
 	f, err := c.dir.Open(sum.String())
 	if err != nil {
 		return nil, err
@@ -125,20 +129,31 @@ func (c *Cache) openProven(sum crate.Checksum, known durable.State) (store.Conte
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return file{f, state}, nil
+	return &File{f, state}, nil
 }
 
 // prove hashes a file, and goes back to its start.
 func prove(f durable.File, sum crate.Checksum) error {
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	n, err := io.Copy(h, f)
+	if err != nil {
 		return err
 	}
-	if got := crate.Checksum(h.Sum(nil)); got != sum {
-		return fmt.Errorf("%w: sha256 is %s, want %s", errOther, got, sum)
+	if err := compare(sum, h, n, n); err != nil {
+		return err
 	}
-	_, err := f.Seek(0, io.SeekStart)
+	_, err = f.Seek(0, io.SeekStart)
 	return err
+}
+
+func compare(sum crate.Checksum, h hash.Hash, n, size int64) error {
+	switch got := crate.Checksum(h.Sum(nil)); {
+	case n > size:
+		return fmt.Errorf("%w: more than %d bytes", ErrOther, size)
+	case got != sum:
+		return fmt.Errorf("%w: sha256 of %d bytes is %s, want %s", ErrOther, n, got, sum)
+	}
+	return nil
 }
 
 func (c *Cache) remember(sum crate.Checksum, state durable.State) {
@@ -149,9 +164,9 @@ func (c *Cache) remember(sum crate.Checksum, state durable.State) {
 	}
 }
 
-// read returns the bytes of a crate. Errors: as open.
-func (c *Cache) read(sum crate.Checksum) ([]byte, error) {
-	f, err := c.open(sum)
+// Read returns the bytes of a crate. Errors: as Open.
+func (c *Cache) Read(sum crate.Checksum) ([]byte, error) {
+	f, err := c.Open(sum)
 	if err != nil {
 		return nil, err
 	}
@@ -159,26 +174,46 @@ func (c *Cache) read(sum crate.Checksum) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// put keeps bytes that have the checksum. Errors: errNoCache if they do not fit;
+// Put keeps bytes that have the checksum. Errors: ErrAbsent if they do not fit;
 // those of the disk, after which nothing has changed.
-func (c *Cache) put(sum crate.Checksum, data []byte) error {
-	if c == nil || int64(len(data)) > c.max {
-		return errNoCache
+func (c *Cache) Put(sum crate.Checksum, data []byte) error {
+	return c.keep(sum, int64(len(data)), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// Fill keeps size bytes that are read and hashed. Errors: as Put; ErrOther if they do
+// not have the checksum, and whatever from returns.
+func (c *Cache) Fill(sum crate.Checksum, size int64, from io.Reader) error {
+	return c.keep(sum, size, func(w io.Writer) error {
+		h := sha256.New()
+		n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(from, size+1))
+		if err != nil {
+			return err
+		}
+		return compare(sum, h, n, size)
+	})
+}
+
+func (c *Cache) keep(sum crate.Checksum, size int64, write func(io.Writer) error) error {
+	if c == nil || size > c.max {
+		return ErrAbsent
 	}
-	if err := c.write(sum, data); err != nil {
+	if err := c.write(sum, write); err != nil {
 		return fmt.Errorf("writing to the cache: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.files[sum]; !ok {
-		c.add(&cached{sum: sum, size: int64(len(data))})
+		c.add(&cached{sum: sum, size: size})
 		c.shrink()
 	}
 	return nil
 }
 
 // write syncs nothing: what a power cut leaves is hashed before it is believed.
-func (c *Cache) write(sum crate.Checksum, data []byte) error {
+func (c *Cache) write(sum crate.Checksum, write func(io.Writer) error) error {
 	c.mu.Lock()
 	c.temps++
 	temp := fmt.Sprintf("%d%s", c.temps, tempExt)
@@ -187,8 +222,7 @@ func (c *Cache) write(sum crate.Checksum, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, bytes.NewReader(data))
-	if err = errors.Join(err, f.Close()); err == nil {
+	if err = errors.Join(write(f), f.Close()); err == nil {
 		err = c.dir.Replace(temp, sum.String())
 	}
 	if err != nil {
@@ -220,7 +254,7 @@ func (c *Cache) shrink() {
 }
 
 // remove forgets a file in any case: one that some system does not remove as long
-// as it is open is found by the next OpenCache.
+// as it is open is found by the next Open.
 func (c *Cache) remove(el *list.Element) {
 	f := el.Value.(*cached)
 	c.order.Remove(el)
@@ -229,16 +263,8 @@ func (c *Cache) remove(el *list.Element) {
 	_ = c.dir.Remove(f.sum.String())
 }
 
-// file is an open file of the cache.
-type file struct {
+// File is an open file of the cache, whose bytes were hashed in State.
+type File struct {
 	durable.File
-	state durable.State
-}
-
-// Size implements store.Content.
-func (f file) Size() int64 { return f.state.Size }
-
-// Identity implements store.Content.
-func (f file) Identity() (store.Identity, error) {
-	return store.Identity{In: "cache", State: f.state}, nil
+	State durable.State
 }
