@@ -78,6 +78,7 @@ var floors = [][]string{
 		"internal/store/loose",
 		"internal/store/bundled",
 		"internal/store/packed",
+		"internal/bucket/address",
 		"internal/runlog",
 		"internal/catalog",
 		"internal/runstate",
@@ -94,6 +95,7 @@ var floors = [][]string{
 	{
 		// formats, and what is run
 		"internal/bundle",
+		"internal/bucket",
 		"internal/stream",
 		"internal/deep",
 		"internal/git",

@@ -1,0 +1,60 @@
+// Package address opens the bucket that an address names:
+//
+//	s3://BUCKET/PREFIX?endpoint=https://HOST&region=REGION
+//	file:///FOLDER
+//	mem:
+//
+// A prefix lies before every key. What is not in the address of S3 comes from AWS's
+// usual variables: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID,
+// AWS_SECRET_ACCESS_KEY. Credentials are never part of an address.
+package address
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+)
+
+// Options says how a bucket is opened. Its zero value is usual.
+type Options struct {
+	ReadOnly bool // nothing will be put: writing is not probed
+}
+
+// Open opens a bucket, and refuses one whose provider does not keep the contract.
+func Open(_ context.Context, address string, _ Options) (bucket.Bucket, error) {
+	scheme, rest, ok := strings.Cut(address, ":")
+	if !ok || len(scheme) == 1 { // C:\folder
+		return nil, fmt.Errorf("%q is no address of a bucket: one begins with s3:// or file://", address)
+	}
+	switch scheme {
+	case "mem":
+		return bucket.Memory(), nil
+	case "file":
+		dir, err := folderPath(address, rest)
+		if err != nil {
+			return nil, err
+		}
+		return bucket.Folder(dir)
+	}
+	return nil, fmt.Errorf("%q: there are no buckets of the kind %s:, but s3:// and file://", address, scheme)
+}
+
+// folderPath is the folder of file:///folder, or file:///C:/folder on Windows.
+func folderPath(address, rest string) (string, error) {
+	text, ok := strings.CutPrefix(rest, "//")
+	if !ok || !strings.HasPrefix(text, "/") {
+		return "", fmt.Errorf("%q is no address of a folder: one has three slashes, file:///srv/mirror", address)
+	}
+	dir, err := url.PathUnescape(text)
+	if err != nil {
+		return "", fmt.Errorf("%q is no address of a folder: %w", address, err)
+	}
+	if len(dir) > 2 && dir[2] == ':' {
+		dir = dir[1:]
+	}
+	return filepath.FromSlash(dir), nil
+}
