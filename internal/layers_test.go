@@ -28,6 +28,10 @@ var floors = [][]string{
 		"internal/cli",
 	},
 	{
+		// what commands stand in
+		"internal/program",
+	},
+	{
 		// flags that commands share
 		"internal/flags",
 	},

@@ -10,6 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
 // acceptConfig is the flags of accept.
@@ -28,13 +29,13 @@ func acceptCommand(a *App) *cli.Command {
 		ArgsUsage:    "[-mirror DIR] NAME VERSION [SHA256]",
 		Description:  helpText("accept"),
 		Flags:        append(cfg.dirs.Flags(), cfg.log.Flags()...),
-		OnUsageError: onUsageError,
+		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			err := cfg.check(cmd.Args().Slice())
 			if err == nil {
 				err = a.accept(ctx, &cfg)
 			}
-			return usageOf(cmd, err)
+			return program.UsageOf(cmd, err)
 		},
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -46,8 +47,8 @@ func attestCommand(a *App) *cli.Command {
 		ArgsUsage:    "[-mirror DIR] -key FILE [options]",
 		Description:  helpText("attest", "exit-codes"),
 		Flags:        append(list, cfg.log.Flags()...),
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.attest(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.attest(ctx, &cfg) }),
 	}
 }
 
@@ -66,7 +67,7 @@ func (a *App) attest(ctx context.Context, cfg *attestConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	w, err := home.Hold(a.homeConfig(&flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches}, log))
+	w, err := home.Hold(a.HomeConfig(&flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches}, log))
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -70,7 +71,7 @@ func TestCargoBuildsFromTheMirror(t *testing.T) {
 func repackAll(t *testing.T, dir string) {
 	t.Helper()
 	var stderr strings.Builder
-	if code := (&App{Stdout: io.Discard, Stderr: &stderr}).Run(Root, []string{"clonecratesio", "repack", "-mirror", dir}); code != 0 {
+	if code := (&App{program.App{Stdout: io.Discard, Stderr: &stderr}}).Run(Root, []string{"clonecratesio", "repack", "-mirror", dir}); code != 0 {
 		t.Fatalf("repack ends with %d:\n%s", code, &stderr)
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "crates", "*", "*", "*.crate")); err != nil || len(left) > 0 {
@@ -326,7 +327,7 @@ func mirrorDemo(t *testing.T, reg *simreg.Registry, dir string, bundle bool) {
 		args = append(args, "-bundle")
 	}
 	var stderr strings.Builder
-	app := &App{Stdout: io.Discard, Stderr: &stderr, Dial: simreg.LoopbackOnly, BundleSize: 64 << 10}
+	app := &App{program.App{Stdout: io.Discard, Stderr: &stderr, Dial: simreg.LoopbackOnly, BundleSize: 64 << 10}}
 	if code := app.Run(Root, args); code != 0 {
 		t.Fatalf("download ends with %d:\n%s", code, &stderr)
 	}
@@ -366,7 +367,7 @@ func startServing(t *testing.T, cfg *serveConfig) *served {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		err := (&App{Stdout: w, Stderr: s}).serve(ctx, cfg)
+		err := (&App{program.App{Stdout: w, Stderr: s}}).serve(ctx, cfg)
 		w.CloseWithError(err)
 		done <- err
 	}()

@@ -14,6 +14,7 @@ import (
 	urfave "github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -42,11 +43,11 @@ func carried(t *testing.T, owner int) (dir, url string) {
 }
 
 // wantRun runs a program in this process.
-func wantRun(t *testing.T, code int, text string, program func(*App) *urfave.Command, args ...string) {
+func wantRun(t *testing.T, code int, text string, command func(*App) *urfave.Command, args ...string) {
 	t.Helper()
 	var out bytes.Buffer
-	app := &App{Stdout: &out, Stderr: &out, Dial: simreg.LoopbackOnly}
-	if got := app.Run(program, args); got != code || !strings.Contains(out.String(), text) {
+	app := &App{program.App{Stdout: &out, Stderr: &out, Dial: simreg.LoopbackOnly}}
+	if got := app.Run(command, args); got != code || !strings.Contains(out.String(), text) {
 		t.Errorf("%v: exit %d, want %d and %q\n%s", args, got, code, text, out.String())
 	}
 }

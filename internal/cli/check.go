@@ -10,6 +10,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/attest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -33,7 +34,7 @@ func checkCommand(a *App) *cli.Command {
 			&cli.StringFlag{Name: "crate", Usage: "the crate file in `FILE` must be the one that the proof is about", Destination: &cfg.crate, TakesFile: true},
 			&cli.StringFlag{Name: "manifest", Usage: "the audit log in `FILE`, as manifest.jsonl is, must be the one that the statement covers", Destination: &cfg.manifest, TakesFile: true},
 		},
-		OnUsageError: onUsageError,
+		OnUsageError: program.OnUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			var err error
 			if cfg.file, err = oneFile(cmd); err == nil {
@@ -42,7 +43,7 @@ func checkCommand(a *App) *cli.Command {
 			if err == nil {
 				err = a.check(&cfg)
 			}
-			return usageOf(cmd, err)
+			return program.UsageOf(cmd, err)
 		},
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg/badindex"
 )
@@ -48,7 +49,7 @@ func TestMain(m *testing.M) {
 
 // testApp is the real program on a network that ends at this machine.
 func testApp() *App {
-	app := &App{Exit: os.Exit, Dial: simreg.LoopbackOnly}
+	app := &App{program.App{Exit: os.Exit, Dial: simreg.LoopbackOnly}}
 	app.BundleSize, _ = strconv.ParseInt(os.Getenv(bundleSize), 10, 64)
 	if trash := os.Getenv(fullUntil); trash != "" {
 		app.Disk = func(fsys durable.FS) durable.FS { return full{fsys, trash} }

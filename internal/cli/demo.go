@@ -16,6 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 )
 
@@ -34,8 +35,8 @@ func demoCommand(a *App) *cli.Command {
 			&cli.StringFlag{Name: "dir", Usage: "mirror into `DIR`, which must not exist or be empty; default: a new folder for temporary files", Destination: &cfg.dir, TakesFile: true},
 			&cli.BoolFlag{Name: "once", Usage: "end after the checks, as without a terminal; otherwise the demo ends by serving the mirror", Destination: &cfg.once},
 		},
-		OnUsageError: onUsageError,
-		Action:       action(nothing, func(ctx context.Context) error { return a.demo(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(program.Nothing, func(ctx context.Context) error { return a.demo(ctx, &cfg) }),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/demo"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -29,7 +30,7 @@ func TestDemoServes(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		err := (&App{Stdout: w, Stderr: io.Discard}).demoServe(ctx, d)
+		err := (&App{program.App{Stdout: w, Stderr: io.Discard}}).demoServe(ctx, d)
 		w.CloseWithError(err)
 		done <- err
 	}()
@@ -72,7 +73,7 @@ func TestDemoAsksForBytes(t *testing.T) {
 	defer l.Close()
 	id := crate.ID{Name: "foo", Version: "1.0.0"}
 	reg.ReplaceBytes(id)
-	if err := demo.CheckVersion(t.Context(), http.DefaultClient, l.URL, reg, id); err == nil || exitCode(err) != exitIntegrity {
+	if err := demo.CheckVersion(t.Context(), http.DefaultClient, l.URL, reg, id); err == nil || program.ExitCode(err) != program.ExitIntegrity {
 		t.Errorf("other bytes than the registry has: %v", err)
 	}
 	reg.Add(simreg.MustParse("bar 1.0.0")...)

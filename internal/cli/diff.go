@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/diff"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
@@ -34,13 +35,13 @@ func diffCommand(a *App) *cli.Command {
 		Flags: append(append(cfg.dirs.Flags(),
 			flags.JSON(&cfg.json, "a line of JSON for the two commits, then one a change (docs/time.md)")),
 			cfg.log.Flags()...),
-		OnUsageError: onUsageError,
+		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			err := cfg.check(cmd.Args().Slice())
 			if err == nil {
 				err = a.diff(ctx, &cfg)
 			}
-			return usageOf(cmd, err)
+			return program.UsageOf(cmd, err)
 		},
 	}
 }

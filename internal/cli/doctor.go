@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 )
@@ -43,7 +44,7 @@ func doctorCommand(a *App) *cli.Command {
 		ArgsUsage:    "[-mirror DIR] [-url URL]",
 		Description:  helpText("doctor"),
 		Flags:        list,
-		OnUsageError: onUsageError,
+		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			cfg.useMirror = cfg.url == "" || cmd.IsSet("mirror") || cmd.IsSet("out")
 			err := cfg.check(cmd.Args().Slice())

@@ -15,6 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
 // downloadConfig is the flags of download; their Usage texts say what they mean.
@@ -35,8 +36,8 @@ func downloadCommand(a *App, name string) *cli.Command {
 		ArgsUsage:    "(-index-dir DIR | -list FILE) [-out DIR] [-bundle] [options]",
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.download(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.download(ctx, &cfg) }),
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -42,8 +43,8 @@ func exportCommand(a *App) *cli.Command {
 		ArgsUsage:    "-static DIR [-public-url URL] [-as-of DAY] [-mirror DIR] [options]",
 		Description:  helpText("export", "exit-codes"),
 		Flags:        cfg.flags(),
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.export(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.export(ctx, &cfg) }),
 	}
 }
 
@@ -93,7 +94,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	tree, err := export.OpenTree(cfg.static, a.folder, durable.Self(filepath.Base(os.Args[0])+" export -static "+cfg.static))
+	tree, err := export.OpenTree(cfg.static, a.Folder, durable.Self(filepath.Base(os.Args[0])+" export -static "+cfg.static))
 	if errors.Is(err, export.ErrForeign) {
 		err = flags.Usagef("-static %s: %w", cfg.static, err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
 // extractConfig is the flags of extract; their Usage texts say what they mean.
@@ -44,8 +45,8 @@ func extractCommand(a *App, name string) *cli.Command {
 		ArgsUsage:    "-bundles-dir DIR|-deep-dir DIR -out DIR [-index-dir DIR] [options]",
 		Description:  helpText("extract", "exit-codes"),
 		Flags:        cfg.flags(),
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.extract(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.extract(ctx, &cfg) }),
 	}
 }
 
@@ -101,7 +102,7 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 		return err
 	}
 	defer closeIndex()
-	to, err := home.Hold(a.homeConfig(&flags.Run{Home: home.Dirs{Crates: cfg.out}, Durability: cfg.durability}, log))
+	to, err := home.Hold(a.HomeConfig(&flags.Run{Home: home.Dirs{Crates: cfg.out}, Durability: cfg.durability}, log))
 	if err != nil {
 		return err
 	}

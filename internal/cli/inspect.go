@@ -14,6 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extract"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/inspect"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
 // inspectConfig is the flags of inspect; their Usage texts say what they mean.
@@ -38,9 +39,9 @@ func inspectCommand(a *App) *cli.Command {
 			&cli.StringFlag{Name: "sha256", Usage: "the one crate is the bytes with this `CHECKSUM`: a version that was published again is there with several", Destination: &cfg.sha256},
 			&cli.StringFlag{Name: "out", Usage: "write the one crate to `FILE`, which must not exist", Destination: &cfg.out, TakesFile: true},
 		}, cfg.log.Flags()...),
-		OnUsageError: onUsageError,
+		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			return usageOf(cmd, a.inspect(ctx, &cfg, cmd.Args().Slice()))
+			return program.UsageOf(cmd, a.inspect(ctx, &cfg, cmd.Args().Slice()))
 		},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 )
 
@@ -22,9 +23,9 @@ func keyCommand(a *App) *cli.Command {
 		ArgsUsage:    "new | show",
 		Description:  helpText("key"),
 		Commands:     []*cli.Command{keyNewCommand(a), keyShowCommand(a)},
-		OnUsageError: onUsageError,
+		OnUsageError: program.OnUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
-			return usageOf(cmd, flags.Usagef("want new or show"))
+			return program.UsageOf(cmd, flags.Usagef("want new or show"))
 		},
 	}
 }
@@ -39,7 +40,7 @@ func keyNewCommand(a *App) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "name", DefaultText: "this machine's, if it has a dot", Usage: "`NAME` of the key", Destination: &name},
 		},
-		OnUsageError: onUsageError,
+		OnUsageError: program.OnUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			file, err := oneFile(cmd)
 			if err == nil {
@@ -48,7 +49,7 @@ func keyNewCommand(a *App) *cli.Command {
 			if err == nil {
 				err = a.newKey(file, name)
 			}
-			return usageOf(cmd, err)
+			return program.UsageOf(cmd, err)
 		},
 	}
 }
@@ -98,13 +99,13 @@ func keyShowCommand(a *App) *cli.Command {
 		ArgsUsage:    "[-key-password-file FILE] FILE",
 		Description:  helpText("key-show"),
 		Flags:        []cli.Flag{password.Flag()},
-		OnUsageError: onUsageError,
+		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			file, err := oneFile(cmd)
 			if err == nil {
 				err = a.showKey(file, password.Ask(ctx, a.Stderr, file))
 			}
-			return usageOf(cmd, err)
+			return program.UsageOf(cmd, err)
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -17,10 +18,10 @@ import (
 
 // sessionConfig is what is opened for runs; the audit log goes to to.
 func (a *App) sessionConfig(cfg *flags.Run, to *stream.Target, show *console.Display, log *slog.Logger) follow.SessionConfig {
-	act := follow.NewActivity(version())
+	act := follow.NewActivity(program.Version())
 	s := follow.SessionConfig{
-		Home: a.homeConfig(cfg, log), Activity: act, Log: log,
-		Client: func() (*upstream.Client, error) { return a.upstream(&cfg.Net, cfg.AllowMissing, log) },
+		Home: a.HomeConfig(cfg, log), Activity: act, Log: log,
+		Client: func() (*upstream.Client, error) { return a.Upstream(&cfg.Net, cfg.AllowMissing, log) },
 		Listen: func(s *follow.Session) (stop func(), err error) {
 			return cfg.Listen.Serve(adminHandler(act, s.Store, s.Client), log)
 		},

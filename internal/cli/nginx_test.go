@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -239,7 +240,7 @@ func TestServeBehindNginx(t *testing.T) {
 func runExport(t *testing.T, dir, static string, more ...string) string {
 	t.Helper()
 	var stdout, stderr strings.Builder
-	app := &App{Stdout: &stdout, Stderr: &stderr, Dial: simreg.LoopbackOnly}
+	app := &App{program.App{Stdout: &stdout, Stderr: &stderr, Dial: simreg.LoopbackOnly}}
 	if code := app.Run(Root, append([]string{"clonecratesio", "export", "-mirror", dir, "-static", static}, more...)); code != 0 {
 		t.Fatalf("export ends with %d:\n%s%s", code, &stdout, &stderr)
 	}
@@ -252,7 +253,7 @@ func runExport(t *testing.T, dir, static string, more ...string) string {
 
 func runDoctor(args ...string) (code int, said string) {
 	var out strings.Builder
-	app := &App{Stdout: &out, Stderr: &out, Dial: simreg.LoopbackOnly}
+	app := &App{program.App{Stdout: &out, Stderr: &out, Dial: simreg.LoopbackOnly}}
 	code = app.Run(Root, append([]string{"clonecratesio", "doctor"}, args...))
 	return code, out.String()
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -72,7 +73,7 @@ func (w *upstreamWorld) download(out string, more ...string) (code int, said str
 
 func runLocal(args ...string) (code int, said string) {
 	var out bytes.Buffer
-	app := &App{Stdout: &out, Stderr: &out}
+	app := &App{program.App{Stdout: &out, Stderr: &out}}
 	code = app.Run(Root, args)
 	return code, out.String()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
 // planConfig is the flags of plan.
@@ -41,8 +42,8 @@ func planCommand(a *App) *cli.Command {
 		ArgsUsage:    "[-mirror DIR] [options]",
 		Description:  helpText("plan", "exit-codes"),
 		Flags:        list,
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.plan(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.plan(ctx, &cfg) }),
 	}
 }
 

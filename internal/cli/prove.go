@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -38,13 +39,13 @@ func proveCommand(a *App) *cli.Command {
 			&cli.StringFlag{Name: "sha256", Usage: "the bytes with this `CHECKSUM`, of a version that was published again (default: those stated last)", Destination: &cfg.sum},
 			&cli.StringFlag{Name: "since", Usage: "the earlier checkpoint in `FILE`", Destination: &cfg.since, TakesFile: true},
 		},
-		OnUsageError: onUsageError,
+		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			err := cfg.check(cmd.Args().Slice())
 			if err == nil {
 				err = a.prove(ctx, &cfg)
 			}
-			return usageOf(cmd, err)
+			return program.UsageOf(cmd, err)
 		},
 	}
 }

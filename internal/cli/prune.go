@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/prune"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/trash"
 )
@@ -53,8 +54,8 @@ func pruneCommand(a *App) *cli.Command {
 		ArgsUsage:    "[-mirror DIR] [-yes] [-bundles] [options]",
 		Description:  helpText("prune", "exit-codes"),
 		Flags:        append(list, cfg.log.Flags()...),
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.prune(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.prune(ctx, &cfg) }),
 	}
 }
 
@@ -107,7 +108,7 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 // pruneHeld prunes for good, with the mirror's lock, and that of the bundles.
 func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config, ix *index.Index, log *slog.Logger) (err error) {
 	run := flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches, BundleSize: cfg.bundleSize}
-	w, err := home.Hold(a.homeConfig(&run, log))
+	w, err := home.Hold(a.HomeConfig(&run, log))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/status"
 )
 
@@ -33,13 +34,13 @@ func quarantineCommand(a *App) *cli.Command {
 			&cli.BoolFlag{Name: "settle", Usage: "settle what is there of the version NAME VERSION", Destination: &cfg.settle},
 			&cli.BoolFlag{Name: "settle-all", Usage: "settle everything", Destination: &cfg.settleAll},
 			flags.JSON(&cfg.json, "as one JSON object a line")),
-		OnUsageError: onUsageError,
+		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			err := cfg.check(cmd.Args().Slice())
 			if err == nil {
 				err = a.quarantine(ctx, &cfg)
 			}
-			return usageOf(cmd, err)
+			return program.UsageOf(cmd, err)
 		},
 	}
 }
@@ -82,7 +83,7 @@ func (a *App) quarantine(ctx context.Context, cfg *quarantineConfig) error {
 
 // settle settles what the flags say.
 func (a *App) settle(cfg *quarantineConfig) error {
-	folder, err := a.folder(cfg.dirs.Crates)
+	folder, err := a.Folder(cfg.dirs.Crates)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v3"
 )
@@ -45,11 +46,11 @@ func TestReference(t *testing.T) {
 	}
 }
 
-func help(t *testing.T, program func(*App) *cli.Command, args []string) string {
+func help(t *testing.T, command func(*App) *cli.Command, args []string) string {
 	t.Helper()
 	var out bytes.Buffer
-	app := &App{Stdout: &out, Stderr: &out}
-	if code := app.Run(program, append(args, "-help")); code != 0 {
+	app := &App{program.App{Stdout: &out, Stderr: &out}}
+	if code := app.Run(command, append(args, "-help")); code != 0 {
 		t.Fatalf("%v -help exits %d: %s", args, code, &out)
 	}
 	lines := strings.SplitAfter(out.String(), "\n")

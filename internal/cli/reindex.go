@@ -9,6 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
@@ -30,8 +31,8 @@ func reindexCommand(a *App) *cli.Command {
 		ArgsUsage:    "[-mirror DIR]",
 		Description:  helpText("reindex", "exit-codes"),
 		Flags:        list,
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.reindex(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.reindex(ctx, &cfg) }),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/repack"
 )
 
@@ -45,8 +46,8 @@ func repackCommand(a *App) *cli.Command {
 		ArgsUsage:    "[-mirror DIR] [-keep] [-hot] [-max-duration D]",
 		Description:  helpText("repack", "exit-codes"),
 		Flags:        list,
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.repack(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.repack(ctx, &cfg) }),
 	}
 }
 
@@ -80,7 +81,7 @@ func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
 	if err := run.Origin.ResolveIn(ctx, cfg.dirs.Index, log); err != nil {
 		return err
 	}
-	done, err := repack.Mirror(ctx, a.homeConfig(&run, log), repack.Options{
+	done, err := repack.Mirror(ctx, a.HomeConfig(&run, log), repack.Options{
 		Keep: cfg.keep, Hot: cfg.hot, AtLeast: cfg.atLeast, Workers: cfg.jobs, MaxDuration: time.Duration(cfg.maxDuration),
 		SegmentSize: cfg.segmentGB << 30, Watch: watchPacking(show, log), Log: log,
 	})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg/history"
 )
@@ -113,7 +114,7 @@ func (r *replay) begin(cloned bool) {
 	if cloned {
 		must(r.t, exec.Command("git", "clone", "--quiet", "--bare", r.up, filepath.Join(r.dir, "crates.io-index")).Run())
 	}
-	r.start().want(exitOK)
+	r.start().want(program.ExitOK)
 	r.seen = append(r.seen, 0)
 	r.reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Latency, Delay: 10 * time.Millisecond, Times: -1})
 }
@@ -181,7 +182,7 @@ func (r *replay) complete(step int) []crate.ID {
 	r.t.Helper()
 	c := r.start("-accept-shrink")
 	code, refused := c.code(patience), c.refused()
-	if want := map[bool]int{true: exitOK, false: exitIntegrity}[len(refused) == 0]; code != want {
+	if want := map[bool]int{true: program.ExitOK, false: program.ExitIntegrity}[len(refused) == 0]; code != want {
 		r.t.Fatalf("step %d: exit code %d, want %d with these versions to be accepted by hand: %v\n%s", step, code, want, refused, c.said())
 	}
 	r.seen = append(r.seen, step)
@@ -241,7 +242,7 @@ func (r *replay) settle() {
 	}
 	for _, id := range refused {
 		r.accepted[id] = true
-		r.on("accept", id.Name, id.Version).want(exitOK)
+		r.on("accept", id.Name, id.Version).want(program.ExitOK)
 	}
 	for range 2 {
 		if refused := r.complete(last); len(refused) > 0 {
@@ -249,11 +250,11 @@ func (r *replay) settle() {
 		}
 	}
 	before := r.reg.TotalRequests()
-	r.start().want(exitOK)
+	r.start().want(program.ExitOK)
 	if n := r.reg.TotalRequests() - before; n > 0 {
 		r.t.Errorf("the mirror is complete, and yet %d requests were made", n)
 	}
-	r.on("verify", "-restart").want(exitOK)
+	r.on("verify", "-restart").want(program.ExitOK)
 }
 
 // comebacks returns the number of versions of the first day that are other bytes now.
@@ -274,8 +275,8 @@ func (r *replay) fresh() *replay {
 	there := *r.mirrored
 	there.dir = r.t.TempDir()
 	fresh := &replay{mirrored: &there, way: r.way, up: r.up}
-	fresh.start().want(exitOK)
-	fresh.on("verify", "-restart").want(exitOK)
+	fresh.start().want(program.ExitOK)
+	fresh.on("verify", "-restart").want(program.ExitOK)
 	return fresh
 }
 

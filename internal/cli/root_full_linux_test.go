@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -49,7 +50,7 @@ func TestRootC7NoRoom(t *testing.T) {
 			if tt.delay > 0 {
 				m.slow(tt.delay)
 			}
-			m.want(exitNoSpace, "", tt.args, tt.texts...)
+			m.want(program.ExitNoSpace, "", tt.args, tt.texts...)
 			m.sound()
 			ids := m.acknowledged()
 			m.holds("the manifest", ids)
@@ -93,9 +94,9 @@ func TestRootC7SomebodyFillsTheDisk(t *testing.T) {
 		}
 		rest := filepath.Join(d.dir, "rest")
 		must(t, fill(rest))
-		if code := c.code(patience); code == exitNoSpace {
+		if code := c.code(patience); code == program.ExitNoSpace {
 			met++
-		} else if code != exitOK || m.check(true) != nil {
+		} else if code != program.ExitOK || m.check(true) != nil {
 			t.Errorf("round %d: exit code %d, want 12 or, if it was too late, 0\n%s", round, code, c.said())
 		}
 		m.sound()
@@ -135,10 +136,10 @@ func fill(name string) error {
 func TestRootC7FullFromTheBeginning(t *testing.T) {
 	d := newTmpfs(t, t.TempDir(), roomy)
 	m := newMirroredOn(t, simreg.Demo(), d.dir)
-	m.want(exitOK, "", nil)
+	m.want(program.ExitOK, "", nil)
 	rest := filepath.Join(d.dir, "rest")
 	must(t, fill(rest))
-	m.want(exitNoSpace, "", nil, "no space left", "free some space")
+	m.want(program.ExitNoSpace, "", nil, "no space left", "free some space")
 	must(t, m.check(true))
 	must(t, os.Remove(rest))
 	before := m.reg.TotalRequests()
@@ -158,8 +159,8 @@ func TestRootC11FileSizeLimit(t *testing.T) {
 		codes        []int
 		text         string
 	}{
-		{"of a crate", "ulimit -f 1024", []int{exitNoSpace}, "file too large"},
-		{"of the catalog", "ulimit -f 128", []int{exitNoSpace, exitFailure}, "catalog"},
+		{"of a crate", "ulimit -f 1024", []int{program.ExitNoSpace}, "file too large"},
+		{"of the catalog", "ulimit -f 128", []int{program.ExitNoSpace, program.ExitFailure}, "catalog"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newMirroredOn(t, simreg.Demo(), t.TempDir())

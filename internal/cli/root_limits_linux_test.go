@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -36,14 +37,14 @@ func TestRootC15FewFileDescriptors(t *testing.T) {
 			for _, args := range [][]string{nil, {"-verify-existing"}} {
 				c := m.start(limited, append(args, "-concurrency", "64")...)
 				code := c.code(patience)
-				if code == exitFailure && !tt.enough {
+				if code == program.ExitFailure && !tt.enough {
 					c.says("ulimit -n")
 					if n := m.reg.TotalRequests(); n > 0 {
 						t.Errorf("%d requests were made", n)
 					}
 					break
 				}
-				if code != exitOK {
+				if code != program.ExitOK {
 					t.Fatalf("exit code %d\n%s", code, c.said())
 				}
 			}
@@ -63,7 +64,7 @@ func TestRootC27LittleMemory(t *testing.T) {
 	group := newMemoryGroup(t, limit)
 	m := newMirroredOn(t, simreg.Generate(versions, 2000, 27), dir)
 	c := m.start(fmt.Sprintf(`echo $$ > %s/cgroup.procs && exec "$@"`, group.dir))
-	if code := c.code(3 * time.Minute); code != exitOK {
+	if code := c.code(3 * time.Minute); code != program.ExitOK {
 		t.Fatalf("exit code %d (-1: killed) with %d MiB of memory\n%s", code, limit>>20, c.said())
 	}
 	t.Logf("%d versions within %d MiB, resident at most %d MiB", versions, limit>>20,

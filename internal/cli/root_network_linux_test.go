@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -116,7 +117,7 @@ func TestRootB25NetworkCuts(t *testing.T) {
 	for range mirrors {
 		m := newMirroredIn(n)
 		m.slow(20 * time.Millisecond)
-		for run, code := 0, -1; code != exitOK; run++ {
+		for run, code := 0, -1; code != program.ExitOK; run++ {
 			held := m.acknowledged()
 			before := m.requests(held)
 			c := m.downloadIn(n)
@@ -126,7 +127,7 @@ func TestRootB25NetworkCuts(t *testing.T) {
 				some(300 * time.Millisecond)
 				n.link(true)
 			}
-			if code = c.code(patience); code != exitOK && code != exitIncomplete || run == 10 {
+			if code = c.code(patience); code != program.ExitOK && code != program.ExitIncomplete || run == 10 {
 				t.Fatalf("run %d ended with exit code %d\n%s", run, code, c.said())
 			}
 			m.sound()

@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
@@ -295,7 +296,7 @@ func (o *ordeal) bundling() *child {
 // beginLoose makes a mirror of loose files, which later runs move into bundles.
 func (o *ordeal) beginLoose() {
 	o.t.Helper()
-	o.want(exitOK, "", nil)
+	o.want(program.ExitOK, "", nil)
 	o.intoBundles()
 }
 
@@ -311,7 +312,7 @@ func (o *ordeal) beginMedia() {
 	o.media = filepath.Join(there.dir, "bundles")
 	there.flags = []string{"-bundle", "-bundles-out", o.media}
 	cmd, out := there.command(smallBundles)
-	begin(o.t, cmd, out).want(exitOK)
+	begin(o.t, cmd, out).want(program.ExitOK)
 }
 
 func (m *mirrored) index() string {
@@ -328,7 +329,7 @@ func (o *ordeal) extracting() *child {
 func (o *ordeal) completeExtraction() {
 	o.t.Helper()
 	for range 2 {
-		o.extracting().want(exitOK)
+		o.extracting().want(program.ExitOK)
 		must(o.t, o.check(true))
 	}
 }
@@ -336,7 +337,7 @@ func (o *ordeal) completeExtraction() {
 // beginDamaged makes a mirror in which some files are not the crates any more.
 func (o *ordeal) beginDamaged() {
 	o.t.Helper()
-	o.want(exitOK, "", nil)
+	o.want(program.ExitOK, "", nil)
 	o.slow(5 * time.Millisecond)
 	o.spoiled = map[crate.ID]bool{}
 	ids := o.reg.IDs()
@@ -359,10 +360,10 @@ func (o *ordeal) completeRepair() {
 		o.anew(true)
 	}
 	c := o.repairing()
-	if code := c.code(patience); code != exitIntegrity && code != exitOK { // if the last of it was repaired before
+	if code := c.code(patience); code != program.ExitIntegrity && code != program.ExitOK { // if the last of it was repaired before
 		o.t.Errorf("exit code %d, want 4 or 0\n%s", code, c.said())
 	}
 	must(o.t, os.RemoveAll(filepath.Join(o.dir, "out", "quarantine")))
-	o.tell("verify", "-restart", "-mirror", o.dir, "-out", filepath.Join(o.dir, "out")).want(exitOK, human.Count(int64(o.reg.Len()))+" versions hashed")
+	o.tell("verify", "-restart", "-mirror", o.dir, "-out", filepath.Join(o.dir, "out")).want(program.ExitOK, human.Count(int64(o.reg.Len()))+" versions hashed")
 	o.complete()
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -25,7 +26,7 @@ func TestRootC4PowerCutAfterExit0(t *testing.T) {
 			t.Run(fmt.Sprintf("%s-%d", kind, how), func(t *testing.T) {
 				d := newImage(t, t.TempDir(), kind, "")
 				m := newMirroredOn(t, simreg.Demo(), d.dir)
-				m.want(exitOK, "", nil)
+				m.want(program.ExitOK, "", nil)
 				d.cut(how)
 				d.cycle()
 				must(t, m.check(true))
@@ -98,7 +99,7 @@ func TestRootC12DeadDisk(t *testing.T) {
 	c := m.start("", "-concurrency", "4", "-manifest", elsewhere)
 	m.waitForRequests(1)
 	d.cut(unwritten)
-	c.want(exitFailure, "input/output error")
+	c.want(program.ExitFailure, "input/output error")
 	if n := m.reg.TotalRequests(); n > 50 {
 		t.Errorf("the disk was dead after the first request, and yet %d were made", n)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -279,7 +280,7 @@ func (s *soak) extract() {
 	there.look(nil)
 	c = extract()
 	// What upstream removed the index does not name: a finding, for whoever asks it.
-	if code := c.code(patience); code != exitOK && !s.flipped && len(s.irreplaceable()) == 0 {
+	if code := c.code(patience); code != program.ExitOK && !s.flipped && len(s.irreplaceable()) == 0 {
 		s.t.Errorf("extraction ends with exit code %d\n%s", code, c.said())
 	}
 	s.sum.extracted += len(there.look(nil))

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -76,15 +77,15 @@ func (s *soak) complete() {
 		if !s.unseen[id] {
 			s.t.Errorf("%v is refused, and its removal was seen\n%s", id, c.said())
 		}
-		s.ask("accept", id.Name, id.Version).want(exitOK)
+		s.ask("accept", id.Name, id.Version).want(program.ExitOK)
 	}
-	if s.forgot && code == exitIntegrity {
-		s.ask("quarantine", "-settle-all").want(exitOK)
+	if s.forgot && code == program.ExitIntegrity {
+		s.ask("quarantine", "-settle-all").want(program.ExitOK)
 	}
-	if code == exitIntegrity && (s.forgot || len(refused) > 0) {
-		s.run().want(exitOK)
+	if code == program.ExitIntegrity && (s.forgot || len(refused) > 0) {
+		s.run().want(program.ExitOK)
 	} else {
-		c.want(exitOK)
+		c.want(program.ExitOK)
 	}
 	clear(s.unseen)
 	clear(s.coming)

@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
 func (s *soak) full() {
@@ -21,7 +22,7 @@ func (s *soak) full() {
 	s.somewhere()
 	rest := filepath.Join(s.dir, "rest")
 	must(s.t, fill(rest))
-	if code := c.code(patience); code != exitNoSpace && code != exitOK && (code != exitIntegrity || !s.forgot && len(c.refused()) == 0) {
+	if code := c.code(patience); code != program.ExitNoSpace && code != program.ExitOK && (code != program.ExitIntegrity || !s.forgot && len(c.refused()) == 0) {
 		s.t.Errorf("exit code %d on a full disk\n%s", code, c.said())
 	}
 	stop()
@@ -88,10 +89,10 @@ func (s *soak) flip() {
 	s.flipped = s.flipped || !loose
 	c := s.ask("verify", "-restart")
 	code := c.code(patience)
-	if code != exitIntegrity && (loose || code != exitOK) {
+	if code != program.ExitIntegrity && (loose || code != program.ExitOK) {
 		s.t.Errorf("a bit of %s was flipped at %d, and verify exits %d\n%s", file, at, code, c.said())
 	}
-	if code == exitIntegrity {
+	if code == program.ExitIntegrity {
 		s.held = map[crate.ID]int{} // what was damaged is fetched
 		if s.rnd.IntN(2) == 0 {
 			c := s.repair()
@@ -99,7 +100,7 @@ func (s *soak) flip() {
 			s.strike(c)
 		}
 		c := s.repair()
-		if code := c.code(patience); code != exitIntegrity && code != exitOK { // all may have been repaired before
+		if code := c.code(patience); code != program.ExitIntegrity && code != program.ExitOK { // all may have been repaired before
 			s.t.Errorf("a repair ends with exit code %d\n%s", code, c.said())
 		}
 		must(s.t, os.RemoveAll(filepath.Join(s.dir, "out", "quarantine")))
@@ -173,7 +174,7 @@ func (s *soak) settle() {
 	s.complete()
 	s.after()
 	before := s.reg.TotalRequests()
-	s.run().want(exitOK)
+	s.run().want(program.ExitOK)
 	if n := s.reg.TotalRequests() - before; n > 0 {
 		s.t.Errorf("the mirror is complete, and yet %d requests were made", n)
 	}
@@ -185,7 +186,7 @@ func (s *soak) settle() {
 			s.t.Errorf("the mirror is complete, and the catalog has nothing of %v with the checksum %v", id, sum)
 		}
 	}
-	s.ask("verify", "-restart").want(exitOK, human.Count(int64(len(s.kept)))+" versions hashed")
+	s.ask("verify", "-restart").want(program.ExitOK, human.Count(int64(len(s.kept)))+" versions hashed")
 	s.after()
 	s.sum.checked += len(s.kept)
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -30,7 +31,7 @@ func TestRootC13UnreadableFiles(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
 	m := newMirroredOn(t, simreg.Demo(), dir)
-	m.want(exitOK, "", nil)
+	m.want(program.ExitOK, "", nil)
 
 	// The folder moves to a disk of its own, which then loses its end.
 	folder := filepath.Join(dir, "out", filepath.FromSlash(cedars))
@@ -43,7 +44,7 @@ func TestRootC13UnreadableFiles(t *testing.T) {
 	bad := d.loseEnd(m, ids)
 
 	before := m.reg.TotalRequests()
-	m.want(exitIntegrity, "", []string{"-verify-existing"}, "input/output error", "which is held")
+	m.want(program.ExitIntegrity, "", []string{"-verify-existing"}, "input/output error", "which is held")
 	if n := m.reg.TotalRequests() - before; n > 0 {
 		t.Errorf("%d requests were made", n)
 	}
@@ -110,11 +111,11 @@ func TestRootC14ReadOnlyFromTheBeginning(t *testing.T) {
 			d := newTmpfs(t, t.TempDir(), roomy)
 			m := newMirroredOn(t, simreg.Demo(), d.dir)
 			if there {
-				m.want(exitOK, "", []string{"-limit", "100"})
+				m.want(program.ExitOK, "", []string{"-limit", "100"})
 			}
 			before := m.reg.TotalRequests()
 			d.remount("ro")
-			m.want(exitFailure, "", nil, "read-only file system", "mount the file system read-write")
+			m.want(program.ExitFailure, "", nil, "read-only file system", "mount the file system read-write")
 			if n := m.reg.TotalRequests() - before; n > 0 {
 				t.Errorf("%d requests were made", n)
 			}
@@ -135,7 +136,7 @@ func TestRootC14ReadOnlyInMidRun(t *testing.T) {
 	m.waitForRequests(150) // more than a second: one commit has been made
 	time.Sleep(100 * time.Millisecond)
 	d.failInside()
-	c.want(exitFailure, "read-only file system", "mount the file system read-write")
+	c.want(program.ExitFailure, "read-only file system", "mount the file system read-write")
 	if n := m.reg.TotalRequests(); n > 250 {
 		t.Errorf("%d requests were made: the run went on", n)
 	}
@@ -179,9 +180,9 @@ func TestRootC24FolderOnAnotherFileSystem(t *testing.T) {
 	d := newTmpfs(t, folder, roomy)
 	c := m.start("")
 	switch code := c.code(patience); code {
-	case exitOK:
+	case program.ExitOK:
 		must(t, m.check(true))
-	case exitIncomplete:
+	case program.ExitIncomplete:
 		c.says("cross-device", cedars)
 		m.lacks(m.in(cedars))
 	default:
@@ -214,7 +215,7 @@ func TestRootC31FolderOfSomebodyElse(t *testing.T) {
 	const nobody = 65534
 	base := t.TempDir()
 	must(t, os.Chmod(filepath.Dir(base), 0o711)) // a TempDir is root's alone
-	program := copyProgram(t, base)
+	binary := copyProgram(t, base)
 	dir := filepath.Join(base, "mirror")
 	must(t, os.Mkdir(dir, 0o755))
 	m := newMirroredOn(t, simreg.Demo(), dir)
@@ -227,18 +228,18 @@ func TestRootC31FolderOfSomebodyElse(t *testing.T) {
 
 	run := func() *child {
 		cmd, out := m.command()
-		cmd.Path = program
+		cmd.Path = binary
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 		return begin(t, cmd, out)
 	}
-	run().want(exitIncomplete, "permission denied", cedars)
+	run().want(program.ExitIncomplete, "permission denied", cedars)
 	m.sound()
 	m.lacks(m.in(cedars))
 
 	must(t, os.Chown(folder, nobody, nobody))
 	must(t, os.Chmod(folder, 0o755))
 	before := m.reg.TotalRequests()
-	run().want(exitOK)
+	run().want(program.ExitOK)
 	must(t, m.check(true))
 	if n := m.reg.TotalRequests() - before; n != len(m.in(cedars)) {
 		t.Errorf("%d requests were made for the %d crates that were missing", n, len(m.in(cedars)))

@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
@@ -39,8 +40,8 @@ func serveCommand(a *App) *cli.Command {
 		Usage:        "let cargo build from the mirror, and people look at it",
 		Description:  helpText("serve", "exit-codes", "serve-end"),
 		Flags:        cfg.flags(),
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.serve(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.serve(ctx, &cfg) }),
 	}
 }
 
@@ -102,7 +103,7 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
 	}
-	pages := pages.New(pages.Config{Mirror: v, About: pages.AboutOf(v), PublicURL: public, Version: version(), Log: log})
+	pages := pages.New(pages.Config{Mirror: v, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Log: log})
 	defer pages.Close()
 	server.OnShutdown(pages.Close)
 	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, LogDir: cfg.dirs.Statements, Log: log})
@@ -116,7 +117,7 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 		log.Info("config.json names the address at which each client has connected; behind a proxy or a mapped port give -public-url")
 	}
 	if err := cfg.dirs.CheckCatalog(); err != nil { // a run that is making one may be on its way
-		log.Warn("nothing is served yet: "+err.Error(), "next", hint(err))
+		log.Warn("nothing is served yet: "+err.Error(), "next", program.Hint(err))
 	}
 	fmt.Fprint(a.Stdout, publicurl.CargoConfig(publicurl.Index(server.ClientURL(public))))
 	return server.Serve(ctx, h)
@@ -126,6 +127,6 @@ func (cfg *serveConfig) serveAdmin(v *reader.View, h *registry.Handler, server *
 	if host, _, err := net.SplitHostPort(cfg.adminListen.Addr); err == nil && host != "localhost" && !admin.IsLoopback(cfg.adminListen.Addr) {
 		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.adminListen.Addr)
 	}
-	status := registry.Status(v, version())
+	status := registry.Status(v, program.Version())
 	return cfg.adminListen.Serve(admin.Handler(func() any { return status() }, h.Metrics(), server.Metrics(), deep), log)
 }

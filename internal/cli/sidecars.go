@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/sidecar"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -43,8 +44,8 @@ func sidecarsCommand(a *App, name string) *cli.Command {
 		ArgsUsage:    "-index-dir DIR [-out DIR | -output-mode jsonl -jsonl-out FILE | -output-mode parquet -parquet-out FILE] [options]",
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.sidecars(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.sidecars(ctx, &cfg) }),
 	}
 }
 
@@ -173,7 +174,7 @@ func (a *App) describe(ctx context.Context, cfg *sidecarsConfig, to stream.Targe
 		Log: log, Progress: sidecar.NewProgress(),
 	}
 	where := sidecar.Target{
-		Mode: sidecar.Mode(cfg.mode), Dir: cfg.out, File: to.File, Stream: to.Stream, Manifest: cfg.manifest, Create: a.folder, Owner: owner(cfg.target()),
+		Mode: sidecar.Mode(cfg.mode), Dir: cfg.out, File: to.File, Stream: to.Stream, Manifest: cfg.manifest, Create: a.Folder, Owner: program.Owner(cfg.target()),
 	}
 	if cfg.insides {
 		where.Mirror = &home.Dirs{Crates: cfg.mirrorOut, Bundles: cfg.bundlesOut}

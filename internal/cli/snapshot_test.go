@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -123,7 +124,7 @@ func syncOn(t *testing.T, reg *simreg.Registry, dir string, day int) {
 	}
 	defer server.Close()
 	var stderr strings.Builder
-	app := &App{Stdout: io.Discard, Stderr: &stderr, Dial: simreg.LoopbackOnly}
+	app := &App{program.App{Stdout: io.Discard, Stderr: &stderr, Dial: simreg.LoopbackOnly}}
 	if code := app.Run(Root, []string{"clonecratesio", "sync", "-mirror", dir, "-index-url", upstream,
 		"-crates-base-url", server.BaseURL, "-accept-republished", "always", "-listen", ""}); code != 0 {
 		t.Fatalf("sync ends with %d:\n%s", code, &stderr)

@@ -15,6 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/repack"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/status"
 )
@@ -37,8 +38,8 @@ func statusCommand(a *App) *cli.Command {
 			flags.JSON(&cfg.json, "as one JSON object; with -removed, one a line"),
 			&cli.BoolFlag{Name: "removed", Usage: "list what the index has stopped naming, when that was seen, and in which commit", Destination: &cfg.removed},
 			&cli.BoolFlag{Name: "deep", Usage: "say what the deep archive has: its ratio, what rebuilds the crates, what is stored as it is and why", Destination: &cfg.deep}),
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.status(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.status(ctx, &cfg) }),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -46,8 +47,8 @@ func syncCommand(a *App) *cli.Command {
 		ArgsUsage:    "[-mirror DIR] [-bundle] [-every 10m] [options]",
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.sync(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.sync(ctx, &cfg) }),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
 )
@@ -53,8 +54,8 @@ func verifyCommand(a *App) *cli.Command {
 		ArgsUsage:    "[-mirror DIR] [-max-duration D] [-deep crates|tars] [-repair]",
 		Description:  helpText("verify"),
 		Flags:        list,
-		OnUsageError: onUsageError,
-		Action:       action(cfg.check, func(ctx context.Context) error { return a.verify(ctx, &cfg) }),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.verify(ctx, &cfg) }),
 	}
 }
 

@@ -37,7 +37,7 @@ class ProjectManifest(MirrorTest):
 
     def test_version_license_and_build(self) -> None:
         project, build = self.project["project"], self.project["build"]
-        self.assertIn(f'const release = "{project["version"]}"', self.read("internal/cli/version.go"))
+        self.assertIn(f'const release = "{project["version"]}"', self.read("internal/program/version.go"))
         self.assertTrue(self.read(project["license_file"]).startswith(f"{project['license']} License"))
         go_mod = self.read("go.mod")
         self.assertIn(f"module {build['module']}\n", go_mod)

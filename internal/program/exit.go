@@ -1,4 +1,4 @@
-package cli
+package program
 
 import (
 	"context"
@@ -27,26 +27,26 @@ import (
 
 // Exit codes. They are part of the contract with scripts.
 const (
-	exitOK         = 0
-	exitFailure    = 1
-	exitUsage      = 2
-	exitIncomplete = 3
-	exitIntegrity  = 4
-	exitNoMirror   = 10
-	exitLocked     = 11
-	exitNoSpace    = 12
+	ExitOK         = 0
+	ExitFailure    = 1
+	ExitUsage      = 2
+	ExitIncomplete = 3
+	ExitIntegrity  = 4
+	ExitNoMirror   = 10
+	ExitLocked     = 11
+	ExitNoSpace    = 12
 )
 
-// usageOf gives wrong usage the usage line of the command.
-func usageOf(cmd *cli.Command, err error) error {
+// UsageOf gives wrong usage the usage line of the command.
+func UsageOf(cmd *cli.Command, err error) error {
 	if usage := new(flags.UsageError); errors.As(err, &usage) {
 		usage.Cmd = cmd
 	}
 	return err
 }
 
-// onUsageError takes what the flag parser has to say.
-func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+// OnUsageError takes what the flag parser has to say.
+func OnUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 	return &flags.UsageError{Cmd: cmd, Err: err}
 }
 
@@ -62,34 +62,34 @@ func (e *signalError) code() int {
 	return 130
 }
 
-// exitCode maps an error to the exit code of the program. The order matters
+// ExitCode maps an error to the exit code of the program. The order matters
 // where an error is several things at once: what an operator must do first
 // comes first.
-func exitCode(err error) int {
+func ExitCode(err error) int {
 	var signal *signalError
 	switch {
 	case err == nil:
-		return exitOK
+		return ExitOK
 	case errors.As(err, new(*flags.UsageError)):
-		return exitUsage
+		return ExitUsage
 	case errors.As(err, new(*home.NoMirrorError)):
-		return exitNoMirror
+		return ExitNoMirror
 	case errors.As(err, new(*durable.HeldError)):
-		return exitLocked
+		return ExitLocked
 	case errors.Is(err, durable.ErrNoSpace):
-		return exitNoSpace
+		return ExitNoSpace
 	case errors.As(err, &signal):
 		return signal.code()
 	case errors.As(err, new(*verdict.IntegrityError)):
-		return exitIntegrity
+		return ExitIntegrity
 	case errors.As(err, new(*verdict.IncompleteError)), errors.As(err, new(*upstream.StoppedError)), errors.As(err, new(*index.ShrinkError)):
-		return exitIncomplete
+		return ExitIncomplete
 	}
-	return exitFailure
+	return ExitFailure
 }
 
-// hint says what to do about an error, or nothing.
-func hint(err error) string {
+// Hint says what to do about an error, or nothing.
+func Hint(err error) string {
 	var noMirror *home.NoMirrorError
 	switch {
 	case errors.As(err, &noMirror) && noMirror.Crates:
@@ -137,7 +137,7 @@ var readingOps = []string{"open", "stat", "lstat", "statat", "read", "readdir", 
 // report tells of err on stderr and returns the exit code.
 func (a *App) report(name string, err error) int {
 	if err == nil {
-		return exitOK
+		return ExitOK
 	}
 	for line := range strings.Lines(err.Error()) { // errors.Join makes lines
 		fmt.Fprintf(a.Stderr, "%s: %s\n", name, human.Printable(strings.TrimSuffix(line, "\n")))
@@ -147,8 +147,8 @@ func (a *App) report(name string, err error) int {
 		fmt.Fprintf(a.Stderr, "usage: %s %s\n       %s -help lists the options\n",
 			usage.Cmd.FullName(), usage.Cmd.ArgsUsage, usage.Cmd.FullName())
 	}
-	if h := hint(err); h != "" {
+	if h := Hint(err); h != "" {
 		fmt.Fprintf(a.Stderr, "%s: %s\n", name, h)
 	}
-	return exitCode(err)
+	return ExitCode(err)
 }

@@ -1,4 +1,4 @@
-package cli
+package program
 
 import "runtime/debug"
 
@@ -9,7 +9,7 @@ const release = "2.0.0-dev"
 // homepage is where people who see our requests can find out who we are.
 const homepage = "https://github.com/APTlantis/Mirror-Rust-Crates"
 
-func version() string {
+func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version
@@ -17,10 +17,10 @@ func version() string {
 	return release
 }
 
-// userAgent names the program, its version and whom to write to, as crates.io's
+// UserAgent names the program, its version and whom to write to, as crates.io's
 // data access policy asks.
-func userAgent(contact string) string {
-	ua := "clonecratesio/" + version() + " (+" + homepage + ")"
+func UserAgent(contact string) string {
+	ua := "clonecratesio/" + Version() + " (+" + homepage + ")"
 	if contact != "" {
 		ua += " contact: " + contact
 	}

@@ -1,4 +1,4 @@
-package cli
+package program
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ func TestC2WhoeverMeetsTheSignal(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("signals cannot be sent on Windows")
 	}
-	program := func(*App) *cli.Command {
+	asking := func() *cli.Command {
 		return &cli.Command{Name: "asking", Action: func(ctx context.Context, _ *cli.Command) error {
 			self, err := os.FindProcess(os.Getpid())
 			if err == nil {
@@ -33,7 +33,7 @@ func TestC2WhoeverMeetsTheSignal(t *testing.T) {
 	}
 	var stderr bytes.Buffer
 	app := &App{Stdout: new(bytes.Buffer), Stderr: &stderr}
-	if code := app.Run(program, []string{"asking"}); code != 143 {
+	if code := app.Run(asking, []string{"asking"}); code != 143 {
 		t.Errorf("exit code %d, want 143", code)
 	}
 	for _, want := range []string{"asking: stopped by terminated\n", "asking: asking the catalog: context canceled\n", "nothing is lost"} {

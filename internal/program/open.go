@@ -1,4 +1,4 @@
-package cli
+package program
 
 import (
 	"log/slog"
@@ -12,20 +12,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// owner is what a lock says of this process. Not the whole command line: URLs may
+// Owner is what a lock says of this process. Not the whole command line: URLs may
 // have passwords.
-func owner(out string) durable.Owner {
+func Owner(out string) durable.Owner {
 	return durable.Self(filepath.Base(os.Args[0]) + " -out " + out)
 }
 
-// homeConfig says how the mirror of a run is opened for writing.
-func (a *App) homeConfig(cfg *flags.Run, log *slog.Logger) home.Config {
+// HomeConfig says how the mirror of a run is opened for writing.
+func (a *App) HomeConfig(cfg *flags.Run, log *slog.Logger) home.Config {
 	size := cfg.BundleSize.Bytes()
 	if a.BundleSize > 0 {
 		size = a.BundleSize
 	}
 	return home.Config{
-		Dirs: cfg.Home, Owner: owner(cfg.Home.Crates), Disk: a.Disk, Durability: cfg.Durability.Store(), Log: log,
+		Dirs: cfg.Home, Owner: Owner(cfg.Home.Crates), Disk: a.Disk, Durability: cfg.Durability.Store(), Log: log,
 		NewCatalog: cfg.NewCatalog,
 		Bundles: home.BundleConfig{
 			Write: cfg.Bundle, KeepLoose: cfg.BundleMode == "add", Size: size,
@@ -34,12 +34,12 @@ func (a *App) homeConfig(cfg *flags.Run, log *slog.Logger) home.Config {
 	}
 }
 
-// folder opens a folder for writing, made if it is not there.
-func (a *App) folder(dir string) (durable.FS, error) { return home.CreateFolder(dir, a.Disk) }
+// Folder opens a folder for writing, made if it is not there.
+func (a *App) Folder(dir string) (durable.FS, error) { return home.CreateFolder(dir, a.Disk) }
 
-// upstream makes the client of a run.
-func (a *App) upstream(cfg *flags.Net, allowMissing bool, log *slog.Logger) (*upstream.Client, error) {
-	c := cfg.Client(userAgent(cfg.Contact))
+// Upstream makes the client of a run.
+func (a *App) Upstream(cfg *flags.Net, allowMissing bool, log *slog.Logger) (*upstream.Client, error) {
+	c := cfg.Client(UserAgent(cfg.Contact))
 	c.AllowMissing, c.Dial, c.Log = allowMissing, a.Dial, log
 	return upstream.New(c)
 }
