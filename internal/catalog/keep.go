@@ -1,0 +1,43 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+)
+
+// Keep forgets every place but those in the bundles and segments of these names, and
+// bytes that are in none of them: for those who hold what a list names, and nothing
+// else. It reads all rows.
+func (c *Catalog) Keep(ctx context.Context, bundles, segments []string) error {
+	if err := c.keep(ctx, bundles, segments); err != nil {
+		return fmt.Errorf("forgetting in the catalog what is not there any more: %w", classify(err))
+	}
+	return nil
+}
+
+func (c *Catalog) keep(ctx context.Context, bundles, segments []string) error {
+	one := []struct{}{{}} // do it once
+	do := func(w *writing, statement string) {
+		put(ctx, w, statement, one, func(*struct{}) []any { return nil })
+	}
+	return c.write(ctx, func(w *writing) {
+		do(w, "CREATE TEMP TABLE IF NOT EXISTS kept (name TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID")
+		for _, of := range []struct {
+			table, forget string
+			names         []string
+		}{
+			{"bundles", "bundle = '', offset = 0, length = 0 WHERE bundle <> '' AND bundle", bundles},
+			{"segments", "segment = '', pack = 0, pack_size = 0, number = 0 WHERE segment <> '' AND segment", segments},
+		} {
+			do(w, "DELETE FROM temp.kept")
+			put(ctx, w, "INSERT INTO temp.kept VALUES (?) ON CONFLICT DO NOTHING", of.names, func(name *string) []any { return []any{*name} })
+			do(w, "DELETE FROM "+of.table+" WHERE name NOT IN (SELECT name FROM temp.kept)")
+			do(w, "UPDATE versions SET "+of.forget+" NOT IN (SELECT name FROM temp.kept)")
+		}
+		do(w, "DROP TABLE temp.kept")
+		do(w, "UPDATE versions SET loose = 0 WHERE loose <> 0")
+		do(w, "DELETE FROM versions WHERE bundle = '' AND segment = ''")
+		do(w, "DELETE FROM names WHERE NOT EXISTS (SELECT 1 FROM versions WHERE name = names.name AND ("+named+"))")
+		do(w, "DELETE FROM crates AS c WHERE NOT EXISTS (SELECT 1 FROM versions v WHERE "+ofCrate+")")
+	})
+}

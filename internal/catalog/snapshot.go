@@ -1,0 +1,209 @@
+package catalog
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// A snapshot is a copy of a catalog, compressed with zstd, that another machine may
+// begin with. 1.7 million versions are some 200 MB, and half of that compressed.
+const (
+	// maxSnapshot bounds a snapshot when it is decompressed, in bytes.
+	maxSnapshot = 16 << 30
+	// maxSnapshotWindow bounds the memory that decompressing takes, in bytes.
+	maxSnapshotWindow = 8 << 20
+)
+
+// Snapshot writes a snapshot of the catalog as it is now to w, while others may go on
+// writing the catalog. The copy is made in a file at temp first, which is removed.
+func (c *Catalog) Snapshot(ctx context.Context, temp string, w io.Writer) error {
+	if err := c.snapshot(ctx, temp, w); err != nil {
+		return fmt.Errorf("making a snapshot of the catalog: %w", classify(err))
+	}
+	return nil
+}
+
+func (c *Catalog) snapshot(ctx context.Context, temp string, w io.Writer) (err error) {
+	if err := removeIfThere(temp); err != nil { // of a run that was killed
+		return err
+	}
+	defer func() { err = errors.Join(err, removeIfThere(temp)) }()
+	if _, err := c.db.ExecContext(ctx, "VACUUM INTO ?", temp); err != nil {
+		return err
+	}
+	f, err := os.Open(temp)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(maxSnapshotWindow/2))
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(z, f)
+	return errors.Join(err, z.Close())
+}
+
+// A SnapshotError says that a snapshot is not one that can be begun with. Nothing was
+// changed; what it would have saved can be had from the lists of the bundles.
+type SnapshotError struct{ Err error }
+
+func (e *SnapshotError) Error() string {
+	return "the snapshot of the catalog cannot be used: " + e.Err.Error()
+}
+
+func (e *SnapshotError) Unwrap() error { return e.Err }
+
+// Install makes a snapshot the catalog at path, where there must be none. The
+// compressed bytes, of which it reads size, must have the checksum; what is in them is
+// checked as far as it could harm: its format, its tables, and whether SQLite finds
+// damage. Whether the rows are true, the caller must see to. Errors: *SnapshotError;
+// fs.ErrExist.
+func Install(ctx context.Context, path string, from io.Reader, size int64, sum crate.Checksum) (err error) {
+	for _, there := range []string{path, path + "-wal"} { // another catalog's log would be replayed
+		if _, err := os.Stat(there); err == nil {
+			return &fs.PathError{Op: "install", Path: there, Err: fs.ErrExist}
+		}
+	}
+	temp := path + ".incoming"
+	defer func() { err = errors.Join(err, removeIfThere(temp)) }()
+	if err := receive(temp, io.LimitReader(from, size+1), size, sum); err != nil {
+		return err
+	}
+	if err := checkSnapshot(ctx, temp); err != nil {
+		return &SnapshotError{err}
+	}
+	folder, err := durable.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	err = folder.Publish(filepath.Base(temp), filepath.Base(path))
+	if err == nil {
+		err = folder.SyncDir(".")
+	}
+	return errors.Join(err, folder.Close())
+}
+
+// receive decompresses a snapshot into a file, and syncs that.
+func receive(temp string, from io.Reader, size int64, sum crate.Checksum) error {
+	if err := removeIfThere(temp); err != nil {
+		return err
+	}
+	folder, err := durable.Open(filepath.Dir(temp))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	f, err := folder.Create(filepath.Base(temp))
+	if err != nil {
+		return err
+	}
+	err = decompress(f, from, size, sum)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func decompress(to io.Writer, from io.Reader, size int64, sum crate.Checksum) error {
+	h := sha256.New()
+	counted := &counter{Reader: io.TeeReader(from, h)}
+	z, err := zstd.NewReader(counted, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxSnapshotWindow))
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	n, err := io.Copy(&writeErrors{Writer: to}, io.LimitReader(z, maxSnapshot+1))
+	if disk := (*diskError)(nil); errors.As(err, &disk) {
+		return disk.Err
+	}
+	if err == nil && n > maxSnapshot {
+		err = fmt.Errorf("it has more than %d bytes", int64(maxSnapshot))
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, counted)
+	}
+	if got := crate.Checksum(h.Sum(nil)); err == nil && (counted.n != size || got != sum) {
+		err = fmt.Errorf("sha256 of %d bytes is %s, want %s of %d", counted.n, got, sum, size)
+	}
+	if err != nil {
+		return &SnapshotError{err}
+	}
+	return nil
+}
+
+type counter struct {
+	io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// writeErrors tells errors of the disk from those of what is copied.
+type writeErrors struct{ io.Writer }
+
+type diskError struct{ Err error }
+
+func (e *diskError) Error() string { return e.Err.Error() }
+
+func (w *writeErrors) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		err = &diskError{err}
+	}
+	return n, err
+}
+
+// checkSnapshot refuses a file that is no catalog of this program's format, or has
+// anything in it beside the tables that such a catalog has: a trigger would be run by
+// the first one who writes.
+func checkSnapshot(ctx context.Context, path string) error {
+	c, err := open(path, "ro", "&immutable=1&_pragma=trusted_schema(OFF)&_pragma=cell_size_check(ON)")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if have := c.format.Load(); have != format {
+		return fmt.Errorf("it has format %d, this program's is %d", have, format)
+	}
+	var foreign string
+	err = c.db.QueryRowContext(ctx, `SELECT coalesce(group_concat(type || ' ' || name, ', '), '') FROM sqlite_schema WHERE NOT (
+		type = 'table' AND name IN ('versions', 'removed', 'accepted', 'crates', 'gone', 'bundles', 'segments', 'taken', 'source', 'logged', 'names', 'sqlite_sequence')
+		OR type = 'index' AND (name = 'unlisted_twice' OR name LIKE 'sqlite_autoindex_%'))`).Scan(&foreign)
+	if err != nil {
+		return classify(err)
+	}
+	if foreign != "" {
+		return fmt.Errorf("there is something in it that no catalog has: %.200s", foreign)
+	}
+	var verdict string
+	if err := c.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return classify(err)
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("%w: %.200s", ErrDamaged, verdict)
+	}
+	return nil
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
