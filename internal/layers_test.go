@@ -66,7 +66,6 @@ var floors = [][]string{
 		// what is to be done
 		"internal/reader",
 		"internal/plan",
-		"internal/index/carry",
 	},
 	{
 		// folders of a mirror,

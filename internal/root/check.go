@@ -107,6 +107,7 @@ func (r *Root) check() error {
 		}
 	}
 	return cmp.Or(
+		checkWord("id", r.ID),
 		checkFiles(r.Bundles, checkBundleName),
 		checkFiles(r.Segments, checkSegmentName),
 		r.Index.check(),
@@ -121,7 +122,7 @@ func (w *Writer) check(shard string, highest int64) error {
 	if w.Epoch < 0 || w.Epoch > highest {
 		return fmt.Errorf("epoch %d", w.Epoch)
 	}
-	if w.NextBundle < 0 || w.NextBundle > bundle.MaxNumber || w.NextSegment < 0 || w.NextSegment > deep.MaxNumber {
+	if !w.Bundles.within(bundle.MaxNumber) || !w.Segments.within(deep.MaxNumber) {
 		return errors.New("numbers out of range")
 	}
 	if min(w.Crates, w.Versions, w.Bytes, w.Missing) < 0 {
@@ -132,7 +133,11 @@ func (w *Writer) check(shard string, highest int64) error {
 			return err
 		}
 	}
-	return checkWord("owner", w.Owner)
+	return cmp.Or(checkWord("id", w.ID), checkWord("owner", w.Owner))
+}
+
+func (w Window) within(highest int) bool {
+	return 0 <= w.First && w.First <= w.Next && w.Next <= highest
 }
 
 func (i *Index) check() error {

@@ -40,9 +40,11 @@
 //
 // # Numbers
 //
-// A bundle gets its number before it is in the root. A writer takes numbers in the
-// root first ([Session.Take]), and no other one uses those, so that what a writer that
-// lost its lease still has on its disk keeps its name and can be pushed later.
+// A bundle gets its number before it is in the root. A writer takes a window of numbers
+// in the root first ([Session.TakeBundle]), and no other one uses those, so that what a
+// writer that lost its lease still has on its disk keeps its name and can be pushed
+// later. A mirror folder that writes again goes on in its window; another one begins
+// behind it.
 package root
 
 import (
@@ -72,6 +74,7 @@ const MaxSize = 64 << 20
 // Root is what a mirror in a bucket is. The zero Root, of generation 0, is none yet.
 type Root struct {
 	Format     int               `json:"format"`
+	ID         string            `json:"id"`         // random, of the mirror: all its roots have the same
 	Generation int64             `json:"generation"` // from 1
 	Parent     crate.Checksum    `json:"parent"`     // of the bytes of the root before; zero: there was none
 	Written    time.Time         `json:"written"`    // UTC, whole seconds
@@ -86,10 +89,11 @@ type Root struct {
 // Writer is what the root knows of the writer of a shard.
 type Writer struct {
 	Epoch int64  `json:"epoch"` // 0: nobody may write the shard, until a lease of it is taken
-	Owner string `json:"owner"` // for people: where it runs
-	// Numbers from which on bundles, and segments, have not been given out yet.
-	NextBundle  int `json:"next_bundle"`
-	NextSegment int `json:"next_segment"`
+	ID    string `json:"id"`    // random, of the mirror folder that wrote last
+	Owner string `json:"owner"` // for people: where that is
+
+	Bundles  Window `json:"bundles"` // numbers that are its own
+	Segments Window `json:"segments"`
 
 	// What the last round that came to its end found.
 	Commit   string    `json:"commit"`        // of the index; empty: no round came to its end yet
@@ -99,6 +103,12 @@ type Writer struct {
 	Bytes    int64     `json:"bytes"`         // of all that is held
 	Missing  int64     `json:"missing"`       // versions that the index names and are not held
 	Time     time.Time `json:"time,omitzero"` // when it ended, UTC, whole seconds; zero if none did
+}
+
+// Window is a range of numbers.
+type Window struct {
+	First int `json:"first"`
+	Next  int `json:"next"` // the first beyond it
 }
 
 // Index is the index of the mirror, as the bundles of git that together have it.

@@ -21,10 +21,10 @@ var (
 func example() *Root {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	return &Root{
-		Format: Format, Generation: 7, Parent: crate.Checksum{1}, Written: at, Epoch: 4,
+		Format: Format, ID: "M", Generation: 7, Parent: crate.Checksum{1}, Written: at, Epoch: 4,
 		Writers: map[string]Writer{
-			"":    {Epoch: 4, Owner: "host a, /srv/mirror", NextBundle: 80, NextSegment: 64, Commit: commit1, Complete: true, Crates: 2, Versions: 3, Bytes: 4, Time: at},
-			"1/8": {Owner: "host b", NextBundle: 9},
+			"":    {Epoch: 4, Owner: "host a, /srv/mirror", ID: "A", Bundles: Window{64, 80}, Segments: Window{0, 16}, Commit: commit1, Complete: true, Crates: 2, Versions: 3, Bytes: 4, Time: at},
+			"1/8": {Owner: "host b", Bundles: Window{0, 9}},
 		},
 		Index: Index{Branch: "master", Commit: commit1, Chain: []File{
 			{Name: IndexName(commit0), Size: 10, SHA256: crate.Checksum{2}}, {Name: IndexName(commit1), Size: 11, SHA256: crate.Checksum{3}},
@@ -76,7 +76,8 @@ func TestRefused(t *testing.T) {
 		"shards without bound":   func(r *Root) { r.Writers["0/5000"] = Writer{} },
 		"escape codes":           func(r *Root) { r.Writers[""] = Writer{Owner: "\x1b[2J"} },
 		"negative count":         func(r *Root) { r.Writers[""] = Writer{Missing: -1} },
-		"number beyond all":      func(r *Root) { r.Writers[""] = Writer{NextBundle: 1 << 30} },
+		"number beyond all":      func(r *Root) { r.Writers[""] = Writer{Bundles: Window{0, 1 << 30}} },
+		"window that ends early": func(r *Root) { r.Writers[""] = Writer{Bundles: Window{2, 1}} },
 		"complete at no commit":  func(r *Root) { r.Writers[""] = Writer{Complete: true} },
 		"path":                   func(r *Root) { r.Bundles[0].Name = "../bundle-0000.tar.zst" },
 		"list with a path":       func(r *Root) { r.Bundles[0].Lists[0].Name = "a/b.jsonl" },

@@ -1,0 +1,34 @@
+package root
+
+import "context"
+
+// numbersAtOnce is how many numbers a writer takes with one change of the root. Those
+// that it does not use are gaps if another mirror folder writes next.
+const numbersAtOnce = 16
+
+// TakeBundle returns the lowest number that is at least that, and that no other writer
+// gives a bundle; TakeSegment that of a segment. Errors: those of Commit.
+func (s *Session) TakeBundle(ctx context.Context, least int) (int, error) {
+	return s.takeNumber(ctx, least, func(w *Writer) *Window { return &w.Bundles })
+}
+
+// TakeSegment is described with TakeBundle.
+func (s *Session) TakeSegment(ctx context.Context, least int) (int, error) {
+	return s.takeNumber(ctx, least, func(w *Writer) *Window { return &w.Segments })
+}
+
+func (s *Session) takeNumber(ctx context.Context, least int, of func(*Writer) *Window) (number int, err error) {
+	w := s.Writer()
+	if number = max(least, of(&w).First); number < of(&w).Next {
+		return number, nil
+	}
+	err = s.Commit(ctx, func(r *Root) error {
+		w := r.Writers[s.cfg.Shard]
+		window := of(&w)
+		number = max(least, window.First)
+		window.Next = max(window.Next, number+numbersAtOnce)
+		r.Writers[s.cfg.Shard] = w
+		return nil
+	})
+	return number, err
+}

@@ -1,0 +1,37 @@
+package root
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// Read reads the root of a bucket, and the tag by which a later call asks for another
+// one: if that of unless is still there, it fails with bucket.ErrNotModified. Errors:
+// fs.ErrNotExist, ErrFormat.
+func Read(ctx context.Context, b bucket.Reader, unless bucket.Tag) (*Root, bucket.Tag, error) {
+	s, err := read(ctx, b, unless)
+	return s.root, s.tag, err
+}
+
+// state is a root that was read or written.
+type state struct {
+	root *Root
+	sum  crate.Checksum // of its bytes; zero: there is none
+	tag  bucket.Tag     // empty: there is none
+}
+
+func read(ctx context.Context, b bucket.Reader, unless bucket.Tag) (state, error) {
+	data, object, err := bucket.ReadAll(ctx, b, Name, bucket.Ask{Unless: unless}, MaxSize)
+	if errors.Is(err, bucket.ErrTooLarge) {
+		err = errors.Join(ErrFormat, err)
+	}
+	if err != nil {
+		return state{}, err
+	}
+	r, err := Parse(data)
+	return state{r, sha256.Sum256(data), object.Tag}, err
+}
