@@ -156,7 +156,7 @@ func (cfg *downloadConfig) source(ctx context.Context, show *console.Display, lo
 
 // dryRun plans against what is there, and touches nothing.
 func (a *App) dryRun(ctx context.Context, cfg *downloadConfig, job plan.Config) error {
-	totals, err := plan.Against(ctx, &cfg.Home, job)
+	totals, err := plan.Against(ctx, &cfg.Home, job, nil)
 	if err != nil {
 		return err
 	}

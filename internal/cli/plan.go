@@ -3,25 +3,23 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/repack"
 )
 
 // planConfig is the flags of plan.
 type planConfig struct {
 	dirs          flags.Dirs
 	excludeYanked bool
-	bundle        bool
+	bundle, deep  bool
 	json          bool
 	part          flags.Part
 	log           flags.Log
@@ -32,6 +30,7 @@ func planCommand(a *App) *cli.Command {
 	list := append(cfg.dirs.Flags(),
 		&cli.BoolFlag{Name: "exclude-yanked", Usage: "as for sync: leave yanked versions out", Destination: &cfg.excludeYanked},
 		&cli.BoolFlag{Name: "bundle", Usage: "as for sync: into bundles", Destination: &cfg.bundle},
+		&cli.BoolFlag{Name: "deep", Usage: "say too what all of it would take in the deep archive, and how long repack would need", Destination: &cfg.deep},
 		flags.JSON(&cfg.json, "one JSON object"),
 	)
 	list = append(list, cfg.part.Flags()...)
@@ -66,7 +65,8 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 	run := flags.Run{Home: cfg.dirs.Dirs, Bundle: cfg.bundle, AcceptShrink: true}
 	job := run.Job(source, log)
 	job.IncludeYanked, job.AllowEmpty = !cfg.excludeYanked, cfg.part.AllowEmpty
-	totals, err := plan.Against(ctx, &run.Home, job.Config)
+	var counted repack.Counter
+	totals, err := plan.Against(ctx, &run.Home, job.Config, &counted)
 	if err == nil && totals.Crates+totals.Bad == 0 && !cfg.part.AllowEmpty {
 		err = index.ErrEmpty
 	}
@@ -77,11 +77,22 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 	if err != nil {
 		return err
 	}
-	if cfg.json {
-		return errors.Join(json.MarshalWrite(a.Stdout, f), totals.Verdict())
+	var deep *repack.Estimate
+	if cfg.deep {
+		if deep, err = counted.Estimate(ctx, &cfg.dirs.Dirs, f.MeanBytes); err != nil {
+			return err
+		}
 	}
-	a.printForecast(totals, f, cfg)
-	return totals.Verdict()
+	if cfg.json {
+		out := struct {
+			plan.Forecast
+			Deep *repack.Estimate `json:"deep,omitzero"`
+		}{f, deep}
+		return errors.Join(json.MarshalWrite(a.Stdout, out), totals.Verdict())
+	}
+	totals.Print(a.Stdout)
+	f.Print(a.Stdout, cfg.stores())
+	return errors.Join(deep.Print(a.Stdout), totals.Verdict())
 }
 
 // stores is the folder that new crates go to.
@@ -90,32 +101,4 @@ func (cfg *planConfig) stores() string {
 		return cfg.dirs.Bundles
 	}
 	return cfg.dirs.Crates
-}
-
-// printForecast says it to a person.
-func (a *App) printForecast(totals plan.Totals, f plan.Forecast, cfg *planConfig) {
-	totals.Print(a.Stdout)
-	if f.ToFetch == 0 {
-		fmt.Fprintf(a.Stdout, "\nnothing is to be fetched\n")
-		return
-	}
-	why := "the mean on crates.io"
-	if f.MeanIsHeld {
-		why = "the mean of what is held"
-	}
-	fmt.Fprintf(a.Stdout, "\nto fetch: about %s, estimated with %s a version, %s\n", human.Size(f.FetchBytes), human.Size(f.MeanBytes), why)
-	switch {
-	case f.FreeBytes < 0:
-		fmt.Fprintf(a.Stdout, "free in %s: not known\n", cfg.stores())
-	case f.Fits:
-		fmt.Fprintf(a.Stdout, "free in %s: %s, so it fits\n", cfg.stores(), human.Size(f.FreeBytes))
-	default:
-		fmt.Fprintf(a.Stdout, "free in %s: %s, so it does not fit\n", cfg.stores(), human.Size(f.FreeBytes))
-	}
-	if f.ETASec > 0 {
-		fmt.Fprintf(a.Stdout, "time: about %s, at %s versions a second as the last time\n",
-			time.Duration(f.ETASec*float64(time.Second)).Round(time.Second), human.Count(int64(f.Rate)))
-	} else {
-		fmt.Fprintf(a.Stdout, "time: not known until some hundred versions have been fetched\n")
-	}
 }

@@ -32,7 +32,7 @@ func BenchmarkPlan(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		totals, err := plan.DryRun(context.Background(), plan.Config{Source: plan.FromIndex(ix, nil), IncludeYanked: true}, plan.Held{})
+		totals, err := plan.DryRun(context.Background(), plan.Config{Source: plan.FromIndex(ix, nil), IncludeYanked: true}, plan.Held{}, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

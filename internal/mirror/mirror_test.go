@@ -297,14 +297,14 @@ func TestDryRunTouchesNothing(t *testing.T) {
 		return durabletest.Fault{}
 	}))
 	requests := w.reg.TotalRequests()
-	totals, err := plan.DryRun(context.Background(), plan.Config{Source: w.source(), IncludeYanked: true}, plan.Held{Catalog: w.catalog, Store: st})
+	totals, err := plan.DryRun(context.Background(), plan.Config{Source: w.source(), IncludeYanked: true}, plan.Held{Catalog: w.catalog, Store: st}, nil)
 	if err != nil || totals.Versions != 5 || totals.Held != 2 || totals.Fetch != 3 {
 		t.Errorf("%+v, %v; want 2 of 5 held", totals, err)
 	}
 	if w.reg.TotalRequests() != requests {
 		t.Error("a dry run made requests")
 	}
-	if totals, err := plan.DryRun(context.Background(), plan.Config{Source: w.source()}, plan.Held{}); err != nil || totals.Fetch != 4 || totals.Yanked != 1 {
+	if totals, err := plan.DryRun(context.Background(), plan.Config{Source: w.source()}, plan.Held{}, nil); err != nil || totals.Fetch != 4 || totals.Yanked != 1 {
 		t.Errorf("nothing held: %+v, %v", totals, err)
 	}
 }

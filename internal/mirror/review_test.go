@@ -291,7 +291,7 @@ func TestListAsksTheCatalogOncePerCrate(t *testing.T) {
 		entries = append(entries, plan.Item{ID: crate.ID{Name: []string{"one", "two"}[i%2], Version: fmt.Sprintf("1.0.%d", i)}})
 	}
 	counting := &countingCatalog{memCatalog: newMemCatalog()}
-	totals, err := plan.DryRun(context.Background(), plan.Config{Source: plan.FromList(entries, nil)}, plan.Held{Catalog: counting})
+	totals, err := plan.DryRun(context.Background(), plan.Config{Source: plan.FromList(entries, nil)}, plan.Held{Catalog: counting}, nil)
 	if err != nil || totals.Versions != 500 || counting.asked != 2 {
 		t.Errorf("%+v, %v; asked %d times", totals, err, counting.asked)
 	}

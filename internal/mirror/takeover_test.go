@@ -274,11 +274,11 @@ func TestE2DryRunWithOldBundle(t *testing.T) {
 	}
 	defer ix.Close()
 	cfg := plan.Config{Source: plan.FromIndex(ix, nil), IncludeYanked: true, OldBundles: w.disk}
-	if totals, err := plan.DryRun(context.Background(), cfg, plan.Held{Catalog: w.catalog}); err != nil || totals.OldBundles != 1 || totals.Fetch != 5 {
+	if totals, err := plan.DryRun(context.Background(), cfg, plan.Held{Catalog: w.catalog}, nil); err != nil || totals.OldBundles != 1 || totals.Fetch != 5 {
 		t.Errorf("%v, %+v", err, totals)
 	}
 	w.mustRun(nil)
-	if totals, err := plan.DryRun(context.Background(), cfg, plan.Held{Catalog: w.catalog}); err != nil || totals.OldBundles != 0 {
+	if totals, err := plan.DryRun(context.Background(), cfg, plan.Held{Catalog: w.catalog}, nil); err != nil || totals.OldBundles != 0 {
 		t.Errorf("after a run: %v, %+v", err, totals)
 	}
 }

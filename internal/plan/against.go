@@ -12,7 +12,7 @@ import (
 // Against is DryRun against a mirror in d, or against nothing if there is none. It
 // takes no lock: the mirror may be written meanwhile, and the plan is that of the
 // mirror as it is in the end.
-func Against(ctx context.Context, d *home.Dirs, cfg Config) (totals Totals, err error) {
+func Against(ctx context.Context, d *home.Dirs, cfg Config, to Sink) (totals Totals, err error) {
 	var held Held
 	if bundles, err := home.OpenIfThere(d.Bundles); err != nil {
 		return totals, err
@@ -22,7 +22,7 @@ func Against(ctx context.Context, d *home.Dirs, cfg Config) (totals Totals, err 
 	}
 	stores, err := home.OpenStores(d, home.DeepLimits{})
 	if errors.Is(err, fs.ErrNotExist) {
-		return DryRun(ctx, cfg, held)
+		return DryRun(ctx, cfg, held, to)
 	}
 	if err != nil {
 		return totals, err
@@ -31,11 +31,11 @@ func Against(ctx context.Context, d *home.Dirs, cfg Config) (totals Totals, err 
 	held.Store = stores
 	err = d.ReadCatalog(ctx, func(c *catalog.Catalog) (err error) {
 		held.Catalog = c
-		totals, err = DryRun(ctx, cfg, held)
+		totals, err = DryRun(ctx, cfg, held, to)
 		return err
 	})
 	if errors.Is(err, home.ErrNoCatalog) {
-		return DryRun(ctx, cfg, held)
+		return DryRun(ctx, cfg, held, to)
 	}
 	return totals, err
 }

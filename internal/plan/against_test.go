@@ -63,7 +63,7 @@ func TestC21PlanBesideASync(t *testing.T) {
 			commit(pinned(foo), pinned(bar))
 		}
 	}}
-	totals, err := plan.Against(t.Context(), &d, plan.Config{Source: source, Log: slog.New(slog.DiscardHandler)})
+	totals, err := plan.Against(t.Context(), &d, plan.Config{Source: source, Log: slog.New(slog.DiscardHandler)}, nil)
 	if err != nil || totals.Conflicts != 2 || totals.Versions != 2 {
 		t.Errorf("plan %+v, %v", totals, err)
 	}

@@ -88,7 +88,7 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.cfg.Log = slog.New(slog.DiscardHandler)
-			p := &planner{cfg: &tt.cfg, catalog: emptyCatalog{}, listing: tt.on, sink: forgetful{}}
+			p := &planner{cfg: &tt.cfg, catalog: emptyCatalog{}, listing: tt.on, sink: Forgetful{}}
 			held := holdings{}
 			for _, v := range tt.rows {
 				held.add(v)
@@ -117,7 +117,7 @@ func both(at store.Placement) store.Placement { at.Loose = true; return at }
 // An error of the catalog is no decision.
 func TestDecideFails(t *testing.T) {
 	broken := errors.New("broken")
-	p := &planner{cfg: &Config{}, catalog: failing{err: broken}, listing: shelf{}, sink: forgetful{}}
+	p := &planner{cfg: &Config{}, catalog: failing{err: broken}, listing: shelf{}, sink: Forgetful{}}
 	e := &Item{ID: foo1, Checksum: sumNow}
 	todo, err := p.decide(context.Background(), &Group{}, e, &heldBytes{now: row(sumOld, loose)}, new(Changes))
 	if todo || !errors.Is(err, broken) {

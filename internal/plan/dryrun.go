@@ -13,15 +13,18 @@ import (
 )
 
 // DryRun plans and does nothing: it writes no file and opens no connection. A nil
-// field of held holds nothing.
-func DryRun(ctx context.Context, cfg Config, held Held) (Totals, error) {
+// field of held holds nothing, and a nil sink is told nothing.
+func DryRun(ctx context.Context, cfg Config, held Held, to Sink) (Totals, error) {
 	if held.Catalog == nil {
 		held.Catalog = emptyCatalog{}
 	}
 	if held.Store == nil {
 		held.Store = emptyStore{}
 	}
-	totals, err := Make(ctx, cfg, held, forgetful{})
+	if to == nil {
+		to = Forgetful{}
+	}
+	totals, err := Make(ctx, cfg, held, to)
 	if err == nil {
 		var old []catalog.Taken
 		old, err = OldBundles(ctx, cfg.OldBundles, held.Catalog)
@@ -63,13 +66,17 @@ func (emptyListing) Stat(crate.ID) (int64, error) { return 0, fs.ErrNotExist }
 
 func (emptyListing) Holds(crate.ID, store.Placement, int64) bool { return false }
 
-// forgetful is the sink of a dry run: it forgets what it is given.
-type forgetful struct{}
+// Forgetful is the sink of a dry run: it forgets what it is given.
+type Forgetful struct{}
 
-func (forgetful) Held(context.Context, *Item, int64) error { return nil }
+// Held implements Sink.
+func (Forgetful) Held(context.Context, *Item, int64) error { return nil }
 
-func (forgetful) Bad(context.Context, *BadEntry) error { return nil }
+// Bad implements Sink.
+func (Forgetful) Bad(context.Context, *BadEntry) error { return nil }
 
-func (forgetful) Group(context.Context, *catalog.Crate, *Changes, []Item) error { return nil }
+// Group implements Sink.
+func (Forgetful) Group(context.Context, *catalog.Crate, *Changes, []Item) error { return nil }
 
-func (forgetful) Vanished(context.Context, []string) error { return nil }
+// Vanished implements Sink.
+func (Forgetful) Vanished(context.Context, []string) error { return nil }

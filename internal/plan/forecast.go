@@ -2,9 +2,11 @@ package plan
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -96,6 +98,33 @@ func lastRate(dir string) float64 {
 		return 0
 	}
 	return s.FetchRate
+}
+
+// Print says it to a person; stores is the folder of the forecast.
+func (f *Forecast) Print(w io.Writer, stores string) {
+	if f.ToFetch == 0 {
+		fmt.Fprintf(w, "\nnothing is to be fetched\n")
+		return
+	}
+	why := "the mean on crates.io"
+	if f.MeanIsHeld {
+		why = "the mean of what is held"
+	}
+	fmt.Fprintf(w, "\nto fetch: about %s, estimated with %s a version, %s\n", human.Size(f.FetchBytes), human.Size(f.MeanBytes), why)
+	switch {
+	case f.FreeBytes < 0:
+		fmt.Fprintf(w, "free in %s: not known\n", stores)
+	case f.Fits:
+		fmt.Fprintf(w, "free in %s: %s, so it fits\n", stores, human.Size(f.FreeBytes))
+	default:
+		fmt.Fprintf(w, "free in %s: %s, so it does not fit\n", stores, human.Size(f.FreeBytes))
+	}
+	if f.ETASec > 0 {
+		fmt.Fprintf(w, "time: about %s, at %s versions a second as the last time\n",
+			time.Duration(f.ETASec*float64(time.Second)).Round(time.Second), human.Count(int64(f.Rate)))
+	} else {
+		fmt.Fprintf(w, "time: not known until some hundred versions have been fetched\n")
+	}
 }
 
 // Print says what a run would do.
