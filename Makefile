@@ -63,7 +63,7 @@ deep-oracle: ## the encoders of internal/deflate beside their originals: needs c
 	cargo build --quiet --locked --release --manifest-path scripts/originals/Cargo.toml --target-dir out/originals
 	$(GO) test -count=1 -timeout 30m ./internal/deflate -run Originals -originals $(CURDIR)/out/originals/release/originals -rounds $(ROUNDS)
 
-deep-real: ## pack and rebuild the real crates that are here: what cargo has fetched, or CRATES=DIR; FETCH=DIR fetches a thousand
+deep-real: ## pack and rebuild the real crates that are here: what cargo has fetched, or CRATES=DIR; FETCH=DIR fetches four hundred
 	$(GO) run ./scripts/deepreal $(if $(FETCH),-fetch $(FETCH)) $(CRATES)
 
 acceptance: ## ten trials that v1.1.0 fails; the third needs root on Linux

@@ -9,39 +9,52 @@ import (
 	"strings"
 )
 
-// project depends on popular crates of all years; consecutive names versions that
-// follow each other, a line "NAME MAJOR.MINOR FIRST LAST" for some patch versions.
+// project depends on popular crates of all years; versions names single ones, a line
+// "NAME VERSION..." a crate.
 var (
 	//go:embed project.toml
 	project string
-	//go:embed consecutive.txt
-	consecutive string
+	//go:embed versions.txt
+	versions string
 )
 
-// fetch has cargo fetch all of these into its home in dir, one project after the
-// other. What is there already is not asked for again.
-func fetch(dir string) error {
+// fetch has cargo fetch these versions into its home in dir, one after the other, and
+// what the project depends on. What is there already is not asked for again.
+func fetch(dir string, withProject bool) error {
 	home, err := filepath.Abs(dir)
 	if err != nil {
 		return err
 	}
-	if err := cargoFetch(home, project); err != nil {
+	if err := os.MkdirAll(home, 0o755); err != nil {
 		return err
 	}
-	for line := range strings.Lines(consecutive) {
-		var name, series string
-		var first, last int
-		if _, err := fmt.Sscan(line, &name, &series, &first, &last); err != nil {
-			return fmt.Errorf("consecutive.txt: %q: %w", line, err)
+	if withProject {
+		if err := cargoFetch(home, project); err != nil {
+			return err
 		}
-		for patch := first; patch <= last; patch++ {
-			manifest := fmt.Sprintf("[package]\nname = \"deepreal\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[dependencies]\n%s = \"=%s.%d\"\n", name, series, patch)
-			if err := cargoFetch(home, manifest); err != nil { // a number that was never used
-				fmt.Fprintf(os.Stderr, "without %s %s.%d: %v\n", name, series, patch, err)
+	}
+	for line := range strings.Lines(versions) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		fields := strings.Fields(line)
+		for _, version := range fields[1:] {
+			if err := cargoInfo(home, fields[0], version); err != nil { // it may be gone
+				fmt.Fprintf(os.Stderr, "without %s %s: %v\n", fields[0], version, err)
 			}
 		}
 	}
 	return nil
+}
+
+// cargoInfo has cargo say what a version is, for which it fetches its .crate and no
+// other.
+func cargoInfo(home, name, version string) error {
+	there, err := filepath.Glob(filepath.Join(home, "registry", "cache", "*", name+"-"+version+".crate"))
+	if err != nil || len(there) > 0 {
+		return err
+	}
+	return cargo(home, home, "info", "--quiet", name+"@"+version)
 }
 
 // cargoFetch fetches what a project depends on.
@@ -59,10 +72,15 @@ func cargoFetch(home, manifest string) error {
 			return err
 		}
 	}
-	cargo := exec.Command("cargo", "fetch", "--quiet")
-	cargo.Dir, cargo.Env = dir, append(os.Environ(), "CARGO_HOME="+home)
-	if out, err := cargo.CombinedOutput(); err != nil {
-		return fmt.Errorf("cargo fetch: %w: %s", err, out)
+	return cargo(home, dir, "fetch", "--quiet")
+}
+
+// cargo runs cargo in a folder, with its home in another.
+func cargo(home, dir string, args ...string) error {
+	c := exec.Command("cargo", args...)
+	c.Dir, c.Env = dir, append(os.Environ(), "CARGO_HOME="+home)
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("cargo %s: %w: %s", args[0], err, out)
 	}
 	return nil
 }

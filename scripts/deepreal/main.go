@@ -2,11 +2,12 @@
 // prints who compressed them in which year, what they take and how long reading
 // takes. It takes the .crate files that are here already, those that cargo has fetched
 // or a mirror's; where there are none it says so and succeeds. With -fetch, cargo
-// fetches a thousand first. What was rebuilt is compared with the file, and its
-// checksum with the index where cargo has kept the line.
+// fetches the four hundred of versions.txt first, one after the other. What was
+// rebuilt is compared with the file, and its checksum with the index where cargo has
+// kept the line. With -series it says what versions take by how many come together.
 //
 //	go run ./scripts/deepreal [DIR...]             # or: make deep-real CRATES=DIR
-//	go run ./scripts/deepreal -fetch DIR [-least 8]
+//	go run ./scripts/deepreal -fetch DIR [-project] [-least 8]
 //
 // DIR is any directory, a mirror's crates or cargo's registry; without one it is
 // $CARGO_HOME/registry.
@@ -31,7 +32,9 @@ var (
 	level = flag.Int("level", 0, "level of zstd, 1 to 4; 0: that of the program")
 	reads = flag.Int("reads", 1000, "most versions that are read cold")
 	least = flag.Int("least", 1, "leave crates out of which fewer versions are here")
-	home  = flag.String("fetch", "", "have cargo fetch what project.toml and consecutive.txt name, with its home in this `DIR`, and take that")
+	home  = flag.String("fetch", "", "have cargo fetch what versions.txt names, with its home in this `DIR`, and take that")
+	whole = flag.Bool("project", false, "and what project.toml depends on, 900 crates")
+	serie = flag.Bool("series", false, "say only what the newest 1, 2, 4, ... versions of crates take that have as many")
 )
 
 var segmentName = deep.FileName(1)
@@ -46,7 +49,7 @@ func main() {
 
 func run(dirs []string) error {
 	if *home != "" {
-		if err := fetch(*home); err != nil {
+		if err := fetch(*home, *whole); err != nil {
 			return err
 		}
 		dirs = append(dirs, filepath.Join(*home, "registry"))
@@ -62,6 +65,9 @@ func run(dirs []string) error {
 	if len(groups) == 0 {
 		fmt.Println("skipped: there are no .crate files in", dirs)
 		return nil
+	}
+	if *serie {
+		return series(os.Stdout, groups)
 	}
 	temp, err := os.MkdirTemp("", "clonecratesio-deepreal-")
 	if err != nil {
