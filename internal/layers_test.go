@@ -95,6 +95,7 @@ var floors = [][]string{
 		"internal/store/cache",
 		"internal/bundle/lists",
 		"internal/root",
+		"internal/bucket/download",
 	},
 	{
 		// formats, and what is run
