@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
 const (
@@ -15,33 +17,58 @@ const (
 	minDigits = 4
 )
 
-// FileName returns the name of the bundle with a number: bundle-0042.tar.zst.
-func FileName(number int) string { return stem(number) + Ext }
+// Name is which bundle of a folder one is: bundle-0042.tar.zst. Where many machines
+// share a mirror out, it says whose crates are in it as well, so that no two of them
+// ever mean the same: bundle-s3of8-0042.tar.zst.
+type Name struct {
+	Shard  crate.Shard
+	Number int
+}
 
-func stem(number int) string { return fmt.Sprintf("%s%0*d", namePrefix, minDigits, number) }
+// FileName returns the name of the file of a bundle of all crates: bundle-0042.tar.zst.
+func FileName(number int) string { return Name{Number: number}.String() }
 
-// ParseFileName is the inverse of FileName.
-func ParseFileName(name string) (number int, err error) {
-	n, rest, ok := CutNumber(name)
+// String is the name of the file.
+func (n Name) String() string { return n.Stem() + Ext }
+
+// Stem is String without its end: the names of all files that belong to a bundle begin
+// with it.
+func (n Name) Stem() string {
+	shard := n.Shard.Label()
+	if shard != "" {
+		shard += "-"
+	}
+	return fmt.Sprintf("%s%s%0*d", namePrefix, shard, minDigits, n.Number)
+}
+
+// ParseFileName is the inverse of Name.String.
+func ParseFileName(name string) (Name, error) {
+	n, rest, ok := CutName(name)
 	if !ok || rest != Ext {
-		return 0, fmt.Errorf("%.80q is not %sNNNN%s", name, namePrefix, Ext)
+		return Name{}, fmt.Errorf("%.80q is not %sNNNN%s", name, namePrefix, Ext)
 	}
 	return n, nil
 }
 
-// CutNumber splits the name of a file that belongs to a bundle behind the
-// number.
-func CutNumber(name string) (number int, rest string, ok bool) {
+// CutName splits the name of a file that belongs to a bundle behind the number.
+func CutName(name string) (n Name, rest string, ok bool) {
 	digits, ok := strings.CutPrefix(name, namePrefix)
 	if !ok {
-		return 0, "", false
+		return Name{}, "", false
+	}
+	if label, behind, found := strings.Cut(digits, "-"); found && strings.HasPrefix(label, "s") {
+		shard, err := crate.ParseShardLabel(label)
+		if err != nil {
+			return Name{}, "", false
+		}
+		n.Shard, digits = shard, behind
 	}
 	if end := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' }); end >= 0 {
 		digits, rest = digits[:end], digits[end:]
 	}
-	n, err := strconv.Atoi(digits)
-	if err != nil || n > MaxNumber || namePrefix+digits != stem(n) {
-		return 0, "", false
+	var err error
+	if n.Number, err = strconv.Atoi(digits); err != nil || n.Number > MaxNumber || n.Stem()+rest != name {
+		return Name{}, "", false
 	}
 	return n, rest, true
 }

@@ -9,20 +9,30 @@ import (
 )
 
 func TestNames(t *testing.T) {
-	for n, want := range map[int]string{0: "bundle-0000.tar.zst", 42: "bundle-0042.tar.zst", 12345: "bundle-12345.tar.zst"} {
-		if got := FileName(n); got != want {
-			t.Errorf("FileName(%d) = %s, want %s", n, got, want)
+	for n, want := range map[Name]string{
+		{Number: 0}: "bundle-0000.tar.zst", {Number: 42}: "bundle-0042.tar.zst", {Number: 12345}: "bundle-12345.tar.zst",
+		{crate.Shard{Index: 3, Of: 8}, 42}:            "bundle-s3of8-0042.tar.zst",
+		{crate.Shard{Index: 1023, Of: 1024}, 9999999}: "bundle-s1023of1024-9999999.tar.zst",
+	} {
+		if got := n.String(); got != want {
+			t.Errorf("%+v is %s, want %s", n, got, want)
 		}
 		if got, err := ParseFileName(want); got != n || err != nil {
-			t.Errorf("ParseFileName(%s) = %d, %v", want, got, err)
+			t.Errorf("ParseFileName(%s) = %+v, %v", want, got, err)
+		}
+		if got, rest, ok := CutName(n.Stem() + "-a-to-s1of2-b.manifest.jsonl"); got != n || rest != "-a-to-s1of2-b.manifest.jsonl" || !ok {
+			t.Errorf("CutName of a manifest of %s = %+v, %q, %v", want, got, rest, ok)
 		}
 	}
 	for _, bad := range []string{
 		"", "bundle-.tar.zst", "bundle-001.tar.zst", "bundle-00001.tar.zst", "bundle-0001.tar", "bundle-0001.tar.zst.part",
 		"bundle--001.tar.zst", "bundle-+001.tar.zst", "bundle-99999999999999999999.tar.zst", "Bundle-0001.tar.zst", "x/bundle-0001.tar.zst",
+		"bundle-s3of8.tar.zst", "bundle-s3of8-.tar.zst", "bundle-s3of8-001.tar.zst", "bundle-s8of8-0001.tar.zst", "bundle-s0of1-0001.tar.zst",
+		"bundle-s03of8-0001.tar.zst", "bundle-s3of1025-0001.tar.zst", "bundle-s3of8of9-0001.tar.zst", "bundle-S3of8-0001.tar.zst",
+		"bundle-3of8-0001.tar.zst", "bundle-s3/8-0001.tar.zst", "bundle-s-0001.tar.zst", "bundle-s3of8-s3of8-0001.tar.zst",
 	} {
 		if n, err := ParseFileName(bad); err == nil {
-			t.Errorf("ParseFileName(%q) = %d", bad, n)
+			t.Errorf("ParseFileName(%q) = %+v", bad, n)
 		}
 	}
 }

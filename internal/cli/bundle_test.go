@@ -39,14 +39,14 @@ func (w *scriptWorld) writeBundle(ts *testscript.TestScript, folder durable.FS, 
 		ts.Check(err)
 		at, err := out.Append(frame)
 		ts.Check(err)
-		lines, err = lists.AppendManifestLine(lines, lists.ManifestEntry{Number: number,
+		lines, err = lists.AppendManifestLine(lines, lists.ManifestEntry{Bundle: bundle.Name{Number: number},
 			Member: bundle.Member{ID: id, Size: frame.Size, Checksum: frame.Checksum, Placement: at}})
 		ts.Check(err)
 	}
 	sum, err := out.Finish()
 	ts.Check(err)
 	ts.Check(out.Publish())
-	ts.Check(durable.WriteFile(folder, lists.ManifestName(number, sum.Min, sum.Max), lines))
+	ts.Check(durable.WriteFile(folder, lists.ManifestName(bundle.Name{Number: number}, sum.Min, sum.Max), lines))
 }
 
 // writeLegacy makes a bundle of v1.1.0, with what lies beside it.
@@ -57,7 +57,7 @@ func (w *scriptWorld) writeLegacy(ts *testscript.TestScript, dir string, number 
 		ts.Check(err)
 		items = append(items, bundletest.Item{ID: id, Data: data})
 	}
-	name, manifest := bundle.FileName(number), lists.ManifestName(number, "a", "z")
+	name, manifest := bundle.FileName(number), lists.ManifestName(bundle.Name{Number: number}, "a", "z")
 	ts.Check(os.WriteFile(filepath.Join(dir, name), bundletest.Legacy(ts, items), 0o644))
 	ts.Check(os.WriteFile(filepath.Join(dir, manifest), bundletest.Manifest(name, items), 0o644))
 	catalog, err := os.OpenFile(filepath.Join(dir, lists.CatalogName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)

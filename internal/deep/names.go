@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
 const (
@@ -16,17 +18,38 @@ const (
 	minDigits = 4
 )
 
-// FileName returns the name of the segment with a number: deep-0042.zst.
-func FileName(number int) string {
-	return fmt.Sprintf("%s%0*d%s", namePrefix, minDigits, number, Ext)
+// Name is which segment of a folder one is: deep-0042.zst; where many machines share a
+// mirror out, deep-s3of8-0042.zst.
+type Name struct {
+	Shard  crate.Shard
+	Number int
 }
 
-// ParseFileName is the inverse of FileName.
-func ParseFileName(name string) (number int, err error) {
-	digits := strings.TrimSuffix(strings.TrimPrefix(name, namePrefix), Ext)
-	n, err := strconv.ParseUint(digits, 10, 32)
-	if err != nil || n > MaxNumber || FileName(int(n)) != name {
-		return 0, fmt.Errorf("%.80q is not %sNNNN%s", name, namePrefix, Ext)
+// FileName returns the name of the segment of all crates with a number: deep-0042.zst.
+func FileName(number int) string { return Name{Number: number}.String() }
+
+// String is the name of the file.
+func (n Name) String() string {
+	shard := n.Shard.Label()
+	if shard != "" {
+		shard += "-"
 	}
-	return int(n), nil
+	return fmt.Sprintf("%s%s%0*d%s", namePrefix, shard, minDigits, n.Number, Ext)
+}
+
+// ParseFileName is the inverse of Name.String.
+func ParseFileName(name string) (n Name, err error) {
+	rest := strings.TrimSuffix(strings.TrimPrefix(name, namePrefix), Ext)
+	label, digits, found := strings.Cut(rest, "-")
+	if found {
+		n.Shard, err = crate.ParseShardLabel(label)
+	} else {
+		digits = rest
+	}
+	number, errNumber := strconv.ParseUint(digits, 10, 32)
+	n.Number = int(number)
+	if err != nil || errNumber != nil || n.Number > MaxNumber || n.String() != name {
+		return Name{}, fmt.Errorf("%.80q is not %sNNNN%s", name, namePrefix, Ext)
+	}
+	return n, nil
 }

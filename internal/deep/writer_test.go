@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
@@ -247,17 +248,24 @@ func TestPublishReplacesNothing(t *testing.T) {
 }
 
 func TestFileName(t *testing.T) {
-	for n, name := range map[int]string{0: "deep-0000.zst", 42: "deep-0042.zst", 12345: "deep-12345.zst", MaxNumber: "deep-999999999.zst"} {
-		if got := FileName(n); got != name {
-			t.Errorf("FileName(%d) = %q", n, got)
+	shard := crate.Shard{Index: 3, Of: 8}
+	for n, name := range map[Name]string{
+		{}: "deep-0000.zst", {Number: 42}: "deep-0042.zst", {Number: 12345}: "deep-12345.zst", {Number: MaxNumber}: "deep-999999999.zst",
+		{shard, 42}: "deep-s3of8-0042.zst",
+	} {
+		if got := n.String(); got != name {
+			t.Errorf("%+v is %q", n, got)
 		}
 		if got, err := ParseFileName(name); err != nil || got != n {
-			t.Errorf("ParseFileName(%q) = %d, %v", name, got, err)
+			t.Errorf("ParseFileName(%q) = %+v, %v", name, got, err)
 		}
 	}
-	for _, name := range []string{"", "deep-1.zst", "deep-00001.zst", "deep-+001.zst", "deep-0001.zst.part", "deep-9999999999.zst", "bundle-0001.tar.zst"} {
+	for _, name := range []string{
+		"", "deep-1.zst", "deep-00001.zst", "deep-+001.zst", "deep-0001.zst.part", "deep-9999999999.zst", "bundle-0001.tar.zst",
+		"deep-s3of8.zst", "deep-s8of8-0001.zst", "deep-s3of8-1.zst", "deep-s0of1-0001.zst", "deep-3of8-0001.zst", "deep--0001.zst",
+	} {
 		if n, err := ParseFileName(name); err == nil {
-			t.Errorf("ParseFileName(%q) = %d", name, n)
+			t.Errorf("ParseFileName(%q) = %+v", name, n)
 		}
 	}
 }

@@ -60,8 +60,8 @@ func (r *run) open(name string, before int64) (*opened, error) {
 		return nil, err
 	}
 	b := &opened{name: name, file: f, bytes: f, size: size, before: before, bad: size}
-	if number, err := bundle.ParseFileName(name); err == nil && r.sums[number] != (crate.Checksum{}) {
-		b.sums, b.want = newSumming(f), r.sums[number]
+	if named, err := bundle.ParseFileName(name); err == nil && r.sums[named] != (crate.Checksum{}) {
+		b.sums, b.want = newSumming(f), r.sums[named]
 		b.bytes = b.sums
 	}
 	// What is no bundle of ours, or cannot be read somewhere (F13), is read as one

@@ -72,11 +72,11 @@ func (r *run) isLater(bundleName string, id crate.ID) bool {
 
 // numberOf returns the number of a bundle; one without is before all others.
 func numberOf(bundleName string) int {
-	number, err := bundle.ParseFileName(bundleName)
+	name, err := bundle.ParseFileName(bundleName)
 	if err != nil {
 		return -1
 	}
-	return number
+	return name.Number
 }
 
 // others sorts out a member that is not what the version's bytes must be: those

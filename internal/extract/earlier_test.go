@@ -22,11 +22,11 @@ func (m *media) numbered(build func(testing.TB, []item) []byte, bundles ...[]ite
 		for _, it := range items {
 			var err error
 			lines, err = lists.AppendManifestLine(lines, lists.ManifestEntry{
-				Number: number, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
+				Bundle: bundle.Name{Number: number}, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
 			})
 			must(m.t, err)
 		}
-		m.write(lists.ManifestName(number, "a", "z"), lines)
+		m.write(lists.ManifestName(bundle.Name{Number: number}, "a", "z"), lines)
 	}
 }
 

@@ -55,6 +55,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -162,14 +163,14 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 type run struct {
 	cfg     Config
 	claims  *lists.Claims
-	sums    map[int]crate.Checksum // of whole bundles, as their catalog has them
-	newest  newest                 // without an index: where the version's bytes are
-	names   []string               // of bundles that are there
-	lost    []string               // of those that have a manifest and are not
-	stored  atomic.Int64           // members given to the store
-	refused int64                  // by the store; checkpoint's
-	records records                // for the catalog
-	waiting waiting                // of segments
+	sums    map[bundle.Name]crate.Checksum // of whole bundles, as their catalog has them
+	newest  newest                         // without an index: where the version's bytes are
+	names   []string                       // of bundles that are there
+	lost    []string                       // of those that have a manifest and are not
+	stored  atomic.Int64                   // members given to the store
+	refused int64                          // by the store; checkpoint's
+	records records                        // for the catalog
+	waiting waiting                        // of segments
 	earlier struct {
 		mu sync.Mutex
 		of map[crate.ID]task // of whose earlier bytes a member was met

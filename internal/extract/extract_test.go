@@ -111,11 +111,11 @@ func TestReportsLostBundle(t *testing.T) {
 		for _, it := range all[1:3] {
 			var err error
 			lines, err = lists.AppendManifestLine(lines, lists.ManifestEntry{
-				Number: 1, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
+				Bundle: bundle.Name{Number: 1}, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
 			})
 			must(t, err)
 		}
-		m.write(lists.ManifestName(1, "a", "z"), lines)
+		m.write(lists.ManifestName(bundle.Name{Number: 1}, "a", "z"), lines)
 		s, out := extracted(t, m, cfg)
 		wantHeld(t, out, all, all[1:3])
 		wantProblems(t, s, map[Kind]int64{Missing: 2}, `"bundle-0000.tar.zst": a 1.0.0: the manifest names it, but the bundle is not there`)

@@ -79,14 +79,14 @@ func (m *media) manifest(items []item) {
 		})
 		must(m.t, err)
 	}
-	m.write(lists.ManifestName(0, "a", "z"), lines)
+	m.write(lists.ManifestName(bundle.Name{Number: 0}, "a", "z"), lines)
 }
 
 // catalog writes the catalog line of bundle 0, whose bytes should be b.
 func (m *media) catalog(b []byte, items []item) {
 	m.t.Helper()
 	must(m.t, lists.AppendCatalog(m.mem, lists.CatalogEntry{
-		Manifest: lists.ManifestName(0, "a", "z"),
+		Manifest: lists.ManifestName(bundle.Name{Number: 0}, "a", "z"),
 		Summary:  bundle.Summary{FileSize: int64(len(b)), Checksum: sha256.Sum256(b), Members: len(items), Min: "a", Max: "z"},
 	}))
 }

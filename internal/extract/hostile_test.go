@@ -220,10 +220,10 @@ func TestF8BundlesThatDisagree(t *testing.T) {
 	for number, it := range []item{first, other} {
 		m.write(bundle.FileName(number), ours(t, []item{it}))
 		line, err := lists.AppendManifestLine(nil, lists.ManifestEntry{
-			Number: number, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
+			Bundle: bundle.Name{Number: number}, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)},
 		})
 		must(t, err)
-		m.write(lists.ManifestName(number, "a", "a"), line)
+		m.write(lists.ManifestName(bundle.Name{Number: number}, "a", "a"), line)
 	}
 	for _, interval := range []time.Duration{time.Nanosecond, time.Hour} {
 		s, out := extracted(t, m, Config{Interval: interval})

@@ -49,7 +49,7 @@ func TestOne(t *testing.T) {
 							Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data), Placement: *tt.claimed}})
 						must(t, err)
 					}
-					m.write(lists.ManifestName(0, "a", "z"), lines)
+					m.write(lists.ManifestName(bundle.Name{Number: 0}, "a", "z"), lines)
 				}
 				against := ix
 				if tt.by != ByIndex {

@@ -9,11 +9,12 @@ import (
 	"io/fs"
 	"sync"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// findSums reads the checksums of bundles, by number, from the catalog beside
+// findSums reads the checksums of bundles, by name, from the catalog beside
 // them. A catalog, or a line of it, that cannot be read says nothing: like
 // manifests it is a hint.
 func (r *run) findSums() {
@@ -25,13 +26,13 @@ func (r *run) findSums() {
 		return
 	}
 	defer f.Close()
-	r.sums = map[int]crate.Checksum{}
+	r.sums = map[bundle.Name]crate.Checksum{}
 	for e, err := range lists.ReadCatalog(f) {
 		if err != nil {
 			r.cfg.Log.Warn("the catalog of the bundles, or a line of it, cannot be used", "err", err)
 			continue
 		}
-		r.sums[e.Number] = e.Checksum // a later line stands
+		r.sums[e.Bundle] = e.Checksum // a later line stands
 	}
 }
 

@@ -212,6 +212,7 @@ func (s *Stores) Close() error {
 type BundleConfig struct {
 	Write     bool                                  // they do; otherwise bundles that are there are read
 	KeepLoose bool                                  // they become loose files as well
+	Shard     crate.Shard                           // of all crates, for the names of bundles
 	Size      int64                                 // at which a bundle takes no more, bytes
 	URL       func(crate.ID, crate.Checksum) string // where a crate came from, for the manifests of bundles
 }
@@ -332,7 +333,7 @@ func (w *Writer) OpenBundles(ctx context.Context) (_ *bundled.Store, err error) 
 		return nil, err
 	}
 	s, err := bundled.Open(ctx, bundled.Config{
-		Folder: w.Bundles, Loose: w.Loose, Catalog: adopter{w.Catalog, known}, Target: cfg.Size, KeepLoose: cfg.KeepLoose, URL: cfg.URL, Log: w.cfg.Log,
+		Folder: w.Bundles, Loose: w.Loose, Catalog: adopter{w.Catalog, known}, Shard: cfg.Shard, Target: cfg.Size, KeepLoose: cfg.KeepLoose, URL: cfg.URL, Log: w.cfg.Log,
 	})
 	if err != nil {
 		return nil, err

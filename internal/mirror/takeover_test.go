@@ -48,7 +48,7 @@ func (w *world) old(items, claimed []bundletest.Item) []byte {
 	w.t.Helper()
 	data := bundletest.Legacy(w.t, items)
 	err := durable.WriteFile(w.disk, oldName, data)
-	if name := lists.ManifestName(1, "a", "z"); len(claimed) > 0 {
+	if name := lists.ManifestName(bundle.Name{Number: 1}, "a", "z"); len(claimed) > 0 {
 		f, cerr := w.disk.Append(lists.CatalogName)
 		if cerr != nil {
 			w.t.Fatal(cerr)

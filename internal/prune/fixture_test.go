@@ -265,7 +265,7 @@ func (w *world) checkDone(at string) {
 			continue // of a write that failed
 		}
 		must(w.t, err)
-		listed = append(listed, bundle.FileName(e.Number))
+		listed = append(listed, e.Bundle.String())
 	}
 	if slices.Sort(listed); !slices.Equal(listed, bundles) {
 		w.t.Errorf("%s: lines are there of %q, bundles are %q", at, listed, bundles)

@@ -31,7 +31,7 @@ const CatalogName = "bundles.index.jsonl"
 //	file_size            of the bundle, in bytes; v1.1.0 has none
 //	sha256               of the bundle, hexadecimal; v1.1.0 has none
 type CatalogEntry struct {
-	Number         int    // of the bundle
+	Bundle         bundle.Name
 	Manifest       string // file name of its manifest, beside it
 	bundle.Summary        // FileSize and Checksum are zero in catalogs of v1.1.0
 }
@@ -59,17 +59,17 @@ const maxBundles = 1 << 20
 // ErrTooMany, ends the sequence.
 func ReadCatalog(r io.Reader) iter.Seq2[CatalogEntry, error] {
 	return func(yield func(CatalogEntry, error) bool) {
-		known := map[int]CatalogEntry{}
+		known := map[bundle.Name]CatalogEntry{}
 		for e, err := range jsonl.Read(r, MaxLine, decode(checkCatalogLine)) {
 			if err == nil {
-				if was, ok := known[e.Number]; ok && was == e {
+				if was, ok := known[e.Bundle]; ok && was == e {
 					continue
 				}
 				if len(known) == maxBundles {
 					yield(CatalogEntry{}, fmt.Errorf("reading %s: %w", CatalogName, bundle.ErrTooMany))
 					return
 				}
-				known[e.Number] = e
+				known[e.Bundle] = e
 			}
 			if !yield(e, err) {
 				return
@@ -79,13 +79,13 @@ func ReadCatalog(r io.Reader) iter.Seq2[CatalogEntry, error] {
 }
 
 func checkCatalogLine(l catalogLine) (e CatalogEntry, err error) {
-	if e.Number, err = parseBundlePath(l.Bundle); err != nil {
+	if e.Bundle, err = parseBundlePath(l.Bundle); err != nil {
 		return e, fmt.Errorf("bundle_path: %w", err)
 	}
 	e.Manifest = baseName(l.Manifest)
-	n, rest, ok := bundle.CutNumber(e.Manifest)
-	if !ok || n != e.Number || !strings.HasSuffix(rest, manifestExt) {
-		return e, fmt.Errorf("manifest_path: %.80q is not that of %s", e.Manifest, bundle.FileName(e.Number))
+	n, rest, ok := bundle.CutName(e.Manifest)
+	if !ok || n != e.Bundle || !strings.HasSuffix(rest, manifestExt) {
+		return e, fmt.Errorf("manifest_path: %.80q is not that of %s", e.Manifest, e.Bundle)
 	}
 	for _, name := range []string{l.Min, l.Max} {
 		if err := crate.CheckName(name); err != nil {
@@ -107,7 +107,7 @@ func checkCatalogLine(l catalogLine) (e CatalogEntry, err error) {
 // torn last line is ended first, so that it spoils nothing but itself.
 func AppendCatalog(fsys durable.FS, e CatalogEntry) error {
 	line, err := appendLine(nil, catalogLine{
-		Bundle: bundle.FileName(e.Number), Manifest: e.Manifest,
+		Bundle: e.Bundle.String(), Manifest: e.Manifest,
 		Min: e.Min, Max: e.Max, MinLabel: Label(e.Min), MaxLabel: Label(e.Max),
 		Entries: int64(e.Members), Size: e.Size, FileSize: e.FileSize, SHA256: e.Checksum.String(),
 	})
@@ -115,28 +115,28 @@ func AppendCatalog(fsys durable.FS, e CatalogEntry) error {
 		err = appendCatalog(fsys, line)
 	}
 	if err != nil {
-		return fmt.Errorf("adding %s to %s: %w", bundle.FileName(e.Number), CatalogName, err)
+		return fmt.Errorf("adding %s to %s: %w", e.Bundle, CatalogName, err)
 	}
 	return nil
 }
 
 // RemoveFromCatalog takes the line of a bundle away from the catalog in the folder
 // fsys, in one step and durably. All other lines stay as they are.
-func RemoveFromCatalog(fsys durable.FS, number int) error {
+func RemoveFromCatalog(fsys durable.FS, name bundle.Name) error {
 	f, err := fsys.Open(CatalogName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		err = errors.Join(removeLine(fsys, f, number), f.Close())
+		err = errors.Join(removeLine(fsys, f, name), f.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("taking %s out of %s: %w", bundle.FileName(number), CatalogName, err)
+		return fmt.Errorf("taking %s out of %s: %w", name, CatalogName, err)
 	}
 	return nil
 }
 
-func removeLine(fsys durable.FS, f durable.File, number int) error {
+func removeLine(fsys durable.FS, f durable.File, name bundle.Name) error {
 	var kept bytes.Buffer
 	found := false
 	for line, err := range jsonl.Read(f, MaxLine, func(b []byte) ([]byte, error) { return b, nil }) {
@@ -146,7 +146,7 @@ func removeLine(fsys durable.FS, f durable.File, number int) error {
 		if err != nil {
 			return err
 		}
-		if e, err := decode(checkCatalogLine)(line); err == nil && e.Number == number {
+		if e, err := decode(checkCatalogLine)(line); err == nil && e.Bundle == name {
 			found = true
 			continue
 		}

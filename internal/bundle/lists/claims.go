@@ -37,8 +37,8 @@ func FindClaims(folder durable.Reader) (*Claims, error) {
 // these are there or not; one may come twice.
 func (c *Claims) Bundles() (names []string) {
 	for _, name := range c.names {
-		if number, _, ok := bundle.CutNumber(name); ok {
-			names = append(names, bundle.FileName(number))
+		if of, _, ok := bundle.CutName(name); ok {
+			names = append(names, of.String())
 		}
 	}
 	return names

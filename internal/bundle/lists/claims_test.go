@@ -29,13 +29,13 @@ func TestClaims(t *testing.T) {
 	m := durabletest.NewMem()
 	line := func(n int) string {
 		it := items()[n]
-		b, err := AppendManifestLine(nil, ManifestEntry{Number: 7, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)}})
+		b, err := AppendManifestLine(nil, ManifestEntry{Bundle: bundle.Name{Number: 7}, Member: bundle.Member{ID: it.ID, Size: int64(len(it.Data)), Checksum: sha256.Sum256(it.Data)}})
 		must(t, err)
 		return string(b)
 	}
-	must(t, durable.WriteFile(m, ManifestName(7, "a", "b"), []byte(line(0)+"{}\n"+line(1))))
-	must(t, durable.WriteFile(m, ManifestName(7, "n", "z"), []byte(line(4))))
-	must(t, durable.WriteFile(m, ManifestName(70, "a", "z"), []byte(line(2))))
+	must(t, durable.WriteFile(m, ManifestName(bundle.Name{Number: 7}, "a", "b"), []byte(line(0)+"{}\n"+line(1))))
+	must(t, durable.WriteFile(m, ManifestName(bundle.Name{Number: 7}, "n", "z"), []byte(line(4))))
+	must(t, durable.WriteFile(m, ManifestName(bundle.Name{Number: 70}, "a", "z"), []byte(line(2))))
 	c, err := FindClaims(m)
 	must(t, err)
 	var got, errs []string

@@ -47,9 +47,9 @@ func appendLine(dst []byte, v any) ([]byte, error) {
 // paths relative to where it was started, with the separators of that system.
 func baseName(p string) string { return p[strings.LastIndexAny(p, `/\`)+1:] }
 
-// parseBundlePath returns the number in the path of a bundle; where the path
+// parseBundlePath returns the name in the path of a bundle; where the path
 // leads does not matter, bundles lie beside the file that names them.
-func parseBundlePath(p string) (int, error) { return bundle.ParseFileName(baseName(p)) }
+func parseBundlePath(p string) (bundle.Name, error) { return bundle.ParseFileName(baseName(p)) }
 
 // optionalChecksum parses a checksum that may be missing.
 func optionalChecksum(s string) (sum crate.Checksum, err error) {

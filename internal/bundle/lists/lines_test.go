@@ -45,7 +45,7 @@ func TestManifestLine(t *testing.T) {
 			ID: crate.ID{Name: "Serde_json", Version: "1.0.0+b"}, Size: 77, Checksum: parsedSum(t),
 			Placement: bundle.Placement{Offset: 1000, FrameSize: 600},
 		},
-		Number: 12,
+		Bundle: bundle.Name{Number: 12},
 		URL:    "https://static.crates.io/crates/Serde_json/Serde_json-1.0.0%2Bb.crate",
 	}
 	line, err := AppendManifestLine(nil, want)
@@ -71,7 +71,7 @@ func manifestOf(path, member string) string {
 func TestE8ManifestOfV110(t *testing.T) {
 	const member = "s/er/serde-1.0.0.crate"
 	want := ManifestEntry{
-		Member: bundle.Member{ID: crate.ID{Name: "serde", Version: "1.0.0"}, Size: 77, Checksum: parsedSum(t)}, Number: 3, URL: "u",
+		Member: bundle.Member{ID: crate.ID{Name: "serde", Version: "1.0.0"}, Size: 77, Checksum: parsedSum(t)}, Bundle: bundle.Name{Number: 3}, URL: "u",
 	}
 	for _, p := range []string{
 		"bundles/bundle-0003.tar.zst", `D:\Rust-Crates\bundles\bundle-0003.tar.zst`, "/abs/bundle-0003.tar.zst", "../../bundle-0003.tar.zst", "bundle-0003.tar.zst",
@@ -131,11 +131,11 @@ func TestE8ManifestLinesThatCannotBeUsed(t *testing.T) {
 
 func TestCatalogLine(t *testing.T) {
 	m := durabletest.NewMem()
-	first := CatalogEntry{Number: 0, Manifest: ManifestName(0, "a_b", "Zed"), Summary: bundle.Summary{
+	first := CatalogEntry{Manifest: ManifestName(bundle.Name{Number: 0}, "a_b", "Zed"), Summary: bundle.Summary{
 		FileSize: 2000, Checksum: parsedSum(t), Members: 5, Size: 1500, Min: "a_b", Max: "Zed",
 	}}
 	second := first
-	second.Number, second.Manifest = 1, ManifestName(1, "a_b", "Zed")
+	second.Bundle, second.Manifest = bundle.Name{Number: 1}, ManifestName(bundle.Name{Number: 1}, "a_b", "Zed")
 	must(t, AppendCatalog(m, first))
 	must(t, AppendCatalog(m, second))
 	b, err := durable.ReadFile(m, CatalogName, 1<<20)
@@ -172,7 +172,7 @@ func catalogOf(t *testing.T, fsys durable.FS) (all []CatalogEntry) {
 // added later.
 func TestE8CatalogAfterACrash(t *testing.T) {
 	entry := func(n int) CatalogEntry {
-		return CatalogEntry{Number: n, Manifest: ManifestName(n, "a", "b"), Summary: bundle.Summary{Members: n, Min: "a", Max: "b"}}
+		return CatalogEntry{Bundle: bundle.Name{Number: n}, Manifest: ManifestName(bundle.Name{Number: n}, "a", "b"), Summary: bundle.Summary{Members: n, Min: "a", Max: "b"}}
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for n := 1; ; n++ {
@@ -204,7 +204,7 @@ func TestCatalogOfASnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer fsys.Close()
-	entry := CatalogEntry{Manifest: ManifestName(0, "a", "a"), Summary: bundle.Summary{Members: 1, Min: "a", Max: "a"}}
+	entry := CatalogEntry{Manifest: ManifestName(bundle.Name{Number: 0}, "a", "a"), Summary: bundle.Summary{Members: 1, Min: "a", Max: "a"}}
 	if err := AppendCatalog(fsys, entry); err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestCatalogOfASnapshot(t *testing.T) {
 	if err := os.Link(filepath.Join(dir, CatalogName), snapshot); err != nil {
 		t.Skip("no hard links here: ", err)
 	}
-	entry.Number, entry.Manifest = 1, ManifestName(1, "a", "a")
+	entry.Bundle, entry.Manifest = bundle.Name{Number: 1}, ManifestName(bundle.Name{Number: 1}, "a", "a")
 	if err := AppendCatalog(fsys, entry); err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestE8CatalogLines(t *testing.T) {
 			got = append(got, err.Error())
 			continue
 		}
-		got = append(got, fmt.Sprintln(e.Number, e.Manifest, e.Members, e.Size, e.Min, e.Max))
+		got = append(got, fmt.Sprintln(e.Bundle.Number, e.Manifest, e.Members, e.Size, e.Min, e.Max))
 	}
 	want := []string{
 		"1 bundle-0001-a-to-b.manifest.jsonl 3 9 a b\n", "1 bundle-0001-a-to-b.manifest.jsonl 4 9 a b\n",
@@ -315,10 +315,10 @@ func catalogText(path string) string {
 // RemoveFromCatalog takes one line away, and leaves what others wrote as it is.
 func TestRemoveFromCatalog(t *testing.T) {
 	m := durabletest.NewMem()
-	must(t, RemoveFromCatalog(m, 1)) // there is none
+	must(t, RemoveFromCatalog(m, bundle.Name{Number: 1})) // there is none
 	before := catalogText("out/bundles/bundle-0000.tar.zst") + "\n" + catalogText("bundle-0001.tar.zst") + "\nnot JSON\n" + catalogText("bundle-0010.tar.zst") + "\n"
 	must(t, durable.WriteFile(m, CatalogName, []byte(before)))
-	must(t, RemoveFromCatalog(m, 1))
+	must(t, RemoveFromCatalog(m, bundle.Name{Number: 1}))
 	after, err := durable.ReadFile(m, CatalogName, 1<<20)
 	must(t, err)
 	if want := strings.Replace(before, catalogText("bundle-0001.tar.zst")+"\n", "", 1); string(after) != want || want == before {

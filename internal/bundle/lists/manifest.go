@@ -24,8 +24,8 @@ import (
 //	offset         of its frame in the bundle; v1.1.0 has none
 //	frame_size     of its frame, in bytes; v1.1.0 has none
 type ManifestEntry struct {
-	bundle.Member        // its Placement is zero in manifests of v1.1.0
-	Number        int    // of the bundle
+	bundle.Member // its Placement is zero in manifests of v1.1.0
+	Bundle        bundle.Name
 	URL           string // as it stands there: anything
 }
 
@@ -45,7 +45,7 @@ type manifestLine struct {
 func AppendManifestLine(dst []byte, e ManifestEntry) ([]byte, error) {
 	return appendLine(dst, manifestLine{
 		URL: e.URL, Crate: e.ID.Name, Version: e.ID.Version,
-		Bundle: bundle.FileName(e.Number), Member: e.ID.LoosePath(),
+		Bundle: e.Bundle.String(), Member: e.ID.LoosePath(),
 		Size: e.Size, SHA256: e.Checksum.String(),
 		Offset: e.Offset, FrameSize: e.FrameSize,
 	})
@@ -67,7 +67,7 @@ func checkManifestLine(l manifestLine) (e ManifestEntry, err error) {
 	if l.Crate != e.ID.Name || l.Version != "" && l.Version != e.ID.Version {
 		return e, fmt.Errorf("crate %.80q version %.80q is not %s", l.Crate, l.Version, e.ID)
 	}
-	if e.Number, err = parseBundlePath(l.Bundle); err != nil {
+	if e.Bundle, err = parseBundlePath(l.Bundle); err != nil {
 		return e, fmt.Errorf("bundle_path: %w", err)
 	}
 	if e.Checksum, err = crate.ParseChecksum(l.SHA256); err != nil {

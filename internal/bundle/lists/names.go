@@ -15,8 +15,8 @@ const manifestExt = ".manifest.jsonl"
 
 // ManifestName returns the name of the manifest of a bundle, given its first
 // and last crate name.
-func ManifestName(number int, first, last string) string {
-	return strings.TrimSuffix(bundle.FileName(number), bundle.Ext) + "-" + Label(first) + "-to-" + Label(last) + manifestExt
+func ManifestName(n bundle.Name, first, last string) string {
+	return n.Stem() + "-" + Label(first) + "-to-" + Label(last) + manifestExt
 }
 
 // Label is a crate name as it stands in the name of a manifest.
@@ -29,7 +29,8 @@ func Label(name string) string {
 }
 
 // NextNumber returns the number of the next bundle in the folder fsys: one more
-// than the highest of any file there, finished or not, and of the catalog (E1).
+// than the highest of any file there, of whatever shard, finished or not, and of the
+// catalog (E1), so that what a folder got later has a higher number.
 // A catalog that cannot be used does not matter: what is there has its number.
 func NextNumber(fsys durable.Reader) (int, error) {
 	highest := -1
@@ -38,8 +39,8 @@ func NextNumber(fsys durable.Reader) (int, error) {
 		return 0, fmt.Errorf("looking for the highest bundle: %w", err)
 	}
 	for _, f := range files {
-		if n, _, ok := bundle.CutNumber(f.Name()); ok {
-			highest = max(highest, n)
+		if n, _, ok := bundle.CutName(f.Name()); ok {
+			highest = max(highest, n.Number)
 		}
 	}
 	catalog, err := fsys.Open(CatalogName)
@@ -54,7 +55,7 @@ func NextNumber(fsys durable.Reader) (int, error) {
 				return 0, fmt.Errorf("looking for the highest bundle: %w", err)
 			}
 			if err == nil {
-				highest = max(highest, entry.Number)
+				highest = max(highest, entry.Bundle.Number)
 			}
 		}
 	}

@@ -28,7 +28,7 @@ func Adopt(ctx context.Context, folder durable.Reader, catalog Catalog, log *slo
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		number, err := bundle.ParseFileName(e.Name())
+		named, err := bundle.ParseFileName(e.Name())
 		if err != nil || known[e.Name()] {
 			continue
 		}
@@ -40,7 +40,7 @@ func Adopt(ctx context.Context, folder durable.Reader, catalog Catalog, log *slo
 		if len(members) == 0 {
 			continue
 		}
-		if err := a.adoptAll(ctx, number, sum, members); err != nil {
+		if err := a.adoptAll(ctx, named, sum, members); err != nil {
 			return fmt.Errorf("adopting %s: %w", e.Name(), err)
 		}
 	}
@@ -68,11 +68,11 @@ func (a *adoption) adopt(ctx context.Context, name string, members []bundle.Memb
 }
 
 // adoptAll tells the catalog of all members of a finished bundle.
-func (a *adoption) adoptAll(ctx context.Context, number int, sum bundle.Summary, members []bundle.Member) error {
-	if err := a.adopt(ctx, bundle.FileName(number), members); err != nil {
+func (a *adoption) adoptAll(ctx context.Context, named bundle.Name, sum bundle.Summary, members []bundle.Member) error {
+	if err := a.adopt(ctx, named.String(), members); err != nil {
 		return err
 	}
-	return a.catalog.Adopted(ctx, finished(number, sum))
+	return a.catalog.Adopted(ctx, finished(named, sum))
 }
 
 // read reads all of a finished bundle and sums up its whole members; sound means

@@ -70,6 +70,7 @@ type Config struct {
 	Folder    durable.FS // of the bundles
 	Loose     Loose
 	Catalog   Catalog
+	Shard     crate.Shard                           // whose crates are put: the names of bundles say so
 	Target    int64                                 // size at which a bundle is full, bytes
 	KeepLoose bool                                  // every crate becomes a loose file too
 	URL       func(crate.ID, crate.Checksum) string // where a crate came from, for the manifests
@@ -96,7 +97,7 @@ type Store struct {
 // part is a bundle that is being written.
 type part struct {
 	*bundle.Writer
-	number  int
+	name    bundle.Name
 	members []bundle.Member
 	waiting []crate.ID // appended since the last sync
 }
@@ -190,7 +191,7 @@ func (s *Store) add(id crate.ID, write func(*part) (bundle.Member, error)) (stor
 	if s.isFull(p) {
 		s.rotate()
 	}
-	return store.Placement{Bundle: bundle.FileName(p.number), Offset: m.Offset, FrameSize: m.FrameSize}, nil
+	return store.Placement{Bundle: p.name.String(), Offset: m.Offset, FrameSize: m.FrameSize}, nil
 }
 
 func (s *Store) isFull(p *part) bool {
@@ -205,12 +206,12 @@ func (s *Store) begin() error {
 	if err != nil {
 		return err
 	}
-	number = max(number, s.highest+1)
-	w, err := bundle.Create(s.cfg.Folder, bundle.FileName(number))
+	name := bundle.Name{Shard: s.cfg.Shard, Number: max(number, s.highest+1)}
+	w, err := bundle.Create(s.cfg.Folder, name.String())
 	if err != nil {
 		return err
 	}
-	s.current = &part{Writer: w, number: number}
+	s.current = &part{Writer: w, name: name}
 	return nil
 }
 

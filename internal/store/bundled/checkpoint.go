@@ -22,12 +22,12 @@ func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 	var done store.Outcome
 	for _, p := range full {
 		if err := s.finish(p, &done); err != nil {
-			return done, fmt.Errorf("finishing %s: %w", bundle.FileName(p.number), err)
+			return done, fmt.Errorf("finishing %s: %w", p.name, err)
 		}
 	}
 	if current != nil {
 		if _, err := s.sync(current, &done); err != nil {
-			return done, fmt.Errorf("making crates in %s durable: %w", bundle.FileName(current.number), err)
+			return done, fmt.Errorf("making crates in %s durable: %w", current.name, err)
 		}
 	}
 	loose, err := s.Loose.Checkpoint(ctx)
@@ -63,27 +63,27 @@ func (s *Store) finish(p *part, done *store.Outcome) error {
 		return errors.Join(err, p.Close())
 	}
 	if len(p.members) == 0 { // begun, and nothing came
-		return errors.Join(p.Close(), s.cfg.Folder.Remove(bundle.FileName(p.number)+bundle.PartExt))
+		return errors.Join(p.Close(), s.cfg.Folder.Remove(p.name.String()+bundle.PartExt))
 	}
 	sum, err := p.Finish()
 	if err == nil { // some systems rename no file that is open
-		err = s.readers.drop(bundle.FileName(p.number))
+		err = s.readers.drop(p.name.String())
 	}
 	if err == nil {
 		err = p.Publish()
 	}
 	if err == nil {
-		err = s.describe(p.number, sum, slices.Values(p.members))
+		err = s.describe(p.name, sum, slices.Values(p.members))
 	}
 	if err != nil {
 		return errors.Join(err, p.Close())
 	}
-	done.Finished = append(done.Finished, finished(p.number, sum))
+	done.Finished = append(done.Finished, finished(p.name, sum))
 	return nil
 }
 
-func finished(number int, sum bundle.Summary) store.Bundle {
-	return store.Bundle{Name: bundle.FileName(number), Entries: sum.Members, Bytes: sum.Size, Checksum: sum.Checksum}
+func finished(name bundle.Name, sum bundle.Summary) store.Bundle {
+	return store.Bundle{Name: name.String(), Entries: sum.Members, Bytes: sum.Size, Checksum: sum.Checksum}
 }
 
 // Finish implements store.Finisher: no bundle stays unfinished, however small,

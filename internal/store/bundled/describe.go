@@ -12,21 +12,21 @@ import (
 
 // describe writes what lies beside a finished bundle: its manifest, then its
 // line in the catalog, so that a line always names a manifest that is whole.
-func (s *Store) describe(number int, sum bundle.Summary, members iter.Seq[bundle.Member]) error {
-	name := lists.ManifestName(number, sum.Min, sum.Max)
-	err := durable.FillFile(s.cfg.Folder, name, func(w io.Writer) error { return s.writeManifest(w, number, members) })
+func (s *Store) describe(named bundle.Name, sum bundle.Summary, members iter.Seq[bundle.Member]) error {
+	name := lists.ManifestName(named, sum.Min, sum.Max)
+	err := durable.FillFile(s.cfg.Folder, name, func(w io.Writer) error { return s.writeManifest(w, named, members) })
 	if err != nil {
 		return err
 	}
-	return lists.AppendCatalog(s.cfg.Folder, lists.CatalogEntry{Number: number, Manifest: name, Summary: sum})
+	return lists.AppendCatalog(s.cfg.Folder, lists.CatalogEntry{Bundle: named, Manifest: name, Summary: sum})
 }
 
 // writeManifest writes the lines without holding them in memory.
-func (s *Store) writeManifest(w io.Writer, number int, members iter.Seq[bundle.Member]) (err error) {
+func (s *Store) writeManifest(w io.Writer, named bundle.Name, members iter.Seq[bundle.Member]) (err error) {
 	buf := bufio.NewWriterSize(w, 1<<16)
 	var line []byte
 	for m := range members {
-		if line, err = lists.AppendManifestLine(line[:0], lists.ManifestEntry{Member: m, Number: number, URL: s.cfg.URL(m.ID, m.Checksum)}); err != nil {
+		if line, err = lists.AppendManifestLine(line[:0], lists.ManifestEntry{Member: m, Bundle: named, URL: s.cfg.URL(m.ID, m.Checksum)}); err != nil {
 			return err
 		}
 		if _, err = buf.Write(line); err != nil {

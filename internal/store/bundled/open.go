@@ -39,14 +39,14 @@ type opening struct {
 	*Store
 	adoption
 	known  map[string]bool
-	files  map[string]bool            // names in the folder
-	listed map[int]lists.CatalogEntry // in bundles.index.jsonl
+	files  map[string]bool                    // names in the folder
+	listed map[bundle.Name]lists.CatalogEntry // in bundles.index.jsonl
 }
 
 func (o *opening) run(ctx context.Context) error {
 	for name := range o.known {
 		if n, err := bundle.ParseFileName(name); err == nil {
-			o.highest = max(o.highest, n)
+			o.highest = max(o.highest, n.Number)
 		}
 	}
 	entries, err := o.cfg.Folder.ReadDir(".")
@@ -70,14 +70,14 @@ func (o *opening) run(ctx context.Context) error {
 			return err
 		}
 		name, unfinished := strings.CutSuffix(e.Name(), bundle.PartExt)
-		number, err := bundle.ParseFileName(name)
+		named, err := bundle.ParseFileName(name)
 		if err != nil {
 			continue
 		}
 		if unfinished {
-			err = o.resume(ctx, name, number)
+			err = o.resume(ctx, named)
 		} else {
-			err = o.check(ctx, name, number)
+			err = o.check(ctx, named)
 		}
 		if err != nil {
 			return err
@@ -89,7 +89,7 @@ func (o *opening) run(ctx context.Context) error {
 // readCatalog reads bundles.index.jsonl. Lines that cannot be used are as if
 // they were not there.
 func (o *opening) readCatalog() error {
-	o.listed = map[int]lists.CatalogEntry{}
+	o.listed = map[bundle.Name]lists.CatalogEntry{}
 	f, err := o.cfg.Folder.Open(lists.CatalogName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -105,7 +105,7 @@ func (o *opening) readCatalog() error {
 		if err != nil {
 			return err
 		}
-		o.listed[e.Number] = e
+		o.listed[e.Bundle] = e
 	}
 	return nil
 }

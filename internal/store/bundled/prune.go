@@ -56,7 +56,7 @@ func (s *Store) drop(name string, away func(file string) error) (err error) {
 			err = fmt.Errorf("throwing %s away: %w", name, err)
 		}
 	}()
-	number, err := bundle.ParseFileName(name)
+	named, err := bundle.ParseFileName(name)
 	if err != nil {
 		return err
 	}
@@ -73,5 +73,5 @@ func (s *Store) drop(name string, away func(file string) error) (err error) {
 			return err
 		}
 	}
-	return lists.RemoveFromCatalog(s.cfg.Folder, number)
+	return lists.RemoveFromCatalog(s.cfg.Folder, named)
 }

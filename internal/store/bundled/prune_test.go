@@ -68,8 +68,8 @@ func TestTrash(t *testing.T) {
 	}
 	defer f.Close()
 	for e, err := range lists.ReadCatalog(f) {
-		if err != nil || e.Number != 1 {
-			t.Errorf("line of bundle %d: %v", e.Number, err)
+		if err != nil || e.Bundle.Number != 1 {
+			t.Errorf("line of bundle %d: %v", e.Bundle.Number, err)
 		}
 	}
 	if err := s.Trash("../other", day); err == nil {

@@ -12,8 +12,8 @@ import (
 )
 
 // resume takes up an unfinished bundle.
-func (o *opening) resume(ctx context.Context, name string, number int) error {
-	p := &part{number: number}
+func (o *opening) resume(ctx context.Context, named bundle.Name) error {
+	name, p := named.String(), &part{name: named}
 	each := func(m bundle.Member) error {
 		p.members = append(p.members, m)
 		return nil
@@ -21,7 +21,7 @@ func (o *opening) resume(ctx context.Context, name string, number int) error {
 	w, err := bundle.Resume(o.cfg.Folder, name, each)
 	if errors.Is(err, durable.ErrLinked) {
 		if o.files[name] {
-			return o.complete(ctx, name, number)
+			return o.complete(ctx, named)
 		}
 		// Its other name is in a snapshot of somebody's (cp -al).
 		if err = durable.Separate(o.cfg.Folder, name+bundle.PartExt); err == nil {
@@ -43,7 +43,7 @@ func (o *opening) resume(ctx context.Context, name string, number int) error {
 		o.rotate() // of several, one goes on
 	}
 	o.current = p
-	if o.isFull(p) {
+	if o.isFull(p) || named.Shard != o.cfg.Shard { // which another run was about
 		o.rotate()
 	}
 	return o.adopt(ctx, name, p.members)
@@ -51,7 +51,8 @@ func (o *opening) resume(ctx context.Context, name string, number int) error {
 
 // complete ends a publication that was killed between its two halves. Where the
 // two names are not the same file, it fails.
-func (o *opening) complete(ctx context.Context, name string, number int) error {
+func (o *opening) complete(ctx context.Context, named bundle.Name) error {
+	name := named.String()
 	err := bundle.Publish(o.cfg.Folder, name)
 	if errors.Is(err, fs.ErrExist) {
 		return errBoth(name)
@@ -59,7 +60,7 @@ func (o *opening) complete(ctx context.Context, name string, number int) error {
 	if err != nil {
 		return err
 	}
-	return o.check(ctx, name, number)
+	return o.check(ctx, named)
 }
 
 func errBoth(name string) error {
@@ -100,7 +101,7 @@ func (o *opening) salvage(ctx context.Context, name string, damage error) error 
 		if err := o.current.Sync(); err != nil {
 			return err
 		}
-		if err := o.adopt(ctx, bundle.FileName(o.current.number), o.current.members); err != nil {
+		if err := o.adopt(ctx, o.current.name.String(), o.current.members); err != nil {
 			return err
 		}
 	}
@@ -137,12 +138,13 @@ func (o *opening) save(ctx context.Context, r *bundle.Reader, m bundle.Member) e
 		return err
 	}
 	o.rotate()
-	return o.adopt(ctx, bundle.FileName(p.number), p.members)
+	return o.adopt(ctx, p.name.String(), p.members)
 }
 
 // check sees to a finished bundle.
-func (o *opening) check(ctx context.Context, name string, number int) error {
-	line, listed := o.listed[number]
+func (o *opening) check(ctx context.Context, named bundle.Name) error {
+	name := named.String()
+	line, listed := o.listed[named]
 	described := listed && o.files[line.Manifest] && line.FileSize > 0
 	if described && o.known[name] {
 		return nil
@@ -156,9 +158,9 @@ func (o *opening) check(ctx context.Context, name string, number int) error {
 	}
 	if !described && sound {
 		o.cfg.Log.Info("bundle has no manifest or catalog line: they are made from its members", "bundle", name, "crates", sum.Members)
-		if err := o.describe(number, sum, slices.Values(members)); err != nil {
+		if err := o.describe(named, sum, slices.Values(members)); err != nil {
 			return err
 		}
 	}
-	return o.adoptAll(ctx, number, sum, members)
+	return o.adoptAll(ctx, named, sum, members)
 }

@@ -1,0 +1,82 @@
+package crate
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// MaxShards is into how many shards crates are shared out at most.
+const MaxShards = 1024
+
+// Shard is one of the equal parts into which all crates are shared out by their names,
+// so that many machines divide the work and need not talk. It is counted from 0, as
+// Kubernetes counts the pods of an Indexed Job. The zero value is no part but all.
+//
+// Which shard a crate belongs to, anybody can compute: the SHA-256 of the name in lower
+// case, of which the first eight bytes, big-endian, are divided by the number of shards;
+// the remainder is the shard.
+//
+//	printf serde | sha256sum | head -c 16     # 8b917c4b6163bc82, modulo 8 is 2
+//
+// All versions of a crate are in one shard.
+type Shard struct{ Index, Of int }
+
+// ParseShard reads 3/8: the fourth of eight shards. 0/1 is all there is.
+func ParseShard(s string) (Shard, error) {
+	index, of, found := strings.Cut(s, "/")
+	n, errIndex := strconv.ParseUint(index, 10, 16)
+	m, errOf := strconv.ParseUint(of, 10, 16)
+	shard := Shard{int(n), int(m)}
+	if !found || errIndex != nil || errOf != nil || m == 0 || m > MaxShards || n >= m || shard.text("/") != s {
+		return Shard{}, fmt.Errorf("shard %.40q is not I/N with N of 1 to %d and I of 0 to N-1", s, MaxShards)
+	}
+	if m == 1 {
+		return Shard{}, nil
+	}
+	return shard, nil
+}
+
+func (s Shard) text(between string) string {
+	return strconv.Itoa(s.Index) + between + strconv.Itoa(s.Of)
+}
+
+// All reports whether it is no part but all.
+func (s Shard) All() bool { return s.Of <= 1 }
+
+// String is what ParseShard reads; empty for all.
+func (s Shard) String() string {
+	if s.All() {
+		return ""
+	}
+	return s.text("/")
+}
+
+// Label is String as it stands in names of files: s3of8; empty for all.
+func (s Shard) Label() string {
+	if s.All() {
+		return ""
+	}
+	return "s" + s.text("of")
+}
+
+// ParseShardLabel is the inverse of Label.
+func ParseShardLabel(label string) (Shard, error) {
+	numbers, found := strings.CutPrefix(label, "s")
+	s, err := ParseShard(strings.Replace(numbers, "of", "/", 1))
+	if err != nil || !found || s.Label() != label {
+		return Shard{}, fmt.Errorf("%.40q is no label of a shard", label)
+	}
+	return s, nil
+}
+
+// Has reports whether a crate belongs to the shard.
+func (s Shard) Has(name string) bool {
+	if s.All() {
+		return true
+	}
+	sum := sha256.Sum256([]byte(strings.ToLower(name)))
+	return binary.BigEndian.Uint64(sum[:])%uint64(s.Of) == uint64(s.Index)
+}
