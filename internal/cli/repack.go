@@ -24,6 +24,7 @@ type repackConfig struct {
 	atLeast     int
 	jobs        int
 	segmentGB   int64
+	shard       flags.Shard
 	log         flags.Log
 	progress    flags.Progress
 }
@@ -35,6 +36,7 @@ func repackCommand(a *App) *cli.Command {
 		&cli.BoolFlag{Name: "hot", Usage: "keep the newest version of each crate where it is, too: builds ask for it most", Destination: &cfg.hot},
 		cfg.maxDuration.Flag("begin no more packs after so long; the next run goes on. 0 = when all is packed"),
 		&cli.IntFlag{Name: "at-least", Value: 1, Usage: "leave a crate alone unless it has `N` versions that are not packed: few versions share little", Destination: &cfg.atLeast},
+		cfg.shard.Flag("pack a part of what is held alone"),
 		&cli.IntFlag{Name: "jobs", Usage: "packs that are built at a time. Default: one a core", Destination: &cfg.jobs},
 		&cli.Int64Flag{Name: "segment-size-gb", Value: defaultSegmentGB, Usage: "a segment takes no more once it has `N` GB", Destination: &cfg.segmentGB},
 	)
@@ -71,18 +73,18 @@ func (cfg *repackConfig) check() error {
 		return flags.Usagef("-hot has no meaning with -keep, which keeps all versions")
 	}
 	cfg.dirs.Fill()
-	return errors.Join(cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
+	return errors.Join(cfg.shard.Check(), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
 }
 
 // repack holds the mirror as a run does, and packs.
 func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
-	run := flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches, BundleSize: flags.UsualBundleSize}
+	run := flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches, BundleSize: flags.UsualBundleSize, Shard: cfg.shard}
 	if err := run.Origin.ResolveIn(ctx, cfg.dirs.Index, log); err != nil {
 		return err
 	}
 	done, err := repack.Mirror(ctx, a.HomeConfig(&run, log), repack.Options{
-		Keep: cfg.keep, Hot: cfg.hot, AtLeast: cfg.atLeast, Workers: cfg.jobs, MaxDuration: time.Duration(cfg.maxDuration),
+		Shard: cfg.shard.Shard, Keep: cfg.keep, Hot: cfg.hot, AtLeast: cfg.atLeast, Workers: cfg.jobs, MaxDuration: time.Duration(cfg.maxDuration),
 		SegmentSize: cfg.segmentGB << 30, Watch: watchPacking(show, log), Log: log,
 	})
 	if done == nil {
@@ -100,7 +102,7 @@ func watchPacking(show *console.Display, log *slog.Logger) func(look func() cons
 // packRound packs what a round has brought.
 func (cfg *syncConfig) packRound(ctx context.Context, w *home.Writer, show *console.Display, log *slog.Logger) error {
 	done, err := repack.Round(ctx, w, repack.Options{
-		Keep: cfg.deep.Mode == "add", Hot: cfg.deep.Mode == "hot", AtLeast: flags.RoundAtLeast, KeepOpen: cfg.every > 0,
+		Shard: cfg.Shard.Shard, Keep: cfg.deep.Mode == "add", Hot: cfg.deep.Mode == "hot", AtLeast: flags.RoundAtLeast, KeepOpen: cfg.every > 0,
 		SegmentSize: defaultSegmentGB << 30, Watch: watchPacking(show, log), Log: log,
 	})
 	if err != nil {

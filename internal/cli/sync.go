@@ -59,6 +59,7 @@ func (cfg *syncConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "skip-index-update", Usage: "take the index as it is", Destination: &cfg.skipIndexUpdate},
 		&cli.IntFlag{Name: "keep-days", Usage: "keep of the index's past every day of the last `N`, and the last day of each month before (default: every day)", HideDefault: true, Destination: &cfg.keepDays},
 		&cli.BoolFlag{Name: "exclude-yanked", Usage: "leave yanked versions out (builds with a Cargo.lock need them)", Destination: &cfg.excludeYanked},
+		cfg.Shard.Flag("mirror a part of the index alone"),
 		&cli.BoolFlag{Name: "sidecars", Usage: "write sidecars, a file of JSON a version, beside the crates, and keep them up to date", Destination: &cfg.sidecars},
 		&cli.StringSliceFlag{Name: "attest", Usage: "when all is held, state that under a signature by the private key in `FILE`, as clonecratesio attest does; with -every once an hour", Destination: &cfg.attest.Keys, TakesFile: true},
 		cfg.attest.Password.Flag(),
@@ -90,7 +91,20 @@ func (cfg *syncConfig) check() error {
 	}
 	cfg.dirs.Fill()
 	cfg.Home = cfg.dirs.Dirs
-	return errors.Join(cfg.part.Check(), cfg.deep.Check(), cfg.Run.Check())
+	return errors.Join(cfg.part.Check(), cfg.deep.Check(), cfg.Run.Check(), cfg.checkShard())
+}
+
+// checkShard refuses what a shard cannot say of all the rest.
+func (cfg *syncConfig) checkShard() error {
+	switch {
+	case cfg.Shard.All():
+		return nil
+	case cfg.sidecars:
+		return flags.Usagef("-sidecars describes all of the index, not a shard of it")
+	case len(cfg.attest.Keys) > 0:
+		return flags.Usagef("-attest states that all of the index is held: for a shard of it there is clonecratesio attest -partial")
+	}
+	return nil
 }
 
 // sync runs the command.

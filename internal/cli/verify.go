@@ -30,6 +30,7 @@ type verifyConfig struct {
 	restart     bool
 	repair      bool
 	deep        string
+	shard       flags.Shard
 	origin      flags.Origin
 	net         flags.Net
 	log         flags.Log
@@ -43,6 +44,7 @@ func verifyCommand(a *App) *cli.Command {
 		&cli.BoolFlag{Name: "restart", Usage: "begin at the first crate, not where the last run stopped", Destination: &cfg.restart},
 		&cli.BoolFlag{Name: "repair", Usage: "fetch anew what is damaged or missing; what is damaged is moved to quarantine first", Destination: &cfg.repair},
 		&cli.StringFlag{Name: "deep", Value: "crates", Usage: "`crates|tars`: of what is in the deep archive rebuild and hash each .crate, or hash the unpacked tars alone, an order of magnitude faster", Destination: &cfg.deep},
+		cfg.shard.Flag("hash a part of what is held alone"),
 		cfg.origin.Flag("for -repair: crate files are at "),
 	)
 	list = append(list, cfg.net.Flags()...)
@@ -67,7 +69,7 @@ func (cfg *verifyConfig) check() error {
 		return flags.Usagef("-deep is %q, want crates or tars", cfg.deep)
 	}
 	cfg.dirs.Fill()
-	return errors.Join(flags.CheckUpstream(&cfg.origin, &cfg.net), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
+	return errors.Join(cfg.shard.Check(), flags.CheckUpstream(&cfg.origin, &cfg.net), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
 }
 
 // verify hashes, and repairs if that is asked for.
@@ -134,7 +136,7 @@ func (a *App) verification(ctx context.Context, cfg *verifyConfig, log *slog.Log
 
 // sweep hashes what is held, and says what is wrong as it is found.
 func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verify.Session, show *console.Display, log *slog.Logger) error {
-	v.TarsOnly = cfg.deep == "tars"
+	v.TarsOnly, v.Shard = cfg.deep == "tars", cfg.shard.Shard
 	v.Begin(cfg.restart)
 	totals, err := v.Catalog.Totals(ctx)
 	if err != nil {

@@ -22,7 +22,8 @@ type Run struct {
 	AcceptShrink      bool
 	acceptRepublished string
 	SecondPass        time.Duration
-	NewCatalog        bool // no flag: reindex
+	NewCatalog        bool  // no flag: reindex
+	Shard             Shard // its flag is of those commands alone that have one
 	Durability        Durability
 	Bundle            bool
 	BundleMode        string
@@ -69,6 +70,9 @@ func (cfg *Run) Check() error {
 	if err := cfg.BundleSize.Check(); err != nil {
 		return err
 	}
+	if err := cfg.Shard.Check(); err != nil {
+		return err
+	}
 	if cfg.SecondPass < 0 {
 		return Usagef("-second-pass is %v, want 0 (never) or more", cfg.SecondPass)
 	}
@@ -85,7 +89,7 @@ func (cfg *Run) Check() error {
 func (cfg *Run) Job(source plan.Source, log *slog.Logger) mirror.Config {
 	return mirror.Config{
 		Config: plan.Config{
-			Source: source, AcceptShrink: cfg.AcceptShrink, AcceptRepublished: acceptances[cfg.acceptRepublished],
+			Source: source, Shard: cfg.Shard.Shard, AcceptShrink: cfg.AcceptShrink, AcceptRepublished: acceptances[cfg.acceptRepublished],
 			Bundle: cfg.Bundle, KeepLoose: cfg.BundleMode == "add", VerifyExisting: cfg.VerifyExisting, Log: log,
 		},
 		URLs: cfg.Origin.URLs, Guarded: cfg.Origin.Guarded, Out: cfg.Home.Crates, BundlesOut: cfg.Home.Bundles,

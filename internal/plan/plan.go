@@ -24,6 +24,7 @@ import (
 // Config says what is to be mirrored, and how it should be stored.
 type Config struct {
 	Source Source
+	Shard  crate.Shard // of the source: other crates are as if it did not say anything of them
 
 	// OldBundles is a folder in which bundles of v1.1.0 may lie: what the source
 	// names of their crates goes into the store, once. If nil, there are none.

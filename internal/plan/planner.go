@@ -25,6 +25,7 @@ type planner struct {
 	listing  store.Listing
 	err      error         // of want, which cannot return one
 	left     int64         // of Config.Limit
+	others   int64         // crates of other shards
 	looked   time.Duration // into the history of the index
 }
 
@@ -39,9 +40,9 @@ func (p *planner) run(ctx context.Context) (Totals, error) {
 	if p.scope == Whole {
 		next, stop := ahead(ctx, p.catalog.Holdings)
 		defer stop()
-		p.known.next = next
+		p.known.next, p.known.shard = next, p.cfg.Shard
 	}
-	err := p.cfg.Source.Groups(ctx,
+	err := p.cfg.groups(ctx, &p.others,
 		func(path, blob string) bool { return p.want(ctx, path, blob) },
 		func(g *Group) error { return p.group(ctx, g) })
 	if errors.Is(err, errLimit) {
@@ -50,7 +51,7 @@ func (p *planner) run(ctx context.Context) (Totals, error) {
 	if err = errors.Join(err, p.err); err != nil {
 		return p.totals, err
 	}
-	if p.scope == Some && p.totals.Crates+p.totals.Bad == 0 && !p.cfg.AllowEmpty || p.scope == Whole && p.totals.Crates == 0 && !p.cfg.AcceptShrink {
+	if seen := p.totals.Crates + p.others; p.scope == Some && seen+p.totals.Bad == 0 && !p.cfg.AllowEmpty || p.scope == Whole && seen == 0 && !p.cfg.AcceptShrink {
 		return p.totals, index.ErrEmpty
 	}
 	if p.scope != Whole {

@@ -2,8 +2,10 @@ package plan
 
 import (
 	"context"
+	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
@@ -47,6 +49,7 @@ func (p *planner) vanish(ctx context.Context, paths []string) error {
 // same order, so that one pass serves all. What it passes over has vanished.
 type knownCrates struct {
 	next     func() (catalog.Holding, error, bool)
+	shard    crate.Shard     // others are passed over in silence
 	current  catalog.Holding // not looked at yet, unless its Path is empty
 	ended    bool
 	total    int
@@ -72,6 +75,9 @@ func (k *knownCrates) advance() error {
 		k.vanished = append(k.vanished, k.current.Path)
 	}
 	cr, err, ok := k.next()
+	for err == nil && ok && !k.shard.Has(path.Base(cr.Path)) {
+		cr, err, ok = k.next()
+	}
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (a *App) HomeConfig(cfg *flags.Run, log *slog.Logger) home.Config {
 		Dirs: cfg.Home, Owner: Owner(cfg.Home.Crates), Disk: a.Disk, Durability: cfg.Durability.Store(), Log: log,
 		NewCatalog: cfg.NewCatalog,
 		Bundles: home.BundleConfig{
-			Write: cfg.Bundle, KeepLoose: cfg.BundleMode == "add", Size: size,
+			Write: cfg.Bundle, KeepLoose: cfg.BundleMode == "add", Shard: cfg.Shard.Shard, Size: size,
 			URL: func(id crate.ID, sum crate.Checksum) string { return cfg.Origin.URLs.WithoutUser().URL(id, sum) },
 		},
 	}

@@ -68,6 +68,9 @@ func (r *run) crates(ctx context.Context) iter.Seq2[[]catalog.Version, error] {
 				return
 			}
 			for _, v := range page {
+				if !r.Shard.Has(v.Name) {
+					continue
+				}
 				if len(rows) > 0 && rows[0].Name != v.Name {
 					if !yield(rows, nil) {
 						return

@@ -169,7 +169,7 @@ func (w *world) run(fsys durable.FS) (Done, error) {
 		return Done{}, err
 	}
 	defer s.Close()
-	segments, err := OpenSegments(context.Background(), fsys, 20_000, cat, slog.New(slog.DiscardHandler))
+	segments, err := OpenSegments(context.Background(), fsys, crate.Shard{}, 20_000, cat, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return Done{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/prune"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -18,6 +19,7 @@ import (
 type Options struct {
 	Keep        bool          // loose files and bundles stay
 	Hot         bool          // the newest version of each crate stays where it is, too
+	Shard       crate.Shard   // whose crates are packed
 	AtLeast     int           // versions that a crate must have that are not packed
 	Workers     int           // packs that are built at a time; 0 = one a core
 	MaxDuration time.Duration // after which no pack is begun; 0 = no end
@@ -67,7 +69,7 @@ func Round(ctx context.Context, w *home.Writer, opt Options) (*Done, error) {
 
 func (opt *Options) config() Config {
 	job := Config{
-		Hot: opt.Hot, AtLeast: opt.AtLeast, KeepOpen: opt.KeepOpen, Progress: new(Progress), Log: opt.Log,
+		Shard: opt.Shard, Hot: opt.Hot, AtLeast: opt.AtLeast, KeepOpen: opt.KeepOpen, Progress: new(Progress), Log: opt.Log,
 		Workers: cmp.Or(opt.Workers, runtime.GOMAXPROCS(0)),
 	}
 	if opt.MaxDuration > 0 {
@@ -82,7 +84,7 @@ func (opt *Options) pack(ctx context.Context, w *home.Writer, job Config) (_ *Do
 	if err != nil {
 		return nil, err
 	}
-	if job.Segments, err = OpenSegments(ctx, folder, opt.SegmentSize, w.Catalog, opt.Log); err != nil {
+	if job.Segments, err = OpenSegments(ctx, folder, opt.Shard, opt.SegmentSize, w.Catalog, opt.Log); err != nil {
 		return nil, err
 	}
 	job.Catalog = w.Catalog

@@ -63,7 +63,8 @@ type Config struct {
 	Segments *Segments
 	// Open opens a version as a loose file or in a bundle.
 	Open      func(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error)
-	Originals Originals // nil: both are kept
+	Originals Originals   // nil: both are kept
+	Shard     crate.Shard // whose crates are packed
 	// Hot keeps the newest version of each crate where it is, beside its place in
 	// the deep archive.
 	Hot bool

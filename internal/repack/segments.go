@@ -20,7 +20,8 @@ import (
 // at a time, which holds the mirror's lock.
 type Segments struct {
 	folder durable.FS
-	target int64 // size at which a segment is full, in bytes
+	shard  crate.Shard // whose crates are packed: the names of segments say so
+	target int64       // size at which a segment is full, in bytes
 	log    *slog.Logger
 
 	next    int // number of the next segment
@@ -31,8 +32,8 @@ type Segments struct {
 
 // OpenSegments takes up the folder where an earlier run left it. Packs of unfinished
 // segments that the catalog does not know are proved and recorded by [Run].
-func OpenSegments(ctx context.Context, folder durable.FS, target int64, known Catalog, log *slog.Logger) (*Segments, error) {
-	s := &Segments{folder: folder, target: target, log: log}
+func OpenSegments(ctx context.Context, folder durable.FS, shard crate.Shard, target int64, known Catalog, log *slog.Logger) (*Segments, error) {
+	s := &Segments{folder: folder, shard: shard, target: target, log: log}
 	list, err := known.Segments(ctx)
 	if err != nil {
 		return nil, err
@@ -58,9 +59,9 @@ func OpenSegments(ctx context.Context, folder durable.FS, target int64, known Ca
 
 // seen takes note of a number that is taken.
 func (s *Segments) seen(name string) bool {
-	number, err := deep.ParseFileName(name)
+	named, err := deep.ParseFileName(name)
 	if err == nil {
-		s.next = max(s.next, number+1)
+		s.next = max(s.next, named.Number+1)
 	}
 	return err == nil
 }
@@ -93,6 +94,10 @@ func (s *Segments) resume(ctx context.Context, name string, known Catalog) error
 	if err := s.Close(); err != nil { // of several, the last one goes on
 		return err
 	}
+	if named, err := deep.ParseFileName(name); err != nil || named.Shard != s.shard {
+		s.log.Warn("an unfinished segment of another shard stays as it is until a run of that shard", "segment", name)
+		return errors.Join(err, w.Close())
+	}
 	s.name, s.current = name, w
 	return nil
 }
@@ -113,7 +118,7 @@ func unrecorded(ctx context.Context, known Catalog, segment string, d *deep.Dire
 // append writes a pack, durably, and says where.
 func (s *Segments) append(p *deep.Pack) (name string, at deep.Placement, err error) {
 	if s.current == nil {
-		name := deep.FileName(s.next)
+		name := deep.Name{Shard: s.shard, Number: s.next}.String()
 		w, err := deep.Create(s.folder, name)
 		if err != nil {
 			return "", at, err

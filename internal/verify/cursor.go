@@ -31,6 +31,7 @@ const maxCursor = 8 << 20
 // take many runs.
 type Cursor struct {
 	Begun    time.Time  `json:"begun_at,omitzero"` // of the sweep; zero: none is under way
+	Shard    string     `json:"shard,omitzero"`    // that the sweep is about; empty: all
 	After    crate.ID   `json:"after,omitzero"`    // everything up to this version was looked at
 	Versions int64      `json:"versions"`          // so far
 	Bytes    int64      `json:"bytes"`
@@ -71,8 +72,8 @@ func (c *Cursor) Write(state durable.FS) error {
 
 // Begin begins a sweep. What is known to be bad is so until it was looked at
 // again.
-func (c *Cursor) Begin(now time.Time) {
-	*c = Cursor{Begun: now, Bad: c.Bad, Finished: c.Finished}
+func (c *Cursor) Begin(shard crate.Shard, now time.Time) {
+	*c = Cursor{Begun: now, Shard: shard.String(), Bad: c.Bad, Finished: c.Finished}
 }
 
 // Advance notes what a run has come to that began at the cursor and looked at Bad

@@ -20,7 +20,8 @@ type Session struct {
 	Cursor Cursor
 	Found  []Problem // the first of each row that is bad, at most MaxBad
 
-	TarsOnly bool // as in Config
+	TarsOnly bool        // as in Config
+	Shard    crate.Shard // likewise
 
 	state durable.FS
 	lock  *durable.Lockfile // nil: the mirror can only be read here
@@ -118,7 +119,7 @@ func (s *Session) Sweep(ctx context.Context, slice time.Duration, progress *Prog
 		ctx = limited
 	}
 	sum, err := Run(ctx, Config{
-		Catalog: s.Catalog, Store: s.Store, Again: s.Cursor.Bad, After: s.Cursor.After, Progress: progress, TarsOnly: s.TarsOnly,
+		Catalog: s.Catalog, Store: s.Store, Again: s.Cursor.Bad, After: s.Cursor.After, Progress: progress, TarsOnly: s.TarsOnly, Shard: s.Shard,
 		Found: func(p Problem) error { s.note(p); return found(p) },
 	})
 	s.advance(sum)
@@ -131,8 +132,8 @@ func (s *Session) Sweep(ctx context.Context, slice time.Duration, progress *Prog
 // Begin begins a sweep at the first version, unless the last one was stopped and is to
 // be gone on with.
 func (s *Session) Begin(restart bool) {
-	if restart || s.Cursor.Begun.IsZero() || s.lock == nil {
-		s.Cursor.Begin(time.Now().UTC())
+	if restart || s.Cursor.Begun.IsZero() || s.lock == nil || s.Cursor.Shard != s.Shard.String() {
+		s.Cursor.Begin(s.Shard, time.Now().UTC())
 	}
 }
 

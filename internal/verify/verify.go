@@ -44,6 +44,7 @@ type Config struct {
 	Store   Store
 	Again   []crate.ID          // look at these first: each version once in a run
 	After   crate.ID            // then at all behind this version; zero: from the first
+	Shard   crate.Shard         // and of these at those of its crates
 	Found   func(Problem) error // is called for each problem, in order; an error ends the run
 
 	// Of what is in the deep archive the tars are hashed, and no .crate is rebuilt: an
@@ -198,6 +199,10 @@ func (cfg *Config) list(ctx context.Context, hand func(*page) error) error {
 			return err
 		}
 		after = versions[len(versions)-1].ID
+		versions = slices.DeleteFunc(versions, func(v catalog.Version) bool { return !cfg.Shard.Has(v.Name) })
+		if len(versions) == 0 {
+			continue
+		}
 		if err := hand(&page{versions: versions}); err != nil {
 			return err
 		}

@@ -237,14 +237,14 @@ func TestG7BadIsNotForgotten(t *testing.T) {
 	for _, id := range bad {
 		delete(m.files, id)
 	}
-	c.Begin(time.Unix(1, 0))
+	c.Begin(crate.Shard{}, time.Unix(1, 0))
 	if _, s := run(t.Context()); !s.Complete || !slices.Equal(c.Bad, bad) {
 		t.Fatalf("complete %t, bad: %v", s.Complete, c.Bad)
 	}
 
 	// The next sweep is stopped while it looks at the first of them, which is
 	// good by now, and then at the second.
-	c.Begin(time.Unix(10, 0))
+	c.Begin(crate.Shard{}, time.Unix(10, 0))
 	m.files[bad[0]] = []byte(bad[0].String())
 	for stopAt, want := range [][]crate.ID{bad, bad[1:]} {
 		ctx, cancel := context.WithCancel(t.Context())

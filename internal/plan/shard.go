@@ -1,0 +1,32 @@
+package plan
+
+import (
+	"context"
+	"path"
+	"slices"
+)
+
+// groups is Source.Groups of the crates of Config.Shard; others are counted. An entry
+// that is bad without being of any crate is for every shard to tell.
+func (cfg *Config) groups(ctx context.Context, others *int64, want func(path, blob string) bool, yield func(*Group) error) error {
+	if cfg.Shard.All() {
+		return cfg.Source.Groups(ctx, want, yield)
+	}
+	has := func(indexPath string) bool { return cfg.Shard.Has(path.Base(indexPath)) }
+	wanted := func(path, blob string) bool {
+		if !has(path) {
+			*others++
+			return false
+		}
+		return want(path, blob)
+	}
+	return cfg.Source.Groups(ctx, wanted, func(g *Group) error {
+		if g.Path != "" && !has(g.Path) {
+			return nil // lists, and what cannot be read, come unasked
+		}
+		if g.Path == "" {
+			g.Bad = slices.DeleteFunc(slices.Clone(g.Bad), func(b BadEntry) bool { return b.Name != "" && !cfg.Shard.Has(b.Name) })
+		}
+		return yield(g)
+	})
+}
