@@ -82,6 +82,7 @@ var floors = [][]string{
 		"internal/store/loose",
 		"internal/store/bundled",
 		"internal/store/packed",
+		"internal/store/overlay",
 		"internal/bucket/address",
 		"internal/runlog",
 		"internal/catalog",

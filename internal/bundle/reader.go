@@ -42,6 +42,10 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	return nil, fmt.Errorf("opening bundle: %w (%w)", ErrFormat, err)
 }
 
+// OpenKnown is Open of a file that is known to be a bundle, and reads nothing of it:
+// where each read costs a request, that of a member shall be the only one.
+func OpenKnown(r io.ReaderAt, size int64) *Reader { return &Reader{r, size} }
+
 // OpenMember opens the member whose frame is at p: its header is verified, and
 // the frame of a small member whole. The caller closes the content.
 func (r *Reader) OpenMember(p Placement) (*Content, error) {

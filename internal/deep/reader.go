@@ -38,6 +38,9 @@ func Open(name string, r io.ReaderAt, size int64) (*Reader, error) {
 	return nil, fmt.Errorf("opening segment %s: %w", name, err)
 }
 
+// OpenKnown is Open of a file that is known to be a segment, and reads nothing of it.
+func OpenKnown(name string, r io.ReaderAt, size int64) *Reader { return &Reader{name, r, size} }
+
 // A readError says that the disk did not answer: nothing is known about the bytes.
 type readError struct{ error }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"sync"
 
@@ -32,7 +31,7 @@ func open(ctx context.Context, readers *readers, loose Loose, key crate.Key, at 
 	if at.Bundle == "" {
 		return loose.Open(ctx, key, at)
 	}
-	c, err := readers.member(key.ID, at)
+	c, err := readers.member(ctx, key.ID, at)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s in %s: %w", key.ID, at.Bundle, err)
 	}
@@ -76,7 +75,7 @@ func (m member) Identity() (store.Identity, error) {
 // Close implements store.Content.
 func (m member) Close() error { return errors.Join(m.Content.Close(), m.close()) }
 
-func (r *readers) member(id crate.ID, at store.Placement) (store.Content, error) {
+func (r *readers) member(ctx context.Context, id crate.ID, at store.Placement) (store.Content, error) {
 	info, err := r.stat(at.Bundle)
 	if err != nil {
 		return nil, err
@@ -90,7 +89,7 @@ func (r *readers) member(id crate.ID, at store.Placement) (store.Content, error)
 		defer r.mu.Unlock()
 		return f.release()
 	}
-	c, err := f.OpenMember(bundle.Placement{Offset: at.Offset, FrameSize: at.FrameSize})
+	c, err := f.member(ctx, bundle.Placement{Offset: at.Offset, FrameSize: at.FrameSize})
 	if err != nil {
 		return nil, errors.Join(err, free())
 	}
@@ -98,6 +97,19 @@ func (r *readers) member(id crate.ID, at store.Placement) (store.Content, error)
 		return nil, errors.Join(fmt.Errorf("%s lies at offset %d", c.ID(), at.Offset), c.Close(), free())
 	}
 	return member{c, f, at.Offset, free}, nil
+}
+
+// member opens a member. Where reads cost requests, it costs one.
+func (f *file) member(ctx context.Context, p bundle.Placement) (*bundle.Content, error) {
+	ranged, ok := f.f.(durable.Ranged)
+	if !ok {
+		return f.OpenMember(p)
+	}
+	frame, err := ranged.Range(ctx, p.Offset, p.FrameSize)
+	if err != nil {
+		return nil, err
+	}
+	return bundle.OpenKnown(frame, f.info.Size()).OpenMember(p)
 }
 
 // stat describes the bundle that has the name now. It may be another one than
@@ -131,7 +143,7 @@ func (r *readers) take(name string, info fs.FileInfo, size int64) (*file, error)
 			continue
 		}
 		r.open = append(r.open[:i], r.open[i+1:]...)
-		if f.info.Size() >= size && os.SameFile(f.info, info) {
+		if f.info.Size() >= size && durable.SameFile(f.info, info) {
 			r.open = append(r.open, f)
 			f.uses++
 			return f, nil
@@ -162,13 +174,17 @@ func openBundle(folder durable.Reader, name string) (*file, error) {
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil {
-		var r *bundle.Reader
-		if r, err = bundle.Open(f, info.Size()); err == nil {
-			return &file{name: name, Reader: r, info: info, f: f}, nil
-		}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
-	return nil, errors.Join(err, f.Close())
+	r := bundle.OpenKnown(f, info.Size())
+	if _, known := f.(durable.Ranged); !known {
+		r, err = bundle.Open(f, info.Size())
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &file{name: name, Reader: r, info: info, f: f}, nil
 }
 
 // release ends one use.

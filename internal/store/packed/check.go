@@ -48,7 +48,12 @@ func (s *Store) checkPack(ctx context.Context, rows []Row, depth deep.Depth, err
 		return err
 	}
 	defer s.segments.free(seg)
-	d, err := seg.Directory(deep.Placement{Offset: at.Pack, Size: at.PackSize})
+	place := deep.Placement{Offset: at.Pack, Size: at.PackSize}
+	pack, err := seg.pack(ctx, place)
+	if err != nil {
+		return err
+	}
+	d, err := pack.Directory(place)
 	if err != nil {
 		return s.failed(err)
 	}
@@ -62,7 +67,7 @@ func (s *Store) checkPack(ctx context.Context, rows []Row, depth deep.Depth, err
 	}
 	defer release()
 	verdicts := make([]error, len(d.Versions))
-	err = seg.CheckVersions(ctx, d, numbers, depth, func(n int, err error) { verdicts[n] = s.failed(err) })
+	err = pack.CheckVersions(ctx, d, numbers, depth, func(n int, err error) { verdicts[n] = s.failed(err) })
 	for i, row := range rows {
 		if errs[i] == nil {
 			errs[i] = verdicts[row.At.Number]

@@ -117,7 +117,11 @@ func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, 
 	}
 	defer s.segments.free(seg)
 	place := deep.Placement{Offset: at.Pack, Size: at.PackSize}
-	d, err := seg.Directory(place)
+	pack, err := seg.pack(ctx, place)
+	if err != nil {
+		return nil, err
+	}
+	d, err := pack.Directory(place)
 	if err != nil {
 		return nil, s.failed(err)
 	}
@@ -136,7 +140,7 @@ func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, 
 		return data, nil
 	}
 	defer s.cfg.Metrics.time()()
-	data, err := seg.Rebuild(ctx, d, at.Number) // hashed, or there is no data
+	data, err := pack.Rebuild(ctx, d, at.Number) // hashed, or there is no data
 	if err != nil {
 		return nil, s.failed(err)
 	}

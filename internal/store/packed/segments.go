@@ -1,9 +1,9 @@
 package packed
 
 import (
+	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"slices"
 	"sync"
 
@@ -32,6 +32,19 @@ type segment struct {
 	uses int         // by the list and by those who read
 }
 
+// pack returns a reader of a pack. Where reads cost requests, it costs one.
+func (seg *segment) pack(ctx context.Context, p deep.Placement) (*deep.Reader, error) {
+	ranged, ok := seg.file.(durable.Ranged)
+	if !ok {
+		return seg.Reader, nil
+	}
+	bytes, err := ranged.Range(ctx, p.Offset, p.Size)
+	if err != nil {
+		return nil, err
+	}
+	return deep.OpenKnown(seg.name, bytes, p.Offset+p.Size), nil
+}
+
 // take returns the segment that has the pack, to be given back to free. One that
 // was replaced, or has grown, is opened again.
 func (s *segments) take(at store.DeepPlace) (*segment, error) {
@@ -56,7 +69,7 @@ func (s *segments) take(at store.DeepPlace) (*segment, error) {
 	if i := slices.IndexFunc(s.open, func(seg *segment) bool { return seg.name == at.Segment }); i >= 0 {
 		seg := s.open[i]
 		s.open = slices.Delete(s.open, i, i+1)
-		if os.SameFile(seg.info, info) && seg.info.Size() >= at.Pack+at.PackSize {
+		if durable.SameFile(seg.info, info) && seg.info.Size() >= at.Pack+at.PackSize {
 			s.open = append(s.open, seg)
 			seg.uses++
 			return seg, nil
@@ -79,7 +92,10 @@ func (s *segments) add(name, file string) (*segment, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	r, err := deep.Open(name, f, info.Size())
+	r := deep.OpenKnown(name, f, info.Size())
+	if _, known := f.(durable.Ranged); !known {
+		r, err = deep.Open(name, f, info.Size())
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
