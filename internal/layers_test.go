@@ -66,6 +66,7 @@ var floors = [][]string{
 		// what is to be done
 		"internal/reader",
 		"internal/plan",
+		"internal/index/carry",
 	},
 	{
 		// folders of a mirror,

@@ -180,6 +180,30 @@ func (r *Repository) Read(ctx context.Context, fn func(out io.Reader) error, arg
 	return p.wait()
 }
 
+// Pipe runs git with some input, and writes its output to a writer.
+func (r *Repository) Pipe(ctx context.Context, input string, to io.Writer, args ...string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p, err := r.start(ctx, args...)
+	if err != nil {
+		return err
+	}
+	fed := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(p.in, input)
+		fed <- errors.Join(err, p.in.Close())
+	}()
+	_, copyErr := io.Copy(to, p.out)
+	if copyErr != nil {
+		cancel() // what git has left to say, nothing takes
+	}
+	feedErr := <-fed
+	if err := p.wait(); err != nil && copyErr == nil {
+		return err // that it did not take its input is a consequence
+	}
+	return errors.Join(copyErr, feedErr)
+}
+
 // maxField bounds one of the fields that EachField reads, in bytes. A line of a
 // listing has some 70.
 const maxField = 64 << 10

@@ -31,6 +31,11 @@ type Porcelain struct {
 	Progress func(string)
 	// Silence is how long a peer may be silent; see Network. If 0, it is a minute.
 	Silence time.Duration
+	// Quarantine is a folder that takes the objects which a command makes, in place
+	// of the repository's; git finds those of the repository as well. May be "".
+	Quarantine string
+	// Shallow is the file that says where history ends, in place of the repository's.
+	Shallow string
 
 	heard func() // is called when git says something; may be nil
 }
@@ -63,6 +68,11 @@ func (p *Porcelain) Run(ctx context.Context, args ...string) (string, error) {
 
 // Feed runs git with some input.
 func (p *Porcelain) Feed(ctx context.Context, input string, args ...string) (string, error) {
+	return p.Take(ctx, strings.NewReader(input), args...)
+}
+
+// Take runs git with input that is read as git takes it.
+func (p *Porcelain) Take(ctx context.Context, input io.Reader, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append(guards[:len(guards):len(guards)], args...)...)
 	cmd.Dir = p.Dir
 	cmd.Env = p.environment(os.Environ())
@@ -72,7 +82,7 @@ func (p *Porcelain) Feed(ctx context.Context, input string, args ...string) (str
 	}
 	var out firstBytes
 	said := &messages{progress: p.Progress, heard: p.heard}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, said
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = input, &out, said
 	err := runAll(ctx, cmd)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
@@ -124,6 +134,12 @@ func (p *Porcelain) environment(env []string) []string {
 		if !strings.HasPrefix(name, "GIT_") || startsWithAny(name, kept) {
 			clean = append(clean, v)
 		}
+	}
+	if p.Quarantine != "" {
+		clean = append(clean, "GIT_OBJECT_DIRECTORY="+p.Quarantine)
+	}
+	if p.Shallow != "" {
+		clean = append(clean, "GIT_SHALLOW_FILE="+p.Shallow)
 	}
 	return append(clean,
 		"LC_ALL=C",

@@ -19,7 +19,10 @@ import (
 // folder, or in it if that is there. It may be where a disk is mounted, which can
 // be neither removed nor replaced.
 func (u *updater) clone(ctx context.Context, parent string) (up Updated, err error) {
-	if u.url, err = git.TransportURL(cmp.Or(u.cfg.URL, index.DefaultURL)); err != nil {
+	if u.cfg.Carried == nil {
+		u.url, err = git.TransportURL(cmp.Or(u.cfg.URL, index.DefaultURL))
+	}
+	if err != nil {
 		return up, err
 	}
 	temp, err := os.MkdirTemp(parent, u.hidden(cloneSuffix)+"*")
@@ -85,6 +88,9 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (git.Revision, erro
 	if u.cfg.Checkout {
 		kind, gitDir = "--no-checkout", filepath.Join(dir, ".git")
 	}
+	if u.cfg.Carried != nil {
+		return u.carryInto(ctx, dir)
+	}
 	err := work.Network(ctx, gitDir, "clone", kind, "--depth=1", "--single-branch", "--no-tags", "--template=", "--progress",
 		"-c", mark+"=true", "-c", "core.logAllRefUpdates=false", "-c", "core.autocrlf=false", "--end-of-options", u.url, dir)
 	if err != nil {
@@ -105,6 +111,33 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (git.Revision, erro
 		err = move(ctx, u.porcelain(dir), gitDir, false, head.Commit)
 	}
 	return head, err
+}
+
+// carryInto makes a bare clone of what is carried.
+func (u *updater) carryInto(ctx context.Context, dir string) (head git.Revision, err error) {
+	work, repo := u.porcelain(dir), &repository{&git.Repository{Dir: dir}}
+	for _, command := range [][]string{
+		{"init", "--bare", "--quiet", "--template=", "--initial-branch=master", "--object-format=sha1", "--end-of-options", dir},
+		{"config", "--local", mark, "true"},
+		{"config", "--local", "core.logAllRefUpdates", "false"},
+	} {
+		if _, err := work.Run(ctx, command...); err != nil {
+			return head, err
+		}
+	}
+	if err := u.cfg.Carried(ctx, work, dir); err != nil {
+		return head, err
+	}
+	if head, err = repo.Revision(ctx, Fetched); err != nil {
+		return head, err
+	}
+	if err := u.examine(ctx, repo, Updated{After: head}); err != nil {
+		return head, err
+	}
+	if err := u.keepDays(ctx, work, repo, []string{head.Commit}); err != nil {
+		return head, err
+	}
+	return head, move(ctx, work, dir, true, head.Commit)
 }
 
 // Suffixes of the names of clones: of those that are being made, and of one that is

@@ -135,6 +135,10 @@ const origin = "origin"
 func (c *claim) chooseURL(remotes map[string]string) (err error) {
 	asked := c.u.cfg.URL
 	switch {
+	case c.u.cfg.Carried != nil && c.marked:
+		return nil
+	case c.u.cfg.Carried != nil:
+		return c.u.foreign("it was not made by this program")
 	case asked == "" && remotes[origin] != "":
 		asked, c.remote = remotes[origin], origin
 	case asked == "" && c.marked:
@@ -280,7 +284,7 @@ func (c *claim) settle(ctx context.Context, work *git.Porcelain) error {
 	}
 	err := c.checkCommits(ctx)
 	if err != nil {
-		_, forget := work.Run(ctx, "update-ref", "-d", fetched)
+		_, forget := work.Run(ctx, "update-ref", "-d", Fetched)
 		err = errors.Join(err, forget)
 	}
 	return err

@@ -328,7 +328,7 @@ func TestA23KilledWhileMoving(t *testing.T) {
 	kinds["checkout"](t, u)
 	u.Reg.Add(simreg.MustParse("foo 1.1.0\nnew 1.0.0")...)
 	half := u.Commit()
-	indextest.Git(t, u.dir, "fetch", "-q", "origin", "+HEAD:"+fetched)
+	indextest.Git(t, u.dir, "fetch", "-q", "origin", "+HEAD:"+Fetched)
 	for _, path := range []string{"3/f/foo", "3/n/new"} {
 		indextest.WriteFile(t, filepath.Join(u.dir, path), indextest.Git(t, u.Git, "cat-file", "blob", half+":"+path)+"\n")
 	}

@@ -46,6 +46,10 @@ type Config struct {
 	// AcceptShrink takes what upstream has although it lost more than [index.MaxShrink]
 	// percent	// of the crates, went back in time or is empty.
 	AcceptShrink bool
+	// Carried brings what upstream has where no network reaches it, in place of a
+	// fetch from URL. It is given the git directory, which it may add objects and
+	// references to, and makes [Fetched] name the commit. A new clone is bare then.
+	Carried func(ctx context.Context, work *git.Porcelain, gitDir string) error
 	// Progress is called with what git says that it is doing, such as
 	// "Receiving objects:  45% (...)", some times a second and from another
 	// goroutine. It comes from outside. If nil, nobody is told.
@@ -208,8 +212,8 @@ func behindLink(dir string) (string, error) {
 }
 
 const (
-	// fetched is where what was fetched waits for its examination.
-	fetched = "refs/clonecratesio/fetched"
+	// Fetched is where what was fetched waits for its examination.
+	Fetched = "refs/clonecratesio/fetched"
 	// previous keeps git from throwing away what the index was before, which
 	// others may be reading, and which the new one is compared with.
 	previous = "refs/clonecratesio/previous"
@@ -240,7 +244,7 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 	if err := u.sweepLocks(gitDir); err != nil {
 		return up, err
 	}
-	cutOff, err := repo.Revision(ctx, fetched) // where an earlier update may have been killed
+	cutOff, err := repo.Revision(ctx, Fetched) // where an earlier update may have been killed
 	if err != nil && !errors.Is(err, git.ErrUnborn) {
 		return up, err
 	}
@@ -250,7 +254,7 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 	if err := claim.settle(ctx, work); err != nil {
 		return up, err
 	}
-	if up.After, err = repo.Revision(ctx, fetched); err != nil {
+	if up.After, err = repo.Revision(ctx, Fetched); err != nil {
 		return up, err
 	}
 	if up.Changed() {
@@ -288,11 +292,14 @@ func commits(revisions ...git.Revision) (ids []string) {
 // fetch gets upstream's commit, and those between it and what we have. A
 // repository that has none gets none of its history.
 func (u *updater) fetch(ctx context.Context, work *git.Porcelain, gitDir string, have git.Revision) error {
+	if u.cfg.Carried != nil {
+		return u.cfg.Carried(ctx, work, gitDir)
+	}
 	args := []string{"fetch", "--progress", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance", "--no-write-fetch-head", "--force"}
 	if have.Commit == "" {
 		args = append(args, "--depth=1")
 	}
-	return work.Network(ctx, gitDir, append(args, "--end-of-options", u.url, "+HEAD:"+fetched)...)
+	return work.Network(ctx, gitDir, append(args, "--end-of-options", u.url, "+HEAD:"+Fetched)...)
 }
 
 // move makes HEAD, whatever branch that is, and the working tree the commit.

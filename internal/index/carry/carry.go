@@ -1,0 +1,102 @@
+// Package carry takes an index to where no network leads, as a git bundle: across an
+// air gap, or through a bucket. [Write] makes one from what the other side has to a
+// commit, [Apply] brings another clone of the index to that commit.
+//
+// # Format
+//
+// The file is a git bundle, version 2 (gitformat-bundle), which stock git lists and
+// verifies:
+//
+//	# v2 git bundle\n
+//	-{commit}\n                                     a prerequisite: the other side has it
+//	{commit} refs/heads/master\n                    the index; one
+//	{commit} refs/clonecratesio/days/YYYY-MM-DD\n   the last commit of a day that is kept
+//	{commit} refs/clonecratesio/shallow/{commit}\n  history ends here: its parents are not carried
+//	\n
+//	a pack, thin if there are prerequisites
+//
+// Commits are 40 lower-case hexadecimal digits. All days that are kept are named each
+// time, those of commits that the other side has as well. A prerequisite need not be an
+// ancestor of what is carried: where upstream squashed its history, the new commit has
+// no parent, and what its files share with the old ones is not carried all the same.
+//
+// Stock git cannot clone from a bundle that begins where history was cut off, since it
+// knows nothing of the last kind of reference.
+//
+// # Limits
+//
+// A header has at most 200,000 lines of 200 bytes, a pack 100 million objects, an object
+// 64 MiB, which git holds in memory (the largest file of crates.io's index has 4 MiB).
+package carry
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+const (
+	signature  = "# v2 git bundle\n"
+	branch     = "refs/heads/master"
+	shallowRef = "refs/clonecratesio/shallow"
+)
+
+// A Header is what a bundle says of itself.
+type Header struct {
+	Commit  string            // the index is this afterwards
+	Since   []string          // commits that the other side must have; empty: all is carried
+	Days    map[string]string // the last commit of each day that is kept, by YYYY-MM-DD
+	Shallow []string          // commits whose parents are not carried
+}
+
+// ErrFormat: a file is no bundle of an index, or one that goes beyond its limits.
+var ErrFormat = errors.New("it is no git bundle of an index")
+
+// A BaseError says that a bundle continues something that is not here.
+type BaseError struct {
+	Commit string // the first prerequisite that is missing
+}
+
+func (e *BaseError) Error() string {
+	return fmt.Sprintf("it continues commit %s, which the index here does not have: take what comes before it first, or all", e.Commit)
+}
+
+// add takes a line of a header.
+func (h *Header) add(line string) error {
+	if since, ok := strings.CutPrefix(line, "-"); ok {
+		since, _, _ = strings.Cut(since, " ") // git puts a comment there
+		h.Since = append(h.Since, since)
+		return checkID(since)
+	}
+	id, name, _ := strings.Cut(line, " ")
+	day, isDay := strings.CutPrefix(name, index.DaysRef+"/")
+	end, isEnd := strings.CutPrefix(name, shallowRef+"/")
+	switch {
+	case checkID(id) != nil:
+		return checkID(id)
+	case name == branch && h.Commit == "":
+		h.Commit = id
+	case isDay && isDate(day) && h.Days[day] == "":
+		h.Days[day] = id
+	case isEnd && end == id:
+		h.Shallow = append(h.Shallow, id)
+	default:
+		return fmt.Errorf("%w: it names %.80q, which is not the index", ErrFormat, name)
+	}
+	return nil
+}
+
+func checkID(id string) error {
+	if len(id) != 40 || strings.Trim(id, "0123456789abcdef") != "" {
+		return fmt.Errorf("%w: %.60q is no id of a commit", ErrFormat, id)
+	}
+	return nil
+}
+
+func isDate(day string) bool {
+	_, err := time.Parse(time.DateOnly, day)
+	return err == nil
+}

@@ -1,0 +1,171 @@
+package carry
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// Write writes a bundle of the index in a folder, a clone of any kind: all that leads
+// to a commit of it and to the days that it keeps up to then, without what the commits
+// since have. Of these, ones that the clone does not have are left out; if none is left,
+// or there were none, all is carried. What it has written it returns.
+//
+// The same objects in the same packs make the same bundle. Errors: index.ErrNoPast of a
+// plain folder; git.ErrUnborn if there is no such commit.
+func Write(ctx context.Context, dir string, since []string, commit string, to io.Writer) (Header, error) {
+	h, err := write(ctx, dir, since, commit, to)
+	if err != nil {
+		err = fmt.Errorf("carrying commit %.40s of index %s: %w", commit, dir, err)
+	}
+	return h, err
+}
+
+func write(ctx context.Context, dir string, since []string, commit string, to io.Writer) (h Header, err error) {
+	gitDir, err := find(dir)
+	if err != nil {
+		return h, err
+	}
+	if err := checkID(commit); err != nil {
+		return h, err
+	}
+	repo := &git.Repository{Dir: gitDir}
+	if h, err = describe(ctx, repo, since, commit); err != nil {
+		return h, err
+	}
+	if h.Shallow, err = ends(ctx, repo, h); err != nil {
+		return h, err
+	}
+	out := bufio.NewWriter(to)
+	if _, err := io.WriteString(out, h.text()); err != nil {
+		return h, err
+	}
+	if err := pack(ctx, repo, h, out); err != nil {
+		return h, err
+	}
+	return h, out.Flush()
+}
+
+// find returns the git directory of a folder.
+func find(dir string) (string, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	gitDir, _ := git.Find(root)
+	if gitDir == "" {
+		return "", index.ErrNoPast
+	}
+	return gitDir, nil
+}
+
+// describe finds what is to be carried, but for where its history ends.
+func describe(ctx context.Context, repo *git.Repository, since []string, commit string) (h Header, err error) {
+	rev, err := repo.Revision(ctx, commit)
+	if err != nil {
+		return h, err
+	}
+	h = Header{Commit: rev.Commit, Days: map[string]string{}}
+	kept, err := index.KeptDays(ctx, repo)
+	if err != nil {
+		return h, err
+	}
+	for _, d := range kept {
+		if !d.Time.After(rev.Time) { // an update may run beside us
+			h.Days[d.Date] = d.Commit
+		}
+	}
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(since))) {
+		if err := checkID(id); err != nil {
+			return h, err
+		}
+		_, err := repo.Revision(ctx, id+"^{commit}")
+		if err == nil {
+			h.Since = append(h.Since, id)
+		} else if !errors.Is(err, git.ErrUnborn) {
+			return h, err
+		}
+	}
+	return h, nil
+}
+
+// ends returns those commits at which history ends here that the other side does not
+// have.
+func ends(ctx context.Context, repo *git.Repository, h Header) ([]string, error) {
+	all, err := shallow(filepath.Join(repo.Dir, "shallow"))
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	var found []string
+	err = repo.EachCommit(ctx, func(rev git.Revision) error {
+		if all[rev.Commit] {
+			found = append(found, rev.Commit)
+		}
+		return nil
+	}, append(append(h.tips(), "--not"), h.Since...)...)
+	slices.Sort(found)
+	return found, err
+}
+
+// shallow reads the file in which git keeps where history ends.
+func shallow(name string) (map[string]bool, error) {
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	all := map[string]bool{}
+	for id := range strings.FieldsSeq(string(data)) {
+		all[id] = true
+	}
+	return all, err
+}
+
+// tips is the commits that are carried, with all before them, each once.
+func (h Header) tips() []string {
+	return slices.Compact(slices.Sorted(slices.Values(append(slices.Collect(maps.Values(h.Days)), h.Commit))))
+}
+
+// text is the header as it stands before the pack.
+func (h Header) text() string {
+	var b strings.Builder
+	b.WriteString(signature)
+	for _, id := range h.Since {
+		fmt.Fprintf(&b, "-%s\n", id)
+	}
+	fmt.Fprintf(&b, "%s %s\n", h.Commit, branch)
+	for _, day := range slices.Sorted(maps.Keys(h.Days)) {
+		fmt.Fprintf(&b, "%s %s/%s\n", h.Days[day], index.DaysRef, day)
+	}
+	for _, id := range h.Shallow {
+		fmt.Fprintf(&b, "%s %s/%s\n", id, shallowRef, id)
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+// pack writes the objects. With "--shallow" the trees of prerequisites that are no
+// ancestors count as there, which is the case after every squash. One thread makes of
+// the same objects the same pack.
+func pack(ctx context.Context, repo *git.Repository, h Header, to io.Writer) error {
+	revs := strings.Join(h.tips(), "\n") + "\n"
+	for _, id := range h.Since {
+		revs += "^" + id + "\n"
+	}
+	args := []string{"-c", "pack.threads=1", "-c", "pack.writeBitmapHashCache=false", "pack-objects", "--revs", "--stdout", "--delta-base-offset", "--quiet"}
+	if len(h.Since) > 0 {
+		args = append(args, "--thin", "--shallow")
+	}
+	return repo.Pipe(ctx, revs, to, args...)
+}
