@@ -95,6 +95,7 @@ var floors = [][]string{
 		"internal/index/details",
 		"internal/store",
 		"internal/store/cache",
+		"internal/bucket/s3",
 		"internal/bundle/lists",
 		"internal/root",
 		"internal/bucket/download",

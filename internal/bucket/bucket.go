@@ -72,6 +72,12 @@ func Unchanged(tag Tag) Condition { return Condition{tag: tag} }
 // Always: anything or nothing.
 func Always() Condition { return Condition{} }
 
+// IsAbsent reports whether the condition is Absent. It is for implementations, as Tag is.
+func (c Condition) IsAbsent() bool { return c.absent }
+
+// Tag is that of Unchanged, or "".
+func (c Condition) Tag() Tag { return c.tag }
+
 // Ask is what is wanted of an object. Its zero value asks for all of it.
 type Ask struct {
 	Offset int64

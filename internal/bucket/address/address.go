@@ -4,28 +4,32 @@
 //	file:///FOLDER
 //	mem:
 //
-// A prefix lies before every key. What is not in the address of S3 comes from AWS's
-// usual variables: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID,
-// AWS_SECRET_ACCESS_KEY. Credentials are never part of an address.
+// A prefix lies before every key. What is not in the address of S3 comes from where
+// Amazon's own programs look: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and
+// AWS_SECRET_ACCESS_KEY, AWS_PROFILE and ~/.aws, the role of the machine or the pod.
+// Credentials are never part of an address.
 package address
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"path/filepath"
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/s3"
 )
 
 // Options says how a bucket is opened. Its zero value is usual.
 type Options struct {
-	ReadOnly bool // nothing will be put: writing is not probed
+	ReadOnly bool         // nothing will be put: writing is not probed
+	Log      *slog.Logger // hears of requests that are repeated. If nil, nobody does.
 }
 
 // Open opens a bucket, and refuses one whose provider does not keep the contract.
-func Open(_ context.Context, address string, _ Options) (bucket.Bucket, error) {
+func Open(ctx context.Context, address string, opts Options) (bucket.Bucket, error) {
 	scheme, rest, ok := strings.Cut(address, ":")
 	if !ok || len(scheme) == 1 { // C:\folder
 		return nil, fmt.Errorf("%q is no address of a bucket: one begins with s3:// or file://", address)
@@ -33,6 +37,12 @@ func Open(_ context.Context, address string, _ Options) (bucket.Bucket, error) {
 	switch scheme {
 	case "mem":
 		return bucket.Memory(), nil
+	case "s3":
+		at, err := s3.ParseAddress(address)
+		if err != nil {
+			return nil, err
+		}
+		return s3.Open(ctx, at, s3.Options{Log: opts.Log})
 	case "file":
 		dir, err := folderPath(address, rest)
 		if err != nil {

@@ -1,0 +1,191 @@
+package s3
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	api "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+)
+
+// upload is one under way. What of it is remembered is state; mu guards its parts.
+type upload struct {
+	b     *Bucket
+	key   string
+	body  bucket.Body
+	parts bucket.Parts
+
+	mu    sync.Mutex
+	state state
+}
+
+// state is what bucket.Parts remembers. Some providers' lists of parts have no checksums
+// (SeaweedFS), so ours does.
+type state struct {
+	Key      string `json:"key"`
+	ID       string `json:"upload"`
+	Size     int64  `json:"size"`
+	Checksum string `json:"sha256"`
+	PartSize int64  `json:"part_size"`
+	Parts    []part `json:"parts"` // one that was not sent has no tag
+}
+
+type part struct {
+	Checksum string `json:"sha256"`
+	Tag      string `json:"tag"`
+}
+
+// abortStall is how long a program that ends waits for the removal of parts.
+const abortStall = 5 * time.Second
+
+// partSize is the smallest that does with maxParts parts, but not less than usual.
+func partSize(usual, size int64) int64 { return max(usual, (size+maxParts-1)/maxParts) }
+
+func (u *upload) count() int {
+	return int((u.state.Size + u.state.PartSize - 1) / u.state.PartSize)
+}
+
+func (u *upload) span(n int) (offset, size int64) {
+	offset = int64(n) * u.state.PartSize
+	return offset, min(u.state.PartSize, u.state.Size-offset)
+}
+
+func (u *upload) has(n int) bool { return u.state.Parts[n].Tag != "" }
+
+// begin goes on with the upload that is remembered, or begins one.
+func (u *upload) begin(ctx context.Context) error {
+	ok, err := u.load()
+	if err == nil && ok {
+		ok, err = u.resume(ctx)
+	}
+	if err != nil || ok {
+		return err
+	}
+	u.state = u.fresh()
+	in := &api.CreateMultipartUploadInput{
+		Bucket: &u.b.at.Bucket, Key: u.b.key(u.key), ContentType: textOrNil(u.body.ContentType), CacheControl: textOrNil(u.body.CacheControl),
+	}
+	err = u.b.try(ctx, "beginning the upload of", u.key, func(w *watch) error {
+		out, err := u.b.client.CreateMultipartUpload(w.ctx, in)
+		if err == nil {
+			u.state.ID = aws.ToString(out.UploadId)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return u.save()
+}
+
+func (u *upload) fresh() state {
+	s := state{Key: *u.b.key(u.key), Size: u.body.Size, Checksum: u.body.Checksum.String(), PartSize: partSize(u.b.opts.PartSize, u.body.Size)}
+	s.Parts = make([]part, (s.Size+s.PartSize-1)/s.PartSize)
+	return s
+}
+
+// load reads what is remembered. What does not fit to what is to be sent is none.
+func (u *upload) load() (bool, error) {
+	if u.parts == nil {
+		return false, nil
+	}
+	data, err := u.parts.Load()
+	if err != nil || data == nil {
+		return false, err
+	}
+	var s state
+	if json.Unmarshal(data, &s) != nil {
+		return false, nil
+	}
+	want := u.fresh()
+	if s.ID == "" || s.Key != want.Key || s.Size != want.Size || s.Checksum != want.Checksum || s.PartSize != want.PartSize || len(s.Parts) != len(want.Parts) {
+		return false, nil
+	}
+	u.state = s
+	return true, nil
+}
+
+// resume keeps of the parts that are remembered those that the provider has too.
+func (u *upload) resume(ctx context.Context) (bool, error) {
+	there := make([]bool, len(u.state.Parts))
+	in := &api.ListPartsInput{Bucket: &u.b.at.Bucket, Key: u.b.key(u.key), UploadId: &u.state.ID}
+	for range maxParts { // a page has one at least
+		var out *api.ListPartsOutput
+		err := u.b.try(ctx, "listing the parts of", u.key, func(w *watch) (err error) {
+			out, err = u.b.client.ListParts(w.ctx, in)
+			return err
+		})
+		if status(err) == http.StatusNotFound {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		for _, p := range out.Parts {
+			n := int(aws.ToInt32(p.PartNumber)) - 1
+			if n < 0 || n >= len(there) {
+				continue
+			}
+			_, size := u.span(n)
+			there[n] = aws.ToInt64(p.Size) == size && aws.ToString(p.ETag) == u.state.Parts[n].Tag
+		}
+		if !aws.ToBool(out.IsTruncated) || len(out.Parts) == 0 {
+			break
+		}
+		in.PartNumberMarker = out.NextPartNumberMarker
+	}
+	for n := range there {
+		if !there[n] {
+			u.state.Parts[n] = part{}
+		}
+	}
+	return true, nil
+}
+
+func (u *upload) sent(n int, p part) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.state.Parts[n] = p
+	return u.save()
+}
+
+func (u *upload) save() error {
+	if u.parts == nil {
+		return nil
+	}
+	data, err := json.Marshal(u.state)
+	if err == nil {
+		err = u.parts.Save(data)
+	}
+	if err != nil {
+		return fmt.Errorf("remembering the upload of %q: %w", u.key, err)
+	}
+	return nil
+}
+
+// end forgets an upload that nothing more can come of, and removes its parts, which cost
+// money. One that was cut off and is remembered stays for the next call.
+func (u *upload) end(ctx context.Context, err error) error {
+	over := err == nil || errors.Is(err, errGone) || errors.Is(err, bucket.ErrExists)
+	if !over && u.parts != nil {
+		return err
+	}
+	if err != nil {
+		// The error above is the one to tell, also where this one fails.
+		_ = once(context.WithoutCancel(ctx), min(abortStall, u.b.opts.Stall), func(w *watch) error {
+			_, err := u.b.client.AbortMultipartUpload(w.ctx, &api.AbortMultipartUploadInput{Bucket: &u.b.at.Bucket, Key: u.b.key(u.key), UploadId: &u.state.ID})
+			return err
+		})
+	}
+	if u.parts == nil {
+		return err
+	}
+	return errors.Join(err, u.parts.Save(nil))
+}

@@ -1,0 +1,187 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	api "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+const (
+	maxParts = 10_000 // of one upload, Amazon's limit
+	// atOnce is how many parts are on their way: enough to fill a link whose answers take
+	// a while, few enough to be polite.
+	atOnce = 4
+	// restarts bounds how often an upload begins again because the provider lost it (404)
+	// or another one was under way (409, which Amazon wants answered so).
+	restarts = 3
+	// joinStall is for how long a provider may join parts without a word: some copy them.
+	joinStall = 15 * time.Minute
+)
+
+// errGone: the provider does not know the upload any more.
+var errGone = errors.New("the provider has lost the upload")
+
+// Upload implements bucket.Bucket. What does not fit into one part is sent in several at
+// once; where one was sent by an earlier call, as the provider's list and ours agree, it
+// is not sent again.
+func (b *Bucket) Upload(ctx context.Context, key string, body bucket.Body, parts bucket.Parts) (bucket.Tag, error) {
+	if err := b.check(key); err != nil {
+		return "", err
+	}
+	o, err := b.Head(ctx, key)
+	if err == nil {
+		return b.compare(ctx, key, body, o)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if body.Size <= b.opts.PartSize {
+		tag, err := b.Put(ctx, key, body, bucket.Absent())
+		if errors.Is(err, bucket.ErrExists) {
+			return b.taken(ctx, key, body)
+		}
+		return tag, err
+	}
+	for n := 1; ; n++ {
+		tag, err := b.uploadParts(ctx, key, body, parts)
+		if !errors.Is(err, errGone) || n == restarts {
+			return tag, err
+		}
+	}
+}
+
+// taken is what an upload has come to that found the key taken.
+func (b *Bucket) taken(ctx context.Context, key string, body bucket.Body) (bucket.Tag, error) {
+	o, err := b.Head(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	return b.compare(ctx, key, body, o)
+}
+
+func (b *Bucket) compare(ctx context.Context, key string, body bucket.Body, o bucket.Object) (bucket.Tag, error) {
+	if o.Size != body.Size {
+		return "", fmt.Errorf("storing %q: %w, with %d bytes instead of %d", key, bucket.ErrExists, o.Size, body.Size)
+	}
+	tag, equal, err := bucket.Holds(ctx, b, key, body)
+	if err == nil && !equal {
+		err = fmt.Errorf("storing %q: %w, with other bytes", key, bucket.ErrExists)
+	}
+	return tag, err
+}
+
+func (b *Bucket) uploadParts(ctx context.Context, key string, body bucket.Body, parts bucket.Parts) (bucket.Tag, error) {
+	u := &upload{b: b, key: key, body: body, parts: parts}
+	if err := u.begin(ctx); err != nil {
+		return "", err
+	}
+	err := u.sendAll(ctx)
+	var tag bucket.Tag
+	if err == nil {
+		tag, err = u.join(ctx)
+	}
+	return tag, u.end(ctx, err)
+}
+
+// sendAll sends what the provider does not have.
+func (u *upload) sendAll(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for n := range u.count() {
+		if u.has(n) {
+			continue
+		}
+		group.Go(func() error { return u.send(ctx, n) })
+	}
+	return group.Wait()
+}
+
+// send hashes and sends one part. Its bytes are read twice, so that none are held in
+// memory; the second time they come from the cache of the system.
+func (u *upload) send(ctx context.Context, n int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	offset, size := u.span(n)
+	sum, got, err := crate.Hash(io.NewSectionReader(u.body.Data, offset, size))
+	if err == nil && got != size {
+		err = errShort
+	}
+	if err != nil {
+		return fmt.Errorf("storing %q: reading part %d: %w", u.key, n+1, err)
+	}
+	var out *api.UploadPartOutput
+	err = u.b.try(ctx, "storing a part of", u.key, func(w *watch) (err error) {
+		var short bool
+		out, err = u.b.client.UploadPart(w.ctx, &api.UploadPartInput{
+			Bucket: &u.b.at.Bucket, Key: u.b.key(u.key), UploadId: &u.state.ID, PartNumber: aws.Int32(int32(n + 1)),
+			ContentLength: &size, Body: sending{io.NewSectionReader(u.body.Data, offset, size), w, &short},
+		}, signed(sum))
+		if short {
+			err = errShort
+		}
+		return err
+	})
+	switch {
+	case err == nil:
+		return u.sent(n, part{Checksum: sum.String(), Tag: aws.ToString(out.ETag)})
+	case refusal(err):
+		return &bucket.RefusedError{Key: u.key, Want: sum, Err: err}
+	case status(err) == http.StatusNotFound && code(err) == "NoSuchUpload":
+		return errors.Join(errGone, err)
+	}
+	return err
+}
+
+// join makes one object of the parts, unless there is one.
+func (u *upload) join(ctx context.Context) (bucket.Tag, error) {
+	list := &types.CompletedMultipartUpload{}
+	for n := range u.count() {
+		list.Parts = append(list.Parts, types.CompletedPart{PartNumber: aws.Int32(int32(n + 1)), ETag: aws.String(u.state.Parts[n].Tag)})
+	}
+	lost := false
+	err := u.b.tryWithin(ctx, max(joinStall, u.b.opts.Stall), "joining the parts of", u.key, func(w *watch) error {
+		_, err := u.b.client.CompleteMultipartUpload(w.ctx, &api.CompleteMultipartUploadInput{
+			Bucket: &u.b.at.Bucket, Key: u.b.key(u.key), UploadId: &u.state.ID, MultipartUpload: list, IfNoneMatch: aws.String("*"),
+		})
+		lost = lost || uncertain(err)
+		if status(err) == http.StatusConflict {
+			err = errGone // begins again: no use in repeating this
+		}
+		return err
+	})
+	switch {
+	case err == nil:
+		return u.joined(ctx)
+	case status(err) == http.StatusPreconditionFailed, status(err) == http.StatusNotFound && lost:
+		tag, cause := u.b.taken(ctx, u.key, u.body)
+		if errors.Is(cause, fs.ErrNotExist) {
+			return "", errors.Join(errGone, err)
+		}
+		return tag, cause
+	case status(err) == http.StatusNotFound:
+		return "", errors.Join(errGone, err)
+	}
+	return u.b.resolve(ctx, u.key, u.body, lost, err)
+}
+
+// joined describes what has come of the parts.
+func (u *upload) joined(ctx context.Context) (bucket.Tag, error) {
+	o, err := u.b.Head(ctx, u.key)
+	if err == nil && o.Size != u.body.Size {
+		err = fmt.Errorf("storing %q: the provider made %d bytes of parts with %d", u.key, o.Size, u.body.Size)
+	}
+	return o.Tag, err
+}

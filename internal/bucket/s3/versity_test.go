@@ -1,0 +1,55 @@
+package s3_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/s3"
+)
+
+// A real server keeps the contract through this package.
+func TestVersity(t *testing.T) {
+	v := buckettest.StartVersity(t)
+	var n atomic.Int64
+	buckettest.Run(t, func(t *testing.T) bucket.Bucket {
+		return open(t, v.Address(fmt.Sprint("run/", n.Add(1))))
+	})
+}
+
+func open(t *testing.T, address string) *s3.Bucket {
+	t.Helper()
+	at, err := s3.ParseAddress(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := s3.Open(t.Context(), at, s3.Options{PartSize: 5 << 20, Backoff: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func random(size int) []byte {
+	data := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(data) // never fails
+	return data
+}
+
+func TestVersityParts(t *testing.T) {
+	b := open(t, buckettest.StartVersity(t).Address("p"))
+	data := random(12 << 20)
+	tag, err := b.Upload(t.Context(), "k", bucket.Bytes(data), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, o, err := bucket.ReadAll(t.Context(), b, "k", bucket.Ask{}, 13<<20)
+	if err != nil || !bytes.Equal(got, data) || o.Tag != tag {
+		t.Errorf("%d bytes came back, %v", len(got), err)
+	}
+}
