@@ -9,7 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
@@ -102,7 +102,7 @@ func (cfg *Net) FitOpenFiles(log *slog.Logger) error {
 	// Folders that are opened on the way to a file, index files being read,
 	// bundles that are read from, and what the database keeps open.
 	others := 48 + 14*runtime.GOMAXPROCS(0)
-	limit := durable.OpenFiles()
+	limit := admin.OpenFiles()
 	if limit < 0 {
 		return nil
 	}

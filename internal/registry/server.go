@@ -11,9 +11,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
 // Limits of a [Server]: H1 to H3.
@@ -56,7 +55,7 @@ func Listen(cfg ServerConfig) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.MaxConns == 0 {
-		cfg.MaxConns = defaultMaxConns(durable.OpenFiles())
+		cfg.MaxConns = defaultMaxConns(admin.OpenFiles())
 	}
 	s.http = newHTTPServer(s.log)
 	if cfg.TLSCert != "" {

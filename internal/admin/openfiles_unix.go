@@ -1,6 +1,6 @@
 //go:build unix
 
-package durable
+package admin
 
 import "golang.org/x/sys/unix"
 
