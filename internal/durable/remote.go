@@ -18,6 +18,16 @@ func SameFile(a, b fs.FileInfo) bool {
 	return ok && b.Sys() == sum || os.SameFile(a, b)
 }
 
+// IsUnchanging reports whether an entry of a folder is such a file.
+func IsUnchanging(e fs.DirEntry) bool {
+	info, err := e.Info()
+	if err != nil {
+		return false
+	}
+	_, is := info.Sys().(Unchanging)
+	return is
+}
+
 // Ranged is a File of which each read costs a request, as of an object in a bucket.
 type Ranged interface {
 	File

@@ -44,6 +44,7 @@ import (
 	"path/filepath"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/trash"
 )
 
@@ -67,6 +68,10 @@ type Dirs struct {
 	Deep       string // segments of the deep archive
 	Manifest   string // the file that is the audit log of the last run
 	Statements string // the log of statements
+
+	// Remote is what a bucket has of the mirror's bundles and segments, as far as it was
+	// told; nil: all is on the disk.
+	Remote *overlay.Source
 }
 
 // Fill names the folders that have no name yet: they are in Root.

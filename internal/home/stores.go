@@ -10,8 +10,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -22,9 +20,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
 
-// This file is the one place in which stores are picked and put before one another:
-// whoever adds a kind of store adds it here, once for readers and once for the
-// writer. The rest of the program sees a store.Store.
+// This file puts the stores of readers before one another; running.go those of a run.
+// Whoever adds a kind of store adds it in both, and the rest of the program sees a
+// store.Store.
 
 // Stores are all places of a mirror that keep crates, open for reading: what is
 // loose, what is in bundles, and what is in the deep archive. The folders of the last
@@ -141,7 +139,7 @@ func (s *Stores) bundled() (*bundled.ReadOnly, error) {
 	if s.bundles != nil {
 		return s.bundles, nil
 	}
-	folder, err := OpenIfThere(s.dirs.Bundles)
+	folder, err := s.dirs.OpenBundles()
 	if err != nil || folder == nil {
 		return nil, err
 	}
@@ -159,7 +157,7 @@ func (s *Stores) packed() (*packed.Store, error) {
 	if s.deep != nil || s.dirs.Deep == "" {
 		return s.deep, nil
 	}
-	folder, err := OpenIfThere(s.dirs.Deep)
+	folder, err := s.dirs.OpenDeep()
 	if err != nil || folder == nil {
 		return nil, err
 	}
@@ -206,199 +204,4 @@ func (s *Stores) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.folders.Close()
-}
-
-// BundleConfig says whether new crates go into bundles, and how.
-type BundleConfig struct {
-	Write     bool                                  // they do; otherwise bundles that are there are read
-	KeepLoose bool                                  // they become loose files as well
-	Shard     crate.Shard                           // of all crates, for the names of bundles
-	Size      int64                                 // at which a bundle takes no more, bytes
-	URL       func(crate.ID, crate.Checksum) string // where a crate came from, for the manifests of bundles
-}
-
-// openStores opens the stores of a run, and tells the catalog what is in bundles that
-// it may not know.
-func (w *Writer) openStores(ctx context.Context) (err error) {
-	if w.cfg.Bundles.Write {
-		_, err = w.OpenBundles(ctx)
-	} else {
-		err = w.adoptBundles(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	return w.readDeep(ctx)
-}
-
-// adoptBundles opens the loose files, and what is there of bundles, for reading.
-func (w *Writer) adoptBundles(ctx context.Context) error {
-	known, err := w.Catalog.Bundles(ctx)
-	if err != nil {
-		return err
-	}
-	s := newStores(w.Loose, &Dirs{Bundles: w.cfg.Dirs.Bundles})
-	w.closers.Add(s.Close)
-	w.Store = s
-	if err := w.ReadBundles(); err != nil || w.Bundles == nil {
-		return err
-	}
-	return bundled.Adopt(ctx, w.Bundles, adopter{w.Catalog, known}, w.cfg.Log)
-}
-
-// readDeep puts the deep archive, if there is one, before the store of a run, and
-// tells the catalog what is in it that it may not know.
-func (w *Writer) readDeep(ctx context.Context) error {
-	dir := w.cfg.Dirs.DeepOrUsual()
-	if dir == "" {
-		return nil
-	}
-	folder, err := OpenIfThere(dir)
-	if err != nil || folder == nil {
-		return err
-	}
-	w.closers.Add(folder.Close)
-	w.putDeepBefore(folder)
-	known, err := w.Catalog.Segments(ctx)
-	if err != nil {
-		return err
-	}
-	return packed.Adopt(ctx, folder, segmentAdopter{w.Catalog, known}, w.cfg.Log)
-}
-
-// putDeepBefore puts the deep archive before the store of a run, which thereby holds
-// what is packed.
-func (w *Writer) putDeepBefore(folder durable.Reader) {
-	s := packed.New(packed.Config{Folder: folder, Behind: w.Store, Log: w.cfg.Log})
-	w.closers.Add(s.Close)
-	w.Store, w.readsDeep = s, true
-	if f, ok := s.Store.(store.Finisher); ok {
-		w.Store = finishing{s, f}
-	}
-}
-
-// finishing is the deep archive before a store that has something to finish.
-type finishing struct {
-	*packed.Store
-	store.Finisher
-}
-
-// segmentAdopter tells the catalog what segments hold.
-type segmentAdopter struct {
-	catalog *catalog.Catalog
-	known   []catalog.Bundle
-}
-
-// Known implements packed.Catalog.
-func (a segmentAdopter) Known(name string, finished bool) bool {
-	return slices.ContainsFunc(a.known, func(b catalog.Bundle) bool { return b.Name == name && (b.Whole || !finished) })
-}
-
-// Adopt implements packed.Catalog.
-func (a segmentAdopter) Adopt(ctx context.Context, found []packed.Found) error {
-	rows := make([]catalog.Version, len(found))
-	for i, f := range found {
-		rows[i] = catalog.Version{ID: f.ID, Checksum: f.Checksum, Size: f.Size, Placement: store.Placement{Deep: f.At}}
-	}
-	return a.catalog.Adopt(ctx, rows)
-}
-
-// Adopted implements packed.Catalog.
-func (a segmentAdopter) Adopted(ctx context.Context, b store.Bundle) error {
-	whole := catalog.Bundle{Name: b.Name, Whole: true, Entries: b.Entries, Bytes: b.Bytes, Checksum: b.Checksum}
-	return a.catalog.Commit(ctx, catalog.Batch{Segments: []catalog.Bundle{whole}})
-}
-
-// ReadBundles opens the folder of bundles for reading, if there is one.
-func (w *Writer) ReadBundles() (err error) {
-	if w.Bundles, err = OpenIfThere(w.cfg.Dirs.Bundles); w.Bundles != nil {
-		w.closers.Add(w.Bundles.Close)
-	}
-	return err
-}
-
-// OpenBundles opens the folder of bundles for writing, and locks it: two mirrors with
-// folders of their own for the rest must not write into the same bundles. The catalog
-// must be open.
-func (w *Writer) OpenBundles(ctx context.Context) (_ *bundled.Store, err error) {
-	cfg := &w.cfg.Bundles
-	known, err := w.Catalog.Bundles(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if w.Bundles, err = w.folder(w.cfg.Dirs.Bundles); err != nil {
-		return nil, err
-	}
-	if err := w.lock(filepath.Join(w.cfg.Dirs.Bundles, ".lock")); err != nil {
-		return nil, err
-	}
-	s, err := bundled.Open(ctx, bundled.Config{
-		Folder: w.Bundles, Loose: w.Loose, Catalog: adopter{w.Catalog, known}, Shard: cfg.Shard, Target: cfg.Size, KeepLoose: cfg.KeepLoose, URL: cfg.URL, Log: w.cfg.Log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	w.closers.Add(s.Close)
-	w.Store = s
-	return s, nil
-}
-
-// OpenDeep opens the folder of segments for writing, made if it is not there, and
-// locks it, until the mirror is closed; what is packed there is held by the store of
-// this run, too, also where there was no such folder when it began.
-func (w *Writer) OpenDeep() (durable.FS, error) {
-	if w.deep != nil { // a lock excludes its own process, too
-		return w.deep, nil
-	}
-	folder, err := w.folder(w.cfg.Dirs.Deep)
-	if err == nil {
-		err = w.lock(filepath.Join(w.cfg.Dirs.Deep, ".lock"))
-	}
-	if err != nil {
-		return nil, err
-	}
-	if w.deep = folder; w.Store != nil && !w.readsDeep {
-		w.putDeepBefore(folder)
-	}
-	return folder, nil
-}
-
-// adopter tells the catalog what bundles hold.
-type adopter struct {
-	catalog *catalog.Catalog
-	known   []catalog.Bundle
-}
-
-// Bundles implements bundled.Catalog.
-func (a adopter) Bundles() map[string]bool {
-	known := make(map[string]bool, len(a.known))
-	for _, b := range a.known {
-		known[b.Name] = b.Whole && !b.Thrown() // one that came back from the trash is read again
-	}
-	return known
-}
-
-// Adopt implements bundled.Catalog.
-func (a adopter) Adopt(ctx context.Context, name string, members []bundle.Member) error {
-	found := make([]catalog.Version, len(members))
-	for i, m := range members {
-		found[i] = catalog.Version{ID: m.ID, Checksum: m.Checksum, Size: m.Size,
-			Placement: store.Placement{Bundle: name, Offset: m.Offset, FrameSize: m.FrameSize}}
-	}
-	return a.catalog.Adopt(ctx, found)
-}
-
-// Adopted implements bundled.Catalog.
-func (a adopter) Adopted(ctx context.Context, b store.Bundle) error {
-	whole := catalog.Bundle{Name: b.Name, Whole: true, Entries: b.Entries, Bytes: b.Bytes, Checksum: b.Checksum}
-	return a.catalog.Commit(ctx, catalog.Batch{Bundles: []catalog.Bundle{whole}})
-}
-
-// OpenIfThere opens a folder for reading; nil: there is none.
-func OpenIfThere(dir string) (durable.FS, error) {
-	folder, err := durable.Open(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return folder, err
 }

@@ -23,6 +23,9 @@ type Config struct {
 	Log        *slog.Logger                // gets what the operator should know; must not be nil
 
 	// Of Open alone.
+	// Attach is called when the folder is locked, before anything in it is opened, to
+	// find out what Dirs.Remote has. If nil, it is not called.
+	Attach     func(context.Context, *Writer) error
 	Bundles    BundleConfig // where new crates go
 	NewCatalog bool         // the catalog is set aside and begun again
 	// Manifest is the file of the audit log, at the end of symbolic links. If empty,
@@ -58,6 +61,11 @@ func Open(ctx context.Context, cfg Config) (_ *Writer, err error) {
 			err = errors.Join(err, w.Close())
 		}
 	}()
+	if cfg.Attach != nil {
+		if err = cfg.Attach(ctx, w); err != nil {
+			return nil, err
+		}
+	}
 	if err = w.openManifest(); err != nil {
 		return nil, err
 	}
@@ -67,6 +75,9 @@ func Open(ctx context.Context, cfg Config) (_ *Writer, err error) {
 		}
 	}
 	if err = w.OpenCatalog(); err != nil {
+		return nil, err
+	}
+	if err = w.AdoptNamed(ctx); err != nil {
 		return nil, err
 	}
 	if err = w.openStores(ctx); err != nil {

@@ -14,7 +14,7 @@ import (
 // mirror as it is in the end.
 func Against(ctx context.Context, d *home.Dirs, cfg Config, to Sink) (totals Totals, err error) {
 	var held Held
-	if bundles, err := home.OpenIfThere(d.Bundles); err != nil {
+	if bundles, err := d.OpenBundles(); err != nil {
 		return totals, err
 	} else if bundles != nil {
 		defer bundles.Close()

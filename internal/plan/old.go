@@ -34,7 +34,7 @@ func OldBundles(ctx context.Context, folder durable.Reader, known Catalog) (foun
 			continue
 		}
 		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() {
+		if err != nil || durable.IsUnchanging(e) || !info.Mode().IsRegular() {
 			continue // whoever makes bundles here tells what is wrong with it
 		}
 		t := catalog.Taken{Name: e.Name(), Size: info.Size(), Modified: info.ModTime()}

@@ -29,7 +29,7 @@ func Adopt(ctx context.Context, folder durable.Reader, catalog Catalog, log *slo
 			return err
 		}
 		named, err := bundle.ParseFileName(e.Name())
-		if err != nil || known[e.Name()] {
+		if err != nil || known[e.Name()] || durable.IsUnchanging(e) {
 			continue
 		}
 		sum, members, _, err := a.read(e.Name())

@@ -74,7 +74,10 @@ type Config struct {
 	Target    int64                                 // size at which a bundle is full, bytes
 	KeepLoose bool                                  // every crate becomes a loose file too
 	URL       func(crate.ID, crate.Checksum) string // where a crate came from, for the manifests
-	Log       *slog.Logger                          // default: none
+	// Number returns the number of a new bundle, the lowest that is at least that and
+	// that nobody else uses. If nil, it is that: the folder has one writer.
+	Number func(least int) (int, error)
+	Log    *slog.Logger // default: none
 }
 
 // maxMembers bounds a bundle beside its size, and so what is remembered of it
@@ -206,7 +209,13 @@ func (s *Store) begin() error {
 	if err != nil {
 		return err
 	}
-	name := bundle.Name{Shard: s.cfg.Shard, Number: max(number, s.highest+1)}
+	number = max(number, s.highest+1)
+	if s.cfg.Number != nil {
+		if number, err = s.cfg.Number(number); err != nil {
+			return err
+		}
+	}
+	name := bundle.Name{Shard: s.cfg.Shard, Number: number}
 	w, err := bundle.Create(s.cfg.Folder, name.String())
 	if err != nil {
 		return err

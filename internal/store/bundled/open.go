@@ -19,6 +19,9 @@ import (
 // line that a kill kept from them (E9), and Config.Catalog is told every member
 // that it may not know. The caller holds the lock of the folder.
 //
+// A bundle that is in a bucket was described, and what is in it told, by who put it
+// there.
+//
 // A file that is not a bundle of this format is left alone, and named in a
 // warning unless v1.1.0 has made it. Of a damaged one the whole members count;
 // if it is unfinished they are put into another bundle and it is set aside.
@@ -71,7 +74,7 @@ func (o *opening) run(ctx context.Context) error {
 		}
 		name, unfinished := strings.CutSuffix(e.Name(), bundle.PartExt)
 		named, err := bundle.ParseFileName(name)
-		if err != nil {
+		if err != nil || durable.IsUnchanging(e) {
 			continue
 		}
 		if unfinished {

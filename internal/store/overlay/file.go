@@ -90,7 +90,7 @@ func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 		return 0, io.EOF
 	}
 	n := int(min(int64(len(p)), f.named.Size-offset))
-	r, err := f.Range(f.folder.ctx, offset, int64(n))
+	r, err := f.Range(context.Background(), offset, int64(n)) // the bucket has its own timeouts
 	if err != nil {
 		return 0, err
 	}

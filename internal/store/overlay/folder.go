@@ -2,7 +2,6 @@ package overlay
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"io/fs"
 	"path"
@@ -16,7 +15,6 @@ import (
 // folder is a folder on the disk with what the bucket has behind it.
 type folder struct {
 	durable.FS
-	ctx    context.Context // of the life of the folder
 	source *Source
 	dir    string
 }
@@ -82,10 +80,3 @@ func (i info) Mode() fs.FileMode  { return 0o444 }
 func (i info) ModTime() time.Time { return time.Time{} }
 func (i info) IsDir() bool        { return false }
 func (i info) Sys() any           { return durable.Unchanging(i.of.SHA256) }
-
-// IsRemote reports whether an entry or a description of a folder is of a file that is
-// in the bucket alone.
-func IsRemote(i fs.FileInfo) bool {
-	_, is := i.(info)
-	return is
-}

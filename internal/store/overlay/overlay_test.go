@@ -52,7 +52,7 @@ func openStore(t *testing.T, fsys, folder durable.FS) *bundled.Store {
 // A folder with a bucket behind it is one in which a store writes as in any other.
 func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, fsys durable.FS) storetest.Store {
-		return openStore(t, fsys, overlay.New(bucket.Memory()).Folder(t.Context(), fsys, root.BundlesDir))
+		return openStore(t, fsys, overlay.New(bucket.Memory()).Folder(fsys, root.BundlesDir))
 	})
 }
 
@@ -115,7 +115,7 @@ func over(t *testing.T, b bucket.Reader, r *root.Root, ahead bool) (*bundled.Rea
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := source.Folder(t.Context(), fsys, root.BundlesDir)
+	folder := source.Folder(fsys, root.BundlesDir)
 	return bundled.OpenReadOnly(folder, l), folder
 }
 
@@ -189,13 +189,15 @@ func TestReadAhead(t *testing.T) {
 	}
 }
 
+func isRemote(info fs.FileInfo) bool { return durable.IsUnchanging(fs.FileInfoToDirEntry(info)) }
+
 // What is on the disk comes before what is in the bucket, and what the root does not
 // name is not there.
 func TestLocalFirst(t *testing.T) {
 	b, r, _ := remote(t)
 	source := overlay.New(b)
 	fsys := durabletest.NewMem()
-	folder := source.Folder(t.Context(), fsys, root.BundlesDir)
+	folder := source.Folder(fsys, root.BundlesDir)
 	name := bundle.FileName(0)
 	if _, err := folder.Open(name); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
@@ -205,7 +207,7 @@ func TestLocalFirst(t *testing.T) {
 		t.Error(entries, err)
 	}
 	info, err := folder.Stat(name)
-	if err != nil || !overlay.IsRemote(info) || info.Size() != r.Bundles[0].Size || !durable.SameFile(info, info) {
+	if err != nil || !isRemote(info) || info.Size() != r.Bundles[0].Size || !durable.SameFile(info, info) {
 		t.Error(info, err)
 	}
 	if err := durable.WriteNew(fsys, name, []byte("on the disk")); err != nil {
@@ -214,7 +216,7 @@ func TestLocalFirst(t *testing.T) {
 	if data, err := durable.ReadFile(folder, name, 1<<20); string(data) != "on the disk" || err != nil {
 		t.Errorf("%.20q, %v", data, err)
 	}
-	if local, err := folder.Stat(name); err != nil || overlay.IsRemote(local) || durable.SameFile(local, info) {
+	if local, err := folder.Stat(name); err != nil || isRemote(local) || durable.SameFile(local, info) {
 		t.Error(local, err)
 	}
 	if entries, err := folder.ReadDir("."); err != nil || len(entries) != 1 {
@@ -301,7 +303,7 @@ func TestOneRequestAPack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := packed.New(packed.Config{Folder: source.Folder(t.Context(), fsys, root.DeepDir), Behind: l})
+	s := packed.New(packed.Config{Folder: source.Folder(fsys, root.DeepDir), Behind: l})
 	at := store.Placement{Deep: store.DeepPlace{Segment: deep.FileName(0), Pack: place.Offset, PackSize: place.Size}}
 	storetest.Reader(t, s, map[store.Placement]storetest.Stored{at: {Key: key, Data: data}})
 	b.Restart()

@@ -17,7 +17,6 @@
 package overlay
 
 import (
-	"context"
 	"sync/atomic"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
@@ -73,7 +72,7 @@ func byName(files []root.File) map[string]root.File {
 }
 
 // Folder is the folder dir of the bucket (root.BundlesDir, root.DeepDir) behind local.
-// Closing it closes local. ctx is for requests of callers who have none of their own.
-func (s *Source) Folder(ctx context.Context, local durable.FS, dir string) durable.FS {
-	return &folder{FS: local, ctx: ctx, source: s, dir: dir}
+// Closing it closes local.
+func (s *Source) Folder(local durable.FS, dir string) durable.FS {
+	return &folder{FS: local, source: s, dir: dir}
 }

@@ -1,0 +1,152 @@
+package home
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
+)
+
+// This file puts the stores of a run before one another: bundles before loose files,
+// and the deep archive before both. For readers stores.go does.
+
+// BundleConfig says whether new crates go into bundles, and how.
+type BundleConfig struct {
+	Write     bool                                  // they do; otherwise bundles that are there are read
+	KeepLoose bool                                  // they become loose files as well
+	Size      int64                                 // at which a bundle takes no more, bytes
+	URL       func(crate.ID, crate.Checksum) string // where a crate came from, for the manifests of bundles
+	Shard     crate.Shard                           // whose crates are put
+	// Number gives out the number of a new bundle, the lowest that is at least that and
+	// that nobody else uses. If nil, it is that.
+	Number func(least int) (int, error)
+}
+
+// openStores opens the stores of a run, and tells the catalog what is in bundles that
+// it may not know.
+func (w *Writer) openStores(ctx context.Context) (err error) {
+	if w.cfg.Bundles.Write {
+		_, err = w.OpenBundles(ctx)
+	} else {
+		err = w.adoptBundles(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return w.readDeep(ctx)
+}
+
+// adoptBundles opens the loose files, and what is there of bundles, for reading.
+func (w *Writer) adoptBundles(ctx context.Context) error {
+	known, err := w.Catalog.Bundles(ctx)
+	if err != nil {
+		return err
+	}
+	s := newStores(w.Loose, &Dirs{Bundles: w.cfg.Dirs.Bundles, Remote: w.cfg.Dirs.Remote})
+	w.closers.Add(s.Close)
+	w.Store = s
+	if err := w.ReadBundles(); err != nil || w.Bundles == nil {
+		return err
+	}
+	return bundled.Adopt(ctx, w.Bundles, adopter{w.Catalog, known}, w.cfg.Log)
+}
+
+// ReadBundles opens the folder of bundles for reading, if there is one.
+func (w *Writer) ReadBundles() (err error) {
+	if w.Bundles, err = w.cfg.Dirs.OpenBundles(); w.Bundles != nil {
+		w.closers.Add(w.Bundles.Close)
+	}
+	return err
+}
+
+// OpenBundles opens the folder of bundles for writing, and locks it: two mirrors with
+// folders of their own for the rest must not write into the same bundles. The catalog
+// must be open.
+func (w *Writer) OpenBundles(ctx context.Context) (_ *bundled.Store, err error) {
+	cfg := &w.cfg.Bundles
+	known, err := w.Catalog.Bundles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if w.Bundles, err = w.lockedFolder(w.cfg.Dirs.Bundles, root.BundlesDir); err != nil {
+		return nil, err
+	}
+	s, err := bundled.Open(ctx, bundled.Config{
+		Folder: w.Bundles, Loose: w.Loose, Catalog: adopter{w.Catalog, known}, Target: cfg.Size, KeepLoose: cfg.KeepLoose,
+		Shard: cfg.Shard, URL: cfg.URL, Number: cfg.Number, Log: w.cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.closers.Add(s.Close)
+	w.Store = s
+	return s, nil
+}
+
+// lockedFolder opens a folder for writing, made if it is not there, and locks it, until
+// the mirror is closed. What the bucket has in the folder named is there, too.
+func (w *Writer) lockedFolder(dir, named string) (durable.FS, error) {
+	folder, err := w.folder(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.lock(filepath.Join(dir, ".lock")); err != nil {
+		return nil, err
+	}
+	return w.cfg.Dirs.withRemote(folder, named), nil
+}
+
+// readDeep puts the deep archive, if there is one, before the store of a run, and
+// tells the catalog what is in it that it may not know.
+func (w *Writer) readDeep(ctx context.Context) error {
+	folder, err := w.cfg.Dirs.OpenDeep()
+	if err != nil || folder == nil {
+		return err
+	}
+	w.closers.Add(folder.Close)
+	w.putDeepBefore(folder)
+	known, err := w.Catalog.Segments(ctx)
+	if err != nil {
+		return err
+	}
+	return packed.Adopt(ctx, folder, segmentAdopter{w.Catalog, known}, w.cfg.Log)
+}
+
+// OpenDeep opens the folder of segments for writing, made if it is not there, and
+// locks it, until the mirror is closed; what is packed there is held by the store of
+// this run, too, also where there was no such folder when it began.
+func (w *Writer) OpenDeep() (durable.FS, error) {
+	if w.deep != nil { // a lock excludes its own process, too
+		return w.deep, nil
+	}
+	folder, err := w.lockedFolder(w.cfg.Dirs.Deep, root.DeepDir)
+	if err != nil {
+		return nil, err
+	}
+	if w.deep = folder; w.Store != nil && !w.readsDeep {
+		w.putDeepBefore(folder)
+	}
+	return folder, nil
+}
+
+// putDeepBefore puts the deep archive before the store of a run, which thereby holds
+// what is packed.
+func (w *Writer) putDeepBefore(folder durable.Reader) {
+	s := packed.New(packed.Config{Folder: folder, Behind: w.Store, Log: w.cfg.Log})
+	w.closers.Add(s.Close)
+	w.Store, w.readsDeep = s, true
+	if f, ok := s.Store.(store.Finisher); ok {
+		w.Store = finishing{s, f}
+	}
+}
+
+// finishing is the deep archive before a store that has something to finish.
+type finishing struct {
+	*packed.Store
+	store.Finisher
+}
