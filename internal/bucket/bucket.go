@@ -20,6 +20,7 @@ package bucket
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -160,7 +161,7 @@ func (e *RefusedError) Error() string {
 
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// ReadAll returns a whole object of at most limit bytes. Errors: those of Get, and
+// ReadAll returns what is asked for, at most limit bytes. Errors: those of Get, and
 // ErrTooLarge.
 func ReadAll(ctx context.Context, b Reader, key string, ask Ask, limit int64) (_ []byte, o Object, err error) {
 	body, o, err := b.Get(ctx, key, ask)
@@ -168,8 +169,8 @@ func ReadAll(ctx context.Context, b Reader, key string, ask Ask, limit int64) (_
 		return nil, o, err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	if o.Size > limit {
-		return nil, o, tooLarge(key, limit)
+	if n, err := ask.Check(o); err != nil || n > limit {
+		return nil, o, cmp.Or(err, tooLarge(key, limit))
 	}
 	data, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil {

@@ -25,11 +25,21 @@ import (
 // Options says how a bucket is opened. Its zero value is usual.
 type Options struct {
 	ReadOnly bool         // nothing will be put: writing is not probed
+	NoProbe  bool         // the caller examines the provider himself
+	PartSize int64        // of uploads in bytes. 0: usual
 	Log      *slog.Logger // hears of requests that are repeated. If nil, nobody does.
 }
 
 // Open opens a bucket, and refuses one whose provider does not keep the contract.
 func Open(ctx context.Context, address string, opts Options) (bucket.Bucket, error) {
+	b, err := open(ctx, address, opts)
+	if err != nil || opts.ReadOnly || opts.NoProbe {
+		return b, err
+	}
+	return b, bucket.Probe(ctx, b)
+}
+
+func open(ctx context.Context, address string, opts Options) (bucket.Bucket, error) {
 	scheme, rest, ok := strings.Cut(address, ":")
 	if !ok || len(scheme) == 1 { // C:\folder
 		return nil, fmt.Errorf("%q is no address of a bucket: one begins with s3:// or file://", address)
@@ -42,7 +52,7 @@ func Open(ctx context.Context, address string, opts Options) (bucket.Bucket, err
 		if err != nil {
 			return nil, err
 		}
-		return s3.Open(ctx, at, s3.Options{Log: opts.Log})
+		return s3.Open(ctx, at, s3.Options{Log: opts.Log, PartSize: opts.PartSize})
 	case "file":
 		dir, err := folderPath(address, rest)
 		if err != nil {

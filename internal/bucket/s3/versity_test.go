@@ -53,3 +53,13 @@ func TestVersityParts(t *testing.T) {
 		t.Errorf("%d bytes came back, %v", len(got), err)
 	}
 }
+
+// A real server passes the probe at length.
+func TestVersityExamined(t *testing.T) {
+	b := open(t, buckettest.StartVersity(t).Address("p"))
+	for f := range bucket.Examine(t.Context(), b) {
+		if f.Err != nil {
+			t.Errorf("%s: %v", f.Check, f.Err)
+		}
+	}
+}

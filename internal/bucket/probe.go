@@ -1,0 +1,332 @@
+package bucket
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// racers are how many create, or replace, at the same time.
+	racers = 16
+	// fewRounds of a race find a provider on opening that lets most rounds have several
+	// winners; manyRounds one that does so in a round of ten, all but certainly.
+	fewRounds  = 2
+	manyRounds = 20
+	// probeDir is below what keys of the probe are.
+	probeDir = "probe"
+	// largeProbe is more than two parts of the smallest size that S3 has.
+	largeProbe = 11 << 20
+)
+
+// Finding is what one check of a provider has found.
+type Finding struct {
+	Check  string // one word
+	Right  string // what the check demands, as a sentence
+	Err    error  // what the provider did instead; nil: it keeps this
+	Advice string // what follows
+}
+
+// A ProviderError says that the provider of a bucket does not keep the contract.
+type ProviderError struct {
+	Bucket string
+	Finding
+}
+
+func (e *ProviderError) Error() string {
+	return fmt.Sprintf("the provider of %s cannot be used: %v, but %s; %s", e.Bucket, e.Err, e.Right, e.Advice)
+}
+
+func (e *ProviderError) Unwrap() error { return e.Err }
+
+// Probe finds out in a second whether a bucket keeps the contract, and returns a
+// *ProviderError if it does not. It works below "probe/" and removes what it put there.
+func Probe(ctx context.Context, b Bucket) error {
+	for f := range examine(ctx, b, fewRounds, false) {
+		switch wrong := (*wrongError)(nil); {
+		case errors.As(f.Err, &wrong):
+			return &ProviderError{b.String(), f}
+		case f.Err != nil:
+			return fmt.Errorf("probing %s: %w", b, f.Err)
+		}
+	}
+	return nil
+}
+
+// Examine is Probe at length, with an upload in parts where the bucket's are small. It
+// yields each finding as soon as it is known.
+func Examine(ctx context.Context, b Bucket) func(yield func(Finding) bool) {
+	return examine(ctx, b, manyRounds, true)
+}
+
+func examine(ctx context.Context, b Bucket, rounds int, large bool) func(yield func(Finding) bool) {
+	return func(yield func(Finding) bool) {
+		p := &probe{b: b, dir: probeDir + "/" + rand.Text(), rounds: rounds}
+		for _, c := range checks {
+			if c.large && !large {
+				continue
+			}
+			if !yield(Finding{c.name, c.right, c.run(p, ctx), c.advice}) {
+				_ = p.clean(ctx) // who has seen enough knows what is wrong
+				return
+			}
+		}
+		if err := p.clean(ctx); err != nil {
+			yield(Finding{"remove", "what is removed is gone", err, "allow s3:DeleteObject below " + probeDir + "/, and remove by hand what is there"})
+		}
+	}
+}
+
+// A check of what the package comment demands of a bucket.
+type check struct {
+	name, right, advice string
+	large               bool // takes long
+	run                 func(*probe, context.Context) error
+}
+
+const (
+	useOther     = "use another provider, or a folder (file://)"
+	onlyOne      = "two machines could write at a time and one undo what the other did: " + useOther
+	wrongIsThere = "what is damaged on the way would be stored: " + useOther
+)
+
+var checks = []check{
+	{"store", "what was stored is there at once, and is listed", useOther, false, (*probe).stored},
+	{"keys", "keys with +, space and other letters are kept as they are", useOther, false, (*probe).keys},
+	{"range", "a part of an object can be asked for", useOther, false, (*probe).ranges},
+	{"checksum", "bytes are refused that do not have the checksum they were signed with", wrongIsThere, false, (*probe).wrong},
+	{"create", "an object is created only where there is none (If-None-Match)", onlyOne, false, (*probe).create},
+	{"create-race", "of those who create at the same time one succeeds", onlyOne, false, (*probe).createRace},
+	{"replace", "an object is replaced only in the state that was read (If-Match)", onlyOne, false, (*probe).replace},
+	{"replace-race", "of those who replace at the same time one succeeds", onlyOne, false, (*probe).replaceRace},
+	{"upload", "what was uploaded in parts is there, and a second upload does not replace it", useOther, true, (*probe).upload},
+}
+
+// A wrongError says what a provider did that it must not.
+type wrongError struct{ text string }
+
+func (e *wrongError) Error() string { return e.text }
+
+func wrongf(format string, args ...any) error { return &wrongError{fmt.Sprintf(format, args...)} }
+
+type probe struct {
+	b      Bucket
+	dir    string
+	rounds int
+}
+
+func (p *probe) key(name string) string { return p.dir + "/" + name }
+
+// clean removes what was put.
+func (p *probe) clean(ctx context.Context) error {
+	var keys []string
+	for o, err := range p.b.List(ctx, p.dir+"/") {
+		if err != nil {
+			return err
+		}
+		keys = append(keys, o.Key)
+	}
+	for _, key := range keys {
+		if err := p.b.Remove(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// has fails unless the object has this content.
+func (p *probe) has(ctx context.Context, key, want string) error {
+	got, o, err := ReadAll(ctx, p.b, key, Ask{}, int64(len(want))+1<<10)
+	if errors.Is(err, fs.ErrNotExist) {
+		return wrongf("%s was stored and is not there", key)
+	}
+	if err == nil && (string(got) != want || o.Size != int64(len(want))) {
+		err = wrongf("%s has %.40q where %.40q was stored", key, got, want)
+	}
+	return err
+}
+
+func (p *probe) stored(ctx context.Context) error {
+	const text = "stored"
+	tag, err := p.b.Put(ctx, p.key("k"), Bytes([]byte(text)), Absent())
+	if err != nil {
+		return err
+	}
+	if err := p.has(ctx, p.key("k"), text); err != nil {
+		return err
+	}
+	if o, err := p.b.Head(ctx, p.key("k")); err != nil || o.Tag != tag || tag == "" {
+		return orWrongf(err, "the tag was %s and is %s", tag, o.Tag)
+	}
+	for o, err := range p.b.List(ctx, p.dir+"/") {
+		if err != nil || o.Key == p.key("k") {
+			return err
+		}
+	}
+	return wrongf("%s was stored and is not listed", p.key("k"))
+}
+
+func orWrongf(err error, format string, args ...any) error {
+	if err != nil {
+		return err
+	}
+	return wrongf(format, args...)
+}
+
+func (p *probe) keys(ctx context.Context) error {
+	for _, name := range []string{"a+b 1", "a b+1", "a%2Bb", "é"} {
+		if _, err := p.b.Put(ctx, p.key(name), Bytes([]byte(name)), Absent()); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"a+b 1", "a b+1", "a%2Bb", "é"} {
+		if err := p.has(ctx, p.key(name), name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *probe) ranges(ctx context.Context) error {
+	if _, err := p.b.Put(ctx, p.key("range"), Bytes([]byte("0123456789")), Absent()); err != nil {
+		return err
+	}
+	got, o, err := ReadAll(ctx, p.b, p.key("range"), Ask{Offset: 3, Length: 4}, 100)
+	if err != nil || string(got) != "3456" || o.Size != 10 {
+		return orWrongf(err, "%q of %d bytes came where 3456 of 10 was asked for", got, o.Size)
+	}
+	return nil
+}
+
+func (p *probe) wrong(ctx context.Context) error {
+	body := Bytes([]byte("announced"))
+	body.Data = strings.NewReader("delivered")
+	_, err := p.b.Put(ctx, p.key("wrong"), body, Absent())
+	if err == nil {
+		return wrongf("bytes that do not have their checksum were stored")
+	}
+	if _, err := p.b.Head(ctx, p.key("wrong")); !errors.Is(err, fs.ErrNotExist) {
+		return orWrongf(err, "bytes that do not have their checksum were refused and are there")
+	}
+	return nil
+}
+
+func (p *probe) create(ctx context.Context) error {
+	if _, err := p.b.Put(ctx, p.key("create"), Bytes([]byte("first")), Absent()); err != nil {
+		return err
+	}
+	if _, err := p.b.Put(ctx, p.key("create"), Bytes([]byte("second")), Absent()); err == nil {
+		return wrongf("an object was created where one was")
+	} else if !errors.Is(err, ErrExists) {
+		return err
+	}
+	return p.has(ctx, p.key("create"), "first")
+}
+
+func (p *probe) createRace(ctx context.Context) error {
+	most := 0
+	for round := range p.rounds {
+		key := p.key(fmt.Sprint("race-", round))
+		won, err := race(func(n int) error {
+			_, err := p.b.Put(ctx, key, Bytes(fmt.Append(nil, "writer ", n)), Absent())
+			return err
+		}, ErrExists)
+		if err != nil {
+			return err
+		}
+		most = max(most, won)
+		if won == 0 {
+			return wrongf("of %d that created one object at the same time none succeeded", racers)
+		}
+	}
+	if most > 1 {
+		return wrongf("of %d that created one object at the same time %d succeeded", racers, most)
+	}
+	return nil
+}
+
+// race lets all begin together, and counts who succeeds. Others are to fail with lost.
+func race(do func(n int) error, lost error) (won int, err error) {
+	var wg sync.WaitGroup
+	var count atomic.Int64
+	start, errs := make(chan struct{}), make([]error, racers)
+	for n := range racers {
+		wg.Go(func() {
+			<-start
+			if err := do(n); err == nil {
+				count.Add(1)
+			} else if !errors.Is(err, lost) {
+				errs[n] = err
+			}
+		})
+	}
+	close(start)
+	wg.Wait()
+	return int(count.Load()), errors.Join(errs...)
+}
+
+func (p *probe) replace(ctx context.Context) error {
+	first, err := p.b.Put(ctx, p.key("replace"), Bytes([]byte("first")), Absent())
+	if err != nil {
+		return err
+	}
+	if _, err := p.b.Put(ctx, p.key("replace"), Bytes([]byte("second")), Unchanged(first)); err != nil {
+		return err
+	}
+	if _, err := p.b.Put(ctx, p.key("replace"), Bytes([]byte("third")), Unchanged(first)); err == nil {
+		return wrongf("an object was replaced that had changed")
+	} else if !errors.Is(err, ErrChanged) {
+		return err
+	}
+	return p.has(ctx, p.key("replace"), "second")
+}
+
+// replaceRace: each replaces the state that all have read.
+func (p *probe) replaceRace(ctx context.Context) error {
+	tag, err := p.b.Put(ctx, p.key("swap"), Bytes([]byte("none")), Absent())
+	if err != nil {
+		return err
+	}
+	for round := range p.rounds {
+		won, err := race(func(n int) error {
+			_, err := p.b.Put(ctx, p.key("swap"), Bytes(fmt.Append(nil, round, " by ", n)), Unchanged(tag))
+			return err
+		}, ErrChanged)
+		if err != nil {
+			return err
+		}
+		if won != 1 {
+			return wrongf("of %d that replaced one state of an object at the same time %d succeeded", racers, won)
+		}
+		o, err := p.b.Head(ctx, p.key("swap"))
+		if err != nil {
+			return err
+		}
+		tag = o.Tag
+	}
+	return nil
+}
+
+func (p *probe) upload(ctx context.Context) error {
+	data := make([]byte, largeProbe)
+	_, _ = rand.Read(data) // never fails
+	if _, err := p.b.Upload(ctx, p.key("large"), Bytes(data), nil); err != nil {
+		return err
+	}
+	across := Ask{Offset: largeProbe/2 - 100, Length: 200}
+	got, o, err := ReadAll(ctx, p.b, p.key("large"), across, 1<<10)
+	if err != nil || o.Size != largeProbe || !bytes.Equal(got, data[across.Offset:][:across.Length]) {
+		return orWrongf(err, "a part of %d bytes is not what was uploaded", o.Size)
+	}
+	data[0]++
+	if _, err := p.b.Upload(ctx, p.key("large"), Bytes(data), nil); !errors.Is(err, ErrExists) {
+		return orWrongf(err, "an upload replaced an object")
+	}
+	return nil
+}
