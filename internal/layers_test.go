@@ -60,6 +60,7 @@ var floors = [][]string{
 		"internal/doctor",
 		"internal/pages",
 		"internal/attest",
+		"internal/replica",
 	},
 	{
 		// what is held, and

@@ -2,25 +2,32 @@ package catalog
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 )
 
 // Keep forgets every place but those in the bundles and segments of these names, and
 // bytes that are in none of them: for those who hold what a list names, and nothing
-// else. It reads all rows.
-func (c *Catalog) Keep(ctx context.Context, bundles, segments []string) error {
-	if err := c.keep(ctx, bundles, segments); err != nil {
-		return fmt.Errorf("forgetting in the catalog what is not there any more: %w", classify(err))
+// else. It reads all rows, and returns how many it took away.
+func (c *Catalog) Keep(ctx context.Context, bundles, segments []string) (lost int64, err error) {
+	if lost, err = c.keep(ctx, bundles, segments); err != nil {
+		return 0, fmt.Errorf("forgetting in the catalog what is not there any more: %w", classify(err))
 	}
-	return nil
+	return lost, nil
 }
 
-func (c *Catalog) keep(ctx context.Context, bundles, segments []string) error {
-	one := []struct{}{{}} // do it once
-	do := func(w *writing, statement string) {
-		put(ctx, w, statement, one, func(*struct{}) []any { return nil })
+func (c *Catalog) keep(ctx context.Context, bundles, segments []string) (lost int64, err error) {
+	do := func(w *writing, statement string) (rows int64) {
+		if w.err != nil {
+			return 0
+		}
+		var result sql.Result
+		if result, w.err = w.tx.ExecContext(ctx, statement); w.err == nil {
+			rows, w.err = result.RowsAffected()
+		}
+		return rows
 	}
-	return c.write(ctx, func(w *writing) {
+	err = c.write(ctx, func(w *writing) {
 		do(w, "CREATE TEMP TABLE IF NOT EXISTS kept (name TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID")
 		for _, of := range []struct {
 			table, forget string
@@ -36,8 +43,9 @@ func (c *Catalog) keep(ctx context.Context, bundles, segments []string) error {
 		}
 		do(w, "DROP TABLE temp.kept")
 		do(w, "UPDATE versions SET loose = 0 WHERE loose <> 0")
-		do(w, "DELETE FROM versions WHERE bundle = '' AND segment = ''")
+		lost = do(w, "DELETE FROM versions WHERE bundle = '' AND segment = ''")
 		do(w, "DELETE FROM names WHERE NOT EXISTS (SELECT 1 FROM versions WHERE name = names.name AND ("+named+"))")
 		do(w, "DELETE FROM crates AS c WHERE NOT EXISTS (SELECT 1 FROM versions v WHERE "+ofCrate+")")
 	})
+	return lost, err
 }

@@ -192,8 +192,8 @@ func TestKeep(t *testing.T) {
 		Versions: []Version{loose, kept, moved, gone, deep}, Crates: []Crate{{Path: "go/ne/gone", Blob: "x"}, {Path: "ke/pt/kept", Blob: "y"}},
 		Bundles: []Bundle{{Name: "bundle-0001.tar.zst", Whole: true, Entries: 1}, {Name: "bundle-0002.tar.zst", Whole: true, Entries: 2}},
 	})
-	if err := c.Keep(t.Context(), []string{"bundle-0001.tar.zst", "bundle-0003.tar.zst"}, []string{"deep-0001.zst"}); err != nil {
-		t.Fatal(err)
+	if lost, err := c.Keep(t.Context(), []string{"bundle-0001.tar.zst", "bundle-0003.tar.zst"}, []string{"deep-0001.zst"}); err != nil || lost != 2 {
+		t.Fatalf("%d lost, %v", lost, err)
 	}
 	kept.Placement = kept.InBundle()
 	moved.Placement, deep.Placement = moved.InDeep(), deep.InDeep()

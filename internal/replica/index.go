@@ -1,0 +1,81 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/carry"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+)
+
+// fetchIndex downloads what the index lacks of a chain, and returns it in the order in
+// which it is to be applied.
+func (r *Replica) fetchIndex(ctx context.Context, x *root.Index) (links []root.File, err error) {
+	links, err = r.missing(ctx, x)
+	for i := range links {
+		if err := r.fetch(ctx, root.IndexDir, &links[i]); err != nil {
+			return nil, err
+		}
+	}
+	return links, err
+}
+
+// missing are the links of a chain after the last one whose commit is there. A chain
+// may have been begun again since.
+func (r *Replica) missing(ctx context.Context, x *root.Index) ([]root.File, error) {
+	if _, err := os.Stat(filepath.Join(r.cfg.Dirs.Index, "HEAD")); errors.Is(err, fs.ErrNotExist) {
+		return x.Chain, nil
+	}
+	repo := &git.Repository{Dir: r.cfg.Dirs.Index}
+	head, err := repo.Head(ctx)
+	if errors.Is(err, git.ErrUnborn) {
+		return x.Chain, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if head.Commit == x.Commit {
+		return nil, nil
+	}
+	for i := len(x.Chain) - 1; i >= 0; i-- {
+		_, err := repo.Revision(ctx, commitOf(&x.Chain[i])+"^{commit}")
+		switch {
+		case errors.Is(err, git.ErrUnborn):
+		case err != nil:
+			return nil, err
+		default:
+			return x.Chain[min(i+1, len(x.Chain)-1):], nil // the last one moves HEAD
+		}
+	}
+	return x.Chain, nil
+}
+
+func commitOf(link *root.File) string { return strings.TrimSuffix(link.Name, path.Ext(link.Name)) }
+
+// moveIndex applies links that were downloaded.
+func (r *Replica) moveIndex(ctx context.Context, links []root.File) error {
+	for i := range links {
+		if err := r.apply(ctx, &links[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Replica) apply(ctx context.Context, link *root.File) error {
+	f, err := r.writer.State.Open(path.Join(incoming, link.Name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// How much an index may shrink is for the writer to judge, who was asked.
+	_, err = carry.Apply(ctx, clone.Config{Dir: r.cfg.Dirs.Index, AcceptShrink: true, Log: r.cfg.Log}, f, commitOf(link))
+	return err
+}

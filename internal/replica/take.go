@@ -1,0 +1,197 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/download"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+)
+
+// take makes the folder what a root says, as the package comment has it.
+func (r *Replica) take(ctx context.Context, next *root.Root) error {
+	if err := r.begin(ctx, next); err != nil {
+		return err
+	}
+	known, err := r.writer.Catalog.Bundles(ctx)
+	if err != nil {
+		return err
+	}
+	fresh, gone, err := compare(known, next.Bundles)
+	if err != nil {
+		return err
+	}
+	packed, err := r.writer.Catalog.Segments(ctx)
+	if err != nil {
+		return err
+	}
+	unlisted, goneToo, err := compare(packed, next.Segments)
+	if err != nil {
+		return err
+	}
+	if len(unlisted) > 0 {
+		r.cfg.Log.Warn("segments of the deep archive have come, and no list says what is in them: their crates are not served until this replica begins again with a snapshot of the catalog", "segments", len(unlisted))
+	}
+	if err := r.checkLists(ctx, fresh); err != nil {
+		return err
+	}
+	links, err := r.fetchIndex(ctx, &next.Index)
+	if err != nil {
+		return err
+	}
+	if err := r.moveIndex(ctx, links); err != nil {
+		return err
+	}
+	r.cfg.Show(both(r.State().Root, next))
+	for _, f := range fresh {
+		if err := r.adopt(ctx, f); err != nil {
+			return fmt.Errorf("adopting %s: %w", f.Name, err)
+		}
+	}
+	if gone || goneToo {
+		if err := r.forget(ctx, next); err != nil {
+			return err
+		}
+	}
+	r.cfg.Show(next)
+	return r.tidy()
+}
+
+// both is what the next root names, and bundles that the last one named as well: rows
+// of these are in the catalog until it has forgotten them.
+func both(last, next *root.Root) *root.Root {
+	if last == nil {
+		return next
+	}
+	all := *next
+	all.Bundles = slices.Concat(last.Bundles, next.Bundles)
+	all.Segments = slices.Concat(last.Segments, next.Segments)
+	return &all
+}
+
+// begin opens the catalog, one that is not there from the snapshot if that is good.
+func (r *Replica) begin(ctx context.Context, next *root.Root) error {
+	if r.writer.Catalog != nil {
+		return nil
+	}
+	if r.cfg.Dirs.HasCatalog() || next.Catalog == nil {
+		return r.writer.OpenCatalog()
+	}
+	if err := r.install(ctx, next.Catalog); err != nil {
+		if ctx.Err() != nil || durable.IsBroken(err) {
+			return err
+		}
+		r.cfg.Log.Warn("the snapshot of the catalog is not used: the lists of all bundles are read, which takes some minutes for a full mirror", "err", err)
+		return r.writer.OpenCatalog()
+	}
+	if err := r.writer.OpenCatalog(); err != nil {
+		return err
+	}
+	// It has what its writer had, also on the writer's own disk.
+	return r.forget(ctx, next)
+}
+
+func (r *Replica) install(ctx context.Context, s *root.Snapshot) error {
+	if err := r.fetch(ctx, root.CatalogDir, &s.File); err != nil {
+		return err
+	}
+	f, err := r.writer.State.Open(path.Join(incoming, s.Name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return catalog.Install(ctx, r.cfg.Dirs.Catalog(), f, s.Size, s.SHA256)
+}
+
+// compare tells which bundles a catalog lacks, and whether it knows some that are not
+// named any more. A bundle never changes: one that has, or two roots of one mirror that
+// say different things of it, are refused.
+func compare(known []catalog.Bundle, named []root.File) (fresh []*root.File, gone bool, err error) {
+	have := make(map[string]crate.Checksum, len(known))
+	for _, b := range known {
+		if have[b.Name] = (crate.Checksum{}); b.Whole {
+			have[b.Name] = b.Checksum
+		}
+	}
+	for i := range named {
+		f := &named[i]
+		sum, ok := have[f.Name]
+		delete(have, f.Name)
+		switch {
+		case !ok || sum == (crate.Checksum{}): // new, or a kill cut its adoption off
+			fresh = append(fresh, f)
+		case sum != f.SHA256:
+			return nil, false, fmt.Errorf("the root names other bytes of %s than before (sha256 %s, was %s), and bundles never change", f.Name, f.SHA256, sum)
+		}
+	}
+	return fresh, len(have) > 0, nil
+}
+
+// forget takes from the catalog what the root does not name. Crates that were in a
+// bundle that went may be in one that stays, as well: the catalog knows one place of
+// each, so the others are read again.
+func (r *Replica) forget(ctx context.Context, next *root.Root) error {
+	lost, err := r.writer.Catalog.Keep(ctx, names(next.Bundles), names(next.Segments))
+	if err != nil || lost == 0 {
+		return err
+	}
+	known, err := r.writer.Catalog.Bundles(ctx)
+	if err != nil {
+		return err
+	}
+	r.cfg.Log.Info("bundles are gone from the bucket, and crates with them: the lists of the others are read again, should they have them too", "versions", lost, "bundles", len(known))
+	for i := range next.Bundles {
+		f := &next.Bundles[i]
+		if !slices.ContainsFunc(known, func(b catalog.Bundle) bool { return b.Name == f.Name }) {
+			continue
+		}
+		if err := r.checkLists(ctx, []*root.File{f}); err != nil {
+			return err
+		}
+		if err := r.adopt(ctx, f); err != nil {
+			return fmt.Errorf("adopting %s again: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
+func names(files []root.File) (names []string) {
+	for i := range files {
+		names = append(names, files[i].Name)
+	}
+	return names
+}
+
+// fetch brings an object into the folder incoming, unless it is there.
+func (r *Replica) fetch(ctx context.Context, dir string, f *root.File) error {
+	name := path.Join(incoming, f.Name)
+	there, err := r.writer.State.Open(name)
+	if err == nil {
+		sum, size, err := crate.Hash(there)
+		if err = errors.Join(err, there.Close()); err == nil && size == f.Size && sum == f.SHA256 {
+			return nil
+		}
+		if err := r.writer.State.Remove(name); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return download.File(ctx, r.cfg.Bucket, root.Key(dir, f.Name), download.Want{Size: f.Size, Checksum: f.SHA256}, r.writer.State, name)
+}
+
+// tidy empties the folder incoming: what was in it has been taken.
+func (r *Replica) tidy() error {
+	entries, err := r.writer.State.ReadDir(incoming)
+	for _, e := range entries {
+		err = errors.Join(err, r.writer.State.Remove(path.Join(incoming, e.Name())))
+	}
+	return err
+}
