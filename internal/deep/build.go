@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deflate"
 )
@@ -22,7 +20,7 @@ type Source struct {
 
 // Options of [Build]. The zero value is good.
 type Options struct {
-	Level  int   // of zstd, 1 to 4 as klauspost/compress counts them: 0 is 3, "better"
+	Level  int   // of zstd, 1 to 4 as klauspost/compress counts them; 0: the best that is worth its time
 	MaxTar int64 // crates with a longer tar are kept verbatim, in bytes; 0: MaxTar
 }
 
@@ -65,9 +63,6 @@ func Build(ctx context.Context, sources []Source, o Options) (*Pack, error) {
 	}
 	if o.MaxTar <= 0 || o.MaxTar > MaxTar {
 		o.MaxTar = MaxTar
-	}
-	if o.Level == 0 {
-		o.Level = int(zstd.SpeedBetterCompression)
 	}
 	b := newBuilder(o)
 	for n, s := range sources {

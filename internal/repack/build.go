@@ -208,7 +208,7 @@ const perByte = 7
 
 // costOf estimates the memory that packing takes.
 func costOf(sources []source) int64 {
-	cost := int64(32 << 20) // of the encoders, and a tar
+	cost := int64(64 << 20) // of the encoders, and a tar
 	for n := range sources {
 		cost += perByte * sources[n].Size
 	}
