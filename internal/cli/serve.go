@@ -91,7 +91,7 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	deep := home.DeepLimits{CacheSize: cfg.deepCacheGB << 30, Metrics: packed.NewMetrics()}
+	deep := home.DeepLimits{CacheSize: cfg.deepCacheGB << 30, Packs: packed.UsualPacks, Metrics: packed.NewMetrics()}
 	v, err := reader.Open(ctx, reader.Config{Dirs: cfg.dirs.Dirs, Deep: deep, Log: log})
 	if err != nil {
 		return err

@@ -99,7 +99,12 @@ type Directory struct {
 
 	frame    int64          // size of the data frame
 	frameSum crate.Checksum // of its bytes
+	sum      crate.Checksum // of the directory; zero: it was not read from a segment
 }
+
+// Sum identifies a pack that was read from a segment: packs of the same sum have the
+// same content, wherever they are.
+func (d *Directory) Sum() crate.Checksum { return d.sum }
 
 // Find returns the number of a version in the pack, or -1. What it is of bytes
 // counts, not its name alone.

@@ -86,6 +86,7 @@ func parseDirectory(b []byte) (*Directory, int64, error) {
 	if f.short || len(f.rest) > 0 {
 		return nil, 0, fmt.Errorf("%w: it has %d bytes", errDirectory, size)
 	}
+	d.sum = crate.Checksum(sum)
 	return d, size, d.check()
 }
 

@@ -119,24 +119,33 @@ func (r *Reader) frame(buf []byte, d *Directory) ([]byte, error) {
 
 // load decodes the content of a pack. free gives its memory back.
 func (r *Reader) load(ctx context.Context, d *Directory) (c *content, free func(), err error) {
-	if err := ctx.Err(); err != nil {
+	data := buffers.Get().(*[]byte)
+	free = func() { buffers.Put(data) }
+	if c, err = r.decode(ctx, d, data); err != nil {
+		free()
 		return nil, nil, err
 	}
-	frame, data := buffers.Get().(*[]byte), buffers.Get().(*[]byte)
-	free = func() { buffers.Put(data) }
+	return c, free, nil
+}
+
+// decode decodes the content of a pack into *data, which it makes longer if need be.
+func (r *Reader) decode(ctx context.Context, d *Directory, data *[]byte) (c *content, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	frame := buffers.Get().(*[]byte)
+	defer buffers.Put(frame)
 	*frame, err = r.frame(*frame, d)
 	if err == nil {
 		*data, err = decodeFrame(*data, *frame, d.Content)
 	}
-	buffers.Put(frame)
 	if err == nil {
 		c, err = parseContent(*data, d.Versions)
 	}
 	if err != nil {
-		free()
-		return nil, nil, r.damage(d.Placement, d.Name, err)
+		return nil, r.damage(d.Placement, d.Name, err)
 	}
-	return c, free, nil
+	return c, nil
 }
 
 // RebuildKey is Rebuild of what lies at a placement under number n, and fails with

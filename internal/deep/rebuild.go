@@ -24,6 +24,36 @@ func (r *Reader) Rebuild(ctx context.Context, d *Directory, n int) ([]byte, erro
 	return data, r.blame(ctx, d, err)
 }
 
+// Decoded is the content of a pack in memory, from which versions are rebuilt without
+// decoding it again. It needs the segment no more. Its methods may be called
+// concurrently.
+type Decoded struct {
+	from *Reader // its name alone, for errors
+	d    *Directory
+	c    *content
+	size int64
+}
+
+// Decode reads and decodes a pack. Errors: *DamageError; the context's; those of the
+// file.
+func (r *Reader) Decode(ctx context.Context, d *Directory) (*Decoded, error) {
+	var data []byte
+	c, err := r.decode(ctx, d, &data)
+	if err != nil {
+		return nil, err
+	}
+	return &Decoded{&Reader{name: r.name}, d, c, int64(cap(data))}, nil
+}
+
+// Size is what it takes of memory in bytes: somewhat more than Directory.Content.
+func (p *Decoded) Size() int64 { return p.size }
+
+// Rebuild is [Reader.Rebuild] of version n of the pack.
+func (p *Decoded) Rebuild(ctx context.Context, n int) ([]byte, error) {
+	data, err := p.c.rebuild(ctx, p.d, n)
+	return data, p.from.blame(ctx, p.d, err)
+}
+
 // blame says who is to blame for what a version could not be made of.
 func (r *Reader) blame(ctx context.Context, d *Directory, err error) error {
 	if err == nil || ctx.Err() != nil || errors.Is(err, ErrEncoder) || errors.Is(err, ErrNotThere) {

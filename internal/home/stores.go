@@ -44,6 +44,7 @@ var _ store.Store = (*Stores)(nil)
 // for all who do not serve.
 type DeepLimits struct {
 	CacheSize int64           // of the files of crates that were rebuilt, bytes; 0: none are kept
+	Packs     int64           // of decoded packs in memory, bytes; 0: none are kept
 	Metrics   *packed.Metrics // if nil, nobody looks
 	Log       *slog.Logger    // if nil, nobody reads it
 }
@@ -161,7 +162,7 @@ func (s *Stores) packed() (*packed.Store, error) {
 	if err != nil || folder == nil {
 		return nil, err
 	}
-	s.deep = packed.New(packed.Config{Folder: folder, Behind: s.Store, Cache: s.openCache(), Metrics: s.limits.Metrics, Log: s.limits.Log})
+	s.deep = packed.New(packed.Config{Folder: folder, Behind: s.Store, Cache: s.openCache(), Packs: s.limits.Packs, Metrics: s.limits.Metrics, Log: s.limits.Log})
 	s.folders.Add(folder.Close)
 	s.folders.Add(s.deep.Close)
 	return s.deep, nil

@@ -24,7 +24,8 @@ type report struct {
 	building                 time.Duration
 
 	reads    []time.Duration
-	readTars int64 // bytes
+	next     []time.Duration // of the same versions, of a pack that is decoded
+	readTars int64           // bytes
 }
 
 func newReport() *report {
@@ -67,6 +68,15 @@ func (r *report) read(segment *deep.Reader, at deep.Placement, v int) error {
 	}
 	r.reads = append(r.reads, now()-began)
 	r.readTars += d.Versions[v].TarSize()
+	pack, err := segment.Decode(context.Background(), d)
+	if err != nil {
+		return err
+	}
+	began = now()
+	if _, err := pack.Rebuild(context.Background(), v); err != nil {
+		return err
+	}
+	r.next = append(r.next, now()-began)
 	return nil
 }
 
@@ -83,12 +93,17 @@ func (r *report) print(w io.Writer) {
 		mb(r.crates), mb(r.tars), mb(r.packs), float64(r.packs)/float64(r.crates), at(r.ratios, 0.5), at(r.ratios, 0.25), at(r.ratios, 0.75))
 	fmt.Fprintf(w, "packing: %.1f MB of tar a second, %.0f s a GB of .crate files\n",
 		float64(r.tars)/1e6/r.building.Seconds(), r.building.Seconds()/float64(r.crates)*1e9)
+	r.printReads(w, "cold reads", r.reads)
+	r.printReads(w, "the same of a pack that is decoded already", r.next)
+}
+
+func (r *report) printReads(w io.Writer, what string, reads []time.Duration) {
 	total := time.Duration(0)
-	for _, t := range r.reads {
+	for _, t := range reads {
 		total += t
 	}
-	fmt.Fprintf(w, "%d cold reads: median %s, 95 %% within %s, longest %s; %.0f ms a MB of tar\n",
-		len(r.reads), ms(at(r.reads, 0.5)), ms(at(r.reads, 0.95)), ms(at(r.reads, 1)), total.Seconds()*1e9/float64(r.readTars))
+	fmt.Fprintf(w, "%d %s: median %s, 95 %% within %s, longest %s; %.0f ms a MB of tar\n",
+		len(reads), what, ms(at(reads, 0.5)), ms(at(reads, 0.95)), ms(at(reads, 1)), total.Seconds()*1e9/float64(r.readTars))
 }
 
 // printYears prints which encoder made how many crates of each year.

@@ -11,11 +11,11 @@ import (
 
 // Metrics are the numbers of a store.
 type Metrics struct {
-	hits, refused, failures, bytes prometheus.Counter
-	rebuilds                       prometheus.Histogram
-	waiting                        prometheus.Gauge
-	cached                         prometheus.Collector
-	cache                          atomic.Pointer[cache.Cache] // of the store
+	hits, packHits, refused, failures, bytes prometheus.Counter
+	rebuilds                                 prometheus.Histogram
+	waiting                                  prometheus.Gauge
+	cached                                   prometheus.Collector
+	cache                                    atomic.Pointer[cache.Cache] // of the store
 }
 
 // NewMetrics makes the numbers of a store that is still to be made.
@@ -26,6 +26,7 @@ func NewMetrics() *Metrics {
 	}
 	m := &Metrics{
 		hits:     counter("cache_hits_total", "Crates of the deep archive that were in the cache."),
+		packHits: counter("pack_hits_total", "Crates that were rebuilt of a pack that was decoded already."),
 		refused:  counter("refused_total", "Crates of the deep archive that were not rebuilt because too many were waiting: answered 503."),
 		failures: counter("failures_total", "Crates of the deep archive that could not be rebuilt: the pack is damaged, or the program too old."),
 		bytes:    counter("rebuilt_bytes_total", "Bytes of the crates that were rebuilt."),
@@ -61,5 +62,5 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (m *Metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.hits, m.refused, m.failures, m.bytes, m.rebuilds, m.waiting, m.cached}
+	return []prometheus.Collector{m.hits, m.packHits, m.refused, m.failures, m.bytes, m.rebuilds, m.waiting, m.cached}
 }

@@ -7,9 +7,10 @@
 //
 // A pack is decompressed, the crate's tar joined, and its gzip stream made again:
 // some 40 ms of one core for each MB of tar. So crates that were rebuilt are kept
-// in a cache of files, of bounded size; whoever asks for the same crate meanwhile
-// waits for the one rebuild; and of rebuilds only so many go on at a time as their
-// memory allows. Others wait in turn by client ([store.ForClient]), and when too
+// in a cache of files, of bounded size, and packs that were decoded in memory, for the
+// versions of the same crate that are asked for next; whoever asks for the same crate
+// meanwhile waits for the one rebuild; and of rebuilds only so many go on at a time as
+// their memory allows. Others wait in turn by client ([store.ForClient]), and when too
 // many wait, the next is refused with a *store.BusyError.
 //
 // # What is trusted
@@ -40,6 +41,7 @@ type Config struct {
 	Folder   durable.Reader // of the segments
 	Behind   store.Store
 	Cache    *cache.Cache // of rebuilt crates; nil: none, they are in memory
+	Packs    int64        // that decoded packs may take which are kept for the next of their versions, bytes; 0: none are
 	Memory   int64        // that rebuilds may take together, bytes; default 512 MiB. One that alone needs more goes on alone
 	Rebuilds int          // at a time; default: half of the processors, at least one
 	Waiting  int          // callers that wait for their turn; default 256, a quarter of them for one client
@@ -55,6 +57,7 @@ type Store struct {
 	segments    segments
 	turns       *turns
 	flights     flights
+	packs       packs
 }
 
 var _ store.Store = (*Store)(nil)
@@ -77,11 +80,14 @@ func New(cfg Config) *Store {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Store{Store: cfg.Behind, cfg: cfg, segments: segments{folder: cfg.Folder}, turns: newTurns(cfg.Rebuilds, cfg.Memory, cfg.Waiting, cfg.Metrics.waiting)}
+	return &Store{Store: cfg.Behind, cfg: cfg, segments: segments{folder: cfg.Folder}, turns: newTurns(cfg.Rebuilds, cfg.Memory, cfg.Waiting, cfg.Metrics.waiting), packs: packs{max: cfg.Packs}}
 }
 
 // Close closes all files but the cache. Contents that are open stay usable.
-func (s *Store) Close() error { return s.segments.close() }
+func (s *Store) Close() error {
+	s.packs.close()
+	return s.segments.close()
+}
 
 // Open implements store.Reader. Errors, of a crate in the deep archive:
 // fs.ErrNotExist if the segment is not there, or has other bytes in this place than
@@ -140,7 +146,7 @@ func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, 
 		return data, nil
 	}
 	defer s.cfg.Metrics.time()()
-	data, err := pack.Rebuild(ctx, d, at.Number) // hashed, or there is no data
+	data, err := s.make(ctx, pack, d, at.Number) // hashed, or there is no data
 	if err != nil {
 		return nil, s.failed(err)
 	}
@@ -149,6 +155,21 @@ func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, 
 		s.cfg.Log.Warn("a crate that was rebuilt cannot be kept in the cache: the next one who asks for it waits again", "crate", key.Name, "version", key.Version, "err", err)
 	}
 	return data, nil
+}
+
+// make rebuilds a version of a pack, which is decoded unless it still is.
+func (s *Store) make(ctx context.Context, r *deep.Reader, d *deep.Directory, n int) ([]byte, error) {
+	if d.Content > s.cfg.Packs {
+		return r.Rebuild(ctx, d, n)
+	}
+	pack, kept, err := s.packs.take(ctx, d, func() (*deep.Decoded, error) { return r.Decode(ctx, d) })
+	if err != nil {
+		return nil, err
+	}
+	if kept {
+		s.cfg.Metrics.packHits.Inc()
+	}
+	return pack.Rebuild(ctx, n)
 }
 
 func (s *Store) failed(err error) error {

@@ -1,0 +1,135 @@
+package packed
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+)
+
+// packIdle is how long decoded packs are kept when nobody asks for any: builds ask for
+// several versions of a crate in one go, or not at all.
+const packIdle = 2 * time.Minute
+
+// UsualPacks is how much a server keeps of decoded packs, in bytes: any pack fits.
+const UsualPacks = deep.MaxGiant
+
+// packs are the decoded packs of which versions were rebuilt last, in memory of bounded
+// size. Those who ask for versions of a pack at the same time share one decoding. Its
+// methods may be called concurrently.
+type packs struct {
+	max int64 // bytes
+
+	mu    sync.Mutex // guards what follows
+	used  int64      // bytes
+	known map[crate.Checksum]*list.Element
+	order list.List // of *decoding, the one used last is last
+	idle  *time.Timer
+}
+
+// decoding is a pack that is decoded, or is about to be.
+type decoding struct {
+	sum  crate.Checksum
+	size int64
+	done chan struct{} // closed when what follows is known
+	pack *deep.Decoded
+	err  error
+}
+
+// errGivenUp is what others see of a decoding that did not end.
+var errGivenUp = errors.New("decoding was given up")
+
+// take returns a pack of at most max bytes, kept or decoded now, and whether it was
+// kept. Errors: those of decode; the context's.
+func (p *packs) take(ctx context.Context, d *deep.Directory, decode func() (*deep.Decoded, error)) (pack *deep.Decoded, kept bool, err error) {
+	now, first := p.enter(d)
+	if first {
+		pack, err = p.decode(now, decode)
+		return pack, false, err
+	}
+	select {
+	case <-now.done:
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+	if now.err != nil { // for a reason of its own: those who asked for it went away
+		pack, err = decode()
+		return pack, false, err
+	}
+	return now.pack, true, nil
+}
+
+// enter makes room for a pack that is not there, and then is the first to say so.
+func (p *packs) enter(d *deep.Directory) (now *decoding, first bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.idle == nil {
+		p.idle = time.AfterFunc(packIdle, p.forgetAll)
+	}
+	p.idle.Reset(packIdle)
+	if el, ok := p.known[d.Sum()]; ok {
+		p.order.MoveToBack(el)
+		return el.Value.(*decoding), false
+	}
+	for p.used+d.Content > p.max {
+		p.remove(p.order.Front())
+	}
+	now = &decoding{sum: d.Sum(), size: d.Content, done: make(chan struct{}), err: errGivenUp}
+	if p.known == nil {
+		p.known = map[crate.Checksum]*list.Element{}
+	}
+	p.known[now.sum] = p.order.PushBack(now)
+	p.used += now.size
+	return now, true
+}
+
+// decode decodes for all who wait for it. What fails, or panics, is forgotten.
+func (p *packs) decode(now *decoding, decode func() (*deep.Decoded, error)) (*deep.Decoded, error) {
+	defer func() {
+		if now.err != nil {
+			p.forget(now)
+		}
+		close(now.done)
+	}()
+	now.pack, now.err = decode()
+	return now.pack, now.err
+}
+
+func (p *packs) forget(now *decoding) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if el, ok := p.known[now.sum]; ok && el.Value == now {
+		p.remove(el)
+	}
+}
+
+// forgetAll drops all packs. Those who rebuild of them go on.
+func (p *packs) forgetAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.order.Len() > 0 {
+		p.remove(p.order.Front())
+	}
+}
+
+// remove is called with mu held.
+func (p *packs) remove(el *list.Element) {
+	now := el.Value.(*decoding)
+	p.order.Remove(el)
+	delete(p.known, now.sum)
+	p.used -= now.size
+}
+
+// close drops all, and the timer.
+func (p *packs) close() {
+	p.forgetAll()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.idle != nil {
+		p.idle.Stop()
+	}
+}
