@@ -49,7 +49,7 @@ func (e *ProviderError) Unwrap() error { return e.Err }
 // *ProviderError if it does not. It works below "probe/" and removes what it put there.
 func Probe(ctx context.Context, b Bucket) error {
 	for f := range examine(ctx, b, fewRounds, false) {
-		switch wrong := (*wrongError)(nil); {
+		switch wrong := (*BrokenError)(nil); {
 		case errors.As(f.Err, &wrong):
 			return &ProviderError{b.String(), f}
 		case f.Err != nil:
@@ -102,18 +102,18 @@ var checks = []check{
 	{"range", "a part of an object can be asked for", useOther, false, (*probe).ranges},
 	{"checksum", "bytes are refused that do not have the checksum they were signed with", wrongIsThere, false, (*probe).wrong},
 	{"create", "an object is created only where there is none (If-None-Match)", onlyOne, false, (*probe).create},
-	{"create-race", "of those who create at the same time one succeeds", onlyOne, false, (*probe).createRace},
+	{"race", "of those who create at the same time one succeeds", onlyOne, false, (*probe).createRace},
 	{"replace", "an object is replaced only in the state that was read (If-Match)", onlyOne, false, (*probe).replace},
-	{"replace-race", "of those who replace at the same time one succeeds", onlyOne, false, (*probe).replaceRace},
+	{"updates", "of those who replace at the same time one succeeds", onlyOne, false, (*probe).replaceRace},
 	{"upload", "what was uploaded in parts is there, and a second upload does not replace it", useOther, true, (*probe).upload},
 }
 
-// A wrongError says what a provider did that it must not.
-type wrongError struct{ text string }
+// A BrokenError says what a provider did that breaks the contract.
+type BrokenError struct{ text string }
 
-func (e *wrongError) Error() string { return e.text }
+func (e *BrokenError) Error() string { return e.text }
 
-func wrongf(format string, args ...any) error { return &wrongError{fmt.Sprintf(format, args...)} }
+func wrongf(format string, args ...any) error { return &BrokenError{fmt.Sprintf(format, args...)} }
 
 type probe struct {
 	b      Bucket
@@ -121,12 +121,12 @@ type probe struct {
 	rounds int
 }
 
-func (p *probe) key(name string) string { return p.dir + "/" + name }
+func (p *probe) key(name string) string { return p.dir + "-" + name }
 
 // clean removes what was put.
 func (p *probe) clean(ctx context.Context) error {
 	var keys []string
-	for o, err := range p.b.List(ctx, p.dir+"/") {
+	for o, err := range p.b.List(ctx, p.dir+"-") {
 		if err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (p *probe) stored(ctx context.Context) error {
 	if o, err := p.b.Head(ctx, p.key("k")); err != nil || o.Tag != tag || tag == "" {
 		return orWrongf(err, "the tag was %s and is %s", tag, o.Tag)
 	}
-	for o, err := range p.b.List(ctx, p.dir+"/") {
+	for o, err := range p.b.List(ctx, p.dir+"-") {
 		if err != nil || o.Key == p.key("k") {
 			return err
 		}

@@ -63,7 +63,7 @@ func TestExamine(t *testing.T) {
 		}
 		names = append(names, f.Check)
 	}
-	if got := strings.Join(names, " "); got != "store keys range checksum create create-race replace replace-race upload" {
+	if got := strings.Join(names, " "); got != "store keys range checksum create race replace updates upload" {
 		t.Errorf("checks: %s", got)
 	}
 }

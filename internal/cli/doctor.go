@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/address"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
@@ -21,6 +22,7 @@ import (
 type doctorConfig struct {
 	dirs   flags.Dirs
 	url    string
+	store  string
 	crates []string
 	cainfo string
 	maxAge time.Duration
@@ -33,6 +35,7 @@ func doctorCommand(a *App) *cli.Command {
 	var cfg doctorConfig
 	list := append(cfg.dirs.Flags(),
 		&cli.StringFlag{Name: "url", Usage: "look at the server at `URL`, the address that users have: https://mirror.example/rust, or sparse+https://.../index/; default: one that is started for the mirror", Destination: &cfg.url},
+		&cli.StringFlag{Name: "store", Usage: "look at the bucket at `URL` instead, s3://BUCKET/PREFIX?endpoint=URL or file:///FOLDER: does its provider keep what a mirror in it needs? What is stored for that is removed", Destination: &cfg.store},
 		&cli.StringSliceFlag{Name: "crate", Usage: "try the crate `NAME` first; for servers without search, as static trees are. May be repeated", Destination: &cfg.crates},
 		&cli.StringFlag{Name: "cainfo", Usage: "trust the authorities in the PEM `FILE` too, as CARGO_HTTP_CAINFO does", Sources: cli.EnvVars("CARGO_HTTP_CAINFO"), Destination: &cfg.cainfo, TakesFile: true},
 		&cli.DurationFlag{Name: "max-age", Value: 7 * 24 * time.Hour, Usage: "warn if the mirror's index is older than that", Destination: &cfg.maxAge},
@@ -41,12 +44,16 @@ func doctorCommand(a *App) *cli.Command {
 	return &cli.Command{
 		Name:         "doctor",
 		Usage:        "find out why cargo cannot use a mirror, and what to change",
-		ArgsUsage:    "[-mirror DIR] [-url URL]",
+		ArgsUsage:    "[-mirror DIR] [-url URL] | -store URL",
 		Description:  helpText("doctor"),
 		Flags:        list,
 		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			cfg.useMirror = cfg.url == "" || cmd.IsSet("mirror") || cmd.IsSet("out")
+			named := cmd.IsSet("mirror") || cmd.IsSet("out")
+			if cfg.store != "" && (named || cfg.url != "") {
+				return flags.Usagef("-store is looked at by itself: give no -mirror and no -url")
+			}
+			cfg.useMirror = cfg.store == "" && (cfg.url == "" || named)
 			err := cfg.check(cmd.Args().Slice())
 			if err == nil {
 				err = a.doctor(ctx, &cfg)
@@ -79,6 +86,9 @@ func (cfg *doctorConfig) check(args []string) error {
 
 // doctor runs the command.
 func (a *App) doctor(ctx context.Context, cfg *doctorConfig) (err error) {
+	if cfg.store != "" {
+		return a.examineStore(ctx, cfg)
+	}
 	job := doctor.Config{URL: cfg.url, Crates: cfg.crates, MaxAge: cfg.maxAge, CAFile: cfg.cainfo}
 	if cfg.useMirror {
 		l, err := registry.ServeLocal(ctx, &cfg.dirs.Dirs, cfg.log.Logger(a.Stderr))
@@ -103,6 +113,22 @@ func (a *App) examine(ctx context.Context, job doctor.Config) error {
 	failed, err := doctor.Run(ctx, job)
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%s failed: cargo cannot use this mirror as it should", human.Plural(int64(failed), "check"))
+	}
+	return err
+}
+
+// partSize of the upload that is tried: the smallest of S3, so that it has several.
+const partSize = 5 << 20
+
+// examineStore runs the checks of a bucket.
+func (a *App) examineStore(ctx context.Context, cfg *doctorConfig) error {
+	b, err := address.Open(ctx, cfg.store, address.Options{NoProbe: true, PartSize: partSize, Log: cfg.log.Logger(a.Stderr)})
+	if err != nil {
+		return err
+	}
+	failed, err := doctor.Store(ctx, b, func(r doctor.Result) { r.Print(a.Stdout) })
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%s failed: %s cannot hold a mirror", human.Plural(int64(failed), "check"), b)
 	}
 	return err
 }

@@ -8,6 +8,8 @@
 // the registry's API; where there is none, as in a static tree, from a few names
 // that nearly every mirror has, or from the caller.
 //
+// Of a bucket it finds out whether its provider keeps what a mirror leans on ([Store]).
+//
 // A check fails if cargo cannot do what it should. A warning is what cargo can
 // live with: somebody should know of it.
 package doctor

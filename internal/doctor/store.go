@@ -1,0 +1,28 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+)
+
+// Store finds out whether a bucket keeps what a mirror in it leans on, tells each check,
+// and returns how many failed. An error means that it could not go on.
+func Store(ctx context.Context, b bucket.Bucket, tell func(Result)) (failed int, err error) {
+	for f := range bucket.Examine(ctx, b) {
+		switch {
+		case ctx.Err() != nil:
+			return failed, context.Cause(ctx)
+		case f.Err == nil:
+			tell(Result{Check: f.Check, Status: OK, Text: f.Right})
+		case errors.As(f.Err, new(*bucket.BrokenError)):
+			failed++
+			tell(Result{f.Check, Failed, f.Err.Error() + ", but " + f.Right, f.Advice})
+		default:
+			failed++
+			tell(Result{f.Check, Failed, f.Err.Error(), ""})
+		}
+	}
+	return failed, nil
+}

@@ -1,0 +1,28 @@
+package doctor_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
+)
+
+func TestStore(t *testing.T) {
+	for name, test := range map[string]struct {
+		b      bucket.Bucket
+		failed int
+		want   string // in what is told
+	}{
+		"good":        {bucket.Memory(), 0, "ok       race "},
+		"lies":        {buckettest.Liar(bucket.Memory(), buckettest.SeveralCreate), 1, "FAIL     race     of 16 that created one object at the same time 16 succeeded, but of those who create at the same time one succeeds"},
+		"unreachable": {buckettest.NewFaulty(bucket.Memory()).At(1, buckettest.Kill), 10, "the process is dead"},
+	} {
+		var told strings.Builder
+		failed, err := doctor.Store(t.Context(), test.b, func(r doctor.Result) { r.Print(&told) })
+		if err != nil || failed != test.failed || !strings.Contains(told.String(), test.want) {
+			t.Errorf("%s: %d failed, %v:\n%s", name, failed, err, &told)
+		}
+	}
+}
