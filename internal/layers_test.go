@@ -86,6 +86,7 @@ var floors = [][]string{
 		"internal/store/packed",
 		"internal/store/overlay",
 		"internal/bucket/address",
+		"internal/work/jetstream",
 		"internal/runlog",
 		"internal/catalog",
 		"internal/runstate",
@@ -100,6 +101,7 @@ var floors = [][]string{
 		"internal/bundle/lists",
 		"internal/root",
 		"internal/bucket/download",
+		"internal/work",
 	},
 	{
 		// formats, and what is run
