@@ -58,6 +58,7 @@ var floors = [][]string{
 		"internal/export",
 		"internal/prune",
 		"internal/doctor",
+		"internal/fleet",
 		"internal/pages",
 		"internal/attest",
 		"internal/replica",

@@ -73,10 +73,10 @@ func ParseShardLabel(label string) (Shard, error) {
 }
 
 // Has reports whether a crate belongs to the shard.
-func (s Shard) Has(name string) bool {
-	if s.All() {
-		return true
-	}
+func (s Shard) Has(name string) bool { return s.All() || ShardOf(name, s.Of) == s.Index }
+
+// ShardOf returns which of so many shards a crate belongs to.
+func ShardOf(name string, of int) int {
 	sum := sha256.Sum256([]byte(strings.ToLower(name)))
-	return binary.BigEndian.Uint64(sum[:])%uint64(s.Of) == uint64(s.Index)
+	return int(binary.BigEndian.Uint64(sum[:]) % uint64(of))
 }

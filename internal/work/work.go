@@ -17,8 +17,7 @@
 //	done.json         what became of the job; all else may be removed then
 //
 // All of them are put if absent: of several results of one task the first one counts.
-// JOB is the kind of the job, "-", and the generation of the root that it was planned
-// by, in twelve digits.
+// JOB is the kind of the job, "-", and when it was planned: Unix time in milliseconds, thirteen digits.
 //
 // # A task
 //
@@ -57,7 +56,7 @@ type Ref struct {
 }
 
 var (
-	jobName = regexp.MustCompile(`^[a-z]{1,16}-[0-9]{12}$`)
+	jobName = regexp.MustCompile(`^[a-z]{1,16}-[0-9]{13}$`)
 	taskID  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
@@ -80,8 +79,8 @@ func kindOf(job string) string {
 	return kind
 }
 
-// JobName is that of a job that is planned by a root.
-func JobName(kind string, generation int64) string { return fmt.Sprintf("%s-%012d", kind, generation) }
+// JobName is that of a job that is planned at a time.
+func JobName(kind string, at time.Time) string { return fmt.Sprintf("%s-%013d", kind, at.UnixMilli()) }
 
 // Job is a job, as job.json says.
 type Job struct {

@@ -20,7 +20,7 @@ func must(t *testing.T, err error) {
 }
 
 func TestParseRef(t *testing.T) {
-	good := Ref{JobName("repack", 42), strings.Repeat("0a", 32)}
+	good := Ref{JobName("repack", time.Unix(42, 0)), strings.Repeat("0a", 32)}
 	if got, err := ParseRef(good.String()); got != good || err != nil || got.Kind() != "repack" {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -35,7 +35,7 @@ func TestParseRef(t *testing.T) {
 // the first counts; what a task's ID does not name is no task.
 func TestBoard(t *testing.T) {
 	ctx, in := t.Context(), bucket.Memory()
-	b := Board{in, JobName("test", 7)}
+	b := Board{in, JobName("test", time.Unix(7, 0))}
 	if _, err := b.Read(ctx); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("there is no job: %v", err)
 	}
@@ -85,7 +85,7 @@ func TestOpen(t *testing.T) {
 		t.Errorf("%q, %v", job, err)
 	}
 	for n := range int64(3) {
-		b := Board{in, JobName("test", n)}
+		b := Board{in, JobName("test", time.Unix(n, 0))}
 		id, err := b.Plan(ctx, []byte("a task"))
 		must(t, err)
 		if n == 2 {
@@ -94,14 +94,14 @@ func TestOpen(t *testing.T) {
 		_, err = b.Begin(ctx, &Job{Tasks: []string{id}})
 		must(t, err)
 	}
-	must(t, (&Board{in, JobName("testing", 9)}).SetAside(ctx, Mark{Task: strings.Repeat("0a", 32)}))
-	if job, err := Open(ctx, in, "test"); job != JobName("test", 1) || err != nil {
+	must(t, (&Board{in, JobName("testing", time.Unix(9, 0))}).SetAside(ctx, Mark{Task: strings.Repeat("0a", 32)}))
+	if job, err := Open(ctx, in, "test"); job != JobName("test", time.Unix(1, 0)) || err != nil {
 		t.Errorf("%q, %v", job, err)
 	}
-	b := Board{in, JobName("test", 1)}
+	b := Board{in, JobName("test", time.Unix(1, 0))}
 	_, err := in.Put(ctx, b.key("done.json"), bucket.Bytes([]byte("{}")), bucket.Absent()) // and then a kill
 	must(t, err)
-	if job, err := Open(ctx, in, "test"); job != JobName("test", 0) || err != nil {
+	if job, err := Open(ctx, in, "test"); job != JobName("test", time.Unix(0, 0)) || err != nil {
 		t.Errorf("%q, %v", job, err)
 	}
 	for o, err := range in.List(ctx, "work/"+b.Job+"/") {
@@ -125,7 +125,7 @@ func FuzzJob(f *testing.F) {
 			return
 		}
 		for _, id := range j.Tasks {
-			if _, err := ParseRef(Ref{JobName("test", 1), id}.String()); err != nil {
+			if _, err := ParseRef(Ref{JobName("test", time.Unix(1, 0)), id}.String()); err != nil {
 				t.Error(err)
 			}
 		}

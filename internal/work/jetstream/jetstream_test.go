@@ -20,7 +20,7 @@ import (
 // plan makes a job of n tasks.
 func plan(t *testing.T, in bucket.Bucket, n int) (work.Board, *work.Job) {
 	t.Helper()
-	b := work.Board{Bucket: in, Job: work.JobName("test", 1)}
+	b := work.Board{Bucket: in, Job: work.JobName("test", time.Unix(1, 0))}
 	job := &work.Job{Created: time.Unix(1, 0).UTC()}
 	for i := range n {
 		id, err := b.Plan(t.Context(), fmt.Appendf(nil, `{"n":%d}`, i))
@@ -188,7 +188,7 @@ func TestMessages(t *testing.T) {
 	if info, err := c.Info(t.Context()); err != nil || info.NumPending != 1 {
 		t.Errorf("%v messages, %v", info.NumPending, err)
 	}
-	for _, text := range []string{"", "../../x", "test-000000000001/" + strings.Repeat("z", 64), strings.Repeat("x", maxMessage)} {
+	for _, text := range []string{"", "../../x", "test-0000000000001/" + strings.Repeat("z", 64), strings.Repeat("x", maxMessage)} {
 		if _, err := q.js.Publish(t.Context(), q.subject(), []byte(text)); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,185 @@
+// Package fleet is what many machines do with one mirror in a bucket: the jobs that are
+// shared out to workers (package work), and the census that proves that all shards
+// together hold the index.
+//
+// # Verify
+//
+// A task is a bundle or a segment that the root names. The worker reads it from the
+// bucket from front to end: each member is hashed and compared with the manifest, each
+// version of a segment is rebuilt and hashed. What is wrong is in the result.
+//
+// # Repack
+//
+// A task is some crates of one shard, and where in bundles their versions are. The worker
+// packs them into a segment, whose name the task gives, in this order:
+//
+//  1. Read each version out of its bundle, hash it, and pack it on its own disk.
+//  2. Push the segment, unless it is there: then another worker was faster.
+//  3. Read it back from the bucket, whoever pushed it, and rebuild and hash each version.
+//  4. Only then the result says what the segment is, and has.
+//
+// The coordinator names all segments in the root by one commit a shard, when every task
+// has its result. Bundles stay.
+//
+// # Memory
+//
+// Nothing grows with the registry: what lists say is divided by a hash of the crate's
+// name into files on the disk ([spool]), and looked at one file after the other.
+package fleet
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"math"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
+)
+
+// Kinds of jobs.
+const (
+	Verify = "verify"
+	Repack = "repack"
+)
+
+// Kinds are all of them.
+func Kinds() []string { return []string{Verify, Repack} }
+
+// openFile opens a bundle or a segment in the bucket to be read forward. scratch is a
+// folder that has none.
+func openFile(ctx context.Context, in bucket.Reader, scratch durable.FS, dir string, f root.File, ahead bool) (durable.File, error) {
+	source := overlay.New(in)
+	source.ReadAhead = ahead
+	r := &root.Root{}
+	if dir == root.DeepDir {
+		r.Segments = []root.File{f}
+	} else {
+		r.Bundles = []root.File{f}
+	}
+	source.Show(r)
+	return source.Folder(scratch, dir).Open(f.Name)
+}
+
+// maxList bounds a list, in bytes: 3 million lines of its own.
+const maxList = 1 << 30
+
+// A ListError says that a list beside a bundle is not what the root names.
+type ListError struct {
+	List string
+	Err  error
+}
+
+func (e *ListError) Error() string { return fmt.Sprintf("%s cannot be used: %v", e.List, e.Err) }
+
+func (e *ListError) Unwrap() error { return e.Err }
+
+// eachMember calls each with what the lists of a bundle say is in it. That they are what
+// the root names is known at the end alone. Errors: *ListError; those of the bucket and
+// of each.
+func eachMember(ctx context.Context, in bucket.Reader, f *root.File, each func(*lists.ManifestEntry) error) error {
+	name, err := bundle.ParseFileName(f.Name)
+	if err != nil {
+		return &ListError{f.Name, err}
+	}
+	if len(f.Lists) == 0 {
+		return &ListError{f.Name, errors.New("the root names no list of what is in it")}
+	}
+	left := bundle.MaxMembers
+	for i := range f.Lists {
+		l := &f.Lists[i]
+		body, err := openList(ctx, in, l)
+		if err != nil {
+			return err
+		}
+		err = body.members(name, f.Size, &left, each)
+		if err = errors.Join(err, body.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listBody is a list on its way.
+type listBody struct {
+	list *root.File
+	hash hash.Hash
+	io.Reader
+	io.Closer
+}
+
+func openList(ctx context.Context, in bucket.Reader, l *root.File) (*listBody, error) {
+	if l.Size > maxList {
+		return nil, &ListError{l.Name, fmt.Errorf("it has %d bytes, %d are the most", l.Size, int64(maxList))}
+	}
+	body, _, err := in.Get(ctx, root.Key(root.BundlesDir, l.Name), bucket.Ask{})
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", l.Name, err)
+	}
+	b := &listBody{list: l, hash: sha256.New(), Closer: body}
+	b.Reader = io.TeeReader(io.LimitReader(store.Until(ctx, body), l.Size+1), b.hash)
+	return b, nil
+}
+
+func (b *listBody) members(of bundle.Name, size int64, left *int, each func(*lists.ManifestEntry) error) error {
+	wrong := func(err error) error { return &ListError{b.list.Name, err} }
+	for e, err := range lists.ReadManifest(b) {
+		switch {
+		case err != nil:
+			return wrong(err)
+		case e.Bundle != of:
+			return wrong(fmt.Errorf("%s is said to be in %s", e.ID, e.Bundle))
+		case e.FrameSize <= 0 || e.Offset > math.MaxInt64-e.FrameSize || e.Offset+e.FrameSize > size:
+			return wrong(fmt.Errorf("%s is said to be at offset %d with %d bytes, the bundle has %d", e.ID, e.Offset, e.FrameSize, size))
+		}
+		if *left--; *left < 0 {
+			return wrong(bundle.ErrTooMany)
+		}
+		if err := each(&e); err != nil {
+			return err
+		}
+	}
+	var got crate.Checksum
+	if b.hash.Sum(got[:0]); got != b.list.SHA256 {
+		return wrong(fmt.Errorf("its sha256 is %s, the root says %s", got, b.list.SHA256))
+	}
+	return nil
+}
+
+// eachPacked calls each with what the directories of a segment say is in it: a read of
+// the bucket for each pack.
+func eachPacked(ctx context.Context, in bucket.Reader, scratch durable.FS, f *root.File, each func(v *deep.Version) error) error {
+	file, err := openFile(ctx, in, scratch, root.DeepDir, *f, true)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	r, err := deep.Open(f.Name, file, f.Size)
+	if err != nil {
+		return err
+	}
+	for d, err := range r.Directories() {
+		if err != nil {
+			return fmt.Errorf("reading what is in %s: %w", f.Name, err)
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		for n := range d.Versions {
+			if err := each(&d.Versions[n]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package fleet
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// record is a version, and what somebody says of it.
+type record struct {
+	crate.Key
+	Yanked bool  // the index
+	Index  bool  // the index names it
+	File   int   // number of the bundle or segment in the root that has it
+	Deep   bool  // it is a segment
+	Size   int64 // of the .crate
+	Offset int64 // of its frame in the bundle
+	Frame  int64 // size of that
+}
+
+// spool divides records by their crates into parts on the disk, so that all of one crate
+// are in one part, and no part is larger than memory takes.
+type spool struct {
+	dir   string
+	files []*os.File
+	outs  []*bufio.Writer
+	line  []byte
+}
+
+// partSize is about how many records a part has: some 10 MB in memory.
+const partSize = 20_000
+
+// newSpool makes room for about so many records, in a folder of its own below dir.
+func newSpool(dir string, records int64) (_ *spool, err error) {
+	s := &spool{}
+	if s.dir, err = os.MkdirTemp(dir, "spool-"); err != nil {
+		return nil, err
+	}
+	parts := int(min(max(records/partSize, 1), crate.MaxShards))
+	for n := range parts {
+		f, err := os.OpenFile(filepath.Join(s.dir, strconv.Itoa(n)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return nil, errors.Join(err, s.remove())
+		}
+		s.files, s.outs = append(s.files, f), append(s.outs, bufio.NewWriterSize(f, 8<<10))
+	}
+	return s, nil
+}
+
+func (s *spool) add(r *record) error {
+	part := crate.ShardOf(r.Name, len(s.outs))
+	s.line = fmt.Appendf(s.line[:0], "%s\t%s\t%s\t%t\t%t\t%d\t%t\t%d\t%d\t%d\n", r.Name, r.Version, r.Checksum, r.Yanked, r.Index, r.File, r.Deep, r.Size, r.Offset, r.Frame)
+	_, err := s.outs[part].Write(s.line)
+	return err
+}
+
+// parts yields the records of one part after the other.
+func (s *spool) parts() iter.Seq2[[]record, error] {
+	return func(yield func([]record, error) bool) {
+		for n := range s.outs {
+			records, err := s.part(n)
+			if !yield(records, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *spool) part(n int) (records []record, err error) {
+	if err := s.outs[n].Flush(); err != nil {
+		return nil, err
+	}
+	if _, err := s.files[n].Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	lines := bufio.NewScanner(s.files[n])
+	for lines.Scan() {
+		r, err := parseRecord(lines.Text())
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", s.files[n].Name(), err)
+		}
+		records = append(records, r)
+	}
+	return records, lines.Err()
+}
+
+func parseRecord(line string) (r record, err error) {
+	f := strings.Split(line, "\t")
+	if len(f) != 10 {
+		return r, errors.New("a line is torn")
+	}
+	r.ID = crate.ID{Name: f[0], Version: f[1]}
+	r.Checksum, err = crate.ParseChecksum(f[2])
+	r.Yanked, r.Index, r.Deep = f[3] == "true", f[4] == "true", f[6] == "true"
+	var failed error
+	number := func(text string) int64 {
+		n, err := strconv.ParseInt(text, 10, 64)
+		failed = errors.Join(failed, err)
+		return n
+	}
+	r.File, r.Size, r.Offset, r.Frame = int(number(f[5])), number(f[7]), number(f[8]), number(f[9])
+	return r, errors.Join(err, failed)
+}
+
+// remove closes and removes the spool.
+func (s *spool) remove() error {
+	var errs []error
+	for _, f := range s.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+}

@@ -1,0 +1,250 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
+)
+
+// verifyTask is a file to be verified.
+type verifyTask struct {
+	Dir  string    `json:"dir"`
+	File root.File `json:"file"`
+}
+
+// Problem is something that is not what it should be.
+type Problem struct {
+	File  string `json:"file"`
+	Crate string `json:"crate,omitzero"` // name and version; empty: it is about the file
+	Error string `json:"error"`
+}
+
+// maxProblems is how many problems of a file are told: more than a person reads.
+const maxProblems = 1000
+
+// Verified is the result of a task of Verify.
+type Verified struct {
+	Versions int64     `json:"versions"`
+	Bytes    int64     `json:"bytes"`
+	Count    int64     `json:"count"` // of problems
+	Problems []Problem `json:"problems,omitempty"`
+
+	file string
+}
+
+func (v *Verified) found(id crate.ID, err error) {
+	if v.Count++; len(v.Problems) >= maxProblems {
+		return
+	}
+	p := Problem{File: v.file, Error: err.Error()}
+	if id != (crate.ID{}) {
+		p.Crate = id.String()
+	}
+	p.Error = p.Error[:min(len(p.Error), 1000)]
+	v.Problems = append(v.Problems, p)
+}
+
+// PlanVerify writes down a task for each file that the root names.
+func PlanVerify(ctx context.Context, b *work.Board, r *root.Root) (*work.Job, error) {
+	job := &work.Job{Created: time.Now().UTC()}
+	for _, list := range []struct {
+		dir   string
+		files []root.File
+	}{{root.BundlesDir, r.Bundles}, {root.DeepDir, r.Segments}} {
+		for _, f := range list.files {
+			data, err := json.Marshal(verifyTask{list.dir, f})
+			if err != nil {
+				return nil, err
+			}
+			id, err := b.Plan(ctx, data)
+			if err != nil {
+				return nil, err
+			}
+			job.Tasks = append(job.Tasks, id)
+		}
+	}
+	return b.Begin(ctx, job)
+}
+
+// Verifier does the tasks of Verify. scratch is a folder with no bundle or segment.
+func Verifier(in bucket.Bucket, scratch durable.FS) work.Doer {
+	return func(ctx context.Context, task []byte) ([]byte, error) {
+		var t verifyTask
+		if err := json.Unmarshal(task, &t); err != nil {
+			return nil, err
+		}
+		v := &Verified{file: t.File.Name}
+		do := v.bundle
+		if t.Dir == root.DeepDir {
+			do = v.segment
+		}
+		if err := do(ctx, in, scratch, &t.File); err != nil {
+			return nil, err
+		}
+		return json.Marshal(v)
+	}
+}
+
+// unread is what went wrong with the bucket rather than with the bytes: the task is to
+// be tried again. That an object is not there is something else.
+func unread(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, bucket.ErrRange)
+}
+
+// bundle hashes every member, and compares them with the manifest.
+func (v *Verified) bundle(ctx context.Context, in bucket.Bucket, scratch durable.FS, f *root.File) error {
+	want := map[crate.Key]bool{} // and whether it was met
+	err := eachMember(ctx, in, f, func(e *lists.ManifestEntry) error {
+		want[crate.Key{ID: e.ID, Checksum: e.Checksum}] = false
+		return nil
+	})
+	wrong := new(ListError)
+	if errors.As(err, &wrong) || errors.Is(err, fs.ErrNotExist) {
+		v.found(crate.ID{}, err)
+	} else if err != nil {
+		return err
+	}
+	listed := err == nil
+	file, err := openFile(ctx, in, scratch, root.BundlesDir, *f, true)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	r, err := bundle.Open(file, f.Size)
+	if err != nil {
+		return v.unusable(err)
+	}
+	for m, err := range r.Members() {
+		if stop := context.Cause(ctx); stop != nil {
+			return stop
+		}
+		if err != nil {
+			if unread(err) {
+				return err
+			}
+			v.found(crate.ID{}, err)
+			continue
+		}
+		v.Versions, v.Bytes = v.Versions+1, v.Bytes+m.Size
+		key := crate.Key{ID: m.ID, Checksum: m.Checksum}
+		if _, ok := want[key]; listed && !ok {
+			v.found(m.ID, fmt.Errorf("sha256 of its bytes is %s, which the manifest does not name", m.Checksum))
+		}
+		want[key] = true
+	}
+	for key, met := range want {
+		if !met {
+			v.found(key.ID, fmt.Errorf("its bytes with sha256 %s are not in the bundle", key.Checksum))
+		}
+	}
+	return nil
+}
+
+// unusable is a file that cannot be opened for what it should be.
+func (v *Verified) unusable(err error) error {
+	if unread(err) {
+		return err
+	}
+	v.found(crate.ID{}, err)
+	return nil
+}
+
+// segment rebuilds and hashes every version.
+func (v *Verified) segment(ctx context.Context, in bucket.Bucket, scratch durable.FS, f *root.File) error {
+	file, err := openFile(ctx, in, scratch, root.DeepDir, *f, true)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	r, err := deep.Open(f.Name, file, f.Size)
+	if err != nil {
+		return v.unusable(err)
+	}
+	for d, err := range r.Directories() {
+		if err == nil {
+			err = r.Check(ctx, d, deep.Crates, func(n int, err error) {
+				if err != nil {
+					v.found(d.Versions[n].ID, err)
+					return
+				}
+				v.Versions, v.Bytes = v.Versions+1, v.Bytes+d.Versions[n].Size
+			})
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil && !deep.IsDamage(err) {
+			return err
+		}
+		if err != nil {
+			v.found(crate.ID{}, err)
+		}
+	}
+	if v.Versions+v.Count < int64(f.Entries) {
+		v.found(crate.ID{}, fmt.Errorf("%d versions are in it, the root says %d", v.Versions, f.Entries))
+	}
+	return nil
+}
+
+// Summary is what a job has come to.
+type Summary struct {
+	Kind     string      `json:"kind"`
+	Tasks    int         `json:"tasks"`
+	Versions int64       `json:"versions"`
+	Bytes    int64       `json:"bytes"`
+	Count    int64       `json:"problems"`
+	Problems []Problem   `json:"first_problems,omitempty"`
+	Aside    []work.Mark `json:"set_aside,omitempty"`
+
+	// Of Repack.
+	Packed   int64 `json:"packed_bytes,omitzero"` // of the segments
+	Segments int   `json:"segments,omitzero"`
+}
+
+// SumVerify sums up the results of a job of Verify.
+func SumVerify(ctx context.Context, b *work.Board, s *work.State) (*Summary, error) {
+	sum := &Summary{Kind: Verify, Tasks: len(s.Done) + len(s.Aside)}
+	for _, id := range s.Done {
+		data, err := b.Result(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		var v Verified
+		if err := json.Unmarshal(data, &v); err != nil {
+			return nil, fmt.Errorf("reading the result of task %s: %w", id, err)
+		}
+		sum.Versions, sum.Bytes = sum.Versions+v.Versions, sum.Bytes+v.Bytes
+		sum.add(v.Count, v.Problems)
+	}
+	return sum, sum.asides(ctx, b, s)
+}
+
+func (s *Summary) add(count int64, problems []Problem) {
+	s.Count += count
+	s.Problems = append(s.Problems, problems[:min(len(problems), maxProblems-len(s.Problems))]...)
+}
+
+func (s *Summary) asides(ctx context.Context, b *work.Board, state *work.State) error {
+	for _, id := range state.Aside[:min(len(state.Aside), maxProblems)] {
+		m, err := b.Aside(ctx, id)
+		if err != nil {
+			return err
+		}
+		s.Aside = append(s.Aside, m)
+	}
+	return nil
+}
