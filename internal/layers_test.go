@@ -57,6 +57,7 @@ var floors = [][]string{
 		"internal/registry",
 		"internal/export",
 		"internal/prune",
+		"internal/push",
 		"internal/doctor",
 		"internal/fleet",
 		"internal/pages",

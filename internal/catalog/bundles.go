@@ -33,6 +33,18 @@ func (c *Catalog) files(ctx context.Context, table string) ([]Bundle, error) {
 	return nil, fmt.Errorf("reading %s from the catalog: %w", table, classify(err))
 }
 
+// LooseAlone counts the bytes of versions that are held as loose files and nowhere else.
+func (c *Catalog) LooseAlone(ctx context.Context) (n int64, err error) {
+	query := "SELECT count(*) FROM versions WHERE bundle = ''"
+	if c.format.Load() >= tablesOf6 {
+		query += " AND segment = ''"
+	}
+	if err := c.db.QueryRowContext(ctx, query).Scan(&n); err != nil {
+		return 0, fmt.Errorf("counting loose files in the catalog: %w", classify(err))
+	}
+	return n, nil
+}
+
 // Thrown reports whether the bundle was thrown away: it is known for its number,
 // which no other gets.
 func (b *Bundle) Thrown() bool { return b.Whole && b.Entries == 0 }

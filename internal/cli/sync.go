@@ -36,6 +36,7 @@ type syncConfig struct {
 	attest          flags.Signers
 	part            flags.Part
 	deep            flags.Deep
+	push            flags.Push
 	flags.Run
 }
 
@@ -65,6 +66,7 @@ func (cfg *syncConfig) flags() []cli.Flag {
 		cfg.attest.Password.Flag(),
 		&cli.DurationFlag{Name: "every", Usage: "follow: do it again every so often, such as 10m, until stopped", Destination: &cfg.every},
 	)
+	list = append(list, cfg.push.Flags()...)
 	list = append(list, cfg.deep.Flags()...)
 	list = append(list, cfg.part.Flags()...)
 	return append(list, cfg.Run.Flags()...)
@@ -91,7 +93,10 @@ func (cfg *syncConfig) check() error {
 	}
 	cfg.dirs.Fill()
 	cfg.Home = cfg.dirs.Dirs
-	return errors.Join(cfg.part.Check(), cfg.deep.Check(), cfg.Run.Check(), cfg.checkShard())
+	if cfg.push.URL != "" {
+		cfg.Bundle = true
+	}
+	return errors.Join(cfg.part.Check(), cfg.deep.Check(), cfg.push.Check(), cfg.Run.Check(), cfg.checkShard())
 }
 
 // checkShard refuses what a shard cannot say of all the rest.
@@ -130,7 +135,13 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 		log.Debug("the index will say where crates are once it is updated", "err", err)
 	}
 	var stated *attest.Result
-	job := a.followConfig(cfg, a.sessionConfig(&cfg.Run, &to, show, log), show)
+	session := a.sessionConfig(&cfg.Run, &to, show, log)
+	if cfg.push.URL != "" {
+		if err := pushTo(ctx, cfg, &session); err != nil {
+			return err
+		}
+	}
+	job := a.followConfig(cfg, session, show)
 	if signers != nil {
 		job.State = func(ctx context.Context, w *home.Writer) (err error) {
 			stated, err = a.stateRound(ctx, cfg, w, signers, log)
@@ -169,7 +180,7 @@ func (cfg *syncConfig) checkIndex(ctx context.Context, log *slog.Logger) error {
 func (a *App) followConfig(cfg *syncConfig, session follow.SessionConfig, show *console.Display) follow.Config {
 	log := session.Log
 	f := follow.Config{
-		SessionConfig: session, Every: cfg.every, AcceptShrink: cfg.AcceptShrink, AllowMissing: cfg.AllowMissing,
+		SessionConfig: session, Every: cfg.every, PushEvery: cfg.push.Every, AcceptShrink: cfg.AcceptShrink, AllowMissing: cfg.AllowMissing,
 		WatchUpdate: func(look func() string) (stop func()) {
 			return show.Follow(func() console.State { return follow.UpdateState(look()) }, log)
 		},

@@ -56,6 +56,9 @@ type Config struct {
 	// State states what is held, at the end of a round without fault, at most once an
 	// hour. If nil, no statements are made.
 	State func(ctx context.Context, w *home.Writer) error
+	// PushEvery is the least time between two pushes of a follower: each makes a bundle
+	// of what has come since. The first round always pushes.
+	PushEvery time.Duration
 	// AllowMissing: what upstream refuses does not make a run incomplete.
 	AllowMissing bool
 	// Ended is told each run of a follower that came to its end. If nil, nobody is.
@@ -72,6 +75,8 @@ type Follower struct {
 	summary   *mirror.Summary // of the last run, nil if there was none in this round
 	answered  bool            // upstream has given out the index to this process
 	packed    bool            // this process has looked at all that might be packed
+	pushed    time.Time       // when this process pushed last
+	owes      bool            // crates are in a bundle that is open, and so not pushed
 	stated    time.Time       // when this process stated last what is held
 	recorded  bool            // the manifest of a run of this process has all that was held
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/push"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
@@ -41,7 +42,7 @@ func (b *baseline) trusted() bool {
 // round could not go on.
 func (f *Follower) round(ctx context.Context) error {
 	f.summary, f.described = nil, nil
-	for _, step := range []func(context.Context) error{f.updateIndex, f.mirrorCrates, f.pack} {
+	for _, step := range []func(context.Context) error{f.updateIndex, f.mirrorCrates, f.pack, f.push} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -110,7 +111,7 @@ func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) 
 		return nil, err
 	}
 	known := f.base.trusted() && len(again) <= mirror.MaxAgain
-	if known && ix.Commit() == f.base.commit && len(again) == 0 {
+	if known && ix.Commit() == f.base.commit && len(again) == 0 && !(f.owes && f.pushes()) {
 		return nil, nil
 	}
 	if known && f.cfg.Part == nil {
@@ -162,11 +163,12 @@ func (f *Follower) mirrorFrom(ctx context.Context, ix *index.Index, w *work) err
 	if err != nil {
 		return err
 	}
-	job.AcceptShrink, job.KeepOpen, job.NewsOnly = f.cfg.AcceptShrink, f.cfg.Every > 0, f.recorded
+	job.AcceptShrink, job.KeepOpen, job.NewsOnly = f.cfg.AcceptShrink, f.cfg.Every > 0 && !f.pushes(), f.recorded
 	if f.summary, err = f.open.Run(ctx, job); err != nil {
 		return err
 	}
 	f.recorded = true
+	f.owes = job.KeepOpen && (f.owes || f.summary.Downloaded > 0)
 	if err := f.describe(ctx, w.index); err != nil {
 		return err
 	}
@@ -200,6 +202,31 @@ func (f *Follower) pack(ctx context.Context) error {
 	f.cfg.Activity.enter("packing", "")
 	err := f.cfg.Pack(ctx, f.open.Writer)
 	f.packed = err == nil || verdict.Is(err) // what was cut off goes on with the next round
+	return err
+}
+
+// pushes reports whether this round pushes what it has found.
+func (f *Follower) pushes() bool {
+	return f.cfg.Push != nil && time.Since(f.pushed) >= f.cfg.PushEvery
+}
+
+// push carries what is finished elsewhere, and how far the mirror is.
+func (f *Follower) push(ctx context.Context) error {
+	if !f.pushes() {
+		return nil
+	}
+	f.cfg.Activity.enter("pushing", "")
+	done := push.Round{Complete: f.base.lacking() == nil && f.cfg.Part == nil}
+	if f.base != nil {
+		done.Commit = f.base.commit
+	}
+	if f.summary != nil {
+		done.Missing = f.summary.Missing
+	}
+	err := f.cfg.Push.Round(ctx, done)
+	if err == nil && (f.summary != nil || f.pushed.IsZero()) {
+		f.pushed = time.Now()
+	}
 	return err
 }
 

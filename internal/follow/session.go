@@ -9,8 +9,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/push"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
@@ -28,8 +30,19 @@ type SessionConfig struct {
 	// Watch shows the progress of a run until stop is called; ctx is the run's. If
 	// nil, it is not shown.
 	Watch    func(ctx context.Context, p *mirror.Progress) (stop func())
+	// Push carries what is stored elsewhere. If nil, all stays on the disk.
+	Push     Pusher
 	Activity *Activity    // of the process
 	Log      *slog.Logger // must not be nil
+}
+
+// Pusher is what a sync needs of push.Pusher.
+type Pusher interface {
+	// While calls run with a store that it may keep waiting, and carries what that
+	// finishes. ctx of run may end before that of While.
+	While(ctx context.Context, st store.Store, run func(context.Context, store.Store) error) error
+	// Round carries the rest at the end of a round, and says what it has come to.
+	Round(ctx context.Context, done push.Round) error
 }
 
 // Session is a mirror that is open for writing, for one run or many.
@@ -92,5 +105,14 @@ func (s *Session) Run(ctx context.Context, job mirror.Config) (*mirror.Summary, 
 	if s.cfg.Watch != nil {
 		defer s.cfg.Watch(ctx, job.Progress)()
 	}
-	return mirror.Run(ctx, job)
+	if s.cfg.Push == nil {
+		return mirror.Run(ctx, job)
+	}
+	var summary *mirror.Summary
+	err := s.cfg.Push.While(ctx, s.Store, func(ctx context.Context, st store.Store) (err error) {
+		job.Store = st
+		summary, err = mirror.Run(ctx, job)
+		return err
+	})
+	return summary, err
 }

@@ -84,7 +84,7 @@ func (w *Writer) OpenBundles(ctx context.Context) (_ *bundled.Store, err error) 
 		return nil, err
 	}
 	w.closers.Add(s.Close)
-	w.Store = s
+	w.Store, w.bundles = s, s
 	return s, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
@@ -43,8 +44,9 @@ type Writer struct {
 	Manifest      *runlog.Writer   // nil if it is a stream, or none is written
 
 	cfg       Config
-	deep      durable.FS // segments, for writing; nil until OpenDeep
-	readsDeep bool       // the deep archive is before all other stores
+	bundles   *bundled.Store // nil until OpenBundles
+	deep      durable.FS     // segments, for writing; nil until OpenDeep
+	readsDeep bool           // the deep archive is before all other stores
 	closers   Closers
 }
 
@@ -155,6 +157,18 @@ func CreateFolder(dir string, wrap func(durable.FS) durable.FS) (durable.FS, err
 		fsys = wrap(fsys)
 	}
 	return fsys, err
+}
+
+// OnClose has f called when the mirror is closed, after what was opened later.
+func (w *Writer) OnClose(f func() error) { w.closers.Add(f) }
+
+// Release closes a bundle that was read from, so that it can be removed on systems that
+// remove no file that is open.
+func (w *Writer) Release(bundle string) error {
+	if w.bundles == nil {
+		return nil
+	}
+	return w.bundles.Release(bundle)
 }
 
 // Disks are the folders whose free space a run watches, by their names.

@@ -20,6 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -74,7 +75,7 @@ func ExitCode(err error) int {
 		return ExitUsage
 	case errors.As(err, new(*home.NoMirrorError)):
 		return ExitNoMirror
-	case errors.As(err, new(*durable.HeldError)):
+	case errors.As(err, new(*durable.HeldError)), errors.As(err, new(*root.HeldError)), errors.Is(err, root.ErrFenced):
 		return ExitLocked
 	case errors.Is(err, durable.ErrNoSpace):
 		return ExitNoSpace
@@ -98,6 +99,8 @@ func Hint(err error) string {
 		return "name the folder with -mirror (or -out, if the crates lie elsewhere), or make a mirror first: clonecratesio sync"
 	case errors.As(err, new(*durable.HeldError)):
 		return "wait until it has ended, or give this run another -out"
+	case errors.As(err, new(*root.HeldError)):
+		return "wait until it has ended; if it has died, the lease ends by itself"
 	case errors.Is(err, durable.ErrNoSpace):
 		return "free some space (or inodes) there, then run the same command again: it goes on where this one stopped"
 	case errors.As(err, new(*signalError)), errors.As(err, new(*upstream.StoppedError)):

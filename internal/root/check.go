@@ -83,6 +83,7 @@ func (r *Root) sorted() *Root {
 		w.Time = w.Time.UTC().Truncate(time.Second)
 		s.Writers[shard] = w
 	}
+	s.Superseded = slices.Sorted(slices.Values(r.Superseded))
 	return &s
 }
 
@@ -112,6 +113,7 @@ func (r *Root) check() error {
 		checkFiles(r.Segments, checkSegmentName),
 		r.Index.check(),
 		r.Catalog.check(r.Generation),
+		r.checkSuperseded(),
 	)
 }
 
@@ -184,6 +186,26 @@ func (s *Snapshot) check(generation int64) error {
 		return fmt.Errorf("catalog %.80q of generation %d", s.Name, s.Generation)
 	}
 	return s.File.check(checkName)
+}
+
+// checkSuperseded takes keys of objects alone, and none that the root names: they are
+// removed.
+func (r *Root) checkSuperseded() error {
+	if len(r.Superseded) > maxFiles {
+		return errors.New("it supersedes too much")
+	}
+	seen := map[string]bool{}
+	for key := range r.Objects() {
+		seen[key] = true
+	}
+	for _, key := range r.Superseded {
+		dir, name, _ := strings.Cut(key, "/")
+		if !slices.Contains([]string{BundlesDir, DeepDir, IndexDir, CatalogDir}, dir) || checkName(name) != nil || seen[key] {
+			return fmt.Errorf("superseded %.80q", key)
+		}
+		seen[key] = true
+	}
+	return nil
 }
 
 // checkFiles checks a list, which has every name once.

@@ -49,6 +49,8 @@ package root
 
 import (
 	"encoding/json"
+	"iter"
+	"slices"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -84,6 +86,9 @@ type Root struct {
 	Catalog    *Snapshot         `json:"catalog,omitempty"`
 	Bundles    []File            `json:"bundles"`
 	Segments   []File            `json:"segments"`
+	// Superseded are keys of objects that a root before named: the round after the next
+	// removes them, when no reader goes by that root any more.
+	Superseded []string `json:"superseded,omitempty"`
 }
 
 // Writer is what the root knows of the writer of a shard.
@@ -139,6 +144,41 @@ type File struct {
 
 // Key is the key of an object in one of the folders.
 func Key(dir, name string) string { return dir + "/" + name }
+
+// Objects yields the key of every object that the root names, in no order.
+func (r *Root) Objects() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for dir, files := range map[string][]File{BundlesDir: r.Bundles, DeepDir: r.Segments, IndexDir: r.Index.Chain} {
+			for i := range files {
+				if !yield(Key(dir, files[i].Name)) {
+					return
+				}
+				for _, l := range files[i].Lists {
+					if !yield(Key(dir, l.Name)) {
+						return
+					}
+				}
+			}
+		}
+		if r.Catalog != nil {
+			yield(Key(CatalogDir, r.Catalog.Name))
+		}
+	}
+}
+
+// Supersede notes what before named and this root does not.
+func (r *Root) Supersede(before *Root) {
+	named := map[string]bool{}
+	for key := range r.Objects() {
+		named[key] = true
+	}
+	r.Superseded = slices.DeleteFunc(slices.Clone(r.Superseded), func(key string) bool { return named[key] })
+	for key := range before.Objects() {
+		if !named[key] && !slices.Contains(r.Superseded, key) {
+			r.Superseded = append(r.Superseded, key)
+		}
+	}
+}
 
 // Append appends the root in its one form.
 func (r *Root) Append(b []byte) ([]byte, error) {

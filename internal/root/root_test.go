@@ -35,7 +35,8 @@ func example() *Root {
 				Lists: []File{{Name: "bundle-0000-a__z.manifest.jsonl", Size: 20, SHA256: crate.Checksum{6}}}},
 			{Name: "bundle-0001.tar.zst", Size: 100, SHA256: crate.Checksum{7}, Entries: 1, Bytes: 30},
 		},
-		Segments: []File{{Name: "deep-0000.zst", Size: 100, SHA256: crate.Checksum{8}, Entries: 2, Bytes: 500}},
+		Superseded: []string{"catalog/5.db.zst", "index/" + commit0[:8] + ".bundle"},
+		Segments:   []File{{Name: "deep-0000.zst", Size: 100, SHA256: crate.Checksum{8}, Entries: 2, Bytes: 500}},
 	}
 }
 
@@ -95,6 +96,10 @@ func TestRefused(t *testing.T) {
 		"branch that is a path":  func(r *Root) { r.Index.Branch = "../config" },
 		"option as a branch":     func(r *Root) { r.Index.Branch = "-upload-pack" },
 		"commit that is none":    func(r *Root) { r.Writers[""] = Writer{Commit: "HEAD"} },
+		"removes what it names":  func(r *Root) { r.Superseded = []string{"bundles/bundle-0000.tar.zst"} },
+		"removes the root":       func(r *Root) { r.Superseded = []string{"mirror.json"} },
+		"removes elsewhere":      func(r *Root) { r.Superseded = []string{"index/../mirror.json"} },
+		"removes twice":          func(r *Root) { r.Superseded = []string{"index/a", "index/a"} },
 		"catalog of the future":  func(r *Root) { r.Catalog.Generation, r.Catalog.Name = 8, CatalogName(8) },
 		"catalog of another":     func(r *Root) { r.Catalog.Name = CatalogName(5) },
 	}

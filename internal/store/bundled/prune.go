@@ -29,6 +29,10 @@ func (s *Store) Copy(ctx context.Context, key crate.Key, from store.Placement) (
 	})
 }
 
+// Release closes a bundle as soon as nobody reads from it: some systems rename or
+// remove no file that is open.
+func (s *Store) Release(name string) error { return s.readers.drop(name) }
+
 // Trash moves a finished bundle, and its manifest, to the trash of a day, durably,
 // and takes its line from the catalog of the folder. What of that was done before
 // is done: whoever was cut off calls it again.

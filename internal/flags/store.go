@@ -1,0 +1,82 @@
+package flags
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/address"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/push"
+)
+
+// Store is the bucket that a mirror is in. Empty: it is on the disk alone.
+type Store struct{ URL string }
+
+// Flag is the flag.
+func (s *Store) Flag(usage string) cli.Flag {
+	return &cli.StringFlag{Name: "store", Usage: usage + ", `URL`: s3://BUCKET/PREFIX, or file:///DIR of a folder that is shared", Destination: &s.URL}
+}
+
+// Check refuses what is no address.
+func (s *Store) Check() error {
+	if s.URL != "" && !strings.HasPrefix(s.URL, "s3://") && !strings.HasPrefix(s.URL, "file:///") {
+		return Usagef("-store %q is neither s3://BUCKET/PREFIX nor file:///DIR", s.URL)
+	}
+	return nil
+}
+
+// Open opens the bucket: for writing only one that does as it should.
+func (s *Store) Open(ctx context.Context, readOnly bool, log *slog.Logger) (bucket.Bucket, error) {
+	b, err := address.Open(ctx, s.URL, address.Options{ReadOnly: readOnly, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("opening -store: %w", err)
+	}
+	return b, nil
+}
+
+// Push is the flags of commands that fill a bucket.
+type Push struct {
+	Store
+	KeepLocal int
+	Every     time.Duration
+	lease     time.Duration
+	verify    string
+}
+
+// Flags are the flags.
+func (p *Push) Flags() []cli.Flag {
+	return []cli.Flag{
+		p.Flag("push bundles, the index and the catalog to this bucket, and keep on the disk what is being written alone; makes -bundle"),
+		&cli.IntFlag{Name: "keep-local", Usage: "with -store: keep the newest `N` bundles, and segments, on the disk as well", Destination: &p.KeepLocal},
+		&cli.DurationFlag{Name: "push-every", Value: time.Hour, Usage: "with -store and -every: push at most so often; each time a bundle is made of what has come since", Destination: &p.Every},
+		&cli.StringFlag{Name: "push-verify", Value: string(push.VerifyRead), Usage: "with -store: `read|head`: read back and hash all that was uploaded, or ask for its size alone", Destination: &p.verify},
+		&cli.DurationFlag{Name: "lease", Value: time.Minute, Usage: "with -store: another machine may take over when nothing was heard of this one for so long", Destination: &p.lease},
+	}
+}
+
+const minLease = 3 * time.Second
+
+// Check refuses what makes no sense.
+func (p *Push) Check() error {
+	switch {
+	case p.KeepLocal < 0:
+		return Usagef("-keep-local is %d, want 0 or more", p.KeepLocal)
+	case p.Every < 0:
+		return Usagef("-push-every is %v, want 0 (after each round) or more", p.Every)
+	case p.lease < minLease:
+		return Usagef("-lease is %v, want %v or more", p.lease, minLease)
+	case p.verify != string(push.VerifyRead) && p.verify != string(push.VerifyHead):
+		return Usagef("-push-verify %q is neither read nor head", p.verify)
+	}
+	return p.Store.Check()
+}
+
+// Config is what the flags say of pushing.
+func (p *Push) Config(b bucket.Bucket, owner string, log *slog.Logger) push.Config {
+	return push.Config{Bucket: b, Owner: owner, TTL: p.lease, KeepLocal: p.KeepLocal, Verify: push.Verify(p.verify), Log: log}
+}
