@@ -86,6 +86,7 @@ var floors = [][]string{
 		"internal/store/loose",
 		"internal/store/bundled",
 		"internal/store/packed",
+		"internal/store/fetched",
 		"internal/store/overlay",
 		"internal/bucket/address",
 		"internal/work/jetstream",

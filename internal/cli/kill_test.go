@@ -69,7 +69,7 @@ func (m *mirrored) home() *home.Dirs {
 // openStore opens what the catalog's rows are about.
 func (m *mirrored) openStore() (_ store.Reader, closeAll func()) {
 	m.t.Helper()
-	st, err := home.OpenStores(m.home(), home.DeepLimits{})
+	st, err := home.OpenStores(m.home(), home.Limits{})
 	must(m.t, err)
 	return st, func() { must(m.t, st.Close()) }
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
@@ -17,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
 
@@ -29,6 +31,8 @@ type serveConfig struct {
 	maxConns        int
 	cacheMB         int64
 	deepCacheGB     int64
+	store           flags.Bucket
+	fetchedCacheGB  int64
 	adminListen     flags.Listen
 	log             flags.Log
 }
@@ -54,13 +58,15 @@ func (cfg *serveConfig) flags() []cli.Flag {
 		&cli.IntFlag{Name: "max-conns", Usage: "at most `N` connections at a time, others wait; 0 = as many as the limit of open files allows", Destination: &cfg.maxConns},
 		&cli.Int64Flag{Name: "index-cache-mb", Value: 64, Usage: "keep up to `N` MiB of index files in memory", Destination: &cfg.cacheMB},
 		&cli.Int64Flag{Name: "deep-cache-gb", Value: 5, Usage: "keep up to `N` GiB of crates that were rebuilt from the deep archive, in files; 0 = none", Destination: &cfg.deepCacheGB},
+		cfg.store.Flag("be a replica, in -mirror, of"),
+		&cli.Int64Flag{Name: "cache-gb", Value: 10, Usage: "with -store, keep up to `N` GiB of crates that were fetched from the bucket, in files; 0 = none", Destination: &cfg.fetchedCacheGB},
 		cfg.adminListen.Flag("admin-listen", "127.0.0.1:9091"),
 	)
 	return append(list, cfg.log.Flags()...)
 }
 
-// maxDeepCacheGB is more than any archive has.
-const maxDeepCacheGB = 1 << 20
+// maxCacheGB is more than any mirror has.
+const maxCacheGB = 1 << 20
 
 // check refuses what makes no sense, before anything is touched.
 func (cfg *serveConfig) check() error {
@@ -71,8 +77,10 @@ func (cfg *serveConfig) check() error {
 		return flags.Usagef("-max-conns is %d, want 0 (as many as fit) or more", cfg.maxConns)
 	case cfg.cacheMB < 1:
 		return flags.Usagef("-index-cache-mb is %d, want at least 1", cfg.cacheMB)
-	case cfg.deepCacheGB < 0 || cfg.deepCacheGB > maxDeepCacheGB:
-		return flags.Usagef("-deep-cache-gb is %d, want 0 (none) to %d", cfg.deepCacheGB, maxDeepCacheGB)
+	case cfg.deepCacheGB < 0 || cfg.deepCacheGB > maxCacheGB:
+		return flags.Usagef("-deep-cache-gb is %d, want 0 (none) to %d", cfg.deepCacheGB, maxCacheGB)
+	case cfg.fetchedCacheGB < 0 || cfg.fetchedCacheGB > maxCacheGB:
+		return flags.Usagef("-cache-gb is %d, want 0 (none) to %d", cfg.fetchedCacheGB, maxCacheGB)
 	}
 	if _, err := publicurl.Parse(cfg.publicURL); err != nil {
 		return flags.Usagef("-public-url: %w", err)
@@ -84,19 +92,16 @@ func (cfg *serveConfig) check() error {
 func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	log := cfg.log.Logger(a.Stderr)
 	cfg.dirs.Fill()
-	if err := cfg.dirs.CheckState(); err != nil {
-		return err
-	}
 	public, err := publicurl.Parse(cfg.publicURL)
 	if err != nil {
 		return err
 	}
-	deep := home.DeepLimits{CacheSize: cfg.deepCacheGB << 30, Packs: packed.UsualPacks, Metrics: packed.NewMetrics()}
-	v, err := reader.Open(ctx, reader.Config{Dirs: cfg.dirs.Dirs, Deep: deep, Log: log})
+	m, err := a.openMirror(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, v.Close()) }()
+	defer func() { err = errors.Join(err, m.Close()) }()
+	v := m.view
 	server, err := registry.Listen(registry.ServerConfig{
 		Addr: cfg.listen, TLSCert: cfg.tlsCert, TLSKey: cfg.tlsKey, MaxConns: cfg.maxConns, Log: log,
 	})
@@ -107,7 +112,7 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	defer pages.Close()
 	server.OnShutdown(pages.Close)
 	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, LogDir: cfg.dirs.Statements, Log: log})
-	stopAdmin, err := cfg.serveAdmin(v, h, server, deep.Metrics, log)
+	stopAdmin, err := cfg.serveAdmin(m, h, server, log)
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
@@ -123,10 +128,46 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	return server.Serve(ctx, h)
 }
 
-func (cfg *serveConfig) serveAdmin(v *reader.View, h *registry.Handler, server *registry.Server, deep *packed.Metrics, log *slog.Logger) (stop func(), err error) {
+// servedMirror is a mirror that is open to be served.
+type servedMirror struct {
+	view    *reader.View
+	replica *replica.Replica // nil: it is no replica
+	metrics []prometheus.Collector
+	home.Closers
+}
+
+// openMirror opens what is served.
+func (a *App) openMirror(ctx context.Context, cfg *serveConfig, log *slog.Logger) (_ *servedMirror, err error) {
+	m := new(servedMirror)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+	view := reader.Config{Dirs: cfg.dirs.Dirs, Limits: home.Limits{DeepCache: cfg.deepCacheGB << 30, Packs: packed.UsualPacks, Deep: packed.NewMetrics()}, Log: log}
+	m.metrics = append(m.metrics, view.Limits.Deep)
+	if cfg.store.Named() {
+		if err := a.follow(ctx, cfg, m, &view); err != nil {
+			return nil, err
+		}
+	} else if err := cfg.dirs.CheckState(); err != nil {
+		return nil, err
+	}
+	if m.view, err = reader.Open(ctx, view); err != nil {
+		return nil, err
+	}
+	m.Add(m.view.Close)
+	return m, nil
+}
+
+func (cfg *serveConfig) serveAdmin(m *servedMirror, h *registry.Handler, server *registry.Server, log *slog.Logger) (stop func(), err error) {
 	if host, _, err := net.SplitHostPort(cfg.adminListen.Addr); err == nil && host != "localhost" && !admin.IsLoopback(cfg.adminListen.Addr) {
 		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.adminListen.Addr)
 	}
-	status := registry.Status(v, program.Version())
-	return cfg.adminListen.Serve(admin.Handler(func() any { return status() }, h.Metrics(), server.Metrics(), deep), log)
+	status := registry.Status(m.view, program.Version())
+	said := func() any { return status() }
+	if m.replica != nil {
+		said = func() any { return replicaStatus{status(), m.replica.Summary()} }
+	}
+	return cfg.adminListen.Serve(admin.Handler(said, append(m.metrics, h.Metrics(), server.Metrics())...), log)
 }

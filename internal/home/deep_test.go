@@ -115,7 +115,7 @@ func TestDeep(t *testing.T) {
 	// The cache has one user at a time; the other one does without.
 	cached := filepath.Join(d.DeepCache(), key.Checksum.String())
 	for n := range 2 {
-		s, err := home.OpenStores(&d, home.DeepLimits{CacheSize: 1 << 20})
+		s, err := home.OpenStores(&d, home.Limits{DeepCache: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,6 +20,9 @@
 //	    catalog.db             which versions are stored, where, since when           catalog
 //	    catalog.db.old-TIME    one that a reindex has replaced; .damaged-TIME: one
 //	                           that could not be read                                 home
+//	    deep-cache/            crates that were rebuilt from the deep archive             store/cache
+//	    fetched-cache/         crates that were fetched from the bucket                   store/cache
+//	    replica/               what the replica of a mirror in a bucket has taken         replica
 //	    run.json               where the run stands, or how the last one ended        runstate
 //	    verify.json            how far verification has come                          verify
 //	    verify.lock            held by the process that verifies                      home
@@ -101,6 +104,9 @@ func (d *Dirs) DeepOrUsual() string {
 
 // DeepCache is the folder of crates that were rebuilt from the deep archive.
 func (d *Dirs) DeepCache() string { return filepath.Join(d.State(), "deep-cache") }
+
+// FetchedCache is the folder of crates that were fetched from the bucket.
+func (d *Dirs) FetchedCache() string { return filepath.Join(d.State(), "fetched-cache") }
 
 // Quarantine is the folder of what is not the crate that it should be.
 func (d *Dirs) Quarantine() string { return filepath.Join(d.Crates, loose.QuarantineDir) }

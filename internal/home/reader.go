@@ -33,7 +33,7 @@ func OpenReader(ctx context.Context, d *Dirs) (_ *Reader, err error) {
 	if _, err = r.Catalog.Revision(ctx); err != nil {
 		return nil, withoutCatalog(err)
 	}
-	if r.Store, err = OpenStores(d, DeepLimits{}); err != nil {
+	if r.Store, err = OpenStores(d, Limits{}); err != nil {
 		return nil, err
 	}
 	r.closers.Add(r.Store.Close)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/cache"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/fetched"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
@@ -30,28 +32,31 @@ import (
 type Stores struct {
 	*loose.Store
 	dirs    Dirs
-	limits  DeepLimits
+	limits  Limits
 	folders Closers
 
 	mu      sync.Mutex        // guards what follows
 	bundles *bundled.ReadOnly // nil: there was no folder of bundles yet
+	far     *fetched.Store    // bundles that are in the bucket alone; nil: there are none
 	deep    *packed.Store     // nil: there was no folder of segments yet
 }
 
 var _ store.Store = (*Stores)(nil)
 
-// DeepLimits says what reading the deep archive may cost. The zero value will do
-// for all who do not serve.
-type DeepLimits struct {
-	CacheSize int64           // of the files of crates that were rebuilt, bytes; 0: none are kept
-	Packs     int64           // of decoded packs in memory, bytes; 0: none are kept
-	Metrics   *packed.Metrics // if nil, nobody looks
-	Log       *slog.Logger    // if nil, nobody reads it
+// Limits says what reading crates may cost that are not there as they are given out.
+// The zero value will do for all who do not serve.
+type Limits struct {
+	DeepCache    int64            // size of the files of crates that were rebuilt, bytes; 0: none are kept
+	Packs        int64            // of decoded packs in memory, bytes; 0: none are kept
+	Deep         *packed.Metrics  // if nil, nobody looks
+	FetchedCache int64            // size of the files of crates that were fetched from the bucket, bytes; 0: none are kept
+	Fetched      *fetched.Metrics // if nil, nobody looks
+	Log          *slog.Logger     // if nil, nobody reads it
 }
 
 // OpenStores opens the stores of a mirror for reading, without a lock: others may be
 // writing them. Errors: fs.ErrNotExist if there is no folder of crates.
-func OpenStores(d *Dirs, limits DeepLimits) (*Stores, error) {
+func OpenStores(d *Dirs, limits Limits) (*Stores, error) {
 	folder, err := durable.Open(d.Crates)
 	if err != nil {
 		return nil, err
@@ -60,7 +65,7 @@ func OpenStores(d *Dirs, limits DeepLimits) (*Stores, error) {
 }
 
 // NewStores is OpenStores with a folder of crates that is open; Close closes it.
-func NewStores(folder durable.FS, d *Dirs, limits DeepLimits) *Stores {
+func NewStores(folder durable.FS, d *Dirs, limits Limits) *Stores {
 	s := newStores(loose.OpenReadOnly(folder), d)
 	s.limits, s.dirs.Deep = limits, d.DeepOrUsual()
 	s.folders.Add(folder.Close)
@@ -83,6 +88,9 @@ func (s *Stores) Open(ctx context.Context, key crate.Key, at store.Placement) (s
 		b, err := s.bundled()
 		if b == nil || err != nil {
 			return nil, fmt.Errorf("opening the bundles: %w", absentOr(err, s.dirs.Bundles))
+		}
+		if s.isFar(at.Bundle) {
+			return s.far.Open(ctx, key, at)
 		}
 		return b.Open(ctx, key, at)
 	case at.Deep.Segment != "" && !at.Loose:
@@ -147,7 +155,19 @@ func (s *Stores) bundled() (*bundled.ReadOnly, error) {
 	s.bundles = bundled.OpenReadOnly(folder, s.Store)
 	s.folders.Add(folder.Close)
 	s.folders.Add(s.bundles.Close)
+	if s.dirs.Remote != nil {
+		s.far = fetched.New(fetched.Config{From: s.bundles, Cache: s.openCache(s.dirs.FetchedCache(), s.limits.FetchedCache), Metrics: s.limits.Fetched, Log: s.limits.Log})
+	}
 	return s.bundles, nil
+}
+
+// isFar reports whether a bundle is in the bucket alone. The bundles must be open.
+func (s *Stores) isFar(name string) bool {
+	if s.far == nil {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(s.dirs.Bundles, name))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // packed opens the deep archive as soon as there is a folder of it; nil: there is
@@ -162,27 +182,27 @@ func (s *Stores) packed() (*packed.Store, error) {
 	if err != nil || folder == nil {
 		return nil, err
 	}
-	s.deep = packed.New(packed.Config{Folder: folder, Behind: s.Store, Cache: s.openCache(), Packs: s.limits.Packs, Metrics: s.limits.Metrics, Log: s.limits.Log})
+	s.deep = packed.New(packed.Config{Folder: folder, Behind: s.Store, Cache: s.openCache(s.dirs.DeepCache(), s.limits.DeepCache), Packs: s.limits.Packs, Metrics: s.limits.Deep, Log: s.limits.Log})
 	s.folders.Add(folder.Close)
 	s.folders.Add(s.deep.Close)
 	return s.deep, nil
 }
 
-// openCache opens the cache of crates that were rebuilt; nil: there can be none, and
-// the log says why.
-func (s *Stores) openCache() *cache.Cache {
-	if s.limits.CacheSize <= 0 {
+// openCache opens a cache of crates in a folder; nil: there can be none, and the log
+// says why.
+func (s *Stores) openCache(dir string, size int64) *cache.Cache {
+	if size <= 0 {
 		return nil
 	}
-	c, err := s.lockCache(s.dirs.DeepCache())
+	c, err := s.lockCache(dir, size)
 	if err != nil && s.limits.Log != nil {
-		s.limits.Log.Warn("no cache of crates that were rebuilt: each is rebuilt whenever it is asked for", "err", err)
+		s.limits.Log.Warn("no cache of crates: each is made or fetched whenever it is asked for", "cache", dir, "err", err)
 	}
 	return c
 }
 
-// lockCache takes the cache over: it has one user at a time.
-func (s *Stores) lockCache(dir string) (*cache.Cache, error) {
+// lockCache takes a cache over: it has one user at a time.
+func (s *Stores) lockCache(dir string, size int64) (*cache.Cache, error) {
 	folder, err := durable.Create(dir)
 	if err != nil {
 		return nil, err
@@ -191,7 +211,7 @@ func (s *Stores) lockCache(dir string) (*cache.Cache, error) {
 	if err != nil {
 		return nil, errors.Join(err, folder.Close())
 	}
-	c, err := cache.Open(folder, s.limits.CacheSize)
+	c, err := cache.Open(folder, size)
 	if err != nil {
 		return nil, errors.Join(err, lock.Release(), folder.Close())
 	}

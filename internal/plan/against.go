@@ -20,7 +20,7 @@ func Against(ctx context.Context, d *home.Dirs, cfg Config, to Sink) (totals Tot
 		defer bundles.Close()
 		cfg.OldBundles = bundles
 	}
-	stores, err := home.OpenStores(d, home.DeepLimits{})
+	stores, err := home.OpenStores(d, home.Limits{})
 	if errors.Is(err, fs.ErrNotExist) {
 		return DryRun(ctx, cfg, held, to)
 	}

@@ -30,8 +30,8 @@ type copies struct {
 }
 
 func openCopies(cfg Config) (*copies, error) {
-	cfg.Deep.Log = cfg.Log
-	stores, err := home.OpenStores(&cfg.Dirs, cfg.Deep)
+	cfg.Limits.Log = cfg.Log
+	stores, err := home.OpenStores(&cfg.Dirs, cfg.Limits)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func isDamage(err error) bool {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, durable.ErrNotRegular) {
 		return true
 	}
-	if store.IsBusy(err) || errors.Is(err, deep.ErrEncoder) {
+	if store.IsBusy(err) || errors.Is(err, store.ErrAway) || errors.Is(err, deep.ErrEncoder) {
 		return false
 	}
 	return !isLeaving(err) && !errors.As(err, new(syscall.Errno))

@@ -80,7 +80,7 @@ func (w *world) hook(v *View, fault func(durabletest.Op) durabletest.Fault) {
 	if err := v.copies.stores.Close(); err != nil {
 		w.t.Fatal(err)
 	}
-	v.copies.stores = home.NewStores(durabletest.Hook(out, fault), w.dirs(), home.DeepLimits{})
+	v.copies.stores = home.NewStores(durabletest.Hook(out, fault), w.dirs(), home.Limits{})
 }
 
 func (w *world) commitIndex() string {

@@ -60,7 +60,8 @@ import (
 // Config of [Open].
 type Config struct {
 	Dirs home.Dirs // of the mirror; those of bundles and of the deep archive need not be there
-	Deep home.DeepLimits
+	// Limits of what reading crates costs. Its Log does not count.
+	Limits home.Limits
 	// All shows lines whose crate is not held, too, and those whose checksum is
 	// not that of the bytes held.
 	All bool

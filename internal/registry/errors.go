@@ -42,6 +42,8 @@ func statusOf(err error) *refusal {
 		return refused
 	case store.IsBusy(err):
 		return &refusal{http.StatusServiceUnavailable, "This mirror has more crates to rebuild than it can at a time. Ask again in a moment."}
+	case errors.Is(err, store.ErrAway):
+		return &refusal{http.StatusServiceUnavailable, "The bucket that has this crate cannot be reached. Ask again in a moment."}
 	case errors.As(err, &damaged):
 		return &refusal{http.StatusInternalServerError, "This mirror's copy is damaged and is not sent. Its operator has been told, in the log."}
 	case errors.Is(err, fs.ErrNotExist):
@@ -69,6 +71,9 @@ func (h *Handler) fail(w *response, r *http.Request, t target, err error) (told 
 	header.Set("Cache-Control", "no-store")
 	if busy := new(store.BusyError); errors.As(err, &busy) {
 		header.Set("Retry-After", strconv.Itoa(max(1, int(busy.RetryAfter.Seconds()))))
+	}
+	if errors.Is(err, store.ErrAway) {
+		header.Set("Retry-After", "5")
 	}
 	if status.code == http.StatusMethodNotAllowed {
 		header.Set("Allow", "GET, HEAD")

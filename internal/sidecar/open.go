@@ -125,7 +125,7 @@ func (o *Opened) openCrates(ctx context.Context, d *home.Dirs, job *Config) erro
 	if d == nil {
 		return nil
 	}
-	st, err := home.OpenStores(d, home.DeepLimits{})
+	st, err := home.OpenStores(d, home.Limits{})
 	if err != nil {
 		return err
 	}

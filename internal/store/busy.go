@@ -17,6 +17,10 @@ func (e *BusyError) Error() string { return "too many crates are waiting to be r
 // IsBusy reports whether err is a *BusyError.
 func IsBusy(err error) bool { return errors.As(err, new(*BusyError)) }
 
+// ErrAway: the place that has the bytes cannot be reached now. Nothing is known to be
+// wrong with them.
+var ErrAway = errors.New("it cannot be reached now")
+
 type clientKey struct{}
 
 // ForClient returns a context for what a client asks for. Stores in which a crate

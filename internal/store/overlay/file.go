@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // file is an object that is read like a file.
@@ -63,8 +64,13 @@ func (f *file) get(ctx context.Context, offset, size int64) (_ []byte, err error
 	ask := bucket.Ask{Offset: offset, Length: size, Same: f.tag}
 	f.mu.Unlock()
 	body, object, err := f.folder.source.bucket.Get(ctx, root.Key(f.folder.dir, f.named.Name), ask)
+	if errors.Is(err, bucket.ErrChanged) { // stored again, as after a loss: the next read takes that
+		f.mu.Lock()
+		f.tag = ""
+		f.mu.Unlock()
+	}
 	if err != nil {
-		return nil, f.failed(err)
+		return nil, f.failed(away(err))
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
 	if object.Size != f.named.Size {
@@ -75,9 +81,17 @@ func (f *file) get(ctx context.Context, offset, size int64) (_ []byte, err error
 	f.mu.Unlock()
 	data := make([]byte, size)
 	if _, err = io.ReadFull(body, data); err != nil {
-		return nil, f.failed(err)
+		return nil, f.failed(away(err))
 	}
 	return data, nil
+}
+
+// away tells a bucket that cannot be reached from one that does not have the bytes.
+func away(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, bucket.ErrChanged) || errors.Is(err, bucket.ErrRange) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", store.ErrAway, err)
 }
 
 func (f *file) failed(err error) error {

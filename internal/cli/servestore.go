@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/fetched"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
+)
+
+// replicaInterval is the time between two looks of a replica's readers at its folder:
+// after those at the bucket, a second apart, there is little left of the two seconds in
+// which a replica is to show what is new.
+const replicaInterval = 200 * time.Millisecond
+
+// replicaStatus is what a server says of itself that is a replica.
+type replicaStatus struct {
+	registry.ServerStatus
+	Replica replica.Summary `json:"replica"`
+}
+
+// follow makes the folder a replica of the bucket, and keeps it one as long as m is
+// open. It says in view how that is read.
+func (a *App) follow(ctx context.Context, cfg *serveConfig, m *servedMirror, view *reader.Config) error {
+	b, err := cfg.store.OpenToRead(ctx, view.Log)
+	if err != nil {
+		return err
+	}
+	requests := replica.Count(b)
+	source := overlay.New(requests)
+	m.replica, err = replica.Open(ctx, replica.Config{
+		Dirs: cfg.dirs.Dirs, Bucket: requests, Show: source.Show, Owner: program.Owner(cfg.dirs.Crates), Disk: a.Disk, Log: view.Log,
+	})
+	if err != nil {
+		return err
+	}
+	m.Add(m.replica.Close)
+	view.Dirs.Remote, view.Interval = source, replicaInterval
+	view.Limits.FetchedCache, view.Limits.Fetched = cfg.fetchedCacheGB<<30, fetched.NewMetrics()
+	m.metrics = append(append(m.metrics, view.Limits.Fetched), m.replica.Collectors(requests)...)
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m.replica.Follow(life)
+	}()
+	m.Add(func() error { end(); <-done; return nil })
+	return nil
+}
