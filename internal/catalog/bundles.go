@@ -49,6 +49,12 @@ func (c *Catalog) LooseAlone(ctx context.Context) (n int64, err error) {
 // which no other gets.
 func (b *Bundle) Thrown() bool { return b.Whole && b.Entries == 0 }
 
+// Adopting is a segment of which rows are being made, until it is written otherwise.
+func Adopting(name string) Bundle { return Bundle{Name: name, Entries: -1} }
+
+// Adopting reports whether that was cut off, or goes on.
+func (b *Bundle) Adopting() bool { return !b.Whole && b.Entries < 0 }
+
 func scanBundles(rows *sql.Rows) (list []Bundle, err error) {
 	defer rows.Close()
 	for rows.Next() {

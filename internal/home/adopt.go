@@ -49,7 +49,14 @@ type segmentAdopter struct {
 
 // Known implements packed.Catalog.
 func (a segmentAdopter) Known(name string, finished bool) bool {
-	return slices.ContainsFunc(a.known, func(b catalog.Bundle) bool { return b.Name == name && (b.Whole || !finished) })
+	return slices.ContainsFunc(a.known, func(b catalog.Bundle) bool {
+		return b.Name == name && (b.Whole && !b.Thrown() || !finished && !b.Adopting()) // one that was removed and came back is read again
+	})
+}
+
+// Adopting implements packed.Catalog.
+func (a segmentAdopter) Adopting(ctx context.Context, segment string) error {
+	return a.catalog.Commit(ctx, catalog.Batch{Segments: []catalog.Bundle{catalog.Adopting(segment)}})
 }
 
 // Adopt implements packed.Catalog.
@@ -62,7 +69,7 @@ func (a segmentAdopter) Adopt(ctx context.Context, found []packed.Found) error {
 }
 
 // Adopted implements packed.Catalog.
-func (a segmentAdopter) Adopted(ctx context.Context, b store.Bundle) error {
-	whole := catalog.Bundle{Name: b.Name, Whole: true, Entries: b.Entries, Bytes: b.Bytes, Checksum: b.Checksum}
+func (a segmentAdopter) Adopted(ctx context.Context, b store.Bundle, finished bool) error {
+	whole := catalog.Bundle{Name: b.Name, Whole: finished, Entries: b.Entries, Bytes: b.Bytes, Checksum: b.Checksum}
 	return a.catalog.Commit(ctx, catalog.Batch{Segments: []catalog.Bundle{whole}})
 }

@@ -84,6 +84,45 @@ func TestUnfinishedSegment(t *testing.T) {
 	}
 }
 
+// Adopting that was cut off is done from the beginning, of a finished segment and of
+// one that is being written; and a segment that was removed and came back is read again.
+func TestAdoptedAgain(t *testing.T) {
+	data := []byte("no gzip, and so kept as it is")
+	key := crate.Key{ID: crate.ID{Name: "foo", Version: "1.0.0"}, Checksum: sha256.Sum256(data)}
+	name := deep.FileName(0)
+	for what, said := range map[string]catalog.Bundle{"cut off": catalog.Adopting(name), "removed": {Name: name, Whole: true}} {
+		for _, finished := range []bool{true, false} {
+			if !finished && said.Whole {
+				continue
+			}
+			d := in(t.TempDir())
+			if finished {
+				segment(t, d.Deep, key, data)
+			} else {
+				s, folder := part(t, d.Deep, key, data)
+				if err := errors.Join(s.Close(), folder.Close()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 {
+				w := open(t, d, nil)
+				rows, err := w.Catalog.Versions(t.Context(), "foo")
+				if err != nil || len(rows) != 1 || rows[0].Deep.Segment != name {
+					t.Errorf("%s, finished %t: rows %+v, %v", what, finished, rows, err)
+				}
+				segments, err := w.Catalog.Segments(t.Context())
+				if err != nil || len(segments) != 1 || segments[0].Whole != finished || segments[0].Adopting() || segments[0].Thrown() {
+					t.Errorf("%s, finished %t: segments %+v, %v", what, finished, segments, err)
+				}
+				err = w.Catalog.Commit(t.Context(), catalog.Batch{Dropped: []crate.Key{key}, Segments: []catalog.Bundle{said}})
+				if err = errors.Join(err, w.Close()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
 // A segment that the catalog does not know is adopted; what is in it is given out to
 // runs and readers; and a store that finishes bundles does so behind it, too.
 func TestDeep(t *testing.T) {

@@ -19,14 +19,17 @@ import (
 // segments were carried here.
 type Catalog interface {
 	// Known reports whether every crate of a finished segment has its row; of one
-	// that is still being written, whether any ever had: who writes it records its
-	// packs.
+	// that is still being written, whether any ever had, unless adopting it was cut
+	// off: who writes it records its packs.
 	Known(name string, finished bool) bool
+	// Adopting is told before the first crate of a segment.
+	Adopting(ctx context.Context, segment string) error
 	// Adopt is told crates that were rebuilt and hashed. Nobody vouches yet for
 	// what their checksums should be. It is durable when Adopt returns.
 	Adopt(ctx context.Context, found []Found) error
-	// Adopted is told that all crates of a finished segment have been.
-	Adopted(ctx context.Context, segment store.Bundle) error
+	// Adopted is told that all crates of a segment have been; nothing but the name is
+	// known of one that is still being written.
+	Adopted(ctx context.Context, segment store.Bundle, finished bool) error
 }
 
 // Found is a crate that can be rebuilt.
@@ -76,10 +79,13 @@ func adopt(ctx context.Context, folder durable.Reader, file string, catalog Cata
 		return nil
 	}
 	log.Info("reading a segment that the catalog does not know", "segment", name, "bytes", info.Size())
+	if err := catalog.Adopting(ctx, name); err != nil {
+		return err
+	}
 	whole := store.Bundle{Name: name}
 	for d, err := range r.Directories() {
 		if unfinished && errors.Is(err, deep.ErrUnfinished) {
-			return nil
+			return catalog.Adopted(ctx, store.Bundle{Name: name}, false)
 		}
 		if err != nil {
 			log.Error("a segment is damaged: what can be read of it counts, the rest is fetched again", "segment", name, "err", err)
@@ -101,7 +107,7 @@ func adopt(ctx context.Context, folder durable.Reader, file string, catalog Cata
 		return err
 	}
 	h.Sum(whole.Checksum[:0])
-	return catalog.Adopted(ctx, whole)
+	return catalog.Adopted(ctx, whole, true)
 }
 
 // goodOf lists the crates of a pack whose tars are good.
