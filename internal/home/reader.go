@@ -3,6 +3,7 @@ package home
 import (
 	"context"
 	"errors"
+	"runtime"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 )
@@ -33,7 +34,7 @@ func OpenReader(ctx context.Context, d *Dirs) (_ *Reader, err error) {
 	if _, err = r.Catalog.Revision(ctx); err != nil {
 		return nil, withoutCatalog(err)
 	}
-	if r.Store, err = OpenStores(d, Limits{}); err != nil {
+	if r.Store, err = OpenStores(d, Limits{Rebuilds: runtime.GOMAXPROCS(0)}); err != nil {
 		return nil, err
 	}
 	r.closers.Add(r.Store.Close)

@@ -47,6 +47,7 @@ var _ store.Store = (*Stores)(nil)
 // The zero value will do for all who do not serve.
 type Limits struct {
 	DeepCache    int64            // size of the files of crates that were rebuilt, bytes; 0: none are kept
+	Rebuilds     int              // crates that are rebuilt at a time; 0: as packed.Config has it, which leaves processors to others
 	Packs        int64            // of decoded packs in memory, bytes; 0: none are kept
 	Deep         *packed.Metrics  // if nil, nobody looks
 	FetchedCache int64            // size of the files of crates that were fetched from the bucket, bytes; 0: none are kept
@@ -182,7 +183,7 @@ func (s *Stores) packed() (*packed.Store, error) {
 	if err != nil || folder == nil {
 		return nil, err
 	}
-	s.deep = packed.New(packed.Config{Folder: folder, Behind: s.Store, Cache: s.openCache(s.dirs.DeepCache(), s.limits.DeepCache), Packs: s.limits.Packs, Metrics: s.limits.Deep, Log: s.limits.Log})
+	s.deep = packed.New(packed.Config{Folder: folder, Behind: s.Store, Cache: s.openCache(s.dirs.DeepCache(), s.limits.DeepCache), Packs: s.limits.Packs, Rebuilds: s.limits.Rebuilds, Metrics: s.limits.Deep, Log: s.limits.Log})
 	s.folders.Add(folder.Close)
 	s.folders.Add(s.deep.Close)
 	return s.deep, nil

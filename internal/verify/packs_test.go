@@ -97,6 +97,32 @@ func TestPacksAreDecodedOnce(t *testing.T) {
 	}
 }
 
+// A page ends where a crate does, so that the packs of one with many versions, which do
+// not follow each other in the catalog, are decoded once: unless it has thousands.
+func TestPagesAreWholeCrates(t *testing.T) {
+	m := newMirror(t, 300)
+	var big []crate.ID
+	for i := range 400 {
+		id := crate.ID{Name: "crate0042a", Version: fmt.Sprintf("%d.0.0", i)}
+		big = append(big, id)
+		m.files[id] = []byte(id.String())
+	}
+	m.inPacks(t, m.ids, 3, func(v *catalog.Version) { v.Deep.Segment = deep.FileName(1) })
+	m.inPacks(t, big, 50, nil)
+	found, s, err := m.run(t.Context(), oneWorker)
+	if err != nil || len(found) > 0 || !s.Complete || s.Versions != 700 || s.Passed != 700 || s.Last != m.ids[299] {
+		t.Errorf("found %v, %+v, %v", found, s, err)
+	}
+	slices.Sort(m.archive.asked)
+	if len(m.archive.asked) != 108 || len(slices.Compact(m.archive.asked)) != 108 {
+		t.Errorf("%d packs were decoded, want each of 108 once: %q", len(m.archive.asked), m.archive.asked)
+	}
+	s, err = verify.Run(t.Context(), verify.Config{Catalog: m.Catalog, Store: m, After: big[7], Shard: crate.Shard{}, Found: func(verify.Problem) error { return nil }})
+	if err != nil || !s.Complete || s.Last != m.ids[299] {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 // What is loose or in a bundle as well is verified there, and in its pack.
 func TestPackedAndLoose(t *testing.T) {
 	m := newMirror(t, 4)

@@ -91,10 +91,12 @@ type Summary struct {
 	Complete        bool     // up to the end
 }
 
-// Pages are what workers are given: so many versions are looked up at a time, and
-// of those that were bad, each alone, because what is bad is slow to read.
+// Pages are what workers are given: so many versions at least, and then up to the end
+// of a crate, whose packs are so decoded once; and of those that were bad each alone,
+// because what is bad is slow to read.
 const (
 	pageSize  = 128
+	maxPage   = 4096
 	againSize = 1
 )
 
@@ -193,20 +195,40 @@ func (cfg *Config) sweep(ctx context.Context, s *Summary) error {
 
 // list hands out everything behind Config.After.
 func (cfg *Config) list(ctx context.Context, hand func(*page) error) error {
+	var versions []catalog.Version
 	for after := cfg.After; ; {
-		versions, err := cfg.Catalog.Page(ctx, after, pageSize)
-		if err != nil || len(versions) == 0 {
+		more, err := cfg.Catalog.Page(ctx, after, pageSize)
+		if err != nil {
 			return err
 		}
-		after = versions[len(versions)-1].ID
-		versions = slices.DeleteFunc(versions, func(v catalog.Version) bool { return !cfg.Shard.Has(v.Name) })
-		if len(versions) == 0 {
-			continue
+		ended := len(more) < pageSize
+		if len(more) > 0 {
+			after = more[len(more)-1].ID
 		}
-		if err := hand(&page{versions: versions}); err != nil {
-			return err
+		versions = append(versions, slices.DeleteFunc(more, func(v catalog.Version) bool { return !cfg.Shard.Has(v.Name) })...)
+		n := len(versions)
+		if !ended && n < maxPage {
+			n = wholeCrates(versions)
+		}
+		if n > 0 {
+			if err := hand(&page{versions: slices.Clone(versions[:n])}); err != nil {
+				return err
+			}
+			versions = slices.Delete(versions, 0, n)
+		}
+		if ended {
+			return nil
 		}
 	}
+}
+
+// wholeCrates is how many of the versions are of crates of which no more may follow.
+func wholeCrates(versions []catalog.Version) int {
+	n := len(versions)
+	for n > 0 && versions[n-1].Name == versions[len(versions)-1].Name {
+		n--
+	}
+	return n
 }
 
 func (cfg *Config) tell(s *Summary, problems []Problem) error {
