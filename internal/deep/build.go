@@ -14,7 +14,8 @@ import (
 // Source is a version that is to be packed.
 type Source struct {
 	crate.Key // what its bytes must be
-	// Open opens the .crate. It is called once, by the goroutine of Build.
+	// Open opens the .crate. It is called by the goroutine of Build: once, or again if
+	// Options.Failed says so.
 	Open func() (io.ReadCloser, error)
 }
 
@@ -22,13 +23,16 @@ type Source struct {
 type Options struct {
 	Level  int   // of zstd, 1 to 4 as klauspost/compress counts them; 0: the best that is worth its time
 	MaxTar int64 // crates with a longer tar are kept verbatim, in bytes; 0: MaxTar
+	// Failed is told which source cannot be read, or is not what it must be, and says
+	// whether to open it again; otherwise it is left out. If nil, it ends Build.
+	Failed func(n int, err error) (again bool)
 }
 
 // Pack is a pack in memory, which [Writer.Append] writes.
 type Pack struct {
 	Directory
-	// Took is how many sources, from the first on, are in the pack: at least one,
-	// and fewer than all where a limit of the format is reached.
+	// Took is how many sources, from the first on, are in the pack or were left out: at
+	// least one, and fewer than all where a limit of the format is reached.
 	Took    int
 	encoded []byte
 }
@@ -50,34 +54,59 @@ func (e *SourceError) Unwrap() error { return e.Err }
 
 var errNames = errors.New("a pack has versions of one crate")
 
+// ErrNothing: all sources were left out.
+var ErrNothing = errors.New("there is nothing to pack")
+
 // Build packs versions of one crate, oldest first. Each is read, compared with its
 // checksum, unpacked, and the encoder found that makes the same bytes again of its
 // tar; where there is none, or the file is unusual, it is kept verbatim. Build may
 // be called concurrently; it holds the content of the pack in memory about three
 // times, and one .crate and its tar.
 //
-// Errors: *SourceError; the context's.
+// Errors: *SourceError; ErrNothing; the context's.
 func Build(ctx context.Context, sources []Source, o Options) (*Pack, error) {
 	if len(sources) == 0 {
-		return nil, errors.New("packing: there is nothing to pack")
+		return nil, ErrNothing
 	}
 	if o.MaxTar <= 0 || o.MaxTar > MaxTar {
 		o.MaxTar = MaxTar
 	}
 	b := newBuilder(o)
-	for n, s := range sources {
-		fits, err := b.add(ctx, sources[0].Name, s)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
+	took := 0
+	for ; took < len(sources); took++ {
+		fits, err := b.addOrSkip(ctx, sources, took)
 		if err != nil {
-			return nil, &SourceError{n, s.ID, err}
+			return nil, err
 		}
 		if !fits {
 			break
 		}
 	}
-	return b.finish(sources[0].Name)
+	if len(b.versions) == 0 {
+		return nil, ErrNothing
+	}
+	p, err := b.finish(sources[0].Name)
+	if err == nil {
+		p.Took = took
+	}
+	return p, err
+}
+
+// addOrSkip is add of source n, or leaves it out.
+func (b *builder) addOrSkip(ctx context.Context, sources []Source, n int) (fits bool, err error) {
+	for {
+		fits, err := b.add(ctx, sources[0].Name, sources[n])
+		switch {
+		case ctx.Err() != nil:
+			return false, ctx.Err()
+		case err == nil:
+			return fits, nil
+		case b.o.Failed == nil:
+			return false, &SourceError{n, sources[n].ID, err}
+		case !b.o.Failed(n, err):
+			return true, nil
+		}
+	}
 }
 
 // add reports whether the version had room in the pack; if not it was not added.

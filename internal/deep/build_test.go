@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
@@ -206,5 +208,52 @@ func TestHasRoom(t *testing.T) {
 	full := builder{items: make([]*item, maxItems)}
 	if full.hasRoom(&arrival{items: make([]*item, 1)}, 1) {
 		t.Error("there are more items than a reader takes")
+	}
+}
+
+// What cannot be read is left out, or opened again, and all else is read once.
+func TestBuildLeavesOut(t *testing.T) {
+	fakeEngine(t)
+	var sources []Source
+	opened := map[int]int{}
+	for n := range 6 {
+		id := crate.ID{Name: "odd", Version: string(rune('1'+n)) + ".0.0"}
+		g := give(id, pressed(id, cargoTar(id, file{"src/lib.rs", prose(uint64(n), 3000)})))
+		data := g.data
+		sources = append(sources, Source{Key: g.Key, Open: func() (io.ReadCloser, error) {
+			opened[n]++
+			switch {
+			case n == 1, n == 5:
+				return nil, errors.New("no such file")
+			case n == 3 && opened[n] == 1:
+				return io.NopCloser(strings.NewReader("other bytes")), nil
+			}
+			return io.NopCloser(bytes.NewReader(data)), nil
+		}})
+	}
+	var failed []int
+	o := Options{Failed: func(n int, err error) bool {
+		failed = append(failed, n)
+		return n == 3
+	}}
+	p, err := Build(t.Context(), sources, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var took []string
+	for _, v := range p.Versions {
+		took = append(took, v.ID.Version)
+	}
+	if diff := cmp.Diff([]string{"1.0.0", "3.0.0", "4.0.0", "5.0.0"}, took); diff != "" || p.Took != 6 {
+		t.Errorf("took %d: %s", p.Took, diff)
+	}
+	if diff := cmp.Diff([]int{1, 3, 5}, failed); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[int]int{0: 1, 1: 1, 2: 1, 3: 2, 4: 1, 5: 1}, opened); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := Build(t.Context(), sources[1:2], o); !errors.Is(err, ErrNothing) {
+		t.Errorf("all are left out: %v", err)
 	}
 }

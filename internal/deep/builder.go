@@ -169,7 +169,7 @@ func (b *builder) finish(name string) (*Pack, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pack{Took: len(b.versions), Directory: Directory{
+	p := &Pack{Directory: Directory{
 		Name: name, Versions: b.versions, Content: int64(len(content)),
 		frame: int64(len(frame)), frameSum: sha256.Sum256(frame),
 	}}

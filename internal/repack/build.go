@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -144,30 +143,31 @@ func (c *crateJob) packSome(ctx context.Context, sources []source) (done int, er
 		return 0, err
 	}
 	defer c.memory.Release(cost)
-	rest := slices.Clone(sources)
-	for len(rest) > 0 {
-		p, err := deep.Build(ctx, c.opened(ctx, rest), c.Options)
-		var bad *deep.SourceError
-		switch {
-		case ctx.Err() != nil:
-			return 0, context.Cause(ctx)
-		case errors.As(err, &bad):
-			if failed := &rest[bad.Number]; !failed.next() {
-				c.fail(failed.ID, bad.Err)
-				rest = slices.Delete(rest, bad.Number, bad.Number+1)
-				done++
-			}
-		case err != nil:
-			return 0, err
-		default:
-			b := &built{Pack: p}
-			for n := range p.Took {
-				b.rows = append(b.rows, rest[n].Version)
-			}
-			return done + p.Took, c.send(ctx, b)
+	options := c.Options
+	left := map[int]bool{} // out
+	options.Failed = func(n int, err error) (again bool) {
+		if again = sources[n].next(); !again {
+			c.fail(sources[n].ID, err)
+			left[n] = true
+		}
+		return again
+	}
+	p, err := deep.Build(ctx, c.opened(ctx, sources), options)
+	switch {
+	case ctx.Err() != nil:
+		return 0, context.Cause(ctx)
+	case errors.Is(err, deep.ErrNothing):
+		return len(sources), nil
+	case err != nil:
+		return 0, err
+	}
+	b := &built{Pack: p}
+	for n := range p.Took {
+		if !left[n] {
+			b.rows = append(b.rows, sources[n].Version)
 		}
 	}
-	return done, nil
+	return p.Took, c.send(ctx, b)
 }
 
 // source is a version that is to be packed, and where it may be read: if one place

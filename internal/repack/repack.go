@@ -21,7 +21,7 @@
 //
 // A kill or power cut between any two of these loses nothing: each row names a place
 // that has the bytes. In the middle of 5 it may also name a loose file that is gone,
-// which verify calls missing; the next run completes that. A pack that no row names is
+// which is no problem to verify as long as the pack is good; the next run completes that. A pack that no row names is
 // proved, and recorded, by the next run. A segment is never written to again when it
 // has its final name.
 //

@@ -136,6 +136,23 @@ func TestPackedAndLoose(t *testing.T) {
 	}
 }
 
+// A loose file that is gone is no problem where the deep archive has the crate: repack was
+// killed before it could say that it has removed it. One that is damaged is; and so is
+// one that is gone where the pack is bad.
+func TestRemovedWhilePacking(t *testing.T) {
+	m := newMirror(t, 4)
+	m.inPacks(t, m.ids, 4, func(v *catalog.Version) { v.Loose = true })
+	delete(m.files, m.ids[0])
+	delete(m.files, m.ids[1])
+	m.files[m.ids[2]] = []byte("other bytes")
+	m.archive.errs = map[crate.ID]error{m.ids[1]: &deep.DamageError{}}
+	found, _, err := m.run(t.Context(), oneWorker)
+	want := []string{"missing: " + m.ids[1].String(), "damaged: " + m.ids[1].String(), "damaged: " + m.ids[2].String()}
+	if diff := cmp.Diff(want, found); diff != "" || err != nil {
+		t.Errorf("%v: %s", err, diff)
+	}
+}
+
 // With TarsOnly the tars are hashed; but what was bad stays so until its .crate was
 // rebuilt, and is not looked at twice.
 func TestTarsOnly(t *testing.T) {
