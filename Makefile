@@ -38,7 +38,7 @@ slow: export GOGC = 400 # they make much garbage
 slow: ## tests that take minutes: 60 kills at random instants, faults at every operation, byte and bit
 	$(GO) test -count=1 -timeout 10m -run 'RandomKills$$' ./internal/cli -kills $(KILLS)
 	$(GO) test -count=1 -timeout 10m -run 'PowerCutAtAnyOperation|AnyOperationFails' ./internal/mirror -thorough
-	$(GO) test -count=1 -timeout 10m ./internal/bundle ./internal/extract ./internal/statement ./internal/tilelog ./internal/attest -thorough
+	$(GO) test -count=1 -timeout 10m ./internal/bundle ./internal/extract ./internal/statement ./internal/tilelog ./internal/attest ./internal/deep ./internal/repack -thorough
 
 test-root: ## power cuts, full disks, bad sectors, networks that go away: needs root on Linux
 	$(GO) test -count=1 -timeout 10m -parallel 4 -run TestRoot ./internal/cli -root -soak 20s

@@ -105,11 +105,13 @@ func (c *Catalog) bytesOfFiles(ctx context.Context, query string) (map[string]in
 	return bytes, rows.Err()
 }
 
-// PackedBytes returns how many bytes of each segment are packs of which a row
-// speaks.
+// PackedBytes returns how many bytes of each segment are packs of which a row speaks; of
+// a pack as large a part as of its versions, at least a byte. How many versions it has is
+// known from the last of these.
 func (c *Catalog) PackedBytes(ctx context.Context) (map[string]int64, error) {
-	bytes, err := c.bytesOfFiles(ctx, `SELECT segment, sum(pack_size) FROM
-		(SELECT DISTINCT segment, pack, pack_size FROM versions WHERE segment <> '') GROUP BY segment`)
+	bytes, err := c.bytesOfFiles(ctx, `SELECT segment, sum(max(1, pack_size * min(rows, last + 1) / (last + 1))) FROM
+		(SELECT segment, pack_size, count(*) AS rows, max(number) AS last FROM versions WHERE segment <> '' GROUP BY segment, pack, pack_size)
+		GROUP BY segment`)
 	if err != nil {
 		return nil, fmt.Errorf("reading from the catalog what is in segments: %w", classify(err))
 	}

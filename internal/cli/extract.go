@@ -24,6 +24,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
+// allBundles matches all bundles of any version.
+const allBundles = "*.tar.zst"
+
 // extractConfig is the flags of extract; their Usage texts say what they mean.
 type extractConfig struct {
 	bundlesDir, pattern   string
@@ -53,7 +56,7 @@ func extractCommand(a *App, name string) *cli.Command {
 func (cfg *extractConfig) flags() []cli.Flag {
 	list := []cli.Flag{
 		&cli.StringFlag{Name: "bundles-dir", Usage: "`DIR` of the bundles; it is only read", Destination: &cfg.bundlesDir, TakesFile: true},
-		&cli.StringFlag{Name: "pattern", Value: "*.tar.zst", Usage: "the bundles in it: file names that match `GLOB`", Destination: &cfg.pattern},
+		&cli.StringFlag{Name: "pattern", Value: allBundles, Usage: "the bundles in it: file names that match `GLOB`", Destination: &cfg.pattern},
 		&cli.StringFlag{Name: "deep-dir", Usage: "in place of -bundles-dir, `DIR` of the segments of a deep archive; it is only read", Destination: &cfg.deepDir, TakesFile: true},
 		&cli.StringFlag{Name: "out", Usage: "`DIR` of the crate files", Destination: &cfg.out, TakesFile: true},
 		flags.IndexDir(&cfg.indexDir, "your own crates.io-index, which every crate must match: a checkout, a bare repository or a plain `DIR`"),
@@ -73,6 +76,9 @@ func (cfg *extractConfig) check() error {
 	}
 	if _, err := path.Match(cfg.pattern, ""); err != nil || strings.ContainsAny(cfg.pattern, "/") {
 		return flags.Usagef("-pattern %q is no pattern of file names", cfg.pattern)
+	}
+	if cfg.deepDir != "" && cfg.pattern != allBundles {
+		return flags.Usagef("-pattern chooses bundles of -bundles-dir; of -deep-dir all segments are taken")
 	}
 	if cfg.indexDir != "" && cfg.unverified {
 		return flags.Usagef("-index-dir verifies what -unverified does not: provide one of them")

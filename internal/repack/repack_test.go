@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -171,6 +172,66 @@ func TestDamagedOriginal(t *testing.T) {
 			t.Errorf("%s is in %s", v.ID, v.Placement)
 		}
 	}
+}
+
+// Versions that are not wanted any more make their part of a pack garbage. When that is
+// more than half of a segment, the rest is packed once more.
+func TestRemovedVersionsAreGarbage(t *testing.T) {
+	w := newWorld(t, false)
+	_, err := w.run(w.disk)
+	must(t, err)
+	before := w.files(deep.Ext)
+	drop := func(ids ...crate.ID) {
+		cat := w.open()
+		var batch catalog.Batch
+		for _, id := range ids {
+			for key := range w.data {
+				if key.ID == id {
+					batch.Dropped = append(batch.Dropped, key)
+					delete(w.data, key)
+				}
+			}
+		}
+		must(t, cat.Commit(t.Context(), batch))
+		must(t, cat.Close())
+	}
+	drop(crate.ID{Name: "five", Version: "1.0.0"})
+	done, err := w.run(w.disk)
+	if must(t, err); done.SegmentsRemoved != 0 || done.Versions != 0 {
+		t.Errorf("one of nine is gone: %+v", done)
+	}
+	drop(crate.ID{Name: "five", Version: "1.1.0"}, crate.ID{Name: "five", Version: "1.2.0"}, crate.ID{Name: "five", Version: "1.3.0"},
+		crate.ID{Name: "three", Version: "1.0.0"}, crate.ID{Name: "three", Version: "1.1.0"})
+	done, err = w.run(w.disk)
+	if must(t, err); done.SegmentsRemoved != 1 || done.Versions != 3 || slices.Contains(w.files(deep.Ext), before[0]) {
+		t.Errorf("six of nine are gone: %+v, there are %q", done, w.files(deep.Ext))
+	}
+	w.check("after the garbage went")
+}
+
+// A disk that is nearly full ends a run before it is; what was recorded stays.
+func TestReserve(t *testing.T) {
+	w := newWorld(t, false)
+	left := int64(2)
+	_, err := w.run(nearlyFull{w.disk, &left})
+	if !errors.Is(err, durable.ErrNoSpace) {
+		t.Errorf("the run ends with %v", err)
+	}
+	w.check("the disk was nearly full")
+	_, err = w.run(w.disk)
+	must(t, err)
+	w.wantOnlyDeep("with room again")
+}
+
+// nearlyFull has room for so many packs.
+type nearlyFull struct {
+	durable.FS
+	left *int64
+}
+
+func (n nearlyFull) Free() (bytes, files int64, err error) {
+	*n.left--
+	return reserve + 1<<20*max(0, *n.left), -1, nil
 }
 
 func TestChoose(t *testing.T) {

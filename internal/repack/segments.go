@@ -115,8 +115,15 @@ func unrecorded(ctx context.Context, known Catalog, segment string, d *deep.Dire
 	return rows, err
 }
 
-// append writes a pack, durably, and says where.
+// reserve is how many bytes stay free, for the catalog and what else there is.
+const reserve = 64 << 20
+
+// append writes a pack, durably, and says where. Errors: durable.ErrNoSpace before the
+// disk is full.
 func (s *Segments) append(p *deep.Pack) (name string, at deep.Placement, err error) {
+	if err := durable.CheckFree(s.folder, "the folder of segments", p.Size(), 1, reserve); err != nil {
+		return "", at, err
+	}
 	if s.current == nil {
 		name := deep.Name{Shard: s.shard, Number: s.next}.String()
 		w, err := deep.Create(s.folder, name)
