@@ -37,11 +37,11 @@ func (e *Error) Error() string {
 // Unwrap returns what code decides on: the end of a context, a stall.
 func (e *Error) Unwrap() error { return e.cause }
 
-// maxMessage is how many bytes of a provider's message are told.
-const maxMessage = 300
+// How many bytes of a provider's code and message are told.
+const maxCode, maxMessage = 100, 300
 
 func (b *Bucket) fail(ctx context.Context, verb, key string, tries int, err error) error {
-	e := &Error{Verb: verb, Key: key, Status: status(err), Code: code(err), Tries: tries}
+	e := &Error{Verb: verb, Key: key, Status: status(err), Code: plain(b.scrub.text(ctx, code(err))), Tries: tries}
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded, errStalled, errShort, errGone} {
 		if errors.Is(err, known) {
 			e.cause = known
@@ -51,8 +51,8 @@ func (b *Bucket) fail(ctx context.Context, verb, key string, tries int, err erro
 	case e.cause != nil:
 		e.text = e.cause.Error()
 	case errors.As(err, &answer):
-		e.text = fmt.Sprintf("the provider answers %d %s: %.*s", e.Status, answer.ErrorCode(), maxMessage, answer.ErrorMessage())
-		e.text += hints[answer.ErrorCode()]
+		e.text = fmt.Sprintf("the provider answers %d %.*s: %.*s", e.Status, maxCode, e.Code, maxMessage, b.scrub.text(ctx, answer.ErrorMessage()))
+		e.text += hints[e.Code]
 	default:
 		e.text = err.Error()
 	}
@@ -141,7 +141,7 @@ func transient(err error) bool {
 // uncertain reports whether a request that failed so may have taken effect.
 func uncertain(err error) bool {
 	n := status(err)
-	return err != nil && (n == 0 || n >= http.StatusInternalServerError || n < http.StatusMultipleChoices)
+	return err != nil && transient(err) && (n == 0 || n >= http.StatusInternalServerError || n < http.StatusMultipleChoices)
 }
 
 // refusal reports whether the provider found other bytes than those announced.

@@ -178,14 +178,39 @@ func (u *upload) end(ctx context.Context, err error) error {
 		return err
 	}
 	if err != nil {
-		// The error above is the one to tell, also where this one fails.
-		_ = once(context.WithoutCancel(ctx), min(abortStall, u.b.opts.Stall), func(w *watch) error {
-			_, err := u.b.client.AbortMultipartUpload(w.ctx, &api.AbortMultipartUploadInput{Bucket: &u.b.at.Bucket, Key: u.b.key(u.key), UploadId: &u.state.ID})
-			return err
-		})
+		u.b.abort(ctx, u.key, u.state.ID)
 	}
 	if u.parts == nil {
 		return err
 	}
 	return errors.Join(err, u.parts.Save(nil))
+}
+
+// forget forgets the upload of an object that turned out to be there: it was joined by a
+// call that was cut off then, or it is another machine's.
+func (b *Bucket) forget(ctx context.Context, key string, parts bucket.Parts, err error) error {
+	if parts == nil || err != nil && !errors.Is(err, bucket.ErrExists) {
+		return err
+	}
+	data, cause := parts.Load()
+	if cause != nil || data == nil {
+		return errors.Join(err, cause)
+	}
+	var s state
+	if json.Unmarshal(data, &s) == nil && s.Key == *b.key(key) && s.ID != "" {
+		b.abort(ctx, key, s.ID)
+	}
+	return errors.Join(err, parts.Save(nil))
+}
+
+// abort removes the parts of an upload. It is tried once: what stays is removed by the
+// rule of the bucket that docs/bucket.md advises.
+func (b *Bucket) abort(ctx context.Context, key, id string) {
+	err := once(context.WithoutCancel(ctx), min(abortStall, b.opts.Stall), func(w *watch) error {
+		_, err := b.client.AbortMultipartUpload(w.ctx, &api.AbortMultipartUploadInput{Bucket: &b.at.Bucket, Key: b.key(key), UploadId: &id})
+		return err
+	})
+	if err != nil {
+		b.opts.Log.DebugContext(ctx, "parts of an upload stay", "error", b.fail(ctx, "removing the parts of", key, 1, err))
+	}
 }

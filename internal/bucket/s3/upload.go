@@ -42,7 +42,8 @@ func (b *Bucket) Upload(ctx context.Context, key string, body bucket.Body, parts
 	}
 	o, err := b.Head(ctx, key)
 	if err == nil {
-		return b.compare(ctx, key, body, o)
+		tag, err := b.compare(ctx, key, body, o)
+		return tag, b.forget(ctx, key, parts, err)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
