@@ -106,6 +106,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"iter"
 	"sync/atomic"
 	"time"
 
@@ -228,6 +229,35 @@ func (c *Catalog) WasGone(ctx context.Context, id crate.ID) (bool, error) {
 		return false, fmt.Errorf("looking up %s in the catalog: %w", id, classify(err))
 	}
 	return n > 0, nil
+}
+
+// Gone yields what upstream refused when it was last asked, in the order of names. The
+// sequence ends after an error.
+func (c *Catalog) Gone(ctx context.Context) iter.Seq2[Gone, error] {
+	return func(yield func(Gone, error) bool) {
+		if err := c.gone(ctx, func(g Gone) bool { return yield(g, nil) }); err != nil {
+			yield(Gone{}, fmt.Errorf("reading from the catalog what is gone: %w", classify(err)))
+		}
+	}
+}
+
+func (c *Catalog) gone(ctx context.Context, yield func(Gone) bool) error {
+	rows, err := c.db.QueryContext(ctx, "SELECT name, version, status, evidence, since FROM gone ORDER BY name, version")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var g Gone
+		var since int64
+		if err := rows.Scan(&g.Name, &g.Version, &g.Status, &g.Evidence, &since); err != nil {
+			return err
+		}
+		if g.Since = fromUnix(since); !yield(g) {
+			return nil
+		}
+	}
+	return rows.Err()
 }
 
 // Revision returns what the index was that was mirrored last; zero: none.

@@ -40,6 +40,16 @@ func (l Live) Bundles(ctx context.Context) ([]Bundle, error) {
 	return ask(ctx, l, func(c *Catalog) ([]Bundle, error) { return c.Bundles(ctx) })
 }
 
+// Segments is [Catalog.Segments].
+func (l Live) Segments(ctx context.Context) ([]Bundle, error) {
+	return ask(ctx, l, func(c *Catalog) ([]Bundle, error) { return c.Segments(ctx) })
+}
+
+// ByChecksum is [Catalog.ByChecksum].
+func (l Live) ByChecksum(ctx context.Context, key crate.Key) (Version, error) {
+	return ask(ctx, l, func(c *Catalog) (Version, error) { return c.ByChecksum(ctx, key) })
+}
+
 func ask[Answer any](ctx context.Context, l Live, question func(*Catalog) (Answer, error)) (answer Answer, err error) {
 	err = l.Read(ctx, func(c *Catalog) (err error) {
 		answer, err = question(c)

@@ -2,8 +2,10 @@ package home
 
 import (
 	"context"
+	"iter"
 	"path/filepath"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
@@ -88,6 +90,11 @@ func (w *Writer) OpenBundles(ctx context.Context) (_ *bundled.Store, err error) 
 	return s, nil
 }
 
+// TakeBundle is bundled.Store.Take, where new crates go into bundles.
+func (w *Writer) TakeBundle(ctx context.Context, file string, sum bundle.Summary, members func() iter.Seq2[bundle.Member, error]) (store.Bundle, error) {
+	return w.bundles.Take(ctx, file, sum, members)
+}
+
 // lockedFolder opens a folder for writing, made if it is not there, and locks it, until
 // the mirror is closed. What the bucket has in the folder named is there, too.
 func (w *Writer) lockedFolder(dir, named string) (durable.FS, error) {
@@ -110,6 +117,12 @@ func (w *Writer) readDeep(ctx context.Context) error {
 	}
 	w.closers.Add(folder.Close)
 	w.putDeepBefore(folder)
+	return w.AdoptSegments(ctx, folder)
+}
+
+// AdoptSegments tells the catalog what is in the segments of a folder that it may not
+// know.
+func (w *Writer) AdoptSegments(ctx context.Context, folder durable.Reader) error {
 	known, err := w.Catalog.Segments(ctx)
 	if err != nil {
 		return err

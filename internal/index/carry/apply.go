@@ -40,6 +40,44 @@ func Apply(ctx context.Context, cfg clone.Config, file io.ReadSeeker, commit str
 	return clone.Update(ctx, cfg)
 }
 
+// Check does all that Apply does before it changes anything, and changes nothing: it reads
+// a bundle that the index in a folder is to take, and has git check it. Where there is no
+// index yet, git has nothing to check it with before Apply, and the rest is checked.
+// Errors: as Apply.
+func Check(ctx context.Context, cfg clone.Config, file io.ReadSeeker, commit string) error {
+	err := clone.Inside(ctx, cfg, func(work *git.Porcelain, gitDir string) (err error) {
+		in := incoming{ctx: ctx, work: work, repo: &git.Repository{Dir: gitDir}, file: file}
+		if err := in.check(commit); err != nil {
+			return err
+		}
+		return in.inQuarantine(func(string) error { return nil })
+	})
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	r := bufio.NewReaderSize(file, 64<<10)
+	h, err := readFor(r, commit)
+	if err == nil && len(h.Since) > 0 {
+		err = &BaseError{h.Since[0]}
+	}
+	if err != nil {
+		return err
+	}
+	return checkPack(r)
+}
+
+// readFor reads a header, which is to be of a commit.
+func readFor(r *bufio.Reader, commit string) (Header, error) {
+	h, err := ReadHeader(r)
+	if err == nil && h.Commit != commit {
+		err = fmt.Errorf("%w of commit %.40s: it is of %s", ErrFormat, commit, h.Commit)
+	}
+	return h, err
+}
+
 // incoming is a bundle on its way into a repository.
 type incoming struct {
 	ctx        context.Context
@@ -54,17 +92,7 @@ func (in *incoming) take(commit string) (err error) {
 	if err := in.check(commit); err != nil {
 		return err
 	}
-	// A name that git, and a later update, sweep up.
-	in.quarantine, err = os.MkdirTemp(filepath.Join(in.repo.Dir, "objects"), "tmp_objdir-carried-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(in.quarantine)
-	pack, err := in.unpack()
-	if err != nil {
-		return err
-	}
-	if err := in.join(pack); err != nil {
+	if err := in.inQuarantine(in.join); err != nil {
 		return err
 	}
 	references, err := in.references()
@@ -75,14 +103,30 @@ func (in *incoming) take(commit string) (err error) {
 	return err
 }
 
-// check reads the bundle once, before git does.
-func (in *incoming) check(commit string) (err error) {
-	r := bufio.NewReaderSize(in.file, 64<<10)
-	if in.header, err = ReadHeader(r); err != nil {
+// inQuarantine has git unpack and check the bundle beside the objects of the index, and
+// gives what came of it to then.
+func (in *incoming) inQuarantine(then func(pack string) error) (err error) {
+	// A name that git, and a later update, sweep up.
+	in.quarantine, err = os.MkdirTemp(filepath.Join(in.repo.Dir, "objects"), "tmp_objdir-carried-")
+	if err != nil {
 		return err
 	}
-	if in.header.Commit != commit {
-		return fmt.Errorf("%w of commit %.40s: it is of %s", ErrFormat, commit, in.header.Commit)
+	defer os.RemoveAll(in.quarantine)
+	pack, err := in.unpack()
+	if err != nil {
+		return err
+	}
+	return then(pack)
+}
+
+// check reads the bundle once, before git does.
+func (in *incoming) check(commit string) (err error) {
+	if _, err := in.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	r := bufio.NewReaderSize(in.file, 64<<10)
+	if in.header, err = readFor(r, commit); err != nil {
+		return err
 	}
 	for _, id := range in.header.Since {
 		if _, err := in.repo.Revision(in.ctx, id+"^{commit}"); errors.Is(err, git.ErrUnborn) {

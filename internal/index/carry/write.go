@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -19,7 +20,8 @@ import (
 
 // Write writes a bundle of the index in a folder, a clone of any kind: all that leads
 // to a commit of it and to the days that it keeps up to then, without what the commits
-// since have. Of these, ones that the clone does not have are left out; if none is left,
+// since have, and what leads to these: the other side has their history as it is here, also
+// where it ends. Of these, ones that the clone does not have are left out; if none is left,
 // or there were none, all is carried. What it has written it returns.
 //
 // The same objects in the same packs make the same bundle. Errors: index.ErrNoPast of a
@@ -33,14 +35,13 @@ func Write(ctx context.Context, dir string, since []string, commit string, to io
 }
 
 func write(ctx context.Context, dir string, since []string, commit string, to io.Writer) (h Header, err error) {
-	gitDir, err := find(dir)
+	repo, err := Repository(dir)
 	if err != nil {
 		return h, err
 	}
 	if err := checkID(commit); err != nil {
 		return h, err
 	}
-	repo := &git.Repository{Dir: gitDir}
 	if h, err = describe(ctx, repo, since, commit); err != nil {
 		return h, err
 	}
@@ -57,18 +58,35 @@ func write(ctx context.Context, dir string, since []string, commit string, to io
 	return h, out.Flush()
 }
 
-// find returns the git directory of a folder.
-func find(dir string) (string, error) {
+// Repository is the git repository of the index in a folder. Errors: index.ErrNoPast.
+func Repository(dir string) (*git.Repository, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer root.Close()
 	gitDir, _ := git.Find(root)
 	if gitDir == "" {
-		return "", index.ErrNoPast
+		return nil, index.ErrNoPast
 	}
-	return gitDir, nil
+	return &git.Repository{Dir: gitDir}, nil
+}
+
+// Known is a commit that another clone has which was at a commit of some time, and that
+// this one has still: the commit itself or, if upstream squashed its history and git threw
+// the old one away, the last day before it that is kept. Empty: there is none.
+func Known(ctx context.Context, repo *git.Repository, commit string, of time.Time) (string, error) {
+	_, err := repo.Revision(ctx, commit+"^{commit}")
+	if !errors.Is(err, git.ErrUnborn) {
+		return commit, err
+	}
+	kept, err := index.KeptDays(ctx, repo)
+	for _, d := range slices.Backward(kept) {
+		if d.Time.Before(of) {
+			return d.Commit, err
+		}
+	}
+	return "", err
 }
 
 // describe finds what is to be carried, but for where its history ends.

@@ -205,23 +205,31 @@ func (s *Store) isFull(p *part) bool {
 // of any bundle that was ever recorded, so that no record can come to mean
 // another bundle.
 func (s *Store) begin() error {
-	number, err := lists.NextNumber(s.cfg.Folder)
+	name, err := s.nextName()
 	if err != nil {
 		return err
 	}
-	number = max(number, s.highest+1)
-	if s.cfg.Number != nil {
-		if number, err = s.cfg.Number(number); err != nil {
-			return err
-		}
-	}
-	name := bundle.Name{Shard: s.cfg.Shard, Number: number}
 	w, err := bundle.Create(s.cfg.Folder, name.String())
 	if err != nil {
 		return err
 	}
 	s.current = &part{Writer: w, name: name}
 	return nil
+}
+
+// nextName is the name of the next bundle.
+func (s *Store) nextName() (name bundle.Name, err error) {
+	number, err := lists.NextNumber(s.cfg.Folder)
+	if err != nil {
+		return name, err
+	}
+	number = max(number, s.highest+1)
+	if s.cfg.Number != nil {
+		if number, err = s.cfg.Number(number); err != nil {
+			return name, err
+		}
+	}
+	return bundle.Name{Shard: s.cfg.Shard, Number: number}, nil
 }
 
 // rotate makes the next Put begin a new bundle.

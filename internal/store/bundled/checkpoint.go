@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
@@ -95,4 +96,58 @@ func (s *Store) Finish(ctx context.Context) (store.Outcome, error) {
 	}
 	s.mu.Unlock()
 	return s.Checkpoint(ctx)
+}
+
+// Take gives a bundle that was carried here a number, which is free, and all that lies
+// beside a bundle, and tells the catalog what is in it. file is its name in the folder
+// until then; the caller has read it to its last byte, and says what is in it: as often
+// as it is asked.
+func (s *Store) Take(ctx context.Context, file string, sum bundle.Summary, members func() iter.Seq2[bundle.Member, error]) (store.Bundle, error) {
+	b, err := s.take(ctx, file, sum, members)
+	if err != nil {
+		err = fmt.Errorf("taking bundle %s: %w", file, err)
+	}
+	return b, err
+}
+
+func (s *Store) take(ctx context.Context, file string, sum bundle.Summary, members func() iter.Seq2[bundle.Member, error]) (b store.Bundle, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	named, err := s.nextName()
+	if err != nil {
+		return b, err
+	}
+	name := named.String()
+	if err = s.cfg.Folder.Publish(file, name); err == nil {
+		err = s.cfg.Folder.SyncDir(".")
+	}
+	if err != nil {
+		return b, err
+	}
+	var failed error
+	all := func(yield func(bundle.Member) bool) {
+		for m, err := range members() {
+			if failed = err; err != nil || !yield(m) {
+				return
+			}
+		}
+	}
+	if err := s.describe(named, sum, all); err != nil || failed != nil {
+		return b, errors.Join(err, failed)
+	}
+	a := adoption{s.cfg.Folder, s.cfg.Catalog, s.cfg.Log}
+	var some []bundle.Member
+	for m := range all {
+		if some = append(some, m); len(some) == batch {
+			if err := a.adopt(ctx, name, some); err != nil {
+				return b, err
+			}
+			some = some[:0]
+		}
+	}
+	if err := errors.Join(failed, a.adopt(ctx, name, some)); err != nil {
+		return b, err
+	}
+	b = finished(named, sum)
+	return b, s.cfg.Catalog.Adopted(ctx, b)
 }
