@@ -1,0 +1,167 @@
+package receive
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
+)
+
+// maxFolders bounds what is looked at on media.
+const maxFolders = 10_000
+
+// found is a transfer on the media.
+type found struct {
+	manifest *transfer.Manifest
+	folders  []string // of its volumes
+}
+
+// transfers are those on the media that may be taken.
+type transfers []*found
+
+// A NoTransferError says that there is none on the media.
+type NoTransferError struct{ From []string }
+
+func (e *NoTransferError) Error() string {
+	return fmt.Sprintf("there is no volume of a transfer in %s: name the folder that has %s in it, or volume-001 and so on",
+		strings.Join(e.From, ", "), transfer.NoteName)
+}
+
+// find finds the volumes in folders, and in what is in these, two deep. A manifest that
+// cannot be taken is told of; if there is no other, it is the error.
+func find(cfg *Config) (transfers, error) {
+	s := search{cfg: cfg, by: map[string]*found{}, left: maxFolders}
+	for _, dir := range cfg.From {
+		if err := s.folder(dir, 2); err != nil {
+			return nil, err
+		}
+	}
+	if len(s.all) == 0 && s.refused != nil {
+		return nil, s.refused
+	}
+	if len(s.all) == 0 {
+		return nil, &NoTransferError{cfg.From}
+	}
+	slices.SortStableFunc(s.all, func(a, b *found) int { return cmp.Compare(a.manifest.End.Number, b.manifest.End.Number) })
+	return s.all, nil
+}
+
+type search struct {
+	cfg     *Config
+	by      map[string]*found // by the text of the manifest
+	all     transfers
+	refused error
+	left    int
+}
+
+// folder looks at a folder, and at those in it.
+func (s *search) folder(dir string, deeper int) error {
+	if s.left--; s.left < 0 {
+		return fmt.Errorf("there are more than %d folders in %s: name those of the transfer", maxFolders, strings.Join(s.cfg.From, ", "))
+	}
+	f, err := durable.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	note, err := readNote(f)
+	switch {
+	case err == nil:
+		s.note(dir, note)
+	case !errors.Is(err, fs.ErrNotExist):
+		s.refuse(dir, err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if deeper > 0 && e.IsDir() && (strings.HasPrefix(name, "transfer-") || strings.HasPrefix(name, "volume-")) {
+			if err := s.folder(filepath.Join(dir, name), deeper-1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func readNote(f durable.Reader) ([]byte, error) {
+	file, err := f.Open(transfer.NoteName)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, signing.MaxNote+1))
+}
+
+func (s *search) note(dir string, note []byte) {
+	m, err := transfer.Open(note, s.cfg.Keys...)
+	if err != nil {
+		s.refuse(dir, err)
+		return
+	}
+	text := m.Text()
+	if s.by[text] == nil {
+		s.by[text] = &found{manifest: m}
+		s.all = append(s.all, s.by[text])
+	}
+	s.by[text].folders = append(s.by[text].folders, dir)
+}
+
+// refuse passes over a volume.
+func (s *search) refuse(dir string, err error) {
+	err = fmt.Errorf("volume %s is not taken: %w", dir, err)
+	s.cfg.Log.Warn("a volume is passed over", "err", err)
+	if s.refused == nil || errors.As(err, new(*signing.UnknownSignersError)) {
+		s.refused = err
+	}
+}
+
+// A BaseError says that what was carried continues something that is not here.
+type BaseError struct {
+	At       transfer.Point // where this mirror is; zero: at none
+	Transfer *transfer.Manifest
+}
+
+func (e *BaseError) Error() string {
+	if e.At.IsZero() {
+		return fmt.Sprintf("transfer %s continues %s, and nothing was taken here yet; ask the sending side for: clonecratesio export -full -to DIR (or, if this is a mirror already, write down what it has: clonecratesio import -state FILE, and let them have that)",
+			e.Transfer.End.ID(), e.Transfer.Base.ID())
+	}
+	if e.At.Line != e.Transfer.Base.Line {
+		return fmt.Sprintf("transfer %s continues %s of another mirror than the one that this has %s from; ask the sending side for: clonecratesio export -full -to DIR",
+			e.Transfer.End.ID(), e.Transfer.Base.ID(), e.At.ID())
+	}
+	return fmt.Sprintf("transfer %s continues %s, and here is %s: what is between was not taken; ask the sending side for: clonecratesio export -since %s -to DIR",
+		e.Transfer.End.ID(), e.Transfer.Base.ID(), e.At.ID(), e.At.ID())
+}
+
+// next is the transfer that comes next at a point; nil: all were taken. Errors:
+// *BaseError.
+func (all transfers) next(at transfer.Point) (*found, error) {
+	var last *found
+	for _, t := range all {
+		m := t.manifest
+		if m.End.Line == at.Line && m.End.Number <= at.Number {
+			continue // taken
+		}
+		if at.Covers(m.Base) {
+			return t, nil
+		}
+		last = t
+	}
+	if last != nil {
+		return nil, &BaseError{at, last.manifest}
+	}
+	return nil, nil
+}

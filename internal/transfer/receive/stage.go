@@ -1,0 +1,269 @@
+package receive
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
+)
+
+// arriving is the folder of what is staged.
+const arriving = ".arriving"
+
+// staged is a file of the transfer on this disk.
+type staged struct {
+	transfer.File
+	folder durable.FS
+	path   string // in it
+	taken  bool   // by a run that was stopped: it has its number already
+}
+
+// openStage opens the folders in which files are staged.
+func (k *taking) openStage() (err error) {
+	k.stage = k.w.Bundles
+	for _, f := range k.t.manifest.Files {
+		if f.Kind() == transfer.Segment && k.deep == nil {
+			if k.deep, err = k.w.OpenDeep(); err != nil {
+				return err
+			}
+		}
+	}
+	for _, folder := range k.folders() {
+		if err := folder.MkdirAll(k.dir()); err != nil {
+			return err
+		}
+		if err := durable.RemoveFiles(folder, k.dir(), durable.IsTemp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *taking) folders() []durable.FS {
+	if k.deep != nil {
+		return []durable.FS{k.stage, k.deep}
+	}
+	return []durable.FS{k.stage}
+}
+
+// dir is the folder of the transfer in those.
+func (k *taking) dir() string { return path.Join(arriving, k.t.manifest.Folder()) }
+
+// A MissingError says which files of a transfer are neither here nor on the media, nor can
+// be rebuilt.
+type MissingError struct {
+	Transfer *transfer.Manifest
+	Files    map[string]error // why each is not here
+	Lost     error            // why parity is of no use; nil: there is none
+}
+
+func (e *MissingError) Error() string {
+	volumes := map[int]bool{}
+	var names []string
+	for _, f := range e.Transfer.Files {
+		if err := e.Files[f.Name]; err != nil {
+			volumes[f.Volume] = true
+			names = append(names, fmt.Sprintf("%s (%v)", f.Name, err))
+		}
+	}
+	var numbers []string
+	for _, n := range slices.Sorted(maps.Keys(volumes)) {
+		numbers = append(numbers, fmt.Sprint(n))
+	}
+	word := "volume"
+	if len(numbers) > 1 {
+		word = "volumes"
+	}
+	text := fmt.Sprintf("nothing was changed; bring %s %s of %d of transfer %s", word, strings.Join(numbers, ", "), e.Transfer.Volumes, e.Transfer.End.ID())
+	const most = 3
+	if more := len(names) - most; more > 0 {
+		names = append(names[:most], fmt.Sprintf("%d files more", more))
+	}
+	text += ": " + strings.Join(names, ", ")
+	if e.Lost != nil {
+		text += "; parity does not help: " + e.Lost.Error()
+	}
+	return text
+}
+
+var errNotThere = errors.New("not there")
+
+// stageAll brings all files of the transfer to this disk. Errors: *MissingError.
+func (k *taking) stageAll(ctx context.Context) error {
+	if err := k.known(ctx); err != nil {
+		return err
+	}
+	if err := k.free(); err != nil {
+		return err
+	}
+	lost := map[string]error{}
+	for _, s := range k.inOrder() {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if s.taken || k.isThere(s) {
+			continue
+		}
+		err := k.copy(ctx, s)
+		if err != nil && (durable.IsBroken(err) && !errors.Is(err, errMedium) || context.Cause(ctx) != nil) {
+			return cmp.Or(context.Cause(ctx), err)
+		}
+		if err != nil {
+			lost[s.Name] = err
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	missing := &MissingError{Transfer: k.t.manifest, Files: lost}
+	if k.t.manifest.Parity == 0 {
+		return missing
+	}
+	if missing.Lost = k.rebuild(ctx, lost); missing.Lost == nil {
+		return nil
+	}
+	if durable.IsBroken(missing.Lost) || context.Cause(ctx) != nil {
+		return cmp.Or(context.Cause(ctx), missing.Lost)
+	}
+	return missing
+}
+
+// known says for each file where it comes to, and whether it was taken already.
+func (k *taking) known(ctx context.Context) error {
+	bundles, err := k.w.Catalog.Bundles(ctx)
+	if err != nil {
+		return err
+	}
+	segments, err := k.w.Catalog.Segments(ctx)
+	if err != nil {
+		return err
+	}
+	have := map[crate.Checksum]bool{}
+	for _, b := range append(bundles, segments...) {
+		if b.Whole && !b.Thrown() {
+			have[b.Checksum] = true
+		}
+	}
+	k.staged = map[string]*staged{}
+	for _, f := range k.t.manifest.Files {
+		s := &staged{File: f, folder: k.stage, path: path.Join(k.dir(), f.Name)}
+		switch f.Kind() {
+		case transfer.Segment:
+			s.folder, s.taken = k.deep, have[f.SHA256]
+		case transfer.Bundle:
+			s.taken = have[f.SHA256]
+		case transfer.Index, transfer.Facts:
+		default:
+			continue
+		}
+		k.staged[f.Name] = s
+	}
+	return nil
+}
+
+// inOrder is the files in the order of the manifest.
+func (k *taking) inOrder() (list []*staged) {
+	for _, f := range k.t.manifest.Files {
+		if s := k.staged[f.Name]; s != nil {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// isThere reports whether an earlier run has staged a file.
+func (k *taking) isThere(s *staged) bool {
+	info, err := s.folder.Stat(s.path)
+	return err == nil && info.Size() == s.Size
+}
+
+// free refuses what this disk has no room for.
+func (k *taking) free() error {
+	var bytes, files int64
+	for _, s := range k.staged {
+		if !s.taken && !k.isThere(s) {
+			bytes, files = bytes+s.Size, files+1
+		}
+	}
+	const reserve = 64 << 20
+	return durable.CheckFree(k.stage, k.cfg.Home.Dirs.Bundles, bytes, files, reserve)
+}
+
+// errMedium is in the errors of media, which others may make good.
+var errMedium = errors.New("it cannot be read on the medium")
+
+// copy copies a file from a medium on which it is whole. The error says what is wrong with
+// the best copy, or with this disk.
+func (k *taking) copy(ctx context.Context, s *staged) error {
+	why := errNotThere
+	for _, dir := range k.t.folders {
+		medium, err := durable.Open(dir)
+		if err != nil {
+			why = fmt.Errorf("%w: %w", errMedium, err)
+			continue
+		}
+		err = k.copyFrom(ctx, medium, s)
+		medium.Close()
+		if err == nil || durable.IsBroken(err) && !errors.Is(err, errMedium) || context.Cause(ctx) != nil {
+			return err
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			why = err
+		}
+	}
+	return why
+}
+
+func (k *taking) copyFrom(ctx context.Context, medium durable.Reader, s *staged) error {
+	in, err := medium.Open(s.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errMedium, err)
+	}
+	defer in.Close()
+	out, err := durable.CreateWhole(s.folder, s.path, "")
+	if err != nil {
+		return err
+	}
+	from := &mediumReader{r: store.Until(ctx, io.LimitReader(in, s.Size+1))}
+	sum, size, err := crate.Hash(io.TeeReader(from, out))
+	switch {
+	case err != nil && from.err != nil && context.Cause(ctx) == nil:
+		err = fmt.Errorf("%w: %w", errMedium, from.err)
+	case err == nil && size < s.Size:
+		err = fmt.Errorf("it is cut off after %d of %d bytes", size, s.Size)
+	case err == nil && (size > s.Size || sum != s.SHA256):
+		err = errors.New("it was changed: its sha256 is another one")
+	}
+	if err != nil {
+		return errors.Join(err, out.Discard())
+	}
+	return out.Replace()
+}
+
+// mediumReader keeps the error of a medium apart from those of this disk.
+type mediumReader struct {
+	r   io.Reader
+	err error
+}
+
+func (m *mediumReader) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if err != nil && err != io.EOF {
+		m.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,211 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/carry"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// note notes what the mirror was before anything changes, for Back. A run that goes on
+// with what another one began leaves that as it is.
+func (k *taking) note(ctx context.Context) error {
+	if k.journal.Pending == k.t.manifest.End {
+		return nil
+	}
+	refs, err := clone.ReadRefs(ctx, k.cfg.Home.Dirs.Index)
+	if err != nil {
+		return err
+	}
+	k.journal.Pending, k.journal.Before = k.t.manifest.End, before{k.journal.At, refs}
+	return k.journal.write(k.w.State)
+}
+
+// take gives what is staged its place in the mirror.
+func (k *taking) take(ctx context.Context) error {
+	segments := false
+	for _, s := range k.inOrder() {
+		if s.taken {
+			continue
+		}
+		var err error
+		switch s.Kind() {
+		case transfer.Bundle:
+			var sum, sumErr = s.summary()
+			if err = sumErr; err == nil {
+				_, err = k.w.TakeBundle(ctx, s.path, sum, s.members)
+			}
+		case transfer.Segment:
+			segments = true
+			err = k.takeSegment(s)
+		case transfer.Facts:
+			err = k.takeFacts(ctx, s)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if segments {
+		return k.w.AdoptSegments(ctx, k.deep)
+	}
+	return nil
+}
+
+// takeSegment gives a segment the next number.
+func (k *taking) takeSegment(s *staged) error {
+	entries, err := k.deep.ReadDir(".")
+	if err != nil {
+		return err
+	}
+	next := 0
+	for _, e := range entries {
+		name, _ := cutExt(e.Name(), deep.PartExt)
+		if n, err := deep.ParseFileName(name); err == nil {
+			next = max(next, n.Number+1)
+		}
+	}
+	if err := k.deep.Publish(s.path, deep.FileName(next)); err != nil {
+		return err
+	}
+	return k.deep.SyncDir(".")
+}
+
+func cutExt(name, ext string) (string, bool) {
+	if len(name) > len(ext) && name[len(name)-len(ext):] == ext {
+		return name[:len(name)-len(ext)], true
+	}
+	return name, false
+}
+
+// takeFacts tells the catalog what the sending side knew.
+func (k *taking) takeFacts(ctx context.Context, s *staged) error {
+	f, err := s.folder.Open(s.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	const batch = 1000
+	var b catalog.Batch
+	for fact, err := range transfer.ReadFacts(f) {
+		if err != nil {
+			return err
+		}
+		switch fact.Kind {
+		case transfer.IsGone:
+			b.Gone = append(b.Gone, catalog.Gone{ID: fact.ID(), Status: fact.Status, Evidence: fact.Text, Since: fact.Time})
+		case transfer.IsRemoved:
+			b.Removed = append(b.Removed, catalog.Removal{
+				Key: crate.Key{ID: fact.ID(), Checksum: fact.SHA256}, Scope: fact.Scope, Seen: fact.Time,
+				At: catalog.Revision{Commit: fact.Commit, Time: fact.Of},
+			})
+		}
+		if len(b.Gone)+len(b.Removed) == batch {
+			if err := k.w.Catalog.Commit(ctx, b); err != nil {
+				return err
+			}
+			b = catalog.Batch{}
+		}
+	}
+	return k.w.Catalog.Commit(ctx, b)
+}
+
+// move makes the index the one that was carried: from this instant on it is served.
+func (k *taking) move(ctx context.Context) error {
+	s := k.staged[transfer.IndexName]
+	f, err := s.folder.Open(s.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = carry.Apply(ctx, k.clone(), f, k.t.manifest.End.Commit)
+	return err
+}
+
+// record tells the catalog what the index says now, and the journal where the mirror is.
+func (k *taking) record(ctx context.Context) error {
+	summary, err := catchUp(ctx, k.cfg, k.w)
+	k.res.Summary = summary
+	if err != nil {
+		return err
+	}
+	if err := k.compare(ctx); err != nil {
+		return err
+	}
+	k.journal.At = k.t.manifest.End
+	return k.journal.write(k.w.State)
+}
+
+// compare compares what is held with what the sending side holds.
+func (k *taking) compare(ctx context.Context) error {
+	digest, err := eachKey(ctx, k.w.Catalog, func(crate.Key) error { return nil })
+	if err != nil {
+		return err
+	}
+	m := k.t.manifest
+	k.res.Held, k.res.Same = digest.N, digest.Sum() == m.End.Digest
+	k.res.Lacking = max(0, m.Versions-digest.N)
+	return nil
+}
+
+// clear removes what was staged. The folder of the transfer goes first.
+func (k *taking) clear() error {
+	for _, folder := range k.folders() {
+		entries, err := folder.ReadDir(k.dir())
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if err := folder.Remove(path.Join(k.dir(), e.Name())); err != nil {
+				return err
+			}
+		}
+		for _, dir := range []string{k.dir(), arriving} {
+			// That of all transfers may have another one.
+			if err := folder.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && dir == k.dir() {
+				return err
+			}
+		}
+		if err := folder.SyncDir("."); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// catchUp is a run of the main job that asks nobody: the catalog learns what the index
+// says.
+func catchUp(ctx context.Context, cfg *Config, w *home.Writer) (*mirror.Summary, error) {
+	job := mirror.Config{
+		Store: w.Store, Catalog: w.Catalog, Manifest: w.Manifest, State: w.State, Disks: w.Disks(),
+		Out: cfg.Home.Dirs.Crates, BundlesOut: cfg.Home.Dirs.Bundles,
+	}
+	ix, err := cfg.Home.Dirs.OpenIndex(ctx, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	job.Config = plan.Config{
+		Source: plan.FromIndex(ix, nil), IncludeYanked: true, HeldOnly: true, AcceptShrink: true, AcceptRepublished: plan.AcceptAlways, Log: cfg.Log,
+	}
+	job.Fetch, job.Progress = nobody{}, cfg.Progress
+	summary, err := mirror.Run(ctx, job)
+	return summary, errors.Join(err, ix.Close())
+}
+
+// nobody is asked for crates where there is no upstream.
+type nobody struct{}
+
+// Fetch implements mirror.Fetcher.
+func (nobody) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
+	return nil, upstream.Stats{}, errors.New("not fetched: there is no network here; the next transfer may bring it")
+}

@@ -1,0 +1,200 @@
+package send
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/carry"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
+)
+
+const (
+	pendingDir = "pending"
+	planName   = pendingDir + "/plan.json" // the last one: it makes the others count
+	rowsName   = pendingDir + "/rows"
+	stateName  = "state.zst"
+	nextName   = pendingDir + "/" + stateName
+	indexName  = pendingDir + "/" + transfer.IndexName
+	factsName  = pendingDir + "/" + transfer.FactsName
+)
+
+// A plan is a transfer that was settled.
+type plan struct {
+	Asked    string // of Since, as it was given
+	Volume   int64
+	Parity   int
+	Base     transfer.Point
+	End      transfer.Point
+	Nothing  bool
+	Versions int64    // that are held
+	Crates   int64    // that are carried
+	Bytes    int64    // of the transfer, about
+	Bundles  []string // that are carried as they are, in their order
+	Segments []string // likewise
+}
+
+// pending takes up the plan that a run has left which was asked for the same, or makes
+// one.
+func pending(ctx context.Context, cfg *Config) (*plan, error) {
+	p := new(plan)
+	data, err := readAll(cfg.Sent, planName)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	case json.Unmarshal(data, p) == nil && p.Asked == cfg.Since.String() && p.Volume == cfg.Volume && p.Parity == cfg.Parity:
+		cfg.Log.Info("going on with the transfer that an earlier run has begun", "transfer", p.End.ID())
+		return p, nil
+	default:
+		cfg.Log.Info("an earlier run has begun another transfer, which is given up", "transfer", p.End.ID())
+	}
+	if err := p.drop(cfg); err != nil {
+		return nil, err
+	}
+	p = &plan{Asked: cfg.Since.String(), Volume: cfg.Volume, Parity: cfg.Parity}
+	if err := p.make(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if data, err = json.Marshal(p); err != nil {
+		return nil, err
+	}
+	return p, durable.WriteFile(cfg.Sent, planName, data)
+}
+
+// drop removes a plan, the file that makes it one first.
+func (p *plan) drop(cfg *Config) error {
+	if err := remove(cfg.Sent, planName); err != nil {
+		return err
+	}
+	entries, err := cfg.Sent.ReadDir(pendingDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := remove(cfg.Sent, path.Join(pendingDir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return cfg.Sent.SyncDir(pendingDir)
+}
+
+// make settles what is carried.
+func (p *plan) make(ctx context.Context, cfg *Config) error {
+	points, err := readPoints(cfg.Sent)
+	if err != nil {
+		return err
+	}
+	p.End = points.next()
+	repo, err := carry.Repository(cfg.Dirs.Index)
+	if err != nil {
+		return fmt.Errorf("opening index %s: %w", cfg.Dirs.Index, err)
+	}
+	head, err := repo.Head(ctx) // before the catalog: what this names may be held, and not the other way round
+	if err != nil {
+		return fmt.Errorf("opening index %s: %w", cfg.Dirs.Index, err)
+	}
+	p.End.Commit, p.End.Time = head.Commit, head.Time.UTC()
+	d := difference{cfg: cfg, plan: p}
+	if p.Base, err = points.base(&cfg.Since); err != nil {
+		return err
+	}
+	if err := d.run(ctx); err != nil {
+		return err
+	}
+	if p.Nothing = p.Crates == 0 && p.Base.Commit == p.End.Commit && p.Base.Digest == p.End.Digest; p.Nothing {
+		return nil
+	}
+	if err := p.carryIndex(ctx, cfg, repo); err != nil {
+		return err
+	}
+	return p.writeFacts(ctx, cfg)
+}
+
+// carryIndex writes the index from the base on. Where its commit is not there any more,
+// since upstream squashed its history, a day before it may be. What the far side has got
+// in another way has another history: to it all is carried.
+func (p *plan) carryIndex(ctx context.Context, cfg *Config, repo *git.Repository) error {
+	var since []string
+	if p.Base.Line == p.End.Line {
+		before, err := carry.Known(ctx, repo, p.Base.Commit, p.Base.Time)
+		if err != nil {
+			return err
+		}
+		if before != "" {
+			since = []string{before}
+		}
+	}
+	err := durable.FillFile(cfg.Sent, indexName, func(w io.Writer) error {
+		_, err := carry.Write(ctx, cfg.Dirs.Index, since, p.End.Commit, w)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return p.addSize(cfg, indexName)
+}
+
+func (p *plan) addSize(cfg *Config, name string) error {
+	info, err := cfg.Sent.Stat(name)
+	if err == nil {
+		p.Bytes += info.Size()
+	}
+	return err
+}
+
+// reserve is what each volume has beside its share, in bytes: the manifest, and the
+// checksums of pieces.
+func (p *plan) reserve(parity int) int64 {
+	const note, perFile = 4 << 10, 200
+	files := 8 + p.Bytes/max(p.Volume/2, 1) + int64(len(p.Bundles)+len(p.Segments))
+	pieces := int64(0)
+	if parity > 0 {
+		pieces = (p.Bytes/transfer.PieceSize + files + 200) * int64(100+parity) / 100 * transfer.SumSize
+	}
+	return note + files*perFile + pieces
+}
+
+// remember makes the end of the transfer what the far side has.
+func (p *plan) remember(cfg *Config) error {
+	if err := cfg.Sent.Replace(nextName, stateName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // not there: an earlier run was killed behind this
+	}
+	if err := cfg.Sent.SyncDir("."); err != nil {
+		return err
+	}
+	if err := addPoint(cfg.Sent, p.End); err != nil {
+		return err
+	}
+	return p.drop(cfg)
+}
+
+func remove(fsys durable.FS, name string) error {
+	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// readAll reads a small file of ours.
+func readAll(fsys durable.Reader, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	const most = 64 << 20
+	var b bytes.Buffer
+	if _, err := io.Copy(&b, io.LimitReader(f, most)); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

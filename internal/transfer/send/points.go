@@ -1,0 +1,88 @@
+package send
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
+)
+
+const (
+	pointsName = "points.jsonl"
+	// maxPoints is how many are remembered, the last ones.
+	maxPoints = 10_000
+)
+
+// points are those that the far side was left with, the oldest first.
+type points []transfer.Point
+
+func readPoints(sent durable.Reader) (list points, err error) {
+	data, err := readAll(sent, pointsName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for line := range bytes.Lines(data) {
+		var p transfer.Point
+		if err := json.Unmarshal(line, &p); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", pointsName, err)
+		}
+		list = append(list, p)
+	}
+	return list, err
+}
+
+// addPoint adds a point, once.
+func addPoint(sent durable.FS, p transfer.Point) error {
+	list, err := readPoints(sent)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 || list[len(list)-1] != p {
+		list = append(list, p)
+	}
+	list = list[max(0, len(list)-maxPoints):]
+	return durable.FillFile(sent, pointsName, func(w io.Writer) error {
+		for _, p := range list {
+			line, err := json.Marshal(p)
+			if err != nil {
+				return err
+			}
+			if _, err := w.Write(append(line, '\n')); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// next is the point that comes next, as far as it is known.
+func (list points) next() transfer.Point {
+	if len(list) == 0 {
+		return transfer.Point{Line: transfer.NewLine(), Number: 1}
+	}
+	last := list[len(list)-1]
+	return transfer.Point{Line: last.Line, Number: last.Number + 1}
+}
+
+// base is the point that the far side is said to be at; zero: it has nothing, or a state
+// tells.
+func (list points) base(since *Since) (transfer.Point, error) {
+	if since.State != nil || !since.Last && since.Point == "" {
+		return transfer.Point{}, nil
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		if since.Last || list[i].Is(since.Point) {
+			return list[i], nil
+		}
+	}
+	if since.Last {
+		return transfer.Point{}, fmt.Errorf("-since last: %w: begin with -full, or with -since and a state of the far side (clonecratesio import -state FILE, there)", ErrNoPoint)
+	}
+	return transfer.Point{}, fmt.Errorf("-since %s: %w: give the file of a state of the far side (clonecratesio import -state FILE, there), or -full", since.Point, ErrNoPoint)
+}

@@ -1,0 +1,333 @@
+package send
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
+)
+
+// A writer writes the volumes of a transfer.
+type writer struct {
+	cfg      *Config
+	plan     *plan
+	out      durable.FS
+	room     room
+	manifest *transfer.Manifest
+	bundles  int // of the transfer, so far
+	kept     int
+}
+
+func (w *writer) write(ctx context.Context) error {
+	if w.room.limit <= 0 {
+		return &VolumeError{transfer.NoteName, w.cfg.Volume - w.room.limit, w.cfg.Volume}
+	}
+	w.manifest.Files = []transfer.File{{Name: transfer.BlocksName}}
+	for _, name := range []string{indexName, factsName} {
+		if err := w.copy(ctx, w.cfg.Sent, name, path.Base(name), nil); err != nil {
+			return err
+		}
+	}
+	if err := w.whole(ctx); err != nil {
+		return err
+	}
+	if err := w.parts(ctx); err != nil {
+		return err
+	}
+	w.manifest.Volumes = w.room.volume
+	blocks, err := w.parity(ctx)
+	if err != nil {
+		return err
+	}
+	return w.end(blocks)
+}
+
+// file is the path of a file of the transfer, below Config.Out.
+func (w *writer) file(volume int, name string) string {
+	return path.Join(w.manifest.Folder(), transfer.VolumeName(volume), name)
+}
+
+// folder makes the folder of a volume, and removes what a kill has left in it.
+func (w *writer) folder(volume int) error {
+	dir := path.Dir(w.file(volume, ""+transfer.NoteName))
+	if err := w.out.MkdirAll(dir); err != nil {
+		return err
+	}
+	return durable.RemoveFiles(w.out, dir, func(name string) bool {
+		return durable.IsTemp(name) || strings.HasSuffix(name, bundle.PartExt)
+	})
+}
+
+// choose chooses the volume of a file, and makes its folder.
+func (w *writer) choose(name string, size int64) (volume int, err error) {
+	before := w.room.volume
+	if volume, err = w.room.put(name, size); err != nil || volume == before {
+		return volume, err
+	}
+	return volume, w.folder(volume)
+}
+
+func (w *writer) add(f transfer.File) { w.manifest.Files = append(w.manifest.Files, f) }
+
+// whole copies bundles and segments of the mirror.
+func (w *writer) whole(ctx context.Context) error {
+	sums, err := w.checksums(ctx)
+	if err != nil {
+		return err
+	}
+	for _, list := range []struct {
+		names []string
+		dir   string
+		name  func(int) string
+	}{
+		{w.plan.Bundles, w.cfg.Dirs.Bundles, bundle.FileName},
+		{w.plan.Segments, w.cfg.Dirs.DeepOrUsual(), deep.FileName},
+	} {
+		if len(list.names) == 0 {
+			continue
+		}
+		folder, err := durable.Open(list.dir)
+		if err != nil {
+			return err
+		}
+		for i, name := range list.names {
+			sum := sums[name]
+			if err := w.copy(ctx, folder, name, list.name(i), &sum); err != nil {
+				return errors.Join(err, folder.Close())
+			}
+		}
+		if err := folder.Close(); err != nil {
+			return err
+		}
+	}
+	w.bundles = len(w.plan.Bundles)
+	return nil
+}
+
+// checksum is what the catalog says of a file of the mirror.
+type checksum struct {
+	sum     crate.Checksum
+	entries int
+}
+
+func (w *writer) checksums(ctx context.Context) (map[string]checksum, error) {
+	all := map[string]checksum{}
+	bundles, err := w.cfg.Mirror.Catalog.Bundles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	segments, err := w.cfg.Mirror.Catalog.Segments(ctx)
+	for _, b := range append(bundles, segments...) {
+		all[b.Name] = checksum{b.Checksum, b.Entries}
+	}
+	return all, err
+}
+
+// copy copies a file into a volume, and hashes it on its way. want is what the catalog says
+// of it; nil: nothing.
+func (w *writer) copy(ctx context.Context, from durable.Reader, source, name string, want *checksum) error {
+	in, err := from.Open(source)
+	if errors.Is(err, fs.ErrNotExist) && want != nil {
+		return fmt.Errorf("%s is not there any more: begin again with another -since, or -full: %w", source, err)
+	}
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	volume, err := w.choose(name, info.Size())
+	if err != nil {
+		return err
+	}
+	f := transfer.File{Volume: volume, Name: name, Size: info.Size()}
+	if want != nil {
+		f.SHA256, f.Entries = want.sum, want.entries
+		if _, err := bundle.ParseFileName(name); err != nil {
+			f.Entries = 0
+		}
+		if sum, size, err := w.hash(volume, name); err == nil && sum == want.sum && size == f.Size {
+			w.kept++
+			w.add(f)
+			return nil
+		}
+	}
+	out, err := durable.CreateWhole(w.out, w.file(volume, name), "")
+	if err != nil {
+		return err
+	}
+	sum, _, err := crate.Hash(io.TeeReader(until{ctx, in}, out))
+	if err == nil && want != nil && sum != want.sum {
+		err = fmt.Errorf("%s is damaged: its sha256 is %s, and the catalog has %s: clonecratesio verify -repair mends it", source, sum, want.sum)
+	}
+	if err != nil {
+		return errors.Join(err, out.Discard())
+	}
+	f.SHA256 = sum
+	w.add(f)
+	return out.Replace()
+}
+
+// hash hashes a file of the transfer that is there.
+func (w *writer) hash(volume int, name string) (sum crate.Checksum, size int64, err error) {
+	f, err := w.out.Open(w.file(volume, name))
+	if err != nil {
+		return sum, 0, err
+	}
+	defer f.Close()
+	return crate.Hash(f)
+}
+
+// end writes what is in every volume; the manifest last, which makes it one.
+func (w *writer) end(blocks []byte) error {
+	w.manifest.Files[0].Size = int64(len(blocks))
+	w.manifest.Files[0].SHA256, _, _ = crate.Hash(bytes.NewReader(blocks))
+	note, err := w.manifest.Seal(w.cfg.Signers...)
+	if err != nil {
+		return err
+	}
+	for _, file := range []struct {
+		name string
+		data []byte
+	}{{transfer.BlocksName, blocks}, {transfer.NoteName, note}} {
+		for v := 1; v <= w.manifest.Volumes; v++ {
+			if err := durable.WriteFile(w.out, w.file(v, file.name), file.data); err != nil {
+				return err
+			}
+		}
+	}
+	if err := w.out.SyncDir(w.manifest.Folder()); err != nil {
+		return err
+	}
+	return w.out.SyncDir(".")
+}
+
+func (w *writer) result() *Result {
+	return &Result{Manifest: w.manifest, Crates: w.plan.Crates, Bytes: w.manifest.Bytes(), Folder: w.manifest.Folder(), Kept: w.kept}
+}
+
+// until is a reader that ends with a context.
+type until struct {
+	ctx context.Context // of one copy
+	r   io.Reader
+}
+
+func (u until) Read(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, context.Cause(u.ctx)
+	}
+	return u.r.Read(p)
+}
+
+// parity writes the files of parity, and returns the checksums of all pieces.
+func (w *writer) parity(ctx context.Context) ([]byte, error) {
+	layout := w.manifest.Layout()
+	if layout.ParitySize() == 0 {
+		return nil, nil
+	}
+	open := map[string]durable.File{}
+	defer func() {
+		for _, f := range open {
+			f.Close()
+		}
+	}()
+	source := func(f *transfer.File) (io.ReaderAt, error) {
+		if context.Cause(ctx) != nil {
+			return nil, context.Cause(ctx)
+		}
+		if open[f.Name] == nil {
+			file, err := w.out.Open(w.file(f.Volume, f.Name))
+			if err != nil {
+				return nil, err
+			}
+			open[f.Name] = file
+		}
+		return open[f.Name], nil
+	}
+	out := &parityWriter{w: w, left: layout.ParitySize()}
+	blocks, err := layout.Encode(source, out)
+	if err = errors.Join(err, out.close(err == nil)); context.Cause(ctx) != nil {
+		err = context.Cause(ctx)
+	}
+	w.manifest.Volumes = w.room.volume
+	return blocks, err
+}
+
+// parityWriter puts parity into volumes, piece by piece.
+type parityWriter struct {
+	w    *writer
+	left int64 // bytes still to come
+	n    int   // files so far
+	file *durable.WholeFile
+	is   transfer.File
+	room int64 // of the file
+	hash hasher
+}
+
+// Write implements io.Writer; p is a piece.
+func (o *parityWriter) Write(p []byte) (int, error) {
+	if o.room < int64(len(p)) {
+		if err := o.close(true); err != nil {
+			return 0, err
+		}
+		if err := o.begin(int64(len(p))); err != nil {
+			return 0, err
+		}
+	}
+	n, err := o.file.Write(p)
+	o.hash.Write(p[:n])
+	o.room -= int64(n)
+	o.left -= int64(n)
+	o.is.Size += int64(n)
+	return n, err
+}
+
+// begin begins the next file.
+func (o *parityWriter) begin(piece int64) (err error) {
+	o.n++
+	room := &o.w.room
+	if room.left() < piece {
+		room.next()
+		if err := o.w.folder(room.volume); err != nil {
+			return err
+		}
+	}
+	o.room = min(o.left, room.left()/piece*piece)
+	o.is = transfer.File{Name: transfer.ParityName(o.n)}
+	if o.is.Volume, err = o.w.choose(o.is.Name, o.room); err != nil {
+		return err
+	}
+	if o.room == 0 {
+		return &VolumeError{o.is.Name, piece, room.limit}
+	}
+	o.hash = newHasher()
+	o.file, err = durable.CreateWhole(o.w.out, o.w.file(o.is.Volume, o.is.Name), "")
+	return err
+}
+
+// close ends a file.
+func (o *parityWriter) close(good bool) error {
+	if o.file == nil {
+		return nil
+	}
+	file := o.file
+	o.file = nil
+	if !good {
+		return file.Discard()
+	}
+	o.hash.Sum(o.is.SHA256[:0])
+	o.w.add(o.is)
+	return file.Replace()
+}
