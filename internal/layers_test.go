@@ -37,14 +37,17 @@ var floors = [][]string{
 	},
 	{
 		// jobs that run the others
+		"internal/transfer/receive",
 		"internal/follow",
 		"internal/demo",
 		"internal/status",
 		"internal/inspect",
 	},
 	{
-		// into the deep archive
+		// into the deep archive,
+		// and over an air gap
 		"internal/repack",
+		"internal/transfer/send",
 	},
 	{
 		// jobs and servers:
@@ -102,6 +105,7 @@ var floors = [][]string{
 		"internal/store/cache",
 		"internal/bucket/s3",
 		"internal/bundle/lists",
+		"internal/transfer",
 		"internal/root",
 		"internal/bucket/download",
 		"internal/work",

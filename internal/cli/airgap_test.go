@@ -29,3 +29,25 @@ func TestAirgap(t *testing.T) {
 		}
 	}
 }
+
+// TestAirgapGuide: the commands of docs/Airgap-Guide.md are those that the script
+// airgap_guide runs.
+func TestAirgapGuide(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/Airgap-Guide.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile("testdata/script/airgap_guide.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := regexp.MustCompile(`(?m)^\$ (clonecratesio .*)$`).FindAllStringSubmatch(string(doc), -1)
+	if len(commands) < 10 {
+		t.Errorf("docs/Airgap-Guide.md has %d commands", len(commands))
+	}
+	for _, c := range commands {
+		if !strings.Contains(string(script), c[1]) {
+			t.Errorf("the script does not run: %s", c[1])
+		}
+	}
+}

@@ -38,7 +38,7 @@ func Root(a *App) *cli.Command {
 		Suggest:               true,
 		Commands: []*cli.Command{
 			demoCommand(a), syncCommand(a), planCommand(a), downloadCommand(a, "download"), sidecarsCommand(a, "sidecars"),
-			extractCommand(a, "extract"), serveCommand(a), exportCommand(a), doctorCommand(a), statusCommand(a), diffCommand(a), verifyCommand(a), inspectCommand(a),
+			extractCommand(a, "extract"), serveCommand(a), exportCommand(a), importCommand(a), doctorCommand(a), statusCommand(a), diffCommand(a), verifyCommand(a), inspectCommand(a),
 			reindexCommand(a), pruneCommand(a), repackCommand(a), quarantineCommand(a), acceptCommand(a),
 			keyCommand(a), attestCommand(a), proveCommand(a), checkCommand(a),
 		},

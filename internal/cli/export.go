@@ -29,6 +29,7 @@ type exportConfig struct {
 	verifyExisting bool
 	acceptShrink   bool
 	gitIndex       bool
+	transfer       transferConfig
 	log            flags.Log
 	progress       flags.Progress
 
@@ -39,8 +40,8 @@ func exportCommand(a *App) *cli.Command {
 	var cfg exportConfig
 	return &cli.Command{
 		Name:         "export",
-		Usage:        "make a tree of the mirror that any web server, or a disk, gives to cargo",
-		ArgsUsage:    "-static DIR [-public-url URL] [-as-of DAY] [-mirror DIR] [options]",
+		Usage:        "make a tree of the mirror that any web server, or a disk, gives to cargo; or a transfer over an air gap",
+		ArgsUsage:    "-static DIR [-public-url URL] [-as-of DAY] [-mirror DIR] [options]\n       clonecratesio export -to DIR -full | -since last [-volume SIZE] [-parity N%] [-sign KEY] [-plan]",
 		Description:  helpText("export", "exit-codes"),
 		Flags:        cfg.flags(),
 		OnUsageError: program.OnUsageError,
@@ -58,12 +59,20 @@ func (cfg *exportConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "git-index", Value: true, Usage: "make index.git beside the sparse index, for cargo before 1.68 and for file: URLs, where cargo reads nothing else; without git, and for http, a warning takes its place", Destination: &cfg.gitIndex},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "take index files out of the tree even if they are more than one in twenty", Destination: &cfg.acceptShrink},
 	)
+	list = append(list, cfg.transfer.flags()...)
 	list = append(list, cfg.log.Flags()...)
 	return append(list, cfg.progress.Flags()...)
 }
 
 // check refuses what makes no sense, before anything is touched.
 func (cfg *exportConfig) check() error {
+	if carries, err := cfg.transfer.check(); carries || err != nil {
+		if cfg.static != "" && err == nil {
+			err = flags.Usagef("give either -static, for a tree, or -to, for a transfer")
+		}
+		cfg.dirs.Fill()
+		return errors.Join(err, cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
+	}
 	if cfg.static == "" {
 		return flags.Usagef("provide -static, the folder of the tree")
 	}
@@ -85,6 +94,9 @@ func (cfg *exportConfig) check() error {
 // export runs the command.
 func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
+	if cfg.transfer.to != "" {
+		return a.transfer(ctx, &cfg.dirs.Dirs, &cfg.transfer, log)
+	}
 	v, err := reader.Open(ctx, reader.Config{Dirs: cfg.dirs.Dirs, Log: log})
 	if err != nil {
 		return err

@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer/receive"
+)
+
+// importConfig is the flags of import.
+type importConfig struct {
+	dirs         flags.Dirs
+	from         []string
+	keys         []string
+	unsigned     bool
+	acceptShrink bool
+	undo         bool
+	state        string
+	log          flags.Log
+	progress     flags.Progress
+}
+
+func importCommand(a *App) *cli.Command {
+	var cfg importConfig
+	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
+		&cli.StringSliceFlag{Name: "from", Usage: "take the volumes that are in `DIR`, or in folders of it; may be given several times", Destination: &cfg.from, TakesFile: true},
+		&cli.StringSliceFlag{Name: "key", Usage: "public `KEY`, or its file, by which a transfer must be signed; of several keys one is enough", Destination: &cfg.keys, TakesFile: true},
+		&cli.BoolFlag{Name: "unsigned", Usage: "take transfers that anybody may have made", Destination: &cfg.unsigned},
+		&cli.BoolFlag{Name: "accept-shrink", Usage: "take an index that has lost many crates, or is older than the one that is here", Destination: &cfg.acceptShrink},
+		&cli.BoolFlag{Name: "undo", Usage: "take the last import back: what is served is what it was before", Destination: &cfg.undo},
+		&cli.StringFlag{Name: "state", Usage: "write what is held here to `FILE`, for the sending side (export -since FILE)", Destination: &cfg.state, TakesFile: true},
+	)
+	list = append(list, cfg.log.Flags()...)
+	return &cli.Command{
+		Name:         "import",
+		Usage:        "take what was carried over an air gap, and serve it",
+		ArgsUsage:    "-from DIR [-from DIR2] -key KEY [-mirror DIR] | -undo | -state FILE",
+		Description:  helpText("import", "exit-codes"),
+		Flags:        append(list, cfg.progress.Flags()...),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.importTransfer(ctx, &cfg) }),
+	}
+}
+
+// check refuses what makes no sense, before anything is touched.
+func (cfg *importConfig) check() error {
+	jobs := 0
+	for _, asked := range []bool{len(cfg.from) > 0, cfg.undo, cfg.state != ""} {
+		if asked {
+			jobs++
+		}
+	}
+	switch {
+	case jobs != 1:
+		return flags.Usagef("give one of -from, -undo and -state")
+	case len(cfg.from) > 0 && (len(cfg.keys) > 0) == cfg.unsigned:
+		return flags.Usagef("give -key, the public key of the sending side; or -unsigned, if anybody may have made this")
+	}
+	cfg.dirs.Fill()
+	var err error
+	if len(cfg.from) == 0 {
+		err = cfg.dirs.Check()
+	}
+	return errors.Join(cfg.log.Check(), cfg.progress.Check(), err)
+}
+
+// importTransfer runs the command.
+func (a *App) importTransfer(ctx context.Context, cfg *importConfig) error {
+	_, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
+	job, err := a.importJob(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	switch {
+	case cfg.undo:
+		at, err := receive.Back(ctx, job)
+		if err == nil {
+			fmt.Fprintf(a.Stdout, "the last import was taken back: %s is at %s again\n", cfg.dirs.Crates, receive.Where(at))
+		}
+		return err
+	case cfg.state != "":
+		return a.writeState(ctx, cfg, job)
+	}
+	result, err := receive.Run(ctx, job)
+	if result != nil && (err == nil || len(result.Taken) > 0) {
+		result.Print(a.Stdout)
+	}
+	if err != nil {
+		return receive.Verdict(err)
+	}
+	return result.Verdict()
+}
+
+func (a *App) importJob(ctx context.Context, cfg *importConfig, log *slog.Logger) (job receive.Config, err error) {
+	run := flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches, Bundle: true, BundleMode: "only", Net: flags.Net{Protocol: "auto"}}
+	job = receive.Config{From: cfg.from, AcceptShrink: cfg.acceptShrink, Log: log}
+	for _, key := range cfg.keys {
+		keys, err := signing.OpenPublic(key)
+		if err != nil {
+			return job, err
+		}
+		job.Keys = append(job.Keys, keys...)
+	}
+	run.Origin.URLs = crate.CratesIOURLs
+	job.Home = a.HomeConfig(&run, log)
+	job.Home.Manifest = cfg.dirs.Manifest
+	return job, nil
+}
+
+// writeState writes what is held.
+func (a *App) writeState(ctx context.Context, cfg *importConfig, job receive.Config) (err error) {
+	folder, err := a.Folder(filepath.Dir(cfg.state))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	err = durable.FillFile(folder, filepath.Base(cfg.state), func(w io.Writer) error {
+		at, err := receive.State(ctx, job, w)
+		if err == nil {
+			fmt.Fprintf(a.Stdout, "%s says what is held at %s: clonecratesio export -since %s -to DIR, on the sending side\n", cfg.state, at.ID(), filepath.Base(cfg.state))
+		}
+		return err
+	})
+	return err
+}

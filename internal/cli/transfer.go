@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer/send"
+)
+
+// transferConfig is the flags of export that make a transfer over an air gap.
+type transferConfig struct {
+	to       string
+	since    string
+	full     bool
+	plan     bool
+	volume   string
+	parity   string
+	keys     []string
+	password flags.Password
+
+	bytes   int64 // of -volume, after check
+	percent int   // of -parity, after check
+}
+
+func (cfg *transferConfig) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "to", Usage: "make a transfer over an air gap, as a folder in `DIR`, which import takes on the far side (docs/Airgap-Guide.md)", Destination: &cfg.to, TakesFile: true},
+		&cli.StringFlag{Name: "since", Usage: "with -to: carry what the far side lacks: since the `last` transfer, since another one by its number (16, or 16-9f8e7d6c), or by the file of a state of the far side (import -state)", Destination: &cfg.since, TakesFile: true},
+		&cli.BoolFlag{Name: "full", Usage: "with -to: carry all", Destination: &cfg.full},
+		&cli.BoolFlag{Name: "plan", Usage: "with -to: say how much is to be carried, and write nothing there", Destination: &cfg.plan},
+		&cli.StringFlag{Name: "volume", Value: "4GiB", Usage: "with -to: `SIZE` of a volume, such as 700MB or 32GiB. No volume, and no file, has as many bytes, so 4GiB is good for FAT32", Destination: &cfg.volume},
+		&cli.StringFlag{Name: "parity", Usage: "with -to: add `N%` of parity, out of which import rebuilds what is damaged or lost on the way, as long as it is less", Destination: &cfg.parity},
+		&cli.StringSliceFlag{Name: "sign", Usage: "with -to: sign with the private key in `FILE`, of any kind; may be given several times", Destination: &cfg.keys, TakesFile: true},
+		cfg.password.Flag(),
+	}
+}
+
+// minVolume is room for a crate of the usual size, and what each volume has beside.
+const minVolume = 64 << 10
+
+// check refuses what makes no sense. It reports whether a transfer is meant.
+func (cfg *transferConfig) check() (meant bool, err error) {
+	if cfg.to == "" && cfg.since == "" && !cfg.full && !cfg.plan && cfg.parity == "" && len(cfg.keys) == 0 {
+		return false, nil
+	}
+	switch {
+	case cfg.to == "":
+		return true, flags.Usagef("provide -to, the folder of the transfer")
+	case cfg.full == (cfg.since != ""):
+		return true, flags.Usagef("give either -full, for all, or -since, for what the far side lacks")
+	}
+	if cfg.bytes, err = flags.ParseSize(cfg.volume); err != nil || cfg.bytes < minVolume {
+		return true, flags.Usagef("-volume %q is not a size of 64KiB or more, such as 4GiB", cfg.volume)
+	}
+	cfg.bytes-- // FAT32 takes files of less than 4 GiB
+	if cfg.parity != "" {
+		cfg.percent, err = strconv.Atoi(strings.TrimSuffix(cfg.parity, "%"))
+		if err != nil || cfg.percent < 0 || cfg.percent > 100 {
+			return true, flags.Usagef("-parity %q is not 0%% to 100%%", cfg.parity)
+		}
+	}
+	return true, nil
+}
+
+// what is what the far side is said to have.
+func (cfg *transferConfig) what() send.Since {
+	switch {
+	case cfg.full:
+		return send.Since{}
+	case cfg.since == "last":
+		return send.Since{Last: true}
+	case transfer.IsID(cfg.since):
+		return send.Since{Point: cfg.since}
+	}
+	return send.Since{Name: cfg.since, State: func() (io.ReadCloser, error) { return os.Open(cfg.since) }}
+}
+
+// signers opens the private keys.
+func (cfg *transferConfig) signers(ctx context.Context, stderr io.Writer) (keys []*signing.Signer, err error) {
+	for _, file := range cfg.keys {
+		key, err := signing.OpenPrivate(file, cfg.password.Ask(ctx, stderr, file))
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// transfer makes a transfer.
+func (a *App) transfer(ctx context.Context, dirs *home.Dirs, cfg *transferConfig, log *slog.Logger) (err error) {
+	var closers home.Closers
+	defer func() { err = errors.Join(err, closers.Close()) }()
+	keys, err := cfg.signers(ctx, a.Stderr)
+	if err != nil {
+		return err
+	}
+	mirror, err := home.OpenReader(ctx, dirs)
+	if err != nil {
+		return err
+	}
+	closers.Add(mirror.Close)
+	dir := filepath.Join(dirs.State(), "sent")
+	sent, err := a.Folder(dir)
+	if err != nil {
+		return err
+	}
+	closers.Add(sent.Close)
+	lock, err := durable.Lock(filepath.Join(dir, "lock"), durable.Self(filepath.Base(os.Args[0])+" export -to "+cfg.to))
+	if err != nil {
+		return err
+	}
+	closers.Add(lock.Release)
+	job := send.Config{
+		Mirror: mirror, Dirs: dirs, Sent: sent, Since: cfg.what(), Volume: cfg.bytes, Parity: cfg.percent, Signers: keys, Log: log,
+	}
+	if cfg.plan {
+		result, err := send.Plan(ctx, job)
+		if err == nil {
+			result.PrintPlan(a.Stdout)
+		}
+		return err
+	}
+	job.Out = func() (durable.FS, error) { return a.Folder(cfg.to) }
+	result, err := send.Run(ctx, job)
+	if errors.As(err, new(*send.VolumeError)) || errors.Is(err, send.ErrNoPoint) {
+		return flags.Usagef("%w", err)
+	}
+	if err == nil {
+		result.Print(a.Stdout, cfg.to)
+	}
+	return err
+}
