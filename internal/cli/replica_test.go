@@ -31,7 +31,7 @@ func folderBucket(t *testing.T) (bucket.Bucket, string) {
 func replicaConfig(t *testing.T, address string) *serveConfig {
 	t.Helper()
 	cfg := serveConfigOf(filepath.Join(t.TempDir(), "replica"))
-	cfg.store, cfg.fetchedCacheGB = flags.Bucket{Address: address}, 1
+	cfg.store, cfg.fetchedCacheGB = flags.Store{URL: address}, 1
 	return cfg
 }
 

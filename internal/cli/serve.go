@@ -31,7 +31,7 @@ type serveConfig struct {
 	maxConns        int
 	cacheMB         int64
 	deepCacheGB     int64
-	store           flags.Bucket
+	store           flags.Store
 	fetchedCacheGB  int64
 	adminListen     flags.Listen
 	log             flags.Log
@@ -58,7 +58,7 @@ func (cfg *serveConfig) flags() []cli.Flag {
 		&cli.IntFlag{Name: "max-conns", Usage: "at most `N` connections at a time, others wait; 0 = as many as the limit of open files allows", Destination: &cfg.maxConns},
 		&cli.Int64Flag{Name: "index-cache-mb", Value: 64, Usage: "keep up to `N` MiB of index files in memory", Destination: &cfg.cacheMB},
 		&cli.Int64Flag{Name: "deep-cache-gb", Value: 5, Usage: "keep up to `N` GiB of crates that were rebuilt from the deep archive, in files; 0 = none", Destination: &cfg.deepCacheGB},
-		cfg.store.Flag("be a replica, in -mirror, of"),
+		cfg.store.Flag("be a replica, in -mirror, of the mirror in this bucket"),
 		&cli.Int64Flag{Name: "cache-gb", Value: 10, Usage: "with -store, keep up to `N` GiB of crates that were fetched from the bucket, in files; 0 = none", Destination: &cfg.fetchedCacheGB},
 		cfg.adminListen.Flag("admin-listen", "127.0.0.1:9091"),
 	)
@@ -85,7 +85,7 @@ func (cfg *serveConfig) check() error {
 	if _, err := publicurl.Parse(cfg.publicURL); err != nil {
 		return flags.Usagef("-public-url: %w", err)
 	}
-	return cfg.log.Check()
+	return errors.Join(cfg.log.Check(), cfg.store.Check())
 }
 
 // serve runs the command.
@@ -146,7 +146,7 @@ func (a *App) openMirror(ctx context.Context, cfg *serveConfig, log *slog.Logger
 	}()
 	view := reader.Config{Dirs: cfg.dirs.Dirs, Limits: home.Limits{DeepCache: cfg.deepCacheGB << 30, Packs: packed.UsualPacks, Deep: packed.NewMetrics()}, Log: log}
 	m.metrics = append(m.metrics, view.Limits.Deep)
-	if cfg.store.Named() {
+	if cfg.store.URL != "" {
 		if err := a.follow(ctx, cfg, m, &view); err != nil {
 			return nil, err
 		}

@@ -26,7 +26,7 @@ type replicaStatus struct {
 // follow makes the folder a replica of the bucket, and keeps it one as long as m is
 // open. It says in view how that is read.
 func (a *App) follow(ctx context.Context, cfg *serveConfig, m *servedMirror, view *reader.Config) error {
-	b, err := cfg.store.OpenToRead(ctx, view.Log)
+	b, err := cfg.store.Open(ctx, true, view.Log)
 	if err != nil {
 		return err
 	}
