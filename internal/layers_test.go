@@ -66,6 +66,7 @@ var floors = [][]string{
 		"internal/pages",
 		"internal/attest",
 		"internal/replica",
+		"internal/peer",
 	},
 	{
 		// what is held, and
@@ -108,6 +109,7 @@ var floors = [][]string{
 		"internal/transfer",
 		"internal/root",
 		"internal/bucket/download",
+		"internal/bucket/web",
 		"internal/work",
 	},
 	{

@@ -14,6 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
@@ -111,7 +112,7 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 	pages := pages.New(pages.Config{Mirror: v, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Log: log})
 	defer pages.Close()
 	server.OnShutdown(pages.Close)
-	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, LogDir: cfg.dirs.Statements, Log: log})
+	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.cacheMB << 20, LogDir: cfg.dirs.Statements, Peers: peer.Handler(m.peers), Log: log})
 	stopAdmin, err := cfg.serveAdmin(m, h, server, log)
 	if err != nil {
 		return errors.Join(err, server.Close())
@@ -132,13 +133,14 @@ func (a *App) serve(ctx context.Context, cfg *serveConfig) (err error) {
 type servedMirror struct {
 	view    *reader.View
 	replica *replica.Replica // nil: it is no replica
+	peers   peer.Source
 	metrics []prometheus.Collector
 	home.Closers
 }
 
 // openMirror opens what is served.
 func (a *App) openMirror(ctx context.Context, cfg *serveConfig, log *slog.Logger) (_ *servedMirror, err error) {
-	m := new(servedMirror)
+	m := &servedMirror{peers: peer.NewFolder(&cfg.dirs.Dirs)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.Close())

@@ -4,10 +4,12 @@ import (
 	"context"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/fetched"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
 )
@@ -39,6 +41,7 @@ func (a *App) follow(ctx context.Context, cfg *serveConfig, m *servedMirror, vie
 		return err
 	}
 	m.Add(m.replica.Close)
+	m.peers = peer.Bucket{Reader: requests, Taken: func() *root.Root { return m.replica.State().Root }}
 	view.Dirs.Remote, view.Interval = source, replicaInterval
 	view.Limits.FetchedCache, view.Limits.Fetched = cfg.fetchedCacheGB<<30, fetched.NewMetrics()
 	m.metrics = append(append(m.metrics, view.Limits.Fetched), m.replica.Collectors(requests)...)

@@ -22,11 +22,12 @@ const (
 	routeSnapshot               // /snapshot/2026-03-01/config.json, /snapshot/2026-03-01/se/rd/serde
 	routePoints                 // /api/v1/snapshots, /api/v1/snapshots/2026-03-01
 	routeLog                    // /log/checkpoint, /log/tile/...
+	routePeers                  // /replicate/...: another handler's
 	routeNone                   // a path of cargo's at which nothing can ever be
 	numberOfRoutes = iota
 )
 
-var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "search", "api", "snapshot", "api", "log", "none"}
+var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "search", "api", "snapshot", "api", "log", "replicate", "none"}
 
 // A target is what a path asks for.
 type target struct {
@@ -86,6 +87,9 @@ func parsePath(path string) target {
 	}
 	if rest, ok := strings.CutPrefix(path, "/log/"); ok {
 		return parseLog(rest)
+	}
+	if strings.HasPrefix(path, "/replicate/") {
+		return target{route: routePeers}
 	}
 	if rest, ok := strings.CutPrefix(path, "/crates/"); ok {
 		return parseCrate(rest)

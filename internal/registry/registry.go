@@ -16,6 +16,7 @@
 //	/snapshot/{point}/config.json           as below /index/, of a point in the past
 //	/snapshot/{point}/{ab/cd}/{name}
 //	/crates/{name}/{version}/{sha256}.crate   bytes that a version has or had
+//	/replicate/...                          bundles for other mirrors (package peer)
 //	/api/v1/snapshots                       the days of the past that are kept
 //	/api/v1/snapshots/{point}               the commit that is served for it
 //
@@ -110,6 +111,9 @@ type Config struct {
 	// Pages gets every request that is not cargo's, the path of PublicURL taken
 	// away. If nil, they are answered 404.
 	Pages http.Handler
+	// Peers gets every request below /replicate/, the path of PublicURL taken away. If
+	// nil, there is nothing.
+	Peers http.Handler
 	// CacheSize is how many bytes of rendered index files are kept, a quarter of it
 	// for snapshots. If 0, 64 MiB.
 	CacheSize int64
@@ -127,6 +131,7 @@ const defaultCacheSize = 64 << 20
 type Handler struct {
 	mirror    Mirror
 	pages     http.Handler // may be nil
+	peers     http.Handler // may be nil
 	publicURL publicurl.URL
 	logDir    string
 	log       *slog.Logger
@@ -142,7 +147,7 @@ type Handler struct {
 func New(cfg Config) *Handler {
 	size := cmp.Or(cfg.CacheSize, defaultCacheSize)
 	h := &Handler{
-		mirror: cfg.Mirror, pages: cfg.Pages, log: cfg.Log, metrics: newMetrics(cfg.Mirror),
+		mirror: cfg.Mirror, pages: cfg.Pages, peers: cfg.Peers, log: cfg.Log, metrics: newMetrics(cfg.Mirror),
 		publicURL: cfg.PublicURL, logDir: cfg.LogDir, cache: newCache(size - size/4), snapshots: newCache(size / 4),
 	}
 	if h.log == nil {
@@ -210,6 +215,12 @@ func (h *Handler) answer(w *response, r *http.Request, t target) error {
 			return errNoPages
 		}
 		h.pages.ServeHTTP(w, r)
+		return nil
+	case routePeers:
+		if h.peers == nil {
+			return errNoSuchPath
+		}
+		h.peers.ServeHTTP(w, r)
 		return nil
 	case routeConfig:
 		return h.config(w, r)

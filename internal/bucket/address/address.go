@@ -20,6 +20,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/s3"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/web"
 )
 
 // Options says how a bucket is opened. Its zero value is usual.
@@ -37,6 +38,16 @@ func Open(ctx context.Context, address string, opts Options) (bucket.Bucket, err
 		return b, err
 	}
 	return b, bucket.Probe(ctx, b)
+}
+
+// OpenReader opens a bucket to be read, which may be one that a web server shows as well:
+// https://HOST/replicate/.
+func OpenReader(ctx context.Context, address string, opts Options) (bucket.Reader, error) {
+	if strings.HasPrefix(address, "http://") || strings.HasPrefix(address, "https://") {
+		return web.Open(address)
+	}
+	opts.ReadOnly = true
+	return Open(ctx, address, opts)
 }
 
 func open(ctx context.Context, address string, opts Options) (bucket.Bucket, error) {

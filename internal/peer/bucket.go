@@ -1,0 +1,25 @@
+package peer
+
+import (
+	"context"
+	"io/fs"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+)
+
+// Bucket is the mirror in a bucket as a replica has taken it.
+type Bucket struct {
+	bucket.Reader
+	Taken func() *root.Root // nil: nothing yet
+}
+
+var _ Source = Bucket{}
+
+// Root implements Source.
+func (b Bucket) Root(context.Context) (*root.Root, error) {
+	if now := b.Taken(); now != nil {
+		return now, nil
+	}
+	return nil, fs.ErrNotExist
+}

@@ -1,0 +1,234 @@
+package peer
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+)
+
+// Folder is a mirror on a disk as a bucket: its finished bundles, and the lists beside
+// them. It reads while others write. Its methods may be called concurrently.
+type Folder struct {
+	dirs home.Dirs
+
+	mu   sync.Mutex // guards what follows
+	sums map[string]hashed
+	last *root.Root
+	at   time.Time // when last was made
+}
+
+// hashed is a list that was hashed.
+type hashed struct {
+	state durable.State
+	sum   crate.Checksum
+}
+
+// fresh is how long a root that was made is shown.
+const fresh = time.Second
+
+// maxList bounds a list that is hashed, in bytes.
+const maxList = 1 << 30
+
+// NewFolder returns the mirror in folders. It touches nothing.
+func NewFolder(d *home.Dirs) *Folder { return &Folder{dirs: *d, sums: map[string]hashed{}} }
+
+var (
+	_ Source        = (*Folder)(nil)
+	_ bucket.Reader = (*Folder)(nil)
+)
+
+// String implements bucket.Reader.
+func (f *Folder) String() string { return f.dirs.Bundles }
+
+// Root implements Source: the bundles that are finished and whole in the catalog, and
+// lie there with a list.
+func (f *Folder) Root(ctx context.Context) (*root.Root, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.last != nil && time.Since(f.at) < fresh {
+		return f.last, nil
+	}
+	r, err := f.root(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing the bundles of %s: %w", f.dirs.Bundles, err)
+	}
+	f.last, f.at = r, time.Now()
+	return r, nil
+}
+
+func (f *Folder) root(ctx context.Context) (*root.Root, error) {
+	var known []catalog.Bundle
+	err := f.dirs.ReadCatalog(ctx, func(c *catalog.Catalog) (err error) {
+		known, err = c.Bundles(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	folder, err := home.OpenIfThere(f.dirs.Bundles)
+	if err == nil && folder == nil {
+		err = &fs.PathError{Op: "open", Path: f.dirs.Bundles, Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	claims, err := lists.FindClaims(folder)
+	if err != nil {
+		return nil, err
+	}
+	// What it is made of says when it was made: nothing else does.
+	r := &root.Root{Format: root.Format, Epoch: 1, Generation: 1, Written: time.Unix(1, 0)}
+	id := sha256.New()
+	for i := range known {
+		file, made, err := f.describe(ctx, folder, claims, &known[i])
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(r.Bundles) == 0 {
+			fmt.Fprintf(id, "%s %s\n", file.Name, file.SHA256)
+		}
+		r.Bundles = append(r.Bundles, file)
+		if made.After(r.Written) {
+			r.Written, r.Generation = made, made.Unix()
+		}
+	}
+	r.ID = base32.StdEncoding.EncodeToString(id.Sum(nil)[:15])
+	return r, nil
+}
+
+// describe says what a root says of a bundle. Errors: fs.ErrNotExist for one that is not
+// to be shown.
+func (f *Folder) describe(ctx context.Context, folder durable.Reader, claims *lists.Claims, b *catalog.Bundle) (file root.File, made time.Time, err error) {
+	beside := claims.Beside(b.Name)
+	if !b.Whole || b.Thrown() || len(beside) == 0 {
+		return file, made, fs.ErrNotExist
+	}
+	info, err := folder.Stat(b.Name)
+	if err != nil {
+		return file, made, err
+	}
+	file = root.File{Name: b.Name, Size: info.Size(), SHA256: b.Checksum, Entries: b.Entries, Bytes: b.Bytes}
+	for _, name := range beside {
+		list, err := f.hash(ctx, folder, name)
+		if err != nil {
+			return file, made, err
+		}
+		file.Lists = append(file.Lists, list)
+	}
+	return file, info.ModTime(), nil
+}
+
+// hash says what a root says of a list. The caller holds mu.
+func (f *Folder) hash(ctx context.Context, folder durable.Reader, name string) (root.File, error) {
+	file, err := folder.Open(name)
+	if err != nil {
+		return root.File{}, err
+	}
+	defer file.Close()
+	state, err := durable.StateOf(file)
+	if err != nil {
+		return root.File{}, err
+	}
+	now := time.Now()
+	known, ok := f.sums[name]
+	if !ok || known.state != state {
+		known.state = state
+		if known.sum, _, err = crate.Hash(io.LimitReader(file, maxList)); err != nil {
+			return root.File{}, err
+		}
+		if state.Settled(now) {
+			f.sums[name] = known
+		}
+	}
+	return root.File{Name: name, Size: state.Size, SHA256: known.sum}, ctx.Err()
+}
+
+// Get implements Source and bucket.Reader.
+func (f *Folder) Get(ctx context.Context, key string, ask bucket.Ask) (io.ReadCloser, bucket.Object, error) {
+	if key == root.Name {
+		return f.getRoot(ctx, ask)
+	}
+	now, err := f.Root(ctx)
+	if err != nil {
+		return nil, bucket.Object{}, err
+	}
+	named, ok := find(now, key)
+	if !ok {
+		return nil, bucket.Object{}, &fs.PathError{Op: "get", Path: key, Err: fs.ErrNotExist}
+	}
+	o := bucket.Object{Key: key, Size: named.Size, Tag: bucket.Tag(`"` + named.SHA256.String() + `"`)}
+	length, err := ask.Check(o)
+	if err != nil {
+		return nil, o, fmt.Errorf("reading %q: %w", key, err)
+	}
+	folder, err := durable.Open(f.dirs.Bundles)
+	if err != nil {
+		return nil, o, err
+	}
+	file, err := folder.Open(path.Base(key))
+	if err = errors.Join(err, folder.Close()); err != nil {
+		return nil, o, err
+	}
+	return section{io.NewSectionReader(file, ask.Offset, length), file}, o, nil
+}
+
+type section struct {
+	io.Reader
+	io.Closer
+}
+
+func (f *Folder) getRoot(ctx context.Context, ask bucket.Ask) (io.ReadCloser, bucket.Object, error) {
+	now, err := f.Root(ctx)
+	if err != nil {
+		return nil, bucket.Object{}, err
+	}
+	data, err := now.Append(nil)
+	if err != nil {
+		return nil, bucket.Object{}, err
+	}
+	sum := sha256.Sum256(data)
+	o := bucket.Object{Key: root.Name, Size: int64(len(data)), Tag: bucket.Tag(`"` + hex.EncodeToString(sum[:]) + `"`), Modified: now.Written}
+	length, err := ask.Check(o)
+	if err != nil {
+		return nil, o, fmt.Errorf("reading %q: %w", root.Name, err)
+	}
+	return io.NopCloser(bytes.NewReader(data[ask.Offset:][:length])), o, nil
+}
+
+// Head implements bucket.Reader.
+func (f *Folder) Head(ctx context.Context, key string) (bucket.Object, error) {
+	body, o, err := f.Get(ctx, key, bucket.Ask{})
+	if err != nil {
+		return o, err
+	}
+	return o, body.Close()
+}
+
+// List implements bucket.Reader.
+func (f *Folder) List(context.Context, string) iter.Seq2[bucket.Object, error] {
+	return func(yield func(bucket.Object, error) bool) {
+		yield(bucket.Object{}, fmt.Errorf("listing %s: %w", f, errors.ErrUnsupported))
+	}
+}

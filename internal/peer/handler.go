@@ -1,0 +1,212 @@
+// Package peer shows a mirror to other mirrors, in the form of a bucket (package root):
+// what they bring home by bundles, ranges and hashes.
+//
+//	/replicate/mirror.json      the root
+//	/replicate/bundles/NAME     a bundle, or the list beside it
+//	/replicate/index/NAME       a bundle of git of the index
+//	/replicate/catalog/NAME     a snapshot of the catalog
+//
+// A replica of a bucket shows what it has taken, and reads on from the bucket. A mirror
+// on a disk ([Folder]) shows its finished bundles; its root is made from the catalog, and
+// names no index: that its peers get where they trust it.
+//
+// Only what the root names can be asked for. ETags are the SHA-256 that the root has, so
+// ranges of one object never mix with those of another.
+package peer
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+)
+
+// Prefix begins the paths that the handler answers.
+const Prefix = "/replicate/"
+
+// Source is a mirror that is shown.
+type Source interface {
+	// Root returns the root. Errors: fs.ErrNotExist if there is nothing to be shown.
+	Root(ctx context.Context) (*root.Root, error)
+	// Get returns bytes of an object that the root names.
+	Get(ctx context.Context, key string, ask bucket.Ask) (io.ReadCloser, bucket.Object, error)
+}
+
+// Handler answers GET and HEAD below Prefix.
+func Handler(s Source) http.Handler { return handler{s} }
+
+type handler struct{ source Source }
+
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	err := h.answer(w, r, strings.TrimPrefix(r.URL.Path, Prefix))
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist):
+		http.Error(w, "This mirror's root does not name it.", http.StatusNotFound)
+	default:
+		http.Error(w, "This mirror cannot show it now. Ask again in a moment.", http.StatusServiceUnavailable)
+	}
+}
+
+func (h handler) answer(w http.ResponseWriter, r *http.Request, key string) error {
+	now, err := h.source.Root(r.Context())
+	if err != nil {
+		return err
+	}
+	if key == root.Name {
+		return showRoot(w, r, now)
+	}
+	f, ok := find(now, key)
+	if !ok {
+		return fs.ErrNotExist
+	}
+	o := &object{ctx: r.Context(), source: h.source, key: key, size: f.Size}
+	if err := o.open(); err != nil { // before anything is said of it
+		return err
+	}
+	defer o.close()
+	header := w.Header()
+	header.Set("ETag", `"`+f.SHA256.String()+`"`)
+	header.Set("Content-Type", "application/octet-stream")
+	header.Set("Cache-Control", "public, max-age=31536000, immutable")
+	oneRange(r)
+	http.ServeContent(w, r, "", time.Time{}, o)
+	return nil
+}
+
+func showRoot(w http.ResponseWriter, r *http.Request, now *root.Root) error {
+	data, err := now.Append(nil)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(data)
+	w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:])+`"`)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-cache")
+	oneRange(r)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+	return nil
+}
+
+// oneRange makes all of an object of many ranges, which are no use to anybody.
+func oneRange(r *http.Request) {
+	if ranges := r.Header["Range"]; len(ranges) > 1 || len(ranges) == 1 && strings.Contains(ranges[0], ",") {
+		r.Header.Del("Range")
+	}
+}
+
+// find returns what a root says of a key.
+func find(r *root.Root, key string) (root.File, bool) {
+	dir, name := path.Split(key)
+	var files []root.File
+	switch dir {
+	case root.BundlesDir + "/":
+		files = r.Bundles
+	case root.DeepDir + "/":
+		files = r.Segments
+	case root.IndexDir + "/":
+		files = r.Index.Chain
+	case root.CatalogDir + "/":
+		if r.Catalog != nil {
+			files = []root.File{r.Catalog.File}
+		}
+	}
+	for _, f := range files {
+		if f.Name == name {
+			return f, true
+		}
+		for _, l := range f.Lists {
+			if l.Name == name {
+				return l, true
+			}
+		}
+	}
+	return root.File{}, false
+}
+
+// piece is how much of an object is asked for at a time, in bytes.
+const piece = 16 << 20
+
+// object reads an object of a source as http.ServeContent likes it: seeking costs
+// nothing, and what is not read is not asked for.
+type object struct {
+	ctx    context.Context // of the request
+	source Source
+	key    string
+	size   int64
+
+	at   int64         // where the next byte is to come from
+	body io.ReadCloser // nil: none is open
+	next int64         // where the next byte of body is from
+	end  int64         // of body
+}
+
+func (o *object) open() error {
+	if o.size == 0 {
+		return nil
+	}
+	body, got, err := o.source.Get(o.ctx, o.key, bucket.Ask{Offset: o.at, Length: piece})
+	if err != nil {
+		return err
+	}
+	if got.Size != o.size {
+		return errors.Join(fmt.Errorf("%s has %d bytes, its root says %d", o.key, got.Size, o.size), body.Close())
+	}
+	o.body, o.next, o.end = body, o.at, min(o.at+piece, o.size)
+	return nil
+}
+
+func (o *object) close() {
+	if o.body != nil {
+		_ = o.body.Close() // it was read from, and nothing else
+		o.body = nil
+	}
+}
+
+// Seek implements io.Seeker.
+func (o *object) Seek(to int64, from int) (int64, error) {
+	switch from {
+	case io.SeekCurrent:
+		to += o.at
+	case io.SeekEnd:
+		to += o.size
+	}
+	if to < 0 {
+		return 0, fs.ErrInvalid
+	}
+	o.at = to
+	return to, nil
+}
+
+// Read implements io.Reader.
+func (o *object) Read(p []byte) (int, error) {
+	if o.at >= o.size {
+		return 0, io.EOF
+	}
+	if o.body == nil || o.next != o.at {
+		o.close()
+		if err := o.open(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := o.body.Read(p)
+	o.at, o.next = o.at+int64(n), o.next+int64(n)
+	if err == io.EOF {
+		if err = nil; o.at < o.end {
+			err = io.ErrUnexpectedEOF
+		}
+		o.close()
+	}
+	return n, err
+}
