@@ -75,7 +75,8 @@ func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 		return nil, err
 	}
 	res = &Result{At: j.At}
-	if t, err := found.next(j.At); t == nil || err != nil { // before anything is made or locked
+	t, err := found.next(j.At)
+	if err != nil || t == nil && !hasLeft(&cfg.Home.Dirs) { // before anything is made or locked
 		return res, err
 	}
 	w, err := home.Open(ctx, cfg.Home)
@@ -88,8 +89,11 @@ func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 	}
 	for {
 		t, err := found.next(j.At)
-		if t == nil || err != nil {
+		if err != nil {
 			return res, err
+		}
+		if t == nil {
+			return res, sweep(w.Bundles, "")
 		}
 		job := &taking{cfg: &cfg, w: w, t: t, journal: j, res: res}
 		if err := job.run(ctx); err != nil {
@@ -117,6 +121,11 @@ func (k *taking) run(ctx context.Context) error {
 	if err := k.openStage(); err != nil {
 		return err
 	}
+	for _, folder := range k.folders() {
+		if err := sweep(folder, k.t.manifest.Folder()); err != nil {
+			return err
+		}
+	}
 	if err := k.stageAll(ctx); err != nil {
 		return err
 	}
@@ -135,5 +144,10 @@ func (k *taking) run(ctx context.Context) error {
 	if err := k.record(ctx); err != nil {
 		return err
 	}
-	return k.clear()
+	for _, folder := range k.folders() {
+		if err := sweep(folder, ""); err != nil {
+			return err
+		}
+	}
+	return nil
 }

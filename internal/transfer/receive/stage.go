@@ -8,12 +8,15 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
@@ -59,6 +62,43 @@ func (k *taking) folders() []durable.FS {
 
 // dir is the folder of the transfer in those.
 func (k *taking) dir() string { return path.Join(arriving, k.t.manifest.Folder()) }
+
+// hasLeft reports whether a run that was stopped has left something staged.
+func hasLeft(d *home.Dirs) bool {
+	_, err := os.Stat(filepath.Join(d.Bundles, arriving))
+	return err == nil
+}
+
+// sweep removes what is staged in a folder, but of the transfer whose folder is given: that
+// of others was taken, or is not to come.
+func sweep(folder durable.FS, but string) error {
+	transfers, err := folder.ReadDir(arriving)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, t := range transfers {
+		if t.Name() == but {
+			continue
+		}
+		dir := path.Join(arriving, t.Name())
+		if err := durable.RemoveFiles(folder, dir, func(string) bool { return true }); err != nil {
+			return err
+		}
+		if err := folder.Remove(dir); err != nil {
+			return err
+		}
+	}
+	if but != "" {
+		return nil
+	}
+	if err := folder.Remove(arriving); err != nil {
+		return err
+	}
+	return folder.SyncDir(".")
+}
 
 // A MissingError says which files of a transfer are neither here nor on the media, nor can
 // be rebuilt.
@@ -206,6 +246,9 @@ var errMedium = errors.New("it cannot be read on the medium")
 // copy copies a file from a medium on which it is whole. The error says what is wrong with
 // the best copy, or with this disk.
 func (k *taking) copy(ctx context.Context, s *staged) error {
+	if s.Size == 0 { // there is nothing to be lost
+		return durable.WriteFile(s.folder, s.path, nil)
+	}
 	why := errNotThere
 	for _, dir := range k.t.folders {
 		medium, err := durable.Open(dir)

@@ -3,8 +3,6 @@ package receive
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -158,37 +156,12 @@ func (k *taking) compare(ctx context.Context) error {
 	return nil
 }
 
-// clear removes what was staged. The folder of the transfer goes first.
-func (k *taking) clear() error {
-	for _, folder := range k.folders() {
-		entries, err := folder.ReadDir(k.dir())
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if err := folder.Remove(path.Join(k.dir(), e.Name())); err != nil {
-				return err
-			}
-		}
-		for _, dir := range []string{k.dir(), arriving} {
-			// That of all transfers may have another one.
-			if err := folder.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && dir == k.dir() {
-				return err
-			}
-		}
-		if err := folder.SyncDir("."); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // catchUp is a run of the main job that asks nobody: the catalog learns what the index
 // says.
 func catchUp(ctx context.Context, cfg *Config, w *home.Writer) (*mirror.Summary, error) {
 	job := mirror.Config{
 		Store: w.Store, Catalog: w.Catalog, Manifest: w.Manifest, State: w.State, Disks: w.Disks(),
-		Out: cfg.Home.Dirs.Crates, BundlesOut: cfg.Home.Dirs.Bundles,
+		Out: cfg.Home.Dirs.Crates, BundlesOut: cfg.Home.Dirs.Bundles, NewsOnly: true,
 	}
 	ix, err := cfg.Home.Dirs.OpenIndex(ctx, cfg.Log)
 	if err != nil {
