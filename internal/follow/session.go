@@ -29,7 +29,7 @@ type SessionConfig struct {
 	Listen func(*Session) (stop func(), err error)
 	// Watch shows the progress of a run until stop is called; ctx is the run's. If
 	// nil, it is not shown.
-	Watch    func(ctx context.Context, p *mirror.Progress) (stop func())
+	Watch func(ctx context.Context, p *mirror.Progress) (stop func())
 	// Push carries what is stored elsewhere. If nil, all stays on the disk.
 	Push     Pusher
 	Activity *Activity    // of the process
@@ -38,9 +38,11 @@ type SessionConfig struct {
 
 // Pusher is what a sync needs of push.Pusher.
 type Pusher interface {
-	// While calls run with a store that it may keep waiting, and carries what that
-	// finishes. ctx of run may end before that of While.
+	// While calls run with a store, and carries what that finishes. ctx of run may end
+	// before that of While.
 	While(ctx context.Context, st store.Store, run func(context.Context, store.Store) error) error
+	// Room is mirror.Config.Room.
+	Room(ctx context.Context) error
 	// Round carries the rest at the end of a round, and says what it has come to.
 	Round(ctx context.Context, done push.Round) error
 }
@@ -110,7 +112,7 @@ func (s *Session) Run(ctx context.Context, job mirror.Config) (*mirror.Summary, 
 	}
 	var summary *mirror.Summary
 	err := s.cfg.Push.While(ctx, s.Store, func(ctx context.Context, st store.Store) (err error) {
-		job.Store = st
+		job.Store, job.Room = st, s.cfg.Push.Room
 		summary, err = mirror.Run(ctx, job)
 		return err
 	})

@@ -83,6 +83,9 @@ type Config struct {
 	Interval    time.Duration         // between commits; default 1 s
 	SecondPass  time.Duration         // after the run, try once more what upstream did not give, and a third time after 12 times as long; 0: never
 
+	// Room is called before each item is begun, and waits until there is room to store
+	// what will come of it. If nil, there is.
+	Room     func(context.Context) error
 	Progress *Progress // counts of the run, for others to read; default: nobody does
 }
 

@@ -91,7 +91,7 @@ func (r *run) work(ctx, user context.Context, todo *plan.Spool, p *pass) error {
 	defer land()
 	g.Go(func() error {
 		defer close(items)
-		return feed(ctx, todo, items)
+		return r.feed(ctx, todo, items)
 	})
 	for range parked * r.cfg.Concurrency {
 		g.Go(func() error {
@@ -122,10 +122,15 @@ func inFlight(ctx, user context.Context, grace time.Duration) (flight context.Co
 	return flight, func() { stop(); abort(nil) }
 }
 
-func feed(ctx context.Context, todo *plan.Spool, to chan<- *result) error {
+func (r *run) feed(ctx context.Context, todo *plan.Spool, to chan<- *result) error {
 	return todo.Each(func(row *catalog.Crate, items []plan.Item) error {
 		j := &job{row: row, left: len(items)}
 		for i := range items {
+			if r.cfg.Room != nil {
+				if err := r.cfg.Room(ctx); err != nil {
+					return err
+				}
+			}
 			select {
 			case to <- &result{item: items[i], job: j, outcome: failed}:
 			case <-ctx.Done():

@@ -67,7 +67,7 @@ func (p *Pusher) push(ctx context.Context, k kind, folder durable.FS) error {
 		if err := p.one(ctx, k, folder, &pending[i]); err != nil {
 			return fmt.Errorf("pushing %s to %s: %w", pending[i].Name, p.cfg.Bucket, err)
 		}
-		p.note(-1)
+		p.note(-1, 0)
 		if err := p.tidy(ctx, k, folder); err != nil {
 			return err
 		}

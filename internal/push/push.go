@@ -81,6 +81,7 @@ type Pusher struct {
 
 	mu      sync.Mutex // guards what follows
 	waiting int        // bundles that are finished and not pushed
+	begun   int        // since the last checkpoint: all but one of them may be full
 	moved   chan struct{}
 }
 
@@ -129,6 +130,7 @@ func (p *Pusher) release(s *root.Session) error {
 
 // Number is home.BundleConfig.Number: numbers come from the root.
 func (p *Pusher) Number(least int) (int, error) {
+	p.note(0, 1)
 	return p.session.TakeBundle(context.Background(), least) // the bucket has its own timeouts
 }
 

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -15,11 +14,15 @@ import (
 // scratch is how many bundles may wait to be pushed: one is, while the next is written.
 const scratch = 2
 
-// lookEvery is how often a run looks for bundles to push, if it is not told of one.
-const lookEvery = 5 * time.Second
+// lookEvery is how often a run looks for bundles to push, if it is not told of one;
+// lookSoon, if one is finished and the catalog does not call it whole yet.
+const (
+	lookEvery = 5 * time.Second
+	lookSoon  = 50 * time.Millisecond
+)
 
 // While pushes what a run finishes while it goes on. The run puts crates into a store
-// that waits when too many bundles are to be pushed. If pushing fails for good, or the
+// that tells of finished bundles, and asks for Room first. If pushing fails for good, or the
 // lease is lost, the run is stopped and that is the error.
 func (p *Pusher) While(ctx context.Context, st store.Store, run func(context.Context, store.Store) error) error {
 	ctx, stop := p.session.Until(ctx)
@@ -30,7 +33,9 @@ func (p *Pusher) While(ctx context.Context, st store.Store, run func(context.Con
 	if err != nil {
 		return err
 	}
-	p.note(len(pending) - p.count())
+	p.mu.Lock()
+	p.waiting, p.begun = len(pending), 0
+	p.mu.Unlock()
 	done := make(chan struct{})
 	var pushing sync.WaitGroup
 	pushing.Go(func() {
@@ -38,7 +43,7 @@ func (p *Pusher) While(ctx context.Context, st store.Store, run func(context.Con
 			cancel(err)
 		}
 	})
-	err = run(ctx, p.gate(st))
+	err = run(ctx, p.watch(st))
 	close(done)
 	pushing.Wait()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
@@ -53,16 +58,26 @@ func (p *Pusher) keepPushing(ctx context.Context, done <-chan struct{}) error {
 		if err := p.persist(ctx); err != nil {
 			return err
 		}
-		moved := p.moving()
+		next, moved := p.next()
 		select {
 		case <-done:
 			return nil
 		case <-ctx.Done():
 			return nil
 		case <-moved:
-		case <-time.After(lookEvery):
+		case <-time.After(next):
 		}
 	}
+}
+
+// next is how long to wait before looking again. moved is closed when it may be earlier.
+func (p *Pusher) next() (wait time.Duration, moved <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting > 0 {
+		return lookSoon, p.moved
+	}
+	return lookEvery, p.moved
 }
 
 // persist is Files, tried again after a while.
@@ -82,82 +97,75 @@ func (p *Pusher) persist(ctx context.Context) error {
 	}
 }
 
-// note changes the number of bundles that wait.
-func (p *Pusher) note(n int) {
+// note counts bundles that wait, or do not any more, and that were begun.
+func (p *Pusher) note(finished, begun int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waiting = max(0, p.waiting+n)
+	p.waiting, p.begun = max(0, p.waiting+finished), max(0, p.begun+begun)
 	close(p.moved)
 	p.moved = make(chan struct{})
 }
 
-func (p *Pusher) count() int {
+// checkpoint brings all bundles that are full to their end.
+func (p *Pusher) checkpoint(checkpoint func() (store.Outcome, error)) (store.Outcome, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.waiting
+	p.begun = 0
+	p.mu.Unlock()
+	done, err := checkpoint()
+	p.note(len(done.Finished), 0)
+	return done, err
 }
 
-// moving is closed when the number of bundles that wait has changed.
-func (p *Pusher) moving() <-chan struct{} {
+// room reports whether another crate may be put. moved is closed when that, or what is
+// to be pushed, may have changed.
+func (p *Pusher) room() (is bool, moved <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.moved
+	return p.waiting < scratch && p.waiting+p.begun <= scratch, p.moved
 }
 
-// gated is a store that takes nothing while too many bundles wait.
-type gated struct {
+// Room waits while too many bundles are to be pushed. It is mirror.Config.Room.
+func (p *Pusher) Room(ctx context.Context) error {
+	for {
+		room, moved := p.room()
+		if room {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// watched is a store whose bundles the pusher hears of.
+type watched struct {
 	store.Store
 	push *Pusher
 }
 
-// gate puts the pusher before the store of a run.
-func (p *Pusher) gate(st store.Store) store.Store {
-	g := gated{st, p}
+// watch tells the pusher of the bundles of a run.
+func (p *Pusher) watch(st store.Store) store.Store {
+	g := watched{st, p}
 	if f, ok := st.(store.Finisher); ok {
 		return finishing{g, f}
 	}
 	return g
 }
 
-// Put implements store.Writer.
-func (g gated) Put(ctx context.Context, id crate.ID, body store.Body) (store.Placement, error) {
-	for {
-		moved := g.push.moving()
-		if g.push.count() < scratch {
-			return g.Store.Put(ctx, id, body)
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			err := context.Cause(ctx)
-			if body.Spill != nil {
-				err = errors.Join(err, body.Spill.Discard())
-			}
-			return store.Placement{}, err
-		}
-	}
-}
-
 // Checkpoint implements store.Writer.
-func (g gated) Checkpoint(ctx context.Context) (store.Outcome, error) {
-	done, err := g.Store.Checkpoint(ctx)
-	if len(done.Finished) > 0 {
-		g.push.note(len(done.Finished))
-	}
-	return done, err
+func (g watched) Checkpoint(ctx context.Context) (store.Outcome, error) {
+	return g.push.checkpoint(func() (store.Outcome, error) { return g.Store.Checkpoint(ctx) })
 }
 
-// finishing is gated before a store that has something to finish.
+// finishing is watched before a store that has something to finish.
 type finishing struct {
-	gated
+	watched
 	finisher store.Finisher
 }
 
 // Finish implements store.Finisher.
 func (f finishing) Finish(ctx context.Context) (store.Outcome, error) {
-	done, err := f.finisher.Finish(ctx)
-	if len(done.Finished) > 0 {
-		f.push.note(len(done.Finished))
-	}
-	return done, err
+	return f.push.checkpoint(func() (store.Outcome, error) { return f.finisher.Finish(ctx) })
 }
