@@ -32,7 +32,7 @@ type Job struct {
 	TaskSize int64  // as RepackPlan says
 	AtLeast  int
 	Poll     time.Duration                           // as Coordinator says
-	Progress func(done, aside, left int, job string) // is told how far it is; default: nobody is
+	Progress *work.Progress // how far it is; default: nobody looks
 	Log      *slog.Logger                            // must not be nil
 }
 
@@ -46,11 +46,7 @@ func (j Job) Run(ctx context.Context) (*Summary, error) {
 	if err := j.Queue.Prepare(ctx); err != nil {
 		return nil, err
 	}
-	c := work.Coordinator{Board: *b, Queue: j.Queue, Poll: j.Poll, Log: j.Log}
-	if j.Progress != nil {
-		c.Progress = func(s *work.State) { j.Progress(len(s.Done), len(s.Aside), len(s.Left), b.Job) }
-	}
-	s, err := c.Run(ctx, job)
+	s, err := work.Coordinator{Board: *b, Queue: j.Queue, Poll: j.Poll, Progress: j.Progress, Log: j.Log}.Run(ctx, job)
 	if err != nil {
 		return nil, err
 	}

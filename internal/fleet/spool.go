@@ -38,13 +38,17 @@ type spool struct {
 // partSize is about how many records a part has: some 10 MB in memory.
 const partSize = 20_000
 
+// maxParts keeps within the files that a process may have open: parts of more than ten
+// million records are larger.
+const maxParts = 512
+
 // newSpool makes room for about so many records, in a folder of its own below dir.
 func newSpool(dir string, records int64) (_ *spool, err error) {
 	s := &spool{}
 	if s.dir, err = os.MkdirTemp(dir, "spool-"); err != nil {
 		return nil, err
 	}
-	parts := int(min(max(records/partSize, 1), crate.MaxShards))
+	parts := int(min(max(records/partSize, 1), maxParts))
 	for n := range parts {
 		f, err := os.OpenFile(filepath.Join(s.dir, strconv.Itoa(n)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {

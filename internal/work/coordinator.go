@@ -14,7 +14,7 @@ type Coordinator struct {
 	Queue    Queue
 	Poll     time.Duration // between looks at the bucket; default 2 s
 	Rounds   int           // in which a task is given out before it is set aside; default 5
-	Progress func(*State)  // is told how far the job is; default: nobody is
+	Progress *Progress     // how far the job is; default: nobody looks
 	Log      *slog.Logger  // default: none
 }
 
@@ -26,7 +26,7 @@ func (c Coordinator) withDefaults() Coordinator {
 		c.Rounds = 5
 	}
 	if c.Progress == nil {
-		c.Progress = func(*State) {}
+		c.Progress = new(Progress)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -44,7 +44,7 @@ func (c Coordinator) Run(ctx context.Context, job *Job) (*State, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.Progress(s)
+		c.Progress.set(s)
 		if len(s.Left) == 0 {
 			return s, nil
 		}

@@ -1,9 +1,13 @@
 package work
 
 import (
+	"fmt"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
 // Metrics are counts of a worker.
@@ -21,4 +25,37 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "worker_tasks_running", Help: "Tasks that are being worked on."},
 			func() float64 { return float64(m.running.Load()) }),
 	}
+}
+
+// Progress is how far a job is, in tasks, for others to read.
+type Progress struct{ done, aside, left atomic.Int64 }
+
+func (p *Progress) set(s *State) {
+	p.done.Store(int64(len(s.Done)))
+	p.aside.Store(int64(len(s.Aside)))
+	p.left.Store(int64(len(s.Left)))
+}
+
+// State is that of a display.
+func (p *Progress) State() console.State {
+	done, aside, left := p.done.Load(), p.aside.Load(), p.left.Load()
+	s := console.State{
+		Done: done + aside, Total: done + aside + left, Processed: done,
+		Line:  fmt.Sprintf(" %s of %s", human.Count(done), human.Plural(done+aside+left, "task")),
+		Attrs: []any{"done", done, "set_aside", aside, "left", left},
+	}
+	if aside > 0 {
+		s.Line += fmt.Sprintf(", %s set aside", human.Count(aside))
+	}
+	return s
+}
+
+// Collectors are the metrics.
+func (p *Progress) Collectors() (all []prometheus.Collector) {
+	for state, n := range map[string]*atomic.Int64{"done": &p.done, "set_aside": &p.aside, "left": &p.left} {
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "work_tasks", Help: "Tasks of the job, by what became of them.", ConstLabels: prometheus.Labels{"state": state},
+		}, func() float64 { return float64(n.Load()) }))
+	}
+	return all
 }

@@ -3,6 +3,7 @@
 package jetstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -175,6 +176,9 @@ func (q *Queue) know(c jetstream.Consumer) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.consumer = c
+	if c != nil {
+		q.cfg.Wait = cmp.Or(c.CachedInfo().Config.AckWait, q.cfg.Wait)
+	}
 }
 
 // reach finds the consumer, which the coordinator makes.
@@ -252,8 +256,12 @@ func (q *Queue) Idle(ctx context.Context) (bool, error) {
 	return info.NumPending == 0 && info.NumAckPending == 0, nil
 }
 
-// Wait implements work.Queue.
-func (q *Queue) Wait() time.Duration { return q.cfg.Wait }
+// Wait implements work.Queue: as long as the coordinator has said.
+func (q *Queue) Wait() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.cfg.Wait
+}
 
 // Close closes the connection.
 func (q *Queue) Close() { q.conn.Close() }
