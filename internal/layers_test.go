@@ -28,6 +28,10 @@ var floors = [][]string{
 		"internal/cli",
 	},
 	{
+		// commands of many machines
+		"internal/fleetcli",
+	},
+	{
 		// what commands stand in
 		"internal/program",
 	},

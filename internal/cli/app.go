@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/fleetcli"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
@@ -39,7 +40,7 @@ func Root(a *App) *cli.Command {
 		Commands: []*cli.Command{
 			demoCommand(a), syncCommand(a), planCommand(a), downloadCommand(a, "download"), sidecarsCommand(a, "sidecars"),
 			extractCommand(a, "extract"), serveCommand(a), exportCommand(a), importCommand(a), doctorCommand(a), statusCommand(a), diffCommand(a), verifyCommand(a), inspectCommand(a),
-			reindexCommand(a), pruneCommand(a), repackCommand(a), quarantineCommand(a), acceptCommand(a),
+			reindexCommand(a), pruneCommand(a), repackCommand(a), fleetcli.Work(&a.App), fleetcli.Worker(&a.App), quarantineCommand(a), acceptCommand(a),
 			keyCommand(a), attestCommand(a), proveCommand(a), checkCommand(a),
 		},
 		OnUsageError: program.OnUsageError,

@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/fleetcli"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
@@ -26,6 +27,8 @@ type statusConfig struct {
 	json    bool
 	removed bool
 	deep    bool
+
+	store fleetcli.Status
 }
 
 func statusCommand(a *App) *cli.Command {
@@ -33,22 +36,33 @@ func statusCommand(a *App) *cli.Command {
 	return &cli.Command{
 		Name:      "status",
 		Usage:     "say what a mirror holds, how old it is, and how its last run ended",
-		ArgsUsage: "[-mirror DIR] [-json] [-removed] [-deep]",
-		Flags: append(cfg.dirs.Flags(),
+		ArgsUsage: "[-mirror DIR] [-json] [-removed] [-deep] | -store URL [-json]",
+		Flags: append(append(cfg.dirs.Flags(), cfg.store.Flags()...),
 			flags.JSON(&cfg.json, "as one JSON object; with -removed, one a line"),
 			&cli.BoolFlag{Name: "removed", Usage: "list what the index has stopped naming, when that was seen, and in which commit", Destination: &cfg.removed},
 			&cli.BoolFlag{Name: "deep", Usage: "say what the deep archive has: its ratio, what rebuilds the crates, what is stored as it is and why", Destination: &cfg.deep}),
+
 		OnUsageError: program.OnUsageError,
 		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.status(ctx, &cfg) }),
 	}
 }
 
 func (cfg *statusConfig) check() error {
+	if cfg.store.URL != "" {
+		if cfg.removed || cfg.deep {
+			return flags.Usagef("-removed and -deep are about a folder: give no -store")
+		}
+		cfg.store.Index = cfg.dirs.Index
+		return cfg.store.Check()
+	}
 	cfg.dirs.Fill()
 	return cfg.dirs.Check()
 }
 
 func (a *App) status(ctx context.Context, cfg *statusConfig) error {
+	if cfg.store.URL != "" {
+		return cfg.store.Print(ctx, a.Stdout, cfg.json)
+	}
 	if cfg.removed {
 		return a.statusRemoved(ctx, cfg)
 	}

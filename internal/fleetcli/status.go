@@ -1,0 +1,74 @@
+package fleetcli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/fleet"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+)
+
+// Status is what status says of a mirror in a bucket.
+type Status struct {
+	flags.Store
+	Index         string // folder of the index to compare with; empty: that of the bucket
+	excludeYanked bool
+}
+
+// Flags are the flags.
+func (cfg *Status) Flags() []cli.Flag {
+	return []cli.Flag{
+		cfg.Flag("say of the mirror in this bucket whether each version that its index names is held once, and by the shard that it belongs to"),
+		&cli.BoolFlag{Name: "exclude-yanked", Usage: "with -store: yanked versions need not be held", Destination: &cfg.excludeYanked},
+	}
+}
+
+// Print proves that all shards together hold what the index names, or says what not.
+func (cfg *Status) Print(ctx context.Context, w io.Writer, asJSON bool) (err error) {
+	log := slog.New(slog.DiscardHandler)
+	in, err := cfg.Open(ctx, true, log)
+	if err != nil {
+		return err
+	}
+	r, _, err := root.Read(ctx, in, "")
+	if err != nil {
+		return fmt.Errorf("reading the root of %s: %w", in, err)
+	}
+	ix, done, err := cfg.open(ctx, in, r, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	counted, err := fleet.Census{Bucket: in, Root: r, Index: ix, Scratch: os.TempDir(), ExcludeYanked: cfg.excludeYanked}.Count(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = console.JSON(w, counted)
+	} else {
+		err = counted.Print(w)
+	}
+	return errors.Join(err, counted.Verdict())
+}
+
+// open opens the index that was named, else that of the root.
+func (cfg *Status) open(ctx context.Context, in bucket.Reader, r *root.Root, log *slog.Logger) (*index.Index, func() error, error) {
+	if cfg.Index == "" {
+		return fleet.OpenIndex(ctx, in, r, os.TempDir(), log)
+	}
+	ix, err := index.Open(ctx, cfg.Index, index.Options{Log: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	return ix, ix.Close, nil
+}

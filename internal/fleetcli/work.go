@@ -1,0 +1,129 @@
+// Package fleetcli is the commands of many machines that share one mirror in a bucket:
+// their flags, help and printing.
+package fleetcli
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/fleet"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
+)
+
+//go:embed help/work.txt
+var workHelp string
+
+// workConfig is the flags of work.
+type workConfig struct {
+	kind     string
+	store    flags.Store
+	queue    flags.Queue
+	scratch  string
+	taskMB   int64
+	atLeast  int
+	json     bool
+	listen   flags.Listen
+	log      flags.Log
+	progress flags.Progress
+}
+
+// Work is the command that has a job done.
+func Work(a *program.App) *cli.Command {
+	var cfg workConfig
+	list := append([]cli.Flag{
+		&cli.StringFlag{Name: "job", Usage: "what is done, `" + strings.Join(fleet.Kinds(), "|") + "`: verify = hash all that the bucket holds; repack = pack what is in bundles into the deep archive, too", Destination: &cfg.kind},
+		cfg.store.Flag("the mirror that is worked on"),
+	}, cfg.queue.Flags()...)
+	list = append(list, cfg.queue.WaitFlag(),
+		&cli.Int64Flag{Name: "task-mb", Value: 256, Usage: "for repack: about so many `MiB` of crates are a task, and become a segment", Destination: &cfg.taskMB},
+		&cli.IntFlag{Name: "at-least", Value: 1, Usage: "for repack: leave a crate alone unless it has `N` versions that are not packed", Destination: &cfg.atLeast},
+		scratchFlag(&cfg.scratch),
+		flags.JSON(&cfg.json, "as one JSON object"),
+		cfg.listen.Flag("admin-listen", ""))
+	list = append(list, cfg.log.Flags()...)
+	return &cli.Command{
+		Name:         "work",
+		Usage:        "have workers verify a mirror in a bucket, or pack it, and see that they do",
+		ArgsUsage:    "-job verify|repack -store URL -nats URL",
+		Description:  workHelp,
+		Flags:        append(list, cfg.progress.Flags()...),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return cfg.run(ctx, a) }),
+	}
+}
+
+func scratchFlag(to *string) cli.Flag {
+	return &cli.StringFlag{Name: "scratch", Value: os.TempDir(), DefaultText: "that of the system", Usage: "`DIR` for temporary files", Destination: to, TakesFile: true}
+}
+
+const maxTaskMB = 4 << 10
+
+func (cfg *workConfig) check() error {
+	switch {
+	case !slices.Contains(fleet.Kinds(), cfg.kind):
+		return flags.Usagef("-job %q is none of %s", cfg.kind, strings.Join(fleet.Kinds(), ", "))
+	case cfg.store.URL == "":
+		return flags.Usagef("-store is missing: the bucket that the mirror is in")
+	case cfg.taskMB < 1 || cfg.taskMB > maxTaskMB:
+		return flags.Usagef("-task-mb is %d, want 1 to %d", cfg.taskMB, maxTaskMB)
+	case cfg.atLeast < 1:
+		return flags.Usagef("-at-least is %d, want 1 or more", cfg.atLeast)
+	}
+	return errors.Join(cfg.store.Check(), cfg.queue.Check(), cfg.log.Check(), cfg.progress.Check())
+}
+
+// run runs the command.
+func (cfg *workConfig) run(ctx context.Context, a *program.App) error {
+	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
+	in, err := cfg.store.Open(ctx, false, log)
+	if err != nil {
+		return err
+	}
+	name := workerName()
+	queue, err := cfg.queue.Open(name, log)
+	if err != nil {
+		return err
+	}
+	defer queue.Close()
+	p := new(work.Progress)
+	stop, err := cfg.listen.Serve(admin.Handler(func() any { return nil }, p.Collectors()...), log)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	followed := show.Follow(p.State, log)
+	sum, err := fleet.Job{
+		Bucket: in, Queue: queue, Kind: cfg.kind, Scratch: cfg.scratch, Owner: name,
+		TaskSize: cfg.taskMB << 20, AtLeast: cfg.atLeast, Progress: p, Log: log,
+	}.Run(ctx)
+	followed()
+	if err != nil {
+		return err
+	}
+	if cfg.json {
+		err = console.JSON(a.Stdout, sum)
+	} else {
+		err = sum.Print(a.Stdout)
+	}
+	return errors.Join(err, sum.Verdict())
+}
+
+// workerName is what others are told of this process.
+func workerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s:%d", host, os.Getpid())
+}
