@@ -19,8 +19,8 @@ const (
 	// winners; manyRounds one that does so in a round of ten, all but certainly.
 	fewRounds  = 2
 	manyRounds = 20
-	// probeDir is below what keys of the probe are.
-	probeDir = "probe"
+	// ProbeDir is below what keys of the probe are, which one that is killed leaves.
+	ProbeDir = "probe"
 	// largeProbe is more than two parts of the smallest size that S3 has.
 	largeProbe = 11 << 20
 )
@@ -67,7 +67,7 @@ func Examine(ctx context.Context, b Bucket) func(yield func(Finding) bool) {
 
 func examine(ctx context.Context, b Bucket, rounds int, large bool) func(yield func(Finding) bool) {
 	return func(yield func(Finding) bool) {
-		p := &probe{b: b, dir: probeDir + "/" + rand.Text(), rounds: rounds}
+		p := &probe{b: b, dir: ProbeDir + "/" + rand.Text(), rounds: rounds}
 		for _, c := range checks {
 			if c.large && !large {
 				continue
@@ -78,7 +78,7 @@ func examine(ctx context.Context, b Bucket, rounds int, large bool) func(yield f
 			}
 		}
 		if err := p.clean(ctx); err != nil {
-			yield(Finding{"remove", "what is removed is gone", err, "allow s3:DeleteObject below " + probeDir + "/, and remove by hand what is there"})
+			yield(Finding{"remove", "what is removed is gone", err, "allow s3:DeleteObject below " + ProbeDir + "/, and remove by hand what is there"})
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -23,6 +24,7 @@ import (
 type exportConfig struct {
 	dirs           flags.Dirs
 	static         string
+	state          string
 	publicURL      string
 	asOf           string
 	prune          bool
@@ -40,8 +42,8 @@ func exportCommand(a *App) *cli.Command {
 	var cfg exportConfig
 	return &cli.Command{
 		Name:         "export",
-		Usage:        "make a tree of the mirror that any web server, or a disk, gives to cargo; or a transfer over an air gap",
-		ArgsUsage:    "-static DIR [-public-url URL] [-as-of DAY] [-mirror DIR] [options]\n       clonecratesio export -to DIR -full | -since last [-volume SIZE] [-parity N%] [-sign KEY] [-plan]",
+		Usage:        "make a tree of the mirror that any web server, a disk or a bucket gives to cargo; or a transfer over an air gap",
+		ArgsUsage:    "-static DIR | -to s3://BUCKET/PREFIX [-public-url URL] [-as-of DAY] [-mirror DIR] [options]\n       clonecratesio export -to DIR -full | -since last [-volume SIZE] [-parity N%] [-sign KEY] [-plan]",
 		Description:  helpText("export", "exit-codes"),
 		Flags:        cfg.flags(),
 		OnUsageError: program.OnUsageError,
@@ -52,6 +54,7 @@ func exportCommand(a *App) *cli.Command {
 func (cfg *exportConfig) flags() []cli.Flag {
 	list := append(cfg.dirs.Flags(),
 		&cli.StringFlag{Name: "static", Usage: "the tree is in `DIR`: an empty folder, or that of an earlier export", Destination: &cfg.static, TakesFile: true},
+		&cli.StringFlag{Name: "state", Usage: "with -to and a bucket: what is in it is remembered in `DIR`, so that the next run reads little of it; default: in the mirror", Destination: &cfg.state, TakesFile: true},
 		&cli.StringFlag{Name: "public-url", Usage: "clients find the tree at `URL`: http, https, or file. Default: file and the path of -static", Destination: &cfg.publicURL},
 		&cli.StringFlag{Name: "as-of", Usage: "the index as it was at the end of a `DAY`, YYYY-MM-DD in UTC, or at a commit that its id names (docs/time.md)", Destination: &cfg.asOf},
 		&cli.BoolFlag{Name: "prune", Usage: "remove crate files from the tree that its index does not name any more", Destination: &cfg.prune},
@@ -66,6 +69,9 @@ func (cfg *exportConfig) flags() []cli.Flag {
 
 // check refuses what makes no sense, before anything is touched.
 func (cfg *exportConfig) check() error {
+	if cfg.inBucket() {
+		return cfg.checkBucket()
+	}
 	if carries, err := cfg.transfer.check(); carries || err != nil {
 		if cfg.static != "" && err == nil {
 			err = flags.Usagef("give either -static, for a tree, or -to, for a transfer")
@@ -73,8 +79,11 @@ func (cfg *exportConfig) check() error {
 		cfg.dirs.Fill()
 		return errors.Join(err, cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
 	}
-	if cfg.static == "" {
-		return flags.Usagef("provide -static, the folder of the tree")
+	switch {
+	case cfg.static == "":
+		return flags.Usagef("provide -static, the folder of the tree, or -to, its bucket")
+	case cfg.state != "":
+		return flags.Usagef("-state goes with -to and a bucket: a folder remembers what is in it")
 	}
 	static, err := filepath.Abs(cfg.static)
 	if err != nil {
@@ -91,8 +100,32 @@ func (cfg *exportConfig) check() error {
 	return errors.Join(cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
 }
 
+// inBucket reports whether the tree is in a bucket: -to is an address and no folder.
+func (cfg *exportConfig) inBucket() bool { return strings.Contains(cfg.transfer.to, "://") }
+
+// checkBucket is check of a tree in a bucket.
+func (cfg *exportConfig) checkBucket() (err error) {
+	if t := &cfg.transfer; cfg.static != "" || t.full || t.since != "" || t.plan || t.parity != "" || len(t.keys) > 0 {
+		return flags.Usagef("-to %s is a tree in a bucket: give no -static, and nothing that is of a transfer, which is a folder", t.to)
+	}
+	if cfg.publicURL == "" {
+		return flags.Usagef("provide -public-url, where clients find the bucket by http or https")
+	}
+	if cfg.address, err = export.ParseAddress(cfg.publicURL); err == nil && cfg.address.ByFile() {
+		err = errors.New("cargo reads a bucket by http or https")
+	}
+	if err != nil {
+		return flags.Usagef("-public-url: %w", err)
+	}
+	cfg.dirs.Fill()
+	return errors.Join(cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
+}
+
 // export runs the command.
 func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
+	if cfg.inBucket() {
+		return a.exportTo(ctx, cfg)
+	}
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	if cfg.transfer.to != "" {
 		return a.transfer(ctx, &cfg.dirs.Dirs, &cfg.transfer, log)

@@ -239,9 +239,15 @@ func TestServeBehindNginx(t *testing.T) {
 // runExport runs export on the mirror in dir and returns the lines for cargo.
 func runExport(t *testing.T, dir, static string, more ...string) string {
 	t.Helper()
+	return runExportWith(t, append([]string{"-mirror", dir, "-static", static}, more...)...)
+}
+
+// runExportWith returns the lines for cargo that export prints.
+func runExportWith(t *testing.T, args ...string) string {
+	t.Helper()
 	var stdout, stderr strings.Builder
 	app := &App{program.App{Stdout: &stdout, Stderr: &stderr, Dial: simreg.LoopbackOnly}}
-	if code := app.Run(Root, append([]string{"clonecratesio", "export", "-mirror", dir, "-static", static}, more...)); code != 0 {
+	if code := app.Run(Root, append([]string{"clonecratesio", "export"}, args...)); code != 0 {
 		t.Fatalf("export ends with %d:\n%s%s", code, &stdout, &stderr)
 	}
 	_, lines, ok := strings.Cut(stdout.String(), "# for $CARGO_HOME")

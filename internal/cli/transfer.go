@@ -37,7 +37,7 @@ type transferConfig struct {
 
 func (cfg *transferConfig) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "to", Usage: "make a transfer over an air gap, as a folder in `DIR`, which import takes on the far side (docs/Airgap-Guide.md)", Destination: &cfg.to, TakesFile: true},
+		&cli.StringFlag{Name: "to", Usage: "make a transfer over an air gap, as a folder in `DIR`, which import takes on the far side (docs/Airgap-Guide.md); or, at s3://BUCKET/PREFIX?endpoint=URL or file:///FOLDER, a tree in a bucket (docs/bucket.md)", Destination: &cfg.to, TakesFile: true},
 		&cli.StringFlag{Name: "since", Usage: "with -to: carry what the far side lacks: since the `last` transfer, since another one by its number (16, or 16-9f8e7d6c), or by the file of a state of the far side (import -state)", Destination: &cfg.since, TakesFile: true},
 		&cli.BoolFlag{Name: "full", Usage: "with -to: carry all", Destination: &cfg.full},
 		&cli.BoolFlag{Name: "plan", Usage: "with -to: say how much is to be carried, and write nothing there", Destination: &cfg.plan},

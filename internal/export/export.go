@@ -41,6 +41,15 @@
 // Where the mirror has a loose file on the same file system, the tree gets a
 // hard link to it.
 //
+// # In a bucket
+//
+// [RunBucket] makes the same tree of objects, without index.git. There each object is
+// durable when it was put, so crates need not wait for each other; of each, the order is
+// the same. What the index in the bucket has is remembered in a folder of this machine,
+// and forgotten before it changes. An object, .clonecratesio-export/export.json, says
+// which run was the last: a run that finds another one's there stops, and does not
+// believe what is remembered here.
+//
 // # Memory
 //
 // The names of crates and the paths of their index files, some 150 bytes a
@@ -260,7 +269,7 @@ func (r *run) own(err error, s *staged) error {
 // config writes config.json. A first run does so last: cargo takes nothing from
 // half a tree. It is staged, as all is, where a kill leaves nothing in the tree.
 func (r *run) config() error {
-	body := fmt.Appendf(nil, "{\n\t\"dl\": %q\n}\n", r.PublicURL+"/"+cratesDir+"/{crate}/{crate}-{version}"+crate.Ext)
+	body := configJSON(r.PublicURL)
 	if r.disk.has(configName, body) {
 		return nil
 	}
@@ -272,6 +281,11 @@ func (r *run) config() error {
 		return fmt.Errorf("writing config.json: %w", err)
 	}
 	return nil
+}
+
+// configJSON tells cargo where crate files are.
+func configJSON(publicURL string) []byte {
+	return fmt.Appendf(nil, "{\n\t\"dl\": %q\n}\n", publicURL+"/"+cratesDir+"/{crate}/{crate}-{version}"+crate.Ext)
 }
 
 // fileNames are the names that a crate file has in the tree.

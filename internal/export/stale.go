@@ -117,6 +117,11 @@ func (r *run) named(name string) (map[string]bool, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	return filesNamed(name, body)
+}
+
+// filesNamed are the crate files in the folder of a crate that an index file names.
+func filesNamed(name string, body []byte) (map[string]bool, error) {
 	named := map[string]bool{}
 	for line := range bytes.Lines(body) {
 		e, err := index.ParseLine(bytes.TrimSuffix(line, []byte("\n")))

@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// ErrForeign: a folder has something in it that is no export.
-var ErrForeign = errors.New("the folder is not empty, and no export made it")
+// ErrForeign: a folder, or a bucket, has something in it that is no export.
+var ErrForeign = errors.New("it is not empty, and no export made it")
 
 // A Tree is the folder of a tree, held by its one writer.
 type Tree struct {
