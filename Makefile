@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real deep-oracle deep-real fuzz bench million replay test-root soak acceptance python
+.PHONY: check fmt vet cross lint tidy test race slow real deep-oracle deep-real kubernetes fuzz bench million replay test-root soak acceptance python
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -61,6 +61,9 @@ ROUNDS ?= 1
 deep-oracle: ## the encoders of internal/deflate beside their originals: needs cargo and a C compiler
 	cargo build --quiet --locked --release --manifest-path scripts/originals/Cargo.toml --target-dir out/originals
 	$(GO) test -count=1 -timeout 30m ./internal/deflate -run Originals -originals $(CURDIR)/out/originals/release/originals -rounds $(ROUNDS)
+
+kubernetes: ## contrib/kubernetes against the types of Kubernetes and the flags of the program; downloads the types
+	cd contrib/kubernetes/check && $(GO) test -count=1 ./...
 
 deep-real: ## pack and rebuild the real crates that are here: what cargo has fetched, or CRATES=DIR; FETCH=DIR fetches four hundred
 	$(GO) run ./scripts/deepreal $(if $(FETCH),-fetch $(FETCH)) $(CRATES)
