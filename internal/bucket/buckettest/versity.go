@@ -34,7 +34,7 @@ type Versity struct {
 //	go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 //
 // puts it.
-func StartVersity(t *testing.T) *Versity {
+func StartVersity(t testing.TB) *Versity {
 	t.Helper()
 	v := &Versity{program: findVersity(t), root: t.TempDir()}
 	v.Dir = filepath.Join(v.root, "objects", versityBucket)
@@ -65,7 +65,7 @@ func Env() [][2]string {
 	}
 }
 
-func findVersity(t *testing.T) string {
+func findVersity(t testing.TB) string {
 	t.Helper()
 	if program := os.Getenv("VERSITYGW"); program != "" {
 		return program
@@ -85,7 +85,7 @@ func findVersity(t *testing.T) string {
 
 // freeAddress is one on which nobody listens. Another process may take it before the
 // server does, which then ends with an error.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -101,7 +101,7 @@ func (v *Versity) Address(prefix string) string {
 }
 
 // Start starts the server again after Kill.
-func (v *Versity) Start(t *testing.T) {
+func (v *Versity) Start(t testing.TB) {
 	t.Helper()
 	address := v.Endpoint[len("http://"):]
 	v.cmd = exec.Command(v.program, "--port", address, "--region", "us-east-1", "--quiet",
