@@ -65,6 +65,7 @@ var floors = [][]string{
 		"internal/export",
 		"internal/prune",
 		"internal/push",
+		"internal/audit",
 		"internal/doctor",
 		"internal/fleet",
 		"internal/pages",

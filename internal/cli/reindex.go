@@ -16,19 +16,21 @@ import (
 // reindexConfig is the flags of reindex.
 type reindexConfig struct {
 	dirs     flags.Dirs
+	store    flags.Store
 	log      flags.Log
 	progress flags.Progress
 }
 
 func reindexCommand(a *App) *cli.Command {
 	var cfg reindexConfig
-	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag())
+	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
+		cfg.store.Flag("of what is in this bucket read the lists that its root names, and no crate"))
 	list = append(list, cfg.log.Flags()...)
 	list = append(list, cfg.progress.Flags()...)
 	return &cli.Command{
 		Name:         "reindex",
 		Usage:        "make the catalog anew, by hashing every file and bundle that is there",
-		ArgsUsage:    "[-mirror DIR]",
+		ArgsUsage:    "[-mirror DIR] [-store URL]",
 		Description:  helpText("reindex", "exit-codes"),
 		Flags:        list,
 		OnUsageError: program.OnUsageError,
@@ -39,10 +41,10 @@ func reindexCommand(a *App) *cli.Command {
 func (cfg *reindexConfig) check() error {
 	cfg.dirs.Fill()
 	err := cfg.dirs.Check()
-	if noMirror := new(home.NoMirrorError); errors.As(err, &noMirror) && noMirror.Crates {
+	if noMirror := new(home.NoMirrorError); errors.As(err, &noMirror) && (noMirror.Crates || cfg.store.URL != "") {
 		err = nil // crates without a catalog are what this is for
 	}
-	return errors.Join(cfg.log.Check(), cfg.progress.Check(), err)
+	return errors.Join(cfg.store.Check(), cfg.log.Check(), cfg.progress.Check(), err)
 }
 
 // reindex is a run of the main job that fetches nothing and knows nothing.
@@ -58,6 +60,13 @@ func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 	}
 	if err := run.Origin.Resolve(ctx, ix, log); err != nil {
 		return err
+	}
+	if cfg.store.URL != "" {
+		opened := home.Config{Log: log}
+		if _, err := readFrom(ctx, &cfg.store, &opened); err != nil {
+			return err
+		}
+		run.Home.Remote = opened.Dirs.Remote
 	}
 	job := run.Job(plan.FromIndex(ix, nil), log)
 	job.Fetch, job.IncludeYanked, job.HeldOnly = nobody{}, true, true

@@ -26,6 +26,7 @@ import (
 // verifyConfig is the flags of verify.
 type verifyConfig struct {
 	dirs        flags.Dirs
+	store       flags.Store
 	maxDuration flags.MaxDuration
 	restart     bool
 	repair      bool
@@ -40,6 +41,7 @@ type verifyConfig struct {
 func verifyCommand(a *App) *cli.Command {
 	var cfg verifyConfig
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
+		cfg.store.Flag("hash what the root of this bucket names, object by object, and say what else is there"),
 		cfg.maxDuration.Flag("stop after so long; the next run goes on from there. 0 = when all is hashed"),
 		&cli.BoolFlag{Name: "restart", Usage: "begin at the first crate, not where the last run stopped", Destination: &cfg.restart},
 		&cli.BoolFlag{Name: "repair", Usage: "fetch anew what is damaged or missing; what is damaged is moved to quarantine first", Destination: &cfg.repair},
@@ -69,12 +71,18 @@ func (cfg *verifyConfig) check() error {
 		return flags.Usagef("-deep is %q, want crates or tars", cfg.deep)
 	}
 	cfg.dirs.Fill()
+	if cfg.store.URL != "" {
+		return cfg.checkStore()
+	}
 	return errors.Join(cfg.shard.Check(), flags.CheckUpstream(&cfg.origin, &cfg.net), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
 }
 
 // verify hashes, and repairs if that is asked for.
 func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
+	if cfg.store.URL != "" {
+		return a.verifyStore(ctx, cfg, log)
+	}
 	v, err := a.verification(ctx, cfg, log, func(s *verify.Session) error { return a.sweep(ctx, cfg, s, show, log) })
 	if err != nil {
 		return err

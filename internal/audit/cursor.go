@@ -1,0 +1,46 @@
+package audit
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// cursorName is the file in a state folder that says how far a sweep has come.
+const cursorName = "verify-store.json"
+
+const maxCursor = 4 << 10 // bytes
+
+// Cursor is how far a sweep over a bucket has come, which may take many runs.
+type Cursor struct {
+	Mirror string `json:"mirror"` // of which mirror; another one is begun anew
+	After  string `json:"after"`  // everything up to this key was looked at
+}
+
+// ReadCursor reads the cursor of a mirror; zero if there is none.
+func ReadCursor(state durable.Reader, mirror string) (Cursor, error) {
+	none := Cursor{Mirror: mirror}
+	data, err := durable.ReadFile(state, cursorName, maxCursor)
+	if errors.Is(err, fs.ErrNotExist) {
+		return none, nil
+	}
+	if err != nil {
+		return none, err
+	}
+	var c Cursor
+	if json.Unmarshal(data, &c) != nil || c.Mirror != mirror {
+		return none, nil
+	}
+	return c, nil
+}
+
+// Write makes it durable.
+func (c Cursor) Write(state durable.FS) error {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(state, cursorName, append(data, '\n'))
+}
