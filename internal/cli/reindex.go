@@ -62,11 +62,9 @@ func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 		return err
 	}
 	if cfg.store.URL != "" {
-		opened := home.Config{Log: log}
-		if _, err := readFrom(ctx, &cfg.store, &opened); err != nil {
+		if err := cfg.store.ReadInto(ctx, &run.Home, log); err != nil {
 			return err
 		}
-		run.Home.Remote = opened.Dirs.Remote
 	}
 	job := run.Job(plan.FromIndex(ix, nil), log)
 	job.Fetch, job.IncludeYanked, job.HeldOnly = nobody{}, true, true

@@ -137,7 +137,7 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 	var stated *attest.Result
 	session := a.sessionConfig(&cfg.Run, &to, show, log)
 	if cfg.push.URL != "" {
-		if err := pushTo(ctx, cfg, &session); err != nil {
+		if session.Push, err = cfg.push.Pusher(ctx, &session.Home); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,10 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/address"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/push"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
 )
 
 // Store is the bucket that a mirror is in. Empty: it is on the disk alone.
@@ -37,6 +40,22 @@ func (s *Store) Open(ctx context.Context, readOnly bool, log *slog.Logger) (buck
 		return nil, fmt.Errorf("opening -store: %w", err)
 	}
 	return b, nil
+}
+
+// ReadInto has what the root of the bucket names stand behind the folders of a mirror.
+func (s *Store) ReadInto(ctx context.Context, d *home.Dirs, log *slog.Logger) error {
+	b, err := s.Open(ctx, true, log)
+	if err != nil {
+		return err
+	}
+	r, _, err := root.Read(ctx, b, "")
+	if err != nil {
+		return fmt.Errorf("reading the root of %s: %w", b, err)
+	}
+	d.Remote = overlay.New(b)
+	d.Remote.ReadAhead = true
+	d.Remote.Show(r)
+	return nil
 }
 
 // Push is the flags of commands that fill a bucket.
@@ -76,7 +95,18 @@ func (p *Push) Check() error {
 	return p.Store.Check()
 }
 
-// Config is what the flags say of pushing.
-func (p *Push) Config(b bucket.Bucket, owner string, log *slog.Logger) push.Config {
-	return push.Config{Bucket: b, Owner: owner, TTL: p.lease, KeepLocal: p.KeepLocal, Verify: push.Verify(p.verify), Log: log}
+// Pusher has what is written in the mirror that cfg opens pushed to the bucket.
+func (p *Push) Pusher(ctx context.Context, cfg *home.Config) (*push.Pusher, error) {
+	b, err := p.Open(ctx, false, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Dirs.Remote = overlay.New(b)
+	cfg.Dirs.Remote.ReadAhead = true
+	pusher := push.New(push.Config{
+		Bucket: b, Remote: cfg.Dirs.Remote, Dirs: cfg.Dirs, Shard: cfg.Bundles.Shard, Owner: cfg.Owner.Host + ", " + cfg.Dirs.Crates,
+		TTL: p.lease, KeepLocal: p.KeepLocal, Verify: push.Verify(p.verify), Log: cfg.Log,
+	})
+	cfg.Attach, cfg.Bundles.Number = pusher.Attach, pusher.Number
+	return pusher, nil
 }

@@ -1,0 +1,104 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
+)
+
+// Report is a run whose findings people read.
+type Report struct {
+	Bucket  bucket.Reader
+	State   string        // folder that keeps how far a sweep came; need not be there
+	Restart bool          // begin at the first object
+	Slice   time.Duration // after which the run ends; 0: when all is hashed
+}
+
+// errSlice ends a run when its time is over.
+var errSlice = errors.New("the time of this run is over")
+
+// Write hashes what the root names, says what is wrong as it is found, and lists what no
+// root names. Errors: verdicts; why it could not go on.
+func (rep Report) Write(ctx context.Context, w io.Writer) (err error) {
+	r, _, err := root.Read(ctx, rep.Bucket, "")
+	if err != nil {
+		return fmt.Errorf("reading the root of %s: %w", rep.Bucket, err)
+	}
+	state, err := durable.Open(rep.State)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil {
+		state = nil
+	} else {
+		defer func() { err = errors.Join(err, state.Close()) }()
+	}
+	s, err := rep.sweep(ctx, w, r, state)
+	if err != nil {
+		return err
+	}
+	if err := rep.leftovers(ctx, w, r); err != nil {
+		return err
+	}
+	return s.verdict()
+}
+
+// sweep hashes for as long as the run may take.
+func (rep Report) sweep(ctx context.Context, w io.Writer, r *root.Root, state durable.FS) (_ *Summary, err error) {
+	cursor := Cursor{Mirror: r.ID}
+	if state != nil && !rep.Restart {
+		if cursor, err = ReadCursor(state, r.ID); err != nil {
+			return nil, err
+		}
+	}
+	limited := ctx
+	if rep.Slice > 0 {
+		var stop context.CancelFunc
+		limited, stop = context.WithTimeoutCause(ctx, rep.Slice, errSlice)
+		defer stop()
+	}
+	s, err := Run(limited, Config{Bucket: rep.Bucket, Root: r, After: cursor.After, Found: func(p Problem) error {
+		_, err := fmt.Fprintf(w, "%s: %s\n", p.Kind, human.Printable(p.Err.Error()))
+		return err
+	}})
+	if errors.Is(err, errSlice) {
+		err = nil
+	}
+	if cursor.After = s.Last; s.Complete {
+		cursor.After = ""
+	}
+	if state != nil {
+		err = errors.Join(err, cursor.Write(state))
+	}
+	fmt.Fprintf(w, "%s hashed, %s, of the %d that the root of generation %d names\n", human.Plural(s.Objects, "object"), human.Size(s.Bytes), len(Objects(r)), r.Generation)
+	return s, err
+}
+
+// leftovers lists what no root names. It is never removed by us: by its age alone nobody
+// can tell whether a writer is about to name it.
+func (rep Report) leftovers(ctx context.Context, w io.Writer, r *root.Root) error {
+	return Leftovers(ctx, rep.Bucket, r, func(o bucket.Object) error {
+		_, err := fmt.Fprintf(w, "leftover: %s, %s, of %s\n", human.Printable(o.Key), human.Size(o.Size), o.Modified.UTC().Format(time.RFC3339))
+		return err
+	})
+}
+
+// verdict is that on the bucket.
+func (s *Summary) verdict() error {
+	if n := s.Problems[Damaged] + s.Problems[Missing] + s.Problems[Unreadable]; n > 0 {
+		return verdict.Integrityf("not what the root names: %s in the bucket", human.Plural(n, "object"))
+	}
+	if !s.Complete {
+		return verdict.Incompletef("stopped before all was hashed; the next run goes on behind %s", s.Last)
+	}
+	return nil
+}
