@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real deep-oracle deep-real kubernetes fuzz bench million replay test-root soak acceptance python
+.PHONY: check fmt vet cross lint tidy test race slow real deep-oracle deep-real seaweed s3s kubernetes fuzz bench million replay test-root soak acceptance python
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -64,6 +64,12 @@ deep-oracle: ## the encoders of internal/deflate beside their originals: needs c
 
 kubernetes: ## contrib/kubernetes against the types of Kubernetes and the flags of the program; downloads the types
 	cd contrib/kubernetes/check && $(GO) test -count=1 ./...
+
+seaweed: ## buckets on SeaweedFS, which is built for half an hour
+	scripts/s3servers/run.sh seaweed
+
+s3s: ## a server that breaks the contract of buckets is refused: needs cargo, which builds it for half an hour
+	scripts/s3servers/run.sh s3s
 
 deep-real: ## pack and rebuild the real crates that are here: what cargo has fetched, or CRATES=DIR; FETCH=DIR fetches four hundred
 	$(GO) run ./scripts/deepreal $(if $(FETCH),-fetch $(FETCH)) $(CRATES)

@@ -79,6 +79,9 @@ func plain(text string) string {
 	}, text)
 }
 
+// minSecret: what is shorter keeps no secret, and is found in usual words.
+const minSecret = 8
+
 // scrubber takes credentials out of texts. A provider may repeat in an answer whatever
 // it was sent.
 type scrubber struct{ credentials aws.CredentialsProvider }
@@ -92,7 +95,7 @@ func (s scrubber) text(ctx context.Context, text string) string {
 		return text
 	}
 	for _, secret := range []string{creds.SecretAccessKey, creds.SessionToken, creds.AccessKeyID} {
-		if secret != "" {
+		if len(secret) >= minSecret {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
 	}
