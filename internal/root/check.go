@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 )
 
@@ -29,9 +30,6 @@ const (
 	maxName    = 240 // bytes: file systems take 255
 	maxWord    = 255 // bytes, of what is there for people
 )
-
-// MaxShards bounds the number of shards.
-const MaxShards = maxWriters
 
 // Parse reads a root that may be hostile. Errors: ErrFormat.
 func Parse(data []byte) (*Root, error) {
@@ -306,17 +304,9 @@ func CheckShard(text string) error {
 	if text == "" {
 		return nil
 	}
-	_, _, err := ParseShard(text)
-	return err
-}
-
-// ParseShard reads "3/8": the shard 3 of 8, counted from 0.
-func ParseShard(text string) (i, n int, err error) {
-	a, b, ok := strings.Cut(text, "/")
-	i, errI := strconv.Atoi(a)
-	n, errN := strconv.Atoi(b)
-	if !ok || errI != nil || errN != nil || i < 0 || n < 1 || i >= n || n > MaxShards || fmt.Sprintf("%d/%d", i, n) != text {
-		return 0, 0, fmt.Errorf("shard %.80q, want I/N as 0/8 to 7/8", text)
+	s, err := crate.ParseShard(text)
+	if err == nil && s.All() { // which has another name
+		err = fmt.Errorf("shard %q is all of a mirror", text)
 	}
-	return i, n, nil
+	return err
 }
