@@ -9,6 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // opened is a bundle that is being extracted. It belongs to the goroutine that
@@ -17,7 +18,7 @@ type opened struct {
 	name   string
 	file   durable.File
 	bytes  io.ReaderAt    // of file
-	sums   *summing       // what bytes is, if there is a checksum to compare with
+	sums   *store.Summing // what bytes is, if there is a checksum to compare with
 	want   crate.Checksum // that checksum, of the whole file
 	size   int64
 	reader *bundle.Reader // nil: a bundle of v1.1.0
@@ -61,7 +62,7 @@ func (r *run) open(name string, before int64) (*opened, error) {
 	}
 	b := &opened{name: name, file: f, bytes: f, size: size, before: before, bad: size}
 	if named, err := bundle.ParseFileName(name); err == nil && r.sums[named] != (crate.Checksum{}) {
-		b.sums, b.want = newSumming(f), r.sums[named]
+		b.sums, b.want = store.NewSumming(f), r.sums[named]
 		b.bytes = b.sums
 	}
 	// What is no bundle of ours, or cannot be read somewhere (F13), is read as one

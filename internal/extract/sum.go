@@ -1,13 +1,9 @@
 package extract
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	stdhash "hash"
-	"io"
 	"io/fs"
-	"sync"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
@@ -36,43 +32,6 @@ func (r *run) findSums() {
 	}
 }
 
-// summing hashes a file while others read it from front to end, without reading
-// it another time: most of it passes through in order.
-type summing struct {
-	r io.ReaderAt
-
-	mu   sync.Mutex     // guards what follows
-	pos  int64          // up to where the file was hashed, or is about to be
-	file stdhash.Hash   // of the file
-	buf  []byte         // is hashed at the moment
-	busy sync.WaitGroup // the goroutine that does it
-}
-
-func newSumming(r io.ReaderAt) *summing { return &summing{r: r, file: sha256.New()} }
-
-func (s *summing) ReadAt(p []byte, off int64) (int, error) {
-	n, err := s.r.ReadAt(p, off)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if skip := s.pos - off; skip >= 0 && skip < int64(n) {
-		s.busy.Wait()
-		s.buf = append(s.buf[:0], p[skip:n]...)
-		s.pos = off + int64(n)
-		s.busy.Go(func() { s.file.Write(s.buf) })
-	}
-	return n, err
-}
-
-// sum hashes the rest of the file, which has size bytes, and returns the checksum.
-func (s *summing) sum(size int64) (sum crate.Checksum, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.busy.Wait()
-	_, err = io.Copy(s.file, io.NewSectionReader(s.r, s.pos, size-s.pos))
-	s.file.Sum(sum[:0])
-	return sum, err
-}
-
 // compareSum compares a bundle that was read to its end with the catalog. There
 // are bits in a frame that change no byte of what it decodes to: only this finds
 // them flipped (E4).
@@ -80,7 +39,7 @@ func (r *run) compareSum(b *opened) {
 	if b.sums == nil || b.damaged {
 		return
 	}
-	got, err := b.sums.sum(b.size)
+	got, err := b.sums.Sum(b.size)
 	if err == nil && got != b.want {
 		err = fmt.Errorf("sha256 of the bundle is %s, but %s says %s: it was changed, even where every member is good", got, lists.CatalogName, b.want)
 	}

@@ -6,7 +6,8 @@
 //
 // A task is a bundle or a segment that the root names. The worker reads it from the
 // bucket from front to end: each member is hashed and compared with the manifest, each
-// version of a segment is rebuilt and hashed. What is wrong is in the result.
+// version of a segment rebuilt and hashed, and the whole file compared with the root.
+// What is wrong is in the result.
 //
 // # Repack
 //

@@ -169,6 +169,19 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// Bytes behind the last member, which hold nothing, are the file's all the same.
+func TestChangedElsewhere(t *testing.T) {
+	in, q := bucket.Memory(), new(worktest.Queue)
+	p := replicatest.New(t, in, some)
+	p.Root.Bundles[0].SHA256[3] ^= 1
+	p.Replace()
+	workers(t, in, q)
+	sum := run(t, job(t, in, q, Verify))
+	if sum.Count != 1 || sum.Versions != 6 || !strings.Contains(sum.Problems[0].Error, "even where all that is in it is good") {
+		t.Errorf("%+v", sum)
+	}
+}
+
 // A segment that another worker has pushed for the same task is taken as it is when
 // all that the task names can be rebuilt from it, and else refused.
 func TestPushedByAnother(t *testing.T) {

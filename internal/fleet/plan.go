@@ -149,8 +149,8 @@ func (p *RepackPlan) part(ctx context.Context, b *work.Board, job *work.Job, rec
 func (p *RepackPlan) shardOf(name string) string {
 	for label, w := range p.Root.Writers {
 		s, err := crate.ParseShard(label)
-		if label != "" && err == nil && w.Epoch > 0 && s.Has(name) {
-			return label
+		if label != "" && err == nil && w.Epoch > 0 { // those that may write are of one division
+			return crate.Shard{Index: crate.ShardOf(name, s.Of), Of: s.Of}.String()
 		}
 	}
 	return ""

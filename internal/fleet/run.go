@@ -31,9 +31,9 @@ type Job struct {
 	Owner    string // for people: who holds the lease while segments are named
 	TaskSize int64  // as RepackPlan says
 	AtLeast  int
-	Poll     time.Duration                           // as Coordinator says
+	Poll     time.Duration  // as Coordinator says
 	Progress *work.Progress // how far it is; default: nobody looks
-	Log      *slog.Logger                            // must not be nil
+	Log      *slog.Logger   // must not be nil
 }
 
 // Run goes on with the job of its kind that did not come to its end, or plans one, and
