@@ -8,13 +8,13 @@ import "math"
 var ratios = []struct {
 	versions int
 	ratio    float64
-}{{1, 0.90}, {3, 0.32}, {7, 0.16}, {14, 0.14}, {32, 0.093}, {60, 0.074}}
+}{{1, 0.87}, {2, 0.51}, {4, 0.28}, {8, 0.20}, {16, 0.145}, {32, 0.091}, {60, 0.070}}
 
 // What a GB of .crates takes of one core, in seconds: to find the encoder of each and
 // to compress, and to rebuild each from the disk and hash it. The source is the same.
 const (
-	packSeconds  = 400
-	proveSeconds = 170
+	packSeconds  = 500
+	proveSeconds = 200
 )
 
 // Ratio estimates what the deep archive takes for a byte of the .crates of a crate
