@@ -11,6 +11,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // Log is where statements are, and what they say of a run.
@@ -69,4 +71,12 @@ func lastRecord(path string) (m statement.Manifest, err error) {
 		return statement.Manifest{}, nil
 	}
 	return m, err
+}
+
+// DamagedLog says of a log that is damaged what to do.
+func DamagedLog(err error) error {
+	if errors.Is(err, tilelog.ErrDamaged) {
+		return verdict.Integrityf("%v: restore the log from a copy", err)
+	}
+	return err
 }

@@ -112,7 +112,7 @@ func (a *App) state(ctx context.Context, w *home.Writer, dirs *home.Dirs, by *at
 func lackingWords(err error) error {
 	var lacking *attest.IncompleteError
 	if !errors.As(err, &lacking) {
-		return damagedLog(err)
+		return attest.DamagedLog(err)
 	}
 	var names []string
 	for _, id := range lacking.Missing {
@@ -125,12 +125,4 @@ func lackingWords(err error) error {
 	}
 	return verdict.Incompletef("%v: %s; clonecratesio sync downloads what is missing, -partial states that %d of %d are held",
 		err, strings.Join(names, ", "), lacking.Held, lacking.Named)
-}
-
-// damagedLog says of a log that is damaged what to do.
-func damagedLog(err error) error {
-	if errors.Is(err, tilelog.ErrDamaged) {
-		return verdict.Integrityf("%v: restore the log from a copy", err)
-	}
-	return err
 }

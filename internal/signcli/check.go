@@ -1,4 +1,4 @@
-package cli
+package signcli
 
 import (
 	"context"
@@ -22,13 +22,14 @@ type checkConfig struct {
 	crate, manifest string
 }
 
-func checkCommand(a *App) *cli.Command {
+// Check is the command that checks proofs.
+func Check(a *program.App) *cli.Command {
 	var cfg checkConfig
 	return &cli.Command{
 		Name:        "check",
 		Usage:       "check a proof or a statement with a public key, offline",
 		ArgsUsage:   "-key KEY [-crate FILE] [-manifest FILE] PROOF",
-		Description: helpText("check"),
+		Description: help("check"),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "key", Usage: "public `KEY`, as text or in a file, of any kind, or a file of allowed signers", Destination: &cfg.key},
 			&cli.StringFlag{Name: "crate", Usage: "the crate file in `FILE` must be the one that the proof is about", Destination: &cfg.crate, TakesFile: true},
@@ -41,7 +42,7 @@ func checkCommand(a *App) *cli.Command {
 				err = cfg.check()
 			}
 			if err == nil {
-				err = a.check(&cfg)
+				err = check(a, &cfg)
 			}
 			return program.UsageOf(cmd, err)
 		},
@@ -56,7 +57,7 @@ func (cfg *checkConfig) check() error {
 }
 
 // check runs the command.
-func (a *App) check(cfg *checkConfig) error {
+func check(a *program.App, cfg *checkConfig) error {
 	keys, err := signing.OpenPublic(cfg.key)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package cli
+package signcli
 
 import (
 	"context"
@@ -26,13 +26,14 @@ type proveConfig struct {
 	since string
 }
 
-func proveCommand(a *App) *cli.Command {
+// Prove is the command that writes proofs. Its help ends with the text on exit codes.
+func Prove(a *program.App, exitCodes string) *cli.Command {
 	var cfg proveConfig
 	return &cli.Command{
 		Name:        "prove",
 		Usage:       "write a proof of what a statement covers",
 		ArgsUsage:   "[-mirror DIR | -log-dir DIR] NAME VERSION | -since CHECKPOINT",
-		Description: helpText("prove", "exit-codes"),
+		Description: help("prove") + "\n\n" + exitCodes,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "mirror", Value: flags.DefaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with log in it", Destination: &cfg.dirs.Root, TakesFile: true},
 			&cli.StringFlag{Name: "log-dir", Usage: "`DIR` of the log of statements. Default: log in -mirror", Destination: &cfg.dirs.Statements, TakesFile: true},
@@ -43,7 +44,7 @@ func proveCommand(a *App) *cli.Command {
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			err := cfg.check(cmd.Args().Slice())
 			if err == nil {
-				err = a.prove(ctx, &cfg)
+				err = prove(ctx, a, &cfg)
 			}
 			return program.UsageOf(cmd, err)
 		},
@@ -73,7 +74,7 @@ func (cfg *proveConfig) check(args []string) error {
 }
 
 // prove runs the command.
-func (a *App) prove(ctx context.Context, cfg *proveConfig) error {
+func prove(ctx context.Context, a *program.App, cfg *proveConfig) error {
 	folder, err := durable.Open(cfg.dirs.Statements)
 	if err != nil {
 		return proveError(err)
@@ -83,7 +84,7 @@ func (a *App) prove(ctx context.Context, cfg *proveConfig) error {
 	if cfg.since != "" {
 		proof, err = proveSince(folder, cfg.since)
 	} else {
-		proof, err = a.proveVersion(ctx, folder, cfg)
+		proof, err = proveVersion(ctx, a, folder, cfg)
 	}
 	if err != nil {
 		return proveError(err)
@@ -92,7 +93,7 @@ func (a *App) prove(ctx context.Context, cfg *proveConfig) error {
 	return err
 }
 
-func (a *App) proveVersion(ctx context.Context, folder durable.Reader, cfg *proveConfig) ([]byte, error) {
+func proveVersion(ctx context.Context, a *program.App, folder durable.Reader, cfg *proveConfig) ([]byte, error) {
 	var sum *crate.Checksum
 	if parsed, err := crate.ParseChecksum(cfg.sum); err == nil {
 		sum = &parsed
@@ -123,7 +124,7 @@ func proveSince(folder durable.Reader, file string) ([]byte, error) {
 func proveError(err error) error {
 	switch {
 	case errors.Is(err, tilelog.ErrDamaged):
-		return damagedLog(err)
+		return attest.DamagedLog(err)
 	case errors.Is(err, attest.ErrNotContinued):
 		return verdict.Integrityf("%v", err)
 	case errors.Is(err, fs.ErrNotExist):

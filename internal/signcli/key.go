@@ -1,4 +1,6 @@
-package cli
+// Package signcli is the commands that need no mirror but a log of statements, a proof
+// or a key: their flags, help and printing.
+package signcli
 
 import (
 	"context"
@@ -16,12 +18,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 )
 
-func keyCommand(a *App) *cli.Command {
+// Key is the command that makes and shows keys.
+func Key(a *program.App) *cli.Command {
 	return &cli.Command{
 		Name:         "key",
 		Usage:        "make or show a key that signs statements",
 		ArgsUsage:    "new | show",
-		Description:  helpText("key"),
+		Description:  help("key"),
 		Commands:     []*cli.Command{keyNewCommand(a), keyShowCommand(a)},
 		OnUsageError: program.OnUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
@@ -30,13 +33,13 @@ func keyCommand(a *App) *cli.Command {
 	}
 }
 
-func keyNewCommand(a *App) *cli.Command {
+func keyNewCommand(a *program.App) *cli.Command {
 	var name string
 	return &cli.Command{
 		Name:        "new",
 		Usage:       "make a note key",
 		ArgsUsage:   "[-name NAME] FILE",
-		Description: helpText("key-new"),
+		Description: help("key-new"),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "name", DefaultText: "this machine's, if it has a dot", Usage: "`NAME` of the key", Destination: &name},
 		},
@@ -47,7 +50,7 @@ func keyNewCommand(a *App) *cli.Command {
 				name, err = keyName(name)
 			}
 			if err == nil {
-				err = a.newKey(file, name)
+				err = newKey(a, file, name)
 			}
 			return program.UsageOf(cmd, err)
 		},
@@ -78,7 +81,7 @@ func keyName(name string) (string, error) {
 }
 
 // newKey runs the command.
-func (a *App) newKey(file, name string) error {
+func newKey(a *program.App, file, name string) error {
 	key, err := signing.NewKey(a.Disk, file, name)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: a key is never replaced: choose another FILE, or look at this one with clonecratesio key show", err)
@@ -91,19 +94,19 @@ func (a *App) newKey(file, name string) error {
 	return err
 }
 
-func keyShowCommand(a *App) *cli.Command {
+func keyShowCommand(a *program.App) *cli.Command {
 	var password flags.Password
 	return &cli.Command{
 		Name:         "show",
 		Usage:        "show a public key and its hash",
 		ArgsUsage:    "[-key-password-file FILE] FILE",
-		Description:  helpText("key-show"),
+		Description:  help("key-show"),
 		Flags:        []cli.Flag{password.Flag()},
 		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			file, err := oneFile(cmd)
 			if err == nil {
-				err = a.showKey(file, password.Ask(ctx, a.Stderr, file))
+				err = showKey(a, file, password.Ask(ctx, a.Stderr, file))
 			}
 			return program.UsageOf(cmd, err)
 		},
@@ -111,7 +114,7 @@ func keyShowCommand(a *App) *cli.Command {
 }
 
 // showKey runs the command.
-func (a *App) showKey(file string, password signing.Password) error {
+func showKey(a *program.App, file string, password signing.Password) error {
 	keys, err := signing.PublicOf(file, password)
 	if err != nil {
 		return err
