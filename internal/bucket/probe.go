@@ -105,6 +105,7 @@ var checks = []check{
 	{"race", "of those who create at the same time one succeeds", onlyOne, false, (*probe).createRace},
 	{"replace", "an object is replaced only in the state that was read (If-Match)", onlyOne, false, (*probe).replace},
 	{"updates", "of those who replace at the same time one succeeds", onlyOne, false, (*probe).replaceRace},
+	{"reads", "what is read has the tag of its bytes, so that no update is lost", onlyOne, false, (*probe).readModify},
 	{"upload", "what was uploaded in parts is there, and a second upload does not replace it", useOther, true, (*probe).upload},
 }
 
@@ -309,6 +310,38 @@ func (p *probe) replaceRace(ctx context.Context) error {
 			return err
 		}
 		tag = o.Tag
+	}
+	return nil
+}
+
+// readModify: each reads, adds a letter, and replaces what it has read. A provider that
+// answers with the bytes of one state and the tag of another loses letters.
+func (p *probe) readModify(ctx context.Context) error {
+	if _, err := p.b.Put(ctx, p.key("count"), Bytes(nil), Absent()); err != nil {
+		return err
+	}
+	var won atomic.Int64
+	_, err := race(func(n int) error {
+		for range p.rounds {
+			data, o, err := ReadAll(ctx, p.b, p.key("count"), Ask{}, 1<<20)
+			if err != nil {
+				return err
+			}
+			_, err = p.b.Put(ctx, p.key("count"), Bytes(append(data, byte('a'+n))), Unchanged(o.Tag))
+			if err == nil {
+				won.Add(1)
+			} else if !errors.Is(err, ErrChanged) {
+				return err
+			}
+		}
+		return nil
+	}, ErrChanged)
+	if err != nil {
+		return err
+	}
+	o, err := p.b.Head(ctx, p.key("count"))
+	if err != nil || o.Size != won.Load() {
+		return orWrongf(err, "%d updates of an object succeeded and %d are in it", won.Load(), o.Size)
 	}
 	return nil
 }

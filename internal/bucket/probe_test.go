@@ -22,6 +22,7 @@ func TestProbe(t *testing.T) {
 		"ignores the tag":   {buckettest.IgnoresTag, "an object was replaced that had changed"},
 		"keeps wrong bytes": {buckettest.KeepsWrong, "bytes that do not have their checksum were stored, but"},
 		"refuses and keeps": {buckettest.RefusesAndKeeps, "bytes that do not have their checksum were refused and are there"},
+		"torn reads":        {buckettest.TornReads, "updates of an object succeeded and"},
 		"ignores ranges":    {buckettest.IgnoresRange, `"0123456789" of 10 bytes came where 3456 of 10 was asked for`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +64,7 @@ func TestExamine(t *testing.T) {
 		}
 		names = append(names, f.Check)
 	}
-	if got := strings.Join(names, " "); got != "store keys range checksum create race replace updates upload" {
+	if got := strings.Join(names, " "); got != "store keys range checksum create race replace updates reads upload" {
 		t.Errorf("checks: %s", got)
 	}
 }

@@ -17,7 +17,7 @@ func TestStore(t *testing.T) {
 	}{
 		"good":        {bucket.Memory(), 0, "ok       race "},
 		"lies":        {buckettest.Liar(bucket.Memory(), buckettest.SeveralCreate), 1, "FAIL     race     of 16 that created one object at the same time 16 succeeded, but of those who create at the same time one succeeds"},
-		"unreachable": {buckettest.NewFaulty(bucket.Memory()).At(1, buckettest.Kill), 10, "the process is dead"},
+		"unreachable": {buckettest.NewFaulty(bucket.Memory()).At(1, buckettest.Kill), 11, "the process is dead"},
 	} {
 		var told strings.Builder
 		failed, err := doctor.Store(t.Context(), test.b, func(r doctor.Result) { r.Print(&told) })

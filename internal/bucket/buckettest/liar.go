@@ -22,6 +22,7 @@ const (
 	RefusesAndKeeps     // they are refused, and stored all the same
 	IgnoresRange        // all bytes come where a part was asked for
 	IgnoresUnless       // what is unchanged comes again
+	TornReads           // the bytes of one state come with the tag of the next
 )
 
 // Liar is b at a provider that lies.
@@ -69,10 +70,24 @@ func (l *liar) keep(ctx context.Context, key string, body bucket.Body) (bucket.T
 
 func (l *liar) Get(ctx context.Context, key string, ask bucket.Ask) (io.ReadCloser, bucket.Object, error) {
 	switch l.lie {
+	case TornReads:
+		return l.torn(ctx, key, ask)
 	case IgnoresRange:
 		ask.Offset, ask.Length = 0, 0
 	case IgnoresUnless:
 		ask.Unless = ""
 	}
 	return l.Bucket.Get(ctx, key, ask)
+}
+
+func (l *liar) torn(ctx context.Context, key string, ask bucket.Ask) (io.ReadCloser, bucket.Object, error) {
+	body, o, err := l.Bucket.Get(ctx, key, ask)
+	if err != nil {
+		return nil, o, err
+	}
+	time.Sleep(gap)
+	if now, err := l.Head(ctx, key); err == nil {
+		o.Tag = now.Tag
+	}
+	return body, o, nil
 }

@@ -24,6 +24,7 @@ type Versity struct {
 	Dir      string // in which its objects are files
 
 	root, program string
+	sidecar       bool
 	cmd           *exec.Cmd
 }
 
@@ -34,9 +35,16 @@ type Versity struct {
 //	go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 //
 // puts it.
-func StartVersity(t testing.TB) *Versity {
+func StartVersity(t testing.TB) *Versity { return startVersity(t, false) }
+
+// StartTornVersity is StartVersity of a server that keeps tags in files of their own
+// (--sidecar), and so gives out the bytes of one state with the tag of another: a
+// server that exists and loses updates.
+func StartTornVersity(t testing.TB) *Versity { return startVersity(t, true) }
+
+func startVersity(t testing.TB, sidecar bool) *Versity {
 	t.Helper()
-	v := &Versity{program: findVersity(t), root: t.TempDir()}
+	v := &Versity{program: findVersity(t), root: t.TempDir(), sidecar: sidecar}
 	v.Dir = filepath.Join(v.root, "objects", versityBucket)
 	if err := os.MkdirAll(v.Dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -104,8 +112,11 @@ func (v *Versity) Address(prefix string) string {
 func (v *Versity) Start(t testing.TB) {
 	t.Helper()
 	address := v.Endpoint[len("http://"):]
-	v.cmd = exec.Command(v.program, "--port", address, "--region", "us-east-1", "--quiet",
-		"posix", filepath.Join(v.root, "objects"))
+	args := []string{"--port", address, "--region", "us-east-1", "--quiet", "posix"}
+	if v.sidecar {
+		args = append(args, "--sidecar", t.TempDir())
+	}
+	v.cmd = exec.Command(v.program, append(args, filepath.Join(v.root, "objects"))...)
 	v.cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+AccessKey, "ROOT_SECRET_KEY="+SecretKey)
 	if err := v.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -30,6 +30,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	api "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
@@ -83,7 +84,7 @@ var _ bucket.Bucket = (*Bucket)(nil)
 // sure that the bucket is there, and nothing else: see [bucket.Probe].
 func Open(ctx context.Context, at Address, opts Options) (*Bucket, error) {
 	opts.fill()
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(httpClient()))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(httpClient()), config.WithLogger(logging.Nop{}))
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: reading the settings of AWS: %w", at, err)
 	}

@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
@@ -62,4 +63,15 @@ func TestVersityExamined(t *testing.T) {
 			t.Errorf("%s: %v", f.Check, f.Err)
 		}
 	}
+}
+
+// A real server that loses updates is found.
+func TestTornVersityIsRefused(t *testing.T) {
+	b := open(t, buckettest.StartTornVersity(t).Address("p"))
+	for f := range bucket.Examine(t.Context(), b) {
+		if f.Check == "reads" && errors.As(f.Err, new(*bucket.BrokenError)) {
+			return
+		}
+	}
+	t.Error("a server that loses updates is believed")
 }
