@@ -97,7 +97,7 @@ func (cfg *workConfig) run(ctx context.Context, a *program.App) error {
 	}
 	defer queue.Close()
 	p := new(work.Progress)
-	stop, err := cfg.listen.Serve(admin.Handler(func() any { return nil }, p.Collectors()...), log)
+	stop, err := cfg.listen.Serve(admin.Handler(func() any { return p.Now() }, p.Collectors()...), log)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func (cfg *workerConfig) run(ctx context.Context, a *program.App) (err error) {
 	}
 	defer empty.Close()
 	m := new(work.Metrics)
-	stop, err := cfg.listen.Serve(admin.Handler(func() any { return nil }, m.Collectors()...), log)
+	stop, err := cfg.listen.Serve(admin.Handler(func() any { return m.Now() }, m.Collectors()...), log)
 	if err != nil {
 		return err
 	}

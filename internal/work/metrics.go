@@ -13,6 +13,19 @@ import (
 // Metrics are counts of a worker.
 type Metrics struct{ done, failed, aside, running atomic.Int64 }
 
+// MetricsNow is a snapshot of Metrics, for /api/status.
+type MetricsNow struct {
+	Done     int64 `json:"done"`
+	Failed   int64 `json:"failed"`
+	SetAside int64 `json:"set_aside"`
+	Running  int64 `json:"running"`
+}
+
+// Now is how they stand.
+func (m *Metrics) Now() MetricsNow {
+	return MetricsNow{m.done.Load(), m.failed.Load(), m.aside.Load(), m.running.Load()}
+}
+
 // Collectors are the metrics.
 func (m *Metrics) Collectors() []prometheus.Collector {
 	counter := func(name, help string, n *atomic.Int64) prometheus.Collector {
@@ -34,6 +47,18 @@ func (p *Progress) set(s *State) {
 	p.done.Store(int64(len(s.Done)))
 	p.aside.Store(int64(len(s.Aside)))
 	p.left.Store(int64(len(s.Left)))
+}
+
+// ProgressNow is a snapshot of Progress, for /api/status.
+type ProgressNow struct {
+	Done     int64 `json:"done"`
+	SetAside int64 `json:"set_aside"`
+	Left     int64 `json:"left"`
+}
+
+// Now is how it stands.
+func (p *Progress) Now() ProgressNow {
+	return ProgressNow{p.done.Load(), p.aside.Load(), p.left.Load()}
 }
 
 // State is that of a display.
