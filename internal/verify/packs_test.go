@@ -117,7 +117,7 @@ func TestPagesAreWholeCrates(t *testing.T) {
 	if len(m.archive.asked) != 108 || len(slices.Compact(m.archive.asked)) != 108 {
 		t.Errorf("%d packs were decoded, want each of 108 once: %q", len(m.archive.asked), m.archive.asked)
 	}
-	s, err = verify.Run(t.Context(), verify.Config{Catalog: m.Catalog, Store: m, After: big[7], Shard: crate.Shard{}, Found: func(verify.Problem) error { return nil }})
+	s, err = verify.Run(t.Context(), verify.Config{Catalog: m.Catalog, Store: m, After: big[7], Workers: 1, Found: func(verify.Problem) error { return nil }})
 	if err != nil || !s.Complete || s.Last != m.ids[299] {
 		t.Errorf("%+v, %v", s, err)
 	}
