@@ -107,6 +107,6 @@ func (p *Push) Pusher(ctx context.Context, cfg *home.Config) (*push.Pusher, erro
 		Bucket: b, Remote: cfg.Dirs.Remote, Dirs: cfg.Dirs, Shard: cfg.Bundles.Shard, Owner: cfg.Owner.Host + ", " + cfg.Dirs.Crates,
 		TTL: p.lease, KeepLocal: p.KeepLocal, Verify: push.Verify(p.verify), Log: cfg.Log,
 	})
-	cfg.Attach, cfg.Bundles.Number = pusher.Attach, pusher.Number
+	cfg.Attach, cfg.Bundles.Number, cfg.Bundles.SegmentNumber = pusher.Attach, pusher.Number, pusher.SegmentNumber
 	return pusher, nil
 }

@@ -27,6 +27,8 @@ type BundleConfig struct {
 	// Number gives out the number of a new bundle, the lowest that is at least that and
 	// that nobody else uses. If nil, it is that.
 	Number func(least int) (int, error)
+	// SegmentNumber is Number of a new segment.
+	SegmentNumber func(least int) (int, error)
 }
 
 // openStores opens the stores of a run, and tells the catalog what is in bundles that
@@ -146,6 +148,9 @@ func (w *Writer) OpenDeep() (durable.FS, error) {
 	}
 	return folder, nil
 }
+
+// SegmentNumber is that of the configuration.
+func (w *Writer) SegmentNumber() func(least int) (int, error) { return w.cfg.Bundles.SegmentNumber }
 
 // putDeepBefore puts the deep archive before the store of a run, which thereby holds
 // what is packed.

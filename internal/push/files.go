@@ -72,7 +72,38 @@ func (p *Pusher) push(ctx context.Context, k kind, folder durable.FS) error {
 			return err
 		}
 	}
+	if err := p.retire(ctx, k); err != nil {
+		return err
+	}
 	return p.tidy(ctx, k, folder) // what an earlier run could not remove
+}
+
+// retire has the root stop naming what was thrown away here: what is wanted of it has
+// been put elsewhere, and pushed.
+func (p *Pusher) retire(ctx context.Context, k kind) error {
+	known, err := k.known(ctx)
+	if err != nil {
+		return err
+	}
+	thrown := map[string]bool{}
+	for _, b := range known {
+		thrown[b.Name] = b.Thrown()
+	}
+	before := p.session.Root()
+	gone := func(f root.File) bool { return thrown[f.Name] }
+	if !slices.ContainsFunc(*k.of(before), gone) {
+		return nil
+	}
+	err = p.commit(ctx, func(r *root.Root) error {
+		files := k.of(r)
+		*files = slices.DeleteFunc(*files, gone)
+		r.Supersede(before)
+		return nil
+	})
+	if err == nil {
+		p.cfg.Log.Info("bundles that were written again are not named any more", "store", p.cfg.Bucket.String())
+	}
+	return err
 }
 
 // pending lists what the catalog calls whole, is here, and the root does not name.

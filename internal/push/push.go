@@ -134,6 +134,11 @@ func (p *Pusher) Number(least int) (int, error) {
 	return p.session.TakeBundle(context.Background(), least) // the bucket has its own timeouts
 }
 
+// SegmentNumber is home.BundleConfig.SegmentNumber.
+func (p *Pusher) SegmentNumber(least int) (int, error) {
+	return p.session.TakeSegment(context.Background(), least)
+}
+
 // An OtherMirrorError says that a folder belongs to another mirror than the bucket's.
 type OtherMirrorError struct{ Dir, Bucket string }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
@@ -305,4 +308,46 @@ func TestDamagedHere(t *testing.T) {
 	if r := w.named(); len(r.Bundles) > 0 && r.Bundles[0].Name == names[0] {
 		t.Error("it is named")
 	}
+}
+
+// A bundle of which all that is wanted was put elsewhere is not named any more, and its
+// objects are removed by the next round, when no reader goes by an earlier root.
+func TestRetire(t *testing.T) {
+	w := newWorld(t, 9)
+	dir := t.TempDir()
+	if err := w.sync(dir); err != nil {
+		t.Fatal(err)
+	}
+	old := w.named().Bundles[0]
+	key := root.Key(root.BundlesDir, old.Name)
+	err := w.open(dir, func(p *Pusher, writer *home.Writer) error {
+		batch := catalog.Batch{Bundles: []catalog.Bundle{{Name: old.Name, Whole: true}}}
+		for v, err := range writer.Catalog.InBundle(t.Context(), old.Name) {
+			if err != nil {
+				return err
+			}
+			batch.Dropped = append(batch.Dropped, v.Key())
+		}
+		if err := errors.Join(writer.Catalog.Commit(t.Context(), batch), p.Files(t.Context())); err != nil {
+			return err
+		}
+		r := w.named()
+		if r.Bundles[0].Name == old.Name || !slices.Contains(r.Superseded, key) {
+			t.Errorf("after it was thrown away: %v, %v", names(r.Bundles), r.Superseded)
+		}
+		if _, err := w.inner.Head(t.Context(), key); err != nil {
+			t.Errorf("it is gone at once: %v", err)
+		}
+		return p.Round(t.Context(), Round{})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.inner.Head(t.Context(), key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after the next round: %v", err)
+	}
+	if err := w.sync(dir); err != nil { // what was in it is fetched again
+		t.Fatal(err)
+	}
+	w.wantAll()
 }

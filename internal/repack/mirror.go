@@ -87,6 +87,7 @@ func (opt *Options) pack(ctx context.Context, w *home.Writer, job Config) (_ *Do
 	if job.Segments, err = OpenSegments(ctx, folder, opt.Shard, opt.SegmentSize, w.Catalog, opt.Log); err != nil {
 		return nil, err
 	}
+	job.Segments.number = w.SegmentNumber()
 	job.Catalog = w.Catalog
 	defer func() { err = errors.Join(err, job.Segments.Close()) }()
 	totals, err := w.Catalog.Totals(ctx)

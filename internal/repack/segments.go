@@ -24,6 +24,7 @@ type Segments struct {
 	target int64       // size at which a segment is full, in bytes
 	log    *slog.Logger
 
+	number  func(least int) (int, error)
 	next    int // number of the next segment
 	name    string
 	current *deep.Writer        // nil: the next pack begins one
@@ -125,7 +126,14 @@ func (s *Segments) append(p *deep.Pack) (name string, at deep.Placement, err err
 		return "", at, err
 	}
 	if s.current == nil {
-		name := deep.Name{Shard: s.shard, Number: s.next}.String()
+		number, err := s.next, error(nil)
+		if s.number != nil {
+			if number, err = s.number(s.next); err != nil {
+				return "", at, err
+			}
+		}
+		s.next = number
+		name := deep.Name{Shard: s.shard, Number: number}.String()
 		w, err := deep.Create(s.folder, name)
 		if err != nil {
 			return "", at, err
