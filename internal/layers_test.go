@@ -43,6 +43,7 @@ var floors = [][]string{
 	{
 		// jobs that run the others
 		"internal/transfer/receive",
+		"internal/replicate",
 		"internal/follow",
 		"internal/demo",
 		"internal/status",

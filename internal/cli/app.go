@@ -41,7 +41,7 @@ func Root(a *App) *cli.Command {
 		Commands: []*cli.Command{
 			demoCommand(a), syncCommand(a), planCommand(a), downloadCommand(a, "download"), sidecarsCommand(a, "sidecars"),
 			extractCommand(a, "extract"), serveCommand(a), exportCommand(a), importCommand(a), doctorCommand(a), statusCommand(a), diffCommand(a), verifyCommand(a), inspectCommand(a),
-			reindexCommand(a), pruneCommand(a), repackCommand(a), fleetcli.Work(&a.App), fleetcli.Worker(&a.App), quarantineCommand(a), acceptCommand(a),
+			reindexCommand(a), replicateCommand(a), pruneCommand(a), repackCommand(a), fleetcli.Work(&a.App), fleetcli.Worker(&a.App), quarantineCommand(a), acceptCommand(a),
 			signcli.Key(&a.App), attestCommand(a), signcli.Prove(&a.App, exitCodesHelp), signcli.Check(&a.App),
 		},
 		OnUsageError: program.OnUsageError,

@@ -15,12 +15,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// fetchIndex downloads what the index lacks of a chain, and returns it in the order in
-// which it is to be applied.
-func (r *Replica) fetchIndex(ctx context.Context, x *root.Index) (links []root.File, err error) {
-	links, err = r.missing(ctx, x)
+// FetchIndex fetches what the index in a folder lacks of a chain, and returns it in the
+// order in which it is to be applied.
+func (in *Incoming) FetchIndex(ctx context.Context, dir string, x *root.Index) (links []root.File, err error) {
+	links, err = missing(ctx, dir, x)
 	for i := range links {
-		if err := r.fetch(ctx, root.IndexDir, &links[i]); err != nil {
+		if err := in.Fetch(ctx, root.IndexDir, &links[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -29,11 +29,11 @@ func (r *Replica) fetchIndex(ctx context.Context, x *root.Index) (links []root.F
 
 // missing are the links of a chain after the last one whose commit is there. A chain
 // may have been begun again since.
-func (r *Replica) missing(ctx context.Context, x *root.Index) ([]root.File, error) {
-	if _, err := os.Stat(filepath.Join(r.cfg.Dirs.Index, "HEAD")); errors.Is(err, fs.ErrNotExist) {
+func missing(ctx context.Context, dir string, x *root.Index) ([]root.File, error) {
+	if _, err := os.Stat(filepath.Join(dir, "HEAD")); errors.Is(err, fs.ErrNotExist) {
 		return x.Chain, nil
 	}
-	repo := &git.Repository{Dir: r.cfg.Dirs.Index}
+	repo := &git.Repository{Dir: dir}
 	head, err := repo.Head(ctx)
 	if errors.Is(err, git.ErrUnborn) {
 		return x.Chain, nil
@@ -59,23 +59,23 @@ func (r *Replica) missing(ctx context.Context, x *root.Index) ([]root.File, erro
 
 func commitOf(link *root.File) string { return strings.TrimSuffix(link.Name, path.Ext(link.Name)) }
 
-// moveIndex applies links that were downloaded.
-func (r *Replica) moveIndex(ctx context.Context, links []root.File) error {
+// MoveIndex applies links that were fetched.
+func (in *Incoming) MoveIndex(ctx context.Context, dir string, links []root.File) error {
 	for i := range links {
-		if err := r.apply(ctx, &links[i]); err != nil {
+		if err := in.apply(ctx, dir, &links[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Replica) apply(ctx context.Context, link *root.File) error {
-	f, err := r.writer.State.Open(path.Join(incoming, link.Name))
+func (in *Incoming) apply(ctx context.Context, dir string, link *root.File) error {
+	f, err := in.Open(link)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	// How much an index may shrink is for the writer to judge, who was asked.
-	_, err = carry.Apply(ctx, clone.Config{Dir: r.cfg.Dirs.Index, AcceptShrink: true, Log: r.cfg.Log}, f, commitOf(link))
+	_, err = carry.Apply(ctx, clone.Config{Dir: dir, AcceptShrink: true, Log: in.Log}, f, commitOf(link))
 	return err
 }

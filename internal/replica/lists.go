@@ -3,8 +3,6 @@ package replica
 import (
 	"context"
 	"fmt"
-	"math"
-	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
@@ -42,10 +40,10 @@ func (r *Replica) checkLists(ctx context.Context, bundles []*root.File) error {
 			if l.Size > maxList {
 				return &ListError{l.Name, fmt.Errorf("it has %d bytes, %d are the most", l.Size, int64(maxList))}
 			}
-			if err := r.fetch(ctx, root.BundlesDir, l); err != nil {
+			if err := r.in.Fetch(ctx, root.BundlesDir, l); err != nil {
 				return err
 			}
-			err := r.read(ctx, f, l, func(e *lists.ManifestEntry) error {
+			err := r.in.ReadList(ctx, f, l, func(e *lists.ManifestEntry) error {
 				entries, bytes = entries+1, bytes+e.Size
 				if entries > bundle.MaxMembers || bytes < 0 {
 					return bundle.ErrTooMany
@@ -63,34 +61,6 @@ func (r *Replica) checkLists(ctx context.Context, bundles []*root.File) error {
 	return nil
 }
 
-// read reads a list that was downloaded. A line that cannot be used, or that names what
-// cannot be in the bundle, ends it.
-func (r *Replica) read(ctx context.Context, of, list *root.File, each func(*lists.ManifestEntry) error) error {
-	f, err := r.writer.State.Open(path.Join(incoming, list.Name))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	name, err := bundle.ParseFileName(of.Name)
-	if err != nil {
-		return err
-	}
-	for e, err := range lists.ReadManifest(store.Until(ctx, f)) {
-		switch {
-		case err != nil:
-			return err
-		case e.Bundle != name:
-			return fmt.Errorf("%s is said to be in %s", e.ID, e.Bundle)
-		case e.FrameSize <= 0 || e.Offset > math.MaxInt64-e.FrameSize || e.Offset+e.FrameSize > of.Size:
-			return fmt.Errorf("%s is said to be at offset %d with %d bytes, the bundle has %d", e.ID, e.Offset, e.FrameSize, of.Size)
-		}
-		if err := each(&e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // adopt tells the catalog what is in a bundle whose lists were checked, and then that it
 // knows all of it.
 func (r *Replica) adopt(ctx context.Context, f *root.File) error {
@@ -101,7 +71,7 @@ func (r *Replica) adopt(ctx context.Context, f *root.File) error {
 		return err
 	}
 	for i := range f.Lists {
-		err := r.read(ctx, f, &f.Lists[i], func(e *lists.ManifestEntry) error {
+		err := r.in.ReadList(ctx, f, &f.Lists[i], func(e *lists.ManifestEntry) error {
 			rows = append(rows, catalog.Version{ID: e.ID, Checksum: e.Checksum, Size: e.Size,
 				Placement: store.Placement{Bundle: f.Name, Offset: e.Offset, FrameSize: e.FrameSize}})
 			if len(rows) < batch {

@@ -85,6 +85,7 @@ type State struct {
 type Replica struct {
 	cfg    Config
 	writer *home.Writer
+	in     Incoming
 	tag    bucket.Tag // of the root that was taken; empty: ask for all of it
 
 	mu    sync.Mutex // guards what follows
@@ -131,6 +132,7 @@ func Open(ctx context.Context, cfg Config) (_ *Replica, err error) {
 	if err != nil {
 		return nil, err
 	}
+	r.in = Incoming{From: cfg.Bucket, To: r.writer.State, Dir: incoming, Log: cfg.Log}
 	if err = r.load(); err != nil {
 		return nil, err
 	}

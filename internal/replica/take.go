@@ -2,13 +2,9 @@ package replica
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"path"
 	"slices"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/download"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -42,11 +38,11 @@ func (r *Replica) take(ctx context.Context, next *root.Root) error {
 	if err := r.checkLists(ctx, fresh); err != nil {
 		return err
 	}
-	links, err := r.fetchIndex(ctx, &next.Index)
+	links, err := r.in.FetchIndex(ctx, r.cfg.Dirs.Index, &next.Index)
 	if err != nil {
 		return err
 	}
-	if err := r.moveIndex(ctx, links); err != nil {
+	if err := r.in.MoveIndex(ctx, r.cfg.Dirs.Index, links); err != nil {
 		return err
 	}
 	r.cfg.Show(both(r.State().Root, next))
@@ -61,7 +57,7 @@ func (r *Replica) take(ctx context.Context, next *root.Root) error {
 		}
 	}
 	r.cfg.Show(next)
-	return r.tidy()
+	return r.in.Tidy()
 }
 
 // both is what the next root names, and bundles that the last one named as well: rows
@@ -99,10 +95,10 @@ func (r *Replica) begin(ctx context.Context, next *root.Root) error {
 }
 
 func (r *Replica) install(ctx context.Context, s *root.Snapshot) error {
-	if err := r.fetch(ctx, root.CatalogDir, &s.File); err != nil {
+	if err := r.in.Fetch(ctx, root.CatalogDir, &s.File); err != nil {
 		return err
 	}
-	f, err := r.writer.State.Open(path.Join(incoming, s.Name))
+	f, err := r.in.Open(&s.File)
 	if err != nil {
 		return err
 	}
@@ -167,31 +163,4 @@ func names(files []root.File) (names []string) {
 		names = append(names, files[i].Name)
 	}
 	return names
-}
-
-// fetch brings an object into the folder incoming, unless it is there.
-func (r *Replica) fetch(ctx context.Context, dir string, f *root.File) error {
-	name := path.Join(incoming, f.Name)
-	there, err := r.writer.State.Open(name)
-	if err == nil {
-		sum, size, err := crate.Hash(there)
-		if err = errors.Join(err, there.Close()); err == nil && size == f.Size && sum == f.SHA256 {
-			return nil
-		}
-		if err := r.writer.State.Remove(name); err != nil {
-			return err
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return download.File(ctx, r.cfg.Bucket, root.Key(dir, f.Name), download.Want{Size: f.Size, Checksum: f.SHA256}, r.writer.State, name)
-}
-
-// tidy empties the folder incoming: what was in it has been taken.
-func (r *Replica) tidy() error {
-	entries, err := r.writer.State.ReadDir(incoming)
-	for _, e := range entries {
-		err = errors.Join(err, r.writer.State.Remove(path.Join(incoming, e.Name())))
-	}
-	return err
 }

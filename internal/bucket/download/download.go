@@ -41,7 +41,15 @@ func (e *WrongError) Error() string {
 type Want struct {
 	Size     int64 // bytes
 	Checksum crate.Checksum
+	// Check looks at the file before it gets its name. What it finds is the error of
+	// File, after which nothing is left. If nil, the checksum is enough.
+	Check func(file durable.File) error
 }
+
+// A refusal is what Check has found.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
 
 // File brings an object into a file, which gets its name when it is whole, hashed and
 // durable; until then it is called name + Ext. If that is there, what it has is kept.
@@ -51,7 +59,7 @@ type Want struct {
 func File(ctx context.Context, from bucket.Reader, key string, want Want, to durable.FS, name string) error {
 	d := &download{from: from, key: key, want: want}
 	err := d.run(ctx, to, name)
-	if wrong := new(WrongError); errors.As(err, &wrong) {
+	if errors.As(err, new(*WrongError)) || errors.As(err, new(refusal)) {
 		err = errors.Join(err, to.Remove(name+Ext))
 	}
 	if err != nil {
@@ -76,6 +84,11 @@ func (d *download) run(ctx context.Context, to durable.FS, name string) (err err
 		return err
 	}
 	err = d.fill(ctx)
+	if err == nil && d.want.Check != nil {
+		if err = d.want.Check(d.file); err != nil && ctx.Err() == nil {
+			err = refusal{err}
+		}
+	}
 	if err == nil {
 		err = d.file.Sync()
 	}

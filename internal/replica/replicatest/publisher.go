@@ -78,16 +78,32 @@ func (p *Publisher) Release(versions string) {
 // Bundle adds a bundle of versions to the mirror, and returns its name.
 func (p *Publisher) Bundle(ids ...crate.ID) string {
 	p.t.Helper()
+	items := make([]Item, len(ids))
+	for i, id := range ids {
+		data, err := p.Reg.CrateBytes(id)
+		p.must(err)
+		items[i] = Item{id, data}
+	}
+	return p.BundleOf(items...)
+}
+
+// Item is what is said to be a crate.
+type Item struct {
+	ID   crate.ID
+	Data []byte
+}
+
+// BundleOf is Bundle of any bytes.
+func (p *Publisher) BundleOf(items ...Item) string {
+	p.t.Helper()
 	name := bundle.Name{Number: p.number}
 	p.number++
 	disk := durabletest.NewMem()
 	w, err := bundle.Create(disk, name.String())
 	p.must(err)
 	var manifest []byte
-	for _, id := range ids {
-		data, err := p.Reg.CrateBytes(id)
-		p.must(err)
-		m, err := w.AppendFrom(id, bytes.NewReader(data), int64(len(data)), nil)
+	for _, it := range items {
+		m, err := w.AppendFrom(it.ID, bytes.NewReader(it.Data), int64(len(it.Data)), nil)
 		p.must(err)
 		manifest, err = lists.AppendManifestLine(manifest, lists.ManifestEntry{Member: m, Bundle: name})
 		p.must(err)

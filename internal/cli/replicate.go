@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/address"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/push"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/replicate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
+)
+
+// replicateConfig is the flags of replicate.
+type replicateConfig struct {
+	from, to, scratch string
+	indexURL          string
+	log               flags.Log
+	progress          flags.Progress
+}
+
+func replicateCommand(a *App) *cli.Command {
+	var cfg replicateConfig
+	list := []cli.Flag{
+		&cli.StringFlag{Name: "from", Usage: "`ADDRESS` of a mirror: https://HOST/replicate/ of one that is served, s3://BUCKET/PREFIX or file:///FOLDER of a bucket, or a folder", Destination: &cfg.from, Required: true},
+		&cli.StringFlag{Name: "to", Usage: "`DIR` of the mirror that is filled, or s3://BUCKET/PREFIX or file:///FOLDER of a bucket", Destination: &cfg.to, Required: true},
+		&cli.StringFlag{Name: "mirror", Usage: "with -to a bucket: `DIR` of what is on its way there, kept for the next time", Destination: &cfg.scratch, TakesFile: true},
+		&cli.StringFlag{Name: "index-url", Usage: "get the index that judges what comes from this git `URL`; default: the one that is here, or the peer's", Destination: &cfg.indexURL},
+	}
+	list = append(list, cfg.log.Flags()...)
+	return &cli.Command{
+		Name:         "replicate",
+		Usage:        "bring a mirror home from another one, by whole bundles",
+		ArgsUsage:    "-from ADDRESS -to DIR|ADDRESS [-mirror DIR] [-index-url URL]",
+		Description:  helpText("replicate", "exit-codes"),
+		Flags:        append(list, cfg.progress.Flags()...),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.replicate(ctx, &cfg) }),
+	}
+}
+
+// isAddress tells an address of a bucket from a folder.
+func isAddress(text string) bool { return strings.Contains(text, "://") }
+
+// check refuses what makes no sense, before anything is touched.
+func (cfg *replicateConfig) check() error {
+	switch web := strings.HasPrefix(cfg.to, "http://") || strings.HasPrefix(cfg.to, "https://"); {
+	case web:
+		return flags.Usagef("-to %s: another mirror takes nothing over HTTP; run replicate there, with -from this one", cfg.to)
+	case isAddress(cfg.to) && cfg.scratch == "":
+		return flags.Usagef("-to a bucket needs -mirror DIR, a folder for what is on its way")
+	case !isAddress(cfg.to) && cfg.scratch != "":
+		return flags.Usagef("-mirror is for -to a bucket alone")
+	}
+	return errors.Join(cfg.log.Check(), cfg.progress.Check())
+}
+
+// replicate runs the command.
+func (a *App) replicate(ctx context.Context, cfg *replicateConfig) error {
+	_, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
+	dirs := home.Dirs{Root: cfg.to}
+	if isAddress(cfg.to) {
+		dirs.Root = cfg.scratch
+	}
+	dirs.Fill()
+	run := flags.Run{Home: dirs, Durability: flags.Batches, Bundle: true, BundleMode: "only", Net: flags.Net{Protocol: "auto"}}
+	run.Origin.URLs = crate.CratesIOURLs
+	job := replicate.Config{IndexURL: cfg.indexURL, Log: log}
+	job.Home = a.HomeConfig(&run, log)
+	job.Home.Manifest = dirs.Manifest
+	if err := cfg.source(ctx, &job, log); err != nil {
+		return err
+	}
+	if isAddress(cfg.to) {
+		if err := cfg.destination(ctx, &job, log); err != nil {
+			return err
+		}
+	}
+	result, err := replicate.Run(ctx, job)
+	if err != nil {
+		return err
+	}
+	result.Print(a.Stdout)
+	return result.Verdict()
+}
+
+// source opens what is brought home.
+func (cfg *replicateConfig) source(ctx context.Context, job *replicate.Config, log *slog.Logger) (err error) {
+	if isAddress(cfg.from) {
+		job.From, err = address.OpenReader(ctx, cfg.from, address.Options{Log: log})
+		return err
+	}
+	dirs := home.Dirs{Root: cfg.from}
+	dirs.Fill()
+	if err := dirs.Check(); err != nil {
+		return err
+	}
+	job.From = peer.NewFolder(&dirs)
+	if _, err := os.Stat(dirs.Index); err == nil {
+		job.FromIndex, err = filepath.Abs(dirs.Index)
+		return err
+	}
+	return nil
+}
+
+// destination has what comes pushed into a bucket.
+func (cfg *replicateConfig) destination(ctx context.Context, job *replicate.Config, log *slog.Logger) error {
+	var b bucket.Bucket
+	b, err := address.Open(ctx, cfg.to, address.Options{Log: log})
+	if err != nil {
+		return fmt.Errorf("opening -to: %w", err)
+	}
+	dirs := &job.Home.Dirs
+	dirs.Remote = overlay.New(b)
+	owner := program.Owner(dirs.Crates)
+	job.Push = push.New(push.Config{Bucket: b, Remote: dirs.Remote, Dirs: *dirs, Owner: fmt.Sprintf("%s, %s", owner.Host, dirs.Crates), Log: log})
+	job.Home.Attach, job.Home.Bundles.Number = job.Push.Attach, job.Push.Number
+	return nil
+}

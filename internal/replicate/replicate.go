@@ -1,0 +1,197 @@
+// Package replicate brings a mirror home from a bucket, from another mirror over HTTP, or
+// from a folder: by whole bundles, of which some dozens are a registry.
+//
+// # The order of things
+//
+// The index comes first: the puller's own, which is the judge of all that follows; the
+// peer's, if there is no other. Then, for each bundle whose bytes are not here:
+//
+//	downloaded in ranges, gone on with where a kill cut it off
+//	  -> hashed as a whole: it is what the peer's root names
+//	  -> every member decoded, hashed and compared: with the list beside the bundle, with
+//	     what the index names, with the pins of what is held
+//	  -> takes the next free number, durably; its manifest and line
+//	  -> recorded in the catalog, as verified where the index names it
+//	  -> pushed, where the destination is a bucket
+//
+// A member with other bytes than the pin of its version, or than the index names, has the
+// whole bundle refused: nothing of it is published, and the others go on. Bytes that a
+// version had before it was published again are no such thing, if some bundle of the
+// peer has the later ones, too; they are kept as those that others took the place of.
+// What no index names is kept, and vouched for by nobody.
+//
+// A last run of the main job, which asks nobody, has the catalog learn what the index
+// says now, and counts what is missing.
+package replicate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/push"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// Config is what is brought home, and where to.
+type Config struct {
+	From      bucket.Reader
+	FromIndex string      // folder of the peer's index, if From is a folder; empty: none
+	Home      home.Config // of the mirror that is filled; its Bundles.Write is to be set
+	IndexURL  string      // the puller's own index; empty: what is here, or the peer's
+	Push      *push.Pusher
+	Progress  *mirror.Progress
+	Log       *slog.Logger // must not be nil
+}
+
+// Run brings home what is not here. Errors: fs.ErrNotExist, root.ErrFormat if there is no
+// mirror; *durable.HeldError, durable.ErrNoSpace; those of clone.Update and mirror.Run.
+// What was refused is in the result.
+func Run(ctx context.Context, cfg Config) (res *Result, err error) {
+	r, _, err := root.Read(ctx, cfg.From, "")
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("there is no mirror at %s, or none that has finished bundles: %w", cfg.From, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w, err := home.Open(ctx, cfg.Home)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	job := &replication{cfg: &cfg, w: w, root: r, res: &Result{From: cfg.From.String(), Root: r, Segments: len(r.Segments)}}
+	if cfg.Push == nil {
+		return job.res, job.run(ctx, w.Store)
+	}
+	if err := cfg.Push.While(ctx, w.Store, job.run); err != nil {
+		return job.res, err
+	}
+	return job.res, cfg.Push.Round(ctx, push.Round{Commit: job.res.Commit, Complete: job.res.Complete(), Missing: job.res.Summary.Missing})
+}
+
+// replication is one run.
+type replication struct {
+	cfg  *Config
+	w    *home.Writer
+	root *root.Root
+	res  *Result
+
+	in     replica.Incoming // lists, and bundles of git
+	index  *index.Index
+	lookup *index.Lookup
+	last   *index.Crate // that was looked up
+}
+
+// incoming is the folder, in the state folder, of what is to be looked at.
+const incoming = "replicating"
+
+func (j *replication) run(ctx context.Context, st store.Store) error {
+	j.in = replica.Incoming{From: j.cfg.From, To: j.w.State, Dir: incoming, Log: j.cfg.Log}
+	if err := j.w.State.MkdirAll(incoming); err != nil {
+		return err
+	}
+	if err := j.updateIndex(ctx); err != nil {
+		return err
+	}
+	if err := j.openIndex(ctx); err != nil {
+		return err
+	}
+	err := j.takeAll(ctx)
+	if err = errors.Join(err, j.lookup.Close()); err == nil {
+		err = j.catchUp(ctx, st)
+	}
+	if err = errors.Join(err, j.index.Close()); err != nil {
+		return err
+	}
+	return j.in.Tidy()
+}
+
+// updateIndex makes the index what is to judge.
+func (j *replication) updateIndex(ctx context.Context) error {
+	dir, log := j.cfg.Home.Dirs.Index, j.cfg.Log
+	_, err := os.Stat(filepath.Join(dir, "HEAD"))
+	here := err == nil
+	switch {
+	case j.cfg.IndexURL != "":
+		j.res.Index = "its own index"
+		_, err := clone.Update(ctx, clone.Config{Dir: dir, URL: j.cfg.IndexURL, Log: log})
+		return err
+	case len(j.root.Index.Chain) > 0 && (!here || j.isPeers()):
+		links, err := j.in.FetchIndex(ctx, dir, &j.root.Index)
+		if err == nil {
+			err = j.in.MoveIndex(ctx, dir, links)
+		}
+		return errors.Join(err, j.peersIndex())
+	case here && !j.isPeers():
+		j.res.Index = "its own index, as it was here"
+		return nil
+	case j.cfg.FromIndex != "":
+		_, err := clone.Update(ctx, clone.Config{Dir: dir, URL: j.cfg.FromIndex, Log: log})
+		return errors.Join(err, j.peersIndex())
+	}
+	return fmt.Errorf("%s shows no index: say with -index-url where this mirror gets its own", j.cfg.From)
+}
+
+// peersName is a file that says that the index here is a peer's: it goes on being that.
+const peersName = "peers-index"
+
+func (j *replication) isPeers() bool {
+	_, err := j.w.State.Stat(peersName)
+	return err == nil
+}
+
+func (j *replication) peersIndex() error {
+	j.res.Index = "the peer's index, as there was no other: what it names is what the peer says"
+	f, err := j.w.State.Create(peersName)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (j *replication) openIndex(ctx context.Context) (err error) {
+	if j.index, err = j.cfg.Home.Dirs.OpenIndex(ctx, j.cfg.Log); err != nil {
+		return err
+	}
+	j.res.Commit = j.index.Commit()
+	j.lookup = j.index.NewLookup(ctx)
+	return nil
+}
+
+// catchUp is a run of the main job that asks nobody: the catalog learns what the index
+// says, and what is missing is counted.
+func (j *replication) catchUp(ctx context.Context, st store.Store) (err error) {
+	j.res.Summary, err = mirror.Run(ctx, mirror.Config{
+		Config: plan.Config{
+			Source: plan.FromIndex(j.index, nil), IncludeYanked: true, HeldOnly: true, AcceptRepublished: plan.AcceptVanished, Log: j.cfg.Log,
+		},
+		Store: st, Catalog: j.w.Catalog, Manifest: j.w.Manifest, State: j.w.State, Disks: j.w.Disks(),
+		Out: j.cfg.Home.Dirs.Crates, BundlesOut: j.cfg.Home.Dirs.Bundles, Fetch: nobody{}, Progress: j.cfg.Progress,
+	})
+	return err
+}
+
+// nobody is asked for crates: what the bundles did not bring comes with another run.
+type nobody struct{}
+
+// Fetch implements mirror.Fetcher.
+func (nobody) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
+	return nil, upstream.Stats{}, errors.New("not fetched: no bundle of the peer has it yet; a sync fetches it")
+}
