@@ -30,6 +30,7 @@ var floors = [][]string{
 	{
 		// commands of many machines
 		"internal/fleetcli",
+		"internal/replicacli",
 		"internal/signcli",
 	},
 	{

@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/fleetcli"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/replicacli"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signcli"
 )
 
@@ -41,7 +42,7 @@ func Root(a *App) *cli.Command {
 		Commands: []*cli.Command{
 			demoCommand(a), syncCommand(a), planCommand(a), downloadCommand(a, "download"), sidecarsCommand(a, "sidecars"),
 			extractCommand(a, "extract"), serveCommand(a), exportCommand(a), importCommand(a), doctorCommand(a), statusCommand(a), diffCommand(a), verifyCommand(a), inspectCommand(a),
-			reindexCommand(a), replicateCommand(a), pruneCommand(a), repackCommand(a), fleetcli.Work(&a.App), fleetcli.Worker(&a.App), quarantineCommand(a), acceptCommand(a),
+			reindexCommand(a), replicacli.Replicate(&a.App), pruneCommand(a), repackCommand(a), fleetcli.Work(&a.App), fleetcli.Worker(&a.App), quarantineCommand(a), acceptCommand(a),
 			signcli.Key(&a.App), attestCommand(a), signcli.Prove(&a.App, exitCodesHelp), signcli.Check(&a.App),
 		},
 		OnUsageError: program.OnUsageError,

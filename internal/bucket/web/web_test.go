@@ -30,7 +30,7 @@ func TestHostileServer(t *testing.T) {
 		"no ranges":     func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "0123456789") },
 		"a login page":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) },
 		"fails at once": func(w http.ResponseWriter, r *http.Request) { asked++; w.WriteHeader(503) },
-		"to http":       func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/replicate/x", 302) },
+		"to http":       func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/replicate/x", http.StatusFound) },
 	}
 	var now http.HandlerFunc
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now(w, r) }))

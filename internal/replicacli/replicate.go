@@ -1,7 +1,10 @@
-package cli
+// Package replicacli is the command that brings a mirror home from another one: its
+// flags, its help and its exit codes. What it does is package replicate's.
+package replicacli
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,7 +34,11 @@ type replicateConfig struct {
 	progress          flags.Progress
 }
 
-func replicateCommand(a *App) *cli.Command {
+//go:embed help/replicate.txt
+var help string
+
+// Replicate is the command.
+func Replicate(a *program.App) *cli.Command {
 	var cfg replicateConfig
 	list := []cli.Flag{
 		&cli.StringFlag{Name: "from", Usage: "`ADDRESS` of a mirror: https://HOST/replicate/ of one that is served, s3://BUCKET/PREFIX or file:///FOLDER of a bucket, or a folder", Destination: &cfg.from, Required: true},
@@ -44,10 +51,10 @@ func replicateCommand(a *App) *cli.Command {
 		Name:         "replicate",
 		Usage:        "bring a mirror home from another one, by whole bundles",
 		ArgsUsage:    "-from ADDRESS -to DIR|ADDRESS [-mirror DIR] [-index-url URL]",
-		Description:  helpText("replicate", "exit-codes"),
+		Description:  help,
 		Flags:        append(list, cfg.progress.Flags()...),
 		OnUsageError: program.OnUsageError,
-		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.replicate(ctx, &cfg) }),
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return cfg.run(ctx, a) }),
 	}
 }
 
@@ -67,8 +74,8 @@ func (cfg *replicateConfig) check() error {
 	return errors.Join(cfg.log.Check(), cfg.progress.Check())
 }
 
-// replicate runs the command.
-func (a *App) replicate(ctx context.Context, cfg *replicateConfig) error {
+// run runs the command.
+func (cfg *replicateConfig) run(ctx context.Context, a *program.App) error {
 	_, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	dirs := home.Dirs{Root: cfg.to}
 	if isAddress(cfg.to) {
