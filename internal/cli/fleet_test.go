@@ -21,7 +21,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/fleet"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -96,11 +95,15 @@ func TestShardsIntoOneBucket(t *testing.T) {
 	const of, asleep, versions = 8, 3, 160
 	reg := simreg.Generate(versions, 2000, 5)
 	f := newFleet(t, reg)
+	reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Latency, Delay: 50 * time.Millisecond, Times: -1})
 	sleeper := f.sync("sleeper", fmt.Sprintf("%d/%d", asleep, of), "-concurrency", "1")
-	for { // until it has its lease
-		data, _, err := bucket.ReadAll(t.Context(), f.in, root.LeaseName, bucket.Ask{}, 1<<20)
-		if err == nil && strings.Contains(string(data), `"3/8"`) {
-			break
+	for { // until it has some of its crates
+		parts, err := filepath.Glob(filepath.Join(f.dir, "sleeper", "bundles", "*.part"))
+		must(t, err)
+		if len(parts) == 1 {
+			if info, err := os.Stat(parts[0]); err == nil && info.Size() > 4000 {
+				break
+			}
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -129,7 +132,12 @@ func TestShardsIntoOneBucket(t *testing.T) {
 	if code != 0 || c.Held != versions || c.Named != versions || len(c.Findings) > 0 || len(c.Shards) != of {
 		t.Errorf("exit %d: %+v", code, c)
 	}
-	t.Logf("%d versions, %d bundles' entries, generation %d", c.Held, c.Bundled, c.Generation)
+	// Its folder may go on; what it had fetched by then is held twice, and told.
+	f.ends(f.sync("sleeper", "3/8"))
+	c, _ = f.census()
+	if c.Held != versions || c.Counts[fleet.Missing]+c.Counts[fleet.Foreign] > 0 || c.Bundled != versions+c.Counts[fleet.Doubled] {
+		t.Errorf("after the sleeper went on: %+v", c)
+	}
 }
 
 // Four workers pack a mirror; one is killed, one sleeps longer than the queue waits.
