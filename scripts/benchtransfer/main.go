@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command benchtransfer measures a transfer over an air gap: it makes a mirror of made-up
 // versions, carries it to another one, adds one in a hundred, and carries these. For each
 // step it says how long it took, and the most memory that it had.
