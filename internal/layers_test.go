@@ -28,10 +28,12 @@ var floors = [][]string{
 		"internal/cli",
 	},
 	{
-		// commands of many machines
+		// commands of many machines,
+		// and of both sides of a gap
 		"internal/fleetcli",
 		"internal/replicacli",
 		"internal/signcli",
+		"internal/airgapcli",
 	},
 	{
 		// what commands stand in

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/airgapcli"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/demo"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
@@ -22,8 +24,9 @@ import (
 
 // demoConfig is the flags of demo.
 type demoConfig struct {
-	dir  string
-	once bool
+	dir    string
+	once   bool
+	airgap bool
 }
 
 func demoCommand(a *App) *cli.Command {
@@ -34,6 +37,7 @@ func demoCommand(a *App) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "dir", Usage: "mirror into `DIR`, which must not exist or be empty; default: a new folder for temporary files", Destination: &cfg.dir, TakesFile: true},
 			&cli.BoolFlag{Name: "once", Usage: "end after the checks, as without a terminal; otherwise the demo ends by serving the mirror", Destination: &cfg.once},
+			&cli.BoolFlag{Name: "airgap", Usage: "show how a mirror is carried across an air gap instead (docs/Airgap-Guide.md)", Destination: &cfg.airgap},
 		},
 		OnUsageError: program.OnUsageError,
 		Action:       program.Action(program.Nothing, func(ctx context.Context) error { return a.demo(ctx, &cfg) }),
@@ -58,6 +62,9 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	defer reg.Close()
 	if a.Dial == nil {
 		a.Dial = demo.Dial
+	}
+	if cfg.airgap {
+		return a.demoAirgap(ctx, reg, dir)
 	}
 	job := demoJob(dir, reg.BaseURL)
 	if err := job.Origin.Check(); err != nil {
@@ -186,4 +193,14 @@ func (a *App) demoServe(ctx context.Context, d *flags.Dirs) error {
 	}
 	fmt.Fprintf(a.Stdout, "\nNow it is served: http://%s shows it to you, and these lines to cargo. Ctrl-C stops.\n\n", addr)
 	return a.serve(ctx, &serveConfig{dirs: *d, listen: addr, cacheMB: 16, log: flags.Log{Format: "text", Level: "warn"}})
+}
+
+// demoAirgap is the demo of an air gap.
+func (a *App) demoAirgap(ctx context.Context, reg *demo.Registry, dir string) error {
+	job := demoJob(filepath.Join(dir, "near"), reg.BaseURL)
+	if err := job.Origin.Check(); err != nil {
+		return err
+	}
+	d := airgapcli.Demo{App: &a.App, Registry: reg, Dir: dir, Near: job.Home, Mirror: func(ctx context.Context) error { return a.demoRun(ctx, job) }}
+	return d.Run(ctx)
 }

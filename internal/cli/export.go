@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/airgapcli"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
@@ -31,7 +32,7 @@ type exportConfig struct {
 	verifyExisting bool
 	acceptShrink   bool
 	gitIndex       bool
-	transfer       transferConfig
+	transfer       airgapcli.Transfer
 	log            flags.Log
 	progress       flags.Progress
 
@@ -62,7 +63,7 @@ func (cfg *exportConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "git-index", Value: true, Usage: "make index.git beside the sparse index, for cargo before 1.68 and for file: URLs, where cargo reads nothing else; without git, and for http, a warning takes its place", Destination: &cfg.gitIndex},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "take index files out of the tree even if they are more than one in twenty", Destination: &cfg.acceptShrink},
 	)
-	list = append(list, cfg.transfer.flags()...)
+	list = append(list, cfg.transfer.Flags()...)
 	list = append(list, cfg.log.Flags()...)
 	return append(list, cfg.progress.Flags()...)
 }
@@ -72,7 +73,7 @@ func (cfg *exportConfig) check() error {
 	if cfg.inBucket() {
 		return cfg.checkBucket()
 	}
-	if carries, err := cfg.transfer.check(); carries || err != nil {
+	if carries, err := cfg.transfer.Check(); carries || err != nil {
 		if cfg.static != "" && err == nil {
 			err = flags.Usagef("give either -static, for a tree, or -to, for a transfer")
 		}
@@ -101,12 +102,12 @@ func (cfg *exportConfig) check() error {
 }
 
 // inBucket reports whether the tree is in a bucket: -to is an address and no folder.
-func (cfg *exportConfig) inBucket() bool { return strings.Contains(cfg.transfer.to, "://") }
+func (cfg *exportConfig) inBucket() bool { return strings.Contains(cfg.transfer.To, "://") }
 
 // checkBucket is check of a tree in a bucket.
 func (cfg *exportConfig) checkBucket() (err error) {
-	if t := &cfg.transfer; cfg.static != "" || t.full || t.since != "" || t.plan || t.parity != "" || len(t.keys) > 0 {
-		return flags.Usagef("-to %s is a tree in a bucket: give no -static, and nothing that is of a transfer, which is a folder", t.to)
+	if cfg.static != "" || cfg.transfer.Asked() {
+		return flags.Usagef("-to %s is a tree in a bucket: give no -static, and nothing that is of a transfer, which is a folder", cfg.transfer.To)
 	}
 	if cfg.publicURL == "" {
 		return flags.Usagef("provide -public-url, where clients find the bucket by http or https")
@@ -127,8 +128,8 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 		return a.exportTo(ctx, cfg)
 	}
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
-	if cfg.transfer.to != "" {
-		return a.transfer(ctx, &cfg.dirs.Dirs, &cfg.transfer, log)
+	if cfg.transfer.To != "" {
+		return cfg.transfer.Run(ctx, &a.App, &cfg.dirs.Dirs, log)
 	}
 	v, err := reader.Open(ctx, reader.Config{Dirs: cfg.dirs.Dirs, Log: log})
 	if err != nil {

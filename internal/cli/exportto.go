@@ -27,7 +27,7 @@ func (a *App) exportTo(ctx context.Context, cfg *exportConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	to, err := address.Open(ctx, cfg.transfer.to, address.Options{Log: log})
+	to, err := address.Open(ctx, cfg.transfer.To, address.Options{Log: log})
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux
 
 // Command benchtransfer measures a transfer over an air gap: it makes a mirror of made-up
 // versions, carries it to another one, adds one in a hundred, and carries these. For each

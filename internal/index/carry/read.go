@@ -20,7 +20,11 @@ const (
 // ReadHeader reads the header of a bundle; what r has next is the pack.
 // Errors: ErrFormat.
 func ReadHeader(r *bufio.Reader) (h Header, err error) {
-	if head, err := r.Peek(len(signature)); err != nil || string(head) != signature {
+	head, err := r.Peek(len(signature))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return h, err
+	}
+	if string(head) != signature {
 		return h, fmt.Errorf("%w: it does not begin with %q", ErrFormat, signature)
 	}
 	r.Discard(len(signature))

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -276,6 +275,3 @@ func manifestOf(t *testing.T, volume string) *transfer.Manifest {
 	}
 	return m
 }
-
-// sorted is paths in their order.
-func sorted(paths []string) []string { return slices.Sorted(slices.Values(paths)) }

@@ -28,7 +28,7 @@ func (r *Result) Print(w io.Writer) {
 		return
 	}
 	for _, m := range r.Taken {
-		fmt.Fprintf(w, "transfer %s was taken: index commit %s of %s, %s of crates\n", m.End.ID(), m.End.Commit, m.End.Time.Format("2006-01-02"), human.Plural(int64(m.Crates()), "file"))
+		fmt.Fprintf(w, "transfer %s was taken: index commit %s of %s, %s\n", m.End.ID(), m.End.Commit, m.End.Time.Format("2006-01-02"), human.Plural(int64(m.Crates()), "crate file"))
 	}
 	if r.Rebuilt > 0 {
 		fmt.Fprintf(w, "%12s  rebuilt from parity\n", human.Count(int64(r.Rebuilt)))

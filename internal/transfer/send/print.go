@@ -24,7 +24,7 @@ func (r *Result) Print(w io.Writer, dir string) {
 		return
 	}
 	fmt.Fprintf(w, "%s\n", r.sentence())
-	fmt.Fprintf(w, "%s of crates, %s in %s: %s\n", human.Plural(r.Crates, "file"), human.Size(r.Bytes), human.Plural(int64(r.Manifest.Volumes), "volume"), filepath.Join(dir, r.Folder))
+	fmt.Fprintf(w, "%s, %s in %s: %s\n", human.Plural(r.Crates, "crate file"), human.Size(r.Bytes), human.Plural(int64(r.Manifest.Volumes), "volume"), filepath.Join(dir, r.Folder))
 	sizes := make([]int64, r.Manifest.Volumes+1)
 	files := make([]int64, len(sizes))
 	for _, f := range r.Manifest.Files {
@@ -42,7 +42,7 @@ func (r *Result) PrintPlan(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "%s\n", r.sentence())
-	fmt.Fprintf(w, "%s of crates, about %s in %s; nothing was written\n", human.Plural(r.Crates, "file"), human.Size(r.Bytes), human.Plural(int64(r.Manifest.Volumes), "volume"))
+	fmt.Fprintf(w, "%s, about %s in %s; nothing was written\n", human.Plural(r.Crates, "crate file"), human.Size(r.Bytes), human.Plural(int64(r.Manifest.Volumes), "volume"))
 }
 
 func (r *Result) nothing(w io.Writer) bool {

@@ -1,4 +1,6 @@
-package cli
+// Package airgapcli is the commands on both sides of an air gap: the flags of export that
+// make a transfer, import, and the demo of both.
+package airgapcli
 
 import (
 	"context"
@@ -15,14 +17,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer/send"
 )
 
-// transferConfig is the flags of export that make a transfer over an air gap.
-type transferConfig struct {
-	to       string
+// Transfer is the flags of export that make a transfer.
+type Transfer struct {
+	To       string // -to; of export as well
 	since    string
 	full     bool
 	plan     bool
@@ -35,9 +38,10 @@ type transferConfig struct {
 	percent int   // of -parity, after check
 }
 
-func (cfg *transferConfig) flags() []cli.Flag {
+// Flags are the flags.
+func (cfg *Transfer) Flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "to", Usage: "make a transfer over an air gap, as a folder in `DIR`, which import takes on the far side (docs/Airgap-Guide.md); or, at s3://BUCKET/PREFIX?endpoint=URL or file:///FOLDER, a tree in a bucket (docs/bucket.md)", Destination: &cfg.to, TakesFile: true},
+		&cli.StringFlag{Name: "to", Usage: "make a transfer over an air gap, as a folder in `DIR`, which import takes on the far side (docs/Airgap-Guide.md); or, at s3://BUCKET/PREFIX?endpoint=URL or file:///FOLDER, a tree in a bucket (docs/bucket.md)", Destination: &cfg.To, TakesFile: true},
 		&cli.StringFlag{Name: "since", Usage: "with -to: carry what the far side lacks: since the `last` transfer, since another one by its number (16, or 16-9f8e7d6c), or by the file of a state of the far side (import -state)", Destination: &cfg.since, TakesFile: true},
 		&cli.BoolFlag{Name: "full", Usage: "with -to: carry all", Destination: &cfg.full},
 		&cli.BoolFlag{Name: "plan", Usage: "with -to: say how much is to be carried, and write nothing there", Destination: &cfg.plan},
@@ -51,13 +55,18 @@ func (cfg *transferConfig) flags() []cli.Flag {
 // minVolume is room for a crate of the usual size, and what each volume has beside.
 const minVolume = 64 << 10
 
-// check refuses what makes no sense. It reports whether a transfer is meant.
-func (cfg *transferConfig) check() (meant bool, err error) {
-	if cfg.to == "" && cfg.since == "" && !cfg.full && !cfg.plan && cfg.parity == "" && len(cfg.keys) == 0 {
+// Asked reports whether anything was asked for that is of a transfer, but for -to.
+func (cfg *Transfer) Asked() bool {
+	return cfg.full || cfg.since != "" || cfg.plan || cfg.parity != "" || len(cfg.keys) > 0
+}
+
+// Check refuses what makes no sense. It reports whether a transfer is meant.
+func (cfg *Transfer) Check() (meant bool, err error) {
+	if cfg.To == "" && !cfg.Asked() {
 		return false, nil
 	}
 	switch {
-	case cfg.to == "":
+	case cfg.To == "":
 		return true, flags.Usagef("provide -to, the folder of the transfer")
 	case cfg.full == (cfg.since != ""):
 		return true, flags.Usagef("give either -full, for all, or -since, for what the far side lacks")
@@ -76,7 +85,7 @@ func (cfg *transferConfig) check() (meant bool, err error) {
 }
 
 // what is what the far side is said to have.
-func (cfg *transferConfig) what() send.Since {
+func (cfg *Transfer) what() send.Since {
 	switch {
 	case cfg.full:
 		return send.Since{}
@@ -89,7 +98,7 @@ func (cfg *transferConfig) what() send.Since {
 }
 
 // signers opens the private keys.
-func (cfg *transferConfig) signers(ctx context.Context, stderr io.Writer) (keys []*signing.Signer, err error) {
+func (cfg *Transfer) signers(ctx context.Context, stderr io.Writer) (keys []*signing.Signer, err error) {
 	for _, file := range cfg.keys {
 		key, err := signing.OpenPrivate(file, cfg.password.Ask(ctx, stderr, file))
 		if err != nil {
@@ -100,8 +109,8 @@ func (cfg *transferConfig) signers(ctx context.Context, stderr io.Writer) (keys 
 	return keys, nil
 }
 
-// transfer makes a transfer.
-func (a *App) transfer(ctx context.Context, dirs *home.Dirs, cfg *transferConfig, log *slog.Logger) (err error) {
+// Run makes a transfer of a mirror.
+func (cfg *Transfer) Run(ctx context.Context, a *program.App, dirs *home.Dirs, log *slog.Logger) (err error) {
 	var closers home.Closers
 	defer func() { err = errors.Join(err, closers.Close()) }()
 	keys, err := cfg.signers(ctx, a.Stderr)
@@ -119,7 +128,7 @@ func (a *App) transfer(ctx context.Context, dirs *home.Dirs, cfg *transferConfig
 		return err
 	}
 	closers.Add(sent.Close)
-	lock, err := durable.Lock(filepath.Join(dir, "lock"), durable.Self(filepath.Base(os.Args[0])+" export -to "+cfg.to))
+	lock, err := durable.Lock(filepath.Join(dir, "lock"), durable.Self(filepath.Base(os.Args[0])+" export -to "+cfg.To))
 	if err != nil {
 		return err
 	}
@@ -134,13 +143,13 @@ func (a *App) transfer(ctx context.Context, dirs *home.Dirs, cfg *transferConfig
 		}
 		return err
 	}
-	job.Out = func() (durable.FS, error) { return a.Folder(cfg.to) }
+	job.Out = func() (durable.FS, error) { return a.Folder(cfg.To) }
 	result, err := send.Run(ctx, job)
 	if errors.As(err, new(*send.VolumeError)) || errors.Is(err, send.ErrNoPoint) {
 		return flags.Usagef("%w", err)
 	}
 	if err == nil {
-		result.Print(a.Stdout, cfg.to)
+		result.Print(a.Stdout, cfg.To)
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package cli
+package airgapcli
 
 import (
 	"context"
@@ -31,7 +31,8 @@ type importConfig struct {
 	progress     flags.Progress
 }
 
-func importCommand(a *App) *cli.Command {
+// Import is the command that takes a transfer.
+func Import(a *program.App, description string) *cli.Command {
 	var cfg importConfig
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
 		&cli.StringSliceFlag{Name: "from", Usage: "take the volumes that are in `DIR`, or in folders of it; may be given several times", Destination: &cfg.from, TakesFile: true},
@@ -46,10 +47,10 @@ func importCommand(a *App) *cli.Command {
 		Name:         "import",
 		Usage:        "take what was carried over an air gap, and serve it",
 		ArgsUsage:    "-from DIR [-from DIR2] -key KEY [-mirror DIR] | -undo | -state FILE",
-		Description:  helpText("import", "exit-codes"),
+		Description:  description,
 		Flags:        append(list, cfg.progress.Flags()...),
 		OnUsageError: program.OnUsageError,
-		Action:       program.Action(cfg.check, func(ctx context.Context) error { return a.importTransfer(ctx, &cfg) }),
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return cfg.run(ctx, a) }),
 	}
 }
 
@@ -75,10 +76,10 @@ func (cfg *importConfig) check() error {
 	return errors.Join(cfg.log.Check(), cfg.progress.Check(), err)
 }
 
-// importTransfer runs the command.
-func (a *App) importTransfer(ctx context.Context, cfg *importConfig) error {
+// run runs the command.
+func (cfg *importConfig) run(ctx context.Context, a *program.App) error {
 	_, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
-	job, err := a.importJob(ctx, cfg, log)
+	job, err := cfg.job(a, log)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (a *App) importTransfer(ctx context.Context, cfg *importConfig) error {
 		}
 		return err
 	case cfg.state != "":
-		return a.writeState(ctx, cfg, job)
+		return cfg.writeState(ctx, a, job)
 	}
 	result, err := receive.Run(ctx, job)
 	if result != nil && (err == nil || len(result.Taken) > 0) {
@@ -102,7 +103,7 @@ func (a *App) importTransfer(ctx context.Context, cfg *importConfig) error {
 	return result.Verdict()
 }
 
-func (a *App) importJob(ctx context.Context, cfg *importConfig, log *slog.Logger) (job receive.Config, err error) {
+func (cfg *importConfig) job(a *program.App, log *slog.Logger) (job receive.Config, err error) {
 	run := flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches, Bundle: true, BundleMode: "only", Net: flags.Net{Protocol: "auto"}}
 	job = receive.Config{From: cfg.from, AcceptShrink: cfg.acceptShrink, Log: log}
 	for _, key := range cfg.keys {
@@ -119,7 +120,7 @@ func (a *App) importJob(ctx context.Context, cfg *importConfig, log *slog.Logger
 }
 
 // writeState writes what is held.
-func (a *App) writeState(ctx context.Context, cfg *importConfig, job receive.Config) (err error) {
+func (cfg *importConfig) writeState(ctx context.Context, a *program.App, job receive.Config) (err error) {
 	folder, err := a.Folder(filepath.Dir(cfg.state))
 	if err != nil {
 		return err
