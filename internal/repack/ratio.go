@@ -8,7 +8,7 @@ import "math"
 var ratios = []struct {
 	versions int
 	ratio    float64
-}{{1, 0.87}, {2, 0.51}, {4, 0.28}, {8, 0.20}, {16, 0.145}, {32, 0.091}, {60, 0.070}}
+}{{1, 0.88}, {2, 0.44}, {4, 0.245}, {8, 0.18}, {16, 0.125}, {32, 0.091}, {60, 0.070}}
 
 // What a GB of .crates takes of one core, in seconds: to find the encoder of each and
 // to compress, and to rebuild each from the disk and hash it. The source is the same.
