@@ -19,6 +19,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/address"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/fleet"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
@@ -32,13 +34,15 @@ type fleetOf struct {
 	server         *simreg.Server
 }
 
-func newFleet(t *testing.T, reg *simreg.Registry) *fleetOf {
+func newFleet(t *testing.T, reg *simreg.Registry, store string) *fleetOf {
 	t.Helper()
 	u := indextest.NewUpstream(t, "")
 	u.Reg = reg
 	u.Commit()
-	f := &fleetOf{T: t, dir: t.TempDir(), up: u.Git}
-	f.in, f.store = folderBucket(t)
+	f := &fleetOf{T: t, dir: t.TempDir(), up: u.Git, store: store}
+	var err error
+	f.in, err = address.Open(t.Context(), store, address.Options{})
+	must(t, err)
 	server, err := reg.Start(simreg.Options{})
 	must(t, err)
 	t.Cleanup(server.Close)
@@ -94,7 +98,8 @@ func (f *fleetOf) census() (c fleet.Counted, code int) {
 func TestShardsIntoOneBucket(t *testing.T) {
 	const of, asleep, versions = 8, 3, 160
 	reg := simreg.Generate(versions, 2000, 5)
-	f := newFleet(t, reg)
+	_, store := folderBucket(t)
+	f := newFleet(t, reg, store)
 	reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Latency, Delay: 50 * time.Millisecond, Times: -1})
 	sleeper := f.sync("sleeper", fmt.Sprintf("%d/%d", asleep, of), "-concurrency", "1")
 	for { // until it has some of its crates
@@ -143,8 +148,15 @@ func TestShardsIntoOneBucket(t *testing.T) {
 // Four workers pack a mirror; one is killed, one sleeps longer than the queue waits.
 // Nothing is lost, nothing is named twice, and all can be rebuilt from the bucket.
 func TestWorkersAreKilled(t *testing.T) {
-	const versions = 200
-	f := newFleet(t, simreg.Generate(versions, 20_000, 7))
+	t.Run("folder", func(t *testing.T) {
+		_, store := folderBucket(t)
+		workersAreKilled(t, store, 200)
+	})
+	t.Run("versitygw", func(t *testing.T) { workersAreKilled(t, buckettest.StartVersity(t).Address("mirror"), 80) })
+}
+
+func workersAreKilled(t *testing.T, store string, versions int64) {
+	f := newFleet(t, simreg.Generate(int(versions), 20_000, 7), store)
 	f.ends(f.sync("m", "0/1"))
 	queue, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
 	must(t, err)
@@ -192,7 +204,9 @@ func TestWorkersAreKilled(t *testing.T) {
 		t.Errorf("a worker that is stopped ends with %d:\n%s", workers[2].ProcessState.ExitCode(), &workers[2].err)
 	}
 	t.Logf("%d tasks, %d segments; %d of %d bytes", sum.Tasks, sum.Segments, sum.Packed, sum.Bytes)
-	if left, err := os.ReadDir(filepath.Join(f.store[len("file://"):], "work")); err != nil || len(left) != 2 {
-		t.Errorf("left over: %v, %v", left, err)
+	for o, err := range f.in.List(t.Context(), "work/") {
+		if err != nil || !strings.HasSuffix(o.Key, "/done.json") {
+			t.Errorf("left over: %s, %v", o.Key, err)
+		}
 	}
 }
