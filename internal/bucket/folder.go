@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -38,12 +39,19 @@ func Folder(dir string) (Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &folder{fsys: fsys, dir: abs}, nil
+	return newFolder(fsys, abs), nil
+}
+
+func newFolder(fsys durable.FS, dir string) *folder {
+	return &folder{fsys: fsys, dir: dir, durable: map[string]bool{}}
 }
 
 type folder struct {
 	fsys durable.FS
 	dir  string
+
+	mu      sync.Mutex
+	durable map[string]bool // folders whose names are; guarded by mu
 }
 
 func (f *folder) String() string { return "file://" + filepath.ToSlash(f.dir) }
@@ -155,9 +163,16 @@ func (f *folder) check(key string) error {
 	return CheckKey(key)
 }
 
-// mkdir makes a folder, whose name is durable then.
+// maxDurable bounds how many folders are known to have durable names.
+const maxDurable = 10_000
+
+// mkdir makes a folder, whose name is durable then. That it is there does not say so:
+// another machine may have made it a moment ago.
 func (f *folder) mkdir(dir string) error {
-	if info, err := f.fsys.Stat(dir); err == nil && info.IsDir() {
+	f.mu.Lock()
+	known := f.durable[dir]
+	f.mu.Unlock()
+	if info, err := f.fsys.Stat(dir); known && err == nil && info.IsDir() {
 		return nil
 	}
 	if err := f.fsys.MkdirAll(dir); err != nil {
@@ -165,7 +180,16 @@ func (f *folder) mkdir(dir string) error {
 	}
 	dirs := durable.Dirs{".": true}
 	dirs.AddAbove(dir)
-	return durable.SyncDirs(f.fsys, dirs)
+	if err := durable.SyncDirs(f.fsys, dirs); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.durable) >= maxDurable {
+		clear(f.durable)
+	}
+	f.durable[dir] = true
+	return nil
 }
 
 // lockWait is the longest pause between two attempts to take the lock.

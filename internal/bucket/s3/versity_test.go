@@ -75,3 +75,41 @@ func TestTornVersityIsRefused(t *testing.T) {
 	}
 	t.Error("a server that loses updates is believed")
 }
+
+// A server that is killed in the middle of an upload and started again is gone on with.
+func TestVersityRestarts(t *testing.T) {
+	v := buckettest.StartVersity(t)
+	at, err := s3.ParseAddress(v.Address("p"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := s3.Open(t.Context(), at, s3.Options{PartSize: 5 << 20, Backoff: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := bucket.Bytes(random(40 << 20))
+	parts := &restarting{restart: func() {
+		v.Kill()
+		v.Start(t)
+	}}
+	if _, err := b.Upload(t.Context(), "k", body, parts); err != nil {
+		t.Fatal(err)
+	}
+	if _, equal, err := bucket.Holds(t.Context(), b, "k", body); err != nil || !equal || parts.saved < 8 {
+		t.Errorf("it is there: %v, %v, saved %d times", equal, err, parts.saved)
+	}
+}
+
+// restarting is bucket.Parts that restarts the server once the third part is stored.
+type restarting struct {
+	remembered
+	saved   int
+	restart func()
+}
+
+func (r *restarting) Save(state []byte) error {
+	if r.saved++; r.saved == 4 {
+		r.restart()
+	}
+	return r.remembered.Save(state)
+}

@@ -1,0 +1,39 @@
+package bucket
+
+import (
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+)
+
+// After a power cut at any operation an object in a folder is whole or not there, and
+// one of which Put has said that it is stored is there.
+func TestFolderPowerCuts(t *testing.T) {
+	const content = "an object"
+	for seed := range uint64(40) {
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		m := durabletest.NewMem()
+		check := func(when string, stored bool) {
+			t.Helper()
+			data, _, err := ReadAll(t.Context(), newFolder(m.Crash(rnd), ""), "a/b/c", Ask{}, 100)
+			if gone := errors.Is(err, fs.ErrNotExist); gone && stored || err != nil && !gone || err == nil && string(data) != content {
+				t.Errorf("seed %d, power cut %s: %q, %v", seed, when, data, err)
+			}
+		}
+		f := newFolder(durabletest.Hook(m, func(op durabletest.Op) durabletest.Fault {
+			check("before "+op.String(), false)
+			return durabletest.Fault{}
+		}), "")
+		// Another machine has made the folder, and its name is not durable yet.
+		if err := m.MkdirAll("a/b"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Put(t.Context(), "a/b/c", Bytes([]byte(content)), Absent()); err != nil {
+			t.Fatal(err)
+		}
+		check("afterwards", true)
+	}
+}
