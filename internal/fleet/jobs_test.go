@@ -10,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica/replicatest"
@@ -166,6 +169,18 @@ func TestDamage(t *testing.T) {
 	}
 	if len(files) != 4 {
 		t.Errorf("problems in %v", files)
+	}
+}
+
+// What is said of damage may have in it what was read: the result is written all the same,
+// so that the damage is told and the task is not tried again.
+func TestProblemOfAnyText(t *testing.T) {
+	v := &Verified{file: "bundle-0000.tar.zst"}
+	v.found(crate.ID{}, errors.New("no text: \xff"))
+	v.found(crate.ID{}, errors.New(strings.Repeat("x", maxProblem-1)+"é"))
+	data, err := json.Marshal(v)
+	if err != nil || !strings.Contains(string(data), `"error":"no text: "`) {
+		t.Errorf("%.200s, %v", data, err)
 	}
 }
 

@@ -36,6 +36,9 @@ type Problem struct {
 // maxProblems is how many problems of a file are told: more than a person reads.
 const maxProblems = 1000
 
+// maxProblem bounds what is said of one, in bytes: all of them are a result in JSON.
+const maxProblem = 1000
+
 // Verified is the result of a task of Verify.
 type Verified struct {
 	Versions int64     `json:"versions"`
@@ -50,11 +53,10 @@ func (v *Verified) found(id crate.ID, err error) {
 	if v.Count++; len(v.Problems) >= maxProblems {
 		return
 	}
-	p := Problem{File: v.file, Error: err.Error()}
+	p := Problem{File: v.file, Error: work.Text(err.Error(), maxProblem)}
 	if id != (crate.ID{}) {
 		p.Crate = id.String()
 	}
-	p.Error = p.Error[:min(len(p.Error), 1000)]
 	v.Problems = append(v.Problems, p)
 }
 

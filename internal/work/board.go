@@ -120,9 +120,13 @@ func (b *Board) Settled(ctx context.Context, id string) (bool, error) {
 	return false, nil
 }
 
+// Text is what an error says, in so many bytes at most that JSON takes: it may have in it
+// what was read, which need not be text.
+func Text(s string, most int) string { return strings.ToValidUTF8(s[:min(len(s), most)], "") }
+
 // SetAside gives a task up.
 func (b *Board) SetAside(ctx context.Context, m Mark) error {
-	m.Error = m.Error[:min(len(m.Error), maxMark/4)]
+	m.Error = Text(m.Error, maxWhy)
 	data, err := json.Marshal(m)
 	if err == nil {
 		_, err = b.put(ctx, b.object("aside", m.Task), data)

@@ -47,6 +47,7 @@ const (
 	MaxTasks  = 100_000  // of a job
 	MaxObject = 16 << 20 // of a task, a result or a list of tasks, in bytes
 	maxMark   = 64 << 10 // of what says why a task was set aside
+	maxWhy    = 8 << 10  // of the error in it, of which a byte may become six in JSON
 )
 
 // Ref names a task.

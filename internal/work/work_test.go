@@ -31,6 +31,21 @@ func TestParseRef(t *testing.T) {
 	}
 }
 
+// Whatever the error has in it that set a task aside, its mark is written and read: a task
+// without one would be given out for ever.
+func TestSetAsideForAnyError(t *testing.T) {
+	b := Board{bucket.Memory(), JobName("test", time.Unix(7, 0))}
+	for n, text := range []string{"no text: \xff\xfe", strings.Repeat("x", maxWhy-1) + "é", strings.Repeat("\x00", maxMark)} {
+		id := strings.Repeat(string(rune('a'+n)), 64)
+		if err := b.SetAside(t.Context(), Mark{Task: id, Error: text, Attempts: 4}); err != nil {
+			t.Errorf("%.12q: %v", text, err)
+		}
+		if m, err := b.Aside(t.Context(), id); err != nil || m.Attempts != 4 || m.Error == "" {
+			t.Errorf("%.12q: %+v, %v", text, m, err)
+		}
+	}
+}
+
 // Of two coordinators that plan the same job, one is followed by both; of two results
 // the first counts; what a task's ID does not name is no task.
 func TestBoard(t *testing.T) {
@@ -63,7 +78,7 @@ func TestBoard(t *testing.T) {
 		t.Errorf("%t, %t, %s, %v", first, second, result, err)
 	}
 	must(t, b.SetAside(ctx, Mark{Task: two, Error: strings.Repeat("x", maxMark), Attempts: 3}))
-	if m, err := b.Aside(ctx, two); err != nil || m.Attempts != 3 || len(m.Error) != maxMark/4 {
+	if m, err := b.Aside(ctx, two); err != nil || m.Attempts != 3 || len(m.Error) != maxWhy {
 		t.Errorf("%d, %d, %v", m.Attempts, len(m.Error), err)
 	}
 	s, err := b.State(ctx, job)
