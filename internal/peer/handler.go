@@ -10,7 +10,8 @@
 // on a disk ([Folder]) shows its finished bundles; its root is made from the catalog, and
 // names no index: that its peers get where they trust it.
 //
-// Only what the root names can be asked for. ETags are the SHA-256 that the root has, so
+// Only what the root names can be asked for, and of the root everybody sees all but who
+// its writers are. ETags are the SHA-256 that the root has, so
 // ranges of one object never mix with those of another.
 package peer
 
@@ -23,6 +24,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
 	"strings"
@@ -86,7 +88,7 @@ func (h handler) answer(w http.ResponseWriter, r *http.Request, key string) erro
 }
 
 func showRoot(w http.ResponseWriter, r *http.Request, now *root.Root) error {
-	data, err := now.Append(nil)
+	data, err := withoutOwners(now).Append(nil)
 	if err != nil {
 		return err
 	}
@@ -97,6 +99,18 @@ func showRoot(w http.ResponseWriter, r *http.Request, now *root.Root) error {
 	oneRange(r)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 	return nil
+}
+
+// withoutOwners is a root without the machines and folders of its writers, which are for
+// those who may read the bucket.
+func withoutOwners(r *root.Root) *root.Root {
+	public := *r
+	public.Writers = maps.Clone(r.Writers)
+	for shard, w := range public.Writers {
+		w.Owner = ""
+		public.Writers[shard] = w
+	}
+	return &public
 }
 
 // oneRange makes all of an object of many ranges, which are no use to anybody.

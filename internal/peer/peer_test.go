@@ -73,6 +73,16 @@ func TestShown(t *testing.T) {
 	}
 }
 
+// Who writes the bucket, and in which folder, is not for everybody who may read crates.
+func TestOwnersAreNotShown(t *testing.T) {
+	p, b, _ := shown(t)
+	p.Root.Writers[""] = root.Writer{Epoch: 1, ID: "writer", Owner: "build7.internal, /home/jane/crates", Versions: 2}
+	r, _, err := root.Read(t.Context(), b, "")
+	if err != nil || r.Writers[""] != (root.Writer{Epoch: 1, ID: "writer", Versions: 2}) || p.Root.Writers[""].Owner == "" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // If-Range of another object is answered with all of this one, and many ranges, too.
 func TestRanges(t *testing.T) {
 	p, _, url := shown(t)
