@@ -81,6 +81,9 @@ func (a *answer) part(header string, ask bucket.Ask) error {
 		return fmt.Errorf("the server sends a range that it does not describe (%.80q)", header)
 	}
 	a.object.Size = size
+	if ask.Same != "" && a.object.Tag != ask.Same { // a cache between that knows no If-Match
+		return bucket.ErrChanged
+	}
 	want, err := bucket.Ask{Offset: ask.Offset, Length: ask.Length}.Check(a.object)
 	if err != nil || first != ask.Offset || last != first+want-1 {
 		return fmt.Errorf("the server sends another range than the one asked for (%.80q)", header)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -61,6 +62,26 @@ func TestHostileServer(t *testing.T) {
 	data, _, err := bucket.ReadAll(t.Context(), b, "x", bucket.Ask{Offset: 2, Length: 3}, 10)
 	if err != nil || string(data) != "234" {
 		t.Errorf("%q, %v", data, err)
+	}
+}
+
+// A range of another object than the one that was asked about is none: caches there are
+// that know ranges, and not If-Match.
+func TestOtherObject(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("If-Match")
+		w.Header().Set("ETag", `"new"`)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader("0123456789"))
+	}))
+	defer server.Close()
+	b, err := Open(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ask := range []bucket.Ask{{Same: `"old"`}, {Same: `"old"`, Offset: 2}, {Same: `"old"`, Length: 2}} {
+		if data, _, err := bucket.ReadAll(t.Context(), b, "x", ask, 10); !errors.Is(err, bucket.ErrChanged) {
+			t.Errorf("%+v: %q, %v", ask, data, err)
+		}
 	}
 }
 
