@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/download"
@@ -61,8 +60,7 @@ func apply(ctx context.Context, in bucket.Reader, folder durable.FS, link *root.
 	if err != nil {
 		return err
 	}
-	commit, _, _ := strings.Cut(link.Name, ".")
 	// How much an index may shrink is for the writer to judge, who was asked.
-	_, err = carry.Apply(ctx, clone.Config{Dir: to, AcceptShrink: true, Log: log}, f, commit)
+	_, err = carry.Apply(ctx, clone.Config{Dir: to, AcceptShrink: true, Log: log}, f, root.IndexCommit(link.Name))
 	return errors.Join(err, f.Close(), folder.Remove(link.Name))
 }

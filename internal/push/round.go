@@ -46,9 +46,7 @@ func (p *Pusher) Round(ctx context.Context, done Round) error {
 		return err
 	}
 	err = p.commit(ctx, func(r *root.Root) error {
-		if index != nil && r.Index.Commit == before.Index.Commit { // else another shard was faster
-			r.Index = *index
-		}
+		setIndex(r, &before.Index, index)
 		if snapshot != nil {
 			r.Catalog = snapshot
 		}
@@ -66,6 +64,21 @@ func (p *Pusher) Round(ctx context.Context, done Round) error {
 		return err
 	}
 	return p.sweep(ctx, before)
+}
+
+// setIndex has a root name the index that was pushed. If another shard was faster, its
+// index is named, and the object of this one is removed by the round after the next.
+func setIndex(r *root.Root, was, now *root.Index) {
+	switch {
+	case now == nil:
+	case r.Index.Commit == was.Commit:
+		r.Index = *now
+	default:
+		key := root.Key(root.IndexDir, now.Chain[len(now.Chain)-1].Name)
+		if !slices.Contains(r.Superseded, key) {
+			r.Superseded = append(r.Superseded, key)
+		}
+	}
 }
 
 // state is what the root is to say of the writer.
@@ -115,8 +128,8 @@ func (p *Pusher) index(ctx context.Context, was *root.Index, commit string) (*ro
 	if was.Commit != "" && !isLong(was.Chain) {
 		since = []string{was.Commit}
 	}
-	name := root.IndexName(commit)
-	if slices.ContainsFunc(was.Chain, func(f root.File) bool { return f.Name == name }) {
+	name := root.IndexName(commit, p.session.Epoch())
+	if slices.ContainsFunc(was.Chain, func(f root.File) bool { return root.IndexCommit(f.Name) == commit }) {
 		return nil, nil // the index went back to where it was: a later commit ends the chain
 	}
 	temp := durable.TempName(tempDir)

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/carry"
@@ -45,7 +43,7 @@ func missing(ctx context.Context, dir string, x *root.Index) ([]root.File, error
 		return nil, nil
 	}
 	for i := len(x.Chain) - 1; i >= 0; i-- {
-		_, err := repo.Revision(ctx, commitOf(&x.Chain[i])+"^{commit}")
+		_, err := repo.Revision(ctx, root.IndexCommit(x.Chain[i].Name)+"^{commit}")
 		switch {
 		case errors.Is(err, git.ErrUnborn):
 		case err != nil:
@@ -56,8 +54,6 @@ func missing(ctx context.Context, dir string, x *root.Index) ([]root.File, error
 	}
 	return x.Chain, nil
 }
-
-func commitOf(link *root.File) string { return strings.TrimSuffix(link.Name, path.Ext(link.Name)) }
 
 // MoveIndex applies links that were fetched.
 func (in *Incoming) MoveIndex(ctx context.Context, dir string, links []root.File) error {
@@ -76,6 +72,6 @@ func (in *Incoming) apply(ctx context.Context, dir string, link *root.File) erro
 	}
 	defer f.Close()
 	// How much an index may shrink is for the writer to judge, who was asked.
-	_, err = carry.Apply(ctx, clone.Config{Dir: dir, AcceptShrink: true, Log: in.Log}, f, commitOf(link))
+	_, err = carry.Apply(ctx, clone.Config{Dir: dir, AcceptShrink: true, Log: in.Log}, f, root.IndexCommit(link.Name))
 	return err
 }

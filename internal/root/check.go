@@ -150,28 +150,46 @@ func (i *Index) check() error {
 	if err := cmp.Or(checkCommit(i.Commit), checkName(i.Branch)); err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
-	if last := i.Chain[len(i.Chain)-1].Name; last != IndexName(i.Commit) {
-		return fmt.Errorf("index: the chain ends with %q, not with %s", last, IndexName(i.Commit))
+	if last := i.Chain[len(i.Chain)-1].Name; IndexCommit(last) != i.Commit {
+		return fmt.Errorf("index: the chain ends with %q, not with commit %s", last, i.Commit)
 	}
 	seen := map[string]bool{}
 	for n := range i.Chain {
 		f := &i.Chain[n]
-		commit, _ := strings.CutSuffix(f.Name, indexExt)
-		if err := cmp.Or(checkCommit(commit), f.check(checkName)); err != nil {
+		commit := IndexCommit(f.Name)
+		if commit == "" {
+			return fmt.Errorf("index: %.80q is not the name of a link", f.Name)
+		}
+		if err := f.check(checkName); err != nil {
 			return fmt.Errorf("index: %w", err)
 		}
-		if seen[f.Name] {
-			return fmt.Errorf("index: %s is there twice", f.Name)
+		if seen[commit] {
+			return fmt.Errorf("index: commit %s is there twice", commit)
 		}
-		seen[f.Name] = true
+		seen[commit] = true
 	}
 	return nil
 }
 
 const indexExt = ".bundle"
 
-// IndexName is the name of the bundle of git that leads up to a commit.
-func IndexName(commit string) string { return commit + indexExt }
+// IndexName is the name of the bundle of git that leads up to a commit, made by the
+// session with an epoch. Git makes other bytes of the same commit on another machine, so
+// a name without the session would be that of two objects: shards come to the same
+// commit, and a writer that slept finds its object replaced.
+func IndexName(commit string, epoch int64) string {
+	return commit + "-" + strconv.FormatInt(epoch, 10) + indexExt
+}
+
+// IndexCommit is the commit of an IndexName; empty: it is none.
+func IndexCommit(name string) string {
+	commit, rest, _ := strings.Cut(name, "-")
+	epoch, err := strconv.ParseInt(strings.TrimSuffix(rest, indexExt), 10, 64)
+	if err != nil || epoch < 1 || checkCommit(commit) != nil || name != IndexName(commit, epoch) {
+		return ""
+	}
+	return commit
+}
 
 // CatalogName is the name of a snapshot of the catalog.
 func CatalogName(generation int64) string { return strconv.FormatInt(generation, 10) + ".db.zst" }

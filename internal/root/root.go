@@ -11,7 +11,7 @@
 //	bundles/bundle-0000.tar.zst       bundles, and the lists beside them
 //	bundles/bundle-0000-aa__zz.manifest.jsonl
 //	deep/deep-0000.zst                segments of the deep archive
-//	index/COMMIT.bundle               the index, as a chain of bundles of git
+//	index/COMMIT-EPOCH.bundle         the index, as a chain of bundles of git
 //	catalog/GENERATION.db.zst         a snapshot of the catalog, for a fast start
 //
 // Every object but the two .json is written once and never again. Only what the root
@@ -120,7 +120,7 @@ type Window struct {
 type Index struct {
 	Branch string `json:"branch"`
 	Commit string `json:"commit"` // of the last of the chain; empty: there is none
-	Chain  []File `json:"chain"`  // COMMIT.bundle: the first has everything, each later one what came since
+	Chain  []File `json:"chain"`  // COMMIT-EPOCH.bundle: the first has everything, each later one what came since
 }
 
 // Snapshot is a copy of the catalog. Nothing depends on it: the lists say the same.

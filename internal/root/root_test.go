@@ -27,7 +27,7 @@ func example() *Root {
 			"1/8": {Owner: "host b", Bundles: Window{0, 9}},
 		},
 		Index: Index{Branch: "master", Commit: commit1, Chain: []File{
-			{Name: IndexName(commit0), Size: 10, SHA256: crate.Checksum{2}}, {Name: IndexName(commit1), Size: 11, SHA256: crate.Checksum{3}},
+			{Name: IndexName(commit0, 1), Size: 10, SHA256: crate.Checksum{2}}, {Name: IndexName(commit1, 4), Size: 11, SHA256: crate.Checksum{3}},
 		}},
 		Catalog: &Snapshot{File{Name: CatalogName(6), Size: 12, SHA256: crate.Checksum{4}}, 6},
 		Bundles: []File{

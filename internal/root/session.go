@@ -146,6 +146,9 @@ func (s *Session) Root() *Root {
 // Shard is that of the session.
 func (s *Session) Shard() string { return s.cfg.Shard }
 
+// Epoch is that of the session: no other one ever has it.
+func (s *Session) Epoch() int64 { return s.epoch }
+
 // Writer is what the root says of this one.
 func (s *Session) Writer() Writer { return s.Root().Writers[s.cfg.Shard] }
 

@@ -134,7 +134,7 @@ func (p *Publisher) Index() {
 	var data bytes.Buffer
 	_, err := carry.Write(p.t.Context(), p.Git, since, commit, &data)
 	p.must(err)
-	link := p.Put(root.IndexDir, root.IndexName(commit), data.Bytes())
+	link := p.Put(root.IndexDir, root.IndexName(commit, 1), data.Bytes())
 	p.Root.Index = root.Index{Branch: "master", Commit: commit, Chain: append(slices.Clone(p.Root.Index.Chain), link)}
 }
 
