@@ -41,30 +41,39 @@ func (c *Catalog) BytesOf(ctx context.Context, id crate.ID) ([]Version, error) {
 // Version returns the row of the bytes that a version has now. Errors:
 // fs.ErrNotExist if it is not held, or under another spelling of its name.
 func (c *Catalog) Version(ctx context.Context, id crate.ID) (Version, error) {
+	held, err := c.Current(ctx, id)
+	if err != nil {
+		return Version{}, err
+	}
+	return Best(held), nil
+}
+
+// Current returns the rows of the bytes that a version has now, at least one. There are
+// several only where bundles were adopted that no run has compared with an index since.
+// Errors: as Version.
+func (c *Catalog) Current(ctx context.Context, id crate.ID) ([]Version, error) {
 	rows, err := c.version.QueryContext(ctx, id.Name, id.Version)
 	if err == nil {
 		var held []Version
 		if held, err = scanVersions(rows); err == nil {
-			return best(held, id)
+			if len(held) == 0 || held[0].ID != id {
+				return nil, fs.ErrNotExist
+			}
+			return held, nil
 		}
 	}
-	return Version{}, fmt.Errorf("reading %s from the catalog: %w", id, classify(err))
+	return nil, fmt.Errorf("reading %s from the catalog: %w", id, classify(err))
 }
 
-// best chooses among rows of which none is superseded. There are several only
-// where bundles were adopted that no run has compared with an index since: then
-// what an index has named counts.
-func best(held []Version, id crate.ID) (Version, error) {
-	if len(held) == 0 || held[0].ID != id {
-		return Version{}, fs.ErrNotExist
-	}
+// Best chooses among rows that Current has returned: what an index has named counts.
+func Best(held []Version) Version {
 	chosen := held[0]
 	for _, v := range held[1:] {
 		if v.Listed && !chosen.Listed || v.Listed == chosen.Listed && v.VerifiedAt.After(chosen.VerifiedAt) {
 			chosen = v
 		}
 	}
-	return chosen, nil
+	return chosen
 }
 
 // ByChecksum returns the row of bytes, whether they are the version's now or

@@ -118,15 +118,42 @@ func (v *View) bytesRow(ctx context.Context, key crate.Key) (*catalog.Version, e
 
 // row returns what the catalog says of a version.
 func (v *View) row(ctx context.Context, id crate.ID) (*catalog.Version, error) {
-	var row catalog.Version
+	var rows []catalog.Version
 	err := v.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
-		row, err = c.Version(ctx, id)
+		rows, err = c.Current(ctx, id)
 		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) { // it, or the catalog as a whole
 		return nil, notHeld(id)
 	}
-	return &row, err
+	switch {
+	case err != nil:
+		return nil, err
+	case len(rows) == 1:
+		return &rows[0], nil
+	}
+	return v.named(ctx, rows)
+}
+
+// named chooses among rows of one version those bytes that the index names: a replica
+// adopts what bundles hold, and no run tells it which are the version's.
+func (v *View) named(ctx context.Context, rows []catalog.Version) (*catalog.Version, error) {
+	best := catalog.Best(rows)
+	c, err := v.index.crate(ctx, best.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &best, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range c.Entries {
+		for n := range rows {
+			if c.Entries[i].ID == rows[n].ID && c.Entries[i].Checksum == rows[n].Checksum {
+				return &rows[n], nil
+			}
+		}
+	}
+	return &best, nil
 }
 
 // tried are the places of a version, and last the one to which a run moves its

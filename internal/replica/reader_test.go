@@ -197,3 +197,19 @@ func TestReadersBesideChanges(t *testing.T) {
 		t.Errorf("left: %v, %v", left, err)
 	}
 }
+
+// A version that was published again has the bytes that the index names, whichever
+// bundle came first.
+func TestPublishedAgain(t *testing.T) {
+	p := replicatest.New(t, bucket.Memory(), "foo 1.0.0\nbar 1.0.0\nbaz 1.0.0")
+	for _, text := range []string{"foo 1.0.0", "bar 1.0.0", "baz 1.0.0"} { // one of them sorts otherwise
+		p.Reg.ReplaceBytes(id(text))
+	}
+	p.Commit()
+	p.Bundle(p.Reg.IDs()...)
+	p.Publish("")
+	w := watch(t, p)
+	for _, text := range []string{"foo 1.0.0", "bar 1.0.0", "baz 1.0.0"} {
+		w.wantCrate(text)
+	}
+}
