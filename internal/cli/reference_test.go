@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +29,7 @@ var programs = map[string]func(*App) *cli.Command{
 func TestReference(t *testing.T) {
 	var want strings.Builder
 	want.WriteString("# Commands\n\nWhat each says when asked for `-help`. Flags take one dash or two, and a value after\na space or `=`.\n")
-	for _, args := range [][]string{{"clonecratesio"}, {"clonecratesio", "demo"}, {"clonecratesio", "download"}, {"clonecratesio", "extract"}, {"clonecratesio", "inspect"}, {"clonecratesio", "key"}, {"clonecratesio", "key", "new"}, {"clonecratesio", "key", "show"}, {"clonecratesio", "attest"}, {"clonecratesio", "prove"}, {"clonecratesio", "check"}, {"clonecratesio", "sidecars"}, {"download-crates"}, {"extract-bundles"}, {"generate-sidecars"}} {
+	for _, args := range commands() {
 		program := programs[args[0]]
 		fmt.Fprintf(&want, "\n## %s\n\n```text\n%s```\n", strings.Join(args, " "), help(t, program, args))
 	}
@@ -44,6 +46,25 @@ func TestReference(t *testing.T) {
 	if diff := cmp.Diff(want.String(), strings.ReplaceAll(string(got), "\r\n", "\n")); diff != "" {
 		t.Errorf("docs/reference/commands.md has drifted, rewrite it with -update (-want +got):\n%s", diff)
 	}
+}
+
+// commands is every command that a program lists, with those below it, so that none can
+// be forgotten.
+func commands() (list [][]string) {
+	app := &App{program.App{Stdout: io.Discard, Stderr: io.Discard}}
+	var walk func(cmd *cli.Command, args []string)
+	walk = func(cmd *cli.Command, args []string) {
+		list = append(list, args)
+		for _, sub := range cmd.Commands {
+			if !sub.Hidden {
+				walk(sub, append(slices.Clip(args), sub.Name))
+			}
+		}
+	}
+	for _, name := range []string{"clonecratesio", "download-crates", "extract-bundles", "generate-sidecars"} {
+		walk(programs[name](app), []string{name})
+	}
+	return list
 }
 
 func help(t *testing.T, command func(*App) *cli.Command, args []string) string {
