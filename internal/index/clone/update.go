@@ -44,7 +44,7 @@ type Config struct {
 	// kept.
 	KeepDays int
 	// AcceptShrink takes what upstream has although it lost more than [index.MaxShrink]
-	// percent	// of the crates, went back in time or is empty.
+	// percent of the crates, went back in time or is empty.
 	AcceptShrink bool
 	// Carried brings what upstream has where no network reaches it, in place of a
 	// fetch from URL. It is given the git directory, which it may add objects and
@@ -261,14 +261,16 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 		if err := u.examine(ctx, repo, up); err != nil {
 			return up, err
 		}
+		// Before its day is another commit's: an update that is killed after that must
+		// find that upstream had what HEAD is.
+		if up.Before.Commit != "" {
+			if _, err := work.Run(ctx, "update-ref", previous, up.Before.Commit); err != nil {
+				return up, err
+			}
+		}
 	}
 	if err := u.keepDays(ctx, work, repo, claim.tips(up.After)); err != nil || !up.Changed() {
 		return up, err
-	}
-	if up.Before.Commit != "" {
-		if _, err := work.Run(ctx, "update-ref", previous, up.Before.Commit); err != nil {
-			return up, err
-		}
 	}
 	if err := claim.take(ctx, work, up.After.Commit, commits(up.Before, cutOff)...); err != nil {
 		return up, err
