@@ -26,34 +26,39 @@ type Report struct {
 // errSlice ends a run when its time is over.
 var errSlice = errors.New("the time of this run is over")
 
+// maxBad bounds what is remembered to be repaired: where more is bad, it is the provider
+// that has to be mended first.
+const maxBad = 10_000
+
 // Write hashes what the root names, says what is wrong as it is found, and lists what no
-// root names. Errors: verdicts; why it could not go on.
-func (rep Report) Write(ctx context.Context, w io.Writer) (err error) {
+// root names. It returns the keys of what is damaged or missing, 10,000 at most. Errors:
+// verdicts; why it could not go on.
+func (rep Report) Write(ctx context.Context, w io.Writer) (bad []string, err error) {
 	r, _, err := root.Read(ctx, rep.Bucket, "")
 	if err != nil {
-		return fmt.Errorf("reading the root of %s: %w", rep.Bucket, err)
+		return nil, fmt.Errorf("reading the root of %s: %w", rep.Bucket, err)
 	}
 	state, err := durable.Open(rep.State)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	if err != nil {
 		state = nil
 	} else {
 		defer func() { err = errors.Join(err, state.Close()) }()
 	}
-	s, err := rep.sweep(ctx, w, r, state)
+	s, err := rep.sweep(ctx, w, r, state, &bad)
 	if err != nil {
-		return err
+		return bad, err
 	}
 	if err := rep.leftovers(ctx, w, r); err != nil {
-		return err
+		return bad, err
 	}
-	return s.verdict()
+	return bad, s.verdict()
 }
 
 // sweep hashes for as long as the run may take.
-func (rep Report) sweep(ctx context.Context, w io.Writer, r *root.Root, state durable.FS) (_ *Summary, err error) {
+func (rep Report) sweep(ctx context.Context, w io.Writer, r *root.Root, state durable.FS, bad *[]string) (_ *Summary, err error) {
 	cursor := Cursor{Mirror: r.ID}
 	if state != nil && !rep.Restart {
 		if cursor, err = ReadCursor(state, r.ID); err != nil {
@@ -67,6 +72,9 @@ func (rep Report) sweep(ctx context.Context, w io.Writer, r *root.Root, state du
 		defer stop()
 	}
 	s, err := Run(limited, Config{Bucket: rep.Bucket, Root: r, After: cursor.After, Found: func(p Problem) error {
+		if p.Kind != Unreadable && len(*bad) < maxBad {
+			*bad = append(*bad, p.Key)
+		}
 		_, err := fmt.Fprintf(w, "%s: %s\n", p.Kind, human.Printable(p.Err.Error()))
 		return err
 	}})

@@ -12,7 +12,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/audit"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -73,10 +72,10 @@ func (cfg *verifyConfig) check() error {
 	}
 	cfg.dirs.Fill()
 	if cfg.store.URL != "" {
-		if cfg.repair || cfg.deep != "crates" {
-			return flags.Usagef("-store hashes objects whole: -repair and -deep are for the folders of a mirror")
+		if cfg.deep != "crates" {
+			return flags.Usagef("-store hashes objects whole: -deep is for the folders of a mirror")
 		}
-		return errors.Join(cfg.store.Check(), cfg.log.Check(), cfg.progress.Check())
+		return errors.Join(flags.CheckUpstream(&cfg.origin, &cfg.net), cfg.store.Check(), cfg.log.Check(), cfg.progress.Check())
 	}
 	return errors.Join(cfg.shard.Check(), flags.CheckUpstream(&cfg.origin, &cfg.net), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
 }
@@ -85,11 +84,7 @@ func (cfg *verifyConfig) check() error {
 func (a *App) verify(ctx context.Context, cfg *verifyConfig) error {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	if cfg.store.URL != "" {
-		b, err := cfg.store.Open(ctx, true, log)
-		if err != nil {
-			return err
-		}
-		return audit.Report{Bucket: b, State: cfg.dirs.State(), Restart: cfg.restart, Slice: time.Duration(cfg.maxDuration)}.Write(ctx, a.Stdout)
+		return a.verifyStore(ctx, cfg, show, log)
 	}
 	v, err := a.verification(ctx, cfg, log, func(s *verify.Session) error { return a.sweep(ctx, cfg, s, show, log) })
 	if err != nil {

@@ -112,23 +112,28 @@ func (w *world) open(dir string, do func(*Pusher, *home.Writer) error) (err erro
 // sync is a run in a folder.
 func (w *world) sync(dir string) error {
 	return w.open(dir, func(p *Pusher, writer *home.Writer) error {
-		var sum *mirror.Summary
-		err := p.While(w.t.Context(), writer.Store, func(ctx context.Context, st store.Store) (err error) {
-			manifest := runlog.Create(writer.State, "manifest.jsonl")
-			sum, err = mirror.Run(ctx, mirror.Config{
-				Config: plan.Config{Source: w.source(), Bundle: true}, Fetch: w, Store: st, Catalog: writer.Catalog, Manifest: manifest,
-				State: writer.State, Out: "out", BundlesOut: "bundles", Interval: time.Millisecond, Room: p.Room, Concurrency: 2, Reserve: -1, Grace: time.Second,
-			})
-			return errors.Join(err, manifest.Close())
-		})
-		if err == nil && !sum.Complete(false) {
-			err = fmt.Errorf("%d versions are missing: %v", sum.Missing, sum.Failures)
-		}
-		if err != nil {
+		if err := w.run(p, writer, w.source(), w); err != nil {
 			return err
 		}
 		return p.Round(w.t.Context(), Round{})
 	})
+}
+
+// run mirrors what a source names, pushing.
+func (w *world) run(p *Pusher, writer *home.Writer, source plan.Source, fetch mirror.Fetcher) error {
+	var sum *mirror.Summary
+	err := p.While(w.t.Context(), writer.Store, func(ctx context.Context, st store.Store) (err error) {
+		manifest := runlog.Create(writer.State, "manifest.jsonl")
+		sum, err = mirror.Run(ctx, mirror.Config{
+			Config: plan.Config{Source: source, Bundle: true}, Fetch: fetch, Store: st, Catalog: writer.Catalog, Manifest: manifest,
+			State: writer.State, Out: "out", BundlesOut: "bundles", Interval: time.Millisecond, Room: p.Room, Concurrency: 2, Reserve: -1, Grace: time.Second,
+		})
+		return errors.Join(err, manifest.Close())
+	})
+	if err == nil && !sum.Complete(false) {
+		err = fmt.Errorf("%d versions are missing: %v", sum.Missing, sum.Failures)
+	}
+	return err
 }
 
 // named is the root, all of whose objects are there and have the bytes that it names.

@@ -20,6 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -350,4 +351,62 @@ func TestRetire(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.wantAll()
+}
+
+// A damaged bundle is put together again: what is whole of it comes out of it, the rest
+// from upstream, and the root names another one.
+func TestRepair(t *testing.T) {
+	for name, damage := range map[string]func(key string, data []byte, b bucket.Bucket) error{
+		"a byte": func(key string, data []byte, b bucket.Bucket) error {
+			data[300] ^= 1
+			_, err := b.Put(t.Context(), key, bucket.Bytes(data), bucket.Always())
+			return err
+		},
+		"all of it": func(key string, _ []byte, b bucket.Bucket) error { return b.Remove(t.Context(), key) },
+	} {
+		w := newWorld(t, 9)
+		dir := t.TempDir()
+		if err := w.sync(dir); err != nil {
+			t.Fatal(err)
+		}
+		old := w.named().Bundles[1]
+		key := root.Key(root.BundlesDir, old.Name)
+		data, _, err := bucket.ReadAll(t.Context(), w.inner, key, bucket.Ask{}, 1<<20)
+		if err == nil {
+			err = damage(key, data, w.inner)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := w.fetches()
+		err = w.open(dir, func(p *Pusher, writer *home.Writer) error {
+			d, err := p.Damage(t.Context(), []string{key})
+			if err != nil {
+				return err
+			}
+			if len(d.Entries) != old.Entries {
+				t.Errorf("%s: %d crates were in it, want %d", name, len(d.Entries), old.Entries)
+			}
+			if err := w.run(p, writer, plan.FromList(d.Entries, nil), d.Fetch(w)); err != nil {
+				return err
+			}
+			return p.Replace(t.Context(), d)
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want := old.Entries
+		if name == "a byte" {
+			want = 1
+		}
+		if got := w.fetches() - before; got != want {
+			t.Errorf("%s: %d crates were fetched, want %d", name, got, want)
+		}
+		w.wantAll()
+		for _, f := range w.named().Bundles {
+			if f.Name == old.Name {
+				t.Errorf("%s: the damaged bundle is still named", name)
+			}
+		}
+	}
 }

@@ -17,6 +17,8 @@
 package overlay
 
 import (
+	"maps"
+	"sync"
 	"sync/atomic"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
@@ -33,6 +35,9 @@ type Source struct {
 
 	bucket bucket.Reader
 	now    atomic.Pointer[view]
+
+	mu     sync.Mutex      // guards what follows, and lets one at a time change now
+	hidden map[string]bool // keys of files that are not there, whatever the root says
 }
 
 // view is what a root names, by the folder.
@@ -43,7 +48,7 @@ type view struct {
 
 // New returns a source of nothing: Show says what there is.
 func New(b bucket.Reader) *Source {
-	s := &Source{bucket: b}
+	s := &Source{bucket: b, hidden: map[string]bool{}}
 	s.Show(&root.Root{})
 	return s
 }
@@ -51,7 +56,26 @@ func New(b bucket.Reader) *Source {
 // Show makes r what is read from now on. Files that are open stay usable as long as
 // their objects are there.
 func (s *Source) Show(r *root.Root) {
-	s.now.Store(&view{r, map[string]map[string]root.File{root.BundlesDir: byName(r.Bundles), root.DeepDir: byName(r.Segments)}})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.show(r)
+}
+
+// Hide makes a file as one that no root names: it is known to be damaged.
+func (s *Source) Hide(dir, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hidden[root.Key(dir, name)] = true
+	s.show(s.Root())
+}
+
+// show replaces the view. The caller holds mu.
+func (s *Source) show(r *root.Root) {
+	files := map[string]map[string]root.File{root.BundlesDir: byName(r.Bundles), root.DeepDir: byName(r.Segments)}
+	for dir, named := range files {
+		maps.DeleteFunc(named, func(name string, _ root.File) bool { return s.hidden[root.Key(dir, name)] })
+	}
+	s.now.Store(&view{r, files})
 }
 
 // Root is what was shown last. It must not be changed.
