@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -52,6 +54,31 @@ func (s *served) get(t *testing.T, path string) (int, string) {
 		t.Fatal(err)
 	}
 	return resp.StatusCode, string(body)
+}
+
+// A replica that has something to serve starts while its bucket is away; package replica
+// says how it goes on.
+func TestReplicaStartsWhileBucketIsAway(t *testing.T) {
+	b, address := folderBucket(t)
+	replicatest.New(t, b, "foo 1.0.0")
+	cfg := replicaConfig(t, address)
+	t.Run("there", func(t *testing.T) {
+		if code, _ := startServing(t, cfg).get(t, "/crates/foo/1.0.0/download"); code != 200 {
+			t.Errorf("status %d", code)
+		}
+	})
+	t.Setenv("AWS_ACCESS_KEY_ID", "a")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "b")
+	cfg.store.URL = "s3://nowhere/mirror?endpoint=http://127.0.0.1:1"
+	ctx, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer stop()
+	if _, err := cfg.openStore(ctx, slog.New(slog.DiscardHandler)); err != nil {
+		t.Error(err)
+	}
+	cfg.dirs.Dirs = replicaConfig(t, address).dirs.Dirs
+	if _, err := cfg.openStore(ctx, slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("one that has nothing to serve does not say that its bucket is away")
+	}
 }
 
 // A replica shows what has come into the bucket within two seconds, and gives it out.

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
@@ -25,10 +27,19 @@ type replicaStatus struct {
 	Replica replica.Summary `json:"replica"`
 }
 
+// openStore opens the bucket. A replica that has something to serve does so although the
+// bucket is away.
+func (cfg *serveConfig) openStore(ctx context.Context, log *slog.Logger) (bucket.Bucket, error) {
+	if replica.IsReplica(&cfg.dirs.Dirs) {
+		return cfg.store.OpenUnseen(ctx, log)
+	}
+	return cfg.store.Open(ctx, true, log)
+}
+
 // follow makes the folder a replica of the bucket, and keeps it one as long as m is
 // open. It says in view how that is read.
 func (a *App) follow(ctx context.Context, cfg *serveConfig, m *servedMirror, view *reader.Config) error {
-	b, err := cfg.store.Open(ctx, true, view.Log)
+	b, err := cfg.openStore(ctx, view.Log)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,15 @@ func (s *Store) Open(ctx context.Context, readOnly bool, log *slog.Logger) (buck
 	return b, nil
 }
 
+// OpenUnseen opens the bucket to be read, and does not ask whether it is there.
+func (s *Store) OpenUnseen(ctx context.Context, log *slog.Logger) (bucket.Bucket, error) {
+	b, err := address.Open(ctx, s.URL, address.Options{ReadOnly: true, Unseen: true, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("opening -store: %w", err)
+	}
+	return b, nil
+}
+
 // ReadInto has what the root of the bucket names stand behind the folders of a mirror.
 func (s *Store) ReadInto(ctx context.Context, d *home.Dirs, log *slog.Logger) error {
 	b, err := s.Open(ctx, true, log)

@@ -68,6 +68,10 @@ type Config struct {
 	Disk  func(durable.FS) durable.FS // wraps every folder that is written to; if nil, none
 	// Interval is the time between two looks at the root. If 0, a second.
 	Interval time.Duration
+	// Patience is how long a bucket may be silent that is asked for its root until State
+	// says so, and how long Open waits that has something to serve: requests are repeated
+	// for minutes. If 0, five seconds.
+	Patience time.Duration
 	// Log gets what the operator should know. If nil, it is dropped.
 	Log *slog.Logger
 }
@@ -106,8 +110,8 @@ func IsReplica(d *home.Dirs) bool {
 }
 
 // Open opens a folder that is to be kept, and takes the root that the bucket has. If
-// that fails and an earlier root was taken, what is there is good to be served, and
-// State says what is wrong. Errors: *ForeignError; *durable.HeldError; those of Step if
+// that fails, or takes long, and an earlier root was taken, what is there is good to be
+// served, and State says what is wrong. Errors: *ForeignError; *durable.HeldError; those of Step if
 // there is nothing to be served.
 func Open(ctx context.Context, cfg Config) (_ *Replica, err error) {
 	if cfg.Log == nil {
@@ -115,6 +119,9 @@ func Open(ctx context.Context, cfg Config) (_ *Replica, err error) {
 	}
 	if cfg.Interval == 0 {
 		cfg.Interval = time.Second
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = 5 * time.Second
 	}
 	if cfg.Show == nil {
 		cfg.Show = func(*root.Root) {}
@@ -136,13 +143,25 @@ func Open(ctx context.Context, cfg Config) (_ *Replica, err error) {
 	if err = r.load(); err != nil {
 		return nil, err
 	}
-	if _, err = r.Step(ctx); err != nil && r.state.Root == nil {
+	if err = r.first(ctx); err != nil && r.state.Root == nil {
 		return nil, err
 	}
 	if err != nil {
 		cfg.Log.Error("the bucket cannot be followed: what was taken before is served", "bucket", cfg.Bucket.String(), "err", err)
 	}
 	return r, nil
+}
+
+// first looks at the root, not for long if there is something to be served: Follow goes on
+// with what was cut off.
+func (r *Replica) first(ctx context.Context) error {
+	if r.state.Root != nil {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, r.cfg.Patience, errSilent)
+		defer stop()
+	}
+	_, err := r.Step(ctx)
+	return err
 }
 
 // load reads the root that was taken before, and opens the catalog that goes with it.

@@ -1,14 +1,18 @@
 package replica
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
@@ -308,6 +312,57 @@ func TestBucketAway(t *testing.T) {
 	if _, err := newSite(t, p).open(bucket.Memory()); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "there is no mirror in mem:") {
 		t.Errorf("an empty bucket: %v", err)
 	}
+}
+
+// silent is a bucket of which no request ends.
+type silent struct{ bucket.Reader }
+
+func (silent) Get(ctx context.Context, key string, _ bucket.Ask) (io.ReadCloser, bucket.Object, error) {
+	<-ctx.Done()
+	return nil, bucket.Object{Key: key}, ctx.Err()
+}
+
+// A bucket that does not even refuse keeps nobody from being served for long, and is told
+// while it is asked, which may take minutes.
+func TestSilentBucket(t *testing.T) {
+	p := replicatest.New(t, bucket.Memory(), "foo 1.0.0")
+	s := newSite(t, p)
+	if err := s.mustOpen().Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	r, err := Open(ctx, Config{Dirs: s.dirs, Bucket: silent{p.Bucket}, Owner: durable.Self("test"), Patience: 50 * time.Millisecond})
+	if err != nil || ctx.Err() != nil {
+		t.Fatal(err, ctx.Err())
+	}
+	defer r.Close()
+	if got := r.State(); got.Err == nil || got.Behind.IsZero() || got.Root.Generation != 1 {
+		t.Errorf("state %+v", got)
+	}
+
+	synctest.Test(t, func(t *testing.T) {
+		r := &Replica{cfg: Config{Bucket: silent{p.Bucket}, Patience: time.Minute, Log: slog.New(slog.DiscardHandler)}}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			_, err := r.Step(ctx)
+			done <- err
+		}()
+		time.Sleep(time.Minute - 1)
+		if got := r.State(); got.Err != nil {
+			t.Errorf("too early: %v", got.Err)
+		}
+		time.Sleep(2)
+		synctest.Wait()
+		if got := r.State(); got.Err != errSilent || got.Behind.IsZero() {
+			t.Errorf("state %+v", got)
+		}
+		stop()
+		if err := <-done; err == nil {
+			t.Error("no error")
+		}
+	})
 }
 
 // Cut off at any request, the next process has it all in the end.

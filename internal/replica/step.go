@@ -16,6 +16,8 @@ import (
 // maxWait bounds the time between two looks while something is wrong.
 const maxWait = 15 * time.Second
 
+var errSilent = errors.New("the bucket does not answer")
+
 // Follow looks at the root until ctx ends: every Interval, and less often while
 // something is wrong.
 func (r *Replica) Follow(ctx context.Context) {
@@ -61,7 +63,9 @@ func jittered(d time.Duration) time.Duration {
 // bucket, *download.WrongError, root.ErrFormat, *BackError, *ListError, and those of the
 // folder; the replica is then what it was, or on its way.
 func (r *Replica) Step(ctx context.Context) (changed bool, err error) {
+	answered := r.await()
 	next, tag, err := root.Read(ctx, r.cfg.Bucket, r.tag)
+	answered()
 	switch {
 	case errors.Is(err, bucket.ErrNotModified):
 		err = nil
@@ -72,6 +76,23 @@ func (r *Replica) Step(ctx context.Context) (changed bool, err error) {
 	}
 	r.note(err)
 	return changed, err
+}
+
+// await has State say that the bucket is silent, if it is, until answered is called.
+func (r *Replica) await() (answered func()) {
+	said := make(chan struct{})
+	timer := time.AfterFunc(r.cfg.Patience, func() {
+		defer close(said)
+		if now := r.State(); now.Root != nil && now.Err == nil {
+			r.cfg.Log.Warn("the bucket does not answer: what was taken before is served", "bucket", r.cfg.Bucket.String(), "for", r.cfg.Patience)
+		}
+		r.note(errSilent)
+	})
+	return func() {
+		if !timer.Stop() {
+			<-said
+		}
+	}
 }
 
 // note remembers how a step has ended.

@@ -27,6 +27,7 @@ import (
 type Options struct {
 	ReadOnly bool         // nothing will be put: writing is not probed
 	NoProbe  bool         // the caller examines the provider himself
+	Unseen   bool         // not even whether the bucket is there is asked: the caller can do without it for a while
 	PartSize int64        // of uploads in bytes. 0: usual
 	Log      *slog.Logger // hears of requests that are repeated. If nil, nobody does.
 }
@@ -63,7 +64,7 @@ func open(ctx context.Context, address string, opts Options) (bucket.Bucket, err
 		if err != nil {
 			return nil, err
 		}
-		return s3.Open(ctx, at, s3.Options{Log: opts.Log, PartSize: opts.PartSize})
+		return s3.Open(ctx, at, s3.Options{Log: opts.Log, PartSize: opts.PartSize, Unseen: opts.Unseen})
 	case "file":
 		dir, err := folderPath(address, rest)
 		if err != nil {

@@ -44,6 +44,8 @@ type Options struct {
 	Stall time.Duration
 	// Backoff is the longest pause before a request is repeated. 0: 20 seconds.
 	Backoff time.Duration
+	// Unseen: Open does not ask whether the bucket is there.
+	Unseen bool
 	// Log hears of requests that are repeated. If nil, nobody does.
 	Log *slog.Logger
 }
@@ -115,6 +117,9 @@ func Open(ctx context.Context, at Address, opts Options) (*Bucket, error) {
 	}
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		return nil, fmt.Errorf("opening %s: there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE: %w", at, err)
+	}
+	if opts.Unseen {
+		return b, nil
 	}
 	return b, b.exists(ctx)
 }
