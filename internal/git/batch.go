@@ -33,7 +33,8 @@ func (r *Repository) Batch(ctx context.Context, mode string) (*Batch, error) {
 	return &Batch{git: p, In: p.in, Out: bufio.NewReaderSize(p.out, 64<<10)}, nil
 }
 
-// Close ends git. What git says then is of interest only after an error.
+// Close ends git. What git says then is of interest only after an error; that somebody has
+// asked it to end before is none.
 func (b *Batch) Close() error {
 	if b.closed {
 		return nil
@@ -41,7 +42,10 @@ func (b *Batch) Close() error {
 	b.closed = true
 	b.git.in.Close()
 	b.git.out.Close()
-	return b.git.wait()
+	if err := b.git.wait(); err != nil && !asked(err) {
+		return err
+	}
+	return nil
 }
 
 // Ask asks for an object and returns the header of the answer.

@@ -71,7 +71,7 @@ func (r *Repository) start(ctx context.Context, args ...string) (*process, error
 	p := &process{cmd: exec.CommandContext(ctx, "git", r.options(args)...)}
 	p.cmd.Dir, p.cmd.Env = r.Tree, environment(os.Environ())
 	p.cmd.Stderr = &p.stderr
-	p.cmd.WaitDelay = 5 * time.Second
+	p.cmd.WaitDelay, p.cmd.SysProcAttr = 5*time.Second, apart()
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("running git %s: %w", args[0], err)

@@ -3,6 +3,7 @@
 package git
 
 import (
+	"errors"
 	"os/exec"
 	"syscall"
 )
@@ -18,6 +19,21 @@ func newGroup(cmd *exec.Cmd) *group {
 	cmd.SysProcAttr = session()
 	cmd.Cancel = func() error { return g.signal(syscall.SIGTERM) }
 	return g
+}
+
+// apart keeps a command from the signals that a terminal, or timeout(1), sends to all of
+// our group: we end it ourselves, when nobody needs its answers any more.
+func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// asked reports whether a command was ended by a signal that asks for that, which a
+// supervisor may send to all that we have started.
+func asked(err error) bool {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && (status.Signal() == syscall.SIGTERM || status.Signal() == syscall.SIGINT)
 }
 
 // started is called when the command was started.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"sync"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -26,6 +27,14 @@ func newGroup(cmd *exec.Cmd) *group {
 	}
 	return g
 }
+
+// apart keeps a command from the Ctrl-C that is meant for us.
+func apart() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
+}
+
+// asked: there are no signals.
+func asked(error) bool { return false }
 
 // started puts the command into its job. What it starts later is in it, too.
 func (g *group) started() error {
