@@ -79,7 +79,7 @@ func (cfg *doctorConfig) check(args []string) error {
 	}
 	if cfg.useMirror {
 		cfg.dirs.Fill()
-		return cfg.dirs.Check()
+		return cfg.dirs.CheckWhole()
 	}
 	return nil
 }

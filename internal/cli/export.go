@@ -78,7 +78,7 @@ func (cfg *exportConfig) check() error {
 			err = flags.Usagef("give either -static, for a tree, or -to, for a transfer")
 		}
 		cfg.dirs.Fill()
-		return errors.Join(err, cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
+		return errors.Join(err, cfg.log.Check(), cfg.progress.Check(), cfg.dirs.CheckWhole())
 	}
 	switch {
 	case cfg.static == "":
@@ -98,7 +98,7 @@ func (cfg *exportConfig) check() error {
 		return flags.Usagef("-git-index=false: cargo reads no sparse index by file:, so %s needs index.git", cfg.address)
 	}
 	cfg.dirs.Fill()
-	return errors.Join(cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
+	return errors.Join(cfg.log.Check(), cfg.progress.Check(), cfg.dirs.CheckWhole())
 }
 
 // inBucket reports whether the tree is in a bucket: -to is an address and no folder.
@@ -119,7 +119,7 @@ func (cfg *exportConfig) checkBucket() (err error) {
 		return flags.Usagef("-public-url: %w", err)
 	}
 	cfg.dirs.Fill()
-	return errors.Join(cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
+	return errors.Join(cfg.log.Check(), cfg.progress.Check(), cfg.dirs.CheckWhole())
 }
 
 // export runs the command.

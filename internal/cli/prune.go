@@ -67,7 +67,7 @@ func (cfg *pruneConfig) check() error {
 		return flags.Usagef("-min-share is %d, want 0 to 100", cfg.minShare)
 	}
 	cfg.dirs.Fill()
-	return errors.Join(cfg.bundleSize.Check(), cfg.log.Check(), cfg.dirs.Check())
+	return errors.Join(cfg.bundleSize.Check(), cfg.log.Check(), cfg.dirs.CheckWhole())
 }
 
 // prune runs the command.

@@ -73,7 +73,7 @@ func (cfg *repackConfig) check() error {
 		return flags.Usagef("-hot has no meaning with -keep, which keeps all versions")
 	}
 	cfg.dirs.Fill()
-	return errors.Join(cfg.shard.Check(), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
+	return errors.Join(cfg.shard.Check(), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.CheckWhole())
 }
 
 // repack holds the mirror as a run does, and packs.

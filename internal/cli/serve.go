@@ -152,7 +152,7 @@ func (a *App) openMirror(ctx context.Context, cfg *serveConfig, log *slog.Logger
 		if err := a.follow(ctx, cfg, m, &view); err != nil {
 			return nil, err
 		}
-	} else if err := cfg.dirs.CheckState(); err != nil {
+	} else if err := errors.Join(cfg.dirs.CheckState(), cfg.dirs.CheckHere()); err != nil {
 		return nil, err
 	}
 	if m.view, err = reader.Open(ctx, view); err != nil {

@@ -77,7 +77,7 @@ func (cfg *verifyConfig) check() error {
 		}
 		return errors.Join(flags.CheckUpstream(&cfg.origin, &cfg.net), cfg.store.Check(), cfg.log.Check(), cfg.progress.Check())
 	}
-	return errors.Join(cfg.shard.Check(), flags.CheckUpstream(&cfg.origin, &cfg.net), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.Check())
+	return errors.Join(cfg.shard.Check(), flags.CheckUpstream(&cfg.origin, &cfg.net), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.CheckWhole())
 }
 
 // verify hashes, and repairs if that is asked for.

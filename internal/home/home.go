@@ -22,6 +22,7 @@
 //	                           that could not be read                                 home
 //	    deep-cache/            crates that were rebuilt from the deep archive             store/cache
 //	    fetched-cache/         crates that were fetched from the bucket                   store/cache
+//	    store.json             which folder this is, and to which bucket it belongs       home
 //	    replica/               what the replica of a mirror in a bucket has taken         replica
 //	    run.json               where the run stands, or how the last one ended        runstate
 //	    verify.json            how far verification has come                          verify

@@ -22,7 +22,7 @@ import (
 type ForeignBundleError struct{ Dir, Name string }
 
 func (e *ForeignBundleError) Error() string {
-	return fmt.Sprintf("%s in %s is not the one that the mirror in the bucket has under this name: the folder belongs to another mirror; use an empty one, and clonecratesio import to add what is here", e.Name, e.Dir)
+	return fmt.Sprintf("%s in %s is not the one that the mirror in the bucket has under this name: the folder belongs to another mirror; use an empty one, and clonecratesio replicate -from this one -to the bucket to add what is here", e.Name, e.Dir)
 }
 
 // AdoptNamed tells the catalog what is in bundles that the root of Dirs.Remote names and

@@ -51,9 +51,12 @@ type Writer struct {
 }
 
 // Open opens a mirror for a run, and makes it if it is not there. Nothing is touched
-// but the lock before that is held. Errors: *durable.HeldError; those of the packages
+// but the lock before that is held. Errors: *durable.HeldError; *InBucketError; those of the packages
 // whose files are opened.
 func Open(ctx context.Context, cfg Config) (_ *Writer, err error) {
+	if err := cfg.Dirs.CheckHere(); err != nil {
+		return nil, err
+	}
 	w, err := Hold(cfg)
 	if err != nil {
 		return nil, err

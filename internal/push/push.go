@@ -32,7 +32,6 @@ package push
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -143,55 +142,31 @@ func (p *Pusher) SegmentNumber(least int) (int, error) {
 type OtherMirrorError struct{ Dir, Bucket string }
 
 func (e *OtherMirrorError) Error() string {
-	return fmt.Sprintf("%s does not belong to the mirror in %s, which has been filled from another folder: use an empty folder, and clonecratesio import to add what is in this one", e.Dir, e.Bucket)
+	return fmt.Sprintf("%s does not belong to the mirror in %s, which has been filled from another folder: use an empty folder, and clonecratesio replicate -from this one -to the bucket to add what is in it", e.Dir, e.Bucket)
 }
 
-// binding is a file of the state folder: which folder this is, and to which mirror in a
-// bucket it belongs.
-type binding struct {
-	ID     string `json:"id"`     // random, of the folder
-	Mirror string `json:"mirror"` // ID of the roots; empty: not attached yet
-}
-
-const (
-	bindingName = "store.json"
-	maxBinding  = 4 << 10 // bytes
-)
-
-func loadBinding(state durable.FS) (b binding, err error) {
-	data, err := durable.ReadFile(state, bindingName, maxBinding)
+// loadBinding reads the binding of a folder, which gets one if it has none.
+func loadBinding(state durable.FS) (home.Binding, error) {
+	b, err := home.LoadBinding(state)
 	if errors.Is(err, fs.ErrNotExist) {
-		b.ID = rand.Text()
-		return b, b.save(state)
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &b)
-	}
-	if err != nil {
-		err = fmt.Errorf("reading %s: %w", bindingName, err)
+		b = home.Binding{ID: rand.Text()}
+		return b, b.Save(state)
 	}
 	return b, err
 }
 
-func (b binding) save(state durable.FS) error {
-	data, err := json.Marshal(b)
-	if err != nil {
-		return err
-	}
-	return durable.WriteFile(state, bindingName, append(data, '\n'))
-}
-
 // bind remembers to which mirror the folder belongs. One that has bundles of its own
 // can begin a mirror in a bucket, and join none.
-func (p *Pusher) bind(w *home.Writer, b binding, r *root.Root) error {
-	if b.Mirror == r.ID {
+func (p *Pusher) bind(w *home.Writer, b home.Binding, r *root.Root) error {
+	store := p.cfg.Bucket.String()
+	if b.Mirror == r.ID && b.Store == store {
 		return nil
 	}
-	other := &OtherMirrorError{p.cfg.Dirs.Bundles, p.cfg.Bucket.String()}
-	if b.Mirror != "" {
+	other := &OtherMirrorError{p.cfg.Dirs.Bundles, store}
+	if b.Mirror != "" && b.Mirror != r.ID {
 		return other
 	}
-	if len(r.Bundles) > 0 {
+	if b.Mirror == "" && len(r.Bundles) > 0 {
 		has, err := hasBundles(p.cfg.Dirs.Bundles)
 		if err != nil {
 			return err
@@ -200,8 +175,8 @@ func (p *Pusher) bind(w *home.Writer, b binding, r *root.Root) error {
 			return other
 		}
 	}
-	b.Mirror = r.ID
-	return b.save(w.State)
+	b.Mirror, b.Store = r.ID, store
+	return b.Save(w.State)
 }
 
 func hasBundles(dir string) (bool, error) {

@@ -111,7 +111,7 @@ func (cfg *replicateConfig) source(ctx context.Context, job *replicate.Config, l
 	}
 	dirs := home.Dirs{Root: cfg.from}
 	dirs.Fill()
-	if err := dirs.Check(); err != nil {
+	if err := dirs.CheckWhole(); err != nil {
 		return err
 	}
 	job.From = peer.NewFolder(&dirs)
