@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// sizes are the units of a size.
-var sizes = []struct {
-	unit  string
-	bytes int64
-}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}}
+// sizes are the units of a size, in small letters. A letter alone means what it does to
+// dd, split and du: powers of 1024.
+var sizes = map[string]int64{
+	"": 1, "b": 1, "bytes": 1,
+	"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+	"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40,
+	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+}
 
-// ParseSize reads a size such as 4GiB.
+// ParseSize reads a size as people write it: 4GiB, 700 MB, 300K, 4294967296. Capitals do
+// not count. It is of 1 PiB at most.
 func ParseSize(text string) (int64, error) {
-	for _, s := range sizes {
-		digits, ok := strings.CutSuffix(text, s.unit)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil || n < 0 || n > (1<<50)/s.bytes {
-			break
-		}
-		return n * s.bytes, nil
+	unit := strings.TrimLeft(text, "0123456789")
+	digits := text[:len(text)-len(unit)]
+	bytes, known := sizes[strings.ToLower(strings.TrimPrefix(unit, " "))]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || !known || n > (1<<50)/bytes {
+		return 0, fmt.Errorf("%q is no size, such as 4GiB, 700MB or 300000", text)
 	}
-	return 0, fmt.Errorf("%q is no size", text)
+	return n * bytes, nil
 }
