@@ -35,7 +35,7 @@ func Apply(ctx context.Context, cfg clone.Config, file io.ReadSeeker, commit str
 	cfg.URL, cfg.Checkout = "", false
 	cfg.Carried = func(ctx context.Context, work *git.Porcelain, gitDir string) error {
 		in := incoming{ctx: ctx, work: work, repo: &git.Repository{Dir: gitDir}, file: file}
-		return in.take(commit)
+		return in.take(cfg, commit)
 	}
 	return clone.Update(ctx, cfg)
 }
@@ -88,11 +88,14 @@ type incoming struct {
 	quarantine string // folder
 }
 
-func (in *incoming) take(commit string) (err error) {
+func (in *incoming) take(cfg clone.Config, commit string) (err error) {
 	if err := in.check(commit); err != nil {
 		return err
 	}
 	if err := in.inQuarantine(in.join); err != nil {
+		return err
+	}
+	if err := in.examine(cfg); err != nil {
 		return err
 	}
 	references, err := in.references()
@@ -101,6 +104,19 @@ func (in *incoming) take(commit string) (err error) {
 	}
 	_, err = in.work.Feed(in.ctx, references, "update-ref", "--stdin")
 	return err
+}
+
+// examine refuses an index that update would refuse, before its days have names: what is
+// not taken is not to be seen as the past either.
+func (in *incoming) examine(cfg clone.Config) (err error) {
+	var up clone.Updated
+	if up.Before, err = in.repo.Head(in.ctx); err != nil && !errors.Is(err, git.ErrUnborn) {
+		return err
+	}
+	if up.After, err = in.repo.Revision(in.ctx, in.header.Commit); err != nil {
+		return err
+	}
+	return clone.Examine(in.ctx, cfg, in.repo, up)
 }
 
 // inQuarantine has git unpack and check the bundle beside the objects of the index, and

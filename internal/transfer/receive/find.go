@@ -146,22 +146,44 @@ func (e *BaseError) Error() string {
 		e.Transfer.End.ID(), e.Transfer.Base.ID(), e.At.ID(), e.At.ID())
 }
 
-// next is the transfer that comes next at a point; nil: all were taken. Errors:
-// *BaseError.
-func (all transfers) next(at transfer.Point) (*found, error) {
-	var last *found
+// An OlderError says that what was carried is older than what is here: of another line
+// than that of this mirror, whose points cannot be compared with those here.
+type OlderError struct {
+	At       transfer.Point // where this mirror is
+	Transfer *transfer.Manifest
+}
+
+func (e *OlderError) Error() string {
+	const day = "2006-01-02 15:04"
+	return fmt.Sprintf("transfer %s is not taken: its index is of %s, and the one here of %s is later; bring a later transfer, or take it with -accept-shrink",
+		e.Transfer.End.ID(), e.Transfer.End.Time.Format(day), e.At.Time.Format(day))
+}
+
+// next is the transfer that comes next at a point; nil: all were taken. An old transfer of
+// another line, which leads back, is passed over unless the way back is asked for: who has
+// a medium of the past cannot bring its state back. Errors: *BaseError, *OlderError.
+func (all transfers) next(at transfer.Point, back bool) (*found, error) {
+	var base *BaseError
+	var older *OlderError
+	taken := false
 	for _, t := range all {
 		m := t.manifest
-		if m.End.Line == at.Line && m.End.Number <= at.Number {
-			continue // taken
-		}
-		if at.Covers(m.Base) {
+		switch {
+		case m.End.Line == at.Line && m.End.Number <= at.Number:
+			taken = true
+		case !at.Covers(m.Base):
+			base = &BaseError{at, m}
+		case m.End.Line != at.Line && m.End.Time.Before(at.Time) && !back:
+			older = &OlderError{at, m}
+		default:
 			return t, nil
 		}
-		last = t
 	}
-	if last != nil {
-		return nil, &BaseError{at, last.manifest}
+	switch {
+	case base != nil:
+		return nil, base
+	case older != nil && !taken:
+		return nil, older
 	}
 	return nil, nil
 }

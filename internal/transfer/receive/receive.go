@@ -63,7 +63,7 @@ type Result struct {
 // Run takes all transfers on the media that come next, one after the other. If there is
 // none, nothing is done.
 //
-// Errors: *NoTransferError, *BaseError, *MissingError; *signing.UnknownSignersError;
+// Errors: *NoTransferError, *BaseError, *OlderError, *MissingError; *signing.UnknownSignersError;
 // *durable.HeldError, durable.ErrNoSpace; those of clone.Update and mirror.Run.
 func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 	found, err := find(&cfg)
@@ -75,7 +75,7 @@ func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 		return nil, err
 	}
 	res = &Result{At: j.At}
-	t, err := found.next(j.At)
+	t, err := found.next(j.At, cfg.AcceptShrink)
 	if err != nil || t == nil && !hasLeft(&cfg.Home.Dirs) { // before anything is made or locked
 		return res, err
 	}
@@ -88,7 +88,7 @@ func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 		return nil, err
 	}
 	for {
-		t, err := found.next(j.At)
+		t, err := found.next(j.At, cfg.AcceptShrink)
 		if err != nil {
 			return res, err
 		}
@@ -132,6 +132,7 @@ func (k *taking) run(ctx context.Context) error {
 	if err := k.check(ctx); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
+	before := k.journal
 	if err := k.note(ctx); err != nil {
 		return err
 	}
@@ -139,7 +140,7 @@ func (k *taking) run(ctx context.Context) error {
 		return err
 	}
 	if err := k.move(ctx); err != nil {
-		return err
+		return errors.Join(err, k.forget(before))
 	}
 	if err := k.record(ctx); err != nil {
 		return err

@@ -30,6 +30,17 @@ func (k *taking) note(ctx context.Context) error {
 	return k.journal.write(k.w.State)
 }
 
+// forget makes the journal what it was if the index did not move: an import that was
+// refused is none that could be taken back, and the last one still can.
+func (k *taking) forget(before journal) error {
+	refs, err := clone.ReadRefs(context.Background(), k.cfg.Home.Dirs.Index) // also behind the end of a context
+	if err != nil || refs.Head != k.journal.Before.Refs.Head {
+		return err
+	}
+	k.journal = before
+	return before.write(k.w.State)
+}
+
 // take gives what is staged its place in the mirror.
 func (k *taking) take(ctx context.Context) error {
 	segments := false
