@@ -41,8 +41,7 @@ func (k *taking) check(ctx context.Context) error {
 			continue
 		}
 		if err := k.checkFile(ctx, s); err != nil {
-			// What does not hash any more is to be copied once more.
-			return errors.Join(fmt.Errorf("%s: %w", s.Name, err), s.folder.Remove(s.path))
+			return fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
 	return nil
@@ -59,7 +58,9 @@ func (k *taking) checkFile(ctx context.Context, s *staged) (err error) {
 		return err
 	}
 	if sum != s.SHA256 || size != s.Size {
-		return errors.New("it is not what was signed any more")
+		// It is to be copied once more. What went wrong otherwise, such as a disk that is
+		// full, is no reason to have the volume brought again.
+		return errors.Join(errors.New("it is not what was signed any more"), s.folder.Remove(s.path))
 	}
 	switch s.Kind() {
 	case transfer.Bundle:

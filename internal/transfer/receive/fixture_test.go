@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -149,6 +150,11 @@ func (w *world) export(to string, change func(*send.Config)) (*send.Result, []st
 }
 
 func (w *world) tryExport(to string, change func(*send.Config)) (*send.Result, error) {
+	return w.send(to, change, send.Run)
+}
+
+// send does something that makes a transfer, or a plan of one.
+func (w *world) send(to string, change func(*send.Config), do func(context.Context, send.Config) (*send.Result, error)) (*send.Result, error) {
 	m, err := home.OpenReader(w.T.Context(), &w.near)
 	if err != nil {
 		return nil, err
@@ -166,7 +172,7 @@ func (w *world) tryExport(to string, change func(*send.Config)) (*send.Result, e
 	if change != nil {
 		change(&cfg)
 	}
-	return send.Run(w.T.Context(), cfg)
+	return do(w.T.Context(), cfg)
 }
 
 func full(cfg *send.Config) { cfg.Since = send.Since{} }

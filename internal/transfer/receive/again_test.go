@@ -1,0 +1,138 @@
+package receive
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer/send"
+)
+
+// TestReplay: a transfer that was signed long ago, of a line that was given up, does not
+// bring its state back, is not in the way of the one that comes next, and does not cost
+// the way back from the last import.
+func TestReplay(t *testing.T) {
+	w := newWorld(t)
+	old, medium := filepath.Join(w.dir, "old"), filepath.Join(w.dir, "medium")
+	w.export(old, full)
+	w.publish(true, many("a", 3)...)
+	must(t, os.RemoveAll(filepath.Join(w.near.State(), "sent"))) // the sending side loses its memory
+	w.export(medium, full)
+	careful := func(from ...string) (*Result, error) {
+		cfg := w.config(from...)
+		cfg.AcceptShrink = false
+		return Run(t.Context(), cfg)
+	}
+	if _, err := careful(medium); err != nil {
+		t.Fatal(err)
+	}
+	w.publish(true, many("b", 3)...)
+	w.export(medium, nil)
+	if res, err := careful(old, medium); err != nil || len(res.Taken) != 1 || !res.Same {
+		t.Fatalf("with an old transfer beside: %+v, %v", res, err)
+	}
+	before := tree(t, w.far.Root)
+	_, err := careful(old)
+	if !errors.As(err, new(*OlderError)) || !strings.Contains(err.Error(), "its index is of 2026-01-01") {
+		t.Errorf("the old transfer alone: %v", err)
+	}
+	if diff := cmp.Diff(before, tree(t, w.far.Root)); diff != "" {
+		t.Errorf("the mirror was changed:\n%s", diff)
+	}
+	w.wantSame()
+	if res := w.take(old); len(res.Taken) != 1 { // asked for
+		t.Errorf("%+v", res)
+	}
+}
+
+// TestRefusedIndex: a transfer whose index is refused at the last moment leaves the way back
+// from the one before.
+func TestRefusedIndex(t *testing.T) {
+	w := newWorld(t)
+	medium := filepath.Join(w.dir, "medium")
+	w.publish(true, many("a", 3)...)
+	w.export(medium, full)
+	w.take(medium)
+	one := shows(t, w.far)
+	w.publish(true, many("b", 3)...)
+	w.export(medium, nil)
+	w.take(medium)
+	two := shows(t, w.far)
+	for _, v := range append(many("a", 3), many("b", 3)...) {
+		w.Reg.Remove(crate.ID{Name: v.Name, Version: v.Version})
+	}
+	w.publish(true)
+	w.export(medium, nil)
+	cfg := w.config(medium)
+	cfg.AcceptShrink = false
+	if _, err := Run(t.Context(), cfg); err == nil {
+		t.Fatal("an index that has lost most crates was taken")
+	}
+	if got := shows(t, w.far); got != two {
+		t.Error(cmp.Diff(two, got))
+	}
+	if _, err := Back(t.Context(), w.config()); err != nil {
+		t.Fatal(err)
+	}
+	if got := shows(t, w.far); got != one {
+		t.Errorf("taken back (-want +got):\n%s", cmp.Diff(one, got))
+	}
+}
+
+// TestStagedStays: a check for which the disk has no room keeps what was staged: the volume
+// need not be brought again.
+func TestStagedStays(t *testing.T) {
+	w := newWorld(t)
+	medium := filepath.Join(w.dir, "medium")
+	w.export(medium, full)
+	cfg := w.config(medium)
+	cfg.Home.Disk = func(fsys durable.FS) durable.FS {
+		return durabletest.Hook(fsys, func(op durabletest.Op) durabletest.Fault {
+			if strings.Contains(op.String(), membersExt) {
+				return durabletest.Fault{Err: durable.ErrNoSpace}
+			}
+			return durabletest.Fault{}
+		})
+	}
+	if _, err := Run(t.Context(), cfg); !errors.Is(err, durable.ErrNoSpace) {
+		t.Fatalf("the disk is full: %v", err)
+	}
+	must(t, os.Remove(filepath.Join(glob(t, medium), "bundle-0000.tar.zst")))
+	if res := w.take(medium); !res.Same {
+		t.Errorf("%+v", res)
+	}
+	w.wantSame()
+}
+
+// TestPlanBesideBegun: a plan leaves a transfer alone that was begun, which goes on as it
+// was settled.
+func TestPlanBesideBegun(t *testing.T) {
+	w := newWorld(t)
+	medium := filepath.Join(w.dir, "medium")
+	unplugged := errors.New("unplugged")
+	_, err := w.tryExport(medium, func(cfg *send.Config) {
+		full(cfg)
+		cfg.Out = func() (durable.FS, error) { return nil, unplugged }
+	})
+	if !errors.Is(err, unplugged) {
+		t.Fatal(err)
+	}
+	begun, err := w.send(medium, full, send.Plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.publish(true, many("a", 3)...)
+	if _, err := w.send(medium, full, send.Plan); err != nil {
+		t.Fatal(err)
+	}
+	if res, _ := w.export(medium, full); res.Manifest.End != begun.Manifest.End {
+		t.Errorf("made %+v, begun was %+v", res.Manifest.End, begun.Manifest.End)
+	}
+}
