@@ -141,15 +141,20 @@ func (cfg *Transfer) Run(ctx context.Context, a *program.App, dirs *home.Dirs, l
 		if err == nil {
 			result.PrintPlan(a.Stdout)
 		}
-		return err
+		return asUsage(err)
 	}
 	job.Out = func() (durable.FS, error) { return a.Folder(cfg.To) }
 	result, err := send.Run(ctx, job)
-	if errors.As(err, new(*send.VolumeError)) || errors.Is(err, send.ErrNoPoint) {
-		return flags.Usagef("%w", err)
-	}
 	if err == nil {
 		result.Print(a.Stdout, cfg.To)
+	}
+	return asUsage(err)
+}
+
+// asUsage makes an error of usage of what another value of a flag mends.
+func asUsage(err error) error {
+	if errors.As(err, new(*send.VolumeError)) || errors.As(err, new(*send.VolumesError)) || errors.Is(err, send.ErrNoPoint) {
+		return flags.Usagef("%w", err)
 	}
 	return err
 }

@@ -48,7 +48,7 @@
 //	file {volume} {name} {size} {sha256} {entries}
 //	...
 //
-// with one space between fields, numbers in decimal, digests and checksums in 64 and
+// with one space between fields, numbers in decimal (at most 999 volumes), digests and checksums in 64 and
 // commits in 40 hexadecimal digits, the time of the commit in RFC 3339, UTC. Files stand in
 // the order of their volumes; entries is the number of crates in a bundle, 0 of others.
 // "blocks" is there once, with volume 0. A manifest has at most 500 kB, some 3,500 files.

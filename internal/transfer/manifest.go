@@ -21,9 +21,10 @@ const (
 )
 
 const (
-	headline   = "clonecratesio transfer 1"
-	maxVolumes = 999
-	maxSize    = 1 << 50 // bytes of a file
+	headline = "clonecratesio transfer 1"
+	maxSize  = 1 << 50 // bytes of a file
+	// MaxVolumes is how many volumes a transfer has at most.
+	MaxVolumes = 999
 	// MaxFiles bounds a manifest, which is signed as a whole.
 	MaxFiles = 3500
 )
@@ -95,6 +96,9 @@ func (m *Manifest) Seal(keys ...*signing.Signer) ([]byte, error) {
 	text := []byte(m.Text())
 	if len(m.Files) > MaxFiles {
 		return nil, fmt.Errorf("it has %d files, at most %d are to be: make larger volumes", len(m.Files), MaxFiles)
+	}
+	if m.Volumes > MaxVolumes {
+		return nil, fmt.Errorf("it has %d volumes, at most %d are to be: make larger ones", m.Volumes, MaxVolumes)
 	}
 	if len(keys) == 0 {
 		return text, nil
@@ -195,7 +199,7 @@ func (m *Manifest) parseHead(lines []string) (err error) {
 		return err
 	}
 	m.Versions = int64(versions)
-	if m.Volumes, err = parseNumber(fields[3][1], maxVolumes); err != nil {
+	if m.Volumes, err = parseNumber(fields[3][1], MaxVolumes); err != nil {
 		return err
 	}
 	m.Parity, err = parseNumber(fields[4][1], 100)
@@ -207,7 +211,7 @@ func parseFile(fields []string) (f File, err error) {
 		return f, fmt.Errorf("%.80q is no line of a file", strings.Join(fields, " "))
 	}
 	f.Name = fields[2]
-	if f.Volume, err = parseNumber(fields[1], maxVolumes); err != nil {
+	if f.Volume, err = parseNumber(fields[1], MaxVolumes); err != nil {
 		return f, err
 	}
 	size, err := parseNumber(fields[3], maxSize)

@@ -87,6 +87,23 @@ func TestManifest(t *testing.T) {
 	}
 }
 
+// TestVolumesAtMost: what the far side does not read is not made.
+func TestVolumesAtMost(t *testing.T) {
+	m, _ := example(100, 0, 3<<20, 1)
+	m.Volumes = MaxVolumes
+	text, err := m.Seal()
+	if err == nil {
+		_, err = Open(text)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	m.Volumes++
+	if _, err := m.Seal(); err == nil {
+		t.Errorf("a transfer of %d volumes is sealed", m.Volumes)
+	}
+}
+
 func TestPoints(t *testing.T) {
 	other := point(16)
 	other.Line = strings.Repeat("cd", 16)

@@ -40,6 +40,8 @@ type plan struct {
 	Bytes    int64    // of the transfer, about
 	Bundles  []string // that are carried as they are, in their order
 	Segments []string // likewise
+
+	begun bool // by an earlier run
 }
 
 // pending takes up the plan that a run has left which was asked for the same, or makes
@@ -53,6 +55,7 @@ func pending(ctx context.Context, cfg *Config) (*plan, error) {
 		return nil, err
 	case json.Unmarshal(data, p) == nil && p.Asked == cfg.Since.String() && p.Volume == cfg.Volume && p.Parity == cfg.Parity:
 		cfg.Log.Info("going on with the transfer that an earlier run has begun", "transfer", p.End.ID())
+		p.begun = true
 		return p, nil
 	default:
 		cfg.Log.Info("an earlier run has begun another transfer, which is given up", "transfer", p.End.ID())
@@ -161,6 +164,20 @@ func (p *plan) reserve(parity int) int64 {
 		pieces = (p.Bytes/transfer.PieceSize + files + 200) * int64(100+parity) / 100 * transfer.SumSize
 	}
 	return note + files*perFile + pieces
+}
+
+// withParity is the size of the transfer in bytes, about.
+func (p *plan) withParity() int64 { return p.Bytes + p.Bytes*int64(p.Parity)/100 }
+
+// volumes is how many bytes a volume has for files, and how many volumes there will be at
+// least. Errors: *VolumeError, *VolumesError.
+func (p *plan) volumes() (limit, n int64, err error) {
+	limit = p.Volume - p.reserve(p.Parity)
+	if limit <= 0 {
+		return limit, 0, &VolumeError{transfer.NoteName, p.Volume - limit, p.Volume}
+	}
+	n = (p.withParity() + limit - 1) / limit
+	return limit, n, checkVolumes(n)
 }
 
 // remember makes the end of the transfer what the far side has.

@@ -1,6 +1,10 @@
 package send
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
+)
 
 // room says which volume a file goes to. Volumes are filled one after the other.
 type room struct {
@@ -17,6 +21,23 @@ type VolumeError struct {
 
 func (e *VolumeError) Error() string {
 	return fmt.Sprintf("%s has %d bytes, and a volume has room for %d: give a larger -volume", e.Name, e.Size, e.Room)
+}
+
+// A VolumesError says that there would be more volumes than a transfer may have.
+type VolumesError struct {
+	Volumes int64 // at least
+}
+
+func (e *VolumesError) Error() string {
+	return fmt.Sprintf("it takes %d volumes or more, and a transfer has at most %d: give a larger -volume", e.Volumes, transfer.MaxVolumes)
+}
+
+// checkVolumes refuses what the far side would not read. Errors: *VolumesError.
+func checkVolumes(n int64) error {
+	if n > transfer.MaxVolumes {
+		return &VolumesError{n}
+	}
+	return nil
 }
 
 // left is how much of the volume is left.

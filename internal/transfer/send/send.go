@@ -90,11 +90,15 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if p.Nothing {
 		return &Result{Nothing: true, Manifest: &transfer.Manifest{Base: p.Base, End: p.Base}}, p.drop(&cfg)
 	}
+	limit, _, err := p.volumes()
+	if err != nil {
+		return nil, err
+	}
 	out, err := cfg.Out()
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{cfg: &cfg, plan: p, out: out, room: room{limit: cfg.Volume - p.reserve(cfg.Parity)}}
+	w := &writer{cfg: &cfg, plan: p, out: out, room: room{limit: limit}}
 	w.manifest = &transfer.Manifest{Base: p.Base, End: p.End, Versions: p.Versions, Parity: cfg.Parity}
 	if err := errors.Join(w.write(ctx), out.Close()); err != nil {
 		return nil, fmt.Errorf("writing transfer %s: %w", p.End.ID(), err)
@@ -102,7 +106,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	return w.result(), p.remember(&cfg)
 }
 
-// Plan says what Run would make, and makes nothing.
+// Plan says what Run would make, and makes nothing. A transfer that an earlier run has
+// begun stays as it is.
 func Plan(ctx context.Context, cfg Config) (*Result, error) {
 	if err := cfg.Sent.MkdirAll(pendingDir); err != nil {
 		return nil, err
@@ -111,8 +116,10 @@ func Plan(ctx context.Context, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := cfg.Volume - p.reserve(cfg.Parity)
-	bytes := p.Bytes + p.Bytes*int64(cfg.Parity)/100
-	m := &transfer.Manifest{Base: p.Base, End: p.End, Versions: p.Versions, Parity: cfg.Parity, Volumes: int((bytes + limit - 1) / max(limit, 1))}
-	return &Result{Manifest: m, Nothing: p.Nothing, Crates: p.Crates, Bytes: bytes}, p.drop(&cfg)
+	_, volumes, err := p.volumes()
+	m := &transfer.Manifest{Base: p.Base, End: p.End, Versions: p.Versions, Parity: cfg.Parity, Volumes: int(volumes)}
+	if !p.begun {
+		err = errors.Join(err, p.drop(&cfg))
+	}
+	return &Result{Manifest: m, Nothing: p.Nothing, Crates: p.Crates, Bytes: p.withParity()}, err
 }

@@ -29,9 +29,6 @@ type writer struct {
 }
 
 func (w *writer) write(ctx context.Context) error {
-	if w.room.limit <= 0 {
-		return &VolumeError{transfer.NoteName, w.cfg.Volume - w.room.limit, w.cfg.Volume}
-	}
 	w.manifest.Files = []transfer.File{{Name: transfer.BlocksName}}
 	for _, name := range []string{indexName, factsName} {
 		if err := w.copy(ctx, w.cfg.Sent, name, path.Base(name), nil); err != nil {
@@ -59,6 +56,9 @@ func (w *writer) file(volume int, name string) string {
 
 // folder makes the folder of a volume, and removes what a kill has left in it.
 func (w *writer) folder(volume int) error {
+	if err := checkVolumes(int64(volume)); err != nil {
+		return err
+	}
 	dir := path.Dir(w.file(volume, ""+transfer.NoteName))
 	if err := w.out.MkdirAll(dir); err != nil {
 		return err
