@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -287,6 +288,48 @@ func TestCoordinatorIsKilledAnywhere(t *testing.T) {
 		if len(found) != 6 {
 			t.Errorf("killed at request %d: packed are %v", n, found)
 		}
+	}
+}
+
+// interrupted is a bucket in which something happens as soon as the root was read once.
+type interrupted struct {
+	bucket.Bucket
+	once sync.Once
+	do   func()
+}
+
+func (i *interrupted) Get(ctx context.Context, key string, ask bucket.Ask) (io.ReadCloser, bucket.Object, error) {
+	body, o, err := i.Bucket.Get(ctx, key, ask)
+	if key == root.Name {
+		i.once.Do(i.do)
+	}
+	return body, o, err
+}
+
+// A coordinator that slept while another one planned, or ended, a whole job has nothing
+// packed a second time.
+func TestTwoCoordinators(t *testing.T) {
+	for name, other := range map[string]func(*testing.T, Job){
+		"planned": func(t *testing.T, j Job) { _, _, err := j.open(t.Context()); must(t, err) },
+		"ended":   func(t *testing.T, j Job) { run(t, j) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, q := bucket.Memory(), new(worktest.Queue)
+			replicatest.New(t, in, some)
+			workers(t, in, q)
+			j := job(t, in, q, Repack)
+			j.Bucket = &interrupted{Bucket: in, do: func() { other(t, job(t, in, q, Repack)) }}
+			run(t, j)
+			for id, times := range packed(t, in) {
+				if times != 1 {
+					t.Errorf("%s is packed %d times", id, times)
+				}
+			}
+			open, err := work.Open(t.Context(), in, Repack)
+			if len(open) > 0 || err != nil {
+				t.Errorf("left open: %v, %v", open, err)
+			}
+		})
 	}
 }
 

@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -66,51 +64,6 @@ func (j *Job) sumUp(ctx context.Context, b *work.Board, s *work.State) (*Summary
 		return SumVerify(ctx, b, s)
 	}
 	return j.commit(ctx, b, s)
-}
-
-// open finds the job, or plans one.
-func (j *Job) open(ctx context.Context) (*work.Board, *work.Job, error) {
-	name, err := work.Open(ctx, j.Bucket, j.Kind)
-	if err != nil {
-		return nil, nil, err
-	}
-	if name != "" {
-		j.Log.Info("going on with a job that did not come to its end", "job", name)
-		b := &work.Board{Bucket: j.Bucket, Job: name}
-		job, err := b.Read(ctx)
-		return b, job, err
-	}
-	r, _, err := root.Read(ctx, j.Bucket, "")
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the root of %s: %w", j.Bucket, err)
-	}
-	b := &work.Board{Bucket: j.Bucket, Job: work.JobName(j.Kind, time.Now())}
-	job, err := j.plan(ctx, b, r)
-	if err == nil {
-		j.Log.Info("planned", "job", b.Job, "tasks", len(job.Tasks), "generation", r.Generation)
-	}
-	return b, job, err
-}
-
-func (j *Job) plan(ctx context.Context, b *work.Board, r *root.Root) (_ *work.Job, err error) {
-	if j.Kind == Verify {
-		return PlanVerify(ctx, b, r)
-	}
-	dir, err := os.MkdirTemp(j.Scratch, "plan-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	empty, err := durable.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer empty.Close()
-	n := numbers{job: j, id: rand.Text(), sessions: map[string]*root.Session{}, next: map[string]int{}}
-	defer func() { err = errors.Join(err, n.release(context.WithoutCancel(ctx))) }()
-	return RepackPlan{
-		Bucket: j.Bucket, Root: r, Scratch: dir, Empty: empty, TaskSize: j.TaskSize, AtLeast: j.AtLeast, Number: n.take,
-	}.Plan(ctx, b)
 }
 
 // numbers takes numbers of segments, with the lease of each shard.

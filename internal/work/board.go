@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -207,14 +209,14 @@ func (b *Board) End(ctx context.Context, summary []byte) error {
 	return nil
 }
 
-// Open finds the job of a kind that was begun and did not come to its end; empty: there
-// is none. Jobs of which only leftovers are there are cleaned up.
-func Open(ctx context.Context, in bucket.Bucket, kind string) (job string, err error) {
+// Open finds the jobs of a kind that were begun and did not come to their end, the oldest
+// first. Of those that came to it, what was left is removed.
+func Open(ctx context.Context, in bucket.Bucket, kind string) (open []string, err error) {
 	jobs, ended := map[string]bool{}, map[string]bool{}
 	rest := map[string]int{}
 	for o, err := range in.List(ctx, dir+"/"+kind+"-") {
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		name, object, _ := strings.Cut(strings.TrimPrefix(o.Key, dir+"/"), "/")
 		if !jobName.MatchString(name) {
@@ -231,13 +233,10 @@ func Open(ctx context.Context, in bucket.Bucket, kind string) (job string, err e
 	for name := range ended {
 		if b := (&Board{in, name}); rest[name] > 1 {
 			if err := b.End(ctx, nil); err != nil {
-				return "", err
+				return nil, err
 			}
 		}
 		delete(jobs, name)
 	}
-	for name := range jobs {
-		job = max(job, name)
-	}
-	return job, nil
+	return slices.Sorted(maps.Keys(jobs)), nil
 }
