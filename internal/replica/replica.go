@@ -10,10 +10,11 @@
 //
 //  1. The lists of bundles that the catalog does not know, and the bundles of git that
 //     the index lacks, are downloaded and checked: name, size, SHA-256, and of lists
-//     every line. If anything is not what the root names, nothing has happened.
+//     every line. Segments of the deep archive say themselves what is in them: their
+//     directories are read. If anything is not what the root names, nothing has happened.
 //  2. The index moves to the root's commit, unless git finds something wrong with what
 //     came. Lines of crates that the catalog does not know are not shown yet.
-//  3. The catalog gets the members of the bundles, and of each that it is whole.
+//  3. The catalog gets the members of the bundles and segments, and of each that it is whole.
 //  4. The catalog forgets what is in no bundle that the root names.
 //  5. The root is kept, in the folder replica of the state folder.
 //

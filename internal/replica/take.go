@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -28,14 +29,15 @@ func (r *Replica) take(ctx context.Context, next *root.Root) error {
 	if err != nil {
 		return err
 	}
-	unlisted, goneToo, err := compare(packed, next.Segments)
+	freshToo, goneToo, err := compare(packed, next.Segments)
 	if err != nil {
 		return err
 	}
-	if len(unlisted) > 0 {
-		r.cfg.Log.Warn("segments of the deep archive have come, and no list says what is in them: their crates are not served until this replica begins again with a snapshot of the catalog", "segments", len(unlisted))
-	}
 	if err := r.checkLists(ctx, fresh); err != nil {
+		return err
+	}
+	damaged, err := r.checkSegments(ctx, freshToo)
+	if err != nil {
 		return err
 	}
 	links, err := r.in.FetchIndex(ctx, r.cfg.Dirs.Index, &next.Index)
@@ -45,9 +47,14 @@ func (r *Replica) take(ctx context.Context, next *root.Root) error {
 	if err := r.in.MoveIndex(ctx, r.cfg.Dirs.Index, links); err != nil {
 		return err
 	}
-	r.cfg.Show(both(r.State().Root, next))
+	r.cfg.Show(either(r.State().Root, next))
 	for _, f := range fresh {
 		if err := r.adopt(ctx, f); err != nil {
+			return fmt.Errorf("adopting %s: %w", f.Name, err)
+		}
+	}
+	for _, f := range freshToo {
+		if err := r.adoptSegment(ctx, f, damaged[f.Name]); err != nil {
 			return fmt.Errorf("adopting %s: %w", f.Name, err)
 		}
 	}
@@ -60,9 +67,9 @@ func (r *Replica) take(ctx context.Context, next *root.Root) error {
 	return r.in.Tidy()
 }
 
-// both is what the next root names, and bundles that the last one named as well: rows
+// either is what the next root names, and bundles that the last one named as well: rows
 // of these are in the catalog until it has forgotten them.
-func both(last, next *root.Root) *root.Root {
+func either(last, next *root.Root) *root.Root {
 	if last == nil {
 		return next
 	}
@@ -138,16 +145,16 @@ func (r *Replica) forget(ctx context.Context, next *root.Root) error {
 	if err != nil || lost == 0 {
 		return err
 	}
+	r.cfg.Log.Info("bundles or segments are gone from the bucket, and crates with them: what is in the others is read again, should they have them too", "versions", lost)
+	return errors.Join(r.bundlesAgain(ctx, next), r.segmentsAgain(ctx, next))
+}
+
+func (r *Replica) bundlesAgain(ctx context.Context, next *root.Root) error {
 	known, err := r.writer.Catalog.Bundles(ctx)
 	if err != nil {
 		return err
 	}
-	r.cfg.Log.Info("bundles are gone from the bucket, and crates with them: the lists of the others are read again, should they have them too", "versions", lost, "bundles", len(known))
-	for i := range next.Bundles {
-		f := &next.Bundles[i]
-		if !slices.ContainsFunc(known, func(b catalog.Bundle) bool { return b.Name == f.Name }) {
-			continue
-		}
+	for _, f := range both(known, next.Bundles) {
 		if err := r.checkLists(ctx, []*root.File{f}); err != nil {
 			return err
 		}
@@ -156,6 +163,33 @@ func (r *Replica) forget(ctx context.Context, next *root.Root) error {
 		}
 	}
 	return nil
+}
+
+func (r *Replica) segmentsAgain(ctx context.Context, next *root.Root) error {
+	known, err := r.writer.Catalog.Segments(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range both(known, next.Segments) {
+		damaged, err := r.checkSegment(ctx, f)
+		if err != nil {
+			return err
+		}
+		if err := r.adoptSegment(ctx, f, damaged); err != nil {
+			return fmt.Errorf("adopting %s again: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
+// both are the files that a catalog knows and a root names.
+func both(known []catalog.Bundle, named []root.File) (files []*root.File) {
+	for i := range named {
+		if slices.ContainsFunc(known, func(b catalog.Bundle) bool { return b.Name == named[i].Name }) {
+			files = append(files, &named[i])
+		}
+	}
+	return files
 }
 
 func names(files []root.File) (names []string) {

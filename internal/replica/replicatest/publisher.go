@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/carry"
@@ -118,6 +120,38 @@ func (p *Publisher) BundleOf(items ...Item) string {
 	file.Lists = []root.File{p.Put(root.BundlesDir, lists.ManifestName(name, sum.Min, sum.Max), manifest)}
 	p.Root.Bundles = append(slices.Clone(p.Root.Bundles), file)
 	return file.Name
+}
+
+// Segment adds a segment of the deep archive to the mirror, with a pack of versions of
+// one crate, and returns its name.
+func (p *Publisher) Segment(ids ...crate.ID) string {
+	p.t.Helper()
+	name := deep.FileName(len(p.Root.Segments))
+	disk := durabletest.NewMem()
+	w, err := deep.Create(disk, name)
+	p.must(err)
+	var sources []deep.Source
+	var bytesOf int64
+	for _, id := range ids {
+		data, err := p.Reg.CrateBytes(id)
+		p.must(err)
+		bytesOf += int64(len(data))
+		sources = append(sources, deep.Source{Key: crate.Key{ID: id, Checksum: sha256.Sum256(data)},
+			Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }})
+	}
+	pack, err := deep.Build(p.t.Context(), sources, deep.Options{Level: 1})
+	p.must(err)
+	_, err = w.Append(pack)
+	p.must(err)
+	_, err = w.Finish()
+	p.must(err)
+	p.must(w.Publish())
+	data, err := durable.ReadFile(disk, name, 1<<30)
+	p.must(err)
+	file := p.Put(root.DeepDir, name, data)
+	file.Entries, file.Bytes = len(ids), bytesOf
+	p.Root.Segments = append(slices.Clone(p.Root.Segments), file)
+	return name
 }
 
 // Index adds to the chain what the index has had since its last link.
