@@ -83,6 +83,9 @@ func (s *Summary) object(ctx context.Context, cfg *Config, key string, f root.Fi
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if p != nil && p.Kind == Missing && !stillNamed(ctx, cfg.Bucket, key, f) {
+		return nil
+	}
 	if p == nil {
 		s.Objects, s.Bytes = s.Objects+1, s.Bytes+f.Size
 		return nil
@@ -92,6 +95,14 @@ func (s *Summary) object(ctx context.Context, cfg *Config, key string, f root.Fi
 		return nil
 	}
 	return cfg.Found(*p)
+}
+
+// stillNamed reports whether the root names an object now. A run takes hours, in which
+// writers take snapshots, links of the index and bundles out of the root, and then away.
+// If the root cannot be read, it is taken to be as it was.
+func stillNamed(ctx context.Context, b bucket.Reader, key string, f root.File) bool {
+	now, _, err := root.Read(ctx, b, "")
+	return err != nil || Objects(now)[key].SHA256 == f.SHA256
 }
 
 // look hashes an object; nil: it is what the root names.

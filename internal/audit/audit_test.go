@@ -1,14 +1,17 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
@@ -130,4 +133,57 @@ func TestLeftovers(t *testing.T) {
 	if err != nil || fmt.Sprint(found) != "[bundles/bundle-0009.tar.zst]" {
 		t.Error(found, err)
 	}
+}
+
+// What a writer takes out of the root while a run goes on, and then away, is not missing,
+// and what it pushes is no leftover.
+func TestBesideAWriter(t *testing.T) {
+	b := buckettest.NewFaulty(bucket.Memory())
+	s, err := root.Acquire(t.Context(), root.Config{Bucket: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Release(t.Context()) }()
+	push := func(number int) {
+		body := bucket.Bytes(fmt.Appendf(nil, "snapshot %d", number))
+		name := bundle.FileName(number)
+		_, errPut := b.Put(t.Context(), root.Key(root.BundlesDir, name), body, bucket.Absent())
+		err := s.Commit(t.Context(), func(r *root.Root) error {
+			r.Bundles = []root.File{{Name: name, Size: body.Size, SHA256: body.Checksum}}
+			return nil
+		})
+		if err := errors.Join(errPut, err); err != nil {
+			t.Fatal(err)
+		}
+	}
+	push(0)
+	old := s.Root()
+	push(1)
+	if err := b.Remove(t.Context(), root.Key(root.BundlesDir, bundle.FileName(0))); err != nil {
+		t.Fatal(err)
+	}
+	found, _, err := run(t.Context(), Config{Bucket: b, Root: old})
+	if found != nil || err != nil {
+		t.Errorf("%q, %v", found, err)
+	}
+	var out strings.Builder
+	late := &lateRoot{Bucket: b, first: old}
+	if _, err := (Report{Bucket: late, State: t.TempDir()}).Write(t.Context(), &out); err != nil || strings.Contains(out.String(), "leftover") {
+		t.Errorf("%s%v", out.String(), err)
+	}
+}
+
+// lateRoot is a bucket whose root is read before a writer replaces it.
+type lateRoot struct {
+	bucket.Bucket
+	first *root.Root
+}
+
+func (l *lateRoot) Get(ctx context.Context, key string, ask bucket.Ask) (io.ReadCloser, bucket.Object, error) {
+	if key != root.Name || l.first == nil {
+		return l.Bucket.Get(ctx, key, ask)
+	}
+	data, err := l.first.Append(nil)
+	l.first = nil
+	return io.NopCloser(bytes.NewReader(data)), bucket.Object{Key: key, Size: int64(len(data)), Tag: "old"}, err
 }

@@ -51,6 +51,9 @@ func (rep Report) Write(ctx context.Context, w io.Writer) (bad []string, err err
 	if err != nil {
 		return bad, err
 	}
+	if now, _, err := root.Read(ctx, rep.Bucket, ""); err == nil { // what was pushed meanwhile is named
+		r = now
+	}
 	if err := rep.leftovers(ctx, w, r); err != nil {
 		return bad, err
 	}
