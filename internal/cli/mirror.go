@@ -83,13 +83,17 @@ func logSummary(log *slog.Logger, s *mirror.Summary, cfg *flags.Run) {
 		"rate_per_sec", fmt.Sprintf("%.1f", s.Rate()), "out", cfg.Home.Crates, "manifest", cfg.Home.Manifest)
 }
 
-// where names the folders in which lies what a run has come to.
+// where names the folders, or the bucket, in which lies what a run has come to.
 func where(cfg *flags.Run) string {
+	bundles := cfg.Home.Bundles
+	if cfg.Home.Remote != nil {
+		bundles = cfg.Home.Remote.Bucket().String()
+	}
 	switch {
 	case cfg.Bundle && cfg.BundleMode == "only":
-		return cfg.Home.Bundles
-	case cfg.Bundle || cfg.Home.HasBundles():
-		return cfg.Home.Crates + " and " + cfg.Home.Bundles
+		return bundles
+	case cfg.Bundle || cfg.Home.Remote != nil || cfg.Home.HasBundles():
+		return cfg.Home.Crates + " and " + bundles
 	}
 	return cfg.Home.Crates
 }

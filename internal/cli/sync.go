@@ -156,6 +156,7 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 		return f.Follow(ctx)
 	}
 	err = f.Once(ctx)
+	cfg.Home.Remote = session.Home.Dirs.Remote // is part of where crates are
 	a.printRun(f.Summary(), &cfg.Run, &to, log)
 	if stated != nil {
 		err = errors.Join(err, printStatement(to.Results(a.Stdout, a.Stderr), stated, &cfg.Home))
