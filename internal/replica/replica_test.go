@@ -353,7 +353,7 @@ func TestSilentBucket(t *testing.T) {
 		if got := r.State(); got.Err != nil {
 			t.Errorf("too early: %v", got.Err)
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		if got := r.State(); got.Err != errSilent || got.Behind.IsZero() {
 			t.Errorf("state %+v", got)
