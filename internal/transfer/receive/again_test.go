@@ -2,6 +2,7 @@ package receive
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/carry"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer/send"
 )
 
@@ -135,4 +139,40 @@ func TestPlanBesideBegun(t *testing.T) {
 	if res, _ := w.export(medium, full); res.Manifest.End != begun.Manifest.End {
 		t.Errorf("made %+v, begun was %+v", res.Manifest.End, begun.Manifest.End)
 	}
+}
+
+// TestBackBehindSync: where a mirror was synced since its last import, the way back would
+// take that away, too.
+func TestBackBehindSync(t *testing.T) {
+	w := newWorld(t)
+	medium := filepath.Join(w.dir, "medium")
+	w.export(medium, full)
+	w.take(medium)
+	w.publish(true, many("a", 3)...)
+	w.export(medium, nil)
+	w.take(medium)
+	w.publish(true, many("b", 3)...)
+	carried := filepath.Join(w.dir, "index.bundle")
+	f, err := os.Create(carried)
+	must(t, err)
+	defer f.Close()
+	h, err := carry.Write(t.Context(), w.near.Index, nil, headOf(t, w.near), f)
+	must(t, err)
+	_, err = carry.Apply(t.Context(), clone.Config{Dir: w.far.Index, Log: slog.New(slog.DiscardHandler)}, f, h.Commit)
+	must(t, err)
+	before := shows(t, w.far)
+	if _, err := Back(t.Context(), w.config()); !errors.Is(err, ErrMoved) {
+		t.Errorf("%v, want %v", err, ErrMoved)
+	}
+	if got := shows(t, w.far); got != before {
+		t.Errorf("(-before +now):\n%s", cmp.Diff(before, got))
+	}
+}
+
+// headOf is the commit at which an index is.
+func headOf(t *testing.T, d home.Dirs) string {
+	t.Helper()
+	refs, err := clone.ReadRefs(t.Context(), d.Index)
+	must(t, err)
+	return refs.Head
 }

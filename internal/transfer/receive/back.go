@@ -16,9 +16,12 @@ import (
 // ErrNoWay: there is nothing to go back to.
 var ErrNoWay = errors.New("there is no import to go back from: one can be taken back, the last one, and not the first of all")
 
+// ErrMoved: something else than an import has moved the index since.
+var ErrMoved = errors.New("the index was updated since the last import, which can be taken back no more; nothing was changed")
+
 // Back takes the last import back: the index, its days and what is served are what they
 // were before. Crate files stay: they are not named any more, and need not be carried once
-// more. It may be called again after it was stopped. Errors: ErrNoWay.
+// more. It may be called again after it was stopped. Errors: ErrNoWay, ErrMoved.
 func Back(ctx context.Context, cfg Config) (at transfer.Point, err error) {
 	w, err := home.Open(ctx, cfg.Home)
 	if err != nil {
@@ -31,6 +34,13 @@ func Back(ctx context.Context, cfg Config) (at transfer.Point, err error) {
 	}
 	if j.Pending.IsZero() || j.Before.Refs.Head == "" {
 		return j.At, ErrNoWay
+	}
+	now, err := clone.ReadRefs(ctx, cfg.Home.Dirs.Index)
+	if err != nil {
+		return j.At, err
+	}
+	if now.Head != j.Pending.Commit && now.Head != j.Before.Refs.Head {
+		return j.At, ErrMoved
 	}
 	if err := clone.Return(ctx, clone.Config{Dir: cfg.Home.Dirs.Index, Log: cfg.Log}, j.Before.Refs); err != nil {
 		return j.At, fmt.Errorf("taking the last import back: %w", err)
