@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"errors"
-	"os"
 
 	"github.com/urfave/cli/v3"
 
@@ -77,11 +76,11 @@ func (cfg *workerConfig) run(ctx context.Context, a *program.App) (err error) {
 		return err
 	}
 	defer queue.Close()
-	dir, err := os.MkdirTemp(cfg.scratch, "clonecratesio-worker-")
+	dir, remove, err := newScratch(cfg.scratch)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	empty, err := durable.Open(dir)
 	if err != nil {
 		return err
