@@ -2,9 +2,11 @@ package replicate
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica/replicatest"
@@ -231,6 +234,32 @@ func TestRepublished(t *testing.T) {
 	}
 	if !kept {
 		t.Errorf("what foo was is not kept: %+v", site.rows())
+	}
+}
+
+// A run that is stopped while it checks a bundle that has come keeps it; other bytes go.
+func TestStoppedInCheck(t *testing.T) {
+	disk := durabletest.NewMem()
+	data, name := []byte("a bundle that took hours"), "bundle-0000.tar.zst"
+	if err := durable.WriteFile(disk, name, data); err != nil {
+		t.Fatal(err)
+	}
+	j := &replication{cfg: &Config{}, w: &home.Writer{Bundles: disk}}
+	f := &root.File{Name: name, Size: int64(len(data)), SHA256: sha256.Sum256(data)}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := j.fetch(ctx, f, name, &checking{j: j, of: f}); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped: %v", err)
+	}
+	if _, err := disk.Stat(name); err != nil {
+		t.Error(err)
+	}
+	f.SHA256[0] ^= 1
+	if err := j.fetch(t.Context(), f, name, &checking{j: j, of: f}); err == nil {
+		t.Error("other bytes are taken")
+	}
+	if _, err := disk.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("they stay: %v", err)
 	}
 }
 

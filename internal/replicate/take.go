@@ -110,17 +110,18 @@ func (j *replication) fetch(ctx context.Context, f *root.File, name string, chec
 	if err != nil {
 		return err
 	}
-	sum, _, err := crate.Hash(file)
+	sum, _, err := crate.Hash(store.Until(ctx, file))
 	if err == nil && sum != f.SHA256 {
 		err = errors.New("other bytes than the root names")
 	}
 	if err == nil {
 		err = check.run(ctx, file)
 	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, j.w.Bundles.Remove(name))
+	err = errors.Join(err, file.Close())
+	if err != nil && ctx.Err() == nil { // a run that is stopped here keeps what took hours to come
+		err = errors.Join(err, j.w.Bundles.Remove(name))
 	}
-	return nil
+	return err
 }
 
 // members yields what the list of a bundle says, which was compared with the bundle.
