@@ -30,6 +30,10 @@ type death struct {
 	last atomic.Value // operation that failed first
 }
 
+// sample: of so many operations one is tried, unless all are: -thorough. An import has
+// about 130.
+const sample = 100
+
 var errDead = errors.New("the process is dead")
 
 func (d *death) wrap(fsys durable.FS) durable.FS {
@@ -62,7 +66,7 @@ func TestKillTaking(t *testing.T) {
 	before, after := shows(t, w.far), shows(t, w.near)
 	far := w.far
 	for _, full := range []bool{false, true} {
-		begin, step := durabletest.Every(100, nil)
+		begin, step := durabletest.Every(sample, nil)
 		for n, ended := int64(begin+1), false; !ended; n += int64(step) {
 			dir := t.TempDir()
 			w.far = dirsIn(dir, "far")
@@ -103,7 +107,7 @@ func TestKillBack(t *testing.T) {
 	w.export(medium, nil)
 	w.take(medium)
 	far, after := w.far, shows(t, w.far)
-	begin, step := durabletest.Every(20, nil)
+	begin, step := durabletest.Every(sample/4, nil)
 	for n, ended := int64(begin+1), false; !ended; n += int64(step) {
 		w.far = dirsIn(t.TempDir(), "far")
 		must(t, os.CopyFS(w.far.Root, os.DirFS(far.Root)))
