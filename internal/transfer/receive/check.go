@@ -3,6 +3,7 @@ package receive
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/gob"
 	"errors"
@@ -66,8 +67,7 @@ func (k *taking) checkFile(ctx context.Context, s *staged) (err error) {
 	case transfer.Bundle:
 		return s.checkBundle(ctx, f)
 	case transfer.Segment:
-		_, err = deep.Open(s.Name, f, s.Size)
-		return err
+		return s.checkSegment(ctx, f)
 	case transfer.Index:
 		return carry.Check(ctx, k.clone(), f, k.t.manifest.End.Commit)
 	case transfer.Facts:
@@ -75,6 +75,27 @@ func (k *taking) checkFile(ctx context.Context, s *staged) (err error) {
 			if err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// checkSegment rebuilds every crate of a segment.
+func (s *staged) checkSegment(ctx context.Context, f durable.File) error {
+	r, err := deep.Open(s.Name, f, s.Size)
+	if err != nil {
+		return err
+	}
+	for d, err := range r.Directories() {
+		if err != nil {
+			return err
+		}
+		var bad error
+		if err := r.Check(ctx, d, deep.Crates, func(_ int, err error) { bad = cmp.Or(bad, err) }); err != nil {
+			return err
+		}
+		if bad != nil {
+			return bad
 		}
 	}
 	return nil

@@ -118,14 +118,14 @@ func (r *rebuilding) put(f *transfer.File, offset int64, piece []byte) (err erro
 	if out == nil {
 		r.temp[f.Name] = durable.TempName(path.Dir(s.path))
 		if out, err = s.folder.Create(r.temp[f.Name]); err != nil {
-			return err
+			return onDisk(err)
 		}
 		r.out[f.Name] = out
 	}
 	if _, err = out.Seek(offset, io.SeekStart); err == nil {
 		_, err = out.Write(piece)
 	}
-	return err
+	return onDisk(err)
 }
 
 // end gives a file that was made again its name, if it is what was signed.
@@ -136,7 +136,7 @@ func (r *rebuilding) end(s *staged) error {
 	}
 	sum, size, err := crate.Hash(io.NewSectionReader(out, 0, s.Size))
 	if err == nil && (size != s.Size || sum != s.SHA256) {
-		err = fmt.Errorf("%s was rebuilt, and is not what was signed", s.Name)
+		return fmt.Errorf("%s was rebuilt, and is not what was signed", s.Name)
 	}
 	if err == nil {
 		err = out.Sync()
@@ -147,7 +147,7 @@ func (r *rebuilding) end(s *staged) error {
 	if err == nil {
 		err = s.folder.SyncDir(path.Dir(s.path))
 	}
-	return err
+	return onDisk(err)
 }
 
 func (r *rebuilding) close() {

@@ -156,7 +156,7 @@ func (k *taking) stageAll(ctx context.Context) error {
 			continue
 		}
 		err := k.copy(ctx, s)
-		if err != nil && (durable.IsBroken(err) && !errors.Is(err, errMedium) || context.Cause(ctx) != nil) {
+		if isOurs(ctx, err) {
 			return cmp.Or(context.Cause(ctx), err)
 		}
 		if err != nil {
@@ -173,7 +173,7 @@ func (k *taking) stageAll(ctx context.Context) error {
 	if missing.Lost = k.rebuild(ctx, lost); missing.Lost == nil {
 		return nil
 	}
-	if durable.IsBroken(missing.Lost) || context.Cause(ctx) != nil {
+	if isOurs(ctx, missing.Lost) {
 		return cmp.Or(context.Cause(ctx), missing.Lost)
 	}
 	return missing
@@ -243,11 +243,29 @@ func (k *taking) free() error {
 // errMedium is in the errors of media, which others may make good.
 var errMedium = errors.New("it cannot be read on the medium")
 
+// A diskError is one of this disk: no other volume makes it good.
+type diskError struct{ error }
+
+func (e diskError) Unwrap() error { return e.error }
+
+// onDisk is the error of something that was done to this disk.
+func onDisk(err error) error {
+	if err == nil {
+		return nil
+	}
+	return diskError{err}
+}
+
+// isOurs reports whether an error is of this side, so that no other volume would help.
+func isOurs(ctx context.Context, err error) bool {
+	return err != nil && (errors.As(err, new(diskError)) || context.Cause(ctx) != nil)
+}
+
 // copy copies a file from a medium on which it is whole. The error says what is wrong with
-// the best copy, or with this disk.
+// the best copy, or with this disk: diskError.
 func (k *taking) copy(ctx context.Context, s *staged) error {
 	if s.Size == 0 { // there is nothing to be lost
-		return durable.WriteFile(s.folder, s.path, nil)
+		return onDisk(durable.WriteFile(s.folder, s.path, nil))
 	}
 	why := errNotThere
 	for _, dir := range k.t.folders {
@@ -258,7 +276,7 @@ func (k *taking) copy(ctx context.Context, s *staged) error {
 		}
 		err = k.copyFrom(ctx, medium, s)
 		medium.Close()
-		if err == nil || durable.IsBroken(err) && !errors.Is(err, errMedium) || context.Cause(ctx) != nil {
+		if err == nil || isOurs(ctx, err) {
 			return err
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -279,22 +297,24 @@ func (k *taking) copyFrom(ctx context.Context, medium durable.Reader, s *staged)
 	defer in.Close()
 	out, err := durable.CreateWhole(s.folder, s.path, "")
 	if err != nil {
-		return err
+		return onDisk(err)
 	}
 	from := &mediumReader{r: store.Until(ctx, io.LimitReader(in, s.Size+1))}
 	sum, size, err := crate.Hash(io.TeeReader(from, out))
 	switch {
 	case err != nil && from.err != nil && context.Cause(ctx) == nil:
 		err = fmt.Errorf("%w: %w", errMedium, from.err)
-	case err == nil && size < s.Size:
+	case err != nil:
+		err = onDisk(err)
+	case size < s.Size:
 		err = fmt.Errorf("it is cut off after %d of %d bytes", size, s.Size)
-	case err == nil && (size > s.Size || sum != s.SHA256):
+	case size > s.Size || sum != s.SHA256:
 		err = errors.New("it was changed: its sha256 is another one")
 	}
 	if err != nil {
-		return errors.Join(err, out.Discard())
+		return errors.Join(err, onDisk(out.Discard()))
 	}
-	return out.Replace()
+	return onDisk(out.Replace())
 }
 
 // mediumReader keeps the error of a medium apart from those of this disk.
