@@ -96,10 +96,19 @@ func (s *shadowed) load(dir string) error {
 // restore makes the folder what is on the disk after the power cut, and closes it.
 func (s *shadowed) restore() error {
 	for name := range s.touched {
-		if err := s.FS.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		info, err := s.after.Stat(name)
+		if err == nil && info.IsDir() {
+			if err := s.FS.MkdirAll(name); err != nil {
+				return err
+			}
+			continue
 		}
-		if _, err := s.after.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		if there, err := s.FS.Stat(name); err == nil && !there.IsDir() {
+			if err := s.FS.Remove(name); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) {
 			s.removeFolders(path.Dir(name))
 			continue
 		}
