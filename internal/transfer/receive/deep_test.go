@@ -43,6 +43,7 @@ func TestSegments(t *testing.T) {
 	if _, err := Run(t.Context(), w.config(bad)); err == nil || !strings.Contains(err.Error(), "nothing was changed: deep-0000.zst") {
 		t.Error(err)
 	}
+	must(t, os.RemoveAll(filepath.Join(w.far.Deep, arriving)))
 	if res := w.take(first); !res.Same || res.Held != 25 {
 		t.Errorf("%+v", res)
 	}
