@@ -73,7 +73,7 @@ func ExitCode(err error) int {
 		return ExitOK
 	case errors.As(err, new(*flags.UsageError)):
 		return ExitUsage
-	case errors.As(err, new(*home.NoMirrorError)):
+	case errors.As(err, new(*home.NoMirrorError)), errors.Is(err, root.ErrNoMirror):
 		return ExitNoMirror
 	case errors.As(err, new(*durable.HeldError)), errors.As(err, new(*root.HeldError)), errors.Is(err, root.ErrFenced):
 		return ExitLocked

@@ -4,14 +4,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io/fs"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
+// ErrNoMirror: a bucket has no root. It is an fs.ErrNotExist, too.
+var ErrNoMirror = errors.New("there is no mirror in it, clonecratesio sync -store makes one")
+
 // Read reads the root of a bucket, and the tag by which a later call asks for another
 // one: if that of unless is still there, it fails with bucket.ErrNotModified. Errors:
-// fs.ErrNotExist, ErrFormat.
+// ErrNoMirror, ErrFormat.
 func Read(ctx context.Context, b bucket.Reader, unless bucket.Tag) (*Root, bucket.Tag, error) {
 	s, err := read(ctx, b, unless)
 	return s.root, s.tag, err
@@ -28,6 +33,9 @@ func read(ctx context.Context, b bucket.Reader, unless bucket.Tag) (state, error
 	data, object, err := bucket.ReadAll(ctx, b, Name, bucket.Ask{Unless: unless}, MaxSize)
 	if errors.Is(err, bucket.ErrTooLarge) {
 		err = errors.Join(ErrFormat, err)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", ErrNoMirror, err)
 	}
 	if err != nil {
 		return state{}, err
