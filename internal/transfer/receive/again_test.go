@@ -176,3 +176,19 @@ func headOf(t *testing.T, d home.Dirs) string {
 	must(t, err)
 	return refs.Head
 }
+
+// TestPlainIndex: an index that is a plain folder is refused before anything is made.
+func TestPlainIndex(t *testing.T) {
+	w := newWorld(t)
+	medium := filepath.Join(w.dir, "medium")
+	w.export(medium, full)
+	must(t, os.MkdirAll(w.far.Index, 0o755))
+	must(t, os.WriteFile(filepath.Join(w.far.Index, "config.json"), []byte("{}"), 0o644))
+	before := tree(t, w.far.Root)
+	if _, err := Run(t.Context(), w.config(medium)); err == nil || !strings.Contains(err.Error(), "is a plain folder") {
+		t.Errorf("%v", err)
+	}
+	if diff := cmp.Diff(before, tree(t, w.far.Root)); diff != "" {
+		t.Errorf("the mirror was changed:\n%s", diff)
+	}
+}

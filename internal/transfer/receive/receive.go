@@ -29,9 +29,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/carry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
@@ -79,6 +83,9 @@ func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 	if err != nil || t == nil && !hasLeft(&cfg.Home.Dirs) { // before anything is made or locked
 		return res, err
 	}
+	if err := refusePlain(cfg.Home.Dirs.Index); err != nil {
+		return nil, err
+	}
 	w, err := home.Open(ctx, cfg.Home)
 	if err != nil {
 		return nil, err
@@ -102,6 +109,18 @@ func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 		j = job.journal
 		res.At, res.Taken = j.At, append(res.Taken, t.manifest)
 	}
+}
+
+// refusePlain refuses an index that is no git repository, which takes no commits, while
+// nothing of the mirror has changed.
+func refusePlain(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
+		return nil
+	}
+	if _, err := carry.Repository(dir); errors.Is(err, index.ErrNoPast) {
+		return fmt.Errorf("index %s is a plain folder, and what is carried is for a git repository: move it away, and this makes one (needs a transfer of export -full); nothing was changed", dir)
+	}
+	return nil
 }
 
 // taking is one transfer on its way.
