@@ -35,8 +35,12 @@ race: # internal/deflate has no goroutine of its own, and users in internal/deep
 KILLS ?= 60
 slow: export GOGC = 400 # they make much garbage
 slow: ## tests that take minutes: 60 kills at random instants, faults at every operation, byte and bit
-	$(GO) test -count=1 -timeout 10m -run 'RandomKills$$' ./internal/cli -kills $(KILLS)
+	$(GO) test -count=1 -timeout 10m -run 'RandomKills$$|StoreKills$$|ShardsIntoOneBucket$$|WorkersAreKilled$$' ./internal/cli -kills $(KILLS) -thorough
 	$(GO) test -count=1 -timeout 10m -run 'PowerCutAtAnyOperation|AnyOperationFails' ./internal/mirror -thorough
+	$(GO) test -count=1 -timeout 10m -run 'CutOffAnywhere$$|KilledAnywhere$$' ./internal/replica ./internal/replicate ./internal/fleet -thorough
+	$(GO) test -count=1 -timeout 10m -run 'KilledBetweenCommands$$' ./internal/index/clone -thorough
+	$(GO) test -count=1 -timeout 10m -run 'VersityExamined$$' ./internal/bucket/s3 -thorough
+	$(GO) test -count=1 -timeout 30m -run 'EveryRequest$$|EveryDiskOperation$$|TestKill|PowerCut|AnyOperationFails' ./internal/push ./internal/prune ./internal/transfer/receive -thorough
 	$(GO) test -count=1 -timeout 10m ./internal/bundle ./internal/extract ./internal/statement ./internal/tilelog ./internal/attest ./internal/deep ./internal/repack -thorough
 	$(GO) test -count=1 -timeout 20m -run 'TestKill|TestPower|TestMonths' ./internal/transfer/receive -thorough
 

@@ -21,10 +21,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/address"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/fleet"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
+
+// slow skips a test that starts many processes, and takes ten seconds or more of both
+// cores.
+func slow(t *testing.T) {
+	t.Helper()
+	if !*durabletest.Thorough {
+		t.Skip("starts many processes; -thorough runs it, as make slow does")
+	}
+}
 
 // fleetOf is a registry, its index, and a bucket into which processes mirror it.
 type fleetOf struct {
@@ -96,6 +106,7 @@ func (f *fleetOf) census() (c fleet.Counted, code int) {
 // its lease, another takes its shard over; when the first wakes up, it may change
 // nothing. The root names each version once.
 func TestShardsIntoOneBucket(t *testing.T) {
+	slow(t)
 	const of, asleep, versions = 8, 3, 160
 	reg := simreg.Generate(versions, 2000, 5)
 	_, store := folderBucket(t)
@@ -148,6 +159,7 @@ func TestShardsIntoOneBucket(t *testing.T) {
 // Four workers pack a mirror; one is killed, one sleeps longer than the queue waits.
 // Nothing is lost, nothing is named twice, and all can be rebuilt from the bucket.
 func TestWorkersAreKilled(t *testing.T) {
+	slow(t)
 	t.Run("folder", func(t *testing.T) {
 		_, store := folderBucket(t)
 		workersAreKilled(t, store, 200)

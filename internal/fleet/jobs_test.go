@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica/replicatest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
@@ -260,7 +261,8 @@ func opened(t *testing.T, j Job) (*work.Board, *work.Job, error) { return j.open
 // A coordinator that is killed after any request goes on when it is run again: every
 // version is packed, and named once.
 func TestCoordinatorIsKilledAnywhere(t *testing.T) {
-	for n := 1; ; n += 3 {
+	first, step := durabletest.Every(9, nil)
+	for n := 1 + first; ; n += step {
 		in, q := bucket.Memory(), new(worktest.Queue)
 		replicatest.New(t, in, some)
 		workers(t, in, q)

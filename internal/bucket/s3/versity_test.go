@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/s3"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
 // A real server keeps the contract through this package.
@@ -57,6 +58,9 @@ func TestVersityParts(t *testing.T) {
 
 // A real server passes the probe at length.
 func TestVersityExamined(t *testing.T) {
+	if !*durabletest.Thorough {
+		t.Skip("races for some seconds; -thorough runs it, as make slow does")
+	}
 	b := open(t, buckettest.StartVersity(t).Address("p"))
 	for f := range bucket.Examine(t.Context(), b) {
 		if f.Err != nil {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -58,7 +59,8 @@ func TestA23KilledBetweenCommands(t *testing.T) {
 	}
 	for _, kind := range tried {
 		died := true
-		for n := 0; died && !t.Failed(); n++ {
+		first, step := durabletest.Every(4, nil)
+		for n := first; died && !t.Failed(); n += step {
 			t.Run(fmt.Sprintf("%s/%d", kind, n), func(t *testing.T) {
 				u := newUpstream(t, "foo 1.0.0")
 				kinds[kind](t, u)
