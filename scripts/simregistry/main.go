@@ -30,7 +30,7 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	if len(os.Args) != 2 {
+	if len(os.Args) != 2 || strings.HasPrefix(os.Args[1], "-") {
 		log.Fatal("usage: simregistry REPOSITORY")
 	}
 	if err := run(context.Background(), os.Args[1]); err != nil {
