@@ -26,6 +26,7 @@ type Appender struct {
 	edge   [][]tlog.Hash // of each level: the hashes behind the last full tile
 	bundle []byte        // the lines behind the last full tile
 
+	dry  bool            // nothing is written
 	each bool            // the disk has no SyncAll
 	dirs map[string]bool // folders whose names are not durable yet, if each
 }
@@ -41,7 +42,7 @@ func Begin(fsys durable.FS, n int64) (*Appender, error) {
 	if a.to > statement.MaxLeaves {
 		return nil, fmt.Errorf("a log of %d leaves, want at most %d", a.to, int64(statement.MaxLeaves))
 	}
-	if err := a.load(); err != nil {
+	if err := a.load(fsys); err != nil {
 		return nil, fmt.Errorf("reading the log: %w", err)
 	}
 	if n == 0 {
@@ -59,11 +60,11 @@ func Begin(fsys durable.FS, n int64) (*Appender, error) {
 }
 
 // load reads the right edge of the tree, and checks it against the checkpoint.
-func (a *Appender) load() error {
+func (a *Appender) load(fsys durable.Reader) error {
 	if a.size == 0 {
 		return nil
 	}
-	l, err := Open(a.fsys)
+	l, err := Open(fsys)
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func (a *Appender) load() error {
 		if t.W == 0 {
 			continue
 		}
-		data, err := readHashes(a.fsys, t)
+		data, err := readHashes(fsys, t)
 		if err != nil {
 			return err
 		}
@@ -87,7 +88,7 @@ func (a *Appender) load() error {
 	if a.size%width == 0 {
 		return nil
 	}
-	lines, err := readBundle(a.fsys, tileAt(entriesLevel, a.size/width, a.size))
+	lines, err := readBundle(fsys, tileAt(entriesLevel, a.size/width, a.size))
 	for _, line := range lines {
 		a.addLine(line)
 	}
@@ -100,7 +101,9 @@ func (a *Appender) Add(key crate.Key) error {
 		return fmt.Errorf("appending: more than the %d leaves that were announced", a.to-a.from)
 	}
 	line := statement.Line(key)
-	a.addLine(line)
+	if !a.dry {
+		a.addLine(line)
+	}
 	a.size++
 	if err := a.addHash(0, tlog.RecordHash([]byte(line))); err != nil {
 		return fmt.Errorf("appending leaf %d: %w", a.size-1, err)
@@ -133,6 +136,9 @@ func (a *Appender) addHash(level int, h tlog.Hash) error {
 // writeLevel writes what there is of the last tile of a level, and at the bottom its
 // lines too.
 func (a *Appender) writeLevel(level int) error {
+	if a.dry {
+		return nil
+	}
 	hashes := a.edge[level]
 	t := tlog.Tile{H: height, L: level, N: (a.size>>(height*level) - 1) / width, W: len(hashes)}
 	data := make([]byte, 0, len(hashes)*tlog.HashSize)

@@ -26,6 +26,7 @@
 //
 //	index.bundle         the index from base to end: a git bundle, as package carry has it
 //	facts.jsonl          what else the catalog of the sending side knows of what is carried
+//	statements           the log of statements (package tilelog); there may be none
 //	bundle-NNNN.tar.zst  crate files, as package bundle has them, numbered within the transfer
 //	deep-NNNN.zst        segments of the deep archive, likewise
 //	parity-NNN           what lost pieces are rebuilt from
@@ -64,6 +65,17 @@
 // ("gone"), and for each crate file that is carried and that the index had stopped naming
 // before ("removed"): the tombstones. What the index itself says, yanks and removals
 // since the base among it, is in index.bundle.
+//
+// # Statements
+//
+// statements has what the log of the sending side has since the base, or all of it:
+//
+//	log {number of its first leaf} {number of all leaves} {bytes of the checkpoint}
+//	{the last checkpoint, as it was signed}
+//	{leaves, a line each, as package statement has them}
+//
+// The far side appends the leaves to its own log, which must then have the root of the
+// checkpoint: so history was only added to.
 //
 // # Parity
 //

@@ -67,3 +67,20 @@ func FuzzFacts(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLog: the file of a log is read to its end, or refused.
+func FuzzLog(f *testing.F) {
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l, err := NewLogReader(bytes.NewReader(data))
+		if err == nil {
+			for key, leafErr := range l.Leaves(0) {
+				if err = leafErr; err == nil && key.Check() != nil {
+					t.Error(key)
+				}
+			}
+		}
+		if err != nil && !errors.Is(err, ErrFormat) {
+			t.Error(err)
+		}
+	})
+}

@@ -18,6 +18,7 @@ const (
 	BlocksName = "blocks"
 	IndexName  = "index.bundle"
 	FactsName  = "facts.jsonl"
+	LogName    = "statements"
 )
 
 const (
@@ -234,6 +235,7 @@ const (
 	Unknown Kind = iota
 	Index
 	Facts
+	Log
 	Bundle
 	Segment
 	Parity
@@ -247,6 +249,8 @@ func (f *File) Kind() Kind {
 		return Index
 	case FactsName:
 		return Facts
+	case LogName:
+		return Log
 	case BlocksName:
 		return Blocks
 	}

@@ -38,7 +38,7 @@ func (m *Manifest) Layout() *Layout {
 		switch f.Kind() {
 		case Parity:
 			l.parity = append(l.parity, f)
-		case Index, Facts, Bundle, Segment:
+		case Index, Facts, Log, Bundle, Segment:
 			l.files, l.first = append(l.files, f), append(l.first, l.n)
 			l.n += pieces(f.Size)
 		}

@@ -70,6 +70,8 @@ func (k *taking) checkFile(ctx context.Context, s *staged) (err error) {
 		return s.checkSegment(ctx, f)
 	case transfer.Index:
 		return carry.Check(ctx, k.clone(), f, k.t.manifest.End.Commit)
+	case transfer.Log:
+		return k.checkLog(f)
 	case transfer.Facts:
 		for _, err := range transfer.ReadFacts(f) {
 			if err != nil {

@@ -203,7 +203,7 @@ func (k *taking) known(ctx context.Context) error {
 			s.folder, s.taken = k.deep, have[f.SHA256]
 		case transfer.Bundle:
 			s.taken = have[f.SHA256]
-		case transfer.Index, transfer.Facts:
+		case transfer.Index, transfer.Facts, transfer.Log:
 		default:
 			continue
 		}

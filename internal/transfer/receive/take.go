@@ -151,6 +151,9 @@ func (k *taking) record(ctx context.Context) error {
 	if err := k.compare(ctx); err != nil {
 		return err
 	}
+	if err := k.takeLog(); err != nil {
+		return err
+	}
 	k.journal.At = k.t.manifest.End
 	return k.journal.write(k.w.State)
 }

@@ -25,6 +25,7 @@ const (
 	nextName   = pendingDir + "/" + stateName
 	indexName  = pendingDir + "/" + transfer.IndexName
 	factsName  = pendingDir + "/" + transfer.FactsName
+	logName    = pendingDir + "/" + transfer.LogName
 )
 
 // A plan is a transfer that was settled.
@@ -35,6 +36,7 @@ type plan struct {
 	Base     transfer.Point
 	End      transfer.Point
 	Nothing  bool
+	Leaves   int64    // of the log of statements; 0: there is none
 	Versions int64    // that are held
 	Crates   int64    // that are carried
 	Bytes    int64    // of the transfer, about
@@ -107,13 +109,18 @@ func (p *plan) make(ctx context.Context, cfg *Config) error {
 	}
 	p.End.Commit, p.End.Time = head.Commit, head.Time.UTC()
 	d := difference{cfg: cfg, plan: p}
-	if p.Base, err = points.base(&cfg.Since); err != nil {
+	base, err := points.base(&cfg.Since)
+	if err != nil {
+		return err
+	}
+	p.Base = base.Point
+	if err := p.writeLog(ctx, cfg, base.Leaves); err != nil {
 		return err
 	}
 	if err := d.run(ctx); err != nil {
 		return err
 	}
-	if p.Nothing = p.Crates == 0 && p.Base.Commit == p.End.Commit && p.Base.Digest == p.End.Digest; p.Nothing {
+	if p.Nothing = p.Crates == 0 && p.Base.Commit == p.End.Commit && p.Base.Digest == p.End.Digest && p.Leaves == base.Leaves; p.Nothing {
 		return nil
 	}
 	if err := p.carryIndex(ctx, cfg, repo); err != nil {
@@ -188,7 +195,7 @@ func (p *plan) remember(cfg *Config) error {
 	if err := cfg.Sent.SyncDir("."); err != nil {
 		return err
 	}
-	if err := addPoint(cfg.Sent, p.End); err != nil {
+	if err := addPoint(cfg.Sent, point{p.End, p.Leaves}); err != nil {
 		return err
 	}
 	return p.drop(cfg)

@@ -20,7 +20,13 @@ const (
 )
 
 // points are those that the far side was left with, the oldest first.
-type points []transfer.Point
+type points []point
+
+// A point, and how many leaves the log of statements had.
+type point struct {
+	transfer.Point
+	Leaves int64 `json:",omitzero"`
+}
 
 func readPoints(sent durable.Reader) (list points, err error) {
 	data, err := readAll(sent, pointsName)
@@ -28,7 +34,7 @@ func readPoints(sent durable.Reader) (list points, err error) {
 		return nil, nil
 	}
 	for line := range bytes.Lines(data) {
-		var p transfer.Point
+		var p point
 		if err := json.Unmarshal(line, &p); err != nil {
 			return nil, fmt.Errorf("reading %s: %w", pointsName, err)
 		}
@@ -38,7 +44,7 @@ func readPoints(sent durable.Reader) (list points, err error) {
 }
 
 // addPoint adds a point, once.
-func addPoint(sent durable.FS, p transfer.Point) error {
+func addPoint(sent durable.FS, p point) error {
 	list, err := readPoints(sent)
 	if err != nil {
 		return err
@@ -72,9 +78,9 @@ func (list points) next() transfer.Point {
 
 // base is the point that the far side is said to be at; zero: it has nothing, or a state
 // tells.
-func (list points) base(since *Since) (transfer.Point, error) {
+func (list points) base(since *Since) (point, error) {
 	if since.State != nil || !since.Last && since.Point == "" {
-		return transfer.Point{}, nil
+		return point{}, nil
 	}
 	for i := len(list) - 1; i >= 0; i-- {
 		if since.Last || list[i].Is(since.Point) {
@@ -82,7 +88,7 @@ func (list points) base(since *Since) (transfer.Point, error) {
 		}
 	}
 	if since.Last {
-		return transfer.Point{}, fmt.Errorf("-since last: %w: begin with -full, or with -since and a state of the far side (clonecratesio import -state FILE, there)", ErrNoPoint)
+		return point{}, fmt.Errorf("-since last: %w: begin with -full, or with -since and a state of the far side (clonecratesio import -state FILE, there)", ErrNoPoint)
 	}
-	return transfer.Point{}, fmt.Errorf("-since %s: %w: give the file of a state of the far side (clonecratesio import -state FILE, there), or -full", since.Point, ErrNoPoint)
+	return point{}, fmt.Errorf("-since %s: %w: give the file of a state of the far side (clonecratesio import -state FILE, there), or -full", since.Point, ErrNoPoint)
 }

@@ -30,7 +30,11 @@ type writer struct {
 
 func (w *writer) write(ctx context.Context) error {
 	w.manifest.Files = []transfer.File{{Name: transfer.BlocksName}}
-	for _, name := range []string{indexName, factsName} {
+	names := []string{indexName, factsName}
+	if w.plan.Leaves > 0 {
+		names = append(names, logName)
+	}
+	for _, name := range names {
 		if err := w.copy(ctx, w.cfg.Sent, name, path.Base(name), nil); err != nil {
 			return err
 		}
