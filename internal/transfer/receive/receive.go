@@ -13,8 +13,8 @@
 //  4. Take: bundles and segments get their numbers, and the catalog is told what is in
 //     them. What is served does not change by that, since the index does not name it yet.
 //  5. Switch: the index moves, at one instant, and with it what is served.
-//  6. Record: the catalog learns what the index says now, as in any run, and the mirror
-//     notes at which point it is.
+//  6. Record: the catalog learns what the index says now, as in any run, the log of
+//     statements is continued, and the mirror notes at which point it is.
 //
 // A kill or power cut at any instant leaves a mirror that serves what it did before 5, or
 // all of what came behind it; the same command goes on. Back leads to before 5 again.
