@@ -146,7 +146,7 @@ func (r *replicaProcess) start() {
 	log := new(output)
 	cmd.Stdout, cmd.Stderr = r.out, log
 	r.child = begin(r.t, cmd, log)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(20*time.Second + time.Duration(*replicaRows)*100*time.Microsecond)
 	for !strings.Contains(r.out.String(), "index/") {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("the replica does not serve:\n%s", log)
