@@ -165,13 +165,8 @@ func (r *run) all(ctx context.Context) (err error) {
 	if len(names) == 0 {
 		return ErrEmpty
 	}
-	r.Progress.total.Store(int64(len(names)))
-	// The order of the index: neighbours share folders, and git's packs.
-	slices.SortFunc(names, func(a, b string) int { return strings.Compare(crate.IndexPath(a), crate.IndexPath(b)) })
-	for batch := range slices.Chunk(names, batchSize) {
-		if err := r.batch(ctx, batch); err != nil {
-			return err
-		}
+	if err := inBatches(ctx, r.Progress, names, r.batch); err != nil {
+		return err
 	}
 	if len(r.shown) == 0 {
 		return ErrEmpty
@@ -186,6 +181,19 @@ func (r *run) all(ctx context.Context) (err error) {
 		return err
 	}
 	return r.prune(ctx)
+}
+
+// inBatches calls batch with all names, in the order of the index: neighbours share
+// folders, and git's packs.
+func inBatches(ctx context.Context, p *Progress, names []string, batch func(context.Context, []string) error) error {
+	p.total.Store(int64(len(names)))
+	slices.SortFunc(names, func(a, b string) int { return strings.Compare(crate.IndexPath(a), crate.IndexPath(b)) })
+	for some := range slices.Chunk(names, batchSize) {
+		if err := batch(ctx, some); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // batchSize is how many crates become durable together.

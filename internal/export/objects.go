@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
@@ -79,12 +76,8 @@ func (r *bucketRun) all(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	r.Progress.total.Store(int64(len(names)))
-	slices.SortFunc(names, func(a, b string) int { return strings.Compare(crate.IndexPath(a), crate.IndexPath(b)) })
-	for batch := range slices.Chunk(names, batchSize) {
-		if err := r.batch(ctx, batch); err != nil {
-			return err
-		}
+	if err := inBatches(ctx, r.Progress, names, r.batch); err != nil {
+		return err
 	}
 	if len(r.shown) == 0 {
 		return ErrEmpty
