@@ -28,8 +28,9 @@ var floors = [][]string{
 		"internal/cli",
 	},
 	{
-		// commands of many machines,
-		// and of both sides of a gap
+		// commands of servers, of many
+		// machines, of both sides of a gap
+		"internal/servecli",
 		"internal/fleetcli",
 		"internal/replicacli",
 		"internal/signcli",

@@ -29,6 +29,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/servecli"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -50,9 +51,9 @@ func TestCargoBuildsFromTheMirror(t *testing.T) {
 				repackAll(t, dir)
 			}
 			if tt.tls {
-				cfg.tlsCert, cfg.tlsKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-				writeCertificate(t, cfg.tlsCert, cfg.tlsKey)
-				c.env = append(c.env, "CARGO_HTTP_CAINFO="+cfg.tlsCert)
+				cfg.TLSCert, cfg.TLSKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+				writeCertificate(t, cfg.TLSCert, cfg.TLSKey)
+				c.env = append(c.env, "CARGO_HTTP_CAINFO="+cfg.TLSCert)
 			}
 			s := startServing(t, cfg)
 			c.write("home/config.toml", s.lines)
@@ -340,9 +341,9 @@ func commitIndex(t *testing.T, reg *simreg.Registry, dir string) {
 	}
 }
 
-func serveConfigOf(dir string) *serveConfig {
-	return &serveConfig{
-		dirs: flags.Dirs{Dirs: home.Dirs{Root: dir}}, listen: "127.0.0.1:0", cacheMB: 1, deepCacheGB: 1, log: flags.Log{Format: "json", Level: "debug"},
+func serveConfigOf(dir string) *servecli.Config {
+	return &servecli.Config{
+		Dirs: flags.Dirs{Dirs: home.Dirs{Root: dir}}, Listen: "127.0.0.1:0", CacheMB: 1, DeepCacheGB: 1, Log: flags.Log{Format: "json", Level: "debug"},
 	}
 }
 
@@ -360,14 +361,14 @@ func (s *served) Write(p []byte) (int, error) {
 	return s.log.Write(p)
 }
 
-func startServing(t *testing.T, cfg *serveConfig) *served {
+func startServing(t *testing.T, cfg *servecli.Config) *served {
 	t.Helper()
 	s := new(served)
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		err := (&App{program.App{Stdout: w, Stderr: s}}).serve(ctx, cfg)
+		err := servecli.Run(ctx, &program.App{Stdout: w, Stderr: s}, cfg)
 		w.CloseWithError(err)
 		done <- err
 	}()

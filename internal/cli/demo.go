@@ -20,6 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/servecli"
 )
 
 // demoConfig is the flags of demo.
@@ -192,7 +193,7 @@ func (a *App) demoServe(ctx context.Context, d *flags.Dirs) error {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "\nNow it is served: http://%s shows it to you, and these lines to cargo. Ctrl-C stops.\n\n", addr)
-	return a.serve(ctx, &serveConfig{dirs: *d, listen: addr, cacheMB: 16, log: flags.Log{Format: "text", Level: "warn"}})
+	return servecli.Run(ctx, &a.App, &servecli.Config{Dirs: *d, Listen: addr, CacheMB: 16, Log: flags.Log{Format: "text", Level: "warn"}})
 }
 
 // demoAirgap is the demo of an air gap.

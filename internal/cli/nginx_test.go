@@ -214,22 +214,22 @@ func TestServeBehindNginx(t *testing.T) {
 			dir := t.TempDir()
 			mirrorDemo(t, simreg.Demo(), dir, true)
 			cfg := serveConfigOf(dir)
-			cfg.publicURL = n.url("https") + "/rust"
-			cfg.listen = freeAddr(t)
+			cfg.PublicURL = n.url("https") + "/rust"
+			cfg.Listen = freeAddr(t)
 			s := startServing(t, cfg)
 			cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 			writeCertificate(t, cert, key)
-			n.start(fmt.Sprintf("location /rust/ { proxy_pass http://%s%s; }", cfg.listen, tt.passedTo),
+			n.start(fmt.Sprintf("location /rust/ { proxy_pass http://%s%s; }", cfg.Listen, tt.passedTo),
 				fmt.Sprintf("ssl_certificate %s; ssl_certificate_key %s;", cert, key))
 
 			c := &cargo{t: t, dir: t.TempDir(), env: []string{"CARGO_HTTP_CAINFO=" + cert}}
 			c.write("home/config.toml", s.lines)
 			c.testBuild(s)
 			c.testSearch()
-			if code, said := runDoctor("-url", cfg.publicURL, "-cainfo", cert); code != 0 {
+			if code, said := runDoctor("-url", cfg.PublicURL, "-cainfo", cert); code != 0 {
 				t.Errorf("doctor ends with %d:\n%s", code, said)
 			}
-			if code, said := runDoctor("-url", cfg.publicURL); code != 1 || !strings.Contains(said, "CARGO_HTTP_CAINFO") {
+			if code, said := runDoctor("-url", cfg.PublicURL); code != 1 || !strings.Contains(said, "CARGO_HTTP_CAINFO") {
 				t.Errorf("without the certificate doctor ends with %d:\n%s", code, said)
 			}
 		})

@@ -70,7 +70,7 @@ func answer(url string) (status int, body []byte, err error) {
 func (r *replay) serve() (url string) {
 	r.t.Helper()
 	cfg := serveConfigOf(r.dir)
-	cfg.dirs.Crates = filepath.Join(r.dir, "out")
+	cfg.Dirs.Crates = filepath.Join(r.dir, "out")
 	return regexp.MustCompile(`sparse\+(.*)/index/`).FindStringSubmatch(startServing(r.t, cfg).lines)[1]
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica/replicatest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/servecli"
 )
 
 // folderBucket is a bucket in a folder, and its address.
@@ -30,10 +31,10 @@ func folderBucket(t *testing.T) (bucket.Bucket, string) {
 }
 
 // replicaConfig is serve -store.
-func replicaConfig(t *testing.T, address string) *serveConfig {
+func replicaConfig(t *testing.T, address string) *servecli.Config {
 	t.Helper()
 	cfg := serveConfigOf(filepath.Join(t.TempDir(), "replica"))
-	cfg.store, cfg.fetchedCacheGB = flags.Store{URL: address}, 1
+	cfg.Store, cfg.FetchedCacheGB = flags.Store{URL: address}, 1
 	return cfg
 }
 
@@ -69,14 +70,14 @@ func TestReplicaStartsWhileBucketIsAway(t *testing.T) {
 	})
 	t.Setenv("AWS_ACCESS_KEY_ID", "a")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "b")
-	cfg.store.URL = "s3://nowhere/mirror?endpoint=http://127.0.0.1:1"
+	cfg.Store.URL = "s3://nowhere/mirror?endpoint=http://127.0.0.1:1"
 	ctx, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer stop()
-	if _, err := cfg.openStore(ctx, slog.New(slog.DiscardHandler)); err != nil {
+	if _, err := cfg.OpenStore(ctx, slog.New(slog.DiscardHandler)); err != nil {
 		t.Error(err)
 	}
-	cfg.dirs.Dirs = replicaConfig(t, address).dirs.Dirs
-	if _, err := cfg.openStore(ctx, slog.New(slog.DiscardHandler)); err == nil {
+	cfg.Dirs.Dirs = replicaConfig(t, address).Dirs.Dirs
+	if _, err := cfg.OpenStore(ctx, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("one that has nothing to serve does not say that its bucket is away")
 	}
 }

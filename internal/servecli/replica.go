@@ -1,4 +1,4 @@
-package cli
+package servecli
 
 import (
 	"context"
@@ -27,26 +27,26 @@ type replicaStatus struct {
 	Replica replica.Summary `json:"replica"`
 }
 
-// openStore opens the bucket. A replica that has something to serve does so although the
+// OpenStore opens the bucket. A replica that has something to serve does so although the
 // bucket is away.
-func (cfg *serveConfig) openStore(ctx context.Context, log *slog.Logger) (bucket.Bucket, error) {
-	if replica.IsReplica(&cfg.dirs.Dirs) {
-		return cfg.store.OpenUnseen(ctx, log)
+func (cfg *Config) OpenStore(ctx context.Context, log *slog.Logger) (bucket.Bucket, error) {
+	if replica.IsReplica(&cfg.Dirs.Dirs) {
+		return cfg.Store.OpenUnseen(ctx, log)
 	}
-	return cfg.store.Open(ctx, true, log)
+	return cfg.Store.Open(ctx, true, log)
 }
 
 // follow makes the folder a replica of the bucket, and keeps it one as long as m is
 // open. It says in view how that is read.
-func (a *App) follow(ctx context.Context, cfg *serveConfig, m *servedMirror, view *reader.Config) error {
-	b, err := cfg.openStore(ctx, view.Log)
+func (cfg *Config) follow(ctx context.Context, a *program.App, m *servedMirror, view *reader.Config) error {
+	b, err := cfg.OpenStore(ctx, view.Log)
 	if err != nil {
 		return err
 	}
 	requests := replica.Count(b)
 	source := overlay.New(requests)
 	m.replica, err = replica.Open(ctx, replica.Config{
-		Dirs: cfg.dirs.Dirs, Bucket: requests, Show: source.Show, Owner: program.Owner(cfg.dirs.Crates), Disk: a.Disk, Log: view.Log,
+		Dirs: cfg.Dirs.Dirs, Bucket: requests, Show: source.Show, Owner: program.Owner(cfg.Dirs.Crates), Disk: a.Disk, Log: view.Log,
 	})
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (a *App) follow(ctx context.Context, cfg *serveConfig, m *servedMirror, vie
 	m.Add(m.replica.Close)
 	m.peers = peer.Bucket{Reader: requests, Taken: func() *root.Root { return m.replica.State().Root }}
 	view.Dirs.Remote, view.Interval = source, replicaInterval
-	view.Limits.FetchedCache, view.Limits.Fetched = cfg.fetchedCacheGB<<30, fetched.NewMetrics()
+	view.Limits.FetchedCache, view.Limits.Fetched = cfg.FetchedCacheGB<<30, fetched.NewMetrics()
 	m.metrics = append(append(m.metrics, view.Limits.Fetched), m.replica.Collectors(requests)...)
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})

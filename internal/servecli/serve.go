@@ -1,0 +1,182 @@
+// Package servecli is the command that serves a mirror: its flags, its help, and what it
+// opens. What it answers is package registry's and package pages'.
+package servecli
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
+)
+
+// Config is the flags of serve; their Usage texts say what they mean.
+type Config struct {
+	Dirs            flags.Dirs
+	Listen          string
+	PublicURL       string
+	TLSCert, TLSKey string
+	MaxConns        int
+	CacheMB         int64
+	DeepCacheGB     int64
+	Store           flags.Store
+	FetchedCacheGB  int64
+	AdminListen     flags.Listen
+	Log             flags.Log
+}
+
+//go:embed help/*.txt
+var helpTexts embed.FS
+
+// Serve is the command; its exit codes are told by exitCodes.
+func Serve(a *program.App, exitCodes string) *cli.Command {
+	var cfg Config
+	return &cli.Command{
+		Name:         "serve",
+		Usage:        "let cargo build from the mirror, and people look at it",
+		Description:  program.HelpText(helpTexts, "serve") + "\n\n" + exitCodes + "\n\n" + program.HelpText(helpTexts, "serve-end"),
+		Flags:        cfg.flags(),
+		OnUsageError: program.OnUsageError,
+		Action:       program.Action(cfg.check, func(ctx context.Context) error { return Run(ctx, a, &cfg) }),
+	}
+}
+
+func (cfg *Config) flags() []cli.Flag {
+	list := append(cfg.Dirs.Flags(), cfg.Dirs.LogDirFlag(),
+		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", Usage: "serve at `ADDR`; :8080 is every address of this machine", Destination: &cfg.Listen},
+		&cli.StringFlag{Name: "public-url", Usage: "clients reach this at `URL`, with a path if there is one, as behind a proxy; default: the address at which each of them has connected", Destination: &cfg.PublicURL},
+		&cli.StringFlag{Name: "tls-cert", Usage: "serve HTTPS with the certificate chain in the PEM `FILE`, read again when it changes", Destination: &cfg.TLSCert, TakesFile: true},
+		&cli.StringFlag{Name: "tls-key", Usage: "its private key, in the PEM `FILE`", Destination: &cfg.TLSKey, TakesFile: true},
+		&cli.IntFlag{Name: "max-conns", Usage: "at most `N` connections at a time, others wait; 0 = as many as the limit of open files allows", Destination: &cfg.MaxConns},
+		&cli.Int64Flag{Name: "index-cache-mb", Value: 64, Usage: "keep up to `N` MiB of index files in memory", Destination: &cfg.CacheMB},
+		&cli.Int64Flag{Name: "deep-cache-gb", Value: 5, Usage: "keep up to `N` GiB of crates that were rebuilt from the deep archive, in files; 0 = none", Destination: &cfg.DeepCacheGB},
+		cfg.Store.Flag("be a replica, in -mirror, of the mirror in this bucket"),
+		&cli.Int64Flag{Name: "cache-gb", Value: 10, Usage: "with -store, keep up to `N` GiB of crates that were fetched from the bucket, in files; 0 = none", Destination: &cfg.FetchedCacheGB},
+		cfg.AdminListen.Flag("admin-listen", "127.0.0.1:9091"),
+	)
+	return append(list, cfg.Log.Flags()...)
+}
+
+// maxCacheGB is more than any mirror has.
+const maxCacheGB = 1 << 20
+
+// check refuses what makes no sense, before anything is touched.
+func (cfg *Config) check() error {
+	switch {
+	case (cfg.TLSCert == "") != (cfg.TLSKey == ""):
+		return flags.Usagef("-tls-cert and -tls-key belong together: provide both or neither")
+	case cfg.MaxConns < 0:
+		return flags.Usagef("-max-conns is %d, want 0 (as many as fit) or more", cfg.MaxConns)
+	case cfg.CacheMB < 1:
+		return flags.Usagef("-index-cache-mb is %d, want at least 1", cfg.CacheMB)
+	case cfg.DeepCacheGB < 0 || cfg.DeepCacheGB > maxCacheGB:
+		return flags.Usagef("-deep-cache-gb is %d, want 0 (none) to %d", cfg.DeepCacheGB, maxCacheGB)
+	case cfg.FetchedCacheGB < 0 || cfg.FetchedCacheGB > maxCacheGB:
+		return flags.Usagef("-cache-gb is %d, want 0 (none) to %d", cfg.FetchedCacheGB, maxCacheGB)
+	}
+	if _, err := publicurl.Parse(cfg.PublicURL); err != nil {
+		return flags.Usagef("-public-url: %w", err)
+	}
+	return errors.Join(cfg.Log.Check(), cfg.Store.Check())
+}
+
+// Run serves until ctx ends.
+func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
+	log := cfg.Log.Logger(a.Stderr)
+	cfg.Dirs.Fill()
+	public, err := publicurl.Parse(cfg.PublicURL)
+	if err != nil {
+		return err
+	}
+	m, err := openMirror(ctx, a, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	v := m.view
+	server, err := registry.Listen(registry.ServerConfig{
+		Addr: cfg.Listen, TLSCert: cfg.TLSCert, TLSKey: cfg.TLSKey, MaxConns: cfg.MaxConns, Log: log,
+	})
+	if err != nil {
+		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
+	}
+	pages := pages.New(pages.Config{Mirror: v, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Log: log})
+	defer pages.Close()
+	server.OnShutdown(pages.Close)
+	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Log: log})
+	stopAdmin, err := cfg.serveAdmin(m, h, server, log)
+	if err != nil {
+		return errors.Join(err, server.Close())
+	}
+	defer stopAdmin()
+	log.Info("serving", "addr", server.Addr().String(), "max_conns", server.MaxConns(), "crates", cfg.Dirs.Crates, "bundles", cfg.Dirs.Bundles, "index", cfg.Dirs.Index)
+	if public.IsZero() && server.EveryAddress() {
+		log.Info("config.json names the address at which each client has connected; behind a proxy or a mapped port give -public-url")
+	}
+	if err := cfg.Dirs.CheckCatalog(); err != nil { // a run that is making one may be on its way
+		log.Warn("nothing is served yet: "+err.Error(), "next", program.Hint(err))
+	}
+	fmt.Fprint(a.Stdout, publicurl.CargoConfig(publicurl.Index(server.ClientURL(public))))
+	return server.Serve(ctx, h)
+}
+
+// servedMirror is a mirror that is open to be served.
+type servedMirror struct {
+	view    *reader.View
+	replica *replica.Replica // nil: it is no replica
+	peers   peer.Source
+	metrics []prometheus.Collector
+	home.Closers
+}
+
+// openMirror opens what is served.
+func openMirror(ctx context.Context, a *program.App, cfg *Config, log *slog.Logger) (_ *servedMirror, err error) {
+	m := &servedMirror{peers: peer.NewFolder(&cfg.Dirs.Dirs)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+	view := reader.Config{Dirs: cfg.Dirs.Dirs, Limits: home.Limits{DeepCache: cfg.DeepCacheGB << 30, Packs: packed.UsualPacks, Deep: packed.NewMetrics()}, Log: log}
+	m.metrics = append(m.metrics, view.Limits.Deep)
+	if cfg.Store.URL != "" {
+		if err := cfg.follow(ctx, a, m, &view); err != nil {
+			return nil, err
+		}
+	} else if err := errors.Join(cfg.Dirs.CheckState(), cfg.Dirs.CheckHere()); err != nil {
+		return nil, err
+	}
+	if m.view, err = reader.Open(ctx, view); err != nil {
+		return nil, err
+	}
+	m.Add(m.view.Close)
+	return m, nil
+}
+
+func (cfg *Config) serveAdmin(m *servedMirror, h *registry.Handler, server *registry.Server, log *slog.Logger) (stop func(), err error) {
+	if host, _, err := net.SplitHostPort(cfg.AdminListen.Addr); err == nil && host != "localhost" && !admin.IsLoopback(cfg.AdminListen.Addr) {
+		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.AdminListen.Addr)
+	}
+	status := registry.Status(m.view, program.Version())
+	said := func() any { return status() }
+	if m.replica != nil {
+		said = func() any { return replicaStatus{status(), m.replica.Summary()} }
+	}
+	return cfg.AdminListen.Serve(admin.Handler(said, append(m.metrics, h.Metrics(), server.Metrics())...), log)
+}
