@@ -40,6 +40,9 @@ type Repository struct {
 	Tree   string   // the working tree, where that is looked at
 	Cache  int64    // core.deltaBaseCacheLimit in bytes; 0: 512 MiB
 	Config []string // further settings, "name=value"
+	// Quarantine and Shallow are as those of a Porcelain: to read what it has in its
+	// quarantine.
+	Quarantine, Shallow string
 }
 
 // Find returns the git directory that belongs to a folder, or "", and whether it is
@@ -69,7 +72,7 @@ type process struct {
 // start starts git, to be killed when ctx ends.
 func (r *Repository) start(ctx context.Context, args ...string) (*process, error) {
 	p := &process{cmd: exec.CommandContext(ctx, "git", r.options(args)...)}
-	p.cmd.Dir, p.cmd.Env = r.Tree, environment(os.Environ())
+	p.cmd.Dir, p.cmd.Env = r.Tree, append(environment(os.Environ()), quarantined(r.Quarantine, r.Shallow)...)
 	p.cmd.Stderr = &p.stderr
 	p.cmd.WaitDelay, p.cmd.SysProcAttr = 5*time.Second, apart()
 	var err error

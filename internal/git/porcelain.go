@@ -135,12 +135,7 @@ func (p *Porcelain) environment(env []string) []string {
 			clean = append(clean, v)
 		}
 	}
-	if p.Quarantine != "" {
-		clean = append(clean, "GIT_OBJECT_DIRECTORY="+p.Quarantine)
-	}
-	if p.Shallow != "" {
-		clean = append(clean, "GIT_SHALLOW_FILE="+p.Shallow)
-	}
+	clean = append(clean, quarantined(p.Quarantine, p.Shallow)...)
 	return append(clean,
 		"LC_ALL=C",
 		"GIT_ALLOW_PROTOCOL="+transport(p.url()),
@@ -148,6 +143,17 @@ func (p *Porcelain) environment(env []string) []string {
 		"GIT_NO_REPLACE_OBJECTS=1",
 		"GIT_TERMINAL_PROMPT=0",
 	)
+}
+
+// quarantined is what gives git a quarantine; both may be "".
+func quarantined(quarantine, shallow string) (env []string) {
+	if quarantine != "" {
+		env = append(env, "GIT_OBJECT_DIRECTORY="+quarantine)
+	}
+	if shallow != "" {
+		env = append(env, "GIT_SHALLOW_FILE="+shallow)
+	}
+	return env
 }
 
 func startsWithAny(s string, prefixes []string) bool {

@@ -34,39 +34,29 @@ import (
 func Apply(ctx context.Context, cfg clone.Config, file io.ReadSeeker, commit string) (clone.Updated, error) {
 	cfg.URL, cfg.Checkout = "", false
 	cfg.Carried = func(ctx context.Context, work *git.Porcelain, gitDir string) error {
-		in := incoming{ctx: ctx, work: work, repo: &git.Repository{Dir: gitDir}, file: file}
-		return in.take(cfg, commit)
+		in := incoming{ctx: ctx, cfg: cfg, work: work, repo: &git.Repository{Dir: gitDir}, file: file}
+		return in.take(commit)
 	}
 	return clone.Update(ctx, cfg)
 }
 
 // Check does all that Apply does before it changes anything, and changes nothing: it reads
-// a bundle that the index in a folder is to take, and has git check it. Where there is no
-// index yet, git has nothing to check it with before Apply, and the rest is checked.
-// Errors: as Apply.
+// a bundle that the index in a folder is to take, has git check it, and examines whether the
+// index would go back or lose crates. Where there is no index yet, it does so in an empty
+// one. Errors: as Apply.
 func Check(ctx context.Context, cfg clone.Config, file io.ReadSeeker, commit string) error {
-	err := clone.Inside(ctx, cfg, func(work *git.Porcelain, gitDir string) (err error) {
-		in := incoming{ctx: ctx, work: work, repo: &git.Repository{Dir: gitDir}, file: file}
+	check := func(work *git.Porcelain, gitDir string) error {
+		in := incoming{ctx: ctx, cfg: cfg, work: work, repo: &git.Repository{Dir: gitDir}, file: file}
 		if err := in.check(commit); err != nil {
 			return err
 		}
 		return in.inQuarantine(func(string) error { return nil })
-	})
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return err
+	err := clone.Inside(ctx, cfg, check)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = clone.Beside(ctx, cfg, check)
 	}
-	r := bufio.NewReaderSize(file, 64<<10)
-	h, err := readFor(r, commit)
-	if err == nil && len(h.Since) > 0 {
-		err = &BaseError{h.Since[0]}
-	}
-	if err != nil {
-		return err
-	}
-	return checkPack(r)
+	return err
 }
 
 // readFor reads a header, which is to be of a commit.
@@ -81,6 +71,7 @@ func readFor(r *bufio.Reader, commit string) (Header, error) {
 // incoming is a bundle on its way into a repository.
 type incoming struct {
 	ctx        context.Context
+	cfg        clone.Config
 	work       *git.Porcelain
 	repo       *git.Repository
 	file       io.ReadSeeker
@@ -88,14 +79,11 @@ type incoming struct {
 	quarantine string // folder
 }
 
-func (in *incoming) take(cfg clone.Config, commit string) (err error) {
+func (in *incoming) take(commit string) (err error) {
 	if err := in.check(commit); err != nil {
 		return err
 	}
 	if err := in.inQuarantine(in.join); err != nil {
-		return err
-	}
-	if err := in.examine(cfg); err != nil {
 		return err
 	}
 	references, err := in.references()
@@ -106,21 +94,26 @@ func (in *incoming) take(cfg clone.Config, commit string) (err error) {
 	return err
 }
 
-// examine refuses an index that update would refuse, before its days have names: what is
-// not taken is not to be seen as the past either.
-func (in *incoming) examine(cfg clone.Config) (err error) {
+// ofTransfer is how a refusal speaks.
+var ofTransfer = clone.Words{Source: "the transfer", Gone: "not in the transfer any more", Todo: "ask the sending side"}
+
+// examine refuses an index that an update would refuse, while it is in quarantine.
+func (in *incoming) examine(came *git.Repository) (err error) {
+	if in.cfg.AcceptShrink {
+		return nil
+	}
 	var up clone.Updated
 	if up.Before, err = in.repo.Head(in.ctx); err != nil && !errors.Is(err, git.ErrUnborn) {
 		return err
 	}
-	if up.After, err = in.repo.Revision(in.ctx, in.header.Commit); err != nil {
+	if up.After, err = came.Revision(in.ctx, in.header.Commit); err != nil {
 		return err
 	}
-	return clone.Examine(in.ctx, cfg, in.repo, up)
+	return clone.Examine(in.ctx, came, up, ofTransfer)
 }
 
-// inQuarantine has git unpack and check the bundle beside the objects of the index, and
-// gives what came of it to then.
+// inQuarantine has git unpack and check the bundle beside the objects of the index, examines
+// what the index would be, and gives what came of it to then.
 func (in *incoming) inQuarantine(then func(pack string) error) (err error) {
 	// A name that git, and a later update, sweep up.
 	in.quarantine, err = os.MkdirTemp(filepath.Join(in.repo.Dir, "objects"), "tmp_objdir-carried-")
@@ -128,8 +121,15 @@ func (in *incoming) inQuarantine(then func(pack string) error) (err error) {
 		return err
 	}
 	defer os.RemoveAll(in.quarantine)
-	pack, err := in.unpack()
+	guarded, err := in.guarded()
 	if err != nil {
+		return err
+	}
+	pack, err := in.unpack(guarded)
+	if err != nil {
+		return err
+	}
+	if err := in.examine(&git.Repository{Dir: in.repo.Dir, Quarantine: guarded.Quarantine, Shallow: guarded.Shallow}); err != nil {
 		return err
 	}
 	return then(pack)
@@ -156,16 +156,12 @@ func (in *incoming) check(commit string) (err error) {
 
 // unpack has git read the pack into the quarantine, and check it there. It returns the
 // name of the pack without its extension, "" if it is empty.
-func (in *incoming) unpack() (name string, err error) {
+func (in *incoming) unpack(guarded *git.Porcelain) (name string, err error) {
 	if _, err := in.file.Seek(0, io.SeekStart); err != nil {
 		return "", err
 	}
 	r := bufio.NewReaderSize(in.file, 64<<10)
 	if _, err := ReadHeader(r); err != nil {
-		return "", err
-	}
-	guarded, err := in.guarded()
-	if err != nil {
 		return "", err
 	}
 	empty, err := isEmpty(r)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
@@ -187,5 +188,73 @@ func TestRefused(t *testing.T) {
 	}
 	if err := errors.Join(p.apply(second, now), p.apply(third, last)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCheck: what Apply would refuse Check refuses, and leaves no trace, whether there is an
+// index yet or not.
+func TestCheck(t *testing.T) {
+	p := newPair(t)
+	all, _ := p.write()
+	base := head(t, p.near)
+	p.publish(p.Commit)
+	p.follow()
+	next, _ := p.write(base)
+	last := head(t, p.near)
+	for _, id := range p.Reg.IDs()[:2] {
+		p.Reg.Remove(id)
+	}
+	p.publish(p.Commit)
+	if _, err := clone.Update(t.Context(), clone.Config{Dir: p.near, URL: p.Git, AcceptShrink: true}); err != nil {
+		t.Fatal(err)
+	}
+	shrunk, _ := p.write(last)
+	least := head(t, p.near)
+	check := func(bundle []byte, commit string) error {
+		return Check(t.Context(), clone.Config{Dir: p.far}, bytes.NewReader(bundle), commit)
+	}
+	broken := bytes.Clone(all)
+	broken[len(broken)-1] ^= 1
+
+	if err := errors.Join(check(all, base), check(all, base)); err != nil {
+		t.Error(err)
+	}
+	if err := check(broken, base); err == nil || !strings.Contains(err.Error(), "git index-pack") {
+		t.Errorf("a flipped checksum where no index is: %v", err)
+	}
+	if err := check(next, last); !errors.As(err, new(*BaseError)) {
+		t.Errorf("without a base: %v", err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(p.far)); err != nil || len(left) > 3 { // near, and the locks of both
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+
+	if err := errors.Join(p.apply(all, base), p.apply(next, last)); err != nil {
+		t.Fatal(err)
+	}
+	before := said(t, p.far)
+	for name, c := range map[string]struct {
+		bundle       []byte
+		commit, want string
+	}{
+		"what lost most crates": {shrunk, least, "crates of the index are not in the transfer any more, more than 5 %: ask the sending side"},
+		"what went back":        {all, base, "the transfer went back in time: it has commit " + base},
+	} {
+		for what, err := range map[string]error{"checked": check(c.bundle, c.commit), "applied": p.apply(c.bundle, c.commit)} {
+			if !errors.As(err, new(*index.ShrinkError)) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s, %s: %v", name, what, err)
+			}
+		}
+		if after := said(t, p.far); after != before {
+			t.Errorf("%s (-before +after):\n%s", name, cmp.Diff(before, after))
+		}
+	}
+
+	stranger := t.TempDir()
+	if err := os.WriteFile(filepath.Join(stranger, "notes"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(t.Context(), clone.Config{Dir: stranger}, bytes.NewReader(all), base); err == nil || !strings.Contains(err.Error(), "no git repository") {
+		t.Errorf("a folder with something else: %v", err)
 	}
 }

@@ -116,14 +116,8 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (git.Revision, erro
 // carryInto makes a bare clone of what is carried.
 func (u *updater) carryInto(ctx context.Context, dir string) (head git.Revision, err error) {
 	work, repo := u.porcelain(dir), &repository{&git.Repository{Dir: dir}}
-	for _, command := range [][]string{
-		{"init", "--bare", "--quiet", "--template=", "--initial-branch=master", "--object-format=sha1", "--end-of-options", dir},
-		{"config", "--local", mark, "true"},
-		{"config", "--local", "core.logAllRefUpdates", "false"},
-	} {
-		if _, err := work.Run(ctx, command...); err != nil {
-			return head, err
-		}
+	if err := initBare(ctx, work, dir); err != nil {
+		return head, err
 	}
 	if err := u.cfg.Carried(ctx, work, dir); err != nil {
 		return head, err
@@ -138,6 +132,20 @@ func (u *updater) carryInto(ctx context.Context, dir string) (head git.Revision,
 		return head, err
 	}
 	return head, move(ctx, work, dir, true, head.Commit)
+}
+
+// initBare makes an empty repository that is ours.
+func initBare(ctx context.Context, work *git.Porcelain, dir string) error {
+	for _, command := range [][]string{
+		{"init", "--bare", "--quiet", "--template=", "--initial-branch=master", "--object-format=sha1", "--end-of-options", dir},
+		{"config", "--local", mark, "true"},
+		{"config", "--local", "core.logAllRefUpdates", "false"},
+	} {
+		if _, err := work.Run(ctx, command...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Suffixes of the names of clones: of those that are being made, and of one that is

@@ -7,20 +7,31 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
+// Words are how a refusal speaks of what brings an index.
+type Words struct {
+	Source string // "upstream"
+	Gone   string // of crates: "gone upstream"
+	Todo   string // what to do, but for -accept-shrink
+}
+
+// ofUpstream are the words of an update.
+var ofUpstream = Words{Source: "upstream", Gone: "gone upstream", Todo: "nothing was changed; ask upstream"}
+
 // examine stops an update to something that is not what comes after what we
 // have: a mishap upstream, or somebody who wants to hide what was published.
 func (u *updater) examine(ctx context.Context, repo *repository, up Updated) error {
-	return Examine(ctx, u.cfg, repo.Repository, up)
-}
-
-// Examine is what an update does before HEAD moves, for those that bring something in
-// other ways: before they give it any name.
-func Examine(ctx context.Context, cfg Config, repo *git.Repository, up Updated) error {
-	if cfg.AcceptShrink {
+	if u.cfg.AcceptShrink {
 		return nil
 	}
+	return Examine(ctx, repo.Repository, up, ofUpstream)
+}
+
+// Examine is what an update does before HEAD moves, unless its Config accepts what has
+// shrunk, for those that bring something in other ways: before they give it any name.
+// Errors: *index.ShrinkError.
+func Examine(ctx context.Context, repo *git.Repository, up Updated, said Words) error {
 	if up.After.Time.Before(up.Before.Time) {
-		return index.WentBack("upstream", up.After, "here is", up.Before, "nothing was changed; ask upstream")
+		return index.WentBack(said.Source, up.After, "here is", up.Before, said.Todo)
 	}
 	have, err := index.CountFiles(ctx, repo, up.After.Commit)
 	if err != nil {
@@ -36,5 +47,5 @@ func Examine(ctx context.Context, cfg Config, repo *git.Repository, up Updated) 
 	if err != nil {
 		return err
 	}
-	return index.CheckShrink(had-have, had, "crates of the index are gone upstream", "nothing was changed; ask upstream")
+	return index.CheckShrink(had-have, had, "crates of the index are "+said.Gone, said.Todo)
 }

@@ -53,6 +53,45 @@ func Inside(ctx context.Context, cfg Config, do func(work *git.Porcelain, gitDir
 	return do(work, gitDir)
 }
 
+// Beside calls do with an empty bare repository, which stands beside the folder of the index
+// and is removed afterwards: for those that try what they bring where there is no index yet.
+// Errors: *durable.HeldError; those of Update, if it could not make one there.
+func Beside(ctx context.Context, cfg Config, do func(work *git.Porcelain, gitDir string) error) (err error) {
+	u := updater{cfg: cfg}
+	if u.cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
+		return err
+	}
+	if u.cfg.Dir, err = behindLink(u.cfg.Dir); err != nil {
+		return err
+	}
+	switch entries, err := os.ReadDir(u.cfg.Dir); {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case hasFiles(entries):
+		return fmt.Errorf("%s: %w", cfg.Dir, errNoRepository)
+	}
+	parent := filepath.Dir(u.cfg.Dir)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return err
+	}
+	lock, err := u.takeLock(ctx)
+	if err != nil {
+		return err
+	}
+	u.lock = lock
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	dir, err := os.MkdirTemp(parent, u.hidden(cloneSuffix)+"*") // a name that a later update sweeps up
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	work := u.porcelain(dir)
+	if err := initBare(ctx, work, dir); err != nil {
+		return err
+	}
+	return do(work, dir)
+}
+
 // Refs are what names the commits of an index: which it is, and the days that it keeps.
 type Refs struct {
 	Head string // zero: there is none

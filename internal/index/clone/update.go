@@ -182,7 +182,7 @@ func (u *updater) update(ctx context.Context) (_ Updated, err error) {
 		return u.clone(ctx, parent)
 	case err != nil:
 		return Updated{}, err
-	case !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != lostFound }):
+	case !hasFiles(entries):
 		return u.clone(ctx, u.cfg.Dir)
 	}
 	root, err := os.OpenRoot(u.cfg.Dir)
@@ -195,6 +195,11 @@ func (u *updater) update(ctx context.Context) (_ Updated, err error) {
 		return Updated{}, errNoRepository
 	}
 	return u.follow(ctx, bare)
+}
+
+// hasFiles reports whether a folder has more than what its file system puts there.
+func hasFiles(entries []fs.DirEntry) bool {
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != lostFound })
 }
 
 // behindLink returns what dir is a link to, if it is one: an index that was put

@@ -14,6 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/carry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer/send"
@@ -56,8 +57,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestRefusedIndex: a transfer whose index is refused at the last moment leaves the way back
-// from the one before.
+// TestRefusedIndex: a transfer whose index is refused changes nothing, and leaves the way
+// back from the one before.
 func TestRefusedIndex(t *testing.T) {
 	w := newWorld(t)
 	medium := filepath.Join(w.dir, "medium")
@@ -72,12 +73,21 @@ func TestRefusedIndex(t *testing.T) {
 	for _, v := range append(many("a", 3), many("b", 3)...) {
 		w.Reg.Remove(crate.ID{Name: v.Name, Version: v.Version})
 	}
-	w.publish(true)
+	w.publish(true, many("c", 2)...)
 	w.export(medium, nil)
 	cfg := w.config(medium)
 	cfg.AcceptShrink = false
-	if _, err := Run(t.Context(), cfg); err == nil {
-		t.Fatal("an index that has lost most crates was taken")
+	bundles, journal := names(t, w.far.Bundles), filepath.Join(w.far.State(), journalName)
+	noted, err := os.ReadFile(journal)
+	must(t, err)
+	if _, err := Run(t.Context(), cfg); !errors.As(err, new(*index.ShrinkError)) || !strings.Contains(err.Error(), "nothing was changed: index.bundle: 4 of the 10 crates of the index are not in the transfer any more, more than 5 %: ask the sending side") {
+		t.Fatalf("an index that has lost most crates: %v", err)
+	}
+	if diff := cmp.Diff(bundles, names(t, w.far.Bundles)); diff != "" {
+		t.Errorf("bundles were taken (-before +after):\n%s", diff)
+	}
+	if now, err := os.ReadFile(journal); err != nil || string(now) != string(noted) {
+		t.Errorf("the journal is %s, %v; was %s", now, err, noted)
 	}
 	if got := shows(t, w.far); got != two {
 		t.Error(cmp.Diff(two, got))
@@ -88,6 +98,19 @@ func TestRefusedIndex(t *testing.T) {
 	if got := shows(t, w.far); got != one {
 		t.Errorf("taken back (-want +got):\n%s", cmp.Diff(one, got))
 	}
+}
+
+// names are those in a folder, but what is staged there.
+func names(t *testing.T, dir string) (list []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	for _, e := range entries {
+		if e.Name() != arriving {
+			list = append(list, e.Name())
+		}
+	}
+	return list
 }
 
 // TestStagedStays: a check for which the disk has no room keeps what was staged: the volume
