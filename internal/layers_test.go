@@ -117,6 +117,7 @@ var floors = [][]string{
 		"internal/store/cache",
 		"internal/bucket/s3",
 		"internal/bundle/lists",
+		"internal/policy",
 		"internal/transfer",
 		"internal/root",
 		"internal/bucket/download",

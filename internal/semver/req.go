@@ -126,6 +126,24 @@ func (r Req) Matches(v Version) bool {
 	return v.Pre == "" || r.names(v)
 }
 
+// Includes reports whether v satisfies r by its place in the order of versions alone: a
+// pre-release does without being named, and one of a requirement's numbers does wherever
+// these do. It takes more than Matches, never less: it is for those who keep versions away.
+func (r Req) Includes(v Version) bool {
+	for i := range r.comparators {
+		c := &r.comparators[i]
+		release := v
+		if c.precision < 3 {
+			release.Pre = ""
+		}
+		below := c.op == less && v.Compare(c.version) < 0 // 1.2.0-rc.1 is, of 1.2
+		if !below && !c.matches(v) && !c.matches(release) {
+			return false
+		}
+	}
+	return true
+}
+
 // names reports whether a comparator names a pre-release with v's numbers.
 func (r Req) names(v Version) bool {
 	for i := range r.comparators {

@@ -160,3 +160,39 @@ func FuzzParseReq(f *testing.F) {
 		}
 	})
 }
+
+// What keeps versions away takes pre-releases by their place, and never less than cargo.
+func TestIncludes(t *testing.T) {
+	for _, c := range []struct {
+		req, version string
+		want         bool
+	}{
+		{"*", "1.0.0-rc.1", true},
+		{"<1.2", "1.2.0-rc.1", true},
+		{"<1.2", "1.2.0", false},
+		{"<1.2.0", "1.2.0-rc.1", true},
+		{"<=1.2", "1.2.9-rc.1", true},
+		{">1.2", "1.2.9", false},
+		{">1.2", "1.3.0-rc.1", true},
+		{">=1.2", "1.1.9-rc.1", false},
+		{">=1.2.0", "1.2.0-rc.1", false},
+		{"=1.2", "1.2.9-rc.1", true},
+		{"=1.2.0", "1.2.0-rc.1", false},
+		{"^1.2", "1.9.0-rc.1", true},
+		{"^1.2", "2.0.0-rc.1", false},
+		{"~1.2", "1.3.0-rc.1", false},
+		{">=1.0, <2.0.0", "1.5.0-rc.1+b", true},
+	} {
+		req, err := ParseReq(c.req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := Parse(c.version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := req.Includes(v); got != c.want || req.Matches(v) && !got {
+			t.Errorf("%s includes %s: %v, want %v", c.req, c.version, got, c.want)
+		}
+	}
+}
