@@ -65,6 +65,10 @@ func (h *Handler) lookUp(ctx context.Context, id crate.ID) (*reader.Crate, error
 		return nil, err
 	}
 	c, err := h.cfg.Mirror.Crate(ctx, id.Name)
+	if refusal, ok := errors.AsType[reader.Refusal](err); ok {
+		_, text := refusal.Refuse()
+		return nil, &missing{what: text}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		similar, _ := h.cfg.Mirror.Search(id.Name, 0, maxSimilar)
 		what := "This mirror holds no crate called " + id.Name + ". It may have been published after the last update, or not be part of what is mirrored here."

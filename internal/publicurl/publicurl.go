@@ -50,6 +50,16 @@ func (u URL) String() string { return u.root }
 // Path returns the path of the URL, as "/prefix" or "".
 func (u URL) Path() string { return u.path }
 
+// Below returns the URL of what is at path, which begins with a slash and reads the same
+// escaped, below u. Below the zero URL, [URL.For] alone knows it.
+func (u URL) Below(path string) URL {
+	if !u.IsZero() {
+		u.root += path
+	}
+	u.path += path
+	return u
+}
+
 // For returns the URL for the client of r, without a slash at its end.
 func (u URL) For(r *http.Request) string {
 	if !u.IsZero() {
@@ -62,7 +72,7 @@ func (u URL) For(r *http.Request) string {
 	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		reached.Host = withoutZone(addr.String())
 	}
-	return reached.String()
+	return reached.String() + u.path
 }
 
 // withoutZone takes the zone out of a link-local address: it is the name of an

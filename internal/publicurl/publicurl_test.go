@@ -60,6 +60,14 @@ func TestFor(t *testing.T) {
 	if got := (URL{"https://mirror.example/rust", "/rust"}).For(r4); got != "https://mirror.example/rust" {
 		t.Errorf("For = %q", got)
 	}
+	for base, want := range map[URL]URL{
+		{}:                                       {"", "/policy/dev"},
+		{"https://mirror.example/rust", "/rust"}: {"https://mirror.example/rust/policy/dev", "/rust/policy/dev"},
+	} {
+		if got := base.Below("/policy/dev"); got != want || got.For(r4) != base.For(r4)+"/policy/dev" {
+			t.Errorf("below %q: %q, for a client %q", base, got, got.For(r4))
+		}
+	}
 }
 
 // What is printed is exactly what cargo needs.

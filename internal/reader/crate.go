@@ -17,7 +17,26 @@ type Crate struct {
 	Name    string  // as its last line spells it
 	Path    string  // of its file in the index
 	Entries []Entry // in the order of that file; at least one
-	Left    int     // lines that are not shown, since their bytes are not held
+	Left    int     // lines that are not shown
+	// Withheld are those of Left that are held, which a policy hides.
+	Withheld []Withheld
+	// Until is when that changes by the passing of time alone. Zero: it does not.
+	Until time.Time
+}
+
+// Withheld is a version that is held and not shown.
+type Withheld struct {
+	Entry
+	Rule, Reason string    // which hides it, and why, in words of the mirror's operator
+	Since, Until time.Time // of that; zero: not known, for ever
+	Downloads    bool      // its crate file is given to those who know the version already
+}
+
+// A Refusal is an error that says what the client is told. It is 404 alone for lines of
+// the index, and then fs.ErrNotExist too.
+type Refusal interface {
+	error
+	Refuse() (status int, text string)
 }
 
 // Entry is one version of a crate.

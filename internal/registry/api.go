@@ -111,7 +111,7 @@ func number(query url.Values, key string, otherwise, most int) (int, error) {
 func (h *Handler) about(w *response, r *http.Request, name string) error {
 	c, err := h.mirror.Crate(r.Context(), name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return notFoundf("This mirror holds no version of a crate %q.", name)
+		return absent(err, "This mirror holds no version of a crate %q.", name)
 	}
 	if err != nil {
 		return fmt.Errorf("reading the index entry of %s: %w", name, err)
@@ -123,7 +123,7 @@ func (h *Handler) about(w *response, r *http.Request, name string) error {
 		e := &c.Entries[i]
 		answer.Versions = append(answer.Versions, apiVersion{
 			Crate: e.Name, Num: e.Version, Yanked: e.Yanked, Checksum: e.Checksum.String(), Size: e.Size,
-			Path: "/api/v1/crates/" + e.Name + "/" + url.PathEscape(e.Version) + "/download",
+			Path: h.publicURL.Path() + "/api/v1/crates/" + e.Name + "/" + url.PathEscape(e.Version) + "/download",
 		})
 	}
 	return writeJSON(w, http.StatusOK, answer)

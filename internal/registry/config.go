@@ -49,5 +49,5 @@ func (h *Handler) registry(w *response, r *http.Request, kind string, of func(ba
 		kept = render(key, "application/json", append(body, '\n'), 0)
 		h.cache.put(kept)
 	}
-	return kept.write(w, r, shortLived)
+	return kept.write(w, r, h.kept.short)
 }

@@ -26,7 +26,7 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	id := crate.ID{Name: t.name, Version: t.version}
 	f, err := h.openFor(r, id, t.sum)
 	if errors.Is(err, fs.ErrNotExist) {
-		return notFoundf("This mirror does not hold %s.", id)
+		return absent(err, "This mirror does not hold %s.", id)
 	}
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	if matches(r.Header["If-None-Match"], etag) {
 		r.Header["If-None-Match"] = []string{etag} // as http.ServeContent reads it
 	}
-	header["Cache-Control"], header["Content-Type"] = forGood, typeGzip
+	header["Cache-Control"], header["Content-Type"] = h.kept.forGood, typeGzip
 	// A thousand ranges of one file are no use to anybody (H6).
 	if ranges := r.Header["Range"]; len(ranges) > 1 || len(ranges) == 1 && strings.Contains(ranges[0], ",") {
 		r.Header.Del("Range")

@@ -33,13 +33,29 @@ var (
 	errBody       = &refusal{http.StatusBadRequest, "Requests have no body here."}
 )
 
+// Refusal is an error of a [Mirror] that says what the client is told.
+type Refusal = reader.Refusal
+
+// absent is what becomes of an error where fs.ErrNotExist is one: what a Refusal says,
+// or else a text.
+func absent(err error, format string, args ...any) error {
+	if _, ok := errors.AsType[Refusal](err); ok {
+		return err
+	}
+	return notFoundf(format, args...)
+}
+
 // statusOf is the one table of what becomes of an error.
 func statusOf(err error) *refusal {
 	var refused *refusal
+	var ofMirror Refusal
 	var damaged *reader.DamagedError
 	switch {
 	case errors.As(err, &refused):
 		return refused
+	case errors.As(err, &ofMirror):
+		code, text := ofMirror.Refuse()
+		return &refusal{code, text}
 	case store.IsBusy(err):
 		return &refusal{http.StatusServiceUnavailable, "This mirror has more crates to rebuild than it can at a time. Ask again in a moment."}
 	case errors.Is(err, store.ErrAway):

@@ -33,14 +33,14 @@ func (h *Handler) index(w *response, r *http.Request, name string) error {
 	if err != nil {
 		return err
 	}
-	return kept.write(w, r, shortLived)
+	return kept.write(w, r, h.kept.shortUntil(kept.until, h.clock()))
 }
 
 // lines returns the lines of a crate as they go over the wire.
 func (h *Handler) lines(r *http.Request, of lines, name string) (*rendered, error) {
-	path := of.commit + "/" + crate.IndexPath(name)
+	path := h.keys + of.commit + "/" + crate.IndexPath(name)
 	kept := of.cache.get(path)
-	if kept != nil && kept.generation == h.mirror.Generation() {
+	if kept != nil && kept.generation == h.mirror.Generation() && (kept.until.IsZero() || h.clock().Before(kept.until)) {
 		h.metrics.cacheHit.Inc()
 		return kept, nil
 	}
@@ -62,7 +62,7 @@ func (h *Handler) renderIndex(ctx context.Context, of lines, path, name string) 
 	c, err := of.crate(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		of.cache.drop(path)
-		return nil, notFoundf("This mirror holds no version of a crate %q%s.", name, of.when())
+		return nil, absent(err, "This mirror holds no version of a crate %q%s.", name, of.when())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the index entry of %s: %w", name, err)
@@ -70,12 +70,11 @@ func (h *Handler) renderIndex(ctx context.Context, of lines, path, name string) 
 	body := c.Body()
 	if kept != nil && kept.sum == sha256.Sum256(body) {
 		h.metrics.cacheRevalidated.Inc()
-		kept = kept.at(generation, c.Left == 0)
 	} else {
 		h.metrics.cacheMiss.Inc()
 		kept = render(path, "text/plain; charset=utf-8", body, generation)
-		kept.whole = c.Left == 0
 	}
+	kept = kept.at(generation, c)
 	of.cache.put(kept)
 	return kept, nil
 }

@@ -17,6 +17,7 @@
 //	/snapshot/{point}/{ab/cd}/{name}
 //	/crates/{name}/{version}/{sha256}.crate   bytes that a version has or had
 //	/replicate/...                          bundles for other mirrors (package peer)
+//	/policy/{name}/...                      all of the above as one policy shows it
 //	/api/v1/snapshots                       the days of the past that are kept
 //	/api/v1/snapshots/{point}               the commit that is served for it
 //
@@ -34,7 +35,8 @@
 // thing", so that is never answered with 403, 410 or 451. It sends a "+" of a
 // version as it is; "%2B" is the same here.
 //
-// An index file is public and fresh for a minute. One of a snapshot is for a day,
+// An index file is public and fresh for a minute, or until the time at which a line of
+// it appears. One of a snapshot is for a day,
 // if the point is over and none of its lines is left out.
 //
 // # What may be relied on
@@ -117,6 +119,14 @@ type Config struct {
 	// CacheSize is how many bytes of rendered index files are kept, a quarter of it
 	// for snapshots. If 0, 64 MiB.
 	CacheSize int64
+	// Views are registries of their own below /policy/{name}/.
+	Views []View
+	// Gated says that what Mirror shows is less than it has, and may change at any time
+	// (package gate): caches keep nothing for good. Views are gated in any case.
+	Gated bool
+	// Private says that not everybody may ask (package access): caches keep nothing that
+	// others share.
+	Private bool
 	// LogDir is the folder of the log of statements (package tilelog). There may be
 	// none yet.
 	LogDir string
@@ -136,8 +146,12 @@ type Handler struct {
 	logDir    string
 	log       *slog.Logger
 	metrics   *metrics
+	kept      kept
+	clock     func() time.Time
 	told      atomic.Bool // the log says that -public-url is wanted
+	views     map[string]*Handler
 
+	keys      string // before each path in the caches, which views share
 	cache     *cache
 	snapshots *cache             // apart: there are far more commits than fit
 	renders   singleflight.Group // by path: what many ask for is rendered once
@@ -149,10 +163,12 @@ func New(cfg Config) *Handler {
 	h := &Handler{
 		mirror: cfg.Mirror, pages: cfg.Pages, peers: cfg.Peers, log: cfg.Log, metrics: newMetrics(cfg.Mirror),
 		publicURL: cfg.PublicURL, logDir: cfg.LogDir, cache: newCache(size - size/4), snapshots: newCache(size / 4),
+		kept: newKept(cfg.Gated, cfg.Private), clock: time.Now,
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
+	h.addViews(cfg)
 	return h
 }
 
@@ -161,6 +177,10 @@ func (h *Handler) Metrics() prometheus.Collector { return h.metrics }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if view, inside := h.viewOf(r); view != nil {
+		view.ServeHTTP(rw, inside)
+		return
+	}
 	start := time.Now()
 	w := &response{ResponseWriter: rw, extended: start}
 	t, r := h.target(r)
@@ -261,7 +281,7 @@ func endBody(w *response) {
 // comes cannot say which. So it is taken away where that gives something of
 // cargo's; else the path is read as it came; else it is a page.
 func (h *Handler) target(r *http.Request) (target, *http.Request) {
-	if h.publicURL.Path() == "" {
+	if h.publicURL.Path() == "" || h.keys != "" { // of a view it is taken away already
 		return parse(r.URL), r
 	}
 	stripped := h.strip(r)
@@ -279,8 +299,10 @@ func (t target) isCargo() bool { return t.route != routePage && t.route != route
 
 // strip returns r without the path of the public URL, or r itself if it has
 // come without.
-func (h *Handler) strip(r *http.Request) *http.Request {
-	prefix := h.publicURL.Path()
+func (h *Handler) strip(r *http.Request) *http.Request { return without(r, h.publicURL.Path()) }
+
+// without returns r without a prefix of its path, or r itself if it has come without.
+func without(r *http.Request, prefix string) *http.Request {
 	path, ok := strings.CutPrefix(r.URL.Path, prefix)
 	if !ok || path != "" && path[0] != '/' {
 		return r

@@ -7,16 +7,20 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
 // rendered is a small text resource as it goes over the wire, headers included,
 // so that a request costs no more than writing it.
 type rendered struct {
-	path       string // in the index, after the commit
-	generation uint64 // of the mirror, when it was known to be right
-	whole      bool   // none of the index's lines is left out
+	path       string    // in the index, after the commit
+	generation uint64    // of the mirror, when it was known to be right
+	whole      bool      // none of the index's lines is left out
+	until      time.Time // when it is not right any more, by time alone; zero: never
 	sum        [sha256.Size]byte
 	plain      representation
 	packed     representation // gzip; no body if that is not smaller
@@ -52,10 +56,10 @@ func render(path, kind string, body []byte, generation uint64) *rendered {
 	return r
 }
 
-// at is r, found to be right for another generation.
-func (r *rendered) at(generation uint64, whole bool) *rendered {
+// at is r, found to be right for a crate at a generation.
+func (r *rendered) at(generation uint64, c *reader.Crate) *rendered {
 	again := *r
-	again.generation, again.whole = generation, whole
+	again.generation, again.whole, again.until = generation, c.Left == 0, c.Until
 	return &again
 }
 
@@ -72,13 +76,6 @@ func pack(body []byte) []byte {
 }
 
 var (
-	// A minute is how much later than the mirror a cache between it and cargo
-	// may learn of a version. cargo itself asks at every resolve.
-	shortLived = []string{"public, max-age=60"}
-	// What the index said at a commit does not change. Lines of it leave when prune
-	// takes their bytes away; a day is how much later a cache may learn of that.
-	settled        = []string{"public, max-age=86400, immutable"}
-	forGood        = []string{"public, max-age=31536000, immutable"}
 	encodingGzip   = []string{"gzip"}
 	varyByEncoding = []string{"Accept-Encoding"}
 )

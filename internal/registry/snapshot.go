@@ -32,9 +32,9 @@ func (h *Handler) snapshot(w *response, r *http.Request, t target) error {
 		return err
 	}
 	if past.Final && kept.whole {
-		return kept.write(w, r, settled)
+		return kept.write(w, r, h.kept.settled)
 	}
-	return kept.write(w, r, shortLived)
+	return kept.write(w, r, h.kept.shortUntil(kept.until, h.clock()))
 }
 
 // at finds the commit to which a point leads, or says which ones there are.

@@ -48,7 +48,7 @@ func (h *Handler) statements(w *response, r *http.Request, name string) error {
 		return fmt.Errorf("reading %s of the log: %w", name, err)
 	}
 	header := w.Header()
-	header["Cache-Control"], header["Content-Type"] = forGood, typeTile
+	header["Cache-Control"], header["Content-Type"] = h.kept.forGood, typeTile
 	if name == tilelog.CheckpointName {
 		header["Cache-Control"], header["Content-Type"] = forSeconds, typeCheckpoint
 	}
