@@ -85,6 +85,7 @@ var floors = [][]string{
 		"internal/reader",
 		"internal/plan",
 		"internal/index/carry",
+		"internal/index/sparse",
 	},
 	{
 		// folders of a mirror,

@@ -17,8 +17,22 @@ type Config struct {
 	API string `json:"api"` // may be empty
 }
 
-// maxConfig bounds config.json, in bytes.
-const maxConfig = 64 << 10
+// MaxConfig bounds config.json, in bytes.
+const MaxConfig = 64 << 10
+
+// ParseConfig reads config.json. One without "dl" is none.
+func ParseConfig(text []byte) (cfg Config, err error) {
+	if len(text) > MaxConfig {
+		return cfg, fmt.Errorf("it has more than %d bytes", MaxConfig)
+	}
+	if err := json.Unmarshal(text, &cfg); err != nil {
+		return Config{}, err
+	}
+	if cfg.DL == "" {
+		return Config{}, errors.New(`it names no "dl"`)
+	}
+	return cfg, nil
+}
 
 // Config reads config.json. With git it is that of the commit, as all else. If
 // there is none, the error is fs.ErrNotExist.
@@ -29,14 +43,8 @@ func (x *Index) Config(ctx context.Context) (cfg Config, err error) {
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
 	content, _, err := r.lookup(x.revision.Commit, "config.json")
-	if err == nil && len(content) > maxConfig {
-		err = fmt.Errorf("it has more than %d bytes", maxConfig)
-	}
 	if err == nil {
-		err = json.Unmarshal(content, &cfg)
-	}
-	if err == nil && cfg.DL == "" {
-		err = errors.New(`it names no "dl"`)
+		cfg, err = ParseConfig(content)
 	}
 	if err != nil {
 		return Config{}, fmt.Errorf("reading config.json of the index in %s: %w", x.dir, err)

@@ -23,6 +23,7 @@ type failure struct {
 	pause     time.Duration // Retry-After
 
 	gone     bool                 // this file is refused for good
+	past     bool                 // a cache on the way, or the machine there, may be what is wrong
 	mismatch *crate.ChecksumError // the answer was complete, the bytes wrong
 	evidence *Evidence            // set with gone and with mismatch
 }
@@ -63,16 +64,7 @@ func (c *Client) attempt(ctx context.Context, f *fetch, s slot) (*Body, *failure
 }
 
 func (c *Client) exchange(ctx context.Context, f *fetch, w *watchdog) (*Body, *failure) {
-	req := (&http.Request{
-		Method: http.MethodGet, URL: f.url, Header: f.header, Host: f.url.Host,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Close: f.fresh,
-	}).WithContext(ctx)
-	if user := f.url.User; user != nil {
-		req.Header = req.Header.Clone()
-		password, _ := user.Password()
-		req.SetBasicAuth(user.Username(), password)
-	}
-	resp, err := c.roundTrip(req, f.req.Guarded)
+	resp, err := c.roundTrip(f.request(ctx), f.req.Guarded)
 	if err != nil {
 		return nil, networkFailure(ctx, err)
 	}
@@ -114,6 +106,20 @@ func (c *Client) exchange(ctx context.Context, f *fetch, w *watchdog) (*Body, *f
 	return body, nil
 }
 
+// request is the next attempt's.
+func (f *fetch) request(ctx context.Context) *http.Request {
+	req := (&http.Request{
+		Method: http.MethodGet, URL: f.url, Header: f.header, Host: f.url.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Close: f.fresh,
+	}).WithContext(ctx)
+	if user := f.url.User; user != nil {
+		req.Header = req.Header.Clone()
+		password, _ := user.Password()
+		req.SetBasicAuth(user.Username(), password)
+	}
+	return req
+}
+
 // statusFailure judges a status other than 200.
 func statusFailure(resp *http.Response, head []byte) *failure {
 	code := resp.StatusCode
@@ -137,7 +143,7 @@ func statusFailure(resp *http.Response, head []byte) *failure {
 func mismatchFailure(req Request, resp *http.Response, got crate.Checksum, size int64, head []byte) *failure {
 	err := &crate.ChecksumError{ID: req.ID, Want: req.Checksum, Got: got, Size: size}
 	return &failure{
-		err: err, kind: refused, status: resp.StatusCode, transient: true, mismatch: err,
+		err: err, kind: refused, status: resp.StatusCode, transient: true, past: true, mismatch: err,
 		evidence: gatherEvidence(resp, head),
 	}
 }

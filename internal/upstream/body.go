@@ -55,7 +55,7 @@ func (e *localError) Unwrap() error { return e.err }
 type sizeError struct{ limit int64 }
 
 func (e *sizeError) Error() string {
-	return fmt.Sprintf("the body has more than the %d bytes allowed for a crate file", e.limit)
+	return fmt.Sprintf("the body has more than the %d bytes allowed", e.limit)
 }
 
 // bodyReader reads one response: into memory if it is small and there is

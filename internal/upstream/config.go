@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -60,7 +61,8 @@ type Config struct {
 	AllowMissing bool
 
 	// HTTP chooses the protocol: "auto" (the default; HTTP/1.1, which costs the
-	// least for crate files), "1" or "2".
+	// least for crate files), "1", "2", or "best": HTTP/2 where the server agrees
+	// to it over TLS, which suits the many small files of an index.
 	HTTP string
 	// UserAgent should name the program, its version and a contact.
 	UserAgent string
@@ -148,8 +150,8 @@ func (c *Config) complete() error {
 		}
 	}
 	c.HTTP = cmp.Or(c.HTTP, "auto")
-	if c.HTTP != "auto" && c.HTTP != "1" && c.HTTP != "2" {
-		return fmt.Errorf("protocol %q is none of auto, 1, 2", c.HTTP)
+	if !slices.Contains([]string{"auto", "1", "2", "best"}, c.HTTP) {
+		return fmt.Errorf("protocol %q is none of auto, 1, 2, best", c.HTTP)
 	}
 	if err := CheckToken(c.Token); err != nil {
 		return err

@@ -97,7 +97,7 @@ func (f *fetch) again(fail *failure) bool {
 	if f.stats.Attempts >= f.client.cfg.Attempts || !fail.transient {
 		return false
 	}
-	if fail.mismatch != nil {
+	if fail.past {
 		// A cache on the way, or the machine at the other end of the connection,
 		// may hold a bad copy: ask past both.
 		f.header, f.fresh = f.client.noCache, true

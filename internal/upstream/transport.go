@@ -34,10 +34,14 @@ func newTransport(cfg Config, proxy func(*http.Request) (*url.URL, error)) *http
 
 func protocols(choice string) *http.Protocols {
 	p := new(http.Protocols)
-	if choice == "2" {
+	switch choice {
+	case "2":
 		p.SetHTTP2(true)
 		p.SetUnencryptedHTTP2(true)
-	} else {
+	case "best":
+		p.SetHTTP1(true)
+		p.SetHTTP2(true)
+	default:
 		p.SetHTTP1(true)
 	}
 	return p

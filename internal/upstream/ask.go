@@ -1,0 +1,273 @@
+package upstream
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// A Question names a small text that no checksum proves: a file of an index, a
+// feed. It takes the same way as a crate file (limit, pauses, retries, redirects,
+// watchdog, breaker), but what comes is only as good as Check.
+type Question struct {
+	URL    string      // absolute, http or https
+	Header http.Header // beside the client's own: conditions, what is accepted
+	// MaxSize is the largest answer taken, decoded, in bytes. It must not be 0.
+	MaxSize int64
+	// Guarded says that the operator did not name the URL's host; see Request.
+	Guarded bool
+	// Again asks caches to step aside, and gets a connection of its own.
+	Again bool
+	// Check says why an answer of status 200 cannot be what was asked for: the page
+	// of a captive portal, half a file. It is asked for again then, past caches. If
+	// nil, everything is taken.
+	Check func(*Answer) error
+}
+
+// An Answer is a whole answer of one of the statuses that say something about
+// what was asked for: 200, 304 if the question had a condition, and 403, 404, 410
+// and 451. It must be released.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte // decoded; of other statuses than 200 the beginning
+	Read   int64  // bytes of bodies received, in all attempts
+
+	client *Client
+	weight int64 // taken from the memory budget
+}
+
+// Release gives memory back that Body took from Config.MemoryBudget. Calling it
+// again does nothing.
+func (a *Answer) Release() {
+	if a.client != nil && a.weight > 0 {
+		a.client.memory.Release(a.weight)
+	}
+	a.client, a.Body = nil, nil
+}
+
+// smallAnswer is the size up to which a body takes nothing from the memory
+// budget, bytes: nearly all files of an index are smaller.
+const smallAnswer = 1 << 20
+
+// Ask returns the answer to a question.
+//
+// Errors: [*AskError]; [*StoppedError] where the breaker stopped the client; the
+// context's cause.
+func (c *Client) Ask(ctx context.Context, q Question) (*Answer, error) {
+	u, err := url.Parse(q.URL)
+	switch {
+	case err != nil:
+		err = errors.New("not a URL")
+	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
+		err = errors.New("want an absolute http or https URL")
+	case q.MaxSize <= 0:
+		err = errors.New("Question.MaxSize is not set")
+	}
+	if err != nil {
+		return nil, &AskError{URL: redact(q.URL), Err: err}
+	}
+	a := asking{fetch: fetch{client: c, url: u, req: Request{URL: q.URL, Guarded: q.Guarded}}, q: &q}
+	a.header = a.with(c.header)
+	if a.fresh = q.Again; q.Again {
+		a.header = a.with(c.noCache)
+	}
+	return a.run(ctx)
+}
+
+// An AskError says that a text could not be had.
+type AskError struct {
+	URL      string // as asked, without password
+	Attempts int
+	Err      error // of the last attempt
+}
+
+func (e *AskError) Error() string {
+	if e.Attempts > 1 {
+		return fmt.Sprintf("fetching %s: giving up after %d attempts: %v", e.URL, e.Attempts, e.Err)
+	}
+	return fmt.Sprintf("fetching %s: %v", e.URL, e.Err)
+}
+
+func (e *AskError) Unwrap() error { return e.Err }
+
+// asking is the state of one call of Ask.
+type asking struct {
+	fetch
+	q    *Question
+	read int64
+}
+
+// with adds the question's headers to those of the client.
+func (a *asking) with(own http.Header) http.Header {
+	h := own.Clone()
+	h.Set("Accept-Encoding", "gzip") // texts are small when packed, and nothing proves their bytes
+	maps.Copy(h, a.q.Header)
+	return h
+}
+
+func (a *asking) run(ctx context.Context) (*Answer, error) {
+	c := a.client
+	for {
+		slot, err := a.admit(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("fetching %s: %w", a.url.Redacted(), err)
+		}
+		a.stats.Attempts++
+		answer, fail := a.attempt(ctx)
+		if fail == nil {
+			c.limiter.release(slot, completed)
+			c.breaker.success()
+			answer.Read = a.read
+			return answer, nil
+		}
+		if fail.pause > 0 && c.pauses.extend(a.url.Host, fail.pause) {
+			c.log.Warn("upstream asks for a pause", "host", a.url.Host, "pause", fail.pause, "cause", fail.err)
+		}
+		c.limiter.release(slot, fail.verdict)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("fetching %s: %w", a.url.Redacted(), context.Cause(ctx))
+		}
+		if !a.again(fail) {
+			err := &AskError{URL: a.url.Redacted(), Attempts: a.stats.Attempts, Err: fail.err}
+			c.count(fail, err)
+			return nil, err
+		}
+		if a.fresh {
+			a.header = a.with(c.noCache)
+		}
+		c.metrics.retries.Inc()
+		c.log.Debug("retrying", "url", a.url.Redacted(), "attempt", a.stats.Attempts, "cause", fail.err)
+		if err := sleep(ctx, c.breaker, jitter(c.cfg.RetryBase, c.cfg.RetryMax, a.stats.Attempts)); err != nil {
+			return nil, fmt.Errorf("waiting to fetch %s again after %v: %w", a.url.Redacted(), fail.err, err)
+		}
+	}
+}
+
+// attempt makes one request.
+func (a *asking) attempt(ctx context.Context) (*Answer, *failure) {
+	c, start := a.client, time.Now()
+	c.metrics.inflight.Inc()
+	defer c.metrics.inflight.Dec()
+	attemptCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	w := watch(cancel, &c.cfg)
+	answer, fail := a.exchange(attemptCtx, w)
+	w.stop()
+	read := w.read.Load()
+	a.read += read
+	switch {
+	case fail == nil:
+		c.metrics.attempt(true, answer.Status, read, time.Since(start))
+	case ctx.Err() == nil:
+		c.metrics.attempt(false, fail.status, read, time.Since(start))
+	}
+	return answer, fail
+}
+
+func (a *asking) exchange(ctx context.Context, w *watchdog) (*Answer, *failure) {
+	c := a.client
+	resp, err := c.roundTrip(a.request(ctx), a.q.Guarded)
+	if err != nil {
+		return nil, networkFailure(ctx, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	w.reading.Store(true)
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return nil, statusFailure(resp, nil) // see Client.exchange
+	}
+	answer := &Answer{Status: resp.StatusCode, Header: resp.Header, client: c}
+	switch fail := statusFailure(resp, nil); {
+	case resp.StatusCode == http.StatusOK:
+	case resp.StatusCode == http.StatusNotModified && a.conditional():
+		return answer, nil
+	case fail.gone:
+		answer.Body, _ = io.ReadAll(io.LimitReader(resp.Body, evidenceSize))
+		return answer, nil
+	default:
+		_, _ = io.CopyN(io.Discard, resp.Body, evidenceSize)
+		return nil, fail
+	}
+	if err := a.read200(ctx, w, resp, answer); err != nil {
+		answer.Release()
+		return nil, bodyFailure(ctx, err)
+	}
+	if a.q.Check == nil {
+		return answer, nil
+	}
+	if err := a.q.Check(answer); err != nil {
+		answer.Release()
+		return nil, &failure{err: err, kind: refused, status: http.StatusOK, transient: true, past: true}
+	}
+	return answer, nil
+}
+
+func (a *asking) conditional() bool {
+	return a.q.Header.Get("If-None-Match") != "" || a.q.Header.Get("If-Modified-Since") != ""
+}
+
+// read200 reads and decodes the body of a good answer.
+func (a *asking) read200(ctx context.Context, w *watchdog, resp *http.Response, answer *Answer) (err error) {
+	var src io.Reader = &counted{resp.Body, a.client, w}
+	switch encoding := resp.Header.Get("Content-Encoding"); encoding {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		if src, err = gzip.NewReader(io.LimitReader(src, a.q.MaxSize)); err != nil {
+			return fmt.Errorf("decoding gzip: %w", err)
+		}
+	default:
+		return fmt.Errorf("it has Content-Encoding %.40q, which was not asked for", encoding)
+	}
+	var body bytes.Buffer
+	if n := resp.ContentLength; n > 0 && n <= smallAnswer {
+		body.Grow(int(n) + bytes.MinRead)
+	}
+	if _, err := body.ReadFrom(io.LimitReader(src, smallAnswer)); err != nil {
+		return err
+	}
+	if body.Len() == smallAnswer {
+		if err := a.reserve(ctx, w, answer); err != nil {
+			return err
+		}
+		if _, err := body.ReadFrom(io.LimitReader(src, a.q.MaxSize+1-smallAnswer)); err != nil {
+			return err
+		}
+	}
+	if answer.Body = body.Bytes(); int64(len(answer.Body)) > a.q.MaxSize {
+		return &sizeError{a.q.MaxSize}
+	}
+	return nil
+}
+
+// reserve waits until there is memory for a large answer.
+func (a *asking) reserve(ctx context.Context, w *watchdog, answer *Answer) error {
+	weight := min(a.q.MaxSize, a.client.cfg.MemoryBudget)
+	w.busy.Store(true) // that we have no room is no stall of upstream
+	defer w.busy.Store(false)
+	if err := a.client.memory.Acquire(ctx, weight); err != nil {
+		return err
+	}
+	answer.weight = weight
+	return nil
+}
+
+// counted is a body whose bytes the watchdog and the limiter see.
+type counted struct {
+	src      io.Reader
+	client   *Client
+	watchdog *watchdog
+}
+
+func (r *counted) Read(p []byte) (int, error) {
+	n, err := r.src.Read(p)
+	r.watchdog.read.Add(int64(n))
+	r.client.limiter.received.Add(int64(n))
+	return n, err
+}
