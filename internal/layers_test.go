@@ -116,6 +116,7 @@ var floors = [][]string{
 		"internal/index/details",
 		"internal/store",
 		"internal/store/cache",
+		"internal/upstream/adaptive",
 		"internal/bucket/s3",
 		"internal/bundle/lists",
 		"internal/policy",

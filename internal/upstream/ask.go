@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
 // A Question names a small text that no checksum proves: a file of an index, a
@@ -123,7 +125,7 @@ func (a *asking) run(ctx context.Context) (*Answer, error) {
 		a.stats.Attempts++
 		answer, fail := a.attempt(ctx)
 		if fail == nil {
-			c.limiter.release(slot, completed)
+			c.limiter.Release(slot, adaptive.Completed)
 			c.breaker.success()
 			answer.Read = a.read
 			return answer, nil
@@ -131,7 +133,7 @@ func (a *asking) run(ctx context.Context) (*Answer, error) {
 		if fail.pause > 0 && c.pauses.extend(a.url.Host, fail.pause) {
 			c.log.Warn("upstream asks for a pause", "host", a.url.Host, "pause", fail.pause, "cause", fail.err)
 		}
-		c.limiter.release(slot, fail.verdict)
+		c.limiter.Release(slot, fail.verdict)
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("fetching %s: %w", a.url.Redacted(), context.Cause(ctx))
 		}
@@ -268,6 +270,6 @@ type counted struct {
 func (r *counted) Read(p []byte) (int, error) {
 	n, err := r.src.Read(p)
 	r.watchdog.read.Add(int64(n))
-	r.client.limiter.received.Add(int64(n))
+	r.client.limiter.Received.Add(int64(n))
 	return n, err
 }

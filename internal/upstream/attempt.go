@@ -11,16 +11,17 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
 // failure is what an attempt has come to when it brought no crate.
 type failure struct {
 	err       error
 	kind      kind
-	transient bool          // another attempt may do better
-	verdict   verdict       // for the limiter
-	status    int           // HTTP status of a complete answer, else codeNet
-	pause     time.Duration // Retry-After
+	transient bool             // another attempt may do better
+	verdict   adaptive.Verdict // for the limiter
+	status    int              // HTTP status of a complete answer, else codeNet
+	pause     time.Duration    // Retry-After
 
 	gone     bool                 // this file is refused for good
 	past     bool                 // a cache on the way, or the machine there, may be what is wrong
@@ -40,7 +41,7 @@ const (
 
 // attempt makes one request. The slot goes into the body, or stays the
 // caller's if there is none.
-func (c *Client) attempt(ctx context.Context, f *fetch, s slot) (*Body, *failure) {
+func (c *Client) attempt(ctx context.Context, f *fetch, s adaptive.Slot) (*Body, *failure) {
 	start := time.Now()
 	c.metrics.inflight.Inc()
 	defer c.metrics.inflight.Dec()
@@ -132,7 +133,7 @@ func statusFailure(resp *http.Response, head []byte) *failure {
 		fail.kind, fail.transient = unreachable, true
 		fail.pause = retryAfter(resp.Header)
 		if code == 429 || code == 503 {
-			fail.verdict = overloaded
+			fail.verdict = adaptive.Overloaded
 		}
 	case code < 300 || code == 304: // nobody asked for these (B23)
 		fail.transient = true
@@ -164,7 +165,7 @@ func networkFailure(ctx context.Context, err error) *failure {
 		fail.err = cut // the watchdog's reason says more than "context canceled"
 	}
 	if timeout, ok := errors.AsType[net.Error](fail.err); ok && timeout.Timeout() {
-		fail.verdict = overloaded
+		fail.verdict = adaptive.Overloaded
 	}
 	return fail
 }

@@ -43,8 +43,7 @@ func BenchmarkFetch(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%dKB", name, size>>10), func(b *testing.B) {
 				c := newClient(b, Config{})
 				if fixed {
-					c.limiter.limit = 128
-					c.limiter.phase = steady
+					c.limiter.Fix()
 				}
 				req := Request{
 					ID: crate.ID{Name: "a", Version: "1.0.0"}, URL: base,

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
 // Body holds the proved bytes of a crate file, in Data or, if Spill is not
@@ -19,7 +20,7 @@ type Body struct {
 	Size  int64
 
 	client *Client
-	slot   slot
+	slot   adaptive.Slot
 	held   bool    // slot is ours to release
 	buffer *[]byte // what Data lies in
 	weight int64   // taken from the memory budget
@@ -32,7 +33,7 @@ func (b *Body) Release() {
 	}
 	b.freeMemory()
 	if b.held {
-		b.client.limiter.release(b.slot, completed)
+		b.client.limiter.Release(b.slot, adaptive.Completed)
 	}
 	b.client = nil
 }
@@ -181,7 +182,7 @@ func (r *bodyReader) next(p []byte) (int, error) {
 	if n > 0 {
 		r.size += int64(n)
 		r.watchdog.read.Add(int64(n))
-		r.client.limiter.received.Add(int64(n))
+		r.client.limiter.Received.Add(int64(n))
 		r.hash.Write(p[:n])
 	}
 	if r.size > r.client.cfg.MaxSize {

@@ -40,6 +40,16 @@ func newBreaker(refusalLimit, failureLimit int) *breaker {
 // stopped returns why the client was stopped, or nil.
 func (b *breaker) stopped() *StoppedError { return b.err.Load() }
 
+// Done and Err make it an adaptive.Stop.
+func (b *breaker) Done() <-chan struct{} { return b.done }
+
+func (b *breaker) Err() error {
+	if why := b.stopped(); why != nil {
+		return why
+	}
+	return nil
+}
+
 func (b *breaker) success() {
 	if !b.dirty.Load() {
 		return

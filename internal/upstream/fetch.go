@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
 // fetch is the state of one call of Fetch; it belongs to that goroutine.
@@ -60,7 +61,7 @@ func (f *fetch) run(ctx context.Context) (*Body, error) {
 		if fail.pause > 0 && c.pauses.extend(f.url.Host, fail.pause) {
 			c.log.Warn("upstream asks for a pause", "host", f.url.Host, "pause", fail.pause, "cause", fail.err)
 		}
-		c.limiter.release(slot, fail.verdict)
+		c.limiter.Release(slot, fail.verdict)
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("fetching %s from %s: %w", f.req.ID, f.url.Redacted(), context.Cause(ctx))
 		}
@@ -74,21 +75,21 @@ func (f *fetch) run(ctx context.Context) (*Body, error) {
 }
 
 // admit waits until the host may be asked and a slot is free.
-func (f *fetch) admit(ctx context.Context) (slot, error) {
+func (f *fetch) admit(ctx context.Context) (adaptive.Slot, error) {
 	c := f.client
 	for {
 		if err := c.pauses.wait(ctx, c.breaker, f.url.Host); err != nil {
-			return slot{}, err
+			return adaptive.Slot{}, err
 		}
-		s, err := c.limiter.acquire(ctx, c.breaker)
+		s, err := c.limiter.Acquire(ctx, c.breaker)
 		if err != nil {
-			return slot{}, err
+			return adaptive.Slot{}, err
 		}
 		// The host may have asked for a pause while we stood in the queue.
 		if !c.pauses.active(f.url.Host) {
 			return s, nil
 		}
-		c.limiter.release(s, neutral)
+		c.limiter.Release(s, adaptive.Neutral)
 	}
 }
 

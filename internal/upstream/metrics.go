@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
 // metrics are the client's numbers. The names are a contract with dashboards
@@ -20,7 +22,7 @@ type metrics struct {
 	ok prometheus.Counter // requests{ok,200}, resolved once: it is the hot one
 }
 
-func newMetrics(l *limiter) *metrics {
+func newMetrics(l *adaptive.Limiter) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "crates_download_requests_total",
@@ -46,7 +48,7 @@ func newMetrics(l *limiter) *metrics {
 		limit: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "crates_download_concurrency_limit",
 			Help: "Simultaneous downloads that the adaptive limit allows now.",
-		}, func() float64 { return float64(l.status().Limit) }),
+		}, func() float64 { return float64(l.Status().Limit) }),
 	}
 	m.ok = m.requests.WithLabelValues("ok", "200")
 	return m

@@ -5,7 +5,7 @@
 //
 // # One fetch
 //
-// A fetch waits for a slot of the adaptive limit (limiter.go), makes an
+// A fetch waits for a slot of the adaptive limit (package adaptive), makes an
 // attempt, and either returns a body, returns an error that code can decide
 // on (errors.go), or gives its slot back, waits (backoff.go) and tries again.
 // An attempt is one GET, up to five redirects (redirect.go) and the body
@@ -40,6 +40,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
 // Request names one crate file.
@@ -93,7 +94,7 @@ type Client struct {
 	named     hostSet         // Config.AllowHosts
 	header    http.Header     // of every request; shared, never modified
 	noCache   http.Header     // the same, asking caches to step aside
-	limiter   *limiter
+	limiter   *adaptive.Limiter
 	memory    *semaphore.Weighted
 	pauses    pauses
 	breaker   *breaker
@@ -124,7 +125,7 @@ func New(cfg Config) (*Client, error) {
 		cfg:     cfg,
 		allowed: allowed,
 		named:   named,
-		limiter: newLimiter(cfg.Concurrency),
+		limiter: adaptive.New(cfg.Concurrency),
 		memory:  semaphore.NewWeighted(cfg.MemoryBudget),
 		breaker: newBreaker(cfg.RefusalLimit, cfg.FailureLimit),
 		log:     cfg.Log,
@@ -157,12 +158,7 @@ func (c *Client) Metrics() prometheus.Collector { return c.metrics }
 
 // Stopped returns the [*StoppedError] with which the breaker stopped the
 // client, or nil.
-func (c *Client) Stopped() error {
-	if err := c.breaker.stopped(); err != nil {
-		return err
-	}
-	return nil
-}
+func (c *Client) Stopped() error { return c.breaker.Err() }
 
 // Status is a snapshot for people who watch a run.
 type Status struct {
@@ -175,9 +171,8 @@ type Status struct {
 
 // Status returns a snapshot.
 func (c *Client) Status() Status {
-	s := c.limiter.status()
-	s.Pause = c.pauses.longest(time.Now())
-	return s
+	l := c.limiter.Status()
+	return Status{Limit: l.Limit, Ceiling: l.Ceiling, Active: l.Active, Waiting: l.Waiting, Pause: c.pauses.longest(time.Now())}
 }
 
 // Fetch returns the crate file named by req, proved by its checksum. The body

@@ -1,4 +1,4 @@
-package upstream
+package adaptive
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 // A model is an origin in virtual time: it serves one request of size bytes,
 // reports bytes as they arrive, and returns the verdict.
 type model interface {
-	serve(size int64, received func(int64)) verdict
+	serve(size int64, received func(int64)) Verdict
 }
 
 // link is 50 MB/s that all share, 60 ms away.
@@ -31,7 +31,7 @@ const (
 	linkRate      = 50_000_000 // bytes a second
 )
 
-func (l *link) serve(size int64, received func(int64)) verdict {
+func (l *link) serve(size int64, received func(int64)) Verdict {
 	time.Sleep(roundTripTime)
 	for size > 0 {
 		n := min(size, 32<<10)
@@ -46,7 +46,7 @@ func (l *link) serve(size int64, received func(int64)) verdict {
 		received(n)
 		size -= n
 	}
-	return completed
+	return Completed
 }
 
 // budget serves 500 requests a second and answers 429 beyond.
@@ -56,7 +56,7 @@ type budget struct {
 	last   time.Time
 }
 
-func (b *budget) serve(size int64, received func(int64)) verdict {
+func (b *budget) serve(size int64, received func(int64)) Verdict {
 	time.Sleep(roundTripTime)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -64,23 +64,23 @@ func (b *budget) serve(size int64, received func(int64)) verdict {
 	b.tokens = min(50, b.tokens+now.Sub(b.last).Seconds()*500)
 	b.last = now
 	if b.tokens < 1 {
-		return overloaded
+		return Overloaded
 	}
 	b.tokens--
 	received(size)
-	return completed
+	return Completed
 }
 
 // ill answers every fiftieth request with 429 or 503, whatever the load.
 type ill struct{ asked atomic.Int64 }
 
-func (m *ill) serve(size int64, received func(int64)) verdict {
+func (m *ill) serve(size int64, received func(int64)) Verdict {
 	time.Sleep(roundTripTime)
 	if n := m.asked.Add(1); rand.New(rand.NewPCG(2, uint64(n))).IntN(50) == 0 {
-		return overloaded
+		return Overloaded
 	}
 	received(size)
-	return completed
+	return Completed
 }
 
 // slots serves n requests at a time, each for so long, the rest queue.
@@ -93,13 +93,13 @@ func newSlots(n int, rtt, each time.Duration) *slots {
 	return &slots{rtt: rtt, each: each, free: make(chan struct{}, n)}
 }
 
-func (s *slots) serve(size int64, received func(int64)) verdict {
+func (s *slots) serve(size int64, received func(int64)) Verdict {
 	time.Sleep(s.rtt)
 	s.free <- struct{}{}
 	time.Sleep(s.each)
 	<-s.free
 	received(size)
-	return completed
+	return Completed
 }
 
 type outcome struct {
@@ -110,13 +110,13 @@ type outcome struct {
 }
 
 // simulate runs workers against a model in virtual time.
-func simulate(t *testing.T, l *limiter, newModel func() model, workers int, length time.Duration) (o outcome) {
+func simulate(t *testing.T, l *Limiter, newModel func() model, workers int, length time.Duration) (o outcome) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var running sync.WaitGroup
 		m := newModel() // in here, because its channels belong to the bubble
-		b := newBreaker(1, 1)
+		b := never{}
 		ctx, cancel := context.WithTimeout(t.Context(), length)
 		defer cancel()
 		good, bad := 0, 0
@@ -124,23 +124,23 @@ func simulate(t *testing.T, l *limiter, newModel func() model, workers int, leng
 			random := rand.New(rand.NewPCG(1, uint64(w)))
 			running.Go(func() {
 				for {
-					s, err := l.acquire(ctx, b)
+					s, err := l.Acquire(ctx, b)
 					if err != nil {
 						return
 					}
-					active := l.status().Active
-					v := m.serve(threeDecades(random), func(n int64) { l.received.Add(n) })
-					l.release(s, v)
+					active := l.Status().Active
+					v := m.serve(threeDecades(random), func(n int64) { l.Received.Add(n) })
+					l.Release(s, v)
 					mu.Lock()
 					o.most = max(o.most, active)
-					if v == completed {
+					if v == Completed {
 						good++
 					} else {
 						bad++
 					}
 					mu.Unlock()
-					if v == overloaded { // as a fetch does
-						time.Sleep(jitter(500*time.Millisecond, 30*time.Second, 1))
+					if v == Overloaded { // as a fetch does
+						time.Sleep(rand.N(500 * time.Millisecond))
 					}
 				}
 			})
@@ -148,8 +148,8 @@ func simulate(t *testing.T, l *limiter, newModel func() model, workers int, leng
 		running.Wait()
 		o.perSecond = float64(good) / length.Seconds()
 		o.overloads = float64(bad) / length.Seconds()
-		o.limit = l.status().Limit
-		if s := l.status(); s.Active != 0 || s.Waiting != 0 {
+		o.limit = l.Status().Limit
+		if s := l.Status(); s.Active != 0 || s.Waiting != 0 {
 			t.Errorf("slots are lost: %+v", s)
 		}
 	})
@@ -160,8 +160,8 @@ func simulate(t *testing.T, l *limiter, newModel func() model, workers int, leng
 func threeDecades(r *rand.Rand) int64 { return int64(1000 * math.Pow(1000, r.Float64())) }
 
 // fixed is a limiter that does not adapt.
-func fixed(n int) *limiter {
-	l := newLimiter(n)
+func fixed(n int) *Limiter {
+	l := New(n)
 	l.limit, l.phase, l.rest = float64(n), steady, math.MaxInt
 	return l
 }
@@ -191,7 +191,7 @@ func TestLimiterFindsWhatPays(t *testing.T) {
 			if strings.HasPrefix(tt.name, "loopback") {
 				length = time.Second // short runs must not pay for the search
 			}
-			ours := simulate(t, newLimiter(tt.ceiling), tt.model, 600, length)
+			ours := simulate(t, New(tt.ceiling), tt.model, 600, length)
 			best := simulate(t, fixed(tt.best), tt.model, 600, length)
 			t.Logf("ours %.0f/s (%.0f overloads/s, limit %d), fixed %d: %.0f/s (%.0f overloads/s)",
 				ours.perSecond, ours.overloads, ours.limit, tt.best, best.perSecond, best.overloads)
@@ -211,26 +211,26 @@ func TestLimiterFindsWhatPays(t *testing.T) {
 // A cut happens once for all that were under way, whatever they say.
 func TestLimiterCutsOncePerGeneration(t *testing.T) {
 	l := fixed(100)
-	b := newBreaker(1, 1)
-	var taken []slot
+	b := never{}
+	var taken []Slot
 	for range 100 {
-		s, err := l.acquire(t.Context(), b)
+		s, err := l.Acquire(t.Context(), b)
 		if err != nil {
 			t.Fatal(err)
 		}
 		taken = append(taken, s)
 	}
 	for _, s := range taken {
-		l.release(s, overloaded)
+		l.Release(s, Overloaded)
 	}
-	if got := l.status().Limit; got != 70 {
+	if got := l.Status().Limit; got != 70 {
 		t.Errorf("the limit is %d after 100 overloads of one generation, want 70", got)
 	}
 	for range tooMuch {
-		s, _ := l.acquire(t.Context(), b)
-		l.release(s, overloaded)
+		s, _ := l.Acquire(t.Context(), b)
+		l.Release(s, Overloaded)
 	}
-	if got := l.status().Limit; got != 49 {
+	if got := l.Status().Limit; got != 49 {
 		t.Errorf("the limit is %d after as many as are too much again, want 49", got)
 	}
 }
@@ -241,12 +241,12 @@ func TestLimiterToleratesAFew(t *testing.T) {
 	for between, want := range map[int]int{20: 100, 10: 70} {
 		l := fixed(100)
 		for range 8 {
-			l.release(l.take(), overloaded)
+			l.Release(l.take(), Overloaded)
 			for range between {
-				l.release(l.take(), completed)
+				l.Release(l.take(), Completed)
 			}
 		}
-		if got := l.status().Limit; got != want {
+		if got := l.Status().Limit; got != want {
 			t.Errorf("%d completed attempts between 8 overloads: the limit is %d, want %d", between, got, want)
 		}
 	}
@@ -262,28 +262,28 @@ func TestLimiterInvariants(t *testing.T) {
 
 func checkLimiter(t *rapid.T) {
 	ceiling := rapid.IntRange(1, 40).Draw(t, "ceiling")
-	l := newLimiter(ceiling)
-	b := newBreaker(1, 1)
+	l := New(ceiling)
+	b := never{}
 	ctx, cancel := context.WithCancel(context.Background())
-	granted := make(chan slot, 1000)
+	granted := make(chan Slot, 1000)
 	var running sync.WaitGroup
 	for range rapid.IntRange(1, 200).Draw(t, "steps") {
 		switch rapid.IntRange(0, 2).Draw(t, "step") {
 		case 0:
 			if len(granted) > 0 {
-				l.release(<-granted, verdict(rapid.IntRange(0, 2).Draw(t, "verdict")))
+				l.Release(<-granted, Verdict(rapid.IntRange(0, 2).Draw(t, "verdict")))
 			}
 		case 1:
 			time.Sleep(rapid.SampledFrom([]time.Duration{minEpoch, maxEpoch}).Draw(t, "sleep"))
 		case 2:
 			running.Go(func() {
-				if s, err := l.acquire(ctx, b); err == nil {
+				if s, err := l.Acquire(ctx, b); err == nil {
 					granted <- s
 				}
 			})
 		}
 		synctest.Wait()
-		s := l.status()
+		s := l.Status()
 		if s.Limit < 1 || s.Limit > ceiling {
 			t.Fatalf("limit %d, ceiling %d", s.Limit, ceiling)
 		}
@@ -297,9 +297,15 @@ func checkLimiter(t *rapid.T) {
 	cancel()
 	running.Wait()
 	for len(granted) > 0 {
-		l.release(<-granted, neutral)
+		l.Release(<-granted, Neutral)
 	}
-	if s := l.status(); s.Active != 0 || s.Waiting != 0 {
+	if s := l.Status(); s.Active != 0 || s.Waiting != 0 {
 		t.Fatalf("at the end: %+v", s)
 	}
 }
+
+// never is a Stop that does not come.
+type never struct{}
+
+func (never) Done() <-chan struct{} { return nil }
+func (never) Err() error            { return nil }

@@ -1,4 +1,5 @@
-package upstream
+// Package adaptive finds out how many requests may be under way at a time.
+package adaptive
 
 import (
 	"container/list"
@@ -8,7 +9,7 @@ import (
 	"time"
 )
 
-// limiter decides how many attempts may be under way. It looks for the number
+// Limiter decides how many attempts may be under way. It looks for the number
 // beyond which more of them bring no more, and yields when upstream says that
 // it is too much.
 //
@@ -29,8 +30,9 @@ import (
 //
 // It never goes down without overload: in doubt it errs towards the ceiling,
 // which is what the operator allowed.
-type limiter struct {
-	received atomic.Int64 // body bytes, counted as they arrive
+type Limiter struct {
+	// Received is counted up by body bytes as they arrive.
+	Received atomic.Int64
 
 	mu      sync.Mutex
 	ceiling int
@@ -60,7 +62,7 @@ const (
 // epoch is what is measured between two decisions.
 type epoch struct {
 	start     time.Time
-	received  int64 // limiter.received at the start
+	received  int64 // Limiter.Received at the start
 	completed int
 	saturated bool // the limit was reached, so it is what held us back
 }
@@ -82,31 +84,41 @@ const (
 	longestRest = 16       // epochs
 )
 
-func newLimiter(ceiling int) *limiter {
-	return &limiter{ceiling: ceiling, limit: float64(min(firstLimit, ceiling)), nextRest: 1}
+// Fix makes the limit what it is allowed to be at most, for good.
+func (l *Limiter) Fix() { l.limit, l.phase = float64(l.ceiling), steady }
+
+// New returns a limiter that never allows more than ceiling.
+func New(ceiling int) *Limiter {
+	return &Limiter{ceiling: ceiling, limit: float64(min(firstLimit, ceiling)), nextRest: 1}
 }
 
-// verdict says what an attempt tells about the load on upstream.
-type verdict int
+// A Verdict says what an attempt tells about the load on upstream.
+type Verdict int
 
 const (
-	neutral    verdict = iota // nothing
-	completed                 // a crate came through
-	overloaded                // upstream said that it is too much, or did not answer
+	Neutral    Verdict = iota // nothing
+	Completed                 // a crate came through
+	Overloaded                // upstream said that it is too much, or did not answer
 )
 
-// slot is the right to one attempt.
-type slot struct{ cuts int }
+// A Slot is the right to one attempt.
+type Slot struct{ cuts int }
 
-type waiter struct{ granted chan slot }
+type waiter struct{ granted chan Slot }
 
-// acquire waits for a slot, which must be released.
-func (l *limiter) acquire(ctx context.Context, b *breaker) (slot, error) {
-	if stop := b.stopped(); stop != nil {
-		return slot{}, stop
+// A Stop ends all waiting: Err says why once Done is closed, and nil before.
+type Stop interface {
+	Done() <-chan struct{}
+	Err() error
+}
+
+// Acquire waits for a slot, which must be released.
+func (l *Limiter) Acquire(ctx context.Context, stop Stop) (Slot, error) {
+	if err := stop.Err(); err != nil {
+		return Slot{}, err
 	}
 	if ctx.Err() != nil {
-		return slot{}, context.Cause(ctx)
+		return Slot{}, context.Cause(ctx)
 	}
 	l.mu.Lock()
 	if l.active < int(l.limit) && l.waiters.Len() == 0 {
@@ -115,7 +127,7 @@ func (l *limiter) acquire(ctx context.Context, b *breaker) (slot, error) {
 		return s, nil
 	}
 	l.epoch.saturated = true
-	w := &waiter{granted: make(chan slot, 1)}
+	w := &waiter{granted: make(chan Slot, 1)}
 	e := l.waiters.PushBack(w)
 	l.mu.Unlock()
 
@@ -124,15 +136,15 @@ func (l *limiter) acquire(ctx context.Context, b *breaker) (slot, error) {
 		return s, nil
 	case <-ctx.Done():
 		l.leave(e, w)
-		return slot{}, context.Cause(ctx)
-	case <-b.done:
+		return Slot{}, context.Cause(ctx)
+	case <-stop.Done():
 		l.leave(e, w)
-		return slot{}, b.stopped()
+		return Slot{}, stop.Err()
 	}
 }
 
 // take counts a slot as used. l.mu is held.
-func (l *limiter) take() slot {
+func (l *Limiter) take() Slot {
 	if l.epoch.start.IsZero() {
 		l.epoch.start = time.Now()
 	}
@@ -140,11 +152,11 @@ func (l *limiter) take() slot {
 	if l.active >= int(l.limit) {
 		l.epoch.saturated = true
 	}
-	return slot{cuts: l.cuts}
+	return Slot{cuts: l.cuts}
 }
 
 // leave takes a waiter out of the queue, or gives back what it just got.
-func (l *limiter) leave(e *list.Element, w *waiter) {
+func (l *Limiter) leave(e *list.Element, w *waiter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiters.Remove(e) // does nothing if it was granted and so removed already
@@ -157,23 +169,23 @@ func (l *limiter) leave(e *list.Element, w *waiter) {
 }
 
 // admit lets waiters in up to the limit. l.mu is held.
-func (l *limiter) admit() {
+func (l *Limiter) admit() {
 	for l.active < int(l.limit) && l.waiters.Len() > 0 {
 		w := l.waiters.Remove(l.waiters.Front()).(*waiter)
 		w.granted <- l.take()
 	}
 }
 
-// release gives a slot back with what was learned.
-func (l *limiter) release(s slot, v verdict) {
+// Release gives a slot back with what was learned.
+func (l *Limiter) Release(s Slot, v Verdict) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.active--
 	switch v {
-	case completed:
+	case Completed:
 		l.epoch.completed++
 		l.strain = max(0, l.strain-tolerated)
-	case overloaded:
+	case Overloaded:
 		if s.cuts != l.cuts {
 			break
 		}
@@ -186,7 +198,7 @@ func (l *limiter) release(s slot, v verdict) {
 }
 
 // cut answers overload.
-func (l *limiter) cut() {
+func (l *Limiter) cut() {
 	l.cuts++
 	l.strain = 0
 	l.wall = l.limit
@@ -197,26 +209,26 @@ func (l *limiter) cut() {
 	l.begin(time.Now())
 }
 
-func (l *limiter) begin(now time.Time) {
-	l.epoch = epoch{start: now, received: l.received.Load()}
+func (l *Limiter) begin(now time.Time) {
+	l.epoch = epoch{start: now, received: l.Received.Load()}
 }
 
 // measure closes the epoch if it has lasted long enough, and decides.
-func (l *limiter) measure(now time.Time) {
+func (l *Limiter) measure(now time.Time) {
 	took := now.Sub(l.epoch.start)
 	if took < minEpoch || l.epoch.completed < int(l.limit) && took < maxEpoch {
 		return
 	}
 	if l.epoch.saturated && l.epoch.completed > 0 {
 		l.decide(rates{
-			bytes:     float64(l.received.Load()-l.epoch.received) / took.Seconds(),
+			bytes:     float64(l.Received.Load()-l.epoch.received) / took.Seconds(),
 			completed: float64(l.epoch.completed) / took.Seconds(),
 		})
 	}
 	l.begin(now)
 }
 
-func (l *limiter) decide(now rates) {
+func (l *Limiter) decide(now rates) {
 	switch l.phase {
 	case slowStart:
 		l.decideSlowStart(now)
@@ -227,7 +239,7 @@ func (l *limiter) decide(now rates) {
 	}
 }
 
-func (l *limiter) decideSlowStart(now rates) {
+func (l *Limiter) decideSlowStart(now rates) {
 	if !now.pays(l.before, doublePays) {
 		l.strikes++
 	} else {
@@ -243,7 +255,7 @@ func (l *limiter) decideSlowStart(now rates) {
 	}
 }
 
-func (l *limiter) decideSteady(now rates) {
+func (l *Limiter) decideSteady(now rates) {
 	if l.limit < l.wall*nearWall {
 		l.raise(min(l.limit*probeStep, l.wall*nearWall))
 		return
@@ -256,7 +268,7 @@ func (l *limiter) decideSteady(now rates) {
 	l.phase = probing
 }
 
-func (l *limiter) decideProbe(now rates) {
+func (l *Limiter) decideProbe(now rates) {
 	l.phase = steady
 	if !now.pays(l.before, probePays) {
 		l.limit /= probeStep
@@ -271,7 +283,7 @@ func (l *limiter) decideProbe(now rates) {
 }
 
 // raise sets a higher limit, by one slot at least, up to the ceiling.
-func (l *limiter) raise(to float64) {
+func (l *Limiter) raise(to float64) {
 	l.limit = min(max(to, l.limit+1), float64(l.ceiling))
 }
 
@@ -293,7 +305,16 @@ func (r rates) blend(o rates) rates {
 	return rates{(r.bytes + o.bytes) / 2, (r.completed + o.completed) / 2}
 }
 
-func (l *limiter) status() Status {
+// Status is a snapshot.
+type Status struct {
+	Limit   int // simultaneous attempts that are allowed now
+	Ceiling int // the most that may ever be allowed
+	Active  int // slots in use
+	Waiting int // those who wait for one
+}
+
+// Status returns a snapshot.
+func (l *Limiter) Status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return Status{Limit: int(l.limit), Ceiling: l.ceiling, Active: l.active, Waiting: l.waiters.Len()}
