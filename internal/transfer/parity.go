@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/klauspost/reedsolomon"
 )
@@ -64,8 +65,26 @@ func (l *Layout) blocksSize() int64 {
 	return (l.n + l.groups*int64(l.extra)) * SumSize
 }
 
-// A Source opens a file of a transfer for reading; nil: it is not there.
-type Source func(f *File) (io.ReaderAt, error)
+// A Source opens all copies of a file of a transfer for reading, whole or not.
+type Source func(f *File) ([]io.ReaderAt, error)
+
+// Pieces are the pieces of a file by their numbers in the file of checksums: the first one,
+// and how many; 0: it has none.
+func (l *Layout) Pieces(f *File) (first, n int64) {
+	for i := range l.files {
+		if l.files[i].Name == f.Name {
+			return l.first[i], pieces(f.Size)
+		}
+	}
+	first = l.n
+	for i := range l.parity {
+		if l.parity[i].Name == f.Name {
+			return first, pieces(f.Size)
+		}
+		first += l.parity[i].Size / PieceSize
+	}
+	return 0, 0
+}
 
 // at is where piece n is.
 func (l *Layout) at(n int64) (file *File, offset int64) {
@@ -88,20 +107,30 @@ func (l *Layout) parityAt(n int64) (file *File, offset int64) {
 	return nil, 0 // the manifest has less than it should
 }
 
-// read reads a piece, with zeros behind the end of its file. It reports whether all
-// could be read.
-func read(from Source, f *File, offset int64, piece []byte) bool {
-	clear(piece)
+// read reads a piece, with zeros behind the end of its file. It reports whether a copy has
+// all of it that passes; if good is nil, any does.
+func read(from Source, f *File, offset int64, piece []byte, good func() bool) bool {
 	if f == nil {
 		return false
 	}
-	r, err := from(f)
-	if err != nil || r == nil {
+	copies, err := from(f)
+	if err != nil {
 		return false
 	}
+	return slices.ContainsFunc(copies, func(r io.ReaderAt) bool { return readCopy(r, f, offset, piece) && (good == nil || good()) })
+}
+
+func readCopy(r io.ReaderAt, f *File, offset int64, piece []byte) bool {
+	clear(piece)
 	want := min(int64(len(piece)), f.Size-offset)
 	n, err := r.ReadAt(piece[:want], offset)
 	return int64(n) == want && (err == nil || errors.Is(err, io.EOF))
+}
+
+// ReadPiece reads piece n of a file, which is that one of all pieces in the file of checksums,
+// from a copy, with zeros behind the end of the file. It reports whether it is what was signed.
+func ReadPiece(r io.ReaderAt, f *File, n, number int64, blocks io.ReaderAt, piece []byte) bool {
+	return readCopy(r, f, n*PieceSize, piece) && isSum(blocks, number, piece)
 }
 
 // members are the numbers of the pieces of a group.
@@ -131,45 +160,56 @@ func (l *Layout) group(shards [][]byte, k int) [][]byte {
 	return append(append([][]byte(nil), shards[:k]...), shards[l.rows:]...)
 }
 
-// Encode writes the parity of files, piece by piece, and returns the file of checksums.
-func (l *Layout) Encode(from Source, to io.Writer) (blocks []byte, err error) {
-	blocks = make([]byte, l.blocksSize())
+// Encode writes the parity of files, piece by piece, and the file of checksums.
+func (l *Layout) Encode(from Source, to io.Writer, blocks io.WriteSeeker) error {
 	memory := l.shards()
 	for g := range l.groups {
 		numbers := l.members(g)
 		shards := l.group(memory, len(numbers))
 		for i, n := range numbers {
 			f, offset := l.at(n)
-			if !read(from, f, offset, shards[i]) {
-				return nil, fmt.Errorf("reading %s at offset %d for its parity: it is not there, or too short", f.Name, offset)
+			if !read(from, f, offset, shards[i], nil) {
+				return fmt.Errorf("reading %s at offset %d for its parity: it is not there, or too short", f.Name, offset)
 			}
-			putSum(blocks, n, shards[i])
+			if err := putSum(blocks, n, shards[i]); err != nil {
+				return err
+			}
 		}
 		code, err := l.coder(len(numbers))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := code.Encode(shards); err != nil {
-			return nil, err
+			return err
 		}
 		for i, piece := range shards[len(numbers):] {
-			putSum(blocks, l.n+g*int64(l.extra)+int64(i), piece)
+			if err := putSum(blocks, l.n+g*int64(l.extra)+int64(i), piece); err != nil {
+				return err
+			}
 			if _, err := to.Write(piece); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	return blocks, nil
+	return nil
 }
 
-func putSum(blocks []byte, n int64, piece []byte) {
+func putSum(blocks io.WriteSeeker, n int64, piece []byte) error {
 	sum := sha256.Sum256(piece)
-	copy(blocks[n*SumSize:], sum[:SumSize])
+	if _, err := blocks.Seek(n*SumSize, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := blocks.Write(sum[:SumSize])
+	return err
 }
 
-func isSum(blocks []byte, n int64, piece []byte) bool {
+func isSum(blocks io.ReaderAt, n int64, piece []byte) bool {
+	var want [SumSize]byte
+	if n, err := blocks.ReadAt(want[:], n*SumSize); n < SumSize || err != nil && !errors.Is(err, io.EOF) {
+		return false
+	}
 	sum := sha256.Sum256(piece)
-	return string(blocks[n*SumSize:(n+1)*SumSize]) == string(sum[:SumSize])
+	return string(want[:]) == string(sum[:SumSize])
 }
 
 // A LostError says that more was lost than the parity can make good.
@@ -183,8 +223,8 @@ func (e *LostError) Error() string {
 
 // Rebuild makes the lost pieces of some files again out of what is left of all, and gives
 // them to put. blocks is the file of checksums. Errors: *LostError.
-func (l *Layout) Rebuild(lost func(f *File) bool, blocks []byte, from Source, put func(f *File, offset int64, piece []byte) error) error {
-	if l.groups == 0 || int64(len(blocks)) != l.blocksSize() {
+func (l *Layout) Rebuild(lost func(f *File) bool, blocks io.ReaderAt, from Source, put func(f *File, offset int64, piece []byte) error) error {
+	if l.groups == 0 {
 		return &LostError{1, 0}
 	}
 	memory := l.shards()
@@ -196,7 +236,7 @@ func (l *Layout) Rebuild(lost func(f *File) bool, blocks []byte, from Source, pu
 	return nil
 }
 
-func (l *Layout) rebuild(g int64, memory [][]byte, lost func(f *File) bool, blocks []byte, from Source, put func(*File, int64, []byte) error) error {
+func (l *Layout) rebuild(g int64, memory [][]byte, lost func(f *File) bool, blocks io.ReaderAt, from Source, put func(*File, int64, []byte) error) error {
 	numbers := l.members(g)
 	var wanted []int // of these pieces
 	for i, n := range numbers {
@@ -220,7 +260,7 @@ func (l *Layout) rebuild(g int64, memory [][]byte, lost func(f *File) bool, bloc
 		if i >= len(numbers) {
 			n += l.n
 		}
-		if !read(from, f, offset, shards[i]) || !isSum(blocks, n, shards[i]) {
+		if !read(from, f, offset, shards[i], func() bool { return isSum(blocks, n, shards[i]) }) {
 			shards[i] = shards[i][:0]
 			missing++
 		}

@@ -174,6 +174,19 @@ func TestState(t *testing.T) {
 	}
 }
 
+// file is one in memory.
+type file struct {
+	data []byte
+	at   int64
+}
+
+func (f *file) Seek(offset int64, _ int) (int64, error) { f.at = offset; return offset, nil }
+
+func (f *file) Write(p []byte) (int, error) {
+	f.data = append(f.data, make([]byte, max(0, int(f.at)+len(p)-len(f.data)))...)
+	return copy(f.data[f.at:], p), nil
+}
+
 // TestParity: whatever is lost, up to what the parity is for, is rebuilt; more is told.
 func TestParity(t *testing.T) {
 	m, contents := example(1000, 0, 150*PieceSize+77, 60*PieceSize, PieceSize-1)
@@ -182,18 +195,18 @@ func TestParity(t *testing.T) {
 		t.Fatalf("%d groups of %d with %d", l.groups, l.rows, l.extra)
 	}
 	var parity bytes.Buffer
-	from := func(f *File) (io.ReaderAt, error) {
-		data, ok := contents[f.Name]
-		if !ok {
-			return nil, nil
-		}
-		return bytes.NewReader(data), nil
+	from := func(f *File) ([]io.ReaderAt, error) {
+		// The first copy is damaged everywhere.
+		return []io.ReaderAt{bytes.NewReader(contents["damaged "+f.Name]), bytes.NewReader(contents[f.Name])}, nil
 	}
-	blocks, err := l.Encode(from, &parity)
+	var sums file
+	err := l.Encode(from, &parity, &sums)
+	blocks := bytes.NewReader(sums.data)
 	if err != nil || int64(parity.Len()) != l.ParitySize() {
 		t.Fatal(parity.Len(), err)
 	}
 	contents[ParityName(1)] = parity.Bytes()
+	contents["damaged bundle-0001.tar.zst"] = make([]byte, 60*PieceSize)
 	big := "bundle-0000.tar.zst"
 	whole := contents[big]
 	for name, c := range map[string]struct {

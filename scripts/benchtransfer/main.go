@@ -19,6 +19,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,7 +42,7 @@ func main() {
 	if *dir == "" || *program == "" {
 		log.Fatal("give -dir and -program")
 	}
-	b := &bench{dir: *dir, program: *program, size: *size, random: rand.NewChaCha8([32]byte{7})}
+	b := &bench{dir: *dir, program: *program, size: *size, random: rand.NewChaCha8([32]byte{7}), sums: map[version][32]byte{}}
 	if err := b.run(*n); err != nil {
 		log.Fatal(err)
 	}
@@ -50,6 +52,7 @@ type bench struct {
 	dir, program string
 	size         int
 	random       *rand.ChaCha8
+	sums         map[version][32]byte
 	day          int
 	bundles      int
 	added        int64 // bytes of bundles
@@ -61,7 +64,14 @@ func (b *bench) run(n int) error {
 	if err := b.git("init", "--quiet", "--bare", "--initial-branch=master", b.path("near/crates.io-index")); err != nil {
 		return err
 	}
-	if err := b.publish(0, n); err != nil {
+	var all, more []version
+	for i := range n {
+		all = append(all, version{i / perCrate, i % perCrate})
+	}
+	for i := range n / 100 { // one crate in ten has one more
+		more = append(more, version{i * perCrate, perCrate})
+	}
+	if err := b.publish(all); err != nil {
 		return err
 	}
 	for _, step := range []struct {
@@ -77,7 +87,7 @@ func (b *bench) run(n int) error {
 		}
 	}
 	b.added = 0
-	if err := b.publish(n, n+n/100); err != nil {
+	if err := b.publish(more); err != nil {
 		return err
 	}
 	if err := b.step("sync", "sync", "-mirror", b.path("near"), "-skip-index-update", "-bundle", "-listen", ""); err != nil {
@@ -93,9 +103,8 @@ func (b *bench) run(n int) error {
 	return b.step("import once more", "import", "-mirror", b.path("far"), "-from", b.path("part"), "-unsigned")
 }
 
-// publish makes versions from one number to another: new crates, and one more version of
-// others.
-func (b *bench) publish(from, to int) error {
+// publish makes versions, and the lines of the crates that they are of.
+func (b *bench) publish(versions []version) error {
 	if err := os.MkdirAll(b.path("near/bundles"), 0o755); err != nil {
 		return err
 	}
@@ -104,24 +113,23 @@ func (b *bench) publish(from, to int) error {
 		return err
 	}
 	defer folder.Close()
-	sums := make([][32]byte, 0, to-from)
-	for begin := from; begin < to; begin += perBundle {
+	for some := range slices.Chunk(versions, perBundle) {
 		w, err := bundle.Create(folder, bundle.FileName(b.bundles))
 		if err != nil {
 			return err
 		}
 		b.bundles++
-		for i := begin; i < min(to, begin+perBundle); i++ {
+		for _, v := range some {
 			data := make([]byte, b.size/2+int(b.random.Uint64()%uint64(b.size)))
 			b.random.Read(data)
-			f, err := bundle.Encode(nil, id(i), data)
+			f, err := bundle.Encode(nil, v.id(), data)
 			if err != nil {
 				return err
 			}
 			if _, err := w.Append(f); err != nil {
 				return err
 			}
-			sums = append(sums, sha256.Sum256(data))
+			b.sums[v] = sha256.Sum256(data)
 		}
 		sum, err := w.Finish()
 		if err != nil {
@@ -132,17 +140,22 @@ func (b *bench) publish(from, to int) error {
 			return err
 		}
 	}
-	return b.commit(from, sums)
+	return b.commit(versions)
 }
 
-// id is the n-th version: each crate gets all of its versions at once.
-func id(n int) crate.ID {
-	return crate.ID{Name: fmt.Sprintf("crate-%07x", (n/perCrate)*2654435761%(1<<28)), Version: fmt.Sprintf("1.%d.0", n%perCrate)}
+// A version is one of a crate; both have numbers.
+type version struct{ crate, minor int }
+
+// id is what it is called: crates are spread over the folders of an index as on crates.io,
+// some in each.
+func (v version) id() crate.ID {
+	n := v.crate * 2654435761 % (1 << 28)
+	name := fmt.Sprintf("%c%c%c%c-%07x", 'a'+n%26, 'a'+n/26%26, 'a'+n/676%5, 'a'+n/3380%5, n)
+	return crate.ID{Name: name, Version: fmt.Sprintf("1.%d.0", v.minor)}
 }
 
-// commit adds lines to the index.
-func (b *bench) commit(from int, sums [][32]byte) error {
-	b.day++
+// commit writes the files of the crates that have these versions.
+func (b *bench) commit(versions []version) error {
 	cmd := exec.Command("git", "--git-dir", b.path("near/crates.io-index"), "fast-import", "--quiet", "--force")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -153,20 +166,19 @@ func (b *bench) commit(from int, sums [][32]byte) error {
 		return err
 	}
 	out := bufio.NewWriter(in)
-	at := time.Date(2026, 1, b.day, 12, 0, 0, 0, time.UTC).Unix()
+	at := time.Date(2026, 1, 1+b.day, 12, 0, 0, 0, time.UTC).Unix()
 	fmt.Fprintf(out, "commit refs/heads/master\ncommitter b <b@example.org> %d +0000\ndata 6\nUpdate\n", at)
-	if from > 0 {
+	if b.day++; b.day > 1 {
 		fmt.Fprint(out, "from refs/heads/master^0\n")
 	} else {
 		b.file(out, "config.json", `{"dl":"https://static.crates.io/crates"}`)
 	}
-	for i := 0; i < len(sums); i += perCrate {
-		text := ""
-		for j := i; j < min(len(sums), i+perCrate); j++ {
-			v := id(from + j)
-			text += fmt.Sprintf(`{"name":%q,"vers":%q,"deps":[],"cksum":%q,"features":{},"yanked":false}`+"\n", v.Name, v.Version, hex.EncodeToString(sums[j][:]))
+	last := -1
+	for _, v := range versions {
+		if v.crate != last {
+			b.file(out, crate.IndexPath(v.id().Name), b.lines(v.crate))
+			last = v.crate
 		}
-		b.file(out, crate.IndexPath(id(from+i).Name), text)
 	}
 	fmt.Fprint(out, "\n")
 	if err := out.Flush(); err != nil {
@@ -174,6 +186,19 @@ func (b *bench) commit(from int, sums [][32]byte) error {
 	}
 	in.Close()
 	return cmd.Wait()
+}
+
+// lines are all of a crate.
+func (b *bench) lines(of int) string {
+	var text strings.Builder
+	for v := (version{of, 0}); ; v.minor++ {
+		sum, ok := b.sums[v]
+		if !ok {
+			return text.String()
+		}
+		id := v.id()
+		fmt.Fprintf(&text, `{"name":%q,"vers":%q,"deps":[],"cksum":%q,"features":{},"yanked":false}`+"\n", id.Name, id.Version, hex.EncodeToString(sum[:]))
+	}
 }
 
 func (b *bench) file(out *bufio.Writer, path, text string) {

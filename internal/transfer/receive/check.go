@@ -2,13 +2,13 @@ package receive
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
@@ -20,19 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-func bytesOf(data []byte) io.Reader { return bytes.NewReader(data) }
-
-// readSome reads a file of a size that is known.
-func readSome(from durable.Reader, name string, size int64) ([]byte, error) {
-	f, err := from.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, size+1))
-}
-
-// check reads all that is staged, to its last byte.
+// check reads all that is staged, to its last byte. Errors: errStale.
 func (k *taking) check(ctx context.Context) error {
 	for _, s := range k.inOrder() {
 		if err := context.Cause(ctx); err != nil {
@@ -48,20 +36,84 @@ func (k *taking) check(ctx context.Context) error {
 	return nil
 }
 
+// errStale: what is staged is not what was signed any more. It was removed, and is to be
+// copied once more.
+var errStale = errors.New("it is not what was signed any more")
+
+// A forgedError says that a file is what was signed, and is none of its kind or goes beyond
+// its limits.
+type forgedError struct{ error }
+
+func (e forgedError) Unwrap() error { return e.error }
+
+func forged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return forgedError{err}
+}
+
 func (k *taking) checkFile(ctx context.Context, s *staged) (err error) {
 	f, err := s.folder.Open(s.path)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	in := &watched{File: f}
+	err = k.checkOpen(ctx, s, in)
+	if err = errors.Join(err, f.Close()); err == nil {
+		return nil
+	}
+	switch {
+	case errors.Is(err, errStale):
+		return errors.Join(err, s.remove())
+	case errors.As(err, new(forgedError)) && in.err == nil && context.Cause(ctx) == nil:
+		return errors.Join(fmt.Errorf("%w; it was signed like this, and what came of it is removed: ask the sending side for another transfer", err), s.remove())
+	}
+	// What went wrong otherwise, such as a disk that is full, is no reason to have the
+	// volume brought again.
+	return err
+}
+
+// remove removes a file that is not to be taken.
+func (s *staged) remove() error {
+	err := s.folder.Remove(s.path + membersExt)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(s.folder.Remove(s.path), err)
+}
+
+// watched remembers that this disk could not be read.
+type watched struct {
+	durable.File
+	err error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.File.Read(p)
+	w.note(err)
+	return n, err
+}
+
+func (w *watched) ReadAt(p []byte, off int64) (int, error) {
+	n, err := w.File.ReadAt(p, off)
+	w.note(err)
+	return n, err
+}
+
+func (w *watched) note(err error) {
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+}
+
+func (k *taking) checkOpen(ctx context.Context, s *staged, f durable.File) error {
 	sum, size, err := crate.Hash(io.NewSectionReader(f, 0, s.Size+1))
 	if err != nil {
 		return err
 	}
 	if sum != s.SHA256 || size != s.Size {
-		// It is to be copied once more. What went wrong otherwise, such as a disk that is
-		// full, is no reason to have the volume brought again.
-		return errors.Join(errors.New("it is not what was signed any more"), s.folder.Remove(s.path))
+		return errStale
 	}
 	switch s.Kind() {
 	case transfer.Bundle:
@@ -69,13 +121,17 @@ func (k *taking) checkFile(ctx context.Context, s *staged) (err error) {
 	case transfer.Segment:
 		return s.checkSegment(ctx, f)
 	case transfer.Index:
-		return carry.Check(ctx, k.clone(), f, k.t.manifest.End.Commit)
+		err := carry.Check(ctx, k.clone(), f, k.t.manifest.End.Commit)
+		if errors.Is(err, carry.ErrFormat) {
+			err = forged(err)
+		}
+		return err
 	case transfer.Log:
 		return k.checkLog(f)
 	case transfer.Facts:
 		for _, err := range transfer.ReadFacts(f) {
 			if err != nil {
-				return err
+				return forged(err)
 			}
 		}
 	}
@@ -86,18 +142,18 @@ func (k *taking) checkFile(ctx context.Context, s *staged) (err error) {
 func (s *staged) checkSegment(ctx context.Context, f durable.File) error {
 	r, err := deep.Open(s.Name, f, s.Size)
 	if err != nil {
-		return err
+		return forged(err)
 	}
 	for d, err := range r.Directories() {
 		if err != nil {
-			return err
+			return forged(err)
 		}
 		var bad error
 		if err := r.Check(ctx, d, deep.Crates, func(_ int, err error) { bad = cmp.Or(bad, err) }); err != nil {
-			return err
+			return forged(err)
 		}
 		if bad != nil {
-			return bad
+			return forged(bad)
 		}
 	}
 	return nil
@@ -115,7 +171,7 @@ const membersExt = ".members"
 func (s *staged) checkBundle(ctx context.Context, f durable.File) error {
 	r, err := bundle.Open(f, s.Size)
 	if err != nil {
-		return err
+		return forged(err)
 	}
 	return durable.FillFile(s.folder, s.path+membersExt, func(w io.Writer) error {
 		out := bufio.NewWriter(w)
@@ -126,7 +182,7 @@ func (s *staged) checkBundle(ctx context.Context, f durable.File) error {
 				err = context.Cause(ctx)
 			}
 			if err != nil {
-				return err
+				return forged(err)
 			}
 			if n++; n > s.Entries {
 				break
@@ -136,7 +192,7 @@ func (s *staged) checkBundle(ctx context.Context, f durable.File) error {
 			}
 		}
 		if n != s.Entries {
-			return fmt.Errorf("it has other than %d crates", s.Entries)
+			return forged(fmt.Errorf("it has other than %d crates", s.Entries))
 		}
 		return out.Flush()
 	})

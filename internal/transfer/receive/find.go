@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,12 +28,23 @@ type found struct {
 type transfers []*found
 
 // A NoTransferError says that there is none on the media.
-type NoTransferError struct{ From []string }
+type NoTransferError struct {
+	From []string
+	Err  error // why the first of From cannot be read; nil: they can
+}
 
 func (e *NoTransferError) Error() string {
-	return fmt.Sprintf("there is no volume of a transfer in %s: name the folder that has %s in it, or volume-001 and so on",
-		strings.Join(e.From, ", "), transfer.NoteName)
+	from := strings.Join(e.From, ", ")
+	switch {
+	case errors.Is(e.Err, fs.ErrNotExist):
+		return fmt.Sprintf("nothing was changed: there is no folder %s: mount the medium, or name the folder that has a transfer in it", from)
+	case e.Err != nil:
+		return fmt.Sprintf("nothing was changed: folder %s cannot be read: %v: bring another copy of what is on the medium", from, e.Err)
+	}
+	return fmt.Sprintf("nothing was changed: there is no volume of a transfer in %s: name the folder that has %s in it, or volume-001 and so on", from, transfer.NoteName)
 }
+
+func (e *NoTransferError) Unwrap() error { return e.Err }
 
 // find finds the volumes in folders, and in what is in these, two deep. A manifest that
 // cannot be taken is told of; if there is no other, it is the error.
@@ -48,8 +58,11 @@ func find(cfg *Config) (transfers, error) {
 	if len(s.all) == 0 && s.refused != nil {
 		return nil, s.refused
 	}
+	if len(s.all) == 0 && s.unreadable != nil {
+		return nil, s.unreadable
+	}
 	if len(s.all) == 0 {
-		return nil, &NoTransferError{cfg.From}
+		return nil, &NoTransferError{cfg.From, nil}
 	}
 	slices.SortStableFunc(s.all, func(a, b *found) int { return cmp.Compare(a.manifest.End.Number, b.manifest.End.Number) })
 	return s.all, nil
@@ -61,6 +74,8 @@ type search struct {
 	all     transfers
 	refused error
 	left    int
+
+	unreadable error // of the first folder that cannot be read
 }
 
 // folder looks at a folder, and at those in it.
@@ -68,9 +83,10 @@ func (s *search) folder(dir string, deeper int) error {
 	if s.left--; s.left < 0 {
 		return fmt.Errorf("there are more than %d folders in %s: name those of the transfer", maxFolders, strings.Join(s.cfg.From, ", "))
 	}
-	f, err := durable.Open(dir)
+	f, err := s.cfg.open(dir)
 	if err != nil {
-		return err
+		s.unread(dir, err)
+		return nil
 	}
 	defer f.Close()
 	note, err := readNote(f)
@@ -80,9 +96,10 @@ func (s *search) folder(dir string, deeper int) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		s.refuse(dir, err)
 	}
-	entries, err := os.ReadDir(dir)
+	entries, err := f.ReadDir(".")
 	if err != nil {
-		return err
+		s.unread(dir, err)
+		return nil
 	}
 	for _, e := range entries {
 		name := e.Name()
@@ -116,6 +133,14 @@ func (s *search) note(dir string, note []byte) {
 		s.all = append(s.all, s.by[text])
 	}
 	s.by[text].folders = append(s.by[text].folders, dir)
+}
+
+// unread passes over a folder that cannot be read: another one may have what it has.
+func (s *search) unread(dir string, err error) {
+	s.cfg.Log.Warn("a folder is passed over, which cannot be read", "dir", dir, "err", err)
+	if s.unreadable == nil {
+		s.unreadable = &NoTransferError{[]string{dir}, err}
+	}
 }
 
 // refuse passes over a volume.

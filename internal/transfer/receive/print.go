@@ -55,7 +55,7 @@ func Verdict(err error) error {
 	switch {
 	case errors.As(err, new(*signing.UnknownSignersError)):
 		return verdict.Integrityf("%v", err)
-	case errors.As(err, new(*MissingError)), errors.As(err, new(*BaseError)), errors.As(err, new(*OlderError)):
+	case errors.As(err, new(*MissingError)), errors.As(err, new(*BaseError)), errors.As(err, new(*OlderError)), errors.As(err, new(*NoTransferError)):
 		return verdict.Incompletef("%v", err)
 	}
 	return err

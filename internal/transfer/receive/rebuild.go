@@ -14,11 +14,12 @@ import (
 
 // rebuild makes lost files again, from what is left of them and all others.
 func (k *taking) rebuild(ctx context.Context, lost map[string]error) error {
-	blocks, err := k.blocks()
+	blocks, err := k.blocks(ctx)
 	if err != nil {
 		return err
 	}
-	r := rebuilding{k: k, ctx: ctx, out: map[string]durable.File{}, temp: map[string]string{}}
+	defer blocks.Close()
+	r := rebuilding{k: k, ctx: ctx, from: map[string][]durable.File{}, out: map[string]durable.File{}, temp: map[string]string{}}
 	defer r.close()
 	isLost := func(f *transfer.File) bool { return lost[f.Name] != nil }
 	if err := k.t.manifest.Layout().Rebuild(isLost, blocks, r.open, r.put); err != nil {
@@ -34,82 +35,80 @@ func (k *taking) rebuild(ctx context.Context, lost map[string]error) error {
 	return nil
 }
 
-// blocks reads the checksums of pieces, from a volume where they are what was signed.
-func (k *taking) blocks() ([]byte, error) {
-	want := k.t.manifest.Files[0]
-	for _, dir := range k.t.folders {
-		folder, err := durable.Open(dir)
-		if err != nil {
-			continue
+// blocks opens the checksums of pieces, which are staged from a volume where they are what
+// was signed.
+func (k *taking) blocks(ctx context.Context) (durable.File, error) {
+	s := &staged{File: k.t.manifest.Files[0], folder: k.stage, path: path.Join(k.dir(), transfer.BlocksName)}
+	if f, err := s.folder.Open(s.path); err == nil {
+		if sum, _, err := crate.Hash(f); err == nil && sum == s.SHA256 {
+			return f, nil
 		}
-		data, err := readSome(folder, transfer.BlocksName, want.Size)
-		folder.Close()
-		if sum, _, hashErr := crate.Hash(bytesOf(data)); err == nil && hashErr == nil && sum == want.SHA256 {
-			return data, nil
-		}
+		f.Close()
 	}
-	return nil, fmt.Errorf("%s is damaged in every volume", transfer.BlocksName)
+	if err := k.copy(ctx, s); isOurs(ctx, err) {
+		return nil, err
+	} else if err != nil {
+		return nil, fmt.Errorf("%s is damaged in every volume: %w", transfer.BlocksName, err)
+	}
+	f, err := s.folder.Open(s.path)
+	return f, onDisk(err)
 }
 
 // rebuilding is files that are made again.
 type rebuilding struct {
 	k    *taking
 	ctx  context.Context
-	in   []io.Closer
-	from map[string][]io.ReaderAt // copies of each file
+	from map[string][]durable.File // copies of each file, of some
 	out  map[string]durable.File
 	temp map[string]string
 }
 
-// open implements transfer.Source: of a file, the copies on this disk and on media.
-func (r *rebuilding) open(f *transfer.File) (io.ReaderAt, error) {
+// maxOpen is of how many files copies are open at a time.
+const maxOpen = 100
+
+// open implements transfer.Source: of a file, the copies on this disk, what was kept of it,
+// and the copies on media.
+func (r *rebuilding) open(f *transfer.File) (copies []io.ReaderAt, err error) {
 	if err := context.Cause(r.ctx); err != nil {
 		return nil, err
 	}
-	if copies, ok := r.from[f.Name]; ok {
-		return firstOf(copies), nil
+	files, ok := r.from[f.Name]
+	if !ok {
+		if len(r.from) == maxOpen {
+			r.closeCopies()
+		}
+		files = r.k.copies(f)
+		r.from[f.Name] = files
 	}
-	var copies []io.ReaderAt
-	if s := r.k.staged[f.Name]; s != nil && r.k.isThere(s) {
-		if file, err := s.folder.Open(s.path); err == nil {
-			r.in, copies = append(r.in, file), append(copies, file)
+	for _, file := range files {
+		copies = append(copies, file)
+	}
+	return copies, nil
+}
+
+// copies opens all that there is of a file.
+func (k *taking) copies(f *transfer.File) (files []durable.File) {
+	for _, ext := range []string{"", piecesExt} {
+		if file, err := k.folderOf(f).Open(path.Join(k.dir(), f.Name) + ext); err == nil {
+			files = append(files, file)
 		}
 	}
-	for _, dir := range r.k.t.folders {
-		folder, err := durable.Open(dir)
+	return append(files, k.onMedia(f)...)
+}
+
+// onMedia opens the copies of a file on the media.
+func (k *taking) onMedia(f *transfer.File) (files []durable.File) {
+	for _, dir := range k.t.folders {
+		folder, err := k.cfg.open(dir)
 		if err != nil {
 			continue
 		}
 		if file, err := folder.Open(f.Name); err == nil {
-			r.in, copies = append(r.in, file), append(copies, file)
+			files = append(files, file)
 		}
 		folder.Close()
 	}
-	if r.from == nil {
-		r.from = map[string][]io.ReaderAt{}
-	}
-	r.from[f.Name] = copies
-	return firstOf(copies), nil
-}
-
-// firstOf is the first copy of a file that can be read at a place; nil: there is none.
-func firstOf(copies []io.ReaderAt) io.ReaderAt {
-	if len(copies) == 0 {
-		return nil
-	}
-	return anyOf(copies)
-}
-
-type anyOf []io.ReaderAt
-
-// ReadAt implements io.ReaderAt.
-func (a anyOf) ReadAt(p []byte, off int64) (n int, err error) {
-	for _, r := range a {
-		if n, err = r.ReadAt(p, off); n == len(p) {
-			return n, nil
-		}
-	}
-	return n, err
+	return files
 }
 
 // put writes a piece of a file that is made again.
@@ -150,10 +149,17 @@ func (r *rebuilding) end(s *staged) error {
 	return onDisk(err)
 }
 
-func (r *rebuilding) close() {
-	for _, f := range r.in {
-		f.Close()
+func (r *rebuilding) closeCopies() {
+	for _, files := range r.from {
+		for _, f := range files {
+			f.Close()
+		}
 	}
+	clear(r.from)
+}
+
+func (r *rebuilding) close() {
+	r.closeCopies()
 	for name, f := range r.out {
 		f.Close()
 		_ = r.k.staged[name].folder.Remove(r.temp[name]) // if it has not got its name

@@ -6,7 +6,7 @@
 //     of them comes next here.
 //  2. Stage: every file is copied to this disk and hashed on its way, from wherever it is
 //     whole; what is lost everywhere is rebuilt from parity. What is staged stays, so that
-//     volumes may come one at a time.
+//     volumes may come one at a time, and so do the pieces that are left of damaged files.
 //  3. Check: every bundle is read to its last byte and every member hashed, the index is
 //     checked by git beside the one that is here, facts are read. Up to here nothing of
 //     the mirror has changed.
@@ -51,6 +51,15 @@ type Config struct {
 	AcceptShrink bool         // take an index that has lost many crates
 	Log          *slog.Logger // must not be nil
 	Progress     *mirror.Progress
+	Medium       func(dir string) (durable.FS, error) // opens a folder of a medium; default: durable.Open
+}
+
+// open opens a folder of a medium.
+func (cfg *Config) open(dir string) (durable.FS, error) {
+	if cfg.Medium != nil {
+		return cfg.Medium(dir)
+	}
+	return durable.Open(dir)
 }
 
 // A Result is what became of it.
@@ -100,7 +109,7 @@ func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 			return res, err
 		}
 		if t == nil {
-			return res, sweep(w.Bundles, "")
+			return res, sweepAll(&cfg, w)
 		}
 		job := &taking{cfg: &cfg, w: w, t: t, journal: j, res: res}
 		if err := job.run(ctx); err != nil {
@@ -136,6 +145,23 @@ type taking struct {
 	deep   durable.FS         // that of segments; nil: there are none in the transfer
 }
 
+// stageAndCheck stages all, and once more what was staged and is damaged since.
+func (k *taking) stageAndCheck(ctx context.Context) error {
+	for tries := len(k.t.manifest.Files); ; tries-- {
+		if err := k.stageAll(ctx); err != nil {
+			return err
+		}
+		err := k.check(ctx)
+		if errors.Is(err, errStale) && tries > 0 {
+			continue
+		}
+		if err != nil {
+			err = fmt.Errorf("nothing was changed: %w", err)
+		}
+		return err
+	}
+}
+
 func (k *taking) run(ctx context.Context) error {
 	if err := k.openStage(); err != nil {
 		return err
@@ -145,11 +171,8 @@ func (k *taking) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := k.stageAll(ctx); err != nil {
+	if err := k.stageAndCheck(ctx); err != nil {
 		return err
-	}
-	if err := k.check(ctx); err != nil {
-		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	before := k.journal
 	if err := k.note(ctx); err != nil {

@@ -35,11 +35,10 @@ type staged struct {
 // openStage opens the folders in which files are staged.
 func (k *taking) openStage() (err error) {
 	k.stage = k.w.Bundles
-	for _, f := range k.t.manifest.Files {
-		if f.Kind() == transfer.Segment && k.deep == nil {
-			if k.deep, err = k.w.OpenDeep(); err != nil {
-				return err
-			}
+	isSegment := func(f transfer.File) bool { return f.Kind() == transfer.Segment }
+	if slices.ContainsFunc(k.t.manifest.Files, isSegment) || hasLeftIn(k.cfg.Home.Dirs.Deep) {
+		if k.deep, err = k.w.OpenDeep(); err != nil {
+			return err
 		}
 	}
 	for _, folder := range k.folders() {
@@ -53,6 +52,14 @@ func (k *taking) openStage() (err error) {
 	return nil
 }
 
+// folderOf is the folder in which a file is staged.
+func (k *taking) folderOf(f *transfer.File) durable.FS {
+	if f.Kind() == transfer.Segment {
+		return k.deep
+	}
+	return k.stage
+}
+
 func (k *taking) folders() []durable.FS {
 	if k.deep != nil {
 		return []durable.FS{k.stage, k.deep}
@@ -64,9 +71,25 @@ func (k *taking) folders() []durable.FS {
 func (k *taking) dir() string { return path.Join(arriving, k.t.manifest.Folder()) }
 
 // hasLeft reports whether a run that was stopped has left something staged.
-func hasLeft(d *home.Dirs) bool {
-	_, err := os.Stat(filepath.Join(d.Bundles, arriving))
+func hasLeft(d *home.Dirs) bool { return hasLeftIn(d.Bundles) || hasLeftIn(d.Deep) }
+
+func hasLeftIn(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, arriving))
 	return err == nil
+}
+
+// sweepAll removes all that is staged.
+func sweepAll(cfg *Config, w *home.Writer) error {
+	if hasLeftIn(cfg.Home.Dirs.Deep) {
+		deep, err := w.OpenDeep()
+		if err != nil {
+			return err
+		}
+		if err := sweep(deep, ""); err != nil {
+			return err
+		}
+	}
+	return sweep(w.Bundles, "")
 }
 
 // sweep removes what is staged in a folder, but of the transfer whose folder is given: that
@@ -170,10 +193,14 @@ func (k *taking) stageAll(ctx context.Context) error {
 	if k.t.manifest.Parity == 0 {
 		return missing
 	}
-	if missing.Lost = k.rebuild(ctx, lost); missing.Lost == nil {
-		return nil
+	missing.Lost = k.rebuild(ctx, lost)
+	if missing.Lost != nil && !isOurs(ctx, missing.Lost) {
+		missing.Lost = cmp.Or(k.keep(ctx, lost), missing.Lost)
 	}
-	if isOurs(ctx, missing.Lost) {
+	switch {
+	case missing.Lost == nil:
+		return nil
+	case isOurs(ctx, missing.Lost):
 		return cmp.Or(context.Cause(ctx), missing.Lost)
 	}
 	return missing
@@ -269,7 +296,7 @@ func (k *taking) copy(ctx context.Context, s *staged) error {
 	}
 	why := errNotThere
 	for _, dir := range k.t.folders {
-		medium, err := durable.Open(dir)
+		medium, err := k.cfg.open(dir)
 		if err != nil {
 			why = fmt.Errorf("%w: %w", errMedium, err)
 			continue

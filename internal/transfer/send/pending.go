@@ -26,6 +26,7 @@ const (
 	indexName  = pendingDir + "/" + transfer.IndexName
 	factsName  = pendingDir + "/" + transfer.FactsName
 	logName    = pendingDir + "/" + transfer.LogName
+	blocksName = pendingDir + "/" + transfer.BlocksName // not kept from run to run
 )
 
 // A plan is a transfer that was settled.

@@ -50,7 +50,7 @@ func (w *writer) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.end(blocks)
+	return errors.Join(w.end(blocks), blocks.Close())
 }
 
 // file is the path of a file of the transfer, below Config.Out.
@@ -195,19 +195,21 @@ func (w *writer) hash(volume int, name string) (sum crate.Checksum, size int64, 
 }
 
 // end writes what is in every volume; the manifest last, which makes it one.
-func (w *writer) end(blocks []byte) error {
-	w.manifest.Files[0].Size = int64(len(blocks))
-	w.manifest.Files[0].SHA256, _, _ = crate.Hash(bytes.NewReader(blocks))
+func (w *writer) end(blocks io.ReadSeeker) (err error) {
+	sums := &w.manifest.Files[0]
+	if sums.SHA256, sums.Size, err = hashAll(blocks); err != nil {
+		return err
+	}
 	note, err := w.manifest.Seal(w.cfg.Signers...)
 	if err != nil {
 		return err
 	}
 	for _, file := range []struct {
 		name string
-		data []byte
-	}{{transfer.BlocksName, blocks}, {transfer.NoteName, note}} {
+		data io.ReadSeeker
+	}{{transfer.BlocksName, blocks}, {transfer.NoteName, bytes.NewReader(note)}} {
 		for v := 1; v <= w.manifest.Volumes; v++ {
-			if err := durable.WriteFile(w.out, w.file(v, file.name), file.data); err != nil {
+			if err := w.put(w.file(v, file.name), file.data); err != nil {
 				return err
 			}
 		}
@@ -216,6 +218,24 @@ func (w *writer) end(blocks []byte) error {
 		return err
 	}
 	return w.out.SyncDir(".")
+}
+
+func hashAll(data io.ReadSeeker) (sum crate.Checksum, size int64, err error) {
+	if _, err := data.Seek(0, io.SeekStart); err != nil {
+		return sum, 0, err
+	}
+	return crate.Hash(data)
+}
+
+// put writes a file of the transfer.
+func (w *writer) put(name string, data io.ReadSeeker) error {
+	if _, err := data.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return durable.FillFile(w.out, name, func(to io.Writer) error {
+		_, err := io.Copy(to, data)
+		return err
+	})
 }
 
 func (w *writer) result() *Result {
@@ -233,105 +253,4 @@ func (u until) Read(p []byte) (int, error) {
 		return 0, context.Cause(u.ctx)
 	}
 	return u.r.Read(p)
-}
-
-// parity writes the files of parity, and returns the checksums of all pieces.
-func (w *writer) parity(ctx context.Context) ([]byte, error) {
-	layout := w.manifest.Layout()
-	if layout.ParitySize() == 0 {
-		return nil, nil
-	}
-	open := map[string]durable.File{}
-	defer func() {
-		for _, f := range open {
-			f.Close()
-		}
-	}()
-	source := func(f *transfer.File) (io.ReaderAt, error) {
-		if context.Cause(ctx) != nil {
-			return nil, context.Cause(ctx)
-		}
-		if open[f.Name] == nil {
-			file, err := w.out.Open(w.file(f.Volume, f.Name))
-			if err != nil {
-				return nil, err
-			}
-			open[f.Name] = file
-		}
-		return open[f.Name], nil
-	}
-	out := &parityWriter{w: w, left: layout.ParitySize()}
-	blocks, err := layout.Encode(source, out)
-	if err = errors.Join(err, out.close(err == nil)); context.Cause(ctx) != nil {
-		err = context.Cause(ctx)
-	}
-	w.manifest.Volumes = w.room.volume
-	return blocks, err
-}
-
-// parityWriter puts parity into volumes, piece by piece.
-type parityWriter struct {
-	w    *writer
-	left int64 // bytes still to come
-	n    int   // files so far
-	file *durable.WholeFile
-	is   transfer.File
-	room int64 // of the file
-	hash hasher
-}
-
-// Write implements io.Writer; p is a piece.
-func (o *parityWriter) Write(p []byte) (int, error) {
-	if o.room < int64(len(p)) {
-		if err := o.close(true); err != nil {
-			return 0, err
-		}
-		if err := o.begin(int64(len(p))); err != nil {
-			return 0, err
-		}
-	}
-	n, err := o.file.Write(p)
-	o.hash.Write(p[:n])
-	o.room -= int64(n)
-	o.left -= int64(n)
-	o.is.Size += int64(n)
-	return n, err
-}
-
-// begin begins the next file.
-func (o *parityWriter) begin(piece int64) (err error) {
-	o.n++
-	room := &o.w.room
-	if room.left() < piece {
-		room.next()
-		if err := o.w.folder(room.volume); err != nil {
-			return err
-		}
-	}
-	o.room = min(o.left, room.left()/piece*piece)
-	o.is = transfer.File{Name: transfer.ParityName(o.n)}
-	if o.is.Volume, err = o.w.choose(o.is.Name, o.room); err != nil {
-		return err
-	}
-	if o.room == 0 {
-		return &VolumeError{o.is.Name, piece, room.limit}
-	}
-	o.hash = newHasher()
-	o.file, err = durable.CreateWhole(o.w.out, o.w.file(o.is.Volume, o.is.Name), "")
-	return err
-}
-
-// close ends a file.
-func (o *parityWriter) close(good bool) error {
-	if o.file == nil {
-		return nil
-	}
-	file := o.file
-	o.file = nil
-	if !good {
-		return file.Discard()
-	}
-	o.hash.Sum(o.is.SHA256[:0])
-	o.w.add(o.is)
-	return file.Replace()
 }
