@@ -110,6 +110,7 @@ var floors = [][]string{
 		"internal/catalog",
 		"internal/runstate",
 		"internal/cargotoml",
+		"internal/policy",
 	},
 	{
 		// contracts of stores
@@ -119,7 +120,7 @@ var floors = [][]string{
 		"internal/upstream/adaptive",
 		"internal/bucket/s3",
 		"internal/bundle/lists",
-		"internal/policy",
+		"internal/policy/advisory",
 		"internal/transfer",
 		"internal/root",
 		"internal/bucket/download",
@@ -151,6 +152,7 @@ var floors = [][]string{
 		"internal/bundle/member",
 		"internal/crate",
 		"internal/semver",
+		"internal/policy/spdx",
 		"internal/publicurl",
 		"internal/deflate",
 		"internal/human",

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/advisory"
 )
 
 // A Finding is what one rule says of a version.
@@ -12,6 +13,7 @@ type Finding struct {
 	Decision
 	// Advisory is the id of the one that RuleAdvisories is about.
 	Advisory string `json:"advisory,omitempty"`
+	advisory *advisory.Advisory
 	// Hides is how much the rule hides, whether a waiver takes that back or it only
 	// observes.
 	Hides Visibility `json:"hides"`
@@ -52,8 +54,12 @@ func (j *judgement) judge(p *Policy, s *Subject, now time.Time) {
 	j.length = foldInto(&j.buf, s.Name)
 	p.judgeDeny(j, s, now)
 	p.judgeAllow(j, s, now)
+	p.judgeAdvisories(j, s, now)
 	p.judgeYanked(j, s, now)
 	p.judgeAge(j, s, now)
+	p.judgeLicense(j, s, now)
+	p.judgeRepository(j, s, now)
+	p.judgeOwners(j, s, now)
 }
 
 // found takes in what a rule says.
@@ -89,7 +95,7 @@ func (p *Policy) waiver(j *judgement, s *Subject, now time.Time, f *Finding) (be
 	for w, n := p.waivers.next(&s.Key, j.name(), 0); n >= 0; w, n = p.waivers.next(&s.Key, j.name(), n) {
 		switch {
 		case w.Expired(now) || !slices.Contains(w.Rules, f.Rule):
-		case f.Rule == RuleAdvisories && len(w.Advisories) > 0 && !slices.Contains(w.Advisories, f.Advisory):
+		case f.Rule == RuleAdvisories && len(w.Advisories) > 0 && !f.advisory.IsOneOf(w.Advisories):
 		case best == nil || !best.Expires.IsZero() && (w.Expires.IsZero() || w.Expires.After(best.Expires)):
 			best = w
 		}

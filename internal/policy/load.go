@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/advisory"
 )
 
-// Load reads a file and the advisories that it names.
+// Load reads a file and what it names: advisories, owners.
 func Load(ctx context.Context, path string) (*Policy, error) {
 	in, err := os.Open(path)
 	if err != nil {
@@ -20,8 +23,47 @@ func Load(ctx context.Context, path string) (*Policy, error) {
 	return f.Policy(ctx)
 }
 
-// Policy returns the policy of f, with the advisories that it names.
-func (f *File) Policy(context.Context) (*Policy, error) {
+// Policy returns the policy of f with what it names.
+func (f *File) Policy(ctx context.Context) (*Policy, error) {
 	p := f.policy
+	var err error
+	if p.advisories != nil {
+		rule := *p.advisories
+		if rule.db, err = advisory.Load(ctx, rule.dirs); err != nil {
+			return nil, fmt.Errorf("loading policy %s: %w", f.Name, err)
+		}
+		p.advisories = &rule
+	}
+	if p.owners != nil {
+		rule := *p.owners
+		if rule.changes, err = readOwners(rule.file); err != nil {
+			return nil, fmt.Errorf("loading policy %s: %w", f.Name, err)
+		}
+		p.owners = &rule
+	}
 	return &p, nil
 }
+
+// Sources are the files and folders that p was read from, its own file first. When one of
+// them changes it has to be loaded again.
+func (p *Policy) Sources() []string {
+	all := []string{p.Name}
+	if p.advisories != nil {
+		all = append(all, p.advisories.dirs...)
+	}
+	if p.owners != nil {
+		all = append(all, p.owners.file)
+	}
+	return all
+}
+
+// Advisories are those that p heeds; nil: its file names none.
+func (p *Policy) Advisories() *advisory.DB {
+	if p.advisories == nil {
+		return nil
+	}
+	return p.advisories.db
+}
+
+// Waivers are those of the file, in its order; also those that are over.
+func (p *Policy) Waivers() []*Waiver { return slices.Clone(p.listed) }

@@ -155,9 +155,14 @@ type Policy struct {
 
 	deny, allow selectors[*entry]
 	onlyAllowed *mode // nil: there is no allow list
+	advisories  *advisoryRule
 	yanked      *mode
 	age         *ageRule
+	licenses    *licenseRule
+	repository  *factRule
+	owners      *ownerRule
 	waivers     selectors[*Waiver]
+	listed      []*Waiver // in the order of the file
 }
 
 // A mode is what a rule does with what it finds.
@@ -168,7 +173,7 @@ type mode struct {
 
 // Needs says what p has to be told of its subjects.
 func (p *Policy) Needs() Needs {
-	var n Needs
+	n := Needs{Facts: p.licenses != nil || p.repository != nil}
 	if p.age != nil {
 		n.Seen = p.age.longest()
 	}

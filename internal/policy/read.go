@@ -6,14 +6,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2/unstable"
-
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
 // maxFile is the size in bytes of the largest file that is read: a deny list of a hundred
@@ -74,6 +70,9 @@ func (d *fileDecoder) file(t *table) {
 	for _, e := range d.tables(t, "allow") {
 		d.allowed(e)
 	}
+	if a := d.table(t, RuleAdvisories); a != nil {
+		d.advisories(a)
+	}
 	if y := d.table(t, RuleYanked); y != nil {
 		m := d.mode(y, d.whole)
 		p.yanked = &m
@@ -81,6 +80,16 @@ func (d *fileDecoder) file(t *table) {
 	}
 	if a := d.table(t, RuleAge); a != nil {
 		d.age(a)
+	}
+	if l := d.table(t, RuleLicenses); l != nil {
+		d.licenses(l)
+	}
+	if r := d.table(t, RuleRepository); r != nil {
+		p.repository = &factRule{d.mode(r, d.whole), d.unknown(r)}
+		d.rest(r)
+	}
+	if o := d.table(t, RuleOwners); o != nil {
+		d.owners(o)
 	}
 	for _, w := range d.tables(t, "waiver") {
 		d.waiver(w)
@@ -97,126 +106,6 @@ func (d *fileDecoder) mode(t *table, all mode) mode {
 	}
 	all.Observe = d.flag(t, "observe", all.Observe)
 	return all
-}
-
-func (d *fileDecoder) denied(t *table) {
-	e := &entry{Line: t.line}
-	e.Selector = d.selector(t, true)
-	// Who denies by name means it.
-	e.mode = d.mode(t, mode{Denied, d.whole.Observe})
-	e.Reason, _ = d.text(t, "reason")
-	d.rest(t)
-	d.f.policy.deny.add(&e.Selector, e)
-}
-
-func (d *fileDecoder) allowed(t *table) {
-	e := &entry{Line: t.line}
-	e.Selector = d.selector(t, false)
-	e.Reason, _ = d.text(t, "reason")
-	d.rest(t)
-	d.f.policy.allow.add(&e.Selector, e)
-	d.f.policy.onlyAllowed = &d.whole
-}
-
-// selector reads which versions are meant.
-func (d *fileDecoder) selector(t *table, wide bool) Selector {
-	s := Selector{wide: wide}
-	name, line := d.text(t, "crate")
-	s.Crate, s.Version, _ = strings.Cut(name, "@")
-	d.crateName(line, s.Crate)
-	if strings.Contains(name, "@") && crate.CheckVersion(s.Version) != nil {
-		d.fail(line, `crate is %.120q: want a full version behind "@", as in "serde@1.0.219", or the key versions for a requirement`, name)
-	}
-	if s.Versions, line = d.text(t, "versions"); s.Versions != "" {
-		d.versions(&s, line)
-	}
-	if sum, line := d.text(t, "checksum"); sum != "" {
-		c, err := crate.ParseChecksum(sum)
-		if err != nil {
-			d.fail(line, "checksum: %v: want the cksum of the index", err)
-		}
-		s.Checksum = &c
-	}
-	if s.Crate == "" && s.Checksum == nil {
-		d.fail(t.line, `%s names nothing: want crate = "NAME", "NAME@VERSION" or "PREFIX-*", or a checksum`, t.title)
-	}
-	return s
-}
-
-// crateName checks a name that may end in "*".
-func (d *fileDecoder) crateName(line int, name string) {
-	if name == "" || name == "*" {
-		return
-	}
-	plain := strings.TrimSuffix(name, "*")
-	if err := crate.CheckName(plain); err != nil {
-		d.fail(line, `%v: want a name, or what names begin with and a "*"`, err)
-	}
-}
-
-// versions reads the requirement of s. One without an operator is refused: in Cargo.toml
-// it is a caret, and who writes "1.0.219" here means that version.
-func (d *fileDecoder) versions(s *Selector, line int) {
-	for part := range strings.SplitSeq(s.Versions, ",") {
-		part = strings.TrimSpace(part)
-		if part != "*" && !strings.ContainsAny(part[:min(1, len(part))], "<>=~^") {
-			d.fail(line, `versions is %.80q: want an operator before each version: "=1.2.3" for that one, "^1.2.3" for those that are compatible`, s.Versions)
-			return
-		}
-	}
-	var err error
-	if s.req, err = semver.ParseReq(s.Versions); err != nil {
-		d.fail(line, "versions: %v: want a requirement as in Cargo.toml, such as \">=1.2, <1.4\"", err)
-	}
-	if s.Version != "" {
-		d.fail(line, "versions and a version behind the name: want one of them")
-	}
-}
-
-func (d *fileDecoder) age(t *table) {
-	r := &ageRule{mode: d.mode(t, d.whole)}
-	text, line := d.text(t, "min-age")
-	r.min = d.duration(text, line, "min-age")
-	if c := d.table(t, "crates"); c != nil {
-		for _, name := range c.order {
-			line := c.items[name].line
-			text, _ := d.text(c, name)
-			d.crateName(line, name)
-			least := d.duration(text, line, name)
-			r.crates.add(&Selector{Crate: name}, least)
-			r.most = max(r.most, least)
-		}
-	}
-	if text == "" && t.items["crates"] == nil {
-		d.fail(t.line, `[age] says nothing: want min-age = "7d", or a table [age.crates]`)
-	}
-	d.rest(t)
-	d.f.policy.age = r
-}
-
-// maxAge is the longest minimum age. More is a slip of the keyboard.
-const maxAge = 10 * 365 * 24 * time.Hour
-
-// ageUnits are those that a person thinks of ages in.
-var ageUnits = map[string]time.Duration{
-	"w": 7 * 24 * time.Hour, "d": 24 * time.Hour, "h": time.Hour, "m": time.Minute,
-}
-
-func (d *fileDecoder) duration(text string, line int, key string) time.Duration {
-	if text == "" || text == "0" {
-		return 0
-	}
-	unit := ageUnits[text[len(text)-1:]]
-	n, err := strconv.ParseUint(text[:len(text)-1], 10, 31)
-	if unit == 0 || err != nil {
-		d.fail(line, `%s is %.40q: want a number and one of w, d, h and m, as in "7d", or "0"`, key, text)
-		return 0
-	}
-	if n > uint64(maxAge/unit) {
-		d.fail(line, "%s is %.40q: want at most ten years", key, text)
-		return 0
-	}
-	return time.Duration(n) * unit
 }
 
 func (d *fileDecoder) waiver(t *table) {
@@ -241,6 +130,7 @@ func (d *fileDecoder) waiver(t *table) {
 	d.want(t, w.Reason != "", `reason = "..."`)
 	d.want(t, w.By != "", `by = "...", who answers for it`)
 	d.f.policy.waivers.add(&w.Selector, w)
+	d.f.policy.listed = append(d.f.policy.listed, w)
 }
 
 // want notes that a table lacks something.

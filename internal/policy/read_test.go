@@ -52,7 +52,7 @@ expires = "tomorrow"
 `, []Problem{
 			{1, `hidden is "shown": want "resolve-only", with which locked versions can be downloaded, or "denied"`},
 			{2, `observe: want true or false, without quotes`},
-			{3, `unknown key "colour" in the file: want age, allow, contact, deny, hidden, observe, waiver or yanked`},
+			{3, `unknown key "colour" in the file: want advisories, age, allow, contact, deny, hidden, licenses, observe, owners, repository, waiver or yanked`},
 			{6, `min-age is "7 days": want a number and one of w, d, h and m, as in "7d", or "0"`},
 			{7, `unknown key "minimum" in [age]: want crates, hidden, min-age or observe`},
 			{9, `serde is "1y": want a number and one of w, d, h and m, as in "7d", or "0"`},

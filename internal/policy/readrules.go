@@ -1,0 +1,130 @@
+package policy
+
+import (
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/advisory"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/spdx"
+)
+
+func (d *fileDecoder) age(t *table) {
+	r := &ageRule{mode: d.mode(t, d.whole)}
+	text, line := d.text(t, "min-age")
+	r.min = d.duration(text, line, "min-age")
+	if c := d.table(t, "crates"); c != nil {
+		for _, name := range c.order {
+			line := c.items[name].line
+			text, _ := d.text(c, name)
+			d.crateName(line, name)
+			least := d.duration(text, line, name)
+			r.crates.add(&Selector{Crate: name}, least)
+			r.most = max(r.most, least)
+		}
+	}
+	if text == "" && t.items["crates"] == nil {
+		d.fail(t.line, `[age] says nothing: want min-age = "7d", or a table [age.crates]`)
+	}
+	d.rest(t)
+	d.f.policy.age = r
+}
+
+// maxAge is the longest minimum age. More is a slip of the keyboard.
+const maxAge = 10 * 365 * 24 * time.Hour
+
+// ageUnits are those that a person thinks of ages in.
+var ageUnits = map[string]time.Duration{
+	"w": 7 * 24 * time.Hour, "d": 24 * time.Hour, "h": time.Hour, "m": time.Minute,
+}
+
+func (d *fileDecoder) duration(text string, line int, key string) time.Duration {
+	if text == "" || text == "0" {
+		return 0
+	}
+	unit := ageUnits[text[len(text)-1:]]
+	n, err := strconv.ParseUint(text[:len(text)-1], 10, 31)
+	if unit == 0 || err != nil {
+		d.fail(line, `%s is %.40q: want a number and one of w, d, h and m, as in "7d", or "0"`, key, text)
+		return 0
+	}
+	if n > uint64(maxAge/unit) {
+		d.fail(line, "%s is %.40q: want at most ten years", key, text)
+		return 0
+	}
+	return time.Duration(n) * unit
+}
+
+func (d *fileDecoder) advisories(t *table) {
+	r := &advisoryRule{mode: d.mode(t, d.whole), malicious: Denied}
+	for _, it := range d.texts(t, "databases") {
+		r.dirs = append(r.dirs, d.path(it.text))
+	}
+	d.want(t, len(r.dirs) > 0 || t.items["databases"] != nil, `databases = ["advisory-db"], folders or git repositories`)
+	if text, line := d.text(t, "min-severity"); text != "" {
+		if err := r.min.UnmarshalText([]byte(text)); err != nil {
+			d.fail(line, "min-severity: %v", err)
+		}
+	}
+	for _, it := range d.texts(t, "informational") {
+		switch it.text {
+		case advisory.Unmaintained, advisory.Unsound, advisory.Notice:
+			r.kinds = append(r.kinds, it.text)
+		default:
+			d.fail(it.line, "informational: %.40q is no kind: want unmaintained, unsound or notice", it.text)
+		}
+	}
+	if text, line := d.text(t, "malicious"); text != "" {
+		if err := r.malicious.UnmarshalText([]byte(text)); err != nil || r.malicious == Shown {
+			d.fail(line, `malicious is %.40q: want "denied" or "resolve-only"`, text)
+		}
+	}
+	d.rest(t)
+	d.f.policy.advisories = r
+}
+
+// path is one that the file names, from the folder of the file.
+func (d *fileDecoder) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(d.f.Name), name)
+}
+
+// unknown reads whether a rule hides what it needs to know and does not.
+func (d *fileDecoder) unknown(t *table) (hide bool) {
+	text, line := d.text(t, "unknown")
+	if text != "" && text != "hide" && text != "show" {
+		d.fail(line, `unknown is %.40q: want "hide" or "show"`, text)
+	}
+	return text != "show"
+}
+
+func (d *fileDecoder) licenses(t *table) {
+	r := &licenseRule{factRule: factRule{d.mode(t, d.whole), d.unknown(t)}, allow: spdx.List{}}
+	items := d.texts(t, "allow")
+	for _, it := range items {
+		one, err := spdx.NewList([]string{it.text})
+		if err != nil {
+			d.fail(it.line, "allow: %v", err)
+		}
+		for id := range one {
+			r.allow[id] = true
+		}
+	}
+	d.want(t, len(items) > 0 || t.items["allow"] != nil, `allow = ["MIT", "Apache-2.0"], ids of SPDX`)
+	d.rest(t)
+	d.f.policy.licenses = r
+}
+
+func (d *fileDecoder) owners(t *table) {
+	r := &ownerRule{mode: d.mode(t, d.whole)}
+	text, line := d.text(t, "wait")
+	r.wait = d.duration(text, line, "wait")
+	d.want(t, text != "", `wait = "14d", how long after the change of an owner versions are hidden`)
+	text, _ = d.text(t, "changes")
+	d.want(t, text != "", `changes = "owners.csv", a file with a line "crate,time" for each owner`)
+	r.file = d.path(text)
+	d.rest(t)
+	d.f.policy.owners = r
+}

@@ -1,0 +1,193 @@
+// Package spdx evaluates licence expressions, the "license" of a Cargo.toml (SPDX 2.3,
+// annex D), against a list of licences. It reads what crates.io has: "/" is OR, as cargo had
+// it before there was SPDX, and operators may be lower case.
+//
+// An expression is whatever the author of a crate wrote. It is evaluated as it is read, in
+// time that grows with its length alone; github.com/github/go-spdx multiplies it out, which
+// takes 14 s of "(MIT OR ISC)" joined by AND sixteen times, and refuses the slash.
+package spdx
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Limits of an expression. Real ones have at most 200 bytes.
+const (
+	maxLength = 400
+	maxDepth  = 32 // of parentheses
+)
+
+// A List is the licences that are allowed.
+type List map[string]bool
+
+// NewList reads licences, each an id of SPDX, which may have a "+" or " WITH exception".
+func NewList(ids []string) (List, error) {
+	l := List{}
+	for _, id := range ids {
+		words := strings.Fields(strings.ToLower(id))
+		switch {
+		case len(words) == 1 && isID(words[0]):
+			l[current(words[0])] = true
+		case len(words) == 3 && words[1] == "with" && isID(words[0]) && isID(words[2]):
+			l[current(words[0])+" with "+words[2]] = true
+		default:
+			return nil, fmt.Errorf(`licence %.80q: want one id of SPDX, as "MIT" or "Apache-2.0 WITH LLVM-exception"`, id)
+		}
+	}
+	return l, nil
+}
+
+// Allows reports whether the terms of an expression can be met by licences of l alone. An
+// error says that it is no expression.
+func (l List) Allows(expression string) (bool, error) {
+	if len(expression) > maxLength {
+		return false, fmt.Errorf("licence has %d bytes, want at most %d", len(expression), maxLength)
+	}
+	p := parser{list: l, rest: expression}
+	p.next()
+	allowed := p.or()
+	if p.err == nil && p.word != "" {
+		p.fail()
+	}
+	if p.err != nil {
+		return false, fmt.Errorf("licence %.100q: %w", expression, p.err)
+	}
+	return allowed, nil
+}
+
+// A parser evaluates from left to right; word is what comes next, "" the end.
+type parser struct {
+	list  List
+	rest  string
+	word  string
+	depth int
+	err   error
+}
+
+func (p *parser) fail() {
+	if p.err == nil {
+		p.err = errors.New("it is no expression of SPDX")
+	}
+	p.word, p.rest = "", ""
+}
+
+// next takes the next word: a parenthesis, a slash, or what is between.
+func (p *parser) next() {
+	p.rest = strings.TrimLeft(p.rest, " \t\n")
+	n := strings.IndexAny(p.rest, " \t\n()/")
+	switch {
+	case n < 0:
+		n = len(p.rest)
+	case n == 0:
+		n = 1
+	}
+	p.word, p.rest = p.rest[:n], p.rest[n:]
+}
+
+// operator takes one if it comes next.
+func (p *parser) operator(name string) bool {
+	if strings.EqualFold(p.word, name) || name == "OR" && p.word == "/" {
+		p.next()
+		return true
+	}
+	return false
+}
+
+func (p *parser) or() bool {
+	allowed := p.and()
+	for p.operator("OR") {
+		allowed = p.and() || allowed
+	}
+	return allowed
+}
+
+func (p *parser) and() bool {
+	allowed := p.term()
+	for p.operator("AND") {
+		allowed = p.term() && allowed
+	}
+	return allowed
+}
+
+func (p *parser) term() bool {
+	if p.word == "(" {
+		if p.depth++; p.depth > maxDepth {
+			p.fail()
+			return false
+		}
+		p.next()
+		allowed := p.or()
+		if p.word != ")" {
+			p.fail()
+			return false
+		}
+		p.depth--
+		p.next()
+		return allowed
+	}
+	id := p.word
+	if !isID(id) {
+		p.fail()
+		return false
+	}
+	p.next()
+	if !p.operator("WITH") {
+		return p.list.has(id, "")
+	}
+	exception := p.word
+	if !isID(exception) {
+		p.fail()
+		return false
+	}
+	p.next()
+	return p.list.has(id, exception)
+}
+
+func isID(word string) bool {
+	for i := range len(word) {
+		c := word[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(".-:+", c) >= 0) {
+			return false
+		}
+	}
+	switch strings.ToLower(word) {
+	case "", "and", "or", "with":
+		return false
+	}
+	return true
+}
+
+// has reports whether a licence is in l. One "or later" may be taken as it is.
+func (l List) has(id, exception string) bool {
+	id = current(strings.ToLower(id))
+	if exception != "" {
+		exception = " with " + strings.ToLower(exception)
+	}
+	if l[id+exception] {
+		return true
+	}
+	if plain, later := strings.CutSuffix(id, "-or-later"); later {
+		return l[plain+"-only"+exception]
+	}
+	plain, later := strings.CutSuffix(id, "+")
+	return later && l[plain+exception]
+}
+
+// current is the id that GNU licences have since SPDX 3.0, of one in lower case.
+func current(id string) string {
+	family, _, _ := strings.Cut(id, "-")
+	switch family {
+	case "gpl", "lgpl", "agpl", "gfdl":
+	default:
+		return id
+	}
+	if plain, later := strings.CutSuffix(id, "+"); later {
+		return plain + "-or-later"
+	}
+	if strings.HasSuffix(id, "-only") || strings.HasSuffix(id, "-or-later") {
+		return id
+	}
+	return id + "-only"
+}
