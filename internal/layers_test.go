@@ -78,6 +78,7 @@ var floors = [][]string{
 		"internal/attest",
 		"internal/replica",
 		"internal/peer",
+		"internal/gitweb",
 	},
 	{
 		// what is held, and

@@ -23,11 +23,12 @@ const (
 	routePoints                 // /api/v1/snapshots, /api/v1/snapshots/2026-03-01
 	routeLog                    // /log/checkpoint, /log/tile/...
 	routePeers                  // /replicate/...: another handler's
+	routeGit                    // /git/...: another handler's, bodies of requests too
 	routeNone                   // a path of cargo's at which nothing can ever be
 	numberOfRoutes = iota
 )
 
-var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "search", "api", "snapshot", "api", "log", "replicate", "none"}
+var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "search", "api", "snapshot", "api", "log", "replicate", "git", "none"}
 
 // A target is what a path asks for.
 type target struct {
@@ -90,6 +91,9 @@ func parsePath(path string) target {
 	}
 	if strings.HasPrefix(path, "/replicate/") {
 		return target{route: routePeers}
+	}
+	if strings.HasPrefix(path, "/git/") {
+		return target{route: routeGit}
 	}
 	if rest, ok := strings.CutPrefix(path, "/crates/"); ok {
 		return parseCrate(rest)

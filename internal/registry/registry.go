@@ -17,6 +17,7 @@
 //	/snapshot/{point}/{ab/cd}/{name}
 //	/crates/{name}/{version}/{sha256}.crate   bytes that a version has or had
 //	/replicate/...                          bundles for other mirrors (package peer)
+//	/git/...                                the index for git (package gitweb)
 //	/policy/{name}/...                      all of the above as one policy shows it
 //	/api/v1/snapshots                       the days of the past that are kept
 //	/api/v1/snapshots/{point}               the commit that is served for it
@@ -49,7 +50,7 @@
 //
 // # Limits
 //
-// Only GET and HEAD. 10 s for the headers of a request, 32 KiB of them; 120 s
+// Only GET and HEAD, but below /git/. 10 s for the headers of a request, 32 KiB of them; 120 s
 // between requests; 30 s for each 64 KiB that a client takes; one range of a
 // crate file at a time; 100 streams on an HTTP/2 connection; as many
 // connections as [ServerConfig] says.
@@ -116,6 +117,9 @@ type Config struct {
 	// Peers gets every request below /replicate/, the path of PublicURL taken away. If
 	// nil, there is nothing.
 	Peers http.Handler
+	// Git gets every request below /git/, whatever its method, the path of PublicURL
+	// taken away. If nil, there is nothing.
+	Git http.Handler
 	// CacheSize is how many bytes of rendered index files are kept, a quarter of it
 	// for snapshots. If 0, 64 MiB.
 	CacheSize int64
@@ -142,6 +146,7 @@ type Handler struct {
 	mirror    Mirror
 	pages     http.Handler // may be nil
 	peers     http.Handler // may be nil
+	git       http.Handler // may be nil
 	publicURL publicurl.URL
 	logDir    string
 	log       *slog.Logger
@@ -161,7 +166,7 @@ type Handler struct {
 func New(cfg Config) *Handler {
 	size := cmp.Or(cfg.CacheSize, defaultCacheSize)
 	h := &Handler{
-		mirror: cfg.Mirror, pages: cfg.Pages, peers: cfg.Peers, log: cfg.Log, metrics: newMetrics(cfg.Mirror),
+		mirror: cfg.Mirror, pages: cfg.Pages, peers: cfg.Peers, git: cfg.Git, log: cfg.Log, metrics: newMetrics(cfg.Mirror),
 		publicURL: cfg.PublicURL, logDir: cfg.LogDir, cache: newCache(size - size/4), snapshots: newCache(size / 4),
 		kept: newKept(cfg.Gated, cfg.Private), clock: time.Now,
 	}
@@ -216,6 +221,10 @@ func (h *Handler) tellPanic(r *http.Request) {
 }
 
 func (h *Handler) answer(w *response, r *http.Request, t target) error {
+	if t.route == routeGit && h.git != nil {
+		h.git.ServeHTTP(w, r) // which takes POST, and bodies
+		return nil
+	}
 	if r.ContentLength != 0 {
 		endBody(w)
 	}

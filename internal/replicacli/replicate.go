@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/address"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/gitweb"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
@@ -107,6 +108,7 @@ func (cfg *replicateConfig) run(ctx context.Context, a *program.App) error {
 func (cfg *replicateConfig) source(ctx context.Context, job *replicate.Config, log *slog.Logger) (err error) {
 	if isAddress(cfg.from) {
 		job.From, err = address.OpenReader(ctx, cfg.from, address.Options{Log: log})
+		job.FromIndex = servedIndex(cfg.from)
 		return err
 	}
 	dirs := home.Dirs{Root: cfg.from}
@@ -120,6 +122,16 @@ func (cfg *replicateConfig) source(ctx context.Context, job *replicate.Config, l
 		return err
 	}
 	return nil
+}
+
+// servedIndex is where git fetches the index of a mirror that serve shows at an address;
+// empty: it is no such address.
+func servedIndex(from string) string {
+	base, ok := strings.CutSuffix(from, peer.Prefix)
+	if !ok || !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") {
+		return ""
+	}
+	return base + gitweb.Prefix + gitweb.IndexName
 }
 
 // destination has what comes pushed into a bucket.

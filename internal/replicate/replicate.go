@@ -49,7 +49,7 @@ import (
 // Config is what is brought home, and where to.
 type Config struct {
 	From      bucket.Reader
-	FromIndex string      // folder of the peer's index, if From is a folder; empty: none
+	FromIndex string      // URL or folder of the peer's index, for git, where its root names none; empty: none
 	Home      home.Config // of the mirror that is filled; its Bundles.Write is to be set
 	IndexURL  string      // the puller's own index; empty: what is here, or the peer's
 	Push      *push.Pusher

@@ -119,7 +119,8 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	pages := pages.New(pages.Config{Mirror: v, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Log: log})
 	defer pages.Close()
 	server.OnShutdown(pages.Close)
-	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Log: log})
+	git := cfg.gitHandler(log)
+	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: git, Log: log})
 	stopAdmin, err := cfg.serveAdmin(m, h, server, log)
 	if err != nil {
 		return errors.Join(err, server.Close())

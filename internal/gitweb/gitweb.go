@@ -1,0 +1,300 @@
+// Package gitweb lets git, and what has git in it, fetch from a mirror over HTTP: git's
+// smart protocol (gitprotocol-http(5)), versions 0 to 2, by "git upload-pack".
+//
+//	/git/index       the index as it is, with the days that are kept of its past
+//	                 (refs/clonecratesio/days/), for other mirrors
+//	/git/registry    a registry for cargo before 1.68, which speaks no sparse protocol;
+//	                 [Registry] makes it. With -git alone
+//
+// Nothing can be pushed, and nothing but HEAD, branches and days is shown.
+//
+// # Limits
+//
+// A request has at most 4 MiB, which is 80,000 commits that a client names, gzipped or
+// not. It is read whole, within a minute, before git is started; 32 at a time are. As
+// many gits run as the machine has cores; who waits longer than ten seconds for one is
+// asked to come again. An answer ends when the client takes nothing for half a minute,
+// and after an hour in any case. Git reads no configuration but that of the repository,
+// of which nothing is run (package git).
+package gitweb
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// Prefix begins the paths that the handler answers.
+const Prefix = "/git/"
+
+// What is served, below Prefix.
+const (
+	IndexName    = "index"
+	RegistryName = "registry"
+)
+
+// Limits: see the package comment.
+const (
+	maxRequest = 4 << 20
+	maxReading = 32
+	readTime   = time.Minute
+	waitTime   = 10 * time.Second
+	idleTime   = 30 * time.Second
+	wholeTime  = time.Hour
+)
+
+// Config of a [Handler].
+type Config struct {
+	Index string // the folder of the index
+	// Registry is the git directory of the registry, or says that there is none yet by
+	// an fs.ErrNotExist. If nil, there is none ever.
+	Registry func() (string, error)
+	Log      *slog.Logger // must not be nil
+}
+
+// Handler answers below [Prefix].
+type Handler struct {
+	cfg     Config
+	reading chan struct{} // a token for each request that is read
+	running chan struct{} // and for each git
+}
+
+// New returns a handler.
+func New(cfg Config) *Handler {
+	return &Handler{cfg: cfg, reading: make(chan struct{}, maxReading), running: make(chan struct{}, runtime.GOMAXPROCS(0))}
+}
+
+// refusal is an answer that is no pack.
+type refusal struct {
+	code int
+	text string
+}
+
+func (e *refusal) Error() string { return e.text }
+
+var (
+	errNoSuch   = &refusal{http.StatusNotFound, "There is nothing here to fetch: git finds this mirror's index at /git/index."}
+	errDumb     = &refusal{http.StatusForbidden, "This git is too old: this mirror speaks git's smart protocol alone."}
+	errPush     = &refusal{http.StatusForbidden, "This mirror is read-only: nothing can be pushed."}
+	errBusy     = &refusal{http.StatusServiceUnavailable, "Others fetch just now. Ask again in a moment."}
+	errTooLarge = &refusal{http.StatusRequestEntityTooLarge, "The request is too large. Fetch with less history."}
+	errUnclear  = &refusal{http.StatusBadRequest, "This is no request of git's."}
+	errFolder   = &refusal{http.StatusNotFound, "The index of this mirror is a plain folder, of which git fetches nothing."}
+	errNotYet   = &refusal{http.StatusServiceUnavailable, "The registry is being made. Ask again in some minutes."}
+)
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	err := h.answer(w, r)
+	var refused *refusal
+	switch {
+	case err == nil || r.Context().Err() != nil:
+	case errors.As(err, &refused):
+		if refused.code == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", "5")
+		}
+		http.Error(w, refused.text, refused.code)
+	default:
+		h.cfg.Log.Warn("a git client got no whole answer", "path", r.URL.Path, "err", err)
+		panic(http.ErrAbortHandler) // it must not take what it has for all there is
+	}
+}
+
+// answer finds out what is asked for.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request) error {
+	name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, Prefix), "/")
+	if name = strings.TrimSuffix(name, ".git"); name != IndexName && name != RegistryName {
+		return errNoSuch
+	}
+	switch {
+	case rest == "info/refs" && r.Method == http.MethodGet:
+		return h.advertise(w, r, name)
+	case rest == "git-upload-pack" && r.Method == http.MethodPost:
+		return h.pack(w, r, name)
+	case rest == "git-receive-pack":
+		return errPush
+	}
+	return errNoSuch
+}
+
+// repository opens what is served under a name.
+func (h *Handler) repository(name string) (*git.Repository, error) {
+	if name == RegistryName {
+		if h.cfg.Registry == nil {
+			return nil, &refusal{http.StatusNotFound, "This mirror serves no registry for git: its operator can, with serve -git."}
+		}
+		dir, err := h.cfg.Registry()
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, errNotYet
+		}
+		return &git.Repository{Dir: dir}, err
+	}
+	root, err := os.OpenRoot(h.cfg.Index)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, errNoSuch
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the index: %w", err)
+	}
+	defer root.Close()
+	dir, _ := git.Find(root)
+	if dir == "" {
+		return nil, errFolder
+	}
+	return &git.Repository{Dir: dir}, nil
+}
+
+// advertise tells a client what there is.
+func (h *Handler) advertise(w http.ResponseWriter, r *http.Request, name string) error {
+	switch r.URL.Query().Get("service") {
+	case "git-upload-pack":
+	case "git-receive-pack":
+		return errPush
+	default:
+		return errDumb
+	}
+	out := &answer{w: w, kind: "application/x-git-upload-pack-advertisement"}
+	p := git.Pack{Advertise: true, Version: version(r), In: strings.NewReader(""), Out: out}
+	if p.Version != "version=2" { // as git-http-backend has it
+		out.first = "001e# service=git-upload-pack\n0000"
+	}
+	return h.run(r.Context(), name, p)
+}
+
+// pack answers a client who says what it wants, and what it has.
+func (h *Handler) pack(w http.ResponseWriter, r *http.Request, name string) error {
+	if r.Header.Get("Content-Type") != "application/x-git-upload-pack-request" {
+		return errUnclear
+	}
+	body, err := h.read(w, r)
+	if err != nil {
+		return err
+	}
+	return h.run(r.Context(), name, git.Pack{
+		Version: version(r), In: bytes.NewReader(body),
+		Out: &answer{w: w, kind: "application/x-git-upload-pack-result"},
+	})
+}
+
+// version is the version of the protocol that a client asks for, if it is one of git's.
+func version(r *http.Request) string {
+	switch v := r.Header.Get("Git-Protocol"); v {
+	case "version=1", "version=2":
+		return v
+	}
+	return ""
+}
+
+// read reads a request whole.
+func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if !take(r.Context(), h.reading) {
+		return nil, errBusy
+	}
+	defer func() { <-h.reading }()
+	// A writer without deadlines is a test's.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime))
+	var from io.Reader = http.MaxBytesReader(w, r.Body, maxRequest)
+	switch r.Header.Get("Content-Encoding") {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader(from)
+		if err != nil {
+			return nil, errUnclear
+		}
+		from = z
+	default:
+		return nil, errUnclear
+	}
+	body, err := io.ReadAll(io.LimitReader(from, maxRequest+1))
+	switch {
+	case len(body) > maxRequest || errors.As(err, new(*http.MaxBytesError)):
+		return nil, errTooLarge
+	case err != nil:
+		return nil, errUnclear
+	}
+	return body, nil
+}
+
+// take waits for room, though not for long.
+func take(ctx context.Context, room chan struct{}) bool {
+	wait := time.NewTimer(waitTime)
+	defer wait.Stop()
+	select {
+	case room <- struct{}{}:
+		return true
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// run runs git. What git says of a request that makes no sense goes to the client.
+func (h *Handler) run(ctx context.Context, name string, p git.Pack) error {
+	repo, err := h.repository(name)
+	if err != nil {
+		return err
+	}
+	if !take(ctx, h.running) {
+		return errBusy
+	}
+	defer func() { <-h.running }()
+	ctx, cancel := context.WithTimeout(ctx, wholeTime)
+	defer cancel()
+	p.Idle = idleTime
+	out := p.Out.(*answer)
+	err = repo.ServePack(ctx, p, index.DaysRef+"/")
+	if err == nil {
+		return out.begin() // git had nothing to say
+	}
+	if !out.begun {
+		h.cfg.Log.Warn("git refused what a client asked for", "repository", name, "err", err)
+		return errUnclear
+	}
+	if out.broken { // the client went away
+		return nil
+	}
+	return err
+}
+
+// answer is an answer of git's, with its headers from the first byte on.
+type answer struct {
+	w      http.ResponseWriter
+	kind   string // Content-Type
+	first  string // what comes before git's own
+	begun  bool
+	broken bool // the client takes no more
+}
+
+func (a *answer) begin() error {
+	if a.begun {
+		return nil
+	}
+	a.begun = true
+	a.w.Header().Set("Content-Type", a.kind)
+	a.w.Header().Set("Cache-Control", "no-cache, max-age=0, must-revalidate")
+	_, err := io.WriteString(a.w, a.first)
+	return err
+}
+
+// Write implements io.Writer.
+func (a *answer) Write(p []byte) (n int, err error) {
+	if err = a.begin(); err == nil {
+		if n, err = a.w.Write(p); err == nil {
+			err = http.NewResponseController(a.w).Flush()
+		}
+	}
+	a.broken = a.broken || err != nil
+	return n, err
+}

@@ -1,0 +1,143 @@
+package gitweb
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+)
+
+// serveIndex serves an index of one crate, with a day that is kept and a reference that
+// is nobody's business.
+func serveIndex(t *testing.T) (url, dir string, reg *simreg.Registry) {
+	t.Helper()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("git is not installed")
+	}
+	dir = filepath.Join(t.TempDir(), "index.git")
+	reg = simreg.New(simreg.MustParse("foo 1.0.0\nbar 1.0.0")...)
+	commit(t, reg, dir)
+	indextest.Git(t, dir, "update-ref", index.DaysRef+"/2026-01-01", "HEAD")
+	indextest.Git(t, dir, "update-ref", "refs/secret/branch", "HEAD")
+	indextest.Git(t, dir, "config", "uploadpack.packObjectsHook", "touch hooked; exec")
+	s := httptest.NewServer(New(Config{Index: dir, Log: slog.New(slog.DiscardHandler)}))
+	t.Cleanup(s.Close)
+	return s.URL + Prefix, dir, reg
+}
+
+func commit(t *testing.T, reg *simreg.Registry, dir string) {
+	t.Helper()
+	if _, err := reg.CommitIndex(t.Context(), dir, "an update"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Each version of the protocol brings the same commits, whole or shallow, and what is
+// new; and shows the days, and no reference of others.
+func TestGitFetches(t *testing.T) {
+	url, dir, reg := serveIndex(t)
+	clones := map[string]string{}
+	for _, version := range []string{"0", "1", "2"} {
+		to := filepath.Join(t.TempDir(), "clone")
+		indextest.Git(t, dir, "-c", "protocol.version="+version, "clone", "--quiet", "--bare", "--depth=1", url+"index", to)
+		clones[version] = to
+	}
+	reg.Add(simreg.MustParse("foo 1.1.0")...)
+	commit(t, reg, dir)
+	want := indextest.Git(t, dir, "rev-parse", "HEAD")
+	for version, to := range clones {
+		indextest.Git(t, to, "-c", "protocol.version="+version, "fetch", "--quiet", "origin", "+HEAD:refs/heads/master", "+"+index.DaysRef+"/*:"+index.DaysRef+"/*")
+		if got := indextest.Git(t, to, "rev-parse", "master"); got != want {
+			t.Errorf("version %s: master is %s, want %s", version, got, want)
+		}
+		if lines := indextest.Git(t, to, "cat-file", "blob", "master:3/f/foo"); !strings.Contains(lines, `"vers":"1.1.0"`) {
+			t.Errorf("version %s: foo is %q", version, lines)
+		}
+		indextest.Git(t, to, "rev-parse", index.DaysRef+"/2026-01-01")
+		indextest.Git(t, to, "fsck", "--strict")
+	}
+	if refs := indextest.Git(t, dir, "ls-remote", url+"index.git"); strings.Contains(refs, "secret") {
+		t.Errorf("references of others are shown:\n%s", refs)
+	}
+	if hooked, _ := filepath.Glob(filepath.Join(dir, "hooked")); hooked != nil {
+		t.Error("a program that the repository names was run")
+	}
+	if out, err := exec.CommandContext(t.Context(), "git", "-C", dir, "push", "--quiet", url+"index", "HEAD:refs/heads/other").CombinedOutput(); err == nil {
+		t.Errorf("git push was let in: %s", out)
+	}
+}
+
+// What is no request of git's is refused with a bounded effort.
+func TestHostileRequests(t *testing.T) {
+	url, _, _ := serveIndex(t)
+	zeros := func(n int) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		z.Write(make([]byte, n))
+		z.Close()
+		return b.Bytes()
+	}
+	for _, tt := range []struct {
+		what, method, path, kind, encoding string
+		body                               []byte
+		want                               int
+	}{
+		{"another folder", "GET", "../etc/info/refs?service=git-upload-pack", "", "", nil, 404},
+		{"a name with dots", "GET", "index..git/info/refs?service=git-upload-pack", "", "", nil, 404},
+		{"no registry", "GET", "registry/info/refs?service=git-upload-pack", "", "", nil, 404},
+		{"the dumb protocol", "GET", "index/info/refs", "", "", nil, 403},
+		{"objects", "GET", "index/objects/info/packs", "", "", nil, 404},
+		{"HEAD", "GET", "index/HEAD", "", "", nil, 404},
+		{"a push", "GET", "index/info/refs?service=git-receive-pack", "", "", nil, 403},
+		{"a push with a body", "POST", "index/git-receive-pack", "", "", nil, 403},
+		{"no type", "POST", "index/git-upload-pack", "", "", nil, 400},
+		{"no packet lines", "POST", "index/git-upload-pack", requestType, "", []byte("hello world"), 400},
+		{"an unknown encoding", "POST", "index/git-upload-pack", requestType, "br", []byte("x"), 400},
+		{"half a gzip", "POST", "index/git-upload-pack", requestType, "gzip", zeros(100)[:20], 400},
+		{"too much", "POST", "index/git-upload-pack", requestType, "", make([]byte, maxRequest+1), 413},
+		{"a bomb", "POST", "index/git-upload-pack", requestType, "gzip", zeros(maxRequest + 1), 413},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), tt.method, url+tt.path, bytes.NewReader(tt.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", tt.kind)
+		r.Header.Set("Content-Encoding", tt.encoding)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Errorf("%s: %v", tt.what, err)
+			continue
+		}
+		text, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != tt.want {
+			t.Errorf("%s: %s %.100q, want %d", tt.what, resp.Status, text, tt.want)
+		}
+	}
+}
+
+const requestType = "application/x-git-upload-pack-request"
+
+// A plain folder says why nothing can be fetched from it.
+func TestPlainFolder(t *testing.T) {
+	s := httptest.NewServer(New(Config{Index: t.TempDir(), Log: slog.New(slog.DiscardHandler)}))
+	defer s.Close()
+	resp, err := http.Get(s.URL + Prefix + "index/info/refs?service=git-upload-pack")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 404 || !strings.Contains(string(text), "plain folder") {
+		t.Errorf("%s %s", resp.Status, text)
+	}
+}
