@@ -36,31 +36,37 @@ func (r *Repository) Head(ctx context.Context) (Revision, error) { return r.Revi
 
 // Revision returns the commit that a reference names. Errors: ErrUnborn.
 func (r *Repository) Revision(ctx context.Context, ref string) (Revision, error) {
-	// Without "^{commit}" nothing is looked up: the reference names no id, or it does.
-	_, err := r.Output(ctx, "rev-parse", "--verify", "--quiet", ref)
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
-		return Revision{}, ErrUnborn
-	}
-	var commit string
-	if err == nil {
-		commit, err = r.Output(ctx, "rev-parse", "--verify", ref+"^{commit}")
-	}
+	out, err := r.Output(ctx, "rev-list", "--max-count=1", "--format=%ct", ref, "--")
 	if err != nil {
-		return Revision{}, fmt.Errorf("reading %s: %w", ref, err)
+		return Revision{}, r.noRevision(ctx, ref, err)
 	}
+	commit, seconds, _ := strings.Cut(strings.TrimPrefix(out, "commit "), "\n")
 	if len(commit) != 2*len(ID{}) {
 		return Revision{}, fmt.Errorf("%s is %s: only repositories with SHA-1 ids are supported", ref, commit)
 	}
-	out, err := r.Output(ctx, "rev-list", "--max-count=1", "--format=%ct", commit)
-	if err != nil {
-		return Revision{}, fmt.Errorf("reading commit %s: %w", commit, err)
-	}
-	_, seconds, _ := strings.Cut(out, "\n") // the first line is "commit {id}"
 	unix, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil {
 		return Revision{}, fmt.Errorf("reading the date of commit %s: %w", commit, err)
 	}
 	return Revision{commit, time.Unix(unix, 0)}, nil
+}
+
+// noRevision says why a reference cannot be read. It is apart, because a server looks at
+// HEAD all the time: to start git once is enough as long as all is well.
+func (r *Repository) noRevision(ctx context.Context, ref string, listing error) error {
+	// Without "^{commit}" nothing is looked up: the reference names no id, or it does.
+	_, err := r.Output(ctx, "rev-parse", "--verify", "--quiet", ref)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
+		return ErrUnborn
+	}
+	commit := ""
+	if err == nil {
+		commit, err = r.Output(ctx, "rev-parse", "--verify", ref+"^{commit}")
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", ref, err)
+	}
+	return fmt.Errorf("reading commit %s: %w", commit, listing)
 }
 
 // EachCommit calls fn for the commits that "git rev-list" finds with some arguments,

@@ -50,16 +50,13 @@ func (u *updater) ownGitDir(ctx context.Context, work *git.Porcelain, bare bool)
 			return "", &ForeignError{"its .git is a file, as linked worktrees and submodules have it", elsewhere}
 		}
 	}
-	gitDir, err := work.Run(ctx, "rev-parse", "--absolute-git-dir")
+	answers, err := work.Run(ctx, "rev-parse", "--is-bare-repository", "--absolute-git-dir")
 	if err != nil {
 		return "", err
 	}
+	isBare, gitDir, _ := strings.Cut(answers, "\n") // a path may have line breaks, so it is last
 	if !sameFile(gitDir, want) {
 		return "", &ForeignError{"git takes it for a part of " + gitDir, elsewhere}
-	}
-	isBare, err := work.Run(ctx, "rev-parse", "--is-bare-repository")
-	if err != nil {
-		return "", err
 	}
 	if isBare != fmt.Sprint(bare) {
 		return "", &ForeignError{"it is the git directory of a working tree elsewhere (core.bare is " + isBare + ")", elsewhere}
