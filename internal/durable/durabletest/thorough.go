@@ -3,6 +3,7 @@ package durabletest
 import (
 	"flag"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -24,4 +25,21 @@ func Every(n int, rnd *rand.Rand) (first, step int) {
 		return rand.IntN(n), n
 	}
 	return rnd.IntN(n), n
+}
+
+// Sample returns n of the cases of a test that is run all the time, in their order and
+// chosen by chance; all of them if the test is thorough. It is for cases of which each
+// goes the same way on other ground: the names of subtests tell which were tried.
+func Sample[T any](n int, cases []T) []T {
+	if *Thorough || n >= len(cases) {
+		return cases
+	}
+	var some []T
+	chosen := rand.Perm(len(cases))[:n]
+	for i, c := range cases {
+		if slices.Contains(chosen, i) {
+			some = append(some, c)
+		}
+	}
+	return some
 }

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
@@ -70,6 +73,9 @@ var kinds = map[string]func(*testing.T, *upstream){
 		indextest.Git(t, t.TempDir(), "clone", "-q", "--depth=1", "file://"+u.Git, u.dir)
 	},
 }
+
+// someKinds are n of them, all if the test is thorough.
+func someKinds(n int) []string { return durabletest.Sample(n, slices.Sorted(maps.Keys(kinds))) }
 
 func openIndex(t *testing.T, dir string) *index.Index {
 	t.Helper()

@@ -3,13 +3,16 @@ package clone
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
@@ -39,7 +42,7 @@ func TestA23ForeignRepository(t *testing.T) {
 		indextest.Git(t, u.dir, "commit", "-q", "-m", "mine")
 	}
 	const url = true
-	for name, test := range map[string]struct {
+	repositories := map[string]struct {
 		make func(t *testing.T, u *upstream)
 		url  bool // upstream's is asked for
 		want string
@@ -125,7 +128,9 @@ func TestA23ForeignRepository(t *testing.T) {
 			project(t, filepath.Dir(u.dir), indextest.Tree{"main.rs": "fn main() {}"})
 			indextest.WriteFile(t, filepath.Join(u.dir, ".git", "HEAD"), "ref: refs/heads/master\n")
 		}, url, "not a git repository"},
-	} {
+	}
+	for _, name := range durabletest.Sample(8, slices.Sorted(maps.Keys(repositories))) {
+		test := repositories[name]
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, "foo 1.0.0\nserde 1.0.0")
 			u.Commit()
@@ -233,7 +238,7 @@ func TestA23Environment(t *testing.T) {
 // TestA23ProvedRepositories: clones that others made of the index are followed, and
 // marked with the first move.
 func TestA23ProvedRepositories(t *testing.T) {
-	for name, options := range map[string][]string{
+	clones := map[string][]string{
 		"v1.1.0":             nil,
 		"v1.1.0, shallow":    {"--depth=1"},
 		"bare":               {"--bare"},
@@ -241,7 +246,9 @@ func TestA23ProvedRepositories(t *testing.T) {
 		"with another name":  {"--origin=crates-io"},
 		"cut off":            {"--no-checkout"},
 		"without a checkout": {"--no-checkout", "--depth=1"},
-	} {
+	}
+	for _, name := range durabletest.Sample(3, slices.Sorted(maps.Keys(clones))) {
+		options := clones[name]
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, "foo 1.0.0\nbar 1.0.0")
 			u.Commit()
