@@ -94,6 +94,7 @@ var floors = [][]string{
 		"internal/home",
 		"internal/diff",
 		"internal/index/clone",
+		"internal/policy/age",
 	},
 	{
 		// where crates come from,

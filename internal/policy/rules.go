@@ -80,7 +80,8 @@ func (p *Policy) judgeAge(j *judgement, s *Subject, now time.Time) {
 func (s *Subject) born() (from time.Time, known bool) {
 	from = s.Published
 	first := s.Seen.First
-	if !first.IsZero() && (from.IsZero() || from.After(first) || !s.Seen.After.IsZero() && !from.After(s.Seen.After)) {
+	forged := !s.Seen.After.IsZero() && (from.After(first) || !from.After(s.Seen.After))
+	if !first.IsZero() && (from.IsZero() || forged) {
 		from = first
 	}
 	if from.IsZero() {
