@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	pathpkg "path"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /crates/{name}/{version}/download", s.serveDownload)
 	mux.HandleFunc("GET /hop/{left}/{name}/{file}", s.serveHop)
 	mux.HandleFunc("GET /index/{path...}", s.serveIndex)
+	mux.HandleFunc("GET /rss/updates.xml", s.serveRSS)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if !s.enter() {
 			panic(http.ErrAbortHandler)
@@ -118,6 +120,13 @@ func (s *Server) serveIndex(w http.ResponseWriter, req *http.Request) {
 	s.reg.script.requestIndex()
 	path := req.PathValue("path")
 	data, err := s.reg.IndexFile(path)
+	if f := s.reg.script.indexFault(pathpkg.Base(path)); f != nil && f.Kind == Status {
+		answerStatus(w, f)
+		return
+	} else if f != nil {
+		s.damage(w, req, data, f)
+		return
+	}
 	if err != nil {
 		s3Error(w, http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
 		return

@@ -32,6 +32,7 @@ type record struct {
 	spec     Version
 	revision int
 	text     []byte // of its line; nil: made from spec
+	added    time.Time
 	once     sync.Once
 	sum      crate.Checksum // of the crate file, once it was needed
 }
@@ -67,7 +68,7 @@ func (r *Registry) Add(versions ...Version) {
 		if r.records[id] != nil {
 			panic(fmt.Sprintf("simreg: adding %s, which was there", id))
 		}
-		rec := &record{spec: v}
+		rec := &record{spec: v, added: time.Now()}
 		r.records[id] = rec
 		path := crate.IndexPath(v.Name)
 		r.files[path] = append(r.files[path], rec)

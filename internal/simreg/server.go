@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg/cert"
 )
 
 // Options says how a registry is served. The zero value is plain HTTP/1.1 over
@@ -34,6 +36,7 @@ type Options struct {
 type Server struct {
 	BaseURL  string         // of crate files: BaseURL/{name}/{name}-{version}.crate
 	IndexURL string         // of the sparse index, with the trailing slash
+	FeedURL  string         // of the feed of new versions
 	Roots    *x509.CertPool // nil without TLS
 
 	reg  *Registry
@@ -55,7 +58,15 @@ func (r *Registry) Start(opts Options) (*Server, error) {
 	opts.TLS = opts.TLS || opts.HTTP2
 	s := &Server{reg: r, opts: opts, addr: "127.0.0.1:0", quit: make(chan struct{})}
 	if opts.TLS {
-		if err := s.makeCertificate(); err != nil {
+		hosts := []string{"127.0.0.1", "localhost", pipeAddr{}.String()}
+		if opts.CertHost != "" {
+			hosts = []string{opts.CertHost}
+		}
+		if opts.CertExpires.IsZero() {
+			opts.CertExpires = time.Now().Add(time.Hour)
+		}
+		var err error
+		if s.cert, s.Roots, err = cert.New(hosts, opts.CertExpires); err != nil {
 			return nil, fmt.Errorf("starting the simulated registry: %w", err)
 		}
 	}
@@ -66,7 +77,7 @@ func (r *Registry) Start(opts Options) (*Server, error) {
 	if opts.TLS {
 		origin = "https://" + s.addr
 	}
-	s.BaseURL, s.IndexURL = origin+"/crates", origin+"/index/"
+	s.BaseURL, s.IndexURL, s.FeedURL = origin+"/crates", origin+"/index/", origin+"/rss/updates.xml"
 	r.mu.Lock()
 	r.dl = s.BaseURL
 	r.mu.Unlock()

@@ -1,0 +1,215 @@
+// Package feed reads what names the crates of an index, or those of which there is
+// something new, for whoever reads an index that has no list of its own: that is how
+// a sparse one is.
+//
+//   - The RSS feed of new versions that crates.io has at
+//     https://static.crates.io/rss/updates.xml: the last hour, and 100 items at least
+//     (crates.io, rss.rs).
+//   - crates.csv in the database dump of crates.io, https://static.crates.io/db-dump.tar.gz,
+//     made once a day.
+//   - The tree of an index in git, however old, or a plain folder.
+//   - A file with a name a line.
+//
+// # Limits
+//
+// A feed has at most 8 MiB and 20,000 items, a list at most 4 million names, a file of a dump
+// 64 GiB, a line of it 1 MiB. What comes is told of one by one and not kept.
+package feed
+
+import (
+	"archive/tar"
+	"bufio"
+	"compress/gzip"
+	"context"
+	"encoding/csv"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+const (
+	MaxRSS   = 8 << 20 // bytes
+	maxItems = 20_000
+	maxNames = 4_000_000
+	maxDump  = 64 << 30 // bytes, unpacked
+	maxLine  = 1 << 20  // bytes
+)
+
+// An Item says that a version was published.
+type Item struct {
+	crate.ID
+	At time.Time
+}
+
+// ReadRSS reads a feed of new versions. Items that name no version are left out.
+func ReadRSS(r io.Reader) (items []Item, err error) {
+	dec := xml.NewDecoder(io.LimitReader(r, MaxRSS))
+	dec.Strict = true
+	channel := false
+	for {
+		token, err := dec.Token()
+		if err == io.EOF && channel {
+			return items, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the feed: %w", err)
+		}
+		start, ok := token.(xml.StartElement)
+		switch {
+		case !ok:
+		case start.Name.Local == "channel":
+			channel = true
+		case start.Name.Local == "item":
+			if len(items) == maxItems {
+				return nil, fmt.Errorf("reading the feed: more than %d items", maxItems)
+			}
+			var raw struct {
+				Name    string `xml:"https://crates.io/ name"`
+				Version string `xml:"https://crates.io/ version"`
+				Date    string `xml:"pubDate"`
+			}
+			if err := dec.DecodeElement(&raw, &start); err != nil {
+				return nil, fmt.Errorf("reading the feed: %w", err)
+			}
+			item := Item{ID: crate.ID{Name: raw.Name, Version: raw.Version}}
+			if item.At, err = time.Parse(time.RFC1123Z, raw.Date); err != nil {
+				item.At, err = time.Parse(time.RFC1123, raw.Date)
+			}
+			if err == nil && item.Check() == nil {
+				items = append(items, item)
+			}
+		}
+	}
+}
+
+// EachInList calls fn for the names in a text, one a line; what follows "@" is a
+// requirement and is left out, and # begins a comment.
+func EachInList(r io.Reader, fn func(name string) error) error {
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		name, _, _ := strings.Cut(line, "@")
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		if err := each(name, n, fn); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+func each(name string, n int, fn func(string) error) error {
+	if n > maxNames {
+		return fmt.Errorf("more than %d lines", maxNames)
+	}
+	if err := crate.CheckName(name); err != nil {
+		return fmt.Errorf("line %d: %w", n, err)
+	}
+	return fn(name)
+}
+
+// EachInDump calls fn for the names in crates.csv of a database dump, a .tar.gz. It
+// returns when the dump was made, as its first file says it.
+func EachInDump(r io.Reader, fn func(name string) error) (made time.Time, err error) {
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return made, err
+	}
+	for files := tar.NewReader(io.LimitReader(z, maxDump)); ; {
+		h, err := files.Next()
+		if err == io.EOF {
+			return made, errors.New("there is no crates.csv in the dump")
+		}
+		if err != nil {
+			return made, err
+		}
+		if made.IsZero() || h.ModTime.Before(made) {
+			made = h.ModTime
+		}
+		if path.Base(h.Name) == "crates.csv" {
+			if err := eachInCSV(files, fn); err != nil {
+				return made, fmt.Errorf("crates.csv: %w", err)
+			}
+			return made, nil
+		}
+	}
+}
+
+func eachInCSV(r io.Reader, fn func(name string) error) error {
+	rows := csv.NewReader(&boundedLines{src: bufio.NewReader(r)})
+	rows.ReuseRecord = true
+	head, err := rows.Read()
+	if err != nil {
+		return err
+	}
+	at := slices.Index(head, "name")
+	if at < 0 {
+		return errors.New(`it has no column "name"`)
+	}
+	for n := 1; ; n++ {
+		row, err := rows.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(row[at], n, fn); err != nil {
+			return err
+		}
+	}
+}
+
+// boundedLines is a reader without the long lines with which a csv.Reader would
+// fill the memory.
+type boundedLines struct {
+	src  *bufio.Reader
+	line int // bytes since the last line break
+}
+
+func (b *boundedLines) Read(p []byte) (int, error) {
+	n, err := b.src.Read(p)
+	for _, c := range p[:n] {
+		if b.line++; c == '\n' {
+			b.line = 0
+		}
+		if b.line > maxLine {
+			return 0, fmt.Errorf("a line has more than %d bytes", maxLine)
+		}
+	}
+	return n, err
+}
+
+// EachInIndex calls fn for the names of the crates in an index, a folder or a git
+// repository, and returns when that was what it is; zero: it does not say.
+func EachInIndex(ctx context.Context, dir string, fn func(name string) error) (made time.Time, err error) {
+	ix, err := index.Open(ctx, dir, index.Options{})
+	if err != nil {
+		return made, err
+	}
+	defer func() { err = errors.Join(err, ix.Close()) }()
+	var told error
+	for _, err := range ix.Crates(ctx, func(file index.File) bool {
+		if name := path.Base(file.Path); told == nil && crate.CheckName(name) == nil {
+			told = fn(name)
+		}
+		return false // its lines are no matter
+	}) {
+		if err != nil {
+			return made, err
+		}
+	}
+	if told != nil {
+		return made, told
+	}
+	return ix.CommitTime(), nil
+}
