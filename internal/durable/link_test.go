@@ -92,3 +92,79 @@ func TestLinkAcrossFileSystems(t *testing.T) {
 		t.Errorf("the file reads %q, %v", data, err)
 	}
 }
+
+// A file of a batch can be a file of elsewhere: linked, it is that file, whose bytes are
+// made durable without it being opened for writing; cloned, it has its bytes. What
+// cannot be had is refused before anything has changed.
+func TestStagedFromElsewhere(t *testing.T) {
+	for _, when := range []durable.Durability{durable.Together, durable.PerFile} {
+		dir := t.TempDir()
+		disk, err := durable.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer disk.Close()
+		if err := os.WriteFile(filepath.Join(dir, "source"), []byte("crate"), 0o444); err != nil {
+			t.Fatal(err)
+		}
+		source, err := disk.Open("source")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer source.Close()
+		b := durable.NewBatch(disk, "tmp", when)
+		if err := b.Clear(); err != nil {
+			t.Fatal(err)
+		}
+		linked, err := b.Create()
+		if err == nil {
+			err = linked.Link(source)
+		}
+		if err == nil {
+			err = linked.Finish("linked")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := b.Create()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Link(memFile(t)); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("a file of another disk: %v", err)
+		}
+		if err := other.Clone(source); errors.Is(err, errors.ErrUnsupported) {
+			_, err = other.Write([]byte("crate"))
+			if err != nil {
+				t.Errorf("a file that could not be cloned cannot be written to: %v", err)
+			}
+		} else if err != nil {
+			t.Error(err)
+		}
+		if err := other.Finish("other"); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Commit(t.Context(), []*durable.Staged{linked, other}, disk.Publish); err != nil || linked.Err != nil || other.Err != nil {
+			t.Fatal(err, linked.Err, other.Err)
+		}
+		same, err := disk.Stat("linked")
+		if was, statErr := source.Stat(); err != nil || statErr != nil || !os.SameFile(was, same) {
+			t.Errorf("linked is another file (%v)", err)
+		}
+		if data, err := durable.ReadFile(disk, "other", 10); err != nil || string(data) != "crate" {
+			t.Errorf("other is %q, %v", data, err)
+		}
+		if left, err := os.ReadDir(filepath.Join(dir, "tmp", "1")); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+	}
+}
+
+// memFile is a file of a disk that shares nothing.
+func memFile(t *testing.T) durable.File {
+	f, err := durabletest.NewMem().Create("f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}

@@ -17,6 +17,7 @@ type Staged struct {
 	file       File   // nil once it is finished or discarded
 	turn       uint64 // when it was finished
 	synced     bool   // by itself
+	linked     bool   // it is a file of elsewhere, which is not ours to write to
 
 	// Err is why it did not get its name, once Commit has returned nil.
 	Err error
@@ -74,11 +75,31 @@ func (b *Batch) StageFound(name string) *Staged {
 	return &Staged{batch: b, name: name, turn: b.nextTurn()}
 }
 
+// Clone makes a file that has nothing yet share the bytes of another one, see
+// [Clone] and its errors.
+func (f *Staged) Clone(from File) error { return Clone(f.file, from) }
+
+// Link makes a file that has nothing yet another one, whose bytes need not be durable:
+// a hard link, see [Link] and its errors. Nothing can be written to it then; if it
+// fails with errors.ErrUnsupported, everything can.
+func (f *Staged) Link(to File) error {
+	linked, err := f.batch.newStaged(func(temp string) (File, error) { return nil, Link(to, f.batch.fsys, temp) })
+	if err != nil {
+		return err
+	}
+	err = f.Discard()
+	f.temp, f.linked = linked.temp, true
+	return err
+}
+
 // Write implements io.Writer.
 func (f *Staged) Write(p []byte) (int, error) { return f.file.Write(p) }
 
 // ReadAt implements io.ReaderAt.
 func (f *Staged) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt(p, off) }
+
+// Stat describes what was written so far.
+func (f *Staged) Stat() (fs.FileInfo, error) { return f.file.Stat() }
 
 // Reset takes back what was written.
 func (f *Staged) Reset() error {
@@ -94,10 +115,14 @@ func (f *Staged) Reset() error {
 // full disk no earlier.)
 func (f *Staged) Finish(name string) (err error) {
 	if b := f.batch; b.when == PerFile || b.when == Together && b.each.Load() {
-		err = f.file.Sync()
+		if f.linked {
+			err = f.sync()
+		} else {
+			err = f.file.Sync()
+		}
 		f.synced = true
 	}
-	if err == nil {
+	if err == nil && !f.linked {
 		err, f.file = f.file.Close(), nil
 	}
 	if err != nil {
@@ -129,6 +154,9 @@ func (f *Staged) sync() error {
 	}
 	if f.temp == "" {
 		return SyncFile(f.batch.fsys, f.name)
+	}
+	if f.linked {
+		return SyncFile(f.batch.fsys, f.temp)
 	}
 	file, err := f.batch.fsys.Append(f.temp) // some systems sync only files open for writing
 	if err != nil {

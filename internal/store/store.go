@@ -161,6 +161,20 @@ type Spill interface {
 	Discard() error // gives it up; after Put it does nothing
 }
 
+// Sharer is a Spill that can be a file of elsewhere without its bytes being copied.
+// Both methods are for a spill that has nothing yet, and fail with
+// errors.ErrUnsupported where only a copy can be had; then it still has nothing and
+// can be written to.
+type Sharer interface {
+	Spill
+	// Clone makes it share what f has now, and returns how much that is: what f becomes
+	// later does not show.
+	Clone(f durable.File) (size int64, err error)
+	// Link makes it f itself, of size bytes: what is written to f from then on changes
+	// what is stored.
+	Link(f durable.File, size int64) error
+}
+
 // Writer takes crates. Its methods may be called concurrently.
 type Writer interface {
 	NewSpill() (Spill, error)

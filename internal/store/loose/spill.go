@@ -7,6 +7,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
+var _ store.Sharer = (*spill)(nil)
+
 // spill is a file in tmp/ on its way to a final name. It belongs to one
 // goroutine until Put takes it.
 type spill struct {
@@ -30,6 +32,27 @@ func (sp *spill) Write(p []byte) (int, error) {
 	n, err := sp.Staged.Write(p)
 	sp.size += int64(n)
 	return n, err
+}
+
+// Clone implements store.Sharer.
+func (sp *spill) Clone(f durable.File) (size int64, err error) {
+	if err := sp.Staged.Clone(f); err != nil {
+		return 0, err
+	}
+	info, err := sp.Stat() // of the clone: f may have grown meanwhile
+	if err == nil {
+		sp.size = info.Size()
+	}
+	return sp.size, err
+}
+
+// Link implements store.Sharer.
+func (sp *spill) Link(f durable.File, size int64) error {
+	err := sp.Staged.Link(f)
+	if err == nil {
+		sp.size = size
+	}
+	return err
 }
 
 // Reset implements store.Spill.
