@@ -35,6 +35,7 @@ var floors = [][]string{
 		"internal/replicacli",
 		"internal/signcli",
 		"internal/airgapcli",
+		"internal/treecli",
 	},
 	{
 		// what commands stand in
@@ -79,6 +80,7 @@ var floors = [][]string{
 		"internal/replica",
 		"internal/peer",
 		"internal/gitweb",
+		"internal/importtree",
 	},
 	{
 		// what is held, and

@@ -16,6 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replicacli"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/servecli"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signcli"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/treecli"
 )
 
 // App is the commands in their surroundings; the zero value is in the real ones.
@@ -43,7 +44,7 @@ func Root(a *App) *cli.Command {
 		Suggest:               true,
 		Commands: []*cli.Command{
 			demoCommand(a), syncCommand(a), planCommand(a), downloadCommand(a, "download"), sidecarsCommand(a, "sidecars"),
-			extractCommand(a, "extract"), servecli.Serve(&a.App, exitCodesHelp), exportCommand(a), airgapcli.Import(&a.App, helpText("import", "exit-codes")), doctorCommand(a), statusCommand(a), diffCommand(a), verifyCommand(a), inspectCommand(a),
+			extractCommand(a, "extract"), servecli.Serve(&a.App, exitCodesHelp), exportCommand(a), airgapcli.Import(&a.App, helpText("import", "exit-codes")), treecli.ImportTree(&a.App, exitCodesHelp), doctorCommand(a), statusCommand(a), diffCommand(a), verifyCommand(a), inspectCommand(a),
 			reindexCommand(a), replicacli.Replicate(&a.App), pruneCommand(a), repackCommand(a), fleetcli.Work(&a.App), fleetcli.Worker(&a.App), quarantineCommand(a), acceptCommand(a),
 			signcli.Key(&a.App), attestCommand(a), signcli.Prove(&a.App, exitCodesHelp), signcli.Check(&a.App),
 		},

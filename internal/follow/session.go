@@ -99,7 +99,7 @@ func (s *Session) Run(ctx context.Context, job mirror.Config) (*mirror.Summary, 
 	if job.Fetch == nil {
 		job.Fetch = s.Client
 	}
-	if s.Bundles != nil {
+	if job.OldBundles == nil && s.Bundles != nil {
 		job.OldBundles = s.Bundles
 	}
 	job.Store, job.Catalog, job.Manifest, job.State = s.Store, s.Catalog, cmp.Or(s.cfg.Stream, s.Manifest), s.State
