@@ -20,8 +20,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
@@ -38,12 +38,17 @@ func main() {
 	size := flag.Int("size", 2048, "mean size of a crate file, bytes")
 	dir := flag.String("dir", "", "work in this folder, which is to be empty")
 	program := flag.String("program", "", "clonecratesio, built before")
+	again := flag.Bool("again", false, "only what is new once more, in a folder where this ran before")
 	flag.Parse()
 	if *dir == "" || *program == "" {
 		log.Fatal("give -dir and -program")
 	}
 	b := &bench{dir: *dir, program: *program, size: *size, random: rand.NewChaCha8([32]byte{7}), sums: map[version][32]byte{}}
-	if err := b.run(*n); err != nil {
+	run := func() error { return b.run(*n) }
+	if *again {
+		run = b.again
+	}
+	if err := run(); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -101,6 +106,21 @@ func (b *bench) run(n int) error {
 		return err
 	}
 	return b.step("import once more", "import", "-mirror", b.path("far"), "-from", b.path("part"), "-unsigned")
+}
+
+// again carries what is new once more.
+func (b *bench) again() error {
+	if err := os.RemoveAll(b.path("part")); err != nil {
+		return err
+	}
+	if err := b.step("import -undo", "import", "-mirror", b.path("far"), "-undo"); err != nil {
+		return err
+	}
+	if err := b.step("export -since 1", "export", "-mirror", b.path("near"), "-to", b.path("part"), "-since", "1"); err != nil {
+		return err
+	}
+	fmt.Printf("carried: %d bytes\n", sizeOf(b.path("part")))
+	return b.step("import", "import", "-mirror", b.path("far"), "-from", b.path("part"), "-unsigned")
 }
 
 // publish makes versions, and the lines of the crates that they are of.
@@ -216,13 +236,49 @@ func (b *bench) step(name string, args ...string) error {
 	cmd := exec.Command(b.program, append(args, "-log-level", "error")...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	begun := time.Now()
-	err := cmd.Run()
-	took := time.Since(begun)
-	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		cpu := time.Duration(r.Utime.Nano() + r.Stime.Nano())
-		fmt.Printf("%-20s %8.1f s, %8.1f s of processors, %d MiB\n", name, took.Seconds(), cpu.Seconds(), r.Maxrss>>10)
+	if err := cmd.Start(); err != nil {
+		return err
 	}
+	done := make(chan struct{})
+	memory := make(chan [2]int64)
+	go func() { memory <- watch(cmd.Process.Pid, done) }()
+	err := cmd.Wait()
+	took := time.Since(begun)
+	close(done)
+	most := <-memory
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime() // of what it has run, too
+	fmt.Printf("%-20s %8.1f s, %8.1f s of processors, %d MiB, git %d MiB\n", name, took.Seconds(), cpu.Seconds(), most[0]>>10, most[1]>>10)
 	return err
+}
+
+// watch returns the most memory that a process had, and those that it has run, in KiB each.
+func watch(pid int, done <-chan struct{}) (most [2]int64) {
+	for {
+		select {
+		case <-done:
+			return most
+		case <-time.After(20 * time.Millisecond):
+		}
+		most[0] = max(most[0], peak(pid))
+		lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+		for _, name := range lists {
+			list, _ := os.ReadFile(name)
+			for child := range strings.FieldsSeq(string(list)) {
+				if n, err := strconv.Atoi(child); err == nil {
+					most[1] = max(most[1], peak(n))
+				}
+			}
+		}
+	}
+}
+
+// peak is the most memory that a process had, in KiB; 0: it has ended.
+func peak(pid int) int64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	_, after, _ := strings.Cut(string(text), "VmHWM:")
+	var kib int64
+	_, _ = fmt.Sscanf(after, "%d kB", &kib)
+	return kib
 }
 
 func sizeOf(dir string) (sum int64) {

@@ -144,6 +144,9 @@ func (in *incoming) check(commit string) (err error) {
 	if in.header, err = readFor(r, commit); err != nil {
 		return err
 	}
+	if err := in.keepHistory(); err != nil {
+		return err
+	}
 	for _, id := range in.header.Since {
 		if _, err := in.repo.Revision(in.ctx, id+"^{commit}"); errors.Is(err, git.ErrUnborn) {
 			return &BaseError{id}
@@ -152,6 +155,27 @@ func (in *incoming) check(commit string) (err error) {
 		}
 	}
 	return checkPack(r)
+}
+
+// keepHistory makes no end of history of a commit that is here with what was before it, which
+// git would throw away: a bundle may come from anybody, or from a clone that begins later.
+func (in *incoming) keepHistory() error {
+	ends, err := shallow(filepath.Join(in.repo.Dir, "shallow"))
+	if err != nil {
+		return err
+	}
+	var new []string
+	for _, id := range in.header.Shallow {
+		_, err := in.repo.Revision(in.ctx, id+"^{commit}")
+		switch {
+		case errors.Is(err, git.ErrUnborn) || err == nil && ends[id]:
+			new = append(new, id)
+		case err != nil:
+			return err
+		}
+	}
+	in.header.Shallow = new
+	return nil
 }
 
 // unpack has git read the pack into the quarantine, and check it there. It returns the
@@ -169,7 +193,7 @@ func (in *incoming) unpack(guarded *git.Porcelain) (name string, err error) {
 		return "", err
 	}
 	if !empty {
-		said, err := guarded.Take(in.ctx, r, "-c", "pack.threads=1", "index-pack", "--stdin", "--fix-thin", "--strict")
+		said, err := guarded.Take(in.ctx, r, "-c", "pack.threads=1", "-c", "core.deltaBaseCacheLimit=64m", "-c", "core.packedGitLimit=64m", "-c", "core.packedGitWindowSize=4m", "index-pack", "--stdin", "--fix-thin", "--strict")
 		if err != nil {
 			return "", err
 		}

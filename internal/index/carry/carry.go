@@ -12,13 +12,15 @@
 //	{commit} refs/heads/master\n                    the index; one
 //	{commit} refs/clonecratesio/days/YYYY-MM-DD\n   the last commit of a day that is kept
 //	{commit} refs/clonecratesio/shallow/{commit}\n  history ends here: its parents are not carried
+//	                                                (where they are on the other side, it goes on)
 //	\n
 //	a pack, thin if there are prerequisites
 //
-// Commits are 40 lower-case hexadecimal digits. All days that are kept are named each
-// time, those of commits that the other side has as well. A prerequisite need not be an
-// ancestor of what is carried: where upstream squashed its history, the new commit has
-// no parent, and what its files share with the old ones is not carried all the same.
+// Commits are 40 lower-case hexadecimal digits. Of the days that are kept those are named
+// that no prerequisite leads to: of the others the other side has what it had. A
+// prerequisite need not be an ancestor of what is carried: where upstream squashed its
+// history, the new commit has no parent, and what its files share with the old ones is not
+// carried all the same.
 //
 // Stock git cannot clone from a bundle that begins where history was cut off, since it
 // knows nothing of the last kind of reference.

@@ -189,6 +189,15 @@ func TestRefused(t *testing.T) {
 	if err := errors.Join(p.apply(second, now), p.apply(third, last)); err != nil {
 		t.Error(err)
 	}
+	// History that is here does not end because a bundle says so.
+	before = said(t, p.far)
+	end := bytes.Replace(third, []byte("\n\n"), []byte("\n"+last+" refs/clonecratesio/shallow/"+last+"\n\n"), 1)
+	if err := p.apply(end, last); err != nil {
+		t.Error(err)
+	}
+	if got := indextest.Git(t, p.far, "rev-list", "--count", "HEAD"); got != "3" || said(t, p.far) != before {
+		t.Errorf("%s commits, want 3", got)
+	}
 }
 
 // TestCheck: what Apply would refuse Check refuses, and leaves no trace, whether there is an

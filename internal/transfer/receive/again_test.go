@@ -164,6 +164,36 @@ func TestPlanBesideBegun(t *testing.T) {
 	}
 }
 
+// TestNoWay: why there is nothing to go back to is told, and nothing is made or changed.
+func TestNoWay(t *testing.T) {
+	w := newWorld(t)
+	medium := filepath.Join(w.dir, "medium")
+	refused := func(want string) {
+		t.Helper()
+		before := tree(t, w.far.Root)
+		if _, err := Back(t.Context(), w.config()); !errors.As(err, new(*NoWayError)) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+		if diff := cmp.Diff(before, tree(t, w.far.Root)); diff != "" {
+			t.Errorf("the mirror was changed:\n%s", diff)
+		}
+	}
+	refused("there is no import to take back: none was taken here; nothing was changed")
+	res, _ := w.export(medium, full)
+	first := res.Manifest.End.ID()
+	w.take(medium)
+	refused("the import of " + first + " is the first one, and there was no index before it to go back to")
+	w.publish(true, many("a", 3)...)
+	res, _ = w.export(medium, nil)
+	w.take(medium)
+	if at, err := Back(t.Context(), w.config()); err != nil || at.ID() != first {
+		t.Error(at, err)
+	}
+	refused("the import of " + res.Manifest.End.ID() + " was taken back already, and only the last one can be: the mirror is at " + first)
+	w.take(medium)
+	w.wantSame()
+}
+
 // TestBackBehindSync: where a mirror was synced since its last import, the way back would
 // take that away, too.
 func TestBackBehindSync(t *testing.T) {

@@ -13,27 +13,47 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// ErrNoWay: there is nothing to go back to.
-var ErrNoWay = errors.New("there is no import to go back from: one can be taken back, the last one, and not the first of all")
+// A NoWayError says that there is nothing to go back to, and why. Nothing was changed.
+type NoWayError struct {
+	At     transfer.Point // the mirror is there
+	Undone transfer.Point // the import that was taken back already; zero: none
+	First  bool           // the last import is the first one, and there was no index before it
+}
+
+func (e *NoWayError) Error() string {
+	switch {
+	case !e.Undone.IsZero():
+		return fmt.Sprintf("the import of %s was taken back already, and only the last one can be: the mirror is at %s; nothing was changed", e.Undone.ID(), e.At.ID())
+	case e.First:
+		return fmt.Sprintf("the import of %s is the first one, and there was no index before it to go back to; nothing was changed", e.At.ID())
+	}
+	return "there is no import to take back: none was taken here; nothing was changed"
+}
 
 // ErrMoved: something else than an import has moved the index since.
 var ErrMoved = errors.New("the index was updated since the last import, which can be taken back no more; nothing was changed")
 
 // Back takes the last import back: the index, its days and what is served are what they
 // were before. Crate files stay: they are not named any more, and need not be carried once
-// more. It may be called again after it was stopped. Errors: ErrNoWay, ErrMoved.
+// more. It may be called again after it was stopped. Errors: *NoWayError, ErrMoved.
 func Back(ctx context.Context, cfg Config) (at transfer.Point, err error) {
+	j, err := readJournal(&cfg.Home.Dirs)
+	if err == nil {
+		err = j.way()
+	}
+	if err != nil { // before anything is made or locked
+		return j.At, err
+	}
 	w, err := home.Open(ctx, cfg.Home)
 	if err != nil {
 		return at, err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	j, err := readJournal(&cfg.Home.Dirs)
-	if err != nil {
-		return at, err
+	if j, err = readJournal(&cfg.Home.Dirs); err == nil { // another one may have run meanwhile
+		err = j.way()
 	}
-	if j.Pending.IsZero() || j.Before.Refs.Head == "" {
-		return j.At, ErrNoWay
+	if err != nil {
+		return j.At, err
 	}
 	now, err := clone.ReadRefs(ctx, cfg.Home.Dirs.Index)
 	if err != nil {
@@ -48,8 +68,16 @@ func Back(ctx context.Context, cfg Config) (at transfer.Point, err error) {
 	if _, err := catchUp(ctx, &cfg, w); err != nil {
 		return j.At, fmt.Errorf("taking the last import back: %w", err)
 	}
-	j = journal{At: j.Before.At}
+	j = journal{At: j.Before.At, Undone: j.Pending}
 	return j.At, j.write(w.State)
+}
+
+// way looks whether there is something to go back to. Errors: *NoWayError.
+func (j *journal) way() error {
+	if j.Pending.IsZero() || j.Before.Refs.Head == "" {
+		return &NoWayError{j.At, j.Undone, !j.Pending.IsZero()}
+	}
+	return nil
 }
 
 // State writes what the mirror holds as a state, for the sending side. A mirror that has

@@ -24,6 +24,9 @@ type journal struct {
 	// before At; zero: none.
 	Pending transfer.Point
 	Before  before // Pending was taken
+	// Undone is the point from which the mirror was taken back to At; zero: that is not
+	// how it came there.
+	Undone transfer.Point `json:",omitzero"`
 }
 
 // before is what a mirror was.

@@ -26,7 +26,7 @@ func (k *taking) note(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k.journal.Pending, k.journal.Before = k.t.manifest.End, before{k.journal.At, refs}
+	k.journal = journal{At: k.journal.At, Pending: k.t.manifest.End, Before: before{k.journal.At, refs}}
 	return k.journal.write(k.w.State)
 }
 

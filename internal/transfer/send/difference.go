@@ -6,14 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
-	"slices"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
@@ -89,7 +85,7 @@ func (d *difference) open() error {
 			err = d.state.open(f)
 		}
 		if err != nil {
-			return fmt.Errorf("reading the state %s: %w", d.cfg.Since.Name, err)
+			return d.cfg.Since.unreadable(err)
 		}
 	}
 	return nil
@@ -121,21 +117,16 @@ func (d *difference) walk(ctx context.Context) error {
 			break
 		}
 	}
-	// What was sent once, the far side has, whatever the mirror threw away since.
-	if err := d.ledger.skip(nil, d.next.Add); err != nil {
-		return err
-	}
-	return d.state.skip(nil, nil)
+	return errors.Join(d.ledger.skip(nil), d.state.skip(nil))
 }
 
 func (d *difference) row(v *catalog.Version) error {
 	key := v.Key()
 	d.digest.Add(key)
 	half := transfer.Half(key)
-	if err := d.ledger.skip(&half, d.next.Add); err != nil {
-		return err
-	}
-	if err := d.state.skip(&half, nil); err != nil {
+	// What was sent and is held no more is forgotten: the far side may have thrown it away,
+	// too, and if it is fetched again, it is carried again.
+	if err := errors.Join(d.ledger.skip(&half), d.state.skip(&half)); err != nil {
 		return err
 	}
 	entry, sent := d.ledger.take(&half)
@@ -181,69 +172,6 @@ func (d *difference) carry(v *catalog.Version) error {
 	return d.rows.add(v)
 }
 
-// mostlyNew is how much of a file of the mirror must be new for it to be carried as it is,
-// in thousandths: a transfer has at most 1.02 times what is new.
-const mostlyNew = 985
-
-// choose finds the bundles and segments that are carried as they are, and sums up.
-func (d *difference) choose(ctx context.Context) error {
-	finished, err := finishedFiles(ctx, d.cfg)
-	if err != nil {
-		return err
-	}
-	limit := d.cfg.Volume - d.plan.reserve(d.cfg.Parity)
-	for _, name := range slices.Sorted(maps.Keys(d.bundles)) {
-		size := finished[name]
-		if new := d.bundles[name].bytes; size > 0 && size <= limit && new*1000 >= size*mostlyNew {
-			d.plan.Bundles = append(d.plan.Bundles, name)
-			d.plan.Bytes += size
-		} else {
-			d.plan.Bytes += new
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(d.segments)) {
-		new := int64(0)
-		for _, bytes := range d.segments[name].bytes {
-			new += bytes
-		}
-		if size := finished[name]; size > 0 && size <= limit && new*1000 >= size*mostlyNew {
-			d.plan.Segments = append(d.plan.Segments, name)
-			d.plan.Bytes += size
-		} else {
-			d.plan.Bytes += d.segments[name].size
-		}
-	}
-	d.plan.Bytes += d.loose
-	return nil
-}
-
-// finishedFiles are the sizes of the mirror's bundles and segments that never change any
-// more.
-func finishedFiles(ctx context.Context, cfg *Config) (map[string]int64, error) {
-	sizes := map[string]int64{}
-	bundles, err := cfg.Mirror.Catalog.Bundles(ctx)
-	if err != nil {
-		return nil, err
-	}
-	segments, err := cfg.Mirror.Catalog.Segments(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range append(bundles, segments...) {
-		dir := cfg.Dirs.Bundles
-		if _, err := bundle.ParseFileName(b.Name); err != nil {
-			dir = cfg.Dirs.DeepOrUsual()
-		}
-		if !b.Whole || b.Thrown() {
-			continue
-		}
-		if info, err := statIn(dir, b.Name); err == nil {
-			sizes[b.Name] = info.Size()
-		}
-	}
-	return sizes, nil
-}
-
 // states is a state that is walked along with the catalog. The zero states is empty.
 type states struct {
 	file   io.Closer
@@ -267,9 +195,8 @@ func (s *states) close() {
 	}
 }
 
-// skip passes over the entries before a key, or all, and gives them to fn, which may be
-// nil.
-func (s *states) skip(before *crate.Key, fn func(transfer.Entry) error) error {
+// skip passes over the entries before a key, or all.
+func (s *states) skip(before *crate.Key) error {
 	for s.reader != nil {
 		if !s.ahead {
 			e, err := s.reader.Next()
@@ -285,11 +212,6 @@ func (s *states) skip(before *crate.Key, fn func(transfer.Entry) error) error {
 			return nil
 		}
 		s.ahead = false
-		if fn != nil {
-			if err := fn(s.now); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }
@@ -301,12 +223,4 @@ func (s *states) take(key *crate.Key) (transfer.Entry, bool) {
 	}
 	s.ahead = false
 	return s.now, true
-}
-
-// isWhole reports whether a row is carried in a file of the mirror, as that is.
-func isWhole(p *plan, at store.Placement) bool {
-	if at.Bundle != "" {
-		return slices.Contains(p.Bundles, at.Bundle)
-	}
-	return !at.Loose && slices.Contains(p.Segments, at.Deep.Segment)
 }

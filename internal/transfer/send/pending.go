@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/carry"
@@ -31,7 +32,7 @@ const (
 
 // A plan is a transfer that was settled.
 type plan struct {
-	Asked    string // of Since, as it was given
+	Asked    string // what Since is about; see asked
 	Volume   int64
 	Parity   int
 	Base     transfer.Point
@@ -51,12 +52,24 @@ type plan struct {
 // one.
 func pending(ctx context.Context, cfg *Config) (*plan, error) {
 	p := new(plan)
+	points, err := readPoints(cfg.Sent)
+	if err != nil {
+		return nil, err
+	}
+	base, err := points.base(&cfg.Since)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := cfg.asked(base)
+	if err != nil {
+		return nil, err
+	}
 	data, err := readAll(cfg.Sent, planName)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return nil, err
-	case json.Unmarshal(data, p) == nil && p.Asked == cfg.Since.String() && p.Volume == cfg.Volume && p.Parity == cfg.Parity:
+	case json.Unmarshal(data, p) == nil && p.Asked == asked && p.Volume == cfg.Volume && p.Parity == cfg.Parity:
 		cfg.Log.Info("going on with the transfer that an earlier run has begun", "transfer", p.End.ID())
 		p.begun = true
 		return p, nil
@@ -66,14 +79,40 @@ func pending(ctx context.Context, cfg *Config) (*plan, error) {
 	if err := p.drop(cfg); err != nil {
 		return nil, err
 	}
-	p = &plan{Asked: cfg.Since.String(), Volume: cfg.Volume, Parity: cfg.Parity}
-	if err := p.make(ctx, cfg); err != nil {
+	p = &plan{Asked: asked, Volume: cfg.Volume, Parity: cfg.Parity, Base: base.Point, End: points.next()}
+	if err := p.make(ctx, cfg, base.Leaves); err != nil {
 		return nil, err
 	}
 	if data, err = json.Marshal(p); err != nil {
 		return nil, err
 	}
 	return p, durable.WriteFile(cfg.Sent, planName, data)
+}
+
+// asked is what a transfer was asked for, however that was said: a point, or what a file
+// says, not what it is called.
+func (cfg *Config) asked(base point) (string, error) {
+	if cfg.Since.State == nil {
+		return base.Line + " " + base.ID(), nil
+	}
+	f, err := cfg.Since.State()
+	if err != nil {
+		return "", cfg.Since.unreadable(err)
+	}
+	defer f.Close()
+	sum, _, err := crate.Hash(f)
+	if err != nil {
+		return "", cfg.Since.unreadable(err)
+	}
+	return "state " + sum.String(), nil
+}
+
+// unreadable is the error of a state.
+func (s *Since) unreadable(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("-since %s: %w, and there is no such file: give last, the number of a transfer, or the file of a state of the far side (clonecratesio import -state FILE, there)", s.Name, ErrNoPoint)
+	}
+	return fmt.Errorf("reading the state %s: %w", s.Name, err)
 }
 
 // drop removes a plan, the file that makes it one first.
@@ -93,13 +132,8 @@ func (p *plan) drop(cfg *Config) error {
 	return cfg.Sent.SyncDir(pendingDir)
 }
 
-// make settles what is carried.
-func (p *plan) make(ctx context.Context, cfg *Config) error {
-	points, err := readPoints(cfg.Sent)
-	if err != nil {
-		return err
-	}
-	p.End = points.next()
+// make settles what is carried. The far side has so many leaves of the log of statements.
+func (p *plan) make(ctx context.Context, cfg *Config, leaves int64) error {
 	repo, err := carry.Repository(cfg.Dirs.Index)
 	if err != nil {
 		return fmt.Errorf("opening index %s: %w", cfg.Dirs.Index, err)
@@ -110,18 +144,13 @@ func (p *plan) make(ctx context.Context, cfg *Config) error {
 	}
 	p.End.Commit, p.End.Time = head.Commit, head.Time.UTC()
 	d := difference{cfg: cfg, plan: p}
-	base, err := points.base(&cfg.Since)
-	if err != nil {
-		return err
-	}
-	p.Base = base.Point
-	if err := p.writeLog(ctx, cfg, base.Leaves); err != nil {
+	if err := p.writeLog(ctx, cfg, leaves); err != nil {
 		return err
 	}
 	if err := d.run(ctx); err != nil {
 		return err
 	}
-	if p.Nothing = p.Crates == 0 && p.Base.Commit == p.End.Commit && p.Base.Digest == p.End.Digest && p.Leaves == base.Leaves; p.Nothing {
+	if p.Nothing = p.Crates == 0 && p.Base.Commit == p.End.Commit && p.Base.Digest == p.End.Digest && p.Leaves == leaves; p.Nothing {
 		return nil
 	}
 	if err := p.carryIndex(ctx, cfg, repo); err != nil {
@@ -131,17 +160,21 @@ func (p *plan) make(ctx context.Context, cfg *Config) error {
 }
 
 // carryIndex writes the index from the base on. Where its commit is not there any more,
-// since upstream squashed its history, a day before it may be. What the far side has got
-// in another way has another history: to it all is carried.
+// since upstream squashed its history, a day before it may be. What the far side has got in
+// another way may have other days, so that only the commit itself counts: if it is not known
+// here, all is carried.
 func (p *plan) carryIndex(ctx context.Context, cfg *Config, repo *git.Repository) error {
-	var since []string
-	if p.Base.Line == p.End.Line {
+	since := []string{p.Base.Commit}
+	switch {
+	case p.Base.IsZero():
+		since = nil
+	case p.Base.Line == p.End.Line:
 		before, err := carry.Known(ctx, repo, p.Base.Commit, p.Base.Time)
 		if err != nil {
 			return err
 		}
-		if before != "" {
-			since = []string{before}
+		if since[0] = before; before == "" {
+			since = nil
 		}
 	}
 	err := durable.FillFile(cfg.Sent, indexName, func(w io.Writer) error {
@@ -162,14 +195,14 @@ func (p *plan) addSize(cfg *Config, name string) error {
 	return err
 }
 
-// reserve is what each volume has beside its share, in bytes: the manifest, and the
-// checksums of pieces.
-func (p *plan) reserve(parity int) int64 {
+// reserve is what each volume of a transfer has beside its share, in bytes: the manifest, and
+// the checksums of pieces. So many files of the mirror are carried as they are.
+func (p *plan) reserve(bytes, whole int64) int64 {
 	const note, perFile = 4 << 10, 200
-	files := 8 + p.Bytes/max(p.Volume/2, 1) + int64(len(p.Bundles)+len(p.Segments))
+	files := 8 + bytes/max(p.Volume/2, 1) + whole
 	pieces := int64(0)
-	if parity > 0 {
-		pieces = (p.Bytes/transfer.PieceSize + files + 200) * int64(100+parity) / 100 * transfer.SumSize
+	if p.Parity > 0 {
+		pieces = (bytes/transfer.PieceSize + files + 200) * int64(100+p.Parity) / 100 * transfer.SumSize
 	}
 	return note + files*perFile + pieces
 }
@@ -180,9 +213,12 @@ func (p *plan) withParity() int64 { return p.Bytes + p.Bytes*int64(p.Parity)/100
 // volumes is how many bytes a volume has for files, and how many volumes there will be at
 // least. Errors: *VolumeError, *VolumesError.
 func (p *plan) volumes() (limit, n int64, err error) {
-	limit = p.Volume - p.reserve(p.Parity)
-	if limit <= 0 {
+	limit = p.Volume - p.reserve(p.Bytes, int64(len(p.Bundles)+len(p.Segments)))
+	switch {
+	case limit <= 0:
 		return limit, 0, &VolumeError{transfer.NoteName, p.Volume - limit, p.Volume}
+	case p.Parity > 0 && limit < transfer.PieceSize:
+		return limit, 0, &VolumeError{transfer.ParityName(1), transfer.PieceSize, limit}
 	}
 	n = (p.withParity() + limit - 1) / limit
 	return limit, n, checkVolumes(n)

@@ -4,6 +4,10 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
@@ -20,13 +24,32 @@ func TestTooManyVolumes(t *testing.T) {
 			t.Errorf("%+v: %d, %v", p, n, err)
 		}
 	}
-	p = plan{Volume: 64 << 10, Bytes: 1e9, Parity: 5}
-	if _, _, err := p.volumes(); !errors.As(err, new(*VolumeError)) {
-		t.Errorf("volumes without room: %v", err)
+	for _, p := range []plan{{Volume: 64 << 10, Bytes: 1e9, Parity: 5}, {Volume: 256 << 10, Bytes: 1 << 20, Parity: 5}} {
+		if _, _, err := p.volumes(); !errors.As(err, new(*VolumeError)) {
+			t.Errorf("%+v, volumes without room: %v", p, err)
+		}
 	}
 	// Should the estimate be too low, too.
 	w := writer{}
 	if err := w.folder(transfer.MaxVolumes + 1); !errors.As(err, new(*VolumesError)) {
 		t.Errorf("volume %d: %v", transfer.MaxVolumes+1, err)
+	}
+}
+
+// TestTooManyFiles: of more files of the mirror than a transfer may have, the crates of the
+// smallest ones are put into bundles of the transfer.
+func TestTooManyFiles(t *testing.T) {
+	var all []candidate
+	for i := range 3 {
+		all = append(all, candidate{bundle.FileName(i), int64(10 + i), 5}, candidate{deep.FileName(i), int64(100 - i), 70})
+	}
+	var p plan
+	p.pick(all, 4)
+	want := plan{Bundles: []string{bundle.FileName(2)}, Segments: []string{deep.FileName(0), deep.FileName(1), deep.FileName(2)}, Bytes: 12 + 100 + 99 + 98 + 5 + 5}
+	if diff := cmp.Diff(want, p, cmp.AllowUnexported(plan{})); diff != "" {
+		t.Error(diff)
+	}
+	if most := maxWhole + 2*transfer.MaxVolumes; most > transfer.MaxFiles {
+		t.Errorf("a transfer may have %d files, more than %d", most, transfer.MaxFiles)
 	}
 }

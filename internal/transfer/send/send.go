@@ -54,16 +54,6 @@ type Since struct {
 	Name  string                        // of the state, for messages
 }
 
-func (s *Since) String() string {
-	switch {
-	case s.Last:
-		return "last"
-	case s.State != nil:
-		return s.Name
-	}
-	return s.Point // empty: all is carried
-}
-
 // A Result is what was made, or would be.
 type Result struct {
 	Manifest *transfer.Manifest // without files, if it is only planned
