@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/airgapcli"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
@@ -25,6 +27,7 @@ import (
 type exportConfig struct {
 	dirs           flags.Dirs
 	static         string
+	layout         string
 	state          string
 	publicURL      string
 	asOf           string
@@ -37,6 +40,8 @@ type exportConfig struct {
 	progress       flags.Progress
 
 	address export.Address // of -public-url, after check
+	form    export.Layout  // of -layout, after check
+	part    flags.Part
 }
 
 func exportCommand(a *App) *cli.Command {
@@ -55,6 +60,7 @@ func exportCommand(a *App) *cli.Command {
 func (cfg *exportConfig) flags() []cli.Flag {
 	list := append(cfg.dirs.Flags(),
 		&cli.StringFlag{Name: "static", Usage: "the tree is in `DIR`: an empty folder, or that of an earlier export", Destination: &cfg.static, TakesFile: true},
+		&cli.StringFlag{Name: "layout", Value: export.Static.String(), Usage: "of the tree, `static|panamax|local-registry`: for any web server; as a panamax mirror has it; as cargo reads it without any index protocol (docs/static-export.md)", Destination: &cfg.layout},
 		&cli.StringFlag{Name: "state", Usage: "with -to and a bucket: what is in it is remembered in `DIR`, so that the next run reads little of it; default: in the mirror", Destination: &cfg.state, TakesFile: true},
 		&cli.StringFlag{Name: "public-url", Usage: "clients find the tree at `URL`: http, https, or file. Default: file and the path of -static", Destination: &cfg.publicURL},
 		&cli.StringFlag{Name: "as-of", Usage: "the index as it was at the end of a `DAY`, YYYY-MM-DD in UTC, or at a commit that its id names (docs/time.md)", Destination: &cfg.asOf},
@@ -64,6 +70,7 @@ func (cfg *exportConfig) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "take index files out of the tree even if they are more than one in twenty", Destination: &cfg.acceptShrink},
 	)
 	list = append(list, cfg.transfer.Flags()...)
+	list = append(list, cfg.part.Flags()...)
 	list = append(list, cfg.log.Flags()...)
 	return append(list, cfg.progress.Flags()...)
 }
@@ -94,11 +101,31 @@ func (cfg *exportConfig) check() error {
 	if cfg.address, err = export.ParseAddress(cmp.Or(cfg.publicURL, export.AddressOf(static))); err != nil {
 		return flags.Usagef("-public-url: %w", err)
 	}
-	if !cfg.gitIndex && cfg.address.ByFile() {
+	if err := cfg.checkLayout(); err != nil {
+		return err
+	}
+	if !cfg.gitIndex && cfg.address.ByFile() && cfg.form == export.Static {
 		return flags.Usagef("-git-index=false: cargo reads no sparse index by file:, so %s needs index.git", cfg.address)
 	}
 	cfg.dirs.Fill()
-	return errors.Join(cfg.log.Check(), cfg.progress.Check(), cfg.dirs.CheckWhole())
+	return errors.Join(cfg.part.Check(), cfg.log.Check(), cfg.progress.Check(), cfg.dirs.CheckWhole())
+}
+
+// checkLayout refuses what goes with another layout alone.
+func (cfg *exportConfig) checkLayout() (err error) {
+	switch cfg.form, err = export.ParseLayout(cfg.layout); {
+	case err != nil:
+		return flags.Usagef("-layout %w", err)
+	case cfg.part.Chooses() && cfg.asOf != "":
+		return flags.Usagef("-as-of is all of a day: -crates, -lockfile and -latest choose from the index as it is now")
+	case cfg.form == export.LocalRegistry && cfg.publicURL != "":
+		return flags.Usagef("-layout local-registry: cargo reads it from a folder alone, without -public-url")
+	case cfg.form == export.Panamax && cfg.prune:
+		return flags.Usagef("-prune does not know -layout panamax")
+	case cfg.form == export.Panamax && !cfg.gitIndex:
+		return flags.Usagef("-git-index=false: the index of -layout panamax is a git repository")
+	}
+	return nil
 }
 
 // inBucket reports whether the tree is in a bucket: -to is an address and no folder.
@@ -106,6 +133,9 @@ func (cfg *exportConfig) inBucket() bool { return strings.Contains(cfg.transfer.
 
 // checkBucket is check of a tree in a bucket.
 func (cfg *exportConfig) checkBucket() (err error) {
+	if cfg.part.Chooses() || cfg.layout != export.Static.String() {
+		return flags.Usagef("-crates, -lockfile, -latest and -layout are of a tree in a folder: give -static, not -to")
+	}
 	if cfg.static != "" || cfg.transfer.Asked() {
 		return flags.Usagef("-to %s is a tree in a bucket: give no -static, and nothing that is of a transfer, which is a folder", cfg.transfer.To)
 	}
@@ -140,6 +170,10 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	if err != nil {
 		return err
 	}
+	source, part, err := cfg.choose(ctx, source, show, log)
+	if err != nil {
+		return err
+	}
 	tree, err := export.OpenTree(cfg.static, a.Folder, durable.Self(filepath.Base(os.Args[0])+" export -static "+cfg.static))
 	if errors.Is(err, export.ErrForeign) {
 		err = flags.Usagef("-static %s: %w", cfg.static, err)
@@ -150,16 +184,16 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	defer func() { err = errors.Join(err, tree.Close()) }()
 
 	job := export.Config{
-		Mirror: source, AsOf: asOf.Commit, Out: tree.Folder, PublicURL: string(cfg.address), Prune: cfg.prune, VerifyExisting: cfg.verifyExisting,
+		Mirror: source, AsOf: asOf.Commit, Out: tree.Folder, Layout: cfg.form, PublicURL: string(cfg.address), Prune: cfg.prune, VerifyExisting: cfg.verifyExisting,
 		AcceptShrink: cfg.acceptShrink, Log: log, Progress: new(export.Progress),
 	}
 	stop := show.Follow(job.Progress.State, log)
 	summary, err := export.Run(ctx, job)
 	stop()
 	if err == nil && cfg.gitIndex {
-		err = tree.PublishGit(ctx, cfg.address, log)
+		err = tree.PublishGit(ctx, cfg.form, cfg.address, log)
 	}
-	if errors.As(err, new(*export.PointError)) {
+	if errors.As(err, new(*export.PointError)) || errors.Is(err, export.ErrLayout) {
 		err = flags.Usagef("-static %s: %w", cfg.static, err)
 	}
 	if errors.Is(err, export.ErrEmpty) {
@@ -172,8 +206,31 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 		fmt.Fprintf(a.Stdout, "as of %s: commit %s\n", cfg.asOf, asOf)
 	}
 	summary.Print(a.Stdout, cfg.static)
-	fmt.Fprint(a.Stdout, cfg.address.CargoConfig())
-	return summary.Verdict()
+	fmt.Fprint(a.Stdout, cfg.form.CargoConfig(cfg.address, cfg.static))
+	if lacking := part.Versions - summary.Versions; lacking > 0 {
+		err = verdict.Incompletef("incomplete: %d of the %d versions chosen are not in the tree; clonecratesio sync with the same choice fetches what is not held", lacking, part.Versions)
+	}
+	return errors.Join(summary.Verdict(), err)
+}
+
+// choose leaves the part of the mirror that is meant.
+func (cfg *exportConfig) choose(ctx context.Context, m export.Mirror, show *console.Display, log *slog.Logger) (export.Mirror, *flags.Chosen, error) {
+	if !cfg.part.Chooses() {
+		return m, &flags.Chosen{}, nil
+	}
+	ix, err := cfg.dirs.OpenIndex(ctx, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer ix.Close()
+	part, err := cfg.part.Choice(ctx, ix, true, show, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, bad := range part.Bad {
+		log.Warn("a choice that the index does not name", "err", bad.Err)
+	}
+	return export.Chosen(m, part), part, nil
 }
 
 // source is what is exported, and the commit that it is of if that is one of the past.

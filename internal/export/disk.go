@@ -18,12 +18,12 @@ type disk struct {
 }
 
 // openDisk clears away what an earlier run left unfinished.
-func openDisk(out durable.FS) (*disk, error) {
+func openDisk(out durable.FS, indexDir string) (*disk, error) {
 	d := &disk{out, durable.NewBatch(out, tempDir, durable.Together), durable.Dirs{}}
 	if err := d.Clear(); err != nil {
 		return nil, fmt.Errorf("clearing unfinished files of an earlier run: %w", err)
 	}
-	return d, out.MkdirAll(IndexDir)
+	return d, out.MkdirAll(indexDir)
 }
 
 // name gives finished files their names, durably. Crate files are never replaced in

@@ -106,6 +106,8 @@ type Config struct {
 	// Out is the folder of the tree, which [Prepare] has seen and whose lock the
 	// caller holds.
 	Out durable.FS
+	// Layout is where in the tree what is. Run refuses a tree of another: ErrLayout.
+	Layout Layout
 	// PublicURL is where clients find the tree, without a slash at its end. It
 	// goes into config.json.
 	PublicURL string
@@ -152,10 +154,10 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 }
 
 func (r *run) all(ctx context.Context) (err error) {
-	if err := claim(r.Out, r.AsOf); err != nil {
+	if err := claim(r.Out, r.Layout, r.AsOf); err != nil {
 		return err
 	}
-	if r.disk, err = openDisk(r.Out); err != nil {
+	if r.disk, err = openDisk(r.Out, r.Layout.indexDir()); err != nil {
 		return err
 	}
 	names, err := r.Mirror.Names(ctx)
@@ -277,11 +279,11 @@ func (r *run) own(err error, s *staged) error {
 // config writes config.json. A first run does so last: cargo takes nothing from
 // half a tree. It is staged, as all is, where a kill leaves nothing in the tree.
 func (r *run) config() error {
-	body := configJSON(r.PublicURL)
-	if r.disk.has(configName, body) {
+	name, body := r.index("config.json"), r.Layout.config(r.PublicURL)
+	if body == nil || r.disk.has(name, body) {
 		return nil
 	}
-	staged, err := r.disk.Stage(configName, bytes.NewReader(body))
+	staged, err := r.disk.Stage(name, bytes.NewReader(body))
 	if err == nil {
 		err = r.disk.name([]*durable.Staged{staged})
 	}
@@ -290,6 +292,9 @@ func (r *run) config() error {
 	}
 	return nil
 }
+
+// index is the path of a file of the index in the tree.
+func (r *run) index(name string) string { return path.Join(r.Layout.indexDir(), name) }
 
 // configJSON tells cargo where crate files are.
 func configJSON(publicURL string) []byte {

@@ -95,6 +95,11 @@ func (p *publisher) makeReady(ctx context.Context) error {
 	if _, err := p.write.Run(ctx, "init", "--quiet", "--bare", "--template=", p.gitDir); err != nil {
 		return err
 	}
+	if filepath.Base(p.gitDir) == ".git" { // somebody may look at it as a work tree
+		if _, err := p.git(ctx, "config", "core.bare", "false"); err != nil {
+			return err
+		}
+	}
 	_, err := p.git(ctx, "symbolic-ref", "HEAD", published)
 	return err
 }

@@ -32,9 +32,39 @@ func pointText(commit string) string {
 	return fmt.Sprintf("the index at commit %.40q", commit)
 }
 
+// layoutName is the file that says which layout a tree has, if it is not Static.
+const layoutName = StateDir + "/layout"
+
+// ErrLayout: a tree has another layout.
+var ErrLayout = errors.New("the tree has another layout, and would be mixed: give another folder")
+
+// claimLayout makes a tree one of a layout, if it is new, and otherwise makes sure that
+// it is.
+func claimLayout(out durable.FS, layout Layout) error {
+	have, err := durable.ReadFile(out, layoutName, maxPoint)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading which layout the export has: %w", err)
+	}
+	was := strings.TrimSpace(string(have))
+	if was == layout.String() || was == "" && layout == Static {
+		return nil
+	}
+	_, err = out.ReadDir(IndexDir)
+	if was != "" || !errors.Is(err, fs.ErrNotExist) {
+		return ErrLayout
+	}
+	if err := durable.WriteFile(out, layoutName, []byte(layout.String()+"\n")); err != nil {
+		return fmt.Errorf("writing which layout the export has: %w", err)
+	}
+	return nil
+}
+
 // claim makes a tree that of a commit, if it is new, and otherwise makes sure that it
 // is. The caller holds the lock.
-func claim(out durable.FS, commit string) error {
+func claim(out durable.FS, layout Layout, commit string) error {
+	if err := claimLayout(out, layout); err != nil {
+		return err
+	}
 	have, err := durable.ReadFile(out, pointName, maxPoint)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading which commit the export is of: %w", err)
@@ -43,7 +73,7 @@ func claim(out durable.FS, commit string) error {
 	if was == commit {
 		return nil
 	}
-	_, err = out.ReadDir(IndexDir)
+	_, err = out.ReadDir(layout.indexDir())
 	if was != "" || !errors.Is(err, fs.ErrNotExist) {
 		return &PointError{Want: commit, Have: was}
 	}

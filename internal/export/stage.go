@@ -47,7 +47,7 @@ func (r *run) stage(ctx context.Context, name string) (staged, error) {
 }
 
 func (r *run) stageCrate(ctx context.Context, c *reader.Crate, s *staged) error {
-	name := path.Join(IndexDir, s.path)
+	name := r.index(s.path)
 	before, _ := durable.ReadFile(r.disk, name, maxIndexFile) // what cannot be read is written again
 	have := tree{r.disk, linesOf(before), map[string]map[string]fs.DirEntry{}}
 	var body []byte
@@ -108,9 +108,9 @@ func withoutRepublished(before []byte, now []reader.Entry) (rest []byte) {
 // stageVersion sees to the files of one version.
 func (r *run) stageVersion(ctx context.Context, e *reader.Entry, have tree, s *staged) error {
 	var missing []string
-	for _, name := range fileNames(e.ID) {
+	for _, name := range r.Layout.files(e.ID) {
 		if !r.right(e, have, name) {
-			missing = append(missing, path.Join(folderOf(e.Name), name))
+			missing = append(missing, name)
 		}
 	}
 	if len(missing) == 0 {
@@ -136,15 +136,24 @@ func (r *run) stageVersion(ctx context.Context, e *reader.Entry, have tree, s *s
 // tree's own index has the line: the file was hashed before the line was written.
 // Otherwise it may be of a version that was published again with other bytes.
 func (r *run) right(e *reader.Entry, have tree, name string) bool {
-	entry, ok := have.folder(e.Name)[name]
-	if !ok || !entry.Type().IsRegular() {
+	info, err := r.stat(have, name)
+	if err != nil || !info.Mode().IsRegular() || info.Size() != e.Size {
 		return false
 	}
-	info, err := entry.Info()
-	if err != nil || info.Size() != e.Size {
-		return false
+	return have.lines[string(e.Raw)] && !r.VerifyExisting || r.hashes(name, e.Checksum)
+}
+
+// stat describes a crate file: out of its folder, where that has the files of one
+// crate.
+func (r *run) stat(have tree, name string) (fs.FileInfo, error) {
+	if r.Layout != Static {
+		return r.disk.Stat(name)
 	}
-	return have.lines[string(e.Raw)] && !r.VerifyExisting || r.hashes(path.Join(folderOf(e.Name), name), e.Checksum)
+	entry, ok := have.folder(path.Dir(name))[path.Base(name)]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return entry.Info()
 }
 
 func (r *run) hashes(name string, want crate.Checksum) bool {
@@ -206,15 +215,15 @@ type tree struct {
 
 // folder lists a folder of crate files: there are several if the crate ever
 // changed the case of its name.
-func (t tree) folder(name string) map[string]fs.DirEntry {
-	if files, ok := t.folders[name]; ok {
+func (t tree) folder(dir string) map[string]fs.DirEntry {
+	if files, ok := t.folders[dir]; ok {
 		return files
 	}
-	entries, _ := t.disk.ReadDir(folderOf(name)) // what is not seen is written again
+	entries, _ := t.disk.ReadDir(dir) // what is not seen is written again
 	files := make(map[string]fs.DirEntry, len(entries))
 	for _, e := range entries {
 		files[e.Name()] = e
 	}
-	t.folders[name] = files
+	t.folders[dir] = files
 	return files
 }

@@ -33,7 +33,7 @@ func (r *run) removeStale(ctx context.Context) error {
 		}
 	}
 	for _, name := range stale {
-		if err := r.disk.remove(path.Join(IndexDir, name)); err != nil {
+		if err := r.disk.remove(r.index(name)); err != nil {
 			return fmt.Errorf("removing an index file: %w", err)
 		}
 		r.Progress.removed.Add(1)
@@ -46,7 +46,7 @@ func (r *run) walkIndex(ctx context.Context, dir string, f func(name string)) er
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	entries, err := r.disk.ReadDir(path.Join(IndexDir, dir))
+	entries, err := r.disk.ReadDir(r.index(dir))
 	if err != nil {
 		return fmt.Errorf("listing the index of the export: %w", err)
 	}
@@ -56,6 +56,8 @@ func (r *run) walkIndex(ctx context.Context, dir string, f func(name string)) er
 			if crate.CheckIndexPath(name) {
 				f(name)
 			}
+		} else if name == ".git" {
+			continue
 		} else if err := r.walkIndex(ctx, name, f); err != nil {
 			return err
 		}
@@ -65,6 +67,9 @@ func (r *run) walkIndex(ctx context.Context, dir string, f func(name string)) er
 
 // prune removes crate files that no line of the tree names.
 func (r *run) prune(ctx context.Context) error {
+	if r.Layout == LocalRegistry {
+		return r.pruneFlat(ctx)
+	}
 	folders, err := r.disk.ReadDir(cratesDir)
 	if err != nil {
 		return fmt.Errorf("listing the crates of the export: %w", err)
@@ -79,6 +84,38 @@ func (r *run) prune(ctx context.Context) error {
 		if err := r.pruneCrate(e.Name()); err != nil {
 			return fmt.Errorf("removing crate files that no line names: %w", err)
 		}
+	}
+	return r.disk.syncRemoved()
+}
+
+// pruneFlat is prune where the files of all crates are in one folder.
+func (r *run) pruneFlat(ctx context.Context) error {
+	files, err := r.disk.ReadDir(".")
+	if err != nil {
+		return fmt.Errorf("listing the crates of the export: %w", err)
+	}
+	named, of := map[string]bool{}, ""
+	for _, f := range files {
+		id, err := crate.ParseFileName(f.Name())
+		if err != nil || f.IsDir() {
+			continue // not ours
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if id.Name != of { // files of one crate are neighbours, nearly all
+			if named, err = r.named(id.Name); err != nil {
+				return err
+			}
+			of = id.Name
+		}
+		if named[f.Name()] {
+			continue
+		}
+		if err := r.disk.remove(f.Name()); err != nil {
+			return fmt.Errorf("removing crate files that no line names: %w", err)
+		}
+		r.Progress.pruned.Add(1)
 	}
 	return r.disk.syncRemoved()
 }
@@ -113,7 +150,7 @@ func (r *run) pruneCrate(name string) error {
 // named returns the crate files in the folder of a crate that the tree's own
 // index names.
 func (r *run) named(name string) (map[string]bool, error) {
-	body, err := durable.ReadFile(r.disk, path.Join(IndexDir, crate.IndexPath(name)), index.MaxFile)
+	body, err := durable.ReadFile(r.disk, r.index(crate.IndexPath(name)), index.MaxFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -45,11 +45,14 @@ func (t *Tree) Close() error { return errors.Join(t.Folder.Close(), t.lock.Relea
 
 // PublishGit brings index.git up to what index has become. Without git that is a
 // warning, unless cargo cannot do without (Address.ByFile).
-func (t *Tree) PublishGit(ctx context.Context, address Address, log *slog.Logger) error {
-	repo := filepath.Join(t.dir, GitDir)
-	changed, err := publishGit(ctx, repo, filepath.Join(t.dir, IndexDir), t.lock)
+func (t *Tree) PublishGit(ctx context.Context, layout Layout, address Address, log *slog.Logger) error {
+	if layout.gitDir() == "" {
+		return nil
+	}
+	repo := filepath.Join(t.dir, filepath.FromSlash(layout.gitDir()))
+	changed, err := publishGit(ctx, repo, filepath.Join(t.dir, layout.indexDir()), t.lock)
 	switch {
-	case errors.Is(err, exec.ErrNotFound) && !address.ByFile():
+	case errors.Is(err, exec.ErrNotFound) && !address.ByFile() && layout == Static:
 		log.Warn("index.git was not updated, so cargo before 1.68 cannot use the export as it is: install git, or give -git-index=false", "err", err)
 		return nil
 	case err == nil && changed:

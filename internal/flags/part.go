@@ -39,8 +39,8 @@ type Part struct {
 // Flags are the flags.
 func (cfg *Part) Flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "crates", Usage: "mirror only the crates named in `FILE`, one a line: NAME, or NAME@REQUIREMENT as cargo add takes it; # begins a comment", Destination: &cfg.crates, TakesFile: true},
-		&cli.StringSliceFlag{Name: "lockfile", Usage: "mirror only the packages of the Cargo.lock `FILE`, yanked ones too; may be repeated, and be used with -crates", Destination: &cfg.lockfiles, TakesFile: true},
+		&cli.StringFlag{Name: "crates", Usage: "only the crates named in `FILE`, one a line: NAME, or NAME@REQUIREMENT as cargo add takes it; # begins a comment", Destination: &cfg.crates, TakesFile: true},
+		&cli.StringSliceFlag{Name: "lockfile", Usage: "only the packages of the Cargo.lock `FILE`, yanked ones too; may be repeated, and be used with -crates", Destination: &cfg.lockfiles, TakesFile: true},
 		&cli.StringSliceFlag{Name: "lockfile-source", Usage: "take the packages of lock files whose source is the registry `URL` too, which must be in the index as those of crates.io; without it they are left out", Destination: &cfg.sources},
 		&cli.BoolFlag{Name: "allow-empty", Usage: "go on although a choice, a list or a file of checksums has nothing in it", Destination: &cfg.AllowEmpty},
 		&cli.BoolFlag{Name: "closure", Usage: "with -crates and -lockfile: also what cargo needs to resolve them afresh, dependencies of dependencies included", Destination: &cfg.closure},
@@ -93,8 +93,24 @@ func (cfg *Part) Source(ctx context.Context, ix *index.Index, sums plan.Checksum
 	if !cfg.Chooses() {
 		return plan.FromIndex(ix, sums), nil
 	}
+	choice, err := cfg.Choice(ctx, ix, yanked, show, log)
+	if err != nil {
+		return nil, err
+	}
+	return plan.FromChoice(ix, sums, choice, choice.Bad), nil
+}
+
+// Chosen is the part of an index that is meant.
+type Chosen struct {
+	plan.Choice
+	Versions int64           // how many, where that is known
+	Bad      []plan.BadEntry // what was asked for in vain
+}
+
+// Choice finds out which part of the index is meant, where one is: cfg.Chooses.
+func (cfg *Part) Choice(ctx context.Context, ix *index.Index, yanked bool, show *console.Display, log *slog.Logger) (*Chosen, error) {
 	if cfg.crates == "" && len(cfg.lockfiles) == 0 {
-		return plan.FromChoice(ix, sums, closure.Latest{N: cfg.newest, Yanked: yanked}, nil), nil
+		return &Chosen{Choice: closure.Latest{N: cfg.newest, Yanked: yanked}}, nil
 	}
 	wishes, problems, err := cfg.wishes(ctx, ix, log)
 	if err != nil {
@@ -114,7 +130,7 @@ func (cfg *Part) Source(ctx context.Context, ix *index.Index, sums plan.Checksum
 	log.Info("chosen", "crates", set.Crates, "versions", set.Versions, "roots", len(wishes.Roots), "locked", len(wishes.Pins),
 		"took", time.Since(start).Round(time.Millisecond))
 	warnUnmet(log, set.Unmet)
-	return plan.FromChoice(ix, sums, set, badEntries(append(problems, set.Problems...))), nil
+	return &Chosen{set, int64(set.Versions), badEntries(append(problems, set.Problems...))}, nil
 }
 
 // wishes reads the files. A file that comes to nothing is a mistake rather than a
