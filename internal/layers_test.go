@@ -31,6 +31,7 @@ var floors = [][]string{
 		// commands of servers, of many
 		// machines, of both sides of a gap
 		"internal/servecli",
+		"internal/gatecli",
 		"internal/fleetcli",
 		"internal/replicacli",
 		"internal/signcli",
@@ -69,6 +70,7 @@ var floors = [][]string{
 		"internal/extract",
 		"internal/sidecar",
 		"internal/registry",
+		"internal/gate",
 		"internal/export",
 		"internal/prune",
 		"internal/push",
@@ -128,6 +130,7 @@ var floors = [][]string{
 		"internal/policy/advisory",
 		"internal/transfer",
 		"internal/root",
+		"internal/blocks",
 		"internal/bucket/download",
 		"internal/bucket/web",
 		"internal/work",

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -284,13 +285,15 @@ func hold(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() { lock.Release() })
 }
 
-func freePort(ts *testscript.TestScript, _ bool, _ []string) {
+func freePort(ts *testscript.TestScript, _ bool, args []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
-	ts.Setenv("PORT", fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+	ts.Setenv(append(args, "PORT")[0], fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
 	ts.Check(l.Close())
 }
 
+// getURL prints what a server answers that may have begun just now, or, with a text,
+// what it answers once that has the text.
 func getURL(ts *testscript.TestScript, _ bool, args []string) {
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		resp, err := http.Get(args[0])
@@ -298,10 +301,17 @@ func getURL(ts *testscript.TestScript, _ bool, args []string) {
 			continue
 		}
 		ts.Check(err)
-		defer resp.Body.Close()
-		_, err = io.Copy(ts.Stdout(), resp.Body)
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
 		ts.Check(err)
-		return
+		if wanted := len(args) < 2 || bytes.Contains(body, []byte(args[1])); wanted || time.Now().After(deadline) {
+			_, err = ts.Stdout().Write(body)
+			ts.Check(err)
+			if !wanted {
+				ts.Fatalf("after 10 s there is no %q", args[1])
+			}
+			return
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
@@ -13,15 +14,17 @@ import (
 )
 
 type crateData struct {
-	Name     string
-	Newest   string // the version that cargo would take
-	About    About
-	Versions int
-	Yanked   int
-	Bytes    int64
-	Rows     []row
-	Pager    pager
-	Calendar *calendar // nil: there is no past
+	Name       string
+	Newest     string // the version that cargo would take
+	About      About
+	Versions   int
+	Yanked     int
+	Bytes      int64
+	Rows       []row
+	Hidden     []reader.Withheld // the last ones first
+	MoreHidden int
+	Pager      pager
+	Calendar   *calendar // nil: there is no past
 }
 
 // A row is a version in the table of a crate.
@@ -41,6 +44,7 @@ func (h *Handler) crate(r *http.Request) (page, error) {
 		About: h.about(r.Context(), newest),
 		Pager: newPager(r, rowsPerPage, h.pages.path("crate", c.Name), url.Values{}),
 	}
+	data.Hidden, data.MoreHidden = hidden(c)
 	data.Pager.Total = len(c.Entries)
 	data.Calendar = h.calendar(r.Context(), c.Name, "")
 	for _, e := range c.Entries {
@@ -67,14 +71,24 @@ func (h *Handler) lookUp(ctx context.Context, id crate.ID) (*reader.Crate, error
 	c, err := h.cfg.Mirror.Crate(ctx, id.Name)
 	if refusal, ok := errors.AsType[reader.Refusal](err); ok {
 		_, text := refusal.Refuse()
-		return nil, &missing{what: text}
+		return nil, &missing{what: text, title: hiddenHere}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		similar, _ := h.cfg.Mirror.Search(id.Name, 0, maxSimilar)
 		what := "This mirror holds no crate called " + id.Name + ". It may have been published after the last update, or not be part of what is mirrored here."
-		return nil, &missing{what, similar, h.gone(ctx, id.Name)}
+		return nil, &missing{what: what, similar: similar, past: h.gone(ctx, id.Name)}
 	}
 	return c, err
+}
+
+// hiddenHere is the title of what a policy hides.
+const hiddenHere = "This is hidden here"
+
+// hidden is the last versions that are, first, and how many there are beside.
+func hidden(c *reader.Crate) ([]reader.Withheld, int) {
+	all := slices.Clone(c.Withheld)
+	slices.Reverse(all)
+	return first(all, maxHidden)
 }
 
 // gone returns the name of a crate that is not there if it was. Of a name that never

@@ -11,6 +11,7 @@ const (
 	maxEnabled     = 12      // what one feature turns on, or a dependency's features
 	resultsPerPage = 20
 	rowsPerPage    = 50 // versions
+	maxHidden      = 50 // versions that a policy hides
 )
 
 // clip cuts s to n bytes at most, and shows that it did.

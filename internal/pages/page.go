@@ -2,6 +2,7 @@ package pages
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -117,6 +118,7 @@ type missing struct {
 	what    string
 	similar []string // names that may have been meant
 	past    string   // a crate that was there
+	title   string   // empty: it was not found
 }
 
 func (e *missing) Error() string { return e.what }
@@ -133,7 +135,7 @@ func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 		data = problemData{http.StatusServiceUnavailable, "Busy", "Others are reading the past of the index. Ask again in a moment.", nil, ""}
 		w.Header().Set("Retry-After", "2")
 	} else if miss, ok := errors.AsType[*missing](err); ok {
-		data = problemData{http.StatusNotFound, "Not found", miss.what, miss.similar, miss.past}
+		data = problemData{http.StatusNotFound, cmp.Or(miss.title, "Not found"), miss.what, miss.similar, miss.past}
 	} else if r.Context().Err() == nil { // else the visitor went away, or the server ends
 		h.cfg.Log.Error("a page could not be made", "path", clip(r.URL.Path, maxText), "err", err)
 	}

@@ -58,6 +58,9 @@ func (h *Handler) version(r *http.Request) (page, error) {
 	}
 	e, ok := find(c, id.Version)
 	if !ok {
+		if why := whyHidden(c, id.Version); why != "" {
+			return page{}, &missing{what: why, title: hiddenHere}
+		}
 		return page{}, &missing{what: fmt.Sprintf("This mirror holds %s, but not its version %s.", c.Name, id.Version)}
 	}
 	data := versionData{
@@ -69,6 +72,16 @@ func (h *Handler) version(r *http.Request) (page, error) {
 	}
 	h.addDetails(&data)
 	return page{template: "version", Title: e.ID.String(), Data: data}, nil
+}
+
+// whyHidden says why a version is not shown; empty: it is not hidden.
+func whyHidden(c *reader.Crate, version string) string {
+	for i := range c.Withheld {
+		if w := &c.Withheld[i]; w.Version == version {
+			return fmt.Sprintf("This mirror holds %s and does not show it: %s", w.ID, w.Why)
+		}
+	}
+	return ""
 }
 
 // isDamaged reports whether a download would be refused. Of a large file that

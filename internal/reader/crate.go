@@ -27,9 +27,10 @@ type Crate struct {
 // Withheld is a version that is held and not shown.
 type Withheld struct {
 	Entry
-	Rule, Reason string    // which hides it, and why, in words of the mirror's operator
-	Since, Until time.Time // of that; zero: not known, for ever
-	Downloads    bool      // its crate file is given to those who know the version already
+	Rule      string    // which hides it
+	Why       string    // that, and since when and until when, as a sentence
+	Until     time.Time // zero: for ever
+	Downloads bool      // its crate file is given to those who know the version already
 }
 
 // A Refusal is an error that says what the client is told. It is 404 alone for lines of

@@ -72,8 +72,12 @@ func (h *Handler) openFor(r *http.Request, id crate.ID, sum *crate.Checksum) (*r
 	return h.open(ctx, id, sum)
 }
 
-// clientOf names the client whose turn it is when many wait: its address.
+// clientOf names the client whose turn it is when many wait: as who let it in knows it,
+// or else by its address.
 func clientOf(r *http.Request) string {
+	if client := store.Client(r.Context()); client != "" {
+		return client
+	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

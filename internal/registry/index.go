@@ -10,6 +10,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // lines are the index of now, or that of a commit of the past.
@@ -46,7 +47,7 @@ func (h *Handler) lines(r *http.Request, of lines, name string) (*rendered, erro
 	}
 	v, err, _ := h.renders.Do(path, func() (any, error) {
 		// Others wait for this too: it does not end with the first of them.
-		return h.renderIndex(context.WithoutCancel(r.Context()), of, path, name)
+		return h.renderIndex(store.ForClient(context.WithoutCancel(r.Context()), clientOf(r)), of, path, name)
 	})
 	if err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/fetched"
@@ -20,12 +19,6 @@ import (
 // after those at the bucket, a second apart, there is little left of the two seconds in
 // which a replica is to show what is new.
 const replicaInterval = 200 * time.Millisecond
-
-// replicaStatus is what a server says of itself that is a replica.
-type replicaStatus struct {
-	registry.ServerStatus
-	Replica replica.Summary `json:"replica"`
-}
 
 // OpenStore opens the bucket. A replica that has something to serve does so although the
 // bucket is away.
@@ -44,6 +37,7 @@ func (cfg *Config) follow(ctx context.Context, a *program.App, m *servedMirror, 
 		return err
 	}
 	requests := replica.Count(b)
+	m.bucket = requests
 	source := overlay.New(requests)
 	m.replica, err = replica.Open(ctx, replica.Config{
 		Dirs: cfg.Dirs.Dirs, Bucket: requests, Show: source.Show, Owner: program.Owner(cfg.Dirs.Crates), Disk: a.Disk, Log: view.Log,

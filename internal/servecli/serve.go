@@ -14,9 +14,9 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
@@ -38,6 +38,7 @@ type Config struct {
 	Store           flags.Store
 	FetchedCacheGB  int64
 	AdminListen     flags.Listen
+	Policy          Policy
 	Log             flags.Log
 }
 
@@ -70,6 +71,7 @@ func (cfg *Config) flags() []cli.Flag {
 		&cli.Int64Flag{Name: "cache-gb", Value: 10, Usage: "with -store, keep up to `N` GiB of crates that were fetched from the bucket, in files; 0 = none", Destination: &cfg.FetchedCacheGB},
 		cfg.AdminListen.Flag("admin-listen", "127.0.0.1:9091"),
 	)
+	list = append(list, cfg.Policy.flags()...)
 	return append(list, cfg.Log.Flags()...)
 }
 
@@ -93,7 +95,7 @@ func (cfg *Config) check() error {
 	if _, err := publicurl.Parse(cfg.PublicURL); err != nil {
 		return flags.Usagef("-public-url: %w", err)
 	}
-	return errors.Join(cfg.Log.Check(), cfg.Store.Check())
+	return errors.Join(cfg.Log.Check(), cfg.Store.Check(), cfg.Policy.check())
 }
 
 // Run serves until ctx ends.
@@ -109,19 +111,20 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	v := m.view
+	g, err := cfg.gate(ctx, m, m.view, log)
+	if err != nil {
+		return err
+	}
 	server, err := registry.Listen(registry.ServerConfig{
 		Addr: cfg.Listen, TLSCert: cfg.TLSCert, TLSKey: cfg.TLSKey, MaxConns: cfg.MaxConns, Log: log,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
 	}
-	pages := pages.New(pages.Config{Mirror: v, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Log: log})
-	defer pages.Close()
-	server.OnShutdown(pages.Close)
-	git := cfg.gitHandler(log)
-	h := registry.New(registry.Config{Mirror: v, PublicURL: public, Pages: pages, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: git, Log: log})
-	stopAdmin, err := cfg.serveAdmin(m, h, server, log)
+	h, stopPages := g.handler(cfg, m.view, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: cfg.gitHandler(log), Log: log})
+	defer stopPages()
+	server.OnShutdown(stopPages)
+	stopAdmin, err := cfg.serveAdmin(m, g, h, server, log)
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
@@ -141,6 +144,7 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 type servedMirror struct {
 	view    *reader.View
 	replica *replica.Replica // nil: it is no replica
+	bucket  bucket.Reader    // that it is one of
 	peers   peer.Source
 	metrics []prometheus.Collector
 	home.Closers
@@ -170,14 +174,11 @@ func openMirror(ctx context.Context, a *program.App, cfg *Config, log *slog.Logg
 	return m, nil
 }
 
-func (cfg *Config) serveAdmin(m *servedMirror, h *registry.Handler, server *registry.Server, log *slog.Logger) (stop func(), err error) {
+func (cfg *Config) serveAdmin(m *servedMirror, g *gated, h *registry.Handler, server *registry.Server, log *slog.Logger) (stop func(), err error) {
 	if host, _, err := net.SplitHostPort(cfg.AdminListen.Addr); err == nil && host != "localhost" && !admin.IsLoopback(cfg.AdminListen.Addr) {
 		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.AdminListen.Addr)
 	}
 	status := registry.Status(m.view, program.Version())
-	said := func() any { return status() }
-	if m.replica != nil {
-		said = func() any { return replicaStatus{status(), m.replica.Summary()} }
-	}
+	said := func() any { return g.status(status(), m.replica) }
 	return cfg.AdminListen.Serve(admin.Handler(said, append(m.metrics, h.Metrics(), server.Metrics())...), log)
 }

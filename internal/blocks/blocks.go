@@ -1,0 +1,246 @@
+// Package blocks is what the operator of a mirror has blocked by hand: versions that no
+// server of the mirror gives out from the next second on, whatever its policy says. What
+// is stored stays.
+//
+// # The file
+//
+// blocks.json in the state folder of a mirror, or an object of that name in the bucket of
+// one; format 1:
+//
+//	{
+//		"format": 1,
+//		"blocks": [
+//			{"crate": "serde", "version": "1.0.219", "reason": "RUSTSEC-2026-0001",
+//			 "by": "alice@build1", "since": "2026-08-20T10:52:00Z"}
+//		]
+//	}
+//
+// A block names a crate with all its versions, one version of it ("version"), those that
+// a requirement matches ("versions"), or bytes by their SHA-256 ("checksum"). Names are
+// compared as crates.io does: case does not count, and "_" is "-". A file with a field
+// that is not known is refused: what it says might be more than what is understood.
+//
+// At most [MaxBlocks] blocks, [maxSize] bytes.
+package blocks
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
+)
+
+// Name is that of the file, and of the object.
+const Name = "blocks.json"
+
+// Limits of a file. A deny list of a policy is the place for more.
+const (
+	MaxBlocks = 10_000
+	maxSize   = 8 << 20 // bytes
+	maxText   = 1000    // bytes of a reason, and of who says it
+)
+
+const format = 1
+
+// A Block hides versions: those of which all holds that it says.
+type Block struct {
+	Crate    string          `json:"crate,omitzero"`
+	Version  string          `json:"version,omitzero"`  // one version, build metadata included
+	Versions string          `json:"versions,omitzero"` // a requirement, as in Cargo.toml
+	Checksum *crate.Checksum `json:"checksum,omitzero"`
+
+	Reason string    `json:"reason"`
+	By     string    `json:"by"` // who, and where
+	Since  time.Time `json:"since"`
+
+	req semver.Req // of Versions
+}
+
+// Parse reads what a person writes: NAME, NAME@VERSION, NAME@REQUIREMENT, or the
+// SHA-256 of a crate file.
+func Parse(s string) (Block, error) {
+	var b Block
+	digits := strings.TrimPrefix(s, "sha256:")
+	if sum, err := crate.ParseChecksum(digits); err == nil {
+		b.Checksum = &sum
+		return b, nil
+	}
+	name, which, versioned := strings.Cut(s, "@")
+	b.Crate = name
+	if _, err := semver.Parse(which); versioned && err == nil {
+		b.Version = which
+	} else if versioned {
+		b.Versions = which
+	}
+	if err := b.check(); err != nil {
+		return Block{}, fmt.Errorf("%.80q is none of NAME, NAME@VERSION, NAME@REQUIREMENT and a SHA-256: %w", s, err)
+	}
+	if versioned && which == "" {
+		return Block{}, fmt.Errorf("%.80q has no version after the @: write %s alone for all of them", s, name)
+	}
+	return b, nil
+}
+
+// check refuses what can match nothing, and prepares the rest.
+func (b *Block) check() (err error) {
+	switch {
+	case b.Crate == "" && b.Checksum == nil:
+		return errors.New("it names neither a crate nor a checksum")
+	case b.Crate == "" && b.Version+b.Versions != "", b.Version != "" && b.Versions != "":
+		return errors.New("it has a version without a crate, or two of them")
+	case len(b.Reason) > maxText || len(b.By) > maxText:
+		return fmt.Errorf("its text has more than %d bytes", maxText)
+	}
+	if b.Crate != "" {
+		err = crate.CheckName(b.Crate)
+	}
+	if err == nil && b.Version != "" {
+		err = crate.CheckVersion(b.Version)
+	}
+	if err == nil && b.Versions != "" {
+		b.req, err = semver.ParseReq(b.Versions)
+	}
+	return err
+}
+
+// String is what Parse reads.
+func (b *Block) String() string {
+	if b.Checksum != nil && b.Crate == "" {
+		return "sha256:" + b.Checksum.String()
+	}
+	if which := cmp.Or(b.Version, b.Versions); which != "" {
+		return b.Crate + "@" + which
+	}
+	return b.Crate
+}
+
+// same reports whether two blocks name the same versions.
+func (b *Block) same(other *Block) bool {
+	return fold(b.Crate) == fold(other.Crate) && b.Version == other.Version && b.Versions == other.Versions &&
+		(b.Checksum == nil) == (other.Checksum == nil) && (b.Checksum == nil || *b.Checksum == *other.Checksum)
+}
+
+// hides reports whether a version of the crate that b names is among those of b. A
+// version that is none, which no requirement can tell of, is.
+func (b *Block) hides(key *crate.Key) bool {
+	switch {
+	case b.Checksum != nil && *b.Checksum != key.Checksum:
+		return false
+	case b.Version != "":
+		return b.Version == key.Version
+	case b.Versions != "":
+		v, err := semver.Parse(key.Version)
+		return err != nil || b.req.Includes(v)
+	}
+	return true
+}
+
+// fold makes one of the names that crates.io takes for the same.
+func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
+
+// A List is the blocks of a mirror. The zero List has none. It does not change.
+type List struct {
+	Blocks []Block // in the order in which they were made
+
+	byName map[string][]*Block // by the folded name
+	bySum  map[crate.Checksum]*Block
+}
+
+// newList prepares blocks to be found.
+func newList(blocks []Block) (*List, error) {
+	if len(blocks) > MaxBlocks {
+		return nil, fmt.Errorf("it has %d blocks, at most %d are to be: the deny list of a policy is the place for more", len(blocks), MaxBlocks)
+	}
+	l := &List{Blocks: blocks, byName: map[string][]*Block{}, bySum: map[crate.Checksum]*Block{}}
+	for i := range blocks {
+		b := &blocks[i]
+		if err := b.check(); err != nil {
+			return nil, fmt.Errorf("block %d, of %.80q: %w", i+1, b.String(), err)
+		}
+		if b.Crate == "" {
+			l.bySum[*b.Checksum] = b
+		} else {
+			l.byName[fold(b.Crate)] = append(l.byName[fold(b.Crate)], b)
+		}
+	}
+	return l, nil
+}
+
+// Find returns the first block that hides a version, nil for none. A nil List has none.
+func (l *List) Find(key *crate.Key) *Block {
+	if l == nil || len(l.Blocks) == 0 {
+		return nil
+	}
+	if b := l.bySum[key.Checksum]; b != nil {
+		return b
+	}
+	for _, b := range l.byName[fold(key.Name)] {
+		if b.hides(key) {
+			return b
+		}
+	}
+	return nil
+}
+
+// With returns l and b, which takes the place of a block of the same versions.
+func (l *List) With(b Block) (*List, error) {
+	without, _ := l.Without(b)
+	return newList(append(without.Blocks, b))
+}
+
+// Without returns l without the block of those versions that b names; false: it has none.
+func (l *List) Without(b Block) (*List, bool) {
+	rest := make([]Block, 0, len(l.Blocks)+1)
+	for i := range l.Blocks {
+		if !l.Blocks[i].same(&b) {
+			rest = append(rest, l.Blocks[i])
+		}
+	}
+	less, err := newList(rest)
+	if err != nil {
+		return l, false // it was read by the same rules
+	}
+	return less, len(rest) < len(l.Blocks)
+}
+
+type file struct {
+	Format int     `json:"format"`
+	Blocks []Block `json:"blocks"`
+}
+
+// Read reads a file.
+func Read(data []byte) (*List, error) {
+	var f file
+	err := json.Unmarshal(data, &f, json.RejectUnknownMembers(true))
+	if err == nil && f.Format != format {
+		err = fmt.Errorf("it has format %d, want %d", f.Format, format)
+	}
+	var l *List
+	if err == nil {
+		l, err = newList(f.Blocks)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", Name, err)
+	}
+	return l, nil
+}
+
+// bytes is the file of l.
+func (l *List) bytes() ([]byte, error) {
+	data, err := json.Marshal(file{format, append([]Block{}, l.Blocks...)}, jsontext.WithIndent("\t"))
+	if err != nil {
+		return nil, fmt.Errorf("writing %s: %w", Name, err)
+	}
+	if len(data) >= maxSize {
+		return nil, fmt.Errorf("writing %s: it would have more than %d MiB", Name, maxSize>>20)
+	}
+	return append(bytes.TrimSpace(data), '\n'), nil
+}

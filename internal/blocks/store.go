@@ -1,0 +1,228 @@
+package blocks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// A Store is where the blocks of a mirror are: those of a folder, or of a bucket.
+type Store interface {
+	// Load returns the list, empty if there is none.
+	Load(ctx context.Context) (*List, error)
+	// Change puts what fn makes of the list in its place, durably. Nobody else changes it
+	// meanwhile; fn may be called again, with a list that somebody else has made.
+	Change(ctx context.Context, fn func(*List) (*List, error)) error
+	// String says where that is.
+	String() string
+}
+
+// Folder is the blocks of a mirror on a disk, in its state folder, which must be there.
+func Folder(state string) Store { return folder(state) }
+
+type folder string
+
+func (d folder) String() string { return filepath.Join(string(d), Name) }
+
+func (d folder) Load(context.Context) (*List, error) {
+	state, err := durable.Open(string(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return new(List), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the folder of %s: %w", Name, err)
+	}
+	defer state.Close() //nolint:errcheck // it was read alone
+	return load(state)
+}
+
+func load(state durable.Reader) (*List, error) {
+	data, err := durable.ReadFile(state, Name, maxSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return new(List), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Read(data)
+}
+
+// lockWait is the pause between two attempts to get the lock, which is held for as long as
+// a small file takes to be written.
+const lockWait = 20 * time.Millisecond
+
+func (d folder) Change(ctx context.Context, fn func(*List) (*List, error)) (err error) {
+	state, err := durable.Open(string(d))
+	if err != nil {
+		return fmt.Errorf("opening the folder of %s: %w", Name, err)
+	}
+	defer func() { err = errors.Join(err, state.Close()) }()
+	lock, err := d.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	l, err := load(state)
+	if err == nil {
+		l, err = fn(l)
+	}
+	if err != nil {
+		return err
+	}
+	data, err := l.bytes()
+	if err != nil {
+		return err
+	}
+	return replace(state, Name, data)
+}
+
+func replace(state durable.FS, name string, data []byte) error {
+	w, err := durable.CreateWhole(state, name, "")
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(data); err != nil {
+		return errors.Join(err, w.Discard())
+	}
+	return w.Replace()
+}
+
+func (d folder) lock(ctx context.Context) (*durable.Lockfile, error) {
+	for {
+		lock, err := durable.Lock(filepath.Join(string(d), "blocks.lock"), durable.Self("block"))
+		if held := (*durable.HeldError)(nil); !errors.As(err, &held) {
+			return lock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(context.Cause(ctx), err)
+		case <-time.After(lockWait):
+		}
+	}
+}
+
+// Bucket is the blocks of a mirror in a bucket.
+func Bucket(b bucket.Bucket) Store { return &inBucket{Source: &Source{Reader: b}, b: b} }
+
+type inBucket struct {
+	*Source
+	b bucket.Bucket
+}
+
+// attempts is how often somebody else may be faster with an object.
+const attempts = 20
+
+func (s *inBucket) Change(ctx context.Context, fn func(*List) (*List, error)) error {
+	for range attempts {
+		l, tag, err := s.get(ctx, "")
+		when := bucket.Unchanged(tag)
+		if tag == "" {
+			when = bucket.Absent()
+		}
+		if err == nil {
+			l, err = fn(l)
+		}
+		if err != nil {
+			return err
+		}
+		data, err := l.bytes()
+		if err != nil {
+			return err
+		}
+		_, err = s.b.Put(ctx, Name, bucket.Bytes(data), when)
+		if !errors.Is(err, bucket.ErrChanged) && !errors.Is(err, bucket.ErrExists) {
+			return err
+		}
+	}
+	return fmt.Errorf("changing %s in %s: others were faster %d times: try again", Name, s, attempts)
+}
+
+// Source is the blocks in a bucket, for who reads them all the time. It is for one
+// goroutine.
+type Source struct {
+	Reader bucket.Reader
+	// Keep is a state folder in which a copy is kept of what was read last, for when the
+	// bucket is away. Empty: none is.
+	Keep string
+
+	tag  bucket.Tag
+	last *List
+}
+
+// kept is the copy.
+const kept = "blocks.bucket.json"
+
+// patience is how long a bucket may be silent.
+const patience = 5 * time.Second
+
+func (s *Source) String() string { return s.Reader.String() + "/" + Name }
+
+// Load returns the list; if the bucket is away, that of before, with an error.
+func (s *Source) Load(ctx context.Context) (*List, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%s does not answer", s.Reader))
+	defer stop()
+	l, tag, err := s.get(ctx, s.tag)
+	switch {
+	case errors.Is(err, bucket.ErrNotModified):
+		return s.last, nil
+	case err != nil:
+		if s.last == nil && s.Keep != "" {
+			s.last = s.remembered()
+		}
+		return s.last, err
+	}
+	if s.Keep != "" && (tag != "" || s.remembered() != nil) {
+		err = s.remember(l)
+	}
+	s.last, s.tag = l, tag
+	return l, err
+}
+
+// get reads the object; tag is empty if there is none.
+func (s *Source) get(ctx context.Context, unless bucket.Tag) (*List, bucket.Tag, error) {
+	data, o, err := bucket.ReadAll(ctx, s.Reader, Name, bucket.Ask{Unless: unless}, maxSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return new(List), "", nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	l, err := Read(data)
+	return l, o.Tag, err
+}
+
+func (s *Source) remember(l *List) error {
+	data, err := l.bytes()
+	if err != nil {
+		return err
+	}
+	state, err := durable.Open(s.Keep)
+	if err != nil {
+		return err
+	}
+	return errors.Join(replace(state, kept, data), state.Close())
+}
+
+// remembered returns the copy, nil for none.
+func (s *Source) remembered() *List {
+	state, err := durable.Open(s.Keep)
+	if err != nil {
+		return nil
+	}
+	defer state.Close() //nolint:errcheck // it was read alone
+	data, err := durable.ReadFile(state, kept, maxSize)
+	if err != nil {
+		return nil
+	}
+	l, err := Read(data)
+	if err != nil {
+		return nil
+	}
+	return l
+}

@@ -1,0 +1,150 @@
+package blocks
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// Interval is the time between two looks of a [Watch].
+const Interval = 500 * time.Millisecond
+
+// Loader is what a [Watch] reads: a [Store] or a [Source].
+type Loader interface {
+	Load(ctx context.Context) (*List, error)
+	String() string
+}
+
+// A Watch is the blocks of several places as they are now. Its methods may be called
+// concurrently, Follow once.
+type Watch struct {
+	changed func()
+	log     *slog.Logger
+	places  []place
+	now     atomic.Pointer[[]*List]
+}
+
+type place struct {
+	Loader
+	trouble string // that was told last
+	list    *List
+}
+
+// NewWatch reads the blocks of some places. It has changed called after each change. A
+// place that cannot be read has those that it had; if it never could, that is an error, but
+// for a bucket that is away.
+func NewWatch(ctx context.Context, changed func(), log *slog.Logger, from ...Loader) (*Watch, error) {
+	w := &Watch{changed: changed, log: log}
+	for _, l := range from {
+		w.places = append(w.places, place{Loader: l})
+	}
+	w.now.Store(new([]*List))
+	for i := range w.places {
+		p := &w.places[i]
+		_, remote := p.Loader.(*Source)
+		if err := w.look(ctx, p); err != nil && !remote {
+			return nil, err
+		}
+	}
+	w.publish()
+	return w, nil
+}
+
+// Find returns the first block that hides a version, nil for none.
+func (w *Watch) Find(key *crate.Key) *Block {
+	for _, l := range *w.now.Load() {
+		if b := l.Find(key); b != nil {
+			return b
+		}
+	}
+	return nil
+}
+
+// Any reports whether there are blocks.
+func (w *Watch) Any() bool { return w.Count() > 0 }
+
+// Count is how many there are.
+func (w *Watch) Count() (n int) {
+	for _, l := range *w.now.Load() {
+		n += len(l.Blocks)
+	}
+	return n
+}
+
+// Follow looks for changes until ctx ends.
+func (w *Watch) Follow(ctx context.Context) {
+	tick := time.NewTicker(Interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		w.Look(ctx)
+	}
+}
+
+// Look looks once. It is not for calls while Follow runs.
+func (w *Watch) Look(ctx context.Context) {
+	changed := false
+	for i := range w.places {
+		p := &w.places[i]
+		was := p.list
+		_ = w.look(ctx, p) // told
+		changed = changed || !equal(was, p.list)
+	}
+	if changed {
+		w.publish()
+		w.log.Info("the blocks have changed", "blocks", w.Count())
+	}
+}
+
+func equal(a, b *List) bool {
+	if a == b || a == nil || b == nil || len(a.Blocks) != len(b.Blocks) {
+		return a == b
+	}
+	for i := range a.Blocks {
+		x, y := &a.Blocks[i], &b.Blocks[i]
+		if !x.same(y) || x.Reason != y.Reason || x.By != y.By || !x.Since.Equal(y.Since) {
+			return false
+		}
+	}
+	return true
+}
+
+// look reads a place, and tells of trouble once.
+func (w *Watch) look(ctx context.Context, p *place) error {
+	l, err := p.Load(ctx)
+	if l != nil {
+		p.list = l
+	}
+	if ctx.Err() != nil {
+		return err
+	}
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != p.trouble && err != nil {
+		w.log.Error("blocks cannot be read: those of before stay", "from", p.String(), "err", err)
+	} else if text != p.trouble {
+		w.log.Info("blocks can be read again", "from", p.String())
+	}
+	p.trouble = text
+	return err
+}
+
+func (w *Watch) publish() {
+	lists := make([]*List, 0, len(w.places))
+	for _, p := range w.places {
+		if p.list != nil {
+			lists = append(lists, p.list)
+		}
+	}
+	w.now.Store(&lists)
+	w.changed()
+}

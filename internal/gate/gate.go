@@ -1,0 +1,199 @@
+// Package gate stands between a mirror and those who build from it: what is blocked by
+// hand (package blocks), or hidden by a policy (package policy), is not shown and not
+// given out. The mirror itself keeps everything.
+//
+// # What is shown
+//
+// A [Mirror] is the mirror behind it, less what is hidden: of the lines of a crate, now
+// and in the past, and of crate files, under whatever name or checksum they are asked
+// for. Lines that are shown are those of the mirror behind, byte for byte and in their
+// order. It can hide, and has no way to add: what is not held is not shown by it.
+//
+// A crate of which all lines are hidden is a [Refusal] that says why. Cargo finds no
+// crate then: of an index file it takes 404 alone. A crate file that is refused is 403:
+// cargo shows its text and does not try again.
+//
+// # When
+//
+// A policy is asked when an answer is made, at that time. [reader.Crate.Until] is when
+// the passing of time will make another one of it, and Generation grows when the policy
+// or the blocks change, so who keeps answers keeps none too long.
+package gate
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"sync/atomic"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/blocks"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+)
+
+// Behind is the mirror that is shown in part: a [reader.View], or what stands before one.
+type Behind interface {
+	Crate(ctx context.Context, name string) (*reader.Crate, error)
+	CrateAt(ctx context.Context, commit, name string) (*reader.Crate, error)
+	Open(ctx context.Context, id crate.ID) (*reader.File, error)
+	OpenBytes(ctx context.Context, key crate.Key) (*reader.File, error)
+	About(ctx context.Context, key crate.Key) (cargotoml.Package, error)
+	Days(ctx context.Context) ([]index.Day, error)
+	At(ctx context.Context, point string) (reader.Past, error)
+	History(ctx context.Context, name, until string) (*reader.History, error)
+	Search(query string, offset, limit int) (names []string, total int)
+	Holds(name string) bool
+	Generation() uint64
+	Totals() reader.Totals
+	Run() (runstate.State, bool)
+}
+
+// Config of [New]. Behind alone must be given.
+type Config struct {
+	View   string // its name, for metrics and the audit log; empty: what is served at /
+	Behind Behind
+	Blocks *blocks.Watch // nil: nothing is blocked
+	Policy *Source       // nil: none
+	// Seen says when the index began to name a version with its checksum. If nil, nobody
+	// knows.
+	Seen  func(ctx context.Context, key crate.Key) policy.Seen
+	Audit *Audit // nil: none is kept
+	// Metrics count what is decided. If nil, nobody does.
+	Metrics *Metrics
+	// Locked shows lines, too, of versions that are hidden from resolution alone: for
+	// builds that have a lock file and resolve nothing.
+	Locked bool
+	Clock  func() time.Time // if nil, time.Now
+}
+
+// Mirror is a mirror as its operator wants it seen. Its methods may be called
+// concurrently.
+type Mirror struct {
+	Behind
+	cfg        Config
+	generation atomic.Uint64
+	decided    recent[verdict]
+}
+
+// New returns what is shown of a mirror. Who changes the policy or the blocks calls
+// [Mirror.Changed].
+func New(cfg Config) *Mirror {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics()
+	}
+	return &Mirror{Behind: cfg.Behind, cfg: cfg}
+}
+
+// Changed says that the policy, or the blocks, are others.
+func (m *Mirror) Changed() { m.generation.Add(1) }
+
+// Generation grows with that of the mirror behind, and with the policy and the blocks:
+// the sum of two numbers of which none ever shrinks.
+func (m *Mirror) Generation() uint64 { return m.Behind.Generation() + m.generation.Load() }
+
+// Crate returns what is shown of a crate. Errors: those of the mirror behind; *Refusal.
+func (m *Mirror) Crate(ctx context.Context, name string) (*reader.Crate, error) {
+	c, err := m.Behind.Crate(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return m.show(ctx, c)
+}
+
+// CrateAt returns what is shown of a crate at a commit, judged as of now. Errors: as Crate.
+func (m *Mirror) CrateAt(ctx context.Context, commit, name string) (*reader.Crate, error) {
+	c, err := m.Behind.CrateAt(ctx, commit, name)
+	if err != nil {
+		return nil, err
+	}
+	return m.show(ctx, c)
+}
+
+// Open opens a crate file that may be given out. What is judged is what was opened,
+// whatever its name was spelled like. Errors: those of the mirror behind; *Refusal.
+func (m *Mirror) Open(ctx context.Context, id crate.ID) (*reader.File, error) {
+	f, err := m.Behind.Open(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return m.admit(ctx, f)
+}
+
+// OpenBytes opens bytes that may be given out. Errors: as Open.
+func (m *Mirror) OpenBytes(ctx context.Context, key crate.Key) (*reader.File, error) {
+	if err := m.mayOpen(ctx, key); err != nil {
+		return nil, err // they are not read for nothing
+	}
+	return m.Behind.OpenBytes(ctx, key)
+}
+
+func (m *Mirror) admit(ctx context.Context, f *reader.File) (*reader.File, error) {
+	if err := m.mayOpen(ctx, crate.Key{ID: f.ID, Checksum: f.Checksum}); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// mayOpen returns a *Refusal for bytes that are not given out.
+func (m *Mirror) mayOpen(ctx context.Context, key crate.Key) error {
+	generation := m.Generation() // before what it vouches for
+	judge := m.judge()
+	if judge == nil {
+		return nil
+	}
+	v, err := m.ofBytes(ctx, judge, key, generation)
+	if err != nil {
+		return err
+	}
+	m.tellOpened(ctx, key, v)
+	if v.Visibility == policy.Denied {
+		return refuseBytes(key.ID, v)
+	}
+	return nil
+}
+
+// ofBytes decides on bytes, whose line tells what the policy wants to know of them.
+func (m *Mirror) ofBytes(ctx context.Context, j *judge, key crate.Key, generation uint64) (verdict, error) {
+	now := m.cfg.Clock()
+	if v, ok := m.decided.get(key.Checksum); ok && v.holds(key, generation, now) {
+		return v, nil
+	}
+	e := reader.Entry{Entry: index.Entry{ID: key.ID, Checksum: key.Checksum}}
+	if j.policy != nil {
+		c, err := m.Behind.Crate(ctx, key.Name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return verdict{}, err
+		}
+		if line := find(c, key); line != nil {
+			e = *line
+		}
+	}
+	v := j.entry(ctx, &e, now)
+	if ctx.Err() != nil { // what is not known now is known to the next who asks
+		return v, context.Cause(ctx)
+	}
+	v.of, v.generation = key, generation
+	m.decided.put(key.Checksum, v)
+	return v, nil
+}
+
+// find returns the line of bytes, nil for none.
+func find(c *reader.Crate, key crate.Key) *reader.Entry {
+	if c == nil {
+		return nil
+	}
+	for i := range c.Entries {
+		if c.Entries[i].Key() == key {
+			return &c.Entries[i]
+		}
+	}
+	return nil
+}

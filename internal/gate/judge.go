@@ -1,0 +1,197 @@
+package gate
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/blocks"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+)
+
+// RuleBlock is what a block by hand is called where rules of policies have their names.
+const RuleBlock = "block"
+
+// A verdict is what is decided on a version.
+type verdict struct {
+	policy.Decision
+	contact string // how to ask
+
+	of         crate.Key // of those that are remembered
+	generation uint64
+}
+
+// holds reports whether what was remembered is right.
+func (v *verdict) holds(key crate.Key, generation uint64, now time.Time) bool {
+	return v.of == key && v.generation == generation && (v.Next.IsZero() || now.Before(v.Next))
+}
+
+// A judge is the policy and the blocks of an instant.
+type judge struct {
+	blocks *blocks.Watch
+	policy *policy.Policy // nil: none
+	needs  policy.Needs
+	seen   func(context.Context, crate.Key) policy.Seen
+	about  func(context.Context, crate.Key) (*policy.Facts, error)
+}
+
+// judge returns what decides now; nil: everything is shown.
+func (m *Mirror) judge() *judge {
+	j := &judge{blocks: m.cfg.Blocks, seen: m.cfg.Seen, about: m.facts}
+	if m.cfg.Policy != nil {
+		j.policy = m.cfg.Policy.Policy()
+		j.needs = j.policy.Needs()
+	}
+	if j.policy == nil && (j.blocks == nil || !j.blocks.Any()) {
+		return nil
+	}
+	return j
+}
+
+// entry decides on a version. Blocks come first: no waiver takes them back.
+func (j *judge) entry(ctx context.Context, e *reader.Entry, now time.Time) verdict {
+	key := e.Key()
+	if j.blocks != nil {
+		if b := j.blocks.Find(&key); b != nil {
+			return verdict{Decision: policy.Decision{Visibility: policy.Denied, Rule: RuleBlock, Reason: b.Reason, Since: b.Since}, contact: j.contact()}
+		}
+	}
+	if j.policy == nil {
+		return verdict{}
+	}
+	s := policy.Subject{Key: key, Yanked: e.Yanked}
+	if j.needs.Seen > 0 {
+		j.date(ctx, &s, e)
+	}
+	var err error
+	if j.needs.Facts {
+		s.Facts, err = j.about(ctx, key)
+	}
+	v := verdict{Decision: j.policy.Judge(&s, now), contact: j.contact()}
+	if again := now.Add(unknownFor); err != nil && (v.Next.IsZero() || again.Before(v.Next)) {
+		v.Next = again
+	}
+	return v
+}
+
+// unknownFor is how long facts count as unknown that could not be read.
+const unknownFor = time.Minute
+
+// date adds what is known of when a version came.
+func (j *judge) date(ctx context.Context, s *policy.Subject, e *reader.Entry) {
+	if facts, err := details.ParseFacts(e.Raw); err == nil && len(e.Raw) > 0 {
+		s.Published = facts.Published()
+	}
+	if j.seen != nil {
+		s.Seen = j.seen(ctx, s.Key)
+	}
+	for _, b := range e.Before { // its bytes took the place of others
+		if b.Checksum != s.Checksum && b.Until.After(s.Replaced) {
+			s.Replaced = b.Until
+		}
+	}
+}
+
+func (j *judge) contact() string {
+	if j.policy == nil {
+		return ""
+	}
+	return j.policy.Contact
+}
+
+// facts is what a crate says of itself.
+func (m *Mirror) facts(ctx context.Context, key crate.Key) (*policy.Facts, error) {
+	p, err := m.Behind.About(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return &policy.Facts{License: p.License, LicenseFile: p.LicenseFile, Repository: p.Repository}, nil
+}
+
+// show returns c without the lines that are hidden: c itself if there are none. What the
+// mirror behind has returned is not changed.
+func (m *Mirror) show(ctx context.Context, c *reader.Crate) (*reader.Crate, error) {
+	j := m.judge()
+	if j == nil {
+		return c, nil
+	}
+	now := m.cfg.Clock()
+	out := *c
+	told := tally{view: m.cfg.View}
+	kept := -1 // entries before the first that is hidden; -1: none is
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		v := j.entry(ctx, e, now)
+		if !v.Next.IsZero() && (out.Until.IsZero() || v.Next.Before(out.Until)) {
+			out.Until = v.Next
+		}
+		told.add(e, &v)
+		hidden := v.Visibility != policy.Shown && !(m.cfg.Locked && v.Visibility == policy.ResolveOnly)
+		switch {
+		case hidden && kept < 0:
+			kept = i
+			out.Entries = append(make([]reader.Entry, 0, len(c.Entries)-1), c.Entries[:i]...)
+			fallthrough
+		case hidden:
+			out.Withheld = append(out.Withheld, withhold(e, &v))
+		case kept >= 0:
+			out.Entries = append(out.Entries, *e)
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	m.tellShown(ctx, c.Name, &told)
+	out.Left += len(out.Withheld)
+	if len(out.Entries) == 0 {
+		return nil, refuseCrate(&out, j.contact())
+	}
+	out.Name = out.Entries[len(out.Entries)-1].Name
+	return &out, nil
+}
+
+func withhold(e *reader.Entry, v *verdict) reader.Withheld {
+	return reader.Withheld{Entry: *e, Rule: v.Rule, Why: why(v), Until: v.Until, Downloads: v.Visibility == policy.ResolveOnly}
+}
+
+// maxDecided bounds how many verdicts are remembered, with some 500 bytes each.
+const maxDecided = 1 << 14
+
+// recent remembers something of checksums. When it is full it forgets the half that was
+// not asked for lately.
+type recent[T any] struct {
+	mu         sync.Mutex // guards what follows
+	fresh, old map[crate.Checksum]T
+}
+
+func (r *recent[T]) get(sum crate.Checksum) (T, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if v, ok := r.fresh[sum]; ok {
+		return v, true
+	}
+	v, ok := r.old[sum]
+	if ok {
+		r.keep(sum, v)
+	}
+	return v, ok
+}
+
+func (r *recent[T]) put(sum crate.Checksum, v T) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keep(sum, v)
+}
+
+func (r *recent[T]) keep(sum crate.Checksum, v T) {
+	if len(r.fresh) >= maxDecided/2 {
+		r.old, r.fresh = r.fresh, nil
+	}
+	if r.fresh == nil {
+		r.fresh = make(map[crate.Checksum]T)
+	}
+	r.fresh[sum] = v
+}

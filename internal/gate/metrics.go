@@ -1,0 +1,65 @@
+package gate
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/blocks"
+)
+
+// Metrics are numbers of all views of a server. Labels are names of views and rules,
+// which the operator has chosen, or we.
+type Metrics struct {
+	hidden, waived, observed *prometheus.CounterVec // by view and rule
+	downloads                *prometheus.CounterVec // by view, rule and result
+	dropped                  prometheus.Counter
+	others                   []prometheus.Collector
+}
+
+const prefix = "clonecratesio_policy_"
+
+// NewMetrics returns metrics for [Config].
+func NewMetrics() *Metrics {
+	of := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, append([]string{"view", "rule"}, labels...))
+	}
+	return &Metrics{
+		hidden:    of("hidden_lines_total", "Lines of the index that were left out, each time that an index file was made."),
+		waived:    of("waived_total", "Versions that are shown because of a waiver: lines, each time that an index file was made, and downloads."),
+		observed:  of("observed_total", "Versions that are shown because a rule only observes: lines, each time that an index file was made, and downloads."),
+		downloads: of("downloads_total", "Downloads of versions that are hidden: refused, or given to those who have them in a lock file (locked).", "result"),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: prefix + "audit_dropped_total", Help: "Lines that are not in the audit log: more came than it takes, or it could not be written.",
+		}),
+	}
+}
+
+// Watch adds what is known of a policy.
+func (m *Metrics) Watch(view string, s *Source) {
+	gauge := func(name, help string, value func(Status) float64) {
+		m.others = append(m.others, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: prefix + name, Help: help, ConstLabels: prometheus.Labels{"view": view},
+		}, func() float64 { return value(s.Status()) }))
+	}
+	gauge("loaded_timestamp_seconds", "When the policy that is applied was read.", func(s Status) float64 { return float64(s.Loaded.Unix()) })
+	gauge("failing", "1: the policy has changed and cannot be read; the one before is applied.", func(s Status) float64 {
+		if s.Error != "" {
+			return 1
+		}
+		return 0
+	})
+	m.others = append(m.others, prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: prefix + "reload_failures_total", Help: "Times that the policy could not be read again.", ConstLabels: prometheus.Labels{"view": view},
+	}, func() float64 { return float64(s.Status().Failures) }))
+}
+
+// Blocks adds how many blocks there are.
+func (m *Metrics) Blocks(w *blocks.Watch) {
+	m.others = append(m.others, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "clonecratesio_blocks", Help: "Blocks made by hand that are applied.",
+	}, func() float64 { return float64(w.Count()) }))
+}
+
+// Collectors are all of them.
+func (m *Metrics) Collectors() []prometheus.Collector {
+	return append([]prometheus.Collector{m.hidden, m.waived, m.observed, m.downloads, m.dropped}, m.others...)
+}

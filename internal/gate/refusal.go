@@ -1,0 +1,92 @@
+package gate
+
+import (
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+)
+
+// A Refusal is what is told to those who ask for what is hidden. It is a reader.Refusal.
+type Refusal struct {
+	status int
+	text   string
+}
+
+var _ reader.Refusal = (*Refusal)(nil)
+
+func (e *Refusal) Error() string { return e.text }
+
+// Refuse implements reader.Refusal.
+func (e *Refusal) Refuse() (status int, text string) { return e.status, e.text }
+
+// Is says that lines that are hidden are not there.
+func (e *Refusal) Is(target error) bool {
+	return e.status == http.StatusNotFound && target == fs.ErrNotExist
+}
+
+// Bounds of texts, of which parts come from policies and advisories.
+const (
+	maxReason   = 400 // characters
+	maxVersions = 3   // that are told of one by one
+)
+
+// refuseBytes: cargo shows the text of a 403 and, unlike a 429 or a 5xx, does not try
+// again (cargo 1.95).
+func refuseBytes(id crate.ID, v verdict) *Refusal {
+	return &Refusal{http.StatusForbidden, "This mirror does not give out " + id.String() + ": " +
+		why(&v) + ask(v.contact)}
+}
+
+// refuseCrate says why no version of a crate is shown, of the last ones in its file.
+func refuseCrate(c *reader.Crate, contact string) *Refusal {
+	var b strings.Builder
+	fmt.Fprintf(&b, "This mirror holds %s of %s and shows none.", human.Plural(int64(len(c.Withheld)), "version"), c.Name)
+	for i := len(c.Withheld) - 1; i >= max(0, len(c.Withheld)-maxVersions); i-- {
+		w := &c.Withheld[i]
+		b.WriteString("\n" + w.Version + ": " + w.Why)
+	}
+	if more := len(c.Withheld) - maxVersions; more > 0 {
+		fmt.Fprintf(&b, "\nand %s before.", human.Plural(int64(more), "version"))
+	}
+	return &Refusal{http.StatusNotFound, b.String() + ask(contact)}
+}
+
+// why is a sentence: which rule, since when, until when.
+func why(v *verdict) string {
+	var b strings.Builder
+	if v.Rule == RuleBlock {
+		b.WriteString("its operator has blocked it")
+	} else {
+		b.WriteString("rule " + v.Rule)
+	}
+	if v.Reason != "" {
+		b.WriteString(", " + clip(human.Printable(v.Reason)))
+	}
+	if !v.Since.IsZero() {
+		b.WriteString("; since " + v.Since.UTC().Format(time.RFC3339))
+	}
+	if !v.Until.IsZero() {
+		b.WriteString("; until " + v.Until.UTC().Format(time.RFC3339))
+	}
+	return strings.TrimSuffix(b.String(), ".") + "."
+}
+
+func ask(contact string) string {
+	if contact == "" {
+		return ""
+	}
+	return "\nTo ask for it: " + clip(human.Printable(contact))
+}
+
+func clip(s string) string {
+	if r := []rune(s); len(r) > maxReason {
+		return string(r[:maxReason]) + "..."
+	}
+	return s
+}

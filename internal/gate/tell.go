@@ -1,0 +1,129 @@
+package gate
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// An Event is a line of the audit log: what was decided, for whom, and why.
+type Event struct {
+	Time   time.Time `json:"time"`
+	Event  string    `json:"event"`         // see below
+	View   string    `json:"view,omitzero"` // empty: what is served at /
+	Client string    `json:"client"`        // by token, certificate or address
+	Crate  string    `json:"crate"`
+
+	// Of a download.
+	Version  string          `json:"version,omitzero"`
+	Checksum *crate.Checksum `json:"checksum,omitzero"`
+	Rule     string          `json:"rule,omitzero"`
+	Reason   string          `json:"reason,omitzero"`
+	Until    time.Time       `json:"until,omitzero"`
+	Waiver   *policy.Waiver  `json:"waiver,omitzero"`
+
+	// Of an index file.
+	Rules    map[string]int `json:"rules,omitempty"`    // lines, by rule
+	Versions []string       `json:"versions,omitempty"` // the last of them
+}
+
+// Events. An index file is made once for many clients: the one that is named asked first.
+const (
+	EventHidden   = "hidden"   // lines of an index file were left out
+	EventWaived   = "waived"   // lines or bytes are given out because of a waiver
+	EventObserved = "observed" // lines or bytes are given out because a rule only observes
+	EventRefused  = "refused"  // bytes were not given out
+	EventLocked   = "locked"   // bytes of a version that the index does not show were given out
+)
+
+// eventOf is what is to be told of a verdict; empty: nothing.
+func eventOf(v *verdict) string {
+	switch {
+	case v.Visibility == policy.Denied:
+		return EventRefused
+	case v.Visibility == policy.ResolveOnly:
+		return EventLocked
+	case v.Waiver != nil:
+		return EventWaived
+	case v.Observed:
+		return EventObserved
+	}
+	return ""
+}
+
+// tellOpened tells of bytes that somebody wants.
+func (m *Mirror) tellOpened(ctx context.Context, key crate.Key, v verdict) {
+	event := eventOf(&v)
+	switch event {
+	case "":
+		return
+	case EventRefused, EventLocked:
+		m.cfg.Metrics.downloads.WithLabelValues(m.cfg.View, v.Rule, event).Inc()
+	case EventWaived:
+		m.cfg.Metrics.waived.WithLabelValues(m.cfg.View, v.Rule).Inc()
+	case EventObserved:
+		m.cfg.Metrics.observed.WithLabelValues(m.cfg.View, v.Rule).Inc()
+	}
+	m.cfg.Audit.Tell(&Event{
+		Event: event, View: m.cfg.View, Client: store.Client(ctx), Crate: key.Name, Version: key.Version, Checksum: &key.Checksum,
+		Rule: v.Rule, Reason: v.Reason, Until: v.Until, Waiver: v.Waiver,
+	})
+}
+
+// maxTold is how many versions a line of the audit log names.
+const maxTold = 20
+
+// A tally is what is to be told of one index file.
+type tally struct {
+	view   string
+	events map[string]*Event
+}
+
+func (t *tally) add(e *reader.Entry, v *verdict) {
+	event := eventOf(v)
+	switch event {
+	case "":
+		return
+	case EventRefused, EventLocked:
+		event = EventHidden
+	}
+	if t.events == nil {
+		t.events = map[string]*Event{}
+	}
+	told := t.events[event]
+	if told == nil {
+		told = &Event{Event: event, View: t.view, Rules: map[string]int{}}
+		t.events[event] = told
+	}
+	told.Rules[v.Rule]++
+	if len(told.Versions) == maxTold {
+		told.Versions = slices.Delete(told.Versions, 0, 1)
+	}
+	told.Versions = append(told.Versions, e.Version)
+	if v.Waiver != nil {
+		told.Waiver = v.Waiver
+	}
+}
+
+// tellShown tells of an index file.
+func (m *Mirror) tellShown(ctx context.Context, name string, t *tally) {
+	for event, told := range t.events {
+		counter := m.cfg.Metrics.hidden
+		switch event {
+		case EventWaived:
+			counter = m.cfg.Metrics.waived
+		case EventObserved:
+			counter = m.cfg.Metrics.observed
+		}
+		for rule, n := range told.Rules {
+			counter.WithLabelValues(m.cfg.View, rule).Add(float64(n))
+		}
+		told.Client, told.Crate = store.Client(ctx), name
+		m.cfg.Audit.Tell(told)
+	}
+}
