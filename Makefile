@@ -35,7 +35,8 @@ race: # internal/deflate has no goroutine of its own, and users in internal/deep
 KILLS ?= 60
 slow: export GOGC = 400 # they make much garbage
 slow: ## tests that take minutes: 60 kills at random instants, faults at every operation, byte and bit
-	$(GO) test -count=1 -timeout 10m -run 'RandomKills$$|StoreKills$$|ShardsIntoOneBucket$$|WorkersAreKilled$$' ./internal/cli -kills $(KILLS) -thorough
+	$(GO) test -count=1 -timeout 10m -run 'RandomKills$$|StoreKills$$|SyncKills$$|ShardsIntoOneBucket$$|WorkersAreKilled$$' ./internal/cli -kills $(KILLS) -thorough
+	$(GO) test -count=1 -timeout 10m -run 'Scripts$$|Replay|Cargo|Nginx' ./internal/cli -thorough
 	$(GO) test -count=1 -timeout 10m -run 'PowerCutAtAnyOperation|AnyOperationFails' ./internal/mirror -thorough
 	$(GO) test -count=1 -timeout 10m -run 'CutOffAnywhere$$|KilledAnywhere$$' ./internal/replica ./internal/replicate ./internal/fleet -thorough
 	$(GO) test -count=1 -timeout 10m ./internal/index/clone -thorough
@@ -54,7 +55,7 @@ soak: ## everything at random for SOAK: needs root on Linux
 HISTORY ?= internal/cli/testdata/history
 STEPS   ?= 230
 replay: ## what happened to crates.io between the two days in HISTORY, in STEPS commits
-	$(GO) test -count=1 -timeout 0 -v -run 'TestReplay$$' ./internal/cli -history $(abspath $(HISTORY)) -steps $(STEPS)
+	$(GO) test -count=1 -timeout 0 -v -run 'TestReplay$$' ./internal/cli -thorough -history $(abspath $(HISTORY)) -steps $(STEPS)
 
 python: ## Clone-Index.py and the project manifest: needs Python 3.9 and git
 	python3 -m unittest discover -s scripts -t scripts

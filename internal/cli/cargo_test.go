@@ -26,6 +26,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
@@ -34,12 +35,13 @@ import (
 )
 
 // The real cargo builds from a mirror, loose, bundled, or in the deep archive alone,
-// over HTTP and HTTPS.
+// over HTTP and HTTPS; one of these by chance, unless the test is thorough.
 func TestCargoBuildsFromTheMirror(t *testing.T) {
-	for _, tt := range []struct {
+	type kind struct {
 		name              string
 		bundle, tls, deep bool
-	}{{"loose", false, false, false}, {"bundled", true, true, false}, {"deep", false, false, true}} {
+	}
+	for _, tt := range durabletest.Sample(1, []kind{{"loose", false, false, false}, {"bundled", true, true, false}, {"deep", false, false, true}}) {
 		t.Run(tt.name, func(t *testing.T) {
 			needCargo(t)
 			reg := simreg.Demo()

@@ -15,6 +15,7 @@ import (
 // On a mirror that is as it should be, and on one that is not.
 func TestDoctorOfAMirror(t *testing.T) {
 	needCargo(t)
+	t.Setenv("CARGO_NET_RETRY", "0") // it waits ten seconds between tries
 	dir := t.TempDir()
 	mirrorDemo(t, simreg.Demo(), dir, false)
 	code, said := runDoctor("-mirror", dir)

@@ -197,6 +197,7 @@ func TestC2Signals(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("signals cannot be sent on Windows")
 	}
+	t.Parallel() // it waits most of its time
 	for _, tt := range []struct {
 		signal syscall.Signal
 		twice  bool

@@ -15,6 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/address"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -26,13 +27,16 @@ func TestI1StoreKills(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("there is no git to test with")
 	}
-	t.Run("folder", func(t *testing.T) {
-		dir := t.TempDir()
-		killStore(t, "file://"+filepath.ToSlash(dir))
-	})
-	t.Run("versitygw", func(t *testing.T) {
-		killStore(t, buckettest.StartVersity(t).Address("mirror"))
-	})
+	for _, kind := range durabletest.Sample(1, []string{"folder", "versitygw"}) {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel() // leases are waited for
+			store := "file://" + filepath.ToSlash(t.TempDir())
+			if kind == "versitygw" {
+				store = buckettest.StartVersity(t).Address("mirror")
+			}
+			killStore(t, store)
+		})
+	}
 }
 
 func killStore(t *testing.T, store string) {

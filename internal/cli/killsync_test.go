@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -23,7 +24,7 @@ func TestC1SyncKills(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("there is no git to test with")
 	}
-	for _, form := range []string{"", "-checkout"} {
+	for _, form := range durabletest.Sample(1, []string{"", "-checkout"}) {
 		t.Run("index"+form, func(t *testing.T) {
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)

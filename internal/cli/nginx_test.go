@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -208,7 +209,8 @@ func TestCargoReadsAnExportByGit(t *testing.T) {
 // takes the path away or not.
 func TestServeBehindNginx(t *testing.T) {
 	needCargo(t)
-	for _, tt := range []struct{ name, passedTo string }{{"the prefix is taken away", "/"}, {"the prefix is left", ""}} {
+	type way struct{ name, passedTo string }
+	for _, tt := range durabletest.Sample(1, []way{{"the prefix is taken away", "/"}, {"the prefix is left", ""}}) {
 		t.Run(tt.name, func(t *testing.T) {
 			n := newNginx(t)
 			dir := t.TempDir()

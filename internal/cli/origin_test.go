@@ -68,7 +68,7 @@ func (w *upstreamWorld) setConfig(t *testing.T, content string) {
 func (w *upstreamWorld) download(out string, more ...string) (code int, said string) {
 	return runLocal(append([]string{"clonecratesio", "download", "-index-dir", w.index, "-out", filepath.Join(w.dir, out, "crates"),
 		"-bundles-out", filepath.Join(w.dir, out, "bundles"), "-manifest", filepath.Join(w.dir, out, "manifest.jsonl"),
-		"-listen", "", "-log-level", "debug", "-retries", "1", "-include-yanked"}, more...)...)
+		"-listen", "", "-log-level", "debug", "-retries", "1", "-second-pass", "10ms", "-include-yanked"}, more...)...)
 }
 
 func runLocal(args ...string) (code int, said string) {

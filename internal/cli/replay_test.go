@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg/history"
@@ -30,7 +31,8 @@ var (
 // changed, and in the middle of it the index loses its history. Some commits are
 // mirrored, others are not, and runs are killed. At the end a mirror serves byte
 // for byte what one serves that was made on the last day, and has kept what it held
-// of all that came and went. "make replay HISTORY=DIR" takes other days.
+// of all that came and went. "make replay HISTORY=DIR" takes other days. A plain run lives one of
+// the lives, by chance.
 func TestReplay(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("there is no git to test with")
@@ -38,18 +40,19 @@ func TestReplay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("lives for half a minute")
 	}
-	for _, tt := range []struct {
+	type life struct {
 		name   string
 		flags  []string
 		cloned bool // by hand, with its history, before the first sync
 		live   func(*replay)
-	}{
+	}
+	for _, tt := range durabletest.Sample(1, []life{
 		{"loose", nil, true, (*replay).sync},
 		{"bundled", []string{"-bundle"}, false, (*replay).sync},
 		{"following", nil, false, (*replay).follow},
 		{"following bundled", []string{"-bundle"}, true, (*replay).follow},
 		{"never by itself", []string{never}, true, (*replay).sync},
-	} {
+	}) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			r := newReplay(t, tt.flags)

@@ -26,7 +26,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	durabletest.ScratchInMemory()
+	goleak.VerifyTestMain(m)
+}
 
 // fake is a mirror of a registry in memory.
 type fake struct {

@@ -9,9 +9,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	durabletest.ScratchInMemory()
+	goleak.VerifyTestMain(m)
+}
 
 func openIndex(t *testing.T, dir string, log *bytes.Buffer) *Index {
 	t.Helper()

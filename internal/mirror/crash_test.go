@@ -65,7 +65,7 @@ func powerCuts(t *testing.T, ordeals []ordeal) {
 // C5: the power is cut, and the process killed, at every operation of the run that
 // recovers from that.
 func TestC5PowerCutWhileRecovering(t *testing.T) {
-	for _, o := range append(looseOrdeals(), bundleOrdeals()...) {
+	for _, o := range durabletest.Sample(4, append(looseOrdeals(), bundleOrdeals()...)) {
 		t.Run(o.where()+", "+o.name, func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
@@ -93,8 +93,9 @@ func TestC5PowerCutWhileRecovering(t *testing.T) {
 // C12, C16, E10: an operation of a run fails, once or it and all that follow,
 // carried out or not.
 func TestC12AnyOperationFails(t *testing.T) {
+	modes := []struct{ sticky, persisted bool }{{false, false}, {false, true}, {true, false}, {true, true}}
 	for _, o := range append(looseOrdeals(), bundleOrdeals()...) {
-		for _, mode := range []struct{ sticky, persisted bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
+		for _, mode := range durabletest.Sample(1, modes) {
 			t.Run(fmt.Sprintf("%s, %s, sticky=%t, persisted=%t", o.where(), o.name, mode.sticky, mode.persisted), func(t *testing.T) {
 				t.Parallel()
 				seed := rand.Uint64()

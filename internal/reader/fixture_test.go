@@ -33,7 +33,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	durabletest.ScratchInMemory()
+	goleak.VerifyTestMain(m)
+}
 
 // world is a registry, a mirror of it on disk, and those who write it.
 type world struct {

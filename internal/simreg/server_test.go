@@ -14,10 +14,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	durabletest.ScratchInMemory()
+	goleak.VerifyTestMain(m)
+}
 
 const sample = "foo 1.0.0\n size 4000\nfoo 1.1.0+x\nBar 0.1.0"
 

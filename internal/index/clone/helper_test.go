@@ -19,7 +19,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	durabletest.ScratchInMemory()
+	goleak.VerifyTestMain(m)
+}
 
 // An upstream is a registry, its git index, and a directory that follows it.
 type upstream struct {

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package durabletest
+
+func memory() string { return "" }
