@@ -164,6 +164,11 @@ func TestScripts(t *testing.T) {
 				worldOf(ts).reg.Date(noon)
 			},
 			"await":    await,
+			"date": func(ts *testscript.TestScript, _ bool, args []string) {
+				t, err := time.Parse(time.DateOnly, args[0])
+				ts.Check(err)
+				worldOf(ts).reg.Date(t)
+			},
 			"requests": func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).wantRequests(ts, args[0]) },
 			"code":     wantCode,
 			"hold":     hold,
@@ -216,6 +221,8 @@ func (w *scriptWorld) serve(ts *testscript.TestScript, reg *simreg.Registry) {
 	ts.Check(err)
 	ts.Defer(server.Close)
 	ts.Setenv("REG", server.BaseURL)
+	ts.Setenv("SPARSE", "sparse+"+server.IndexURL)
+	ts.Setenv("FEED", server.FeedURL)
 }
 
 func (w *scriptWorld) writeIndex(ts *testscript.TestScript, dir string) {
@@ -259,6 +266,9 @@ func (w *scriptWorld) inject(ts *testscript.TestScript, args []string) {
 	id := crate.ID{Name: args[0], Version: args[1]}
 	if args[0] == "all" {
 		id = simreg.All
+	}
+	if args[1] == "index" {
+		id = simreg.IndexFile(args[0])
 	}
 	w.reg.Inject(id, f)
 }

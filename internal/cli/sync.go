@@ -20,13 +20,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // syncConfig is the flags of sync.
 type syncConfig struct {
 	dirs            flags.Dirs
-	indexURL        string
+	index           flags.IndexSource
 	checkout        bool
 	skipIndexUpdate bool
 	keepDays        int
@@ -55,7 +56,6 @@ func syncCommand(a *App) *cli.Command {
 
 func (cfg *syncConfig) flags() []cli.Flag {
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(), cfg.dirs.LogDirFlag(),
-		&cli.StringFlag{Name: "index-url", Usage: "git repository of the index, `URL`: https, ssh, git, http or file (default: the one that the index was cloned from, or " + index.DefaultURL + ")", Destination: &cfg.indexURL},
 		&cli.BoolFlag{Name: "checkout", Usage: "clone the index with a working tree: read faster, 3 GB more; one that is there stays as it is", Destination: &cfg.checkout},
 		&cli.BoolFlag{Name: "skip-index-update", Usage: "take the index as it is", Destination: &cfg.skipIndexUpdate},
 		&cli.IntFlag{Name: "keep-days", Usage: "keep of the index's past every day of the last `N`, and the last day of each month before (default: every day)", HideDefault: true, Destination: &cfg.keepDays},
@@ -66,6 +66,7 @@ func (cfg *syncConfig) flags() []cli.Flag {
 		cfg.attest.Password.Flag(),
 		&cli.DurationFlag{Name: "every", Usage: "follow: do it again every so often, such as 10m, until stopped", Destination: &cfg.every},
 	)
+	list = append(list, cfg.index.Flags()...)
 	list = append(list, cfg.push.Flags()...)
 	list = append(list, cfg.deep.Flags()...)
 	list = append(list, cfg.part.Flags()...)
@@ -79,8 +80,8 @@ func (cfg *syncConfig) check() error {
 	if cfg.every != 0 && cfg.every < minEvery {
 		return flags.Usagef("-every is %v, want %v or more", cfg.every, minEvery)
 	}
-	if cfg.skipIndexUpdate && (cfg.indexURL != "" || cfg.checkout || cfg.keepDays != 0) {
-		return flags.Usagef("-skip-index-update makes nothing of -index-url, -checkout and -keep-days")
+	if cfg.skipIndexUpdate && (cfg.index.Given() || cfg.checkout || cfg.keepDays != 0) {
+		return flags.Usagef("-skip-index-update makes nothing of -index-url, -index-changes, -checkout and -keep-days")
 	}
 	if cfg.keepDays < 0 {
 		return flags.Usagef("-keep-days is %d, want 1 or more, or 0 for every day", cfg.keepDays)
@@ -96,7 +97,7 @@ func (cfg *syncConfig) check() error {
 	if cfg.push.URL != "" {
 		cfg.Bundle = true
 	}
-	return errors.Join(cfg.part.Check(), cfg.deep.Check(), cfg.push.Check(), cfg.Run.Check(), cfg.checkShard())
+	return errors.Join(cfg.index.Check(), cfg.part.Check(), cfg.deep.Check(), cfg.push.Check(), cfg.Run.Check(), cfg.checkShard())
 }
 
 // checkShard refuses what a shard cannot say of all the rest.
@@ -142,6 +143,10 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 		}
 	}
 	job := a.followConfig(cfg, session, show)
+	if cfg.index.Sparse() {
+		index := cfg.index.Follow(func() (*upstream.Client, error) { return a.IndexUpstream(&cfg.Net, log) }, &cfg.part, cfg.Net.Concurrency, log)
+		job.Update.Carried, job.Doubt = index.Bring, index.Doubt(cfg.AllowMissing, log)
+	}
 	if signers != nil {
 		job.State = func(ctx context.Context, w *home.Writer) (err error) {
 			stated, err = a.stateRound(ctx, cfg, w, signers, log)
@@ -194,7 +199,7 @@ func (a *App) followConfig(cfg *syncConfig, session follow.SessionConfig, show *
 		Ended: func(s *mirror.Summary) { logSummary(log, s, &cfg.Run) },
 	}
 	if !cfg.skipIndexUpdate {
-		f.Update = &clone.Config{Dir: cfg.dirs.Index, URL: cfg.indexURL, Checkout: cfg.checkout, KeepDays: cfg.keepDays, Log: log}
+		f.Update = &clone.Config{Dir: cfg.dirs.Index, URL: cfg.index.URL, Checkout: cfg.checkout, KeepDays: cfg.keepDays, Log: log}
 	}
 	if cfg.part.Chooses() {
 		f.Part = func(ctx context.Context, ix *index.Index) (plan.Source, error) {

@@ -165,6 +165,35 @@ func (cfg *Part) wishes(ctx context.Context, ix *index.Index, log *slog.Logger) 
 	return w, problems, nil
 }
 
+// names are the crates that the files name, whatever an index has of them; none
+// without them.
+func (cfg *Part) names(context.Context) (names []string, err error) {
+	if cfg.crates != "" {
+		err = ReadText(cfg.crates, func(r io.Reader) error {
+			roots, _, err := closure.ReadNames(r, cfg.crates) // what makes no sense is told later
+			for _, root := range roots {
+				names = append(names, root.Name)
+			}
+			return err
+		})
+	}
+	for _, name := range cfg.lockfiles {
+		if err != nil {
+			break
+		}
+		err = ReadText(name, func(r io.Reader) error {
+			lock, err := closure.ReadLock(r, name, cfg.sources...)
+			if err == nil {
+				for _, pin := range lock.Pins {
+					names = append(names, pin.Name)
+				}
+			}
+			return err
+		})
+	}
+	return names, err
+}
+
 // readLock reads a lock file and says what of it is left out.
 func (cfg *Part) readLock(ctx context.Context, name string, ix *index.Index, log *slog.Logger) (lock *closure.Lock, err error) {
 	err = ReadText(name, func(r io.Reader) (err error) {

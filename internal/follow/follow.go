@@ -38,6 +38,9 @@ type Config struct {
 	// Update brings the index to what upstream has; its Progress is set. If nil, the
 	// index is taken as it is.
 	Update *clone.Config
+	// Doubt is the verdict on what an update could not find out of the index; nil in
+	// place of it: there is nothing to doubt.
+	Doubt func() error
 	// WatchUpdate shows how far git is, in its words, until stop is called. If nil, it
 	// is not shown.
 	WatchUpdate func(look func() string) (stop func())

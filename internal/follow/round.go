@@ -241,7 +241,11 @@ func (f *Follower) verdict() error {
 	if aside != nil && f.summary == nil {
 		f.cfg.Log.Warn(aside.Error())
 	}
-	return errors.Join(aside, f.base.lacking(), f.described)
+	var doubt error
+	if f.cfg.Doubt != nil {
+		doubt = f.cfg.Doubt()
+	}
+	return errors.Join(aside, f.base.lacking(), f.described, doubt)
 }
 
 // stateEvery is how often a mirror that follows states what it holds. Each time,

@@ -43,3 +43,13 @@ func (a *App) Upstream(cfg *flags.Net, allowMissing bool, log *slog.Logger) (*up
 	c.AllowMissing, c.Dial, c.Log = allowMissing, a.Dial, log
 	return upstream.New(c)
 }
+
+// IndexUpstream makes the client that reads a sparse index.
+func (a *App) IndexUpstream(cfg *flags.Net, log *slog.Logger) (*upstream.Client, error) {
+	c := cfg.Client(UserAgent(cfg.Contact))
+	c.Dial, c.Log = a.Dial, log
+	if c.HTTP == "auto" {
+		c.HTTP = "best"
+	}
+	return upstream.New(c)
+}

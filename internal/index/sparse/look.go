@@ -159,8 +159,8 @@ func isOwnFault(err error) bool {
 func (l *look) tell() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.result.Asked++; l.o.Progress != nil && l.result.Asked%64 == 1 {
-		l.o.Progress(fmt.Sprintf("%s files asked for, %s new or changed", human.Count(l.result.Asked-1), human.Count(l.result.Changed)))
+	if l.result.Asked++; l.work.Progress != nil && l.result.Asked%64 == 1 {
+		l.work.Progress(fmt.Sprintf("%s files asked for, %s new or changed", human.Count(l.result.Asked-1), human.Count(l.result.Changed)))
 	}
 }
 
@@ -290,17 +290,19 @@ func (l *look) note(a asking, text []byte) {
 	}
 }
 
+var errNothingNamed = errors.New("a sparse index has no list of its crates, and nothing names one that it has: name all with -index-changes, or a part with -crates or -lockfile")
+
 // conclude makes facts of what was seen.
 func (l *look) conclude(ctx context.Context) error {
 	if l.result.Failed > 0 && l.result.Failed == l.result.Asked {
 		return fmt.Errorf("the index gave out none of the %s files that it was asked for; the first: %w", human.Count(l.result.Asked), l.result.Failures[0])
 	}
+	if l.head.Commit == "" && l.result.Changed == 0 {
+		return errNothingNamed
+	}
 	changed, err := l.emit.commit()
 	if err != nil {
 		return err
-	}
-	if !changed && l.head.Commit == "" {
-		return index.ErrEmpty
 	}
 	if !changed {
 		if _, err := l.work.Run(ctx, "update-ref", clone.Fetched, l.head.Commit); err != nil {
@@ -320,6 +322,7 @@ func (l *look) conclude(ctx context.Context) error {
 		return err
 	}
 	l.result.Unknown = l.unknown()
+	l.o.Log.Info("looked at the sparse index", "asked", l.result.Asked, "changed", l.result.Changed, "removed", l.result.Removed, "failed", l.result.Failed)
 	l.o.last.Store(&l.result)
 	return nil
 }
@@ -359,7 +362,7 @@ func (l *look) unknown() string {
 		return "a sparse index has no list of its crates, and nothing else named all of them: crates that are new are not seen (-index-changes LIST names them)"
 	case !s.Listed.Before(l.begun):
 		return ""
-	case s.Fed.IsZero():
+	case s.Fed.IsZero() || l.o.Feed == nil:
 		return fmt.Sprintf("crates that were first published after %s, when the list of crates was made, are not seen (-index-changes rss names them)", s.Listed.UTC().Format(time.RFC3339))
 	case s.Fed.After(s.Listed):
 		return fmt.Sprintf("crates that were first published between %s, when the list of crates was made, and %s, when the feed begins, are not seen: a newer list names them",

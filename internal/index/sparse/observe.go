@@ -42,9 +42,7 @@ type Observer struct {
 	Lists []List
 	// Parallel is how many files are asked for at a time. Default 32.
 	Parallel int
-	// Progress is told what is going on. It may be nil.
-	Progress func(text string)
-	Log      *slog.Logger
+	Log      *slog.Logger // may be nil
 
 	last atomic.Pointer[Result]
 	now  func() time.Time // for tests
