@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real deep-oracle deep-real seaweed s3s kubernetes fuzz bench million replay test-root soak acceptance python
+.PHONY: check fmt vet cross lint tidy test race slow real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench million replay test-root soak acceptance python
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -69,6 +69,9 @@ ROUNDS ?= 1
 deep-oracle: ## the encoders of internal/deflate beside their originals: needs cargo and a C compiler
 	cargo build --quiet --locked --release --manifest-path scripts/originals/Cargo.toml --target-dir out/originals
 	$(GO) test -count=1 -timeout 30m ./internal/deflate -run Originals -originals $(CURDIR)/out/originals/release/originals -rounds $(ROUNDS)
+
+trees: ## move in trees that panamax, romt and v1.1.0 make on this machine: what is installed of them; CRATES=DIR INDEX=DIR a cargo cache too
+	scripts/realtrees/trees.sh
 
 kubernetes: ## contrib/kubernetes against the types of Kubernetes and the flags of the program; downloads the types
 	cd contrib/kubernetes/check && $(GO) test -count=1 ./...

@@ -9,9 +9,10 @@ import (
 
 // Named says which version a path claims to be of. It is one of
 //
-//	.../{name}-{version}.crate            panamax, romt, cargo, cargo-local-registry, v1.1.0, kellnr, ours
+//	.../{name}-{version}.crate            panamax, romt, get-all-crates, cargo, cargo-local-registry,
+//	                                      v1.1.0, kellnr, ours
 //	.../{name}/{version}.crate
-//	.../{name}/{version}/download         get-all-crates, and copies of web servers
+//	.../{name}/{version}/download         copies of web servers, other registries
 //	.../{name}/{version}/crate
 //
 // A "+" may be written as "%2B", or as a space (crates.io#4891). A file name can be

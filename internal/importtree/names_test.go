@@ -7,12 +7,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// The paths of real trees. Those of panamax, romt, get-all-crates, cargo-local-registry
-// and v1.1.0 are as these programs made them from a registry on this machine (make trees).
+// The paths of real trees. Those of panamax, romt and v1.1.0 are as these programs made
+// them from a registry on this machine (make trees); of get-all-crates, which has no other
+// host than that of crates.io, as its source says.
 func TestNamed(t *testing.T) {
 	for path, want := range map[string]string{
 		"crates/se/rd/serde/1.0.0/serde-1.0.0.crate":              "serde 1.0.0", // panamax
-		"crates/se/rd/serde/serde-1.0.0.crate":                    "serde 1.0.0", // romt
+		"crates/se/rd/serde/serde-1.0.0.crate":                    "serde 1.0.0", // romt, get-all-crates
 		"s/er/serde-1.0.0.crate":                                  "serde 1.0.0", // v1.1.0
 		"index.crates.io-1949cf8c6b5b557f/foo-1-0.1.0-rc.1.crate": "foo-1 0.1.0-rc.1",
 		"serde-1.0.0.crate":                                       "serde 1.0.0",

@@ -1,6 +1,7 @@
 package treecli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
@@ -28,15 +30,45 @@ func (cfg *config) bringIndex(ctx context.Context, trees []*importtree.Tree, log
 			if repo == nil {
 				continue
 			}
-			from := origin(ctx, repo)
-			log.Info("cloning the index of the tree", "from", dir, "to", cfg.dirs.Index, "will_follow", git.WithoutPassword(from))
-			if _, err := clone.Update(ctx, clone.Config{Dir: cfg.dirs.Index, URL: dir, Origin: from, Log: log}); err != nil {
-				return fmt.Errorf("cloning the index of the tree: %w", err)
-			}
-			return nil
+			return cfg.cloneIndex(ctx, dir, repo, log)
 		}
 	}
 	return nil
+}
+
+// cloneIndex clones what upstream had in an index that another program keeps: on top of
+// that, panamax commits a config.json of its own.
+func (cfg *config) cloneIndex(ctx context.Context, dir string, repo *git.Repository, log *slog.Logger) error {
+	url, err := git.TransportURL(dir)
+	if err != nil {
+		return err
+	}
+	from, commit := cmp.Or(origin(ctx, repo), url), upstreams(ctx, repo)
+	log.Info("cloning the index of the tree", "from", dir, "commit_of", commit, "to", cfg.dirs.Index, "will_follow", git.WithoutPassword(from))
+	job := clone.Config{Dir: cfg.dirs.Index, Log: log}
+	job.Carried = func(ctx context.Context, work *git.Porcelain, gitDir string) error {
+		if _, err := work.Run(ctx, "config", "--local", "remote.origin.url", from); err != nil {
+			return err
+		}
+		from := *work
+		from.URL = func() string { return url }
+		return from.Network(ctx, gitDir, "fetch", "--progress", "--depth=1", "--no-tags", "--no-auto-maintenance", "--no-write-fetch-head", "--force",
+			"--end-of-options", url, "+"+commit+":"+clone.Fetched)
+	}
+	if _, err := clone.Update(ctx, job); err != nil {
+		return fmt.Errorf("cloning the index of the tree: %w", err)
+	}
+	return nil
+}
+
+// upstreams is the name of what a clone last fetched, or else of what it has.
+func upstreams(ctx context.Context, repo *git.Repository) string {
+	for _, ref := range []string{"refs/remotes/origin/HEAD", "refs/remotes/origin/master"} {
+		if _, err := repo.Output(ctx, "rev-parse", "--verify", "--quiet", ref+"^{commit}"); err == nil {
+			return ref
+		}
+	}
+	return "HEAD"
 }
 
 // indexDirs is where programs keep the index, in a tree of theirs.
@@ -62,10 +94,11 @@ func findIndex(ctx context.Context, dir string) *git.Repository {
 	return repo
 }
 
-// origin is what an index was cloned from, empty if that is no address of a network.
+// origin is what an index was cloned from, empty if that is none of the addresses that
+// may be taken from what is not ours: git runs programs for others.
 func origin(ctx context.Context, repo *git.Repository) string {
 	url, err := repo.Output(ctx, "config", "--get", "remote.origin.url")
-	if err != nil || !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://") {
+	if err != nil || !slices.ContainsFunc([]string{"https://", "http://", "file:///"}, func(scheme string) bool { return strings.HasPrefix(url, scheme) }) {
 		return ""
 	}
 	return url

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -150,12 +151,16 @@ func (j *job) print(w io.Writer) {
 	if j.cfg.bundle {
 		where = j.cfg.dirs.Bundles
 	}
-	fmt.Fprintf(w, "%s of the %s versions that the trees have are held in %s, verified and durable (%s)\n",
-		human.Count(sum.OK()), human.Count(sum.Total()), where, sum.Elapsed.Round(10*1e6))
+	if sum.Total() > 0 || j.taken == 0 {
+		fmt.Fprintf(w, "%s of the %s versions that the trees have are held in %s, verified and durable (%s)\n",
+		human.Count(sum.OK()), human.Count(sum.Total()), where, sum.Elapsed.Round(10*time.Millisecond))
+	}
+	if j.taken > 0 {
+		fmt.Fprintf(w, "%s taken over from bundles of v1.1.0, verified and durable\n", human.Plural(j.taken, "version"))
+	}
 	row := console.Rows(w)
 	row(sum.Downloaded, "stored now")
 	row(sum.Existing+sum.VerifiedExisting, "held already")
-	row(j.taken, "taken over from bundles of v1.1.0 before that")
 	row(sum.Errors(), "not stored")
 	j.report.Print(w)
 	first := make([]error, len(sum.Failures))

@@ -96,11 +96,6 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (git.Revision, erro
 	if err != nil {
 		return git.Revision{}, err
 	}
-	if u.cfg.Origin != "" {
-		if _, err := u.porcelain(dir).Run(ctx, "config", "--local", "remote."+origin+".url", u.cfg.Origin); err != nil {
-			return git.Revision{}, err
-		}
-	}
 	repo := &repository{&git.Repository{Dir: gitDir}}
 	head, err := repo.Head(ctx)
 	if errors.Is(err, git.ErrUnborn) {

@@ -36,9 +36,6 @@ type Config struct {
 	// an absolute path. If empty, it is the one that Dir was cloned from, or
 	// [index.DefaultURL].
 	URL string
-	// Origin is what a new clone is said to come from, and so what later updates without
-	// a URL follow. If empty, it is URL.
-	Origin string
 	// Checkout gives a new clone a working tree, which takes some 3 GB more and
 	// is read faster. One that is there stays what it is.
 	Checkout bool
