@@ -39,7 +39,7 @@ func newImage(t *testing.T, dir, kind, opts string) *disk {
 	f, err := os.Create(image)
 	must(t, err)
 	must(t, errors.Join(f.Truncate(imageSize), f.Close()))
-	args := map[string][]string{"ext4": {"-q", "-F", "-m", "0"}, "xfs": {"-q", "-f"}}[kind]
+	args := map[string][]string{"ext4": {"-q", "-F", "-m", "0"}, "xfs": {"-q", "-f"}, "vfat": {"-F", "32"}}[kind]
 	must(t, tool(mkfs, append(args, image)...))
 	return (&disk{t: t, dir: dir, what: image, kind: kind, opts: opts + "loop"}).firstMount()
 }

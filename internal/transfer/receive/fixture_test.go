@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,13 +40,52 @@ type world struct {
 	key       *signing.Signer
 }
 
+const firstVersions = "foo 1.0.0\nbar 1.0.0\nserde 1.0.0\nserde 1.1.0\ngone 1.0.0"
+
+// model is what a world begins with, in a folder that is copied: making it takes git a while.
+var model = struct {
+	sync.Mutex
+	dir  string
+	held map[crate.Key]bool
+	key  *signing.Signer
+}{}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{Upstream: indextest.NewUpstream(t, "foo 1.0.0\nbar 1.0.0\nserde 1.0.0\nserde 1.1.0\ngone 1.0.0"), dir: t.TempDir(), day: 1, held: map[crate.Key]bool{}}
-	w.near, w.far = dirsIn(w.dir, "near"), dirsIn(w.dir, "far")
-	w.key = newKey(t, w.dir, "mirror.example.org")
-	w.sync(true)
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("there is no git to test with")
+	}
+	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	model.Lock()
+	defer model.Unlock()
+	if model.dir == "" {
+		dir, err := os.MkdirTemp("", "clonecratesio-receive-")
+		must(t, err)
+		w := worldIn(t, dir)
+		w.Commit()
+		w.sync(true)
+		model.dir, model.held, model.key = dir, w.held, newKey(t, t.TempDir(), "mirror.example.org")
+	}
+	w := worldIn(t, t.TempDir())
+	must(t, os.CopyFS(w.dir, os.DirFS(model.dir)))
+	w.held, w.key = maps.Clone(model.held), model.key
 	return w
+}
+
+// worldIn is a world of the first versions, with nothing in its folder yet.
+func worldIn(t *testing.T, dir string) *world {
+	up := &indextest.Upstream{T: t, Reg: simreg.New(simreg.MustParse(firstVersions)...), Git: filepath.Join(dir, "up.git")}
+	return &world{Upstream: up, dir: dir, near: dirsIn(dir, "near"), far: dirsIn(dir, "far"), day: 1, held: map[crate.Key]bool{}}
+}
+
+// TestMain removes the model.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if model.dir != "" {
+		_ = os.RemoveAll(model.dir)
+	}
+	os.Exit(code)
 }
 
 func dirsIn(dir, name string) home.Dirs {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer/send"
@@ -46,6 +47,9 @@ func TestMedia(t *testing.T) {
 	spoil(t, largest)
 	// each begins with a mirror of its own
 	run := func(name string, do func(t *testing.T)) {
+		if !*durabletest.Thorough && rand.IntN(2) > 0 {
+			return
+		}
 		w.far = dirsIn(w.dir, "far "+name)
 		t.Run(name, do)
 	}

@@ -33,9 +33,9 @@ import (
 // volumes in any order. Then far is what near is: the index with its days, the rows of the
 // catalog, and the bytes; and serves what a mirror does that is made on that day.
 func TestMonths(t *testing.T) {
-	seed, n := rand.Uint64(), 2
+	seed, n := rand.Uint64(), 1
 	if *durabletest.Thorough {
-		n = 40
+		n = 20
 	}
 	t.Logf("seed %d", seed)
 	m := months{world: newWorld(t), rnd: rand.New(rand.NewPCG(seed, 0)), taken: "1"}
