@@ -35,6 +35,7 @@ var floors = [][]string{
 		"internal/fleetcli",
 		"internal/replicacli",
 		"internal/signcli",
+		"internal/policycli",
 		"internal/airgapcli",
 		"internal/treecli",
 	},
@@ -59,6 +60,7 @@ var floors = [][]string{
 		// into the deep archive,
 		// and over an air gap
 		"internal/repack",
+		"internal/policy/survey",
 		"internal/transfer/send",
 	},
 	{

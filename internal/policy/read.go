@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -29,6 +30,10 @@ func Read(r io.Reader, name string) (*File, error) {
 		return nil, fmt.Errorf("reading policy %s: %w", name, err)
 	}
 	f, err := parse(data, name)
+	if bad, ok := errors.AsType[*Error](err); ok {
+		bad.File = name
+		return nil, bad
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading policy %s: %w", name, err)
 	}
@@ -48,7 +53,7 @@ func parse(data []byte, name string) (*File, error) {
 	d.file(root)
 	if len(d.problems) > 0 {
 		slices.SortStableFunc(d.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-		return nil, &Error{d.problems}
+		return nil, &Error{Problems: d.problems}
 	}
 	return f, nil
 }

@@ -128,3 +128,14 @@ func foldInto(buf *[crate.MaxName]byte, name string) int {
 	}
 	return n
 }
+
+// len is how many there are.
+func (x *selectors[T]) len() (n int) {
+	for _, part := range x.names {
+		n += len(part)
+	}
+	for _, part := range x.sums {
+		n += len(part)
+	}
+	return n + len(x.prefixes)
+}

@@ -38,7 +38,7 @@ func parseTOML(data []byte) (*table, error) {
 	if err := toml.Unmarshal(data, new(map[string]any)); err != nil {
 		if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
 			line, _ := bad.Position()
-			return nil, &Error{[]Problem{{Line: line, Text: strings.TrimPrefix(bad.Error(), "toml: ")}}}
+			return nil, &Error{Problems: []Problem{{Line: line, Text: strings.TrimPrefix(bad.Error(), "toml: ")}}}
 		}
 		return nil, err
 	}
@@ -150,13 +150,14 @@ type Problem struct {
 
 // An Error is all that is wrong with a file.
 type Error struct {
+	File     string
 	Problems []Problem // in the order of lines
 }
 
 func (e *Error) Error() string {
 	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
-		lines[i] = fmt.Sprintf("line %d: %s", p.Line, p.Text)
+		lines[i] = fmt.Sprintf("%s:%d: %s", e.File, p.Line, p.Text)
 	}
 	return strings.Join(lines, "\n")
 }

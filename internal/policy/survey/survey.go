@@ -1,0 +1,141 @@
+// Package survey says what policies make of a mirror: of one version, of a lock file, and
+// of the whole index with one policy and with another. It changes nothing.
+package survey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/age"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
+)
+
+// A Mirror is what is asked: a mirror that is open, and a policy. Its methods may be called
+// concurrently.
+type Mirror struct {
+	View   *reader.View
+	Policy *policy.Policy
+	// Book says since when versions are in the index. Nil: nothing is known of that.
+	Book *age.Book
+	Now  time.Time
+}
+
+// Open opens what is asked. Close must be called.
+func Open(ctx context.Context, dirs home.Dirs, p *policy.Policy, now time.Time, log *slog.Logger) (*Mirror, error) {
+	view, err := reader.Open(ctx, reader.Config{Dirs: dirs, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	m := &Mirror{View: view, Policy: p, Now: now}
+	if need := p.Needs().Seen; need > 0 {
+		if m.Book, err = age.Open(ctx, dirs.Index, need, log); err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
+	}
+	return m, nil
+}
+
+// Close closes what Open has opened.
+func (m *Mirror) Close() error {
+	var errs []error
+	if m.Book != nil {
+		errs = append(errs, m.Book.Close())
+	}
+	return errors.Join(append(errs, m.View.Close())...)
+}
+
+// subject is what is known of a version.
+func (m *Mirror) subject(ctx context.Context, e *reader.Entry) *policy.Subject {
+	needs := m.Policy.Needs()
+	s := &policy.Subject{Key: e.Key(), Yanked: e.Yanked}
+	if facts, err := details.ParseFacts(e.Raw); err == nil {
+		s.Published = facts.Published()
+	}
+	if m.Book != nil {
+		s.Seen = m.Book.Seen(ctx, s.Key)
+	}
+	for _, b := range e.Before {
+		if b.Until.After(s.Replaced) {
+			s.Replaced = b.Until
+		}
+	}
+	if needs.Facts {
+		s.Facts = m.facts(ctx, s.Key)
+	}
+	return s
+}
+
+// facts are what a crate says of itself; nil: that cannot be read.
+func (m *Mirror) facts(ctx context.Context, key crate.Key) *policy.Facts {
+	p, err := m.View.About(ctx, key)
+	if err != nil {
+		return nil
+	}
+	return &policy.Facts{License: p.License, LicenseFile: p.LicenseFile, Repository: p.Repository}
+}
+
+// An Explanation is all that a policy says of a version.
+type Explanation struct {
+	crate.ID
+	Checksum crate.Checksum   `json:"checksum"`
+	Decision policy.Decision  `json:"decision"`
+	Rules    []policy.Finding `json:"rules"` // those that find something
+	// Published and Seen are from when its age counts, as far as that is known.
+	Published time.Time     `json:"pubtime,omitzero"`
+	FirstSeen time.Time     `json:"first_seen,omitzero"`
+	AbsentAt  time.Time     `json:"absent_at,omitzero"`
+	Facts     *policy.Facts `json:"facts,omitempty"`
+	Contact   string        `json:"contact,omitempty"`
+	Newest    string        `json:"newest_shown,omitempty"` // of the crate
+}
+
+// Explain says what the policy makes of a version, which the mirror must hold. Errors:
+// [fs.ErrNotExist].
+func (m *Mirror) Explain(ctx context.Context, id crate.ID) (*Explanation, error) {
+	c, err := m.View.Crate(ctx, id.Name)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(c.Entries, func(e reader.Entry) bool { return e.Version == id.Version })
+	if i < 0 {
+		return nil, fmt.Errorf("%s: the mirror does not hold it: %w", id, fs.ErrNotExist)
+	}
+	e := &c.Entries[i]
+	s := m.subject(ctx, e)
+	x := &Explanation{ID: e.ID, Checksum: e.Checksum, Published: s.Published, FirstSeen: s.Seen.First, AbsentAt: s.Seen.After, Facts: s.Facts, Contact: m.Policy.Contact}
+	x.Decision, x.Rules = m.Policy.Explain(s, m.Now)
+	x.Newest = m.newest(ctx, c, "")
+	return x, nil
+}
+
+// newest is the newest version of a crate that is shown: of those that cargo would take in
+// the place of a given one, or else of all. Pre-releases and yanked versions do not count.
+func (m *Mirror) newest(ctx context.Context, c *reader.Crate, like string) string {
+	req, err := semver.ParseReq("^" + like)
+	if like == "" || err != nil {
+		req = semver.Req{}
+	}
+	entries := slices.Clone(c.Entries)
+	slices.SortFunc(entries, func(a, b reader.Entry) int { return semver.CompareText(b.Version, a.Version) })
+	for i := range entries {
+		e := &entries[i]
+		v, err := semver.Parse(e.Version)
+		if err != nil || v.Pre != "" || e.Yanked || !req.Matches(v) {
+			continue
+		}
+		if m.Policy.Judge(m.subject(ctx, e), m.Now).Visibility == policy.Shown {
+			return e.Version
+		}
+	}
+	return ""
+}
