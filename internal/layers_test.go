@@ -85,6 +85,7 @@ var floors = [][]string{
 		"internal/peer",
 		"internal/gitweb",
 		"internal/importtree",
+		"internal/pull",
 	},
 	{
 		// what is held, and

@@ -103,7 +103,8 @@ func (d full) Free() (bytes, files int64, err error) {
 //	commit DIR         commits the index to a git repository
 //	squash DIR         does so without history
 //	day YYYY-MM-DD     dates the next commit
-//	await FILE TEXT    waits until the file contains the text
+//	await FILE TEXT    waits until the file contains the text; await -gone FILE: until it
+//	                   is not there
 //	requests N         wants N requests since the last time
 //	code N COMMAND ... wants exit code N
 //	hold FILE          keeps a lock file locked
@@ -163,7 +164,7 @@ func TestScripts(t *testing.T) {
 				ts.Check(err)
 				worldOf(ts).reg.Date(noon)
 			},
-			"await":    await,
+			"await": await,
 			"date": func(ts *testscript.TestScript, _ bool, args []string) {
 				t, err := time.Parse(time.DateOnly, args[0])
 				ts.Check(err)
@@ -240,6 +241,13 @@ func (w *scriptWorld) commit(ts *testscript.TestScript, dir string) {
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	var content []byte
 	for range 1000 {
+		if args[0] == "-gone" {
+			if _, err := os.Stat(ts.MkAbs(args[1])); err != nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+			continue
+		}
 		content, _ = os.ReadFile(ts.MkAbs(args[0]))
 		if strings.Contains(string(content), args[1]) {
 			return

@@ -9,6 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/pull"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/push"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
@@ -99,6 +100,14 @@ func (s *Session) Run(ctx context.Context, job mirror.Config) (*mirror.Summary, 
 	if job.Fetch == nil {
 		job.Fetch = s.Client
 	}
+	pulled, err := home.OpenIfThere(s.cfg.Home.Dirs.Pulled())
+	if err != nil {
+		return nil, err
+	}
+	if pulled != nil { // by a server: it need not come again
+		defer pulled.Close()
+		job.Fetch = pull.Local{Folder: pulled, Next: job.Fetch}
+	}
 	if job.OldBundles == nil && s.Bundles != nil {
 		job.OldBundles = s.Bundles
 	}
@@ -111,7 +120,7 @@ func (s *Session) Run(ctx context.Context, job mirror.Config) (*mirror.Summary, 
 		return mirror.Run(ctx, job)
 	}
 	var summary *mirror.Summary
-	err := s.cfg.Push.While(ctx, s.Store, func(ctx context.Context, st store.Store) (err error) {
+	err = s.cfg.Push.While(ctx, s.Store, func(ctx context.Context, st store.Store) (err error) {
 		job.Store, job.Room = st, s.cfg.Push.Room
 		summary, err = mirror.Run(ctx, job)
 		return err

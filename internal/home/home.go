@@ -36,6 +36,7 @@
 //	  .lock                  held by the process that writes them                     home
 //	manifest.jsonl         the audit log of the last run; earlier ones beside it      runlog
 //	manifest.jsonl.lock    held by the mirror that writes it                          home
+//	pulled/                what a server has fetched that the mirror does not hold yet  pull
 //	log/                   the log of signed statements                               tilelog
 //	  .lock                  held by the process that appends to it                   home
 //
@@ -61,6 +62,7 @@ const (
 	DeepName       = "deep"
 	ManifestName   = "manifest.jsonl"
 	StatementsName = "log"
+	PulledName     = "pulled"
 )
 
 // Dirs are the folders of a mirror.
@@ -108,6 +110,12 @@ func (d *Dirs) DeepCache() string { return filepath.Join(d.State(), "deep-cache"
 
 // FetchedCache is the folder of crates that were fetched from the bucket.
 func (d *Dirs) FetchedCache() string { return filepath.Join(d.State(), "fetched-cache") }
+
+// Pulled is the folder of what a server has fetched that the mirror does not hold yet. It
+// is beside that of the crate files.
+func (d *Dirs) Pulled() string {
+	return filepath.Join(filepath.Dir(filepath.Clean(d.Crates)), PulledName)
+}
 
 // Quarantine is the folder of what is not the crate that it should be.
 func (d *Dirs) Quarantine() string { return filepath.Join(d.Crates, loose.QuarantineDir) }

@@ -3,6 +3,7 @@ package reader
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
@@ -21,13 +22,22 @@ const (
 // maxAbout bounds how many versions are remembered.
 const maxAbout = 4096
 
-// about remembers what Cargo.toml says. When it is full it forgets everything:
-// what is asked for again is soon there again.
-type about struct {
+// Abouts reads what authors say, and remembers it. When it is full it forgets
+// everything: what is asked for again is soon there again. Its methods may be called
+// concurrently.
+type Abouts struct {
+	open      func(context.Context, crate.Key) (*File, error)
+	log       *slog.Logger
 	questions chan question // to those who read crate files
 
 	mu   sync.Mutex // guards what follows
 	read map[crate.Key]cargotoml.Package
+}
+
+// NewAbouts returns one that opens crate files with open. It answers as long as Answer
+// runs.
+func NewAbouts(open func(context.Context, crate.Key) (*File, error), log *slog.Logger) *Abouts {
+	return &Abouts{open: open, log: log, questions: make(chan question)}
 }
 
 type question struct {
@@ -46,12 +56,17 @@ type answer struct {
 // on, and who asks again gets what has become of it. Errors: those of Open and
 // of ctx.
 func (v *View) About(ctx context.Context, key crate.Key) (cargotoml.Package, error) {
-	if p, ok := v.about.get(key); ok {
+	return v.about.Of(ctx, key)
+}
+
+// Of is [View.About] of what open opens.
+func (a *Abouts) Of(ctx context.Context, key crate.Key) (cargotoml.Package, error) {
+	if p, ok := a.get(key); ok {
 		return p, nil
 	}
 	reply := make(chan answer, 1)
 	select {
-	case v.about.questions <- question{key, reply}:
+	case a.questions <- question{key, reply}:
 	case <-ctx.Done():
 		return cargotoml.Package{}, context.Cause(ctx)
 	}
@@ -63,13 +78,13 @@ func (v *View) About(ctx context.Context, key crate.Key) (cargotoml.Package, err
 	}
 }
 
-// readAbout answers questions until life ends. As many of it run as there are
+// Answer answers questions until life ends. As many of it run as there are
 // cores, so that crate files that were made to be slow slow down nothing else.
-func (v *View) readAbout(life context.Context) {
+func (a *Abouts) Answer(life context.Context) {
 	for {
 		select {
-		case q := <-v.about.questions:
-			p, err := v.readCargoToml(life, q.key)
+		case q := <-a.questions:
+			p, err := a.readCargoToml(life, q.key)
 			q.answer <- answer{p, err}
 		case <-life.Done():
 			return
@@ -77,11 +92,11 @@ func (v *View) readAbout(life context.Context) {
 	}
 }
 
-func (v *View) readCargoToml(ctx context.Context, key crate.Key) (p cargotoml.Package, err error) {
-	if p, ok := v.about.get(key); ok { // somebody else had asked, too
+func (a *Abouts) readCargoToml(ctx context.Context, key crate.Key) (p cargotoml.Package, err error) {
+	if p, ok := a.get(key); ok { // somebody else had asked, too
 		return p, nil
 	}
-	f, err := v.OpenBytes(ctx, key)
+	f, err := a.open(ctx, key)
 	if err != nil {
 		return p, err
 	}
@@ -91,20 +106,20 @@ func (v *View) readCargoToml(ctx context.Context, key crate.Key) (p cargotoml.Pa
 	} else if ctx.Err() != nil {
 		return p, context.Cause(ctx)
 	} else {
-		v.cfg.Log.Debug("nothing is known of a crate", "crate", key.Name, "version", key.Version, "err", fmt.Errorf("reading Cargo.toml: %w", err))
+		a.log.Debug("nothing is known of a crate", "crate", key.Name, "version", key.Version, "err", fmt.Errorf("reading Cargo.toml: %w", err))
 	}
-	v.about.put(key, p)
+	a.put(key, p)
 	return p, nil
 }
 
-func (a *about) get(key crate.Key) (cargotoml.Package, bool) {
+func (a *Abouts) get(key crate.Key) (cargotoml.Package, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p, ok := a.read[key]
 	return p, ok
 }
 
-func (a *about) put(key crate.Key, p cargotoml.Package) {
+func (a *Abouts) put(key crate.Key, p cargotoml.Package) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.read == nil || len(a.read) >= maxAbout {

@@ -40,7 +40,7 @@ func TestAboutIsBounded(t *testing.T) {
 	if utf8.RuneCountInString(p.Description) != maxDescription || utf8.RuneCountInString(p.Homepage) != maxField || len(p.Keywords) != maxList {
 		t.Errorf("%d and %d characters, %d keywords", utf8.RuneCountInString(p.Description), utf8.RuneCountInString(p.Homepage), len(p.Keywords))
 	}
-	var a about
+	a := NewAbouts(nil, nil)
 	for i := range 2 * maxAbout {
 		a.put(crate.Key{ID: crate.ID{Name: "x", Version: string(rune('a' + i))}}, p)
 	}

@@ -20,7 +20,7 @@ func (v *View) start(life context.Context) {
 	v.working.Go(func() { v.follow(life, changed) })
 	v.working.Go(func() { v.count(life, changed) })
 	for range runtime.GOMAXPROCS(0) {
-		v.working.Go(func() { v.readAbout(life) })
+		v.working.Go(func() { v.about.Answer(life) })
 	}
 }
 

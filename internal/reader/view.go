@@ -77,7 +77,7 @@ type View struct {
 	catalog *catalog.Follower
 	index   *indexes
 	copies  *copies
-	about   about
+	about   *Abouts
 	past    *past
 
 	generation atomic.Uint64
@@ -99,7 +99,8 @@ func Open(ctx context.Context, cfg Config) (*View, error) {
 	if cfg.Interval == 0 {
 		cfg.Interval = time.Second
 	}
-	v := &View{cfg: cfg, about: about{questions: make(chan question)}}
+	v := &View{cfg: cfg}
+	v.about = NewAbouts(v.OpenBytes, cfg.Log)
 	v.names.Store(&names{})
 	// The view outlives the call that opens it.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))

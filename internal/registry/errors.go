@@ -77,7 +77,7 @@ func (h *Handler) fail(w *response, r *http.Request, t target, err error) (told 
 	if damaged := new(*reader.DamagedError); errors.As(err, damaged) {
 		h.metrics.damaged.Inc()
 		h.log.Error("a crate is damaged and was not sent: clonecratesio verify -repair fetches it again", "err", err)
-	} else if status.code >= http.StatusInternalServerError && !store.IsBusy(err) { // a metric counts those
+	} else if status.code >= http.StatusInternalServerError && !store.IsBusy(err) && !errors.Is(err, store.ErrAway) { // metrics count those
 		h.log.Error("answering a request", "path", r.URL.Path, "err", err)
 	}
 	if w.code != 0 {

@@ -22,7 +22,10 @@ type ServerStatus struct {
 
 // Status returns what says where a server stands that starts now, with a version of
 // the program.
-func Status(v *reader.View, version string) func() ServerStatus {
+func Status(v interface {
+	Totals() reader.Totals
+	Run() (runstate.State, bool)
+}, version string) func() ServerStatus {
 	started := time.Now()
 	return func() ServerStatus {
 		t := v.Totals()

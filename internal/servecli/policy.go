@@ -19,7 +19,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
 )
@@ -190,7 +189,7 @@ func (g *gated) follow(ctx context.Context) (stop func() error) {
 }
 
 // handler is what answers: the registry, its views, pages for each. Stop ends the pages.
-func (g *gated) handler(cfg *Config, v *reader.View, base registry.Config) (h *registry.Handler, stop func()) {
+func (g *gated) handler(cfg *Config, v gate.Behind, base registry.Config) (h *registry.Handler, stop func()) {
 	var all []*pages.Handler
 	of := func(m *gate.Mirror, public publicurl.URL) *pages.Handler {
 		p := pages.New(pages.Config{Mirror: m, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Log: base.Log})

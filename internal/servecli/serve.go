@@ -16,10 +16,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/gate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/pull"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
@@ -39,6 +41,7 @@ type Config struct {
 	FetchedCacheGB  int64
 	AdminListen     flags.Listen
 	Policy          Policy
+	Pull            Pull
 	Log             flags.Log
 }
 
@@ -72,6 +75,7 @@ func (cfg *Config) flags() []cli.Flag {
 		cfg.AdminListen.Flag("admin-listen", "127.0.0.1:9091"),
 	)
 	list = append(list, cfg.Policy.flags()...)
+	list = append(list, cfg.Pull.flags()...)
 	return append(list, cfg.Log.Flags()...)
 }
 
@@ -95,7 +99,7 @@ func (cfg *Config) check() error {
 	if _, err := publicurl.Parse(cfg.PublicURL); err != nil {
 		return flags.Usagef("-public-url: %w", err)
 	}
-	return errors.Join(cfg.Log.Check(), cfg.Store.Check(), cfg.Policy.check())
+	return errors.Join(cfg.Log.Check(), cfg.Store.Check(), cfg.Policy.check(), cfg.Pull.check())
 }
 
 // Run serves until ctx ends.
@@ -111,7 +115,7 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	g, err := cfg.gate(ctx, m, m.view, log)
+	g, err := cfg.gate(ctx, m, m.shown, log)
 	if err != nil {
 		return err
 	}
@@ -121,7 +125,7 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
 	}
-	h, stopPages := g.handler(cfg, m.view, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: cfg.gitHandler(log), Log: log})
+	h, stopPages := g.handler(cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: cfg.gitHandler(log), Log: log})
 	defer stopPages()
 	server.OnShutdown(stopPages)
 	stopAdmin, err := cfg.serveAdmin(m, g, h, server, log)
@@ -133,7 +137,7 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	if public.IsZero() && server.EveryAddress() {
 		log.Info("config.json names the address at which each client has connected; behind a proxy or a mapped port give -public-url")
 	}
-	if err := cfg.Dirs.CheckCatalog(); err != nil { // a run that is making one may be on its way
+	if err := cfg.Dirs.CheckCatalog(); err != nil && !cfg.Pull.On { // a run that is making one may be on its way
 		log.Warn("nothing is served yet: "+err.Error(), "next", program.Hint(err))
 	}
 	fmt.Fprint(a.Stdout, publicurl.CargoConfig(publicurl.Index(server.ClientURL(public))))
@@ -142,7 +146,8 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 
 // servedMirror is a mirror that is open to be served.
 type servedMirror struct {
-	view    *reader.View
+	view    *reader.View     // nil: -pull-only
+	shown   gate.Behind      // it, or what is in front of it
 	replica *replica.Replica // nil: it is no replica
 	bucket  bucket.Reader    // that it is one of
 	peers   peer.Source
@@ -158,6 +163,9 @@ func openMirror(ctx context.Context, a *program.App, cfg *Config, log *slog.Logg
 			err = errors.Join(err, m.Close())
 		}
 	}()
+	if cfg.Pull.Only {
+		return m, cfg.pull(ctx, a, m, pull.Nothing{}, log)
+	}
 	view := reader.Config{Dirs: cfg.Dirs.Dirs, Limits: home.Limits{DeepCache: cfg.DeepCacheGB << 30, Packs: packed.UsualPacks, Deep: packed.NewMetrics()}, Log: log}
 	m.metrics = append(m.metrics, view.Limits.Deep)
 	if cfg.Store.URL != "" {
@@ -171,14 +179,17 @@ func openMirror(ctx context.Context, a *program.App, cfg *Config, log *slog.Logg
 		return nil, err
 	}
 	m.Add(m.view.Close)
-	return m, nil
+	if m.shown = m.view; cfg.Pull.On {
+		err = cfg.pull(ctx, a, m, m.view, log)
+	}
+	return m, err
 }
 
 func (cfg *Config) serveAdmin(m *servedMirror, g *gated, h *registry.Handler, server *registry.Server, log *slog.Logger) (stop func(), err error) {
 	if host, _, err := net.SplitHostPort(cfg.AdminListen.Addr); err == nil && host != "localhost" && !admin.IsLoopback(cfg.AdminListen.Addr) {
 		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.AdminListen.Addr)
 	}
-	status := registry.Status(m.view, program.Version())
+	status := registry.Status(m.shown, program.Version())
 	said := func() any { return g.status(status(), m.replica) }
 	return cfg.AdminListen.Serve(admin.Handler(said, append(m.metrics, h.Metrics(), server.Metrics())...), log)
 }

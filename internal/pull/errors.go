@@ -1,0 +1,58 @@
+package pull
+
+import (
+	"fmt"
+	"io/fs"
+	"net/http"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// AwayError says that upstream would have to be asked, and cannot be. It is a
+// reader.Refusal.
+type AwayError struct {
+	What string // a name, or a name and a version
+	Err  error  // why; nil: it was away before
+}
+
+func (e *AwayError) Error() string {
+	if e.Err == nil {
+		return e.What + " is not here, and upstream is away"
+	}
+	return fmt.Sprintf("%s is not here, and cannot be had from upstream: %v", e.What, e.Err)
+}
+
+// Unwrap makes it a store.ErrAway too, which is not told of in the log for each request.
+func (e *AwayError) Unwrap() error { return store.ErrAway }
+
+// Refuse implements reader.Refusal.
+func (e *AwayError) Refuse() (status int, text string) {
+	return http.StatusServiceUnavailable, "This mirror does not hold " + e.What + " yet, and upstream does not give it now. Ask again in a moment."
+}
+
+// notHere is the error for what neither the mirror nor upstream has.
+func notHere(id crate.ID) error {
+	return fmt.Errorf("%s is not here, and not to be had from upstream: %w", id, fs.ErrNotExist)
+}
+
+func noCrate(name string) error {
+	return fmt.Errorf("%s is not here, and upstream knows no such crate: %w", name, fs.ErrNotExist)
+}
+
+// DamagedError says that what upstream sent, or what is stored, has other bytes than the
+// index names, and that upstream gives no others now. It is a reader.Refusal.
+type DamagedError struct {
+	ID  crate.ID
+	Err error
+}
+
+func (e *DamagedError) Error() string { return fmt.Sprintf("pulling %s: %v", e.ID, e.Err) }
+
+// Unwrap returns why.
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// Refuse implements reader.Refusal.
+func (e *DamagedError) Refuse() (status int, text string) {
+	return http.StatusBadGateway, fmt.Sprintf("Upstream sends other bytes for %s than the index names. They are not passed on.", e.ID)
+}

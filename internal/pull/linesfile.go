@@ -1,0 +1,145 @@
+package pull
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
+)
+
+// A file below pulled/index/ begins with a line of JSON, its header. Then come the lines
+// that upstream has, byte for byte, and last those that it does not have any more, or
+// with another checksum, of versions whose bytes were pulled. Nothing syncs it before one
+// of its versions is pulled, so the header has a hash of all that follows: what a power
+// cut has left of it counts as not there.
+
+// format of the header; a file of any other counts as not there.
+const format = 1
+
+// maxHeader bounds the header, in bytes.
+const maxHeader = 4 << 10
+
+type header struct {
+	Format       int            `json:"format"`
+	SHA256       crate.Checksum `json:"sha256"` // of what follows
+	Named        int            `json:"named"`  // bytes of the lines that upstream has
+	Checked      time.Time      `json:"checked"`
+	ETag         string         `json:"etag,omitzero"`
+	LastModified string         `json:"last_modified,omitzero"`
+}
+
+// lines is what is known of a crate.
+type lines struct {
+	named   []index.Entry // upstream has them
+	kept    []index.Entry // their bytes were pulled
+	checked time.Time     // when upstream said so last
+	have    sparse.Validator
+	stale   bool // it could not be asked
+}
+
+// encode makes the file of what is known.
+func (l *lines) encode() ([]byte, error) {
+	var body bytes.Buffer
+	write := func(entries []index.Entry) {
+		for i := range entries {
+			body.Write(entries[i].Raw)
+			body.WriteByte('\n')
+		}
+	}
+	write(l.named)
+	named := body.Len()
+	write(l.kept)
+	head, err := json.Marshal(header{format, sha256.Sum256(body.Bytes()), named, l.checked.UTC(), l.have.ETag, l.have.LastModified})
+	if err != nil {
+		return nil, err
+	}
+	return append(append(head, '\n'), body.Bytes()...), nil
+}
+
+var errTorn = errors.New("it is not whole")
+
+// decode reads a file.
+func decode(name string, data []byte, log *slog.Logger) (*lines, error) {
+	head, body, ok := bytes.Cut(data, []byte("\n"))
+	var h header
+	switch {
+	case !ok || len(head) > maxHeader || json.Unmarshal(head, &h) != nil:
+		return nil, errTorn
+	case h.Format != format:
+		return nil, fmt.Errorf("its format is %d, want %d", h.Format, format)
+	case h.Named < 0 || h.Named > len(body) || sha256.Sum256(body) != h.SHA256:
+		return nil, errTorn
+	}
+	l := &lines{checked: h.Checked, have: sparse.Validator{ETag: h.ETag, LastModified: h.LastModified}}
+	for _, part := range []struct {
+		to   *[]index.Entry
+		text []byte
+	}{{&l.named, body[:h.Named]}, {&l.kept, body[h.Named:]}} {
+		*part.to = parse(name, part.text, log)
+	}
+	return l, nil
+}
+
+// maxVersions is how many lines of one crate are read. The largest of crates.io has some
+// 1,600.
+const maxVersions = 1 << 16
+
+// parse reads the lines of a crate that make sense. Of several with one version the last
+// one wins, as it does for cargo.
+func parse(name string, text []byte, log *slog.Logger) []index.Entry {
+	var entries []index.Entry
+	place := map[string]int{}
+	n := 0
+	for line := range bytes.Lines(text) {
+		if n++; n > maxVersions {
+			log.Warn("a crate has too many lines, the rest is left out", "crate", name, "lines", n-1)
+			break
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		e, err := index.ParseLine(line)
+		if err == nil && !strings.EqualFold(e.Name, name) {
+			err = errors.New("the name does not belong into this file")
+		}
+		if err != nil {
+			log.Warn("a line of upstream's index makes no sense and is left out", "crate", name, "line", n, "err", err)
+			continue
+		}
+		e.Line = n
+		if at, ok := place[e.Version]; ok {
+			entries[at] = e
+			continue
+		}
+		place[e.Version] = len(entries)
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+// find returns the line of a version, and whether upstream has it still. With a checksum
+// it is the line that names those bytes. The name may have another case.
+func (l *lines) find(id crate.ID, sum *crate.Checksum) (e *index.Entry, named bool) {
+	is := func(e *index.Entry) bool { return e.Version == id.Version && (sum == nil || e.Checksum == *sum) }
+	for i := range l.named {
+		if is(&l.named[i]) {
+			return &l.named[i], true
+		}
+	}
+	for i := range l.kept {
+		if is(&l.kept[i]) {
+			return &l.kept[i], false
+		}
+	}
+	return nil, false
+}

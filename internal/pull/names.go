@@ -1,0 +1,96 @@
+package pull
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// names are the names of the crates of which a version was pulled.
+type names struct {
+	added atomic.Int64 // of them, those that the mirror does not hold
+
+	mu    sync.RWMutex // guards shown
+	shown map[string]string
+}
+
+func newNames() *names { return &names{shown: map[string]string{}} }
+
+// searchKey is the spelling under which crates.io keeps names apart.
+func searchKey(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
+
+func (n *names) add(name string, held bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	key := searchKey(name)
+	if _, ok := n.shown[key]; !ok {
+		n.shown[key] = strings.Clone(name)
+		if !held {
+			n.added.Add(1)
+		}
+	}
+}
+
+// replace forgets all others.
+func (n *names) replace(shown map[string]string, added int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.shown = shown
+	n.added.Store(added)
+}
+
+func (n *names) has(name string) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	shown, ok := n.shown[searchKey(name)]
+	return ok && strings.EqualFold(shown, name)
+}
+
+// search returns the names that have key in them and are not left out, the best first:
+// the name itself, those that begin with it, the others.
+func (n *names) search(key string, leaveOut func(string) bool) []string {
+	type match struct {
+		rank int
+		key  string
+		name string
+	}
+	var found []match
+	n.mu.RLock()
+	for k, name := range n.shown {
+		if !strings.Contains(k, key) {
+			continue
+		}
+		rank := 2
+		switch {
+		case k == key:
+			rank = 0
+		case strings.HasPrefix(k, key):
+			rank = 1
+		}
+		found = append(found, match{rank, k, name})
+	}
+	n.mu.RUnlock()
+	slices.SortFunc(found, func(a, b match) int { return cmp.Or(a.rank-b.rank, strings.Compare(a.key, b.key)) })
+	names := make([]string, 0, len(found))
+	for _, m := range found {
+		if !leaveOut(m.name) {
+			names = append(names, m.name)
+		}
+	}
+	return names
+}
+
+// Search implements registry.Mirror: the names of crates that the mirror holds, and after
+// them those that were pulled alone.
+func (m *Mirror) Search(query string, offset, limit int) (found []string, total int) {
+	found, total = m.Behind.Search(query, offset, limit)
+	added := m.names.search(searchKey(strings.TrimSpace(query)), m.Behind.Holds)
+	from := min(max(0, max(offset, 0)-total), len(added))
+	room := max(0, min(limit-len(found), len(added)-from))
+	return append(found, added[from:from+room]...), total + len(added)
+}
+
+// Holds implements pages.Mirror.
+func (m *Mirror) Holds(name string) bool { return m.Behind.Holds(name) || m.names.has(name) }

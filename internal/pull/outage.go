@@ -1,0 +1,79 @@
+package pull
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+)
+
+// outage is whether upstream is away.
+type outage struct {
+	log *slog.Logger
+
+	mu       sync.Mutex // guards what follows
+	failures int        // in a row
+	away     bool
+	next     time.Time // when it may be tried again
+}
+
+const (
+	firstPause   = time.Second
+	longestPause = time.Minute
+	// maxStrange is after how many answers in a row that are none, such as 500,
+	// upstream counts as away.
+	maxStrange = 3
+)
+
+// isAway reports whether upstream is away, and whether the caller is the one who may try
+// whether that is so still.
+func (o *outage) isAway(now time.Time) (away, probe bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.away {
+		return false, false
+	}
+	if probe = !now.Before(o.next); probe {
+		o.next = now.Add(longestPause) // until the probe has ended
+	}
+	return true, probe
+}
+
+// failed takes note of an error that says nothing of what was asked for, and reports
+// whether upstream is away.
+func (o *outage) failed(now time.Time, err error) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failures++
+	if errors.As(err, new(*upstream.StatusError)) && o.failures < maxStrange && !o.away {
+		return false
+	}
+	pause := longestPause
+	if o.failures < 7 {
+		pause = firstPause << (o.failures - 1)
+	}
+	if !o.away {
+		o.log.Warn("upstream is away: what is here is served, and nothing is pulled until it is back", "err", err)
+	}
+	o.away, o.next = true, now.Add(min(pause, longestPause))
+	return true
+}
+
+// worked takes note of an answer.
+func (o *outage) worked() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.away {
+		o.log.Info("upstream is back")
+	}
+	o.failures, o.away = 0, false
+}
+
+// state reports whether upstream is away, and since how many failures.
+func (o *outage) state() (away bool, failures int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.away, o.failures
+}
