@@ -67,7 +67,7 @@ func (k *taking) checkFile(ctx context.Context, s *staged) (err error) {
 	case errors.Is(err, errStale):
 		return errors.Join(err, s.remove())
 	case errors.As(err, new(forgedError)) && in.err == nil && context.Cause(ctx) == nil:
-		return errors.Join(fmt.Errorf("%w; it was signed like this, and what came of it is removed: ask the sending side for another transfer", err), s.remove())
+		return errors.Join(fmt.Errorf("%w; it came like this, and was removed from where it was staged: ask the sending side for another transfer", err), s.remove())
 	}
 	// What went wrong otherwise, such as a disk that is full, is no reason to have the
 	// volume brought again.

@@ -53,7 +53,7 @@ func (r *Result) Verdict() error {
 // an attack, or a mistake; what is missing may come.
 func Verdict(err error) error {
 	switch {
-	case errors.As(err, new(*signing.UnknownSignersError)):
+	case errors.As(err, new(*signing.UnknownSignersError)), errors.As(err, new(forgedError)):
 		return verdict.Integrityf("%v", err)
 	case errors.As(err, new(*MissingError)), errors.As(err, new(*BaseError)), errors.As(err, new(*OlderError)), errors.As(err, new(*NoTransferError)):
 		return verdict.Incompletef("%v", err)

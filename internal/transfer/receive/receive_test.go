@@ -232,3 +232,11 @@ func TestKeys(t *testing.T) {
 	}
 	w.wantSame()
 }
+
+func TestRanges(t *testing.T) {
+	for want, numbers := range map[string][]int{"": nil, "7": {7}, "1, 3-12": {1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, "1-2, 4": {1, 2, 4}} {
+		if got := ranges(numbers); got != want {
+			t.Errorf("%v: %q, want %q", numbers, got, want)
+		}
+	}
+}

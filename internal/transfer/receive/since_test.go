@@ -5,16 +5,20 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/carry"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer/send"
@@ -141,4 +145,81 @@ func TestPrunedAndFetchedAgain(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	w.wantSame()
+}
+
+// TestRepublishedMeanwhile: at no operation of an import is a line of a version served whose
+// bytes are others, when what it brings was published again.
+func TestRepublishedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	w.follow(w.near, true)
+	medium := filepath.Join(w.dir, "medium")
+	w.export(medium, full)
+	w.take(medium)
+	id := crate.ID{Name: "serde", Version: "1.1.0"}
+	old, err := w.Reg.Checksum(id)
+	must(t, err)
+	w.Reg.Remove(id)
+	w.Reg.Restore(id, old)
+	w.Reg.ReplaceBytes(id)
+	w.day++
+	w.Reg.Date(time.Date(2026, 1, w.day, 12, 0, 0, 0, time.UTC))
+	w.Commit()
+	w.follow(w.near, false)
+	if res, _ := w.export(medium, nil); res.Crates != 1 {
+		t.Fatalf("%d crates are carried", res.Crates)
+	}
+	seen := map[crate.Checksum]int{}
+	look := func(at string) {
+		t.Helper()
+		line, bytes, err := served(t, w.far, id)
+		if err != nil || line != bytes {
+			t.Errorf("%s: the line has %s, the bytes %s: %v", at, line, bytes, err)
+		}
+		seen[line]++
+	}
+	first, step := durabletest.Every(15, nil)
+	n := 0
+	cfg := w.config(medium)
+	cfg.Home.Disk = func(fsys durable.FS) durable.FS {
+		return durabletest.Hook(fsys, func(op durabletest.Op) durabletest.Fault {
+			if n++; n%step == first {
+				look(op.String())
+			}
+			return durabletest.Fault{}
+		})
+	}
+	_, err = Run(t.Context(), cfg)
+	must(t, err)
+	look("the end")
+	new, err := w.Reg.Checksum(id)
+	if err != nil || seen[new] == 0 || seen[old] == 0 {
+		t.Errorf("of %d operations %v were seen, old %s, new %s, %v", n, seen, old, new, err)
+	}
+}
+
+// served is the checksum in the line that a mirror shows of a version, and that of the bytes;
+// zero: neither.
+func served(t *testing.T, d home.Dirs, id crate.ID) (line, bytes crate.Checksum, err error) {
+	v, err := reader.Open(t.Context(), reader.Config{Dirs: d, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return line, bytes, err
+	}
+	defer v.Close()
+	c, err := v.Crate(t.Context(), id.Name)
+	if err != nil {
+		return line, bytes, err
+	}
+	for _, e := range c.Entries {
+		if e.ID != id {
+			continue
+		}
+		f, err := v.Open(t.Context(), id)
+		if err != nil {
+			return e.Checksum, bytes, err
+		}
+		defer f.Close()
+		bytes, _, err = crate.Hash(f)
+		return e.Checksum, bytes, err
+	}
+	return line, bytes, nil
 }

@@ -140,15 +140,11 @@ func (e *MissingError) Error() string {
 			names = append(names, fmt.Sprintf("%s (%v)", f.Name, err))
 		}
 	}
-	var numbers []string
-	for _, n := range slices.Sorted(maps.Keys(volumes)) {
-		numbers = append(numbers, fmt.Sprint(n))
-	}
 	word := "volume"
-	if len(numbers) > 1 {
+	if len(volumes) > 1 {
 		word = "volumes"
 	}
-	text := fmt.Sprintf("nothing was changed; bring %s %s of %d of transfer %s", word, strings.Join(numbers, ", "), e.Transfer.Volumes, e.Transfer.End.ID())
+	text := fmt.Sprintf("nothing was changed; bring %s %s of %d of transfer %s", word, ranges(slices.Sorted(maps.Keys(volumes))), e.Transfer.Volumes, e.Transfer.End.ID())
 	const most = 3
 	if more := len(names) - most; more > 0 {
 		names = append(names[:most], fmt.Sprintf("%d files more", more))
@@ -158,6 +154,24 @@ func (e *MissingError) Error() string {
 		text += "; parity does not help: " + e.Lost.Error()
 	}
 	return text
+}
+
+// ranges is a sorted list of numbers as one reads it out: "1, 3-12".
+func ranges(numbers []int) string {
+	var list []string
+	for i := 0; i < len(numbers); {
+		k := i
+		for k+1 < len(numbers) && numbers[k+1] == numbers[k]+1 {
+			k++
+		}
+		if k == i {
+			list = append(list, fmt.Sprint(numbers[i]))
+		} else {
+			list = append(list, fmt.Sprintf("%d-%d", numbers[i], numbers[k]))
+		}
+		i = k + 1
+	}
+	return strings.Join(list, ", ")
 }
 
 var errNotThere = errors.New("not there")
