@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -18,6 +19,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/survey"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
@@ -31,6 +34,7 @@ type exportConfig struct {
 	state          string
 	publicURL      string
 	asOf           string
+	policy         string
 	prune          bool
 	verifyExisting bool
 	acceptShrink   bool
@@ -64,6 +68,7 @@ func (cfg *exportConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "state", Usage: "with -to and a bucket: what is in it is remembered in `DIR`, so that the next run reads little of it; default: in the mirror", Destination: &cfg.state, TakesFile: true},
 		&cli.StringFlag{Name: "public-url", Usage: "clients find the tree at `URL`: http, https, or file. Default: file and the path of -static", Destination: &cfg.publicURL},
 		&cli.StringFlag{Name: "as-of", Usage: "the index as it was at the end of a `DAY`, YYYY-MM-DD in UTC, or at a commit that its id names (docs/time.md)", Destination: &cfg.asOf},
+		&cli.StringFlag{Name: "policy", Usage: "leave out what the policy in `FILE` hides, lines and crate files (docs/policy.md)", Destination: &cfg.policy, TakesFile: true},
 		&cli.BoolFlag{Name: "prune", Usage: "remove crate files from the tree that its index does not name any more", Destination: &cfg.prune},
 		&cli.BoolFlag{Name: "verify-existing", Usage: "hash the crate files that are in the tree already; otherwise their size is looked at", Destination: &cfg.verifyExisting},
 		&cli.BoolFlag{Name: "git-index", Value: true, Usage: "make index.git beside the sparse index, for cargo before 1.68 and for file: URLs, where cargo reads nothing else; without git, and for http, a warning takes its place", Destination: &cfg.gitIndex},
@@ -81,6 +86,9 @@ func (cfg *exportConfig) check() error {
 		return cfg.checkBucket()
 	}
 	if carries, err := cfg.transfer.Check(); carries || err != nil {
+		if cfg.policy != "" && err == nil {
+			err = flags.Usagef("-policy is of a tree: a transfer carries what the mirror holds, and the far side serves it with a policy")
+		}
 		if cfg.static != "" && err == nil {
 			err = flags.Usagef("give either -static, for a tree, or -to, for a transfer")
 		}
@@ -166,10 +174,11 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
-	source, asOf, err := cfg.source(ctx, v)
+	source, asOf, done, err := cfg.source(ctx, v, log)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, done()) }()
 	source, part, err := cfg.choose(ctx, source, show, log)
 	if err != nil {
 		return err
@@ -233,14 +242,27 @@ func (cfg *exportConfig) choose(ctx context.Context, m export.Mirror, show *cons
 	return export.Chosen(m, part), part, nil
 }
 
-// source is what is exported, and the commit that it is of if that is one of the past.
-func (cfg *exportConfig) source(ctx context.Context, v *reader.View) (export.Mirror, index.Revision, error) {
-	if cfg.asOf == "" {
-		return v, index.Revision{}, nil
+// source is what is exported, and the commit that it is of if that is one of the past. Done
+// must be called at the end.
+func (cfg *exportConfig) source(ctx context.Context, v *reader.View, log *slog.Logger) (m export.Mirror, asOf index.Revision, done func() error, err error) {
+	m, done = v, func() error { return nil }
+	if cfg.asOf != "" {
+		past, err := v.At(ctx, cfg.asOf)
+		if err != nil {
+			return nil, asOf, nil, fmt.Errorf("-as-of: %w", err)
+		}
+		m, asOf = v.Snapshot(past.Commit), past.Revision
 	}
-	past, err := v.At(ctx, cfg.asOf)
+	if cfg.policy == "" {
+		return m, asOf, done, nil
+	}
+	p, err := policy.Load(ctx, cfg.policy)
 	if err != nil {
-		return nil, index.Revision{}, fmt.Errorf("-as-of: %w", err)
+		return nil, asOf, nil, err
 	}
-	return v.Snapshot(past.Commit), past.Revision, nil
+	asked, err := survey.Ask(ctx, v, cfg.dirs.Dirs, p, time.Now(), log)
+	if err != nil {
+		return nil, asOf, nil, err
+	}
+	return &survey.Exported{Mirror: m, By: asked}, asOf, asked.Close, nil
 }

@@ -23,10 +23,11 @@ func (a *App) exportTo(ctx context.Context, cfg *exportConfig) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
-	source, asOf, err := cfg.source(ctx, v)
+	source, asOf, done, err := cfg.source(ctx, v, log)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, done()) }()
 	to, err := address.Open(ctx, cfg.transfer.To, address.Options{Log: log})
 	if err != nil {
 		return err

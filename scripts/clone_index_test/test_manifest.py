@@ -52,7 +52,7 @@ class ProjectManifest(MirrorTest):
         for program in self.project["programs"]:
             self.assertIn(program["name"], self.read(program["flags"]))
             if "commands" in program:
-                shown = re.findall(r"(?m)^   (\w+) ", said_by(program["name"]).partition("\nCOMMANDS:\n")[2])
+                shown = re.findall(r"(?m)^   ([\w-]+) ", said_by(program["name"]).partition("\nCOMMANDS:\n")[2])
                 self.assertEqual(program["commands"], shown)
             if "same_as" in program:
                 flags = [

@@ -28,6 +28,8 @@ type Mirror struct {
 	// Book says since when versions are in the index. Nil: nothing is known of that.
 	Book *age.Book
 	Now  time.Time
+
+	owned bool // View is
 }
 
 // Open opens what is asked. Close must be called.
@@ -36,10 +38,20 @@ func Open(ctx context.Context, dirs home.Dirs, p *policy.Policy, now time.Time, 
 	if err != nil {
 		return nil, err
 	}
-	m := &Mirror{View: view, Policy: p, Now: now}
+	m, err := Ask(ctx, view, dirs, p, now, log)
+	if err != nil {
+		return nil, errors.Join(err, view.Close())
+	}
+	m.owned = true
+	return m, nil
+}
+
+// Ask asks a mirror that is open already, and stays so when Close was called.
+func Ask(ctx context.Context, view *reader.View, dirs home.Dirs, p *policy.Policy, now time.Time, log *slog.Logger) (m *Mirror, err error) {
+	m = &Mirror{View: view, Policy: p, Now: now}
 	if need := p.Needs().Seen; need > 0 {
 		if m.Book, err = age.Open(ctx, dirs.Index, need, log); err != nil {
-			return nil, errors.Join(err, m.Close())
+			return nil, err
 		}
 	}
 	return m, nil
@@ -51,7 +63,10 @@ func (m *Mirror) Close() error {
 	if m.Book != nil {
 		errs = append(errs, m.Book.Close())
 	}
-	return errors.Join(append(errs, m.View.Close())...)
+	if m.owned {
+		errs = append(errs, m.View.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // subject is what is known of a version.
