@@ -43,8 +43,9 @@ slow: ## tests that take minutes: 60 kills at random instants, faults at every o
 	$(GO) test -count=1 -timeout 10m -run 'CutOffAnywhere$$|KilledAnywhere$$' ./internal/replica ./internal/replicate ./internal/fleet -thorough
 	$(GO) test -count=1 -timeout 10m ./internal/index/clone -thorough
 	$(GO) test -count=1 -timeout 10m -run 'VersityExamined$$' ./internal/bucket/s3 -thorough
-	$(GO) test -count=1 -timeout 30m -run 'EveryRequest$$|EveryDiskOperation$$|PowerCut|AnyOperationFails' ./internal/push ./internal/prune -thorough
+	$(GO) test -count=1 -timeout 30m -run 'EveryRequest$$|EveryDiskOperation$$|PowerCut|AnyOperationFails' ./internal/push ./internal/prune ./internal/export -thorough
 	$(GO) test -count=1 -timeout 10m ./internal/bundle ./internal/extract ./internal/statement ./internal/tilelog ./internal/attest ./internal/deep ./internal/repack -thorough
+	$(GO) test -count=1 -timeout 10m -run 'Bombs$$' ./internal/cargotoml -thorough
 	$(GO) test -count=1 -timeout 20m -run 'TestPower|TestMonths|TestHostile|TestMedia' ./internal/transfer/receive -thorough
 
 test-root: ## power cuts, full disks, bad sectors, networks that go away: needs root on Linux

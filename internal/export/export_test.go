@@ -325,6 +325,12 @@ func TestForeignFolder(t *testing.T) {
 // Whenever power is lost, every line on the disk leads to its bytes, and the next
 // run makes the tree what it should be.
 func TestC3PowerCuts(t *testing.T) {
+	crashes := 20 // after each operation
+	if !*durabletest.Thorough {
+		crashes = 4
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
 	for _, noSyncAll := range []bool{false, true} {
 		tree := durabletest.NewMem()
 		tree.NoSyncAll = noSyncAll
@@ -333,11 +339,11 @@ func TestC3PowerCuts(t *testing.T) {
 		}
 		var mu sync.Mutex
 		var crashed []*durabletest.Mem
-		rnd := rand.New(rand.NewPCG(1, 2))
+		rnd := rand.New(rand.NewPCG(seed, 2))
 		hooked := durabletest.Hook(tree, func(durabletest.Op) durabletest.Fault {
 			mu.Lock()
 			defer mu.Unlock()
-			for range 20 {
+			for range crashes {
 				crashed = append(crashed, tree.Crash(rnd))
 			}
 			return durabletest.Fault{}
