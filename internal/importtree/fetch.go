@@ -44,13 +44,15 @@ func (im *Import) Fetch(ctx context.Context, req upstream.Request) (*upstream.Bo
 	}
 	t := taker{im: im, req: &req}
 	var errs []error
-	for _, p := range append([]place{first}, im.copiesOf(req.ID)...) {
+	for n, p := range append([]place{first}, im.copiesOf(req.ID)...) {
 		if err := context.Cause(ctx); err != nil {
 			return nil, stats, err
 		}
 		body, err := t.take(p)
 		if err == nil {
-			stats.Bytes = body.Size
+			if stats.Bytes = body.Size; n > 0 {
+				body.From = im.cfg.Trees[p.Tree].url(p.File)
+			}
 			return body, stats, nil
 		}
 		if !errors.As(err, new(*FileError)) {

@@ -257,6 +257,9 @@ func (w *worker) body(ctx context.Context, res *result) (_ store.Body, release f
 		discard()
 		return store.Body{}, nil, err
 	}
+	if got.From != "" {
+		res.item.URL = got.From // for the record
+	}
 	body := store.Body{Data: got.Data, Size: got.Size}
 	if got.Spill != nil {
 		body.Spill = spill

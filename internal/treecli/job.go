@@ -153,7 +153,7 @@ func (j *job) print(w io.Writer) {
 	}
 	if sum.Total() > 0 || j.taken == 0 {
 		fmt.Fprintf(w, "%s of the %s versions that the trees have are held in %s, verified and durable (%s)\n",
-		human.Count(sum.OK()), human.Count(sum.Total()), where, sum.Elapsed.Round(10*time.Millisecond))
+			human.Count(sum.OK()), human.Count(sum.Total()), where, sum.Elapsed.Round(10*time.Millisecond))
 	}
 	if j.taken > 0 {
 		fmt.Fprintf(w, "%s taken over from bundles of v1.1.0, verified and durable\n", human.Plural(j.taken, "version"))

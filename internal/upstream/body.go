@@ -18,6 +18,7 @@ type Body struct {
 	Data  []byte // not to be used after Release
 	Spill Spill
 	Size  int64
+	From  string // URL that gave it, if that is another than the request's
 
 	client *Client
 	slot   adaptive.Slot
