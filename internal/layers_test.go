@@ -73,6 +73,7 @@ var floors = [][]string{
 		"internal/sidecar",
 		"internal/registry",
 		"internal/gate",
+		"internal/access",
 		"internal/export",
 		"internal/prune",
 		"internal/push",

@@ -48,7 +48,7 @@ func Root(a *App) *cli.Command {
 			demoCommand(a), syncCommand(a), planCommand(a), downloadCommand(a, "download"), sidecarsCommand(a, "sidecars"),
 			extractCommand(a, "extract"), servecli.Serve(&a.App, exitCodesHelp), exportCommand(a), airgapcli.Import(&a.App, helpText("import", "exit-codes")), treecli.ImportTree(&a.App, exitCodesHelp), doctorCommand(a), statusCommand(a), diffCommand(a), verifyCommand(a), inspectCommand(a),
 			reindexCommand(a), replicacli.Replicate(&a.App), pruneCommand(a), repackCommand(a), fleetcli.Work(&a.App), fleetcli.Worker(&a.App), quarantineCommand(a), acceptCommand(a),
-			gatecli.Block(&a.App), gatecli.Unblock(&a.App), signcli.Key(&a.App), attestCommand(a), signcli.Prove(&a.App, exitCodesHelp), signcli.Check(&a.App), policycli.Policy(&a.App),
+			gatecli.Block(&a.App), gatecli.Unblock(&a.App), gatecli.Token(&a.App), signcli.Key(&a.App), attestCommand(a), signcli.Prove(&a.App, exitCodesHelp), signcli.Check(&a.App), policycli.Policy(&a.App),
 		},
 		OnUsageError: program.OnUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {

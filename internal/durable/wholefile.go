@@ -30,6 +30,11 @@ func CreateWhole(fsys FS, name, temp string) (*WholeFile, error) {
 	return createWhole(fsys, name, temp, fsys.Create)
 }
 
+// CreateWholePrivate is CreateWhole of a file that its owner alone may read.
+func CreateWholePrivate(fsys FS, name string) (*WholeFile, error) {
+	return createWhole(fsys, name, "", fsys.CreatePrivate)
+}
+
 func createWhole(fsys FS, name, temp string, create func(string) (File, error)) (*WholeFile, error) {
 	if temp == "" {
 		temp = TempName(path.Dir(name))

@@ -16,11 +16,14 @@ import (
 type registryConfig struct {
 	DL  string `json:"dl"`
 	API string `json:"api,omitzero"`
+	// AuthRequired has cargo send its token with each request (cargo book, Registry
+	// Authentication).
+	AuthRequired bool `json:"auth-required,omitzero"`
 }
 
 // config answers for config.json.
 func (h *Handler) config(w *response, r *http.Request) error {
-	return h.registry(w, r, "", func(base string) registryConfig { return registryConfig{base + "/crates", base} })
+	return h.registry(w, r, "", func(base string) registryConfig { return registryConfig{DL: base + "/crates", API: base} })
 }
 
 // snapshotConfig answers for config.json of a snapshot, which is the same for all
@@ -42,7 +45,9 @@ func (h *Handler) registry(w *response, r *http.Request, kind string, of func(ba
 	key := base + kind // no index path looks like a URL
 	kept := h.cache.get(key)
 	if kept == nil {
-		body, err := json.Marshal(of(base), jsontext.Multiline(true))
+		about := of(base)
+		about.AuthRequired = h.tokens
+		body, err := json.Marshal(about, jsontext.Multiline(true))
 		if err != nil {
 			return fmt.Errorf("writing config.json: %w", err)
 		}

@@ -14,13 +14,18 @@ type limitListener struct {
 	net.Listener
 	log   *slog.Logger
 	slots chan struct{} // one in it for each connection, and for one to come
-	open  atomic.Int64  // connections
-	done  chan struct{}
-	once  sync.Once // closes done
+	each  int           // connections of one address at most; 0: no limit of that kind
+
+	mu  sync.Mutex     // guards what follows
+	per map[string]int // connections, by address
+
+	open atomic.Int64 // connections
+	done chan struct{}
+	once sync.Once // closes done
 }
 
 func newLimitListener(l net.Listener, most int, log *slog.Logger) *limitListener {
-	return &limitListener{Listener: l, log: log, slots: make(chan struct{}, most), done: make(chan struct{})}
+	return &limitListener{Listener: l, log: log, slots: make(chan struct{}, most), done: make(chan struct{}), per: map[string]int{}}
 }
 
 // Accept implements net.Listener. net/http waits and tries again after an
@@ -39,8 +44,44 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		}
 		return nil, err
 	}
+	addr, room := l.enter(conn.RemoteAddr())
+	if !room { // others wait for it; this one is told by the end of it
+		<-l.slots
+		_ = conn.Close()
+		l.log.Debug("a connection is closed: its address has enough of them", "client", addr)
+		return l.Accept()
+	}
 	l.open.Add(1)
-	return &limitedConn{Conn: conn, of: l}, nil
+	return &limitedConn{Conn: conn, of: l, addr: addr}, nil
+}
+
+// enter counts a connection of an address, if there is room for it.
+func (l *limitListener) enter(remote net.Addr) (addr string, room bool) {
+	if l.each == 0 {
+		return "", true
+	}
+	addr, _, err := net.SplitHostPort(remote.String())
+	if err != nil {
+		addr = remote.String()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.per[addr] >= l.each {
+		return addr, false
+	}
+	l.per[addr]++
+	return addr, true
+}
+
+func (l *limitListener) leave(addr string) {
+	if l.each == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.per[addr]--; l.per[addr] <= 0 {
+		delete(l.per, addr)
+	}
 }
 
 // Close implements net.Listener.
@@ -52,6 +93,7 @@ func (l *limitListener) Close() error {
 type limitedConn struct {
 	net.Conn
 	of   *limitListener
+	addr string
 	once sync.Once
 }
 
@@ -60,6 +102,7 @@ func (c *limitedConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
 		c.of.open.Add(-1)
+		c.of.leave(c.addr)
 		<-c.of.slots
 	})
 	return err

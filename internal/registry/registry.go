@@ -131,6 +131,8 @@ type Config struct {
 	// Private says that not everybody may ask (package access): caches keep nothing that
 	// others share.
 	Private bool
+	// Tokens says that cargo is to send a token with each request.
+	Tokens bool
 	// LogDir is the folder of the log of statements (package tilelog). There may be
 	// none yet.
 	LogDir string
@@ -152,6 +154,7 @@ type Handler struct {
 	log       *slog.Logger
 	metrics   *metrics
 	kept      kept
+	tokens    bool
 	clock     func() time.Time
 	told      atomic.Bool // the log says that -public-url is wanted
 	views     map[string]*Handler
@@ -168,7 +171,7 @@ func New(cfg Config) *Handler {
 	h := &Handler{
 		mirror: cfg.Mirror, pages: cfg.Pages, peers: cfg.Peers, git: cfg.Git, log: cfg.Log, metrics: newMetrics(cfg.Mirror),
 		publicURL: cfg.PublicURL, logDir: cfg.LogDir, cache: newCache(size - size/4), snapshots: newCache(size / 4),
-		kept: newKept(cfg.Gated, cfg.Private), clock: time.Now,
+		kept: newKept(cfg.Gated, cfg.Private), tokens: cfg.Tokens, clock: time.Now,
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)

@@ -3,12 +3,14 @@ package registry
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
@@ -34,6 +36,13 @@ type ServerConfig struct {
 	// MaxConns is how many connections there may be; others wait to be
 	// accepted. If 0, as many as the limit of open files allows.
 	MaxConns int
+	// ConnsPerAddress is how many of them one address may have; others are closed. If 0,
+	// as many as there are. It is no use behind a proxy.
+	ConnsPerAddress int
+	// ClientCA is a PEM file of the authorities whose client certificates count, with
+	// TLSCert. Clients may have none: who answers sees whether they do. If empty, none
+	// are asked for.
+	ClientCA string
 	// Log gets what an operator should know. If nil, nothing is logged.
 	Log *slog.Logger
 }
@@ -64,13 +73,34 @@ func Listen(cfg ServerConfig) (*Server, error) {
 			return nil, err
 		}
 		s.secure, s.http.TLSConfig = true, &tls.Config{GetCertificate: keys.get}
+		if err := addClientCA(s.http.TLSConfig, cfg.ClientCA); err != nil {
+			return nil, err
+		}
 	}
 	l, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
 	s.listener = newLimitListener(l, cfg.MaxConns, s.log)
+	s.listener.each = cfg.ConnsPerAddress
 	return s, nil
+}
+
+// addClientCA has clients asked for certificates.
+func addClientCA(to *tls.Config, file string) error {
+	if file == "" {
+		return nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("reading the authorities of clients: %w", err)
+	}
+	to.ClientCAs = x509.NewCertPool()
+	if !to.ClientCAs.AppendCertsFromPEM(data) {
+		return fmt.Errorf("reading the authorities of clients: %s has no certificate, as PEM, in it", file)
+	}
+	to.ClientAuth = tls.VerifyClientCertIfGiven
+	return nil
 }
 
 // newHTTPServer returns a server with its limits, but for the connections.

@@ -24,7 +24,7 @@ func (h *Handler) addViews(cfg Config) {
 	for _, v := range cfg.Views {
 		h.views[v.Name] = &Handler{
 			mirror: v.Mirror, pages: v.Pages, publicURL: h.publicURL.Below(ViewPrefix + v.Name), log: h.log, metrics: h.metrics,
-			kept: newKept(true, cfg.Private), clock: h.clock, keys: v.Name + ":", cache: h.cache, snapshots: h.snapshots,
+			kept: newKept(true, cfg.Private), tokens: cfg.Tokens, clock: h.clock, keys: v.Name + ":", cache: h.cache, snapshots: h.snapshots,
 		}
 	}
 }

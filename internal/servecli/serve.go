@@ -42,6 +42,7 @@ type Config struct {
 	AdminListen     flags.Listen
 	Policy          Policy
 	Pull            Pull
+	Access          Access
 	Log             flags.Log
 }
 
@@ -76,6 +77,7 @@ func (cfg *Config) flags() []cli.Flag {
 	)
 	list = append(list, cfg.Policy.flags()...)
 	list = append(list, cfg.Pull.flags()...)
+	list = append(list, cfg.Access.flags()...)
 	return append(list, cfg.Log.Flags()...)
 }
 
@@ -99,7 +101,7 @@ func (cfg *Config) check() error {
 	if _, err := publicurl.Parse(cfg.PublicURL); err != nil {
 		return flags.Usagef("-public-url: %w", err)
 	}
-	return errors.Join(cfg.Log.Check(), cfg.Store.Check(), cfg.Policy.check(), cfg.Pull.check())
+	return errors.Join(cfg.Log.Check(), cfg.Store.Check(), cfg.Policy.check(), cfg.Pull.check(), cfg.Access.check(cfg.TLSCert != ""))
 }
 
 // Run serves until ctx ends.
@@ -119,15 +121,19 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	if err != nil {
 		return err
 	}
-	server, err := registry.Listen(registry.ServerConfig{
+	server, err := registry.Listen(cfg.Access.listens(registry.ServerConfig{
 		Addr: cfg.Listen, TLSCert: cfg.TLSCert, TLSKey: cfg.TLSKey, MaxConns: cfg.MaxConns, Log: log,
-	})
+	}))
 	if err != nil {
 		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
 	}
-	h, stopPages := g.handler(cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: cfg.gitHandler(log), Log: log})
+	h, stopPages := g.handler(cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: cfg.gitHandler(log), Private: cfg.Access.closed(), Tokens: cfg.Access.Tokens != "", Log: log})
 	defer stopPages()
 	server.OnShutdown(stopPages)
+	in, err := cfg.Access.before(ctx, m, h, public, log)
+	if err != nil {
+		return errors.Join(err, server.Close())
+	}
 	stopAdmin, err := cfg.serveAdmin(m, g, h, server, log)
 	if err != nil {
 		return errors.Join(err, server.Close())
@@ -141,7 +147,7 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 		log.Warn("nothing is served yet: "+err.Error(), "next", program.Hint(err))
 	}
 	fmt.Fprint(a.Stdout, publicurl.CargoConfig(publicurl.Index(server.ClientURL(public))))
-	return server.Serve(ctx, h)
+	return server.Serve(ctx, in)
 }
 
 // servedMirror is a mirror that is open to be served.

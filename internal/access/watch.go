@@ -1,0 +1,74 @@
+package access
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// A File is the tokens of a file as it is now. A file that cannot be read changes nothing.
+type File struct {
+	name string
+	log  *slog.Logger
+	now  atomic.Pointer[Tokens]
+	seen stamp
+}
+
+type stamp struct {
+	modified time.Time
+	size     int64
+}
+
+// Open reads a file that is followed.
+func Open(name string, log *slog.Logger) (*File, error) {
+	f := &File{name: name, log: log, seen: stampOf(name)}
+	t, err := Load(name)
+	if err != nil {
+		return nil, err
+	}
+	f.now.Store(t)
+	return f, nil
+}
+
+// Tokens returns those of now.
+func (f *File) Tokens() *Tokens { return f.now.Load() }
+
+func stampOf(name string) stamp {
+	info, err := os.Stat(name)
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{info.ModTime(), info.Size()}
+}
+
+// Look reads the file if it has changed. It is for one goroutine.
+func (f *File) Look() {
+	seen := stampOf(f.name)
+	if seen == f.seen {
+		return
+	}
+	f.seen = seen // what is wrong is said once
+	t, err := Load(f.name)
+	if err != nil {
+		f.log.Error("the tokens have changed and cannot be read; those before stay good", "err", err)
+		return
+	}
+	f.now.Store(t)
+	f.log.Info("the tokens were read again", "file", f.name, "tokens", len(t.list))
+}
+
+// Follow looks twice a second until ctx ends.
+func (f *File) Follow(ctx context.Context) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			f.Look()
+		}
+	}
+}
