@@ -23,7 +23,7 @@ import (
 type Source struct {
 	file    string
 	log     *slog.Logger
-	changed func()
+	changed []func()
 
 	seen uint64    // of the sources, before they were read last; 0: read them again
 	next time.Time // not before that
@@ -43,7 +43,7 @@ type Status struct {
 
 // OpenSource reads a policy.
 func OpenSource(ctx context.Context, file string, log *slog.Logger) (*Source, error) {
-	s := &Source{file: file, log: log, changed: func() {}, status: Status{File: file}}
+	s := &Source{file: file, log: log, status: Status{File: file}}
 	begin := time.Now()
 	p, err := policy.Load(ctx, file)
 	if err != nil {
@@ -68,9 +68,9 @@ func (s *Source) sources(p *policy.Policy) []string {
 	return []string{s.file}
 }
 
-// OnChange has f called whenever the policy is another one. It is not for calls while Look
-// runs.
-func (s *Source) OnChange(f func()) { s.changed = f }
+// OnChange has f called, too, whenever the policy is another one. It is not for calls while
+// Look runs.
+func (s *Source) OnChange(f func()) { s.changed = append(s.changed, f) }
 
 // Policy returns the policy that is applied.
 func (s *Source) Policy() *policy.Policy {
@@ -120,7 +120,9 @@ func (s *Source) Look(ctx context.Context, now bool) {
 	s.mu.Lock()
 	s.policy, s.status.Loaded, s.status.Error = p, time.Now(), ""
 	s.mu.Unlock()
-	s.changed()
+	for _, f := range s.changed {
+		f()
+	}
 	s.log.Info("the policy was read again", "file", s.file)
 }
 

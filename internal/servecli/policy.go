@@ -27,6 +27,7 @@ import (
 type Policy struct {
 	Files     []string // FILE, for what is served at /, or NAME=FILE
 	Audit     string
+	Locked    bool
 	Replicate bool // /replicate/ and /git/ are open although something is hidden
 }
 
@@ -34,12 +35,16 @@ func (p *Policy) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "policy", Usage: "show builds what the policy in `[NAME=]FILE` allows: with NAME at /policy/NAME/, without at / itself; may be repeated", Destination: &p.Files, TakesFile: true},
 		&cli.StringFlag{Name: "policy-audit", Usage: "append what is hidden, refused and waived, and for whom, to `FILE`, a line of JSON each", Destination: &p.Audit, TakesFile: true},
+		&cli.BoolFlag{Name: "policy-locked", Usage: "beside each policy, show at /policy/NAME-locked/ (/policy/locked/ for the one without a name) what builds with a lock file may have: versions that are hidden as resolve-only, too", Destination: &p.Locked},
 		&cli.BoolFlag{Name: "allow-replicate", Usage: "with -policy or -auth-tokens: let other mirrors have all that is held, at /replicate/ and /git/, whatever the policy hides", Destination: &p.Replicate},
 	}
 }
 
 // viewName is what a view may be called: it stands in addresses.
 var viewName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// lockedName is that of the view of a policy for builds with a lock file.
+func lockedName(name string) string { return strings.TrimPrefix(name+"-locked", "-") }
 
 // maxViews bounds how many policies one server has.
 const maxViews = 64
@@ -63,6 +68,11 @@ func (p *Policy) views() (map[string]string, error) {
 			return nil, flags.Usagef("-policy %q: there is one of that name already", v)
 		}
 		views[name] = file
+	}
+	for name := range views {
+		if p.Locked && views[lockedName(name)] != "" {
+			return nil, flags.Usagef("-policy-locked makes a view %s: call another one so", lockedName(name))
+		}
 	}
 	if len(views) > maxViews {
 		return nil, flags.Usagef("-policy is given %d times, at most %d fit", len(views), maxViews)
@@ -129,6 +139,12 @@ func (cfg *Config) gate(ctx context.Context, m *servedMirror, behind gate.Behind
 			g.root = mirror
 		} else {
 			g.named[name] = mirror
+		}
+		if cfg.Policy.Locked && file != "" {
+			view.View, view.Locked = lockedName(name), true
+			locked := gate.New(view)
+			view.Policy.OnChange(locked.Changed)
+			g.named[view.View] = locked
 		}
 	}
 	g.metrics.Blocks(g.watch)
