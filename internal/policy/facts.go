@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
@@ -136,8 +137,8 @@ func (p *Policy) judgeRepository(j *judgement, s *Subject, now time.Time) {
 
 // hasRepository reports whether an author named an address with a host.
 func hasRepository(text string) bool {
-	if text == "" {
-		return false
+	if rest, found := strings.CutPrefix(text, "https://"); found && rest != "" && !strings.ContainsAny(rest[:1], "/?#:@") {
+		return true // as nearly all have it
 	}
 	u, err := url.Parse(text)
 	return err == nil && u.Host != ""

@@ -76,6 +76,8 @@ func Score(vector string) (score float64, ok bool) {
 	switch version {
 	case "CVSS:3.0", "CVSS:3.1":
 		return score3(metrics)
+	case "CVSS:4.0":
+		return score4(metrics)
 	}
 	return 0, false
 }

@@ -152,35 +152,65 @@ func isID(word string) bool {
 			return false
 		}
 	}
-	switch strings.ToLower(word) {
-	case "", "and", "or", "with":
-		return false
-	}
-	return true
+	return word != "" && !strings.EqualFold(word, "AND") && !strings.EqualFold(word, "OR") && !strings.EqualFold(word, "WITH")
 }
 
-// has reports whether a licence is in l. One "or later" may be taken as it is.
+// has reports whether a licence is in l. One "or later" may be taken as it is. It does not
+// allocate for what is in l, but for GNU licences.
 func (l List) has(id, exception string) bool {
-	id = current(strings.ToLower(id))
-	if exception != "" {
-		exception = " with " + strings.ToLower(exception)
+	if isGNU(id) {
+		return l.hasGNU(current(strings.ToLower(id)), strings.ToLower(exception))
 	}
-	if l[id+exception] {
+	var buf [2 * maxLength]byte
+	if l[string(key(buf[:0], id, exception))] {
 		return true
 	}
-	if plain, later := strings.CutSuffix(id, "-or-later"); later {
-		return l[plain+"-only"+exception]
-	}
 	plain, later := strings.CutSuffix(id, "+")
-	return later && l[plain+exception]
+	return later && l[string(key(buf[:0], plain, exception))]
+}
+
+// key appends what is looked up.
+func key(buf []byte, id, exception string) []byte {
+	buf = appendLower(buf, id)
+	if exception != "" {
+		buf = appendLower(append(buf, " with "...), exception)
+	}
+	return buf
+}
+
+func appendLower(buf []byte, s string) []byte {
+	for i := range len(s) {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		buf = append(buf, c)
+	}
+	return buf
+}
+
+func (l List) hasGNU(id, exception string) bool {
+	if exception != "" {
+		exception = " with " + exception
+	}
+	plain, later := strings.CutSuffix(id, "-or-later")
+	return l[id+exception] || later && l[plain+"-only"+exception]
+}
+
+// isGNU reports whether an id is of those that have been called otherwise since SPDX 3.0.
+func isGNU(id string) bool {
+	family, _, _ := strings.Cut(id, "-")
+	for _, name := range [...]string{"gpl", "lgpl", "agpl", "gfdl"} {
+		if strings.EqualFold(family, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // current is the id that GNU licences have since SPDX 3.0, of one in lower case.
 func current(id string) string {
-	family, _, _ := strings.Cut(id, "-")
-	switch family {
-	case "gpl", "lgpl", "agpl", "gfdl":
-	default:
+	if !isGNU(id) {
 		return id
 	}
 	if plain, later := strings.CutSuffix(id, "+"); later {
