@@ -47,6 +47,7 @@ slow: ## tests that take minutes: 60 kills at random instants, faults at every o
 	$(GO) test -count=1 -timeout 10m ./internal/bundle ./internal/extract ./internal/statement ./internal/tilelog ./internal/attest ./internal/deep ./internal/repack -thorough
 	$(GO) test -count=1 -timeout 10m -run 'Bombs$$' ./internal/cargotoml -thorough
 	$(GO) test -count=1 -timeout 20m -run 'TestPower|TestMonths|TestHostile|TestMedia' ./internal/transfer/receive -thorough
+	$(GO) test -count=1 -timeout 10m -run 'Test[A-Z]' ./internal/transfer/receive # all of them, sampled
 
 test-root: ## power cuts, full disks, bad sectors, networks that go away: needs root on Linux
 	$(GO) test -count=1 -timeout 10m -parallel 4 -run TestRoot ./internal/cli -root -soak 20s

@@ -24,6 +24,7 @@ import (
 // bring its state back, is not in the way of the one that comes next, and does not cost
 // the way back from the last import.
 func TestReplay(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	old, medium := filepath.Join(w.dir, "old"), filepath.Join(w.dir, "medium")
 	w.export(old, full)
@@ -60,6 +61,7 @@ func TestReplay(t *testing.T) {
 // TestRefusedIndex: a transfer whose index is refused changes nothing, and leaves the way
 // back from the one before.
 func TestRefusedIndex(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	medium := filepath.Join(w.dir, "medium")
 	w.publish(true, many("a", 3)...)
@@ -166,6 +168,7 @@ func TestPlanBesideBegun(t *testing.T) {
 
 // TestNoWay: why there is nothing to go back to is told, and nothing is made or changed.
 func TestNoWay(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	medium := filepath.Join(w.dir, "medium")
 	refused := func(want string) {
@@ -197,6 +200,7 @@ func TestNoWay(t *testing.T) {
 // TestBackBehindSync: where a mirror was synced since its last import, the way back would
 // take that away, too.
 func TestBackBehindSync(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	medium := filepath.Join(w.dir, "medium")
 	w.export(medium, full)

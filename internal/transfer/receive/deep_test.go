@@ -28,6 +28,7 @@ func (w *world) repack() {
 // TestSegments: a mirror whose crates are in the deep archive is carried by whole
 // segments, and by bundles where only some of a segment is new.
 func TestSegments(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	w.publish(true, many("c", 20)...)
 	w.repack()

@@ -3,10 +3,12 @@ package receive
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +22,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
@@ -38,6 +41,15 @@ type world struct {
 	day       int
 	held      map[crate.Key]bool // by near
 	key       *signing.Signer
+}
+
+// dear skips a test that takes a second of a core and more, one time in two, unless it is
+// named (-run), as by "make slow", or all is asked for (-thorough).
+func dear(t *testing.T) {
+	t.Helper()
+	if !*durabletest.Thorough && flag.Lookup("test.run").Value.String() == "" && rand.IntN(2) > 0 {
+		t.Skip("it is run one time in two; make slow runs it")
+	}
 }
 
 const firstVersions = "foo 1.0.0\nbar 1.0.0\nserde 1.0.0\nserde 1.1.0\ngone 1.0.0"
@@ -81,6 +93,7 @@ func worldIn(t *testing.T, dir string) *world {
 
 // TestMain removes the model.
 func TestMain(m *testing.M) {
+	durabletest.ScratchInMemory()
 	code := m.Run()
 	if model.dir != "" {
 		_ = os.RemoveAll(model.dir)

@@ -44,6 +44,7 @@ func (w *world) forge(volume, name string, change func(m *transfer.Manifest, dat
 // TestHostile: what the holder of the key has made to do harm is refused before the mirror
 // changes, and nothing outside of it is touched.
 func TestHostile(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	first, medium := filepath.Join(w.dir, "first"), filepath.Join(w.dir, "medium")
 	w.export(first, full)

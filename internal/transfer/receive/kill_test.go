@@ -65,6 +65,7 @@ func (d *death) wrap(fsys durable.FS) durable.FS {
 // operation. The mirror shows what it did before, or all that came; the next run completes
 // it, whatever was left.
 func TestKillTaking(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	first, medium := filepath.Join(w.dir, "first"), filepath.Join(w.dir, "medium")
 	w.export(first, full)
@@ -111,6 +112,7 @@ func TestKillTaking(t *testing.T) {
 
 // TestKillBack: so it is with the way back.
 func TestKillBack(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	first, medium := filepath.Join(w.dir, "first"), filepath.Join(w.dir, "medium")
 	w.export(first, full)

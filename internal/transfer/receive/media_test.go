@@ -23,6 +23,7 @@ import (
 // TestMedia: volumes come on media of their own, some of which are damaged or cannot be
 // read.
 func TestMedia(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	for i := range 45 {
 		w.Reg.Add(simreg.Version{Name: fmt.Sprint("large-", i), Version: "1.0.0", Size: 50 << 10})

@@ -33,6 +33,7 @@ import (
 // volumes in any order. Then far is what near is: the index with its days, the rows of the
 // catalog, and the bytes; and serves what a mirror does that is made on that day.
 func TestMonths(t *testing.T) {
+	dear(t)
 	seed, n := rand.Uint64(), 1
 	if *durabletest.Thorough {
 		n = 20

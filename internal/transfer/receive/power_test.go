@@ -240,6 +240,7 @@ func (f *shadowedFile) Close() error { return errors.Join(f.File.Close(), f.shad
 // the disks forget what was not synced. The mirror shows what it did before, or all that
 // came; the next run completes it.
 func TestPowerTaking(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	first, medium := filepath.Join(w.dir, "first"), filepath.Join(w.dir, "medium")
 	w.export(first, full)

@@ -102,6 +102,7 @@ func readOnly(t *testing.T, dir string) {
 // TestDamage: whatever became of a medium, the mirror stays what it was, and the error
 // says which volume; with parity, what is lost is rebuilt.
 func TestDamage(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	first := filepath.Join(w.dir, "first")
 	w.export(first, full)

@@ -51,6 +51,7 @@ func headOfBundle(t *testing.T, medium string) carry.Header {
 // day on, gets of the index what came since, keeps the days that it has, and goes on with
 // what the next transfers bring.
 func TestSinceStateOfAnother(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	w.publish(true, many("a", 3)...)
 	w.follow(w.far, true)
@@ -80,6 +81,7 @@ func TestSinceStateOfAnother(t *testing.T) {
 // TestBegunIsGivenUp: a transfer that was begun is gone on with if the next run is asked for
 // the same, however that is said, and not if a file of the same name says something else.
 func TestBegunIsGivenUp(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	medium, file := filepath.Join(w.dir, "medium"), filepath.Join(w.dir, "far.state")
 	res, _ := w.export(medium, full)
@@ -115,6 +117,7 @@ func TestBegunIsGivenUp(t *testing.T) {
 
 // TestPrunedAndFetchedAgain: what both sides have thrown away is carried when it comes back.
 func TestPrunedAndFetchedAgain(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	medium := filepath.Join(w.dir, "medium")
 	w.publish(false, many("a", 3)...)
@@ -150,6 +153,7 @@ func TestPrunedAndFetchedAgain(t *testing.T) {
 // TestRepublishedMeanwhile: at no operation of an import is a line of a version served whose
 // bytes are others, when what it brings was published again.
 func TestRepublishedMeanwhile(t *testing.T) {
+	dear(t)
 	w := newWorld(t)
 	w.follow(w.near, true)
 	medium := filepath.Join(w.dir, "medium")
