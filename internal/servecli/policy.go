@@ -93,6 +93,7 @@ type gated struct {
 	root    *gate.Mirror
 	named   map[string]*gate.Mirror
 	sources []*gate.Source
+	ages    *ages
 	watch   *blocks.Watch
 	metrics *gate.Metrics
 	hides   bool // there is a policy for /
@@ -122,8 +123,9 @@ func (cfg *Config) gate(ctx context.Context, m *servedMirror, behind gate.Behind
 	if _, ok := views[""]; !ok {
 		views[""] = ""
 	}
+	g.ages = &ages{dir: cfg.Dirs.Index, log: log}
 	for name, file := range views {
-		view := gate.Config{View: name, Behind: behind, Blocks: g.watch, Audit: audit, Metrics: g.metrics}
+		view := gate.Config{View: name, Behind: behind, Blocks: g.watch, Seen: g.ages.Seen, Audit: audit, Metrics: g.metrics}
 		if file != "" {
 			if view.Policy, err = gate.OpenSource(ctx, file, log); err != nil {
 				return nil, err
@@ -147,6 +149,9 @@ func (cfg *Config) gate(ctx context.Context, m *servedMirror, behind gate.Behind
 			g.named[view.View] = locked
 		}
 	}
+	g.ages.sources = g.sources
+	g.ages.open(ctx)
+	m.Add(g.ages.Close)
 	g.metrics.Blocks(g.watch)
 	m.metrics = append(m.metrics, g.metrics.Collectors()...)
 	m.Add(g.follow(ctx))
@@ -192,6 +197,7 @@ func (g *gated) follow(ctx context.Context) (stop func() error) {
 			for _, s := range g.sources {
 				s.Look(life, now)
 			}
+			g.ages.open(life)
 		}
 		done <- struct{}{}
 	}()

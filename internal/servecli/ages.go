@@ -1,0 +1,76 @@
+package servecli
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/gate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/age"
+)
+
+// ages is what the history of the index says of versions, read when a policy first asks,
+// and again when one asks for more of it.
+type ages struct {
+	dir     string // of the index
+	log     *slog.Logger
+	sources []*gate.Source
+
+	mu     sync.RWMutex // held for reading while the book is asked
+	book   *age.Book    // nil: no policy asks
+	window time.Duration
+}
+
+// wanted is how far back the policies ask.
+func (a *ages) wanted() (most time.Duration) {
+	for _, s := range a.sources {
+		most = max(most, s.Policy().Needs().Seen)
+	}
+	return most
+}
+
+// open reads as much as the policies ask for now. What cannot be read is not known, and the
+// policies say what becomes of that.
+func (a *ages) open(ctx context.Context) {
+	wanted := a.wanted()
+	a.mu.RLock()
+	enough := wanted <= a.window
+	a.mu.RUnlock()
+	if enough {
+		return
+	}
+	book, err := age.Open(ctx, a.dir, wanted, a.log)
+	if err != nil {
+		a.log.Error("the history of the index cannot be read: versions without a time of publication count as unknown", "err", err)
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.book != nil {
+		_ = a.book.Close() // it was read alone
+	}
+	a.book, a.window = book, wanted
+}
+
+// Seen says when the index began to name a version.
+func (a *ages) Seen(ctx context.Context, key crate.Key) policy.Seen {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if a.book == nil {
+		return policy.Seen{}
+	}
+	return a.book.Seen(ctx, key)
+}
+
+// Close ends it. Calls of Seen must have returned.
+func (a *ages) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.book == nil {
+		return nil
+	}
+	return a.book.Close()
+}
