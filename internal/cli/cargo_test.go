@@ -352,6 +352,7 @@ func serveConfigOf(dir string) *servecli.Config {
 // served is a server that stops with the test.
 type served struct {
 	lines string // for cargo's configuration
+	stop  func() // before the test ends
 
 	mu  sync.Mutex
 	log strings.Builder
@@ -374,12 +375,13 @@ func startServing(t *testing.T, cfg *servecli.Config) *served {
 		w.CloseWithError(err)
 		done <- err
 	}()
-	t.Cleanup(func() {
+	s.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(s.stop)
 	buf := make([]byte, 4<<10)
 	n, err := r.Read(buf) // all lines come in one write
 	if err != nil {

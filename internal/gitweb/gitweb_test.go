@@ -3,7 +3,9 @@ package gitweb
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -12,8 +14,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -139,5 +143,80 @@ func TestPlainFolder(t *testing.T) {
 	defer resp.Body.Close()
 	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 404 || !strings.Contains(string(text), "plain folder") {
 		t.Errorf("%s %s", resp.Status, text)
+	}
+}
+
+// The registry for git has the lines that are shown, with our config.json, borrows what is
+// whole, and follows what changes.
+func TestRegistry(t *testing.T) {
+	_, dir, reg := serveIndex(t)
+	shown := &some{reg: reg, left: map[string]bool{"foo 1.0.0": true}}
+	r, err := OpenRegistry(RegistryConfig{
+		Dir: filepath.Join(t.TempDir(), "registry.git"), Index: dir, Mirror: shown, Config: []byte(`{"dl":"here"}`), Log: slog.New(slog.DiscardHandler),
+	}, durable.Self("a test"))
+	must(t, err)
+	defer func() { must(t, r.Close()) }()
+	s := httptest.NewServer(New(Config{Index: dir, Registry: r.GitDir, Log: slog.New(slog.DiscardHandler)}))
+	defer s.Close()
+	resp, err := http.Get(s.URL + "/git/registry/info/refs?service=git-upload-pack")
+	must(t, err)
+	resp.Body.Close()
+	if resp.StatusCode != 503 {
+		t.Errorf("before it is made: %s", resp.Status)
+	}
+	must(t, r.Update(t.Context()))
+	to := filepath.Join(t.TempDir(), "clone")
+	indextest.Git(t, dir, "clone", "--quiet", "--bare", s.URL+"/git/registry", to)
+	if got := indextest.Git(t, to, "ls-tree", "-r", "--name-only", "HEAD"); got != "3/b/bar\nconfig.json" {
+		t.Errorf("the registry has %q", got)
+	}
+	if got := indextest.Git(t, to, "cat-file", "blob", "HEAD:config.json"); got != `{"dl":"here"}` {
+		t.Errorf("config.json is %s", got)
+	}
+	shown.left = map[string]bool{"bar 1.0.0": true}
+	reg.Add(simreg.MustParse("foo 1.1.0\nbar 1.1.0")...)
+	commit(t, reg, dir)
+	shown.generation++
+	must(t, r.Update(t.Context()))
+	indextest.Git(t, to, "fetch", "--quiet", "origin", "+HEAD:refs/heads/master")
+	indextest.Git(t, to, "fsck", "--strict")
+	if lines := indextest.Git(t, to, "cat-file", "blob", "HEAD:3/b/bar"); strings.Contains(lines, "1.0.0\"") || !strings.Contains(lines, "1.1.0") {
+		t.Errorf("bar is %q", lines)
+	}
+	if a, b := indextest.Git(t, to, "rev-parse", "HEAD:3/f/foo"), indextest.Git(t, dir, "rev-parse", "HEAD:3/f/foo"); a != b {
+		t.Errorf("foo, which is whole, is %s, in the index %s", a, b)
+	}
+}
+
+// some shows what a registry has but for some versions.
+type some struct {
+	reg        *simreg.Registry
+	left       map[string]bool
+	generation uint64
+}
+
+func (s *some) Generation() uint64 { return s.generation }
+
+func (s *some) Crate(_ context.Context, name string) (*reader.Crate, error) {
+	c := &reader.Crate{}
+	for _, id := range s.reg.IDs() {
+		if id.Name == name && !s.left[id.String()] {
+			line, err := s.reg.Entry(id)
+			if err != nil {
+				return nil, err
+			}
+			c.Entries = append(c.Entries, reader.Entry{Entry: index.Entry{ID: id, Raw: line}})
+		}
+	}
+	if len(c.Entries) == 0 {
+		return nil, fs.ErrNotExist
+	}
+	return c, nil
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -27,6 +27,7 @@
 //	    run.json               where the run stands, or how the last one ended        runstate
 //	    verify.json            how far verification has come                          verify
 //	    verify.lock            held by the process that verifies                      home
+//	    registry.git/          a registry for cargo that speaks to git alone              gitweb
 //	    sidecars/              sidecars that are being written                        sidecar
 //	    sidecars.lock          held by the process that writes sidecars               home
 //	bundles/               bundles, their manifests, bundles.index.jsonl              store/bundled

@@ -26,7 +26,7 @@ import (
 
 // world is a registry, and a disk on which is pulled from it.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	reg    *simreg.Registry
 	server *simreg.Server
 	disk   durable.FS
@@ -35,8 +35,12 @@ type world struct {
 	up     upstream.Config
 }
 
-func newWorld(t *testing.T, versions string) *world {
-	w := &world{t: t, reg: simreg.New(simreg.MustParse(versions)...), disk: durabletest.NewMem(), behind: &held{}}
+func newWorld(t testing.TB, versions string) *world {
+	return newWorldOf(t, simreg.New(simreg.MustParse(versions)...))
+}
+
+func newWorldOf(t testing.TB, reg *simreg.Registry) *world {
+	w := &world{t: t, reg: reg, disk: durabletest.NewMem(), behind: &held{}}
 	w.behind.of = w
 	var err error
 	if w.server, err = w.reg.Start(simreg.Options{}); err != nil {

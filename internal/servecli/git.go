@@ -1,13 +1,50 @@
 package servecli
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 
+	"github.com/go-json-experiment/json"
+	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/gate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/gitweb"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
-// gitHandler answers below /git/.
-func (cfg *Config) gitHandler(log *slog.Logger) http.Handler {
-	return gitweb.New(gitweb.Config{Index: cfg.Dirs.Index, Log: log})
+// registryName is the folder, in that of the state, of the registry for git.
+const registryName = "registry.git"
+
+func (cfg *Config) gitFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "git", Usage: "serve a registry for cargo before 1.68 at /git/registry too; it costs as much as to render every crate of the index after each change, in the background", Destination: &cfg.Git}
+}
+
+// gitHandler answers below /git/: what shown shows, to clients who find it at base.
+func (cfg *Config) gitHandler(ctx context.Context, m *servedMirror, shown gate.Behind, base string, log *slog.Logger) (http.Handler, error) {
+	h := gitweb.Config{Index: cfg.Dirs.Index, Log: log}
+	if !cfg.Git {
+		return gitweb.New(h), nil
+	}
+	config, err := json.Marshal(map[string]string{"dl": base + "/crates", "api": base}, json.Deterministic(true))
+	if err != nil {
+		return nil, err
+	}
+	r, err := gitweb.OpenRegistry(gitweb.RegistryConfig{
+		Dir: filepath.Join(cfg.Dirs.State(), registryName), Index: cfg.Dirs.Index, Mirror: shown, Config: config, Log: log,
+	}, program.Owner(cfg.Dirs.Crates))
+	if err != nil {
+		return nil, err
+	}
+	m.Add(r.Close)
+	h.Registry = r.GitDir
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.Follow(life)
+	}()
+	m.Add(func() error { end(); <-done; return nil })
+	return gitweb.New(h), nil
 }

@@ -43,6 +43,7 @@ type Config struct {
 	Policy          Policy
 	Pull            Pull
 	Access          Access
+	Git             bool
 	Log             flags.Log
 }
 
@@ -75,7 +76,7 @@ func (cfg *Config) flags() []cli.Flag {
 		&cli.Int64Flag{Name: "cache-gb", Value: 10, Usage: "with -store, keep up to `N` GiB of crates that were fetched from the bucket, in files; 0 = none", Destination: &cfg.FetchedCacheGB},
 		cfg.AdminListen.Flag("admin-listen", "127.0.0.1:9091"),
 	)
-	list = append(list, cfg.Policy.flags()...)
+	list = append(append(list, cfg.gitFlag()), cfg.Policy.flags()...)
 	list = append(list, cfg.Pull.flags()...)
 	list = append(list, cfg.Access.flags()...)
 	return append(list, cfg.Log.Flags()...)
@@ -127,7 +128,11 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
 	}
-	h, stopPages := g.handler(cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: cfg.gitHandler(log), Private: cfg.Access.closed(), Tokens: cfg.Access.Tokens != "", Log: log})
+	git, err := cfg.gitHandler(ctx, m, g.root, server.ClientURL(public), log)
+	if err != nil {
+		return errors.Join(err, server.Close())
+	}
+	h, stopPages := g.handler(cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: git, Private: cfg.Access.closed(), Tokens: cfg.Access.Tokens != "", Log: log})
 	defer stopPages()
 	server.OnShutdown(stopPages)
 	in, err := cfg.Access.before(ctx, m, h, public, log)
