@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -211,4 +213,19 @@ func randomPolicy(rnd *rand.Rand) string {
 		text += fmt.Sprintf("[[allow]]\ncrate = \"c%d\"\n", rnd.IntN(3))
 	}
 	return text + "[[deny]]\ncrate = \"other\"\n"
+}
+
+// Owners alone are enough for what is served to ask when a version was published.
+func TestOwnersWithoutAge(t *testing.T) {
+	owners := filepath.Join(t.TempDir(), "owners.csv")
+	if err := os.WriteFile(owners, []byte("serde,2020-01-01\nserde,2026-08-25\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, newFake("serde 1.0.0 0", "serde 1.0.1 26"), fmt.Sprintf("[owners]\nwait = \"14d\"\nchanges = '%s'\nhidden = \"denied\"\n", owners))
+	if got := w.shows("serde"); got != "1.0.0" {
+		t.Errorf("shown: %s", got)
+	}
+	if got := w.gives(id("serde", "1.0.1")); !strings.Contains(got, "rule owners, its crate got another owner on 2026-08-25") {
+		t.Errorf("given: %s", got)
+	}
 }

@@ -158,19 +158,25 @@ func (p *Policy) judgeOwners(j *judgement, s *Subject, now time.Time) {
 	if r == nil {
 		return
 	}
-	from, known := s.born()
-	if !known {
-		return // the age rule says so
-	}
-	until := from.Add(r.wait)
-	if !now.Before(until) {
-		return
-	}
 	for _, changed := range r.changes[string(j.name())] {
-		if !changed.After(until) && from.Before(changed.Add(r.wait)) {
-			j.found(p, s, now, r.mode, Finding{Decision: Decision{Rule: RuleOwners, Since: from, Until: until,
-				Reason: fmt.Sprintf("its crate got another owner on %s, within %s of its publication", changed.UTC().Format(time.DateOnly), FormatAge(r.wait))}})
+		if f, found := r.soon(s, changed, now); found {
+			j.found(p, s, now, r.mode, f)
 			return
 		}
 	}
+}
+
+// soon says that a version was published about when its crate got another owner. One of
+// which it is not known when that was may have been the last that can have been.
+func (r *ownerRule) soon(s *Subject, changed, now time.Time) (Finding, bool) {
+	reason := fmt.Sprintf("its crate got another owner on %s, within %s of its publication", changed.UTC().Format(time.DateOnly), FormatAge(r.wait))
+	from, known := s.born()
+	until := from.Add(r.wait)
+	if !known {
+		reason = fmt.Sprintf("its crate got another owner on %s, and it is not known when it was published", changed.UTC().Format(time.DateOnly))
+		until = changed.Add(2 * r.wait)
+	} else if changed.After(until) || !from.Before(changed.Add(r.wait)) {
+		return Finding{}, false
+	}
+	return Finding{Decision: Decision{Rule: RuleOwners, Since: from, Until: until, Reason: reason}}, now.Before(until)
 }

@@ -146,6 +146,19 @@ func TestJudgeOwners(t *testing.T) {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}
+	undated := subject("a@1.0.0")
+	undated.Published = time.Time{}
+	for day, want := range map[int]string{
+		23: "resolve-only owners: its crate got another owner on 2026-08-10, and it is not known when it was published",
+		24: "shown",
+	} {
+		if got := words(p.Judge(undated, time.Date(2026, 8, day, 12, 0, 0, 0, time.UTC))); got != want {
+			t.Errorf("a version without a date on day %d: %s", day, got)
+		}
+	}
+	if got := p.Needs().Seen; got != 7*24*time.Hour {
+		t.Errorf("the rule asks for %v of the past, and without it finds nothing", got)
+	}
 	for _, bad := range []string{"a\n", "a,2020-01-01\na,yesterday\n", "a b,2020-01-01\n"} {
 		if _, err := parseOwners(strings.NewReader(bad)); err == nil {
 			t.Errorf("%q is taken", bad)

@@ -11,16 +11,21 @@ import (
 
 // Load reads a file and what it names: advisories, owners.
 func Load(ctx context.Context, path string) (*Policy, error) {
+	f, err := ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return f.Policy(ctx)
+}
+
+// ReadFile reads a file, and nothing that it names.
+func ReadFile(path string) (*File, error) {
 	in, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening policy: %w", err)
 	}
 	defer in.Close() //nolint:errcheck // it was read alone
-	f, err := Read(in, path)
-	if err != nil {
-		return nil, err
-	}
-	return f.Policy(ctx)
+	return Read(in, path)
 }
 
 // Policy returns the policy of f with what it names.
@@ -44,10 +49,10 @@ func (f *File) Policy(ctx context.Context) (*Policy, error) {
 	return &p, nil
 }
 
-// Sources are the files and folders that p was read from, its own file first. When one of
-// them changes it has to be loaded again.
-func (p *Policy) Sources() []string {
-	all := []string{p.Name}
+// Names are the files and folders that f names: those of [File.Policy].
+func (f *File) Names() []string {
+	p := &f.policy
+	var all []string
 	if p.advisories != nil {
 		all = append(all, p.advisories.dirs...)
 	}

@@ -112,7 +112,8 @@ type Facts struct {
 type Needs struct {
 	Facts bool // Subject.Facts
 	// Seen is how far back Subject.Seen is of use: what is older than that by the
-	// history of the index is not hidden for its age. Zero: no rule asks.
+	// history of the index is not hidden for its age. Zero: no rule asks when a version
+	// came, by that or by Subject.Published.
 	Seen time.Duration
 }
 
@@ -176,6 +177,9 @@ func (p *Policy) Needs() Needs {
 	n := Needs{Facts: p.licenses != nil || p.repository != nil}
 	if p.age != nil {
 		n.Seen = p.age.longest()
+	}
+	if p.owners != nil {
+		n.Seen = max(n.Seen, p.owners.wait)
 	}
 	return n
 }
