@@ -2,14 +2,7 @@ package gate
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"hash/fnv"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -25,8 +18,10 @@ type Source struct {
 	log     *slog.Logger
 	changed []func()
 
-	seen uint64    // of the sources, before they were read last; 0: read them again
-	next time.Time // not before that
+	watched []string  // files and folders that were read last
+	seen    uint64    // the stamp of watched, from before they were read
+	again   time.Time // when they are read again although it is the same; zero: never
+	next    time.Time // they are not looked at before that
 
 	mu     sync.Mutex // guards what follows
 	policy *policy.Policy
@@ -44,28 +39,49 @@ type Status struct {
 // OpenSource reads a policy.
 func OpenSource(ctx context.Context, file string, log *slog.Logger) (*Source, error) {
 	s := &Source{file: file, log: log, status: Status{File: file}}
-	begin := time.Now()
-	p, err := policy.Load(ctx, file)
+	p, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.policy, s.status.Loaded = p, time.Now()
-	if seen, newest := stamp(s.sources(p)); newest.Before(begin.Add(-settled)) {
-		s.seen = seen
-	} // else they may have changed since they were read: Look reads them again
 	return s, nil
 }
 
-// settled is how long ago a file must have been written for its time to tell that it was
-// not written since: as coarse as the time of any file system.
-const settled = 2 * time.Second
+const (
+	// settled is how long ago a file must have been written for its time to tell that it
+	// was not written since: as coarse as the time of any file system.
+	settled = 2 * time.Second
+	// retry is how long after a failure, that may have been that of a moment, all is read
+	// again.
+	retry = 30 * time.Second
+)
 
-// sources are the files and folders that a policy was read from.
-func (s *Source) sources(p *policy.Policy) []string {
-	if from, ok := any(p).(interface{ Sources() []string }); ok {
-		return from.Sources()
+// read reads the policy. It looks at each file before it reads it, so that the next Look
+// sees what changes meanwhile.
+func (s *Source) read(ctx context.Context) (*policy.Policy, error) {
+	begin := time.Now()
+	st := newStamp()
+	s.watched = []string{s.file}
+	st.add(s.file)
+	f, err := policy.ReadFile(s.file)
+	var p *policy.Policy
+	if err == nil {
+		for _, name := range f.Names() {
+			for _, name := range filesOf(ctx, name) {
+				s.watched = append(s.watched, name)
+				st.add(name)
+			}
+		}
+		p, err = f.Policy(ctx)
 	}
-	return []string{s.file}
+	s.seen, s.again = st.value(), time.Time{}
+	switch {
+	case err != nil:
+		s.again = begin.Add(retry)
+	case st.newest.After(begin.Add(-settled)) && !st.newest.After(begin.Add(settled)):
+		s.again = begin.Add(settled)
+	}
+	return p, err
 }
 
 // OnChange has f called, too, whenever the policy is another one. It is not for calls while
@@ -99,23 +115,26 @@ func (s *Source) Look(ctx context.Context, now bool) {
 	if begin.Before(s.next) && !now {
 		return
 	}
-	was := s.sources(s.Policy())
-	seen, _ := stamp(was)
+	st := newStamp()
+	for _, name := range s.watched {
+		st.add(name)
+	}
 	s.next = time.Now().Add(max(leastPause, pauses*time.Since(begin)))
-	if seen == s.seen && !now {
+	same := st.value() == s.seen
+	if due := !s.again.IsZero() && !begin.Before(s.again); same && !due && !now {
 		return
 	}
-	p, err := policy.Load(ctx, s.file)
+	p, err := s.read(ctx)
 	if ctx.Err() != nil {
 		return
 	}
-	s.seen = seen // what is wrong is said once
 	if err != nil {
 		s.failed(err)
 		return
 	}
-	if !slices.Equal(was, s.sources(p)) {
-		s.seen = 0 // what it names now was not looked at before it was read
+	level := slog.LevelInfo
+	if same && !now && s.Status().Error == "" {
+		level = slog.LevelDebug // to be sure: nothing is known to have changed
 	}
 	s.mu.Lock()
 	s.policy, s.status.Loaded, s.status.Error = p, time.Now(), ""
@@ -123,59 +142,18 @@ func (s *Source) Look(ctx context.Context, now bool) {
 	for _, f := range s.changed {
 		f()
 	}
-	s.log.Info("the policy was read again", "file", s.file)
+	s.log.Log(ctx, level, "the policy was read again", "file", s.file)
 }
 
+// failed says what is wrong, once.
 func (s *Source) failed(err error) {
+	text := human.OneLine(err)
 	s.mu.Lock()
+	told := s.status.Error == text
 	s.status.Failures++
-	s.status.Error = human.OneLine(err)
+	s.status.Error = text
 	s.mu.Unlock()
-	s.log.Error("the policy has changed and cannot be read; the one before stays", "file", s.file, "err", err)
-}
-
-// maxStamped bounds how many files are looked at. A folder with more is read again when
-// the process is told to, or the policy file changes.
-const maxStamped = 200_000
-
-var errEnough = errors.New("enough was looked at")
-
-// stamp changes with what stands in files and folders, without reading it. Newest is when
-// the last of them was written.
-func stamp(names []string) (_ uint64, newest time.Time) {
-	sum := fnv.New64a()
-	n := 0
-	for _, name := range names {
-		if real, err := filepath.EvalSymlinks(name); err == nil {
-			name = real // a link to a folder is not walked through
-		}
-		err := filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
-			if n++; n > maxStamped {
-				return errEnough
-			}
-			if err != nil {
-				fmt.Fprintf(sum, "%s %v\n", path, err)
-				return nil
-			}
-			if d.IsDir() && d.Name() == ".git" {
-				return fs.SkipDir // what is checked out is what counts
-			}
-			info, err := os.Stat(path)
-			if err != nil {
-				fmt.Fprintf(sum, "%s %v\n", path, err)
-				return nil
-			}
-			if !info.IsDir() {
-				fmt.Fprintf(sum, "%s %d %d\n", path, info.Size(), info.ModTime().UnixNano())
-			}
-			if info.ModTime().After(newest) {
-				newest = info.ModTime()
-			}
-			return nil
-		})
-		if err != nil {
-			break
-		}
+	if !told {
+		s.log.Error("the policy has changed and cannot be read; the one before stays", "file", s.file, "err", err)
 	}
-	return sum.Sum64() | 1, newest // never 0
 }

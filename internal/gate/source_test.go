@@ -1,0 +1,104 @@
+package gate
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const advisory = "```toml\n[advisory]\nid = \"RUSTSEC-2026-0001\"\npackage = \"NAME\"\ndate = \"2026-01-01\"\n[versions]\npatched = []\n```\n# It is bad\n"
+
+// advise writes an advisory about a crate into a database.
+func advise(t *testing.T, db, name string) {
+	t.Helper()
+	dir := filepath.Join(db, "crates", name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "RUSTSEC-2026-0001.md"), []byte(strings.Replace(advisory, "NAME", name, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) look() {
+	w.source.next = time.Time{}
+	w.source.Look(w.t.Context(), false)
+}
+
+// Of a repository HEAD's commit is read, to which "git pull" comes last: who looks in the
+// middle of one looks again.
+func TestSourceWhilePulling(t *testing.T) {
+	db := t.TempDir()
+	git := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-C", db, "-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+	}
+	git("init", "-q")
+	advise(t, db, "other")
+	git("add", ".")
+	git("commit", "-q", "-m", "1")
+	w := newWorld(t, newFake("serde 1.0.0"), "[advisories]\ndatabases = ['"+db+"']\n")
+	advise(t, db, "serde")
+	git("add", ".")
+	w.look()
+	if got := w.shows("serde"); got != "1.0.0" {
+		t.Fatalf("in the middle: %s", got)
+	}
+	git("commit", "-q", "-m", "2")
+	w.look()
+	if got := w.shows("serde"); !strings.Contains(got, "RUSTSEC-2026-0001") {
+		t.Errorf("at the end: %s", got)
+	}
+}
+
+// What a policy names may come after it, and what failed once may go well.
+func TestSourceTriesAgain(t *testing.T) {
+	w := newWorld(t, newFake("serde 1.0.0"), "[[deny]]\ncrate = \"other\"\n")
+	var told bytes.Buffer
+	w.source.log = slog.New(slog.NewTextHandler(&told, nil))
+	db := filepath.Join(t.TempDir(), "db")
+	w.write("[advisories]\ndatabases = ['" + db + "']\n")
+	w.look()
+	w.source.again = time.Now()
+	w.look()
+	if n := strings.Count(told.String(), "level=ERROR"); n != 1 || w.source.Status().Failures != 2 {
+		t.Errorf("%d failures, told %d times: %s", w.source.Status().Failures, n, &told)
+	}
+	advise(t, db, "serde")
+	w.look()
+	if got := w.shows("serde"); !strings.Contains(got, "RUSTSEC-2026-0001") {
+		t.Errorf("with the database: %s, %+v", got, w.source.Status())
+	}
+	if !strings.Contains(told.String(), "level=INFO msg=\"the policy was read again\"") {
+		t.Errorf("it is not told: %s", &told)
+	}
+}
+
+// A policy that was just written is read once more, when the times of files can tell;
+// nothing is said of that.
+func TestSourceStartsQuietly(t *testing.T) {
+	w := newWorld(t, newFake("serde 1.0.0"), "[[deny]]\ncrate = \"other\"\n")
+	var told bytes.Buffer
+	w.source.log = slog.New(slog.NewTextHandler(&told, nil))
+	read := w.source.Status().Loaded
+	w.look()
+	if now := w.source.Status().Loaded; now != read {
+		t.Error("it is read again although nothing has changed")
+	}
+	if w.source.again.IsZero() {
+		t.Fatal("a file that was just written counts as settled")
+	}
+	w.source.again = time.Now()
+	w.look()
+	if now := w.source.Status().Loaded; now == read || told.Len() > 0 {
+		t.Errorf("read at %v, again at %v: %s", read, now, &told)
+	}
+}
