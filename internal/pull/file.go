@@ -273,7 +273,7 @@ func (m *Mirror) fetch(ctx context.Context, key crate.Key) (data []byte, err err
 		}
 	}
 	spill = nil
-	if err := m.publish(ctx, key, file, body.Size); err != nil {
+	if err := m.publish(key, file, body.Size); err != nil {
 		return m.unstored(key, data, err)
 	}
 	return data, nil
@@ -291,16 +291,20 @@ func (m *Mirror) unstored(key crate.Key, data []byte, err error) ([]byte, error)
 }
 
 // publish makes a crate file durable and gives it its name; its line first.
-func (m *Mirror) publish(ctx context.Context, key crate.Key, file *durable.Staged, size int64) error {
+func (m *Mirror) publish(key crate.Key, file *durable.Staged, size int64) error {
 	name := lowerName(key.Name)
 	defer m.store.lock(name).Unlock()
-	if known, _ := m.known.get(name); !known.durable {
-		if err := m.store.syncLines(name); err != nil {
-			return errors.Join(err, file.Discard())
+	err := m.store.publish(key, file, size, func() error {
+		if known, _ := m.known.get(name); known.durable {
+			return nil
 		}
-		m.known.change(name, func(k *knownLines) { k.durable = true })
-	}
-	if err := m.store.publish(ctx, key, file, size); err != nil {
+		err := m.store.syncLines(name)
+		if err == nil {
+			m.known.change(name, func(k *knownLines) { k.durable = true })
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	m.names.add(key.Name, m.Behind.Holds(key.Name))

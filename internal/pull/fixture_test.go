@@ -55,12 +55,18 @@ func newWorldOf(t testing.TB, reg *simreg.Registry) *world {
 // open opens what was pulled, with upstream in front.
 func (w *world) open() *Mirror {
 	w.t.Helper()
+	return w.start(w.config())
+}
+
+// config is with upstream in front.
+func (w *world) config() (cfg Config, closed func()) {
+	w.t.Helper()
 	urls, err := crate.ParseURLTemplate(w.server.BaseURL)
 	w.must(err)
 	up := &Upstream{Index: w.server.IndexURL, URLs: urls, Clients: func() (*upstream.Client, error) { return upstream.New(w.up) }}
-	cfg := w.cfg
+	cfg = w.cfg
 	cfg.Folder, cfg.Index, cfg.Fetch = w.disk, up, up
-	return w.start(cfg, func() { w.must(up.Close()) })
+	return cfg, func() { w.must(up.Close()) }
 }
 
 // offline opens it without upstream.

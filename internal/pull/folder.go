@@ -46,7 +46,8 @@ type folder struct {
 	batch *durable.Batch // of files that are durable before they have their names
 	cache *durable.Batch // of lines of which no version was pulled: nothing syncs them
 
-	files, bytes atomic.Int64 // of crates
+	files, bytes atomic.Int64         // of crates
+	dirs         recent[string, bool] // folders whose names are durable
 	proven       recent[crate.Checksum, proof]
 	used         recent[crate.ID, time.Time]
 	hashing      singleflight.Group
@@ -108,9 +109,23 @@ func (f *folder) syncLines(name string) error {
 	file := linesPath(name)
 	err := durable.SyncFile(f.fsys, file)
 	if err == nil {
-		dirs := durable.Dirs{".": true}
-		dirs.AddAbove(file)
-		err = durable.SyncDirs(f.fsys, dirs)
+		err = f.syncName(file)
+	}
+	return err
+}
+
+// syncName makes the name of a file durable, and those of the folders above that were not
+// known to be: nobody removes one.
+func (f *folder) syncName(file string) error {
+	dir := path.Dir(file)
+	if known, _ := f.dirs.get(dir); known {
+		return f.fsys.SyncDir(dir)
+	}
+	dirs := durable.Dirs{".": true}
+	dirs.AddAbove(file)
+	err := durable.SyncDirs(f.fsys, dirs)
+	if err == nil {
+		f.dirs.put(dir, true)
 	}
 	return err
 }
@@ -144,17 +159,26 @@ func (f *folder) stage(data []byte) (*durable.Staged, error) {
 }
 
 // publish makes a crate file durable and gives it its name, in the place of one that is
-// damaged. It owns the file.
-func (f *folder) publish(ctx context.Context, key crate.Key, file *durable.Staged, size int64) error {
+// damaged, if ready, which is called beside, has nothing against it. It owns the file.
+func (f *folder) publish(key crate.Key, file *durable.Staged, size int64, ready func() error) error {
 	before, replaced := f.size(key.ID)
-	if err := file.Finish(cratePath(key.ID)); err != nil {
-		return err
+	beside := make(chan error, 1)
+	go func() { beside <- ready() }()
+	err := file.Finish(cratePath(key.ID))
+	if errReady := <-beside; errReady != nil {
+		if err == nil {
+			err = file.Discard()
+		}
+		return errors.Join(errReady, err)
 	}
-	if err := f.batch.Commit(ctx, []*durable.Staged{file}, f.fsys.Replace); err != nil {
-		return err
+	if err == nil {
+		err = f.batch.CommitOne(file, f.fsys.Replace)
 	}
-	if file.Err != nil {
-		return file.Err
+	if known, _ := f.dirs.get(path.Dir(cratePath(key.ID))); err == nil && !known {
+		err = f.syncName(cratePath(key.ID))
+	}
+	if err != nil {
+		return err
 	}
 	f.bytes.Add(size)
 	if replaced {

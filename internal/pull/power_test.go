@@ -88,11 +88,8 @@ func TestDiskFailsAnywhere(t *testing.T) {
 				mem := durabletest.NewMem()
 				faulty := durabletest.FailAt(mem, n, fault, errors.Is(fault, durable.ErrNoSpace), false)
 				w.disk = faulty
-				cfg := w.cfg
-				cfg.Folder = w.disk
+				cfg, closed := w.config()
 				if m, err := Open(t.Context(), cfg); err == nil {
-					m.Close()
-					m := w.open()
 					given := 0
 					w.ordeal(m, func(crate.ID) { given++ })
 					if errors.Is(fault, durable.ErrNoSpace) && given == 0 {
@@ -100,6 +97,7 @@ func TestDiskFailsAnywhere(t *testing.T) {
 					}
 					m.Close()
 				}
+				closed()
 				ops = min(ops, max(faulty.Ops(), n))
 				w.disk = mem
 				m := w.open()
