@@ -171,9 +171,12 @@ func (l *look) take(ctx context.Context, a asking) error {
 		if had, err = l.content(a.have); err != nil {
 			return err
 		}
-		if a.version != "" && versions(had)[a.version] {
-			l.note(a, had)
-			return nil // the feed says what is known
+		if versions(had)[a.version] { // the feed says what is known
+			if l.newsOnly {
+				l.note(a, had)
+				return nil
+			}
+			a.version = ""
 		}
 	}
 	l.tell()
@@ -246,19 +249,24 @@ func (l *look) put(a asking, f *File) error {
 	return l.spool.add(a.path, remembered(id, f.Validator))
 }
 
-// gone takes note of a crate that the index does not have. One that was here is
-// asked for a second time.
+// gone takes note of a crate that the index does not have. One that was here, or that
+// the feed names, is asked for a second time.
 func (l *look) gone(ctx context.Context, a asking) error {
-	if a.have == (git.ID{}) {
+	if a.have == (git.ID{}) && a.version == "" {
 		return nil
 	}
 	f, err := l.o.Client.GetAgain(ctx, a.name)
 	defer func() { f.Release() }()
 	if err == nil {
+		l.note(a, f.Body)
 		return l.put(a, &f)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	if a.have == (git.ID{}) {
+		l.askAgain(a.name) // the index may be behind the feed, which will not name it again
+		return nil
 	}
 	l.mu.Lock()
 	l.result.Removed++

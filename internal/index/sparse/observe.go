@@ -146,7 +146,10 @@ func (l *look) all(ctx context.Context) error {
 		l.newsOnly = true
 		return l.closure(ctx, slices.Concat(items, wanted))
 	}
-	if err := l.closure(ctx, wanted); err != nil {
+	if l.head.Commit == "" && len(l.o.Lists) == 0 && len(wanted) == 0 {
+		items = nil // the last hour is no beginning
+	}
+	if err := l.closure(ctx, slices.Concat(items, wanted)); err != nil {
 		return err
 	}
 	if err := l.ask(ctx, l.here(ctx)); err != nil {
@@ -191,16 +194,23 @@ func (l *look) feed(ctx context.Context) (news []wish, gapless bool, err error) 
 	}
 	byTime := func(a, b feed.Item) int { return a.At.Compare(b.At) }
 	oldest, newest := slices.MinFunc(items, byTime).At, slices.MaxFunc(items, byTime).At
-	gapless = !l.was.Since.IsZero() && !oldest.After(l.was.Since)
+	since := l.was.Since
+	if since.After(l.begun) { // a clock was wrong: it says nothing of what was read
+		since = time.Time{}
+	}
+	gapless = !since.IsZero() && !oldest.After(since)
 	if !gapless {
-		if !l.was.Since.IsZero() {
-			l.o.Log.Warn("the feed of new versions has a gap: everything is asked for", "read_until", l.was.Since, "feed_begins", oldest)
+		if !since.IsZero() {
+			l.o.Log.Warn("the feed of new versions has a gap: everything is asked for", "read_until", since, "feed_begins", oldest)
 		}
 		l.next.Fed = oldest
 	}
-	l.next.Since = later(newest, l.was.Since)
+	if newest.After(l.begun) { // one item of tomorrow must not hide all until then
+		newest = l.begun
+	}
+	l.next.Since = later(newest, since)
 	for _, item := range items {
-		if item.At.After(l.was.Since.Add(-outOfOrder)) {
+		if item.At.After(since.Add(-outOfOrder)) {
 			news = append(news, wish{item.Name, item.Version})
 		}
 	}
