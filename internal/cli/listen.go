@@ -5,10 +5,12 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-func adminHandler(act *follow.Activity, files store.Quarantiner, client *upstream.Client) http.Handler {
-	return admin.Handler(func() any { return act.State(client.Status()) }, append(act.Metrics(files), client.Metrics())...)
+func adminHandler(act *follow.Activity, s *follow.Session) http.Handler {
+	metrics := append(act.Metrics(s.Store), s.Client.Metrics())
+	if s.Set != nil {
+		metrics = append(metrics, s.Set.Metrics())
+	}
+	return admin.Handler(func() any { return act.State(s.Client.Status()) }, metrics...)
 }

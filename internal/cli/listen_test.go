@@ -11,6 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -26,7 +27,7 @@ func adminEndpoints(t *testing.T) http.Handler {
 	if err := errors.Join(disk.MkdirAll("quarantine"), durable.WriteFile(disk, "quarantine/found", nil)); err != nil {
 		t.Fatal(err)
 	}
-	return adminHandler(follow.NewActivity(""), loose.OpenReadOnly(disk), client)
+	return adminHandler(follow.NewActivity(""), &follow.Session{Writer: &home.Writer{Store: loose.OpenReadOnly(disk)}, Client: client})
 }
 
 func get(h http.Handler, path, from string) *http.Response {

@@ -21,9 +21,10 @@ func (a *App) sessionConfig(cfg *flags.Run, to *stream.Target, show *console.Dis
 	act := follow.NewActivity(program.Version())
 	s := follow.SessionConfig{
 		Home: a.HomeConfig(cfg, log), Activity: act, Log: log,
-		Client: func() (*upstream.Client, error) { return a.Upstream(&cfg.Net, cfg.AllowMissing, log) },
+		Client:  func() (*upstream.Client, error) { return a.FirstUpstream(cfg, log) },
+		Origins: a.Origins(cfg, log),
 		Listen: func(s *follow.Session) (stop func(), err error) {
-			return cfg.Listen.Serve(adminHandler(act, s.Store, s.Client), log)
+			return cfg.Listen.Serve(adminHandler(act, s), log)
 		},
 		Watch: func(ctx context.Context, p *mirror.Progress) (stop func()) {
 			forget := context.AfterFunc(ctx, func() {

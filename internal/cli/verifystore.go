@@ -56,7 +56,7 @@ func (a *App) repairStore(ctx context.Context, cfg *verifyConfig, bad []string, 
 		}
 		job := run.Job(plan.FromList(damage.Entries, nil), log)
 		job.IncludeYanked, job.Repair, job.AllowEmpty, job.Superseded = true, true, true, damage.Superseded
-		job.Fetch = damage.Fetch(s.Client)
+		job.Fetch = damage.Fetch(s.Fetch)
 		if _, err := s.Run(ctx, job); err != nil {
 			return err
 		}

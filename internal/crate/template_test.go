@@ -118,3 +118,26 @@ func FuzzURLTemplate(f *testing.F) {
 		}
 	})
 }
+
+// What registries say in config.json, and where their crate files are then.
+func TestRegistriesDL(t *testing.T) {
+	id := ID{"Foo_bar", "1.0.0+x"}
+	sum := Checksum{0xab}
+	for name, tt := range map[string]struct{ dl, want string }{
+		"crates.io":         {"https://static.crates.io/crates", "https://static.crates.io/crates/Foo_bar/1.0.0%2Bx/download"},
+		"Artifactory":       {"https://a.example/artifactory/api/cargo/crates-remote/v1/crates", "https://a.example/artifactory/api/cargo/crates-remote/v1/crates/Foo_bar/1.0.0%2Bx/download"},
+		"Nexus":             {"http://localhost/repository/cargo-proxy/crates", "http://localhost/repository/cargo-proxy/crates/Foo_bar/1.0.0%2Bx/download"},
+		"kellnr":            {"http://kellnr.example:8000/api/v1/crates/dl", "http://kellnr.example:8000/api/v1/crates/dl/Foo_bar/1.0.0%2Bx/download"},
+		"Gitea":             {"http://localhost:3000/api/packages/me/cargo/api/v1/crates", "http://localhost:3000/api/packages/me/cargo/api/v1/crates/Foo_bar/1.0.0%2Bx/download"},
+		"rsproxy":           {"https://rsproxy.example/api/v1/crates", "https://rsproxy.example/api/v1/crates/Foo_bar/1.0.0%2Bx/download"},
+		"panamax":           {"http://panamax.local/crates/{prefix}/{crate}/{version}/{crate}-{version}.crate", "http://panamax.local/crates/Fo/o_/Foo_bar/1.0.0%2Bx/Foo_bar-1.0.0%2Bx.crate"},
+		"a plain tree":      {"https://m.example/crates/{crate}/{crate}-{version}.crate", "https://m.example/crates/Foo_bar/Foo_bar-1.0.0%2Bx.crate"},
+		"our export":        {"https://m.example/base/crates/{lowerprefix}/{crate}/{crate}-{version}.crate", "https://m.example/base/crates/fo/o_/Foo_bar/Foo_bar-1.0.0%2Bx.crate"},
+		"files by checksum": {"https://m.example/{sha256-checksum}.crate", "https://m.example/" + sum.String() + ".crate"},
+	} {
+		urls := CargoURLTemplate(tt.dl)
+		if err := urls.Check(); err != nil || urls.URL(id, sum) != tt.want {
+			t.Errorf("%s: %s, %v; want %s", name, urls.URL(id, sum), err, tt.want)
+		}
+	}
+}

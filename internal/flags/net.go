@@ -27,7 +27,12 @@ type Net struct {
 	idleTimeout         time.Duration
 	tlsTimeout          time.Duration
 	allowHosts          []string
-	tokenFile, token    string        // Check reads the token, out of the file or the environment
+	tokenFiles          []string          // [HOST=]FILE
+	token               string            // Check reads the token, out of the file or the environment
+	tokens              map[string]string // those of single hosts
+	maxRate             string
+	maxRequests         float64
+	rates               *upstream.Rates
 	Stall               time.Duration // no flag: the demo is in a hurry
 }
 
@@ -42,7 +47,9 @@ func (cfg *Net) Flags() []cli.Flag {
 		&cli.Int64Flag{Name: "max-file-mb", Value: 512, Usage: "refuse crate files of more than `N` MiB", Destination: &cfg.MaxFileMB},
 		&cli.StringFlag{Name: "http", Value: "auto", Usage: "protocol: `auto|1|2`", Destination: &cfg.Protocol},
 		&cli.StringSliceFlag{Name: "allow-host", Usage: "upstream may redirect to `HOST` (or HOST:PORT) too, also in a private network; repeat it, or put commas between", Destination: &cfg.allowHosts},
-		&cli.StringFlag{Name: "upstream-token-file", Usage: "send the token in `FILE` to upstream, and to no host that it redirects to (default: that in $" + tokenVariable + ")", Destination: &cfg.tokenFile, TakesFile: true},
+		&cli.StringSliceFlag{Name: "upstream-token-file", Usage: "send the token in `FILE` to upstream, and to no host that it redirects to (default: that in $" + tokenVariable + "); HOST=FILE: to that host alone, of crates or of a sparse index. A token with a blank in it, \"Basic dXNlcjpw\", is sent as it is", Destination: &cfg.tokenFiles, TakesFile: true},
+		&cli.StringFlag{Name: "max-rate", Usage: "take at most so many bytes a second from upstream, such as 20MB", DefaultText: "as fast as it goes", Destination: &cfg.maxRate},
+		&cli.FloatFlag{Name: "max-requests", Usage: "send at most `N` requests a second to each host of upstream, 0 = as many as it answers", Destination: &cfg.maxRequests},
 		&cli.StringFlag{Name: "contact", Usage: "e-mail address or URL for the User-Agent, so that crates.io can reach `WHO` runs this", Destination: &cfg.Contact},
 		&cli.IntFlag{Name: "max-conns-per-host", Usage: "0 = auto", Destination: &cfg.maxConnsPerHost},
 		&cli.IntFlag{Name: "max-idle-conns", Usage: "0 = auto", Destination: &cfg.maxIdleConns},
@@ -77,8 +84,23 @@ func (cfg *Net) Check() error {
 			return Usagef("-allow-host: %w", err)
 		}
 	}
-	return cfg.readToken()
+	var bytes int64
+	if cfg.maxRate != "" {
+		var err error
+		if bytes, err = ParseSize(cfg.maxRate); err != nil || bytes < minRate {
+			return Usagef("-max-rate %s: want a size of %d bytes at least, such as 20MB", cfg.maxRate, minRate)
+		}
+	}
+	if cfg.maxRequests < 0 || cfg.maxRequests > 1e6 {
+		return Usagef("-max-requests is %v, want 0 (no cap) or more", cfg.maxRequests)
+	}
+	cfg.rates = upstream.NewRates(bytes, cfg.maxRequests)
+	return cfg.readTokens()
 }
+
+// minRate is the least -max-rate, bytes a second: below it files would not come before
+// connections are given up.
+const minRate = 1 << 10
 
 // MaxConcurrency keeps a slip of the hand from becoming an attack on upstream.
 const MaxConcurrency = 4096
@@ -89,7 +111,7 @@ func (cfg *Net) Client(userAgent string) upstream.Config {
 	return upstream.Config{
 		Concurrency: cfg.Concurrency, Timeout: time.Duration(cfg.TimeoutSeconds) * time.Second, StallTimeout: cfg.Stall,
 		Attempts: max(1, cfg.Attempts), RetryBase: cfg.RetryBase, RetryMax: cfg.RetryMax, MaxSize: cfg.MaxFileMB << 20,
-		HTTP: cfg.Protocol, UserAgent: userAgent, AllowHosts: cfg.allowHosts, Token: cfg.token,
+		HTTP: cfg.Protocol, UserAgent: userAgent, AllowHosts: cfg.allowHosts, Token: cfg.token, Tokens: cfg.tokens, Rates: cfg.rates,
 		MaxConnsPerHost: cfg.maxConnsPerHost, MaxIdleConns: cfg.maxIdleConns, MaxIdleConnsPerHost: cfg.maxIdlePerHost,
 		IdleTimeout: cfg.idleTimeout, TLSTimeout: cfg.tlsTimeout,
 	}

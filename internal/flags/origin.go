@@ -17,6 +17,9 @@ import (
 type Origin struct {
 	Base string // -crates-base-url: a URL, a template, "auto", or empty if it is not given
 
+	given  []string            // -crates-base-url, in order
+	Others []crate.URLTemplate // where else, in order of preference
+
 	URLs    crate.URLTemplate
 	Guarded bool // the index alone names the host: it may not be in a private network
 }
@@ -28,14 +31,24 @@ const originDefault = crate.CratesIO + ", or for the index of another registry a
 
 // Flag is -crates-base-url.
 func (o *Origin) Flag(purpose string) cli.Flag {
-	return &cli.StringFlag{
-		Name: "crates-base-url", DefaultText: originDefault, Destination: &o.Base,
-		Usage: purpose + "`URL`/{name}/{name}-{version}.crate, or URL itself with cargo's {crate}, {version}, {prefix}, {lowerprefix}, {sha256-checksum} in it; auto: where config.json of the index says",
+	return &cli.StringSliceFlag{
+		Name: "crates-base-url", DefaultText: originDefault, Destination: &o.given,
+		Usage: purpose + "`URL`/{name}/{name}-{version}.crate, or URL itself with cargo's {crate}, {version}, {prefix}, {lowerprefix}, {sha256-checksum} in it; auto: where config.json of the index says. Repeat it: what one does not give is asked of the next",
 	}
 }
 
 // Check reads the flag.
 func (o *Origin) Check() (err error) {
+	if len(o.given) > 0 {
+		o.Base = o.given[0]
+	}
+	for _, other := range o.given[min(1, len(o.given)):] {
+		urls, err := crate.ParseURLTemplate(other)
+		if err != nil {
+			return Usagef("-crates-base-url: %w", err)
+		}
+		o.Others = append(o.Others, urls)
+	}
 	if o.Base == "" || o.Base == Auto {
 		return nil
 	}
@@ -84,9 +97,9 @@ func (o *Origin) ResolveIn(ctx context.Context, dir string, log *slog.Logger) er
 // checkToken refuses a token without a host to send it to.
 func (o *Origin) checkToken(net *Net) error {
 	switch {
-	case !net.HasToken():
+	case net.token == "":
 		return nil
-	case o.Base == "":
+	case o.Base == "" && net.token != "":
 		return Usagef("a token for upstream goes where you say: name that with -crates-base-url URL (or auto: where the index says)")
 	case o.URLs.HasUser():
 		return Usagef("-crates-base-url names a user and there is a token too: upstream takes one of them")

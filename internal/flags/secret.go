@@ -1,6 +1,7 @@
 package flags
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -41,27 +42,57 @@ func readSecret(file, what string) (string, error) {
 	return string(content), nil
 }
 
-// readToken reads the token for upstream, if there is one.
-func (cfg *Net) readToken() (err error) {
-	token, where := os.Getenv(tokenVariable), "$"+tokenVariable
-	if cfg.tokenFile != "" {
-		if token, err = readSecret(cfg.tokenFile, "the token for upstream"); err != nil {
+// readTokens reads the tokens for upstream, if there are any.
+func (cfg *Net) readTokens() (err error) {
+	cfg.token, cfg.tokens = "", map[string]string{}
+	if cfg.token, err = checkToken(os.Getenv(tokenVariable), "$"+tokenVariable); err != nil {
+		return err
+	}
+	files := map[string]bool{}
+	for _, given := range cfg.tokenFiles {
+		host, file := cutHost(given)
+		if files[host] {
+			return Usagef("-upstream-token-file names two files for %s", cmp.Or(host, "upstream"))
+		}
+		files[host] = true
+		text, err := readSecret(file, "the token for upstream")
+		if err != nil {
 			return err
 		}
-		where = cfg.tokenFile
+		token, err := checkToken(text, file)
+		switch {
+		case err != nil:
+			return err
+		case token == "":
+			return Usagef("there is no token in %s", file)
+		case host == "":
+			cfg.token = token
+		default:
+			cfg.tokens[host] = token
+		}
 	}
-	token = strings.TrimSpace(token)
-	switch {
-	case token == "" && cfg.tokenFile != "":
-		return Usagef("there is no token in %s", where)
-	case len(token) > maxSecret:
-		return Usagef("the token in %s has more than %d bytes", where, maxSecret)
+	return nil
+}
+
+// cutHost reads "HOST=FILE" or "FILE". What is no host belongs to the name of a file.
+func cutHost(given string) (host, file string) {
+	host, file, found := strings.Cut(given, "=")
+	if !found || upstream.CheckHost(host) != nil {
+		return "", given
+	}
+	return strings.ToLower(host), file
+}
+
+// checkToken returns the token in a text, which was read somewhere.
+func checkToken(text, where string) (string, error) {
+	token := strings.TrimSpace(text)
+	if len(token) > maxSecret {
+		return "", Usagef("the token in %s has more than %d bytes", where, maxSecret)
 	}
 	if err := upstream.CheckToken(token); err != nil {
-		return Usagef("%s: %w", where, err)
+		return "", Usagef("%s: %w", where, err)
 	}
-	cfg.token = token
-	return nil
+	return token, nil
 }
 
 // Password is where the password of an encrypted private key comes from.

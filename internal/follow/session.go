@@ -9,6 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/origins"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pull"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/push"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
@@ -25,6 +26,9 @@ type SessionConfig struct {
 	Stream *runlog.Writer
 	// Client makes what fetches. Each opening has its own.
 	Client func() (*upstream.Client, error)
+	// Origins makes what fetches from several upstreams, of which the client's is the
+	// first. If nil, there is that one.
+	Origins func(first *upstream.Client) (*origins.Set, error)
 	// Listen serves metrics and status while the mirror is open. If nil, they are
 	// not served.
 	Listen func(*Session) (stop func(), err error)
@@ -52,6 +56,8 @@ type Pusher interface {
 type Session struct {
 	*home.Writer
 	Client *upstream.Client
+	Fetch  mirror.Fetcher // the client, or several
+	Set    *origins.Set   // nil: there is one
 
 	cfg *SessionConfig
 }
@@ -81,6 +87,14 @@ func openOnce(ctx context.Context, cfg *SessionConfig, do func(*Session) error) 
 		return err
 	}
 	defer s.Client.Close()
+	s.Fetch = s.Client
+	if cfg.Origins != nil {
+		if s.Set, err = cfg.Origins(s.Client); err != nil {
+			return err
+		}
+		defer s.Set.Close()
+		s.Fetch = s.Set
+	}
 	if cfg.Listen != nil {
 		stop, err := cfg.Listen(s)
 		if err != nil {
@@ -98,7 +112,7 @@ func openOnce(ctx context.Context, cfg *SessionConfig, do func(*Session) error) 
 // Run mirrors once, with what is open here; the rest of the job is the caller's.
 func (s *Session) Run(ctx context.Context, job mirror.Config) (*mirror.Summary, error) {
 	if job.Fetch == nil {
-		job.Fetch = s.Client
+		job.Fetch = s.Fetch
 	}
 	pulled, err := home.OpenIfThere(s.cfg.Home.Dirs.Pulled())
 	if err != nil {

@@ -77,10 +77,7 @@ func (c *Client) Ask(ctx context.Context, q Question) (*Answer, error) {
 		return nil, &AskError{URL: redact(q.URL), Err: err}
 	}
 	a := asking{fetch: fetch{client: c, url: u, req: Request{URL: q.URL, Guarded: q.Guarded}}, q: &q}
-	a.header = a.with(c.header)
-	if a.fresh = q.Again; q.Again {
-		a.header = a.with(c.noCache)
-	}
+	a.header, a.fresh = a.with(c.headerFor(u, q.Again)), q.Again
 	return a.run(ctx)
 }
 
@@ -143,7 +140,7 @@ func (a *asking) run(ctx context.Context) (*Answer, error) {
 			return nil, err
 		}
 		if a.fresh {
-			a.header = a.with(c.noCache)
+			a.header = a.with(c.headerFor(a.url, true))
 		}
 		c.metrics.retries.Inc()
 		c.log.Debug("retrying", "url", a.url.Redacted(), "attempt", a.stats.Attempts, "cause", fail.err)
@@ -217,7 +214,7 @@ func (a *asking) conditional() bool {
 
 // read200 reads and decodes the body of a good answer.
 func (a *asking) read200(ctx context.Context, w *watchdog, resp *http.Response, answer *Answer) (err error) {
-	var src io.Reader = &counted{resp.Body, a.client, w}
+	var src io.Reader = &counted{ctx, resp.Body, a.client, w}
 	switch encoding := resp.Header.Get("Content-Encoding"); encoding {
 	case "", "identity":
 	case "gzip", "x-gzip":
@@ -262,6 +259,7 @@ func (a *asking) reserve(ctx context.Context, w *watchdog, answer *Answer) error
 
 // counted is a body whose bytes the watchdog and the limiter see.
 type counted struct {
+	ctx      context.Context // of the attempt
 	src      io.Reader
 	client   *Client
 	watchdog *watchdog
@@ -271,5 +269,8 @@ func (r *counted) Read(p []byte) (int, error) {
 	n, err := r.src.Read(p)
 	r.watchdog.read.Add(int64(n))
 	r.client.limiter.Received.Add(int64(n))
+	if slow := r.client.cfg.Rates.take(r.ctx, r.watchdog, n); slow != nil {
+		return n, slow
+	}
 	return n, err
 }

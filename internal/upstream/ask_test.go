@@ -106,3 +106,19 @@ func TestAskKeepsSecrets(t *testing.T) {
 		t.Errorf("Ask: %v", err)
 	}
 }
+
+// A token for a host goes there alone, and before the one for all.
+func TestTokensOfHosts(t *testing.T) {
+	var got atomic.Value
+	answer := func(w http.ResponseWriter, r *http.Request) { got.Store(r.Header.Get("Authorization")) }
+	_, other := asker(t, Config{}, answer)
+	c, at := asker(t, Config{Token: "general", Tokens: map[string]string{strings.TrimPrefix(other, "http://"): "Basic special"}}, answer)
+	for address, want := range map[string]string{at: "Bearer general", other: "Basic special"} {
+		if _, err := c.Ask(t.Context(), Question{URL: address, MaxSize: 99}); err != nil || got.Load() != want {
+			t.Errorf("%s got %q, %v; want %q", address, got.Load(), err, want)
+		}
+	}
+	if _, err := New(Config{Tokens: map[string]string{"a/b": "x"}}); err == nil {
+		t.Error("a token for what is no host was taken")
+	}
+}

@@ -94,7 +94,7 @@ func (c *Client) exchange(ctx context.Context, f *fetch, w *watchdog) (*Body, *f
 			kind: refused, status: http.StatusOK, transient: true,
 		}
 	}
-	r := bodyReader{client: c, fetch: f, watchdog: w, src: resp.Body}
+	r := bodyReader{ctx: ctx, client: c, fetch: f, watchdog: w, src: resp.Body}
 	body, err := r.read(resp.ContentLength)
 	if err != nil {
 		return nil, bodyFailure(ctx, err)

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -63,6 +64,7 @@ func (e *sizeError) Error() string {
 // bodyReader reads one response: into memory if it is small and there is
 // room, else into the Spill, and hashes it on the way.
 type bodyReader struct {
+	ctx      context.Context // of the attempt
 	client   *Client
 	fetch    *fetch
 	watchdog *watchdog
@@ -185,6 +187,9 @@ func (r *bodyReader) next(p []byte) (int, error) {
 		r.watchdog.read.Add(int64(n))
 		r.client.limiter.Received.Add(int64(n))
 		r.hash.Write(p[:n])
+		if err := r.client.cfg.Rates.take(r.ctx, r.watchdog, n); err != nil {
+			return n, err
+		}
 	}
 	if r.size > r.client.cfg.MaxSize {
 		return n, &sizeError{r.client.cfg.MaxSize}

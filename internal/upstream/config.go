@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -70,6 +72,11 @@ type Config struct {
 	// no other that it redirects to. A bare one is sent as "Bearer TOKEN", one
 	// with a scheme ("Basic dXNlcjpw") as it is. A user in the URL goes before.
 	Token string
+	// Tokens are those for single hosts, "host" or "host:port" in lower case; for these
+	// they go before Token.
+	Tokens map[string]string
+	// Rates are caps that clients share. If nil, there are none.
+	Rates *Rates
 	// AllowHosts are hosts ("host" or "host:port") to which redirects may lead,
 	// beside the host of the request, static.crates.io and index.crates.io.
 	// They may lie in a private network.
@@ -156,6 +163,11 @@ func (c *Config) complete() error {
 	if err := CheckToken(c.Token); err != nil {
 		return err
 	}
+	for host, token := range c.Tokens {
+		if err := errors.Join(CheckHost(host), CheckToken(token)); err != nil {
+			return err
+		}
+	}
 	c.UserAgent = cmp.Or(c.UserAgent, defaultUserAgent)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -180,6 +192,22 @@ func CheckToken(token string) error {
 		return errors.New("a token has a character that is not printable ASCII: want one line")
 	}
 	return nil
+}
+
+// headerFor returns the headers of a request that begins at u. They are shared, and
+// must not be changed.
+func (c *Client) headerFor(u *url.URL, past bool) http.Header {
+	h := c.header
+	if past {
+		h = c.noCache
+	}
+	token := cmp.Or(c.cfg.Tokens[strings.ToLower(u.Host)], c.cfg.Tokens[strings.ToLower(u.Hostname())])
+	if token == "" {
+		return h
+	}
+	h = h.Clone()
+	h.Set("Authorization", authorization(token))
+	return h
 }
 
 // authorization returns the header in which a token is sent.

@@ -36,10 +36,7 @@ func (f *fetch) prepare() error {
 	if f.req.Spill == nil {
 		return errors.New("Request.Spill is nil, so a large body would have no place")
 	}
-	f.url, f.header = u, f.client.header
-	if f.req.Again {
-		f.header = f.client.noCache
-	}
+	f.url, f.header = u, f.client.headerFor(u, f.req.Again)
 	return nil
 }
 
@@ -77,6 +74,9 @@ func (f *fetch) run(ctx context.Context) (*Body, error) {
 // admit waits until the host may be asked and a slot is free.
 func (f *fetch) admit(ctx context.Context) (adaptive.Slot, error) {
 	c := f.client
+	if err := c.cfg.Rates.request(ctx, f.url.Host); err != nil {
+		return adaptive.Slot{}, err
+	}
 	for {
 		if err := c.pauses.wait(ctx, c.breaker, f.url.Host); err != nil {
 			return adaptive.Slot{}, err
@@ -101,7 +101,7 @@ func (f *fetch) again(fail *failure) bool {
 	if fail.past {
 		// A cache on the way, or the machine at the other end of the connection,
 		// may hold a bad copy: ask past both.
-		f.header, f.fresh = f.client.noCache, true
+		f.header, f.fresh = f.client.headerFor(f.url, true), true
 	}
 	return true
 }

@@ -20,8 +20,10 @@ type watchdog struct {
 	stall   time.Duration
 	minimum int64 // bytes that a stall time must bring
 	read    atomic.Int64
-	reading atomic.Bool // the headers are here and the body is ours to wait for
-	busy    atomic.Bool // the caller's disk or memory is what we wait for
+	reading atomic.Bool  // the headers are here and the body is ours to wait for
+	busy    atomic.Bool  // the caller's disk or memory, or a cap, is what we wait for
+	held    atomic.Int64 // since when, after the start, a cap holds the attempt up, nanoseconds; 0: none does
+	waited  atomic.Int64 // for caps, nanoseconds
 
 	mu      sync.Mutex // guards what follows against the timer's goroutine
 	timer   *time.Timer
@@ -74,12 +76,33 @@ func (w *watchdog) look() {
 	if w.stopped {
 		return
 	}
-	elapsed := time.Since(w.started)
+	elapsed := w.elapsed()
 	if err := w.judge(elapsed); err != nil {
 		w.cancel(err)
 		return
 	}
 	w.timer.Reset(w.nextLook(elapsed))
+}
+
+// elapsed is how long the attempt has taken, without the time that a cap held it up.
+func (w *watchdog) elapsed() time.Duration {
+	now := time.Since(w.started)
+	if since := w.held.Load(); since > 0 {
+		now = time.Duration(since)
+	}
+	return now - time.Duration(w.waited.Load())
+}
+
+// hold notes that a cap holds the attempt up until the returned function is called.
+func (w *watchdog) hold() (release func()) {
+	since := time.Since(w.started)
+	w.busy.Store(true)
+	w.held.Store(int64(max(since, 1)))
+	return func() {
+		w.waited.Add(int64(time.Since(w.started) - since))
+		w.held.Store(0)
+		w.busy.Store(false)
+	}
 }
 
 // judge returns why the attempt must end.

@@ -53,8 +53,10 @@ func newFollower(t *testing.T, versions ...simreg.Version) *follower {
 	return f
 }
 
-func (f *follower) update() (clone.Updated, error) {
-	return clone.Update(f.Context(), clone.Config{Dir: f.dir, Carried: f.obs.Bring})
+func (f *follower) update() (clone.Updated, error) { return f.updateIn(f.Context()) }
+
+func (f *follower) updateIn(ctx context.Context) (clone.Updated, error) {
+	return clone.Update(ctx, clone.Config{Dir: f.dir, Carried: f.obs.Bring})
 }
 
 func (f *follower) mustUpdate() clone.Updated {
@@ -112,14 +114,20 @@ func read(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// wantSame wants the index that follows to say what the registry does.
-func (f *follower) wantSame() {
+// wantFiles is what the registry says.
+func (f *follower) wantFiles() map[string]string {
 	f.Helper()
 	want := f.TempDir()
 	if err := f.reg.WriteIndex(want); err != nil {
 		f.Fatal(err)
 	}
-	if diff := cmp.Diff(read(f.T, want), read(f.T, f.dir)); diff != "" {
+	return read(f.T, want)
+}
+
+// wantSame wants the index that follows to say what the registry does.
+func (f *follower) wantSame() {
+	f.Helper()
+	if diff := cmp.Diff(f.wantFiles(), read(f.T, f.dir)); diff != "" {
 		f.Errorf("the index (-registry +mirror):\n%s", diff)
 	}
 }
