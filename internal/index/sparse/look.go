@@ -91,11 +91,15 @@ func (l *look) content(id git.ID) ([]byte, error) {
 	return text, err
 }
 
-func (l *look) validator(path string, have git.ID) (Validator, error) {
-	if l.was.Commit == "" || l.known.Batch == nil {
+// validator returns what a file came with.
+func (l *look) validator(file index.File) (Validator, error) {
+	if l.was.Commit == "" || file.Blob == (git.ID{}) {
 		return Validator{}, nil
 	}
-	return l.known.of(path, have)
+	if err := l.known.ask(stateRef + ":" + file.Path); err != nil {
+		return Validator{}, err
+	}
+	return l.known.answer(&file)
 }
 
 // ask asks for files, many at a time. That some cannot be had is no error.

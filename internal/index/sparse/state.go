@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
 // What is remembered between two looks at an index is in its git repository: a commit
@@ -50,23 +52,56 @@ func readState(ctx context.Context, repo *git.Repository, source, commit string)
 	return s
 }
 
-// A validators finds what files came with.
+// A validators finds what files came with. Ask may run ahead of answer, on another
+// goroutine: to wait for git each time would take longer than the network.
 type validators struct{ *git.Batch }
 
-// of returns the validator of a file, if it belongs to the blob that is here.
-func (v *validators) of(path string, have git.ID) (val Validator, err error) {
-	if v == nil || have == (git.ID{}) {
-		return val, nil
+// ask asks for validators, by the names that git has for them.
+func (v *validators) ask(objects ...string) error {
+	_, err := io.WriteString(v.In, strings.Join(objects, "\n")+"\n")
+	return err
+}
+
+// eachKnown calls fn for the files that have a validator, in the order of paths, until it
+// says no.
+func eachKnown(ctx context.Context, repo *git.Repository, fn func(known) bool) error {
+	err := repo.EachField(ctx, func(field []byte) error {
+		meta, name, _ := strings.Cut(string(field), "\t")
+		if !fn(known{name, meta[strings.LastIndexByte(meta, ' ')+1:]}) {
+			return errAborted
+		}
+		return nil
+	}, "ls-tree", "-r", "-z", "--full-tree", stateRef)
+	if errors.Is(err, errAborted) {
+		return nil
 	}
-	text, _, err := v.Object(stateRef+":"+path, "blob", 2*maxValidator+64)
-	if isAbsent(err) {
-		return val, nil
+	return err
+}
+
+// known is a file that has a validator.
+type known struct{ path, object string }
+
+// answer returns the validator of the next file that was asked for, if it belongs to
+// the blob that is here.
+func (v *validators) answer(file *index.File) (val Validator, err error) {
+	header, err := v.Out.ReadString('\n')
+	if err != nil || strings.HasSuffix(header, " missing\n") {
+		return val, err
 	}
-	if err != nil {
+	fields := strings.Fields(header)
+	if len(fields) != 3 {
+		return val, fmt.Errorf("git answered %.100q", header)
+	}
+	size, err := strconv.Atoi(fields[2])
+	if err != nil || size > 2*maxValidator+64 {
+		return val, fmt.Errorf("git answered %.100q", header)
+	}
+	text := make([]byte, size+len("\n"))
+	if _, err := io.ReadFull(v.Out, text); err != nil {
 		return val, err
 	}
 	lines := strings.Split(string(text), "\n")
-	if len(lines) < 3 || lines[0] != have.String() {
+	if fields[1] != "blob" || len(lines) < 3 || lines[0] != file.Blob.String() {
 		return val, nil
 	}
 	return Validator{ETag: lines[1], LastModified: lines[2]}, nil
