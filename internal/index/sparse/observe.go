@@ -101,7 +101,8 @@ func (o *Observer) Bring(ctx context.Context, work *git.Porcelain, gitDir string
 func (o *Observer) newLook(ctx context.Context, work *git.Porcelain, repo *git.Repository, head git.Revision) (_ *look, err error) {
 	l := &look{o: o, work: work, repo: repo, head: head, begun: o.now(), was: readState(ctx, repo, o.Client.String(), head.Commit)}
 	l.emit = &emitter{
-		ctx: ctx, work: work, ref: clone.Fetched, parent: head.Commit, at: later(l.begun, head.Time),
+		ctx: ctx, work: work, ref: clone.Fetched, parent: head.Commit,
+		at:      later(l.begun, head.Time.Add(time.Second)), // of two commits of one second the first would be the day's
 		message: func() string { return "Observe " + o.Client.String() + "\n" },
 	}
 	if l.spool, err = newSpool(repo.Dir); err != nil {
@@ -118,7 +119,7 @@ func (o *Observer) newLook(ctx context.Context, work *git.Porcelain, repo *git.R
 	return l, nil
 }
 
-// later is the time of a commit: no index goes back in time.
+// later is the later of two times.
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return b
