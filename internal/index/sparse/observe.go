@@ -8,12 +8,9 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"path"
 	"slices"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
@@ -330,132 +327,6 @@ func (l *look) newAsking(w wish) (a asking, err error) {
 		a.val, err = l.validator(index.File{Path: a.path, Blob: a.have})
 	}
 	return a, err
-}
-
-// here yields all that is here.
-func (l *look) here(ctx context.Context) iter.Seq2[asking, error] {
-	return func(yield func(asking, error) bool) {
-		if l.head.Commit == "" {
-			return
-		}
-		ctx, stop := context.WithCancel(ctx)
-		g, ctx := errgroup.WithContext(ctx)
-		listed := make(chan here, askedAhead)
-		g.Go(func() error {
-			defer close(listed)
-			return l.list(ctx, listed)
-		})
-		more := true
-		for h := range listed {
-			a := asking{name: path.Base(h.Path), path: h.Path, have: h.Blob}
-			var err error
-			if h.asked && more {
-				a.val, err = l.known.answer(&h.File)
-			}
-			if more = more && yield(a, err); !more {
-				stop() // and the rest is drained: nobody must wait for us
-			}
-		}
-		err := g.Wait()
-		stop()
-		if err != nil && more {
-			yield(asking{}, err)
-		}
-	}
-}
-
-// here is a file that is here; asked: git was asked for its validator.
-type here struct {
-	index.File
-	asked bool
-}
-
-// askedAhead is how many files are listed ahead, and askedTogether of how many
-// validators git is asked for at once.
-const askedAhead, askedTogether = 1024, 64
-
-// list lists what is here, and asks git for the validators, which will be answered in
-// that order.
-func (l *look) list(ctx context.Context, to chan<- here) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var g errgroup.Group
-	validated := make(chan known, askedAhead)
-	g.Go(func() error {
-		defer close(validated)
-		if l.was.Commit == "" {
-			return nil
-		}
-		return eachKnown(ctx, l.repo, func(k known) bool {
-			select {
-			case validated <- k:
-				return true
-			case <-ctx.Done():
-				return false
-			}
-		})
-	})
-	var group []here
-	var objects []string
-	hand := func() (err error) {
-		if len(objects) > 0 {
-			err = l.known.ask(objects...)
-		}
-		for _, h := range group {
-			select {
-			case to <- h:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-		group, objects = group[:0], objects[:0]
-		return err
-	}
-	var failed error
-	var next known
-	err := l.eachHere(ctx, func(f index.File) bool {
-		if l.seen[f.Path] || crate.CheckName(path.Base(f.Path)) != nil {
-			return true
-		}
-		for next.path < f.Path {
-			var ok bool
-			if next, ok = <-validated; !ok {
-				next.path = "\xff" // behind all paths
-			}
-		}
-		h := here{f, next.path == f.Path}
-		if h.asked {
-			objects = append(objects, next.object)
-		}
-		if group = append(group, h); len(group) == askedTogether {
-			failed = hand()
-		}
-		return failed == nil
-	})
-	if err == nil && failed == nil {
-		failed = hand()
-	}
-	stop()
-	return errors.Join(err, failed, g.Wait())
-}
-
-// eachHere calls fn for the files of HEAD until it says no.
-func (l *look) eachHere(ctx context.Context, fn func(index.File) bool) (err error) {
-	ix, err := index.Open(ctx, l.repo.Dir, index.Options{Log: l.o.Log})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, ix.Close()) }()
-	more := true
-	for _, err := range ix.Crates(ctx, func(f index.File) bool {
-		more = more && fn(f)
-		return false // nothing is read
-	}) {
-		if err != nil && more {
-			return err
-		}
-	}
-	return nil
 }
 
 // config brings config.json.
