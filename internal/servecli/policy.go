@@ -34,7 +34,7 @@ type Policy struct {
 func (p *Policy) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "policy", Usage: "show builds what the policy in `[NAME=]FILE` allows: with NAME at /policy/NAME/, without at / itself; may be repeated", Destination: &p.Files, TakesFile: true},
-		&cli.StringFlag{Name: "policy-audit", Usage: "append what is hidden, refused and waived, and for whom, to `FILE`, a line of JSON each", Destination: &p.Audit, TakesFile: true},
+		&cli.StringFlag{Name: "policy-audit", Usage: "append what a policy or a block hides, refuses and waives, and for whom, to `FILE`, a line of JSON each", Destination: &p.Audit, TakesFile: true},
 		&cli.BoolFlag{Name: "policy-locked", Usage: "beside each policy, show at /policy/NAME-locked/ (/policy/locked/ for the one without a name) what builds with a lock file may have: versions that are hidden as resolve-only, too", Destination: &p.Locked},
 		&cli.BoolFlag{Name: "allow-replicate", Usage: "with -policy or -auth-tokens: let other mirrors have all that is held, at /replicate/ and /git/, whatever the policy hides", Destination: &p.Replicate},
 	}
@@ -81,10 +81,7 @@ func (p *Policy) views() (map[string]string, error) {
 }
 
 func (p *Policy) check() error {
-	views, err := p.views()
-	if err == nil && p.Audit != "" && len(views) == 0 {
-		err = flags.Usagef("-policy-audit needs a -policy: without one, the log says who blocked what")
-	}
+	_, err := p.views()
 	return err
 }
 
