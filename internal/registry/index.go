@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"strconv"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
@@ -45,7 +46,8 @@ func (h *Handler) lines(r *http.Request, of lines, name string) (*rendered, erro
 		h.metrics.cacheHit.Inc()
 		return kept, nil
 	}
-	v, err, _ := h.renders.Do(path, func() (any, error) {
+	// Who asks for those of now gets none that are made of what the mirror said before.
+	v, err, _ := h.renders.Do(path+" "+strconv.FormatUint(h.mirror.Generation(), 10), func() (any, error) {
 		// Others wait for this too: it does not end with the first of them.
 		return h.renderIndex(store.ForClient(context.WithoutCancel(r.Context()), clientOf(r)), of, path, name)
 	})

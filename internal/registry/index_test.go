@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -11,10 +12,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -258,4 +261,51 @@ func TestIndexWhileTheMirrorChanges(t *testing.T) {
 		f.generation.Add(1)
 	}
 	wg.Wait()
+}
+
+// slow is a mirror that has its lines, and takes until done to say so to the first who
+// asks.
+type slow struct {
+	*fake
+	has, done chan struct{}
+}
+
+func (s *slow) Crate(ctx context.Context, name string) (*reader.Crate, error) {
+	first := s.asked.Load() == 0
+	c, err := s.fake.Crate(ctx, name)
+	if first {
+		close(s.has)
+		<-s.done
+	}
+	return c, err
+}
+
+// Who asks after the mirror has changed does not get what is being made of before, for
+// someone who asked then: a version may have been blocked since.
+func TestIndexIsNotThatOfAnEarlierRequest(t *testing.T) {
+	s := &slow{newFake(), make(chan struct{}), make(chan struct{})}
+	h := New(Config{Mirror: s})
+	ask := func() chan string {
+		got := make(chan string, 1)
+		go func() { got <- body(t, get(t, h, "/index/3/f/foo")) }()
+		return got
+	}
+	before := ask()
+	<-s.has
+	s.reg.Add(simreg.Version{Name: "foo", Version: "3.0.0"})
+	s.generation.Add(1)
+	after := ask()
+	select {
+	case got := <-after:
+		if !strings.Contains(got, "3.0.0") {
+			t.Errorf("after the change: %s", got)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it waits for what is made of before")
+	}
+	close(s.done)
+	<-before
+	if got := body(t, get(t, h, "/index/3/f/foo")); !strings.Contains(got, "3.0.0") {
+		t.Errorf("when both have been answered: %s", got)
+	}
 }

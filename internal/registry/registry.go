@@ -162,7 +162,7 @@ type Handler struct {
 	keys      string // before each path in the caches, which views share
 	cache     *cache
 	snapshots *cache             // apart: there are far more commits than fit
-	renders   singleflight.Group // by path: what many ask for is rendered once
+	renders   singleflight.Group // by path and generation: what many ask for is rendered once
 }
 
 // New returns a handler.
