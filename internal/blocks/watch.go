@@ -3,6 +3,7 @@ package blocks
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,7 @@ type Watch struct {
 	changed func()
 	log     *slog.Logger
 	places  []place
+	mu      sync.Mutex // guards the list of each place, which that place's look alone changes
 	now     atomic.Pointer[[]*List]
 }
 
@@ -74,8 +76,17 @@ func (w *Watch) Count() (n int) {
 	return n
 }
 
-// Follow looks for changes until ctx ends.
+// Follow looks for changes until ctx ends, at each place by itself: a bucket that is silent
+// delays no block of another place.
 func (w *Watch) Follow(ctx context.Context) {
+	var all sync.WaitGroup
+	for i := range w.places {
+		all.Go(func() { w.follow(ctx, &w.places[i]) })
+	}
+	all.Wait()
+}
+
+func (w *Watch) follow(ctx context.Context, p *place) {
 	tick := time.NewTicker(Interval)
 	defer tick.Stop()
 	for {
@@ -84,20 +95,21 @@ func (w *Watch) Follow(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		w.Look(ctx)
+		w.lookAt(ctx, p)
 	}
 }
 
 // Look looks once. It is not for calls while Follow runs.
 func (w *Watch) Look(ctx context.Context) {
-	changed := false
 	for i := range w.places {
-		p := &w.places[i]
-		was := p.list
-		_ = w.look(ctx, p) // told
-		changed = changed || !equal(was, p.list)
+		w.lookAt(ctx, &w.places[i])
 	}
-	if changed {
+}
+
+func (w *Watch) lookAt(ctx context.Context, p *place) {
+	was := p.list
+	_ = w.look(ctx, p) // told
+	if !equal(was, p.list) {
 		w.publish()
 		w.log.Info("the blocks have changed", "blocks", w.Count())
 	}
@@ -120,7 +132,9 @@ func equal(a, b *List) bool {
 func (w *Watch) look(ctx context.Context, p *place) error {
 	l, err := p.Load(ctx)
 	if l != nil {
+		w.mu.Lock()
 		p.list = l
+		w.mu.Unlock()
 	}
 	if ctx.Err() != nil {
 		return err
@@ -139,6 +153,8 @@ func (w *Watch) look(ctx context.Context, p *place) error {
 }
 
 func (w *Watch) publish() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	lists := make([]*List, 0, len(w.places))
 	for _, p := range w.places {
 		if p.list != nil {
