@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -75,8 +76,17 @@ func (f *fake) Crate(_ context.Context, name string) (*reader.Crate, error) {
 	return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 }
 
+// CrateAt is of a time at which nothing was yanked.
 func (f *fake) CrateAt(ctx context.Context, _, name string) (*reader.Crate, error) {
-	return f.Crate(ctx, name)
+	c, err := f.Crate(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	c.Entries = slices.Clone(c.Entries)
+	for i := range c.Entries {
+		c.Entries[i].Yanked = false
+	}
+	return c, nil
 }
 
 func (f *fake) Open(ctx context.Context, id crate.ID) (*reader.File, error) {
@@ -94,6 +104,9 @@ func (f *fake) Open(ctx context.Context, id crate.ID) (*reader.File, error) {
 
 func (f *fake) OpenBytes(_ context.Context, key crate.Key) (*reader.File, error) {
 	f.opened.Add(1)
+	if c := f.crates[strings.ToLower(key.Name)]; c != nil {
+		key.Name = c.Name
+	}
 	return &reader.File{Content: store.InMemory([]byte("abc")), ID: key.ID, Checksum: key.Checksum}, nil
 }
 

@@ -105,16 +105,39 @@ func (m *Mirror) Crate(ctx context.Context, name string) (*reader.Crate, error) 
 	if err != nil {
 		return nil, err
 	}
-	return m.show(ctx, c)
+	return m.show(ctx, c, nil)
 }
 
-// CrateAt returns what is shown of a crate at a commit, judged as of now. Errors: as Crate.
+// CrateAt returns what is shown of a crate at a commit, judged as of now: also a version
+// that was yanked since is one that is yanked. Errors: as Crate.
 func (m *Mirror) CrateAt(ctx context.Context, commit, name string) (*reader.Crate, error) {
 	c, err := m.Behind.CrateAt(ctx, commit, name)
 	if err != nil {
 		return nil, err
 	}
-	return m.show(ctx, c)
+	yanked, err := m.yankedNow(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return m.show(ctx, c, yanked)
+}
+
+// yankedNow is what is yanked of a crate, if the policy asks for that.
+func (m *Mirror) yankedNow(ctx context.Context, name string) (map[crate.Key]bool, error) {
+	if m.cfg.Policy == nil || !m.cfg.Policy.Policy().Needs().Yanked {
+		return nil, nil
+	}
+	c, err := m.Behind.Crate(ctx, name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	yanked := map[crate.Key]bool{}
+	if c != nil {
+		for i := range c.Entries {
+			yanked[c.Entries[i].Key()] = c.Entries[i].Yanked
+		}
+	}
+	return yanked, nil
 }
 
 // Open opens a crate file that may be given out. What is judged is what was opened,
@@ -132,7 +155,11 @@ func (m *Mirror) OpenBytes(ctx context.Context, key crate.Key) (*reader.File, er
 	if err := m.mayOpen(ctx, key); err != nil {
 		return nil, err // they are not read for nothing
 	}
-	return m.Behind.OpenBytes(ctx, key)
+	f, err := m.Behind.OpenBytes(ctx, key)
+	if err != nil || f.ID == key.ID {
+		return f, err
+	}
+	return m.admit(ctx, f) // whose name is spelled in another way
 }
 
 func (m *Mirror) admit(ctx context.Context, f *reader.File) (*reader.File, error) {
@@ -176,7 +203,7 @@ func (m *Mirror) ofBytes(ctx context.Context, j *judge, key crate.Key, generatio
 			e = *line
 		}
 	}
-	v := j.entry(ctx, &e, now)
+	v := j.entry(ctx, &e, e.Yanked, now)
 	if ctx.Err() != nil { // what is not known now is known to the next who asks
 		return v, context.Cause(ctx)
 	}

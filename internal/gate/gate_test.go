@@ -229,3 +229,23 @@ func TestOwnersWithoutAge(t *testing.T) {
 		t.Errorf("given: %s", got)
 	}
 }
+
+// What is yanked now is hidden from the past, too, of which the lines do not say it, and
+// whatever case its name is asked for in.
+func TestYankedSince(t *testing.T) {
+	w := newWorld(t, newFake("serde 1.0.0", "serde 1.0.1 yanked"), "[yanked]\nhidden = \"denied\"\n")
+	c, err := w.CrateAt(t.Context(), "", "serde")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Entries) != 1 || c.Entries[0].Version != "1.0.0" || len(c.Withheld) != 1 {
+		t.Errorf("of the past %d versions are shown, %d withheld: %+v", len(c.Entries), len(c.Withheld), c.Entries)
+	}
+	key := w.behind.crates["serde"].Entries[1].Key()
+	for _, name := range []string{"serde", "Serde"} {
+		key.Name = name
+		if f, err := w.OpenBytes(t.Context(), key); !errors.As(err, new(*Refusal)) {
+			t.Errorf("%s by its checksum: %+v, %v", key.ID, f, err)
+		}
+	}
+}

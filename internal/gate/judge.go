@@ -52,7 +52,7 @@ func (m *Mirror) judge() *judge {
 }
 
 // entry decides on a version. Blocks come first: no waiver takes them back.
-func (j *judge) entry(ctx context.Context, e *reader.Entry, now time.Time) verdict {
+func (j *judge) entry(ctx context.Context, e *reader.Entry, yanked bool, now time.Time) verdict {
 	key := e.Key()
 	if j.blocks != nil {
 		if b := j.blocks.Find(&key); b != nil {
@@ -62,7 +62,7 @@ func (j *judge) entry(ctx context.Context, e *reader.Entry, now time.Time) verdi
 	if j.policy == nil {
 		return verdict{}
 	}
-	s := policy.Subject{Key: key, Yanked: e.Yanked}
+	s := policy.Subject{Key: key, Yanked: yanked}
 	if j.needs.Seen > 0 {
 		j.date(ctx, &s, e)
 	}
@@ -112,8 +112,9 @@ func (m *Mirror) facts(ctx context.Context, key crate.Key) (*policy.Facts, error
 }
 
 // show returns c without the lines that are hidden: c itself if there are none. What the
-// mirror behind has returned is not changed.
-func (m *Mirror) show(ctx context.Context, c *reader.Crate) (*reader.Crate, error) {
+// mirror behind has returned is not changed. Yanked are versions that are so whatever their
+// lines say.
+func (m *Mirror) show(ctx context.Context, c *reader.Crate, yanked map[crate.Key]bool) (*reader.Crate, error) {
 	j := m.judge()
 	if j == nil {
 		return c, nil
@@ -124,7 +125,7 @@ func (m *Mirror) show(ctx context.Context, c *reader.Crate) (*reader.Crate, erro
 	kept := -1 // entries before the first that is hidden; -1: none is
 	for i := range c.Entries {
 		e := &c.Entries[i]
-		v := j.entry(ctx, e, now)
+		v := j.entry(ctx, e, e.Yanked || yanked[e.Key()], now)
 		if !v.Next.IsZero() && (out.Until.IsZero() || v.Next.Before(out.Until)) {
 			out.Until = v.Next
 		}

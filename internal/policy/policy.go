@@ -110,7 +110,8 @@ type Facts struct {
 
 // Needs says what a policy has to be told of its subjects, since it costs something.
 type Needs struct {
-	Facts bool // Subject.Facts
+	Facts  bool // Subject.Facts
+	Yanked bool // Subject.Yanked
 	// Seen is how far back Subject.Seen is of use: what is older than that by the
 	// history of the index is not hidden for its age. Zero: no rule asks when a version
 	// came, by that or by Subject.Published.
@@ -174,7 +175,7 @@ type mode struct {
 
 // Needs says what p has to be told of its subjects.
 func (p *Policy) Needs() Needs {
-	n := Needs{Facts: p.licenses != nil || p.repository != nil}
+	n := Needs{Facts: p.licenses != nil || p.repository != nil, Yanked: p.yanked != nil}
 	if p.age != nil {
 		n.Seen = p.age.longest()
 	}
