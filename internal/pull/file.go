@@ -281,12 +281,11 @@ func (m *Mirror) fetch(ctx context.Context, key crate.Key) (data []byte, err err
 
 // unstored is what becomes of a crate that could not be stored.
 func (m *Mirror) unstored(key crate.Key, data []byte, err error) ([]byte, error) {
-	if data == nil || !durable.IsBroken(err) {
+	if data == nil {
 		return nil, &storeError{fmt.Errorf("storing %s: %w", key.ID, err)}
 	}
 	m.metrics.outcome("unstored")
 	m.log.Error("a crate was passed on and not stored", "crate", key.Name, "version", key.Version, "err", err)
-	m.tooLarge()
 	return data, nil
 }
 

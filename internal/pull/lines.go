@@ -29,13 +29,18 @@ func (m *Mirror) lines(ctx context.Context, name string) (*lines, error) {
 	name = strings.ToLower(name)
 	now := time.Now()
 	known, _ := m.known.get(name)
+	if !m.offline() && now.Sub(known.checked) < m.freshFor() {
+		l, err := m.linesHere(name, known.absent, false)
+		if !errors.As(err, new(*AwayError)) {
+			m.metrics.lines.WithLabelValues("fresh").Inc()
+			return l, err
+		}
+		known = knownLines{} // the file was lost meanwhile
+	}
 	away, probe := false, false
 	switch {
 	case m.offline():
 		away = true
-	case now.Sub(known.checked) < m.freshFor():
-		m.metrics.lines.WithLabelValues("fresh").Inc()
-		return m.linesHere(name, known.absent, false)
 	case now.Sub(known.failed) < negative:
 		return m.linesHere(name, known.absent, true)
 	default:
@@ -61,9 +66,6 @@ func (m *Mirror) linesHere(name string, absent, stale bool) (*lines, error) {
 		l.stale = stale
 		return l, nil
 	case absent || m.offline():
-		return nil, noCrate(name)
-	}
-	if !stale { // the file was removed since
 		return nil, noCrate(name)
 	}
 	return nil, &AwayError{What: "crate " + name}
@@ -206,10 +208,12 @@ func (m *Mirror) keep(name string, old, now *lines) (*lines, error) {
 	if err == nil {
 		err = m.store.writeLines(name, data, durably)
 	}
-	if err != nil { // they are as good in memory
+	if err != nil { // they are as good in memory; the next who wants them asks again
 		m.log.Warn("what upstream says of a crate could not be written", "crate", name, "err", err)
+		m.known.put(name, knownLines{})
+		return now, nil
 	}
-	m.known.put(name, knownLines{checked: now.checked, durable: durably && err == nil})
+	m.known.put(name, knownLines{checked: now.checked, durable: durably})
 	return now, nil
 }
 
