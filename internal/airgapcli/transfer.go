@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,6 +33,8 @@ type Transfer struct {
 	volume   string
 	parity   string
 	keys     []string
+	policies []string
+	carried  []send.Policy // of -carry-policy, after check
 	password flags.Password
 
 	bytes   int64 // of -volume, after check
@@ -48,6 +51,7 @@ func (cfg *Transfer) Flags() []cli.Flag {
 		&cli.StringFlag{Name: "volume", Value: "4GiB", Usage: "with -to: `SIZE` of a volume, such as 700MB or 32GiB. No volume, and no file, has as many bytes, so 4GiB is good for FAT32", Destination: &cfg.volume},
 		&cli.StringFlag{Name: "parity", Usage: "with -to: add `N%` of parity, out of which import rebuilds what is damaged or lost on the way, as long as it is less", Destination: &cfg.parity},
 		&cli.StringSliceFlag{Name: "sign", Usage: "with -to: sign with the private key in `FILE`, of any kind; may be given several times", Destination: &cfg.keys, TakesFile: true},
+		&cli.StringSliceFlag{Name: "carry-policy", Usage: "with -to: carry the policy in `[NAME=]FILE` too, which the far side keeps as NAME.toml for its servers (docs/policy.md); may be given several times. What was blocked by hand is carried always", Destination: &cfg.policies, TakesFile: true},
 		cfg.password.Flag(),
 	}
 }
@@ -57,7 +61,7 @@ const minVolume = 64 << 10
 
 // Asked reports whether anything was asked for that is of a transfer, but for -to.
 func (cfg *Transfer) Asked() bool {
-	return cfg.full || cfg.since != "" || cfg.plan || cfg.parity != "" || len(cfg.keys) > 0
+	return cfg.full || cfg.since != "" || cfg.plan || cfg.parity != "" || len(cfg.keys) > 0 || len(cfg.policies) > 0
 }
 
 // Check refuses what makes no sense. It reports whether a transfer is meant.
@@ -74,6 +78,9 @@ func (cfg *Transfer) Check() (meant bool, err error) {
 	if cfg.bytes, err = flags.ParseSize(cfg.volume); err != nil || cfg.bytes < minVolume {
 		return true, flags.Usagef("-volume %q is not a size of 64KiB or more, such as 4GiB", cfg.volume)
 	}
+	if err := cfg.checkPolicies(); err != nil {
+		return true, err
+	}
 	cfg.bytes-- // FAT32 takes files of less than 4 GiB
 	if cfg.parity != "" {
 		cfg.percent, err = strconv.Atoi(strings.TrimSuffix(cfg.parity, "%"))
@@ -82,6 +89,25 @@ func (cfg *Transfer) Check() (meant bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// checkPolicies reads -carry-policy. Without a name, a policy has that of its file.
+func (cfg *Transfer) checkPolicies() error {
+	cfg.carried = nil
+	for _, arg := range cfg.policies {
+		name, file, named := strings.Cut(arg, "=")
+		if !named {
+			name, file = strings.TrimSuffix(filepath.Base(arg), ".toml"), arg
+		}
+		switch {
+		case !transfer.IsPolicyName(name):
+			return flags.Usagef("-carry-policy %s: %q cannot be its name on the far side: write -carry-policy NAME=FILE, of small letters, digits and -", arg, name)
+		case slices.ContainsFunc(cfg.carried, func(p send.Policy) bool { return p.Name == name }):
+			return flags.Usagef("-carry-policy %s: there is another policy %s: name this one, -carry-policy NAME=FILE", arg, name)
+		}
+		cfg.carried = append(cfg.carried, send.Policy{Name: name, File: file})
+	}
+	return nil
 }
 
 // what is what the far side is said to have.
@@ -134,7 +160,7 @@ func (cfg *Transfer) Run(ctx context.Context, a *program.App, dirs *home.Dirs, l
 	}
 	closers.Add(lock.Release)
 	job := send.Config{
-		Mirror: mirror, Dirs: dirs, Sent: sent, Since: cfg.what(), Volume: cfg.bytes, Parity: cfg.percent, Signers: keys, Log: log,
+		Mirror: mirror, Dirs: dirs, Sent: sent, Since: cfg.what(), Volume: cfg.bytes, Parity: cfg.percent, Signers: keys, Policies: cfg.carried, Log: log,
 	}
 	if cfg.plan {
 		result, err := send.Plan(ctx, job)

@@ -20,6 +20,10 @@
 // compared as crates.io does: case does not count, and "_" is "-". A file with a field
 // that is not known is refused: what it says might be more than what is understood.
 //
+// carried/blocks.json, below the state folder, has what the sending side of an air gap had
+// blocked when it made the transfer that was taken last (package transfer/receive): servers
+// heed both.
+//
 // At most [MaxBlocks] blocks, [maxSize] bytes.
 package blocks
 
@@ -233,8 +237,8 @@ func Read(data []byte) (*List, error) {
 	return l, nil
 }
 
-// bytes is the file of l.
-func (l *List) bytes() ([]byte, error) {
+// Bytes is the file of l.
+func (l *List) Bytes() ([]byte, error) {
 	data, err := json.Marshal(file{format, append([]Block{}, l.Blocks...)}, jsontext.WithIndent("\t"))
 	if err != nil {
 		return nil, fmt.Errorf("writing %s: %w", Name, err)

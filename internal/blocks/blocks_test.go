@@ -213,7 +213,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q is read and cannot be kept: %v", s, err)
 		}
-		data, err := l.bytes()
+		data, err := l.Bytes()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
@@ -25,6 +26,23 @@ type Store interface {
 
 // Folder is the blocks of a mirror on a disk, in its state folder, which must be there.
 func Folder(state string) Store { return folder(state) }
+
+// Carried is the folder of what the sending side of an air gap hides, given the state
+// folder of a mirror. It need not be there.
+func Carried(state string) string { return filepath.Join(state, "carried") }
+
+// All returns what is blocked in a mirror on a disk, here and by the sending side.
+func All(ctx context.Context, state string) (*List, error) {
+	all, err := Folder(state).Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	carried, err := Folder(Carried(state)).Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newList(append(slices.Clone(all.Blocks), carried.Blocks...))
+}
 
 type folder string
 
@@ -75,7 +93,7 @@ func (d folder) Change(ctx context.Context, fn func(*List) (*List, error)) (err 
 	if err != nil {
 		return err
 	}
-	data, err := l.bytes()
+	data, err := l.Bytes()
 	if err != nil {
 		return err
 	}
@@ -131,7 +149,7 @@ func (s *inBucket) Change(ctx context.Context, fn func(*List) (*List, error)) er
 		if err != nil {
 			return err
 		}
-		data, err := l.bytes()
+		data, err := l.Bytes()
 		if err != nil {
 			return err
 		}
@@ -198,7 +216,7 @@ func (s *Source) get(ctx context.Context, unless bucket.Tag) (*List, bucket.Tag,
 }
 
 func (s *Source) remember(l *List) error {
-	data, err := l.bytes()
+	data, err := l.Bytes()
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (cfg *exportConfig) check() error {
 	}
 	if carries, err := cfg.transfer.Check(); carries || err != nil {
 		if cfg.policy != "" && err == nil {
-			err = flags.Usagef("-policy is of a tree: a transfer carries what the mirror holds, and the far side serves it with a policy")
+			err = flags.Usagef("-policy is of a tree: a transfer carries what the mirror holds, and the far side serves it with a policy, which -carry-policy takes along")
 		}
 		if cfg.static != "" && err == nil {
 			err = flags.Usagef("give either -static, for a tree, or -to, for a transfer")

@@ -175,7 +175,7 @@ func (cfg *blockConfig) block(ctx context.Context, a *program.App) error {
 }
 
 // errNotBlocked ends a change that changes nothing.
-var errNotBlocked = errors.New("it is not blocked; block -list prints what is")
+var errNotBlocked = errors.New("it is not blocked here; block -list prints what is, with what the sending side of an air gap has blocked, which can take that back alone")
 
 func (cfg *blockConfig) unblock(ctx context.Context, a *program.App) error {
 	store, where, err := cfg.open(ctx, false)
@@ -206,6 +206,9 @@ func (cfg *blockConfig) unblock(ctx context.Context, a *program.App) error {
 
 func (cfg *blockConfig) print(ctx context.Context, out io.Writer, store blocks.Store) error {
 	l, err := store.Load(ctx)
+	if err == nil && cfg.store.URL == "" {
+		l, err = blocks.All(ctx, cfg.dirs.State())
+	}
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func (cfg *Config) gate(ctx context.Context, m *servedMirror, behind gate.Behind
 		}
 		m.Add(audit.Close)
 	}
-	from := []blocks.Loader{blocks.Folder(cfg.Dirs.State())}
+	from := []blocks.Loader{blocks.Folder(cfg.Dirs.State()), blocks.Folder(blocks.Carried(cfg.Dirs.State()))}
 	if m.bucket != nil {
 		from = append(from, &blocks.Source{Reader: m.bucket, Keep: cfg.Dirs.State()})
 	}

@@ -27,6 +27,7 @@
 //	index.bundle         the index from base to end: a git bundle, as package carry has it
 //	facts.jsonl          what else the catalog of the sending side knows of what is carried
 //	statements           the log of statements (package tilelog); there may be none
+//	gate.json            what builds of the sending side do not see; there may be none
 //	bundle-NNNN.tar.zst  crate files, as package bundle has them, numbered within the transfer
 //	deep-NNNN.zst        segments of the deep archive, likewise
 //	parity-NNN           what lost pieces are rebuilt from
@@ -76,6 +77,14 @@
 //
 // The far side appends the leaves to its own log, which must then have the root of the
 // checkpoint: so history was only added to.
+//
+// # Gate
+//
+// gate.json is {"blocks": ..., "policies": [{"name": ..., "text": ...}, ...]}: the blocks
+// that were made by hand, as package blocks has them in its file, and policies in the order
+// of their names, of small letters, digits and "-". The far side adds the blocks to its own,
+// where they take the place of those that came before, and keeps the policies for its
+// servers. A transfer is without it where nothing was ever hidden.
 //
 // # Parity
 //

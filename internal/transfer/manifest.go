@@ -19,6 +19,7 @@ const (
 	IndexName  = "index.bundle"
 	FactsName  = "facts.jsonl"
 	LogName    = "statements"
+	GateName   = "gate.json"
 )
 
 const (
@@ -236,6 +237,7 @@ const (
 	Index
 	Facts
 	Log
+	Hidden // what builds do not see: a Gate
 	Bundle
 	Segment
 	Parity
@@ -251,6 +253,8 @@ func (f *File) Kind() Kind {
 		return Facts
 	case LogName:
 		return Log
+	case GateName:
+		return Hidden
 	case BlocksName:
 		return Blocks
 	}

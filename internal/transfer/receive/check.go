@@ -128,6 +128,8 @@ func (k *taking) checkOpen(ctx context.Context, s *staged, f durable.File) error
 		return err
 	case transfer.Log:
 		return k.checkLog(f)
+	case transfer.Hidden:
+		return checkGate(f)
 	case transfer.Facts:
 		for _, err := range transfer.ReadFacts(f) {
 			if err != nil {

@@ -33,6 +33,9 @@ func (r *Result) Print(w io.Writer) {
 	if r.Rebuilt > 0 {
 		fmt.Fprintf(w, "%12s  rebuilt from parity\n", human.Count(int64(r.Rebuilt)))
 	}
+	for _, file := range r.Policies {
+		fmt.Fprintf(w, "the policy %s came: clonecratesio serve -policy FILE serves by it\n", file)
+	}
 	same := "all that the sending side holds"
 	if !r.Same {
 		same = "not just what the sending side holds"

@@ -11,7 +11,8 @@
 //     checked by git beside the one that is here, facts are read. Up to here nothing of
 //     the mirror has changed.
 //  4. Take: bundles and segments get their numbers, and the catalog is told what is in
-//     them. What is served does not change by that, since the index does not name it yet.
+//     them. What is served does not change by that, since the index does not name it yet;
+//     but that what the sending side has blocked is hidden here as well, which Back leaves.
 //  5. Switch: the index moves, at one instant, and with it what is served.
 //  6. Record: the catalog learns what the index says now, as in any run, the log of
 //     statements is continued, and the mirror notes at which point it is.
@@ -64,13 +65,14 @@ func (cfg *Config) open(dir string) (durable.FS, error) {
 
 // A Result is what became of it.
 type Result struct {
-	At      transfer.Point // the mirror is there now
-	Taken   []*transfer.Manifest
-	Rebuilt int   // files that were lost or damaged on all media
-	Held    int64 // crate files
-	Lacking int64 // that the sending side holds and this one does not, as far as can be told by counting
-	Same    bool  // just what the sending side holds is held
-	Summary *mirror.Summary
+	At       transfer.Point // the mirror is there now
+	Taken    []*transfer.Manifest
+	Rebuilt  int   // files that were lost or damaged on all media
+	Held     int64 // crate files
+	Lacking  int64 // that the sending side holds and this one does not, as far as can be told by counting
+	Same     bool  // just what the sending side holds is held
+	Summary  *mirror.Summary
+	Policies []string // files of policies that came
 }
 
 // Run takes all transfers on the media that come next, one after the other. If there is

@@ -244,7 +244,7 @@ func (k *taking) known(ctx context.Context) error {
 			s.folder, s.taken = k.deep, have[f.SHA256]
 		case transfer.Bundle:
 			s.taken = have[f.SHA256]
-		case transfer.Index, transfer.Facts, transfer.Log:
+		case transfer.Index, transfer.Facts, transfer.Log, transfer.Hidden:
 		default:
 			continue
 		}

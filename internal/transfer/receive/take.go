@@ -60,6 +60,8 @@ func (k *taking) take(ctx context.Context) error {
 			err = k.takeSegment(s)
 		case transfer.Facts:
 			err = k.takeFacts(ctx, s)
+		case transfer.Hidden:
+			err = k.takeGate(s)
 		}
 		if err != nil {
 			return err

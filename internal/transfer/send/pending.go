@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 
@@ -27,6 +28,7 @@ const (
 	indexName  = pendingDir + "/" + transfer.IndexName
 	factsName  = pendingDir + "/" + transfer.FactsName
 	logName    = pendingDir + "/" + transfer.LogName
+	gateName   = pendingDir + "/" + transfer.GateName
 	blocksName = pendingDir + "/" + transfer.BlocksName // not kept from run to run
 )
 
@@ -39,6 +41,8 @@ type plan struct {
 	End      transfer.Point
 	Nothing  bool
 	Leaves   int64    // of the log of statements; 0: there is none
+	Gate     string   // the sum of what builds do not see; empty: nothing is hidden
+	HasGate  bool     // that is carried
 	Versions int64    // that are held
 	Crates   int64    // that are carried
 	Bytes    int64    // of the transfer, about
@@ -60,7 +64,7 @@ func pending(ctx context.Context, cfg *Config) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked, err := cfg.asked(base)
+	asked, err := cfg.asked(ctx, base)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +84,7 @@ func pending(ctx context.Context, cfg *Config) (*plan, error) {
 		return nil, err
 	}
 	p = &plan{Asked: asked, Volume: cfg.Volume, Parity: cfg.Parity, Base: base.Point, End: points.next()}
-	if err := p.make(ctx, cfg, base.Leaves); err != nil {
+	if err := p.make(ctx, cfg, base, points); err != nil {
 		return nil, err
 	}
 	if data, err = json.Marshal(p); err != nil {
@@ -90,8 +94,17 @@ func pending(ctx context.Context, cfg *Config) (*plan, error) {
 }
 
 // asked is what a transfer was asked for, however that was said: a point, or what a file
-// says, not what it is called.
-func (cfg *Config) asked(base point) (string, error) {
+// says, not what it is called; and what is to be hidden.
+func (cfg *Config) asked(ctx context.Context, base point) (string, error) {
+	since, err := cfg.since(base)
+	if err != nil {
+		return "", err
+	}
+	_, gate, err := cfg.gate(ctx)
+	return strings.TrimSpace(since + " " + gate), err
+}
+
+func (cfg *Config) since(base point) (string, error) {
 	if cfg.Since.State == nil {
 		return base.Line + " " + base.ID(), nil
 	}
@@ -132,8 +145,8 @@ func (p *plan) drop(cfg *Config) error {
 	return cfg.Sent.SyncDir(pendingDir)
 }
 
-// make settles what is carried. The far side has so many leaves of the log of statements.
-func (p *plan) make(ctx context.Context, cfg *Config, leaves int64) error {
+// make settles what is carried to a far side that is at a base; before are all points.
+func (p *plan) make(ctx context.Context, cfg *Config, base point, before points) error {
 	repo, err := carry.Repository(cfg.Dirs.Index)
 	if err != nil {
 		return fmt.Errorf("opening index %s: %w", cfg.Dirs.Index, err)
@@ -144,13 +157,16 @@ func (p *plan) make(ctx context.Context, cfg *Config, leaves int64) error {
 	}
 	p.End.Commit, p.End.Time = head.Commit, head.Time.UTC()
 	d := difference{cfg: cfg, plan: p}
-	if err := p.writeLog(ctx, cfg, leaves); err != nil {
+	if err := p.writeLog(ctx, cfg, base.Leaves); err != nil {
+		return err
+	}
+	if err := p.writeGate(ctx, cfg, before); err != nil {
 		return err
 	}
 	if err := d.run(ctx); err != nil {
 		return err
 	}
-	if p.Nothing = p.Crates == 0 && p.Base.Commit == p.End.Commit && p.Base.Digest == p.End.Digest && p.Leaves == leaves; p.Nothing {
+	if p.Nothing = p.Crates == 0 && p.Base.Commit == p.End.Commit && p.Base.Digest == p.End.Digest && p.Leaves == base.Leaves && p.Gate == base.Gate; p.Nothing {
 		return nil
 	}
 	if err := p.carryIndex(ctx, cfg, repo); err != nil {
@@ -232,7 +248,7 @@ func (p *plan) remember(cfg *Config) error {
 	if err := cfg.Sent.SyncDir("."); err != nil {
 		return err
 	}
-	if err := addPoint(cfg.Sent, point{p.End, p.Leaves}); err != nil {
+	if err := addPoint(cfg.Sent, point{p.End, p.Leaves, p.Gate}); err != nil {
 		return err
 	}
 	return p.drop(cfg)

@@ -22,10 +22,11 @@ const (
 // points are those that the far side was left with, the oldest first.
 type points []point
 
-// A point, and how many leaves the log of statements had.
+// A point, how many leaves the log of statements had, and what was hidden.
 type point struct {
 	transfer.Point
-	Leaves int64 `json:",omitzero"`
+	Leaves int64  `json:",omitzero"`
+	Gate   string `json:",omitzero"` // the sum of what was hidden; empty: nothing
 }
 
 func readPoints(sent durable.Reader) (list points, err error) {

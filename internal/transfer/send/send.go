@@ -35,15 +35,16 @@ import (
 
 // Config is a transfer to be made.
 type Config struct {
-	Mirror  *home.Reader
-	Dirs    *home.Dirs
-	Sent    durable.FS                 // the mirror's folder of what was sent, for this process alone
-	Out     func() (durable.FS, error) // opens the folder in which the transfer is one
-	Since   Since
-	Volume  int64             // bytes that a volume has at most
-	Parity  int               // percent; 0: none
-	Signers []*signing.Signer // may be none
-	Log     *slog.Logger      // must not be nil
+	Mirror   *home.Reader
+	Dirs     *home.Dirs
+	Sent     durable.FS                 // the mirror's folder of what was sent, for this process alone
+	Out      func() (durable.FS, error) // opens the folder in which the transfer is one
+	Since    Since
+	Volume   int64             // bytes that a volume has at most
+	Parity   int               // percent; 0: none
+	Signers  []*signing.Signer // may be none
+	Policies []Policy          // that are carried
+	Log      *slog.Logger      // must not be nil
 }
 
 // Since is what the far side has.

@@ -34,6 +34,9 @@ func (w *writer) write(ctx context.Context) error {
 	if w.plan.Leaves > 0 {
 		names = append(names, logName)
 	}
+	if w.plan.HasGate {
+		names = append(names, gateName)
+	}
 	for _, name := range names {
 		if err := w.copy(ctx, w.cfg.Sent, name, path.Base(name), nil); err != nil {
 			return err

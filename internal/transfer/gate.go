@@ -1,0 +1,83 @@
+package transfer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// A Gate is what builds of the sending side do not see: the file gate.json.
+type Gate struct {
+	Blocks   jsontext.Value `json:"blocks"`   // what was blocked by hand, as package blocks has it in its file
+	Policies []Policy       `json:"policies"` // by their names
+}
+
+// A Policy is a file of package policy.
+type Policy struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+// Limits of a gate.
+const (
+	maxPolicies = 100
+	maxPolicy   = 1 << 20  // bytes of a policy
+	maxGate     = 32 << 20 // bytes
+)
+
+// policyName is what can be part of a path, here and in an address.
+var policyName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+
+// IsPolicyName reports whether a policy can be carried under a name.
+func IsPolicyName(name string) bool { return policyName.MatchString(name) }
+
+// Bytes is the file.
+func (g *Gate) Bytes() ([]byte, error) {
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(g)
+}
+
+// ReadGate reads the file, which may come from anybody. What is in the blocks and the
+// policies is not looked at. Errors: ErrFormat.
+func ReadGate(r io.Reader) (*Gate, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxGate+1))
+	if err != nil {
+		return nil, err
+	}
+	g := new(Gate)
+	if len(data) > maxGate {
+		err = fmt.Errorf("it has more than %d bytes", maxGate)
+	} else if err = json.Unmarshal(data, g, json.RejectUnknownMembers(true)); err == nil {
+		err = g.check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrFormat, GateName, err)
+	}
+	return g, nil
+}
+
+func (g *Gate) check() error {
+	if len(g.Blocks) == 0 {
+		return errors.New("it is without blocks")
+	}
+	if len(g.Policies) > maxPolicies {
+		return fmt.Errorf("it has %d policies, at most %d are to be", len(g.Policies), maxPolicies)
+	}
+	for i, p := range g.Policies {
+		switch {
+		case !IsPolicyName(p.Name):
+			return fmt.Errorf("%.80q is no name of a policy: want small letters, digits and -", p.Name)
+		case i > 0 && g.Policies[i-1].Name >= p.Name:
+			return fmt.Errorf("policy %s is there twice, or not in its order", p.Name)
+		case len(p.Text) > maxPolicy:
+			return fmt.Errorf("policy %s has more than %d bytes", p.Name, maxPolicy)
+		}
+	}
+	return nil
+}
