@@ -99,6 +99,9 @@ func (s *sums) hash(p place) (sum crate.Checksum) {
 			return crate.Checksum(h.Sum(nil))
 		}
 	}
+	if errors.Is(err, durable.ErrTooLarge) { // for a crate; it does not claim to be one
+		return sum
+	}
 	progress.problem(&FileError{Path: s.im.path(p), Err: err})
 	return sum
 }
