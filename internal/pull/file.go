@@ -205,9 +205,9 @@ func (m *Mirror) bring(ctx context.Context, key crate.Key) ([]byte, error) {
 		err = m.refusal(key, err)
 	default:
 		m.metrics.outcome("failed")
-		away := m.outage.failed(time.Now(), err)
+		away, ofThis := m.outage.failed(time.Now(), err), wasAnswered(err)
 		err = &AwayError{key.ID.String(), err}
-		if away {
+		if away && !ofThis {
 			return nil, err
 		}
 	}

@@ -22,8 +22,8 @@ type outage struct {
 const (
 	firstPause   = time.Second
 	longestPause = time.Minute
-	// maxStrange is after how many answers in a row that are none, such as 500,
-	// upstream counts as away.
+	// maxStrange is after how many answers in a row that are none, such as 500 or half
+	// a file, upstream counts as away: one may be about what was asked for.
 	maxStrange = 3
 )
 
@@ -47,7 +47,7 @@ func (o *outage) failed(now time.Time, err error) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.failures++
-	if errors.As(err, new(*upstream.StatusError)) && o.failures < maxStrange && !o.away {
+	if wasAnswered(err) && o.failures < maxStrange && !o.away {
 		return false
 	}
 	pause := longestPause
@@ -76,4 +76,10 @@ func (o *outage) state() (away bool, failures int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.away, o.failures
+}
+
+// wasAnswered reports whether a failed fetch reached upstream.
+func wasAnswered(err error) bool {
+	fetch, ok := errors.AsType[*upstream.FetchError](err)
+	return ok && fetch.Answered || errors.As(err, new(*upstream.StatusError))
 }

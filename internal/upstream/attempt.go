@@ -22,6 +22,7 @@ type failure struct {
 	verdict   adaptive.Verdict // for the limiter
 	status    int              // HTTP status of a complete answer, else codeNet
 	pause     time.Duration    // Retry-After
+	answered  bool             // headers came, and no whole body
 
 	gone     bool                 // this file is refused for good
 	past     bool                 // a cache on the way, or the machine there, may be what is wrong
@@ -179,6 +180,6 @@ func bodyFailure(ctx context.Context, err error) *failure {
 		return &failure{err: err, kind: refused, status: http.StatusOK}
 	}
 	fail := networkFailure(ctx, err)
-	fail.err = fmt.Errorf("reading the body: %w", fail.err)
+	fail.err, fail.answered = fmt.Errorf("reading the body: %w", fail.err), true
 	return fail
 }

@@ -98,6 +98,7 @@ type FetchError struct {
 	ID       crate.ID
 	URL      string // as asked, without password
 	Attempts int
+	Answered bool  // upstream was there: what it sent in the last attempt was of no use
 	Err      error // of the last attempt
 }
 

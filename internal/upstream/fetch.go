@@ -146,7 +146,7 @@ func (f *fetch) finalError(fail *failure) error {
 	case fail.gone:
 		return &GoneError{ID: f.req.ID, Evidence: *fail.evidence}
 	default:
-		return &FetchError{ID: f.req.ID, URL: f.url.Redacted(), Attempts: f.stats.Attempts, Err: fail.err}
+		return &FetchError{ID: f.req.ID, URL: f.url.Redacted(), Attempts: f.stats.Attempts, Answered: fail.answered || fail.status != 0, Err: fail.err}
 	}
 }
 
