@@ -18,6 +18,9 @@ type ages struct {
 	dir     string // of the index
 	log     *slog.Logger
 	sources []*gate.Source
+	changed func() // called when more is known than before: what was decided may be wrong
+
+	trouble string // that was told last
 
 	mu     sync.RWMutex // held for reading while the book is asked
 	book   *age.Book    // nil: no policy asks
@@ -44,15 +47,20 @@ func (a *ages) open(ctx context.Context) {
 	}
 	book, err := age.Open(ctx, a.dir, wanted, a.log)
 	if err != nil {
-		a.log.Error("the history of the index cannot be read: versions without a time of publication count as unknown", "err", err)
+		if text := err.Error(); text != a.trouble { // open is called each second
+			a.trouble = text
+			a.log.Error("the history of the index cannot be read: versions without a time of publication count as unknown", "err", err)
+		}
 		return
 	}
+	a.trouble = ""
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	if a.book != nil {
 		_ = a.book.Close() // it was read alone
 	}
 	a.book, a.window = book, wanted
+	a.mu.Unlock()
+	a.changed()
 }
 
 // Seen says when the index began to name a version.

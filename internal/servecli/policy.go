@@ -120,7 +120,7 @@ func (cfg *Config) gate(ctx context.Context, m *servedMirror, behind gate.Behind
 	if _, ok := views[""]; !ok {
 		views[""] = ""
 	}
-	g.ages = &ages{dir: cfg.Dirs.Index, log: log}
+	g.ages = &ages{dir: cfg.Dirs.Index, log: log, changed: g.changed}
 	for name, file := range views {
 		view := gate.Config{View: name, Behind: behind, Blocks: g.watch, Seen: g.ages.Seen, Audit: audit, Metrics: g.metrics}
 		if file != "" {
