@@ -10,8 +10,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// Exported is what is exported of a mirror: what the policy shows. Lines that are hidden and
-// their crate files are left out, be they hidden from resolution alone.
+// Exported is what is exported of a mirror: what the policy shows and is not blocked by
+// hand. Lines that are hidden and their crate files are left out, be they hidden from
+// resolution alone.
 type Exported struct {
 	export.Mirror
 	By *Mirror
@@ -27,7 +28,7 @@ func (x *Exported) Crate(ctx context.Context, name string) (*reader.Crate, error
 	c.Entries = nil // those of all are not ours
 	for i := range all.Entries {
 		e := &all.Entries[i]
-		if x.By.Policy.Judge(x.By.subject(ctx, e), x.By.Now).Visibility == policy.Shown {
+		if x.By.judge(ctx, e).Visibility == policy.Shown {
 			c.Entries = append(c.Entries, *e)
 		}
 	}

@@ -13,8 +13,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/blocks"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/export"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
@@ -78,4 +80,28 @@ func TestPolicyOnlyLeavesOut(t *testing.T) {
 			t.Errorf("%d lines and %d left of %d", len(got.Entries), got.Left, len(c.Entries))
 		}
 	})
+}
+
+// What is blocked by hand no policy shows, and no waiver.
+func TestBlockedIsNotExported(t *testing.T) {
+	f, err := policy.Read(strings.NewReader("[[deny]]\ncrate = \"b\"\n"), "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := f.Policy(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := new(blocks.List).With(blocks.Block{Crate: "A", Version: "1.1.0", Reason: "it is bad", By: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &reader.Crate{Name: "a"}
+	for _, v := range []string{"1.0.0", "1.1.0"} {
+		c.Entries = append(c.Entries, reader.Entry{Entry: index.Entry{ID: crate.ID{Name: "a", Version: v}}})
+	}
+	got, err := (&Exported{&held{crate: c}, &Mirror{Policy: p, Blocks: list}}).Crate(t.Context(), "a")
+	if err != nil || len(got.Entries) != 1 || got.Entries[0].Version != "1.0.0" || got.Left != 1 {
+		t.Errorf("exported: %+v, %v", got, err)
+	}
 }

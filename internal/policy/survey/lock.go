@@ -41,7 +41,7 @@ func (m *Mirror) Audit(ctx context.Context, lock *closure.Lock, each func(crate.
 		})
 		l := Locked{ID: pin.ID, Missing: i < 0}
 		if i >= 0 {
-			if l.Decision = m.Policy.Judge(m.subject(ctx, &c.Entries[i]), m.Now); l.Decision.Visibility == policy.Shown {
+			if l.Decision = m.judge(ctx, &c.Entries[i]); l.Decision.Visibility == policy.Shown {
 				if l.Decision.Rule != "" {
 					each(pin.ID, l.Decision)
 				}

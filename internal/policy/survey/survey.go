@@ -11,7 +11,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/blocks"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/gate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy"
@@ -27,7 +29,9 @@ type Mirror struct {
 	Policy *policy.Policy
 	// Book says since when versions are in the index. Nil: nothing is known of that.
 	Book *age.Book
-	Now  time.Time
+	// Blocks are what its operator has blocked by hand, which no policy shows. Nil: nothing.
+	Blocks *blocks.List
+	Now    time.Time
 
 	owned bool // View is
 }
@@ -49,6 +53,9 @@ func Open(ctx context.Context, dirs home.Dirs, p *policy.Policy, now time.Time, 
 // Ask asks a mirror that is open already, and stays so when Close was called.
 func Ask(ctx context.Context, view *reader.View, dirs home.Dirs, p *policy.Policy, now time.Time, log *slog.Logger) (m *Mirror, err error) {
 	m = &Mirror{View: view, Policy: p, Now: now}
+	if m.Blocks, err = blocks.Folder(dirs.State()).Load(ctx); err != nil {
+		return nil, err
+	}
 	if need := p.Needs().Seen; need > 0 {
 		if m.Book, err = age.Open(ctx, dirs.Index, need, log); err != nil {
 			return nil, err
@@ -67,6 +74,24 @@ func (m *Mirror) Close() error {
 		errs = append(errs, m.View.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// judge decides on a version as a server of the mirror does: blocks come first.
+func (m *Mirror) judge(ctx context.Context, e *reader.Entry) policy.Decision {
+	if d := m.blocked(e); d != nil {
+		return *d
+	}
+	return m.Policy.Judge(m.subject(ctx, e), m.Now)
+}
+
+// blocked returns the decision on a version that is blocked by hand, nil for others.
+func (m *Mirror) blocked(e *reader.Entry) *policy.Decision {
+	key := e.Key()
+	b := m.Blocks.Find(&key)
+	if b == nil {
+		return nil
+	}
+	return &policy.Decision{Visibility: policy.Denied, Rule: gate.RuleBlock, Reason: b.Reason, Since: b.Since}
 }
 
 // subject is what is known of a version.
@@ -129,6 +154,9 @@ func (m *Mirror) Explain(ctx context.Context, id crate.ID) (*Explanation, error)
 	s := m.subject(ctx, e)
 	x := &Explanation{ID: e.ID, Checksum: e.Checksum, Published: s.Published, FirstSeen: s.Seen.First, AbsentAt: s.Seen.After, Facts: s.Facts, Contact: m.Policy.Contact}
 	x.Decision, x.Rules = m.Policy.Explain(s, m.Now)
+	if d := m.blocked(e); d != nil {
+		x.Decision, x.Rules = *d, slices.Insert(x.Rules, 0, policy.Finding{Decision: *d, Hides: policy.Denied})
+	}
 	x.Newest = m.newest(ctx, c, "")
 	return x, nil
 }
@@ -148,7 +176,7 @@ func (m *Mirror) newest(ctx context.Context, c *reader.Crate, like string) strin
 		if err != nil || v.Pre != "" || e.Yanked || !req.Matches(v) {
 			continue
 		}
-		if m.Policy.Judge(m.subject(ctx, e), m.Now).Visibility == policy.Shown {
+		if m.judge(ctx, e).Visibility == policy.Shown {
 			return e.Version
 		}
 	}
