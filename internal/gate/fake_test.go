@@ -33,6 +33,7 @@ type fake struct {
 	about      map[crate.ID]cargotoml.Package
 	generation atomic.Uint64
 	opened     atomic.Int64
+	read       atomic.Int64 // calls of About
 }
 
 var _ Behind = (*fake)(nil)
@@ -111,6 +112,7 @@ func (f *fake) OpenBytes(_ context.Context, key crate.Key) (*reader.File, error)
 }
 
 func (f *fake) About(_ context.Context, key crate.Key) (cargotoml.Package, error) {
+	f.read.Add(1)
 	if p, ok := f.about[key.ID]; ok {
 		return p, nil
 	}

@@ -78,6 +78,7 @@ type Mirror struct {
 	cfg        Config
 	generation atomic.Uint64
 	decided    recent[verdict]
+	known      recent[*policy.Facts]
 }
 
 // New returns what is shown of a mirror. Who changes the policy or the blocks calls
@@ -89,7 +90,9 @@ func New(cfg Config) *Mirror {
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics()
 	}
-	return &Mirror{Behind: cfg.Behind, cfg: cfg}
+	return &Mirror{
+		Behind: cfg.Behind, cfg: cfg, decided: recent[verdict]{most: maxDecided}, known: recent[*policy.Facts]{most: maxKnown},
+	}
 }
 
 // Changed says that the policy, or the blocks, are others.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
@@ -247,5 +248,33 @@ func TestYankedSince(t *testing.T) {
 		if f, err := w.OpenBytes(t.Context(), key); !errors.As(err, new(*Refusal)) {
 			t.Errorf("%s by its checksum: %+v, %v", key.ID, f, err)
 		}
+	}
+}
+
+// What a crate says of itself is read once, however often the mirror changes; what could
+// not be read is asked for again.
+func TestFactsAreReadOnce(t *testing.T) {
+	f := newFake("serde 1.0.0", "serde 1.0.1", "serde 1.0.2")
+	f.about[id("serde", "1.0.0")] = cargotoml.Package{License: "MIT"}
+	f.about[id("serde", "1.0.1")] = cargotoml.Package{License: "GPL-3.0"}
+	w := newWorld(t, f, "[licenses]\nallow = [\"MIT\"]\n")
+	for range 3 {
+		f.generation.Add(1)
+		if got := w.shows("serde"); got != "1.0.0" {
+			t.Errorf("shown: %s", got)
+		}
+	}
+	if got, want := f.read.Load(), int64(3+2); got != want {
+		t.Errorf("%d were read, want %d: two once, one each time", got, want)
+	}
+	f.about[id("serde", "1.0.2")] = cargotoml.Package{License: "MIT"}
+	if got := w.shows("serde"); got != "1.0.0 1.0.2" {
+		t.Errorf("shown, when all are known: %s", got)
+	}
+	for n := range 3 * maxKnown {
+		w.known.put(crate.Checksum{byte(n), byte(n >> 8), byte(n >> 16)}, nil)
+	}
+	if n := len(w.known.fresh) + len(w.known.old); n > maxKnown {
+		t.Errorf("%d are remembered", n)
 	}
 }

@@ -102,13 +102,19 @@ func (j *judge) contact() string {
 	return j.policy.Contact
 }
 
-// facts is what a crate says of itself.
+// facts is what a crate says of itself. That is read out of its file, and asked for
+// whenever an index file is made, for all its versions; of the same bytes it stays the same.
 func (m *Mirror) facts(ctx context.Context, key crate.Key) (*policy.Facts, error) {
+	if f, ok := m.known.get(key.Checksum); ok {
+		return f, nil
+	}
 	p, err := m.Behind.About(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	return &policy.Facts{License: p.License, LicenseFile: p.LicenseFile, Repository: p.Repository}, nil
+	f := &policy.Facts{License: p.License, LicenseFile: p.LicenseFile, Repository: p.Repository}
+	m.known.put(key.Checksum, f)
+	return f, nil
 }
 
 // show returns c without the lines that are hidden: c itself if there are none. What the
@@ -158,12 +164,18 @@ func withhold(e *reader.Entry, v *verdict) reader.Withheld {
 	return reader.Withheld{Entry: *e, Rule: v.Rule, Why: why(v), Until: v.Until, Downloads: v.Visibility == policy.ResolveOnly}
 }
 
-// maxDecided bounds how many verdicts are remembered, with some 500 bytes each.
-const maxDecided = 1 << 14
+// Bounds of how many are remembered: verdicts, with some 500 bytes each, and facts, with
+// some 300.
+const (
+	maxDecided = 1 << 14
+	maxKnown   = 1 << 16
+)
 
 // recent remembers something of checksums. When it is full it forgets the half that was
 // not asked for lately.
 type recent[T any] struct {
+	most int // of them
+
 	mu         sync.Mutex // guards what follows
 	fresh, old map[crate.Checksum]T
 }
@@ -188,7 +200,7 @@ func (r *recent[T]) put(sum crate.Checksum, v T) {
 }
 
 func (r *recent[T]) keep(sum crate.Checksum, v T) {
-	if len(r.fresh) >= maxDecided/2 {
+	if len(r.fresh) >= r.most/2 {
 		r.old, r.fresh = r.fresh, nil
 	}
 	if r.fresh == nil {
