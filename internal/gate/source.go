@@ -44,7 +44,17 @@ func OpenSource(ctx context.Context, file string, log *slog.Logger) (*Source, er
 		return nil, err
 	}
 	s.policy, s.status.Loaded = p, time.Now()
+	s.tellUnread(p)
 	return s, nil
+}
+
+// tellUnread tells of advisories that do not count since they make no sense.
+func (s *Source) tellUnread(p *policy.Policy) {
+	if db := p.Advisories(); db != nil && len(db.Problems) > 0 {
+		first := &db.Problems[0]
+		s.log.Warn("advisories cannot be read and do not count: clonecratesio policy check lists them",
+			"file", s.file, "advisories", len(db.Problems), "first", first.Path, "err", human.OneLine(first.Err))
+	}
 }
 
 const (
@@ -143,6 +153,9 @@ func (s *Source) Look(ctx context.Context, now bool) {
 		f()
 	}
 	s.log.Log(ctx, level, "the policy was read again", "file", s.file)
+	if level == slog.LevelInfo {
+		s.tellUnread(p)
+	}
 }
 
 // failed says what is wrong, once.

@@ -102,3 +102,20 @@ func TestSourceStartsQuietly(t *testing.T) {
 		t.Errorf("read at %v, again at %v: %s", read, now, &told)
 	}
 }
+
+// An advisory that makes no sense hides nothing, and who runs the server is told.
+func TestSourceTellsOfUnreadAdvisories(t *testing.T) {
+	db := t.TempDir()
+	advise(t, db, "other")
+	w := newWorld(t, newFake("serde 1.0.0"), "[advisories]\ndatabases = ['"+db+"']\n")
+	var told bytes.Buffer
+	w.source.log = slog.New(slog.NewTextHandler(&told, nil))
+	bad := filepath.Join(db, "crates", "other", "RUSTSEC-2026-0002.md")
+	if err := os.WriteFile(bad, []byte("```toml\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.look()
+	if got := told.String(); !strings.Contains(got, "level=WARN") || !strings.Contains(got, "advisories=1") || !strings.Contains(got, "RUSTSEC-2026-0002.md") {
+		t.Errorf("told: %s", got)
+	}
+}
