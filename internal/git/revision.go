@@ -36,13 +36,31 @@ func (r *Repository) Head(ctx context.Context) (Revision, error) { return r.Revi
 
 // Revision returns the commit that a reference names. Errors: ErrUnborn.
 func (r *Repository) Revision(ctx context.Context, ref string) (Revision, error) {
-	out, err := r.Output(ctx, "rev-list", "--max-count=1", "--format=%ct", ref, "--")
+	// A server looks at HEAD all the time: to start git once is enough as long as all is
+	// well.
+	rev, err := r.revision(ctx, ref)
+	if err == nil {
+		return rev, nil
+	}
+	commit, err := r.resolve(ctx, ref)
 	if err != nil {
-		return Revision{}, r.noRevision(ctx, ref, err)
+		return Revision{}, err
+	}
+	// It has come meanwhile, or its commit cannot be read.
+	if rev, err = r.revision(ctx, commit); err != nil {
+		return Revision{}, fmt.Errorf("reading commit %s: %w", commit, err)
+	}
+	return rev, nil
+}
+
+func (r *Repository) revision(ctx context.Context, name string) (Revision, error) {
+	out, err := r.Output(ctx, "rev-list", "--max-count=1", "--format=%ct", name, "--")
+	if err != nil {
+		return Revision{}, err
 	}
 	commit, seconds, _ := strings.Cut(strings.TrimPrefix(out, "commit "), "\n")
 	if len(commit) != 2*len(ID{}) {
-		return Revision{}, fmt.Errorf("%s is %s: only repositories with SHA-1 ids are supported", ref, commit)
+		return Revision{}, fmt.Errorf("%s is %s: only repositories with SHA-1 ids are supported", name, commit)
 	}
 	unix, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil {
@@ -51,22 +69,20 @@ func (r *Repository) Revision(ctx context.Context, ref string) (Revision, error)
 	return Revision{commit, time.Unix(unix, 0)}, nil
 }
 
-// noRevision says why a reference cannot be read. It is apart, because a server looks at
-// HEAD all the time: to start git once is enough as long as all is well.
-func (r *Repository) noRevision(ctx context.Context, ref string, listing error) error {
+// resolve returns the id of the commit that a reference names. Errors: ErrUnborn.
+func (r *Repository) resolve(ctx context.Context, ref string) (commit string, err error) {
 	// Without "^{commit}" nothing is looked up: the reference names no id, or it does.
-	_, err := r.Output(ctx, "rev-parse", "--verify", "--quiet", ref)
+	_, err = r.Output(ctx, "rev-parse", "--verify", "--quiet", ref)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
-		return ErrUnborn
+		return "", ErrUnborn
 	}
-	commit := ""
 	if err == nil {
 		commit, err = r.Output(ctx, "rev-parse", "--verify", ref+"^{commit}")
 	}
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", ref, err)
+		err = fmt.Errorf("reading %s: %w", ref, err)
 	}
-	return fmt.Errorf("reading commit %s: %w", commit, listing)
+	return commit, err
 }
 
 // EachCommit calls fn for the commits that "git rev-list" finds with some arguments,
