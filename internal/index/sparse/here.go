@@ -115,7 +115,11 @@ func (l *look) list(ctx context.Context, to chan<- here) error {
 	if err == nil && failed == nil {
 		failed = hand()
 	}
-	stop()
+	if err != nil || failed != nil {
+		stop()
+	}
+	for range validated { // git comes to its end by itself: if it was killed, that would be an error
+	}
 	return errors.Join(err, failed, g.Wait())
 }
 

@@ -298,8 +298,11 @@ func (l *look) lists(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if made.IsZero() {
+		switch {
+		case made.IsZero():
 			made = l.begun
+		case !made.Before(l.begun): // by another clock: it was here before we looked
+			made = l.begun.Add(-1)
 		}
 		l.next.Listed = later(made, l.next.Listed)
 	}

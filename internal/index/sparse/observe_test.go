@@ -318,6 +318,11 @@ func TestUnknown(t *testing.T) {
 	if !strings.Contains(f.obs.Last().Unknown, "first published after "+day.UTC().Format(time.RFC3339)) {
 		t.Errorf("%+v", f.obs.Last())
 	}
+	day = time.Now().Add(time.Hour) // of a clock that is wrong
+	f.mustUpdate()
+	if f.obs.Last().Unknown == "" {
+		t.Error("a list that was there before is taken for one of now")
+	}
 	f.obs.Part = true
 	f.mustUpdate()
 	if f.obs.Last().Unknown != "" {
