@@ -88,14 +88,22 @@ func (m *Mirror) readLines(name string) (*lines, error) {
 	return l, nil
 }
 
-// refreshed returns what upstream says of a crate now. If it does not answer, what is
-// known.
+// refreshed returns what upstream says of a crate now. If it does not answer, or not
+// soon and something of the crate is here, what is known.
 func (m *Mirror) refreshed(ctx context.Context, name string) (*lines, error) {
 	done, err := m.startRefresh(name)
 	if err != nil {
 		return nil, err
 	}
+	var late <-chan time.Time
+	if m.Holds(name) {
+		late = time.After(m.patience)
+	}
 	select {
+	case <-late: // it goes on, and nobody waits for it
+		m.metrics.lines.WithLabelValues("stale").Inc()
+		m.known.change(name, func(k *knownLines) { k.failed = time.Now() })
+		return m.linesHere(name, false, true)
 	case r := <-done:
 		if r.Err != nil {
 			return nil, r.Err

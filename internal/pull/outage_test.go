@@ -1,8 +1,12 @@
 package pull
 
 import (
+	"context"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -28,5 +32,47 @@ func TestOneBadFile(t *testing.T) {
 				t.Error("upstream counts as away")
 			}
 		})
+	}
+}
+
+// slowIndex answers when it may go on.
+type slowIndex struct {
+	Index
+	goOn chan struct{}
+}
+
+func (s slowIndex) Get(ctx context.Context, name string, have sparse.Validator) (sparse.File, error) {
+	select {
+	case <-s.goOn:
+	case <-ctx.Done():
+		return sparse.File{}, ctx.Err()
+	}
+	return s.Index.Get(ctx, name, have)
+}
+
+// P10: an upstream that is slow, or busy with crate files, keeps nobody from a crate that
+// is here; what it says comes when it comes.
+func TestSlowUpstream(t *testing.T) {
+	w := newWorld(t, "foo 1.0.0\nfoo 1.1.0")
+	w.behind.hold(foo1)
+	cfg, closed := w.config()
+	slow := slowIndex{cfg.Index, make(chan struct{})}
+	cfg.Index = slow
+	m := w.start(cfg, closed)
+	m.patience = 10 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for range 100 { // only the first waits
+		c, err := m.Crate(ctx, "foo")
+		w.must(err)
+		if len(c.Entries) != 1 || c.Entries[0].Version != "1.0.0" {
+			t.Errorf("foo is %+v", c.Entries)
+		}
+	}
+	close(slow.goOn)
+	for !strings.Contains(versions(m, "foo"), "1.1.0") {
+		if time.Sleep(time.Millisecond); ctx.Err() != nil {
+			t.Fatal("what upstream says never came")
+		}
 	}
 }

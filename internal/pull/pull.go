@@ -33,7 +33,8 @@
 // client's request asks upstream; one at a time, of which no client waits, tries whether
 // it is back, after a second and at most after a minute. Meanwhile the lines of what is
 // here are served as they were known last, and no others: cargo chooses among what can
-// be had. What else is asked for is answered 503, which cargo tries again.
+// be had. What else is asked for is answered 503, which cargo tries again. Of a crate of
+// which something is here nobody waits for a slow upstream longer than [patience].
 //
 // # Limits
 //
@@ -121,6 +122,9 @@ const (
 	negative = 10 * time.Second
 	// maxWaiting is how many fetches there may be, of lines and of crate files each.
 	maxWaiting = 4096
+	// patience is how long a client waits for the lines of a crate of which something
+	// is here.
+	patience = 3 * time.Second
 	// wholeTime bounds one fetch, with all its attempts.
 	wholeTime = 10 * time.Minute
 )
@@ -143,6 +147,7 @@ type Mirror struct {
 	refused                   recent[crate.Key, refusedCrate]
 	conflicts                 recent[crate.Key, bool] // that were told of
 	ticks                     atomic.Uint64           // of the generation
+	patience                  time.Duration           // see the constant
 
 	life    context.Context // ends with Close; fetches go on when their clients leave
 	stop    context.CancelFunc
@@ -153,7 +158,7 @@ type Mirror struct {
 // Open takes the folder over.
 func Open(ctx context.Context, cfg Config) (*Mirror, error) {
 	cfg.MaxAge, cfg.Concurrent = cmp.Or(cfg.MaxAge, time.Minute), cmp.Or(cfg.Concurrent, 32)
-	m := &Mirror{Behind: cfg.Behind, cfg: cfg, log: cfg.Log, names: newNames(), fetching: make(chan struct{}, cfg.Concurrent), full: make(chan struct{}, 1)}
+	m := &Mirror{Behind: cfg.Behind, cfg: cfg, log: cfg.Log, names: newNames(), patience: patience, fetching: make(chan struct{}, cfg.Concurrent), full: make(chan struct{}, 1)}
 	m.outage.log = cfg.Log
 	m.metrics = newMetrics(m)
 	var err error
