@@ -29,7 +29,6 @@ func TestI1StoreKills(t *testing.T) {
 	}
 	for _, kind := range durabletest.Sample(1, []string{"folder", "versitygw"}) {
 		t.Run(kind, func(t *testing.T) {
-			t.Parallel() // leases are waited for
 			store := "file://" + filepath.ToSlash(t.TempDir())
 			if kind == "versitygw" {
 				store = buckettest.StartVersity(t).Address("mirror")
