@@ -126,6 +126,8 @@ func TestCatalogReplaced(t *testing.T) {
 	w.run(how{})
 	v := w.view(nil)
 	w.wantRead(v, "serde", "1.0.0")
+	// Another connection cannot be opened from then on: nobody else must have the one.
+	eventually(t, "the view has counted", func() bool { return v.Totals().Counted })
 	if err := os.Rename(w.catalogPath(), w.catalogPath()+".damaged"); err != nil {
 		t.Fatal(err)
 	}
