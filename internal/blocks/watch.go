@@ -156,9 +156,9 @@ func (w *Watch) publish() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	lists := make([]*List, 0, len(w.places))
-	for _, p := range w.places {
-		if p.list != nil {
-			lists = append(lists, p.list)
+	for i := range w.places { // not a copy of each: what trouble it told is not guarded
+		if l := w.places[i].list; l != nil {
+			lists = append(lists, l)
 		}
 	}
 	w.now.Store(&lists)
