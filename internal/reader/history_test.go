@@ -110,6 +110,7 @@ func TestH22LongHistory(t *testing.T) {
 	longHistory(t, h.index, days)
 	t.Logf("made in %s", time.Since(start))
 	v := h.view(nil)
+	v.past.histories.patience = time.Minute // the race detector is slow
 	seen, until, pieces := 0, "", 0
 	for {
 		start := time.Now()
