@@ -111,9 +111,12 @@ func TestShardsIntoOneBucket(t *testing.T) {
 	reg := simreg.Generate(versions, 2000, 5)
 	_, store := folderBucket(t)
 	f := newFleet(t, reg, store)
-	reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Latency, Delay: 50 * time.Millisecond, Times: -1})
+	reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Latency, Delay: 200 * time.Millisecond, Times: -1})
 	sleeper := f.sync("sleeper", fmt.Sprintf("%d/%d", asleep, of), "-concurrency", "1")
-	for { // until it has some of its crates
+	for deadline := time.Now().Add(time.Minute); ; { // until it has some of its crates
+		if time.Now().After(deadline) {
+			t.Fatalf("the sleeper had ended before it was stopped:\n%s", &sleeper.err)
+		}
 		parts, err := filepath.Glob(filepath.Join(f.dir, "sleeper", "bundles", "*.part"))
 		must(t, err)
 		if len(parts) == 1 {
