@@ -102,7 +102,19 @@ func (b *Board) Finish(ctx context.Context, id string, result []byte) (first boo
 	if len(result) > MaxObject {
 		return false, fmt.Errorf("a result of %d bytes, more than %d", len(result), MaxObject)
 	}
-	return b.put(ctx, b.object("results", id), result)
+	if first, err = b.put(ctx, b.object("results", id), result); err != nil || !first {
+		return first, err
+	}
+	// The job may have come to its end meanwhile, by the result of another worker: nobody
+	// would remove what a late one puts.
+	_, err = b.Bucket.Head(ctx, b.key("done.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err == nil {
+		err = b.Bucket.Remove(ctx, b.object("results", id))
+	}
+	return false, err
 }
 
 // Result reads what became of a task. Errors: fs.ErrNotExist.

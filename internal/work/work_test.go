@@ -94,6 +94,23 @@ func TestBoard(t *testing.T) {
 	}
 }
 
+// A worker that was late leaves nothing behind in a job that is over.
+func TestFinishTooLate(t *testing.T) {
+	ctx, in := t.Context(), bucket.Memory()
+	b := Board{in, JobName("test", time.Unix(7, 0))}
+	one, err := b.Plan(ctx, []byte("one"))
+	must(t, err)
+	must(t, b.End(ctx, []byte("{}")))
+	if first, err := b.Finish(ctx, one, []byte("late")); first || err != nil {
+		t.Errorf("%t, %v", first, err)
+	}
+	for o, err := range in.List(ctx, "work/") {
+		if err != nil || !strings.HasSuffix(o.Key, "/done.json") {
+			t.Errorf("left over: %s, %v", o.Key, err)
+		}
+	}
+}
+
 // A job that has ended is not gone on with, and what a kill has left of it goes.
 func TestOpen(t *testing.T) {
 	ctx, in := t.Context(), bucket.Memory()
