@@ -166,6 +166,7 @@ var floors = [][]string{
 		"internal/crate",
 		"internal/semver",
 		"internal/policy/spdx",
+		"internal/recent",
 		"internal/publicurl",
 		"internal/deflate",
 		"internal/human",

@@ -33,6 +33,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/recent"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
@@ -77,8 +78,8 @@ type Mirror struct {
 	Behind
 	cfg        Config
 	generation atomic.Uint64
-	decided    recent[verdict]
-	known      recent[*policy.Facts]
+	decided    recent.Map[crate.Checksum, verdict]
+	known      recent.Map[crate.Checksum, *policy.Facts]
 }
 
 // New returns what is shown of a mirror. Who changes the policy or the blocks calls
@@ -91,7 +92,7 @@ func New(cfg Config) *Mirror {
 		cfg.Metrics = NewMetrics()
 	}
 	return &Mirror{
-		Behind: cfg.Behind, cfg: cfg, decided: recent[verdict]{most: maxDecided}, known: recent[*policy.Facts]{most: maxKnown},
+		Behind: cfg.Behind, cfg: cfg, decided: recent.Map[crate.Checksum, verdict]{Most: maxDecided}, known: recent.Map[crate.Checksum, *policy.Facts]{Most: maxKnown},
 	}
 }
 
@@ -193,7 +194,7 @@ func (m *Mirror) mayOpen(ctx context.Context, key crate.Key) error {
 // ofBytes decides on bytes, whose line tells what the policy wants to know of them.
 func (m *Mirror) ofBytes(ctx context.Context, j *judge, key crate.Key, generation uint64) (verdict, error) {
 	now := m.cfg.Clock()
-	if v, ok := m.decided.get(key.Checksum); ok && v.holds(key, generation, now) {
+	if v, ok := m.decided.Get(key.Checksum); ok && v.holds(key, generation, now) {
 		return v, nil
 	}
 	e := reader.Entry{Entry: index.Entry{ID: key.ID, Checksum: key.Checksum}}
@@ -211,7 +212,7 @@ func (m *Mirror) ofBytes(ctx context.Context, j *judge, key crate.Key, generatio
 		return v, context.Cause(ctx)
 	}
 	v.of, v.generation = key, generation
-	m.decided.put(key.Checksum, v)
+	m.decided.Put(key.Checksum, v)
 	return v, nil
 }
 

@@ -272,9 +272,9 @@ func TestFactsAreReadOnce(t *testing.T) {
 		t.Errorf("shown, when all are known: %s", got)
 	}
 	for n := range 3 * maxKnown {
-		w.known.put(crate.Checksum{byte(n), byte(n >> 8), byte(n >> 16)}, nil)
+		w.known.Put(crate.Checksum{byte(n), byte(n >> 8), byte(n >> 16)}, nil)
 	}
-	if n := len(w.known.fresh) + len(w.known.old); n > maxKnown {
+	if n := w.known.Len(); n > maxKnown {
 		t.Errorf("%d are remembered", n)
 	}
 }

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/blocks"
@@ -105,7 +104,7 @@ func (j *judge) contact() string {
 // facts is what a crate says of itself. That is read out of its file, and asked for
 // whenever an index file is made, for all its versions; of the same bytes it stays the same.
 func (m *Mirror) facts(ctx context.Context, key crate.Key) (*policy.Facts, error) {
-	if f, ok := m.known.get(key.Checksum); ok {
+	if f, ok := m.known.Get(key.Checksum); ok {
 		return f, nil
 	}
 	p, err := m.Behind.About(ctx, key)
@@ -113,7 +112,7 @@ func (m *Mirror) facts(ctx context.Context, key crate.Key) (*policy.Facts, error
 		return nil, err
 	}
 	f := &policy.Facts{License: p.License, LicenseFile: p.LicenseFile, Repository: p.Repository}
-	m.known.put(key.Checksum, f)
+	m.known.Put(key.Checksum, f)
 	return f, nil
 }
 
@@ -170,41 +169,3 @@ const (
 	maxDecided = 1 << 14
 	maxKnown   = 1 << 16
 )
-
-// recent remembers something of checksums. When it is full it forgets the half that was
-// not asked for lately.
-type recent[T any] struct {
-	most int // of them
-
-	mu         sync.Mutex // guards what follows
-	fresh, old map[crate.Checksum]T
-}
-
-func (r *recent[T]) get(sum crate.Checksum) (T, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if v, ok := r.fresh[sum]; ok {
-		return v, true
-	}
-	v, ok := r.old[sum]
-	if ok {
-		r.keep(sum, v)
-	}
-	return v, ok
-}
-
-func (r *recent[T]) put(sum crate.Checksum, v T) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.keep(sum, v)
-}
-
-func (r *recent[T]) keep(sum crate.Checksum, v T) {
-	if len(r.fresh) >= r.most/2 {
-		r.old, r.fresh = r.fresh, nil
-	}
-	if r.fresh == nil {
-		r.fresh = make(map[crate.Checksum]T)
-	}
-	r.fresh[sum] = v
-}

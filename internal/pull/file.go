@@ -119,7 +119,7 @@ type refusedCrate struct {
 // leave.
 func (m *Mirror) pull(ctx context.Context, id crate.ID, sum crate.Checksum) (*reader.File, error) {
 	key := crate.Key{ID: id, Checksum: sum}
-	if said, _ := m.refused.get(key); time.Since(said.at) < negative {
+	if said, _ := m.refused.Get(key); time.Since(said.at) < negative {
 		m.metrics.outcome("refused")
 		return nil, said.err
 	}
@@ -211,7 +211,7 @@ func (m *Mirror) bring(ctx context.Context, key crate.Key) ([]byte, error) {
 			return nil, err
 		}
 	}
-	m.refused.put(key, refusedCrate{err, time.Now()})
+	m.refused.Put(key, refusedCrate{err, time.Now()})
 	return nil, err
 }
 
@@ -294,12 +294,12 @@ func (m *Mirror) publish(key crate.Key, file *durable.Staged, size int64) error 
 	name := lowerName(key.Name)
 	defer m.store.lock(name).Unlock()
 	err := m.store.publish(key, file, size, func() error {
-		if known, _ := m.known.get(name); known.durable {
+		if known, _ := m.known.Get(name); known.durable {
 			return nil
 		}
 		err := m.store.syncLines(name)
 		if err == nil {
-			m.known.change(name, func(k *knownLines) { k.durable = true })
+			m.known.Change(name, func(k *knownLines) { k.durable = true })
 		}
 		return err
 	})

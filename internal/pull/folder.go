@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/recent"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -46,10 +47,10 @@ type folder struct {
 	batch *durable.Batch // of files that are durable before they have their names
 	cache *durable.Batch // of lines of which no version was pulled: nothing syncs them
 
-	files, bytes atomic.Int64         // of crates
-	dirs         recent[string, bool] // folders whose names are durable
-	proven       recent[crate.Checksum, proof]
-	used         recent[crate.ID, time.Time]
+	files, bytes atomic.Int64             // of crates
+	dirs         recent.Map[string, bool] // folders whose names are durable
+	proven       recent.Map[crate.Checksum, proof]
+	used         recent.Map[crate.ID, time.Time]
 	hashing      singleflight.Group
 	locks        [64]sync.Mutex // of names: their lines, and that there are crates of them
 }
@@ -118,14 +119,14 @@ func (f *folder) syncLines(name string) error {
 // known to be: nobody removes one.
 func (f *folder) syncName(file string) error {
 	dir := path.Dir(file)
-	if known, _ := f.dirs.get(dir); known {
+	if known, _ := f.dirs.Get(dir); known {
 		return f.fsys.SyncDir(dir)
 	}
 	dirs := durable.Dirs{".": true}
 	dirs.AddAbove(file)
 	err := durable.SyncDirs(f.fsys, dirs)
 	if err == nil {
-		f.dirs.put(dir, true)
+		f.dirs.Put(dir, true)
 	}
 	return err
 }
@@ -174,7 +175,7 @@ func (f *folder) publish(key crate.Key, file *durable.Staged, size int64, ready 
 	if err == nil {
 		err = f.batch.CommitOne(file, f.fsys.Replace)
 	}
-	if known, _ := f.dirs.get(path.Dir(cratePath(key.ID))); err == nil && !known {
+	if known, _ := f.dirs.Get(path.Dir(cratePath(key.ID))); err == nil && !known {
 		err = f.syncName(cratePath(key.ID))
 	}
 	if err != nil {
@@ -190,7 +191,7 @@ func (f *folder) publish(key crate.Key, file *durable.Staged, size int64, ready 
 }
 
 // use remembers that a crate file was asked for.
-func (f *folder) use(id crate.ID) { f.used.put(id, time.Now()) }
+func (f *folder) use(id crate.ID) { f.used.Put(id, time.Now()) }
 
 // open opens bytes. Errors: fs.ErrNotExist; *crate.ChecksumError.
 func (f *folder) open(key crate.Key) (store.Content, error) {
@@ -222,7 +223,7 @@ func (f *folder) prove(file durable.File, key crate.Key) (store.Content, error) 
 		sum, _, err := crate.Hash(bytes.NewReader(data))
 		return store.InMemory(data), errors.Join(err, compare(key, sum, state.Size))
 	}
-	if have, ok := f.proven.get(key.Checksum); ok && have.state == state && now.Sub(have.made) < provenFor {
+	if have, ok := f.proven.Get(key.Checksum); ok && have.state == state && now.Sub(have.made) < provenFor {
 		return store.InFile(file, "pulled", state), nil
 	}
 	_, err, _ = f.hashing.Do(fmt.Sprint(key.Checksum, state), func() (any, error) {
@@ -230,7 +231,7 @@ func (f *folder) prove(file durable.File, key crate.Key) (store.Content, error) 
 		return nil, errors.Join(err, compare(key, sum, size))
 	})
 	if err == nil && state.Settled(now) {
-		f.proven.put(key.Checksum, proof{state, now})
+		f.proven.Put(key.Checksum, proof{state, now})
 	}
 	return store.InFile(file, "pulled", state), err
 }

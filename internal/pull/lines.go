@@ -28,7 +28,7 @@ type knownLines struct {
 func (m *Mirror) lines(ctx context.Context, name string) (*lines, error) {
 	name = strings.ToLower(name)
 	now := time.Now()
-	known, _ := m.known.get(name)
+	known, _ := m.known.Get(name)
 	if !m.offline() && now.Sub(known.checked) < m.freshFor() {
 		l, err := m.linesHere(name, known.absent, false)
 		if !errors.As(err, new(*AwayError)) {
@@ -102,7 +102,7 @@ func (m *Mirror) refreshed(ctx context.Context, name string) (*lines, error) {
 	select {
 	case <-late: // it goes on, and nobody waits for it
 		m.metrics.lines.WithLabelValues("stale").Inc()
-		m.known.change(name, func(k *knownLines) { k.failed = time.Now() })
+		m.known.Change(name, func(k *knownLines) { k.failed = time.Now() })
 		return m.linesHere(name, false, true)
 	case r := <-done:
 		if r.Err != nil {
@@ -171,7 +171,7 @@ func (m *Mirror) refresh(ctx context.Context, name string) (*lines, error) {
 	}
 	m.metrics.lines.WithLabelValues("failed").Inc()
 	if ofThis {
-		m.known.change(name, func(k *knownLines) { k.failed = time.Now() })
+		m.known.Change(name, func(k *knownLines) { k.failed = time.Now() })
 	}
 	if old != nil {
 		old.stale = true
@@ -184,7 +184,7 @@ func (m *Mirror) refresh(ctx context.Context, name string) (*lines, error) {
 func (m *Mirror) take(name string, old *lines, f *sparse.File, now time.Time) (*lines, error) {
 	if f.NotModified && old != nil {
 		m.metrics.lines.WithLabelValues("unchanged").Inc()
-		m.known.change(name, func(k *knownLines) { *k = knownLines{checked: now, durable: k.durable} })
+		m.known.Change(name, func(k *knownLines) { *k = knownLines{checked: now, durable: k.durable} })
 		old.checked = now
 		return old, nil
 	}
@@ -197,7 +197,7 @@ func (m *Mirror) take(name string, old *lines, f *sparse.File, now time.Time) (*
 func (m *Mirror) takeAbsence(name string, old *lines, now time.Time) (*lines, error) {
 	m.metrics.lines.WithLabelValues("absent").Inc()
 	if old == nil {
-		m.known.put(name, knownLines{checked: now, absent: true})
+		m.known.Put(name, knownLines{checked: now, absent: true})
 		return nil, noCrate(name)
 	}
 	return m.keep(name, old, &lines{checked: now})
@@ -218,10 +218,10 @@ func (m *Mirror) keep(name string, old, now *lines) (*lines, error) {
 	}
 	if err != nil { // they are as good in memory; the next who wants them asks again
 		m.log.Warn("what upstream says of a crate could not be written", "crate", name, "err", err)
-		m.known.put(name, knownLines{})
+		m.known.Put(name, knownLines{})
 		return now, nil
 	}
-	m.known.put(name, knownLines{checked: now.checked, durable: durably})
+	m.known.Put(name, knownLines{checked: now.checked, durable: durably})
 	return now, nil
 }
 
@@ -263,10 +263,10 @@ func (m *Mirror) keepPulled(old, now *lines) (any bool) {
 // tellConflict tells once of a line that changed its checksum.
 func (m *Mirror) tellConflict(id crate.ID, held, said crate.Checksum) {
 	key := crate.Key{ID: id, Checksum: said}
-	if told, _ := m.conflicts.get(key); told {
+	if told, _ := m.conflicts.Get(key); told {
 		return
 	}
-	m.conflicts.put(key, true)
+	m.conflicts.Put(key, true)
 	m.metrics.conflicts.Inc()
 	m.log.Error("upstream names other bytes for a version than are held: its line is not believed; a sync says more (-accept-republished)",
 		"crate", id.Name, "version", id.Version, "held", held, "upstream", said)

@@ -65,6 +65,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/recent"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -143,11 +144,11 @@ type Mirror struct {
 	lineFlights, crateFlights singleflight.Group
 	lineCount, crateCount     atomic.Int64
 	fetching                  chan struct{} // a token for each fetch of a crate file
-	known                     recent[string, knownLines]
-	refused                   recent[crate.Key, refusedCrate]
-	conflicts                 recent[crate.Key, bool] // that were told of
-	ticks                     atomic.Uint64           // of the generation
-	patience                  time.Duration           // see the constant
+	known                     recent.Map[string, knownLines]
+	refused                   recent.Map[crate.Key, refusedCrate]
+	conflicts                 recent.Map[crate.Key, bool] // that were told of
+	ticks                     atomic.Uint64               // of the generation
+	patience                  time.Duration               // see the constant
 
 	life    context.Context // ends with Close; fetches go on when their clients leave
 	stop    context.CancelFunc

@@ -122,7 +122,7 @@ func TestUpstreamLies(t *testing.T) {
 				t.Error("it was given")
 			}
 			w.reg.Heal()
-			m.refused.put(crate.Key{ID: foo1, Checksum: checksum(w, foo1)}, refusedCrate{})
+			m.refused.Put(crate.Key{ID: foo1, Checksum: checksum(w, foo1)}, refusedCrate{})
 			m.outage.worked()
 			if err := w.get(m, foo1); err != nil {
 				t.Errorf("afterwards: %v", err)
@@ -244,7 +244,7 @@ func TestTidy(t *testing.T) {
 	}
 	size, _ := m.store.size(foo2)
 	m.cfg.MaxBytes = size + 1000
-	m.store.used.put(foo2, time.Now().Add(time.Minute))
+	m.store.used.Put(foo2, time.Now().Add(time.Minute))
 	w.must(m.tidy(t.Context(), false))
 	if m.store.has(baz) || !m.store.has(foo2) || m.store.bytes.Load() != size {
 		t.Errorf("baz is here: %v, foo: %v, %d bytes", m.store.has(baz), m.store.has(foo2), m.store.bytes.Load())

@@ -130,7 +130,7 @@ const ages = 16 * 34
 // age is the class of the time since a crate file was asked for, or pulled.
 func (m *Mirror) age(id crate.ID, info fs.FileInfo) int {
 	last := info.ModTime()
-	if used, ok := m.store.used.peek(id); ok && used.After(last) {
+	if used, ok := m.store.used.Peek(id); ok && used.After(last) {
 		last = used
 	}
 	return min(ages-1, int(16*math.Log2(1+max(0, time.Since(last).Seconds()))))
@@ -160,7 +160,7 @@ func (m *Mirror) makeRoom(ctx context.Context, w *walked) error {
 func (m *Mirror) dropLines(ctx context.Context) error {
 	return m.store.walk(ctx, indexDir, func(file string, info fs.FileInfo) error {
 		name := path.Base(file)
-		if _, recently := m.known.peek(name); recently || time.Since(info.ModTime()) < linesFor || m.names.has(name) {
+		if _, recently := m.known.Peek(name); recently || time.Since(info.ModTime()) < linesFor || m.names.has(name) {
 			return nil
 		}
 		return m.store.removeLines(name)

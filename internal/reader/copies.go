@@ -12,9 +12,11 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/recent"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -24,8 +26,8 @@ type copies struct {
 	log        *slog.Logger
 	quarantine quarantine
 	proven     proven
-	hashing    singleflight.Group      // of large crates, by what is hashed
-	told       recent[store.Placement] // damage that the log knows of
+	hashing    singleflight.Group                          // of large crates, by what is hashed
+	told       recent.Map[crate.Checksum, store.Placement] // damage that the log knows of
 	clock      func() time.Time
 }
 
@@ -93,10 +95,10 @@ func isLeaving(err error) bool {
 // tell puts damage into the log, once.
 func (c *copies) tell(row *catalog.Version, bad []badCopy) {
 	for _, b := range bad {
-		if known, ok := c.told.get(row.Checksum); ok && known == b.at {
+		if known, ok := c.told.Get(row.Checksum); ok && known == b.at {
 			continue
 		}
-		c.told.put(row.Checksum, b.at)
+		c.told.Put(row.Checksum, b.at)
 		c.log.Error("a crate file is damaged or missing: another copy is given out if there is one; clonecratesio verify -repair mends it",
 			"crate", row.Name, "version", row.Version, "place", b.at.String(), "err", b.err)
 	}

@@ -212,24 +212,6 @@ func TestH7BundleReplaced(t *testing.T) {
 	}
 }
 
-// TestRecentIsBounded: what was not asked for lately is forgotten.
-func TestRecentIsBounded(t *testing.T) {
-	var r recent[int]
-	sum := func(n int) crate.Checksum { return crate.Checksum{byte(n), byte(n >> 8), byte(n >> 16)} }
-	for n := range 3 * maxRecent {
-		r.put(sum(n), n)
-		if v, ok := r.get(sum(0)); !ok || v != 0 {
-			t.Fatalf("after %d: forgotten, though asked for all the time", n)
-		}
-	}
-	if n := len(r.fresh) + len(r.old); n > maxRecent {
-		t.Errorf("%d are remembered", n)
-	}
-	if _, ok := r.get(sum(1)); ok {
-		t.Error("has what it was not told lately")
-	}
-}
-
 // TestH5Proofs: how long a proof holds, by size of the crate.
 func TestH5Proofs(t *testing.T) {
 	w := newWorld(t, "tiny 1.0.0\n  size 100\nsmall 1.0.0\n  size 200000\nlarge 1.0.0\n  size 3000000")

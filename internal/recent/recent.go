@@ -1,0 +1,80 @@
+// Package recent remembers something of what was asked for lately, in memory that is
+// bounded.
+package recent
+
+import (
+	"cmp"
+	"sync"
+)
+
+// Usual is how many keys a [Map] remembers if nothing is said.
+const Usual = 1 << 16
+
+// A Map remembers values of keys. When it is full it forgets the half that was not asked
+// for lately. The zero value is ready; its methods may be called concurrently.
+type Map[K comparable, V any] struct {
+	Most int // of keys; 0: Usual
+
+	mu         sync.Mutex // guards what follows
+	fresh, old map[K]V
+}
+
+// Get returns what is remembered of a key.
+func (m *Map[K, V]) Get(key K) (V, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, ok := m.find(key)
+	if ok {
+		m.keep(key, v)
+	}
+	return v, ok
+}
+
+// Peek is Get by somebody whose asking does not count.
+func (m *Map[K, V]) Peek(key K) (V, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.find(key)
+}
+
+// Put remembers a value.
+func (m *Map[K, V]) Put(key K, v V) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.keep(key, v)
+}
+
+// Change puts in the place of what is remembered, which may be the zero value, what f
+// makes of it.
+func (m *Map[K, V]) Change(key K, f func(*V)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, _ := m.find(key)
+	f(&v)
+	m.keep(key, v)
+}
+
+// Len is how many keys are remembered, at most: one may be counted twice.
+func (m *Map[K, V]) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.fresh) + len(m.old)
+}
+
+func (m *Map[K, V]) find(key K) (V, bool) {
+	v, ok := m.fresh[key]
+	if !ok {
+		v, ok = m.old[key]
+	}
+	return v, ok
+}
+
+func (m *Map[K, V]) keep(key K, v V) {
+	if _, ok := m.fresh[key]; !ok && len(m.fresh) >= cmp.Or(m.Most, Usual)/2 {
+		m.old, m.fresh = m.fresh, nil
+	}
+	if m.fresh == nil {
+		m.fresh = make(map[K]V)
+	}
+	m.fresh[key] = v
+}
