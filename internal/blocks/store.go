@@ -97,18 +97,7 @@ func (d folder) Change(ctx context.Context, fn func(*List) (*List, error)) (err 
 	if err != nil {
 		return err
 	}
-	return replace(state, Name, data)
-}
-
-func replace(state durable.FS, name string, data []byte) error {
-	w, err := durable.CreateWhole(state, name, "")
-	if err != nil {
-		return err
-	}
-	if _, err := w.Write(data); err != nil {
-		return errors.Join(err, w.Discard())
-	}
-	return w.Replace()
+	return durable.WriteFile(state, Name, data)
 }
 
 func (d folder) lock(ctx context.Context) (*durable.Lockfile, error) {
@@ -224,7 +213,7 @@ func (s *Source) remember(l *List) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(replace(state, kept, data), state.Close())
+	return errors.Join(durable.WriteFile(state, kept, data), state.Close())
 }
 
 // remembered returns the copy, nil for none.
