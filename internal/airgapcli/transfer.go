@@ -95,13 +95,13 @@ func (cfg *Transfer) Check() (meant bool, err error) {
 func (cfg *Transfer) checkPolicies() error {
 	cfg.carried = nil
 	for _, arg := range cfg.policies {
-		name, file, named := strings.Cut(arg, "=")
-		if !named {
-			name, file = strings.TrimSuffix(filepath.Base(arg), ".toml"), arg
+		name, file := flags.NamedFile(arg)
+		if name == "" {
+			name = strings.TrimSuffix(filepath.Base(file), ".toml")
 		}
 		switch {
 		case !transfer.IsPolicyName(name):
-			return flags.Usagef("-carry-policy %s: %q cannot be its name on the far side: write -carry-policy NAME=FILE, of small letters, digits and -", arg, name)
+			return flags.Usagef("-carry-policy %s: %q cannot be its name on the far side: write -carry-policy NAME=FILE, of small letters, digits and -, 32 at most", arg, name)
 		case slices.ContainsFunc(cfg.carried, func(p send.Policy) bool { return p.Name == name }):
 			return flags.Usagef("-carry-policy %s: there is another policy %s: name this one, -carry-policy NAME=FILE", arg, name)
 		}

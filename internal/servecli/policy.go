@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
 // Policy is the flags of what builds may see.
@@ -40,9 +40,6 @@ func (p *Policy) flags() []cli.Flag {
 	}
 }
 
-// viewName is what a view may be called: it stands in addresses.
-var viewName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-
 // lockedName is that of the view of a policy for builds with a lock file.
 func lockedName(name string) string { return strings.TrimPrefix(name+"-locked", "-") }
 
@@ -53,14 +50,11 @@ const maxViews = 64
 func (p *Policy) views() (map[string]string, error) {
 	views := map[string]string{}
 	for _, v := range p.Files {
-		name, file, named := strings.Cut(v, "=")
-		if !named || strings.ContainsAny(name, `/\.`) {
-			name, file = "", v
-		}
+		name, file := flags.NamedFile(v)
 		switch {
 		case file == "":
 			return nil, flags.Usagef("-policy %q names no file", v)
-		case name != "" && !viewName.MatchString(name):
+		case name != "" && !transfer.IsPolicyName(name):
 			return nil, flags.Usagef("-policy %q: the name is to be of small letters, digits and -, 32 at most: it stands in addresses", v)
 		case views[name] != "" && name == "":
 			return nil, flags.Usagef("-policy %q: there is one for / already; name this one: -policy NAME=%s", v, file)

@@ -30,17 +30,22 @@ const (
 )
 
 // policyName is what can be part of a path, here and in an address.
-var policyName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+var policyName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-// IsPolicyName reports whether a policy can be carried under a name.
+// IsPolicyName reports whether a policy can be carried, and served, under a name.
 func IsPolicyName(name string) bool { return policyName.MatchString(name) }
 
 // Bytes is the file.
 func (g *Gate) Bytes() ([]byte, error) {
-	if err := g.check(); err != nil {
+	err := g.check()
+	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(g)
+	data, err := json.Marshal(g)
+	if err == nil && len(data) > maxGate {
+		err = fmt.Errorf("blocks and policies have more than %d bytes together: carry fewer policies", maxGate)
+	}
+	return data, err
 }
 
 // ReadGate reads the file, which may come from anybody. What is in the blocks and the

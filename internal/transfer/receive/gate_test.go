@@ -1,12 +1,15 @@
 package receive
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/blocks"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer/send"
 )
@@ -76,4 +79,24 @@ func TestHiddenIsCarried(t *testing.T) {
 		t.Errorf("hidden, when nothing is any more on the sending side: %s", got)
 	}
 	w.wantSame()
+}
+
+// What cannot be understood is refused before anything changes: half of it would show what
+// the sending side hides.
+func TestGateNotUnderstood(t *testing.T) {
+	for data, good := range map[string]bool{
+		`{"blocks":{"format":1,"blocks":[]},"policies":[{"name":"a","text":"[age]\nmin-age = \"7d\"\n"}]}`: true,
+		`{"blocks":{"format":2,"blocks":[]},"policies":[]}`:                                                false,
+		`{"blocks":{"format":1,"blocks":[{"crate":"a","more":1}]},"policies":[]}`:                          false,
+		`{"blocks":{"format":1,"blocks":[]},"policies":[{"name":"a","text":"[age]\nmax-age = 7\n"}]}`:      false,
+	} {
+		fsys := durabletest.NewMem()
+		must(t, durable.WriteFile(fsys, "gate.json", []byte(data)))
+		f, err := fsys.Open("gate.json")
+		must(t, err)
+		if err := checkGate(f); (err == nil) != good || err != nil && !errors.As(err, new(forgedError)) {
+			t.Errorf("%s: %v", data, err)
+		}
+		f.Close()
+	}
 }
