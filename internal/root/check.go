@@ -8,12 +8,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 )
 
@@ -171,29 +169,6 @@ func (i *Index) check() error {
 	return nil
 }
 
-const indexExt = ".bundle"
-
-// IndexName is the name of the bundle of git that leads up to a commit, made by the
-// session with an epoch. Git makes other bytes of the same commit on another machine, so
-// a name without the session would be that of two objects: shards come to the same
-// commit, and a writer that slept finds its object replaced.
-func IndexName(commit string, epoch int64) string {
-	return commit + "-" + strconv.FormatInt(epoch, 10) + indexExt
-}
-
-// IndexCommit is the commit of an IndexName; empty: it is none.
-func IndexCommit(name string) string {
-	commit, rest, _ := strings.Cut(name, "-")
-	epoch, err := strconv.ParseInt(strings.TrimSuffix(rest, indexExt), 10, 64)
-	if err != nil || epoch < 1 || checkCommit(commit) != nil || name != IndexName(commit, epoch) {
-		return ""
-	}
-	return commit
-}
-
-// CatalogName is the name of a snapshot of the catalog.
-func CatalogName(generation int64) string { return strconv.FormatInt(generation, 10) + ".db.zst" }
-
 func (s *Snapshot) check(generation int64) error {
 	if s == nil {
 		return nil
@@ -261,70 +236,4 @@ func (f *File) check(name func(string) error) error {
 		}
 	}
 	return nil
-}
-
-func checkBundleName(name string) error {
-	_, err := bundle.ParseFileName(name)
-	return err
-}
-
-func checkSegmentName(name string) error {
-	_, err := deep.ParseFileName(name)
-	return err
-}
-
-// checkListName takes no name that a bundle or segment could have: it would be in
-// the folder beside them.
-func checkListName(name string) error {
-	if strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".json") {
-		return nil
-	}
-	return fmt.Errorf("%q is no list", name)
-}
-
-// checkName takes names that are one element of a path on every system.
-func checkName(name string) error {
-	const also = "-_.+"
-	ok := name != "" && len(name) <= maxName && name[0] != '.' && name[0] != '-'
-	for i := 0; ok && i < len(name); i++ {
-		c := name[i]
-		ok = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(also, c) >= 0
-	}
-	if !ok {
-		return fmt.Errorf("name %.80q", name)
-	}
-	return nil
-}
-
-// checkCommit takes the id of a commit of git, SHA-1 or SHA-256.
-func checkCommit(id string) error {
-	if (len(id) != 40 && len(id) != 64) || strings.Trim(id, "0123456789abcdef") != "" {
-		return fmt.Errorf("commit %.80q", id)
-	}
-	return nil
-}
-
-// checkWord takes text that a terminal can bear.
-func checkWord(what, text string) error {
-	if len(text) > maxWord {
-		return fmt.Errorf("%s has %d bytes", what, len(text))
-	}
-	for _, c := range text {
-		if c < ' ' || c > '~' {
-			return fmt.Errorf("%s %.80q", what, text)
-		}
-	}
-	return nil
-}
-
-// CheckShard reports why text is no shard; "" is all of a mirror.
-func CheckShard(text string) error {
-	if text == "" {
-		return nil
-	}
-	s, err := crate.ParseShard(text)
-	if err == nil && s.All() { // which has another name
-		err = fmt.Errorf("shard %q is all of a mirror", text)
-	}
-	return err
 }
