@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -24,9 +25,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// The real mirror is one.
-var _ Behind = (*reader.View)(nil)
-
 // fake is a mirror in memory.
 type fake struct {
 	crates     map[string]*reader.Crate // by lower-case name
@@ -36,7 +34,7 @@ type fake struct {
 	read       atomic.Int64 // calls of About
 }
 
-var _ Behind = (*fake)(nil)
+var _ reader.Mirror = (*fake)(nil)
 
 // epoch is when the first version of each crate in tests was published.
 var epoch = time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
@@ -90,17 +88,25 @@ func (f *fake) CrateAt(ctx context.Context, _, name string) (*reader.Crate, erro
 	return c, nil
 }
 
-func (f *fake) Open(ctx context.Context, id crate.ID) (*reader.File, error) {
+func (f *fake) Find(_ context.Context, id crate.ID) (crate.Key, error) {
 	c := f.crates[strings.ToLower(id.Name)]
 	if c == nil {
-		return nil, fs.ErrNotExist
+		return crate.Key{}, fs.ErrNotExist
 	}
 	for _, e := range c.Entries {
 		if e.Version == id.Version {
-			return f.OpenBytes(ctx, e.Key())
+			return e.Key(), nil
 		}
 	}
-	return nil, fs.ErrNotExist
+	return crate.Key{}, fs.ErrNotExist
+}
+
+func (f *fake) Open(ctx context.Context, id crate.ID) (*reader.File, error) {
+	key, err := f.Find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return f.OpenBytes(ctx, key)
 }
 
 func (f *fake) OpenBytes(_ context.Context, key crate.Key) (*reader.File, error) {
@@ -235,11 +241,11 @@ func (w *world) gives(id crate.ID) string {
 	if err == nil {
 		return "yes"
 	}
-	refusal, ok := err.(interface{ Unwrap() []error })
+	refusal, ok := errors.AsType[*Refusal](err)
 	if !ok {
 		w.t.Fatal(err)
 	}
-	status, text := refusal.Unwrap()[0].(*Refusal).Refuse()
+	status, text := refusal.Refuse()
 	if status != http.StatusForbidden {
 		w.t.Errorf("%s: status %d", id, status)
 	}

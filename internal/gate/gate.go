@@ -24,40 +24,22 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/blocks"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/recent"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
-
-// Behind is the mirror that is shown in part: a [reader.View], or what stands before one.
-type Behind interface {
-	Crate(ctx context.Context, name string) (*reader.Crate, error)
-	CrateAt(ctx context.Context, commit, name string) (*reader.Crate, error)
-	Open(ctx context.Context, id crate.ID) (*reader.File, error)
-	OpenBytes(ctx context.Context, key crate.Key) (*reader.File, error)
-	About(ctx context.Context, key crate.Key) (cargotoml.Package, error)
-	Days(ctx context.Context) ([]index.Day, error)
-	At(ctx context.Context, point string) (reader.Past, error)
-	History(ctx context.Context, name, until string) (*reader.History, error)
-	Search(query string, offset, limit int) (names []string, total int)
-	Holds(name string) bool
-	Generation() uint64
-	Totals() reader.Totals
-	Run() (runstate.State, bool)
-}
 
 // Config of [New]. Behind alone must be given.
 type Config struct {
 	View   string // its name, for metrics and the audit log; empty: what is served at /
-	Behind Behind
+	Behind reader.Mirror
 	Blocks *blocks.Watch // nil: nothing is blocked
 	Policy *Source       // nil: none
 	// Seen says when the index began to name a version with its checksum. If nil, nobody
@@ -75,11 +57,11 @@ type Config struct {
 // Mirror is a mirror as its operator wants it seen. Its methods may be called
 // concurrently.
 type Mirror struct {
-	Behind
-	cfg        Config
-	generation atomic.Uint64
-	decided    recent.Map[crate.Checksum, verdict]
-	known      recent.Map[crate.Checksum, *policy.Facts]
+	reader.Mirror // behind
+	cfg           Config
+	generation    atomic.Uint64
+	decided       recent.Map[crate.Checksum, verdict]
+	known         recent.Map[crate.Checksum, *policy.Facts]
 }
 
 // New returns what is shown of a mirror. Who changes the policy or the blocks calls
@@ -92,7 +74,7 @@ func New(cfg Config) *Mirror {
 		cfg.Metrics = NewMetrics()
 	}
 	return &Mirror{
-		Behind: cfg.Behind, cfg: cfg, decided: recent.Map[crate.Checksum, verdict]{Most: maxDecided}, known: recent.Map[crate.Checksum, *policy.Facts]{Most: maxKnown},
+		Mirror: cfg.Behind, cfg: cfg, decided: recent.Map[crate.Checksum, verdict]{Most: maxDecided}, known: recent.Map[crate.Checksum, *policy.Facts]{Most: maxKnown},
 	}
 }
 
@@ -101,11 +83,11 @@ func (m *Mirror) Changed() { m.generation.Add(1) }
 
 // Generation grows with that of the mirror behind, and with the policy and the blocks:
 // the sum of two numbers of which none ever shrinks.
-func (m *Mirror) Generation() uint64 { return m.Behind.Generation() + m.generation.Load() }
+func (m *Mirror) Generation() uint64 { return m.Mirror.Generation() + m.generation.Load() }
 
 // Crate returns what is shown of a crate. Errors: those of the mirror behind; *Refusal.
 func (m *Mirror) Crate(ctx context.Context, name string) (*reader.Crate, error) {
-	c, err := m.Behind.Crate(ctx, name)
+	c, err := m.Mirror.Crate(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +97,7 @@ func (m *Mirror) Crate(ctx context.Context, name string) (*reader.Crate, error) 
 // CrateAt returns what is shown of a crate at a commit, judged as of now: also a version
 // that was yanked since is one that is yanked. Errors: as Crate.
 func (m *Mirror) CrateAt(ctx context.Context, commit, name string) (*reader.Crate, error) {
-	c, err := m.Behind.CrateAt(ctx, commit, name)
+	c, err := m.Mirror.CrateAt(ctx, commit, name)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +113,7 @@ func (m *Mirror) yankedNow(ctx context.Context, name string) (map[crate.Key]bool
 	if m.cfg.Policy == nil || !m.cfg.Policy.Policy().Needs().Yanked {
 		return nil, nil
 	}
-	c, err := m.Behind.Crate(ctx, name)
+	c, err := m.Mirror.Crate(ctx, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -144,29 +126,39 @@ func (m *Mirror) yankedNow(ctx context.Context, name string) (map[crate.Key]bool
 	return yanked, nil
 }
 
-// Open opens a crate file that may be given out. What is judged is what was opened,
-// whatever its name was spelled like. Errors: those of the mirror behind; *Refusal.
+// Open opens a crate file that may be given out: it is found, judged, and then opened, so
+// that what is refused is not fetched or rebuilt before. Errors: those of the mirror
+// behind; *Refusal.
 func (m *Mirror) Open(ctx context.Context, id crate.ID) (*reader.File, error) {
-	f, err := m.Behind.Open(ctx, id)
+	if m.judge() == nil {
+		return m.Mirror.Open(ctx, id)
+	}
+	key, err := m.Mirror.Find(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return m.admit(ctx, f)
+	return m.OpenBytes(ctx, key)
+}
+
+// Find returns which bytes Open opens, if it does. Errors: as Open.
+func (m *Mirror) Find(ctx context.Context, id crate.ID) (crate.Key, error) {
+	key, err := m.Mirror.Find(ctx, id)
+	if err == nil {
+		err = m.mayOpen(ctx, key)
+	}
+	return key, err
 }
 
 // OpenBytes opens bytes that may be given out. Errors: as Open.
 func (m *Mirror) OpenBytes(ctx context.Context, key crate.Key) (*reader.File, error) {
 	if err := m.mayOpen(ctx, key); err != nil {
-		return nil, err // they are not read for nothing
+		return nil, err
 	}
-	f, err := m.Behind.OpenBytes(ctx, key)
+	f, err := m.Mirror.OpenBytes(ctx, key)
 	if err != nil || f.ID == key.ID {
 		return f, err
 	}
-	return m.admit(ctx, f) // whose name is spelled in another way
-}
-
-func (m *Mirror) admit(ctx context.Context, f *reader.File) (*reader.File, error) {
+	// Its name is spelled in another way.
 	if err := m.mayOpen(ctx, crate.Key{ID: f.ID, Checksum: f.Checksum}); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -199,7 +191,7 @@ func (m *Mirror) ofBytes(ctx context.Context, j *judge, key crate.Key, generatio
 	}
 	e := reader.Entry{Entry: index.Entry{ID: key.ID, Checksum: key.Checksum}}
 	if j.policy != nil {
-		c, err := m.Behind.Crate(ctx, key.Name)
+		c, err := m.Mirror.Crate(ctx, key.Name)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return verdict{}, err
 		}
@@ -222,8 +214,8 @@ func find(c *reader.Crate, key crate.Key) *reader.Entry {
 		return nil
 	}
 	for i := range c.Entries {
-		if c.Entries[i].Key() == key {
-			return &c.Entries[i]
+		if e := &c.Entries[i]; e.Version == key.Version && e.Checksum == key.Checksum && strings.EqualFold(e.Name, key.Name) {
+			return e
 		}
 	}
 	return nil

@@ -49,8 +49,16 @@ reason = "a backdoor"
 			t.Errorf("%s: %q, want %q", version, got, want)
 		}
 	}
-	if n := f.opened.Load(); n != 7 { // not the bytes of evil by their checksum
-		t.Errorf("%d files were opened", n)
+	if n := f.opened.Load(); n != 6 { // nothing of evil, which would be fetched or rebuilt for it
+		t.Errorf("%d files were opened, want 6", n)
+	}
+	evil := f.crates["evil"].Entries[0].Key()
+	evil.Name = "EVIL"
+	if _, err := w.OpenBytes(t.Context(), evil); err == nil || f.opened.Load() != 6 {
+		t.Errorf("evil by another spelling: %v, %d files were opened", err, f.opened.Load())
+	}
+	if key, err := w.Find(t.Context(), id("evil", "1.0.0")); !errors.As(err, new(*Refusal)) {
+		t.Errorf("evil is found: %v, %v", key, err)
 	}
 	_, err := w.Crate(t.Context(), "evil")
 	if !errors.Is(err, fs.ErrNotExist) {

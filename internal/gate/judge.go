@@ -107,7 +107,7 @@ func (m *Mirror) facts(ctx context.Context, key crate.Key) (*policy.Facts, error
 	if f, ok := m.known.Get(key.Checksum); ok {
 		return f, nil
 	}
-	p, err := m.Behind.About(ctx, key)
+	p, err := m.Mirror.About(ctx, key)
 	if err != nil {
 		return nil, err
 	}

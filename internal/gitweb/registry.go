@@ -45,10 +45,7 @@ type Registry struct {
 type RegistryConfig struct {
 	Dir    string // its git directory; made if it is not there
 	Index  string // the folder of the index
-	Mirror interface {
-		Crate(ctx context.Context, name string) (*reader.Crate, error)
-		Generation() uint64
-	}
+	Mirror reader.Lines
 	Config []byte // config.json
 	Log    *slog.Logger
 }

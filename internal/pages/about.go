@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
@@ -52,9 +51,7 @@ func (a About) Links() []link {
 }
 
 // AboutOf is what authors say, out of the crates that a mirror holds.
-func AboutOf(v interface {
-	About(context.Context, crate.Key) (cargotoml.Package, error)
-}) func(context.Context, crate.Key) (About, error) {
+func AboutOf(v Mirror) func(context.Context, crate.Key) (About, error) {
 	return func(ctx context.Context, key crate.Key) (About, error) {
 		p, err := v.About(ctx, key)
 		return About{

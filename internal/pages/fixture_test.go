@@ -20,15 +20,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// The real mirror is one.
-var _ Mirror = (*reader.View)(nil)
-
 // A fixture is a small mirror, all of it in memory.
 type fixture struct {
-	crates  map[string]*reader.Crate // by lower-case name
-	about   map[string]About         // by name
-	damaged crate.ID
-	past    pastOf
+	reader.Mirror                          // what is not asked for
+	crates        map[string]*reader.Crate // by lower-case name
+	about         map[string]About         // by name
+	damaged       crate.ID
+	past          pastOf
 
 	mu     sync.Mutex
 	totals reader.Totals

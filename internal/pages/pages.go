@@ -25,39 +25,12 @@ import (
 	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// A Mirror is what is shown. Its methods are called concurrently.
-type Mirror interface {
-	// Crate returns a crate by its name in any case, with one entry at least.
-	// Errors: fs.ErrNotExist.
-	Crate(ctx context.Context, name string) (*reader.Crate, error)
-	// Open opens the crate file of a version. Errors: fs.ErrNotExist;
-	// *reader.DamagedError.
-	Open(ctx context.Context, id crate.ID) (*reader.File, error)
-	// Days returns the days of the index's past that are kept, the oldest first.
-	Days(ctx context.Context) ([]index.Day, error)
-	// At finds the commit to which a day, or the id of a commit, leads. Errors:
-	// fs.ErrNotExist; index.ErrNoPast.
-	At(ctx context.Context, point string) (reader.Past, error)
-	// CrateAt returns a crate as it was at a commit. Errors: as Crate.
-	CrateAt(ctx context.Context, commit, name string) (*reader.Crate, error)
-	// History returns a piece of a crate's past. Errors: fs.ErrNotExist;
-	// index.ErrNoPast; reader.ErrBusy.
-	History(ctx context.Context, name, until string) (*reader.History, error)
-	// Search returns names from the best match on, and how many there are in all.
-	Search(query string, offset, limit int) (names []string, total int)
-	// Holds reports whether there is a crate by that name in any case. It is cheap.
-	Holds(name string) bool
-	// Totals and Run are asked about once a second, visitors or not.
-	Totals() reader.Totals
-	// Run returns the run in progress or else the last one; false: none is known.
-	Run() (runstate.State, bool)
-}
+// A Mirror is what is shown.
+type Mirror = reader.Mirror
 
 // Config of [New].
 type Config struct {

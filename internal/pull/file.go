@@ -33,6 +33,30 @@ func (m *Mirror) OpenBytes(ctx context.Context, key crate.Key) (*reader.File, er
 	return m.open(ctx, key.ID, &key.Checksum, err)
 }
 
+// Find implements registry.Mirror. Upstream may be asked for the lines of the crate, and
+// not for the crate file.
+func (m *Mirror) Find(ctx context.Context, id crate.ID) (crate.Key, error) {
+	key, absent := m.Behind.Find(ctx, id)
+	if !errors.Is(absent, fs.ErrNotExist) || id.Check() != nil {
+		return key, absent
+	}
+	if l, err := m.readLines(id.Name); err == nil && l != nil {
+		if e, _ := l.find(id, nil); e != nil && m.store.has(e.ID) {
+			return keyOf(e), nil
+		}
+	}
+	e, err := m.line(ctx, id, nil)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return key, absent // it says more
+	case err != nil:
+		return key, err
+	}
+	return keyOf(e), nil
+}
+
+func keyOf(e *index.Entry) crate.Key { return crate.Key{ID: e.ID, Checksum: e.Checksum} }
+
 // isAbsent reports whether a mirror could not give a crate file, and upstream may.
 func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*reader.DamagedError))
@@ -65,7 +89,7 @@ func (m *Mirror) openPulled(ctx context.Context, id crate.ID, sum *crate.Checksu
 	if e == nil {
 		return nil, notHere(id)
 	}
-	f, err := m.openHere(ctx, crate.Key{ID: e.ID, Checksum: e.Checksum})
+	f, err := m.openHere(ctx, keyOf(e))
 	if err == nil {
 		m.metrics.hit.Inc()
 	}

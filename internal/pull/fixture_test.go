@@ -174,6 +174,16 @@ func (h *held) Crate(_ context.Context, name string) (*reader.Crate, error) {
 	return c, nil
 }
 
+func (h *held) Find(_ context.Context, id crate.ID) (crate.Key, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	data, ok := h.bytes[id]
+	if !ok {
+		return crate.Key{}, fmt.Errorf("%s: %w", id, fs.ErrNotExist)
+	}
+	return crate.Key{ID: id, Checksum: sha256.Sum256(data)}, nil
+}
+
 func (h *held) Open(_ context.Context, id crate.ID) (*reader.File, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

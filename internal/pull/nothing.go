@@ -34,6 +34,9 @@ func (Nothing) CrateAt(_ context.Context, _, name string) (*reader.Crate, error)
 func (Nothing) History(context.Context, string, string) (*reader.History, error) {
 	return nil, index.ErrNoPast
 }
+func (Nothing) Find(_ context.Context, id crate.ID) (crate.Key, error) {
+	return crate.Key{}, nothing(id.String())
+}
 func (Nothing) Open(_ context.Context, id crate.ID) (*reader.File, error) {
 	return nil, nothing(id.String())
 }

@@ -62,32 +62,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/recent"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
 // Behind is the mirror in front of which this one stands: a [reader.View], or [Nothing].
 type Behind interface {
-	Crate(ctx context.Context, name string) (*reader.Crate, error)
-	Days(ctx context.Context) ([]index.Day, error)
-	At(ctx context.Context, point string) (reader.Past, error)
-	CrateAt(ctx context.Context, commit, name string) (*reader.Crate, error)
-	History(ctx context.Context, name, until string) (*reader.History, error)
-	Open(ctx context.Context, id crate.ID) (*reader.File, error)
-	OpenBytes(ctx context.Context, key crate.Key) (*reader.File, error)
-	Search(query string, offset, limit int) (names []string, total int)
-	Holds(name string) bool
-	About(ctx context.Context, key crate.Key) (cargotoml.Package, error)
+	reader.Mirror
 	// Pins returns the checksums of all versions that are held of a crate, by the
 	// version.
 	Pins(ctx context.Context, name string) (map[string]crate.Checksum, error)
-	Generation() uint64
-	Totals() reader.Totals
-	Run() (runstate.State, bool)
 }
 
 // Index is what upstream says of crates: a [sparse.Client]. Errors: fs.ErrNotExist.

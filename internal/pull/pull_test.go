@@ -76,6 +76,27 @@ func checksum(w *world, id crate.ID) crate.Checksum {
 	return sum
 }
 
+// What would be opened is known without a request for a crate file: so is what a policy
+// denies, which is never fetched.
+func TestFind(t *testing.T) {
+	w := newWorld(t, "foo 1.0.0\nfoo 1.1.0\nbar 1.0.0")
+	w.behind.hold(foo1)
+	m := w.open()
+	w.must(w.get(m, bar1))
+	for _, id := range []crate.ID{foo1, foo2, bar1} {
+		key, err := m.Find(t.Context(), id)
+		if err != nil || key.ID != id || key.Checksum != checksum(w, id) {
+			t.Errorf("%s: found %v, %v", id, key, err)
+		}
+	}
+	if _, err := m.Find(t.Context(), crate.ID{Name: "foo", Version: "9.0.0"}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a version that is not: %v", err)
+	}
+	if n := w.reg.TotalRequests(); n != 1 {
+		t.Errorf("%d requests for crate files, want the one of before", n)
+	}
+}
+
 // P1: 128 clients who ask for one version at the same time are one request; it goes on if
 // they leave.
 func TestOneFetch(t *testing.T) {

@@ -51,19 +51,35 @@ func (e *DamagedError) Error() string {
 // soon as the name is searched for. Errors: fs.ErrNotExist if it is not held;
 // *DamagedError; others if the catalog or the disk cannot be read.
 func (v *View) Open(ctx context.Context, id crate.ID) (*File, error) {
+	row, err := v.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return v.openRow(ctx, row)
+}
+
+// Find returns which bytes Open opens. Errors: fs.ErrNotExist if the version is not
+// held; others if the catalog cannot be read.
+func (v *View) Find(ctx context.Context, id crate.ID) (crate.Key, error) {
+	row, err := v.find(ctx, id)
+	if err != nil {
+		return crate.Key{}, err
+	}
+	return row.Key(), nil
+}
+
+// find returns what the catalog says of a version, by a name in any spelling.
+func (v *View) find(ctx context.Context, id crate.ID) (*catalog.Version, error) {
 	if id.Check() != nil {
 		return nil, notHeld(id)
 	}
 	row, err := v.row(ctx, id)
 	if errors.Is(err, fs.ErrNotExist) {
 		if name, ok := v.names.Load().published(id.Name); ok && name != id.Name {
-			row, err = v.row(ctx, crate.ID{Name: name, Version: id.Version})
+			return v.row(ctx, crate.ID{Name: name, Version: id.Version})
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return v.openRow(ctx, row)
+	return row, err
 }
 
 // OpenBytes opens bytes that a version has, or had before it was published again.

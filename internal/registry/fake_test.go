@@ -24,18 +24,19 @@ import (
 
 // fake is a mirror of a registry in memory.
 type fake struct {
-	reg        *simreg.Registry
-	generation atomic.Uint64
-	asked      atomic.Int64 // calls of Crate
-	damaged    crate.ID
-	busy       crate.ID
-	client     string // of the last one who asked for busy
-	superseded map[crate.Key][]byte
-	breaks     crate.ID // whose bytes end in the middle with an error
-	days       []index.Day
-	past       map[string]*fake // by commit
-	left       int              // lines that Crate leaves out
-	err        error            // of At
+	reader.Mirror // what is not asked for
+	reg           *simreg.Registry
+	generation    atomic.Uint64
+	asked         atomic.Int64 // calls of Crate
+	damaged       crate.ID
+	busy          crate.ID
+	client        string // of the last one who asked for busy
+	superseded    map[crate.Key][]byte
+	breaks        crate.ID // whose bytes end in the middle with an error
+	days          []index.Day
+	past          map[string]*fake // by commit
+	left          int              // lines that Crate leaves out
+	err           error            // of At
 }
 
 const registry = `

@@ -58,7 +58,6 @@ package registry
 
 import (
 	"cmp"
-	"context"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -70,39 +69,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// A Mirror is what is served: a [reader.View]. Its methods may be called
-// concurrently.
-type Mirror interface {
-	// Crate returns what is shown of a crate, whatever the case of name. Errors:
-	// fs.ErrNotExist.
-	Crate(ctx context.Context, name string) (*reader.Crate, error)
-	// Days returns the days of the past that are kept, the oldest first.
-	Days(ctx context.Context) ([]index.Day, error)
-	// At finds the commit to which a point in the past leads. Errors:
-	// fs.ErrNotExist; index.ErrNoPast.
-	At(ctx context.Context, point string) (reader.Past, error)
-	// CrateAt is Crate of a commit, given by its full id.
-	CrateAt(ctx context.Context, commit, name string) (*reader.Crate, error)
-	// Open opens a crate file, whatever the case of its name, and with "-" for "_".
-	// Errors: fs.ErrNotExist; *reader.DamagedError.
-	Open(ctx context.Context, id crate.ID) (*reader.File, error)
-	// OpenBytes opens bytes that a version has or had. Errors: as Open.
-	OpenBytes(ctx context.Context, key crate.Key) (*reader.File, error)
-	// Search returns the names for a query, best first, and how many there are.
-	Search(query string, offset, limit int) (names []string, total int)
-	// About returns what the author says of a version. It may take its time.
-	About(ctx context.Context, key crate.Key) (cargotoml.Package, error)
-	// Generation grows whenever Crate may say something else.
-	Generation() uint64
-	Totals() reader.Totals
-}
+// A Mirror is what is served.
+type Mirror = reader.Mirror
 
 // Config of a [Handler]. Mirror alone must be given.
 type Config struct {

@@ -3,7 +3,6 @@ package registry
 import (
 	"time"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
@@ -22,10 +21,7 @@ type ServerStatus struct {
 
 // Status returns what says where a server stands that starts now, with a version of
 // the program.
-func Status(v interface {
-	Totals() reader.Totals
-	Run() (runstate.State, bool)
-}, version string) func() ServerStatus {
+func Status(v Mirror, version string) func() ServerStatus {
 	started := time.Now()
 	return func() ServerStatus {
 		t := v.Totals()

@@ -9,9 +9,9 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/urfave/cli/v3"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/gate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/gitweb"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
 // registryName is the folder, in that of the state, of the registry for git.
@@ -22,7 +22,7 @@ func (cfg *Config) gitFlag() cli.Flag {
 }
 
 // gitHandler answers below /git/: what shown shows, to clients who find it at base.
-func (cfg *Config) gitHandler(ctx context.Context, m *servedMirror, shown gate.Behind, base string, log *slog.Logger) (http.Handler, error) {
+func (cfg *Config) gitHandler(ctx context.Context, m *servedMirror, shown reader.Mirror, base string, log *slog.Logger) (http.Handler, error) {
 	h := gitweb.Config{Index: cfg.Dirs.Index, Log: log}
 	if !cfg.Git {
 		return gitweb.New(h), nil

@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
@@ -91,7 +92,7 @@ type gated struct {
 }
 
 // gate opens the policies and the blocks, and looks for changes as long as m is open.
-func (cfg *Config) gate(ctx context.Context, m *servedMirror, behind gate.Behind, log *slog.Logger) (*gated, error) {
+func (cfg *Config) gate(ctx context.Context, m *servedMirror, behind reader.Mirror, log *slog.Logger) (*gated, error) {
 	views, err := cfg.Policy.views()
 	if err != nil {
 		return nil, err
@@ -202,7 +203,7 @@ func (g *gated) follow(ctx context.Context) (stop func() error) {
 }
 
 // handler is what answers: the registry, its views, pages for each. Stop ends the pages.
-func (g *gated) handler(cfg *Config, v gate.Behind, base registry.Config) (h *registry.Handler, stop func()) {
+func (g *gated) handler(cfg *Config, v reader.Mirror, base registry.Config) (h *registry.Handler, stop func()) {
 	var all []*pages.Handler
 	of := func(m *gate.Mirror, public publicurl.URL) *pages.Handler {
 		p := pages.New(pages.Config{Mirror: m, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Log: base.Log})

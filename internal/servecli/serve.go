@@ -16,7 +16,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/gate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
@@ -158,7 +157,7 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 // servedMirror is a mirror that is open to be served.
 type servedMirror struct {
 	view    *reader.View     // nil: -pull-only
-	shown   gate.Behind      // it, or what is in front of it
+	shown   reader.Mirror    // it, or what is in front of it
 	replica *replica.Replica // nil: it is no replica
 	bucket  bucket.Reader    // that it is one of
 	peers   peer.Source
