@@ -167,6 +167,7 @@ var floors = [][]string{
 		"internal/semver",
 		"internal/policy/spdx",
 		"internal/recent",
+		"internal/tomlfile",
 		"internal/publicurl",
 		"internal/deflate",
 		"internal/human",

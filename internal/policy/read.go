@@ -1,16 +1,12 @@
 package policy
 
 import (
-	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
-	"time"
 
-	"github.com/pelletier/go-toml/v2/unstable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/tomlfile"
 )
 
 // maxFile is the size in bytes of the largest file that is read: a deny list of a hundred
@@ -23,14 +19,14 @@ type File struct {
 	policy Policy
 }
 
-// Read reads a file. What is wrong with it is an [*Error], all of it at once.
+// Read reads a file. What is wrong with it is an [*tomlfile.Error], all of it at once.
 func Read(r io.Reader, name string) (*File, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading policy %s: %w", name, err)
 	}
 	f, err := parse(data, name)
-	if bad, ok := errors.AsType[*Error](err); ok {
+	if bad, ok := errors.AsType[*tomlfile.Error](err); ok {
 		bad.File = name
 		return nil, bad
 	}
@@ -44,123 +40,95 @@ func parse(data []byte, name string) (*File, error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("it has more than %d MiB", maxFile>>20)
 	}
-	root, err := parseTOML(bytes.TrimPrefix(data, []byte("\ufeff")))
+	root, err := tomlfile.Parse(data)
 	if err != nil {
 		return nil, err
 	}
 	f := &File{Name: name, policy: Policy{Name: name}}
 	d := &fileDecoder{f: f, whole: mode{Hidden: ResolveOnly}}
 	d.file(root)
-	if len(d.problems) > 0 {
-		slices.SortStableFunc(d.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-		return nil, &Error{Problems: d.problems}
+	if err := d.Err(); err != nil {
+		return nil, err
 	}
 	return f, nil
 }
 
 // A fileDecoder makes rules of tables.
 type fileDecoder struct {
-	decoder
+	tomlfile.Decoder
 	f     *File
 	whole mode // of the file
 }
 
-func (d *fileDecoder) file(t *table) {
+func (d *fileDecoder) file(t *tomlfile.Table) {
 	p := &d.f.policy
 	d.whole = d.mode(t, d.whole)
-	p.Contact, _ = d.text(t, "contact")
-	for _, e := range d.tables(t, "deny") {
+	p.Contact, _ = d.Text(t, "contact")
+	for _, e := range d.Tables(t, "deny") {
 		d.denied(e)
 	}
-	for _, e := range d.tables(t, "allow") {
+	for _, e := range d.Tables(t, "allow") {
 		d.allowed(e)
 	}
-	if a := d.table(t, RuleAdvisories); a != nil {
+	if a := d.Table(t, RuleAdvisories); a != nil {
 		d.advisories(a)
 	}
-	if y := d.table(t, RuleYanked); y != nil {
+	if y := d.Table(t, RuleYanked); y != nil {
 		m := d.mode(y, d.whole)
 		p.yanked = &m
-		d.rest(y)
+		d.Rest(y)
 	}
-	if a := d.table(t, RuleAge); a != nil {
+	if a := d.Table(t, RuleAge); a != nil {
 		d.age(a)
 	}
-	if l := d.table(t, RuleLicenses); l != nil {
+	if l := d.Table(t, RuleLicenses); l != nil {
 		d.licenses(l)
 	}
-	if r := d.table(t, RuleRepository); r != nil {
+	if r := d.Table(t, RuleRepository); r != nil {
 		p.repository = &factRule{d.mode(r, d.whole), d.unknown(r)}
-		d.rest(r)
+		d.Rest(r)
 	}
-	if o := d.table(t, RuleOwners); o != nil {
+	if o := d.Table(t, RuleOwners); o != nil {
 		d.owners(o)
 	}
-	for _, w := range d.tables(t, "waiver") {
+	for _, w := range d.Tables(t, "waiver") {
 		d.waiver(w)
 	}
-	d.rest(t)
+	d.Rest(t)
 }
 
 // mode reads what a rule does; what the table does not say is as it is for all.
-func (d *fileDecoder) mode(t *table, all mode) mode {
-	if text, line := d.text(t, "hidden"); text != "" {
+func (d *fileDecoder) mode(t *tomlfile.Table, all mode) mode {
+	if text, line := d.Text(t, "hidden"); text != "" {
 		if err := all.Hidden.UnmarshalText([]byte(text)); err != nil || all.Hidden == Shown {
-			d.fail(line, `hidden is %.40q: want "resolve-only", with which locked versions can be downloaded, or "denied"`, text)
+			d.Fail(line, `hidden is %.40q: want "resolve-only", with which locked versions can be downloaded, or "denied"`, text)
 		}
 	}
-	all.Observe = d.flag(t, "observe", all.Observe)
+	all.Observe = d.Flag(t, "observe", all.Observe)
 	return all
 }
 
-func (d *fileDecoder) waiver(t *table) {
-	w := &Waiver{Line: t.line, Selector: d.selector(t, false)}
-	for _, it := range d.texts(t, "rules") {
-		if !slices.Contains(Rules, it.text) {
-			d.fail(it.line, "rules: %.40q is none: want %s", it.text, alternatives(Rules))
+func (d *fileDecoder) waiver(t *tomlfile.Table) {
+	w := &Waiver{Line: t.Line, Selector: d.selector(t, false)}
+	for _, it := range d.Texts(t, "rules") {
+		if !slices.Contains(Rules, it.Text) {
+			d.Fail(it.Line, "rules: %.40q is none: want %s", it.Text, tomlfile.Alternatives(Rules))
 		}
-		w.Rules = append(w.Rules, it.text)
+		w.Rules = append(w.Rules, it.Text)
 	}
-	for _, it := range d.texts(t, "advisories") {
-		w.Advisories = append(w.Advisories, it.text)
+	for _, it := range d.Texts(t, "advisories") {
+		w.Advisories = append(w.Advisories, it.Text)
 	}
 	if len(w.Advisories) > 0 && len(w.Rules) == 0 {
 		w.Rules = []string{RuleAdvisories}
 	}
-	w.Reason, _ = d.text(t, "reason")
-	w.By, _ = d.text(t, "by")
-	w.Expires = d.date(t, "expires")
-	d.rest(t)
-	d.want(t, len(w.Rules) > 0, `rules = ["age"], those that it takes back`)
-	d.want(t, w.Reason != "", `reason = "..."`)
-	d.want(t, w.By != "", `by = "...", who answers for it`)
+	w.Reason, _ = d.Text(t, "reason")
+	w.By, _ = d.Text(t, "by")
+	w.Expires = d.Date(t, "expires")
+	d.Rest(t)
+	d.Want(t, len(w.Rules) > 0, `rules = ["age"], those that it takes back`)
+	d.Want(t, w.Reason != "", `reason = "..."`)
+	d.Want(t, w.By != "", `by = "...", who answers for it`)
 	d.f.policy.waivers.add(&w.Selector, w)
 	d.f.policy.listed = append(d.f.policy.listed, w)
-}
-
-// want notes that a table lacks something.
-func (d *decoder) want(t *table, has bool, what string) {
-	if !has {
-		d.fail(t.line, "%s: want %s", t.title, what)
-	}
-}
-
-// date reads a day, which is over at its end in UTC, or an instant.
-func (d *fileDecoder) date(t *table, key string) time.Time {
-	it := t.ask(key)
-	if it == nil {
-		return time.Time{}
-	}
-	switch it.kind {
-	case unstable.LocalDate, unstable.String:
-		if day, err := time.Parse(time.DateOnly, it.text); err == nil {
-			return day.AddDate(0, 0, 1)
-		}
-	case unstable.DateTime:
-		if at, err := time.Parse(time.RFC3339, strings.Replace(it.text, " ", "T", 1)); err == nil {
-			return at.UTC()
-		}
-	}
-	d.fail(it.line, `%s: want a day, %s = 2027-03-31, or an instant with its zone, 2027-03-31T12:00:00Z`, key, key)
-	return time.Time{}
 }

@@ -7,26 +7,27 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/advisory"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/spdx"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/tomlfile"
 )
 
-func (d *fileDecoder) age(t *table) {
+func (d *fileDecoder) age(t *tomlfile.Table) {
 	r := &ageRule{mode: d.mode(t, d.whole)}
-	text, line := d.text(t, "min-age")
+	text, line := d.Text(t, "min-age")
 	r.min = d.duration(text, line, "min-age")
-	if c := d.table(t, "crates"); c != nil {
-		for _, name := range c.order {
-			line := c.items[name].line
-			text, _ := d.text(c, name)
+	if c := d.Table(t, "crates"); c != nil {
+		for _, name := range c.Keys() {
+			line := c.LineOf(name)
+			text, _ := d.Text(c, name)
 			d.crateName(line, name)
 			least := d.duration(text, line, name)
 			r.crates.add(&Selector{Crate: name}, least)
 			r.most = max(r.most, least)
 		}
 	}
-	if text == "" && t.items["crates"] == nil {
-		d.fail(t.line, `[age] says nothing: want min-age = "7d", or a table [age.crates]`)
+	if text == "" && !t.Has("crates") {
+		d.Fail(t.Line, `[age] says nothing: want min-age = "7d", or a table [age.crates]`)
 	}
-	d.rest(t)
+	d.Rest(t)
 	d.f.policy.age = r
 }
 
@@ -45,41 +46,41 @@ func (d *fileDecoder) duration(text string, line int, key string) time.Duration 
 	unit := ageUnits[text[len(text)-1:]]
 	n, err := strconv.ParseUint(text[:len(text)-1], 10, 31)
 	if unit == 0 || err != nil {
-		d.fail(line, `%s is %.40q: want a number and one of w, d, h and m, as in "7d", or "0"`, key, text)
+		d.Fail(line, `%s is %.40q: want a number and one of w, d, h and m, as in "7d", or "0"`, key, text)
 		return 0
 	}
 	if n > uint64(maxAge/unit) {
-		d.fail(line, "%s is %.40q: want at most ten years", key, text)
+		d.Fail(line, "%s is %.40q: want at most ten years", key, text)
 		return 0
 	}
 	return time.Duration(n) * unit
 }
 
-func (d *fileDecoder) advisories(t *table) {
+func (d *fileDecoder) advisories(t *tomlfile.Table) {
 	r := &advisoryRule{mode: d.mode(t, d.whole), malicious: Denied}
-	for _, it := range d.texts(t, "databases") {
-		r.dirs = append(r.dirs, d.path(it.text))
+	for _, it := range d.Texts(t, "databases") {
+		r.dirs = append(r.dirs, d.path(it.Text))
 	}
-	d.want(t, len(r.dirs) > 0 || t.items["databases"] != nil, `databases = ["advisory-db"], folders or git repositories`)
-	if text, line := d.text(t, "min-severity"); text != "" {
+	d.Want(t, len(r.dirs) > 0 || t.Has("databases"), `databases = ["advisory-db"], folders or git repositories`)
+	if text, line := d.Text(t, "min-severity"); text != "" {
 		if err := r.min.UnmarshalText([]byte(text)); err != nil {
-			d.fail(line, "min-severity: %v", err)
+			d.Fail(line, "min-severity: %v", err)
 		}
 	}
-	for _, it := range d.texts(t, "informational") {
-		switch it.text {
+	for _, it := range d.Texts(t, "informational") {
+		switch it.Text {
 		case advisory.Unmaintained, advisory.Unsound, advisory.Notice:
-			r.kinds = append(r.kinds, it.text)
+			r.kinds = append(r.kinds, it.Text)
 		default:
-			d.fail(it.line, "informational: %.40q is no kind: want unmaintained, unsound or notice", it.text)
+			d.Fail(it.Line, "informational: %.40q is no kind: want unmaintained, unsound or notice", it.Text)
 		}
 	}
-	if text, line := d.text(t, "malicious"); text != "" {
+	if text, line := d.Text(t, "malicious"); text != "" {
 		if err := r.malicious.UnmarshalText([]byte(text)); err != nil || r.malicious == Shown {
-			d.fail(line, `malicious is %.40q: want "denied" or "resolve-only"`, text)
+			d.Fail(line, `malicious is %.40q: want "denied" or "resolve-only"`, text)
 		}
 	}
-	d.rest(t)
+	d.Rest(t)
 	d.f.policy.advisories = r
 }
 
@@ -92,39 +93,39 @@ func (d *fileDecoder) path(name string) string {
 }
 
 // unknown reads whether a rule hides what it needs to know and does not.
-func (d *fileDecoder) unknown(t *table) (hide bool) {
-	text, line := d.text(t, "unknown")
+func (d *fileDecoder) unknown(t *tomlfile.Table) (hide bool) {
+	text, line := d.Text(t, "unknown")
 	if text != "" && text != "hide" && text != "show" {
-		d.fail(line, `unknown is %.40q: want "hide" or "show"`, text)
+		d.Fail(line, `unknown is %.40q: want "hide" or "show"`, text)
 	}
 	return text != "show"
 }
 
-func (d *fileDecoder) licenses(t *table) {
+func (d *fileDecoder) licenses(t *tomlfile.Table) {
 	r := &licenseRule{factRule: factRule{d.mode(t, d.whole), d.unknown(t)}, allow: spdx.List{}}
-	items := d.texts(t, "allow")
+	items := d.Texts(t, "allow")
 	for _, it := range items {
-		one, err := spdx.NewList([]string{it.text})
+		one, err := spdx.NewList([]string{it.Text})
 		if err != nil {
-			d.fail(it.line, "allow: %v", err)
+			d.Fail(it.Line, "allow: %v", err)
 		}
 		for id := range one {
 			r.allow[id] = true
 		}
 	}
-	d.want(t, len(items) > 0 || t.items["allow"] != nil, `allow = ["MIT", "Apache-2.0"], ids of SPDX`)
-	d.rest(t)
+	d.Want(t, len(items) > 0 || t.Has("allow"), `allow = ["MIT", "Apache-2.0"], ids of SPDX`)
+	d.Rest(t)
 	d.f.policy.licenses = r
 }
 
-func (d *fileDecoder) owners(t *table) {
+func (d *fileDecoder) owners(t *tomlfile.Table) {
 	r := &ownerRule{mode: d.mode(t, d.whole)}
-	text, line := d.text(t, "wait")
+	text, line := d.Text(t, "wait")
 	r.wait = d.duration(text, line, "wait")
-	d.want(t, text != "", `wait = "14d", how long after the change of an owner versions are hidden`)
-	text, _ = d.text(t, "changes")
-	d.want(t, text != "", `changes = "owners.csv", a file with a line "crate,time" for each owner`)
+	d.Want(t, text != "", `wait = "14d", how long after the change of an owner versions are hidden`)
+	text, _ = d.Text(t, "changes")
+	d.Want(t, text != "", `changes = "owners.csv", a file with a line "crate,time" for each owner`)
 	r.file = d.path(text)
-	d.rest(t)
+	d.Rest(t)
 	d.f.policy.owners = r
 }

@@ -1,0 +1,158 @@
+package tomlfile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// A Decoder takes values out of tables and notes what is wrong with them.
+type Decoder struct{ problems []Problem }
+
+// Err is all that was wrong, in the order of lines: an [*Error], nil for nothing.
+func (d *Decoder) Err() error {
+	if len(d.problems) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(d.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	return &Error{Problems: d.problems}
+}
+
+// Fail notes what is wrong with a line, and what to write instead.
+func (d *Decoder) Fail(line int, format string, args ...any) {
+	d.problems = append(d.problems, Problem{line, fmt.Sprintf(format, args...)})
+}
+
+// Rest notes what is in t and was not asked for.
+func (d *Decoder) Rest(t *Table) {
+	for _, key := range t.order {
+		if !slices.Contains(t.asked, key) {
+			d.Fail(t.items[key].Line, "unknown key %.60q in %s: want %s", key, t.Title, Alternatives(t.asked))
+		}
+	}
+}
+
+// Text returns a string, and the line of it; "" for nothing.
+func (d *Decoder) Text(t *Table, key string) (string, int) {
+	it := t.ask(key)
+	if it == nil {
+		return "", t.Line
+	}
+	if it.kind != unstable.String {
+		d.Fail(it.Line, "%s: want a string in quotes", key)
+		return "", it.Line
+	}
+	if strings.TrimSpace(it.Text) == "" {
+		d.Fail(it.Line, "%s is empty: remove it, or write something", key)
+	}
+	return it.Text, it.Line
+}
+
+// Flag returns a boolean; what it is otherwise for nothing.
+func (d *Decoder) Flag(t *Table, key string, otherwise bool) bool {
+	it := t.ask(key)
+	if it == nil {
+		return otherwise
+	}
+	v, err := strconv.ParseBool(it.Text)
+	if it.kind != unstable.Bool || err != nil {
+		d.Fail(it.Line, "%s: want true or false, without quotes", key)
+	}
+	return v
+}
+
+// Texts returns an array of strings.
+func (d *Decoder) Texts(t *Table, key string) (all []*Item) {
+	it := t.ask(key)
+	if it == nil {
+		return nil
+	}
+	if it.kind != unstable.Array {
+		d.Fail(it.Line, "%s: want an array of strings, [%q]", key, it.Text)
+		return nil
+	}
+	for _, v := range it.array {
+		if v.kind != unstable.String || strings.TrimSpace(v.Text) == "" {
+			d.Fail(v.Line, "%s: want strings in quotes", key)
+			continue
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// Table returns a table of t, nil for none.
+func (d *Decoder) Table(t *Table, key string) *Table {
+	it := t.ask(key)
+	if it == nil {
+		return nil
+	}
+	if it.table == nil {
+		d.Fail(it.Line, "%s: want a table: [%s%s] on a line by itself", key, t.path(), key)
+	}
+	return it.table
+}
+
+// Tables returns those with headers in double brackets, or an array of inline ones.
+func (d *Decoder) Tables(t *Table, key string) []*Table {
+	it := t.ask(key)
+	if it == nil || it.tables != nil {
+		if it == nil {
+			return nil
+		}
+		return it.tables
+	}
+	var all []*Table
+	for _, v := range it.array {
+		if v.table == nil {
+			all = nil
+			break
+		}
+		all = append(all, v.table)
+	}
+	if all == nil {
+		d.Fail(it.Line, "%s: want tables: [[%s]] on a line by itself before each", key, key)
+	}
+	return all
+}
+
+// Want notes that a table lacks something.
+func (d *Decoder) Want(t *Table, has bool, what string) {
+	if !has {
+		d.Fail(t.Line, "%s: want %s", t.Title, what)
+	}
+}
+
+// Date reads a day, which is over at its end in UTC, or an instant.
+func (d *Decoder) Date(t *Table, key string) time.Time {
+	it := t.ask(key)
+	if it == nil {
+		return time.Time{}
+	}
+	switch it.kind {
+	case unstable.LocalDate, unstable.String:
+		if day, err := time.Parse(time.DateOnly, it.Text); err == nil {
+			return day.AddDate(0, 0, 1)
+		}
+	case unstable.DateTime:
+		if at, err := time.Parse(time.RFC3339, strings.Replace(it.Text, " ", "T", 1)); err == nil {
+			return at.UTC()
+		}
+	}
+	d.Fail(it.Line, `%s: want a day, %s = 2027-03-31, or an instant with its zone, 2027-03-31T12:00:00Z`, key, key)
+	return time.Time{}
+}
+
+// Alternatives joins words for a person to choose from.
+func Alternatives(words []string) string {
+	words = slices.Sorted(slices.Values(words))
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}
