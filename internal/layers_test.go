@@ -104,6 +104,7 @@ var floors = [][]string{
 		"internal/index/clone",
 		"internal/policy/age",
 		"internal/index/feed",
+		"internal/index/trees",
 		"internal/origins",
 	},
 	{

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/feed"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/trees"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -29,8 +31,10 @@ import (
 type IndexSource struct {
 	URL     string
 	changes []string
+	every   time.Duration // in what time everything is asked for
 
 	feed  string // URL
+	git   string // URL
 	lists []string
 }
 
@@ -41,7 +45,8 @@ const cratesIOFeed = "https://static.crates.io/rss/updates.xml"
 func (s *IndexSource) Flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "index-url", Usage: "where the index comes from, `URL`: a git repository by https, ssh, git, http or file, or sparse+https://HOST/PATH/ (default: the one that the index was cloned from, or " + index.DefaultURL + ")", Destination: &s.URL},
-		&cli.StringSliceFlag{Name: "index-changes", Usage: "with a sparse index: what names its crates, as it has no list. `SOURCE` is rss (the feed of crates.io) or the URL of such a feed; a database dump (.tar.gz); the folder of an index, however old; or a file with a name a line. Repeat it", Destination: &s.changes},
+		&cli.StringSliceFlag{Name: "index-changes", Usage: "with a sparse index: what names its crates, as it has no list. `SOURCE` is rss (the feed of crates.io) or the URL of such a feed; http://PEER/, a mirror that serves one; the URL of the index in git, which ends in .git or begins with git+; a database dump (.tar.gz); the folder of an index, however old; or a file with a name a line. Repeat it", Destination: &s.changes},
+		&cli.DurationFlag{Name: "index-full-every", Value: sparse.DefaultFullEvery, Usage: "with a sparse index and something that names changes: ask for all files within this time, a share in each round; yanks and removals are seen by that", Destination: &s.every},
 	}
 }
 
@@ -62,23 +67,65 @@ func (s *IndexSource) Check() error {
 	if _, err := sparse.New(s.URL, nil); err != nil {
 		return Usagef("-index-url: %w", err)
 	}
+	if s.every < minFullEvery {
+		return Usagef("-index-full-every is %v, want %v or more", s.every, minFullEvery)
+	}
 	for _, c := range s.changes {
-		isFeed := c == "rss" || strings.HasPrefix(c, "https://") || strings.HasPrefix(c, "http://")
-		switch {
-		case isFeed && s.feed != "":
-			return Usagef("-index-changes names two feeds, want one")
-		case c == "rss":
-			s.feed = cratesIOFeed
-		case isFeed:
-			s.feed = c
-		default:
-			if _, err := os.Stat(c); err != nil { // seen before anything is touched
-				return Usagef("-index-changes: %w", err)
-			}
-			s.lists = append(s.lists, c)
+		if err := s.add(c); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// minFullEvery keeps a slip of the hand from becoming a nuisance upstream.
+const minFullEvery = time.Minute
+
+// add takes a source of changes.
+func (s *IndexSource) add(source string) error {
+	if url, ok := gitURL(source); ok {
+		if _, err := git.TransportURL(url); err != nil {
+			return Usagef("-index-changes: %w", err)
+		}
+		if s.git != "" {
+			return Usagef("-index-changes names two git repositories, want one")
+		}
+		s.git = url
+		return nil
+	}
+	if url, ok := feedURL(source); ok {
+		if s.feed != "" {
+			return Usagef("-index-changes names two feeds, want one")
+		}
+		s.feed = url
+		return nil
+	}
+	if _, err := os.Stat(source); err != nil { // seen before anything is touched
+		return Usagef("-index-changes: %w", err)
+	}
+	s.lists = append(s.lists, source)
+	return nil
+}
+
+// gitURL is the URL of a repository, if a source is one: what is there as a folder is a list.
+func gitURL(source string) (string, bool) {
+	if url, ok := strings.CutPrefix(source, "git+"); ok {
+		return url, true
+	}
+	return source, strings.HasSuffix(source, ".git") && strings.Contains(source, "://")
+}
+
+// feedURL is the URL of a feed, if a source is one or has one.
+func feedURL(source string) (string, bool) {
+	switch {
+	case source == "rss":
+		return cratesIOFeed, true
+	case !strings.HasPrefix(source, "https://") && !strings.HasPrefix(source, "http://"):
+		return "", false
+	case strings.HasSuffix(source, "/"):
+		return strings.TrimSuffix(source, "/") + feed.Path, true
+	}
+	return source, true
 }
 
 // Following brings an index what a sparse one has.
@@ -94,7 +141,7 @@ type Following struct {
 func (s *IndexSource) Follow(open func() (*upstream.Client, error), part *Part, parallel int, log *slog.Logger) *Following {
 	return &Following{
 		source: s, open: open,
-		observer: sparse.Observer{Parallel: parallel, Log: log, Names: part.names, Deps: part.closure, Part: part.crates != "" || len(part.lockfiles) > 0},
+		observer: sparse.Observer{Parallel: parallel, Log: log, FullEvery: s.every, Names: part.names, Deps: part.closure, Part: part.crates != "" || len(part.lockfiles) > 0},
 	}
 }
 
@@ -110,7 +157,10 @@ func (f *Following) Bring(ctx context.Context, work *git.Porcelain, gitDir strin
 		return err
 	}
 	if f.source.feed != "" {
-		o.Feed = func(ctx context.Context) ([]feed.Item, error) { return readFeed(ctx, up, f.source.feed) }
+		o.Feed = func(ctx context.Context) (feed.Feed, error) { return readFeed(ctx, up, f.source.feed) }
+	}
+	if f.source.git != "" {
+		o.Changed = (&trees.Source{Dir: filepath.Join(gitDir, "clonecratesio-trees"), URL: f.source.git, Work: work}).Changed
 	}
 	o.Lists = nil
 	for _, file := range f.source.lists {
@@ -119,14 +169,14 @@ func (f *Following) Bring(ctx context.Context, work *git.Porcelain, gitDir strin
 	return o.Bring(ctx, work, gitDir)
 }
 
-func readFeed(ctx context.Context, up *upstream.Client, url string) ([]feed.Item, error) {
+func readFeed(ctx context.Context, up *upstream.Client, url string) (feed.Feed, error) {
 	answer, err := up.Ask(ctx, upstream.Question{URL: url, MaxSize: feed.MaxRSS})
 	if err != nil {
-		return nil, err
+		return feed.Feed{}, err
 	}
 	defer answer.Release()
 	if answer.Status != http.StatusOK {
-		return nil, &upstream.StatusError{Status: answer.Status}
+		return feed.Feed{}, &upstream.StatusError{Status: answer.Status}
 	}
 	return feed.ReadRSS(bytes.NewReader(answer.Body))
 }

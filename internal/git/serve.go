@@ -30,7 +30,9 @@ type Pack struct {
 // system is not read.
 var packOptions = []string{
 	"-c", "safe.directory=*", // uploadpack.packObjectsHook of a repository counts nothing in any case
-	"-c", "uploadpack.allowFilter=false",
+	"-c", "uploadpack.allowFilter=true", // costs less than to send all; of filters, this one alone
+	"-c", "uploadpackfilter.allow=false",
+	"-c", "uploadpackfilter.blob:none.allow=true",
 	"-c", "uploadpack.allowAnySHA1InWant=false",
 	"-c", "uploadpack.allowRefInWant=false",
 	"-c", "uploadpack.advertiseBundleURIs=false",

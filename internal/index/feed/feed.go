@@ -4,7 +4,7 @@
 //
 //   - The RSS feed of new versions that crates.io has at
 //     https://static.crates.io/rss/updates.xml: the last hour, and 100 items at least
-//     (crates.io, rss.rs).
+//     (crates.io, rss.rs). A mirror of ours has one like it ([Write]).
 //   - crates.csv in the database dump of crates.io, https://static.crates.io/db-dump.tar.gz,
 //     made once a day.
 //   - The tree of an index in git, however old, or a plain folder.
@@ -22,7 +22,6 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/csv"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -36,59 +35,10 @@ import (
 )
 
 const (
-	MaxRSS   = 8 << 20 // bytes
-	maxItems = 20_000
 	maxNames = 4_000_000
 	maxDump  = 64 << 30 // bytes, unpacked
 	maxLine  = 1 << 20  // bytes
 )
-
-// An Item says that a version was published.
-type Item struct {
-	crate.ID
-	At time.Time
-}
-
-// ReadRSS reads a feed of new versions. Items that name no version are left out.
-func ReadRSS(r io.Reader) (items []Item, err error) {
-	dec := xml.NewDecoder(io.LimitReader(r, MaxRSS))
-	dec.Strict = true
-	channel := false
-	for {
-		token, err := dec.Token()
-		if err == io.EOF && channel {
-			return items, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the feed: %w", err)
-		}
-		start, ok := token.(xml.StartElement)
-		switch {
-		case !ok:
-		case start.Name.Local == "channel":
-			channel = true
-		case start.Name.Local == "item":
-			if len(items) == maxItems {
-				return nil, fmt.Errorf("reading the feed: more than %d items", maxItems)
-			}
-			var raw struct {
-				Name    string `xml:"https://crates.io/ name"`
-				Version string `xml:"https://crates.io/ version"`
-				Date    string `xml:"pubDate"`
-			}
-			if err := dec.DecodeElement(&raw, &start); err != nil {
-				return nil, fmt.Errorf("reading the feed: %w", err)
-			}
-			item := Item{ID: crate.ID{Name: raw.Name, Version: raw.Version}}
-			if item.At, err = time.Parse(time.RFC1123Z, raw.Date); err != nil {
-				item.At, err = time.Parse(time.RFC1123, raw.Date)
-			}
-			if err == nil && item.Check() == nil {
-				items = append(items, item)
-			}
-		}
-	}
-}
 
 // EachInList calls fn for the names in a text, one a line; what follows "@" is a
 // requirement and is left out, and # begins a comment.

@@ -40,7 +40,8 @@ func TestReadRSS(t *testing.T) {
 		{"a page", "<html><body>Sorry</body></html>", nil, "EOF"},
 		{"nothing", "", nil, "EOF"},
 	} {
-		items, err := feed.ReadRSS(strings.NewReader(tt.text))
+		got, err := feed.ReadRSS(strings.NewReader(tt.text))
+		items := got.Items
 		same := slices.EqualFunc(items, tt.want, func(a, b feed.Item) bool { return a.ID == b.ID && a.At.Equal(b.At) })
 		if !same || (tt.err == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%s: %v, %v; want %v, %q", tt.name, items, err, tt.want, tt.err)
@@ -50,16 +51,50 @@ func TestReadRSS(t *testing.T) {
 
 func FuzzReadRSS(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
-		items, err := feed.ReadRSS(bytes.NewReader(text))
-		if err != nil && items != nil {
-			t.Error("items and an error")
+		got, err := feed.ReadRSS(bytes.NewReader(text))
+		if err != nil && (got.Items != nil || !got.Since.IsZero()) {
+			t.Error("a feed and an error")
 		}
-		for _, item := range items {
+		for _, item := range got.Items {
 			if item.Check() != nil {
 				t.Errorf("%v is no version", item)
 			}
 		}
+		if err != nil {
+			return
+		}
+		var again bytes.Buffer
+		if err := got.Write(&again, "a title"); err != nil {
+			t.Fatal(err)
+		}
+		if read, err := feed.ReadRSS(&again); err != nil || !sameItems(read.Items, got.Items) {
+			t.Errorf("written and read again, %v are %v, %v", got, read, err)
+		}
 	})
+}
+
+func sameItems(a, b []feed.Item) bool {
+	return slices.EqualFunc(a, b, func(a, b feed.Item) bool { return a.ID == b.ID && a.At.Equal(b.At) })
+}
+
+// What a mirror writes says from when on nothing is left out, also without an item; of
+// other feeds that is the oldest item.
+func TestSince(t *testing.T) {
+	at := time.Date(2026, 11, 27, 10, 0, 0, 0, time.UTC)
+	items := []feed.Item{{ID: crate.ID{Name: "a", Version: "1.0.0+b"}, At: at.Add(time.Hour)}, {ID: crate.ID{Name: "b", Version: "1.0.0"}, At: at}}
+	for _, want := range []feed.Feed{{Items: items, Since: at.Add(-time.Hour)}, {Since: at}, {Items: items}} {
+		var text bytes.Buffer
+		if err := want.Write(&text, "<new> & old"); err != nil {
+			t.Fatal(err)
+		}
+		got, err := feed.ReadRSS(&text)
+		if want.Since.IsZero() {
+			want.Since = at
+		}
+		if err != nil || !sameItems(got.Items, want.Items) || !got.Since.Equal(want.Since) {
+			t.Errorf("got %v, %v, want %v", got, err, want)
+		}
+	}
 }
 
 func collect(names *[]string) func(string) error {

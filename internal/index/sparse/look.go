@@ -1,317 +1,165 @@
 package sparse
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"iter"
-	"sync"
+	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// asking is a file to ask for.
-type asking struct {
-	name, path string
-	have       git.ID // what is here; zero: nothing
-	val        Validator
-	version    string // that should be in it; may be ""
-}
-
-// look is one call of Bring.
+// look is one call of [Observer.Bring]: it asks for files (ask.go), believes what comes
+// or does not (take.go), and makes facts of it in the end.
 type look struct {
 	o     *Observer
 	work  *git.Porcelain
 	repo  *git.Repository
 	head  git.Revision
 	begun time.Time
-	was   state
-	next  state
-	emit  *emitter
-	spool *spool
-	seen  map[string]bool // paths of crates that were wished for
-	unfed error           // why the feed could not be read
+	was   state // of the look before
+	next  state // of this one, once it is concluded
 
-	newsOnly bool // what is here and not in the feed is not asked for
+	present *present
+	tally   *tally
+	emit    *emitter
+	spool   *spool
 
-	reading sync.Mutex // guards old
-	old     *git.Batch // reads files of HEAD; nil: there is none
-	known   validators // for the goroutine that says what to ask for
+	seen     map[string]bool // paths of crates that were named
+	untold   error           // why what tells of changes could not be read; nil: it was
+	entire   bool            // all was asked for
+	newsOnly bool            // of what is here, versions that are known are not asked for
+	follow   bool            // note what crates depend on
+}
 
-	mu     sync.Mutex // guards what follows
-	result Result
-	again  []string
-	follow bool // note deps
-	deps   []string
+// newLook opens what a look needs.
+func (o *Observer) newLook(ctx context.Context, work *git.Porcelain, repo *git.Repository, head git.Revision) (_ *look, err error) {
+	l := &look{o: o, work: work, repo: repo, head: head, begun: o.now(), was: readState(ctx, repo, o.Client.String(), head.Commit), seen: map[string]bool{}}
+	l.tally = &tally{progress: work.Progress, named: map[string]bool{}}
+	l.next = l.was
+	l.next.Again = nil
+	l.emit = &emitter{
+		ctx: ctx, work: work, ref: clone.Fetched, parent: head.Commit,
+		at:      later(l.begun, head.Time.Add(time.Second)), // of two commits of one second the first would be the day's
+		message: func() string { return "Observe " + o.Client.String() + "\n" },
+	}
+	if l.spool, err = newSpool(repo.Dir); err != nil {
+		return nil, err
+	}
+	if l.present, err = openPresent(ctx, repo, head, l.was.Commit != "", o.Log); err != nil {
+		return nil, errors.Join(err, l.spool.close())
+	}
+	return l, nil
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // close ends what is still running.
 func (l *look) close() error {
 	l.emit.abort()
-	errs := []error{l.spool.close()}
-	for _, b := range []*git.Batch{l.old, l.known.Batch} {
-		if b != nil {
-			errs = append(errs, b.Close())
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(l.spool.close(), l.present.close())
 }
 
-// blob is what HEAD has at a path, zero for nothing.
-func (l *look) blob(path string) (git.ID, error) {
-	if l.old == nil {
-		return git.ID{}, nil
-	}
-	l.reading.Lock()
-	defer l.reading.Unlock()
-	_, id, err := l.old.Object(l.head.Commit+":"+path, "blob", index.MaxFile)
-	if isAbsent(err) {
-		return git.ID{}, nil
-	}
-	return id, err
-}
-
-// content is what HEAD has in a file.
-func (l *look) content(id git.ID) ([]byte, error) {
-	l.reading.Lock()
-	defer l.reading.Unlock()
-	text, _, err := l.old.Object(id.String(), "blob", index.MaxFile)
-	return text, err
-}
-
-// validator returns what a file came with.
-func (l *look) validator(file index.File) (Validator, error) {
-	if l.was.Commit == "" || file.Blob == (git.ID{}) {
-		return Validator{}, nil
-	}
-	if err := l.known.ask(stateRef + ":" + file.Path); err != nil {
-		return Validator{}, err
-	}
-	return l.known.answer(&file)
-}
-
-// ask asks for files, many at a time. That some cannot be had is no error.
-func (l *look) ask(ctx context.Context, files iter.Seq2[asking, error]) error {
-	g, ctx := errgroup.WithContext(ctx)
-	todo := make(chan asking)
-	g.Go(func() error {
-		defer close(todo)
-		for a, err := range files {
-			if err != nil {
-				return err
-			}
-			select {
-			case todo <- a:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-		return nil
-	})
-	for range cmp.Or(l.o.Parallel, 32) {
-		g.Go(func() error {
-			for a := range todo {
-				if err := l.one(ctx, a); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return g.Wait()
-}
-
-// one asks for a file and takes what comes.
-func (l *look) one(ctx context.Context, a asking) error {
-	err := l.take(ctx, a)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case !isOwnFault(err):
+// all asks for all that this look is to ask for.
+func (l *look) all(ctx context.Context) error {
+	if err := l.config(ctx); err != nil {
 		return err
 	}
-	l.askAgain(a.name)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.result.Failed++
-	if len(l.result.Failures) < maxFailures {
-		l.result.Failures = append(l.result.Failures, fmt.Errorf("%s: %w", a.name, err))
-	}
-	return nil
-}
-
-// isOwnFault reports whether an error is about one file, and not about all.
-func isOwnFault(err error) bool {
-	return errors.As(err, new(*upstream.AskError)) || errors.As(err, new(*ContentError))
-}
-
-// tell tells of the progress.
-func (l *look) tell() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.result.Asked++; l.work.Progress != nil && l.result.Asked%64 == 1 {
-		l.work.Progress(fmt.Sprintf("%s files asked for, %s new or changed", human.Count(l.result.Asked-1), human.Count(l.result.Changed)))
-	}
-}
-
-func (l *look) take(ctx context.Context, a asking) error {
-	var had []byte
-	if a.have != (git.ID{}) && (l.follow || a.version != "") {
-		var err error
-		if had, err = l.content(a.have); err != nil {
-			return err
-		}
-		if versions(had)[a.version] { // the feed says what is known
-			if l.newsOnly {
-				l.note(a, had)
-				return nil
-			}
-			a.version = ""
-		}
-	}
-	l.tell()
-	f, err := l.o.Client.Get(ctx, a.name, a.val)
-	defer func() { f.Release() }()
-	if errors.Is(err, fs.ErrNotExist) {
-		return l.gone(ctx, a)
-	}
+	news, gapless, err := l.news(ctx)
 	if err != nil {
 		return err
 	}
-	if doubt, err := l.doubts(a, &f, had); err != nil {
-		return err
-	} else if doubt {
-		f.Release()
-		if f, err = l.o.Client.GetAgain(ctx, a.name); err != nil {
-			return err
-		}
-		if a.version != "" && !versions(f.Body)[a.version] {
-			l.askAgain(a.name) // caches may be behind the feed
-		}
-	}
-	if f.NotModified {
-		l.note(a, had)
-		return nil
-	}
-	l.note(a, f.Body)
-	return l.put(a, &f)
-}
-
-// doubts reports whether a file is less than it was, or than the feed says: such an
-// answer is to be confirmed.
-func (l *look) doubts(a asking, f *File, had []byte) (bool, error) {
-	if a.version != "" && (f.NotModified || !versions(f.Body)[a.version]) {
-		return true, nil // what is here does not have it either
-	}
-	if a.have == (git.ID{}) || f.NotModified || blobID(f.Body) == a.have {
-		return false, nil
-	}
-	var err error
-	if had == nil {
-		had, err = l.content(a.have)
-	}
-	return err == nil && shrunk(had, f.Body), err
-}
-
-// askAgain has a crate asked for in the next look.
-func (l *look) askAgain(name string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.again) <= maxAgain {
-		l.again = append(l.again, name)
-	}
-}
-
-// put keeps what came.
-func (l *look) put(a asking, f *File) error {
-	id := blobID(f.Body)
-	if id != a.have {
-		if err := l.emit.file(a.path, f.Body); err != nil {
-			return err
-		}
-		l.mu.Lock()
-		l.result.Changed++
-		l.mu.Unlock()
-	}
-	if id == a.have && f.Validator == a.val {
-		return nil
-	}
-	return l.spool.add(a.path, remembered(id, f.Validator))
-}
-
-// gone takes note of a crate that the index does not have. One that was here, or that
-// the feed names, is asked for a second time.
-func (l *look) gone(ctx context.Context, a asking) error {
-	if a.have == (git.ID{}) && a.version == "" {
-		return nil
-	}
-	f, err := l.o.Client.GetAgain(ctx, a.name)
-	defer func() { f.Release() }()
-	if err == nil {
-		l.note(a, f.Body)
-		return l.put(a, &f)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	wanted, err := l.wanted(ctx)
+	if err != nil {
 		return err
 	}
-	if a.have == (git.ID{}) {
-		l.askAgain(a.name) // the index may be behind the feed, which will not name it again
-		return nil
+	if gapless && l.begun.Sub(l.was.Looked) < l.o.FullEvery {
+		return l.newsAndShare(ctx, slices.Concat(news, wanted))
 	}
-	l.mu.Lock()
-	l.result.Removed++
-	l.mu.Unlock()
-	return l.emit.remove(a.path)
+	if l.head.Commit == "" && len(l.o.Lists) == 0 && len(wanted) == 0 && l.o.Changed == nil {
+		news = nil // the last hour is no beginning
+	}
+	if err := l.closure(ctx, slices.Concat(news, wanted)); err != nil {
+		return err
+	}
+	if err := l.ask(ctx, l.present.each(ctx, l.wasNamed)); err != nil {
+		return err
+	}
+	l.next.Looked, l.entire = l.begun, true
+	return l.lists(ctx)
 }
 
-// note notes what a crate depends on.
-func (l *look) note(a asking, text []byte) {
-	if !l.follow {
-		return
+// newsAndShare asks for what is new, for what failed before, and for a share of the rest.
+func (l *look) newsAndShare(ctx context.Context, news []wish) error {
+	if err := l.ask(ctx, l.wishes(versionless(l.was.Again))); err != nil {
+		return err
 	}
-	found := map[string]bool{}
-	for line := range bytes.Lines(text) {
-		d, err := details.Parse(bytes.TrimRight(line, "\r\n"))
-		if err != nil {
-			continue
-		}
-		for _, dep := range d.Deps {
-			if dep.Registry == "" && crate.CheckName(dep.Crate()) == nil {
-				found[dep.Crate()] = true
-			}
-		}
+	l.newsOnly = true
+	if err := l.closure(ctx, news); err != nil {
+		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for name := range found {
-		l.deps = append(l.deps, name)
+	err := l.ask(ctx, l.present.each(ctx, func(path string) bool { return l.tally.named[path] || !l.mine(path) }))
+	l.next.Looked = l.begun
+	return err
+}
+
+func (l *look) wasNamed(path string) bool { return l.seen[path] }
+
+// config brings config.json.
+func (l *look) config(ctx context.Context) error {
+	text, err := l.o.Client.ConfigFile(ctx)
+	if err != nil {
+		return err
 	}
+	have, err := l.present.blob("config.json")
+	if err != nil || have == blobID(text) {
+		return err
+	}
+	return l.emit.file("config.json", text)
 }
 
 var errNothingNamed = errors.New("a sparse index has no list of its crates, and nothing names one that it has: name all with -index-changes, or a part with -crates or -lockfile")
 
 // conclude makes facts of what was seen.
 func (l *look) conclude(ctx context.Context) error {
-	if l.result.Failed > 0 && l.result.Failed == l.result.Asked {
-		return fmt.Errorf("the index gave out none of the %s files that it was asked for; the first: %w", human.Count(l.result.Asked), l.result.Failures[0])
+	r := &l.tally.result
+	if r.Failed > 0 && r.Failed == r.Asked {
+		return fmt.Errorf("the index gave out none of the %s files that it was asked for; the first: %w", human.Count(r.Asked), r.Failures[0])
 	}
-	if l.head.Commit == "" && l.result.Changed == 0 {
+	if l.head.Commit == "" && r.Changed == 0 {
 		return errNothingNamed
 	}
+	if err := l.commit(ctx); err != nil {
+		return err
+	}
+	if l.next.Again = l.tally.again; len(l.next.Again) > maxAgain {
+		l.next.Again, l.next.Looked = nil, time.Time{}
+	}
+	if r.Lied > 0 {
+		l.next.Lied = l.begun
+		l.o.Log.Warn("the index says 'not changed' of files that have changed: until it was asked for all of them whole, 'not changed' is believed of none for longer than "+l.o.FullEvery.String(), "files", r.Lied)
+	}
+	if err := l.remember(ctx); err != nil {
+		return err
+	}
+	r.Unknown = l.unknown()
+	l.o.Log.Info("looked at the sparse index", "asked", r.Asked, "changed", r.Changed, "removed", r.Removed, "failed", r.Failed)
+	l.o.last.Store(r)
+	return nil
+}
+
+// commit makes [clone.Fetched] name what was seen.
+func (l *look) commit(ctx context.Context) error {
 	changed, err := l.emit.commit()
 	if err != nil {
 		return err
@@ -322,21 +170,8 @@ func (l *look) conclude(ctx context.Context) error {
 		}
 	}
 	now, err := l.repo.Revision(ctx, clone.Fetched)
-	if err != nil {
-		return err
-	}
-	if l.next.Commit = now.Commit; len(l.again) <= maxAgain {
-		l.next.Again = l.again
-	} else {
-		l.next.Looked = time.Time{}
-	}
-	if err := l.remember(ctx); err != nil {
-		return err
-	}
-	l.result.Unknown = l.unknown()
-	l.o.Log.Info("looked at the sparse index", "asked", l.result.Asked, "changed", l.result.Changed, "removed", l.result.Removed, "failed", l.result.Failed)
-	l.o.last.Store(&l.result)
-	return nil
+	l.next.Commit = now.Commit
+	return err
 }
 
 // remember keeps the state, and what came with the files.
@@ -368,8 +203,8 @@ func (l *look) unknown() string {
 	switch {
 	case l.o.Part:
 		return ""
-	case l.unfed != nil && !s.Looked.Equal(l.begun):
-		return fmt.Sprintf("the feed of new versions could not be read: %v", l.unfed)
+	case l.untold != nil && !l.entire:
+		return fmt.Sprintf("what tells of new versions could not be read: %v", l.untold)
 	case s.Listed.IsZero():
 		return "a sparse index has no list of its crates, and nothing else named all of them: crates that are new are not seen (-index-changes LIST names them)"
 	case !s.Listed.Before(l.begun):
@@ -382,3 +217,6 @@ func (l *look) unknown() string {
 	}
 	return ""
 }
+
+// parallel is how many files are asked for at a time.
+func (l *look) parallel() int { return cmp.Or(l.o.Parallel, 32) }

@@ -12,15 +12,18 @@ import (
 )
 
 // told is a feed that says what a test wants.
-type told []feed.Item
+type told struct{ feed.Feed }
 
 func (l *told) add(v simreg.Version, ago time.Duration) {
 	item := feed.Item{At: time.Now().Add(-ago)}
 	item.Name, item.Version = v.Name, v.Version
-	*l = append(*l, item)
+	l.Items = append(l.Items, item)
+	if l.Since.IsZero() || item.At.Before(l.Since) {
+		l.Since = item.At
+	}
 }
 
-func (l *told) read(context.Context) ([]feed.Item, error) { return *l, nil }
+func (l *told) read(context.Context) (feed.Feed, error) { return l.Feed, nil }
 
 // listed makes a list of what there is now, of which it says that it is older.
 func (f *follower) listed(ago time.Duration) sparse.List {

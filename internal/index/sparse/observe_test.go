@@ -86,10 +86,10 @@ func (f *follower) all(_ context.Context, fn func(string) error) (time.Time, err
 }
 
 // feed reads the registry's feed.
-func (f *follower) feed(ctx context.Context) ([]feed.Item, error) {
+func (f *follower) feed(ctx context.Context) (feed.Feed, error) {
 	resp, err := f.srv.Client().Get(f.srv.FeedURL)
 	if err != nil {
-		return nil, err
+		return feed.Feed{}, err
 	}
 	defer resp.Body.Close()
 	return feed.ReadRSS(resp.Body)
@@ -277,24 +277,25 @@ func TestFeed(t *testing.T) {
 		t.Errorf("%+v, want that all is known", last)
 	}
 	feed := f.obs.Feed
-	f.obs.Feed = func(ctx context.Context) ([]feedItem, error) { // that begins after what was read of it
-		items, err := feed(ctx)
-		for i := range items {
-			items[i].At = items[i].At.Add(2 * time.Hour)
+	f.obs.Feed = func(ctx context.Context) (feedOf, error) { // that begins after what was read of it
+		f, err := feed(ctx)
+		for i := range f.Items {
+			f.Items[i].At = f.Items[i].At.Add(2 * time.Hour)
 		}
-		return items, err
+		f.Since = f.Since.Add(2 * time.Hour)
+		return f, err
 	}
 	if n := f.requests(func() { f.mustUpdate() }); n != 7 {
 		t.Errorf("the feed has a gap, and %d files were asked for, want all 7", n)
 	}
-	f.obs.Feed = func(ctx context.Context) ([]feedItem, error) { return nil, io.ErrUnexpectedEOF }
+	f.obs.Feed = func(ctx context.Context) (feedOf, error) { return feedOf{}, io.ErrUnexpectedEOF }
 	f.mustUpdate()
-	if last := f.obs.Last(); !strings.Contains(last.Unknown, "the feed of new versions could not be read: unexpected EOF") {
+	if last := f.obs.Last(); !strings.Contains(last.Unknown, "what tells of new versions could not be read: unexpected EOF") {
 		t.Errorf("%+v, want that the feed is missed", last)
 	}
 }
 
-type feedItem = feed.Item
+type feedOf = feed.Feed
 
 // Without a list it is said that new crates may be missing; with a list of yesterday,
 // those since.

@@ -31,10 +31,12 @@ const maxState = 1 << 20
 type state struct {
 	Source string    // the index that was asked
 	Commit string    // the commit that was made of what it said; of another, this says nothing
-	Looked time.Time // when all files that are here were asked for
+	Looked time.Time // until when the shares reach in which all that is here is asked for
 	Listed time.Time // the time of the newest list of all crates that was gone through; zero: there was none
 	Fed    time.Time // from when on the feed was followed without a gap; zero: it is not followed
 	Since  time.Time // the newest item of the feed that was taken note of
+	Tree   string    // the commit up to which the repository of the index has told what changed
+	Lied   time.Time // when the index last said "not changed" of what had changed
 	Again  []string  // crates that could not be had
 }
 

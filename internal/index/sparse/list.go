@@ -12,10 +12,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// here yields all that is here.
-func (l *look) here(ctx context.Context) iter.Seq2[asking, error] {
+// each yields the files that are here and not left out.
+func (p *present) each(ctx context.Context, leaveOut func(path string) bool) iter.Seq2[asking, error] {
 	return func(yield func(asking, error) bool) {
-		if l.head.Commit == "" {
+		if p.head.Commit == "" {
 			return
 		}
 		ctx, stop := context.WithCancel(ctx)
@@ -23,14 +23,14 @@ func (l *look) here(ctx context.Context) iter.Seq2[asking, error] {
 		listed := make(chan here, askedAhead)
 		g.Go(func() error {
 			defer close(listed)
-			return l.list(ctx, listed)
+			return p.list(ctx, leaveOut, listed)
 		})
 		more := true
 		for h := range listed {
-			a := asking{name: path.Base(h.Path), path: h.Path, have: h.Blob}
+			a := asking{wish: wish{name: path.Base(h.Path)}, path: h.Path, have: h.Blob}
 			var err error
 			if h.asked && more {
-				a.val, err = l.known.answer(&h.File)
+				a.val, err = p.known.answer(&h.File)
 			}
 			if more = more && yield(a, err); !more {
 				stop() // and the rest is drained: nobody must wait for us
@@ -56,17 +56,17 @@ const askedAhead, askedTogether = 1024, 64
 
 // list lists what is here, and asks git for the validators, which will be answered in
 // that order.
-func (l *look) list(ctx context.Context, to chan<- here) error {
+func (p *present) list(ctx context.Context, leaveOut func(path string) bool, to chan<- here) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var g errgroup.Group
 	validated := make(chan known, askedAhead)
 	g.Go(func() error {
 		defer close(validated)
-		if l.was.Commit == "" {
+		if !p.remembered {
 			return nil
 		}
-		return eachKnown(ctx, l.repo, func(k known) bool {
+		return eachKnown(ctx, p.repo, func(k known) bool {
 			select {
 			case validated <- k:
 				return true
@@ -79,7 +79,7 @@ func (l *look) list(ctx context.Context, to chan<- here) error {
 	var objects []string
 	hand := func() (err error) {
 		if len(objects) > 0 {
-			err = l.known.ask(objects...)
+			err = p.known.ask(objects...)
 		}
 		for _, h := range group {
 			select {
@@ -93,8 +93,8 @@ func (l *look) list(ctx context.Context, to chan<- here) error {
 	}
 	var failed error
 	var next known
-	err := l.eachHere(ctx, func(f index.File) bool {
-		if l.seen[f.Path] || crate.CheckName(path.Base(f.Path)) != nil {
+	err := p.eachHere(ctx, func(f index.File) bool {
+		if crate.CheckName(path.Base(f.Path)) != nil || leaveOut(f.Path) {
 			return true
 		}
 		for next.path < f.Path {
@@ -124,8 +124,8 @@ func (l *look) list(ctx context.Context, to chan<- here) error {
 }
 
 // eachHere calls fn for the files of HEAD until it says no.
-func (l *look) eachHere(ctx context.Context, fn func(index.File) bool) (err error) {
-	ix, err := index.Open(ctx, l.repo.Dir, index.Options{Log: l.o.Log})
+func (p *present) eachHere(ctx context.Context, fn func(index.File) bool) (err error) {
+	ix, err := index.Open(ctx, p.repo.Dir, index.Options{Log: p.log})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,200 @@
+package sparse
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
+)
+
+// take asks for a file and takes what comes, if that can be believed.
+func (l *look) take(ctx context.Context, a asking) error {
+	had, done, err := l.atHand(&a)
+	if err != nil || done {
+		return err
+	}
+	l.tally.asked(&a)
+	condition, whole := a.val, l.whole(a.path)
+	if whole {
+		condition = Validator{}
+	}
+	f, err := l.o.Client.Get(ctx, a.name, condition)
+	defer func() { f.Release() }()
+	if errors.Is(err, fs.ErrNotExist) {
+		return l.gone(ctx, a)
+	}
+	if err != nil {
+		return err
+	}
+	if doubt, err := l.doubts(a, &f, had); err != nil {
+		return err
+	} else if doubt {
+		f.Release()
+		if f, err = l.o.Client.GetAgain(ctx, a.name); err != nil {
+			return err
+		}
+		if !a.isMet(&f) {
+			l.tally.askAgain(a.name) // caches may be behind what tells of changes
+		}
+	} else if whole {
+		l.try(ctx, a, &f)
+	}
+	if f.NotModified {
+		l.note(had)
+		return nil
+	}
+	l.note(f.Body)
+	return l.put(a, &f)
+}
+
+// atHand reads what is here, if that will be of use, and reports whether nothing need be
+// asked for: the feed says what is known.
+func (l *look) atHand(a *asking) (had []byte, done bool, err error) {
+	if a.have == (git.ID{}) || !l.follow && a.version == "" {
+		return nil, false, nil
+	}
+	if had, err = l.present.content(a.have); err != nil {
+		return nil, false, err
+	}
+	if versions(had)[a.version] {
+		if l.newsOnly {
+			l.note(had)
+			return had, true, nil
+		}
+		a.version = ""
+	}
+	return had, false, nil
+}
+
+// isMet reports whether a file is what it should be, if something says that.
+func (a *asking) isMet(f *File) bool {
+	switch {
+	case a.gone:
+		return false
+	case a.blob != (git.ID{}) && f.NotModified:
+		return a.have == a.blob
+	case a.blob != (git.ID{}):
+		return blobID(f.Body) == a.blob
+	case a.version != "": // what is here does not have it either
+		return !f.NotModified && versions(f.Body)[a.version]
+	}
+	return true
+}
+
+// doubts reports whether a file is less than it was, or than it should be: such an
+// answer is to be confirmed.
+func (l *look) doubts(a asking, f *File, had []byte) (bool, error) {
+	if !a.isMet(f) {
+		return true, nil
+	}
+	if a.have == (git.ID{}) || f.NotModified || blobID(f.Body) == a.have {
+		return false, nil
+	}
+	var err error
+	if had == nil {
+		had, err = l.present.content(a.have)
+	}
+	return err == nil && shrunk(had, f.Body), err
+}
+
+// try asks for a file that came whole, and is another than the one here, as if it had
+// not come: an index that says "not changed" then has lied until now.
+func (l *look) try(ctx context.Context, a asking, f *File) {
+	if a.have == (git.ID{}) || a.val.IsZero() || blobID(f.Body) == a.have {
+		return
+	}
+	again, err := l.o.Client.Get(ctx, a.name, a.val)
+	if err == nil && again.NotModified {
+		l.tally.count(func(r *Result) { r.Lied++ })
+		l.o.Log.Warn("the index says 'not changed' of a file that has changed", "crate", a.name)
+	}
+	again.Release()
+}
+
+// put keeps what came.
+func (l *look) put(a asking, f *File) error {
+	id := blobID(f.Body)
+	if id != a.have {
+		if err := l.emit.file(a.path, f.Body); err != nil {
+			return err
+		}
+		l.tally.count(func(r *Result) { r.Changed++ })
+	}
+	if id == a.have && f.Validator == a.val {
+		return nil
+	}
+	return l.spool.add(a.path, remembered(id, f.Validator))
+}
+
+// gone takes note of a crate that the index does not have. One that was here, or that
+// something tells of, is asked for a second time.
+func (l *look) gone(ctx context.Context, a asking) error {
+	told := a.version != "" || a.blob != (git.ID{})
+	if a.have == (git.ID{}) && !told {
+		return nil
+	}
+	f, err := l.o.Client.GetAgain(ctx, a.name)
+	defer func() { f.Release() }()
+	if err == nil {
+		l.note(f.Body)
+		return l.put(a, &f)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if a.have == (git.ID{}) {
+		l.tally.askAgain(a.name) // the index may be behind what tells of changes, which will not name it again
+		return nil
+	}
+	l.tally.count(func(r *Result) { r.Removed++ })
+	return l.emit.remove(a.path)
+}
+
+// note notes what a crate depends on.
+func (l *look) note(text []byte) {
+	if !l.follow {
+		return
+	}
+	found := map[string]bool{}
+	for line := range bytes.Lines(text) {
+		d, err := details.Parse(bytes.TrimRight(line, "\r\n"))
+		if err != nil {
+			continue
+		}
+		for _, dep := range d.Deps {
+			if dep.Registry == "" && crate.CheckName(dep.Crate()) == nil {
+				found[dep.Crate()] = true
+			}
+		}
+	}
+	l.tally.needs(found)
+}
+
+// shrunk reports whether a file lacks versions that it had.
+func shrunk(had, has []byte) bool {
+	if bytes.HasPrefix(has, had) {
+		return false
+	}
+	now := versions(has)
+	for v := range versions(had) {
+		if !now[v] {
+			return true
+		}
+	}
+	return false
+}
+
+func versions(text []byte) map[string]bool {
+	all := map[string]bool{}
+	for line := range bytes.Lines(text) {
+		if e, err := index.ParseLine(bytes.TrimRight(line, "\r\n")); err == nil {
+			all[e.Version] = true
+		}
+	}
+	return all
+}
