@@ -10,10 +10,11 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
@@ -34,28 +35,50 @@ func (e *MembersError) Error() string {
 // maxReasons bounds how many are looked for.
 const maxReasons = 1000
 
-// checking is the check of one bundle.
+// checking is the check of one bundle: of its bytes beside its list, and meanwhile of the
+// list beside the index and what is held.
 type checking struct {
-	j        *replication
-	of       *root.File
+	j  *replication
+	of *root.File
+	judging
+}
+
+// judging is what is found out about the members of a list.
+type judging struct {
+	verdicts []judgement // by member
 	reasons  []string
 	before   map[crate.Key]crate.Checksum // members of which the index names these other bytes
 	unnamed  int64
 	min, max string // names
-	members  int
 	bytes    int64
 }
 
+// judgement is what the index and the catalog say of a member.
+type judgement byte
+
+const (
+	unnamed judgement = iota // no index names it
+	current                  // the index names these bytes
+	yanked                   // and says that it is yanked
+	earlier                  // the index names other bytes
+
+	held judgement = 1 << 7 // a bit beside these: the catalog has these bytes already
+)
+
 // run reads a bundle to its last byte, beside its list, and judges every member.
-func (c *checking) run(ctx context.Context, file durable.File) error {
-	*c = checking{j: c.j, of: c.of, before: map[crate.Key]crate.Checksum{}}
-	r, err := bundle.Open(io.NewSectionReader(file, 0, c.of.Size), c.of.Size)
-	if err != nil {
-		return &MembersError{[]string{err.Error()}}
-	}
+func (c *checking) run(ctx context.Context, file io.ReaderAt) error {
+	c.judging = judging{before: map[crate.Key]crate.Checksum{}}
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return c.compare(ctx, file) })
+	both.Go(func() error { return c.judge(ctx) })
+	return both.Wait()
+}
+
+// compare reads a bundle to its last byte, beside its list.
+func (c *checking) compare(ctx context.Context, file io.ReaderAt) error {
 	listed, stop := iter.Pull2(c.j.members(ctx, c.of))
 	defer stop()
-	for m, err := range r.Members() {
+	for m, err := range bundle.Arriving(file, c.of.Size) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -69,48 +92,76 @@ func (c *checking) run(ctx context.Context, file durable.File) error {
 		if !ok || said != m {
 			return &MembersError{[]string{fmt.Sprintf("%s at offset %d is not what its list %s says", m.ID, m.Offset, c.of.Lists[0].Name)}}
 		}
-		if err := c.member(ctx, &m); err != nil {
+	}
+	if _, err, more := listed(); more || err != nil {
+		return errors.Join(err, &MembersError{[]string{"its list names more than is in it"}})
+	}
+	return nil
+}
+
+// judge asks of every member of the list what the index and the catalog say.
+func (c *checking) judge(ctx context.Context) error {
+	for m, err := range c.j.members(ctx, c.of) {
+		if err == nil && len(c.verdicts) >= c.of.Entries {
+			err = &MembersError{[]string{"its list names more than the root says"}}
+		}
+		if err != nil {
 			return err
 		}
+		v, err := c.member(ctx, &m)
+		if err != nil {
+			return err
+		}
+		c.verdicts = append(c.verdicts, v)
 	}
-	return c.end(ctx, listed)
+	return c.end(ctx)
 }
 
 // member judges one.
-func (c *checking) member(ctx context.Context, m *bundle.Member) error {
-	if c.members == 0 {
+func (c *checking) member(ctx context.Context, m *bundle.Member) (v judgement, err error) {
+	if len(c.verdicts) == 0 {
 		c.min, c.max = m.ID.Name, m.ID.Name
 	}
 	c.min, c.max = min(c.min, m.ID.Name), max(c.max, m.ID.Name)
-	c.members, c.bytes = c.members+1, c.bytes+m.Size
+	c.bytes += m.Size
 	line, err := c.j.line(ctx, m.ID)
 	if err != nil {
-		return err
-	}
-	held, err := c.j.w.Catalog.BytesOf(ctx, m.ID)
-	if err != nil {
-		return err
-	}
-	for i := range held {
-		if held[i].Checksum == m.Checksum {
-			return nil // held already, as the version's or as what it was
-		}
-	}
-	for i := range held {
-		if row := &held[i]; row.ID == m.ID && !row.VerifiedAt.IsZero() && row.SupersededAt.IsZero() {
-			return c.refuse("%s has sha256 %s, and is held here with %s", m.ID, m.Checksum, row.Checksum)
-		}
+		return v, err
 	}
 	switch {
 	case line == nil:
-		c.unnamed++
+		v = unnamed
 	case line.Checksum != m.Checksum:
-		c.before[crate.Key{ID: m.ID, Checksum: line.Checksum}] = m.Checksum
-		if len(c.before) > maxReasons {
-			return c.refuse("%s has sha256 %s, and the index names %s", m.ID, m.Checksum, line.Checksum)
+		v = earlier
+	case line.Yanked:
+		v = yanked
+	default:
+		v = current
+	}
+	rows, err := c.j.w.Catalog.BytesOf(ctx, m.ID)
+	if err != nil {
+		return v, err
+	}
+	for i := range rows {
+		if rows[i].Checksum == m.Checksum {
+			return v | held, nil // as the version's or as what it was
 		}
 	}
-	return nil
+	for i := range rows {
+		if row := &rows[i]; row.ID == m.ID && !row.VerifiedAt.IsZero() && row.SupersededAt.IsZero() {
+			return v, c.refuse("%s has sha256 %s, and is held here with %s", m.ID, m.Checksum, row.Checksum)
+		}
+	}
+	switch v {
+	case unnamed:
+		c.unnamed++
+	case earlier:
+		c.before[crate.Key{ID: m.ID, Checksum: line.Checksum}] = m.Checksum
+		if len(c.before) > maxReasons {
+			return v, c.refuse("%s has sha256 %s, and the index names %s", m.ID, m.Checksum, line.Checksum)
+		}
+	}
+	return v, nil
 }
 
 func (c *checking) refuse(format string, args ...any) error {
@@ -121,12 +172,9 @@ func (c *checking) refuse(format string, args ...any) error {
 }
 
 // end asks what has to be asked of all of them.
-func (c *checking) end(ctx context.Context, listed func() (bundle.Member, error, bool)) error {
-	if _, err, more := listed(); more || err != nil {
-		return errors.Join(err, &MembersError{[]string{"its list names more than is in it"}})
-	}
-	if c.members != c.of.Entries || c.bytes != c.of.Bytes {
-		return &MembersError{[]string{fmt.Sprintf("%d crates of %d bytes are in it, the root says %d of %d", c.members, c.bytes, c.of.Entries, c.of.Bytes)}}
+func (c *checking) end(ctx context.Context) error {
+	if len(c.verdicts) != c.of.Entries || c.bytes != c.of.Bytes {
+		return &MembersError{[]string{fmt.Sprintf("%d crates of %d bytes are in it, the root says %d of %d", len(c.verdicts), c.bytes, c.of.Entries, c.of.Bytes)}}
 	}
 	if len(c.before) > 0 {
 		if err := c.later(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"path"
@@ -14,7 +15,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -88,7 +88,7 @@ func (j *replication) take(ctx context.Context, f *root.File) error {
 	if err != nil {
 		return err
 	}
-	if err := j.record(ctx, b.Name, f); err != nil {
+	if err := j.record(ctx, b.Name, f, check.verdicts); err != nil {
 		return err
 	}
 	j.res.Bundles++
@@ -104,7 +104,7 @@ func (j *replication) take(ctx context.Context, f *root.File) error {
 func (j *replication) fetch(ctx context.Context, f *root.File, name string, check *checking) error {
 	file, err := j.w.Bundles.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		want := download.Want{Size: f.Size, Checksum: f.SHA256, Check: func(file durable.File) error { return check.run(ctx, file) }}
+		want := download.Want{Size: f.Size, Checksum: f.SHA256, Check: func(file io.ReaderAt) error { return check.run(ctx, file) }}
 		return download.File(ctx, j.cfg.From, root.Key(root.BundlesDir, f.Name), want, j.w.Bundles, name)
 	}
 	if err != nil {
@@ -145,7 +145,7 @@ var errStop = errors.New("enough")
 const batch = 4096
 
 // record has the catalog say of the members of a bundle what their check has found.
-func (j *replication) record(ctx context.Context, name string, f *root.File) error {
+func (j *replication) record(ctx context.Context, name string, f *root.File, verdicts []judgement) error {
 	now := time.Now()
 	var rows []catalog.Version
 	flush := func() error {
@@ -153,23 +153,24 @@ func (j *replication) record(ctx context.Context, name string, f *root.File) err
 		rows = rows[:0]
 		return err
 	}
+	n := 0
 	for m, err := range j.members(ctx, f) {
 		if err != nil {
 			return err
 		}
-		row, err := j.w.Catalog.ByChecksum(ctx, crate.Key{ID: m.ID, Checksum: m.Checksum})
-		if err != nil {
-			return err
+		v := verdicts[n]
+		if n++; v&^held == unnamed { // nobody vouches for it
+			continue
 		}
-		line, err := j.line(ctx, m.ID)
-		if err != nil {
-			return err
+		row := catalog.Version{ID: m.ID, Checksum: m.Checksum, Size: m.Size}
+		if v&held != 0 {
+			if row, err = j.w.Catalog.ByChecksum(ctx, crate.Key{ID: m.ID, Checksum: m.Checksum}); err != nil {
+				return err
+			}
 		}
 		switch {
-		case line == nil: // nobody vouches for it
-			continue
-		case line.Checksum == m.Checksum:
-			row.VerifiedAt, row.Listed, row.Yanked, row.SupersededAt = now, true, line.Yanked, time.Time{}
+		case v&^held != earlier:
+			row.VerifiedAt, row.Listed, row.Yanked, row.SupersededAt = now, true, v&^held == yanked, time.Time{}
 		case row.SupersededAt.IsZero():
 			row.SupersededAt, row.Listed = now, false
 		}

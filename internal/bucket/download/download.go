@@ -6,10 +6,8 @@ package download
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"path"
@@ -41,9 +39,11 @@ func (e *WrongError) Error() string {
 type Want struct {
 	Size     int64 // bytes
 	Checksum crate.Checksum
-	// Check looks at the file before it gets its name. What it finds is the error of
-	// File, after which nothing is left. If nil, the checksum is enough.
-	Check func(file durable.File) error
+	// Check looks at the file while its bytes come, in a goroutine of its own: ReadAt
+	// waits for them. What it finds is the error of File, after which nothing is left; it
+	// is called again where a file that was gone on with turns out to be torn. If nil, the
+	// checksum is enough.
+	Check func(file io.ReaderAt) error
 }
 
 // A refusal is what Check has found.
@@ -74,8 +74,8 @@ type download struct {
 	want Want
 
 	file durable.File
-	hash hash.Hash
-	at   int64
+	flow *flow
+	at   int64      // where the next byte is to come from
 	tag  bucket.Tag // of what was read first
 }
 
@@ -83,13 +83,7 @@ func (d *download) run(ctx context.Context, to durable.FS, name string) (err err
 	if d.file, err = to.Append(name + Ext); err != nil {
 		return err
 	}
-	err = d.fill(ctx)
-	if err == nil && d.want.Check != nil {
-		if err = d.want.Check(d.file); err != nil && ctx.Err() == nil {
-			err = refusal{err}
-		}
-	}
-	if err == nil {
+	if err = d.fill(ctx); err == nil {
 		err = d.file.Sync()
 	}
 	if err = errors.Join(err, d.file.Close()); err != nil {
@@ -104,66 +98,95 @@ func (d *download) run(ctx context.Context, to durable.FS, name string) (err err
 // fill makes the file what it should be. What an earlier call has left may be torn by
 // a power cut: it is given up once, before the bucket is blamed.
 func (d *download) fill(ctx context.Context) error {
-	if err := d.resume(ctx); err != nil {
+	info, err := d.file.Stat()
+	if err != nil {
 		return err
 	}
-	resumed := d.at > 0
-	err := d.rest(ctx)
+	if info.Size() > d.want.Size {
+		err = d.file.Truncate(0)
+	}
+	resumed := info.Size() > 0 && info.Size() <= d.want.Size
 	if err == nil {
-		err = d.check()
+		err = d.attempt(ctx)
 	}
-	if resumed && errors.As(err, new(*WrongError)) {
-		if err = d.restart(); err == nil {
-			err = d.rest(ctx)
-		}
-		if err == nil {
-			err = d.check()
+	if resumed && (errors.As(err, new(*WrongError)) || errors.As(err, new(refusal))) {
+		if err = d.file.Truncate(0); err == nil {
+			err = d.attempt(ctx)
 		}
 	}
 	return err
 }
 
-// resume hashes what is there.
-func (d *download) resume(ctx context.Context) (err error) {
-	d.hash = sha256.New()
-	if _, err = d.file.Seek(0, io.SeekStart); err != nil {
+// attempt makes the file whole, and has it checked meanwhile.
+func (d *download) attempt(ctx context.Context) error {
+	d.at, d.tag, d.flow = 0, "", newFlow(d.file)
+	if _, err := d.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	if d.at, err = io.Copy(d.hash, until{ctx, d.file}); err == nil && d.at > d.want.Size {
-		err = d.restart()
+	coming, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	checked := make(chan error, 1)
+	go func() {
+		err := d.check()
+		if err != nil {
+			stop(err) // the rest need not come
+		}
+		d.flow.leave()
+		checked <- err
+	}()
+	err := d.rest(coming)
+	if err == nil && d.flow.sum() != d.want.Checksum {
+		err = d.wrong("its sha256 is %s, want %s", d.flow.sum(), d.want.Checksum)
+	}
+	d.flow.end(err)
+	found := <-checked
+	if found != nil && !d.flow.failed() && ctx.Err() == nil {
+		return refusal{found}
 	}
 	return err
 }
 
-func (d *download) restart() error {
-	d.hash, d.at, d.tag = sha256.New(), 0, ""
-	if err := d.file.Truncate(0); err != nil {
-		return err
+func (d *download) check() error {
+	if d.want.Check == nil {
+		return nil
 	}
-	_, err := d.file.Seek(0, io.SeekStart)
-	return err
+	return d.want.Check(d.flow)
 }
 
-// rest brings what is missing.
+// rest hashes what is there, and brings what is missing. When it returns, all of it is
+// written and hashed.
 func (d *download) rest(ctx context.Context) error {
-	for failed := 0; d.at < d.want.Size; {
-		n, err := d.part(ctx)
-		d.at += n
+	p := newPump(d.flow)
+	err := d.here(ctx, p)
+	for failed := 0; err == nil && d.at < d.want.Size; {
+		var n int64
+		n, err = d.part(ctx, p)
 		switch {
 		case err == nil:
 		case n > 0 && errors.Is(err, io.ErrUnexpectedEOF):
-			failed = 0
+			failed, err = 0, nil
 		case errors.Is(err, io.ErrUnexpectedEOF) && failed < tries:
-			failed++
-		default:
-			return err
+			failed, err = failed+1, nil
 		}
 	}
-	return nil
+	if err != nil {
+		d.flow.end(err)
+	}
+	return errors.Join(p.close(), err)
+}
+
+// here hashes what is there.
+func (d *download) here(ctx context.Context, p *pump) error {
+	n, err := p.copy(ctx, d.file, d.want.Size, false)
+	d.at += n
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	return err
 }
 
 // part brings what one answer has.
-func (d *download) part(ctx context.Context) (n int64, err error) {
+func (d *download) part(ctx context.Context, p *pump) (n int64, err error) {
 	body, o, err := d.from.Get(ctx, d.key, bucket.Ask{Offset: d.at, Same: d.tag})
 	if errors.Is(err, bucket.ErrRange) {
 		return 0, d.wrong("it ends at byte %d or before, want %d", d.at, d.want.Size)
@@ -176,35 +199,16 @@ func (d *download) part(ctx context.Context) (n int64, err error) {
 		return 0, d.wrong("it has %d bytes, want %d", o.Size, d.want.Size)
 	}
 	d.tag = o.Tag
-	n, err = io.Copy(io.MultiWriter(d.file, d.hash), until{ctx, io.LimitReader(body, d.want.Size-d.at)})
-	if err == nil && n < d.want.Size-d.at {
+	n, err = p.copy(ctx, body, d.want.Size-d.at, true)
+	d.at += n
+	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
 }
 
-func (d *download) check() error {
-	if got := crate.Checksum(d.hash.Sum(nil)); got != d.want.Checksum {
-		return d.wrong("its sha256 is %s, want %s", got, d.want.Checksum)
-	}
-	return nil
-}
-
 func (d *download) wrong(format string, args ...any) error {
 	return &WrongError{d.key, d.from.String(), fmt.Sprintf(format, args...)}
-}
-
-// until is a reader that ends with a context.
-type until struct {
-	ctx context.Context // of one copy
-	r   io.Reader
-}
-
-func (u until) Read(p []byte) (int, error) {
-	if u.ctx.Err() != nil {
-		return 0, context.Cause(u.ctx)
-	}
-	return u.r.Read(p)
 }
 
 // Sweep removes files that are on their way in a folder of a file system, but for
