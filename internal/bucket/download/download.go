@@ -120,6 +120,7 @@ func (d *download) fill(ctx context.Context) error {
 // attempt makes the file whole, and has it checked meanwhile.
 func (d *download) attempt(ctx context.Context) error {
 	d.at, d.tag, d.flow = 0, "", newFlow(d.file)
+	d.flow.left = d.want.Check == nil
 	if _, err := d.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
@@ -156,7 +157,7 @@ func (d *download) check() error {
 // rest hashes what is there, and brings what is missing. When it returns, all of it is
 // written and hashed.
 func (d *download) rest(ctx context.Context) error {
-	p := newPump(d.flow)
+	p := newPump(d.flow, d.want.Check != nil)
 	err := d.here(ctx, p)
 	for failed := 0; err == nil && d.at < d.want.Size; {
 		var n int64

@@ -1,0 +1,124 @@
+package download_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/download"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+)
+
+// large is more than is kept in memory of a file that comes.
+func large() []byte {
+	data := make([]byte, 30<<20+12345)
+	rand.NewChaCha8([32]byte{}).Read(data)
+	return data
+}
+
+// A check sees every byte of the file, however it reads: from front to end, once more
+// what it has read, and the end first.
+func TestCheckSeesAllBytes(t *testing.T) {
+	data := large()
+	want := download.Want{Size: int64(len(data)), Checksum: sha256.Sum256(data)}
+	for name, offsets := range map[string]func(yield func(int) bool){
+		"forward": func(yield func(int) bool) {
+			for at := 0; at < len(data) && yield(at) && yield(max(0, at-1<<20)); at += 1 << 20 {
+			}
+		},
+		"backward": func(yield func(int) bool) {
+			for at := len(data); at > 0 && yield(max(0, at-3<<20)); at -= 3 << 20 {
+			}
+		},
+	} {
+		for _, left := range []int{0, len(data) / 2} {
+			if left > 0 && name == "backward" {
+				continue
+			}
+			disk := durabletest.NewMem()
+			write(t, disk, data[:left:left])
+			seen := 0
+			want.Check = func(file io.ReaderAt) error {
+				buf := make([]byte, 3<<20)
+				for at := range offsets {
+					part := buf[:min(len(buf), len(data)-at)]
+					if n, err := file.ReadAt(part, int64(at)); n < len(part) || !bytes.Equal(part, data[at:][:n]) {
+						t.Errorf("%s: %d of %d bytes at %d, %v", name, n, len(part), at, err)
+					}
+					seen++
+				}
+				return nil
+			}
+			if err := download.File(t.Context(), with(t, data), key, want, disk, name); err != nil || seen == 0 {
+				t.Errorf("%s: %v, %d reads", name, err, seen)
+			}
+		}
+	}
+}
+
+var errFound = errors.New("found")
+
+// What a check finds ends the download, and nothing is left; what it finds because bytes
+// did not come says nothing, and what came is kept.
+func TestCheckFinds(t *testing.T) {
+	data := large()
+	want := download.Want{Size: int64(len(data)), Checksum: sha256.Sum256(data)}
+	want.Check = func(file io.ReaderAt) error {
+		if _, err := file.ReadAt(make([]byte, 100), 5<<20); err != nil {
+			return err
+		}
+		return errFound
+	}
+	disk := durabletest.NewMem()
+	if err := download.File(t.Context(), with(t, data), key, want, disk, name); !errors.Is(err, errFound) {
+		t.Error(err)
+	}
+	if entries, _ := disk.ReadDir("."); len(entries) > 0 {
+		t.Errorf("%v is left", entries)
+	}
+	err := download.File(t.Context(), &cutting{with(t, data), 0}, key, want, disk, name)
+	if !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errFound) {
+		t.Error(err)
+	}
+	if _, err := disk.Stat(name + download.Ext); err != nil {
+		t.Errorf("what came: %v", err)
+	}
+}
+
+// A check that fails of what an earlier call has left, torn by a power cut, is made again
+// on what comes.
+func TestCheckOfTornFile(t *testing.T) {
+	torn := bytes.Clone(good)
+	torn[3] ^= 1
+	disk := durabletest.NewMem()
+	write(t, disk, torn)
+	want, checks := wanted(), 0
+	want.Check = func(file io.ReaderAt) error {
+		checks++
+		got := make([]byte, len(good))
+		if _, err := file.ReadAt(got, 0); err != nil || !bytes.Equal(got, good) {
+			return errors.Join(errFound, err)
+		}
+		return nil
+	}
+	if err := download.File(t.Context(), with(t, good), key, want, disk, name); err != nil || checks != 2 {
+		t.Errorf("%d checks: %v", checks, err)
+	}
+}
+
+// A full disk ends a download that is checked, and its check.
+func TestCheckAndFullDisk(t *testing.T) {
+	data := large()
+	want := download.Want{Size: int64(len(data)), Checksum: sha256.Sum256(data), Check: func(file io.ReaderAt) error {
+		_, err := file.ReadAt(make([]byte, 1), int64(len(data)-1))
+		return err
+	}}
+	disk := durabletest.FailAt(durabletest.NewMem(), 4, fs.ErrPermission, true, false)
+	if err := download.File(t.Context(), with(t, data), key, want, disk, name); !errors.Is(err, fs.ErrPermission) {
+		t.Error(err)
+	}
+}
