@@ -44,6 +44,10 @@ var floors = [][]string{
 		"internal/program",
 	},
 	{
+		// help, completions
+		"internal/manual",
+	},
+	{
 		// flags that commands share
 		"internal/flags",
 	},

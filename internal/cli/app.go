@@ -6,13 +6,14 @@ package cli
 import (
 	"context"
 	"os"
+	"slices"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/airgapcli"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/fleetcli"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/gatecli"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/manual"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policycli"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replicacli"
@@ -39,26 +40,38 @@ func (a *App) Run(command func(*App) *cli.Command, args []string) int {
 // Root is clonecratesio.
 func Root(a *App) *cli.Command {
 	return &cli.Command{
-		Name:                  "clonecratesio",
-		Usage:                 "mirror crates.io: every byte proved, nothing lost",
-		Version:               program.Version(),
-		EnableShellCompletion: true,
-		Suggest:               true,
-		Commands: []*cli.Command{
-			demoCommand(a), syncCommand(a), planCommand(a), downloadCommand(a, "download"), sidecarsCommand(a, "sidecars"),
-			extractCommand(a, "extract"), servecli.Serve(&a.App, exitCodesHelp), exportCommand(a), airgapcli.Import(&a.App, helpText("import", "exit-codes")), treecli.ImportTree(&a.App, exitCodesHelp), doctorCommand(a), statusCommand(a), diffCommand(a), verifyCommand(a), inspectCommand(a),
-			reindexCommand(a), replicacli.Replicate(&a.App), pruneCommand(a), repackCommand(a), fleetcli.Work(&a.App), fleetcli.Worker(&a.App), quarantineCommand(a), acceptCommand(a),
-			gatecli.Block(&a.App), gatecli.Unblock(&a.App), gatecli.Token(&a.App), signcli.Key(&a.App), attestCommand(a), signcli.Prove(&a.App, exitCodesHelp), signcli.Check(&a.App), policycli.Policy(&a.App),
-		},
+		Name:    "clonecratesio",
+		Usage:   "mirror crates.io: every byte proved, nothing lost",
+		Version: program.Version(),
+		Commands: slices.Concat(
+			under("Begin", demoCommand(a), planCommand(a), syncCommand(a), statusCommand(a)),
+			under("Give out", servecli.Serve(&a.App, exitCodesHelp), exportCommand(a), doctorCommand(a)),
+			under("Prove and repair", verifyCommand(a), quarantineCommand(a), acceptCommand(a), reindexCommand(a), diffCommand(a)),
+			under("Fetch and take over", downloadCommand(a, "download"), treecli.ImportTree(&a.App, exitCodesHelp), replicacli.Replicate(&a.App)),
+			under("Carry over an air gap", airgapcli.Import(&a.App, helpText("import", "exit-codes")), inspectCommand(a), extractCommand(a, "extract"), sidecarsCommand(a, "sidecars")),
+			under("Save space", repackCommand(a), pruneCommand(a)),
+			under("Share out among machines", fleetcli.Work(&a.App), fleetcli.Worker(&a.App)),
+			under("Say who may build with what", policycli.Policy(&a.App), gatecli.Block(&a.App), gatecli.Unblock(&a.App), gatecli.Token(&a.App)),
+			under("Sign and prove what is held", signcli.Key(&a.App), attestCommand(a), signcli.Prove(&a.App, exitCodesHelp), signcli.Check(&a.App)),
+			under(manual.AboutProgram, versionCommand(a)),
+		),
 		OnUsageError: program.OnUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			if name := cmd.Args().First(); name != "" {
-				return flags.Usagef("there is no command %q", name)
+				return manual.NoCommand(cmd, name)
 			}
 			return cli.ShowRootCommandHelp(cmd)
 		},
-		Description: exitCodesHelp,
+		Description: "clonecratesio COMMAND -help says all about a command.\n\n" + exitCodesHelp,
 	}
+}
+
+// under puts commands under a title in the help.
+func under(title string, commands ...*cli.Command) []*cli.Command {
+	for _, cmd := range commands {
+		cmd.Category = title
+	}
+	return commands
 }
 
 // DownloadCrates is download-crates, the name of the download command in v1.1.0.

@@ -69,6 +69,7 @@ func commands() (list [][]string) {
 
 func help(t *testing.T, command func(*App) *cli.Command, args []string) string {
 	t.Helper()
+	t.Setenv("COLUMNS", "")
 	var out bytes.Buffer
 	app := &App{program.App{Stdout: &out, Stderr: &out}}
 	if code := app.Run(command, append(args, "-help")); code != 0 {

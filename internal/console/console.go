@@ -39,11 +39,17 @@ func (r *Results) Err() error { return r.err }
 
 // IsTerminal reports whether a person looks at w.
 func IsTerminal(w io.Writer) bool {
+	_, ok := Terminal(w)
+	return ok
+}
+
+// Terminal returns the terminal to which w goes, if it goes to one.
+func Terminal(w io.Writer) (f *os.File, ok bool) {
 	if out, ok := w.(*Results); ok {
 		w = out.to
 	}
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	f, ok = w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
 // JSON writes a value as one line of JSON.

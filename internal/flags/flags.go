@@ -30,6 +30,27 @@ func Emptyf(format string, args ...any) error {
 	return Usagef(format+"; if an empty choice is meant, give -allow-empty", args...)
 }
 
+// Titles of the groups of flags in the help of commands; flags without one are "Options".
+const (
+	folders  = "Folders"
+	theIndex = "Index"
+	choice   = "What of the index"
+	storage  = "Storage"
+	remote   = "Bucket"
+	requests = "Upstream and requests"
+	logging  = "Log and progress"
+)
+
+// under puts flags under a title.
+func under(title string, list ...cli.Flag) []cli.Flag {
+	for _, f := range list {
+		if c, ok := f.(cli.CategorizableFlag); ok {
+			c.SetCategory(title)
+		}
+	}
+	return list
+}
+
 // JSON is -json: the data, for programs.
 func JSON(to *bool, usage string) cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: usage, Destination: to}

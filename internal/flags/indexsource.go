@@ -43,11 +43,11 @@ const cratesIOFeed = "https://static.crates.io/rss/updates.xml"
 
 // Flags are the flags.
 func (s *IndexSource) Flags() []cli.Flag {
-	return []cli.Flag{
+	return under(theIndex,
 		&cli.StringFlag{Name: "index-url", Usage: "where the index comes from, `URL`: a git repository by https, ssh, git, http or file, or sparse+https://HOST/PATH/ (default: the one that the index was cloned from, or " + index.DefaultURL + ")", Destination: &s.URL},
 		&cli.StringSliceFlag{Name: "index-changes", Usage: "with a sparse index: what names its crates, as it has no list. `SOURCE` is rss (the feed of crates.io) or the URL of such a feed; http://PEER/, a mirror that serves one; the URL of the index in git, which ends in .git or begins with git+; a database dump (.tar.gz); the folder of an index, however old; or a file with a name a line. Repeat it", Destination: &s.changes},
 		&cli.DurationFlag{Name: "index-full-every", Value: sparse.DefaultFullEvery, Usage: "with a sparse index and something that names changes: ask for all files within this time, a share in each round; yanks and removals are seen by that", Destination: &s.every},
-	}
+	)
 }
 
 // Sparse reports whether the index is a sparse one.

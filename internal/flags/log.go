@@ -14,10 +14,10 @@ type Log struct{ Format, Level string }
 
 // Flags are the flags.
 func (cfg *Log) Flags() []cli.Flag {
-	return []cli.Flag{
+	return under(logging,
 		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`text|json`", Destination: &cfg.Format},
 		&cli.StringFlag{Name: "log-level", Value: "info", Usage: "`debug|info|warn|error`", Destination: &cfg.Level},
-	}
+	)
 }
 
 // Check refuses other words.

@@ -38,7 +38,7 @@ type Net struct {
 
 // Flags are the flags.
 func (cfg *Net) Flags() []cli.Flag {
-	return []cli.Flag{
+	return under(requests,
 		&cli.IntFlag{Name: "concurrency", Value: 128, Usage: "at most `N` downloads at a time", Destination: &cfg.Concurrency},
 		&cli.IntFlag{Name: "timeout", Value: 300, Usage: "for one request, in `SECONDS`", Destination: &cfg.TimeoutSeconds},
 		&cli.IntFlag{Name: "retries", Value: 6, Usage: "at most `N` attempts for transient errors", Destination: &cfg.Attempts},
@@ -56,7 +56,7 @@ func (cfg *Net) Flags() []cli.Flag {
 		&cli.IntFlag{Name: "max-idle-per-host", Usage: "0 = auto", Destination: &cfg.maxIdlePerHost},
 		&cli.DurationFlag{Name: "idle-timeout", Usage: "0 = auto", Destination: &cfg.idleTimeout},
 		&cli.DurationFlag{Name: "tls-timeout", Usage: "0 = auto", Destination: &cfg.tlsTimeout},
-	}
+	)
 }
 
 // Check refuses what makes no sense, and reads the token.

@@ -32,7 +32,8 @@ const originDefault = crate.CratesIO + ", or for the index of another registry a
 // Flag is -crates-base-url.
 func (o *Origin) Flag(purpose string) cli.Flag {
 	return &cli.StringSliceFlag{
-		Name: "crates-base-url", DefaultText: originDefault, Destination: &o.given,
+		Category: requests,
+		Name:     "crates-base-url", DefaultText: originDefault, Destination: &o.given,
 		Usage: purpose + "`URL`/{name}/{name}-{version}.crate, or URL itself with cargo's {crate}, {version}, {prefix}, {lowerprefix}, {sha256-checksum} in it; auto: where config.json of the index says. Repeat it: what one does not give is asked of the next",
 	}
 }

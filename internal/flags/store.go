@@ -78,13 +78,13 @@ type Push struct {
 
 // Flags are the flags.
 func (p *Push) Flags() []cli.Flag {
-	return []cli.Flag{
+	return under(remote,
 		p.Flag("push bundles, the index and the catalog to this bucket, and keep on the disk what is being written alone; makes -bundle"),
 		&cli.IntFlag{Name: "keep-local", Usage: "with -store: keep the newest `N` bundles, and segments, on the disk as well", Destination: &p.KeepLocal},
 		&cli.DurationFlag{Name: "push-every", Value: time.Hour, Usage: "with -store and -every: push at most so often; each time a bundle is made of what has come since", Destination: &p.Every},
 		&cli.StringFlag{Name: "push-verify", Value: string(push.VerifyRead), Usage: "with -store: `read|head`: read back and hash all that was uploaded, or ask for its size alone", Destination: &p.verify},
 		&cli.DurationFlag{Name: "lease", Value: time.Minute, Usage: "with -store: another machine may take over when nothing was heard of this one for so long", Destination: &p.lease},
-	}
+	)
 }
 
 const minLease = 3 * time.Second

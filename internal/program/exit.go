@@ -20,6 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/manual"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -48,7 +49,7 @@ func UsageOf(cmd *cli.Command, err error) error {
 
 // OnUsageError takes what the flag parser has to say.
 func OnUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
-	return &flags.UsageError{Cmd: cmd, Err: err}
+	return manual.UsageError(cmd, err)
 }
 
 // signalError is the cause of a context that a signal ended.
@@ -147,8 +148,7 @@ func (a *App) report(name string, err error) int {
 	}
 	var usage *flags.UsageError
 	if errors.As(err, &usage) && usage.Cmd != nil {
-		fmt.Fprintf(a.Stderr, "usage: %s %s\n       %s -help lists the options\n",
-			usage.Cmd.FullName(), usage.Cmd.ArgsUsage, usage.Cmd.FullName())
+		fmt.Fprintf(a.Stderr, "usage: %s\n       %s -help lists the options\n", manual.Synopsis(usage.Cmd), usage.Cmd.FullName())
 	}
 	if h := Hint(err); h != "" {
 		fmt.Fprintf(a.Stderr, "%s: %s\n", name, h)

@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/manual"
 )
 
 // App is the program's surroundings. Tests replace them; the zero value is the
@@ -52,6 +53,7 @@ func (a *App) Run(command func() *cli.Command, args []string) int {
 	defer func() { a.Stdout = stdout }()
 	cmd := command()
 	cmd.Writer, cmd.ErrWriter = a.Stdout, a.Stderr
+	manual.Install(cmd, args)
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {} // report does it
 	err := cmd.Run(ctx, args)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {

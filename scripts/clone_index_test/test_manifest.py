@@ -52,11 +52,11 @@ class ProjectManifest(MirrorTest):
         for program in self.project["programs"]:
             self.assertIn(program["name"], self.read(program["flags"]))
             if "commands" in program:
-                shown = re.findall(r"(?m)^   ([\w-]+) ", said_by(program["name"]).partition("\nCOMMANDS:\n")[2])
+                shown = re.findall(r"(?m)^  ([a-z][\w-]+) ", said_by(program["name"]).partition("\nOptions:\n")[0])
                 self.assertEqual(program["commands"], shown)
             if "same_as" in program:
                 flags = [
-                    set(re.findall(r"(?m)^   --([\w-]+)", said_by(*command.split())))
+                    set(re.findall(r"(?m)^  -([\w-]+)", said_by(*command.split())))
                     for command in (program["name"], program["same_as"])
                 ]
                 self.assertEqual(flags[0] - {"version"}, flags[1])
@@ -72,7 +72,7 @@ class ProjectManifest(MirrorTest):
     def test_upstream(self) -> None:
         upstream = self.project["upstream"]
         self.assertEqual(upstream["index"], module().INDEX_URL)
-        self.assertIn(f'(default: {upstream["crates"]}, ', said_by("download-crates"))
+        self.assertIn(f'(default: {upstream["crates"]}, ', " ".join(said_by("download-crates").split()))
 
     def test_endpoints(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:

@@ -1,0 +1,153 @@
+package manual
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/urfave/cli/v3"
+	"golang.org/x/term"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+)
+
+const (
+	// usualWidth is that of help which is no terminal's, in columns.
+	usualWidth = 80
+	// maxWidth is the longest line that is read with ease.
+	maxWidth = 100
+	minWidth = 40
+	// termColumn is where what a flag does begins, unless its name is longer.
+	termColumn = 26
+)
+
+func init() {
+	cli.HelpPrinter = printHelp
+	cli.ShowCommandHelp = showCommand
+}
+
+// showCommand is help NAME.
+func showCommand(ctx context.Context, cmd *cli.Command, name string) error {
+	if cmd.Command(name) == nil {
+		return NoCommand(cmd, name)
+	}
+	return cli.DefaultShowCommandHelp(ctx, cmd, name)
+}
+
+// printHelp is the hook of the library; the page of a command has the same form wherever
+// it stands, so the template is not needed.
+func printHelp(w io.Writer, _ string, data any) {
+	if cmd, ok := data.(*cli.Command); ok {
+		var out bytes.Buffer
+		pageOf(cmd).print(&out, Width(w))
+		_, _ = out.WriteTo(w) // what counts errors is below: console.Results
+	}
+}
+
+// Width is that of the terminal to which w goes, within what can be read; 80 if it goes
+// elsewhere. COLUMNS, if it is in the environment, is what the user wants.
+func Width(w io.Writer) int {
+	width, err := strconv.Atoi(os.Getenv("COLUMNS"))
+	if err != nil {
+		width = usualWidth
+		if f, ok := console.Terminal(w); ok {
+			if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
+				width = columns
+			}
+		}
+	}
+	return min(max(width, minWidth), maxWidth)
+}
+
+// print writes the page in lines of at most width columns.
+func (p *page) print(w io.Writer, width int) {
+	wrap(w, p.name+": "+p.usage, 0, width)
+	fmt.Fprintln(w)
+	wrap(w, "Usage: "+p.synopsis, 7, width)
+	section := func(lines []string) {
+		if len(lines) > 0 {
+			fmt.Fprintln(w)
+		}
+		for _, line := range lines {
+			wrap(w, line, indentOf(line), width)
+		}
+	}
+	section(p.text)
+	column := 0
+	for _, g := range p.commands {
+		for _, e := range g.entries {
+			column = max(column, len(e.term)+4)
+		}
+	}
+	table(w, p.commands, column, width)
+	table(w, p.options, termColumn, width)
+	section(p.exitCodes)
+}
+
+// table writes groups, what each entry does in a column.
+func table(w io.Writer, groups []group, column, width int) {
+	for _, g := range groups {
+		fmt.Fprintf(w, "\n%s:\n", g.title)
+		for _, e := range g.entries {
+			term := "  " + e.term
+			if len(term)+2 > column {
+				fmt.Fprintln(w, term)
+				term = ""
+			}
+			wrap(w, fmt.Sprintf("%-*s%s", column, term, e.text), column, width)
+		}
+	}
+}
+
+// indentOf is where the lines that follow begin when a line is broken: below its text, in
+// tables below the second column.
+func indentOf(line string) int {
+	text := strings.TrimLeft(line, " ")
+	indent := len(line) - len(text)
+	if i := strings.Index(text, "  "); i > 0 && (indent > 0 || strings.HasPrefix(line, "-")) {
+		indent += i + len(text[i:]) - len(strings.TrimLeft(text[i:], " "))
+	}
+	return indent
+}
+
+// wrap writes a line, broken at blanks into some of at most width columns; those after the
+// first are indented. A word that is longer has a line of its own.
+func wrap(w io.Writer, line string, indent, width int) {
+	start := 0 // of the text: no line is broken in its own indentation
+	if utf8.RuneCountInString(line) > indent && strings.TrimSpace(line[:indent]) == "" {
+		start = indent
+	}
+	for utf8.RuneCountInString(line) > width {
+		i := breakAt(line, start, width)
+		if i < 0 {
+			break
+		}
+		fmt.Fprintln(w, strings.TrimRight(line[:i], " "))
+		line = strings.Repeat(" ", indent) + strings.TrimLeft(line[i:], " ")
+		start = indent
+	}
+	fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
+
+// breakAt is the last blank at which a line fits, or else the first; -1: there is none.
+func breakAt(line string, start, width int) int {
+	last, columns := -1, 0
+	for i, r := range line {
+		if r == ' ' && i > start {
+			if columns > width && last >= 0 {
+				break
+			}
+			last = i
+			if columns > width {
+				break
+			}
+		}
+		columns++
+	}
+	return last
+}
