@@ -48,8 +48,10 @@ var floors = [][]string{
 		"internal/manual",
 	},
 	{
-		// flags that commands share
+		// flags that commands share,
+		// a mirror as numbers
 		"internal/flags",
+		"internal/telemetry",
 	},
 	{
 		// jobs that run the others

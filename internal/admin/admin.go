@@ -1,6 +1,7 @@
 // Package admin is what a process tells those who run it, at an address of its
-// own: /metrics for Prometheus, /api/status for scripts, /debug/pprof/ for
-// whoever looks for a fault, which is for this machine alone.
+// own: /metrics for Prometheus, /api/status for scripts, /healthz and /readyz for what
+// keeps it running, /debug/pprof/ for those who look for a fault, which is for this
+// machine alone.
 package admin
 
 import (
@@ -51,24 +52,35 @@ func Serve(addr string, h http.Handler, log *slog.Logger) (stop func(), err erro
 	}, nil
 }
 
-// Handler returns the endpoints: the metrics, and those of Go and the process, what
-// status returns as JSON, and profiles.
-func Handler(status func() any, metrics ...prometheus.Collector) http.Handler {
+// Config of a [Handler].
+type Config struct {
+	Status  func() any   // is marshalled to JSON
+	Ready   func() error // why the process does not do what it is for yet, or not any more; if nil, it does
+	Metrics []prometheus.Collector
+}
+
+// Handler returns the endpoints: the metrics, and those of Go and the process, the
+// status, whether the process is well, and profiles.
+func Handler(cfg Config) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	registry.MustRegister(metrics...)
+	registry.MustRegister(cfg.Metrics...)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.MarshalWrite(w, status()) // an error is a client that went away
+		_ = json.MarshalWrite(w, cfg.Status()) // an error is a client that went away
 	})
 	for path, profile := range map[string]http.HandlerFunc{
 		"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
 	} {
 		mux.Handle("/debug/pprof/"+path, loopbackOnly(profile))
 	}
-	return ownNameOnly(mux)
+	ready := cfg.Ready
+	if ready == nil {
+		ready = func() error { return nil }
+	}
+	return Health("", ready, ownNameOnly(mux))
 }
 
 // loopbackOnly keeps profiles, which show memory and the command line, to this

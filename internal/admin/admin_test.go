@@ -20,7 +20,7 @@ func get(h http.Handler, path, from string) *http.Response {
 }
 
 func endpoints() http.Handler {
-	return admin.Handler(func() any { return map[string]int{"versions": 7} })
+	return admin.Handler(admin.Config{Status: func() any { return map[string]int{"versions": 7} }})
 }
 
 // H11: profiles are for this machine alone, whatever the address of the listener.

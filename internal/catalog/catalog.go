@@ -68,6 +68,14 @@
 //	evidence        and how: headers and the beginning of the body
 //	since           when it was first refused, Unix seconds
 //
+// missing, one row a version (or an entry of the index that cannot be mirrored) that the
+// last run that looked at it asked for in vain, until it is held or refused (since
+// format 7):
+//
+//	name, version   as above
+//	reason          why, in one line
+//	since, tried    when it was asked for first, and last, Unix seconds
+//
 // logged, one row: up to where leaves of the log of statements are in versions
 // (since format 5):
 //
@@ -176,6 +184,7 @@ type Batch struct {
 	Taken    []Taken
 	Crates   []Crate
 	Gone     []Gone
+	Missing  []Missing
 	Revision *Revision // nil: as it was
 	// Vanished are paths of crates that are no longer in the index: they are
 	// not complete any more, and their versions are not listed.
@@ -192,7 +201,7 @@ type Batch struct {
 }
 
 func (b *Batch) empty() bool {
-	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Segments) == 0 && len(b.Taken) == 0 && len(b.Crates) == 0 && len(b.Gone) == 0 &&
+	return len(b.Versions) == 0 && len(b.Bundles) == 0 && len(b.Segments) == 0 && len(b.Taken) == 0 && len(b.Crates) == 0 && len(b.Gone)+len(b.Missing) == 0 &&
 		b.Revision == nil && len(b.Vanished) == 0 && len(b.Dropped) == 0 &&
 		len(b.Removed) == 0 && len(b.Accepted) == 0
 }
@@ -216,6 +225,8 @@ type Catalog struct {
 	version  *sql.Stmt    // of Version, which a server calls for every crate file
 	bytesOf  *sql.Stmt    // of BytesOf, which a run calls for versions that were published again
 	anyGone  atomic.Bool  // gone has rows; almost always it has none
+
+	anyMissing atomic.Bool // missing has rows
 }
 
 // WasGone reports whether upstream refused id when it was last asked.
@@ -234,30 +245,13 @@ func (c *Catalog) WasGone(ctx context.Context, id crate.ID) (bool, error) {
 // Gone yields what upstream refused when it was last asked, in the order of names. The
 // sequence ends after an error.
 func (c *Catalog) Gone(ctx context.Context) iter.Seq2[Gone, error] {
-	return func(yield func(Gone, error) bool) {
-		if err := c.gone(ctx, func(g Gone) bool { return yield(g, nil) }); err != nil {
-			yield(Gone{}, fmt.Errorf("reading from the catalog what is gone: %w", classify(err)))
-		}
-	}
-}
-
-func (c *Catalog) gone(ctx context.Context, yield func(Gone) bool) error {
-	rows, err := c.db.QueryContext(ctx, "SELECT name, version, status, evidence, since FROM gone ORDER BY name, version")
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var g Gone
+	scan := func(rows *sql.Rows) (g Gone, err error) {
 		var since int64
-		if err := rows.Scan(&g.Name, &g.Version, &g.Status, &g.Evidence, &since); err != nil {
-			return err
-		}
-		if g.Since = fromUnix(since); !yield(g) {
-			return nil
-		}
+		err = rows.Scan(&g.Name, &g.Version, &g.Status, &g.Evidence, &since)
+		g.Since = fromUnix(since)
+		return g, err
 	}
-	return rows.Err()
+	return each(ctx, c, "what is gone", scan, "SELECT name, version, status, evidence, since FROM gone ORDER BY name, version")
 }
 
 // Revision returns what the index was that was mirrored last; zero: none.

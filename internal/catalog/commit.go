@@ -34,6 +34,7 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 		put(ctx, w, "INSERT OR REPLACE INTO taken (name, size, modified) VALUES (?, ?, ?)",
 			b.Taken, func(t *Taken) []any { return []any{t.Name, t.Size, t.Modified.UnixNano()} })
 		c.notGone(ctx, w, b.Versions)
+		c.putMissing(ctx, w, &b)
 		putRemoved(ctx, w, b.Removed)
 		put(ctx, w, "INSERT OR REPLACE INTO crates (path, blob, yanked) VALUES (?, ?, ?)",
 			b.Crates, func(cr *Crate) []any { return []any{cr.Path, cr.Blob, cr.Yanked} })

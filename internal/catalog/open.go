@@ -128,12 +128,10 @@ func (c *Catalog) prepare() error {
 	if err != nil {
 		return err
 	}
-	var any bool
-	if err := c.db.QueryRow("SELECT EXISTS (SELECT 1 FROM gone)").Scan(&any); err != nil {
-		return err
-	}
-	c.anyGone.Store(any)
-	return nil
+	missing, gone, err := c.Lacking(context.Background())
+	c.anyMissing.Store(missing > 0)
+	c.anyGone.Store(gone > 0)
+	return err
 }
 
 // readFormat asks for the format, and refuses one of the future.

@@ -85,39 +85,23 @@ func (c *Catalog) WasRemoved(ctx context.Context, key crate.Key) (time.Time, err
 // index has not named again, and that are held, if open is true. The sequence
 // ends after an error.
 func (c *Catalog) Removed(ctx context.Context, open bool) iter.Seq2[Removal, error] {
-	return func(yield func(Removal, error) bool) {
-		if c.format.Load() < tablesOf4 {
-			return
-		}
-		if err := c.removed(ctx, open, func(r Removal) bool { return yield(r, nil) }); err != nil {
-			yield(Removal{}, fmt.Errorf("reading removals from the catalog: %w", classify(err)))
-		}
+	if c.format.Load() < tablesOf4 {
+		return func(func(Removal, error) bool) {}
 	}
-}
-
-func (c *Catalog) removed(ctx context.Context, open bool, yield func(Removal) bool) error {
-	rows, err := c.db.QueryContext(ctx, `SELECT name, version, sha256, scope, seen, commit_id, commit_time, returned FROM removed
-		WHERE returned = 0 OR NOT ? ORDER BY name, version, sha256, seen`, open)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var r Removal
+	scan := func(rows *sql.Rows) (r Removal, err error) {
 		var sum sql.RawBytes
 		var seen, at, returned int64
 		if err := rows.Scan(&r.Name, &r.Version, &sum, &r.Scope, &seen, &r.At.Commit, &at, &returned); err != nil {
-			return err
+			return r, err
 		}
 		if copy(r.Checksum[:], sum) != len(r.Checksum) {
-			return fmt.Errorf("%w: checksum of %s, which was removed", ErrDamaged, r.ID)
+			return r, fmt.Errorf("%w: checksum of %s, which was removed", ErrDamaged, r.ID)
 		}
 		r.Seen, r.At.Time, r.Returned = fromUnix(seen), fromUnix(at), fromUnix(returned)
-		if !yield(r) {
-			return nil
-		}
+		return r, nil
 	}
-	return rows.Err()
+	return each(ctx, c, "removals", scan, `SELECT name, version, sha256, scope, seen, commit_id, commit_time, returned FROM removed
+		WHERE returned = 0 OR NOT ? ORDER BY name, version, sha256, seen`, open)
 }
 
 // Accepted reports whether a person accepted the bytes.

@@ -1,7 +1,7 @@
 package catalog
 
 // format is the version of the tables, kept in PRAGMA user_version.
-const format = 6
+const format = 7
 
 // Formats that brought something: a reader may meet a catalog of an earlier one.
 const (
@@ -9,6 +9,7 @@ const (
 	tablesOf4 = 4 // removed, accepted; versions has superseded_at, and several rows a version
 	tablesOf5 = 5 // logged; versions has leaf
 	tablesOf6 = 6 // segments; versions has deepColumns
+	tablesOf7 = 7 // missing
 )
 
 // schema makes what is missing, also in a catalog of format have, whose versions
@@ -34,7 +35,7 @@ func schema(have int64) string {
 		copied += "INSERT INTO names (name) SELECT DISTINCT name FROM versions WHERE " + named + " ON CONFLICT DO NOTHING;"
 	}
 	return begin + tables + copied + `
-		PRAGMA user_version = 6;
+		PRAGMA user_version = 7;
 		COMMIT;`
 }
 
@@ -102,6 +103,15 @@ CREATE TABLE IF NOT EXISTS gone (
 	since    INTEGER NOT NULL,
 	PRIMARY KEY (name, version)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS missing (
+	name    TEXT    NOT NULL COLLATE NOCASE,
+	version TEXT    NOT NULL,
+	reason  TEXT    NOT NULL,
+	since   INTEGER NOT NULL,
+	tried   INTEGER NOT NULL,
+	PRIMARY KEY (name, version)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS superseded ON versions (name, version) WHERE superseded_at <> 0;
 CREATE TABLE IF NOT EXISTS bundles (
 	name    TEXT    NOT NULL PRIMARY KEY,
 	whole   INTEGER NOT NULL,

@@ -183,8 +183,8 @@ func checkSnapshot(ctx context.Context, path string) error {
 	}
 	var foreign string
 	err = c.db.QueryRowContext(ctx, `SELECT coalesce(group_concat(type || ' ' || name, ', '), '') FROM sqlite_schema WHERE NOT (
-		type = 'table' AND name IN ('versions', 'removed', 'accepted', 'crates', 'gone', 'bundles', 'segments', 'taken', 'source', 'logged', 'names', 'sqlite_sequence')
-		OR type = 'index' AND (name = 'unlisted_twice' OR name LIKE 'sqlite_autoindex_%'))`).Scan(&foreign)
+		type = 'table' AND name IN ('versions', 'removed', 'accepted', 'crates', 'gone', 'missing', 'bundles', 'segments', 'taken', 'source', 'logged', 'names', 'sqlite_sequence')
+		OR type = 'index' AND (name IN ('unlisted_twice', 'superseded') OR name LIKE 'sqlite_autoindex_%'))`).Scan(&foreign)
 	if err != nil {
 		return classify(err)
 	}

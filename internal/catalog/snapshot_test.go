@@ -94,8 +94,8 @@ func TestHostileSnapshot(t *testing.T) {
 		"a trigger":        whole(with("CREATE TRIGGER evil AFTER INSERT ON versions BEGIN DELETE FROM versions; END"), "trigger evil"),
 		"a view":           whole(with("CREATE VIEW more AS SELECT 1"), "view more"),
 		"another table":    whole(with("CREATE TABLE more (x)"), "table more"),
-		"older":            whole(with("PRAGMA user_version = 5"), "it has format 5"),
-		"newer":            whole(with("PRAGMA user_version = 7"), "it has format 7"),
+		"older":            whole(with("PRAGMA user_version = 6"), "it has format 6"),
+		"newer":            whole(with("PRAGMA user_version = 8"), "it has format 8"),
 		"a window of 1 GB": whole(hugeWindow(t), "window"),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -52,29 +52,7 @@ func (c *Catalog) UnwantedPage(ctx context.Context, after crate.Key, u Unwanted,
 // InBundle yields the rows of what a bundle holds, in the order in which it lies
 // there. The sequence ends after an error.
 func (c *Catalog) InBundle(ctx context.Context, bundle string) iter.Seq2[Version, error] {
-	return func(yield func(Version, error) bool) {
-		if err := c.inBundle(ctx, bundle, func(v Version) bool { return yield(v, nil) }); err != nil {
-			yield(Version{}, fmt.Errorf("reading from the catalog what is in %s: %w", bundle, classify(err)))
-		}
-	}
-}
-
-func (c *Catalog) inBundle(ctx context.Context, bundle string, yield func(Version) bool) error {
-	rows, err := c.db.QueryContext(ctx, "SELECT "+c.columns()+" FROM versions WHERE bundle = ? ORDER BY offset", bundle)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		v, err := scanVersion(rows)
-		if err != nil {
-			return err
-		}
-		if !yield(v) {
-			return nil
-		}
-	}
-	return rows.Err()
+	return each(ctx, c, "what is in "+bundle, scanVersion, "SELECT "+c.columns()+" FROM versions WHERE bundle = ? ORDER BY offset", bundle)
 }
 
 // BundledBytes returns how many bytes of each bundle are members that a row

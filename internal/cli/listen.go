@@ -1,16 +1,36 @@
 package cli
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/telemetry"
 )
 
-func adminHandler(act *follow.Activity, s *follow.Session) http.Handler {
-	metrics := append(act.Metrics(s.Store), s.Client.Metrics())
-	if s.Set != nil {
-		metrics = append(metrics, s.Set.Metrics())
+// adminHandler shows what this process does, what the mirror in d is, and what was asked
+// of upstream.
+func adminHandler(act *follow.Activity, d *home.Dirs, up *program.Upstreams) http.Handler {
+	look := func() (runstate.State, bool) { return act.State(), true }
+	metrics := append(act.Metrics(), up.Metrics()...)
+	return admin.Handler(admin.Config{
+		Status:  func() any { return act.State() },
+		Ready:   func() error { return ready(act.State()) },
+		Metrics: append(metrics, telemetry.Build(program.Version()), telemetry.Run(look), telemetry.Mirror(d, look)),
+	})
+}
+
+// ready says what keeps a mirror from being complete: a run is for making it so.
+func ready(s runstate.State) error {
+	switch {
+	case s.SucceededAt.IsZero():
+		return errors.New("no round has ended complete yet")
+	case s.Failures > 0:
+		return errors.New("the last round was no success: " + s.LastError)
 	}
-	return admin.Handler(func() any { return act.State(s.Client.Status()) }, metrics...)
+	return nil
 }

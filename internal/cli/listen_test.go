@@ -1,33 +1,25 @@
 package cli
 
 import (
-	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
 func adminEndpoints(t *testing.T) http.Handler {
 	t.Helper()
-	client, err := upstream.New(upstream.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	disk := durabletest.NewMem()
-	if err := errors.Join(disk.MkdirAll("quarantine"), durable.WriteFile(disk, "quarantine/found", nil)); err != nil {
-		t.Fatal(err)
-	}
-	return adminHandler(follow.NewActivity(""), &follow.Session{Writer: &home.Writer{Store: loose.OpenReadOnly(disk)}, Client: client})
+	run := &flags.Run{Home: home.Dirs{Root: t.TempDir()}}
+	run.Home.Fill()
+	log := slog.New(slog.DiscardHandler)
+	return adminHandler(follow.NewActivity("", program.ExitCode), &run.Home, new(program.App).Upstreams(run, log))
 }
 
 func get(h http.Handler, path, from string) *http.Response {
@@ -48,7 +40,7 @@ func TestMetricsNames(t *testing.T) {
 		`crates_processed_total{result="downloaded"} 0`, `crates_processed_total{result="existing"} 0`,
 		`crates_processed_total{result="verified_existing"} 0`, `crates_processed_total{result="error"} 0`,
 		"crates_download_bytes_total 0", "crates_download_duration_seconds_count 0", "crates_download_retries_total 0",
-		"quarantine_unsettled 1", "quarantine_settled 0", "crates_download_inflight 0", `crates_download_requests_total{code="200",status="ok"} 0`,
+		"crates_download_inflight 0", `crates_download_requests_total{code="200",status="ok"} 0`,
 	} {
 		if !strings.Contains(string(body), "\n"+want+"\n") {
 			t.Errorf("/metrics has no line %s", want)

@@ -13,19 +13,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
 // sessionConfig is what is opened for runs; the audit log goes to to.
 func (a *App) sessionConfig(cfg *flags.Run, to *stream.Target, show *console.Display, log *slog.Logger) follow.SessionConfig {
-	act := follow.NewActivity(program.Version())
+	act, up := follow.NewActivity(program.Version(), program.ExitCode), a.Upstreams(cfg, log)
 	s := follow.SessionConfig{
 		Home: a.HomeConfig(cfg, log), Activity: act, Log: log,
-		Client:  func() (*upstream.Client, error) { return a.FirstUpstream(cfg, log) },
-		Origins: a.Origins(cfg, log),
-		Listen: func(s *follow.Session) (stop func(), err error) {
-			return cfg.Listen.Serve(adminHandler(act, s), log)
-		},
+		Client: up.First, Origins: up.Set,
+		Listen: func() (stop func(), err error) { return cfg.Listen.Serve(adminHandler(act, &cfg.Home, up), log) },
 		Watch: func(ctx context.Context, p *mirror.Progress) (stop func()) {
 			forget := context.AfterFunc(ctx, func() {
 				fmt.Fprintln(show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
@@ -50,6 +46,7 @@ func (a *App) mirror(ctx context.Context, cfg *flags.Run, job mirror.Config, sho
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
 	session := a.sessionConfig(cfg, &to, show, job.Log)
+	defer session.Close()
 	var summary *mirror.Summary
 	err = follow.Open(ctx, &session, func(s *follow.Session) (err error) {
 		if summary, err = s.Run(ctx, job); err != nil { // which says more than what the mirror lacks

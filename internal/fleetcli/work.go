@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/fleet"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/telemetry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
 )
 
@@ -97,7 +98,7 @@ func (cfg *workConfig) run(ctx context.Context, a *program.App) error {
 	}
 	defer queue.Close()
 	p := new(work.Progress)
-	stop, err := cfg.listen.Serve(admin.Handler(func() any { return p.Now() }, p.Collectors()...), log)
+	stop, err := cfg.listen.Serve(admin.Handler(admin.Config{Status: func() any { return p.Now() }, Metrics: append(p.Collectors(), telemetry.Build(program.Version()))}), log)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/fleet"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/telemetry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/work"
 )
 
@@ -87,7 +88,7 @@ func (cfg *workerConfig) run(ctx context.Context, a *program.App) (err error) {
 	}
 	defer empty.Close()
 	m := new(work.Metrics)
-	stop, err := cfg.listen.Serve(admin.Handler(func() any { return m.Now() }, m.Collectors()...), log)
+	stop, err := cfg.listen.Serve(admin.Handler(admin.Config{Status: func() any { return m.Now() }, Metrics: append(m.Collectors(), telemetry.Build(program.Version()))}), log)
 	if err != nil {
 		return err
 	}

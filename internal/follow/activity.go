@@ -20,7 +20,9 @@ import (
 // called concurrently.
 type Activity struct {
 	version string
+	code    func(error) int
 	started time.Time
+	commits *commits
 
 	mu       sync.Mutex // guards what follows
 	phase    string     // empty: what the progress says
@@ -30,6 +32,7 @@ type Activity struct {
 	earlier  mirror.Counts    // of runs before that, added up; the counts of results alone
 	rounds   rounds
 	rate     fetchRate
+	client   *upstream.Client // of the mirror that is open, or was the last; nil: none yet
 }
 
 // fetchRate is how fast crates came when enough did to tell.
@@ -46,12 +49,51 @@ func (r *fetchRate) measure(c mirror.Counts) {
 	}
 }
 
-// recall takes the rate that an earlier process has left in the state folder.
+// recall takes what an earlier process has left in the state folder: how fast crates
+// came, and how its last round ended.
 func (a *Activity) recall(state durable.Reader) {
-	if old, err := runstate.Read(state); err == nil {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.rate = fetchRate{old.FetchRate, old.FetchBytes}
+	old, err := runstate.Read(state)
+	if err != nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.rate = fetchRate{old.FetchRate, old.FetchBytes}
+	if r := &a.rounds; r.ended.IsZero() {
+		r.ended, r.code, r.good, r.failures = old.RoundEnded, old.ExitCode, old.SucceededAt, old.Failures
+		r.upstream = old.UpstreamIndexTime
+	}
+}
+
+// fetches notes whose requests are shown.
+func (a *Activity) fetches(c *upstream.Client) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.client = c
+}
+
+// ended notes a round that came to its end. It was a success if the mirror lacks
+// nothing and nothing in it needs a person: exit code 0 of a sync.
+func (a *Activity) ended(fault error) {
+	a.round(func(r *rounds) {
+		r.broken = 0
+		r.note(fault, a.code(fault))
+	})
+}
+
+// failed notes a round that could not go on.
+func (a *Activity) failed(err error) {
+	a.round(func(r *rounds) {
+		r.broken++
+		r.note(err, a.code(err))
+	})
+}
+
+// note notes how a round ended.
+func (r *rounds) note(err error, code int) {
+	r.last, r.ended, r.code = err, time.Now(), code
+	if r.failures++; err == nil {
+		r.failures, r.good = 0, r.ended
 	}
 }
 
@@ -66,16 +108,20 @@ func (a *Activity) began(outcome error) bool {
 // rounds is how following goes.
 type rounds struct {
 	next     time.Time // when the next one begins; zero: one is going on
-	failures int       // in a row, of rounds that could not go on
+	broken   int       // in a row, that could not go on
+	failures int       // in a row, that were no success
 	last     error     // what the last round lacked, or why it could not go on
-	good     time.Time // when a round last came to its end
+	ended    time.Time // when it ended; zero: there was none
+	code     int       // its exit code
+	good     time.Time // when a round was last a success; zero: never
 	index    index.Revision
+	upstream time.Time // of the newest commit of the index that upstream had at the last look
 }
 
 // NewActivity is that of a process of this version of the program, which has done
-// nothing yet.
-func NewActivity(version string) *Activity {
-	return &Activity{version: version, started: time.Now(), progress: mirror.NewProgress()}
+// nothing yet. code is the exit code of a sync that ends with an error.
+func NewActivity(version string, code func(error) int) *Activity {
+	return &Activity{version: version, code: code, started: time.Now(), commits: newCommits(), progress: mirror.NewProgress()}
 }
 
 // begin begins a run.
@@ -136,9 +182,13 @@ func (a *Activity) results() mirror.Counts {
 
 // State says where the process stands: the counts are of the run that is going
 // on, or was the last.
-func (a *Activity) State(up upstream.Status) runstate.State {
+func (a *Activity) State() runstate.State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	var up upstream.Status
+	if a.client != nil {
+		up = a.client.Status()
+	}
 	c := a.progress.Snapshot()
 	if a.phase == "" { // the clock of a run that has ended goes on
 		a.rate.measure(c)
@@ -152,7 +202,9 @@ func (a *Activity) State(up upstream.Status) runstate.State {
 	}
 	r := &a.rounds
 	s.NextAt, s.Failures, s.SucceededAt = r.next.UTC(), r.failures, r.good.UTC()
+	s.RoundEnded, s.ExitCode = r.ended.UTC(), r.code
 	s.IndexCommit, s.IndexTime = r.index.Commit, r.index.Time.UTC()
+	s.UpstreamIndexTime = r.upstream.UTC()
 	if r.last != nil {
 		text := human.OneLine(r.last)
 		s.LastError = strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "")

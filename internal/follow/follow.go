@@ -93,9 +93,18 @@ func (f *Follower) Summary() *mirror.Summary { return f.summary }
 // Once makes one round. Errors: verdicts on the mirror (package verdict), and why the
 // round could not go on.
 func (f *Follower) Once(ctx context.Context) error {
+	defer f.cfg.Close()
 	return Open(ctx, &f.cfg.SessionConfig, func(s *Session) error {
 		f.open, f.recorded = s, false
-		return f.round(ctx)
+		err := f.round(ctx)
+		switch {
+		case ctx.Err() != nil: // it was stopped
+		case err == nil || verdict.Is(err):
+			f.cfg.Activity.ended(err)
+		case !errors.Is(err, catalog.ErrDamaged): // after which Open tries once more
+			f.cfg.Activity.failed(err)
+		}
+		return err
 	})
 }
 
@@ -109,6 +118,7 @@ var errReopen = errors.New("the next round opens the mirror anew")
 // gone, or if the URL of the index that was given has never answered, which is more
 // likely a wrong address than an outage.
 func (f *Follower) Follow(ctx context.Context) error {
+	defer f.cfg.Close()
 	for opened := false; ; {
 		err := Open(ctx, &f.cfg.SessionConfig, func(s *Session) error {
 			opened, f.open = true, s
@@ -168,7 +178,7 @@ func (f *Follower) rounds(ctx context.Context) error {
 // accepted for ever.
 func (f *Follower) came(fault error, took time.Duration) {
 	f.cfg.AcceptShrink = false
-	f.cfg.Activity.round(func(r *rounds) { r.failures, r.last, r.good = 0, fault, time.Now() })
+	f.cfg.Activity.ended(fault)
 	if f.summary == nil {
 		f.cfg.Log.Debug("nothing new", "took", took)
 		return
@@ -182,7 +192,7 @@ func (f *Follower) came(fault error, took time.Duration) {
 }
 
 func (f *Follower) failed(err error) {
-	f.cfg.Activity.round(func(r *rounds) { r.failures++; r.last = err })
+	f.cfg.Activity.failed(err)
 	f.cfg.Log.Error("this round could not go on; nothing is lost, the next one tries again", "err", err)
 }
 
@@ -190,7 +200,7 @@ func (f *Follower) failed(err error) {
 const firstBackoff = 15 * time.Second
 
 func (f *Follower) backoff() time.Duration {
-	n := min(f.cfg.Activity.following().failures, 20) // 15 s << 19 is half a year
+	n := min(f.cfg.Activity.following().broken, 20) // 15 s << 19 is half a year
 	return min(f.cfg.Every, firstBackoff<<(n-1))
 }
 

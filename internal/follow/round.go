@@ -70,6 +70,7 @@ func (f *Follower) updateIndex(ctx context.Context) error {
 		return err
 	}
 	f.answered = true
+	f.cfg.Activity.round(func(r *rounds) { r.upstream = up.After.Time })
 	if up.Changed() {
 		f.cfg.Log.Info("the index is updated", "dir", job.Dir, "commit", up.After.Commit, "of", up.After.Time.UTC().Format(time.RFC3339))
 	}

@@ -35,9 +35,9 @@ func TestBaselineTrusted(t *testing.T) {
 // TestBackoff: a failed round is tried again soon, and then less and less often,
 // but never less often than a good one.
 func TestBackoff(t *testing.T) {
-	f := New(Config{SessionConfig: SessionConfig{Activity: NewActivity("")}, Every: 2 * time.Minute})
+	f := New(Config{SessionConfig: SessionConfig{Activity: NewActivity("", code)}, Every: 2 * time.Minute})
 	for failures, want := range map[int]time.Duration{1: 15 * time.Second, 2: 30 * time.Second, 4: 2 * time.Minute, 5: 2 * time.Minute, 1000: 2 * time.Minute} {
-		f.cfg.Activity.round(func(r *rounds) { r.failures = failures })
+		f.cfg.Activity.round(func(r *rounds) { r.broken = failures })
 		if got := f.backoff(); got != want {
 			t.Errorf("after %d failures: %v, want %v", failures, got, want)
 		}

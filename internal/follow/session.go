@@ -13,7 +13,6 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pull"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/push"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -27,11 +26,11 @@ type SessionConfig struct {
 	// Client makes what fetches. Each opening has its own.
 	Client func() (*upstream.Client, error)
 	// Origins makes what fetches from several upstreams, of which the client's is the
-	// first. If nil, there is that one.
+	// first. If nil, or if it makes nothing, there is that one.
 	Origins func(first *upstream.Client) (*origins.Set, error)
-	// Listen serves metrics and status while the mirror is open. If nil, they are
-	// not served.
-	Listen func(*Session) (stop func(), err error)
+	// Listen serves metrics and status from the first opening on until Close. If nil,
+	// they are not served.
+	Listen func() (stop func(), err error)
 	// Watch shows the progress of a run until stop is called; ctx is the run's. If
 	// nil, it is not shown.
 	Watch func(ctx context.Context, p *mirror.Progress) (stop func())
@@ -39,6 +38,24 @@ type SessionConfig struct {
 	Push     Pusher
 	Activity *Activity    // of the process
 	Log      *slog.Logger // must not be nil
+
+	stop func() // what Listen has begun; nil: nothing
+}
+
+// listen serves metrics and status, unless an earlier opening has begun that: while a
+// mirror cannot be opened, an operator wants to know why.
+func (cfg *SessionConfig) listen() (err error) {
+	if cfg.Listen != nil && cfg.stop == nil {
+		cfg.stop, err = cfg.Listen()
+	}
+	return err
+}
+
+// Close ends what Open has begun for all openings.
+func (cfg *SessionConfig) Close() {
+	if cfg.stop != nil {
+		cfg.stop()
+	}
 }
 
 // Pusher is what a sync needs of push.Pusher.
@@ -92,18 +109,17 @@ func openOnce(ctx context.Context, cfg *SessionConfig, do func(*Session) error) 
 		if s.Set, err = cfg.Origins(s.Client); err != nil {
 			return err
 		}
-		defer s.Set.Close()
-		s.Fetch = s.Set
-	}
-	if cfg.Listen != nil {
-		stop, err := cfg.Listen(s)
-		if err != nil {
-			return err
+		if s.Set != nil {
+			defer s.Set.Close()
+			s.Fetch = s.Set
 		}
-		defer stop()
 	}
 	cfg.Activity.recall(s.State)
-	told := tell(s.State, func() runstate.State { return cfg.Activity.State(s.Client.Status()) }, cfg.Log)
+	cfg.Activity.fetches(s.Client)
+	if err := cfg.listen(); err != nil {
+		return err
+	}
+	told := tell(s.State, cfg.Activity.State, cfg.Log)
 	err = do(s)
 	told(err, cfg.Activity.began(err))
 	return err
@@ -131,11 +147,12 @@ func (s *Session) Run(ctx context.Context, job mirror.Config) (*mirror.Summary, 
 		defer s.cfg.Watch(ctx, job.Progress)()
 	}
 	if s.cfg.Push == nil {
+		job.Store = s.cfg.Activity.commits.time(job.Store)
 		return mirror.Run(ctx, job)
 	}
 	var summary *mirror.Summary
 	err = s.cfg.Push.While(ctx, s.Store, func(ctx context.Context, st store.Store) (err error) {
-		job.Store, job.Room = st, s.cfg.Push.Room
+		job.Store, job.Room = s.cfg.Activity.commits.time(st), s.cfg.Push.Room
 		summary, err = mirror.Run(ctx, job)
 		return err
 	})

@@ -55,7 +55,15 @@ func TestStatusFields(t *testing.T) {
 			t.Errorf("%s = %v, want %v", key, got[key], want)
 		}
 	}
-	if s := NewActivity("2.0.0").State(upstream.Status{}); s.Version != "2.0.0" {
+	if s := NewActivity("2.0.0", code).State(); s.Version != "2.0.0" {
 		t.Errorf("version %q", s.Version)
 	}
+}
+
+// code is the exit code of errors in these tests.
+func code(err error) int {
+	if err == nil {
+		return 0
+	}
+	return 3
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -140,6 +141,8 @@ func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 				ID: res.item.ID, Checksum: res.item.Checksum, Size: res.size,
 				Placement: res.at, Yanked: res.item.Yanked, Listed: !res.item.Unlisted, VerifiedAt: res.finished,
 			})
+		case failed, violated, badEntry:
+			b.Missing = append(b.Missing, catalog.Missing{ID: res.item.ID, Reason: human.OneLine(res.err), Since: res.finished, Tried: res.finished})
 		case gone:
 			if r.cfg.Repair && res.item.Unlisted {
 				r.lose(res, &b)

@@ -54,13 +54,16 @@ type Origin struct {
 // A Set is origins in order of preference. Its methods may be called concurrently.
 type Set struct {
 	origins []*origin
-	metrics *metrics
+	metrics *Metrics
 	log     *slog.Logger
 }
 
 // New returns a set of at least one.
-func New(list []Origin, log *slog.Logger) *Set {
-	s := &Set{metrics: newMetrics(), log: log}
+func New(list []Origin, log *slog.Logger) *Set { return NewCounted(list, NewMetrics(), log) }
+
+// NewCounted returns a set of at least one, whose numbers others before it may have begun.
+func NewCounted(list []Origin, m *Metrics, log *slog.Logger) *Set {
+	s := &Set{metrics: m, log: log}
 	for i, o := range list {
 		s.origins = append(s.origins, &origin{Origin: o, label: label(i, o.Name), client: o.Client})
 		s.metrics.healthy.WithLabelValues(s.origins[i].label).Set(1)
@@ -279,14 +282,15 @@ func (o *origin) note(failed, stopped bool, now time.Time) (was, is bool) {
 	return was, !o.sick
 }
 
-// metrics are the set's numbers.
-type metrics struct {
+// Metrics are the numbers of sets, and outlive them.
+type Metrics struct {
 	fetches *prometheus.CounterVec
 	healthy *prometheus.GaugeVec
 }
 
-func newMetrics() *metrics {
-	return &metrics{
+// NewMetrics makes the numbers of sets that are still to be made.
+func NewMetrics() *Metrics {
+	return &Metrics{
 		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "crates_origin_fetches_total",
 			Help: "Crate files asked of each upstream, by outcome (ok, gone, failed).",
@@ -298,13 +302,14 @@ func newMetrics() *metrics {
 	}
 }
 
-// Describe and Collect make metrics one prometheus.Collector.
-func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+// Describe and Collect make Metrics one prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.fetches.Describe(ch)
 	m.healthy.Describe(ch)
 }
 
-func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+// Collect is described with Describe.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.fetches.Collect(ch)
 	m.healthy.Collect(ch)
 }

@@ -3,6 +3,8 @@ package program
 import (
 	"log/slog"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/origins"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -12,16 +14,43 @@ import (
 // waiting for one that is away costs more than asking another.
 const fallBackAttempts = 2
 
-// FirstUpstream makes the client of the upstream that is preferred.
-func (a *App) FirstUpstream(cfg *flags.Run, log *slog.Logger) (*upstream.Client, error) {
-	return a.upstreamOf(cfg, 0, log)
+// Upstreams makes what fetches for the runs of a process. Its numbers go on when a later
+// run has other clients.
+type Upstreams struct {
+	app     *App
+	cfg     *flags.Run
+	clients *upstream.Metrics
+	set     *origins.Metrics // nil: there is one upstream
+	log     *slog.Logger
 }
 
-// upstreamOf makes the client of one of several upstreams. All but the last may lack
-// files, and are not waited for.
-func (a *App) upstreamOf(cfg *flags.Run, n int, log *slog.Logger) (*upstream.Client, error) {
+// Upstreams returns what makes the clients that cfg says.
+func (a *App) Upstreams(cfg *flags.Run, log *slog.Logger) *Upstreams {
+	u := &Upstreams{app: a, cfg: cfg, clients: upstream.NewMetrics(), log: log}
+	if len(cfg.Origin.Others) > 0 {
+		u.set = origins.NewMetrics()
+	}
+	return u
+}
+
+// Metrics are the numbers of all.
+func (u *Upstreams) Metrics() []prometheus.Collector {
+	if u.set == nil {
+		return []prometheus.Collector{u.clients}
+	}
+	return []prometheus.Collector{u.clients, u.set}
+}
+
+// First makes the client of the upstream that is preferred.
+func (u *Upstreams) First() (*upstream.Client, error) { return u.client(0) }
+
+// client makes the client of one of several upstreams. All but the last may lack files,
+// and are not waited for.
+func (u *Upstreams) client(n int) (*upstream.Client, error) {
+	cfg := u.cfg
 	c := cfg.Net.Client(UserAgent(cfg.Net.Contact))
-	c.AllowMissing, c.Dial, c.Log = cfg.AllowMissing, a.Dial, log
+	c.AllowMissing, c.Dial, c.Log = cfg.AllowMissing, u.app.Dial, u.log
+	c.Metrics = u.clients
 	if n > 0 {
 		c.Token = "" // which is for the first
 	}
@@ -31,24 +60,22 @@ func (a *App) upstreamOf(cfg *flags.Run, n int, log *slog.Logger) (*upstream.Cli
 	return upstream.New(c)
 }
 
-// Origins returns what makes a set of several upstreams; nil if one alone is named.
-func (a *App) Origins(cfg *flags.Run, log *slog.Logger) func(first *upstream.Client) (*origins.Set, error) {
-	if len(cfg.Origin.Others) == 0 {
-		return nil
+// Set makes a set of several upstreams; nil if one alone is named.
+func (u *Upstreams) Set(first *upstream.Client) (*origins.Set, error) {
+	if u.set == nil {
+		return nil, nil
 	}
-	return func(first *upstream.Client) (*origins.Set, error) {
-		// The first is where each item says: the index may have to say it yet.
-		list := []origins.Origin{{Name: cfg.Origin.URLs.String(), Client: first}}
-		for _, urls := range cfg.Origin.Others {
-			c, err := a.upstreamOf(cfg, len(list), log)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, origins.Origin{Name: urls.String(), URLs: urls, Client: c})
+	// The first is where each item says: the index may have to say it yet.
+	list := []origins.Origin{{Name: u.cfg.Origin.URLs.String(), Client: first}}
+	for _, urls := range u.cfg.Origin.Others {
+		c, err := u.client(len(list))
+		if err != nil {
+			return nil, err
 		}
-		for n := range list {
-			list[n].Renew = func() (origins.Client, error) { return a.upstreamOf(cfg, n, log) }
-		}
-		return origins.New(list, log), nil
+		list = append(list, origins.Origin{Name: urls.String(), URLs: urls, Client: c})
 	}
+	for n := range list {
+		list[n].Renew = func() (origins.Client, error) { return u.client(n) }
+	}
+	return origins.NewCounted(list, u.set, u.log), nil
 }

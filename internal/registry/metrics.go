@@ -15,7 +15,7 @@ type metrics struct {
 	inflight prometheus.Gauge
 	damaged  prometheus.Counter
 	index    *prometheus.CounterVec
-	held     []prometheus.Collector
+	age      prometheus.Collector
 
 	// The children of the above, resolved once.
 	byRoute                               [numberOfRoutes]routeMetrics
@@ -34,9 +34,6 @@ var codeClasses = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
 func newMetrics(m Mirror) *metrics {
 	const prefix = "clonecratesio_serve_"
-	gauge := func(name, help string, value func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: prefix + name, Help: help}, value)
-	}
 	out := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: prefix + "requests_total", Help: "Requests answered, by kind of resource and class of status.",
@@ -57,12 +54,9 @@ func newMetrics(m Mirror) *metrics {
 		index: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: prefix + "index_cache_total", Help: "Index files asked for that are held: from the cache (hit), checked again after a change of the mirror (revalidated), made (miss).",
 		}, []string{"result"}),
-		held: []prometheus.Collector{
-			gauge("held_crates", "Crates of which the mirror holds a version.", func() float64 { return float64(m.Totals().Crates) }),
-			gauge("held_versions", "Versions that the mirror holds.", func() float64 { return float64(m.Totals().Versions) }),
-			gauge("held_bytes", "Bytes of the crate files that the mirror holds.", func() float64 { return float64(m.Totals().Bytes) }),
-			gauge("index_age_seconds", "Time since the commit of the index that is served; 0 if that is not known.", func() float64 { return indexAge(m) }),
-		},
+		age: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: prefix + "index_age_seconds", Help: "Time since the commit of the index that is served; 0 if that is not known.",
+		}, func() float64 { return indexAge(m) }),
 	}
 	for r, name := range routeNames {
 		for i, class := range codeClasses {
@@ -112,5 +106,5 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return append([]prometheus.Collector{m.requests, m.bytes, m.duration, m.inflight, m.damaged, m.index}, m.held...)
+	return []prometheus.Collector{m.requests, m.bytes, m.duration, m.inflight, m.damaged, m.index, m.age}
 }

@@ -63,13 +63,18 @@ type State struct {
 	Ended   time.Time `json:"ended_at,omitzero"`
 	Result  string    `json:"result,omitempty"` // once ended: "complete", or why it is not
 
-	// Of a sync that follows, with -every.
+	// Of the rounds of a sync: one, or with -every many. A process begins with what the
+	// one before it left.
 	NextAt      time.Time `json:"next_at,omitzero"`              // when the next round begins, while it waits
-	Failures    int       `json:"consecutive_failures,omitzero"` // rounds in a row that could not go on
-	LastError   string    `json:"last_error,omitzero"`           // why, or what the last round found missing or wrong
-	SucceededAt time.Time `json:"last_success_at,omitzero"`      // when a round last came to its end
+	Failures    int       `json:"consecutive_failures,omitzero"` // rounds in a row that were no success
+	LastError   string    `json:"last_error,omitzero"`           // why the last round could not go on, or what it found missing or wrong
+	RoundEnded  time.Time `json:"last_round_at,omitzero"`        // when the last round ended
+	ExitCode    int       `json:"last_exit_code"`                // of that round, as if it had been a sync by itself
+	SucceededAt time.Time `json:"last_success_at,omitzero"`      // when a round last was a success: nothing missing, nothing wrong
 	IndexCommit string    `json:"index_commit,omitzero"`         // that was mirrored last
 	IndexTime   time.Time `json:"index_commit_at,omitzero"`      // and when it was made
+	// When the newest commit was made that upstream had at the last look.
+	UpstreamIndexTime time.Time `json:"upstream_index_commit_at,omitzero"`
 }
 
 // Live reports whether the run goes on, as far as can be told.

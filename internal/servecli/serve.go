@@ -25,6 +25,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/telemetry"
 )
 
 // Config is the flags of serve; their Usage texts say what they mean.
@@ -151,7 +152,7 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 		log.Warn("nothing is served yet: "+err.Error(), "next", program.Hint(err))
 	}
 	fmt.Fprint(a.Stdout, publicurl.CargoConfig(publicurl.Index(server.ClientURL(public))))
-	return server.Serve(ctx, in)
+	return server.Serve(ctx, admin.Health(public.Path(), m.ready, in))
 }
 
 // servedMirror is a mirror that is open to be served.
@@ -200,6 +201,19 @@ func (cfg *Config) serveAdmin(m *servedMirror, g *gated, h *registry.Handler, se
 		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.AdminListen.Addr)
 	}
 	status := registry.Status(m.shown, program.Version())
-	said := func() any { return g.status(status(), m.replica) }
-	return cfg.AdminListen.Serve(admin.Handler(said, append(m.metrics, h.Metrics(), server.Metrics())...), log)
+	metrics := append(m.metrics, h.Metrics(), server.Metrics(), telemetry.Build(program.Version()))
+	if m.view != nil {
+		metrics = append(metrics, telemetry.Run(m.view.Run), telemetry.Mirror(&cfg.Dirs.Dirs, m.view.Run))
+	}
+	return cfg.AdminListen.Serve(admin.Handler(admin.Config{
+		Status: func() any { return g.status(status(), m.replica) }, Ready: m.ready, Metrics: metrics,
+	}), log)
+}
+
+// ready says why nothing is served.
+func (m *servedMirror) ready() error {
+	if why := m.shown.Totals().Empty; why != "" {
+		return errors.New(why)
+	}
+	return nil
 }

@@ -45,7 +45,7 @@ func openSession(ctx context.Context, a *program.App, run *flags.Run, show *cons
 		return s, to, fmt.Errorf("-manifest: %w", err)
 	}
 	s = follow.SessionConfig{
-		Home: a.HomeConfig(run, log), Activity: follow.NewActivity(program.Version()), Log: log,
+		Home: a.HomeConfig(run, log), Activity: follow.NewActivity(program.Version(), program.ExitCode), Log: log,
 		Client: func() (*upstream.Client, error) { return a.Upstream(&run.Net, false, log) },
 		Watch: func(_ context.Context, p *mirror.Progress) (stop func()) {
 			return show.Follow(follow.Progress(p), log)

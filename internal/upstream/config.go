@@ -93,6 +93,8 @@ type Config struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// TLS is cloned. If nil, the system's roots and TLS 1.2 or newer.
 	TLS *tls.Config
+	// Metrics count what this client does, with others. If nil, nobody sees it.
+	Metrics *Metrics
 	// Log receives retries (debug), pauses (warn) and the breaker (error). If
 	// nil, nothing is logged.
 	Log *slog.Logger

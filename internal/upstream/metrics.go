@@ -1,7 +1,9 @@
 package upstream
 
 import (
+	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,21 +11,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
-// metrics are the client's numbers. The names are a contract with dashboards
-// that exist since v1.1.0.
-type metrics struct {
+// Metrics are the numbers of clients, and outlive them. The names are a contract with
+// dashboards that exist since v1.1.0.
+type Metrics struct {
 	requests *prometheus.CounterVec
 	bytes    prometheus.Counter
 	duration prometheus.Histogram
 	retries  prometheus.Counter
 	inflight prometheus.Gauge
 	limit    prometheus.GaugeFunc
+	steps    *prometheus.CounterVec
 
-	ok prometheus.Counter // requests{ok,200}, resolved once: it is the hot one
+	ok      prometheus.Counter // requests{ok,200}, resolved once: it is the hot one
+	limiter atomic.Pointer[adaptive.Limiter]
 }
 
-func newMetrics(l *adaptive.Limiter) *metrics {
-	m := &metrics{
+// NewMetrics makes the numbers of clients that are still to be made.
+func NewMetrics() *Metrics {
+	m := &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "crates_download_requests_total",
 			Help: "Download attempts by outcome (ok, error) and HTTP status (net: no complete answer).",
@@ -35,7 +40,7 @@ func newMetrics(l *adaptive.Limiter) *metrics {
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "crates_download_duration_seconds",
 			Help:    "Time of a download attempt from request to last byte.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 15), // 1 ms to 373 s
+			Buckets: durationBuckets,
 		}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "crates_download_retries_total",
@@ -45,17 +50,40 @@ func newMetrics(l *adaptive.Limiter) *metrics {
 			Name: "crates_download_inflight",
 			Help: "Download attempts under way.",
 		}),
-		limit: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "crates_download_concurrency_limit",
-			Help: "Simultaneous downloads that the adaptive limit allows now.",
-		}, func() float64 { return float64(l.Status().Limit) }),
+		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "crates_download_concurrency_changes_total",
+			Help: "Changes of the adaptive limit, by why: grew (more downloads at a time brought more), no_gain (taken back: they did not), overload (upstream said that it is too much).",
+		}, []string{"reason"}),
 	}
+	m.limit = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "crates_download_concurrency_limit",
+		Help: "Simultaneous downloads that the adaptive limit allows now.",
+	}, func() float64 {
+		if l := m.limiter.Load(); l != nil {
+			return float64(l.Status().Limit)
+		}
+		return 0
+	})
 	m.ok = m.requests.WithLabelValues("ok", "200")
+	m.requests.WithLabelValues("error", "net") // so that its first increase is seen
+	for _, reason := range adaptive.Reasons {
+		m.steps.WithLabelValues(string(reason))
+	}
 	return m
 }
 
+// durationBuckets are those of v1.1.0, for the queries that name them, between others
+// that tell what is faster and slower, up to a -timeout of 300 s.
+var durationBuckets = slices.Concat([]float64{0.001, 0.0025}, prometheus.DefBuckets, []float64{30, 60, 120, 300})
+
+// watch shows the limit of a client, the last that was made.
+func (m *Metrics) watch(l *adaptive.Limiter) {
+	l.Changed = func(r adaptive.Reason) { m.steps.WithLabelValues(string(r)).Inc() }
+	m.limiter.Store(l)
+}
+
 // attempt counts one attempt. code is the HTTP status, 0 if no answer came.
-func (m *metrics) attempt(ok bool, code int, bytes int64, took time.Duration) {
+func (m *Metrics) attempt(ok bool, code int, bytes int64, took time.Duration) {
 	m.bytes.Add(float64(bytes))
 	m.duration.Observe(took.Seconds())
 	switch {
@@ -68,18 +96,19 @@ func (m *metrics) attempt(ok bool, code int, bytes int64, took time.Duration) {
 	}
 }
 
-func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.requests, m.bytes, m.duration, m.retries, m.inflight, m.limit}
+func (m *Metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.requests, m.bytes, m.duration, m.retries, m.inflight, m.limit, m.steps}
 }
 
-// Describe and Collect make metrics one prometheus.Collector.
-func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+// Describe and Collect make Metrics one prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.collectors() {
 		c.Describe(ch)
 	}
 }
 
-func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+// Collect is described with Describe.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, c := range m.collectors() {
 		c.Collect(ch)
 	}

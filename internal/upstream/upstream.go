@@ -99,7 +99,7 @@ type Client struct {
 	pauses    pauses
 	breaker   *breaker
 	known     atomic.Pointer[Request] // came once; with Config.AllowMissing alone
-	metrics   *metrics
+	metrics   *Metrics
 	log       *slog.Logger
 }
 
@@ -141,7 +141,10 @@ func New(cfg Config) (*Client, error) {
 	c.transport = newTransport(cfg, proxy)
 	c.fresh = c.transport.Clone()
 	c.fresh.DisableKeepAlives = true
-	c.metrics = newMetrics(c.limiter)
+	if c.metrics = cfg.Metrics; c.metrics == nil {
+		c.metrics = NewMetrics()
+	}
+	c.metrics.watch(c.limiter)
 	return c, nil
 }
 

@@ -37,8 +37,18 @@ type Cursor struct {
 	Bytes    int64      `json:"bytes"`
 	Bad      []crate.ID `json:"bad,omitempty"` // not what they should be when they were looked at last, in this sweep or one before
 
-	// The last sweep that came to its end.
+	// The last sweep over everything that came to its end.
 	Finished time.Time `json:"finished_at,omitzero"`
+	Swept    time.Time `json:"swept_since,omitzero"` // when that one began
+}
+
+// OldestHash is a time before which nothing was hashed last that is held now: what the
+// last sweep did not see was stored since, and so hashed. Zero: there was no sweep.
+func (c *Cursor) OldestHash() time.Time {
+	if c.Swept.IsZero() {
+		return c.Finished // of an earlier program, which did not note it
+	}
+	return c.Swept
 }
 
 // ReadCursor reads the cursor in a state folder; zero if there is none. One that
@@ -73,7 +83,7 @@ func (c *Cursor) Write(state durable.FS) error {
 // Begin begins a sweep. What is known to be bad is so until it was looked at
 // again.
 func (c *Cursor) Begin(shard crate.Shard, now time.Time) {
-	*c = Cursor{Begun: now, Shard: shard.String(), Bad: c.Bad, Finished: c.Finished}
+	*c = Cursor{Begun: now, Shard: shard.String(), Bad: c.Bad, Finished: c.Finished, Swept: c.Swept}
 }
 
 // Advance notes what a run has come to that began at the cursor and looked at Bad
@@ -88,6 +98,9 @@ func (c *Cursor) Advance(s *Summary, found []crate.ID, now time.Time) {
 	c.Bytes += s.Bytes
 	c.After = s.Last
 	if s.Complete {
+		if c.Shard == "" || c.Shard == (crate.Shard{}).String() {
+			c.Swept = c.Begun
+		}
 		c.Begun, c.After, c.Finished = time.Time{}, crate.ID{}, now
 	}
 }

@@ -33,6 +33,9 @@ import (
 type Limiter struct {
 	// Received is counted up by body bytes as they arrive.
 	Received atomic.Int64
+	// Changed is told why the limit has changed. If nil, nobody is. It is called with
+	// the limiter locked: it must be quick, and ask it nothing.
+	Changed func(Reason)
 
 	mu      sync.Mutex
 	ceiling int
@@ -91,6 +94,18 @@ func (l *Limiter) Fix() { l.limit, l.phase = float64(l.ceiling), steady }
 func New(ceiling int) *Limiter {
 	return &Limiter{ceiling: ceiling, limit: float64(min(firstLimit, ceiling)), nextRest: 1}
 }
+
+// A Reason is why the limit has changed; it is a metric label, too.
+type Reason string
+
+const (
+	Grew     Reason = "grew"     // more attempts at a time brought more, or may
+	NoGain   Reason = "no_gain"  // a step up is taken back: it brought nothing
+	Overload Reason = "overload" // upstream said that it is too much
+)
+
+// Reasons are all of them.
+var Reasons = []Reason{Grew, NoGain, Overload}
 
 // A Verdict says what an attempt tells about the load on upstream.
 type Verdict int
@@ -202,7 +217,7 @@ func (l *Limiter) cut() {
 	l.cuts++
 	l.strain = 0
 	l.wall = l.limit
-	l.limit = max(1, l.limit*cutTo)
+	l.change(max(1, l.limit*cutTo), Overload)
 	l.phase = steady
 	l.rest, l.nextRest = l.nextRest, min(l.nextRest*2, longestRest)
 	l.before = rates{}
@@ -271,7 +286,7 @@ func (l *Limiter) decideSteady(now rates) {
 func (l *Limiter) decideProbe(now rates) {
 	l.phase = steady
 	if !now.pays(l.before, probePays) {
-		l.limit /= probeStep
+		l.change(l.limit/probeStep, NoGain)
 		l.rest, l.nextRest = l.nextRest, min(l.nextRest*2, longestRest)
 		return
 	}
@@ -284,7 +299,15 @@ func (l *Limiter) decideProbe(now rates) {
 
 // raise sets a higher limit, by one slot at least, up to the ceiling.
 func (l *Limiter) raise(to float64) {
-	l.limit = min(max(to, l.limit+1), float64(l.ceiling))
+	l.change(min(max(to, l.limit+1), float64(l.ceiling)), Grew)
+}
+
+// change sets another limit, and tells of it.
+func (l *Limiter) change(to float64, why Reason) {
+	if to != l.limit && l.Changed != nil {
+		l.Changed(why)
+	}
+	l.limit = to
 }
 
 // pays reports whether r is better than before by factor, in bytes or in

@@ -1,0 +1,137 @@
+package telemetry
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+)
+
+var (
+	readable     = desc(prefix+"mirror_readable", "Whether the catalog and the quarantine of the mirror could be read: 1, or 0.")
+	heldCrates   = desc(prefix+"held_crates", "Crates of which the mirror holds a version.")
+	heldVersions = desc(prefix+"held_versions", "Versions that the mirror holds, bytes of before they were published again included.")
+	heldBytes    = desc(prefix+"held_bytes", "Bytes of the crate files that the mirror holds.")
+	missing      = desc(prefix+"missing_versions", "Versions that runs asked for in vain, gone ones not counted: status -missing lists them.")
+	missingBytes = desc(prefix+"missing_bytes", "Bytes of these, by the mean of what is held: the index knows no sizes. Not there until a version is held.")
+	goneVersions = desc(prefix+"gone_versions", "Versions that the index names and upstream refuses to give out: status -gone lists them.")
+	removed      = desc(prefix+"removed_versions", "Versions that are held and that the index does not name any more: status -removed lists them.")
+	republished  = desc(prefix+"republished_versions", "Versions that were published again, of which the bytes of before are held: status -republished lists them.")
+	quarantine   = desc(prefix+"quarantine_files", "Files in quarantine, by state: unsettled ones need a person.", "state")
+	bundles      = desc(prefix+"bundles", "Bundles of the mirror, by state: finished, or open for more crates.", "state")
+	lastBundle   = desc(prefix+"bundle_last_finished_timestamp_seconds", "When the newest bundle was finished. Not there if there is none here.")
+	indexCommit  = desc("sync_index_commit_timestamp_seconds", "When the commit of the index was made that was mirrored last. Not there until one was.")
+	indexLag     = desc("sync_index_lag_seconds", "How far the index that is mirrored is behind the one that upstream had at the last look, by the times of their commits.")
+	coverage     = desc(prefix+"verify_coverage_ratio", "Share of what is held that verify has hashed in the sweep that is under way; 1 if none is and one was finished.")
+	oldestHash   = desc(prefix+"verify_oldest_hash_timestamp_seconds", "Nothing that is held was hashed longer ago than this. Not there until something is held.")
+	lastSweep    = desc(prefix+"verify_last_sweep_timestamp_seconds", "When verify last came to the end of what is held. Not there until it did.")
+	damaged      = desc(prefix+"verify_damaged_versions", "Versions that verify found damaged, missing or unreadable, and that nobody has repaired.")
+	diskFree     = desc(prefix+"disk_free_bytes", "Bytes free for the mirror on the disk of a folder.", "folder")
+)
+
+// Mirror is what a mirror holds and lacks, and how that was verified. A scrape costs no
+// question to the catalog while the answer is younger than keepFor.
+func Mirror(d *home.Dirs, look func() (runstate.State, bool)) prometheus.Collector {
+	return &mirror{descriptions: descriptions{
+		readable, heldCrates, heldVersions, heldBytes, missing, missingBytes, goneVersions, removed, republished, quarantine,
+		bundles, lastBundle, indexCommit, indexLag, coverage, oldestHash, lastSweep, damaged, diskFree,
+	}, dirs: d, look: look}
+}
+
+type mirror struct {
+	descriptions
+	dirs *home.Dirs
+	look func() (runstate.State, bool)
+
+	mu   sync.Mutex // guards what follows; who waits for it gets what another has asked for
+	last *facts
+	next time.Time // when they are asked for again
+}
+
+// Facts are kept for keepFor at least, and fifty times as long as it took to find them
+// out, so that who scrapes often costs a large mirror 2 % of a processor at most.
+const (
+	keepFor  = 5 * time.Second
+	keepMore = 50
+)
+
+// patience bounds the time that a scrape waits for facts.
+const patience = 30 * time.Second
+
+func (m *mirror) facts() *facts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if begun := time.Now(); m.last == nil || !begun.Before(m.next) {
+		ctx, stop := context.WithTimeout(context.Background(), patience)
+		defer stop()
+		m.last = read(ctx, m.dirs)
+		now := time.Now()
+		m.next = now.Add(max(keepFor, keepMore*now.Sub(begun)))
+	}
+	return m.last
+}
+
+// Collect implements prometheus.Collector.
+func (m *mirror) Collect(to chan<- prometheus.Metric) {
+	ch := sample(to)
+	ch.disks(m.dirs)
+	f := m.facts()
+	ch.flag(readable, f.err == nil)
+	if f.err != nil {
+		return
+	}
+	ch.gauge(heldCrates, float64(f.totals.Crates))
+	ch.gauge(heldVersions, float64(f.totals.Versions))
+	ch.gauge(heldBytes, float64(f.totals.Bytes))
+	ch.gauge(missing, float64(f.missing))
+	if f.totals.Versions > 0 {
+		ch.gauge(missingBytes, float64(f.missing)*float64(f.totals.Bytes)/float64(f.totals.Versions))
+	}
+	ch.gauge(goneVersions, float64(f.gone))
+	ch.gauge(removed, float64(f.totals.Removed))
+	ch.gauge(republished, float64(f.totals.Superseded))
+	ch.gauge(quarantine, float64(f.unsettled), "unsettled")
+	ch.gauge(quarantine, float64(f.settled), "settled")
+	ch.gauge(bundles, float64(f.bundles[0]), "finished")
+	ch.gauge(bundles, float64(f.bundles[1]), "open")
+	ch.time(lastBundle, f.lastBundle)
+	ch.time(indexCommit, f.revision.Time)
+	if s, ok := m.look(); ok && !f.revision.Time.IsZero() && !s.UpstreamIndexTime.IsZero() {
+		ch.gauge(indexLag, max(0, s.UpstreamIndexTime.Sub(f.revision.Time).Seconds()))
+	}
+	ch.verified(f)
+}
+
+func (ch sample) verified(f *facts) {
+	v := &f.verified
+	share := 0.0
+	switch {
+	case !v.Begun.IsZero() && f.totals.Versions > 0:
+		share = min(1, float64(v.Versions)/float64(f.totals.Versions))
+	case !v.Finished.IsZero():
+		share = 1
+	}
+	ch.gauge(coverage, share)
+	ch.time(oldestHash, f.oldest)
+	ch.time(lastSweep, v.Finished)
+	ch.gauge(damaged, float64(len(v.Bad)))
+}
+
+// disks sends the free space of the folders that are there.
+func (ch sample) disks(d *home.Dirs) {
+	for name, dir := range map[string]string{"crates": d.Crates, "bundles": d.Bundles, "index": d.Index, "deep": d.DeepOrUsual()} {
+		folder, err := durable.Open(dir)
+		if err != nil {
+			continue
+		}
+		if free, _, err := folder.Free(); err == nil && free >= 0 {
+			ch.gauge(diskFree, float64(free), name)
+		}
+		_ = folder.Close() // nothing was written
+	}
+}

@@ -1,0 +1,87 @@
+package telemetry
+
+import (
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+)
+
+var (
+	lastSuccess = desc("sync_last_success_timestamp_seconds", "When a round of a sync was last a success: nothing missing, nothing wrong. Not there until one was.")
+	lastRound   = desc("sync_last_round_timestamp_seconds", "When the last round of a sync ended, whatever came of it. Not there until one did.")
+	lastCode    = desc("sync_last_exit_code", "Exit code of the last round of a sync: 0 complete, 3 incomplete, 4 something is wrong; others: it could not go on. Not there until one has ended.")
+	nextRound   = desc("sync_next_round_timestamp_seconds", "When the next round of a sync begins. There only while it is waited for.")
+	inARow      = desc("sync_consecutive_failures", "Rounds of a sync in a row that were no success, over all processes since the last one that was.")
+
+	runActive    = desc(prefix+"run_active", "Whether a run is under way, a sync that waits for its next round included: 1, or 0.")
+	runPhase     = desc(prefix+"run_phase", "What the run does, as the label says: always 1. There only while one is under way.", "phase")
+	runStart     = desc(prefix+"run_start_timestamp_seconds", "When the process of the run that is under way, or was the last, began.")
+	runEnd       = desc(prefix+"run_end_timestamp_seconds", "When the last run ended. Not there while one is under way, or if it was killed.")
+	runPlanned   = desc(prefix+"run_planned_versions", "Versions that the run is about. Not there while it plans.")
+	runProcessed = desc(prefix+"run_processed_versions", "Versions of these that it is done with, held or not.")
+	runFailed    = desc(prefix+"run_failed_versions", "Versions of these that it could not get.")
+	runLeft      = desc(prefix+"run_left_seconds", "How long the run still takes (ETA), as far as can be told. There only while that is known.")
+)
+
+// Run is how the runs of a mirror go: that which is under way, or the last. look reports
+// false as long as nothing is known of any.
+func Run(look func() (runstate.State, bool)) prometheus.Collector {
+	return &run{descriptions{
+		lastSuccess, lastRound, lastCode, nextRound, inARow,
+		runActive, runPhase, runStart, runEnd, runPlanned, runProcessed, runFailed, runLeft,
+	}, look}
+}
+
+type run struct {
+	descriptions
+	look func() (runstate.State, bool)
+}
+
+// phases are the values of a label: a file in the mirror's folder must not make more.
+var phases = []string{
+	"planning", "mirroring", "second pass", "third pass", "updating the index", "writing sidecars", "packing", "pushing",
+	"stating what is held", "waiting",
+}
+
+// Collect implements prometheus.Collector.
+func (r *run) Collect(to chan<- prometheus.Metric) {
+	ch := sample(to)
+	s, known := r.look()
+	live := known && s.Live(time.Now())
+	ch.flag(runActive, live)
+	if !known {
+		return
+	}
+	ch.time(lastSuccess, s.SucceededAt)
+	ch.time(lastRound, s.RoundEnded)
+	if !s.RoundEnded.IsZero() {
+		ch.gauge(lastCode, float64(s.ExitCode))
+		ch.gauge(inARow, float64(s.Failures))
+	}
+	ch.time(runStart, s.Started)
+	ch.time(runEnd, s.Ended)
+	if s.Total > 0 {
+		ch.gauge(runPlanned, float64(s.Total))
+	}
+	ch.gauge(runProcessed, float64(s.Processed))
+	ch.gauge(runFailed, float64(s.Errors))
+	if live {
+		ch.now(&s)
+	}
+}
+
+// now sends what is so only while a run is under way.
+func (ch sample) now(s *runstate.State) {
+	ch.time(nextRound, s.NextAt)
+	phase := s.Phase
+	if !slices.Contains(phases, phase) {
+		phase = "other"
+	}
+	ch.gauge(runPhase, 1, phase)
+	if s.ETASec > 0 {
+		ch.gauge(runLeft, float64(s.ETASec))
+	}
+}
