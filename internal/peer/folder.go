@@ -19,13 +19,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// Folder is a mirror on a disk as a bucket: its finished bundles, and the lists beside
-// them. It reads while others write. Its methods may be called concurrently.
+// Folder is a mirror on a disk as a bucket: its finished bundles, the lists beside them,
+// and the segments of its deep archive. It reads while others write. Its methods may be called concurrently.
 type Folder struct {
 	dirs home.Dirs
 
@@ -58,8 +59,8 @@ var (
 // String implements bucket.Reader.
 func (f *Folder) String() string { return f.dirs.Bundles }
 
-// Root implements Source: the bundles that are finished and whole in the catalog, and
-// lie there with a list.
+// Root implements Source: the bundles and segments that are finished and whole in the
+// catalog, and lie there, bundles with a list.
 func (f *Folder) Root(ctx context.Context) (*root.Root, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,29 +76,55 @@ func (f *Folder) Root(ctx context.Context) (*root.Root, error) {
 }
 
 func (f *Folder) root(ctx context.Context) (*root.Root, error) {
-	var known []catalog.Bundle
+	var bundles, segments []catalog.Bundle
 	err := f.dirs.ReadCatalog(ctx, func(c *catalog.Catalog) (err error) {
-		known, err = c.Bundles(ctx)
+		if bundles, err = c.Bundles(ctx); err == nil {
+			segments, err = c.Segments(ctx)
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	folder, err := home.OpenIfThere(f.dirs.Bundles)
-	if err == nil && folder == nil {
-		err = &fs.PathError{Op: "open", Path: f.dirs.Bundles, Err: fs.ErrNotExist}
+	// What it is made of says when it was made: nothing else does.
+	r := &root.Root{Format: root.Format, Epoch: 1, Generation: 1, Written: time.Unix(1, 0)}
+	there := false
+	for _, k := range []struct {
+		dir   string
+		known []catalog.Bundle
+		files *[]root.File
+	}{{f.dirs.Bundles, bundles, &r.Bundles}, {f.dirs.DeepOrUsual(), segments, &r.Segments}} {
+		folder, err := home.OpenIfThere(k.dir)
+		if err == nil && folder != nil {
+			there = true
+			*k.files, err = f.finished(ctx, folder, k.known, r)
+			err = errors.Join(err, folder.Close())
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
+	if !there {
+		return nil, &fs.PathError{Op: "open", Path: f.dirs.Bundles, Err: fs.ErrNotExist}
 	}
-	defer folder.Close()
+	id := sha256.New()
+	for _, first := range [][]root.File{r.Bundles, r.Segments} {
+		if len(first) > 0 {
+			fmt.Fprintf(id, "%s %s\n", first[0].Name, first[0].SHA256)
+			break
+		}
+	}
+	r.ID = base32.StdEncoding.EncodeToString(id.Sum(nil)[:15])
+	return r, nil
+}
+
+// finished lists what is to be shown of a folder, and has the root say when the last of
+// it was made.
+func (f *Folder) finished(ctx context.Context, folder durable.Reader, known []catalog.Bundle, r *root.Root) (files []root.File, err error) {
 	claims, err := lists.FindClaims(folder)
 	if err != nil {
 		return nil, err
 	}
-	// What it is made of says when it was made: nothing else does.
-	r := &root.Root{Format: root.Format, Epoch: 1, Generation: 1, Written: time.Unix(1, 0)}
-	id := sha256.New()
 	for i := range known {
 		file, made, err := f.describe(ctx, folder, claims, &known[i])
 		if errors.Is(err, fs.ErrNotExist) {
@@ -106,23 +133,19 @@ func (f *Folder) root(ctx context.Context) (*root.Root, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(r.Bundles) == 0 {
-			fmt.Fprintf(id, "%s %s\n", file.Name, file.SHA256)
-		}
-		r.Bundles = append(r.Bundles, file)
+		files = append(files, file)
 		if made.After(r.Written) {
 			r.Written, r.Generation = made, made.Unix()
 		}
 	}
-	r.ID = base32.StdEncoding.EncodeToString(id.Sum(nil)[:15])
-	return r, nil
+	return files, nil
 }
 
-// describe says what a root says of a bundle. Errors: fs.ErrNotExist for one that is not
+// describe says what a root says of a bundle or segment. Errors: fs.ErrNotExist for one that is not
 // to be shown.
 func (f *Folder) describe(ctx context.Context, folder durable.Reader, claims *lists.Claims, b *catalog.Bundle) (file root.File, made time.Time, err error) {
 	beside := claims.Beside(b.Name)
-	if !b.Whole || b.Thrown() || len(beside) == 0 {
+	if !b.Whole || b.Thrown() || len(beside) == 0 && !isSegment(b.Name) {
 		return file, made, fs.ErrNotExist
 	}
 	info, err := folder.Stat(b.Name)
@@ -138,6 +161,11 @@ func (f *Folder) describe(ctx context.Context, folder durable.Reader, claims *li
 		file.Lists = append(file.Lists, list)
 	}
 	return file, info.ModTime(), nil
+}
+
+func isSegment(name string) bool {
+	_, err := deep.ParseFileName(name)
+	return err == nil
 }
 
 // hash says what a root says of a list. The caller holds mu.
@@ -183,7 +211,11 @@ func (f *Folder) Get(ctx context.Context, key string, ask bucket.Ask) (io.ReadCl
 	if err != nil {
 		return nil, o, fmt.Errorf("reading %q: %w", key, err)
 	}
-	folder, err := durable.Open(f.dirs.Bundles)
+	dir := f.dirs.Bundles
+	if path.Dir(key) == root.DeepDir {
+		dir = f.dirs.DeepOrUsual()
+	}
+	folder, err := durable.Open(dir)
 	if err != nil {
 		return nil, o, err
 	}

@@ -3,11 +3,12 @@
 //
 //	/replicate/mirror.json      the root
 //	/replicate/bundles/NAME     a bundle, or the list beside it
+//	/replicate/deep/NAME        a segment of the deep archive
 //	/replicate/index/NAME       a bundle of git of the index
 //	/replicate/catalog/NAME     a snapshot of the catalog
 //
 // A replica of a bucket shows what it has taken, and reads on from the bucket. A mirror
-// on a disk ([Folder]) shows its finished bundles; its root is made from the catalog, and
+// on a disk ([Folder]) shows its finished bundles and segments; its root is made from the catalog, and
 // names no index: that its peers get where they trust it.
 //
 // Only what the root names can be asked for, and of the root everybody sees all but who

@@ -50,7 +50,7 @@ func Replicate(a *program.App) *cli.Command {
 	list = append(list, cfg.log.Flags()...)
 	return &cli.Command{
 		Name:         "replicate",
-		Usage:        "bring a mirror home from another one, by whole bundles",
+		Usage:        "bring a mirror home from another one, by whole bundles and segments",
 		ArgsUsage:    "-from ADDRESS -to DIR|ADDRESS [-mirror DIR] [-index-url URL]",
 		Description:  help,
 		Flags:        append(list, cfg.progress.Flags()...),
@@ -145,6 +145,6 @@ func (cfg *replicateConfig) destination(ctx context.Context, job *replicate.Conf
 	dirs.Remote = overlay.New(b)
 	owner := program.Owner(dirs.Crates)
 	job.Push = push.New(push.Config{Bucket: b, Remote: dirs.Remote, Dirs: *dirs, Owner: fmt.Sprintf("%s, %s", owner.Host, dirs.Crates), Log: log})
-	job.Home.Attach, job.Home.Bundles.Number = job.Push.Attach, job.Push.Number
+	job.Home.Attach, job.Home.Bundles.Number, job.Home.Bundles.SegmentNumber = job.Push.Attach, job.Push.Number, job.Push.SegmentNumber
 	return nil
 }

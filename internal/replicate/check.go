@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
@@ -38,14 +37,14 @@ const maxReasons = 1000
 // checking is the check of one bundle: of its bytes beside its list, and meanwhile of the
 // list beside the index and what is held.
 type checking struct {
-	j  *replication
 	of *root.File
 	judging
 }
 
-// judging is what is found out about the members of a list.
+// judging is what is found out about the crates of a bundle or segment.
 type judging struct {
-	verdicts []judgement // by member
+	j        *replication
+	verdicts []judgement // by crate, in the order of the file
 	reasons  []string
 	before   map[crate.Key]crate.Checksum // members of which the index names these other bytes
 	unnamed  int64
@@ -53,7 +52,7 @@ type judging struct {
 	bytes    int64
 }
 
-// judgement is what the index and the catalog say of a member.
+// judgement is what the index and the catalog say of a crate.
 type judgement byte
 
 const (
@@ -67,7 +66,6 @@ const (
 
 // run reads a bundle to its last byte, beside its list, and judges every member.
 func (c *checking) run(ctx context.Context, file io.ReaderAt) error {
-	c.judging = judging{before: map[crate.Key]crate.Checksum{}}
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error { return c.compare(ctx, file) })
 	both.Go(func() error { return c.judge(ctx) })
@@ -108,117 +106,90 @@ func (c *checking) judge(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		v, err := c.member(ctx, &m)
-		if err != nil {
+		if err := c.add(ctx, crate.Key{ID: m.ID, Checksum: m.Checksum}, m.Size); err != nil {
 			return err
 		}
-		c.verdicts = append(c.verdicts, v)
 	}
-	return c.end(ctx)
+	return c.end(ctx, c.of)
 }
 
-// member judges one.
-func (c *checking) member(ctx context.Context, m *bundle.Member) (v judgement, err error) {
-	if len(c.verdicts) == 0 {
-		c.min, c.max = m.ID.Name, m.ID.Name
+func newJudging(j *replication) judging {
+	return judging{j: j, before: map[crate.Key]crate.Checksum{}}
+}
+
+// add judges a crate.
+func (g *judging) add(ctx context.Context, key crate.Key, size int64) error {
+	if len(g.verdicts) == 0 {
+		g.min, g.max = key.Name, key.Name
 	}
-	c.min, c.max = min(c.min, m.ID.Name), max(c.max, m.ID.Name)
-	c.bytes += m.Size
-	line, err := c.j.line(ctx, m.ID)
+	g.min, g.max = min(g.min, key.Name), max(g.max, key.Name)
+	g.bytes += size
+	v, err := g.judge(ctx, key)
+	g.verdicts = append(g.verdicts, v)
+	return err
+}
+
+func (g *judging) judge(ctx context.Context, key crate.Key) (v judgement, err error) {
+	line, err := g.j.line(ctx, key.ID)
 	if err != nil {
 		return v, err
 	}
 	switch {
 	case line == nil:
 		v = unnamed
-	case line.Checksum != m.Checksum:
+	case line.Checksum != key.Checksum:
 		v = earlier
 	case line.Yanked:
 		v = yanked
 	default:
 		v = current
 	}
-	rows, err := c.j.w.Catalog.BytesOf(ctx, m.ID)
+	rows, err := g.j.w.Catalog.BytesOf(ctx, key.ID)
 	if err != nil {
 		return v, err
 	}
 	for i := range rows {
-		if rows[i].Checksum == m.Checksum {
+		if rows[i].Checksum == key.Checksum {
 			return v | held, nil // as the version's or as what it was
 		}
 	}
 	for i := range rows {
-		if row := &rows[i]; row.ID == m.ID && !row.VerifiedAt.IsZero() && row.SupersededAt.IsZero() {
-			return v, c.refuse("%s has sha256 %s, and is held here with %s", m.ID, m.Checksum, row.Checksum)
+		if row := &rows[i]; row.ID == key.ID && !row.VerifiedAt.IsZero() && row.SupersededAt.IsZero() && !g.j.came(row) {
+			return v, g.refuse("%s has sha256 %s, and is held here with %s", key.ID, key.Checksum, row.Checksum)
 		}
 	}
 	switch v {
 	case unnamed:
-		c.unnamed++
+		g.unnamed++
 	case earlier:
-		c.before[crate.Key{ID: m.ID, Checksum: line.Checksum}] = m.Checksum
-		if len(c.before) > maxReasons {
-			return v, c.refuse("%s has sha256 %s, and the index names %s", m.ID, m.Checksum, line.Checksum)
+		g.before[crate.Key{ID: key.ID, Checksum: line.Checksum}] = key.Checksum
+		if len(g.before) > maxReasons {
+			return v, g.refuse("%s has sha256 %s, and the index names %s", key.ID, key.Checksum, line.Checksum)
 		}
 	}
 	return v, nil
 }
 
-func (c *checking) refuse(format string, args ...any) error {
-	if c.reasons = append(c.reasons, fmt.Sprintf(format, args...)); len(c.reasons) >= maxReasons {
-		return &MembersError{c.reasons}
+func (g *judging) refuse(format string, args ...any) error {
+	if g.reasons = append(g.reasons, fmt.Sprintf(format, args...)); len(g.reasons) >= maxReasons {
+		return &MembersError{g.reasons}
 	}
 	return nil
 }
 
 // end asks what has to be asked of all of them.
-func (c *checking) end(ctx context.Context) error {
-	if len(c.verdicts) != c.of.Entries || c.bytes != c.of.Bytes {
-		return &MembersError{[]string{fmt.Sprintf("%d crates of %d bytes are in it, the root says %d of %d", len(c.verdicts), c.bytes, c.of.Entries, c.of.Bytes)}}
+func (g *judging) end(ctx context.Context, of *root.File) error {
+	if len(g.verdicts) != of.Entries || g.bytes != of.Bytes {
+		return &MembersError{[]string{fmt.Sprintf("%d crates of %d bytes are in it, the root says %d of %d", len(g.verdicts), g.bytes, of.Entries, of.Bytes)}}
 	}
-	if len(c.before) > 0 {
-		if err := c.later(ctx); err != nil {
+	if len(g.before) > 0 {
+		if err := g.later(ctx); err != nil {
 			return err
 		}
 	}
-	if len(c.reasons) > 0 {
-		slices.Sort(c.reasons)
-		return &MembersError{c.reasons}
-	}
-	return nil
-}
-
-// later looks in the lists of the peer for what the index names in the place of members:
-// a version that was published again has its later bytes in a later bundle.
-func (c *checking) later(ctx context.Context) error {
-	for i := range c.j.root.Bundles {
-		f := &c.j.root.Bundles[i]
-		if len(c.before) == 0 {
-			return nil
-		}
-		for n := range f.Lists {
-			if err := c.j.in.Fetch(ctx, root.BundlesDir, &f.Lists[n]); err != nil {
-				return err
-			}
-			err := c.j.in.ReadList(ctx, f, &f.Lists[n], func(e *lists.ManifestEntry) error {
-				delete(c.before, crate.Key{ID: e.ID, Checksum: e.Checksum})
-				return nil
-			})
-			if err != nil {
-				return &MembersError{[]string{fmt.Sprintf("reading %s: %v", f.Lists[n].Name, err)}}
-			}
-		}
-	}
-	for key, got := range c.before {
-		if _, err := c.j.w.Catalog.ByChecksum(ctx, key); !errors.Is(err, fs.ErrNotExist) {
-			if err != nil {
-				return err
-			}
-			continue // held here already
-		}
-		if err := c.refuse("%s has sha256 %s, and the index names %s", key.ID, got, key.Checksum); err != nil {
-			return err
-		}
+	if len(g.reasons) > 0 {
+		slices.Sort(g.reasons)
+		return &MembersError{g.reasons}
 	}
 	return nil
 }

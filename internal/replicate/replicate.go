@@ -1,18 +1,22 @@
 // Package replicate brings a mirror home from a bucket, from another mirror over HTTP, or
-// from a folder: by whole bundles, of which some dozens are a registry.
+// from a folder: by whole bundles and segments of the deep archive, of which some dozens
+// are a registry.
 //
 // # The order of things
 //
 // The index comes first: the puller's own, which is the judge of all that follows; the
 // peer's, if there is no other. Then, for each bundle whose bytes are not here:
 //
-//	downloaded in ranges, gone on with where a kill cut it off
-//	  -> hashed as a whole: it is what the peer's root names
-//	  -> every member decoded, hashed and compared: with the list beside the bundle, with
-//	     what the index names, with the pins of what is held
+//	downloaded in ranges, gone on with where a kill cut it off, and meanwhile
+//	  hashed as a whole: it is what the peer's root names
+//	  every member decoded, hashed and compared: with the list beside the bundle, with
+//	  what the index names, with the pins of what is held
 //	  -> takes the next free number, durably; its manifest and line
 //	  -> recorded in the catalog, as verified where the index names it
 //	  -> pushed, where the destination is a bucket
+//
+// A segment comes in the same way. It has no list: its directories say what is in it, and
+// every crate is rebuilt.
 //
 // A member with other bytes than the pin of its version, or than the index names, has the
 // whole bundle refused: nothing of it is published, and the others go on. Bytes that a
@@ -34,6 +38,7 @@ import (
 	"path/filepath"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
@@ -73,7 +78,12 @@ func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	job := &replication{cfg: &cfg, w: w, root: r, res: &Result{From: cfg.From.String(), Root: r, Segments: len(r.Segments)}}
+	job := &replication{cfg: &cfg, w: w, root: r, taken: map[string]bool{}, res: &Result{From: cfg.From.String(), Root: r}}
+	if len(r.Segments) > 0 {
+		if job.deep, err = w.OpenDeep(); err != nil {
+			return nil, err
+		}
+	}
 	if cfg.Push == nil {
 		return job.res, job.run(ctx, w.Store)
 	}
@@ -89,6 +99,9 @@ type replication struct {
 	w    *home.Writer
 	root *root.Root
 	res  *Result
+
+	deep  durable.FS      // nil: the peer has no segments
+	taken map[string]bool // bundles and segments that this run has brought, by their names here
 
 	in     replica.Incoming // lists, and bundles of git
 	index  *index.Index

@@ -6,9 +6,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -241,22 +243,24 @@ func TestRepublished(t *testing.T) {
 // A run that is stopped while it checks a bundle that has come keeps it; other bytes go.
 func TestStoppedInCheck(t *testing.T) {
 	disk := durabletest.NewMem()
-	data, name := []byte("a bundle that took hours"), "bundle-0000.tar.zst"
-	if err := durable.WriteFile(disk, name, data); err != nil {
+	data, f := []byte("a bundle that took hours"), &root.File{Name: "bundle-0000.tar.zst"}
+	name := path.Join(arriving, f.Name)
+	if err := errors.Join(disk.MkdirAll(arriving), durable.WriteFile(disk, name, data)); err != nil {
 		t.Fatal(err)
 	}
-	j := &replication{cfg: &Config{}, w: &home.Writer{Bundles: disk}}
-	f := &root.File{Name: name, Size: int64(len(data)), SHA256: sha256.Sum256(data)}
+	j := &replication{cfg: &Config{}, w: &home.Writer{}}
+	never := func(io.ReaderAt) error { return errors.New("checked") }
+	f.Size, f.SHA256 = int64(len(data)), sha256.Sum256(data)
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	if err := j.fetch(ctx, f, name, &checking{j: j, of: f}); !errors.Is(err, context.Canceled) {
+	if err := j.fetch(ctx, disk, root.BundlesDir, f, never); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
 	}
 	if _, err := disk.Stat(name); err != nil {
 		t.Error(err)
 	}
 	f.SHA256[0] ^= 1
-	if err := j.fetch(t.Context(), f, name, &checking{j: j, of: f}); err == nil {
+	if err := j.fetch(t.Context(), disk, root.BundlesDir, f, never); err == nil {
 		t.Error("other bytes are taken")
 	}
 	if _, err := disk.Stat(name); !errors.Is(err, fs.ErrNotExist) {

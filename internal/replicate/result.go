@@ -12,56 +12,58 @@ import (
 
 // Result is what became of it.
 type Result struct {
-	From     string
-	Root     *root.Root
-	Index    string // whose it is, for people
-	Commit   string // of the index; empty: a plain folder
-	Bundles  int    // that came
-	Here     int    // that were here already
-	Versions int64  // in those that came
-	Bytes    int64  // of those that came
-	Unnamed  int64  // of Versions: no index names them
-	Segments int    // of the peer's deep archive, which stay there
-	Refused  []Refusal
-	Summary  *mirror.Summary
+	From         string
+	Root         *root.Root
+	Index        string // whose it is, for people
+	Commit       string // of the index; empty: a plain folder
+	Bundles      int    // that came
+	Here         int    // that were here already
+	Segments     int    // of the deep archive, that came
+	SegmentsHere int    // that were here already
+	Versions     int64  // in all that came
+	Bytes        int64  // of all that came
+	Unnamed      int64  // of Versions: no index names them
+	Refused      []Refusal
+	Summary      *mirror.Summary
 }
 
 // Complete reports whether all came that the peer has, and the peer has all that the
 // index names.
 func (r *Result) Complete() bool {
-	complete := len(r.Refused) == 0 && r.Segments == 0 && len(r.Root.Writers) > 0 && r.Commit == r.Root.Index.Commit
+	complete := len(r.Refused) == 0 && len(r.Root.Writers) > 0 && r.Commit == r.Root.Index.Commit
 	for _, w := range r.Root.Writers {
 		complete = complete && w.Complete && w.Commit == r.Commit
 	}
 	return complete
 }
 
-// Refusal is a bundle that was refused.
+// Refusal is a bundle or segment that was refused.
 type Refusal struct {
-	Bundle string
-	Err    error
+	File string
+	Err  error
 }
 
 // Print says what became of it.
 func (r *Result) Print(w io.Writer) {
-	fmt.Fprintf(w, "%s came from %s, with %s in %s; %s here already\n", human.Plural(int64(r.Bundles), "bundle"), human.Printable(r.From),
-		human.Plural(r.Versions, "version"), human.Size(r.Bytes), human.Count(int64(r.Here)))
+	came := human.Plural(int64(r.Bundles), "bundle")
+	if r.Segments+r.SegmentsHere > 0 {
+		came += " and " + human.Plural(int64(r.Segments), "segment")
+	}
+	fmt.Fprintf(w, "%s came from %s, with %s in %s; %s here already\n", came, human.Printable(r.From),
+		human.Plural(r.Versions, "version"), human.Size(r.Bytes), human.Count(int64(r.Here+r.SegmentsHere)))
 	fmt.Fprintf(w, "compared with %s\n", r.Index)
 	if r.Unnamed > 0 {
 		fmt.Fprintf(w, "%s versions are named by no index: they are kept, and nobody vouches for them\n", human.Count(r.Unnamed))
 	}
-	if r.Segments > 0 {
-		fmt.Fprintf(w, "%d segments of the peer's deep archive stay there: only bundles are replicated\n", r.Segments)
-	}
 	for _, f := range r.Refused {
-		fmt.Fprintf(w, "refused %s: %s\n", f.Bundle, human.Printable(f.Err.Error()))
+		fmt.Fprintf(w, "refused %s: %s\n", f.File, human.Printable(f.Err.Error()))
 	}
 }
 
 // Verdict is the error that a replication deserves which went through to its end.
 func (r *Result) Verdict() error {
 	if n := len(r.Refused); n > 0 {
-		return verdict.Integrityf("%d bundles of %s were refused, and nothing of them was published: ask who keeps that mirror", n, r.From)
+		return verdict.Integrityf("%d files of %s were refused, and nothing of them was published: ask who keeps that mirror", n, r.From)
 	}
 	return nil
 }

@@ -8,13 +8,13 @@ import (
 	"io/fs"
 	"iter"
 	"path"
-	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/download"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
@@ -23,12 +23,32 @@ import (
 // arriving is the folder, in that of bundles, of bundles that are on their way.
 const arriving = ".replicating"
 
-// takeAll takes every bundle whose bytes are not here.
+// kind is what bundles and segments differ in.
+type kind struct {
+	folder durable.FS
+	files  []root.File
+	known  func(context.Context) ([]catalog.Bundle, error)
+	take   func(context.Context, *root.File) error
+	here   *int // counts those that are here
+}
+
+// takeAll takes every segment and bundle whose bytes are not here. Segments come first:
+// most of what was published again was packed before.
 func (j *replication) takeAll(ctx context.Context) error {
-	if err := j.w.Bundles.MkdirAll(arriving); err != nil {
+	if j.deep != nil {
+		err := j.takeKind(ctx, kind{j.deep, j.root.Segments, j.w.Catalog.Segments, j.takeSegment, &j.res.SegmentsHere})
+		if err != nil {
+			return err
+		}
+	}
+	return j.takeKind(ctx, kind{j.w.Bundles, j.root.Bundles, j.w.Catalog.Bundles, j.take, &j.res.Here})
+}
+
+func (j *replication) takeKind(ctx context.Context, k kind) error {
+	if err := k.folder.MkdirAll(arriving); err != nil {
 		return err
 	}
-	known, err := j.w.Catalog.Bundles(ctx)
+	known, err := k.known(ctx)
 	if err != nil {
 		return err
 	}
@@ -36,23 +56,23 @@ func (j *replication) takeAll(ctx context.Context) error {
 	for _, b := range known {
 		here[b.Checksum] = b.Whole && !b.Thrown()
 	}
-	for i := range j.root.Bundles {
-		wanted[j.root.Bundles[i].Name] = !here[j.root.Bundles[i].SHA256]
+	for i := range k.files {
+		wanted[k.files[i].Name] = !here[k.files[i].SHA256]
 	}
-	if err := download.Sweep(j.w.Bundles, arriving, wanted); err != nil {
+	if err := download.Sweep(k.folder, arriving, wanted); err != nil {
 		return err
 	}
-	for i := range j.root.Bundles {
-		f := &j.root.Bundles[i]
+	for i := range k.files {
+		f := &k.files[i]
 		if here[f.SHA256] {
-			j.res.Here++
+			*k.here++
 			continue
 		}
-		err := j.take(ctx, f)
+		err := k.take(ctx, f)
 		switch {
 		case isRefusal(err):
 			j.res.Refused = append(j.res.Refused, Refusal{f.Name, err})
-			j.cfg.Log.Error("a bundle was refused, and nothing of it was published", "bundle", f.Name, "from", j.cfg.From.String(), "err", err)
+			j.cfg.Log.Error("a file was refused, and nothing of it was published", "file", f.Name, "from", j.cfg.From.String(), "err", err)
 		case err != nil:
 			return fmt.Errorf("%s of %s: %w", f.Name, j.cfg.From, err)
 		}
@@ -78,8 +98,11 @@ func (j *replication) take(ctx context.Context, f *root.File) error {
 		return err
 	}
 	name := path.Join(arriving, f.Name)
-	check := &checking{j: j, of: f}
-	err := j.fetch(ctx, f, name, check)
+	check := &checking{of: f}
+	err := j.fetch(ctx, j.w.Bundles, root.BundlesDir, f, func(file io.ReaderAt) error {
+		check.judging = newJudging(j)
+		return check.run(ctx, file)
+	})
 	if err != nil {
 		return err
 	}
@@ -91,6 +114,7 @@ func (j *replication) take(ctx context.Context, f *root.File) error {
 	if err := j.record(ctx, b.Name, f, check.verdicts); err != nil {
 		return err
 	}
+	j.taken[b.Name] = true
 	j.res.Bundles++
 	j.res.Versions += int64(f.Entries)
 	j.res.Bytes += f.Size
@@ -99,13 +123,14 @@ func (j *replication) take(ctx context.Context, f *root.File) error {
 	return nil
 }
 
-// fetch downloads a bundle, and checks it before it gets a name. One that a run before
-// has checked, and was killed then, is checked again.
-func (j *replication) fetch(ctx context.Context, f *root.File, name string, check *checking) error {
-	file, err := j.w.Bundles.Open(name)
+// fetch downloads a bundle or segment, and checks it before it gets a name. One that a run
+// before has checked, and was killed then, is checked again.
+func (j *replication) fetch(ctx context.Context, folder durable.FS, dir string, f *root.File, check func(io.ReaderAt) error) error {
+	name := path.Join(arriving, f.Name)
+	file, err := folder.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		want := download.Want{Size: f.Size, Checksum: f.SHA256, Check: func(file io.ReaderAt) error { return check.run(ctx, file) }}
-		return download.File(ctx, j.cfg.From, root.Key(root.BundlesDir, f.Name), want, j.w.Bundles, name)
+		want := download.Want{Size: f.Size, Checksum: f.SHA256, Check: check}
+		return download.File(ctx, j.cfg.From, root.Key(dir, f.Name), want, folder, name)
 	}
 	if err != nil {
 		return err
@@ -115,11 +140,11 @@ func (j *replication) fetch(ctx context.Context, f *root.File, name string, chec
 		err = errors.New("other bytes than the root names")
 	}
 	if err == nil {
-		err = check.run(ctx, file)
+		err = check(file)
 	}
 	err = errors.Join(err, file.Close())
 	if err != nil && ctx.Err() == nil { // a run that is stopped here keeps what took hours to come
-		err = errors.Join(err, j.w.Bundles.Remove(name))
+		err = errors.Join(err, folder.Remove(name))
 	}
 	return err
 }
@@ -140,46 +165,3 @@ func (j *replication) members(ctx context.Context, f *root.File) iter.Seq2[bundl
 }
 
 var errStop = errors.New("enough")
-
-// batch is how many rows are written at a time.
-const batch = 4096
-
-// record has the catalog say of the members of a bundle what their check has found.
-func (j *replication) record(ctx context.Context, name string, f *root.File, verdicts []judgement) error {
-	now := time.Now()
-	var rows []catalog.Version
-	flush := func() error {
-		err := j.w.Catalog.Commit(ctx, catalog.Batch{Versions: rows})
-		rows = rows[:0]
-		return err
-	}
-	n := 0
-	for m, err := range j.members(ctx, f) {
-		if err != nil {
-			return err
-		}
-		v := verdicts[n]
-		if n++; v&^held == unnamed { // nobody vouches for it
-			continue
-		}
-		row := catalog.Version{ID: m.ID, Checksum: m.Checksum, Size: m.Size}
-		if v&held != 0 {
-			if row, err = j.w.Catalog.ByChecksum(ctx, crate.Key{ID: m.ID, Checksum: m.Checksum}); err != nil {
-				return err
-			}
-		}
-		switch {
-		case v&^held != earlier:
-			row.VerifiedAt, row.Listed, row.Yanked, row.SupersededAt = now, true, v&^held == yanked, time.Time{}
-		case row.SupersededAt.IsZero():
-			row.SupersededAt, row.Listed = now, false
-		}
-		row.Placement = row.With(store.Placement{Bundle: name, Offset: m.Offset, FrameSize: m.FrameSize})
-		if rows = append(rows, row); len(rows) == batch {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return flush()
-}
