@@ -154,9 +154,14 @@ var floors = [][]string{
 		"internal/stream",
 		"internal/deep",
 		"internal/git",
-		"internal/trash",
 		"internal/tilelog",
 		"internal/signing",
+	},
+	{
+		// files that grow,
+		// and those that go
+		"internal/partfile",
+		"internal/trash",
 	},
 	{
 		// disk, terminal, lines

@@ -26,6 +26,7 @@ func BenchmarkEncodeAppend(b *testing.B) {
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			var buf []byte
+			empty := w.file.Mark()
 			for b.Loop() {
 				f, err := Encode(buf, benchID, data)
 				must(b, err)
@@ -35,7 +36,7 @@ func BenchmarkEncodeAppend(b *testing.B) {
 				}
 				if w.Summary().FileSize > 1<<30 { // do not fill the disk
 					b.StopTimer()
-					must(b, w.cut(0))
+					must(b, w.file.Back(empty))
 					w.sum.Members = 0
 					b.StartTimer()
 				}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
 // Limits of the format.
@@ -47,7 +48,7 @@ var (
 	// ErrFull: the bundle has MaxMembers; another one must be begun.
 	ErrFull = errors.New("bundle is full")
 	// ErrBroken: an earlier write or sync of this Writer failed.
-	ErrBroken = errors.New("bundle cannot be written to after an error")
+	ErrBroken = partfile.ErrBroken
 )
 
 // A DamageError says which bytes of a bundle could not be used. Members before

@@ -20,6 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/legacy"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
@@ -161,8 +162,8 @@ func TestFramesAreDeterministic(t *testing.T) {
 		must(t, err)
 		member, err := w.AppendFrom(id, iotestOneByte{bytes.NewReader(data)}, int64(size), &first.Checksum)
 		must(t, err)
-		written := make([]byte, member.FrameSize)
-		must(t, readAt(w.file, written, 0))
+		written, err := durable.ReadFile(m, "b.part", member.FrameSize)
+		must(t, err)
 		if !bytes.Equal(written, first.Encoded) {
 			t.Errorf("%d bytes are encoded differently from a reader", size)
 		}

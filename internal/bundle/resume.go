@@ -2,13 +2,11 @@ package bundle
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"io"
-	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
 // Resume takes up the unfinished bundle name where a crash has left it. Every
@@ -24,77 +22,44 @@ import (
 // If that is the final one, [Publish] completes what was cut off; otherwise
 // [durable.Separate] makes the file one that can be resumed.
 func Resume(fsys durable.FS, name string, each func(Member) error) (*Writer, error) {
-	part := name + PartExt
-	if _, err := fsys.Stat(part); err != nil { // Append would create it
-		return nil, fmt.Errorf("resuming bundle: %w", err)
-	}
-	file, err := fsys.Append(part)
+	w := new(Writer)
+	file, err := partfile.Resume(fsys, kind, name, func(t *partfile.Tail) error { return w.replay(t, each) })
 	if err != nil {
-		return nil, fmt.Errorf("resuming bundle: %w", err)
+		return nil, err
 	}
-	w := newWriter(fsys, name, file)
-	if err := w.resume(each); err != nil {
-		return nil, fmt.Errorf("resuming bundle %s: %w", part, errors.Join(err, file.Close()))
-	}
+	w.file = file
 	return w, nil
 }
 
-func (w *Writer) resume(each func(Member) error) error {
-	info, err := w.file.Stat()
-	if err != nil {
-		return err
-	}
-	if err := w.replay(info.Size(), each); err != nil {
-		return err
-	}
-	if w.sum.FileSize < info.Size() {
-		if err := w.cut(w.sum.FileSize); err != nil {
-			return err
-		}
-	}
-	if err := w.sync(); err != nil {
-		return err
-	}
-	return w.fsys.SyncDir(path.Dir(w.name))
-}
-
-// replay brings the Writer to where it was behind the last whole member.
-func (w *Writer) replay(size int64, each func(Member) error) error {
-	disk := &watched{ReaderAt: w.file}
-	walk := newWalker(disk, size)
+// replay keeps all whole members, and brings the Writer to where it was behind them.
+func (w *Writer) replay(t *partfile.Tail, each func(Member) error) error {
+	disk := &watched{ReaderAt: t}
+	walk := newWalker(disk, t.Size())
 	walk.Budget = member.Unlimited
 	for {
-		s := walk.frame(w.sum.FileSize)
+		s := walk.frame(t.Kept())
 		if s.end {
 			return nil
 		}
 		if s.err != nil {
-			return cmp.Or(w.checkTail(walk, s.err), disk.err)
+			return cmp.Or(checkTail(walk, t.Kept(), s.err), disk.err)
 		}
 		if w.sum.Members == MaxMembers {
 			return ErrTooMany
 		}
 		s.drop()
-		if err := w.rehash(s.member.Placement); err != nil {
+		if err := t.Keep(s.next() - t.Kept()); err != nil {
 			return err
 		}
 		w.add(s.member)
-		w.sum.FileSize = s.next()
 		if err := each(s.member); err != nil {
 			return err
 		}
 	}
 }
 
-// rehash hashes a frame as if it had been written now.
-func (w *Writer) rehash(p Placement) error {
-	_, err := io.Copy(w.hash, io.NewSectionReader(w.file, p.Offset, p.FrameSize))
-	return err
-}
-
-// checkTail fails if what would be cut away holds a whole member.
-func (w *Writer) checkTail(walk *walker, cause error) error {
-	offset := w.sum.FileSize
+// checkTail fails if what would be cut away from offset on holds a whole member.
+func checkTail(walk *walker, offset int64, cause error) error {
 	next := walk.search(offset + 1)
 	switch {
 	case next.err == nil && !next.end:

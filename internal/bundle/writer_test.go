@@ -15,6 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
 var errInjected = errors.New("input/output error")
@@ -317,7 +318,7 @@ func TestCreateAndPublishReplaceNothing(t *testing.T) {
 	}
 	_, err = w.Finish()
 	must(t, err)
-	if err := put(w, items()[0]); !errors.Is(err, errFinished) {
+	if err := put(w, items()[0]); !errors.Is(err, partfile.ErrFinished) {
 		t.Errorf("appending to what is finished: %v", err)
 	}
 	f, err := m.Create("b")

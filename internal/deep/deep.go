@@ -7,6 +7,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deflate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
 // Limits of the format, in bytes where nothing else is said.
@@ -151,7 +152,7 @@ var (
 	// ErrFull: the segment has MaxPacks; another one must be begun.
 	ErrFull = errors.New("segment is full")
 	// ErrBroken: an earlier write or sync of this Writer failed.
-	ErrBroken = errors.New("segment cannot be written to after an error")
+	ErrBroken = partfile.ErrBroken
 	// ErrNotThere: the pack does not hold what is asked of it. It is fs.ErrNotExist
 	// too.
 	ErrNotThere = fmt.Errorf("version is not in this pack: %w", fs.ErrNotExist)

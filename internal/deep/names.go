@@ -6,13 +6,14 @@ import (
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
 const (
 	namePrefix = "deep-"
 	// Ext ends the name of a segment, PartExt that of one that is not finished.
 	Ext     = ".zst"
-	PartExt = ".part"
+	PartExt = partfile.Ext
 	// MaxNumber is the highest number of a segment.
 	MaxNumber = 999_999_999
 	minDigits = 4

@@ -2,11 +2,9 @@ package deep
 
 import (
 	"errors"
-	"fmt"
-	"io"
-	"path"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
 // Resume takes up the unfinished segment name where a crash has left it. Every
@@ -19,56 +17,31 @@ import (
 // follows one that is not: no crash does that to packs that were synced one by one;
 // durable.ErrLinked, as for bundles; those of each.
 func Resume(fsys durable.FS, name string, each func(*Directory) error) (*Writer, error) {
-	part := name + PartExt
-	if _, err := fsys.Stat(part); err != nil { // Append would create it
-		return nil, fmt.Errorf("resuming segment: %w", err)
-	}
-	file, err := fsys.Append(part)
+	w := new(Writer)
+	file, err := partfile.Resume(fsys, kind, name, func(t *partfile.Tail) error {
+		return w.replay(&Reader{name + PartExt, t, t.Size()}, t, each)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("resuming segment: %w", err)
+		return nil, err
 	}
-	w := newWriter(fsys, name, file)
-	if err := w.resume(part, each); err != nil {
-		return nil, fmt.Errorf("resuming segment %s: %w", part, errors.Join(err, file.Close()))
-	}
+	w.file = file
 	return w, nil
 }
 
-func (w *Writer) resume(part string, each func(*Directory) error) error {
-	info, err := w.file.Stat()
-	if err != nil {
-		return err
-	}
-	if err := w.replay(&Reader{part, w.file, info.Size()}, each); err != nil {
-		return err
-	}
-	if w.sum.FileSize < info.Size() {
-		if err := w.cut(w.sum.FileSize); err != nil {
-			return err
-		}
-	}
-	if err := w.sync(); err != nil {
-		return err
-	}
-	return w.fsys.SyncDir(path.Dir(w.name))
-}
-
-// replay brings the Writer to where it was behind the last whole pack.
-func (w *Writer) replay(r *Reader, each func(*Directory) error) error {
-	for w.sum.FileSize < r.size {
-		d, err := r.whole(w.sum.FileSize)
+// replay keeps all whole packs, and brings the Writer to where it was behind them.
+func (w *Writer) replay(r *Reader, t *partfile.Tail, each func(*Directory) error) error {
+	for t.Kept() < r.size {
+		d, err := r.whole(t.Kept())
 		if err != nil {
-			return r.checkTail(w.sum.FileSize, err)
+			return r.checkTail(t.Kept(), err)
 		}
 		if w.sum.Packs == MaxPacks {
 			return ErrFull
 		}
-		// As if it had been written now.
-		if _, err := io.Copy(w.hash, io.NewSectionReader(w.file, d.Offset, d.Size)); err != nil {
+		if err := t.Keep(d.Size); err != nil {
 			return err
 		}
 		w.add(d)
-		w.sum.FileSize += d.Size
 		if err := each(d); err != nil {
 			return err
 		}
@@ -108,16 +81,4 @@ func (r *Reader) checkTail(offset int64, cause error) error {
 		}
 		at = next
 	}
-}
-
-// cut takes everything from offset on away.
-func (w *Writer) cut(offset int64) error {
-	if err := w.file.Truncate(offset); err != nil {
-		return w.fail(err)
-	}
-	if _, err := w.file.Seek(offset, io.SeekStart); err != nil {
-		return w.fail(err)
-	}
-	w.sum.FileSize = offset
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
 // resumable is a disk with an unfinished segment "s" of these bytes.
@@ -234,7 +235,7 @@ func TestPublishReplacesNothing(t *testing.T) {
 	must(t, durable.WriteFile(m, "s", []byte("another")))
 	w, err := Resume(m, "s", nil)
 	must(t, err)
-	if err := w.Publish(); !errors.Is(err, errUnfinished) {
+	if err := w.Publish(); !errors.Is(err, partfile.ErrUnfinished) {
 		t.Errorf("an unfinished segment: %v", err)
 	}
 	_, err = w.Finish()

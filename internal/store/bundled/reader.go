@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 	"sync"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -230,7 +230,7 @@ func newListing(loose Loose, folder durable.Reader) (store.Listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	sizes, err := sizes(folder)
+	sizes, err := partfile.Sizes(folder, func(name string) bool { _, err := bundle.ParseFileName(name); return err == nil })
 	if err != nil {
 		return nil, fmt.Errorf("listing bundles: %w", err)
 	}
@@ -241,30 +241,6 @@ func newListing(loose Loose, folder durable.Reader) (store.Listing, error) {
 type listing struct {
 	store.Listing
 	sizes map[string]int64
-}
-
-// sizes lists the bundles of a folder, by the names that they have or will have.
-func sizes(folder durable.Reader) (map[string]int64, error) {
-	entries, err := folder.ReadDir(".")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	sizes := map[string]int64{}
-	for _, e := range entries {
-		name := strings.TrimSuffix(e.Name(), bundle.PartExt)
-		if _, err := bundle.ParseFileName(name); err != nil {
-			continue
-		}
-		info, err := e.Info()
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // renamed or removed in between
-		case err != nil:
-			return nil, err
-		case info.Mode().IsRegular():
-			sizes[name] = max(sizes[name], info.Size())
-		}
-	}
-	return sizes, nil
 }
 
 // Holds implements store.Listing.

@@ -24,14 +24,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"runtime"
-	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/cache"
 )
@@ -190,7 +189,7 @@ func (s *Store) NewListing() (store.Listing, error) {
 
 // Listing is a listing of the store behind that knows of the segments, too.
 func (s *Store) Listing(l store.Listing) (store.Listing, error) {
-	sizes, err := sizes(s.cfg.Folder)
+	sizes, err := partfile.Sizes(s.cfg.Folder, func(name string) bool { _, err := deep.ParseFileName(name); return err == nil })
 	if err != nil {
 		return nil, fmt.Errorf("listing segments: %w", err)
 	}
@@ -215,28 +214,4 @@ func (l *listing) Holds(id crate.ID, at store.Placement, size int64) bool {
 		}
 	}
 	return l.Listing.Holds(id, at, size)
-}
-
-// sizes lists the segments of a folder, by the names that they have or will have.
-func sizes(folder durable.Reader) (map[string]int64, error) {
-	entries, err := folder.ReadDir(".")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	sizes := map[string]int64{}
-	for _, e := range entries {
-		name := strings.TrimSuffix(e.Name(), deep.PartExt)
-		if _, err := deep.ParseFileName(name); err != nil {
-			continue
-		}
-		info, err := e.Info()
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // renamed or removed in between
-		case err != nil:
-			return nil, err
-		case info.Mode().IsRegular():
-			sizes[name] = max(sizes[name], info.Size())
-		}
-	}
-	return sizes, nil
 }
