@@ -106,6 +106,9 @@ func (d *decoder) keyValue(table []string, e *unstable.Node) error {
 		}
 		return nil
 	}
+	if path[1] == "readme" && len(path) == pathLength && value.Kind == unstable.String {
+		p.Readme = string(value.Data) // it may be false, too, and nothing depends on it
+	}
 	text, list := p.field(path[1])
 	if text == nil && list == nil {
 		return nil
