@@ -106,6 +106,7 @@ var floors = [][]string{
 		// folders of a mirror,
 		// changes of the index
 		"internal/home",
+		"internal/browse",
 		"internal/diff",
 		"internal/index/clone",
 		"internal/policy/age",
@@ -167,6 +168,8 @@ var floors = [][]string{
 		// disk, terminal, lines
 		"internal/bundle/legacy",
 		"internal/durable",
+		"internal/cratefile",
+		"internal/readme",
 		"internal/jsonl",
 		"internal/statement",
 		"internal/console",

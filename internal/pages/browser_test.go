@@ -55,7 +55,7 @@ func newBrowser(t *testing.T) context.Context {
 	if os.Getuid() == 0 { // as in a container
 		options = append(options, chromedp.NoSandbox)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
@@ -258,6 +258,9 @@ var pictured = []struct {
 	{"crate-past", "/crate/serde", func(f *fixture, _ *Handler) { f.withPast() }},
 	{"history", "/crate/serde/history", func(f *fixture, _ *Handler) { f.withPast() }},
 	{"day", "/crate/serde/at?day=2025-09-28", func(f *fixture, _ *Handler) { f.withPast() }},
+	{"files", "/crate/serde/1.0.228/files", nil},
+	{"file", "/crate/serde/1.0.228/files/src/lib.rs", nil},
+	{"compare", "/crate/serde/1.0.228/diff?with=1.0.99", nil},
 	{"missing", missingPage, nil},
 }
 

@@ -1,10 +1,15 @@
 package pages
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -18,6 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // A fixture is a small mirror, all of it in memory.
@@ -26,6 +32,8 @@ type fixture struct {
 	crates        map[string]*reader.Crate // by lower-case name
 	about         map[string]About         // by name
 	damaged       crate.ID
+	denied        crate.ID
+	files         map[crate.ID][]byte
 	past          pastOf
 
 	mu     sync.Mutex
@@ -54,6 +62,75 @@ func (f *fixture) Open(_ context.Context, id crate.ID) (*reader.File, error) {
 	}
 	return nil, fs.ErrNotExist
 }
+
+func (f *fixture) OpenBytes(_ context.Context, key crate.Key) (*reader.File, error) {
+	if key.ID == f.damaged {
+		return nil, &reader.DamagedError{ID: key.ID, Err: fs.ErrInvalid}
+	}
+	if key.ID == f.denied {
+		return nil, refusal{}
+	}
+	data, ok := f.files[key.ID]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return &reader.File{Content: inMemory{bytes.NewReader(data)}, ID: key.ID, Checksum: key.Checksum}, nil
+}
+
+// inMemory is a crate file.
+type inMemory struct{ *bytes.Reader }
+
+func (inMemory) Identity() (store.Identity, error) { return store.Identity{}, nil }
+func (inMemory) Close() error                      { return nil }
+
+// refusal is what package gate says of bytes that are not given out.
+type refusal struct{}
+
+func (refusal) Error() string         { return "denied" }
+func (refusal) Refuse() (int, string) { return 403, "serde is blocked here: <b>a reason</b>." }
+
+// pack makes a crate file of files, by their path in it.
+func pack(id crate.ID, files map[string]string) []byte {
+	var buf bytes.Buffer
+	zw := gzip.NewWriter(&buf)
+	tw := tar.NewWriter(zw)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		header := &tar.Header{Name: id.Name + "-" + id.Version + "/" + name, Mode: 0o644, Size: int64(len(files[name]))}
+		if err := tw.WriteHeader(header); err != nil {
+			panic(err)
+		}
+		if _, err := io.WriteString(tw, files[name]); err != nil {
+			panic(err)
+		}
+	}
+	if err := errors.Join(tw.Close(), zw.Close()); err != nil {
+		panic(err)
+	}
+	return buf.Bytes()
+}
+
+// pixel is an image.
+const pixel = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89" +
+	"\x00\x00\x00\rIDATx\x9cc\xf8\xcf\xc0P\x0f\x00\x04\x85\x01\x80\x84\xa9\x8c!\x00\x00\x00\x00IEND\xaeB`\x82"
+
+// sources are what is in the crate files of serde: of 1.0.228, and of 1.0.99.
+var sources = [2]map[string]string{{
+	"Cargo.toml": "[package]\nname = \"serde\"\nversion = \"1.0.228\"\nreadme = \"crates-io.md\"\n",
+	"crates-io.md": "# Serde [![Build Status]][actions]\n\n[Build Status]: https://img.shields.io/status\n[actions]: https://github.com/serde-rs/serde/actions\n\n" +
+		"**Serde is a framework for *ser*ializing and *de*serializing Rust data structures efficiently and generically.**\n\n---\n\n" +
+		"You may be looking for:\n\n- [An overview](https://serde.rs/)\n- [Examples](examples/demo.rs)\n- [What is not here](gone.md)\n\n" +
+		"## In action\n\n```rust\n#[derive(Serialize, Deserialize, Debug)]\nstruct Point { x: i32, y: i32 }\n```\n\n" +
+		"| format | crate |\n|---|---|\n| JSON | `serde_json` |\n\n![logo](logo.png) <img src=https://evil.example/spy.gif> <script>alert(1)</script>\n",
+	"examples/demo.rs": "fn main() {\n\tprintln!(\"<b>\");\n}\n",
+	"logo.png":         pixel,
+	"src/lib.rs":       "//! Serde\n\n#![no_std]\n\nmod de;\nmod ser;\n\npub use ser::Serialize;\n",
+	"src/ser/mod.rs":   "",
+	"src/data.bin":     "\x00\x01",
+}, {
+	"Cargo.toml": "[package]\nname = \"serde\"\nversion = \"1.0.99\"\n",
+	"src/lib.rs": "//! Serde\n\n#![no_std]\n\nmod de;\n",
+	"src/old.rs": "// gone\n",
+}}
 
 func (f *fixture) Holds(name string) bool { return f.crates[strings.ToLower(name)] != nil }
 
@@ -144,6 +221,11 @@ func newFixture() *fixture {
 	f.add(line("serde_core", "1.0.228", ""))
 	f.add(line("serde_json", "1.0.145", ""))
 	f.add(line("autocfg", "1.5.0", ""))
+	f.files = map[crate.ID][]byte{}
+	for i, version := range []string{"1.0.228", "1.0.99"} {
+		id := crate.ID{Name: "serde", Version: version}
+		f.files[id] = pack(id, sources[i])
+	}
 	f.about["serde"] = About{
 		Description: "A generic serialization/deserialization framework", License: "MIT OR Apache-2.0",
 		Homepage: "https://serde.rs", Repository: "https://github.com/serde-rs/serde", Documentation: "javascript:alert(1)",

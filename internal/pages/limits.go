@@ -10,8 +10,11 @@ const (
 	maxFeatures    = 150     // features of a version
 	maxEnabled     = 12      // what one feature turns on, or a dependency's features
 	resultsPerPage = 20
-	rowsPerPage    = 50 // versions
-	maxHidden      = 50 // versions that a policy hides
+	rowsPerPage    = 50   // versions
+	maxHidden      = 50   // versions that a policy hides
+	maxItems       = 2000 // of a folder of a crate
+	maxOthers      = 500  // versions to compare with
+	maxUnfolded    = 200  // lines of a file in a comparison that are seen at once
 )
 
 // clip cuts s to n bytes at most, and shows that it did.

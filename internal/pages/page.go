@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"path"
 	"reflect"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ type pages struct {
 func newPages(base, version string) *pages {
 	p := &pages{base: base, assets: loadAssets(), templates: make(map[string]*template.Template)}
 	frame := template.Must(template.New("layout").Funcs(p.funcs(version)).ParseFS(templateFiles, "templates/layout.html", "templates/live.html"))
-	for _, name := range []string{"home", "search", "crate", "version", "history", "day", "snapshot", "problem"} {
+	for _, name := range []string{"home", "search", "crate", "version", "history", "day", "snapshot", "files", "compare", "problem"} {
 		t := template.Must(frame.Clone())
 		p.templates[name] = template.Must(t.ParseFS(templateFiles, "templates/"+name+".html"))
 	}
@@ -59,8 +60,12 @@ func (p *pages) funcs(version string) template.FuncMap {
 		"size":     size,
 		"duration": duration,
 		"clip":     clip,
+		"base":     path.Base,
+		"inc":      func(n int) int { return n + 1 },
 	}
 }
+
+func escapeQuery(s string) string { return url.QueryEscape(s) }
 
 // path returns the path of a page of ours, as a link needs it.
 func (p *pages) path(parts ...string) string {
@@ -134,6 +139,9 @@ func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, reader.ErrBusy) {
 		data = problemData{http.StatusServiceUnavailable, "Busy", "Others are reading the past of the index. Ask again in a moment.", nil, ""}
 		w.Header().Set("Retry-After", "2")
+	} else if errors.Is(err, errUnpacking) {
+		data = problemData{http.StatusServiceUnavailable, "This takes too long", "The crate file takes long to unpack, or many are unpacked right now. Ask again in a moment, or download the crate.", nil, ""}
+		w.Header().Set("Retry-After", "10")
 	} else if miss, ok := errors.AsType[*missing](err); ok {
 		data = problemData{http.StatusNotFound, cmp.Or(miss.title, "Not found"), miss.what, miss.similar, miss.past}
 	} else if r.Context().Err() == nil { // else the visitor went away, or the server ends

@@ -1,5 +1,6 @@
 // Package pages is the pages of a mirror for people: what it holds, how old that
-// is, the run in progress, a search, a page for each crate and each version, what
+// is, the run in progress, a search, a page for each crate and each version with its
+// README, the files in it and what is different between two of them, what
 // a crate was on a day and when it changed, and the lines to paste into cargo's configuration.
 // What programs ask for (cargo, its API, /metrics) is package registry.
 //
@@ -14,6 +15,11 @@
 // cut to lengths that a page can bear (limits.go), and never becomes a link but
 // through the grammar of names or, for an author's links, a check of the scheme.
 // Names in URLs are checked by the same grammar and never become paths of files.
+// What is in a crate file is unpacked by package browse, a README made safe by package
+// readme. A file by itself is given out as text/plain, or as an image that no browser
+// runs, in a sandbox. What the mirror would not give out as a crate file, it does not
+// show, either: each such page opens the crate file first, through the gate if there is
+// one.
 // Our own links begin with [Config.PublicURL], and nothing that a client says of
 // our host gets into a page.
 package pages
@@ -24,9 +30,11 @@ import (
 	"net/http"
 	"path"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/browse"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/readme"
 )
 
 // A Mirror is what is shown.
@@ -43,6 +51,8 @@ type Config struct {
 	// About tells what the author of a version says of it. It may be slow, it may
 	// fail, and its text is not trusted. If nil, pages do without.
 	About func(context.Context, crate.Key) (About, error)
+	// Files unpacks crate files; several handlers may share it. If nil, it is one of its own.
+	Files *browse.Browser
 	// Log gets the errors that visitors see as "500". If nil, they are dropped.
 	Log *slog.Logger
 }
@@ -52,6 +62,8 @@ type Handler struct {
 	cfg     Config
 	pages   *pages
 	live    *live
+	readmes *readme.Renderer
+	reading chan struct{} // a token for each page that unpacks a crate file
 	handler http.Handler
 }
 
@@ -62,7 +74,10 @@ func New(cfg Config) *Handler {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{cfg: cfg, pages: newPages(cfg.PublicURL.Path(), cfg.Version)}
+	if cfg.Files == nil {
+		cfg.Files = browse.New()
+	}
+	h := &Handler{cfg: cfg, pages: newPages(cfg.PublicURL.Path(), cfg.Version), readmes: readme.NewRenderer(), reading: make(chan struct{}, maxReading)}
 	h.live = newLive(cfg.Mirror, h.pages)
 	h.handler = h.routes()
 	return h
@@ -76,6 +91,11 @@ func (h *Handler) routes() http.Handler {
 	mux.HandleFunc("GET /crate/{name}/history", h.page(h.history))
 	mux.HandleFunc("GET /crate/{name}/at", h.page(h.day))
 	mux.HandleFunc("GET /crate/{name}/{version}", h.page(h.version))
+	mux.HandleFunc("GET /crate/{name}/{version}/files", h.withFiles(h.page(h.files)))
+	mux.HandleFunc("GET /crate/{name}/{version}/files/{path...}", h.withFiles(h.page(h.files)))
+	mux.HandleFunc("GET /crate/{name}/{version}/raw/{path...}", h.withFiles(h.raw))
+	mux.HandleFunc("GET /crate/{name}/{version}/image/{path...}", h.withFiles(h.image))
+	mux.HandleFunc("GET /crate/{name}/{version}/diff", h.withFiles(h.page(h.compare)))
 	mux.HandleFunc("GET /snapshot/{point}", h.page(h.snapshot))
 	mux.HandleFunc("GET /snapshot/{point}/{$}", h.page(h.snapshot))
 	mux.HandleFunc("GET /crates/{name}", h.ofCratesIO)

@@ -24,6 +24,8 @@ type versionData struct {
 	Unread   bool   // the line is too long or too odd to be shown
 	Deps     []depGroup
 	Features []feature
+	Readme   *readmeData // nil: there is none
+	Compare  string      // the version before it; empty: there is none
 	// MoreFeatures is how many are left out.
 	MoreFeatures int
 }
@@ -56,19 +58,20 @@ func (h *Handler) version(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	e, ok := find(c, id.Version)
-	if !ok {
-		if why := whyHidden(c, id.Version); why != "" {
-			return page{}, &missing{what: why, title: hiddenHere}
-		}
-		return page{}, &missing{what: fmt.Sprintf("This mirror holds %s, but not its version %s.", c.Name, id.Version)}
+	e, err := h.entry(c, id.Version)
+	if err != nil {
+		return page{}, err
 	}
 	data := versionData{
-		Entry: e, Newest: c.Newest().Version, Versions: len(c.Entries),
-		About:    h.about(r.Context(), &e),
-		Damaged:  h.isDamaged(r.Context(), e),
+		Entry: *e, Newest: c.Newest().Version, Versions: len(c.Entries),
+		About:    h.about(r.Context(), e),
+		Damaged:  h.isDamaged(r.Context(), *e),
 		Download: h.pages.path("crates") + "/" + e.ID.URLPath(),
 		Line:     h.pages.path("index") + "/" + c.Path,
+	}
+	if !data.Damaged {
+		data.Readme = h.readme(r.Context(), e)
+		data.Compare = before(c, e.Version)
 	}
 	h.addDetails(&data)
 	return page{template: "version", Title: e.ID.String(), Data: data}, nil
@@ -100,13 +103,17 @@ func (h *Handler) isDamaged(ctx context.Context, e reader.Entry) bool {
 	return damaged
 }
 
-func find(c *reader.Crate, version string) (reader.Entry, bool) {
-	for _, e := range c.Entries {
-		if e.Version == version {
-			return e, true
+// entry returns the line of a version. Errors: *missing.
+func (h *Handler) entry(c *reader.Crate, version string) (*reader.Entry, error) {
+	for i := range c.Entries {
+		if c.Entries[i].Version == version {
+			return &c.Entries[i], nil
 		}
 	}
-	return reader.Entry{}, false
+	if why := whyHidden(c, version); why != "" {
+		return nil, &missing{what: why, title: hiddenHere}
+	}
+	return nil, &missing{what: fmt.Sprintf("This mirror holds %s, but not its version %s.", c.Name, version)}
 }
 
 // addDetails adds what only the index line itself tells.
