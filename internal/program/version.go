@@ -29,8 +29,8 @@ func Version() string {
 // Build is what a bug report needs to say of the program.
 type Build struct {
 	Version  string `json:"version"`
-	Commit   string `json:"commit,omitempty"`   // 40 hex digits; none in a build without git
-	Time     string `json:"time,omitempty"`     // of the commit, RFC 3339
+	Commit   string `json:"commit,omitempty"`  // 40 hex digits; none in a build without git
+	Time     string `json:"time,omitempty"`    // of the commit, RFC 3339
 	Modified bool   `json:"modified,omitzero"` // the source is not that of the commit
 	Go       string `json:"go"`
 	OS       string `json:"os"`
