@@ -183,6 +183,7 @@ var floors = [][]string{
 		"internal/policy/spdx",
 		"internal/recent",
 		"internal/tomlfile",
+		"internal/extent",
 		"internal/publicurl",
 		"internal/deflate",
 		"internal/human",

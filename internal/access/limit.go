@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -173,6 +174,29 @@ func (w *slowWriter) Write(p []byte) (written int, err error) {
 			return written, err
 		}
 	}
+}
+
+// ReadFrom implements io.ReaderFrom: what is below may have the kernel send from a file
+// of which it knows.
+func (w *slowWriter) ReadFrom(src io.Reader) (written int64, err error) {
+	all, ok := src.(*io.LimitedReader)
+	below, can := w.ResponseWriter.(io.ReaderFrom)
+	if !ok || !can {
+		return io.Copy(struct{ io.Writer }{w}, src)
+	}
+	for all.N > 0 {
+		some := &io.LimitedReader{R: all.R, N: min(part, all.N)}
+		if err := w.wait(int(some.N)); err != nil {
+			return written, err
+		}
+		n, err := below.ReadFrom(some)
+		all.N -= n
+		written += n
+		if err != nil || some.N > 0 {
+			return written, err
+		}
+	}
+	return written, nil
 }
 
 // wait waits for n bytes. The deadline of the connection is for a client that takes

@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // file is the File of the operating system. It forwards method by method
@@ -51,5 +52,8 @@ func (f *file) Truncate(size int64) error { return translate(f.f.Truncate(size))
 // Sync is fsync; on macOS, where fsync leaves the bytes in the drive's cache,
 // package os uses F_FULLFSYNC; on Windows it is FlushFileBuffers.
 func (f *file) Sync() error { return translate(f.f.Sync()) }
+
+// SyscallConn is no method of File either: the kernel reads from files of the system alone.
+func (f *file) SyscallConn() (syscall.RawConn, error) { return f.f.SyscallConn() }
 
 func (f *file) Close() error { return translate(f.f.Close()) }

@@ -85,7 +85,7 @@ func heldNow(row *catalog.Version) bool { return row.SupersededAt.IsZero() }
 
 // crate joins what read reads of the index with what is held of a crate.
 func (v *View) crate(ctx context.Context, name string, counts func(*catalog.Version) bool, read func() (*index.Crate, error)) (*Crate, error) {
-	rows, err := v.rows(ctx, name)
+	rows, err := v.rowsOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -73,6 +73,11 @@ func (v *View) find(ctx context.Context, id crate.ID) (*catalog.Version, error) 
 	if id.Check() != nil {
 		return nil, notHeld(id)
 	}
+	return v.rows.get(rowKey{crate.Key{ID: id}, false}, v.Generation(), func() (*catalog.Version, error) { return v.spelledRow(ctx, id) })
+}
+
+// spelledRow is row, whatever the spelling of the name.
+func (v *View) spelledRow(ctx context.Context, id crate.ID) (*catalog.Version, error) {
 	row, err := v.row(ctx, id)
 	if errors.Is(err, fs.ErrNotExist) {
 		if name, ok := v.names.Load().published(id.Name); ok && name != id.Name {
@@ -88,7 +93,7 @@ func (v *View) OpenBytes(ctx context.Context, key crate.Key) (*File, error) {
 	if key.ID.Check() != nil {
 		return nil, notHeld(key.ID)
 	}
-	row, err := v.bytesRow(ctx, key)
+	row, err := v.rows.get(rowKey{key, true}, v.Generation(), func() (*catalog.Version, error) { return v.bytesRow(ctx, key) })
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ type historyKey struct{ commit, path, until string }
 // not be changed. Errors: fs.ErrNotExist if the mirror has no bytes of the crate;
 // [index.ErrNoPast]; ErrBusy.
 func (v *View) History(ctx context.Context, name, until string) (*History, error) {
-	rows, err := v.rows(ctx, name)
+	rows, err := v.rowsOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 // Pins returns the checksums of the versions that are held of the crate that is called
 // name, whatever its case, by the version: of those that the index does not name, too.
 func (v *View) Pins(ctx context.Context, name string) (map[string]crate.Checksum, error) {
-	rows, err := v.rows(ctx, name)
+	rows, err := v.rowsOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -29,9 +29,11 @@ func (p *proven) has(sum crate.Checksum, id store.Identity, now time.Time) bool 
 }
 
 // add remembers that the bytes of sum were found there by somebody who began to
-// look for them at now, unless the file may change and look the same.
-func (p *proven) add(sum crate.Checksum, id store.Identity, now time.Time) {
-	if id.Settled(now) {
+// look for them at now, and returns false if the file may change and look the same.
+func (p *proven) add(sum crate.Checksum, id store.Identity, now time.Time) bool {
+	settled := id.Settled(now)
+	if settled {
 		p.Put(sum, proof{id, now})
 	}
+	return settled
 }

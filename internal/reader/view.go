@@ -32,7 +32,8 @@
 // The bytes of a tiny crate are hashed whenever they are asked for. Those of a
 // larger one are hashed when they are first asked for, after that whenever the
 // file they are in has changed ([durable.State]), and every ten minutes at least:
-// a disk that loses bytes tells nobody.
+// a disk that loses bytes tells nobody. In between they are given out as they lie in the
+// file, with the pieces of which they consist (package extent).
 //
 // # Memory
 //
@@ -79,6 +80,7 @@ type View struct {
 	copies  *copies
 	about   *Abouts
 	past    *past
+	rows    *rows
 
 	generation atomic.Uint64
 	names      atomic.Pointer[names]
@@ -99,7 +101,7 @@ func Open(ctx context.Context, cfg Config) (*View, error) {
 	if cfg.Interval == 0 {
 		cfg.Interval = time.Second
 	}
-	v := &View{cfg: cfg}
+	v := &View{cfg: cfg, rows: newRows()}
 	v.about = NewAbouts(v.OpenBytes, cfg.Log)
 	v.names.Store(&names{})
 	// The view outlives the call that opens it.
@@ -189,8 +191,8 @@ func (v *View) Run() (runstate.State, bool) {
 	return s, err == nil
 }
 
-// rows returns what the catalog says of a crate, nothing if there is no catalog.
-func (v *View) rows(ctx context.Context, name string) (rows []catalog.Version, err error) {
+// rowsOf returns what the catalog says of a crate, nothing if there is no catalog.
+func (v *View) rowsOf(ctx context.Context, name string) (rows []catalog.Version, err error) {
 	err = v.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
 		rows, err = c.Versions(ctx, name)
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -49,7 +48,7 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	if ranges := r.Header["Range"]; len(ranges) > 1 || len(ranges) == 1 && strings.Contains(ranges[0], ",") {
 		r.Header.Del("Range")
 	}
-	content := &watched{Content: f}
+	content := &watched{file: f}
 	http.ServeContent(w, r, "", time.Time{}, content)
 	if content.err != nil {
 		return fmt.Errorf("reading the crate file of %s: %w", f.ID, content.err)
@@ -92,20 +91,6 @@ func (h *Handler) open(ctx context.Context, id crate.ID, sum *crate.Checksum) (*
 		return h.mirror.Open(ctx, id)
 	}
 	return h.mirror.OpenBytes(ctx, crate.Key{ID: id, Checksum: *sum})
-}
-
-// watched remembers why reading failed, which http.ServeContent keeps to itself.
-type watched struct {
-	store.Content
-	err error
-}
-
-func (c *watched) Read(p []byte) (int, error) {
-	n, err := c.Content.Read(p)
-	if err != nil && err != io.EOF {
-		c.err = err
-	}
-	return n, err
 }
 
 func wantsJSON(r *http.Request) bool {

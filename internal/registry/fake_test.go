@@ -161,14 +161,14 @@ type content struct {
 	breakAt int64
 }
 
-func (c *content) Read(p []byte) (int, error) {
+func (c *content) ReadAt(p []byte, off int64) (int, error) {
 	if c.breakAt == 0 {
-		return c.Content.Read(p)
+		return c.Content.ReadAt(p, off)
 	}
-	if at, _ := c.Seek(0, io.SeekCurrent); at >= c.breakAt {
+	if off >= c.breakAt {
 		return 0, fs.ErrInvalid
 	}
-	return c.Content.Read(p[:min(int64(len(p)), c.breakAt)])
+	return c.Content.ReadAt(p[:min(int64(len(p)), c.breakAt-off)], off)
 }
 
 // at is a public URL that is right.

@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 )
 
 // A limitListener accepts only so many connections at a time. Others wait in
@@ -95,6 +97,9 @@ type limitedConn struct {
 	of   *limitListener
 	addr string
 	once sync.Once
+
+	kernel  *extent.Conn // nil: it cannot send files to it
+	sending func()       // called as the client takes a crate file, while one is being sent; nil: none is
 }
 
 // Close implements net.Conn.

@@ -162,7 +162,7 @@ func (h *Handler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	start := time.Now()
-	w := &response{ResponseWriter: rw, extended: start}
+	w := &response{ResponseWriter: rw, conn: connOf(r), extended: start}
 	t, r := h.target(r)
 	h.metrics.inflight.Inc()
 	defer h.metrics.inflight.Dec()

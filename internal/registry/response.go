@@ -18,6 +18,7 @@ const chunk = 64 << 10
 // ahead as the client takes it.
 type response struct {
 	http.ResponseWriter
+	conn     *limitedConn // that the kernel can send files to; nil: none
 	code     int
 	bytes    int64
 	extended time.Time // when the deadline was set last
@@ -64,7 +65,14 @@ var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 
 // ReadFrom implements io.ReaderFrom: http.ServeContent copies with it.
 func (w *response) ReadFrom(src io.Reader) (int64, error) {
-	buf := chunks.Get().(*[chunk]byte)
-	defer chunks.Put(buf)
-	return io.CopyBuffer(struct{ io.Writer }{w}, src, buf[:])
+	limited, content := sendsTo(src)
+	below, ok := w.ResponseWriter.(io.ReaderFrom)
+	if content == nil || !ok || w.conn == nil || !content.canSend(limited.N) {
+		return copyTo(w, src)
+	}
+	w.conn.sending = w.extend
+	defer func() { w.conn.sending = nil }()
+	n, err := below.ReadFrom(src)
+	w.bytes += n
+	return n, err
 }

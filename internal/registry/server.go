@@ -110,6 +110,7 @@ func newHTTPServer(log *slog.Logger) *http.Server {
 		IdleTimeout:       idleTimeout,
 		WriteTimeout:      stall, // response moves it ahead
 		MaxHeaderBytes:    maxHeader,
+		ConnContext:       withConn,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams,
 			// The deadlines of streams end streams. What keeps a connection from

@@ -33,6 +33,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 )
 
 // ErrUnusable: the store cannot take anything at all, so that no other crate
@@ -335,5 +336,8 @@ type file struct {
 }
 
 func (f file) Size() int64 { return f.is.State.Size }
+
+// Extents implements extent.Laid.
+func (f file) Extents() (extent.File, []extent.Extent) { return extent.Whole(f.File, f.Size()) }
 
 func (f file) Identity() (Identity, error) { return f.is, nil }

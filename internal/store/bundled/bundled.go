@@ -118,7 +118,7 @@ var (
 // OpenReadOnly opens a folder of bundles for reading; it touches nothing there.
 // Crates that are put go to the loose store behind.
 func OpenReadOnly(folder durable.Reader, loose Loose) *ReadOnly {
-	return &ReadOnly{Loose: loose, readers: readers{folder: folder}}
+	return &ReadOnly{Loose: loose, readers: newReaders(folder)}
 }
 
 // ReadOnly is a folder of bundles that is only read.

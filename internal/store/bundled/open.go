@@ -29,7 +29,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{Loose: cfg.Loose, cfg: cfg, readers: readers{folder: cfg.Folder}, highest: -1}
+	s := &Store{Loose: cfg.Loose, cfg: cfg, readers: newReaders(cfg.Folder), highest: -1}
 	o := opening{Store: s, adoption: adoption{cfg.Folder, cfg.Catalog, cfg.Log}, known: cfg.Catalog.Bundles()}
 	if err := o.run(ctx); err != nil {
 		return nil, fmt.Errorf("opening bundles: %w", errors.Join(err, s.Close()))

@@ -11,6 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/recent"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -43,10 +44,15 @@ const openFiles = 16
 
 // readers are the bundles that were read from last.
 type readers struct {
-	folder durable.Reader
+	folder  durable.Reader
+	layouts recent.Map[spot, layout]
 
 	mu   sync.Mutex // guards what follows
 	open []*file    // the one used last is last
+}
+
+func newReaders(folder durable.Reader) readers {
+	return readers{folder: folder, layouts: recent.Map[spot, layout]{Most: mostLayouts}}
 }
 
 // file is an open bundle, closed when nobody uses it any more.
@@ -62,14 +68,15 @@ type file struct {
 type member struct {
 	*bundle.Content
 	of    *file
-	at    int64
+	spot  spot
+	from  *readers
 	close func() error
 }
 
 // Identity implements store.Content.
 func (m member) Identity() (store.Identity, error) {
 	state, err := durable.StateOf(m.of.f)
-	return store.Identity{In: m.of.name, State: state, Offset: m.at}, err
+	return store.Identity{In: m.of.name, State: state, Offset: m.spot.at.Offset}, err
 }
 
 // Close implements store.Content.
@@ -89,14 +96,18 @@ func (r *readers) member(ctx context.Context, id crate.ID, at store.Placement) (
 		defer r.mu.Unlock()
 		return f.release()
 	}
-	c, err := f.member(ctx, bundle.Placement{Offset: at.Offset, FrameSize: at.FrameSize})
+	here := spot{id, at.Bundle, bundle.Placement{Offset: at.Offset, FrameSize: at.FrameSize}}
+	if c := r.laidOut(here, f, free); c != nil {
+		return c, nil
+	}
+	c, err := f.member(ctx, here.at)
 	if err != nil {
 		return nil, errors.Join(err, free())
 	}
 	if c.ID() != id {
 		return nil, errors.Join(fmt.Errorf("%s lies at offset %d", c.ID(), at.Offset), c.Close(), free())
 	}
-	return member{c, f, at.Offset, free}, nil
+	return member{c, f, here, r, free}, nil
 }
 
 // member opens a member. Where reads cost requests, it costs one.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
@@ -173,6 +174,9 @@ func (c content) Identity() (store.Identity, error) {
 	state, err := durable.StateOf(c.File)
 	return store.Identity{State: state}, err
 }
+
+// Extents implements extent.Laid.
+func (c content) Extents() (extent.File, []extent.Extent) { return extent.Whole(c.File, c.size) }
 
 // OnDisk returns the file, which is the crate and nothing else: it can be
 // linked.

@@ -1,0 +1,134 @@
+// Package extent says where in an open file bytes lie, piece by piece, and has the
+// kernel send them from there, so that they are never copied through this program:
+// whole loose files, and members of bundles, of which all but some hundred bytes stand
+// in the file as they are.
+//
+// Whoever hands out extents vouches for the bytes. A file that changes while it is being
+// sent is sent as it has become: extents are of files that nobody writes to.
+package extent
+
+import (
+	"io"
+	"syscall"
+)
+
+// Extent is a piece of some bytes. Its fields are read-only.
+type Extent struct {
+	Off  int64  // of the piece in the file, in bytes
+	N    int64  // its length in bytes
+	Data []byte // if not nil, the piece itself, which is nowhere in the file as it is
+}
+
+// File is an open file of the system.
+type File interface {
+	io.ReaderAt
+	SyscallConn() (syscall.RawConn, error)
+}
+
+// Laid is content that may lie in a file.
+type Laid interface {
+	// Extents returns the file and the pieces that make up the content, in their order.
+	// The file stays open until the content is closed. No pieces: it lies nowhere.
+	Extents() (File, []Extent)
+}
+
+// Of returns where content lies, no pieces if it does nowhere.
+func Of(content any) (File, []Extent) {
+	if laid, ok := content.(Laid); ok {
+		return laid.Extents()
+	}
+	return nil, nil
+}
+
+// Whole are the extents of a file that is the content itself, if it is one of the
+// system's.
+func Whole(f any, size int64) (File, []Extent) {
+	file, ok := f.(File)
+	if !ok {
+		return nil, nil
+	}
+	return file, []Extent{{N: size}}
+}
+
+// Slice is n bytes of those that extents make up, from an offset on, or fewer at their
+// end.
+func Slice(all []Extent, off, n int64) (some []Extent) {
+	for _, e := range all {
+		if n <= 0 {
+			break
+		}
+		if off >= e.N {
+			off -= e.N
+			continue
+		}
+		e = e.from(off)
+		off = 0
+		if e.N > n {
+			e = e.upTo(n)
+		}
+		n -= e.N
+		some = append(some, e)
+	}
+	return some
+}
+
+func (e Extent) from(off int64) Extent {
+	if e.Data != nil {
+		e.Data = e.Data[off:]
+	} else {
+		e.Off += off
+	}
+	e.N -= off
+	return e
+}
+
+func (e Extent) upTo(n int64) Extent {
+	if e.Data != nil {
+		e.Data = e.Data[:n]
+	}
+	e.N = n
+	return e
+}
+
+// Reader reads the bytes that extents of a file make up. ReadAt may be called by many.
+type Reader struct {
+	*io.SectionReader
+}
+
+// NewReader returns a reader of size bytes.
+func NewReader(f io.ReaderAt, all []Extent, size int64) Reader {
+	return Reader{io.NewSectionReader(pieces{f, all}, 0, size)}
+}
+
+type pieces struct {
+	file io.ReaderAt
+	all  []Extent
+}
+
+// ReadAt implements io.ReaderAt.
+func (p pieces) ReadAt(buf []byte, off int64) (n int, err error) {
+	for _, e := range Slice(p.all, off, int64(len(buf))) {
+		part := buf[n:][:e.N]
+		if e.Data != nil {
+			n += copy(part, e.Data)
+			continue
+		}
+		read, err := p.file.ReadAt(part, e.Off)
+		n += read
+		if read < len(part) {
+			return n, noEOF(err)
+		}
+	}
+	if n < len(buf) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// noEOF is the error of a file that has become shorter than what was said of it.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,19 @@
+//go:build !linux
+
+package extent
+
+import (
+	"errors"
+	"syscall"
+)
+
+// Other systems' sendfile moves the position of the file, which readers share, or is
+// limited to some sockets: there bytes are copied.
+const supported = false
+
+// Write writes bytes.
+func (*Conn) Write([]byte, bool, func()) (int64, error) { return 0, errors.ErrUnsupported }
+
+func (*Conn) sendFile(syscall.RawConn, int64, int64, func()) (int64, error) {
+	return 0, errors.ErrUnsupported
+}

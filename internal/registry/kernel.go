@@ -1,0 +1,92 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
+)
+
+// A crate file goes to a client like this. http.ServeContent copies a *watched, limited
+// to what was asked for, with response.ReadFrom; that tells the connection that more
+// follows the headers, and hands on to net/http, which writes them and the first 512
+// bytes, and has its connection, a limitedConn, read the rest from the same *watched.
+// Whatever stands between may limit, and wait, but must hand on what it reads from.
+
+type connKey struct{}
+
+// withConn has requests know their connection, if the kernel can send files to it. It is
+// http.Server.ConnContext: with TLS, c is another one.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	conn, ok := c.(*limitedConn)
+	if !ok {
+		return ctx
+	}
+	tcp, ok := conn.Conn.(syscall.Conn)
+	if !ok {
+		return ctx
+	}
+	if conn.kernel, ok = extent.NewConn(tcp); !ok {
+		return ctx
+	}
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// connOf is the connection of a request; nil: one to which bytes are copied.
+func connOf(r *http.Request) *limitedConn {
+	conn, _ := r.Context().Value(connKey{}).(*limitedConn)
+	return conn
+}
+
+// sendsTo is a *watched that src is, and how much of it is meant; nil: something else.
+func sendsTo(src io.Reader) (*io.LimitedReader, *watched) {
+	limited, ok := src.(*io.LimitedReader)
+	if !ok {
+		return nil, nil
+	}
+	content, _ := limited.R.(*watched)
+	return limited, content
+}
+
+// Write implements net.Conn.
+func (c *limitedConn) Write(p []byte) (int, error) {
+	if c.sending == nil {
+		return c.Conn.Write(p)
+	}
+	n, err := c.kernel.Write(p, true, c.sending)
+	return int(n), err
+}
+
+// ReadFrom implements io.ReaderFrom: net/http has it write a body.
+func (c *limitedConn) ReadFrom(src io.Reader) (sent int64, err error) {
+	limited, content := sendsTo(src)
+	if content == nil || c.sending == nil {
+		return copyTo(c.Conn, src)
+	}
+	sent, err = content.send(c.kernel, limited.N, c.sending)
+	limited.N -= sent
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return sent, err
+	}
+	rest, err := copyTo(pushing{c}, src)
+	return sent + rest, err
+}
+
+// pushing writes what the kernel cannot send from a file.
+type pushing struct{ *limitedConn }
+
+func (c pushing) Write(p []byte) (int, error) {
+	n, err := c.kernel.Write(p, false, c.sending)
+	return int(n), err
+}
+
+// copyTo copies with a buffer that others have used.
+func copyTo(to io.Writer, src io.Reader) (int64, error) {
+	buf := chunks.Get().(*[chunk]byte)
+	defer chunks.Put(buf)
+	return io.CopyBuffer(struct{ io.Writer }{to}, src, buf[:])
+}

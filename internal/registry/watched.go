@@ -1,0 +1,76 @@
+package registry
+
+import (
+	"errors"
+	"io"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+)
+
+// watched is a crate file on its way to a client. It remembers why reading failed, which
+// http.ServeContent keeps to itself.
+type watched struct {
+	file *reader.File
+	at   int64 // what comes next
+	err  error
+}
+
+// Read implements io.Reader.
+func (c *watched) Read(p []byte) (int, error) {
+	left := c.file.Size() - c.at
+	if left <= 0 {
+		return 0, io.EOF
+	}
+	n, err := c.file.ReadAt(p[:min(int64(len(p)), left)], c.at)
+	c.at += int64(n)
+	if err == io.EOF && n > 0 {
+		err = nil
+	} else if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		c.err = err
+	}
+	return n, err
+}
+
+// Seek implements io.Seeker, and asks no file.
+func (c *watched) Seek(to int64, from int) (int64, error) {
+	switch from {
+	case io.SeekCurrent:
+		to += c.at
+	case io.SeekEnd:
+		to += c.file.Size()
+	}
+	if to < 0 {
+		return 0, errors.New("seeking before the beginning of a crate")
+	}
+	c.at = to
+	return to, nil
+}
+
+// leastSent is how many bytes must be left for the kernel to send them: fewer cost more
+// so than to be copied.
+const leastSent = 2 << 10
+
+// canSend reports whether the kernel can send n bytes of it from the file in which they
+// lie.
+func (c *watched) canSend(n int64) bool {
+	if n < leastSent {
+		return false
+	}
+	_, all := extent.Of(c.file.Content)
+	return len(all) > 0
+}
+
+// send has the kernel send the next n bytes, as far as it can.
+func (c *watched) send(to *extent.Conn, n int64, progress func()) (int64, error) {
+	f, all := extent.Of(c.file.Content)
+	sent, err := to.Send(f, extent.Slice(all, c.at, n), progress)
+	c.at += sent
+	if errors.Is(err, extent.ErrRead) {
+		c.err = err
+	}
+	return sent, err
+}
