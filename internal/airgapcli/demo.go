@@ -42,7 +42,7 @@ func (d *Demo) Run(ctx context.Context) error {
 		return fmt.Errorf("an index is carried by git: %w", err)
 	}
 	g := &gap{Demo: d, far: home.Dirs{Root: filepath.Join(d.Dir, "far")}, key: filepath.Join(d.Dir, "mirror.key")}
-	g.log = (&flags.Log{Format: "text", Level: "warn"}).Logger(d.App.Stderr)
+	g.log = (&flags.Log{Level: "warn"}).Logger(d.App.Stderr)
 	g.far.Fill()
 	reg := d.Registry
 	if err := reg.PublishIndex(ctx, d.Near.Index); err != nil {
@@ -93,7 +93,7 @@ func (g *gap) export(ctx context.Context, to string, cfg Transfer) error {
 func (g *gap) take(ctx context.Context, from string) error {
 	cfg := &importConfig{
 		dirs: flags.Dirs{Dirs: g.far}, from: []string{filepath.Join(g.Dir, from)}, keys: []string{g.key + ".pub"},
-		log: flags.Log{Format: "text", Level: "error"},
+		log: flags.Log{Level: "error"},
 	}
 	return cfg.run(ctx, g.App)
 }

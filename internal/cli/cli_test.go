@@ -120,7 +120,7 @@ func TestScripts(t *testing.T) {
 		Files: someScripts(t),
 		Setup: func(env *testscript.Env) error {
 			env.Values["world"] = &scriptWorld{}
-			return nil
+			return skipWithoutTools(env)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"registry":   func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).start(ts, args[0]) },

@@ -138,7 +138,7 @@ func demoJob(dir, baseURL string) *downloadConfig {
 		indexDir: d.Index,
 		Run: flags.Run{
 			Home: d, Origin: flags.Origin{Base: baseURL}, Durability: flags.Batches, BundleMode: "only", BundleSize: 1, SecondPass: time.Second,
-			Log: flags.Log{Format: "text", Level: "warn"},
+			Log: flags.Log{Level: "warn"},
 			Net: flags.Net{
 				Concurrency: 16, TimeoutSeconds: 30, Attempts: 6, MaxFileMB: 16, Protocol: "auto",
 				RetryBase: 50 * time.Millisecond, RetryMax: time.Second, Stall: time.Second,
@@ -150,7 +150,7 @@ func demoJob(dir, baseURL string) *downloadConfig {
 // demoServed asks a server of the mirror for everything, and has the real cargo
 // build from it where there is one.
 func (a *App) demoServed(ctx context.Context, reg *demo.Registry, d *flags.Dirs) (err error) {
-	log := (&flags.Log{Format: "text", Level: "warn"}).Logger(a.Stderr)
+	log := (&flags.Log{Level: "warn"}).Logger(a.Stderr)
 	l, err := registry.ServeLocal(ctx, &d.Dirs, log)
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func (a *App) demoServe(ctx context.Context, d *flags.Dirs) error {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "\nNow it is served: http://%s shows it to you, and these lines to cargo. Ctrl-C stops.\n\n", addr)
-	return servecli.Run(ctx, &a.App, &servecli.Config{Dirs: *d, Listen: addr, CacheMB: 16, Log: flags.Log{Format: "text", Level: "warn"}})
+	return servecli.Run(ctx, &a.App, &servecli.Config{Dirs: *d, Listen: addr, CacheMB: 16, Log: flags.Log{Level: "warn"}})
 }
 
 // demoAirgap is the demo of an air gap.

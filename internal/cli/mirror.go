@@ -24,7 +24,7 @@ func (a *App) sessionConfig(cfg *flags.Run, to *stream.Target, show *console.Dis
 		Listen: func() (stop func(), err error) { return cfg.Listen.Serve(adminHandler(act, &cfg.Home, up), log) },
 		Watch: func(ctx context.Context, p *mirror.Progress) (stop func()) {
 			forget := context.AfterFunc(ctx, func() {
-				fmt.Fprintln(show, "stopping: what is in flight may end, 10 s at most; once more stops at once")
+				log.Info("stopping: what is in flight may end, 10 s at most; once more stops at once")
 			})
 			done := show.Follow(follow.Progress(p), log)
 			return func() { done(); forget() }
@@ -69,7 +69,9 @@ func openManifest(ctx context.Context, cfg *flags.Run) (to stream.Target, err er
 // printRun says what a run has come to that got to know what is wanted.
 func (a *App) printRun(s *mirror.Summary, cfg *flags.Run, to *stream.Target, log *slog.Logger) {
 	if s != nil && s.Plan != nil {
-		logSummary(log, s, cfg)
+		if !cfg.Log.ForPeople(a.Stderr) { // they read what follows
+			logSummary(log, s, cfg)
+		}
 		s.Print(to.Results(a.Stdout, a.Stderr), where(cfg), cfg.Home.Manifest)
 	}
 }

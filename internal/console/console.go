@@ -45,8 +45,11 @@ func IsTerminal(w io.Writer) bool {
 
 // Terminal returns the terminal to which w goes, if it goes to one.
 func Terminal(w io.Writer) (f *os.File, ok bool) {
-	if out, ok := w.(*Results); ok {
-		w = out.to
+	switch through := w.(type) {
+	case *Results:
+		w = through.to
+	case *Display:
+		w = through.out
 	}
 	f, ok = w.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))

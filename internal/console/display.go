@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -23,14 +24,21 @@ type Lines struct {
 type Display struct {
 	lines Lines
 	out   io.Writer
+	quiet bool
 	bars  atomic.Pointer[mpb.Progress] // nil: none is drawn
 }
 
 // NewDisplay returns a display on out.
 func NewDisplay(out io.Writer, lines Lines) *Display { return &Display{lines: lines, out: out} }
 
-// draws reports whether there is a terminal, and nobody asked for lines instead.
-func (d *Display) draws() bool { return IsTerminal(d.out) && d.lines == Lines{} }
+// Quiet has no progress shown, drawn or in lines.
+func (d *Display) Quiet() { d.quiet, d.lines = true, Lines{} }
+
+// draws reports whether there is a terminal that can move its cursor, and progress is
+// asked for neither in lines nor not at all.
+func (d *Display) draws() bool {
+	return IsTerminal(d.out) && os.Getenv("TERM") != "dumb" && !d.quiet && d.lines == Lines{}
+}
 
 // refresh is how often the counts are looked at, on a terminal or for Every.
 const refresh = 100 * time.Millisecond

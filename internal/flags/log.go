@@ -7,22 +7,28 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 )
 
 // Log is the flags about logs.
-type Log struct{ Format, Level string }
+type Log struct {
+	Format, Level string // Format "": sentences on a terminal, text elsewhere
+	Quiet         bool
+}
 
 // Flags are the flags.
 func (cfg *Log) Flags() []cli.Flag {
 	return under(logging,
-		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`text|json`", Destination: &cfg.Format},
-		&cli.StringFlag{Name: "log-level", Value: "info", Usage: "`debug|info|warn|error`", Destination: &cfg.Level},
+		&cli.StringFlag{Name: "log-format", DefaultText: "sentences on a terminal, text elsewhere", Usage: "log lines of key=value or of JSON, `text|json`", Destination: &cfg.Format},
+		&cli.StringFlag{Name: "log-level", Value: "info", Usage: "log what is of this level, or above: `debug|info|warn|error`", Destination: &cfg.Level},
+		&cli.BoolFlag{Name: "quiet", Usage: "log warnings and errors alone, and show no progress; results are written as ever", Destination: &cfg.Quiet},
 	)
 }
 
 // Check refuses other words.
 func (cfg *Log) Check() error {
-	if f := strings.ToLower(cfg.Format); f != "text" && f != "json" {
+	if f := strings.ToLower(cfg.Format); f != "" && f != "text" && f != "json" {
 		return Usagef("-log-format %q is neither text nor json", cfg.Format)
 	}
 	var level slog.Level
@@ -32,16 +38,36 @@ func (cfg *Log) Check() error {
 	return nil
 }
 
+// ForPeople reports whether the log on w is one of sentences.
+func (cfg *Log) ForPeople(w io.Writer) bool { return cfg.Format == "" && console.IsTerminal(w) }
+
+// seconds has durations be numbers of seconds in JSON, where slog writes nanoseconds.
+func seconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.Float64Value(a.Value.Duration().Seconds())
+	}
+	return a
+}
+
 // Logger returns a logger that writes to w. The configuration was checked. What
 // the standard library logs (net/http tells of strange answers, with their
 // bytes) goes there too, as debug lines.
 func (cfg *Log) Logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Level))
+	if cfg.Quiet {
+		level = max(level, slog.LevelWarn)
+	}
 	options := &slog.HandlerOptions{Level: level}
-	var handler slog.Handler = slog.NewTextHandler(w, options)
-	if strings.EqualFold(cfg.Format, "json") {
+	var handler slog.Handler
+	switch {
+	case strings.EqualFold(cfg.Format, "json"):
+		options.ReplaceAttr = seconds
 		handler = slog.NewJSONHandler(w, options)
+	case cfg.ForPeople(w):
+		handler = console.NewSentences(w, level)
+	default:
+		handler = slog.NewTextHandler(w, options)
 	}
 	log.SetFlags(0)
 	log.SetOutput(slog.NewLogLogger(handler, slog.LevelDebug).Writer())

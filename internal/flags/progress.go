@@ -31,5 +31,8 @@ func (cfg *Progress) Check() error {
 // Terminal is stderr for a run: its display, and the log above that.
 func (cfg *Progress) Terminal(stderr io.Writer, log *Log) (*console.Display, *slog.Logger) {
 	show := console.NewDisplay(stderr, cfg.Lines)
+	if log.Quiet {
+		show.Quiet()
+	}
 	return show, log.Logger(show)
 }

@@ -26,7 +26,7 @@ func Progress(p *mirror.Progress) func() console.State {
 		default:
 			s.Attrs = []any{"processed", c.Processed(), "total", c.Total(), "ok", c.OK(), "errors", c.Errors(),
 				"rate_per_sec", fmt.Sprintf("%.1f", c.Rate()), "bytes", c.Bytes, "eta", c.Left().Round(time.Second).String()}
-			if c.Pass > 1 || c.PutOff > 0 {
+			if c.Phase() != "mirroring" || c.PutOff > 0 {
 				s.Attrs = append(s.Attrs, "phase", c.Phase(), "put_off", c.PutOff)
 			}
 		}
@@ -42,16 +42,23 @@ func line(c mirror.Counts) string {
 		return fmt.Sprintf(" planning: %s crates", human.Count(c.CratesPlanned))
 	}
 	text := fmt.Sprintf(" %s of %s, %s/s, %s", human.Count(c.Processed()), human.Count(c.Total()), human.Count(int64(c.Rate())), human.Size(c.Bytes))
+	if c.Phase() == "finishing" {
+		return fmt.Sprintf(" %s of %s, %s, finishing: what was stored is closed, read back and recorded", human.Count(c.Processed()), human.Count(c.Total()), human.Size(c.Bytes)) + notHeld(c)
+	}
 	if left := c.Left(); left > 0 {
 		text += ", " + left.Round(time.Second).String() + " left"
 	}
 	if detail := c.Detail(); c.Pass > 1 || detail != "" {
 		text += strings.TrimSuffix(", "+c.Phase()+" "+detail, " ")
 	}
+	return text + notHeld(c)
+}
+
+func notHeld(c mirror.Counts) string {
 	if n := c.Errors(); n > 0 {
-		text += fmt.Sprintf(", %s not held", human.Count(n))
+		return fmt.Sprintf(", %s not held", human.Count(n))
 	}
-	return text
+	return ""
 }
 
 // UpdateState is the state of an update of the index, out of git's words.

@@ -49,7 +49,7 @@ func TestStatusFields(t *testing.T) {
 	}
 	for key, want := range map[string]any{
 		"processed": 12.0, "ok": 10.0, "errors": 2.0, "downloaded": 5.0, "existing": 3.0, "verified_existing": 2.0,
-		"uptime_sec": 2.0, "rate_per_sec": "6.0", "phase": "planning", "request_limit": 7.0,
+		"uptime_sec": 2.0, "rate_per_sec": "4.5", "phase": "planning", "request_limit": 7.0,
 	} {
 		if got[key] != want {
 			t.Errorf("%s = %v, want %v", key, got[key], want)

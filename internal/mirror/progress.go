@@ -80,9 +80,10 @@ func (c Counts) Total() int64 {
 	return c.Plan.Versions + c.Plan.Bad
 }
 
-// Rate is the number of entries processed a second.
+// Rate is the number of entries worked on a second: what was held counts for no work, nor
+// does the time in which that was found out.
 func (c Counts) Rate() float64 {
-	return human.Rate(c.Processed(), c.Elapsed)
+	return human.Rate(c.Processed()-c.Existing-c.BadEntries, c.Elapsed-c.Planning)
 }
 
 // Left estimates the time to the end from how fast what needs work was done so
@@ -111,6 +112,8 @@ func (c Counts) Phase() string {
 	switch {
 	case c.Plan == nil:
 		return "planning"
+	case c.Processed() >= c.Total():
+		return "finishing"
 	case c.Pass == 2:
 		return "second pass"
 	case c.Pass == 3:

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -137,6 +139,20 @@ func permissionHint(err error) string {
 // readingOps are operations of package os that change nothing; a file that is
 // written is made or locked first.
 var readingOps = []string{"open", "stat", "lstat", "statat", "read", "readdir", "openat", "fstatat"}
+
+// reportJSON tells of err as the last line of a log of JSON, and returns the exit code.
+func reportJSON(stderr io.Writer, err error) int {
+	if err == nil {
+		return ExitOK
+	}
+	code := ExitCode(err)
+	attrs := []any{"err", human.OneLine(err), "exit_code", code}
+	if h := Hint(err); h != "" {
+		attrs = append(attrs, "hint", h)
+	}
+	slog.New(slog.NewJSONHandler(stderr, nil)).Error("the run has failed", attrs...)
+	return code
+}
 
 // report tells of err on stderr and returns the exit code.
 func (a *App) report(name string, err error) int {

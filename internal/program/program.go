@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v3"
@@ -54,6 +55,14 @@ func (a *App) Run(command func() *cli.Command, args []string) int {
 	cmd := command()
 	cmd.Writer, cmd.ErrWriter = a.Stdout, a.Stderr
 	manual.Install(cmd, args)
+	var ran *cli.Command // of cmd and those below it, once its flags are known
+	_ = cmd.Walk(func(c *cli.Command) error {
+		c.Before = func(ctx context.Context, c *cli.Command) (context.Context, error) {
+			ran = c
+			return ctx, nil
+		}
+		return nil
+	})
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {} // report does it
 	err := cmd.Run(ctx, args)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -61,6 +70,9 @@ func (a *App) Run(command func() *cli.Command, args []string) int {
 	}
 	if failed := out.Err(); failed != nil && !errors.Is(err, errors.Unwrap(failed)) {
 		err = errors.Join(err, failed)
+	}
+	if ran != nil && strings.EqualFold(ran.String("log-format"), "json") {
+		return reportJSON(a.Stderr, err)
 	}
 	return a.report(cmd.Name, err)
 }

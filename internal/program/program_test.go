@@ -3,6 +3,7 @@ package program
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"runtime"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
 // C2: whatever a signal interrupts, the exit code names the signal.
@@ -40,5 +43,33 @@ func TestC2WhoeverMeetsTheSignal(t *testing.T) {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("stderr has no %q: %s", want, stderr.String())
 		}
+	}
+}
+
+// B5: a log of JSON is JSON to the last word, however the run ends.
+func TestB5JSONToTheLastWord(t *testing.T) {
+	failing := func() *cli.Command {
+		return &cli.Command{
+			Name:  "failing",
+			Flags: []cli.Flag{&cli.StringFlag{Name: "log-format"}},
+			Action: func(context.Context, *cli.Command) error {
+				return fmt.Errorf("writing x: %w\nand y", durable.ErrNoSpace)
+			},
+		}
+	}
+	var stderr bytes.Buffer
+	app := &App{Stdout: new(bytes.Buffer), Stderr: &stderr}
+	if code := app.Run(failing, []string{"failing", "-log-format", "JSON"}); code != ExitNoSpace {
+		t.Errorf("exit code %d, want %d", code, ExitNoSpace)
+	}
+	var line struct {
+		Level, Err, Hint string
+		Code             int `json:"exit_code"`
+	}
+	if err := json.Unmarshal(stderr.Bytes(), &line); err != nil {
+		t.Fatalf("%v: %s", err, &stderr)
+	}
+	if line.Level != "ERROR" || line.Code != ExitNoSpace || !strings.HasPrefix(line.Err, "writing x: ") || !strings.HasPrefix(line.Hint, "free some space") {
+		t.Errorf("%+v", line)
 	}
 }
