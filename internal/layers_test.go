@@ -135,6 +135,7 @@ var floors = [][]string{
 	{
 		// contracts of stores
 		"internal/index/details",
+		"internal/locate",
 		"internal/store",
 		"internal/store/cache",
 		"internal/upstream/adaptive",

@@ -185,8 +185,8 @@ func TestScripts(t *testing.T) {
 // dearScripts start so many programs that they take most of the time of all: a plain run
 // takes a third of them by chance, one that is thorough all, and so does one that names
 // scripts in -run.
-var dearScripts = strings.Fields(`accept airgap_guide attest demo demo_airgap doctor export hostile key past prune
-	prune_bundles prune_deep repack replicate republished_kept select shard shard_store store sync transfer`)
+var dearScripts = strings.Fields(`accept airgap_guide attest demo demo_airgap doctor export hostile key past peers prune
+	prune_bundles prune_deep repack replicate replicate_deep republished_kept select shard shard_store store sync transfer`)
 
 // someScripts are the files of the scripts to run.
 func someScripts(t *testing.T) (files []string) {

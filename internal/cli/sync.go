@@ -119,6 +119,9 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 	if err := cfg.Net.FitOpenFiles(log); err != nil {
 		return err
 	}
+	if err := cfg.index.Locate(ctx); err != nil {
+		return err
+	}
 	if err := cfg.checkIndex(ctx, log); err != nil {
 		return err
 	}

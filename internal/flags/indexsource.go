@@ -3,6 +3,7 @@ package flags
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/feed"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/trees"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/locate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -76,6 +78,25 @@ func (s *IndexSource) Check() error {
 		}
 	}
 	return nil
+}
+
+// Locate finds the index of a mirror that -index-url names as a whole.
+func (s *IndexSource) Locate(ctx context.Context) (err error) {
+	s.URL, err = LocateIndex(ctx, s.URL)
+	return err
+}
+
+// LocateIndex is the URL of the index that an -index-url names: below one of a whole mirror
+// its index for git. Errors: that of a usage which says what to write; the context's.
+func LocateIndex(ctx context.Context, given string) (string, error) {
+	if !locate.IsRoot(given) {
+		return given, nil
+	}
+	url, err := locate.Index(ctx, given)
+	if errors.As(err, new(*locate.IndexError)) {
+		err = Usagef("-index-url: %w", err)
+	}
+	return cmp.Or(url, given), err
 }
 
 // minFullEvery keeps a slip of the hand from becoming a nuisance upstream.

@@ -11,14 +11,16 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/locate"
 )
 
 // Origin is where crate files are: as a flag says, or the index.
 type Origin struct {
 	Base string // -crates-base-url: a URL, a template, "auto", or empty if it is not given
 
-	given  []string            // -crates-base-url, in order
-	Others []crate.URLTemplate // where else, in order of preference
+	given   []string            // -crates-base-url, in order
+	located bool                // those of given that name a whole were asked
+	Others  []crate.URLTemplate // where else, in order of preference
 
 	URLs    crate.URLTemplate
 	Guarded bool // the index alone names the host: it may not be in a private network
@@ -60,8 +62,12 @@ func (o *Origin) Check() (err error) {
 }
 
 // Resolve finds out where crate files are, if no flag says so: in config.json of
-// the index, which is nil if there is none.
+// the index, which is nil if there is none. A flag that names a mirror or registry as a
+// whole leads to its crates.
 func (o *Origin) Resolve(ctx context.Context, ix *index.Index, log *slog.Logger) error {
+	if err := o.locate(ctx, log); err != nil {
+		return err
+	}
 	if o.Base != "" && o.Base != Auto {
 		return nil
 	}
@@ -79,6 +85,32 @@ func (o *Origin) Resolve(ctx context.Context, ix *index.Index, log *slog.Logger)
 		log.Info("crates are where config.json of the index says", "dl", urls.String())
 	}
 	o.URLs = urls
+	return nil
+}
+
+// locate finds the crates of what is named as a whole, once.
+func (o *Origin) locate(ctx context.Context, log *slog.Logger) error {
+	for n, given := range o.given {
+		urls := &o.URLs
+		if n > 0 {
+			urls = &o.Others[n-1]
+		}
+		if o.located || !locate.IsRoot(given) {
+			continue
+		}
+		found, err := locate.Crates(ctx, given)
+		if errors.As(err, new(*locate.ElsewhereError)) {
+			return Usagef("-crates-base-url: %w", err)
+		}
+		if err != nil {
+			return err
+		}
+		if !found.IsZero() {
+			log.Info("crates are below an address that names a whole mirror", "address", urls.String(), "dl", found.String())
+			*urls = found
+		}
+	}
+	o.located = true
 	return nil
 }
 

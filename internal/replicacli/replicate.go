@@ -20,10 +20,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/gitweb"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/locate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/push"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replicate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/overlay"
 )
 
@@ -85,7 +87,11 @@ func (cfg *replicateConfig) run(ctx context.Context, a *program.App) error {
 	dirs.Fill()
 	run := flags.Run{Home: dirs, Durability: flags.Batches, Bundle: true, BundleMode: "only", Net: flags.Net{Protocol: "auto"}}
 	run.Origin.URLs = crate.CratesIOURLs
-	job := replicate.Config{IndexURL: cfg.indexURL, Log: log}
+	job := replicate.Config{Log: log}
+	var err error
+	if job.IndexURL, err = flags.LocateIndex(ctx, cfg.indexURL); err != nil {
+		return err
+	}
 	job.Home = a.HomeConfig(&run, log)
 	job.Home.Manifest = dirs.Manifest
 	if err := cfg.source(ctx, &job, log); err != nil {
@@ -108,6 +114,9 @@ func (cfg *replicateConfig) run(ctx context.Context, a *program.App) error {
 func (cfg *replicateConfig) source(ctx context.Context, job *replicate.Config, log *slog.Logger) (err error) {
 	if isAddress(cfg.from) {
 		job.From, err = address.OpenReader(ctx, cfg.from, address.Options{Log: log})
+		if err == nil {
+			err = cfg.locate(ctx, job, log)
+		}
 		job.FromIndex = servedIndex(cfg.from)
 		return err
 	}
@@ -121,6 +130,27 @@ func (cfg *replicateConfig) source(ctx context.Context, job *replicate.Config, l
 		job.FromIndex, err = filepath.Abs(dirs.Index)
 		return err
 	}
+	return nil
+}
+
+// locate finds what a mirror that is served shows to others, where the address names all
+// of that mirror: no root is right there, and one is below.
+func (cfg *replicateConfig) locate(ctx context.Context, job *replicate.Config, log *slog.Logger) error {
+	if !locate.IsRoot(cfg.from) || strings.HasSuffix(cfg.from, peer.Prefix) {
+		return nil
+	}
+	if _, err := job.From.Head(ctx, root.Name); err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	below := strings.TrimSuffix(cfg.from, "/") + peer.Prefix
+	from, err := address.OpenReader(ctx, below, address.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	if _, err := from.Head(ctx, root.Name); err != nil {
+		return ctx.Err() // what is wrong is said of the address that was given
+	}
+	job.From, cfg.from = from, below
 	return nil
 }
 
