@@ -107,6 +107,7 @@ var floors = [][]string{
 		// changes of the index
 		"internal/home",
 		"internal/browse",
+		"internal/dependants",
 		"internal/diff",
 		"internal/index/clone",
 		"internal/policy/age",

@@ -1,0 +1,89 @@
+package dependants
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+)
+
+// A month is the number of a month since the year 0.
+type month uint16
+
+// A Point is a month and what there was at its end.
+type Point struct {
+	Month            time.Time // its first day, UTC
+	Crates, Versions int
+}
+
+// growth counts what was published in each month.
+type growth struct {
+	of map[uint32][]month // by number of the crate, ordered; runs of a month are as long as its versions
+}
+
+func newGrowth() growth { return growth{map[uint32][]month{}} }
+
+func (g *growth) add(n uint32, entries []index.Entry) {
+	var months []month
+	for i := range entries {
+		if m, ok := published(entries[i].Raw); ok {
+			months = append(months, m)
+		}
+	}
+	if len(months) == 0 {
+		delete(g.of, n)
+		return
+	}
+	slices.Sort(months)
+	g.of[n] = slices.Clip(months)
+}
+
+func (g *growth) remove(n uint32) { delete(g.of, n) }
+
+// pubtime is how a line begins to say when its version was published. To read every line
+// as JSON once more would double what it costs to read an index.
+var pubtime = []byte(`"pubtime":"`)
+
+// published is the month of a line. One that is not of the time of crates.io does not count.
+func published(line []byte) (month, bool) {
+	at := bytes.LastIndex(line, pubtime)
+	if at < 0 || len(line) < at+len(pubtime)+7 {
+		return 0, false
+	}
+	t, err := time.Parse("2006-01", string(line[at+len(pubtime):][:7]))
+	if err != nil || t.Year() < 2014 || t.After(time.Now()) {
+		return 0, false
+	}
+	return month(t.Year()*12 + int(t.Month()) - 1), true
+}
+
+// total is what was published in each month: versions, and crates as the upper half.
+func (g *growth) total() map[month]int {
+	all := map[month]int{}
+	for _, months := range g.of {
+		all[months[0]] += 1 << 32
+		for _, m := range months {
+			all[m]++
+		}
+	}
+	return all
+}
+
+// Growth returns what there was at the end of each month, from the first one on; nothing
+// if the index does not say when its versions were published.
+func (g *Graph) Growth() (points []Point) {
+	if g == nil || len(g.months) == 0 {
+		return nil
+	}
+	first, last := month(1<<16-1), month(0)
+	for m := range g.months {
+		first, last = min(first, m), max(last, m)
+	}
+	sum := 0
+	for m := first; m <= last; m++ {
+		sum += g.months[m]
+		points = append(points, Point{time.Date(int(m/12), time.Month(m%12+1), 1, 0, 0, 0, 0, time.UTC), sum >> 32, sum & (1<<32 - 1)})
+	}
+	return points
+}
