@@ -179,7 +179,7 @@ func testSearchToDownload(t *testing.T, browser context.Context) {
 	if got, want := eval[string](tab, `document.querySelector("tbody th").innerText`), "2.0.0-rc.1+build.7"; got != want {
 		t.Errorf("the first version is %q, want %q", got, want)
 	}
-	tab.do(chromedp.Click(`.more a`))
+	tab.do(chromedp.Click(`.tabs a:nth-child(2)`))
 	tab.wait(`location.pathname === "/pre/crate/serde/1.0.228"`)
 	if got, want := eval[string](tab, `document.querySelector("a[download]").href`), tab.url+"/crates/serde/serde-1.0.228.crate"; got != want {
 		t.Errorf("the download is at %q, want %q", got, want)
@@ -251,6 +251,7 @@ var pictured = []struct {
 	{"search", "/search?q=serde", nil},
 	{"search-none", "/search?q=serdx", nil},
 	{"crate", "/crate/serde", nil},
+	{"used", "/crate/serde_core/used-by", nil},
 	{"crate-many", "/crate/many", func(f *fixture, _ *Handler) { f.add(manyVersions(5000)...) }},
 	{"version", "/crate/serde/1.0.228", nil},
 	{"version-yanked", "/crate/serde/1.0.171", nil},
@@ -271,6 +272,7 @@ func testAppearance(t *testing.T, browser context.Context) {
 	for _, p := range pictured {
 		f := newFixture()
 		h := serveFixture(t, f)
+		h.cfg.Dependants = readDependants(t, f)
 		if p.change != nil {
 			p.change(f, h)
 			h.live.look()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
@@ -14,17 +15,18 @@ import (
 )
 
 type crateData struct {
-	Name       string
-	Newest     string // the version that cargo would take
-	About      About
-	Versions   int
-	Yanked     int
-	Bytes      int64
-	Rows       []row
-	Hidden     []reader.Withheld // the last ones first
-	MoreHidden int
-	Pager      pager
-	Calendar   *calendar // nil: there is no past
+	versionData // of the newest version: the one that cargo would take
+	Groups      []group
+	All         int // versions
+	AllYanked   int
+	Bytes       int64
+	Columns     columns
+	Used        int
+	UsedKnown   bool
+	Hidden      []reader.Withheld // the last ones first
+	MoreHidden  int
+	Pager       pager
+	Calendar    *calendar // nil: there is no past
 }
 
 // A row is a version in the table of a crate.
@@ -38,10 +40,8 @@ func (h *Handler) crate(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	newest := c.Newest()
 	data := crateData{
-		Name: c.Name, Newest: newest.Version, Versions: len(c.Entries),
-		About: h.about(r.Context(), newest),
+		versionData: h.versionOf(r.Context(), c, c.Newest()), All: len(c.Entries),
 		Pager: newPager(r, rowsPerPage, h.pages.path("crate", c.Name), url.Values{}),
 	}
 	data.Hidden, data.MoreHidden = hidden(c)
@@ -50,17 +50,61 @@ func (h *Handler) crate(r *http.Request) (page, error) {
 	for _, e := range c.Entries {
 		data.Bytes += e.Size
 		if e.Yanked {
-			data.Yanked++
+			data.AllYanked++
 		}
 	}
-	sorted := c.NewestFirst()
+	data.Used, data.UsedKnown = h.usedBy(c.Name)
+	sorted, rows := c.NewestFirst(), 0
 	for _, e := range sorted[min(data.Pager.offset(), len(sorted)):] {
-		if len(data.Rows) == rowsPerPage {
+		if rows == rowsPerPage {
 			break
 		}
-		data.Rows = append(data.Rows, row{e, parseFacts(e.Raw)})
+		data.add(row{e, parseFacts(e.Raw)})
+		rows++
 	}
 	return page{template: "crate", Title: c.Name, Data: data}, nil
+}
+
+// A group is versions that cargo takes for each other: of one major number, or of one
+// minor number below 1.
+type group struct {
+	Name   string // "1", "0.9"
+	Rows   []row
+	Yanked []row // folded
+}
+
+// A tableRow is a row of a table with some columns.
+type tableRow struct {
+	Name    string
+	Columns columns
+	Row     row
+}
+
+// columns are those that some row of the page has something in.
+type columns struct{ Published, Rust bool }
+
+func (d *crateData) add(r row) {
+	name := compatible(r.Version)
+	if n := len(d.Groups); n == 0 || d.Groups[n-1].Name != name {
+		d.Groups = append(d.Groups, group{Name: name})
+	}
+	g := &d.Groups[len(d.Groups)-1]
+	if r.Yanked {
+		g.Yanked = append(g.Yanked, r)
+	} else {
+		g.Rows = append(g.Rows, r)
+	}
+	d.Columns.Published = d.Columns.Published || !r.Published().IsZero()
+	d.Columns.Rust = d.Columns.Rust || r.RustVersion != ""
+}
+
+// compatible is the part of a version that cargo's "^" holds on to.
+func compatible(version string) string {
+	major, rest, _ := strings.Cut(version, ".")
+	if minor, _, ok := strings.Cut(rest, "."); ok && major == "0" {
+		return "0." + minor
+	}
+	return major
 }
 
 // lookUp returns the crate of an id, whose version may be empty.

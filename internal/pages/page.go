@@ -43,8 +43,8 @@ type pages struct {
 
 func newPages(base, version string) *pages {
 	p := &pages{base: base, assets: loadAssets(), templates: make(map[string]*template.Template)}
-	frame := template.Must(template.New("layout").Funcs(p.funcs(version)).ParseFS(templateFiles, "templates/layout.html", "templates/live.html"))
-	for _, name := range []string{"home", "search", "crate", "version", "history", "day", "snapshot", "files", "compare", "problem"} {
+	frame := template.Must(template.New("layout").Funcs(p.funcs(version)).ParseFS(templateFiles, "templates/layout.html", "templates/live.html", "templates/needs.html"))
+	for _, name := range []string{"home", "search", "crate", "version", "history", "day", "snapshot", "files", "compare", "used", "problem"} {
 		t := template.Must(frame.Clone())
 		p.templates[name] = template.Must(t.ParseFS(templateFiles, "templates/"+name+".html"))
 	}
@@ -61,6 +61,7 @@ func (p *pages) funcs(version string) template.FuncMap {
 		"duration": duration,
 		"clip":     clip,
 		"base":     path.Base,
+		"rowOf":    func(name string, c columns, r row) tableRow { return tableRow{name, c, r} },
 		"inc":      func(n int) int { return n + 1 },
 	}
 }

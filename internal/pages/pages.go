@@ -32,6 +32,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/browse"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/dependants"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/readme"
@@ -53,6 +54,8 @@ type Config struct {
 	About func(context.Context, crate.Key) (About, error)
 	// Files unpacks crate files; several handlers may share it. If nil, it is one of its own.
 	Files *browse.Browser
+	// Dependants knows who needs which crate. If nil, pages do without.
+	Dependants *dependants.Watch
 	// Log gets the errors that visitors see as "500". If nil, they are dropped.
 	Log *slog.Logger
 }
@@ -88,6 +91,7 @@ func (h *Handler) routes() http.Handler {
 	mux.HandleFunc("GET /{$}", h.page(h.home))
 	mux.HandleFunc("GET /search", h.page(h.search))
 	mux.HandleFunc("GET /crate/{name}", h.page(h.crate))
+	mux.HandleFunc("GET /crate/{name}/used-by", h.page(h.used))
 	mux.HandleFunc("GET /crate/{name}/history", h.page(h.history))
 	mux.HandleFunc("GET /crate/{name}/at", h.page(h.day))
 	mux.HandleFunc("GET /crate/{name}/{version}", h.page(h.version))

@@ -17,6 +17,8 @@ type searchData struct {
 type result struct {
 	Name, Version string // of the newest version; "" if it cannot be told
 	About         About
+	Held          bool
+	Used          int // by so many crates
 }
 
 func (h *Handler) search(r *http.Request) (page, error) {
@@ -42,6 +44,11 @@ func (h *Handler) results(ctx context.Context, names []string) []result {
 	results := make([]result, len(names))
 	for i, name := range names {
 		results[i].Name = name
+		results[i].Used, _ = h.usedBy(name)
+		results[i].Held = h.cfg.Mirror.Holds(name)
+		if !results[i].Held {
+			continue
+		}
 		if c, err := h.cfg.Mirror.Crate(ctx, name); err == nil {
 			newest := c.Newest()
 			results[i].Version = newest.Version

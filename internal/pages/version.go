@@ -62,19 +62,25 @@ func (h *Handler) version(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
+	data := h.versionOf(r.Context(), c, e)
+	return page{template: "version", Title: e.ID.String(), Data: data}, nil
+}
+
+// versionOf is what there is to say of a version.
+func (h *Handler) versionOf(ctx context.Context, c *reader.Crate, e *reader.Entry) versionData {
 	data := versionData{
 		Entry: *e, Newest: c.Newest().Version, Versions: len(c.Entries),
-		About:    h.about(r.Context(), e),
-		Damaged:  h.isDamaged(r.Context(), *e),
+		About:    h.about(ctx, e),
+		Damaged:  h.isDamaged(ctx, *e),
 		Download: h.pages.path("crates") + "/" + e.ID.URLPath(),
 		Line:     h.pages.path("index") + "/" + c.Path,
 	}
 	if !data.Damaged {
-		data.Readme = h.readme(r.Context(), e)
+		data.Readme = h.readme(ctx, e)
 		data.Compare = before(c, e.Version)
 	}
 	h.addDetails(&data)
-	return page{template: "version", Title: e.ID.String(), Data: data}, nil
+	return data
 }
 
 // whyHidden says why a version is not shown; empty: it is not hidden.

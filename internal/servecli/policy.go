@@ -14,6 +14,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/blocks"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/browse"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/dependants"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/gate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
@@ -204,11 +205,11 @@ func (g *gated) follow(ctx context.Context) (stop func() error) {
 }
 
 // handler is what answers: the registry, its views, pages for each. Stop ends the pages.
-func (g *gated) handler(cfg *Config, v reader.Mirror, base registry.Config) (h *registry.Handler, stop func()) {
+func (g *gated) handler(cfg *Config, v reader.Mirror, base registry.Config, needs *dependants.Watch) (h *registry.Handler, stop func()) {
 	var all []*pages.Handler
 	files := browse.New() // for all of them: it is what bounds the unpacking
 	of := func(m *gate.Mirror, public publicurl.URL) *pages.Handler {
-		p := pages.New(pages.Config{Mirror: m, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Files: files, Log: base.Log})
+		p := pages.New(pages.Config{Mirror: m, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Files: files, Dependants: needs, Log: base.Log})
 		all = append(all, p)
 		return p
 	}

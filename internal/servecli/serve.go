@@ -15,6 +15,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/dependants"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
@@ -132,7 +133,7 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
-	h, stopPages := g.handler(cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: git, Private: cfg.Access.closed(), Tokens: cfg.Access.Tokens != "", Log: log})
+	h, stopPages := g.handler(cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: git, Private: cfg.Access.closed(), Tokens: cfg.Access.Tokens != "", Log: log}, m.dependants(ctx, cfg, log))
 	defer stopPages()
 	server.OnShutdown(stopPages)
 	in, err := cfg.Access.before(ctx, m, h, public, log)
@@ -194,6 +195,22 @@ func openMirror(ctx context.Context, a *program.App, cfg *Config, log *slog.Logg
 		err = cfg.pull(ctx, a, m, m.view, log)
 	}
 	return m, err
+}
+
+// dependants reads in the background who needs which crate; nil: there is no index here.
+func (m *servedMirror) dependants(ctx context.Context, cfg *Config, log *slog.Logger) *dependants.Watch {
+	if m.view == nil {
+		return nil
+	}
+	w := dependants.NewWatch(dependants.Config{Dir: cfg.Dirs.Index, Log: log})
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.Follow(life)
+	}()
+	m.Add(func() error { stop(); <-done; return nil })
+	return w
 }
 
 func (cfg *Config) serveAdmin(m *servedMirror, g *gated, h *registry.Handler, server *registry.Server, log *slog.Logger) (stop func(), err error) {
