@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/follow"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
@@ -15,13 +17,17 @@ import (
 // adminHandler shows what this process does, what the mirror in d is, and what was asked
 // of upstream.
 func adminHandler(act *follow.Activity, d *home.Dirs, up *program.Upstreams) http.Handler {
-	look := func() (runstate.State, bool) { return act.State(), true }
-	metrics := append(act.Metrics(), up.Metrics()...)
 	return admin.Handler(admin.Config{
 		Status:  func() any { return act.State() },
 		Ready:   func() error { return ready(act.State()) },
-		Metrics: append(metrics, telemetry.Build(program.Version()), telemetry.Run(look), telemetry.Mirror(d, look)),
+		Metrics: metrics(act, d, up),
 	})
+}
+
+func metrics(act *follow.Activity, d *home.Dirs, up *program.Upstreams) []prometheus.Collector {
+	look := func() (runstate.State, bool) { return act.State(), true }
+	of := append(act.Metrics(), up.Metrics()...)
+	return append(of, telemetry.Build(program.Version()), telemetry.Run(look), telemetry.Mirror(d, look))
 }
 
 // ready says what keeps a mirror from being complete: a run is for making it so.
