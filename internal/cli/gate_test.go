@@ -67,7 +67,7 @@ func TestClientCertificates(t *testing.T) {
 		writeCertificate(t, at(name+".pem"), at(name+".key"))
 	}
 	cfg := serveConfigOf(dir)
-	cfg.TLSCert, cfg.TLSKey, cfg.Access.ClientCA = at("server.pem"), at("server.key"), at("client.pem")
+	cfg.TLS.Cert, cfg.TLS.Key, cfg.Access.ClientCA = at("server.pem"), at("server.key"), at("client.pem")
 	s := startServing(t, cfg)
 	url := strings.SplitN(strings.SplitN(s.lines, "sparse+", 2)[1], "\"", 2)[0] + "3/f/foo"
 	for name, want := range map[string]int{"client": http.StatusOK, "": http.StatusUnauthorized, "other": 0} {

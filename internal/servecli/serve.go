@@ -31,21 +31,21 @@ import (
 
 // Config is the flags of serve; their Usage texts say what they mean.
 type Config struct {
-	Dirs            flags.Dirs
-	Listen          string
-	PublicURL       string
-	TLSCert, TLSKey string
-	MaxConns        int
-	CacheMB         int64
-	DeepCacheGB     int64
-	Store           flags.Store
-	FetchedCacheGB  int64
-	AdminListen     flags.Listen
-	Policy          Policy
-	Pull            Pull
-	Access          Access
-	Git             bool
-	Log             flags.Log
+	Dirs           flags.Dirs
+	Listen         string
+	PublicURL      string
+	TLS            TLS
+	MaxConns       int
+	CacheMB        int64
+	DeepCacheGB    int64
+	Store          flags.Store
+	FetchedCacheGB int64
+	AdminListen    flags.Listen
+	Policy         Policy
+	Pull           Pull
+	Access         Access
+	Git            bool
+	Log            flags.Log
 }
 
 //go:embed help/*.txt
@@ -68,8 +68,6 @@ func (cfg *Config) flags() []cli.Flag {
 	list := append(cfg.Dirs.Flags(), cfg.Dirs.LogDirFlag(),
 		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", Usage: "serve at `ADDR`; :8080 is every address of this machine", Destination: &cfg.Listen},
 		&cli.StringFlag{Name: "public-url", Usage: "clients reach this at `URL`, with a path if there is one, as behind a proxy; default: the address at which each of them has connected", Destination: &cfg.PublicURL},
-		&cli.StringFlag{Name: "tls-cert", Usage: "serve HTTPS with the certificate chain in the PEM `FILE`, read again when it changes", Destination: &cfg.TLSCert, TakesFile: true},
-		&cli.StringFlag{Name: "tls-key", Usage: "its private key, in the PEM `FILE`", Destination: &cfg.TLSKey, TakesFile: true},
 		&cli.IntFlag{Name: "max-conns", Usage: "at most `N` connections at a time, others wait; 0 = as many as the limit of open files allows", Destination: &cfg.MaxConns},
 		&cli.Int64Flag{Name: "index-cache-mb", Value: 64, Usage: "keep up to `N` MiB of index files in memory", Destination: &cfg.CacheMB},
 		&cli.Int64Flag{Name: "deep-cache-gb", Value: 5, Usage: "keep up to `N` GiB of crates that were rebuilt from the deep archive, in files; 0 = none", Destination: &cfg.DeepCacheGB},
@@ -77,7 +75,8 @@ func (cfg *Config) flags() []cli.Flag {
 		&cli.Int64Flag{Name: "cache-gb", Value: 10, Usage: "with -store, keep up to `N` GiB of crates that were fetched from the bucket, in files; 0 = none", Destination: &cfg.FetchedCacheGB},
 		cfg.AdminListen.Flag("admin-listen", "127.0.0.1:9091"),
 	)
-	list = append(append(list, cfg.gitFlag()), cfg.Policy.flags()...)
+	list = append(append(list, cfg.TLS.flags()...), cfg.gitFlag())
+	list = append(list, cfg.Policy.flags()...)
 	list = append(list, cfg.Pull.flags()...)
 	list = append(list, cfg.Access.flags()...)
 	return append(list, cfg.Log.Flags()...)
@@ -89,8 +88,6 @@ const maxCacheGB = 1 << 20
 // check refuses what makes no sense, before anything is touched.
 func (cfg *Config) check() error {
 	switch {
-	case (cfg.TLSCert == "") != (cfg.TLSKey == ""):
-		return flags.Usagef("-tls-cert and -tls-key belong together: provide both or neither")
 	case cfg.MaxConns < 0:
 		return flags.Usagef("-max-conns is %d, want 0 (as many as fit) or more", cfg.MaxConns)
 	case cfg.CacheMB < 1:
@@ -103,7 +100,7 @@ func (cfg *Config) check() error {
 	if _, err := publicurl.Parse(cfg.PublicURL); err != nil {
 		return flags.Usagef("-public-url: %w", err)
 	}
-	return errors.Join(cfg.Log.Check(), cfg.Store.Check(), cfg.Policy.check(), cfg.Pull.check(), cfg.Access.check(cfg.TLSCert != ""))
+	return errors.Join(cfg.Log.Check(), cfg.Store.Check(), cfg.Policy.check(), cfg.Pull.check(), cfg.Access.check(cfg.TLS.on()), cfg.TLS.check())
 }
 
 // Run serves until ctx ends.
@@ -123,8 +120,11 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := cfg.TLS.prepare(cfg.Dirs.State(), cfg.Listen, cfg.PublicURL); err != nil {
+		return err
+	}
 	server, err := registry.Listen(cfg.Access.listens(registry.ServerConfig{
-		Addr: cfg.Listen, TLSCert: cfg.TLSCert, TLSKey: cfg.TLSKey, MaxConns: cfg.MaxConns, Log: log,
+		Addr: cfg.Listen, TLSCert: cfg.TLS.Cert, TLSKey: cfg.TLS.Key, MaxConns: cfg.MaxConns, Log: log,
 	}))
 	if err != nil {
 		return fmt.Errorf("%w (if another program has the port, give another one with -listen)", err)
@@ -152,7 +152,7 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	if err := cfg.Dirs.CheckCatalog(); err != nil && !cfg.Pull.On { // a run that is making one may be on its way
 		log.Warn("nothing is served yet: "+err.Error(), "next", program.Hint(err))
 	}
-	fmt.Fprint(a.Stdout, publicurl.CargoConfig(publicurl.Index(server.ClientURL(public))))
+	fmt.Fprint(a.Stdout, cfg.TLS.cargoConfig(server.ClientURL(public)))
 	return server.Serve(ctx, admin.Health(public.Path(), m.ready, in))
 }
 
