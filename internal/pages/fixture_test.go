@@ -34,6 +34,7 @@ type fixture struct {
 	damaged       crate.ID
 	denied        crate.ID
 	files         map[crate.ID][]byte
+	health        *Health
 	past          pastOf
 
 	mu     sync.Mutex
@@ -181,6 +182,32 @@ func (f *fixture) tell(_ context.Context, id crate.Key) (About, error) {
 	return About{}, fs.ErrNotExist
 }
 
+// healthOf is nil where nothing is known.
+func (f *fixture) healthOf() func() Health {
+	if f.health == nil {
+		return nil
+	}
+	return func() Health { return *f.health }
+}
+
+// healthy is a mirror in which nothing is wrong, and ailing one in which something is.
+func (f *fixture) healthy() {
+	lag := 20 * time.Second
+	f.health = &Health{Lag: &lag, Coverage: 1, OldestHash: time.Now().Add(-12 * 24 * time.Hour), Swept: time.Now().Add(-8 * 24 * time.Hour), Free: 1 << 40, FreeKnown: true}
+}
+
+func (f *fixture) ailing() {
+	lag := 3 * time.Hour
+	f.run.Result, f.run.Errors, f.run.Failures, f.run.SucceededAt = "2 versions are not held", 2, 3, time.Now().Add(-30*time.Hour)
+	f.health = &Health{
+		Missing: 2, Gone: 1, Lag: &lag, Coverage: .407, OldestHash: time.Now().Add(-90 * 24 * time.Hour), Damaged: 1, Unsettled: 2, Free: 1 << 30, FreeKnown: true,
+		Lacking: []Lacking{
+			{crate.ID{Name: "serde", Version: "1.0.227"}, "503 Service Unavailable: <b>try later</b>", time.Now().Add(-30 * time.Hour)},
+			{crate.ID{Name: "zz", Version: "0.1.0"}, "the bytes are not those of the checksum", time.Time{}},
+		},
+	}
+}
+
 // add adds a crate by its index lines.
 func (f *fixture) add(lines ...string) {
 	c := &reader.Crate{}
@@ -262,7 +289,7 @@ func newHandler(t testing.TB, f *fixture, publicURL string) *Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := New(Config{Mirror: f, PublicURL: public, Version: "v2.0.0", About: f.tell})
+	h := New(Config{Mirror: f, PublicURL: public, Version: "v2.0.0", About: f.tell, Health: f.healthOf()})
 	t.Cleanup(h.Close)
 	return h
 }

@@ -8,8 +8,10 @@ import (
 
 type homeData struct {
 	Live   status
-	URL    string // of the server
-	Config string // cargo's configuration
+	URL    string       // of the server
+	Config string       // cargo's configuration
+	Health *healthData  // nil: not known
+	Growth *growthChart // nil: not known
 }
 
 func (h *Handler) home(r *http.Request) (page, error) {
@@ -20,6 +22,7 @@ func (h *Handler) home(r *http.Request) (page, error) {
 		Data: homeData{
 			Live: live, URL: public,
 			Config: publicurl.CargoConfig(publicurl.Index(public)),
+			Health: h.healthOf(live), Growth: newGrowthChart(h.cfg.Dependants.Graph().Growth()),
 		},
 	}, nil
 }

@@ -44,7 +44,7 @@ type pages struct {
 func newPages(base, version string) *pages {
 	p := &pages{base: base, assets: loadAssets(), templates: make(map[string]*template.Template)}
 	frame := template.Must(template.New("layout").Funcs(p.funcs(version)).ParseFS(templateFiles, "templates/layout.html", "templates/live.html", "templates/needs.html"))
-	for _, name := range []string{"home", "search", "crate", "version", "history", "day", "snapshot", "files", "compare", "used", "problem"} {
+	for _, name := range []string{"home", "search", "crate", "version", "history", "day", "snapshot", "files", "compare", "used", "missing", "problem"} {
 		t := template.Must(frame.Clone())
 		p.templates[name] = template.Must(t.ParseFS(templateFiles, "templates/"+name+".html"))
 	}

@@ -29,6 +29,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"sync/atomic"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/browse"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -56,6 +57,8 @@ type Config struct {
 	Files *browse.Browser
 	// Dependants knows who needs which crate. If nil, pages do without.
 	Dependants *dependants.Watch
+	// Health tells how the mirror is, and may take its time. If nil, pages do not say.
+	Health func() Health
 	// Log gets the errors that visitors see as "500". If nil, they are dropped.
 	Log *slog.Logger
 }
@@ -68,6 +71,9 @@ type Handler struct {
 	readmes *readme.Renderer
 	reading chan struct{} // a token for each page that unpacks a crate file
 	handler http.Handler
+
+	known  atomic.Pointer[Health] // what Health said last
+	asking atomic.Bool            // it is being asked
 }
 
 // New makes the handler of all pages: "/", "/search", "/crate/", "/events",
@@ -89,6 +95,7 @@ func New(cfg Config) *Handler {
 func (h *Handler) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", h.page(h.home))
+	mux.HandleFunc("GET /missing", h.page(h.lacking))
 	mux.HandleFunc("GET /search", h.page(h.search))
 	mux.HandleFunc("GET /crate/{name}", h.page(h.crate))
 	mux.HandleFunc("GET /crate/{name}/used-by", h.page(h.used))

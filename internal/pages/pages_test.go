@@ -40,6 +40,11 @@ func TestPages(t *testing.T) {
 			f.run = &runstate.State{Phase: "planning", Started: time.Now(), Updated: time.Now()}
 		}},
 		{"home-new", "/", 200, func(f *fixture) { f.run, f.totals = nil, reader.Totals{} }},
+		{"home-healthy", "/", 200, (*fixture).healthy},
+		{"home-ailing", "/", 200, (*fixture).ailing},
+		{"missing", "/missing", 200, (*fixture).ailing},
+		{"missing-nothing", "/missing", 200, (*fixture).healthy},
+		{"missing-unknown", "/missing", 404, nil},
 		{"search", "/search?q=serde", 200, nil},
 		{"search-one", "/search?q=auto", 200, nil},
 		{"search-none", "/search?q=no<such>", 200, nil},

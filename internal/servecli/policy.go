@@ -23,6 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/telemetry"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
@@ -205,11 +206,15 @@ func (g *gated) follow(ctx context.Context) (stop func() error) {
 }
 
 // handler is what answers: the registry, its views, pages for each. Stop ends the pages.
-func (g *gated) handler(cfg *Config, v reader.Mirror, base registry.Config, needs *dependants.Watch) (h *registry.Handler, stop func()) {
+func (g *gated) handler(cfg *Config, v reader.Mirror, base registry.Config, needs *dependants.Watch, facts telemetry.Source) (h *registry.Handler, stop func()) {
 	var all []*pages.Handler
 	files := browse.New() // for all of them: it is what bounds the unpacking
 	of := func(m *gate.Mirror, public publicurl.URL) *pages.Handler {
-		p := pages.New(pages.Config{Mirror: m, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Files: files, Dependants: needs, Log: base.Log})
+		conf := pages.Config{Mirror: m, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Files: files, Dependants: needs, Log: base.Log}
+		if facts != nil && m == g.root {
+			conf.Health = facts.Health // of views, people see what these show
+		}
+		p := pages.New(conf)
 		all = append(all, p)
 		return p
 	}

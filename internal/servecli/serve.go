@@ -133,14 +133,18 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
-	h, stopPages := g.handler(cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: git, Private: cfg.Access.closed(), Tokens: cfg.Access.Tokens != "", Log: log}, m.dependants(ctx, cfg, log))
+	var facts telemetry.Source
+	if m.view != nil {
+		facts = telemetry.Mirror(&cfg.Dirs.Dirs, m.view.Run)
+	}
+	h, stopPages := g.handler(cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: git, Private: cfg.Access.closed(), Tokens: cfg.Access.Tokens != "", Log: log}, m.dependants(ctx, cfg, log), facts)
 	defer stopPages()
 	server.OnShutdown(stopPages)
 	in, err := cfg.Access.before(ctx, m, h, public, log)
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
-	stopAdmin, err := cfg.serveAdmin(m, g, h, server, log)
+	stopAdmin, err := cfg.serveAdmin(m, g, h, server, facts, log)
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
@@ -213,14 +217,14 @@ func (m *servedMirror) dependants(ctx context.Context, cfg *Config, log *slog.Lo
 	return w
 }
 
-func (cfg *Config) serveAdmin(m *servedMirror, g *gated, h *registry.Handler, server *registry.Server, log *slog.Logger) (stop func(), err error) {
+func (cfg *Config) serveAdmin(m *servedMirror, g *gated, h *registry.Handler, server *registry.Server, facts telemetry.Source, log *slog.Logger) (stop func(), err error) {
 	if host, _, err := net.SplitHostPort(cfg.AdminListen.Addr); err == nil && host != "localhost" && !admin.IsLoopback(cfg.AdminListen.Addr) {
 		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.AdminListen.Addr)
 	}
 	status := registry.Status(m.shown, program.Version())
 	metrics := append(m.metrics, h.Metrics(), server.Metrics(), telemetry.Build(program.Version()))
 	if m.view != nil {
-		metrics = append(metrics, telemetry.Run(m.view.Run), telemetry.Mirror(&cfg.Dirs.Dirs, m.view.Run))
+		metrics = append(metrics, telemetry.Run(m.view.Run), facts)
 	}
 	return cfg.AdminListen.Serve(admin.Handler(admin.Config{
 		Status: func() any { return g.status(status(), m.replica) }, Ready: m.ready, Metrics: metrics,

@@ -8,6 +8,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verify"
@@ -17,6 +18,7 @@ import (
 type facts struct {
 	totals             catalog.Totals
 	missing, gone      int64
+	lacking            []pages.Lacking // the first of missing
 	revision           catalog.Revision
 	bundles            [2]int // finished, open
 	lastBundle         time.Time
@@ -42,6 +44,9 @@ func (f *facts) ask(ctx context.Context, c *catalog.Catalog, d *home.Dirs) (err 
 		return err
 	}
 	if f.revision, err = c.Revision(ctx); err != nil {
+		return err
+	}
+	if err := f.name(ctx, c); err != nil {
 		return err
 	}
 	bundles, err := c.Bundles(ctx)

@@ -36,7 +36,7 @@ var (
 
 // Mirror is what a mirror holds and lacks, and how that was verified. A scrape costs no
 // question to the catalog while the answer is younger than keepFor.
-func Mirror(d *home.Dirs, look func() (runstate.State, bool)) prometheus.Collector {
+func Mirror(d *home.Dirs, look func() (runstate.State, bool)) Source {
 	return &mirror{descriptions: descriptions{
 		readable, heldCrates, heldVersions, heldBytes, missing, missingBytes, goneVersions, removed, republished, quarantine,
 		bundles, lastBundle, indexCommit, indexLag, coverage, oldestHash, lastSweep, damaged, diskFree,
@@ -101,22 +101,17 @@ func (m *mirror) Collect(to chan<- prometheus.Metric) {
 	ch.gauge(bundles, float64(f.bundles[1]), "open")
 	ch.time(lastBundle, f.lastBundle)
 	ch.time(indexCommit, f.revision.Time)
-	if s, ok := m.look(); ok && !f.revision.Time.IsZero() && !s.UpstreamIndexTime.IsZero() {
-		ch.gauge(indexLag, max(0, s.UpstreamIndexTime.Sub(f.revision.Time).Seconds()))
+	if s, ok := m.look(); ok {
+		if behind := lag(f.revision.Time, s.UpstreamIndexTime); behind != nil {
+			ch.gauge(indexLag, behind.Seconds())
+		}
 	}
 	ch.verified(f)
 }
 
 func (ch sample) verified(f *facts) {
 	v := &f.verified
-	share := 0.0
-	switch {
-	case !v.Begun.IsZero() && f.totals.Versions > 0:
-		share = min(1, float64(v.Versions)/float64(f.totals.Versions))
-	case !v.Finished.IsZero():
-		share = 1
-	}
-	ch.gauge(coverage, share)
+	ch.gauge(coverage, f.coverage())
 	ch.time(oldestHash, f.oldest)
 	ch.time(lastSweep, v.Finished)
 	ch.gauge(damaged, float64(len(v.Bad)))
