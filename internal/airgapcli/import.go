@@ -37,7 +37,7 @@ func Import(a *program.App, description string) *cli.Command {
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
 		&cli.StringSliceFlag{Name: "from", Usage: "take the volumes that are in `DIR`, or in folders of it; may be given several times", Destination: &cfg.from, TakesFile: true},
 		&cli.StringSliceFlag{Name: "key", Usage: "public `KEY`, or its file, by which a transfer must be signed; of several keys one is enough", Destination: &cfg.keys, TakesFile: true},
-		&cli.BoolFlag{Name: "unsigned", Usage: "take transfers that anybody may have made", Destination: &cfg.unsigned},
+		&cli.BoolFlag{Name: "unsigned", Usage: "take transfers without a signature, from any source", Destination: &cfg.unsigned},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "take an index that has lost many crates, or is older than the one that is here", Destination: &cfg.acceptShrink},
 		&cli.BoolFlag{Name: "undo", Usage: "take the last import back: what is served is what it was before", Destination: &cfg.undo},
 		&cli.StringFlag{Name: "state", Usage: "write what is held here to `FILE`, for the sending side (export -since FILE)", Destination: &cfg.state, TakesFile: true},
@@ -66,7 +66,7 @@ func (cfg *importConfig) check() error {
 	case jobs != 1:
 		return flags.Usagef("give one of -from, -undo and -state")
 	case len(cfg.from) > 0 && (len(cfg.keys) > 0) == cfg.unsigned:
-		return flags.Usagef("give -key, the public key of the sending side; or -unsigned, if anybody may have made this")
+		return flags.Usagef("give -key, the public key of the sending side; or -unsigned to take it from any source")
 	}
 	cfg.dirs.Fill()
 	var err error

@@ -49,7 +49,7 @@ func (cfg *Transfer) Flags() []cli.Flag {
 		&cli.BoolFlag{Name: "full", Usage: "with -to: carry all", Destination: &cfg.full},
 		&cli.BoolFlag{Name: "plan", Usage: "with -to: say how much is to be carried, and write nothing there", Destination: &cfg.plan},
 		&cli.StringFlag{Name: "volume", Value: "4GiB", Usage: "with -to: `SIZE` of a volume, such as 700MB or 32GiB. No volume, and no file, has as many bytes, so 4GiB is good for FAT32", Destination: &cfg.volume},
-		&cli.StringFlag{Name: "parity", Usage: "with -to: add `N%` of parity, out of which import rebuilds what is damaged or lost on the way, as long as it is less", Destination: &cfg.parity},
+		&cli.StringFlag{Name: "parity", Usage: "with -to: add `N%` of parity, from which import rebuilds what is damaged or lost on the way, as long as it is less", Destination: &cfg.parity},
 		&cli.StringSliceFlag{Name: "sign", Usage: "with -to: sign with the private key in `FILE`, of any kind; may be given several times", Destination: &cfg.keys, TakesFile: true},
 		&cli.StringSliceFlag{Name: "carry-policy", Usage: "with -to: carry the policy in `[NAME=]FILE` too, which the far side keeps as NAME.toml for its servers (docs/policy.md); may be given several times. What was blocked by hand is carried always", Destination: &cfg.policies, TakesFile: true},
 		cfg.password.Flag(),

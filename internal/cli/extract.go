@@ -218,9 +218,9 @@ func (cfg *extractConfig) authority(ix *index.Index) string {
 	case ix != nil:
 		return "the index in " + cfg.indexDir
 	case cfg.deepDir != "":
-		return "nothing but the segments, which whoever made them could forge"
+		return "only the segments, which their maker could forge"
 	case cfg.unverified:
 		return "the manifests beside the bundles where there are any, else against nothing but the bundles"
 	}
-	return "the manifests beside the bundles, which whoever made the bundles could forge"
+	return "the manifests beside the bundles, which the maker of the bundles could forge"
 }

@@ -111,7 +111,7 @@ func (a *App) inspectOne(ctx context.Context, cfg *inspectConfig, folder durable
 		return flags.Usagef("%w: give -sha256, or -index-dir to take those that the index names", err)
 	}
 	if err == nil && by == extract.ByItself {
-		fmt.Fprintf(a.Stderr, "nobody but the bundle vouches for %s: -index-dir would prove it\n", key.ID)
+		fmt.Fprintf(a.Stderr, "%s is verified against its own bundle only: give -index-dir to verify it\n", key.ID)
 	}
 	return err
 }

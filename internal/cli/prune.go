@@ -42,15 +42,15 @@ func pruneCommand(a *App) *cli.Command {
 		&cli.BoolFlag{Name: "yes", Usage: "do it; without this flag, prune says what it would do", Destination: &cfg.yes},
 		&cli.BoolFlag{Name: "exclude-yanked", Usage: "yanked versions go too", Destination: &cfg.excludeYanked},
 		&cli.BoolFlag{Name: "superseded", Usage: "bytes that a version had before it was published again go too", Destination: &cfg.superseded},
-		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although more than 5 % of what is held would go", Destination: &cfg.acceptShrink},
-		&cli.DurationFlag{Name: "older-than", Usage: "also remove for good what has been in the trash for so long, such as 720h; 0 = never", Destination: &cfg.olderThan},
+		&cli.BoolFlag{Name: "accept-shrink", Usage: "allow removing more than 5 % of the mirror", Destination: &cfg.acceptShrink},
+		&cli.DurationFlag{Name: "older-than", Usage: "also delete files that have been in the trash for this long, such as 720h; 0 = never", Destination: &cfg.olderThan},
 		&cli.BoolFlag{Name: "bundles", Usage: "write bundles again without what goes", Destination: &cfg.bundles},
 		&cli.IntFlag{Name: "min-share", Value: 10, Usage: "with -bundles: leave a bundle as it is unless `PERCENT` of it would go", Destination: &cfg.minShare},
 		cfg.bundleSize.Flag(),
 	)
 	return &cli.Command{
 		Name:         "prune",
-		Usage:        "throw away what the index does not name any more",
+		Usage:        "remove what the index no longer names",
 		ArgsUsage:    "[-mirror DIR] [-yes] [-bundles] [options]",
 		Description:  helpText("prune", "exit-codes"),
 		Flags:        append(list, cfg.log.Flags()...),
@@ -174,8 +174,8 @@ func (a *App) emptyTrashes(cfg *pruneConfig) error {
 
 func (a *App) printEmptied(day time.Time, cfg *pruneConfig) {
 	if cfg.yes {
-		fmt.Fprintf(a.Stdout, "removed for good: what was thrown away on %s\n", day.Format(time.DateOnly))
+		fmt.Fprintf(a.Stdout, "deleted: files in the trash since %s\n", day.Format(time.DateOnly))
 	} else {
-		fmt.Fprintf(a.Stdout, "what was thrown away on %s would be removed for good\n", day.Format(time.DateOnly))
+		fmt.Fprintf(a.Stdout, "files in the trash since %s would be deleted\n", day.Format(time.DateOnly))
 	}
 }

@@ -29,7 +29,7 @@ func reindexCommand(a *App) *cli.Command {
 	list = append(list, cfg.progress.Flags()...)
 	return &cli.Command{
 		Name:         "reindex",
-		Usage:        "make the catalog anew, by hashing every file and bundle that is there",
+		Usage:        "rebuild the catalog by hashing every stored file and bundle",
 		ArgsUsage:    "[-mirror DIR] [-store URL]",
 		Description:  helpText("reindex", "exit-codes"),
 		Flags:        list,
@@ -76,5 +76,5 @@ type nobody struct{}
 
 // Fetch implements mirror.Fetcher.
 func (nobody) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
-	return nil, upstream.Stats{}, errors.New("not fetched: this run asks nobody; the next sync will")
+	return nil, upstream.Stats{}, errors.New("not downloaded: reindex works offline; the next sync will")
 }

@@ -45,7 +45,7 @@ func syncCommand(a *App) *cli.Command {
 	var cfg syncConfig
 	return &cli.Command{
 		Name:         "sync",
-		Usage:        "update the index and mirror what it names; with -every, for good",
+		Usage:        "update the index and download what is missing; with -every, keep running",
 		ArgsUsage:    "[-mirror DIR] [-bundle] [-every 10m] [options]",
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
@@ -81,7 +81,7 @@ func (cfg *syncConfig) check() error {
 		return flags.Usagef("-every is %v, want %v or more", cfg.every, minEvery)
 	}
 	if cfg.skipIndexUpdate && (cfg.index.Given() || cfg.checkout || cfg.keepDays != 0) {
-		return flags.Usagef("-skip-index-update makes nothing of -index-url, -index-changes, -checkout and -keep-days")
+		return flags.Usagef("-index-url, -index-changes, -checkout and -keep-days have no effect with -skip-index-update")
 	}
 	if cfg.keepDays < 0 {
 		return flags.Usagef("-keep-days is %d, want 1 or more, or 0 for every day", cfg.keepDays)

@@ -169,7 +169,7 @@ func TestBrokenSetups(t *testing.T) {
 		{name: "wrong bytes", setup: otherBytes, want: "FAIL crate: old 1.0.1 at ...the 5 bytes are not those that the index names -> ..."},
 		{name: "empty", setup: func(g *registry) http.Handler { g.reg = simreg.New(); return g },
 			want: "FAIL index: the registry shows no crate that can be tried among 0 names -> fill the mirror..."},
-		{name: "index lines make no sense", setup: status("/index/me/", 200, "{\"name\":"), want: "FAIL index: http://...a line of it makes no sense..."},
+		{name: "index lines make no sense", setup: status("/index/me/", 200, "{\"name\":"), want: "FAIL index: http://...a line of it cannot be parsed..."},
 		{name: "holds nothing", cfg: func(cfg *Config) { cfg.Facts = &Facts{} }, want: "FAIL mirror: it holds nothing -> fill it: ..."},
 		{name: "partial", cfg: func(cfg *Config) { cfg.Facts = &Facts{1, 2, time.Now(), "incomplete"} }, want: "warning mirror: it holds 2 versions of 1 crates; the last run ended so: incomplete -> ..."},
 		{name: "old", cfg: func(cfg *Config) { cfg.Facts = &Facts{1, 2, time.Now().Add(-240 * time.Hour), ""} }, want: "warning age: the index is of ...10.0 days ago -> ..."},

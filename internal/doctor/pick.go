@@ -133,7 +133,7 @@ func (x *exam) look(ctx context.Context, name string) error {
 	for line := range bytes.Lines(a.body) {
 		e, err := index.ParseLine(bytes.TrimSuffix(line, []byte("\n")))
 		if err != nil {
-			return fmt.Errorf("a line of it makes no sense (%w): %.80q", err, line)
+			return fmt.Errorf("a line of it cannot be parsed (%w): %.80q", err, line)
 		}
 		x.consider(&e)
 	}

@@ -129,7 +129,7 @@ func (r *run) lookForCurrent(ctx context.Context) error {
 			return r.settle(&t, err)
 		}
 		if there != same {
-			r.problem(Problem{Missing, t.bundle, id, fmt.Errorf("sha256 of its bytes is %s, as the manifest says, but must be %s: it was published again, and the bundle with those bytes is not here; or somebody changed bundle and manifest", t.Checksum, t.want)})
+			r.problem(Problem{Missing, t.bundle, id, fmt.Errorf("sha256 of its bytes is %s, as the manifest says, but must be %s: it was published again, and the bundle with those bytes is not here; or bundle and manifest were changed", t.Checksum, t.want)})
 		}
 	}
 	return r.checkpoint(context.WithoutCancel(ctx)) // of what was found

@@ -153,7 +153,7 @@ func (r *run) silence() string {
 	case r.cfg.Index != nil:
 		return "the index does not name it"
 	case r.cfg.Unverified:
-		return "the bundle is damaged before it or cannot be read to its end, so it cannot vouch for it"
+		return "the bundle is damaged before it or cannot be read to its end, so it cannot prove it"
 	default:
 		return "its manifest does not name it"
 	}

@@ -179,7 +179,7 @@ func (o *one) choose(b *opened, damage error) error {
 	case o.by != ByItself:
 		return &Problem{Wrong, b.name, o.id, fmt.Errorf("its sha256 is %s, but must be %s", o.met[len(o.met)-1], o.want)}
 	case damage != nil:
-		return &Problem{Damaged, b.name, o.id, fmt.Errorf("%w, and nothing else vouches for the crate", damage)}
+		return &Problem{Damaged, b.name, o.id, fmt.Errorf("%w, and nothing else proves the crate", damage)}
 	case len(o.met) > 1:
 		return &AmbiguousError{b.name, o.id, o.met}
 	}

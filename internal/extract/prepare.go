@@ -17,7 +17,7 @@ import (
 type UnvouchedError struct{ Bundle string }
 
 func (e *UnvouchedError) Error() string {
-	return fmt.Sprintf("nobody vouches for what is in %q: there is no index and no manifest beside it", e.Bundle)
+	return fmt.Sprintf("cannot verify what is in %q: there is no index and no manifest beside it", e.Bundle)
 }
 
 // CheckVouched returns an *UnvouchedError if one of the bundles has no manifest

@@ -31,7 +31,7 @@ const (
 var kindTexts = [kinds]string{
 	Damaged:  "places where a bundle or a segment is damaged",
 	Rejected: "members that are no crate",
-	Unknown:  "crates that nobody vouches for",
+	Unknown:  "crates that cannot be verified",
 	Wrong:    "crates that are not the bytes vouched for",
 	Occupied: "crates under whose name other bytes stand",
 	Missing:  "crates that a manifest names and the bundle does not have",

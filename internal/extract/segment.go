@@ -159,7 +159,7 @@ func (s *segment) entries(ctx context.Context, r *run, name string) ([]index.Ent
 			return nil, err
 		}
 		if c.Err != nil {
-			r.cfg.Log.Warn("a file of the index cannot be read: its crates have nobody to vouch for them", "file", c.Path, "err", c.Err)
+			r.cfg.Log.Warn("a file of the index cannot be read: its crates cannot be verified", "file", c.Path, "err", c.Err)
 		}
 		s.last = c
 	}

@@ -98,7 +98,7 @@ func (r *run) ask(ctx context.Context, v vouchers, ids []crate.ID) error {
 			return fmt.Errorf("looking up %d crates in the index: %w", len(ids), err)
 		}
 		if c.Err != nil && files[c.Path] {
-			r.cfg.Log.Warn("a file of the index cannot be read: its crates have nobody to vouch for them", "file", c.Path, "err", c.Err)
+			r.cfg.Log.Warn("a file of the index cannot be read: its crates cannot be verified", "file", c.Path, "err", c.Err)
 		}
 		for i := range c.Entries {
 			if e := &c.Entries[i]; v[e.ID] != nil {

@@ -43,7 +43,7 @@ const maxBundleSize BundleSize = 1 << 14
 
 // Flag is -bundle-size-gb.
 func (s *BundleSize) Flag() cli.Flag {
-	return &cli.Int64Flag{Name: "bundle-size-gb", Category: storage, Value: int64(UsualBundleSize), Usage: "a bundle takes no more once it has `N` GB", Destination: (*int64)(s)}
+	return &cli.Int64Flag{Name: "bundle-size-gb", Category: storage, Value: int64(UsualBundleSize), Usage: "start a new bundle once the current one reaches `N` GB", Destination: (*int64)(s)}
 }
 
 // Check refuses sizes that are out of bounds.

@@ -110,7 +110,7 @@ func (f *Follower) Once(ctx context.Context) error {
 
 // errReopen ends a session after which the next round needs a new one: what it
 // has open may be the reason why the last round failed.
-var errReopen = errors.New("the next round opens the mirror anew")
+var errReopen = errors.New("reopening the mirror before the next round")
 
 // Follow makes rounds until ctx ends. It gives up only where a person must look
 // and no later round can do better: if the mirror cannot be opened in the first

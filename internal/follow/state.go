@@ -47,7 +47,7 @@ func tell(state durable.FS, look func() runstate.State, log *slog.Logger) (stop 
 		last = s
 		if err := runstate.Write(state, s); err != nil && !failed {
 			failed = true
-			log.Debug("others cannot see how far this run is", "err", err)
+			log.Debug("cannot publish the progress of this run", "err", err)
 		}
 	}
 	quit, done := make(chan struct{}), make(chan struct{})

@@ -91,7 +91,7 @@ var (
 	errBusy     = &refusal{http.StatusServiceUnavailable, "Others fetch just now. Ask again in a moment."}
 	errTooLarge = &refusal{http.StatusRequestEntityTooLarge, "The request is too large. Fetch with less history."}
 	errUnclear  = &refusal{http.StatusBadRequest, "This is no request of git's."}
-	errFolder   = &refusal{http.StatusNotFound, "The index of this mirror is a plain folder, of which git fetches nothing."}
+	errFolder   = &refusal{http.StatusNotFound, "The index of this mirror is a plain folder, which git cannot fetch from."}
 	errNotYet   = &refusal{http.StatusServiceUnavailable, "The registry is being made. Ask again in some minutes."}
 )
 

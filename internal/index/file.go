@@ -77,7 +77,7 @@ func (p *fileParser) lines(c *Crate, content []byte, entries []Entry) []Entry {
 		e, err := p.line(line)
 		e.Line = n
 		if err == nil && !strings.EqualFold(e.Name, base) {
-			err = errors.New("the name does not belong into this file")
+			err = errors.New("the crate name does not match this index file")
 		}
 		if err == nil {
 			entries, err = p.add(c, entries, e)

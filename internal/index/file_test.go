@@ -25,7 +25,7 @@ func TestFile(t *testing.T) {
 		{"plain", v1 + "\n" + v2 + "\n", []string{entry(1, "1.0.0", a, v1), entry(2, "2.0.0", b, v2)}},
 		{"A3 another crate", v1 + "\n" + indextest.Line("evil", "1.0.0", a) + "\n" + v2 + "\n", []string{
 			entry(1, "1.0.0", a, v1), entry(3, "2.0.0", b, v2),
-			` bad se/rd/serde:2: evil 1.0.0: the name does not belong into this file`,
+			` bad se/rd/serde:2: evil 1.0.0: the crate name does not match this index file`,
 		}},
 		{"A4 costs the line", indextest.Line("serde", "1.0.0", "") + "\n" + v2 + "\n", []string{
 			entry(2, "2.0.0", b, v2),

@@ -57,7 +57,7 @@ func Bundle(ctx context.Context, folder durable.Reader, name string, asJSON bool
 	if err := printInspected(out, asJSON, &s); err != nil || s.Healthy {
 		return err
 	}
-	return verdict.Integrityf("%q is not healthy; what is wrong is listed above. extract takes what is good, if an index or a manifest vouches for it", name)
+	return verdict.Integrityf("%q is not healthy; what is wrong is listed above. extract takes what is good, if an index or a manifest proves it", name)
 }
 
 func printMember(w io.Writer, asJSON bool, m bundle.Member) error {

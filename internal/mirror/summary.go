@@ -99,7 +99,7 @@ func (s *Summary) Print(w io.Writer, where, manifest string) {
 	row(s.Failed, "failed")
 	row(s.BadEntries, "entries that cannot be mirrored")
 	row(s.Unattempted, "not attempted: the run ended first")
-	row(s.Lost, "lost: bytes that a version had before it was published again, of which no good copy is left")
+	row(s.Lost, "lost: earlier bytes of a version that was published again; no good copy is left")
 	row(s.LostRemoved, "lost: the index does not name them any more, and no good copy is left")
 	s.printFailures(w, manifest)
 }

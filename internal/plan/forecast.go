@@ -103,7 +103,7 @@ func lastRate(dir string) float64 {
 // Print says it to a person; stores is the folder of the forecast.
 func (f *Forecast) Print(w io.Writer, stores string) {
 	if f.ToFetch == 0 {
-		fmt.Fprintf(w, "\nnothing is to be fetched\n")
+		fmt.Fprintf(w, "\nnothing to download\n")
 		return
 	}
 	why := "the mean on crates.io"

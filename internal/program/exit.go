@@ -99,19 +99,19 @@ func Hint(err error) string {
 	case errors.As(err, &noMirror) && noMirror.Crates:
 		return "make the catalog from the files, which asks no network: " + flags.CommandToReindex(&noMirror.Dirs)
 	case noMirror != nil:
-		return "name the folder with -mirror (or -out, if the crates lie elsewhere), or make a mirror first: clonecratesio sync"
+		return "name the folder with -mirror (or -out, if the crates are elsewhere), or make a mirror first: clonecratesio sync"
 	case errors.As(err, new(*durable.HeldError)):
 		return "wait until it has ended, or give this run another -out"
 	case errors.As(err, new(*root.HeldError)):
 		return "wait until it has ended; if it has died, the lease ends by itself"
 	case errors.Is(err, durable.ErrNoSpace):
-		return "free some space (or inodes) there, then run the same command again: it goes on where this one stopped"
+		return "free some space (or inodes) there, then run the same command again to resume"
 	case errors.As(err, new(*signalError)), errors.As(err, new(*upstream.StoppedError)):
-		return "nothing is lost: the same command goes on where this one stopped"
+		return "nothing is lost: run the same command again to resume"
 	case errors.As(err, new(*stream.Error)):
 		return "what is stored stays; look why its reader ended, start it again, and run the same command again"
 	case errors.Is(err, catalog.ErrDamaged):
-		return "make the catalog anew from the files, which are the truth: clonecratesio reindex"
+		return "rebuild the catalog from the stored files: clonecratesio reindex"
 	case errors.As(err, new(*clone.ForeignError)):
 		return "" // it says what to do
 	case errors.As(err, new(*clone.UpdateError)):

@@ -232,7 +232,7 @@ func (cfg *Config) throw(ctx context.Context, j *judge, name string) error {
 		}
 		goes, err := j.goes(ctx, &v)
 		if err == nil && !goes {
-			err = fmt.Errorf("%s is not thrown away: %s in it is wanted", name, v.ID)
+			err = fmt.Errorf("%s is kept: %s in it is needed", name, v.ID)
 		}
 		if err != nil {
 			return err

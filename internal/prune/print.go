@@ -19,7 +19,7 @@ type Words struct {
 func (p *Pruned) Print(out io.Writer, words Words) {
 	switch n, bytes := human.Plural(p.Versions, "version"), human.Size(p.Bytes); {
 	case p.Versions == 0 && p.Deep == 0 && len(p.Rewritten) == 0:
-		fmt.Fprintln(out, "nothing is to go")
+		fmt.Fprintln(out, "nothing to remove")
 	case p.Versions == 0:
 	case words.Done:
 		fmt.Fprintf(out, "%s, %s, went to %s\n", n, bytes, words.Trashes)

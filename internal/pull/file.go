@@ -243,7 +243,7 @@ func (m *Mirror) bring(ctx context.Context, key crate.Key) ([]byte, error) {
 func (m *Mirror) refusal(key crate.Key, err error) error {
 	if wrong, ok := errors.AsType[*upstream.MismatchError](err); ok {
 		m.metrics.outcome("mismatch")
-		m.log.Error("upstream sent other bytes than the index names; they were thrown away", "crate", key.Name, "version", key.Version, "err", err, "headers", wrong.Evidence.Headers())
+		m.log.Error("upstream sent other bytes than the index names; they were discarded", "crate", key.Name, "version", key.Version, "err", err, "headers", wrong.Evidence.Headers())
 		return &DamagedError{key.ID, err}
 	}
 	m.metrics.outcome("gone")

@@ -110,10 +110,10 @@ func parse(name string, text []byte, log *slog.Logger) []index.Entry {
 		}
 		e, err := index.ParseLine(line)
 		if err == nil && !strings.EqualFold(e.Name, name) {
-			err = errors.New("the name does not belong into this file")
+			err = errors.New("the crate name does not match this index file")
 		}
 		if err != nil {
-			log.Warn("a line of upstream's index makes no sense and is left out", "crate", name, "line", n, "err", err)
+			log.Warn("a line of upstream's index cannot be parsed and is left out", "crate", name, "line", n, "err", err)
 			continue
 		}
 		e.Line = n

@@ -109,7 +109,7 @@ func (v *View) crate(ctx context.Context, name string, counts func(*catalog.Vers
 }
 
 func noVersion(name string) error {
-	return fmt.Errorf("%s: the mirror holds no version of it: %w", name, fs.ErrNotExist)
+	return fmt.Errorf("%s: no version of it is mirrored: %w", name, fs.ErrNotExist)
 }
 
 // shown joins the lines of a crate with what is held of it.

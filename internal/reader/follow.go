@@ -41,7 +41,7 @@ func (v *View) follow(life context.Context, changed chan<- struct{}) {
 		if life.Err() != nil {
 			return
 		}
-		t.tell("readers see the mirror as it was before", errors.Join(errHeld, errLines))
+		t.tell("refresh failed; still serving the previous state", errors.Join(errHeld, errLines))
 		if held || lines {
 			v.generation.Add(1)
 		}
@@ -87,7 +87,7 @@ func (v *View) count(life context.Context, changed <-chan struct{}) {
 		if life.Err() != nil {
 			return
 		}
-		t.tell("search and totals are as they were before", err)
+		t.tell("refresh failed; search and totals show the previous state", err)
 	}
 }
 

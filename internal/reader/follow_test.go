@@ -247,7 +247,7 @@ func TestIndexTrouble(t *testing.T) {
 	if err := os.Rename(branch, branch+".away"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the log tells", func() bool { return strings.Contains(log.String(), "readers see the mirror as it was") })
+	eventually(t, "the log tells", func() bool { return strings.Contains(log.String(), "still serving the previous state") })
 	w.wantRead(v, "serde", "1.0.0")
 	if len(shown(t, v, "serde")) != 2 {
 		t.Error("serde is not shown any more")

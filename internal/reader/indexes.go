@@ -68,7 +68,7 @@ func (x *indexes) refresh(ctx context.Context) (changed bool, err error) {
 	}
 	next, err := x.open(ctx)
 	if err != nil {
-		return false, fmt.Errorf("opening the index anew: %w", err)
+		return false, fmt.Errorf("reopening the index: %w", err)
 	}
 	x.mu.Lock()
 	x.now = next

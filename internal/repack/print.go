@@ -32,7 +32,7 @@ func (d *Done) Print(w io.Writer) {
 	}
 	row(d.Waiting, "wait until their crate has more (-at-least)")
 	row(d.LooseRemoved, "loose files removed")
-	row(d.SegmentsRemoved, "segments removed of which little was needed")
+	row(d.SegmentsRemoved, "segments removed because little in them was needed")
 	row(d.FailedVersions, "not packed")
 	problems := console.Problems{All: d.FailedVersions, More: ", which the log names"}
 	for _, f := range d.Failed {

@@ -53,7 +53,7 @@ func (r *Result) Print(w io.Writer) {
 		human.Plural(r.Versions, "version"), human.Size(r.Bytes), human.Count(int64(r.Here+r.SegmentsHere)))
 	fmt.Fprintf(w, "compared with %s\n", r.Index)
 	if r.Unnamed > 0 {
-		fmt.Fprintf(w, "%s versions are named by no index: they are kept, and nobody vouches for them\n", human.Count(r.Unnamed))
+		fmt.Fprintf(w, "%s versions are named by no index: they are kept, unverified\n", human.Count(r.Unnamed))
 	}
 	for _, f := range r.Refused {
 		fmt.Fprintf(w, "refused %s: %s\n", f.File, human.Printable(f.Err.Error()))

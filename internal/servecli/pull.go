@@ -40,7 +40,7 @@ func (p *Pull) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "pull-only", Usage: "-pull without a mirror: be a proxy that keeps what it gave", Destination: &p.Only},
 		&cli.DurationFlag{Name: "pull-index-age", Value: time.Minute, Usage: "with -pull: ask for the lines of a crate again when what is known of them is older", Destination: &p.IndexAge},
 		&cli.Int64Flag{Name: "pull-cache-gb", Usage: "with -pull: keep up to `N` GiB of what was pulled, the rest goes that was not asked for lately; 0 = all", Destination: &p.CacheGB},
-		&cli.BoolFlag{Name: "offline", Usage: "with -pull: ask nobody, serve what was pulled", Destination: &p.Offline},
+		&cli.BoolFlag{Name: "offline", Usage: "with -pull: make no request upstream, serve what was pulled", Destination: &p.Offline},
 		&cli.StringFlag{Name: "index-url", Value: cratesIOIndex, Usage: "with -pull: the sparse index to ask, `URL`: sparse+https://HOST/PATH/", Destination: &p.IndexURL},
 		&cli.StringFlag{Name: "crates-base-url", Usage: "with -pull: crate files are at `URL`, as for sync (default: " + crate.CratesIO + ", or where config.json of -index-url says, but not in a private network)", Destination: &p.Origin.Base},
 	}, p.Net.Flags()...)

@@ -219,7 +219,7 @@ func (m *servedMirror) dependants(ctx context.Context, cfg *Config, log *slog.Lo
 
 func (cfg *Config) serveAdmin(m *servedMirror, g *gated, h *registry.Handler, server *registry.Server, facts telemetry.Source, log *slog.Logger) (stop func(), err error) {
 	if host, _, err := net.SplitHostPort(cfg.AdminListen.Addr); err == nil && host != "localhost" && !admin.IsLoopback(cfg.AdminListen.Addr) {
-		log.Warn("metrics and status can be read by whoever reaches -admin-listen", "addr", cfg.AdminListen.Addr)
+		log.Warn("everyone who reaches -admin-listen can read metrics and status", "addr", cfg.AdminListen.Addr)
 	}
 	status := registry.Status(m.shown, program.Version())
 	metrics := append(m.metrics, h.Metrics(), server.Metrics(), telemetry.Build(program.Version()))

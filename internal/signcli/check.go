@@ -51,7 +51,7 @@ func Check(a *program.App) *cli.Command {
 
 func (cfg *checkConfig) check() error {
 	if cfg.key == "" {
-		return flags.Usagef("-key KEY is missing: the public key of whoever made the statement, which must not come from where the proof does")
+		return flags.Usagef("-key KEY is missing: the public key of the statement's author, from another source than the proof")
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func parsePublic(text string) (keys []*Verifier, err error) {
 	case f.kind == "":
 		return nil, errors.New("not a public key of clonecratesio key new, minisign or ssh-keygen")
 	case f.private:
-		return nil, fmt.Errorf("a private key (%s): give the public one, and let no one else have this", f.kind)
+		return nil, fmt.Errorf("a private key (%s): give the public one, and keep this one to yourself", f.kind)
 	case f.kind == SSH:
 		return sshPublic(text)
 	case f.kind == Note:

@@ -20,7 +20,7 @@ func checkPrivate(file fs.FileInfo) error {
 	if ok && int(st.Uid) != os.Geteuid() || file.Mode()&0o077 == 0 {
 		return nil
 	}
-	return fmt.Errorf("other users may read or change it (mode %04o): chmod 600, and make another key if somebody may have done so", file.Mode().Perm())
+	return fmt.Errorf("other users may read or change it (mode %04o): chmod 600, and make another key if they may have done so", file.Mode().Perm())
 }
 
 // checkFolder refuses a folder in which every user may replace files.

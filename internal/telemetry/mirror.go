@@ -14,14 +14,14 @@ import (
 
 var (
 	readable     = desc(prefix+"mirror_readable", "Whether the catalog and the quarantine of the mirror could be read: 1, or 0.")
-	heldCrates   = desc(prefix+"held_crates", "Crates of which the mirror holds a version.")
+	heldCrates   = desc(prefix+"held_crates", "Crates with at least one version stored.")
 	heldVersions = desc(prefix+"held_versions", "Versions that the mirror holds, bytes of before they were published again included.")
 	heldBytes    = desc(prefix+"held_bytes", "Bytes of the crate files that the mirror holds.")
 	missing      = desc(prefix+"missing_versions", "Versions that runs asked for in vain, gone ones not counted: status -missing lists them.")
 	missingBytes = desc(prefix+"missing_bytes", "Bytes of these, by the mean of what is held: the index knows no sizes. Not there until a version is held.")
 	goneVersions = desc(prefix+"gone_versions", "Versions that the index names and upstream refuses to give out: status -gone lists them.")
 	removed      = desc(prefix+"removed_versions", "Versions that are held and that the index does not name any more: status -removed lists them.")
-	republished  = desc(prefix+"republished_versions", "Versions that were published again, of which the bytes of before are held: status -republished lists them.")
+	republished  = desc(prefix+"republished_versions", "Versions that were published again and whose earlier bytes are kept: status -republished lists them.")
 	quarantine   = desc(prefix+"quarantine_files", "Files in quarantine, by state: unsettled ones need a person.", "state")
 	bundles      = desc(prefix+"bundles", "Bundles of the mirror, by state: finished, or open for more crates.", "state")
 	lastBundle   = desc(prefix+"bundle_last_finished_timestamp_seconds", "When the newest bundle was finished. Not there if there is none here.")
@@ -30,7 +30,7 @@ var (
 	coverage     = desc(prefix+"verify_coverage_ratio", "Share of what is held that verify has hashed in the sweep that is under way; 1 if none is and one was finished.")
 	oldestHash   = desc(prefix+"verify_oldest_hash_timestamp_seconds", "Nothing that is held was hashed longer ago than this. Not there until something is held.")
 	lastSweep    = desc(prefix+"verify_last_sweep_timestamp_seconds", "When verify last came to the end of what is held. Not there until it did.")
-	damaged      = desc(prefix+"verify_damaged_versions", "Versions that verify found damaged, missing or unreadable, and that nobody has repaired.")
+	damaged      = desc(prefix+"verify_damaged_versions", "Versions that verify found damaged, missing or unreadable, and that were not repaired.")
 	diskFree     = desc(prefix+"disk_free_bytes", "Bytes free for the mirror on the disk of a folder.", "folder")
 )
 

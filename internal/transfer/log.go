@@ -61,7 +61,7 @@ func (l *LogReader) head() error {
 		return fmt.Errorf("%.80q is not its first line", line)
 	}
 	if l.From < 0 || to < l.From || to > statement.MaxLeaves || size < 0 || size > statement.MaxCheckpoint {
-		return fmt.Errorf("%.80q makes no sense", line)
+		return fmt.Errorf("%.80q is invalid", line)
 	}
 	l.Checkpoint = make([]byte, size)
 	if _, err := io.ReadFull(l.in, l.Checkpoint); err != nil {

@@ -191,7 +191,7 @@ func (m *Manifest) parseHead(lines []string) (err error) {
 			return err
 		}
 	} else if len(base) != 2 || base[1] != "none" {
-		return errors.New("its base makes no sense")
+		return errors.New("its base is invalid")
 	}
 	if m.End, err = parsePoint(fields[1][1:]); err != nil {
 		return err

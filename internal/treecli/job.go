@@ -117,7 +117,7 @@ type nobody struct{}
 
 // Fetch implements mirror.Fetcher.
 func (nobody) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
-	return nil, upstream.Stats{}, errors.New("not fetched: an import asks nobody; sync will")
+	return nil, upstream.Stats{}, errors.New("not downloaded: an import works offline; sync will")
 }
 
 // verdict is what was wrong with what the trees have.

@@ -97,7 +97,7 @@ func (cfg *config) checkTree(dir string) error {
 	}
 	for _, own := range cfg.own() {
 		if os.SameFile(own, info) {
-			return flags.Usagef("-from %s is the mirror itself; for what lies in it already there is clonecratesio reindex", dir)
+			return flags.Usagef("-from %s is the mirror itself; for files that are in it already run clonecratesio reindex", dir)
 		}
 	}
 	return nil

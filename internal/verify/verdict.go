@@ -11,7 +11,7 @@ func (v *Session) Verdict() error {
 	c := &v.Cursor
 	switch {
 	case len(c.Bad) > 0:
-		return verdict.Integrityf("%s damaged, missing or unreadable: verify -repair fetches anew what is bad", human.Plural(int64(len(c.Bad)), "version"))
+		return verdict.Integrityf("%s damaged, missing or unreadable: run verify -repair to download them again", human.Plural(int64(len(c.Bad)), "version"))
 	case c.Begun.IsZero():
 		return nil
 	case c.After == crate.ID{}:

@@ -99,7 +99,7 @@ func (w *Worker) loop(ctx, working context.Context) {
 func (w *Worker) handle(ctx context.Context, taken Taken) {
 	ref, err := taken.Task()
 	if err != nil {
-		w.Log.Warn("a message in the queue is no task: it is thrown away", "err", err)
+		w.Log.Warn("a message in the queue is not a task: it is removed", "err", err)
 		w.told(taken.Done(ctx))
 		return
 	}

@@ -131,7 +131,7 @@ func (p *packCheck) object() error {
 	case kindRefDelta:
 		_, err = p.r.Discard(20)
 	default:
-		err = fmt.Errorf("it is of kind %d, of which an index has none", kind)
+		err = fmt.Errorf("it is of kind %d, which an index does not have", kind)
 	}
 	if err != nil {
 		return err

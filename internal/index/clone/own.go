@@ -29,7 +29,7 @@ type ForeignError struct {
 }
 
 func (e *ForeignError) Error() string {
-	return "this git repository may be somebody's own work, so nothing in it was touched: " + e.Found + "; " + e.Way
+	return "this git repository may be your own work, so nothing in it was touched: " + e.Found + "; " + e.Way
 }
 
 // foreign is the error about a repository that nothing shows to be ours.

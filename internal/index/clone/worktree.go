@@ -140,7 +140,7 @@ func (u *updater) moveAside(ctx context.Context, repo *repository, commit string
 		return os.Rename(filepath.Join(repo.Tree, filepath.FromSlash(p)), target)
 	}, known...)
 	if n > 0 {
-		u.cfg.Log.Warn("files of the index that somebody changed, or that were in its way, were moved aside", "files", n, "to", to)
+		u.cfg.Log.Warn("files of the index that were edited, or were in the way, were moved aside", "files", n, "to", to)
 	}
 	return err
 }

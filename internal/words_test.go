@@ -1,0 +1,111 @@
+package internal_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// unwanted are words that readers stumble over, with what says it better. They were a
+// habit here, and of no other project in this field.
+var unwanted = []struct{ word, instead string }{
+	{"nobody|no one", "no client, no user, nothing; or the active: is not asked"},
+	{"somebody|someone else's|anybody", "another program, a user, a client"},
+	{"whoever|whomever", "anyone who, users who"},
+	{"anew|afresh", "again"},
+	{"for good", "permanently; keep running"},
+	{"of which", "whose, with; or two sentences"},
+	{"(?:lies|lie) (?:in|on|under|below|beside|between|there|elsewhere|around|where)", "is, is stored"},
+	{"vouch(?:es)?", "prove"},
+	{"thrown? away|throws away", "remove"},
+	{"makes? no(?:thing| sense)? of|makes no sense", "cannot be parsed; has no effect"},
+	{"without further ado", "by itself"},
+	{"gone on with|goes on where", "resumes"},
+	{"get rid of", "remove"},
+	{"nothing is to (?:go|be fetched)", "nothing to remove, nothing to download"},
+}
+
+// TestWords: pages, help texts and messages use the field's words.
+func TestWords(t *testing.T) {
+	var words []string
+	for _, u := range unwanted {
+		words = append(words, "("+u.word+")")
+	}
+	any := regexp.MustCompile(`(?i)\b(?:` + strings.Join(words, "|") + `)\b`)
+	for place, text := range userVisible(t) {
+		for _, m := range any.FindAllStringSubmatch(text, -1) {
+			for i, found := range m[1:] {
+				if found != "" {
+					t.Errorf("%s: %q, say %s: %.300s", place, found, unwanted[i].instead, text)
+				}
+			}
+		}
+	}
+}
+
+// userVisible is the paragraphs of pages and help texts, and the string literals of the
+// programs, by where each is.
+func userVisible(t *testing.T) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
+	for _, page := range append(documents(t), helpTexts(t)...) {
+		if strings.HasSuffix(page, "commands.md") { // made of the literals
+			continue
+		}
+		prose := code.ReplaceAllString(fence.ReplaceAllString(read(t, page), ""), "")
+		for i, paragraph := range strings.Split(prose, "\n\n") {
+			texts[page+" paragraph "+strconv.Itoa(i+1)] = strings.Join(strings.Fields(paragraph), " ")
+		}
+	}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && strings.HasSuffix(file, "test") || strings.Contains(file, "simreg") {
+			return fs.SkipDir
+		}
+		if strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go") {
+			addLiterals(t, file, texts)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return texts
+}
+
+func helpTexts(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("*/help/*.txt")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d help texts, %v", len(files), err)
+	}
+	return files
+}
+
+// addLiterals adds the string literals of a file, by their lines.
+func addLiterals(t *testing.T, file string, texts map[string]string) {
+	t.Helper()
+	src, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fset := token.NewFileSet()
+	parsed, err := parser.ParseFile(fset, file, src, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			if text, err := strconv.Unquote(lit.Value); err == nil && strings.Contains(text, " ") {
+				texts[fset.Position(lit.Pos()).String()] += text
+			}
+		}
+		return true
+	})
+}
