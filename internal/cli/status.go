@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -27,6 +30,9 @@ type statusConfig struct {
 	json    bool
 	removed bool
 	deep    bool
+	lists   map[string]*bool
+	watch   bool
+	maxAge  time.Duration
 
 	store fleetcli.Status
 }
@@ -36,9 +42,14 @@ func statusCommand(a *App) *cli.Command {
 	return &cli.Command{
 		Name:      "status",
 		Usage:     "say what a mirror holds, how old it is, and how its last run ended",
-		ArgsUsage: "[-mirror DIR] [-json] [-removed] [-deep] | -store URL [-json]",
+		ArgsUsage: "[-mirror DIR] [-json] [-missing|-gone|-republished|-removed|-deep] | -check | -store URL [-json]",
 		Flags: append(append(cfg.dirs.Flags(), cfg.store.Flags()...),
-			flags.JSON(&cfg.json, "as one JSON object; with -removed, one a line"),
+			flags.JSON(&cfg.json, "as one JSON object; of a list, one a line"),
+			&cli.BoolFlag{Name: "missing", Usage: "list the versions that runs asked for in vain, and why", Destination: cfg.list("missing")},
+			&cli.BoolFlag{Name: "gone", Usage: "list the versions that the index names and upstream refuses to give out", Destination: cfg.list("gone")},
+			&cli.BoolFlag{Name: "republished", Usage: "list the bytes that versions had before they were published again", Destination: cfg.list("republished")},
+			&cli.BoolFlag{Name: "check", Usage: "for monitoring: say in a line what is wrong; exit 0 if nothing is, 3 if something is missing or the last complete round is too old, 4 if something is damaged or in quarantine, 10 if there is no mirror", Destination: &cfg.watch},
+			&cli.DurationFlag{Name: "max-age", Value: 26 * time.Hour, Usage: "with -check, how long ago a round may have been complete last; 0: any time", Destination: &cfg.maxAge},
 			&cli.BoolFlag{Name: "removed", Usage: "list what the index has stopped naming, when that was seen, and in which commit", Destination: &cfg.removed},
 			&cli.BoolFlag{Name: "deep", Usage: "say what the deep archive has: its ratio, what rebuilds the crates, what is stored as it is and why", Destination: &cfg.deep}),
 
@@ -48,9 +59,21 @@ func statusCommand(a *App) *cli.Command {
 }
 
 func (cfg *statusConfig) check() error {
+	chosen := 0
+	for _, given := range append(slices.Collect(maps.Values(cfg.lists)), &cfg.removed, &cfg.deep, &cfg.watch) {
+		if *given {
+			chosen++
+		}
+	}
+	if chosen > 1 {
+		return flags.Usagef("give one of -missing, -gone, -republished, -removed, -deep and -check")
+	}
+	if cfg.maxAge < 0 {
+		return flags.Usagef("-max-age is %v, want 0 (any) or more", cfg.maxAge)
+	}
 	if cfg.store.URL != "" {
-		if cfg.removed || cfg.deep {
-			return flags.Usagef("-removed and -deep are about a folder: give no -store")
+		if chosen > 0 {
+			return flags.Usagef("-missing, -gone, -republished, -removed, -deep and -check are about a folder: give no -store")
 		}
 		cfg.store.Index = cfg.dirs.Index
 		return cfg.store.Check()
@@ -63,8 +86,16 @@ func (a *App) status(ctx context.Context, cfg *statusConfig) error {
 	if cfg.store.URL != "" {
 		return cfg.store.Print(ctx, a.Stdout, cfg.json)
 	}
+	for name, list := range statusLists {
+		if *cfg.list(name) {
+			return a.statusList(ctx, cfg, list.Each, list.Print)
+		}
+	}
 	if cfg.removed {
-		return a.statusRemoved(ctx, cfg)
+		each := func(ctx context.Context, c *catalog.Catalog, do func(any) error) error {
+			return status.EachRemoval(ctx, c, func(r *status.Removal) error { return do(r) })
+		}
+		return a.statusList(ctx, cfg, each, status.PrintRemovals)
 	}
 	if cfg.deep {
 		return a.statusDeep(ctx, cfg)
@@ -73,21 +104,41 @@ func (a *App) status(ctx context.Context, cfg *statusConfig) error {
 	if err != nil {
 		return err
 	}
+	if cfg.watch {
+		err := s.Check(cfg.maxAge, time.Now())
+		if err == nil {
+			fmt.Fprintf(a.Stdout, "complete: %s of %s\n", human.Plural(s.Versions, "version"), human.Plural(s.Crates, "crate"))
+		}
+		return err
+	}
 	if cfg.json {
 		return json.MarshalWrite(a.Stdout, s, jsontext.WithIndent("  "))
 	}
 	return s.Print(a.Stdout, time.Now())
 }
 
-// statusRemoved lists what the index has stopped naming.
-func (a *App) statusRemoved(ctx context.Context, cfg *statusConfig) error {
+var statusLists = map[string]*status.List{"missing": &status.MissingList, "gone": &status.GoneList, "republished": &status.RepublishedList}
+
+// list is whether a list was asked for.
+func (cfg *statusConfig) list(name string) *bool {
+	if cfg.lists == nil {
+		cfg.lists = map[string]*bool{}
+	}
+	if cfg.lists[name] == nil {
+		cfg.lists[name] = new(bool)
+	}
+	return cfg.lists[name]
+}
+
+// statusList lists what the catalog has, as it is once nobody has written it meanwhile.
+func (a *App) statusList(ctx context.Context, cfg *statusConfig, each func(context.Context, *catalog.Catalog, func(any) error) error, print func(context.Context, io.Writer, *catalog.Catalog) error) error {
 	var out bytes.Buffer // of the last reading
 	err := cfg.dirs.ReadCatalog(ctx, func(c *catalog.Catalog) error {
 		out.Reset()
 		if cfg.json {
-			return status.EachRemoval(ctx, c, func(r *status.Removal) error { return console.JSON(&out, r) })
+			return each(ctx, c, func(v any) error { return console.JSON(&out, v) })
 		}
-		return status.PrintRemovals(ctx, &out, c)
+		return print(ctx, &out, c)
 	})
 	if err != nil {
 		return err

@@ -62,6 +62,9 @@ func (a *Activity) recall(state durable.Reader) {
 	if r := &a.rounds; r.ended.IsZero() {
 		r.ended, r.code, r.good, r.failures = old.RoundEnded, old.ExitCode, old.SucceededAt, old.Failures
 		r.upstream = old.UpstreamIndexTime
+		if old.LastError != "" {
+			r.last = errors.New(old.LastError)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
 // Print tells a person.
@@ -24,11 +25,18 @@ func (s *Mirror) Print(out io.Writer, now time.Time) error {
 	if s.Removed+s.Superseded > 0 {
 		fmt.Fprintf(w, "of these\t%s\n", pastWords(s))
 	}
+	if s.Missing+s.Gone > 0 {
+		fmt.Fprintf(w, "lacks\t%s\n", lackWords(s))
+	}
 	fmt.Fprintf(w, "index\t%s\n", indexWords(s, now))
 	if s.Days != nil {
 		fmt.Fprintf(w, "days\t%s\n", keptDays(s.Days))
 	}
 	fmt.Fprintf(w, "run\t%s\n", runWords(s, now))
+	if r := s.Run; r != nil && !r.RoundEnded.IsZero() {
+		fmt.Fprintf(w, "last round\t%s\n", roundWords(r, now))
+		fmt.Fprintf(w, "complete\t%s\n", successWords(r, now))
+	}
 	fmt.Fprintf(w, "verified\t%s\n", verifiedWords(s, now))
 	if s.Quarantine > 0 {
 		fmt.Fprintf(w, "quarantine\t%s\n", (&home.Dirs{Crates: s.Out}).NeedsLook(s.Quarantine))
@@ -51,6 +59,47 @@ func pastWords(s *Mirror) string {
 	return removed + ", " + before
 }
 
+func lackWords(s *Mirror) string {
+	missing := human.Plural(s.Missing, "version") + " missing (status -missing)"
+	gone := human.Plural(s.Gone, "version") + " gone upstream (status -gone)"
+	switch {
+	case s.Gone == 0:
+		return missing
+	case s.Missing == 0:
+		return gone
+	}
+	return missing + ", " + gone
+}
+
+// roundWords says how the last round of a sync ended.
+func roundWords(r *runstate.State, now time.Time) string {
+	text := fmt.Sprintf("ended %s with exit code %d", human.Ago(r.RoundEnded, now), r.ExitCode)
+	if r.ExitCode != 0 {
+		text += ": " + lastError(r)
+	}
+	if r.Failures > 1 {
+		text += fmt.Sprintf("; %d in a row were not complete", r.Failures)
+	}
+	if !r.NextAt.IsZero() && r.Live(now) {
+		text += "; the next one begins " + human.Ago(r.NextAt, now)
+	}
+	return text
+}
+
+func lastError(r *runstate.State) string {
+	if r.LastError == "" {
+		return "without an error"
+	}
+	return human.Printable(r.LastError)
+}
+
+func successWords(r *runstate.State, now time.Time) string {
+	if r.SucceededAt.IsZero() {
+		return "never yet"
+	}
+	return "last " + human.Ago(r.SucceededAt, now)
+}
+
 func indexWords(s *Mirror, now time.Time) string {
 	if s.Commit == "" {
 		return "no commit is known"
@@ -63,6 +112,8 @@ func runWords(s *Mirror, now time.Time) string {
 	switch {
 	case r == nil:
 		return "none is known"
+	case r.Live(now) && r.Phase == "waiting":
+		return "waits for the next round of the sync"
 	case r.Live(now):
 		return fmt.Sprintf("%s: %s of %s, %s/s, %s not held", r.Phase, human.Count(r.Processed), human.Count(r.Total), r.RatePerSec, human.Count(r.Errors))
 	case r.Ended.IsZero():

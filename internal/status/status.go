@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -26,6 +27,8 @@ type Mirror struct {
 	Bytes      int64           `json:"bytes"`
 	Removed    int64           `json:"removed"`    // versions that the index does not name any more
 	Superseded int64           `json:"superseded"` // bytes that versions had before they were published again
+	Missing    int64           `json:"missing"`    // versions that runs asked for in vain: status -missing
+	Gone       int64           `json:"gone"`       // versions that upstream refuses to give out: status -gone
 	Bundles    int             `json:"bundles"`
 	Commit     string          `json:"index_commit"` // that was mirrored last
 	CommitTime time.Time       `json:"index_time,omitzero"`
@@ -67,6 +70,13 @@ func Read(ctx context.Context, d *home.Dirs) (*Mirror, error) {
 		Out: d.Crates, Crates: totals.Crates, Versions: totals.Versions, Bytes: totals.Bytes,
 		Removed: totals.Removed, Superseded: totals.Superseded,
 		Commit: rev.Commit, CommitTime: rev.Time,
+	}
+	err = r.Catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
+		s.Missing, s.Gone, err = c.Lacking(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	for i := range bundles {
 		if !bundles[i].Thrown() {
