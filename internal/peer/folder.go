@@ -21,6 +21,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
@@ -226,9 +227,20 @@ func (f *Folder) Get(ctx context.Context, key string, ask bucket.Ask) (io.ReadCl
 	return section{io.NewSectionReader(file, ask.Offset, length), file}, o, nil
 }
 
+// section is part of a file.
 type section struct {
-	io.Reader
-	io.Closer
+	*io.SectionReader
+	file durable.File
+}
+
+// Close implements io.Closer.
+func (s section) Close() error { return s.file.Close() }
+
+// Extents implements extent.Laid.
+func (s section) Extents() (extent.File, []extent.Extent) {
+	_, at, n := s.Outer()
+	f, all := extent.Whole(s.file, at+n)
+	return f, extent.Slice(all, at, n)
 }
 
 func (f *Folder) getRoot(ctx context.Context, ask bucket.Ask) (io.ReadCloser, bucket.Object, error) {

@@ -22,7 +22,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -148,80 +147,4 @@ func find(r *root.Root, key string) (root.File, bool) {
 		}
 	}
 	return root.File{}, false
-}
-
-// piece is how much of an object is asked for at a time, in bytes.
-const piece = 16 << 20
-
-// object reads an object of a source as http.ServeContent likes it: seeking costs
-// nothing, and what is not read is not asked for.
-type object struct {
-	ctx    context.Context // of the request
-	source Source
-	key    string
-	size   int64
-
-	at   int64         // where the next byte is to come from
-	body io.ReadCloser // nil: none is open
-	next int64         // where the next byte of body is from
-	end  int64         // of body
-}
-
-func (o *object) open() error {
-	if o.size == 0 {
-		return nil
-	}
-	body, got, err := o.source.Get(o.ctx, o.key, bucket.Ask{Offset: o.at, Length: piece})
-	if err != nil {
-		return err
-	}
-	if got.Size != o.size {
-		return errors.Join(fmt.Errorf("%s has %d bytes, its root says %d", o.key, got.Size, o.size), body.Close())
-	}
-	o.body, o.next, o.end = body, o.at, min(o.at+piece, o.size)
-	return nil
-}
-
-func (o *object) close() {
-	if o.body != nil {
-		_ = o.body.Close() // it was read from, and nothing else
-		o.body = nil
-	}
-}
-
-// Seek implements io.Seeker.
-func (o *object) Seek(to int64, from int) (int64, error) {
-	switch from {
-	case io.SeekCurrent:
-		to += o.at
-	case io.SeekEnd:
-		to += o.size
-	}
-	if to < 0 {
-		return 0, fs.ErrInvalid
-	}
-	o.at = to
-	return to, nil
-}
-
-// Read implements io.Reader.
-func (o *object) Read(p []byte) (int, error) {
-	if o.at >= o.size {
-		return 0, io.EOF
-	}
-	if o.body == nil || o.next != o.at {
-		o.close()
-		if err := o.open(); err != nil {
-			return 0, err
-		}
-	}
-	n, err := o.body.Read(p)
-	o.at, o.next = o.at+int64(n), o.next+int64(n)
-	if err == io.EOF {
-		if err = nil; o.at < o.end {
-			err = io.ErrUnexpectedEOF
-		}
-		o.close()
-	}
-	return n, err
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 )
 
-// A crate file goes to a client like this. http.ServeContent copies a *watched, limited
+// A crate file goes to a client like this. http.ServeContent copies a sendable, limited
 // to what was asked for, with response.ReadFrom; that tells the connection that more
 // follows the headers, and hands on to net/http, which writes them and the first 512
-// bytes, and has its connection, a limitedConn, read the rest from the same *watched.
+// bytes, and has its connection, a limitedConn, read the rest from the same one.
 // Whatever stands between may limit, and wait, but must hand on what it reads from.
 
 type connKey struct{}
@@ -42,13 +42,22 @@ func connOf(r *http.Request) *limitedConn {
 	return conn
 }
 
-// sendsTo is a *watched that src is, and how much of it is meant; nil: something else.
-func sendsTo(src io.Reader) (*io.LimitedReader, *watched) {
+// sendable is what the kernel may send from a file: crate files, and bundles for peers.
+type sendable interface {
+	// CanSend reports whether it can send the next n bytes.
+	CanSend(n int64) bool
+	// Send has it send them, as far as it can. Errors: errors.ErrUnsupported for the rest.
+	Send(to *extent.Conn, n int64, progress func()) (int64, error)
+}
+
+// sendsTo is what src reads from, and how much of it is meant; nil: something that the
+// kernel cannot send.
+func sendsTo(src io.Reader) (*io.LimitedReader, sendable) {
 	limited, ok := src.(*io.LimitedReader)
 	if !ok {
 		return nil, nil
 	}
-	content, _ := limited.R.(*watched)
+	content, _ := limited.R.(sendable)
 	return limited, content
 }
 
@@ -67,7 +76,7 @@ func (c *limitedConn) ReadFrom(src io.Reader) (sent int64, err error) {
 	if content == nil || c.sending == nil {
 		return copyTo(c.Conn, src)
 	}
-	sent, err = content.send(c.kernel, limited.N, c.sending)
+	sent, err = content.Send(c.kernel, limited.N, c.sending)
 	limited.N -= sent
 	if !errors.Is(err, errors.ErrUnsupported) {
 		return sent, err

@@ -67,7 +67,7 @@ var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 func (w *response) ReadFrom(src io.Reader) (int64, error) {
 	limited, content := sendsTo(src)
 	below, ok := w.ResponseWriter.(io.ReaderFrom)
-	if content == nil || !ok || w.conn == nil || !content.canSend(limited.N) {
+	if content == nil || !ok || w.conn == nil || !content.CanSend(limited.N) {
 		return copyTo(w, src)
 	}
 	w.conn.sending = w.extend

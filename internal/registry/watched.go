@@ -54,9 +54,8 @@ func (c *watched) Seek(to int64, from int) (int64, error) {
 // so than to be copied.
 const leastSent = 2 << 10
 
-// canSend reports whether the kernel can send n bytes of it from the file in which they
-// lie.
-func (c *watched) canSend(n int64) bool {
+// CanSend implements sendable.
+func (c *watched) CanSend(n int64) bool {
 	if n < leastSent {
 		return false
 	}
@@ -64,8 +63,8 @@ func (c *watched) canSend(n int64) bool {
 	return len(all) > 0
 }
 
-// send has the kernel send the next n bytes, as far as it can.
-func (c *watched) send(to *extent.Conn, n int64, progress func()) (int64, error) {
+// Send implements sendable.
+func (c *watched) Send(to *extent.Conn, n int64, progress func()) (int64, error) {
 	f, all := extent.Of(c.file.Content)
 	sent, err := to.Send(f, extent.Slice(all, c.at, n), progress)
 	c.at += sent
