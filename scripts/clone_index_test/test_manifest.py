@@ -68,6 +68,8 @@ class ProjectManifest(MirrorTest):
         paths += [written["specification"] for written in self.project["formats"]]
         for path in paths:
             self.assertTrue((ROOT / path).is_file(), path)
+        pages = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+        self.assertEqual(pages - set(paths), set())
 
     def test_upstream(self) -> None:
         upstream = self.project["upstream"]
