@@ -38,7 +38,7 @@ KILLS ?= 60
 slow: export GOGC = 400 # they make much garbage
 slow: ## tests that take minutes: 60 kills at random instants, faults at every operation, byte and bit
 	$(GO) test -count=1 -timeout 10m -run 'RandomKills$$|StoreKills$$|SyncKills$$|ShardsIntoOneBucket$$|WorkersAreKilled$$' ./internal/cli -kills $(KILLS) -thorough
-	$(GO) test -count=1 -timeout 10m -run 'Scripts$$|Replay|Cargo|Nginx|Scrape$$' ./internal/cli -thorough
+	$(GO) test -count=1 -timeout 10m -run 'Scripts$$|Replay|Cargo|Nginx|Scrape$$|AtOnce$$' ./internal/cli -thorough
 	$(GO) test -count=1 -timeout 10m -run 'PowerCutAtAnyOperation|AnyOperationFails' ./internal/mirror -thorough
 	$(GO) test -count=1 -timeout 10m -run 'CutOffAnywhere$$|KilledAnywhere$$' ./internal/replica ./internal/replicate ./internal/fleet -thorough
 	$(GO) test -count=1 -timeout 10m ./internal/index/clone -thorough

@@ -92,6 +92,7 @@ var floors = [][]string{
 		"internal/peer",
 		"internal/gitweb",
 		"internal/importtree",
+		"internal/news",
 		"internal/pull",
 	},
 	{

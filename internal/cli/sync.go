@@ -148,7 +148,7 @@ func (a *App) sync(ctx context.Context, cfg *syncConfig) (err error) {
 	job := a.followConfig(cfg, session, show)
 	if cfg.index.Sparse() {
 		index := cfg.index.Follow(func() (*upstream.Client, error) { return a.IndexUpstream(&cfg.Net, log) }, &cfg.part, cfg.Net.Concurrency, log)
-		job.Update.Carried, job.Doubt = index.Bring, index.Doubt(cfg.AllowMissing, log)
+		job.Update.Carried, job.Doubt, job.Early = index.Bring, index.Doubt(cfg.AllowMissing, log), index.Early(cfg.every)
 	}
 	if signers != nil {
 		job.State = func(ctx context.Context, w *home.Writer) (err error) {

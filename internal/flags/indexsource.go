@@ -1,31 +1,20 @@
 package flags
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/feed"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/trees"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/locate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
 // IndexSource is where the index comes from: a git repository, or a sparse index and
@@ -36,6 +25,7 @@ type IndexSource struct {
 	every   time.Duration // in what time everything is asked for
 
 	feed  string // URL
+	peer  bool   // the feed is that of a mirror of ours
 	git   string // URL
 	lists []string
 }
@@ -118,7 +108,7 @@ func (s *IndexSource) add(source string) error {
 		if s.feed != "" {
 			return Usagef("-index-changes names two feeds, want one")
 		}
-		s.feed = url
+		s.feed, s.peer = url, strings.HasSuffix(source, "/")
 		return nil
 	}
 	if _, err := os.Stat(source); err != nil { // seen before anything is touched
@@ -147,105 +137,4 @@ func feedURL(source string) (string, bool) {
 		return strings.TrimSuffix(source, "/") + feed.Path, true
 	}
 	return source, true
-}
-
-// Following brings an index what a sparse one has.
-type Following struct {
-	observer sparse.Observer
-	source   *IndexSource
-	open     func() (*upstream.Client, error)
-}
-
-// Follow returns what follows the sparse index. Each look has a client of its own: what
-// stopped one is no reason not to look again. Of a part of the index it asks for that
-// alone, and for parallel files at a time.
-func (s *IndexSource) Follow(open func() (*upstream.Client, error), part *Part, parallel int, log *slog.Logger) *Following {
-	return &Following{
-		source: s, open: open,
-		observer: sparse.Observer{Parallel: parallel, Log: log, FullEvery: s.every, Names: part.names, Deps: part.closure, Part: part.crates != "" || len(part.lockfiles) > 0},
-	}
-}
-
-// Bring is for clone.Config.Carried.
-func (f *Following) Bring(ctx context.Context, work *git.Porcelain, gitDir string) (err error) {
-	up, err := f.open()
-	if err != nil {
-		return err
-	}
-	defer up.Close()
-	o := &f.observer
-	if o.Client, err = sparse.New(f.source.URL, up); err != nil {
-		return err
-	}
-	if f.source.feed != "" {
-		o.Feed = func(ctx context.Context) (feed.Feed, error) { return readFeed(ctx, up, f.source.feed) }
-	}
-	if f.source.git != "" {
-		o.Changed = (&trees.Source{Dir: filepath.Join(gitDir, "clonecratesio-trees"), URL: f.source.git, Work: work}).Changed
-	}
-	o.Lists = nil
-	for _, file := range f.source.lists {
-		o.Lists = append(o.Lists, func(ctx context.Context, fn func(string) error) (time.Time, error) { return eachListed(ctx, file, fn) })
-	}
-	return o.Bring(ctx, work, gitDir)
-}
-
-func readFeed(ctx context.Context, up *upstream.Client, url string) (feed.Feed, error) {
-	answer, err := up.Ask(ctx, upstream.Question{URL: url, MaxSize: feed.MaxRSS})
-	if err != nil {
-		return feed.Feed{}, err
-	}
-	defer answer.Release()
-	if answer.Status != http.StatusOK {
-		return feed.Feed{}, &upstream.StatusError{Status: answer.Status}
-	}
-	return feed.ReadRSS(bytes.NewReader(answer.Body))
-}
-
-// eachListed calls fn for the names in a list, of whatever kind it is.
-func eachListed(ctx context.Context, file string, fn func(string) error) (made time.Time, err error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return made, err
-	}
-	if info.IsDir() {
-		return feed.EachInIndex(ctx, file, fn)
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return made, err
-	}
-	defer f.Close()
-	in := bufio.NewReaderSize(f, 64<<10)
-	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		made, err = feed.EachInDump(in, fn)
-	} else {
-		err = feed.EachInList(in, fn)
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("%s: %w", file, err)
-	}
-	return made, err
-}
-
-// Doubt returns what is the verdict on what the last look could not find out.
-func (f *Following) Doubt(allowMissing bool, log *slog.Logger) func() error {
-	return func() error {
-		r := f.observer.Last()
-		if r == nil {
-			return nil
-		}
-		var errs []error
-		if r.Failed > 0 {
-			errs = append(errs, verdict.Incompletef("incomplete: %s of the index could not be had; the first: %v; run again, that asks for them", human.Plural(r.Failed, "file"), r.Failures[0]))
-		}
-		switch {
-		case r.Unknown == "":
-		case allowMissing:
-			log.Info("whether the index is complete is not known", "reason", r.Unknown)
-		default:
-			errs = append(errs, verdict.Incompletef("it is not known whether the index is complete: %s; -allow-missing goes on without", r.Unknown))
-		}
-		return errors.Join(errs...)
-	}
 }

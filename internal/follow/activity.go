@@ -11,6 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/news"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
@@ -19,10 +20,11 @@ import (
 // /metrics: one run, or the rounds of a sync that follows. Its methods may be
 // called concurrently.
 type Activity struct {
-	version string
-	code    func(error) int
-	started time.Time
-	commits *commits
+	version  string
+	code     func(error) int
+	started  time.Time
+	commits  *commits
+	arrivals *news.Arrivals
 
 	mu       sync.Mutex // guards what follows
 	phase    string     // empty: what the progress says
@@ -124,7 +126,7 @@ type rounds struct {
 // NewActivity is that of a process of this version of the program, which has done
 // nothing yet. code is the exit code of a sync that ends with an error.
 func NewActivity(version string, code func(error) int) *Activity {
-	return &Activity{version: version, code: code, started: time.Now(), commits: newCommits(), progress: mirror.NewProgress()}
+	return &Activity{version: version, code: code, started: time.Now(), commits: newCommits(), progress: mirror.NewProgress(), arrivals: news.NewArrivals(news.Recorded())}
 }
 
 // begin begins a run.
@@ -208,6 +210,9 @@ func (a *Activity) State() runstate.State {
 	s.RoundEnded, s.ExitCode = r.ended.UTC(), r.code
 	s.IndexCommit, s.IndexTime = r.index.Commit, r.index.Time.UTC()
 	s.UpstreamIndexTime = r.upstream.UTC()
+	if lag := a.arrivals.Lags.Summary(); lag.Versions > 0 {
+		s.NewVersions, s.LagMedian, s.LagP95 = lag.Versions, lag.Median.Seconds(), lag.P95.Seconds()
+	}
 	if r.last != nil {
 		text := human.OneLine(r.last)
 		s.LastError = strings.ToValidUTF8(text[:min(len(text), maxErrorText)], "")

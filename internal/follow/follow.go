@@ -41,6 +41,9 @@ type Config struct {
 	// Doubt is the verdict on what an update could not find out of the index; nil in
 	// place of it: there is nothing to doubt.
 	Doubt func() error
+	// Early returns when there is something new before the time of the next round has
+	// come, or ctx ends. If nil, each round waits for its time.
+	Early func(ctx context.Context)
 	// WatchUpdate shows how far git is, in its words, until stop is called. If nil, it
 	// is not shown.
 	WatchUpdate func(look func() string) (stop func())
@@ -81,6 +84,7 @@ type Follower struct {
 	pushed    time.Time       // when this process pushed last
 	owes      bool            // crates are in a bundle that is open, and so not pushed
 	stated    time.Time       // when this process stated last what is held
+	news      index.Revision  // up to which new versions were told of
 	recorded  bool            // the manifest of a run of this process has all that was held
 }
 
@@ -168,7 +172,7 @@ func (f *Follower) rounds(ctx context.Context) error {
 			return errReopen
 		}
 		f.came(err, time.Since(start))
-		if err := f.wait(ctx, f.cfg.Every); err != nil {
+		if err := f.rest(ctx); err != nil {
 			return err
 		}
 	}
@@ -203,6 +207,29 @@ func (f *Follower) backoff() time.Duration {
 	n := min(f.cfg.Activity.following().broken, 20) // 15 s << 19 is half a year
 	return min(f.cfg.Every, firstBackoff<<(n-1))
 }
+
+// rest waits for the next round, or until there is something new.
+func (f *Follower) rest(ctx context.Context) error {
+	if f.cfg.Early == nil {
+		return f.wait(ctx, f.cfg.Every)
+	}
+	resting, wake := context.WithCancelCause(ctx)
+	early := make(chan struct{})
+	go func() {
+		defer close(early)
+		f.cfg.Early(resting)
+		wake(errEarly)
+	}()
+	err := f.wait(resting, f.cfg.Every)
+	wake(nil)
+	<-early
+	if ctx.Err() == nil && errors.Is(err, errEarly) {
+		return nil
+	}
+	return err
+}
+
+var errEarly = errors.New("there is something new")
 
 // wait waits for the next round, a tenth more or less, so that the mirrors of
 // the world do not come all at once. It fails when ctx ends.

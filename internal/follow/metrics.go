@@ -22,5 +22,5 @@ func (a *Activity) Metrics() (all []prometheus.Collector) {
 	all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "crates_republished_total", Help: "Versions that were published again with other bytes, which took the place of those held.",
 	}, func() float64 { return float64(a.totals().Republished) }))
-	return append(all, a.commits.collectors()...)
+	return append(all, append(a.commits.collectors(), a.arrivals.Lags)...)
 }

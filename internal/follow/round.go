@@ -85,6 +85,7 @@ func (f *Follower) mirrorCrates(ctx context.Context) error {
 		return err
 	}
 	defer ix.Close()
+	f.expect(ctx, ix)
 	work, err := f.compare(ctx, ix)
 	if err != nil {
 		return err
@@ -94,7 +95,8 @@ func (f *Follower) mirrorCrates(ctx context.Context) error {
 			return err // the baseline holds: what was done since is no matter to it
 		}
 	}
-	f.cfg.Activity.round(func(r *rounds) { r.index = index.Revision{Commit: ix.Commit(), Time: ix.CommitTime()} })
+	f.news = revisionOf(ix)
+	f.cfg.Activity.round(func(r *rounds) { r.index = f.news })
 	return nil
 }
 

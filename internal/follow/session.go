@@ -141,7 +141,7 @@ func (s *Session) Run(ctx context.Context, job mirror.Config) (*mirror.Summary, 
 	if job.OldBundles == nil && s.Bundles != nil {
 		job.OldBundles = s.Bundles
 	}
-	job.Store, job.Catalog, job.Manifest, job.State = s.Store, s.Catalog, cmp.Or(s.cfg.Stream, s.Manifest), s.State
+	job.Store, job.Catalog, job.Manifest, job.State = s.Store, noting{s.Catalog, s.cfg.Activity.arrivals}, cmp.Or(s.cfg.Stream, s.Manifest), s.State
 	job.Disks, job.Progress = s.Disks(), s.cfg.Activity.begin()
 	if s.cfg.Watch != nil {
 		defer s.cfg.Watch(ctx, job.Progress)()

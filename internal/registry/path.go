@@ -6,6 +6,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/feed"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 )
 
@@ -24,11 +25,12 @@ const (
 	routeLog                    // /log/checkpoint, /log/tile/...
 	routePeers                  // /replicate/...: another handler's
 	routeGit                    // /git/...: another handler's, bodies of requests too
+	routeFeed                   // /rss/updates.xml: another handler's
 	routeNone                   // a path of cargo's at which nothing can ever be
 	numberOfRoutes = iota
 )
 
-var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "search", "api", "snapshot", "api", "log", "replicate", "git", "none"}
+var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "search", "api", "snapshot", "api", "log", "replicate", "git", "feed", "none"}
 
 // A target is what a path asks for.
 type target struct {
@@ -91,6 +93,9 @@ func parsePath(path string) target {
 	}
 	if strings.HasPrefix(path, "/replicate/") {
 		return target{route: routePeers}
+	}
+	if path == feed.Path {
+		return target{route: routeFeed}
 	}
 	if strings.HasPrefix(path, "/git/") {
 		return target{route: routeGit}

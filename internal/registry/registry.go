@@ -92,6 +92,8 @@ type Config struct {
 	// Git gets every request below /git/, whatever its method, the path of PublicURL
 	// taken away. If nil, there is nothing.
 	Git http.Handler
+	// Feed gets every request for the feed of new versions. If nil, there is nothing.
+	Feed http.Handler
 	// CacheSize is how many bytes of rendered index files are kept, a quarter of it
 	// for snapshots. If 0, 64 MiB.
 	CacheSize int64
@@ -121,6 +123,7 @@ type Handler struct {
 	pages     http.Handler // may be nil
 	peers     http.Handler // may be nil
 	git       http.Handler // may be nil
+	feed      http.Handler // may be nil
 	publicURL publicurl.URL
 	logDir    string
 	log       *slog.Logger
@@ -141,7 +144,7 @@ type Handler struct {
 func New(cfg Config) *Handler {
 	size := cmp.Or(cfg.CacheSize, defaultCacheSize)
 	h := &Handler{
-		mirror: cfg.Mirror, pages: cfg.Pages, peers: cfg.Peers, git: cfg.Git, log: cfg.Log, metrics: newMetrics(cfg.Mirror),
+		mirror: cfg.Mirror, pages: cfg.Pages, peers: cfg.Peers, git: cfg.Git, feed: cfg.Feed, log: cfg.Log, metrics: newMetrics(cfg.Mirror),
 		publicURL: cfg.PublicURL, logDir: cfg.LogDir, cache: newCache(size - size/4), snapshots: newCache(size / 4),
 		kept: newKept(cfg.Gated, cfg.Private), tokens: cfg.Tokens, clock: time.Now,
 	}
@@ -225,6 +228,12 @@ func (h *Handler) answer(w *response, r *http.Request, t target) error {
 			return errNoSuchPath
 		}
 		h.peers.ServeHTTP(w, r)
+		return nil
+	case routeFeed:
+		if h.feed == nil {
+			return errNoSuchPath
+		}
+		h.feed.ServeHTTP(w, r)
 		return nil
 	case routeConfig:
 		return h.config(w, r)

@@ -75,6 +75,12 @@ type State struct {
 	IndexTime   time.Time `json:"index_commit_at,omitzero"`      // and when it was made
 	// When the newest commit was made that upstream had at the last look.
 	UpstreamIndexTime time.Time `json:"upstream_index_commit_at,omitzero"`
+
+	// How long the last of the versions that came took from publication until they were
+	// recorded, seconds.
+	NewVersions int     `json:"new_versions,omitzero"` // 512 at most
+	LagMedian   float64 `json:"published_to_recorded_median_sec,omitzero"`
+	LagP95      float64 `json:"published_to_recorded_p95_sec,omitzero"`
 }
 
 // Live reports whether the run goes on, as far as can be told.

@@ -224,7 +224,7 @@ func (g *gated) handler(cfg *Config, v reader.Mirror, base registry.Config, need
 		base.Views = append(base.Views, registry.View{Name: name, Mirror: m, Pages: of(m, base.PublicURL.Below(registry.ViewPrefix+name))})
 	}
 	if (g.hides || base.Private) && !cfg.Policy.Replicate {
-		base.Peers, base.Git = http.HandlerFunc(notReplicated), http.HandlerFunc(notReplicated)
+		base.Peers, base.Git, base.Feed = http.HandlerFunc(notReplicated), http.HandlerFunc(notReplicated), http.HandlerFunc(notReplicated)
 	}
 	return registry.New(base), func() {
 		for _, p := range all {

@@ -37,6 +37,9 @@ func (s *Mirror) Print(out io.Writer, now time.Time) error {
 		fmt.Fprintf(w, "last round\t%s\n", roundWords(r, now))
 		fmt.Fprintf(w, "complete\t%s\n", successWords(r, now))
 	}
+	if s.Run != nil && s.Run.NewVersions > 0 {
+		fmt.Fprintf(w, "new\t%s\n", newWords(s.Run))
+	}
 	fmt.Fprintf(w, "verified\t%s\n", verifiedWords(s, now))
 	if s.Quarantine > 0 {
 		fmt.Fprintf(w, "quarantine\t%s\n", (&home.Dirs{Crates: s.Out}).NeedsLook(s.Quarantine))
@@ -120,6 +123,14 @@ func runWords(s *Mirror, now time.Time) string {
 		return fmt.Sprintf("broke off %s, when %s of %s were done; the next one goes on from there", human.Ago(r.Updated, now), human.Count(r.Processed), human.Count(r.Total))
 	}
 	return fmt.Sprintf("ended %s: %s", human.Ago(r.Ended, now), human.Printable(r.Result))
+}
+
+// newWords says how long new versions took.
+func newWords(r *runstate.State) string {
+	seconds := func(s float64) time.Duration {
+		return time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond)
+	}
+	return fmt.Sprintf("the last %s recorded %v after publication (median; 95 %% within %v)", human.Plural(int64(r.NewVersions), "version"), seconds(r.LagMedian), seconds(r.LagP95))
 }
 
 func verifiedWords(s *Mirror, now time.Time) string {

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+)
+
+// What a round of sync -every 1m waits for at most, and how long a new version may take.
+const (
+	everyMinute = 66 * time.Second
+	promised    = 90 * time.Second
+)
+
+// A chain of two mirrors, each a sync that follows and a server: the first hears of new
+// versions by the feed of the registry, the second by that of the first. Rounds come every
+// second here. Of the time from publication to being served, all but the wait for the
+// next round is the same with -every 1m; so it must leave 66 of 90 seconds for that.
+func TestNewVersionsAtOnce(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	versions := 2
+	if *durabletest.Thorough {
+		versions = 20
+	}
+	const every = time.Second
+	m := newMirrored(t, simreg.Demo())
+	near := m.follow("near", "sparse+"+m.server.IndexURL, m.server.FeedURL, m.server.BaseURL, filepath.Join(m.dir, "index"))
+	near.await("/index/wi/ll/willow", `"vers":"1.`)
+	far := m.follow("far", "sparse+"+near.url+"/index/", near.url+"/", near.url+"/crates", filepath.Join(m.dir, "index"))
+	far.await("/index/wi/ll/willow", `"vers":"1.`)
+
+	var lags [2][]time.Duration
+	for n := range versions {
+		v := simreg.Version{Name: fmt.Sprintf("news-%d", n%5), Version: fmt.Sprintf("1.%d.0", n), PubTime: time.Now()}
+		m.reg.Add(v)
+		for i, at := range []*following{near, far} {
+			at.await("/"+"index/"+crate.IndexPath(v.Name), fmt.Sprintf("%q", v.Version))
+			lags[i] = append(lags[i], time.Since(v.PubTime))
+		}
+		want, err := m.reg.CrateBytes(v.ID())
+		must(t, err)
+		if got := far.get(fmt.Sprintf("/crates/%s/%s/download", v.Name, v.Version)); got != string(want) {
+			t.Errorf("%s %s has other bytes", v.Name, v.Version)
+		}
+		time.Sleep(time.Duration(random.Int64N(int64(every)))) // rounds and versions must not march in step
+	}
+	for i, at := range []*following{near, far} {
+		slices.Sort(lags[i])
+		p95 := lags[i][(len(lags[i])*95+99)/100-1]
+		t.Logf("%s: median %v, p95 %v", at.name, lags[i][len(lags[i])/2], p95)
+		if p95 > promised-everyMinute {
+			t.Errorf("%s: p95 is %v with rounds every second; with -every 1m that is more than %v", at.name, p95, promised)
+		}
+		at.awaitLags("sync", "clonecratesio_published_to_recorded_seconds", versions)
+		at.awaitLags("serve", "clonecratesio_published_to_served_seconds", versions)
+	}
+	if said := do(t, "status", "-mirror", filepath.Join(m.dir, "far")); !strings.Contains(said, fmt.Sprintf("the last %d versions recorded", versions)) {
+		t.Errorf("status says\n%s", said)
+	}
+}
+
+// following is a mirror that is kept up to date and served.
+type following struct {
+	t          *testing.T
+	name       string
+	url        string
+	admin      map[string]string // the addresses of metrics
+	sync, serv *child
+}
+
+// follow starts a sync, and a server when that has made an index.
+func (m *mirrored) follow(name, indexURL, changes, crates, list string) *following {
+	m.t.Helper()
+	dir := filepath.Join(m.dir, name)
+	f := &following{t: m.t, name: name, admin: map[string]string{"sync": freeAddr(m.t), "serve": freeAddr(m.t)}}
+	args := []string{"-mirror", dir, "-index-url", indexURL, "-index-changes", changes, "-index-changes", list, "-crates-base-url", crates}
+	m.tell("sync", append(args, "-listen", "")...).want(0)
+	f.sync = m.tell("sync", append(args, "-listen", f.admin["sync"], "-every", "1s")...)
+	addr := freeAddr(m.t)
+	f.url = "http://" + addr
+	f.serv = m.tell("serve", "-mirror", dir, "-listen", addr, "-admin-listen", f.admin["serve"])
+	f.awaitMetric("sync", "sync_last_success_timestamp_seconds") // what comes from now on is new
+	f.await("/rss/updates.xml", "</rss>")
+	return f
+}
+
+// get returns an answer, "" if there is none yet.
+func (f *following) get(path string) string { return bodyOf(f.url + path) }
+
+func bodyOf(url string) string {
+	resp, err := http.Get(url)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return ""
+	}
+	return string(body)
+}
+
+// until waits until something is so.
+func (f *following) until(what string, so func() bool) {
+	f.t.Helper()
+	for begin := time.Now(); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(begin) > patience {
+			f.sync.kill()
+			f.serv.kill()
+			f.t.Fatalf("%s: %s never came\n%s\n%s", f.name, what, f.sync.said(), f.serv.said())
+		}
+	}
+}
+
+// await waits until an answer has a text in it.
+func (f *following) await(path, text string) {
+	f.t.Helper()
+	f.until(path+" "+text, func() bool { return strings.Contains(f.get(path), text) })
+}
+
+// metric is the value of a gauge, or how much a histogram has counted.
+func (f *following) metric(of, name string) (value float64) {
+	found := regexp.MustCompile("(?m)^" + name + "(?:_count)? (.*)$").FindStringSubmatch(bodyOf("http://" + f.admin[of] + "/metrics"))
+	if found != nil {
+		value, _ = strconv.ParseFloat(found[1], 64)
+	}
+	return value
+}
+
+func (f *following) awaitMetric(of, name string) {
+	f.t.Helper()
+	f.until(name, func() bool { return f.metric(of, name) > 0 })
+}
+
+// awaitLags waits until all versions were measured, and wants no more to be.
+func (f *following) awaitLags(of, name string, versions int) {
+	f.t.Helper()
+	f.until(fmt.Sprintf("%d in %s", versions, name), func() bool { return f.metric(of, name) >= float64(versions) })
+	if n := f.metric(of, name); n != float64(versions) {
+		f.t.Errorf("%s: %s has %v, want %d", f.name, name, n, versions)
+	}
+}

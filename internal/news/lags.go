@@ -1,0 +1,108 @@
+package news
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// buckets are in seconds, up to a day.
+var buckets = []float64{1, 2, 5, 10, 15, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600, 7200, 21600, 43200, 86400}
+
+// What an index says of times is believed within these bounds.
+const (
+	maxAge  = 7 * 24 * time.Hour // more is no lag of ours
+	maxSkew = 5 * time.Minute    // of our clock against that of the registry
+)
+
+// remembered is of how many lags the median is said.
+const remembered = 512
+
+// Lags are how long versions took from their publication. Its methods may be called
+// concurrently.
+type Lags struct {
+	histogram  prometheus.Histogram
+	unbelieved *prometheus.CounterVec
+
+	mu   sync.Mutex // guards what follows
+	last []time.Duration
+	next int // in last, once that is full
+}
+
+// Recorded are those of a sync.
+func Recorded() *Lags {
+	return NewLags("recorded", "Time from the publication of a version, as the index says it, to its being verified, stored durably and recorded. Of versions that the index began to name while this process followed it.")
+}
+
+// Served are those of a server.
+func Served() *Lags {
+	return NewLags("served", "Time from the publication of a version, as the index says it, to its being shown to cargo. Of versions that the index began to name while this server ran.")
+}
+
+// NewLags returns lags whose metrics are called by what it is that took so long, such
+// as "recorded".
+func NewLags(what, help string) *Lags {
+	name := "clonecratesio_published_to_" + what
+	return &Lags{
+		histogram: prometheus.NewHistogram(prometheus.HistogramOpts{Name: name + "_seconds", Help: help, Buckets: buckets}),
+		unbelieved: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: name + "_unbelieved_total", Help: "New versions whose time of publication is not believed: more than five minutes in the future, or a week ago.",
+		}, []string{"why"}),
+	}
+}
+
+// Observe takes note that what was published at one time had its turn at another.
+func (l *Lags) Observe(published, at time.Time) {
+	lag := at.Sub(published)
+	switch {
+	case published.IsZero() || lag > maxAge:
+		l.unbelieved.WithLabelValues("past").Inc()
+		return
+	case lag < -maxSkew:
+		l.unbelieved.WithLabelValues("future").Inc()
+		return
+	}
+	lag = max(lag, 0)
+	l.histogram.Observe(lag.Seconds())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.last) < remembered {
+		l.last = append(l.last, lag)
+		return
+	}
+	l.last[l.next] = lag
+	l.next = (l.next + 1) % remembered
+}
+
+// A Summary is of the last versions, 512 at most.
+type Summary struct {
+	Versions    int
+	Median, P95 time.Duration
+}
+
+// Summary sums up the last versions; zero if there was none.
+func (l *Lags) Summary() Summary {
+	l.mu.Lock()
+	sorted := slices.Clone(l.last)
+	l.mu.Unlock()
+	n := len(sorted)
+	if n == 0 {
+		return Summary{}
+	}
+	slices.Sort(sorted)
+	return Summary{n, sorted[(n-1)/2], sorted[(n*95+99)/100-1]}
+}
+
+// Describe and Collect make lags one prometheus.Collector.
+func (l *Lags) Describe(ch chan<- *prometheus.Desc) {
+	l.histogram.Describe(ch)
+	l.unbelieved.Describe(ch)
+}
+
+// Collect is described with Describe.
+func (l *Lags) Collect(ch chan<- prometheus.Metric) {
+	l.histogram.Collect(ch)
+	l.unbelieved.Collect(ch)
+}
