@@ -45,7 +45,7 @@ func Import(a *program.App, description string) *cli.Command {
 	list = append(list, cfg.log.Flags()...)
 	return &cli.Command{
 		Name:         "import",
-		Usage:        "take what was carried over an air gap, and serve it",
+		Usage:        "take a transfer that was carried over an air gap, and serve it",
 		ArgsUsage:    "-from DIR [-from DIR2] -key KEY [-mirror DIR] | -undo | -state FILE",
 		Description:  description,
 		Flags:        append(list, cfg.progress.Flags()...),

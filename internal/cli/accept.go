@@ -25,7 +25,7 @@ func acceptCommand(a *App) *cli.Command {
 	var cfg acceptConfig
 	return &cli.Command{
 		Name:         "accept",
-		Usage:        "let a version that was published again have its new bytes",
+		Usage:        "give a version that was published again its new bytes",
 		ArgsUsage:    "[-mirror DIR] NAME VERSION [SHA256]",
 		Description:  helpText("accept"),
 		Flags:        append(cfg.dirs.Flags(), cfg.log.Flags()...),

@@ -43,7 +43,7 @@ func attestCommand(a *App) *cli.Command {
 	)
 	return &cli.Command{
 		Name:         "attest",
-		Usage:        "state under a signature what is held, verified and durable",
+		Usage:        "sign a statement of what is held, verified and durable",
 		ArgsUsage:    "[-mirror DIR] -key FILE [options]",
 		Description:  helpText("attest", "exit-codes"),
 		Flags:        append(list, cfg.log.Flags()...),

@@ -34,7 +34,7 @@ func demoCommand(a *App) *cli.Command {
 	var cfg demoConfig
 	return &cli.Command{
 		Name:  "demo",
-		Usage: "show the whole pipeline on a little registry of its own, without network",
+		Usage: "show the whole job on a simulated registry, without network",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "dir", Usage: "mirror into `DIR`, which must not exist or be empty; default: a new folder for temporary files", Destination: &cfg.dir, TakesFile: true},
 			&cli.BoolFlag{Name: "once", Usage: "end after the checks, as without a terminal; otherwise the demo ends by serving the mirror", Destination: &cfg.once},

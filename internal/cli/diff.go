@@ -29,7 +29,7 @@ func diffCommand(a *App) *cli.Command {
 	var cfg diffConfig
 	return &cli.Command{
 		Name:        "diff",
-		Usage:       "say what the registry's index says otherwise on two days",
+		Usage:       "compare the registry's index of two days",
 		ArgsUsage:   "[-mirror DIR] [-index-dir DIR] [-json] DAY1 DAY2",
 		Description: helpText("diff", "exit-codes"),
 		Flags: append(append(cfg.dirs.Flags(),

@@ -43,7 +43,7 @@ func doctorCommand(a *App) *cli.Command {
 	)
 	return &cli.Command{
 		Name:         "doctor",
-		Usage:        "find out why cargo cannot use a mirror, and what to change",
+		Usage:        "find out why cargo cannot use a mirror, and how to fix it",
 		ArgsUsage:    "[-mirror DIR] [-url URL] | -store URL",
 		Description:  helpText("doctor"),
 		Flags:        list,

@@ -32,7 +32,7 @@ func downloadCommand(a *App, name string) *cli.Command {
 	var cfg downloadConfig
 	return &cli.Command{
 		Name:         name,
-		Usage:        "mirror what an index or a list names",
+		Usage:        "download what an index or a list names",
 		ArgsUsage:    "(-index-dir DIR | -list FILE) [-out DIR] [-bundle] [options]",
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
@@ -47,10 +47,10 @@ func (cfg *downloadConfig) flags() []cli.Flag {
 		&cli.StringFlag{Name: "list", Usage: "newline-delimited URLs in `FILE` instead of an index; blank lines and # comments are skipped", Destination: &cfg.list, TakesFile: true},
 		&cli.StringFlag{Name: "checksums", Usage: "JSONL `FILE` of {\"url\",\"sha256\"}; overrides or supplies checksums", Destination: &cfg.checksums, TakesFile: true},
 		&cli.BoolFlag{Name: "include-yanked", Usage: "mirror yanked versions too (builds with a Cargo.lock need them)", Destination: &cfg.includeYanked},
-		&cli.Int64Flag{Name: "limit", Usage: "at most `N` records, 0 = all", Destination: &cfg.limit},
+		&cli.Int64Flag{Name: "limit", Usage: "process at most `N` records, 0 = all", Destination: &cfg.limit},
 		&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIR` of the crate files", Destination: &cfg.Home.Crates, TakesFile: true},
 		&cli.StringFlag{Name: "manifest", Value: home.ManifestName, Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to", Destination: &cfg.Home.Manifest, TakesFile: true},
-		&cli.BoolFlag{Name: "dry-run", Usage: "say what would be done and touch nothing", Destination: &cfg.dryRun},
+		&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, and change nothing", Destination: &cfg.dryRun},
 		&cli.StringFlag{Name: "bundles-out", Value: home.BundlesName, Usage: "`DIR` of the bundles, their manifests and their catalog", Destination: &cfg.Home.Bundles, TakesFile: true},
 	}
 	list = append(list, cfg.part.Flags()...)

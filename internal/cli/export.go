@@ -52,7 +52,7 @@ func exportCommand(a *App) *cli.Command {
 	var cfg exportConfig
 	return &cli.Command{
 		Name:         "export",
-		Usage:        "make a tree of the mirror that any web server, a disk or a bucket gives to cargo; or a transfer over an air gap",
+		Usage:        "write a tree of the mirror for any web server, disk or bucket; or a transfer over an air gap",
 		ArgsUsage:    "-static DIR | -to s3://BUCKET/PREFIX [-public-url URL] [-as-of DAY] [-mirror DIR] [options]\n       clonecratesio export -to DIR -full | -since last [-volume SIZE] [-parity N%] [-sign KEY] [-plan]",
 		Description:  helpText("export", "exit-codes"),
 		Flags:        cfg.flags(),

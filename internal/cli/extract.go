@@ -44,7 +44,7 @@ func extractCommand(a *App, name string) *cli.Command {
 	var cfg extractConfig
 	return &cli.Command{
 		Name:         name,
-		Usage:        "take the crates out of bundles, or out of the deep archive, each proved before it gets its name",
+		Usage:        "extract crates from bundles or the deep archive, each verified before it gets its name",
 		ArgsUsage:    "-bundles-dir DIR|-deep-dir DIR -out DIR [-index-dir DIR] [options]",
 		Description:  helpText("extract", "exit-codes"),
 		Flags:        cfg.flags(),

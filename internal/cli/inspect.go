@@ -29,7 +29,7 @@ func inspectCommand(a *App) *cli.Command {
 	var cfg inspectConfig
 	return &cli.Command{
 		Name:        "inspect",
-		Usage:       "list a bundle, or a segment of the deep archive, and read it to its last byte, or take one crate out of it",
+		Usage:       "list and check a bundle or a segment of the deep archive, or extract one crate from it",
 		ArgsUsage:   "BUNDLE|SEGMENT [NAME VERSION]",
 		Description: helpText("inspect", "exit-codes"),
 		Flags: append([]cli.Flag{

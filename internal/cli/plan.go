@@ -37,7 +37,7 @@ func planCommand(a *App) *cli.Command {
 	list = append(list, cfg.log.Flags()...)
 	return &cli.Command{
 		Name:         "plan",
-		Usage:        "say what a sync would fetch, how large that is, and whether it fits",
+		Usage:        "estimate what a sync would download, how large it is, and whether it fits",
 		ArgsUsage:    "[-mirror DIR] [options]",
 		Description:  helpText("plan", "exit-codes"),
 		Flags:        list,

@@ -27,7 +27,7 @@ func quarantineCommand(a *App) *cli.Command {
 	var cfg quarantineConfig
 	return &cli.Command{
 		Name:        "quarantine",
-		Usage:       "list what is in quarantine, and settle what was looked at",
+		Usage:       "list files in quarantine, and settle those that you have looked at",
 		ArgsUsage:   "[-mirror DIR] [-json] [-settle-all | -settle NAME VERSION]",
 		Description: helpText("quarantine"),
 		Flags: append(cfg.dirs.Flags(),

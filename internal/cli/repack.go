@@ -44,7 +44,7 @@ func repackCommand(a *App) *cli.Command {
 	list = append(list, cfg.progress.Flags()...)
 	return &cli.Command{
 		Name:         "repack",
-		Usage:        "move crates into the deep archive, which takes a sixth of the space and longer to read",
+		Usage:        "move crates into the deep archive, which takes a sixth of the space and is slower to read",
 		ArgsUsage:    "[-mirror DIR] [-keep] [-hot] [-max-duration D]",
 		Description:  helpText("repack", "exit-codes"),
 		Flags:        list,

@@ -40,7 +40,7 @@ func sidecarsCommand(a *App, name string) *cli.Command {
 	var cfg sidecarsConfig
 	return &cli.Command{
 		Name:         name,
-		Usage:        "write what is known of each version: as files, as JSON lines or as a Parquet table",
+		Usage:        "write the metadata of each version: as files, as JSON lines or as a Parquet table",
 		ArgsUsage:    "-index-dir DIR [-out DIR | -output-mode jsonl -jsonl-out FILE | -output-mode parquet -parquet-out FILE] [options]",
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),

@@ -41,7 +41,7 @@ func statusCommand(a *App) *cli.Command {
 	var cfg statusConfig
 	return &cli.Command{
 		Name:      "status",
-		Usage:     "say what a mirror holds, how old it is, and how its last run ended",
+		Usage:     "show what a mirror holds, how old it is, and how its last run ended",
 		ArgsUsage: "[-mirror DIR] [-json] [-missing|-gone|-republished|-removed|-deep] | -check | -store URL [-json]",
 		Flags: append(append(cfg.dirs.Flags(), cfg.store.Flags()...),
 			flags.JSON(&cfg.json, "as one JSON object; of a list, one a line"),

@@ -57,14 +57,14 @@ func syncCommand(a *App) *cli.Command {
 func (cfg *syncConfig) flags() []cli.Flag {
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(), cfg.dirs.LogDirFlag(),
 		&cli.BoolFlag{Name: "checkout", Usage: "clone the index with a working tree: read faster, 3 GB more; one that is there stays as it is", Destination: &cfg.checkout},
-		&cli.BoolFlag{Name: "skip-index-update", Usage: "take the index as it is", Destination: &cfg.skipIndexUpdate},
+		&cli.BoolFlag{Name: "skip-index-update", Usage: "use the index as it is", Destination: &cfg.skipIndexUpdate},
 		&cli.IntFlag{Name: "keep-days", Usage: "keep of the index's past every day of the last `N`, and the last day of each month before (default: every day)", HideDefault: true, Destination: &cfg.keepDays},
 		&cli.BoolFlag{Name: "exclude-yanked", Usage: "leave yanked versions out (builds with a Cargo.lock need them)", Destination: &cfg.excludeYanked},
 		cfg.Shard.Flag("mirror a part of the index alone"),
 		&cli.BoolFlag{Name: "sidecars", Usage: "write sidecars, a file of JSON a version, beside the crates, and keep them up to date", Destination: &cfg.sidecars},
 		&cli.StringSliceFlag{Name: "attest", Usage: "when all is held, state that under a signature by the private key in `FILE`, as clonecratesio attest does; with -every once an hour", Destination: &cfg.attest.Keys, TakesFile: true},
 		cfg.attest.Password.Flag(),
-		&cli.DurationFlag{Name: "every", Usage: "follow: do it again every so often, such as 10m, until stopped", Destination: &cfg.every},
+		&cli.DurationFlag{Name: "every", Usage: "keep running: repeat after this time, such as 10m, until stopped", Destination: &cfg.every},
 	)
 	list = append(list, cfg.index.Flags()...)
 	list = append(list, cfg.push.Flags()...)

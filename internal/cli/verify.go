@@ -54,7 +54,7 @@ func verifyCommand(a *App) *cli.Command {
 	list = append(list, cfg.progress.Flags()...)
 	return &cli.Command{
 		Name:         "verify",
-		Usage:        "hash everything that is held, and say what is damaged, missing or unreadable",
+		Usage:        "hash everything that is held, and list what is damaged, missing or unreadable",
 		ArgsUsage:    "[-mirror DIR] [-max-duration D] [-deep crates|tars] [-repair]",
 		Description:  helpText("verify"),
 		Flags:        list,

@@ -15,7 +15,7 @@ func versionCommand(a *App) *cli.Command {
 	var asJSON bool
 	return &cli.Command{
 		Name:         "version",
-		Usage:        "say which build this is: version, commit, Go, system",
+		Usage:        "show which build this is: version, commit, Go, system",
 		ArgsUsage:    "[-json]",
 		Flags:        []cli.Flag{flags.JSON(&asJSON, "as one JSON object")},
 		OnUsageError: program.OnUsageError,

@@ -38,13 +38,13 @@ type Run struct {
 func (cfg *Run) Flags() []cli.Flag {
 	list := []cli.Flag{
 		cfg.Origin.Flag("crate files are at "),
-		&cli.BoolFlag{Name: "verify-existing", Usage: "hash files that are held again instead of trusting the catalog", Destination: &cfg.VerifyExisting},
+		&cli.BoolFlag{Name: "verify-existing", Usage: "hash stored files again instead of trusting the catalog", Destination: &cfg.VerifyExisting},
 		&cli.BoolFlag{Name: "allow-missing", Usage: "versions that upstream refuses (403, 404, 410, 451) do not make the run incomplete", Destination: &cfg.AllowMissing},
-		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although many crates have vanished from the index, or it is older than the one mirrored last", Destination: &cfg.AcceptShrink},
+		&cli.BoolFlag{Name: "accept-shrink", Usage: "accept an index from which many crates have vanished, or that is older than the one mirrored last", Destination: &cfg.AcceptShrink},
 		&cli.StringFlag{Name: "accept-republished", Value: "vanished", Usage: "let a version have other bytes than before, `never|vanished|always`: vanished = if the index was seen without it, or its history shows a day without it; clonecratesio accept does it for one version", Destination: &cfg.acceptRepublished},
 		&cli.DurationFlag{Name: "second-pass", Value: UsualSecondPass, Usage: "at the end of the run, wait so long and try once more, over new connections, what upstream did not give; if few versions are left then, a third time after 12 times as long. 0 = never", Destination: &cfg.SecondPass},
 		cfg.Durability.Flag(),
-		&cli.BoolFlag{Name: "bundle", Category: storage, Usage: "put crates into bundles: .tar.zst files of many crates each; those that are held loose are put there too, not fetched", Destination: &cfg.Bundle},
+		&cli.BoolFlag{Name: "bundle", Category: storage, Usage: "store crates in bundles: .tar.zst files of many crates each; stored loose files are moved there too", Destination: &cfg.Bundle},
 		&cli.StringFlag{Name: "bundle-mode", Category: storage, Value: "only", Usage: "`only|add`: keep the bundled copy alone, or the loose file too", Destination: &cfg.BundleMode},
 		cfg.BundleSize.Flag(),
 		cfg.Listen.Flag("listen", ":9090"),

@@ -55,7 +55,7 @@ func Work(a *program.App) *cli.Command {
 	list = append(list, cfg.log.Flags()...)
 	return &cli.Command{
 		Name:         "work",
-		Usage:        "have workers verify a mirror in a bucket, or pack it, and see that they do",
+		Usage:        "verify or repack a mirror in a bucket with many workers",
 		ArgsUsage:    "-job verify|repack -store URL -nats URL",
 		Description:  workHelp,
 		Flags:        append(list, cfg.progress.Flags()...),

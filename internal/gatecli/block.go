@@ -47,7 +47,7 @@ func Block(a *program.App) *cli.Command {
 	var cfg blockConfig
 	return &cli.Command{
 		Name:        "block",
-		Usage:       "give out a version no more, from the next second on",
+		Usage:       "hide a version from clients within a second",
 		ArgsUsage:   "NAME|NAME@VERSION|NAME@REQUIREMENT|SHA256 ... -reason TEXT | -list",
 		Description: program.HelpText(texts, "block"),
 		Flags: append(cfg.flags(),
@@ -71,7 +71,7 @@ func Unblock(a *program.App) *cli.Command {
 	var cfg blockConfig
 	return &cli.Command{
 		Name:         "unblock",
-		Usage:        "take a block back",
+		Usage:        "remove a block",
 		ArgsUsage:    "NAME|NAME@VERSION|NAME@REQUIREMENT|SHA256 ...",
 		Description:  program.HelpText(texts, "unblock"),
 		Flags:        cfg.flags(),

@@ -27,7 +27,7 @@ type tokenConfig struct {
 func Token(a *program.App) *cli.Command {
 	return &cli.Command{
 		Name:        "token",
-		Usage:       "make tokens with which clients may read a mirror",
+		Usage:       "manage the tokens with which clients read a mirror",
 		ArgsUsage:   "add | list | remove",
 		Description: program.HelpText(texts, "token"),
 		Commands: []*cli.Command{

@@ -30,7 +30,7 @@ func audit(a *program.App) *cli.Command {
 	var cfg auditConfig
 	return &cli.Command{
 		Name:        "audit",
-		Usage:       "say which versions of a Cargo.lock a policy hides",
+		Usage:       "list the versions of a Cargo.lock that a policy hides",
 		ArgsUsage:   "-policy FILE -lockfile FILE [-mirror DIR] [-json]",
 		Description: help("audit"),
 		Flags: append(cfg.flags(),

@@ -36,7 +36,7 @@ func diff(a *program.App) *cli.Command {
 	var cfg diffConfig
 	return &cli.Command{
 		Name:         "diff",
-		Usage:        "say which versions of a mirror appear and disappear with another policy",
+		Usage:        "list the versions of a mirror that appear and disappear with another policy",
 		ArgsUsage:    "[-mirror DIR] [-json] OLD NEW",
 		Description:  help("diff"),
 		Flags:        append(append(cfg.dirs.Flags(), flags.JSON(&cfg.json, "a line of JSON a change, and one for all (docs/policy.md)")), cfg.log.Flags()...),

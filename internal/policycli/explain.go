@@ -62,7 +62,7 @@ func explain(a *program.App) *cli.Command {
 	var cfg mirrorConfig
 	return &cli.Command{
 		Name:         "explain",
-		Usage:        "say what a policy makes of a version, and why",
+		Usage:        "explain what a policy decides about a version",
 		ArgsUsage:    "-policy FILE [-mirror DIR] [-json] CRATE VERSION",
 		Description:  help("explain"),
 		Flags:        cfg.flags(),

@@ -29,7 +29,7 @@ func help(name string) string { return program.HelpText(texts, name) }
 func Policy(a *program.App) *cli.Command {
 	return &cli.Command{
 		Name:         "policy",
-		Usage:        "say what a policy hides, and why",
+		Usage:        "show what a policy hides, and why",
 		ArgsUsage:    "check | explain | diff | audit",
 		Description:  help("policy"),
 		Commands:     []*cli.Command{check(a), explain(a), diff(a), audit(a)},
@@ -44,7 +44,7 @@ func Policy(a *program.App) *cli.Command {
 func check(a *program.App) *cli.Command {
 	return &cli.Command{
 		Name:         "check",
-		Usage:        "check a policy file, and say what it does",
+		Usage:        "check a policy file, and show what it does",
 		ArgsUsage:    "FILE",
 		Description:  help("check"),
 		OnUsageError: program.OnUsageError,

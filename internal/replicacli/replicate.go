@@ -52,7 +52,7 @@ func Replicate(a *program.App) *cli.Command {
 	list = append(list, cfg.log.Flags()...)
 	return &cli.Command{
 		Name:         "replicate",
-		Usage:        "bring a mirror home from another one, by whole bundles and segments",
+		Usage:        "copy a mirror from another one, whole bundles and segments at a time",
 		ArgsUsage:    "-from ADDRESS -to DIR|ADDRESS [-mirror DIR] [-index-url URL]",
 		Description:  help,
 		Flags:        append(list, cfg.progress.Flags()...),

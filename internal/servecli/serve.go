@@ -56,7 +56,7 @@ func Serve(a *program.App, exitCodes string) *cli.Command {
 	var cfg Config
 	return &cli.Command{
 		Name:         "serve",
-		Usage:        "let cargo build from the mirror, and people look at it",
+		Usage:        "serve the mirror to cargo and to browsers",
 		Description:  program.HelpText(helpTexts, "serve") + "\n\n" + exitCodes + "\n\n" + program.HelpText(helpTexts, "serve-end"),
 		Flags:        cfg.flags(),
 		OnUsageError: program.OnUsageError,

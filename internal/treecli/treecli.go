@@ -56,7 +56,7 @@ func ImportTree(a *program.App, exitCodes string) *cli.Command {
 	list = append(list, cfg.log.Flags()...)
 	return &cli.Command{
 		Name:         "import-tree",
-		Usage:        "take the crate files that panamax, romt, cargo or any other program has downloaded",
+		Usage:        "take crate files that panamax, romt, cargo or any other program downloaded",
 		ArgsUsage:    "-from DIR [-from DIR2] [-mirror DIR] [-link | -bundle] [options]",
 		Description:  help + "\n" + exitCodes,
 		Flags:        append(list, cfg.progress.Flags()...),
