@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench million replay test-root soak acceptance python
+.PHONY: check fmt vet cross lint tidy test race slow real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-smoke million replay test-root soak acceptance python
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -92,6 +92,10 @@ acceptance: ## ten trials that v1.1.0 fails; the third needs root on Linux
 
 bench: ## loopback, beside curl: see docs/measurements.md
 	$(GO) run ./scripts/bench
+
+bench-smoke: ## serve beside nginx, a minute: fails if a request takes half as much processor time again as it did; needs nginx and wrk
+	$(GO) build -o out/ ./cmd/clonecratesio
+	$(GO) run ./scripts/benchserve -clonecratesio out/clonecratesio -smoke -versions 600 -rounds 3 -duration 1s -rows '^index|^crate (small|large)$$'
 
 N      ?= 1700000
 FAULTS ?= 1

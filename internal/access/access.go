@@ -80,7 +80,7 @@ const loginPath = "/login"
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	client, known := h.client(r)
-	again := *r.WithContext(store.ForClient(r.Context(), client))
+	again := r.WithContext(store.ForClient(r.Context(), client))
 	if r.Header.Get("Authorization") != "" {
 		again.Header = r.Header.Clone()
 		again.Header.Del("Authorization")
@@ -104,7 +104,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.unauthorized(w, r)
 		return
 	}
-	h.next.ServeHTTP(w, &again)
+	h.next.ServeHTTP(w, again)
 }
 
 // client names the client of a request, and reports whether it has shown who it is.

@@ -15,6 +15,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
+func TestMain(m *testing.M) {
+	durabletest.ScratchInMemory()
+	os.Exit(m.Run())
+}
+
 var names = []string{"localhost", "127.0.0.1", "::1", "mirror.example"}
 
 // made makes what is missing, and returns what is served as a client sees it that trusts

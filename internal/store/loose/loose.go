@@ -155,28 +155,26 @@ func (s *Store) Open(_ context.Context, key crate.Key, at store.Placement) (stor
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
+	state, err := durable.StateOf(f)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return content{f, info.Size()}, nil
+	return content{f, state}, nil
 }
 
+// content is a file as it was when it was opened.
 type content struct {
 	durable.File
-	size int64
+	state durable.State
 }
 
-func (c content) Size() int64 { return c.size }
+func (c content) Size() int64 { return c.state.Size }
 
 // Identity implements store.Content.
-func (c content) Identity() (store.Identity, error) {
-	state, err := durable.StateOf(c.File)
-	return store.Identity{State: state}, err
-}
+func (c content) Identity() (store.Identity, error) { return store.Identity{State: c.state}, nil }
 
 // Extents implements extent.Laid.
-func (c content) Extents() (extent.File, []extent.Extent) { return extent.Whole(c.File, c.size) }
+func (c content) Extents() (extent.File, []extent.Extent) { return extent.Whole(c.File, c.Size()) }
 
 // OnDisk returns the file, which is the crate and nothing else: it can be
 // linked.

@@ -1,0 +1,121 @@
+//go:build linux
+
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
+
+// row is one thing to ask for, of nginx and of others.
+type row struct {
+	name     string
+	conns    int
+	contests []*contest // nginx's is the first
+}
+
+// contest is one thing to ask for of one server.
+type contest struct {
+	server  *server
+	asks    []ask
+	results []result // by round
+}
+
+// ask is a request.
+type ask struct{ path, etag string }
+
+// rows are those that -rows names.
+func (b *rig) rows() ([]*row, error) {
+	names, err := regexp.Compile(*only)
+	if err != nil {
+		return nil, fmt.Errorf("-rows: %w", err)
+	}
+	var all []*row
+	for _, size := range []string{small, big} {
+		of := b.servers[size]
+		files := b.cratePaths(size)
+		if size == small {
+			index := b.indexPaths(size)
+			all = append(all, newRow("index 200", of[:2], index), newRow("index 304", of[:2], index))
+		}
+		all = append(all, newRow("crate "+size, of, files))
+		if size == big {
+			one := newRow("crate "+size+", 1 connection", of, files)
+			one.conns = 1
+			all = append(all, one)
+		}
+	}
+	all = slices.DeleteFunc(all, func(r *row) bool { return !names.MatchString(r.name) })
+	for _, r := range all {
+		if r.name == "index 304" {
+			if err := r.addTags(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
+
+func newRow(name string, servers []*server, paths []string) *row {
+	r := &row{name: name, conns: *conns}
+	for _, s := range servers {
+		asks := make([]ask, len(paths))
+		for i, p := range paths {
+			asks[i].path = p
+		}
+		r.contests = append(r.contests, &contest{server: s, asks: asks})
+	}
+	return r
+}
+
+// addTags asks each server for the entity tags of its files, so that the answers to all
+// later requests are 304.
+func (r *row) addTags() error {
+	for _, c := range r.contests {
+		for i := range c.asks {
+			resp, err := http.Head(c.server.url + c.asks[i].path)
+			if err != nil {
+				return err
+			}
+			if err := resp.Body.Close(); err != nil {
+				return err
+			}
+			if c.asks[i].etag = resp.Header.Get("ETag"); resp.StatusCode != http.StatusOK || c.asks[i].etag == "" {
+				return fmt.Errorf("%s%s: %s, ETag %q", c.server.url, c.asks[i].path, resp.Status, c.asks[i].etag)
+			}
+		}
+	}
+	return nil
+}
+
+func (b *rig) indexPaths(size string) (paths []string) {
+	for _, id := range b.registries[size].IDs() {
+		paths = append(paths, "/index/"+crate.IndexPath(id.Name))
+	}
+	return slices.Compact(paths)
+}
+
+func (b *rig) cratePaths(size string) (paths []string) {
+	for _, id := range b.registries[size].IDs() {
+		paths = append(paths, "/crates/"+id.URLPath())
+	}
+	return paths
+}
+
+// middle is the median of what of returns of the rounds.
+func middle[T cmp.Ordered](results []result, of func(result) T) T {
+	values := make([]T, len(results))
+	for i, r := range results {
+		values[i] = of(r)
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+func (b *rig) folder(size, kind string) string { return filepath.Join(b.dir, size, kind) }
