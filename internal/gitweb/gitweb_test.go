@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
@@ -188,16 +189,71 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
+// After a change, no other crates are looked at than those that are others in the index,
+// and those that were not held yet: that is the same registry as one that is made anew.
+func TestRegistryFollows(t *testing.T) {
+	_, dir, reg := serveIndex(t)
+	reg.Add(simreg.MustParse("baz 1.0.0\nqux 1.0.0")...)
+	commit(t, reg, dir)
+	shown := &some{reg: reg, left: map[string]bool{}}
+	rules := uint64(0)
+	open := func() *Registry {
+		r, err := OpenRegistry(RegistryConfig{
+			Dir: filepath.Join(t.TempDir(), "registry.git"), Index: dir, Mirror: shown, Rules: func() uint64 { return rules }, Config: []byte("{}"), Log: slog.New(slog.DiscardHandler),
+		}, durable.Self("a test"))
+		must(t, err)
+		t.Cleanup(func() { must(t, r.Close()) })
+		must(t, r.Update(t.Context()))
+		return r
+	}
+	r := open()
+	update := func(what string, asked int) {
+		t.Helper()
+		shown.asked = 0
+		shown.generation++
+		must(t, r.Update(t.Context()))
+		if shown.asked != asked {
+			t.Errorf("%s: %d crates were looked at, want %d", what, shown.asked, asked)
+		}
+		got, want := indextest.Git(t, r.cfg.Dir, "rev-parse", "master^{tree}"), indextest.Git(t, open().cfg.Dir, "rev-parse", "master^{tree}")
+		if got != want {
+			t.Errorf("%s: the tree is %s, made anew it is %s", what, got, want)
+		}
+		if n := indextest.Git(t, r.cfg.Dir, "rev-list", "--count", "master"); n != "1" {
+			t.Errorf("%s: there are %s commits", what, n)
+		}
+	}
+	shown.left["foo 1.1.0"], shown.left["new 1.0.0"] = true, true
+	reg.Add(simreg.MustParse("foo 1.1.0\nnew 1.0.0")...)
+	commit(t, reg, dir)
+	update("two that are not held yet", 2)
+	delete(shown.left, "foo 1.1.0")
+	update("one of them is held", 2)
+	update("nothing is new", 1)
+	delete(shown.left, "new 1.0.0")
+	update("the other one is", 1)
+	update("nothing is open", 0)
+	reg.Remove(crate.ID{Name: "qux", Version: "1.0.0"})
+	reg.Yank(crate.ID{Name: "bar", Version: "1.0.0"}, true)
+	commit(t, reg, dir)
+	update("one is gone, one yanked", 2)
+	shown.left["baz 1.0.0"] = true
+	rules++
+	update("a rule hides one", 4)
+}
+
 // some shows what a registry has but for some versions.
 type some struct {
 	reg        *simreg.Registry
 	left       map[string]bool
 	generation uint64
+	asked      int
 }
 
 func (s *some) Generation() uint64 { return s.generation }
 
 func (s *some) Crate(_ context.Context, name string) (*reader.Crate, error) {
+	s.asked++
 	c := &reader.Crate{}
 	for _, id := range s.reg.IDs() {
 		if id.Name == name && !s.left[id.String()] {

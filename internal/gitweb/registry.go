@@ -11,13 +11,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
@@ -29,16 +26,25 @@ import (
 // objects it borrows (alternates); the others are its own. It can be removed at any time
 // while no server runs.
 //
-// What has changed is found by looking at all crates, so that costs as much as to render
-// them all, in the background: it is done when the mirror has changed, and rests twenty
-// times as long as it took.
+// After a change it looks at the crates that are others in the index than they were, and at
+// those of them that were not shown whole the last time: what the index names is held a
+// little later. At all crates, which costs as much as to render them, it looks at first,
+// when Rules have changed, and once an hour if anything has. It rests twenty times as long
+// as a look took.
 type Registry struct {
 	cfg  RegistryConfig
 	lock *durable.Lockfile
 	made atomic.Bool
 
-	commit     string // of the index, that was made a registry last
-	generation uint64
+	last  look
+	whole time.Time         // when all crates were looked at; zero: that is to be done
+	open  map[string]string // blobs of the index files that came lately and are not shown whole, by their paths
+}
+
+// look is what a look at the mirror saw.
+type look struct {
+	head              git.Revision // of the index
+	generation, rules uint64
 }
 
 // RegistryConfig of a [Registry].
@@ -47,12 +53,17 @@ type RegistryConfig struct {
 	Index  string // the folder of the index
 	Mirror reader.Lines
 	Config []byte // config.json
-	Log    *slog.Logger
+	// Rules grows when something else than the index and what is held decides what is
+	// shown. If nil, nothing does.
+	Rules func() uint64
+	Log   *slog.Logger
 }
 
 const (
 	registryRest  = 20
-	registryEvery = 10 * time.Second
+	registryEvery = 2 * time.Second
+	registryWhole = time.Hour
+	maxOpen       = 10_000
 	maxPacks      = 20
 )
 
@@ -66,7 +77,7 @@ func OpenRegistry(cfg RegistryConfig, owner durable.Owner) (*Registry, error) {
 	if err := os.MkdirAll(filepath.Dir(cfg.Dir), 0o755); err != nil {
 		return nil, err
 	}
-	r := &Registry{cfg: cfg}
+	r := &Registry{cfg: cfg, open: map[string]string{}}
 	if r.lock, err = durable.Lock(cfg.Dir+".lock", owner); err != nil {
 		return nil, fmt.Errorf("serving a registry for git: %w", err)
 	}
@@ -107,17 +118,40 @@ func (r *Registry) Update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	head, err := index.Head(ctx)
-	if err != nil {
+	now := look{generation: r.cfg.Mirror.Generation()} // before what it vouches for
+	if r.cfg.Rules != nil {
+		now.rules = r.cfg.Rules()
+	}
+	if now.head, err = index.Head(ctx); err != nil {
 		return err
 	}
-	generation := r.cfg.Mirror.Generation() // before what it vouches for
-	if r.made.Load() && head.Commit == r.commit && generation == r.generation {
+	if r.made.Load() && now.head.Commit == r.last.head.Commit && now.generation == r.last.generation {
 		return nil
+	}
+	if !r.made.Load() || now.rules != r.last.rules || time.Since(r.whole) >= registryWhole {
+		r.whole = time.Time{}
 	}
 	if err := r.init(ctx, index); err != nil {
 		return err
 	}
+	begun := time.Now()
+	if err := r.commit(ctx, index, now.head); err != nil {
+		r.whole = time.Time{} // nobody knows what was seen of it
+		return err
+	}
+	if r.whole.IsZero() {
+		r.whole = begun
+	}
+	if len(r.open) > maxOpen {
+		r.open, r.whole = map[string]string{}, time.Time{}
+	}
+	r.last = now
+	r.made.Store(true)
+	return r.tidy(ctx)
+}
+
+// commit makes the commit.
+func (r *Registry) commit(ctx context.Context, index *git.Repository, head git.Revision) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in, out := io.Pipe()
@@ -127,14 +161,9 @@ func (r *Registry) Update(ctx context.Context) error {
 		out.CloseWithError(err)
 		written <- err
 	}()
-	_, err = r.porcelain().Take(ctx, in, "fast-import", "--quiet", "--force", "--done")
+	_, err := r.porcelain().Take(ctx, in, "fast-import", "--quiet", "--force", "--done")
 	in.Close() // ends the goroutine if git left early
-	if err = errors.Join(<-written, err); err != nil {
-		return err
-	}
-	r.commit, r.generation = head.Commit, generation
-	r.made.Store(true)
-	return r.tidy(ctx)
+	return errors.Join(<-written, err)
 }
 
 func (r *Registry) porcelain() *git.Porcelain { return &git.Porcelain{Dir: r.cfg.Dir, Lock: r.lock} }
@@ -163,45 +192,6 @@ func (r *Registry) init(ctx context.Context, index *git.Repository) error {
 		return err
 	}
 	return durable.WriteFile(folder, "info/alternates", []byte(objects+"\n"))
-}
-
-// write writes the commit in the language of git-fast-import(1).
-func (r *Registry) write(ctx context.Context, index *git.Repository, head git.Revision, to io.Writer) error {
-	const message = "What this mirror holds"
-	fmt.Fprintf(to, "commit refs/heads/master\ncommitter CloneCratesio <> %d +0000\ndata %d\n%s\ndeleteall\n", head.Time.Unix(), len(message), message)
-	inline(to, "config.json", r.cfg.Config)
-	err := index.EachField(ctx, func(field []byte) error {
-		entry, file, ok := strings.Cut(string(field), "\t")
-		kind := strings.Fields(entry)
-		if !ok || len(kind) != 3 || kind[1] != "blob" || !crate.IsIndexPath(file) {
-			return nil
-		}
-		return r.writeCrate(ctx, to, file, kind[2])
-	}, "ls-tree", "-r", "-z", "--full-tree", head.Commit)
-	if err == nil {
-		_, err = io.WriteString(to, "done\n")
-	}
-	return err
-}
-
-func (r *Registry) writeCrate(ctx context.Context, to io.Writer, file, blob string) error {
-	c, err := r.cfg.Mirror.Crate(ctx, path.Base(file))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if body := c.Body(); blobID(body) != blob {
-		return inline(to, file, body)
-	}
-	_, err = fmt.Fprintf(to, "M 100644 %s %s\n", blob, file)
-	return err
-}
-
-func inline(to io.Writer, file string, body []byte) error {
-	_, err := fmt.Fprintf(to, "M 100644 inline %s\ndata %d\n%s\n", file, len(body), body)
-	return err
 }
 
 // blobID is git's id of a file.

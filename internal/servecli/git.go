@@ -18,7 +18,7 @@ import (
 const registryName = "registry.git"
 
 func (cfg *Config) gitFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "git", Usage: "serve a registry for cargo before 1.68 at /git/registry too; it costs as much as to render every crate of the index after each change, in the background", Destination: &cfg.Git}
+	return &cli.BoolFlag{Name: "git", Usage: "serve a registry for cargo before 1.68 at /git/registry too; what changes is followed within seconds; at the start, and once an hour, every crate of the index is rendered, in the background", Destination: &cfg.Git}
 }
 
 // gitHandler answers below /git/: what shown shows, to clients who find it at base.
@@ -32,7 +32,7 @@ func (cfg *Config) gitHandler(ctx context.Context, m *servedMirror, shown reader
 		return nil, err
 	}
 	r, err := gitweb.OpenRegistry(gitweb.RegistryConfig{
-		Dir: filepath.Join(cfg.Dirs.State(), registryName), Index: cfg.Dirs.Index, Mirror: shown, Config: config, Log: log,
+		Dir: filepath.Join(cfg.Dirs.State(), registryName), Index: cfg.Dirs.Index, Mirror: shown, Config: config, Rules: m.rules(shown), Log: log,
 	}, program.Owner(cfg.Dirs.Crates))
 	if err != nil {
 		return nil, err
@@ -47,4 +47,21 @@ func (cfg *Config) gitHandler(ctx context.Context, m *servedMirror, shown reader
 	}()
 	m.Add(func() error { end(); <-done; return nil })
 	return gitweb.New(h), nil
+}
+
+// rules returns what grows when something else than the index and what is held decides
+// what is shown: policies, blocks, what was pulled.
+func (m *servedMirror) rules(shown reader.Mirror) func() uint64 {
+	if m.view == nil {
+		return shown.Generation
+	}
+	return func() uint64 {
+		for {
+			before := m.view.Generation()
+			all := shown.Generation()
+			if m.view.Generation() == before {
+				return all - before
+			}
+		}
+	}
 }
