@@ -74,7 +74,7 @@ func (x *exam) slower() string {
 	if x.index.Scheme == "https" || isLocal(x.index.Hostname()) {
 		return ""
 	}
-	return "; over HTTPS cargo would be two to three times faster from afar: serve -tls-self-signed"
+	return "; over HTTPS cargo would be about twice as fast from afar: serve -tls-self-signed"
 }
 
 // elsewhere looks where an index is if it is not where it should be.
