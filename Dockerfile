@@ -24,5 +24,8 @@ VOLUME /mirror
 EXPOSE 9090
 # SIGTERM ends a round in order: give it time with --stop-timeout.
 STOPSIGNAL SIGTERM
+# Healthy once a round was complete, which the first is after hours. A server says so
+# itself, at /readyz: contrib/compose.yaml.
+HEALTHCHECK --interval=5m --timeout=1m --start-period=24h CMD ["clonecratesio", "status", "-mirror", "/mirror", "-check"]
 ENTRYPOINT ["clonecratesio"]
 CMD ["sync", "-mirror", "/mirror", "-every", "10m"]

@@ -34,6 +34,7 @@ type syncConfig struct {
 	excludeYanked   bool
 	sidecars        bool
 	every           time.Duration
+	bundleEvery     time.Duration
 	attest          flags.Signers
 	part            flags.Part
 	deep            flags.Deep
@@ -65,6 +66,7 @@ func (cfg *syncConfig) flags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "attest", Usage: "when all is held, state that under a signature by the private key in `FILE`, as clonecratesio attest does; with -every once an hour", Destination: &cfg.attest.Keys, TakesFile: true},
 		cfg.attest.Password.Flag(),
 		&cli.DurationFlag{Name: "every", Usage: "keep running: repeat after this time, such as 10m, until stopped", Destination: &cfg.every},
+		&cli.DurationFlag{Name: "bundle-every", Usage: "with -bundle and -every: finish the open bundle at the latest so long after it was begun, such as 24h, and when stopped; 0: when it is full", Destination: &cfg.bundleEvery},
 	)
 	list = append(list, cfg.index.Flags()...)
 	list = append(list, cfg.push.Flags()...)
@@ -92,8 +94,12 @@ func (cfg *syncConfig) check() error {
 	if len(cfg.attest.Keys) > 0 && (cfg.part.Chooses() || cfg.excludeYanked) {
 		return flags.Usagef("-attest states that all of the index is held: for a part of it there is clonecratesio attest -partial")
 	}
+	if cfg.bundleEvery < 0 || cfg.bundleEvery > 0 && (!cfg.Bundle || cfg.every == 0) {
+		return flags.Usagef("-bundle-every is %v: it wants a duration, with -bundle and -every", cfg.bundleEvery)
+	}
 	cfg.dirs.Fill()
 	cfg.Home = cfg.dirs.Dirs
+	cfg.Listen.Needed = cfg.every > 0
 	if cfg.push.URL != "" {
 		cfg.Bundle = true
 	}
@@ -189,7 +195,7 @@ func (cfg *syncConfig) checkIndex(ctx context.Context, log *slog.Logger) error {
 func (a *App) followConfig(cfg *syncConfig, session follow.SessionConfig, show *console.Display) follow.Config {
 	log := session.Log
 	f := follow.Config{
-		SessionConfig: session, Every: cfg.every, PushEvery: cfg.push.Every, AcceptShrink: cfg.AcceptShrink, AllowMissing: cfg.AllowMissing,
+		SessionConfig: session, Every: cfg.every, PushEvery: cfg.push.Every, BundleEvery: cfg.bundleEvery, AcceptShrink: cfg.AcceptShrink, AllowMissing: cfg.AllowMissing,
 		WatchUpdate: func(look func() string) (stop func()) {
 			return show.Follow(func() console.State { return follow.UpdateState(look()) }, log)
 		},

@@ -16,6 +16,9 @@ type Listen struct {
 	flag  string
 	Addr  string
 	given bool // by the user
+	// Needed says that the process goes on for as long as it is watched: it does not
+	// begin without an address that the user has given.
+	Needed bool
 }
 
 const adminUsage = "`ADDR` of /metrics, /api/status and /debug/pprof/ (loopback clients only); empty = off; a default that is taken is no error"
@@ -29,16 +32,16 @@ func (l *Listen) Flag(name, addr string) cli.Flag {
 	}
 }
 
-// Serve serves the admin endpoints of a command until stop is called. A port that
-// nobody asked for does not keep a run from its work: Prometheus itself is at 9090.
+// Serve serves the admin endpoints of a command until stop is called. A port that is
+// taken does not keep a run from its work: Prometheus itself is at 9090.
 func (l *Listen) Serve(h http.Handler, log *slog.Logger) (stop func(), err error) {
 	none := func() {}
 	if l.Addr == "" {
 		return none, nil
 	}
 	stop, err = admin.Serve(l.Addr, h, log)
-	if err != nil && !l.given {
-		log.Warn("metrics and status are not served: the port is taken; give another one, or '' for none", "flag", l.flag, "err", err)
+	if err != nil && !(l.given && l.Needed) {
+		log.Warn("metrics and status are not served; give another address, or '' for none", "flag", l.flag, "err", err)
 		return none, nil
 	}
 	if err != nil {

@@ -12,19 +12,20 @@ import (
 )
 
 // A default port that another program has, as Prometheus has 9090, does not keep a
-// run from its work. One that was asked for does.
+// run from its work. One that was asked for does if the process goes on to be watched (A14).
 func TestH15DefaultPortTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	for _, given := range []bool{false, true} {
+	for n := range 4 {
+		given, needed := n&1 > 0, n&2 > 0
 		var log strings.Builder
-		l := Listen{flag: "-listen", Addr: taken.Addr().String(), given: given}
+		l := Listen{flag: "-listen", Addr: taken.Addr().String(), given: given, Needed: needed}
 		stop, err := l.Serve(http.NotFoundHandler(), slog.New(slog.NewTextHandler(&log, nil)))
-		if (err != nil) != given || strings.Contains(log.String(), "level=WARN msg=\"metrics and status are not served") == given {
-			t.Errorf("given %t: %v, %s", given, err, log.String())
+		if (err != nil) != (given && needed) || strings.Contains(log.String(), "level=WARN msg=\"metrics and status are not served") == (err != nil) {
+			t.Errorf("given %t, needed %t: %v, %s", given, needed, err, log.String())
 		}
 		if err == nil {
 			stop()

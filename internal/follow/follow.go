@@ -65,6 +65,9 @@ type Config struct {
 	// PushEvery is the least time between two pushes of a follower: each makes a bundle
 	// of what has come since. The first round always pushes.
 	PushEvery time.Duration
+	// BundleEvery is how long a follower puts crates into the same bundle at most; 0:
+	// until it is full.
+	BundleEvery time.Duration
 	// AllowMissing: what upstream refuses does not make a run incomplete.
 	AllowMissing bool
 	// Ended is told each run of a follower that came to its end. If nil, nobody is.
@@ -83,6 +86,7 @@ type Follower struct {
 	packed    bool            // this process has looked at all that might be packed
 	pushed    time.Time       // when this process pushed last
 	owes      bool            // crates are in a bundle that is open, and so not pushed
+	opened    time.Time       // when it began to owe
 	stated    time.Time       // when this process stated last what is held
 	news      index.Revision  // up to which new versions were told of
 	recorded  bool            // the manifest of a run of this process has all that was held
@@ -173,6 +177,7 @@ func (f *Follower) rounds(ctx context.Context) error {
 		}
 		f.came(err, time.Since(start))
 		if err := f.rest(ctx); err != nil {
+			f.lastBundle(ctx)
 			return err
 		}
 	}

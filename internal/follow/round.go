@@ -114,7 +114,7 @@ func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) 
 		return nil, err
 	}
 	known := f.base.trusted() && len(again) <= mirror.MaxAgain
-	if known && ix.Commit() == f.base.commit && len(again) == 0 && !(f.owes && f.pushes()) {
+	if known && ix.Commit() == f.base.commit && len(again) == 0 && !(f.owes && f.pushes()) && !f.finishes() {
 		return nil, nil
 	}
 	if known && f.cfg.Part == nil {
@@ -166,12 +166,14 @@ func (f *Follower) mirrorFrom(ctx context.Context, ix *index.Index, w *work) err
 	if err != nil {
 		return err
 	}
-	job.AcceptShrink, job.KeepOpen, job.NewsOnly = f.cfg.AcceptShrink, f.cfg.Every > 0 && !f.pushes(), f.recorded
+	job.AcceptShrink, job.KeepOpen, job.NewsOnly = f.cfg.AcceptShrink, f.cfg.Every > 0 && !f.pushes() && !f.finishes(), f.recorded
 	if f.summary, err = f.open.Run(ctx, job); err != nil {
 		return err
 	}
 	f.recorded = true
-	f.owes = job.KeepOpen && (f.owes || f.summary.Downloaded > 0)
+	if err := f.noteOpen(ctx, job.KeepOpen); err != nil {
+		return err
+	}
 	if err := f.describe(ctx, w.index); err != nil {
 		return err
 	}

@@ -107,6 +107,7 @@ func (cfg *Config) check() error {
 func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	log := cfg.Log.Logger(a.Stderr)
 	cfg.Dirs.Fill()
+	cfg.AdminListen.Needed = true
 	public, err := publicurl.Parse(cfg.PublicURL)
 	if err != nil {
 		return err
