@@ -107,12 +107,6 @@ func (c *Access) before(ctx context.Context, m *servedMirror, h http.Handler, pu
 	}
 	in := access.New(cfg, h)
 	m.metrics = append(m.metrics, in.Metrics())
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		in.Follow(life)
-	}()
-	m.Add(func() error { end(); <-done; return nil })
+	m.keep(ctx, in.Follow)
 	return in, nil
 }

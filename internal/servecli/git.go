@@ -39,13 +39,7 @@ func (cfg *Config) gitHandler(ctx context.Context, m *servedMirror, shown reader
 	}
 	m.Add(r.Close)
 	h.Registry = r.GitDir
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r.Follow(life)
-	}()
-	m.Add(func() error { end(); <-done; return nil })
+	m.keep(ctx, r.Follow)
 	return gitweb.New(h), nil
 }
 

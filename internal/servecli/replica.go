@@ -50,12 +50,6 @@ func (cfg *Config) follow(ctx context.Context, a *program.App, m *servedMirror, 
 	view.Dirs.Remote, view.Interval = source, replicaInterval
 	view.Limits.FetchedCache, view.Limits.Fetched = cfg.FetchedCacheGB<<30, fetched.NewMetrics()
 	m.metrics = append(append(m.metrics, view.Limits.Fetched), m.replica.Collectors(requests)...)
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		m.replica.Follow(life)
-	}()
-	m.Add(func() error { end(); <-done; return nil })
+	m.keep(ctx, m.replica.Follow)
 	return nil
 }

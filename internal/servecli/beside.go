@@ -1,0 +1,14 @@
+package servecli
+
+import "context"
+
+// keep has f work beside, as long as m is open.
+func (m *servedMirror) keep(ctx context.Context, f func(life context.Context)) {
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(life)
+	}()
+	m.Add(func() error { end(); <-done; return nil })
+}
