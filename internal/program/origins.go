@@ -10,9 +10,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// fallBackAttempts is how often one of several upstreams is tried before the next is:
+// FallBackAttempts is how often one of several upstreams is tried before the next is:
 // waiting for one that is away costs more than asking another.
-const fallBackAttempts = 2
+const FallBackAttempts = 2
 
 // Upstreams makes what fetches for the runs of a process. Its numbers go on when a later
 // run has other clients.
@@ -55,7 +55,7 @@ func (u *Upstreams) client(n int) (*upstream.Client, error) {
 		c.Token = "" // which is for the first
 	}
 	if n < len(cfg.Origin.Others) {
-		c.AllowMissing, c.Attempts = true, min(c.Attempts, fallBackAttempts)
+		c.AllowMissing, c.Attempts = true, min(c.Attempts, FallBackAttempts)
 	}
 	return upstream.New(c)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// Crate implements registry.Mirror: what the mirror shows, with what upstream adds to it.
+// Crate implements reader.Lines: what the mirror shows, with what upstream adds to it.
 func (m *Mirror) Crate(ctx context.Context, name string) (*reader.Crate, error) {
 	held, err := m.Behind.Crate(ctx, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -94,7 +94,7 @@ func (m *Mirror) entry(e *index.Entry, pinned, stale bool) (reader.Entry, bool) 
 		return shown, true
 	}
 	away := m.offline()
-	if stale && !away {
+	if !away && (stale || m.own != nil) {
 		away, _ = m.outage.state()
 	}
 	return shown, !away

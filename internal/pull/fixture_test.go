@@ -63,10 +63,10 @@ func (w *world) config() (cfg Config, closed func()) {
 	w.t.Helper()
 	urls, err := crate.ParseURLTemplate(w.server.BaseURL)
 	w.must(err)
-	up := &Upstream{Index: w.server.IndexURL, URLs: urls, Clients: func() (*upstream.Client, error) { return upstream.New(w.up) }}
+	up := &Upstream{Client: &Client{Make: func() (*upstream.Client, error) { return upstream.New(w.up) }}, Index: w.server.IndexURL, URLs: urls}
 	cfg = w.cfg
 	cfg.Folder, cfg.Index, cfg.Fetch = w.disk, up, up
-	return cfg, func() { w.must(up.Close()) }
+	return cfg, up.Close
 }
 
 // offline opens it without upstream.

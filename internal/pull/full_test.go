@@ -23,7 +23,7 @@ func (d *fullDisk) Create(name string) (durable.File, error) {
 	return d.FS.Create(name)
 }
 
-// P7: a full disk hides nothing: what upstream says of a crate that was just asked about
+// P3: a full disk hides nothing: what upstream says of a crate that was just asked about
 // is not taken for nothing because it could not be written, a small crate file is given
 // without being stored, and once there is room both are kept.
 func TestFullDisk(t *testing.T) {

@@ -9,27 +9,49 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
 // knownLines is what is remembered of a name, so that upstream is not asked again.
 type knownLines struct {
-	checked time.Time // when upstream answered last
-	absent  bool      // that it knows no such crate
-	failed  time.Time // when it gave no answer
-	durable bool      // the file of lines is, since it was written last
+	asked                  // when upstream answered last
+	absent  bool           // that it knows no such crate
+	failed  time.Time      // when it gave no answer
+	sum     crate.Checksum // of what the file of lines has; zero: not known
+	durable bool           // that file is, since it was written last
+}
+
+// asked is when upstream was asked.
+type asked struct {
+	at    time.Time
+	moved uint64 // the generation of an index that has one
+}
+
+// now is when upstream is asked that is asked now.
+func (m *Mirror) now() asked {
+	a := asked{at: time.Now()}
+	if m.own != nil {
+		a.moved = m.own.Generation()
+	}
+	return a
+}
+
+// isFresh reports whether upstream need not be asked again.
+func (m *Mirror) isFresh(known, now asked) bool {
+	if m.own != nil {
+		return !known.at.IsZero() && known.moved == now.moved
+	}
+	return now.at.Sub(known.at) < m.freshFor()
 }
 
 // lines returns what is known of a crate, as new as is wanted or can be had. Errors:
 // fs.ErrNotExist; *AwayError; the disk's.
 func (m *Mirror) lines(ctx context.Context, name string) (*lines, error) {
 	name = strings.ToLower(name)
-	now := time.Now()
+	now := m.now()
 	known, _ := m.known.Get(name)
-	if !m.offline() && now.Sub(known.checked) < m.freshFor() {
+	if !m.offline() && m.isFresh(known.asked, now) {
 		l, err := m.linesHere(name, known.absent, false)
 		if !errors.As(err, new(*AwayError)) {
 			m.metrics.lines.WithLabelValues("fresh").Inc()
@@ -41,16 +63,18 @@ func (m *Mirror) lines(ctx context.Context, name string) (*lines, error) {
 	switch {
 	case m.offline():
 		away = true
-	case now.Sub(known.failed) < negative:
+	case now.at.Sub(known.failed) < negative:
 		return m.linesHere(name, known.absent, true)
-	default:
-		away, probe = m.outage.isAway(now)
+	case m.own == nil:
+		away, probe = m.outage.isAway(now.at)
 	}
 	if !away {
 		return m.refreshed(ctx, name)
 	}
 	if probe {
-		m.startRefresh(name)
+		if _, err := m.startRefresh(name); err != nil {
+			m.outage.undecided(now.at)
+		}
 	}
 	m.metrics.lines.WithLabelValues("stale").Inc()
 	return m.linesHere(name, known.absent, true)
@@ -143,30 +167,46 @@ func (m *Mirror) startRefresh(name string) (<-chan result, error) {
 func (m *Mirror) refresh(ctx context.Context, name string) (*lines, error) {
 	old, err := m.readLines(name)
 	if err != nil {
+		m.outage.undecided(time.Now()) // nobody was asked
 		return nil, err
 	}
 	var have sparse.Validator
 	if old != nil {
 		have = old.have
 	}
-	begin := time.Now()
+	begin := m.now()
 	f, err := m.cfg.Index.Get(ctx, name, have)
-	m.metrics.lineTime.Observe(time.Since(begin).Seconds())
+	m.metrics.lineTime.Observe(time.Since(begin.at).Seconds())
 	defer f.Release()
-	var content *sparse.ContentError
-	ofThis := true // not of all upstream
 	switch {
 	case err == nil:
-		m.outage.worked()
+		m.answered()
 		return m.take(name, old, &f, begin)
 	case errors.Is(err, fs.ErrNotExist):
-		m.outage.worked()
+		m.answered()
 		return m.takeAbsence(name, old, begin)
 	case m.life.Err() != nil:
 		return nil, context.Cause(m.life)
-	case errors.As(err, &content):
+	case m.own != nil: // which is a fault here, and not upstream's
+		return nil, err
+	}
+	return m.notSaid(name, old, err)
+}
+
+// answered takes note that upstream is there: an index of our own tells nothing of that.
+func (m *Mirror) answered() {
+	if m.own == nil {
+		m.outage.worked()
+	}
+}
+
+// notSaid returns what is known of a crate of which upstream says nothing now.
+func (m *Mirror) notSaid(name string, old *lines, err error) (*lines, error) {
+	ofThis := true // not of all upstream
+	if errors.As(err, new(*sparse.ContentError)) {
+		m.outage.undecided(time.Now())
 		m.log.Warn("upstream sent no lines of a crate: what was known is served", "crate", name, "err", err)
-	default:
+	} else {
 		ofThis = !m.outage.failed(time.Now(), err)
 	}
 	m.metrics.lines.WithLabelValues("failed").Inc()
@@ -181,98 +221,24 @@ func (m *Mirror) refresh(ctx context.Context, name string) (*lines, error) {
 }
 
 // take takes an answer of upstream's.
-func (m *Mirror) take(name string, old *lines, f *sparse.File, now time.Time) (*lines, error) {
+func (m *Mirror) take(name string, old *lines, f *sparse.File, now asked) (*lines, error) {
 	if f.NotModified && old != nil {
 		m.metrics.lines.WithLabelValues("unchanged").Inc()
-		m.known.Change(name, func(k *knownLines) { *k = knownLines{checked: now, durable: k.durable} })
-		old.checked = now
+		m.known.Change(name, func(k *knownLines) { *k = knownLines{asked: now, sum: k.sum, durable: k.durable} })
+		old.checked = now.at
 		return old, nil
 	}
 	m.metrics.lines.WithLabelValues("changed").Inc()
-	return m.keep(name, old, &lines{named: parse(name, bytes.Clone(f.Body), m.log), checked: now, have: f.Validator})
+	return m.keep(name, old, &lines{named: parse(name, bytes.Clone(f.Body), m.log), have: f.Validator}, now)
 }
 
 // takeAbsence takes upstream's word that there is no such crate. Versions that were
 // pulled stay for those who have them in their Cargo.lock.
-func (m *Mirror) takeAbsence(name string, old *lines, now time.Time) (*lines, error) {
+func (m *Mirror) takeAbsence(name string, old *lines, now asked) (*lines, error) {
 	m.metrics.lines.WithLabelValues("absent").Inc()
 	if old == nil {
-		m.known.Put(name, knownLines{checked: now, absent: true})
+		m.known.Put(name, knownLines{asked: now, absent: true})
 		return nil, noCrate(name)
 	}
-	return m.keep(name, old, &lines{checked: now})
-}
-
-// keep writes what is known of a crate from now on. A version whose bytes were pulled has
-// these for ever: if upstream does not name it any more its line is kept, and if upstream
-// names others for it that is not believed.
-func (m *Mirror) keep(name string, old, now *lines) (*lines, error) {
-	defer m.store.lock(name).Unlock()
-	durably := false
-	if old != nil {
-		durably = m.keepPulled(old, now)
-	}
-	data, err := now.encode()
-	if err == nil {
-		err = m.store.writeLines(name, data, durably)
-	}
-	if err != nil { // they are as good in memory; the next who wants them asks again
-		m.log.Warn("what upstream says of a crate could not be written", "crate", name, "err", err)
-		m.known.Put(name, knownLines{})
-		return now, nil
-	}
-	m.known.Put(name, knownLines{checked: now.checked, durable: durably})
-	return now, nil
-}
-
-// keepPulled says in now what old said of versions that were pulled, and whether there
-// are any.
-func (m *Mirror) keepPulled(old, now *lines) (any bool) {
-	said := make(map[string]crate.Checksum, len(now.named))
-	for i := range now.named {
-		said[now.named[i].Version] = now.named[i].Checksum
-	}
-	refused := map[string]bool{}
-	for _, list := range [][]index.Entry{old.named, old.kept} {
-		for _, e := range list {
-			sum, named := said[e.Version]
-			if same := named && sum == e.Checksum; same && any || !m.store.has(e.ID) {
-				continue
-			} else if any = true; same {
-				continue
-			}
-			now.kept = append(now.kept, e)
-			if named {
-				refused[e.Version] = true
-				m.tellConflict(e.ID, e.Checksum, sum)
-			}
-		}
-	}
-	if len(refused) > 0 {
-		shown := now.named[:0]
-		for _, e := range now.named {
-			if !refused[e.Version] {
-				shown = append(shown, e)
-			}
-		}
-		now.named, now.have = shown, sparse.Validator{} // to be asked for whole again
-	}
-	return any
-}
-
-// tellConflict tells once of a line that changed its checksum.
-func (m *Mirror) tellConflict(id crate.ID, held, said crate.Checksum) {
-	key := crate.Key{ID: id, Checksum: said}
-	if told, _ := m.conflicts.Get(key); told {
-		return
-	}
-	m.conflicts.Put(key, true)
-	m.metrics.conflicts.Inc()
-	m.log.Error("upstream names other bytes for a version than are held: its line is not believed; a sync says more (-accept-republished)",
-		"crate", id.Name, "version", id.Version, "held", held, "upstream", said)
-}
-
-// isRefusal tells what upstream says of one crate file from an upstream that is away.
-func isRefusal(err error) bool {
-	return errors.As(err, new(*upstream.GoneError)) || errors.As(err, new(*upstream.MismatchError))
+	return m.keep(name, old, &lines{}, now)
 }

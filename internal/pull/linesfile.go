@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +44,21 @@ type lines struct {
 	kept    []index.Entry // their bytes were pulled
 	checked time.Time     // when upstream said so last
 	have    sparse.Validator
-	stale   bool // it could not be asked
+	stale   bool           // it could not be asked
+	sum     crate.Checksum // of the lines as they are in the file
+}
+
+// refuse takes away lines of upstream's, which is to be asked for all of them again.
+func (l *lines) refuse(which func(*index.Entry) bool) {
+	l.named = slices.DeleteFunc(l.named, func(e index.Entry) bool { return which(&e) })
+	l.have = sparse.Validator{}
+}
+
+// keepOnly adds a line that upstream does not have, or not any more, in the place of any
+// other of its version.
+func (l *lines) keepOnly(line *index.Entry) {
+	l.refuse(func(e *index.Entry) bool { return e.Version == line.Version })
+	l.kept = append(l.kept, *line)
 }
 
 // encode makes the file of what is known.
@@ -58,7 +73,8 @@ func (l *lines) encode() ([]byte, error) {
 	write(l.named)
 	named := body.Len()
 	write(l.kept)
-	head, err := json.Marshal(header{format, sha256.Sum256(body.Bytes()), named, l.checked.UTC(), l.have.ETag, l.have.LastModified})
+	l.sum = sha256.Sum256(body.Bytes())
+	head, err := json.Marshal(header{format, l.sum, named, l.checked.UTC(), l.have.ETag, l.have.LastModified})
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +95,7 @@ func decode(name string, data []byte, log *slog.Logger) (*lines, error) {
 	case h.Named < 0 || h.Named > len(body) || sha256.Sum256(body) != h.SHA256:
 		return nil, errTorn
 	}
-	l := &lines{checked: h.Checked, have: sparse.Validator{ETag: h.ETag, LastModified: h.LastModified}}
+	l := &lines{checked: h.Checked, sum: h.SHA256, have: sparse.Validator{ETag: h.ETag, LastModified: h.LastModified}}
 	for _, part := range []struct {
 		to   *[]index.Entry
 		text []byte

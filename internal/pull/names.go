@@ -12,8 +12,9 @@ import (
 type names struct {
 	added atomic.Int64 // of them, those that the mirror does not hold
 
-	mu    sync.RWMutex // guards shown
+	mu    sync.RWMutex // guards what follows
 	shown map[string]string
+	since map[string]string // added since begin; nil: nobody counts
 }
 
 func newNames() *names { return &names{shown: map[string]string{}} }
@@ -25,6 +26,9 @@ func (n *names) add(name string, held bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	key := searchKey(name)
+	if n.since != nil {
+		n.since[key] = strings.Clone(name)
+	}
 	if _, ok := n.shown[key]; !ok {
 		n.shown[key] = strings.Clone(name)
 		if !held {
@@ -33,11 +37,31 @@ func (n *names) add(name string, held bool) {
 	}
 }
 
-// replace forgets all others.
-func (n *names) replace(shown map[string]string, added int64) {
+// begin says that a look at the folder begins, which replace ends.
+func (n *names) begin() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.shown = shown
+	n.since = map[string]string{}
+}
+
+// replace takes what a look has found in the place of all names but those that were added
+// since it began. Held reports whether the mirror has a crate.
+func (n *names) replace(shown map[string]string, held func(string) bool) {
+	var added int64
+	for _, name := range shown {
+		if !held(name) {
+			added++
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for key, name := range n.since {
+		if _, found := shown[key]; !found && !held(name) {
+			added++
+		}
+		shown[key] = name
+	}
+	n.shown, n.since = shown, nil
 	n.added.Store(added)
 }
 
@@ -82,7 +106,7 @@ func (n *names) search(key string, leaveOut func(string) bool) []string {
 	return names
 }
 
-// Search implements registry.Mirror: the names of crates that the mirror holds, and after
+// Search implements reader.Mirror: the names of crates that the mirror holds, and after
 // them those that were pulled alone.
 func (m *Mirror) Search(query string, offset, limit int) (found []string, total int) {
 	found, total = m.Behind.Search(query, offset, limit)
@@ -92,5 +116,5 @@ func (m *Mirror) Search(query string, offset, limit int) (found []string, total 
 	return append(found, added[from:from+room]...), total + len(added)
 }
 
-// Holds implements pages.Mirror.
+// Holds implements reader.Mirror.
 func (m *Mirror) Holds(name string) bool { return m.Behind.Holds(name) || m.names.has(name) }

@@ -71,6 +71,16 @@ func (o *outage) worked() {
 	o.failures, o.away = 0, false
 }
 
+// undecided takes note that nothing was learned of upstream by one who was to try it, as by
+// a fault of the disk: the next tries soon.
+func (o *outage) undecided(now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if soon := now.Add(firstPause); o.away && soon.Before(o.next) {
+		o.next = soon
+	}
+}
+
 // state reports whether upstream is away, and since how many failures.
 func (o *outage) state() (away bool, failures int) {
 	o.mu.Lock()

@@ -76,12 +76,14 @@ type Behind interface {
 	Pins(ctx context.Context, name string) (map[string]crate.Checksum, error)
 }
 
-// Index is what upstream says of crates: a [sparse.Client]. Errors: fs.ErrNotExist.
+// Index is what upstream says of crates: that of an [Upstream], or [Own]. Errors:
+// fs.ErrNotExist.
 type Index interface {
 	Get(ctx context.Context, name string, have sparse.Validator) (sparse.File, error)
 }
 
-// Fetcher fetches crate files, by requests without a URL: an [Upstream].
+// Fetcher fetches crate files, by requests without a URL: an [Upstream], or several of
+// them (package origins).
 type Fetcher interface {
 	Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error)
 }
@@ -91,7 +93,8 @@ type Config struct {
 	Behind Behind
 	// Folder is pulled/, whose lock the caller holds.
 	Folder durable.FS
-	// Index and Fetch are upstream. If nil, it is never asked: what was pulled is served.
+	// Index and Fetch are upstream. An index that is [Own] is asked again whenever it has
+	// moved. If either is nil, nobody is asked: what was pulled is served.
 	Index Index
 	Fetch Fetcher
 	// MaxAge is how old what upstream said of a crate may be. If 0, a minute.
@@ -120,6 +123,7 @@ const (
 type Mirror struct {
 	Behind
 	cfg     Config
+	own     *Own // cfg.Index, if it is one
 	store   *folder
 	log     *slog.Logger
 	outage  outage
@@ -132,9 +136,10 @@ type Mirror struct {
 	fetching                  chan struct{} // a token for each fetch of a crate file
 	known                     recent.Map[string, knownLines]
 	refused                   recent.Map[crate.Key, refusedCrate]
-	conflicts                 recent.Map[crate.Key, bool] // that were told of
-	ticks                     atomic.Uint64               // of the generation
-	patience                  time.Duration               // see the constant
+	conflicts                 recent.Map[crate.Key, bool]     // that were told of
+	keys                      recent.Map[crate.ID, crate.Key] // which bytes were pulled
+	ticks                     atomic.Uint64                   // of the generation
+	patience                  time.Duration                   // see the constant
 
 	life    context.Context // ends with Close; fetches go on when their clients leave
 	stop    context.CancelFunc
@@ -146,6 +151,7 @@ type Mirror struct {
 func Open(ctx context.Context, cfg Config) (*Mirror, error) {
 	cfg.MaxAge, cfg.Concurrent = cmp.Or(cfg.MaxAge, time.Minute), cmp.Or(cfg.Concurrent, 32)
 	m := &Mirror{Behind: cfg.Behind, cfg: cfg, log: cfg.Log, names: newNames(), patience: patience, fetching: make(chan struct{}, cfg.Concurrent), full: make(chan struct{}, 1)}
+	m.own, _ = cfg.Index.(*Own)
 	m.outage.log = cfg.Log
 	m.metrics = newMetrics(m)
 	var err error
@@ -190,10 +196,10 @@ func (m *Mirror) tick() {
 	}
 }
 
-// Generation implements registry.Mirror: both its parts grow alone.
+// Generation implements reader.Mirror: both its parts grow alone.
 func (m *Mirror) Generation() uint64 { return m.Behind.Generation() + m.ticks.Load() }
 
-// Totals implements registry.Mirror.
+// Totals implements reader.Mirror.
 func (m *Mirror) Totals() reader.Totals {
 	t := m.Behind.Totals()
 	t.Crates += m.names.added.Load()
@@ -203,7 +209,7 @@ func (m *Mirror) Totals() reader.Totals {
 	return t
 }
 
-// About implements registry.Mirror.
+// About implements reader.Mirror.
 func (m *Mirror) About(ctx context.Context, key crate.Key) (cargotoml.Package, error) {
 	p, err := m.Behind.About(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {

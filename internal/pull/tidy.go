@@ -45,6 +45,7 @@ func (m *Mirror) tidyAll() {
 // lately.
 func (m *Mirror) tidy(ctx context.Context, changed bool) error {
 	w := walked{shown: map[string]string{}}
+	m.names.begin()
 	err := m.store.walkCrates(ctx, func(id crate.ID, info fs.FileInfo) error {
 		if changed && m.holds(ctx, &w, id) {
 			if err := m.store.remove(id, info.Size()); err != nil {
@@ -61,13 +62,7 @@ func (m *Mirror) tidy(ctx context.Context, changed bool) error {
 	}
 	m.store.files.Store(w.files)
 	m.store.bytes.Store(w.bytes)
-	var added int64
-	for _, name := range w.shown {
-		if !m.Behind.Holds(name) {
-			added++
-		}
-	}
-	m.names.replace(w.shown, added)
+	m.names.replace(w.shown, m.Behind.Holds)
 	if m.cfg.MaxBytes > 0 && w.bytes > m.cfg.MaxBytes {
 		if err := m.makeRoom(ctx, &w); err != nil {
 			return err
@@ -159,10 +154,19 @@ func (m *Mirror) makeRoom(ctx context.Context, w *walked) error {
 // pulled.
 func (m *Mirror) dropLines(ctx context.Context) error {
 	return m.store.walk(ctx, indexDir, func(file string, info fs.FileInfo) error {
-		name := path.Base(file)
-		if _, recently := m.known.Peek(name); recently || time.Since(info.ModTime()) < linesFor || m.names.has(name) {
+		if time.Since(info.ModTime()) < linesFor {
 			return nil
 		}
-		return m.store.removeLines(name)
+		return m.dropLine(path.Base(file))
 	})
+}
+
+// dropLine removes the lines of a crate if they are not needed: nothing of it is published
+// meanwhile, as its lock is held.
+func (m *Mirror) dropLine(name string) error {
+	defer m.store.lock(name).Unlock()
+	if _, recently := m.known.Peek(name); recently || m.names.has(name) {
+		return nil
+	}
+	return m.store.removeLines(name)
 }

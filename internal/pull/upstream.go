@@ -15,99 +15,144 @@ import (
 // maxPause is how long clients are kept waiting that upstream asks to wait.
 const maxPause = 2 * time.Second
 
-// Upstream is the index and the crate files of a registry, for as long as a server runs:
-// a client that stops itself, as it should in a run, is replaced by another one.
-type Upstream struct {
-	Index string // the address of the sparse index
-	// URLs are where crate files are. If zero, where config.json of the index says, but
-	// not in a private network.
-	URLs    crate.URLTemplate
-	Clients func() (*upstream.Client, error)
+// A Client is one upstream for as long as a server runs: an upstream.Client that stops
+// itself, as it should in a run, is replaced by another one.
+type Client struct {
+	Make func() (*upstream.Client, error)
 
-	mu     sync.Mutex // guards what follows
-	client *upstream.Client
-	lines  *sparse.Client
-	said   crate.URLTemplate // by config.json
+	mu  sync.Mutex // guards what follows
+	now *upstream.Client
 }
 
-// open returns the clients of now.
-func (u *Upstream) open() (*upstream.Client, *sparse.Client, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.client != nil && u.client.Stopped() != nil {
-		u.client.Close()
-		u.client = nil
+// open returns the client of now. Errors: that it asks for a pause.
+func (c *Client) open() (*upstream.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now != nil && c.now.Stopped() != nil {
+		c.now.Close()
+		c.now = nil
 	}
-	if u.client == nil {
-		client, err := u.Clients()
+	if c.now == nil {
+		client, err := c.Make()
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		lines, err := sparse.New(u.Index, client)
-		if err != nil {
-			return nil, nil, err
-		}
-		u.client, u.lines = client, lines
+		c.now = client
 	}
-	if pause := u.client.Status().Pause; pause > maxPause {
-		return nil, nil, fmt.Errorf("upstream asks to wait for %v", pause.Round(time.Second))
+	if pause := c.now.Status().Pause; pause > maxPause {
+		return nil, fmt.Errorf("upstream asks to wait for %v", pause.Round(time.Second))
 	}
-	return u.client, u.lines, nil
+	return c.now, nil
+}
+
+// Fetch implements Fetcher and origins.Client, of requests with a URL.
+func (c *Client) Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error) {
+	client, err := c.open()
+	if err != nil {
+		return nil, upstream.Stats{}, err
+	}
+	return client.Fetch(ctx, req)
+}
+
+// Close closes idle connections.
+func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now != nil {
+		c.now.Close()
+	}
+}
+
+// Upstream is the sparse index of a registry, and the crate files of one.
+type Upstream struct {
+	*Client
+	Index string // the address of the sparse index
+	// URLs are where crate files are. If zero, where config.json of the index says.
+	URLs crate.URLTemplate
+	// Guarded says that the index alone names the host of crate files: it may not be in a
+	// private network.
+	Guarded bool
+
+	said said
+}
+
+// lines returns what asks the index.
+func (u *Upstream) lines() (*sparse.Client, error) {
+	client, err := u.open()
+	if err != nil {
+		return nil, err
+	}
+	return sparse.New(u.Index, client)
 }
 
 // Get implements Index.
 func (u *Upstream) Get(ctx context.Context, name string, have sparse.Validator) (sparse.File, error) {
-	_, lines, err := u.open()
+	lines, err := u.lines()
 	if err != nil {
 		return sparse.File{}, err
 	}
 	return lines.Get(ctx, name, have)
 }
 
-// Fetch implements Fetcher; the request needs no URL.
+// Fetch implements Fetcher and origins.Client; the request needs no URL.
 func (u *Upstream) Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error) {
-	client, lines, err := u.open()
-	if err != nil {
-		return nil, upstream.Stats{}, err
-	}
 	urls := u.URLs
 	if urls.IsZero() {
-		if urls, err = u.find(ctx, lines); err != nil {
+		var err error
+		if urls, err = u.said.urls(ctx, u.config); err != nil {
 			return nil, upstream.Stats{}, fmt.Errorf("finding out where crates are: %w", err)
 		}
-		req.Guarded = true
 	}
+	req.Guarded = u.Guarded
 	req.URL = urls.URL(req.ID, req.Checksum)
-	return client.Fetch(ctx, req)
+	return u.Client.Fetch(ctx, req)
 }
 
-// find returns where config.json says that crate files are.
-func (u *Upstream) find(ctx context.Context, lines *sparse.Client) (crate.URLTemplate, error) {
-	u.mu.Lock()
-	said := u.said
-	u.mu.Unlock()
-	if !said.IsZero() {
-		return said, nil
+// config asks where config.json of the index says that crate files are.
+func (u *Upstream) config(ctx context.Context) (urls crate.URLTemplate, err error) {
+	lines, err := u.lines()
+	if err != nil {
+		return urls, err
 	}
 	cfg, err := lines.Config(ctx)
 	if err != nil {
-		return said, err
+		return urls, err
 	}
-	if said = crate.CargoURLTemplate(cfg.DL); said.Check() != nil {
-		return crate.URLTemplate{}, errors.New("\"dl\" in config.json of the index names no address")
+	if urls = crate.CargoURLTemplate(cfg.DL); urls.Check() != nil {
+		return urls, errors.New("\"dl\" in config.json of the index names no address")
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.said = said
-	return said, nil
+	return urls, nil
 }
 
-// Close closes idle connections.
-func (u *Upstream) Close() error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.client != nil {
-		u.client.Close()
+// saidFor is how long what config.json says is believed. A registry moves its crate files
+// once in years, and leaves the old place for a while.
+const saidFor = 10 * time.Minute
+
+// said is where an index says that crate files are.
+type said struct {
+	mu    sync.Mutex // guards what follows
+	where crate.URLTemplate
+	asked time.Time
+}
+
+// urls returns what was said, or what config says now if that is long ago. When it cannot
+// be asked, what was said is good for as long again.
+func (s *said) urls(ctx context.Context, config func(context.Context) (crate.URLTemplate, error)) (crate.URLTemplate, error) {
+	s.mu.Lock()
+	was, at := s.where, s.asked
+	s.mu.Unlock()
+	if !was.IsZero() && time.Since(at) < saidFor {
+		return was, nil
 	}
-	return nil
+	now, err := config(ctx)
+	if err != nil && was.IsZero() {
+		return now, err
+	}
+	if err != nil {
+		now = was
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.where, s.asked = now, time.Now()
+	return now, nil
 }

@@ -80,6 +80,15 @@ func (v *View) Crate(ctx context.Context, name string) (*Crate, error) {
 	return v.crate(ctx, name, heldNow, func() (*index.Crate, error) { return v.index.crate(ctx, name) })
 }
 
+// Named returns what the index names of a crate, held or not. Errors: fs.ErrNotExist.
+func (v *View) Named(ctx context.Context, name string) (*index.Crate, error) {
+	file, err := v.index.crate(ctx, name)
+	if err == nil && file.Err != nil {
+		err = fmt.Errorf("reading %s in the index: %w", file.Path, file.Err)
+	}
+	return file, err
+}
+
 // heldNow accepts rows of bytes that a version has, and not of those that it had.
 func heldNow(row *catalog.Version) bool { return row.SupersededAt.IsZero() }
 

@@ -2,7 +2,6 @@ package servecli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -15,7 +14,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/origins"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pull"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -34,6 +35,9 @@ type Pull struct {
 // cratesIOIndex is the sparse index of crates.io.
 const cratesIOIndex = "sparse+https://index.crates.io/"
 
+// ownIndex is the -index-url that stands for the index of the mirror.
+const ownIndex = "mirror"
+
 func (p *Pull) flags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.BoolFlag{Name: "pull", Usage: "fetch what the mirror does not hold when it is asked for, and keep it in pulled/ of -mirror", Destination: &p.On},
@@ -41,13 +45,16 @@ func (p *Pull) flags() []cli.Flag {
 		&cli.DurationFlag{Name: "pull-index-age", Value: time.Minute, Usage: "with -pull: ask for the lines of a crate again when what is known of them is older", Destination: &p.IndexAge},
 		&cli.Int64Flag{Name: "pull-cache-gb", Usage: "with -pull: keep up to `N` GiB of what was pulled, the rest goes that was not asked for lately; 0 = all", Destination: &p.CacheGB},
 		&cli.BoolFlag{Name: "offline", Usage: "with -pull: make no request upstream, serve what was pulled", Destination: &p.Offline},
-		&cli.StringFlag{Name: "index-url", Value: cratesIOIndex, Usage: "with -pull: the sparse index to ask, `URL`: sparse+https://HOST/PATH/", Destination: &p.IndexURL},
-		&cli.StringFlag{Name: "crates-base-url", Usage: "with -pull: crate files are at `URL`, as for sync (default: " + crate.CratesIO + ", or where config.json of -index-url says, but not in a private network)", Destination: &p.Origin.Base},
+		&cli.StringFlag{Name: "index-url", Value: cratesIOIndex, Usage: "with -pull: the index to ask, `URL`: sparse+https://HOST/PATH/, or " + ownIndex + " for the one that sync keeps in -mirror", Destination: &p.IndexURL},
+		p.Origin.Flag("with -pull: crate files are at "),
 	}, p.Net.Flags()...)
 }
 
 func (p *Pull) check() error {
 	p.On = p.On || p.Only
+	if err := flags.CheckUpstream(&p.Origin, &p.Net); err != nil {
+		return err
+	}
 	switch {
 	case !p.On && (p.Offline || p.CacheGB != 0 || p.Origin.Base != ""):
 		return flags.Usagef("-offline, -pull-cache-gb and -crates-base-url are for -pull alone: without it nothing is asked for")
@@ -55,10 +62,13 @@ func (p *Pull) check() error {
 		return flags.Usagef("-pull-index-age is %v, want 0 (always) or more", p.IndexAge)
 	case p.CacheGB < 0 || p.CacheGB > maxCacheGB:
 		return flags.Usagef("-pull-cache-gb is %d, want 0 (all is kept) to %d", p.CacheGB, maxCacheGB)
-	case !sparse.IsURL(p.IndexURL):
-		return flags.Usagef("-index-url %s: -pull asks sparse indexes alone: want sparse+https://HOST/PATH/", p.IndexURL)
+	case p.IndexURL == ownIndex && p.Only:
+		return flags.Usagef("-pull-only has no index of its own: write -index-url sparse+https://HOST/PATH/")
+	case p.IndexURL != ownIndex && !sparse.IsURL(p.IndexURL):
+		return flags.Usagef("-index-url %s is no sparse index, of which alone -pull can ask for single crates: write sparse+https://HOST/PATH/ (that of crates.io is %s), or -index-url %s for the git index that sync keeps in -mirror",
+			git.WithoutPassword(p.IndexURL), cratesIOIndex, ownIndex)
 	}
-	return flags.CheckUpstream(&p.Origin, &p.Net)
+	return nil
 }
 
 // pull puts what is pulled in front of a mirror.
@@ -82,12 +92,9 @@ func (cfg *Config) pull(ctx context.Context, a *program.App, m *servedMirror, be
 		Behind: behind, Folder: folder, MaxAge: max(p.IndexAge, time.Nanosecond), MaxBytes: p.CacheGB << 30, Concurrent: p.Net.Concurrency, Log: log,
 	}
 	if !p.Offline {
-		up := &pull.Upstream{Index: p.IndexURL, URLs: p.urls(), Clients: func() (*upstream.Client, error) { return p.client(a, log) }}
-		if _, err := sparse.New(p.IndexURL, nil); err != nil {
-			return errors.Join(flags.Usagef("-index-url: %w", err))
+		if err := cfg.connect(ctx, a, m, &job, log); err != nil {
+			return err
 		}
-		m.Add(up.Close)
-		job.Index, job.Fetch = up, up
 	}
 	pulled, err := pull.Open(ctx, job)
 	if err != nil {
@@ -98,24 +105,74 @@ func (cfg *Config) pull(ctx context.Context, a *program.App, m *servedMirror, be
 	return nil
 }
 
-// urls are where crate files are, if that is known before anybody is asked.
-func (p *Pull) urls() crate.URLTemplate {
-	if p.Origin.URLs.IsZero() && p.IndexURL == cratesIOIndex {
-		return crate.CratesIOURLs
+// connect says in job whom to ask for lines, and for crate files.
+func (cfg *Config) connect(ctx context.Context, a *program.App, m *servedMirror, job *pull.Config, log *slog.Logger) error {
+	p := &cfg.Pull
+	first := &pull.Upstream{Client: p.client(a, 0, log), Index: p.IndexURL, URLs: p.Origin.URLs}
+	m.Add(func() error { first.Close(); return nil })
+	switch p.IndexURL {
+	case ownIndex:
+		if err := p.Origin.ResolveIn(ctx, cfg.Dirs.Index, log); err != nil {
+			return err
+		}
+		first.URLs, first.Guarded = p.Origin.URLs, p.Origin.Guarded
+		job.Index = &pull.Own{Mirror: m.view}
+	case cratesIOIndex:
+		if first.URLs.IsZero() {
+			first.URLs = crate.CratesIOURLs
+		}
+		job.Index = first
+	default:
+		if _, err := sparse.New(p.IndexURL, nil); err != nil {
+			return flags.Usagef("-index-url: %w", err)
+		}
+		first.Guarded = first.URLs.IsZero() && p.Origin.Base != flags.Auto
+		job.Index = first
 	}
-	return p.Origin.URLs
+	job.Fetch = p.inOrder(a, m, first, log)
+	return nil
 }
 
-// client is patient as long as a cargo waits that sees nothing come, which is half a
-// minute.
-func (p *Pull) client(a *program.App, log *slog.Logger) (*upstream.Client, error) {
+// inOrder returns what asks several upstreams in order: the first, if there are no others.
+func (p *Pull) inOrder(a *program.App, m *servedMirror, first *pull.Upstream, log *slog.Logger) pull.Fetcher {
+	if len(p.Origin.Others) == 0 {
+		return first
+	}
+	list := []origins.Origin{{Name: first.URLs.String(), Client: first}}
+	for _, urls := range p.Origin.Others {
+		list = append(list, origins.Origin{Name: urls.String(), URLs: urls, Client: p.client(a, len(list), log)})
+	}
+	set := origins.New(list, log)
+	m.metrics = append(m.metrics, set.Metrics())
+	m.Add(func() error { set.Close(); return nil })
+	return set
+}
+
+// Bounds of the patience with upstream, for which a cargo waits that sees nothing come and
+// gives up after half a minute.
+const (
+	maxAttempts = 3
+	maxRetry    = 2 * time.Second
+	maxSilence  = 10 * time.Second
+	minRate     = 4 << 10 // bytes a second
+)
+
+// client is that of the n-th upstream. The token is for the first, and all but the last may
+// lack files, and are not waited for.
+func (p *Pull) client(a *program.App, n int, log *slog.Logger) *pull.Client {
 	c := p.Net.Client(program.UserAgent(p.Net.Contact))
-	c.Attempts, c.RetryMax = min(c.Attempts, 3), min(c.RetryMax, 2*time.Second)
-	c.HeaderTimeout, c.StallTimeout, c.MinRate = 10*time.Second, 10*time.Second, 4<<10
+	c.Attempts, c.RetryMax = min(c.Attempts, maxAttempts), min(c.RetryMax, maxRetry)
+	c.HeaderTimeout, c.StallTimeout, c.MinRate = maxSilence, maxSilence, minRate
 	c.RefusalLimit, c.FailureLimit = math.MaxInt32, math.MaxInt32 // package pull has its own judgement
+	if n > 0 {
+		c.Token = ""
+	}
+	if n < len(p.Origin.Others) {
+		c.Attempts = min(c.Attempts, program.FallBackAttempts)
+	}
 	if c.HTTP == "auto" {
 		c.HTTP = "best" // lines are small and many
 	}
 	c.Dial, c.Log = a.Dial, log
-	return upstream.New(c)
+	return &pull.Client{Make: func() (*upstream.Client, error) { return upstream.New(c) }}
 }
