@@ -65,7 +65,7 @@ func (p *Pull) check() error {
 	case p.IndexURL == ownIndex && p.Only:
 		return flags.Usagef("-pull-only has no index of its own: write -index-url sparse+https://HOST/PATH/")
 	case p.IndexURL != ownIndex && !sparse.IsURL(p.IndexURL):
-		return flags.Usagef("-index-url %s is no sparse index, of which alone -pull can ask for single crates: write sparse+https://HOST/PATH/ (that of crates.io is %s), or -index-url %s for the git index that sync keeps in -mirror",
+		return flags.Usagef("-index-url %s is no sparse index, and -pull asks for single crates: write sparse+https://HOST/PATH/ (that of crates.io is %s), or -index-url %s for the git index that sync keeps in -mirror",
 			git.WithoutPassword(p.IndexURL), cratesIOIndex, ownIndex)
 	}
 	return nil
