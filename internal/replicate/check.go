@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
@@ -47,6 +48,10 @@ type judging struct {
 	verdicts []judgement // by crate, in the order of the file
 	reasons  []string
 	before   map[crate.Key]crate.Checksum // members of which the index names these other bytes
+	last     struct {
+		name string
+		rows []catalog.Version
+	}
 	unnamed  int64
 	min, max string // names
 	bytes    int64
@@ -144,12 +149,12 @@ func (g *judging) judge(ctx context.Context, key crate.Key) (v judgement, err er
 	default:
 		v = current
 	}
-	rows, err := g.j.w.Catalog.BytesOf(ctx, key.ID)
+	rows, err := g.rows(ctx, key.Name)
 	if err != nil {
 		return v, err
 	}
 	for i := range rows {
-		if rows[i].Checksum == key.Checksum {
+		if rows[i].Version == key.Version && rows[i].Checksum == key.Checksum {
 			return v | held, nil // as the version's or as what it was
 		}
 	}
@@ -168,6 +173,18 @@ func (g *judging) judge(ctx context.Context, key crate.Key) (v judgement, err er
 		}
 	}
 	return v, nil
+}
+
+// rows is what the catalog has of a crate, which nobody changes while crates are judged: of
+// one after the other, asked for once.
+func (g *judging) rows(ctx context.Context, name string) (rows []catalog.Version, err error) {
+	if g.last.name != name {
+		if rows, err = g.j.w.Catalog.Versions(ctx, name); err != nil {
+			return nil, err
+		}
+		g.last.name, g.last.rows = name, rows
+	}
+	return g.last.rows, nil
 }
 
 func (g *judging) refuse(format string, args ...any) error {

@@ -136,8 +136,7 @@ func (j *replication) run(ctx context.Context, st store.Store) error {
 // updateIndex makes the index what is to judge.
 func (j *replication) updateIndex(ctx context.Context) error {
 	dir, log := j.cfg.Home.Dirs.Index, j.cfg.Log
-	_, err := os.Stat(filepath.Join(dir, "HEAD"))
-	here := err == nil
+	here := isIndex(dir)
 	switch {
 	case j.cfg.IndexURL != "":
 		j.res.Index = "its own index"
@@ -157,6 +156,13 @@ func (j *replication) updateIndex(ctx context.Context) error {
 		return errors.Join(err, j.peersIndex())
 	}
 	return fmt.Errorf("%s shows no index: say with -index-url where this mirror gets its own", j.cfg.From)
+}
+
+// isIndex reports whether there is an index in a folder: bare, or with a working tree.
+func isIndex(dir string) bool {
+	_, bare := os.Stat(filepath.Join(dir, "HEAD"))
+	_, tree := os.Stat(filepath.Join(dir, ".git"))
+	return bare == nil || tree == nil
 }
 
 // peersName is a file that says that the index here is a peer's: it goes on being that.

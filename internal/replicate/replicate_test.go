@@ -23,6 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica/replicatest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
@@ -126,6 +127,18 @@ func TestOffForAMonth(t *testing.T) {
 	}
 	if n := len(counted.Requests()) - before; n != 1 {
 		t.Errorf("%d requests the second time", n)
+	}
+}
+
+// An index that is here judges what comes, also one with a working tree.
+func TestIndexThatIsHere(t *testing.T) {
+	p := replicatest.New(t, bucket.Memory(), "foo 1.0.0\nbar 1.0.0")
+	site := newPuller(t, "")
+	indextest.Git(t, site.dirs.Root, "clone", "-q", p.Git, site.dirs.Index)
+	p.Root.Index = root.Index{}
+	p.Replace()
+	if r := site.mustRun(p.Bucket); r.Index != "its own index, as it was here" || r.Bundles != 1 {
+		t.Errorf("%+v", r)
 	}
 }
 
