@@ -87,6 +87,7 @@ var floors = [][]string{
 		"internal/doctor",
 		"internal/fleet",
 		"internal/pages",
+		"internal/search",
 		"internal/attest",
 		"internal/replica",
 		"internal/peer",

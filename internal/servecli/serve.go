@@ -15,7 +15,6 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/dependants"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/peer"
@@ -45,6 +44,7 @@ type Config struct {
 	Pull           Pull
 	Access         Access
 	Git            bool
+	Descriptions   string
 	Log            flags.Log
 }
 
@@ -75,7 +75,7 @@ func (cfg *Config) flags() []cli.Flag {
 		&cli.Int64Flag{Name: "cache-gb", Value: 10, Usage: "with -store, keep up to `N` GiB of crates that were fetched from the bucket, in files; 0 = none", Destination: &cfg.FetchedCacheGB},
 		cfg.AdminListen.Flag("admin-listen", "127.0.0.1:9091"),
 	)
-	list = append(append(list, cfg.TLS.flags()...), cfg.gitFlag())
+	list = append(append(list, cfg.TLS.flags()...), cfg.gitFlag(), cfg.descriptionsFlag())
 	list = append(list, cfg.Policy.flags()...)
 	list = append(list, cfg.Pull.flags()...)
 	list = append(list, cfg.Access.flags()...)
@@ -117,6 +117,10 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	needs := m.dependants(ctx, cfg, log)
+	if err := m.search(ctx, cfg, needs, log); err != nil {
+		return err
+	}
 	g, err := cfg.gate(ctx, m, m.shown, log)
 	if err != nil {
 		return err
@@ -138,7 +142,7 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 	if m.view != nil {
 		facts = telemetry.Mirror(&cfg.Dirs.Dirs, m.view.Run)
 	}
-	h, stopPages := g.handler(cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: git, Feed: cfg.news(ctx, m, log), Private: cfg.Access.closed(), Tokens: cfg.Access.Tokens != "", Log: log}, m.dependants(ctx, cfg, log), facts)
+	h, stopPages := g.handler(cfg, m.shown, registry.Config{PublicURL: public, CacheSize: cfg.CacheMB << 20, LogDir: cfg.Dirs.Statements, Peers: peer.Handler(m.peers), Git: git, Feed: cfg.news(ctx, m, log), Private: cfg.Access.closed(), Tokens: cfg.Access.Tokens != "", Log: log}, needs, facts)
 	defer stopPages()
 	server.OnShutdown(stopPages)
 	in, err := cfg.Access.before(ctx, m, h, public, log)
@@ -200,22 +204,6 @@ func openMirror(ctx context.Context, a *program.App, cfg *Config, log *slog.Logg
 		err = cfg.pull(ctx, a, m, m.view, log)
 	}
 	return m, err
-}
-
-// dependants reads in the background who needs which crate; nil: there is no index here.
-func (m *servedMirror) dependants(ctx context.Context, cfg *Config, log *slog.Logger) *dependants.Watch {
-	if m.view == nil {
-		return nil
-	}
-	w := dependants.NewWatch(dependants.Config{Dir: cfg.Dirs.Index, Log: log})
-	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		w.Follow(life)
-	}()
-	m.Add(func() error { stop(); <-done; return nil })
-	return w
 }
 
 func (cfg *Config) serveAdmin(m *servedMirror, g *gated, h *registry.Handler, server *registry.Server, facts telemetry.Source, log *slog.Logger) (stop func(), err error) {

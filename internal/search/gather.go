@@ -1,0 +1,87 @@
+package search
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+const (
+	// pause is how many times as long as a crate took nothing is read.
+	pause = 4
+	// rest is the time between two looks at all crates.
+	rest = 6 * time.Hour
+	// saveEvery is how often the file is written while something is read.
+	saveEvery = 10 * time.Minute
+	// aboutTime bounds the time that one crate may take.
+	aboutTime = 30 * time.Second
+)
+
+// Follow reads the newest version of each crate that is held, those first that are wanted
+// most, until ctx ends.
+func (t *Texts) Follow(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := t.pass(ctx); err != nil && ctx.Err() == nil {
+			t.cfg.Log.Warn("descriptions are not up to date", "err", err)
+		}
+		if err := t.save(); err != nil {
+			t.cfg.Log.Warn(err.Error())
+		}
+		sleep(ctx, rest)
+	}
+}
+
+// pass looks at each crate once.
+func (t *Texts) pass(ctx context.Context) error {
+	names, err := t.cfg.Names(ctx)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(t.cfg.Rank(b), t.cfg.Rank(a)), cmp.Compare(a, b))
+	})
+	saved := time.Now()
+	for _, name := range names {
+		begin := time.Now()
+		t.read(ctx, name)
+		if sleep(ctx, pause*time.Since(begin)); ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if time.Since(saved) < saveEvery {
+			continue
+		}
+		if err := t.save(); err != nil {
+			return err
+		}
+		saved = time.Now()
+	}
+	return nil
+}
+
+// read reads what the newest version of a crate says, unless that is known. What cannot be
+// read says nothing.
+func (t *Texts) read(ctx context.Context, name string) {
+	c, err := t.cfg.Mirror.Crate(ctx, name)
+	if err != nil {
+		return
+	}
+	newest := c.Newest()
+	if sum, ok := t.known(c.Name); ok && sum == newest.Checksum || !newest.Held {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, aboutTime)
+	defer cancel()
+	p, err := t.cfg.Mirror.About(ctx, newest.Key())
+	if err != nil {
+		return // it is tried again in the next pass
+	}
+	t.put(doc{c.Name, newest.Checksum, textOf(&p)})
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,181 @@
+package search
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/cargotoml"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+)
+
+const (
+	// maxText bounds what is kept of a crate, in bytes.
+	maxText = 400
+	// maxDocs bounds the crates of which something is kept.
+	maxDocs = 1 << 20
+	// maxLine and maxFile bound the file, in bytes.
+	maxLine = 8 << 10
+	maxFile = 1 << 30
+)
+
+// Config of [OpenTexts].
+type Config struct {
+	Folder durable.FS // in which the file is
+	File   string
+	// Names returns the crates that are held.
+	Names  func(context.Context) ([]string, error)
+	Mirror Source
+	// Rank is how much a crate is wanted: those with the highest are read first.
+	Rank func(name string) int
+	Log  *slog.Logger
+}
+
+// Source is where descriptions come from: a [reader.View].
+type Source interface {
+	Crate(ctx context.Context, name string) (*reader.Crate, error)
+	About(ctx context.Context, key crate.Key) (cargotoml.Package, error)
+}
+
+// Texts are descriptions and keywords of crates, kept in a file between runs. A nil Texts
+// has none. Its methods may be called concurrently.
+type Texts struct {
+	cfg Config
+
+	mu    sync.RWMutex // guards what follows
+	docs  []doc
+	at    map[string]int // in docs, by name
+	dirty bool           // since it was saved
+}
+
+// A doc is what the newest version of a crate says of itself, in lower case.
+type doc struct {
+	Name     string         `json:"name"`
+	Checksum crate.Checksum `json:"cksum"` // of the version
+	Text     string         `json:"text"`
+}
+
+// OpenTexts reads the file, if it is there. A line that makes no sense is read out of its
+// crate again.
+func OpenTexts(cfg Config) (*Texts, error) {
+	t := &Texts{cfg: cfg, at: map[string]int{}}
+	data, err := durable.ReadFile(cfg.Folder, cfg.File, maxFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading descriptions: %w", err)
+	}
+	decode := func(line []byte) (d doc, err error) {
+		err = json.Unmarshal(line, &d)
+		return d, errors.Join(err, crate.CheckName(d.Name))
+	}
+	for d, err := range jsonl.Read(bytes.NewReader(data), maxLine, decode) {
+		if err == nil {
+			d.Text = shorten(d.Text, maxText)
+			t.put(d)
+		}
+	}
+	t.dirty = false
+	return t, nil
+}
+
+// Len is how many crates have been read.
+func (t *Texts) Len() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.docs)
+}
+
+// find returns the crates in whose name or text all words are.
+func (t *Texts) find(words []string) (names []string) {
+	if t == nil || len(words) == 0 {
+		return nil
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+next:
+	for i := range t.docs {
+		d := &t.docs[i]
+		for _, word := range words {
+			if !strings.Contains(d.Text, word) && !strings.Contains(fold(d.Name), word) {
+				continue next
+			}
+		}
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+func (t *Texts) put(d doc) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i, ok := t.at[d.Name]; ok {
+		t.docs[i] = d
+	} else if len(t.docs) < maxDocs {
+		t.docs, t.at[d.Name] = append(t.docs, d), len(t.docs)
+	}
+	t.dirty = true
+}
+
+// known returns the version of a crate that was read.
+func (t *Texts) known(name string) (sum crate.Checksum, ok bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	i, ok := t.at[name]
+	if ok {
+		sum = t.docs[i].Checksum
+	}
+	return sum, ok
+}
+
+// save writes the file, if there is something new for it.
+func (t *Texts) save() error {
+	t.mu.Lock()
+	docs, dirty := t.docs[:len(t.docs):len(t.docs)], t.dirty
+	var text bytes.Buffer
+	for i := range docs {
+		if !dirty {
+			break
+		}
+		line, err := json.Marshal(&docs[i])
+		if err != nil {
+			continue // what is no UTF-8
+		}
+		text.Write(append(line, '\n'))
+	}
+	t.dirty = false
+	t.mu.Unlock()
+	if !dirty {
+		return nil
+	}
+	if err := durable.WriteFile(t.cfg.Folder, t.cfg.File, text.Bytes()); err != nil {
+		return fmt.Errorf("keeping descriptions: %w", err)
+	}
+	return nil
+}
+
+// textOf is what is searched of what an author says.
+func textOf(p *cargotoml.Package) string {
+	text := strings.Join(append(append([]string{}, p.Keywords...), p.Categories...), " ")
+	text = shorten(text, maxText/2) + "\n" + strings.Join(strings.Fields(p.Description), " ")
+	return shorten(fold(strings.ToValidUTF8(text, "")), maxText)
+}
+
+// shorten cuts s to n bytes at most, between characters.
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xC0 == 0x80 {
+		n--
+	}
+	return strings.Clone(s[:n])
+}
