@@ -24,6 +24,10 @@ import (
 
 var shots = flag.String("shots", "", "folder for pictures of the pages, as Chromium shows them")
 
+// axe is where the rules for accessibility are, which are Deque's and not kept here:
+// npm pack axe-core; go test ./internal/pages -run TestBrowser/appearance -axe .../axe.min.js
+var axe = flag.String("axe", "", "axe.min.js of axe-core: its rules are tried on each page")
+
 // A tab is a page in a real, headless Chromium.
 type tab struct {
 	testing.TB
@@ -159,6 +163,23 @@ func (tab *tab) shoot(name string) {
 	}
 }
 
+// accessible tries the rules of axe on the page, as it looks now.
+func (tab *tab) accessible(name, rules string) {
+	tab.Helper()
+	if rules == "" {
+		return
+	}
+	eval[any](tab, rules+"; undefined")
+	found, err := chromedp.Run(tab.ctx, chromedp.Evaluate[[]string](
+		`axe.run().then(r => r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.slice(0, 3).map(n => n.html).join(" | ")))`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		tab.Fatal(err)
+	}
+	if len(found) > 0 {
+		tab.Errorf("%s: %s", name, strings.Join(found, "\n"))
+	}
+}
+
 func TestBrowser(t *testing.T) {
 	browser := newBrowser(t)
 	t.Run("search to download", func(t *testing.T) { testSearchToDownload(t, browser) })
@@ -241,6 +262,9 @@ var pictured = []struct {
 	change     func(*fixture, *Handler)
 }{
 	{"home", "/", nil},
+	{"home-healthy", "/", func(f *fixture, _ *Handler) { f.healthy() }},
+	{"home-ailing", "/", func(f *fixture, _ *Handler) { f.ailing() }},
+	{"missing-versions", "/missing", func(f *fixture, _ *Handler) { f.ailing() }},
 	{"home-run", "/", simulate},
 	{"home-old", "/", func(f *fixture, _ *Handler) {
 		f.totals.CommitTime = time.Now().Add(-100 * time.Hour)
@@ -269,12 +293,20 @@ const missingPage = "/crate/serd"
 
 // On a phone nothing is wider than the screen, in the light or in the dark.
 func testAppearance(t *testing.T, browser context.Context) {
+	var rules []byte
+	if *axe != "" {
+		var err error
+		if rules, err = os.ReadFile(*axe); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, p := range pictured {
 		f := newFixture()
 		h := serveFixture(t, f)
 		h.cfg.Dependants = readDependants(t, f)
 		if p.change != nil {
 			p.change(f, h)
+			h.cfg.Health = f.healthOf()
 			h.live.look()
 		}
 		tab := newTab(t, browser, h)
@@ -290,9 +322,11 @@ func testAppearance(t *testing.T, browser context.Context) {
 			if len(small) > 0 {
 				t.Errorf("%s: too small for a finger: %s", p.name, small)
 			}
+			tab.accessible(p.name+" on a phone, "+scheme, string(rules))
 			papers[eval[string](tab, `getComputedStyle(document.body).backgroundColor`)] = true
 			tab.shoot(p.name + "-phone-" + scheme)
 			tab.appearance(1200, scheme)
+			tab.accessible(p.name+", "+scheme, string(rules))
 			tab.shoot(p.name + "-" + scheme)
 		}
 		if len(papers) != 2 {

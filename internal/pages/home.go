@@ -3,15 +3,16 @@ package pages
 import (
 	"net/http"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/dependants"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 )
 
 type homeData struct {
 	Live   status
-	URL    string       // of the server
-	Config string       // cargo's configuration
-	Health *healthData  // nil: not known
-	Growth *growthChart // nil: not known
+	URL    string            // of the server
+	Config string            // cargo's configuration
+	Health *healthData       // nil: not known
+	Growth *dependants.Chart // nil: not known
 }
 
 func (h *Handler) home(r *http.Request) (page, error) {
@@ -22,7 +23,7 @@ func (h *Handler) home(r *http.Request) (page, error) {
 		Data: homeData{
 			Live: live, URL: public,
 			Config: publicurl.CargoConfig(publicurl.Index(public)),
-			Health: h.healthOf(live), Growth: newGrowthChart(h.cfg.Dependants.Graph().Growth()),
+			Health: h.healthOf(live), Growth: dependants.NewChart(h.cfg.Dependants.Graph().Growth()),
 		},
 	}, nil
 }

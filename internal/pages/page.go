@@ -27,6 +27,7 @@ var templateFiles embed.FS
 type page struct {
 	Title   string
 	Query   string // what the search box says
+	Feed    string // address of a feed of what is new; empty: none
 	Home    bool   // the page has a search box of its own
 	Refresh bool   // reload now and then where there is no JavaScript
 	Data    any

@@ -28,6 +28,13 @@ for (const button of document.querySelectorAll(".copy")) {
   });
 }
 
+// "/" goes to the search box, as on crates.io.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+  event.preventDefault();
+  document.getElementById("q").focus();
+});
+
 // Live numbers come while the page is looked at. What is being selected stays.
 const live = document.getElementById("live");
 let events = null;
