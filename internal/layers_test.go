@@ -44,8 +44,10 @@ var floors = [][]string{
 		"internal/program",
 	},
 	{
-		// help, completions
+		// help, completions,
+		// settings of a mirror
 		"internal/manual",
+		"internal/settings",
 	},
 	{
 		// flags that commands share,

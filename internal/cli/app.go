@@ -53,7 +53,7 @@ func Root(a *App) *cli.Command {
 			under("Share out among machines", fleetcli.Work(&a.App), fleetcli.Worker(&a.App)),
 			under("Say who may build with what", policycli.Policy(&a.App), gatecli.Block(&a.App), gatecli.Unblock(&a.App), gatecli.Token(&a.App)),
 			under("Sign and prove what is held", signcli.Key(&a.App), attestCommand(a), signcli.Prove(&a.App, exitCodesHelp), signcli.Check(&a.App)),
-			under(manual.AboutProgram, versionCommand(a)),
+			under(manual.AboutProgram, configCommand(a), versionCommand(a)),
 		),
 		OnUsageError: program.OnUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {

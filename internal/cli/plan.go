@@ -28,8 +28,8 @@ type planConfig struct {
 func planCommand(a *App) *cli.Command {
 	var cfg planConfig
 	list := append(cfg.dirs.Flags(),
-		&cli.BoolFlag{Name: "exclude-yanked", Usage: "as for sync: leave yanked versions out", Destination: &cfg.excludeYanked},
-		&cli.BoolFlag{Name: "bundle", Usage: "as for sync: into bundles", Destination: &cfg.bundle},
+		&cli.BoolFlag{Name: "exclude-yanked", Category: flags.Choice, Usage: "as for sync: leave yanked versions out", Destination: &cfg.excludeYanked},
+		&cli.BoolFlag{Name: "bundle", Category: flags.Storage, Usage: "as for sync: into bundles", Destination: &cfg.bundle},
 		&cli.BoolFlag{Name: "deep", Usage: "say too what all of it would take in the deep archive, and how long repack would need", Destination: &cfg.deep},
 		flags.JSON(&cfg.json, "one JSON object"),
 	)

@@ -19,7 +19,7 @@ type Dirs struct{ home.Dirs }
 // Flags are the flags.
 func (d *Dirs) Flags() []cli.Flag {
 	return under(folders,
-		&cli.StringFlag{Name: "mirror", Value: DefaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with crates.io-index, crates, bundles and manifest.jsonl in it", Destination: &d.Root, TakesFile: true},
+		&cli.StringFlag{Name: "mirror", Value: DefaultMirror(), DefaultText: "~/Rust-Crates", Sources: cli.EnvVars("CLONECRATESIO_MIRROR"), Usage: "`DIR` of the mirror, with crates.io-index, crates, bundles and manifest.jsonl in it", Destination: &d.Root, TakesFile: true},
 		&cli.StringFlag{Name: "index-dir", Usage: "`DIR` of the index, if it is elsewhere: a checkout, a bare repository or a plain folder", Destination: &d.Index, TakesFile: true},
 		&cli.StringFlag{Name: "out", Usage: "`DIR` of the crate files and of the mirror's state, if it is elsewhere", Destination: &d.Crates, TakesFile: true},
 		&cli.StringFlag{Name: "bundles-out", Usage: "`DIR` of the bundles, if it is elsewhere", Destination: &d.Bundles, TakesFile: true},

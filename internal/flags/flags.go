@@ -34,8 +34,8 @@ func Emptyf(format string, args ...any) error {
 const (
 	folders  = "Folders"
 	theIndex = "Index"
-	choice   = "What of the index"
-	storage  = "Storage"
+	Choice   = "What of the index"
+	Storage  = "Storage"
 	remote   = "Bucket"
 	requests = "Upstream and requests"
 	logging  = "Log and progress"

@@ -50,7 +50,7 @@ func (cfg *Net) Flags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "upstream-token-file", Usage: "send the token in `FILE` to upstream, and to no host that it redirects to (default: that in $" + tokenVariable + "); HOST=FILE: to that host alone, of crates or of a sparse index. A token with a blank in it, \"Basic dXNlcjpw\", is sent as it is", Destination: &cfg.tokenFiles, TakesFile: true},
 		&cli.StringFlag{Name: "max-rate", Usage: "download at most this many bytes a second, such as 20MB", DefaultText: "as fast as it goes", Destination: &cfg.maxRate},
 		&cli.FloatFlag{Name: "max-requests", Usage: "send at most `N` requests a second to each host of upstream, 0 = as many as it answers", Destination: &cfg.maxRequests},
-		&cli.StringFlag{Name: "contact", Usage: "e-mail address or URL for the User-Agent, so that crates.io can reach `WHO` runs this", Destination: &cfg.Contact},
+		&cli.StringFlag{Name: "contact", Sources: cli.EnvVars("CLONECRATESIO_CONTACT"), Usage: "e-mail address or URL for the User-Agent, so that crates.io can reach `WHO` runs this", Destination: &cfg.Contact},
 		&cli.IntFlag{Name: "max-conns-per-host", Usage: "0 = auto", Destination: &cfg.maxConnsPerHost},
 		&cli.IntFlag{Name: "max-idle-conns", Usage: "0 = auto", Destination: &cfg.maxIdleConns},
 		&cli.IntFlag{Name: "max-idle-per-host", Usage: "0 = auto", Destination: &cfg.maxIdlePerHost},

@@ -38,7 +38,7 @@ type Part struct {
 
 // Flags are the flags.
 func (cfg *Part) Flags() []cli.Flag {
-	return under(choice,
+	return under(Choice,
 		&cli.StringFlag{Name: "crates", Usage: "only the crates named in `FILE`, one a line: NAME, or NAME@REQUIREMENT as cargo add takes it; # begins a comment", Destination: &cfg.crates, TakesFile: true},
 		&cli.StringSliceFlag{Name: "lockfile", Usage: "only the packages of the Cargo.lock `FILE`, yanked ones too; may be repeated, and be used with -crates", Destination: &cfg.lockfiles, TakesFile: true},
 		&cli.StringSliceFlag{Name: "lockfile-source", Usage: "take the packages of lock files whose source is the registry `URL` too, which must be in the index as those of crates.io; without it they are left out", Destination: &cfg.sources},

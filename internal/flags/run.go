@@ -44,8 +44,8 @@ func (cfg *Run) Flags() []cli.Flag {
 		&cli.StringFlag{Name: "accept-republished", Value: "vanished", Usage: "let a version have other bytes than before, `never|vanished|always`: vanished = if the index was seen without it, or its history shows a day without it; clonecratesio accept does it for one version", Destination: &cfg.acceptRepublished},
 		&cli.DurationFlag{Name: "second-pass", Value: UsualSecondPass, Usage: "at the end of the run, wait so long and try once more, over new connections, what upstream did not give; if few versions are left then, a third time after 12 times as long. 0 = never", Destination: &cfg.SecondPass},
 		cfg.Durability.Flag(),
-		&cli.BoolFlag{Name: "bundle", Category: storage, Usage: "store crates in bundles: .tar.zst files of many crates each; stored loose files are moved there too", Destination: &cfg.Bundle},
-		&cli.StringFlag{Name: "bundle-mode", Category: storage, Value: "only", Usage: "`only|add`: keep the bundled copy alone, or the loose file too", Destination: &cfg.BundleMode},
+		&cli.BoolFlag{Name: "bundle", Category: Storage, Usage: "store crates in bundles: .tar.zst files of many crates each; stored loose files are moved there too", Destination: &cfg.Bundle},
+		&cli.StringFlag{Name: "bundle-mode", Category: Storage, Value: "only", Usage: "`only|add`: keep the bundled copy alone, or the loose file too", Destination: &cfg.BundleMode},
 		cfg.BundleSize.Flag(),
 		cfg.Listen.Flag("listen", ":9090"),
 	}

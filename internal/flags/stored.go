@@ -18,7 +18,7 @@ var durabilities = map[Durability]loose.Durability{Batches: loose.Batch, "file":
 
 // Flag is -durability.
 func (d *Durability) Flag() cli.Flag {
-	return &cli.StringFlag{Name: "durability", Category: storage, Value: string(Batches), Usage: "when bytes are forced to the disk: `file|batch|none`", Destination: (*string)(d)}
+	return &cli.StringFlag{Name: "durability", Category: Storage, Value: string(Batches), Usage: "when bytes are forced to the disk: `file|batch|none`", Destination: (*string)(d)}
 }
 
 // Check refuses other words.
@@ -43,7 +43,7 @@ const maxBundleSize BundleSize = 1 << 14
 
 // Flag is -bundle-size-gb.
 func (s *BundleSize) Flag() cli.Flag {
-	return &cli.Int64Flag{Name: "bundle-size-gb", Category: storage, Value: int64(UsualBundleSize), Usage: "start a new bundle once the current one reaches `N` GB", Destination: (*int64)(s)}
+	return &cli.Int64Flag{Name: "bundle-size-gb", Category: Storage, Value: int64(UsualBundleSize), Usage: "start a new bundle once the current one reaches `N` GB", Destination: (*int64)(s)}
 }
 
 // Check refuses sizes that are out of bounds.
@@ -69,7 +69,7 @@ const RoundAtLeast = 8
 
 // Flags are the flags.
 func (cfg *Deep) Flags() []cli.Flag {
-	return under(storage,
+	return under(Storage,
 		&cli.BoolFlag{Name: "deep", Usage: "move what has come into the deep archive, as clonecratesio repack does, once a crate has " + strconv.Itoa(RoundAtLeast) + " versions that are not there", Destination: &cfg.Pack},
 		&cli.StringFlag{Name: "deep-mode", Value: "only", Usage: "with -deep, `only|hot|add`: keep nothing elsewhere, the newest version of each crate, or all", Destination: &cfg.Mode},
 	)

@@ -26,6 +26,9 @@ fish:
 PowerShell, in $PROFILE:
    %[1]s completion pwsh | Out-String | Invoke-Expression`
 
+// Completing is the last argument of a program that a shell asks what may be typed.
+const Completing = "--generate-shell-completion"
+
 // AboutProgram is the title of the commands that are about no mirror.
 const AboutProgram = "About this program"
 
@@ -71,7 +74,7 @@ func writeScript(w io.Writer, shell, program string) error {
 // complete writes what the last word of args may become, for the command that stands
 // before it.
 func complete(w io.Writer, cmd *cli.Command, args []string) {
-	args = args[:len(args)-1] // --generate-shell-completion
+	args = args[:len(args)-1] // without Completing
 	word, before := "", ""
 	if n := len(args); n > 1 {
 		word, before = args[n-1], args[n-2]

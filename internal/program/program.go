@@ -19,6 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/manual"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/settings"
 )
 
 // App is the program's surroundings. Tests replace them; the zero value is the
@@ -55,11 +56,14 @@ func (a *App) Run(command func() *cli.Command, args []string) int {
 	cmd := command()
 	cmd.Writer, cmd.ErrWriter = a.Stdout, a.Stderr
 	manual.Install(cmd, args)
+	completing := args[len(args)-1] == manual.Completing
 	var ran *cli.Command // of cmd and those below it, once its flags are known
 	_ = cmd.Walk(func(c *cli.Command) error {
 		c.Before = func(ctx context.Context, c *cli.Command) (context.Context, error) {
-			ran = c
-			return ctx, nil
+			if ran = c; completing {
+				return ctx, nil
+			}
+			return ctx, settings.Apply(ctx, c)
 		}
 		return nil
 	})

@@ -156,3 +156,27 @@ func Alternatives(words []string) string {
 	}
 	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
+
+// Words returns a value as it would be written behind a flag, of an array each of its
+// values: strings, numbers and booleans.
+func (d *Decoder) Words(t *Table, key string) (words []string) {
+	it := t.ask(key)
+	if it == nil {
+		return nil
+	}
+	items := it.array
+	if it.kind != unstable.Array {
+		items = []*Item{it}
+	}
+	for _, v := range items {
+		switch v.kind {
+		case unstable.String, unstable.Bool:
+			words = append(words, v.Text)
+		case unstable.Integer, unstable.Float:
+			words = append(words, strings.ReplaceAll(v.Text, "_", ""))
+		default:
+			d.Fail(v.Line, "%s: want a string in quotes, a number, true, false, or an array of these", key)
+		}
+	}
+	return words
+}

@@ -148,6 +148,9 @@ func (t *Table) Keys() []string { return t.order }
 // Has says whether t has a key.
 func (t *Table) Has(key string) bool { return t.items[key] != nil }
 
+// IsTable says whether t has a table under a key.
+func (t *Table) IsTable(key string) bool { return t.Has(key) && t.items[key].table != nil }
+
 // LineOf is the line of a key that t has.
 func (t *Table) LineOf(key string) int { return t.items[key].Line }
 
