@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: check fmt vet cross lint tidy test race slow real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-smoke million replay test-root soak acceptance python
+.PHONY: bare check fmt vet cross lint tidy test race slow real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-smoke million replay test-root soak acceptance python
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -24,6 +24,13 @@ tidy:
 
 test:
 	$(GO) test ./...
+
+# The packages whose tests run other programs, by what they import or call.
+BARE := $$(grep -rlE 'exec\.(Command|LookPath)|internal/index/indextest"|testscript' --include='*_test.go' internal | xargs -n1 dirname | sort -u | sed 's|^|./|')
+bare: ## what runs other programs, on a machine that has Go and coreutils alone: it skips, and passes
+	dir=$$(mktemp -d) && for tool in $(GO) $$(ls /usr/bin | grep -xE '$(COREUTILS)'); do ln -s "$$(command -v $$tool)" "$$dir/$$(basename $$tool)"; done && \
+		packages="$(BARE)" && PATH=$$dir $(GO) test -short $$packages; code=$$?; rm -r "$$dir"; exit $$code
+COREUTILS := basename|cat|chmod|cp|cut|date|dd|dirname|echo|env|expr|false|head|ln|ls|mkdir|mkfifo|mktemp|mv|nice|od|pwd|readlink|rm|rmdir|seq|sha256sum|sleep|sort|stat|sync|tail|tee|test|touch|tr|true|uname|uniq|wc
 
 # These do one thing after the other, on simulated disks, with git, killing programs or
 # starting many, and take half of all the time: "make test" has run them.

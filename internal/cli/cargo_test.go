@@ -313,6 +313,9 @@ func (c *cargo) run(folder string, args ...string) string {
 // mirrorDemo runs download on the mirror in dir.
 func mirrorDemo(t *testing.T, reg *simreg.Registry, dir string, bundle bool) {
 	t.Helper()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("there is no git to test with")
+	}
 	commitIndex(t, reg, dir)
 	server, err := reg.Start(simreg.Options{})
 	if err != nil {
