@@ -2,6 +2,7 @@ package pages
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,15 +15,15 @@ func TestHealthMayBeSlow(t *testing.T) {
 		f.healthy()
 		h := newHandler(t, f, testURL)
 		slow := make(chan struct{})
-		asked := 0
-		h.cfg.Health = func() Health { asked++; <-slow; return *f.health }
+		var asked atomic.Int64
+		h.cfg.Health = func() Health { asked.Add(1); <-slow; return *f.health }
 		for range 3 {
 			start := time.Now()
 			if body := get(h, "/").Body.String(); strings.Contains(body, ">Health<") || time.Since(start) > aboutTime {
 				t.Errorf("after %v: health is shown before it is known", time.Since(start))
 			}
 		}
-		if asked != 1 {
+		if asked := asked.Load(); asked != 1 {
 			t.Errorf("asked %d times at once", asked)
 		}
 		close(slow)
