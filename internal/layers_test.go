@@ -96,6 +96,7 @@ var floors = [][]string{
 		"internal/gitweb",
 		"internal/importtree",
 		"internal/news",
+		"internal/prefetch",
 		"internal/pull",
 	},
 	{

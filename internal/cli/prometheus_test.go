@@ -26,6 +26,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/gate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/news"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/prefetch"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pull"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/registry"
@@ -65,7 +66,7 @@ func programsMetrics(t *testing.T) map[string]metric {
 		metrics(follow.NewActivity("", program.ExitCode), &run.Home, new(program.App).Upstreams(run, log)),
 		[]prometheus.Collector{
 			registry.New(registry.Config{Mirror: pulled}).Metrics(), new(registry.Server).Metrics(), pulled.Metrics(),
-			access.New(access.Config{}, nil).Metrics(), news.Served(), packed.NewMetrics(), fetched.NewMetrics(),
+			access.New(access.Config{}, nil).Metrics(), news.Served(), prefetch.New(pulled, prefetch.Config{}).Metrics()[0], prefetch.New(pulled, prefetch.Config{}).Metrics()[1], packed.NewMetrics(), fetched.NewMetrics(),
 		},
 		gates.Collectors(), new(replica.Replica).Collectors(replica.Count(nil)),
 		new(work.Metrics).Collectors(), new(work.Progress).Collectors(),
@@ -139,7 +140,7 @@ func TestMetricsAreWhatTheySay(t *testing.T) {
 
 // Every room that counts is in programsMetrics, so that none of its metrics is forgotten.
 func TestAllMetricsAreKnown(t *testing.T) {
-	known := strings.Fields("access admin cli follow gate news origins program pull registry replica servecli store/fetched store/packed telemetry upstream work")
+	known := strings.Fields("access admin cli follow gate news origins program prefetch pull registry replica servecli store/fetched store/packed telemetry upstream work")
 	must(t, filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 			return err

@@ -104,7 +104,7 @@ func (s *IndexSource) add(source string) error {
 		s.git = url
 		return nil
 	}
-	if url, ok := feedURL(source); ok {
+	if url, ok := FeedURL(source); ok {
 		if s.feed != "" {
 			return Usagef("-index-changes names two feeds, want one")
 		}
@@ -126,8 +126,8 @@ func gitURL(source string) (string, bool) {
 	return source, strings.HasSuffix(source, ".git") && strings.Contains(source, "://")
 }
 
-// feedURL is the URL of a feed, if a source is one or has one.
-func feedURL(source string) (string, bool) {
+// FeedURL is the URL of a feed, if a source is one or has one.
+func FeedURL(source string) (string, bool) {
 	switch {
 	case source == "rss":
 		return cratesIOFeed, true

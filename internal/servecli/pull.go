@@ -28,6 +28,8 @@ type Pull struct {
 	IndexURL          string
 	IndexAge          time.Duration
 	CacheGB           int64
+	Prefetch          string
+	PrefetchEvery     time.Duration
 	Origin            flags.Origin
 	Net               flags.Net
 }
@@ -44,6 +46,8 @@ func (p *Pull) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "pull-only", Usage: "-pull without a mirror: be a proxy that keeps what it gave", Destination: &p.Only},
 		&cli.DurationFlag{Name: "pull-index-age", Value: time.Minute, Usage: "with -pull: ask for the lines of a crate again when what is known of them is older", Destination: &p.IndexAge},
 		&cli.Int64Flag{Name: "pull-cache-gb", Usage: "with -pull: keep up to `N` GiB of what was pulled, the rest goes that was not asked for lately; 0 = all", Destination: &p.CacheGB},
+		&cli.StringFlag{Name: "prefetch", Usage: "with -pull: fetch new versions of crates that clients asked for, ahead of their requests. `SOURCE` says what is new: rss (the feed of crates.io), the URL of such a feed, or http://PEER/", Destination: &p.Prefetch},
+		&cli.DurationFlag{Name: "prefetch-every", Value: time.Minute, Usage: "with -prefetch: read it every so often", Destination: &p.PrefetchEvery},
 		&cli.BoolFlag{Name: "offline", Usage: "with -pull: make no request upstream, serve what was pulled", Destination: &p.Offline},
 		&cli.StringFlag{Name: "index-url", Value: cratesIOIndex, Usage: "with -pull: the index to ask, `URL`: sparse+https://HOST/PATH/, or " + ownIndex + " for the one that sync keeps in -mirror", Destination: &p.IndexURL},
 		p.Origin.Flag("with -pull: crate files are at "),
@@ -58,6 +62,10 @@ func (p *Pull) check() error {
 	switch {
 	case !p.On && (p.Offline || p.CacheGB != 0 || p.Origin.Base != ""):
 		return flags.Usagef("-offline, -pull-cache-gb and -crates-base-url are for -pull alone: without it nothing is asked for")
+	case p.Prefetch != "" && (!p.On || p.Offline):
+		return flags.Usagef("-prefetch is for -pull, and not for -offline")
+	case p.PrefetchEvery < time.Second:
+		return flags.Usagef("-prefetch-every is %v, want 1s or more", p.PrefetchEvery)
 	case p.IndexAge < 0:
 		return flags.Usagef("-pull-index-age is %v, want 0 (always) or more", p.IndexAge)
 	case p.CacheGB < 0 || p.CacheGB > maxCacheGB:
@@ -67,6 +75,9 @@ func (p *Pull) check() error {
 	case p.IndexURL != ownIndex && !sparse.IsURL(p.IndexURL):
 		return flags.Usagef("-index-url %s is no sparse index, and -pull asks for single crates: write sparse+https://HOST/PATH/ (that of crates.io is %s), or -index-url %s for the git index that sync keeps in -mirror",
 			git.WithoutPassword(p.IndexURL), cratesIOIndex, ownIndex)
+	}
+	if _, ok := flags.FeedURL(p.Prefetch); p.Prefetch != "" && !ok {
+		return flags.Usagef("-prefetch %s: want rss, the URL of a feed, or http://PEER/", p.Prefetch)
 	}
 	return nil
 }
@@ -102,6 +113,9 @@ func (cfg *Config) pull(ctx context.Context, a *program.App, m *servedMirror, be
 	}
 	m.Add(pulled.Close)
 	m.shown, m.metrics = pulled, append(m.metrics, pulled.Metrics())
+	if p.Prefetch != "" {
+		return p.prefetch(ctx, a, m, log)
+	}
 	return nil
 }
 
