@@ -17,6 +17,7 @@ type outage struct {
 	failures int        // in a row
 	away     bool
 	next     time.Time // when it may be tried again
+	trying   bool      // one tries that now
 }
 
 const (
@@ -36,16 +37,20 @@ func (o *outage) isAway(now time.Time) (away, probe bool) {
 		return false, false
 	}
 	if probe = !now.Before(o.next); probe {
-		o.next = now.Add(longestPause) // until the probe has ended
+		o.next, o.trying = now.Add(longestPause), true // until the probe has ended
 	}
 	return true, probe
 }
 
 // failed takes note of an error that says nothing of what was asked for, and reports
-// whether upstream is away.
+// whether upstream is away. Of many who were under way when it went, the first counts: that
+// the others fail too makes no pause longer.
 func (o *outage) failed(now time.Time, err error) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.away && !o.trying {
+		return true
+	}
 	o.failures++
 	if wasAnswered(err) && o.failures < maxStrange && !o.away {
 		return false
@@ -57,7 +62,7 @@ func (o *outage) failed(now time.Time, err error) bool {
 	if !o.away {
 		o.log.Warn("upstream is away: what is here is served, and nothing is pulled until it is back", "err", err)
 	}
-	o.away, o.next = true, now.Add(min(pause, longestPause))
+	o.away, o.trying, o.next = true, false, now.Add(min(pause, longestPause))
 	return true
 }
 
@@ -68,7 +73,7 @@ func (o *outage) worked() {
 	if o.away {
 		o.log.Info("upstream is back")
 	}
-	o.failures, o.away = 0, false
+	o.failures, o.away, o.trying = 0, false, false
 }
 
 // undecided takes note that nothing was learned of upstream by one who was to try it, as by

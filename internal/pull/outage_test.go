@@ -2,6 +2,8 @@ package pull
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +34,33 @@ func TestOneBadFile(t *testing.T) {
 				t.Error("upstream counts as away")
 			}
 		})
+	}
+}
+
+// However many fetches were under way when upstream went, it is tried again after a second,
+// and only tries that fail make the pause longer.
+func TestManyFailAtOnce(t *testing.T) {
+	o := outage{log: slog.New(slog.DiscardHandler)}
+	now := time.Now()
+	for range 128 {
+		if !o.failed(now, errors.New("refused")) {
+			t.Fatal("upstream is not away")
+		}
+	}
+	for _, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+		if _, probe := o.isAway(now.Add(pause - 1)); probe {
+			t.Errorf("it is tried before %v", pause)
+		}
+		now = now.Add(pause)
+		if _, probe := o.isAway(now); !probe {
+			t.Errorf("after %v it is not tried", pause)
+		}
+		o.failed(now, errors.New("refused"))
+		o.failed(now, errors.New("refused")) // of before
+	}
+	o.worked()
+	if away, _ := o.state(); away {
+		t.Error("it is away when it has answered")
 	}
 }
 
