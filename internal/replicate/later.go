@@ -3,7 +3,6 @@ package replicate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
@@ -53,12 +52,12 @@ func (g *judging) inLists(ctx context.Context) error {
 			if err := g.j.in.Fetch(ctx, root.BundlesDir, &f.Lists[n]); err != nil {
 				return err
 			}
-			err := g.j.in.ReadList(ctx, f, &f.Lists[n], func(e *lists.ManifestEntry) error {
+			err := g.j.readList(ctx, f, &f.Lists[n], func(e *lists.ManifestEntry) error {
 				delete(g.before, crate.Key{ID: e.ID, Checksum: e.Checksum})
 				return nil
 			})
 			if err != nil {
-				return &MembersError{[]string{fmt.Sprintf("reading %s: %v", f.Lists[n].Name, err)}}
+				return err
 			}
 		}
 	}

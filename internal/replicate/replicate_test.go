@@ -18,6 +18,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/download"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -195,6 +196,10 @@ func TestLyingPeer(t *testing.T) {
 			evil := crate.Checksum(sha256.Sum256([]byte("evil")))
 			*l = p.Put(root.BundlesDir, l.Name, bytes.ReplaceAll(p.Get(root.Key(root.BundlesDir, l.Name)), []byte(sum.String()), []byte(evil.String())))
 		}, want: "is not what its list"},
+		"list of nonsense": {lie: func(p *replicatest.Publisher) {
+			l := &p.Root.Bundles[0].Lists[0]
+			*l = p.Put(root.BundlesDir, l.Name, []byte("{nonsense\n"))
+		}, want: "cannot be used"},
 		"no bundle": {lie: func(p *replicatest.Publisher) { reforge(p, func(b []byte) { clear(b) }) }, want: "not a bundle"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -253,7 +258,8 @@ func TestRepublished(t *testing.T) {
 	}
 }
 
-// A run that is stopped while it checks a bundle that has come keeps it; other bytes go.
+// A run that is stopped while it checks a bundle that has come keeps it, and so does one
+// whose check fails of something else; other bytes go.
 func TestStoppedInCheck(t *testing.T) {
 	disk := durabletest.NewMem()
 	data, f := []byte("a bundle that took hours"), &root.File{Name: "bundle-0000.tar.zst"}
@@ -272,6 +278,12 @@ func TestStoppedInCheck(t *testing.T) {
 	if _, err := disk.Stat(name); err != nil {
 		t.Error(err)
 	}
+	if err := j.fetch(t.Context(), disk, root.BundlesDir, f, never); err == nil || err.Error() != "checked" {
+		t.Errorf("the check met something else: %v", err)
+	}
+	if _, err := disk.Stat(name); err != nil {
+		t.Error(err)
+	}
 	f.SHA256[0] ^= 1
 	if err := j.fetch(t.Context(), disk, root.BundlesDir, f, never); err == nil {
 		t.Error("other bytes are taken")
@@ -279,6 +291,47 @@ func TestStoppedInCheck(t *testing.T) {
 	if _, err := disk.Stat(name); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("they stay: %v", err)
 	}
+}
+
+// goesAway is a bucket that answers nothing for a key.
+type goesAway struct {
+	bucket.Reader
+	key string
+}
+
+var errGone = errors.New("the peer has gone away")
+
+func (g *goesAway) Get(ctx context.Context, key string, ask bucket.Ask) (io.ReadCloser, bucket.Object, error) {
+	if key == g.key {
+		return nil, bucket.Object{}, errGone
+	}
+	return g.Reader.Get(ctx, key, ask)
+}
+
+// A bundle has come, and its check needs the list of another one, for which the peer is gone:
+// what came is there for the next run.
+func TestPeerGoesAwayInCheck(t *testing.T) {
+	p := replicatest.New(t, bucket.Memory(), "foo 1.0.0\nbar 1.0.0")
+	foo := crate.ID{Name: "foo", Version: "1.0.0"}
+	p.Reg.ReplaceBytes(foo)
+	p.Commit()
+	p.Bundle(foo)
+	p.Publish("")
+	site := newPuller(t, p.Git)
+	first, last := p.Root.Bundles[0], p.Root.Bundles[1]
+	from := &goesAway{p.Bucket, root.Key(root.BundlesDir, last.Lists[0].Name)}
+	if _, err := site.run(from); !errors.Is(err, errGone) {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(site.dirs.Bundles, arriving, first.Name+download.Ext))
+	if err != nil || info.Size() != first.Size {
+		t.Errorf("what came: %v, %v", info, err)
+	}
+	from.key = ""
+	if r := site.mustRun(from); r.Bundles != 2 || len(r.Refused) > 0 {
+		t.Errorf("%+v", r)
+	}
+	site.wantHeld(p, p.Reg.IDs()...)
 }
 
 // What no index names is kept, and counts as vouched for by nobody.

@@ -124,35 +124,49 @@ func (j *replication) take(ctx context.Context, f *root.File) error {
 }
 
 // fetch downloads a bundle or segment, and checks it before it gets a name. One that a run
-// before has checked, and was killed then, is checked again.
+// before has checked, and was killed then, is checked again. What is no fault of the file,
+// such as a peer that goes away while the check asks for something else, does not cost it:
+// the next run goes on.
 func (j *replication) fetch(ctx context.Context, folder durable.FS, dir string, f *root.File, check func(io.ReaderAt) error) error {
 	name := path.Join(arriving, f.Name)
 	file, err := folder.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		want := download.Want{Size: f.Size, Checksum: f.SHA256, Check: check}
+		want := download.Want{Size: f.Size, Checksum: f.SHA256, Check: deciding(check)}
 		return download.File(ctx, j.cfg.From, root.Key(dir, f.Name), want, folder, name)
 	}
 	if err != nil {
 		return err
 	}
 	sum, _, err := crate.Hash(store.Until(ctx, file))
-	if err == nil && sum != f.SHA256 {
-		err = errors.New("other bytes than the root names")
+	damaged := err == nil && sum != f.SHA256
+	if damaged {
+		err = errors.New("what is here has other bytes than the root names: another run downloads it again")
 	}
 	if err == nil {
 		err = check(file)
 	}
 	err = errors.Join(err, file.Close())
-	if err != nil && ctx.Err() == nil { // a run that is stopped here keeps what took hours to come
+	if ctx.Err() == nil && (damaged || isRefusal(err)) { // else it is kept: it took hours to come
 		err = errors.Join(err, folder.Remove(name))
 	}
 	return err
 }
 
+// deciding is a check that says of its errors whether they are about the file.
+func deciding(check func(io.ReaderAt) error) func(io.ReaderAt) error {
+	return func(file io.ReaderAt) error {
+		err := check(file)
+		if err != nil && !isRefusal(err) {
+			err = &download.UndecidedError{Err: err}
+		}
+		return err
+	}
+}
+
 // members yields what the list of a bundle says, which was compared with the bundle.
 func (j *replication) members(ctx context.Context, f *root.File) iter.Seq2[bundle.Member, error] {
 	return func(yield func(bundle.Member, error) bool) {
-		err := j.in.ReadList(ctx, f, &f.Lists[0], func(e *lists.ManifestEntry) error {
+		err := j.readList(ctx, f, &f.Lists[0], func(e *lists.ManifestEntry) error {
 			if !yield(e.Member, nil) {
 				return errStop
 			}
@@ -165,3 +179,20 @@ func (j *replication) members(ctx context.Context, f *root.File) iter.Seq2[bundl
 }
 
 var errStop = errors.New("enough")
+
+// readList reads a list that has come. What it must not say is a *replica.ListError, which
+// has its bundle refused, and not the end of a run.
+func (j *replication) readList(ctx context.Context, f, list *root.File, each func(*lists.ManifestEntry) error) error {
+	var ours error
+	err := j.in.ReadList(ctx, f, list, func(e *lists.ManifestEntry) error {
+		ours = each(e)
+		return ours
+	})
+	switch {
+	case err == nil || ours != nil || errors.As(err, new(*fs.PathError)): // of a disk that cannot be read
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return &replica.ListError{List: list.Name, Err: err}
+}

@@ -89,6 +89,31 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
+// A check that could not decide leaves what has come, and the next call goes on with that.
+func TestCheckUndecided(t *testing.T) {
+	data := large()
+	want := download.Want{Size: int64(len(data)), Checksum: sha256.Sum256(data)}
+	want.Check = func(file io.ReaderAt) error {
+		if _, err := file.ReadAt(make([]byte, 1), int64(len(data)-1)); err != nil {
+			return err
+		}
+		return &download.UndecidedError{Err: errFound}
+	}
+	disk := durabletest.NewMem()
+	for range 2 { // the second time it is gone on with, and not thought torn
+		if err := download.File(t.Context(), with(t, data), key, want, disk, name); !errors.Is(err, errFound) {
+			t.Error(err)
+		}
+		if info, err := disk.Stat(name + download.Ext); err != nil || info.Size() != want.Size {
+			t.Fatalf("what came: %v, %v", info, err)
+		}
+	}
+	want.Check = nil
+	if err := download.File(t.Context(), with(t, nil), key, want, disk, name); err != nil {
+		t.Errorf("of what is here: %v", err)
+	}
+}
+
 // A check that fails of what an earlier call has left, torn by a power cut, is made again
 // on what comes.
 func TestCheckOfTornFile(t *testing.T) {

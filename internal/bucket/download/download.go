@@ -40,11 +40,18 @@ type Want struct {
 	Size     int64 // bytes
 	Checksum crate.Checksum
 	// Check looks at the file while its bytes come, in a goroutine of its own: ReadAt
-	// waits for them. What it finds is the error of File, after which nothing is left; it
-	// is called again where a file that was gone on with turns out to be torn. If nil, the
-	// checksum is enough.
+	// waits for them. What it finds is the error of File, after which nothing is left but
+	// for an [*UndecidedError]; it is called again where a file that was gone on with turns
+	// out to be torn. If nil, the checksum is enough.
 	Check func(file io.ReaderAt) error
 }
+
+// An UndecidedError is what a check has met that says nothing of the file, such as another
+// object that it needed and that did not come: what has come of this one is kept.
+type UndecidedError struct{ Err error }
+
+func (e *UndecidedError) Error() string { return e.Err.Error() }
+func (e *UndecidedError) Unwrap() error { return e.Err }
 
 // A refusal is what Check has found.
 type refusal struct{ error }
@@ -141,6 +148,9 @@ func (d *download) attempt(ctx context.Context) error {
 	}
 	d.flow.end(err)
 	found := <-checked
+	if errors.As(found, new(*UndecidedError)) {
+		return found
+	}
 	if found != nil && !d.flow.failed() && ctx.Err() == nil {
 		return refusal{found}
 	}
