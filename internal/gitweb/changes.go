@@ -80,26 +80,41 @@ func (r *Registry) changedFiles(ctx context.Context, index *git.Repository, comm
 
 // writeCrate writes what is shown of a crate.
 func (r *Registry) writeCrate(ctx context.Context, to io.Writer, file, blob string) error {
+	if blob == noBlob { // though the mirror may show what the commit before named
+		delete(r.open, file)
+		return remove(to, file)
+	}
 	c, err := r.cfg.Mirror.Crate(ctx, path.Base(file))
 	absent := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !absent {
 		return err
 	}
-	if blob == noBlob {
-		delete(r.open, file)
-	}
 	switch {
 	case absent && r.whole.IsZero():
+		r.leaveOpen(file, blob)
 		return nil
 	case absent:
-		_, err = fmt.Fprintf(to, "D %s\n", file)
-		return err
+		return remove(to, file)
 	}
 	if body := c.Body(); blobID(body) != blob { // something is not held, or what is shown is of the commit before
+		r.leaveOpen(file, blob)
 		return inline(to, file, body)
 	}
 	delete(r.open, file)
 	_, err = fmt.Fprintf(to, "M 100644 %s %s\n", blob, file)
+	return err
+}
+
+// leaveOpen has the next looks look at a crate too, which is not shown whole: while a mirror
+// is filled, or partial, at as many as one look may cost.
+func (r *Registry) leaveOpen(file, blob string) {
+	if r.whole.IsZero() && len(r.open) < maxAtFirst {
+		r.open[file] = blob
+	}
+}
+
+func remove(to io.Writer, file string) error {
+	_, err := fmt.Fprintf(to, "D %s\n", file)
 	return err
 }
 

@@ -195,7 +195,7 @@ func TestRegistryFollows(t *testing.T) {
 	_, dir, reg := serveIndex(t)
 	reg.Add(simreg.MustParse("baz 1.0.0\nqux 1.0.0")...)
 	commit(t, reg, dir)
-	shown := &some{reg: reg, left: map[string]bool{}}
+	shown := &some{reg: reg, left: map[string]bool{"baz 1.0.0": true}}
 	rules := uint64(0)
 	open := func() *Registry {
 		r, err := OpenRegistry(RegistryConfig{
@@ -223,6 +223,9 @@ func TestRegistryFollows(t *testing.T) {
 			t.Errorf("%s: there are %s commits", what, n)
 		}
 	}
+	update("one was not held at first", 1)
+	delete(shown.left, "baz 1.0.0")
+	update("it is held", 1)
 	shown.left["foo 1.1.0"], shown.left["new 1.0.0"] = true, true
 	reg.Add(simreg.MustParse("foo 1.1.0\nnew 1.0.0")...)
 	commit(t, reg, dir)
@@ -233,10 +236,15 @@ func TestRegistryFollows(t *testing.T) {
 	delete(shown.left, "new 1.0.0")
 	update("the other one is", 1)
 	update("nothing is open", 0)
+	was, err := shown.Crate(t.Context(), "qux")
+	must(t, err)
+	shown.late = map[string]*reader.Crate{"qux": was} // it is shown as it was before
 	reg.Remove(crate.ID{Name: "qux", Version: "1.0.0"})
 	reg.Yank(crate.ID{Name: "bar", Version: "1.0.0"}, true)
 	commit(t, reg, dir)
-	update("one is gone, one yanked", 2)
+	update("one is gone, and shown still; one yanked", 1)
+	shown.late = nil
+	update("it is shown no more", 0)
 	shown.left["baz 1.0.0"] = true
 	rules++
 	update("a rule hides one", 4)
@@ -246,6 +254,7 @@ func TestRegistryFollows(t *testing.T) {
 type some struct {
 	reg        *simreg.Registry
 	left       map[string]bool
+	late       map[string]*reader.Crate
 	generation uint64
 	asked      int
 }
@@ -254,6 +263,9 @@ func (s *some) Generation() uint64 { return s.generation }
 
 func (s *some) Crate(_ context.Context, name string) (*reader.Crate, error) {
 	s.asked++
+	if c := s.late[name]; c != nil {
+		return c, nil
+	}
 	c := &reader.Crate{}
 	for _, id := range s.reg.IDs() {
 		if id.Name == name && !s.left[id.String()] {

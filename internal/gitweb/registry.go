@@ -28,7 +28,7 @@ import (
 //
 // After a change it looks at the crates that are others in the index than they were, and at
 // those of them that were not shown whole the last time: what the index names is held a
-// little later. At all crates, which costs as much as to render them, it looks at first,
+// little later. So it does with 2,000 of those that were not when it looked at all. At all crates, which costs as much as to render them, it looks at first,
 // when Rules have changed, and once an hour if anything has. It rests twenty times as long
 // as a look took.
 type Registry struct {
@@ -38,7 +38,7 @@ type Registry struct {
 
 	last  look
 	whole time.Time         // when all crates were looked at; zero: that is to be done
-	open  map[string]string // blobs of the index files that came lately and are not shown whole, by their paths
+	open  map[string]string // blobs of index files that are not shown whole, by their paths
 }
 
 // look is what a look at the mirror saw.
@@ -64,6 +64,7 @@ const (
 	registryEvery = 2 * time.Second
 	registryWhole = time.Hour
 	maxOpen       = 10_000
+	maxAtFirst    = 2000 // of open, what a look at all crates adds
 	maxPacks      = 20
 )
 
