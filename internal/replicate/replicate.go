@@ -141,7 +141,10 @@ func (j *replication) updateIndex(ctx context.Context) error {
 	case j.cfg.IndexURL != "":
 		j.res.Index = "its own index"
 		_, err := clone.Update(ctx, clone.Config{Dir: dir, URL: j.cfg.IndexURL, Log: log})
-		return err
+		if err != nil {
+			return err
+		}
+		return j.ownIndex()
 	case len(j.root.Index.Chain) > 0 && (!here || j.isPeers()):
 		links, err := j.in.FetchIndex(ctx, dir, &j.root.Index)
 		if err == nil {
@@ -183,6 +186,15 @@ func (j *replication) peersIndex() error {
 		return err
 	}
 	return f.Close()
+}
+
+// ownIndex notes that the index here is the puller's from now on, which no peer's replaces.
+func (j *replication) ownIndex() error {
+	err := j.w.State.Remove(peersName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(err, j.w.State.SyncDir("."))
 }
 
 func (j *replication) openIndex(ctx context.Context) (err error) {

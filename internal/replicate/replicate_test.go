@@ -143,6 +143,23 @@ func TestIndexThatIsHere(t *testing.T) {
 	}
 }
 
+// Once it got an index of its own, a site does not go back to the peer's, which could agree
+// with the peer's crates against it.
+func TestOwnIndexStays(t *testing.T) {
+	p := replicatest.New(t, bucket.Memory(), "foo 1.0.0")
+	site := newPuller(t, "")
+	for _, step := range []struct{ url, index string }{
+		{"", "the peer's index, as there was no other: what it names is what the peer says"},
+		{p.Git, "its own index"},
+		{"", "its own index, as it was here"},
+	} {
+		site.url = step.url
+		if r := site.mustRun(p.Bucket); r.Index != step.index {
+			t.Errorf("with -index-url %q: %s", step.url, r.Index)
+		}
+	}
+}
+
 // Cut off at any request, the next run goes on, and all is there in the end.
 func TestCutOffAnywhere(t *testing.T) {
 	p := replicatest.New(t, bucket.Memory(), "foo 1.0.0\nbar 1.0.0")
