@@ -34,7 +34,7 @@ type Feed struct {
 func (f *Feed) Begin(since time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.items, f.since = nil, since
+	f.items, f.since = nil, nextSecond(since)
 }
 
 // Add adds a version, the newest.
@@ -43,11 +43,14 @@ func (f *Feed) Add(item feed.Item) {
 	defer f.mu.Unlock()
 	f.items = append(f.items, item)
 	for drop := len(f.items) - minItems; drop > 0 && (len(f.items) > maxItems || item.At.Sub(f.items[0].At) > feedAge); drop-- {
-		// The seconds of times are what is written: of a second, all items or none.
-		f.since = later(f.since, f.items[0].At.Truncate(time.Second).Add(time.Second))
+		f.since = later(f.since, nextSecond(f.items[0].At))
 		f.items = f.items[1:]
 	}
 }
+
+// nextSecond is the second after a time. The seconds of times are what is written: of a
+// second, all items are in the feed or none.
+func nextSecond(t time.Time) time.Time { return t.Truncate(time.Second).Add(time.Second) }
 
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {

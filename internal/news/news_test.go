@@ -103,6 +103,19 @@ func TestFeedIsWhole(t *testing.T) {
 	}
 }
 
+// Who has read an item learns of a gap that begins in the second of that item.
+func TestGapWithinASecond(t *testing.T) {
+	var f Feed
+	f.Begin(at.Add(-time.Hour))
+	f.Add(feed.Item{ID: key(1).ID, At: at.Add(100 * time.Millisecond)})
+	read := f.Feed()
+	f.Add(feed.Item{ID: key(2).ID, At: at.Add(200 * time.Millisecond)})
+	f.Begin(at.Add(300 * time.Millisecond))
+	if now := f.Feed(); !now.Since.Truncate(time.Second).After(read.Newest()) {
+		t.Errorf("the feed leaves nothing out since %v, and lacks what came after %v", now.Since, read.Newest())
+	}
+}
+
 // served is a mirror of a registry that holds some of it.
 type served struct {
 	reg        *simreg.Registry
