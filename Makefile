@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: bare check fmt vet cross lint tidy test race slow real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-smoke million replay test-root soak acceptance python
+.PHONY: bare release check fmt vet cross lint tidy test race slow real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-smoke million replay test-root soak acceptance python
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -62,6 +62,9 @@ test-root: ## power cuts, full disks, bad sectors, networks that go away: needs 
 SOAK ?= 30m
 soak: ## everything at random for SOAK: needs root on Linux
 	$(GO) test -count=1 -timeout 0 -v -run TestRootSoak ./internal/cli -root -soak $(SOAK)
+
+release: ## archives, checksums and notes of VERSION in out/release; PLATFORMS="linux/amd64" for some alone
+	scripts/release.sh $(VERSION) $(PLATFORMS)
 
 HISTORY ?= internal/cli/testdata/history
 STEPS   ?= 230
