@@ -68,7 +68,7 @@ type Config struct {
 func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 	r, _, err := root.Read(ctx, cfg.From, "")
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("there is no mirror at %s, or none that has finished bundles: %w", cfg.From, err)
+		err = fmt.Errorf("there is no mirror at %s, or none that has finished bundles, which a sync with -bundle makes there: %w", cfg.From, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, err

@@ -143,6 +143,14 @@ func TestIndexThatIsHere(t *testing.T) {
 	}
 }
 
+// Of a mirror without bundles it says what makes them, and nothing of buckets.
+func TestNoBundles(t *testing.T) {
+	_, err := newPuller(t, "").run(bucket.Memory())
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "sync with -bundle makes") || strings.Contains(err.Error(), "-store") {
+		t.Error(err)
+	}
+}
+
 // Once it got an index of its own, a site does not go back to the peer's, which could agree
 // with the peer's crates against it.
 func TestOwnIndexStays(t *testing.T) {
