@@ -132,7 +132,7 @@ func (s *served) Totals() reader.Totals {
 		panic(err)
 	}
 	defer ix.Close()
-	return reader.Totals{Commit: ix.Commit(), CommitTime: ix.CommitTime()}
+	return reader.Totals{Commit: ix.Commit(), CommitTime: ix.CommitTime(), Versions: int64(len(s.held)), Counted: true}
 }
 
 func (s *served) Crate(_ context.Context, name string) (*reader.Crate, error) {
@@ -184,7 +184,6 @@ func TestWatch(t *testing.T) {
 	}
 	look()
 	begin := w.Feed.Feed().Since
-	s.held["bar 1.0.0"] = true
 	s.reg.Add(simreg.Version{Name: "foo", Version: "2.0.0", PubTime: time.Now().Add(-20 * time.Second)}, simreg.Version{Name: "new", Version: "1.0.0", PubTime: time.Now().Add(-time.Minute)})
 	commit()
 	look()
@@ -203,6 +202,19 @@ func TestWatch(t *testing.T) {
 	}
 	if !w.Feed.Feed().Since.Equal(begin) {
 		t.Error("the feed has a gap")
+	}
+
+	// What was named before it watched, and comes now, is in no feed, which says so.
+	s.held["bar 1.0.0"] = true
+	s.generation++
+	later := time.Now()
+	for _, after := range []time.Duration{0, patience, 2 * patience} {
+		if err := w.Look(t.Context(), later.Add(after)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.Feed.Feed(); len(got.Items) != 0 || !got.Since.After(later.Add(patience)) {
+		t.Errorf("%d items since %v, though one came that is in no feed", len(got.Items), got.Since)
 	}
 
 	// Started again, it names what came since the last day that is kept, and measures

@@ -31,6 +31,7 @@ type Watch struct {
 
 	generation uint64
 	at         index.Revision // up to which news were taken; none: not yet
+	tally      tally
 	told       string
 }
 
@@ -60,10 +61,13 @@ func (w *Watch) Follow(ctx context.Context) {
 // that was waited for.
 func (w *Watch) Look(ctx context.Context, now time.Time) error {
 	generation := w.Mirror.Generation() // before what it vouches for
-	if generation == w.generation {
+	if generation == w.generation && w.tally.exceeding.IsZero() {
 		return nil
 	}
-	shown := w.Mirror.Totals()
+	shown, first := w.Mirror.Totals(), w.at.Commit == ""
+	if w.tally.gap(shown, now) {
+		w.Feed.Begin(now)
+	}
 	if err := w.named(ctx, index.Revision{Commit: shown.Commit, Time: shown.CommitTime}, now); err != nil {
 		return err
 	}
@@ -71,6 +75,9 @@ func (w *Watch) Look(ctx context.Context, now time.Time) error {
 		if err := w.shown(ctx, name, keys); err != nil {
 			return err
 		}
+	}
+	if first { // what has come by now was held before
+		w.tally = tally{}
 	}
 	w.generation = generation
 	return nil
@@ -143,6 +150,7 @@ func (w *Watch) shown(ctx context.Context, name string, keys []crate.Key) error 
 		if held[key] {
 			now := time.Now()
 			if w.Arrivals.Came(key, now) {
+				w.tally.came++
 				w.Feed.Add(feed.Item{ID: key.ID, At: now})
 			}
 		}
