@@ -145,18 +145,22 @@ func (j *replication) updateIndex(ctx context.Context) error {
 			return err
 		}
 		return j.ownIndex()
-	case len(j.root.Index.Chain) > 0 && (!here || j.isPeers()):
-		links, err := j.in.FetchIndex(ctx, dir, &j.root.Index)
-		if err == nil {
-			err = j.in.MoveIndex(ctx, dir, links)
-		}
-		return errors.Join(err, j.peersIndex())
-	case here && !j.isPeers():
+	case here && !j.isPeers(ctx):
 		j.res.Index = "its own index, as it was here"
 		return nil
+	case len(j.root.Index.Chain) > 0:
+		return j.peersIndex(ctx, func() error {
+			links, err := j.in.FetchIndex(ctx, dir, &j.root.Index)
+			if err != nil {
+				return err
+			}
+			return j.in.MoveIndex(ctx, dir, links)
+		})
 	case j.cfg.FromIndex != "":
-		_, err := clone.Update(ctx, clone.Config{Dir: dir, URL: j.cfg.FromIndex, Log: log})
-		return errors.Join(err, j.peersIndex())
+		return j.peersIndex(ctx, func() error {
+			_, err := clone.Update(ctx, clone.Config{Dir: dir, URL: j.cfg.FromIndex, Log: log})
+			return err
+		})
 	}
 	return fmt.Errorf("%s shows no index: say with -index-url where this mirror gets its own", j.cfg.From)
 }
@@ -168,24 +172,35 @@ func isIndex(dir string) bool {
 	return bare == nil || tree == nil
 }
 
-// peersName is a file that says that the index here is a peer's: it goes on being that.
+// peersName is a file with the commit up to which the index here is a peer's, or with
+// nothing while one is brought. It goes on being that until a sync brings another.
 const peersName = "peers-index"
 
-func (j *replication) isPeers() bool {
-	_, err := j.w.State.Stat(peersName)
-	return err == nil
+func (j *replication) isPeers(ctx context.Context) bool {
+	commit, err := durable.ReadFile(j.w.State, peersName, 100)
+	return err == nil && (len(commit) == 0 || string(commit) == j.commit(ctx))
 }
 
-func (j *replication) peersIndex() error {
-	j.res.Index = "the peer's index, as there was no other: what it names is what the peer says"
-	f, err := j.w.State.Create(peersName)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
+// commit is that of the index that is here; empty: it is none of git.
+func (j *replication) commit(ctx context.Context) string {
+	ix, err := j.cfg.Home.Dirs.OpenIndex(ctx, j.cfg.Log)
 	if err != nil {
+		return ""
+	}
+	defer ix.Close()
+	return ix.Commit()
+}
+
+// peersIndex brings the peer's index, and notes that it is one.
+func (j *replication) peersIndex(ctx context.Context, bring func() error) error {
+	j.res.Index = "the peer's index, as there was no other: what it names is what the peer says"
+	if err := durable.WriteFile(j.w.State, peersName, nil); err != nil {
 		return err
 	}
-	return f.Close()
+	if err := bring(); err != nil {
+		return err
+	}
+	return durable.WriteFile(j.w.State, peersName, []byte(j.commit(ctx)))
 }
 
 // ownIndex notes that the index here is the puller's from now on, which no peer's replaces.

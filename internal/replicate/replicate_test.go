@@ -24,6 +24,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/replica/replicatest"
@@ -165,6 +166,24 @@ func TestOwnIndexStays(t *testing.T) {
 		if r := site.mustRun(p.Bucket); r.Index != step.index {
 			t.Errorf("with -index-url %q: %s", step.url, r.Index)
 		}
+	}
+}
+
+// The peer's index goes on being that, until a sync has brought another commit.
+func TestSyncedIndexStays(t *testing.T) {
+	p := replicatest.New(t, bucket.Memory(), "foo 1.0.0")
+	site := newPuller(t, "")
+	site.mustRun(p.Bucket)
+	p.Publish("foo 1.1.0")
+	if r := site.mustRun(p.Bucket); !strings.HasPrefix(r.Index, "the peer's index") {
+		t.Errorf("the second time: %s", r.Index)
+	}
+	p.Publish("foo 1.2.0")
+	if _, err := clone.Update(t.Context(), clone.Config{Dir: site.dirs.Index, URL: p.Git}); err != nil {
+		t.Fatal(err)
+	}
+	if r := site.mustRun(p.Bucket); r.Index != "its own index, as it was here" {
+		t.Errorf("after a sync: %s", r.Index)
 	}
 }
 
