@@ -140,7 +140,7 @@ func checkFlags(t *testing.T, file, program string, c *corev1.Container) {
 	}
 	for _, arg := range c.Args[1:] {
 		flag, value, ok := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
-		if !ok || !strings.Contains(string(help), "\n   --"+flag+" ") {
+		if !ok || !strings.Contains(string(help), "\n  -"+flag+" ") {
 			t.Errorf("%s: %s has no flag %s", file, c.Args[0], arg)
 		}
 		for _, m := range variable.FindAllStringSubmatch(value, -1) {
