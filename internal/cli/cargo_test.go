@@ -29,6 +29,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/servecli"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
@@ -313,9 +314,7 @@ func (c *cargo) run(folder string, args ...string) string {
 // mirrorDemo runs download on the mirror in dir.
 func mirrorDemo(t *testing.T, reg *simreg.Registry, dir string, bundle bool) {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
+	indextest.NeedGit(t)
 	commitIndex(t, reg, dir)
 	server, err := reg.Start(simreg.Options{})
 	if err != nil {

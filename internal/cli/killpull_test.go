@@ -20,6 +20,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -155,9 +156,7 @@ func TestP3PullRandomKills(t *testing.T) {
 // The real program is killed in the middle of looks at a sparse index: what of the index
 // is there reads, and one undisturbed sync at the end has everything.
 func TestC1SparseSyncKills(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
+	indextest.NeedGit(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))

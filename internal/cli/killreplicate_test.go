@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -21,9 +22,7 @@ import (
 // have come. What shows under a final name is what the peer has, at any time, and one
 // undisturbed run at the end makes all of it equal, byte for byte.
 func TestReplicateKills(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
+	indextest.NeedGit(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))

@@ -16,6 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/address"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -24,9 +25,7 @@ import (
 // folders, while upstream goes on. What the root names is there each time; one
 // undisturbed sync has everything, and verify finds nothing wrong.
 func TestI1StoreKills(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
+	indextest.NeedGit(t)
 	for _, kind := range durabletest.Sample(1, []string{"folder", "versitygw"}) {
 		t.Run(kind, func(t *testing.T) {
 			store := "file://" + filepath.ToSlash(t.TempDir())

@@ -14,6 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -21,9 +22,7 @@ import (
 // downloads among them, while upstream goes on: an index that is there is one
 // that reads, and one undisturbed sync at the end has everything.
 func TestC1SyncKills(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
+	indextest.NeedGit(t)
 	for _, form := range durabletest.Sample(1, []string{"", "-checkout"}) {
 		t.Run("index"+form, func(t *testing.T) {
 			seed := rand.Uint64()

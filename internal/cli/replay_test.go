@@ -15,6 +15,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg/history"
@@ -34,9 +35,7 @@ var (
 // of all that came and went. "make replay HISTORY=DIR" takes other days. A plain run lives one of
 // the lives, by chance.
 func TestReplay(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
+	indextest.NeedGit(t)
 	if testing.Short() {
 		t.Skip("lives for half a minute")
 	}
@@ -295,9 +294,7 @@ func (r *replay) everyCrate() []string {
 // TestReplayNotices: a mirror that has lost what it kept, or serves what it should
 // not, does not pass for one that lived well.
 func TestReplayNotices(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
+	indextest.NeedGit(t)
 	r := newReplay(t, []string{"-accept-republished=always"})
 	r.begin(false)
 	for step := 1; step <= r.way.Steps(); step++ {

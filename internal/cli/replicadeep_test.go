@@ -2,13 +2,13 @@ package cli
 
 import (
 	"fmt"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -16,9 +16,7 @@ import (
 // A replica that runs gives out versions that sync has since put into a segment of the
 // deep archive, when no bundle has them any more.
 func TestReplicaFollowsSegments(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
+	indextest.NeedGit(t)
 	b, address := folderBucket(t)
 	w := newWriter(t, address)
 	w.args = append(w.args, "-deep")

@@ -1,10 +1,10 @@
 package cli
 
 import (
-	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
@@ -13,9 +13,7 @@ import (
 // be read.
 func TestRootT18MediumOfFAT(t *testing.T) {
 	needRoot(t)
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
+	indextest.NeedGit(t)
 	carryBy(t, newImage(t, t.TempDir(), "vfat", ""))
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -30,9 +31,7 @@ func TestScrape(t *testing.T) {
 	if !*durabletest.Thorough {
 		t.Skip("starts Prometheus; -thorough runs it, as make slow does")
 	}
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git")
-	}
+	indextest.NeedGit(t)
 	w := startScraped(t)
 	s := &scraper{t: t, at: "127.0.0.1:" + freeTCPPort(t)}
 	s.start(prometheus, w)

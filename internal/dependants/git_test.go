@@ -9,13 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
 // Of another commit, what has changed is read: files that are new, others, and gone.
 func TestOtherCommit(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git in PATH")
-	}
+	indextest.NeedGit(t)
 	dir := t.TempDir()
 	git := func(args ...string) {
 		t.Helper()

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
 const advisory = "```toml\n[advisory]\nid = \"RUSTSEC-2026-0001\"\npackage = \"NAME\"\ndate = \"2026-01-01\"\n[versions]\npatched = []\n```\n# It is bad\n"
@@ -33,9 +35,7 @@ func (w *world) look() {
 // Of a repository HEAD's commit is read, to which "git pull" comes last: who looks in the
 // middle of one looks again.
 func TestSourceWhilePulling(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
+	indextest.NeedGit(t)
 	db := t.TempDir()
 	git := func(args ...string) {
 		t.Helper()

@@ -26,9 +26,7 @@ import (
 // is nobody's business.
 func serveIndex(t *testing.T) (url, dir string, reg *simreg.Registry) {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not installed")
-	}
+	indextest.NeedGit(t)
 	dir = filepath.Join(t.TempDir(), "index.git")
 	reg = simreg.New(simreg.MustParse("foo 1.0.0\nbar 1.0.0")...)
 	commit(t, reg, dir)

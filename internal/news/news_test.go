@@ -159,6 +159,7 @@ func (s *served) Crate(_ context.Context, name string) (*reader.Crate, error) {
 // A version counts when it is shown, once, however late after the index names it; what
 // was there before does not, nor does a yank.
 func TestWatch(t *testing.T) {
+	indextest.NeedGit(t)
 	s := &served{reg: simreg.New(simreg.MustParse("foo 1.0.0\nbar 1.0.0")...), dir: filepath.Join(t.TempDir(), "index.git"), held: map[string]bool{"foo 1.0.0": true}}
 	commit := func() {
 		t.Helper()

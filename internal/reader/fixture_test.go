@@ -23,6 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
@@ -49,6 +50,7 @@ type world struct {
 
 // newWorld serves a registry and commits its index to a bare repository.
 func newWorld(t testing.TB, text string) *world {
+	indextest.NeedGit(t)
 	t.Helper()
 	reg := simreg.New(simreg.MustParse(text)...)
 	server, err := reg.Start(simreg.Options{})

@@ -21,6 +21,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
@@ -34,6 +35,7 @@ type history struct {
 }
 
 func newHistory(t *testing.T, text string) *history {
+	indextest.NeedGit(t)
 	h := &history{world: newWorld(t, text), commits: map[string]string{}}
 	h.upstream = h.index
 	h.index = filepath.Join(h.dir, "followed.git")

@@ -43,12 +43,18 @@ func (tree Tree) Write(t *testing.T, dir string) {
 	}
 }
 
-// Git runs git in dir, untouched by the configuration of whoever tests.
-func Git(t *testing.T, dir string, args ...string) string {
+// NeedGit skips a test where there is no git.
+func NeedGit(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("there is no git to test with")
 	}
+}
+
+// Git runs git in dir, untouched by the configuration of whoever tests.
+func Git(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	NeedGit(t)
 	cmd := exec.Command("git", append([]string{"-c", "protocol.file.allow=always", "-c", "core.autocrlf=false"}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_NOSYSTEM=1",

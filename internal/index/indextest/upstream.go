@@ -2,7 +2,6 @@ package indextest
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -19,9 +18,7 @@ type Upstream struct {
 // NewUpstream makes one with some versions, "name version" a line, committed.
 func NewUpstream(t *testing.T, versions string) *Upstream {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git to test with")
-	}
+	NeedGit(t)
 	// What whoever tests has configured must not matter.
 	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")

@@ -18,6 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/feed"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
@@ -33,6 +34,7 @@ type follower struct {
 }
 
 func newFollower(t *testing.T, versions ...simreg.Version) *follower {
+	indextest.NeedGit(t)
 	t.Helper()
 	f := &follower{T: t, reg: simreg.New(versions...), dir: filepath.Join(t.TempDir(), "index")}
 	var err error

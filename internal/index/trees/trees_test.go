@@ -18,6 +18,7 @@ import (
 // At first all files count as changed; then those that are new, others, or gone; after a
 // squash, too; and all of them if what is kept is lost. Contents stay where they are.
 func TestChanged(t *testing.T) {
+	indextest.NeedGit(t)
 	dir := t.TempDir()
 	up := filepath.Join(dir, "up.git")
 	reg := simreg.New(simreg.MustParse("foo 1.0.0\nbar 1.0.0\nbaz 1.0.0")...)
