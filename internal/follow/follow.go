@@ -27,6 +27,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/stream"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
@@ -240,7 +241,7 @@ var errEarly = errors.New("there is something new")
 // the world do not come all at once. It fails when ctx ends.
 func (f *Follower) wait(ctx context.Context, d time.Duration) error {
 	d += time.Duration((rand.Float64() - 0.5) / 5 * float64(d))
-	f.cfg.Activity.enter("waiting", "")
+	f.cfg.Activity.enter(runstate.Waiting, "")
 	f.cfg.Activity.round(func(r *rounds) { r.next = time.Now().Add(d) })
 	select {
 	case <-time.After(d):

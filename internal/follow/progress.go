@@ -9,6 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
 // Progress is the state of a mirror's run: bytes while bundles of v1.1.0 are
@@ -26,7 +27,7 @@ func Progress(p *mirror.Progress) func() console.State {
 		default:
 			s.Attrs = []any{"processed", c.Processed(), "total", c.Total(), "ok", c.OK(), "errors", c.Errors(),
 				"rate_per_sec", fmt.Sprintf("%.1f", c.Rate()), "bytes", c.Bytes, "eta", c.Left().Round(time.Second).String()}
-			if c.Phase() != "mirroring" || c.PutOff > 0 {
+			if c.Phase() != runstate.Mirroring || c.PutOff > 0 {
 				s.Attrs = append(s.Attrs, "phase", c.Phase(), "put_off", c.PutOff)
 			}
 		}
@@ -42,7 +43,7 @@ func line(c mirror.Counts) string {
 		return fmt.Sprintf(" planning: %s crates", human.Count(c.CratesPlanned))
 	}
 	text := fmt.Sprintf(" %s of %s, %s/s, %s", human.Count(c.Processed()), human.Count(c.Total()), human.Count(int64(c.Rate())), human.Size(c.Bytes))
-	if c.Phase() == "finishing" {
+	if c.Phase() == runstate.Finishing {
 		return fmt.Sprintf(" %s of %s, %s, finishing: what was stored is closed, read back and recorded", human.Count(c.Processed()), human.Count(c.Total()), human.Size(c.Bytes)) + notHeld(c)
 	}
 	if left := c.Left(); left > 0 {
@@ -63,7 +64,7 @@ func notHeld(c mirror.Counts) string {
 
 // UpdateState is the state of an update of the index, out of git's words.
 func UpdateState(detail string) console.State {
-	const phase = "updating the index"
+	const phase = runstate.UpdatingIndex
 	st := console.State{Line: " " + phase, Attrs: []any{"phase", phase, "git", human.Printable(detail)}}
 	if detail == "" {
 		return st

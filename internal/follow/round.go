@@ -12,6 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/mirror"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/push"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
@@ -58,7 +59,7 @@ func (f *Follower) updateIndex(ctx context.Context) error {
 	if f.cfg.Update == nil {
 		return nil
 	}
-	const phase = "updating the index"
+	const phase = runstate.UpdatingIndex
 	f.cfg.Activity.enter(phase, "")
 	if f.cfg.WatchUpdate != nil {
 		defer f.cfg.WatchUpdate(f.cfg.Activity.doing)()
@@ -189,7 +190,7 @@ func (f *Follower) describe(ctx context.Context, ix *index.Index) error {
 	if f.cfg.Describe == nil {
 		return nil
 	}
-	f.cfg.Activity.enter("writing sidecars", "")
+	f.cfg.Activity.enter(runstate.Sidecars, "")
 	err := f.cfg.Describe(ctx, ix)
 	if err != nil && !verdict.Is(err) {
 		return err
@@ -204,7 +205,7 @@ func (f *Follower) pack(ctx context.Context) error {
 	if f.cfg.Pack == nil || f.packed && (f.summary == nil || f.summary.Downloaded == 0) {
 		return nil
 	}
-	f.cfg.Activity.enter("packing", "")
+	f.cfg.Activity.enter(runstate.Packing, "")
 	err := f.cfg.Pack(ctx, f.open.Writer)
 	f.packed = err == nil || verdict.Is(err) // what was cut off goes on with the next round
 	return err
@@ -220,7 +221,7 @@ func (f *Follower) push(ctx context.Context) error {
 	if !f.pushes() {
 		return nil
 	}
-	f.cfg.Activity.enter("pushing", "")
+	f.cfg.Activity.enter(runstate.Pushing, "")
 	done := push.Round{Complete: f.base.lacking() == nil && f.cfg.Part == nil}
 	if f.base != nil {
 		done.Commit = f.base.commit
@@ -262,7 +263,7 @@ func (f *Follower) state(ctx context.Context) error {
 	if f.cfg.State == nil || !f.stated.IsZero() && time.Since(f.stated) < stateEvery {
 		return nil
 	}
-	f.cfg.Activity.enter("stating what is held", "")
+	f.cfg.Activity.enter(runstate.Stating, "")
 	if err := f.cfg.State(ctx, f.open.Writer); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
 // Progress is the counts of a run, for others to read while it goes on. What it
@@ -111,15 +112,15 @@ func (c Counts) Left() time.Duration {
 func (c Counts) Phase() string {
 	switch {
 	case c.Plan == nil:
-		return "planning"
+		return runstate.Planning
 	case c.Processed() >= c.Total():
-		return "finishing"
+		return runstate.Finishing
 	case c.Pass == 2:
-		return "second pass"
+		return runstate.SecondPass
 	case c.Pass == 3:
-		return "third pass"
+		return runstate.ThirdPass
 	}
-	return "mirroring"
+	return runstate.Mirroring
 }
 
 // Detail says what a pass after the first is about, and what waits for one.

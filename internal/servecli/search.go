@@ -24,19 +24,8 @@ func (m *servedMirror) dependants(ctx context.Context, cfg *Config, log *slog.Lo
 		return nil
 	}
 	w := dependants.NewWatch(dependants.Config{Dir: cfg.Dirs.Index, Log: log})
-	m.background(ctx, w.Follow)
+	m.keep(ctx, w.Follow)
 	return w
-}
-
-// background runs something until the mirror is closed.
-func (m *servedMirror) background(ctx context.Context, run func(context.Context)) {
-	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		run(life)
-	}()
-	m.Add(func() error { stop(); <-done; return nil })
 }
 
 // search ranks what is found in the mirror.
@@ -55,7 +44,7 @@ func (m *servedMirror) search(ctx context.Context, cfg *Config, needs *dependant
 		if err != nil {
 			return err
 		}
-		m.background(ctx, func(life context.Context) {
+		m.keep(ctx, func(life context.Context) {
 			for needs.Graph() == nil && life.Err() == nil { // which says what is wanted most
 				select {
 				case <-time.After(time.Second):

@@ -115,7 +115,7 @@ func runWords(s *Mirror, now time.Time) string {
 	switch {
 	case r == nil:
 		return "none is known"
-	case r.Live(now) && r.Phase == "waiting":
+	case r.Live(now) && r.Phase == runstate.Waiting:
 		return "waits for the next round of the sync"
 	case r.Live(now):
 		return fmt.Sprintf("%s: %s of %s, %s/s, %s not held", r.Phase, human.Count(r.Processed), human.Count(r.Total), r.RatePerSec, human.Count(r.Errors))

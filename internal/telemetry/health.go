@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
-	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
 )
 
@@ -46,7 +45,11 @@ func (m *mirror) Health() pages.Health {
 	if s, ok := m.look(); ok {
 		h.Lag = lag(f.revision.Time, s.UpstreamIndexTime)
 	}
-	h.Free, h.FreeKnown = m.free()
+	for _, free := range freeSpace(m.dirs) { // the fullest disk counts
+		if !h.FreeKnown || free < h.Free {
+			h.Free, h.FreeKnown = free, true
+		}
+	}
 	return h
 }
 
@@ -57,21 +60,6 @@ func lag(mirrored, upstream time.Time) *time.Duration {
 	}
 	behind := max(0, upstream.Sub(mirrored))
 	return &behind
-}
-
-// free is what the fullest of the disks has left.
-func (m *mirror) free() (least int64, known bool) {
-	for _, dir := range []string{m.dirs.Crates, m.dirs.Bundles, m.dirs.Index, m.dirs.DeepOrUsual()} {
-		folder, err := durable.Open(dir)
-		if err != nil {
-			continue
-		}
-		if free, _, err := folder.Free(); err == nil && free >= 0 && (!known || free < least) {
-			least, known = free, true
-		}
-		_ = folder.Close() // nothing was written
-	}
-	return least, known
 }
 
 // coverage is the share of what is held that the sweep of verify has hashed.

@@ -119,14 +119,23 @@ func (ch sample) verified(f *facts) {
 
 // disks sends the free space of the folders that are there.
 func (ch sample) disks(d *home.Dirs) {
+	for name, free := range freeSpace(d) {
+		ch.gauge(diskFree, float64(free), name)
+	}
+}
+
+// freeSpace is how many bytes are free on the disks of the folders that are there.
+func freeSpace(d *home.Dirs) map[string]int64 {
+	space := map[string]int64{}
 	for name, dir := range map[string]string{"crates": d.Crates, "bundles": d.Bundles, "index": d.Index, "deep": d.DeepOrUsual()} {
 		folder, err := durable.Open(dir)
 		if err != nil {
 			continue
 		}
 		if free, _, err := folder.Free(); err == nil && free >= 0 {
-			ch.gauge(diskFree, float64(free), name)
+			space[name] = free
 		}
 		_ = folder.Close() // nothing was written
 	}
+	return space
 }

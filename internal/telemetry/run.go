@@ -40,12 +40,6 @@ type run struct {
 	look func() (runstate.State, bool)
 }
 
-// phases are the values of a label: a file in the mirror's folder must not make more.
-var phases = []string{
-	"planning", "mirroring", "second pass", "third pass", "updating the index", "writing sidecars", "packing", "pushing",
-	"stating what is held", "waiting",
-}
-
 // Collect implements prometheus.Collector.
 func (r *run) Collect(to chan<- prometheus.Metric) {
 	ch := sample(to)
@@ -77,7 +71,7 @@ func (r *run) Collect(to chan<- prometheus.Metric) {
 func (ch sample) now(s *runstate.State) {
 	ch.time(nextRound, s.NextAt)
 	phase := s.Phase
-	if !slices.Contains(phases, phase) {
+	if !slices.Contains(runstate.Phases, phase) { // a file in the mirror's folder must not make more
 		phase = "other"
 	}
 	ch.gauge(runPhase, 1, phase)
