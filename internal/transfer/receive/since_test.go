@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,9 +174,12 @@ func TestRepublishedMeanwhile(t *testing.T) {
 	if res, _ := w.export(medium, nil); res.Crates != 1 {
 		t.Fatalf("%d crates are carried", res.Crates)
 	}
+	var mu sync.Mutex // operations of several goroutines are looked at
 	seen := map[crate.Checksum]int{}
 	look := func(at string) {
 		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
 		line, bytes, err := served(t, w.far, id)
 		if err != nil || line != bytes {
 			t.Errorf("%s: the line has %s, the bytes %s: %v", at, line, bytes, err)
@@ -182,11 +187,11 @@ func TestRepublishedMeanwhile(t *testing.T) {
 		seen[line]++
 	}
 	first, step := durabletest.Every(15, nil)
-	n := 0
+	var n atomic.Int64
 	cfg := w.config(medium)
 	cfg.Home.Disk = func(fsys durable.FS) durable.FS {
 		return durabletest.Hook(fsys, func(op durabletest.Op) durabletest.Fault {
-			if n++; n%step == first {
+			if int(n.Add(1))%step == first {
 				look(op.String())
 			}
 			return durabletest.Fault{}
@@ -197,7 +202,7 @@ func TestRepublishedMeanwhile(t *testing.T) {
 	look("the end")
 	new, err := w.Reg.Checksum(id)
 	if err != nil || seen[new] == 0 || seen[old] == 0 {
-		t.Errorf("of %d operations %v were seen, old %s, new %s, %v", n, seen, old, new, err)
+		t.Errorf("of %d operations %v were seen, old %s, new %s, %v", n.Load(), seen, old, new, err)
 	}
 }
 
