@@ -170,6 +170,7 @@ var floors = [][]string{
 		// files that grow,
 		// and those that go
 		"internal/partfile",
+		"internal/extsort",
 		"internal/trash",
 	},
 	{

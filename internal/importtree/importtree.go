@@ -41,6 +41,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/extsort"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
@@ -65,7 +66,7 @@ type Config struct {
 	Log       *slog.Logger // default: none
 
 	table int // files that are hashed before the index is read for them; default maxTable
-	run   int // finds that are sorted in memory; default maxRun
+	run   int // bytes of finds that are sorted in memory; default extsort.RunBytes
 }
 
 // Tree is a folder that crate files are looked for in.
@@ -143,7 +144,7 @@ func Open(ctx context.Context, cfg Config) (*Import, error) {
 		cfg.table = maxTable
 	}
 	if cfg.run == 0 {
-		cfg.run = maxRun
+		cfg.run = extsort.RunBytes
 	}
 	im := &Import{cfg: cfg, others: map[crate.ID][]place{}}
 	err := im.clear()
@@ -157,8 +158,12 @@ func Open(ctx context.Context, cfg Config) (*Import, error) {
 }
 
 // find looks through the trees, sorts what it finds and compares it with the index.
-func (im *Import) find(ctx context.Context) error {
-	found := &sorter{fsys: im.cfg.Scratch, most: im.cfg.run}
+func (im *Import) find(ctx context.Context) (err error) {
+	found, err := newSorter(im.cfg.Scratch, im.cfg.run)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, found.Close()) }()
 	nameless := &sums{im: im, found: found}
 	w := walker{im: im, found: found, nameless: nameless}
 	im.cfg.Progress.enter("looking through the trees")
@@ -171,10 +176,7 @@ func (im *Import) find(ctx context.Context) error {
 		return err
 	}
 	im.cfg.Progress.enter("comparing with the index")
-	if err := found.flush(); err != nil {
-		return err
-	}
-	return errors.Join(im.join(ctx, found), found.remove())
+	return im.join(ctx, found)
 }
 
 // Close removes what was kept in Scratch.

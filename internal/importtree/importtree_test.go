@@ -170,7 +170,7 @@ func TestFinds(t *testing.T) {
 		w.write("text/gzip", append(gzipHead[:], "but no crate"...))
 		im := w.open(func(cfg *Config) {
 			if small {
-				cfg.table, cfg.run = 1, 2
+				cfg.table, cfg.run = 1, 1
 			}
 		})
 		got, items := w.items(im)

@@ -26,7 +26,7 @@ const joinedName = scratch + "found"
 const maxCopied = 100_000
 
 // join compares what was found with the index, and writes what both have.
-func (im *Import) join(ctx context.Context, found *sorter) (err error) {
+func (im *Import) join(ctx context.Context, found sorter) (err error) {
 	out, err := createGob(im.cfg.Scratch, joinedName)
 	if err != nil {
 		return err

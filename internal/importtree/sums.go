@@ -28,7 +28,7 @@ const pending = 1024
 // file on disk; in memory is where, by the first eight bytes of each checksum.
 type sums struct {
 	im    *Import
-	found *sorter
+	found sorter
 
 	waiting []place
 	table   []sum

@@ -19,7 +19,7 @@ const maxDepth = 64
 // walker looks through trees.
 type walker struct {
 	im       *Import
-	found    *sorter
+	found    sorter
 	nameless *sums
 }
 

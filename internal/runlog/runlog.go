@@ -22,7 +22,14 @@
 // last line, which [Read] reports as a torn one (package jsonl) after the whole ones.
 package runlog
 
-import "time"
+import (
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+)
 
 // SchemaVersion is the value of schema_version in every record.
 const SchemaVersion = 1
@@ -63,6 +70,19 @@ type Record struct {
 	Version       string `json:"version,omitzero"`
 	Replaces      string `json:"replaces,omitzero"` // checksum of the bytes that the version had before it was published again; they are kept
 	Prev          string `json:"prev,omitzero"`     // first record alone: the chain that it continues
+}
+
+// ID returns what a record is about: v1.1.0 says it in the URL alone.
+func (r *Record) ID() (crate.ID, error) {
+	if r.Crate != "" {
+		id := crate.ID{Name: r.Crate, Version: r.Version}
+		return id, id.Check()
+	}
+	file, err := url.PathUnescape(r.URL[strings.LastIndexByte(r.URL, '/')+1:])
+	if err != nil {
+		return crate.ID{}, err
+	}
+	return crate.ParseFileName(path.Base(file))
 }
 
 // Time formats a moment for a record: RFC 3339 with milliseconds, in UTC.

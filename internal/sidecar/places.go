@@ -1,17 +1,17 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
-	"net/url"
-	"path"
-	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/extsort"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 )
@@ -19,18 +19,34 @@ import (
 // A Place is where a manifest says that a crate lies.
 type Place struct{ Storage, BundlePath, BundleMember string }
 
+// A spot is the place of a crate on its way through the sorting.
+type spot struct {
+	Path, Name, Version string
+	Place               Place
+}
+
+func (a *spot) compare(b *spot) int {
+	return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
+}
+
+// bytes is the memory that a spot takes.
+func (a *spot) bytes() int {
+	const besideTexts = 6 * 16
+	return besideTexts + len(a.Path) + len(a.Name) + len(a.Version) + len(a.Place.Storage) + len(a.Place.BundlePath) + len(a.Place.BundleMember)
+}
+
 // Places is what a manifest says of all crates, in the order of the index.
 //
 // A manifest is in the order in which crates were done. It is sorted on disk,
-// not in memory: runs of a few MB are sorted and written one after the other to
-// a temporary file, and merged while the index is read, which is in the same
-// order. So memory is that of one run, however many records there are.
+// not in memory (package extsort), and read back while the index is read, which is
+// in the same order.
 type Places struct {
-	Bad   int64 // lines of the manifest that could not be used; the log names them
-	file  *sortFile
-	merge *merge
-	next  *spot // read from merge and not yet asked for
-	last  string
+	Bad  int64 // lines of the manifest that could not be used; the log names them
+	file *extsort.Sorter[spot]
+	pull func() (spot, error, bool)
+	stop func()
+	next *spot // read and not yet asked for
+	last string
 }
 
 // ReadPlaces reads a manifest, of ours or of v1.1.0. Where it speaks of a crate
@@ -38,20 +54,18 @@ type Places struct {
 // leaves, is a warning. The temporary file is scratch in fsys, which is removed
 // by Close.
 func ReadPlaces(ctx context.Context, r io.Reader, fsys durable.FS, scratch string, log *slog.Logger) (*Places, error) {
-	return readPlaces(ctx, r, fsys, scratch, log, runBytes)
+	return readPlaces(ctx, r, fsys, scratch, log, extsort.RunBytes)
 }
 
 func readPlaces(ctx context.Context, r io.Reader, fsys durable.FS, scratch string, log *slog.Logger, runBytes int) (*Places, error) {
-	file, err := newSortFile(fsys, scratch, runBytes)
+	file, err := extsort.New(fsys, scratch, runBytes, (*spot).compare)
 	if err != nil {
 		return nil, fmt.Errorf("sorting the manifest: %w", err)
 	}
-	p := &Places{file: file}
+	p := &Places{file: file, stop: func() {}}
 	err = p.read(ctx, r, log)
 	if err == nil {
-		p.merge, err = file.merge()
-	}
-	if err == nil {
+		p.pull, p.stop = iter.Pull2(file.Sorted())
 		err = p.advance()
 	}
 	if err != nil {
@@ -75,14 +89,14 @@ func (p *Places) read(ctx context.Context, r io.Reader, log *slog.Logger) error 
 		case err != nil:
 			return err
 		}
-		id, err := idOf(&rec)
+		id, err := rec.ID()
 		if err != nil {
 			p.bad(log, fmt.Errorf("%q: %w", rec.URL, err))
 			continue
 		}
-		err = p.file.add(spot{Path: crate.IndexPath(id.Name), Name: id.Name, Version: id.Version,
-			Place: Place{rec.Storage, rec.BundlePath, rec.BundleMember}})
-		if err != nil {
+		at := spot{Path: crate.IndexPath(id.Name), Name: id.Name, Version: id.Version,
+			Place: Place{rec.Storage, rec.BundlePath, rec.BundleMember}}
+		if err := p.file.Add(at, at.bytes()); err != nil {
 			return fmt.Errorf("sorting the manifest: %w", err)
 		}
 	}
@@ -92,20 +106,6 @@ func (p *Places) read(ctx context.Context, r io.Reader, log *slog.Logger) error 
 func (p *Places) bad(log *slog.Logger, err error) {
 	p.Bad++
 	log.Warn("a line of the manifest cannot be used", "err", err)
-}
-
-// idOf returns what a record is about: v1.1.0 says it in the URL alone.
-func idOf(rec *runlog.Record) (crate.ID, error) {
-	if rec.Crate != "" {
-		id := crate.ID{Name: rec.Crate, Version: rec.Version}
-		return id, id.Check()
-	}
-	file := rec.URL[strings.LastIndexByte(rec.URL, '/')+1:]
-	file, err := url.PathUnescape(file)
-	if err != nil {
-		return crate.ID{}, err
-	}
-	return crate.ParseFileName(path.Base(file))
 }
 
 // of returns the places of the crates of an index file. It is asked for files
@@ -133,12 +133,19 @@ func (p *Places) of(file string) (map[crate.ID]Place, error) {
 	return places, nil
 }
 
-func (p *Places) advance() (err error) {
-	if p.next, err = p.merge.next(); err != nil {
-		return fmt.Errorf("reading the sorted manifest back: %w", err)
+func (p *Places) advance() error {
+	at, err, more := p.pull()
+	if p.next = &at; !more {
+		p.next = nil
+	}
+	if err != nil {
+		return fmt.Errorf("sorting the manifest: %w", err)
 	}
 	return nil
 }
 
 // Close removes the temporary file.
-func (p *Places) Close() error { return p.file.close() }
+func (p *Places) Close() error {
+	p.stop()
+	return p.file.Close()
+}
