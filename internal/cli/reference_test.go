@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/manual"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v3"
@@ -80,4 +82,35 @@ func help(t *testing.T, command func(*App) *cli.Command, args []string) string {
 		lines[i] = strings.TrimRight(line, " \n") + "\n"
 	}
 	return strings.TrimSpace(strings.Join(lines, "")) + "\n"
+}
+
+// A12: every command has a page for man that names each of its flags, and that mandoc,
+// where it is, finds nothing wrong with.
+func TestA12ManPages(t *testing.T) {
+	lint, _ := exec.LookPath("mandoc")
+	printer := cli.HelpPrinter
+	defer func() { cli.HelpPrinter = printer }()
+	for _, args := range commands() {
+		var page bytes.Buffer
+		cli.HelpPrinter = func(_ io.Writer, _ string, data any) {
+			cmd := data.(*cli.Command)
+			manual.WriteMan(&page, cmd, manual.Edition{Name: "CloneCratesio", Version: "2.0.0", Home: program.Homepage})
+			for _, flag := range cmd.VisibleFlags() {
+				if name := strings.ReplaceAll(flag.Names()[0], "-", `\-`); !strings.Contains(page.String(), `\fB\-`+name) {
+					t.Errorf("the page of %v does not name -%s", args, flag.Names()[0])
+				}
+			}
+		}
+		help(t, programs[args[0]], args)
+		if !strings.Contains(page.String(), ".SH NAME\n"+strings.ReplaceAll(strings.Join(args, "-"), "-", `\-`)+` \- `) {
+			t.Errorf("the page of %v does not begin with its name:\n%s", args, &page)
+		}
+		if lint != "" {
+			cmd := exec.Command(lint, "-T", "lint", "-W", "warning")
+			cmd.Stdin = &page
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("mandoc, of the page of %v: %v\n%s", args, err, out)
+			}
+		}
+	}
 }

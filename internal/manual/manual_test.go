@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v3"
@@ -163,5 +164,74 @@ func TestA11Completions(t *testing.T) {
 		if err != nil || !strings.Contains(script, "prog completion for") || strings.Contains(script, "PROGRAM") || strings.Contains(script, "FUNCTION") {
 			t.Errorf("%s: %v, %s", shell, err, script)
 		}
+	}
+}
+
+// A12: the page for man has what -help has, and nothing of it is a request to roff.
+func TestA12ManPage(t *testing.T) {
+	root := example()
+	sync := root.Commands[0]
+	sync.Description = ".TH is no request here\n\n   'tables' stay  as they are: C:\\new `x` ~\n   .so /etc/passwd\n\n" + sync.Description
+	root.Commands = root.Commands[:1]
+	if err := root.Run(t.Context(), []string{"prog", "-help"}); err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	WriteMan(&got, sync, Edition{Name: "Prog", Version: `1.0 "x"`, Date: time.Unix(86400, 0), Home: "https://prog.example"})
+	const want = `.TH "PROG\-SYNC" 1 1970-01-02 "Prog 1.0 \(dqx\(dq" "User Commands"
+.nh
+.ad l
+.SH NAME
+prog\-sync \- fetch what is missing
+.SH SYNOPSIS
+.B prog sync
+[\-mirror DIR]
+.SH DESCRIPTION
+\&.TH is no request here
+.PP
+.EX
+   \(aqtables\(aq stay  as they are: C:\(rsnew \(gax\(ga \(ti
+   .so /etc/passwd
+.EE
+.PP
+A paragraph that flows over lines.
+.PP
+.EX
+   table  entry
+.EE
+.SH OPTIONS
+.SS Folders
+.TP
+\fB\-mirror\fR \fIDIR\fR
+DIR of the mirror
+.SS Storage
+.TP
+\fB\-mode\fR \fIonly|add|N\fR
+keep only|add|N of the copies that there are (default: only)
+.SS Options
+.TP
+\fB\-mode\-of\-a\-very\-long\-name\fR
+no value
+.TP
+\fB\-every\fR \fIDURATION\fR
+again and again (default: 1h)
+.TP
+\fB\-contact\fR \fISTRING\fR
+whom to write to [$CONTACT]
+.TP
+\fB\-help, \-h\fR
+show help
+.SH EXIT STATUS
+.TP
+.B 0
+all is well and there is nothing else to be said of it
+.SH SEE ALSO
+.BR prog (1),
+.UR https://prog.example
+Documentation
+.UE
+`
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Error(diff)
 	}
 }

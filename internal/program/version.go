@@ -10,8 +10,8 @@ import (
 // their own.
 const release = "2.0.0-dev"
 
-// homepage is where people who see our requests can find out who we are.
-const homepage = "https://github.com/APTlantis/Mirror-Rust-Crates"
+// Homepage is where people who see our requests can find out who we are.
+const Homepage = "https://github.com/APTlantis/Mirror-Rust-Crates"
 
 // stamped is the version of a release, which make release sets at link time: its tree
 // has no tag yet.
@@ -72,7 +72,7 @@ func (b Build) String() string {
 // UserAgent names the program, its version and whom to write to, as crates.io's
 // data access policy asks.
 func UserAgent(contact string) string {
-	ua := "clonecratesio/" + Version() + " (+" + homepage + ")"
+	ua := "clonecratesio/" + Version() + " (+" + Homepage + ")"
 	if contact != "" {
 		ua += " contact: " + contact
 	}
