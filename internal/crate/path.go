@@ -93,29 +93,38 @@ func ParseLoosePath(p string) (ID, error) {
 const RepublishedDir = "republished"
 
 // RepublishedPath returns the slash-separated path of bytes that are not those
-// of the version now: "republished/{LooseDir}/{name}-{version}.{key}.crate",
-// where key is [Checksum.FileKey]. It is no FileName of any version, so that
-// nothing takes such a file for the crate.
+// of the version now: "republished/{LooseDir}/{KeyedName}".
 func (id ID) RepublishedPath(key string) string {
-	return RepublishedDir + "/" + LooseDir(id.Name) + "/" + id.Name + "-" + id.Version + "." + key + Ext
+	return RepublishedDir + "/" + LooseDir(id.Name) + "/" + id.KeyedName(key)
 }
 
 // ParseRepublishedPath is the inverse of [ID.RepublishedPath].
 func ParseRepublishedPath(p string) (id ID, key string, err error) {
-	stem, ok := strings.CutSuffix(path.Base(p), Ext)
+	id, key, err = ParseKeyedName(path.Base(p))
+	if err == nil && id.RepublishedPath(key) != p {
+		return ID{}, "", fmt.Errorf("%s belongs at %s", quote(p), id.RepublishedPath(key))
+	}
+	return id, key, err
+}
+
+// KeyedName returns "{name}-{version}.{key}.crate", where key is
+// [Checksum.FileKey]: a file that proves itself. It is no FileName of any version,
+// so that nothing takes such a file for the crate.
+func (id ID) KeyedName(key string) string { return id.Name + "-" + id.Version + "." + key + Ext }
+
+// ParseKeyedName is the inverse of [ID.KeyedName].
+func ParseKeyedName(base string) (id ID, key string, err error) {
+	stem, ok := strings.CutSuffix(base, Ext)
 	dot := strings.LastIndexByte(stem, '.')
 	if !ok || dot < 0 {
-		return ID{}, "", fmt.Errorf("%s is not {name}-{version}.{key}%s", quote(p), Ext)
+		return ID{}, "", fmt.Errorf("%s is not {name}-{version}.{key}%s", quote(base), Ext)
 	}
 	key = stem[dot+1:]
-	if half, err := hex.DecodeString(key); err != nil || len(half) != sha256.Size/2 {
-		return ID{}, "", fmt.Errorf("%s: %s is not the first half of a checksum", quote(p), quote(key))
+	if half, err := hex.DecodeString(key); err != nil || len(half) != sha256.Size/2 || strings.ToLower(key) != key {
+		return ID{}, "", fmt.Errorf("%s: %s is not the first half of a checksum", quote(base), quote(key))
 	}
 	if id, err = ParseFileName(stem[:dot] + Ext); err != nil {
 		return ID{}, "", err
-	}
-	if id.RepublishedPath(key) != p || strings.ToLower(key) != key {
-		return ID{}, "", fmt.Errorf("%s belongs at %s", quote(p), id.RepublishedPath(strings.ToLower(key)))
 	}
 	return id, key, nil
 }

@@ -78,7 +78,7 @@ func (c trial) run(disk *durabletest.Mem, fsys durable.FS, said func(promised ma
 			return err
 		}
 		promised[found] = text(found, 0)
-		if err := b.Commit(context.Background(), append(files, b.StageFound(found)), give); err != nil {
+		if err := b.Commit(context.Background(), append(files, b.StageFound("", found)), give); err != nil {
 			return err
 		}
 		for _, f := range files {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 )
 
 // kindError adds one of our error values to one of the system's. Its text is
@@ -36,12 +37,7 @@ func Classify(err error) error {
 const escapes = "path escapes from parent"
 
 func isAny[E error](err error, errnos []E) bool {
-	for _, e := range errnos {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(errnos, func(e E) bool { return errors.Is(err, e) })
 }
 
 // cause takes off the layers that package os puts around an error number: we

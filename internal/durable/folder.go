@@ -1,7 +1,6 @@
 package durable
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -195,18 +194,13 @@ func (d *folder) Stat(name string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-func (d *folder) ReadDir(name string) ([]fs.DirEntry, error) {
-	local, err := d.local("readdir", name)
+func (d *folder) ReadDir(name string) (entries []fs.DirEntry, err error) {
+	err = d.eachEntries(name, func(some []fs.DirEntry) error {
+		entries = append(entries, some...)
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	f, err := d.root.OpenFile(local, os.O_RDONLY|dirFlag, 0)
-	if err != nil {
-		return nil, PathError("readdir", d.full(name), err)
-	}
-	entries, err := f.ReadDir(-1)
-	if err = cmp.Or(err, f.Close()); err != nil {
-		return nil, PathError("readdir", d.full(name), err)
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return entries, nil

@@ -33,7 +33,7 @@ func (d *folder) eachEntries(name string, each func([]fs.DirEntry) error) (err e
 	if err != nil {
 		return PathError("readdir", d.full(name), err)
 	}
-	defer func() { err = cmp.Or(err, f.Close()) }()
+	defer func() { err = cmp.Or(err, PathError("readdir", d.full(name), f.Close())) }()
 	for {
 		entries, err := f.ReadDir(listed)
 		if len(entries) > 0 {

@@ -260,7 +260,7 @@ func (w *worker) body(ctx context.Context, res *result) (_ store.Body, release f
 	if got.From != "" {
 		res.item.URL = got.From // for the record
 	}
-	body := store.Body{Data: got.Data, Size: got.Size}
+	body := store.Body{Data: got.Data, Size: got.Size, Checksum: res.item.Checksum}
 	if got.Spill != nil {
 		body.Spill = spill
 	}

@@ -46,7 +46,10 @@ type Body struct {
 	Data  []byte
 	Spill Spill // made by NewSpill of the same store
 	Size  int64
-	Has   Placement // where the store has the crate already; it need not be put there again
+	// Checksum is what the bytes were proved to have, if a store may go by that: after
+	// a kill it finds what it was given, and need not be given it again. Zero: unknown.
+	Checksum crate.Checksum
+	Has      Placement // where the store has the crate already; it need not be put there again
 }
 
 // Placement is where a crate lies. The zero Placement is nowhere.

@@ -1,8 +1,8 @@
 // Package loose keeps crates as one file each, in the shard layout of
 // [crate.ID.LoosePath], below a folder that also holds
 //
-//	.clonecratesio/tmp/   files being written, in folders 0 to f; emptied when
-//	                      the store is opened
+//	.clonecratesio/tmp/   files being written, in folders 0 to ff; emptied when
+//	                      the store is opened (left.go)
 //	quarantine/           what was found under a crate's name and is not it
 //	republished/          bytes that versions had before they were published
 //	                      again, under [crate.ID.RepublishedPath]
@@ -62,11 +62,15 @@ var (
 	_ store.Republisher = (*Store)(nil)
 )
 
-// Open opens the store for writing and clears away what an earlier process left
-// in tmp/. The caller holds the mirror's lock.
+// Open opens the store for writing, and clears away what an earlier process left
+// in tmp/, after the crates that were whole have got their names. The caller holds the
+// mirror's lock.
 func Open(fsys durable.FS, mode Durability) (*Store, error) {
 	s := newStore(fsys, mode)
-	err := s.batch.Clear()
+	err := s.takeUp()
+	if err == nil {
+		err = s.batch.Clear()
+	}
 	if err == nil {
 		err = durable.RemoveFiles(fsys, QuarantineDir, durable.IsTemp)
 	}
@@ -86,15 +90,20 @@ func newStore(fsys durable.FS, mode Durability) *Store {
 
 // Put implements store.Writer.
 func (s *Store) Put(_ context.Context, id crate.ID, body store.Body) (store.Placement, error) {
-	if err := s.put(id, id.LoosePath(), body); err != nil {
+	left := ""
+	if body.Checksum != (crate.Checksum{}) {
+		left = id.KeyedName(body.Checksum.FileKey())
+	}
+	if err := s.put(id, id.LoosePath(), left, body); err != nil {
 		return store.Placement{}, err
 	}
 	return store.Placement{Loose: true}, nil
 }
 
-// put makes a body a file that waits for its name.
-func (s *Store) put(id crate.ID, name string, body store.Body) error {
-	sp, err := s.take(body, name)
+// put makes a body a file that waits for its name, if possible as left, by which it is
+// known after a kill; empty: it is not.
+func (s *Store) put(id crate.ID, name, left string, body store.Body) error {
+	sp, err := s.take(body, name, left)
 	if err != nil {
 		return fmt.Errorf("storing %s: %w", id, err)
 	}
@@ -108,12 +117,13 @@ func (s *Store) wait(id crate.ID, f *durable.Staged) {
 	s.mu.Unlock()
 }
 
-// take makes a body a finished file of tmp/.
-func (s *Store) take(body store.Body, name string) (*spill, error) {
+// take makes a body a finished file of tmp/. A spill is renamed if it is to be left
+// under another name: spills are few and large.
+func (s *Store) take(body store.Body, name, left string) (*spill, error) {
 	sp, ok := body.Spill.(*spill)
 	if !ok {
 		var err error
-		if sp, err = s.newSpill(); err != nil {
+		if sp, err = s.newSpill(left); err != nil {
 			return nil, err
 		}
 		if _, err := sp.Write(body.Data); err != nil {
@@ -125,13 +135,17 @@ func (s *Store) take(body store.Body, name string) (*spill, error) {
 		return nil, errors.Join(err, sp.Discard())
 	}
 	sp.taken = true // also if it fails: then nothing of it is left
-	return sp, sp.Finish(name)
+	err := sp.Finish(name)
+	if err == nil && ok && left != "" {
+		sp.LeaveAs(left)
+	}
+	return sp, err
 }
 
 // Adopt implements store.Writer.
 func (s *Store) Adopt(id crate.ID) { s.adopt(id, id.LoosePath()) }
 
-func (s *Store) adopt(id crate.ID, name string) { s.wait(id, s.batch.StageFound(name)) }
+func (s *Store) adopt(id crate.ID, name string) { s.wait(id, s.batch.StageFound("", name)) }
 
 // Stat implements store.Reader.
 func (s *Store) Stat(id crate.ID) (int64, error) {

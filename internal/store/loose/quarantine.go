@@ -94,7 +94,7 @@ func (s *Store) Isolated(id crate.ID, sum crate.Checksum) (string, error) {
 }
 
 func (s *Store) isolate(to string, body store.Body) error {
-	sp, err := s.take(body, to)
+	sp, err := s.take(body, to, "")
 	if err != nil {
 		return err
 	}

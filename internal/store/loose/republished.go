@@ -24,7 +24,7 @@ func (s *Store) TakePlace(key crate.Key) error {
 
 // Keep implements store.Republisher.
 func (s *Store) Keep(key crate.Key, body store.Body) error {
-	return s.put(key.ID, key.RepublishedPath(key.Checksum.FileKey()), body)
+	return s.put(key.ID, key.RepublishedPath(key.Checksum.FileKey()), "", body)
 }
 
 // AdoptKept implements store.Republisher.

@@ -18,10 +18,10 @@ type spill struct {
 }
 
 // NewSpill implements store.Writer.
-func (s *Store) NewSpill() (store.Spill, error) { return s.newSpill() }
+func (s *Store) NewSpill() (store.Spill, error) { return s.newSpill("") }
 
-func (s *Store) newSpill() (*spill, error) {
-	f, err := s.batch.Create()
+func (s *Store) newSpill(left string) (*spill, error) {
+	f, err := s.batch.CreateAs(left)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", store.ErrUnusable, err)
 	}
