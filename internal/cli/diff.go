@@ -4,15 +4,22 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/diff"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
@@ -20,8 +27,9 @@ import (
 type diffConfig struct {
 	dirs     flags.Dirs
 	json     bool
-	from, to string // points in the past of the index
-	known    bool   // the mirror is, not the index alone
+	from, to string // points in the past of the index, or paths
+	paths    bool
+	known    bool // the mirror is, not the index alone
 	log      flags.Log
 }
 
@@ -29,11 +37,11 @@ func diffCommand(a *App) *cli.Command {
 	var cfg diffConfig
 	return &cli.Command{
 		Name:        "diff",
-		Usage:       "compare the registry's index of two days",
-		ArgsUsage:   "[-mirror DIR] [-index-dir DIR] [-json] DAY1 DAY2",
+		Usage:       "compare two days of the index, two mirrors, or two manifests",
+		ArgsUsage:   "[-mirror DIR] [-index-dir DIR] [-json] DAY1 DAY2 | [-json] PATH1 PATH2",
 		Description: helpText("diff", "exit-codes"),
 		Flags: append(append(cfg.dirs.Flags(),
-			flags.JSON(&cfg.json, "a line of JSON for the two commits, then one a change (docs/time.md)")),
+			flags.JSON(&cfg.json, "a line of JSON for the two sides, then one a change (docs/time.md)")),
 			cfg.log.Flags()...),
 		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
@@ -48,9 +56,16 @@ func diffCommand(a *App) *cli.Command {
 
 func (cfg *diffConfig) check(args []string) error {
 	if len(args) != 2 {
-		return flags.Usagef("want DAY1 and DAY2: days, YYYY-MM-DD, or ids of commits")
+		return flags.Usagef("want two days, YYYY-MM-DD, or ids of commits; or the paths of two mirrors or manifests")
 	}
 	cfg.from, cfg.to = args[0], args[1]
+	inPast := func(arg string) bool { return index.IsDay(arg) || index.IsCommit(arg) }
+	cfg.paths = !inPast(cfg.from) && !inPast(cfg.to)
+	for _, arg := range args {
+		if _, err := os.Stat(arg); err == nil && !cfg.paths && !inPast(arg) {
+			return flags.Usagef("%q is a path, and the other one is a day or commit, which cannot be compared; a folder with the name of a day is ./2026-01-02", arg)
+		}
+	}
 	// An index that is named alone need not be that of the mirror in the home folder.
 	inMirror := cfg.dirs.Index == "" || cfg.dirs.Crates != "" || cfg.dirs.Root != flags.DefaultMirror()
 	cfg.dirs.Fill()
@@ -60,7 +75,10 @@ func (cfg *diffConfig) check(args []string) error {
 }
 
 // diff runs the command.
-func (a *App) diff(ctx context.Context, cfg *diffConfig) (err error) {
+func (a *App) diff(ctx context.Context, cfg *diffConfig) error {
+	if cfg.paths {
+		return a.diffSides(ctx, cfg)
+	}
 	log := cfg.log.Logger(a.Stderr)
 	ix, err := cfg.dirs.OpenIndex(ctx, log)
 	if err != nil {
@@ -82,14 +100,70 @@ func (a *App) diff(ctx context.Context, cfg *diffConfig) (err error) {
 		defer follower.Close()
 		job.Holdings = catalog.Live{Follower: follower}
 	}
-	out := bufio.NewWriter(a.Stdout)
-	print := diff.Print
-	if cfg.json {
-		print = diff.PrintJSON
+	_, err = cfg.print(ctx, a.Stdout, job.Report(cfg.from, cfg.to))
+	return err
+}
+
+// diffSides compares mirrors or manifests. These are meant to be the same, as two days of
+// an index are not.
+func (a *App) diffSides(ctx context.Context, cfg *diffConfig) error {
+	log := cfg.log.Logger(a.Stderr)
+	from, err := openSide(ctx, cfg.from, log)
+	if err != nil {
+		return err
 	}
-	s, err := print(ctx, out, cfg.from, cfg.to, job)
-	if err = errors.Join(err, out.Flush()); err == nil && s.Unread > 0 {
-		err = verdict.Incompletef("%s of the index could not be read, and were not compared: they are listed above", human.Plural(s.Unread, "line or file"))
+	defer from.Close()
+	to, err := openSide(ctx, cfg.to, log)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	report, err := diff.Sides(ctx, cfg.from, cfg.to, from, to)
+	if err != nil {
+		return err
+	}
+	s, err := cfg.print(ctx, a.Stdout, report)
+	if n := s.Differing(); err == nil && n > 0 {
+		err = verdict.Incompletef("%s between %s and %s: listed above", human.Plural(n, "difference"), cfg.from, cfg.to)
 	}
 	return err
+}
+
+// openSide opens what a path names: a mirror if it is a folder, of crates with their state
+// in it or of everything; else a manifest.
+func openSide(ctx context.Context, path string, log *slog.Logger) (diff.Side, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("comparing %q, which is neither a day, YYYY-MM-DD, nor the id of a commit: %w", path, err)
+	}
+	if !info.IsDir() {
+		return diff.OpenManifest(ctx, path, log)
+	}
+	dirs := home.Dirs{Root: path}
+	if _, err := os.Stat(filepath.Join(path, loose.StateDir)); err == nil {
+		dirs.Crates = path
+	}
+	dirs.Fill()
+	if err := dirs.Check(); err != nil {
+		return nil, err
+	}
+	if !dirs.HasCatalog() {
+		return nil, home.ErrNoCatalog
+	}
+	follower, err := catalog.Follow(ctx, dirs.Catalog())
+	return diff.Mirror{Live: catalog.Live{Follower: follower}}, err
+}
+
+// print tells of the differences.
+func (cfg *diffConfig) print(ctx context.Context, w io.Writer, report *diff.Report) (*diff.Summary, error) {
+	out := bufio.NewWriter(w)
+	print := report.Print
+	if cfg.json {
+		print = report.PrintJSON
+	}
+	s, err := print(ctx, out)
+	if err = errors.Join(err, out.Flush()); err == nil && s.Unread > 0 {
+		err = verdict.Incompletef("%s could not be read, and were not compared: they are listed above", human.Plural(s.Unread, "line or file"))
+	}
+	return s, err
 }

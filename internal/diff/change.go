@@ -39,6 +39,7 @@ type Change struct {
 	// none any more.
 	crate.Key
 	Was    crate.Checksum // Republished: of the bytes that it named before
+	Size   int64          // bytes, of what mirrors hold; else 0
 	Crate  bool           // Added, Removed: with the crate as a whole
 	Yanked bool           // Added, Removed: the version is, or was
 	Fields []string       // Changed: the names of the fields; none if the line is but written otherwise

@@ -1,15 +1,18 @@
-// Package diff tells what the registry's index says otherwise at two commits of its
-// past: which versions were added, removed, published again with other bytes, yanked
-// and un-yanked, and which lines changed in other fields.
+// Package diff tells what is different between two states of a registry, or of mirrors
+// of it: which versions were added, removed, published again with other bytes, yanked
+// and un-yanked. The states are two commits of an index, of which lines may also have
+// changed in other fields ([Run]), or what two mirrors hold, or had held as their
+// manifests say ([Sides]).
 //
 // A version is identified by name and full version, its bytes by their checksum.
-// What is compared is the two commits alone: a version that was yanked and un-yanked
+// What is compared is the two states alone: a version that was yanked and un-yanked
 // between them has not changed.
 //
 // # Limits
 //
-// Only files that changed are read, one crate at a time; nothing grows with the
-// registry or with the number of changes. A line that makes no sense is not
+// Of an index, only files that changed are read, one crate at a time; a mirror is read in
+// the order of its catalog, a manifest is sorted on disk. Nothing grows with the registry
+// or with the number of changes. A line that makes no sense is not
 // compared, and neither is a version of which one side has such a line: it is
 // counted and told ([Summary.Unread]).
 package diff
@@ -46,6 +49,7 @@ type Config struct {
 // Summary counts what differs.
 type Summary struct {
 	Kinds                [len(names)]int64 // changes, by Kind
+	Bytes                [len(names)]int64 // of the crates that mirrors hold, by Kind
 	NewCrates, OldCrates int64             // index files that are new, or gone
 	Unread               int64             // lines, and whole files, that could not be compared
 }

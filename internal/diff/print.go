@@ -14,23 +14,58 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// Print runs a comparison and tells a person: the counts, then what they count. From
-// and to are the days as they were asked for.
-func Print(ctx context.Context, w io.Writer, from, to string, job Config) (_ *Summary, err error) {
+// A Report is a comparison that can be told of.
+type Report struct {
+	From, To Point
+	Run      func(ctx context.Context, each func(*Change) error) (*Summary, error)
+	words    map[Kind]string
+	sides    [2]string
+	same     string // what there is to say if nothing differs
+	scoped   bool   // changes say whether the crate is new, or gone, as a whole
+}
+
+// A Point is one of the two sides of a report, and an object of its first line in JSON.
+type Point struct {
+	Point    string    `json:"point"`             // as it was asked for
+	Mirror   bool      `json:"mirror,omitzero"`   // it is a folder
+	Manifest bool      `json:"manifest,omitzero"` // it is a file
+	Commit   string    `json:"commit,omitzero"`   // of the index; of a mirror, that which was mirrored last
+	Time     time.Time `json:"time,omitzero"`     // of the commit
+}
+
+// Report is the comparison of two commits. From and to are the days as they were asked
+// for.
+func (cfg Config) Report(from, to string) *Report {
+	return &Report{
+		From: Point{Point: from, Commit: cfg.From.Commit, Time: cfg.From.Time.UTC()},
+		To:   Point{Point: to, Commit: cfg.To.Commit, Time: cfg.To.Time.UTC()},
+		Run:  func(ctx context.Context, each func(*Change) error) (*Summary, error) { return Run(ctx, cfg, each) },
+		words: map[Kind]string{
+			Added: "added", Removed: "removed", Republished: "published again with other bytes",
+			Yanked: "yanked", Unyanked: "un-yanked", Changed: "changed in other fields of the line",
+		},
+		sides:  [2]string{"before", "now"},
+		same:   "the index says the same on both",
+		scoped: true,
+	}
+}
+
+// Print runs a comparison and tells a person: the counts, then what they count.
+func (r *Report) Print(ctx context.Context, w io.Writer) (_ *Summary, err error) {
 	var sections Sections
 	defer func() { err = errors.Join(err, sections.Close()) }()
-	s, err := Run(ctx, job, func(c *Change) error {
-		return sections.Add(c.Kind, "  %s %s%s\n", human.Printable(c.Name), human.Printable(c.Version), human.Printable(remarks(c)))
+	s, err := r.Run(ctx, func(c *Change) error {
+		return sections.Add(c.Kind, "  %s %s%s\n", human.Printable(c.Name), human.Printable(c.Version), human.Printable(r.remarks(c)))
 	})
 	if err != nil {
 		return s, err
 	}
-	printPoint(w, "from", from, job.From)
-	printPoint(w, "to", to, job.To)
-	printCounts(w, s)
+	r.From.print(w, "from")
+	r.To.print(w, "to")
+	r.printCounts(w, s)
 	for _, k := range Kinds {
 		if s.Kinds[k] > 0 {
-			fmt.Fprintf(w, "\n%s:\n", kindWords[k])
+			fmt.Fprintf(w, "\n%s:\n", r.words[k])
 			if err := sections.Copy(w, k); err != nil {
 				return s, err
 			}
@@ -39,36 +74,47 @@ func Print(ctx context.Context, w io.Writer, from, to string, job Config) (_ *Su
 	return s, nil
 }
 
-// printPoint says which commit a day has led to.
-func printPoint(w io.Writer, side, day string, rev index.Revision) {
-	fmt.Fprintf(w, "%-4s  %s: commit %s\n", side, human.Printable(day), rev)
+// print says what a side is.
+func (p *Point) print(w io.Writer, side string) {
+	what := "commit "
+	switch {
+	case p.Manifest:
+		what = "manifest"
+	case p.Mirror && p.Commit == "":
+		what = "mirror, of no index in git"
+	case p.Mirror:
+		what = "mirror, of the index at commit "
+	}
+	if p.Commit != "" {
+		what += index.Revision{Commit: p.Commit, Time: p.Time}.String()
+	}
+	fmt.Fprintf(w, "%-4s  %s: %s\n", side, human.Printable(p.Point), what)
 }
 
-var kindWords = map[Kind]string{
-	Added: "added", Removed: "removed", Republished: "published again with other bytes",
-	Yanked: "yanked", Unyanked: "un-yanked", Changed: "changed in other fields of the line",
-}
-
-func printCounts(w io.Writer, s *Summary) {
+func (r *Report) printCounts(w io.Writer, s *Summary) {
 	none := true
-	row := func(n int64, what string) {
-		if n > 0 {
-			none = false
-			fmt.Fprintf(w, "%12s  %s\n", human.Count(n), what)
+	row := func(n int64, what string, bytes int64) {
+		if n == 0 {
+			return
 		}
+		none = false
+		if bytes > 0 {
+			what += " (" + human.Size(bytes) + ")"
+		}
+		fmt.Fprintf(w, "%12s  %s\n", human.Count(n), what)
 	}
 	for _, k := range Kinds {
-		row(s.Kinds[k], kindWords[k])
+		row(s.Kinds[k], r.words[k], s.Bytes[k])
 	}
-	row(s.NewCrates, "new crates")
-	row(s.OldCrates, "crates gone as a whole")
+	row(s.NewCrates, "new crates", 0)
+	row(s.OldCrates, "crates gone as a whole", 0)
 	if none && s.Unread == 0 {
-		fmt.Fprintln(w, "the index says the same on both")
+		fmt.Fprintln(w, r.same)
 	}
 }
 
 // remarks is what else there is to say of a change.
-func remarks(c *Change) string {
+func (r *Report) remarks(c *Change) string {
 	var words []string
 	add := func(so bool, word string) {
 		if so {
@@ -79,7 +125,7 @@ func remarks(c *Change) string {
 	add(c.Crate && c.Kind == Removed, "crate gone")
 	add(c.Yanked, "yanked")
 	if c.Kind == Republished {
-		words = append(words, fmt.Sprintf("sha256 %.12s… before, %.12s… now", c.Was, c.Checksum))
+		words = append(words, fmt.Sprintf("sha256 %.12s… %s, %.12s… %s", c.Was, r.sides[0], c.Checksum, r.sides[1]))
 	}
 	if c.Kind == Changed {
 		words = append(words, changedFields(c))
@@ -101,53 +147,47 @@ func changedFields(c *Change) string {
 	return strings.Join(c.Fields, " ")
 }
 
-// point is one of the two commits in the first line of diff -json.
-type point struct {
-	Point  string    `json:"point"` // as it was asked for
-	Commit string    `json:"commit"`
-	Time   time.Time `json:"time"`
-}
-
 // line is a change in diff -json.
 type line struct {
 	Change  string   `json:"change"` // added, removed, republished, yanked, unyanked, changed
 	Crate   string   `json:"crate"`
 	Version string   `json:"version"`
-	SHA256  string   `json:"sha256"`                  // of the bytes that the index names at the second commit; if removed, at the first
-	Before  string   `json:"sha256_before,omitempty"` // republished: at the first
+	SHA256  string   `json:"sha256"`                  // of the bytes on the second side; if removed, on the first
+	Before  string   `json:"sha256_before,omitempty"` // republished: on the first side
+	Size    int64    `json:"size,omitzero"`           // bytes of a crate that a mirror holds, or a manifest names
 	Scope   string   `json:"scope,omitempty"`         // added, removed: the version, or the crate as a whole
 	Yanked  bool     `json:"yanked,omitzero"`         // added, removed: the version is, or was
 	Fields  []string `json:"fields,omitempty"`        // changed: in which the line differs; none: it is written otherwise
 	Held    *bool    `json:"held,omitempty"`          // those bytes are, by the mirror; absent: not known
 }
 
-// PrintJSON is Print for programs: a line for the two commits, then one a change.
-func PrintJSON(ctx context.Context, w io.Writer, from, to string, job Config) (*Summary, error) {
+// PrintJSON is Print for programs: a line for the two sides, then one a change.
+func (r *Report) PrintJSON(ctx context.Context, w io.Writer) (*Summary, error) {
 	err := printJSON(w, struct {
-		From point `json:"from"`
-		To   point `json:"to"`
-	}{
-		point{from, job.From.Commit, job.From.Time.UTC()}, point{to, job.To.Commit, job.To.Time.UTC()},
-	})
+		From Point `json:"from"`
+		To   Point `json:"to"`
+	}{r.From, r.To})
 	if err != nil {
 		return nil, err
 	}
-	return Run(ctx, job, func(c *Change) error {
-		l := line{
-			Change: c.Kind.String(), Crate: c.Name, Version: c.Version, SHA256: c.Checksum.String(),
-			Yanked: c.Yanked, Fields: c.Fields, Held: c.Held,
-		}
-		switch c.Kind {
-		case Republished:
-			l.Before = c.Was.String()
-		case Added, Removed:
-			l.Scope = "version"
-			if c.Crate {
-				l.Scope = "crate"
-			}
-		}
-		return printJSON(w, l)
-	})
+	return r.Run(ctx, func(c *Change) error { return printJSON(w, r.line(c)) })
+}
+
+func (r *Report) line(c *Change) line {
+	l := line{
+		Change: c.Kind.String(), Crate: c.Name, Version: c.Version, SHA256: c.Checksum.String(),
+		Size: c.Size, Yanked: c.Yanked, Fields: c.Fields, Held: c.Held,
+	}
+	switch {
+	case c.Kind == Republished:
+		l.Before = c.Was.String()
+	case c.Kind > Removed || !r.scoped:
+	case c.Crate:
+		l.Scope = "crate"
+	default:
+		l.Scope = "version"
+	}
+	return l
 }
 
 func printJSON(w io.Writer, v any) error {
