@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
 )
 
 // Two faults are rarer than the others, by so many per mille of their share, so that
@@ -76,7 +77,7 @@ func (b *bencher) underFaults(median int, share float64, extra []string) error {
 		return err
 	}
 	fmt.Printf("exit %s: %d of %d versions, %.1f s, %.0f a second, CPU %.0f µs each, peak %.0f MB\n", exitOf(firstErr),
-		status.Versions, b.n, first.wall, float64(status.Versions)/first.wall, first.cpu/float64(b.n)*1e6, first.rss/1e6)
+		status.Versions, b.n, first.Wall.Seconds(), float64(status.Versions)/first.Wall.Seconds(), first.CPU.Seconds()/float64(b.n)*1e6, float64(first.Peak)/1e6)
 	sent.print()
 	fmt.Printf("tried again: %d versions in the second pass, %d in the third; %d given up\n", passes[2], passes[3], b.n-status.Versions)
 	fmt.Printf("evidence: %d settled, %d not\n", status.Settled, status.Quarantine)
@@ -86,7 +87,7 @@ func (b *bencher) underFaults(median int, share float64, extra []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("again: exit %s, %.1f s, peak %.0f MB, %d requests\n", exitOf(againErr), again.wall, again.rss/1e6, after.Requests-sent.Requests)
+	fmt.Printf("again: exit %s, %.1f s, peak %.0f MB, %d requests\n", exitOf(againErr), again.Wall.Seconds(), float64(again.Peak)/1e6, after.Requests-sent.Requests)
 	if status.Versions != b.n || status.Quarantine > 0 || after.Requests != sent.Requests {
 		err = errors.New("not everything came at once, was settled, and was known the second time")
 	}
@@ -102,10 +103,10 @@ func exitOf(err error) string {
 	return "0"
 }
 
-func (b *bencher) mirrorFaulty(base, name string, extra []string) (usage, error) {
+func (b *bencher) mirrorFaulty(base, name string, extra []string) (c turns.Cost, err error) {
 	log, err := os.Create(b.path(name + ".log"))
 	if err != nil {
-		return usage{}, err
+		return c, err
 	}
 	defer log.Close()
 	args := []string{"download", "-index-dir", b.path("index.git"), "-manifest", b.path("manifest.jsonl"),
@@ -113,7 +114,7 @@ func (b *bencher) mirrorFaulty(base, name string, extra []string) (usage, error)
 		"-listen", "", "-log-format", "json", "-progress-interval", "30s"}
 	cmd := exec.Command(b.path("clonecratesio"), append(append(args, b.where()...), extra...)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, log
-	return measured(cmd)
+	return c, c.Add(cmd)
 }
 
 // where says where the mirror is.

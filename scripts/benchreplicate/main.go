@@ -25,12 +25,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
 )
 
 var (
@@ -88,8 +87,8 @@ func mirror(ctx context.Context, dir string) error {
 		return err
 	}
 	defer server.Close()
-	return command(nil, *program, "sync", "-mirror", dir, "-skip-index-update", "-crates-base-url", server.BaseURL,
-		"-bundle", "-bundle-size-gb", "100", "-listen", "")()
+	return command(*program, "sync", "-mirror", dir, "-skip-index-update", "-crates-base-url", server.BaseURL,
+		"-bundle", "-bundle-size-gb", "100", "-listen", "")
 }
 
 // serve starts the program on a mirror.
@@ -121,106 +120,44 @@ func stopping(cmd *exec.Cmd) func() {
 		if err := cmd.Wait(); err != nil {
 			log.Printf("ending serve: %v", err)
 		}
-		fmt.Printf("serve took %v of CPU in all\n", cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 	}
-}
-
-// contest is one way of getting the bundle.
-type contest struct {
-	name    string
-	prepare func() error // not timed
-	run     func() error
-
-	wall []time.Duration // by round
-	cpu  time.Duration   // of the last round, of all that was run
 }
 
 // compare runs all ways by turns.
 func compare(dir, from, url string) error {
-	info, err := os.Stat(filepath.Join(from, "bundles", "bundle-0000.tar.zst"))
+	file, to := filepath.Join(dir, "c.bin"), filepath.Join(dir, "to")
+	source, bundle := url+"/replicate/bundles/bundle-0000.tar.zst", "bundles/bundle-0000.tar.zst"
+	ways := []*turns.Way{
+		{Name: "curl", Run: turns.Shell(`curl -sfo "$1" "$2"`, file, source)},
+		{Name: "curl, sync", Run: turns.Shell(`curl -sfo "$1" "$2" && sync "$1"`, file, source)},
+		{Name: "curl, sync, sha256sum", Run: turns.Shell(`curl -sfo "$1" "$2" && sync "$1" && sha256sum "$1"`, file, source)},
+		{Name: "replicate", Run: turns.Command(*program, "replicate", "-from", url+"/replicate/", "-to", to, "-log-level", "error")},
+	}
+	for _, w := range ways {
+		w.Prepare = func() error { return os.RemoveAll(file) }
+	}
+	ours := ways[len(ways)-1]
+	ours.Prepare = func() error {
+		if err := errors.Join(os.RemoveAll(file), os.RemoveAll(to)); err != nil {
+			return err
+		}
+		return command("git", "clone", "-q", "--bare", filepath.Join(from, "crates.io-index"), filepath.Join(to, "crates.io-index"))
+	}
+	info, err := os.Stat(filepath.Join(from, bundle))
 	if err != nil {
 		return err
 	}
-	file, to := filepath.Join(dir, "c.bin"), filepath.Join(dir, "to")
-	source := url + "/replicate/bundles/bundle-0000.tar.zst"
-	remove := func() error { return os.RemoveAll(file) }
-	plain, synced, hashed, ours := &contest{name: "curl"}, &contest{name: "curl, sync"}, &contest{name: "curl, sync, sha256sum"}, &contest{name: "replicate"}
-	for n, c := range []*contest{plain, synced, hashed} {
-		steps := []func() error{command(c, "curl", "-sfo", file, source), command(c, "sync", file), command(c, "sha256sum", file)}
-		c.prepare, c.run = remove, inOrder(steps[:n+1]...)
-	}
-	ours.prepare = func() error {
-		if err := errors.Join(remove(), os.RemoveAll(to)); err != nil {
-			return err
-		}
-		return command(nil, "git", "clone", "-q", "--bare", filepath.Join(from, "crates.io-index"), filepath.Join(to, "crates.io-index"))()
-	}
-	ours.run = command(ours, *program, "replicate", "-from", url+"/replicate/", "-to", to, "-log-level", "error")
-	all := []*contest{plain, synced, hashed, ours}
-	for round := range *rounds + 1 { // the first warms up
-		for _, c := range all {
-			if err := c.once(round > 0); err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
-		}
-		if err := command(nil, "cmp", filepath.Join(from, "bundles", "bundle-0000.tar.zst"), filepath.Join(to, "bundles", "bundle-0000.tar.zst"))(); err != nil {
-			return err
-		}
-	}
-	report(all, info.Size())
-	return nil
-}
-
-func inOrder(steps ...func() error) func() error {
-	return func() error {
-		for _, step := range steps {
-			if err := step(); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
-func (c *contest) once(counts bool) error {
-	if err := c.prepare(); err != nil {
+	row := &turns.Row{Name: fmt.Sprintf("a bundle of %d MB", info.Size()/1e6), Ways: ways}
+	if err := row.Measure(*rounds); err != nil {
 		return err
 	}
-	syscall.Sync() // what others have written is not this one's to wait for
-	c.cpu = 0
-	began := time.Now()
-	err := c.run()
-	if counts {
-		c.wall = append(c.wall, time.Since(began))
-	}
-	return err
+	turns.Table(os.Stdout, []*turns.Row{row})
+	return command("cmp", filepath.Join(from, bundle), filepath.Join(to, bundle))
 }
 
-// command is a program that is run; its processor time is added to that of a contest.
-func command(c *contest, name string, args ...string) func() error {
-	return func() error {
-		cmd := exec.Command(name, args...)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("%s: %w\n%s", name, err, out)
-		}
-		if c != nil {
-			c.cpu += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-		}
-		return nil
+func command(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", name, err, out)
 	}
-}
-
-func report(all []*contest, size int64) {
-	rate := map[string]float64{}
-	for _, c := range all {
-		slices.Sort(c.wall)
-		middle := c.wall[len(c.wall)/2]
-		rate[c.name] = float64(size) / middle.Seconds() / 1e6
-		fmt.Printf("%-22s %5.0f MB/s: %.2f s (%.2f to %.2f), %.2f s of CPU\n", c.name, rate[c.name],
-			middle.Seconds(), c.wall[0].Seconds(), c.wall[len(c.wall)-1].Seconds(), c.cpu.Seconds())
-	}
-	for _, base := range []string{"curl", "curl, sync", "curl, sync, sha256sum"} {
-		fmt.Printf("replicate / %s: %.2f\n", base, rate["replicate"]/rate[base])
-	}
+	return nil
 }

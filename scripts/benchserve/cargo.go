@@ -10,10 +10,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/line"
+	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
 )
 
 // benchCargo has the real cargo fetch a project's dependencies, with an empty home each
@@ -24,48 +25,47 @@ func benchCargo(ctx context.Context, dir string) error {
 	if err := mirror(ctx, reg, loose); err != nil {
 		return err
 	}
-	needed := newest(reg, *crates)
-	if err := writeProject(filepath.Join(dir, "project"), needed); err != nil {
+	if err := writeProject(filepath.Join(dir, "project"), newest(reg, *crates)); err != nil {
 		return err
 	}
+	var rows []*turns.Row
 	for _, secure := range []bool{false, true} {
-		if err := cargoRow(ctx, dir, loose, static, secure, len(needed)); err != nil {
+		row, err := cargoRow(ctx, dir, loose, static, secure)
+		if err != nil {
 			return err
 		}
+		rows = append(rows, row)
 	}
+	turns.Table(os.Stdout, rows)
 	return nil
 }
 
 // cargoRow measures with TLS, or without.
-func cargoRow(ctx context.Context, dir, loose, static string, secure bool, n int) error {
+func cargoRow(ctx context.Context, dir, loose, static string, secure bool) (*turns.Row, error) {
 	made := filepath.Join(loose, "crates", ".clonecratesio", "tls")
 	servers, stop, err := cargoServers(ctx, dir, loose, static, made, secure)
 	defer stop()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	took := map[string][]float64{}
-	for round := range *rounds + 1 {
-		for _, s := range servers {
-			seconds, err := fetch(ctx, dir, s, filepath.Join(made, "authority.pem"))
-			if err != nil {
-				return err
-			}
-			if round > 0 { // the first warms up
-				took[s.name] = append(took[s.name], seconds)
-			}
-		}
+	scheme := "HTTP"
+	if secure {
+		scheme = "HTTPS"
 	}
-	middle := map[string]float64{}
-	fmt.Printf("cargo fetch of %d crates, TLS %v, %s away:", n, secure, *latency)
+	row := &turns.Row{Name: fmt.Sprintf("%s, %d crates, %s away", scheme, *crates, *latency)}
 	for _, s := range servers {
-		all := took[s.name]
-		slices.Sort(all)
-		middle[s.name] = all[len(all)/2]
-		fmt.Printf(" %s %.2f s (%.2f to %.2f),", s.name, middle[s.name], all[0], all[len(all)-1])
+		row.Ways = append(row.Ways, &turns.Way{
+			Name:    "from " + s.name,
+			Prepare: func() error { return emptyHome(dir, s, filepath.Join(made, "authority.pem")) },
+			Run: func(c *turns.Cost) error {
+				cmd := exec.CommandContext(ctx, "cargo", "fetch", "--quiet")
+				cmd.Dir, cmd.Env = filepath.Join(dir, "project"), append(os.Environ(), "CARGO_HOME="+filepath.Join(dir, "home"))
+				return c.Add(cmd)
+			},
+		})
 	}
-	fmt.Printf(" %.2f of nginx\n", middle["serve"]/middle["nginx"])
-	return nil
+	slices.Reverse(row.Ways) // nginx first
+	return row, row.Measure(*rounds)
 }
 
 // cargoServers starts serve and nginx, each behind a line. With TLS, nginx has the
@@ -76,7 +76,7 @@ func cargoServers(ctx context.Context, dir, loose, static, made string, secure b
 			s.stop()
 		}
 	}
-	near, err := newLine(*latency)
+	near, err := line.New(*latency, 0)
 	if err != nil {
 		return nil, stop, err
 	}
@@ -93,7 +93,7 @@ func cargoServers(ctx context.Context, dir, loose, static, made string, secure b
 		return nil, stop, err
 	}
 	servers = append(servers, ours)
-	go near.carryTo(fmt.Sprintf("127.0.0.1:%d", port))
+	go near.CarryTo(fmt.Sprintf("127.0.0.1:%d", port))
 	for from, to := range map[string]string{"certificate.pem": "cert.pem", "certificate.key": "key.pem"} {
 		if data, err := os.ReadFile(filepath.Join(made, from)); err == nil {
 			if err := os.WriteFile(filepath.Join(dir, to), data, 0o600); err != nil {
@@ -106,13 +106,13 @@ func cargoServers(ctx context.Context, dir, loose, static, made string, secure b
 		return servers, stop, err
 	}
 	servers = append(servers, web)
-	far, err := newLine(*latency)
+	far, err := line.New(*latency, 0)
 	if err != nil {
 		return servers, stop, err
 	}
-	if err := web.behind(far); err != nil {
-		return servers, stop, err
-	}
+	scheme, address, _ := strings.Cut(web.url, "://")
+	go far.CarryTo(address)
+	web.url = scheme + "://" + far.Addr().String()
 	if err := os.RemoveAll(static); err != nil {
 		return servers, stop, err
 	}
@@ -123,8 +123,8 @@ func cargoServers(ctx context.Context, dir, loose, static, made string, secure b
 func newest(reg *simreg.Registry, n int) (some []crate.ID) {
 	taken := map[string]bool{}
 	for _, id := range reg.IDs() {
-		line, _ := reg.Entry(id)
-		if len(some) < n && !taken[id.Name] && !strings.Contains(string(line), `"yanked":true`) && !strings.Contains(id.Version, "-") {
+		entry, _ := reg.Entry(id)
+		if len(some) < n && !taken[id.Name] && !strings.Contains(string(entry), `"yanked":true`) && !strings.Contains(id.Version, "-") {
 			taken[id.Name] = true
 			some = append(some, id)
 		}
@@ -149,29 +149,20 @@ func writeProject(dir string, needed []crate.ID) error {
 	return os.WriteFile(filepath.Join(dir, "Cargo.toml"), []byte(text.String()), 0o600)
 }
 
-// fetch runs cargo once, and returns the seconds that it took.
-func fetch(ctx context.Context, dir string, s *server, cainfo string) (float64, error) {
+// emptyHome gives cargo a home without anything, and a project without a lock.
+func emptyHome(dir string, s *server, cainfo string) error {
 	home := filepath.Join(dir, "home")
 	for _, old := range []string{home, filepath.Join(dir, "project", "Cargo.lock")} {
 		if err := os.RemoveAll(old); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if err := os.MkdirAll(home, 0o700); err != nil {
-		return 0, err
+		return err
 	}
 	config := fmt.Sprintf("[source.crates-io]\nreplace-with = \"mirror\"\n[registries.mirror]\nindex = \"sparse+%s/index/\"\n[http]\ncainfo = %q\n", s.url, cainfo)
 	if !strings.HasPrefix(s.url, "https") {
 		config, _, _ = strings.Cut(config, "[http]")
 	}
-	if err := os.WriteFile(filepath.Join(home, "config.toml"), []byte(config), 0o600); err != nil {
-		return 0, err
-	}
-	cmd := exec.CommandContext(ctx, "cargo", "fetch", "--quiet")
-	cmd.Dir, cmd.Env = filepath.Join(dir, "project"), append(os.Environ(), "CARGO_HOME="+home)
-	began := time.Now()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("cargo fetch from %s: %w\n%s", s.name, err, out)
-	}
-	return time.Since(began).Seconds(), nil
+	return os.WriteFile(filepath.Join(home, "config.toml"), []byte(config), 0o600)
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"runtime"
 	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
 )
 
 func rateOf(r result) float64        { return r.rate }
@@ -22,9 +24,9 @@ func report(w io.Writer, all []*row) {
 	for _, r := range all {
 		web := r.contests[0].results
 		for _, c := range r.contests {
-			n, cpu := middle(c.results, rateOf), middle(c.results, cpuUsed)
+			n, cpu := turns.Median(c.results, rateOf), turns.Median(c.results, cpuUsed)
 			fmt.Fprintf(w, "| %s | %s | %.0f | %.2f | %.1f µs | %.2f | %.1f ms |\n", r.name, c.server.name,
-				n, n/middle(web, rateOf), micros(cpu), float64(cpu)/float64(middle(web, cpuUsed)), micros(middle(c.results, p99Of))/1000)
+				n, n/turns.Median(web, rateOf), micros(cpu), float64(cpu)/float64(turns.Median(web, cpuUsed)), micros(turns.Median(c.results, p99Of))/1000)
 		}
 	}
 }
@@ -50,7 +52,7 @@ func withinLimits(all []*row) error {
 	for _, r := range all {
 		for _, c := range r.contests[1:] {
 			limit, ok := limits[r.name+" "+c.server.name]
-			ratio := float64(middle(c.results, cpuUsed)) / float64(middle(r.contests[0].results, cpuUsed))
+			ratio := float64(turns.Median(c.results, cpuUsed)) / float64(turns.Median(r.contests[0].results, cpuUsed))
 			if ok && ratio > limit {
 				errs = append(errs, fmt.Errorf("%s, %s: %.2f of nginx's processor time, %.2f at most", r.name, c.server.name, ratio, limit))
 			}

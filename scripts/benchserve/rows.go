@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -106,16 +105,6 @@ func (b *rig) cratePaths(size string) (paths []string) {
 		paths = append(paths, "/crates/"+id.URLPath())
 	}
 	return paths
-}
-
-// middle is the median of what of returns of the rounds.
-func middle[T cmp.Ordered](results []result, of func(result) T) T {
-	values := make([]T, len(results))
-	for i, r := range results {
-		values[i] = of(r)
-	}
-	slices.Sort(values)
-	return values[len(values)/2]
 }
 
 func (b *rig) folder(size, kind string) string { return filepath.Join(b.dir, size, kind) }
