@@ -192,8 +192,8 @@ func (c *cargo) testSearch() {
 	}
 }
 
-// testYanked: a version that was yanked is there for those who have it in their
-// lock file, and for nobody else.
+// testYanked: a version that was yanked is served to builds that have it in their lock
+// file, and hidden from new ones.
 func (c *cargo) testYanked(reg *simreg.Registry) {
 	c.t.Helper()
 	id := crate.ID{Name: "a", Version: "1.0.1"}

@@ -98,8 +98,8 @@ func TestK3ReadOnly(t *testing.T) {
 	wantOther(t, 4, "damaged: ", "verify", "-mirror", dir)
 }
 
-// TestK4RootInAnotherUsersMirror: what root does in a mirror, its owner can go on
-// with: all of it belongs to that user.
+// TestK4RootInAnotherUsersMirror: the owner of a mirror can continue what root began
+// there: all files belong to that user.
 func TestK4RootInAnotherUsersMirror(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")

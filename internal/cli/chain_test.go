@@ -32,7 +32,7 @@ func (s *served) root() string { return regexp.MustCompile(`http://[^/]+`).FindS
 
 // The real cargo builds at the end of a chain: a mirror of a registry, in bundles and a
 // loose crate; a mirror of that one, brought home as docs/replicas.md says it, which asks
-// nobody else; and a proxy that pulls from it.
+// no other server; and a proxy that pulls from it.
 func TestCargoBuildsAtTheEndOfAChain(t *testing.T) {
 	needCargo(t)
 	if !*durabletest.Thorough {

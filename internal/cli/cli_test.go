@@ -109,7 +109,7 @@ func (d full) Free() (bytes, files int64, err error) {
 //	code N COMMAND ... wants exit code N
 //	hold FILE          keeps a lock file locked
 //	port               listens on a port, $PORT
-//	freeport           finds one on which nobody listens, $PORT
+//	freeport           finds one on which nothing listens, $PORT
 //	get URL            asks a server, once it listens; the answer is stdout
 //	bundle ours|v1.1.0 NUMBER DIR
 //	                   writes the registry's crates into a bundle of a format,

@@ -45,9 +45,8 @@ func demoCommand(a *App) *cli.Command {
 	}
 }
 
-// demo simulates a registry and mirrors it, twice, and checks the outcome by
-// other means than the mirror's own: what lies on the disk, and what its server
-// gives out.
+// demo simulates a registry and mirrors it, twice, and checks the outcome by other means
+// than the mirror's own: the files on the disk, and the answers of its server.
 func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	dir, err := demo.EmptyDir(cfg.dir)
 	if errors.Is(err, demo.ErrNotEmpty) {
@@ -186,7 +185,7 @@ func (a *App) demoCargo(ctx context.Context, url string) error {
 	return nil
 }
 
-// demoServe serves the mirror until somebody stops it.
+// demoServe serves the mirror until it is stopped.
 func (a *App) demoServe(ctx context.Context, d *flags.Dirs) error {
 	addr, err := demo.FreeAddr()
 	if err != nil {

@@ -57,7 +57,7 @@ func (cfg *downloadConfig) flags() []cli.Flag {
 	return append(list, cfg.Run.Flags()...)
 }
 
-// check refuses what makes no sense, before anything is touched.
+// check refuses flags that contradict each other, before anything is touched.
 func (cfg *downloadConfig) check() error {
 	if (cfg.indexDir == "") == (cfg.list == "") {
 		return flags.Usagef("provide one of -index-dir and -list")

@@ -80,7 +80,7 @@ func (cfg *exportConfig) flags() []cli.Flag {
 	return append(list, cfg.progress.Flags()...)
 }
 
-// check refuses what makes no sense, before anything is touched.
+// check refuses flags that contradict each other, before anything is touched.
 func (cfg *exportConfig) check() error {
 	if cfg.inBucket() {
 		return cfg.checkBucket()

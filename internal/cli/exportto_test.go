@@ -12,7 +12,7 @@ import (
 )
 
 // The real cargo builds from a bucket of a real S3 server, through a web server in front
-// of its folder that knows nothing of either, and learns what the next export puts.
+// of its folder that knows neither, and sees what the next export adds.
 func TestCargoBuildsFromABucket(t *testing.T) {
 	needCargo(t)
 	n, s3 := newNginx(t), buckettest.StartVersity(t)

@@ -69,7 +69,7 @@ func (cfg *extractConfig) flags() []cli.Flag {
 	return append(list, cfg.progress.Flags()...)
 }
 
-// check refuses what makes no sense, before anything is touched.
+// check refuses flags that contradict each other, before anything is touched.
 func (cfg *extractConfig) check() error {
 	if (cfg.bundlesDir == "") == (cfg.deepDir == "") || cfg.out == "" {
 		return flags.Usagef("provide -bundles-dir or -deep-dir, and -out")
@@ -143,7 +143,7 @@ func (cfg *extractConfig) list(folder durable.Reader) (names []string, err error
 	return names, err
 }
 
-// find returns the bundles or segments, if there are any and somebody vouches for them.
+// find returns the bundles or segments, if there are any and their checksums are known.
 func (cfg *extractConfig) find(bundles durable.Reader) ([]string, error) {
 	names, err := cfg.list(bundles)
 	if err != nil {
@@ -171,7 +171,7 @@ func openIndex(ctx context.Context, dir string, log *slog.Logger) (*index.Index,
 	return ix, func() { ix.Close() }, nil
 }
 
-// printExtracted tells a person what an extraction has come to.
+// printExtracted prints the outcome of an extraction for a person.
 func printExtracted(w io.Writer, s *extract.Summary, cfg *extractConfig, ix *index.Index) {
 	are := "are"
 	if s.OK() == 1 {

@@ -151,7 +151,7 @@ func TestShardsIntoOneBucket(t *testing.T) {
 	if code != 0 || c.Held != versions || c.Named != versions || len(c.Findings) > 0 || len(c.Shards) != of {
 		t.Errorf("exit %d: %+v", code, c)
 	}
-	// Its folder may go on; what it had fetched by then is held twice, and told.
+	// Its folder may continue; what it had fetched by then is stored twice, and reported.
 	f.ends(f.sync("sleeper", "3/8"))
 	c, _ = f.census()
 	if c.Held != versions || c.Counts[fleet.Missing]+c.Counts[fleet.Foreign] > 0 || c.Bundled != versions+c.Counts[fleet.Doubled] {

@@ -22,7 +22,7 @@ import (
 )
 
 // TestI1StoreKills kills a sync into a bucket at random instants, by turns from two
-// folders, while upstream goes on. What the root names is there each time; one
+// folders, while upstream publishes. What the root names is there each time; one
 // undisturbed sync has everything, and verify finds nothing wrong.
 func TestI1StoreKills(t *testing.T) {
 	indextest.NeedGit(t)

@@ -18,9 +18,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// TestC1SyncKills kills a sync at random instants, its clone, fetch, reset and
-// downloads among them, while upstream goes on: an index that is there is one
-// that reads, and one undisturbed sync at the end has everything.
+// TestC1SyncKills kills a sync at random instants, its clone, fetch, reset and downloads
+// among them, while upstream publishes: an index that exists can be read, and one
+// undisturbed sync at the end has everything.
 func TestC1SyncKills(t *testing.T) {
 	indextest.NeedGit(t)
 	for _, form := range durabletest.Sample(1, []string{"", "-checkout"}) {

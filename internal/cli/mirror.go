@@ -38,7 +38,7 @@ func (a *App) sessionConfig(cfg *flags.Run, to *stream.Target, show *console.Dis
 	return s
 }
 
-// mirror runs a job on the folders of cfg and says what it has come to.
+// mirror runs a job on the folders of cfg and prints its outcome.
 func (a *App) mirror(ctx context.Context, cfg *flags.Run, job mirror.Config, show *console.Display) (err error) {
 	to, err := openManifest(ctx, cfg)
 	if err != nil {
@@ -66,7 +66,7 @@ func openManifest(ctx context.Context, cfg *flags.Run) (to stream.Target, err er
 	return to, err
 }
 
-// printRun says what a run has come to that got to know what is wanted.
+// printRun prints the outcome of a run that completed its plan.
 func (a *App) printRun(s *mirror.Summary, cfg *flags.Run, to *stream.Target, log *slog.Logger) {
 	if s != nil && s.Plan != nil {
 		if !cfg.Log.ForPeople(a.Stderr) { // they read what follows
@@ -83,7 +83,7 @@ func logSummary(log *slog.Logger, s *mirror.Summary, cfg *flags.Run) {
 		"rate_per_sec", fmt.Sprintf("%.1f", s.Rate()), "out", cfg.Home.Crates, "manifest", cfg.Home.Manifest)
 }
 
-// where names the folders, or the bucket, in which lies what a run has come to.
+// where names the folders, or the bucket, that a run has stored crates in.
 func where(cfg *flags.Run) string {
 	bundles := cfg.Home.Bundles
 	if cfg.Home.Remote != nil {

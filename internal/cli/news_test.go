@@ -149,7 +149,7 @@ func (f *following) awaitMetric(of, name string) {
 	f.until(name, func() bool { return f.metric(of, name) > 0 })
 }
 
-// awaitLags waits until all versions were measured, and wants no more to be.
+// awaitLags waits until all versions were measured, and wants no others to be.
 func (f *following) awaitLags(of, name string, versions int) {
 	f.t.Helper()
 	f.until(fmt.Sprintf("%d in %s", versions, name), func() bool { return f.metric(of, name) >= float64(versions) })

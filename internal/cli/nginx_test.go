@@ -33,8 +33,8 @@ const exportedApp = `
 	a = "1"
 `
 
-// A web server that knows nothing of cargo gives it the exported tree: fetch,
-// versions with "+", and an update that costs nothing but 304s.
+// A plain web server gives cargo the exported tree: fetch, versions with "+", and an
+// update that costs nothing but 304s.
 func TestNginxServesAnExport(t *testing.T) {
 	needCargo(t)
 	n := newNginx(t)
@@ -312,7 +312,7 @@ func (n *nginx) url(scheme string) string { return scheme + "://" + n.addr }
 func (n *nginx) start(server, tls string) {
 	n.t.Helper()
 	user, ssl := "", ""
-	if os.Geteuid() == 0 { // its workers would be nobody's, and read nothing here
+	if os.Geteuid() == 0 { // its workers would run as the user nobody, and read nothing here
 		user = "user root;"
 	}
 	if tls != "" {

@@ -105,7 +105,7 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 	return errors.Join(err, a.emptyTrashes(cfg))
 }
 
-// pruneHeld prunes for good, with the mirror's lock, and that of the bundles.
+// pruneHeld removes what was chosen, under the mirror's lock, and that of the bundles.
 func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config, ix *index.Index, log *slog.Logger) (err error) {
 	run := flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches, BundleSize: cfg.bundleSize}
 	w, err := home.Hold(a.HomeConfig(&run, log))
@@ -127,7 +127,7 @@ func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config,
 		job.Bundles.Folder = w.Bundles
 	}
 	err = pruneWith(ctx, a.Stdout, cfg, job)
-	if err != nil && !errors.Is(err, durable.ErrNoSpace) { // of which the trash may have plenty
+	if err != nil && !errors.Is(err, durable.ErrNoSpace) { // the trash may have plenty of it
 		return err
 	}
 	return errors.Join(err, a.emptyTrashes(cfg))

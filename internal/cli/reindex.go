@@ -47,7 +47,7 @@ func (cfg *reindexConfig) check() error {
 	return errors.Join(cfg.store.Check(), cfg.log.Check(), cfg.progress.Check(), err)
 }
 
-// reindex is a run of the main job that fetches nothing and knows nothing.
+// reindex is a run of the main job without upstream and with an empty catalog.
 func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 	show, log := cfg.progress.Terminal(a.Stderr, &cfg.log)
 	ix, err := cfg.dirs.OpenIndex(ctx, log)
@@ -67,14 +67,14 @@ func (a *App) reindex(ctx context.Context, cfg *reindexConfig) error {
 		}
 	}
 	job := run.Job(plan.FromIndex(ix, nil), log)
-	job.Fetch, job.IncludeYanked, job.HeldOnly = nobody{}, true, true
+	job.Fetch, job.IncludeYanked, job.HeldOnly = offline{}, true, true
 	return a.mirror(ctx, &run, job, show)
 }
 
-// nobody is asked for crates by a run that does without upstream.
-type nobody struct{}
+// offline is the fetcher of a run without upstream: it has no crate.
+type offline struct{}
 
 // Fetch implements mirror.Fetcher.
-func (nobody) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
+func (offline) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
 	return nil, upstream.Stats{}, errors.New("not downloaded: reindex works offline; the next sync will")
 }

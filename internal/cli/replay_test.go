@@ -179,7 +179,7 @@ func (r *replay) some(most time.Duration) time.Duration {
 }
 
 // complete mirrors a step to the end. It returns the versions which it says must be
-// accepted by hand: those whose removal nobody can have seen.
+// accepted by hand: those whose removal no run can have seen.
 func (r *replay) complete(step int) []crate.ID {
 	r.t.Helper()
 	c := r.start("-accept-shrink")

@@ -18,9 +18,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// asUpstream reports what a mirror serves otherwise than upstream has it: index
-// files and crates, byte for byte, and no index file of a crate that was removed.
-// Two mirrors of which it reports nothing serve the same.
+// asUpstream reports what a mirror serves differently from upstream: index files and
+// crates, byte for byte, and no index file of a crate that was removed. If it reports
+// nothing of two mirrors, they serve the same.
 func (r *replay) asUpstream() (err error) {
 	url := r.serve()
 	for _, name := range r.everyCrate() {

@@ -58,7 +58,7 @@ func (s *served) get(t *testing.T, path string) (int, string) {
 }
 
 // A replica that has something to serve starts while its bucket is away; package replica
-// says how it goes on.
+// says how it continues.
 func TestReplicaStartsWhileBucketIsAway(t *testing.T) {
 	b, address := folderBucket(t)
 	replicatest.New(t, b, "foo 1.0.0")

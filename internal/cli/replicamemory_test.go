@@ -43,7 +43,7 @@ func TestReplicaMemory(t *testing.T) {
 	t.Logf("%d versions taken after %v; %s", *replicaRows, taken, regexp.MustCompile(`Vm(HWM|RSS).*`).FindAll(status, -1))
 }
 
-// listed has the root name a bundle of which there is the list alone.
+// listed has the root name a bundle that has only its list.
 func listed(t *testing.T, p *replicatest.Publisher, number, versions int) {
 	t.Helper()
 	name, size := bundle.Name{Number: number}, int64(20_000)

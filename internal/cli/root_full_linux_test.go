@@ -69,7 +69,7 @@ func TestRootC7NoRoom(t *testing.T) {
 	}
 }
 
-// C7, C9: somebody else fills the disk at any instant, so that whatever is being
+// C7, C9: another program fills the disk at any instant, so that whatever is being
 // written then (crate, plan, catalog, manifest) fails.
 func TestRootC7SomebodyFillsTheDisk(t *testing.T) {
 	const size = 120 << 20

@@ -27,7 +27,7 @@ func newNetwork(t *testing.T) *network {
 	n := &network{t, make(chan func())}
 	entered := make(chan error)
 	go func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine, and the namespace with it
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, and the namespace with it
 		err := unix.Unshare(unix.CLONE_NEWNET)
 		entered <- err
 		if err != nil {
@@ -60,8 +60,8 @@ func (n *network) within(f func()) {
 	}
 }
 
-// link takes the interface up or down. Down, connections go silent and new ones
-// are refused by the kernel; up, those that had patience go on.
+// link takes the interface up or down. Down, connections go silent and new ones are
+// refused by the kernel; up, those that had patience continue.
 func (n *network) link(up bool) {
 	n.t.Helper()
 	var err error
@@ -102,11 +102,11 @@ func (m *mirrored) downloadIn(n *network) (c *child) {
 	return c
 }
 
-// B12, B13, B25: the network goes away and comes back while the real program is at
-// work. Runs go on, or end with what they have; nothing wrong gets a name, and
-// what was recorded is not fetched again. The cuts are short: TCP waits twice as
-// long after each, and what a run does when it has waited for too long (B13) is
-// tested where time is simulated.
+// B12, B13, B25: the network goes away and comes back while the real program is at work.
+// Runs continue, or end with what they have; nothing wrong gets a name, and what was
+// recorded is not fetched again. The cuts are short: TCP waits twice as long after each,
+// and what a run does when it has waited for too long (B13) is tested where time is
+// simulated.
 func TestRootB25NetworkCuts(t *testing.T) {
 	const mirrors, cutsOfRun = 4, 4
 	seed := rand.Uint64()

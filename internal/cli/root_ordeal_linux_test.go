@@ -29,8 +29,8 @@ type life struct {
 	begin func(o *ordeal)        // makes what runs start from
 	run   func(o *ordeal) *child // which is struck
 	lasts time.Duration          // a run that is not
-	// shown reports whether the run has come to where most can go wrong: it takes
-	// some milliseconds, and seldom is one of them chosen by chance.
+	// shown reports whether the run has reached the phase in which most can go wrong: it
+	// takes some milliseconds, which chance seldom hits.
 	shown func(o *ordeal) bool
 	end   func(o *ordeal) // wants an undisturbed run to complete, and another to do nothing
 }
@@ -68,21 +68,19 @@ type ordeal struct {
 	spoiled map[crate.ID]bool // damaged on purpose
 }
 
-// anywhere is a round at any instant of a run that goes on where the one before
-// was struck.
+// anywhere is a round at any instant of a run that resumes the one that was struck before.
 func (o *ordeal) anywhere() {
 	o.t.Helper()
-	o.anew(!o.begun)
+	o.restart(!o.begun)
 	c := o.life.run(o)
 	time.Sleep(o.some(o.life.lasts))
 	o.round(c)
 }
 
-// aimed is a round at the instant at which a new mirror comes to where most can go
-// wrong.
+// aimed is a round at the instant at which most can go wrong in a new mirror.
 func (o *ordeal) aimed() {
 	o.t.Helper()
-	o.anew(true)
+	o.restart(true)
 	c := o.life.run(o)
 	for ended := false; !ended && !o.life.shown(o); {
 		select {
@@ -97,8 +95,8 @@ func (o *ordeal) aimed() {
 	o.round(c)
 }
 
-// anew empties the disk and begins a life, if that is wanted.
-func (o *ordeal) anew(wanted bool) {
+// restart empties the disk and begins a life, if that is wanted.
+func (o *ordeal) restart(wanted bool) {
 	o.t.Helper()
 	if !wanted {
 		return
@@ -144,9 +142,9 @@ func (o *ordeal) round(c *child) {
 	}
 }
 
-// look is oracles O1 and O3: what stands under a final name is the crate, and so
-// is what the catalog says lies anywhere, unless it was spoiled on purpose. It
-// returns which versions are held.
+// look is oracles O1 and O3: a file under a final name is the crate, and so is each place
+// that the catalog records, unless it was spoiled on purpose. It returns the versions
+// that are held.
 func (m *mirrored) look(spoiled map[crate.ID]bool) (held map[crate.ID]bool) {
 	m.t.Helper()
 	held = map[crate.ID]bool{}
@@ -357,7 +355,7 @@ func (o *ordeal) repairing() *child {
 func (o *ordeal) completeRepair() {
 	o.t.Helper()
 	if !o.begun {
-		o.anew(true)
+		o.restart(true)
 	}
 	c := o.repairing()
 	if code := c.code(patience); code != program.ExitIntegrity && code != program.ExitOK { // if the last of it was repaired before

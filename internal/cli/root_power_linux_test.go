@@ -88,9 +88,8 @@ func TestRootC1RandomKillsOnExt4(t *testing.T) {
 	suffer(t, "ext4", 70, func(*disk, *rand.Rand) {}) // a round ends with a kill
 }
 
-// C12: the mirror's disk fails for good before the first crate is written to
-// it, while what is written elsewhere goes well. The run must not fetch the
-// registry for nothing.
+// C12: the mirror's disk fails permanently before the first crate is written to it, while
+// writes elsewhere succeed. The run must not fetch the registry for nothing.
 func TestRootC12DeadDisk(t *testing.T) {
 	d := newImage(t, t.TempDir(), "ext4", "")
 	m := newMirroredOn(t, simreg.Demo(), d.dir)

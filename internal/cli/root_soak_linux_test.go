@@ -136,7 +136,7 @@ func (s *soak) round() {
 	next.play()
 }
 
-// run starts the program, with bundles of which there are many.
+// run starts the program, with bundles so small that there are many.
 func (s *soak) run() *child {
 	s.t.Helper()
 	s.sum.runs++
@@ -252,7 +252,7 @@ func (s *soak) cutOff() {
 	s.after()
 }
 
-// verifying is a verification beside a run, both of which are struck.
+// verifying is a verification beside a run; both are struck.
 func (s *soak) verifying() {
 	s.t.Helper()
 	run, sweep := s.run(), s.ask("verify", "-restart")
@@ -279,7 +279,8 @@ func (s *soak) extract() {
 	s.strike(c)
 	there.look(nil)
 	c = extract()
-	// What upstream removed the index does not name: a finding, for whoever asks it.
+	// The index does not name what upstream removed: a verification that asks the index
+	// reports it.
 	if code := c.code(patience); code != program.ExitOK && !s.flipped && len(s.irreplaceable()) == 0 {
 		s.t.Errorf("extraction ends with exit code %d\n%s", code, c.said())
 	}

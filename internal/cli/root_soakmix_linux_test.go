@@ -65,10 +65,10 @@ func (s *soak) comeBack() {
 	}
 }
 
-// complete runs the program until the mirror is complete. Versions that came back
-// with other bytes before any run can have seen them away are accepted by hand. If
-// the catalog was lost, old bytes that the index does not name are found in the place
-// of the new ones, and nobody knows that they were right once.
+// complete runs the program until the mirror is complete. Versions that came back with
+// other bytes before any run can have seen them away are accepted by hand. If the catalog
+// was lost, old bytes that the index does not name are found in place of the new ones,
+// and nothing records that they were right once.
 func (s *soak) complete() {
 	s.t.Helper()
 	c := s.run()

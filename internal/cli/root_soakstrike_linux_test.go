@@ -44,8 +44,9 @@ func (s *soak) outage() {
 	s.after()
 }
 
-// forget loses the catalog: everything is found again by hashing, and what lies in an
-// unfinished bundle by a run that makes bundles: to others it may be somebody else's.
+// forget loses the catalog: everything is found again by hashing, and crates in an
+// unfinished bundle by a run that makes bundles: to others the bundle may be another
+// run's.
 func (s *soak) forget() {
 	s.t.Helper()
 	s.settle()
@@ -58,7 +59,7 @@ func (s *soak) forget() {
 		}
 	}
 	s.sum.forgotten++
-	s.uncatalogued, s.forgot = true, true // what lies in bundles is held, and nobody says so
+	s.uncatalogued, s.forgot = true, true // crates in bundles are held, and no catalog records it
 	s.kept = map[crate.Key]catalog.Version{}
 	s.killed()
 	s.uncatalogued = false
@@ -113,10 +114,9 @@ func (s *soak) repair() *child {
 	return s.ask("verify", "-restart", "-repair", "-crates-base-url", s.server.BaseURL)
 }
 
-// anyFile returns one of the mirror's crates or bundles, in which nothing is that
-// upstream does not have any more. There may be none. A loose file of which no row
-// speaks is nothing of the mirror's: that of a removed version whose row was found
-// again in a bundle.
+// anyFile returns one of the mirror's crates or bundles whose versions upstream all still
+// has. There may be none. A loose file without a row is not the mirror's: that of a
+// removed version whose row was found again in a bundle.
 func (s *soak) anyFile() (name string, loose bool) {
 	s.t.Helper()
 	var files []string
@@ -160,8 +160,8 @@ func (s *soak) irreplaceable() map[string]bool {
 	return files
 }
 
-// settle lets upstream be well: one run completes the mirror, the next has
-// nothing to do, and all that is held is hashed.
+// settle heals upstream: one run completes the mirror, the next has nothing to do, and
+// all that is held is hashed.
 func (s *soak) settle() {
 	s.t.Helper()
 	s.sum.faults -= s.faults

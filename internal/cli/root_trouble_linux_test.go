@@ -24,9 +24,8 @@ import (
 // cedars is a folder of the demo's mirror with the versions of five crates.
 const cedars = "c/ed"
 
-// C13: half of a folder's files lie on sectors that cannot be read any more.
-// They are neither absent nor wrong: they are left where they are, and the run
-// says which they are.
+// C13: half of a folder's files are on sectors that cannot be read any more. They are
+// neither missing nor wrong: they stay where they are, and the run names them.
 func TestRootC13UnreadableFiles(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
@@ -62,7 +61,7 @@ func TestRootC13UnreadableFiles(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "out", "quarantine")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("there is a quarantine: %v", err)
 	}
-	must(t, d.unmount()) // the disk is thrown away
+	must(t, d.unmount()) // the disk is gone
 	m.complete()
 }
 
@@ -166,7 +165,7 @@ func (d *disk) failInside() {
 	must(d.t, err)
 	trigger := filepath.Join("/sys/fs/ext4", filepath.Base(device), "trigger_fs_error")
 	if err := os.WriteFile(trigger, []byte("test of clonecratesio"), 0); err != nil {
-		d.t.Skip("this kernel lets nobody fail its ext4: ", err)
+		d.t.Skip("this kernel cannot make its ext4 fail: ", err)
 	}
 }
 
@@ -209,7 +208,7 @@ func (m *mirrored) lacks(ids []crate.ID) {
 	}
 }
 
-// C31: one folder belongs to somebody else.
+// C31: one folder belongs to another user.
 func TestRootC31FolderOfSomebodyElse(t *testing.T) {
 	needRoot(t)
 	const nobody = 65534

@@ -70,7 +70,7 @@ func (cfg *sidecarsConfig) flags() []cli.Flag {
 	return append(list, cfg.progress.Flags()...)
 }
 
-// check refuses what makes no sense, before anything is touched.
+// check refuses flags that contradict each other, before anything is touched.
 func (cfg *sidecarsConfig) check() error {
 	if cfg.indexDir == "" {
 		return flags.Usagef("provide -index-dir")

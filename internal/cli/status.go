@@ -130,7 +130,7 @@ func (cfg *statusConfig) list(name string) *bool {
 	return cfg.lists[name]
 }
 
-// statusList lists what the catalog has, as it is once nobody has written it meanwhile.
+// statusList lists what the catalog has; it starts again if the catalog was written meanwhile.
 func (a *App) statusList(ctx context.Context, cfg *statusConfig, each func(context.Context, *catalog.Catalog, func(any) error) error, print func(context.Context, io.Writer, *catalog.Catalog) error) error {
 	var out bytes.Buffer // of the last reading
 	err := cfg.dirs.ReadCatalog(ctx, func(c *catalog.Catalog) error {

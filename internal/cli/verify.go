@@ -119,9 +119,9 @@ func printSweep(w io.Writer, s *verify.Summary, v *verify.Session, totals catalo
 	}
 }
 
-// repair gives what is bad to the main job, which hashes it once more, sets it
-// aside and fetches it. Of bytes that a version had before, which cannot be
-// fetched, it keeps the copies that are good.
+// repair gives what is bad to the main job, which hashes it again, sets it aside and
+// downloads it. Earlier bytes of a version cannot be downloaded: of these it keeps the
+// good copies.
 func (a *App) repair(ctx context.Context, cfg *verifyConfig, v *verify.Session, show *console.Display, log *slog.Logger) error {
 	if err := cfg.net.FitOpenFiles(log); err != nil {
 		return err

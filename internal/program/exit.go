@@ -49,7 +49,7 @@ func UsageOf(cmd *cli.Command, err error) error {
 	return err
 }
 
-// OnUsageError takes what the flag parser has to say.
+// OnUsageError turns an error of the flag parser into one of usage.
 func OnUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 	return manual.UsageError(cmd, err)
 }

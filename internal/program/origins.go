@@ -14,8 +14,8 @@ import (
 // waiting for one that is away costs more than asking another.
 const FallBackAttempts = 2
 
-// Upstreams makes what fetches for the runs of a process. Its numbers go on when a later
-// run has other clients.
+// Upstreams makes the fetchers for the runs of a process. Its counters continue when a
+// later run has other clients.
 type Upstreams struct {
 	app     *App
 	cfg     *flags.Run

@@ -1,6 +1,6 @@
-// Package program is what all commands stand in: the process's surroundings, which
-// tests replace ([App]), its signals, its exit codes, and how errors and wrong usage
-// are told. It knows no command.
+// Package program is the frame of all commands: the process's surroundings, which tests
+// replace ([App]), its signals, its exit codes, and how errors and wrong usage are told.
+// It knows no command.
 package program
 
 import (
@@ -35,8 +35,8 @@ type App struct {
 	BundleSize int64
 }
 
-// Run runs a command with args, the first of which is the name of the program, and
-// returns the exit code. The command is made once the surroundings are complete.
+// Run runs a command and returns the exit code; args[0] is the name of the program. The
+// command is made once the surroundings are complete.
 func (a *App) Run(command func() *cli.Command, args []string) int {
 	if a.Stdout == nil {
 		a.Stdout = os.Stdout

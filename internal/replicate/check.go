@@ -47,7 +47,7 @@ type judging struct {
 	j        *replication
 	verdicts []judgement // by crate, in the order of the file
 	reasons  []string
-	before   map[crate.Key]crate.Checksum // members of which the index names these other bytes
+	before   map[crate.Key]crate.Checksum // members for which the index names these other bytes
 	last     struct {
 		name string
 		rows []catalog.Version
@@ -175,8 +175,8 @@ func (g *judging) judge(ctx context.Context, key crate.Key) (v judgement, err er
 	return v, nil
 }
 
-// rows is what the catalog has of a crate, which nobody changes while crates are judged: of
-// one after the other, asked for once.
+// rows returns the rows of a crate, read once for members in order: the catalog does not
+// change while crates are judged.
 func (g *judging) rows(ctx context.Context, name string) (rows []catalog.Version, err error) {
 	if g.last.name != name {
 		if rows, err = g.j.w.Catalog.Versions(ctx, name); err != nil {

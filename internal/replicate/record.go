@@ -17,13 +17,12 @@ const batch = 4096
 type recording struct {
 	j        *replication
 	n        int               // how many were added
-	vouched  []catalog.Version // for which the index vouches, or did
+	vouched  []catalog.Version // that the index names, or did
 	unnamed  []catalog.Version
 	recorded time.Time // zero: nothing yet
 }
 
-// add records a crate that lies at a place. The row has no more than its ID, checksum and
-// size.
+// add records a crate at a place. The row has only ID, checksum and size.
 func (r *recording) add(ctx context.Context, row catalog.Version, place store.Placement, v judgement) (err error) {
 	if r.n++; r.recorded.IsZero() {
 		r.recorded = time.Now()

@@ -1,5 +1,5 @@
 // Package replicate brings a mirror home from a bucket, from another mirror over HTTP, or
-// from a folder: by whole bundles and segments of the deep archive, of which some dozens
+// from a folder: by whole bundles and segments of the deep archive, some dozens of them
 // are a registry.
 //
 // # The order of things
@@ -7,7 +7,7 @@
 // The index comes first: the puller's own, which is the judge of all that follows; the
 // peer's, if there is no other. Then, for each bundle whose bytes are not here:
 //
-//	downloaded in ranges, gone on with where a kill cut it off, and meanwhile
+//	downloaded in ranges, resumed where a kill cut it off, and meanwhile
 //	  hashed as a whole: it is what the peer's root names
 //	  every member decoded, hashed and compared: with the list beside the bundle, with
 //	  what the index names, with the pins of what is held
@@ -19,13 +19,13 @@
 // every crate is rebuilt.
 //
 // A member with other bytes than the pin of its version, or than the index names, has the
-// whole bundle refused: nothing of it is published, and the others go on. Bytes that a
-// version had before it was published again are no such thing, if some bundle of the
-// peer has the later ones, too; they are kept as those that others took the place of.
-// What no index names is kept, and vouched for by nobody.
+// whole bundle refused: nothing of it is published, and the others continue. Bytes that a
+// version had before it was published again are no such thing, if some bundle of the peer
+// has the later ones, too; they are kept as those that others took the place of. What no
+// index names is kept, and counts as unverified.
 //
-// A last run of the main job, which asks nobody, has the catalog learn what the index
-// says now, and counts what is missing.
+// A last run of the main job, without upstream, brings the catalog up to date with the
+// index, and counts what is missing.
 package replicate
 
 import (
@@ -55,7 +55,7 @@ import (
 type Config struct {
 	From      bucket.Reader
 	FromIndex string      // URL or folder of the peer's index, for git, where its root names none; empty: none
-	Home      home.Config // of the mirror that is filled; its Bundles.Write is to be set
+	Home      home.Config // of the mirror that is filled; its Bundles.Write must be set
 	IndexURL  string      // the puller's own index; empty: what is here, or the peer's
 	Push      *push.Pusher
 	Progress  *mirror.Progress
@@ -109,7 +109,7 @@ type replication struct {
 	last   *index.Crate // that was looked up
 }
 
-// incoming is the folder, in the state folder, of what is to be looked at.
+// incoming is the folder, in the state folder, for files that are not checked yet.
 const incoming = "replicating"
 
 func (j *replication) run(ctx context.Context, st store.Store) error {
@@ -173,7 +173,7 @@ func isIndex(dir string) bool {
 }
 
 // peersName is a file with the commit up to which the index here is a peer's, or with
-// nothing while one is brought. It goes on being that until a sync brings another.
+// nothing while one is brought. It stays the peer's until a sync brings another.
 const peersName = "peers-index"
 
 func (j *replication) isPeers(ctx context.Context) bool {
@@ -221,23 +221,24 @@ func (j *replication) openIndex(ctx context.Context) (err error) {
 	return nil
 }
 
-// catchUp is a run of the main job that asks nobody: the catalog learns what the index
-// says, and what is missing is counted.
+// catchUp is a run of the main job without upstream: it brings the catalog up to date
+// with the index, and counts what is missing.
 func (j *replication) catchUp(ctx context.Context, st store.Store) (err error) {
 	j.res.Summary, err = mirror.Run(ctx, mirror.Config{
 		Config: plan.Config{
 			Source: plan.FromIndex(j.index, nil), IncludeYanked: true, HeldOnly: true, AcceptRepublished: plan.AcceptVanished, Log: j.cfg.Log,
 		},
 		Store: st, Catalog: j.w.Catalog, Manifest: j.w.Manifest, State: j.w.State, Disks: j.w.Disks(),
-		Out: j.cfg.Home.Dirs.Crates, BundlesOut: j.cfg.Home.Dirs.Bundles, Fetch: nobody{}, Progress: j.cfg.Progress,
+		Out: j.cfg.Home.Dirs.Crates, BundlesOut: j.cfg.Home.Dirs.Bundles, Fetch: offline{}, Progress: j.cfg.Progress,
 	})
 	return err
 }
 
-// nobody is asked for crates: what the bundles did not bring comes with another run.
-type nobody struct{}
+// offline is the fetcher of a run without upstream: crates that the bundles did not bring
+// come with another run.
+type offline struct{}
 
 // Fetch implements mirror.Fetcher.
-func (nobody) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
+func (offline) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
 	return nil, upstream.Stats{}, errors.New("not fetched: no bundle of the peer has it yet; a sync fetches it")
 }

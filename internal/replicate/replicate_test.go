@@ -169,7 +169,7 @@ func TestOwnIndexStays(t *testing.T) {
 	}
 }
 
-// The peer's index goes on being that, until a sync has brought another commit.
+// The peer's index stays the peer's until a sync has brought another commit.
 func TestSyncedIndexStays(t *testing.T) {
 	p := replicatest.New(t, bucket.Memory(), "foo 1.0.0")
 	site := newPuller(t, "")
@@ -187,7 +187,7 @@ func TestSyncedIndexStays(t *testing.T) {
 	}
 }
 
-// Cut off at any request, the next run goes on, and all is there in the end.
+// Cut off at any request, the next run resumes, and all is stored in the end.
 func TestCutOffAnywhere(t *testing.T) {
 	p := replicatest.New(t, bucket.Memory(), "foo 1.0.0\nbar 1.0.0")
 	p.Publish("foo 1.1.0")
@@ -212,8 +212,8 @@ func TestCutOffAnywhere(t *testing.T) {
 	}
 }
 
-// A peer that lies harms nothing: what is wrong is refused, with the name of the crate,
-// and the rest comes.
+// A forging peer harms nothing: what is wrong is refused, with the name of the crate, and
+// the rest comes.
 func TestLyingPeer(t *testing.T) {
 	foo, bar := crate.ID{Name: "foo", Version: "1.0.0"}, crate.ID{Name: "bar", Version: "1.0.0"}
 	other := replicatest.Item{ID: foo, Data: []byte("other bytes")}
@@ -378,7 +378,7 @@ func TestPeerGoesAwayInCheck(t *testing.T) {
 	site.wantHeld(p, p.Reg.IDs()...)
 }
 
-// What no index names is kept, and counts as vouched for by nobody.
+// What no index names is kept, and counts as unverified.
 func TestUnnamed(t *testing.T) {
 	p := replicatest.New(t, bucket.Memory(), "foo 1.0.0\nbar 1.0.0")
 	p.BundleOf(replicatest.Item{ID: crate.ID{Name: "made-up", Version: "1.0.0"}, Data: []byte("x")})

@@ -18,7 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// packed is a mirror of which the versions of deep are in a segment alone.
+// packed is a mirror with the versions of deep in a segment alone.
 func packed(t *testing.T) *replicatest.Publisher {
 	p := replicatest.New(t, bucket.Memory(), "foo 1.0.0")
 	p.Reg.Add(simreg.MustParse("deep 1.0.0\ndeep 1.1.0")...)
@@ -48,7 +48,7 @@ func TestSegment(t *testing.T) {
 	}
 }
 
-// Cut off at any request, the next run goes on with a segment, and it is here once.
+// Cut off at any request, the next run resumes a segment, and it is stored once.
 func TestSegmentCutOffAnywhere(t *testing.T) {
 	p := packed(t)
 	first, step := durabletest.Every(6, nil)

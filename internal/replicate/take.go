@@ -123,10 +123,10 @@ func (j *replication) take(ctx context.Context, f *root.File) error {
 	return nil
 }
 
-// fetch downloads a bundle or segment, and checks it before it gets a name. One that a run
-// before has checked, and was killed then, is checked again. What is no fault of the file,
-// such as a peer that goes away while the check asks for something else, does not cost it:
-// the next run goes on.
+// fetch downloads a bundle or segment, and checks it before it gets a name. A file that
+// was checked by a run that was then killed is checked again. A failure that is not the
+// file's, such as a peer that goes away while the check asks for something else, does not
+// discard it: the next run resumes.
 func (j *replication) fetch(ctx context.Context, folder durable.FS, dir string, f *root.File, check func(io.ReaderAt) error) error {
 	name := path.Join(arriving, f.Name)
 	file, err := folder.Open(name)

@@ -104,7 +104,7 @@ func (j *job) takeFolder(ctx context.Context, s *follow.Session, dir string, aga
 	}
 	defer func() { err = errors.Join(err, folder.Close()) }()
 	work := j.run.Job(plan.FromIndex(j.index, nil), j.log)
-	work.Fetch, work.IncludeYanked, work.HeldOnly, work.OldBundles, work.NewsOnly = nobody{}, true, true, folder, again
+	work.Fetch, work.IncludeYanked, work.HeldOnly, work.OldBundles, work.NewsOnly = offline{}, true, true, folder, again
 	sum, err := s.Run(ctx, work)
 	if sum != nil {
 		j.taken += sum.TakenOver
@@ -113,10 +113,10 @@ func (j *job) takeFolder(ctx context.Context, s *follow.Session, dir string, aga
 }
 
 // nobody is asked for crates by a run that only takes over.
-type nobody struct{}
+type offline struct{}
 
 // Fetch implements mirror.Fetcher.
-func (nobody) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
+func (offline) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
 	return nil, upstream.Stats{}, errors.New("not downloaded: an import works offline; sync will")
 }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// note notes what the mirror was before anything changes, for Back. A run that goes on
-// with what another one began leaves that as it is.
+// note notes what the mirror was before anything changes, for Back. A run that resumes
+// another one leaves the note as it is.
 func (k *taking) note(ctx context.Context) error {
 	if k.journal.Pending == k.t.manifest.End {
 		return nil
@@ -172,8 +172,8 @@ func (k *taking) compare(ctx context.Context) error {
 	return nil
 }
 
-// catchUp is a run of the main job that asks nobody: the catalog learns what the index
-// says.
+// catchUp is a run of the main job without upstream: it brings the catalog up to date
+// with the index.
 func catchUp(ctx context.Context, cfg *Config, w *home.Writer) (*mirror.Summary, error) {
 	job := mirror.Config{
 		Store: w.Store, Catalog: w.Catalog, Manifest: w.Manifest, State: w.State, Disks: w.Disks(),
@@ -186,15 +186,15 @@ func catchUp(ctx context.Context, cfg *Config, w *home.Writer) (*mirror.Summary,
 	job.Config = plan.Config{
 		Source: plan.FromIndex(ix, nil), IncludeYanked: true, HeldOnly: true, AcceptShrink: true, AcceptRepublished: plan.AcceptAlways, Log: cfg.Log,
 	}
-	job.Fetch, job.Progress = nobody{}, cfg.Progress
+	job.Fetch, job.Progress = offline{}, cfg.Progress
 	summary, err := mirror.Run(ctx, job)
 	return summary, errors.Join(err, ix.Close())
 }
 
-// nobody is asked for crates where there is no upstream.
-type nobody struct{}
+// offline is the fetcher of a run without upstream: it has no crate.
+type offline struct{}
 
 // Fetch implements mirror.Fetcher.
-func (nobody) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
+func (offline) Fetch(context.Context, upstream.Request) (*upstream.Body, upstream.Stats, error) {
 	return nil, upstream.Stats{}, errors.New("not fetched: there is no network here; the next transfer may bring it")
 }
