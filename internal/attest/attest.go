@@ -172,7 +172,7 @@ func (cfg *Config) publish(ctx context.Context, c *count, last *tilelog.Log) (*s
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.Verify(checkpoint); err != nil { // a wrong one would be there for good
+	if err := cfg.Verify(checkpoint); err != nil { // a wrong one would stay in the log forever
 		return nil, fmt.Errorf("checking the signature before it is published: %w", err)
 	}
 	return s, a.Publish(checkpoint)

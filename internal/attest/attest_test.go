@@ -83,7 +83,7 @@ func TestStatements(t *testing.T) {
 	}
 }
 
-// Bytes that were thrown away keep their leaf, and get another when they come again.
+// Bytes that were removed keep their leaf, and get another when they are stored again.
 func TestThrownAwayAndBack(t *testing.T) {
 	w := newWorld(t)
 	w.lists(a1, serde)
@@ -178,7 +178,7 @@ func TestCatalogIsBehind(t *testing.T) {
 	if r := w.attest(); r.New != 0 || r.N != 3 {
 		t.Errorf("lost: %+v", r)
 	}
-	// Another log, of which the catalog thinks it has seen the same leaves.
+	// Another log: the catalog believes that it has seen the same leaves of it.
 	other := newWorld(t)
 	other.lists(tokio, serde, a2)
 	other.holds(tokio, serde, a2)
@@ -189,7 +189,7 @@ func TestCatalogIsBehind(t *testing.T) {
 	}
 }
 
-// A log goes on under its name, with its key, and with a clock that goes on.
+// A log continues under its name, with its key, and with a clock that does not go back.
 func TestWrongLog(t *testing.T) {
 	w := newWorld(t)
 	w.lists(a1)
@@ -222,7 +222,7 @@ type plain struct{ *fakeIndex }
 
 func (plain) Commit() string { return "" }
 
-// Another key goes on with the log if that is meant.
+// Another key continues the log if that is asked for.
 func TestNewKey(t *testing.T) {
 	w := newWorld(t)
 	w.lists(a1)

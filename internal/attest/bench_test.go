@@ -21,7 +21,7 @@ const versionsEach = 9 // of a crate
 
 // generated is an index that is made while it is read.
 type generated struct {
-	crates, changed int // crates, of which some have been given a version more
+	crates, changed int // some of the crates have got another version
 }
 
 func (g *generated) Commit() string        { return fmt.Sprintf("%040d", g.changed) }

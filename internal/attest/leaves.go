@@ -19,8 +19,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 )
 
-// leaves are those that are to be appended, on the disk: the first time they are
-// all of crates.io. They are never synced, since a run that dies counts again.
+// leaves are the leaves to append, on disk: the first time they are all of crates.io.
+// They are never synced, since a run after a crash counts again.
 type leaves struct {
 	fsys  durable.FS
 	file  durable.File

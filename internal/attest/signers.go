@@ -46,7 +46,7 @@ func (s *Signers) sign(text string) ([]byte, error) {
 	return signing.Seal([]byte(text), sigs...)
 }
 
-// SignedBy is the statement.Verify of public keys, one of which is enough.
+// SignedBy is the statement.Verify of public keys: a signature by one of them is enough.
 func SignedBy(keys []*signing.Verifier) statement.Verify {
 	return func(checkpoint []byte) error {
 		_, _, err := signing.Open(checkpoint, keys...)

@@ -4,13 +4,12 @@
 //
 // # Grammar
 //
-// A name is 1 to 100 characters of [A-Za-z0-9_-] and does not start with "-".
-// crates.io itself is stricter today (64 characters, of which the first is a
-// letter), but once accepted such names, and other registries have longer ones:
-// cargo sets no limit. A version is a semantic version 2.0 without leading "v",
-// at most 150 bytes. The file name of both is at most 221 bytes. Nothing that
-// passes [ID.Check] contains a slash, a backslash, a space, a control
-// character or a lone dot, so it can be part of a path on every system.
+// A name is 1 to 100 characters of [A-Za-z0-9_-] and does not start with "-". crates.io
+// itself is stricter today (64 characters, the first a letter), but once accepted such
+// names, and other registries have longer ones: cargo sets no limit. A version is a
+// semantic version 2.0 without leading "v", at most 150 bytes. The file name of both is
+// at most 221 bytes. Nothing that passes [ID.Check] contains a slash, a backslash, a
+// space, a control character or a lone dot, so it can be part of a path on every system.
 //
 // # Identity
 //

@@ -129,9 +129,9 @@ func ParseKeyedName(base string) (id ID, key string, err error) {
 	return id, key, nil
 }
 
-// FileKey is the first half of the checksum in hexadecimal: short enough for a
-// file name beside the longest name and version (255 bytes), long enough that
-// nobody finds two crates with the same one.
+// FileKey is the first half of the checksum in hexadecimal: short enough for a file name
+// beside the longest name and version (255 bytes), long enough that two crates with the
+// same one cannot be made.
 func (s Checksum) FileKey() string { return s.String()[:sha256.Size] }
 
 // LooseDir returns the directory of LoosePath: the name itself up to three

@@ -15,9 +15,9 @@ const MaxShards = 1024
 // so that many machines divide the work and need not talk. It is counted from 0, as
 // Kubernetes counts the pods of an Indexed Job. The zero value is no part but all.
 //
-// Which shard a crate belongs to, anybody can compute: the SHA-256 of the name in lower
-// case, of which the first eight bytes, big-endian, are divided by the number of shards;
-// the remainder is the shard.
+// Any program can compute the shard of a crate: the SHA-256 of the name in lower case,
+// its first eight bytes, big-endian, divided by the number of shards; the remainder is
+// the shard.
 //
 //	printf serde | sha256sum | head -c 16     # 8b917c4b6163bc82, modulo 8 is 2
 //
@@ -54,7 +54,7 @@ func (s Shard) String() string {
 	return s.text("/")
 }
 
-// Label is String as it stands in names of files: s3of8; empty for all.
+// Label is String as it is in file names: s3of8; empty for all.
 func (s Shard) Label() string {
 	if s.All() {
 		return ""

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Which shard has a crate is for ever: bundles of years are named by it.
+// The shard of a crate never changes: bundles of years are named by it.
 func TestShardGolden(t *testing.T) {
 	for name, want := range map[string][4]int{ // of 2, 8, 32, 1000
 		"serde": {0, 2, 2, 922}, "Inflector": {1, 3, 11, 827}, "inflector": {1, 3, 11, 827}, "a": {0, 2, 10, 250},

@@ -164,7 +164,7 @@ func Open(checkpoint []byte, verify Verify) (*Statement, error) {
 	return s, nil
 }
 
-// Peek returns what a checkpoint says, whoever signed it.
+// Peek parses a checkpoint without checking its signatures.
 func Peek(checkpoint []byte) (*Statement, error) {
 	if len(checkpoint) > MaxCheckpoint {
 		return nil, fmt.Errorf("checkpoint of %d bytes, want at most %d", len(checkpoint), MaxCheckpoint)

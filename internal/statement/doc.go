@@ -38,7 +38,7 @@
 // # Checkpoint
 //
 // A statement is a checkpoint (c2sp.org/tlog-checkpoint), a signed note
-// (c2sp.org/signed-note) whose text is these lines, the last of which may be absent:
+// (c2sp.org/signed-note) whose text is these lines; the last may be absent:
 //
 //	{origin}
 //	{number of leaves}
@@ -80,7 +80,7 @@
 //
 // # Strictness
 //
-// There is one way to write each of these; what is written in any other is refused.
-// So is a signature in base64 that is not canonical: no byte can change unseen, but
-// for lines with signatures of keys that whoever checks does not have.
+// There is one way to write each of these; what is written in any other is refused. So is
+// a signature in base64 that is not canonical: no byte can change unseen, but for
+// signature lines of keys that the verifier does not have.
 package statement

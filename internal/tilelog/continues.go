@@ -12,8 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// ErrNotContinued: leaves that are to be appended do not lead to the tree that is said to
-// follow.
+// ErrNotContinued: the leaves to append do not lead to the tree that is said to follow.
 var ErrNotContinued = errors.New("the log is not continued: with the leaves that were to follow it has another root")
 
 // Continues checks that a log with more leaves has a tree, and writes nothing. A log that

@@ -9,9 +9,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// The power is cut, and the process killed, at every operation of an append that
-// makes full tiles of partial ones. At any instant the log is whole, as it was or as
-// it is to be; the next append goes on, and leaves nothing behind.
+// The power is cut, and the process killed, at every operation of an append that makes
+// full tiles of partial ones. At any instant the log is whole, as it was before or as it
+// is after; the next append succeeds, and leaves nothing behind.
 func TestPowerCutAtEveryOperation(t *testing.T) {
 	for _, noSyncAll := range []bool{false, true} {
 		seed := rand.Uint64()

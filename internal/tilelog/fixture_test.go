@@ -86,9 +86,8 @@ func sizeOf(fsys durable.Reader) int64 {
 	return l.N
 }
 
-// check wants a log to be whole: of the leaves of keyOf, every one of which can be
-// proved, each archived checkpoint consistent with the last, and no file that no
-// checkpoint covers.
+// check wants a log to be whole: of the leaves of keyOf, each of them proved, each
+// archived checkpoint consistent with the last, and no file that no checkpoint covers.
 func check(fsys durable.FS) error {
 	l, err := Open(fsys)
 	if err != nil {

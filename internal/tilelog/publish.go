@@ -83,8 +83,8 @@ func removeTemps(fsys durable.FS) error {
 	return nil
 }
 
-// readPending reads what was announced. It is written in one step, so what makes no
-// sense was not written by us.
+// readPending reads what was announced. It is written in one step, so one that cannot be
+// parsed was not written by us.
 func readPending(fsys durable.FS) (from, to int64, err error) {
 	const most = 64
 	data, err := durable.ReadFile(fsys, pendingName, most)
@@ -164,7 +164,7 @@ const (
 	timeLayout  = "20060102T150405.000Z"
 )
 
-// archive keeps a copy of the checkpoint for good.
+// archive keeps a copy of the checkpoint permanently.
 func archive(fsys durable.FS, l *Log) error {
 	month := path.Join(archiveDir, l.At.UTC().Format(monthLayout))
 	name := path.Join(month, l.At.UTC().Format(timeLayout))

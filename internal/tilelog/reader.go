@@ -17,7 +17,7 @@ import (
 
 // A Log is a log as its last checkpoint has it.
 type Log struct {
-	*statement.Statement // as it says, whoever signed it
+	*statement.Statement // its content; the signature is not checked
 	Checkpoint           []byte
 	fsys                 durable.Reader
 }

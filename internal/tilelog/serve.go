@@ -17,10 +17,10 @@ var (
 	ErrNoTile = fmt.Errorf("no checkpoint covers such a tile, or there is a full one in its place: %w", fs.ErrNotExist)
 )
 
-// ReadFile reads the checkpoint or a tile, to be given out under its name. What
-// cannot be either is not looked for. A tile is ErrNoTile that the checkpoint does not
-// cover, as an append that goes on may have written it, and ErrDamaged if it is not
-// that of the root: what is given out once is kept by caches, and must never change.
+// ReadFile reads the checkpoint or a tile, to be given out under its name. What cannot be
+// either is not looked for. Errors: ErrNoTile for a tile that the checkpoint does not
+// cover (an append under way may have written it), ErrDamaged for one that is not that of
+// the root: what is given out once is kept by caches, and must never change.
 func ReadFile(folder durable.Reader, name string) ([]byte, error) {
 	t, err := ParsePath(name)
 	if name != CheckpointName && err != nil {

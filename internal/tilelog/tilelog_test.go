@@ -123,8 +123,8 @@ func oracle(size int64) tlog.Tree {
 	return tlog.Tree{N: size, Hash: h}
 }
 
-// Every single byte of every tile counts: whoever proves, reads or appends says that
-// the log is damaged, or makes what is right without that byte.
+// Every single byte of every tile counts: proving, reading and appending report that the
+// log is damaged, or are right without that byte.
 func TestEveryByteOfTilesCounts(t *testing.T) {
 	mem := durabletest.NewMem()
 	if err := errors.Join(appendTo(mem, 259, 1), check(mem)); err != nil {
