@@ -6,13 +6,12 @@ import (
 	"sync"
 )
 
-// ahead is a walker whose frames are decoded and hashed by all cores, before the
-// walk comes to them. One goroutine walks: it reads the file from front to end
-// and finds where each frame ends, which takes no decoding. What it finds, and in
-// which order, is the same as without.
+// ahead is a walker whose frames are decoded and hashed by all cores, before the walk
+// reaches them. One goroutine walks: it reads the file from front to end and finds where
+// each frame ends, which takes no decoding. What it finds, and in which order, is the
+// same as without.
 //
-// Where a frame is damaged it stops, until the walk has come there and knows
-// where to go on.
+// Where a frame is damaged it stops, until the walk is there and knows where to continue.
 type ahead struct {
 	*walker
 	jobs  chan *job // to be done; has room for all

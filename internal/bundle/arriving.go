@@ -10,12 +10,12 @@ import (
 // Arriving yields the members of a finished bundle of size bytes that is still on its
 // way, in the order of the file, each verified to its last byte and hashed, on all cores.
 // ReadAt is to wait until the bytes are there: they are asked for from front to end, but
-// for those of large members, which are asked for once more.
+// for those of large members, which are asked for twice.
 //
-// It is stricter than [Reader.Members], since nothing behind damage is to be saved: the
+// It is stricter than [Reader.Members], since nothing after damage needs to be saved: the
 // first error ends the sequence. Errors: *DamageError, also where reading fails, and with
-// ErrFormat where it begins with no member; ErrTable.
-// A bundle without any error is one that this package could have written.
+// ErrFormat where it begins with no member; ErrTable. A bundle without any error is one
+// that this package could have written.
 func Arriving(r io.ReaderAt, size int64) iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
 		a := newAhead(newWalker(r, size))
@@ -49,7 +49,7 @@ func Arriving(r io.ReaderAt, size int64) iter.Seq2[Member, error] {
 	}
 }
 
-// table compares what is behind the end of the archive with what is to be there.
+// table compares the bytes after the end of the archive with those that must be there.
 func (a *ahead) table(at int64, want []byte) error {
 	got := make([]byte, len(want))
 	if a.size-at != int64(len(want)) {

@@ -77,7 +77,7 @@ func TestArrivingDoesNotWaitForTheEnd(t *testing.T) {
 	}
 }
 
-// opening is a file of which the rest is not there yet.
+// opening is a file whose rest has not arrived yet.
 type opening struct {
 	io.ReaderAt
 	rest chan struct{}

@@ -15,7 +15,7 @@ const (
 	MaxMembers = member.MaxMembers // of one bundle
 )
 
-// Placement is where in a bundle a member's frame lies, in bytes.
+// Placement is where in a bundle a member's frame is, in bytes.
 type Placement struct {
 	Offset    int64
 	FrameSize int64
@@ -54,7 +54,7 @@ var (
 // A DamageError says which bytes of a bundle could not be used. Members before
 // Offset, and from End on, are not touched by it.
 type DamageError struct {
-	Offset, End int64 // End is where reading goes on, or the end of the file
+	Offset, End int64 // reading resumes at End, or End is that of the file
 	Err         error
 }
 

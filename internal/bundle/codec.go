@@ -132,8 +132,7 @@ func (e *exactReader) atEnd() error {
 }
 
 const (
-	// maxContent bounds the content of a frame: readers of the seekable format
-	// accept no more.
+	// maxContent bounds the content of a frame: readers of the seekable format refuse larger ones.
 	maxContent = 1 << 30
 	// smallContent is up to where frames are encoded and decoded in memory, and
 	// are of a single segment.

@@ -67,8 +67,8 @@ func (m *memory) Close() error {
 	return nil
 }
 
-// stream is the body of a large member: decoded as it is read, from the
-// beginning again whenever somebody goes back.
+// stream is the body of a large member: decoded as it is read, from the beginning again
+// when a reader seeks back.
 type stream struct {
 	frame  *io.SectionReader
 	head   int // size of the member's header
@@ -141,7 +141,7 @@ func (s *stream) ReadAt(p []byte, off int64) (int, error) {
 		err = s.finish()
 	}
 	if err != nil {
-		s.pos = -1 // whatever comes next starts anew
+		s.pos = -1 // the next read starts again
 		return 0, noEOF(err)
 	}
 	if n < len(p) {

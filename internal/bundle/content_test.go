@@ -153,7 +153,7 @@ func TestContents(t *testing.T) {
 				t.Errorf("%s has checksum %s", v.ID, v.Checksum)
 			}
 			kept = append(kept, &v)
-			got = append(got, item{ID: v.ID, Data: v.Data}) // good while the walk goes on
+			got = append(got, item{ID: v.ID, Data: v.Data}) // valid while the walk is running
 		}
 		last := &got[len(got)-1]
 		if last.Data = sunk.Bytes(); fails {

@@ -187,7 +187,7 @@ func TestOpenTellsOtherFormats(t *testing.T) {
 			t.Errorf("%s: %v, want ErrFormat, and ErrStream for v1.1.0 alone", name, err)
 		}
 	}
-	// Nobody reads 64 MiB of each when a run begins.
+	// A run does not read 64 MiB of each when it begins.
 	b := bundletest.Legacy(t, long)
 	r := &counting{ReaderAt: bytes.NewReader(b)}
 	if _, err := Open(r, int64(len(b))); !errors.Is(err, ErrStream) || r.n > windowSize+1<<20 {

@@ -1,7 +1,7 @@
-// Package bundle is the bundle format: many crates in one file that is a plain
-// .tar.zst for tar and zstd, and a random-access archive for us. It writes and
-// reads bundles, and takes up one that a crash has cut off. This comment is the
-// specification; whoever keeps to it can write another reader.
+// Package bundle is the bundle format: many crates in one file that is a plain .tar.zst
+// for tar and zstd, and a random-access archive for us. It writes and reads bundles, and
+// takes up one that a crash has cut off. This comment is the specification; it is enough
+// to write another reader.
 //
 // # File
 //
@@ -88,15 +88,14 @@
 //
 // # Life
 //
-// A bundle is written as {name}.part, frame by frame. After a crash [Resume]
-// cuts the last, torn frame away and goes on behind the last whole one. When
-// it is finished it is synced and gets its name, which was free; it is never
-// written to again.
+// A bundle is written as {name}.part, frame by frame. After a crash [Resume] cuts the
+// last, torn frame off and continues after the last whole one. When it is finished it is
+// synced and gets its name, which was free; it is never written to again.
 //
 // # Names and JSONL files
 //
-// Bundles are called bundle-NNNN.tar.zst, with at least four digits. Beside
-// each lies bundle-NNNN-{min}-to-{max}.manifest.jsonl, with one line a member, and
+// Bundles are called bundle-NNNN.tar.zst, with at least four digits. Beside each is
+// bundle-NNNN-{min}-to-{max}.manifest.jsonl, with one line a member, and
 // bundles.index.jsonl has one line a finished bundle: package lists is their
 // specification. All three are hints: the bundles are the truth.
 //
@@ -108,7 +107,7 @@
 //
 // # Trust
 //
-// Every bundle is hostile to a reader: all sizes, counts and the memory that
-// they cost are bounded. Nothing in a bundle vouches for what a crate's bytes
-// ought to be; the caller compares the checksums with those of an index.
+// Every bundle is hostile to a reader: all sizes, counts and the memory that they cost
+// are bounded. A bundle does not prove what a crate's bytes ought to be; the caller
+// compares the checksums with those of an index.
 package bundle

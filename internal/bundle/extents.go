@@ -11,13 +11,13 @@ import (
 
 // What does not compress stands in a frame as it is: in blocks that are stored, and in
 // the literals of those in which the encoder found something to save, such as the tar
-// header. Crates do not compress. So nearly all of a member lies in the file in a few
-// long pieces, which can be sent without being decoded.
+// header. Crates do not compress. So nearly all of a member is in the file in a few long
+// pieces, which can be sent without being decoded.
 const (
 	// leastPiece is the length in bytes of a piece that is worth a call of the kernel.
 	leastPiece = 2 << 10
-	// mostBeside is how many bytes of a member may lie in no such piece: they are kept in
-	// memory.
+	// mostBeside is how many bytes of a member may be outside of such pieces: they are kept
+	// in memory.
 	mostBeside = 4 << 10
 	// mostPieces is about how many blocks of 64 KiB a member may have.
 	mostPieces = 1 << 10
@@ -26,9 +26,9 @@ const (
 	probe, nearby = 16, 4 << 10
 )
 
-// Extents returns where in the bundle the bytes of c lie, which OpenMember has opened at
-// p. Every piece was compared with c. It returns nil if they do not lie there in long
-// pieces, whatever the reason.
+// Extents returns where in the bundle the bytes of c are, which OpenMember has opened at
+// p. Every piece was compared with c. It returns nil if they are not there in long
+// pieces, for any reason.
 func (r *Reader) Extents(p Placement, c *Content) []extent.Extent {
 	frame := io.NewSectionReader(r.r, p.Offset, p.FrameSize)
 	var head [maxFrameHeader]byte
@@ -166,8 +166,9 @@ func common(a, b []byte) int {
 	return n
 }
 
-// resume finds the first place in want at which text goes on with the same bytes, within
-// some KiB of both, and where in text that is. If there is none, it is the end of want.
+// resume finds the first place in want at which text continues with the same bytes,
+// within some KiB of both, and where in text that is. If there is none, it is the end of
+// want.
 func resume(want, text []byte) (skip, next int) {
 	text = text[:min(len(text), nearby)]
 	for skip := 0; skip+probe <= len(want) && skip <= mostBeside; skip++ {

@@ -89,8 +89,7 @@ func TestNoExtents(t *testing.T) {
 	}
 }
 
-// FuzzExtents: whatever stands in a frame, pieces that are found in it are the crate's
-// bytes.
+// FuzzExtents: whatever a frame has, pieces that are found in it are the crate's bytes.
 func FuzzExtents(f *testing.F) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	data := packed(rng, 9000)

@@ -111,8 +111,8 @@ func finish(t testing.TB, b []byte) []byte {
 	return append(b, tableFrame(entries)...)
 }
 
-// read returns what Members yields: "name version" of the members in order,
-// all of which must be among items, and the errors.
+// read returns what Members yields: "name version" of the members in order (each must be
+// among items), and the errors.
 func read(t testing.TB, b []byte, items []item) (got []string, errs []error) {
 	t.Helper()
 	r := &Reader{bytes.NewReader(b), int64(len(b))}

@@ -99,8 +99,8 @@ func (p *pass) compare(s *step) {
 	}
 }
 
-// recover reports what is wrong at offset and finds where to go on. A step
-// with an error ends the walk.
+// recover reports what is wrong at offset and finds where to continue. A step with an
+// error ends the walk.
 func (p *pass) recover(offset int64, cause error) (step, bool) {
 	if errors.Is(cause, ErrBomb) {
 		return step{err: cause}, p.damage(offset, p.size, cause)
@@ -121,7 +121,7 @@ func (p *pass) recover(offset int64, cause error) (step, bool) {
 	return s, p.damage(offset, s.member.Offset, cause)
 }
 
-// skip goes on at the next frame of the seek table that can be used.
+// skip continues at the next frame of the seek table that can be used.
 func (p *pass) skip(offset int64, cause error) (step, bool) {
 	for {
 		p.table.next()
@@ -174,9 +174,8 @@ func (p *pass) rest(offset int64) bool {
 // also for members that are never yielded.
 type Sink func(id crate.ID, size int64) Keeper
 
-// A Keeper takes the bytes of one large member. They are good once it comes with
-// the member; until then Drop may end it. An error of Write is its own, and ends
-// nothing: no more is written then.
+// A Keeper takes the bytes of one large member. They are verified once it comes with the
+// member; until then Drop may end it. An error of Write ends the writing, not the walk.
 type Keeper interface {
 	io.Writer
 	Drop()
@@ -190,8 +189,8 @@ type Verified struct {
 	memory *[]byte
 }
 
-// Release gives the memory of Data back for another member. Whoever does not
-// call it costs time, not correctness.
+// Release gives the memory of Data back for another member. Not calling it costs time,
+// not correctness.
 func (v *Verified) Release() {
 	if v.memory != nil {
 		buffers.Put(v.memory)

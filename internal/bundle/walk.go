@@ -17,7 +17,7 @@ const windowSize = 4 << 20
 type walker struct {
 	window
 	member.Budget
-	large Sink // nil: nobody wants the bytes of large members
+	large Sink // nil: the bytes of large members are not wanted
 }
 
 func newWalker(r io.ReaderAt, size int64) *walker {
@@ -31,7 +31,7 @@ type step struct {
 	shape
 	data   []byte  // of a small member, in memory
 	memory *[]byte // of buffers
-	keeper Keeper  // of a large member; nil: nobody wanted it
+	keeper Keeper  // of a large member; nil: not wanted
 	end    bool    // it is the end frame
 	err    error   // it is nothing that can be used
 }

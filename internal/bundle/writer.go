@@ -200,8 +200,7 @@ func (w *Writer) Finish() (Summary, error) {
 // Publish closes the bundle, which must be finished, and gives it its name.
 func (w *Writer) Publish() error { return w.file.Publish() }
 
-// Publish gives a bundle its name of which an earlier Publish was cut off: see
-// [partfile.Publish].
+// Publish completes an earlier Publish of a bundle that was cut off: see [partfile.Publish].
 func Publish(fsys durable.FS, name string) error { return partfile.Publish(fsys, kind, name) }
 
 // Close leaves the bundle as it is, for [Resume]; after Publish it does

@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deflate"
 )
 
-// Source is a version that is to be packed.
+// Source is a version to pack.
 type Source struct {
 	crate.Key // what its bytes must be
 	// Open opens the .crate. It is called by the goroutine of Build: once, or again if

@@ -172,7 +172,7 @@ type zeroReader struct{}
 
 func (*zeroReader) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// A pack ends where a limit is, and the next one goes on there.
+// A pack ends at a limit, and the next one continues from there.
 func TestPackIsBounded(t *testing.T) {
 	fakeEngine(t)
 	all := releasesOf("a", MaxVersions+3, 30)

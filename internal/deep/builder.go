@@ -112,8 +112,8 @@ func (b *builder) take(v Version, a *arrival) {
 	b.recipes = append(b.recipes, a.orders)
 }
 
-// sort puts items that resemble each other side by side: the templates first, then
-// the files by path, of which the oldest comes first.
+// sort puts items that resemble each other side by side: the templates first, then the
+// files by path, the oldest first.
 func (b *builder) sort() {
 	slices.SortFunc(b.items, func(x, y *item) int {
 		if x.template != y.template {

@@ -193,7 +193,7 @@ func TestReadErrorIsNoDamage(t *testing.T) {
 	}
 }
 
-// failing answers some reads and no more.
+// failing answers some reads, then fails.
 type failing struct {
 	b    []byte
 	left int64

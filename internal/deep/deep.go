@@ -164,7 +164,7 @@ var (
 // where the packs around them are lost too, what is between those that are not.
 type DamageError struct {
 	Segment     string
-	Offset, End int64  // End is where reading goes on, or the end of the file
+	Offset, End int64  // reading resumes at End, or End is that of the file
 	Crate       string // name of the crate whose versions the pack has; "": not known
 	Err         error
 }

@@ -1,10 +1,10 @@
-// Package deep is the format of deep segments: every version of a crate in a
-// sixth of the space of its .crate files or less, and each of them rebuilt bit for
-// bit. Consecutive versions share most of their files, which gzip hides; a segment
-// holds each distinct file once, and knows for every version which files it has and
-// which compressor made its .crate. It builds, writes and reads segments, and takes
-// up one that a crash has cut off. This comment is the specification; whoever keeps
-// to it can write another reader (scripts/read_deep.py is one).
+// Package deep is the format of deep segments: every version of a crate in a sixth of the
+// space of its .crate files or less, and each of them rebuilt bit for bit. Consecutive
+// versions share most of their files, which gzip hides; a segment holds each distinct
+// file once, and knows for every version which files it has and which compressor made its
+// .crate. It builds, writes and reads segments, and takes up one that a crash has cut
+// off. This comment is the specification, enough to write another reader
+// (scripts/read_deep.py is one).
 //
 // # File
 //
@@ -106,18 +106,18 @@
 //
 // # Life
 //
-// A segment is written as {name}.part, pack by pack, each made durable by
-// [Writer.Sync]. After a crash [Resume] cuts a torn pack away and goes on behind
-// the last whole one. When it is finished it is synced and gets its name, which was
-// free; it is never written to again. Originals are another's business: whoever
-// removes them first reads the pack back ([Reader.Check] at depth Crates).
+// A segment is written as {name}.part, pack by pack, each made durable by [Writer.Sync].
+// After a crash [Resume] cuts a torn pack off and continues after the last whole one.
+// When it is finished it is synced and gets its name, which was free; it is never written
+// to again. Removing the originals is up to the caller, who first reads the pack back
+// ([Reader.Check] at depth Crates).
 //
 // # Trust
 //
-// Every segment is hostile to a reader. All lengths, counts and windows are bounded;
-// what a version costs in memory is in its directory ([Directory.Cost]), and what
-// it costs in time is its data frame, decoded once, and one encoder's run over a tar
-// of that size, which a context ends within 64 KiB of output. Nothing is returned
-// whose sha256 is not that of the directory. And nothing in a segment vouches for
-// what a crate's bytes ought to be: callers compare checksums with an index.
+// Every segment is hostile to a reader. All lengths, counts and windows are bounded; what
+// a version costs in memory is in its directory ([Directory.Cost]), and what it costs in
+// time is its data frame, decoded once, and one encoder's run over a tar of that size,
+// which a context ends within 64 KiB of output. Nothing is returned whose sha256 is not
+// that of the directory. A segment does not prove what a crate's bytes ought to be:
+// callers compare checksums with an index.
 package deep

@@ -148,7 +148,7 @@ func (r *Reader) decode(ctx context.Context, d *Directory, data *[]byte) (c *con
 	return c, nil
 }
 
-// RebuildKey is Rebuild of what lies at a placement under number n, and fails with
+// RebuildKey is Rebuild of version n of the pack at a placement; it fails with
 // ErrNotThere unless that is key.
 func (r *Reader) RebuildKey(ctx context.Context, p Placement, n int, key crate.Key) ([]byte, error) {
 	d, err := r.Directory(p)

@@ -137,7 +137,7 @@ func forge(t testing.TB, change func(d *Directory, content []byte) []byte) []byt
 	return segment(t, p)
 }
 
-// Nothing that a liar writes makes a crate, and each lie is told apart.
+// No forged segment yields a crate, and each forgery has its own error.
 func TestLies(t *testing.T) {
 	fakeEngine(t)
 	// The first bytes of the content: number of items, their lengths, recipes.

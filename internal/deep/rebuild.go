@@ -25,7 +25,7 @@ func (r *Reader) Rebuild(ctx context.Context, d *Directory, n int) ([]byte, erro
 }
 
 // Decoded is the content of a pack in memory, from which versions are rebuilt without
-// decoding it again. It needs the segment no more. Its methods may be called
+// decoding it again. It does not need the segment any more. Its methods may be called
 // concurrently.
 type Decoded struct {
 	from *Reader // its name alone, for errors
@@ -178,7 +178,7 @@ func ifGood(b []byte, err error) ([]byte, error) {
 
 var errLength = errors.New("what was rebuilt has another length than the directory says")
 
-// bounded takes what the directory says that an encoder makes, and no more.
+// bounded takes as many bytes as the directory says that an encoder makes, and refuses more.
 type bounded struct {
 	ctx  context.Context
 	b    []byte

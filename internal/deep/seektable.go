@@ -84,8 +84,7 @@ func readFooter(r io.ReaderAt, size int64) (frames int64, err error) {
 // startOf is where the table of a file begins that has so many frames.
 func startOf(frames, size int64) int64 { return size - frameHead - frames*tableEntry - tableFooter }
 
-// claimedStart returns where a table begins if the end of the file is to be
-// believed, or -1.
+// claimedStart returns where a table begins according to the end of the file, or -1.
 func claimedStart(r io.ReaderAt, size int64) int64 {
 	frames, err := readFooter(r, size)
 	if err != nil {

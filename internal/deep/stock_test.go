@@ -46,7 +46,7 @@ func realCrate(e deflate.Encoder, name, version string, files ...file) given {
 	return give(id, appendTrailer(b.Bytes(), tar))
 }
 
-// A segment that was written once is read for ever.
+// Every later version reads a segment that an earlier one wrote.
 func TestGoldenSegment(t *testing.T) {
 	want := goldenCrates()
 	if *update {

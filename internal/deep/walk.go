@@ -54,7 +54,7 @@ func (w *walk) atEnd(offset int64) bool {
 	return w.ended || offset >= w.size
 }
 
-// step returns the directory at offset, or the damage there, and where to go on.
+// step returns the directory at offset, or the damage there, and the offset to continue from.
 func (w *walk) step(offset int64) (*Directory, int64, error) {
 	d, err := w.directory(offset)
 	if err == nil {

@@ -55,8 +55,8 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// Torn at any byte, with whatever a file system leaves behind there, a segment goes
-// on behind its last whole pack and ends as one that nothing happened to.
+// A segment that is torn at any byte, with whatever a file system leaves behind there,
+// continues after its last whole pack and ends like an undisturbed one.
 func TestResumeCutsATornTail(t *testing.T) {
 	fakeEngine(t)
 	whole, packs := small(t)

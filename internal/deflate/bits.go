@@ -21,7 +21,7 @@ type bitWriter struct {
 
 func (b *bitWriter) reset(w io.Writer) { b.w, b.err, b.held, b.n, b.used = w, nil, 0, 0, 0 }
 
-// bits adds the n lowest bits of v, of which no others are set: 56 at most.
+// bits adds the n lowest bits of v, at most 56; the others must be zero.
 func (b *bitWriter) bits(v uint64, n uint) {
 	if b.used > len(b.buf)-8 {
 		_ = b.flush() // and flush returns its error again

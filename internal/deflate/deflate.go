@@ -1,14 +1,13 @@
-// Package deflate repeats what the deflate programs behind cargo wrote, bit for
-// bit. A .crate is a tar in gzip; cargo has used four compressors since 2014, each
-// at its level 9, and each turns a given tar into one stream. Who holds the tar and
-// knows the [Encoder] needs no copy of the stream: that is what the deep archive
-// rests on. What comes out is never trusted: a caller compares it with the
-// crate's checksum.
+// Package deflate repeats what the deflate programs behind cargo wrote, bit for bit. A
+// .crate is a tar in gzip; cargo has used four compressors since 2014, each at its level
+// 9, and each turns a given tar into one stream. The tar and the [Encoder] make a copy of
+// the stream unnecessary: the deep archive rests on that. The output is never trusted: a
+// caller compares it with the crate's checksum.
 //
-// The package reads nothing (compress/flate does that) and makes no choice that
-// its originals did not make. Each encoder is an altered port; its file names the
-// original, its version and its licence. An encoder's output is for ever: one that
-// must change becomes a new number.
+// The package reads nothing (compress/flate does that) and makes no choice that its
+// originals did not make. Each encoder is an altered port; its file names the original,
+// its version and its licence. An encoder's output never changes: an encoder that must
+// change gets a new number.
 package deflate
 
 import (

@@ -98,7 +98,7 @@ var kinds = []struct {
 	}},
 }
 
-// sizes lie around the borders of zlib: its window, its lookahead, its blocks.
+// sizes are around the limits of zlib: its window, its lookahead, its blocks.
 var sizes = []int{0, 1, 2, 3, 4, 5, 9, 258, 259, 262, 300, 1000, 16382, 16383, 16384, 16385, 32506, 32767, 32768, 32769,
 	65273, 65274, 65275, 65276, 65535, 65536, 65537, 98042, 98043, 98304, 131072, 200000, 700000}
 

@@ -15,7 +15,7 @@ import (
 const (
 	maxChain  = 4096 // candidates for a match
 	goodMatch = 32   // after a match of this length a quarter of them
-	niceMatch = 258  // no search goes on behind one of this length
+	niceMatch = 258  // a match of this length ends the search
 )
 
 // tooFar is the greatest distance of a match of minMatch bytes in zlib: behind it

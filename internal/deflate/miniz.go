@@ -85,8 +85,8 @@ func (p *minizParser) step() {
 }
 
 // raw is what the block stands for, or nil where it reaches back further than miniz's
-// ring of 32 KiB, of which the bytes read ahead take a part. (Such a block is never
-// stored, however little it saves.)
+// ring of 32 KiB, which also holds the bytes read ahead. (Such a block is never stored,
+// however little it saves.)
 func (p *minizParser) raw() []byte {
 	ahead := p.finder.ahead - (p.pos - p.finder.pos)
 	if p.pos-p.block.start > windowSize-ahead {

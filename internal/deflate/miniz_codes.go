@@ -40,8 +40,8 @@ func trim(codes []code, least int) []code {
 	return codes
 }
 
-// minizRuns says the lengths in the symbols in which they are written. A run may go
-// on from the literals into the distances.
+// minizRuns returns the symbols in which the lengths are written. A run may extend from
+// the literals into the distances.
 func minizRuns(codes []code) []lenSymbol {
 	var runs []lenSymbol
 	for from := 0; from < len(codes); {

@@ -10,17 +10,17 @@ package deflate
 // string in the match may lend its chain: the rarest one's has fewest candidates. at is a
 // position in the chain of the string at pos+offset; the match begins offset before it.
 //
-// zlib gives up after some candidates. Whether it would have come to a match found
-// here is known from its rank: how many there are in zlib's chain before it.
+// zlib gives up after some candidates. Whether it would have reached a match found here
+// is known from its rank: how many there are in zlib's chain before it.
 type matchSearch struct {
 	*window
 	longest, start int
 	at, offset     int
 	limit          int // no match begins here or before
 
-	// A string behind pos is in no chain yet, so its chain lacks the matches nearer than
-	// its offset. These are taken from the chain of pos first; then the search goes on
-	// at laterAt with laterOffset, unless that is 0.
+	// A string behind pos is in no chain yet, so its chain lacks the matches nearer than its
+	// offset. These are taken from the chain of pos first; then the search continues at
+	// laterAt with laterOffset, unless that is 0.
 	laterAt, laterOffset int
 
 	first uint16 // rank of the first candidate
@@ -90,7 +90,7 @@ func (s *matchSearch) chooseHead() {
 	}
 }
 
-// choose chooses the chain to go on with behind the match at start: among those of the
+// choose chooses the chain to continue with after the match at start: among those of the
 // strings in it and that of the string that ends with the first byte that differs.
 func (s *matchSearch) choose() {
 	s.laterOffset = 0

@@ -18,8 +18,8 @@ func offsetMatch(w *window, candidate, longest int) (length, start int) {
 	return (&offsetSearch{window: w, atEnd: w.ahead}).run(candidate, longest)
 }
 
-// offsetMatchOld is the one before: it goes on where a match reaches just the end of
-// the input, and then may prefer another that goes on in what is behind the end.
+// offsetMatchOld is its predecessor: it continues where a match just reaches the end of
+// the input, and then may prefer another one that extends past the end.
 func offsetMatchOld(w *window, candidate, longest int) (length, start int) {
 	return (&offsetSearch{window: w, atEnd: w.ahead + 1}).run(candidate, longest)
 }

@@ -20,8 +20,8 @@ import (
 // verification has come.
 const CursorName = "verify.json"
 
-// MaxBad is how many versions a cursor remembers as bad. Where more are, it is
-// the disk or a mount that has to be mended first.
+// MaxBad is how many versions a cursor remembers as bad. With more than that, repair the
+// disk or the mount first.
 const MaxBad = 10_000
 
 // maxCursor bounds the file, in bytes.
@@ -51,8 +51,8 @@ func (c *Cursor) OldestHash() time.Time {
 	return c.Swept
 }
 
-// ReadCursor reads the cursor in a state folder; zero if there is none. One that
-// makes no sense is as none: the sweep begins anew.
+// ReadCursor reads the cursor in a state folder; zero if there is none. One that cannot
+// be parsed counts as none: the sweep begins again.
 func ReadCursor(state durable.Reader) (Cursor, error) {
 	data, err := durable.ReadFile(state, CursorName, maxCursor)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -86,9 +86,9 @@ func (c *Cursor) Begin(shard crate.Shard, now time.Time) {
 	*c = Cursor{Begun: now, Shard: shard.String(), Bad: c.Bad, Finished: c.Finished, Swept: c.Swept}
 }
 
-// Advance notes what a run has come to that began at the cursor and looked at Bad
-// again, and the versions that it found bad. Where it was stopped, the bad ones
-// that it did not come to stay so.
+// Advance notes the outcome of a run that began at the cursor and checked Bad again, and
+// the versions that it found bad. If the run was stopped, bad ones that it did not reach
+// stay bad.
 func (c *Cursor) Advance(s *Summary, found []crate.ID, now time.Time) {
 	bad := append(slices.Clone(c.Bad[s.Again:]), found...)
 	slices.SortFunc(bad, compare)

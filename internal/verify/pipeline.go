@@ -60,7 +60,7 @@ func (w pipeline) run(ctx context.Context, list func(ctx context.Context, hand f
 	return g.Wait()
 }
 
-// handOut hands a page to whoever wants them in order, and to the workers.
+// handOut hands a page to the consumer that wants them in order, and to the workers.
 func handOut(ctx context.Context, p *page, to ...chan<- *page) error {
 	p.done = make(chan struct{})
 	for _, to := range to {

@@ -27,8 +27,8 @@ type Session struct {
 	lock  *durable.Lockfile // nil: the mirror can only be read here
 }
 
-// Keeps reports whether the next session goes on where this one stops: not so where the
-// mirror can only be read.
+// Keeps reports whether the next session resumes where this one stops: not if the mirror
+// is read-only.
 func (s *Session) Keeps() bool { return s.lock != nil }
 
 // With opens a mirror, calls do, and makes durable how far that came. disk wraps the
@@ -129,8 +129,8 @@ func (s *Session) Sweep(ctx context.Context, slice time.Duration, progress *Prog
 	return sum, err
 }
 
-// Begin begins a sweep at the first version, unless the last one was stopped and is to
-// be gone on with.
+// Begin begins a sweep at the first version, unless the last one was stopped and shall be
+// resumed.
 func (s *Session) Begin(restart bool) {
 	if restart || s.Cursor.Begun.IsZero() || s.lock == nil || s.Cursor.Shard != s.Shard.String() {
 		s.Cursor.Begin(s.Shard, time.Now().UTC())

@@ -1,13 +1,13 @@
-// Package verify hashes what a mirror holds, wherever it lies, and says what is
+// Package verify hashes what a mirror holds, wherever it is stored, and reports what is
 // not the crate that was pinned.
 //
-// It reads and nothing else: it needs no lock, and a mirror may be written
-// beside it. What seems wrong is looked up in the catalog once more before it
-// counts, since a writer may have moved it.
+// It reads and nothing else: it needs no lock, and a mirror may be written beside it.
+// What seems wrong is looked up in the catalog again before it counts, since a writer may
+// have moved it.
 //
-// Versions are taken in the order of the catalog, a page at a time, so that a
-// run that was stopped can go on behind the last one that it is done with
-// ([Summary].Last). Memory does not depend on how much is held.
+// Versions are taken in the order of the catalog, a page at a time, so that a run that
+// was stopped can resume after the last one that it finished ([Summary].Last). Memory
+// does not depend on how much is held.
 package verify
 
 import (
@@ -52,7 +52,7 @@ type Config struct {
 	TarsOnly bool
 
 	Workers  int       // versions hashed at a time; default: one a processor
-	Progress *Progress // default: nobody looks
+	Progress *Progress // default: not reported
 }
 
 // Kind is what is wrong.
@@ -72,7 +72,7 @@ type Problem struct {
 	Err  error
 }
 
-// Progress is counts of a run, for others to read while it goes on.
+// Progress is counts of a run, for others to read while it is running.
 type Progress struct{ versions, bytes, problems atomic.Int64 }
 
 // Counts returns how many versions and bytes of .crate files were verified, and how many
@@ -81,7 +81,7 @@ func (p *Progress) Counts() (versions, bytes, problems int64) {
 	return p.versions.Load(), p.bytes.Load(), p.problems.Load()
 }
 
-// Summary is what a run has come to.
+// Summary is the outcome of a run.
 type Summary struct {
 	Versions, Bytes int64 // verified, of .crate files
 	Problems        map[Kind]int64
@@ -222,7 +222,7 @@ func (cfg *Config) list(ctx context.Context, hand func(*page) error) error {
 	}
 }
 
-// wholeCrates is how many of the versions are of crates of which no more may follow.
+// wholeCrates counts the versions whose crate cannot have more of them on the next page.
 func wholeCrates(versions []catalog.Version) int {
 	n := len(versions)
 	for n > 0 && versions[n-1].Name == versions[len(versions)-1].Name {

@@ -159,8 +159,8 @@ func (l lookups) BytesOf(ctx context.Context, id crate.ID) ([]catalog.Version, e
 	return l.Catalog.BytesOf(ctx, id)
 }
 
-// G7: slices, each of which ends somewhere, cover everything once, and what one
-// of them found is known until it is good.
+// G7: slices that end anywhere cover everything once, and what one of them found bad
+// stays so until it is good.
 func TestG7Slices(t *testing.T) {
 	m := newMirror(t, 2000)
 	bad := m.ids[100]
@@ -288,7 +288,7 @@ func TestG7BadIsReadByAllWorkers(t *testing.T) {
 	m.opened = func(id crate.ID) {
 		if id == m.ids[0] || id == m.ids[1] {
 			both.Done()
-			both.Wait() // for ever, if one were read after the other
+			both.Wait() // forever, if one were read after the other
 		}
 	}
 	for _, id := range m.ids {

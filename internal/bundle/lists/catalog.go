@@ -52,11 +52,10 @@ type catalogLine struct {
 // maxBundles bounds the catalog.
 const maxBundles = 1 << 20
 
-// ReadCatalog yields the entries of a catalog, our own or v1.1.0's. A line that
-// cannot be used yields a *jsonl.LineError in place of an entry; the next line
-// follows. A line that says again what an earlier one said is skipped; one that
-// says something else of the same bundle stands in its stead. A read error, or
-// ErrTooMany, ends the sequence.
+// ReadCatalog yields the entries of a catalog, our own or v1.1.0's. A line that cannot be
+// used yields a *jsonl.LineError in place of an entry; the next line follows. A line that
+// says again what an earlier one said is skipped; a later entry for the same bundle
+// replaces an earlier one. A read error, or ErrTooMany, ends the sequence.
 func ReadCatalog(r io.Reader) iter.Seq2[CatalogEntry, error] {
 	return func(yield func(CatalogEntry, error) bool) {
 		known := map[bundle.Name]CatalogEntry{}
@@ -141,7 +140,7 @@ func removeLine(fsys durable.FS, f durable.File, name bundle.Name) error {
 	found := false
 	for line, err := range jsonl.Read(f, MaxLine, func(b []byte) ([]byte, error) { return b, nil }) {
 		if errors.As(err, new(*jsonl.LineError)) {
-			continue // nobody could use it
+			continue // it could not be used
 		}
 		if err != nil {
 			return err
@@ -161,7 +160,7 @@ func removeLine(fsys durable.FS, f durable.File, name bundle.Name) error {
 
 func appendCatalog(fsys durable.FS, line []byte) error {
 	f, err := fsys.Append(CatalogName)
-	if errors.Is(err, durable.ErrLinked) { // somebody keeps snapshots
+	if errors.Is(err, durable.ErrLinked) { // a backup keeps hard links to it
 		if err = durable.Separate(fsys, CatalogName); err == nil {
 			f, err = fsys.Append(CatalogName)
 		}

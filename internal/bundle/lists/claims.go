@@ -11,8 +11,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
-// Claims are what the manifests beside bundles say is in them: a hint, unless
-// there is nobody better to vouch.
+// Claims are what the manifests beside bundles say is in them: a hint, unless there is no
+// better source.
 type Claims struct {
 	folder durable.Reader
 	names  []string // of manifests
@@ -33,8 +33,8 @@ func FindClaims(folder durable.Reader) (*Claims, error) {
 	return c, nil
 }
 
-// Bundles returns the names of the bundles that manifests lie there for, whether
-// these are there or not; one may come twice.
+// Bundles returns the names of the bundles that there are manifests for, whether these
+// exist or not; one may come twice.
 func (c *Claims) Bundles() (names []string) {
 	for _, name := range c.names {
 		if of, _, ok := bundle.CutName(name); ok {

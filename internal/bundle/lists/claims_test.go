@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// items are crates of which lists tell.
+// items are crates that lists name.
 func items() (all []bundletest.Item) {
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		all = append(all, bundletest.Item{ID: crate.ID{Name: name, Version: "1.0.0"}, Data: []byte(name)})
@@ -75,7 +75,7 @@ func TestF14EndlessManifest(t *testing.T) {
 	}
 }
 
-// endless is a folder in which every file repeats a line for ever.
+// endless is a folder in which every file repeats a line endlessly.
 type endless struct {
 	durable.Reader
 	line []byte

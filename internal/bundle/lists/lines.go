@@ -1,8 +1,8 @@
-// Package lists reads and writes what lies beside bundles: a manifest for each, with
-// a line a member, and the catalog of the folder, with a line a finished bundle.
-// Their fields are those of CloneCratesio v1.1.0, and some more ([ManifestEntry],
-// [CatalogEntry]). All of it is a hint: the bundles are the truth. So a line that
-// cannot be used costs itself alone, and lines, counts and numbers are bounded.
+// Package lists reads and writes the files beside bundles: a manifest for each, with a
+// line a member, and the catalog of the folder, with a line a finished bundle. Their
+// fields are those of CloneCratesio v1.1.0, and some more ([ManifestEntry],
+// [CatalogEntry]). All of it is a hint: the bundles are the truth. So a line that cannot
+// be used costs itself alone, and lines, counts and numbers are bounded.
 //
 // The manifest of bundle-NNNN.tar.zst is bundle-NNNN-{min}-to-{max}.manifest.jsonl,
 // where min and max are the labels ([Label]) of the first and last crate name in byte
@@ -47,8 +47,8 @@ func appendLine(dst []byte, v any) ([]byte, error) {
 // paths relative to where it was started, with the separators of that system.
 func baseName(p string) string { return p[strings.LastIndexAny(p, `/\`)+1:] }
 
-// parseBundlePath returns the name in the path of a bundle; where the path
-// leads does not matter, bundles lie beside the file that names them.
+// parseBundlePath returns the name in the path of a bundle; its folder does not matter,
+// since bundles are beside the file that names them.
 func parseBundlePath(p string) (bundle.Name, error) { return bundle.ParseFileName(baseName(p)) }
 
 // optionalChecksum parses a checksum that may be missing.

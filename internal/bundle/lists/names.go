@@ -19,7 +19,7 @@ func ManifestName(n bundle.Name, first, last string) string {
 	return n.Stem() + "-" + Label(first) + "-to-" + Label(last) + manifestExt
 }
 
-// Label is a crate name as it stands in the name of a manifest.
+// Label is a crate name as it is in the name of a manifest.
 func Label(name string) string {
 	label := strings.ToLower(strings.TrimSpace(name))
 	if label == "" {
