@@ -32,8 +32,8 @@
 //	deep-NNNN.zst        segments of the deep archive, likewise
 //	parity-NNN           what lost pieces are rebuilt from
 //
-// No file has as many bytes as a volume may have. A bundle of the mirror of which the far
-// side has nothing, or next to nothing, is carried as it is; of all others its new members
+// No file has as many bytes as a volume may have. A bundle of the mirror is carried as it
+// is if the far side has nothing, or next to nothing, of it; of all others its new members
 // are put into bundles of the transfer, as are loose crate files.
 //
 // # Manifest

@@ -33,7 +33,7 @@ const (
 	IsRemoved = "removed"
 )
 
-// ID is the version of which it is a fact.
+// ID is the version that the fact is about.
 func (f *Fact) ID() crate.ID { return crate.ID{Name: f.Name, Version: f.Version} }
 
 // maxFact bounds a line, in bytes: the evidence has the beginning of an answer.

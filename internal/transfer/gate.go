@@ -48,8 +48,8 @@ func (g *Gate) Bytes() ([]byte, error) {
 	return data, err
 }
 
-// ReadGate reads the file, which may come from anybody. What is in the blocks and the
-// policies is not looked at. Errors: ErrFormat.
+// ReadGate parses the file, which is untrusted. The content of the blocks and the
+// policies is not checked. Errors: ErrFormat.
 func ReadGate(r io.Reader) (*Gate, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxGate+1))
 	if err != nil {

@@ -33,9 +33,9 @@ func WriteLog(ctx context.Context, w io.Writer, l *tilelog.Log, from int64) erro
 	return out.Flush()
 }
 
-// A LogReader reads the file of a log, which may come from anybody.
+// A LogReader reads the file of a log, which is untrusted.
 type LogReader struct {
-	Statement  *statement.Statement // whoever signed it
+	Statement  *statement.Statement // its signatures are not checked
 	Checkpoint []byte
 	From       int64 // number of the first leaf
 	in         *bufio.Reader

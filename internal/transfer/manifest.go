@@ -116,9 +116,8 @@ func (m *Manifest) Seal(keys ...*signing.Signer) ([]byte, error) {
 	return signing.Seal(text, sigs...)
 }
 
-// Open reads the file of a manifest, of which one of the keys must have signed the text;
-// without any key, signatures are not looked at. Errors: ErrFormat,
-// *signing.UnknownSignersError.
+// Open parses the file of a manifest. One of the keys must have signed the text; without
+// any key, signatures are not checked. Errors: ErrFormat, *signing.UnknownSignersError.
 func Open(note []byte, keys ...*signing.Verifier) (*Manifest, error) {
 	if len(note) > signing.MaxNote {
 		return nil, fmt.Errorf("%w: the manifest has more than %d bytes", ErrFormat, signing.MaxNote)

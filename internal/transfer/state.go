@@ -106,7 +106,7 @@ func (w *StateWriter) End(p Point) error {
 	return errors.Join(w.out.Flush(), w.zstd.Close())
 }
 
-// StateReader reads a state, which may come from anybody.
+// StateReader reads a state, which is untrusted.
 type StateReader struct {
 	zstd  *zstd.Decoder
 	lines *bufio.Scanner

@@ -140,7 +140,7 @@ func TestStagedStays(t *testing.T) {
 	w.wantSame()
 }
 
-// TestPlanBesideBegun: a plan leaves a transfer alone that was begun, which goes on as it
+// TestPlanBesideBegun: a plan leaves a transfer alone that was begun: it continues as it
 // was settled.
 func TestPlanBesideBegun(t *testing.T) {
 	w := newWorld(t)

@@ -33,9 +33,10 @@ func (e *NoWayError) Error() string {
 // ErrMoved: something else than an import has moved the index since.
 var ErrMoved = errors.New("the index was updated since the last import, which can be taken back no more; nothing was changed")
 
-// Back takes the last import back: the index, its days and what is served are what they
-// were before. Crate files stay: they are not named any more, and need not be carried once
-// more. It may be called again after it was stopped. Errors: *NoWayError, ErrMoved.
+// Back undoes the last import: the index, its days and what is served are what they were
+// before. Crate files stay: the index does not name them any more, and they need not be
+// carried again. It may be called again after it was stopped. Errors: *NoWayError,
+// ErrMoved.
 func Back(ctx context.Context, cfg Config) (at transfer.Point, err error) {
 	j, err := readJournal(&cfg.Home.Dirs)
 	if err == nil {

@@ -36,8 +36,7 @@ func (k *taking) check(ctx context.Context) error {
 	return nil
 }
 
-// errStale: what is staged is not what was signed any more. It was removed, and is to be
-// copied once more.
+// errStale: a staged file is not what was signed any more. It was removed; copy it again.
 var errStale = errors.New("it is not what was signed any more")
 
 // A forgedError says that a file is what was signed, and is none of its kind or goes beyond

@@ -70,7 +70,7 @@ func TestSegments(t *testing.T) {
 		}
 	}
 
-	// What the far side has of a segment is not carried once more.
+	// What the far side has of a segment is not carried again.
 	w.publish(false, many("b", 3)...)
 	third := filepath.Join(w.dir, "third")
 	w.export(third, func(cfg *send.Config) { cfg.Since = send.Since{Point: "1"} })

@@ -19,8 +19,8 @@ func PolicyFile(d *home.Dirs, name string) string {
 	return filepath.Join(blocks.Carried(d.State()), name+".toml")
 }
 
-// checkGate checks that what is to be hidden can be understood: half of it would show what
-// the sending side hides.
+// checkGate checks that all blocks and policies can be parsed: half of them would show
+// what the sending side hides.
 func checkGate(f durable.File) error {
 	g, err := readGate(f)
 	if err != nil {

@@ -117,7 +117,7 @@ func glob(t *testing.T, dir string) string {
 	return found[0]
 }
 
-// pack is a bundle of one blob, of which the size is said to be something.
+// pack is a bundle of one blob that claims a size.
 func pack(commit string, says int64, data []byte) []byte {
 	var b bytes.Buffer
 	b.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x01")

@@ -20,8 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer/send"
 )
 
-// TestMedia: volumes come on media of their own, some of which are damaged or cannot be
-// read.
+// TestMedia: volumes come on media of their own; some are damaged or cannot be read.
 func TestMedia(t *testing.T) {
 	dear(t)
 	w := newWorld(t)

@@ -47,7 +47,7 @@ func TestMonths(t *testing.T) {
 	for month := range n {
 		m.month()
 		if month < n-1 && m.chance(4) {
-			continue // nobody goes
+			continue // no volume is carried
 		}
 		if m.chance(4) { // this medium does not arrive
 			m.export(filepath.Join(m.dir, fmt.Sprint("lost ", month)), nil)
@@ -72,7 +72,7 @@ type months struct {
 
 func (m *months) chance(of int) bool { return m.rnd.IntN(of) == 0 }
 
-// month is one of the registry, on some days of which near follows.
+// month is one of the registry; near follows on some of its days.
 func (m *months) month() {
 	for range 1 + m.rnd.IntN(3) {
 		m.day += 1 + m.rnd.IntN(10)

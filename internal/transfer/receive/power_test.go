@@ -64,8 +64,8 @@ func (p *power) comesBack() {
 	}
 }
 
-// shadowed is a folder of which a durabletest.Mem does all that is done to it, since that
-// knows what is durable.
+// shadowed is a folder whose operations a durabletest.Mem repeats, since that knows what
+// is durable.
 type shadowed struct {
 	durable.FS
 	mem     *durabletest.Mem

@@ -18,7 +18,7 @@
 //     statements is continued, and the mirror notes at which point it is.
 //
 // A kill or power cut at any instant leaves a mirror that serves what it did before 5, or
-// all of what came behind it; the same command goes on. Back leads to before 5 again.
+// all of what came behind it; the same command continues. Back leads to before 5 again.
 //
 //	bundles/.arriving/     files of transfers that are staged
 //	deep/.arriving/        segments, likewise
@@ -42,12 +42,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// Config is what is to be taken, and where to.
+// Config names the volumes and the mirror that takes them.
 type Config struct {
-	Home home.Config // of the mirror; its Bundles.Write is to be set
+	Home home.Config // of the mirror; its Bundles.Write must be set
 	From []string    // folders of media: of volumes, or of some
-	// Keys are those of which one must have signed. If there are none, any manifest is
-	// taken that is what it says.
+	// Keys: one of them must have signed the manifest. If there are none, any consistent
+	// manifest is taken.
 	Keys         []*signing.Verifier
 	AcceptShrink bool         // take an index that has lost many crates
 	Log          *slog.Logger // must not be nil
@@ -63,7 +63,7 @@ func (cfg *Config) open(dir string) (durable.FS, error) {
 	return durable.Open(dir)
 }
 
-// A Result is what became of it.
+// A Result is the outcome.
 type Result struct {
 	At       transfer.Point // the mirror is there now
 	Taken    []*transfer.Manifest
@@ -147,7 +147,7 @@ type taking struct {
 	deep   durable.FS         // that of segments; nil: there are none in the transfer
 }
 
-// stageAndCheck stages all, and once more what was staged and is damaged since.
+// stageAndCheck stages all files, and again those that were damaged since.
 func (k *taking) stageAndCheck(ctx context.Context) error {
 	for tries := len(k.t.manifest.Files); ; tries-- {
 		if err := k.stageAll(ctx); err != nil {

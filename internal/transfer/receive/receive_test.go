@@ -170,7 +170,7 @@ func TestDamage(t *testing.T) {
 			}
 		})
 	}
-	// The other copy, or parity, makes it good. Volumes of somebody else are passed over.
+	// The other copy, or parity, repairs it. Volumes that another key signed are skipped.
 	dir := filepath.Join(w.dir, "damaged")
 	must(t, os.CopyFS(dir, os.DirFS(withParity)))
 	damaged, _ := filepath.Glob(filepath.Join(dir, "transfer-*"))

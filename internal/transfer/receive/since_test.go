@@ -50,8 +50,8 @@ func headOfBundle(t *testing.T, medium string) carry.Header {
 }
 
 // TestSinceStateOfAnother: a mirror that follows the registry by itself, and from a later
-// day on, gets of the index what came since, keeps the days that it has, and goes on with
-// what the next transfers bring.
+// day on, gets the part of the index that came since, keeps the days that it has, and
+// takes the next transfers.
 func TestSinceStateOfAnother(t *testing.T) {
 	dear(t)
 	w := newWorld(t)
@@ -80,8 +80,8 @@ func TestSinceStateOfAnother(t *testing.T) {
 	}
 }
 
-// TestBegunIsGivenUp: a transfer that was begun is gone on with if the next run is asked for
-// the same, however that is said, and not if a file of the same name says something else.
+// TestBegunIsGivenUp: a transfer that was begun is resumed if the next run is asked for the
+// same, however that is said, and not if a file of the same name says something else.
 func TestBegunIsGivenUp(t *testing.T) {
 	dear(t)
 	w := newWorld(t)
@@ -117,7 +117,7 @@ func TestBegunIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestPrunedAndFetchedAgain: what both sides have thrown away is carried when it comes back.
+// TestPrunedAndFetchedAgain: what both sides have removed is carried when it comes back.
 func TestPrunedAndFetchedAgain(t *testing.T) {
 	dear(t)
 	w := newWorld(t)

@@ -19,7 +19,7 @@ const maxWhole = 1000
 // in thousandths: a transfer has at most 1.02 times what is new.
 const mostlyNew = 985
 
-// candidate is a file of the mirror of which enough is new.
+// candidate is a file of the mirror with enough new members.
 type candidate struct {
 	name  string
 	bytes int64 // of it

@@ -124,8 +124,8 @@ func (d *difference) row(v *catalog.Version) error {
 	key := v.Key()
 	d.digest.Add(key)
 	half := transfer.Half(key)
-	// What was sent and is held no more is forgotten: the far side may have thrown it away,
-	// too, and if it is fetched again, it is carried again.
+	// What was sent and is not held any more is forgotten: the far side may have removed it,
+	// too, and if it is downloaded again, it is carried again.
 	if err := errors.Join(d.ledger.skip(&half), d.state.skip(&half)); err != nil {
 		return err
 	}

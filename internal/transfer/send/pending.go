@@ -93,8 +93,8 @@ func pending(ctx context.Context, cfg *Config) (*plan, error) {
 	return p, durable.WriteFile(cfg.Sent, planName, data)
 }
 
-// asked is what a transfer was asked for, however that was said: a point, or what a file
-// says, not what it is called; and what is to be hidden.
+// asked identifies what a transfer was asked for: the point (or the content of the state
+// file, not its name) and what to hide.
 func (cfg *Config) asked(ctx context.Context, base point) (string, error) {
 	since, err := cfg.since(base)
 	if err != nil {

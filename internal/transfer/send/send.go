@@ -97,7 +97,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	return w.result(), p.remember(&cfg)
 }
 
-// Plan says what Run would make, and makes nothing. A transfer that an earlier run has
+// Plan returns what Run would make, without making it. A transfer that an earlier run has
 // begun stays as it is.
 func Plan(ctx context.Context, cfg Config) (*Result, error) {
 	if err := cfg.Sent.MkdirAll(pendingDir); err != nil {
