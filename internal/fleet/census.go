@@ -48,7 +48,7 @@ const (
 // maxFindings is how many of a kind are told: more than a person reads.
 const maxFindings = 1000
 
-// Counted is what a census has come to.
+// Counted is the result of a census.
 type Counted struct {
 	Commit     string           `json:"commit"`     // of the index
 	Generation int64            `json:"generation"` // of the root
@@ -58,7 +58,7 @@ type Counted struct {
 	Kept       int64            `json:"kept"`       // held, and not named (any more)
 	Bundled    int64            `json:"bundled"`    // entries of bundles
 	Packed     int64            `json:"packed"`     // entries of segments
-	BadLines   int64            `json:"bad_lines"`  // of the index: nobody can hold what they name
+	BadLines   int64            `json:"bad_lines"`  // of the index: what they name cannot be held
 	Counts     map[string]int64 `json:"counts"`     // of findings, by kind
 	Findings   []Finding        `json:"findings,omitempty"`
 }

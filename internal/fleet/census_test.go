@@ -51,7 +51,7 @@ func TestCensus(t *testing.T) {
 		t.Errorf("%+v, %v", c, c.Verdict())
 	}
 
-	// Published and not fetched; twice; and by a shard that has nothing to do with it.
+	// Published and not downloaded; stored twice; and by a shard that it does not belong to.
 	p.Root = read(t, in)
 	p.Root.Bundles = p.Root.Bundles[:0]
 	segments := p.Root.Segments

@@ -16,7 +16,7 @@
 //
 //  1. Read each version out of its bundle, hash it, and pack it on its own disk.
 //  2. Push the segment, unless it is there: then another worker was faster.
-//  3. Read it back from the bucket, whoever pushed it, and rebuild and hash each version.
+//  3. Read it back from the bucket, even if another run pushed it, and rebuild and hash each version.
 //  4. Only then the result says what the segment is, and has.
 //
 // The coordinator names all segments in the root by one commit a shard, when every task

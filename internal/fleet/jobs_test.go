@@ -115,7 +115,7 @@ func TestRepackAndVerify(t *testing.T) {
 		t.Errorf("%+v, %v", sum, sum.Verdict())
 	}
 
-	// A job of which nothing is left to do; then one of what has come.
+	// A job with nothing left to do; then one for what has come.
 	if sum := run(t, job(t, in, q, Repack)); sum.Tasks != 0 || sum.Verdict() != nil {
 		t.Errorf("%+v", sum)
 	}
@@ -144,7 +144,7 @@ func damage(t *testing.T, in bucket.Bucket, key string, at int) {
 	must(t, err)
 }
 
-// What is damaged is told, costs itself alone, and is packed by nobody.
+// A damaged version is reported, costs no other, and is not packed.
 func TestDamage(t *testing.T) {
 	in, q := bucket.Memory(), new(worktest.Queue)
 	p := replicatest.New(t, in, some)
@@ -258,7 +258,7 @@ func TestParsePackTask(t *testing.T) {
 
 func opened(t *testing.T, j Job) (*work.Board, *work.Job, error) { return j.open(t.Context()) }
 
-// A coordinator that is killed after any request goes on when it is run again: every
+// A coordinator that is killed after any request resumes when it is run again: every
 // version is packed, and named once.
 func TestCoordinatorIsKilledAnywhere(t *testing.T) {
 	first, step := durabletest.Every(9, nil)

@@ -211,8 +211,8 @@ func (p *packing) push(ctx context.Context, key string) (err error) {
 
 const backExt = ".back"
 
-// readBack proves what is in the bucket, whoever has put it there: every version of the
-// task is rebuilt and hashed.
+// readBack verifies what is in the bucket, even if another run put it there: every
+// version of the task is rebuilt and hashed.
 func (p *packing) readBack(ctx context.Context, key string) (err error) {
 	f, err := p.folder.Create(p.task.Segment + backExt)
 	if err != nil {

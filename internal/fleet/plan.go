@@ -55,7 +55,7 @@ type RepackPlan struct {
 	Scratch  string     // folder for the spool
 	Empty    durable.FS // a folder with no bundle or segment
 	TaskSize int64      // of the .crates of a task, bytes; default 256 MiB
-	AtLeast  int        // leave a crate alone of which fewer versions are not packed; default 1
+	AtLeast  int        // leave a crate alone that has fewer unpacked versions; default 1
 	// Number takes the number of a segment of a shard, which no other segment has.
 	Number func(ctx context.Context, shard string) (int, error)
 }

@@ -30,12 +30,12 @@ type Job struct {
 	TaskSize int64  // as RepackPlan says
 	AtLeast  int
 	Poll     time.Duration  // as Coordinator says
-	Progress *work.Progress // how far it is; default: nobody looks
+	Progress *work.Progress // how far it is; default: not reported
 	Log      *slog.Logger   // must not be nil
 }
 
-// Run goes on with the job of its kind that did not come to its end, or plans one, and
-// sees it through. It may be killed and run again at any time, also elsewhere.
+// Run resumes the unfinished job of its kind, or plans one, and finishes it. It may be
+// killed and run again at any time, also elsewhere.
 func (j Job) Run(ctx context.Context) (*Summary, error) {
 	b, job, err := j.open(ctx)
 	if err != nil {
@@ -188,7 +188,7 @@ func (j *Job) name(ctx context.Context, shard string, files []root.File) error {
 	return errors.Join(err, s.Release(context.WithoutCancel(ctx)))
 }
 
-// Print says what a job has come to.
+// Print prints the outcome of a job.
 func (s *Summary) Print(w io.Writer) error {
 	for _, p := range s.Problems {
 		text := p.Error

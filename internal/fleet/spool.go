@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// record is a version, and what somebody says of it.
+// record is a version, and a statement of one source about it.
 type record struct {
 	crate.Key
 	Yanked bool  // the index

@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// Summary is what a job has come to.
+// Summary is the outcome of a job.
 type Summary struct {
 	Kind     string      `json:"kind"`
 	Tasks    int         `json:"tasks"`

@@ -101,8 +101,8 @@ func Verifier(in bucket.Bucket, scratch durable.FS) work.Doer {
 	}
 }
 
-// unread is what went wrong with the bucket rather than with the bytes: the task is to
-// be tried again. That an object is not there is something else.
+// unread reports whether the bucket failed rather than the bytes: the task must be tried
+// again. A missing object is not such a failure.
 func unread(err error) bool {
 	var path *fs.PathError
 	return errors.As(err, &path) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, bucket.ErrRange)

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// A wish is a version that is to be brought here.
+// A wish is a version to download.
 type wish struct {
 	line *index.Entry   // that names it
 	from crate.Checksum // of the lines among which that was; see lines.sum
@@ -48,8 +48,8 @@ type refusedCrate struct {
 	at  time.Time
 }
 
-// pull fetches a version, once for all who want it at the same time, and goes on if they
-// leave.
+// pull downloads a version, once for all clients that want it at the same time, and
+// finishes if they leave.
 func (m *Mirror) pull(ctx context.Context, w *wish) (*reader.File, error) {
 	key := w.key()
 	if said, _ := m.refused.Get(key); time.Since(said.at) < negative {
@@ -70,7 +70,7 @@ func (m *Mirror) pull(ctx context.Context, w *wish) (*reader.File, error) {
 		m.metrics.outcome("busy")
 		return nil, err
 	}
-	if away { // of the probe nobody waits
+	if away { // no client waits for the probe
 		m.metrics.outcome("away")
 		return nil, &AwayError{What: key.ID.String()}
 	}
@@ -113,8 +113,8 @@ func (m *Mirror) startPull(w *wish) (<-chan result, error) {
 	return done, nil
 }
 
-// bring brings a crate file here, unless it has come meanwhile. It returns the bytes of a
-// small one; nil: they are to be opened.
+// bring downloads a crate file, unless it was stored meanwhile. It returns the bytes of a
+// small one; if nil, open the stored file.
 func (m *Mirror) bring(ctx context.Context, w *wish) ([]byte, error) {
 	begin := time.Now()
 	select {

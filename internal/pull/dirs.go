@@ -9,8 +9,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/recent"
 )
 
-// dirs is the folders that are made as crates come, of which none is ever removed. Their
-// names are made durable once.
+// dirs is the folders that are made as crates come; none is ever removed. Their names are
+// made durable once.
 type dirs struct {
 	fsys  durable.FS
 	known recent.Map[string, bool] // whose names, and those above, are durable

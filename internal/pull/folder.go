@@ -33,7 +33,7 @@ const LockName = ".lock"
 type folder struct {
 	fsys  durable.FS
 	batch *durable.Batch // of files that are durable before they have their names
-	cache *durable.Batch // of lines of which no version was pulled: nothing syncs them
+	cache *durable.Batch // of lines without a pulled version: nothing syncs them
 
 	files, bytes atomic.Int64 // of crates
 	dirs         dirs

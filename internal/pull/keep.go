@@ -8,9 +8,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// keep writes what is known of a crate from now on. A version whose bytes were pulled has
-// these for ever: if upstream does not name it any more its line is kept, and if upstream
-// names others for it that is not believed.
+// keep writes the lines of a crate. The bytes of a pulled version never change: its line
+// is kept if upstream stops naming it, and a line with another checksum is refused.
 func (m *Mirror) keep(name string, old, now *lines, when asked) (*lines, error) {
 	defer m.store.lock(name).Unlock()
 	now.checked = when.at
@@ -85,7 +84,7 @@ func (m *Mirror) keepLine(name string, w *wish) error {
 		return m.syncLines(name, l.sum, false)
 	}
 	l.keepOnly(w.line)
-	m.known.Put(name, knownLines{}) // upstream is to be asked again
+	m.known.Put(name, knownLines{}) // upstream must be asked again
 	return m.writeLines(name, l, true)
 }
 

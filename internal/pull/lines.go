@@ -124,7 +124,7 @@ func (m *Mirror) refreshed(ctx context.Context, name string) (*lines, error) {
 		late = time.After(m.patience)
 	}
 	select {
-	case <-late: // it goes on, and nobody waits for it
+	case <-late: // the request continues, and no client waits for it
 		m.metrics.lines.WithLabelValues("stale").Inc()
 		m.known.Change(name, func(k *knownLines) { k.failed = time.Now() })
 		return m.linesHere(name, false, true)
@@ -167,7 +167,7 @@ func (m *Mirror) startRefresh(name string) (<-chan result, error) {
 func (m *Mirror) refresh(ctx context.Context, name string) (*lines, error) {
 	old, err := m.readLines(name)
 	if err != nil {
-		m.outage.undecided(time.Now()) // nobody was asked
+		m.outage.undecided(time.Now()) // upstream was not asked
 		return nil, err
 	}
 	var have sparse.Validator
@@ -200,7 +200,7 @@ func (m *Mirror) answered() {
 	}
 }
 
-// notSaid returns what is known of a crate of which upstream says nothing now.
+// notSaid returns what is known of a crate when upstream does not answer.
 func (m *Mirror) notSaid(name string, old *lines, err error) (*lines, error) {
 	ofThis := true // not of all upstream
 	if errors.As(err, new(*sparse.ContentError)) {

@@ -48,7 +48,7 @@ type lines struct {
 	sum     crate.Checksum // of the lines as they are in the file
 }
 
-// refuse takes away lines of upstream's, which is to be asked for all of them again.
+// refuse removes lines of upstream's; upstream must be asked for all of them again.
 func (l *lines) refuse(which func(*index.Entry) bool) {
 	l.named = slices.DeleteFunc(l.named, func(e index.Entry) bool { return which(&e) })
 	l.have = sparse.Validator{}

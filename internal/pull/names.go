@@ -8,13 +8,13 @@ import (
 	"sync/atomic"
 )
 
-// names are the names of the crates of which a version was pulled.
+// names are the names of the crates with a pulled version.
 type names struct {
 	added atomic.Int64 // of them, those that the mirror does not hold
 
 	mu    sync.RWMutex // guards what follows
 	shown map[string]string
-	since map[string]string // added since begin; nil: nobody counts
+	since map[string]string // added since begin; nil: no count is running
 }
 
 func newNames() *names { return &names{shown: map[string]string{}} }

@@ -64,7 +64,7 @@ func TestManyFailAtOnce(t *testing.T) {
 	}
 }
 
-// slowIndex answers when it may go on.
+// slowIndex answers when it is released.
 type slowIndex struct {
 	Index
 	goOn chan struct{}
@@ -79,8 +79,8 @@ func (s slowIndex) Get(ctx context.Context, name string, have sparse.Validator) 
 	return s.Index.Get(ctx, name, have)
 }
 
-// P10: an upstream that is slow, or busy with crate files, keeps nobody from a crate that
-// is here; what it says comes when it comes.
+// P10: an upstream that is slow, or busy with crate files, does not delay a crate that is
+// stored here; its answer is used when it comes.
 func TestSlowUpstream(t *testing.T) {
 	w := newWorld(t, "foo 1.0.0\nfoo 1.1.0")
 	w.behind.hold(foo1)

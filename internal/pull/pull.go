@@ -29,20 +29,21 @@
 //
 // # When upstream is away
 //
-// Then nobody waits. After a failure of the network, or three answers that are none, no
-// client's request asks upstream; one at a time, of which no client waits, tries whether
-// it is back, after a second and at most after a minute. Meanwhile the lines of what is
-// here are served as they were known last, and no others: cargo chooses among what can
-// be had. What else is asked for is answered 503, which cargo tries again. Of a crate of
-// which something is here nobody waits for a slow upstream longer than [patience].
+// Then no client waits. After a failure of the network, or three answers that are none,
+// no client's request asks upstream; one at a time, that no client waits for, tries
+// whether it is back, after a second and at most after a minute. Meanwhile the lines of
+// what is here are served as they were known last, and no others: cargo chooses among
+// what can be had. What else is asked for is answered 503, which cargo tries again. If a
+// version of a crate is stored here, no client waits for a slow upstream longer than
+// [patience].
 //
 // # Limits
 //
-// However many clients ask for the same, it is asked for once, and goes on if they leave.
-// [Config.Concurrent] fetches run at a time, of 4,096 that may wait. What upstream
-// refuses is not asked for again for [negative] seconds. 65,536 names and as many
-// versions are remembered; the names of all crates pulled are in memory for Search, some
-// 60 bytes each.
+// However many clients ask for the same, upstream is asked once, and the download
+// continues if they leave. [Config.Concurrent] fetches run at a time, of 4,096 that may
+// wait. What upstream refuses is not asked for again for [negative] seconds. 65,536 names
+// and as many versions are remembered; the names of all crates pulled are in memory for
+// Search, some 60 bytes each.
 package pull
 
 import (
@@ -68,7 +69,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// Behind is the mirror in front of which this one stands: a [reader.View], or [Nothing].
+// Behind is the mirror behind this one: a [reader.View], or [Nothing].
 type Behind interface {
 	reader.Mirror
 	// Pins returns the checksums of all versions that are held of a crate, by the
@@ -94,7 +95,7 @@ type Config struct {
 	// Folder is pulled/, whose lock the caller holds.
 	Folder durable.FS
 	// Index and Fetch are upstream. An index that is [Own] is asked again whenever it has
-	// moved. If either is nil, nobody is asked: what was pulled is served.
+	// moved. If either is nil, upstream is not asked: what was pulled is served.
 	Index Index
 	Fetch Fetcher
 	// MaxAge is how old what upstream said of a crate may be. If 0, a minute.
@@ -112,8 +113,7 @@ const (
 	negative = 10 * time.Second
 	// maxWaiting is how many fetches there may be, of lines and of crate files each.
 	maxWaiting = 4096
-	// patience is how long a client waits for the lines of a crate of which something
-	// is here.
+	// patience is how long a client waits for the lines of a crate with a version stored here.
 	patience = 3 * time.Second
 	// wholeTime bounds one fetch, with all its attempts.
 	wholeTime = 10 * time.Minute
@@ -141,7 +141,7 @@ type Mirror struct {
 	ticks                     atomic.Uint64                   // of the generation
 	patience                  time.Duration                   // see the constant
 
-	life    context.Context // ends with Close; fetches go on when their clients leave
+	life    context.Context // ends with Close; downloads continue when their clients leave
 	stop    context.CancelFunc
 	working sync.WaitGroup
 	full    chan struct{} // the folder has become too large

@@ -97,8 +97,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// P1: 128 clients who ask for one version at the same time are one request; it goes on if
-// they leave.
+// P1: 128 clients that ask for one version at the same time are one request; it continues
+// if they leave.
 func TestOneFetch(t *testing.T) {
 	w := newWorld(t, "foo 1.0.0\nbar 1.0.0")
 	m := w.open()
@@ -152,8 +152,8 @@ func TestUpstreamLies(t *testing.T) {
 	}
 }
 
-// P4: an upstream that is away delays nobody: what is here is served, all else is refused at
-// once with a word to come again; and it is found again without a client that waits.
+// P4: an upstream that is away delays no client: what is stored here is served, all else is
+// refused at once with Retry-After; and its return is noticed without a client that waits.
 func TestUpstreamAway(t *testing.T) {
 	w := newWorld(t, "foo 1.0.0\nfoo 1.1.0\nbar 1.0.0")
 	w.behind.hold(foo1)
@@ -189,8 +189,8 @@ func TestUpstreamAway(t *testing.T) {
 	}
 }
 
-// P5: a version's bytes never change here, whoever holds them; what is gone upstream stays
-// for those who have it in their Cargo.lock.
+// P5: a version's bytes never change here, wherever they are stored; what is gone upstream
+// stays for those who have it in their Cargo.lock.
 func TestRepublished(t *testing.T) {
 	w := newWorld(t, "foo 1.0.0\nfoo 1.1.0\nbar 1.0.0\nbar 2.0.0")
 	w.behind.hold(foo1)

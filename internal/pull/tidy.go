@@ -17,7 +17,7 @@ const (
 	// tidyRest times the time of a look between them, too.
 	tidyEvery = 30 * time.Second
 	tidyRest  = 20
-	// linesFor is how long lines are kept of which nothing was pulled.
+	// linesFor is how long lines are kept whose crates were never pulled.
 	linesFor = 24 * time.Hour
 )
 
@@ -41,8 +41,8 @@ func (m *Mirror) tidyAll() {
 }
 
 // tidy counts what there is, and removes what the mirror holds by now (if it may have
-// changed), lines that nobody asks for, and, beyond the bound, what was not asked for
-// lately.
+// changed), lines that are not asked for, and, beyond the bound, crates that were not
+// asked for lately.
 func (m *Mirror) tidy(ctx context.Context, changed bool) error {
 	w := walked{shown: map[string]string{}}
 	m.names.begin()
@@ -150,8 +150,7 @@ func (m *Mirror) makeRoom(ctx context.Context, w *walked) error {
 	})
 }
 
-// dropLines removes lines that were not asked for lately, of crates of which nothing was
-// pulled.
+// dropLines removes lines that were not asked for lately, of crates without a pulled version.
 func (m *Mirror) dropLines(ctx context.Context) error {
 	return m.store.walk(ctx, indexDir, func(file string, info fs.FileInfo) error {
 		if time.Since(info.ModTime()) < linesFor {

@@ -78,8 +78,8 @@ func (p *Pusher) push(ctx context.Context, k kind, folder durable.FS) error {
 	return p.tidy(ctx, k, folder) // what an earlier run could not remove
 }
 
-// retire has the root stop naming what was thrown away here: what is wanted of it has
-// been put elsewhere, and pushed.
+// retire has the root stop naming what was removed here: its wanted versions were stored
+// elsewhere, and pushed.
 func (p *Pusher) retire(ctx context.Context, k kind) error {
 	known, err := k.known(ctx)
 	if err != nil {
@@ -140,7 +140,7 @@ func local(folder durable.Reader) (map[string]bool, error) {
 	return here, err
 }
 
-// one pushes a bundle or segment, with what lies beside it, until the root names it.
+// one pushes a bundle or segment, with the files beside it, until the root names it.
 func (p *Pusher) one(ctx context.Context, k kind, folder durable.Reader, b *catalog.Bundle) error {
 	file, err := p.object(ctx, k.dir, folder, b.Name, &b.Checksum)
 	if err != nil {
@@ -178,8 +178,7 @@ func (p *Pusher) commit(ctx context.Context, change func(*root.Root) error) erro
 	return err
 }
 
-// tidy removes here what the root names, but the newest KeepLocal, and what lies beside
-// it.
+// tidy removes here what the root names, but the newest KeepLocal, and the files beside it.
 func (p *Pusher) tidy(ctx context.Context, k kind, folder durable.FS) error {
 	here, err := local(folder)
 	if err != nil {

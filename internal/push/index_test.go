@@ -16,8 +16,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// twoIndexes are two mirror folders whose indexes have the same commit, and of which git
-// makes other bytes, as versions of git and repacked repositories do.
+// twoIndexes are two mirror folders whose indexes have the same commit, but make
+// different git bundles, as versions of git and repacked repositories do.
 func twoIndexes(t *testing.T) (one, two, commit string) {
 	t.Helper()
 	one, two = t.TempDir(), t.TempDir()

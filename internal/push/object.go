@@ -48,9 +48,9 @@ func (p *Pusher) upload(ctx context.Context, key string, data io.ReaderAt, file 
 	return p.prove(ctx, key, body)
 }
 
-// replaceLeftover removes an object that no root names, which has other bytes than are
-// to be there, and uploads them. Its name is this writer's alone: numbers are taken in
-// the root, and all else is put by the holder of the lease.
+// replaceLeftover removes an object that no root names, which has other bytes than it
+// must have, and uploads these. Its name is this writer's alone: numbers are taken in the
+// root, and all else is put by the holder of the lease.
 func (p *Pusher) replaceLeftover(ctx context.Context, key string, body bucket.Body, parts parts) error {
 	r, _, err := root.Read(ctx, p.cfg.Bucket, "")
 	if err != nil {

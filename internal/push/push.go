@@ -8,18 +8,18 @@
 // For each bundle, and each segment:
 //
 //	finished, whole in the catalog (all of it is durable here)
-//	  -> hashed once more, uploaded in parts, unless the same bytes are there
+//	  -> hashed again, uploaded in parts, unless the same bytes are there
 //	  -> read back and hashed (or its size asked for, VerifyHead)
 //	  -> the lists beside it, likewise
 //	  -> named by the root
 //	  -> removed here, all but the newest KeepLocal
 //
 // At the end of a round: the index as a bundle of git, and now and then a snapshot of the
-// catalog, then a root that names them and says what the writer has come to. Objects of
-// the index or the catalog that the last two roots do not name are removed after that.
+// catalog, then a root that names them and the writer's progress. Objects of the index or
+// the catalog that the last two roots do not name are removed after that.
 //
 // Cut off anywhere, nothing is named that is not there, and nothing is removed that is
-// not named. The next run goes on: parts that were uploaded are not sent again, an object
+// not named. The next run resumes: parts that were uploaded are not sent again, an object
 // that is there is compared, what the root names already is not pushed but removed here.
 // What a run that never comes back has left in the bucket, status lists.
 //
@@ -117,7 +117,7 @@ func (p *Pusher) Attach(ctx context.Context, w *home.Writer) error {
 	return nil
 }
 
-// release gives the lease back. That it cannot be is worth a line, no more.
+// release gives the lease back. A failure is only logged.
 func (p *Pusher) release(s *root.Session) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

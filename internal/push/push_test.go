@@ -80,8 +80,8 @@ func TestKeepLocal(t *testing.T) {
 	}
 }
 
-// wentWrong runs syncs in a new world of which something goes wrong, then one in which
-// nothing does, and checks that nothing was lost or named that is not there.
+// wentWrong runs syncs in a new world with a fault, then one without, and checks that
+// nothing was lost, and nothing named that is missing.
 func wentWrong(t *testing.T, what string, wrong func(w *world, dir string)) {
 	t.Helper()
 	w := newWorld(t, 8)
@@ -114,7 +114,7 @@ func wentWrong(t *testing.T, what string, wrong func(w *world, dir string)) {
 	w.wantNoLeftovers(what)
 }
 
-// held are the crates of which a folder's catalog says that they are verified.
+// held are the crates that a folder's catalog has as verified.
 func (w *world) held(dir string) map[string]bool {
 	held := map[string]bool{}
 	d := dirs(dir)
@@ -135,7 +135,7 @@ func (w *world) held(dir string) map[string]bool {
 	return held
 }
 
-// wantNoLeftovers checks that the bucket has what is named and superseded, and no more.
+// wantNoLeftovers checks that the bucket has what is named and superseded, and nothing else.
 func (w *world) wantNoLeftovers(what string) {
 	w.t.Helper()
 	r := w.named()
@@ -311,8 +311,8 @@ func TestDamagedHere(t *testing.T) {
 	}
 }
 
-// A bundle of which all that is wanted was put elsewhere is not named any more, and its
-// objects are removed by the next round, when no reader goes by an earlier root.
+// A bundle whose wanted versions were all stored elsewhere is not named any more, and the
+// next round removes its objects, when no reader uses an earlier root.
 func TestRetire(t *testing.T) {
 	w := newWorld(t, 9)
 	dir := t.TempDir()

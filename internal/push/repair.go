@@ -27,9 +27,9 @@ type Damage struct {
 	from       *bundled.ReadOnly // the bundles as they are
 }
 
-// Damage finds out what was in bundles that are damaged or missing, of which the keys are
-// given, and hides them: for a run they are not there. Of the index and the catalog the
-// root forgets what is damaged, so that the next round pushes it anew.
+// Damage finds out what was in damaged or missing bundles, given by their keys, and hides
+// them: for a run they are missing. If the index or the catalog is damaged the root stops
+// naming it, so that the next round pushes it again.
 func (p *Pusher) Damage(ctx context.Context, keys []string) (_ *Damage, err error) {
 	damaged := make(map[string]bool, len(keys))
 	for _, key := range keys {
@@ -62,7 +62,7 @@ func (p *Pusher) Damage(ctx context.Context, keys []string) (_ *Damage, err erro
 	})
 }
 
-// isDamaged reports whether a bundle, or what lies beside it, is.
+// isDamaged reports whether a bundle, or a file beside it, is damaged.
 func isDamaged(f *root.File, damaged map[string]bool) bool {
 	bad := damaged[root.Key(root.BundlesDir, f.Name)]
 	for _, l := range f.Lists {

@@ -21,9 +21,9 @@ const (
 	lookSoon  = 50 * time.Millisecond
 )
 
-// While pushes what a run finishes while it goes on. The run puts crates into a store
-// that tells of finished bundles, and asks for Room first. If pushing fails for good, or the
-// lease is lost, the run is stopped and that is the error.
+// While pushes what a run finishes while it is running. The run puts crates into a store
+// that reports finished bundles, and asks for Room first. If pushing fails permanently, or
+// the lease is lost, the run is stopped and that is the error.
 func (p *Pusher) While(ctx context.Context, st store.Store, run func(context.Context, store.Store) error) error {
 	ctx, stop := p.session.Until(ctx)
 	defer stop()
@@ -52,7 +52,7 @@ func (p *Pusher) While(ctx context.Context, st store.Store, run func(context.Con
 	return err
 }
 
-// keepPushing pushes until done is closed, or it fails for good.
+// keepPushing pushes until done is closed, or pushing fails permanently.
 func (p *Pusher) keepPushing(ctx context.Context, done <-chan struct{}) error {
 	for {
 		if err := p.persist(ctx); err != nil {
@@ -116,15 +116,15 @@ func (p *Pusher) checkpoint(checkpoint func() (store.Outcome, error)) (store.Out
 	return done, err
 }
 
-// room reports whether another crate may be put. moved is closed when that, or what is
-// to be pushed, may have changed.
+// room reports whether another crate may be put. moved is closed when that, or the list
+// of what to push, may have changed.
 func (p *Pusher) room() (is bool, moved <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.waiting < scratch && p.waiting+p.begun <= scratch, p.moved
 }
 
-// Room waits while too many bundles are to be pushed. It is mirror.Config.Room.
+// Room waits while too many bundles wait to be pushed. It is mirror.Config.Room.
 func (p *Pusher) Room(ctx context.Context) error {
 	for {
 		room, moved := p.room()

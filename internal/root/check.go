@@ -15,8 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 )
 
-// ErrFormat: it is no root of this format. Another program wrote it, or somebody
-// else.
+// ErrFormat: it is no root of this format; another program wrote it.
 var ErrFormat = errors.New("not a root of this program")
 
 // Bounds of what a root may name.

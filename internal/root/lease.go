@@ -17,14 +17,14 @@ import (
 // Holder is who wants to write.
 type Holder struct {
 	Shard string // "": all of the mirror
-	ID    string // random, of the mirror folder: whoever has its lock may take its own lease over
+	ID    string // random, of the mirror folder: the holder of its lock may take its own lease over
 	Owner string // for people
 }
 
 // A HeldError says that another writer holds a lease which excludes the wanted one.
 type HeldError struct {
 	Shard, Owner string    // of the other one
-	Until        time.Time // by its clock, unless it goes on
+	Until        time.Time // by its clock, unless it is renewed
 }
 
 func (e *HeldError) Error() string {
@@ -106,7 +106,8 @@ func excludes(a, b string) bool {
 	return a == b || partsA != partsB
 }
 
-// heldAgainst returns who else holds what a lease of h would need, nil: nobody does.
+// heldAgainst returns an error that names the other holder of what a lease of h would
+// need; nil if there is none.
 func (l *lease) heldAgainst(h Holder, now time.Time) error {
 	for _, other := range l.Holders {
 		own := other.Shard == h.Shard && other.ID == h.ID && h.ID != ""

@@ -67,8 +67,8 @@ func (s *Session) renewOnce(ctx context.Context) error {
 	})
 }
 
-// retake enters a lease again that is not there any more: somebody has removed the
-// object, or another writer has taken over, and is in the root or on the way there.
+// retake enters a lease again whose object is gone: it was removed by hand, or another
+// writer has taken over, and is in the root or on the way there.
 func (s *Session) retake(ctx context.Context, l *lease, when bucket.Condition) error {
 	now, err := readOrNone(ctx, s.cfg.Bucket)
 	if err != nil {

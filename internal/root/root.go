@@ -43,7 +43,7 @@
 // A bundle gets its number before it is in the root. A writer takes a window of numbers
 // in the root first ([Session.TakeBundle]), and no other one uses those, so that what a
 // writer that lost its lease still has on its disk keeps its name and can be pushed
-// later. A mirror folder that writes again goes on in its window; another one begins
+// later. A mirror folder that writes again continues in its window; another one begins
 // behind it.
 package root
 
@@ -93,7 +93,7 @@ type Root struct {
 
 // Writer is what the root knows of the writer of a shard.
 type Writer struct {
-	Epoch int64  `json:"epoch"` // 0: nobody may write the shard, until a lease of it is taken
+	Epoch int64  `json:"epoch"` // 0: no writer may write the shard, until a lease of it is taken
 	ID    string `json:"id"`    // random, of the mirror folder that wrote last
 	Owner string `json:"owner"` // for people: where that is
 
@@ -103,7 +103,7 @@ type Writer struct {
 	// What the last round that came to its end found.
 	Commit   string    `json:"commit"`        // of the index; empty: no round came to its end yet
 	Complete bool      `json:"complete"`      // all is held that the index names of the shard
-	Crates   int64     `json:"crates"`        // of which a version is held
+	Crates   int64     `json:"crates"`        // with a version that is held
 	Versions int64     `json:"versions"`      // held
 	Bytes    int64     `json:"bytes"`         // of all that is held
 	Missing  int64     `json:"missing"`       // versions that the index names and are not held
@@ -126,7 +126,7 @@ type Index struct {
 // Snapshot is a copy of the catalog. Nothing depends on it: the lists say the same.
 type Snapshot struct {
 	File
-	Generation int64 `json:"generation"` // of the root of which it has everything
+	Generation int64 `json:"generation"` // of the root whose files it has all
 }
 
 // File is an object that never changes.
@@ -138,7 +138,7 @@ type File struct {
 	Entries int    `json:"entries,omitempty"`
 	Bytes   int64  `json:"bytes,omitempty"`
 	Shard   string `json:"shard,omitempty"`
-	// Lists are what lies beside it, in the same folder: the manifest.
+	// Lists are the files beside it, in the same folder: the manifest.
 	Lists []File `json:"lists,omitempty"`
 }
 

@@ -222,7 +222,7 @@ func (s state) next(change func(*Root) error) (state, []byte, error) {
 	if after, err = was.Append(nil); err != nil {
 		return state{}, nil, err
 	}
-	r, err := Parse(after) // what nobody would read must not be written
+	r, err := Parse(after) // a root that readers would refuse must not be written
 	if err != nil {
 		return state{}, nil, err
 	}

@@ -180,8 +180,7 @@ func TestSameFolder(t *testing.T) {
 	}
 }
 
-// Shards of one division write beside one another; no other division, and nobody who
-// writes all.
+// Shards of one division write beside one another; no other division, and no writer of all.
 func TestShardsExclude(t *testing.T) {
 	b := bucket.Memory()
 	a := acquire(t, b, "0/2", "A")
@@ -206,8 +205,7 @@ func TestShardsExclude(t *testing.T) {
 	}
 }
 
-// Many writers who change the root at once all come to their turn, and no change is
-// lost.
+// Many writers that change the root at once all get their turn, and no change is lost.
 func TestContention(t *testing.T) {
 	const writers, each = 8, 6
 	b := bucket.Memory()
@@ -236,7 +234,7 @@ func TestContention(t *testing.T) {
 }
 
 // A lease is renewed as long as its holder lives, through an outage of the bucket, and
-// after somebody removed the object.
+// after its object was removed.
 func TestRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bucket.Memory()
