@@ -9,9 +9,9 @@
 // for. Lines that are shown are those of the mirror behind, byte for byte and in their
 // order. It can hide, and has no way to add: what is not held is not shown by it.
 //
-// A crate of which all lines are hidden is a [Refusal] that says why. Cargo finds no
-// crate then: of an index file it takes 404 alone. A crate file that is refused is 403:
-// cargo shows its text and does not try again.
+// A crate whose lines are all hidden is a [Refusal] that says why. Cargo finds no crate
+// then: of an index file it takes 404 alone. A crate file that is refused is 403: cargo
+// shows its text and does not try again.
 //
 // # When
 //
@@ -42,11 +42,10 @@ type Config struct {
 	Behind reader.Mirror
 	Blocks *blocks.Watch // nil: nothing is blocked
 	Policy *Source       // nil: none
-	// Seen says when the index began to name a version with its checksum. If nil, nobody
-	// knows.
+	// Seen says when the index began to name a version with its checksum. If nil, that is unknown.
 	Seen  func(ctx context.Context, key crate.Key) policy.Seen
 	Audit *Audit // nil: none is kept
-	// Metrics count what is decided. If nil, nobody does.
+	// Metrics count the decisions. If nil, they are not counted.
 	Metrics *Metrics
 	// Locked shows lines, too, of versions that are hidden from resolution alone: for
 	// builds that have a lock file and resolve nothing.
@@ -82,7 +81,7 @@ func New(cfg Config) *Mirror {
 func (m *Mirror) Changed() { m.generation.Add(1) }
 
 // Generation grows with that of the mirror behind, and with the policy and the blocks:
-// the sum of two numbers of which none ever shrinks.
+// the sum of two numbers that never shrink.
 func (m *Mirror) Generation() uint64 { return m.Mirror.Generation() + m.generation.Load() }
 
 // Crate returns what is shown of a crate. Errors: those of the mirror behind; *Refusal.
@@ -167,7 +166,7 @@ func (m *Mirror) OpenBytes(ctx context.Context, key crate.Key) (*reader.File, er
 
 // mayOpen returns a *Refusal for bytes that are not given out.
 func (m *Mirror) mayOpen(ctx context.Context, key crate.Key) error {
-	generation := m.Generation() // before what it vouches for
+	generation := m.Generation() // read before the verdicts, so that they are never older
 	judge := m.judge()
 	if judge == nil {
 		return nil

@@ -239,8 +239,8 @@ func TestOwnersWithoutAge(t *testing.T) {
 	}
 }
 
-// What is yanked now is hidden from the past, too, of which the lines do not say it, and
-// whatever case its name is asked for in.
+// A version that is yanked now is hidden from the past, too, although its lines there do
+// not say so, and in any case of its name.
 func TestYankedSince(t *testing.T) {
 	w := newWorld(t, newFake("serde 1.0.0", "serde 1.0.1 yanked"), "[yanked]\nhidden = \"denied\"\n")
 	c, err := w.CrateAt(t.Context(), "", "serde")

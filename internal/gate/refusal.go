@@ -30,7 +30,7 @@ func (e *Refusal) Is(target error) bool {
 	return e.status == http.StatusNotFound && target == fs.ErrNotExist
 }
 
-// Bounds of texts, of which parts come from policies and advisories.
+// Bounds of texts that come partly from policies and advisories.
 const (
 	maxReason   = 400 // characters
 	maxVersions = 3   // that are told of one by one

@@ -100,7 +100,7 @@ func TestSourceIsWatched(t *testing.T) {
 	}
 }
 
-// The audit log tells of a decision once a minute and client, goes on in another file when
+// The audit log has a decision once a minute and client, continues in another file when
 // its own was moved away, and never takes more than it is given.
 func TestAudit(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "audit.jsonl")

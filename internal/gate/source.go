@@ -48,7 +48,7 @@ func OpenSource(ctx context.Context, file string, log *slog.Logger) (*Source, er
 	return s, nil
 }
 
-// tellUnread tells of advisories that do not count since they make no sense.
+// tellUnread logs the advisories that do not count since they cannot be parsed.
 func (s *Source) tellUnread(p *policy.Policy) {
 	if db := p.Advisories(); db != nil && len(db.Problems) > 0 {
 		first := &db.Problems[0]
@@ -113,7 +113,7 @@ func (s *Source) Status() Status {
 }
 
 // Pauses between two looks at the files of a policy: folders of thousands of advisories
-// take some milliseconds, of which no second is to have many.
+// take some milliseconds, which must not add up within a second.
 const (
 	leastPause = time.Second
 	pauses     = 50 // times as long as it took

@@ -85,8 +85,8 @@ func TestSourceTriesAgain(t *testing.T) {
 	}
 }
 
-// A policy that was just written is read once more, when the times of files can tell;
-// nothing is said of that.
+// A policy that was just written is read again, once file times can tell; nothing is
+// logged of that.
 func TestSourceStartsQuietly(t *testing.T) {
 	w := newWorld(t, newFake("serde 1.0.0"), "[[deny]]\ncrate = \"other\"\n")
 	var told bytes.Buffer
@@ -106,7 +106,7 @@ func TestSourceStartsQuietly(t *testing.T) {
 	}
 }
 
-// An advisory that makes no sense hides nothing, and who runs the server is told.
+// An advisory that cannot be parsed hides nothing, and the operator is told.
 func TestSourceTellsOfUnreadAdvisories(t *testing.T) {
 	db := t.TempDir()
 	advise(t, db, "other")

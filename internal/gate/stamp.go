@@ -20,7 +20,7 @@ const maxStamped = 200_000
 
 var errEnough = errors.New("enough was looked at")
 
-// A stamp changes with what stands in files and folders, without reading it.
+// A stamp changes with the content of files and folders; making one does not read them.
 type stamp struct {
 	sum    hash.Hash64
 	files  int

@@ -41,7 +41,7 @@ const (
 	EventLocked   = "locked"   // bytes of a version that the index does not show were given out
 )
 
-// eventOf is what is to be told of a verdict; empty: nothing.
+// eventOf returns the name of the event that reports a verdict; empty if it is not reported.
 func eventOf(v *verdict) string {
 	switch {
 	case v.Visibility == policy.Denied:
@@ -56,7 +56,7 @@ func eventOf(v *verdict) string {
 	return ""
 }
 
-// tellOpened tells of bytes that somebody wants.
+// tellOpened reports the verdict on a crate file that a client asked for.
 func (m *Mirror) tellOpened(ctx context.Context, key crate.Key, v verdict) {
 	event := eventOf(&v)
 	switch event {
@@ -78,7 +78,7 @@ func (m *Mirror) tellOpened(ctx context.Context, key crate.Key, v verdict) {
 // maxTold is how many versions a line of the audit log names.
 const maxTold = 20
 
-// A tally is what is to be told of one index file.
+// A tally collects what to report of one index file.
 type tally struct {
 	view   string
 	events map[string]*Event

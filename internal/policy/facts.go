@@ -166,8 +166,8 @@ func (p *Policy) judgeOwners(j *judgement, s *Subject, now time.Time) {
 	}
 }
 
-// soon says that a version was published about when its crate got another owner. One of
-// which it is not known when that was may have been the last that can have been.
+// soon says that a version was published about when its crate got another owner. If the
+// time of the publication is unknown, the latest possible one counts.
 func (r *ownerRule) soon(s *Subject, changed, now time.Time) (Finding, bool) {
 	reason := fmt.Sprintf("its crate got another owner on %s, within %s of its publication", changed.UTC().Format(time.DateOnly), FormatAge(r.wait))
 	from, known := s.born()

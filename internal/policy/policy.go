@@ -1,7 +1,7 @@
 // Package policy decides which versions of a mirror builds may see. A mirror holds
-// everything; a policy, read from one TOML file ([Load]), hides some of it from those
-// who are served or exported to: versions that are too young, denied by name, named by
-// an advisory, under a licence that nobody has cleared.
+// everything; a policy, read from one TOML file ([Load]), hides some of it from those who
+// are served or exported to: versions that are too young, denied by name, named by an
+// advisory, under a licence that is not cleared.
 //
 // It knows neither HTTP nor the folders of a mirror. Who asks ([Policy.Judge]) brings
 // what is known of a version, a [Subject]; what a rule needs and is not known hides the

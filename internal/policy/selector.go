@@ -7,7 +7,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// A Selector names versions: those of which all hold that it says.
+// A Selector selects the versions that meet all its conditions.
 type Selector struct {
 	// Crate is a name, or with a "*" at its end what names begin with. Case does not
 	// count, and "_" is "-", as for crates.io. Empty: every crate.
@@ -94,8 +94,8 @@ func (x *selectors[T]) add(s *Selector, value T) {
 	}
 }
 
-// next returns one after the other what is said of a version, name folded: n is 0 first,
-// and then what was returned. It is -1 when there is no more.
+// next returns the selectors for a version one after the other, name folded: n is 0
+// first, and then what was returned. It is -1 at the end.
 func (x *selectors[T]) next(key *crate.Key, name []byte, n int) (value T, after int) {
 	for _, part := range [...][]selected[T]{x.names[string(name)], x.sums[key.Checksum], x.prefixes} {
 		for i := max(n, 0); i < len(part); i++ {

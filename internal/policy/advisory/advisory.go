@@ -22,7 +22,7 @@
 // # Limits
 //
 // An advisory has at most 1 MiB, a folder 500,000 files, all together 200,000 advisories of
-// crates. One that makes no sense is told of ([DB.Problems]), and costs no other.
+// crates. One that cannot be parsed is reported ([DB.Problems]), and costs no other.
 package advisory
 
 import (
@@ -74,7 +74,7 @@ func (a *Advisory) IsOneOf(ids []string) bool {
 
 // A DB is a set of advisories. It does not change.
 type DB struct {
-	// Problems are the files that make no sense.
+	// Problems are the files that cannot be parsed.
 	Problems []Problem
 
 	crates map[string][]*Advisory // by the folded name

@@ -4,7 +4,7 @@ import "math"
 
 // Scores of CVSS 4.0 (specification, section 8.2; the figures are those of FIRST's
 // calculator). It is the base score, so others than base metrics do not count: the worst is
-// assumed of threats (E:A) and requirements (CR, IR, AR: H), as if nobody knew better.
+// assumed of threats (E:A) and requirements (CR, IR, AR: H), as if they were unknown.
 
 // levels4 are how far values are below the worst of their metric, in tenths.
 var levels4 = map[string]map[string]int{
@@ -41,8 +41,8 @@ var (
 	depth4      = [2]float64{5, 4}
 )
 
-// worst4 are the worst values of a class, of which there may be several: levels of the
-// metrics of the class in the order of [score4].
+// worst4 are the worst values of a class; there may be several: levels of the metrics of
+// the class in the order of [score4].
 var (
 	worst1      = [3][][]int{{{0, 0, 0}}, {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, {{3, 0, 0}, {1, 1, 1}}}
 	worst2      = [2][][]int{{{0, 0}}, {{1, 0}, {0, 1}}}
@@ -70,7 +70,7 @@ func score4(metrics map[string]string) (float64, bool) {
 		c4 = 0
 	}
 	value := table4[c1][c2][impact][c4]
-	// Class 5 has a lower one, of which the vector is no part away.
+	// Class 5 has a lower class, but no distance to it counts.
 	lost, classes := 0.0, 1
 	lower := func(score float64, values []int, worst [][]int, depth float64) {
 		lost += (value - score) * float64(below(values, worst)) / depth

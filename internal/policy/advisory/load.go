@@ -187,7 +187,7 @@ func (l *loader) parse(name string, data []byte) error {
 	return nil
 }
 
-// problem notes a file that makes no sense; the first hundred are enough to know.
+// problem notes a file that cannot be parsed; the first hundred are enough.
 func (l *loader) problem(name string, err error) {
 	if len(l.db.Problems) < maxProblems {
 		l.db.Problems = append(l.db.Problems, Problem{l.dir + "/" + name, err})

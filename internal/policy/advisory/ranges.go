@@ -85,8 +85,7 @@ func parseSpan(req string) (s span, err error) {
 	return s, nil
 }
 
-// partial reads a version of which the last numbers may be missing, and returns how many
-// there are.
+// partial parses a version whose last numbers may be missing, and returns how many there are.
 func partial(text string) (v semver.Version, given int, err error) {
 	numbers, _, _ := strings.Cut(text, "-")
 	numbers, _, _ = strings.Cut(numbers, "+")
@@ -99,7 +98,7 @@ func partial(text string) (v semver.Version, given int, err error) {
 	return v, given, err
 }
 
-// narrow sets the bounds of which one comparator speaks. It reports whether it may.
+// narrow sets the bounds that one comparator gives. It reports whether the comparator is valid.
 func (s *span) narrow(op string, v semver.Version, given int) bool {
 	low, high := bound{}, bound{}
 	switch op {
@@ -169,7 +168,7 @@ type event struct {
 func spansOf(events []event) (spans []span) {
 	slices.SortStableFunc(events, func(a, b event) int {
 		order := 0
-		if a.begin != b.begin { // what begins where something ends goes on
+		if a.begin != b.begin { // a span that begins where another ends continues it
 			order = 1
 			if b.begin {
 				order = -1

@@ -18,8 +18,7 @@ import (
 
 var realDB = flag.String("advisory-db", "", "folder or repository of real advisories, each of which must be read")
 
-// Every advisory of a real set is read. advisory-db keeps those of programs apart, of which
-// there are some twenty.
+// Every advisory of a real set is read. advisory-db keeps those of programs apart, some twenty.
 func TestReal(t *testing.T) {
 	if *realDB == "" {
 		t.Skip("needs -advisory-db DIR")

@@ -4,8 +4,8 @@
 //
 // # What is read
 //
-// Of as much history as the policy asks for, 90 days at most, the lines that came are read,
-// step by step from commit to commit, so that the time of each is known to lie between two
+// Of as much history as the policy asks for, 90 days at most, the added lines are read, step
+// by step from commit to commit, so that the time of each is known to be between two
 // commits. What is older than that is known to be at least as old. Nothing is downloaded and
 // nothing is stored; a day of crates.io is some 1,300 lines.
 //
@@ -94,7 +94,7 @@ func (t *Table) Seen(key crate.Key) policy.Seen {
 	return policy.Seen{First: t.base.Time}
 }
 
-// A Book keeps a Table while the index goes on. Its methods may be called concurrently.
+// A Book keeps a Table up to date with the index. Its methods may be called concurrently.
 type Book struct {
 	dir    string
 	window time.Duration
@@ -112,8 +112,8 @@ type Book struct {
 // maxFiles bounds how many index files are remembered.
 const maxFiles = 2000
 
-// Open makes a Book of the index in a directory. What has no past is no error: it knows
-// nothing. Close must be called.
+// Open makes a Book of the index in a directory. An index without history is no error:
+// the Book knows nothing. Close must be called.
 func Open(ctx context.Context, dir string, window time.Duration, log *slog.Logger) (*Book, error) {
 	b := &Book{dir: dir, window: window, log: log}
 	if err := b.turn(ctx); err != nil {

@@ -111,7 +111,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// While the index goes on: what is new is known a second later, and until then it counts as
+// While the index moves: what is new is known a second later, and until then it counts as
 // just published, whatever its line says.
 func TestBook(t *testing.T) {
 	h := newHistory(t)
@@ -126,7 +126,7 @@ func TestBook(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	b.looked = time.Now().Add(time.Hour) // nobody looks
+	b.looked = time.Now().Add(time.Hour) // no look at the index until then
 	want := func(version string, first, after time.Time) {
 		t.Helper()
 		if got := b.Seen(t.Context(), key(version)); !got.First.Equal(first) || !got.After.Equal(after) {

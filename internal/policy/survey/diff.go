@@ -18,7 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/age"
 )
 
-// A Change is a version of which two policies do not say the same.
+// A Change is a version on which two policies differ.
 type Change struct {
 	crate.ID
 	Old policy.Decision `json:"old"`
