@@ -17,11 +17,10 @@ const (
 	Member EvidenceKind = "member" // part of a bundle, where it stays: there is only a note
 )
 
-// Evidence is one thing in quarantine, with what its note says. It is settled
-// once nothing is to be done about it: what was sent, when the right bytes have
-// been stored since, or the index asks for others or for none; anything else, when
-// a person says so. Settled evidence
-// stays where it is and raises no alarm.
+// Evidence is one thing in quarantine, with what its note says. It is settled once there
+// is nothing left to do about it: what was sent, when the right bytes have been stored
+// since, or the index asks for others or for none; anything else, when a person says so.
+// Settled evidence stays where it is and raises no alarm.
 type Evidence struct {
 	crate.ID // zero if there is no note and the name says nothing
 	File     string
@@ -63,8 +62,8 @@ func CountEvidence(evidence iter.Seq2[Evidence, error]) (unsettled, settled int,
 
 // Quarantiner sets aside what must not be served but must not be lost either.
 type Quarantiner interface {
-	// Quarantine moves what stands under id's name into quarantine, durably,
-	// with a note of the reason, and returns where it is now.
+	// Quarantine moves the file under id's name into quarantine, durably, with a note of the
+	// reason, and returns its new path.
 	Quarantine(id crate.ID, at Placement, reason string) (path string, err error)
 	// Isolate puts bytes that were sent for id, instead of what want names, into
 	// quarantine, durably: all of them, or the beginning. They are known by sum,
@@ -78,7 +77,7 @@ type Quarantiner interface {
 	NoteMember(id crate.ID, at Placement, reason string) (path string, err error)
 	// Evidence lists what is in quarantine, by name.
 	Evidence() iter.Seq2[Evidence, error]
-	// Settle notes durably that nothing is to be done about e any more.
+	// Settle notes durably that there is nothing left to do about e.
 	Settle(e Evidence, when time.Time) error
 	// Quarantined counts what is in quarantine and not settled.
 	Quarantined() (int, error)

@@ -52,14 +52,14 @@ type Body struct {
 	Has      Placement // where the store has the crate already; it need not be put there again
 }
 
-// Placement is where a crate lies. The zero Placement is nowhere.
+// Placement is where a crate is stored. The zero Placement is nowhere.
 type Placement struct {
 	Loose bool // as a file: under its LoosePath, or
 	// under this key in republished/ (crate.ID.RepublishedPath), because other
 	// bytes are the version's.
 	Republished string
 	Bundle      string // in the bundle of this name; empty: in none
-	// Where in the bundle its frame lies, in bytes.
+	// Where in the bundle its frame is, in bytes.
 	Offset, FrameSize int64
 
 	Deep DeepPlace
@@ -226,15 +226,15 @@ type Reader interface {
 	// Stat returns the size in bytes of the loose file under id's name. Errors:
 	// fs.ErrNotExist; durable.ErrNotRegular for a folder, link or device.
 	Stat(id crate.ID) (int64, error)
-	// Open opens the bytes of key where at says that they are: of several places,
-	// in the bundle, then the loose file, then the deep archive. A caller who
-	// does not know the checksum leaves it zero, which will do for all places but
-	// the last. Nothing vouches for the bytes but their hash. Errors as Stat, and
-	// whatever is wrong with a bundle or segment; the context's.
+	// Open opens the bytes of key where at says that they are: of several places, in the
+	// bundle, then the loose file, then the deep archive. A caller who does not know the
+	// checksum leaves it zero, which will do for all places but the last. The content is
+	// unverified: callers must check the hash. Errors as Stat, and whatever is wrong with a
+	// bundle or segment; the context's.
 	Open(ctx context.Context, key crate.Key, at Placement) (Content, error)
 }
 
-// Remover takes loose files away whose crates lie elsewhere too.
+// Remover removes loose files whose crates are also stored elsewhere.
 type Remover interface {
 	// RemoveLoose removes the loose files of ids, durably. One that is not there
 	// is success.
@@ -247,7 +247,7 @@ type Republisher interface {
 	// hashed to key's checksum, to republished/, durably. Errors: fs.ErrExist if
 	// other bytes are there.
 	MakeWay(key crate.Key) error
-	// TakePlace is the inverse: fs.ErrExist if a file stands under key's name.
+	// TakePlace is the inverse: fs.ErrExist if there is a file under key's name.
 	TakePlace(key crate.Key) error
 	// Keep takes the verified bytes of key, which are not those that the version
 	// has now, as Put does; they come under their name in republished/.
@@ -268,10 +268,10 @@ type Store interface {
 	Republisher
 }
 
-// RepublishedFile is a file in republished/. Nothing vouches for its bytes.
+// RepublishedFile is a file in republished/. Its bytes are unverified.
 type RepublishedFile struct {
 	File string   // its slash-separated path
-	ID   crate.ID // of which it is said to be the earlier bytes; zero: its name says nothing
+	ID   crate.ID // whose earlier bytes it is by its name; zero: the name cannot be parsed
 	Key  string   // the first half of their checksum, as crate.Checksum.FileKey has it
 }
 
@@ -290,8 +290,8 @@ type Listing interface {
 
 // Lister makes listings.
 type Lister interface {
-	// NewListing begins one. What cannot be listed is not absent: an error of
-	// the disk is returned, so that nobody takes what is there for lost.
+	// NewListing begins one. A folder that cannot be listed is an error, not an empty one,
+	// so that callers do not take its files for lost.
 	NewListing() (Listing, error)
 }
 

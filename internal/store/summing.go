@@ -21,7 +21,7 @@ type Summing struct {
 	busy sync.WaitGroup // the goroutine that does it
 }
 
-// NewSumming returns one of r, of which nothing was read.
+// NewSumming returns a Summing of r, which must be at its start.
 func NewSumming(r io.ReaderAt) *Summing { return &Summing{r: r, file: sha256.New()} }
 
 // ReadAt implements io.ReaderAt.

@@ -14,9 +14,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Adopt tells a catalog every member of finished bundles that it may not know,
-// for those who only read the folder: nothing there is touched, and bundles that
-// are being written are passed over, since they may belong to somebody else.
+// Adopt tells a catalog every member of finished bundles that it may not know, for
+// readers of the folder: nothing there is touched, and bundles that are being written are
+// skipped, since they may belong to another process.
 func Adopt(ctx context.Context, folder durable.Reader, catalog Catalog, log *slog.Logger) error {
 	a := adoption{folder, catalog, log}
 	known := catalog.Bundles()
@@ -90,7 +90,7 @@ func (a *adoption) read(name string) (sum bundle.Summary, members []bundle.Membe
 	r, err := bundle.Open(f, info.Size())
 	switch {
 	case errors.Is(err, bundle.ErrStream):
-		return sum, nil, false, nil // of v1.1.0: whoever has an index takes its crates over
+		return sum, nil, false, nil // of v1.1.0: a run with an index takes its crates over
 	case errors.Is(err, bundle.ErrFormat):
 		a.log.Warn("not a bundle: it is left alone", "bundle", name)
 		return sum, nil, false, nil

@@ -12,14 +12,13 @@
 //
 // # From bytes to a bundle
 //
-// Put encodes a crate and appends it to the current bundle; its placement names
-// the bundle as it will be called when it is finished. Checkpoint syncs the
-// bundle: one sync of one file, however many crates there are. A bundle that
-// has reached the target size takes no more, and the next Checkpoint finishes
-// it: end of archive and seek table, sync, final name, manifest, line in the
-// catalog. A kill or power cut between any two of these steps loses nothing:
-// [Open] takes every bundle up where it was left, and makes anew what lies
-// beside it.
+// Put encodes a crate and appends it to the current bundle; its placement names the
+// bundle as it will be called when it is finished. Checkpoint syncs the bundle: one sync
+// of one file, however many crates there are. A bundle that has reached the target size
+// is full, and the next Checkpoint finishes it: end of archive and seek table, sync,
+// final name, manifest, line in the catalog. A kill or power cut between any two of these
+// steps loses nothing: [Open] resumes every bundle where it was left, and rebuilds the
+// files beside it.
 //
 // A bundle that could not be written to is left as it is, and another one is
 // begun: what was synced stays readable, the crates since then are refused, and
@@ -57,9 +56,9 @@ type Catalog interface {
 	// Bundles returns the name of every bundle that was ever told or recorded,
 	// with true for those that were finished and are known whole.
 	Bundles() map[string]bool
-	// Adopt is told members that lie durably in the bundle name, and were just
-	// read back and hashed. Nobody vouches yet for what their checksums should
-	// be. It is durable when Adopt returns.
+	// Adopt is given members that are durable in the bundle name, and were just read back
+	// and hashed. Whether these are the right checksums is not known yet. It is durable when
+	// Adopt returns.
 	Adopt(ctx context.Context, name string, members []bundle.Member) error
 	// Adopted is told that all members of a finished bundle have been.
 	Adopted(ctx context.Context, b store.Bundle) error
@@ -74,8 +73,8 @@ type Config struct {
 	Target    int64                                 // size at which a bundle is full, bytes
 	KeepLoose bool                                  // every crate becomes a loose file too
 	URL       func(crate.ID, crate.Checksum) string // where a crate came from, for the manifests
-	// Number returns the number of a new bundle, the lowest that is at least that and
-	// that nobody else uses. If nil, it is that: the folder has one writer.
+	// Number returns the number of a new bundle, the lowest that is at least least and that
+	// no other writer uses. If nil, it is least: the folder has one writer.
 	Number func(least int) (int, error)
 	Log    *slog.Logger // default: none
 }
@@ -138,8 +137,8 @@ func (s *Store) Put(ctx context.Context, id crate.ID, body store.Body) (store.Pl
 	}
 	at.Loose = s.cfg.KeepLoose || body.Has.Loose
 	if err == nil && s.cfg.KeepLoose && !body.Has.Loose {
-		// If this fails, the member stays, and no row leads to it: right bytes, which
-		// the next run stores once more, and rewriting the bundle leaves out.
+		// If this fails, the member stays, and no row leads to it: right bytes, which the next
+		// run stores again, and rewriting the bundle leaves out.
 		_, err = s.Loose.Put(ctx, id, body)
 	} else if body.Spill != nil {
 		err = errors.Join(err, body.Spill.Discard())
@@ -201,9 +200,8 @@ func (s *Store) isFull(p *part) bool {
 	return p.Summary().FileSize >= s.cfg.Target || len(p.members) >= maxMembers
 }
 
-// begin begins the next bundle. Its number is above that of any file there and
-// of any bundle that was ever recorded, so that no record can come to mean
-// another bundle.
+// begin begins the next bundle. Its number is above that of any file there and of any
+// bundle that was ever recorded, so that no record can name another bundle.
 func (s *Store) begin() error {
 	name, err := s.nextName()
 	if err != nil {

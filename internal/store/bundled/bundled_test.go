@@ -219,8 +219,8 @@ func TestE1SecondRunTakesTheNextNumber(t *testing.T) {
 		}
 		c.known[finish(t, s).Finished[0].Name] = true
 	}
-	// Bundles were carried away, and the catalog of the folder with them: what
-	// records say of bundle-0002 must not come to mean another one.
+	// Bundles were carried away, and the catalog of the folder with them: records of
+	// bundle-0002 must never name another one.
 	c.known["bundle-0007.tar.zst"] = false
 	s := openIn(t, durabletest.NewMem(), c, 1<<20)
 	if at := put(t, s, 9); at.Bundle != "bundle-0008.tar.zst" {
@@ -360,8 +360,8 @@ func TestManyReaders(t *testing.T) {
 	}
 }
 
-// TestH7Replaced: whoever reads a bundle that is kept open goes on; the next one
-// gets what has its name by now.
+// TestH7Replaced: a reader of a bundle that is kept open continues; the next one gets the
+// file that has its name by now.
 func TestH7Replaced(t *testing.T) {
 	dir := t.TempDir()
 	fsys, err := durable.Open(dir)

@@ -12,9 +12,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Checkpoint implements store.Writer. Puts go on beside it; they belong to the
-// next one. Bundles are synced whatever the durability of loose files is: it is
-// one sync of one file.
+// Checkpoint implements store.Writer. Puts may run beside it; they belong to the next
+// one. Bundles are synced whatever the durability of loose files is: it is one sync of
+// one file.
 func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 	s.mu.Lock()
 	full, current := s.full, s.current
@@ -57,8 +57,7 @@ func refuse(ids []crate.ID, err error, done *store.Outcome) {
 	}
 }
 
-// finish brings a bundle that takes no more to its end. One that could not be
-// written to stays behind unfinished.
+// finish finishes a full bundle. One that could not be written to stays unfinished.
 func (s *Store) finish(p *part, done *store.Outcome) error {
 	if ok, err := s.sync(p, done); err != nil || !ok {
 		return errors.Join(err, p.Close())
@@ -87,8 +86,8 @@ func finished(name bundle.Name, sum bundle.Summary) store.Bundle {
 	return store.Bundle{Name: name.String(), Entries: sum.Members, Bytes: sum.Size, Checksum: sum.Checksum}
 }
 
-// Finish implements store.Finisher: no bundle stays unfinished, however small,
-// so that what lies in the folder can be carried.
+// Finish implements store.Finisher: no bundle stays unfinished, however small, so that
+// the folder can be carried.
 func (s *Store) Finish(ctx context.Context) (store.Outcome, error) {
 	s.mu.Lock()
 	if s.current != nil {
@@ -98,10 +97,9 @@ func (s *Store) Finish(ctx context.Context) (store.Outcome, error) {
 	return s.Checkpoint(ctx)
 }
 
-// Take gives a bundle that was carried here a number, which is free, and all that lies
-// beside a bundle, and tells the catalog what is in it. file is its name in the folder
-// until then; the caller has read it to its last byte, and says what is in it: as often
-// as it is asked.
+// Take gives a bundle that was carried here a free number and the files beside a bundle,
+// and records its members in the catalog. file is its name in the folder until then; the
+// caller has read it to its last byte, and yields the members as often as it is asked.
 func (s *Store) Take(ctx context.Context, file string, sum bundle.Summary, members func() iter.Seq2[bundle.Member, error]) (store.Bundle, error) {
 	b, err := s.take(ctx, file, sum, members)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// describe writes what lies beside a finished bundle: its manifest, then its
-// line in the catalog, so that a line always names a manifest that is whole.
+// describe writes the files beside a finished bundle: its manifest, then its line in the
+// catalog, so that a line always names a manifest that is whole.
 func (s *Store) describe(named bundle.Name, sum bundle.Summary, members iter.Seq[bundle.Member]) error {
 	name := lists.ManifestName(named, sum.Min, sum.Max)
 	err := durable.FillFile(s.cfg.Folder, name, func(w io.Writer) error { return s.writeManifest(w, named, members) })

@@ -8,8 +8,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// mostLayouts is how many members are remembered by where their bytes lie, with some KiB
-// each, 5 at most.
+// mostLayouts is how many layouts are remembered, with some KiB each, 5 at most.
 const mostLayouts = 1 << 13
 
 // spot is a member in its place.
@@ -19,14 +18,14 @@ type spot struct {
 	at     bundle.Placement
 }
 
-// layout is where the bytes of a member lie, in one state of its bundle.
+// layout is where the bytes of a member are, in one state of its bundle.
 type layout struct {
 	state  durable.State
 	size   int64
 	pieces []extent.Extent // none: nowhere as they are
 }
 
-// laid is a member of which it is known where its bytes lie. Nothing is decoded.
+// laid is a member with a known layout. Nothing is decoded.
 type laid struct {
 	extent.Reader
 	layout
@@ -49,8 +48,8 @@ func (m laid) Extents() (extent.File, []extent.Extent) {
 // Close implements store.Content.
 func (m laid) Close() error { return m.close() }
 
-// laidOut opens a member of which it is known where its bytes lie, if f is in the state
-// in which that was found; nil: it is to be decoded.
+// laidOut opens a member by its layout, if f is in the state in which that was found; if
+// nil, it must be decoded.
 func (r *readers) laidOut(at spot, f *file, free func() error) store.Content {
 	known, ok := r.layouts.Get(at)
 	if !ok || len(known.pieces) == 0 {
@@ -63,8 +62,8 @@ func (r *readers) laidOut(at spot, f *file, free func() error) store.Content {
 	return laid{extent.NewReader(f.f, known.pieces, known.size), known, f, at.at.Offset, free}
 }
 
-// Lay remembers where the bytes of a member lie, which were proved to be right as the
-// bundle was in the state that id names.
+// Lay remembers where the bytes of a member are; they were verified while the bundle was
+// in the state that id names.
 func (m member) Lay(id store.Identity) {
 	if _, ok := m.of.f.(extent.File); !ok || id.State == (durable.State{}) {
 		return

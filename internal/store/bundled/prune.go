@@ -29,21 +29,21 @@ func (s *Store) Copy(ctx context.Context, key crate.Key, from store.Placement) (
 	})
 }
 
-// Release closes a bundle as soon as nobody reads from it: some systems rename or
-// remove no file that is open.
+// Release closes a bundle as soon as its readers are done: some systems cannot rename or
+// remove an open file.
 func (s *Store) Release(name string) error { return s.readers.drop(name) }
 
-// Trash moves a finished bundle, and its manifest, to the trash of a day, durably,
-// and takes its line from the catalog of the folder. What of that was done before
-// is done: whoever was cut off calls it again.
+// Trash moves a finished bundle, and its manifest, to the trash of a day, durably, and
+// takes its line from the catalog of the folder. Steps that are done already are skipped:
+// call it again after a crash.
 func (s *Store) Trash(name string, date time.Time) error {
 	return s.drop(name, func(file string) error {
 		return trash.Move(s.cfg.Folder, []string{file}, date, trash.Each(s.cfg.Folder))
 	})
 }
 
-// Discard is Trash of a bundle that nobody will want back: what was in it is
-// elsewhere, and was proved there.
+// Discard is Trash of a bundle that is not needed any more: its members are stored
+// elsewhere, and were verified there.
 func (s *Store) Discard(name string) error {
 	return s.drop(name, func(file string) error {
 		if err := s.cfg.Folder.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {

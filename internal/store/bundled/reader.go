@@ -55,7 +55,7 @@ func newReaders(folder durable.Reader) readers {
 	return readers{folder: folder, layouts: recent.Map[spot, layout]{Most: mostLayouts}}
 }
 
-// file is an open bundle, closed when nobody uses it any more.
+// file is an open bundle, closed when its last user is done.
 type file struct {
 	name string
 	*bundle.Reader
@@ -123,8 +123,8 @@ func (f *file) member(ctx context.Context, p bundle.Placement) (*bundle.Content,
 	return bundle.OpenKnown(frame, f.info.Size()).OpenMember(p)
 }
 
-// stat describes the bundle that has the name now. It may be another one than
-// that which is open: somebody may have replaced it, or set it aside.
+// stat describes the bundle that has the name now. It may be another one than the one
+// that is open, which may have been replaced or set aside.
 func (r *readers) stat(name string) (fs.FileInfo, error) {
 	if _, err := bundle.ParseFileName(name); err != nil {
 		return nil, err
@@ -206,7 +206,7 @@ func (f *file) release() error {
 	return nil
 }
 
-// drop closes a bundle as soon as nobody reads from it.
+// drop closes a bundle as soon as its readers are done.
 func (r *readers) drop(name string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

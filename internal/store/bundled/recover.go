@@ -23,7 +23,7 @@ func (o *opening) resume(ctx context.Context, named bundle.Name) error {
 		if o.files[name] {
 			return o.complete(ctx, named)
 		}
-		// Its other name is in a snapshot of somebody's (cp -al).
+		// Its other name is in a snapshot (cp -al).
 		if err = durable.Separate(o.cfg.Folder, name+bundle.PartExt); err == nil {
 			w, err = bundle.Resume(o.cfg.Folder, name, each)
 		}
@@ -40,7 +40,7 @@ func (o *opening) resume(ctx context.Context, named bundle.Name) error {
 	p.Writer = w
 	o.cfg.Log.Info("taking up an unfinished bundle", "bundle", name, "crates", len(p.members))
 	if o.current != nil {
-		o.rotate() // of several, one goes on
+		o.rotate() // of several, one stays open
 	}
 	o.current = p
 	if o.isFull(p) || named.Shard != o.cfg.Shard { // which another run was about

@@ -20,7 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/storetest"
 )
 
-// An unfinished bundle goes on in the next run, and its members are adopted.
+// An unfinished bundle is continued by the next run, and its members are adopted.
 func TestResume(t *testing.T) {
 	mem := durabletest.NewMem()
 	s := openIn(t, mem, newTold(), 1<<20)
@@ -236,9 +236,9 @@ func TestE9Linked(t *testing.T) {
 	}
 }
 
-// A snapshot of the folder by hard links (cp -al) holds the unfinished bundle too.
-// That bundle goes on as any other: it gets its name when it is finished, not
-// before, and the snapshot keeps the bytes that it has.
+// A snapshot of the folder by hard links (cp -al) holds the unfinished bundle too. That
+// bundle continues as any other: it gets its name when it is finished, not before, and
+// the snapshot keeps the bytes that it has.
 func TestE9SnapshotOfAnUnfinishedBundle(t *testing.T) {
 	dir := t.TempDir()
 	fsys, err := durable.Create(dir)
@@ -278,7 +278,7 @@ func TestE9SnapshotOfAnUnfinishedBundle(t *testing.T) {
 	}
 }
 
-// E16: what v1.1.0 wrote, or nobody of us, is left alone.
+// E16: what v1.1.0 or another program wrote is left alone.
 func TestE16ForeignBundleIsLeftAlone(t *testing.T) {
 	mem := durabletest.NewMem()
 	if err := durable.WriteFile(mem, "bundle-0041.tar.zst", []byte("not one of ours")); err != nil {

@@ -116,8 +116,8 @@ func TestOtherBytes(t *testing.T) {
 	}
 }
 
-// All who ask while a crate is on its way wait for it, and one who leaves takes it from
-// nobody.
+// All requests while a crate is on its way wait for it, and one that leaves does not cost
+// the others.
 func TestTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &far{data: []byte("crate"), wait: time.Second}
@@ -145,7 +145,7 @@ func TestTogether(t *testing.T) {
 	})
 }
 
-// A failure is told to all who wait, and to nobody after them.
+// A failure is returned to all that wait, and to no later request.
 func TestFailure(t *testing.T) {
 	f := &far{data: []byte("crate"), err: store.ErrAway}
 	s := New(Config{From: f, Cache: openCache(t, durabletest.NewMem())})

@@ -16,7 +16,7 @@ const (
 
 // ahead is a large piece of a file that is read forward.
 type ahead struct {
-	mu    sync.Mutex // guards what follows, and lets one request go on at a time
+	mu    sync.Mutex // guards the fields below, and lets one request run at a time
 	data  []byte
 	start int64 // of data in the file
 	next  int64 // behind what was read last

@@ -28,7 +28,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/storetest"
 )
 
-// unaware is a catalog that knows nothing.
+// unaware is an empty catalog.
 type unaware struct{}
 
 func (unaware) Bundles() map[string]bool                             { return nil }

@@ -13,7 +13,7 @@
 // # What is trusted
 //
 // Nothing. A file that is not what the root names can show at any read, as on a disk;
-// whoever reads a crate hashes it.
+// readers of a crate hash it.
 package overlay
 
 import (

@@ -24,8 +24,8 @@ type Catalog interface {
 	Known(name string, finished bool) bool
 	// Adopting is told before the first crate of a segment.
 	Adopting(ctx context.Context, segment string) error
-	// Adopt is told crates that were rebuilt and hashed. Nobody vouches yet for
-	// what their checksums should be. It is durable when Adopt returns.
+	// Adopt is given crates that were rebuilt and hashed. Whether these are the right
+	// checksums is not known yet. It is durable when Adopt returns.
 	Adopt(ctx context.Context, found []Found) error
 	// Adopted is told that all crates of a segment have been; nothing but the name is
 	// known of one that is still being written.

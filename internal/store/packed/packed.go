@@ -5,13 +5,13 @@
 //
 // # What a read costs
 //
-// A pack is decompressed, the crate's tar joined, and its gzip stream made again:
-// some 40 ms of one core for each MB of tar. So crates that were rebuilt are kept
-// in a cache of files, of bounded size, and packs that were decoded in memory, for the
-// versions of the same crate that are asked for next; whoever asks for the same crate
-// meanwhile waits for the one rebuild; and of rebuilds only so many go on at a time as
-// their memory allows. Others wait in turn by client ([store.ForClient]), and when too
-// many wait, the next is refused with a *store.BusyError.
+// A pack is decompressed, the crate's tar joined, and its gzip stream made again: some 40
+// ms of one core for each MB of tar. So crates that were rebuilt are kept in a cache of
+// files, of bounded size, and packs that were decoded in memory, for the versions of the
+// same crate that are asked for next; requests for the same crate meanwhile wait for the
+// one rebuild; and only as many rebuilds run at a time as their memory allows. Others
+// wait in turn by client ([store.ForClient]), and when too many wait, the next is refused
+// with a *store.BusyError.
 //
 // # What is trusted
 //
@@ -41,7 +41,7 @@ type Config struct {
 	Behind   store.Store
 	Cache    *cache.Cache // of rebuilt crates; nil: none, they are in memory
 	Packs    int64        // that decoded packs may take which are kept for the next of their versions, bytes; 0: none are
-	Memory   int64        // that rebuilds may take together, bytes; default 512 MiB. One that alone needs more goes on alone
+	Memory   int64        // that rebuilds may take together, bytes; default 512 MiB. One that needs more runs alone
 	Rebuilds int          // at a time; default: half of the processors, at least one
 	Waiting  int          // callers that wait for their turn; default 256, a quarter of them for one client
 	Metrics  *Metrics     // default: none

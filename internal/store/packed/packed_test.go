@@ -142,8 +142,8 @@ func TestNotThere(t *testing.T) {
 	}
 }
 
-// All who ask at the same time wait for one rebuild; who goes away ends it only if
-// nobody else waits.
+// All requests at the same time wait for one rebuild; one that goes away ends it only if
+// no other waits.
 func TestOneRebuild(t *testing.T) {
 	mem := durabletest.NewMem()
 	it := versions(t, "serde", 1, 200_000)[0]
@@ -256,8 +256,8 @@ func TestJoinedTurn(t *testing.T) {
 	}
 }
 
-// A rebuild that needs more memory than is free waits, and is not overtaken for
-// ever; one that is given up lets the others go.
+// A rebuild that needs more memory than is free waits, and is not overtaken forever; one
+// that is given up lets the others run.
 func TestMemoryIsBounded(t *testing.T) {
 	turns := newTurns(10, 100, 40, NewMetrics().waiting)
 	release, err := turns.take(t.Context(), &ticket{clients: []string{"a"}}, 60)
@@ -317,8 +317,8 @@ func TestBusy(t *testing.T) {
 	wantRead(t, s, lists[2][0])
 }
 
-// BenchmarkColdRead is a crate of which nothing is in the cache: 16 versions of 320 KB
-// of text, which is what a median crate has, in one pack.
+// BenchmarkColdRead reads a crate with nothing in the cache: 16 versions of 320 KB of
+// text, like a median crate, in one pack.
 func BenchmarkColdRead(b *testing.B) {
 	mem := durabletest.NewMem()
 	all := versions(b, "serde", 16, 320<<10)

@@ -11,16 +11,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 )
 
-// packIdle is how long decoded packs are kept when nobody asks for any: builds ask for
-// several versions of a crate in one go, or not at all.
+// packIdle is how long decoded packs are kept without a request: builds ask for several
+// versions of a crate in one go, or not at all.
 const packIdle = 2 * time.Minute
 
 // UsualPacks is how much a server keeps of decoded packs, in bytes: any pack fits.
 const UsualPacks = deep.MaxGiant
 
-// packs are the decoded packs of which versions were rebuilt last, in memory of bounded
-// size. Those who ask for versions of a pack at the same time share one decoding. Its
-// methods may be called concurrently.
+// packs are the decoded packs used last, in memory of bounded size. Requests for versions
+// of a pack at the same time share one decoding. Its methods may be called concurrently.
 type packs struct {
 	max int64 // bytes
 
@@ -107,7 +106,7 @@ func (p *packs) forget(now *decoding) {
 	}
 }
 
-// forgetAll drops all packs. Those who rebuild of them go on.
+// forgetAll drops all packs. Rebuilds that use them continue.
 func (p *packs) forgetAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

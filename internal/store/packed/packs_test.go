@@ -143,7 +143,7 @@ func TestOneDecoding(t *testing.T) {
 	}
 }
 
-// Memory goes back when nobody has asked for a while.
+// Memory is released after a while without requests.
 func TestIdlePacksGo(t *testing.T) {
 	list, seg := directories(t, "a")
 	synctest.Test(t, func(t *testing.T) {

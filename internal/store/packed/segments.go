@@ -23,7 +23,7 @@ type segments struct {
 	open []*segment // the one used last is last
 }
 
-// segment is an open segment, closed when nobody uses it any more.
+// segment is an open segment, closed when its last user is done.
 type segment struct {
 	*deep.Reader
 	name string
@@ -114,7 +114,7 @@ func (s *segments) free(seg *segment) {
 	_ = seg.release() // it was read from, and nothing else
 }
 
-// release closes a segment that nobody uses. The caller holds mu.
+// release closes an unused segment. The caller holds mu.
 func (seg *segment) release() error {
 	if seg.uses--; seg.uses > 0 {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// turns let so many rebuilds go on at a time as there are places and memory, and
-// the others wait: clients take turns, and of one client the first comes first.
+// turns let as many rebuilds run at a time as there are places and memory; the others
+// wait: clients take turns, and those of one client come in order.
 type turns struct {
 	memory  int64            // of all rebuilds together, bytes
 	waiting int              // at most
@@ -44,7 +44,7 @@ type ticket struct {
 type ticketState int
 
 const (
-	outside ticketState = iota // it has not come to the queue yet
+	outside ticketState = iota // it is not in the queue yet
 	waits
 	done // it had its turn, or was given up
 )
@@ -157,8 +157,8 @@ func (t *turns) leave(tk *ticket) bool {
 	return true
 }
 
-// next lets those begin whose turn it is. One that needs more memory than is free
-// keeps all behind it waiting, or it would never come to its turn.
+// next starts those whose turn it is. One that needs more memory than is free keeps all
+// after it waiting, or it would never get its turn.
 func (t *turns) next() {
 	for t.places > 0 && len(t.lines) > 0 {
 		l := t.lines[0]
