@@ -13,9 +13,9 @@
 // What a method returned without an error for is as durable as the provider promises.
 //
 // An answer that is lost leaves open what became of the request. Implementations resolve
-// that by reading back: if the object has the bytes that were to be put, it was put. Who
-// needs to know that it was put by them, puts bytes that only they could have (a random
-// word in a lease).
+// that by reading back: if the object has the bytes of the request, it was put. Who needs
+// to know that it was put by them, puts bytes that only they could have (a random word in
+// a lease).
 package bucket
 
 import (
@@ -82,7 +82,7 @@ func (c Condition) Tag() Tag { return c.tag }
 // Ask is what is wanted of an object. Its zero value asks for all of it.
 type Ask struct {
 	Offset int64
-	Length int64 // 0: to the end. What lies beyond the end is left out.
+	Length int64 // 0: to the end. A range beyond the end is cut.
 	Unless Tag   // ErrNotModified if the object is still in this state
 	Same   Tag   // ErrChanged if it is in another one
 }
@@ -90,7 +90,7 @@ type Ask struct {
 // Reader is the reading half of a Bucket. Its methods may be called concurrently.
 type Reader interface {
 	// Get returns bytes of an object. The body fails with io.ErrUnexpectedEOF if it ends
-	// early, and is to be closed. Errors: fs.ErrNotExist, ErrNotModified, ErrChanged,
+	// early, and must be closed. Errors: fs.ErrNotExist, ErrNotModified, ErrChanged,
 	// ErrRange.
 	Get(ctx context.Context, key string, ask Ask) (io.ReadCloser, Object, error)
 	// Head describes an object. Errors: fs.ErrNotExist.
@@ -110,11 +110,11 @@ type Bucket interface {
 	// Unchanged, also if there is no object any more), *RefusedError; after any other one
 	// the object may be there.
 	Put(ctx context.Context, key string, body Body, when Condition) (Tag, error)
-	// Upload stores an object of any size unless one is there, in parts, of which those
-	// that were stored by an earlier call are not sent again. If the same bytes are there
-	// it succeeds. Each part is proved to the provider; that together they are
-	// Body.Checksum only reading them back proves. Errors: ErrExists (other bytes are
-	// there), *RefusedError; after any other one the object may be there.
+	// Upload stores an object of any size unless one is there, in parts; those that an
+	// earlier call stored are not sent again. If the same bytes are there it succeeds. Each
+	// part is proved to the provider; that together they are Body.Checksum only reading them
+	// back proves. Errors: ErrExists (other bytes are there), *RefusedError; after any other
+	// one the object may be there.
 	Upload(ctx context.Context, key string, body Body, parts Parts) (Tag, error)
 	// Remove removes an object; one that is not there is success.
 	Remove(ctx context.Context, key string) error
@@ -137,7 +137,7 @@ var (
 	ErrChanged = errors.New("object has changed meanwhile")
 	// ErrNotModified: the object is still in the state of Ask.Unless.
 	ErrNotModified = errors.New("object is unchanged")
-	// ErrRange: Ask.Offset lies beyond the end.
+	// ErrRange: Ask.Offset is beyond the end.
 	ErrRange = errors.New("offset lies beyond the end of the object")
 	// ErrTooLarge: an object has more than its reader takes.
 	ErrTooLarge = errors.New("object is too large")

@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// same decides what an Upload has come to that found the key taken: success if the
-// bytes there are those of body, otherwise err.
+// same decides the outcome of an Upload that found the key taken: success if the bytes
+// there are those of body, otherwise err.
 func same(ctx context.Context, b Reader, key string, body Body, err error) (Tag, error) {
 	if !errors.Is(err, ErrExists) {
 		return "", err

@@ -26,10 +26,10 @@ const privateDir = ".bucket"
 // replaced; those that are, roots and leases, are small.
 const contentTagged = 1 << 20
 
-// Folder opens a folder as a bucket, also one that several machines have mounted. What
-// is created is created by a name that nobody has, what is replaced is replaced under a
-// lock, which the file system must know (NFS 4 does). The folder must exist, so that a
-// mount that is missing is no empty bucket.
+// Folder opens a folder as a bucket, also one that several machines have mounted. Objects
+// are created under a name that must be free, and replaced under a lock, which the file
+// system must support (NFS 4 does). The folder must exist, so that a mount that is
+// missing is no empty bucket.
 func Folder(dir string) (Bucket, error) {
 	fsys, err := durable.Open(dir)
 	if err != nil {
@@ -143,7 +143,7 @@ func (f *folder) Remove(ctx context.Context, key string) error {
 	if err := f.check(key); err != nil {
 		return err
 	}
-	lock, err := f.lock(ctx) // nobody is about to replace it
+	lock, err := f.lock(ctx) // no writer is about to replace it
 	if err != nil {
 		return err
 	}

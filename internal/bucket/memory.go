@@ -18,7 +18,7 @@ import (
 )
 
 // Memory returns a bucket that is empty and forgotten with the process. It is for tests:
-// what the contract says is what it does, no more.
+// it does what the contract says.
 func Memory() Bucket { return &memory{objects: map[string]memoryObject{}} }
 
 type memory struct {

@@ -9,8 +9,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// After a power cut at any operation an object in a folder is whole or not there, and
-// one of which Put has said that it is stored is there.
+// After a power cut at any operation an object in a folder is whole or missing, and one
+// that Put has reported as stored is there.
 func TestFolderPowerCuts(t *testing.T) {
 	const content = "an object"
 	for seed := range uint64(40) {

@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
 )
 
-// Each lie is found when a bucket is opened, and told in words.
+// Each broken promise is found when a bucket is opened, and named in the error.
 func TestProbe(t *testing.T) {
 	for name, test := range map[string]struct {
 		lie  buckettest.Lie

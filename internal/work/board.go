@@ -105,8 +105,8 @@ func (b *Board) Finish(ctx context.Context, id string, result []byte) (first boo
 	if first, err = b.put(ctx, b.object("results", id), result); err != nil || !first {
 		return first, err
 	}
-	// The job may have come to its end meanwhile, by the result of another worker: nobody
-	// would remove what a late one puts.
+	// The job may have ended meanwhile, by the result of another worker: what a late one
+	// puts would never be removed.
 	_, err = b.Bucket.Head(ctx, b.key("done.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
@@ -123,7 +123,7 @@ func (b *Board) Result(ctx context.Context, id string) ([]byte, error) {
 	return data, err
 }
 
-// Settled reports whether nothing is to be done for a task any more.
+// Settled reports whether there is nothing left to do for a task.
 func (b *Board) Settled(ctx context.Context, id string) (bool, error) {
 	for _, folder := range []string{"results", "aside"} {
 		_, err := b.Bucket.Head(ctx, b.object(folder, id))
@@ -221,8 +221,8 @@ func (b *Board) End(ctx context.Context, summary []byte) error {
 	return nil
 }
 
-// Open finds the jobs of a kind that were begun and did not come to their end, the oldest
-// first. Of those that came to it, what was left is removed.
+// Open finds the unfinished jobs of a kind, the oldest first. What is left of finished
+// ones is removed.
 func Open(ctx context.Context, in bucket.Bucket, kind string) (open []string, err error) {
 	jobs, ended := map[string]bool{}, map[string]bool{}
 	rest := map[string]int{}

@@ -14,7 +14,7 @@ type Coordinator struct {
 	Queue    Queue
 	Poll     time.Duration // between looks at the bucket; default 2 s
 	Rounds   int           // in which a task is given out before it is set aside; default 5
-	Progress *Progress     // how far the job is; default: nobody looks
+	Progress *Progress     // how far the job is; default: not reported
 	Log      *slog.Logger  // default: none
 }
 
@@ -88,8 +88,8 @@ func (c *Coordinator) look(ctx context.Context) (lost, idle bool) {
 	return lost, false
 }
 
-// setAside counts a round of what is left, and sets aside what had so many that it may
-// kill whoever takes it.
+// setAside counts a round of the tasks that are left, and sets aside those that had so
+// many that they may kill their workers.
 func (c *Coordinator) setAside(ctx context.Context, tasks []string, rounds map[string]int) (left []string, err error) {
 	for _, id := range tasks {
 		if rounds[id]++; rounds[id] <= c.Rounds {

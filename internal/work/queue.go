@@ -13,7 +13,7 @@ type Queue interface {
 	// Give gives a task out. Said again in the same pass, it counts once. Errors:
 	// ErrNoQueue.
 	Give(ctx context.Context, task Ref, pass int64) error
-	// Take waits for a task, not for ever: without one it returns nil. Errors: ErrNoQueue.
+	// Take waits for a task, for a bounded time: without one it returns nil. Errors: ErrNoQueue.
 	Take(ctx context.Context) (Taken, error)
 	// Idle reports whether no task waits and none is out. Errors: ErrNoQueue.
 	Idle(ctx context.Context) (bool, error)

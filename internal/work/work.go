@@ -3,10 +3,10 @@
 //
 // # What is the truth
 //
-// The bucket is, the queue never: it may forget a task, give one out several times, or
-// be lost altogether. What is left of a job is what its tasks are, less what has a
-// result; the coordinator derives that again whenever it likes, and gives out once more
-// what the queue seems to have forgotten.
+// The bucket is, the queue never: it may forget a task, give one out several times, or be
+// lost altogether. What is left of a job is what its tasks are, less what has a result;
+// the coordinator derives that again at any time, and gives out again what the queue
+// seems to have forgotten.
 //
 // Below work/JOB/ of the bucket:
 //
@@ -24,11 +24,11 @@
 // A worker takes a task from the queue, does it, makes the result durable in the bucket,
 // and only then acknowledges. While it works it says so; one that is silent for the
 // queue's wait is taken for dead, and the task goes to another. If it was merely asleep,
-// both may end it: so a task must come to the same whoever does it, and how often, and
-// what it stores beside its result is stored if absent, too.
+// both may end it: so a task must have the same result whichever worker does it, and how
+// often, and what it stores beside its result is stored if absent, too.
 //
 // A task that fails is given out again after a pause, [Worker].Attempts times in all. Then
-// it is set aside, so that one that kills whoever touches it does not kill all.
+// it is set aside, so that one that kills its workers does not kill all of them.
 package work
 
 import (
@@ -41,13 +41,12 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// Bounds. What stands in the bucket, and what comes from the queue, others may have
-// written.
+// Bounds. The bucket and the queue are untrusted.
 const (
 	MaxTasks  = 100_000  // of a job
 	MaxObject = 16 << 20 // of a task, a result or a list of tasks, in bytes
 	maxMark   = 64 << 10 // of what says why a task was set aside
-	maxWhy    = 8 << 10  // of the error in it, of which a byte may become six in JSON
+	maxWhy    = 8 << 10  // of the error in it; a byte may become six in JSON
 )
 
 // Ref names a task.

@@ -32,8 +32,8 @@ func TestParseRef(t *testing.T) {
 	}
 }
 
-// Whatever the error has in it that set a task aside, its mark is written and read: a task
-// without one would be given out for ever.
+// Whatever the text of the error that set a task aside, its mark is written and read: a
+// task without one would be given out forever.
 func TestSetAsideForAnyError(t *testing.T) {
 	b := Board{bucket.Memory(), JobName("test", time.Unix(7, 0))}
 	for n, text := range []string{"no text: \xff\xfe", strings.Repeat("x", maxWhy-1) + "é", strings.Repeat("\x00", maxMark)} {
@@ -111,7 +111,7 @@ func TestFinishTooLate(t *testing.T) {
 	}
 }
 
-// A job that has ended is not gone on with, and what a kill has left of it goes.
+// A job that has ended is not resumed, and what a kill has left of it is removed.
 func TestOpen(t *testing.T) {
 	ctx, in := t.Context(), bucket.Memory()
 	if job, err := Open(ctx, in, "test"); len(job) > 0 || err != nil {

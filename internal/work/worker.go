@@ -13,8 +13,9 @@ import (
 )
 
 // Doer does a task and returns its result. It may be called concurrently, by others too,
-// for the same task: what it stores must be as good whoever stored it. An error means
-// that the task is to be tried again; what is wrong with the mirror is part of a result.
+// for the same task: what it stores must be the same whichever worker stored it. An error
+// means that the task must be tried again; what is wrong with the mirror is part of a
+// result.
 type Doer func(ctx context.Context, task []byte) (result []byte, err error)
 
 // Worker takes tasks and does them.
@@ -27,7 +28,7 @@ type Worker struct {
 	Attempts int             // after which a task is set aside; default 4
 	Grace    time.Duration   // for tasks in flight when the worker is stopped; default 20 s
 	Pause    time.Duration   // before a task that failed is given out again, times the attempt; default 5 s
-	Metrics  *Metrics        // default: nobody looks
+	Metrics  *Metrics        // default: not counted
 	Log      *slog.Logger    // default: none
 }
 
@@ -126,8 +127,8 @@ func (w *Worker) handle(ctx context.Context, taken Taken) {
 	w.setAside(ctx, ref, taken, err)
 }
 
-// told: a queue that did not hear what became of a task gives it out again, and whoever
-// gets it then finds the result.
+// told: a queue that did not hear the outcome of a task gives it out again, and its next
+// worker finds the result.
 func (w *Worker) told(err error) {
 	if err != nil {
 		w.Log.Debug("the queue did not hear what became of a task", "err", err)

@@ -4,7 +4,7 @@
 //	file:///FOLDER
 //	mem:
 //
-// A prefix lies before every key. What is not in the address of S3 comes from where
+// A prefix is put before every key. What is not in the address of S3 comes from where
 // Amazon's own programs look: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and
 // AWS_SECRET_ACCESS_KEY, AWS_PROFILE and ~/.aws, the role of the machine or the pod.
 // Credentials are never part of an address.
@@ -29,7 +29,7 @@ type Options struct {
 	NoProbe  bool         // the caller examines the provider himself
 	Unseen   bool         // not even whether the bucket is there is asked: the caller can do without it for a while
 	PartSize int64        // of uploads in bytes. 0: usual
-	Log      *slog.Logger // hears of requests that are repeated. If nil, nobody does.
+	Log      *slog.Logger // gets requests that are repeated. If nil, these are not logged.
 }
 
 // Open opens a bucket, and refuses one whose provider does not keep the contract.

@@ -105,7 +105,7 @@ func (s *S3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := s.next(r)
 	switch {
 	case answer.Stall:
-		_, _ = io.Copy(io.Discard, r.Body) // until then nobody sees the client go
+		_, _ = io.Copy(io.Discard, r.Body) // until then the server does not see the client go
 		<-r.Context().Done()
 		return
 	case answer.Lost && answer.Status != 0:

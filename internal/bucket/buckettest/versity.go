@@ -91,7 +91,7 @@ func findVersity(t testing.TB) string {
 	return ""
 }
 
-// freeAddress is one on which nobody listens. Another process may take it before the
+// freeAddress is one on which nothing listens. Another process may take it before the
 // server does, which then ends with an error.
 func freeAddress(t testing.TB) string {
 	t.Helper()

@@ -20,8 +20,8 @@ func large() []byte {
 	return data
 }
 
-// A check sees every byte of the file, however it reads: from front to end, once more
-// what it has read, and the end first.
+// A check sees every byte of the file, however it reads: from front to end, parts twice,
+// and the end first.
 func TestCheckSeesAllBytes(t *testing.T) {
 	data := large()
 	want := download.Want{Size: int64(len(data)), Checksum: sha256.Sum256(data)}
@@ -89,7 +89,7 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
-// A check that could not decide leaves what has come, and the next call goes on with that.
+// A check that could not decide keeps what has come, and the next call resumes that.
 func TestCheckUndecided(t *testing.T) {
 	data := large()
 	want := download.Want{Size: int64(len(data)), Checksum: sha256.Sum256(data)}
@@ -100,7 +100,7 @@ func TestCheckUndecided(t *testing.T) {
 		return &download.UndecidedError{Err: errFound}
 	}
 	disk := durabletest.NewMem()
-	for range 2 { // the second time it is gone on with, and not thought torn
+	for range 2 { // the second time it is resumed, and not taken for torn
 		if err := download.File(t.Context(), with(t, data), key, want, disk, name); !errors.Is(err, errFound) {
 			t.Error(err)
 		}

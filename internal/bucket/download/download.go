@@ -1,7 +1,7 @@
-// Package download brings objects out of a bucket into files: in ranges, so that one
-// that was cut off at any byte is gone on with, and hashed, so that nothing gets its
-// name that is not what somebody has promised. Who keeps the bucket is not trusted: of
-// bytes no more are taken than were promised, and wrong ones are told from lost ones.
+// Package download brings objects out of a bucket into files: in ranges, so that one that
+// was cut off at any byte is resumed, and hashed, so that a file gets its name only if it
+// has the expected checksum. Who keeps the bucket is not trusted: no more bytes are taken
+// than expected, and wrong ones are told from lost ones.
 package download
 
 import (
@@ -39,10 +39,10 @@ func (e *WrongError) Error() string {
 type Want struct {
 	Size     int64 // bytes
 	Checksum crate.Checksum
-	// Check looks at the file while its bytes come, in a goroutine of its own: ReadAt
-	// waits for them. What it finds is the error of File, after which nothing is left but
-	// for an [*UndecidedError]; it is called again where a file that was gone on with turns
-	// out to be torn. If nil, the checksum is enough.
+	// Check looks at the file while its bytes come, in a goroutine of its own: ReadAt waits
+	// for them. Its error is that of File, which then removes the file, except for an
+	// [*UndecidedError]; it is called again if a resumed file turns out to be torn. If nil,
+	// the checksum is enough.
 	Check func(file io.ReaderAt) error
 }
 
@@ -62,7 +62,7 @@ func (r refusal) Unwrap() error { return r.error }
 // durable; until then it is called name + Ext. If that is there, what it has is kept.
 // Errors: fs.ErrNotExist, bucket.ErrChanged; *WrongError, after which nothing is left;
 // fs.ErrExist if another file has got the name meanwhile; others, after which another
-// call goes on.
+// call resumes.
 func File(ctx context.Context, from bucket.Reader, key string, want Want, to durable.FS, name string) error {
 	d := &download{from: from, key: key, want: want}
 	err := d.run(ctx, to, name)

@@ -33,8 +33,8 @@ func with(t *testing.T, data []byte) bucket.Bucket {
 	return b
 }
 
-// A download that was cut off after any byte goes on there, and one whose bytes were
-// torn by a power cut begins again.
+// A download that was cut off after any byte resumes there, and one whose bytes were torn
+// by a power cut begins again.
 func TestResume(t *testing.T) {
 	for n := range len(good) + 3 {
 		for _, torn := range []bool{false, true} {

@@ -135,7 +135,7 @@ func TestDown(t *testing.T) {
 	}
 }
 
-// A body that breaks off, or stalls, goes on from there.
+// A body that breaks off, or stalls, is resumed from there.
 func TestGetGoesOn(t *testing.T) {
 	server, b := fake(t, bucket.Memory())
 	data := random(100_000)
@@ -158,7 +158,7 @@ func TestGetGoesOn(t *testing.T) {
 	}
 }
 
-// What has changed in the meantime is not gone on with.
+// An object that has changed in the meantime is not resumed.
 func TestGetGoesOnWithTheSame(t *testing.T) {
 	server, b := fake(t, bucket.Memory())
 	if _, err := b.Put(t.Context(), "k", bucket.Bytes(random(100_000)), bucket.Absent()); err != nil {
@@ -178,7 +178,7 @@ func TestGetGoesOnWithTheSame(t *testing.T) {
 	}
 }
 
-// Providers that lie are refused, also where this package could live with it.
+// Providers that break a promise are refused, also where this package could live with it.
 func TestLiars(t *testing.T) {
 	for _, lie := range []buckettest.Lie{
 		buckettest.SeveralCreate, buckettest.LosesUpdates, buckettest.IgnoresAbsent, buckettest.IgnoresTag,
@@ -244,8 +244,8 @@ type remembered struct{ state []byte }
 func (r *remembered) Load() ([]byte, error)   { return r.state, nil }
 func (r *remembered) Save(state []byte) error { r.state = state; return nil }
 
-// An upload that is cut off at any request is whole after the next call, which sends no
-// part again of which the first call heard that it was stored.
+// An upload that is cut off at any request is whole after the next call, which does not
+// send parts again that the first call knows to be stored.
 func TestUploadKilled(t *testing.T) {
 	data := random(5*partSize + 1)
 	body := bucket.Bytes(data)
@@ -379,7 +379,7 @@ func TestUploadOfRottenBytes(t *testing.T) {
 	}
 }
 
-// rotting is data of which a bit flips once it was read.
+// rotting is data with a bit that flips once it was read.
 type rotting struct {
 	Data  []byte
 	reads atomic.Int64

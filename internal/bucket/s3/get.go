@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// Get implements bucket.Bucket. A body that breaks off is gone on with from there, as
-// long as the object is the same.
+// Get implements bucket.Bucket. A body that breaks off is resumed from there, as long as
+// the object is the same.
 func (b *Bucket) Get(ctx context.Context, key string, ask bucket.Ask) (io.ReadCloser, bucket.Object, error) {
 	if err := b.check(key); err != nil {
 		return nil, bucket.Object{}, err
@@ -135,7 +135,7 @@ func (r *reading) Read(p []byte) (int, error) {
 		if r.left == 0 {
 			return 0, io.EOF
 		}
-		r.w.moved() // only while somebody waits
+		r.w.moved() // only while a reader waits
 		n, err := r.body.Read(p[:min(int64(len(p)), r.left)])
 		r.w.timer.Stop()
 		r.at, r.left = r.at+int64(n), r.left-int64(n)

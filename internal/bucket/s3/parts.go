@@ -59,7 +59,7 @@ func (u *upload) span(n int) (offset, size int64) {
 
 func (u *upload) has(n int) bool { return u.state.Parts[n].Tag != "" }
 
-// begin goes on with the upload that is remembered, or begins one.
+// begin resumes the upload that is remembered, or begins one.
 func (u *upload) begin(ctx context.Context) error {
 	ok, err := u.load()
 	if err == nil && ok {
@@ -91,7 +91,7 @@ func (u *upload) fresh() state {
 	return s
 }
 
-// load reads what is remembered. What does not fit to what is to be sent is none.
+// load reads the remembered upload. One that does not match the body is none.
 func (u *upload) load() (bool, error) {
 	if u.parts == nil {
 		return false, nil

@@ -19,8 +19,8 @@ import (
 // maxPut is the most that Amazon takes in one request.
 const maxPut = 5 << 30
 
-// Put implements bucket.Bucket. A Put under Unchanged whose answer was lost and which
-// somebody else has replaced since is ErrChanged.
+// Put implements bucket.Bucket. A Put under Unchanged whose answer was lost, and whose
+// object another writer has replaced since, is ErrChanged.
 func (b *Bucket) Put(ctx context.Context, key string, body bucket.Body, when bucket.Condition) (bucket.Tag, error) {
 	if err := b.check(key); err != nil {
 		return "", err
@@ -80,7 +80,7 @@ func (b *Bucket) denied(key string, sum crate.Checksum, when bucket.Condition, e
 	return err
 }
 
-// resolve finds out by reading what has become of a request of which an answer was lost.
+// resolve finds out by reading what became of a request whose answer was lost.
 func (b *Bucket) resolve(ctx context.Context, key string, body bucket.Body, lost bool, err error) (bucket.Tag, error) {
 	if !lost || ctx.Err() != nil {
 		return "", err

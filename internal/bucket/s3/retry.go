@@ -18,10 +18,10 @@ const firstBackoff = 200 * time.Millisecond
 // errStalled: no byte moved for Options.Stall.
 var errStalled = errors.New("no byte moved for too long")
 
-// errShort: what is to be sent ends early.
+// errShort: the body to send ends early.
 var errShort = errors.New("what is to be sent has fewer bytes than it should")
 
-// try makes a request until it succeeds, fails in a way that another try does not mend,
+// try makes a request until it succeeds, fails in a way that another try does not repair,
 // or has been tried often enough.
 func (b *Bucket) try(ctx context.Context, verb, key string, do func(*watch) error) error {
 	return b.tryWithin(ctx, b.opts.Stall, verb, key, do)
@@ -75,7 +75,7 @@ type watch struct {
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	stall  time.Duration
-	kept   bool // a body of an answer goes on after the request
+	kept   bool // the body of the answer outlives the request
 }
 
 func newWatch(ctx context.Context, stall time.Duration) *watch {

@@ -46,7 +46,7 @@ type Options struct {
 	Backoff time.Duration
 	// Unseen: Open does not ask whether the bucket is there.
 	Unseen bool
-	// Log hears of requests that are repeated. If nil, nobody does.
+	// Log gets requests that are repeated. If nil, these are not logged.
 	Log *slog.Logger
 }
 

@@ -63,7 +63,7 @@ func (b *Bucket) Upload(ctx context.Context, key string, body bucket.Body, parts
 	}
 }
 
-// taken is what an upload has come to that found the key taken.
+// taken is the outcome of an upload that found the key taken.
 func (b *Bucket) taken(ctx context.Context, key string, body bucket.Body) (bucket.Tag, error) {
 	o, err := b.Head(ctx, key)
 	if err != nil {

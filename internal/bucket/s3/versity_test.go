@@ -80,7 +80,7 @@ func TestTornVersityIsRefused(t *testing.T) {
 	t.Error("a server that loses updates is believed")
 }
 
-// A server that is killed in the middle of an upload and started again is gone on with.
+// An upload resumes after its server is killed and started again.
 func TestVersityRestarts(t *testing.T) {
 	v := buckettest.StartVersity(t)
 	at, err := s3.ParseAddress(v.Address("p"))

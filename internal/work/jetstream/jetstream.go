@@ -46,7 +46,7 @@ const (
 const (
 	maxMessage = 512                // bytes of a message: a job, a task
 	maxWaiting = 4096               // tasks that are out at a time
-	keptFor    = 7 * 24 * time.Hour // in which a task that nobody ends goes; it is given out again
+	keptFor    = 7 * 24 * time.Hour // after which an unfinished task is dropped; it is given out again
 	duplicates = 2 * time.Minute    // in which a message that comes again is recognised
 	takeFor    = 5 * time.Second    // that Take waits for a task
 	answer     = 10 * time.Second

@@ -170,8 +170,7 @@ func TestGivesBack(t *testing.T) {
 	}
 }
 
-// A message that is given twice in one pass is there once; what is no task is thrown
-// away.
+// A message that is given twice in one pass is there once; what is no task is dropped.
 func TestMessages(t *testing.T) {
 	_, url := startServer(t, nil)
 	q := openQueue(t, url, time.Second)
@@ -202,7 +201,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// Whoever may not come in is told so without the password.
+// A refused login is reported without the password.
 func TestCredentialsAreNotTold(t *testing.T) {
 	_, url := startServer(t, func(o *server.Options) { o.Username, o.Password = "me", "s3cret" })
 	for _, user := range []string{"me:wr0ng-s3cret@", "t0ken@"} {
