@@ -45,14 +45,14 @@ func (c *Catalog) LooseAlone(ctx context.Context) (n int64, err error) {
 	return n, nil
 }
 
-// Thrown reports whether the bundle was thrown away: it is known for its number,
-// which no other gets.
+// Thrown reports whether the bundle was removed: it is recorded for its number, which no
+// other gets.
 func (b *Bundle) Thrown() bool { return b.Whole && b.Entries == 0 }
 
-// Adopting is a segment of which rows are being made, until it is written otherwise.
+// Adopting is a segment whose rows are being made, until it is written otherwise.
 func Adopting(name string) Bundle { return Bundle{Name: name, Entries: -1} }
 
-// Adopting reports whether that was cut off, or goes on.
+// Adopting reports whether that is under way, or was cut off.
 func (b *Bundle) Adopting() bool { return !b.Whole && b.Entries < 0 }
 
 func scanBundles(rows *sql.Rows) (list []Bundle, err error) {

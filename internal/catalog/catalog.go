@@ -1,13 +1,13 @@
-// Package catalog remembers what a mirror holds: a SQLite database that anybody
+// Package catalog remembers what a mirror holds: a SQLite database that other programs
 // may query while a mirror is being written (WAL mode), for example
 //
 //	sqlite3 catalog.db "SELECT name, version, size FROM versions ORDER BY size DESC LIMIT 10"
 //	sqlite3 catalog.db "SELECT lower(hex(sha256)) FROM versions WHERE name='serde' AND version='1.0.0'"
 //
-// The catalog is a convenience, never the truth: the crate files are. Lost or
-// damaged, it is built again by hashing them. What it saves is that hashing,
-// and it holds the pins: a version's checksum as it was when we first verified
-// it, against which a registry that changes its mind is caught.
+// The catalog is a convenience, never the source of truth: the crate files are. Lost or
+// damaged, it is built again by hashing them. What it saves is that hashing, and it holds
+// the pins: a version's checksum as it was when we first verified it, against which a
+// registry that changes its mind is caught.
 //
 // # Tables
 //

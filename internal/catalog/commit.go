@@ -94,9 +94,8 @@ func vanish(ctx context.Context, w *writing, paths []string, at Revision) {
 	put(ctx, w, "DELETE FROM names WHERE name = ?", paths, name)
 }
 
-// drop forgets bytes. The index may name them still (yanked ones), so their
-// crates are not complete any more; a crate of which nothing that the index
-// lists is left loses its name.
+// drop forgets bytes. The index may name them still (yanked ones), so their crates are
+// not complete any more; a crate with no listed version left loses its name.
 func drop(ctx context.Context, w *writing, keys []crate.Key) {
 	put(ctx, w, "DELETE FROM versions WHERE name = ? AND version = ? AND sha256 = ?", keys, keyColumns)
 	put(ctx, w, incomplete, keys, func(k *crate.Key) []any { return []any{crate.IndexPath(k.Name)} })

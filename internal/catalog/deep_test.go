@@ -89,7 +89,7 @@ func TestThreePlaces(t *testing.T) {
 		}
 	}
 
-	// Found once more elsewhere, as after a kill.
+	// Found a second time elsewhere, as after a kill.
 	moved, bundled := inDeep(only, "deep-0002.zst", 5), in(only, "bundle-0009.tar.zst", 3)
 	bundled.Placement = bundled.InBundle()
 	if err := c.Adopt(t.Context(), []Version{moved, bundled}); err != nil {

@@ -10,16 +10,15 @@ import (
 	"sync"
 )
 
-// A Follower reads a catalog for as long as a server runs, while others write
-// it, set it aside and build it anew, or make it in the first place. Its methods
-// may be called concurrently.
+// A Follower reads a catalog for as long as a server runs, while others write it, set it
+// aside and rebuild it, or make it in the first place. Its methods may be called
+// concurrently.
 //
-// It touches nothing, so that it works on a read-only medium, and leaves no files
-// of its own user where the writer's should be. That needs two ways of reading.
-// Where there is a write-ahead log, SQLite itself keeps readers and writers apart.
-// Where there is none, or a copy of one that cannot be written to, nobody writes,
-// and the file is read as it is; should somebody begin to write, that is seen after
-// the reading, which is then done again.
+// It touches nothing, so that it works on a read-only medium, and leaves no files of its
+// own user where the writer's should be. That needs two ways of reading. Where there is a
+// write-ahead log, SQLite itself keeps readers and writers apart. If there is none, or a
+// read-only copy of one, there is no writer, and the file is read as it is; a writer that
+// begins meanwhile is noticed after the reading, which is then done again.
 type Follower struct {
 	path string
 
@@ -51,9 +50,9 @@ func Follow(ctx context.Context, path string) (*Follower, error) {
 	return f, nil
 }
 
-// Refresh looks for changes, and reports whether there may have been any since
-// it was last called. It costs some microseconds. After an error, readings go on
-// with what was open before.
+// Refresh looks for changes, and reports whether there may have been any since it was
+// last called. It costs some microseconds. After an error, readings continue with what
+// was open before.
 func (f *Follower) Refresh(ctx context.Context) (changed bool, err error) {
 	f.refreshing.Lock()
 	defer f.refreshing.Unlock()
@@ -110,12 +109,12 @@ func (f *Follower) replace(next *followed) error {
 	return f.release(last)
 }
 
-// maxConns bounds the connections, each of which has a cache of 2 MB.
+// maxConns bounds the connections; each has a cache of 2 MB.
 const maxConns = 16
 
-// openFollowed opens the catalog of which info and log were seen before. The log
-// is looked at once: one that goes away meanwhile must not leave a connection that
-// is both immutable and asked for commits, of which it would never see any.
+// openFollowed opens the catalog whose info and log were seen before. The log is looked
+// at once: one that goes away meanwhile must not leave a connection that is both
+// immutable and asked for commits, since it would never see any.
 func openFollowed(ctx context.Context, path string, info fs.FileInfo, log logState) (*followed, error) {
 	c, guarded, err := openReader(path, log)
 	if err != nil {
@@ -136,7 +135,7 @@ func openFollowed(ctx context.Context, path string, info fs.FileInfo, log logSta
 	return next, nil
 }
 
-// committed reports whether somebody has committed since it was last asked.
+// committed reports whether there was a commit since the last call.
 func (c *followed) committed(ctx context.Context) (bool, error) {
 	var data int64
 	if err := c.live.QueryRowContext(ctx, "PRAGMA data_version").Scan(&data); err != nil {
@@ -152,7 +151,7 @@ func (c *followed) committed(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// untouched reports whether nobody has written what is read as it is.
+// untouched reports whether a file that is read as it is has not been written.
 func (c *followed) untouched() bool {
 	info, err := os.Stat(c.path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, c.info) {
@@ -219,7 +218,7 @@ func (f *Follower) release(c *followed) error {
 	return c.close()
 }
 
-// Close closes the catalog when the readings that go on have ended.
+// Close closes the catalog when the readings under way have ended.
 func (f *Follower) Close() error {
 	f.refreshing.Lock()
 	defer f.refreshing.Unlock()

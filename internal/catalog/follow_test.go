@@ -75,8 +75,7 @@ func TestFollow(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// Another run, seen by a reader that was there and by one that comes when
-	// nobody writes.
+	// Another run, seen by a reader that was there and by one that comes when there is no writer.
 	late := follow(t, path)
 	wantHeld(t, late, "a", 1)
 	w = writer(t, path)
@@ -126,8 +125,7 @@ func TestFollowShortWriter(t *testing.T) {
 	}
 }
 
-// TestFollowReplaced: a damaged catalog is set aside with its log, and built
-// anew under its name.
+// TestFollowReplaced: a damaged catalog is set aside with its log, and rebuilt under its name.
 func TestFollowReplaced(t *testing.T) {
 	for _, writing := range []bool{false, true} {
 		path := filepath.Join(t.TempDir(), "catalog.db")
@@ -232,8 +230,8 @@ func TestC21FollowUnderWriting(t *testing.T) {
 	wantHeld(t, f, "a", 40)
 }
 
-// TestFollowChangeThatAReadingSaw: a reading that opens the catalog anew does
-// not keep the change from the one who looks for changes.
+// TestFollowChangeThatAReadingSaw: a reading that opens the catalog again does not hide
+// the change from Refresh.
 func TestFollowChangeThatAReadingSaw(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalog.db")
 	writer(t, path).Close()

@@ -13,11 +13,10 @@ type NamesMark struct {
 	count int64 // of names
 }
 
-// Names returns the names of crates that came since mark, in the order of their
-// coming, and the mark for the next time. If some went away, or the catalog has
-// a format before 3 and no table of names, all means that names are all there
-// are. Only what the index says, or what nobody has asked the index about yet,
-// has its name here.
+// Names returns the names of crates that came since mark, in the order of their coming,
+// and the mark for the next time. If some went away, or the catalog has a format before 3
+// and no table of names, all means that names are all there are. Only names that the
+// index lists, or that were not compared with the index yet, are here.
 func (c *Catalog) Names(ctx context.Context, mark NamesMark) (names []string, next NamesMark, all bool, err error) {
 	names, next, all, err = c.names(ctx, mark)
 	if err != nil {
@@ -83,8 +82,8 @@ func putNames(ctx context.Context, w *writing, versions []Version) {
 		func(name *string) []any { return []any{*name} })
 }
 
-// Held returns the names of all crates of which bytes are held, also of those that
-// the index does not name any more, in no order.
+// Held returns the names of all crates with bytes that are held, also of those that the
+// index does not name any more, in no order.
 func (c *Catalog) Held(ctx context.Context) ([]string, error) {
 	names, err := queryNames(ctx, c.db, "SELECT DISTINCT name FROM versions")
 	if err != nil {

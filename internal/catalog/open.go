@@ -26,15 +26,15 @@ func Open(path string) (*Catalog, error) {
 	return open(path, "rwc", "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
 }
 
-// openReader opens a catalog for reading, with the write-ahead log that was seen
-// or without one, and touches nothing beside it. It reports whether SQLite keeps
-// those who write from disturbing it; otherwise the reader has to look whether
-// anybody has written. Errors: fs.ErrNotExist, and as Open.
+// openReader opens a catalog for reading, with the write-ahead log that was seen or
+// without one, and touches nothing beside it. It reports whether SQLite keeps those who
+// write from disturbing it; otherwise the reader has to check whether it was written.
+// Errors: fs.ErrNotExist, and as Open.
 //
-// SQLite makes -wal and -shm files for any reader of a WAL database, unless it
-// is told that nobody writes. A write-ahead log that is there has its files
-// already, but for a copy that was made without -shm: where that cannot be made,
-// the log is read with an index of it in memory.
+// SQLite makes -wal and -shm files for any reader of a WAL database, unless it is told
+// that there is no writer. A write-ahead log that is there has its files already, but for
+// a copy that was made without -shm: where that cannot be made, the log is read with an
+// index of it in memory.
 func openReader(path string, log logState) (c *Catalog, guarded bool, err error) {
 	f, err := os.Open(path) // whose error says more than SQLite's
 	if err != nil {
@@ -68,8 +68,8 @@ func withoutLocks() string {
 	return "unix-none"
 }
 
-// logState is what can be seen of a write-ahead log. Zero: there is none, so
-// nobody writes, nor was anybody killed.
+// logState is what can be seen of a write-ahead log. Zero: there is none, so there is no
+// writer, and none was killed.
 type logState struct{ size, modified int64 }
 
 func logOf(path string) logState {
@@ -155,10 +155,9 @@ func (c *Catalog) Close() error {
 	return errors.Join(c.versions.Close(), c.version.Close(), c.bytesOf.Close(), c.db.Close())
 }
 
-// fold moves the write-ahead log into the file, so that the file by itself is
-// all there is to copy. SQLite does so at the end, but not if somebody else has
-// the catalog open. If one of those is reading right now, it has to wait until
-// the next run.
+// fold moves the write-ahead log into the file, so that the file by itself is all there
+// is to copy. SQLite does so at the end, but not if another process has the catalog open.
+// If one of those is reading right now, it has to wait until the next run.
 func (c *Catalog) fold() {
 	ctx := context.Background()
 	conn, err := c.db.Conn(ctx)

@@ -31,9 +31,9 @@ type Removal struct {
 // incomplete says of a crate that not all is held that the index names.
 const incomplete = "UPDATE crates SET blob = '' WHERE path = ?"
 
-// putRemoved writes what the index has stopped naming. A crate of which it names
-// other bytes than are held is not complete: should it name those that are held
-// again, the crate must not pass for unchanged.
+// putRemoved writes what the index has stopped naming. A crate is not complete if the
+// index names other bytes than are held: should it name those again, the crate must not
+// pass for unchanged.
 func putRemoved(ctx context.Context, w *writing, removed []Removal) {
 	put(ctx, w, `INSERT INTO removed VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING`, removed, func(r *Removal) []any {
 		return append(keyColumns(&r.Key), unix(r.Seen), r.At.Commit, unix(r.At.Time), r.Scope)

@@ -165,7 +165,7 @@ func TestRemovedAndReturned(t *testing.T) {
 	if seen, err := c.WasRemoved(ctx, b.Key()); err != nil || !seen.IsZero() {
 		t.Errorf("what returned was removed: %v, %v", seen, err)
 	}
-	// Of a version of which other bytes are named, none may be named later.
+	// A version may be named with other bytes now, and with none later.
 	mustCommit(t, c, Batch{Vanished: []string{"2/aa", "2/cc"}, At: at})
 	wantRemoved(t, c, ofCrate, ofVersion, ofChecksum, Removal{Key: other.Key(), Scope: RemovedCrate, Seen: time.Now().UTC(), At: at})
 	for key, want := range map[crate.Key]bool{a.Key(): false, b.Key(): true} {

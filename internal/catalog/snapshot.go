@@ -25,8 +25,8 @@ const (
 	maxSnapshotWindow = 8 << 20
 )
 
-// Snapshot writes a snapshot of the catalog as it is now to w, while others may go on
-// writing the catalog. The copy is made in a file at temp first, which is removed.
+// Snapshot writes a snapshot of the catalog as it is now to w, while others may write the
+// catalog. The copy is made in a file at temp first, which is removed.
 func (c *Catalog) Snapshot(ctx context.Context, temp string, w io.Writer) error {
 	if err := c.snapshot(ctx, temp, w); err != nil {
 		return fmt.Errorf("making a snapshot of the catalog: %w", classify(err))
@@ -65,11 +65,10 @@ func (e *SnapshotError) Error() string {
 
 func (e *SnapshotError) Unwrap() error { return e.Err }
 
-// Install makes a snapshot the catalog at path, where there must be none. The
-// compressed bytes, of which it reads size, must have the checksum; what is in them is
-// checked as far as it could harm: its format, its tables, and whether SQLite finds
-// damage. Whether the rows are true, the caller must see to. Errors: *SnapshotError;
-// fs.ErrExist.
+// Install makes a snapshot the catalog at path, where there must be none. It reads size
+// compressed bytes, which must have the checksum; what is in them is checked as far as it
+// could harm: its format, its tables, and whether SQLite finds damage. Whether the rows
+// are true, the caller must see to. Errors: *SnapshotError; fs.ErrExist.
 func Install(ctx context.Context, path string, from io.Reader, size int64, sum crate.Checksum) (err error) {
 	for _, there := range []string{path, path + "-wal"} { // another catalog's log would be replayed
 		if _, err := os.Stat(there); err == nil {

@@ -180,8 +180,8 @@ func install(t *testing.T, path string, data []byte) error {
 	return Install(t.Context(), path, bytes.NewReader(data), int64(len(data)), sha256.Sum256(data))
 }
 
-// Keep leaves what is in bundles and segments that are named, and names of crates of
-// which something is left.
+// Keep leaves what is in bundles and segments that are named, and names of crates with
+// something left.
 func TestKeep(t *testing.T) {
 	c, _ := tempCatalog(t)
 	loose, kept, moved, gone, deep := version("loose", "1.0.0", 1), in(version("kept", "1.0.0", 2), "bundle-0001.tar.zst", 7),

@@ -49,8 +49,8 @@ func (c *Catalog) UnwantedPage(ctx context.Context, after crate.Key, u Unwanted,
 	return nil, fmt.Errorf("reading from the catalog what is not wanted: %w", classify(err))
 }
 
-// InBundle yields the rows of what a bundle holds, in the order in which it lies
-// there. The sequence ends after an error.
+// InBundle yields the rows of what a bundle holds, in the order of their offsets. The
+// sequence ends after an error.
 func (c *Catalog) InBundle(ctx context.Context, bundle string) iter.Seq2[Version, error] {
 	return each(ctx, c, "what is in "+bundle, scanVersion, "SELECT "+c.columns()+" FROM versions WHERE bundle = ? ORDER BY offset", bundle)
 }
@@ -83,8 +83,8 @@ func (c *Catalog) bytesOfFiles(ctx context.Context, query string) (map[string]in
 	return bytes, rows.Err()
 }
 
-// PackedBytes returns how many bytes of each segment are packs of which a row speaks; of
-// a pack as large a part as of its versions, at least a byte. How many versions it has is
+// PackedBytes returns how many bytes of each segment are packs that rows name: of a pack,
+// a part as large as that of its versions, at least a byte. How many versions it has is
 // known from the last of these.
 func (c *Catalog) PackedBytes(ctx context.Context) (map[string]int64, error) {
 	bytes, err := c.bytesOfFiles(ctx, `SELECT segment, sum(max(1, pack_size * min(rows, last + 1) / (last + 1))) FROM

@@ -87,8 +87,8 @@ func TestUnwantedPage(t *testing.T) {
 	wantVersion(t, c, change(version("b", "1.0.0", 2), unlisted))
 }
 
-// What is dropped may be named by the index still: whoever asks what is complete
-// must not be told so, and nothing is found that is not held.
+// The index may still name what is dropped: its crate must not count as complete, and
+// nothing is found that is not held.
 func TestDroppedIsNotComplete(t *testing.T) {
 	c, _ := tempCatalog(t)
 	ctx := t.Context()

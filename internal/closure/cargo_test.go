@@ -209,7 +209,7 @@ func (p *project) write(name, text string) {
 	}
 }
 
-// lock makes a lock file anew and returns it.
+// lock makes a new lock file and returns it.
 func (p *project) lock() string {
 	p.t.Helper()
 	p.cargo("generate-lockfile")

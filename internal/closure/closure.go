@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// A Root is a crate that somebody asks for.
+// A Root is a crate that is asked for by name.
 type Root struct {
 	Name  string
 	Req   semver.Req
@@ -24,14 +24,14 @@ type Root struct {
 	Where string // file and line that ask for it
 }
 
-// A Pin is one version that somebody asks for, yanked or not.
+// A Pin is one version that is asked for, yanked or not.
 type Pin struct {
 	crate.ID
 	Checksum crate.Checksum // that the index must name, too; zero: any
 	Where    string
 }
 
-// Wishes is what somebody asks for.
+// Wishes are the crates and versions that are asked for.
 type Wishes struct {
 	Roots []Root
 	Pins  []Pin
@@ -154,7 +154,7 @@ func (c *computation) wave(ctx context.Context) error {
 	return nil
 }
 
-// ask makes a dependency's demand on its crate, unless somebody made the same.
+// ask makes a dependency's demand on its crate, unless the same was made before.
 func (c *computation) ask(e *edge) {
 	d := &demand{
 		req: e.req, text: e.text, where: e.of.String(), defaults: e.defaults,

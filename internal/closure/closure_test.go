@@ -151,7 +151,7 @@ func appendLine(t *testing.T, dir, name, line string) {
 	}
 }
 
-// TestUnreadableFile: it is left to whoever mirrors the set to tell of it.
+// TestUnreadableFile: reporting it is left to the run that mirrors the set.
 func TestUnreadableFile(t *testing.T) {
 	dir := t.TempDir()
 	reg := simreg.New(simreg.MustParse("foo 1.0.0\nbar 1.0.0\n  dep foo ^1")...)

@@ -51,10 +51,9 @@ type lockPackage struct {
 	Dependencies []string `toml:"dependencies"` // "name", or "name version", or "name version (source)"
 }
 
-// ReadLock reads a Cargo.lock of format 1 to 4. Its packages must be in the index
-// if they are from crates.io or one of the sources, which are URLs as cargo has
-// them; all others are left out. A package that makes no sense is a Problem; the
-// others count.
+// ReadLock reads a Cargo.lock of format 1 to 4. Its packages must be in the index if they
+// are from crates.io or one of the sources, which are URLs as cargo has them; all others
+// are left out. A package that cannot be parsed is a Problem; the others count.
 func ReadLock(r io.Reader, path string, sources ...string) (*Lock, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxLock+1))
 	if err == nil && len(data) > maxLock {
@@ -86,8 +85,8 @@ func ReadLock(r io.Reader, path string, sources ...string) (*Lock, error) {
 // ErrNoLock: the file is something else.
 var ErrNoLock = errors.New("it is no Cargo.lock")
 
-// isManifest reports whether a file has the [package] of a Cargo.toml, of which
-// the decoder makes a list of one.
+// isManifest reports whether a file has the [package] of a Cargo.toml, which the decoder
+// turns into a list of one.
 func isManifest(data []byte) bool {
 	var f struct {
 		Package any `toml:"package"`

@@ -20,8 +20,8 @@ const maxNamesLine = 64 << 10
 //	rand@>=0.8, <0.10
 //	libc@=0.2.150
 //
-// What follows "#" is skipped, and so are blank lines. A line that makes no
-// sense is a Problem; the others count.
+// What follows "#" is skipped, and so are blank lines. A line that cannot be parsed is a
+// Problem; the others count.
 func ReadNames(r io.Reader, file string) (roots []Root, problems []Problem, err error) {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, maxNamesLine)

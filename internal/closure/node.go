@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// A node is a crate that somebody asks for. In a wave, one goroutine has it.
+// A node is a crate that is asked for. In a wave, one goroutine has it.
 type node struct {
 	name     string
 	due      bool
@@ -37,7 +37,7 @@ type version struct {
 	useless  error // why cargo cannot use it, as far as is known
 }
 
-// A demand is what somebody wants of a crate.
+// A demand is a requirement on a crate, with features.
 type demand struct {
 	req         semver.Req
 	text        string   // req as it was written; empty: any version
@@ -67,8 +67,7 @@ func (n *node) add(d *demand) *demand {
 	return d
 }
 
-// visit does what is due for a crate. It returns the dependencies that are to be
-// asked for because of it.
+// visit does what is due for a crate. It returns the dependencies to ask for because of it.
 func (c *computation) visit(ctx context.Context, n *node) (asked []*edge, err error) {
 	r := reader{c: c, node: n}
 	if !n.read {

@@ -35,8 +35,7 @@ func (c *computation) group(n *node, d *demand, v *version) (release, bool) {
 	case v.yanked && !c.opt.Yanked:
 		return release{}, false
 	case d.text == "":
-		// Somebody who names a crate alone wants releases, unless he wants all or
-		// there are none.
+		// A bare crate name asks for releases, unless all are wanted or there are none.
 		return release{}, w.Pre == "" || c.opt.Latest == 0 || !n.hasRelease(c.opt.Yanked)
 	case !d.req.Matches(*w):
 		return release{}, false

@@ -206,7 +206,7 @@ func FuzzReadNames(f *testing.F) {
 	})
 }
 
-// FuzzFeatures: whatever an index line says about features, they come to an end.
+// FuzzFeatures: whatever an index line says about features, following them ends.
 func FuzzFeatures(f *testing.F) {
 	f.Add(`{"deps":[{"name":"a","req":"*","features":["x"],"optional":true,"default_features":true,"kind":"normal"}],` +
 		`"features":{"default":["a"],"y":["dep:a","a?/z","a/y","y"]},"features2":{"z":["y/default","z"]},"v":2}`)

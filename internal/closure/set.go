@@ -62,9 +62,9 @@ func (c *computation) result() *Set {
 	return s
 }
 
-// served reports whether a root has what it asked for: something that cargo
-// could use, or a yanked version where those are wanted. A file that cannot be
-// read is told by whoever reads the index for good.
+// served reports whether a root has what it asked for: something that cargo could use, or
+// a yanked version where those are wanted. A file that cannot be read is reported by the
+// run that reads the index.
 func (d *demand) served() bool {
 	unreadable := d.crate.err != nil && !errors.Is(d.crate.err, fs.ErrNotExist)
 	return unreadable || d.met() || slices.ContainsFunc(d.picks, func(v *version) bool { return v.yanked })

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// settle finds versions that are of no use, because something that they need in
-// any case is not to be had, and makes whoever counted on them look for an older
-// one. It reports whether anything is due because of that.
+// settle finds versions that are of no use, because something that they need in any case
+// is missing, and makes their dependants look for an older one. It reports whether
+// anything is due because of that.
 func (c *computation) settle() bool {
 	for again := c.opt.Follow; again; {
 		again = false

@@ -1,7 +1,7 @@
-// Package flags is the flags that commands share: a struct for each group, with
-// Flags, which says them to the parser, Check, which refuses values that make no
-// sense before anything is touched, and what makes the configuration of the
-// package that they are about. What a command alone has is in package cli.
+// Package flags is the flags that commands share: a struct for each group, with Flags,
+// which says them to the parser, Check, which refuses invalid values before anything is
+// touched, and a method that makes the configuration of the package that they are about.
+// What a command alone has is in package cli.
 package flags
 
 import (
@@ -61,8 +61,7 @@ func IndexDir(to *string, usage string) cli.Flag {
 	return &cli.StringFlag{Name: "index-dir", Usage: usage, Destination: to, TakesFile: true}
 }
 
-// MaxDuration is after how long a run stops that the next one goes on with; 0 is
-// when all is done.
+// MaxDuration is after how long a run stops, for the next one to resume; 0: when all is done.
 type MaxDuration time.Duration
 
 // Flag is -max-duration.

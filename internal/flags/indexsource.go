@@ -48,7 +48,7 @@ func (s *IndexSource) Sparse() bool { return sparse.IsURL(s.URL) }
 // Given reports whether a flag was given.
 func (s *IndexSource) Given() bool { return s.URL != "" || len(s.changes) > 0 }
 
-// Check refuses what makes no sense.
+// Check refuses invalid values and combinations.
 func (s *IndexSource) Check() error {
 	if !s.Sparse() {
 		if len(s.changes) > 0 {

@@ -16,14 +16,14 @@ type Listen struct {
 	flag  string
 	Addr  string
 	given bool // by the user
-	// Needed says that the process goes on for as long as it is watched: it does not
-	// begin without an address that the user has given.
+	// Needed says that the process runs for as long as it is watched: it does not begin
+	// without an address that the user has given.
 	Needed bool
 }
 
 const adminUsage = "`ADDR` of /metrics, /api/status and /debug/pprof/ (loopback clients only); empty = off; a default that is taken is no error"
 
-// Flag is the flag with a name, and an address that nobody asked for.
+// Flag is the flag with a name and a default address.
 func (l *Listen) Flag(name, addr string) cli.Flag {
 	l.flag = "-" + name
 	return &cli.StringFlag{

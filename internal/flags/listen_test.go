@@ -11,8 +11,8 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// A default port that another program has, as Prometheus has 9090, does not keep a
-// run from its work. One that was asked for does if the process goes on to be watched (A14).
+// A default port that another program has, as Prometheus has 9090, does not keep a run from
+// its work. One that was asked for does if the process keeps running (A14).
 func TestH15DefaultPortTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

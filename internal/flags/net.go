@@ -59,7 +59,7 @@ func (cfg *Net) Flags() []cli.Flag {
 	)
 }
 
-// Check refuses what makes no sense, and reads the token.
+// Check refuses invalid values, and reads the token.
 func (cfg *Net) Check() error {
 	switch {
 	case cfg.Concurrency < 1 || cfg.Concurrency > MaxConcurrency:

@@ -49,7 +49,7 @@ func (cfg *Part) Flags() []cli.Flag {
 	)
 }
 
-// Check refuses what makes no sense, and files that are not there.
+// Check refuses invalid values, and files that are missing.
 func (cfg *Part) Check() error {
 	named := cfg.crates != "" || len(cfg.lockfiles) > 0
 	switch {
@@ -133,8 +133,8 @@ func (cfg *Part) Choice(ctx context.Context, ix *index.Index, yanked bool, show 
 	return &Chosen{set, int64(set.Versions), badEntries(append(problems, set.Problems...))}, nil
 }
 
-// wishes reads the files. A file that comes to nothing is a mistake rather than a
-// wish for an empty mirror.
+// wishes reads the files. A file that selects nothing is a mistake rather than a wish for
+// an empty mirror.
 func (cfg *Part) wishes(ctx context.Context, ix *index.Index, log *slog.Logger) (w closure.Wishes, problems []closure.Problem, err error) {
 	if cfg.crates != "" {
 		err := ReadText(cfg.crates, func(r io.Reader) (err error) {
@@ -170,7 +170,7 @@ func (cfg *Part) wishes(ctx context.Context, ix *index.Index, log *slog.Logger) 
 func (cfg *Part) names(context.Context) (names []string, err error) {
 	if cfg.crates != "" {
 		err = ReadText(cfg.crates, func(r io.Reader) error {
-			roots, _, err := closure.ReadNames(r, cfg.crates) // what makes no sense is told later
+			roots, _, err := closure.ReadNames(r, cfg.crates) // lines that cannot be parsed are reported later
 			for _, root := range roots {
 				names = append(names, root.Name)
 			}

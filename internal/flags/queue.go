@@ -31,7 +31,7 @@ func (q *Queue) WaitFlag() cli.Flag {
 
 const minWait = time.Second
 
-// Check refuses what makes no sense.
+// Check refuses invalid values and combinations.
 func (q *Queue) Check() error {
 	switch {
 	case q.URL == "":

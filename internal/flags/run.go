@@ -62,7 +62,7 @@ var acceptances = map[string]plan.AcceptRepublished{
 	"vanished": plan.AcceptVanished, "never": plan.AcceptNever, "always": plan.AcceptAlways,
 }
 
-// Check refuses what makes no sense, before anything is touched.
+// Check refuses invalid values and combinations, before anything is touched.
 func (cfg *Run) Check() error {
 	if cfg.BundleMode != "only" && cfg.BundleMode != "add" {
 		return Usagef("-bundle-mode %q is neither only nor add", cfg.BundleMode)

@@ -89,7 +89,7 @@ func (p *Push) Flags() []cli.Flag {
 
 const minLease = 3 * time.Second
 
-// Check refuses what makes no sense.
+// Check refuses invalid values and combinations.
 func (p *Push) Check() error {
 	switch {
 	case p.KeepLocal < 0:

@@ -32,7 +32,7 @@ func (d Durability) Check() error {
 // Store is what a store takes.
 func (d Durability) Store() loose.Durability { return durabilities[d] }
 
-// BundleSize is after how many GB a bundle takes no more.
+// BundleSize is after how many GB a bundle is full.
 type BundleSize int64
 
 // UsualBundleSize is the BundleSize of commands that have no flag for it.

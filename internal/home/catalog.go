@@ -86,9 +86,8 @@ func moveCatalog(path, why string) error {
 	return nil
 }
 
-// ReadCatalog calls read with the catalog of a mirror, and once more if it is
-// written meanwhile: the last time counts. Errors: ErrNoCatalog, and read was not
-// called.
+// ReadCatalog calls read with the catalog of a mirror, and again if it is written
+// meanwhile: the last time counts. Errors: ErrNoCatalog, and read was not called.
 func (d *Dirs) ReadCatalog(ctx context.Context, read func(*catalog.Catalog) error) error {
 	f, err := catalog.Follow(ctx, d.Catalog())
 	if err != nil {

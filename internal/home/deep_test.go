@@ -168,8 +168,8 @@ func TestDeep(t *testing.T) {
 	}
 }
 
-// A run that begins the deep archive, and goes on, has it for its own: it may open it
-// as often as it likes, and its store holds what is in there.
+// A run that begins the deep archive owns it: it may open it as often as it likes, and
+// its store holds what is in there.
 func TestOpenDeepAgain(t *testing.T) {
 	d := in(t.TempDir())
 	for _, bundle := range []bool{false, true} {

@@ -47,8 +47,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// What a folder has in it decides whether it is a mirror, and whether there is
-// anything of which one can be made.
+// What a folder has in it decides whether it is a mirror, and whether a catalog can be
+// made of its crates.
 func TestCheck(t *testing.T) {
 	for name, tt := range map[string]struct {
 		files  []string
@@ -193,8 +193,8 @@ func put(t *testing.T, d home.Dirs, key crate.Key, data []byte, bundle bool) sto
 	return at
 }
 
-// A damaged catalog is set aside, and one that is to be made again as well; a writer
-// that needs the one that is there gets no empty one.
+// A damaged catalog is set aside, and so is one that is made again; a writer that needs
+// the one that is there gets no empty one.
 func TestCatalogAside(t *testing.T) {
 	d := in(t.TempDir())
 	w, err := home.Hold(config(d, nil))

@@ -16,7 +16,7 @@ import (
 // NoMirrorError: a folder that should be a mirror's is none.
 type NoMirrorError struct {
 	Dirs   Dirs
-	Crates bool // there are crates, of which a catalog can be made
+	Crates bool // there are crates to make a catalog of
 }
 
 func (e *NoMirrorError) Error() string {
@@ -70,7 +70,7 @@ func (d *Dirs) HasBundles() bool {
 	return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return strings.HasSuffix(e.Name(), bundle.Ext) })
 }
 
-// hasCrates reports whether there is anything of which a catalog can be made.
+// hasCrates reports whether there are crates to make a catalog of.
 func (d *Dirs) hasCrates() bool { return d.HasBundles() || hasLoose(d.Crates, 0) }
 
 // hasLoose reports whether there is a crate file in the shard layout, whose

@@ -21,11 +21,11 @@ import (
 type BundleConfig struct {
 	Write     bool                                  // they do; otherwise bundles that are there are read
 	KeepLoose bool                                  // they become loose files as well
-	Size      int64                                 // at which a bundle takes no more, bytes
+	Size      int64                                 // at which a bundle is full, bytes
 	URL       func(crate.ID, crate.Checksum) string // where a crate came from, for the manifests of bundles
 	Shard     crate.Shard                           // whose crates are put
-	// Number gives out the number of a new bundle, the lowest that is at least that and
-	// that nobody else uses. If nil, it is that.
+	// Number gives out the number of a new bundle, the lowest that is at least least and
+	// that no other writer uses. If nil, it is least.
 	Number func(least int) (int, error)
 	// SegmentNumber is Number of a new segment.
 	SegmentNumber func(least int) (int, error)

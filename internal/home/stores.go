@@ -22,9 +22,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
 
-// This file puts the stores of readers before one another; running.go those of a run.
-// Whoever adds a kind of store adds it in both, and the rest of the program sees a
-// store.Store.
+// This file puts the stores of readers before one another; running.go those of a run. A
+// new kind of store is added in both, and the rest of the program sees a store.Store.
 
 // Stores are all places of a mirror that keep crates, open for reading: what is
 // loose, what is in bundles, and what is in the deep archive. The folders of the last
@@ -52,7 +51,7 @@ type Limits struct {
 	Deep         *packed.Metrics  // if nil, nobody looks
 	FetchedCache int64            // size of the files of crates that were fetched from the bucket, bytes; 0: none are kept
 	Fetched      *fetched.Metrics // if nil, nobody looks
-	Log          *slog.Logger     // if nil, nobody reads it
+	Log          *slog.Logger     // if nil, nothing is logged
 }
 
 // OpenStores opens the stores of a mirror for reading, without a lock: others may be
