@@ -26,8 +26,8 @@ func openDisk(out durable.FS, indexDir string) (*disk, error) {
 	return d, out.MkdirAll(indexDir)
 }
 
-// name gives finished files their names, durably. Crate files are never replaced in
-// a mirror; what is here is a copy. It goes on after the end of a run: a batch is
+// name gives finished files their names, durably. Crate files are never replaced in a
+// mirror; what is here is a copy. It is not cut off by the end of a run: a batch is
 // little work.
 func (d *disk) name(files []*durable.Staged) error {
 	return d.Commit(context.Background(), files, d.Replace)

@@ -21,18 +21,18 @@
 //
 // # What may be relied on
 //
-// A crate file gets its name after its bytes were hashed. A line gets into the
-// index after its crate file is durable, and a line that is not shown any more
-// is gone before its crate file is. So whatever the instant at which a run ends,
-// and whoever reads meanwhile, every line leads to the bytes that it names, and
-// the next run goes on from there: files that are there with their size and whose
-// line is in the tree, and index files whose content is right, are not written
-// again. Of a version that was published again, whose file has its name already, the
-// old line goes first: for an instant there is none. (index.git follows at the end:
-// until then, its line is that of the old bytes, and cargo refuses the new ones.)
+// A crate file gets its name after its bytes were hashed. A line gets into the index
+// after its crate file is durable, and a line that is not shown any more is gone before
+// its crate file is. So at whatever instant a run ends, and for readers meanwhile, every
+// line leads to the bytes that it names, and the next run resumes from there: files that
+// are there with their size and whose line is in the tree, and index files whose content
+// is right, are not written again. Of a version that was published again, whose file has
+// its name already, the old line goes first: for an instant there is none. (index.git
+// follows at the end: until then, its line is that of the old bytes, and cargo refuses
+// the new ones.)
 //
-// A tree is that of the index as it is whenever it is exported, or that of one commit
-// of its past, for good: [Config.AsOf]. The two are not mixed.
+// A tree is that of the index as it is whenever it is exported, or always that of one
+// commit of its past: [Config.AsOf]. The two are not mixed.
 //
 // The tree is ours: index files that are not what the mirror shows are replaced
 // or removed. Crate files stay, also those that no line names, unless
@@ -124,7 +124,7 @@ type Config struct {
 	AcceptShrink bool
 	// Log gets what an operator should know. If nil, nothing is logged.
 	Log *slog.Logger
-	// Progress is counted in. If nil, nobody looks.
+	// Progress gets the counts. If nil, they are not reported.
 	Progress *Progress
 }
 
@@ -139,8 +139,8 @@ type run struct {
 	shown map[string]bool // index paths that the mirror shows
 }
 
-// Run brings the tree up to date with the mirror. What concerns single crates is
-// in the summary; an error means that the run could not go on.
+// Run brings the tree up to date with the mirror. What concerns single crates is in the
+// summary; an error means that the run could not continue.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -220,8 +220,8 @@ func (r *run) batch(ctx context.Context, names []string) error {
 	return r.publish(staged)
 }
 
-// publish gives the files of a batch their names, in steps of which each is durable
-// before the next: lines that must go, crate files, lines.
+// publish gives the files of a batch their names, in steps, each durable before the next:
+// lines that must go, crate files, lines.
 func (r *run) publish(batch []staged) error {
 	for _, files := range []func(*staged) []*durable.Staged{
 		func(s *staged) []*durable.Staged { return s.without },

@@ -365,8 +365,8 @@ func TestC3PowerCuts(t *testing.T) {
 	}
 }
 
-// Whatever fails, no line is without its bytes, the failure is told, and the next
-// run mends it.
+// Whatever fails, no line is without its bytes, the failure is reported, and the next run
+// repairs it.
 func TestC7DiskFails(t *testing.T) {
 	for _, fault := range []error{durable.ErrNoSpace, errors.New("odd")} {
 		for n := 1; ; n++ {

@@ -90,12 +90,11 @@ func (p *publisher) makeReady(ctx context.Context) error {
 			return err
 		}
 	}
-	// An empty template: no files to ignore. Of a work tree init wants to know
-	// nothing.
+	// An empty template: no files to ignore. init takes no work tree.
 	if _, err := p.write.Run(ctx, "init", "--quiet", "--bare", "--template=", p.gitDir); err != nil {
 		return err
 	}
-	if filepath.Base(p.gitDir) == ".git" { // somebody may look at it as a work tree
+	if filepath.Base(p.gitDir) == ".git" { // a user may look at it as a work tree
 		if _, err := p.git(ctx, "config", "core.bare", "false"); err != nil {
 			return err
 		}

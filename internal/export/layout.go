@@ -99,8 +99,8 @@ func (l Layout) config(publicURL string) []byte {
 	return configJSON(publicURL)
 }
 
-// CargoConfig is what cargo needs to take the tree, which lies in dir and is found at
-// an address, for crates.io.
+// CargoConfig is what cargo needs to take the tree, which is in dir and served at an
+// address, for crates.io.
 func (l Layout) CargoConfig(a Address, dir string) string {
 	switch {
 	case l == LocalRegistry:

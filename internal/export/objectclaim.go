@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// claimName is the object that says which run wrote to the bucket last, and of which
-// commit the tree is.
+// claimName is the object that names the run that wrote to the bucket last, and the
+// commit of the tree.
 const claimName = StateDir + "/export.json"
 
 // maxClaim bounds what is read of it.

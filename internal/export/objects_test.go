@@ -109,7 +109,7 @@ func TestExportToABucket(t *testing.T) {
 	}
 }
 
-// A run that has nothing to do asks for next to nothing, and one whose state is lost or
+// A run that has nothing to do makes almost no requests, and one whose state is lost or
 // another machine's reads the index and puts nothing.
 func TestExportToABucketAgain(t *testing.T) {
 	inner, state := bucket.Memory(), durabletest.NewMem()

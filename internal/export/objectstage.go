@@ -18,7 +18,7 @@ import (
 // objects is what is to become of one crate in the bucket.
 type objects struct {
 	path         string          // of its index file; empty: nothing is shown of it
-	before, body []byte          // its index file as it is and is to be; a nil body stays as it is
+	before, body []byte          // its index file before and after; a nil body is not changed
 	without      []byte          // before, without the lines of versions with other bytes now
 	again        []*reader.Entry // those versions
 	sum          crate.Checksum  // of body

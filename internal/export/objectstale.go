@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// removeStale removes the index files of crates of which nothing is shown any more.
+// removeStale removes the index files of crates that are not shown any more.
 func (r *bucketRun) removeStale(ctx context.Context) error {
 	var stale []string
 	for name := range r.state.has {

@@ -26,10 +26,10 @@ const stateName = "objects.jsonl"
 // maxStateLine bounds a line of it: a path of an index file and a checksum.
 const maxStateLine = 1024
 
-// objectState says which index files are in the bucket, and what each has; a zero
-// checksum is not known. It is a file of lines, of which a later one about a path counts,
-// that begins with the run whose bucket it describes. Before the bucket changes, what will
-// not be known is forgotten, so that a run that is killed leaves nothing wrong behind.
+// objectState says which index files are in the bucket, and what each has; a zero checksum
+// is not known. It is a file of lines that begins with the run whose bucket it describes;
+// the last line about a path counts. Before the bucket changes, what will not be known is
+// forgotten, so that a run that is killed leaves nothing wrong behind.
 type objectState struct {
 	fsys durable.FS
 	has  map[string]crate.Checksum // by index path

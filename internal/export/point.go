@@ -9,8 +9,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// pointName is the file that says of which commit a tree is; a tree that has none is
-// of the index as it was when it was exported last.
+// pointName is the file that names the commit of a tree; a tree that has none is of the
+// index as it was when it was exported last.
 const pointName = StateDir + "/as-of"
 
 // maxPoint bounds what is read of it: it is the id of a commit.

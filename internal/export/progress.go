@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// Progress is the counts of a run, for others to read while it goes on.
+// Progress is the counts of a run, for others to read while it is running.
 type Progress struct {
 	total, done             atomic.Int64 // names
 	crates, versions, bytes atomic.Int64
@@ -86,7 +86,7 @@ func (p *Progress) problem(err error) {
 	}
 }
 
-// Print tells a person what an export to a folder has come to.
+// Print prints the outcome of an export to a folder for a person.
 func (s *Summary) Print(w io.Writer, dir string) {
 	fmt.Fprintf(w, "%s of %s (%s) are in %s\n", human.Plural(s.Versions, "version"), human.Plural(s.Crates, "crate"), human.Size(s.Bytes), dir)
 	row := console.Rows(w)

@@ -13,8 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// removeStale removes the index files of crates of which nothing is shown any
-// more.
+// removeStale removes the index files of crates that are not shown any more.
 func (r *run) removeStale(ctx context.Context) error {
 	var stale []string
 	total := int64(0)

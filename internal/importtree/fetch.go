@@ -24,7 +24,7 @@ type FileError struct {
 func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
 func (e *FileError) Unwrap() error { return e.Err }
 
-// ErrChanged: somebody wrote to a file while it was read.
+// ErrChanged: a file was written while it was read.
 var ErrChanged = errors.New("it changed while it was read")
 
 // maxSize is the size of the largest file that is taken for a crate, in bytes, as
@@ -155,7 +155,7 @@ func (t *taker) link(f durable.File, was durable.State) (*upstream.Body, error) 
 	if t.im.isRefused(Link) {
 		return nil, errors.ErrUnsupported
 	}
-	sum, size, err := crate.Hash(io.LimitReader(f, was.Size+1)) // it may grow for ever
+	sum, size, err := crate.Hash(io.LimitReader(f, was.Size+1)) // it may grow without end
 	if err := t.proved(f, was, sum, size, err); err != nil {
 		return nil, err
 	}
@@ -179,8 +179,7 @@ func (t *taker) link(f durable.File, was durable.State) (*upstream.Body, error) 
 	return &upstream.Body{Spill: spill, Size: size}, nil
 }
 
-// clone shares the bytes and proves what the mirror has then, which nobody else writes
-// to.
+// clone shares the bytes and verifies the mirror's file, which no other program writes.
 func (t *taker) clone(f durable.File) (*upstream.Body, error) {
 	spill, err := t.openSpill()
 	if err != nil {
@@ -251,7 +250,8 @@ func (l local) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// proved says whether what was read is the version, and nobody wrote to it meanwhile.
+// proved checks that the bytes read are the version, and that the file was not written
+// meanwhile.
 func (t *taker) proved(f durable.File, was durable.State, sum crate.Checksum, size int64, err error) error {
 	if err != nil {
 		return err
@@ -273,7 +273,7 @@ func (im *Import) isRefused(way Sharing) bool {
 	return im.refused[way/Link]
 }
 
-// refuse notes that, and says it once where somebody asked for it.
+// refuse notes that, and logs it once if this way of sharing was asked for.
 func (im *Import) refuse(way Sharing, err error) {
 	im.mu.Lock()
 	defer im.mu.Unlock()

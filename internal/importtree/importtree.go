@@ -5,8 +5,8 @@
 // # How files are matched
 //
 // By what their paths say ([Named]): {name}-{version}.crate in any folder, or
-// {name}/{version}/download and the like. That is a claim, of which the run proves each
-// before anything is stored. A file whose path says nothing, but that begins like a
+// {name}/{version}/download and the like. That is a claim, which the run verifies file by
+// file before anything is stored. A file whose path says nothing, but that begins like a
 // gzip file, is hashed, and looked for among the checksums of the index.
 //
 // Versions that the index does not name stay where they are, and are told of. Of
@@ -24,7 +24,7 @@
 // It does not grow with a tree. What is found is sorted on disk, in the folder
 // Config.Scratch, some 200 bytes a file. Of files that are hashed, 16 bytes are held
 // each, 64 MiB at most: when these are full, the index is read for them, and they begin
-// anew. So is a folder read: some thousand names at a time. Other copies are remembered
+// again. So is a folder read: some thousand names at a time. Other copies are remembered
 // of [maxCopied] versions.
 package importtree
 
@@ -62,7 +62,7 @@ type Config struct {
 	Skip      []fs.FileInfo // folders that are left out: the mirror's own
 	NamesOnly bool          // files whose paths say nothing are not hashed
 	Sharing   Sharing
-	Progress  *Progress    // counts, for others to read; default: nobody does
+	Progress  *Progress    // counts, for others to read; default: not reported
 	Log       *slog.Logger // default: none
 
 	table int // files that are hashed before the index is read for them; default maxTable

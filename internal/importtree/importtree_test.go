@@ -149,8 +149,8 @@ const versions = `
 	last 1.0.0
 `
 
-// What lies in a tree under any name is found, what does not is not, and the sort on
-// disk and the passes over the index are the same however small they are.
+// Crates under any name in a tree are found, others are not, and the sort on disk and the
+// passes over the index give the same results however small they are.
 func TestFinds(t *testing.T) {
 	for _, small := range []bool{false, true} {
 		w := newWorld(t, versions)
@@ -209,7 +209,7 @@ func TestFinds(t *testing.T) {
 	}
 }
 
-// What stands in a tree and is no file is not opened and not followed; a folder of the
+// Entries of a tree that are no files are not opened and not followed; a folder of the
 // mirror is left out.
 func TestLeavesOut(t *testing.T) {
 	w := newWorld(t, versions)

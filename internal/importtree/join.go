@@ -13,7 +13,7 @@ import (
 )
 
 // joined is what the trees have of a crate: versions that the index names, and where
-// else than at its URL each lies.
+// besides its URL each is.
 type joined struct {
 	Path   string
 	Items  []plan.Item
@@ -193,7 +193,7 @@ func all(n int) []bool {
 	return chosen
 }
 
-// remember keeps where else versions lie.
+// remember keeps where else versions are.
 func (im *Import) remember(j *joined) {
 	im.mu.Lock()
 	defer im.mu.Unlock()

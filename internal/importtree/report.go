@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Progress is the counts of an import, for others to read while it goes on.
+// Progress is the counts of an import, for others to read while it is running.
 type Progress struct {
 	files, named, others, hashed, hashedBytes, matched atomic.Int64
 	versions, copies, unnamed, damaged                 atomic.Int64
@@ -97,10 +97,10 @@ type Report struct {
 	Hashed   int64 // whose paths do not, and that may be crates
 	Matched  int64 // of these, whose checksum the index has
 	Others   int64 // links, FIFOs, devices: not looked at
-	Versions int64 // that the index names, whoever has them by now
+	Versions int64 // that the index names, stored by now or not
 	Copies   int64 // further files of these
 	Unnamed  int64 // files of versions that the index does not name
-	Damaged  int64 // versions of which no file was right
+	Damaged  int64 // versions without a right file
 	Failed   int64 // files and folders that could not be read
 
 	Shared, Linked, Copied int64 // of what was stored

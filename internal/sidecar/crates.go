@@ -27,7 +27,7 @@ type Catalog interface {
 	Versions(ctx context.Context, name string) ([]catalog.Version, error)
 }
 
-// held returns where the crates of an index file lie, those that are not loose.
+// held returns where the crates of an index file are stored, those that are not loose.
 func (c *Crates) held(ctx context.Context, from *index.Crate) (map[crate.ID]store.Placement, error) {
 	if c == nil || c.Catalog == nil || len(from.Entries) == 0 {
 		return nil, nil

@@ -38,8 +38,8 @@ var _ Output = (*Files)(nil)
 // commitFiles is how many sidecars get their names at a time.
 const commitFiles = 1 << 14
 
-// NewFiles opens the folder of sidecars. The caller sees to it that nobody else
-// writes sidecars there; a mirror may be written beside them.
+// NewFiles opens the folder of sidecars. The caller ensures that it is the only writer of
+// sidecars there; a mirror may be written beside them.
 func NewFiles(fsys durable.FS) (*Files, error) {
 	o := &Files{fsys: fsys, batch: durable.NewBatch(fsys, WorkDir, durable.Together)}
 	if err := o.batch.Clear(); err != nil {
@@ -80,7 +80,7 @@ func (o *Files) encode(b *batch) error {
 	return nil
 }
 
-// put writes a sidecar if what stands in its place is not the same.
+// put writes a sidecar unless the file in its place is the same.
 func (o *Files) put(b *batch, rec *record, text []byte) error {
 	name := SidecarPath(rec.ID)
 	same, err := o.holds(name, text)

@@ -9,8 +9,7 @@ type JSONL struct{ sink }
 
 var _ Output = (*JSONL)(nil)
 
-// NewJSONL makes the file name in fsys. The caller sees to it that nobody else
-// does.
+// NewJSONL makes the file name in fsys. The caller ensures that it is the only writer.
 func NewJSONL(fsys durable.FS, name string) (*JSONL, error) {
 	f, err := newWholeFile(fsys, name)
 	if err != nil {

@@ -23,8 +23,7 @@ var _ Output = (*Parquet)(nil)
 // in memory before it is written.
 const groupBytes = 48 << 20
 
-// NewParquet makes the file name in fsys. The caller sees to it that nobody else
-// does.
+// NewParquet makes the file name in fsys. The caller ensures that it is the only writer.
 func NewParquet(fsys durable.FS, name string) (*Parquet, error) {
 	f, err := newWholeFile(fsys, name)
 	if err != nil {

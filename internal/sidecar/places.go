@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
 )
 
-// A Place is where a manifest says that a crate lies.
+// A Place is where a crate is stored, according to a manifest.
 type Place struct{ Storage, BundlePath, BundleMember string }
 
 // A spot is the place of a crate on its way through the sorting.

@@ -10,9 +10,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Progress is the counts of a run, for others to read while it goes on. What it
-// calls written or kept is in place, durably, for [Files]; the other forms are
-// in place when the run has ended.
+// Progress is the counts of a run, for others to read while it is running. What it calls
+// written or kept is in place, durably, for [Files]; the other forms are in place when
+// the run has ended.
 type Progress struct {
 	start      time.Time
 	crates     atomic.Int64
@@ -56,7 +56,7 @@ func (p *Progress) Snapshot() Counts {
 	}
 }
 
-// Summary is what a run has come to.
+// Summary is the outcome of a run.
 type Summary struct {
 	Counts
 	Problems []error // the first ones; Counts.Problems is their number, the log has all
@@ -65,7 +65,7 @@ type Summary struct {
 // maxProblems bounds Summary.Problems.
 const maxProblems = 20
 
-// Print tells a person what a run has come to, whose sidecars are in target.
+// Print prints the outcome of a run for a person; its sidecars are in target.
 func (s *Summary) Print(w io.Writer, target string) {
 	fmt.Fprintf(w, "%s sidecars are in %s (%s, %s/s)\n", human.Count(s.Done()), target, s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())))
 	row := console.Rows(w)

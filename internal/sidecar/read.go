@@ -39,7 +39,7 @@ type record struct {
 	leftOut    bool // yanked, and not asked for
 	skip       bool // left out, and has no sidecar
 	place      *Place
-	at         store.Placement // of the crate, if it is to be read
+	at         store.Placement // of the crate, if it must be read
 	said       *cargotoml.Contents
 	unreadable error // why there is nothing said
 	err        error // why there is no sidecar

@@ -81,7 +81,7 @@ func (o *Parquet) rows(context.Context) (int64, error) {
 	return table.NumRows(), nil
 }
 
-// earlier opens the file that is to be replaced, nil if there is none.
+// earlier opens the file to replace, nil if there is none.
 func (w *wholeFile) earlier() (durable.File, error) {
 	f, err := w.fsys.Open(w.name)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -11,7 +11,7 @@
 //	crate_url      where upstream has it
 //	index_path     the file of the index that the line is from
 //	storage, bundle_path, bundle_member
-//	               where the manifest of a download says that the crate lies
+//	               where the crate is stored, according to the manifest of a download
 //	manifest       what the Cargo.toml inside the crate says of it, and
 //	               unpacked_size and file_count of the crate; or "unreadable",
 //	               the reason why nothing is known. Absent: the crate is not held
@@ -21,11 +21,11 @@
 //
 // # Forms
 //
-// [Files]: {name}-{version}.crate.json beside where a mirror has the crate file,
-// indented by two spaces, with the names of every object sorted: byte for byte
-// what CloneCratesio v1.1.0 wrote, so that its files need not be written anew.
-// One is written only if its content differs. A yanked version that is left out
-// gets none, but one that is there is kept up to date.
+// [Files]: {name}-{version}.crate.json beside where a mirror has the crate file, indented
+// by two spaces, with the names of every object sorted: byte for byte what CloneCratesio
+// v1.1.0 wrote, so that its files need not be written again. One is written only if its
+// content differs. A yanked version that is left out gets none, but one that is there is
+// kept up to date.
 //
 // [JSONL]: one line a version, in the order of the index. The fields of the
 // line come first, as they are.
@@ -85,7 +85,7 @@ type Config struct {
 	Concurrency   int   // at most so many batches in work at a time; default 128
 
 	Log      *slog.Logger // default: none
-	Progress *Progress    // counts of the run, for others to read; default: nobody does
+	Progress *Progress    // counts of the run, for others to read; default: not reported
 }
 
 func (cfg Config) withDefaults() Config {
@@ -107,10 +107,10 @@ func (cfg Config) withDefaults() Config {
 
 // Run makes the sidecars of an index.
 //
-// The summary is valid also with an error. An error means that the run could
-// not go on: durable.ErrNoSpace, a broken disk or index, ctx's cause; or, as an
-// *index.ShrinkError, that an earlier table was kept because this one lacks too much. A version
-// without a sidecar, or with an old one, is not an error but in the summary.
+// The summary is valid also with an error. An error means that the run could not continue:
+// durable.ErrNoSpace, a broken disk or index, ctx's cause; or, as an *index.ShrinkError, that
+// an earlier table was kept because this one lacks too much. A version without a sidecar, or
+// with an old one, is not an error but in the summary.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	r := &run{cfg: cfg.withDefaults(), summary: &Summary{}}
 	err := r.run(ctx)
@@ -132,7 +132,7 @@ type run struct {
 }
 
 func (r *run) run(ctx context.Context) error {
-	// One more is with write, and one on its way: nobody waits for room in todo.
+	// One more is with write, and one on its way: no worker waits for room in todo.
 	r.todo, r.queue = make(chan *batch, r.cfg.Concurrency+2), make(chan *batch, r.cfg.Concurrency)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {

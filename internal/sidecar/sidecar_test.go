@@ -199,7 +199,7 @@ func TestG11StaleSidecars(t *testing.T) {
 	}
 }
 
-// What stands in the way of one costs that one.
+// An obstacle to one sidecar costs only that one.
 func TestSomethingInTheWay(t *testing.T) {
 	dir := writeIndex(t, parse(registry))
 	root := t.TempDir()

@@ -7,8 +7,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// State is the state of a run over the index, of which only git knows the
-// size.
+// State is the state of a run over the index; only git knows the size of that.
 func (p *Progress) State() console.State {
 	c := p.Snapshot()
 	return console.State{

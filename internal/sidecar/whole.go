@@ -28,7 +28,7 @@ type sink interface {
 	// end makes them durable and gives them their name, or with a cause takes back
 	// what can be taken back.
 	end(cause error) error
-	// earlier opens the file that is to be replaced, nil if there is none.
+	// earlier opens the file to replace, nil if there is none.
 	earlier() (durable.File, error)
 	String() string // where it is, for texts
 }
