@@ -30,7 +30,7 @@ type Activity struct {
 	phase    string     // empty: what the progress says
 	detail   string
 	ran      bool             // a run has begun, in this process
-	progress *mirror.Progress // of the run that is going on, or was the last
+	progress *mirror.Progress // of the run under way, or of the last one
 	earlier  mirror.Counts    // of runs before that, added up; the counts of results alone
 	rounds   rounds
 	rate     fetchRate
@@ -86,7 +86,7 @@ func (a *Activity) ended(fault error) {
 	})
 }
 
-// failed notes a round that could not go on.
+// failed notes a round that could not continue.
 func (a *Activity) failed(err error) {
 	a.round(func(r *rounds) {
 		r.broken++
@@ -112,10 +112,10 @@ func (a *Activity) began(outcome error) bool {
 
 // rounds is how following goes.
 type rounds struct {
-	next     time.Time // when the next one begins; zero: one is going on
-	broken   int       // in a row, that could not go on
+	next     time.Time // when the next one begins; zero: one is running
+	broken   int       // in a row, that could not continue
 	failures int       // in a row, that were no success
-	last     error     // what the last round lacked, or why it could not go on
+	last     error     // what the last round lacked, or why it could not continue
 	ended    time.Time // when it ended; zero: there was none
 	code     int       // its exit code
 	good     time.Time // when a round was last a success; zero: never
@@ -185,8 +185,7 @@ func (a *Activity) results() mirror.Counts {
 	return sum
 }
 
-// State says where the process stands: the counts are of the run that is going
-// on, or was the last.
+// State is that of the process: the counts are of the run under way, or of the last one.
 func (a *Activity) State() runstate.State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -195,7 +194,7 @@ func (a *Activity) State() runstate.State {
 		up = a.client.Status()
 	}
 	c := a.progress.Snapshot()
-	if a.phase == "" { // the clock of a run that has ended goes on
+	if a.phase == "" { // the clock of a run that has ended still runs
 		a.rate.measure(c)
 	}
 	s := runState(c, up)

@@ -8,8 +8,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
-// A follower goes on with the same bundle round by round, so that rounds make no bundles
-// of a few crates. With Config.BundleEvery the bundle is finished at the latest so long
+// A follower continues the same bundle round by round, so that rounds make no bundles of
+// a few crates. With Config.BundleEvery the bundle is finished at the latest so long
 // after the first crate was put into it, and when the follower is stopped between two
 // rounds: then there is a whole file to carry or to copy.
 
@@ -41,7 +41,7 @@ func (f *Follower) noteOpen(ctx context.Context, keptOpen bool) error {
 const lastBundleTime = time.Minute
 
 // lastBundle finishes the bundle that is open, for a follower that was stopped while it
-// waited: all that is in it is recorded. What fails, the next process goes on with.
+// waited: all that is in it is recorded. The next process resumes what fails.
 func (f *Follower) lastBundle(ctx context.Context) {
 	if f.cfg.BundleEvery == 0 || !f.owes || f.cfg.Push != nil {
 		return

@@ -8,10 +8,10 @@
 //
 // # What a follower remembers
 //
-// In memory alone, so that the first round of a process looks at everything: the
-// commit of the index that is mirrored, what was lacking then, and which crates are to
-// be tried again. A round compares the index with that commit. Once a day, and whenever
-// the catalog was damaged, everything is looked at again.
+// In memory alone, so that the first round of a process looks at everything: the commit
+// of the index that is mirrored, what was missing then, and which crates to try again. A
+// round compares the index with that commit. Once a day, and whenever the catalog was
+// damaged, everything is looked at again.
 package follow
 
 import (
@@ -48,8 +48,8 @@ type Config struct {
 	// WatchUpdate shows how far git is, in its words, until stop is called. If nil, it
 	// is not shown.
 	WatchUpdate func(look func() string) (stop func())
-	// AcceptShrink accepts what many removed crates are otherwise refused for, in the
-	// first round that comes to its end.
+	// AcceptShrink accepts what many removed crates are otherwise refused for, in the first
+	// round that ends.
 	AcceptShrink bool
 	// Job is a run over a source, from the index that it was made of.
 	Job func(ctx context.Context, ix *index.Index, source plan.Source) (mirror.Config, error)
@@ -71,7 +71,7 @@ type Config struct {
 	BundleEvery time.Duration
 	// AllowMissing: what upstream refuses does not make a run incomplete.
 	AllowMissing bool
-	// Ended is told each run of a follower that came to its end. If nil, nobody is.
+	// Ended is called with each run of a follower that ended. It may be nil.
 	Ended func(*mirror.Summary)
 }
 
@@ -80,7 +80,7 @@ type Follower struct {
 	cfg  Config
 	open *Session
 
-	base      *baseline       // nil: everything is to be looked at
+	base      *baseline       // nil: everything must be checked
 	described error           // the verdict on the sidecars of this round
 	summary   *mirror.Summary // of the last run, nil if there was none in this round
 	answered  bool            // upstream has given out the index to this process
@@ -100,7 +100,7 @@ func New(cfg Config) *Follower { return &Follower{cfg: cfg} }
 func (f *Follower) Summary() *mirror.Summary { return f.summary }
 
 // Once makes one round. Errors: verdicts on the mirror (package verdict), and why the
-// round could not go on.
+// round could not continue.
 func (f *Follower) Once(ctx context.Context) error {
 	defer f.cfg.Close()
 	return Open(ctx, &f.cfg.SessionConfig, func(s *Session) error {
@@ -110,7 +110,7 @@ func (f *Follower) Once(ctx context.Context) error {
 		case ctx.Err() != nil: // it was stopped
 		case err == nil || verdict.Is(err):
 			f.cfg.Activity.ended(err)
-		case !errors.Is(err, catalog.ErrDamaged): // after which Open tries once more
+		case !errors.Is(err, catalog.ErrDamaged): // after which Open tries again
 			f.cfg.Activity.failed(err)
 		}
 		return err
@@ -121,11 +121,11 @@ func (f *Follower) Once(ctx context.Context) error {
 // has open may be the reason why the last round failed.
 var errReopen = errors.New("reopening the mirror before the next round")
 
-// Follow makes rounds until ctx ends. It gives up only where a person must look
-// and no later round can do better: if the mirror cannot be opened in the first
-// place, if the index is somebody's own repository, if what reads the manifest has
-// gone, or if the URL of the index that was given has never answered, which is more
-// likely a wrong address than an outage.
+// Follow makes rounds until ctx ends. It gives up only where a person must look and no
+// later round can do better: if the mirror cannot be opened in the first place, if the
+// index is a user's own repository, if what reads the manifest has gone, or if the URL of
+// the index that was given has never answered, which is more likely a wrong address than
+// an outage.
 func (f *Follower) Follow(ctx context.Context) error {
 	defer f.cfg.Close()
 	for opened := false; ; {
@@ -153,7 +153,7 @@ func (f *Follower) isHopeless(err error) bool {
 	return silent || errors.As(err, new(*clone.ForeignError)) || errors.As(err, new(*stream.Error))
 }
 
-// rounds makes rounds on an open mirror, until one cannot go on.
+// rounds makes rounds on an open mirror, until one cannot continue.
 func (f *Follower) rounds(ctx context.Context) error {
 	for {
 		f.cfg.Activity.round(func(r *rounds) { r.next = time.Time{} })
@@ -184,8 +184,7 @@ func (f *Follower) rounds(ctx context.Context) error {
 	}
 }
 
-// came notes a round that came to its end. What was accepted once is not
-// accepted for ever.
+// came notes a round that ended. What was accepted once is not accepted in later rounds.
 func (f *Follower) came(fault error, took time.Duration) {
 	f.cfg.AcceptShrink = false
 	f.cfg.Activity.ended(fault)

@@ -39,8 +39,8 @@ func (b *baseline) trusted() bool {
 	return b != nil && b.commit != "" && time.Since(b.listed) < relist && len(b.again) <= mirror.MaxAgain
 }
 
-// round does everything once. An error that is not a verdict means that the
-// round could not go on.
+// round does everything once. An error that is not a verdict means that the round could
+// not continue.
 func (f *Follower) round(ctx context.Context) error {
 	f.summary, f.described = nil, nil
 	for _, step := range []func(context.Context) error{f.updateIndex, f.mirrorCrates, f.pack, f.push} {
@@ -207,7 +207,7 @@ func (f *Follower) pack(ctx context.Context) error {
 	}
 	f.cfg.Activity.enter(runstate.Packing, "")
 	err := f.cfg.Pack(ctx, f.open.Writer)
-	f.packed = err == nil || verdict.Is(err) // what was cut off goes on with the next round
+	f.packed = err == nil || verdict.Is(err) // the next round resumes what was cut off
 	return err
 }
 

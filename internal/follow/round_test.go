@@ -44,8 +44,8 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// Packing that was cut off goes on with the next round, also if that brings nothing
-// new; what cannot be packed is not tried again and again.
+// The next round resumes packing that was cut off, also if it brings nothing new; what
+// cannot be packed is not tried again and again.
 func TestPackGoesOn(t *testing.T) {
 	var err error
 	calls := 0

@@ -25,8 +25,8 @@ type SessionConfig struct {
 	Stream *runlog.Writer
 	// Client makes what fetches. Each opening has its own.
 	Client func() (*upstream.Client, error)
-	// Origins makes what fetches from several upstreams, of which the client's is the
-	// first. If nil, or if it makes nothing, there is that one.
+	// Origins makes the fetcher from several upstreams; the client's is the first. If it is
+	// nil or returns nil, that is the only one.
 	Origins func(first *upstream.Client) (*origins.Set, error)
 	// Listen serves metrics and status from the first opening on until Close. If nil,
 	// they are not served.
@@ -65,7 +65,7 @@ type Pusher interface {
 	While(ctx context.Context, st store.Store, run func(context.Context, store.Store) error) error
 	// Room is mirror.Config.Room.
 	Room(ctx context.Context) error
-	// Round carries the rest at the end of a round, and says what it has come to.
+	// Round carries the rest at the end of a round, and reports its outcome.
 	Round(ctx context.Context, done push.Round) error
 }
 

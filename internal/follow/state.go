@@ -27,8 +27,8 @@ func runState(c mirror.Counts, up upstream.Status) runstate.State {
 	}
 }
 
-// idle is how often the state file is written of which nothing changes; readers
-// take a run for dead if it is three times as old.
+// idle is how often an unchanged state file is written; readers take a run for dead if it
+// is three times as old.
 const idle = 5 * time.Second
 
 // tell keeps the state file of a mirror until stop is called with the outcome

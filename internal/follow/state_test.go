@@ -14,8 +14,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// Between two rounds that open the mirror again nothing has ended: whoever watches
-// the state file must not be alarmed.
+// Between two rounds that open the mirror again nothing has ended: watchers of the state
+// file must not be alarmed.
 func TestStateBetweenRounds(t *testing.T) {
 	for _, tt := range []struct {
 		outcome error

@@ -72,7 +72,7 @@ func next(s *mirror.Summary) string {
 	return "run the same command again: it fetches what is missing and nothing else"
 }
 
-// isLasting reports whether an error will be the same until somebody acts.
+// isLasting reports whether an error stays until the operator acts.
 func isLasting(err error) bool {
 	return errors.Is(err, durable.ErrEscapes) || errors.Is(err, fs.ErrPermission) || errors.Is(err, durable.ErrNotRegular) ||
 		errors.As(err, new(*upstream.RedirectError))

@@ -24,7 +24,7 @@ import (
 //     being written.
 //  2. Checkpoint: the bundle is made durable, or finished and published.
 //  3. What was copied is read back and hashed. Then the catalog's rows name the
-//     new place: whoever reads finds the bytes there, or where they were.
+//     new place: readers find the bytes there, or where they were.
 //  4. When all that is wanted of the old bundles is in finished ones, the old ones
 //     go to the trash, and after that the rows of what was unwanted.
 //
@@ -95,9 +95,9 @@ func (cfg *Config) plan(ctx context.Context, unwanted map[string]int64) (list []
 	return list, nil
 }
 
-// rewrite writes bundles again. One of which a member that is wanted cannot be
-// read stays as it is; where space gets short, those that were copied by then go,
-// and a later run goes on with the others.
+// rewrite writes bundles again. A bundle with a wanted member that cannot be read stays
+// as it is; where space gets short, those that were copied by then go, and a later run
+// resumes with the others.
 func (cfg *Config) rewrite(ctx context.Context, j *judge, list []Rewrite) error {
 	var errs []error
 	var copied []string
@@ -222,8 +222,7 @@ func (b *Bundles) prove(ctx context.Context, v *catalog.Version) error {
 	return err
 }
 
-// throw throws a bundle away of which nothing is wanted any more, and then forgets
-// what was in it.
+// throw removes a bundle without wanted members, and then drops their rows.
 func (cfg *Config) throw(ctx context.Context, j *judge, name string) error {
 	batch := catalog.Batch{Bundles: []catalog.Bundle{{Name: name, Whole: true}}}
 	for v, err := range cfg.Catalog.InBundle(ctx, name) {

@@ -28,7 +28,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
-// world is a mirror in bundles, some of which the index does not name any more:
+// world is a mirror in bundles, with versions that the index does not name any more:
 // loose files and bundles on a disk in memory, the catalog in a folder.
 type world struct {
 	t       *testing.T
@@ -38,7 +38,7 @@ type world struct {
 	change  func(*Config)
 	data    map[crate.Key]string // all that was ever held
 	gone    map[crate.Key]bool   // of it: unwanted
-	old     []string             // bundles of which something is unwanted
+	old     []string             // bundles with something unwanted
 }
 
 // mirrored is the commit that index and catalog agree about.
@@ -238,8 +238,7 @@ func (w *world) check(at string) {
 	}
 }
 
-// checkDone wants what is unwanted to be gone, and what lies beside bundles to be
-// what should be.
+// checkDone wants the unwanted to be gone, and the files beside bundles to be right.
 func (w *world) checkDone(at string) {
 	w.t.Helper()
 	w.check(at)

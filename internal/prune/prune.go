@@ -23,7 +23,7 @@ type Config struct {
 	// Trash moves loose files out of the way, durably. If nil, nothing is moved
 	// or recorded: a dry run.
 	Trash        func(names []string, date time.Time) error
-	Bundles      *Bundles // nil: what lies in bundles stays there
+	Bundles      *Bundles // nil: what is in bundles stays there
 	Yanked       bool     // yanked versions go too
 	Superseded   bool     // bytes that versions had before they were published again go too
 	AcceptShrink bool     // also when more than index.MaxShrink percent of what is held would go

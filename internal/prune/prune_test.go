@@ -28,8 +28,8 @@ func (w *world) superseded() (key crate.Key) {
 	return key
 }
 
-// What goes, and what stays: by default what was superseded stays, and so do
-// bundles of which little goes.
+// What goes, and what stays: by default what was superseded stays, and so do bundles that
+// little of is unwanted.
 func TestRewrite(t *testing.T) {
 	unlisted := []string{"crate-01 1.0.0", "crate-02 1.0.0", "crate-03 1.0.0", "crate-07 1.0.0"}
 	for name, tt := range map[string]struct {
@@ -171,7 +171,7 @@ func (d *tight) Free() (bytes, files int64, err error) {
 	return reserve, -1, nil
 }
 
-// Where space gets short, what was done is finished, and the next run goes on.
+// Where space gets short, what was done is finished, and the next run resumes.
 func TestNoRoom(t *testing.T) {
 	w := newWorld(t)
 	_, _, err := w.run(&tight{FS: w.disk})
@@ -187,8 +187,7 @@ func TestNoRoom(t *testing.T) {
 	w.checkDone("room again")
 }
 
-// A bundle that somebody moves back from the trash is read, and all that is in it
-// is held again.
+// A bundle that a user moves back from the trash is read, and all that is in it is held again.
 func TestBackFromTheTrash(t *testing.T) {
 	w := newWorld(t)
 	_, _, err := w.run(w.disk)

@@ -104,7 +104,7 @@ func (r *run) hotOf(rows []catalog.Version) crate.Key {
 	return crate.Key{}
 }
 
-// do packs what is chosen, and proves once more what is to be removed elsewhere.
+// do packs the chosen versions, and verifies again those whose other copies will be removed.
 func (c *crateJob) do(ctx context.Context, again, chosen []catalog.Version) error {
 	for _, rows := range byPack(again) {
 		if err := c.send(ctx, &built{rows: rows}); err != nil {
@@ -170,8 +170,7 @@ func (c *crateJob) packSome(ctx context.Context, sources []source) (done int, er
 	return p.Took, c.send(ctx, b)
 }
 
-// source is a version that is to be packed, and where it may be read: if one place
-// fails, from the next.
+// source is a version to pack, and the places to read it from: if one fails, the next.
 type source struct {
 	catalog.Version
 	places []store.Placement

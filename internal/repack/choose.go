@@ -19,9 +19,9 @@ const (
 	growth    = 4
 )
 
-// choose returns which rows of a crate are to be packed, oldest first, and how many
-// of them are in the deep archive already. Nothing, if fewer than atLeast are not.
-// Versions in sparse segments are as if they were in none.
+// choose returns the rows of a crate to pack, oldest first, and how many of them are in
+// the deep archive already. Nothing, if fewer than atLeast are not. Versions in sparse
+// segments are as if they were in none.
 func choose(rows []catalog.Version, atLeast int, sparse map[string]bool) (chosen []catalog.Version, merged int) {
 	var others []catalog.Version
 	fresh := 0

@@ -57,7 +57,7 @@ func (c *Counter) of(name string) *counted {
 	return &c.now
 }
 
-// end adds the crate whose versions have come to its group.
+// end adds the crate whose versions were counted to its group.
 func (c *Counter) end() {
 	n := c.now.versions
 	if n == 0 {

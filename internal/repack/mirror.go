@@ -23,8 +23,8 @@ type Options struct {
 	AtLeast     int           // versions that a crate must have that are not packed
 	Workers     int           // packs that are built at a time; 0 = one a core
 	MaxDuration time.Duration // after which no pack is begun; 0 = no end
-	SegmentSize int64         // a segment takes no more once it has so many bytes
-	KeepOpen    bool          // the last segment is gone on with by the next run
+	SegmentSize int64         // a segment is full once it has so many bytes
+	KeepOpen    bool          // the next run continues the last segment
 	// Watch shows how far the run is until stop is called.
 	Watch func(look func() console.State) (stop func())
 	Log   *slog.Logger

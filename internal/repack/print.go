@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Print tells a person what a run has come to.
+// Print prints the outcome of a run for a person.
 func (d *Done) Print(w io.Writer) {
 	if d.Versions == 0 {
 		fmt.Fprintln(w, "nothing to pack")

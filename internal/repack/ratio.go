@@ -17,9 +17,9 @@ const (
 	proveSeconds = 200
 )
 
-// Ratio estimates what the deep archive takes for a byte of the .crates of a crate
-// that has so many versions. Between two that were measured it lies on the line
-// over the logarithm.
+// Ratio estimates what the deep archive takes for a byte of the .crates of a crate that
+// has so many versions. Between two measured numbers it is interpolated over the
+// logarithm.
 func Ratio(versions int) float64 {
 	n := float64(share(max(versions, 1)))
 	for i := 1; i < len(ratios); i++ {

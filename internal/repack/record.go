@@ -23,8 +23,8 @@ const (
 	recordAfter = 30 * time.Second
 )
 
-// append writes a pack to the end of the current segment, durably. One without a
-// Pack is there already, and is only proved once more.
+// append writes a pack to the end of the current segment, durably. One without a Pack is
+// there already, and is only verified again.
 func (r *run) append(ctx context.Context, b *built) error {
 	if b.Pack != nil {
 		name, at, err := r.Segments.append(b.Pack)

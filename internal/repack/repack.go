@@ -16,7 +16,7 @@
 //     and hashed. One that is not what the catalog says ends the run, and nothing of
 //     the pack is recorded.
 //  4. Record: the catalog names the new place beside the old ones.
-//  5. Only then, and unless both are to be kept, loose files are removed. A bundle
+//  5. Only then, and unless both shall be kept, loose files are removed. A bundle
 //     is removed once the rest of what is in it was put into another one.
 //
 // A kill or power cut between any two of these loses nothing: each row names a place
@@ -28,9 +28,9 @@
 // # Small packs
 //
 // New versions come in ones and twos, and a pack of one version is as large as the
-// version. So a pack with few versions is put together with those that come, in a
-// new pack; what no row names of a segment is garbage. When more than half of a
-// segment is, its versions are packed once more, and the segment is removed.
+// version. So a pack with few versions is put together with those that come, in a new
+// pack; what no row names of a segment is garbage. When more than half of a segment is,
+// its versions are packed again, and the segment is removed.
 package repack
 
 import (
@@ -74,9 +74,9 @@ type Config struct {
 	Deadline time.Time // when the run ends with what it has done; zero: never
 	Workers  int       // packs that are built at a time, one a core; default 1
 	Memory   int64     // that building packs may take, in bytes; default 1 GiB
-	KeepOpen bool      // the last segment is left for the next run to go on with
+	KeepOpen bool      // the last segment is left for the next run to continue
 	Options  deep.Options
-	Progress *Progress // nil: nobody asks
+	Progress *Progress // nil: not reported
 	Log      *slog.Logger
 }
 
@@ -84,17 +84,16 @@ type Config struct {
 type Originals interface {
 	// RemoveLoose is that of [store.Remover].
 	RemoveLoose(ids []crate.ID) error
-	// FreeBundles removes bundles in which no row of the catalog has anything any
-	// more, and writes those again of which rows need little.
+	// FreeBundles removes bundles that no row of the catalog needs any more, and rewrites
+	// those that rows need little of.
 	FreeBundles(ctx context.Context) error
 }
 
 // errDeadline ends a run that has used up its time.
 var errDeadline = errors.New("out of time")
 
-// Run packs what is not in the deep archive. What cannot be read or packed is
-// counted, reported and left where it is; all else goes on. Done says how far it
-// came.
+// Run packs what is not in the deep archive. What cannot be read or packed is counted,
+// reported and left where it is; all else is packed. Done says how far it came.
 //
 // Errors: the context's; those of the catalog and of the segments, after which
 // nothing more can be written. What was recorded by then stays.
@@ -148,7 +147,7 @@ type Failure struct {
 type run struct {
 	Config
 	started time.Time
-	sparse  map[string]bool // segments whose versions are packed once more
+	sparse  map[string]bool // segments whose versions are packed again
 
 	// Of the one goroutine that appends and records.
 	pending  []*built // appended, not yet recorded

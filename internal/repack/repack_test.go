@@ -175,7 +175,7 @@ func TestDamagedOriginal(t *testing.T) {
 }
 
 // Versions that are not wanted any more make their part of a pack garbage. When that is
-// more than half of a segment, the rest is packed once more.
+// more than half of a segment, the rest is packed again.
 func TestRemovedVersionsAreGarbage(t *testing.T) {
 	w := newWorld(t, false)
 	_, err := w.run(w.disk)
@@ -291,8 +291,8 @@ func (b *broken) Commit(ctx context.Context, batch catalog.Batch) error {
 	return b.Catalog.Commit(ctx, batch)
 }
 
-// A run that is out of time records once more what it was about to record. A pack that
-// is damaged has nothing to record by then, which is no reason to fail.
+// A run that is out of time still records what it was about to record. A pack that is
+// damaged has nothing to record by then, which is no reason to fail.
 func TestRecordOnceMore(t *testing.T) {
 	w := newWorld(t, false)
 	w.change = func(cfg *Config) { cfg.Originals = nil }

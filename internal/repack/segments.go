@@ -16,8 +16,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Segments is a folder of segments of which one is being written. It is for one run
-// at a time, which holds the mirror's lock.
+// Segments is a folder of segments; one is being written. It is for one run at a time,
+// which holds the mirror's lock.
 type Segments struct {
 	folder durable.FS
 	shard  crate.Shard // whose crates are packed: the names of segments say so
@@ -46,7 +46,7 @@ func OpenSegments(ctx context.Context, folder durable.FS, shard crate.Shard, tar
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range entries { // sorted, so the last one goes on
+	for _, e := range entries { // sorted, so the last one stays open
 		name, isPart := strings.CutSuffix(e.Name(), deep.PartExt)
 		if !s.seen(name) || !isPart {
 			continue
@@ -92,7 +92,7 @@ func (s *Segments) resume(ctx context.Context, name string, known Catalog) error
 	if err != nil {
 		return err
 	}
-	if err := s.Close(); err != nil { // of several, the last one goes on
+	if err := s.Close(); err != nil { // of several, the last one stays open
 		return err
 	}
 	if named, err := deep.ParseFileName(name); err != nil || named.Shard != s.shard {
@@ -150,7 +150,7 @@ func (s *Segments) append(p *deep.Pack) (name string, at deep.Placement, err err
 	return s.name, at, nil
 }
 
-// isFull reports whether the current segment takes no more.
+// isFull reports whether the current segment is full.
 func (s *Segments) isFull() bool {
 	if s.current == nil {
 		return false

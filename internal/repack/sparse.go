@@ -47,7 +47,7 @@ func (r *run) markPublished(ctx context.Context) error {
 	return nil
 }
 
-// findSparse finds the segments of which rows name less than half.
+// findSparse finds the segments whose rows name less than half of them.
 func (r *run) findSparse(ctx context.Context) error {
 	segments, err := r.Catalog.Segments(ctx)
 	if err != nil {
@@ -115,7 +115,7 @@ func (r *run) removeSparse(ctx context.Context) error {
 		return err
 	}
 	for name := range r.sparse {
-		if live[name] > 0 { // something of it could not be packed once more
+		if live[name] > 0 { // something of it could not be packed again
 			continue
 		}
 		if err := r.Segments.remove(name); err != nil {
@@ -129,8 +129,8 @@ func (r *run) removeSparse(ctx context.Context) error {
 	return nil
 }
 
-// held returns the rows of a crate that are in the deep archive, are not packed once
-// more, and have what repack is to remove.
+// held returns the rows of a crate that are in the deep archive, are not packed again,
+// and have copies elsewhere that repack shall remove.
 func (r *run) held(rows, chosen []catalog.Version, hot crate.Key) (list []catalog.Version) {
 	if r.Originals == nil {
 		return nil
