@@ -19,6 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/prune"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/bundled"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/trash"
 )
 
@@ -31,6 +32,7 @@ type pruneConfig struct {
 	yes           bool
 	olderThan     time.Duration
 	bundles       bool
+	oldBundles    bool
 	minShare      int // percent
 	bundleSize    flags.BundleSize
 	log           flags.Log
@@ -46,12 +48,13 @@ func pruneCommand(a *App) *cli.Command {
 		&cli.DurationFlag{Name: "older-than", Usage: "also delete files that have been in the trash for this long, such as 720h; 0 = never", Destination: &cfg.olderThan},
 		&cli.BoolFlag{Name: "bundles", Usage: "write bundles again without what goes", Destination: &cfg.bundles},
 		&cli.IntFlag{Name: "min-share", Value: 10, Usage: "with -bundles: leave a bundle as it is unless `PERCENT` of it would go", Destination: &cfg.minShare},
+		&cli.BoolFlag{Name: "old-bundles", Usage: "remove nothing but bundles of v1.1.0 that were taken over, each once all that is in it is proved to be in the mirror", Destination: &cfg.oldBundles},
 		cfg.bundleSize.Flag(),
 	)
 	return &cli.Command{
 		Name:         "prune",
 		Usage:        "remove what the index no longer names",
-		ArgsUsage:    "[-mirror DIR] [-yes] [-bundles] [options]",
+		ArgsUsage:    "[-mirror DIR] [-yes] [-bundles] [options] | -old-bundles [-mirror DIR] [-yes]",
 		Description:  helpText("prune", "exit-codes"),
 		Flags:        append(list, cfg.log.Flags()...),
 		OnUsageError: program.OnUsageError,
@@ -66,6 +69,9 @@ func (cfg *pruneConfig) check() error {
 	if cfg.minShare < 0 || cfg.minShare > 100 {
 		return flags.Usagef("-min-share is %d, want 0 to 100", cfg.minShare)
 	}
+	if cfg.oldBundles && (cfg.bundles || cfg.excludeYanked || cfg.superseded) {
+		return flags.Usagef("-old-bundles removes nothing else: give no -bundles, -exclude-yanked or -superseded")
+	}
 	cfg.dirs.Fill()
 	return errors.Join(cfg.bundleSize.Check(), cfg.log.Check(), cfg.dirs.CheckWhole())
 }
@@ -73,11 +79,17 @@ func (cfg *pruneConfig) check() error {
 // prune runs the command.
 func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 	log := cfg.log.Logger(a.Stderr)
+	if cfg.oldBundles && !cfg.yes {
+		return a.findOldBundles(ctx, cfg)
+	}
 	ix, err := cfg.dirs.OpenIndex(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer ix.Close()
+	if cfg.oldBundles {
+		return a.removeOldBundles(ctx, cfg, ix, log)
+	}
 	job := prune.Config{Index: ix, Yanked: cfg.excludeYanked, Superseded: cfg.superseded, AcceptShrink: cfg.acceptShrink, Log: log}
 	if cfg.bundles {
 		folder, err := home.OpenIfThere(cfg.dirs.Bundles)
@@ -106,7 +118,23 @@ func (a *App) prune(ctx context.Context, cfg *pruneConfig) error {
 }
 
 // pruneHeld removes what was chosen, under the mirror's lock, and that of the bundles.
-func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config, ix *index.Index, log *slog.Logger) (err error) {
+func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config, ix *index.Index, log *slog.Logger) error {
+	return a.whilePruning(ctx, cfg, ix, log, job.Bundles != nil, func(w *home.Writer, bundles *bundled.Store) error {
+		job.Catalog, job.Trash = w.Catalog, w.Loose.Trash
+		if job.Bundles != nil {
+			job.Bundles.Store, job.Bundles.Folder = bundles, w.Bundles
+		}
+		err := pruneWith(ctx, a.Stdout, cfg, job)
+		if err != nil && !errors.Is(err, durable.ErrNoSpace) { // the trash may have plenty of it
+			return err
+		}
+		return errors.Join(err, a.emptyTrashes(cfg))
+	})
+}
+
+// whilePruning does something with the mirror's lock, and that of the bundles if these
+// are wanted.
+func (a *App) whilePruning(ctx context.Context, cfg *pruneConfig, ix *index.Index, log *slog.Logger, bundles bool, do func(*home.Writer, *bundled.Store) error) (err error) {
 	run := flags.Run{Home: cfg.dirs.Dirs, Durability: flags.Batches, BundleSize: cfg.bundleSize}
 	w, err := home.Hold(a.HomeConfig(&run, log))
 	if err != nil {
@@ -116,21 +144,17 @@ func (a *App) pruneHeld(ctx context.Context, cfg *pruneConfig, job prune.Config,
 	if err := w.OpenKnownCatalog(); err != nil {
 		return err
 	}
-	job.Catalog, job.Trash = w.Catalog, w.Loose.Trash
-	if job.Bundles != nil {
-		if err := run.Origin.Resolve(ctx, ix, log); err != nil {
-			return err
-		}
-		if job.Bundles.Store, err = w.OpenBundles(ctx); err != nil {
-			return err
-		}
-		job.Bundles.Folder = w.Bundles
+	if !bundles {
+		return do(w, nil)
 	}
-	err = pruneWith(ctx, a.Stdout, cfg, job)
-	if err != nil && !errors.Is(err, durable.ErrNoSpace) { // the trash may have plenty of it
+	if err := run.Origin.Resolve(ctx, ix, log); err != nil {
 		return err
 	}
-	return errors.Join(err, a.emptyTrashes(cfg))
+	store, err := w.OpenBundles(ctx)
+	if err != nil {
+		return err
+	}
+	return do(w, store)
 }
 
 func pruneWith(ctx context.Context, out io.Writer, cfg *pruneConfig, job prune.Config) error {

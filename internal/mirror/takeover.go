@@ -146,7 +146,7 @@ func (t *takeover) finish(ctx context.Context) error {
 	case !done:
 		log.Info("crates of a bundle of v1.1.0 were taken over; it holds others, which this list does not name", "others", t.unnamed)
 	default:
-		log.Info("the crates of a bundle of v1.1.0 were taken over; it is not needed any more, and stays until you delete it", "not_in_index", t.unnamed)
+		log.Info("the crates of a bundle of v1.1.0 were taken over; it stays until clonecratesio prune -old-bundles proves them and removes it", "not_in_index", t.unnamed)
 	}
 	if !done {
 		return nil

@@ -29,6 +29,9 @@ func DryRun(ctx context.Context, cfg Config, held Held, to Sink) (Totals, error)
 		var old []catalog.Taken
 		old, err = OldBundles(ctx, cfg.OldBundles, held.Catalog)
 		totals.OldBundles = int64(len(old))
+		for _, b := range old {
+			totals.OldBytes += b.Size
+		}
 	}
 	if err != nil {
 		return totals, fmt.Errorf("planning: %w", err)

@@ -140,7 +140,7 @@ func (p Totals) Print(w io.Writer) {
 	row(p.Conflicts, "held, but the index names another checksum now: clonecratesio accept NAME VERSION takes it")
 	row(p.Republished, "published again with other bytes, which become the version")
 	row(p.Bad, "entries that cannot be mirrored")
-	row(p.OldBundles, "bundles of v1.1.0 there, whose crates a run takes over instead of fetching them")
+	row(p.OldBundles, "bundles of v1.1.0 there, whose crates a run takes over instead of fetching them: "+human.Size(p.OldBytes)+" more on the disk, until clonecratesio prune -old-bundles removes the old ones")
 	row(p.Yanked, "left out because they are yanked (-include-yanked takes them)")
 	console.Problems{Heading: "cannot be mirrored:", First: p.Problems, All: p.Bad}.Print(w)
 }

@@ -145,6 +145,7 @@ type Totals struct {
 	// OldBundles are bundles of v1.1.0 that a run takes over before it plans: a
 	// dry run, which does not, counts their crates as to be fetched.
 	OldBundles int64
+	OldBytes   int64 // of those: the disk holds them twice until they are removed
 }
 
 // add counts an item.

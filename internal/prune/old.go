@@ -1,0 +1,213 @@
+package prune
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/legacy"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/lists"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
+)
+
+// Old is a removal of the bundles of v1.1.0 whose crates a run has taken over: until
+// they go, the disk holds all of it twice.
+//
+// A bundle goes when every byte in it is proved to be elsewhere: it is read from front
+// to end, and whatever a member hashes to is looked up in the catalog, read from the store
+// and hashed there. One with a single member that is not held, as of a version that the
+// index does not name, stays.
+type Old struct {
+	Folder  durable.FS // of the bundles
+	Catalog OldCatalog
+	Store   Opener
+	Remove  bool // else they are found, and neither read nor removed
+}
+
+// OldCatalog is a [catalog.Catalog].
+type OldCatalog interface {
+	Taken(ctx context.Context) ([]catalog.Taken, error)
+	ByChecksum(ctx context.Context, key crate.Key) (catalog.Version, error)
+}
+
+// Opener is a [store.Reader].
+type Opener interface {
+	Open(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error)
+}
+
+// OldBundle is a bundle of v1.1.0 that was taken over.
+type OldBundle struct {
+	Name   string
+	Size   int64 // bytes
+	Crates int   // that were proved to be held elsewhere
+	Kept   error // why it stays; nil: it is removed, or may be
+}
+
+// Run tells each of every bundle that was taken over and is still there, those with the
+// lowest numbers first, when it was removed or is kept. Killed at any instant, it goes on
+// when it is run again. Errors: those of the catalog, of removing, and of each.
+func (o *Old) Run(ctx context.Context, each func(*OldBundle) error) error {
+	taken, err := o.Catalog.Taken(ctx)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(taken, func(a, b catalog.Taken) int { return strings.Compare(a.Name, b.Name) })
+	for i := range taken {
+		there, err := o.there(&taken[i])
+		if err != nil {
+			return err
+		}
+		if !there {
+			continue
+		}
+		b := &OldBundle{Name: taken[i].Name, Size: taken[i].Size}
+		if o.Remove {
+			if err := o.bundle(ctx, b); err != nil {
+				return err
+			}
+		}
+		if err := each(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// there reports whether the file is that which was taken over.
+func (o *Old) there(t *catalog.Taken) (bool, error) {
+	info, err := o.Folder.Stat(t.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for bundles of v1.1.0: %w", err)
+	}
+	return info.Mode().IsRegular() && info.Size() == t.Size && info.ModTime().UnixNano() == t.Modified.UnixNano(), nil
+}
+
+// bundle removes a bundle, or says why it stays.
+func (o *Old) bundle(ctx context.Context, b *OldBundle) error {
+	b.Kept = o.prove(ctx, b)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case b.Kept != nil:
+		return nil
+	}
+	if err := o.remove(b.Name); err != nil {
+		return fmt.Errorf("removing %s: %w", b.Name, err)
+	}
+	return nil
+}
+
+// remove removes a bundle, last of all: while it is there it is found again.
+func (o *Old) remove(of string) error {
+	name, err := bundle.ParseFileName(of)
+	if err != nil {
+		return err
+	}
+	claims, err := lists.FindClaims(o.Folder)
+	if err != nil {
+		return err
+	}
+	if err := lists.RemoveFromCatalog(o.Folder, name); err != nil {
+		return err
+	}
+	for _, manifest := range claims.Beside(of) {
+		if err := o.Folder.Remove(manifest); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := o.Folder.Remove(of); err != nil {
+		return err
+	}
+	return o.Folder.SyncDir(".")
+}
+
+// prove reads a bundle and proves that all of it is held elsewhere. One goroutine decodes
+// and hashes its members, others read what the mirror has of them.
+func (o *Old) prove(ctx context.Context, b *OldBundle) error {
+	f, err := o.Folder.Open(b.Name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	scan := func() error {
+		for m, err := range legacy.Open(f, b.Size).Members() {
+			if err == nil {
+				err = context.Cause(ctx)
+			}
+			if err != nil {
+				return err
+			}
+			h := sha256.New()
+			if _, err := io.Copy(h, m); err != nil {
+				return err
+			}
+			key := crate.Key{ID: m.ID, Checksum: crate.Checksum(h.Sum(nil))}
+			b.Crates++
+			g.Go(func() error { return o.held(ctx, key, b.Name) })
+		}
+		return nil
+	}
+	scanned := scan()
+	return cmp.Or(g.Wait(), scanned) // what a goroutine finds wrong ends the scan
+}
+
+// held proves that bytes are stored otherwise than in a bundle.
+func (o *Old) held(ctx context.Context, key crate.Key, but string) error {
+	v, err := o.Catalog.ByChecksum(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && v.Bundle == but {
+		return fmt.Errorf("%s with sha256 %s is nowhere else", key.ID, key.Checksum)
+	}
+	if err != nil {
+		return err
+	}
+	got, err := o.hash(ctx, key, v.Placement)
+	if err == nil && got != key.Checksum {
+		err = fmt.Errorf("it hashes to %s", got)
+	}
+	if err != nil {
+		return &DamagedError{key, err}
+	}
+	return nil
+}
+
+// hash hashes what the mirror stores.
+func (o *Old) hash(ctx context.Context, key crate.Key, at store.Placement) (sum crate.Checksum, err error) {
+	c, err := o.Store.Open(ctx, key, at)
+	if err != nil {
+		return sum, err
+	}
+	defer c.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, c)
+	return crate.Checksum(h.Sum(nil)), err
+}
+
+// A DamagedError says that the mirror cannot give the bytes that it should hold.
+type DamagedError struct {
+	crate.Key
+	Err error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("%s with sha256 %s is damaged in the mirror: %v", e.ID, e.Checksum, e.Err)
+}
+
+func (e *DamagedError) Unwrap() error { return e.Err }
