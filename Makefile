@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: bare release check fmt vet cross lint tidy test race slow real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-net bench-smoke million replay test-root soak acceptance python
+.PHONY: bare release check fmt vet cross lint tidy test race slow real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-all bench-net bench-smoke million replay test-root soak acceptance python
 
 check: fmt vet cross lint tidy test ## everything that needs Go alone
 
@@ -107,6 +107,11 @@ bench-net: ## fetching 50 ms away over 1 Gbit/s: crates of 4.7 KB, of 60 KB, fro
 	$(GO) run ./scripts/benchnet
 	$(GO) run ./scripts/benchnet -mean 60000 -duration 8s
 	$(GO) run ./scripts/benchnet -budget 800 -duration 5s
+
+SCALE ?= small
+DIR   ?= /tmp
+bench-all: ## all benches, a quarter of an hour, into docs/measurements.md; SCALE=full INDEX=REPOSITORY ROWS=EXPRESSION DIR=FOLDER
+	$(GO) run ./scripts/benchall -scale $(SCALE) -index '$(INDEX)' -rows '$(ROWS)' -dir $(DIR)
 
 bench-smoke: ## serve beside nginx, a minute: fails if a request takes half as much processor time again as it did; needs nginx and wrk
 	$(GO) build -o out/ ./cmd/clonecratesio

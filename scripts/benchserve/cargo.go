@@ -14,6 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/line"
+	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/mirrored"
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
 )
 
@@ -22,7 +23,7 @@ import (
 func benchCargo(ctx context.Context, dir string) error {
 	reg := simreg.Generate(12**crates, *median, 3) // of which a version of each crate is a dependency
 	loose, static := filepath.Join(dir, "loose"), filepath.Join(dir, "static")
-	if err := mirror(ctx, reg, loose); err != nil {
+	if err := mirrored.Make(ctx, *program, reg, loose); err != nil {
 		return err
 	}
 	if err := writeProject(filepath.Join(dir, "project"), newest(reg, *crates)); err != nil {

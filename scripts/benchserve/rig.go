@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
+	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/mirrored"
 )
 
 // The sizes of crates.
@@ -70,33 +71,13 @@ func (b *rig) mirrors(ctx context.Context, size string, reg *simreg.Registry) er
 	if _, err := os.Stat(b.folder(size, "static")); err == nil {
 		return nil
 	}
-	if err := mirror(ctx, reg, b.folder(size, "loose")); err != nil {
+	if err := mirrored.Make(ctx, *program, reg, b.folder(size, "loose")); err != nil {
 		return err
 	}
-	if err := mirror(ctx, reg, b.folder(size, "bundled"), "-bundle", "-bundle-mode", "only"); err != nil {
+	if err := mirrored.Make(ctx, *program, reg, b.folder(size, "bundled"), "-bundle", "-bundle-mode", "only"); err != nil {
 		return err
 	}
 	return export(ctx, b.folder(size, "loose"), b.folder(size, "static"), "http://localhost")
-}
-
-// mirror makes a mirror in dir with the program.
-func mirror(ctx context.Context, reg *simreg.Registry, dir string, more ...string) error {
-	if _, err := reg.CommitIndex(ctx, filepath.Join(dir, "crates.io-index.git"), "Bench"); err != nil {
-		return err
-	}
-	server, err := reg.Start(simreg.Options{})
-	if err != nil {
-		return err
-	}
-	defer server.Close()
-	cmd := exec.CommandContext(ctx, *program, append([]string{"download",
-		"-index-dir", filepath.Join(dir, "crates.io-index.git"), "-out", filepath.Join(dir, "crates"),
-		"-bundles-out", filepath.Join(dir, "bundles"), "-manifest", filepath.Join(dir, "manifest.jsonl"),
-		"-crates-base-url", server.BaseURL, "-include-yanked", "-listen", ""}, more...)...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("mirroring: %w\n%s", err, out)
-	}
-	return nil
 }
 
 // export makes the tree for nginx, which is to be reached at url.

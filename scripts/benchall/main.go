@@ -1,0 +1,204 @@
+//go:build linux
+
+// Benchall runs all benches of scripts, one after the other, and writes what they print
+// into the section of docs/measurements.md that is theirs, each with its command, the load
+// before it, and how long it took. A bench whose programs are not here is left out, and the
+// section says so.
+//
+//	go run ./scripts/benchall                            # a quarter of an hour
+//	go run ./scripts/benchall -scale full -index INDEX   # hours
+//	go run ./scripts/benchall -rows 'curl|extract' -print
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+var (
+	scale  = flag.String("scale", "small", "small or full")
+	only   = flag.String("rows", "", "run the benches whose titles match this `EXPRESSION` alone")
+	index  = flag.String("index", "", "a bare `REPOSITORY` of the real index, for plan and sidecars")
+	folder = flag.String("dir", os.TempDir(), "work below this folder")
+	prints = flag.Bool("print", false, "print the section, and leave the document as it is")
+)
+
+func main() {
+	log.SetFlags(0)
+	flag.Parse()
+	if err := run(); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run() (err error) {
+	names, err := regexp.Compile(*only)
+	if err != nil {
+		return err
+	}
+	if *scale != "small" && *scale != "full" {
+		return fmt.Errorf("-scale %s: is it small or full?", *scale)
+	}
+	dir, err := os.MkdirTemp(*folder, "benchall-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := build(dir); err != nil {
+		return err
+	}
+	var section bytes.Buffer
+	if err := heading(&section, dir); err != nil {
+		return err
+	}
+	var errs []error
+	for _, b := range benches() {
+		if names.MatchString(b.title) {
+			errs = append(errs, b.run(&section, dir))
+		}
+	}
+	if *prints {
+		_, err = os.Stdout.Write(section.Bytes())
+	} else {
+		err = writeSection(document, section.Bytes())
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// build compiles the program and the benches, so that no compiler is measured.
+func build(dir string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "./cmd/clonecratesio", "./scripts/bench",
+		"./scripts/benchlocal", "./scripts/benchserve", "./scripts/benchreplicate", "./scripts/weigh")
+	cmd.Stderr = os.Stderr
+	return cmd.Run()
+}
+
+func heading(out io.Writer, dir string) error {
+	info, err := os.Stat(filepath.Join(dir, "clonecratesio"))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Scale %s, commit %s, %s, %s processors, %s MB of memory, %s, file system %s (%s).\n",
+		*scale, said("git", "rev-parse", "--short", "HEAD"), time.Now().UTC().Format("2 January 2006"), said("nproc"),
+		said("sh", "-c", "free -m | awk '/^Mem/{print $2}'"), said("go", "env", "GOVERSION"), said("stat", "-f", "-c", "%T", dir),
+		strings.TrimSpace(said("sh", "-c", "grep -m1 '^model name' /proc/cpuinfo | cut -d: -f2")))
+	fmt.Fprintf(out, "The program, stripped, is %.1f MB.\n", float64(info.Size())/1e6)
+	return nil
+}
+
+// said is what a command prints, or "unknown": nothing depends on it.
+func said(name string, args ...string) string {
+	out, err := exec.Command(name, args...).Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// bench is one of them.
+type bench struct {
+	title string
+	about string
+	needs string // programs, separated by spaces
+	args  string // by which the reader runs it, too; $DIR is where it works
+}
+
+// run adds to the section what a bench says. An error is in the section, too.
+func (b bench) run(section io.Writer, dir string) error {
+	fmt.Fprintf(section, "\n### %s\n\n", b.title)
+	if b.about != "" {
+		fmt.Fprintf(section, "%s\n\n", b.about)
+	}
+	for _, name := range strings.Fields(b.needs) {
+		if _, err := exec.LookPath(name); err != nil {
+			fmt.Fprintf(section, "Not measured: %s is not on this machine.\n", name)
+			return nil
+		}
+	}
+	work := filepath.Join(dir, "work")
+	if err := os.MkdirAll(work, 0o700); err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	load, began := said("cut", "-d", " ", "-f1", "/proc/loadavg"), time.Now()
+	log.Printf("%s: %s", b.title, b.args)
+	cmd := exec.Command("sh", "-c", b.args)
+	cmd.Env = append(os.Environ(), "DIR="+work, "PATH="+dir+":"+os.Getenv("PATH"), "INDEX="+*index)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	took := time.Since(began).Round(time.Second)
+	fmt.Fprintf(section, "Load %s before it; it took %s.\n\n```console\n$ %s\n```\n\n%s", load, took, b.args, b.shown(strings.ReplaceAll(string(out), work, "$DIR")))
+	if err != nil {
+		err = fmt.Errorf("%s: %w", b.title, err)
+		fmt.Fprintf(section, "\nIt failed: %v\n", err)
+	}
+	log.Printf("%s: %s", b.title, took)
+	return err
+}
+
+// shown is what a bench prints: its tables as they are, all else as text.
+func (b bench) shown(out string) string {
+	if strings.Contains(out, "|---|") {
+		return out
+	}
+	return "```text\n" + out + "```\n"
+}
+
+const (
+	document = "docs/measurements.md"
+	begins   = "<!-- make bench-all writes what follows -->\n"
+	ends     = "<!-- until here -->\n"
+)
+
+// writeSection puts the section in the place of the one before.
+func writeSection(path string, section []byte) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, found := bytes.Cut(text, []byte(begins))
+	_, after, ended := bytes.Cut(rest, []byte(ends))
+	if !found || !ended {
+		return fmt.Errorf("%s: the lines %q and %q are not there", path, begins, ends)
+	}
+	return os.WriteFile(path, bytes.Join([][]byte{before, after}, fmt.Appendf([]byte(begins+"\n"), "%s\n%s", section, ends)), 0o644)
+}
+
+// benches are all of them, by scale.
+func benches() []bench {
+	small := *scale == "small"
+	n := func(few, many int) int {
+		if small {
+			return few
+		}
+		return many
+	}
+	local := fmt.Sprintf("benchlocal -dir $DIR -n %d", n(20_000, 1_700_000))
+	planned := local
+	if *index != "" {
+		planned = "benchlocal -dir $DIR -n 100 -index $INDEX"
+	}
+	return []bench{
+		{"Fetching, beside curl", "Crates of 2 KB median, into an empty folder; then nothing new; then one version in a hundred more. curl verifies nothing, and does not wait for the disk. get-all-crates asks crates.io alone and cannot be sent to another registry: it is not run here, what it had taken is [below](#beside-other-mirrors).",
+			"curl", fmt.Sprintf("bench -dir $DIR -n %d -rounds %d", n(20_000, 84_780), n(3, 5))},
+		{"From afar, beside curl", "50 ms there and back, 1 Gbit/s in all: curl with fixed numbers of connections.",
+			"curl", fmt.Sprintf("bench -dir $DIR -n %d -rounds %d -latency 50ms -rate 1000", n(4_000, 84_780), n(1, 3))},
+		{"While one request in nine goes wrong, once", "", "git", fmt.Sprintf("bench -dir $DIR -n %d -faults 1", n(50_000, 1_700_000))},
+		{"Planning and sidecars, beside cat and git", "", "git", planned + " -rows '^(plan|sidecars)'"},
+		{"What is held: nothing new, verify, extract, starts", "", "git tar zstd", local + " -rows '^(nothing|hash|extract|[0-9]+ starts)'"},
+		{"serve, beside nginx", "", "nginx wrk git", fmt.Sprintf("benchserve -dir $DIR -versions %d -rounds %d -duration %ds", n(600, 2000), n(3, 5), n(2, 3))},
+		{"cargo fetch, beside nginx", "", "nginx cargo openssl git", fmt.Sprintf("benchserve -dir $DIR -cargo %d -rounds %d", n(100, 417), n(3, 5))},
+		{"replicate, beside curl", "", "curl git", fmt.Sprintf("benchreplicate -dir $DIR -gb 1 -rounds %d", n(3, 5))},
+		{"What the program is made of", "", "go", "weigh"},
+	}
+}

@@ -1,0 +1,90 @@
+//go:build linux
+
+// Benchlocal measures what asks no network, by turns with what does the least of the same:
+// planning and sidecars beside cat of the index, a run that finds nothing new beside
+// reading the index, verify beside hashing the same bytes on all processors, extract
+// beside tar, and the start of a command beside that of git. It needs git, tar and zstd;
+// -clonecratesio is the program, built.
+//
+//	go build -o /some/where/ ./cmd/clonecratesio
+//	go run ./scripts/benchlocal -clonecratesio /some/where/clonecratesio
+//	go run ./scripts/benchlocal -clonecratesio /some/where/clonecratesio -index INDEX -rows '^(plan|sidecars)'
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log"
+	"os"
+	"regexp"
+	"slices"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
+)
+
+var (
+	program = flag.String("clonecratesio", "clonecratesio", "the `PROGRAM`")
+	n       = flag.Int("n", 20_000, "versions of the mirror")
+	median  = flag.Int("median", 2048, "`BYTES` of a crate file")
+	index   = flag.String("index", "", "plan and make sidecars of this bare `REPOSITORY`, in place of the mirror's index")
+	rounds  = flag.Int("rounds", 3, "of each")
+	folder  = flag.String("dir", "", "work in this folder (default: a temporary one)")
+	only    = flag.String("rows", "", "measure rows whose names match this `EXPRESSION` alone")
+	smoke   = flag.Bool("smoke", false, "exit 1 if a ratio of processor times is above its limit")
+
+	makes  = flag.String("make", "", "internal: make the mirrors in this folder")
+	hashes = flag.String("sha256", "", "internal: hash all files in this folder")
+	reads  = flag.String("read", "", "internal: read all files in this folder")
+)
+
+func main() {
+	log.SetFlags(0)
+	flag.Parse()
+	if err := run(); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run() error {
+	switch {
+	case *makes != "":
+		return makeMirrors(context.Background(), *makes)
+	case *hashes != "":
+		return readAll(*hashes, true)
+	case *reads != "":
+		return readAll(*reads, false)
+	}
+	return inFolder(*folder, func(dir string) error {
+		b, err := prepare(dir)
+		if err != nil {
+			return err
+		}
+		names, err := regexp.Compile(*only)
+		if err != nil {
+			return err
+		}
+		rows := slices.DeleteFunc(b.rows(), func(r *turns.Row) bool { return !names.MatchString(r.Name) })
+		for _, r := range rows {
+			if err := r.Measure(*rounds); err != nil {
+				return err
+			}
+		}
+		turns.Table(os.Stdout, rows)
+		if *smoke {
+			return turns.Within(rows)
+		}
+		return nil
+	})
+}
+
+// inFolder calls do with dir, or with a temporary folder if that is empty.
+func inFolder(dir string, do func(dir string) error) (err error) {
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "benchlocal-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	return do(dir)
+}

@@ -1,0 +1,99 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/mirrored"
+	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/turns"
+)
+
+// The most processor time that a way may take with -smoke, of the first of its row: one
+// and a half of what was seen when they were written, and more where runs are short.
+const (
+	limitPlan    = 99
+	limitNothing = 99
+	limitVerify  = 99
+	limitExtract = 99
+)
+
+const (
+	cat    = `find "$1" -type f -print0 | xargs -0 -P2 -n 2000 cat >/dev/null`
+	gitCat = `git -C "$1" ls-tree -r HEAD | cut -d" " -f3 | cut -f1 | git -C "$1" cat-file --batch --buffer >/dev/null`
+)
+
+// ours is a run of the program.
+func ours(name string, limit float64, args ...string) *turns.Way {
+	return &turns.Way{Name: name, Run: turns.Command(*program, args...), Limit: limit}
+}
+
+func (b *bench) rows() []*turns.Row {
+	return append(b.ofTheIndex(), append(b.ofAMirror(), b.starts())...)
+}
+
+// ofTheIndex are rows for which the files of crates are not needed.
+func (b *bench) ofTheIndex() []*turns.Row {
+	plan := func(index string) *turns.Way {
+		// Exit 3 tells of files that an index lacks.
+		return &turns.Way{Name: "download -dry-run", Limit: limitPlan, Run: turns.Shell(`"$1" download -index-dir "$2" -dry-run -include-yanked -log-level error >/dev/null 2>&1 || [ $? = 3 ]`, *program, index)}
+	}
+	bare, checkout := b.path("bare"), b.path("checkout")
+	return []*turns.Row{
+		{Name: "plan, checkout", Ways: []*turns.Way{
+			{Name: "cat", Run: turns.Shell(cat, checkout)},
+			{Name: "a reader in Go", Run: turns.Command(b.self, "-read", checkout)},
+			plan(checkout),
+		}},
+		{Name: "plan, bare repository", Ways: []*turns.Way{{Name: "git ls-tree, cat-file", Run: turns.Shell(gitCat, bare)}, plan(bare)}},
+		{Name: "sidecars, JSON lines", Ways: []*turns.Way{
+			{Name: "cat", Run: turns.Shell(cat, checkout)},
+			{Name: "sidecars", Limit: limitPlan, Run: turns.Shell(`"$1" sidecars -index-dir "$2" -include-yanked -output-mode jsonl -jsonl-out "$3" -log-level error || [ $? = 3 ]`, *program, checkout, b.path("sidecars.jsonl"))},
+		}},
+	}
+}
+
+// ofAMirror are rows for which they are.
+func (b *bench) ofAMirror() []*turns.Row {
+	quiet := []string{"-log-level", "error"}
+	held, plain := fmt.Sprintf("%d held", *n), b.path("plain")
+	again := func(kind, name, index string) *turns.Way {
+		args := append([]string{"download"}, mirrored.Flags(b.path(kind))...)
+		return ours(name, limitNothing, append(args, "-crates-base-url", "http://127.0.0.1:9", "-index-dir", index, "-log-level", "error")...)
+	}
+	crates := b.path("loose/crates")
+	verify := func(kind string) *turns.Way {
+		return ours("verify, "+kind, limitVerify, append([]string{"verify", "-mirror", b.path(kind), "-index-dir", b.path(kind + "/" + mirrored.Index)}, quiet...)...)
+	}
+	extract := ours("extract", limitExtract, append([]string{"extract", "-bundles-dir", b.path("bundled/bundles"), "-index-dir", b.path("bundled/" + mirrored.Index), "-out", b.path("extracted")}, quiet...)...)
+	extract.Prepare = func() error { return os.RemoveAll(b.path("extracted")) }
+	tar := &turns.Way{Name: "tar --zstd, sync", Run: turns.Shell(`mkdir "$2" && for f in "$1"/*.tar.zst; do tar --zstd -xf "$f" -C "$2" || exit; done; sync -f "$2"`, b.path("bundled/bundles"), b.path("extracted")), Prepare: extract.Prepare}
+	return []*turns.Row{
+		{Name: "nothing new, plain folder", Per: *n, Ways: []*turns.Way{
+			{Name: "cat", Run: turns.Shell(cat, plain)},
+			again("loose", "loose files", plain), again("bundled", "bundles", plain),
+		}},
+		{Name: "nothing new, git", Per: *n, Ways: []*turns.Way{
+			{Name: "git ls-tree", Run: turns.Shell(`git -C "$1" ls-tree -r HEAD >/dev/null`, b.path("loose/"+mirrored.Index))},
+			again("loose", "loose files", b.path("loose/"+mirrored.Index)), again("bundled", "bundles", b.path("bundled/"+mirrored.Index)),
+		}},
+		{Name: "hash " + held, Per: *n, Ways: []*turns.Way{{Name: "SHA-256 of loose files in Go", Run: turns.Command(b.self, "-sha256", crates)}, verify("loose"), verify("bundled")}},
+		{Name: "extract " + held, Per: *n, Ways: []*turns.Way{tar, extract}},
+	}
+}
+
+// starts are of commands that have little to do, so many that they can be told apart.
+func (b *bench) starts() *turns.Row {
+	const times = 20
+	loop := fmt.Sprintf(`for i in $(seq %d); do "$@" >/dev/null || exit; done`, times)
+	start := func(name string, args ...string) *turns.Way {
+		return &turns.Way{Name: name, Run: turns.Shell(loop, args...)}
+	}
+	return &turns.Row{Name: fmt.Sprintf("%d starts", times), Per: times, Ways: []*turns.Way{
+		start("git version", "git", "version"),
+		start("version", *program, "version"),
+		start("help", *program, "help"),
+		start("status", *program, "status", "-mirror", b.path("loose"), "-index-dir", b.path("loose/"+mirrored.Index)),
+	}}
+}
