@@ -3,9 +3,9 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: bare release check fmt vet cross lint tidy test race slow real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-all bench-net bench-smoke million replay test-root soak acceptance python
+.PHONY: bare release check fmt vet cross lint vuln tidy test race slow real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-all bench-net bench-smoke million replay test-root soak acceptance python
 
-check: fmt vet cross lint tidy test ## everything that needs Go alone
+check: fmt vet cross lint vuln tidy test ## everything that needs Go alone
 
 fmt:
 	@out=$$(gofmt -l $(GOFILES)); test -z "$$out" || { echo "gofmt these: $$out"; exit 1; }
@@ -16,8 +16,17 @@ vet:
 cross: ## the code of the systems that this one is not: vet would have SQLite compiled for each
 	$(GO) run ./scripts/typecheck windows/amd64 darwin/arm64
 
-lint:
+# What no user runs: packages for tests, and the registry that they mirror.
+CHECKED := $$($(GO) list ./cmd/... ./internal/... | grep -vE 'test$$|/simreg')
+lint: ## what errcheck lets pass is in tools/errcheck.txt, with reasons
 	$(LINT) staticcheck ./...
+	$(LINT) errcheck -ignoretests -exclude tools/errcheck.txt $(CHECKED)
+
+vuln: ## known faults that we call, or GOVULNDB=URL; where the database cannot be reached it says so, and passes
+	@out=$$($(LINT) govulncheck ./internal/crate 2>&1); case "$$out" in \
+		*'fetching vulnerabilities'*'dial tcp'*) echo "make vuln: skipped, the database cannot be reached:"; echo "$$out";; \
+		*) $(LINT) govulncheck ./...;; \
+	esac
 
 tidy:
 	$(GO) mod tidy -diff
@@ -63,7 +72,7 @@ SOAK ?= 30m
 soak: ## everything at random for SOAK: needs root on Linux
 	$(GO) test -count=1 -timeout 0 -v -run TestRootSoak ./internal/cli -root -soak $(SOAK)
 
-release: ## archives, checksums and notes of VERSION in out/release; PLATFORMS="linux/amd64" for some alone
+release: ## archives, packages, lists of parts, checksums and notes of VERSION in out/release; PLATFORMS="linux/amd64" for some alone
 	scripts/release.sh $(VERSION) $(PLATFORMS)
 
 HISTORY ?= internal/cli/testdata/history

@@ -152,7 +152,7 @@ func Load(file string) (*Tokens, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading tokens: %w", err)
 	}
-	defer dir.Close() //nolint:errcheck // it was read alone
+	defer dir.Close()
 	data, err := durable.ReadFile(dir, filepath.Base(file), maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading tokens: %w", err)

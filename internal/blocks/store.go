@@ -56,7 +56,7 @@ func (d folder) Load(context.Context) (*List, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the folder of %s: %w", Name, err)
 	}
-	defer state.Close() //nolint:errcheck // it was read alone
+	defer state.Close()
 	return load(state)
 }
 
@@ -222,7 +222,7 @@ func (s *Source) remembered() *List {
 	if err != nil {
 		return nil
 	}
-	defer state.Close() //nolint:errcheck // it was read alone
+	defer state.Close()
 	data, err := durable.ReadFile(state, kept, maxSize)
 	if err != nil {
 		return nil

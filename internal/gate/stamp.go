@@ -67,7 +67,7 @@ func filesOf(ctx context.Context, name string) []string {
 	if err != nil {
 		return []string{name} // a file, or not there
 	}
-	defer root.Close() //nolint:errcheck // it was read alone
+	defer root.Close()
 	if gitDir, _ := git.Find(root); gitDir != "" {
 		if names, err := (&git.Repository{Dir: gitDir}).HeadFiles(ctx); err == nil {
 			return names

@@ -201,7 +201,7 @@ func (m *messages) end() {
 			m.progress(line)
 		}
 	default:
-		io.WriteString(&m.text, line+"\n")
+		_, _ = io.WriteString(&m.text, line+"\n") // in memory, as much of it as it takes
 	}
 }
 

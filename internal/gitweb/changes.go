@@ -31,7 +31,9 @@ func (r *Registry) write(ctx context.Context, index *git.Repository, head git.Re
 		files, begin = r.changedFiles, "M 040000 "+tree+" " // an empty path
 	}
 	fmt.Fprintf(to, "commit refs/heads/master\ncommitter CloneCratesio <> %d +0000\ndata %d\n%s\n%s\n", head.Time.Unix(), len(message), message, begin)
-	inline(to, "config.json", r.cfg.Config)
+	if err := inline(to, "config.json", r.cfg.Config); err != nil {
+		return err
+	}
 	err := files(ctx, index, head.Commit, func(file, blob string) error { return r.writeCrate(ctx, to, file, blob) })
 	if err == nil {
 		_, err = io.WriteString(to, "done\n")

@@ -1,7 +1,6 @@
 package gitweb
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha1" // git's ids
 	"encoding/hex"
@@ -199,7 +198,7 @@ func (r *Registry) init(ctx context.Context, index *git.Repository) error {
 func blobID(body []byte) string {
 	h := sha1.New()
 	fmt.Fprintf(h, "blob %d\x00", len(body))
-	io.Copy(h, bytes.NewReader(body))
+	h.Write(body)
 	return hex.EncodeToString(h.Sum(nil))
 }
 

@@ -48,7 +48,7 @@ func pageName(cmd *cli.Command) string { return strings.ReplaceAll(cmd.FullName(
 // roff is a page as it is written.
 type roff struct{ *bytes.Buffer }
 
-func (r *roff) line(format string, args ...any) { fmt.Fprintf(r, format+"\n", args...) }
+func (r *roff) line(format string, args ...any) { fmt.Fprintf(r.Buffer, format+"\n", args...) }
 
 // paragraphs writes a section of text; lines that stand for themselves stay lines.
 func (r *roff) paragraphs(title string, text []string) {

@@ -24,7 +24,7 @@ func ReadFile(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening policy: %w", err)
 	}
-	defer in.Close() //nolint:errcheck // it was read alone
+	defer in.Close()
 	return Read(in, path)
 }
 

@@ -28,7 +28,7 @@ func readOwners(path string) (ownerChanges, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the owners of crates: %w", err)
 	}
-	defer in.Close() //nolint:errcheck // it was read alone
+	defer in.Close()
 	changes, err := parseOwners(in)
 	if err != nil {
 		return nil, fmt.Errorf("reading the owners of crates, %s: %w", path, err)

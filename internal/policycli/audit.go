@@ -71,7 +71,7 @@ func (cfg *auditConfig) run(ctx context.Context, a *program.App, m *survey.Mirro
 	if err != nil {
 		return err
 	}
-	defer in.Close() //nolint:errcheck // it was read alone
+	defer in.Close()
 	lock, err := closure.ReadLock(in, cfg.lockfile, cfg.sources...)
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func serve2(t *testing.T, h http.Handler) (c net.Conn, stop func()) {
 func TestH2ConnectionThatIsNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, stop := serve2(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-			(&response{ResponseWriter: rw, extended: time.Now()}).Write(make([]byte, 1<<20)) //nolint:errcheck // the client sees
+			(&response{ResponseWriter: rw, extended: time.Now()}).Write(make([]byte, 1<<20)) // the client sees
 		}))
 		defer stop()
 		if _, err := c.Write(frame(frameHeaders, endStream|endHeaders, 1, get2)); err != nil {
@@ -78,7 +78,7 @@ func TestH2ConnectionThatIsNotRead(t *testing.T) {
 		if _, err := c.Write(frame(framePing, 0, 0, make([]byte, 8))); err == nil {
 			t.Error("the connection is still there")
 		}
-		io.Copy(io.Discard, c) //nolint:errcheck // what is left in the pipe
+		io.Copy(io.Discard, c) // what is left in the pipe
 	})
 }
 
@@ -121,7 +121,7 @@ func TestH3ContinuationFlood(t *testing.T) {
 		c, stop := serve2(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request arrived") }))
 		defer stop()
 		ended := read2(c)
-		c.Write(frame(frameHeaders, endStream, 1, get2)) //nolint:errcheck // what follows finds out
+		c.Write(frame(frameHeaders, endStream, 1, get2)) // what follows finds out
 		field := append([]byte{0, 1, 'x', 100}, bytes.Repeat([]byte("x"), 100)...)
 		flood, sent := bytes.Repeat(field, 100), 0
 		for ; sent < 100*maxHeader; sent += len(flood) {

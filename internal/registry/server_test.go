@@ -151,7 +151,7 @@ func TestH1SlowBody(t *testing.T) {
 func TestH2SlowReader(t *testing.T) {
 	big := make([]byte, 1<<20)
 	h := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		(&response{ResponseWriter: rw, extended: time.Now()}).Write(big) //nolint:errcheck // the client sees
+		(&response{ResponseWriter: rw, extended: time.Now()}).Write(big) // the client sees
 	})
 	for _, tt := range []struct {
 		pause time.Duration
@@ -278,7 +278,7 @@ func TestH16ShutdownUnderLoad(t *testing.T) {
 	begun, release := make(chan struct{}, downloads), make(chan struct{})
 	slow := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, "first ")
-		http.NewResponseController(w).Flush() //nolint:errcheck // the client sees
+		http.NewResponseController(w).Flush() // the client sees
 		begun <- struct{}{}
 		<-release
 		io.WriteString(w, "last")

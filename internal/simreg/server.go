@@ -106,9 +106,9 @@ func (s *Server) Up() error {
 	go func(srv *http.Server, ln *listener) {
 		defer s.work.Done()
 		if s.opts.TLS {
-			srv.ServeTLS(ln, "", "") //nolint:errcheck // always ErrServerClosed
+			srv.ServeTLS(ln, "", "") // always ErrServerClosed
 		} else {
-			srv.Serve(ln) //nolint:errcheck // as above
+			srv.Serve(ln) // as above
 		}
 	}(s.http, s.listener)
 	return nil
@@ -141,8 +141,8 @@ func (s *Server) Down() {
 	if s.listener == nil {
 		return
 	}
-	s.listener.Close() //nolint:errcheck // closing a listener that accepts
-	s.http.Close()     //nolint:errcheck // as above
+	s.listener.Close() // closing a listener that accepts
+	s.http.Close()     // as above
 	s.listener = nil
 }
 

@@ -81,7 +81,7 @@ func (r *Registry) sumAll() {
 			return nil
 		})
 	}
-	g.Wait() //nolint:errcheck // nothing fails
+	g.Wait() // nothing fails
 }
 
 // WriteIndex writes the index as plain files below dir. The "dl" of its

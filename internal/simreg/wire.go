@@ -14,7 +14,7 @@ import (
 // send answers with body and its right length.
 func send(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.Write(body) //nolint:errcheck // the client may leave
+	w.Write(body) // the client may leave
 }
 
 // push hands data to the network now; false means that the client left.
@@ -65,7 +65,7 @@ func sendRaw(w http.ResponseWriter, answer raw) {
 	if err != nil {
 		sendThenAbort(w, answer.body[:len(answer.body)/2], len(answer.body))
 	}
-	defer conn.Close() //nolint:errcheck // the client may be gone
+	defer conn.Close() // the client may be gone
 	h := w.Header()
 	h.Set("Connection", "close")
 	if answer.length >= 0 {
@@ -85,25 +85,25 @@ func (s *Server) switchProtocols(w http.ResponseWriter) {
 	left := make(chan struct{})
 	go func() {
 		defer close(left)
-		io.Copy(io.Discard, conn) //nolint:errcheck // until the client leaves
+		io.Copy(io.Discard, conn) // until the client leaves
 	}()
-	rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n") //nolint:errcheck // Flush reports it
-	rw.Flush()                                                                                      //nolint:errcheck // the client may have left
+	rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n") // Flush reports it
+	rw.Flush()                                                                                      // the client may have left
 	select {
 	case <-left:
 	case <-s.quit:
 	}
-	conn.Close() //nolint:errcheck // the client may be gone
+	conn.Close() // the client may be gone
 	<-left
 }
 
 func writeRaw(w *bufio.Writer, h http.Header, answer raw) error {
 	var head bytes.Buffer
 	head.WriteString(answer.status + "\r\n")
-	h.Write(&head) //nolint:errcheck // to memory
+	h.Write(&head) // to memory
 	head.WriteString("\r\n")
-	w.Write(head.Bytes()) //nolint:errcheck // Flush reports it
-	w.Write(answer.body)  //nolint:errcheck // as above
+	w.Write(head.Bytes()) // Flush reports it
+	w.Write(answer.body)  // as above
 	return w.Flush()
 }
 
@@ -114,6 +114,6 @@ func resetOnClose(conn net.Conn) {
 		conn = t.NetConn()
 	}
 	if t, ok := conn.(*net.TCPConn); ok {
-		t.SetLinger(0) //nolint:errcheck // a plain close is a fault too
+		t.SetLinger(0) // a plain close is a fault too
 	}
 }

@@ -193,8 +193,8 @@ func (b *bencher) startFaulty(median int, share float64) (f *faulty, err error) 
 }
 
 func (f *faulty) stop() {
-	f.cmd.Process.Kill() //nolint:errcheck // it may have ended by itself
-	f.cmd.Wait()         //nolint:errcheck // killed
+	f.cmd.Process.Kill() // it may have ended by itself
+	f.cmd.Wait()         // killed
 }
 
 // counts are what the registry has seen and sent so far.

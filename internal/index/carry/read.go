@@ -27,7 +27,9 @@ func ReadHeader(r *bufio.Reader) (h Header, err error) {
 	if string(head) != signature {
 		return h, fmt.Errorf("%w: it does not begin with %q", ErrFormat, signature)
 	}
-	r.Discard(len(signature))
+	if _, err := r.Discard(len(signature)); err != nil {
+		return h, err
+	}
 	h.Days = map[string]string{}
 	for range maxLines {
 		line, err := readLine(r)

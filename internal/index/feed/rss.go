@@ -145,6 +145,6 @@ func (f *Feed) Write(w io.Writer, title string) error {
 
 func escape(text string) string {
 	var b strings.Builder
-	xml.EscapeText(&b, []byte(text)) //nolint:errcheck // to memory
+	xml.EscapeText(&b, []byte(text))
 	return b.String()
 }

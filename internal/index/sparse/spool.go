@@ -32,12 +32,15 @@ func (s *spool) add(path, text string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.n++
-	var err error
 	for _, part := range []string{path, text} {
-		s.out.Write(binary.AppendUvarint(nil, uint64(len(part)))) // its error comes again
-		_, err = s.out.WriteString(part)
+		if _, err := s.out.Write(binary.AppendUvarint(nil, uint64(len(part)))); err != nil {
+			return err
+		}
+		if _, err := s.out.WriteString(part); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // each calls fn for what was added.

@@ -50,7 +50,7 @@ func (l *loader) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close() //nolint:errcheck // it was read alone
+	defer root.Close()
 	gitDir, _ := git.Find(root)
 	if gitDir == "" {
 		return l.folder(ctx, root.FS())
@@ -114,7 +114,7 @@ func readSome(fsys fs.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // it was read alone
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxAdvisory+1))
 	if len(data) > maxAdvisory {
 		err = errLong

@@ -21,7 +21,7 @@ func stepsSince(ctx context.Context, dir string, last index.Revision, since time
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close() //nolint:errcheck // it was read alone
+	defer root.Close()
 	gitDir, _ := git.Find(root)
 	if gitDir == "" || last.Commit == "" {
 		return nil, index.ErrNoPast

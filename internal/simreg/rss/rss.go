@@ -36,6 +36,6 @@ func Write(w io.Writer, items []Item) {
 
 func escape(s string) string {
 	var b strings.Builder
-	xml.EscapeText(&b, []byte(s)) //nolint:errcheck // to memory
+	xml.EscapeText(&b, []byte(s)) // to memory
 	return b.String()
 }

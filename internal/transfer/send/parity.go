@@ -2,7 +2,9 @@ package send
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"hash"
 	"io"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
@@ -80,7 +82,7 @@ type parityWriter struct {
 	file *durable.WholeFile
 	is   transfer.File
 	room int64 // of the file
-	hash hasher
+	hash hash.Hash
 }
 
 // Write implements io.Writer; p is a piece.
@@ -119,7 +121,7 @@ func (o *parityWriter) begin(piece int64) (err error) {
 	if o.room == 0 {
 		return &VolumeError{o.is.Name, piece, room.limit}
 	}
-	o.hash = newHasher()
+	o.hash = sha256.New()
 	o.file, err = durable.CreateWhole(o.w.out, o.w.file(o.is.Volume, o.is.Name), "")
 	return err
 }

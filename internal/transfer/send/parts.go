@@ -3,20 +3,14 @@ package send
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io/fs"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
-
-type hasher = hash.Hash
-
-func newHasher() hasher { return sha256.New() }
 
 const (
 	// maxMembers bounds a bundle of a transfer, and so what is held in memory of it.
