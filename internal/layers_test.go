@@ -263,7 +263,7 @@ func mayImport(pkg, target string) bool {
 	case strings.HasSuffix(pkg, "test"):
 		return true // a package for tests, which floor keeps out of the others
 	case pkg == simulated:
-		return target == "internal/crate" || target == simulated+"/cert" || target == simulated+"/rss" // which know nothing of it
+		return target == "internal/crate" || target == simulated+"/cert" || target == simulated+"/rss" // which do not know it
 	case strings.HasPrefix(pkg, simulated+"/"):
 		return target == "internal/crate" || target == simulated
 	case strings.HasPrefix(target, simulated+"/"):

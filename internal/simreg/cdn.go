@@ -47,8 +47,8 @@ func (s *Server) serveFile(w http.ResponseWriter, req *http.Request) {
 	s.answer(w, req, id, s.reg.script.fault(id))
 }
 
-// serveDownload answers for {name}/{version}/download, which cargo asks for.
-// cargo sends "+" as it is, and the CDN's rewriting of this form mends it.
+// serveDownload answers for {name}/{version}/download, which cargo asks for. cargo sends
+// "+" as it is, and the CDN's rewriting of this form repairs it.
 func (s *Server) serveDownload(w http.ResponseWriter, req *http.Request) {
 	id := crate.ID{Name: req.PathValue("name"), Version: req.PathValue("version")}
 	s.reg.script.request(id)
@@ -104,8 +104,7 @@ func crateHeader(h http.Header, sum crate.Checksum) {
 // etag has the form of S3's, which is an MD5.
 func etag(sum crate.Checksum) string { return `"` + sum.String()[:32] + `"` }
 
-// denied is what S3 says about a file that is not there to somebody who may
-// not list the bucket.
+// denied is what S3 answers for a missing file to a client that may not list the bucket.
 func denied(w http.ResponseWriter) { s3Error(w, http.StatusForbidden, "AccessDenied", "Access Denied") }
 
 func s3Error(w http.ResponseWriter, status int, code, message string) {

@@ -15,13 +15,12 @@
 //		bar 1.0.0+meta
 //	`)...)
 //
-// Its crate files are real: gzipped tars in the form that "cargo package"
-// writes, which the real cargo resolves, verifies and compiles. They are never
-// stored but made anew from the specification whenever they are asked for, the
-// same bytes every time, so [Generate] can describe more than memory holds.
-// [Demo] is a registry of a few hundred versions with every oddity of the real
-// one. Package badindex is the opposite: an index in which nearly every line is
-// hostile.
+// Its crate files are real: gzipped tars in the form that "cargo package" writes, which
+// the real cargo resolves, verifies and compiles. They are never stored but made from the
+// specification whenever they are asked for, the same bytes every time, so [Generate] can
+// describe more than memory holds. [Demo] is a registry of a few hundred versions with
+// every oddity of the real one. Package badindex is the opposite: an index in which
+// nearly every line is hostile.
 //
 // Add, Remove, Restore, Yank and ReplaceBytes publish, delete, publish again, yank
 // and swap versions between two runs of a mirror; [Registry.SetCrate] takes lines of

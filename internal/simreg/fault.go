@@ -23,7 +23,7 @@ const (
 	Truncate         Kind = "truncate"           // B2: half the body under the right Content-Length
 	TruncateNoLength Kind = "truncate-no-length" // B3, raw: HTTP/1.0, no length, half the body
 	LengthTooLarge   Kind = "length-too-large"   // B4: all of the body, then less than was announced
-	LengthTooSmall   Kind = "length-too-small"   // B4, raw: the body goes on behind its Content-Length
+	LengthTooSmall   Kind = "length-too-small"   // B4, raw: the body is longer than its Content-Length
 	LongBody         Kind = "long-body"          // B4: 1 KiB more than the crate file, lengths agree
 	GzipEncoding     Kind = "gzip-encoding"      // B5: Content-Encoding: gzip on the file as it is
 	Endless          Kind = "endless"            // B6: the file, then zeros until the client leaves
@@ -63,8 +63,8 @@ type Fault struct {
 	// To is where Redirect points: a URL in the sense of [Server.BaseURL], to
 	// which the path of the file is added. If empty, the same server.
 	To string
-	// Hops is how many redirects the same server makes before it delivers;
-	// 0 means one, a negative number that it redirects for ever.
+	// Hops is how many redirects the same server makes before it delivers; 0 means one, a
+	// negative number that it redirects without end.
 	Hops int
 }
 

@@ -102,7 +102,7 @@ func (l *pipeListener) dial(ctx context.Context, addr string) (net.Conn, error) 
 	}
 }
 
-// errRefused is what TCP says where nobody listens.
+// errRefused is what TCP says where nothing listens.
 func errRefused(addr string) error {
 	return fmt.Errorf("dialling %s: %w", addr, syscall.ECONNREFUSED)
 }

@@ -26,7 +26,7 @@ type script struct {
 // pending is an injected fault that is not used up.
 type pending struct {
 	Fault
-	skip, left int // left is negative for ever
+	skip, left int // left is negative for no end
 }
 
 type chaos struct {

@@ -18,7 +18,7 @@ import (
 // Options says how a registry is served. The zero value is plain HTTP/1.1 over
 // TCP on a free port of 127.0.0.1.
 type Options struct {
-	// TLS serves https with a certificate that Server.Roots vouches for.
+	// TLS serves https with a certificate that Server.Roots has signed.
 	TLS bool
 	// HTTP2 offers HTTP/2 to clients; implies TLS.
 	HTTP2 bool
@@ -197,8 +197,8 @@ func (s *Server) Client() *http.Client {
 	}}
 }
 
-// sleep waits for d, for ever if it is negative; false means that the client
-// left or the server ends.
+// sleep waits for d, without end if it is negative; false means that the client left or
+// the server ends.
 func (s *Server) sleep(ctx context.Context, d time.Duration) bool {
 	var timer <-chan time.Time
 	if d >= 0 {

@@ -1,7 +1,7 @@
-// Acceptance is ten trials that a mirror of crates.io must pass, each of which
-// v1.1.0 was seen to fail. They run the programs as an operator does, against a
-// simulated registry on the loopback interface, and look at what is left with
-// other means than the programs'.
+// Acceptance is ten trials that a mirror of crates.io must pass; v1.1.0 was seen to fail
+// each of them. They run the programs as an operator does, against a simulated registry
+// on the loopback interface, and look at what is left with other means than the
+// programs'.
 //
 //	go run ./scripts/acceptance            # this project; or: make acceptance
 //	go run ./scripts/acceptance -bin DIR   # another build, with download-crates and extract-bundles in DIR

@@ -15,8 +15,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/line"
 )
 
-// startServer starts this program again to serve the tree, behind a line if it is to be
-// far away.
+// startServer starts this program again to serve the tree, behind a slow line if it shall
+// be far away.
 func (b *bencher) startServer() (stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {

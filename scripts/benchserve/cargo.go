@@ -21,7 +21,7 @@ import (
 // benchCargo has the real cargo fetch a project's dependencies, with an empty home each
 // time, from each server by turns.
 func benchCargo(ctx context.Context, dir string) error {
-	reg := simreg.Generate(12**crates, *median, 3) // of which a version of each crate is a dependency
+	reg := simreg.Generate(12**crates, *median, 3) // a version of each crate is a dependency
 	loose, static := filepath.Join(dir, "loose"), filepath.Join(dir, "static")
 	if err := mirrored.Make(ctx, *program, reg, loose); err != nil {
 		return err

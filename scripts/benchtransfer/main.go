@@ -108,7 +108,7 @@ func (b *bench) run(n int) error {
 	return b.step("import once more", "import", "-mirror", b.path("far"), "-from", b.path("part"), "-unsigned")
 }
 
-// again carries what is new once more.
+// again carries what is new a second time.
 func (b *bench) again() error {
 	if err := os.RemoveAll(b.path("part")); err != nil {
 		return err

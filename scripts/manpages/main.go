@@ -41,7 +41,7 @@ func main() {
 	}
 }
 
-// write asks a command for help, writes that as a page, and goes on with the commands
+// write asks a command for help, writes that as a page, and continues with the commands
 // below it that the page names.
 func write(folder string, edition manual.Edition, command func(*cli.App) *urfave.Command, args ...string) error {
 	var page bytes.Buffer

@@ -29,8 +29,8 @@ type Bad struct {
 	// Collide are acceptable too, but on a file system that ignores case their
 	// files are those of other versions.
 	Collide []crate.ID
-	// Dispute are named by several lines with different checksums of which the
-	// last, the one that counts, is wrong: they cannot be had.
+	// Dispute are named by several lines with different checksums; the last, the one that
+	// counts, is wrong: they cannot be stored.
 	Dispute []crate.ID
 	// Reject are the lines that must be refused one by one.
 	Reject []Line
@@ -127,8 +127,7 @@ func (b *builder) note(l line, where Line) {
 	b.bad.Registry.Add(simreg.Version{Name: l.keep.Name, Version: l.keep.Version})
 }
 
-// writeStrangers adds what lies in an index folder without being an index file
-// (rows A15 and A16).
+// writeStrangers adds files to an index folder that are no index files (rows A15 and A16).
 func (b *builder) writeStrangers() error {
 	line := string(goodLine(crate.ID{Name: "a16-stray", Version: "1.0.0"})) + "\n"
 	for name, text := range map[string]string{

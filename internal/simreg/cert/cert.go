@@ -1,4 +1,4 @@
-// Package cert makes certificates that nobody else trusts.
+// Package cert makes certificates that only its own clients trust.
 package cert
 
 import (

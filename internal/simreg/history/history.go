@@ -168,7 +168,7 @@ func (w *way) crate(first, last []simreg.Line) []Span {
 	return append(spans, w.published(gone, last)...)
 }
 
-// livesOn is a crate of which something stayed.
+// livesOn is a crate with a version that stayed.
 func (w *way) livesOn(first []simreg.Line, is map[crate.ID]simreg.Line, last []simreg.Line) (spans []Span) {
 	was := make(map[crate.ID]bool)
 	gone := w.between(1, w.steps-1)
