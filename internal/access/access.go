@@ -8,7 +8,7 @@
 // Authorization header: as cargo sends it, after "Bearer", or as the password of "Basic",
 // for git and people. Else it is its address, of IPv6 the network of 64 bits; the address
 // that a proxy names counts if the proxy is one of those that are trusted. The header is
-// taken away before a request goes on: nothing behind can write it anywhere.
+// removed before a request is passed on: nothing behind can write it anywhere.
 //
 // Where tokens or certificates are wanted, a client without gets 401, in the way cargo
 // expects (cargo book, Registry Index, "Registry authentication").

@@ -88,8 +88,8 @@ func (l Limits) client() *client {
 	return one
 }
 
-// take waits for the turn of a client. What it returns is to be called when the request
-// is answered. Errors: *limitError; ctx's.
+// take waits for the turn of a client. The caller calls the function that it returns when
+// the request is answered. Errors: *limitError; ctx's.
 func (c *clients) take(ctx context.Context, name string, w http.ResponseWriter) (release func(), _ http.ResponseWriter, err error) {
 	one := c.get(name)
 	release = func() {}
@@ -176,8 +176,7 @@ func (w *slowWriter) Write(p []byte) (written int, err error) {
 	}
 }
 
-// ReadFrom implements io.ReaderFrom: what is below may have the kernel send from a file
-// of which it knows.
+// ReadFrom implements io.ReaderFrom: the writer below may have the kernel send from a file.
 func (w *slowWriter) ReadFrom(src io.Reader) (written int64, err error) {
 	all, ok := src.(*io.LimitedReader)
 	below, can := w.ResponseWriter.(io.ReaderFrom)

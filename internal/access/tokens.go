@@ -94,7 +94,7 @@ func Parse(data []byte) (*Tokens, error) {
 	return t, nil
 }
 
-// parseLine tells nothing of the line: it may be a token that somebody has put there.
+// Errors of parseLine do not quote the line: it may be a token.
 func parseLine(line string) (t Token, err error) {
 	fields := strings.Fields(line)
 	if len(fields) != 3 {

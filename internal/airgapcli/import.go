@@ -54,7 +54,7 @@ func Import(a *program.App, description string) *cli.Command {
 	}
 }
 
-// check refuses what makes no sense, before anything is touched.
+// check refuses flags that contradict each other, before anything is touched.
 func (cfg *importConfig) check() error {
 	jobs := 0
 	for _, asked := range []bool{len(cfg.from) > 0, cfg.undo, cfg.state != ""} {

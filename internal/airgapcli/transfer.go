@@ -64,7 +64,7 @@ func (cfg *Transfer) Asked() bool {
 	return cfg.full || cfg.since != "" || cfg.plan || cfg.parity != "" || len(cfg.keys) > 0 || len(cfg.policies) > 0
 }
 
-// Check refuses what makes no sense. It reports whether a transfer is meant.
+// Check refuses invalid values and combinations. It reports whether a transfer is meant.
 func (cfg *Transfer) Check() (meant bool, err error) {
 	if cfg.To == "" && !cfg.Asked() {
 		return false, nil
@@ -177,7 +177,7 @@ func (cfg *Transfer) Run(ctx context.Context, a *program.App, dirs *home.Dirs, l
 	return asUsage(err)
 }
 
-// asUsage makes an error of usage of what another value of a flag mends.
+// asUsage turns an error that another value of a flag avoids into one of usage.
 func asUsage(err error) error {
 	if errors.As(err, new(*send.VolumeError)) || errors.As(err, new(*send.VolumesError)) || errors.Is(err, send.ErrNoPoint) {
 		return flags.Usagef("%w", err)

@@ -54,7 +54,7 @@ const (
 
 const format = 1
 
-// A Block hides versions: those of which all holds that it says.
+// A Block hides the versions that meet all its conditions.
 type Block struct {
 	Crate    string          `json:"crate,omitzero"`
 	Version  string          `json:"version,omitzero"`  // one version, build metadata included

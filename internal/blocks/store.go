@@ -17,8 +17,9 @@ import (
 type Store interface {
 	// Load returns the list, empty if there is none.
 	Load(ctx context.Context) (*List, error)
-	// Change puts what fn makes of the list in its place, durably. Nobody else changes it
-	// meanwhile; fn may be called again, with a list that somebody else has made.
+	// Change replaces the list with the one that fn makes of it, durably. No other process
+	// changes it meanwhile; fn may be called again, with a list that another process has
+	// written.
 	Change(ctx context.Context, fn func(*List) (*List, error)) error
 	// String says where that is.
 	String() string
@@ -122,7 +123,7 @@ type inBucket struct {
 	b bucket.Bucket
 }
 
-// attempts is how often somebody else may be faster with an object.
+// attempts is how often another writer may be faster with an object.
 const attempts = 20
 
 func (s *inBucket) Change(ctx context.Context, fn func(*List) (*List, error)) error {

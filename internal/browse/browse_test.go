@@ -149,8 +149,8 @@ func TestTreeIsBounded(t *testing.T) {
 	}
 }
 
-// What makes no sense is an error that names the crate; what waits ends with its context;
-// and all that is given is closed.
+// What cannot be parsed is an error that names the crate; waiting ends with the context;
+// and every input is closed.
 func TestBad(t *testing.T) {
 	good := pack(t, entry{"a", "b"})
 	closed := 0

@@ -48,7 +48,7 @@ type Tree struct {
 
 // A File is one of them.
 type File struct {
-	Path   string // below the folder that all lies in
+	Path   string // below the folder that has all of it
 	Size   int64  // in bytes
 	Copies int    // entries of that name
 	Sum    [sha256.Size]byte

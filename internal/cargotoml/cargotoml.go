@@ -1,5 +1,5 @@
-// Package cargotoml reads the Cargo.toml inside a crate file: what a crate says
-// of itself, of which the index has nothing.
+// Package cargotoml reads the Cargo.toml inside a crate file: what a crate says of itself
+// and the index does not have.
 //
 // A crate file is read by package cratefile, with its limits. Cargo.toml is the first
 // entry of that name and a regular file, with at most [MaxSize] bytes, and read in time
@@ -51,7 +51,7 @@ func Read(r io.Reader, id crate.ID, size int64) (*Package, error) {
 	return &c.Package, nil
 }
 
-// Inspect is Read that goes on to the end of the archive.
+// Inspect is Read, and reads on to the end of the archive.
 func Inspect(r io.Reader, id crate.ID, size int64) (*Contents, error) {
 	return read(r, id, size, false)
 }

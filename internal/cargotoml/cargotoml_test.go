@@ -171,9 +171,8 @@ func TestParseReadme(t *testing.T) {
 	}
 }
 
-// G13: the time that a Cargo.toml takes grows with its size, whatever is in it:
-// keys of one table, of which a decoder may compare each with all others, tables,
-// paths, lists.
+// G13: the time that a Cargo.toml takes grows with its size, whatever is in it: keys of
+// one table (a decoder may compare each with all others), tables, paths, lists.
 func TestG13SlowCargoToml(t *testing.T) {
 	fill := func(line func(n int) string) []byte {
 		var b bytes.Buffer

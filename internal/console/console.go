@@ -1,8 +1,7 @@
-// Package console is how a run speaks on a terminal. Results go to stdout: the
-// summary of a run, a plan, data. Everything else goes to stderr: logs,
-// progress, errors, hints. Progress is drawn on a terminal alone; without one a
-// run is quiet but for its log lines, of which there are few unless Lines asks
-// for more.
+// Package console is how a run speaks on a terminal. Results go to stdout: the summary of
+// a run, a plan, data. Everything else goes to stderr: logs, progress, errors, hints.
+// Progress is drawn on a terminal alone; without one a run is quiet but for its log
+// lines, which are few unless Lines asks for more.
 package console
 
 import (
@@ -16,8 +15,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Results is stdout. A result that nobody got, as on a full disk, is a failure of
-// the command, whatever else it came to.
+// Results is stdout. A result that could not be written, as on a full disk, is a failure
+// of the command, even if all else succeeded.
 type Results struct {
 	to  io.Writer
 	err error // the first

@@ -19,8 +19,7 @@ type Lines struct {
 	Every    int64 // records
 }
 
-// Display is stderr: log lines, and below them, on a terminal while a run goes
-// on, a bar.
+// Display is stderr: log lines, and below them, on a terminal during a run, a bar.
 type Display struct {
 	lines Lines
 	out   io.Writer

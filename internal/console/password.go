@@ -10,12 +10,11 @@ import (
 	"golang.org/x/term"
 )
 
-// CanAsk reports whether somebody can type an answer.
+// CanAsk reports whether stdin is a terminal, on which a user can type an answer.
 func CanAsk() bool { return term.IsTerminal(int(os.Stdin.Fd())) }
 
-// AskPassword prints a question, and reads the password that is typed, of which
-// the terminal shows nothing. When ctx ends, it returns its cause, and the
-// terminal is as it was.
+// AskPassword prints a question, and reads the password that is typed, without echo. When
+// ctx ends, it returns its cause, and the terminal is as it was.
 func AskPassword(ctx context.Context, w io.Writer, question string) ([]byte, error) {
 	in := int(os.Stdin.Fd())
 	before, err := term.GetState(in)

@@ -1,8 +1,8 @@
 // Package cratefile reads the archive that a crate file is, entry by entry.
 //
-// A crate file is a gzipped tar in which everything lies below "{name}-{version}/". It
-// was made by whoever published it, so it is read with cargo's limits and one of our own,
-// and nothing of it is ever written to a disk:
+// A crate file is a gzipped tar in which everything is below "{name}-{version}/". It is
+// untrusted, so it is read with cargo's limits and one of our own, and nothing of it is
+// ever written to a disk:
 //
 //   - the archive has at most 512 MiB unpacked, or 20 times the size of the crate file
 //     if that is more (cargo, MAX_UNPACK_SIZE and MAX_COMPRESSION_RATIO in
@@ -107,10 +107,10 @@ func (a *archive) count(h *tar.Header) error {
 	return nil
 }
 
-// Path returns the path of a file in the crate, below the folder that all of it lies in,
-// from the name of its entry. It reports false for what is not the name of a regular
-// file in there, or is none that can be shown: too long, not UTF-8, with characters that
-// say one thing and show another.
+// Path returns the path of a file in the crate, below the folder of the crate, from the
+// name of its entry. It reports false for what is not the name of a regular file in
+// there, or is none that can be shown: too long, not UTF-8, with characters that say one
+// thing and show another.
 func Path(id crate.ID, h *tar.Header) (string, bool) {
 	name, ok := strings.CutPrefix(h.Name, id.Name+"-"+id.Version+"/")
 	ok = ok && h.Typeflag == tar.TypeReg && len(name) <= MaxPath && name != "." && fs.ValidPath(name) && utf8.ValidString(name)

@@ -11,8 +11,8 @@
 // # Memory
 //
 // A crate has its name, a row of four-byte numbers for what it needs, and one for who needs
-// it. The index of 198,000 crates takes 55 MB (TestReal). Whoever fills an index with nonsense
-// can have at most [maxDeps] of them per crate.
+// it. The index of 198,000 crates takes 55 MB (TestReal). A hostile index can have at most
+// [maxDeps] of them per crate.
 package dependants
 
 import (
@@ -82,7 +82,7 @@ func (g *Graph) Of(name string, offset, limit int) (names []string) {
 	return names
 }
 
-// find knows nothing before the index was read.
+// find finds nothing before the index was read.
 func (g *Graph) find(name string) (uint32, bool) {
 	if g == nil {
 		return 0, false
@@ -159,7 +159,7 @@ func once(needs []edge) []edge {
 	return slices.Clip(slices.CompactFunc(needs, func(a, b edge) bool { return a.to() == b.to() }))
 }
 
-// compare orders versions as [reader.CompareRank] does, which stands on a higher floor.
+// compare orders versions as [reader.CompareRank] does; package reader is on a higher floor.
 func compare(a, b *index.Entry) int {
 	weight := func(e *index.Entry) int {
 		switch {

@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// put writes the index file of a crate: a line for each version, of which each depends on
-// the crates that are named, for its tests alone where that begins with "dev:".
+// put writes the index file of a crate: a line for each version, with the crates that it
+// depends on, for its tests alone where a name begins with "dev:".
 func put(t *testing.T, dir, name string, versions ...[]string) {
 	t.Helper()
 	var text []byte

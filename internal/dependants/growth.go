@@ -41,8 +41,8 @@ func (g *growth) add(n uint32, entries []index.Entry) {
 
 func (g *growth) remove(n uint32) { delete(g.of, n) }
 
-// pubtime is how a line begins to say when its version was published. To read every line
-// as JSON once more would double what it costs to read an index.
+// pubtime is how a line begins to say when its version was published. Parsing every line
+// as JSON again would double the cost of reading an index.
 var pubtime = []byte(`"pubtime":"`)
 
 // published is the month of a line. One that is not of the time of crates.io does not count.

@@ -66,7 +66,7 @@ func (x *exam) open(ctx context.Context, url string, header ...string) (*http.Re
 	}
 	resp, err := x.client.Do(req)
 	if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
-		resp.Body.Close() // it is the bare connection: reading would wait for ever
+		resp.Body.Close() // it is the bare connection: reading would never end
 		return nil, errors.New("the answer is 101 Switching Protocols, which was not asked for")
 	}
 	return resp, err

@@ -182,7 +182,7 @@ func (x *exam) cargoPlus(ctx context.Context) error {
 	return nil
 }
 
-// cargoYanked fetches a yanked version for somebody who has it in Cargo.lock.
+// cargoYanked fetches a yanked version for a project that has it in Cargo.lock.
 func (x *exam) cargoYanked(ctx context.Context) error {
 	e := x.picks.yanked
 	if e == nil {

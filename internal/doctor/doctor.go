@@ -90,8 +90,8 @@ type exam struct {
 	failed  int
 }
 
-// Run makes all checks that can be made, and returns how many failed. An error
-// means that it could not go on: ctx ended, there is no room for temporary files.
+// Run makes all checks that can be made, and returns how many failed. An error means that
+// it could not continue: ctx ended, there is no room for temporary files.
 func Run(ctx context.Context, cfg Config) (failed int, err error) {
 	x := &exam{Config: cfg}
 	if x.MaxAge == 0 {
@@ -232,7 +232,7 @@ func (x *exam) fail(check, text, advice string) {
 // failErr tells of an error in plain words.
 func (x *exam) failErr(check, what string, err error) {
 	if errors.Is(err, context.Canceled) {
-		return // whoever asked has gone
+		return // the client has gone
 	}
 	text, advice := explain(err)
 	x.fail(check, what+": "+text, advice)

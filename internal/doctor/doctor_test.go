@@ -258,7 +258,7 @@ func page(*registry) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>log in</html>") })
 }
 
-// switches hands the connection over to a protocol that nobody speaks.
+// switches hands the connection over to an unknown protocol.
 func switches(*registry) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()

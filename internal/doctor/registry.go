@@ -144,7 +144,7 @@ func isLocal(host string) bool {
 	return host == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
 }
 
-// absent asks for a crate that nobody has.
+// absent asks for a crate that does not exist.
 func (x *exam) absent(ctx context.Context) {
 	a, err := x.ask(ctx, x.index.JoinPath(crate.IndexPath("doctor-asks-for-what-is-not-there")).String(), maxIndex)
 	if err != nil {

@@ -84,9 +84,9 @@ func (s *Sorter[T]) flush() error {
 	return err
 }
 
-// Sorted yields all items in order; of equal ones, that which was added first comes
-// first. It may be called several times, and sequences be read at once; nothing can be
-// added afterwards. The sequence ends after an error.
+// Sorted yields all items in order; equal ones are in the order in which they were added.
+// It may be called several times, and sequences be read at once; nothing can be added
+// afterwards. The sequence ends after an error.
 func (s *Sorter[T]) Sorted() iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		m, err := s.merge()

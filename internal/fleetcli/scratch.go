@@ -30,7 +30,7 @@ func newScratch(parent string) (dir string, remove func() error, err error) {
 	return dir, func() error { return errors.Join(held.Release(), os.RemoveAll(dir)) }, nil
 }
 
-// sweepScratch removes the folders of workers that live no more. One without a lock is just
+// sweepScratch removes the folders of workers that have ended. One without a lock is just
 // being made.
 func sweepScratch(parent string) error {
 	dirs, err := filepath.Glob(filepath.Join(parent, workerDirs+"*"))

@@ -33,8 +33,8 @@ func (r *Repository) Batch(ctx context.Context, mode string) (*Batch, error) {
 	return &Batch{git: p, In: p.in, Out: bufio.NewReaderSize(p.out, 64<<10)}, nil
 }
 
-// Close ends git. What git says then is of interest only after an error; that somebody has
-// asked it to end before is none.
+// Close ends git. Git's exit status matters only after an error; ending because a stop was
+// asked for is none.
 func (b *Batch) Close() error {
 	if b.closed {
 		return nil
@@ -74,7 +74,7 @@ func (b *Batch) Find(object string) (id ID, kind string, size int64, err error) 
 	return id, kind, size, nil
 }
 
-// An ObjectError says that an object is not what was asked for. Git goes on.
+// An ObjectError says that an object is not what was asked for. Git keeps running.
 type ObjectError struct {
 	Kind string // what it is: blob, tree, commit, tag
 	Size int64  // in bytes
@@ -113,10 +113,9 @@ func (b *Batch) Object(name, want string, limit int64) (content []byte, id ID, e
 	return content, id, err
 }
 
-// Revision returns the commit whose id begins with prefix, in the mode "--batch".
-// Errors: fs.ErrNotExist; *ObjectError; after any other git's answers make no sense
-// any more. A name that is no beginning of what it leads to
-// is that of a tag, or of a branch that is called so.
+// Revision returns the commit whose id begins with prefix, in the mode "--batch". Errors:
+// fs.ErrNotExist; *ObjectError; after any other error git's answers cannot be matched any
+// more. A prefix that the id does not begin with was the name of a tag or branch.
 func (b *Batch) Revision(prefix string) (rev Revision, err error) {
 	id, _, size, err := b.Find(prefix + "^{commit}")
 	if err != nil {

@@ -1,14 +1,14 @@
 // Package git runs the git program on repositories that others made, so that these
 // decide nothing: not what is run, nor where it reads, writes or connects to.
 //
-// There are two ways to run it. A [Repository] reads: no network, no locks, nothing
-// of its configuration is executed, whoever owns it. A [Porcelain] fetches and
+// There are two ways to run it. A [Repository] reads: no network, no locks, nothing of
+// its configuration is executed, even if another user owns it. A [Porcelain] fetches and
 // writes: it obeys the configuration of the user (proxies, keys), but runs no hook,
-// filter or transport that a repository or a URL names, and ends, with all that it
-// has started, when its peer falls silent or this process is killed.
+// filter or transport that a repository or a URL names, and ends, with all that it has
+// started, when its peer falls silent or this process is killed.
 //
-// It knows nothing of crates: what is read is for package index to understand, and
-// what is to be fetched for package clone to decide.
+// It does not know crates: package index parses what is read, and package clone decides
+// what to fetch.
 package git
 
 import (

@@ -22,7 +22,7 @@ func newGroup(cmd *exec.Cmd) *group {
 }
 
 // apart keeps a command from the signals that a terminal, or timeout(1), sends to all of
-// our group: we end it ourselves, when nobody needs its answers any more.
+// our group: we end it ourselves, when its answers are not needed any more.
 func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // asked reports whether a command was ended by a signal that asks for that, which a

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A stop is sent to all of us: by a terminal to the group, by a supervisor to all processes.
-// A server goes on answering until it is closed, and a git that was told to end is no failure.
+// A stop is sent to all of us: by a terminal to the group, by a supervisor to all processes. A
+// server still answers until it is closed, and a git that was told to end is no failure.
 func TestSignalsForAllOfUs(t *testing.T) {
 	dir := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "git", "init", "-q", "--bare", dir).CombinedOutput(); err != nil {

@@ -17,17 +17,15 @@ import (
 )
 
 // A Porcelain runs those git commands that use the network or write. Unlike a
-// [Repository]'s, they obey the repository's configuration (proxies, keys), so
-// git itself finds the repository, and refuses it if it is somebody else's
-// (safe.directory).
+// [Repository]'s, they obey the repository's configuration (proxies, keys), so git itself
+// finds the repository, and refuses it if another user owns it (safe.directory).
 type Porcelain struct {
 	Dir string // where git runs
 	// URL decides what transport git may use. If nil, it may use none.
 	URL func() string
 	// Lock is held by every git that is run, so that it lives as long as they do.
 	Lock *durable.Lockfile
-	// Progress is called with what git says that it is doing, from another
-	// goroutine. If nil, nobody is told.
+	// Progress is called with git's progress lines, from another goroutine. It may be nil.
 	Progress func(string)
 	// Silence is how long a peer may be silent; see Network. If 0, it is a minute.
 	Silence time.Duration

@@ -85,8 +85,8 @@ func (r *Repository) resolve(ctx context.Context, ref string) (commit string, er
 	return commit, err
 }
 
-// EachCommit calls fn for the commits that "git rev-list" finds with some arguments,
-// in its order. One whose date makes no sense has none.
+// EachCommit calls fn for the commits that "git rev-list" finds with some arguments, in
+// its order. One whose date cannot be parsed has none.
 func (r *Repository) EachCommit(ctx context.Context, fn func(Revision) error, args ...string) error {
 	return r.Read(ctx, func(out io.Reader) error {
 		lines := bufio.NewScanner(out)
@@ -107,9 +107,9 @@ func (r *Repository) EachCommit(ctx context.Context, fn func(Revision) error, ar
 	}, append([]string{"rev-list", "--format=%H %ct"}, args...)...)
 }
 
-// HeadFiles returns the files that git replaces when HEAD comes to name another
-// commit: HEAD itself, the branch that it names, packed-refs, or the list of a
-// reftable. A worktree has them in two folders.
+// HeadFiles returns the files that git replaces when HEAD is moved to another commit:
+// HEAD itself, the branch that it names, packed-refs, or the list of a reftable. A
+// worktree has them in two folders.
 func (r *Repository) HeadFiles(ctx context.Context) ([]string, error) {
 	branch, err := r.Output(ctx, "rev-parse", "--symbolic-full-name", "HEAD") // or HEAD again
 	if err != nil {

@@ -14,8 +14,8 @@
 // not. It is read whole, within a minute, before git is started; 32 at a time are. As
 // many gits run as the machine has cores; who waits longer than ten seconds for one is
 // asked to come again. An answer ends when the client takes nothing for half a minute,
-// and after an hour in any case. Git reads no configuration but that of the repository,
-// of which nothing is run (package git).
+// and after an hour in any case. Git reads only the repository's configuration, and runs
+// nothing that is in it (package git).
 package gitweb
 
 import (
@@ -240,7 +240,7 @@ func take(ctx context.Context, room chan struct{}) bool {
 	return false
 }
 
-// run runs git. What git says of a request that makes no sense goes to the client.
+// run runs git. What git says of an invalid request goes to the client.
 func (h *Handler) run(ctx context.Context, name string, p git.Pack) error {
 	repo, err := h.repository(name)
 	if err != nil {
@@ -274,7 +274,7 @@ type answer struct {
 	kind   string // Content-Type
 	first  string // what comes before git's own
 	begun  bool
-	broken bool // the client takes no more
+	broken bool // the client has stopped reading
 }
 
 func (a *answer) begin() error {

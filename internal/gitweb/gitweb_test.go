@@ -23,7 +23,7 @@ import (
 )
 
 // serveIndex serves an index of one crate, with a day that is kept and a reference that
-// is nobody's business.
+// must stay private.
 func serveIndex(t *testing.T) (url, dir string, reg *simreg.Registry) {
 	t.Helper()
 	indextest.NeedGit(t)
@@ -187,8 +187,8 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
-// After a change, no other crates are looked at than those that are others in the index,
-// and those that were not held yet: that is the same registry as one that is made anew.
+// After a change, only crates are read that changed in the index, and those that were not
+// held yet: the result is the same registry as one that is made from nothing.
 func TestRegistryFollows(t *testing.T) {
 	_, dir, reg := serveIndex(t)
 	reg.Add(simreg.MustParse("baz 1.0.0\nqux 1.0.0")...)

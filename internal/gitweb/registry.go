@@ -21,7 +21,7 @@ import (
 
 // Registry keeps a repository that is a registry for cargo before 1.68: one commit,
 // without a parent, of the lines that a mirror shows of the crates of its index, and of a
-// config.json that leads to it. Files of which all is shown are those of the index, whose
+// config.json that leads to it. Files that are shown whole are those of the index, whose
 // objects it borrows (alternates); the others are its own. It can be removed at any time
 // while no server runs.
 //
@@ -36,7 +36,7 @@ type Registry struct {
 	made atomic.Bool
 
 	last  look
-	whole time.Time         // when all crates were looked at; zero: that is to be done
+	whole time.Time         // when all crates were read; zero: read all of them again
 	open  map[string]string // blobs of index files that are not shown whole, by their paths
 }
 
@@ -118,7 +118,7 @@ func (r *Registry) Update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := look{generation: r.cfg.Mirror.Generation()} // before what it vouches for
+	now := look{generation: r.cfg.Mirror.Generation()} // read before the files, so that they are never older
 	if r.cfg.Rules != nil {
 		now.rules = r.cfg.Rules()
 	}
@@ -136,7 +136,7 @@ func (r *Registry) Update(ctx context.Context) error {
 	}
 	begun := time.Now()
 	if err := r.commit(ctx, index, now.head); err != nil {
-		r.whole = time.Time{} // nobody knows what was seen of it
+		r.whole = time.Time{} // what was seen of it is unknown
 		return err
 	}
 	if r.whole.IsZero() {

@@ -8,8 +8,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A Taker gives the bytes of one crate to w, of which nothing is to be used unless it
-// succeeds.
+// A Taker writes the bytes of one crate to w; they must not be used unless it succeeds.
 type Taker func(w io.Writer) error
 
 // ToNewFile makes a file, which must not be there, of what take writes, in one step.

@@ -1,6 +1,6 @@
-// Package jsonl reads files of one JSON value a line, as manifests and catalogs
-// are. Whoever wrote them may have been cut off, or may be hostile: a line that
-// cannot be used costs itself, and memory does not grow with the file.
+// Package jsonl reads files of one JSON value a line, as manifests and catalogs are.
+// Their writer may have been cut off, or may be hostile: a line that cannot be used costs
+// itself, and memory does not grow with the file.
 //
 // Lines end with LF; a CR before it is no part of the line, and empty lines are
 // none. What is in a line, its reader decides.
@@ -18,7 +18,7 @@ import (
 // ErrTorn: the last line has no end, as after a power cut.
 var ErrTorn = errors.New("line has no end")
 
-// A LineError says which line of a file is wrong. Reading goes on after it.
+// A LineError says which line of a file is wrong. Reading continues after it.
 type LineError struct {
 	Line int // from 1
 	Err  error

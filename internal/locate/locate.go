@@ -1,11 +1,11 @@
-// Package locate finds out what lies below an address that names a mirror, or a registry,
-// as a whole: people write http://peer:8080/ and mean its crates, its index or its bundles.
+// Package locate finds out what is below an address that names a mirror, or a registry, as
+// a whole: people write http://peer:8080/ and mean its crates, its index or its bundles.
 //
 // A registry says in config.json where its crates are (cargo book, Index Configuration).
 // One of ours has that below index/, its index for git at git/index, and says of itself
-// an address at which clients find it; peers may find it at another one, so what lies
-// below the address that was given counts. An address is asked only if it ends with a
-// slash or has no path; it is what its operator says, so no other host is.
+// an address at which clients find it; peers may find it at another one, so what is below
+// the address that was given counts. An address is asked only if it ends with a slash or
+// has no path; it is what its operator says, so no other host is.
 package locate
 
 import (
@@ -39,7 +39,7 @@ func IsRoot(address string) bool {
 func below(address, path string) string { return strings.TrimSuffix(address, "/") + "/" + path }
 
 // An ElsewhereError says that the crates of a registry are on another host than the one
-// that was named, which is to be named instead.
+// that was named; name that one instead.
 type ElsewhereError struct{ Config, DL string }
 
 func (e *ElsewhereError) Error() string {

@@ -12,7 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// Edition is what stands in the margins of pages for man: which program they are of.
+// Edition is the margins of man pages: the program, its version and date.
 type Edition struct {
 	Name, Version string
 	Date          time.Time // of the source, not of the making: pages are the same twice
@@ -105,8 +105,8 @@ func italic(value string) string {
 	return ` \fI` + escape(value) + `\fR`
 }
 
-// table writes a section of lines of two columns; a line of the second column alone goes
-// on with the line before.
+// table writes a section of lines of two columns; a line of the second column alone
+// continues the line before.
 func (r *roff) table(title string, lines []string) {
 	r.line(".SH %s", title)
 	for _, line := range lines {

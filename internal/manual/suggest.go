@@ -21,7 +21,7 @@ func NoCommand(cmd *cli.Command, name string) error {
 	return &flags.UsageError{Cmd: cmd, Err: err}
 }
 
-// UsageError is what the flag parser has to say, with the flag that was meant.
+// UsageError is the flag parser's error, with the flag that was probably meant.
 func UsageError(cmd *cli.Command, err error) error {
 	if name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
 		var names []string
