@@ -10,11 +10,11 @@
 // # Limits
 //
 // 65,536 versions are waited for, a day at most; 512 lags are remembered, beside the
-// histogram; the feed has 5,000 items. Where a mirror comes to hold more than was waited
-// for, as one that is being filled does, the feed says within a minute that it has a gap,
-// and its readers ask for everything. What an index says of times is believed within
-// a week of the past and five minutes of the future; the rest is counted, and measured
-// by nobody.
+// histogram; the feed has 5,000 items. If a mirror gets more versions at once than were
+// waited for, as one that is being filled does, the feed says within a minute that it has
+// a gap, and its readers ask for everything. What an index says of times is believed
+// within a week of the past and five minutes of the future; the rest is counted, not
+// measured.
 package news
 
 import (

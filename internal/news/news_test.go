@@ -195,7 +195,7 @@ func TestWatch(t *testing.T) {
 	commit()
 	look("foo 2.0.0")
 	s.held["new 1.0.0"] = true
-	look("foo 2.0.0") // nobody has said that there is something new
+	look("foo 2.0.0") // nothing has announced that there is something new
 	s.generation++
 	look("foo 2.0.0", "new 1.0.0")
 	if sum := w.Arrivals.Lags.Summary(); sum.Versions != 2 || sum.Median < 20*time.Second || sum.P95 < time.Minute || sum.P95 > 10*time.Minute {

@@ -60,7 +60,7 @@ func (w *Watch) Follow(ctx context.Context) {
 // Look takes what the index names since the last look, and what the mirror shows of all
 // that was waited for.
 func (w *Watch) Look(ctx context.Context, now time.Time) error {
-	generation := w.Mirror.Generation() // before what it vouches for
+	generation := w.Mirror.Generation() // read before the news, so that they are never older
 	if generation == w.generation && w.tally.exceeding.IsZero() {
 		return nil
 	}

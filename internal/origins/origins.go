@@ -1,8 +1,8 @@
 // Package origins fetches crate files from several upstreams in an order of preference.
 //
 // What the first cannot give (it does not have the file, sends other bytes, or cannot be
-// reached) is asked of the next. The checksum decides what is taken, so an upstream
-// need be trusted no more for being one of several.
+// reached) is asked of the next. The checksum decides what is taken, so several upstreams
+// need no more trust than one.
 //
 // # Health
 //
@@ -224,7 +224,7 @@ type origin struct {
 	sick     bool          // asked last
 	until    time.Time     // of the pause
 	pause    time.Duration // the last
-	stopped  bool          // the client is of no more use
+	stopped  bool          // the client is of no use any more
 }
 
 func (o *origin) now() Client {
@@ -233,8 +233,7 @@ func (o *origin) now() Client {
 	return o.client
 }
 
-// ready reports whether the origin is to be asked in its place. One that is sick is
-// so once a pause.
+// ready reports whether to ask the origin in its turn: a sick one only once a pause.
 func (o *origin) ready(now time.Time, log *slog.Logger) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

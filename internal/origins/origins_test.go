@@ -170,7 +170,7 @@ func TestHealth(t *testing.T) {
 		}
 		second.set(gone)
 		first.set(nil)
-		fetch() // what nobody else has, it is asked for also when it is sick
+		fetch() // it is asked for what no other has, even when it is sick
 		second.set(nil)
 		asks(10, 10)
 		if !strings.Contains(log.String(), "well again") {

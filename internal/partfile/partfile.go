@@ -51,7 +51,7 @@ type File struct {
 	file durable.File
 	size int64
 	hash hash.Hash // of the bytes up to size
-	err  error     // why the File takes no more
+	err  error     // why the File cannot be written any more
 }
 
 // Create makes {name}.part. It fails with fs.ErrExist if that is there.
@@ -77,7 +77,7 @@ func (f *File) Size() int64 {
 	return f.size
 }
 
-// Err is why the file takes no more; nil: it does.
+// Err is why the file cannot be written any more; nil if it can.
 func (f *File) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -173,7 +173,7 @@ func (f *File) sync() error {
 	return nil
 }
 
-// end begins a method that ends the file: nothing else goes on beside it.
+// end begins a method that ends the file: no other method runs beside it.
 func (f *File) end() (unlock func()) {
 	f.syncing.Lock()
 	f.mu.Lock()

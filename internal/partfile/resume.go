@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Tail is a file as a crash has left it, of which nothing is believed yet.
+// Tail is a file as a crash has left it; nothing of it is verified yet.
 type Tail struct {
 	f    *File
 	size int64

@@ -60,8 +60,8 @@ var (
 // String implements bucket.Reader.
 func (f *Folder) String() string { return f.dirs.Bundles }
 
-// Root implements Source: the bundles and segments that are finished and whole in the
-// catalog, and lie there, bundles with a list.
+// Root implements Source: the bundles and segments that are finished, whole in the
+// catalog, and in the folder; bundles with a list.
 func (f *Folder) Root(ctx context.Context) (*root.Root, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -119,8 +119,8 @@ func (f *Folder) root(ctx context.Context) (*root.Root, error) {
 	return r, nil
 }
 
-// finished lists what is to be shown of a folder, and has the root say when the last of
-// it was made.
+// finished lists the files of a folder to show, and sets the time of the root to that of
+// the newest.
 func (f *Folder) finished(ctx context.Context, folder durable.Reader, known []catalog.Bundle, r *root.Root) (files []root.File, err error) {
 	claims, err := lists.FindClaims(folder)
 	if err != nil {

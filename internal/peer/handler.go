@@ -113,7 +113,8 @@ func withoutOwners(r *root.Root) *root.Root {
 	return &public
 }
 
-// oneRange makes all of an object of many ranges, which are no use to anybody.
+// oneRange replaces a request for many ranges, which no client needs, by one for the
+// whole object.
 func oneRange(r *http.Request) {
 	if ranges := r.Header["Range"]; len(ranges) > 1 || len(ranges) == 1 && strings.Contains(ranges[0], ",") {
 		r.Header.Del("Range")

@@ -88,14 +88,14 @@ func (o *object) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// CanSend reports whether the kernel can send the next bytes from a file in which they lie.
+// CanSend reports whether the kernel can send the next bytes from a file that has them.
 func (o *object) CanSend(n int64) bool {
 	_, all := o.laid()
 	return n > 0 && len(all) > 0
 }
 
-// Send has the kernel send the next n bytes. Errors: errors.ErrUnsupported where they lie in
-// no file, after which Read has them.
+// Send has the kernel send the next n bytes. Errors: errors.ErrUnsupported if they are in no
+// file; read them with Read then.
 func (o *object) Send(to *extent.Conn, n int64, progress func()) (sent int64, err error) {
 	for sent < n {
 		f, all := o.laid()
@@ -116,7 +116,7 @@ func (o *object) Send(to *extent.Conn, n int64, progress func()) (sent int64, er
 	return sent, nil
 }
 
-// laid is where what comes next lies, up to the end of what is open.
+// laid is where the next bytes are, up to the end of what is open.
 func (o *object) laid() (extent.File, []extent.Extent) {
 	if o.at >= o.size {
 		return nil, nil

@@ -82,7 +82,7 @@ func TestObjectIsSent(t *testing.T) {
 	}
 }
 
-// An object of a bucket lies in no file.
+// An object of a bucket is in no file.
 func TestObjectOfABucketIsCopied(t *testing.T) {
 	p, _, _ := shown(t)
 	f := p.Root.Bundles[0]

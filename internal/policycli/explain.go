@@ -35,7 +35,7 @@ func (cfg *mirrorConfig) flags() []cli.Flag {
 	return append(list, cfg.log.Flags()...)
 }
 
-// check refuses what makes no sense.
+// check refuses flags that contradict each other.
 func (cfg *mirrorConfig) check() error {
 	if cfg.file == "" {
 		return flags.Usagef("-policy FILE is missing")

@@ -61,7 +61,7 @@ func check(a *program.App) *cli.Command {
 	}
 }
 
-// print writes what tell has to say.
+// print writes what tell prints.
 func print(out io.Writer, tell func(io.Writer)) error {
 	w := bufio.NewWriter(out)
 	tell(w)

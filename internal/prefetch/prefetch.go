@@ -1,6 +1,6 @@
-// Package prefetch fetches new versions of those crates of which clients had a version,
-// ahead of their requests: it stands in front of a mirror that pulls (package pull),
-// learns what is opened, and opens what a feed says is new.
+// Package prefetch downloads new versions of the crates that clients use, ahead of their
+// requests: it is in front of a mirror that pulls (package pull), learns what is opened,
+// and opens what a feed says is new.
 //
 // # Limits
 //
@@ -46,7 +46,7 @@ type Mirror struct {
 	reader.Mirror
 	cfg    Config
 	wanted recent.Map[string, time.Time] // when a version of a crate was asked for, by its name in small letters
-	ahead  recent.Map[crate.Key, bool]   // versions fetched ahead; true: one that nobody has asked for yet
+	ahead  recent.Map[crate.Key, bool]   // versions fetched ahead; true: one without a request yet
 
 	mu   sync.Mutex // guards what follows
 	hour time.Time  // that has begun

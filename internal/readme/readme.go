@@ -1,5 +1,4 @@
-// Package readme makes HTML of the README of a crate, which was written by whoever
-// published it.
+// Package readme makes HTML of the README of a crate, which is untrusted.
 //
 // Markdown is rendered by goldmark with GitHub's extensions (tables, strikethrough, task
 // lists, autolinks). HTML in it is parsed like a browser parses it, so that no tag that is
@@ -9,17 +8,17 @@
 //
 //   - Links lead to http, https, mailto, a heading of the README, or a file of the crate.
 //   - Images are shown if they are files of the crate. One from elsewhere is not loaded:
-//     its description stands in its place.
+//     its description replaces it.
 //   - Headings go down one level, since the page has its own.
 //
 // # Limits
 //
-// Rendering cannot be interrupted, and there is Markdown of which the time grows with the
-// square of its size, so [MaxSize] is small: what is longer is cut at the end of a line.
-// What is nested more than maxNested deep, a table that would have more than maxCells
-// cells, and more than maxLinks links are refused before anything is made of it ([ErrHostile]). What a README becomes has
-// at most maxHTML bytes and is not deeper than maxDepth elements. A [Renderer] waits for a
-// bounded time and lets few go on in vain.
+// Rendering cannot be interrupted, and there is Markdown whose time grows with the square of its
+// size, so [MaxSize] is small: what is longer is cut at the end of a line. What is nested more than
+// maxNested deep, a table that would have more than maxCells cells, and more than maxLinks links
+// are refused before anything is made of it ([ErrHostile]). What a README becomes has at most
+// maxHTML bytes and is not deeper than maxDepth elements. A [Renderer] waits for a bounded time,
+// and bounds how many renderings run in vain.
 package readme
 
 import (

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// maxRendering is how many are rendered at a time, also if nobody waits any more.
+	// maxRendering is how many are rendered at a time, also if no request waits any more.
 	maxRendering = 2
 	// maxRemembered is how many are remembered.
 	maxRemembered = 32
@@ -33,8 +33,8 @@ func NewRenderer() *Renderer {
 	return r
 }
 
-// Render is [Render], once for each key, for as long as ctx lasts: after that it goes on,
-// and who asks again gets what has become of it. Errors: also ctx's.
+// Render is [Render], once for each key, for as long as ctx lasts: after that the
+// rendering continues, and a later call returns its result. Errors: also ctx's.
 func (r *Renderer) Render(ctx context.Context, key string, text []byte, links Links) (template.HTML, error) {
 	if known, ok := r.known.Get(key); ok {
 		return known.html, known.err

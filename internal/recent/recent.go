@@ -30,7 +30,7 @@ func (m *Map[K, V]) Get(key K) (V, bool) {
 	return v, ok
 }
 
-// Peek is Get by somebody whose asking does not count.
+// Peek is Get without counting as a use.
 func (m *Map[K, V]) Peek(key K) (V, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// A bucket that lies, in whatever it says, has nothing published, is told of in words,
-// and costs no more than the time until it tells the truth again.
+// Nothing of a bucket with forged answers, of any kind, is published; the error says what
+// is wrong, and a later honest answer is taken.
 func TestHostileBucket(t *testing.T) {
 	p := fixture(t)
 	s := newSite(t, p)
@@ -94,7 +94,7 @@ func TestHostileBucket(t *testing.T) {
 	s.wantCommit()
 }
 
-// copied is a root of which nothing is shared.
+// copied is a deep copy of a root.
 func copied(r *root.Root) *root.Root {
 	c := *r
 	c.Bundles, c.Index.Chain = slices.Clone(r.Bundles), slices.Clone(r.Index.Chain)

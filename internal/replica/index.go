@@ -14,7 +14,7 @@ import (
 )
 
 // FetchIndex fetches what the index in a folder lacks of a chain, and returns it in the
-// order in which it is to be applied.
+// order to apply it.
 func (in *Incoming) FetchIndex(ctx context.Context, dir string, x *root.Index) (links []root.File, err error) {
 	links, err = missing(ctx, dir, x)
 	for i := range links {

@@ -62,8 +62,8 @@ const (
 type Config struct {
 	Dirs   home.Dirs // of the folder that is kept; made if it is not there
 	Bucket bucket.Reader
-	// Show is told which files of the bucket may be read from now on: before the
-	// catalog speaks of new ones, and after it has forgotten others. If nil, nobody is.
+	// Show is called with the files of the bucket that may be read from now on: before the
+	// catalog names new ones, and after it has dropped others. It may be nil.
 	Show  func(*root.Root)
 	Owner durable.Owner               // what the lock says of its holder
 	Disk  func(durable.FS) durable.FS // wraps every folder that is written to; if nil, none
@@ -110,10 +110,9 @@ func IsReplica(d *home.Dirs) bool {
 	return err == nil && info.IsDir()
 }
 
-// Open opens a folder that is to be kept, and takes the root that the bucket has. If
-// that fails, or takes long, and an earlier root was taken, what is there is good to be
-// served, and State says what is wrong. Errors: *ForeignError; *durable.HeldError; those of Step if
-// there is nothing to be served.
+// Open opens the folder of a replica, and takes the root that the bucket has. If that fails, or
+// takes long, and an earlier root was taken, that one can be served, and State says what is wrong.
+// Errors: *ForeignError; *durable.HeldError; those of Step if there is nothing to serve.
 func Open(ctx context.Context, cfg Config) (_ *Replica, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -153,8 +152,8 @@ func Open(ctx context.Context, cfg Config) (_ *Replica, err error) {
 	return r, nil
 }
 
-// first looks at the root, not for long if there is something to be served: Follow goes on
-// with what was cut off.
+// first looks at the root, not for long if there is something to serve: Follow resumes
+// what was cut off.
 func (r *Replica) first(ctx context.Context) error {
 	if r.state.Root != nil {
 		var stop context.CancelFunc

@@ -151,7 +151,7 @@ func TestFollow(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// Another process goes on, with one question.
+	// Another process continues, with one request.
 	before = len(counted.Requests())
 	again, err := s.open(counted)
 	if err != nil {
@@ -315,7 +315,7 @@ func TestBucketAway(t *testing.T) {
 	}
 }
 
-// silent is a bucket of which no request ends.
+// silent is a bucket whose requests never end.
 type silent struct{ bucket.Reader }
 
 func (silent) Get(ctx context.Context, key string, _ bucket.Ask) (io.ReadCloser, bucket.Object, error) {
@@ -323,8 +323,8 @@ func (silent) Get(ctx context.Context, key string, _ bucket.Ask) (io.ReadCloser,
 	return nil, bucket.Object{Key: key}, ctx.Err()
 }
 
-// A bucket that does not even refuse keeps nobody from being served for long, and is told
-// while it is asked, which may take minutes.
+// A bucket that does not answer does not delay serving for long, and is reported while it
+// is asked, which may take minutes.
 func TestSilentBucket(t *testing.T) {
 	p := replicatest.New(t, bucket.Memory(), "foo 1.0.0")
 	s := newSite(t, p)

@@ -42,8 +42,8 @@ func (r *Replica) checkSegments(ctx context.Context, segments []*root.File) (dam
 	return damaged, nil
 }
 
-// checkSegment reads the directories alone, and what lies between them where that is
-// less than a request costs.
+// checkSegment reads only the directories, and the bytes between them where a request
+// would cost more.
 func (r *Replica) checkSegment(ctx context.Context, f *root.File) (damaged bool, err error) {
 	source := overlay.New(r.cfg.Bucket)
 	source.ReadAhead = true

@@ -64,7 +64,7 @@ func Replicate(a *program.App) *cli.Command {
 // isAddress tells an address of a bucket from a folder.
 func isAddress(text string) bool { return strings.Contains(text, "://") }
 
-// check refuses what makes no sense, before anything is touched.
+// check refuses flags that contradict each other, before anything is touched.
 func (cfg *replicateConfig) check() error {
 	switch web := strings.HasPrefix(cfg.to, "http://") || strings.HasPrefix(cfg.to, "https://"); {
 	case web:

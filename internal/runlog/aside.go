@@ -39,8 +39,7 @@ func setAside(fsys durable.FS, name string) (chain [sha256.Size]byte, err error)
 // on every file system.
 const asideTime = "20060102T150405Z"
 
-// moveAside gives the manifest a name that nobody has; runs within one second
-// get "-2", "-3" and so on.
+// moveAside gives the manifest a free name; runs within one second get "-2", "-3" and so on.
 func moveAside(fsys durable.FS, name string) error {
 	ext := path.Ext(name)
 	base := strings.TrimSuffix(name, ext) + "-" + time.Now().UTC().Format(asideTime)
@@ -92,7 +91,7 @@ func Last(fsys durable.Reader, name string) (end int64, chain [sha256.Size]byte,
 	return end, chain, nil
 }
 
-// ErrOther: a manifest is not the one of which a chain and a length are known.
+// ErrOther: a manifest is not the one with the known chain and length.
 var ErrOther = errors.New("the manifest is another one, or shorter, or something was added to it")
 
 // CheckUpTo checks that the first size bytes of a manifest, which end with the line

@@ -56,7 +56,7 @@ func (d *decoder) decode(line []byte) (Record, error) {
 		}
 	}
 	want := link(d.chain, bare)
-	d.chain, d.chained = chain, true // go on from what the line says: one edit, one error
+	d.chain, d.chained = chain, true // continue from what the line says: one edit, one error
 	if want != chain {
 		return rec, ErrChain
 	}

@@ -7,12 +7,12 @@
 //
 // # Chain
 //
-// The last field of a line, "chain", is the SHA-256 over the 32 bytes of the
-// line before's chain followed by this line as it would be without the field
-// (that is, with `,"chain":"..."` cut out). The first line carries the chain
-// that it continues in "prev": 64 zeros, or the last chain of the manifest that
-// was moved aside for it. Whoever keeps the last chain of a manifest in a safe
-// place can show later that no line was changed, dropped or added before it.
+// The last field of a line, "chain", is the SHA-256 over the 32 bytes of the line
+// before's chain followed by this line as it would be without the field (that is, with
+// `,"chain":"..."` cut out). The first line carries the chain that it continues in
+// "prev": 64 zeros, or the last chain of the manifest that was moved aside for it. The
+// last chain of a manifest, kept in a safe place, proves later that no line was changed,
+// dropped or added before it.
 //
 // # Life
 //

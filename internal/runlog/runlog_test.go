@@ -108,7 +108,7 @@ func TestReadV110(t *testing.T) {
 	}
 }
 
-// G4: whoever changes, drops or adds a line is found out, at that line.
+// G4: a line that was changed, dropped or added is found, at that line.
 func TestG4ChainShowsEdits(t *testing.T) {
 	mem := durabletest.NewMem()
 	write(t, mem, record(1), record(2), record(3), record(4))

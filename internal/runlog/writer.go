@@ -27,10 +27,9 @@ type Writer struct {
 	buf   bytes.Buffer
 }
 
-// Create returns a writer of the manifest name in fsys. The first Append moves
-// an earlier run's manifest aside and continues its chain; a run that has
-// nothing to record leaves it where it is. The caller sees to it that nobody
-// else writes there.
+// Create returns a writer of the manifest name in fsys. The first Append moves an earlier
+// run's manifest aside and continues its chain; a run that has nothing to record leaves
+// it where it is. The caller ensures that it is the only writer.
 func Create(fsys durable.FS, name string) *Writer {
 	return &Writer{fsys: fsys, name: name, first: true}
 }

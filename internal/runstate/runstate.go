@@ -3,8 +3,8 @@
 // replaced about once a second, so that a server in another process (or a script
 // on a machine where no port is open) can show it.
 //
-// The file is a view, not a fact: nothing is synced, nothing reads it to decide
-// what to do, and a run goes on if it cannot be written.
+// The file is a view, not a fact: nothing is synced, nothing reads it to decide what to
+// do, and a run continues if it cannot be written.
 package runstate
 
 import (
@@ -67,7 +67,7 @@ type State struct {
 	// one before it left.
 	NextAt      time.Time `json:"next_at,omitzero"`              // when the next round begins, while it waits
 	Failures    int       `json:"consecutive_failures,omitzero"` // rounds in a row that were no success
-	LastError   string    `json:"last_error,omitzero"`           // why the last round could not go on, or what it found missing or wrong
+	LastError   string    `json:"last_error,omitzero"`           // why the last round could not continue, or what it found missing or wrong
 	RoundEnded  time.Time `json:"last_round_at,omitzero"`        // when the last round ended
 	ExitCode    int       `json:"last_exit_code"`                // of that round, as if it had been a sync by itself
 	SucceededAt time.Time `json:"last_success_at,omitzero"`      // when a round last was a success: nothing missing, nothing wrong
@@ -83,13 +83,13 @@ type State struct {
 	LagP95      float64 `json:"published_to_recorded_p95_sec,omitzero"`
 }
 
-// Live reports whether the run goes on, as far as can be told.
+// Live reports whether the run is still running, as far as can be told.
 func (s *State) Live(now time.Time) bool {
 	return s.Ended.IsZero() && now.Sub(s.Updated) < stale
 }
 
 // Write replaces the file in a state folder. It syncs nothing, as durable.WholeFile
-// would: a run writes it every second, and after a power cut no run goes on.
+// would: a run writes it every second, and after a power cut no run is running.
 func Write(state durable.FS, s State) error {
 	data, err := json.Marshal(s, jsontext.Multiline(true))
 	if err != nil {

@@ -6,7 +6,7 @@
 // # What it costs
 //
 // Names are those of the mirror behind, in memory anyway. Descriptions and keywords are in
-// crate files, of which a mirror has millions, so they are gathered only where the
+// crate files, and a mirror has millions of these, so they are gathered only where the
 // operator asks for it ([Texts]): of the newest version of each crate, in the background,
 // on a fifth of a core. In memory they are at most [maxText] bytes a crate, and a query
 // looks through all of them: for 200,000 crates, 41 MB, and 12 to 72 ms on a core that has
@@ -90,8 +90,8 @@ func closeness(name, key string) int {
 	return inside
 }
 
-// weights are what a crate that relies on one is worth: the name of a crate that nobody
-// uses is rarely what is looked for, however it begins.
+// weights are what a crate that relies on one is worth: the name of an unused crate is
+// rarely what is looked for, however it begins.
 var weights = [...]int{inText: 1, inside: 2, word: 6, prefix: 8}
 
 // A hit is a crate that was found.

@@ -22,7 +22,7 @@ import (
 const (
 	// maxText bounds what is kept of a crate, in bytes.
 	maxText = 400
-	// maxDocs bounds the crates of which something is kept.
+	// maxDocs bounds the crates whose texts are kept.
 	maxDocs = 1 << 20
 	// maxLine and maxFile bound the file, in bytes.
 	maxLine = 8 << 10
@@ -65,8 +65,8 @@ type doc struct {
 	Text     string         `json:"text"`
 }
 
-// OpenTexts reads the file, if it is there. A line that makes no sense is read out of its
-// crate again.
+// OpenTexts reads the file, if it is there. The text of a line that cannot be parsed is
+// read from its crate again.
 func OpenTexts(cfg Config) (*Texts, error) {
 	t := &Texts{cfg: cfg, at: map[string]int{}}
 	data, err := durable.ReadFile(cfg.Folder, cfg.File, maxFile)

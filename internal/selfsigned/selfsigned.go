@@ -5,7 +5,7 @@
 //
 // In the folder are authority.pem, which is public, and certificate.pem with
 // certificate.key. The keys, authority.key too, are files that their owner alone may
-// read. Whoever has authority.key can pretend to be any server, to clients that trust the
+// read. A holder of authority.key can pretend to be any server, to clients that trust the
 // authority: they shall do so for this mirror alone (cargo's http.cainfo), not for all
 // that the machine does.
 package selfsigned
@@ -45,7 +45,7 @@ const (
 	servedFile, servedKey       = "certificate.pem", "certificate.key"
 )
 
-// Files are where what was made lies.
+// Files are the paths of the keys and certificates.
 type Files struct {
 	Authority        string // for clients
 	Certificate, Key string // for the server
@@ -120,7 +120,7 @@ func (m maker) load(cert, key string) (*pair, error) {
 // maxFile is more bytes than any of our files has.
 const maxFile = 64 << 10
 
-// isGood reports whether a certificate is to be served on.
+// isGood reports whether a certificate can still be served.
 func (m maker) isGood(c, by *pair, names []string) bool {
 	if c.CheckSignatureFrom(by.Certificate) != nil || m.now.Before(c.NotBefore) || m.now.After(c.NotAfter.Add(-servedFor/2)) {
 		return false
@@ -150,8 +150,8 @@ func (m maker) served(names []string) *x509.Certificate {
 	return c
 }
 
-// sign makes a pair, by itself if there is nobody else. The key comes first: a
-// certificate without its key would be an error for ever.
+// sign makes a pair, signed by itself if there is no authority. The key comes first: a
+// certificate without its key would be a permanent error.
 func (m maker) sign(cert, key string, c *x509.Certificate, by *pair) (*pair, error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// A requirement as it stands in a Cargo.toml, and which versions it takes.
+// A requirement as in a Cargo.toml, and the versions that it matches.
 func ExampleParseReq() {
 	req, err := semver.ParseReq("^1.2")
 	if err != nil {

@@ -158,8 +158,7 @@ func (r Req) names(v Version) bool {
 
 func (c *comparator) matches(v Version) bool {
 	order := c.order(v)
-	// A pre-release is not equal to a version of which parts are missing, yet it
-	// is not below it either.
+	// A pre-release is not equal to a version with missing parts, yet it is not below it either.
 	equal := order == 0 && (c.precision == 3 || v.Pre == "")
 	switch c.op {
 	case greater:

@@ -5,9 +5,9 @@
 //
 // # Requirements
 //
-// A requirement is up to 32 comparators, joined by commas, all of which must
-// match; "*" alone matches every release. A comparator is an operator and a
-// version of which the last parts may be missing:
+// A requirement is up to 32 comparators, joined by commas, which must all match; "*"
+// alone matches every release. A comparator is an operator and a version whose last parts
+// may be missing:
 //
 //	^1.2.3, 1.2.3   from 1.2.3 to below 2; ^0.2.3 to below 0.3, ^0.0.3 to below 0.0.4
 //	~1.2.3          from 1.2.3 to below 1.3
@@ -110,8 +110,8 @@ func comparePre(a, b string) int {
 	return compareDotted(a, b)
 }
 
-// compareDotted compares identifier by identifier: numbers as numbers and below
-// words, and what ends first below what goes on.
+// compareDotted compares identifier by identifier: numbers as numbers and below words,
+// and a prefix below the longer one.
 func compareDotted(a, b string) int {
 	for a != b {
 		if a == "" {

@@ -43,8 +43,8 @@ func (g *gated) handler(cfg *Config, v reader.Mirror, base registry.Config, need
 	}
 }
 
-// notReplicated answers other mirrors: what they bring home is bundles, in which what is
-// hidden lies beside the rest.
+// notReplicated answers other mirrors: they download bundles, in which hidden versions
+// are beside the rest.
 func notReplicated(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "This mirror does not show everybody all that it holds, and so lets no other mirror bring that home. Its operator can (serve -allow-replicate).", http.StatusForbidden)
 }

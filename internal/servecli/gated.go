@@ -58,7 +58,7 @@ func (cfg *Config) gate(ctx context.Context, m *servedMirror, behind reader.Mirr
 }
 
 // blockLists are where versions are blocked by hand: here, on the far side of an air gap,
-// and in the bucket of which the mirror is a replica.
+// and in the bucket that the mirror is a replica of.
 func (cfg *Config) blockLists(m *servedMirror) []blocks.Loader {
 	lists := []blocks.Loader{blocks.Folder(cfg.Dirs.State()), blocks.Folder(blocks.Carried(cfg.Dirs.State()))}
 	if m.bucket != nil {

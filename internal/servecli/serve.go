@@ -85,7 +85,7 @@ func (cfg *Config) flags() []cli.Flag {
 // maxCacheGB is more than any mirror has.
 const maxCacheGB = 1 << 20
 
-// check refuses what makes no sense, before anything is touched.
+// check refuses flags that contradict each other, before anything is touched.
 func (cfg *Config) check() error {
 	switch {
 	case cfg.MaxConns < 0:

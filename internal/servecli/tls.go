@@ -49,7 +49,7 @@ func (t *TLS) on() bool { return t.Cert != "" || t.SelfSigned }
 // tlsDir is the folder, in that of the state, of certificates that are made.
 const tlsDir = "tls"
 
-// prepare makes a certificate, if one is to be made.
+// prepare makes a certificate, if one is asked for.
 func (t *TLS) prepare(state, listen, public string) error {
 	if !t.SelfSigned {
 		return nil

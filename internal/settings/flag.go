@@ -18,8 +18,8 @@ func flagOf(cmd *cli.Command, name string) cli.Flag {
 	return cmd.Flags[i]
 }
 
-// titled reports whether a flag stands under a title in the help: it is one that commands
-// share, and means the same to all of them.
+// titled reports whether a flag is under a title in the help: commands share it, and it
+// means the same to all of them.
 func titled(flag cli.Flag) bool {
 	c, ok := flag.(cli.CategorizableFlag)
 	return ok && c.GetCategory() != ""

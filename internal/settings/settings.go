@@ -1,6 +1,6 @@
-// Package settings is what a mirror remembers of how it is to be run: the file
-// clonecratesio.toml in its folder. Each key is the name of a flag. What is above the first
-// table is for every command that has the flag; a table is for the command of its name.
+// Package settings is what a mirror remembers of how to run it: the file clonecratesio.toml
+// in its folder. Each key is the name of a flag. What is above the first table is for every
+// command that has the flag; a table is for the command of its name.
 //
 //	contact = "ops@example.org"
 //	bundle = true
@@ -43,7 +43,7 @@ const maxSize = 64 << 10
 // mirrorFlag is the flag of all commands that read the file.
 const mirrorFlag = "mirror"
 
-// never are the flags that make no sense in the file.
+// never are the flags that the file cannot have.
 var never = []string{mirrorFlag, "help", "version", "json"}
 
 // A Setting is a value for a flag of a command.

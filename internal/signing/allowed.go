@@ -66,9 +66,9 @@ func isSSHType(field string) bool {
 	return strings.HasPrefix(field, "ssh-") || strings.HasPrefix(field, "ecdsa-sha2-") || strings.HasPrefix(field, "sk-")
 }
 
-// allowsUs reads the options of a line. Those that would have to be obeyed and are
-// not are refused: a key that expires is no key for statements that are to be
-// checked in ten years.
+// allowsUs reads the options of a line. Those that would have to be obeyed and are not
+// are refused: a key that expires is no key for statements that must be checked in ten
+// years.
 func allowsUs(options string) (ours bool, err error) {
 	ours = true
 	for _, option := range split(options, func(r rune) bool { return r == ',' }) {

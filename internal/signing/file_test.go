@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// A new key is made of two files, of which the private one is for its owner, and
-// replaces nothing.
+// A new key is two files; the private one is readable by its owner alone, and nothing is
+// replaced.
 func TestNewKey(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "key")

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Password asks for the password of an encrypted key. It is called at most once for
-// a key, and only if the key is encrypted. nil: there is nobody to ask.
+// Password asks for the password of an encrypted key. It is called at most once for a
+// key, and only if the key is encrypted. nil: there is no user to ask.
 type Password func() ([]byte, error)
 
 func (p Password) get() ([]byte, error) {
@@ -34,7 +34,7 @@ func isLiteral(key string) bool {
 	return notePattern.MatchString(key) || minisignPattern.MatchString(key) || strings.HasPrefix(key, "ssh-ed25519 ")
 }
 
-// formOf tells keys apart. It decides which parser a text is for, and no more.
+// formOf tells keys apart. It only decides which parser a text is for.
 func formOf(text string) form {
 	first, _, _ := strings.Cut(text, "\n")
 	first = strings.TrimRight(first, "\r")

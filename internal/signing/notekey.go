@@ -94,7 +94,7 @@ func notePublic(text string) (*Verifier, error) {
 // errWrong: the signature is not the key's, or not of this text.
 var errWrong = errors.New("the signature is wrong: the text or the signature was changed, or another key made it")
 
-// foreignID is the ID in a note of a key that package note knows nothing of.
+// foreignID is the ID in a note of a key that package note does not know.
 func foreignID(name, identifier string, public ed25519.PublicKey) uint32 {
 	h := sha256.New()
 	h.Write(bytes.Join([][]byte{[]byte(name), {'\n', 0xff}, []byte(identifier), {'\n'}, public}, nil))

@@ -12,9 +12,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// checkPrivate refuses a private key that others may read, as ssh does: if the file
-// is ours. One of somebody else's, as a secret that a cluster hands out to a group,
-// has the mode that its owner wants.
+// checkPrivate refuses a private key that others may read, as ssh does: if the file is
+// ours. One that another user owns, as a secret that a cluster hands out to a group, has
+// the mode that its owner wants.
 func checkPrivate(file fs.FileInfo) error {
 	st, ok := file.Sys().(*syscall.Stat_t)
 	if ok && int(st.Uid) != os.Geteuid() || file.Mode()&0o077 == 0 {

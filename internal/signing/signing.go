@@ -1,11 +1,10 @@
 // Package signing is the one room for signatures: of the statements of a
 // transparency log, and of what is carried to a machine without a network.
 //
-// What is signed is a text: lines of UTF-8 of which the first says what the text is
-// of (of a checkpoint, the log's origin), so that no signature can be taken for one
-// of another kind of text. It is carried as a signed note (https://c2sp.org/signed-note,
-// golang.org/x/mod/sumdb/note): the text, an empty line, and a line for each
-// signature,
+// What is signed is a text: lines of UTF-8; the first says what the text is of (of a
+// checkpoint, the log's origin), so that no signature can be taken for one of another
+// kind of text. It is carried as a signed note (https://c2sp.org/signed-note,
+// golang.org/x/mod/sumdb/note): the text, an empty line, and a line for each signature,
 //
 //	— <key name> <base64 of: key ID, 4 bytes; signature>
 //
@@ -30,8 +29,8 @@
 //
 // # Foreign signatures in a note
 //
-// A line with a minisign or ssh signature has, as the specification advises for
-// types that it knows nothing of, a key ID of the type 0xff and a long identifier,
+// A line with a minisign or ssh signature has, as the specification advises for types
+// that it does not define, a key ID of the type 0xff and a long identifier,
 //
 //	key ID = SHA-256(key name || "\n" || 0xff || identifier || "\n" || Ed25519 public key)[:4]
 //
@@ -184,7 +183,7 @@ func (s *Signer) Sign(text []byte) (Signature, error) {
 	}
 	raw, err := s.sign(text)
 	if err == nil {
-		// A damaged key makes signatures that no one can use, and may give itself away.
+		// A damaged key makes unusable signatures, which may reveal it.
 		err = s.public.verify(text, raw)
 	}
 	if err != nil {

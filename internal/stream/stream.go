@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Error is a stream that takes no more: its reader has gone, or its disk is
+// Error is a stream that cannot be written any more: its reader has gone, or its disk is
 // full. What was written to it before cannot be written again.
 type Error struct {
 	Path string

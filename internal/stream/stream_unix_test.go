@@ -17,7 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// C33: what a path that is to be written comes to.
+// C33: what a path of an output file resolves to.
 func TestC33Resolve(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, dir := range []string{"d", "e", "d/dir"} {

@@ -26,8 +26,8 @@ var (
 	runLeft      = desc(prefix+"run_left_seconds", "How long the run still takes (ETA), as far as can be told. There only while that is known.")
 )
 
-// Run is how the runs of a mirror go: that which is under way, or the last. look reports
-// false as long as nothing is known of any.
+// Run collects the metrics of the run under way, or of the last one. look reports false
+// as long as there was none.
 func Run(look func() (runstate.State, bool)) prometheus.Collector {
 	return &run{descriptions{
 		lastSuccess, lastRound, lastCode, nextRound, inARow,

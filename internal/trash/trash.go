@@ -1,7 +1,7 @@
-// Package trash moves files out of the way that nobody wants any more, within
-// their folder: to trash/{date}, under the paths that they had. They move by
-// rename, into folders that are durable before, so that not even a power cut
-// loses one; whoever made a mistake moves them back.
+// Package trash removes files that are not wanted any more, reversibly, within their
+// folder: to trash/{date}, under the paths that they had. They move by rename, into
+// folders that are durable before, so that not even a power cut loses one; to undo a
+// mistake, move them back.
 package trash
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Dir has a folder for each day on which something was thrown away.
+// Dir has a folder for each day on which files were removed.
 const Dir = "trash"
 
 // Sync makes the names in folders durable.
@@ -69,7 +69,7 @@ func throw(fsys durable.FS, name, to string) (err error) {
 	return err
 }
 
-// Days returns the days on which something was thrown away.
+// Days returns the days on which files were removed.
 func Days(fsys durable.Reader) (days []time.Time, err error) {
 	entries, err := fsys.ReadDir(Dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -83,7 +83,7 @@ func Days(fsys durable.Reader) (days []time.Time, err error) {
 	return days, err
 }
 
-// Empty removes what was thrown away on a day.
+// Empty deletes the files that were removed on a day.
 func Empty(fsys durable.FS, day time.Time) error {
 	name := path.Join(Dir, day.Format(time.DateOnly))
 	if err := removeTree(fsys, name); err != nil {
@@ -92,8 +92,8 @@ func Empty(fsys durable.FS, day time.Time) error {
 	return fsys.SyncDir(Dir)
 }
 
-// EmptyOld removes what was thrown away on days that ended longer ago than age, unless
-// it is a dry run, and calls each with these days.
+// EmptyOld deletes the files that were removed on days that ended longer ago than age,
+// unless it is a dry run, and calls each with these days.
 func EmptyOld(fsys durable.FS, age time.Duration, dryRun bool, each func(day time.Time)) error {
 	days, err := Days(fsys)
 	if err != nil {

@@ -85,8 +85,8 @@ func (j *job) do(ctx context.Context, s *follow.Session) error {
 	return j.verdict()
 }
 
-// takeBundles takes over what bundles of v1.1.0 have: a run that asks nobody, over all
-// of the index.
+// takeBundles takes over the crates in bundles of v1.1.0: a run without upstream, over
+// all of the index.
 func (j *job) takeBundles(ctx context.Context, s *follow.Session) (any bool, err error) {
 	for _, dir := range j.report.Bundles {
 		if err := j.takeFolder(ctx, s, dir, any); err != nil {
@@ -112,7 +112,7 @@ func (j *job) takeFolder(ctx context.Context, s *follow.Session, dir string, aga
 	return err
 }
 
-// nobody is asked for crates by a run that only takes over.
+// offline is the fetcher of a run that only takes over: it has no crate.
 type offline struct{}
 
 // Fetch implements mirror.Fetcher.
@@ -141,7 +141,7 @@ func (j *job) verdict() error {
 	return errors.Join(errs...)
 }
 
-// print says what the import has come to.
+// print prints the outcome of the import.
 func (j *job) print(w io.Writer) {
 	sum := j.summary
 	if sum == nil || sum.Plan == nil {

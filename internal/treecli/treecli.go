@@ -65,7 +65,7 @@ func ImportTree(a *program.App, exitCodes string) *cli.Command {
 	}
 }
 
-// check refuses what makes no sense, before anything is touched.
+// check refuses flags that contradict each other, before anything is touched.
 func (cfg *config) check() error {
 	cfg.dirs.Fill()
 	switch {

@@ -1,6 +1,5 @@
-// Package verdict is what a job that went through to its end found wrong with a
-// mirror. Any other error means that the job itself could not go on, and says
-// nothing about the mirror.
+// Package verdict is what a job that ran to its end found wrong with a mirror. Any other
+// error means that the job itself could not continue, and says nothing about the mirror.
 package verdict
 
 import (
