@@ -41,9 +41,9 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-// BenchmarkNothingNew is a run over an index of which all is held: 84,780
-// versions of a generated one, or those of CLONECRATESIO_INDEX, which takes as
-// many empty files. TMPDIR says where.
+// BenchmarkNothingNew is a run over an index whose versions are all held: 84,780 versions
+// of a generated one, or those of CLONECRATESIO_INDEX, which takes as many empty files.
+// TMPDIR says where.
 //
 //	go test -run - -bench NothingNew -benchtime 3x ./internal/mirror
 func BenchmarkNothingNew(b *testing.B) {

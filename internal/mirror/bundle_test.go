@@ -25,8 +25,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
-// checkHeld is oracle O3 for bundles: every crate of which the catalog knows is
-// wherever it says, with the bytes of the registry.
+// checkHeld is oracle O3 for bundles: every crate in the catalog is at its recorded
+// place, with the bytes of the registry.
 func (w *world) checkHeld(disk *durabletest.Mem, cat *memCatalog) error {
 	st := bundled.OpenReadOnly(disk, loose.OpenReadOnly(disk))
 	defer st.Close()
@@ -324,7 +324,7 @@ func (w *world) killed(rnd *rand.Rand) {
 			disk = w.disk.Kill()
 		}
 		if disk != nil {
-			return durabletest.Fault{Err: syscall.EIO} // there is nobody any more
+			return durabletest.Fault{Err: syscall.EIO} // the process is gone
 		}
 		return durabletest.Fault{}
 	}), nil)

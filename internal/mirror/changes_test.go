@@ -78,7 +78,7 @@ func TestAgain(t *testing.T) {
 	id := crate.ID{Name: "foo", Version: "9.0.0"}
 	reg.Inject(id, simreg.Fault{Kind: simreg.Status, Code: 403, Times: -1})
 	again := []string{"3/f/foo"}
-	for _, want := range [][]string{again, nil} { // refused once, and once more
+	for _, want := range [][]string{again, nil} { // refused once, and a second time
 		s := w.runChanges(first, again...)
 		if s.Gone != 1 || s.Complete(false) {
 			t.Errorf("%+v", s.Counts)

@@ -13,9 +13,9 @@ import (
 )
 
 // check hashes a crate wherever it is said to be stored. What is not the crate goes to
-// quarantine, or is noted there if it is part of a bundle, which never changes.
-// A crate of which nothing is left is fetched; one that should lie somewhere else
-// too (in a bundle, or beside it) is put there.
+// quarantine, or is noted there if it is part of a bundle, which never changes. A crate
+// without a copy left is downloaded; one that should also be stored elsewhere (in a
+// bundle, or beside it) is put there.
 func (w *worker) check(ctx context.Context, res *result, at store.Placement) error {
 	left, err := w.rehash(ctx, res, at)
 	if err != nil {
@@ -31,7 +31,7 @@ func (w *worker) check(ctx context.Context, res *result, at store.Placement) err
 	return nil
 }
 
-// rehash hashes a crate when its turn comes, puts it where it should lie too, and
+// rehash hashes a crate when its turn comes, puts it where it should also be stored, and
 // returns what is left of its placement.
 func (w *worker) rehash(ctx context.Context, res *result, at store.Placement) (left store.Placement, err error) {
 	select {
@@ -48,8 +48,8 @@ func (w *worker) rehash(ctx context.Context, res *result, at store.Placement) (l
 	return left, err
 }
 
-// checkPlaces returns what is left of a placement, and, if the crate should lie
-// somewhere else too, the bytes that were hashed.
+// checkPlaces returns what is left of a placement, and, if the crate should also be
+// stored elsewhere, the bytes that were hashed.
 func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placement) (left store.Placement, body *store.Body, err error) {
 	cfg := &w.run.cfg
 	k := keeper{spill: cfg.Store.NewSpill}

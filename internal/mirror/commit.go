@@ -225,8 +225,7 @@ func withoutUser(raw string) string {
 	return u.String()
 }
 
-// locate says where a crate lies, with paths as the operating system writes
-// them.
+// locate records where a crate is stored, with paths as the operating system writes them.
 func (r *run) locate(rec *runlog.Record, id crate.ID, at store.Placement) {
 	if at.Loose {
 		rec.Path, rec.Storage = filepath.Join(r.cfg.Out, filepath.FromSlash(id.LoosePath())), runlog.Filesystem

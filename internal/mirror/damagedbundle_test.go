@@ -42,7 +42,7 @@ func TestE12MemberIsReadBackBeforeTheLooseFileGoes(t *testing.T) {
 	flipped := false
 	bad := durabletest.Hook(w.disk, func(op durabletest.Op) durabletest.Fault {
 		if op.Kind == durabletest.OpPublish && op.To == "bundle-0000.tar.zst" && !flipped {
-			flipped = true // the disk lies: what it gives back is not what was written
+			flipped = true // the disk does not return what was written
 			v := w.catalog.clone().versions[foo1]
 			flip(t, w.disk, op.Name, v.Offset+v.FrameSize/2)
 		}
@@ -138,7 +138,7 @@ func TestE14BundleMissingOrDamaged(t *testing.T) {
 }
 
 // C13: a folder of bundles that cannot be listed is not empty. The run ends, and
-// fetches nothing that lies there.
+// downloads nothing that is stored there.
 func TestC13FolderOfBundlesCannotBeListed(t *testing.T) {
 	w := newBundled(t, small, 1<<20)
 	w.mustRun(nil)

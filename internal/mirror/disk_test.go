@@ -103,7 +103,7 @@ func TestC19WrongFileThere(t *testing.T) {
 	}
 }
 
-// A file that somebody removed is fetched again, though its crate is unchanged.
+// A file that a user removed is downloaded again, though its crate is unchanged.
 func TestRemovedFileIsNoticed(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.mustRun(nil)

@@ -61,7 +61,7 @@ type judge struct {
 	lookup  *index.Lookup
 }
 
-// settled says why nothing is to be done about e; it is empty if something is.
+// settled says why there is nothing left to do about e; it is empty if there is.
 func (j *judge) settled(ctx context.Context, e *store.Evidence) (because string, err error) {
 	if e.Kind != store.Sent && !j.cfg.Repair || e.Name == "" {
 		return "", nil

@@ -151,7 +151,7 @@ func (w *world) mustRun(change func(*Config)) *Summary {
 	return s
 }
 
-// content returns what stands under a crate's name.
+// content returns the file under a crate's name.
 func content(fsys durable.Reader, id crate.ID) ([]byte, error) {
 	return durable.ReadFile(fsys, id.LoosePath(), 1<<30)
 }

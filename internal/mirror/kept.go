@@ -20,9 +20,9 @@ import (
 // keptBatch is how many files of republished/ become known at a time.
 const keptBatch = 1024
 
-// findRepublished tells the catalog of the files in republished/ of which it has
-// no row: it was lost, or a run was cut off. Their names have half of the
-// checksum, so each proves itself; one that does not goes to quarantine.
+// findRepublished records the files in republished/ that the catalog has no row for: it
+// was lost, or a run was cut off. Their names have half of the checksum, so each proves
+// itself; one that does not goes to quarantine.
 //
 // A file with earlier bytes under the version's own name has nothing that proves
 // it, and goes to quarantine as it ever did (docs/adr/0005-earlier-bytes-prove-themselves.md).
@@ -49,8 +49,7 @@ func (r *run) findRepublished(ctx context.Context) error {
 	return r.adoptRepublished(ctx, found)
 }
 
-// adoptRepublished makes files durable that somebody may not have synced, and then
-// their rows.
+// adoptRepublished makes files durable that may not have been synced, and then their rows.
 func (r *run) adoptRepublished(ctx context.Context, found []catalog.Version) error {
 	if len(found) == 0 {
 		return nil

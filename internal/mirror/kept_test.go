@@ -74,8 +74,8 @@ func TestA8CatalogLost(t *testing.T) {
 	}
 }
 
-// A crate of which every version was published again costs what its versions do, and
-// not their square: in the run that sees it, and in one that finds the files again.
+// A crate whose versions were all published again costs time by their number, not its
+// square: in the run that sees it, and in one that finds the files again.
 func TestA8ManyRepublished(t *testing.T) {
 	const n = 60
 	w := newWorld(t, parse(versions("many", n)))
@@ -277,8 +277,8 @@ func spoilMember(w *world, v catalog.Version) {
 	must(w.t, durable.WriteFile(w.disk, v.Bundle, data))
 }
 
-// A run that was killed while it moved a file, or before its row was written, is
-// gone on with whatever the catalog knows.
+// A run that was killed while it moved a file, or before its row was written, is resumed,
+// whatever the catalog has.
 func TestA8KilledWhileMakingWay(t *testing.T) {
 	w, before := republished(t, nil)
 	now := w.catalog.clone()
@@ -298,9 +298,9 @@ func TestA8KilledWhileMakingWay(t *testing.T) {
 	}
 }
 
-// A version that the index does not name any more and upstream does not give out
-// is repaired from a copy if there is one; otherwise it is lost, which is said
-// once. One that the index names is asked for again for ever.
+// A version that the index does not name any more and upstream does not give out is
+// repaired from a copy if there is one; otherwise it is lost, which is said once. One
+// that the index names is asked for in every run.
 func TestLostAfterItsRemoval(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -338,8 +338,8 @@ func TestLostAfterItsRemoval(t *testing.T) {
 	}
 }
 
-// What a removed version has stays its pin, although somebody put a copy where
-// earlier bytes are kept.
+// What a removed version has stays its pin, although a user put a copy where earlier
+// bytes are kept.
 func TestA8CopyOfARemovedVersion(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.bundle = &bundling{target: 1500}

@@ -7,12 +7,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// ledger knows of which bundles every crate has its row: those that are
-// finished, and of whose crates none is on its way from a Put to the catalog.
-// Only they may be called whole, or a kill would leave crates in a bundle that
-// nobody looks into again.
+// ledger knows the bundles whose crates all have their rows: those that are finished,
+// with no crate on its way from a Put to the catalog. Only they may be called whole, or a
+// kill would leave crates in a bundle that no run reads again.
 type ledger struct {
-	putting  sync.RWMutex   // held for reading while a Put goes on
+	putting  sync.RWMutex   // held for reading during a Put
 	mu       sync.Mutex     // guards owed
 	owed     map[string]int // rows that are yet to be written, by bundle
 	finished []store.Bundle // not yet whole; the committer's
@@ -36,7 +35,7 @@ func (l *ledger) finish(bundles []store.Bundle) {
 	if len(bundles) == 0 {
 		return
 	}
-	l.putting.Lock() // whoever was putting into them has noted it
+	l.putting.Lock() // every Put into them has been noted
 	defer l.putting.Unlock()
 	l.finished = append(l.finished, bundles...)
 }

@@ -13,8 +13,7 @@
 //	verified bytes -> store.Checkpoint (durable, published)
 //	               -> catalog rows -> manifest records -> progress
 //
-// Whoever kills the run loses at most the items since the last commit, and the
-// next run does those again.
+// A kill loses at most the items since the last commit, and the next run does those again.
 package mirror
 
 import (
@@ -57,7 +56,7 @@ type Manifest interface {
 
 // Config is a run.
 type Config struct {
-	plan.Config // what is to be mirrored
+	plan.Config // what to mirror
 
 	Fetch    Fetcher
 	Store    store.Store
@@ -69,11 +68,11 @@ type Config struct {
 	Guarded    bool              // their host must not be in a private network: the index alone names it
 	Out        string            // folder of the loose files, for the paths in the manifest
 	BundlesOut string            // folder of the bundles, likewise
-	KeepOpen   bool              // the last bundle is not finished: a later run on the same store goes on with it
+	KeepOpen   bool              // the last bundle is not finished: a later run on the same store continues it
 	NewsOnly   bool              // what is held is counted, but gets no line in the manifest
 	Repair     bool              // a person asked for what is found damaged to be repaired, and is told of it
-	// Superseded are bytes that versions had before, of which a copy is said to be
-	// damaged or missing.
+	// Superseded are bytes that versions had before, with a copy that is reported as damaged
+	// or missing.
 	Superseded []crate.Key
 
 	Concurrency int                   // fetches at a time; default 128
@@ -81,12 +80,12 @@ type Config struct {
 	Reserve     int64                 // stop with durable.ErrNoSpace when less is free, bytes; default 64 MiB, negative: never
 	Grace       time.Duration         // for items in flight when the run is stopped; default 10 s
 	Interval    time.Duration         // between commits; default 1 s
-	SecondPass  time.Duration         // after the run, try once more what upstream did not give, and a third time after 12 times as long; 0: never
+	SecondPass  time.Duration         // after the run, try again what upstream did not give, and a third time after 12 times as long; 0: never
 
 	// Room is called before each item is begun, and waits until there is room to store
 	// what will come of it. If nil, there is.
 	Room     func(context.Context) error
-	Progress *Progress // counts of the run, for others to read; default: nobody does
+	Progress *Progress // counts of the run, for others to read; default: not reported
 }
 
 func (cfg Config) withDefaults() Config {
@@ -129,10 +128,10 @@ func (cfg *Config) url(it *plan.Item) string {
 // Run mirrors until all is done, or until ctx is: then no new item is begun,
 // those in flight have Config.Grace to end, and what was done is committed.
 //
-// The summary is valid also with an error. An error means that the run could
-// not go on (durable.ErrNoSpace, *upstream.StoppedError, a broken disk or
-// index, ctx's cause); a version that could not be mirrored is not an error
-// but counted in the summary, which says whether the mirror is complete.
+// The summary is valid also with an error. An error means that the run could not continue
+// (durable.ErrNoSpace, *upstream.StoppedError, a broken disk or index, ctx's cause); a
+// version that could not be mirrored is not an error but counted in the summary, which
+// says whether the mirror is complete.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
 	r := &run{
@@ -155,7 +154,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	}
 	r.summary.finish(cfg.Progress)
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || err == nil && r.summary.Unattempted > 0) {
-		err = context.Cause(ctx) // says more than whoever met it, if anybody did
+		err = context.Cause(ctx) // says more than the error of the worker that met it, if any did
 	}
 	return r.summary, errors.Join(err, r.settleEvidence(context.WithoutCancel(ctx), err == nil))
 }
@@ -169,7 +168,7 @@ type run struct {
 	summary *Summary           // written by the committer alone while it runs
 	refused map[crate.ID]error // by the store, their results yet to come; the committer's
 	bundles ledger
-	pass    *pass       // that is going on
+	pass    *pass       // under way
 	later   *plan.Spool // what it has put off; nil: nothing. The committer's
 }
 
@@ -177,7 +176,7 @@ type run struct {
 // are facts when it returns. Closing r.results ends the committer; a committer
 // that fails stops the part.
 func (r *run) committing(user context.Context, part func(ctx, user context.Context) error) error {
-	r.results = make(chan *result, batchSize) // so that nobody waits while a batch is committed
+	r.results = make(chan *result, batchSize) // so that no worker waits while a batch is committed
 	ctx, stop := context.WithCancelCause(user)
 	defer stop(nil)
 	var g errgroup.Group
@@ -185,7 +184,7 @@ func (r *run) committing(user context.Context, part func(ctx, user context.Conte
 		err := r.commitAll(context.WithoutCancel(user))
 		if err != nil {
 			stop(err)
-			for range r.results { // nobody must wait for a committer that is gone
+			for range r.results { // no worker must wait for a committer that is gone
 			}
 		}
 		return err
@@ -211,7 +210,7 @@ func (r *run) send(ctx context.Context, res *result) error {
 	select {
 	case r.results <- res:
 		return nil
-	default: // the channel is full: whoever has to wait may be cancelled
+	default: // the channel is full: the wait can be cancelled
 	}
 	select {
 	case r.results <- res:

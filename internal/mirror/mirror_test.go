@@ -307,8 +307,7 @@ func TestDryRunTouchesNothing(t *testing.T) {
 	}
 }
 
-// C2: also while planning, when whoever is asked next only knows that the
-// context is over.
+// C2: also while planning, when the next callee only knows that the context is over.
 func TestC2StoppedWhilePlanning(t *testing.T) {
 	w := newWorld(t, parse(small))
 	ctx, cancel := context.WithCancelCause(context.Background())

@@ -15,8 +15,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// finish ends a run that has done what it should: the last bundle is finished,
-// and loose files go that lie in bundles now.
+// finish ends a run that has done what it should: the last bundle is finished, and loose
+// files are removed whose crates are in bundles now.
 func (r *run) finish(ctx context.Context) error {
 	f, ok := r.cfg.Store.(store.Finisher)
 	if !ok {
@@ -42,11 +42,10 @@ func (r *run) finish(ctx context.Context) error {
 // dropped is how many loose files go at a time.
 const dropped = 1024
 
-// dropLoose removes the loose files of crates that lie in finished bundles. That
-// a crate does is recorded; its member is read once more, and compared with the
-// checksum that the index named, before its loose file goes. The row says so
-// last: a run that is cut off before that finds the file gone and the crate in
-// its bundle.
+// dropLoose removes the loose files of crates that are in finished bundles. That a crate
+// does is recorded; its member is read again, and compared with the checksum that the
+// index named, before its loose file goes. The row says so last: a run that is cut off
+// before that finds the file gone and the crate in its bundle.
 func (r *run) dropLoose(ctx context.Context) error {
 	total := 0
 	err := eachPage(ctx, r.cfg.Catalog.TwicePage, func(page []catalog.Version) error {
@@ -114,8 +113,8 @@ func eachPage(ctx context.Context, next func(context.Context, crate.ID, int) ([]
 	}
 }
 
-// goodMembers returns the versions whose members are what they should be. One
-// that cannot be read is reported, and the others go on.
+// goodMembers returns the versions whose members are what they should be. One that cannot
+// be read is reported, and does not stop the others.
 func (r *run) goodMembers(ctx context.Context, page []catalog.Version) ([]catalog.Version, error) {
 	good, unread := make([]bool, len(page)), make([]*unreadableError, len(page))
 	g, ctx := errgroup.WithContext(ctx)

@@ -83,8 +83,8 @@ const medium = small + `
 	e-three 0.1.0
 `
 
-// publish lets the registry go on after a first run: versions are new, yanked,
-// not yanked any more, and gone, one of them with its crate.
+// publish changes the registry after a first run: versions are new, yanked, not yanked
+// any more, and gone, one of them with its crate.
 func publish(w *world) {
 	w.mustRun(nil)
 	w.vanish(crate.ID{Name: "foo", Version: "2.0.0+meta"})
@@ -256,8 +256,8 @@ func (o *ordeal) wreckEverywhere(w *world, rnd *rand.Rand) (wrecks []wreck) {
 	return wrecks
 }
 
-// look is oracles O1, O2 and O3: what stands under a final name is the crate, and
-// what the catalog or the manifest calls held is there.
+// look is oracles O1, O2 and O3: a file under a final name is the crate, and what the
+// catalog or the manifest calls held is stored.
 func (w *world) look(wr wreck) {
 	w.t.Helper()
 	if err := w.checkHeld(wr.disk, wr.catalog); err != nil {

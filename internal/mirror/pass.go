@@ -25,16 +25,16 @@ const (
 	hopelessAfter = 30   // failures in a row, with no success between
 )
 
-// pass is one go over what is to be done.
+// pass is one pass over the items to do.
 type pass struct {
 	number int          // 1: over the plan
 	last   bool         // what fails now has failed
 	inRow  atomic.Int32 // failures with no success between
 }
 
-// hopeless reports whether nothing more is worth asking for: upstream is down,
-// or has these files no more. It is not the breaker's to say, which stops runs
-// that could do something else.
+// hopeless reports whether nothing more is worth asking for: upstream is down, or does
+// not have these files any more. It is not the breaker's to say, which stops runs that
+// could do something else.
 func (p *pass) hopeless() bool { return p.number > 1 && p.inRow.Load() >= hopelessAfter }
 
 // came notes how an item of a later pass ended.
@@ -123,7 +123,7 @@ func (r *run) makePass(ctx context.Context, p *pass) error {
 	return r.committing(ctx, func(ctx, user context.Context) error { return r.work(ctx, user, todo, p) })
 }
 
-// few reports whether so little is left that the run waits for it once more.
+// few reports whether so little is left that the run waits for another pass.
 func (r *run) few(left int64) bool {
 	total := r.cfg.Progress.plan.Load()
 	return left <= fewLeft && left*fewLeftShare <= total.Fetch+total.Check+total.Republished

@@ -225,8 +225,7 @@ func TestBreakerEndsPasses(t *testing.T) {
 	}, nil)
 }
 
-// Whoever watches sees which pass goes on, what waits for the next one, and how
-// long that takes.
+// Progress shows which pass is under way, what waits for the next one, and how long that takes.
 func TestProgressOfPasses(t *testing.T) {
 	var mu sync.Mutex // guards seen
 	var seen []string

@@ -10,8 +10,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// Progress is the counts of a run, for others to read while it goes on. What it
-// calls processed is durable and recorded.
+// Progress is the counts of a run, for others to read while it is running. What it calls
+// processed is durable and recorded.
 type Progress struct {
 	start      time.Time
 	planned    atomic.Int64 // crates looked at
@@ -23,7 +23,7 @@ type Progress struct {
 	old        struct{ size, read atomic.Int64 } // of bundles of v1.1.0, bytes
 	counts     [bookkeeping]atomic.Int64         // by outcome
 
-	pass      atomic.Int32 // that is going on, or begins after a pause; 0: the first
+	pass      atomic.Int32 // under way, or beginning after a pause; 0: the first
 	begins    atomic.Int64 // when it does, nanoseconds after start
 	before    atomic.Int64 // entries that were processed by then
 	putOff    atomic.Int64 // entries that wait for the next one

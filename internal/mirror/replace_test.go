@@ -148,8 +148,7 @@ func TestA8DamagedFileWhereEarlierBytesGo(t *testing.T) {
 	}
 }
 
-// What stands in the way of the new bytes and is nothing that we know goes to
-// quarantine, as ever.
+// An unknown file in the place of the new bytes goes to quarantine, as ever.
 func TestRepublishedOverDamage(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.mustRun(nil)

@@ -156,8 +156,7 @@ func TestA8RemovalEndsWithTheReturn(t *testing.T) {
 	}
 }
 
-// A8: a version whose other bytes nobody accepted may still be removed and
-// published again.
+// A8: a version whose other bytes were not accepted may still be removed and published again.
 func TestA8RemovedAfterAConflict(t *testing.T) {
 	for name, whole := range map[string]bool{"the version": false, "the crate": true} {
 		t.Run(name, func(t *testing.T) {
@@ -207,7 +206,7 @@ func TestA8CommitOfTheFuture(t *testing.T) {
 	}
 }
 
-// A crate of which something could never be had is missed like any other.
+// A crate with versions that could never be downloaded is missed like any other.
 func TestIncompleteCrateVanishes(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.reg.Inject(foo1, simreg.Fault{Kind: simreg.Status, Code: 404, Times: -1})
@@ -248,8 +247,8 @@ func (s withPast) AbsentSince(_ context.Context, id crate.ID, since string) (ind
 	return index.Revision{Commit: "earlier", Time: s.absent}, id == foo1 && !s.absent.IsZero(), nil
 }
 
-// What was accepted stays so: a run that was cut off before it had the new bytes
-// is gone on with, although nothing of the index's history is new any more.
+// What was accepted stays so: a run that was cut off before it had the new bytes is
+// resumed, although nothing of the index's history is new any more.
 func TestAcceptanceOutlivesTheRun(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.mustRun(nil)

@@ -59,8 +59,7 @@ func TestB1SpilledThenWhole(t *testing.T) {
 	}
 }
 
-// C4, C6: a file that somebody copied in, and nobody synced, counts only when it
-// is durable.
+// C4, C6: a file that a user copied in, without a sync, counts only when it is durable.
 func TestC6AdoptedFilesAreSynced(t *testing.T) {
 	for seed := range uint64(20) {
 		w := newWorld(t, parse("foo 1.0.0"))
@@ -175,7 +174,7 @@ func TestIncompleteCratesAreReadAgain(t *testing.T) {
 	}
 }
 
-// A list knows nothing of yanking, so it changes nothing about it.
+// A list does not have yanks, so it does not change them.
 func TestListLeavesYankedAlone(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.mustRun(nil)

@@ -143,9 +143,9 @@ func TestC28PanicInAnySeam(t *testing.T) {
 	}
 }
 
-// Every read of a bundle in turn fails once, while crates move into it, while
-// loose files are removed, and while what is held is hashed. It costs one crate
-// at most, which is named; the run goes on, and the next one is well.
+// Every read of a bundle in turn fails once, while crates move into it, while loose files
+// are removed, and while what is held is hashed. It costs one crate at most, which is
+// named; the run continues, and the next one succeeds.
 func TestUnreadableBundleCostsOneCrate(t *testing.T) {
 	for _, verify := range []bool{false, true} {
 		for n, met := 1, true; met; n++ {
@@ -189,8 +189,8 @@ func TestUnreadableBundleCostsOneCrate(t *testing.T) {
 	}
 }
 
-// A sector of a bundle cannot be read, for good: each run says so and goes on, the
-// loose file of that crate stays, and hashing all puts it into another bundle.
+// A sector of a bundle is permanently unreadable: each run reports that and continues,
+// the loose file of that crate stays, and hashing all puts it into another bundle.
 func TestUnreadableSector(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.mustRun(nil)

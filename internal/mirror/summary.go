@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Summary is what a run has come to.
+// Summary is the outcome of a run.
 type Summary struct {
 	Counts
 	Missing     int64 // entries of the plan that are not held now, for whatever reason
@@ -21,9 +21,8 @@ type Summary struct {
 	Quarantined int   // unsettled evidence in quarantine, from this run or an earlier one
 	Repaired    int   // of what Config.Repair found damaged: settled in quarantine
 	Failures    []Failure
-	// Again are the index paths of crates with versions that are missing and
-	// may be had soon, MaxAgain+1 of them at most; the whole run is to be made
-	// again if there are more than MaxAgain.
+	// Again are the index paths of crates with missing versions that may be available soon,
+	// MaxAgain+1 at most; with more than MaxAgain, the whole run must be repeated.
 	Again []string
 }
 
@@ -83,8 +82,8 @@ func (s *Summary) Sound() bool {
 	return s.Violated == 0 && s.Quarantined == 0 && s.Unreadable == 0 && s.Lost+s.LostRemoved == 0
 }
 
-// Print tells a person what a run has come to: the crates are where, and its audit log
-// is manifest.
+// Print prints the outcome of a run for a person: the crates are in where, and its audit
+// log is manifest.
 func (s *Summary) Print(w io.Writer, where, manifest string) {
 	fmt.Fprintf(w, "%s of %s versions are held in %s, verified and durable (%s, %s/s, %s received)\n",
 		human.Count(s.OK()), human.Count(s.Total()), where, s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())), human.Size(s.Bytes))

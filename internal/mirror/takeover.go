@@ -75,7 +75,7 @@ func (r *run) takeOverBundle(ctx context.Context, claims *lists.Claims, old *cat
 		}
 		switch useless := len(ids) > 0 && !t.wants(); {
 		case useless && pass == 0 && !t.whole():
-			return nil // what else lies in it, a run over the whole index will see
+			return nil // a run over the whole index reads the rest of it
 		case useless && pass > 0:
 			return t.finish(ctx)
 		}
@@ -154,9 +154,9 @@ func (t *takeover) finish(ctx context.Context) error {
 	return t.run.send(ctx, &result{outcome: bookkeeping, taken: t.old})
 }
 
-// read reads the bundle from front to end and puts what is wanted into the
-// store: one goroutine decodes and hashes, others store. It returns the crates
-// about whom nobody was asked yet. An error ends the run.
+// read reads the bundle from front to end and puts what is wanted into the store: one
+// goroutine decodes and hashes, others store. It returns the crates that the source was
+// not asked about yet. An error ends the run.
 func (t *takeover) read(ctx context.Context) (late []crate.ID, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // each holds at most keepInMemory

@@ -72,8 +72,8 @@ func reads(disk *durabletest.Mem, name string, n *int) durable.FS {
 	})
 }
 
-// What bundles of v1.1.0 hold is held, in every mode, whatever lies beside them,
-// and they are read once.
+// What bundles of v1.1.0 have is held, in every mode, whatever files are beside them, and
+// they are read once.
 func TestOldBundlesAreTakenOver(t *testing.T) {
 	for mode, b := range map[string]*bundling{"loose": nil, "only": {target: 1500}, "add": {target: 1500, add: true}} {
 		for beside, claimed := range map[string]int{"whole manifest": 5, "half a manifest": 2, "no manifest": 0} {
@@ -182,8 +182,8 @@ func TestE3OldBundleIsCut(t *testing.T) {
 	}
 }
 
-// F13: a medium that fails is another matter: the run goes on without it, and
-// the next one tries again.
+// F13: a medium that fails is another matter: the run continues without it, and the next
+// one tries again.
 func TestF13OldBundleCannotBeRead(t *testing.T) {
 	w := newBundled(t, small, 1<<20)
 	w.old(w.items(), nil)

@@ -111,7 +111,7 @@ func (w *world) settled() int {
 	}
 }
 
-// C2: stopping is orderly: what was done is recorded, the next run goes on.
+// C2: stopping is orderly: what was done is recorded, the next run resumes.
 func TestC2StoppedInTheMiddle(t *testing.T) {
 	w := newWorld(t, simreg.Demo())
 	w.reg.Inject(simreg.All, simreg.Fault{Kind: simreg.Latency, Delay: 2 * time.Millisecond, Times: -1})

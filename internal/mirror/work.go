@@ -26,7 +26,7 @@ const (
 	downloaded outcome = iota
 	existing
 	verifiedExisting
-	failed      // so far, or for good; and may succeed in a later run
+	failed      // so far, or in this run; and may succeed in a later run
 	gone        // upstream refuses this file
 	violated    // bytes that are not what they should be were found or sent
 	badEntry    // of the index
@@ -38,8 +38,8 @@ const (
 // ok reports whether the version is held, verified.
 func (o outcome) ok() bool { return o == downloaded || o == existing || o == verifiedExisting }
 
-// result is an item on its way through a run: what is to be done, and, when the
-// committer gets it, what has become of that.
+// result is an item on its way through a run: what to do, and, when the committer gets
+// it, the outcome.
 type result struct {
 	item              plan.Item
 	job               *job // of the plan; nil: none

@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// interrupted is a source of which crates are read, while somebody else mirrors.
+// interrupted is a source whose crates are read while another run mirrors.
 type interrupted struct {
 	plan.Source
 	somebody func()

@@ -12,8 +12,8 @@ const (
 	aheadChunks = 8
 )
 
-// ahead runs a sequence in a goroutine of its own, ahead of whoever calls next.
-// stop must be called; it ends the goroutine and waits for it.
+// ahead runs a sequence in a goroutine of its own, ahead of the caller of next. stop must
+// be called; it ends the goroutine and waits for it.
 func ahead[T any](ctx context.Context, sequence func(context.Context) iter.Seq2[T, error]) (next func() (T, error, bool), stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	chunks := make(chan []T, aheadChunks)

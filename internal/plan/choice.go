@@ -7,7 +7,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// A Choice is the part of an index that somebody wants.
+// A Choice is the part of an index that a user wants.
 type Choice interface {
 	// Crate reports whether versions of the crate with this index file are
 	// wanted, or what is wrong with the file.

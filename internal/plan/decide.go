@@ -10,9 +10,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// What is to be done for an entry depends on three things: which bytes the index
-// names, which the catalog says that the version has, and what stands in the store.
-// The first two make a standing, the third a whereabouts, and decisions the rest.
+// What to do for an entry depends on three things: the bytes that the index names, those
+// that the catalog records for the version, and what is in the store. The first two make
+// a standing, the third a whereabouts, and decisions the rest.
 
 // standing is what the catalog says of the bytes that an entry names.
 type standing uint8
@@ -29,8 +29,8 @@ type whereabouts uint8
 
 const (
 	nowhere   whereabouts = iota
-	stray                 // something stands under the loose file's name of which no row speaks
-	unsettled             // where a row says, but it is to be hashed, or put elsewhere too
+	stray                 // there is a file under the loose file's name without a row
+	unsettled             // where a row says, but it must be hashed, or put elsewhere too
 	settled               // where a row says, and where it should be
 )
 
@@ -56,7 +56,7 @@ func (p *planner) decide(ctx context.Context, g *Group, e *Item, h *heldBytes, c
 		v.settle(at)
 		return false, p.held(ctx, e, v.Size)
 	}
-	if where == stray && e.Task == Check { // damaged, or a catalog made from bundles knows nothing of it yet
+	if where == stray && e.Task == Check { // damaged, or not in a catalog that was made from bundles
 		e.At.Loose = true
 	}
 	if p.cfg.HeldOnly && e.Task != Conflict && e.At == (store.Placement{}) {
@@ -131,14 +131,14 @@ func (p *planner) locate(e *Item, v *heldVersion) (store.Placement, whereabouts)
 	return at, settled
 }
 
-// occupied reports whether anything stands under the name of a loose file.
+// occupied reports whether there is anything under the name of a loose file.
 func (p *planner) occupied(id crate.ID) bool {
 	_, err := p.listing.Stat(id)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// settled reports whether the store still has all that the catalog says, as far
-// as that can be seen without reading it, and nothing is to be done with it.
+// settled reports whether the store still has all that the catalog says, as far as that
+// can be seen without reading it, and there is nothing to do with it.
 func (p *planner) settled(v *catalog.Version) bool {
 	return p.listing.Holds(v.ID, v.Placement, v.Size) && p.cfg.inPlace(v.Placement)
 }

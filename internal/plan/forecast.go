@@ -42,8 +42,8 @@ type Forecast struct {
 // enoughHeld is how many crates tell how large the next ones will be.
 const enoughHeld = 100
 
-// Forecast says what a run would come to that puts crates into the folder stores, of
-// a mirror whose state is in a folder.
+// Forecast estimates a run that puts crates into the folder stores, of a mirror whose
+// state is in the folder state.
 func (t Totals) Forecast(state, stores string) (f Forecast, err error) {
 	f = Forecast{
 		Crates: t.Crates, Versions: t.Versions, Held: t.Held, HeldBytes: t.HeldBytes, ToCheck: t.Check,

@@ -35,7 +35,7 @@ func OldBundles(ctx context.Context, folder durable.Reader, known Catalog) (foun
 		}
 		info, err := e.Info()
 		if err != nil || durable.IsUnchanging(e) || !info.Mode().IsRegular() {
-			continue // whoever makes bundles here tells what is wrong with it
+			continue // the run that makes bundles here reports what is wrong with it
 		}
 		t := catalog.Taken{Name: e.Name(), Size: info.Size(), Modified: info.ModTime()}
 		if was := done[t.Name]; was.Size == t.Size && was.Modified.Equal(t.Modified) {
@@ -58,9 +58,9 @@ func isOld(folder durable.Reader, name string, size int64) bool {
 	return errors.Is(err, bundle.ErrStream)
 }
 
-// Missing asks the source about crates. It calls want for each that the source
-// names and of which nothing is stored that a plan would look at, and returns how
-// many the source does not name.
+// Missing asks the source about crates. It calls want for each that the source names and
+// that is not stored where a plan would look, and returns how many the source does not
+// name.
 func Missing(ctx context.Context, cfg Config, held Held, ids []crate.ID, want func(*Item)) (unnamed int, err error) {
 	asked, files := map[crate.ID]bool{}, map[string]bool{}
 	for _, id := range ids {

@@ -1,8 +1,7 @@
-// Package plan says what a run has to do: it streams what a source names, an
-// index or a list, and compares it with the catalog and with what stands in the
-// store. What needs no work is told to a Sink at once; what does are items,
-// which a Spool keeps on disk, so that the size of the job is known before its
-// bulk begins and memory does not grow with the registry.
+// Package plan says what a run has to do: it streams what a source names, an index or a
+// list, and compares it with the catalog and with the store. What needs no work is told
+// to a Sink at once; what does are items, which a Spool keeps on disk, so that the size
+// of the job is known before its bulk begins and memory does not grow with the registry.
 //
 // It writes nothing but the Spool, and opens no connection: package mirror does
 // what the plan says.
@@ -21,13 +20,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Config says what is to be mirrored, and how it should be stored.
+// Config says what to mirror, and how to store it.
 type Config struct {
 	Source Source
 	Shard  crate.Shard // of the source: other crates are as if it did not say anything of them
 
-	// OldBundles is a folder in which bundles of v1.1.0 may lie: what the source
-	// names of their crates goes into the store, once. If nil, there are none.
+	// OldBundles is a folder that may have bundles of v1.1.0: what the source names of their
+	// crates goes into the store, once. If nil, there are none.
 	OldBundles durable.Reader
 
 	Bundle         bool // the store makes bundles: what is held loose is put into them too
@@ -39,10 +38,10 @@ type Config struct {
 	// AcceptRepublished says when the bytes of a version may change.
 	AcceptRepublished AcceptRepublished
 
-	AcceptShrink bool  // go on although many crates vanished from the source, or it is older than the last
+	AcceptShrink bool  // continue although many crates vanished from the source, or it is older than the last
 	Limit        int64 // at most so many entries; 0: all
 
-	Planned *atomic.Int64 // counts the crates that were looked at, for others to read; default: nobody does
+	Planned *atomic.Int64 // counts the crates that were looked at, for others to read; default: not counted
 	Log     *slog.Logger  // default: none
 }
 
@@ -96,8 +95,8 @@ const (
 	Replace              // held under another checksum: the new bytes take their place
 )
 
-// Item is one version that should be mirrored, and what is to be done for it. It is
-// what a source makes of an entry, what the Spool keeps and what a run works on.
+// Item is one version that should be mirrored, and what to do for it. It is what a source
+// makes of an entry, what the Spool keeps and what a run works on.
 type Item struct {
 	crate.ID
 	Checksum crate.Checksum

@@ -176,7 +176,7 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 	return errors.Join(p.sink.Group(ctx, row, ch, items), err)
 }
 
-// wanted reports whether an entry is to be mirrored.
+// wanted reports whether to mirror an entry.
 func (p *planner) wanted(g *Group, i int) bool {
 	if g.Chosen != nil {
 		return g.Chosen[i]

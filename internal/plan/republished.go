@@ -15,8 +15,8 @@ import (
 // version; the bytes that it had are kept, are found by their checksum, and are
 // never given to cargo under that version again.
 //
-// Somebody who can change the index could replace any version that way, so that
-// it happened as crates.io does it must be seen: see [AcceptRepublished].
+// An attacker who can change the index could replace any version that way, so it must be
+// seen to have happened as crates.io does it: see [AcceptRepublished].
 
 // AcceptRepublished says which of the versions for which the index names other
 // bytes than those that are held are accepted without a person.

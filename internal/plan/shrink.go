@@ -9,8 +9,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// checkAge stops a run over an index that is older than the one mirrored last:
-// a restored backup, or somebody who wants to hide what was published since.
+// checkAge stops a run over an index that is older than the one mirrored last: a restored
+// backup, or an attempt to hide what was published since.
 func (p *planner) checkAge(ctx context.Context) (err error) {
 	p.revision, p.scope = p.cfg.Source.Revision()
 	p.mirrored, err = p.catalog.Revision(ctx)

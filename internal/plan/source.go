@@ -51,13 +51,13 @@ const (
 type Group struct {
 	Path    string // in the index; empty: of no crate, and without Entries
 	Blob    string // git id of the content; empty if there is none to compare
-	Entries []Item // what is to be done with them is not said yet
+	Entries []Item // what to do with them is not decided yet
 	Bad     []BadEntry
 	Gone    bool // there is no such crate any more, and nothing else is said
 	// Whole says that versions that it does not name are not published any more.
 	Whole bool
-	// Chosen says which of Entries are to be mirrored, yanked or not. If nil,
-	// those are that Config.IncludeYanked allows.
+	// Chosen says which of Entries to mirror, yanked or not. If nil, those that
+	// Config.IncludeYanked allows.
 	Chosen []bool
 }
 
@@ -119,8 +119,8 @@ func (s changeSource) Revision() (catalog.Revision, Scope) {
 	return rev, Changed
 }
 
-// Groups implements Source. All crates are looked at: that something is to be
-// done is why they are here.
+// Groups implements Source. All crates are looked at: they are here because there is
+// something to do.
 func (s changeSource) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error {
 	if err := s.indexSource.Groups(ctx, want, yield); err != nil {
 		return err

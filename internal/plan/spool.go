@@ -12,9 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Spool is a plan on disk: a sequence of crates, each with the items to do for
-// it. It lives as long as its run; it is never synced, since a run that dies
-// plans anew.
+// Spool is a plan on disk: a sequence of crates, each with the items to do for it. It
+// lives as long as its run; it is never synced, since a run after a crash plans again.
 type Spool struct {
 	fsys durable.FS
 	name string
@@ -25,7 +24,7 @@ type Spool struct {
 	Items int64 // that were added
 }
 
-// Passes is how often a run goes over what is to be done, at most.
+// Passes is how often a run goes over the plan, at most.
 const Passes = 3
 
 // SpoolNames are the names of spools: of the plan, and of what each pass leaves for
