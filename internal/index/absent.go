@@ -103,8 +103,8 @@ func (p *past) has(commit string) (bool, error) {
 	return p.known[blob], nil
 }
 
-// named reports whether an index file has a line for the version, be it a bad one.
-// A file that makes no sense may have.
+// named reports whether an index file has a line for the version, be it a bad one. A file
+// that cannot be parsed may have one.
 func (p *past) named(content []byte) bool {
 	c := &Crate{File: File{Path: p.path}}
 	(&fileParser{log: slog.New(slog.DiscardHandler)}).file(c, content, nil)

@@ -67,7 +67,7 @@ func (b *budget) prefer(c *chunk) {
 	b.changed.Broadcast()
 }
 
-// close lets nobody wait any longer.
+// close ends all waiting.
 func (b *budget) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

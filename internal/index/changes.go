@@ -95,7 +95,7 @@ func (r *repository) eachDifference(ctx context.Context, from, to string, fn fun
 // path, NUL.
 type differ struct {
 	fn   func(before, after listed) error
-	meta [][]byte // before the path of which it says something
+	meta [][]byte // before the path that it is about
 }
 
 func (d *differ) field(field []byte) error {
@@ -127,7 +127,7 @@ func parseSide(mode, id []byte, path string) (listed, error) {
 	return parsePath(mode, id, path)
 }
 
-// selection is a source of which some files alone are listed.
+// selection is a source that lists only some of its files.
 type selection struct {
 	source
 	files []listed
@@ -143,5 +143,5 @@ func (s selection) list(context.Context) iter.Seq2[listed, error] {
 	}
 }
 
-// Close implements source: whoever opened the index closes it.
+// Close implements source: the owner of the index closes it.
 func (selection) Close() error { return nil }

@@ -32,7 +32,7 @@ type chunk struct {
 	done    chan struct{}
 }
 
-// Most chunks need no more room than this; what is larger is not kept.
+// Most chunks fit into this; what is larger is not kept.
 const (
 	usualContent = 2 * chunkBytes // a full chunk and one more file
 	usualEntries = 1024
@@ -113,7 +113,7 @@ func (c *chunk) parse(p *fileParser) {
 	close(c.done)
 }
 
-// work fills and parses chunks until there are no more.
+// work fills and parses chunks until the reader ends.
 func (r *run) work(ctx context.Context, from reader) {
 	p := &fileParser{log: r.log}
 	for c := range r.todo {

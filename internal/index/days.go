@@ -17,8 +17,8 @@ import (
 )
 
 // DaysRef is where the last commit of each day is kept, in UTC: its reference is
-// {DaysRef}/YYYY-MM-DD. Upstream squashes its history, and git throws away what
-// nothing names.
+// {DaysRef}/YYYY-MM-DD. Upstream squashes its history, and git removes what nothing
+// names.
 const DaysRef = "refs/clonecratesio/days"
 
 // A Day is one of the days of the index's past that were kept.
@@ -42,11 +42,10 @@ func (x *Index) Days(ctx context.Context) ([]Day, error) {
 // ErrNoPast is what a plain folder says of its past.
 var ErrNoPast = errors.New("a plain folder has no past: a git repository is needed")
 
-// At resolves a point in the past of the index, which is a day, YYYY-MM-DD in UTC,
-// or the id of a commit, at least 7 digits of it. Of a day it is the last commit of
-// the last day that was kept and is not later; of the day of HEAD's commit, and those
-// after it of which no other is kept, HEAD's. Errors: [fs.ErrNotExist] if there is no
-// such commit; ErrNoPast.
+// At resolves a point in the past of the index, which is a day, YYYY-MM-DD in UTC, or the
+// id of a commit, at least 7 digits of it. Of a day it is the last commit of the last day
+// that was kept and is not later; for the day of HEAD's commit, and later days without a
+// kept one, HEAD's. Errors: [fs.ErrNotExist] if there is no such commit; ErrNoPast.
 func (x *Index) At(ctx context.Context, point string) (Revision, error) {
 	rev, err := x.at(ctx, point)
 	if err != nil {
@@ -104,8 +103,8 @@ func IsCommit(point string) bool { return commitPrefix.MatchString(point) }
 // commitPrefix is what begins the id of a commit, and is nothing else to git.
 var commitPrefix = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
 
-// past finds a commit by the beginning of its id. What nothing names any more but
-// git has not thrown away yet is found too.
+// past finds a commit by the beginning of its id. What nothing names any more but git has
+// not removed yet is found too.
 func (r *repository) past(ctx context.Context, prefix string) (Revision, error) {
 	rev, err := r.Revision(ctx, prefix+"^{commit}")
 	if errors.Is(err, git.ErrUnborn) {

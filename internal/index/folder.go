@@ -117,7 +117,7 @@ func (t *folderReader) read(_ context.Context, cr *Crate, c *chunk, b *budget) e
 	return nil
 }
 
-// errChanged is for files that somebody writes to while we read them.
+// errChanged is for files that are written while we read them.
 var errChanged = errors.New("the file changed while it was read; run again")
 
 // A treeReader reads files of a folder. It keeps the subfolder of the last

@@ -78,8 +78,8 @@ type File struct {
 	Blob Blob
 }
 
-// A Crate is what an index file says. Path and the IDs may be kept; Entries
-// and their Raw bytes are overwritten when the loop goes on.
+// A Crate is what an index file says. Path and the IDs may be kept; Entries and their Raw
+// bytes are overwritten by the next iteration.
 type Crate struct {
 	File
 	Entries []Entry      // the good lines, in the order of the file
@@ -205,9 +205,8 @@ func (x *Index) CommitTime() time.Time { return x.revision.Time }
 // file that is not wanted costs nothing more. If want is nil, all are wanted.
 // What cannot be read at all (Crate.Err) is yielded without asking.
 //
-// The Crate is valid until the loop goes on. An error ends the sequence and
-// means that the rest of the index is unknown: git's listing failed, git died,
-// ctx ended.
+// The Crate is valid until the next iteration. An error ends the sequence and means that
+// the rest of the index is unknown: git's listing failed, git died, ctx ended.
 func (x *Index) Crates(ctx context.Context, want func(File) bool) iter.Seq2[*Crate, error] {
 	return func(yield func(*Crate, error) bool) {
 		err := newRun(x, yield).crates(ctx, want)

@@ -34,9 +34,9 @@ type parser struct {
 	name string       // the last good name: the lines of a file share it
 }
 
-// cargo reads a line into a Rust struct with these fields: one of them twice
-// is an error, anything else is ignored (cargo, IndexPackage). We need four, of
-// which "yanked" is an Option<bool>: absent or null, the version is not yanked.
+// cargo reads a line into a Rust struct with these fields: one of them twice is an error,
+// anything else is ignored (cargo, IndexPackage). We need four; "yanked" is an
+// Option<bool>: absent or null, the version is not yanked.
 type field uint
 
 const (

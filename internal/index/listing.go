@@ -88,7 +88,7 @@ func parsePath(mode, id []byte, name string) (listed, error) {
 // never followed or opened.
 var errNotRegular = errors.New("not a regular file")
 
-// ErrName: an index has a crate of which the name is none that a mirror can take.
+// ErrName: an index has a crate with a name that a mirror cannot store.
 var ErrName = errors.New("cannot be mirrored")
 
 // checkName refuses the file of a crate that cargo would find, but which cannot be

@@ -22,7 +22,7 @@ type Lookup struct {
 	log    *slog.Logger
 	commit string // that was opened; empty: a plain folder
 	open   func() (lookupReader, error)
-	free   chan lookupReader // those that nobody uses; nil: one that is yet to be opened
+	free   chan lookupReader // unused ones; nil: one that is not open yet
 }
 
 // A lookupReader reads one index file after the other.
@@ -61,9 +61,9 @@ func (x *Index) NewLookup(ctx context.Context) *Lookup {
 	return l
 }
 
-// Crate reads the crate that is called name, whatever its case. What it returns
-// may be kept. A file that is there but makes no sense is told in Crate.Err.
-// Errors: fs.ErrNotExist; others if the index cannot be read.
+// Crate reads the crate that is called name, whatever its case. What it returns may be
+// kept. A file that cannot be parsed is reported in Crate.Err. Errors: fs.ErrNotExist;
+// others if the index cannot be read.
 func (l *Lookup) Crate(ctx context.Context, name string) (*Crate, error) {
 	return l.CrateAt(ctx, l.commit, name)
 }
@@ -108,9 +108,9 @@ func (l *Lookup) BlobAt(ctx context.Context, commit, name string) (blob Blob, er
 	return blob, nil
 }
 
-// Commit returns the commit whose id begins with prefix, 7 to 40 hexadecimal
-// digits. What nothing names any more but git has not thrown away yet is found too.
-// Errors: fs.ErrNotExist if there is none, or several, or it is no commit; [ErrNoPast].
+// Commit returns the commit whose id begins with prefix, 7 to 40 hexadecimal digits. What
+// nothing names any more but git has not removed yet is found too. Errors: fs.ErrNotExist
+// if there is none, or several, or it is no commit; [ErrNoPast].
 func (l *Lookup) Commit(ctx context.Context, prefix string) (rev Revision, err error) {
 	if !IsCommit(prefix) {
 		return rev, fmt.Errorf("%.40q is not the id of a commit: %w", prefix, fs.ErrNotExist)

@@ -20,7 +20,7 @@ var errMissing = errors.New("the git repository lacks this blob; in a partial cl
 // objects reads blobs, one after the other, into chunks.
 type objects struct {
 	*git.Batch
-	err error // after one, git's answers make no sense any more
+	err error // after one, git's answers cannot be matched any more
 }
 
 func (r *repository) openObjects(ctx context.Context) (*objects, error) {
@@ -31,14 +31,14 @@ func (r *repository) openObjects(ctx context.Context) (*objects, error) {
 	return &objects{Batch: b}, nil
 }
 
-// ask asks for a blob. It blocks while git has not taken earlier questions, so
-// somebody else must be reading the answers then.
+// ask asks for a blob. It blocks while git has not taken earlier requests, so another
+// goroutine must be reading the answers then.
 func (o *objects) ask(b Blob) error {
 	_, err := io.WriteString(o.In, b.String()+"\n")
 	return err
 }
 
-// askAll asks for the blobs of c that are to be read.
+// askAll asks for the blobs of c.
 func (o *objects) askAll(c *chunk) error {
 	ids := make([]byte, 0, chunkFiles*(hex.EncodedLen(len(Blob{}))+len("\n")))
 	for i := range c.crates {

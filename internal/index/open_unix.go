@@ -7,6 +7,5 @@ import (
 	"syscall"
 )
 
-// readFlags opens a file for reading, and a FIFO without waiting for somebody
-// to write to it.
+// readFlags opens a file for reading, and a FIFO without waiting for a writer.
 const readFlags = os.O_RDONLY | syscall.O_NONBLOCK

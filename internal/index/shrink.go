@@ -8,9 +8,9 @@ import "fmt"
 // half.
 const MaxShrink = 5
 
-// A ShrinkError refuses what has nothing in it, or has lost more than MaxShrink
-// percent: a mishap, or somebody who wants to hide what was published. It names
-// -accept-shrink, with which commands go on.
+// A ShrinkError refuses a source that is empty, or has lost more than MaxShrink percent:
+// a mishap, or an attempt to hide what was published. It names -accept-shrink, which lets
+// commands continue.
 type ShrinkError struct{ text string }
 
 func (e *ShrinkError) Error() string { return e.text + ", or accept it with -accept-shrink" }

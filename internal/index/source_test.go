@@ -191,8 +191,8 @@ func TestA12LargeFileCostsItself(t *testing.T) {
 	}
 }
 
-// TestA19PinnedToCommit: what happens to a checkout after it was opened, or
-// lies in it uncommitted, is not read.
+// TestA19PinnedToCommit: what happens to a checkout after it was opened, or is in it
+// uncommitted, is not read.
 func TestA19PinnedToCommit(t *testing.T) {
 	repo := indextest.CheckoutOf(t, smallTree())
 	want := readIndex(t, openIndex(t, repo, nil), nil)
@@ -226,7 +226,7 @@ func TestA19PinnedToCommit(t *testing.T) {
 	}
 }
 
-// TestA19WhileRewritten reads a checkout while somebody rewrites its files.
+// TestA19WhileRewritten reads a checkout while its files are rewritten.
 func TestA19WhileRewritten(t *testing.T) {
 	repo := indextest.CheckoutOf(t, smallTree())
 	want := readIndex(t, openIndex(t, repo, nil), nil)

@@ -20,9 +20,9 @@ type watched struct {
 	info fs.FileInfo // nil: there was none
 }
 
-// Watch watches the files that git replaces when HEAD comes to name another
-// commit: HEAD itself, the branch that it names, packed-refs, or the list of a
-// reftable. Of a plain folder, only its replacement is seen.
+// Watch watches the files that git replaces when HEAD moves to another commit: HEAD
+// itself, the branch that it names, packed-refs, or the list of a reftable. Of a plain
+// folder, only its replacement is seen.
 func (x *Index) Watch(ctx context.Context) (*Watch, error) {
 	if x.repo == nil {
 		return watch([]string{x.dir}), nil

@@ -24,7 +24,7 @@ func wantMoved(t *testing.T, what string, w *Watch, want bool) {
 	}
 }
 
-// TestWatch: every way in which HEAD comes to name another commit.
+// TestWatch: every way in which HEAD moves to another commit.
 func TestWatch(t *testing.T) {
 	for _, form := range []string{"checkout", "worktree", "bare", "detached", "packed", "line break"} {
 		repo := indextest.CheckoutOf(t, smallTree())

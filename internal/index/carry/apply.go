@@ -19,16 +19,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 )
 
-// Apply makes the index in a folder the commit of a bundle, which is to be the one that
-// was promised, and keeps its days. The folder is cfg.Dir, bare, made by this package or
-// by clone; if there is none, one is made, for which a bundle without prerequisites is
-// needed. What cfg says of URL, Checkout and network does not count.
+// Apply makes the index in a folder the commit of a bundle, which must be the expected
+// one, and keeps its days. The folder is cfg.Dir, bare, made by this package or by clone;
+// if there is none, one is made, for which a bundle without prerequisites is needed. What
+// cfg says of URL, Checkout and network does not count.
 //
-// The bundle may come from anybody. Its pack is checked against the limits before git
-// sees it, then by git (fsck, and that nothing is missing that its references lead to)
-// beside the objects of the index, which it joins only then. As with [clone.Update],
-// HEAD moves last, at one instant; until then, and whenever Apply fails or is killed,
-// readers have the index as it was. A second Apply of the same bundle changes nothing.
+// The bundle is untrusted. Its pack is checked against the limits before git sees it,
+// then by git (fsck, and that nothing is missing that its references lead to) beside the
+// objects of the index, which it joins only then. As with [clone.Update], HEAD moves
+// last, at one instant; until then, and whenever Apply fails or is killed, readers have
+// the index as it was. A second Apply of the same bundle changes nothing.
 //
 // Errors: as clone.Update; in its *clone.UpdateError ErrFormat, *BaseError.
 func Apply(ctx context.Context, cfg clone.Config, file io.ReadSeeker, commit string) (clone.Updated, error) {
@@ -59,7 +59,7 @@ func Check(ctx context.Context, cfg clone.Config, file io.ReadSeeker, commit str
 	return err
 }
 
-// readFor reads a header, which is to be of a commit.
+// readFor reads a header, which must be of a commit.
 func readFor(r *bufio.Reader, commit string) (Header, error) {
 	h, err := ReadHeader(r)
 	if err == nil && h.Commit != commit {
@@ -157,8 +157,8 @@ func (in *incoming) check(commit string) (err error) {
 	return checkPack(r)
 }
 
-// keepHistory makes no end of history of a commit that is here with what was before it, which
-// git would throw away: a bundle may come from anybody, or from a clone that begins later.
+// keepHistory ignores an end of history at a commit whose parents are here, since git would
+// then remove these: a bundle is untrusted, or may be of a clone that begins later.
 func (in *incoming) keepHistory() error {
 	ends, err := shallow(filepath.Join(in.repo.Dir, "shallow"))
 	if err != nil {
@@ -283,8 +283,8 @@ func (in *incoming) endHistory() error {
 	return durable.WriteFile(dir, "shallow", []byte(ends))
 }
 
-// references is what names that which came, in the language of "git update-ref --stdin".
-// Of a day that is kept here as well the later commit stays.
+// references returns the references of what came, in the language of "git update-ref
+// --stdin". Of a day that is also kept here the later commit stays.
 func (in *incoming) references() (string, error) {
 	had, err := index.KeptDays(in.ctx, in.repo)
 	if err != nil {

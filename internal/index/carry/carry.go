@@ -12,7 +12,7 @@
 //	{commit} refs/heads/master\n                    the index; one
 //	{commit} refs/clonecratesio/days/YYYY-MM-DD\n   the last commit of a day that is kept
 //	{commit} refs/clonecratesio/shallow/{commit}\n  history ends here: its parents are not carried
-//	                                                (where they are on the other side, it goes on)
+//	                                                (if they are on the other side, history continues there)
 //	\n
 //	a pack, thin if there are prerequisites
 //
@@ -23,7 +23,7 @@
 // carried all the same.
 //
 // Stock git cannot clone from a bundle that begins where history was cut off, since it
-// knows nothing of the last kind of reference.
+// does not know the last kind of reference.
 //
 // # Limits
 //

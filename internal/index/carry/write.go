@@ -94,7 +94,7 @@ func Known(ctx context.Context, repo *git.Repository, commit string, of time.Tim
 	return "", err
 }
 
-// describe finds what is to be carried, but for where its history ends.
+// describe finds what to carry, but for where its history ends.
 func describe(ctx context.Context, repo *git.Repository, since []string, commit string) (h Header, err error) {
 	rev, err := repo.Revision(ctx, commit)
 	if err != nil {

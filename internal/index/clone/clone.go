@@ -64,9 +64,9 @@ func (u *updater) publish(parent, clone string) error {
 	return folder.SyncDir(".")
 }
 
-// moveIn moves what is in a clone to the folder around it. Nobody takes that for a
-// repository until it has a HEAD, and a whole one behind it: a bare one gets it
-// last. In a checkout all that counts is in .git, with which it begins.
+// moveIn moves what is in a clone to the folder around it. No git takes that for a
+// repository until it has a HEAD, and a whole one behind it: a bare one gets it last. In
+// a checkout all that counts is in .git, with which it begins.
 func (u *updater) moveIn(clone string) error {
 	entries, err := os.ReadDir(clone)
 	if err != nil {
@@ -158,8 +158,8 @@ const (
 // lostFound is in the root of some file systems, such as ext4.
 const lostFound = "lost+found"
 
-// sweepClones removes what a killed run has left, or goes on with it. Nobody else
-// makes a clone here while we hold the lock.
+// sweepClones removes what a killed run has left, or resumes it. No other process makes a
+// clone here while we hold the lock.
 func (u *updater) sweepClones(parent string) error {
 	entries, err := os.ReadDir(parent)
 	if errors.Is(err, fs.ErrNotExist) {

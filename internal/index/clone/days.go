@@ -65,7 +65,7 @@ func thinOut(keep map[string]git.Revision, n int, now time.Time) {
 	}
 }
 
-// changeDays is what makes the days that were kept those that are to be, in the
+// changeDays returns the changes from the days that were kept to those to keep, in the
 // language of "git update-ref --stdin".
 func changeDays(had []index.Day, keep map[string]git.Revision) string {
 	var text strings.Builder

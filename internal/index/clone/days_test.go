@@ -53,7 +53,7 @@ func (c *chronicle) day(commit string) string {
 }
 
 // TestDays: each day of upstream's since the clone began is kept, whenever we ran,
-// whatever upstream did with its history, and whatever git throws away.
+// whatever upstream did with its history, and whatever git removes.
 func TestDays(t *testing.T) {
 	for _, kind := range someKinds(1) {
 		t.Run(kind, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestDays(t *testing.T) {
 			begin := func() {
 				kinds[kind](t, c.upstream)
 				if !strings.Contains(kind, "with its history") {
-					first := indextest.Git(t, c.dir, "rev-parse", "HEAD") // what was before, nobody tells
+					first := indextest.Git(t, c.dir, "rev-parse", "HEAD") // what was before is unknown
 					c.commits, c.files = map[string]string{}, map[string]string{}
 					c.note(first)
 				}

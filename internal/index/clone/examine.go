@@ -17,8 +17,8 @@ type Words struct {
 // ofUpstream are the words of an update.
 var ofUpstream = Words{Source: "upstream", Gone: "gone upstream", Todo: "nothing was changed; ask upstream"}
 
-// examine stops an update to something that is not what comes after what we
-// have: a mishap upstream, or somebody who wants to hide what was published.
+// examine stops an update to something that is not what comes after what we have: a
+// mishap upstream, or an attempt to hide what was published.
 func (u *updater) examine(ctx context.Context, repo *repository, up Updated) error {
 	if u.cfg.AcceptShrink {
 		return nil

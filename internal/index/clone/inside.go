@@ -53,9 +53,9 @@ func Inside(ctx context.Context, cfg Config, do func(work *git.Porcelain, gitDir
 	return do(work, gitDir)
 }
 
-// Beside calls do with an empty bare repository, which stands beside the folder of the index
-// and is removed afterwards: for those that try what they bring where there is no index yet.
-// Errors: *durable.HeldError; those of Update, if it could not make one there.
+// Beside calls do with an empty bare repository, which is beside the folder of the index and
+// is removed afterwards: to try an update where there is no index yet. Errors:
+// *durable.HeldError; those of Update, if it could not make one there.
 func Beside(ctx context.Context, cfg Config, do func(work *git.Porcelain, gitDir string) error) (err error) {
 	u := updater{cfg: cfg}
 	if u.cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {

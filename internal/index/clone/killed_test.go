@@ -47,8 +47,8 @@ exec '%[1]s' "$@"
 }
 
 // TestA23KilledBetweenCommands: an update may be killed between any two commands of
-// git's, also one from a commit to another without its history, on the same day; the
-// next one goes on.
+// git's, also one from a commit to another without its history, on the same day; the next
+// one resumes.
 func TestA23KilledBetweenCommands(t *testing.T) {
 	indextest.NeedGit(t) // before the loop, which a test in it that skips would not end
 	if runtime.GOOS == "windows" {

@@ -21,8 +21,8 @@ import (
 // else, or that its owner says so.
 const mark = "clonecratesio.index"
 
-// A ForeignError refuses a git repository that may be somebody's own work. Nothing
-// in it was touched.
+// A ForeignError refuses a git repository that may be a user's own work. Nothing in it
+// was touched.
 type ForeignError struct {
 	Found string // why it may be
 	Way   string // out of it
@@ -38,9 +38,9 @@ func (u *updater) foreign(format string, args ...any) error {
 	return &ForeignError{fmt.Sprintf(format, args...), way}
 }
 
-// ownGitDir returns the git directory that belongs to the folder of the index, as
-// git sees it. It must be of that folder alone: not that of a repository around
-// it, of a linked worktree or of a submodule, nor one whose files lie elsewhere.
+// ownGitDir returns the git directory that belongs to the folder of the index, as git
+// sees it. It must be of that folder alone: not that of a repository around it, of a
+// linked worktree or of a submodule, nor one whose files are elsewhere.
 func (u *updater) ownGitDir(ctx context.Context, work *git.Porcelain, bare bool) (string, error) {
 	elsewhere := "name a folder of its own for the index"
 	want := u.cfg.Dir
@@ -116,7 +116,7 @@ func (u *updater) claim(ctx context.Context, work *git.Porcelain, repo *reposito
 	return c, err
 }
 
-// optional makes nothing of the answer of a "git config" that found nothing.
+// optional returns an empty value for a "git config" that found nothing.
 func optional(value string, err error) (string, error) {
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
 		return "", nil
@@ -287,8 +287,8 @@ func (c *claim) settle(ctx context.Context, work *git.Porcelain) error {
 	return err
 }
 
-// take makes sure that a move to a commit loses nothing, and marks the repository
-// as ours. What somebody left in one that was marked before is moved aside.
+// take makes sure that a move to a commit loses nothing, and marks the repository as
+// ours. What a user left in one that was marked before is moved aside.
 func (c *claim) take(ctx context.Context, work *git.Porcelain, commit string, known ...string) error {
 	if c.marked {
 		if c.repo.Tree == "" {

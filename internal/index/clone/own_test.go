@@ -29,8 +29,8 @@ func project(t *testing.T, dir string, files indextest.Tree) {
 	indextest.WriteFile(t, filepath.Join(dir, "main.rs"), "fn main() { a_day_of_work() }")
 }
 
-// TestA23ForeignRepository: an update touches no repository of which neither a mark
-// nor a proof says that it is a copy of the index.
+// TestA23ForeignRepository: an update does not touch a repository unless a mark or a
+// proof shows that it is a copy of the index.
 func TestA23ForeignRepository(t *testing.T) {
 	registry := indextest.Tree{"config.json": `{"dl":"https://registry.example/crates"}`, "se/rd/serde": indextest.Line("serde", "9.0.0", indextest.Sum("9")) + "\n"}
 	clone := func(t *testing.T, u *upstream, options ...string) {
@@ -288,7 +288,7 @@ func TestA23ProvedRepositories(t *testing.T) {
 	u.wantSame()
 }
 
-// TestA23MovedAside: what somebody left in a checkout of ours is not lost.
+// TestA23MovedAside: what a user left in a checkout of ours is not lost.
 func TestA23MovedAside(t *testing.T) {
 	u := newUpstream(t, "foo 1.0.0\nbar 1.0.0")
 	kinds["checkout"](t, u)
@@ -328,8 +328,8 @@ func TestA23MovedAside(t *testing.T) {
 	}
 }
 
-// An update that was killed while it wrote the working tree leaves files of the
-// commit that it was on its way to. They are nobody's edits.
+// An update that was killed while it wrote the working tree leaves files of the commit
+// that it was on its way to. They are not a user's edits.
 func TestA23KilledWhileMoving(t *testing.T) {
 	u := newUpstream(t, "foo 1.0.0\nbar 1.0.0")
 	kinds["checkout"](t, u)

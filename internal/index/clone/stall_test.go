@@ -36,8 +36,8 @@ func silentServer(t *testing.T) (addr string, hungUp chan struct{}) {
 	return l.Addr().String(), hungUp
 }
 
-// TestB26SilentUpstream: an update does not wait for ever for an upstream that says
-// nothing, and ends at once when it shall; so does what git runs.
+// TestB26SilentUpstream: an update does not wait forever for a silent upstream, and ends
+// at once when it is stopped; so does what git runs.
 func TestB26SilentUpstream(t *testing.T) {
 	const soon = 300 * time.Millisecond
 	stop := errors.New("stopped")

@@ -13,9 +13,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// abandoned is how old a lock of git must be that nobody can be holding any
-// more: no step of git with an index takes that long. It is for machines that
-// lost their power, and with it the trace of who was running.
+// abandoned is the age of a lock of git that cannot be held any more: no step of git with
+// an index takes that long. It is for machines that lost their power, and with it the
+// trace of who was running.
 const abandoned = time.Hour
 
 // leftovers are what a git that was killed leaves in its directory: its locks
@@ -25,9 +25,9 @@ var leftovers = []string{
 	"objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/pack/*.lock", "objects/tmp_objdir-*",
 }
 
-// sweepLocks removes leftovers. We hold the lock on updates, and the git of a
-// run that was killed holds it too while it lives, so they are not ours. Those
-// of somebody who runs git here by hand are young, and kept.
+// sweepLocks removes leftovers. We hold the lock on updates, and the git of a run that
+// was killed holds it too while it lives, so they are not ours. Those of a user who runs
+// git here by hand are young, and kept.
 func (u *updater) sweepLocks(gitDir string) error {
 	killed := u.lock.Killed != durable.Owner{}
 	for _, pattern := range leftovers {

@@ -50,11 +50,10 @@ type Config struct {
 	// fetch from URL. It is given the git directory, which it may add objects and
 	// references to, and makes [Fetched] name the commit. A new clone is bare then.
 	Carried func(ctx context.Context, work *git.Porcelain, gitDir string) error
-	// Progress is called with what git says that it is doing, such as
-	// "Receiving objects:  45% (...)", some times a second and from another
-	// goroutine. It comes from outside. If nil, nobody is told.
+	// Progress is called with git's progress lines, such as "Receiving objects:  45% (...)",
+	// some times a second and from another goroutine. The text is untrusted. It may be nil.
 	Progress func(text string)
-	// Log gets what was mended on the way. If nil, it is dropped.
+	// Log gets what was repaired on the way. If nil, it is dropped.
 	Log *slog.Logger
 
 	patience time.Duration // with another update; default 10 s
@@ -84,10 +83,9 @@ func (e *UpdateError) Unwrap() error { return e.Err }
 // does every few months: the new commit then has no parent, and the move is
 // forced.
 //
-// What was fetched is examined before anything moves: until Update returns
-// without error, HEAD and the working tree are what they were. A clone gets its
-// name when it is complete. So whoever reads the index meanwhile, or after a
-// kill, reads a whole one.
+// What was fetched is examined before anything moves: until Update returns without error,
+// HEAD and the working tree are what they were. A clone gets its name when it is
+// complete. So readers of the index meanwhile, or after a kill, read a whole one.
 //
 // A clone with its full history keeps it; a shallow one has one from where it
 // begins. The last commit of each day stays, whatever becomes of upstream's history
@@ -202,12 +200,12 @@ func hasFiles(entries []fs.DirEntry) bool {
 	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != lostFound })
 }
 
-// behindLink returns what dir is a link to, if it is one: an index that was put
-// on another disk is to be cloned there, not in the place of the link.
+// behindLink returns what dir is a link to, if it is one: an index that was put on
+// another disk must be cloned there, not in the place of the link.
 func behindLink(dir string) (string, error) {
 	info, err := os.Lstat(dir)
 	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-		return dir, nil // what is wrong with it, whoever opens it tells
+		return dir, nil // opening it reports what is wrong with it
 	}
 	target, err := filepath.EvalSymlinks(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -191,7 +191,7 @@ func TestUpdateRecovers(t *testing.T) {
 					}
 				}
 			}
-			// Young locks are somebody's who runs git by hand.
+			// Young locks are those of a user who runs git by hand.
 			plant(time.Minute)
 			if _, err := u.update(nil); err == nil || !strings.Contains(err.Error(), ".lock': File exists") {
 				t.Fatalf("with young locks: %v", err)

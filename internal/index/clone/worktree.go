@@ -31,9 +31,9 @@ func (r *repository) disarm(ctx context.Context) error {
 	return err
 }
 
-// eachEdit calls fn for the files of which HEAD does not have the content that the
-// working tree, or git's index, has. A file that is merely missing is no edit:
-// when it comes back nothing is lost.
+// eachEdit calls fn for the files whose content in the working tree, or in git's index,
+// HEAD does not have. A file that is merely missing is no edit: when it comes back
+// nothing is lost.
 func (r *repository) eachEdit(ctx context.Context, fn func(path string) error) error {
 	return r.EachField(ctx, func(field []byte) error {
 		entry := string(field)
@@ -57,10 +57,10 @@ type workTree struct {
 	known []string // commits of the index: what they have is not lost
 }
 
-// obstacles calls fn for the files that checking out a commit would overwrite or
-// remove, and of which no commit of the index has the content: edits of files that
-// git knows, and files that it does not know where the commit has some of its own.
-// HEAD and the commit on which an earlier update was cut off are such commits.
+// obstacles calls fn for the files that checking out a commit would overwrite or remove,
+// and whose content no commit of the index has: edits of files that git knows, and files
+// that it does not know where the commit has some of its own. HEAD and the commit on
+// which an earlier update was cut off are such commits.
 func (r *repository) obstacles(ctx context.Context, commit string, fn func(path string) error, known ...string) error {
 	root, err := os.OpenRoot(r.Tree)
 	if err != nil {

@@ -1,6 +1,5 @@
-// Package feed reads what names the crates of an index, or those of which there is
-// something new, for whoever reads an index that has no list of its own: that is how
-// a sparse one is.
+// Package feed reads lists of the crates of an index, or of those with something new, for
+// readers of an index that has no list of its own: that is how a sparse one is.
 //
 //   - The RSS feed of new versions that crates.io has at
 //     https://static.crates.io/rss/updates.xml: the last hour, and 100 items at least

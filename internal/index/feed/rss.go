@@ -122,7 +122,7 @@ func parseTime(text string) time.Time {
 	return time.Time{}
 }
 
-// Write writes a feed that [ReadRSS] reads, and whoever reads that of crates.io.
+// Write writes a feed for [ReadRSS] and all readers of that of crates.io.
 func (f *Feed) Write(w io.Writer, title string) error {
 	_, err := fmt.Fprintf(w, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<rss version=\"2.0\" xmlns:crates=\"https://crates.io/\" xmlns:mirror=%q>\n<channel><title>%s</title>\n", mirrorNS, escape(title))
 	if err == nil && !f.Since.IsZero() {

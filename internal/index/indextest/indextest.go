@@ -51,7 +51,7 @@ func NeedGit(t testing.TB) {
 	}
 }
 
-// Git runs git in dir, untouched by the configuration of whoever tests.
+// Git runs git in dir, untouched by the user's configuration.
 func Git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	NeedGit(t)

@@ -19,7 +19,7 @@ type Upstream struct {
 func NewUpstream(t *testing.T, versions string) *Upstream {
 	t.Helper()
 	NeedGit(t)
-	// What whoever tests has configured must not matter.
+	// The user's configuration must not matter.
 	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 	u := &Upstream{t, simreg.New(simreg.MustParse(versions)...), filepath.Join(t.TempDir(), "up.git")}

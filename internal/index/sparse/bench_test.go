@@ -23,8 +23,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// A look at an index of which nothing is new, 10,000 conditional requests over
-// HTTP/2 on loopback, beside curl with the same:
+// A look at an unchanged index, 10,000 conditional requests over HTTP/2 on loopback,
+// beside curl with the same:
 //
 //	go test -run - -bench Look -benchtime 3x ./internal/index/sparse
 func BenchmarkLook(b *testing.B) {

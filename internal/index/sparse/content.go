@@ -21,8 +21,8 @@ func checkFile(name string, a *upstream.Answer) error {
 	return checkLines(name, a.Body)
 }
 
-// checkLines says why a text cannot be the file of a crate: it has no line about
-// that crate, or ends within one. All else is for whoever reads the lines.
+// checkLines says why a text cannot be the file of a crate: it has no line about that
+// crate, or ends within one. All else is up to the parser of the lines.
 func checkLines(name string, text []byte) error {
 	trimmed := bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
 	if len(trimmed) == 0 {

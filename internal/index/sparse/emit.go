@@ -46,7 +46,7 @@ func (e *emitter) start() {
 		if err == nil {
 			err = io.ErrClosedPipe // of no consequence: all was taken
 		}
-		r.CloseWithError(err) // nobody must wait for a git that is gone
+		r.CloseWithError(err) // the writer must not wait for a git that is gone
 		e.ended <- err
 	}()
 	text := e.message()
@@ -105,7 +105,7 @@ func (e *emitter) commit() (bool, error) {
 	e.pipe.CloseWithError(e.err) // nil: io.EOF
 	if err := <-e.ended; err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		removeReports(e.work.Dir)
-		return true, err // says more than that nobody took what was written
+		return true, err // says more than that the writes failed
 	}
 	return true, e.err
 }
@@ -123,7 +123,7 @@ func (e *emitter) abort() {
 
 var errAborted = errors.New("the commit was given up")
 
-// removeReports removes what a fast-import that did not come to its end has left.
+// removeReports removes what a failed fast-import has left.
 func removeReports(gitDir string) {
 	reports, _ := filepath.Glob(filepath.Join(gitDir, "fast_import_crash_*"))
 	for _, name := range reports {

@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/sparse"
 )
 
-// A look that is cut off at any instant leaves the index as it was or as it is to be,
-// and nothing that is in the way of the next.
+// A look that is cut off at any instant leaves the index as it was before or as it is
+// after, and nothing that stops the next.
 func TestKilled(t *testing.T) {
 	f := newFollower(t, some()...)
 	f.obs.Lists = []sparse.List{f.all}

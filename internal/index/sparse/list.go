@@ -33,7 +33,7 @@ func (p *present) each(ctx context.Context, leaveOut func(path string) bool) ite
 				a.val, err = p.known.answer(&h.File)
 			}
 			if more = more && yield(a, err); !more {
-				stop() // and the rest is drained: nobody must wait for us
+				stop() // and the rest is drained: no sender must wait for us
 			}
 		}
 		err := g.Wait()
@@ -118,7 +118,7 @@ func (p *present) list(ctx context.Context, leaveOut func(path string) bool, to 
 	if err != nil || failed != nil {
 		stop()
 	}
-	for range validated { // git comes to its end by itself: if it was killed, that would be an error
+	for range validated { // git ends by itself: if it was killed, that would be an error
 	}
 	return errors.Join(err, failed, g.Wait())
 }

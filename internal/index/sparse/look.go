@@ -197,7 +197,7 @@ func (l *look) remember(ctx context.Context) error {
 	return err
 }
 
-// unknown says why crates may be missing of which nothing is here.
+// unknown says why crates that are not here may be missing.
 func (l *look) unknown() string {
 	s := &l.next
 	switch {

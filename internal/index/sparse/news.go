@@ -116,7 +116,7 @@ func (l *look) changed(ctx context.Context) (news []wish, err error) {
 	return news, nil
 }
 
-// ours leaves crates out of which nothing is here.
+// ours leaves out the crates that are not here.
 func (l *look) ours(news []wish) (mine []wish, err error) {
 	for _, w := range news {
 		have, err := l.present.blob(crate.IndexPath(w.name))

@@ -25,7 +25,7 @@ func (l *told) add(v simreg.Version, ago time.Duration) {
 
 func (l *told) read(context.Context) (feed.Feed, error) { return l.Feed, nil }
 
-// listed makes a list of what there is now, of which it says that it is older.
+// listed makes a list of what there is now, with an older date.
 func (f *follower) listed(ago time.Duration) sparse.List {
 	ids, made := f.reg.IDs(), time.Now().Add(-ago)
 	return func(_ context.Context, fn func(string) error) (time.Time, error) {

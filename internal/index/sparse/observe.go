@@ -53,9 +53,9 @@ type Observer struct {
 type Result struct {
 	Asked, Changed, Removed, Failed int64
 	Failures                        []error // the first of those that failed
-	Lied                            int64   // files of which the index said, wrongly, that they had not changed
-	// Unknown says why it cannot be known whether the index has crates of which nothing
-	// is here; "" if it is known.
+	Lied                            int64   // files that the index wrongly reported as unchanged
+	// Unknown says why it cannot be known whether the index has crates that are not here; ""
+	// if it is known.
 	Unknown string
 }
 

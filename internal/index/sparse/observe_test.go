@@ -223,7 +223,7 @@ func TestFaults(t *testing.T) {
 		{Kind: simreg.HTML}, {Kind: simreg.JSON}, {Kind: simreg.Truncate}, {Kind: simreg.TruncateNoLength},
 		{Kind: simreg.WrongCrate}, {Kind: simreg.GzipEncoding}, {Kind: simreg.Reset}, {Kind: simreg.LengthTooLarge},
 		{Kind: simreg.Status, Code: 500}, {Kind: simreg.Status, Code: 403}, {Kind: simreg.Status, Code: 206},
-		{Kind: simreg.Status, Code: 304}, // a lie, which nothing shows
+		{Kind: simreg.Status, Code: 304}, // a wrong answer that cannot be noticed
 	}
 	f := newFollower(t, some()...)
 	for i := range faults {
@@ -259,8 +259,8 @@ func TestFaults(t *testing.T) {
 	f.wantSame()
 }
 
-// A feed spares asking for everything, as long as it has no gap. What it says that is
-// not in the file is asked for past caches: a 304 may lie.
+// A feed spares asking for everything, as long as it has no gap. News that is not in the
+// file is asked for past caches: a 304 may be wrong.
 func TestFeed(t *testing.T) {
 	f := newFollower(t, some()...)
 	f.obs.Feed, f.obs.Lists = f.feed, []sparse.List{f.all}

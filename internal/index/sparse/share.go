@@ -19,8 +19,7 @@ const DefaultFullEvery = 6 * time.Hour
 // wholeEvery is how many periods pass until each file was asked for whole.
 const wholeEvery = 64
 
-// due reports whether the moment of a path in a period lies after one time and not after
-// another.
+// due reports whether the moment of a path in a period is after one time and not after another.
 func due(path string, after, until time.Time, period time.Duration) bool {
 	passed := until.Sub(after)
 	if passed <= 0 || passed >= period {

@@ -63,8 +63,7 @@ func clocked(t *testing.T, n int) (f *follower, pass func(time.Duration)) {
 	return f, func(d time.Duration) { at = at.Add(d) }
 }
 
-// A yank, of which no feed tells, is seen within FullEvery, by rounds that ask for a
-// share each.
+// A yank, which no feed reports, is seen within FullEvery, by rounds that ask for a share each.
 func TestYanksAreSeenInShares(t *testing.T) {
 	f, pass := clocked(t, 60)
 	f.obs.Feed, f.obs.FullEvery = f.feed, time.Hour

@@ -8,12 +8,11 @@
 //
 // # Whom it believes
 //
-// No checksum proves a file of an index; TLS says whose it is, and no more. An answer
-// of status 200 is taken only if it can be what was asked for: each line is JSON and
-// whole, and the first is about the crate. The page of a captive portal, half a file
-// and an empty one are asked for again, past caches, and then refused
-// ([ContentError]). What is wrong with single lines is for whoever reads them, as with
-// an index in git.
+// No checksum proves a file of an index; TLS authenticates only its server. An answer of
+// status 200 is taken only if it can be what was asked for: each line is JSON and whole,
+// and the first is about the crate. The page of a captive portal, half a file and an
+// empty one are asked for again, past caches, and then refused ([ContentError]). Wrong
+// lines are up to the parser of the lines, as with an index in git.
 //
 // # Limits
 //
@@ -140,8 +139,8 @@ func (e *ContentError) Error() string {
 
 func (e *ContentError) Unwrap() error { return e.Err }
 
-// Get returns the file of a crate, of which have is the validator of what is here.
-// The file must be released.
+// Get returns the file of a crate; have is the validator of the one that is here. The
+// file must be released.
 //
 // Errors: fs.ErrNotExist if the index has no such crate; [*ContentError], in what
 // package upstream says; others of upstream's.

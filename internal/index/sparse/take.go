@@ -86,8 +86,8 @@ func (a *asking) isMet(f *File) bool {
 	return true
 }
 
-// doubts reports whether a file is less than it was, or than it should be: such an
-// answer is to be confirmed.
+// doubts reports whether a file is less than it was, or than it should be: such an answer
+// must be confirmed.
 func (l *look) doubts(a asking, f *File, had []byte) (bool, error) {
 	if !a.isMet(f) {
 		return true, nil

@@ -1,6 +1,6 @@
-// Package trees tells which files of an index in git are others than they were, for
-// whoever reads their contents elsewhere: it fetches commits and trees, and no contents
-// where the server leaves them out (gitprotocol-v2(5), "filter").
+// Package trees finds the files of an index in git that have changed, for callers that
+// read their contents elsewhere: it fetches commits and trees, and no contents where the
+// server leaves them out (gitprotocol-v2(5), "filter").
 //
 // # What is kept
 //
