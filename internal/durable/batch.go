@@ -17,12 +17,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A Batch gives many files their names together. They are written to a folder of
-// its own ([Staged]) and wait there. Commit syncs the file system once for all that
-// wait, renames them to their names, and syncs once more: no name ever shows bytes
-// that a power cut could take away, at the cost of two syncs for thousands of
-// files. Where a file system cannot be synced as a whole each file and then each
-// folder is synced by itself.
+// A Batch gives many files their names together. They are written to a folder of its own
+// ([Staged]) and wait there. Commit syncs the file system once for all that wait, renames
+// them to their names, and syncs a second time: no name ever shows bytes that a power cut
+// could take away, at the cost of two syncs for thousands of files. Where a file system
+// cannot be synced as a whole each file and then each folder is synced by itself.
 //
 // Its methods may be called concurrently: what is finished beside a Commit belongs
 // to the next one. After a failed sync of the file system, which may have been about
@@ -51,7 +50,7 @@ const (
 )
 
 // NewBatch touches nothing: before the first file is written, [Batch.Clear] must be
-// called. Nobody else writes to the folder dir.
+// called. There must be no other writer to the folder dir.
 func NewBatch(fsys FS, dir string, when Durability) *Batch {
 	return &Batch{fsys: fsys, dir: dir, when: when}
 }
@@ -87,10 +86,10 @@ func RemoveFiles(fsys FS, dir string, chosen func(name string) bool) error {
 }
 
 // Commit makes finished files durable, gives them their names by give, which is
-// [FS.Publish], [FS.Replace] or made of them, and makes the names durable. A file
-// that does not get its name, because something is in its way, is removed and says
-// so ([Staged.Err]); an error is trouble with the disk, or the end of ctx. Of files
-// with one name that which was finished first is the first to get it.
+// [FS.Publish], [FS.Replace] or made of them, and makes the names durable. A file that
+// does not get its name, because something is in its way, is removed and says so
+// ([Staged.Err]); an error is trouble with the disk, or the end of ctx. Of files with one
+// name the one that was finished first is the first to get it.
 func (b *Batch) Commit(ctx context.Context, files []*Staged, give func(temp, name string) error) error {
 	if len(files) == 0 {
 		return nil

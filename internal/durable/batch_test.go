@@ -91,7 +91,7 @@ func (c trial) run(disk *durabletest.Mem, fsys durable.FS, said func(promised ma
 	return nil
 }
 
-// writeUnsynced publishes a file of which nothing is durable.
+// writeUnsynced publishes a file without making it durable.
 func writeUnsynced(disk *durabletest.Mem, temp, name, content string) error {
 	f, err := disk.Create(temp)
 	if err != nil {

@@ -35,9 +35,8 @@ import (
 	"syscall"
 )
 
-// File is an open file of an FS. Its methods may be called by one goroutine at
-// a time, except ReadAt, which may be called by many, and Sync, beside which one
-// may go on writing.
+// File is an open file of an FS. Its methods may be called by one goroutine at a time,
+// except ReadAt, which may be called by many, and Sync, which may run beside writes.
 type File interface {
 	io.Reader
 	io.ReaderAt
@@ -123,7 +122,7 @@ var (
 	ErrEscapes = errors.New("a symbolic link leads out of the folder, which is not followed; mount there what is elsewhere")
 	// ErrReadOnly: the file system cannot be written to (EROFS).
 	ErrReadOnly = errors.New("read-only file system")
-	// ErrTooLarge: a file has more than whoever reads it takes.
+	// ErrTooLarge: a file has more bytes than the limit of its reader.
 	ErrTooLarge = errors.New("file is too large")
 )
 

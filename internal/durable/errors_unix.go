@@ -21,8 +21,8 @@ var (
 	noFolderSyncErrnos = []unix.Errno{unix.EINVAL, unix.ENOTSUP, unix.EOPNOTSUPP, unix.ENOSYS}
 )
 
-// linkRefused reports whether a file system has no hard links (vfat and exfat
-// say EPERM) or no more of them for this file.
+// linkRefused reports whether a file system has no hard links (vfat and exfat say EPERM)
+// or refuses another one for this file.
 func linkRefused(err error) bool {
 	return errors.Is(err, errors.ErrUnsupported) ||
 		errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMLINK)

@@ -17,8 +17,8 @@ var (
 	notRegularErrnos = []syscall.Errno{syscall.ELOOP, syscall.EISDIR}
 )
 
-// linkRefused reports whether a file system has no hard links (FAT, exFAT) or
-// no more of them for this file.
+// linkRefused reports whether a file system has no hard links (FAT, exFAT) or refuses
+// another one for this file.
 func linkRefused(err error) bool {
 	return errors.Is(err, errors.ErrUnsupported) ||
 		errors.Is(err, windows.ERROR_INVALID_FUNCTION) || errors.Is(err, windows.ERROR_INVALID_PARAMETER) ||

@@ -55,7 +55,7 @@ func ExampleBatch() {
 		}
 		files = append(files, f)
 	}
-	// Nothing is to be seen under these names until now. Publish never replaces.
+	// Nothing can be seen under these names until now. Publish never replaces.
 	if err := batch.Commit(context.Background(), files, fsys.Publish); err != nil {
 		log.Fatal(err)
 	}

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// folder is the FS of the operating system. Every name is resolved beneath
-// one open directory, so renaming the folder, or putting a link in its place,
-// while we run does not lead us elsewhere; we go on in the folder we opened.
+// folder is the FS of the operating system. Every name is resolved beneath one open
+// directory, so renaming the folder, or putting a link in its place, while we run does
+// not lead us elsewhere; we stay in the folder that we opened.
 //
 // What differs between systems is in folder_linux.go and folder_other.go.
 type folder struct {
@@ -120,10 +120,9 @@ func (d *folder) Append(name string) (File, error) {
 	return f, nil
 }
 
-// openAppend opens a file that is there, if it has one name only. A second
-// hard link may be a final name: publishing by link and remove was cut off
-// between the two, or somebody keeps snapshots by cp -al. Writing to the file
-// would change the bytes there.
+// openAppend opens a file that is there, if it has one name only. A second hard link may
+// be a final name: publishing by link and remove was cut off between the two, or a user
+// keeps snapshots by cp -al. Writing to the file would change the bytes there.
 func (d *folder) openAppend(name string) (*file, error) {
 	f, err := d.open("append", name, os.O_RDWR|appendFlag)
 	if err != nil {

@@ -107,9 +107,9 @@ func (d *folder) in(name string, f func(dir int, base string) error) error {
 	return f(dir, path.Base(name))
 }
 
-// openDir opens a directory for use by the *at calls. It is opened anew every
-// time: a cache of open directories would save some microseconds of a
-// publication, but one that is moved away would go on to take files.
+// openDir opens a directory for use by the *at calls. It is opened every time: a cache of
+// open directories would save some microseconds of a publication, but one that is moved
+// away would still take files.
 func (d *folder) openDir(name string) (fd int, err error) {
 	fd, err = d.openBeneath(name, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if !undecided(err) {

@@ -147,8 +147,8 @@ func callsBelow(t *testing.T, fsys durable.FS, dir string) map[string]error {
 	return calls
 }
 
-// The mirror's folder, and one inside it, are replaced by links while we
-// write. Nothing lands outside, and what was open goes on where it was.
+// The mirror's folder, and one inside it, are replaced by links while we write. Nothing
+// lands outside, and what was open stays where it was.
 func TestC25FolderReplacedByLinkWhileRunning(t *testing.T) {
 	fsys, dir := openTemp(t)
 	outside := t.TempDir()

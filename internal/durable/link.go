@@ -26,7 +26,7 @@ func Link(f File, to FS, name string) error {
 	return l.Link(f, name)
 }
 
-// Link is no method of FS, because nobody may count on it.
+// Link is no method of FS, because callers must not count on it.
 func (d *folder) Link(f File, name string) error {
 	open, ok := f.(*file)
 	if !ok {

@@ -29,8 +29,8 @@ func Self(command string) Owner {
 	return Owner{PID: os.Getpid(), Host: host, Start: time.Now().Truncate(time.Second), Command: command}
 }
 
-// HeldError says that somebody else holds the lock. Owner is zero if the
-// holder has not written, or cannot have written, who it is.
+// HeldError says that another process holds the lock. Owner is zero if the holder has not
+// written, or cannot have written, who it is.
 type HeldError struct {
 	Path  string
 	Owner Owner
@@ -40,15 +40,15 @@ func (e *HeldError) Error() string {
 	if e.Owner.PID == 0 {
 		return fmt.Sprintf("%s is locked by another process", e.Path)
 	}
-	// %q: the file may have been written by anybody.
+	// %q: the file is untrusted.
 	return fmt.Sprintf("%s is locked by process %d on host %q since %s, running %q",
 		e.Path, e.Owner.PID, e.Owner.Host, e.Owner.Start.Format(time.RFC3339), e.Owner.Command)
 }
 
 // Lockfile is a lock that is held.
 type Lockfile struct {
-	// Killed is who held the lock before and never released it: that process
-	// was killed, or lost its power, in the middle of its work. Zero: nobody.
+	// Killed is who held the lock before and never released it: that process was killed, or
+	// lost its power, in the middle of its work. Zero: none.
 	Killed Owner
 	f      *os.File
 }
@@ -143,7 +143,7 @@ func readOwner(f *os.File) Owner {
 
 // Release gives the lock back.
 func (l *Lockfile) Release() error {
-	// Emptied, the file names nobody who is not there. If that fails the lock
-	// is released all the same.
+	// Emptied, the file does not name a process that has ended. If that fails the lock is
+	// released all the same.
 	return translate(cmp.Or(l.f.Truncate(0), l.f.Close()))
 }

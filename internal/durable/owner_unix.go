@@ -42,9 +42,9 @@ func (o owner) give(f *os.File) {
 	}
 }
 
-// GiveAway gives the folder dir, and all in it that root has made by another program,
-// which knows nothing of all this, to the owner of the folder around it. What has a
-// second name, which may be one elsewhere, stays root's.
+// GiveAway gives the folder dir, and all in it that another program, run by root, has
+// made, to the owner of the folder around it. What has a second name, which may be one
+// elsewhere, stays root's.
 func GiveAway(dir string) error {
 	root, err := os.OpenRoot(filepath.Dir(dir))
 	if err != nil {

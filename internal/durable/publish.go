@@ -29,11 +29,10 @@ func publishByLink(root *os.Root, temp, name string) error {
 	return root.Remove(temp)
 }
 
-// publishByRename is for file systems with neither (exFAT on macOS and
-// Windows, some FUSE ones). Between the look and the rename another process
-// could create name. Ours do not: whoever publishes holds the mirror's lock
-// (Lock), two goroutines of one run never publish one name, and readers
-// create nothing.
+// publishByRename is for file systems with neither (exFAT on macOS and Windows, some FUSE
+// ones). Between the look and the rename another process could create name. Ours do not:
+// the publisher holds the mirror's lock (Lock), two goroutines of one run never publish
+// one name, and readers create nothing.
 func publishByRename(root *os.Root, temp, name string) error {
 	_, err := root.Lstat(name)
 	if err == nil {

@@ -28,7 +28,7 @@ func IsUnchanging(e fs.DirEntry) bool {
 	return is
 }
 
-// Ranged is a File of which each read costs a request, as of an object in a bucket.
+// Ranged is a File whose reads cost a request each, as of an object in a bucket.
 type Ranged interface {
 	File
 	// Range returns a reader of the size bytes from offset on, by their offsets in the

@@ -51,9 +51,9 @@ func (b *Batch) newStaged(base string, create func(temp string) (File, error)) (
 // Create begins a file.
 func (b *Batch) Create() (*Staged, error) { return b.newStaged("", b.fsys.Create) }
 
-// CreateAs is Create of a file whose base name says what it is to be, for a later
-// process to whom a kill leaves it ([Batch.StageFound]). It is a wish: the name may be
-// in use, or too long here.
+// CreateAs is Create of a file whose base name says what it will be, for a later process
+// that finds it after a kill ([Batch.StageFound]). It is a wish: the name may be in use,
+// or too long here.
 func (b *Batch) CreateAs(base string) (*Staged, error) {
 	if f, err := b.newStaged(base, b.fsys.Create); err == nil || IsBroken(err) {
 		return f, err
@@ -124,9 +124,9 @@ func (f *Staged) Reset() error {
 	return err
 }
 
-// Finish ends the writing, and says what the file is to be called. If an error is
-// returned it is discarded. (An error of Close counts: some file systems report a
-// full disk no earlier.)
+// Finish ends the writing, and sets the final name of the file. If an error is returned
+// it is discarded. (An error of Close counts: some file systems report a full disk no
+// earlier.)
 func (f *Staged) Finish(name string) (err error) {
 	if b := f.batch; b.when == PerFile || b.when == Together && b.each.Load() {
 		if f.linked {

@@ -2,9 +2,9 @@ package durable
 
 import "time"
 
-// A State tells one state of a file from any other, of it or of another file:
-// whoever has read a file need not read it again as long as it is in this state.
-// States are compared with ==.
+// A State tells one state of a file from any other, of it or of another file: a file that
+// was read need not be read again as long as it is in this state. States are compared
+// with ==.
 //
 // What it is made of is what programs cannot set. The time of the last write is
 // not: rsync, tar and touch restore it, after which a changed file of the same

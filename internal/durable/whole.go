@@ -15,9 +15,9 @@ import (
 // tempPrefix starts the base name of every temporary file.
 const tempPrefix = ".tmp-"
 
-// TempName returns a name in the folder dir that nobody can foresee and plant
-// something at (C26). In the folder of the final name a publication needs one
-// directory, and cannot meet another file system (C24).
+// TempName returns a name in the folder dir that an attacker cannot foresee and plant
+// something at (C26). In the folder of the final name a publication needs one directory,
+// and cannot meet another file system (C24).
 func TempName(dir string) string { return path.Join(dir, tempPrefix+rand.Text()) }
 
 // IsTemp reports whether the file name, with or without folders, is one of

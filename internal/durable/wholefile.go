@@ -88,7 +88,7 @@ func (w *WholeFile) end(give func(temp, name string) error) error {
 
 // Discard removes what was written.
 func (w *WholeFile) Discard() error {
-	_ = w.ahead.end() // nobody wants these bytes
+	_ = w.ahead.end() // these bytes are not wanted
 	return errors.Join(w.file.Close(), w.fsys.Remove(w.temp))
 }
 

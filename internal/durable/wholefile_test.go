@@ -85,8 +85,8 @@ func TestC12WholeFileFails(t *testing.T) {
 	}
 }
 
-// A source that breaks off leaves what was there; a file that is to be new is not
-// put over another; and what an earlier run left under a name of its own goes.
+// A source that breaks off leaves what was there; a file that must be new does not
+// replace another; and what an earlier run left under a name of its own is removed.
 func TestWholeFileThatIsNotMade(t *testing.T) {
 	disk := durabletest.NewMem()
 	must(t, durable.WriteFile(disk, "table", []byte("old")))

@@ -14,7 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
-// failure is what an attempt has come to when it brought no crate.
+// failure is the outcome of an attempt that brought no crate.
 type failure struct {
 	err       error
 	kind      kind
@@ -24,7 +24,7 @@ type failure struct {
 	pause     time.Duration    // Retry-After
 	answered  bool             // headers came, and no whole body
 
-	gone     bool                 // this file is refused for good
+	gone     bool                 // this file is refused permanently
 	past     bool                 // a cache on the way, or the machine there, may be what is wrong
 	mismatch *crate.ChecksumError // the answer was complete, the bytes wrong
 	evidence *Evidence            // set with gone and with mismatch
@@ -59,7 +59,7 @@ func (c *Client) attempt(ctx context.Context, f *fetch, s adaptive.Slot) (*Body,
 	case fail == nil:
 		body.slot, body.held = s, true
 		c.metrics.attempt(true, http.StatusOK, read, time.Since(start))
-	case ctx.Err() == nil: // else we are being stopped, which is nobody's error
+	case ctx.Err() == nil: // else we are being stopped, which is no error
 		c.metrics.attempt(false, fail.status, read, time.Since(start))
 	}
 	return body, fail
@@ -74,8 +74,8 @@ func (c *Client) exchange(ctx context.Context, f *fetch, w *watchdog) (*Body, *f
 	w.reading.Store(true)
 
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		// net/http gives the connection away: its "body" would wait for ever,
-		// whatever becomes of the request. It was not asked for: close it unread.
+		// net/http gives the connection away: reading its "body" would never end, whatever
+		// becomes of the request. It was not asked for: close it unread.
 		return nil, statusFailure(resp, nil)
 	}
 	if resp.StatusCode != http.StatusOK {
@@ -136,7 +136,7 @@ func statusFailure(resp *http.Response, head []byte) *failure {
 		if code == 429 || code == 503 {
 			fail.verdict = adaptive.Overloaded
 		}
-	case code < 300 || code == 304: // nobody asked for these (B23)
+	case code < 300 || code == 304: // these were not asked for (B23)
 		fail.transient = true
 	}
 	return fail

@@ -14,9 +14,9 @@ import (
 // MaxRetryAfter caps what a server may ask for with Retry-After.
 const MaxRetryAfter = 10 * time.Minute
 
-// ParseRetryAfter reads the value of a Retry-After header (RFC 9110, section
-// 10.2.3): seconds, or a date, which is compared with now. The result lies
-// between 0 and [MaxRetryAfter]; 0 stands for "no pause" and for garbage.
+// ParseRetryAfter reads the value of a Retry-After header (RFC 9110, section 10.2.3):
+// seconds, or a date, which is compared with now. The result is between 0 and
+// [MaxRetryAfter]; 0 stands for "no pause" and for garbage.
 func ParseRetryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
 	if value == "" {

@@ -24,7 +24,7 @@ type Body struct {
 	client *Client
 	slot   adaptive.Slot
 	held   bool    // slot is ours to release
-	buffer *[]byte // what Data lies in
+	buffer *[]byte // the memory of Data
 	weight int64   // taken from the memory budget
 }
 
@@ -115,8 +115,7 @@ func (r *bodyReader) reserve(body *Body, n int64) bool {
 	return true
 }
 
-// fillMemory reports whether the whole body fitted. If not, what came so far
-// lies in body.Data.
+// fillMemory reports whether the whole body fitted. If not, what came so far is in body.Data.
 func (r *bodyReader) fillMemory(body *Body, length int64) (bool, error) {
 	buf := *body.buffer
 	n := 0

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// certificateLimit is how many items in a row may meet a wrong certificate. No
-// retry mends one, but one broken machine of a CDN must not end a run.
+// certificateLimit is how many items in a row may meet a wrong certificate. No retry
+// repairs one, but one broken machine of a CDN must not end a run.
 const certificateLimit = 3
 
 // breaker stops the client when item after item fails the same way. An item
@@ -71,8 +71,8 @@ func (b *breaker) manyMissing() bool {
 	return b.missing%b.refusalLimit == 0
 }
 
-// failure counts an item that failed for good with err, and returns why the
-// client must stop if this was one too many.
+// failure counts an item that failed permanently with err, and returns why the client
+// must stop if this was one too many.
 func (b *breaker) failure(fail *failure, err error) *StoppedError {
 	if fail.kind == local {
 		return nil

@@ -103,7 +103,7 @@ func TestB8ProbingTheLostOnesIsNoBan(t *testing.T) {
 		})
 }
 
-// Upstream vanishes: whoever waits for a slot, a pause or a retry returns.
+// Upstream vanishes: all that wait for a slot, a pause or a retry return.
 func TestB16B25VanishedUpstreamWakesEverybody(t *testing.T) {
 	cfg := Config{Concurrency: 2, FailureLimit: 5, Attempts: 2, RetryBase: time.Minute, RetryMax: time.Minute}
 	withOrigin(t, cfg, func(_ int, _ net.Conn, _ *http.Request) {}, func(t *testing.T, c *Client, o *origin) {

@@ -77,9 +77,9 @@ type Config struct {
 	Tokens map[string]string
 	// Rates are caps that clients share. If nil, there are none.
 	Rates *Rates
-	// AllowHosts are hosts ("host" or "host:port") to which redirects may lead,
-	// beside the host of the request, static.crates.io and index.crates.io.
-	// They may lie in a private network.
+	// AllowHosts are hosts ("host" or "host:port") to which redirects may lead, beside the
+	// host of the request, static.crates.io and index.crates.io. They may be in a private
+	// network.
 	AllowHosts []string
 
 	// MaxConnsPerHost, MaxIdleConns and MaxIdleConnsPerHost default to
@@ -93,7 +93,7 @@ type Config struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// TLS is cloned. If nil, the system's roots and TLS 1.2 or newer.
 	TLS *tls.Config
-	// Metrics count what this client does, with others. If nil, nobody sees it.
+	// Metrics count what this client does, with others. If nil, it is not counted.
 	Metrics *Metrics
 	// Log receives retries (debug), pauses (warn) and the breaker (error). If
 	// nil, nothing is logged.

@@ -66,9 +66,9 @@ func shown(address string) string {
 	return address[:maxShown] + "..."
 }
 
-// A GoneError says that upstream refuses one file for good: status 403 (how
-// its storage says "not there"), 404, 410 or 451. It may come back, so a later
-// run should ask again.
+// A GoneError says that upstream refuses one file permanently: status 403 (how its
+// storage says "not there"), 404, 410 or 451. It may come back, so a later run should ask
+// again.
 type GoneError struct {
 	ID       crate.ID
 	Evidence Evidence
@@ -129,8 +129,8 @@ func statusText(code int) string {
 	return fmt.Sprint(code)
 }
 
-// A StoppedError says that the breaker stopped the client. Nothing is lost;
-// the next run goes on where this one stood.
+// A StoppedError says that the breaker stopped the client. Nothing is lost; the next run
+// resumes.
 type StoppedError struct {
 	Reason string // what was seen
 	Hint   string // what to do

@@ -54,7 +54,7 @@ func (f *fetch) run(ctx context.Context) (*Body, error) {
 			c.remember(f.req, body)
 			return body, nil
 		}
-		// The pause first: whoever gets the slot next must see it.
+		// The pause first: the next holder of the slot must see it.
 		if fail.pause > 0 && c.pauses.extend(f.url.Host, fail.pause) {
 			c.log.Warn("upstream asks for a pause", "host", f.url.Host, "pause", fail.pause, "cause", fail.err)
 		}
@@ -126,7 +126,7 @@ func (f *fetch) giveUp(ctx context.Context, fail *failure) error {
 	return err
 }
 
-// count tells the breaker of an item that failed for good with err.
+// count tells the breaker of an item that failed permanently with err.
 func (c *Client) count(fail *failure, err error) {
 	if why := c.breaker.failure(fail, err); why != nil {
 		c.stop(why)

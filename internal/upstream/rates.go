@@ -18,7 +18,7 @@ type Rates struct {
 	hosts map[string]*rate.Limiter
 }
 
-// NewRates returns caps, of which 0 is none.
+// NewRates returns caps; 0 is none.
 func NewRates(bytesPerSecond int64, requestsPerSecond float64) *Rates {
 	r := &Rates{requests: requestsPerSecond, hosts: map[string]*rate.Limiter{}}
 	if bytesPerSecond > 0 {

@@ -22,8 +22,8 @@ func newTransport(cfg Config, proxy func(*http.Request) (*url.URL, error)) *http
 		ReadBufferSize:         32 << 10,
 		DisableCompression:     true, // the bytes exactly as sent (B5)
 		Protocols:              protocols(cfg.HTTP),
-		// StrictMaxConcurrentRequests must stay off: with it, more requests
-		// than the server has streams wait for ever (golang/go#70809).
+		// StrictMaxConcurrentRequests must stay off: with it, more requests than the server has
+		// streams wait forever (golang/go#70809).
 		HTTP2: &http.HTTP2Config{SendPingTimeout: cfg.StallTimeout, PingTimeout: 15 * time.Second},
 	}
 	if t.DialContext == nil {

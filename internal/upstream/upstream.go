@@ -14,11 +14,11 @@
 //
 // # Whom it believes
 //
-// Nobody but the checksum. Redirects lead only to known hosts, never from
-// https to http, and never from a public host into a private network.
-// Transfer encodings are checked, content encodings are not undone, and every
-// length that comes from outside is bounded. A proxy named in the environment
-// ([Proxy]) is used; the checksum guards against that one too.
+// Only the checksum. Redirects lead only to known hosts, never from https to http, and
+// never from a public host into a private network. Transfer encodings are checked,
+// content encodings are not undone, and every length that comes from outside is bounded.
+// A proxy named in the environment ([Proxy]) is used; the checksum guards against that
+// one too.
 //
 // # When it stops
 //
@@ -58,14 +58,14 @@ type Request struct {
 	// public address then, as those have to which redirects lead.
 	Guarded bool
 
-	// WasGone says that an earlier run found this file refused for good.
-	// Another refusal is no news then and does not count towards the breaker,
-	// so that a run which only probes the lost ones is not taken for a ban.
+	// WasGone says that an earlier run found this file refused permanently. Another refusal
+	// is no news then and does not count towards the breaker, so that a run which only
+	// probes the lost ones is not taken for a ban.
 	WasGone bool
 
-	// Again says that this file failed earlier in this run. Caches are asked to
-	// step aside, and another failure does not count towards the breaker: whoever
-	// tries again only what has failed sees failures in a row.
+	// Again says that this file failed earlier in this run. Caches are asked to step aside,
+	// and another failure does not count towards the breaker: retrying only what has failed
+	// meets failures in a row.
 	Again bool
 }
 
@@ -103,8 +103,7 @@ type Client struct {
 	log       *slog.Logger
 }
 
-// New returns a client, or says which field of cfg makes no sense. It opens
-// no connection.
+// New returns a client, or an error that names an invalid field of cfg. It opens no connection.
 func New(cfg Config) (*Client, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -130,7 +129,7 @@ func New(cfg Config) (*Client, error) {
 		breaker: newBreaker(cfg.RefusalLimit, cfg.FailureLimit),
 		log:     cfg.Log,
 	}
-	// Nobody but the checksum may change the bytes, so no encoding is asked for.
+	// The checksum is that of the bytes as stored, so no encoding is asked for.
 	c.header = http.Header{"User-Agent": {cfg.UserAgent}, "Accept-Encoding": {"identity"}}
 	if cfg.Token != "" {
 		c.header.Set("Authorization", authorization(cfg.Token))

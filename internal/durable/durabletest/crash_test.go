@@ -184,7 +184,7 @@ func TestCrashOfCrashAndKill(t *testing.T) { // C5
 	}
 }
 
-// Clones share bytes; nobody may see the writes of another.
+// Clones share bytes; none may see the writes of another.
 func TestClonesAreSeparate(t *testing.T) {
 	m := durabletest.NewMem()
 	f, err := m.Append("log")

@@ -55,9 +55,9 @@ func (o Op) String() string {
 type Fault struct {
 	// Err is returned instead of the result.
 	Err error
-	// Persisted: the operation is carried out all the same, as when the answer
-	// of a network file system is lost. Otherwise it is not, but for a write,
-	// of which the first half is, as on a disk that becomes full.
+	// Persisted: the operation is carried out all the same, as when the answer of a network
+	// file system is lost. Otherwise it is not, but for the first half of a write, as on a
+	// disk that becomes full.
 	Persisted bool
 }
 
@@ -65,9 +65,9 @@ type Fault struct {
 // it, and holds the program under test to the rule that a file is dead after
 // a failed write or sync:
 //
-//   - Write, Truncate and Sync of a file of which one failed fail again;
-//   - so do Publish and Replace of it, until it is made or opened anew;
-//   - SyncAll fails for ever once it failed, as it may have been any file.
+//   - after one of Write, Truncate and Sync of a file failed, they fail again;
+//   - so do Publish and Replace of it, until it is made or opened again;
+//   - SyncAll always fails once it failed, as it may have been any file.
 type Hooked struct {
 	fs   durable.FS
 	hook func(Op) Fault

@@ -47,7 +47,7 @@ func TestHookSeesEveryOperation(t *testing.T) {
 	}
 }
 
-// WriteFile fails at each of its operations, or lies about it: the file is
+// WriteFile fails at each of its operations, or reports a failure wrongly: the file is
 // always whole, old or new (C12).
 func TestC12WriteFileFailsAtAnyOperation(t *testing.T) {
 	for _, persisted := range []bool{false, true} {
@@ -96,8 +96,8 @@ func TestFailedWriteIsShort(t *testing.T) {
 	}
 }
 
-// A program that goes on with a file after a failed sync does not get away
-// with it, though only one operation was to fail.
+// A program that keeps writing a file after a failed sync does not get away with it,
+// though only one operation had to fail.
 func TestC12FileIsDeadAfterFailedSync(t *testing.T) {
 	h := durabletest.FailAt(durabletest.NewMem(), 3, errInjected, false, false)
 	f, err := h.Create("temp")

@@ -10,9 +10,9 @@ import (
 // keeps their order, and a rename is whole or did not happen), and of the
 // bytes that are not synced all, none, the first few, or zeros in their place.
 //
-// It may be called at any time, while others use m, which goes on unharmed.
-// Everything in the clone is durable. The same rnd gives the same disk if m
-// saw the same operations in the same order.
+// It may be called at any time, while others use m, which is not affected. Everything in
+// the clone is durable. The same rnd gives the same disk if m saw the same operations in
+// the same order.
 func (m *Mem) Crash(rnd *rand.Rand) *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -10,10 +10,9 @@ import (
 // Thorough is what "make slow" sets: faults are tried everywhere.
 var Thorough = flag.Bool("thorough", false, "try faults at every bit, byte and operation, not at one in some")
 
-// Every returns in what steps to go through something of which one in n is
-// enough for a test that is run all the time, and where to begin. With -short, as
-// under the race detector, one in 5n is. If rnd is nil, nothing but the test's own
-// message tells where it began.
+// Every returns the step and the first of the cases to try where one in n is enough for a
+// test that is run all the time. With -short, as under the race detector, one in 5n is.
+// If rnd is nil, nothing but the test's own message tells where it began.
 func Every(n int, rnd *rand.Rand) (first, step int) {
 	if *Thorough {
 		return 0, 1
@@ -28,8 +27,8 @@ func Every(n int, rnd *rand.Rand) (first, step int) {
 }
 
 // Sample returns n of the cases of a test that is run all the time, in their order and
-// chosen by chance; all of them if the test is thorough. It is for cases of which each
-// goes the same way on other ground: the names of subtests tell which were tried.
+// chosen by chance; all of them if the test is thorough. It is for cases that each test
+// the same on other ground: the names of subtests tell which were tried.
 func Sample[T any](n int, cases []T) []T {
 	if *Thorough || n >= len(cases) {
 		return cases

@@ -9,14 +9,13 @@ import (
 	"time"
 )
 
-// Limiter decides how many attempts may be under way. It looks for the number
-// beyond which more of them bring no more, and yields when upstream says that
-// it is too much.
+// Limiter decides how many attempts may be under way. It looks for the number beyond
+// which more of them are no faster, and yields when upstream says that it is too much.
 //
-// What it goes by is goodput: bytes received and requests completed in an
-// epoch, either of which may prove that a step paid. Latency is no guide here:
-// sizes spread over three decades, so a limiter that watches it starves
-// (measured: 370 requests a second where 2,779 were to be had).
+// What it goes by is goodput: bytes received and requests completed in an epoch, either
+// may prove that a step paid. Latency is no guide here: sizes spread over three decades,
+// so a limiter that watches it starves (measured: 370 requests a second where 2,779 were
+// possible).
 //
 //   - Slow start: from firstLimit, double each epoch while it pays.
 //   - Then probes: one small step up; kept if it paid, else taken back, with
@@ -33,8 +32,8 @@ import (
 type Limiter struct {
 	// Received is counted up by body bytes as they arrive.
 	Received atomic.Int64
-	// Changed is told why the limit has changed. If nil, nobody is. It is called with
-	// the limiter locked: it must be quick, and ask it nothing.
+	// Changed is called with the reason when the limit has changed. It may be nil. The
+	// limiter is locked meanwhile: Changed must be quick, and must not call it.
 	Changed func(Reason)
 
 	mu      sync.Mutex
@@ -87,7 +86,7 @@ const (
 	longestRest = 16       // epochs
 )
 
-// Fix makes the limit what it is allowed to be at most, for good.
+// Fix sets the limit to its ceiling, permanently.
 func (l *Limiter) Fix() { l.limit, l.phase = float64(l.ceiling), steady }
 
 // New returns a limiter that never allows more than ceiling.

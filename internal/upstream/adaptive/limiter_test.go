@@ -252,8 +252,8 @@ func TestLimiterToleratesAFew(t *testing.T) {
 	}
 }
 
-// Whatever happens: never above the ceiling, never below one, no slot lost, and
-// nobody waits while there is room.
+// Whatever happens: never above the ceiling, never below one, no slot lost, and no
+// attempt waits while there is room.
 func TestLimiterInvariants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(struct{ *testing.T }{t}, checkLimiter) // rapid asks a *testing.T for its deadline, which a bubble has not
