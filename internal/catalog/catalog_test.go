@@ -166,7 +166,9 @@ func BenchmarkCommit(b *testing.B) {
 	defer c.Close()
 	batch := Batch{Versions: make([]Version, 0, 4096)}
 	for i := range b.N {
-		batch.Versions = append(batch.Versions, version(fmt.Sprintf("crate-%d", i/9), fmt.Sprintf("1.%d.0", i%9), 1))
+		v := version(fmt.Sprintf("crate-%d", i/9), fmt.Sprintf("1.%d.0", i%9), 1)
+		v.Listed = true // as all are that a run brings
+		batch.Versions = append(batch.Versions, v)
 		if len(batch.Versions) == 4096 || i == b.N-1 {
 			if err := c.Commit(context.Background(), batch); err != nil {
 				b.Fatal(err)

@@ -145,6 +145,14 @@ func put[Row any](ctx context.Context, w *writing, statement string, rows []Row,
 	}
 }
 
+// any reports what a query says that asks whether there is something.
+func (w *writing) any(ctx context.Context, query string) (yes bool) {
+	if w.err == nil {
+		w.err = w.tx.QueryRowContext(ctx, query).Scan(&yes)
+	}
+	return yes
+}
+
 // unix is 0 for the zero time.
 func unix(t time.Time) int64 {
 	if t.IsZero() {

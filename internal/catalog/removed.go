@@ -59,6 +59,9 @@ func putListed(ctx context.Context, w *writing, versions []Version) {
 	slices.Sort(paths)
 	put(ctx, w, "INSERT INTO crates (path, blob, yanked) VALUES (?, '', 0) ON CONFLICT DO NOTHING", slices.Compact(paths),
 		func(p *string) []any { return []any{*p} })
+	if !w.any(ctx, "SELECT EXISTS (SELECT 1 FROM removed WHERE returned = 0)") { // nearly always
+		return
+	}
 	now := time.Now().Unix()
 	put(ctx, w, "UPDATE removed SET returned = ? WHERE name = ? AND version = ? AND sha256 = ? AND returned = 0",
 		keys, func(k *crate.Key) []any { return append([]any{now}, keyColumns(k)...) })
