@@ -39,6 +39,8 @@ type Graph struct {
 	start, used []uint32
 	strong      []uint32      // how many need it for more than their own tests
 	months      map[month]int // see growth.total
+
+	recent, reliedOn []Leader
 }
 
 // An edge is a crate that is needed: its number, and whether for development alone.
@@ -211,6 +213,7 @@ func (b *builder) graph() *Graph {
 	slices.SortFunc(order, func(x, y uint32) int {
 		return cmp.Or(cmp.Compare(g.strong[y], g.strong[x]), cmp.Compare(g.names[x], g.names[y]))
 	})
+	g.lead(order, b.growth.latest)
 	next := slices.Clone(g.start[:len(g.names)])
 	for _, who := range order {
 		for _, e := range g.needs[who] {

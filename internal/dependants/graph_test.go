@@ -102,7 +102,7 @@ func TestGrowth(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, line := range []string{`{}`, `"pubtime":"`, `"pubtime":"1999-01-01"`, `"pubtime":"9999-01-01"`, `"pubtime":"2020-99-01"`} {
-		if m, ok := published([]byte(line)); ok {
+		if m, _, ok := published([]byte(line)); ok {
 			t.Errorf("%s is of month %d", line, m)
 		}
 	}

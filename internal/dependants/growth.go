@@ -19,43 +19,57 @@ type Point struct {
 
 // growth counts what was published in each month.
 type growth struct {
-	of map[uint32][]month // by number of the crate, ordered; runs of a month are as long as its versions
+	of     map[uint32][]month   // by number of the crate, ordered; runs of a month are as long as its versions
+	latest map[uint32]time.Time // by number of the crate: when it was published last
 }
 
-func newGrowth() growth { return growth{map[uint32][]month{}} }
+func newGrowth() growth { return growth{map[uint32][]month{}, map[uint32]time.Time{}} }
 
 func (g *growth) add(n uint32, entries []index.Entry) {
 	var months []month
+	var latest []byte
 	for i := range entries {
-		if m, ok := published(entries[i].Raw); ok {
+		if m, at, ok := published(entries[i].Raw); ok {
 			months = append(months, m)
+			if bytes.Compare(at, latest) > 0 {
+				latest = at
+			}
 		}
 	}
+	g.remove(n)
 	if len(months) == 0 {
-		delete(g.of, n)
 		return
 	}
 	slices.Sort(months)
 	g.of[n] = slices.Clip(months)
+	if t, err := time.Parse(time.RFC3339, string(latest)); err == nil && !t.After(time.Now()) {
+		g.latest[n] = t
+	}
 }
 
-func (g *growth) remove(n uint32) { delete(g.of, n) }
+func (g *growth) remove(n uint32) {
+	delete(g.of, n)
+	delete(g.latest, n)
+}
 
 // pubtime is how a line begins to say when its version was published. Parsing every line
 // as JSON again would double the cost of reading an index.
 var pubtime = []byte(`"pubtime":"`)
 
-// published is the month of a line. One that is not of the time of crates.io does not count.
-func published(line []byte) (month, bool) {
-	at := bytes.LastIndex(line, pubtime)
-	if at < 0 || len(line) < at+len(pubtime)+7 {
-		return 0, false
+// published is the month of a line, and when that was to the second, as the index writes it
+// in UTC. One that is not of the time of crates.io does not count.
+func published(line []byte) (m month, at []byte, ok bool) {
+	i := bytes.LastIndex(line, pubtime)
+	if i < 0 || len(line) < i+len(pubtime)+7 {
+		return 0, nil, false
 	}
-	t, err := time.Parse("2006-01", string(line[at+len(pubtime):][:7]))
+	at = line[i+len(pubtime):]
+	at = at[:min(len(at), len("2006-01-02T15:04:05Z"))]
+	t, err := time.Parse("2006-01", string(at[:7]))
 	if err != nil || t.Year() < 2014 || t.After(time.Now()) {
-		return 0, false
+		return 0, nil, false
 	}
-	return month(t.Year()*12 + int(t.Month()) - 1), true
+	return month(t.Year()*12 + int(t.Month()) - 1), at, true
 }
 
 // total is what was published in each month: versions, and crates as the upper half.

@@ -66,3 +66,26 @@ func TestUsedBy(t *testing.T) {
 		t.Errorf("beyond the end:\n%s", w.Body)
 	}
 }
+
+// The first page leads to the crates that were published last, and to those that others use
+// most, as far as they are here.
+func TestLeaders(t *testing.T) {
+	f := newFixture()
+	h := newHandler(t, f, testURL)
+	if text := get(h, "/").Body.String(); strings.Contains(text, "leaders") {
+		t.Errorf("before the index was read:\n%s", text)
+	}
+	h.cfg.Dependants = readDependants(t, f, "not-here")
+	text := get(h, "/").Body.String()
+	for _, want := range []string{
+		`<h2>Published last</h2>` + "\n" + `<ul class="leaders"><li><a href="/crates/crate/serde">serde</a> <span class="faint"><time datetime="2025-11-02T09:00:00Z">2025-11-02</time></span></li>`,
+		`<li><a href="/crates/crate/serde_core">serde_core</a> <a class="faint" href="/crates/crate/serde_core/used-by">used by 1</a></li>`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "not-here") {
+		t.Errorf("a crate that is not here is on the page:\n%s", text)
+	}
+}
