@@ -119,15 +119,15 @@ func (b *body) free() {
 	}
 }
 
-// keep is a bundle.Sink: bytes of a large member are kept that are vouched for,
-// if nothing stands under their name.
+// keep is a bundle.Sink: bytes of a large member are kept if their checksum is the
+// expected one and there is no file under their name.
 func (r *run) keep(b *opened, id crate.ID, size int64) bundle.Keeper {
-	v := b.vouchers[id]
+	v := b.pins[id]
 	if v == nil || !v.known || r.cfg.Store == nil {
 		return nil
 	}
 	if _, err := r.cfg.Store.Stat(id); !errors.Is(err, fs.ErrNotExist) {
-		return nil // it may be there: whoever looks reads the bundle again if it is not
+		return nil // it may be there: if not, look reads the bundle again
 	}
 	spill, err := r.cfg.Store.NewSpill()
 	if err != nil {
@@ -152,8 +152,7 @@ func (k *kept) Write(b []byte) (int, error) {
 // Drop implements bundle.Keeper.
 func (k *kept) Drop() { k.drop() }
 
-// bodyOf returns the bytes of a member that was verified, nil if nobody has kept
-// them.
+// bodyOf returns the bytes of a member that was verified, nil if they were not kept.
 func bodyOf(m *bundle.Verified) *body {
 	if m.Data != nil {
 		return &body{Body: store.Body{Data: m.Data, Size: m.Size}, sum: &m.Checksum, release: m.Release}

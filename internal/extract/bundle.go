@@ -23,9 +23,9 @@ type opened struct {
 	size   int64
 	reader *bundle.Reader // nil: a bundle of v1.1.0
 	before int64          // sizes of the bundles before it
-	vouchers
+	pins
 
-	late []bundle.Member // those whom nobody was asked about before the bundle was read
+	late []bundle.Member // those without a known checksum before the bundle was read
 	last crate.ID        // the last member that could be read
 	bad  int64           // where the first damage is; size: nowhere in its members
 
@@ -41,7 +41,7 @@ func (r *run) bundle(ctx context.Context, name string, before int64) (size int64
 		return 0, nil
 	}
 	defer b.file.Close()
-	if b.vouchers, err = r.vouch(ctx, name); err != nil {
+	if b.pins, err = r.pinsOf(ctx, name); err != nil {
 		return 0, err
 	}
 	if err := r.round(ctx, b, r.members); err != nil {
@@ -71,8 +71,7 @@ func (r *run) open(name string, before int64) (*opened, error) {
 	return b, nil
 }
 
-// lateRound extracts the members that had to be met before anybody could be
-// asked about them.
+// lateRound extracts the members whose checksums could be asked for only once they were met.
 func (r *run) lateRound(ctx context.Context, b *opened) error {
 	late := b.late
 	b.late = nil
@@ -84,7 +83,7 @@ func (r *run) lateRound(ctx context.Context, b *opened) error {
 		for i := range late {
 			ids[i] = late[i].ID
 		}
-		if err := r.ask(ctx, b.vouchers, ids); err != nil {
+		if err := r.ask(ctx, b.pins, ids); err != nil {
 			return err
 		}
 	} else {
@@ -103,16 +102,16 @@ func (r *run) lateRound(ctx context.Context, b *opened) error {
 	})
 }
 
-// believe lets a bundle vouch for its own members. What is behind damage might
-// not be a member: a crate may hold frames, and the only checksum of a bundle
-// of v1.1.0 is at its end.
+// believe takes the checksums of a bundle's members from the bundle itself. What is after
+// damage might not be a member: a crate may hold frames, and the only checksum of a
+// bundle of v1.1.0 is at its end.
 func (r *run) believe(b *opened, late []bundle.Member) {
 	for _, m := range late {
 		trusted := m.Offset < b.bad && (b.reader != nil || b.bad == b.size)
-		v := b.vouchers[m.ID]
+		v := b.pins[m.ID]
 		if v == nil {
-			v = &voucher{known: true}
-			b.vouchers[m.ID] = v
+			v = &pin{known: true}
+			b.pins[m.ID] = v
 		}
 		v.sum, v.known = m.Checksum, v.known && trusted // as in a manifest, what comes later stands
 		v.claim(m.Checksum)
@@ -121,8 +120,8 @@ func (r *run) believe(b *opened, late []bundle.Member) {
 
 // reportMissing tells of what the manifest names and the bundle does not have.
 func (r *run) reportMissing(b *opened) {
-	for _, id := range b.vouchers.ids() {
-		if v := b.vouchers[id]; v.met < len(v.claims) {
+	for _, id := range b.pins.ids() {
+		if v := b.pins[id]; v.met < len(v.claims) {
 			r.problem(Problem{Missing, b.name, id, errors.New("the manifest names it, but it is not in the bundle")})
 		}
 	}

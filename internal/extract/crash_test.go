@@ -43,7 +43,7 @@ func ordeals(t *testing.T) map[string]*ordeal {
 	return list
 }
 
-// stranger is what stands under the name of the second crate.
+// stranger is the file under the name of the second crate.
 var stranger = []byte("not the crate")
 
 func (o *ordeal) disk(t *testing.T) *durabletest.Mem {

@@ -103,7 +103,7 @@ func TestE4FlipOfEveryBit(t *testing.T) {
 	}
 }
 
-// E4 where the bundle must vouch for itself.
+// E4 without other checksums than the bundle's own.
 func TestE4FlipUnverified(t *testing.T) {
 	all := items()
 	for format, build := range formats {
@@ -126,7 +126,7 @@ func TestE4FlipUnverified(t *testing.T) {
 	}
 }
 
-// E5, E6: a seek table that is gone or lies costs no crate, but is told.
+// E5, E6: a seek table that is gone or wrong costs no crate, but is reported.
 func TestE5E6SeekTable(t *testing.T) {
 	all := items()
 	b := ours(t, all)

@@ -21,8 +21,8 @@ import (
 // line: what a mirror put there later, and what tar leaves under the name. The others
 // are no damage, as long as the manifest names them.
 
-// maxClaims is with how many checksums a manifest may name one version; nobody
-// publishes as often while a bundle is written.
+// maxClaims is with how many checksums a manifest may name one version; no version is
+// published as often while a bundle is written.
 const maxClaims = 16
 
 // maxEarlier bounds what is remembered of earlier bytes until all was read.
@@ -111,7 +111,7 @@ func (r *run) remember(t *task, got crate.Checksum) bool {
 	return true
 }
 
-// lookForCurrent reports versions of which there are earlier bytes alone.
+// lookForCurrent reports versions with nothing but earlier bytes.
 func (r *run) lookForCurrent(ctx context.Context) error {
 	for _, id := range sorted(r.earlier.of) {
 		if ctx.Err() != nil {

@@ -35,10 +35,9 @@ func earlierPath(it item) string {
 	return it.ID.RepublishedPath(crate.Checksum(sha256.Sum256(it.Data)).FileKey())
 }
 
-// A8: a version that was published again is in bundles with the bytes of before and
-// of now, in any order. Those of now come out under its name; those of before are
-// counted, and come out beside it if that is asked for. A second run has nothing
-// to do.
+// A8: a version that was published again is in bundles with its earlier and its current
+// bytes, in any order. The current ones come out under its name; earlier ones are
+// counted, and come out beside it if that is asked for. A second run has nothing to do.
 func TestA8EarlierBytes(t *testing.T) {
 	rest := items()[1:]
 	for _, size := range []int{300, inMemory + 1} {
@@ -96,7 +95,7 @@ func TestA8EarlierBytes(t *testing.T) {
 	}
 }
 
-// A bundle that nobody else vouches for says itself which bytes came later.
+// Without other checksums, a bundle says itself which bytes came later.
 func TestA8EarlierBytesUnverified(t *testing.T) {
 	before, now := item{ID: items()[0].ID, Data: noise(300, 1)}, item{ID: items()[0].ID, Data: noise(300, 2)}
 	for format, build := range formats {
@@ -150,8 +149,8 @@ func TestA8NextJourney(t *testing.T) {
 	}
 }
 
-// A bundle of before alone, with an index of now: what is missing is said, and that
-// it is no alarm that somebody must look at.
+// An earlier bundle alone, with a current index: missing versions are reported, but not
+// as an alarm.
 func TestA8OnlyEarlierBytes(t *testing.T) {
 	before, now := item{ID: items()[0].ID, Data: noise(300, 1)}, item{ID: items()[0].ID, Data: noise(400, 2)}
 	for format, build := range formats {

@@ -2,11 +2,10 @@
 // and puts them into a store of loose files: on the far side of an air gap, or where a
 // program wants files.
 //
-// # Who vouches
+// # Where checksums come from
 //
-// A bundle is untrusted input, and so is everything that lies beside it. No
-// crate gets its name before it hashes to the checksum that somebody vouches
-// for:
+// A bundle is untrusted input, and so is everything beside it. No crate gets its name
+// before it hashes to the expected checksum:
 //
 //   - the receiver's own index, where Config.Index is given. This is the only
 //     one of the three that an attacker who holds the medium cannot forge;
@@ -14,12 +13,12 @@
 //   - else, with Config.Unverified, the bundle itself: the checksums of its
 //     frames, which are only believed once it was read to its end.
 //
-// What a bundle as a whole should hash to, the catalog in its folder says. It
-// vouches for no crate, but finds what else was changed.
+// What a bundle as a whole should hash to, the catalog in its folder says. It proves no
+// crate, but finds what else was changed.
 //
 // # How it goes
 //
-// A bundle of which only the manifest is there was lost on the way. What it should
+// A manifest without its bundle means that the bundle was lost on the way. What it should
 // hold is looked for at the end: it may have come by another way.
 //
 // Bundles are read one after the other, from front to end, as media like it, and
@@ -37,8 +36,8 @@
 //
 // Beside a segment is no manifest. Its directories say of each version what its bytes
 // ought to be, and are believed with Config.Unverified alone. Packs are rebuilt by all
-// cores, each once, and one of which all is there already is only read. A damaged pack
-// costs its versions.
+// cores, each once, and one whose crates are all there already is only read. A damaged
+// pack costs its versions.
 package extract
 
 import (
@@ -79,7 +78,7 @@ type Config struct {
 	Out     durable.FS // the folder of Store, asked how much space is free
 	Catalog Catalog    // is told what is there and proved, which makes Store a mirror; if nil, there is none
 
-	Index      *index.Index // vouches for every crate; if nil, manifests do
+	Index      *index.Index // has the checksum of every crate; if nil, manifests do
 	Unverified bool         // without an index and a manifest, take what the bundle says of itself
 	Superseded bool         // take bytes that versions had before too, to republished/
 	Overwrite  bool         // set aside other bytes that stand under a crate's name, instead of leaving them
@@ -88,7 +87,7 @@ type Config struct {
 	Interval time.Duration // between checkpoints; default 5 s: what a kill undoes is at hand to be done again
 
 	Log      *slog.Logger // default: none
-	Progress *Progress    // counts of the run, for others to read; default: nobody does
+	Progress *Progress    // counts of the run, for others to read; default: not reported
 }
 
 func (cfg Config) withDefaults() Config {
@@ -107,9 +106,9 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// Find returns the names in the folder that match a pattern of package path,
-// in the order of names, but for manifests and the catalog. Among them are bundles
-// that have a manifest there and are not: somebody has lost them.
+// Find returns the names in the folder that match a pattern of package path, in the order
+// of names, but for manifests and the catalog. Among them are missing bundles that have a
+// manifest there.
 func Find(bundles durable.Reader, pattern string) ([]string, error) {
 	entries, err := bundles.ReadDir(".")
 	if err != nil {
@@ -142,10 +141,10 @@ func Find(bundles durable.Reader, pattern string) ([]string, error) {
 // Run extracts until all is done, or until ctx is: then no new member is
 // begun, and what was done is made durable.
 //
-// The summary is valid also with an error. An error means that the run could
-// not go on, or did not begin: *UnvouchedError, durable.ErrNoSpace, a broken
-// disk or index, ctx's cause. A member that could not be extracted, or a
-// bundle that is damaged, is not an error but in the summary.
+// The summary is valid also with an error. An error means that the run could not
+// continue, or did not begin: *UnvouchedError, durable.ErrNoSpace, a broken disk or
+// index, ctx's cause. A member that could not be extracted, or a bundle that is damaged,
+// is not an error but in the summary.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
 	r := &run{cfg: cfg}

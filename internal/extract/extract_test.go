@@ -18,8 +18,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
-// Whoever vouches, and whatever the format, every crate comes out; a second
-// run keeps them all and writes nothing.
+// From any source of checksums and any format, every crate comes out; a second run keeps
+// them all and writes nothing.
 func TestExtractsEverything(t *testing.T) {
 	all := large()
 	ix := indexOf(t, all)
@@ -67,7 +67,7 @@ func TestExtractsEverything(t *testing.T) {
 	}
 }
 
-// Without anybody who vouches nothing is touched.
+// Without a source of checksums nothing is touched.
 func TestRefusesWithoutVoucher(t *testing.T) {
 	m := newMedia(t)
 	m.write(name, ours(t, items()))

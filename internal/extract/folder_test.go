@@ -64,8 +64,8 @@ func TestF3LinksInTheFolder(t *testing.T) {
 	}
 }
 
-// F4: a disk that has no room for what the manifest names is told before
-// anything is written, a lying manifest while it goes on.
+// F4: a disk without room for what the manifest names is reported before anything is
+// written, with a forged manifest during the run.
 func TestF4FreeSpace(t *testing.T) {
 	all := items()
 	m := newMedia(t)

@@ -208,11 +208,10 @@ func TestF8Duplicates(t *testing.T) {
 	}
 }
 
-// F8: spellings of a name that differ in case are different crates, and the
-// index must know each.
-// F8, A8: two bundles, each with a manifest that vouches for it, have different
-// bytes of a version. Without an index, the higher number has those of now, also
-// if it is not there, and if it is the lower one that was changed since.
+// F8: spellings of a name that differ in case are different crates, and the index must
+// know each. F8, A8: two bundles, each with a manifest of its own, have different bytes
+// of a version. Without an index, the higher number has those of now, also if it is not
+// there, and if it is the lower one that was changed since.
 func TestF8BundlesThatDisagree(t *testing.T) {
 	first := items()[0]
 	other := item{ID: first.ID, Data: noise(200, 9)}

@@ -13,7 +13,7 @@ import (
 // lookForLost reports what lost bundles should hold and is not in the store.
 func (r *run) lookForLost(ctx context.Context) error {
 	for _, name := range r.lost {
-		v, err := r.vouch(ctx, name)
+		v, err := r.pinsOf(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -29,7 +29,7 @@ func (r *run) lookForLost(ctx context.Context) error {
 	return r.checkpoint(context.WithoutCancel(ctx)) // of what was found
 }
 
-func (r *run) lookFor(ctx context.Context, lost string, id crate.ID, v *voucher) error {
+func (r *run) lookFor(ctx context.Context, lost string, id crate.ID, v *pin) error {
 	t := task{bundle: lost, Member: bundle.Member{ID: id}, want: v.sum, yanked: v.yanked, superseded: v.later}
 	if v.later && !r.cfg.Superseded {
 		return nil // a later bundle has the version

@@ -10,10 +10,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// member is one that was met in a bundle, with the bytes that were verified and
-// hashed there unless somebody must read them again. In bundles of v1.1.0 it has
-// neither a Checksum nor a Placement, and its bytes are read from entry before
-// the next member is met.
+// member is one that was met in a bundle, with the bytes that were verified and hashed
+// there unless they must be read again. In bundles of v1.1.0 it has neither a Checksum
+// nor a Placement, and its bytes are read from entry before the next member is met.
 type member struct {
 	bundle.Member
 	body  *body
@@ -54,7 +53,7 @@ func (r *run) walk(b *opened, visit func(*member) error) error {
 	return nil
 }
 
-// drop gives up the bytes that nobody has taken.
+// drop releases bytes that were not taken.
 func (m *member) drop() {
 	if m.body != nil {
 		m.body.drop()
@@ -74,7 +73,7 @@ func (r *run) meet(ctx context.Context, b *opened, m *member, send sendFunc) err
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	v := b.vouchers[m.ID]
+	v := b.pins[m.ID]
 	switch {
 	case v == nil && (r.cfg.Index != nil || r.cfg.Unverified):
 		return r.putOff(b, m)
@@ -92,8 +91,7 @@ func (r *run) meet(ctx context.Context, b *opened, m *member, send sendFunc) err
 	return nil
 }
 
-// putOff remembers a member for the late round. One that shall vouch for
-// itself is hashed.
+// putOff remembers a member for the late round. One without another checksum is hashed.
 func (r *run) putOff(b *opened, m *member) error {
 	if m.entry != nil && r.cfg.Unverified {
 		var err error
@@ -106,7 +104,7 @@ func (r *run) putOff(b *opened, m *member) error {
 }
 
 // sendMember gives a member to the workers.
-func (r *run) sendMember(ctx context.Context, b *opened, m *member, v *voucher, send sendFunc) error {
+func (r *run) sendMember(ctx context.Context, b *opened, m *member, v *pin, send sendFunc) error {
 	t := task{bundle: b.name, reader: b.reader, Member: m.Member, want: v.sum, yanked: v.yanked, claims: v.claims, later: v.later, body: m.body}
 	m.body = nil
 	if t.later || b.reader != nil && m.Checksum != v.sum {
@@ -147,7 +145,7 @@ func mismatch(m *bundle.Member, got, want crate.Checksum) error {
 	return fmt.Errorf("%ssha256 of its %d bytes is %s, but must be %s", where(m), m.Size, got, want)
 }
 
-// silence says who does not vouch.
+// silence names the source that has no checksum.
 func (r *run) silence() string {
 	switch {
 	case r.cfg.Index != nil:

@@ -28,8 +28,8 @@ const (
 	ByItself   Authority = "the bundle itself"
 )
 
-// An AmbiguousError says that a bundle holds a version with different bytes, and
-// that nobody says which of them are wanted.
+// An AmbiguousError says that a bundle holds a version with different bytes, and that no
+// source says which of them are wanted.
 type AmbiguousError struct {
 	Bundle string
 	ID     crate.ID
@@ -47,12 +47,11 @@ func (e *AmbiguousError) Error() string {
 // maxSums bounds AmbiguousError.Sums.
 const maxSums = 10
 
-// One writes one crate of a bundle to w and says who vouches for it. The caller
-// does who names a checksum; if that is zero, the index does if that is not nil,
-// else the manifest beside the bundle, else nobody else. The bytes are only good if
-// there is no error: w must hold them back until then. Errors: fs.ErrNotExist if
-// the crate is not in the bundle; *AmbiguousError; *Problem if it is not what it
-// ought to be.
+// One writes one crate of a bundle to w and returns the source of its checksum. It
+// is the caller, who names a checksum; if that is zero, the index, if that is not nil,
+// else the manifest beside the bundle, else the bundle itself. The bytes are only good if there
+// is no error: w must hold them back until then. Errors: fs.ErrNotExist if the crate is
+// not in the bundle; *AmbiguousError; *Problem if it is not what it ought to be.
 func One(ctx context.Context, bundles durable.Reader, name string, key crate.Key, ix *index.Index, w io.Writer) (Authority, error) {
 	o := one{r: &run{cfg: Config{Bundles: bundles, Index: ix}.withDefaults()}, id: key.ID, w: w, by: ByItself}
 	if key.Checksum != (crate.Checksum{}) {
@@ -92,7 +91,7 @@ func (o *one) ask(ctx context.Context, name string) error {
 		return err
 	}
 	if o.by != ByCaller && o.r.cfg.Index != nil {
-		v := vouchers{}
+		v := pins{}
 		if err := o.r.ask(ctx, v, []crate.ID{o.id}); err != nil {
 			return err
 		}
@@ -143,7 +142,7 @@ func (o *one) find(ctx context.Context, b *opened) error {
 	return o.copyMember(b, at)
 }
 
-// isAt reports whether the bytes that are wanted lie at a place.
+// isAt reports whether the wanted bytes are at a place.
 func (o *one) isAt(b *opened, at bundle.Placement) bool {
 	if at.FrameSize == 0 {
 		return false
@@ -168,8 +167,8 @@ func (o *one) meet(sum crate.Checksum) bool {
 	return false
 }
 
-// choose takes the bytes that were met, when the bundle was read and none are
-// those that somebody vouches for. Nothing but a whole bundle vouches for itself.
+// choose takes the bytes that were met, when the bundle was read and none have an
+// expected checksum. Only a whole bundle is its own source of checksums.
 func (o *one) choose(b *opened, damage error) error {
 	switch {
 	case len(o.met) == 0 && damage != nil:
@@ -236,7 +235,7 @@ func (o *one) scan(ctx context.Context, b *opened) error {
 	})
 }
 
-// each visits the members that are the crate, until visit wants no more.
+// each visits the members that are the crate, until visit returns false.
 func (o *one) each(ctx context.Context, b *opened, visit func(*legacy.Member) (more bool, err error)) error {
 	for e, err := range legacy.Open(b.bytes, b.size).Members() {
 		if ctx.Err() != nil {

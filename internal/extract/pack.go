@@ -12,11 +12,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// tasksOf returns what is to be extracted of a pack, by the numbers of its versions.
-// The index says what a version must be; else the directory does, with
-// Config.Unverified. What nobody vouches for is reported, and nil.
+// tasksOf returns what to extract of a pack, by the numbers of its versions. The index
+// says what a version must be; else the directory does, with Config.Unverified. A version
+// without a checksum is reported, and nil.
 func (r *run) tasksOf(ctx context.Context, s *segment, d *deep.Directory) ([]*task, error) {
-	of, err := r.vouchPack(ctx, s, d)
+	of, err := r.pinsOfPack(ctx, s, d)
 	if err != nil {
 		return nil, err
 	}
@@ -45,15 +45,15 @@ func (r *run) tasksOf(ctx context.Context, s *segment, d *deep.Directory) ([]*ta
 	return tasks, nil
 }
 
-// vouchPack returns what is known of the versions of a pack. A directory names all
+// pinsOfPack returns what is known of the versions of a pack. A directory names all
 // bytes that a version had: those that are not the version's are no damage.
-func (r *run) vouchPack(ctx context.Context, s *segment, d *deep.Directory) (vouchers, error) {
-	of := vouchers{}
+func (r *run) pinsOfPack(ctx context.Context, s *segment, d *deep.Directory) (pins, error) {
+	of := pins{}
 	for n := range d.Versions {
 		v := &d.Versions[n]
 		w := of[v.ID]
 		if w == nil {
-			w = new(voucher)
+			w = new(pin)
 			of[v.ID] = w
 		}
 		w.claim(v.Checksum)
@@ -73,8 +73,8 @@ func (r *run) vouchPack(ctx context.Context, s *segment, d *deep.Directory) (vou
 	return of, err
 }
 
-// pack extracts a pack. One of which nothing is missing is not rebuilt: its bytes are
-// compared with the directory. An error ends the run.
+// pack extracts a pack. One with nothing missing is not rebuilt: its bytes are compared
+// with the directory. An error ends the run.
 func (r *run) pack(ctx context.Context, s *segment, d *deep.Directory, tasks []*task) error {
 	missing, err := r.notThere(ctx, tasks)
 	if err != nil {

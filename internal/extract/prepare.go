@@ -12,16 +12,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// An UnvouchedError says that nobody vouches for what is in a bundle: there is
-// no index, no manifest beside it, and Config.Unverified was not given.
+// An UnvouchedError says that there are no checksums for what is in a bundle: there is no
+// index, no manifest beside it, and Config.Unverified was not given.
 type UnvouchedError struct{ Bundle string }
 
 func (e *UnvouchedError) Error() string {
 	return fmt.Sprintf("cannot verify what is in %q: there is no index and no manifest beside it", e.Bundle)
 }
 
-// CheckVouched returns an *UnvouchedError if one of the bundles has no manifest
-// beside it. Run does the same where nothing else vouches.
+// CheckVouched returns an *UnvouchedError if one of the bundles has no manifest beside
+// it. Run does the same without another source of checksums.
 func CheckVouched(bundles durable.Reader, names []string) error {
 	c, err := lists.FindClaims(bundles)
 	if err != nil {
@@ -56,7 +56,7 @@ func (r *run) prepare(ctx context.Context) error {
 		} else {
 			r.names = append(r.names, name)
 		}
-		if err == nil { // otherwise whoever opens it tells
+		if err == nil { // otherwise opening it reports that
 			r.cfg.Progress.size.Add(info.Size())
 		}
 		r.claimed(name, func(e lists.ManifestEntry) {
@@ -89,9 +89,8 @@ func (n *need) add(size int64) {
 	n.bytes = min(n.bytes+(size+fileUnit-1)/fileUnit*fileUnit, maxNeed)
 }
 
-// checkSpace fails if less than n and the reserve is free. Where no manifest
-// tells sizes, and where one lies, it is the reserve alone that stops a run
-// before the disk is full (F4).
+// checkSpace fails if less than n and the reserve is free. Without sizes from a manifest,
+// or with forged ones, only the reserve stops a run before the disk is full (F4).
 func (r *run) checkSpace(n need) error {
 	if r.cfg.Reserve < 0 {
 		return nil

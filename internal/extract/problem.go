@@ -15,7 +15,7 @@ const (
 	Damaged Kind = iota
 	// Rejected: a member that is no crate.
 	Rejected
-	// Unknown: nobody vouches for the member.
+	// Unknown: there is no checksum for the member.
 	Unknown
 	// Wrong: the member is not the bytes that are vouched for.
 	Wrong
@@ -72,7 +72,7 @@ func (p *Problem) Error() string {
 
 func (p *Problem) Unwrap() error { return p.Err }
 
-// Summary is what a run has come to.
+// Summary is the outcome of a run.
 type Summary struct {
 	Counts
 	Problems    []Problem // the first ones; Counts has the numbers, the log has all

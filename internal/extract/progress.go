@@ -7,8 +7,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Progress is the counts of a run, for others to read while it goes on. What it
-// calls extracted is durable.
+// Progress is the counts of a run, for others to read while it is running. What it calls
+// extracted is durable.
 type Progress struct {
 	start      time.Time
 	bundles    atomic.Int64

@@ -85,8 +85,8 @@ func (r *run) adopt(ctx context.Context, rows []catalog.Version, refused []store
 	return r.cfg.Catalog.AdoptLoose(ctx, rows)
 }
 
-// unpinned leaves out bytes that an index has named as their version's, where nobody
-// but manifests says that they are earlier ones: they would be no pin any more.
+// unpinned leaves out bytes that an index has named as their version's, where only
+// manifests say that they are earlier ones: they would be no pin any more.
 func (r *run) unpinned(ctx context.Context, earlier []catalog.Version) ([]catalog.Version, error) {
 	if r.cfg.Index != nil {
 		return earlier, nil
@@ -133,7 +133,7 @@ func (r *run) checkpoint(ctx context.Context) error {
 	}
 	for _, ref := range done.Refused {
 		p := Problem{Kind: Failed, ID: ref.ID, Err: ref.Err}
-		if errors.Is(ref.Err, fs.ErrExist) { // from another bundle, or somebody else's
+		if errors.Is(ref.Err, fs.ErrExist) { // from another bundle, or another program's
 			p.Kind, p.Err = Occupied, errOccupied(ref.ID)
 		}
 		r.problem(p)

@@ -94,7 +94,7 @@ func TestK1CatalogIsTold(t *testing.T) {
 	}
 }
 
-// What stands in the way, and what is not what it should be, is not recorded.
+// Foreign files in the place of crates, and wrong bytes, are not recorded.
 func TestK1CatalogIsNotToldOfStrangers(t *testing.T) {
 	all := items()
 	m := newMedia(t)

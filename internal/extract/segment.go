@@ -102,7 +102,7 @@ func (r *run) packs(ctx context.Context, s *segment) error {
 			err = memory.Acquire(gctx, cost)
 		}
 		if err != nil {
-			if other := g.Wait(); other != nil { // of which err may be the echo
+			if other := g.Wait(); other != nil { // err may be its echo
 				return other
 			}
 			return endOf(ctx, err)

@@ -142,9 +142,8 @@ func TestSegmentDamaged(t *testing.T) {
 	wantProblems(t, m.unpack(out, cfg), map[Kind]int64{Damaged: 1}, "not a deep segment")
 }
 
-// What the index does not name stays in the segment. Bytes that a version had before
-// are counted, or extracted if they are wanted, and a version of which there are no
-// others is missing.
+// What the index does not name stays in the segment. Bytes that a version had before are
+// counted, or extracted if they are wanted, and a version without others is missing.
 func TestSegmentAndIndex(t *testing.T) {
 	some := gzipped(t, "some", 3)
 	before := item{ID: some[0].ID, Data: noise(80, 4)}

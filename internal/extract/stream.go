@@ -66,7 +66,7 @@ func (r *run) heldLarge(ctx context.Context, t *task, entry io.Reader) (done boo
 		return false, nil // or its bytes may be wanted although they are others
 	}
 	if there, err := r.look(ctx, t); err != nil || there != same {
-		return false, nil // whoever stores it meets the error again
+		return false, nil // storing it meets the error again
 	}
 	sum, err := hash(entry)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// task is a member that is to be stored if it is what it ought to be.
+// task is a member to store if it has the expected checksum.
 type task struct {
 	bundle string
 	reader *bundle.Reader // where the bytes are read, if not in body; nil: a bundle of v1.1.0
@@ -153,8 +153,8 @@ const (
 	other            // anything else
 )
 
-// look finds out what stands under the name of a task's crate. Nothing is
-// trusted because of its name or size.
+// look finds out what is under the name of a task's crate. Nothing is trusted because of
+// its name or size.
 func (r *run) look(ctx context.Context, t *task) (standing, error) {
 	size, err := r.stat(ctx, t)
 	switch {
@@ -182,7 +182,7 @@ func (r *run) look(ctx context.Context, t *task) (standing, error) {
 	return other, nil
 }
 
-// makeRoom sets aside what stands in the way, if that is allowed.
+// makeRoom sets aside what is in its place, if that is allowed.
 func (r *run) makeRoom(ctx context.Context, t *task) error {
 	if !r.cfg.Overwrite {
 		return t.problem(Occupied, errOccupied(t.ID))

@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// voucher is what is known of a crate that a bundle holds or is said to hold.
-type voucher struct {
+// pin is what is known of a crate that a bundle holds or is said to hold.
+type pin struct {
 	sum    crate.Checksum
 	known  bool             // sum is what the bytes must hash to
 	yanked bool             // the index says so
@@ -24,17 +24,17 @@ type voucher struct {
 }
 
 // claim adds a checksum that the manifest, or the bundle itself, names.
-func (v *voucher) claim(sum crate.Checksum) {
+func (v *pin) claim(sum crate.Checksum) {
 	if !slices.Contains(v.claims, sum) && len(v.claims) < maxClaims {
 		v.claims = append(v.claims, sum)
 	}
 }
 
-// vouchers are those of one bundle. A crate without one was not asked for yet.
-type vouchers map[crate.ID]*voucher
+// pins are those of one bundle. A crate without one was not asked for yet.
+type pins map[crate.ID]*pin
 
 // ids returns the crates in order.
-func (v vouchers) ids() []crate.ID { return sorted(v) }
+func (v pins) ids() []crate.ID { return sorted(v) }
 
 // sorted returns the crates of a map in order.
 func sorted[V any](of map[crate.ID]V) []crate.ID {
@@ -49,9 +49,9 @@ func (r *run) findClaims() (err error) {
 	return err
 }
 
-// claimed visits every crate that the manifests of a bundle name. Lines that
-// cannot be used cost themselves, and files that cannot be read the rest of
-// themselves: whoever needed them is told that nobody vouches.
+// claimed visits every crate that the manifests of a bundle name. Lines that cannot be
+// used cost themselves, and files that cannot be read the rest of themselves: crates that
+// needed them are reported as without a checksum.
 func (r *run) claimed(bundleName string, visit func(lists.ManifestEntry)) {
 	for e, err := range r.claims.Of(bundleName) {
 		if err != nil {
@@ -62,14 +62,14 @@ func (r *run) claimed(bundleName string, visit func(lists.ManifestEntry)) {
 	}
 }
 
-// vouch returns what is known before a bundle is read.
-func (r *run) vouch(ctx context.Context, bundleName string) (vouchers, error) {
-	v := vouchers{}
+// pinsOf returns the checksums that are known before a bundle is read.
+func (r *run) pinsOf(ctx context.Context, bundleName string) (pins, error) {
+	v := pins{}
 	var ids []crate.ID
 	r.claimed(bundleName, func(e lists.ManifestEntry) {
 		if v[e.ID] == nil {
 			ids = append(ids, e.ID)
-			v[e.ID] = &voucher{known: true, later: r.isLater(bundleName, e.ID)}
+			v[e.ID] = &pin{known: true, later: r.isLater(bundleName, e.ID)}
 		}
 		v[e.ID].sum = e.Checksum // a later line stands
 		v[e.ID].claim(e.Checksum)
@@ -81,7 +81,7 @@ func (r *run) vouch(ctx context.Context, bundleName string) (vouchers, error) {
 }
 
 // ask looks crates up in the index.
-func (r *run) ask(ctx context.Context, v vouchers, ids []crate.ID) error {
+func (r *run) ask(ctx context.Context, v pins, ids []crate.ID) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -89,7 +89,7 @@ func (r *run) ask(ctx context.Context, v vouchers, ids []crate.ID) error {
 	for _, id := range ids {
 		files[crate.IndexPath(id.Name)] = true
 		if v[id] == nil {
-			v[id] = &voucher{}
+			v[id] = &pin{}
 		}
 		v[id].known = false
 	}
