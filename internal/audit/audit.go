@@ -2,8 +2,8 @@
 // names, whole, in one stream each. What has the checksum that the root names is what
 // was pushed and read back then, with every crate in it.
 //
-// Objects are taken in the order of their keys, so that a run that was stopped goes on
-// behind the last one ([Summary].Last).
+// Objects are taken in the order of their keys, so that a run that was stopped resumes
+// after the last one ([Summary].Last).
 package audit
 
 import (
@@ -46,7 +46,7 @@ type Problem struct {
 	Err  error
 }
 
-// Summary is what a run has come to.
+// Summary is the outcome of a run.
 type Summary struct {
 	Objects, Bytes int64 // that are what they should be
 	Problems       map[Kind]int64

@@ -77,8 +77,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// A run that was stopped goes on behind the last object that it is done with, and one of
-// another mirror begins anew.
+// A run that was stopped resumes after the last object that it finished, and one of
+// another mirror begins again.
 func TestSlices(t *testing.T) {
 	b, r := filled(t)
 	dir, err := durable.Open(t.TempDir())
@@ -135,8 +135,8 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// What a writer takes out of the root while a run goes on, and then away, is not missing,
-// and what it pushes is no leftover.
+// What a writer takes out of the root during a run, and then removes, is not missing, and
+// what it pushes is no leftover.
 func TestBesideAWriter(t *testing.T) {
 	b := buckettest.NewFaulty(bucket.Memory())
 	s, err := root.Acquire(t.Context(), root.Config{Bucket: b})

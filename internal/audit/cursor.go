@@ -15,7 +15,7 @@ const maxCursor = 4 << 10 // bytes
 
 // Cursor is how far a sweep over a bucket has come, which may take many runs.
 type Cursor struct {
-	Mirror string `json:"mirror"` // of which mirror; another one is begun anew
+	Mirror string `json:"mirror"` // the ID of its root; for another one the run begins again
 	After  string `json:"after"`  // everything up to this key was looked at
 }
 

@@ -26,13 +26,13 @@ type Report struct {
 // errSlice ends a run when its time is over.
 var errSlice = errors.New("the time of this run is over")
 
-// maxBad bounds what is remembered to be repaired: where more is bad, it is the provider
-// that has to be mended first.
+// maxBad bounds what is remembered to be repaired: with more than that, the provider must
+// be repaired first.
 const maxBad = 10_000
 
 // Write hashes what the root names, says what is wrong as it is found, and lists what no
 // root names. It returns the keys of what is damaged or missing, 10,000 at most. Errors:
-// verdicts; why it could not go on.
+// verdicts; why it could not continue.
 func (rep Report) Write(ctx context.Context, w io.Writer) (bad []string, err error) {
 	r, _, err := root.Read(ctx, rep.Bucket, "")
 	if err != nil {
@@ -94,8 +94,8 @@ func (rep Report) sweep(ctx context.Context, w io.Writer, r *root.Root, state du
 	return s, err
 }
 
-// leftovers lists what no root names. It is never removed by us: by its age alone nobody
-// can tell whether a writer is about to name it.
+// leftovers lists what no root names. It is never removed by us: its age alone does not
+// show whether a writer is about to name it.
 func (rep Report) leftovers(ctx context.Context, w io.Writer, r *root.Root) error {
 	return Leftovers(ctx, rep.Bucket, r, func(o bucket.Object) error {
 		_, err := fmt.Fprintf(w, "leftover: %s, %s, of %s\n", human.Printable(o.Key), human.Size(o.Size), o.Modified.UTC().Format(time.RFC3339))

@@ -75,7 +75,7 @@ func Compare(before, after *index.Crate) []Change {
 type side struct {
 	entries []index.Entry
 	byID    map[crate.ID]*index.Entry
-	bad     map[crate.ID]bool // there is a line, which makes no sense
+	bad     map[crate.ID]bool // there is a line, which cannot be parsed
 	unread  bool
 }
 
@@ -116,8 +116,7 @@ func appendChanges(changes []Change, old, e *index.Entry) []Change {
 	return changes
 }
 
-// What is told of the fields that differ at most: a real line has a dozen. Their
-// names are what somebody has written.
+// Bounds of the fields that differ: a real line has a dozen. Their names are untrusted.
 const (
 	maxFields    = 16
 	maxFieldName = 64 // bytes
@@ -146,8 +145,8 @@ func differing(before, after []byte) (fields []string) {
 	return fields[:min(len(fields), maxFields)]
 }
 
-// fieldsOf returns the values of a line that the index took for good, without the
-// white space in them.
+// fieldsOf returns the values of a line that the index has parsed, without the white
+// space in them.
 func fieldsOf(line []byte) map[string]jsontext.Value {
 	var fields map[string]jsontext.Value
 	if json.Unmarshal(line, &fields, jsontext.AllowDuplicateNames(true)) != nil {

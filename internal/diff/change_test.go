@@ -79,7 +79,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// Somebody may write lines with any number of fields of any name.
+// A hostile line may have any number of fields of any name.
 func TestFieldsAreBounded(t *testing.T) {
 	var many strings.Builder
 	for i := range 1000 {

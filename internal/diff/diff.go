@@ -1,8 +1,8 @@
-// Package diff tells what is different between two states of a registry, or of mirrors
-// of it: which versions were added, removed, published again with other bytes, yanked
-// and un-yanked. The states are two commits of an index, of which lines may also have
-// changed in other fields ([Run]), or what two mirrors hold, or had held as their
-// manifests say ([Sides]).
+// Package diff tells what is different between two states of a registry, or of mirrors of
+// it: which versions were added, removed, published again with other bytes, yanked and
+// un-yanked. The states are two commits of an index, whose lines may also have changed in
+// other fields ([Run]), or what two mirrors hold, or had held as their manifests say
+// ([Sides]).
 //
 // A version is identified by name and full version, its bytes by their checksum.
 // What is compared is the two states alone: a version that was yanked and un-yanked
@@ -12,9 +12,9 @@
 //
 // Of an index, only files that changed are read, one crate at a time; a mirror is read in
 // the order of its catalog, a manifest is sorted on disk. Nothing grows with the registry
-// or with the number of changes. A line that makes no sense is not
-// compared, and neither is a version of which one side has such a line: it is
-// counted and told ([Summary.Unread]).
+// or with the number of changes. A line that cannot be parsed is not compared, and
+// neither is a version with such a line on one side: it is counted and told
+// ([Summary.Unread]).
 package diff
 
 import (
@@ -135,7 +135,7 @@ func (cfg *Config) tellUnread(d *index.Difference, s *Summary) {
 	}
 }
 
-// badLines is what makes no sense in an index file, by what is wrong with it.
+// badLines are the errors of an index file, by text.
 func badLines(c *index.Crate) map[string]error {
 	bad := map[string]error{}
 	if c == nil {

@@ -122,7 +122,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestUnread: what makes no sense is told and counted once, the rest is compared.
+// TestUnread: what cannot be parsed is reported and counted once, the rest is compared.
 func TestUnread(t *testing.T) {
 	h := newHistory(t, "foo 1.0.0\nbar 1.0.0\nlink 1.0.0")
 	from := h.commit()
@@ -154,7 +154,7 @@ func TestUnread(t *testing.T) {
 			t.Errorf("no %q in the log:\n%s", want, &log)
 		}
 	}
-	// The other way it is the same; beside itself, what makes no sense is of no interest.
+	// The other way it is the same; compared with itself, what cannot be parsed is not reported.
 	cfg.From, cfg.To = cfg.To, cfg.From
 	if s, err := Run(t.Context(), cfg, func(*Change) error { return nil }); err != nil || s.Unread != 2 {
 		t.Errorf("back: %+v, %v; want 2 that were not read", s, err)
@@ -164,7 +164,7 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// What makes no sense on both sides says nothing of the days between.
+// What cannot be parsed on both sides says nothing of the days between.
 func TestUnreadOnBothSides(t *testing.T) {
 	bad := func(lines ...string) *index.Difference {
 		return &index.Difference{Path: "3/f/foo", Before: file("1.0.0 a", "bad 1.1.0"), After: file(lines...)}

@@ -22,8 +22,8 @@ import (
 )
 
 // Manifest is a side that is the manifest of a run, or that beside a bundle, of ours or of
-// v1.1.0, compressed or not: the versions of which it says that they are held. Where it
-// speaks of a version several times, the last line counts. It does not say what is yanked.
+// v1.1.0, compressed or not: the versions that it names as held. If it names a version
+// several times, the last line counts. It does not say what is yanked.
 type Manifest struct {
 	sorted  *extsort.Sorter[logged]
 	dir     string // temporary

@@ -29,7 +29,7 @@ type Point struct {
 	Point    string    `json:"point"`             // as it was asked for
 	Mirror   bool      `json:"mirror,omitzero"`   // it is a folder
 	Manifest bool      `json:"manifest,omitzero"` // it is a file
-	Commit   string    `json:"commit,omitzero"`   // of the index; of a mirror, that which was mirrored last
+	Commit   string    `json:"commit,omitzero"`   // of the index; of a mirror, the one that was mirrored last
 	Time     time.Time `json:"time,omitzero"`     // of the commit
 }
 

@@ -57,7 +57,7 @@ func Sides(ctx context.Context, from, to string, a, b Side) (*Report, error) {
 	return r, errors.Join(r.From.at(ctx, a), r.To.at(ctx, b))
 }
 
-// at says of which index a side is.
+// at notes the index of a side.
 func (p *Point) at(ctx context.Context, side Side) error {
 	rev, err := side.Revision(ctx)
 	p.Commit, p.Time = rev.Commit, rev.Time.UTC()
@@ -172,7 +172,7 @@ func newCursor(side iter.Seq2[Version, error]) *cursor {
 	return c
 }
 
-// advance goes on. A catalog that is not in order would make up differences.
+// advance reads the next row. A catalog that is not in order would make up differences.
 func (c *cursor) advance() {
 	last := c.now
 	v, err, more := c.next()

@@ -1,10 +1,11 @@
-// Package extent says where in an open file bytes lie, piece by piece, and has the
-// kernel send them from there, so that they are never copied through this program:
-// whole loose files, and members of bundles, of which all but some hundred bytes stand
-// in the file as they are.
+// Package extent says where in an open file bytes are, piece by piece, and has the kernel
+// send them from there, so that they are never copied through this program: whole loose
+// files, and members of bundles, which are in the file as they are but for some hundred
+// bytes.
 //
-// Whoever hands out extents vouches for the bytes. A file that changes while it is being
-// sent is sent as it has become: extents are of files that nobody writes to.
+// The maker of extents must have verified the bytes. A file that changes while it is
+// being sent is sent as it has become: extents are of files that are not written any
+// more.
 package extent
 
 import (
@@ -25,14 +26,14 @@ type File interface {
 	SyscallConn() (syscall.RawConn, error)
 }
 
-// Laid is content that may lie in a file.
+// Laid is content that may be in a file.
 type Laid interface {
-	// Extents returns the file and the pieces that make up the content, in their order.
-	// The file stays open until the content is closed. No pieces: it lies nowhere.
+	// Extents returns the file and the pieces that make up the content, in their order. The
+	// file stays open until the content is closed. No pieces: it is in no file.
 	Extents() (File, []Extent)
 }
 
-// Of returns where content lies, no pieces if it does nowhere.
+// Of returns where content is, no pieces if it is in no file.
 func Of(content any) (File, []Extent) {
 	if laid, ok := content.(Laid); ok {
 		return laid.Extents()

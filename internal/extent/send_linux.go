@@ -11,7 +11,7 @@ import (
 const supported = true
 
 // atOnce is how many bytes one call of sendfile is for. It returns earlier, when the
-// connection takes no more.
+// connection is full.
 const atOnce = 1 << 20
 
 // Write writes bytes. If more follow, the kernel may wait for those before it sends a

@@ -12,8 +12,8 @@ import (
 // aboutTime is how long a page waits for what is nice to have.
 const aboutTime = 300 * time.Millisecond
 
-// About is what the author of a version says of it in Cargo.toml. Any of it may
-// be empty, and none of it is to be trusted.
+// About is what the author of a version says of it in Cargo.toml. Any of it may be empty,
+// and all of it is untrusted.
 type About struct {
 	Description, License                string
 	Homepage, Documentation, Repository string

@@ -148,7 +148,7 @@ func (tab *tab) appearance(width int64, scheme string) {
 	}
 }
 
-// shoot saves a picture, if anybody wants one.
+// shoot saves a picture, if one is asked for.
 func (tab *tab) shoot(name string) {
 	tab.Helper()
 	if *shots == "" {
@@ -256,7 +256,7 @@ func testCopy(t *testing.T, tabs context.Context) {
 	}
 }
 
-// pictured are the pages that are looked at, with what is to be seen of them.
+// pictured are the pages that are looked at, with what must be seen of them.
 var pictured = []struct {
 	name, path string
 	change     func(*fixture, *Handler)

@@ -150,8 +150,7 @@ const maxSimilar = 5
 // Short is enough of the checksum to compare by eye.
 func (r row) Short() string { return r.Checksum.String()[:12] }
 
-// checkID keeps names and versions that nobody can have from going any further
-// (H4).
+// checkID refuses names and versions that cannot exist (H4).
 func checkID(id crate.ID) error {
 	if crate.CheckName(id.Name) != nil {
 		return &missing{what: "That is no name that a crate can have."}

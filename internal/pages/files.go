@@ -55,8 +55,8 @@ type item struct {
 	Size      int64 // of a file
 }
 
-// contents opens the crate file of a version of which people want to see what is in it:
-// what may be downloaded may be looked at, and nothing else.
+// contents opens the crate file of a version to show what is in it: what may be
+// downloaded may be looked at, and nothing else.
 func (h *Handler) contents(ctx context.Context, id crate.ID) (browse.Crate, *reader.Crate, error) {
 	c, err := h.lookUp(ctx, id)
 	if err != nil {
@@ -250,7 +250,7 @@ var imageTypes = map[string]string{".png": "image/png", ".jpg": "image/jpeg", ".
 
 func imageType(name string) string { return imageTypes[strings.ToLower(path.Ext(name))] }
 
-// sandbox is for what a stranger wrote, should somebody open it by itself.
+// sandbox is for untrusted files, should a user open one by itself.
 const sandbox = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 func (h *Handler) give(w http.ResponseWriter, r *http.Request, contentType string) {

@@ -294,7 +294,7 @@ func newHandler(t testing.TB, f *fixture, publicURL string) *Handler {
 	return h
 }
 
-// get asks for a path as a client would that lies about our host.
+// get asks for a path like a client with a forged Host.
 func get(h http.Handler, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", "/", nil)

@@ -123,8 +123,8 @@ func (l *live) next() ([]byte, <-chan struct{}) {
 	return l.event, l.news
 }
 
-// serve streams events until the visitor leaves or the server ends. One who is
-// slow misses some, and holds up nobody.
+// serve streams events until the visitor leaves or the server ends. A slow one misses
+// some, and does not delay others.
 func (l *live) serve(w http.ResponseWriter, r *http.Request) {
 	select {
 	case l.listeners <- struct{}{}:

@@ -43,7 +43,7 @@ func newPager(r *http.Request, perPage int, path string, query url.Values) pager
 // maxPage keeps offsets far from overflow.
 const maxPage = 1 << 20
 
-// pageNumber is what ?page= says, 1 if that makes no sense.
+// pageNumber is what ?page= says, 1 if that is no page number.
 func pageNumber(r *http.Request) int {
 	n, err := strconv.Atoi(r.FormValue("page"))
 	if err != nil || n < 1 || n > maxPage {

@@ -145,8 +145,8 @@ func (h *Handler) ofCratesIO(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, h.pages.path(parts...), http.StatusMovedPermanently)
 }
 
-// robots keeps search engines out: there is a page for each of two million
-// versions, each of which opens a crate file, and crates.io has them all.
+// robots keeps search engines out: there is a page for each of two million versions, each
+// opens a crate file, and crates.io has them all.
 func robots(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	serveBody(w, r, []byte("User-agent: *\nDisallow: /\n"))

@@ -51,7 +51,7 @@ type historyDay struct {
 	Groups []changeGroup
 }
 
-// A changeGroup is the versions of which the same became.
+// A changeGroup is the versions with the same change.
 type changeGroup struct {
 	What     string
 	Versions words

@@ -139,8 +139,7 @@ func TestSnapshotPage(t *testing.T) {
 	}
 }
 
-// H22: points in the past that are none, or of which there is nothing, and those who
-// ask while others read.
+// H22: points in the past that are invalid or empty, and requests beside other readers.
 func TestH22PointsOfPages(t *testing.T) {
 	f := newFixture()
 	f.withPast()

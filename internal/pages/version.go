@@ -144,8 +144,7 @@ func (h *Handler) addDetails(data *versionData) {
 func (h *Handler) depRows(deps []details.Dep) []depRow {
 	rows := make([]depRow, len(deps))
 	for i, d := range deps {
-		// One of another registry may bear the name of a crate that has nothing to
-		// do with it.
+		// One of another registry may have the name of an unrelated crate.
 		held := d.Registry == "" && crate.CheckName(d.Crate()) == nil && h.cfg.Mirror.Holds(d.Crate())
 		rows[i] = depRow{d, held}
 	}

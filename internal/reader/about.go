@@ -50,11 +50,10 @@ type answer struct {
 	err error
 }
 
-// About returns what the author of a version that is held says of it, cut to
-// some KB. Of a crate file that makes no sense nothing is known. A crate file
-// may be made so that it takes seconds to unpack: when ctx ends the reading goes
-// on, and who asks again gets what has become of it. Errors: those of Open and
-// of ctx.
+// About returns what the author of a version that is held says of it, cut to some KB. Of
+// a crate file that cannot be parsed nothing is known. A crate file may be made so that
+// it takes seconds to unpack: when ctx ends the reading continues, and a later call
+// returns its result. Errors: those of Open and of ctx.
 func (v *View) About(ctx context.Context, key crate.Key) (cargotoml.Package, error) {
 	return v.about.Of(ctx, key)
 }
@@ -93,7 +92,7 @@ func (a *Abouts) Answer(life context.Context) {
 }
 
 func (a *Abouts) readCargoToml(ctx context.Context, key crate.Key) (p cargotoml.Package, err error) {
-	if p, ok := a.get(key); ok { // somebody else had asked, too
+	if p, ok := a.get(key); ok { // another request had asked, too
 		return p, nil
 	}
 	f, err := a.open(ctx, key)

@@ -20,7 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// copies are the places where crate files lie.
+// copies are the places of crate files.
 type copies struct {
 	stores     *home.Stores
 	log        *slog.Logger

@@ -29,7 +29,7 @@ type Withheld struct {
 	Entry
 	Rule      string    // which hides it
 	Why       string    // that, and since when and until when, as a sentence
-	Until     time.Time // zero: for ever
+	Until     time.Time // zero: no end
 	Downloads bool      // its crate file is given to those who know the version already
 }
 

@@ -14,10 +14,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// TestDaysAreWhatGitShows: the files of 30 days drawn at random are byte for byte
-// those of upstream's last commit until then: of days on which nothing was published
-// or nobody followed upstream, before and after it squashed its history, and on the
-// branch that it threw away.
+// TestDaysAreWhatGitShows: the files of 30 days drawn at random are byte for byte those
+// of upstream's last commit until then: of days on which nothing was published or the
+// mirror did not run, before and after upstream squashed its history, and on the branch
+// that it removed.
 func TestDaysAreWhatGitShows(t *testing.T) {
 	const last = 45
 	seed := uint64(time.Now().UnixNano())

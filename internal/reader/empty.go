@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Why nothing is shown, in words for whoever runs the mirror.
+// Why nothing is shown, in words for the operator.
 const (
 	emptyMirror = "nothing is served: the mirror holds no crate yet; clonecratesio sync fills it, clonecratesio reindex finds crates that were carried here"
 	otherIndex  = "nothing is served: of %d crates tried that the mirror holds, the index shows none; give serve the index that was mirrored with -index-dir, or run clonecratesio sync"

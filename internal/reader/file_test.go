@@ -111,8 +111,8 @@ func TestE15TwoCopies(t *testing.T) {
 	}
 }
 
-// TestBundles: what lies in bundles alone is read, small and large, also where
-// the folder of bundles came after the view.
+// TestBundles: what is in bundles alone is read, small and large, also where the folder
+// of bundles came after the view.
 func TestBundles(t *testing.T) {
 	w := newWorld(t, small4+"\nlarge 1.0.0\n  size 3000000")
 	v := w.view(nil)
@@ -165,8 +165,7 @@ func TestC21Moved(t *testing.T) {
 	}
 }
 
-// TestH7BundleReplaced: who reads goes on, who comes next gets what is there
-// now.
+// TestH7BundleReplaced: an open reader continues, the next one gets what is there now.
 func TestH7BundleReplaced(t *testing.T) {
 	w := newWorld(t, "large 1.0.0\n  size 3000000")
 	w.run(how{bundle: true, target: 1 << 20})

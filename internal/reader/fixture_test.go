@@ -199,7 +199,7 @@ func (w *world) tryRun(h how) (err error) {
 	return err
 }
 
-// hold puts a crate file into the mirror of which no registry knows.
+// hold puts a crate file into the mirror that no registry has.
 func (w *world) hold(id crate.ID, data []byte) {
 	w.t.Helper()
 	if err := os.MkdirAll(filepath.Dir(w.loose(id)), 0o755); err != nil {

@@ -99,7 +99,7 @@ type job struct {
 	next time.Time // not before
 }
 
-// wait returns a channel that is ready when the job is to be done.
+// wait returns a channel that is ready when the job is due.
 func (j *job) wait() <-chan time.Time {
 	if !j.due {
 		return nil

@@ -120,13 +120,13 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// TestCatalogReplaced: a catalog that was set aside as damaged, and built anew.
+// TestCatalogReplaced: a catalog that was set aside as damaged, and rebuilt.
 func TestCatalogReplaced(t *testing.T) {
 	w := newWorld(t, small4)
 	w.run(how{})
 	v := w.view(nil)
 	w.wantRead(v, "serde", "1.0.0")
-	// Another connection cannot be opened from then on: nobody else must have the one.
+	// Another connection cannot be opened from then on: no other reader must have the one.
 	eventually(t, "the view has counted", func() bool { return v.Totals().Counted })
 	if err := os.Rename(w.catalogPath(), w.catalogPath()+".damaged"); err != nil {
 		t.Fatal(err)
@@ -236,8 +236,8 @@ func TestOpenWithoutIndex(t *testing.T) {
 	}
 }
 
-// TestIndexTrouble: an index that cannot be opened anew is shown as it was, and
-// the log says so once.
+// TestIndexTrouble: an index that cannot be opened again is shown as it was, and the log
+// says so once.
 func TestIndexTrouble(t *testing.T) {
 	w := newWorld(t, small4)
 	w.run(how{})

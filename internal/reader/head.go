@@ -31,7 +31,7 @@ func (f *File) IsHead() bool {
 	return is
 }
 
-// head is content of which the size alone is known.
+// head is content that only the size is known of.
 type head struct{ size, at int64 }
 
 var errHead = errors.New("a file without its bytes was read")

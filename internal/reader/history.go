@@ -17,9 +17,9 @@ import (
 type History struct {
 	Days []ChangedDay // on which the crate's file was not that of the day before, the last first
 	// Until and From are the last and the first day that were looked at; no History
-	// goes on before From if Earlier is empty: it is the first day that is kept.
+	// continues before From if Earlier is empty: it is the first day that is kept.
 	Until, From string
-	Earlier     string // the day with which to go on; empty: all was looked at
+	Earlier     string // the day to continue with; empty: all was looked at
 	Versions    int    // of the crate on the first day that is kept, if all was looked at
 }
 
@@ -30,11 +30,10 @@ type ChangedDay struct {
 	More    int           // changes that are left out
 	New     bool          // there was no such crate the day before
 	Gone    bool          // there is none any more
-	Unread  bool          // the file of this day, or of the day before, makes no sense
+	Unread  bool          // the file of this day, or of the day before, cannot be parsed
 }
 
-// What one History comes to at most, so that a crate with thousands of days costs no
-// more than a page.
+// Bounds of one History, so that a crate with thousands of days costs no more than a page.
 const (
 	historyDays    = 400 // that are looked at: each takes a folder of git's
 	historyChanged = 30  // days with changes: each takes an index file
@@ -48,7 +47,7 @@ var ErrBusy = errors.New("others are reading the past of the index; ask again in
 
 // histories remembers what does not change as long as the index does not.
 type histories struct {
-	one      chan struct{} // has one in it while somebody reads: others find git free between two days
+	one      chan struct{} // has one in it during a reading: others find git free between two days
 	patience time.Duration // historyTime, but in tests
 
 	mu   sync.Mutex // guards what follows
@@ -113,8 +112,7 @@ func busyUnless(ctx context.Context) error {
 	return ErrBusy
 }
 
-// daysAndNow is the days that are kept, of which the last is that of the index as it
-// is now.
+// daysAndNow is the days that are kept; the last is that of the index as it is now.
 func daysAndNow(kept []index.Day, now *index.Index) []index.Day {
 	today := index.Day{Date: now.CommitTime().UTC().Format(time.DateOnly), Revision: index.Revision{Commit: now.Commit(), Time: now.CommitTime()}}
 	return append(slices.Clone(upTo(kept, now.CommitTime().UTC().AddDate(0, 0, -1).Format(time.DateOnly))), today)

@@ -151,7 +151,7 @@ func TestH22LongHistory(t *testing.T) {
 	}
 
 	v.past.histories.patience = 200 * time.Millisecond
-	v.past.histories.one <- struct{}{} // somebody reads, and does not come to an end
+	v.past.histories.one <- struct{}{} // another request reads, and does not end
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := v.History(ctx, "serde", "2023-04-01"); !errors.Is(err, context.DeadlineExceeded) {

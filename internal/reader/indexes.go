@@ -16,8 +16,8 @@ import (
 // bytes: neighbours in a pack share little with the next crate asked for.
 const gitCache = 32 << 20
 
-// indexes are the commit of an index that is shown, and older ones as long as
-// somebody still reads them.
+// indexes are the commit of an index that is shown, and older ones as long as they have
+// readers.
 type indexes struct {
 	dir string
 	log *slog.Logger
@@ -53,7 +53,7 @@ func (x *indexes) open(ctx context.Context) (*pinned, error) {
 	if err != nil {
 		return nil, errors.Join(err, ix.Close())
 	}
-	// Its processes end when it is closed, not with whoever made it be opened.
+	// Its processes end when it is closed, not with the request that made it be opened.
 	lookup := ix.NewLookup(context.WithoutCancel(ctx))
 	return &pinned{Index: ix, lookup: lookup, watch: w, uses: 1}, nil
 }
@@ -62,7 +62,7 @@ func (x *indexes) open(ctx context.Context) (*pinned, error) {
 // reports whether other lines may be shown from now on. After an error the
 // commit that was shown still is.
 func (x *indexes) refresh(ctx context.Context) (changed bool, err error) {
-	last := x.now // nobody else replaces it
+	last := x.now // no other goroutine replaces it
 	if !last.watch.Moved() {
 		return last.Commit() == "", nil
 	}
@@ -119,7 +119,7 @@ func (x *indexes) revision() (commit string, made time.Time) {
 	return x.now.Commit(), x.now.CommitTime()
 }
 
-// close closes the index that is shown; nobody reads it any more.
+// close closes the index that is shown; it must have no readers any more.
 func (x *indexes) close() error {
 	if x.now == nil {
 		return nil

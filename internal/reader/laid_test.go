@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 )
 
-// TestH5ProvedBytesThatChange: what was proved is given out from the file that it lies in,
-// also out of a bundle; never from a file that has changed since, however alike it looks.
+// TestH5ProvedBytesThatChange: verified bytes are served from the file that has them, also
+// out of a bundle; never from a file that has changed since, however alike it looks.
 func TestH5ProvedBytesThatChange(t *testing.T) {
 	for name, how := range map[string]how{"loose": {}, "bundled": {bundle: true, target: 1 << 20}} {
 		for _, size := range []string{"small 1.0.0\n  size 200000", "large 1.0.0\n  size 3000000"} {
@@ -50,7 +50,7 @@ func TestH5ProvedBytesThatChange(t *testing.T) {
 	}
 }
 
-// wantLaid opens a version, and compares what lies in its file with its bytes.
+// wantLaid opens a version, and compares the pieces of its file with its bytes.
 func (w *world) wantLaid(v *View, id crate.ID) {
 	w.t.Helper()
 	f, err := v.Open(w.t.Context(), id)

@@ -9,10 +9,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// A Mirror is what is served: a [View], or what stands in front of one and has each of
-// its methods, embedding those that it leaves alone (packages pull and gate). Who serves
-// it (packages registry, pages, gitweb) does not know which of them are there. All methods
-// may be called concurrently.
+// A Mirror is what is served: a [View], or a wrapper of one that embeds it and overrides
+// some methods (packages pull and gate). Servers (packages registry, pages, gitweb) do not
+// know which wrappers there are. All methods may be called concurrently.
 type Mirror interface {
 	Lines
 	Files

@@ -15,16 +15,16 @@ import (
 // A Past is a commit of the index to which a point in the past has led.
 type Past struct {
 	index.Revision
-	// Final says that the point leads to no other commit from now on: it is the full
-	// id of one, or a day that is over. Of a day that is thrown away (-keep-days), an
-	// earlier one takes the place.
+	// Final says that the point leads to no other commit from now on: it is the full id of
+	// one, or a day that is over. If a day is removed (-keep-days), an earlier one takes its
+	// place.
 	Final bool
 }
 
 const (
-	// pointsFor is how long it is believed where points lead, while nothing goes
-	// wrong: days may be thinned out, commits thrown away. When the index that is
-	// shown changes, it is found out again at once.
+	// pointsFor is how long the commit of a point is remembered, while nothing goes wrong:
+	// days may be thinned out, commits removed. When the index that is shown changes, it is
+	// looked up again at once.
 	pointsFor = time.Minute
 	// maxPoints bounds how many ids of commits are remembered, with some 200 bytes
 	// each.
@@ -130,8 +130,8 @@ func (x *past) read(ctx context.Context, fn func() error) error {
 	return fn()
 }
 
-// readDays lists the days before somebody asks for one, which takes some 30 ms for
-// years of them. Of an error those are told who ask.
+// readDays lists the days before one is asked for, which takes some 30 ms for years of
+// them. An error is returned to requests.
 func (v *View) readDays(ctx context.Context) {
 	p := v.index.take()
 	defer v.index.done(p)

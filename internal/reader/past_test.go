@@ -178,9 +178,9 @@ func TestAt(t *testing.T) {
 	}
 }
 
-// TestH20ManyCommits: who asks for one commit after the other, as many at a time as
-// can be, starts no more processes than there are gits, and keeps nothing from those
-// who read the index of now.
+// TestH20ManyCommits: requests for one commit after the other, as many at a time as
+// possible, start no more processes than there are gits, and do not delay readers of the
+// current index.
 func TestH20ManyCommits(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the git that counts itself is a shell script")

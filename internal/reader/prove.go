@@ -49,8 +49,8 @@ func (c *copies) prove(ctx context.Context, content store.Content, row *catalog.
 	return read, err
 }
 
-// A layer is content that can find out where in a file its bytes lie, once they were
-// proved to be right in a state of the file, for those who open it next in that state.
+// A layer is content that can remember where in a file its bytes are, once they were
+// verified in a state of the file, for later readers of that state.
 type layer interface{ Lay(store.Identity) }
 
 // add remembers that content is right.

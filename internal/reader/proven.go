@@ -28,8 +28,8 @@ func (p *proven) has(sum crate.Checksum, id store.Identity, now time.Time) bool 
 	return ok && have.Identity == id && id != (store.Identity{}) && now.Sub(have.made) < provenFor
 }
 
-// add remembers that the bytes of sum were found there by somebody who began to
-// look for them at now, and returns false if the file may change and look the same.
+// add remembers that the bytes of sum were found there by a reading that began at now,
+// and returns false if the file may change and look the same.
 func (p *proven) add(sum crate.Checksum, id store.Identity, now time.Time) bool {
 	settled := id.Settled(now)
 	if settled {

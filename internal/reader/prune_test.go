@@ -18,8 +18,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
-// E17: while bundles are written again and thrown away, every version that is
-// wanted is given out, and nothing is called damaged.
+// E17: while bundles are rewritten and removed, every wanted version is served, and
+// nothing is reported as damaged.
 func TestE17ReadWhileBundlesAreWrittenAgain(t *testing.T) {
 	var text strings.Builder
 	for n := range 40 {

@@ -30,7 +30,7 @@ type rowAt struct {
 
 func newRows() *rows { return &rows{recent.Map[rowKey, rowAt]{Most: mostRows}} }
 
-// get returns a row as of a generation. Nobody may change it.
+// get returns a row as of a generation. Callers must not change it.
 func (r *rows) get(key rowKey, generation uint64, read func() (*catalog.Version, error)) (*catalog.Version, error) {
 	if known, ok := r.Get(key); ok && known.generation == generation {
 		return known.Version, nil

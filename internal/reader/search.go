@@ -93,10 +93,10 @@ func (n *names) withPrefix(key string) (from, to int) {
 	return from, from + to
 }
 
-// Search returns a page of the names of crates held that have query in them, and
-// how many there are in all. First comes the name itself, then those that begin
-// with it, then the others. Case does not count, and "-" and "_" are alike. It
-// costs some milliseconds for 200,000 names, and no more memory than the page.
+// Search returns a page of the names of crates held that have query in them, and how many
+// there are in all. First comes the name itself, then those that begin with it, then the
+// others. Case does not count, and "-" and "_" are alike. It costs some milliseconds for
+// 200,000 names, and only the memory of the page.
 func (v *View) Search(query string, offset, limit int) (found []string, total int) {
 	return v.names.Load().search(searchKey(strings.TrimSpace(query)), max(offset, 0), limit)
 }

@@ -16,8 +16,8 @@ type Snapshot struct {
 // Snapshot returns the mirror at a commit, given by its full id.
 func (v *View) Snapshot(commit string) *Snapshot { return &Snapshot{v, commit} }
 
-// Names returns the names of all crates that may be shown, in any order: those of
-// which any bytes are held.
+// Names returns the names of all crates that may be shown, in any order: those with any
+// bytes that are held.
 func (s *Snapshot) Names(ctx context.Context) (names []string, err error) {
 	err = s.view.catalog.Read(ctx, func(c *catalog.Catalog) (err error) {
 		names, err = c.Held(ctx)

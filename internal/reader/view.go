@@ -1,5 +1,5 @@
-// Package reader is a mirror as its readers see it, while others may be writing
-// it: what the registry and the pages stand on. It speaks no HTTP and writes nothing.
+// Package reader is a mirror as its readers see it, while others may be writing it: what
+// the registry and the pages build on. It speaks no HTTP and writes nothing.
 //
 // # What is shown
 //
@@ -29,11 +29,11 @@
 //
 // # What is trusted
 //
-// The bytes of a tiny crate are hashed whenever they are asked for. Those of a
-// larger one are hashed when they are first asked for, after that whenever the
-// file they are in has changed ([durable.State]), and every ten minutes at least:
-// a disk that loses bytes tells nobody. In between they are given out as they lie in the
-// file, with the pieces of which they consist (package extent).
+// The bytes of a tiny crate are hashed whenever they are asked for. Those of a larger one
+// are hashed when they are first asked for, after that whenever the file they are in has
+// changed ([durable.State]), and every ten minutes at least: a disk that loses bytes does
+// not report it. In between they are served as they are in the file, with the pieces that
+// they consist of (package extent).
 //
 // # Memory
 //
@@ -146,9 +146,9 @@ func (v *View) Close() error {
 	return errors.Join(errs...)
 }
 
-// Generation returns a number that has grown whenever something that Crate
-// could show may have changed: a commit of the catalog or of the index. With an
-// index in a plain folder it grows all the time, since nobody can tell.
+// Generation returns a number that has grown whenever something that Crate could show may
+// have changed: a commit of the catalog or of the index. With an index in a plain folder
+// it grows all the time, since changes cannot be seen.
 func (v *View) Generation() uint64 { return v.generation.Load() }
 
 // Totals is how much is held, and what index is shown.

@@ -62,8 +62,8 @@ func TestViewOfAMirror(t *testing.T) {
 	}
 }
 
-// TestNotHeldAsksNoIndex: for a crate of which nothing is held the index is not
-// read, however often somebody asks.
+// TestNotHeldAsksNoIndex: for a crate without versions that are held the index is not
+// read, however often it is asked for.
 func TestNotHeldAsksNoIndex(t *testing.T) {
 	w := newWorld(t, small4)
 	w.run(how{})
@@ -71,7 +71,7 @@ func TestNotHeldAsksNoIndex(t *testing.T) {
 	if err := w.reg.WriteIndex(w.index); err != nil {
 		t.Fatal(err)
 	}
-	// Whoever reads this one fails.
+	// Reading this one fails.
 	if err := os.MkdirAll(filepath.Join(w.index, "un", "re", "unreadable"), 0o755); err != nil {
 		t.Fatal(err)
 	}

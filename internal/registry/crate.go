@@ -32,7 +32,7 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	}
 	defer f.Close()
 	if t.api {
-		w.Header()["Vary"] = varyByAccept // a cache keeps the file for good
+		w.Header()["Vary"] = varyByAccept // a cache keeps the file permanently
 		if wantsJSON(r) {
 			return writeJSON(w, http.StatusOK, map[string]string{"url": h.publicURL.For(r) + "/crates/" + f.ID.URLPath()})
 		}
@@ -44,7 +44,7 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 		r.Header["If-None-Match"] = []string{etag} // as http.ServeContent reads it
 	}
 	header["Cache-Control"], header["Content-Type"] = h.kept.forGood, typeGzip
-	// A thousand ranges of one file are no use to anybody (H6).
+	// No client needs a thousand ranges of one file (H6).
 	if ranges := r.Header["Range"]; len(ranges) > 1 || len(ranges) == 1 && strings.Contains(ranges[0], ",") {
 		r.Header.Del("Range")
 	}

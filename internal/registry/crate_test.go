@@ -87,7 +87,7 @@ func TestDownloadAsJSON(t *testing.T) {
 	if diff := cmp.Diff(want, body(t, resp)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	// No cache may give the one for the other, which is kept for good.
+	// No cache may give the one for the other, which is kept permanently.
 	for _, accept := range []string{"application/json", "*/*"} {
 		wantHeaders(t, get(t, h, "/api/v1/crates/qpl/0.0.1+5/download", "Accept: "+accept), "Vary: Accept")
 	}

@@ -65,7 +65,7 @@ func statusOf(err error) *refusal {
 	case errors.Is(err, fs.ErrNotExist):
 		return &refusal{http.StatusNotFound, "This mirror does not hold it."}
 	case errors.Is(err, context.Canceled):
-		return &refusal{499, "The client went away."} // nginx's number; nobody reads it
+		return &refusal{499, "The client went away."} // nginx's number; no client reads it
 	}
 	return &refusal{http.StatusInternalServerError, "This mirror has failed. Its operator has been told, in the log."}
 }

@@ -84,7 +84,7 @@ func (f *fake) Crate(_ context.Context, name string) (*reader.Crate, error) {
 
 func (f *fake) Days(context.Context) ([]index.Day, error) { return f.days, nil }
 
-// At knows days that are kept, of which the last is not over, and commits.
+// At knows days that are kept (the last is not over), and commits.
 func (f *fake) At(_ context.Context, point string) (reader.Past, error) {
 	if f.err != nil {
 		return reader.Past{}, f.err

@@ -61,7 +61,7 @@ func (h *Handler) lines(r *http.Request, of lines, name string) (*rendered, erro
 // another generation is taken up again if they are the same.
 func (h *Handler) renderIndex(ctx context.Context, of lines, path, name string) (*rendered, error) {
 	kept := of.cache.get(path)
-	generation := h.mirror.Generation() // before what it vouches for
+	generation := h.mirror.Generation() // read before the lines, so that they are never older
 	c, err := of.crate(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		of.cache.drop(path)

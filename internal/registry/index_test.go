@@ -47,8 +47,7 @@ func TestH14ConfigIgnoresTheRequest(t *testing.T) {
 	}
 }
 
-// H18: behind a proxy config.json is of no use to anybody; the log says so once,
-// and what to do.
+// H18: behind a proxy config.json is of no use; the log says so once, and what to do.
 func TestH18ProxyWithoutPublicURL(t *testing.T) {
 	arrived := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}
 	for name, tt := range map[string]struct {
@@ -142,7 +141,7 @@ func TestIndexFileNotModified(t *testing.T) {
 		t.Errorf("the mirror was asked %d times, want 1", n)
 	}
 
-	f.generation.Add(1) // somebody mirrored something else
+	f.generation.Add(1) // the mirror has changed
 	wantStatus(t, get(t, h, "/index/3/f/foo", "If-None-Match: "+etag), 304)
 	wantStatus(t, get(t, h, "/index/3/f/foo", "If-None-Match: "+etag), 304)
 	if n := f.asked.Load(); n != 2 {
@@ -238,8 +237,8 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// Readers and a mirror that changes do not disturb one another, and nobody gets
-// lines of before after somebody got those of now.
+// Readers and a mirror that changes do not disturb one another, and no client gets
+// earlier lines after any client got the new ones.
 func TestIndexWhileTheMirrorChanges(t *testing.T) {
 	f := newFake()
 	h := New(Config{Mirror: f})
@@ -280,8 +279,8 @@ func (s *slow) Crate(ctx context.Context, name string) (*reader.Crate, error) {
 	return c, err
 }
 
-// Who asks after the mirror has changed does not get what is being made of before, for
-// someone who asked then: a version may have been blocked since.
+// A request after the mirror has changed does not share the answer that is being made for
+// an earlier request: a version may have been blocked since.
 func TestIndexIsNotThatOfAnEarlierRequest(t *testing.T) {
 	s := &slow{newFake(), make(chan struct{}), make(chan struct{})}
 	h := New(Config{Mirror: s})

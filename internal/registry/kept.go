@@ -24,9 +24,9 @@ type kept struct {
 	forGood []string
 }
 
-// newKept says it for a mirror. Of one that is gated nothing may be kept for good: what
-// is given out today may be hidden tomorrow. Of a private one no cache may keep anything
-// that others share, which would give it to those who have no token.
+// newKept returns the rules for a mirror. Answers of a gated one are never kept
+// permanently: what is served today may be hidden tomorrow. Shared caches must keep
+// nothing of a private one, since they would give it to clients without a token.
 func newKept(gated, private bool) kept {
 	k := kept{who: "public"}
 	if private {
@@ -42,7 +42,7 @@ func newKept(gated, private bool) kept {
 
 func (k *kept) of(rest string) []string { return []string{k.who + rest} }
 
-// shortUntil is short for what is right until a time; zero: for ever.
+// shortUntil is short for what is right until a time; zero: always.
 func (k *kept) shortUntil(until, now time.Time) []string {
 	if until.IsZero() || until.Sub(now) >= freshFor {
 		return k.short

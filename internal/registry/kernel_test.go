@@ -23,7 +23,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// onDisk is a mirror whose crates lie in a file, in pieces or whole.
+// onDisk is a mirror whose crates are in a file, in pieces or whole.
 type onDisk struct {
 	*fake
 	t      *testing.T

@@ -100,7 +100,7 @@ type Config struct {
 	// Views are registries of their own below /policy/{name}/.
 	Views []View
 	// Gated says that what Mirror shows is less than it has, and may change at any time
-	// (package gate): caches keep nothing for good. Views are gated in any case.
+	// (package gate): caches keep nothing permanently. Views are gated in any case.
 	Gated bool
 	// Private says that not everybody may ask (package access): caches keep nothing that
 	// others share.

@@ -127,8 +127,8 @@ func newHTTPServer(log *slog.Logger) *http.Server {
 // bundles, its logs.
 const otherFiles = 64
 
-// defaultMaxConns is how many connections fit, with a crate file for each, if
-// so many files may be open; -1: nobody knows.
+// defaultMaxConns is how many connections fit, with a crate file for each, if so many
+// files may be open; -1: unknown.
 func defaultMaxConns(openFiles int) int {
 	const least, most = 4, 16 << 10
 	if openFiles < 0 {
@@ -167,9 +167,9 @@ func (s *Server) Close() error { return s.listener.Close() }
 // Serve runs.
 func (s *Server) OnShutdown(f func()) { s.http.RegisterOnShutdown(f) }
 
-// Serve answers with h until ctx ends; then it takes no more connections,
-// gives the requests under way 30 s, and returns nil. It returns an error if
-// the listener dies before (H15). It may be called once.
+// Serve answers with h until ctx ends; then it takes no new connections, gives the
+// requests under way 30 s, and returns nil. It returns an error if the listener dies
+// before (H15). It may be called once.
 func (s *Server) Serve(ctx context.Context, h http.Handler) error {
 	s.http.Handler = h
 	died := make(chan error, 1)
@@ -191,7 +191,7 @@ func (s *Server) Serve(ctx context.Context, h http.Handler) error {
 	return nil
 }
 
-// shutdown waits for the requests under way, though not for ever (H16).
+// shutdown waits for the requests under way, for a bounded time (H16).
 func (s *Server) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()

@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// newFakeWithPast is a mirror that keeps three days, of which the last is today.
+// newFakeWithPast is a mirror that keeps three days, the last today.
 func newFakeWithPast() *fake {
 	f := newFake()
 	f.past = map[string]*fake{}

@@ -57,7 +57,7 @@ func makeLog(t *testing.T, dir string, n int) string {
 	return string(checkpoint)
 }
 
-// The log is given out under the names of tlog-tiles: tiles for good, the checkpoint
+// The log is given out under the names of tlog-tiles: tiles permanently, the checkpoint
 // for seconds, and nothing that no checkpoint covers.
 func TestLog(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "log")
@@ -85,7 +85,7 @@ func TestLog(t *testing.T) {
 	if got := body(t, get(t, h, "/log/tile/entries/001.p/44")); !strings.Contains(got, "c256 1.0.0 e3b0") {
 		t.Errorf("entries: %q", got)
 	}
-	for _, name := range []string{"tile/0/001", "tile/0/002", "tile/0/001.p/45"} { // as an append that goes on may have them
+	for _, name := range []string{"tile/0/001", "tile/0/002", "tile/0/001.p/45"} { // as an append under way may have them
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err == nil {
 			_ = os.WriteFile(filepath.Join(dir, name), []byte("not yet"), 0o644)
 		}
