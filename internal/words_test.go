@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -32,19 +33,29 @@ var unwanted = []struct{ word, instead string }{
 	{"nothing is to (?:go|be fetched)", "nothing to remove, nothing to download"},
 }
 
-// TestWords: pages, help texts and messages use the field's words.
-func TestWords(t *testing.T) {
+// unwantedWord finds any of them, each in a group of its own.
+var unwantedWord = sync.OnceValue(func() *regexp.Regexp {
 	var words []string
 	for _, u := range unwanted {
 		words = append(words, "("+u.word+")")
 	}
-	any := regexp.MustCompile(`(?i)\b(?:` + strings.Join(words, "|") + `)\b`)
+	return regexp.MustCompile(`(?i)\b(?:` + strings.Join(words, "|") + `)\b`)
+})
+
+// TestWords: pages, help texts and messages use the field's words.
+func TestWords(t *testing.T) {
 	for place, text := range userVisible(t) {
-		for _, m := range any.FindAllStringSubmatch(text, -1) {
-			for i, found := range m[1:] {
-				if found != "" {
-					t.Errorf("%s: %q, say %s: %.300s", place, found, unwanted[i].instead, text)
-				}
+		checkWords(t, place, text)
+	}
+}
+
+// checkWords reports the unwanted words of a text, with what says it better.
+func checkWords(t *testing.T, place, text string) {
+	t.Helper()
+	for _, m := range unwantedWord().FindAllStringSubmatch(text, -1) {
+		for i, found := range m[1:] {
+			if found != "" {
+				t.Errorf("%s: %q, say %s: %.300s", place, found, unwanted[i].instead, text)
 			}
 		}
 	}
