@@ -1,5 +1,5 @@
 // Package access says who may read a mirror, and how much at a time: tokens, client
-// certificates, and limits for each client. It stands before everything that a server
+// certificates, and limits for each client. It is in front of everything that a server
 // answers.
 //
 // # Who

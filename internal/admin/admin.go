@@ -1,7 +1,6 @@
-// Package admin is what a process tells those who run it, at an address of its
-// own: /metrics for Prometheus, /api/status for scripts, /healthz and /readyz for what
-// keeps it running, /debug/pprof/ for those who look for a fault, which is for this
-// machine alone.
+// Package admin serves the state of a process to its operator, at an address of its own:
+// /metrics for Prometheus, /api/status for scripts, /healthz and /readyz for supervisors,
+// /debug/pprof/ for profiles, from this machine alone.
 package admin
 
 import (

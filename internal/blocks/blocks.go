@@ -1,6 +1,6 @@
-// Package blocks is what the operator of a mirror has blocked by hand: versions that no
-// server of the mirror gives out from the next second on, whatever its policy says. What
-// is stored stays.
+// Package blocks keeps the list of versions that the operator of a mirror has blocked by
+// hand: no server of the mirror serves them from the next second on, whatever its policy
+// says. What is stored stays.
 //
 // # The file
 //

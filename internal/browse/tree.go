@@ -5,10 +5,11 @@
 // # What is trusted
 //
 // The bytes of a crate file are those of its checksum before anything of them is read:
-// who opens it sees to that. What they unpack to is hostile. It is read within the limits
-// of package cratefile and those below, is never written to a disk, and the name of a
-// file leads nowhere but into the list that was made of the archive. Where an archive has
-// several files of one name, the last counts, as for cargo, and [File.Copies] tells.
+// the opener has checked that. What they unpack to is hostile. It is read within the
+// limits of package cratefile and those below, is never written to a disk, and the name
+// of a file leads nowhere but into the list that was made of the archive. Where an
+// archive has several files of one name, the last counts, as for cargo, and [File.Copies]
+// tells.
 //
 // # Limits
 //

@@ -3,7 +3,7 @@
 //
 // A [Bucket] holds objects under keys. An object is whole or not there: it appears with
 // all its bytes and is replaced in one step. Three things are asked of every bucket, and
-// everything above leans on them; [Probe] finds providers that do not keep them:
+// everything above relies on them; [Probe] finds providers that do not keep them:
 //
 //   - Of many who create one key at the same time, one succeeds ([Absent]).
 //   - Of many who replace one state of an object, one succeeds ([Unchanged]).

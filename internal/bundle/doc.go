@@ -1,6 +1,6 @@
 // Package bundle is the bundle format: many crates in one file that is a plain .tar.zst
 // for tar and zstd, and a random-access archive for us. It writes and reads bundles, and
-// takes up one that a crash has cut off. This comment is the specification; it is enough
+// resumes one that a crash has cut off. This comment is the specification; it is enough
 // to write another reader.
 //
 // # File

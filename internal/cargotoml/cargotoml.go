@@ -4,7 +4,7 @@
 // A crate file is read by package cratefile, with its limits. Cargo.toml is the first
 // entry of that name and a regular file, with at most [MaxSize] bytes, and read in time
 // that grows with its size alone. The parser bounds how deep values are nested. What else
-// is in the archive is counted or passed over.
+// is in the archive is counted or skipped.
 package cargotoml
 
 import (

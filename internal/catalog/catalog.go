@@ -54,7 +54,7 @@
 //	                the bytes that the index names
 //	at              when, Unix seconds
 //
-// crates, one row a crate of which a version is held that the index lists:
+// crates, one row a crate with a held version that the index lists:
 //
 //	path, blob      index file and the git id of the content that was mirrored;
 //	                empty: not all is held that the file names
@@ -81,8 +81,8 @@
 //
 //	size, root      leaves of the log, and the root of the tree over them
 //
-// names, one row a crate of which a version is held that the index lists, or
-// nobody has asked the index about: what can be searched without reading all of
+// names, one row a crate with a held version that the index lists, or
+// that was not compared with the index: what can be searched without reading all of
 // versions (since format 3)
 //
 //	id, name        ids only grow; a crate that comes back gets a new one
@@ -92,13 +92,13 @@
 //	name            its file name
 //	whole           1 if it is finished and every crate in it has its row
 //	entries, bytes  crates in it, and their bytes; 0 before that, and once it was
-//	                thrown away
+//	                removed
 //	sha256          of the bundle; empty before that
 //
 // segments, the same of the segments of the deep archive (since format 6)
 //
 // taken, one row a bundle of v1.1.0 whose crates were put into the store, so that
-// nobody reads it again:
+// it is not read again:
 //
 //	name            its file name
 //	size, modified  bytes, and nanoseconds since 1970: what tells it from another

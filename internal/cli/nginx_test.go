@@ -312,7 +312,7 @@ func (n *nginx) url(scheme string) string { return scheme + "://" + n.addr }
 func (n *nginx) start(server, tls string) {
 	n.t.Helper()
 	user, ssl := "", ""
-	if os.Geteuid() == 0 { // its workers would run as the user nobody, and read nothing here
+	if os.Geteuid() == 0 { // its workers would change to another user, and read nothing here
 		user = "user root;"
 	}
 	if tls != "" {

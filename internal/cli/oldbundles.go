@@ -50,7 +50,7 @@ func (a *App) findOldBundles(ctx context.Context, cfg *pruneConfig) error {
 	return nil
 }
 
-// removeOldBundles removes bundles of v1.1.0 of which everything is proved to be in the
+// removeOldBundles removes bundles of v1.1.0 whose crates are all proved to be in the
 // mirror, and says why others stay.
 func (a *App) removeOldBundles(ctx context.Context, cfg *pruneConfig, ix *index.Index, log *slog.Logger) error {
 	return a.whilePruning(ctx, cfg, ix, log, true, func(w *home.Writer, _ *bundled.Store) error {

@@ -2,9 +2,9 @@
 // space of its .crate files or less, and each of them rebuilt bit for bit. Consecutive
 // versions share most of their files, which gzip hides; a segment holds each distinct
 // file once, and knows for every version which files it has and which compressor made its
-// .crate. It builds, writes and reads segments, and takes up one that a crash has cut
-// off. This comment is the specification, enough to write another reader
-// (scripts/read_deep.py is one).
+// .crate. It builds, writes and reads segments, and resumes one that a crash has cut off.
+// This comment is the specification, enough to write another reader (scripts/read_deep.py
+// is one).
 //
 // # File
 //
@@ -63,7 +63,7 @@
 //
 // # Recipe
 //
-// A recipe is a sequence of operations, each of which appends bytes:
+// A recipe is a sequence of operations; each appends bytes:
 //
 //	0, number n, n bytes     these bytes
 //	1, number i              item i

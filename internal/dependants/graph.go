@@ -1,6 +1,6 @@
 // Package dependants knows which crates need which, by what the index says of the newest
 // version of each: "used by", and how much a crate is relied on, by which a search is
-// ranked. It counts what was published when, too, where the index tells.
+// ranked. It also counts publications over time, where the index has them.
 //
 // # How it keeps up
 //

@@ -11,7 +11,7 @@
 // Of a bucket it finds out whether its provider keeps what a mirror leans on ([Store]).
 //
 // A check fails if cargo cannot do what it should. A warning is what cargo can
-// live with: somebody should know of it.
+// live with: the operator should know of it.
 package doctor
 
 import (

@@ -1,7 +1,7 @@
 // Package flags is the flags that commands share: a struct for each group, with Flags,
 // which says them to the parser, Check, which refuses invalid values before anything is
 // touched, and a method that makes the configuration of the package that they are about.
-// What a command alone has is in package cli.
+// Flags of a single command are in package cli.
 package flags
 
 import (

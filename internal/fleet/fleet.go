@@ -1,6 +1,6 @@
-// Package fleet is what many machines do with one mirror in a bucket: the jobs that are
-// shared out to workers (package work), and the census that proves that all shards
-// together hold the index.
+// Package fleet has the jobs of many machines on one mirror in a bucket, which are shared
+// out to workers (package work), and the census that proves that all shards together hold
+// the index.
 //
 // # Verify
 //

@@ -1,6 +1,6 @@
-// Package follow keeps a mirror up to date: it opens it, makes one round or a round
-// every so often (update the index, mirror what has changed since the last round,
-// look what is wrong), and tells others where it stands.
+// Package follow keeps a mirror up to date: it opens it, makes one round or a round every
+// so often (update the index, mirror what has changed since the last round, look what is
+// wrong), and reports its state.
 //
 // A [Session] is an open mirror with what belongs to it, for one run of package
 // mirror or many. A [Follower] makes rounds on one. An [Activity] is what the process

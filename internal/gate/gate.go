@@ -1,6 +1,6 @@
-// Package gate stands between a mirror and those who build from it: what is blocked by
-// hand (package blocks), or hidden by a policy (package policy), is not shown and not
-// given out. The mirror itself keeps everything.
+// Package gate is between a mirror and the builds that use it: what is blocked by hand
+// (package blocks), or hidden by a policy (package policy), is not shown and not served.
+// The mirror itself keeps everything.
 //
 // # What is shown
 //

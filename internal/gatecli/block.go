@@ -1,5 +1,5 @@
-// Package gatecli is the commands that decide by hand what is given out, and to whom:
-// their flags, help and printing.
+// Package gatecli is the commands that decide by hand what is served, and to whom: their
+// flags, help and printing.
 package gatecli
 
 import (

@@ -1,5 +1,5 @@
-// Package git runs the git program on repositories that others made, so that these
-// decide nothing: not what is run, nor where it reads, writes or connects to.
+// Package git runs the git program on untrusted repositories, so that these decide
+// nothing: not what is run, nor where it reads, writes or connects to.
 //
 // There are two ways to run it. A [Repository] reads: no network, no locks, nothing of
 // its configuration is executed, even if another user owns it. A [Porcelain] fetches and

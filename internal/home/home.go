@@ -1,7 +1,7 @@
-// Package home is a mirror's folders: where everything in them is, whether they
-// are a mirror's at all, and how they are opened, for the one who writes them
-// ([Writer]) or for those who read meanwhile ([Reader], [Stores]). It mirrors,
-// verifies and serves nothing; what it opens does.
+// Package home is a mirror's folders: where everything in them is, whether they are a
+// mirror's at all, and how they are opened, for their one writer ([Writer]) or for
+// readers meanwhile ([Reader], [Stores]). It mirrors, verifies and serves nothing; what
+// it opens does.
 //
 // # What is where
 //

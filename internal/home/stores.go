@@ -48,9 +48,9 @@ type Limits struct {
 	DeepCache    int64            // size of the files of crates that were rebuilt, bytes; 0: none are kept
 	Rebuilds     int              // crates that are rebuilt at a time; 0: as packed.Config has it, which leaves processors to others
 	Packs        int64            // of decoded packs in memory, bytes; 0: none are kept
-	Deep         *packed.Metrics  // if nil, nobody looks
+	Deep         *packed.Metrics  // if nil, not counted
 	FetchedCache int64            // size of the files of crates that were fetched from the bucket, bytes; 0: none are kept
-	Fetched      *fetched.Metrics // if nil, nobody looks
+	Fetched      *fetched.Metrics // if nil, not counted
 	Log          *slog.Logger     // if nil, nothing is logged
 }
 

@@ -1,5 +1,5 @@
-// Package human writes numbers and what came from outside the way a person reads
-// them on a terminal. Machines get the values themselves, as JSON or as metrics.
+// Package human formats numbers and untrusted text for people on a terminal. Machines get
+// the values themselves, as JSON or as metrics.
 package human
 
 import (

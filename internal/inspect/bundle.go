@@ -1,6 +1,6 @@
 // Package inspect says what is in a bundle, or in a segment of the deep archive, and
-// takes one crate out. It trusts neither: both are read to their last byte, and a
-// crate is given out once it is known to be good.
+// takes one crate out. It trusts neither: both are read to their last byte, and a crate
+// is written out only once it is verified.
 package inspect
 
 import (

@@ -2,8 +2,8 @@
 // Their writer may have been cut off, or may be hostile: a line that cannot be used costs
 // itself, and memory does not grow with the file.
 //
-// Lines end with LF; a CR before it is no part of the line, and empty lines are
-// none. What is in a line, its reader decides.
+// Lines end with LF; a CR before it is no part of the line, and empty lines are none. The
+// caller decides what is in a line.
 package jsonl
 
 import (

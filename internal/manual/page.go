@@ -1,6 +1,6 @@
-// Package manual is what the commands say of themselves: help at the width of the
-// terminal, pages for man, completions for shells, and which word was meant by one that
-// is none. All of it comes from the tree of commands, so that none can be forgotten.
+// Package manual documents the commands: help at the width of the terminal, pages for
+// man, completions for shells, and suggestions for misspelt words. All of it comes from
+// the tree of commands, so that none can be forgotten.
 package manual
 
 import (

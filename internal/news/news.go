@@ -1,5 +1,5 @@
-// Package news is about versions that come while a program watches: when they were
-// published, when the mirror held them, and when it showed them.
+// Package news follows new versions: when they were published, when the mirror held them,
+// and when it showed them.
 //
 //   - [Between] names the versions that one commit of the index has and another has not.
 //   - [Arrivals] waits until they are held, or shown, and tells [Lags] how long that took

@@ -1,5 +1,5 @@
-// Package partfile is a file that grows by appending, survives what cuts it off, and gets
-// its name when it is whole: a bundle, a segment of the deep archive.
+// Package partfile is a file that grows by appending, survives a crash, and gets its name
+// when it is whole: a bundle, a segment of the deep archive.
 //
 // It is {name}.part until it is published, and is hashed as it is written. After a failed
 // write or sync it is dead: every later call returns ErrBroken. What was synced before is

@@ -3,7 +3,7 @@
 // are served or exported to: versions that are too young, denied by name, named by an
 // advisory, under a licence that is not cleared.
 //
-// It knows neither HTTP nor the folders of a mirror. Who asks ([Policy.Judge]) brings
+// It knows neither HTTP nor the folders of a mirror. The caller of [Policy.Judge] brings
 // what is known of a version, a [Subject]; what a rule needs and is not known hides the
 // version, unless the file says otherwise.
 //

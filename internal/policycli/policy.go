@@ -1,5 +1,5 @@
-// Package policycli is the commands about policies: what a file says, and what it makes of
-// a mirror. Their work is that of packages policy and policy/survey.
+// Package policycli is the commands about policies: what a file says, and its effect on a
+// mirror. Packages policy and policy/survey do the work.
 package policycli
 
 import (

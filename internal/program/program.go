@@ -1,6 +1,6 @@
 // Package program is the frame of all commands: the process's surroundings, which tests
-// replace ([App]), its signals, its exit codes, and how errors and wrong usage are told.
-// It knows no command.
+// replace ([App]), its signals, its exit codes, and how errors and wrong usage are
+// reported. It knows no command.
 package program
 
 import (

@@ -127,7 +127,7 @@ func TestOldBundleGoes(t *testing.T) {
 	}
 }
 
-// A bundle of which anything is not proved to be elsewhere stays, with what is beside it.
+// A bundle with a crate that is not proved to be elsewhere stays, with the files beside it.
 func TestOldBundleStays(t *testing.T) {
 	for _, tt := range []struct {
 		what   string

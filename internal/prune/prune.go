@@ -1,5 +1,5 @@
-// Package prune takes away what the index does not name any more: the one part of
-// this program that does.
+// Package prune removes what the index does not name any more; nothing else in this
+// program does.
 package prune
 
 import (

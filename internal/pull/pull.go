@@ -1,7 +1,7 @@
 // Package pull serves what a mirror does not hold yet: a version that is asked for is
-// fetched from upstream, proved by the checksum of its index line, stored durably, and
-// then answered. It is a mirror itself, in front of one ([Behind]); nothing above knows
-// that there are two.
+// downloaded from upstream, verified by the checksum of its index line, stored durably,
+// and then answered. It is a mirror itself, in front of one ([Behind]); nothing above
+// knows that there are two.
 //
 // # What is where
 //

@@ -1,7 +1,7 @@
 // Package push carries a mirror into a bucket: bundles and segments that are finished,
 // the index, a snapshot of the catalog, and last the root (package root) that makes them
 // the mirror. A run writes to the disk as any other does; what is pushed need not stay
-// there, so a disk that takes two bundles will do for a mirror of any size.
+// there, so a disk with room for two bundles is enough for a mirror of any size.
 //
 // # The order of things
 //

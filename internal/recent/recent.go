@@ -1,5 +1,4 @@
-// Package recent remembers something of what was asked for lately, in memory that is
-// bounded.
+// Package recent has a map of bounded size that keeps the keys that were used last.
 package recent
 
 import (

@@ -3,8 +3,8 @@ package repack
 import "math"
 
 // ratios is what a pack takes for a byte of the .crates in it, by how many versions of
-// its crate come together: docs/measurements.md, "The deep archive", says of which
-// crates, and how far others are from it.
+// its crate come together: docs/measurements.md, "The deep archive", names the crates,
+// and how far others are from it.
 var ratios = []struct {
 	versions int
 	ratio    float64

@@ -1,7 +1,7 @@
-// Package repack moves what a mirror holds, in loose files or bundles, into the
-// deep archive (package deep is its format), where versions of a crate share what
-// they have in common. What is read from there costs time, so this is for what is
-// asked for seldom.
+// Package repack moves what a mirror holds, in loose files or bundles, into the deep
+// archive (package deep is its format), where versions of a crate share what they have in
+// common. What is read from there costs time, so this is for crates that are seldom asked
+// for.
 //
 // # Order
 //

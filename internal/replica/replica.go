@@ -1,6 +1,6 @@
-// Package replica keeps a folder what a mirror in a bucket is, for readers: its catalog
-// and its index. Crates stay in the bucket, from where package remote reads them. It
-// only reads the bucket, so there may be any number of replicas.
+// Package replica keeps a folder up to date with a mirror in a bucket, for readers: its
+// catalog and its index. Crates stay in the bucket, from where package remote reads them.
+// It only reads the bucket, so there may be any number of replicas.
 //
 // # How it keeps up
 //

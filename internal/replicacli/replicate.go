@@ -1,5 +1,5 @@
 // Package replicacli is the command that brings a mirror home from another one: its
-// flags, its help and its exit codes. What it does is package replicate's.
+// flags, its help and its exit codes. Package replicate does the work.
 package replicacli
 
 import (

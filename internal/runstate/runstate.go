@@ -1,7 +1,7 @@
-// Package runstate is how a run tells others where it stands: a [State], served
-// at /api/status and kept as a small file in the state folder of the mirror,
-// replaced about once a second, so that a server in another process (or a script
-// on a machine where no port is open) can show it.
+// Package runstate publishes the state of a run: a [State], served at /api/status and
+// kept as a small file in the state folder of the mirror, replaced about once a second,
+// so that a server in another process (or a script on a machine where no port is open)
+// can show it.
 //
 // The file is a view, not a fact: nothing is synced, nothing reads it to decide what to
 // do, and a run continues if it cannot be written.

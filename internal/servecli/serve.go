@@ -1,5 +1,5 @@
 // Package servecli is the command that serves a mirror: its flags, its help, and what it
-// opens. What it answers is package registry's and package pages'.
+// opens. Packages registry and pages make the answers.
 package servecli
 
 import (

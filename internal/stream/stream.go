@@ -1,6 +1,6 @@
-// Package stream is what a person names to be written to and is no file of a disk:
-// a FIFO, a character device, an open file of this process as /dev/stdout is. What
-// it takes is gone: it is neither replaced, moved nor locked. Files are package
+// Package stream writes to output paths that are no files of a disk: a FIFO, a character
+// device, an open file of this process as /dev/stdout is. What was written cannot be
+// taken back: such a path is neither replaced, moved nor locked. Files are package
 // durable's.
 package stream
 

@@ -2,9 +2,9 @@
 // it holds and lacks ([Mirror]), and which program says so ([Build]). A run shows its own,
 // a server those of whichever process has written the mirror last, under the same names.
 //
-// Names begin with clonecratesio_; those of rounds with sync_; those of downloads,
-// which v1.1.0 had, with crates_. A time that is not known is not there: no alarm is to
-// compare with 1970. docs/Prometheus.md lists all of them.
+// Names begin with clonecratesio_; those of rounds with sync_; those of downloads, which
+// v1.1.0 had, with crates_. A time that is not known is left out, so that no alarm
+// compares with 1970. docs/Prometheus.md lists all of them.
 package telemetry
 
 import (

@@ -1,6 +1,6 @@
-// Package tomlfile reads TOML files that people write, strictly: a key that is not known,
-// a value of the wrong kind, a table that lacks something are told with their lines, all of
-// them at once, each with what to write instead.
+// Package tomlfile reads TOML files that people write, strictly: a key that is not known, a
+// value of the wrong kind, a table that lacks something are reported with their lines, all
+// of them at once, each with what to write instead.
 //
 // [Parse] makes tables of a file. A [Decoder] takes values out of them; what it was not
 // asked for by the time of [Decoder.Rest] is unknown.

@@ -1,6 +1,6 @@
-// Package treecli is the command that moves into a mirror what other programs have
-// downloaded: its flags, its help and its exit codes. What a tree has is package
-// importtree's to find, and package mirror's to store.
+// Package treecli is the command that imports crates that other programs have downloaded:
+// its flags, its help and its exit codes. Package importtree finds what a tree has, and
+// package mirror stores it.
 package treecli
 
 import (

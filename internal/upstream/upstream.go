@@ -1,7 +1,7 @@
-// Package upstream fetches crate files over HTTP and proves them: what
-// [Client.Fetch] returns hashes to the checksum that the index names, and
-// nothing else is ever returned as a success. It writes no files itself; a
-// body too large for memory goes into a [Spill] that the caller provides.
+// Package upstream downloads crate files over HTTP and verifies them: what [Client.Fetch]
+// returns hashes to the checksum that the index names, and nothing else is ever returned
+// as a success. It writes no files itself; a body too large for memory goes into a
+// [Spill] that the caller provides.
 //
 // # One fetch
 //

@@ -1,9 +1,9 @@
 // Package work shares the tasks of a job out to any number of workers, over a bucket
 // that says what is done and a queue that says what to do next.
 //
-// # What is the truth
+// # Source of truth
 //
-// The bucket is, the queue never: it may forget a task, give one out several times, or be
+// The bucket, never the queue: it may forget a task, give one out several times, or be
 // lost altogether. What is left of a job is what its tasks are, less what has a result;
 // the coordinator derives that again at any time, and gives out again what the queue
 // seems to have forgotten.
@@ -13,7 +13,7 @@
 //	tasks/ID.json     a task; ID is the SHA-256 of its bytes, so one task is there once
 //	job.json          the IDs of all tasks: from when it is there, there is a job
 //	results/ID.json   what became of a task
-//	aside/ID.json     why it was given up: nobody tries it again by himself
+//	aside/ID.json     why it was given up: no worker tries it again by itself
 //	done.json         what became of the job; all else may be removed then
 //
 // All of them are put if absent: of several results of one task the first one counts.

@@ -80,7 +80,7 @@ func (b *rig) mirrors(ctx context.Context, size string, reg *simreg.Registry) er
 	return export(ctx, b.folder(size, "loose"), b.folder(size, "static"), "http://localhost")
 }
 
-// export makes the tree for nginx, which is to be reached at url.
+// export makes the tree for nginx, which will serve it at url.
 func export(ctx context.Context, mirror, dir, url string) error {
 	out, err := exec.CommandContext(ctx, *program, "export", "-mirror", mirror, "-index-dir", filepath.Join(mirror, "crates.io-index.git"),
 		"-static", dir, "-public-url", url).CombinedOutput()

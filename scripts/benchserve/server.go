@@ -61,7 +61,7 @@ func nginx(root string, secure bool) (*server, error) {
 		return nil, err
 	}
 	user, tls, scheme := "", "", "http"
-	if os.Geteuid() == 0 { // its workers would run as the user nobody, and read nothing here
+	if os.Geteuid() == 0 { // its workers would change to another user, and read nothing here
 		user = "user root;"
 	}
 	if secure {

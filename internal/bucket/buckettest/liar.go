@@ -11,7 +11,7 @@ import (
 // A Lie is a part of the contract that a provider claims to keep and does not.
 type Lie int
 
-// The lies, each of which a server that exists tells.
+// The lies; each is one of an existing server.
 const (
 	Honest          Lie = iota
 	SeveralCreate       // of many who create at a time several succeed, one by one only one

@@ -1,7 +1,7 @@
 // Package download brings objects out of a bucket into files: in ranges, so that one that
 // was cut off at any byte is resumed, and hashed, so that a file gets its name only if it
-// has the expected checksum. Who keeps the bucket is not trusted: no more bytes are taken
-// than expected, and wrong ones are told from lost ones.
+// has the expected checksum. The provider of the bucket is not trusted: no more bytes are
+// taken than expected, and wrong ones are told from lost ones.
 package download
 
 import (

@@ -1,5 +1,5 @@
-// Package bundletest makes bundles as CloneCratesio v1.1.0 made them, for tests
-// of those who read them: by the same calls of the same libraries.
+// Package bundletest makes bundles as CloneCratesio v1.1.0 made them, for tests of their
+// readers: by the same calls of the same libraries.
 package bundletest
 
 import (

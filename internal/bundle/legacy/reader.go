@@ -17,10 +17,9 @@
 // different programs too often (F6). So the bundles of this program, which are tar
 // archives as well, can be read too.
 //
-// Everything in a bundle is hostile: the window of the frame, the size of a member,
-// their number and what they come to together are bounded. Nothing has verified
-// bytes before the reader has come to the end without an error, and what they ought
-// to be, only the caller knows.
+// Everything in a bundle is hostile: the window of the frame, the size of a member, their
+// number and their total size are bounded. Bytes are not verified before the reader has
+// reached the end without an error, and what they ought to be, only the caller knows.
 package legacy
 
 import (
@@ -75,9 +74,9 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// Members yields the members in the order of the bundle, at most
-// [member.MaxMembers] of at most [member.MaxSize] bytes; member.ErrBomb if they have
-// far more together than the file. It may be called again, and begins anew.
+// Members yields the members in the order of the bundle, at most [member.MaxMembers] of
+// at most [member.MaxSize] bytes; member.ErrBomb if they have far more together than the
+// file. It may be called again, and begins again.
 //
 // A member with another path than that of a crate yields a *MemberError, and the
 // next one follows; any other error ends the sequence. The whole stream is read and
@@ -127,13 +126,13 @@ func Is(r io.ReaderAt, size int64) (is, sure bool) {
 	return n == len(head), n == len(head) && head[4]&declaresSize == 0
 }
 
-// declaresSize is the bits of which at least one is set in the descriptor of a
-// frame that declares its content size.
+// declaresSize is the bits in the descriptor of a frame: at least one is set if the frame
+// declares its content size.
 const declaresSize = 0xE0
 
-// Member is a crate in a bundle that is being read. Its bytes are read
-// from it before the next one is asked for; whatever is not read is skipped.
-// Nothing has verified them before the reader comes to its end without an error.
+// Member is a crate in a bundle that is being read. Its bytes are read from it before the
+// next one is asked for; whatever is not read is skipped. They are not verified before
+// the reader reaches its end without an error.
 type Member struct {
 	ID   crate.ID
 	Size int64
@@ -166,7 +165,7 @@ type MemberError struct {
 func (e *MemberError) Error() string { return fmt.Sprintf("member %q: %v", e.Name, e.Err) }
 func (e *MemberError) Unwrap() error { return e.Err }
 
-// errStopped: the consumer wants no more.
+// errStopped: the consumer has stopped the sequence.
 var errStopped = errors.New("stopped")
 
 func members(r io.Reader, left member.Budget, yield func(*Member, error) bool) error {

@@ -1,8 +1,8 @@
 // Package lists reads and writes the files beside bundles: a manifest for each, with a
 // line a member, and the catalog of the folder, with a line a finished bundle. Their
 // fields are those of CloneCratesio v1.1.0, and some more ([ManifestEntry],
-// [CatalogEntry]). All of it is a hint: the bundles are the truth. So a line that cannot
-// be used costs itself alone, and lines, counts and numbers are bounded.
+// [CatalogEntry]). All of it is a hint: the bundles are the source of truth. So a line
+// that cannot be used costs itself alone, and lines, counts and numbers are bounded.
 //
 // The manifest of bundle-NNNN.tar.zst is bundle-NNNN-{min}-to-{max}.manifest.jsonl,
 // where min and max are the labels ([Label]) of the first and last crate name in byte

@@ -1,8 +1,8 @@
-// Package details reads what a line of the index says of a version beyond its name,
-// its checksum and whether it is yanked, which package index does not look at: what
-// it depends on, its features, when it was published (cargo book, Registry Index,
-// "JSON schema"). Who reads it decides what to do with a line that cannot be read: a
-// mirror stores and serves it byte for byte all the same.
+// Package details reads what a line of the index says of a version beyond its name, its
+// checksum and whether it is yanked, which package index does not look at: what it
+// depends on, its features, when it was published (cargo book, Registry Index, "JSON
+// schema"). The caller decides what to do with a line that cannot be read: a mirror
+// stores and serves it byte for byte all the same.
 package details
 
 import (

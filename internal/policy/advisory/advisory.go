@@ -1,6 +1,6 @@
-// Package advisory reads what is known to be wrong with crates: the advisories of RustSec
-// (a clone of github.com/rustsec/advisory-db) and those in the OSV format (ossf.github.io,
-// "Open Source Vulnerability format"), as osv.dev exports them and
+// Package advisory reads security advisories about crates: those of RustSec (a clone of
+// github.com/rustsec/advisory-db) and those in the OSV format (ossf.github.io, "Open
+// Source Vulnerability format"), as osv.dev exports them and
 // github.com/ossf/malicious-packages keeps them.
 //
 // # Where it reads

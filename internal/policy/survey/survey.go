@@ -1,5 +1,5 @@
-// Package survey says what policies make of a mirror: of one version, of a lock file, and
-// of the whole index with one policy and with another. It changes nothing.
+// Package survey shows the effect of policies on a mirror: of one version, of a lock
+// file, and of the whole index with one policy and with another. It changes nothing.
 package survey
 
 import (

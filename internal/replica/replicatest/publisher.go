@@ -1,5 +1,5 @@
-// Package replicatest is a mirror in a bucket for tests of those who read one, written
-// by the shortest way: without leases, runs and read-backs.
+// Package replicatest makes a mirror in a bucket for tests of its readers, in the
+// shortest way: without leases, runs and read-backs.
 package replicatest
 
 import (

@@ -1,7 +1,7 @@
-// Package cache is a folder of crates that cost something to get, each a file by the
-// name of its checksum: rebuilt from the deep archive, or fetched from a bucket. It
-// has a bounded size; what was not asked for lately goes first. It is no truth: files
-// are hashed before they are believed, and may be removed at any time.
+// Package cache is a folder of crates that cost something to get, each a file by the name
+// of its checksum: rebuilt from the deep archive, or fetched from a bucket. It has a
+// bounded size; what was not asked for lately goes first. It is never the source of
+// truth: files are hashed before they are used, and may be removed at any time.
 package cache
 
 import (

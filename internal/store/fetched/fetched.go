@@ -1,6 +1,6 @@
-// Package fetched gives out crates of a store that is far away, as of bundles in a
-// bucket: each is fetched once for all who ask for it at the same time, hashed, and kept
-// in a cache of files, of bounded size.
+// Package fetched serves crates of a store that is far away, as of bundles in a bucket:
+// each is downloaded once for all requests at the same time, hashed, and kept in a cache
+// of files, of bounded size.
 //
 // Crates up to a megabyte pass through memory. Larger ones go into the cache as they
 // come, and are read from there; where that cannot be written to they are read from far

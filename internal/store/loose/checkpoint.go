@@ -10,8 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Checkpoint implements store.Writer. Puts go on beside it; they belong to the
-// next one.
+// Checkpoint implements store.Writer. Puts may run beside it; they belong to the next one.
 func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 	s.mu.Lock()
 	ids, files := s.ids, s.files
@@ -29,8 +28,8 @@ func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 	return done, nil
 }
 
-// publish gives a file a name that is free, or has the same bytes already: that
-// somebody was faster with the same crate is success.
+// publish gives a file a name that is free, or has the same bytes already: another writer
+// that was faster with the same crate is success.
 func (s *Store) publish(temp, name string) error {
 	err := s.fsys.Publish(temp, name)
 	if errors.Is(err, fs.ErrExist) && s.sameBytes(temp, name) {

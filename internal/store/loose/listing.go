@@ -18,8 +18,8 @@ type Listing struct {
 	order []string // of arrival
 }
 
-// folders bounds a Listing: neighbours in the index that differ in the case of
-// their first letters lie in different folders.
+// folders bounds a Listing: neighbours in the index that differ in the case of their
+// first letters are in different folders.
 const folders = 8
 
 // NewListing implements store.Lister.

@@ -117,8 +117,8 @@ func (s *Store) wait(id crate.ID, f *durable.Staged) {
 	s.mu.Unlock()
 }
 
-// take makes a body a finished file of tmp/. A spill is renamed if it is to be left
-// under another name: spills are few and large.
+// take makes a body a finished file of tmp/. A spill is renamed if it must be left under
+// another name: spills are few and large.
 func (s *Store) take(body store.Body, name, left string) (*spill, error) {
 	sp, ok := body.Spill.(*spill)
 	if !ok {

@@ -180,8 +180,8 @@ func TestBatchSyncsTwice(t *testing.T) {
 	}
 }
 
-// C18: what stands under a crate's name and is no file is neither the crate nor
-// absent, and its neighbours do not suffer.
+// C18: something under a crate's name that is no file is neither the crate nor absent,
+// and does not affect its neighbours.
 func TestC18NameIsAFolderOrLink(t *testing.T) {
 	dir := t.TempDir()
 	fsys, err := durable.Create(dir)

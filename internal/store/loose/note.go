@@ -33,8 +33,8 @@ type note struct {
 
 const noteExt = ".json"
 
-// maxNote bounds a note that is read, bytes; maxReason the reason in one that is
-// written, of which JSON makes six times as much at most.
+// maxNote bounds a note that is read, bytes; maxReason the reason in one that is written,
+// which JSON makes six times as long at most.
 const (
 	maxNote   = 64 << 10
 	maxReason = 8 << 10
@@ -94,8 +94,8 @@ func (s *Store) Evidence() iter.Seq2[store.Evidence, error] {
 	}
 }
 
-// evidence reads the note of a file. A file without one, or with one that cannot
-// be understood, is evidence of which only the name is known.
+// evidence reads the note of a file. A file without one, or with one that cannot be
+// understood, is evidence with nothing but its name.
 func (s *Store) evidence(file string) (store.Evidence, error) {
 	n, err := s.readNote(file)
 	if err != nil {

@@ -56,8 +56,8 @@ func (s *Store) moveAside(id crate.ID, from string) (to string, err error) {
 	return to, err
 }
 
-// Isolate implements store.Quarantiner. The note is there first: a file without one
-// would be evidence of which nothing says how it is settled.
+// Isolate implements store.Quarantiner. The note is there first: a file without one would
+// be evidence that cannot be settled.
 func (s *Store) Isolate(id crate.ID, want, sum crate.Checksum, reason string, body store.Body) (string, error) {
 	to := sentName(id, sum)
 	err := s.makeQuarantine()

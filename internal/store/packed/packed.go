@@ -1,7 +1,7 @@
-// Package packed gives out crates of the deep archive (package deep is its format):
-// segments in which versions of a crate share what they have in common, and from
-// which each .crate is rebuilt bit for bit. Another store stands behind it, which
-// holds what is loose or in bundles, and takes what is put.
+// Package packed serves crates of the deep archive (package deep is its format): segments
+// in which versions of a crate share what they have in common, and from which each .crate
+// is rebuilt bit for bit. Another store is behind it, which holds what is loose or in
+// bundles, and takes what is put.
 //
 // # What a read costs
 //

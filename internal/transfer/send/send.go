@@ -6,7 +6,7 @@
 // First it is settled what is carried: the catalog is compared with the state of the far
 // side, and the answer, with the index and all else that is no crate file, becomes a plan
 // in the folder sent/pending of the mirror. From then on the transfer is fixed, whatever
-// becomes of the mirror: a run that was stopped is taken up where it was, and makes the
+// becomes of the mirror: a run that was stopped is resumed where it was, and makes the
 // same files. Then the volumes are written, file by file, each with its name once it is
 // whole and durable; then the parity; then the manifest, without which there is no
 // transfer. Last the mirror remembers the point that the far side will be at.

@@ -24,7 +24,7 @@ import (
 //     that started before the cut. Most of the way back is walked quickly, the
 //     last tenth only by probes, so that a budget of upstream is met rarely.
 //   - One such answer now and then is no overload: of a network of caches some
-//     machine is always ill, and whoever cuts at each of 2 % ends at one attempt
+//     machine is always ill, and cutting at each of 2 % ends at one attempt
 //     at a time. What counts is that they come faster than one in twenty.
 //
 // It never goes down without overload: in doubt it errs towards the ceiling,

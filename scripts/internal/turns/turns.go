@@ -43,7 +43,7 @@ type Cost struct {
 	Peak int64         // of the largest process, bytes
 }
 
-// Command returns a run of one command, made afresh for each.
+// Command returns a run of one command, made for each call.
 func Command(name string, args ...string) func(*Cost) error {
 	return func(c *Cost) error { return c.Add(exec.Command(name, args...)) }
 }
