@@ -16,7 +16,7 @@ type Leader struct {
 	Used      int       // how many crates need it for more than their own tests
 }
 
-// Recent returns the crates of which a version was published last, the last one first: at
+// Recent returns the crates with the versions published last, the last one first: at
 // most limit of those that has knows.
 func (g *Graph) Recent(limit int, has func(name string) bool) []Leader {
 	if g == nil {
