@@ -7,7 +7,26 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/clonecratesio ./cmd/clonecratesio
+RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/clonecratesio ./cmd/clonecratesio \
+	&& mkdir /out/mirror /out/tmp
+
+# docker build --target static -t clonecratesio:static .
+# docker run -d -p 8080:8080 -v crates:/mirror clonecratesio:static
+#
+# The program alone, to serve and verify what another container writes: no git, no shell.
+FROM scratch AS static
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/clonecratesio /usr/local/bin/clonecratesio
+COPY --from=build --chown=65532:65532 /out/mirror /mirror
+COPY --from=build --chown=65532:65532 --chmod=1777 /out/tmp /tmp
+USER 65532:65532
+ENV HOME=/mirror PATH=/usr/local/bin
+VOLUME /mirror
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5m --timeout=1m --start-period=24h CMD ["clonecratesio", "status", "-mirror", "/mirror", "-check"]
+ENTRYPOINT ["clonecratesio"]
+CMD ["serve", "-mirror", "/mirror", "-listen", ":8080"]
 
 # The program is one static file; it runs git to follow the index.
 FROM debian:bookworm-slim

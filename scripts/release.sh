@@ -43,7 +43,7 @@ root() { # root FOLDER
 	for program in cmd/*; do
 		program=${program#cmd/}
 		cp "$work/common/completions/$program.bash" "$root/usr/share/bash-completion/completions/$program"
-		cp "$work/common/completions/_$program" "$root/usr/share/zsh/vendor-completions/"
+		cp "$work/common/completions/_${program//-/_}" "$root/usr/share/zsh/vendor-completions/"
 		cp "$work/common/completions/$program.fish" "$root/usr/share/fish/vendor_completions.d/"
 	done
 	for unit in contrib/systemd/*; do sed 's|/usr/local/bin/|/usr/bin/|' "$unit" >"$root/usr/lib/systemd/system/$(basename "$unit")"; done
@@ -64,7 +64,7 @@ go run ./scripts/manpages -version "$version" "$work/common/man/man1"
 for program in "$work"/host/*; do
 	name=$(basename "$program" .exe)
 	"$program" completion bash >"$work/common/completions/$name.bash"
-	"$program" completion zsh >"$work/common/completions/_$name"
+	"$program" completion zsh >"$work/common/completions/_${name//-/_}" # called as its function is
 	"$program" completion fish >"$work/common/completions/$name.fish"
 	"$program" completion pwsh >"$work/common/completions/$name.ps1"
 done
