@@ -122,9 +122,12 @@ DIR   ?= /tmp
 bench-all: ## all benches, a quarter of an hour, into docs/measurements.md; SCALE=full INDEX=REPOSITORY ROWS=EXPRESSION DIR=FOLDER
 	$(GO) run ./scripts/benchall -scale $(SCALE) -index '$(INDEX)' -rows '$(ROWS)' -dir $(DIR)
 
-bench-smoke: ## serve beside nginx, a minute: fails if a request takes half as much processor time again as it did; needs nginx and wrk
+MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
+bench-smoke: ## half a minute: fails if fetching, verify, extract, serve or a start takes half as much processor time again as it did; needs curl, nginx, wrk and zstd
 	$(GO) build -o out/ ./cmd/clonecratesio
-	$(GO) run ./scripts/benchserve -clonecratesio out/clonecratesio -smoke -versions 600 -rounds 3 -duration 1s -rows '^index|^crate (small|large)$$'
+	TMPDIR=$(MEMORY) $(GO) run ./scripts/bench -smoke -n 3000
+	TMPDIR=$(MEMORY) $(GO) run ./scripts/benchlocal -clonecratesio out/clonecratesio -smoke -n 4000 -rows '^(nothing new, plain|hash|extract|[0-9]+ starts)'
+	TMPDIR=$(MEMORY) $(GO) run ./scripts/benchserve -clonecratesio out/clonecratesio -smoke -versions 600 -rounds 3 -duration 1s -rows '^index 304|^crate small$$'
 
 N      ?= 1700000
 FAULTS ?= 1

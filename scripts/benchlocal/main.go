@@ -66,7 +66,7 @@ func run() error {
 		}
 		rows := slices.DeleteFunc(b.rows(), func(r *turns.Row) bool { return !names.MatchString(r.Name) })
 		for _, r := range rows {
-			if err := r.Measure(*rounds); err != nil {
+			if err := r.Measure(dir, *rounds); err != nil {
 				return err
 			}
 		}

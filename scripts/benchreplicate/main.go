@@ -148,7 +148,7 @@ func compare(dir, from, url string) error {
 		return err
 	}
 	row := &turns.Row{Name: fmt.Sprintf("a bundle of %d MB", info.Size()/1e6), Ways: ways}
-	if err := row.Measure(*rounds); err != nil {
+	if err := row.Measure(dir, *rounds); err != nil {
 		return err
 	}
 	turns.Table(os.Stdout, []*turns.Row{row})

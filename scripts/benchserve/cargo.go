@@ -66,7 +66,7 @@ func cargoRow(ctx context.Context, dir, loose, static string, secure bool) (*tur
 		})
 	}
 	slices.Reverse(row.Ways) // nginx first
-	return row, row.Measure(*rounds)
+	return row, row.Measure(dir, *rounds)
 }
 
 // cargoServers starts serve and nginx, each behind a line. With TLS, nginx has the

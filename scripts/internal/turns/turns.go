@@ -77,15 +77,16 @@ func (c *Cost) Add(cmd *exec.Cmd) error {
 
 // Measure runs all ways by turns, so many times each. The run before them, which warms up,
 // is not counted. Every second round goes backwards: what one way leaves to the disk is not
-// always the same one's to wait for.
-func (r *Row) Measure(rounds int) error {
+// always the same one's to wait for. Before each run the file system of dir is asked to
+// write what others have left there.
+func (r *Row) Measure(dir string, rounds int) error {
 	for round := range rounds + 1 {
 		ways := slices.Clone(r.Ways)
 		if round%2 == 1 {
 			slices.Reverse(ways)
 		}
 		for _, w := range ways {
-			c, err := w.once()
+			c, err := w.once(dir)
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w", r.Name, w.Name, err)
 			}
@@ -97,13 +98,15 @@ func (r *Row) Measure(rounds int) error {
 	return nil
 }
 
-func (w *Way) once() (c Cost, err error) {
+func (w *Way) once(dir string) (c Cost, err error) {
 	if w.Prepare != nil {
 		if err := w.Prepare(); err != nil {
 			return c, err
 		}
 	}
-	syscall.Sync() // what others have written is not this one's to wait for
+	if err := exec.Command("sync", "-f", dir).Run(); err != nil {
+		return c, fmt.Errorf("syncing %s: %w", dir, err)
+	}
 	return c, w.Run(&c)
 }
 

@@ -67,7 +67,7 @@ func TestMeasure(t *testing.T) {
 		}
 	}
 	row := &Row{Name: "burn", Ways: []*Way{way("a"), way("b")}}
-	if err := row.Measure(1); err != nil {
+	if err := row.Measure(t.TempDir(), 1); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := strings.Join(order, ", "), "prepare a, a, prepare b, b, prepare b, b, prepare a, a"; got != want {
@@ -82,7 +82,7 @@ func TestMeasure(t *testing.T) {
 
 func TestCommandFails(t *testing.T) {
 	row := &Row{Name: "fail", Ways: []*Way{{Name: "sh", Run: Shell(`echo "$1" >&2; exit 3`, "no space left")}}}
-	if err := row.Measure(1); err == nil || err.Error() != "fail, sh: sh: exit status 3\nno space left\n" {
+	if err := row.Measure(t.TempDir(), 1); err == nil || err.Error() != "fail, sh: sh: exit status 3\nno space left\n" {
 		t.Error(err)
 	}
 }
