@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/go-json-experiment/json"
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
@@ -88,7 +87,7 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 			plan.Forecast
 			Deep *repack.Estimate `json:"deep,omitzero"`
 		}{f, deep}
-		return errors.Join(json.MarshalWrite(a.Stdout, out), totals.Verdict())
+		return errors.Join(console.JSON(a.Stdout, out), totals.Verdict())
 	}
 	totals.Print(a.Stdout)
 	f.Print(a.Stdout, cfg.stores())

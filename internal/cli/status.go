@@ -112,7 +112,9 @@ func (a *App) status(ctx context.Context, cfg *statusConfig) error {
 		return err
 	}
 	if cfg.json {
-		return json.MarshalWrite(a.Stdout, s, jsontext.WithIndent("  "))
+		err := json.MarshalWrite(a.Stdout, s, jsontext.WithIndent("  "))
+		fmt.Fprintln(a.Stdout)
+		return err
 	}
 	return s.Print(a.Stdout, time.Now())
 }
