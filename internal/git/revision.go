@@ -3,7 +3,6 @@ package git
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,13 +11,6 @@ import (
 	"strings"
 	"time"
 )
-
-// An ID is git's SHA-1 id of an object. The same content has the same id in every
-// repository.
-type ID [20]byte
-
-// String returns 40 lower-case hexadecimal digits.
-func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
 // A Revision is a commit of a git repository, zero where there is none.
 type Revision struct {

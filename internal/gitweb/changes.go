@@ -98,7 +98,7 @@ func (r *Registry) writeCrate(ctx context.Context, to io.Writer, file, blob stri
 	case absent:
 		return remove(to, file)
 	}
-	if body := c.Body(); blobID(body) != blob { // something is not held, or what is shown is of the commit before
+	if body := c.Body(); git.BlobID(body).String() != blob { // something is not held, or what is shown is of the commit before
 		r.leaveOpen(file, blob)
 		return inline(to, file, body)
 	}

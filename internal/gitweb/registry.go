@@ -2,8 +2,6 @@ package gitweb
 
 import (
 	"context"
-	"crypto/sha1" // git's ids
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -192,14 +190,6 @@ func (r *Registry) init(ctx context.Context, index *git.Repository) error {
 		return err
 	}
 	return durable.WriteFile(folder, "info/alternates", []byte(objects+"\n"))
-}
-
-// blobID is git's id of a file.
-func blobID(body []byte) string {
-	h := sha1.New()
-	fmt.Fprintf(h, "blob %d\x00", len(body))
-	h.Write(body)
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // tidy packs what is in many packs; each update adds one. What nothing names stays: a

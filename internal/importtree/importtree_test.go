@@ -93,7 +93,7 @@ func (w *world) open(change func(*Config)) *Import {
 func (w *world) items(im *Import) (list []string, items []plan.Item) {
 	w.t.Helper()
 	var last string
-	err := im.Source().Groups(w.t.Context(), func(string, string) bool { return true }, func(g *plan.Group) error {
+	err := im.Source().Groups(w.t.Context(), func(string, string) (bool, string) { return true, "" }, func(g *plan.Group) error {
 		if g.Path <= last {
 			w.t.Errorf("%s comes after %s", g.Path, last)
 		}

@@ -157,7 +157,7 @@ func (s source) Revision() (catalog.Revision, plan.Scope) {
 }
 
 // Groups implements plan.Source.
-func (s source) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*plan.Group) error) error {
+func (s source) Groups(ctx context.Context, want plan.Want, yield func(*plan.Group) error) error {
 	in, err := openGob(s.im.cfg.Scratch, joinedName)
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (s source) Groups(ctx context.Context, want func(path, blob string) bool, y
 		if err != nil {
 			return err
 		}
-		if len(j.Items) == 0 || !want(j.Path, "") {
+		if read, _ := want(j.Path, ""); len(j.Items) == 0 || !read {
 			continue
 		}
 		s.im.remember(&j)

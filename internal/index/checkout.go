@@ -5,6 +5,8 @@ import (
 	"iter"
 	"os"
 	"sync"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
 // A checkout is an index in the working tree of a git repository.
@@ -50,7 +52,7 @@ type checkoutReader struct {
 func (t *checkoutReader) read(ctx context.Context, cr *Crate, c *chunk, b *budget) error {
 	start := len(c.content)
 	content, err := t.content(cr.Path, c, b)
-	if err == nil && t.blob(content) == cr.Blob {
+	if err == nil && git.BlobID(content) == cr.Blob {
 		return nil
 	}
 	c.content = c.content[:start]

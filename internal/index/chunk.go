@@ -105,8 +105,10 @@ func (c *chunk) grow(size int64, b *budget) ([]byte, error) {
 func (c *chunk) parse(p *fileParser) {
 	start := 0
 	for i, end := range c.ends {
-		if c.crates[i].Err == nil {
-			c.entries = p.file(&c.crates[i], c.content[start:end], c.entries)
+		cr := &c.crates[i]
+		cr.Same = cr.Err == nil && cr.known != Blob{} && cr.Blob == cr.known
+		if cr.Err == nil && !cr.Same {
+			c.entries = p.file(cr, c.content[start:end], c.entries)
 		}
 		start = end
 	}

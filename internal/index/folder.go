@@ -3,19 +3,17 @@ package index
 import (
 	"cmp"
 	"context"
-	"crypto/sha1"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"iter"
 	"os"
 	"path"
 	"slices"
-	"strconv"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
 // A folder is an index in a plain folder.
@@ -112,7 +110,7 @@ type folderReader struct {
 func (t *folderReader) read(_ context.Context, cr *Crate, c *chunk, b *budget) error {
 	var content []byte
 	if content, cr.Err = t.content(cr.Path, c, b); cr.Err == nil {
-		cr.Blob = t.blob(content)
+		cr.Blob = git.BlobID(content)
 	}
 	return nil
 }
@@ -126,11 +124,9 @@ type treeReader struct {
 	root *os.Root
 	sub  *os.Root
 	dir  string // of sub
-	sha1 hash.Hash
-	head []byte
 }
 
-func newTreeReader(root *os.Root) *treeReader { return &treeReader{root: root, sha1: sha1.New()} }
+func newTreeReader(root *os.Root) *treeReader { return &treeReader{root: root} }
 
 func (t *treeReader) close() {
 	if t.sub != nil {
@@ -178,7 +174,7 @@ func ReadFile(root *os.Root, name string) ([]byte, Blob, error) {
 	if err != nil {
 		return nil, Blob{}, err
 	}
-	return content, t.blob(content), nil
+	return content, git.BlobID(content), nil
 }
 
 // open opens a file. Symbolic links do not lead out of the root, and a FIFO
@@ -204,17 +200,4 @@ func unchanged(f *os.File, before fs.FileInfo) error {
 		return errChanged
 	}
 	return nil
-}
-
-// blob returns git's id of content.
-func (t *treeReader) blob(content []byte) Blob {
-	t.head = append(t.head[:0], "blob "...)
-	t.head = strconv.AppendInt(t.head, int64(len(content)), 10)
-	t.head = append(t.head, 0)
-	t.sha1.Reset()
-	t.sha1.Write(t.head)
-	t.sha1.Write(content)
-	var id Blob
-	t.sha1.Sum(id[:0])
-	return id
 }

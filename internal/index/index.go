@@ -87,6 +87,10 @@ type Crate struct {
 	// Err says why the file as a whole could not be read; there are no Entries
 	// then. Path may also be a folder that cannot be looked into.
 	Err error
+	// Same says that the content is what Compare was told of: no line was looked at.
+	Same bool
+
+	known Blob // by Compare
 }
 
 // A LineError says what is wrong with one line of an index file.
@@ -208,6 +212,12 @@ func (x *Index) CommitTime() time.Time { return x.revision.Time }
 // The Crate is valid until the next iteration. An error ends the sequence and means that
 // the rest of the index is unknown: git's listing failed, git died, ctx ended.
 func (x *Index) Crates(ctx context.Context, want func(File) bool) iter.Seq2[*Crate, error] {
+	return x.Compare(ctx, func(f File) (bool, Blob) { return want == nil || want(f), Blob{} })
+}
+
+// Compare is Crates for those who know what some files held: a file that still has the
+// content known is read, to be sure, but not parsed, which takes most of the time.
+func (x *Index) Compare(ctx context.Context, want func(File) (read bool, known Blob)) iter.Seq2[*Crate, error] {
 	return func(yield func(*Crate, error) bool) {
 		err := newRun(x, yield).crates(ctx, want)
 		if err != nil && !errors.Is(err, errStopped) {

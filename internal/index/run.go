@@ -45,7 +45,7 @@ func newRun(x *Index, yield func(*Crate, error) bool) *run {
 func readers() int { return max(8, 2*runtime.GOMAXPROCS(0)) }
 
 // crates does all of it. It returns what should be yielded as the last error.
-func (r *run) crates(ctx context.Context, want func(File) bool) error {
+func (r *run) crates(ctx context.Context, want func(File) (bool, Blob)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer r.wg.Wait()
 	defer cancel()
@@ -61,16 +61,20 @@ func (r *run) crates(ctx context.Context, want func(File) bool) error {
 	return err
 }
 
-func (r *run) list(ctx context.Context, want func(File) bool) error {
+func (r *run) list(ctx context.Context, want func(File) (bool, Blob)) error {
 	c := newChunk()
 	for f, err := range r.source.list(ctx) {
 		if err != nil {
 			return err
 		}
-		if f.err == nil && want != nil && !want(f.File) {
-			continue
+		cr := Crate{File: f.File, Err: f.err}
+		if f.err == nil {
+			var read bool
+			if read, cr.known = want(f.File); !read {
+				continue
+			}
 		}
-		c.crates = append(c.crates, Crate{File: f.File, Err: f.err})
+		c.crates = append(c.crates, cr)
 		if len(c.crates) < chunkFiles {
 			continue
 		}

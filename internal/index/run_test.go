@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -209,4 +211,38 @@ func FuzzTreeLine(f *testing.F) {
 			t.Errorf("%q is taken for %q, %v", line, got.Path, got.err)
 		}
 	})
+}
+
+// A file with the content known is named, and not parsed; any other is read as ever.
+func TestCompare(t *testing.T) {
+	dir := indextest.FolderOf(t, smallTree())
+	x := openIndex(t, dir, nil)
+	known := map[string]Blob{}
+	for c, err := range x.Crates(t.Context(), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		known[c.Path] = c.Blob
+	}
+	const name = "se/rd/serde"
+	line := indextest.Line("serde", "3.0.0", indextest.Sum("c")) + "\n"
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(line), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for c, err := range x.Compare(t.Context(), func(f File) (bool, Blob) { return true, known[f.Path] }) {
+		if err != nil || c.Err != nil {
+			t.Fatal(err, c.Err)
+		}
+		seen++
+		if c.Path != name && (!c.Same || len(c.Entries) != 0 || c.Blob != known[c.Path]) {
+			t.Errorf("%s: same %v, %d entries, want only that it is the same", c.Path, c.Same, len(c.Entries))
+		}
+		if c.Path == name && (c.Same || len(c.Entries) != 1 || c.Entries[0].ID.Version != "3.0.0") {
+			t.Errorf("%s: same %v, entries %v, want the new line", c.Path, c.Same, c.Entries)
+		}
+	}
+	if seen != len(known) || seen == 0 {
+		t.Errorf("%d files of %d", seen, len(known))
+	}
 }

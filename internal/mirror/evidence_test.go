@@ -67,6 +67,6 @@ var errBrokenOff = errors.New("broken off")
 // brokenOff is a Source that names nothing and then ends with an error.
 type brokenOff struct{ plan.Index }
 
-func (brokenOff) Groups(context.Context, func(path, blob string) bool, func(*plan.Group) error) error {
+func (brokenOff) Groups(context.Context, plan.Want, func(*plan.Group) error) error {
 	return errBrokenOff
 }

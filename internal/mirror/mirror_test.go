@@ -96,6 +96,27 @@ func TestUnchangedCratesAreNotRead(t *testing.T) {
 	}
 }
 
+// A file of a plain folder is read, to know that it has not changed, but not parsed.
+func TestUnchangedFilesAreNotParsed(t *testing.T) {
+	w := newWorld(t, simreg.Demo())
+	w.mustRun(nil)
+	if s := w.mustRun(nil); s.Plan.Unchanged != 63 || s.Plan.Crates != 63 || s.Existing != 319 {
+		t.Errorf("nothing new: %+v, plan %+v", s.Counts, s.Plan)
+	}
+	w.reg.Add(simreg.MustParse("ox 0.3.1")...)
+	w.writeIndex()
+	if err := w.disk.Remove(ash.LoosePath()); err != nil {
+		t.Fatal(err)
+	}
+	s := w.mustRun(nil)
+	if s.Plan.Unchanged != 61 || s.Plan.Crates != 63 || s.Downloaded != 2 || s.Existing != 318 {
+		t.Errorf("one new version, one file removed: %+v, plan %+v", s.Counts, s.Plan)
+	}
+	if err := w.checkWhole(w.disk, w.catalog.held()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRecord(t *testing.T) {
 	w := newWorld(t, parse(small))
 	w.mustRun(nil)
@@ -324,7 +345,7 @@ type stopping struct {
 	stop func()
 }
 
-func (s stopping) Groups(ctx context.Context, _ func(path, blob string) bool, _ func(*plan.Group) error) error {
+func (s stopping) Groups(ctx context.Context, _ plan.Want, _ func(*plan.Group) error) error {
 	s.stop()
 	<-ctx.Done()
 	return fmt.Errorf("reading from the catalog: %w", ctx.Err())

@@ -21,7 +21,7 @@ type interrupted struct {
 	somebody func()
 }
 
-func (s interrupted) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*plan.Group) error) error {
+func (s interrupted) Groups(ctx context.Context, want plan.Want, yield func(*plan.Group) error) error {
 	return s.Source.Groups(ctx, want, func(g *plan.Group) error {
 		err := yield(g)
 		s.somebody()

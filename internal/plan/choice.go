@@ -40,13 +40,19 @@ func (s chosenSource) Revision() (catalog.Revision, Scope) {
 
 // Groups implements Source. The blob id of an index file says nothing about the
 // part of it that is wanted, so every crate is looked at.
-func (s chosenSource) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error {
+func (s chosenSource) Groups(ctx context.Context, want Want, yield func(*Group) error) error {
 	if len(s.bad) > 0 {
 		if err := yield(&Group{Bad: s.bad}); err != nil {
 			return err
 		}
 	}
-	wanted := func(f index.File) bool { return s.choice.Crate(f.Path) && want(f.Path, "") }
+	wanted := func(f index.File) bool {
+		if !s.choice.Crate(f.Path) {
+			return false
+		}
+		read, _ := want(f.Path, "")
+		return read
+	}
 	for c, err := range s.index.Crates(ctx, wanted) {
 		if err != nil {
 			return err

@@ -71,7 +71,7 @@ func Missing(ctx context.Context, cfg Config, held Held, ids []crate.ID, want fu
 		return 0, err
 	}
 	p := planner{cfg: &cfg, catalog: held.Catalog, listing: listing}
-	err = cfg.groups(ctx, new(int64), func(path, _ string) bool { return files[path] }, func(g *Group) error {
+	err = cfg.groups(ctx, new(int64), func(path, _ string) (bool, string) { return files[path], "" }, func(g *Group) error {
 		if !files[g.Path] {
 			return nil
 		}

@@ -21,7 +21,8 @@ type planner struct {
 	mirrored catalog.Revision // that was mirrored last
 	scope    Scope
 	known    knownCrates
-	gone     []string // paths of crates that a source of changes says are gone
+	same     []catalog.Holding // of crates that are unchanged if their file is the same, in the order of their paths
+	gone     []string          // paths of crates that a source of changes says are gone
 	listing  store.Listing
 	err      error         // of want, which cannot return one
 	left     int64         // of Config.Limit
@@ -43,7 +44,7 @@ func (p *planner) run(ctx context.Context) (Totals, error) {
 		p.known.next, p.known.shard = next, p.cfg.Shard
 	}
 	err := p.cfg.groups(ctx, &p.others,
-		func(path, blob string) bool { return p.want(ctx, path, blob) },
+		func(path, blob string) (bool, string) { return p.want(ctx, path, blob) },
 		func(g *Group) error { return p.group(ctx, g) })
 	if errors.Is(err, errLimit) {
 		return p.totals, p.err
@@ -62,28 +63,51 @@ func (p *planner) run(ctx context.Context) (Totals, error) {
 
 // want decides, before a crate's index file is read, whether it must be: not if
 // it has not changed since all of it was mirrored, and all of it still stands
-// where it was put.
-func (p *planner) want(ctx context.Context, indexPath, blob string) bool {
+// where it was put. Where only reading can tell that the file has not changed, what
+// is known of the crate waits for its group.
+func (p *planner) want(ctx context.Context, indexPath, blob string) (read bool, blobKnown string) {
 	p.cfg.Planned.Add(1)
 	if p.scope != Whole {
-		return true
+		return true, ""
 	}
 	known, err := p.known.find(indexPath)
 	if p.err = errors.Join(p.err, err); p.err != nil {
+		return false, ""
+	}
+	switch {
+	case known.Blob == "" || blob != "" && known.Blob != blob || !p.complete(&known):
+		return true, ""
+	case blob == "":
+		p.same = append(p.same, known)
+		return true, known.Blob
+	}
+	p.err = p.unchanged(ctx, known.Versions)
+	return false, ""
+}
+
+// complete reports whether nothing is to be done for a crate whose index file is the one
+// with which it was mirrored.
+func (p *planner) complete(known *catalog.Holding) bool {
+	if !known.Yanked && p.cfg.IncludeYanked || p.cfg.VerifyExisting || p.cfg.Limit > 0 {
 		return false
 	}
-	unchanged := blob != "" && known.Blob == blob && (known.Yanked || !p.cfg.IncludeYanked)
-	if !unchanged || p.cfg.VerifyExisting || p.cfg.Limit > 0 {
-		return true
-	}
-	held := known.Versions
-	for i := range held {
-		if v := &held[i]; p.selected(v) && !p.settled(v) {
-			return true
+	for i := range known.Versions {
+		if v := &known.Versions[i]; p.selected(v) && !p.settled(v) {
+			return false
 		}
 	}
-	p.err = p.unchanged(ctx, held)
-	return false
+	return true
+}
+
+// waiting takes what waits for the group of a crate.
+func (p *planner) waiting(path string) (held []catalog.Version) {
+	for len(p.same) > 0 && p.same[0].Path <= path {
+		if p.same[0].Path == path {
+			held = p.same[0].Versions
+		}
+		p.same = p.same[1:]
+	}
+	return held
 }
 
 func (p *planner) selected(v *catalog.Version) bool {
@@ -123,11 +147,15 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 		p.gone = append(p.gone, g.Path)
 		return nil
 	}
-	if g.Path != "" {
-		p.totals.Crates++
-	}
 	if p.err != nil {
 		return p.err
+	}
+	was := p.waiting(g.Path)
+	if g.Same {
+		return p.unchanged(ctx, was)
+	}
+	if g.Path != "" {
+		p.totals.Crates++
 	}
 	held, err := p.heldOf(ctx, g)
 	if err != nil {

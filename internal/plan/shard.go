@@ -8,15 +8,15 @@ import (
 
 // groups is Source.Groups of the crates of Config.Shard; others are counted. An entry
 // that is bad without being of any crate is for every shard to tell.
-func (cfg *Config) groups(ctx context.Context, others *int64, want func(path, blob string) bool, yield func(*Group) error) error {
+func (cfg *Config) groups(ctx context.Context, others *int64, want Want, yield func(*Group) error) error {
 	if cfg.Shard.All() {
 		return cfg.Source.Groups(ctx, want, yield)
 	}
 	has := func(indexPath string) bool { return cfg.Shard.Has(path.Base(indexPath)) }
-	wanted := func(path, blob string) bool {
+	wanted := func(path, blob string) (bool, string) {
 		if !has(path) {
 			*others++
-			return false
+			return false, ""
 		}
 		return want(path, blob)
 	}

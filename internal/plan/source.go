@@ -10,6 +10,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
@@ -19,11 +20,16 @@ type Source interface {
 	// and yields those that were wanted, in the same order, both from the
 	// goroutine that called it; want may be ahead. An error ends the sequence
 	// and the run.
-	Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error
+	Groups(ctx context.Context, want Want, yield func(*Group) error) error
 	// Revision is what the source was read from, zero if it has none; Scope is
 	// what it means that the source does not name some crate.
 	Revision() (catalog.Revision, Scope)
 }
+
+// Want says whether a crate's index file must be read, given its path and git's id of its
+// content, which is empty where it takes reading the file to know it. Then a file that has
+// the content known, if that is not empty, comes as a Group that says Same and no more.
+type Want func(path, blob string) (read bool, known string)
 
 // Index is a Source that can be asked about single versions, as it is and as it
 // was.
@@ -54,6 +60,7 @@ type Group struct {
 	Entries []Item // what to do with them is not decided yet
 	Bad     []BadEntry
 	Gone    bool // there is no such crate any more, and nothing else is said
+	Same    bool // the content is the one known, and nothing else is said
 	// Whole says that versions that it does not name are not published any more.
 	Whole bool
 	// Chosen says which of Entries to mirror, yanked or not. If nil, those that
@@ -90,8 +97,15 @@ func (s indexSource) Revision() (catalog.Revision, Scope) {
 }
 
 // Groups implements Source.
-func (s indexSource) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error {
-	for c, err := range s.index.Crates(ctx, func(f index.File) bool { return want(f.Path, s.blob(f)) }) {
+func (s indexSource) Groups(ctx context.Context, want Want, yield func(*Group) error) error {
+	ask := func(f index.File) (bool, index.Blob) {
+		read, known := want(f.Path, s.blob(f))
+		if s.overridden[f.Path] {
+			known = ""
+		}
+		return read, git.ParseID(known)
+	}
+	for c, err := range s.index.Compare(ctx, ask) {
 		if err != nil {
 			return err
 		}
@@ -121,7 +135,7 @@ func (s changeSource) Revision() (catalog.Revision, Scope) {
 
 // Groups implements Source. All crates are looked at: they are here because there is
 // something to do.
-func (s changeSource) Groups(ctx context.Context, want func(path, blob string) bool, yield func(*Group) error) error {
+func (s changeSource) Groups(ctx context.Context, want Want, yield func(*Group) error) error {
 	if err := s.indexSource.Groups(ctx, want, yield); err != nil {
 		return err
 	}
@@ -168,6 +182,9 @@ func (s indexSource) blob(f index.File) string {
 }
 
 func (s indexSource) group(c *index.Crate) *Group {
+	if c.Same {
+		return &Group{Path: c.Path, Same: true}
+	}
 	g := &Group{Path: c.Path, Blob: s.blob(c.File), Entries: make([]Item, 0, len(c.Entries)), Whole: true}
 	for i := range c.Entries {
 		e := &c.Entries[i]
@@ -211,7 +228,7 @@ func (listSource) Revision() (catalog.Revision, Scope) { return catalog.Revision
 
 // Groups implements Source. A list has nothing that says it is unchanged, so
 // every crate of it is looked at.
-func (s listSource) Groups(ctx context.Context, _ func(path, blob string) bool, yield func(*Group) error) error {
+func (s listSource) Groups(ctx context.Context, _ Want, yield func(*Group) error) error {
 	if len(s.bad) > 0 {
 		if err := yield(&Group{Bad: s.bad}); err != nil {
 			return err

@@ -3,7 +3,6 @@ package sparse
 import (
 	"bufio"
 	"context"
-	"crypto/sha1"
 	"errors"
 	"fmt"
 	"io"
@@ -129,13 +128,4 @@ func removeReports(gitDir string) {
 	for _, name := range reports {
 		os.Remove(name)
 	}
-}
-
-// blobID is git's id of a content.
-func blobID(content []byte) (id git.ID) {
-	h := sha1.New()
-	fmt.Fprintf(h, "blob %d\x00", len(content))
-	h.Write(content)
-	h.Sum(id[:0])
-	return id
 }

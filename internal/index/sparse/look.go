@@ -122,7 +122,7 @@ func (l *look) config(ctx context.Context) error {
 		return err
 	}
 	have, err := l.present.blob("config.json")
-	if err != nil || have == blobID(text) {
+	if err != nil || have == git.BlobID(text) {
 		return err
 	}
 	return l.emit.file("config.json", text)

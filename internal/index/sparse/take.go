@@ -79,7 +79,7 @@ func (a *asking) isMet(f *File) bool {
 	case a.blob != (git.ID{}) && f.NotModified:
 		return a.have == a.blob
 	case a.blob != (git.ID{}):
-		return blobID(f.Body) == a.blob
+		return git.BlobID(f.Body) == a.blob
 	case a.version != "": // what is here does not have it either
 		return !f.NotModified && versions(f.Body)[a.version]
 	}
@@ -92,7 +92,7 @@ func (l *look) doubts(a asking, f *File, had []byte) (bool, error) {
 	if !a.isMet(f) {
 		return true, nil
 	}
-	if a.have == (git.ID{}) || f.NotModified || blobID(f.Body) == a.have {
+	if a.have == (git.ID{}) || f.NotModified || git.BlobID(f.Body) == a.have {
 		return false, nil
 	}
 	var err error
@@ -105,7 +105,7 @@ func (l *look) doubts(a asking, f *File, had []byte) (bool, error) {
 // try asks for a file that came whole, and is another than the one here, as if it had
 // not come: an index that says "not changed" then has lied until now.
 func (l *look) try(ctx context.Context, a asking, f *File) {
-	if a.have == (git.ID{}) || a.val.IsZero() || blobID(f.Body) == a.have {
+	if a.have == (git.ID{}) || a.val.IsZero() || git.BlobID(f.Body) == a.have {
 		return
 	}
 	again, err := l.o.Client.Get(ctx, a.name, a.val)
@@ -118,7 +118,7 @@ func (l *look) try(ctx context.Context, a asking, f *File) {
 
 // put keeps what came.
 func (l *look) put(a asking, f *File) error {
-	id := blobID(f.Body)
+	id := git.BlobID(f.Body)
 	if id != a.have {
 		if err := l.emit.file(a.path, f.Body); err != nil {
 			return err

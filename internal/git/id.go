@@ -1,0 +1,31 @@
+package git
+
+import (
+	"crypto/sha1" // git's ids
+	"encoding/hex"
+	"strconv"
+)
+
+// An ID is git's SHA-1 id of an object. The same content has the same id in every
+// repository.
+type ID [20]byte
+
+// String returns 40 lower-case hexadecimal digits.
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// ParseID is the inverse of ID.String. What is not 40 digits is no object's: the zero ID.
+func ParseID(digits string) (id ID) {
+	if raw, err := hex.DecodeString(digits); err == nil && len(raw) == len(id) {
+		copy(id[:], raw)
+	}
+	return id
+}
+
+// BlobID returns the id of a file's content, as git-hash-object(1) does.
+func BlobID(content []byte) (id ID) {
+	h := sha1.New()
+	h.Write(append(strconv.AppendInt([]byte("blob "), int64(len(content)), 10), 0))
+	h.Write(content)
+	h.Sum(id[:0])
+	return id
+}
