@@ -5,12 +5,17 @@ package durable
 import (
 	"cmp"
 	"io/fs"
+	"os"
 	"syscall"
 )
 
 // State is no method of File, because files of tests need none.
-func (f *file) State() (State, error) {
-	info, err := f.Stat()
+func (f *file) State() (State, error) { return stateOf(f.Stat()) }
+
+// StateAt implements store.Stater.
+func (d *folder) StateAt(name string) (State, error) { return stateOf(os.Lstat(d.full(name))) }
+
+func stateOf(info fs.FileInfo, err error) (State, error) {
 	if err != nil {
 		return State{}, err
 	}

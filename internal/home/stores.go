@@ -103,6 +103,20 @@ func (s *Stores) Open(ctx context.Context, key crate.Key, at store.Placement) (s
 	return s.Store.Open(ctx, key, at)
 }
 
+// Now is the [store.Content.Identity] of what Open would open, which stays closed; zero
+// where that cannot be known.
+func (s *Stores) Now(key crate.Key, at store.Placement) store.Identity {
+	switch {
+	case at.Bundle != "":
+		if b, err := s.bundled(); b != nil && err == nil {
+			return b.Now(at)
+		}
+	case at.Loose:
+		return s.Store.Now(key, at)
+	}
+	return store.Identity{}
+}
+
 // CheckPack is packed.Store.CheckPack.
 func (s *Stores) CheckPack(ctx context.Context, rows []packed.Row, depth deep.Depth) []error {
 	p, err := s.packed()

@@ -26,6 +26,7 @@ type copies struct {
 	log        *slog.Logger
 	quarantine quarantine
 	proven     proven
+	shelf      *shelf
 	hashing    singleflight.Group                          // of large crates, by what is hashed
 	told       recent.Map[crate.Checksum, store.Placement] // damage that the log knows of
 	clock      func() time.Time
@@ -37,7 +38,7 @@ func openCopies(cfg Config) (*copies, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &copies{stores: stores, log: cfg.Log, clock: time.Now}, nil
+	return &copies{stores: stores, log: cfg.Log, shelf: newShelf(), clock: time.Now}, nil
 }
 
 // badCopy is a copy whose bytes cannot be given out.
@@ -107,6 +108,9 @@ func (c *copies) tell(row *catalog.Version, bad []badCopy) {
 // openOne opens a copy, and hashes it unless that was done a short while ago and
 // the file that it is in has not changed since.
 func (c *copies) openOne(ctx context.Context, row *catalog.Version, at store.Placement) (store.Content, error) {
+	if content := c.shelved(ctx, row, at); content != nil {
+		return content, nil
+	}
 	content, err := c.stores.Open(ctx, row.Key(), at)
 	if err != nil {
 		return nil, err

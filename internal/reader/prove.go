@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// tiny is the size in bytes up to which a crate is hashed whenever it is given
-	// out: that takes 3 µs, and depends on no clock.
+	// tiny is the size in bytes up to which a crate that is not on the shelf is hashed
+	// whenever it is given out: that takes 3 µs, and depends on no clock.
 	tiny = 4 << 10
 	// small is the size up to which a crate is hashed as it is read into memory. Of
 	// a larger one all is read twice the first time. 98 % of all are small.
@@ -28,25 +28,34 @@ func (c *copies) prove(ctx context.Context, content store.Content, row *catalog.
 	if content.Size() != row.Size {
 		return nil, fmt.Errorf("%s has %d bytes, want %d", row.ID, content.Size(), row.Size)
 	}
-	if row.Size <= tiny {
-		return readProven(content, row)
-	}
 	now := c.clock()
 	id, err := content.Identity()
 	if err != nil {
 		return nil, err
 	}
 	if c.proven.has(row.Checksum, id, now) {
-		return content, nil
+		if data := c.shelf.of(ctx, row); data != nil {
+			return inMemory{bytes.NewReader(data), content}, nil
+		}
+		if row.Size > tiny {
+			return content, nil
+		}
 	}
 	if row.Size > small {
 		return content, c.proveLarge(ctx, content, row, id)
 	}
-	read, err := readProven(content, row)
-	if err == nil {
+	data, err := readProven(content, row)
+	if err != nil {
+		return nil, err
+	}
+	keep := isForShelf(ctx, row)
+	if keep {
+		c.shelf.Put(row.Checksum, data)
+	}
+	if keep || row.Size > tiny {
 		c.add(content, row, id, now)
 	}
-	return read, err
+	return inMemory{bytes.NewReader(data), content}, nil
 }
 
 // A layer is content that can remember where in a file its bytes are, once they were
@@ -64,12 +73,12 @@ func (c *copies) add(content store.Content, row *catalog.Version, id store.Ident
 }
 
 // readProven reads a small crate into memory and compares its checksum.
-func readProven(content store.Content, row *catalog.Version) (store.Content, error) {
+func readProven(content store.Content, row *catalog.Version) ([]byte, error) {
 	data := make([]byte, row.Size)
 	if _, err := io.ReadFull(content, data); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", row.ID, err)
 	}
-	return inMemory{bytes.NewReader(data), content}, compare(row, sha256.Sum256(data))
+	return data, compare(row, sha256.Sum256(data))
 }
 
 // proveLarge hashes a large crate, once for all who ask for it at the same time:

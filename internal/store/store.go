@@ -314,6 +314,12 @@ type Identity struct {
 	Offset int64         // in the file
 }
 
+// A Stater is a folder that knows the states of files without opening them. It follows
+// links to folders, and so its answers are for comparing alone.
+type Stater interface {
+	StateAt(name string) (durable.State, error)
+}
+
 // Settled reports whether a change of the bytes that comes after now will show in
 // their Identity.
 func (i Identity) Settled(now time.Time) bool { return i.State.Settled(now) }

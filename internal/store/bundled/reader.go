@@ -145,6 +145,20 @@ func eitherName[T any](name string, do func(string) (T, error)) (T, error) {
 	return v, err
 }
 
+// Now is the identity of the member at a placement in the bundle that has the name now,
+// which stays closed; zero where that cannot be known.
+func (s *ReadOnly) Now(at store.Placement) store.Identity {
+	folder, ok := s.readers.folder.(store.Stater)
+	if _, err := bundle.ParseFileName(at.Bundle); err != nil || !ok {
+		return store.Identity{}
+	}
+	state, err := eitherName(at.Bundle, folder.StateAt)
+	if err != nil {
+		return store.Identity{}
+	}
+	return store.Identity{In: at.Bundle, State: state, Offset: at.Offset}
+}
+
 // take returns the bundle that info is of, with at least size bytes.
 func (r *readers) take(name string, info fs.FileInfo, size int64) (*file, error) {
 	r.mu.Lock()

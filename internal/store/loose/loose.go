@@ -176,6 +176,20 @@ func (s *Store) Open(_ context.Context, key crate.Key, at store.Placement) (stor
 	return content{f, state}, nil
 }
 
+// Now is the identity of what [Store.Open] would open, which stays closed; zero where
+// that cannot be known.
+func (s *Store) Now(key crate.Key, at store.Placement) store.Identity {
+	folder, ok := s.fsys.(store.Stater)
+	if !ok {
+		return store.Identity{}
+	}
+	state, err := folder.StateAt(at.LoosePath(key.ID))
+	if err != nil {
+		return store.Identity{}
+	}
+	return store.Identity{State: state}
+}
+
 // content is a file as it was when it was opened.
 type content struct {
 	durable.File
