@@ -135,6 +135,7 @@ var floors = [][]string{
 		"internal/runlog",
 		"internal/catalog",
 		"internal/runstate",
+		"internal/roundlog",
 		"internal/cargotoml",
 		"internal/policy",
 	},

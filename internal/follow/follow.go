@@ -83,6 +83,7 @@ type Follower struct {
 	base      *baseline       // nil: everything must be checked
 	described error           // the verdict on the sidecars of this round
 	summary   *mirror.Summary // of the last run, nil if there was none in this round
+	held      int64           // versions, if this round looked at all of them; 0: not known
 	answered  bool            // upstream has given out the index to this process
 	packed    bool            // this process has looked at all that might be packed
 	pushed    time.Time       // when this process pushed last
@@ -105,14 +106,17 @@ func (f *Follower) Once(ctx context.Context) error {
 	defer f.cfg.Close()
 	return Open(ctx, &f.cfg.SessionConfig, func(s *Session) error {
 		f.open, f.recorded = s, false
+		start := time.Now()
 		err := f.round(ctx)
 		switch {
-		case ctx.Err() != nil: // it was stopped
+		case ctx.Err() != nil || errors.Is(err, catalog.ErrDamaged): // it was stopped; or Open tries again
+			return err
 		case err == nil || verdict.Is(err):
 			f.cfg.Activity.ended(err)
-		case !errors.Is(err, catalog.ErrDamaged): // after which Open tries again
+		default:
 			f.cfg.Activity.failed(err)
 		}
+		f.keep(start, err)
 		return err
 	})
 }
@@ -169,6 +173,7 @@ func (f *Follower) rounds(ctx context.Context) error {
 			f.base = nil
 			return err
 		}
+		f.keep(start, err)
 		if err != nil && !verdict.Is(err) {
 			f.failed(err)
 			if err := f.wait(ctx, f.backoff()); err != nil {

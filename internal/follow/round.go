@@ -42,7 +42,7 @@ func (b *baseline) trusted() bool {
 // round does everything once. An error that is not a verdict means that the round could
 // not continue.
 func (f *Follower) round(ctx context.Context) error {
-	f.summary, f.described = nil, nil
+	f.summary, f.held, f.described = nil, 0, nil
 	for _, step := range []func(context.Context) error{f.updateIndex, f.mirrorCrates, f.pack, f.push} {
 		if err := step(ctx); err != nil {
 			return err
@@ -136,6 +136,7 @@ func (f *Follower) compare(ctx context.Context, ix *index.Index) (*work, error) 
 	begun := time.Now() // what is accepted from now on, the run may not see
 	source, err := f.source(ctx, ix)
 	return &work{source, ix, func(sum *mirror.Summary) {
+		f.held = sum.OK()
 		f.base = &baseline{commit: ix.Commit(), again: sum.Again, listed: begun, whole: lacking(sum, f.cfg.AllowMissing)}
 	}}, err
 }

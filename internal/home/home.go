@@ -25,6 +25,7 @@
 //	    store.json             which folder this is, and to which bucket it belongs       home
 //	    replica/               what the replica of a mirror in a bucket has taken         replica
 //	    run.json               where the run stands, or how the last one ended        runstate
+//	    rounds.json            the last rounds, and how much was held over time       roundlog
 //	    verify.json            how far verification has come                          verify
 //	    verify.lock            held by the process that verifies                      home
 //	    registry.git/          a registry for cargo that speaks to git alone              gitweb

@@ -22,6 +22,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/roundlog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
@@ -194,12 +195,34 @@ func (f *fixture) healthOf() func() Health {
 func (f *fixture) healthy() {
 	lag := 20 * time.Second
 	f.health = &Health{Lag: &lag, Coverage: 1, OldestHash: time.Now().Add(-12 * 24 * time.Hour), Swept: time.Now().Add(-8 * 24 * time.Hour), Free: 1 << 40, FreeKnown: true}
+	f.health.Rounds = lastRounds("")
+}
+
+// lastRounds are of the last days; the last one ended with a result.
+func lastRounds(result string) *roundlog.Log {
+	l, now := new(roundlog.Log), time.Now().UTC()
+	for i := range 12 {
+		r := roundlog.Round{Ended: now.Add(time.Duration(i-12) * time.Hour), Downloaded: int64(41 * (i % 4)), Bytes: int64(7_100_000 * (i % 4))}
+		if i == 11 && result != "" {
+			r.ExitCode, r.Result, r.Failed = 3, result, 2
+		}
+		l.Add(r, 0)
+		if i%4 == 0 {
+			r.Ended = r.Ended.Add(time.Minute)
+			l.Add(r, 0)
+		}
+	}
+	for i := range 40 {
+		l.Sizes = append(l.Sizes, roundlog.Size{At: now.Add(time.Duration(i-40) * 72 * time.Hour), Versions: min(1_700_624, int64(200_000+70_000*i+120*i*i))})
+	}
+	return l
 }
 
 func (f *fixture) ailing() {
 	lag := 3 * time.Hour
 	f.run.Result, f.run.Errors, f.run.Failures, f.run.SucceededAt = "2 versions are not held", 2, 3, time.Now().Add(-30*time.Hour)
 	f.health = &Health{
+		Rounds:  lastRounds("serde 1.0.227: 503 Service Unavailable: <b>try later</b>"),
 		Missing: 2, Gone: 1, Lag: &lag, Coverage: .407, OldestHash: time.Now().Add(-90 * 24 * time.Hour), Damaged: 1, Unsettled: 2, Free: 1 << 30, FreeKnown: true,
 		Lacking: []Lacking{
 			{crate.ID{Name: "serde", Version: "1.0.227"}, "503 Service Unavailable: <b>try later</b>", time.Now().Add(-30 * time.Hour)},

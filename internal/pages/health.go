@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/roundlog"
 )
 
 // Health is how a mirror is.
@@ -20,6 +21,7 @@ type Health struct {
 	Unsettled     int            // files in quarantine
 	Free          int64          // bytes, on the fullest disk
 	FreeKnown     bool
+	Rounds        *roundlog.Log // nil: not known
 }
 
 // Lacking is a version that runs asked for in vain.

@@ -7,7 +7,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/pages"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/roundlog"
 )
 
 // A Source says how a mirror is: to Prometheus, and on its page.
@@ -45,12 +48,27 @@ func (m *mirror) Health() pages.Health {
 	if s, ok := m.look(); ok {
 		h.Lag = lag(f.revision.Time, s.UpstreamIndexTime)
 	}
+	h.Rounds = rounds(m.dirs)
 	for _, free := range freeSpace(m.dirs) { // the fullest disk counts
 		if !h.FreeKnown || free < h.Free {
 			h.Free, h.FreeKnown = free, true
 		}
 	}
 	return h
+}
+
+// rounds are the last ones; nothing if that is not known.
+func rounds(d *home.Dirs) *roundlog.Log {
+	state, err := durable.Open(d.State())
+	if err != nil {
+		return nil
+	}
+	defer state.Close()
+	log, err := roundlog.Read(state)
+	if err != nil {
+		return nil
+	}
+	return log
 }
 
 // lag is how far one time is behind another, nil if either is not known.

@@ -1,0 +1,23 @@
+package follow
+
+import (
+	"time"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/roundlog"
+)
+
+// keep adds a round to the list of the last ones, for people. A list that cannot be
+// written is no reason for a round to fail: what counts is in the mirror.
+func (f *Follower) keep(began time.Time, outcome error) {
+	r := roundlog.Round{Began: began.UTC(), Ended: time.Now().UTC(), ExitCode: f.cfg.Activity.code(outcome)}
+	if outcome != nil {
+		r.Result = human.OneLine(outcome)
+	}
+	if s := f.summary; s != nil {
+		r.Downloaded, r.Bytes, r.Failed = s.Downloaded, s.Bytes, s.Errors()
+	}
+	if err := roundlog.Append(f.open.State, r, f.held); err != nil {
+		f.cfg.Log.Debug("cannot keep the list of rounds", "err", err)
+	}
+}

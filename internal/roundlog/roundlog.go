@@ -1,0 +1,173 @@
+// Package roundlog keeps the last rounds of a sync, and how much the mirror held over
+// time, as one small file in the state folder of the mirror, for people to look at.
+//
+// The file is a view, not a fact: nothing reads it to decide what to do, and a round is
+// no worse if it cannot be written. It is bounded: the oldest [Rounds] go, and of older
+// [Sizes] every second one.
+package roundlog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
+)
+
+// Name is the file's name in the state folder of a mirror.
+const Name = "rounds.json"
+
+const (
+	// Rounds is how many are kept.
+	Rounds = 30
+	// Sizes is how many are kept at most.
+	Sizes = 400
+	// maxResult bounds what is kept of an outcome, bytes.
+	maxResult = 500
+	// maxSize bounds a file that is read, bytes.
+	maxSize = 256 << 10
+)
+
+// A Round is one that ended, or several in a row that found nothing new.
+type Round struct {
+	Began      time.Time `json:"began_at"` // the first of them
+	Ended      time.Time `json:"ended_at"` // the last of them
+	Count      int       `json:"rounds"`
+	ExitCode   int       `json:"exit_code"`        // as if it had been a sync by itself
+	Result     string    `json:"result,omitempty"` // empty: complete
+	Downloaded int64     `json:"downloaded"`       // versions
+	Bytes      int64     `json:"bytes"`            // received
+	Failed     int64     `json:"failed"`           // versions that were asked for in vain
+}
+
+// Complete reports whether nothing was missing and nothing wrong.
+func (r *Round) Complete() bool { return r.ExitCode == 0 && r.Result == "" }
+
+// idle reports whether a round changed nothing.
+func (r *Round) idle() bool { return r.Downloaded+r.Bytes+r.Failed == 0 }
+
+// follows reports whether r says no more than the round before it.
+func (r *Round) follows(before *Round) bool {
+	return r.idle() && before.idle() && r.ExitCode == before.ExitCode && r.Result == before.Result
+}
+
+// A Size is how much was held at a time.
+type Size struct {
+	At       time.Time `json:"at"`
+	Versions int64     `json:"versions"`
+}
+
+// A Log is what is kept, the oldest first.
+type Log struct {
+	Rounds []Round `json:"rounds"`
+	Sizes  []Size  `json:"sizes,omitempty"`
+}
+
+// Add adds a round. held is how many versions the mirror held at its end; 0: not known.
+func (l *Log) Add(r Round, held int64) {
+	r.Count = 1
+	r.Result = clip(r.Result)
+	if n := len(l.Rounds); n > 0 && r.follows(&l.Rounds[n-1]) {
+		before := &l.Rounds[n-1]
+		before.Ended, before.Count = r.Ended, before.Count+1
+	} else {
+		l.Rounds = append(l.Rounds, r)
+	}
+	if held > 0 {
+		l.measure(Size{r.Ended, held})
+	}
+	l.bound()
+}
+
+// measure adds a size, in place of an earlier one of the same day.
+func (l *Log) measure(s Size) {
+	if n := len(l.Sizes); n > 0 && day(l.Sizes[n-1].At) == day(s.At) {
+		l.Sizes = l.Sizes[:n-1]
+	}
+	l.Sizes = append(l.Sizes, s)
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// bound drops what is too much.
+func (l *Log) bound() {
+	l.Rounds = l.Rounds[max(0, len(l.Rounds)-Rounds):]
+	for len(l.Sizes) > Sizes {
+		l.thin()
+	}
+}
+
+// thin drops every second size of the older half, never the first.
+func (l *Log) thin() {
+	half := len(l.Sizes) / 2
+	kept := l.Sizes[:0]
+	for i, s := range l.Sizes {
+		if i >= half || i%2 == 0 {
+			kept = append(kept, s)
+		}
+	}
+	l.Sizes = kept
+}
+
+// clip cuts text at a limit of bytes.
+func clip(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), maxResult)], "")
+}
+
+// Newest returns the rounds, the last one first.
+func (l *Log) Newest() []Round {
+	rounds := slices.Clone(l.Rounds)
+	slices.Reverse(rounds)
+	return rounds
+}
+
+// Incomplete is how many of them were not complete, the rounds of one entry counted once.
+func (l *Log) Incomplete() (n int) {
+	for i := range l.Rounds {
+		if !l.Rounds[i].Complete() {
+			n++
+		}
+	}
+	return n
+}
+
+// Read reads the file in a state folder; one that is not there is empty.
+func Read(state durable.Reader) (*Log, error) {
+	l := new(Log)
+	data, err := durable.ReadFile(state, Name, maxSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, l)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", Name, err)
+	}
+	l.bound() // a person may have edited it
+	return l, nil
+}
+
+// Append adds a round to the file in a state folder. A file that cannot be read is begun
+// again.
+func Append(state durable.FS, r Round, held int64) error {
+	l, err := Read(state)
+	if err != nil {
+		l = new(Log)
+	}
+	l.Add(r, held)
+	data, err := json.Marshal(l, jsontext.Multiline(true))
+	if err == nil {
+		err = durable.WriteFile(state, Name, append(data, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", Name, err)
+	}
+	return nil
+}
