@@ -245,9 +245,10 @@ func (a *App) stateRound(ctx context.Context, cfg *syncConfig, w *home.Writer, b
 }
 
 // hintBundles tells who forgot -bundle. A mirror does not remember by itself how
-// it was filled: a flag that is given decides.
+// it was filled: a flag that is given decides. A mirror may be meant to be so, and -quiet
+// then says nothing.
 func (cfg *syncConfig) hintBundles(log *slog.Logger) {
 	if !cfg.Bundle && cfg.Home.HasBundles() {
-		log.Warn(fmt.Sprintf("there are bundles in %s, but without -bundle new crates become loose files", cfg.Home.Bundles))
+		log.Info(fmt.Sprintf("there are bundles in %s, but without -bundle new crates become loose files", cfg.Home.Bundles))
 	}
 }

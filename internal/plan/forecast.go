@@ -27,7 +27,7 @@ type Forecast struct {
 	HeldBytes  int64   `json:"held_bytes"` // known
 	ToCheck    int64   `json:"to_check"`   // there, but to be hashed first
 	ToFetch    int64   `json:"to_fetch"`
-	FetchBytes int64   `json:"fetch_bytes"` // estimated: the index names no sizes
+	FetchBytes int64   `json:"fetch_bytes"` // estimated: the index names no sizes; without OldBytes
 	MeanBytes  int64   `json:"mean_bytes"`  // that this is estimated with
 	MeanIsHeld bool    `json:"mean_is_held"`
 	FreeBytes  int64   `json:"free_bytes"` // -1: not known
@@ -35,6 +35,9 @@ type Forecast struct {
 	ETASec     float64 `json:"eta_sec"` // 0: not known
 	Rate       float64 `json:"fetched_per_sec"`
 	Bad        int64   `json:"bad_entries"` // that cannot be mirrored
+	// OldBytes are in bundles of v1.1.0. What is in them counts in ToFetch, as only
+	// reading them to the end would tell, and a run takes it over instead.
+	OldBytes int64 `json:"old_bytes"`
 
 	Problems []string `json:"problems"` // with the first of these
 }
@@ -47,7 +50,7 @@ const enoughHeld = 100
 func (t Totals) Forecast(state, stores string) (f Forecast, err error) {
 	f = Forecast{
 		Crates: t.Crates, Versions: t.Versions, Held: t.Held, HeldBytes: t.HeldBytes, ToCheck: t.Check,
-		ToFetch: t.Fetch, MeanBytes: meanCrate, Bad: t.Bad,
+		ToFetch: t.Fetch, MeanBytes: meanCrate, Bad: t.Bad, OldBytes: t.OldBytes,
 	}
 	for _, err := range t.Problems {
 		f.Problems = append(f.Problems, human.Printable(err.Error()))
@@ -55,13 +58,14 @@ func (t Totals) Forecast(state, stores string) (f Forecast, err error) {
 	if t.Held >= enoughHeld {
 		f.MeanBytes, f.MeanIsHeld = t.HeldBytes/t.Held, true
 	}
-	f.FetchBytes = f.ToFetch * f.MeanBytes
+	stored := f.ToFetch * f.MeanBytes
+	f.FetchBytes = max(0, stored-f.OldBytes) // crates are compressed: a bundle is as large as they are
 	if f.FreeBytes, err = freeBytes(stores); err != nil {
 		return f, err
 	}
-	f.Fits = f.FreeBytes < 0 || f.FetchBytes < f.FreeBytes
+	f.Fits = f.FreeBytes < 0 || max(stored, f.OldBytes) < f.FreeBytes
 	if f.Rate = lastRate(state); f.Rate > 0 {
-		f.ETASec = float64(f.ToFetch) / f.Rate
+		f.ETASec = float64(f.FetchBytes) / float64(max(1, f.MeanBytes)) / f.Rate
 	}
 	return f, nil
 }
@@ -111,6 +115,9 @@ func (f *Forecast) Print(w io.Writer, stores string) {
 		why = "the mean of what is held"
 	}
 	fmt.Fprintf(w, "\nto fetch: about %s, estimated with %s a version, %s\n", human.Size(f.FetchBytes), human.Size(f.MeanBytes), why)
+	if f.OldBytes > 0 {
+		fmt.Fprintf(w, "not to fetch: %s in bundles of v1.1.0, which a run takes over first\n", human.Size(f.OldBytes))
+	}
 	switch {
 	case f.FreeBytes < 0:
 		fmt.Fprintf(w, "free in %s: not known\n", stores)
@@ -119,10 +126,12 @@ func (f *Forecast) Print(w io.Writer, stores string) {
 	default:
 		fmt.Fprintf(w, "free in %s: %s, so it does not fit\n", stores, human.Size(f.FreeBytes))
 	}
-	if f.ETASec > 0 {
+	switch {
+	case f.FetchBytes == 0:
+	case f.ETASec > 0:
 		fmt.Fprintf(w, "time: about %s, at %s versions a second as the last time\n",
 			time.Duration(f.ETASec*float64(time.Second)).Round(time.Second), human.Count(int64(f.Rate)))
-	} else {
+	default:
 		fmt.Fprintf(w, "time: not known until some hundred versions have been fetched\n")
 	}
 }
@@ -136,7 +145,11 @@ func (p Totals) Print(w io.Writer) {
 	row(p.Held, "of these held and verified, "+human.Size(p.HeldBytes))
 	row(p.Check, "there, but to be hashed first")
 	row(p.ToBundle, "of these to be put into bundles")
-	row(p.Fetch, "to be fetched")
+	from := ""
+	if p.OldBundles > 0 {
+		from = ", or taken over from bundles of v1.1.0"
+	}
+	row(p.Fetch, "to be fetched"+from)
 	row(p.Conflicts, "held, but the index names another checksum now: clonecratesio accept NAME VERSION takes it")
 	row(p.Republished, "published again with other bytes, which become the version")
 	row(p.Bad, "entries that cannot be mirrored")
