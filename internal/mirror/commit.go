@@ -180,7 +180,7 @@ func evidence(e *upstream.Evidence) string {
 func (r *run) records(batch []*result) []runlog.Record {
 	recs := make([]runlog.Record, 0, len(batch))
 	for _, res := range batch {
-		if res.outcome < takenOver && !(res.outcome == existing && r.cfg.NewsOnly) {
+		if res.outcome < takenOver {
 			recs = append(recs, r.record(res))
 		}
 	}
