@@ -17,7 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-func tempCatalog(t *testing.T) (*Catalog, string) {
+func tempCatalog(t testing.TB) (*Catalog, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "a folder #1?", "catalog.db")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

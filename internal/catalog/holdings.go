@@ -2,9 +2,10 @@ package catalog
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 )
 
@@ -16,23 +17,21 @@ type Holding struct {
 
 // holdings joins both tables in the order of paths. A crate's name is what
 // follows the last slash of its path: "1/a", "2/ab", "3/a/abc", "ab/cd/abcd".
-// The columns are those of versions, with zeros for a crate that has none.
+// The columns from nameColumn on are NULL for a crate that has no versions.
 func holdings(format int64) string {
-	superseded, leaf := "coalesce(v.superseded_at, 0)", "coalesce(v.leaf, 0)"
-	if format < tablesOf4 {
-		superseded = "0"
+	superseded, leaf, deep := "0", "0", noDeep
+	if format >= tablesOf4 {
+		superseded = "v.superseded_at"
 	}
-	if format < tablesOf5 {
-		leaf = "0"
+	if format >= tablesOf5 {
+		leaf = "v.leaf"
 	}
-	deep := noDeep
 	if format >= tablesOf6 {
-		deep = "coalesce(v.segment, ''), coalesce(v.pack, 0), coalesce(v.pack_size, 0), coalesce(v.number, 0)"
+		deep = "v.segment, v.pack, v.pack_size, v.number"
 	}
 	return `SELECT c.path, c.blob, c.yanked,
-	coalesce(v.name, ''), coalesce(v.version, ''), coalesce(v.sha256, x''), coalesce(v.size, 0), coalesce(v.loose, 0),
-	coalesce(v.bundle, ''), coalesce(v.offset, 0), coalesce(v.length, 0), coalesce(v.yanked, 0), coalesce(v.listed, 0),
-	coalesce(v.verified_at, 0), ` + superseded + `, ` + leaf + `, ` + deep + `
+	v.name, v.version, v.sha256, v.size, v.loose, v.bundle, v.offset, v.length, v.yanked, v.listed,
+	v.verified_at, ` + superseded + `, ` + leaf + `, ` + deep + `
 	FROM crates c LEFT JOIN versions v ON ` + ofCrate + ` ORDER BY c.path`
 }
 
@@ -51,53 +50,93 @@ func (c *Catalog) Holdings(ctx context.Context) iter.Seq2[Holding, error] {
 	}
 }
 
+// holdings asks the driver itself: database/sql converts each of the twenty columns of
+// each of millions of rows, which takes as long as SQLite does to find them.
 func (c *Catalog) holdings(ctx context.Context, yield func(Holding) bool) error {
-	rows, err := c.db.QueryContext(ctx, holdings(c.format.Load()))
+	conn, err := c.db.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	var h Holding
-	var path, blob, name, bundle, segment, sum sql.RawBytes // most rows repeat the last one's
-	for rows.Next() {
-		var v Version
-		var yanked bool
-		var loose, verified, superseded int64
-		err := rows.Scan(&path, &blob, &yanked, &name, &v.Version, &sum, &v.Size, &loose, &bundle, &v.Offset, &v.FrameSize,
-			&v.Yanked, &v.Listed, &verified, &superseded, &v.Leaf, &segment, &v.Deep.Pack, &v.Deep.PackSize, &v.Deep.Number)
+	defer conn.Close()
+	return conn.Raw(func(raw any) (err error) {
+		rows, err := raw.(driver.QueryerContext).QueryContext(ctx, holdings(c.format.Load()), nil)
 		if err != nil {
-			return errors.Join(ErrDamaged, err)
+			return err
 		}
-		if string(path) != h.Path {
-			if h.Path != "" && !yield(h) {
-				return nil
-			}
-			h = Holding{Crate: Crate{Path: string(path), Blob: string(blob), Yanked: yanked}}
-		}
-		if len(name) == 0 {
-			continue
-		}
-		if copy(v.Checksum[:], sum) != len(v.Checksum) {
-			return fmt.Errorf("%w: checksum of %s %s", ErrDamaged, name, v.Version)
-		}
-		last := &v
-		if len(h.Versions) > 0 {
-			last = &h.Versions[len(h.Versions)-1]
-		}
-		v.Name, v.Bundle, v.Deep.Segment = again(last.Name, name), again(last.Bundle, bundle), again(last.Deep.Segment, segment)
-		v.fill(loose, verified, superseded)
-		h.Versions = append(h.Versions, v)
-	}
-	if h.Path != "" && rows.Err() == nil {
-		yield(h)
-	}
-	return rows.Err()
+		defer func() { err = errors.Join(err, rows.Close()) }()
+		return eachHolding(ctx, rows, yield)
+	})
 }
 
-// again returns a text as a string, that of the row before if they are equal.
-func again(before string, text []byte) string {
-	if before == string(text) {
+func eachHolding(ctx context.Context, rows driver.Rows, yield func(Holding) bool) error {
+	var h Holding
+	var versions []Version // of h; its room is used again
+	row := row{values: make([]driver.Value, len(rows.Columns()))}
+	for ctx.Err() == nil {
+		err := rows.Next(row.values)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if path := row.text(0, h.Path); err != nil || path != h.Path {
+			h.Versions = append([]Version(nil), versions...)
+			if h.Path != "" && !yield(h) || err != nil {
+				return nil
+			}
+			h, versions = Holding{Crate: Crate{Path: path, Blob: row.text(1, ""), Yanked: row.number(2) != 0}}, versions[:0]
+		}
+		if row.values[nameColumn] != nil {
+			versions = append(versions, Version{})
+			row.version(versions)
+		}
+		if row.err != nil {
+			return row.err
+		}
+	}
+	return ctx.Err()
+}
+
+// nameColumn is the first of holdings that is a version's.
+const nameColumn = 3
+
+// row is one of holdings.
+type row struct {
+	values []driver.Value
+	err    error // of the first value that is no such
+}
+
+// version fills in the last of the versions of a crate. Most repeat texts of the one before.
+func (r *row) version(of []Version) {
+	v := &of[len(of)-1]
+	last := v
+	if len(of) > 1 {
+		last = &of[len(of)-2]
+	}
+	v.Name, v.Version = r.text(nameColumn, last.Name), r.text(4, "")
+	if sum, _ := r.values[5].([]byte); copy(v.Checksum[:], sum) != len(v.Checksum) {
+		r.err = fmt.Errorf("%w: checksum of %s %s", ErrDamaged, v.Name, v.Version)
+	}
+	v.Size, v.Bundle, v.Offset, v.FrameSize = r.number(6), r.text(8, last.Bundle), r.number(9), r.number(10)
+	v.Yanked, v.Listed, v.Leaf = r.number(11) != 0, r.number(12) != 0, r.number(15)
+	v.Deep.Segment, v.Deep.Pack, v.Deep.PackSize, v.Deep.Number = r.text(16, last.Deep.Segment), r.number(17), r.number(18), int(r.number(19))
+	v.fill(r.number(7), r.number(13), r.number(14))
+}
+
+func (r *row) number(column int) int64 {
+	n, ok := r.values[column].(int64)
+	if !ok && r.err == nil {
+		r.err = fmt.Errorf("%w: column %d of a crate has %v, not a number", ErrDamaged, column, r.values[column])
+	}
+	return n
+}
+
+// text returns before if that is equal, so that the row's need not stay in memory.
+func (r *row) text(column int, before string) string {
+	s, ok := r.values[column].(string)
+	if ok && s == before {
 		return before
 	}
-	return string(text)
+	if !ok && r.err == nil {
+		r.err = fmt.Errorf("%w: column %d of a crate has %v, not a text", ErrDamaged, column, r.values[column])
+	}
+	return s
 }

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -77,5 +78,40 @@ func TestHoldingsPlan(t *testing.T) {
 	}
 	if text := strings.Join(plan, "; "); len(plan) != 2 || !strings.Contains(text, "SEARCH v USING PRIMARY KEY (name=?)") {
 		t.Errorf("query plan: %s", text)
+	}
+}
+
+// TestHoldingsDamaged: a value of a kind that the column cannot have is damage, and
+// a context that has ended ends the sequence.
+func TestHoldingsDamaged(t *testing.T) {
+	for _, damage := range []string{
+		"UPDATE versions SET size = 'large'", "UPDATE versions SET version = x'00'", "UPDATE versions SET sha256 = x'00'",
+		"UPDATE versions SET sha256 = 'text'", "UPDATE crates SET yanked = 'yes'", "UPDATE crates SET blob = x'00'",
+	} {
+		t.Run(damage, func(t *testing.T) {
+			c, _ := tempCatalog(t)
+			mustCommit(t, c, Batch{Crates: []Crate{{Path: "3/f/foo"}}, Versions: []Version{version("foo", "1.0.0", 1)}})
+			if _, err := c.db.Exec(damage); err != nil {
+				t.Fatal(err)
+			}
+			for h, err := range c.Holdings(t.Context()) {
+				if !errors.Is(err, ErrDamaged) {
+					t.Errorf("%+v, %v", h, err)
+				}
+			}
+		})
+	}
+	c, _ := tempCatalog(t)
+	mustCommit(t, c, Batch{Crates: []Crate{{Path: "1/a"}, {Path: "1/b"}, {Path: "1/c"}}})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var paths []string
+	var last error
+	for h, err := range c.Holdings(ctx) {
+		paths, last = append(paths, h.Path), err
+		cancel()
+	}
+	if len(paths) != 2 || !errors.Is(last, context.Canceled) {
+		t.Errorf("crates %q, then %v", paths, last)
 	}
 }
