@@ -5,10 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -87,6 +90,33 @@ func TestF4FreeSpace(t *testing.T) {
 	disk.bytes, disk.files = 64<<20, durable.ReserveFiles // what is there already needs nothing
 	_, err = extractTo(t, disk, m.mem, Config{})
 	must(t, err)
+}
+
+// Where there is room for all that a manifest names, a crate is looked for only when it
+// is met: it costs a call of the system each time.
+func TestEachCrateIsLookedForOnce(t *testing.T) {
+	all := items()
+	m := newMedia(t)
+	m.write(name, ours(t, all))
+	m.manifest(all)
+	disk := &counting{Mem: durabletest.NewMem()}
+	_, err := extractTo(t, disk, m.mem, Config{})
+	must(t, err)
+	if n := disk.stats.Load(); n != int64(len(all)) {
+		t.Errorf("%d looks for %d crates", n, len(all))
+	}
+}
+
+type counting struct {
+	*durabletest.Mem
+	stats atomic.Int64 // of crate files
+}
+
+func (c *counting) Stat(name string) (fs.FileInfo, error) {
+	if path.Ext(name) == ".crate" {
+		c.stats.Add(1)
+	}
+	return c.Mem.Stat(name)
 }
 
 type small struct {

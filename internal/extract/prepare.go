@@ -63,6 +63,25 @@ func (r *run) prepare(ctx context.Context) error {
 			if r.cfg.Index == nil {
 				lines = append(lines, claimLine{r.newest.key(e.ID), maphash.Comparable(r.newest.seed, e.Checksum), numberOf(name)})
 			}
+			need.add(e.Size)
+		})
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	r.newest.collect(lines)
+	if r.checkSpace(need) == nil {
+		return nil
+	}
+	return r.checkMissing(ctx)
+}
+
+// checkMissing fails if there is no room for what the manifests name and the store has
+// not. It looks for each crate, which is only worth it where there is no room for all.
+func (r *run) checkMissing(ctx context.Context) error {
+	var need need
+	for _, name := range r.cfg.Names {
+		r.claimed(name, func(e lists.ManifestEntry) {
 			if _, err := r.cfg.Store.Stat(e.ID); errors.Is(err, fs.ErrNotExist) {
 				need.add(e.Size)
 			}
@@ -71,11 +90,10 @@ func (r *run) prepare(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	r.newest.collect(lines)
 	return r.checkSpace(need)
 }
 
-// need is the room that crates take which are not there yet.
+// need is the room that crates take.
 type need struct{ bytes, files int64 }
 
 // fileUnit is what file systems give space to files in.
