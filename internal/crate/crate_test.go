@@ -1,7 +1,11 @@
 package crate
 
 import (
+	"io"
+	"os"
 	"path"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -205,5 +209,33 @@ func TestChecksumBinary(t *testing.T) {
 		if got.UnmarshalBinary(bad) == nil {
 			t.Errorf("%d bytes are taken", len(bad))
 		}
+	}
+}
+
+// Verify hashes millions of small files: a buffer for each would be most of the work.
+func TestHashKeepsItsBuffer(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "crate")
+	if err := os.WriteFile(name, make([]byte, 4000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var before, after runtime.MemStats
+	const times = 100
+	runtime.ReadMemStats(&before)
+	for range times {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		if _, n, err := Hash(f); err != nil || n != 4000 {
+			t.Fatal(n, err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / times; each > 20<<10 {
+		t.Errorf("%d bytes are allocated for a crate of 4000", each)
 	}
 }
