@@ -246,7 +246,7 @@ func leftOut(s closure.Source) string {
 
 func badEntries(problems []closure.Problem) (bad []plan.BadEntry) {
 	for _, p := range problems {
-		bad = append(bad, plan.BadEntry{ID: p.ID, Err: p.Err, Violated: p.Violated})
+		bad = append(bad, plan.BadEntry{ID: p.ID, Err: p.Err, Violated: p.Violated, Unnamed: !p.Violated})
 	}
 	return bad
 }

@@ -142,6 +142,9 @@ func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 				Placement: res.at, Yanked: res.item.Yanked, Listed: !res.item.Unlisted, VerifiedAt: res.finished,
 			})
 		case failed, violated, badEntry:
+			if res.unnamed {
+				break
+			}
 			b.Missing = append(b.Missing, catalog.Missing{ID: res.item.ID, Reason: human.OneLine(res.err), Since: res.finished, Tried: res.finished})
 		case gone:
 			if r.cfg.Repair && res.item.Unlisted {

@@ -60,7 +60,7 @@ func (s *planSink) Bad(ctx context.Context, b *plan.BadEntry) error {
 	if b.Violated {
 		how = violated
 	}
-	return s.run.send(ctx, &result{item: plan.Item{ID: b.ID}, outcome: how, err: b.Err, started: now, finished: now})
+	return s.run.send(ctx, &result{item: plan.Item{ID: b.ID}, outcome: how, unnamed: b.Unnamed, err: b.Err, started: now, finished: now})
 }
 
 func (s *planSink) Group(ctx context.Context, row *catalog.Crate, ch *plan.Changes, items []plan.Item) error {

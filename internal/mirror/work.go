@@ -51,6 +51,7 @@ type result struct {
 	err               error
 	gone              *upstream.GoneError
 	wasGone           bool // in an earlier run
+	unnamed           bool // see plan.BadEntry
 	started, finished time.Time
 
 	done         *catalog.Crate // without a job: the crate is complete

@@ -73,6 +73,7 @@ type BadEntry struct {
 	crate.ID // as far as it could be read
 	Err      error
 	Violated bool // two that should know name different checksums
+	Unnamed  bool // it was asked for, and the source does not name it: the mirror does not lack it
 }
 
 // FromIndex makes a Source of an index. Checksums, which may be nil, replace
