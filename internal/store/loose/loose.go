@@ -1,7 +1,7 @@
 // Package loose keeps crates as one file each, in the shard layout of
 // [crate.ID.LoosePath], below a folder that also holds
 //
-//	.clonecratesio/tmp/   files being written, in folders 0 to ff; emptied when
+//	.clonecratesio/tmp/   files being written, in folders 0 to f; emptied when
 //	                      the store is opened (left.go)
 //	quarantine/           what was found under a crate's name and is not it
 //	republished/          bytes that versions had before they were published
