@@ -123,10 +123,13 @@ func (a *App) diffSides(ctx context.Context, cfg *diffConfig) error {
 		return err
 	}
 	s, err := cfg.print(ctx, a.Stdout, report)
-	if n := s.Differing(); err == nil && n > 0 {
-		err = verdict.Incompletef("%s between %s and %s: listed above", human.Plural(n, "difference"), cfg.from, cfg.to)
+	if err != nil {
+		return err
 	}
-	return err
+	if n := s.Differing(); n > 0 {
+		return verdict.Incompletef("%s between %s and %s: listed above", human.Plural(n, "difference"), cfg.from, cfg.to)
+	}
+	return nil
 }
 
 // openSide opens what a path names: a mirror if it is a folder, of crates with their state

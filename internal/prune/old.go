@@ -3,10 +3,8 @@ package prune
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"runtime"
 	"slices"
@@ -155,11 +153,11 @@ func (o *Old) prove(ctx context.Context, b *OldBundle) error {
 			if err != nil {
 				return err
 			}
-			h := sha256.New()
-			if _, err := io.Copy(h, m); err != nil {
+			sum, _, err := crate.Hash(m)
+			if err != nil {
 				return err
 			}
-			key := crate.Key{ID: m.ID, Checksum: crate.Checksum(h.Sum(nil))}
+			key := crate.Key{ID: m.ID, Checksum: sum}
 			b.Crates++
 			g.Go(func() error { return o.held(ctx, key, b.Name) })
 		}
@@ -195,9 +193,8 @@ func (o *Old) hash(ctx context.Context, key crate.Key, at store.Placement) (sum 
 		return sum, err
 	}
 	defer c.Close()
-	h := sha256.New()
-	_, err = io.Copy(h, c)
-	return crate.Checksum(h.Sum(nil)), err
+	sum, _, err = crate.Hash(c)
+	return sum, err
 }
 
 // A DamagedError says that the mirror cannot give the bytes that it should hold.

@@ -4,14 +4,11 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/scripts/internal/line"
 )
 
 // serveFar is the other process: a server of crates, behind a line. It prints its
@@ -44,17 +42,17 @@ func serveFar() error {
 	}))
 	server.EnableHTTP2 = true
 	server.StartTLS()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	network, err := line.New(*trip, *bits/8)
 	if err != nil {
 		return err
 	}
-	fmt.Println(l.Addr())
+	fmt.Println(network.Addr())
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	if _, err := os.Stdout.Write(append(cert, '#')); err != nil {
 		return err
 	}
-	network := &line{delay: *trip / 2, rate: *bits / 8}
-	return network.run(l, server.Listener.Addr().String())
+	network.CarryTo(server.Listener.Addr().String())
+	return nil
 }
 
 // httpClient is a bare one, with as many connections as requests.
@@ -81,13 +79,11 @@ func get(ctx context.Context, client *http.Client, url string) (sum crate.Checks
 		return sum, 0, err
 	}
 	defer resp.Body.Close()
-	hash := sha256.New()
-	if size, err = io.Copy(hash, resp.Body); err != nil {
+	if sum, size, err = crate.Hash(resp.Body); err != nil {
 		return sum, size, err
 	}
 	switch resp.StatusCode {
 	case http.StatusOK:
-		hash.Sum(sum[:0])
 		return sum, size, nil
 	case http.StatusTooManyRequests:
 		return sum, size, errBusy

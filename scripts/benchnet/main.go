@@ -9,7 +9,7 @@
 //	go run ./scripts/benchnet -mean 60000         # so large that the line is full
 //	go run ./scripts/benchnet -budget 800         # a server that says 429 beyond
 //
-// The line is a proxy in another process that holds each byte back (line.go): real
+// The line is a proxy in another process that holds each byte back (scripts/internal/line): real
 // sockets, no packets that get lost, no congestion window.
 package main
 
