@@ -18,6 +18,22 @@ type page struct {
 	done     chan struct{}
 }
 
+// wait returns when p was checked, or ctx is done. What was checked before that counts:
+// a run that is stopped forgets no work.
+func (p *page) wait(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+	}
+	select {
+	case <-p.done:
+		return p.err
+	default:
+		return context.Cause(ctx)
+	}
+}
+
 // A pipeline has pages checked, many at a time, and collected in their order.
 type pipeline struct {
 	cfg   *Config
@@ -43,13 +59,8 @@ func (w pipeline) run(ctx context.Context, list func(ctx context.Context, hand f
 	}
 	g.Go(func() error {
 		for p := range order {
-			select {
-			case <-p.done:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-			if p.err != nil {
-				return p.err
+			if err := p.wait(ctx); err != nil {
+				return err
 			}
 			if err := collect(p); err != nil {
 				return err
