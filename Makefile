@@ -119,8 +119,8 @@ bench-net: ## fetching 50 ms away over 1 Gbit/s: crates of 4.7 KB, of 60 KB, fro
 
 SCALE ?= small
 DIR   ?= /tmp
-bench-all: ## all benches, a quarter of an hour, into docs/measurements.md; SCALE=full INDEX=REPOSITORY ROWS=EXPRESSION DIR=FOLDER
-	$(GO) run ./scripts/benchall -scale $(SCALE) -index '$(INDEX)' -rows '$(ROWS)' -dir $(DIR)
+bench-all: ## all benches, a quarter of an hour, into docs/measurements.md; SCALE=full INDEX=REPOSITORY ROWS=EXPRESSION V110=FOLDER DIR=FOLDER
+	$(GO) run ./scripts/benchall -scale $(SCALE) -index '$(INDEX)' -v110 '$(V110)' -rows '$(ROWS)' -dir $(DIR)
 
 MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
 bench-smoke: ## half a minute: fails if fetching, verify, extract, serve or a start takes half as much processor time again as it did; needs curl, nginx, wrk and zstd

@@ -22,7 +22,7 @@ func (b *bencher) startServer() (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "-serve", b.path("tree"))
+	cmd := exec.Command(self, "-serve", b.path("tree"), fmt.Sprintf("-rivals=%t", *rivals))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -69,7 +69,12 @@ func serveTree(tree string) error {
 			return err
 		}
 		head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nContent-Length: %d\r\n\r\n", len(data))
-		answers["/"+strings.ReplaceAll(filepath.ToSlash(rel), "+", "%2B")] = append([]byte(head), data...)
+		path := "/" + strings.ReplaceAll(filepath.ToSlash(rel), "+", "%2B")
+		answers[path] = append([]byte(head), data...)
+		if *rivals { // v1.1.0 and romt do not escape a plus
+			plain := strings.ReplaceAll(path, "%2B", "+")
+			answers[plain], answers[downloadPath(path)], answers[downloadPath(plain)] = answers[path], answers[path], answers[path]
+		}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -83,6 +88,12 @@ func serveTree(tree string) error {
 		}
 		go answer(conn, answers)
 	}
+}
+
+// downloadPath is where panamax and v1.1.0 look for /NAME/NAME-VERSION.crate.
+func downloadPath(path string) string {
+	name, file, _ := strings.Cut(path[1:], "/")
+	return "/" + name + "/" + strings.TrimSuffix(strings.TrimPrefix(file, name+"-"), ".crate") + "/download"
 }
 
 // answer serves one keep-alive connection.

@@ -29,6 +29,7 @@ var (
 	scale  = flag.String("scale", "small", "small or full")
 	only   = flag.String("rows", "", "run the benches whose titles match this `EXPRESSION` alone")
 	index  = flag.String("index", "", "a bare `REPOSITORY` of the real index, for plan and sidecars")
+	v110   = flag.String("v110", "", "a `FOLDER` with the programs of v1.1.0, to measure them, too")
 	folder = flag.String("dir", os.TempDir(), "work below this folder")
 	prints = flag.Bool("print", false, "print the section, and leave the document as it is")
 )
@@ -57,20 +58,25 @@ func run() (err error) {
 	if err := build(dir); err != nil {
 		return err
 	}
-	var section bytes.Buffer
-	if err := heading(&section, dir); err != nil {
+	machine, err := heading(dir)
+	if err != nil {
 		return err
 	}
+	measured := map[string][]byte{}
 	var errs []error
 	for _, b := range benches() {
 		if names.MatchString(b.title) {
-			errs = append(errs, b.run(&section, dir))
+			var text bytes.Buffer
+			errs = append(errs, b.run(&text, dir))
+			measured[b.title] = text.Bytes()
 		}
 	}
 	if *prints {
-		_, err = os.Stdout.Write(section.Bytes())
+		for _, b := range benches() {
+			os.Stdout.Write(measured[b.title])
+		}
 	} else {
-		err = writeSection(document, section.Bytes())
+		err = writeSection(document, machine, measured)
 	}
 	return errors.Join(append(errs, err)...)
 }
@@ -78,22 +84,21 @@ func run() (err error) {
 // build compiles the program and the benches, so that no compiler is measured.
 func build(dir string) error {
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "./cmd/clonecratesio", "./scripts/bench",
-		"./scripts/benchlocal", "./scripts/benchserve", "./scripts/benchreplicate", "./scripts/weigh")
+		"./scripts/benchlocal", "./scripts/benchnet", "./scripts/benchserve", "./scripts/benchreplicate", "./scripts/weigh")
 	cmd.Stderr = os.Stderr
 	return cmd.Run()
 }
 
-func heading(out io.Writer, dir string) error {
+// heading describes the machine and the program.
+func heading(dir string) (string, error) {
 	info, err := os.Stat(filepath.Join(dir, "clonecratesio"))
 	if err != nil {
-		return err
+		return "", err
 	}
-	fmt.Fprintf(out, "Scale %s, commit %s, %s, %s processors, %s MB of memory, %s, file system %s (%s).\n",
-		*scale, said("git", "rev-parse", "--short", "HEAD"), time.Now().UTC().Format("2 January 2006"), said("nproc"),
+	return fmt.Sprintf("%s processors (%s), %s MB of memory, %s, file system %s.\nThe program, stripped, is %.1f MB.\n",
+		said("nproc"), strings.TrimSpace(said("sh", "-c", "grep -m1 '^model name' /proc/cpuinfo | cut -d: -f2")),
 		said("sh", "-c", "free -m | awk '/^Mem/{print $2}'"), said("go", "env", "GOVERSION"), said("stat", "-f", "-c", "%T", dir),
-		strings.TrimSpace(said("sh", "-c", "grep -m1 '^model name' /proc/cpuinfo | cut -d: -f2")))
-	fmt.Fprintf(out, "The program, stripped, is %.1f MB.\n", float64(info.Size())/1e6)
-	return nil
+		float64(info.Size())/1e6), nil
 }
 
 // said is what a command prints, or "unknown": nothing depends on it.
@@ -133,11 +138,12 @@ func (b bench) run(section io.Writer, dir string) error {
 	load, began := said("cut", "-d", " ", "-f1", "/proc/loadavg"), time.Now()
 	log.Printf("%s: %s", b.title, b.args)
 	cmd := exec.Command("sh", "-c", b.args)
-	cmd.Env = append(os.Environ(), "DIR="+work, "PATH="+dir+":"+os.Getenv("PATH"), "INDEX="+*index)
+	cmd.Env = append(os.Environ(), "DIR="+work, "PATH="+dir+":"+os.Getenv("PATH"), "INDEX="+*index, "V110="+*v110)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	took := time.Since(began).Round(time.Second)
-	fmt.Fprintf(section, "Load %s before it; it took %s.\n\n```console\n$ %s\n```\n\n%s", load, took, b.args, b.shown(strings.ReplaceAll(string(out), work, "$DIR")))
+	fmt.Fprintf(section, "Commit %s, %s, scale %s, load %s before it; it took %s.\n\n```console\n$ %s\n```\n\n%s",
+		said("git", "rev-parse", "--short", "HEAD"), began.UTC().Format("2 January 2006"), *scale, load, took, b.args, b.shown(strings.ReplaceAll(string(out), work, "$DIR")))
 	if err != nil {
 		err = fmt.Errorf("%s: %w", b.title, err)
 		fmt.Fprintf(section, "\nIt failed: %v\n", err)
@@ -152,26 +158,6 @@ func (b bench) shown(out string) string {
 		return out
 	}
 	return "```text\n" + out + "```\n"
-}
-
-const (
-	document = "docs/measurements.md"
-	begins   = "<!-- make bench-all writes what follows -->\n"
-	ends     = "<!-- until here -->\n"
-)
-
-// writeSection puts the section in the place of the one before.
-func writeSection(path string, section []byte) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	before, rest, found := bytes.Cut(text, []byte(begins))
-	_, after, ended := bytes.Cut(rest, []byte(ends))
-	if !found || !ended {
-		return fmt.Errorf("%s: the lines %q and %q are not there", path, begins, ends)
-	}
-	return os.WriteFile(path, bytes.Join([][]byte{before, after}, fmt.Appendf([]byte(begins+"\n"), "%s\n%s", section, ends)), 0o644)
 }
 
 // benches are all of them, by scale.
@@ -189,10 +175,16 @@ func benches() []bench {
 		planned = "benchlocal -dir $DIR -n 100 -index $INDEX"
 	}
 	return []bench{
-		{"Fetching, beside curl", "Crates of 2 KB median, into an empty folder; then nothing new; then one version in a hundred more. curl verifies nothing, and does not wait for the disk. get-all-crates asks crates.io alone and cannot be sent to another registry: it is not run here, what it had taken is [below](#beside-other-mirrors).",
+		{"Fetching, beside curl", "Crates of 2 KB median, into an empty folder; then nothing new; then one version in a hundred more. curl verifies nothing, and does not wait for the disk. ",
 			"curl", fmt.Sprintf("bench -dir $DIR -n %d -rounds %d", n(20_000, 84_780), n(3, 5))},
 		{"From afar, beside curl", "50 ms there and back, 1 Gbit/s in all: curl with fixed numbers of connections.",
 			"curl", fmt.Sprintf("bench -dir $DIR -n %d -rounds %d -latency 50ms -rate 1000", n(4_000, 84_780), n(1, 3))},
+		{"Beside panamax, romt and v1.1.0", "Each reads the index from a git repository on this machine, v1.1.0 from a folder. Left out are those that are not installed (panamax, romt; v1.1.0 is in `V110=DIR`), and get-all-crates, which asks no other host than crates.io: what it once took is [below](#beside-other-mirrors).",
+			"git", fmt.Sprintf("bench -dir $DIR -n %d -rounds %d -rivals -v110 \"$V110\"", n(10_000, 84_780), n(1, 3))},
+		{"Limits and protocols", "TLS over one line of 1 Gbit/s, 50 ms away: crates of 4.7 KB, of 60 KB, and a server that says 429 beyond 800 requests a second.",
+			"", "benchnet && benchnet -mean 60000 -duration 8s && benchnet -budget 800 -duration 5s"},
+		{"After a kill -9", "Killed half way, with 16 requests at a time: how much is fetched again.",
+			"go", "go test -count 1 -v -run KillFetchesLittle ./internal/cli | grep killed"},
 		{"While one request in nine goes wrong, once", "", "git", fmt.Sprintf("bench -dir $DIR -n %d -faults 1", n(50_000, 1_700_000))},
 		{"Planning and sidecars, beside cat and git", "", "git", planned + " -rows '^(plan|sidecars)'"},
 		{"What is held: nothing new, verify, extract, starts", "", "git tar zstd", local + " -rows '^(nothing|hash|extract|[0-9]+ starts)'"},
