@@ -146,6 +146,7 @@ var floors = [][]string{
 		"internal/store",
 		"internal/store/cache",
 		"internal/upstream/adaptive",
+		"internal/upstream/http1",
 		"internal/bucket/s3",
 		"internal/bundle/lists",
 		"internal/policy/advisory",

@@ -173,7 +173,7 @@ func (a *asking) attempt(ctx context.Context) (*Answer, *failure) {
 
 func (a *asking) exchange(ctx context.Context, w *watchdog) (*Answer, *failure) {
 	c := a.client
-	resp, err := c.roundTrip(a.request(ctx), a.q.Guarded)
+	resp, err := c.roundTrip(a.request(ctx), a.q.Guarded, false)
 	if err != nil {
 		return nil, networkFailure(ctx, err)
 	}

@@ -66,7 +66,7 @@ func (c *Client) attempt(ctx context.Context, f *fetch, s adaptive.Slot) (*Body,
 }
 
 func (c *Client) exchange(ctx context.Context, f *fetch, w *watchdog) (*Body, *failure) {
-	resp, err := c.roundTrip(f.request(ctx), f.req.Guarded)
+	resp, err := c.roundTrip(f.request(ctx), f.req.Guarded, true)
 	if err != nil {
 		return nil, networkFailure(ctx, err)
 	}
@@ -103,6 +103,7 @@ func (c *Client) exchange(ctx context.Context, f *fetch, w *watchdog) (*Body, *f
 	if sum := r.sum(); sum != f.req.Checksum {
 		head := append([]byte(nil), r.head(body)...)
 		body.Release()
+		c.small.CloseIdleConnections() // answers may be out of step with questions
 		return nil, mismatchFailure(f.req, resp, sum, r.size, head)
 	}
 	return body, nil

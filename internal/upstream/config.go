@@ -62,9 +62,9 @@ type Config struct {
 	// out what it gave out before.
 	AllowMissing bool
 
-	// HTTP chooses the protocol: "auto" (the default; HTTP/1.1, which costs the
-	// least for crate files), "1", "2", or "best": HTTP/2 where the server agrees
-	// to it over TLS, which suits the many small files of an index.
+	// HTTP chooses the protocol: "auto" (the default; HTTP/1.1, for crate files by package
+	// http1, which costs the least), "1" (by net/http), "2", or "best": HTTP/2 where the
+	// server agrees to it over TLS, which suits the many small files of an index.
 	HTTP string
 	// UserAgent should name the program, its version and a contact.
 	UserAgent string

@@ -25,13 +25,17 @@ func (e *RedirectError) Error() string {
 	return fmt.Sprintf("redirect (%d) from %s to %s refused: %s", e.Status, e.From, e.To, e.Reason)
 }
 
-// roundTrip is Transport.RoundTrip with our rules for redirects.
-func (c *Client) roundTrip(req *http.Request, guardFirst bool) (*http.Response, error) {
+// roundTrip is Transport.RoundTrip with our rules for redirects. proved says that a checksum
+// proves what comes.
+func (c *Client) roundTrip(req *http.Request, guardFirst, proved bool) (*http.Response, error) {
 	first := req.URL
 	for hop := 0; ; hop++ {
-		transport := c.transport
-		if req.Close {
+		var transport http.RoundTripper = c.transport
+		switch {
+		case req.Close:
 			transport = c.fresh
+		case proved && c.small.Can(req):
+			transport = c.small
 		}
 		resp, err := transport.RoundTrip(c.guarded(req, first, guardFirst))
 		if err != nil || !isRedirect(resp.StatusCode) {

@@ -41,6 +41,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/http1"
 )
 
 // Request names one crate file.
@@ -89,11 +90,12 @@ func (s Stats) Retries() int { return max(0, s.Attempts-1) }
 type Client struct {
 	cfg       Config
 	transport *http.Transport
-	fresh     *http.Transport // the same, with a connection for each request
-	allowed   hostSet         // where redirects may lead: those below, and the registry's
-	named     hostSet         // Config.AllowHosts
-	header    http.Header     // of every request; shared, never modified
-	noCache   http.Header     // the same, asking caches to step aside
+	fresh     *http.Transport  // the same, with a connection for each request
+	small     *http1.Transport // half as costly; nil: Config wants net/http for all
+	allowed   hostSet          // where redirects may lead: those below, and the registry's
+	named     hostSet          // Config.AllowHosts
+	header    http.Header      // of every request; shared, never modified
+	noCache   http.Header      // the same, asking caches to step aside
 	limiter   *adaptive.Limiter
 	memory    *semaphore.Weighted
 	pauses    pauses
@@ -140,6 +142,9 @@ func New(cfg Config) (*Client, error) {
 	c.transport = newTransport(cfg, proxy)
 	c.fresh = c.transport.Clone()
 	c.fresh.DisableKeepAlives = true
+	if cfg.HTTP == "auto" && cfg.MaxConnsPerHost >= cfg.Concurrency {
+		c.small = http1.New(c.transport)
+	}
 	if c.metrics = cfg.Metrics; c.metrics == nil {
 		c.metrics = NewMetrics()
 	}
@@ -149,11 +154,14 @@ func New(cfg Config) (*Client, error) {
 
 // Close closes idle connections. Call it after the last Fetch has returned and
 // the last Body was released.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() { c.Reconnect() }
 
 // Reconnect makes the next Fetch use a new connection, and so perhaps another
 // machine of upstream. Call it while no Fetch is under way.
-func (c *Client) Reconnect() { c.transport.CloseIdleConnections() }
+func (c *Client) Reconnect() {
+	c.transport.CloseIdleConnections()
+	c.small.CloseIdleConnections()
+}
 
 // Metrics returns the collector of the client's metrics.
 func (c *Client) Metrics() prometheus.Collector { return c.metrics }
