@@ -3,7 +3,9 @@ package pages
 import (
 	"context"
 	"net/url"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
@@ -17,6 +19,7 @@ const aboutTime = 300 * time.Millisecond
 type About struct {
 	Description, License                string
 	Homepage, Documentation, Repository string
+	Keywords, Categories                []string
 }
 
 // about returns what is known in time.
@@ -31,7 +34,21 @@ func (h *Handler) about(ctx context.Context, e *reader.Entry) About {
 		h.cfg.Log.Debug("nothing is known about a crate", "crate", e.ID, "err", err)
 		return About{}
 	}
+	if !isWeb(a.Documentation) { // as crates.io does
+		a.Documentation = "https://docs.rs/" + e.Name + "/" + url.PathEscape(e.Version)
+	}
+	a.Keywords, a.Categories = labels(a.Keywords), labels(a.Categories)
 	return a
+}
+
+// labels are those that can be one: crates.io allows no other.
+func labels(list []string) (some []string) {
+	for _, label := range list {
+		if label != "" && len(label) <= maxLabel && !strings.ContainsFunc(label, unicode.IsSpace) && len(some) < maxLabels {
+			some = append(some, label)
+		}
+	}
+	return some
 }
 
 // A link leads to where an author wants to send people.
@@ -42,12 +59,16 @@ type link struct{ Text, URL string }
 func (a About) Links() []link {
 	var links []link
 	for _, l := range []link{{"Homepage", a.Homepage}, {"Documentation", a.Documentation}, {"Repository", a.Repository}} {
-		u, err := url.Parse(l.URL)
-		if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && len(l.URL) <= maxText {
+		if isWeb(l.URL) {
 			links = append(links, l)
 		}
 	}
 	return links
+}
+
+func isWeb(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && len(address) <= maxText
 }
 
 // AboutOf is what authors say, out of the crates that a mirror holds.
@@ -57,6 +78,7 @@ func AboutOf(v Mirror) func(context.Context, crate.Key) (About, error) {
 		return About{
 			Description: p.Description, License: p.License,
 			Homepage: p.Homepage, Documentation: p.Documentation, Repository: p.Repository,
+			Keywords: p.Keywords, Categories: p.Categories,
 		}, err
 	}
 }

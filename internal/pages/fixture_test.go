@@ -279,6 +279,7 @@ func newFixture() *fixture {
 	f.about["serde"] = About{
 		Description: "A generic serialization/deserialization framework", License: "MIT OR Apache-2.0",
 		Homepage: "https://serde.rs", Repository: "https://github.com/serde-rs/serde", Documentation: "javascript:alert(1)",
+		Keywords: []string{"serde", "no_std", "not one"}, Categories: []string{"encoding", "no-std::no-alloc"},
 	}
 	f.about["serde_json"] = About{Description: "A JSON serialization file format"}
 	now := time.Now()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/roundlog"
 )
 
@@ -82,16 +83,16 @@ func (h *Handler) healthOf(s status) *healthData {
 			success = r.ended
 		}
 		if !success.IsZero() {
-			data.Success = ago(s.now.Sub(success))
+			data.Success = human.Since(s.now.Sub(success))
 		}
 		data.Failures = r.Failures
 	}
 	if !known.OldestHash.IsZero() {
-		data.Hashed = age(s.now.Sub(known.OldestHash))
+		data.Hashed = human.Since(s.now.Sub(known.OldestHash))
 	}
 	if known.Lag != nil {
 		if data.Behind = "none"; *known.Lag >= time.Minute {
-			data.Behind = age(*known.Lag)
+			data.Behind = human.Age(*known.Lag)
 		}
 	}
 	return data

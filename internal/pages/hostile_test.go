@@ -49,7 +49,7 @@ func TestH9HostileText(t *testing.T) {
 	} {
 		f := newFixture()
 		f.add(hostileLine(text))
-		f.about["hostile"] = About{Description: text, License: text, Homepage: text, Repository: text, Documentation: text}
+		f.about["hostile"] = About{Description: text, License: text, Homepage: text, Repository: text, Documentation: text, Keywords: []string{text}, Categories: []string{text}}
 		f.withPast()
 		f.past.crates["hostile"], f.past.history["hostile"] = f.crates["hostile"], &reader.History{Until: text, From: text, Earlier: text, Days: []reader.ChangedDay{{
 			Day:     index.Day{Date: text},
@@ -57,6 +57,7 @@ func TestH9HostileText(t *testing.T) {
 		}}}
 		f.run.Result, f.run.Phase, f.totals.Commit = text, text, text
 		h := newHandler(t, f, testURL)
+		h.cfg.Labels = true
 		for _, path := range []string{"/", "/search?q=" + "hostile", "/crate/hostile", "/crate/hostile/1.0.0", "/crate/hostile/history", "/crate/hostile/at?day=2025-09-28", "/crate/hostile/at?day=" + text, "/crate/" + text, "/crate/hostile/" + text} {
 			body := get(h, path).Body.String()
 			if strings.ContainsAny(text, `<>"'`) && strings.Contains(body, text) {

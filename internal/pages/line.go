@@ -1,18 +1,10 @@
 package pages
 
 import (
-	"cmp"
-	"maps"
-	"slices"
+	"strings"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
 )
-
-// A feature is what one can turn on, and what that turns on in turn.
-type feature struct {
-	Name    string
-	Enabled words
-}
 
 // words are a list that is cut short.
 type words struct {
@@ -23,6 +15,20 @@ type words struct {
 func newWords(list []string) words {
 	list, more := first(list, maxEnabled)
 	return words{list, more}
+}
+
+// A feature is what one can turn on, and what that turns on in turn.
+type feature struct {
+	Name    string
+	Enabled []enabled
+	More    int // that are left out
+}
+
+// enabled is a feature, or a dependency with or without one of its features: "std",
+// "dep:serde", "serde/std", "serde?/std".
+type enabled struct {
+	Text  string
+	Crate string // the dependency, if it has a page here
 }
 
 // parseFacts reads the fields that the table of versions shows. A line that is too
@@ -47,39 +53,33 @@ func parseDetails(line []byte) (details.Details, bool) {
 	return d, err == nil
 }
 
-// featuresOf returns the features of a version, "default" first.
-func featuresOf(d *details.Details) []feature {
+// featuresOf returns the features of a version. Pages are those that its dependencies
+// have, by the names that it has for them.
+func featuresOf(d *details.Details, pages map[string]string) ([]feature, int) {
 	all := d.AllFeatures()
-	list := make([]feature, 0, len(all))
-	for _, name := range slices.SortedFunc(maps.Keys(all), func(a, b string) int {
-		return cmp.Or(-compareBool(a == "default", b == "default"), cmp.Compare(a, b))
-	}) {
-		list = append(list, feature{name, newWords(all[name])})
-	}
-	return list
-}
-
-// depsOf returns the dependencies of a kind: what is always needed first, then by name.
-func depsOf(d *details.Details, kind string) []details.Dep {
-	var list []details.Dep
-	for _, dep := range d.Deps {
-		if cmp.Or(dep.Kind, "normal") == kind {
-			list = append(list, dep)
+	names, left := first(details.FeatureNames(all), maxFeatures)
+	list := make([]feature, len(names))
+	for i, name := range names {
+		words, more := first(all[name], maxEnabled)
+		list[i] = feature{Name: name, More: more}
+		for _, text := range words {
+			list[i].Enabled = append(list[i].Enabled, enabled{text, pages[dependency(text, all)]})
 		}
 	}
-	slices.SortStableFunc(list, func(a, b details.Dep) int {
-		return cmp.Or(compareBool(a.Optional, b.Optional), cmp.Compare(a.Name, b.Name))
-	})
-	return list
+	return list, left
 }
 
-// compareBool sorts false before true.
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
+// dependency is the name of the one that is turned on; empty: it is a feature of the
+// crate's own.
+func dependency(text string, all map[string][]string) string {
+	if name, ok := strings.CutPrefix(text, "dep:"); ok {
+		return name
 	}
-	return 1
+	if name, _, ok := strings.Cut(text, "/"); ok {
+		return strings.TrimSuffix(name, "?")
+	}
+	if _, own := all[text]; own {
+		return ""
+	}
+	return text // an optional dependency is a feature, too
 }

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
@@ -57,9 +58,9 @@ func (p *pages) funcs(version string) template.FuncMap {
 		"path":     p.path,
 		"version":  func() string { return version },
 		"asset":    func(name string) string { return p.path("static", p.assets.name(name)) },
-		"count":    func(n reflect.Value) string { return count(n.Int()) }, // any kind of int
+		"count":    func(n reflect.Value) string { return human.Count(n.Int()) }, // any kind of int
 		"size":     size,
-		"duration": duration,
+		"duration": human.Span,
 		"clip":     clip,
 		"base":     path.Base,
 		"rowOf":    func(name string, c columns, r row) tableRow { return tableRow{name, c, r} },

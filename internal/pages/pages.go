@@ -53,6 +53,9 @@ type Config struct {
 	// About tells what the author of a version says of it. It may be slow, it may
 	// fail, and its text is not trusted. If nil, pages do without.
 	About func(context.Context, crate.Key) (About, error)
+	// Labels is whether Mirror finds crates by "keyword:X" and "category:X", as package
+	// search does.
+	Labels bool
 	// Files unpacks crate files; several handlers may share it. If nil, it is one of its own.
 	Files *browse.Browser
 	// Dependants knows who needs which crate. If nil, pages do without.

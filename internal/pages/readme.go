@@ -23,26 +23,27 @@ type readmeData struct {
 	File string // address of the file
 }
 
-// readme returns nil if there is none.
-func (h *Handler) readme(ctx context.Context, e *reader.Entry) *readmeData {
+// readme returns the README of a version, nil if there is none, and what is in its crate
+// file, nil if that is not known.
+func (h *Handler) readme(ctx context.Context, e *reader.Entry) (*readmeData, *browse.Tree) {
 	ctx, cancel := context.WithTimeout(ctx, readmeTime)
 	defer cancel()
 	if !e.Held {
-		return nil
+		return nil, nil
 	}
 	open, err := h.open(ctx, e)
 	if err != nil {
-		return nil // the page says of the file itself what is the matter
+		return nil, nil // the page says of the file itself what is the matter
 	}
 	tree, text, err := h.cfg.Files.Readme(ctx, open, maxSource)
 	if tree == nil {
 		if ctx.Err() != nil {
-			return &readmeData{Why: "The crate file takes long to unpack.", File: h.filesPath(e.ID, "files", "")}
+			return &readmeData{Why: "The crate file takes long to unpack.", File: h.filesPath(e.ID, "files", "")}, nil
 		}
-		return nil
+		return nil, nil
 	}
 	if tree.Readme == "" {
-		return nil
+		return nil, tree
 	}
 	data := &readmeData{File: h.filesPath(e.ID, "files", tree.Readme)}
 	switch {
@@ -53,7 +54,7 @@ func (h *Handler) readme(ctx context.Context, e *reader.Entry) *readmeData {
 	default:
 		h.render(ctx, data, tree, e.Checksum, text)
 	}
-	return data
+	return data, tree
 }
 
 func (h *Handler) render(ctx context.Context, data *readmeData, tree *browse.Tree, sum crate.Checksum, text []byte) {

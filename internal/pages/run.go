@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
@@ -29,7 +30,7 @@ func (s status) IndexAge() string {
 	if s.CommitTime.IsZero() {
 		return ""
 	}
-	return age(s.now.Sub(s.CommitTime))
+	return human.Age(s.now.Sub(s.CommitTime))
 }
 
 // IndexOld asks for a warning.
@@ -91,7 +92,7 @@ func (r *run) Left() time.Duration {
 func (r *run) Elapsed() time.Duration { return r.elapsed }
 
 // EndedAgo is when it ended: "3 hours ago".
-func (r *run) EndedAgo() string { return ago(r.now.Sub(r.ended)) }
+func (r *run) EndedAgo() string { return human.Since(r.now.Sub(r.ended)) }
 
 // EndedAt is the same for machines.
 func (r *run) EndedAt() time.Time { return r.ended }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/browse"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
@@ -17,11 +18,13 @@ type versionData struct {
 	Newest   string // version of the crate
 	Versions int
 	About    About
-	Download string // path
-	Line     string // path of the crate's index file
-	Links    string // the native library that it claims
-	Damaged  bool   // the file is held, but not given out
-	Unread   bool   // the line is too long or too odd to be shown
+	Tree     *browse.Tree // what is in the crate file; nil: not known
+	Labels   bool         // keywords and categories are links
+	Download string       // path
+	Line     string       // path of the crate's index file
+	Links    string       // the native library that it claims
+	Damaged  bool         // the file is held, but not given out
+	Unread   bool         // the line is too long or too odd to be shown
 	Deps     []depGroup
 	Features []feature
 	Readme   *readmeData // nil: there is none
@@ -71,12 +74,13 @@ func (h *Handler) versionOf(ctx context.Context, c *reader.Crate, e *reader.Entr
 	data := versionData{
 		Entry: *e, Newest: c.Newest().Version, Versions: len(c.Entries),
 		About:    h.about(ctx, e),
+		Labels:   h.cfg.Labels,
 		Damaged:  h.isDamaged(ctx, *e),
 		Download: h.pages.path("crates") + "/" + e.ID.URLPath(),
 		Line:     h.pages.path("index") + "/" + c.Path,
 	}
 	if !data.Damaged {
-		data.Readme = h.readme(ctx, e)
+		data.Readme, data.Tree = h.readme(ctx, e)
 		data.Compare = before(c, e.Version)
 	}
 	h.addDetails(&data)
@@ -130,15 +134,23 @@ func (h *Handler) addDetails(data *versionData) {
 		return
 	}
 	data.Facts, data.Links = d.Facts, d.Links
+	pages := map[string]string{} // of dependencies, by the names that the crate has for them
 	for _, kind := range []struct{ kind, title string }{
 		{"normal", "Dependencies"}, {"build", "Build dependencies"}, {"dev", "Development dependencies"},
 	} {
-		deps, more := first(depsOf(&d, kind.kind), maxDeps)
-		if len(deps) > 0 {
-			data.Deps = append(data.Deps, depGroup{kind.title, kind.kind != "dev", h.depRows(deps), more})
+		deps, more := first(d.DepsOf(kind.kind), maxDeps)
+		if len(deps) == 0 {
+			continue
+		}
+		rows := h.depRows(deps)
+		data.Deps = append(data.Deps, depGroup{kind.title, kind.kind != "dev", rows, more})
+		for _, row := range rows {
+			if row.Held {
+				pages[row.Name] = row.Crate()
+			}
 		}
 	}
-	data.Features, data.MoreFeatures = first(featuresOf(&d), maxFeatures)
+	data.Features, data.MoreFeatures = featuresOf(&d, pages)
 }
 
 func (h *Handler) depRows(deps []details.Dep) []depRow {

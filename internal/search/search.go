@@ -1,7 +1,8 @@
 // Package search finds crates, for people and for cargo search, and ranks them: the name
 // itself first, then names that begin with the query, that have it as a word, that have it
 // inside, and descriptions or keywords in which all its words are; among them those on
-// which more crates rely (package dependants).
+// which more crates rely (package dependants). "keyword:X" and "category:X" find the crates
+// that have it.
 //
 // # What it costs
 //
@@ -44,7 +45,11 @@ func (m *Mirror) Search(query string, offset, limit int) (found []string, total 
 	if key == "" {
 		return m.Mirror.Search(query, offset, limit)
 	}
-	names, _ := m.Mirror.Search(query, 0, maxNames)
+	words := strings.Fields(key)
+	var names []string
+	if !slices.ContainsFunc(words, isLabel) { // which no name has
+		names, _ = m.Mirror.Search(query, 0, maxNames)
+	}
 	b := best{most: max(0, offset) + max(0, limit), graph: m.needs.Graph()}
 	seen := make(map[string]bool, len(names))
 	for _, name := range names {
@@ -52,7 +57,7 @@ func (m *Mirror) Search(query string, offset, limit int) (found []string, total 
 		b.add(name, closeness(fold(name), key))
 	}
 	total = len(names)
-	for _, name := range m.texts.find(strings.Fields(key)) {
+	for _, name := range m.texts.find(words) {
 		if !seen[name] && m.Holds(name) {
 			b.add(name, inText)
 			total++

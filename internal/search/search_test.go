@@ -141,7 +141,17 @@ func TestSearch(t *testing.T) {
 		"vector parsing": {"simd-thing"},
 		"with vector":    {"simd-thing"},
 		"nothing here":   nil,
-		"serde":          {"serde_json", "Needs-Serde"},
+
+		"keyword:json":                {"serde_json"},
+		"keyword:JSON serialization":  {"serde_json"},
+		"keyword:json vector":         nil,
+		"keyword:jso":                 nil,
+		"keyword:parsing":             nil,
+		"keyword:":                    nil,
+		"category:parsing":            {"simd-thing"},
+		"category:json":               nil,
+		"category:parsing keyword:no": nil,
+		"serde":                       {"serde_json", "Needs-Serde"},
 	} {
 		got, total := New(m, needs, texts).Search(query, 0, 100)
 		if diff := cmp.Diff(want, got); diff != "" || total != len(want) {
@@ -158,6 +168,9 @@ func TestSearch(t *testing.T) {
 	got, _ = New(m, nil, nil).Search("json", 0, 100)
 	if diff := cmp.Diff([]string{"json", "json5", "serde_json", "sonic-json", "abcjsonxyz"}, got); diff != "" {
 		t.Errorf("without anything known\n%s", diff)
+	}
+	if got, _ := New(m, nil, nil).Search("keyword:json", 0, 100); got != nil {
+		t.Errorf("without descriptions: %q", got)
 	}
 	delete(m.abouts, "simd-thing")
 	if got, _ := New(m, needs, texts).Search("vector", 0, 100); got != nil {
@@ -203,7 +216,7 @@ func TestTextsAreKept(t *testing.T) {
 		}
 		file := filepath.Join(dir, "texts.jsonl")
 		data, err := os.ReadFile(file)
-		if err != nil || !strings.Contains(string(data), `"text":"parsing\nparses json with vector instructions"`) {
+		if err != nil || !strings.Contains(string(data), `"text":"\tparsing\nparses json with vector instructions"`) {
 			t.Fatalf("%v\n%s", err, data)
 		}
 		lines := strings.SplitAfter(string(data), "\n")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 
@@ -94,22 +95,42 @@ func (t *Texts) Len() int {
 	return len(t.docs)
 }
 
-// find returns the crates in whose name or text all words are.
+// A label is what an author files a crate under. Each kind is at its place in a text.
+const (
+	keyword  = "keyword:"
+	category = "category:"
+)
+
+func isLabel(word string) bool {
+	return strings.HasPrefix(word, keyword) || strings.HasPrefix(word, category)
+}
+
+// has reports whether a word is in the name or the text, or is a label of the crate.
+func (d *doc) has(word string) bool {
+	if !isLabel(word) {
+		return strings.Contains(d.Text, word) || strings.Contains(fold(d.Name), word)
+	}
+	labels, _, _ := strings.Cut(d.Text, "\n")
+	list, categories, _ := strings.Cut(labels, "\t")
+	kind, label, _ := strings.Cut(word, ":")
+	if kind+":" == category {
+		list = categories
+	}
+	return slices.Contains(strings.Fields(list), label)
+}
+
+// find returns the crates that have all words.
 func (t *Texts) find(words []string) (names []string) {
 	if t == nil || len(words) == 0 {
 		return nil
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-next:
 	for i := range t.docs {
 		d := &t.docs[i]
-		for _, word := range words {
-			if !strings.Contains(d.Text, word) && !strings.Contains(fold(d.Name), word) {
-				continue next
-			}
+		if !slices.ContainsFunc(words, func(word string) bool { return !d.has(word) }) {
+			names = append(names, d.Name)
 		}
-		names = append(names, d.Name)
 	}
 	return names
 }
@@ -162,9 +183,11 @@ func (t *Texts) save() error {
 	return nil
 }
 
-// textOf is what is searched of what an author says.
+// textOf is what is searched of what an author says: keywords, a tab, categories; then the
+// description.
 func textOf(p *cargotoml.Package) string {
-	text := strings.Join(append(append([]string{}, p.Keywords...), p.Categories...), " ")
+	label := func(list []string) string { return strings.Join(strings.Fields(strings.Join(list, " ")), " ") }
+	text := label(p.Keywords) + "\t" + label(p.Categories)
 	text = shorten(text, maxText/2) + "\n" + strings.Join(strings.Fields(p.Description), " ")
 	return shorten(fold(strings.ToValidUTF8(text, "")), maxText)
 }

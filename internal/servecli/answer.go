@@ -20,7 +20,7 @@ func (g *gated) handler(cfg *Config, v reader.Mirror, base registry.Config, need
 	var all []*pages.Handler
 	files := browse.New() // for all of them: it is what bounds the unpacking
 	of := func(m *gate.Mirror, public publicurl.URL) *pages.Handler {
-		conf := pages.Config{Mirror: m, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Files: files, Dependants: needs, Log: base.Log}
+		conf := pages.Config{Mirror: m, About: pages.AboutOf(v), PublicURL: public, Version: program.Version(), Files: files, Dependants: needs, Labels: cfg.Descriptions != "", Log: base.Log}
 		if facts != nil && m == g.root {
 			conf.Health = facts.Health // of views, people see what these show
 		}

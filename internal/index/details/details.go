@@ -7,6 +7,8 @@ package details
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -66,6 +68,37 @@ func (d *Details) AllFeatures() map[string][]string {
 		}
 	}
 	return all
+}
+
+// FeatureNames are those of all features, "default" first, then by name.
+func FeatureNames(all map[string][]string) []string {
+	return slices.SortedFunc(maps.Keys(all), func(a, b string) int {
+		return cmp.Or(falseFirst(a != "default", b != "default"), cmp.Compare(a, b))
+	})
+}
+
+// DepsOf returns the dependencies of a kind: what is always needed first, then by name.
+func (d *Details) DepsOf(kind string) []Dep {
+	var list []Dep
+	for _, dep := range d.Deps {
+		if cmp.Or(dep.Kind, "normal") == kind {
+			list = append(list, dep)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Dep) int {
+		return cmp.Or(falseFirst(a.Optional, b.Optional), cmp.Compare(a.Name, b.Name))
+	})
+	return list
+}
+
+func falseFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // Parse reads a line. It is as lenient as cargo about keys that are there twice.

@@ -39,6 +39,20 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestOrder(t *testing.T) {
+	d := Details{
+		Deps:     []Dep{{Name: "z"}, {Name: "a", Optional: true}, {Name: "b", Kind: "normal"}, {Name: "c", Kind: "dev"}},
+		Features: map[string][]string{"b": nil, "default": nil, "a": nil},
+	}
+	var names []string
+	for _, dep := range d.DepsOf("normal") {
+		names = append(names, dep.Name)
+	}
+	if diff := cmp.Diff([]string{"b", "z", "a", "default", "a", "b"}, append(names, FeatureNames(d.Features)...)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestParseHostile(t *testing.T) {
 	for name, text := range map[string]string{
 		"no JSON": `{`, "deps of another kind": `{"deps":3}`, "a feature of another kind": `{"features":{"a":1}}`,
