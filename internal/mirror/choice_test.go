@@ -128,7 +128,7 @@ func TestChoiceOfUnreadable(t *testing.T) {
 	}
 	w.mustRun(w.only(ids{ox: true}))
 	s, err := w.run(context.Background(), w.disk, w.only(ids{ox: true, foo1: true}))
-	if err != nil || s.Complete(false) || s.BadEntries != 1 || !strings.Contains(s.Failures[0].Err.Error(), "not a regular file") {
+	if err != nil || s.Complete(false) || s.BadEntries != 1 || !strings.Contains(s.Failures[0].Err.Error(), "not a regular file") || s.Failures[0].ID != (crate.ID{Name: foo1.Name}) {
 		t.Errorf("%+v, %+v, %v", s.Counts, s.Failures, err)
 	}
 }

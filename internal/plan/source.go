@@ -1,11 +1,13 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
@@ -195,13 +197,16 @@ func (s indexSource) group(c *index.Crate) *Group {
 		}
 		g.Entries = append(g.Entries, Item{ID: e.ID, Checksum: sum, Yanked: e.Yanked})
 	}
+	// The catalog notes what is bad by its crate, until the file is right.
+	name := path.Base(c.Path)
 	for _, bad := range c.Bad {
-		g.Bad = append(g.Bad, BadEntry{ID: bad.ID, Err: bad})
+		id := crate.ID{Name: cmp.Or(bad.ID.Name, name), Version: bad.ID.Version}
+		g.Bad = append(g.Bad, BadEntry{ID: id, Err: bad})
 	}
 	if c.Err != nil {
-		g.Bad = append(g.Bad, BadEntry{Err: fmt.Errorf("%s: %w", c.Path, c.Err)})
+		g.Bad = append(g.Bad, BadEntry{ID: crate.ID{Name: name}, Err: fmt.Errorf("%s: %w", c.Path, c.Err)})
 	} else if len(c.Entries)+len(c.Bad) == 0 {
-		g.Bad = append(g.Bad, BadEntry{Err: fmt.Errorf("%s: the index file is empty", c.Path)})
+		g.Bad = append(g.Bad, BadEntry{ID: crate.ID{Name: name}, Err: fmt.Errorf("%s: the index file is empty", c.Path)})
 	}
 	return g
 }
