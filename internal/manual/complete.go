@@ -32,8 +32,16 @@ const Completing = "--generate-shell-completion"
 // AboutProgram is the title of the commands that are about no mirror.
 const AboutProgram = "About this program"
 
-// Install has a program, which was called with args, complete what is typed.
+// Install has a program, which was called with args, complete what is typed, and name the
+// command that is none, rather than the flags behind it.
 func Install(root *cli.Command, args []string) {
+	_ = root.Walk(func(cmd *cli.Command) error {
+		if len(cmd.Commands) > 0 {
+			first := 1
+			cmd.StopOnNthArg = &first
+		}
+		return nil
+	})
 	root.EnableShellCompletion = true
 	ask := func(cmd *cli.Command) error {
 		cmd.ShellComplete = func(_ context.Context, cmd *cli.Command) { complete(cmd.Root().Writer, cmd, args) }

@@ -119,6 +119,8 @@ func TestA9DidYouMean(t *testing.T) {
 		"stauts":            `there is no command "stauts"; did you mean status?`,
 		"mirror":            `there is no command "mirror"`,
 		"hiddem":            `there is no command "hiddem"`,
+		"snyc -mirror d":    `there is no command "snyc"; did you mean sync?`,
+		"snyc -evrey=5s d":  `there is no command "snyc"; did you mean sync?`,
 		"help synk":         `there is no command "synk"; did you mean sync?`,
 		"sync --evrey 5s":   `there is no flag -evrey; did you mean -every?`,
 		"sync -mod=add":     `there is no flag -mod; did you mean -mode?`,
