@@ -42,7 +42,7 @@ func statusCommand(a *App) *cli.Command {
 	return &cli.Command{
 		Name:      "status",
 		Usage:     "show what a mirror holds, how old it is, and how its last run ended",
-		ArgsUsage: "[-mirror DIR] [-json] [-missing|-gone|-republished|-removed|-deep] | -check | -store URL [-json]",
+		ArgsUsage: "[-mirror DIR] [-json] [-missing|-gone|-republished|-removed|-rounds|-deep] | -check | -store URL [-json]",
 		Flags: append(append(cfg.dirs.Flags(), cfg.store.Flags()...),
 			flags.JSON(&cfg.json, "as one JSON object; of a list, one a line"),
 			&cli.BoolFlag{Name: "missing", Usage: "list the versions that runs asked for in vain, and why", Destination: cfg.list("missing")},
@@ -51,6 +51,7 @@ func statusCommand(a *App) *cli.Command {
 			&cli.BoolFlag{Name: "check", Usage: "for monitoring: say in a line what is wrong; exit 0 if nothing is, 3 if something is missing or the last complete round is too old, 4 if something is damaged or in quarantine, 10 if there is no mirror", Destination: &cfg.watch},
 			&cli.DurationFlag{Name: "max-age", Value: 26 * time.Hour, Usage: "with -check, how long ago a round may have been complete last; 0: any time", Destination: &cfg.maxAge},
 			&cli.BoolFlag{Name: "removed", Usage: "list what the index has stopped naming, when that was seen, and in which commit", Destination: &cfg.removed},
+			&cli.BoolFlag{Name: "rounds", Usage: "list the last rounds of sync, the newest first: when each ended, how, and what it downloaded", Destination: cfg.list("rounds")},
 			&cli.BoolFlag{Name: "deep", Usage: "say what the deep archive has: its ratio, what rebuilds the crates, what is stored as it is and why", Destination: &cfg.deep}),
 
 		OnUsageError: program.OnUsageError,
@@ -66,14 +67,14 @@ func (cfg *statusConfig) check() error {
 		}
 	}
 	if chosen > 1 {
-		return flags.Usagef("give one of -missing, -gone, -republished, -removed, -deep and -check")
+		return flags.Usagef("give one of -missing, -gone, -republished, -removed, -rounds, -deep and -check")
 	}
 	if cfg.maxAge < 0 {
 		return flags.Usagef("-max-age is %v, want 0 (any) or more", cfg.maxAge)
 	}
 	if cfg.store.URL != "" {
 		if chosen > 0 {
-			return flags.Usagef("-missing, -gone, -republished, -removed, -deep and -check are about a folder: give no -store")
+			return flags.Usagef("-missing, -gone, -republished, -removed, -rounds, -deep and -check are about a folder: give no -store")
 		}
 		cfg.store.Index = cfg.dirs.Index
 		return cfg.store.Check()
@@ -99,6 +100,9 @@ func (a *App) status(ctx context.Context, cfg *statusConfig) error {
 	}
 	if cfg.deep {
 		return a.statusDeep(ctx, cfg)
+	}
+	if *cfg.list("rounds") {
+		return status.PrintRounds(a.Stdout, cfg.dirs.State(), cfg.json)
 	}
 	s, err := status.Read(ctx, &cfg.dirs.Dirs)
 	if err != nil {

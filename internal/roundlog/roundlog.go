@@ -57,6 +57,12 @@ func (r *Round) follows(before *Round) bool {
 	return r.idle() && before.idle() && r.ExitCode == before.ExitCode && r.Result == before.Result
 }
 
+// mend makes possible what no round writes.
+func (r *Round) mend() {
+	r.Count, r.Result = max(1, r.Count), clip(r.Result)
+	r.Downloaded, r.Bytes, r.Failed = max(0, r.Downloaded), max(0, r.Bytes), max(0, r.Failed)
+}
+
 // A Size is how much was held at a time.
 type Size struct {
 	At       time.Time `json:"at"`
@@ -151,6 +157,9 @@ func Read(state durable.Reader) (*Log, error) {
 		return nil, fmt.Errorf("reading %s: %w", Name, err)
 	}
 	l.bound() // a person may have edited it
+	for i := range l.Rounds {
+		l.Rounds[i].mend()
+	}
 	return l, nil
 }
 

@@ -86,6 +86,46 @@ func TestBounded(t *testing.T) {
 	}
 }
 
+// Whatever the file has become, it is read as a bounded list or refused, and the next round
+// is recorded.
+func FuzzRead(f *testing.F) {
+	for _, text := range []string{
+		"", "{", "null", "[]", "\x00\x00\x00", `{"rounds":null}`, `{"rounds":[{}]}`, `{"rounds":[null],"sizes":[null]}`, `{"rounds":[{"rounds":-1,"exit_code":1e99}]}`,
+		`{"rounds":[{"ended_at":"yesterday"}]}`, `{"rounds":[{"rounds":-5,"downloaded":-7,"bytes":-9223372036854775808}],"sizes":[{"versions":-1}]}`,
+		`{"rounds":[{"result":"` + strings.Repeat("\u00e9", 1000) + `"}]}`, `{"rounds":[` + strings.Repeat("{},", 100) + `{}],"sizes":[` + strings.Repeat("{},", 2000) + `{}]}`,
+		`{"rounds":[]}` + strings.Repeat(" ", 300<<10),
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		disk := durabletest.NewMem()
+		if err := durable.WriteFile(disk, roundlog.Name, data); err != nil {
+			t.Fatal(err)
+		}
+		l, err := roundlog.Read(disk)
+		if err == nil && (len(l.Rounds) > roundlog.Rounds || len(l.Sizes) > roundlog.Sizes) {
+			t.Errorf("%d rounds and %d sizes", len(l.Rounds), len(l.Sizes))
+		}
+		for i := 0; err == nil && i < len(l.Rounds); i++ {
+			if r := &l.Rounds[i]; r.Count < 1 || r.Downloaded < 0 || r.Bytes < 0 || r.Failed < 0 || len(r.Result) > 500 {
+				t.Errorf("%+v", r)
+			}
+		}
+		if err == nil {
+			if c := l.Growth(); c != nil && strings.Contains(c.Area+c.Line, "NaN") {
+				t.Error(c)
+			}
+		}
+		if err := roundlog.Append(disk, round(1, 7, ""), 1); err != nil {
+			t.Fatal(err)
+		}
+		l, err = roundlog.Read(disk)
+		if err != nil || len(l.Rounds) == 0 || l.Rounds[len(l.Rounds)-1].Downloaded != 7 {
+			t.Errorf("after another round: %+v, %v", l, err)
+		}
+	})
+}
+
 // A power cut or a kill at any operation leaves the list as it was before or after.
 func TestPowerCut(t *testing.T) {
 	before := durabletest.NewMem()

@@ -153,6 +153,9 @@ func keptDays(d *Days) string {
 	if d.Error != "" {
 		return "unknown: " + human.Printable(d.Error)
 	}
+	if d.Kept == 1 {
+		return "1 day of the index, " + d.Last
+	}
 	return fmt.Sprintf("%s of the index, from %s to %s", human.Plural(int64(d.Kept), "day"), d.First, d.Last)
 }
 
