@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
@@ -126,12 +127,17 @@ func eval[T any](tab *tab, script string) T {
 	return v
 }
 
-// wait asks until a condition of the page is true.
+// wait asks until a condition of the page is true. A page that is left while it is asked
+// gives an error, and the next one the answer.
 func (tab *tab) wait(condition string) {
 	tab.Helper()
-	for end := time.Now().Add(10 * time.Second); !eval[bool](tab, "Boolean("+condition+")"); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			tab.Fatalf("never became true: %s\n%s", condition, eval[string](tab, "document.body.innerText"))
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		is, err := chromedp.Run(tab.ctx, chromedp.Evaluate[bool]("Boolean("+condition+")"))
+		switch {
+		case is && err == nil:
+			return
+		case time.Now().After(end):
+			tab.Fatalf("never became true: %s: %v\n%s", condition, err, eval[string](tab, "document.body.innerText"))
 		}
 	}
 }
@@ -291,7 +297,8 @@ var pictured = []struct {
 
 const missingPage = "/crate/serd"
 
-// On a phone nothing is wider than the screen, in the light or in the dark.
+// On a phone nothing is wider than the screen, in the light or in the dark. A plain run
+// looks at some of the pages; make slow, and who asks for pictures or rules, at all.
 func testAppearance(t *testing.T, browser context.Context) {
 	var rules []byte
 	if *axe != "" {
@@ -300,7 +307,11 @@ func testAppearance(t *testing.T, browser context.Context) {
 			t.Fatal(err)
 		}
 	}
-	for _, p := range pictured {
+	looked := pictured
+	if *axe == "" && *shots == "" {
+		looked = durabletest.Sample(5, pictured)
+	}
+	for _, p := range looked {
 		f := newFixture()
 		h := serveFixture(t, f)
 		h.cfg.Dependants = readDependants(t, f)
