@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
 )
 
 type searchData struct {
@@ -16,7 +18,9 @@ type searchData struct {
 
 type result struct {
 	Name, Version string // of the newest version; "" if it cannot be told
+	details.Facts        // of that version
 	About         About
+	Versions      int
 	Held          bool
 	Used          int // by so many crates
 }
@@ -51,7 +55,7 @@ func (h *Handler) results(ctx context.Context, names []string) []result {
 		}
 		if c, err := h.cfg.Mirror.Crate(ctx, name); err == nil {
 			newest := c.Newest()
-			results[i].Version = newest.Version
+			results[i].Version, results[i].Versions, results[i].Facts = newest.Version, len(c.Entries), parseFacts(newest.Raw)
 			results[i].About = h.about(ctx, newest)
 		}
 	}
