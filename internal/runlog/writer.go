@@ -102,7 +102,7 @@ func (w *Writer) encode(r Record) error {
 	w.chain = link(w.chain, w.buf.Bytes()[start:])
 	w.buf.Truncate(w.buf.Len() - 1) // the closing brace
 	w.buf.WriteString(`,"chain":"`)
-	w.buf.WriteString(hex.EncodeToString(w.chain[:]))
+	w.buf.Write(hex.AppendEncode(w.buf.AvailableBuffer(), w.chain[:]))
 	w.buf.WriteString("\"}\n")
 	return nil
 }

@@ -22,7 +22,7 @@ type guardKey struct{}
 // guarded returns req with the mark, if its connection must not lead into a
 // private network. One to a proxy may: the operator named that.
 func (c *Client) guarded(req *http.Request, first *url.URL, guardFirst bool) *http.Request {
-	named := c.named[hostPort(req.URL)] || !guardFirst && sameHost(req.URL, first)
+	named := !guardFirst && sameHost(req.URL, first) || len(c.named) > 0 && c.named[hostPort(req.URL)]
 	if named || c.cfg.Dial != nil {
 		return req
 	}

@@ -120,6 +120,9 @@ func (s hostSet) leadsTo(first, next *url.URL) bool {
 // sameHost reports whether two URLs lead to one server: a host at one port, or
 // at the ports that http and https imply.
 func sameHost(a, b *url.URL) bool {
+	if a.Host == b.Host && a.Scheme == b.Scheme {
+		return true // nearly always
+	}
 	both := strings.EqualFold(a.Hostname(), b.Hostname()) && a.Port() == "" && b.Port() == ""
 	return both || hostPort(a) == hostPort(b)
 }

@@ -186,6 +186,9 @@ func TestContextEnds(t *testing.T) {
 				if got, err := ask(ctx, tr, "http://far.test/b"); err != reason {
 					t.Errorf("%q, error %v", got, err)
 				}
+				if got, err := ask(ctx, tr, "http://far.test/not"); err != reason {
+					t.Errorf("%q, error %v of a request that comes too late", got, err)
+				}
 				got, err := ask(t.Context(), tr, "http://far.test/c")
 				if err != nil || got != "200 ok" || f.saw() != "0.0 /a, 0.1 /b, 1.0 /c" {
 					t.Errorf("%q, error %v, the server saw %s", got, err, f.saw())

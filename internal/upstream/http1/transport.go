@@ -43,8 +43,20 @@ func New(base *http.Transport) *Transport { return &Transport{base: base} }
 // server is what a connection leads to.
 type server struct {
 	secure bool
-	host   string // for its certificate
-	addr   string // host and port
+	host   string // as the URL has it, perhaps with a port
+}
+
+// address is where to dial.
+func (s server) address(u *url.URL) string {
+	port := u.Port()
+	switch {
+	case port != "":
+	case s.secure:
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }
 
 // Can reports whether a request can be made here: without a body or a proxy, to a host whose
@@ -66,25 +78,14 @@ func (t *Transport) proxy(req *http.Request) (*url.URL, error) {
 	return t.base.Proxy(req)
 }
 
-func serverOf(u *url.URL) server {
-	s := server{secure: u.Scheme == "https", host: strings.ToLower(u.Hostname())}
-	port := u.Port()
-	switch {
-	case port != "":
-	case s.secure:
-		port = "443"
-	default:
-		port = "80"
-	}
-	s.addr = net.JoinHostPort(s.host, port)
-	return s
-}
-
 // RoundTrip implements [http.RoundTripper] for requests that it [Transport.Can] make.
 // The body of the answer must be read or closed by one goroutine; the connection is kept
 // if it was read to its end.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	to := serverOf(req.URL)
+	if err := because(req.Context(), nil); err != nil {
+		return nil, err
+	}
+	to := server{req.URL.Scheme == "https", req.URL.Host}
 	if c := t.take(to); c != nil {
 		resp, err := c.exchange(req)
 		// The server may have closed the connection, for which it needs no reason,
@@ -96,7 +97,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			_ = resp.Body.Close()
 		}
 	}
-	c, err := t.dial(req.Context(), to)
+	c, err := t.dial(req.Context(), to, req.URL)
 	if err != nil {
 		return nil, because(req.Context(), err)
 	}
@@ -111,8 +112,8 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-func (t *Transport) dial(ctx context.Context, to server) (*conn, error) {
-	raw, err := t.base.DialContext(ctx, "tcp", to.addr)
+func (t *Transport) dial(ctx context.Context, to server, u *url.URL) (*conn, error) {
+	raw, err := t.base.DialContext(ctx, "tcp", to.address(u))
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +122,7 @@ func (t *Transport) dial(ctx context.Context, to server) (*conn, error) {
 	}
 	cfg := t.base.TLSClientConfig.Clone()
 	if cfg.ServerName == "" {
-		cfg.ServerName = to.host
+		cfg.ServerName = u.Hostname()
 	}
 	cfg.NextProtos = []string{"http/1.1"}
 	within, cancel := context.WithTimeoutCause(ctx, t.base.TLSHandshakeTimeout, handshakeError{})
