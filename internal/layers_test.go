@@ -167,6 +167,7 @@ var floors = [][]string{
 		"internal/tilelog",
 		"internal/signing",
 		"internal/selfsigned",
+		"internal/keypair",
 	},
 	{
 		// files that grow,

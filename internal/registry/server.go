@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/keypair"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -68,11 +69,11 @@ func Listen(cfg ServerConfig) (*Server, error) {
 	}
 	s.http = newHTTPServer(s.log)
 	if cfg.TLSCert != "" {
-		keys, err := loadKeyPair(cfg.TLSCert, cfg.TLSKey, s.log)
+		keys, err := keypair.Load(cfg.TLSCert, cfg.TLSKey, s.log)
 		if err != nil {
 			return nil, err
 		}
-		s.secure, s.http.TLSConfig = true, &tls.Config{GetCertificate: keys.get}
+		s.secure, s.http.TLSConfig = true, &tls.Config{GetCertificate: keys.Get}
 		if err := addClientCA(s.http.TLSConfig, cfg.ClientCA); err != nil {
 			return nil, err
 		}

@@ -1,4 +1,6 @@
-package registry
+// Package keypair reads a certificate and its key from files again when they change: who
+// renews them need not start the server again.
+package keypair
 
 import (
 	"crypto/tls"
@@ -10,9 +12,9 @@ import (
 	"time"
 )
 
-// A keyPair is a certificate and its key in files, which are replaced before
+// A Pair is a certificate and its key in files, which are replaced before
 // the certificate expires.
-type keyPair struct {
+type Pair struct {
 	certFile, keyFile string
 	log               *slog.Logger
 
@@ -27,14 +29,15 @@ type stamp struct {
 	size     int64
 }
 
-func loadKeyPair(certFile, keyFile string, log *slog.Logger) (*keyPair, error) {
-	k := &keyPair{certFile: certFile, keyFile: keyFile, log: log}
+// Load reads a pair from PEM files. Errors: those of reading them.
+func Load(certFile, keyFile string, log *slog.Logger) (*Pair, error) {
+	k := &Pair{certFile: certFile, keyFile: keyFile, log: log}
 	return k, k.load()
 }
 
-// get is tls.Config.GetCertificate. It looks at the files in each handshake:
+// Get is tls.Config.GetCertificate. It looks at the files in each handshake:
 // that is a hundredth of its cost.
-func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (k *Pair) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.load(); err != nil {
@@ -44,7 +47,7 @@ func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 }
 
 // load reads the files if they have changed.
-func (k *keyPair) load() error {
+func (k *Pair) load() error {
 	now, err := k.stamps()
 	if k.loaded != nil && now == k.seen {
 		return nil
@@ -61,7 +64,7 @@ func (k *keyPair) load() error {
 	return nil
 }
 
-func (k *keyPair) stamps() (s [2]stamp, err error) {
+func (k *Pair) stamps() (s [2]stamp, err error) {
 	for i, name := range []string{k.certFile, k.keyFile} {
 		info, statErr := os.Stat(name)
 		if statErr != nil {
