@@ -45,6 +45,11 @@ func TestState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if named, ok := d.(interface{ StateAt(string) (State, error) }); ok {
+			if at, err := named.StateAt("x"); err != nil || at != s {
+				t.Errorf("by its name: %+v, %v, open: %+v", at, err, s)
+			}
+		}
 		return s
 	}
 	put("aaaa")

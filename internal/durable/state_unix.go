@@ -4,28 +4,38 @@ package durable
 
 import (
 	"cmp"
-	"io/fs"
 	"os"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // State is no method of File, because files of tests need none.
-func (f *file) State() (State, error) { return stateOf(f.Stat()) }
+func (f *file) State() (State, error) {
+	return stateBy(f.f, f.f.Name(), func(fd int, st *unix.Stat_t) error { return unix.Fstat(fd, st) })
+}
 
-// StateAt implements store.Stater.
-func (d *folder) StateAt(name string) (State, error) { return stateOf(os.Lstat(d.full(name))) }
-
-func stateOf(info fs.FileInfo, err error) (State, error) {
+// StateAt implements store.Stater. It is asked for each small crate that is served: the
+// system finds the file from the folder that is open, and nothing is made of what it says
+// but a State.
+func (d *folder) StateAt(name string) (State, error) {
+	local, err := d.local("stat", name)
 	if err != nil {
 		return State{}, err
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return State{}, &fs.PathError{Op: "stat", Path: info.Name(), Err: fs.ErrInvalid}
+	return stateBy(d.top, local, func(top int, st *unix.Stat_t) error {
+		return unix.Fstatat(top, local, st, unix.AT_SYMLINK_NOFOLLOW)
+	})
+}
+
+func stateBy(f *os.File, name string, stat func(fd int, st *unix.Stat_t) error) (State, error) {
+	var st unix.Stat_t
+	err := control(f, func(fd uintptr) error {
+		return ignoringEINTR(func() error { return stat(int(fd), &st) })
+	})
+	if err != nil {
+		return State{}, PathError("stat", name, err)
 	}
-	modified := info.ModTime().UnixNano()
-	return State{
-		ID: uint64(st.Ino), Size: info.Size(), Modified: modified,
-		Changed: cmp.Or(changed(st), modified), // FUSE may leave it 0
-	}, nil
+	modified := st.Mtim.Nano()
+	// FUSE may leave Changed 0. Their types differ between systems.
+	return State{ID: uint64(st.Ino), Size: int64(st.Size), Modified: modified, Changed: cmp.Or(st.Ctim.Nano(), modified)}, nil
 }
