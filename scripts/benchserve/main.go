@@ -13,6 +13,9 @@
 // what counts. Processor time is the server's own, a request: of all figures it depends
 // least on others.
 //
+// A bare server is asked as well, of net/http with all files in memory: what it takes is
+// the least that one of net/http can.
+//
 // With -cargo N it has the real cargo fetch N crates from each of them instead, over
 // HTTP and over TLS, through a line that takes -latency.
 package main
@@ -38,12 +41,16 @@ var (
 	keep     = flag.String("dir", "", "keep mirrors in `DIR`, and use those that are there")
 	smoke    = flag.Bool("smoke", false, "exit 1 if a ratio is above its limit")
 	crates   = flag.Int("cargo", 0, "have cargo fetch `N` crates instead")
+	listen   = flag.String("listen", "", "of the bare server, which this program starts")
 	latency  = flag.Duration("latency", 0, "of the line between cargo and a server, there and back")
 )
 
 func main() {
 	log.SetFlags(0)
 	flag.Parse()
+	if root := os.Getenv(bareFolder); root != "" {
+		log.Fatal(serveBare(root))
+	}
 	if err := run(context.Background()); err != nil {
 		log.Fatal(err)
 	}

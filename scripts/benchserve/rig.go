@@ -23,7 +23,7 @@ const (
 type rig struct {
 	dir        string
 	registries map[string]*simreg.Registry // by size
-	servers    map[string][]*server        // by size: nginx, of loose files, of bundles
+	servers    map[string][]*server        // by size: nginx, of loose files, of bundles, bare
 }
 
 // prepare makes the mirrors and starts the servers.
@@ -53,6 +53,11 @@ func prepare(ctx context.Context, dir string) (_ *rig, err error) {
 			}
 			b.servers[size] = append(b.servers[size], s)
 		}
+		least, err := bare(b.folder(size, "static"))
+		if err != nil {
+			return nil, fmt.Errorf("starting the bare server: %w", err)
+		}
+		b.servers[size] = append(b.servers[size], least)
 	}
 	return b, nil
 }

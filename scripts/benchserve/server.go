@@ -80,13 +80,18 @@ func nginx(root string, secure bool) (*server, error) {
 		return nil, err
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", port)
-	for range 200 {
+	return &server{"nginx", scheme + "://" + address, cmd}, awaitListener(address)
+}
+
+// awaitListener waits until a server that was started listens.
+func awaitListener(address string) error {
+	for range 500 {
 		if c, err := net.Dial("tcp", address); err == nil {
-			return &server{"nginx", scheme + "://" + address, cmd}, c.Close()
+			return c.Close()
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return nil, fmt.Errorf("nginx does not listen at %s", address)
+	return fmt.Errorf("nothing listens at %s", address)
 }
 
 func freePort() (int, error) {
