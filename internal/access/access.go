@@ -147,6 +147,9 @@ func (h *Handler) address(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	addr := at.Addr().Unmap()
+	if !h.trusts(addr) {
+		return textOf(addr)
+	}
 	// The last is who spoke to the proxy, the one before who spoke to that.
 	named := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(named) - 1; i >= 0 && h.trusts(addr); i-- {
@@ -156,6 +159,11 @@ func (h *Handler) address(r *http.Request) string {
 		}
 		addr = before.Unmap()
 	}
+	return textOf(addr)
+}
+
+// textOf names an address, or its network where one client has many.
+func textOf(addr netip.Addr) string {
 	if addr.Is6() {
 		if network, err := addr.WithZone("").Prefix(64); err == nil {
 			return network.String()

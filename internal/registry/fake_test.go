@@ -119,9 +119,9 @@ func (f *fake) Open(ctx context.Context, id crate.ID) (*reader.File, error) {
 		return nil, err
 	}
 	sum, _ := f.reg.Checksum(id)
-	c := &content{Content: store.InMemory(data)}
+	c := store.InMemory(data)
 	if id == f.breaks {
-		c.breakAt = int64(len(data) / 2)
+		c = &content{Content: c, breakAt: int64(len(data) / 2)}
 	}
 	return &reader.File{Content: c, ID: id, Checksum: sum}, nil
 }

@@ -63,11 +63,33 @@ func sendsTo(src io.Reader) (*io.LimitedReader, sendable) {
 
 // Write implements net.Conn.
 func (c *limitedConn) Write(p []byte) (int, error) {
+	if c.held != nil && len(p) <= cap(c.held)-len(c.held) {
+		c.held = append(c.held, p...)
+		return len(p), nil
+	}
+	if err := c.release(); err != nil {
+		return 0, err
+	}
 	if c.sending == nil {
 		return c.Conn.Write(p)
 	}
 	n, err := c.kernel.Write(p, true, c.sending)
 	return int(n), err
+}
+
+// release writes what was held back. A connection that has taken a part of it is closed:
+// to its client anything that follows would be the rest.
+func (c *limitedConn) release() error {
+	held := c.held
+	c.held = nil
+	if len(held) == 0 {
+		return nil
+	}
+	_, err := c.Conn.Write(held)
+	if err != nil {
+		_ = c.Close()
+	}
+	return err
 }
 
 // ReadFrom implements io.ReaderFrom: net/http has it write a body.

@@ -98,6 +98,7 @@ type limitedConn struct {
 	addr string
 	once sync.Once
 
+	held    []byte       // written, and not yet sent; nil: nothing is held back
 	kernel  *extent.Conn // nil: it cannot send files to it
 	sending func()       // called as the client takes a crate file, while one is being sent; nil: none is
 }

@@ -157,7 +157,7 @@ func checkPoint(point string) string {
 // {name} and {name}/{version} are pages of crates.io, and of ours.
 func parseCrate(rest string) target {
 	name, file, _ := strings.Cut(rest, "/")
-	if crate.CheckName(name) == nil && (file == "" || crate.CheckVersion(file) == nil) {
+	if crate.CheckName(name) == nil && (file == "" || '0' <= file[0] && file[0] <= '9' && crate.CheckVersion(file) == nil) {
 		return target{route: routePage}
 	}
 	if version, ok := strings.CutSuffix(file, "/download"); ok {
@@ -170,11 +170,11 @@ func parseCrate(rest string) target {
 		}
 		return t
 	}
-	id, err := crate.ParseFileName(file)
+	id, err := crate.ParseFileName(file) // which checks it
 	if err != nil || id.Name != name {
 		return target{route: routeNone}
 	}
-	return crateTarget(id)
+	return target{route: routeCrate, name: id.Name, version: id.Version}
 }
 
 // cutChecksum reads {version}/{sha256}.crate.

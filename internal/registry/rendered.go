@@ -81,7 +81,7 @@ var (
 )
 
 // write answers a request with r.
-func (r *rendered) write(w http.ResponseWriter, req *http.Request, cacheControl []string) error {
+func (r *rendered) write(w *response, req *http.Request, cacheControl []string) error {
 	h := w.Header()
 	h["Etag"], h["Cache-Control"], h["Vary"] = r.etag, cacheControl, varyByEncoding
 	if matches(req.Header["If-None-Match"], r.etag[0]) {
@@ -98,7 +98,7 @@ func (r *rendered) write(w http.ResponseWriter, req *http.Request, cacheControl 
 	if req.Method == http.MethodHead {
 		return nil
 	}
-	_, _ = w.Write(body.body) // an error is a client that went away
+	_, _ = w.whole(body.body) // an error is a client that went away
 	return nil
 }
 

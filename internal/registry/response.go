@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -47,6 +48,24 @@ func (w *response) Write(p []byte) (written int, err error) {
 			return written, err
 		}
 	}
+}
+
+// mostHeaders is more than the headers of any answer.
+const mostHeaders = 4 << 10
+
+// whole is Write of a whole body that is in memory. Headers and body go out with one call
+// of the system, where net/http, whose buffer has 4 KiB, would make two.
+func (w *response) whole(p []byte) (int, error) {
+	below, ok := w.ResponseWriter.(http.Flusher)
+	if !ok || w.conn == nil || len(p) > chunk-mostHeaders {
+		return w.Write(p)
+	}
+	buf := chunks.Get().(*[chunk]byte)
+	defer chunks.Put(buf)
+	w.conn.held = buf[:0]
+	n, err := w.Write(p)
+	below.Flush()
+	return n, errors.Join(err, w.conn.release())
 }
 
 // extend moves the deadline, once a second at most. The server has set the
