@@ -190,6 +190,7 @@ func TestBrowser(t *testing.T) {
 	browser := newBrowser(t)
 	t.Run("search to download", func(t *testing.T) { testSearchToDownload(t, browser) })
 	t.Run("copy", func(t *testing.T) { testCopy(t, browser) })
+	t.Run("keyboard", func(t *testing.T) { testKeyboard(t, browser) })
 	t.Run("appearance", func(t *testing.T) { testAppearance(t, browser) })
 	t.Run("live progress", func(t *testing.T) { t.Parallel(); testLiveProgress(t, browser) }) // these two wait
 	t.Run("without JavaScript", func(t *testing.T) { t.Parallel(); testWithoutJavaScript(t, browser) })
@@ -259,6 +260,34 @@ func testCopy(t *testing.T, tabs context.Context) {
 			t.Errorf("copied %q, want %q", got, config)
 		}
 		eval[any](tab, `navigator.clipboard.writeText("")`)
+	}
+}
+
+// testKeyboard: the first stop skips to the content, "/" leads to the search box, each stop is
+// seen, and the last one is in the last part of the page.
+func testKeyboard(t *testing.T, browser context.Context) {
+	tab := newTab(t, browser, serveFixture(t, newFixture()))
+	tab.open("/crate/serde")
+	tab.do(chromedp.KeyEvent("\t"))
+	tab.wait(`document.activeElement.className === "skip" && document.activeElement.getBoundingClientRect().top >= 0`)
+	tab.do(chromedp.KeyEvent("\r"))
+	tab.wait(`location.hash === "#main"`)
+	tab.do(chromedp.KeyEvent("/"))
+	tab.wait(`document.activeElement.id === "q"`) // the event of a character comes all the same from here, and not from a keyboard
+	tab.open("/crate/serde")
+	var stops []string
+	for range 100 {
+		tab.do(chromedp.KeyEvent("\t"))
+		stop := eval[string](tab, `(e => e === document.body ? "" : e.outerHTML.slice(0, 80) + (getComputedStyle(e).outlineStyle === "none" ? " cannot be seen" : ""))(document.activeElement)`)
+		if stop == "" {
+			break
+		}
+		if stops = append(stops, stop); strings.HasSuffix(stop, "cannot be seen") {
+			t.Error(stop)
+		}
+	}
+	if n := len(stops); n < 20 || n == 100 || !strings.Contains(stops[n-1], "serde_core") { // what the feature std turns on
+		t.Errorf("%d stops: %s", n, strings.Join(stops, "\n"))
 	}
 }
 

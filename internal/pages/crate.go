@@ -62,7 +62,7 @@ func (h *Handler) crate(r *http.Request) (page, error) {
 		data.add(row{e, parseFacts(e.Raw)})
 		rows++
 	}
-	return page{template: "crate", Title: c.Name, Feed: h.pages.path("crate", c.Name, "feed.atom"), Data: data}, nil
+	return page{template: "crate", Title: c.Name, About: data.About.Description, Feed: h.pages.path("crate", c.Name, "feed.atom"), Data: data}, nil
 }
 
 // A group is versions that cargo takes for each other: of one major number, or of one

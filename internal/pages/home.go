@@ -25,7 +25,7 @@ func (h *Handler) home(r *http.Request) (page, error) {
 	public := h.cfg.PublicURL.For(r)
 	graph := h.cfg.Dependants.Graph()
 	return page{
-		template: "home", Home: true, Refresh: live.Run != nil && live.Run.Live,
+		template: "home", About: "A mirror of crates.io", Home: true, Refresh: live.Run != nil && live.Run.Live,
 		Data: homeData{
 			Live: live, URL: public,
 			Config: publicurl.CargoConfig(publicurl.Index(public)),

@@ -11,6 +11,7 @@ const (
 	maxLabels      = 5       // of each kind, as on crates.io
 	maxLine        = 1 << 20 // bytes of an index line that is read for its details
 	maxDeps        = 150     // dependencies of one kind
+	maxBest        = 40      // dependencies of one kind whose versions are looked up
 	maxFeatures    = 150     // features of a version
 	maxEnabled     = 12      // what one feature turns on, or a dependency's features
 	resultsPerPage = 20

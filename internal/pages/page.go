@@ -27,6 +27,7 @@ var templateFiles embed.FS
 // A page is what a template needs to become one.
 type page struct {
 	Title   string
+	About   string // what a page that links to this one may say of it; empty: nothing
 	Query   string // what the search box says
 	Feed    string // address of a feed of what is new; empty: none
 	Home    bool   // the page has a search box of its own

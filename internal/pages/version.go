@@ -49,7 +49,8 @@ func (g depGroup) Count() int { return len(g.Deps) + g.More }
 
 type depRow struct {
 	details.Dep
-	Held bool // has a page here
+	Held bool   // has a page here
+	Best string // version that cargo would take today; empty: not known, or Req names it
 }
 
 // WithFeatures are those of the dependency that are turned on.
@@ -66,7 +67,7 @@ func (h *Handler) version(r *http.Request) (page, error) {
 		return page{}, err
 	}
 	data := h.versionOf(r.Context(), c, e)
-	return page{template: "version", Title: e.ID.String(), Data: data}, nil
+	return page{template: "version", Title: e.ID.String(), About: data.About.Description, Data: data}, nil
 }
 
 // versionOf is what there is to say of a version.
@@ -83,7 +84,7 @@ func (h *Handler) versionOf(ctx context.Context, c *reader.Crate, e *reader.Entr
 		data.Readme, data.Tree = h.readme(ctx, e)
 		data.Compare = before(c, e.Version)
 	}
-	h.addDetails(&data)
+	h.addDetails(ctx, &data)
 	return data
 }
 
@@ -127,13 +128,15 @@ func (h *Handler) entry(c *reader.Crate, version string) (*reader.Entry, error) 
 }
 
 // addDetails adds what only the index line itself tells.
-func (h *Handler) addDetails(data *versionData) {
+func (h *Handler) addDetails(ctx context.Context, data *versionData) {
 	d, ok := parseDetails(data.Raw)
 	if !ok {
 		data.Unread = true
 		return
 	}
 	data.Facts, data.Links = d.Facts, d.Links
+	ctx, cancel := context.WithTimeout(ctx, aboutTime) // what is not known by then is left out
+	defer cancel()
 	pages := map[string]string{} // of dependencies, by the names that the crate has for them
 	for _, kind := range []struct{ kind, title string }{
 		{"normal", "Dependencies"}, {"build", "Build dependencies"}, {"dev", "Development dependencies"},
@@ -142,7 +145,7 @@ func (h *Handler) addDetails(data *versionData) {
 		if len(deps) == 0 {
 			continue
 		}
-		rows := h.depRows(deps)
+		rows := h.depRows(ctx, deps)
 		data.Deps = append(data.Deps, depGroup{kind.title, kind.kind != "dev", rows, more})
 		for _, row := range rows {
 			if row.Held {
@@ -153,12 +156,20 @@ func (h *Handler) addDetails(data *versionData) {
 	data.Features, data.MoreFeatures = featuresOf(&d, pages)
 }
 
-func (h *Handler) depRows(deps []details.Dep) []depRow {
+func (h *Handler) depRows(ctx context.Context, deps []details.Dep) []depRow {
 	rows := make([]depRow, len(deps))
 	for i, d := range deps {
 		// One of another registry may have the name of an unrelated crate.
 		held := d.Registry == "" && crate.CheckName(d.Crate()) == nil && h.cfg.Mirror.Holds(d.Crate())
-		rows[i] = depRow{d, held}
+		rows[i] = depRow{Dep: d, Held: held}
+		if !held || i >= maxBest {
+			continue
+		}
+		if c, err := h.cfg.Mirror.Crate(ctx, d.Crate()); err == nil {
+			if e := c.Best(d.Req); e != nil && "="+e.Version != d.Req {
+				rows[i].Best = e.Version
+			}
+		}
 	}
 	return rows
 }

@@ -47,6 +47,24 @@ func compareFlags(a, b bool) int {
 	return 1
 }
 
+// Best returns the version that cargo would take for a requirement, were it the only one:
+// the newest that matches and is not yanked. Nil: there is none, or req cannot be parsed.
+func (c *Crate) Best(req string) *Entry {
+	want, err := semver.ParseReq(req)
+	if err != nil {
+		return nil
+	}
+	var best *Entry
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		v, err := semver.Parse(e.Version)
+		if err == nil && !e.Yanked && want.Matches(v) && (best == nil || semver.CompareText(e.Version, best.Version) > 0) {
+			best = e
+		}
+	}
+	return best
+}
+
 // NewestFirst returns the entries with the highest version first.
 func (c *Crate) NewestFirst() []Entry {
 	sorted := slices.Clone(c.Entries)

@@ -51,3 +51,34 @@ func TestNewest(t *testing.T) {
 		}
 	}
 }
+
+// TestBest: what a requirement comes to, in any order of lines.
+func TestBest(t *testing.T) {
+	for _, tt := range []struct{ req, versions, want string }{
+		{"^1.2", "1.1.0 1.2.0 1.10.0 1.9.0 2.0.0", "1.10.0"},
+		{"^1", "1.0.0 !1.1.0 1.2.0-rc.1", "1.0.0"},
+		{"=1.0.0", "1.0.0+b 1.0.0+a", "1.0.0+b"},
+		{">=0.52, <0.62", "0.51.0 0.61.2 0.62.0", "0.61.2"},
+		{"*", "0.1.0 3.0.0", "3.0.0"},
+		{"^4", "1.0.0", ""},
+		{"^1", "!1.0.0", ""},
+		{"not one", "1.0.0", ""},
+		{"^1", "99999999999999999999.0.0 1.0.0", "1.0.0"},
+	} {
+		var c Crate
+		for v := range strings.FieldsSeq(tt.versions) {
+			plain := strings.TrimPrefix(v, "!")
+			c.Entries = append(c.Entries, Entry{Entry: index.Entry{ID: crate.ID{Name: "x", Version: plain}, Yanked: plain != v}})
+		}
+		for range 2 {
+			got := ""
+			if e := c.Best(tt.req); e != nil {
+				got = e.Version
+			}
+			if got != tt.want {
+				t.Errorf("%s of %s: %q, want %q", tt.req, tt.versions, got, tt.want)
+			}
+			slices.Reverse(c.Entries)
+		}
+	}
+}
