@@ -14,6 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	durabletest.ScratchInMemory()
+	durabletest.GarbageWaits()
 	goleak.VerifyTestMain(m)
 }
 

@@ -20,6 +20,7 @@ import (
 
 func TestMain(m *testing.M) {
 	durabletest.ScratchInMemory()
+	durabletest.GarbageWaits()
 	goleak.VerifyTestMain(m)
 }
 

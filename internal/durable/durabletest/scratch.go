@@ -1,6 +1,18 @@
 package durabletest
 
-import "os"
+import (
+	"os"
+	"runtime/debug"
+	"testing"
+)
+
+// Main is TestMain of tests that make many small files and much garbage. Both cost them a
+// third of their processor time.
+func Main(m *testing.M) {
+	ScratchInMemory()
+	GarbageWaits()
+	m.Run()
+}
 
 // ScratchInMemory has t.TempDir, and the programs that a test starts, put files into
 // memory where there is plenty, unless TMPDIR says where. It is for TestMain of tests that
@@ -9,5 +21,13 @@ import "os"
 func ScratchInMemory() {
 	if dir := memory(); dir != "" && os.Getenv("TMPDIR") == "" {
 		os.Setenv("TMPDIR", dir)
+	}
+}
+
+// GarbageWaits lets garbage grow to four times what is in use, unless GOGC says otherwise:
+// a test's heap is small, and each of its runs leaves buffers behind.
+func GarbageWaits() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
 	}
 }

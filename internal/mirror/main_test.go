@@ -1,0 +1,9 @@
+package mirror
+
+import (
+	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
+)
+
+func TestMain(m *testing.M) { durabletest.Main(m) }
