@@ -3,8 +3,9 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: bare release check fmt vet cross lint vuln tidy test race slow real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-all bench-net bench-smoke million replay test-root soak acceptance python
+.PHONY: bare release check fmt vet cross lint vuln tidy test race slow slow-cli slow-disks real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-all bench-net bench-smoke million replay test-root soak acceptance python
 
+check: export GOFLAGS := $(shell $(GO) env GOFLAGS) -vet=off# which is vet's, and once is enough
 check: fmt vet cross lint vuln tidy test ## everything that needs Go alone
 
 fmt:
@@ -51,18 +52,23 @@ race:
 	$(GO) test -race -short -skip '$(RACELESS)|TestScripts/^($(RACELESS_SCRIPTS))$$' $$($(GO) list ./... | grep -vE '/internal/($(RACELESS_PACKAGES))$$')
 
 KILLS ?= 60
-slow: export GOGC = 400 # they make much garbage
-slow: ## tests that take minutes: 60 kills at random instants, faults at every operation, byte and bit
-	$(GO) test -count=1 -timeout 10m -run 'RandomKills$$|StoreKills$$|SyncKills$$|ShardsIntoOneBucket$$|WorkersAreKilled$$' ./internal/cli -kills $(KILLS) -thorough
-	$(GO) test -count=1 -timeout 10m -run 'Scripts$$|Replay|Cargo|Nginx|Scrape$$|AtOnce$$' ./internal/cli -thorough
-	$(GO) test -count=1 -timeout 10m -run 'PowerCutAtAnyOperation|AnyOperationFails' ./internal/mirror -thorough
-	$(GO) test -count=1 -timeout 10m -run 'CutOffAnywhere$$|KilledAnywhere$$' ./internal/replica ./internal/replicate ./internal/fleet -thorough
-	$(GO) test -count=1 -timeout 10m ./internal/index/clone -thorough
-	$(GO) test -count=1 -timeout 10m -run 'VersityExamined$$' ./internal/bucket/s3 -thorough
-	$(GO) test -count=1 -timeout 30m -run 'EveryRequest$$|EveryDiskOperation$$|PowerCut|AnyOperationFails' ./internal/push ./internal/prune ./internal/export -thorough
-	$(GO) test -count=1 -timeout 10m ./internal/bundle ./internal/extract ./internal/statement ./internal/tilelog ./internal/attest ./internal/deep ./internal/repack -thorough
-	$(GO) test -count=1 -timeout 10m -run 'Bombs$$' ./internal/cargotoml -thorough
-	$(GO) test -count=1 -timeout 20m -run 'TestPower|TestMonths|TestHostile|TestMedia' ./internal/transfer/receive -thorough
+MUCH  ?= -thorough
+slow slow-cli slow-disks: export GOGC = 400 # they make much garbage
+slow: slow-cli slow-disks ## tests that take minutes: 60 kills at random instants, faults at every operation, byte and bit; MUCH='-more 8' KILLS=20 are eight times a plain run, as in CI
+
+slow-cli:
+	$(GO) test -count=1 -timeout 30m -run 'Kill|Scripts$$|Replay|Cargo|Nginx|Scrape$$|AtOnce$$|IntoOneBucket$$|ReplicaFollows' ./internal/cli -kills $(KILLS) $(MUCH)
+
+# One call for each set of names: its packages are tested beside each other.
+SLOW_NAMED := ./internal/replica ./internal/replicate ./internal/fleet ./internal/push ./internal/prune ./internal/export ./internal/bucket/s3 \
+	./internal/cargotoml ./internal/pages ./internal/closure ./internal/simreg ./internal/deflate
+SLOW_WHOLE := ./internal/index/clone ./internal/index/carry ./internal/bundle ./internal/extract ./internal/statement ./internal/tilelog \
+	./internal/attest ./internal/deep ./internal/repack
+slow-disks:
+	$(GO) test -count=1 -timeout 10m -run 'PowerCutAtAnyOperation|AnyOperationFails' ./internal/mirror $(MUCH)
+	$(GO) test -count=1 -timeout 30m -run 'CutOffAnywhere$$|KilledAnywhere$$|EveryRequest$$|EveryDiskOperation$$|PowerCut|AnyOperationFails|Versity|Bombs$$|Browser$$|Cargo|LockFileIsEnough$$|ZlibIsZlib$$' $(SLOW_NAMED) $(MUCH)
+	$(GO) test -count=1 -timeout 10m $(SLOW_WHOLE) $(MUCH)
+	$(GO) test -count=1 -timeout 20m -run 'TestPower|TestMonths|TestHostile|TestMedia' ./internal/transfer/receive $(MUCH)
 	$(GO) test -count=1 -timeout 10m -run 'Test[A-Z]' ./internal/transfer/receive # all of them, sampled
 
 test-root: ## power cuts, full disks, bad sectors, networks that go away: needs root on Linux

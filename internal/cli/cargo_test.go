@@ -38,6 +38,7 @@ import (
 // The real cargo builds from a mirror, loose, bundled, or in the deep archive alone,
 // over HTTP and HTTPS; one of these by chance, unless the test is thorough.
 func TestCargoBuildsFromTheMirror(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	type kind struct {
 		name              string
 		bundle, tls, deep bool
@@ -215,6 +216,7 @@ func (c *cargo) testYanked(reg *simreg.Registry) {
 // A mirror whose index has gone ahead of its crates resolves to what it holds,
 // and to the rest as soon as a run beside the server has fetched it (H13).
 func TestH13CargoResolvesToWhatIsHeld(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	needCargo(t)
 	reg := simreg.New(simreg.MustParse("foo 1.0.0\nfoo 1.1.0\n")...)
 	dir := t.TempDir()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/access"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -22,6 +23,7 @@ const gateRegistry = "foo 1.0.0\n  pubtime 2024-01-01T00:00:00Z\nfoo 1.1.0\n  pu
 // one fails in words that say what is the matter, and what a version is refused for is in
 // cargo's own output.
 func TestCargoBehindAPolicy(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	needCargo(t)
 	dir := t.TempDir()
 	young := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -13,6 +14,7 @@ import (
 // The real cargo resolves and unpacks crates of a tree in each of the layouts of other
 // programs, with no server and no network: of a chosen part, for which that is enough.
 func TestCargoReadsLayouts(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	needCargo(t)
 	dir := t.TempDir()
 	mirrorDemo(t, simreg.Demo(), dir, false)

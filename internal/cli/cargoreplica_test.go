@@ -19,6 +19,7 @@ import (
 // The real cargo builds from two replicas while a third process syncs new versions into
 // the bucket; one replica is killed meanwhile, and begins again.
 func TestCargoBuildsFromReplicas(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	buckets := map[string]func(t *testing.T) string{
 		"folder": func(t *testing.T) string { _, address := folderBucket(t); return address },
 		"S3":     func(t *testing.T) string { return buckettest.StartVersity(t).Address("mirror") },

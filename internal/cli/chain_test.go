@@ -35,9 +35,7 @@ func (s *served) root() string { return regexp.MustCompile(`http://[^/]+`).FindS
 // no other server; and a proxy that pulls from it.
 func TestCargoBuildsAtTheEndOfAChain(t *testing.T) {
 	needCargo(t)
-	if !*durabletest.Thorough {
-		t.Skip("cargo compiles twice: make slow")
-	}
+	durabletest.Asked(t)
 	reg := simreg.Demo()
 	a, b := t.TempDir(), t.TempDir()
 	mirrorDemo(t, reg, a, true)

@@ -43,6 +43,7 @@ const fullUntil = "CLONECRATESIO_TEST_FULL_UNTIL"
 
 func TestMain(m *testing.M) {
 	durabletest.ScratchInMemory()
+	durabletest.GarbageWaits()
 	testscript.Main(m, map[string]func(){
 		"clonecratesio":     func() { os.Exit(testApp().Run(Root, os.Args)) },
 		"download-crates":   func() { os.Exit(testApp().Run(DownloadCrates, os.Args)) },
@@ -182,25 +183,32 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// dearScripts start so many programs that they take most of the time of all: a plain run
-// takes a third of them by chance, one that is thorough all, and so does one that names
-// scripts in -run.
-var dearScripts = strings.Fields(`accept airgap_guide attest demo demo_airgap doctor export hostile key past peers prune
-	prune_bundles prune_deep repack replicate replicate_deep republished_kept select shard shard_store store sync transfer`)
+// dearScripts start so many programs that they take most of the time of all.
+var dearScripts = strings.Fields(`accept airgap airgap_guide attest carried demo demo_airgap doctor export follow_bundle hostile
+	import_tree key past peers prune prune_bundles prune_deep prune_deep_space repack replicate replicate_deep republished_kept
+	select shard shard_store sidecars store sync sync_sparse telemetry transfer usage verify`)
 
-// someScripts are the files of the scripts to run.
-func someScripts(t *testing.T) (files []string) {
+// someScripts are the files of the scripts to run: of those that are dear one in seven by
+// chance, of the others one in two, more in CI (-more), all if the test is thorough or names
+// scripts in -run.
+func someScripts(t *testing.T) []string {
 	all, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
 	must(t, err)
-	dear := durabletest.Sample(len(dearScripts)/3, dearScripts)
-	named := strings.Contains(flag.Lookup("test.run").Value.String(), "/")
+	if strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
+		return all
+	}
+	var dear, others []string
 	for _, file := range all {
-		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
-		if named || slices.Contains(dear, name) || !slices.Contains(dearScripts, name) {
-			files = append(files, file)
+		if slices.Contains(dearScripts, strings.TrimSuffix(filepath.Base(file), ".txtar")) {
+			dear = append(dear, file)
+		} else {
+			others = append(others, file)
 		}
 	}
-	return files
+	if len(dear) != len(dearScripts) {
+		t.Fatalf("%d of %d dear scripts are there", len(dear), len(dearScripts))
+	}
+	return slices.Concat(durabletest.Sample(len(dear)/7, dear), durabletest.Sample(len(others)/2, others))
 }
 
 type scriptWorld struct {

@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
 // The real cargo builds from a bucket of a real S3 server, through a web server in front
 // of its folder that knows neither, and sees what the next export adds.
 func TestCargoBuildsFromABucket(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	needCargo(t)
 	n, s3 := newNginx(t), buckettest.StartVersity(t)
 	dir := t.TempDir()

@@ -32,9 +32,7 @@ import (
 // cores.
 func slow(t *testing.T) {
 	t.Helper()
-	if !*durabletest.Thorough {
-		t.Skip("starts many processes; -thorough runs it, as make slow does")
-	}
+	durabletest.Asked(t)
 }
 
 // fleetOf is a registry, its index, and a bucket into which processes mirror it.

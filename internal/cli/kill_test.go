@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runlog"
@@ -154,6 +155,7 @@ func TestC1RandomKills(t *testing.T) {
 // TestC1KillAtOperations kills the real program before the n-th operation on
 // its disk, for a sweep of n.
 func TestC1KillAtOperations(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	step := 40
 	if testing.Short() {
 		step = 200

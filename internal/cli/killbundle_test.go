@@ -17,6 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -115,6 +116,7 @@ func (m *mirrored) countMembers(name string, count map[crate.ID]int) {
 // TestE9KillAtOperations kills the real program while it makes bundles, before
 // the n-th operation on its disk, for a sweep of n.
 func TestE9KillAtOperations(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	step := 30
 	if testing.Short() {
 		step = 150
@@ -139,6 +141,7 @@ func TestE9KillAtOperations(t *testing.T) {
 // TestE9RandomKills is TestC1RandomKills for a run that makes bundles of what
 // was a mirror of loose files.
 func TestE9RandomKills(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
@@ -214,6 +217,7 @@ func (m *mirrored) recorded() map[crate.ID]int {
 // bundles, with an update of the index in between. Every crate is in one bundle at
 // the end, and none was asked for again that was recorded once.
 func TestThreeKillsAndAnUpdate(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	if testing.Short() {
 		t.Skip("runs for some seconds, so that there are commits between the kills")
 	}

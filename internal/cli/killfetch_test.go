@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -11,6 +12,7 @@ import (
 // before the first checkpoint: what it has fetched is kept, but for the requests that
 // were under way.
 func TestC1KillFetchesLittleAgain(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	const versions, concurrency = 600, 16
 	for _, flags := range [][]string{nil, {"-bundle"}} {
 		m := newMirrored(t, simreg.Generate(versions, 1<<10, 1))

@@ -29,7 +29,7 @@ func fewKills() int {
 	if *durabletest.Thorough {
 		return *kills
 	}
-	return 2
+	return max(2, *kills/5)
 }
 
 // puller is the real program, as a proxy that keeps what it pulls in a folder.
@@ -156,6 +156,7 @@ func TestP3PullRandomKills(t *testing.T) {
 // The real program is killed in the middle of looks at a sparse index: what of the index
 // is there reads, and one undisturbed sync at the end has everything.
 func TestC1SparseSyncKills(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -22,6 +23,7 @@ import (
 // have come. What shows under a final name is what the peer has, at any time, and one
 // undisturbed run at the end makes all of it equal, byte for byte.
 func TestReplicateKills(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

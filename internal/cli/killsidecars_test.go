@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
@@ -18,6 +19,7 @@ import (
 // disk, for a sweep of n: files are whole, old or new, and the next run
 // completes and leaves nothing else.
 func TestC1KillSidecars(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	reg := parseRegistry(t)
 	index := filepath.Join(t.TempDir(), "index")
 	if err := reg.WriteIndex(index); err != nil {

@@ -25,6 +25,7 @@ import (
 // folders, while upstream publishes. What the root names is there each time; one
 // undisturbed sync has everything, and verify finds nothing wrong.
 func TestI1StoreKills(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
 	for _, kind := range durabletest.Sample(1, []string{"folder", "versitygw"}) {
 		t.Run(kind, func(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 // among them, while upstream publishes: an index that exists can be read, and one
 // undisturbed sync at the end has everything.
 func TestC1SyncKills(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
 	for _, form := range durabletest.Sample(1, []string{"", "-checkout"}) {
 		t.Run("index"+form, func(t *testing.T) {

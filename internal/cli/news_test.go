@@ -30,6 +30,7 @@ const (
 // second here. Of the time from publication to being served, all but the wait for the
 // next round is the same with -every 1m; so it must leave 66 of 90 seconds for that.
 func TestNewVersionsAtOnce(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -36,6 +36,7 @@ const exportedApp = `
 // A plain web server gives cargo the exported tree: fetch, versions with "+", and an
 // update that costs nothing but 304s.
 func TestNginxServesAnExport(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	needCargo(t)
 	n := newNginx(t)
 	dir := t.TempDir()
@@ -95,6 +96,7 @@ func TestNginxServesAnExport(t *testing.T) {
 
 // cargo reads the exported tree from a disk.
 func TestCargoReadsAnExportByFile(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	needCargo(t)
 	dir := t.TempDir()
 	reg := simreg.Demo()
@@ -121,6 +123,7 @@ func TestCargoReadsAnExportByFile(t *testing.T) {
 // TestCargoResolvesAsOf: of two days between which a version was yanked and another
 // published again, cargo makes two lock files, and fetches what each names.
 func TestCargoResolvesAsOf(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	needCargo(t)
 	dir := t.TempDir()
 	reg := simreg.New(simreg.MustParse("foo 1.0.0\nfoo 1.1.0\nbar 1.0.0\nbar 0.1.0\ngone 1.0.0")...)
@@ -175,6 +178,7 @@ func TestCargoResolvesAsOf(t *testing.T) {
 // cargo reads the index of the exported tree by git, over HTTP and from any web
 // server, as one before 1.68 has to.
 func TestCargoReadsAnExportByGit(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	needCargo(t)
 	dir := t.TempDir()
 	reg := simreg.Demo()
@@ -208,6 +212,7 @@ func TestCargoReadsAnExportByGit(t *testing.T) {
 // serve works behind a proxy with HTTPS and a path in front, whether the proxy
 // takes the path away or not.
 func TestServeBehindNginx(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	needCargo(t)
 	type way struct{ name, passedTo string }
 	for _, tt := range durabletest.Sample(1, []way{{"the prefix is taken away", "/"}, {"the prefix is left", ""}}) {

@@ -35,6 +35,7 @@ var (
 // of all that came and went. "make replay HISTORY=DIR" takes other days. A plain run lives one of
 // the lives, by chance.
 func TestReplay(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
 	if testing.Short() {
 		t.Skip("lives for half a minute")
@@ -294,6 +295,7 @@ func (r *replay) everyCrate() []string {
 // TestReplayNotices: a mirror that has lost what it kept, or serves what it should
 // not, does not pass for one that lived well.
 func TestReplayNotices(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
 	r := newReplay(t, []string{"-accept-republished=always"})
 	r.begin(false)

@@ -16,6 +16,7 @@ import (
 // across an air gap in three steps, or six; then what is behind the gap serves byte for byte what
 // upstream has, as a mirror does that is made on that day, and keeps the same days.
 func TestReplayTransfers(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
 	if testing.Short() {
 		t.Skip("lives for some seconds")
@@ -67,6 +68,7 @@ func (r *replay) days() string {
 // operation on their disks, for a sweep of n; each run finds what the ones before it left.
 // At the end all is there.
 func TestC1KillTransfers(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
 	r := newReplay(t, []string{"-bundle"})
 	r.begin(false)

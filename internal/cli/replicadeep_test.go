@@ -8,6 +8,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
@@ -16,6 +17,7 @@ import (
 // A replica that runs gives out versions that sync has since put into a segment of the
 // deep archive, when no bundle has them any more.
 func TestReplicaFollowsSegments(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	indextest.NeedGit(t)
 	b, address := folderBucket(t)
 	w := newWriter(t, address)

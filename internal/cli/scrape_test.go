@@ -28,9 +28,7 @@ func TestScrape(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no prometheus (Debian: apt-get install prometheus)")
 	}
-	if !*durabletest.Thorough {
-		t.Skip("starts Prometheus; -thorough runs it, as make slow does")
-	}
+	durabletest.Asked(t)
 	indextest.NeedGit(t)
 	w := startScraped(t)
 	s := &scraper{t: t, at: "127.0.0.1:" + freeTCPPort(t)}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -19,6 +20,7 @@ import (
 // then, although a version was yanked and another published again since: two days
 // give two lock files, and programs.
 func TestCargoBuildsFromSnapshots(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	needCargo(t)
 	reg := simreg.New(simreg.MustParse("foo 1.0.0\nfoo 1.1.0\nbaz 1.0.0\n")...)
 	baz := crate.ID{Name: "baz", Version: "1.0.0"}

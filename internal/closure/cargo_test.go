@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
@@ -48,6 +49,7 @@ func TestCargoAgrees(t *testing.T) {
 // TestCargoStepsBack: where cargo has to take an older version of one crate
 // because of another, room has to be made for it.
 func TestCargoStepsBack(t *testing.T) {
+	durabletest.Seldom(t, 2)
 	needCargo(t)
 	dir := t.TempDir()
 	reg := simreg.New(simreg.MustParse(`
@@ -74,6 +76,7 @@ func TestCargoStepsBack(t *testing.T) {
 // them yanked by now, cargo does what the lock file says; and without it the
 // same, as long as none is yanked.
 func TestLockFileIsEnough(t *testing.T) {
+	durabletest.Seldom(t, 2)
 	needCargo(t)
 	dir := t.TempDir()
 	reg := testRegistry(t, dir)

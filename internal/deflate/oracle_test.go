@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
 var (
@@ -44,6 +46,7 @@ while head := asked.read(5):
 `
 
 func TestZlibIsZlib(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("no python3, whose zlib this is compared with")

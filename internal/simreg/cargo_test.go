@@ -9,11 +9,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
 // The real cargo resolves, downloads, verifies and compiles crates of the demo
 // with nothing but the simulated registry in place of crates.io.
 func TestCargoBuildsFromTheDemo(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	if testing.Short() {
 		t.Skip("cargo compiles 80 crates")
 	}

@@ -46,6 +46,7 @@ func TestPaths(t *testing.T) {
 
 // The example of the specification: which tiles a tree of 70,000 leaves has.
 func TestTilesOf70000(t *testing.T) {
+	durabletest.Seldom(t, 2)
 	mem := durabletest.NewMem()
 	if err := errors.Join(appendTo(mem, 70000, 1), check(mem)); err != nil {
 		t.Fatal(err)
@@ -66,6 +67,7 @@ func TestTilesOf70000(t *testing.T) {
 // However leaves come, the tree is that of sumdb over the same lines, all proofs can
 // be made, and the tiles are those of a log that was made at once.
 func TestTreeIsThatOfSumdb(t *testing.T) {
+	durabletest.Seldom(t, 2)
 	rapid.Check(t, func(t *rapid.T) {
 		steps := rapid.SliceOfN(rapid.SampledFrom([]int64{0, 1, 2, 100, 255, 256, 257, 300}), 1, 6).Draw(t, "steps")
 		mem := &durabletest.Mem{}

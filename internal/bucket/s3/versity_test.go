@@ -58,9 +58,7 @@ func TestVersityParts(t *testing.T) {
 
 // A real server passes the probe at length.
 func TestVersityExamined(t *testing.T) {
-	if !*durabletest.Thorough {
-		t.Skip("races for some seconds; -thorough runs it, as make slow does")
-	}
+	durabletest.Asked(t)
 	b := open(t, buckettest.StartVersity(t).Address("p"))
 	for f := range bucket.Examine(t.Context(), b) {
 		if f.Err != nil {
@@ -71,6 +69,7 @@ func TestVersityExamined(t *testing.T) {
 
 // A real server that loses updates is found.
 func TestTornVersityIsRefused(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	b := open(t, buckettest.StartTornVersity(t).Address("p"))
 	for f := range bucket.Examine(t.Context(), b) {
 		if f.Check == "reads" && errors.As(f.Err, new(*bucket.BrokenError)) {
@@ -82,6 +81,7 @@ func TestTornVersityIsRefused(t *testing.T) {
 
 // An upload resumes after its server is killed and started again.
 func TestVersityRestarts(t *testing.T) {
+	durabletest.Seldom(t, 3)
 	v := buckettest.StartVersity(t)
 	at, err := s3.ParseAddress(v.Address("p"))
 	if err != nil {

@@ -49,12 +49,21 @@ func Sample[T any](n int, cases []T) []T {
 }
 
 // Seldom skips a test that takes a second of a core and more, but for one plain run in n.
-// It is run if all is asked for (-thorough) or tests are named (-run): each is named by
-// "make slow".
+// It is run if all is asked for (-thorough) or tests are named (-run): a line of "make
+// slow" names each.
 func Seldom(t testing.TB, n int) {
 	t.Helper()
 	if *Thorough || flag.Lookup("test.run").Value.String() != "" || rand.IntN(n) < *more {
 		return
 	}
 	t.Skipf("it is run one time in %d; make slow runs it", n)
+}
+
+// Asked skips a test for which no plain run has the time, unless all is asked for
+// (-thorough) or tests are named (-run), as "make slow" does.
+func Asked(t testing.TB) {
+	t.Helper()
+	if !*Thorough && flag.Lookup("test.run").Value.String() == "" {
+		t.Skip("it takes long; make slow runs it")
+	}
 }

@@ -39,19 +39,23 @@ func TestHowMuchIsTried(t *testing.T) {
 	setFlag(t, "test.run", "")
 	for range 100 { // never skips what is thorough, or named
 		Seldom(t, 1000)
+		Asked(t)
 	}
 	setFlag(t, "thorough", "false")
 	setFlag(t, "test.run", "TestHowMuchIsTried")
 	for range 100 {
 		Seldom(t, 1000)
+		Asked(t)
 	}
 	setFlag(t, "test.run", "")
-	t.Run("skipped", func(t *testing.T) {
-		t.Cleanup(func() {
-			if !t.Skipped() {
-				t.Error("a run of a billion")
-			}
+	for name, skip := range map[string]func(testing.TB){"asked": Asked, "seldom": func(t testing.TB) { Seldom(t, 1e9) }} {
+		t.Run(name, func(t *testing.T) {
+			t.Cleanup(func() {
+				if !t.Skipped() {
+					t.Error("a plain run has run it")
+				}
+			})
+			skip(t)
 		})
-		Seldom(t, 1e9)
-	})
+	}
 }

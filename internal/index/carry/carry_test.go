@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
@@ -80,6 +81,7 @@ func said(t *testing.T, dir string) string {
 // TestCarry: what is carried, all at first and then what is new, through squashes and
 // days on which nothing was carried, is what upstream's clone has.
 func TestCarry(t *testing.T) {
+	durabletest.Seldom(t, 2)
 	p := newPair(t)
 	base := ""
 	for step, commit := range []func() string{p.Commit, p.Commit, p.Squash, p.Commit, p.Squash} {

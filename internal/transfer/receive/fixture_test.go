@@ -3,12 +3,10 @@ package receive
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,13 +40,10 @@ type world struct {
 	key       *signing.Signer
 }
 
-// dear skips a test that takes a second of a core and more, one time in two, unless it is
-// named (-run), as by "make slow", or all is asked for (-thorough).
+// dear skips a test that takes a second of a core and more, one time in two.
 func dear(t *testing.T) {
 	t.Helper()
-	if !*durabletest.Thorough && flag.Lookup("test.run").Value.String() == "" && rand.IntN(2) > 0 {
-		t.Skip("it is run one time in two; make slow runs it")
-	}
+	durabletest.Seldom(t, 2)
 }
 
 const firstVersions = "foo 1.0.0\nbar 1.0.0\nserde 1.0.0\nserde 1.1.0\ngone 1.0.0"
@@ -91,6 +86,7 @@ func worldIn(t *testing.T, dir string) *world {
 // TestMain removes the model.
 func TestMain(m *testing.M) {
 	durabletest.ScratchInMemory()
+	durabletest.GarbageWaits()
 	code := m.Run()
 	if model.dir != "" {
 		_ = os.RemoveAll(model.dir)
