@@ -1,13 +1,9 @@
 package runlog
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
@@ -24,7 +20,7 @@ type Writer struct {
 	first bool
 	size  int64
 	err   error // after a failed write the writer is dead
-	buf   bytes.Buffer
+	buf   []byte
 }
 
 // Create returns a writer of the manifest name in fsys. The first Append moves an earlier
@@ -61,14 +57,12 @@ func (w *Writer) Append(records []Record) error {
 			return w.fail(err)
 		}
 	}
-	w.buf.Reset()
+	w.buf = w.buf[:0]
 	chain := w.chain
 	for i := range records {
-		if err := w.encode(records[i]); err != nil {
-			return w.fail(err)
-		}
+		w.encode(&records[i])
 	}
-	n, err := w.file.Write(w.buf.Bytes())
+	n, err := w.file.Write(w.buf)
 	if err == nil {
 		err = w.file.Sync()
 	}
@@ -88,23 +82,21 @@ func (w *Writer) fail(err error) error {
 	return w.err
 }
 
-// encode appends one line to w.buf and moves the chain on. Errors quote bytes
-// from outside: those that are no UTF-8 become U+FFFD.
-func (w *Writer) encode(r Record) error {
-	r.SchemaVersion = SchemaVersion
+// encode appends one line to w.buf and moves the chain on.
+func (w *Writer) encode(r *Record) {
+	prev := ""
 	if w.first {
-		r.Prev, w.first = hex.EncodeToString(w.chain[:]), false
+		prev, w.first = hex.EncodeToString(w.chain[:]), false
 	}
-	start := w.buf.Len()
-	if err := json.MarshalWrite(&w.buf, &r, jsontext.AllowInvalidUTF8(true)); err != nil {
-		return fmt.Errorf("encoding the record of %s %s: %w", r.Crate, r.Version, err)
-	}
-	w.chain = link(w.chain, w.buf.Bytes()[start:])
-	w.buf.Truncate(w.buf.Len() - 1) // the closing brace
-	w.buf.WriteString(`,"chain":"`)
-	w.buf.Write(hex.AppendEncode(w.buf.AvailableBuffer(), w.chain[:]))
-	w.buf.WriteString("\"}\n")
-	return nil
+	// The chain before the line is where its hash begins: it stands there for that long.
+	start := len(w.buf)
+	w.buf = append(w.buf, w.chain[:]...)
+	w.buf = r.appendTo(w.buf, prev)
+	w.chain = sha256.Sum256(w.buf[start:])
+	w.buf = w.buf[:start+copy(w.buf[start:], w.buf[start+sha256.Size:])-1] // without the closing brace
+	w.buf = append(w.buf, `,"chain":"`...)
+	w.buf = hex.AppendEncode(w.buf, w.chain[:])
+	w.buf = append(w.buf, "\"}\n"...)
 }
 
 // link returns the chain after a line, given the line without its chain.
