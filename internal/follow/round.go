@@ -168,7 +168,7 @@ func (f *Follower) mirrorFrom(ctx context.Context, ix *index.Index, w *work) err
 	if err != nil {
 		return err
 	}
-	job.AcceptShrink, job.KeepOpen, job.NewsOnly = f.cfg.AcceptShrink, f.cfg.Every > 0 && !f.pushes() && !f.finishes(), f.recorded
+	job.AcceptShrink, job.KeepOpen, job.NewsOnly = f.cfg.AcceptShrink, f.cfg.Every > 0 && !f.pushes() && !f.finishes(), job.NewsOnly || f.recorded
 	if f.summary, err = f.open.Run(ctx, job); err != nil {
 		return err
 	}

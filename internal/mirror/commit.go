@@ -181,13 +181,13 @@ func evidence(e *upstream.Evidence) string {
 
 // records are the lines of the manifest for the batch: of the items of the plan.
 func (r *run) records(batch []*result) []runlog.Record {
-	recs := make([]runlog.Record, 0, len(batch))
+	r.recs = r.recs[:0]
 	for _, res := range batch {
 		if res.outcome < takenOver {
-			recs = append(recs, r.record(res))
+			r.recs = append(r.recs, r.record(res))
 		}
 	}
-	return recs
+	return r.recs
 }
 
 func (r *run) record(res *result) runlog.Record {

@@ -168,8 +168,9 @@ type run struct {
 	summary *Summary           // written by the committer alone while it runs
 	refused map[crate.ID]error // by the store, their results yet to come; the committer's
 	bundles ledger
-	pass    *pass       // under way
-	later   *plan.Spool // what it has put off; nil: nothing. The committer's
+	pass    *pass           // under way
+	later   *plan.Spool     // what it has put off; nil: nothing. The committer's
+	recs    []runlog.Record // room for those of a batch; the committer's
 }
 
 // committing does a part of the run with the committer beside it, whose results
