@@ -5,10 +5,12 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
 // TestHoldings: what comes with a crate is what Versions says of its name,
@@ -26,6 +28,12 @@ func TestHoldings(t *testing.T) {
 		v := version(name, "1.0.0", byte(i+1))
 		batch.Versions = append(batch.Versions, v, in(version(name, "0.9.0+b", byte(i+11)), "bundle-0001.tar.zst", int64(i)))
 	}
+	yanked, unlisted, before, packed := version("1", "2.0.0", 21), version("1", "3.0.0", 22), version("1", "3.0.0", 23), version("1", "4.0.0", 24)
+	yanked.Yanked, unlisted.Listed = true, false
+	before.Placement = store.Placement{Loose: true, Republished: before.Checksum.FileKey()}
+	before.Listed, before.SupersededAt = false, time.Unix(1e9, 0).UTC()
+	packed.Placement = store.Placement{Deep: store.DeepPlace{Segment: "deep-0001.cdeep", Pack: 5, PackSize: 6, Number: 7}}
+	batch.Versions = append(batch.Versions, yanked, unlisted, before, packed)
 	batch.Crates = append(batch.Crates, Crate{Path: "in/co/incomplete"}) // wanted of Holdings alone
 	batch.Versions = append(batch.Versions, version("incomplete", "1.0.0", 99))
 	made := batch
