@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: bare release check fmt vet cross lint vuln tidy test race slow slow-cli slow-disks real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-all bench-net bench-smoke million replay test-root soak acceptance python
+.PHONY: panels bare release check fmt vet cross lint vuln tidy test race slow slow-cli slow-disks real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-all bench-net bench-smoke million replay test-root soak acceptance python
 
 check: export GOFLAGS := $(shell $(GO) env GOFLAGS) -vet=off# which is vet's, and once is enough
 check: fmt vet cross lint vuln tidy test ## everything that needs Go alone
@@ -70,6 +70,9 @@ slow-disks:
 	$(GO) test -count=1 -timeout 10m $(SLOW_WHOLE) $(MUCH)
 	$(GO) test -count=1 -timeout 20m -run 'TestPower|TestMonths|TestHostile|TestMedia' ./internal/transfer/receive $(MUCH)
 	$(GO) test -count=1 -timeout 10m -run 'Test[A-Z]' ./internal/transfer/receive # all of them, sampled
+
+panels: ## a picture of the dashboard in out/panels, from a real Prometheus; needs prometheus, chromium and git
+	$(GO) test -count=1 ./internal/cli -run 'TestScrape$$' -thorough -panels $(CURDIR)/out/panels
 
 test-root: ## power cuts, full disks, bad sectors, networks that go away: needs root on Linux
 	$(GO) test -count=1 -timeout 10m -parallel 4 -run TestRoot ./internal/cli -root -soak 20s

@@ -266,9 +266,22 @@ type panel struct {
 	Datasource  struct{ UID string }
 	GridPos     struct{ H, W, X, Y int }
 	Targets     []struct {
-		RefID, Expr string
-		Datasource  struct{ UID string }
+		RefID, Expr, LegendFormat string
+		Instant                   bool
+		Datasource                struct{ UID string }
 	}
+	FieldConfig struct {
+		Defaults struct {
+			Unit       string
+			Thresholds struct {
+				Steps []struct {
+					Color string
+					Value *float64
+				}
+			}
+		}
+	}
+	Options struct{ TextMode string }
 }
 
 func readDashboard(t *testing.T) (d dashboard) {
@@ -299,6 +312,20 @@ func panelTable(t *testing.T) string {
 
 var metricName = regexp.MustCompile(`\b(?:crates|sync|clonecratesio)_[a-z0-9_]+`)
 
+var grouped = regexp.MustCompile(`by \(([a-z, ]+)\)`)
+
+// perLabels are the labels by which a query has several answers.
+func perLabels(expr string) (labels []string) {
+	for _, by := range grouped.FindAllStringSubmatch(expr, -1) {
+		for label := range strings.SplitSeq(by[1], ", ") {
+			if label != "le" { // of a histogram, which its quantile takes up
+				labels = append(labels, label)
+			}
+		}
+	}
+	return labels
+}
+
 // TestDashboard: what Grafana would take, and show nothing.
 func TestDashboard(t *testing.T) {
 	d := readDashboard(t)
@@ -326,6 +353,11 @@ func TestDashboard(t *testing.T) {
 			t.Errorf("panel %q: data source %q, %d queries", p.Title, p.Datasource.UID, len(p.Targets))
 		}
 		for _, q := range p.Targets {
+			for _, label := range perLabels(q.Expr) {
+				if !strings.Contains(q.LegendFormat, "{{"+label+"}}") {
+					t.Errorf("panel %q: the legend %q does not tell series apart by %s", p.Title, q.LegendFormat, label)
+				}
+			}
 			if q.Datasource.UID != "${datasource}" || !strings.Contains(q.Expr, `mirror=~"$mirror"`) || q.RefID == "" {
 				t.Errorf("panel %q: %+v", p.Title, q)
 			}

@@ -51,6 +51,13 @@ func TestScrape(t *testing.T) {
 			time.Sleep(200 * time.Millisecond)
 		}
 	}
+	if *panelsDir != "" {
+		for n := range 400 { // two minutes: something to see
+			w.ask(n)
+			time.Sleep(200 * time.Millisecond)
+		}
+		s.drawPanels(*panelsDir, 2*time.Minute)
+	}
 }
 
 // scraped is a mirror that is scraped: addresses of what serves it, and of what tells of it.
@@ -94,7 +101,11 @@ func startScraped(t *testing.T) *scraped {
 // ask is a client of the server, and now and then an author who publishes.
 func (w *scraped) ask(n int) {
 	if n%10 == 1 {
-		w.m.reg.Add(simreg.Version{Name: "crate2", Version: fmt.Sprintf("2.0.%d", w.m.reg.Len())})
+		version := fmt.Sprintf("2.0.%d", w.m.reg.Len())
+		w.m.reg.Add(simreg.Version{Name: "crate2", Version: version, Size: 20_000})
+		if n%30 == 1 { // and the registry answers badly
+			w.m.reg.Inject(crate.ID{Name: "crate2", Version: version}, simreg.Fault{Kind: simreg.Status})
+		}
 		_, err := w.m.reg.CommitIndex(w.t.Context(), w.git, "more")
 		must(w.t, err)
 	}
@@ -164,15 +175,17 @@ func (s *scraper) query(expr string) (int, error) {
 	return n, nil
 }
 
+// asGrafana puts values in the place of Grafana's variables.
+var asGrafana = strings.NewReplacer("$mirror", ".*", "$__rate_interval", "1m")
+
 var limit = regexp.MustCompile(` [<>] [0-9e.]+$`)
 
 // scrapeQueries are those of the dashboard as Grafana would send them, and the alerts.
 func scrapeQueries(t *testing.T) (all []string) {
 	t.Helper()
-	grafana := strings.NewReplacer("$mirror", ".*", "$__rate_interval", "1m")
 	for _, p := range readDashboard(t).Panels {
 		for _, q := range p.Targets {
-			all = append(all, grafana.Replace(q.Expr))
+			all = append(all, asGrafana.Replace(q.Expr))
 		}
 	}
 	windows := regexp.MustCompile(`\[(?:10m|15m|6h)\]`)
