@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
@@ -95,7 +96,7 @@ func (cfg *importConfig) run(ctx context.Context, a *program.App) error {
 	}
 	result, err := receive.Run(ctx, job)
 	if result != nil && (err == nil || len(result.Taken) > 0) {
-		result.Print(a.Stdout)
+		result.Print(console.Wrap(a.Stdout))
 	}
 	if err != nil {
 		return receive.Verdict(err)

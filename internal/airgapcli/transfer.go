@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
@@ -165,14 +166,14 @@ func (cfg *Transfer) Run(ctx context.Context, a *program.App, dirs *home.Dirs, l
 	if cfg.plan {
 		result, err := send.Plan(ctx, job)
 		if err == nil {
-			result.PrintPlan(a.Stdout)
+			result.PrintPlan(console.Wrap(a.Stdout))
 		}
 		return asUsage(err)
 	}
 	job.Out = func() (durable.FS, error) { return a.Folder(cfg.To) }
 	result, err := send.Run(ctx, job)
 	if err == nil {
-		result.Print(a.Stdout, cfg.To)
+		result.Print(console.Wrap(a.Stdout), cfg.To)
 	}
 	return asUsage(err)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
@@ -73,7 +74,7 @@ func (a *App) accept(ctx context.Context, cfg *acceptConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.Stdout, "accepted: %s with sha256 %s; the next sync stores it, and keeps what is stored now (sha256 %s)\n",
+	_, err = fmt.Fprintf(console.Wrap(a.Stdout), "accepted: %s with sha256 %s; the next sync stores it, and keeps what is stored now (sha256 %s)\n",
 		cfg.id, named, before)
 	return err
 }

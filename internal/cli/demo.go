@@ -74,23 +74,23 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 		return err
 	}
 
-	fmt.Fprintf(a.Stdout, "A registry of %d versions is simulated at %s.\nOne request in ten will go wrong.\n\n", reg.Len(), reg.BaseURL)
-	fmt.Fprintf(a.Stdout, "1. Mirroring it into %s\n\n", job.Home.Crates)
+	fmt.Fprintf(console.Wrap(a.Stdout), "A registry of %d versions is simulated at %s.\nOne request in ten will go wrong.\n\n", reg.Len(), reg.BaseURL)
+	fmt.Fprintf(console.Wrap(a.Stdout), "1. Mirroring it into %s\n\n", job.Home.Crates)
 	if err := a.demoRun(ctx, job); err != nil {
 		return err
 	}
 	wrong, which := reg.FaultsMet()
-	fmt.Fprintf(a.Stdout, "%12d  requests that went wrong and were made again:\n              %s\n\n", wrong, which)
+	fmt.Fprintf(console.Wrap(a.Stdout), "%12d  requests that went wrong and were made again:\n              %s\n\n", wrong, which)
 
 	before := reg.TotalRequests()
-	fmt.Fprintf(a.Stdout, "2. Mirroring again\n\n")
+	fmt.Fprintf(console.Wrap(a.Stdout), "2. Mirroring again\n\n")
 	if err := a.demoRun(ctx, job); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "%12d  requests made\n\n", reg.TotalRequests()-before)
+	fmt.Fprintf(console.Wrap(a.Stdout), "%12d  requests made\n\n", reg.TotalRequests()-before)
 
 	before = reg.TotalRequests()
-	fmt.Fprintf(a.Stdout, "3. Moving it into bundles, in %s\n\n", job.Home.Bundles)
+	fmt.Fprintf(console.Wrap(a.Stdout), "3. Moving it into bundles, in %s\n\n", job.Home.Bundles)
 	job.Bundle = true
 	if a.BundleSize == 0 {
 		a.BundleSize = demo.BundleSize
@@ -98,19 +98,19 @@ func (a *App) demo(ctx context.Context, cfg *demoConfig) error {
 	if err := a.demoRun(ctx, job); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "%12d  requests made\n\n", reg.TotalRequests()-before)
+	fmt.Fprintf(console.Wrap(a.Stdout), "%12d  requests made\n\n", reg.TotalRequests()-before)
 
-	fmt.Fprintf(a.Stdout, "4. Reading the bundles from end to end, and checking every crate against the registry\n\n")
+	fmt.Fprintf(console.Wrap(a.Stdout), "4. Reading the bundles from end to end, and checking every crate against the registry\n\n")
 	bundles, err := reg.CheckBundles(job.Home.Bundles)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "%d of %d crates in %d bundles have the checksum that the index names\n\n", reg.Len(), reg.Len(), bundles)
+	fmt.Fprintf(console.Wrap(a.Stdout), "%d of %d crates in %d bundles have the checksum that the index names\n\n", reg.Len(), reg.Len(), bundles)
 	d := &flags.Dirs{Dirs: job.Home}
 	if err := a.demoServed(ctx, reg, d); err != nil {
 		return err
 	}
-	if err := demo.PrintLeft(a.Stdout, &job.Home); err != nil || cfg.once || !console.IsTerminal(a.Stdout) {
+	if err := demo.PrintLeft(console.Wrap(a.Stdout), &job.Home); err != nil || cfg.once || !console.IsTerminal(a.Stdout) {
 		return err
 	}
 	return a.demoServe(ctx, d)
@@ -155,27 +155,27 @@ func (a *App) demoServed(ctx context.Context, reg *demo.Registry, d *flags.Dirs)
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	fmt.Fprintf(a.Stdout, "5. Serving it straight from the bundles, and asking for every version as cargo does\n\n")
+	fmt.Fprintf(console.Wrap(a.Stdout), "5. Serving it straight from the bundles, and asking for every version as cargo does\n\n")
 	if err := reg.CheckServer(ctx, l.URL); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "%d of %d index lines are those of the registry, byte for byte, and lead to its bytes\n\n", reg.Len(), reg.Len())
+	fmt.Fprintf(console.Wrap(a.Stdout), "%d of %d index lines are those of the registry, byte for byte, and lead to its bytes\n\n", reg.Len(), reg.Len())
 	return a.demoCargo(ctx, l.URL)
 }
 
 // demoCargo lets the real cargo use the server.
 func (a *App) demoCargo(ctx context.Context, url string) error {
-	fmt.Fprintf(a.Stdout, "6. Letting the real cargo use it\n\n")
+	fmt.Fprintf(console.Wrap(a.Stdout), "6. Letting the real cargo use it\n\n")
 	release, text, err := doctor.CargoRelease(ctx)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		fmt.Fprintf(a.Stdout, "there is no cargo here\n\n")
+		fmt.Fprintf(console.Wrap(a.Stdout), "there is no cargo here\n\n")
 		return nil
 	case err != nil: // a rustup without a toolchain
-		fmt.Fprintf(a.Stdout, "there is no cargo here that works: %v\n\n", err)
+		fmt.Fprintf(console.Wrap(a.Stdout), "there is no cargo here that works: %v\n\n", err)
 		return nil
 	case !doctor.CanUseSparse(release):
-		fmt.Fprintf(a.Stdout, "%s is too old for a sparse registry\n\n", text)
+		fmt.Fprintf(console.Wrap(a.Stdout), "%s is too old for a sparse registry\n\n", text)
 		return nil
 	}
 	if err := a.examine(ctx, doctor.Config{URL: url, NoProxy: true}); err != nil {
@@ -191,7 +191,7 @@ func (a *App) demoServe(ctx context.Context, d *flags.Dirs) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "\nNow it is served: http://%s shows it to you, and these lines to cargo. Ctrl-C stops.\n\n", addr)
+	fmt.Fprintf(console.Wrap(a.Stdout), "\nNow it is served: http://%s shows it to you, and these lines to cargo. Ctrl-C stops.\n\n", addr)
 	return servecli.Run(ctx, &a.App, &servecli.Config{Dirs: *d, Listen: addr, CacheMB: 16, Log: flags.Log{Level: "warn"}})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/address"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/doctor"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
@@ -108,7 +109,7 @@ func (a *App) doctor(ctx context.Context, cfg *doctorConfig) (err error) {
 
 // examine runs the checks and prints a line for each.
 func (a *App) examine(ctx context.Context, job doctor.Config) error {
-	job.Tell = func(r doctor.Result) { r.Print(a.Stdout) }
+	job.Tell = func(r doctor.Result) { r.Print(console.Wrap(a.Stdout)) }
 	job.CargoConfig = publicurl.CargoConfig(indexURL(job.URL))
 	failed, err := doctor.Run(ctx, job)
 	if err == nil && failed > 0 {
@@ -126,7 +127,7 @@ func (a *App) examineStore(ctx context.Context, cfg *doctorConfig) error {
 	if err != nil {
 		return err
 	}
-	failed, err := doctor.Store(ctx, b, func(r doctor.Result) { r.Print(a.Stdout) })
+	failed, err := doctor.Store(ctx, b, func(r doctor.Result) { r.Print(console.Wrap(a.Stdout)) })
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%s failed: %s cannot hold a mirror", human.Plural(int64(failed), "check"), b)
 	}

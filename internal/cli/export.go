@@ -214,7 +214,7 @@ func (a *App) export(ctx context.Context, cfg *exportConfig) (err error) {
 	if asOf.Commit != "" {
 		fmt.Fprintf(a.Stdout, "as of %s: commit %s\n", cfg.asOf, asOf)
 	}
-	summary.Print(a.Stdout, cfg.static)
+	summary.Print(console.Wrap(a.Stdout), cfg.static)
 	fmt.Fprint(a.Stdout, cfg.form.CargoConfig(cfg.address, cfg.static))
 	if lacking := part.Versions - summary.Versions; lacking > 0 {
 		err = verdict.Incompletef("incomplete: %d of the %d versions chosen are not in the tree; clonecratesio sync with the same choice fetches what is not held", lacking, part.Versions)

@@ -125,7 +125,7 @@ func (a *App) extract(ctx context.Context, cfg *extractConfig) (err error) {
 	stop := show.Follow(job.Progress.State, log)
 	summary, err := extract.Run(ctx, job)
 	stop()
-	printExtracted(a.Stdout, summary, cfg, ix)
+	printExtracted(console.Wrap(a.Stdout), summary, cfg, ix)
 	return errors.Join(err, summary.Verdict(cfg.out))
 }
 

@@ -72,7 +72,7 @@ func (a *App) printRun(s *mirror.Summary, cfg *flags.Run, to *stream.Target, log
 		if !cfg.Log.ForPeople(a.Stderr) { // they read what follows
 			logSummary(log, s, cfg)
 		}
-		s.Print(to.Results(a.Stdout, a.Stderr), where(cfg), cfg.Home.Manifest)
+		s.Print(console.Wrap(to.Results(a.Stdout, a.Stderr)), where(cfg), cfg.Home.Manifest)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
@@ -39,13 +40,13 @@ func (a *App) findOldBundles(ctx context.Context, cfg *pruneConfig) error {
 	var bytes int64
 	for _, b := range found {
 		bytes += b.Size
-		fmt.Fprintf(a.Stdout, "%s  %s\n", b.Name, human.Size(b.Size))
+		fmt.Fprintf(console.Wrap(a.Stdout), "%s  %s\n", b.Name, human.Size(b.Size))
 	}
 	if len(found) == 0 {
 		fmt.Fprintln(a.Stdout, "nothing to remove: no bundle of v1.1.0 that was taken over is there")
 		return nil
 	}
-	fmt.Fprintf(a.Stdout, "%s of v1.1.0, %s, taken over: -yes reads each to its end, proves that the mirror holds all that is in it, and removes it\n",
+	fmt.Fprintf(console.Wrap(a.Stdout), "%s of v1.1.0, %s, taken over: -yes reads each to its end, proves that the mirror holds all that is in it, and removes it\n",
 		human.Plural(int64(len(found)), "bundle"), human.Size(bytes))
 	return nil
 }
@@ -61,14 +62,14 @@ func (a *App) removeOldBundles(ctx context.Context, cfg *pruneConfig, ix *index.
 			if b.Kept != nil {
 				kept++
 				damaged = damaged || errors.As(b.Kept, new(*prune.DamagedError))
-				_, err := fmt.Fprintf(a.Stdout, "%s stays: %s\n", b.Name, human.Printable(human.OneLine(b.Kept)))
+				_, err := fmt.Fprintf(console.Wrap(a.Stdout), "%s stays: %s\n", b.Name, human.Printable(human.OneLine(b.Kept)))
 				return err
 			}
 			removed, bytes = removed+1, bytes+b.Size
-			_, err := fmt.Fprintf(a.Stdout, "%s removed: %s proved to be in the mirror\n", b.Name, human.Plural(int64(b.Crates), "crate"))
+			_, err := fmt.Fprintf(console.Wrap(a.Stdout), "%s removed: %s proved to be in the mirror\n", b.Name, human.Plural(int64(b.Crates), "crate"))
 			return err
 		})
-		fmt.Fprintf(a.Stdout, "%s of v1.1.0 removed, %s\n", human.Plural(removed, "bundle"), human.Size(bytes))
+		fmt.Fprintf(console.Wrap(a.Stdout), "%s of v1.1.0 removed, %s\n", human.Plural(removed, "bundle"), human.Size(bytes))
 		switch {
 		case err != nil || kept == 0:
 			return err

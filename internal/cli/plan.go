@@ -89,9 +89,9 @@ func (a *App) plan(ctx context.Context, cfg *planConfig) error {
 		}{f, deep}
 		return errors.Join(console.JSON(a.Stdout, out), totals.Verdict())
 	}
-	totals.Print(a.Stdout)
-	f.Print(a.Stdout, cfg.stores())
-	return errors.Join(deep.Print(a.Stdout), totals.Verdict())
+	totals.Print(console.Wrap(a.Stdout))
+	f.Print(console.Wrap(a.Stdout), cfg.stores())
+	return errors.Join(deep.Print(console.Wrap(a.Stdout)), totals.Verdict())
 }
 
 // stores is the folder that new crates go to.

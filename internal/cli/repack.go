@@ -90,7 +90,7 @@ func (a *App) repack(ctx context.Context, cfg *repackConfig) (err error) {
 	if done == nil {
 		return err
 	}
-	done.Print(a.Stdout)
+	done.Print(console.Wrap(a.Stdout))
 	return errors.Join(err, done.Verdict())
 }
 

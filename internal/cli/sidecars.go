@@ -161,7 +161,7 @@ func (a *App) sidecars(ctx context.Context, cfg *sidecarsConfig) (err error) {
 	defer func() { err = errors.Join(err, to.Close()) }()
 	summary, err := a.describe(ctx, cfg, to, ix, show, log)
 	if summary != nil && (cfg.mode == "files" && summary.Done() > 0 || errors.As(err, new(*verdict.IncompleteError)) || err == nil) {
-		summary.Print(to.Results(a.Stdout, a.Stderr), cfg.target())
+		summary.Print(console.Wrap(to.Results(a.Stdout, a.Stderr)), cfg.target())
 	}
 	return err
 }

@@ -160,6 +160,6 @@ func (a *App) sweep(ctx context.Context, cfg *verifyConfig, v *verify.Session, s
 		return err
 	})
 	followed()
-	printSweep(a.Stdout, s, v, totals)
+	printSweep(console.Wrap(a.Stdout), s, v, totals)
 	return err
 }

@@ -49,6 +49,8 @@ func Terminal(w io.Writer) (f *os.File, ok bool) {
 		w = through.to
 	case *Display:
 		w = through.out
+	case *wrapped:
+		return Terminal(through.to)
 	}
 	f, ok = w.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))

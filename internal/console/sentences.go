@@ -90,7 +90,7 @@ func (s *Sentences) Handle(_ context.Context, r slog.Record) error {
 	line.WriteByte('\n')
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, err := s.out.Write(line.Bytes())
+	_, err := Wrap(s.out).Write(line.Bytes())
 	return err
 }
 

@@ -8,12 +8,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/urfave/cli/v3"
 	"golang.org/x/term"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
 const (
@@ -66,15 +66,15 @@ func Width(w io.Writer) int {
 
 // print writes the page in lines of at most width columns.
 func (p *page) print(w io.Writer, width int) {
-	wrap(w, p.name+": "+p.usage, 0, width)
+	human.Wrap(w, p.name+": "+p.usage, 0, width)
 	fmt.Fprintln(w)
-	wrap(w, "Usage: "+p.synopsis, 7, width)
+	human.Wrap(w, "Usage: "+p.synopsis, 7, width)
 	section := func(lines []string) {
 		if len(lines) > 0 {
 			fmt.Fprintln(w)
 		}
 		for _, line := range lines {
-			wrap(w, line, indentOf(line), width)
+			human.Wrap(w, line, indentOf(line), width)
 		}
 	}
 	section(p.text)
@@ -99,7 +99,7 @@ func table(w io.Writer, groups []group, column, width int) {
 				fmt.Fprintln(w, term)
 				term = ""
 			}
-			wrap(w, fmt.Sprintf("%-*s%s", column, term, e.text), column, width)
+			human.Wrap(w, fmt.Sprintf("%-*s%s", column, term, e.text), column, width)
 		}
 	}
 }
@@ -113,41 +113,4 @@ func indentOf(line string) int {
 		indent += i + len(text[i:]) - len(strings.TrimLeft(text[i:], " "))
 	}
 	return indent
-}
-
-// wrap writes a line, broken at blanks into some of at most width columns; those after the
-// first are indented. A word that is longer has a line of its own.
-func wrap(w io.Writer, line string, indent, width int) {
-	start := 0 // of the text: no line is broken in its own indentation
-	if utf8.RuneCountInString(line) > indent && strings.TrimSpace(line[:indent]) == "" {
-		start = indent
-	}
-	for utf8.RuneCountInString(line) > width {
-		i := breakAt(line, start, width)
-		if i < 0 {
-			break
-		}
-		fmt.Fprintln(w, strings.TrimRight(line[:i], " "))
-		line = strings.Repeat(" ", indent) + strings.TrimLeft(line[i:], " ")
-		start = indent
-	}
-	fmt.Fprintln(w, strings.TrimRight(line, " "))
-}
-
-// breakAt is the last blank at which a line fits, or else the first; -1: there is none.
-func breakAt(line string, start, width int) int {
-	last, columns := -1, 0
-	for i, r := range line {
-		if r == ' ' && i > start {
-			if columns > width && last >= 0 {
-				break
-			}
-			last = i
-			if columns > width {
-				break
-			}
-		}
-		columns++
-	}
-	return last
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/address"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/flags"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/gitweb"
@@ -106,7 +107,7 @@ func (cfg *replicateConfig) run(ctx context.Context, a *program.App) error {
 	if err != nil {
 		return err
 	}
-	result.Print(a.Stdout)
+	result.Print(console.Wrap(a.Stdout))
 	return result.Verdict()
 }
 
