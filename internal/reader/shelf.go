@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// onShelf is the size in bytes up to which a crate is kept in memory: to have the
-	// kernel send so few from a file costs more than to copy them.
-	onShelf = 16 << 10
+	// onShelf is the size in bytes up to which a crate is kept in memory: to open a
+	// file and have the kernel send so few from it costs more than to copy them.
+	onShelf = 48 << 10
 	// mostShelved is how many bytes of crates are kept in memory.
 	mostShelved = 32 << 20
 )
