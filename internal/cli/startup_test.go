@@ -11,7 +11,7 @@ import (
 )
 
 // startUp is the processor time that a command that does next to nothing may take. It is
-// some 15 ms, of which the most goes to what packages prepare.
+// some 15 ms, and the most of that is what packages prepare.
 const startUp = 100 * time.Millisecond
 
 // Commands that people wait for begin at once: nothing that a package prepares for its own
