@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"math/bits"
+	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -153,8 +154,27 @@ func maxFrameSize(n int64) int64 { return n + n/256 + 64 }
 // MaxFrameSize bounds the frame of any member, in bytes.
 const MaxFrameSize = maxContent + maxContent/256 + 64
 
-// encoders holds *zstd.Encoder.
-var encoders = sync.Pool{New: func() any {
+// encoders are as many as can work at a time: in a sync.Pool there were dozens, of a
+// megabyte each, where goroutines that had one waited for the garbage collector. Nil is one
+// that is yet to be made.
+var encoders = make(chan *zstd.Encoder, max(2, min(runtime.GOMAXPROCS(0), 16)))
+
+func init() {
+	for range cap(encoders) {
+		encoders <- nil
+	}
+}
+
+// takeEncoder waits for an encoder, which must be put back into encoders.
+func takeEncoder() *zstd.Encoder {
+	z := <-encoders
+	if z == nil {
+		z = newEncoder()
+	}
+	return z
+}
+
+func newEncoder() *zstd.Encoder {
 	z, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithNoEntropyCompression(true),
@@ -167,7 +187,7 @@ var encoders = sync.Pool{New: func() any {
 		panic(err) // these options are constants
 	}
 	return z
-}}
+}
 
 // decoders holds *zstd.Decoder. They start no goroutines, so one that is
 // dropped costs nothing.
@@ -196,15 +216,15 @@ func freeDecoder(z *zstd.Decoder) {
 
 // encodeAll appends one frame of a single segment to dst.
 func encodeAll(dst, content []byte) []byte {
-	z := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(z)
+	z := takeEncoder()
+	defer func() { encoders <- z }()
 	return z.EncodeAll(content, dst)
 }
 
 // encodeStream writes one frame with a content of exactly size bytes to w.
 func encodeStream(w io.Writer, content io.Reader, size int64) error {
-	z := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(z)
+	z := takeEncoder()
+	defer func() { encoders <- z }()
 	z.ResetContentSize(w, size)
 	defer z.Reset(nil)
 	n, err := io.Copy(z, io.LimitReader(content, size))

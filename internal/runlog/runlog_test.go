@@ -345,6 +345,45 @@ func TestC12AppendFails(t *testing.T) {
 	}
 }
 
+// A large batch is written in several pieces. When one of them fails, what was there before
+// is still there, and the writer is dead.
+func TestLargeBatch(t *testing.T) {
+	var many []Record
+	for i := range 2 * atOnce / 400 { // three pieces
+		many = append(many, record(i))
+	}
+	mem := durabletest.NewMem()
+	writes, fails := 0, 0
+	w := Create(durabletest.Hook(mem, func(op durabletest.Op) durabletest.Fault {
+		if op.Kind != durabletest.OpWrite {
+			return durabletest.Fault{}
+		}
+		if writes++; writes == fails {
+			return durabletest.Fault{Err: syscall.EIO}
+		}
+		return durabletest.Fault{}
+	}), "m.jsonl")
+	if err := w.Append(many); err != nil || writes < 3 {
+		t.Fatalf("%d writes, error %v", writes, err)
+	}
+	whole := content(t, mem, "m.jsonl")
+	got, errs := readAll(whole)
+	if len(got) != len(many) || len(errs) > 0 || got[len(got)-1] != many[len(many)-1] {
+		t.Errorf("%d of %d records are readable, errors %v", len(got), len(many), errs)
+	}
+	fails = writes + 2
+	if err := w.Append(many); !errors.Is(err, syscall.EIO) {
+		t.Errorf("the second write fails: %v", err)
+	}
+	if err := w.Append(many[:1]); !errors.Is(err, syscall.EIO) {
+		t.Errorf("after that: %v", err)
+	}
+	left := content(t, mem, "m.jsonl")
+	if got, _ := readAll(left); !bytes.HasPrefix(left, whole) || len(got) >= 2*len(many) {
+		t.Errorf("%d bytes, %d records are left of %d bytes and a batch that failed", len(left), len(got), len(whole))
+	}
+}
+
 func FuzzManifestLine(f *testing.F) {
 	mem := durabletest.NewMem()
 	w := Create(mem, "m.jsonl")

@@ -57,12 +57,8 @@ func (w *Writer) Append(records []Record) error {
 			return w.fail(err)
 		}
 	}
-	w.buf = w.buf[:0]
 	chain := w.chain
-	for i := range records {
-		w.encode(&records[i])
-	}
-	n, err := w.file.Write(w.buf)
+	n, err := w.write(records)
 	if err == nil {
 		err = w.file.Sync()
 	}
@@ -73,8 +69,29 @@ func (w *Writer) Append(records []Record) error {
 		w.chain = chain
 		return w.fail(err)
 	}
-	w.size += int64(n)
+	w.size += n
 	return nil
+}
+
+// atOnce is from how many bytes on lines are written: a batch of the mirror has a dozen
+// times as many.
+const atOnce = 1 << 20
+
+// write writes the lines of records, and returns how many bytes it wrote, also with an error.
+func (w *Writer) write(records []Record) (written int64, err error) {
+	w.buf = w.buf[:0]
+	for i := range records {
+		w.encode(&records[i])
+		if len(w.buf) < atOnce && i < len(records)-1 {
+			continue
+		}
+		n, err := w.file.Write(w.buf)
+		if written += int64(n); err != nil {
+			return written, err
+		}
+		w.buf = w.buf[:0]
+	}
+	return written, nil
 }
 
 func (w *Writer) fail(err error) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"slices"
 
@@ -58,18 +59,25 @@ type adoption struct {
 const batch = 4096
 
 // adopt tells the catalog of members of a bundle.
-func (a *adoption) adopt(ctx context.Context, name string, members []bundle.Member) error {
-	for part := range slices.Chunk(members, batch) {
-		if err := a.catalog.Adopt(ctx, name, part); err != nil {
-			return err
+func (a *adoption) adopt(ctx context.Context, name string, members iter.Seq[bundle.Member]) error {
+	var some []bundle.Member
+	for m := range members {
+		if some = append(some, m); len(some) == batch {
+			if err := a.catalog.Adopt(ctx, name, some); err != nil {
+				return err
+			}
+			some = some[:0]
 		}
 	}
-	return nil
+	if len(some) == 0 {
+		return nil
+	}
+	return a.catalog.Adopt(ctx, name, some)
 }
 
 // adoptAll tells the catalog of all members of a finished bundle.
 func (a *adoption) adoptAll(ctx context.Context, named bundle.Name, sum bundle.Summary, members []bundle.Member) error {
-	if err := a.adopt(ctx, named.String(), members); err != nil {
+	if err := a.adopt(ctx, named.String(), slices.Values(members)); err != nil {
 		return err
 	}
 	return a.catalog.Adopted(ctx, finished(named, sum))

@@ -80,7 +80,7 @@ type Config struct {
 }
 
 // maxMembers bounds a bundle beside its size, and so what is remembered of it
-// while it is written: some 30 MB. 8 GB of real crates are 42,000.
+// while it is written: some 16 MB. 8 GB of real crates are 42,000.
 const maxMembers = 1 << 18
 
 // Store is a folder of bundles with a loose store behind. It implements the
@@ -100,7 +100,7 @@ type Store struct {
 type part struct {
 	*bundle.Writer
 	name    bundle.Name
-	members []bundle.Member
+	members memberList
 	waiting []crate.ID // appended since the last sync
 }
 
@@ -188,7 +188,7 @@ func (s *Store) add(id crate.ID, write func(*part) (bundle.Member, error)) (stor
 		s.rotate() // Checkpoint finds out what is wrong with it
 		return store.Placement{}, err
 	}
-	p.members = append(p.members, m)
+	p.members.add(m)
 	p.waiting = append(p.waiting, id)
 	if s.isFull(p) {
 		s.rotate()
@@ -197,7 +197,7 @@ func (s *Store) add(id crate.ID, write func(*part) (bundle.Member, error)) (stor
 }
 
 func (s *Store) isFull(p *part) bool {
-	return p.Summary().FileSize >= s.cfg.Target || len(p.members) >= maxMembers
+	return p.Summary().FileSize >= s.cfg.Target || p.members.n >= maxMembers
 }
 
 // begin begins the next bundle. Its number is above that of any file there and of any

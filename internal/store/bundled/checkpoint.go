@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -62,7 +61,7 @@ func (s *Store) finish(p *part, done *store.Outcome) error {
 	if ok, err := s.sync(p, done); err != nil || !ok {
 		return errors.Join(err, p.Close())
 	}
-	if len(p.members) == 0 { // begun, and nothing came
+	if p.members.n == 0 { // begun, and nothing came
 		return errors.Join(p.Close(), s.cfg.Folder.Remove(p.name.String()+bundle.PartExt))
 	}
 	sum, err := p.Finish()
@@ -73,7 +72,7 @@ func (s *Store) finish(p *part, done *store.Outcome) error {
 		err = p.Publish()
 	}
 	if err == nil {
-		err = s.describe(p.name, sum, slices.Values(p.members))
+		err = s.describe(p.name, sum, p.members.all())
 	}
 	if err != nil {
 		return errors.Join(err, p.Close())
@@ -134,16 +133,8 @@ func (s *Store) take(ctx context.Context, file string, sum bundle.Summary, membe
 		return b, errors.Join(err, failed)
 	}
 	a := adoption{s.cfg.Folder, s.cfg.Catalog, s.cfg.Log}
-	var some []bundle.Member
-	for m := range all {
-		if some = append(some, m); len(some) == batch {
-			if err := a.adopt(ctx, name, some); err != nil {
-				return b, err
-			}
-			some = some[:0]
-		}
-	}
-	if err := errors.Join(failed, a.adopt(ctx, name, some)); err != nil {
+	if err := a.adopt(ctx, name, all); err != nil || failed != nil {
+		err = errors.Join(failed, err)
 		return b, err
 	}
 	b = finished(named, sum)

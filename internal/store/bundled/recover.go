@@ -15,7 +15,7 @@ import (
 func (o *opening) resume(ctx context.Context, named bundle.Name) error {
 	name, p := named.String(), &part{name: named}
 	each := func(m bundle.Member) error {
-		p.members = append(p.members, m)
+		p.members.add(m)
 		return nil
 	}
 	w, err := bundle.Resume(o.cfg.Folder, name, each)
@@ -38,7 +38,7 @@ func (o *opening) resume(ctx context.Context, named bundle.Name) error {
 		return errors.Join(errBoth(name), w.Close())
 	}
 	p.Writer = w
-	o.cfg.Log.Info("taking up an unfinished bundle", "bundle", name, "crates", len(p.members))
+	o.cfg.Log.Info("taking up an unfinished bundle", "bundle", name, "crates", p.members.n)
 	if o.current != nil {
 		o.rotate() // of several, one stays open
 	}
@@ -46,7 +46,7 @@ func (o *opening) resume(ctx context.Context, named bundle.Name) error {
 	if o.isFull(p) || named.Shard != o.cfg.Shard { // which another run was about
 		o.rotate()
 	}
-	return o.adopt(ctx, name, p.members)
+	return o.adopt(ctx, name, p.members.all())
 }
 
 // complete ends a publication that was killed between its two halves. Where the
@@ -101,7 +101,7 @@ func (o *opening) salvage(ctx context.Context, name string, damage error) error 
 		if err := o.current.Sync(); err != nil {
 			return err
 		}
-		if err := o.adopt(ctx, o.current.name.String(), o.current.members); err != nil {
+		if err := o.adopt(ctx, o.current.name.String(), o.current.members.all()); err != nil {
 			return err
 		}
 	}
@@ -130,7 +130,7 @@ func (o *opening) save(ctx context.Context, r *bundle.Reader, m bundle.Member) e
 	if err != nil {
 		return err
 	}
-	p.members = append(p.members, m)
+	p.members.add(m)
 	if !o.isFull(p) {
 		return nil
 	}
@@ -138,7 +138,7 @@ func (o *opening) save(ctx context.Context, r *bundle.Reader, m bundle.Member) e
 		return err
 	}
 	o.rotate()
-	return o.adopt(ctx, p.name.String(), p.members)
+	return o.adopt(ctx, p.name.String(), p.members.all())
 }
 
 // check sees to a finished bundle.
