@@ -60,8 +60,9 @@ func (c *Client) remember(req Request, body *Body) {
 	if !c.cfg.AllowMissing || body.Spill != nil || c.known.Load() != nil {
 		return
 	}
-	req.Spill = func() (Spill, error) {
+	known := req // a copy, so that req itself stays on the stack
+	known.Spill = func() (Spill, error) {
 		return nil, errors.New("a file that is asked for again has no place on the disk")
 	}
-	c.known.Store(&req)
+	c.known.Store(&known)
 }

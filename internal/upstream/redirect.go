@@ -123,8 +123,7 @@ func sameHost(a, b *url.URL) bool {
 	if a.Host == b.Host && a.Scheme == b.Scheme {
 		return true // nearly always
 	}
-	both := strings.EqualFold(a.Hostname(), b.Hostname()) && a.Port() == "" && b.Port() == ""
-	return both || hostPort(a) == hostPort(b)
+	return strings.EqualFold(a.Hostname(), b.Hostname()) && a.Port() == "" && b.Port() == "" || hostPort(a) == hostPort(b)
 }
 
 // hostPort returns the host in lower case with the port that the scheme
