@@ -152,8 +152,8 @@ func (cfg *extractConfig) find(bundles durable.Reader) ([]string, error) {
 	if cfg.indexDir != "" || cfg.unverified {
 		return names, nil
 	}
-	err = extract.CheckVouched(bundles, names)
-	if errors.As(err, new(*extract.UnvouchedError)) {
+	err = extract.CheckManifests(bundles, names)
+	if errors.As(err, new(*extract.NoChecksumsError)) {
 		err = flags.Usagef("%w; give -index-dir (your own copy of crates.io-index), or -unverified to take what it says of itself", err)
 	}
 	return names, err
@@ -210,7 +210,7 @@ func (cfg *extractConfig) source() string {
 	return "bundle"
 }
 
-// authority says who vouched.
+// authority says what named the checksums.
 func (cfg *extractConfig) authority(ix *index.Index) string {
 	switch {
 	case ix != nil && ix.Commit() != "":

@@ -118,7 +118,7 @@ func (r *run) believe(b *opened, late []bundle.Member) {
 	}
 }
 
-// reportMissing tells of what the manifest names and the bundle does not have.
+// reportMissing reports what the manifest names and the bundle does not have.
 func (r *run) reportMissing(b *opened) {
 	for _, id := range b.pins.ids() {
 		if v := b.pins[id]; v.met < len(v.claims) {

@@ -120,7 +120,7 @@ func TestE4FlipUnverified(t *testing.T) {
 				t.Fatalf("%s bit %d: held %q and nothing told", format, bit, got)
 			}
 			if format == "v1.1.0" && !s.Sound() && len(got) > 0 {
-				t.Fatalf("bit %d: held %q of a damaged stream that nobody vouches for", bit, got)
+				t.Fatalf("bit %d: held %q of a damaged stream without any checksum", bit, got)
 			}
 		}
 	}

@@ -142,7 +142,7 @@ func Find(bundles durable.Reader, pattern string) ([]string, error) {
 // begun, and what was done is made durable.
 //
 // The summary is valid also with an error. An error means that the run could not
-// continue, or did not begin: *UnvouchedError, durable.ErrNoSpace, a broken disk or
+// continue, or did not begin: *NoChecksumsError, durable.ErrNoSpace, a broken disk or
 // index, ctx's cause. A member that could not be extracted, or a bundle that is damaged,
 // is not an error but in the summary.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {

@@ -68,13 +68,13 @@ func TestExtractsEverything(t *testing.T) {
 }
 
 // Without a source of checksums nothing is touched.
-func TestRefusesWithoutVoucher(t *testing.T) {
+func TestRefusesWithoutChecksums(t *testing.T) {
 	m := newMedia(t)
 	m.write(name, ours(t, items()))
 	out := durabletest.NewMem()
 	s, err := extractTo(t, out, m.mem, Config{})
-	if unvouched := (*UnvouchedError)(nil); !errors.As(err, &unvouched) || unvouched.Bundle != name {
-		t.Errorf("error %v, want an UnvouchedError", err)
+	if missing := (*NoChecksumsError)(nil); !errors.As(err, &missing) || missing.Bundle != name {
+		t.Errorf("error %v, want a NoChecksumsError", err)
 	}
 	if s.Extracted != 0 || len(held(t, out, items())) > 0 {
 		t.Errorf("something was extracted: %+v", s.Counts)

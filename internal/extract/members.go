@@ -20,7 +20,7 @@ type member struct {
 }
 
 // sendFunc gives a member to the workers. A feed meets members and sends those
-// that are vouched for.
+// whose checksum is known.
 type (
 	sendFunc func(task) error
 	feed     func(ctx context.Context, b *opened, send sendFunc) error

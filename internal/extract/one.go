@@ -17,7 +17,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// Authority is who vouched for a crate.
+// Authority is what names the checksum of a crate.
 type Authority string
 
 // Authorities, the best first.

@@ -12,24 +12,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// An UnvouchedError says that there are no checksums for what is in a bundle: there is no
+// A NoChecksumsError says that there are no checksums for what is in a bundle: there is no
 // index, no manifest beside it, and Config.Unverified was not given.
-type UnvouchedError struct{ Bundle string }
+type NoChecksumsError struct{ Bundle string }
 
-func (e *UnvouchedError) Error() string {
+func (e *NoChecksumsError) Error() string {
 	return fmt.Sprintf("cannot verify what is in %q: there is no index and no manifest beside it", e.Bundle)
 }
 
-// CheckVouched returns an *UnvouchedError if one of the bundles has no manifest beside
+// CheckManifests returns a *NoChecksumsError if one of the bundles has no manifest beside
 // it. Run does the same without another source of checksums.
-func CheckVouched(bundles durable.Reader, names []string) error {
+func CheckManifests(bundles durable.Reader, names []string) error {
 	c, err := lists.FindClaims(bundles)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
 		if !c.Any(name) {
-			return &UnvouchedError{name}
+			return &NoChecksumsError{name}
 		}
 	}
 	return nil
@@ -38,7 +38,7 @@ func CheckVouched(bundles durable.Reader, names []string) error {
 // prepare does what can be done before anything is written.
 func (r *run) prepare(ctx context.Context) error {
 	if r.cfg.Index == nil && !r.cfg.Unverified {
-		if err := CheckVouched(r.cfg.Bundles, r.cfg.Names); err != nil {
+		if err := CheckManifests(r.cfg.Bundles, r.cfg.Names); err != nil {
 			return err
 		}
 	}

@@ -17,7 +17,7 @@ const (
 	Rejected
 	// Unknown: there is no checksum for the member.
 	Unknown
-	// Wrong: the member is not the bytes that are vouched for.
+	// Wrong: the member is not the bytes whose checksum is known.
 	Wrong
 	// Occupied: other bytes stand under the crate's name already.
 	Occupied
@@ -32,7 +32,7 @@ var kindTexts = [kinds]string{
 	Damaged:  "places where a bundle or a segment is damaged",
 	Rejected: "members that are no crate",
 	Unknown:  "crates that cannot be verified",
-	Wrong:    "crates that are not the bytes vouched for",
+	Wrong:    "crates with a wrong checksum",
 	Occupied: "crates under whose name other bytes stand",
 	Missing:  "crates that a manifest names and the bundle does not have",
 	Failed:   "crates that could not be stored",

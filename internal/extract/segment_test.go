@@ -173,7 +173,7 @@ func TestSegmentAndIndex(t *testing.T) {
 	m.segment(0, true, some)
 	bundles, err := FindSegments(m.mem)
 	must(t, err)
-	if err := CheckVouched(m.mem, bundles); err == nil {
-		t.Error("nobody vouches, and nothing tells")
+	if err := CheckManifests(m.mem, bundles); err == nil {
+		t.Error("there is no manifest, and no error")
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// FromBundle takes one crate out of a bundle, and notes in by who vouched for it; ix
+// FromBundle takes one crate out of a bundle, and notes in by what named its checksum; ix
 // may be nil. Errors: *extract.AmbiguousError; *verdict.IntegrityError.
 func FromBundle(ctx context.Context, folder durable.Reader, name string, key crate.Key, ix *index.Index, by *extract.Authority) Taker {
 	return func(w io.Writer) (err error) {

@@ -17,7 +17,7 @@ const batch = 4096
 type recording struct {
 	j        *replication
 	n        int               // how many were added
-	vouched  []catalog.Version // that the index names, or did
+	named    []catalog.Version // that the index names, or did
 	unnamed  []catalog.Version
 	recorded time.Time // zero: nothing yet
 }
@@ -43,20 +43,20 @@ func (r *recording) add(ctx context.Context, row catalog.Version, place store.Pl
 	}
 	if v&^held != unnamed {
 		row.Placement = row.With(place)
-		r.vouched = append(r.vouched, row)
+		r.named = append(r.named, row)
 	}
-	if len(r.vouched)+len(r.unnamed) < batch {
+	if len(r.named)+len(r.unnamed) < batch {
 		return nil
 	}
 	return r.flush(ctx)
 }
 
 func (r *recording) flush(ctx context.Context) error {
-	if err := r.j.w.Catalog.Commit(ctx, catalog.Batch{Versions: r.vouched}); err != nil {
+	if err := r.j.w.Catalog.Commit(ctx, catalog.Batch{Versions: r.named}); err != nil {
 		return err
 	}
 	err := r.j.w.Catalog.Adopt(ctx, r.unnamed)
-	r.vouched, r.unnamed = r.vouched[:0], r.unnamed[:0]
+	r.named, r.unnamed = r.named[:0], r.unnamed[:0]
 	return err
 }
 

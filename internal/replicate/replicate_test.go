@@ -388,7 +388,7 @@ func TestUnnamed(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for _, row := range site.rows() {
-		if vouched := !row.VerifiedAt.IsZero(); vouched == (row.Name == "made-up") {
+		if verified := !row.VerifiedAt.IsZero(); verified == (row.Name == "made-up") {
 			t.Errorf("%+v", row)
 		}
 	}
