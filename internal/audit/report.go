@@ -109,7 +109,7 @@ func (s *Summary) verdict() error {
 		return verdict.Integrityf("not what the root names: %s in the bucket", human.Plural(n, "object"))
 	}
 	if !s.Complete {
-		return verdict.Incompletef("stopped before all was hashed; the next run goes on behind %s", s.Last)
+		return verdict.Incompletef("stopped before all was hashed; the next run resumes after %s", s.Last)
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func equal(a, b *List) bool {
 	return true
 }
 
-// look reads a place, and tells of trouble once.
+// look reads a place, and reports trouble once.
 func (w *Watch) look(ctx context.Context, p *place) error {
 	l, err := p.Load(ctx)
 	if l != nil {

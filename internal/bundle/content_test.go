@@ -127,7 +127,7 @@ func TestE8WrongPlacements(t *testing.T) {
 	}
 }
 
-// Contents hands out what Members tells of, large members through the sink; a
+// Contents hands out what Members reports, large members through the sink; a
 // sink that fails costs nothing but its bytes.
 func TestContents(t *testing.T) {
 	big := item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(2<<20, 5)}

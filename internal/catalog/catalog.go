@@ -23,7 +23,7 @@
 //	yanked, listed  what the index said last; listed=0: it does not name these bytes
 //	verified_at     when we last hashed it and found what the index names, Unix
 //	                seconds; 0: it was found in a bundle or came out of one (and
-//	                hashes to sha256), and no index has vouched for it yet. Such
+//	                hashes to sha256), and no index has confirmed it yet. Such
 //	                a row is no pin.
 //	superseded_at   when other bytes took the place of these, Unix seconds; 0:
 //	                these are the version's (since format 4)

@@ -166,7 +166,7 @@ func (c *Catalog) fold() {
 	}
 	defer conn.Close()
 	for _, pragma := range []string{"PRAGMA busy_timeout = 500", "PRAGMA wal_checkpoint(TRUNCATE)"} {
-		// Without it nothing is lost, and closing tells of what is wrong.
+		// Without it nothing is lost, and closing reports what is wrong.
 		_, _ = conn.ExecContext(ctx, pragma)
 	}
 }

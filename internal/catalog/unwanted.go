@@ -17,7 +17,7 @@ type Unwanted struct {
 	Packed     bool // those in the deep archive, too
 }
 
-// Has reports whether a row is chosen. Of bytes for which no index has vouched
+// Has reports whether a row is chosen. Of bytes that no index has confirmed
 // nothing is known, unless others took their place.
 func (u Unwanted) Has(v *Version) bool {
 	switch {

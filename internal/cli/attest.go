@@ -39,7 +39,7 @@ func attestCommand(a *App) *cli.Command {
 		&cli.StringFlag{Name: "origin", DefaultText: "the name of the first -key", Usage: "`NAME` of the log, which it keeps", Destination: &cfg.signers.Origin},
 		cfg.signers.Password.Flag(),
 		&cli.BoolFlag{Name: "partial", Usage: "state it although not all is held that the index names", Destination: &cfg.partial},
-		&cli.BoolFlag{Name: "new-key", Usage: "go on with a log that another key has signed so far", Destination: &cfg.newKey},
+		&cli.BoolFlag{Name: "new-key", Usage: "continue a log that another key has signed so far", Destination: &cfg.newKey},
 	)
 	return &cli.Command{
 		Name:         "attest",

@@ -157,7 +157,7 @@ func openSide(ctx context.Context, path string, log *slog.Logger) (diff.Side, er
 	return diff.Mirror{Live: catalog.Live{Follower: follower}}, err
 }
 
-// print tells of the differences.
+// print reports the differences.
 func (cfg *diffConfig) print(ctx context.Context, w io.Writer, report *diff.Report) (*diff.Summary, error) {
 	out := bufio.NewWriter(w)
 	print := report.Print

@@ -34,7 +34,7 @@ func repackCommand(a *App) *cli.Command {
 	list := append(cfg.dirs.Flags(),
 		&cli.BoolFlag{Name: "keep", Usage: "keep loose files and bundles too; without it they are removed once what is in them was rebuilt from the deep archive and hashed", Destination: &cfg.keep},
 		&cli.BoolFlag{Name: "hot", Usage: "keep the newest version of each crate where it is, too: builds ask for it most", Destination: &cfg.hot},
-		cfg.maxDuration.Flag("begin no more packs after so long; the next run goes on. 0 = when all is packed"),
+		cfg.maxDuration.Flag("begin no more packs after so long; the next run resumes. 0 = when all is packed"),
 		&cli.IntFlag{Name: "at-least", Value: 1, Usage: "leave a crate alone unless it has `N` versions that are not packed: few versions share little", Destination: &cfg.atLeast},
 		cfg.shard.Flag("pack a part of what is held alone"),
 		&cli.IntFlag{Name: "jobs", Usage: "packs that are built at a time. Default: one a core", Destination: &cfg.jobs},

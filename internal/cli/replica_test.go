@@ -82,7 +82,7 @@ func TestReplicaStartsWhileBucketIsAway(t *testing.T) {
 	}
 }
 
-// A replica shows what has come into the bucket within two seconds, and gives it out.
+// A replica shows what has come into the bucket within two seconds, and serves it.
 func TestReplicaFollows(t *testing.T) {
 	b, address := folderBucket(t)
 	p := replicatest.New(t, b, "foo 1.0.0")

@@ -60,7 +60,7 @@ func TestScrape(t *testing.T) {
 	}
 }
 
-// scraped is a mirror that is scraped: addresses of what serves it, and of what tells of it.
+// scraped is a mirror that is scraped: the addresses of its server and of its metrics.
 type scraped struct {
 	t                    *testing.T
 	m                    *mirrored

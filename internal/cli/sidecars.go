@@ -63,7 +63,7 @@ func (cfg *sidecarsConfig) flags() []cli.Flag {
 		cfg.origin.Flag("crate_url is "),
 		&cli.BoolFlag{Name: "include-yanked", Usage: "yanked versions too; without it, files that they have are kept up to date", Destination: &cfg.includeYanked},
 		&cli.Int64Flag{Name: "limit", Usage: "at most `N` sidecars, 0 = all", Destination: &cfg.limit},
-		&cli.BoolFlag{Name: "accept-shrink", Usage: "go on although the index is empty, or the table that is there would lose many rows", Destination: &cfg.acceptShrink},
+		&cli.BoolFlag{Name: "accept-shrink", Usage: "continue although the index is empty, or the table that is there would lose many rows", Destination: &cfg.acceptShrink},
 		&cli.IntFlag{Name: "concurrency", Value: 128, Usage: "work on at most `N` batches of versions at a time", Destination: &cfg.concurrency},
 	}
 	list = append(list, cfg.log.Flags()...)

@@ -42,7 +42,7 @@ func verifyCommand(a *App) *cli.Command {
 	var cfg verifyConfig
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
 		cfg.store.Flag("hash what the root of this bucket names, object by object, and say what else is there"),
-		cfg.maxDuration.Flag("stop after so long; the next run goes on from there. 0 = when all is hashed"),
+		cfg.maxDuration.Flag("stop after so long; the next run resumes there. 0 = when all is hashed"),
 		&cli.BoolFlag{Name: "restart", Usage: "begin at the first crate, not where the last run stopped", Destination: &cfg.restart},
 		&cli.BoolFlag{Name: "repair", Usage: "download damaged and missing versions again; damaged files are moved to quarantine first", Destination: &cfg.repair},
 		&cli.StringFlag{Name: "deep", Value: "crates", Usage: "`crates|tars`: of what is in the deep archive rebuild and hash each .crate, or hash the unpacked tars alone, an order of magnitude faster", Destination: &cfg.deep},

@@ -72,7 +72,7 @@ func Run(ctx context.Context, cfg Config, each func(*Change) error) (*Summary, e
 	return s, nil
 }
 
-// crate tells of the changes of one crate.
+// crate reports the changes of one crate.
 func (cfg *Config) crate(ctx context.Context, d *index.Difference, s *Summary, each func(*Change) error) error {
 	cfg.tellUnread(d, s)
 	changes := Compare(d.Before, d.After)

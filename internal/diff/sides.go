@@ -129,7 +129,7 @@ func pairs(a, b iter.Seq2[Version, error]) iter.Seq2[pair, error] {
 	}
 }
 
-// tell tells of what a version is on one side and not on the other.
+// tell reports what a version is on one side and not on the other.
 func (p pair) tell(s *Summary, each func(*Change) error) error {
 	tell := func(k Kind, v *Version, was crate.Checksum) error {
 		s.Kinds[k]++

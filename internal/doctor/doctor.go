@@ -229,7 +229,7 @@ func (x *exam) fail(check, text, advice string) {
 	x.Tell(Result{check, Failed, text, advice})
 }
 
-// failErr tells of an error in plain words.
+// failErr reports an error in plain words.
 func (x *exam) failErr(check, what string, err error) {
 	if errors.Is(err, context.Canceled) {
 		return // the client has gone

@@ -90,7 +90,7 @@ func (f *Following) Early(every time.Duration) func(ctx context.Context) {
 	return func(ctx context.Context) {
 		up, err := f.open()
 		if err != nil {
-			<-ctx.Done() // the next round tells of it
+			<-ctx.Done() // the next round reports it
 			return
 		}
 		defer up.Close()
@@ -162,7 +162,7 @@ func (f *Following) Doubt(allowMissing bool, log *slog.Logger) func() error {
 		case allowMissing:
 			log.Info("whether the index is complete is not known", "reason", r.Unknown)
 		default:
-			errs = append(errs, verdict.Incompletef("it is not known whether the index is complete: %s; -allow-missing goes on without", r.Unknown))
+			errs = append(errs, verdict.Incompletef("it is not known whether the index is complete: %s; -allow-missing accepts that", r.Unknown))
 		}
 		return errors.Join(errs...)
 	}

@@ -50,7 +50,7 @@ func seconds(_ []string, a slog.Attr) slog.Attr {
 }
 
 // Logger returns a logger that writes to w. The configuration was checked. What
-// the standard library logs (net/http tells of strange answers, with their
+// the standard library logs (net/http reports strange answers, with their
 // bytes) goes there too, as debug lines.
 func (cfg *Log) Logger(w io.Writer) *slog.Logger {
 	var level slog.Level

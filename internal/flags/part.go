@@ -213,7 +213,7 @@ func (cfg *Part) readLock(ctx context.Context, name string, ix *index.Index, log
 	return lock, cfg.leaveOut(lock, name, log)
 }
 
-// leaveOut tells of the registries whose packages are left out, and refuses a lock
+// leaveOut reports the registries whose packages are left out, and refuses a lock
 // file that has no others.
 func (cfg *Part) leaveOut(lock *closure.Lock, name string, log *slog.Logger) error {
 	foreign := slices.DeleteFunc(lock.LeftOut(), func(s closure.Source) bool { return !s.Registry() })
@@ -254,7 +254,7 @@ func badEntries(problems []closure.Problem) (bad []plan.BadEntry) {
 // maxUnmet bounds the warnings of one kind.
 const maxUnmet = 20
 
-// warnUnmet tells of what no mirror can satisfy.
+// warnUnmet reports what no mirror can satisfy.
 func warnUnmet(log *slog.Logger, unmet []error) {
 	for _, err := range unmet[:min(len(unmet), maxUnmet)] {
 		log.Warn("a dependency that cargo cannot resolve: nothing in the index satisfies it", "err", err)

@@ -24,7 +24,7 @@ func (j *Job) open(ctx context.Context) (*work.Board, *work.Job, error) {
 			return nil, nil, err
 		}
 		if len(names) > 0 {
-			j.Log.Info("going on with a job that did not come to its end", "job", names[0])
+			j.Log.Info("resuming a job that was not finished", "job", names[0])
 			b := &work.Board{Bucket: j.Bucket, Job: names[0]}
 			job, err := b.Read(ctx)
 			return b, job, err

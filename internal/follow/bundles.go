@@ -50,7 +50,7 @@ func (f *Follower) lastBundle(ctx context.Context) {
 	defer stop()
 	f.opened = time.Time{} // it is time
 	if err := f.nothingNew(ctx); err != nil {
-		f.cfg.Log.Warn("the open bundle is not finished; the next sync goes on with it", "err", err)
+		f.cfg.Log.Warn("the open bundle is not finished; the next sync resumes it", "err", err)
 	}
 }
 

@@ -207,7 +207,7 @@ func (f *Follower) came(fault error, took time.Duration) {
 
 func (f *Follower) failed(err error) {
 	f.cfg.Activity.failed(err)
-	f.cfg.Log.Error("this round could not go on; nothing is lost, the next one tries again", "err", err)
+	f.cfg.Log.Error("this round failed; nothing is lost, the next one tries again", "err", err)
 }
 
 // firstBackoff is the wait after one failure, doubled with each, up to Every.

@@ -65,7 +65,7 @@ func next(s *mirror.Summary) string {
 	case lasting:
 		return "remove the reasons listed above, then run again: that fetches what is missing and nothing else"
 	case s.Missing == s.Gone:
-		return "upstream does not give them out: -allow-missing goes on without, and every run asks again"
+		return "upstream does not serve them: -allow-missing accepts that, and every run asks again"
 	case s.Failed+s.Unattempted+s.Gone == 0:
 		return "upstream or the index names other bytes than before: see the reasons listed above"
 	}

@@ -110,7 +110,7 @@ func (t *tally) add(e *reader.Entry, v *verdict) {
 	}
 }
 
-// tellShown tells of an index file.
+// tellShown reports an index file.
 func (m *Mirror) tellShown(ctx context.Context, name string, t *tally) {
 	for event, told := range t.events {
 		counter := m.cfg.Metrics.hidden

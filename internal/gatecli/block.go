@@ -97,7 +97,7 @@ func (cfg *blockConfig) checkBlock() error {
 	case !cfg.list && len(cfg.specs) == 0:
 		return flags.Usagef("name what is to be blocked: serde, serde@1.0.219, \"serde@>=1.0.219\", or the SHA-256 of a crate file")
 	case !cfg.list && cfg.reason == "":
-		return flags.Usagef("-reason is missing: whose build stops is told it")
+		return flags.Usagef("-reason is missing: it is shown to users whose build stops")
 	}
 	return cfg.store.Check()
 }
@@ -169,7 +169,7 @@ func (cfg *blockConfig) block(ctx context.Context, a *program.App) error {
 		return fmt.Errorf("blocking: %w", err)
 	}
 	for i := range all {
-		fmt.Fprintf(a.Stdout, "%s is blocked: servers of %s give it out no more, within a second\n", all[i].String(), where)
+		fmt.Fprintf(a.Stdout, "%s is blocked: servers of %s refuse it within a second\n", all[i].String(), where)
 	}
 	return nil
 }
@@ -199,7 +199,7 @@ func (cfg *blockConfig) unblock(ctx context.Context, a *program.App) error {
 		return fmt.Errorf("unblocking %w", err)
 	}
 	for i := range all {
-		fmt.Fprintf(a.Stdout, "%s is not blocked any more: servers of %s give it out again, within a second\n", all[i].String(), where)
+		fmt.Fprintf(a.Stdout, "%s is no longer blocked: servers of %s serve it again within a second\n", all[i].String(), where)
 	}
 	return nil
 }

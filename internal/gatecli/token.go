@@ -33,7 +33,7 @@ func Token(a *program.App) *cli.Command {
 		Commands: []*cli.Command{
 			tokenCommand("add", "make a token, and print it this once", "-auth-tokens FILE [-expires WHEN] NAME", true, func(ctx context.Context, cfg *tokenConfig, name string) error { return cfg.add(ctx, a, name) }),
 			tokenCommand("list", "print the names of tokens, and when they end", "-auth-tokens FILE", false, func(_ context.Context, cfg *tokenConfig, _ string) error { return cfg.list(a) }),
-			tokenCommand("remove", "make a token good for nothing, within a second", "-auth-tokens FILE NAME", true, func(ctx context.Context, cfg *tokenConfig, name string) error { return cfg.remove(ctx, a, name) }),
+			tokenCommand("remove", "revoke a token, within a second", "-auth-tokens FILE NAME", true, func(ctx context.Context, cfg *tokenConfig, name string) error { return cfg.remove(ctx, a, name) }),
 		},
 		OnUsageError: program.OnUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
@@ -140,6 +140,6 @@ func (cfg *tokenConfig) remove(ctx context.Context, a *program.App, name string)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "the token of %s is good for nothing any more, within a second\n", name)
+	fmt.Fprintf(a.Stdout, "the token of %s is revoked: servers refuse it within a second\n", name)
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// maxSilence is how long upstream may be silent. Git tells of its progress every
+// maxSilence is how long upstream may be silent. Git reports its progress every
 // second, upstream's as well as its own.
 const maxSilence = time.Minute
 
@@ -26,7 +26,7 @@ func (e *StalledError) Error() string {
 
 // Network runs a git that speaks with upstream, and ends it when nothing comes any
 // more: its silence shows that, and that the packs in gitDir do not grow, since not
-// every transport tells of its progress. Over HTTP git itself would do so later.
+// every transport reports its progress. Over HTTP git itself would do so later.
 func (p *Porcelain) Network(ctx context.Context, gitDir string, args ...string) error {
 	silence := cmp.Or(p.Silence, maxSilence)
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -98,7 +98,7 @@ func (c *groupCursor) rest(pass func(*group)) {
 	}
 }
 
-// unnamed tells of a crate that the index does not have.
+// unnamed reports a crate that the index does not have.
 func (im *Import) unnamed(g *group) {
 	for i := range g.finds {
 		im.cfg.Progress.notNamed(im.path(g.finds[i].At), im.cfg.Log)

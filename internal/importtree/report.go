@@ -52,7 +52,7 @@ func (p *Progress) problem(err *FileError) {
 	}
 }
 
-// notNamed tells of a version that the index does not have.
+// notNamed reports a version that the index does not have.
 func (p *Progress) notNamed(path string, log *slog.Logger) {
 	n := p.unnamed.Add(1)
 	if n <= logged {

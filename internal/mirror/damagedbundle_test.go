@@ -180,7 +180,7 @@ func TestE8CatalogLost(t *testing.T) {
 	for id, v := range want {
 		got := w.catalog.versions[id]
 		if got.VerifiedAt.IsZero() || !got.Listed {
-			t.Errorf("%v: no index vouches for it: %+v", id, got)
+			t.Errorf("%v: no index names it: %+v", id, got)
 		}
 		got.VerifiedAt = v.VerifiedAt
 		if got != v {
@@ -190,7 +190,7 @@ func TestE8CatalogLost(t *testing.T) {
 }
 
 // E15: what a bundle holds under a crate's name is nothing before the index has
-// vouched for it.
+// named it.
 func TestE15ForeignMember(t *testing.T) {
 	w := newBundled(t, small, 1<<20)
 	b, err := bundle.Create(w.disk, bundle.FileName(0))

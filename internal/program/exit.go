@@ -115,7 +115,7 @@ func Hint(err error) string {
 	case errors.As(err, new(*clone.ForeignError)):
 		return "" // it says what to do
 	case errors.As(err, new(*clone.UpdateError)):
-		return "nothing was changed; -skip-index-update goes on with the index as it is, -index-url gets it from elsewhere"
+		return "nothing was changed; -skip-index-update uses the index as it is, -index-url gets it from elsewhere"
 	case errors.Is(err, durable.ErrReadOnly):
 		return "mount the file system read-write, or give another -out"
 	case errors.Is(err, fs.ErrPermission):
@@ -140,7 +140,7 @@ func permissionHint(err error) string {
 // written is made or locked first.
 var readingOps = []string{"open", "stat", "lstat", "statat", "read", "readdir", "openat", "fstatat"}
 
-// reportJSON tells of err as the last line of a log of JSON, and returns the exit code.
+// reportJSON reports err as the last line of a log of JSON, and returns the exit code.
 func reportJSON(stderr io.Writer, err error) int {
 	if err == nil {
 		return ExitOK
@@ -154,7 +154,7 @@ func reportJSON(stderr io.Writer, err error) int {
 	return code
 }
 
-// report tells of err on stderr and returns the exit code.
+// report reports err on stderr and returns the exit code.
 func (a *App) report(name string, err error) int {
 	if err == nil {
 		return ExitOK

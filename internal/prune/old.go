@@ -55,7 +55,7 @@ type OldBundle struct {
 }
 
 // Run tells each of every bundle that was taken over and is still there, those with the
-// lowest numbers first, when it was removed or is kept. Killed at any instant, it goes on
+// lowest numbers first, when it was removed or is kept. Killed at any instant, it resumes
 // when it is run again. Errors: those of the catalog, of removing, and of each.
 func (o *Old) Run(ctx context.Context, each func(*OldBundle) error) error {
 	taken, err := o.Catalog.Taken(ctx)

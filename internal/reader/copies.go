@@ -88,7 +88,7 @@ func isDamage(err error) bool {
 	return !isLeaving(err) && !errors.As(err, new(syscall.Errno))
 }
 
-// isLeaving tells of a caller who went away.
+// isLeaving reports a caller who went away.
 func isLeaving(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

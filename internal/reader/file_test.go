@@ -86,8 +86,8 @@ func TestH5Damaged(t *testing.T) {
 	}
 }
 
-// TestE15TwoCopies: of two copies the good one is given out, and the log tells
-// of the other, once.
+// TestE15TwoCopies: of two copies the good one is given out, and the log
+// names the other, once.
 func TestE15TwoCopies(t *testing.T) {
 	w := newWorld(t, small4)
 	w.run(how{bundle: true, add: true, target: 1 << 20})

@@ -139,7 +139,7 @@ func (v *View) readTotals(ctx context.Context) error {
 	}))
 }
 
-// trouble tells of an error once, and of its end.
+// trouble reports an error once, and its end.
 type trouble struct {
 	log  *slog.Logger
 	last string

@@ -255,7 +255,7 @@ func TestIndexTrouble(t *testing.T) {
 	if err := os.Rename(branch+".away", branch); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the log tells of the end", func() bool { return strings.Contains(log.String(), "can be read again") })
+	eventually(t, "the log reports the end", func() bool { return strings.Contains(log.String(), "can be read again") })
 	if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
 		t.Errorf("%d errors:\n%s", n, log.String())
 	}

@@ -129,7 +129,7 @@ func (h *Handler) about(w *response, r *http.Request, name string) error {
 	return writeJSON(w, http.StatusOK, answer)
 }
 
-// describe tells of a crate, with its description if that can be had in time.
+// describe reports a crate, with its description if that can be had in time.
 func (h *Handler) describe(ctx context.Context, c *reader.Crate) apiCrate {
 	answer := apiCrate{ID: c.Name, Name: c.Name}
 	best := c.Newest()

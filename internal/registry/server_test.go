@@ -378,7 +378,7 @@ func writeCertificate(t *testing.T, certFile, keyFile string) *x509.CertPool {
 	return roots
 }
 
-// A panic is a bug: it costs its request alone, and the log tells of it.
+// A panic is a bug: it costs its request alone, and the log reports it.
 func TestPanicIsTold(t *testing.T) {
 	var log bytes.Buffer
 	h := New(Config{Mirror: newFake(), Log: slog.New(slog.NewTextHandler(&log, nil)), Pages: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -11,7 +11,7 @@ func (d *Done) Verdict() error {
 	case d.FailedVersions > 0:
 		return verdict.Integrityf("%s could not be packed and stay where they are: run verify -repair, then repack again", human.Plural(d.FailedVersions, "version"))
 	case d.OutOfTime:
-		return verdict.Incompletef("stopped after -max-duration: the next run goes on from there")
+		return verdict.Incompletef("stopped after -max-duration: the next run resumes there")
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (s *Statement) Complete() bool { return s.Held == s.Named }
 // errText is what is wrong with a text that differs from what it says.
 var errText = errors.New("the checkpoint is not written as statements are (see docs/statements.md)")
 
-// Parse reads the text of a checkpoint, which no signature has vouched for yet.
+// Parse reads the text of a checkpoint, whose signature has not been checked yet.
 func Parse(text string) (*Statement, error) {
 	lines := strings.SplitAfter(text, "\n")
 	if len(text) > MaxCheckpoint || len(lines) < 5 || len(lines) > 6 || lines[len(lines)-1] != "" {

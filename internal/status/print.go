@@ -120,7 +120,7 @@ func runWords(s *Mirror, now time.Time) string {
 	case r.Live(now):
 		return fmt.Sprintf("%s: %s of %s, %s/s, %s not held", r.Phase, human.Count(r.Processed), human.Count(r.Total), r.RatePerSec, human.Count(r.Errors))
 	case r.Ended.IsZero():
-		return fmt.Sprintf("broke off %s, when %s of %s were done; the next one goes on from there", human.Ago(r.Updated, now), human.Count(r.Processed), human.Count(r.Total))
+		return fmt.Sprintf("broke off %s, when %s of %s were done; the next one resumes there", human.Ago(r.Updated, now), human.Count(r.Processed), human.Count(r.Total))
 	}
 	return fmt.Sprintf("ended %s: %s", human.Ago(r.Ended, now), human.Printable(r.Result))
 }

@@ -12,7 +12,7 @@ import (
 var (
 	lastSuccess = desc("sync_last_success_timestamp_seconds", "When a round of a sync was last a success: nothing missing, nothing wrong. Not there until one was.")
 	lastRound   = desc("sync_last_round_timestamp_seconds", "When the last round of a sync ended, whatever came of it. Not there until one did.")
-	lastCode    = desc("sync_last_exit_code", "Exit code of the last round of a sync: 0 complete, 3 incomplete, 4 something is wrong; others: it could not go on. Not there until one has ended.")
+	lastCode    = desc("sync_last_exit_code", "Exit code of the last round of a sync: 0 complete, 3 incomplete, 4 something is wrong; others: it failed. Not there until one has ended.")
 	nextRound   = desc("sync_next_round_timestamp_seconds", "When the next round of a sync begins. There only while it is waited for.")
 	inARow      = desc("sync_consecutive_failures", "Rounds of a sync in a row that were no success, over all processes since the last one that was.")
 
@@ -23,7 +23,7 @@ var (
 	runPlanned   = desc(prefix+"run_planned_versions", "Versions that the run is about. Not there while it plans.")
 	runProcessed = desc(prefix+"run_processed_versions", "Versions of these that it is done with, held or not.")
 	runFailed    = desc(prefix+"run_failed_versions", "Versions of these that it could not get.")
-	runLeft      = desc(prefix+"run_left_seconds", "How long the run still takes (ETA), as far as can be told. There only while that is known.")
+	runLeft      = desc(prefix+"run_left_seconds", "How long the run will still take (ETA). There only while that is known.")
 )
 
 // Run collects the metrics of the run under way, or of the last one. look reports false

@@ -93,7 +93,7 @@ func readPending(fsys durable.FS) (from, to int64, err error) {
 	}
 	_, err = fmt.Sscanf(string(data), "%d %d\n", &from, &to)
 	if err != nil || from < 0 || to < from || to > statement.MaxLeaves {
-		return 0, 0, fmt.Errorf("%w: %s says %q: remove it if no append is going on", ErrDamaged, pendingName, data)
+		return 0, 0, fmt.Errorf("%w: %s says %q: remove it if no append is running", ErrDamaged, pendingName, data)
 	}
 	return from, to, nil
 }

@@ -19,5 +19,5 @@ func (v *Session) Verdict() error {
 	case !v.Keeps():
 		return verdict.Incompletef("stopped behind %s, which cannot be kept here: give it more time", c.After)
 	}
-	return verdict.Incompletef("stopped behind %s: the next run goes on from there", c.After)
+	return verdict.Incompletef("stopped after %s: the next run resumes there", c.After)
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Queue hands tasks out. It may forget them, and give them out several times. Its
+// Queue hands tasks out. It may forget them, and hand them out several times. Its
 // methods may be called concurrently.
 type Queue interface {
 	// Prepare makes the queue if it is not there. It empties nothing.

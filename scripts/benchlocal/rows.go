@@ -38,7 +38,7 @@ func (b *bench) rows() []*turns.Row {
 // ofTheIndex are rows for which the files of crates are not needed.
 func (b *bench) ofTheIndex() []*turns.Row {
 	plan := func(index string) *turns.Way {
-		// Exit 3 tells of files that an index lacks.
+		// Exit 3 reports files that an index lacks.
 		return &turns.Way{Name: "download -dry-run", Run: turns.Shell(`"$1" download -index-dir "$2" -dry-run -include-yanked -log-level error >/dev/null 2>&1 || [ $? = 3 ]`, *program, index)}
 	}
 	bare, checkout := b.path("bare"), b.path("checkout")

@@ -214,7 +214,7 @@ func TestHostileLists(t *testing.T) {
 	}{
 		"the same again": {[]string{page("p/a"), page("p/a")}, `lists "p/a" after "p/a"`},
 		"backwards":      {[]string{page("p/b", "p/a")}, `lists "p/a" after "p/b"`},
-		"nowhere to go":  {[]string{strings.Replace(page("p/a"), "%s", "", 1)}, "does not say where it goes on"},
+		"nowhere to go":  {[]string{strings.Replace(page("p/a"), "%s", "", 1)}, "does not say where the rest begins"},
 		"elsewhere":      {[]string{strings.Replace(page("p/../../x", "q/a"), "true", "false", 1)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

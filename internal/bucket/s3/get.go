@@ -168,7 +168,7 @@ func (r *reading) goOn(err error) error {
 	if err != nil {
 		r.body, r.w = http.NoBody, newWatch(r.ctx, r.b.opts.Stall)
 		r.w.stop()
-		return fmt.Errorf("going on with %q: %w", r.key, err)
+		return fmt.Errorf("resuming %q: %w", r.key, err)
 	}
 	r.body, r.w = rest.body, rest.w
 	return nil

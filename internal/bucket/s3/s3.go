@@ -248,7 +248,7 @@ func (b *Bucket) list(ctx context.Context, prefix string, yield func(bucket.Obje
 			return nil
 		}
 		if token := aws.ToString(out.NextContinuationToken); token == "" || token == aws.ToString(in.ContinuationToken) {
-			return fmt.Errorf("listing %q: the provider has more and does not say where it goes on", prefix)
+			return fmt.Errorf("listing %q: the provider has more and does not say where the rest begins", prefix)
 		}
 		in.ContinuationToken = out.NextContinuationToken
 	}

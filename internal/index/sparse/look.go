@@ -30,7 +30,7 @@ type look struct {
 	spool   *spool
 
 	seen     map[string]bool // paths of crates that were named
-	untold   error           // why what tells of changes could not be read; nil: it was
+	untold   error           // why what reports changes could not be read; nil: it was
 	entire   bool            // all was asked for
 	newsOnly bool            // of what is here, versions that are known are not asked for
 	follow   bool            // note what crates depend on
@@ -204,7 +204,7 @@ func (l *look) unknown() string {
 	case l.o.Part:
 		return ""
 	case l.untold != nil && !l.entire:
-		return fmt.Sprintf("what tells of new versions could not be read: %v", l.untold)
+		return fmt.Sprintf("the lists of new versions could not be read: %v", l.untold)
 	case s.Listed.IsZero():
 		return "a sparse index has no list of its crates, and nothing else named all of them: crates that are new are not seen (-index-changes LIST names them)"
 	case !s.Listed.Before(l.begun):

@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/feed"
 )
 
-// news reads what tells of changes: the feed, and the repository of the index. It
+// news reads what reports changes: the feed, and the repository of the index. It
 // reports whether they go back to what was read of them before.
 func (l *look) news(ctx context.Context) (all []wish, gapless bool, err error) {
 	if l.o.Feed != nil {
@@ -35,7 +35,7 @@ func (l *look) news(ctx context.Context) (all []wish, gapless bool, err error) {
 	return all, gapless, err
 }
 
-// missed notes that something that tells of changes could not be read. What it would
+// missed notes that something that reports changes could not be read. What it would
 // have told, it will tell in a later look.
 func (l *look) missed(what string, err error) {
 	l.o.Log.Warn(what, "err", err)

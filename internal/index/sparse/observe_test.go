@@ -292,7 +292,7 @@ func TestFeed(t *testing.T) {
 	}
 	f.obs.Feed = func(ctx context.Context) (feedOf, error) { return feedOf{}, io.ErrUnexpectedEOF }
 	f.mustUpdate()
-	if last := f.obs.Last(); !strings.Contains(last.Unknown, "what tells of new versions could not be read: unexpected EOF") {
+	if last := f.obs.Last(); !strings.Contains(last.Unknown, "the lists of new versions could not be read: unexpected EOF") {
 		t.Errorf("%+v, want that the feed is missed", last)
 	}
 }

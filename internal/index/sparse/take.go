@@ -39,7 +39,7 @@ func (l *look) take(ctx context.Context, a asking) error {
 			return err
 		}
 		if !a.isMet(&f) {
-			l.tally.askAgain(a.name) // caches may be behind what tells of changes
+			l.tally.askAgain(a.name) // caches may be behind what reports changes
 		}
 	} else if whole {
 		l.try(ctx, a, &f)
@@ -132,7 +132,7 @@ func (l *look) put(a asking, f *File) error {
 }
 
 // gone takes note of a crate that the index does not have. One that was here, or that
-// something tells of, is asked for a second time.
+// something reports, is asked for a second time.
 func (l *look) gone(ctx context.Context, a asking) error {
 	told := a.version != "" || a.blob != (git.ID{})
 	if a.have == (git.ID{}) && !told {
@@ -148,7 +148,7 @@ func (l *look) gone(ctx context.Context, a asking) error {
 		return err
 	}
 	if a.have == (git.ID{}) {
-		l.tally.askAgain(a.name) // the index may be behind what tells of changes, which will not name it again
+		l.tally.askAgain(a.name) // the index may be behind what reports changes, which will not name it again
 		return nil
 	}
 	l.tally.count(func(r *Result) { r.Removed++ })

@@ -18,7 +18,7 @@ type tally struct {
 	named  map[string]bool // paths that were asked for because something named them
 }
 
-// asked counts a file that is asked for, and tells of the progress now and then.
+// asked counts a file that is asked for, and reports the progress now and then.
 func (t *tally) asked(a *asking) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -74,7 +74,7 @@ func pending(ctx context.Context, cfg *Config) (*plan, error) {
 	case err != nil:
 		return nil, err
 	case json.Unmarshal(data, p) == nil && p.Asked == asked && p.Volume == cfg.Volume && p.Parity == cfg.Parity:
-		cfg.Log.Info("going on with the transfer that an earlier run has begun", "transfer", p.End.ID())
+		cfg.Log.Info("resuming the transfer that an earlier run has begun", "transfer", p.End.ID())
 		p.begun = true
 		return p, nil
 	default:

@@ -301,7 +301,7 @@ func (l *Limiter) raise(to float64) {
 	l.change(min(max(to, l.limit+1), float64(l.ceiling)), Grew)
 }
 
-// change sets another limit, and tells of it.
+// change sets another limit, and reports it.
 func (l *Limiter) change(to float64, why Reason) {
 	if to != l.limit && l.Changed != nil {
 		l.Changed(why)
