@@ -26,7 +26,7 @@ type conn struct {
 	r     *bufio.Reader // of this
 	w     *bufio.Writer // to wire
 	left  int64         // bytes that may still be read
-	came  bool          // something, since the request was begun
+	came  bool          // an answer, since the request was begun
 	since time.Time     // when it was kept
 }
 
@@ -43,7 +43,6 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.wire.Read(p[:min(int64(len(p)), c.left)])
 	c.left -= int64(n)
-	c.came = c.came || n > 0
 	return n, err
 }
 
@@ -80,6 +79,8 @@ func (c *conn) ask(req *http.Request) (*http.Response, error) {
 	}
 	for range 1 + maxInformational {
 		c.left = c.t.base.MaxResponseHeaderBytes
+		start, _ := c.r.Peek(1)                 // ReadResponse meets the error again
+		c.came = c.came || string(start) == "H" // as in HTTP/1.1
 		resp, err := http.ReadResponse(c.r, req)
 		if err == io.ErrUnexpectedEOF && !c.came {
 			err = io.EOF
@@ -95,17 +96,22 @@ func (c *conn) ask(req *http.Request) (*http.Response, error) {
 	return nil, errors.New("too many informational answers (1xx)")
 }
 
-// wasClosed reports whether the server may have closed the kept connection before a
-// request came, whose outcome is given: then it can be made again. Some servers say 408
-// before they close.
-func (c *conn) wasClosed(req *http.Request, resp *http.Response, err error) bool {
+// longUnused is how long a connection waits before a server says something there of its own.
+const longUnused = time.Second
+
+// notMeant reports whether the outcome of a request may be none of its own, so that it can
+// be made again. Its connection was kept and unused for so long: the server may have closed
+// it before the request came, or have said 400 or 408, or what is no answer. No checksum
+// proves a refusal.
+func (c *conn) notMeant(req *http.Request, resp *http.Response, err error, unused time.Duration) bool {
 	if req.Context().Err() != nil {
 		return false
 	}
 	if err != nil {
 		return !c.came
 	}
-	return resp.StatusCode == http.StatusRequestTimeout && resp.Close
+	code := resp.StatusCode
+	return code >= 400 && code < 500 && code != http.StatusTooManyRequests && (resp.Close || unused >= longUnused)
 }
 
 // body is that of an answer.

@@ -75,7 +75,9 @@ func (f *far) serve(n int, conn net.Conn) {
 	r := bufio.NewReader(conn)
 	for i := 0; n < len(f.script) && i < len(f.script[n]); i++ {
 		answer, unasked := strings.CutPrefix(f.script[n][i], "unasked ")
-		if !unasked {
+		if unasked {
+			time.Sleep(10 * time.Millisecond) // not with the answer before
+		} else {
 			req, err := http.ReadRequest(r)
 			if err != nil {
 				return
@@ -164,6 +166,30 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("the server saw %s, want %s", f.saw(), test.seen)
 			}
 		})
+	}
+}
+
+// What a server says while a connection waits is no answer to the next request.
+func TestUnasked(t *testing.T) {
+	for said, want := range map[string]string{
+		"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n!": "200 ok",
+		"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n":                         "200 ok",
+		"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 2\r\n\r\nno":               "429 no", // a second request would be worse
+		"\r\n": "200 ok", "more than Content-Length says\r\n": "200 ok",
+	} {
+		f := &far{script: [][]string{{ok, "unasked " + said}, {ok}}}
+		f.listen(t)
+		tr := f.transport()
+		if got, err := ask(t.Context(), tr, "http://far.test/0"); got != "200 ok" || err != nil {
+			t.Fatalf("%q, error %v", got, err)
+		}
+		tr.mu.Lock()
+		tr.idle[server{host: "far.test"}][0].since = time.Now().Add(-time.Second)
+		tr.mu.Unlock()
+		if got, err := ask(t.Context(), tr, "http://far.test/1"); got != want || err != nil {
+			t.Errorf("after %q: %q, error %v, want %q", said, got, err, want)
+		}
+		tr.CloseIdleConnections()
 	}
 }
 

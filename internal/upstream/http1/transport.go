@@ -8,7 +8,8 @@
 // It knows no proxies, no bodies of requests and no HTTP/2. While a connection waits for its
 // next request it is not read, so what a server sends there unasked may be taken for the
 // answer to that request. It is therefore only for what a checksum proves; when something
-// else came, call [Transport.CloseIdleConnections].
+// else came, call [Transport.CloseIdleConnections]. A refusal after a second's wait, or with
+// which the server closes, is asked for once more.
 package http1
 
 import (
@@ -87,14 +88,14 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	to := server{req.URL.Scheme == "https", req.URL.Host}
 	if c := t.take(to); c != nil {
+		unused := time.Since(c.since)
 		resp, err := c.exchange(req)
-		// The server may have closed the connection, for which it needs no reason,
-		// before it had read the request.
-		if !c.wasClosed(req, resp, err) {
+		if !c.notMeant(req, resp, err, unused) {
 			return resp, err
 		}
 		if resp != nil {
 			_ = resp.Body.Close()
+			t.CloseIdleConnections() // the answer that was meant may come to the next request
 		}
 	}
 	c, err := t.dial(req.Context(), to, req.URL)
