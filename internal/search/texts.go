@@ -66,8 +66,8 @@ type doc struct {
 	Text     string         `json:"text"`
 }
 
-// OpenTexts reads the file, if it is there. The text of a line that cannot be parsed is
-// read from its crate again.
+// OpenTexts reads the file, if it is there. The text of a line that cannot be parsed, or that
+// an earlier version wrote, is read from its crate again.
 func OpenTexts(cfg Config) (*Texts, error) {
 	t := &Texts{cfg: cfg, at: map[string]int{}}
 	data, err := durable.ReadFile(cfg.Folder, cfg.File, maxFile)
@@ -79,7 +79,7 @@ func OpenTexts(cfg Config) (*Texts, error) {
 		return d, errors.Join(err, crate.CheckName(d.Name))
 	}
 	for d, err := range jsonl.Read(bytes.NewReader(data), maxLine, decode) {
-		if err == nil {
+		if err == nil && strings.Contains(d.Text, "\t") { // earlier ones do not tell keywords from categories
 			d.Text = shorten(d.Text, maxText)
 			t.put(d)
 		}
