@@ -36,8 +36,9 @@ func holdings(format int64) string {
 	FROM crates c CROSS JOIN versions v ON ` + ofCrate + ` ORDER BY c.path`
 }
 
-// ofCrate joins the rows of a crate to its path.
-const ofCrate = `v.name = substr(c.path, CASE substr(c.path, 1, 2) WHEN '1/' THEN 3 WHEN '2/' THEN 3 WHEN '3/' THEN 5 ELSE 7 END)`
+// crateName is that of a path, and ofCrate joins the rows of a crate to it.
+const crateName = `substr(c.path, CASE substr(c.path, 1, 2) WHEN '1/' THEN 3 WHEN '2/' THEN 3 WHEN '3/' THEN 5 ELSE 7 END)`
+const ofCrate = `v.name = ` + crateName
 
 // Holdings yields the crates in byte order of their paths, with all that is held of each.
 // To ask Versions of each would take ten times as long. The sequence ends after an error.
@@ -61,7 +62,7 @@ func (c *Catalog) holdings(ctx context.Context, yield func(Holding) bool) error 
 	defer conn.Close()
 	return conn.Raw(func(raw any) error {
 		var of [2]row
-		for i, query := range []string{"SELECT path, blob, yanked FROM crates ORDER BY path", holdings(c.format.Load())} {
+		for i, query := range []string{"SELECT path, blob, yanked, " + crateName + " FROM crates c ORDER BY path", holdings(c.format.Load())} {
 			rows, err := raw.(driver.QueryerContext).QueryContext(ctx, query, nil)
 			if err != nil {
 				return err
@@ -77,8 +78,7 @@ func eachHolding(ctx context.Context, crates, versions *row, yield func(Holding)
 	var held []Version // of a crate; its room is used again
 	more := versions.next()
 	for ctx.Err() == nil && crates.next() {
-		h := Holding{Crate: Crate{Path: crates.text(0, ""), Blob: crates.text(1, ""), Yanked: crates.number(2) != 0}}
-		name := h.Path[strings.LastIndexByte(h.Path, '/')+1:]
+		name, h := crates.text(3, ""), Holding{Crate: Crate{Path: crates.text(0, ""), Blob: crates.text(1, ""), Yanked: crates.number(2) != 0}}
 		for held = held[:0]; more && strings.EqualFold(versions.text(0, name), name); more = versions.next() {
 			held = append(held, Version{})
 			versions.version(held)

@@ -123,3 +123,24 @@ func TestHoldingsDamaged(t *testing.T) {
 		t.Errorf("crates %q, then %v", paths, last)
 	}
 }
+
+// A path that no crate has must not hide the versions of the crates after it.
+func TestHoldingsOddPath(t *testing.T) {
+	c, _ := tempCatalog(t)
+	mustCommit(t, c, Batch{Crates: []Crate{{Path: "ab/cd/abcd"}}, Versions: []Version{version("abcd", "1.0.0", 1), version("odd", "1.0.0", 2)}})
+	for _, change := range []string{"INSERT INTO crates VALUES ('aa/bb/x/odd', '', 0)", "UPDATE versions SET name = 'x/odd' WHERE name = 'odd'"} {
+		if _, err := c.db.Exec(change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held := map[string]int{}
+	for h, err := range c.Holdings(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		held[h.Path] = len(h.Versions)
+	}
+	if held["aa/bb/x/odd"] != 1 || held["ab/cd/abcd"] != 1 {
+		t.Errorf("versions held: %v", held)
+	}
+}
