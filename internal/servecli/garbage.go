@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -18,16 +19,27 @@ const (
 	mostPercent = 400
 )
 
-// collectLater lets garbage come together until ctx ends, unless the operator has set a
-// rule (GOGC, GOMEMLIMIT).
-func collectLater(ctx context.Context) {
+// look is how often what is in use is looked at: a heap that grows quickly, as after the
+// start, has more garbage than it may for so long.
+const look = 200 * time.Millisecond
+
+// collectLater lets garbage come together until stop is called, unless the operator has set
+// a rule (GOGC, GOMEMLIMIT).
+func collectLater() (stop func()) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
-		return
+		return func() {}
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var follows sync.WaitGroup
+	follows.Go(func() { followHeap(ctx) })
+	return func() { cancel(); follows.Wait() }
+}
+
+func followHeap(ctx context.Context) {
 	now := percentFor(inUse())
 	usual := debug.SetGCPercent(now)
 	defer debug.SetGCPercent(usual)
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
 		if percent := percentFor(inUse()); percent != now { // setting it stops the world

@@ -1,7 +1,6 @@
 package servecli
 
 import (
-	"context"
 	"runtime/debug"
 	"testing"
 	"time"
@@ -27,21 +26,18 @@ func TestCollectLater(t *testing.T) {
 	t.Setenv("GOGC", "")
 	before := debug.SetGCPercent(77)
 	defer debug.SetGCPercent(before)
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { collectLater(ctx); close(done) }()
+	stop := collectLater()
 	for end := time.Now().Add(10 * time.Second); percent() == 77; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("no other rule")
 		}
 	}
 	stop()
-	<-done
 	if got := percent(); got != 77 {
 		t.Errorf("afterwards: %d %%", got)
 	}
 	t.Setenv("GOGC", "77")
-	collectLater(t.Context())
+	defer collectLater()()
 	if got := percent(); got != 77 {
 		t.Errorf("with a rule of the operator: %d %%", got)
 	}

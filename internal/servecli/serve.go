@@ -154,7 +154,7 @@ func Run(ctx context.Context, a *program.App, cfg *Config) (err error) {
 		return errors.Join(err, server.Close())
 	}
 	defer stopAdmin()
-	go collectLater(ctx)
+	defer collectLater()()
 	log.Info("serving", "addr", server.Addr().String(), "max_conns", server.MaxConns(), "crates", cfg.Dirs.Crates, "bundles", cfg.Dirs.Bundles, "index", cfg.Dirs.Index)
 	if public.IsZero() && server.EveryAddress() {
 		log.Info("config.json names the address at which each client has connected; behind a proxy or a mapped port give -public-url")
