@@ -40,7 +40,7 @@ func (cfg *Run) Flags() []cli.Flag {
 	list := []cli.Flag{
 		cfg.Origin.Flag("crate files are at "),
 		&cli.BoolFlag{Name: "verify-existing", Usage: "hash stored files again instead of trusting the catalog", Destination: &cfg.VerifyExisting},
-		&cli.BoolFlag{Name: "news-only", Usage: "write no line into the manifest for a version that was held before: it then lists what has come and what is missing alone, and a run that finds nothing new leaves the earlier one as it is", Destination: &cfg.newsOnly},
+		&cli.BoolFlag{Name: "news-only", Usage: "write no line into the manifest for a version that was held before, unless -verify-existing hashed it: it then lists what has come and what is missing alone, and a run that finds nothing new leaves the earlier one as it is", Destination: &cfg.newsOnly},
 		&cli.BoolFlag{Name: "allow-missing", Usage: "versions that upstream refuses (403, 404, 410, 451) do not make the run incomplete", Destination: &cfg.AllowMissing},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "accept an index from which many crates have vanished, or that is older than the one mirrored last", Destination: &cfg.AcceptShrink},
 		&cli.StringFlag{Name: "accept-republished", Value: "vanished", Usage: "let a version have other bytes than before, `never|vanished|always`: vanished = if the index was seen without it, or its history shows a day without it; clonecratesio accept does it for one version", Destination: &cfg.acceptRepublished},
