@@ -127,12 +127,12 @@ func eval[T any](tab *tab, script string) T {
 	return v
 }
 
-// wait asks until a condition of the page is true. A page that is left while it is asked
-// gives an error, and the next one the answer.
+// wait asks until a page is there whole and a condition of it true. A page that is left
+// while it is asked gives an error, and the next one the answer.
 func (tab *tab) wait(condition string) {
 	tab.Helper()
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		is, err := chromedp.Run(tab.ctx, chromedp.Evaluate[bool]("Boolean("+condition+")"))
+		is, err := chromedp.Run(tab.ctx, chromedp.Evaluate[bool](`document.readyState !== "loading" && Boolean(`+condition+`)`))
 		switch {
 		case is && err == nil:
 			return
