@@ -78,10 +78,11 @@ func (r rival) run(c *turns.Cost, s stage, folder string) error {
 	if strings.Contains(r.name, bundled) {
 		return nil
 	}
-	if n, err := countCrates(folder); err != nil || n != s.versions {
-		return fmt.Errorf("%d of %d crate files are in %s: %w", n, s.versions, folder, err)
+	n, err := countCrates(folder)
+	if err == nil && n != s.versions {
+		err = fmt.Errorf("%d of %d crate files are in %s", n, s.versions, folder)
 	}
-	return nil
+	return err
 }
 
 func countCrates(folder string) (n int, err error) {
