@@ -76,8 +76,13 @@ func (b *bencher) underFaults(median int, share float64, extra []string) error {
 	if err != nil {
 		return err
 	}
+	early, late, err := b.tenths()
+	if err != nil {
+		return errors.Join(firstErr, err)
+	}
 	fmt.Printf("exit %s: %d of %d versions, %.1f s, %.0f a second, CPU %.0f µs each, peak %.0f MB\n", exitOf(firstErr),
 		status.Versions, b.n, first.Wall.Seconds(), float64(status.Versions)/first.Wall.Seconds(), first.CPU.Seconds()/float64(b.n)*1e6, float64(first.Peak)/1e6)
+	fmt.Printf("first tenth: %.0f a second, last tenth: %.0f, %.2f of it\n", early, late, late/early)
 	sent.print()
 	fmt.Printf("tried again: %d versions in the second pass, %d in the third; %d given up\n", passes[2], passes[3], b.n-status.Versions)
 	fmt.Printf("evidence: %d settled, %d not\n", status.Settled, status.Quarantine)

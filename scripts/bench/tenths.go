@@ -1,0 +1,46 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+)
+
+// tenths returns how many versions a second came in the first tenth of them and in the
+// last, by the times in the manifest of a run.
+func (b *bencher) tenths() (first, last float64, err error) {
+	f, err := os.Open(b.path("manifest.jsonl"))
+	if err != nil {
+		return 0, 0, err
+	}
+	defer f.Close()
+	var came []time.Time
+	for lines := json.NewDecoder(bufio.NewReaderSize(f, 1<<20)); ; {
+		var line struct {
+			FinishedAt time.Time `json:"finished_at"`
+			Status     string
+		}
+		if err := lines.Decode(&line); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return 0, 0, fmt.Errorf("reading the manifest: %w", err)
+		}
+		if line.Status == "downloaded" {
+			came = append(came, line.FinishedAt)
+		}
+	}
+	n := len(came) / 10
+	if n < 2 {
+		return 0, 0, errors.New("the manifest has too few versions for tenths")
+	}
+	slices.SortFunc(came, time.Time.Compare)
+	rate := func(part []time.Time) float64 { return float64(len(part)-1) / part[len(part)-1].Sub(part[0]).Seconds() }
+	return rate(came[:n]), rate(came[len(came)-n:]), nil
+}
