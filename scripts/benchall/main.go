@@ -62,23 +62,24 @@ func run() (err error) {
 	if err != nil {
 		return err
 	}
-	measured := map[string][]byte{}
 	var errs []error
 	for _, b := range benches() {
 		if names.MatchString(b.title) {
-			var text bytes.Buffer
-			errs = append(errs, b.run(&text, dir))
-			measured[b.title] = text.Bytes()
+			errs = append(errs, b.measure(machine, dir))
 		}
 	}
+	return errors.Join(errs...)
+}
+
+// measure runs a bench, and writes what it says at once: the next one may take hours.
+func (b bench) measure(machine, dir string) error {
+	var text bytes.Buffer
+	err := b.run(&text, dir)
 	if *prints {
-		for _, b := range benches() {
-			os.Stdout.Write(measured[b.title])
-		}
-	} else {
-		err = writeSection(document, machine, measured)
+		_, printed := os.Stdout.Write(text.Bytes())
+		return errors.Join(err, printed)
 	}
-	return errors.Join(append(errs, err)...)
+	return errors.Join(err, writeSection(document, machine, map[string][]byte{b.title: text.Bytes()}))
 }
 
 // build compiles the program and the benches, so that no compiler is measured.
