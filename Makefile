@@ -3,7 +3,7 @@ GO      ?= go
 LINT    := $(GO) tool -modfile=tools/go.mod
 GOFILES := $(shell git ls-files --cached --others --exclude-standard '*.go')
 
-.PHONY: panels bare release check fmt vet cross lint vuln tidy test race slow slow-cli slow-disks real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-all bench-net bench-smoke million replay test-root soak acceptance python
+.PHONY: panels bare release check fmt vet cross lint vuln tidy test race slow slow-cli slow-disks real deep-oracle deep-real seaweed s3s trees kubernetes fuzz bench bench-all bench-tools bench-net bench-smoke million replay test-root soak acceptance python
 
 check: export GOFLAGS := $(shell $(GO) env GOFLAGS) -vet=off# which is vet's, and once is enough
 check: fmt vet cross lint vuln tidy test ## everything that needs Go alone
@@ -125,6 +125,11 @@ bench-net: ## fetching 50 ms away over 1 Gbit/s: crates of 4.7 KB, of 60 KB, fro
 	$(GO) run ./scripts/benchnet
 	$(GO) run ./scripts/benchnet -mean 60000 -duration 8s
 	$(GO) run ./scripts/benchnet -budget 800 -duration 5s
+
+bench-tools: ## what bench-all compares with, for Debian: root, cargo and pip; panamax is built for minutes. v1.1.0 is built from its sources
+	apt-get install -y curl git nginx openssl wrk zstd
+	cargo install panamax
+	pip install romt
 
 SCALE ?= small
 DIR   ?= /tmp
