@@ -212,7 +212,7 @@ func (h *Handler) login(w http.ResponseWriter) {
 	fmt.Fprint(w, "This mirror wants a token. Its operator makes one (clonecratesio token add NAME), and cargo keeps it:\n\n    cargo login --registry NAME-OF-THIS-MIRROR-IN-YOUR-CONFIGURATION\n")
 }
 
-// tooMany answers a client that asks for too much. cargo waits as long as it is told.
+// tooMany answers a client that asks for too much. cargo waits as long as Retry-After says.
 func tooMany(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // it went away

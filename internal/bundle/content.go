@@ -28,7 +28,7 @@ type body interface {
 	io.ReaderAt
 }
 
-// ID returns the crate that the bytes are said to be.
+// ID returns the crate that the bytes claim to be.
 func (c *Content) ID() crate.ID { return c.id }
 
 // Size returns the size of the crate in bytes.

@@ -169,7 +169,7 @@ func (p *pass) rest(offset int64) bool {
 	return true
 }
 
-// A Sink is told of a large member before its bytes are decoded, and returns
+// A Sink hears of a large member before its bytes are decoded, and returns
 // where they shall go; nil: nowhere. It is called by many goroutines at a time,
 // also for members that are never yielded.
 type Sink func(id crate.ID, size int64) Keeper

@@ -90,7 +90,7 @@ func (s *Set) add(n *node) {
 }
 
 // complaints are the dependencies in use that lead nowhere. A demand that many
-// share is told once.
+// share is reported once.
 func (p *pkg) complaints(told map[*demand]bool) (list []error) {
 	for _, e := range p.edges {
 		switch {

@@ -23,7 +23,7 @@ type Source struct {
 type Options struct {
 	Level  int   // of zstd, 1 to 4 as klauspost/compress counts them; 0: the best that is worth its time
 	MaxTar int64 // crates with a longer tar are kept verbatim, in bytes; 0: MaxTar
-	// Failed is told which source cannot be read, or is not what it must be, and says
+	// Failed receives which source cannot be read, or is not what it must be, and says
 	// whether to open it again; otherwise it is left out. If nil, it ends Build.
 	Failed func(n int, err error) (again bool)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
-// Limits of the format, in bytes where nothing else is said.
+// Limits of the format, in bytes unless it says otherwise.
 const (
 	// MaxVersions bounds the versions of a pack, and so what one damaged pack
 	// costs.

@@ -16,7 +16,7 @@ import (
 // change.
 func explain(err error) (text, advice string) {
 	if outer, ok := errors.AsType[*url.Error](err); ok {
-		err = outer.Err // the address is told already
+		err = outer.Err // the address is in the message already
 	}
 	if text, advice := explainTLS(err); text != "" {
 		return text, advice

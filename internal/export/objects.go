@@ -30,7 +30,7 @@ type BucketConfig struct {
 	Progress       *Progress
 }
 
-// What clients and caches between are told of objects: of crate files, that they never
+// Cache headers of objects: of crate files, that they never
 // change.
 const (
 	cacheCrate, typeCrate = "public, max-age=31536000, immutable", "application/gzip"

@@ -76,7 +76,7 @@ type Config struct {
 	Names   []string       // of those in it, as from Find or FindSegments
 	Store   Store
 	Out     durable.FS // the folder of Store, asked how much space is free
-	Catalog Catalog    // is told what is there and proved, which makes Store a mirror; if nil, there is none
+	Catalog Catalog    // receives what is there and proved, which makes Store a mirror; if nil, there is none
 
 	Index      *index.Index // has the checksum of every crate; if nil, manifests do
 	Unverified bool         // without an index and a manifest, take what the bundle says of itself

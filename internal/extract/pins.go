@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// pin is what is known of a crate that a bundle holds or is said to hold.
+// pin is what is known of a crate that a bundle holds or claims to hold.
 type pin struct {
 	sum    crate.Checksum
 	known  bool             // sum is what the bytes must hash to

@@ -39,7 +39,7 @@ type Sorter[T any] struct {
 }
 
 // New returns a sorter whose temporary file is name in fsys, replaced if it is there.
-// A run is of so many bytes, as Add is told them.
+// A run has so many bytes, by the sizes given to Add.
 func New[T any](fsys durable.FS, name string, runBytes int, compare func(a, b *T) int) (*Sorter[T], error) {
 	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 )
 
 // Run is what commands that mirror have in common: where crates come from,
-// how they are stored, who is told. The folders have flags of each command's own.
+// how they are stored, who is notified. The folders have flags of each command's own.
 type Run struct {
 	Home              home.Dirs // its index is not used: a source names the crates
 	Origin            Origin

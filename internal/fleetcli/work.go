@@ -120,7 +120,7 @@ func (cfg *workConfig) run(ctx context.Context, a *program.App) error {
 	return errors.Join(err, sum.Verdict())
 }
 
-// workerName is what others are told of this process.
+// workerName identifies this process to others.
 func workerName() string {
 	host, err := os.Hostname()
 	if err != nil {

@@ -18,7 +18,7 @@ const (
 	// again is how long the same decision for the same client is not told of again.
 	again = time.Minute
 	// maxRemembered is how many decisions are remembered for that, with some 200 bytes
-	// each. Beyond, some are told of again earlier.
+	// each. Beyond, some are written again earlier.
 	maxRemembered = 1 << 14
 	// Lines a second, and in one burst.
 	auditRate  = 200
@@ -68,7 +68,7 @@ func (a *Audit) Close() error {
 	return a.file.Close()
 }
 
-// Tell writes a line, unless the same was told of in this minute.
+// Tell writes a line, unless the same one was written in this minute.
 func (a *Audit) Tell(e *Event) {
 	if a == nil {
 		return

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// A Refusal is what is told to those who ask for what is hidden. It is a reader.Refusal.
+// A Refusal is the answer to those who ask for what is hidden. It is a reader.Refusal.
 type Refusal struct {
 	status int
 	text   string
@@ -33,7 +33,7 @@ func (e *Refusal) Is(target error) bool {
 // Bounds of texts that come partly from policies and advisories.
 const (
 	maxReason   = 400 // characters
-	maxVersions = 3   // that are told of one by one
+	maxVersions = 3   // that are listed one by one
 )
 
 // refuseBytes: cargo shows the text of a 403 and, unlike a 429 or a 5xx, does not try

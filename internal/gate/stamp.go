@@ -15,7 +15,7 @@ import (
 )
 
 // maxStamped bounds how many files are looked at. A folder with more is read again when
-// the process is told to, or the policy file changes.
+// the process is asked to, or the policy file changes.
 const maxStamped = 200_000
 
 var errEnough = errors.New("enough was looked at")

@@ -203,7 +203,7 @@ func (m *messages) end() {
 	}
 }
 
-// String is what was said, without progress.
+// String is git's output, without progress.
 func (m *messages) String() string {
 	m.end()
 	return m.text.String()

@@ -9,7 +9,7 @@
 // file before anything is stored. A file whose path says nothing, but that begins like a
 // gzip file, is hashed, and looked for among the checksums of the index.
 //
-// Versions that the index does not name stay where they are, and are told of. Of
+// Versions that the index does not name stay where they are, and are reported. Of
 // several copies of a version the next is taken where one is damaged.
 //
 // # What is done to a tree

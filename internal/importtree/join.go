@@ -62,7 +62,7 @@ type groupCursor struct {
 	err  error
 }
 
-// at returns the group of a path, or nil; pass is told those before it.
+// at returns the group of a path, or nil; pass receives those before it.
 func (c *groupCursor) at(path string, pass func(*group)) *group {
 	for !c.done && (c.g == nil || c.g.path < path) {
 		if c.g != nil && pass != nil {

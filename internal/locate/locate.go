@@ -109,7 +109,7 @@ func configOf(ctx context.Context, address string) (where string, c *config) {
 	return "", nil
 }
 
-// client asks no host but the one that it is told to.
+// client asks no host but the one in its URL.
 var client = &http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // get returns what is at a URL, if that answers and is not long, and its media type.

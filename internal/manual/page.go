@@ -11,7 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// page is a command as it is told.
+// page is a command as it is described.
 type page struct {
 	name      string // with those of the commands above it
 	usage     string // in a sentence

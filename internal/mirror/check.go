@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// check hashes a crate wherever it is said to be stored. What is not the crate goes to
+// check hashes a crate wherever the catalog has it. What is not the crate goes to
 // quarantine, or is noted there if it is part of a bundle, which never changes. A crate
 // without a copy left is downloaded; one that should also be stored elsewhere (in a
 // bundle, or beside it) is put there.

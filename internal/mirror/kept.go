@@ -120,7 +120,7 @@ func (r *run) unreadableKept(id crate.ID, err error) {
 
 // keepSuperseded looks at the bytes of Config.Superseded: a copy that is damaged
 // is set aside, those that are good are kept. Where none is, the bytes are lost:
-// nothing can be fetched in their place, so the row goes, once it was said.
+// nothing can be fetched in their place, so the row goes, once it was reported.
 func (r *run) keepSuperseded(ctx context.Context) error {
 	for _, key := range r.cfg.Superseded {
 		if ctx.Err() != nil {

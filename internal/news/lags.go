@@ -17,7 +17,7 @@ const (
 	maxSkew = 5 * time.Minute    // of our clock against that of the registry
 )
 
-// remembered is of how many lags the median is said.
+// remembered is how many lags the median is taken of.
 const remembered = 512
 
 // Lags are how long versions took from their publication. Its methods may be called

@@ -13,7 +13,7 @@ import (
 )
 
 // DryRun plans and does nothing: it writes no file and opens no connection. A nil
-// field of held holds nothing, and a nil sink is told nothing.
+// field of held holds nothing, and a nil sink receives nothing.
 func DryRun(ctx context.Context, cfg Config, held Held, to Sink) (Totals, error) {
 	if held.Catalog == nil {
 		held.Catalog = emptyCatalog{}

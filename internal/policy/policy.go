@@ -12,7 +12,7 @@
 // Every rule is asked. The strictest answer holds, and of several that are equally strict
 // the first, in this order: deny, allow, advisories, yanked, age, licenses, repository,
 // owners. A waiver takes back what the rules that it names say of the versions that it
-// names, and nothing else. A rule that only observes hides nothing: its answer is told in
+// names, and nothing else. A rule that only observes hides nothing: its answer is reported in
 // [Decision.Observed].
 //
 // A policy can hide what is shown and never show what is hidden for another reason: it is

@@ -61,7 +61,7 @@ func (s *Selector) takes(key *crate.Key) bool {
 	return true
 }
 
-// selectors find what is said of a version, by the name of its crate.
+// selectors find what applies to a version, by the name of its crate.
 type selectors[T any] struct {
 	names    map[string][]selected[T] // by the folded name
 	sums     map[crate.Checksum][]selected[T]

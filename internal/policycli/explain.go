@@ -108,7 +108,7 @@ func (cfg *mirrorConfig) explain(ctx context.Context, a *program.App, m *survey.
 
 func printJSON(out io.Writer, v any) error {
 	return print(out, func(w io.Writer) {
-		// What cannot be written is told of when all is flushed.
+		// Flush reports what could not be written.
 		_ = json.MarshalWrite(w, v, jsontext.Multiline(false))
 		fmt.Fprintln(w)
 	})

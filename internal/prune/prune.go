@@ -62,7 +62,7 @@ const pageSize = 1024
 // Run takes away what the catalog calls unwanted and the index does not name: both
 // must agree. It refuses, with nothing done, where it cannot be sure: when the
 // index is not the one that was mirrored last, or not all of it can be read, or
-// very much would go (C32). Each is told what goes.
+// very much would go (C32). Each receives what goes.
 func Run(ctx context.Context, cfg Config, each func(*catalog.Version)) (p Pruned, err error) {
 	if err := cfg.check(ctx); err != nil {
 		return p, fmt.Errorf("nothing is removed: %w", err)

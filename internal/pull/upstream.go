@@ -135,8 +135,8 @@ type said struct {
 	asked time.Time
 }
 
-// urls returns what was said, or what config says now if that is long ago. When it cannot
-// be asked, what was said is good for as long again.
+// urls returns the last answer, or asks config again if that is long ago. When config cannot
+// be asked, the last answer is used for as long again.
 func (s *said) urls(ctx context.Context, config func(context.Context) (crate.URLTemplate, error)) (crate.URLTemplate, error) {
 	s.mu.Lock()
 	was, at := s.where, s.asked

@@ -33,7 +33,7 @@ type Withheld struct {
 	Downloads bool      // its crate file is given to those who know the version already
 }
 
-// A Refusal is an error that says what the client is told. It is 404 alone for lines of
+// A Refusal is an error that says how to answer the client. It is 404 alone for lines of
 // the index, and then fs.ErrNotExist too.
 type Refusal interface {
 	error

@@ -48,7 +48,7 @@ func (v *View) follow(life context.Context, changed chan<- struct{}) {
 		if held {
 			select {
 			case changed <- struct{}{}:
-			default: // it is told already
+			default: // it has been woken already
 			}
 		}
 	}

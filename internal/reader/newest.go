@@ -8,7 +8,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// Newest returns the version that people are told of, as crates.io and cargo add
+// Newest returns the version that people are shown, as crates.io and cargo add
 // choose it: one that is not yanked before one that is, a release before a
 // pre-release, then the higher one.
 func (c *Crate) Newest() *Entry {

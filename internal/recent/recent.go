@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Usual is how many keys a [Map] remembers if nothing is said.
+// Usual is how many keys a [Map] remembers by default.
 const Usual = 1 << 16
 
 // A Map remembers values of keys. When it is full it forgets the half that was not asked

@@ -33,7 +33,7 @@ var (
 	errBody       = &refusal{http.StatusBadRequest, "Requests have no body here."}
 )
 
-// Refusal is an error of a [Mirror] that says what the client is told.
+// Refusal is an error of a [Mirror] that says how to answer the client.
 type Refusal = reader.Refusal
 
 // absent is what becomes of an error where fs.ErrNotExist is one: what a Refusal says,

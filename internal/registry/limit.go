@@ -47,7 +47,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	addr, room := l.enter(conn.RemoteAddr())
-	if !room { // others wait for it; this one is told by the end of it
+	if !room { // others wait for it; this one sees the connection end
 		<-l.slots
 		_ = conn.Close()
 		l.log.Debug("a connection is closed: its address has enough of them", "client", addr)

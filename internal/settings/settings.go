@@ -223,7 +223,7 @@ func (r *reader) readTable(t *tomlfile.Table, cmd *cli.Command) {
 	}
 }
 
-// lacks reports whether nothing was said of a flag.
+// lacks reports whether a flag was not given.
 func (r *reader) lacks(flag string) bool {
 	return !slices.ContainsFunc(r.settings, func(s Setting) bool { return s.Flag == flag })
 }

@@ -37,7 +37,7 @@ func (e *Error) Error() string {
 // Unwrap returns what code decides on: the end of a context, a stall.
 func (e *Error) Unwrap() error { return e.cause }
 
-// How many bytes of a provider's code and message are told.
+// How many bytes of a provider's code and message are kept.
 const maxCode, maxMessage = 100, 300
 
 func (b *Bucket) fail(ctx context.Context, verb, key string, tries int, err error) error {

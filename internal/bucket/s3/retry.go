@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// tries is how often a request is made before its error is told. With the longest pauses
+// tries is how often a request is made before its error is returned. With the longest pauses
 // that is about a minute, which bridges the restart of a server.
 const tries = 8
 

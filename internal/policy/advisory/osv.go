@@ -134,7 +134,7 @@ func (o *osv) severity(in *affected) (s Severity) {
 	return s
 }
 
-// ranges reads which versions are meant. Where nothing is said it is all of them.
+// ranges reads which versions are meant. Without ranges all of them are.
 func (in *affected) ranges() (r ranges, err error) {
 	number := len(in.Versions)
 	known := number > 0

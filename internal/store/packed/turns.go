@@ -53,7 +53,7 @@ func newTurns(places int, memory int64, waiting int, length prometheus.Gauge) *t
 	return &turns{memory: memory, free: memory, places: places, waiting: waiting, length: length}
 }
 
-// retryAfter is what those are told who are refused.
+// retryAfter is how long those wait who are refused.
 const retryAfter = 2 * time.Second
 
 // take waits for a turn, and returns what ends it. Errors: *store.BusyError; the
