@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -42,7 +41,7 @@ func PrintRounds(out io.Writer, state string, asJSON bool) error {
 		if !r.Complete() {
 			result = human.Printable(r.Result)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.Ended.UTC().Format(time.RFC3339), strconv.Itoa(r.Count), r.ExitCode,
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.Ended.UTC().Format(time.RFC3339), human.Count(int64(r.Count)), r.ExitCode,
 			human.Count(r.Downloaded), human.Size(r.Bytes), human.Count(r.Failed), result)
 	}
 	return w.Flush()

@@ -91,7 +91,7 @@ type Client struct {
 	cfg       Config
 	transport *http.Transport
 	fresh     *http.Transport  // the same, with a connection for each request
-	small     *http1.Transport // half as costly; nil: Config wants net/http for all
+	small     *http1.Transport // for crate files; nil: Config wants net/http for all
 	allowed   hostSet          // where redirects may lead: those below, and the registry's
 	named     hostSet          // Config.AllowHosts
 	header    http.Header      // of every request; shared, never modified

@@ -176,7 +176,7 @@ func benches() []bench {
 		planned = "benchlocal -dir $DIR -n 100 -index $INDEX"
 	}
 	return []bench{
-		{"Fetching, beside curl", "Crates of 2 KB median, into an empty folder; then nothing new; then one version in a hundred more. curl verifies nothing, and does not wait for the disk. ",
+		{"Fetching, beside curl", "Crates of 2 KB median, into an empty folder; then nothing new; then one version in a hundred more. curl verifies nothing, and does not wait for the disk.",
 			"curl", fmt.Sprintf("bench -dir $DIR -n %d -rounds %d", n(20_000, 84_780), n(3, 5))},
 		{"From afar, beside curl", "50 ms there and back, 1 Gbit/s in all: curl with fixed numbers of connections.",
 			"curl", fmt.Sprintf("bench -dir $DIR -n %d -rounds %d -latency 50ms -rate 1000", n(4_000, 84_780), n(1, 3))},

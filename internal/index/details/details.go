@@ -72,9 +72,12 @@ func (d *Details) AllFeatures() map[string][]string {
 
 // FeatureNames are those of all features, "default" first, then by name.
 func FeatureNames(all map[string][]string) []string {
-	return slices.SortedFunc(maps.Keys(all), func(a, b string) int {
-		return cmp.Or(falseFirst(a != "default", b != "default"), cmp.Compare(a, b))
-	})
+	names := slices.Sorted(maps.Keys(all))
+	if i, found := slices.BinarySearch(names, "default"); found {
+		copy(names[1:], names[:i])
+		names[0] = "default"
+	}
+	return names
 }
 
 // DepsOf returns the dependencies of a kind: what is always needed first, then by name.
@@ -86,19 +89,15 @@ func (d *Details) DepsOf(kind string) []Dep {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Dep) int {
-		return cmp.Or(falseFirst(a.Optional, b.Optional), cmp.Compare(a.Name, b.Name))
+		switch {
+		case a.Optional == b.Optional:
+			return cmp.Compare(a.Name, b.Name)
+		case a.Optional:
+			return 1
+		}
+		return -1
 	})
 	return list
-}
-
-func falseFirst(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	}
-	return 1
 }
 
 // Parse reads a line. It is as lenient as cargo about keys that are there twice.

@@ -1,7 +1,7 @@
 // Package http1 asks HTTP/1.1 servers for many small files.
 //
 // net/http has two goroutines for each connection, which each request wakes and waits for;
-// for crates of a few KB that costs more than everything else that is done with them. Here
+// for crates of a few KB that was a fifth of the processor time (ADR 0012). Here
 // the goroutine that asks writes the request and reads the answer. What reads the answer is
 // net/http's own parser ([http.ReadResponse]).
 //
@@ -25,7 +25,7 @@ import (
 
 // A Transport is an [http.RoundTripper] with a store of kept connections. Its methods may be
 // called concurrently. A request ends with its context, whose cause is the error then. A nil
-// Transport can nothing.
+// Transport makes no request.
 type Transport struct {
 	base *http.Transport // for its settings
 
