@@ -1,22 +1,22 @@
-// Package access says who may read a mirror, and how much at a time: tokens, client
-// certificates, and limits for each client. It is in front of everything that a server
-// answers.
+// Package access controls who may read a mirror, and how fast: tokens, client certificates
+// and limits for each client. Its handler wraps everything that a server serves.
 //
 // # Who
 //
-// A client is known by its certificate, if the server asks for them, or by a token in the
-// Authorization header: as cargo sends it, after "Bearer", or as the password of "Basic",
-// for git and people. Else it is its address, of IPv6 the network of 64 bits; the address
-// that a proxy names counts if the proxy is one of those that are trusted. The header is
-// removed before a request is passed on: nothing behind can write it anywhere.
+// A client identifies itself by a certificate, if the server asks for one, or by a token in
+// the Authorization header: bare, as cargo sends it, after "Bearer", or as the password of
+// "Basic", for git and browsers. Any other client is identified by its address; for IPv6,
+// by the /64 network. An address that a proxy reports counts only if the proxy is trusted.
+// The header is removed before a request is passed on, so nothing behind can log a token.
 //
-// Where tokens or certificates are wanted, a client without gets 401, in the way cargo
-// expects (cargo book, Registry Index, "Registry authentication").
+// Where tokens or certificates are required, a client without one gets 401 in the form that
+// cargo expects (cargo book, Registry Index, "Registry authentication").
 //
 // # How much
 //
-// Requests and bytes a second, and requests at the same time. Who asks for more waits,
-// which costs others nothing; who would wait too long gets 429, not at once either.
+// Limits bound requests per second, bytes per second and concurrent requests. A client over
+// its limit waits, at no cost to others; if the wait would be too long, it gets 429 after a
+// short pause.
 package access
 
 import (
@@ -34,22 +34,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Config of [New].
+// Config configures [New].
 type Config struct {
-	Tokens *File // nil: none are wanted
-	// Certificates says that the server asks for those of clients. With Tokens, either
+	Tokens *File // if nil, no tokens are required
+	// Certificates says that the server asks clients for certificates. With Tokens, either
 	// is enough.
 	Certificates bool
-	// LoginURL is where people get a token. If empty, a page of ours that says whom to
-	// ask.
+	// LoginURL is where users get a token. If empty, a page of ours that says whom to ask.
 	LoginURL  string
 	PublicURL publicurl.URL
 	Limits    Limits
-	// Proxies are those whose word on the address of a client counts.
+	// Proxies are trusted to report the addresses of clients.
 	Proxies []netip.Prefix
 }
 
-// A Handler lets clients in.
+// A Handler authenticates and limits clients.
 type Handler struct {
 	cfg     Config
 	next    http.Handler
@@ -58,7 +57,7 @@ type Handler struct {
 	clock   func() time.Time
 }
 
-// New returns a handler that stands before another one.
+// New returns a handler that guards next.
 func New(cfg Config, next http.Handler) *Handler {
 	return &Handler{
 		cfg: cfg, next: next, clients: newClients(cfg.Limits), clock: time.Now,
@@ -68,13 +67,13 @@ func New(cfg Config, next http.Handler) *Handler {
 	}
 }
 
-// Metrics are the handler's.
+// Metrics returns the handler's metrics.
 func (h *Handler) Metrics() prometheus.Collector { return h.refused }
 
-// closed reports whether not everybody may ask.
+// closed reports whether clients must authenticate.
 func (h *Handler) closed() bool { return h.cfg.Tokens != nil || h.cfg.Certificates }
 
-// loginPath is of the page that says whom to ask for a token.
+// loginPath is the path of the page that says whom to ask for a token.
 const loginPath = "/login"
 
 // ServeHTTP implements http.Handler.
@@ -107,7 +106,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.next.ServeHTTP(w, again)
 }
 
-// client names the client of a request, and reports whether it has shown who it is.
+// client returns a name for the client of a request, and reports whether the client
+// authenticated itself.
 func (h *Handler) client(r *http.Request) (name string, known bool) {
 	if h.cfg.Certificates && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		subject := r.TLS.PeerCertificates[0].Subject
@@ -121,13 +121,13 @@ func (h *Handler) client(r *http.Request) (name string, known bool) {
 	return h.address(r), false
 }
 
-// printable is a name that others chose, for logs.
+// printable quotes a name from outside for logs.
 func printable(s string) string {
 	quoted := strconv.QuoteToASCII(s)
 	return quoted[1:min(len(quoted)-1, 1+maxName)]
 }
 
-// secretOf is the token of a request, "" for none.
+// secretOf returns the token of a request, or "".
 func secretOf(r *http.Request) string {
 	header := r.Header.Get("Authorization")
 	if _, password, ok := r.BasicAuth(); ok {
@@ -140,7 +140,7 @@ func secretOf(r *http.Request) string {
 	return strings.TrimSpace(header)
 }
 
-// address is that of the client, or of its network.
+// address returns the address of the client, or of its network.
 func (h *Handler) address(r *http.Request) string {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -150,7 +150,7 @@ func (h *Handler) address(r *http.Request) string {
 	if !h.trusts(addr) {
 		return textOf(addr)
 	}
-	// The last is who spoke to the proxy, the one before who spoke to that.
+	// The last entry is the proxy's peer; each entry before it is the peer of the next.
 	named := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(named) - 1; i >= 0 && h.trusts(addr); i-- {
 		before, err := netip.ParseAddr(strings.TrimSpace(named[i]))
@@ -162,7 +162,7 @@ func (h *Handler) address(r *http.Request) string {
 	return textOf(addr)
 }
 
-// textOf names an address, or its network where one client has many.
+// textOf formats an address, or its network where one client has many addresses.
 func textOf(addr netip.Addr) string {
 	if addr.Is6() {
 		if network, err := addr.WithZone("").Prefix(64); err == nil {
@@ -181,7 +181,7 @@ func (h *Handler) trusts(addr netip.Addr) bool {
 	return false
 }
 
-// unauthorized answers as cargo wants it: it shows login_url to the person.
+// unauthorized answers 401 in cargo's form: cargo shows login_url to the user.
 func (h *Handler) unauthorized(w http.ResponseWriter, r *http.Request) {
 	text := "This mirror wants a token, and there is none with this request that is good now."
 	if h.cfg.Tokens == nil {
@@ -212,17 +212,17 @@ func (h *Handler) login(w http.ResponseWriter) {
 	fmt.Fprint(w, "This mirror wants a token. Its operator makes one (clonecratesio token add NAME), and cargo keeps it:\n\n    cargo login --registry NAME-OF-THIS-MIRROR-IN-YOUR-CONFIGURATION\n")
 }
 
-// tooMany answers a client that asks for too much. cargo waits as long as Retry-After says.
+// tooMany answers 429 to a client over its limits. cargo waits as long as Retry-After says.
 func tooMany(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
-		return // it went away
+		return // the client is gone
 	}
 	wait := err.(*limitError).wait
 	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(wait/time.Second))))
 	answer(w, r, http.StatusTooManyRequests, "You ask this mirror for more than it gives to one client. Ask again later.")
 }
 
-// answer writes an error: below /api/ as cargo reads it there.
+// answer writes an error, below /api/ in the form that cargo reads there.
 func answer(w http.ResponseWriter, r *http.Request, code int, text string) {
 	w.Header().Set("Cache-Control", "no-store")
 	if strings.Contains(r.URL.Path, "/api/") {
@@ -234,7 +234,7 @@ func answer(w http.ResponseWriter, r *http.Request, code int, text string) {
 	http.Error(w, text, code)
 }
 
-// Follow keeps what was read from files up to date until ctx ends.
+// Follow reloads the token file when it changes, until ctx ends.
 func (h *Handler) Follow(ctx context.Context) {
 	if h.cfg.Tokens != nil {
 		h.cfg.Tokens.Follow(ctx)

@@ -44,13 +44,13 @@ func tokens(t *testing.T, names ...string) (file string, secrets []string) {
 	return file, secrets
 }
 
-// echo answers with the client, and whether a secret has come through.
+// echo answers with the client, and says whether a secret came through.
 var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s %q", store.Client(r.Context()), r.Header.Get("Authorization"))
 })
 
-// Who has a good token is let in, in each of the ways of cargo, git and people; who has
-// none is told so in cargo's way, and what is behind sees no token.
+// A client with a valid token is let in, in each form that cargo, git and browsers use; a
+// client without one gets cargo's form of a refusal, and the handler behind sees no token.
 func TestTokens(t *testing.T) {
 	file, secrets := tokens(t, "ci", "old")
 	f, err := Open(file, slog.New(slog.DiscardHandler))
@@ -102,8 +102,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// A token counts from the moment that it is made, and no longer than it is in the file; a
-// file that is wrong changes nothing, and nothing that it says gets into the log.
+// A token is valid as soon as it is in the file, and only while it is; an invalid file
+// changes nothing, and none of its content gets into the log.
 func TestTokensAreReadAgain(t *testing.T) {
 	file, secrets := tokens(t, "ci")
 	var log bytes.Buffer
@@ -138,7 +138,7 @@ func TestTokensAreReadAgain(t *testing.T) {
 	}
 }
 
-// The address is that of the connection, unless a proxy that is trusted names another.
+// The address is that of the connection, unless a trusted proxy reports another.
 func TestAddress(t *testing.T) {
 	h := New(Config{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, echo)
 	for _, tt := range []struct{ remote, forwarded, want string }{
@@ -162,8 +162,8 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// What a client asks for beyond its measure waits, and costs others nothing; beyond what
-// it can wait for it is told to come again.
+// A request over the limit waits, at no cost to other clients; one that would wait too long
+// is asked to come back later.
 func TestLimits(t *testing.T) {
 	c := newClients(Limits{Requests: 100, AtOnce: 2, Bytes: 64 << 10})
 	begin := time.Now()

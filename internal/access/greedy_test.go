@@ -13,8 +13,8 @@ import (
 	"log/slog"
 )
 
-// What one client that asks for all that it can get, over 64 connections, costs another
-// one: with limits little, without them much.
+// TestGreedyClient measures what one client that takes all it can get, over 64 connections,
+// costs another client: little with limits, much without.
 func TestGreedyClient(t *testing.T) {
 	if !testing.Verbose() {
 		t.Skip("it measures: -v")
@@ -65,14 +65,14 @@ func TestGreedyClient(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(700 * time.Millisecond) // the greedy one has used up what it may have at once
+		time.Sleep(700 * time.Millisecond) // let the greedy client use up its burst
 		var without, with []time.Duration
-		for range tt.rounds { // in turn: what else the machine does falls on both
+		for range tt.rounds { // alternately, so that other load on the machine affects both
 			rest.Store(true)
 			time.Sleep(10 * time.Millisecond)
 			without = modest(without)
 			rest.Store(false)
-			time.Sleep(150 * time.Millisecond) // until it has used up what it got meanwhile
+			time.Sleep(150 * time.Millisecond) // until it has used up what it regained
 			with = modest(with)
 		}
 		stop.Store(true)
@@ -83,7 +83,7 @@ func TestGreedyClient(t *testing.T) {
 		slices.Sort(with)
 		alone, beside := without[len(without)/2], with[len(with)/2]
 		t.Logf("%s: median of a request %v alone, %v beside a greedy client: %+.1f %%", tt.name, alone, beside, 100*(float64(beside)/float64(alone)-1))
-		if tt.limits != (Limits{}) && beside > 3*alone { // a busy machine may do that much
+		if tt.limits != (Limits{}) && beside > 3*alone { // a busy machine can do that much by itself
 			t.Errorf("%s: %v alone, %v beside a greedy client", tt.name, alone, beside)
 		}
 	}

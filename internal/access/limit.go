@@ -10,38 +10,38 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limits of one client. Zero: there is none of that kind.
+// Limits bound what one client uses. A zero field is no limit.
 type Limits struct {
-	Requests float64 // a second
-	Bytes    int64   // of answers, a second
-	AtOnce   int     // requests that are answered at the same time
+	Requests float64 // per second
+	Bytes    int64   // of answers, per second
+	AtOnce   int     // concurrent requests
 }
 
 func (l Limits) none() bool { return l == Limits{} }
 
 const (
-	// patience is the longest that a request waits for its turn: cargo gives up on an
-	// answer that does not begin within 30 s.
+	// patience is the longest that a request waits for its turn: cargo aborts a request
+	// whose answer does not begin within 30 s.
 	patience = 10 * time.Second
-	// pause is before a 429, or who asks again at once would cost as much as one who is
-	// answered.
+	// pause delays a 429, so that a client that retries at once costs less than one that is
+	// served.
 	pause = time.Second
-	// seconds of its rate that a client may use at once: cargo asks for hundreds of
-	// index files in one go.
+	// seconds of its rate are a client's burst: cargo requests hundreds of index files at
+	// once.
 	seconds = 4
-	// maxClients bounds how many clients are remembered, with some 500 bytes each. When
-	// there are more, those that came least lately begin with a full measure again.
+	// maxClients bounds how many clients are remembered, at some 500 bytes each. Beyond it,
+	// the least recently seen are forgotten and start with a full burst again.
 	maxClients = 1 << 15
-	// part is how much is written at a time.
+	// part is the number of bytes written at a time.
 	part = 32 << 10
 )
 
-// limitError says when there is room again.
+// limitError says how long to wait before the next try.
 type limitError struct{ wait time.Duration }
 
 func (*limitError) Error() string { return "too many requests" }
 
-// clients are those that came lately.
+// clients are those seen recently.
 type clients struct {
 	limits Limits
 
@@ -49,10 +49,10 @@ type clients struct {
 	fresh, old map[string]*client
 }
 
-// A client is what one has used up.
+// A client is what one client has left of its limits.
 type client struct {
 	requests, bytes *rate.Limiter // nil: no limit
-	slots           chan struct{} // one in it for each request that is answered; nil: no limit
+	slots           chan struct{} // holds one value for each request being served; nil: no limit
 }
 
 func newClients(l Limits) *clients { return &clients{limits: l, fresh: map[string]*client{}} }
@@ -88,8 +88,8 @@ func (l Limits) client() *client {
 	return one
 }
 
-// take waits for the turn of a client. The caller calls the function that it returns when
-// the request is answered. Errors: *limitError; ctx's.
+// take waits for the client's turn. The caller calls release once the request is answered.
+// Errors: *limitError; ctx's.
 func (c *clients) take(ctx context.Context, name string, w http.ResponseWriter) (release func(), _ http.ResponseWriter, err error) {
 	one := c.get(name)
 	release = func() {}
@@ -152,14 +152,14 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// slowWriter writes as fast as a client may have it.
+// slowWriter writes at the client's rate.
 type slowWriter struct {
 	http.ResponseWriter
 	ctx   context.Context
 	limit *rate.Limiter
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap supports http.ResponseController.
 func (w *slowWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *slowWriter) Write(p []byte) (written int, err error) {
@@ -198,19 +198,19 @@ func (w *slowWriter) ReadFrom(src io.Reader) (written int64, err error) {
 	return written, nil
 }
 
-// wait waits for n bytes. The deadline of the connection is for a client that takes
-// nothing: it begins when there is something to take.
+// wait waits until n bytes may be sent. It sets the write deadline only then, so that it
+// limits clients that read nothing and not those that wait for their turn.
 func (w *slowWriter) wait(n int) error {
 	begin := time.Now()
 	if err := w.limit.WaitN(w.ctx, n); err != nil {
 		return err
 	}
 	if time.Since(begin) > time.Second {
-		// A writer without deadlines is a test's.
+		// Only writers in tests have no deadlines.
 		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(stall))
 	}
 	return nil
 }
 
-// stall is how long a client may take for one part.
+// stall is how long a client may take to read one part.
 const stall = 30 * time.Second

@@ -22,8 +22,8 @@ func (b *below) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(b.ResponseRecorder, src)
 }
 
-// A client with a limit gets what the kernel can send from a file from that very file, in
-// parts.
+// TestLimitHidesNothing: with a limit, too, the writer below receives the very file that
+// the kernel can send from, in parts.
 func TestLimitHidesNothing(t *testing.T) {
 	const size = 2*part + 100
 	src := strings.NewReader(strings.Repeat("x", size+1))

@@ -19,25 +19,25 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A Token is what a file has of one: a name for people and logs, and a hash. The token
-// itself is 256 random bits, so that the hash of it tells nothing and needs no salt.
+// A Token is one line of a token file: a name for people and logs, and a hash. The token
+// itself is 256 random bits, so its hash reveals nothing and needs no salt.
 type Token struct {
 	Name    string
 	Sum     [sha256.Size]byte
 	Expires time.Time // zero: never
 }
 
-// Limits of a file.
+// Limits of a token file.
 const (
 	maxTokens = 100_000
 	maxFile   = 16 << 20 // bytes
 	maxName   = 64
 )
 
-// prefix makes tokens recognisable to those who look for them where they should not be.
+// prefix makes tokens recognisable to scanners that look for leaked secrets.
 const prefix = "ccio_"
 
-// NewToken makes a token. The secret is shown once, and kept nowhere.
+// NewToken makes a token. The secret is shown once and stored nowhere.
 func NewToken(name string, expires time.Time) (t Token, secret string, err error) {
 	if err := checkName(name); err != nil {
 		return t, "", err
@@ -60,14 +60,15 @@ func checkName(name string) error {
 	return nil
 }
 
-// Tokens are those of a file: a line each, NAME SHA256 EXPIRES, the last as RFC 3339, or
-// "-" for never. A line that begins with "#", or is empty, says nothing.
+// Tokens is the content of a token file: a line for each token, NAME SHA256 EXPIRES, the
+// last in RFC 3339, or "-" for never. Empty lines and lines that begin with "#" are
+// ignored.
 type Tokens struct {
 	list  []Token
 	bySum map[[sha256.Size]byte]*Token
 }
 
-// Parse reads a file.
+// Parse parses a token file.
 func Parse(data []byte) (*Tokens, error) {
 	t := &Tokens{bySum: map[[sha256.Size]byte]*Token{}}
 	lines := bufio.NewScanner(bytes.NewReader(data))
@@ -94,7 +95,7 @@ func Parse(data []byte) (*Tokens, error) {
 	return t, nil
 }
 
-// Errors of parseLine do not quote the line: it may be a token.
+// parseLine parses one line. Its errors do not quote the line, which may be a token.
 func parseLine(line string) (t Token, err error) {
 	fields := strings.Fields(line)
 	if len(fields) != 3 {
@@ -104,24 +105,24 @@ func parseLine(line string) (t Token, err error) {
 	sum, err := hex.DecodeString(fields[1])
 	switch {
 	case checkName(t.Name) != nil:
-		return t, errors.New("the name is none that a token can have")
+		return t, errors.New("the first word is not a valid name of a token")
 	case err != nil || len(sum) != len(t.Sum):
-		return t, errors.New("the second word is no SHA-256 of a token, 64 hexadecimal digits")
+		return t, errors.New("the second word is not the SHA-256 of a token, 64 hexadecimal digits")
 	}
 	copy(t.Sum[:], sum)
 	if fields[2] != "-" {
 		if t.Expires, err = time.Parse(time.RFC3339, fields[2]); err != nil {
-			return t, errors.New("the third word is neither a time, as 2027-01-31T00:00:00Z, nor -")
+			return t, errors.New("the third word is neither a time like 2027-01-31T00:00:00Z nor -")
 		}
 	}
 	return t, nil
 }
 
-// List returns all tokens, in the order of the file.
+// List returns all tokens in the order of the file.
 func (t *Tokens) List() []Token { return t.list }
 
-// Find returns the token of a secret that is good now. How long it takes tells nothing of
-// a secret: what is looked up and compared is its hash.
+// Find returns the token of a secret, if it is valid at that time. Its timing reveals
+// nothing about secrets, because it looks up and compares hashes.
 func (t *Tokens) Find(secret string, now time.Time) (*Token, bool) {
 	if t == nil || len(secret) > 1<<10 {
 		return nil, false
@@ -146,7 +147,7 @@ func (t *Tokens) bytes() []byte {
 	return b.Bytes()
 }
 
-// Load reads a file. Errors: fs.ErrNotExist.
+// Load reads a token file. Errors: fs.ErrNotExist.
 func Load(file string) (*Tokens, error) {
 	dir, err := durable.Open(filepath.Dir(file))
 	if err != nil {
@@ -164,8 +165,8 @@ func Load(file string) (*Tokens, error) {
 	return t, nil
 }
 
-// Change replaces a file by what fn makes of its tokens; a file that is not there has
-// none. One at a time does so.
+// Change replaces a token file with the tokens that fn returns; fn gets none if the file is
+// absent. A lock lets one process at a time do so.
 func Change(ctx context.Context, file string, fn func([]Token) ([]Token, error)) (err error) {
 	dir, err := durable.Open(filepath.Dir(file))
 	if err != nil {

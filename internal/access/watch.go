@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A File is the tokens of a file as it is now. A file that cannot be read changes nothing.
+// A File holds the tokens of a file, as last read without an error.
 type File struct {
 	name string
 	log  *slog.Logger
@@ -21,7 +21,7 @@ type stamp struct {
 	size     int64
 }
 
-// Open reads a file that is followed.
+// Open reads a token file and returns a File that Look and Follow keep up to date.
 func Open(name string, log *slog.Logger) (*File, error) {
 	f := &File{name: name, log: log, seen: stampOf(name)}
 	t, err := Load(name)
@@ -32,7 +32,7 @@ func Open(name string, log *slog.Logger) (*File, error) {
 	return f, nil
 }
 
-// Tokens returns those of now.
+// Tokens returns the current tokens.
 func (f *File) Tokens() *Tokens { return f.now.Load() }
 
 func stampOf(name string) stamp {
@@ -43,23 +43,23 @@ func stampOf(name string) stamp {
 	return stamp{info.ModTime(), info.Size()}
 }
 
-// Look reads the file if it has changed. It is for one goroutine.
+// Look reads the file again if it changed. It must not be called concurrently.
 func (f *File) Look() {
 	seen := stampOf(f.name)
 	if seen == f.seen {
 		return
 	}
-	f.seen = seen // what is wrong is said once
+	f.seen = seen // so that an error is logged once
 	t, err := Load(f.name)
 	if err != nil {
-		f.log.Error("the tokens have changed and cannot be read; those before stay good", "err", err)
+		f.log.Error("the token file changed and cannot be read; the previous tokens stay valid", "err", err)
 		return
 	}
 	f.now.Store(t)
 	f.log.Info("the tokens were read again", "file", f.name, "tokens", len(t.list))
 }
 
-// Follow looks twice a second until ctx ends.
+// Follow calls Look twice a second until ctx ends.
 func (f *File) Follow(ctx context.Context) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()

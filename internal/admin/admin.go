@@ -1,6 +1,6 @@
-// Package admin serves the state of a process to its operator, at an address of its own:
-// /metrics for Prometheus, /api/status for scripts, /healthz and /readyz for supervisors,
-// /debug/pprof/ for profiles, from this machine alone.
+// Package admin serves the state of a process to its operator, on a listener separate from
+// the mirror's: /metrics for Prometheus, /api/status for scripts, /healthz and /readyz for
+// supervisors, /debug/pprof/ for profiles, the last to this machine only.
 package admin
 
 import (
@@ -51,15 +51,15 @@ func Serve(addr string, h http.Handler, log *slog.Logger) (stop func(), err erro
 	}, nil
 }
 
-// Config of a [Handler].
+// Config configures a [Handler].
 type Config struct {
 	Status  func() any   // is marshalled to JSON
-	Ready   func() error // why the process does not do what it is for yet, or not any more; if nil, it does
+	Ready   func() error // returns why the process is not ready; if nil, it always is
 	Metrics []prometheus.Collector
 }
 
-// Handler returns the endpoints: the metrics, and those of Go and the process, the
-// status, whether the process is well, and profiles.
+// Handler returns the endpoints: the given metrics and those of Go and the process, the
+// status, health checks and profiles.
 func Handler(cfg Config) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -68,7 +68,7 @@ func Handler(cfg Config) http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /api/status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.MarshalWrite(w, cfg.Status()) // an error is a client that went away
+		_ = json.MarshalWrite(w, cfg.Status()) // an error means that the client is gone
 	})
 	for path, profile := range map[string]http.HandlerFunc{
 		"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
@@ -82,21 +82,21 @@ func Handler(cfg Config) http.Handler {
 	return Health("", ready, ownNameOnly(mux))
 }
 
-// loopbackOnly keeps profiles, which show memory and the command line, to this
-// machine, whatever address the listener has.
+// loopbackOnly serves h to this machine only, whatever address the listener has: profiles
+// show memory and the command line.
 func loopbackOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !IsLoopback(r.RemoteAddr) {
-			http.Error(w, "profiles are for loopback clients alone", http.StatusForbidden)
+			http.Error(w, "profiles are for loopback clients only", http.StatusForbidden)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// ownNameOnly refuses requests that came over the loopback interface and call
-// this machine by a name that is not its own: those are a browser's, sent by a
-// web site that has told it that its name stands for 127.0.0.1 (H10).
+// ownNameOnly refuses requests that arrive over the loopback interface under a name that is
+// not this machine's: a web site has pointed its own name at 127.0.0.1, so that the
+// operator's browser sends them (DNS rebinding, H10).
 func ownNameOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
@@ -116,7 +116,7 @@ func isOwnName(host string) bool {
 	return net.ParseIP(strings.Trim(host, "[]")) != nil || strings.EqualFold(host, "localhost") || own != "" && strings.EqualFold(host, own)
 }
 
-// IsLoopback reports whether addr, as "ip:port", is of this machine alone.
+// IsLoopback reports whether addr, as "ip:port", is reachable from this machine only.
 func IsLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	ip := net.ParseIP(host)

@@ -23,7 +23,7 @@ func endpoints() http.Handler {
 	return admin.Handler(admin.Config{Status: func() any { return map[string]int{"versions": 7} }})
 }
 
-// H11: profiles are for this machine alone, whatever the address of the listener.
+// H11: only this machine gets profiles, whatever the address of the listener.
 func TestH11ProfilesAreLocal(t *testing.T) {
 	h := endpoints()
 	for from, want := range map[string]int{"127.0.0.1:1": 200, "[::1]:1": 200, "192.0.2.1:1": 403, "10.0.0.1:1": 403, "bad": 403} {
@@ -35,7 +35,7 @@ func TestH11ProfilesAreLocal(t *testing.T) {
 	}
 }
 
-// H10: a web site whose name is made to stand for 127.0.0.1 gets nothing.
+// H10: a web site that points its name at 127.0.0.1 gets nothing.
 func TestH10AdminHost(t *testing.T) {
 	h := endpoints()
 	for _, tt := range []struct {

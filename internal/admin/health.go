@@ -7,11 +7,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Health answers for what looks whether a process is well, and passes all other requests
-// on to next: /healthz is 200 as long as requests are answered, and
-// /readyz is 200, or 503 as long as ready has an error. Both stand below prefix too, as a
-// proxy may have it in front. Only loopback clients are told the error: it may name
-// folders.
+// Health answers the health checks of supervisors and passes all other requests to next:
+// /healthz is 200 while the process answers requests; /readyz is 200, or 503 while ready
+// returns an error. Both also answer below prefix, for proxies that add one. Only loopback
+// clients see the error, because it may name folders.
 func Health(prefix string, ready func() error, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {

@@ -1,5 +1,5 @@
 package admin
 
-// OpenFiles returns how many files this process may have open at a time, or -1
-// if that is not known: Windows has no such limit that matters.
+// OpenFiles returns how many files this process may have open at a time, or -1 if that is
+// unknown. Windows has no relevant limit.
 func OpenFiles() int { return -1 }

@@ -17,26 +17,26 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/signing"
 )
 
-// A gap is the two sides of the demo of an air gap.
+// A gap holds both sides of the air gap in the demo.
 type gap struct {
 	*Demo
 	far home.Dirs
-	key string // file of the private key
+	key string // private key file
 	log *slog.Logger
 }
 
-// Demo is the demo of an air gap, and what it stands in.
+// Demo demonstrates a transfer across an air gap.
 type Demo struct {
 	App      *program.App
 	Registry *demo.Registry
-	Dir      string    // has all
-	Near     home.Dirs // of the mirror that is carried
-	// Mirror makes that what the registry is.
+	Dir      string    // holds everything
+	Near     home.Dirs // of the mirror to transfer
+	// Mirror updates the mirror from the registry.
 	Mirror func(ctx context.Context) error
 }
 
-// Run carries a mirror of the demo's registry across an air gap: all of it, and then what
-// is new, once on a medium that was damaged.
+// Run transfers a mirror of the demo's registry across an air gap: first all of it, then
+// what is new, once with a damaged medium.
 func (d *Demo) Run(ctx context.Context) error {
 	if _, err := exec.LookPath("git"); err != nil {
 		return fmt.Errorf("an index is carried by git: %w", err)
@@ -73,7 +73,7 @@ func (d *Demo) Run(ctx context.Context) error {
 		return err
 	}
 	if err := g.take(ctx, "medium2"); err == nil {
-		return errors.New("what was damaged was taken")
+		return errors.New("import accepted a damaged transfer")
 	} else {
 		g.say("\nclonecratesio: %v\n", err)
 	}
@@ -83,13 +83,13 @@ func (d *Demo) Run(ctx context.Context) error {
 
 func (g *gap) say(format string, args ...any) { fmt.Fprintf(g.App.Stdout, format, args...) }
 
-// export is the command of that name.
+// export runs the command export.
 func (g *gap) export(ctx context.Context, to string, cfg Transfer) error {
 	cfg.To, cfg.bytes, cfg.keys = filepath.Join(g.Dir, to), 4<<30-1, []string{g.key}
 	return cfg.Run(ctx, g.App, &g.Near, g.log)
 }
 
-// take is the command import.
+// take runs the command import.
 func (g *gap) take(ctx context.Context, from string) error {
 	cfg := &importConfig{
 		dirs: flags.Dirs{Dirs: g.far}, from: []string{filepath.Join(g.Dir, from)}, keys: []string{g.key + ".pub"},
@@ -98,7 +98,7 @@ func (g *gap) take(ctx context.Context, from string) error {
 	return cfg.run(ctx, g.App)
 }
 
-// check asks a server behind the gap for everything, as cargo does.
+// check requests everything from a server behind the gap, as cargo does.
 func (g *gap) check(ctx context.Context) (err error) {
 	l, err := registry.ServeLocal(ctx, &g.far, g.log)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer/receive"
 )
 
-// importConfig is the flags of import.
+// importConfig holds the flags of import.
 type importConfig struct {
 	dirs         flags.Dirs
 	from         []string
@@ -32,7 +32,7 @@ type importConfig struct {
 	progress     flags.Progress
 }
 
-// Import is the command that takes a transfer.
+// Import returns the command that imports a transfer.
 func Import(a *program.App, description string) *cli.Command {
 	var cfg importConfig
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
@@ -55,7 +55,7 @@ func Import(a *program.App, description string) *cli.Command {
 	}
 }
 
-// check refuses flags that contradict each other, before anything is touched.
+// check rejects contradictory flags before anything is touched.
 func (cfg *importConfig) check() error {
 	jobs := 0
 	for _, asked := range []bool{len(cfg.from) > 0, cfg.undo, cfg.state != ""} {
@@ -120,7 +120,7 @@ func (cfg *importConfig) job(a *program.App, log *slog.Logger) (job receive.Conf
 	return job, nil
 }
 
-// writeState writes what is held.
+// writeState writes the state file, which lists what the mirror holds.
 func (cfg *importConfig) writeState(ctx context.Context, a *program.App, job receive.Config) (err error) {
 	folder, err := a.Folder(filepath.Dir(cfg.state))
 	if err != nil {

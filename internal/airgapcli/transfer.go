@@ -1,5 +1,5 @@
-// Package airgapcli is the commands on both sides of an air gap: the flags of export that
-// make a transfer, import, and the demo of both.
+// Package airgapcli implements the commands on both sides of an air gap: the flags of
+// export that make a transfer, import, and the demo of both.
 package airgapcli
 
 import (
@@ -25,9 +25,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer/send"
 )
 
-// Transfer is the flags of export that make a transfer.
+// Transfer holds the flags of export that make a transfer.
 type Transfer struct {
-	To       string // -to; of export as well
+	To       string // -to, which export itself also reads
 	since    string
 	full     bool
 	plan     bool
@@ -35,14 +35,14 @@ type Transfer struct {
 	parity   string
 	keys     []string
 	policies []string
-	carried  []send.Policy // of -carry-policy, after check
+	carried  []send.Policy // -carry-policy, after Check
 	password flags.Password
 
-	bytes   int64 // of -volume, after check
-	percent int   // of -parity, after check
+	bytes   int64 // -volume, after Check
+	percent int   // -parity, after Check
 }
 
-// Flags are the flags.
+// Flags returns the flags.
 func (cfg *Transfer) Flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "to", Usage: "make a transfer over an air gap, as a folder in `DIR`, which import takes on the far side (docs/Airgap-Guide.md); or, at s3://BUCKET/PREFIX?endpoint=URL or file:///FOLDER, a tree in a bucket (docs/bucket.md)", Destination: &cfg.To, TakesFile: true},
@@ -57,15 +57,15 @@ func (cfg *Transfer) Flags() []cli.Flag {
 	}
 }
 
-// minVolume is room for a crate of the usual size, and what each volume has beside.
+// minVolume has room for a crate of the usual size and the overhead of a volume.
 const minVolume = 64 << 10
 
-// Asked reports whether anything was asked for that is of a transfer, but for -to.
+// Asked reports whether any flag of a transfer is set, other than -to.
 func (cfg *Transfer) Asked() bool {
 	return cfg.full || cfg.since != "" || cfg.plan || cfg.parity != "" || len(cfg.keys) > 0 || len(cfg.policies) > 0
 }
 
-// Check refuses invalid values and combinations. It reports whether a transfer is meant.
+// Check rejects invalid values and combinations. It reports whether to make a transfer.
 func (cfg *Transfer) Check() (meant bool, err error) {
 	if cfg.To == "" && !cfg.Asked() {
 		return false, nil
@@ -82,7 +82,7 @@ func (cfg *Transfer) Check() (meant bool, err error) {
 	if err := cfg.checkPolicies(); err != nil {
 		return true, err
 	}
-	cfg.bytes-- // FAT32 takes files of less than 4 GiB
+	cfg.bytes-- // FAT32 files are smaller than 4 GiB
 	if cfg.parity != "" {
 		cfg.percent, err = strconv.Atoi(strings.TrimSuffix(cfg.parity, "%"))
 		if err != nil || cfg.percent < 0 || cfg.percent > 100 {
@@ -92,7 +92,7 @@ func (cfg *Transfer) Check() (meant bool, err error) {
 	return true, nil
 }
 
-// checkPolicies reads -carry-policy. Without a name, a policy has that of its file.
+// checkPolicies parses -carry-policy. A policy without a name is named after its file.
 func (cfg *Transfer) checkPolicies() error {
 	cfg.carried = nil
 	for _, arg := range cfg.policies {
@@ -111,7 +111,7 @@ func (cfg *Transfer) checkPolicies() error {
 	return nil
 }
 
-// what is what the far side is said to have.
+// what returns what to assume that the far side holds.
 func (cfg *Transfer) what() send.Since {
 	switch {
 	case cfg.full:
@@ -178,7 +178,7 @@ func (cfg *Transfer) Run(ctx context.Context, a *program.App, dirs *home.Dirs, l
 	return asUsage(err)
 }
 
-// asUsage turns an error that another value of a flag avoids into one of usage.
+// asUsage turns an error that another value of a flag avoids into a usage error.
 func asUsage(err error) error {
 	if errors.As(err, new(*send.VolumeError)) || errors.As(err, new(*send.VolumesError)) || errors.Is(err, send.ErrNoPoint) {
 		return flags.Usagef("%w", err)

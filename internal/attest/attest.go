@@ -1,22 +1,21 @@
-// Package attest states under a signature what a mirror holds, and proves it later.
+// Package attest signs statements of what a mirror holds, and proves them later.
 //
 // # What counts
 //
-// A version counts as held if the index names it, and the catalog has a row with the
-// very checksum that the index names, verified, and current: not bytes that a
-// version had before, not what was found in a bundle and no index has named, not a
-// version whose checksum differs from the index's. The catalog's rows are committed
-// only after the bytes are durable; what -durability none left to the system is made
-// durable before the statement says so. Yanked versions count; so does a line of the
-// index that cannot be read, as one that is not held.
+// A version counts as held if the index names it and the catalog has a row with the
+// checksum that the index names, verified and current. Earlier bytes of a version do not
+// count, nor do crates in a bundle that no index names, nor versions whose checksum differs
+// from the index's. The catalog commits rows only after the bytes are durable; bytes
+// written with -durability none are synced before the statement. Yanked versions count. A
+// line of the index that cannot be parsed counts as a version that is not held.
 //
 // # Order
 //
-// Leaves that are new are first collected beside the log, so that nothing is written
-// to it for a mirror that turns out to be incomplete. Then tiles, checkpoint (package
-// tilelog), and last the rows of the catalog. The log is the truth about what is in
-// it: a catalog that was lost, is older, or was cut off before it had recorded the
-// leaves, learns them from there, and until it has, nothing is appended.
+// New leaves are first collected beside the log, so that a mirror that turns out to be
+// incomplete leaves the log unchanged. Then Run writes the tiles, the checkpoint (package
+// tilelog), and last the rows of the catalog. The log is the truth about its content: a
+// catalog that was lost, is older, or missed the leaves because a run was killed learns
+// them from the log before anything is appended.
 package attest
 
 import (
@@ -38,7 +37,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 )
 
-// An Index is what is needed of one; *index.Index is one.
+// An Index is the part of *index.Index that attest uses.
 type Index interface {
 	Crates(ctx context.Context, want func(index.File) bool) iter.Seq2[*index.Crate, error]
 	Commit() string
@@ -51,28 +50,28 @@ type Config struct {
 	Catalog *catalog.Catalog
 	Folder  durable.FS // of the log
 	Origin  string     // name of the log
-	// Sign makes a checkpoint of a text. Verify is of the same keys: the checkpoint
-	// that is there must be theirs, unless NewKeys.
+	// Sign signs a text and returns the checkpoint. Verify checks signatures by the same
+	// keys: it must accept the existing checkpoint, unless NewKeys is set.
 	Sign     func(text string) (checkpoint []byte, err error)
 	Verify   statement.Verify
 	NewKeys  bool
-	Manifest statement.Manifest // zero: there is none
-	Sync     func() error       // makes durable what the mirror holds
-	Partial  bool               // a statement about an incomplete mirror is meant
+	Manifest statement.Manifest // zero: none
+	Sync     func() error       // makes what the mirror holds durable
+	Partial  bool               // allow a statement about an incomplete mirror
 	Log      *slog.Logger       // default: none
 	Now      func() time.Time   // default: time.Now
 }
 
-// Result is what was stated.
+// Result describes a statement.
 type Result struct {
 	*statement.Statement
-	New int64 // of the leaves
+	New int64 // leaves
 }
 
 // maxMissing bounds IncompleteError.Missing.
 const maxMissing = 10
 
-// IncompleteError: the mirror does not hold all that the index names.
+// An IncompleteError says that the mirror lacks versions that the index names.
 type IncompleteError struct {
 	Held, Named int64
 	Commit      string
@@ -83,7 +82,7 @@ func (e *IncompleteError) Error() string {
 	return fmt.Sprintf("%d of %d versions of index commit %s are not held", e.Named-e.Held, e.Named, e.Commit)
 }
 
-// errNoCommit: nothing says which index it is.
+// errNoCommit reports an index without a commit.
 var errNoCommit = errors.New("the index is a plain folder: a statement names a commit, so it takes the index as a git repository (clonecratesio sync clones one)")
 
 // Run makes a statement. Errors: *IncompleteError; tilelog.ErrDamaged.
@@ -126,8 +125,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	return &Result{Statement: s, New: c.leaves.count}, nil
 }
 
-// last opens the log, nil if there is none, and refuses one that is not of these
-// keys.
+// last opens the log, or returns nil if there is none. It rejects a log that other keys
+// signed.
 func (cfg *Config) last() (*tilelog.Log, error) {
 	l, err := tilelog.Open(cfg.Folder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -145,10 +144,10 @@ func (cfg *Config) last() (*tilelog.Log, error) {
 	return l, nil
 }
 
-// publish appends the leaves and makes the statement the log's.
+// publish appends the leaves, and writes the statement as the log's checkpoint.
 func (cfg *Config) publish(ctx context.Context, c *count, last *tilelog.Log) (*statement.Statement, error) {
 	if last == nil && c.leaves.count == 0 {
-		return nil, errors.New("nothing is held that the index names: there is nothing to state")
+		return nil, errors.New("nothing to state: the mirror holds no version that the index names")
 	}
 	if err := cfg.Sync(); err != nil {
 		return nil, fmt.Errorf("making the mirror durable: %w", err)
@@ -172,7 +171,7 @@ func (cfg *Config) publish(ctx context.Context, c *count, last *tilelog.Log) (*s
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.Verify(checkpoint); err != nil { // a wrong one would stay in the log forever
+	if err := cfg.Verify(checkpoint); err != nil { // an invalid one would stay in the log forever
 		return nil, fmt.Errorf("checking the signature before it is published: %w", err)
 	}
 	return s, a.Publish(checkpoint)

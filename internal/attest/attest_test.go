@@ -25,13 +25,13 @@ func open(t testing.TB, disk durable.Reader) *tilelog.Log {
 }
 
 var (
-	a1, a2 = keyOf("a", "1.9.0", ""), keyOf("a", "1.10.0", "") // the order of lines is not that of names
+	a1, a2 = keyOf("a", "1.9.0", ""), keyOf("a", "1.10.0", "") // the order of lines is not the order of names
 	serde  = keyOf("serde", "1.0.0", "")
 	tokio  = keyOf("tokio", "1.0.0", "")
 )
 
-// The first statement has every version in the order of the index, the next ones
-// what is new; history is only appended to.
+// The first statement has every version in the order of the index, later ones add what is
+// new; the log is append-only.
 func TestStatements(t *testing.T) {
 	w := newWorld(t)
 	w.lists(serde, a1, a2)
@@ -83,7 +83,7 @@ func TestStatements(t *testing.T) {
 	}
 }
 
-// Bytes that were removed keep their leaf, and get another when they are stored again.
+// A removed version keeps its leaf, and gets another one when it is stored again.
 func TestThrownAwayAndBack(t *testing.T) {
 	w := newWorld(t)
 	w.lists(a1, serde)
@@ -105,8 +105,8 @@ func TestThrownAwayAndBack(t *testing.T) {
 	}
 }
 
-// What is not held, verified, listed and the version's is not stated, and without
-// -partial nothing is.
+// Versions that are not held, verified and in the index with that checksum are not stated,
+// and without -partial nothing is.
 func TestIncomplete(t *testing.T) {
 	for name, change := range map[string]func(w *world, v *catalog.Version){
 		"no row":       nil,
@@ -141,7 +141,7 @@ func TestIncomplete(t *testing.T) {
 	}
 }
 
-// A line that cannot be read is a version that is not held.
+// A line that cannot be parsed is a version that is not held.
 func TestBadLine(t *testing.T) {
 	w := newWorld(t)
 	w.lists(a1)
@@ -159,8 +159,8 @@ func TestBadLine(t *testing.T) {
 	}
 }
 
-// The log is the truth about itself: a catalog that was lost, or is older, learns
-// from it, and no leaf comes twice.
+// The log is the truth about itself: a catalog that was lost or is older learns from it,
+// and no leaf is added twice.
 func TestCatalogIsBehind(t *testing.T) {
 	w := newWorld(t)
 	w.lists(a1, a2, serde)
@@ -178,7 +178,7 @@ func TestCatalogIsBehind(t *testing.T) {
 	if r := w.attest(); r.New != 0 || r.N != 3 {
 		t.Errorf("lost: %+v", r)
 	}
-	// Another log: the catalog believes that it has seen the same leaves of it.
+	// Another log: the catalog believes that it has recorded the same leaves of it.
 	other := newWorld(t)
 	other.lists(tokio, serde, a2)
 	other.holds(tokio, serde, a2)
@@ -189,7 +189,7 @@ func TestCatalogIsBehind(t *testing.T) {
 	}
 }
 
-// A log continues under its name, with its key, and with a clock that does not go back.
+// A log continues under its name, with its key, and its time never goes backwards.
 func TestWrongLog(t *testing.T) {
 	w := newWorld(t)
 	w.lists(a1)
@@ -222,7 +222,7 @@ type plain struct{ *fakeIndex }
 
 func (plain) Commit() string { return "" }
 
-// Another key continues the log if that is asked for.
+// Another key continues the log only on request.
 func TestNewKey(t *testing.T) {
 	w := newWorld(t)
 	w.lists(a1)

@@ -17,11 +17,11 @@ import (
 
 var benchVersions = flag.Int("versions", 9000, "versions of the mirror of BenchmarkAttest; crates.io has 1700000")
 
-const versionsEach = 9 // of a crate
+const versionsEach = 9 // per crate
 
-// generated is an index that is made while it is read.
+// generated is an index that is generated while it is read.
 type generated struct {
-	crates, changed int // some of the crates have got another version
+	crates, changed int // crates that have a new version
 }
 
 func (g *generated) Commit() string        { return fmt.Sprintf("%040d", g.changed) }
@@ -85,8 +85,8 @@ func (g *generated) hold(b *testing.B, w *world, crates int) {
 	}
 }
 
-// BenchmarkAttest makes the first statement of a mirror, and one after a day of
-// crates.io, on the disk. The index is generated, so that reading one is not in it.
+// BenchmarkAttest makes the first statement of a mirror, and one after a day of crates.io,
+// on disk. The index is generated, so the time to read an index is not included.
 func BenchmarkAttest(b *testing.B) {
 	const perDay = 1500
 	for b.Loop() {

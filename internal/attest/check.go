@@ -15,13 +15,13 @@ import (
 
 // Proved is what a file proves.
 type Proved struct {
-	*statement.Statement                      // the last one in it
-	Version              crate.Key            // that the statement covers, if the file is the proof of one
-	Since                *statement.Statement // that the log has only been appended to since, if it is the proof of that
+	*statement.Statement                      // the last statement in the file
+	Version              crate.Key            // the version that the statement covers, if the file proves one
+	Since                *statement.Statement // the earlier statement, if the file proves that the log was only appended to since
 }
 
-// Check checks the proof of a version, that of a log which was only appended to, or a
-// checkpoint.
+// Check verifies a file: the proof of a version, the proof that a log was only appended to,
+// or a checkpoint.
 func Check(data []byte, verify statement.Verify) (p Proved, err error) {
 	switch {
 	case statement.IsInclusion(data):
@@ -48,7 +48,8 @@ func checkInclusion(data []byte, verify statement.Verify) (p Proved, err error) 
 	return p, err
 }
 
-// ReadFile reads a proof or a checkpoint that a person named, of limit bytes at most.
+// ReadFile reads a proof or checkpoint from a file named by the user, of at most limit
+// bytes.
 func ReadFile(name string, limit int64) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -62,8 +63,8 @@ func ReadFile(name string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// CheckCrate compares a file with the leaf of a crate file. Errors: *fs.PathError if
-// it cannot be read.
+// CheckCrate compares a crate file with its leaf. Errors: *fs.PathError if it cannot be
+// read.
 func CheckCrate(file string, key crate.Key) error {
 	if id, err := crate.ParseFileName(filepath.Base(file)); err == nil && id != key.ID {
 		return fmt.Errorf("%s is called as the crate file of %s, the proof is about %s", file, id, key.ID)
@@ -83,8 +84,8 @@ func CheckCrate(file string, key crate.Key) error {
 	return nil
 }
 
-// CheckManifest compares an audit log with what a statement covers, and returns up to
-// which line it does. Errors: *fs.PathError if it cannot be read.
+// CheckManifest compares a run log with what a statement covers, and returns the number of
+// lines that the statement covers. Errors: *fs.PathError if it cannot be read.
 func CheckManifest(file string, want statement.Manifest) (lines int64, err error) {
 	if want == (statement.Manifest{}) {
 		return 0, errors.New("the statement covers no manifest")

@@ -11,20 +11,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// count is how the mirror compares with the index.
+// count compares the mirror with the index.
 type count struct {
 	cfg         *Config
 	held, named int64
-	missing     []crate.ID // the first maxMissing
-	leaves      *leaves    // that the log has not
+	missing     []crate.ID // the first maxMissing of them
+	leaves      *leaves    // not in the log yet
 
-	next func() (catalog.Tally, error, bool) // the catalog, beside the index
+	next func() (catalog.Tally, error, bool) // reads the catalog in step with the index
 	cur  catalog.Tally
-	err  error // of next, which want cannot return
+	err  error // from next, since want cannot return an error
 }
 
-// count goes through the index and the catalog side by side, in the order of paths.
-// Index files are read only where something is new or missing.
+// count reads the index and the catalog in step, in the order of paths. It reads only those
+// index files that have something new or missing.
 func (cfg *Config) count(ctx context.Context) (_ *count, err error) {
 	c := &count{cfg: cfg}
 	if c.leaves, err = newLeaves(cfg.Folder); err != nil {
@@ -52,12 +52,12 @@ func (cfg *Config) count(ctx context.Context) (_ *count, err error) {
 	return c, nil
 }
 
-// want reports whether an index file must be read: not if all that it names is held
-// and in the log.
+// want reports whether an index file must be read: not if the mirror holds and the log has
+// everything that it names.
 func (c *count) want(f index.File) bool {
 	for ok := true; ok && c.err == nil && c.cur.Path < f.Path; {
 		if c.cur, c.err, ok = c.next(); !ok {
-			c.cur.Path = "\xff" // behind every path
+			c.cur.Path = "\xff" // sorts after every path
 		}
 	}
 	if c.err != nil {

@@ -20,9 +20,9 @@ func newKey() ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(seed)
 }
 
-// The power is cut, and the process killed, at every operation of a statement that
-// appends. What the checkpoint covers is there at any instant; the next statement
-// has each version once, in whatever state the catalog is.
+// TestKillAtEveryStep cuts the power, or kills the process, at every operation of a
+// statement that appends. Whatever the checkpoint covers is always present; the next
+// statement has each version once, in whatever state the catalog is.
 func TestKillAtEveryStep(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -29,7 +29,7 @@ type fakeIndex struct {
 	commit int
 	crates map[string][]index.Entry // by path
 	bad    map[string][]*index.LineError
-	read   []string // paths of files that were read
+	read   []string // paths of files read
 }
 
 func (x *fakeIndex) Commit() string        { return fmt.Sprintf("%040d", x.commit) }
@@ -38,7 +38,7 @@ func (x *fakeIndex) CommitTime() time.Time { return time.Unix(1_700_000_000+int6
 func (x *fakeIndex) Crates(_ context.Context, want func(index.File) bool) iter.Seq2[*index.Crate, error] {
 	return func(yield func(*index.Crate, error) bool) {
 		var wanted []index.File
-		for _, path := range slices.Sorted(maps.Keys(x.crates)) { // it asks ahead, as the real one does
+		for _, path := range slices.Sorted(maps.Keys(x.crates)) { // reads ahead, as the real index does
 			if f := (index.File{Path: path, Blob: x.blob(path)}); want(f) {
 				wanted = append(wanted, f)
 			}
@@ -58,7 +58,7 @@ func (x *fakeIndex) blob(path string) (b index.Blob) {
 	return b
 }
 
-// world is a mirror and what is stated of it.
+// world is a mirror with its statements.
 type world struct {
 	t       testing.TB
 	ix      *fakeIndex
@@ -91,12 +91,12 @@ func (w *world) open() {
 	w.t.Cleanup(func() { _ = c.Close() })
 }
 
-// keyOf is a version whose bytes are known by a word.
+// keyOf returns a version whose content is bytes.
 func keyOf(name, version, bytes string) crate.Key {
 	return crate.Key{ID: crate.ID{Name: name, Version: version}, Checksum: sha256.Sum256([]byte(name + version + bytes))}
 }
 
-// lists puts versions into the index, in place of what it says of these crates.
+// lists replaces the index's entries of these crates.
 func (w *world) lists(keys ...crate.Key) {
 	seen := map[string]bool{}
 	for _, key := range keys {
@@ -109,7 +109,7 @@ func (w *world) lists(keys ...crate.Key) {
 	w.ix.commit++
 }
 
-// holds puts rows into the catalog, as a run does that has mirrored them.
+// holds adds rows to the catalog, as a run that mirrored the versions does.
 func (w *world) holds(keys ...crate.Key) {
 	w.t.Helper()
 	var b catalog.Batch
@@ -155,7 +155,7 @@ type signer struct {
 
 func (s *signer) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key, msg), nil }
 
-// attest makes a statement that must succeed.
+// attest makes a statement, which must succeed.
 func (w *world) attest() *Result {
 	w.t.Helper()
 	r, err := Run(w.t.Context(), w.config(w.disk))
@@ -165,7 +165,7 @@ func (w *world) attest() *Result {
 	return r
 }
 
-// log is the lines of the log in short.
+// log returns the lines of the log, abbreviated.
 func (w *world) log(disk durable.Reader) string {
 	w.t.Helper()
 	var lines []string

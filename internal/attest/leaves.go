@@ -19,8 +19,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 )
 
-// leaves are the leaves to append, on disk: the first time they are all of crates.io.
-// They are never synced, since a run after a crash counts again.
+// leaves holds the leaves to append, on disk: the first time they are all of crates.io.
+// They are never synced, since after a crash the next run counts again.
 type leaves struct {
 	fsys  durable.FS
 	file  durable.File
@@ -28,10 +28,10 @@ type leaves struct {
 	count int64
 }
 
-// leavesName is the file's name in the folder of the log.
+// leavesName is the name of the file, in the folder of the log.
 const leavesName = "leaves.tmp"
 
-// newLeaves makes the file, and removes what a run that was killed has left.
+// newLeaves creates the file, and replaces one that a killed run has left.
 func newLeaves(fsys durable.FS) (*leaves, error) {
 	if err := fsys.Remove(leavesName); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -49,7 +49,7 @@ func (l *leaves) add(key crate.Key) error {
 	return err
 }
 
-// read yields them in the order in which they were added.
+// read yields the leaves in the order in which they were added.
 func (l *leaves) read(ctx context.Context) iter.Seq2[crate.Key, error] {
 	return func(yield func(crate.Key, error) bool) {
 		err := l.buf.Flush()
@@ -76,13 +76,13 @@ func (l *leaves) read(ctx context.Context) iter.Seq2[crate.Key, error] {
 // close removes the file.
 func (l *leaves) close() {
 	_ = l.file.Close()
-	_ = l.fsys.Remove(leavesName) // the next run does it
+	_ = l.fsys.Remove(leavesName) // if it fails, the next run removes it
 }
 
-// recordBatch is how many leaves the catalog learns in one transaction.
+// recordBatch is how many leaves the catalog records in one transaction.
 const recordBatch = 1 << 14
 
-// record lets the catalog know all leaves of the log; nil: there is no log.
+// record adds all leaves of the log to the catalog. l may be nil.
 func record(ctx context.Context, cat *catalog.Catalog, l *tilelog.Log) error {
 	known, err := cat.Logged(ctx)
 	if err != nil {
@@ -109,7 +109,7 @@ func record(ctx context.Context, cat *catalog.Catalog, l *tilelog.Log) error {
 	return nil
 }
 
-// isPrefix reports whether the log begins with what the catalog knows.
+// isPrefix reports whether the log begins with the leaves that the catalog has recorded.
 func isPrefix(known catalog.Logged, l *tilelog.Log) (bool, error) {
 	if l == nil || known.Size > l.N {
 		return false, nil

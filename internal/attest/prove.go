@@ -14,11 +14,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 )
 
-// Prove makes the proof that the last checkpoint of a log covers a version, out of
-// the folder of the log alone. It reads every line of the log, which for 1.7 million
-// takes seconds. If sum is nil, the leaf that was appended last of the version is
-// meant; others are the leaves of other bytes. Errors: fs.ErrNotExist if there is no
-// such leaf; tilelog.ErrDamaged.
+// Prove returns a proof that the last checkpoint of a log covers a version, from the folder
+// of the log alone. It reads every line of the log, which takes seconds for 1.7 million. If
+// sum is nil, it proves the last leaf of the version; others are the checksums of its other
+// leaves. Errors: fs.ErrNotExist if there is no such leaf; tilelog.ErrDamaged.
 func Prove(ctx context.Context, folder durable.Reader, id crate.ID, sum *crate.Checksum) (p *statement.Inclusion, others []crate.Checksum, err error) {
 	l, err := tilelog.Open(folder)
 	if err != nil {
@@ -47,15 +46,15 @@ func Prove(ctx context.Context, folder durable.Reader, id crate.ID, sum *crate.C
 	return p, others, err
 }
 
-// unsigned is the Verify of those who make proofs: who signed is for those to check
-// who get them.
+// unsigned is the Verify of those who make proofs: the receiver of a proof checks its
+// signatures.
 func unsigned([]byte) error { return nil }
 
-// ErrNotContinued: a log is not that of an earlier checkpoint and what was appended.
+// ErrNotContinued says that a log does not continue the log of an earlier checkpoint.
 var ErrNotContinued = errors.New("the log does not continue that of the earlier checkpoint")
 
-// ProveSince makes the proof that the log has only been appended to since an earlier
-// checkpoint. Errors: ErrNotContinued; tilelog.ErrDamaged.
+// ProveSince returns a proof that the log was only appended to since an earlier checkpoint.
+// Errors: ErrNotContinued; tilelog.ErrDamaged.
 func ProveSince(folder durable.Reader, old []byte) (*statement.Consistency, error) {
 	earlier, err := statement.Peek(old)
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/statement"
 )
 
-// Sentences checks a proof and returns what it proves, for people. The files of a crate
-// and of an audit log are compared with it if they are named.
+// Sentences checks a proof and says in sentences what it proves. It also compares the crate
+// file and the run log with the proof, if their names are not empty.
 func Sentences(data []byte, verify statement.Verify, crateFile, manifest string) (string, error) {
 	if crateFile != "" && !statement.IsInclusion(data) {
-		return "", errors.New("-crate is for the proof of a version: this is none")
+		return "", errors.New("-crate needs the proof of a version, which this file is not")
 	}
 	p, err := Check(data, verify)
 	if err != nil {
@@ -48,7 +48,7 @@ func Sentences(data []byte, verify statement.Verify, crateFile, manifest string)
 	return out.String(), nil
 }
 
-// Leaves says how many there are, for people.
+// Leaves formats a number of leaves.
 func Leaves(n int64) string {
 	if n == 1 {
 		return "1 leaf"

@@ -10,15 +10,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 )
 
-// Signers are the private keys that sign the statements of a log, all of them each.
+// Signers are the private keys that sign the statements of a log. Each key signs each
+// statement.
 type Signers struct {
 	origin string
 	keys   []*signing.Signer
 	public []*signing.Verifier
 }
 
-// OpenSigners opens the keys in files, at least one. An empty origin is the name of
-// the first key.
+// OpenSigners opens the key files, at least one. If origin is empty, it is the name of the
+// first key.
 func OpenSigners(files []string, origin string, password func(file string) signing.Password) (*Signers, error) {
 	s := &Signers{origin: origin}
 	for _, file := range files {
@@ -46,7 +47,7 @@ func (s *Signers) sign(text string) ([]byte, error) {
 	return signing.Seal([]byte(text), sigs...)
 }
 
-// SignedBy is the statement.Verify of public keys: a signature by one of them is enough.
+// SignedBy returns a statement.Verify that accepts a signature by any of the public keys.
 func SignedBy(keys []*signing.Verifier) statement.Verify {
 	return func(checkpoint []byte) error {
 		_, _, err := signing.Open(checkpoint, keys...)
@@ -54,13 +55,13 @@ func SignedBy(keys []*signing.Verifier) statement.Verify {
 	}
 }
 
-// textName is the text of the checkpoint by itself, for stock minisign and ssh-keygen,
-// whose signatures are in files of their own beside it.
+// textName is the file with the text of the checkpoint alone, for stock minisign and
+// ssh-keygen, whose signatures are in files beside it.
 const textName = tilelog.CheckpointName + ".txt"
 
-// writeFiles writes these, out of the checkpoint, and removes those that are of an
-// earlier one: with a key less, they would be taken for the last statement. Cut off,
-// they are not of one statement until the next.
+// writeFiles writes these files from the checkpoint, and removes those of an earlier
+// checkpoint: after a key was dropped, an old signature would otherwise pass for one of the
+// last statement. After an interruption the files do not match until the next statement.
 func (s *Signers) writeFiles(folder durable.FS) error {
 	l, err := tilelog.Open(folder)
 	if err != nil {

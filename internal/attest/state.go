@@ -15,17 +15,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Log is where statements are, and what they say of a run.
+// Log configures where statements are stored, and what they say of a run.
 type Log struct {
-	Dir      string                               // made if it is absent
+	Dir      string                               // created if it is absent
 	Create   func(dir string) (durable.FS, error) // default: durable.Create
-	Holder   string                               // what has the lock, for others who want it
-	Manifest string                               // the audit log of the last run, if it is a file
+	Holder   string                               // names the holder of the lock to others who want it
+	Manifest string                               // the run log of the last run, if it is a file
 }
 
-// State makes a statement in the log, signed, with the log's lock held: two mirrors
-// may have one log. It fills in what of the configuration is the log's and the
-// signers'. Errors: *IncompleteError; tilelog.ErrDamaged.
+// State makes a signed statement while it holds the log's lock: two mirrors may share a
+// log. It sets those fields of cfg that come from the log and the signers. Errors:
+// *IncompleteError; tilelog.ErrDamaged.
 func (l Log) State(ctx context.Context, by *Signers, cfg Config) (*Result, error) {
 	if l.Create == nil {
 		l.Create = durable.Create
@@ -51,8 +51,8 @@ func (l Log) State(ctx context.Context, by *Signers, cfg Config) (*Result, error
 	return r, by.writeFiles(folder)
 }
 
-// lastRecord is how far the audit log of the last run goes; zero: there is none, or
-// it is a stream.
+// lastRecord returns the end of the run log of the last run, or zero if there is none or it
+// is a stream.
 func lastRecord(path string) (m statement.Manifest, err error) {
 	file, streams, err := stream.Resolve(path)
 	if streams || err != nil {
@@ -73,7 +73,7 @@ func lastRecord(path string) (m statement.Manifest, err error) {
 	return m, err
 }
 
-// DamagedLog says of a log that is damaged what to do.
+// DamagedLog adds advice to the error of a damaged log.
 func DamagedLog(err error) error {
 	if errors.Is(err, tilelog.ErrDamaged) {
 		return verdict.Integrityf("%v: restore the log from a copy", err)

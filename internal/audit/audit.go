@@ -1,9 +1,9 @@
-// Package audit hashes what a mirror in a bucket is made of: every object that its root
-// names, whole, in one stream each. What has the checksum that the root names is what
-// was pushed and read back then, with every crate in it.
+// Package audit verifies the objects of a mirror in a bucket: it downloads every object
+// that the root names, one stream each, and hashes it. An object with the checksum in the
+// root is the one that was pushed and verified then, so every crate in it is intact.
 //
-// Objects are taken in the order of their keys, so that a run that was stopped resumes
-// after the last one ([Summary].Last).
+// Run takes objects in the order of their keys, so that a stopped run resumes after the
+// last one ([Summary].Last).
 package audit
 
 import (
@@ -21,25 +21,25 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Config is a run.
+// Config configures a run.
 type Config struct {
 	Bucket bucket.Reader
 	Root   *root.Root
-	After  string                             // begin behind this key; empty: with the first
-	Found  func(Problem) error                // is called for each problem; an error ends the run
-	Done   func(key string, size int64) error // is called for each object that was looked at
+	After  string                             // begin after this key; empty: at the first
+	Found  func(Problem) error                // called for each problem; an error ends the run
+	Done   func(key string, size int64) error // called for each object that was checked
 }
 
-// Kind is what is wrong with an object.
+// Kind classifies a problem with an object.
 type Kind string
 
 const (
-	Missing    Kind = "missing"    // it is not there
-	Damaged    Kind = "damaged"    // it has other bytes
-	Unreadable Kind = "unreadable" // the bucket does not give it
+	Missing    Kind = "missing"    // absent from the bucket
+	Damaged    Kind = "damaged"    // other bytes than pushed
+	Unreadable Kind = "unreadable" // the bucket returns an error
 )
 
-// Problem is an object that is not what the root names.
+// Problem describes an object that is not as the root says.
 type Problem struct {
 	Key  string
 	Kind Kind
@@ -48,14 +48,14 @@ type Problem struct {
 
 // Summary is the outcome of a run.
 type Summary struct {
-	Objects, Bytes int64 // that are what they should be
+	Objects, Bytes int64 // that are as the root says
 	Problems       map[Kind]int64
-	Last           string // everything up to this key was looked at
-	Complete       bool   // up to the end
+	Last           string // every key up to this one was checked
+	Complete       bool   // every object was checked
 }
 
-// Run hashes until all is done, or until ctx is: then the summary says how far it came,
-// and Run returns ctx's cause.
+// Run hashes all objects, or until ctx ends: then the summary says how far it came, and Run
+// returns ctx's cause.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	s := &Summary{Problems: map[Kind]int64{}, Last: cfg.After}
 	files := Objects(cfg.Root)
@@ -77,7 +77,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	return s, nil
 }
 
-// object looks at one.
+// object checks one object.
 func (s *Summary) object(ctx context.Context, cfg *Config, key string, f root.File) error {
 	p := look(ctx, cfg.Bucket, key, f)
 	if ctx.Err() != nil {
@@ -97,15 +97,15 @@ func (s *Summary) object(ctx context.Context, cfg *Config, key string, f root.Fi
 	return cfg.Found(*p)
 }
 
-// stillNamed reports whether the root names an object now. A run takes hours, in which
-// writers take snapshots, links of the index and bundles out of the root, and then away.
-// If the root cannot be read, it is taken to be as it was.
+// stillNamed reports whether the root names an object now. During a run of hours, writers
+// drop snapshots, links of the index and bundles from the root, and then delete them. If
+// the root cannot be read, stillNamed assumes that it did not change.
 func stillNamed(ctx context.Context, b bucket.Reader, key string, f root.File) bool {
 	now, _, err := root.Read(ctx, b, "")
 	return err != nil || Objects(now)[key].SHA256 == f.SHA256
 }
 
-// look hashes an object; nil: it is what the root names.
+// look hashes an object. It returns nil if the object is as the root says.
 func look(ctx context.Context, b bucket.Reader, key string, f root.File) *Problem {
 	sum, size, err := hash(ctx, b, key)
 	switch {
@@ -128,7 +128,7 @@ func hash(ctx context.Context, b bucket.Reader, key string) (sum crate.Checksum,
 	return sum, size, errors.Join(err, body.Close())
 }
 
-// Objects are the files that a root names, by their keys.
+// Objects returns the files that a root names, by key.
 func Objects(r *root.Root) map[string]root.File {
 	files := map[string]root.File{}
 	for dir, list := range map[string][]root.File{root.BundlesDir: r.Bundles, root.DeepDir: r.Segments, root.IndexDir: r.Index.Chain} {
@@ -145,8 +145,8 @@ func Objects(r *root.Root) map[string]root.File {
 	return files
 }
 
-// Leftovers calls each for objects in the folders of a mirror that the root does not
-// name, and does not supersede: of writers that were cut off, or are at work.
+// Leftovers calls each for every object in the folders of a mirror that the root neither
+// names nor supersedes. They come from writers that were interrupted or are still at work.
 func Leftovers(ctx context.Context, b bucket.Reader, r *root.Root, each func(bucket.Object) error) error {
 	known := map[string]bool{}
 	for key := range r.Objects() {

@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// filled is a bucket with objects that a root names.
+// filled returns a bucket with objects that a root names.
 func filled(t *testing.T) (*buckettest.Faulty, *root.Root) {
 	t.Helper()
 	b := buckettest.NewFaulty(bucket.Memory())
@@ -77,8 +77,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// A run that was stopped resumes after the last object that it finished, and one of
-// another mirror begins again.
+// A stopped run resumes after the last object that it finished; a run over another mirror
+// begins at the first.
 func TestSlices(t *testing.T) {
 	b, r := filled(t)
 	dir, err := durable.Open(t.TempDir())
@@ -135,8 +135,8 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// What a writer takes out of the root during a run, and then removes, is not missing, and
-// what it pushes is no leftover.
+// Objects that a writer drops from the root during a run and then deletes are not missing,
+// and objects that it pushes are not leftovers.
 func TestBesideAWriter(t *testing.T) {
 	b := buckettest.NewFaulty(bucket.Memory())
 	s, err := root.Acquire(t.Context(), root.Config{Bucket: b})

@@ -8,18 +8,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// cursorName is the file in a state folder that says how far a sweep has come.
+// cursorName is the file in a state folder that records the progress of a sweep.
 const cursorName = "verify-store.json"
 
 const maxCursor = 4 << 10 // bytes
 
-// Cursor is how far a sweep over a bucket has come, which may take many runs.
+// Cursor is the progress of a sweep over a bucket, which may take many runs.
 type Cursor struct {
-	Mirror string `json:"mirror"` // the ID of its root; for another one the run begins again
-	After  string `json:"after"`  // everything up to this key was looked at
+	Mirror string `json:"mirror"` // the ID of the mirror's root; a run over another mirror starts again
+	After  string `json:"after"`  // every key up to this one was checked
 }
 
-// ReadCursor reads the cursor of a mirror; zero if there is none.
+// ReadCursor reads the cursor of a mirror. It returns the zero Cursor if there is none.
 func ReadCursor(state durable.Reader, mirror string) (Cursor, error) {
 	none := Cursor{Mirror: mirror}
 	data, err := durable.ReadFile(state, cursorName, maxCursor)
@@ -36,7 +36,7 @@ func ReadCursor(state durable.Reader, mirror string) (Cursor, error) {
 	return c, nil
 }
 
-// Write makes it durable.
+// Write writes the cursor durably.
 func (c Cursor) Write(state durable.FS) error {
 	data, err := json.Marshal(c)
 	if err != nil {

@@ -15,24 +15,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Report is a run whose findings people read.
+// Report configures a run that reports to people.
 type Report struct {
 	Bucket  bucket.Reader
-	State   string        // folder that keeps how far a sweep came; need not be there
+	State   string        // folder of the cursor; may be absent
 	Restart bool          // begin at the first object
-	Slice   time.Duration // after which the run ends; 0: when all is hashed
+	Slice   time.Duration // end the run after this time; 0: when all objects are hashed
 }
 
 // errSlice ends a run when its time is over.
 var errSlice = errors.New("the time of this run is over")
 
-// maxBad bounds what is remembered to be repaired: with more than that, the provider must
-// be repaired first.
+// maxBad bounds how many keys are returned for repair: with more, the provider must be
+// repaired first.
 const maxBad = 10_000
 
-// Write hashes what the root names, says what is wrong as it is found, and lists what no
-// root names. It returns the keys of what is damaged or missing, 10,000 at most. Errors:
-// verdicts; why it could not continue.
+// Write hashes the objects that the root names, prints problems as it finds them, and lists
+// objects that no root names. It returns the keys of damaged or missing objects, at most
+// 10,000. Errors: verdicts; why it could not continue.
 func (rep Report) Write(ctx context.Context, w io.Writer) (bad []string, err error) {
 	r, _, err := root.Read(ctx, rep.Bucket, "")
 	if err != nil {
@@ -51,7 +51,7 @@ func (rep Report) Write(ctx context.Context, w io.Writer) (bad []string, err err
 	if err != nil {
 		return bad, err
 	}
-	if now, _, err := root.Read(ctx, rep.Bucket, ""); err == nil { // what was pushed meanwhile is named
+	if now, _, err := root.Read(ctx, rep.Bucket, ""); err == nil { // objects pushed meanwhile are in the root by now
 		r = now
 	}
 	if err := rep.leftovers(ctx, w, r); err != nil {
@@ -60,7 +60,7 @@ func (rep Report) Write(ctx context.Context, w io.Writer) (bad []string, err err
 	return bad, s.verdict()
 }
 
-// sweep hashes for as long as the run may take.
+// sweep hashes objects until the time of the run is over.
 func (rep Report) sweep(ctx context.Context, w io.Writer, r *root.Root, state durable.FS, bad *[]string) (_ *Summary, err error) {
 	cursor := Cursor{Mirror: r.ID}
 	if state != nil && !rep.Restart {
@@ -94,8 +94,8 @@ func (rep Report) sweep(ctx context.Context, w io.Writer, r *root.Root, state du
 	return s, err
 }
 
-// leftovers lists what no root names. It is never removed by us: its age alone does not
-// show whether a writer is about to name it.
+// leftovers lists objects that no root names. We never delete them: age alone does not show
+// whether a writer is about to name them.
 func (rep Report) leftovers(ctx context.Context, w io.Writer, r *root.Root) error {
 	return Leftovers(ctx, rep.Bucket, r, func(o bucket.Object) error {
 		_, err := fmt.Fprintf(w, "leftover: %s, %s, of %s\n", human.Printable(o.Key), human.Size(o.Size), o.Modified.UTC().Format(time.RFC3339))
@@ -103,7 +103,7 @@ func (rep Report) leftovers(ctx context.Context, w io.Writer, r *root.Root) erro
 	})
 }
 
-// verdict is that on the bucket.
+// verdict returns the verdict on the bucket.
 func (s *Summary) verdict() error {
 	if n := s.Problems[Damaged] + s.Problems[Missing] + s.Problems[Unreadable]; n > 0 {
 		return verdict.Integrityf("not what the root names: %s in the bucket", human.Plural(n, "object"))

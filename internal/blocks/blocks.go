@@ -1,11 +1,11 @@
 // Package blocks keeps the list of versions that the operator of a mirror has blocked by
-// hand: no server of the mirror serves them from the next second on, whatever its policy
-// says. What is stored stays.
+// hand. Within a second, servers of the mirror stop serving them, whatever the policy says.
+// Stored files are kept.
 //
 // # The file
 //
-// blocks.json in the state folder of a mirror, or an object of that name in the bucket of
-// one; format 1:
+// The list is blocks.json in the state folder of a mirror, or an object of that name in its
+// bucket. Format 1:
 //
 //	{
 //		"format": 1,
@@ -15,16 +15,16 @@
 //		]
 //	}
 //
-// A block names a crate with all its versions, one version of it ("version"), those that
-// a requirement matches ("versions"), or bytes by their SHA-256 ("checksum"). Names are
-// compared as crates.io does: case does not count, and "_" is "-". A file with a field
-// that is not known is refused: what it says might be more than what is understood.
+// A block names a crate with all its versions, one version ("version"), the versions that
+// match a requirement ("versions"), or a crate file by its SHA-256 ("checksum"). Names are
+// compared as on crates.io: case is ignored, and "_" equals "-". A file with an unknown
+// field is rejected, because the field might block more than we understand.
 //
-// carried/blocks.json, below the state folder, has what the sending side of an air gap had
-// blocked when it made the transfer that was taken last (package transfer/receive): servers
-// heed both.
+// carried/blocks.json, below the state folder, lists what the sending side of an air gap
+// had blocked when it made the last transfer that was imported (package transfer/receive).
+// Servers apply both lists.
 //
-// At most [MaxBlocks] blocks, [maxSize] bytes.
+// A file has at most [MaxBlocks] blocks and [maxSize] bytes.
 package blocks
 
 import (
@@ -42,14 +42,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// Name is that of the file, and of the object.
+// Name is the name of the file, and of the object.
 const Name = "blocks.json"
 
-// Limits of a file. A deny list of a policy is the place for more.
+// Limits of a file. A longer deny list belongs in a policy.
 const (
 	MaxBlocks = 10_000
 	maxSize   = 8 << 20 // bytes
-	maxText   = 1000    // bytes of a reason, and of who says it
+	maxText   = 1000    // bytes of a reason, and of By
 )
 
 const format = 1
@@ -62,14 +62,14 @@ type Block struct {
 	Checksum *crate.Checksum `json:"checksum,omitzero"`
 
 	Reason string    `json:"reason"`
-	By     string    `json:"by"` // who, and where
+	By     string    `json:"by"` // user and host
 	Since  time.Time `json:"since"`
 
-	req semver.Req // of Versions
+	req semver.Req // parsed Versions
 }
 
-// Parse reads what a person writes: NAME, NAME@VERSION, NAME@REQUIREMENT, or the
-// SHA-256 of a crate file.
+// Parse parses what a user writes: NAME, NAME@VERSION, NAME@REQUIREMENT, or the SHA-256 of
+// a crate file.
 func Parse(s string) (Block, error) {
 	var b Block
 	digits := strings.TrimPrefix(s, "sha256:")
@@ -93,7 +93,7 @@ func Parse(s string) (Block, error) {
 	return b, nil
 }
 
-// check refuses what can match nothing, and prepares the rest.
+// check rejects blocks that can match nothing, and prepares the rest for matching.
 func (b *Block) check() (err error) {
 	switch {
 	case b.Crate == "" && b.Checksum == nil:
@@ -115,7 +115,7 @@ func (b *Block) check() (err error) {
 	return err
 }
 
-// String is what Parse reads.
+// String returns the form that Parse reads.
 func (b *Block) String() string {
 	if b.Checksum != nil && b.Crate == "" {
 		return "sha256:" + b.Checksum.String()
@@ -132,8 +132,8 @@ func (b *Block) same(other *Block) bool {
 		(b.Checksum == nil) == (other.Checksum == nil) && (b.Checksum == nil || *b.Checksum == *other.Checksum)
 }
 
-// hides reports whether a version of the crate that b names is among those of b. A
-// version that is none, which no requirement can tell of, is.
+// hides reports whether b, which names the version's crate, hides the version. A version
+// that is not valid SemVer cannot be compared with a requirement, and is hidden.
 func (b *Block) hides(key *crate.Key) bool {
 	switch {
 	case b.Checksum != nil && *b.Checksum != key.Checksum:
@@ -147,18 +147,18 @@ func (b *Block) hides(key *crate.Key) bool {
 	return true
 }
 
-// fold makes one of the names that crates.io takes for the same.
+// fold maps names that crates.io considers equal to one form.
 func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
 
-// A List is the blocks of a mirror. The zero List has none. It does not change.
+// A List holds the blocks of a mirror. It is immutable; the zero List is empty.
 type List struct {
-	Blocks []Block // in the order in which they were made
+	Blocks []Block // in the order in which they were added
 
-	byName map[string][]*Block // by the folded name
+	byName map[string][]*Block // by folded name
 	bySum  map[crate.Checksum]*Block
 }
 
-// newList prepares blocks to be found.
+// newList prepares blocks for Find.
 func newList(blocks []Block) (*List, error) {
 	if len(blocks) > MaxBlocks {
 		return nil, fmt.Errorf("it has %d blocks, at most %d are to be: the deny list of a policy is the place for more", len(blocks), MaxBlocks)
@@ -178,7 +178,7 @@ func newList(blocks []Block) (*List, error) {
 	return l, nil
 }
 
-// Find returns the first block that hides a version, nil for none. A nil List has none.
+// Find returns the first block that hides a version, or nil. A nil List has no blocks.
 func (l *List) Find(key *crate.Key) *Block {
 	if l == nil || len(l.Blocks) == 0 {
 		return nil
@@ -194,13 +194,14 @@ func (l *List) Find(key *crate.Key) *Block {
 	return nil
 }
 
-// With returns l and b, which takes the place of a block of the same versions.
+// With returns a copy of l with b, which replaces a block of the same versions.
 func (l *List) With(b Block) (*List, error) {
 	without, _ := l.Without(b)
 	return newList(append(without.Blocks, b))
 }
 
-// Without returns l without the block of those versions that b names; false: it has none.
+// Without returns a copy of l without the block of the same versions as b; false: l has
+// none.
 func (l *List) Without(b Block) (*List, bool) {
 	rest := make([]Block, 0, len(l.Blocks)+1)
 	for i := range l.Blocks {
@@ -210,7 +211,7 @@ func (l *List) Without(b Block) (*List, bool) {
 	}
 	less, err := newList(rest)
 	if err != nil {
-		return l, false // it was read by the same rules
+		return l, false // cannot fail: newList accepted these blocks before
 	}
 	return less, len(rest) < len(l.Blocks)
 }
@@ -220,7 +221,7 @@ type file struct {
 	Blocks []Block `json:"blocks"`
 }
 
-// Read reads a file.
+// Read parses a file.
 func Read(data []byte) (*List, error) {
 	var f file
 	err := json.Unmarshal(data, &f, json.RejectUnknownMembers(true))
@@ -237,7 +238,7 @@ func Read(data []byte) (*List, error) {
 	return l, nil
 }
 
-// Bytes is the file of l.
+// Bytes returns the file of l.
 func (l *List) Bytes() ([]byte, error) {
 	data, err := json.Marshal(file{format, append([]Block{}, l.Blocks...)}, jsontext.WithIndent("\t"))
 	if err != nil {

@@ -20,7 +20,7 @@ func key(name, version string, sum byte) crate.Key {
 	return crate.Key{ID: crate.ID{Name: name, Version: version}, Checksum: crate.Checksum{sum}}
 }
 
-// What a person names is hidden, and nothing else.
+// A block hides the versions that it names, and no others.
 func TestFind(t *testing.T) {
 	sum := crate.Checksum{7}
 	for spec, want := range map[string]string{
@@ -63,7 +63,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// A file that says more than is understood, or nonsense, is refused.
+// A file with unknown fields or invalid values is rejected.
 func TestReadRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"format":2,"blocks":[]}`:                                                                 "format 2, want 1",
@@ -81,7 +81,7 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// stores are all kinds of places.
+// stores returns a Store of each kind.
 func stores(t *testing.T) map[string]Store {
 	b, err := bucket.Folder(t.TempDir())
 	if err != nil {
@@ -90,8 +90,8 @@ func stores(t *testing.T) map[string]Store {
 	return map[string]Store{"folder": Folder(t.TempDir()), "bucket": Bucket(b)}
 }
 
-// Of many who change the blocks at the same time, none undoes what another did; who reads
-// meanwhile reads a whole list.
+// When many change the blocks at the same time, no change is lost, and a concurrent reader
+// always reads a whole list.
 func TestChangesAtTheSameTime(t *testing.T) {
 	const writers = 6
 	for kind, s := range stores(t) {
@@ -128,7 +128,7 @@ func TestChangesAtTheSameTime(t *testing.T) {
 	}
 }
 
-// away is a bucket that cannot be reached.
+// away is a bucket that can be made unreachable.
 type away struct {
 	bucket.Reader
 	down bool
@@ -141,8 +141,8 @@ func (a *away) Get(ctx context.Context, key string, ask bucket.Ask) (r io.ReadCl
 	return a.Reader.Get(ctx, key, ask)
 }
 
-// What a bucket has blocked stays blocked while the bucket is away, also in a server that
-// begins then; when it is there again, what it says counts.
+// While a bucket is unreachable, what it had blocked stays blocked, also in a server that
+// starts then; once it is back, its list counts again.
 func TestBucketAway(t *testing.T) {
 	b, err := bucket.Folder(t.TempDir())
 	if err != nil {

@@ -13,26 +13,26 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A Store is where the blocks of a mirror are: those of a folder, or of a bucket.
+// A Store keeps the blocks of a mirror, in a folder or in a bucket.
 type Store interface {
 	// Load returns the list, empty if there is none.
 	Load(ctx context.Context) (*List, error)
-	// Change replaces the list with the one that fn makes of it, durably. No other process
+	// Change durably replaces the list with the one that fn returns. No other process
 	// changes it meanwhile; fn may be called again, with a list that another process has
 	// written.
 	Change(ctx context.Context, fn func(*List) (*List, error)) error
-	// String says where that is.
+	// String returns the location.
 	String() string
 }
 
-// Folder is the blocks of a mirror on a disk, in its state folder, which must be there.
+// Folder returns the store of a mirror on disk, in its state folder, which must exist.
 func Folder(state string) Store { return folder(state) }
 
-// Carried is the folder of what the sending side of an air gap hides, given the state
-// folder of a mirror. It need not be there.
+// Carried returns the folder with the blocks of the sending side of an air gap, given the
+// state folder of a mirror. It may be absent.
 func Carried(state string) string { return filepath.Join(state, "carried") }
 
-// All returns what is blocked in a mirror on a disk, here and by the sending side.
+// All returns the blocks of a mirror on disk, its own and those of the sending side.
 func All(ctx context.Context, state string) (*List, error) {
 	all, err := Folder(state).Load(ctx)
 	if err != nil {
@@ -72,8 +72,8 @@ func load(state durable.Reader) (*List, error) {
 	return Read(data)
 }
 
-// lockWait is the pause between two attempts to get the lock, which is held for as long as
-// a small file takes to be written.
+// lockWait is the pause between two attempts to get the lock, which is held only while a
+// small file is written.
 const lockWait = 20 * time.Millisecond
 
 func (d folder) Change(ctx context.Context, fn func(*List) (*List, error)) (err error) {
@@ -115,7 +115,7 @@ func (d folder) lock(ctx context.Context) (*durable.Lockfile, error) {
 	}
 }
 
-// Bucket is the blocks of a mirror in a bucket.
+// Bucket returns the store of a mirror in a bucket.
 func Bucket(b bucket.Bucket) Store { return &inBucket{Source: &Source{Reader: b}, b: b} }
 
 type inBucket struct {
@@ -123,7 +123,7 @@ type inBucket struct {
 	b bucket.Bucket
 }
 
-// attempts is how often another writer may be faster with an object.
+// attempts bounds how often another writer may replace an object first.
 const attempts = 20
 
 func (s *inBucket) Change(ctx context.Context, fn func(*List) (*List, error)) error {
@@ -151,27 +151,27 @@ func (s *inBucket) Change(ctx context.Context, fn func(*List) (*List, error)) er
 	return fmt.Errorf("changing %s in %s: others were faster %d times: try again", Name, s, attempts)
 }
 
-// Source is the blocks in a bucket, for who reads them all the time. It is for one
-// goroutine.
+// Source reads the blocks in a bucket over and over. It must not be used concurrently.
 type Source struct {
 	Reader bucket.Reader
-	// Keep is a state folder in which a copy is kept of what was read last, for when the
-	// bucket is away. Empty: none is.
+	// Keep is a state folder for a copy of the last list read, which is used while the
+	// bucket is unreachable. If empty, no copy is kept.
 	Keep string
 
 	tag  bucket.Tag
 	last *List
 }
 
-// kept is the copy.
+// kept is the name of the copy.
 const kept = "blocks.bucket.json"
 
-// patience is how long a bucket may be silent.
+// patience is how long a bucket may take to answer.
 const patience = 5 * time.Second
 
 func (s *Source) String() string { return s.Reader.String() + "/" + Name }
 
-// Load returns the list; if the bucket is away, that of before, with an error.
+// Load returns the list. If the bucket is unreachable, it returns the previous list and an
+// error.
 func (s *Source) Load(ctx context.Context) (*List, error) {
 	ctx, stop := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%s does not answer", s.Reader))
 	defer stop()
@@ -217,7 +217,7 @@ func (s *Source) remember(l *List) error {
 	return errors.Join(durable.WriteFile(state, kept, data), state.Close())
 }
 
-// remembered returns the copy, nil for none.
+// remembered returns the copy, or nil.
 func (s *Source) remembered() *List {
 	state, err := durable.Open(s.Keep)
 	if err != nil {

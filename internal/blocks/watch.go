@@ -19,25 +19,25 @@ type Loader interface {
 	String() string
 }
 
-// A Watch is the blocks of several places as they are now. Its methods may be called
-// concurrently, Follow once.
+// A Watch follows the blocks of several places. Its methods may be called concurrently,
+// Follow once.
 type Watch struct {
 	changed func()
 	log     *slog.Logger
 	places  []place
-	mu      sync.Mutex // guards the list of each place, which that place's look alone changes
+	mu      sync.Mutex // guards the list of each place, which only that place's look changes
 	now     atomic.Pointer[[]*List]
 }
 
 type place struct {
 	Loader
-	trouble string // that was told last
+	trouble string // the last error logged
 	list    *List
 }
 
-// NewWatch reads the blocks of some places. It has changed called after each change. A
-// place that cannot be read has those that it had; if it never could, that is an error, but
-// for a bucket that is away.
+// NewWatch reads the blocks of all places, and calls changed after each later change. A
+// place that cannot be read keeps its previous list. If a place was never read, NewWatch
+// returns an error, unless it is a bucket that is unreachable.
 func NewWatch(ctx context.Context, changed func(), log *slog.Logger, from ...Loader) (*Watch, error) {
 	w := &Watch{changed: changed, log: log}
 	for _, l := range from {
@@ -65,10 +65,10 @@ func (w *Watch) Find(key *crate.Key) *Block {
 	return nil
 }
 
-// Any reports whether there are blocks.
+// Any reports whether there are any blocks.
 func (w *Watch) Any() bool { return w.Count() > 0 }
 
-// Count is how many there are.
+// Count returns the number of blocks.
 func (w *Watch) Count() (n int) {
 	for _, l := range *w.now.Load() {
 		n += len(l.Blocks)
@@ -76,8 +76,8 @@ func (w *Watch) Count() (n int) {
 	return n
 }
 
-// Follow looks for changes until ctx ends, at each place by itself: a bucket that is silent
-// delays no block of another place.
+// Follow looks for changes until ctx ends. It follows each place separately, so that an
+// unresponsive bucket delays no other place.
 func (w *Watch) Follow(ctx context.Context) {
 	var all sync.WaitGroup
 	for i := range w.places {
@@ -99,7 +99,7 @@ func (w *Watch) follow(ctx context.Context, p *place) {
 	}
 }
 
-// Look looks once. It is not for calls while Follow runs.
+// Look looks at each place once. It must not be called while Follow runs.
 func (w *Watch) Look(ctx context.Context) {
 	for i := range w.places {
 		w.lookAt(ctx, &w.places[i])
@@ -108,10 +108,10 @@ func (w *Watch) Look(ctx context.Context) {
 
 func (w *Watch) lookAt(ctx context.Context, p *place) {
 	was := p.list
-	_ = w.look(ctx, p) // told
+	_ = w.look(ctx, p) // look has logged the error
 	if !equal(was, p.list) {
 		w.publish()
-		w.log.Info("the blocks have changed", "blocks", w.Count())
+		w.log.Info("blocks changed", "blocks", w.Count())
 	}
 }
 
@@ -128,7 +128,7 @@ func equal(a, b *List) bool {
 	return true
 }
 
-// look reads a place, and reports trouble once.
+// look reads a place, and logs an error once.
 func (w *Watch) look(ctx context.Context, p *place) error {
 	l, err := p.Load(ctx)
 	if l != nil {
@@ -144,7 +144,7 @@ func (w *Watch) look(ctx context.Context, p *place) error {
 		text = err.Error()
 	}
 	if text != p.trouble && err != nil {
-		w.log.Error("blocks cannot be read: those of before stay", "from", p.String(), "err", err)
+		w.log.Error("blocks cannot be read; the previous ones stay in force", "from", p.String(), "err", err)
 	} else if text != p.trouble {
 		w.log.Info("blocks can be read again", "from", p.String())
 	}
@@ -156,7 +156,7 @@ func (w *Watch) publish() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	lists := make([]*List, 0, len(w.places))
-	for i := range w.places { // not a copy of each: what trouble it told is not guarded
+	for i := range w.places { // not by value: copying would read the unguarded trouble
 		if l := w.places[i].list; l != nil {
 			lists = append(lists, l)
 		}

@@ -21,7 +21,7 @@ func (s silent) Load(ctx context.Context) (*List, error) {
 	return nil, context.Cause(ctx)
 }
 
-// What is blocked in one place is blocked while another one does not answer.
+// A place that does not answer does not delay the blocks of another one.
 func TestFollowWhileOneIsSilent(t *testing.T) {
 	folder, quiet := Folder(t.TempDir()), silent{make(chan struct{})}
 	w, err := NewWatch(t.Context(), func() {}, slog.New(slog.DiscardHandler), folder)

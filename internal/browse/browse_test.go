@@ -23,8 +23,8 @@ var id = crate.ID{Name: "demo", Version: "1.0.0"}
 
 type entry struct{ name, content string }
 
-// pack makes a crate file of files below the folder of id; names that begin with "/" are
-// taken as they are, those that end with "@" are links.
+// pack makes a crate file with these files below the folder of id. Names that begin with
+// "/" are taken as they are; those that end with "@" become links.
 func pack(t testing.TB, files ...entry) []byte {
 	t.Helper()
 	var buf bytes.Buffer
@@ -129,7 +129,7 @@ func TestReadmeOf(t *testing.T) {
 	}
 }
 
-// What is shown of an archive is bounded, and what is left out is told.
+// What is shown of an archive is bounded, and omissions are reported.
 func TestTreeIsBounded(t *testing.T) {
 	var files []entry
 	for n := range MaxFiles + 10 { // some 30 MB of headers
@@ -149,8 +149,8 @@ func TestTreeIsBounded(t *testing.T) {
 	}
 }
 
-// What cannot be parsed is an error that names the crate; waiting ends with the context;
-// and every input is closed.
+// An archive that cannot be parsed gives an error that names the crate; waiting ends with
+// the context; and every input is closed.
 func TestBad(t *testing.T) {
 	good := pack(t, entry{"a", "b"})
 	closed := 0
@@ -218,7 +218,8 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// Whatever two crates are, what is shown is bounded and says so, in a bounded time.
+// Whatever the crates contain, a comparison takes a bounded time and shows a bounded
+// result, which says what it omits.
 func TestCompareIsBounded(t *testing.T) {
 	text := func(word string) string {
 		var b strings.Builder

@@ -13,17 +13,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// maxTrees is how many trees are remembered.
+// maxTrees is how many trees are cached.
 const maxTrees = 16
 
-// A Browser unpacks crate files. Its methods may be called concurrently; they close what
-// they are given.
+// A Browser unpacks crate files. Its methods may be called concurrently; they close the
+// files that they receive.
 type Browser struct {
 	trees recent.Map[crate.Checksum, *Tree]
 	cores chan struct{}
 }
 
-// New returns a Browser that takes half of the cores at most, so that those who build are
+// New returns a Browser that uses at most half of the cores, so that builds are still
 // served meanwhile.
 func New() *Browser {
 	b := &Browser{cores: make(chan struct{}, max(1, runtime.NumCPU()/2))}
@@ -40,16 +40,16 @@ type Crate struct {
 	}
 }
 
-// ErrLarge: a file is larger than is wanted.
+// ErrLarge reports a file that is too large to show.
 var ErrLarge = errors.New("the file is too large to be shown")
 
-// Tree returns what is in a crate. Errors say what is wrong with it, or are those of ctx.
+// Tree returns the files of a crate. Errors say what is wrong with it, or are ctx's.
 func (b *Browser) Tree(ctx context.Context, c Crate) (*Tree, error) {
 	defer c.Content.Close()
 	return b.tree(ctx, c)
 }
 
-// Read returns a file of a crate if it has at most so many bytes. Errors: those of Tree;
+// Read returns a file of a crate if it has at most that many bytes. Errors: those of Tree;
 // fs.ErrNotExist; ErrLarge, with the file.
 func (b *Browser) Read(ctx context.Context, c Crate, name string, most int64) (*File, []byte, error) {
 	defer c.Content.Close()
@@ -68,8 +68,8 @@ func (b *Browser) Read(ctx context.Context, c Crate, name string, most int64) (*
 	return f, contents[f.Path], err
 }
 
-// Readme returns the README of a crate, and the tree that it may lead into, if it has at
-// most so many bytes. Errors: as Read.
+// Readme returns the README of a crate if it has at most that many bytes, and the tree that
+// its links may lead into. Errors: as Read.
 func (b *Browser) Readme(ctx context.Context, c Crate, most int64) (*Tree, []byte, error) {
 	defer c.Content.Close()
 	t, err := b.tree(ctx, c)
@@ -111,7 +111,7 @@ func (b *Browser) read(ctx context.Context, c Crate, t *Tree, wanted []*File) (c
 	return contents, err
 }
 
-// unpack lets do read a crate file from its first byte, on a core of the Browser's.
+// unpack calls do with the crate file, from its first byte, when a core is free.
 func (b *Browser) unpack(ctx context.Context, c Crate, do func(io.Reader) error) error {
 	select {
 	case b.cores <- struct{}{}:

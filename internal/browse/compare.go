@@ -10,32 +10,32 @@ import (
 
 // Limits of a comparison.
 const (
-	maxChanges   = 1_000     // files that are listed
-	maxText      = 256 << 10 // bytes of a file that is compared by lines
-	maxTexts     = 4 << 20   // bytes of all of them, of each version
-	maxLines     = 4_000     // lines that are shown
-	maxFileLines = 400       // of one file, unless it is the only one that is asked for
+	maxChanges   = 1_000     // files listed
+	maxText      = 256 << 10 // bytes of a file compared by lines
+	maxTexts     = 4 << 20   // bytes of all of them, per version
+	maxLines     = 4_000     // lines shown
+	maxFileLines = 400       // of one file, unless it is the only one requested
 	maxLine      = 1_000     // bytes of a line
-	context3     = 3         // lines around a change
+	context3     = 3         // lines of context around a change
 )
 
-// A Comparison is what is different between two crates.
+// A Comparison lists the differences between two crates.
 type Comparison struct {
-	Changes []Change // by path
-	More    int      // that are not listed
-	Same    int      // files
+	Changes []Change // sorted by path
+	More    int      // changes not listed
+	Same    int      // unchanged files
 }
 
-// A Change is a file that is not alike in both.
+// A Change is a file that differs.
 type Change struct {
 	Path           string
-	Before, After  *File // nil: it is not there
+	Before, After  *File // nil: absent
 	Added, Removed int   // lines
 	Hunks          []Hunk
-	Why            string // lines are not shown, or not all of them
+	Why            string // why lines are missing from Hunks; empty: none are
 }
 
-// A Hunk is lines that changed, and some around them.
+// A Hunk is a group of changed lines with their context.
 type Hunk struct {
 	From, To int // number of the first line, before and after
 	Lines    []Line
@@ -44,13 +44,13 @@ type Hunk struct {
 // A Line is added ('+'), removed ('-') or the same (' ').
 type Line struct {
 	Mark     string
-	Old, New int // its numbers, 0: it is not there
+	Old, New int // line numbers; 0: absent
 	Text     string
 }
 
-// Compare returns what is different between two crates; of one file alone if only is its
-// path. It holds at most 8 MiB, and its time is bounded: package udiff gives up looking
-// for the shortest way after a number of steps. Errors: as Tree.
+// Compare returns the differences between two crates, or in a single file if only is its
+// path. It holds at most 8 MiB, and its time is bounded: package udiff stops looking for
+// the shortest diff after a number of steps. Errors: as Tree.
 func (b *Browser) Compare(ctx context.Context, before, after Crate, only string) (*Comparison, error) {
 	defer before.Content.Close()
 	defer after.Content.Close()
@@ -85,7 +85,7 @@ func (b *Browser) Compare(ctx context.Context, before, after Crate, only string)
 	return c, nil
 }
 
-// merge finds which files differ.
+// merge finds the files that differ.
 func merge(old, fresh *Tree, only string) *Comparison {
 	c := &Comparison{}
 	add := func(path string, before, after *File) {
@@ -136,7 +136,7 @@ func (ch *Change) large() bool {
 	return ch.Before != nil && ch.Before.Size > maxText || ch.After != nil && ch.After.Size > maxText
 }
 
-// compare adds the lines; read says of each side whether it is there to be compared.
+// compare adds the lines; readBefore and readAfter say whether each side was read.
 func (ch *Change) compare(before, after []byte, readBefore, readAfter bool, most int) {
 	switch {
 	case ch.large():
@@ -188,7 +188,7 @@ func (ch *Change) addLines(before, after string, most int) {
 	}
 }
 
-// shown is how many lines are.
+// shown returns how many lines are shown.
 func (ch *Change) shown() (n int) {
 	for i := range ch.Hunks {
 		n += len(ch.Hunks[i].Lines)
@@ -196,7 +196,7 @@ func (ch *Change) shown() (n int) {
 	return n
 }
 
-// clip is a line without its end, and not longer than can be shown.
+// clip returns a line without its line ending, cut to the length that can be shown.
 func clip(line string) string {
 	text := bytes.TrimRight([]byte(line), "\r\n")
 	if len(text) <= maxLine {

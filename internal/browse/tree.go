@@ -1,20 +1,19 @@
-// Package browse is what is in the crate files of a mirror, for people: the tree of
-// files, the text of each, the README that the author means, and what is different
-// between two versions.
+// Package browse shows people what is in the crate files of a mirror: the tree of files,
+// the text of each, the README that the author chose, and the differences between two
+// versions.
 //
 // # What is trusted
 //
-// The bytes of a crate file are those of its checksum before anything of them is read:
-// the opener has checked that. What they unpack to is hostile. It is read within the
-// limits of package cratefile and those below, is never written to a disk, and the name
-// of a file leads nowhere but into the list that was made of the archive. Where an
-// archive has several files of one name, the last counts, as for cargo, and [File.Copies]
-// tells.
+// The opener has verified the checksum of a crate file before package browse reads it. What
+// the file unpacks to is hostile. It is read within the limits below and those of package
+// cratefile, and is never written to disk; a file name is used only to look up the list
+// made from the archive. Where an archive has several files of one name, the last counts,
+// as for cargo, and [File.Copies] says how many there are.
 //
 // # Limits
 //
-// A [Browser] unpacks on as many cores as it is given, and others wait until their
-// context ends. It remembers the trees of 16 crates, of 3 MB at most each.
+// A [Browser] unpacks on as many cores as it may use; further requests wait until their
+// context ends. It caches the trees of 16 crates, at most 3 MB each.
 package browse
 
 import (
@@ -41,20 +40,20 @@ const (
 // A Tree is the files of a crate.
 type Tree struct {
 	ID     crate.ID
-	Files  []File // by path
+	Files  []File // sorted by path
 	Size   int64  // of all of them, in bytes
-	Left   int    // entries that are not shown: links, odd names, those beyond the limits
-	Readme string // path of the README, empty: there is none
+	Left   int    // entries not shown: links, invalid names, those beyond the limits
+	Readme string // path of the README; empty: none
 }
 
-// A File is one of them.
+// A File is one file of a crate.
 type File struct {
-	Path   string // below the folder that has all of it
+	Path   string // below the top folder
 	Size   int64  // in bytes
-	Copies int    // entries of that name
+	Copies int    // entries with this name
 	Sum    [sha256.Size]byte
 
-	entry int // number of its last entry in the archive
+	entry int // index of its last entry in the archive
 }
 
 // File returns the file at a path.
@@ -72,7 +71,7 @@ func (t *Tree) IsFolder(name string) bool {
 	return i < len(t.Files) && strings.HasPrefix(t.Files[i].Path, name+"/")
 }
 
-// list reads the whole crate file r of size bytes.
+// list reads all of the crate file r of size bytes.
 func list(r io.Reader, id crate.ID, size int64) (*Tree, error) {
 	l := lister{Tree: Tree{ID: id}, at: map[string]int{}}
 	if err := cratefile.Walk(r, size, l.add); err != nil {
@@ -86,7 +85,7 @@ func list(r io.Reader, id crate.ID, size int64) (*Tree, error) {
 	return &l.Tree, nil
 }
 
-// A lister makes a tree.
+// A lister builds a tree.
 type lister struct {
 	Tree
 	at    map[string]int // in Files
@@ -98,7 +97,7 @@ type lister struct {
 func (l *lister) add(h *tar.Header, body io.Reader) error {
 	l.entry++
 	if h.Typeflag == tar.TypeDir {
-		return nil // which some archives have, and which tell nothing
+		return nil // some archives have such entries; they carry no information
 	}
 	name, ok := cratefile.Path(l.ID, h)
 	n, known := l.at[name]
@@ -132,10 +131,10 @@ func (l *lister) read(f *File, body io.Reader) (err error) {
 	return nil
 }
 
-// readmes are what cargo takes for a README where none is named.
+// readmes are the names that cargo uses if Cargo.toml names no README.
 var readmes = []string{"readme.md", "readme.txt", "readme"}
 
-// readme returns the file that the author, or cargo, takes for the README.
+// readme returns the README that the author chose, or cargo's default.
 func (l *lister) readme() string {
 	if p, err := cargotoml.Parse(l.toml); err == nil && p.Readme != "" {
 		if f, ok := l.File(path.Clean(p.Readme)); ok {
@@ -152,7 +151,7 @@ func (l *lister) readme() string {
 	return ""
 }
 
-// capped keeps as much as a Cargo.toml may have.
+// capped is a buffer that accepts no more than a Cargo.toml may have.
 type capped struct{ *bytes.Buffer }
 
 func (c *capped) Write(p []byte) (int, error) {
@@ -160,8 +159,8 @@ func (c *capped) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// read returns the contents of those files of a tree that are wanted, by path, from the
-// crate file r of size bytes. It reads no further than to the last of them.
+// read returns the contents of the wanted files by path, from the crate file r of size
+// bytes. It stops reading after the last of them.
 func (t *Tree) read(r io.Reader, size int64, wanted []*File) (map[string][]byte, error) {
 	at := make(map[int]*File, len(wanted))
 	last := 0
