@@ -1,5 +1,5 @@
-// Download-crates is "clonecratesio download" under the name that it had in
-// v1.1.0, for scripts that call it so.
+// Download-crates is "clonecratesio download" under its name of v1.1.0, for scripts that call
+// it by that name.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Extract-bundles is "clonecratesio extract" under the name that it had in
-// v1.1.0, for scripts that call it so.
+// Extract-bundles is "clonecratesio extract" under its name of v1.1.0, for scripts that call
+// it by that name.
 package main
 
 import (

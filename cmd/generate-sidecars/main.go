@@ -1,5 +1,5 @@
-// Generate-sidecars is "clonecratesio sidecars" under the name that it had in
-// v1.1.0, for scripts that call it so.
+// Generate-sidecars is "clonecratesio sidecars" under its name of v1.1.0, for scripts that
+// call it by that name.
 package main
 
 import (

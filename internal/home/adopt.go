@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
 
-// adopter tells the catalog what bundles hold.
+// adopter records in the catalog what bundles hold.
 type adopter struct {
 	catalog *catalog.Catalog
 	known   []catalog.Bundle
@@ -20,7 +20,7 @@ type adopter struct {
 func (a adopter) Bundles() map[string]bool {
 	known := make(map[string]bool, len(a.known))
 	for _, b := range a.known {
-		known[b.Name] = b.Whole && !b.Thrown() // one that came back from the trash is read again
+		known[b.Name] = b.Whole && !b.Thrown() // a bundle that came back from the trash is read again
 	}
 	return known
 }
@@ -41,7 +41,7 @@ func (a adopter) Adopted(ctx context.Context, b store.Bundle) error {
 	return a.catalog.Commit(ctx, catalog.Batch{Bundles: []catalog.Bundle{whole}})
 }
 
-// segmentAdopter tells the catalog what segments hold.
+// segmentAdopter records in the catalog what segments hold.
 type segmentAdopter struct {
 	catalog *catalog.Catalog
 	known   []catalog.Bundle
@@ -50,7 +50,7 @@ type segmentAdopter struct {
 // Known implements packed.Catalog.
 func (a segmentAdopter) Known(name string, finished bool) bool {
 	return slices.ContainsFunc(a.known, func(b catalog.Bundle) bool {
-		return b.Name == name && (b.Whole && !b.Thrown() || !finished && !b.Adopting()) // one that was removed and came back is read again
+		return b.Name == name && (b.Whole && !b.Thrown() || !finished && !b.Adopting()) // a segment that was removed and came back is read again
 	})
 }
 

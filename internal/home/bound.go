@@ -9,10 +9,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Binding is a file of the state folder: which folder this is, and to which mirror in a
-// bucket it belongs. A folder that was never attached to one has none.
+// Binding is a file in the state folder. It identifies the folder, and the mirror in a bucket
+// that the folder belongs to. A folder that was never attached to a bucket has no Binding.
 type Binding struct {
-	ID     string `json:"id"`              // random, of the folder
+	ID     string `json:"id"`              // random, identifies the folder
 	Mirror string `json:"mirror"`          // ID of the roots; empty: not attached yet
 	Store  string `json:"store,omitempty"` // address of the bucket, for people
 }
@@ -34,7 +34,7 @@ func LoadBinding(state durable.Reader) (b Binding, err error) {
 	return b, err
 }
 
-// Save writes it.
+// Save writes the binding.
 func (b Binding) Save(state durable.FS) error {
 	data, err := json.Marshal(b)
 	if err != nil {
@@ -43,11 +43,11 @@ func (b Binding) Save(state durable.FS) error {
 	return durable.WriteFile(state, bindingName, append(data, '\n'))
 }
 
-// An InBucketError says that the bundles of a folder are in a bucket, and that none was
-// named: all that is in them would be called missing, or fetched again.
+// An InBucketError says that the bundles of a folder are in a bucket, but the command names no
+// bucket. Without it, all their crates would be reported as missing, or downloaded again.
 type InBucketError struct {
-	Dir   string // of the crates
-	Store string // empty: it is not known
+	Dir   string // the folder of the crates
+	Store string // empty if unknown
 }
 
 func (e *InBucketError) Error() string {
@@ -58,8 +58,8 @@ func (e *InBucketError) Error() string {
 	return fmt.Sprintf("the bundles of the mirror in %s are in a bucket, and without it they would be missing: give -store %s, with a command that has it", e.Dir, store)
 }
 
-// CheckWhole is Check, and refuses folders whose bundles are in a bucket that Remote does
-// not have. Errors: *NoMirrorError; *InBucketError.
+// CheckWhole does what Check does, and also refuses folders whose bundles are in a bucket that
+// Remote does not have. Errors: *NoMirrorError; *InBucketError.
 func (d *Dirs) CheckWhole() error {
 	if err := d.Check(); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 )
 
-// ErrNoCatalog: there is none, and what was asked needs one.
+// ErrNoCatalog means that the operation needs a catalog, but the mirror has none.
 var ErrNoCatalog = errors.New("there is no catalog: make it from the files with clonecratesio reindex")
 
 func withoutCatalog(err error) error {
@@ -22,7 +22,7 @@ func withoutCatalog(err error) error {
 	return err
 }
 
-// OpenCatalog opens the catalog, a new one if there is none or it is damaged.
+// OpenCatalog opens the catalog. If there is none, or it is damaged, it makes a new one.
 func (w *Writer) OpenCatalog() error {
 	path := w.cfg.Dirs.Catalog()
 	cat, err := catalog.Open(path)
@@ -35,8 +35,8 @@ func (w *Writer) OpenCatalog() error {
 	return w.takeCatalog(cat, err)
 }
 
-// OpenKnownCatalog opens the catalog that is there: an empty one would say that
-// nothing is stored. Errors: ErrNoCatalog; catalog.ErrDamaged.
+// OpenKnownCatalog opens the existing catalog and never makes one: an empty catalog would say
+// that nothing is stored. Errors: ErrNoCatalog; catalog.ErrDamaged.
 func (w *Writer) OpenKnownCatalog() error {
 	if _, err := os.Stat(w.cfg.Dirs.Catalog()); err != nil {
 		return withoutCatalog(err)
@@ -52,8 +52,8 @@ func (w *Writer) takeCatalog(cat *catalog.Catalog, err error) error {
 	return err
 }
 
-// SetCatalogAside moves a damaged catalog, which must be closed, out of the way: it
-// is a convenience, and the next run builds it again by hashing what is stored.
+// SetCatalogAside renames a damaged catalog, which must be closed. The catalog is only a
+// convenience: the next run rebuilds it by hashing what is stored.
 func (d *Dirs) SetCatalogAside(log *slog.Logger, damage error) error {
 	err := moveCatalog(d.Catalog(), "damaged")
 	if err == nil {
@@ -71,8 +71,8 @@ func setOldCatalogAside(path string) error {
 	return err
 }
 
-// moveCatalog gives a catalog and what belongs to it another name, with the time
-// and why.
+// moveCatalog renames a catalog and its companion files; the new name has the time and the
+// reason.
 func moveCatalog(path, why string) error {
 	aside := path + "." + why + "-" + time.Now().UTC().Format("20060102T150405Z")
 	if err := os.Rename(path, aside); err != nil {
@@ -86,8 +86,8 @@ func moveCatalog(path, why string) error {
 	return nil
 }
 
-// ReadCatalog calls read with the catalog of a mirror, and again if it is written
-// meanwhile: the last time counts. Errors: ErrNoCatalog, and read was not called.
+// ReadCatalog calls read with the catalog of a mirror, and calls it again if the catalog is
+// written meanwhile: the last call counts. If it returns ErrNoCatalog, it did not call read.
 func (d *Dirs) ReadCatalog(ctx context.Context, read func(*catalog.Catalog) error) error {
 	f, err := catalog.Follow(ctx, d.Catalog())
 	if err != nil {

@@ -8,11 +8,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// OpenBundles opens the folder of bundles for reading, with what the bucket has of
-// them; nil: there is none.
+// OpenBundles opens the folder of bundles for reading, together with the bundles in the
+// bucket. It returns nil if there is no such folder.
 func (d *Dirs) OpenBundles() (durable.FS, error) { return d.open(d.Bundles, root.BundlesDir) }
 
-// OpenDeep opens the folder of the deep archive as OpenBundles does that of bundles.
+// OpenDeep opens the folder of the deep archive, as OpenBundles opens that of bundles.
 func (d *Dirs) OpenDeep() (durable.FS, error) { return d.open(d.DeepOrUsual(), root.DeepDir) }
 
 func (d *Dirs) open(dir, named string) (durable.FS, error) {
@@ -29,7 +29,7 @@ func (d *Dirs) open(dir, named string) (durable.FS, error) {
 	return d.withRemote(local, named), nil
 }
 
-// withRemote puts what the bucket has in a folder of its own behind one on the disk.
+// withRemote adds the bucket's files of a folder behind those on the disk.
 func (d *Dirs) withRemote(local durable.FS, named string) durable.FS {
 	if d.Remote == nil {
 		return local
@@ -37,7 +37,7 @@ func (d *Dirs) withRemote(local durable.FS, named string) durable.FS {
 	return d.Remote.Folder(local, named)
 }
 
-// OpenIfThere opens a folder for reading; nil: there is none.
+// OpenIfThere opens a folder for reading. It returns nil if the folder does not exist.
 func OpenIfThere(dir string) (durable.FS, error) {
 	folder, err := durable.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {

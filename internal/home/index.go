@@ -10,8 +10,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// OpenIndex opens the mirror's index, and says where one comes from if there is
-// none. Errors: those of index.Open.
+// OpenIndex opens the mirror's index. If there is none, the error says how to get one. Errors:
+// those of index.Open.
 func (d *Dirs) OpenIndex(ctx context.Context, log *slog.Logger) (*index.Index, error) {
 	ix, err := index.Open(ctx, d.Index, index.Options{Log: log})
 	if errors.Is(err, fs.ErrNotExist) {

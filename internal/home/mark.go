@@ -13,10 +13,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// NoMirrorError: a folder that should be a mirror's is none.
+// A NoMirrorError says that a folder should be a mirror's, but is not.
 type NoMirrorError struct {
 	Dirs   Dirs
-	Crates bool // there are crates to make a catalog of
+	Crates bool // there are crates from which a catalog can be made
 }
 
 func (e *NoMirrorError) Error() string {
@@ -26,7 +26,7 @@ func (e *NoMirrorError) Error() string {
 	return fmt.Sprintf("%s is not a mirror", e.Dirs.Crates)
 }
 
-// Check refuses folders in which there is no mirror, or none with a catalog. Errors:
+// Check refuses folders that are not a mirror's, or that have no catalog. Errors:
 // *NoMirrorError.
 func (d *Dirs) Check() error {
 	if err := d.CheckState(); err != nil {
@@ -35,8 +35,7 @@ func (d *Dirs) Check() error {
 	return d.CheckCatalog()
 }
 
-// CheckState refuses folders in which no program of ours has written. Errors:
-// *NoMirrorError.
+// CheckState refuses folders that none of our programs has written to. Errors: *NoMirrorError.
 func (d *Dirs) CheckState() error {
 	_, err := os.Stat(d.State())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -48,8 +47,7 @@ func (d *Dirs) CheckState() error {
 	return nil
 }
 
-// CheckCatalog refuses folders in which there are crates and no catalog of them.
-// Errors: *NoMirrorError.
+// CheckCatalog refuses folders that have crates but no catalog. Errors: *NoMirrorError.
 func (d *Dirs) CheckCatalog() error {
 	if d.HasCatalog() || !d.hasCrates() {
 		return nil
@@ -57,8 +55,8 @@ func (d *Dirs) CheckCatalog() error {
 	return &NoMirrorError{*d, true}
 }
 
-// HasCatalog reports whether there is a catalog, or something in its place that
-// cannot be looked at: opening it tells what is wrong.
+// HasCatalog reports whether there is a catalog, or something in its place that cannot be
+// read: opening it says what is wrong.
 func (d *Dirs) HasCatalog() bool {
 	_, err := os.Stat(d.Catalog())
 	return !errors.Is(err, fs.ErrNotExist)
@@ -66,18 +64,18 @@ func (d *Dirs) HasCatalog() bool {
 
 // HasBundles reports whether there are bundles.
 func (d *Dirs) HasBundles() bool {
-	entries, _ := os.ReadDir(d.Bundles) // opening it tells what is wrong
+	entries, _ := os.ReadDir(d.Bundles) // opening it says what is wrong
 	return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return strings.HasSuffix(e.Name(), bundle.Ext) })
 }
 
-// hasCrates reports whether there are crates to make a catalog of.
+// hasCrates reports whether there are crates from which a catalog can be made.
 func (d *Dirs) hasCrates() bool { return d.HasBundles() || hasLoose(d.Crates, 0) }
 
-// hasLoose reports whether there is a crate file in the shard layout, whose
-// folders have short names and are two deep.
+// hasLoose reports whether a folder has a crate file in the shard layout, whose folders have
+// short names and are two levels deep.
 func hasLoose(dir string, depth int) bool {
 	const deepest, longest = 2, 4
-	entries, _ := os.ReadDir(dir) // opening it tells what is wrong
+	entries, _ := os.ReadDir(dir) // opening it says what is wrong
 	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
 		if e.IsDir() {
 			return depth < deepest && len(e.Name()) <= longest && hasLoose(filepath.Join(dir, e.Name()), depth+1)

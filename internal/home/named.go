@@ -17,17 +17,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// A ForeignBundleError says that a bundle on the disk has the name of another one in
-// the bucket.
+// A ForeignBundleError says that a bundle on the disk has the same name as a different bundle
+// in the bucket.
 type ForeignBundleError struct{ Dir, Name string }
 
 func (e *ForeignBundleError) Error() string {
 	return fmt.Sprintf("%s in %s is not the one that the mirror in the bucket has under this name: the folder belongs to another mirror; use an empty one, and clonecratesio replicate -from this one -to the bucket to add what is here", e.Name, e.Dir)
 }
 
-// AdoptNamed tells the catalog what is in bundles that the root of Dirs.Remote names and
-// it does not know, from the lists beside them, and makes it forget what is in bundles
-// that are neither named nor on the disk. The catalog must be open. Errors:
+// AdoptNamed records in the catalog the content of new bundles that the root of Dirs.Remote
+// names; it reads the lists beside them. It also removes from the catalog the content of
+// bundles that are neither named nor on the disk. The catalog must be open. Errors:
 // *ForeignBundleError; *download.WrongError.
 func (w *Writer) AdoptNamed(ctx context.Context) error {
 	if w.cfg.Dirs.Remote == nil {
@@ -56,7 +56,7 @@ type named struct {
 	known map[string]*catalog.Bundle
 }
 
-// adopt tells the catalog of one bundle, unless it is of crates that are not this run's.
+// adopt records one bundle, unless its crates belong to another run's shard.
 func (n *named) adopt(ctx context.Context, f *root.File) error {
 	if b := n.known[f.Name]; b != nil && b.Whole && !b.Thrown() {
 		if b.Checksum != f.SHA256 {
@@ -90,7 +90,7 @@ func (n *named) adopt(ctx context.Context, f *root.File) error {
 	return errors.Join(err, list.Close(), n.State.Remove(name))
 }
 
-// adoptListed tells the catalog what a list says that was checked.
+// adoptListed records what a verified list names.
 func (n *named) adoptListed(ctx context.Context, list listed, f *root.File) error {
 	rows := make([]catalog.Version, 0, adoptAtOnce)
 	flush := func() error {
@@ -114,7 +114,7 @@ func (n *named) adoptListed(ctx context.Context, list listed, f *root.File) erro
 	return n.Catalog.Commit(ctx, catalog.Batch{Bundles: []catalog.Bundle{whole}})
 }
 
-// adoptAtOnce is how many rows are written at a time.
+// adoptAtOnce is the number of rows that are written at a time.
 const adoptAtOnce = 4096
 
 // others reports whether a bundle is of another shard of the same division.
@@ -129,7 +129,7 @@ type listed struct {
 	name string // in the state folder
 }
 
-// download brings a list here. It has the bytes that the root names.
+// download downloads a list and checks that it has the bytes that the root names.
 func (n *named) download(ctx context.Context, list *root.File) (listed, error) {
 	const dir = "tmp" // emptied when the mirror is opened
 	if err := n.State.MkdirAll(dir); err != nil {
@@ -144,7 +144,7 @@ func (n *named) download(ctx context.Context, list *root.File) (listed, error) {
 	return listed{f, name}, err
 }
 
-// readListed reads a list from its beginning. A line that says what cannot be ends it.
+// readListed reads a list from its beginning and stops at the first impossible line.
 func readListed(ctx context.Context, list listed, f *root.File, each func(catalog.Version) error) error {
 	if _, err := list.Seek(0, io.SeekStart); err != nil {
 		return err
@@ -179,8 +179,8 @@ func checkListed(e *lists.ManifestEntry, of *root.File, before int) error {
 	return nil
 }
 
-// forget makes the catalog forget bundles that are nowhere any more: another machine
-// has replaced them.
+// forget removes from the catalog the bundles that no longer exist: another machine has
+// replaced them.
 func (n *named) forget(ctx context.Context, r *root.Root) error {
 	here, err := n.here(r)
 	if err != nil {
@@ -197,8 +197,7 @@ func (n *named) forget(ctx context.Context, r *root.Root) error {
 	return nil
 }
 
-// here are the bundles that are named, or on the disk, under the names that they have
-// or will have.
+// here returns the bundles that are named, or on the disk, by their present or future names.
 func (n *named) here(r *root.Root) (map[string]bool, error) {
 	here := map[string]bool{}
 	for i := range r.Bundles {

@@ -7,8 +7,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// QuarantineVerdict is the verdict on what is in quarantine and not settled: a person
-// has to look.
+// QuarantineVerdict returns the verdict on unsettled files in quarantine: a person has to look
+// at them.
 func (d *Dirs) QuarantineVerdict(files int) error {
 	if files == 0 {
 		return nil
@@ -16,7 +16,7 @@ func (d *Dirs) QuarantineVerdict(files int) error {
 	return verdict.Integrityf("%s", d.NeedsLook(files))
 }
 
-// NeedsLook says what to do about so many files in quarantine, which are not settled.
+// NeedsLook says what to do about a number of unsettled files in quarantine.
 func (d *Dirs) NeedsLook(files int) string {
 	verb := "need"
 	if files == 1 {

@@ -8,10 +8,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
 )
 
-// Reader is a mirror that is opened for reading: without a lock, while others may
-// be writing it.
+// Reader is a mirror opened for reading, without a lock: another process may write it
+// meanwhile.
 type Reader struct {
-	Catalog catalog.Live // as it is at each question
+	Catalog catalog.Live // each query sees the current state
 	Store   *Stores
 
 	closers Closers

@@ -14,24 +14,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
 
-// This file puts the stores of a run before one another: bundles before loose files,
-// and the deep archive before both. For readers stores.go does.
+// This file stacks the stores of a run: bundles in front of loose files, and the deep archive
+// in front of both. stores.go does it for readers.
 
-// BundleConfig says whether new crates go into bundles, and how.
+// BundleConfig says whether and how new crates are written to bundles.
 type BundleConfig struct {
-	Write     bool                                  // they do; otherwise bundles that are there are read
-	KeepLoose bool                                  // they become loose files as well
-	Size      int64                                 // at which a bundle is full, bytes
+	Write     bool                                  // write new crates to bundles; otherwise existing bundles are only read
+	KeepLoose bool                                  // write new crates as loose files as well
+	Size      int64                                 // of a full bundle, bytes
 	URL       func(crate.ID, crate.Checksum) string // where a crate came from, for the manifests of bundles
-	Shard     crate.Shard                           // whose crates are put
-	// Number gives out the number of a new bundle, the lowest that is at least least and
-	// that no other writer uses. If nil, it is least.
+	Shard     crate.Shard                           // the shard of the crates that are stored
+	// Number returns the number for a new bundle: the lowest that is at least least and that
+	// no other writer uses. If nil, it is least.
 	Number func(least int) (int, error)
-	// SegmentNumber is Number of a new segment.
+	// SegmentNumber does for a new segment what Number does for a bundle.
 	SegmentNumber func(least int) (int, error)
 }
 
-// openStores opens the stores of a run, and tells the catalog what is in bundles that
+// openStores opens the stores of a run, and records in the catalog the content of bundles that
 // it may not know.
 func (w *Writer) openStores(ctx context.Context) (err error) {
 	if w.cfg.Bundles.Write {
@@ -45,7 +45,7 @@ func (w *Writer) openStores(ctx context.Context) (err error) {
 	return w.readDeep(ctx)
 }
 
-// adoptBundles opens the loose files, and what is there of bundles, for reading.
+// adoptBundles opens the loose files, and the existing bundles, for reading.
 func (w *Writer) adoptBundles(ctx context.Context) error {
 	known, err := w.Catalog.Bundles(ctx)
 	if err != nil {
@@ -68,9 +68,8 @@ func (w *Writer) ReadBundles() (err error) {
 	return err
 }
 
-// OpenBundles opens the folder of bundles for writing, and locks it: two mirrors with
-// folders of their own for the rest must not write into the same bundles. The catalog
-// must be open.
+// OpenBundles opens the folder of bundles for writing and locks it: two mirrors that share
+// only this folder must not write to the same bundles. The catalog must be open.
 func (w *Writer) OpenBundles(ctx context.Context) (_ *bundled.Store, err error) {
 	cfg := &w.cfg.Bundles
 	known, err := w.Catalog.Bundles(ctx)
@@ -92,13 +91,13 @@ func (w *Writer) OpenBundles(ctx context.Context) (_ *bundled.Store, err error) 
 	return s, nil
 }
 
-// TakeBundle is bundled.Store.Take, where new crates go into bundles.
+// TakeBundle calls bundled.Store.Take. New crates must go into bundles.
 func (w *Writer) TakeBundle(ctx context.Context, file string, sum bundle.Summary, members func() iter.Seq2[bundle.Member, error]) (store.Bundle, error) {
 	return w.bundles.Take(ctx, file, sum, members)
 }
 
-// lockedFolder opens a folder for writing, made if it is not there, and locks it, until
-// the mirror is closed. What the bucket has in the folder named is there, too.
+// lockedFolder opens a folder for writing, makes it if necessary, and locks it until the
+// mirror is closed. The folder includes the bucket's files of the folder named.
 func (w *Writer) lockedFolder(dir, named string) (durable.FS, error) {
 	folder, err := w.folder(dir)
 	if err != nil {
@@ -110,8 +109,8 @@ func (w *Writer) lockedFolder(dir, named string) (durable.FS, error) {
 	return w.cfg.Dirs.withRemote(folder, named), nil
 }
 
-// readDeep puts the deep archive, if there is one, before the store of a run, and
-// tells the catalog what is in it that it may not know.
+// readDeep puts the deep archive, if there is one, in front of the store of a run, and records
+// in the catalog the content of segments that it may not know.
 func (w *Writer) readDeep(ctx context.Context) error {
 	folder, err := w.cfg.Dirs.OpenDeep()
 	if err != nil || folder == nil {
@@ -122,7 +121,7 @@ func (w *Writer) readDeep(ctx context.Context) error {
 	return w.AdoptSegments(ctx, folder)
 }
 
-// AdoptSegments tells the catalog what is in the segments of a folder that it may not
+// AdoptSegments records in the catalog the content of the segments in a folder that it may not
 // know.
 func (w *Writer) AdoptSegments(ctx context.Context, folder durable.Reader) error {
 	known, err := w.Catalog.Segments(ctx)
@@ -132,9 +131,9 @@ func (w *Writer) AdoptSegments(ctx context.Context, folder durable.Reader) error
 	return packed.Adopt(ctx, folder, segmentAdopter{w.Catalog, known}, w.cfg.Log)
 }
 
-// OpenDeep opens the folder of segments for writing, made if it is not there, and
-// locks it, until the mirror is closed; what is packed there is held by the store of
-// this run, too, also where there was no such folder when it began.
+// OpenDeep opens the folder of segments for writing, makes it if necessary, and locks it until
+// the mirror is closed. The store of this run then also reads what is packed there, even if
+// the folder is new.
 func (w *Writer) OpenDeep() (durable.FS, error) {
 	if w.deep != nil { // a lock excludes its own process, too
 		return w.deep, nil
@@ -149,11 +148,11 @@ func (w *Writer) OpenDeep() (durable.FS, error) {
 	return folder, nil
 }
 
-// SegmentNumber is that of the configuration.
+// SegmentNumber returns BundleConfig.SegmentNumber of the configuration.
 func (w *Writer) SegmentNumber() func(least int) (int, error) { return w.cfg.Bundles.SegmentNumber }
 
-// putDeepBefore puts the deep archive before the store of a run, which thereby holds
-// what is packed.
+// putDeepBefore puts the deep archive in front of the store of a run, which can then read what
+// is packed.
 func (w *Writer) putDeepBefore(folder durable.Reader) {
 	s := packed.New(packed.Config{Folder: folder, Behind: w.Store, Log: w.cfg.Log})
 	w.closers.Add(s.Close)
@@ -163,7 +162,7 @@ func (w *Writer) putDeepBefore(folder durable.Reader) {
 	}
 }
 
-// finishing is the deep archive before a store that has something to finish.
+// finishing is the deep archive in front of a store that must be finished.
 type finishing struct {
 	*packed.Store
 	store.Finisher

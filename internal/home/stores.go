@@ -22,12 +22,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/packed"
 )
 
-// This file puts the stores of readers before one another; running.go those of a run. A
-// new kind of store is added in both, and the rest of the program sees a store.Store.
+// This file stacks the stores of readers; running.go does it for a run. A new kind of store is
+// added to both files, and the rest of the program sees only a store.Store.
 
-// Stores are all places of a mirror that keep crates, open for reading: what is
-// loose, what is in bundles, and what is in the deep archive. The folders of the last
-// two may come later. Its methods may be called concurrently.
+// Stores gives read access to all crates of a mirror: loose, in bundles and in the deep
+// archive. The folders of the last two may appear later. Its methods may be called
+// concurrently.
 type Stores struct {
 	*loose.Store
 	dirs    Dirs
@@ -35,27 +35,27 @@ type Stores struct {
 	folders Closers
 
 	mu      sync.Mutex        // guards what follows
-	bundles *bundled.ReadOnly // nil: there was no folder of bundles yet
-	far     *fetched.Store    // bundles that are in the bucket alone; nil: there are none
-	deep    *packed.Store     // nil: there was no folder of segments yet
+	bundles *bundled.ReadOnly // nil: no folder of bundles yet
+	far     *fetched.Store    // bundles that are only in the bucket; nil: none
+	deep    *packed.Store     // nil: no folder of segments yet
 }
 
 var _ store.Store = (*Stores)(nil)
 
-// Limits says what reading crates may cost that are not there as they are given out.
-// The zero value will do for all who do not serve.
+// Limits bounds the cost of reading crates that must be rebuilt or downloaded first. The zero
+// value suits all callers that do not serve.
 type Limits struct {
-	DeepCache    int64            // size of the files of crates that were rebuilt, bytes; 0: none are kept
-	Rebuilds     int              // crates that are rebuilt at a time; 0: as packed.Config has it, which leaves processors to others
-	Packs        int64            // of decoded packs in memory, bytes; 0: none are kept
+	DeepCache    int64            // maximum size of the cache of rebuilt crates, bytes; 0: no cache
+	Rebuilds     int              // maximum number of crates that are rebuilt at a time; 0: the default of packed.Config, which leaves processors free
+	Packs        int64            // maximum size of decoded packs in memory, bytes; 0: none
 	Deep         *packed.Metrics  // if nil, not counted
-	FetchedCache int64            // size of the files of crates that were fetched from the bucket, bytes; 0: none are kept
+	FetchedCache int64            // maximum size of the cache of crates downloaded from the bucket, bytes; 0: no cache
 	Fetched      *fetched.Metrics // if nil, not counted
 	Log          *slog.Logger     // if nil, nothing is logged
 }
 
-// OpenStores opens the stores of a mirror for reading, without a lock: others may be
-// writing them. Errors: fs.ErrNotExist if there is no folder of crates.
+// OpenStores opens the stores of a mirror for reading, without a lock: another process may
+// write them meanwhile. Errors: fs.ErrNotExist if there is no folder of crates.
 func OpenStores(d *Dirs, limits Limits) (*Stores, error) {
 	folder, err := durable.Open(d.Crates)
 	if err != nil {
@@ -64,7 +64,8 @@ func OpenStores(d *Dirs, limits Limits) (*Stores, error) {
 	return NewStores(folder, d, limits), nil
 }
 
-// NewStores is OpenStores with a folder of crates that is open; Close closes it.
+// NewStores does what OpenStores does, with a folder of crates that is already open; Close
+// closes it.
 func NewStores(folder durable.FS, d *Dirs, limits Limits) *Stores {
 	s := newStores(loose.OpenReadOnly(folder), d)
 	s.limits, s.dirs.Deep = limits, d.DeepOrUsual()
@@ -74,7 +75,7 @@ func NewStores(folder durable.FS, d *Dirs, limits Limits) *Stores {
 
 func newStores(files *loose.Store, d *Dirs) *Stores { return &Stores{Store: files, dirs: *d} }
 
-// Check reports why bundles or segments that are there cannot be read.
+// Check reports why existing bundles or segments cannot be read.
 func (s *Stores) Check() error {
 	_, errBundles := s.bundled()
 	_, errDeep := s.packed()
@@ -103,8 +104,8 @@ func (s *Stores) Open(ctx context.Context, key crate.Key, at store.Placement) (s
 	return s.Store.Open(ctx, key, at)
 }
 
-// Now is the [store.Content.Identity] of what Open would open, which stays closed; zero
-// where that cannot be known.
+// Now returns the [store.Content.Identity] of what Open would open, without opening it; zero
+// if it cannot be known.
 func (s *Stores) Now(key crate.Key, at store.Placement) store.Identity {
 	switch {
 	case at.Bundle != "":
@@ -117,7 +118,7 @@ func (s *Stores) Now(key crate.Key, at store.Placement) store.Identity {
 	return store.Identity{}
 }
 
-// CheckPack is packed.Store.CheckPack.
+// CheckPack calls packed.Store.CheckPack.
 func (s *Stores) CheckPack(ctx context.Context, rows []packed.Row, depth deep.Depth) []error {
 	p, err := s.packed()
 	if p == nil || err != nil {
@@ -126,7 +127,7 @@ func (s *Stores) CheckPack(ctx context.Context, rows []packed.Row, depth deep.De
 	return p.CheckPack(ctx, rows, depth)
 }
 
-// absentOr is the error of a folder that is not there, if there is no other.
+// absentOr returns err, or if it is nil, an error that says that a folder does not exist.
 func absentOr(err error, dir string) error {
 	if err == nil {
 		return &fs.PathError{Op: "open", Path: dir, Err: fs.ErrNotExist}
@@ -155,7 +156,7 @@ func (s *Stores) NewListing() (store.Listing, error) {
 	return p.Listing(l)
 }
 
-// bundled opens the bundles as soon as there is a folder of them; nil: there is none.
+// bundled opens the bundles once their folder exists. It returns nil before that.
 func (s *Stores) bundled() (*bundled.ReadOnly, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,7 +176,7 @@ func (s *Stores) bundled() (*bundled.ReadOnly, error) {
 	return s.bundles, nil
 }
 
-// isFar reports whether a bundle is in the bucket alone. The bundles must be open.
+// isFar reports whether a bundle is only in the bucket. The bundles must be open.
 func (s *Stores) isFar(name string) bool {
 	if s.far == nil {
 		return false
@@ -184,8 +185,7 @@ func (s *Stores) isFar(name string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// packed opens the deep archive as soon as there is a folder of it; nil: there is
-// none.
+// packed opens the deep archive once its folder exists. It returns nil before that.
 func (s *Stores) packed() (*packed.Store, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,8 +202,8 @@ func (s *Stores) packed() (*packed.Store, error) {
 	return s.deep, nil
 }
 
-// openCache opens a cache of crates in a folder; nil: there can be none, and the log
-// says why.
+// openCache opens a cache of crates in a folder. If that is impossible, it logs the reason and
+// returns nil.
 func (s *Stores) openCache(dir string, size int64) *cache.Cache {
 	if size <= 0 {
 		return nil
@@ -215,7 +215,7 @@ func (s *Stores) openCache(dir string, size int64) *cache.Cache {
 	return c
 }
 
-// lockCache takes a cache over: it has one user at a time.
+// lockCache opens and locks a cache, which has one user at a time.
 func (s *Stores) lockCache(dir string, size int64) (*cache.Cache, error) {
 	folder, err := durable.Create(dir)
 	if err != nil {
@@ -234,7 +234,7 @@ func (s *Stores) lockCache(dir string, size int64) (*cache.Cache, error) {
 	return c, nil
 }
 
-// Close closes the stores. Contents that are open stay usable.
+// Close closes the stores. Open contents stay usable.
 func (s *Stores) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,44 +15,44 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
-// Config says how a mirror is opened for writing.
+// Config configures a mirror that is opened for writing.
 type Config struct {
 	Dirs       Dirs
-	Owner      durable.Owner               // what the locks say of their holder
-	Disk       func(durable.FS) durable.FS // wraps every folder that is written to; if nil, none
+	Owner      durable.Owner               // recorded in the locks as their holder
+	Disk       func(durable.FS) durable.FS // wraps every folder that is written to; if nil, none is wrapped
 	Durability loose.Durability            // of loose files
-	Log        *slog.Logger                // gets what the operator should know; must not be nil
+	Log        *slog.Logger                // receives what the operator should know; must not be nil
 
-	// Of Open alone.
-	// Attach is called when the folder is locked, before anything in it is opened, to
-	// find out what Dirs.Remote has. If nil, it is not called.
+	// Attach is used by Open only. Open calls it once the folder is locked, and before it
+	// opens anything in the folder, to find out the value of Dirs.Remote. If nil, it is not
+	// called.
 	Attach     func(context.Context, *Writer) error
-	Bundles    BundleConfig // where new crates go
-	NewCatalog bool         // the catalog is set aside and begun again
-	// Manifest is the file of the audit log, at the end of symbolic links. If empty,
-	// it is a stream, which is the caller's.
+	Bundles    BundleConfig // where new crates are written
+	NewCatalog bool         // set the catalog aside and begin a new one
+	// Manifest is the file of the audit log, with symbolic links resolved. If empty, the audit
+	// log is a stream that belongs to the caller.
 	Manifest string
 }
 
-// Writer is a mirror's folder, held by the one process that writes it.
+// Writer is a mirror's folder, locked by the one process that writes it.
 type Writer struct {
 	Crates, State durable.FS
-	Bundles       durable.FS // only read unless new crates go there; nil: there is no such folder
+	Bundles       durable.FS // read only, unless new crates go there; nil: there is no such folder
 	Loose         *loose.Store
 	Store         store.Store      // all stores; nil until OpenStores or OpenBundles
 	Catalog       *catalog.Catalog // nil until it is opened
-	Manifest      *runlog.Writer   // nil if it is a stream, or none is written
+	Manifest      *runlog.Writer   // nil if the audit log is a stream, or there is none
 
 	cfg       Config
 	bundles   *bundled.Store // nil until OpenBundles
 	deep      durable.FS     // segments, for writing; nil until OpenDeep
-	readsDeep bool           // the deep archive is before all other stores
+	readsDeep bool           // the deep archive is in front of all other stores
 	closers   Closers
 }
 
-// Open opens a mirror for a run, and makes it if it is not there. Nothing is touched
-// but the lock before that is held. Errors: *durable.HeldError; *InBucketError; those of the packages
-// whose files are opened.
+// Open opens a mirror for a run, and makes it if it does not exist. Until it holds the lock, it
+// touches nothing else. Errors: *durable.HeldError; *InBucketError; those of the packages whose
+// files it opens.
 func Open(ctx context.Context, cfg Config) (_ *Writer, err error) {
 	if err := cfg.Dirs.CheckHere(); err != nil {
 		return nil, err
@@ -116,8 +116,8 @@ func Hold(cfg Config) (_ *Writer, err error) {
 	return w, err
 }
 
-// openManifest begins the audit log, if that is a file. Two mirrors may be started in
-// one folder and share it by default: it has a lock of its own.
+// openManifest begins the audit log, if it is a file. It has its own lock, because two mirrors
+// started in one folder share it by default.
 func (w *Writer) openManifest() error {
 	file := w.cfg.Manifest
 	if file == "" {
@@ -135,7 +135,7 @@ func (w *Writer) openManifest() error {
 	return nil
 }
 
-// folder opens a folder for writing, made if it is not there.
+// folder opens a folder for writing and makes it if necessary.
 func (w *Writer) folder(dir string) (durable.FS, error) {
 	fsys, err := CreateFolder(dir, w.cfg.Disk)
 	if err == nil {
@@ -152,7 +152,7 @@ func (w *Writer) lock(path string) error {
 	return err
 }
 
-// CreateFolder opens a folder for writing, made if it is not there, and wraps it
+// CreateFolder opens a folder for writing and makes it if necessary. It wraps the folder
 // unless wrap is nil.
 func CreateFolder(dir string, wrap func(durable.FS) durable.FS) (durable.FS, error) {
 	fsys, err := durable.Create(dir)
@@ -162,11 +162,11 @@ func CreateFolder(dir string, wrap func(durable.FS) durable.FS) (durable.FS, err
 	return fsys, err
 }
 
-// OnClose has f called when the mirror is closed, after what was opened later.
+// OnClose registers f: Close calls it after closing what was opened later.
 func (w *Writer) OnClose(f func() error) { w.closers.Add(f) }
 
-// Release closes a bundle that was read from, so that it can be removed on systems that
-// remove no file that is open.
+// Release closes a bundle that was read, so that systems that cannot remove open files can
+// remove it.
 func (w *Writer) Release(bundle string) error {
 	if w.bundles == nil {
 		return nil
@@ -174,7 +174,7 @@ func (w *Writer) Release(bundle string) error {
 	return w.bundles.Release(bundle)
 }
 
-// Disks are the folders whose free space a run watches, by their names.
+// Disks returns the folders whose free space a run watches, by name.
 func (w *Writer) Disks() map[string]durable.FS {
 	disks := map[string]durable.FS{w.cfg.Dirs.Crates: w.State}
 	if w.cfg.Bundles.Write {
@@ -183,7 +183,7 @@ func (w *Writer) Disks() map[string]durable.FS {
 	return disks
 }
 
-// SyncAll makes durable what an earlier run has left to the system.
+// SyncAll makes durable what an earlier run left to the operating system.
 func (w *Writer) SyncAll() error {
 	for _, fsys := range []durable.FS{w.Crates, w.Bundles} {
 		if fsys == nil {

@@ -1,11 +1,11 @@
 package human
 
-// maxTypos is how many letters a word may differ in from what was meant: one in three,
-// of long words three.
+// maxTypos is the maximum number of letters in which a word may differ from the one that was
+// meant. It is also at most one in three.
 const maxTypos = 3
 
-// Nearest is the first of the names that differ least from word, if that is little enough
-// for a slip of the hand; else empty.
+// Nearest returns the first of the names that differ least from word, or "" if all differ by
+// more than a typing error.
 func Nearest(names []string, word string) (meant string) {
 	best := min(len(word)/3, maxTypos) + 1
 	for _, name := range names {
@@ -16,7 +16,7 @@ func Nearest(names []string, word string) (meant string) {
 	return meant
 }
 
-// DidYouMean is the end of an error about a word that is none; nothing if none was meant.
+// DidYouMean returns the end of an error about an unknown word, or "" if meant is empty.
 func DidYouMean(meant string) string {
 	if meant == "" {
 		return ""
@@ -24,8 +24,8 @@ func DidYouMean(meant string) string {
 	return "; did you mean " + meant + "?"
 }
 
-// distance is how many letters have to be typed, left out, changed or swapped with the
-// next to make b of a: the optimal string alignment distance.
+// distance returns the number of letters to insert, remove, change or swap with the next one
+// to turn a into b: the optimal string alignment distance.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Span has two units at most: "3 h 20 min".
+// Span formats a duration with at most two units: "3 h 20 min".
 func Span(d time.Duration) string {
 	seconds := int64(max(0, d).Round(time.Second) / time.Second)
 	units := []struct {
@@ -27,7 +27,7 @@ func Span(d time.Duration) string {
 	return "0 s"
 }
 
-// Since is how long ago something was, coarsely: one unit, in words.
+// Since formats how long ago something was, roughly: one unit, in words.
 func Since(d time.Duration) string {
 	if d < time.Minute {
 		return "just now"
@@ -35,7 +35,7 @@ func Since(d time.Duration) string {
 	return Age(d) + " ago"
 }
 
-// Age is a duration as one says it: "3 hours".
+// Age formats a duration in words: "3 hours".
 func Age(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {

@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Wrap writes a line, broken at blanks into some of at most width columns; those after the
-// first are indented. A word that is longer has a line of its own.
+// Wrap writes a line and breaks it at spaces after at most width columns. All lines but the
+// first are indented. A longer word is on its own line.
 func Wrap(w io.Writer, line string, indent, width int) {
-	start := 0 // of the text: no line is broken in its own indentation
+	start := 0 // of the text: no line is broken within its indentation
 	if utf8.RuneCountInString(line) > indent && strings.TrimSpace(line[:indent]) == "" {
 		start = indent
 	}
@@ -26,7 +26,8 @@ func Wrap(w io.Writer, line string, indent, width int) {
 	fmt.Fprintln(w, strings.TrimRight(line, " "))
 }
 
-// breakAt is the last blank at which a line fits, or else the first; -1: there is none.
+// breakAt returns the last space at which a line fits, or else the first one, or -1 if there
+// is none.
 func breakAt(line string, start, width int) int {
 	last, columns := -1, 0
 	for i, r := range line {

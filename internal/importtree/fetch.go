@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// FileError is what is wrong with a file or a folder of a tree. It stays as it is.
+// A FileError is a problem with a file or a folder of a tree, which stays unchanged.
 type FileError struct {
 	Path string
 	Err  error
@@ -24,18 +24,18 @@ type FileError struct {
 func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
 func (e *FileError) Unwrap() error { return e.Err }
 
-// ErrChanged: a file was written while it was read.
+// ErrChanged means that a file was written while it was read.
 var ErrChanged = errors.New("it changed while it was read")
 
-// maxSize is the size of the largest file that is taken for a crate, in bytes, as
-// upstream.Config.MaxSize is by default.
+// maxSize is the maximum size of a file that is taken as a crate, in bytes; it is the default
+// of upstream.Config.MaxSize.
 const maxSize = 512 << 20
 
-// inMemory is the size of the largest file that is copied by way of memory.
+// inMemory is the maximum size of a file that is copied through memory, in bytes.
 const inMemory = 256 << 10
 
-// Fetch implements mirror.Fetcher: it reads the file at req.URL, or another copy of the
-// version if that one is not it. Errors: those of the spill; otherwise *FileErrors.
+// Fetch implements mirror.Fetcher. It reads the file at req.URL, or another copy of the
+// version if that file is wrong. Errors: those of the spill; otherwise *FileErrors.
 func (im *Import) Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error) {
 	stats := upstream.Stats{Attempts: 1}
 	first, err := im.placeOf(req.URL)
@@ -56,7 +56,7 @@ func (im *Import) Fetch(ctx context.Context, req upstream.Request) (*upstream.Bo
 			return body, stats, nil
 		}
 		if !errors.As(err, new(*FileError)) {
-			return nil, stats, err // of the mirror's disk
+			return nil, stats, err // the mirror's disk failed
 		}
 		im.cfg.Log.Warn("a file of a tree cannot be taken, and stays there", "crate", req.ID.Name, "version", req.ID.Version, "err", err)
 		errs = append(errs, err)
@@ -65,7 +65,7 @@ func (im *Import) Fetch(ctx context.Context, req upstream.Request) (*upstream.Bo
 	return nil, stats, errors.Join(errs...)
 }
 
-// placeOf finds the file of a URL that Source made.
+// placeOf returns the file of a URL that Source made.
 func (im *Import) placeOf(raw string) (place, error) {
 	u, err := url.Parse(raw)
 	if err == nil && u.Scheme == "file" {
@@ -80,7 +80,7 @@ func (im *Import) placeOf(raw string) (place, error) {
 
 func (im *Import) path(p place) string { return im.cfg.Trees[p.Tree].Path(p.File) }
 
-// open opens a file and says in which state it is.
+// open opens a file and returns its state.
 func (im *Import) open(p place) (durable.File, durable.State, error) {
 	f, err := im.cfg.Trees[p.Tree].Folder.Open(p.File)
 	if err != nil {
@@ -115,7 +115,7 @@ func (t *taker) openSpill() (_ upstream.Spill, err error) {
 	return t.spill, err
 }
 
-// take reads a file, proves it and makes it a body.
+// take reads a file, verifies it and returns it as a body.
 func (t *taker) take(p place) (*upstream.Body, error) {
 	f, was, err := t.im.open(p)
 	if err != nil {
@@ -149,13 +149,13 @@ func (t *taker) body(f durable.File, was durable.State) (*upstream.Body, error) 
 	return t.copy(f, was)
 }
 
-// link proves the file itself and makes it the mirror's. It was not written to between
-// its opening and the end of the hashing.
+// link verifies the file itself and makes it the mirror's. The file must not change between
+// the time it is opened and the end of the hashing.
 func (t *taker) link(f durable.File, was durable.State) (*upstream.Body, error) {
 	if t.im.isRefused(Link) {
 		return nil, errors.ErrUnsupported
 	}
-	sum, size, err := crate.Hash(io.LimitReader(f, was.Size+1)) // it may grow without end
+	sum, size, err := crate.Hash(io.LimitReader(f, was.Size+1)) // it may grow endlessly
 	if err := t.proved(f, was, sum, size, err); err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (t *taker) link(f durable.File, was durable.State) (*upstream.Body, error) 
 	return &upstream.Body{Spill: spill, Size: size}, nil
 }
 
-// clone shares the bytes and verifies the mirror's file, which no other program writes.
+// clone shares the bytes, then verifies the mirror's file, which no other program writes.
 func (t *taker) clone(f durable.File) (*upstream.Body, error) {
 	spill, err := t.openSpill()
 	if err != nil {
@@ -213,7 +213,7 @@ func (t *taker) clone(f durable.File) (*upstream.Body, error) {
 	return &upstream.Body{Spill: spill, Size: size}, nil
 }
 
-// copy copies the bytes and proves what it copied.
+// copy copies the bytes and verifies the copy.
 func (t *taker) copy(f durable.File, was durable.State) (*upstream.Body, error) {
 	body := &upstream.Body{}
 	var to io.Writer
@@ -250,7 +250,7 @@ func (l local) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// proved checks that the bytes read are the version, and that the file was not written
+// proved checks that the bytes read are the version's, and that the file did not change
 // meanwhile.
 func (t *taker) proved(f durable.File, was durable.State, sum crate.Checksum, size int64, err error) error {
 	if err != nil {
@@ -265,15 +265,15 @@ func (t *taker) proved(f durable.File, was durable.State, sum crate.Checksum, si
 	return nil
 }
 
-// isRefused reports whether a way of sharing was refused before. A tree may have files
-// on several file systems; then what can be shared is copied, which costs space alone.
+// isRefused reports whether a way of sharing has failed before. A tree may have files on
+// several file systems; files that could be shared are then copied, which only costs space.
 func (im *Import) isRefused(way Sharing) bool {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	return im.refused[way/Link]
 }
 
-// refuse notes that, and logs it once if this way of sharing was asked for.
+// refuse records that a way of sharing failed, and logs it once if the user asked for it.
 func (im *Import) refuse(way Sharing, err error) {
 	im.mu.Lock()
 	defer im.mu.Unlock()

@@ -12,9 +12,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extsort"
 )
 
-// find is a file that is, or claims to be, a version.
+// find is a file that is a version, or claims to be one.
 type find struct {
-	Path    string // of the file of its crate in an index
+	Path    string // of the crate's file in an index
 	Version string
 	At      place
 }
@@ -23,7 +23,7 @@ func (f *find) compare(g *find) int {
 	return cmp.Or(cmp.Compare(f.Path, g.Path), cmp.Compare(f.Version, g.Version), cmp.Compare(f.At.Tree, g.At.Tree), cmp.Compare(f.At.File, g.At.File))
 }
 
-// sortedName is the file in which finds are sorted.
+// sortedName is the name of the file in which finds are sorted.
 const sortedName = scratch + "sorted"
 
 // sorter sorts finds on disk.
@@ -40,17 +40,17 @@ func (s sorter) add(id crate.ID, p place) error {
 	return s.Add(f, besideTexts+len(f.Path)+len(f.Version)+len(p.File))
 }
 
-// group is the finds of one crate, sorted.
+// group is the sorted finds of one crate.
 type group struct {
 	path  string
 	finds []find
-	more  int // that were left out
+	more  int // number of finds that were left out
 }
 
-// maxGroup bounds the finds of a crate: far more than it can have versions.
+// maxGroup bounds the finds of a crate. No crate has nearly as many versions.
 const maxGroup = 1 << 18
 
-// groups yields what was added, in the order of the index.
+// groups yields the added finds, in the order of the index.
 func (s sorter) groups() iter.Seq2[*group, error] {
 	return func(yield func(*group, error) bool) {
 		var g *group
@@ -76,8 +76,8 @@ func (s sorter) groups() iter.Seq2[*group, error] {
 	}
 }
 
-// gobWriter writes a file of records, gobReader reads it. The files live as long as
-// their run and are never synced.
+// gobWriter writes a file of records, and gobReader reads it. The files last as long as their
+// run and are never synced.
 type gobWriter struct {
 	*gob.Encoder
 	buf  *bufio.Writer

@@ -1,31 +1,31 @@
-// Package importtree finds crate files in folders that other programs have filled, and
-// gives them to a run of package mirror in the place of upstream: what is in a panamax
-// mirror, a cargo cache or any other tree need not be downloaded again.
+// Package importtree finds crate files in folders that other programs filled, and hands them
+// to a run of package mirror in place of upstream. So the crates of a panamax mirror, a cargo
+// cache or any other tree need not be downloaded again.
 //
 // # How files are matched
 //
-// By what their paths say ([Named]): {name}-{version}.crate in any folder, or
-// {name}/{version}/download and the like. That is a claim, which the run verifies file by
-// file before anything is stored. A file whose path says nothing, but that begins like a
-// gzip file, is hashed, and looked for among the checksums of the index.
+// By their paths ([Named]): {name}-{version}.crate in any folder, or {name}/{version}/download
+// and the like. A path is only a claim, which the run verifies file by file before it stores
+// anything. If a path says nothing but the file begins like a gzip file, the file is hashed,
+// and its checksum is looked up in the index.
 //
-// Versions that the index does not name stay where they are, and are reported. Of
-// several copies of a version the next is taken where one is damaged.
+// Versions that the index does not name stay where they are and are reported. If one copy of a
+// version is damaged, the next one is tried.
 //
 // # What is done to a tree
 //
-// It is read. Nothing is opened for writing, no symbolic link is followed, nothing but
-// regular files is opened, and no name leads out of the tree (durable.Open). Git
-// repositories in it, and what programs of ours keep for themselves, are left out.
-// With [Link], files are given a second name, in the mirror.
+// A tree is only read. No file is opened for writing, no symbolic link is followed, only
+// regular files are opened, and no name leads out of the tree (durable.Open). Git repositories
+// and the state of our own programs are skipped. With [Link], files get a second name, in the
+// mirror.
 //
 // # Memory
 //
-// It does not grow with a tree. What is found is sorted on disk, in the folder
-// Config.Scratch, some 200 bytes a file. Of files that are hashed, 16 bytes are held
-// each, 64 MiB at most: when these are full, the index is read for them, and they begin
-// again. So is a folder read: some thousand names at a time. Other copies are remembered
-// of [maxCopied] versions.
+// Memory does not grow with the tree. Finds are sorted on disk, in the folder Config.Scratch,
+// in some 200 bytes per file. Hashed files take 16 bytes each, at most 64 MiB: when that is
+// full, the index is read once to match them, and the table starts empty again. Folders are
+// read some thousand names at a time. Further copies are remembered for at most [maxCopied]
+// versions.
 package importtree
 
 import (
@@ -45,38 +45,38 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// Sharing is how bytes of a tree become those of a mirror.
+// Sharing says how the mirror gets the bytes of a tree.
 type Sharing uint8
 
 const (
-	Reflink Sharing = iota // sharing them until either is written to, where the file system can; else copied
-	Copy                   // always copied
-	Link                   // one file with two names, where that can be; else as Reflink
+	Reflink Sharing = iota // share them until either file is written to, if the file system can; else copy
+	Copy                   // always copy
+	Link                   // one file with two names, if possible; else as Reflink
 )
 
-// Config of [Open].
+// Config configures [Open].
 type Config struct {
 	Trees     []*Tree
-	Index     *index.Index  // names what is taken
-	Scratch   durable.FS    // what is found is kept here while it is worked on
-	Skip      []fs.FileInfo // folders that are left out: the mirror's own
-	NamesOnly bool          // files whose paths say nothing are not hashed
+	Index     *index.Index  // names the versions that are taken
+	Scratch   durable.FS    // for temporary files
+	Skip      []fs.FileInfo // folders that are skipped: the mirror's own
+	NamesOnly bool          // do not hash files whose paths say nothing
 	Sharing   Sharing
-	Progress  *Progress    // counts, for others to read; default: not reported
+	Progress  *Progress    // counts, which other goroutines may read; default: not reported
 	Log       *slog.Logger // default: none
 
-	table int // files that are hashed before the index is read for them; default maxTable
+	table int // number of files that are hashed before the index is read for them; default maxTable
 	run   int // bytes of finds that are sorted in memory; default extsort.RunBytes
 }
 
-// Tree is a folder that crate files are looked for in.
+// Tree is a folder that is searched for crate files.
 type Tree struct {
 	Dir    string // absolute
 	Folder durable.Reader
 	close  func() error
 }
 
-// OpenTree opens a folder. Nothing is written to it.
+// OpenTree opens a folder. It writes nothing to it.
 func OpenTree(dir string) (*Tree, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -97,10 +97,10 @@ func (t *Tree) Close() error {
 	return t.close()
 }
 
-// Path is where a file of the tree is, for people.
+// Path returns the path of a file of the tree, for people.
 func (t *Tree) Path(file string) string { return filepath.Join(t.Dir, filepath.FromSlash(file)) }
 
-// base is the path of the tree in file: URLs.
+// base returns the path of the tree in file: URLs.
 func (t *Tree) base() string {
 	dir := filepath.ToSlash(t.Dir)
 	if !strings.HasPrefix(dir, "/") { // C:/panamax
@@ -109,30 +109,30 @@ func (t *Tree) base() string {
 	return strings.TrimSuffix(dir, "/") + "/"
 }
 
-// url is the file: URL of a file of the tree.
+// url returns the file: URL of a file of the tree.
 func (t *Tree) url(file string) string {
 	return (&url.URL{Scheme: "file", Path: t.base() + file}).String()
 }
 
-// place is a file of a tree.
+// place is the position of a file in a tree.
 type place struct {
-	Tree int // of Config.Trees
+	Tree int // index into Config.Trees
 	File string
 }
 
-// Import is what trees have of what an index names: a plan.Source for a run of package
-// mirror, by Source, and its mirror.Fetcher.
+// Import is the versions that an index names and trees have. It is a plan.Source for a run of
+// package mirror (by Source), and its mirror.Fetcher.
 type Import struct {
 	cfg Config
 
 	mu      sync.Mutex // guards what follows
 	others  map[crate.ID][]place
-	refused [2]bool // sharing by Reflink, Link was refused once, and told
+	refused [2]bool // sharing by Reflink or Link failed once, and was logged
 }
 
-// Open looks through the trees and says what they have. Errors: durable.ErrNoSpace in
-// Scratch, an index that cannot be read, the end of ctx; what is wrong with single files
-// or folders is in the Report.
+// Open searches the trees and returns what they have. Errors: durable.ErrNoSpace in Scratch;
+// an unreadable index; the end of ctx. Problems with single files or folders are in the
+// Report.
 func Open(ctx context.Context, cfg Config) (*Import, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -157,7 +157,7 @@ func Open(ctx context.Context, cfg Config) (*Import, error) {
 	return im, nil
 }
 
-// find looks through the trees, sorts what it finds and compares it with the index.
+// find searches the trees, sorts the finds and compares them with the index.
 func (im *Import) find(ctx context.Context) (err error) {
 	found, err := newSorter(im.cfg.Scratch, im.cfg.run)
 	if err != nil {
@@ -179,24 +179,24 @@ func (im *Import) find(ctx context.Context) (err error) {
 	return im.join(ctx, found)
 }
 
-// Close removes what was kept in Scratch.
+// Close removes the temporary files in Scratch.
 func (im *Import) Close() error { return im.clear() }
 
-// Report is what the trees had, and what became of it so far.
+// Report returns what the trees had, and what became of it so far.
 func (im *Import) Report() *Report { return im.cfg.Progress.report() }
 
-// clear removes what this import, or a killed one, has in Scratch.
+// clear removes the files of this import, or of a killed one, from Scratch.
 func (im *Import) clear() error {
 	return durable.RemoveFiles(onlyTop{im.cfg.Scratch}, ".", func(name string) bool { return strings.HasPrefix(name, scratch) })
 }
 
-// scratch begins the names of files in Config.Scratch.
+// scratch is the prefix of the names of files in Config.Scratch.
 const scratch = "import-tree."
 
-// onlyTop is a folder without the folders in it.
+// onlyTop is a folder without its subfolders.
 type onlyTop struct{ durable.FS }
 
-// ReadDir lists the files alone.
+// ReadDir lists only the files.
 func (o onlyTop) ReadDir(name string) (files []fs.DirEntry, err error) {
 	entries, err := o.FS.ReadDir(name)
 	for _, e := range entries {

@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
-// joined is what the trees have of a crate: versions that the index names, and where
-// besides its URL each is.
+// joined is the part of a crate that the trees have: versions that the index names, and where
+// each is besides its URL.
 type joined struct {
 	Path   string
 	Items  []plan.Item
@@ -22,17 +22,17 @@ type joined struct {
 
 const joinedName = scratch + "found"
 
-// maxCopied is of how many versions other copies are remembered, some 30 MB.
+// maxCopied is the number of versions whose further copies are remembered, in some 30 MB.
 const maxCopied = 100_000
 
-// join compares what was found with the index, and writes what both have.
+// join compares the finds with the index and writes what both have.
 func (im *Import) join(ctx context.Context, found sorter) (err error) {
 	out, err := createGob(im.cfg.Scratch, joinedName)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.close()) }()
-	ahead, stopAhead := iter.Pull2(found.groups()) // for what is asked for: the index is read ahead
+	ahead, stopAhead := iter.Pull2(found.groups()) // only for what is asked for: the index is read ahead
 	defer stopAhead()
 	groups, stop := iter.Pull2(found.groups())
 	defer stop()
@@ -43,7 +43,7 @@ func (im *Import) join(ctx context.Context, found sorter) (err error) {
 			return err
 		}
 		g := now.at(c.Path, im.unnamed)
-		if g == nil || now.err != nil { // unreadable ones come unasked
+		if g == nil || now.err != nil { // unreadable crates come without being asked for
 			continue
 		}
 		if err := out.Encode(im.match(c, g)); err != nil {
@@ -54,15 +54,15 @@ func (im *Import) join(ctx context.Context, found sorter) (err error) {
 	return errors.Join(asked.err, now.err)
 }
 
-// groupCursor goes through groups with the paths of an index, both sorted.
+// groupCursor walks over groups by the paths of an index; both are sorted.
 type groupCursor struct {
 	next func() (*group, error, bool)
-	g    *group // that was read; nil: none is left or was read yet
+	g    *group // the last one read; nil: none is left, or none was read yet
 	done bool
 	err  error
 }
 
-// at returns the group of a path, or nil; pass receives those before it.
+// at returns the group of a path, or nil. It passes the groups before it to pass.
 func (c *groupCursor) at(path string, pass func(*group)) *group {
 	for !c.done && (c.g == nil || c.g.path < path) {
 		if c.g != nil && pass != nil {
@@ -88,7 +88,7 @@ func (c *groupCursor) advance() {
 	}
 }
 
-// rest passes the groups that are left.
+// rest passes on the remaining groups.
 func (c *groupCursor) rest(pass func(*group)) {
 	for c.g != nil || !c.done {
 		if c.g != nil {
@@ -106,7 +106,7 @@ func (im *Import) unnamed(g *group) {
 	im.cfg.Progress.unnamed.Add(int64(g.more))
 }
 
-// match says which versions of a crate were found.
+// match returns the versions of a crate that were found.
 func (im *Import) match(c *index.Crate, g *group) *joined {
 	at := make(map[string]*index.Entry, len(c.Entries))
 	for i := range c.Entries {
@@ -135,16 +135,16 @@ func (im *Import) match(c *index.Crate, g *group) *joined {
 	return j
 }
 
-// maxOthers is how many further copies of a version are tried.
+// maxOthers bounds the further copies of a version that are tried.
 const maxOthers = 8
 
-// Source is what a run of package mirror takes: the versions that the trees have. Of
-// others nothing is concluded.
+// Source returns the versions that the trees have, for a run of package mirror. It says
+// nothing about other versions.
 func (im *Import) Source() plan.Source {
 	return source{plan.FromIndex(im.cfg.Index, nil).(plan.Index), im}
 }
 
-// source can be asked about the past of the index as any other can.
+// source answers questions about the index's past, as any other source does.
 type source struct {
 	plan.Index
 	im *Import
@@ -193,7 +193,7 @@ func all(n int) []bool {
 	return chosen
 }
 
-// remember keeps where else versions are.
+// remember stores where the further copies of versions are.
 func (im *Import) remember(j *joined) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -204,7 +204,7 @@ func (im *Import) remember(j *joined) {
 	}
 }
 
-// copiesOf are the further places of a version.
+// copiesOf returns the places of further copies of a version.
 func (im *Import) copiesOf(id crate.ID) []place {
 	im.mu.Lock()
 	defer im.mu.Unlock()

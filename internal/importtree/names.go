@@ -7,7 +7,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Named says which version a path claims to be of. It is one of
+// Named returns the version that a path claims to be. The path has one of these forms:
 //
 //	.../{name}-{version}.crate            panamax, romt, get-all-crates, cargo, cargo-local-registry,
 //	                                      v1.1.0, kellnr, ours
@@ -15,8 +15,8 @@ import (
 //	.../{name}/{version}/download         copies of web servers, other registries
 //	.../{name}/{version}/crate
 //
-// A "+" may be written as "%2B", or as a space (crates.io#4891). A file name can be
-// split in one way alone, however many "-" there are (crate.ParseFileName).
+// A "+" may be written as "%2B", or as a space (crates.io#4891). A file name can be split in only
+// one way, however many "-" it has (crate.ParseFileName).
 func Named(file string) (id crate.ID, ok bool) {
 	dir, base := path.Split(file)
 	base = plus.Replace(base)
@@ -42,8 +42,8 @@ func Named(file string) (id crate.ID, ok bool) {
 
 var plus = strings.NewReplacer("%2B", "+", "%2b", "+", " ", "+")
 
-// skipped are the names of folders that are no part of a tree: of git, of exports and
-// mirrors of ours.
+// skipped reports whether a folder's name says that it is not part of a tree: it belongs to
+// git, or to an export or mirror of ours.
 func skipped(dir string) bool {
 	switch dir {
 	case ".git", ".clonecratesio", ".clonecratesio-export":
@@ -52,8 +52,8 @@ func skipped(dir string) bool {
 	return strings.HasSuffix(dir, ".git")
 }
 
-// isArchive reports whether a file whose name says no version is another kind of gzip
-// file, such as those of a mirror of Rust itself, which is as large as one of crates.
+// isArchive reports whether a file whose name has no version is another kind of gzip file,
+// such as those of a mirror of Rust itself, which is as large as one of crates.
 func isArchive(base string) bool {
 	return strings.HasSuffix(base, ".tar.gz") || strings.HasSuffix(base, ".tgz")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Progress is the counts of an import, for others to read while it is running.
+// Progress counts what an import does. Other goroutines may read it meanwhile.
 type Progress struct {
 	files, named, others, hashed, hashedBytes, matched atomic.Int64
 	versions, copies, unnamed, damaged                 atomic.Int64
@@ -19,8 +19,8 @@ type Progress struct {
 
 	mu       sync.Mutex // guards what follows
 	phase    string
-	problems []error // the first
-	failed   int64   // all of them
+	problems []error // the first ones
+	failed   int64   // number of all of them
 	unknown  []string
 	bundles  []string // folders
 }
@@ -28,13 +28,13 @@ type Progress struct {
 // NewProgress counts from zero.
 func NewProgress() *Progress { return &Progress{} }
 
-// listed bounds what a report has of one kind: more than a person reads.
+// listed bounds the entries of one kind in a report: people do not read more.
 const listed = 20
 
 // logged bounds the lines of one kind in the log.
 const logged = 10_000
 
-// maxBundleDirs bounds the folders with bundles.
+// maxBundleDirs bounds the folders with bundles that are reported.
 const maxBundleDirs = 1000
 
 func (p *Progress) enter(phase string) {
@@ -43,7 +43,7 @@ func (p *Progress) enter(phase string) {
 	p.phase = phase
 }
 
-// problem counts a file or a folder that could not be read.
+// problem counts a file or a folder that cannot be read.
 func (p *Progress) problem(err *FileError) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -52,7 +52,7 @@ func (p *Progress) problem(err *FileError) {
 	}
 }
 
-// notNamed reports a version that the index does not have.
+// notNamed reports a version that the index does not name.
 func (p *Progress) notNamed(path string, log *slog.Logger) {
 	n := p.unnamed.Add(1)
 	if n <= logged {
@@ -66,7 +66,7 @@ func (p *Progress) notNamed(path string, log *slog.Logger) {
 	p.unknown = append(p.unknown, path)
 }
 
-// bundle notes a folder that has bundles.
+// bundle records a folder that has bundles.
 func (p *Progress) bundle(dir string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,7 +76,7 @@ func (p *Progress) bundle(dir string) {
 	}
 }
 
-// State is how far looking through the trees has come.
+// State returns how far the search of the trees has come.
 func (p *Progress) State() console.State {
 	p.mu.Lock()
 	phase := p.phase
@@ -90,20 +90,20 @@ func (p *Progress) State() console.State {
 	}}
 }
 
-// Report is what trees had.
+// Report is what the trees had.
 type Report struct {
 	Files    int64 // regular files
-	Named    int64 // of these, whose paths name a version
-	Hashed   int64 // whose paths do not, and that may be crates
-	Matched  int64 // of these, whose checksum the index has
-	Others   int64 // links, FIFOs, devices: not looked at
-	Versions int64 // that the index names, stored by now or not
-	Copies   int64 // further files of these
+	Named    int64 // of these, files whose path names a version
+	Hashed   int64 // of these, files whose path does not, but that may be crates
+	Matched  int64 // of the hashed ones, files whose checksum the index has
+	Others   int64 // links, FIFOs, devices: skipped
+	Versions int64 // versions that the index names, stored by now or not
+	Copies   int64 // further files of these versions
 	Unnamed  int64 // files of versions that the index does not name
-	Damaged  int64 // versions without a right file
+	Damaged  int64 // versions without a correct file
 	Failed   int64 // files and folders that could not be read
 
-	Shared, Linked, Copied int64 // of what was stored
+	Shared, Linked, Copied int64 // files of the versions that were stored
 
 	Problems []error  // the first that could not be read
 	Unknown  []string // the first paths of Unnamed
@@ -121,7 +121,7 @@ func (p *Progress) report() *Report {
 	}
 }
 
-// Print tells a person what the trees had.
+// Print writes the report for a person.
 func (r *Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "%s files were looked at, and left as they are\n", human.Count(r.Files))
 	row := console.Rows(w)

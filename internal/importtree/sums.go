@@ -18,33 +18,34 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// maxTable is how many files are hashed before the index is read for them: 64 MiB.
+// maxTable is the number of files that are hashed before the index is read for them; their
+// table takes 64 MiB.
 const maxTable = 4 << 20
 
-// pending is how many files are looked at together.
+// pending is the number of files that are hashed together.
 const pending = 1024
 
-// sums are files whose paths say nothing, by their checksums. The files are named in a
-// file on disk; in memory is where, by the first eight bytes of each checksum.
+// sums maps checksums to files whose paths say nothing. The names of the files are in a file
+// on disk; memory holds their offsets, by the first eight bytes of each checksum.
 type sums struct {
 	im    *Import
 	found sorter
 
 	waiting []place
 	table   []sum
-	file    durable.File // nil: nothing is in it
+	file    durable.File // nil: it is empty
 	buf     *bufio.Writer
 	at      int64
 }
 
 type sum struct {
-	prefix uint64 // of the checksum
-	at     int64  // of the record in the file
+	prefix uint64 // first bytes of the checksum
+	at     int64  // offset of the record in the file
 }
 
 const sumsName = scratch + "sums"
 
-// add looks at a file some time, or now.
+// add queues a file for hashing, and hashes the queue if it is full.
 func (s *sums) add(ctx context.Context, p place) error {
 	if s.waiting = append(s.waiting, p); len(s.waiting) < pending {
 		return nil
@@ -52,7 +53,7 @@ func (s *sums) add(ctx context.Context, p place) error {
 	return s.look(ctx)
 }
 
-// look hashes those of the waiting files that may be crates.
+// look hashes the queued files that may be crates.
 func (s *sums) look(ctx context.Context) error {
 	hashed := make([]crate.Checksum, len(s.waiting))
 	g, gctx := errgroup.WithContext(ctx)
@@ -80,7 +81,7 @@ func (s *sums) look(ctx context.Context) error {
 	return s.match(ctx)
 }
 
-// hash returns the checksum of a file that begins like a crate, zero for any other.
+// hash returns the checksum of a file that begins like a crate, or zero for any other file.
 func (s *sums) hash(p place) (sum crate.Checksum) {
 	progress := s.im.cfg.Progress
 	f, _, err := s.im.open(p)
@@ -99,18 +100,18 @@ func (s *sums) hash(p place) (sum crate.Checksum) {
 			return crate.Checksum(h.Sum(nil))
 		}
 	}
-	if errors.Is(err, durable.ErrTooLarge) { // for a crate; it does not claim to be one
+	if errors.Is(err, durable.ErrTooLarge) { // too large for a crate, and it does not claim to be one
 		return sum
 	}
 	progress.problem(&FileError{Path: s.im.path(p), Err: err})
 	return sum
 }
 
-// gzipHead begins a gzip file whose content is deflated (RFC 1952), as crate files are
-// but for a few of the first years.
+// gzipHead begins a gzip file with deflated content (RFC 1952), as all crate files do except a
+// few from the first years.
 var gzipHead = [3]byte{0x1f, 0x8b, 8}
 
-// remember notes where a file is that has a checksum.
+// remember records the place of a file by its checksum.
 func (s *sums) remember(of crate.Checksum, p place) (err error) {
 	if s.file == nil {
 		if s.file, err = s.im.cfg.Scratch.Create(sumsName); err != nil {
@@ -132,7 +133,7 @@ func (s *sums) remember(of crate.Checksum, p place) (err error) {
 
 func prefixOf(of crate.Checksum) uint64 { return binary.BigEndian.Uint64(of[:]) }
 
-// match reads the index for the checksums that were found so far, and forgets them.
+// match looks up the checksums found so far in the index, and clears them.
 func (s *sums) match(ctx context.Context) error {
 	if len(s.waiting) > 0 {
 		if err := s.look(ctx); err != nil {
@@ -167,7 +168,7 @@ func (s *sums) match(ctx context.Context) error {
 	return s.remove()
 }
 
-// of tells the sorter of all files with a checksum, which is that of a version.
+// of adds to the sorter all files that have the checksum of a version.
 func (s *sums) of(id *crate.ID, checksum crate.Checksum) (n int64, err error) {
 	prefix := prefixOf(checksum)
 	first, _ := slices.BinarySearchFunc(s.table, prefix, func(a sum, prefix uint64) int { return cmp.Compare(a.prefix, prefix) })

@@ -13,10 +13,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// maxDepth is how many folders deep a tree is looked through.
+// maxDepth bounds the depth of folders that are searched.
 const maxDepth = 64
 
-// walker looks through trees.
+// walker searches trees.
 type walker struct {
 	im       *Import
 	found    sorter
@@ -25,8 +25,8 @@ type walker struct {
 
 func (w *walker) tree(ctx context.Context, tree int) error { return w.dir(ctx, tree, ".", 0) }
 
-// dir looks through a folder. What cannot be listed is a problem of the tree, as long as
-// it is not the tree itself.
+// dir searches a folder. If a folder cannot be listed, that is a problem of the tree; if the
+// tree itself cannot, it is an error.
 func (w *walker) dir(ctx context.Context, tree int, name string, depth int) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -37,7 +37,7 @@ func (w *walker) dir(ctx context.Context, tree int, name string, depth int) erro
 		return nil
 	}
 	var below []string
-	var failed error // of ours
+	var failed error // our own error
 	err := durable.EachEntries(t.Folder, name, func(entries []fs.DirEntry) error {
 		for _, e := range entries {
 			dir, err := w.entry(ctx, place{tree, path.Join(name, e.Name())}, e)
@@ -70,7 +70,7 @@ func (w *walker) dir(ctx context.Context, tree int, name string, depth int) erro
 
 var errTooDeep = errors.New("it is more than 64 folders deep, and was not looked through")
 
-// entry looks at what is in a folder, and reports whether it is a folder to go into.
+// entry handles an entry of a folder, and reports whether it is a folder to descend into.
 func (w *walker) entry(ctx context.Context, p place, e fs.DirEntry) (dir bool, err error) {
 	progress := w.im.cfg.Progress
 	switch {

@@ -1,6 +1,6 @@
-// Package inspect says what is in a bundle, or in a segment of the deep archive, and
-// takes one crate out. It trusts neither: both are read to their last byte, and a crate
-// is written out only once it is verified.
+// Package inspect lists the content of a bundle or of a segment of the deep archive, and
+// extracts single crates. It trusts neither: it reads both to their last byte, and writes a
+// crate only once it is verified.
 package inspect
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// inspected is what there is to say about a bundle.
+// inspected is the -json line of a bundle.
 type inspected struct {
 	Bundle   string   `json:"bundle"`
 	Format   string   `json:"format"`
@@ -38,8 +38,8 @@ type inspectedMember struct {
 	FrameSize int64  `json:"frame_size,omitzero"`
 }
 
-// Bundle lists a bundle while it reads it, so that memory does not grow with it, and
-// says at the end how it is. Errors: *verdict.IntegrityError if it is not healthy.
+// Bundle lists a bundle while it reads it, so that memory does not grow with the bundle, and
+// ends with its condition. Errors: *verdict.IntegrityError if it is damaged.
 func Bundle(ctx context.Context, folder durable.Reader, name string, asJSON bool, out io.Writer) error {
 	s := inspected{Bundle: name}
 	report, err := extract.Inspect(ctx, folder, name, func(m bundle.Member) error {

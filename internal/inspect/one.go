@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// FromBundle takes one crate out of a bundle, and notes in by what named its checksum; ix
+// FromBundle extracts one crate from a bundle, and records in by what named its checksum. ix
 // may be nil. Errors: *extract.AmbiguousError; *verdict.IntegrityError.
 func FromBundle(ctx context.Context, folder durable.Reader, name string, key crate.Key, ix *index.Index, by *extract.Authority) Taker {
 	return func(w io.Writer) (err error) {
@@ -28,7 +28,8 @@ func FromBundle(ctx context.Context, folder durable.Reader, name string, key cra
 	}
 }
 
-// FromSegment rebuilds one crate. Errors: fs.ErrNotExist; *verdict.IntegrityError.
+// FromSegment rebuilds one crate from a segment. Errors: fs.ErrNotExist;
+// *verdict.IntegrityError.
 func FromSegment(ctx context.Context, folder durable.Reader, name string, key crate.Key) Taker {
 	return func(w io.Writer) error {
 		seg, err := repack.OpenSegment(folder, name)

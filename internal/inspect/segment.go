@@ -45,8 +45,8 @@ func versionOf(d *deep.Directory, n int) inspectedVersion {
 	return s
 }
 
-// Segment lists a segment, and verifies every pack in it to a depth. Errors:
-// *verdict.IntegrityError if it is not healthy.
+// Segment lists a segment, and verifies each of its packs to a depth. Errors:
+// *verdict.IntegrityError if it is damaged.
 func Segment(ctx context.Context, folder durable.Reader, name string, depth deep.Depth, asJSON bool, out io.Writer) error {
 	seg, err := repack.OpenSegment(folder, name)
 	if err != nil {

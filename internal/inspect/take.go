@@ -8,10 +8,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A Taker writes the bytes of one crate to w; they must not be used unless it succeeds.
+// A Taker writes the bytes of one crate to w. If it fails, the bytes must not be used.
 type Taker func(w io.Writer) error
 
-// ToNewFile makes a file, which must not be there, of what take writes, in one step.
+// ToNewFile writes the output of take to a new file, in one step; the file must not exist.
 // disk wraps its folder.
 func ToNewFile(name string, disk func(durable.FS) durable.FS, take Taker) error {
 	folder, err := durable.Open(filepath.Dir(name))
@@ -23,8 +23,8 @@ func ToNewFile(name string, disk func(durable.FS) durable.FS, take Taker) error 
 	return durable.FillNew(to, filepath.Base(name), take)
 }
 
-// ToStream copies what take writes to w, once take has succeeded: until then it is
-// held back in a file.
+// ToStream copies the output of take to w once take has succeeded. Until then a temporary file
+// holds it.
 func ToStream(w io.Writer, take Taker) error {
 	f, err := os.CreateTemp("", "clonecratesio-inspect-")
 	if err != nil {

@@ -1,9 +1,9 @@
-// Package jsonl reads files of one JSON value a line, as manifests and catalogs are.
-// Their writer may have been cut off, or may be hostile: a line that cannot be used costs
-// itself, and memory does not grow with the file.
+// Package jsonl reads files with one JSON value per line, such as manifests and catalogs.
+// Their writer may have been interrupted, or may be hostile: an unusable line costs only that
+// line, and memory does not grow with the file.
 //
-// Lines end with LF; a CR before it is no part of the line, and empty lines are none. The
-// caller decides what is in a line.
+// Lines end with LF; a CR before it is not part of the line. Empty lines are skipped. The
+// caller decides what a line contains.
 package jsonl
 
 import (
@@ -15,7 +15,7 @@ import (
 	"iter"
 )
 
-// ErrTorn: the last line has no end, as after a power cut.
+// ErrTorn means that the last line has no end, as after a power failure.
 var ErrTorn = errors.New("line has no end")
 
 // A LineError says which line of a file is wrong. Reading continues after it.
@@ -27,10 +27,10 @@ type LineError struct {
 func (e *LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
 func (e *LineError) Unwrap() error { return e.Err }
 
-// Read yields what decode makes of every line of r, which is valid while decode
-// runs. A line that decode refuses, that is longer than maxLine bytes
-// (bufio.ErrTooLong) or that has no end (ErrTorn) yields a *LineError in place of
-// a value. An error of r ends the sequence.
+// Read yields the result of decode for each line of r; the line is valid only while decode
+// runs. A *LineError takes the place of the value if decode refuses the line, if the line is
+// longer than maxLine bytes (bufio.ErrTooLong), or if it has no end (ErrTorn). An error of r
+// ends the sequence.
 func Read[T any](r io.Reader, maxLine int, decode func(line []byte) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -59,15 +59,15 @@ func Read[T any](r io.Reader, maxLine int, decode func(line []byte) (T, error)) 
 	}
 }
 
-// reader splits into lines.
+// reader splits a stream into lines.
 type reader struct {
 	br   *bufio.Reader
 	max  int
 	line []byte
 }
 
-// next returns a line without its end, valid until the next call; io.EOF after
-// the last.
+// next returns a line without its end, valid until the next call, or io.EOF after the last
+// one.
 func (r *reader) next() ([]byte, error) {
 	r.line = r.line[:0]
 	long := false

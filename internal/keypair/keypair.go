@@ -1,5 +1,5 @@
-// Package keypair reads a certificate and its key from files again when they change: who
-// renews them need not start the server again.
+// Package keypair reads a certificate and its key again when their files change, so that
+// renewing them needs no restart of the server.
 package keypair
 
 import (
@@ -12,31 +12,31 @@ import (
 	"time"
 )
 
-// A Pair is a certificate and its key in files, which are replaced before
-// the certificate expires.
+// A Pair is a certificate and its key in files, which their owner replaces before the
+// certificate expires.
 type Pair struct {
 	certFile, keyFile string
 	log               *slog.Logger
 
 	mu     sync.Mutex // guards what follows
-	seen   [2]stamp   // of the files when they were read last, with or without success
+	seen   [2]stamp   // of the files when they were last read, with or without success
 	loaded *tls.Certificate
 }
 
-// A stamp changes with a file.
+// A stamp changes when its file changes.
 type stamp struct {
 	modified time.Time
 	size     int64
 }
 
-// Load reads a pair from PEM files. Errors: those of reading them.
+// Load reads a pair from PEM files. Errors: those of reading and parsing them.
 func Load(certFile, keyFile string, log *slog.Logger) (*Pair, error) {
 	k := &Pair{certFile: certFile, keyFile: keyFile, log: log}
 	return k, k.load()
 }
 
-// Get is tls.Config.GetCertificate. It looks at the files in each handshake:
-// that is a hundredth of its cost.
+// Get is for tls.Config.GetCertificate. It checks the files in each handshake, which takes a
+// hundredth of the handshake's time.
 func (k *Pair) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -52,7 +52,7 @@ func (k *Pair) load() error {
 	if k.loaded != nil && now == k.seen {
 		return nil
 	}
-	k.seen = now // what is wrong is said once
+	k.seen = now // a problem is logged once
 	if err != nil {
 		return err
 	}

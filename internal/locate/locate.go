@@ -1,11 +1,11 @@
-// Package locate finds out what is below an address that names a mirror, or a registry, as
-// a whole: people write http://peer:8080/ and mean its crates, its index or its bundles.
+// Package locate finds the crates, the index or the bundles below an address that names a
+// whole mirror or registry: people write http://peer:8080/ and mean one of these.
 //
-// A registry says in config.json where its crates are (cargo book, Index Configuration).
-// One of ours has that below index/, its index for git at git/index, and says of itself
-// an address at which clients find it; peers may find it at another one, so what is below
-// the address that was given counts. An address is asked only if it ends with a slash or
-// has no path; it is what its operator says, so no other host is.
+// The config.json of a registry says where its crates are (cargo book, Index Configuration). A
+// mirror of ours has config.json below index/ and its git index at git/index. The address that
+// it gives there is for clients; a peer may reach it at another one, so what is below the
+// given address counts. An address is queried only if it ends with a slash or has no path. No
+// host but the one that the operator named is queried.
 package locate
 
 import (
@@ -23,37 +23,37 @@ import (
 )
 
 const (
-	patience  = 10 * time.Second // for one answer
-	maxConfig = 64 << 10         // bytes of config.json
+	patience  = 10 * time.Second // for one response
+	maxConfig = 64 << 10         // maximum size of config.json, bytes
 )
 
-// IsRoot reports whether an address may name a whole: it is one of HTTP, without cargo's
-// markers, and ends with a slash or has no path.
+// IsRoot reports whether an address may name a whole mirror or registry: it is an HTTP address
+// without cargo's markers, and ends with a slash or has no path.
 func IsRoot(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && u.Fragment == "" &&
 		!strings.Contains(address, "{") && (u.Path == "" || strings.HasSuffix(u.Path, "/"))
 }
 
-// below is the address of something below an address.
+// below returns the address of a path below an address.
 func below(address, path string) string { return strings.TrimSuffix(address, "/") + "/" + path }
 
-// An ElsewhereError says that the crates of a registry are on another host than the one
-// that was named; name that one instead.
+// An ElsewhereError says that the crates of a registry are on a host other than the one given;
+// the user should name that host instead.
 type ElsewhereError struct{ Config, DL string }
 
 func (e *ElsewhereError) Error() string {
 	return fmt.Sprintf("%s says that the crates are on another host: write %s", e.Config, e.DL)
 }
 
-// Crates is where the crate files of a registry at an address are; zero: nothing there
-// says. Errors: *ElsewhereError; the context's.
+// Crates returns the URL template of the crate files of the registry at an address, or zero if
+// nothing there says. Errors: *ElsewhereError; the context's.
 func Crates(ctx context.Context, address string) (none crate.URLTemplate, err error) {
 	where, c := configOf(ctx, address)
 	if c == nil {
 		return none, ctx.Err()
 	}
-	if c.API != "" && c.DL == c.API+"/crates" { // one of ours, whatever it is called by others
+	if c.API != "" && c.DL == c.API+"/crates" { // a mirror of ours, whatever address it gives
 		return crate.ParseURLTemplate(below(address, "crates"))
 	}
 	urls := crate.CargoURLTemplate(c.DL)
@@ -74,7 +74,7 @@ func (e *IndexError) Error() string {
 	return fmt.Sprintf("%s is a registry with a sparse index: write %s", e.Address, e.Sparse)
 }
 
-// Index is the URL, for git, of the index of a mirror at an address; empty: there is none.
+// Index returns the git URL of the index of a mirror at an address, or "" if there is none.
 // Errors: *IndexError; the context's.
 func Index(ctx context.Context, address string) (string, error) {
 	git := below(address, "git/index")
@@ -89,14 +89,14 @@ func Index(ctx context.Context, address string) (string, error) {
 
 const configName = "config.json"
 
-// config is what we want of config.json.
+// config is the part of config.json that we use.
 type config struct {
 	DL  string `json:"dl"`
 	API string `json:"api"`
 }
 
-// configOf reads config.json of a mirror of ours, or of a registry whose index is right
-// there; nil: there is none.
+// configOf returns config.json of a mirror of ours, or of a registry whose index is directly
+// at the address; nil if there is none.
 func configOf(ctx context.Context, address string) (where string, c *config) {
 	for _, path := range []string{"index/" + configName, configName} {
 		where = below(address, path)
@@ -109,11 +109,11 @@ func configOf(ctx context.Context, address string) (where string, c *config) {
 	return "", nil
 }
 
-// client asks no host but the one in its URL.
+// client sends requests only to the host in the URL.
 var client = &http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-// get returns what is at a URL, if that answers and is not long, and its media type.
-// What does not answer is another's to complain about, who has use for it.
+// get returns the content of a URL and its media type, if the host responds and the content is
+// short. It reports no errors: the caller that needs the URL does.
 func get(ctx context.Context, where string) (body []byte, kind string) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
 	if err != nil {
@@ -133,7 +133,7 @@ func get(ctx context.Context, where string) (body []byte, kind string) {
 	return body, resp.Header.Get("Content-Type")
 }
 
-// redacted is an address without a user and password.
+// redacted returns an address without user and password.
 func redacted(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

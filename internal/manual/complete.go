@@ -10,9 +10,9 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// shells are the scripts: each asks the program itself, with the words up to the cursor
-// and then --generate-shell-completion, and gets a line for each word that fits, after a
-// tab what it means. Nothing at all leaves the word to the shell, which knows files.
+// shells are the completion scripts. Each runs the program itself with the words up to the
+// cursor and --generate-shell-completion, and gets one line for each possible word, with its
+// meaning after a tab. Without any line, the shell completes file names.
 //
 //go:embed shells
 var shells embed.FS
@@ -26,14 +26,14 @@ fish:
 PowerShell, in $PROFILE:
    %[1]s completion pwsh | Out-String | Invoke-Expression`
 
-// Completing is the last argument of a program that a shell asks what may be typed.
+// Completing is the last argument when a shell asks the program for completions.
 const Completing = "--generate-shell-completion"
 
-// AboutProgram is the title of the commands that are about no mirror.
+// AboutProgram is the title of the commands that concern no mirror.
 const AboutProgram = "About this program"
 
-// Install has a program, which was called with args, complete what is typed, and name the
-// command that is none, rather than the flags behind it.
+// Install makes a program, called with args, complete words, and makes it report an unknown
+// command rather than the flags behind it.
 func Install(root *cli.Command, args []string) {
 	_ = root.Walk(func(cmd *cli.Command) error {
 		if len(cmd.Commands) > 0 {
@@ -54,10 +54,10 @@ func Install(root *cli.Command, args []string) {
 	_ = root.Walk(ask)
 }
 
-// describeCompletion is the hook for the command that the library makes.
+// describeCompletion is the hook for the command that the library adds.
 func describeCompletion(cmd *cli.Command) {
 	name := cmd.Root().Name
-	cmd.Hidden = len(cmd.Root().Commands) < 3 // itself and help: one of the programs of v1.1.0
+	cmd.Hidden = len(cmd.Root().Commands) < 3 // only itself and help: a program of v1.1.0
 	cmd.Category = AboutProgram
 	cmd.Usage = "write the completion script of a shell"
 	cmd.ArgsUsage = "bash|zsh|fish|pwsh"
@@ -68,7 +68,7 @@ func describeCompletion(cmd *cli.Command) {
 	}
 }
 
-// writeScript writes the script of a shell for a program.
+// writeScript writes the completion script of a shell for a program.
 func writeScript(w io.Writer, shell, program string) error {
 	script, err := shells.ReadFile("shells/" + shell)
 	if err != nil {
@@ -79,8 +79,8 @@ func writeScript(w io.Writer, shell, program string) error {
 	return err
 }
 
-// complete writes what the last word of args may become, for the command that stands
-// before it.
+// complete writes the possible completions of the last word of args, for the command before
+// it.
 func complete(w io.Writer, cmd *cli.Command, args []string) {
 	args = args[:len(args)-1] // without Completing
 	word, before := "", ""
@@ -119,8 +119,7 @@ func complete(w io.Writer, cmd *cli.Command, args []string) {
 	}
 }
 
-// flagNamed is the flag of a command that an argument is, with its dashes; nil if it is
-// none.
+// flagNamed returns the flag of a command that an argument with dashes names, or nil.
 func flagNamed(cmd *cli.Command, arg string) cli.Flag {
 	name := strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-")
 	if name == arg {
@@ -141,7 +140,7 @@ func takesValue(flag cli.Flag) bool {
 	return ok && doc.TakesValue()
 }
 
-// meaning is the first words of what a flag does.
+// meaning returns the first words of a flag's description.
 func meaning(flag cli.Flag) string {
 	doc, ok := flag.(cli.DocGenerationFlag)
 	if !ok {
@@ -154,8 +153,8 @@ func meaning(flag cli.Flag) string {
 	return strings.TrimSpace(text)
 }
 
-// values are the words that a flag takes, if it is one of some: the placeholder has them,
-// as in read|head. What is written in capitals stands for something else.
+// values returns the words that a flag accepts, if its placeholder lists them, as in
+// read|head. Words in capitals are placeholders themselves.
 func values(flag cli.Flag) (list []string) {
 	doc, ok := flag.(cli.DocGenerationFlag)
 	if !ok {

@@ -17,12 +17,13 @@ import (
 )
 
 const (
-	// usualWidth is that of help which is no terminal's, in columns.
+	// usualWidth is the width of help that does not go to a terminal, in columns.
 	usualWidth = 80
-	// maxWidth is the longest line that is read with ease.
+	// maxWidth is the longest line that is easy to read.
 	maxWidth = 100
 	minWidth = 40
-	// termColumn is where what a flag does begins, unless its name is longer.
+	// termColumn is the column at which a flag's description begins, unless its name is
+	// longer.
 	termColumn = 26
 )
 
@@ -31,7 +32,7 @@ func init() {
 	cli.ShowCommandHelp = showCommand
 }
 
-// showCommand is help NAME.
+// showCommand runs help NAME.
 func showCommand(ctx context.Context, cmd *cli.Command, name string) error {
 	if cmd.Command(name) == nil {
 		return NoCommand(cmd, name)
@@ -39,18 +40,18 @@ func showCommand(ctx context.Context, cmd *cli.Command, name string) error {
 	return cli.DefaultShowCommandHelp(ctx, cmd, name)
 }
 
-// printHelp is the hook of the library; the page of a command has the same form wherever
-// it stands, so the template is not needed.
+// printHelp is the library's hook for help. The page of a command always has the same form, so
+// it ignores the template.
 func printHelp(w io.Writer, _ string, data any) {
 	if cmd, ok := data.(*cli.Command); ok {
 		var out bytes.Buffer
 		pageOf(cmd).print(&out, Width(w))
-		_, _ = out.WriteTo(w) // what counts errors is below: console.Results
+		_, _ = out.WriteTo(w) // console.Results, below, counts errors
 	}
 }
 
-// Width is that of the terminal to which w goes, within what can be read; 80 if it goes
-// elsewhere. COLUMNS, if it is in the environment, is what the user wants.
+// Width returns the width of the terminal to which w goes, within a readable range, or 80 if
+// it goes elsewhere. The environment variable COLUMNS overrides it.
 func Width(w io.Writer) int {
 	width, err := strconv.Atoi(os.Getenv("COLUMNS"))
 	if err != nil {
@@ -89,7 +90,7 @@ func (p *page) print(w io.Writer, width int) {
 	section(p.exitCodes)
 }
 
-// table writes groups, what each entry does in a column.
+// table writes groups; the descriptions form a column.
 func table(w io.Writer, groups []group, column, width int) {
 	for _, g := range groups {
 		fmt.Fprintf(w, "\n%s:\n", g.title)
@@ -104,8 +105,8 @@ func table(w io.Writer, groups []group, column, width int) {
 	}
 }
 
-// indentOf is where the lines that follow begin when a line is broken: below its text, in
-// tables below the second column.
+// indentOf returns the indentation of the continuation lines of a line: that of its text, or
+// in tables that of the second column.
 func indentOf(line string) int {
 	text := strings.TrimLeft(line, " ")
 	indent := len(line) - len(text)

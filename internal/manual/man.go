@@ -12,21 +12,21 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// Edition is the margins of man pages: the program, its version and date.
+// Edition is the text in the margins of man pages: the program, its version and date.
 type Edition struct {
 	Name, Version string
-	Date          time.Time // of the source, not of the making: pages are the same twice
-	Home          string    // where all documents are
+	Date          time.Time // date of the source, so that two builds make equal pages
+	Home          string    // URL of all documents
 }
 
-// WriteMan writes the page of a command in the macros of man(7), which every man knows:
-// groff's of Linux, mandoc of the BSDs and Alpine. It has what -help has, so it is
-// called where the library prints help: the command is complete by then.
+// WriteMan writes the man page of a command with the macros of man(7), which all systems
+// support: groff on Linux, mandoc on the BSDs and Alpine. It has the content of -help. Call it
+// where the library prints help, because the command is complete only then.
 func WriteMan(w *bytes.Buffer, cmd *cli.Command, e Edition) {
 	p := pageOf(cmd)
 	out := &roff{w}
 	out.line(".TH %s 1 %s %s %s", quoted(strings.ToUpper(pageName(cmd))), e.Date.UTC().Format(time.DateOnly), quoted(e.Name+" "+e.Version), quoted("User Commands"))
-	out.line(".nh\n.ad l") // flags and paths are neither hyphenated nor spread out
+	out.line(".nh\n.ad l") // no hyphenation or justification, for flags and paths
 	out.line(".SH NAME\n%s \\- %s", escape(pageName(cmd)), escape(p.usage))
 	out.line(".SH SYNOPSIS\n.B %s\n%s", escape(p.name), escape(strings.TrimPrefix(p.synopsis, p.name+" ")))
 	out.paragraphs("DESCRIPTION", p.text)
@@ -42,15 +42,15 @@ func WriteMan(w *bytes.Buffer, cmd *cli.Command, e Edition) {
 	out.line(".UR %s\nDocumentation\n.UE", e.Home)
 }
 
-// pageName is what man is asked for: git-log for "git log".
+// pageName returns the name of a command's man page: git-log for "git log".
 func pageName(cmd *cli.Command) string { return strings.ReplaceAll(cmd.FullName(), " ", "-") }
 
-// roff is a page as it is written.
+// roff is a page being written.
 type roff struct{ *bytes.Buffer }
 
 func (r *roff) line(format string, args ...any) { fmt.Fprintf(r.Buffer, format+"\n", args...) }
 
-// paragraphs writes a section of text; lines that stand for themselves stay lines.
+// paragraphs writes a section of text and preserves preformatted lines.
 func (r *roff) paragraphs(title string, text []string) {
 	if len(text) == 0 {
 		return
@@ -97,7 +97,7 @@ func (r *roff) groups(title string, groups []group) {
 	}
 }
 
-// italic is the value of a flag behind its name.
+// italic formats the value after a flag's name.
 func italic(value string) string {
 	if value == "" {
 		return ""
@@ -105,8 +105,8 @@ func italic(value string) string {
 	return ` \fI` + escape(value) + `\fR`
 }
 
-// table writes a section of lines of two columns; a line of the second column alone
-// continues the line before.
+// table writes a section of two columns. A line with only a second column continues the line
+// before.
 func (r *roff) table(title string, lines []string) {
 	r.line(".SH %s", title)
 	for _, line := range lines {
@@ -121,7 +121,7 @@ func (r *roff) table(title string, lines []string) {
 	}
 }
 
-// special is what roff would take for a request, an escape or a typographer's sign.
+// special escapes what roff would read as a request, an escape or a typographic character.
 var special = strings.NewReplacer(`\`, `\(rs`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`)
 
 // escape is text that roff prints as it is.

@@ -1,6 +1,6 @@
-// Package manual documents the commands: help at the width of the terminal, pages for
-// man, completions for shells, and suggestions for misspelt words. All of it comes from
-// the tree of commands, so that none can be forgotten.
+// Package manual documents the commands: help at the width of the terminal, man pages, shell
+// completions, and suggestions for misspelt words. All of it is generated from the command
+// tree, so no command can be left out.
 package manual
 
 import (
@@ -11,30 +11,31 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// page is a command as it is described.
+// page is the description of a command.
 type page struct {
-	name      string // with those of the commands above it
-	usage     string // in a sentence
+	name      string // including the names of its parent commands
+	usage     string // one sentence
 	synopsis  string
-	text      []string // paragraphs; a line that begins with a blank stands for itself
+	text      []string // paragraphs; a line that begins with a space is preformatted
 	commands  []group
 	options   []group
 	exitCodes []string
 }
 
-// group is entries of one kind, under a title.
+// group is the entries of one kind, under a title.
 type group struct {
 	title   string
 	entries []entry
 }
 
-// entry is a flag or a command, and what it does.
+// entry is a flag or a command, and its description.
 type entry struct{ term, text string }
 
-// exitCodes begins what stands last in a page, wherever the text of a command has it.
+// exitCodes begins the section that is always last on a page, wherever a command's text has
+// it.
 const exitCodes = "Exit codes:"
 
-// pageOf reads a command.
+// pageOf returns the page of a command.
 func pageOf(cmd *cli.Command) *page {
 	p := &page{name: cmd.FullName(), usage: cmd.Usage}
 	p.synopsis = Synopsis(cmd)
@@ -54,7 +55,7 @@ func pageOf(cmd *cli.Command) *page {
 	return p
 }
 
-// Synopsis is a command with what is written behind it.
+// Synopsis returns the usage line of a command.
 func Synopsis(cmd *cli.Command) string {
 	switch {
 	case cmd.ArgsUsage != "":
@@ -65,8 +66,7 @@ func Synopsis(cmd *cli.Command) string {
 	return cmd.FullName() + " [options]"
 }
 
-// add puts an entry into the group with a title; groups are in the order of their first
-// entries.
+// add adds an entry to the group with a title. Groups are in the order of their first entries.
 func add(groups []group, title, other string, e entry) []group {
 	if title == "" {
 		title = other
@@ -79,7 +79,8 @@ func add(groups []group, title, other string, e entry) []group {
 	return groups
 }
 
-// flagEntry is a flag with one dash, as all documents have it; the parser takes two as well.
+// flagEntry returns the entry of a flag, with one dash as in all documents; the parser accepts
+// two as well.
 func flagEntry(f cli.Flag) (e entry, category string, ok bool) {
 	doc, ok := f.(cli.DocGenerationFlag)
 	if !ok {
@@ -107,7 +108,7 @@ func flagEntry(f cli.Flag) (e entry, category string, ok bool) {
 	return e, category, true
 }
 
-// defaultOf is what a flag is without being given, in brackets.
+// defaultOf returns the default value of a flag, in brackets.
 func defaultOf(doc cli.DocGenerationFlag) string {
 	value := cmp.Or(doc.GetDefaultText(), doc.GetValue())
 	if !doc.IsDefaultVisible() || slices.Contains(nothing, value) {
@@ -123,11 +124,11 @@ func defaultOf(doc cli.DocGenerationFlag) string {
 	return " (default: " + strings.Trim(value, `"`) + ")"
 }
 
-// nothing is the defaults that say no more than the text of a flag does.
+// nothing lists the defaults that add nothing to a flag's description.
 var nothing = []string{"", `""`, "0", "0s", "[]"}
 
-// unquote returns the word in backticks, which names the value of a flag, and the text
-// without them.
+// unquote returns the word in backticks, which is the placeholder for a flag's value, and the
+// text without the backticks.
 func unquote(usage string) (placeholder, text string) {
 	before, rest, found := strings.Cut(usage, "`")
 	word, after, closed := strings.Cut(rest, "`")
@@ -137,8 +138,8 @@ func unquote(usage string) (placeholder, text string) {
 	return word, before + word + after
 }
 
-// paragraphs joins the lines of a text that flow; those that begin with a blank, as
-// tables do, stay lines. An empty one is between two paragraphs.
+// paragraphs joins the lines of flowing text. Lines that begin with a space, as in tables,
+// stay separate. An empty line separates paragraphs.
 func paragraphs(text string) (list []string) {
 	var flow string
 	flush := func() {

@@ -10,8 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// NoCommand is the error of who asks for a command that is none, with the one that was
-// meant.
+// NoCommand returns the error for an unknown command, with the name that was probably meant.
 func NoCommand(cmd *cli.Command, name string) error {
 	var names []string
 	for _, sub := range cmd.VisibleCommands() {
@@ -21,7 +20,7 @@ func NoCommand(cmd *cli.Command, name string) error {
 	return &flags.UsageError{Cmd: cmd, Err: err}
 }
 
-// UsageError is the flag parser's error, with the flag that was probably meant.
+// UsageError returns the flag parser's error, with the flag that was probably meant.
 func UsageError(cmd *cli.Command, err error) error {
 	if name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
 		var names []string
