@@ -12,10 +12,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// check hashes a crate wherever the catalog has it. What is not the crate goes to
-// quarantine, or is noted there if it is part of a bundle, which never changes. A crate
-// without a copy left is downloaded; one that should also be stored elsewhere (in a
-// bundle, or beside it) is put there.
+// check hashes a crate wherever the catalog has it. Bytes that are not the crate's go to
+// quarantine; if they are in a bundle, which never changes, quarantine gets a note. If no
+// good copy is left, the crate is downloaded. If it should also be stored elsewhere (in a
+// bundle, or loose), it is stored there too.
 func (w *worker) check(ctx context.Context, res *result, at store.Placement) error {
 	left, err := w.rehash(ctx, res, at)
 	if err != nil {
@@ -31,25 +31,25 @@ func (w *worker) check(ctx context.Context, res *result, at store.Placement) err
 	return nil
 }
 
-// rehash hashes a crate when its turn comes, puts it where it should also be stored, and
-// returns what is left of its placement.
+// rehash hashes a crate when its turn comes, stores it where it should also be, and returns
+// the good part of its placement.
 func (w *worker) rehash(ctx context.Context, res *result, at store.Placement) (left store.Placement, err error) {
 	select {
 	case w.hashing <- struct{}{}:
 	case <-ctx.Done():
 		return left, context.Cause(ctx)
 	}
-	defer func() { <-w.hashing }() // also after a panic, or the places would run out
+	defer func() { <-w.hashing }() // also after a panic, or the slots would run out
 	left, body, err := w.checkPlaces(ctx, res, at)
 	if err == nil && body != nil {
-		return left, w.put(ctx, res, *body) // as long as it may be in memory
+		return left, w.put(ctx, res, *body) // while it may be in memory
 	}
 	res.at = left
 	return left, err
 }
 
-// checkPlaces returns what is left of a placement, and, if the crate should also be
-// stored elsewhere, the bytes that were hashed.
+// checkPlaces returns the good part of a placement and, if the crate should also be stored
+// elsewhere, the bytes that were hashed.
 func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placement) (left store.Placement, body *store.Body, err error) {
 	cfg := &w.run.cfg
 	k := keeper{spill: cfg.Store.NewSpill}
@@ -80,7 +80,7 @@ func (w *worker) checkPlaces(ctx context.Context, res *result, at store.Placemen
 	return left, &store.Body{Data: k.data, Spill: k.file, Size: res.size, Has: left}, nil
 }
 
-// checkHeld returns what of a placement has the right bytes.
+// checkHeld returns the part of a placement that has the correct bytes.
 func (w *worker) checkHeld(ctx context.Context, res *result, at store.Placement) (left store.Placement, err error) {
 	for _, place := range at.Places() {
 		good, err := w.checkPlace(ctx, res, place, io.Discard)
@@ -94,8 +94,8 @@ func (w *worker) checkHeld(ctx context.Context, res *result, at store.Placement)
 	return left, nil
 }
 
-// checkPlace hashes what is stored at one place, copies it to also, and reports
-// whether it is the crate.
+// checkPlace hashes the bytes at one place, copies them to also, and reports whether they
+// are the crate's.
 func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement, also io.Writer) (good bool, err error) {
 	id := res.item.ID
 	sum, size, err := store.Hash(ctx, w.run.cfg.Store, res.item.Key(), at, also)
@@ -126,8 +126,8 @@ func (w *worker) checkPlace(ctx context.Context, res *result, at store.Placement
 	return false, nil
 }
 
-// setAside moves a loose file to quarantine. Of a part of a bundle or segment, which
-// stays, it leaves a note.
+// setAside moves a loose file to quarantine. For a part of a bundle or segment, which
+// stays, it writes a note there.
 func (w *worker) setAside(id crate.ID, at store.Placement, reason error) (path string, err error) {
 	if at.Loose {
 		return w.run.cfg.Store.Quarantine(id, at, reason.Error())
@@ -135,17 +135,17 @@ func (w *worker) setAside(id crate.ID, at store.Placement, reason error) (path s
 	return w.run.cfg.Store.NoteMember(id, at, reason.Error())
 }
 
-// keepInMemory is how much of a file that is being bundled is held in memory,
-// bytes; two files a processor are at a time.
+// keepInMemory is the maximum number of bytes that are held in memory of a file that is
+// being bundled. There are at most two such files per processor.
 const keepInMemory = 4 << 20
 
-// keeper keeps what is written to it: the very bytes that were hashed, whatever
-// happens to the file meanwhile (E11).
+// keeper keeps what is written to it: exactly the bytes that were hashed, whatever happens
+// to the file meanwhile (E11).
 type keeper struct {
 	spill  func() (store.Spill, error)
 	wanted bool
 	data   []byte
-	file   store.Spill // all of it, once it is too large for data
+	file   store.Spill // all bytes, once they are too many for data
 }
 
 // when returns the keeper if it is wanted, and io.Discard otherwise.

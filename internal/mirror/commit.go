@@ -19,8 +19,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// batchSize bounds a batch: some 10 MB of results, and the work that a kill can
-// undo.
+// batchSize bounds a batch: some 10 MB of results, and the work that is lost if the process
+// is killed.
 const batchSize = 16384
 
 // commitAll commits results in batches until r.results is closed: when a batch
@@ -51,7 +51,7 @@ func (r *run) commitAll(ctx context.Context) error {
 	}
 }
 
-// commit makes a batch a fact, in the one order that loses nothing.
+// commit makes a batch durable and records it, in the only order that loses nothing.
 func (r *run) commit(ctx context.Context, batch []*result) error {
 	if len(batch) == 0 {
 		return nil
@@ -82,9 +82,9 @@ func (r *run) commit(ctx context.Context, batch []*result) error {
 // slowDisk is how long a commit may take before the log says so.
 const slowDisk = 10 * time.Second
 
-// checkpoint makes the crates of the batch durable, and failures of those that
-// could not get their name. The result of a crate may come one batch after the
-// checkpoint that refused it.
+// checkpoint makes the crates of the batch durable, and turns those that could not get
+// their name into failures. The result of a crate may come one batch after the checkpoint
+// that refused it.
 func (r *run) checkpoint(ctx context.Context, batch []*result) error {
 	outcome, err := r.cfg.Store.Checkpoint(ctx)
 	if err != nil {
@@ -102,7 +102,7 @@ func (r *run) checkpoint(ctx context.Context, batch []*result) error {
 		switch {
 		case err == nil || !res.stored:
 		case res.outcome == takenOver:
-			res.outcome = bookkeeping // the plan finds what stands there
+			res.outcome = bookkeeping // the plan finds what is there
 			delete(r.refused, res.item.ID)
 		default:
 			res.outcome, res.err = failed, fmt.Errorf("storing %s: %w", res.item.ID, err)
@@ -112,7 +112,7 @@ func (r *run) checkpoint(ctx context.Context, batch []*result) error {
 	return nil
 }
 
-// rows are what the catalog shall say after the batch.
+// rows returns what the catalog must say after the batch.
 func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 	for _, res := range batch {
 		if res.stored && res.at.Bundle != "" {
@@ -165,8 +165,8 @@ func (r *run) rows(batch []*result) (b catalog.Batch, err error) {
 	return b, nil
 }
 
-// lose forgets a version that the index does not name any more, so that no run asks
-// for it: upstream refuses it, and no good copy is left to be repaired.
+// lose removes the row of a version that the index no longer names, so that no later run
+// asks for it: upstream refuses it, and no good copy is left for a repair.
 func (r *run) lose(res *result, b *catalog.Batch) {
 	b.Dropped = append(b.Dropped, res.item.Key())
 	r.summary.LostRemoved++
@@ -174,12 +174,12 @@ func (r *run) lose(res *result, b *catalog.Batch) {
 		"crate", res.item.Name, "version", res.item.Version, "sha256", res.item.Checksum)
 }
 
-// evidence puts what upstream answered into a line that fits a database.
+// evidence formats an answer of upstream as a line that fits into a database.
 func evidence(e *upstream.Evidence) string {
 	return fmt.Sprintf("%s; body: %.500q", e.Headers(), e.Body)
 }
 
-// records are the lines of the manifest for the batch: of the items of the plan.
+// records returns the lines of the manifest for the batch: one for each item of the plan.
 func (r *run) records(batch []*result) []runlog.Record {
 	r.recs = r.recs[:0]
 	for _, res := range batch {
@@ -196,7 +196,7 @@ func (r *run) record(res *result) runlog.Record {
 		StartedAt: runlog.Time(res.started),
 		OK:        res.outcome.ok(), Status: status(res.outcome),
 	}
-	if rec.FinishedAt = rec.StartedAt; !res.finished.Equal(res.started) { // equal for what is held: nearly all
+	if rec.FinishedAt = rec.StartedAt; !res.finished.Equal(res.started) { // equal for held versions, which are nearly all
 		rec.FinishedAt = runlog.Time(res.finished)
 	}
 	if res.item.Version != "" && res.outcome != badEntry {
@@ -215,9 +215,9 @@ func (r *run) record(res *result) runlog.Record {
 	return rec
 }
 
-// withoutUser takes a user and password out of a URL: logs are shown around.
+// withoutUser removes user and password from a URL, because people share logs.
 func withoutUser(raw string) string {
-	if !strings.Contains(raw, "@") { // nearly all: a run has millions
+	if !strings.Contains(raw, "@") { // nearly all URLs, of which a run has millions
 		return raw
 	}
 	u, err := url.Parse(raw)
@@ -257,7 +257,7 @@ func status(o outcome) string {
 	}
 }
 
-// count tells the world.
+// count updates the counters of progress and metrics.
 func (r *run) count(batch []*result) {
 	for _, res := range batch {
 		switch res.outcome {
@@ -269,7 +269,7 @@ func (r *run) count(batch []*result) {
 			continue
 		}
 		r.cfg.Progress.count(res.outcome)
-		if errors.As(res.err, new(*unreadableError)) && !errors.Is(res.err, durable.ErrEscapes) { // no fault of the disk
+		if errors.As(res.err, new(*unreadableError)) && !errors.Is(res.err, durable.ErrEscapes) { // not a fault of the disk
 			r.cfg.Progress.unreadable.Add(1)
 		}
 		if res.outcome.ok() && res.replaced != (crate.Checksum{}) {
@@ -277,7 +277,7 @@ func (r *run) count(batch []*result) {
 		}
 		if res.outcome != takenOver && !res.outcome.ok() {
 			level := slog.LevelWarn
-			if !r.summary.fail(res.item.ID, res.err) && res.outcome == badEntry { // listed with the summary, or in the manifest
+			if !r.summary.fail(res.item.ID, res.err) && res.outcome == badEntry { // otherwise the summary or the manifest lists it
 				level = slog.LevelDebug
 			}
 			r.cfg.Log.Log(context.Background(), level, "not mirrored", "crate", res.item.Name, "version", res.item.Version, "retries", res.retries, "err", res.err)
@@ -285,8 +285,7 @@ func (r *run) count(batch []*result) {
 	}
 }
 
-// checkSpace stops a run before the disk is so full that what was done can no
-// longer be recorded.
+// checkSpace stops a run before the disk is too full to record what was done.
 func (r *run) checkSpace() error {
 	if r.cfg.Reserve < 0 {
 		return nil

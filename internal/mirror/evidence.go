@@ -13,10 +13,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// settleEvidence settles what was sent for versions whose right bytes are stored
-// by now, or that the index does not name any more, and what a person had this run
-// repair, who is told of it by that; and it counts what a person must still look
-// at. What the index names counts if the run came to its end: then it made sense.
+// settleEvidence settles the evidence for versions whose correct bytes are stored by now,
+// for versions that the index no longer names, and for those that a person had this run
+// repair and who therefore knows. It also counts the evidence that a person must still look
+// at. The index counts only if the run completed, because then the index was usable.
 func (r *run) settleEvidence(ctx context.Context, ended bool) (err error) {
 	listing, err := r.cfg.Store.NewListing()
 	if err != nil {
@@ -24,7 +24,7 @@ func (r *run) settleEvidence(ctx context.Context, ended bool) (err error) {
 	}
 	j := judge{run: r, listing: listing}
 	if ix, ok := r.cfg.Source.(plan.Index); ok && ended {
-		j.index, j.lookup = ix, ix.NewLookup(ctx) // which starts nothing until it is asked
+		j.index, j.lookup = ix, ix.NewLookup(ctx) // which starts nothing until its first query
 		defer func() { err = errors.Join(err, j.lookup.Close()) }()
 	}
 	for e, err := range r.cfg.Store.Evidence() {
@@ -53,15 +53,15 @@ func (r *run) settleEvidence(ctx context.Context, ended bool) (err error) {
 	return nil
 }
 
-// A judge says what of the evidence is settled at the end of a run.
+// A judge decides which evidence is settled at the end of a run.
 type judge struct {
 	*run
 	listing store.Listing
-	index   plan.Index // nil: the source of the run cannot be asked
+	index   plan.Index // nil: the source of the run has no lookups
 	lookup  *index.Lookup
 }
 
-// settled says why there is nothing left to do about e; it is empty if there is.
+// settled returns why nothing is left to do about e, or "" if something is.
 func (j *judge) settled(ctx context.Context, e *store.Evidence) (because string, err error) {
 	if e.Kind != store.Sent && !j.cfg.Repair || e.Name == "" {
 		return "", nil
@@ -97,9 +97,9 @@ func (j *judge) stored(ctx context.Context, e *store.Evidence) (bool, error) {
 	return false, err
 }
 
-// repaired reports whether this run set the evidence aside and stored the version
-// again, or has a good copy left of bytes that it had before. Times in notes and
-// rows count seconds.
+// repaired reports whether this run set the evidence aside and stored the version again, or
+// has another good copy of the version's earlier bytes. Times in notes and rows are in
+// seconds.
 func (r *run) repaired(e *store.Evidence, v *catalog.Version) bool {
 	begun := r.begun.Truncate(time.Second)
 	if e.Kind == store.Sent || e.Time.Before(begun) {

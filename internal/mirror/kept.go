@@ -13,19 +13,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Bytes that a version had before it was published again are had nowhere else:
-// upstream gives out others. So they are found again when the catalog was lost,
-// and what is left of them is kept when a copy is damaged.
+// Earlier bytes of a version that was published again exist nowhere else: upstream serves
+// the new ones. So they are found again after the catalog was lost, and good copies are
+// kept when another copy is damaged.
 
-// keptBatch is how many files of republished/ become known at a time.
+// keptBatch is the number of files of republished/ that are recorded at a time.
 const keptBatch = 1024
 
-// findRepublished records the files in republished/ that the catalog has no row for: it
-// was lost, or a run was cut off. Their names have half of the checksum, so each proves
-// itself; one that does not goes to quarantine.
+// findRepublished records the files in republished/ that have no row in the catalog, because
+// it was lost or a run was interrupted. A file's name has half of its checksum, so it proves
+// itself; a file that does not goes to quarantine.
 //
-// A file with earlier bytes under the version's own name has nothing that proves
-// it, and goes to quarantine as it ever did (docs/adr/0005-earlier-bytes-prove-themselves.md).
+// A file with earlier bytes under the version's own name has no proof, and goes to quarantine
+// (docs/adr/0005-earlier-bytes-prove-themselves.md).
 func (r *run) findRepublished(ctx context.Context) error {
 	var found []catalog.Version
 	for f, err := range r.cfg.Store.Republished() {
@@ -49,7 +49,8 @@ func (r *run) findRepublished(ctx context.Context) error {
 	return r.adoptRepublished(ctx, found)
 }
 
-// adoptRepublished makes files durable that may not have been synced, and then their rows.
+// adoptRepublished makes files durable that may not be synced yet, and then writes their
+// rows.
 func (r *run) adoptRepublished(ctx context.Context, found []catalog.Version) error {
 	if len(found) == 0 {
 		return nil
@@ -64,8 +65,8 @@ func (r *run) adoptRepublished(ctx context.Context, found []catalog.Version) err
 	return r.cfg.Catalog.AdoptRepublished(ctx, found)
 }
 
-// lookAtRepublished returns the row of a file that has none, and nil for one that
-// has, or is nothing to be kept.
+// lookAtRepublished returns a row for a file that has none. It returns nil if the file has
+// a row already, or is not to be kept.
 func (r *run) lookAtRepublished(ctx context.Context, f *store.RepublishedFile) (*catalog.Version, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -76,10 +77,10 @@ func (r *run) lookAtRepublished(ctx context.Context, f *store.RepublishedFile) (
 	}
 	rows, err := r.cfg.Catalog.BytesOf(ctx, f.ID)
 	for i := range rows {
-		// One that says "loose" was cut off while the file was moved: the plan sees to
-		// it. The same bytes under another spelling of the name are held elsewhere, and
-		// the file is a copy from before the name changed, which stays where it is. And
-		// what the version has, be it removed, is no earlier bytes.
+		// A row that says "loose" was interrupted while the file was moved; the plan
+		// completes it. If the same bytes are held under another spelling of the name, this
+		// file is a copy from before the name changed, and stays where it is. And the
+		// version's current bytes, even if removed, are not earlier bytes.
 		v := &rows[i]
 		pin := v.SupersededAt.IsZero() && !v.VerifiedAt.IsZero()
 		if v.Checksum.FileKey() == f.Key && (v.Loose || v.Listed || pin || v.ID != f.ID) {
@@ -110,17 +111,16 @@ func (r *run) lookAtRepublished(ctx context.Context, f *store.RepublishedFile) (
 	return nil, err
 }
 
-// unreadableKept reports bytes that a version had before and that the disk does
-// not give.
+// unreadableKept reports earlier bytes of a version that the disk cannot read.
 func (r *run) unreadableKept(id crate.ID, err error) {
 	r.cfg.Progress.unreadable.Add(1)
 	r.summary.fail(id, err)
 	r.cfg.Log.Error("bytes that a version had before cannot be read; they stay where they are", "crate", id.Name, "version", id.Version, "err", err)
 }
 
-// keepSuperseded looks at the bytes of Config.Superseded: a copy that is damaged
-// is set aside, those that are good are kept. Where none is, the bytes are lost:
-// nothing can be fetched in their place, so the row goes, once it was reported.
+// keepSuperseded verifies the bytes of Config.Superseded. It sets damaged copies aside and
+// keeps good ones. If no copy is good, the bytes are lost, because they cannot be
+// downloaded; their row is removed once the loss is reported.
 func (r *run) keepSuperseded(ctx context.Context) error {
 	for _, key := range r.cfg.Superseded {
 		if ctx.Err() != nil {

@@ -7,17 +7,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// ledger knows the bundles whose crates all have their rows: those that are finished,
-// with no crate on its way from a Put to the catalog. Only they may be called whole, or a
-// kill would leave crates in a bundle that no run reads again.
+// ledger tracks the bundles whose crates all have rows: finished bundles without a crate
+// between a Put and the catalog. Only these may be marked whole; otherwise a kill could
+// leave crates in a bundle that no run reads again.
 type ledger struct {
 	putting  sync.RWMutex   // held for reading during a Put
 	mu       sync.Mutex     // guards owed
-	owed     map[string]int // rows that are yet to be written, by bundle
-	finished []store.Bundle // not yet whole; the committer's
+	owed     map[string]int // rows still to be written, by bundle
+	finished []store.Bundle // not yet whole; belongs to the committer
 }
 
-// put calls a Put and notes the row that it makes necessary.
+// put calls a Put and records that a row is owed for it.
 func (l *ledger) put(put func() (store.Placement, error)) (store.Placement, error) {
 	l.putting.RLock()
 	defer l.putting.RUnlock()
@@ -30,17 +30,17 @@ func (l *ledger) put(put func() (store.Placement, error)) (store.Placement, erro
 	return at, err
 }
 
-// finish notes bundles that no Put goes to any more.
+// finish records bundles that receive no more Puts.
 func (l *ledger) finish(bundles []store.Bundle) {
 	if len(bundles) == 0 {
 		return
 	}
-	l.putting.Lock() // every Put into them has been noted
+	l.putting.Lock() // every Put into them is recorded
 	defer l.putting.Unlock()
 	l.finished = append(l.finished, bundles...)
 }
 
-// paid says that a row will be written, together with what whole returns next.
+// paid records that a row will be written, together with what whole returns next.
 func (l *ledger) paid(bundle string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

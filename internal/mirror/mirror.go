@@ -1,19 +1,18 @@
-// Package mirror is the main job: bring what an index names into a store, prove
-// it, and record it.
+// Package mirror does the main job: it downloads what an index names, verifies it, stores
+// it and records it.
 //
-// What the catalog does not know of comes first: bytes that versions had before
-// they were published again, and bundles of v1.1.0, whose crates are taken over
-// into the store. Then a run has three parts. Planning (package plan) compares
-// what the index names with what is held, and writes what must be done to a file.
-// Working takes the plan item by item, many at a time: fetch or re-hash, verify,
-// store; what upstream did not give is tried again in later passes (pass.go).
-// Committing, in one goroutine, turns batches of results into facts, in one order
-// and never another:
+// A run begins with files that are not in the catalog: earlier bytes of versions that were
+// published again, and bundles of v1.1.0, whose crates it copies into the store. Then it
+// has three parts. Planning (package plan) compares the index with the catalog and writes
+// what must be done to a file. Working takes items from the plan, many at a time: it
+// downloads or hashes a crate, verifies it and stores it. Later passes try again what
+// upstream did not deliver (pass.go). Committing, in one goroutine, records batches of
+// results, always in this order:
 //
 //	verified bytes -> store.Checkpoint (durable, published)
 //	               -> catalog rows -> manifest records -> progress
 //
-// A kill loses at most the items since the last commit, and the next run does those again.
+// A kill loses at most the items since the last commit; the next run repeats them.
 package mirror
 
 import (
@@ -33,12 +32,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// Fetcher is the part of upstream.Client that a run needs.
+// Fetcher is the part of upstream.Client that a run uses.
 type Fetcher interface {
 	Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error)
 }
 
-// Catalog is what a run needs of catalog.Catalog.
+// Catalog is the part of catalog.Catalog that a run uses.
 type Catalog interface {
 	plan.Catalog
 	WasGone(ctx context.Context, id crate.ID) (bool, error)
@@ -49,12 +48,12 @@ type Catalog interface {
 	AdoptRepublished(ctx context.Context, found []catalog.Version) error
 }
 
-// Manifest is what a run needs of runlog.Writer.
+// Manifest is the part of runlog.Writer that a run uses.
 type Manifest interface {
 	Append(records []runlog.Record) error
 }
 
-// Config is a run.
+// Config configures a run.
 type Config struct {
 	plan.Config // what to mirror
 
@@ -62,30 +61,30 @@ type Config struct {
 	Store    store.Store
 	Catalog  Catalog
 	Manifest Manifest
-	State    durable.FS // where the plan is kept while it is worked on
+	State    durable.FS // the plan is stored here while the run works on it
 
-	URLs       crate.URLTemplate // where crates are
-	Guarded    bool              // their host must not be in a private network: the index alone names it
+	URLs       crate.URLTemplate // where crates are downloaded from
+	Guarded    bool              // their host must not be in a private network: only the index names it
 	Out        string            // folder of the loose files, for the paths in the manifest
 	BundlesOut string            // folder of the bundles, likewise
-	KeepOpen   bool              // the last bundle is not finished: a later run on the same store continues it
-	NewsOnly   bool              // what is held is counted, but gets no line in the manifest
-	Repair     bool              // a person asked for what is found damaged to be repaired, and is told of it
-	// Superseded are bytes that versions had before, with a copy that is reported as damaged
-	// or missing.
+	KeepOpen   bool              // do not finish the last bundle: a later run on the same store continues it
+	NewsOnly   bool              // count held versions, but write no manifest line for them
+	Repair     bool              // a person asked for this repair of damage, and so knows of it
+	// Superseded identifies earlier bytes of versions, a copy of which was reported as
+	// damaged or missing.
 	Superseded []crate.Key
 
-	Concurrency int                   // fetches at a time; default 128
-	Disks       map[string]durable.FS // whose free space is watched, by their names; default: State as Out
-	Reserve     int64                 // stop with durable.ErrNoSpace when less is free, bytes; default 64 MiB, negative: never
-	Grace       time.Duration         // for items in flight when the run is stopped; default 10 s
+	Concurrency int                   // downloads at a time; default 128
+	Disks       map[string]durable.FS // folders whose free space is watched, by name; default: State as Out
+	Reserve     int64                 // stop with durable.ErrNoSpace if fewer bytes are free; default 64 MiB, negative: never
+	Grace       time.Duration         // for items in flight when the user stops the run; default 10 s
 	Interval    time.Duration         // between commits; default 1 s
-	SecondPass  time.Duration         // after the run, try again what upstream did not give, and a third time after 12 times as long; 0: never
+	SecondPass  time.Duration         // pause before a second pass over what upstream did not deliver; a third one follows after 12 times as long; 0: never
 
-	// Room is called before each item is begun, and waits until there is room to store
-	// what will come of it. If nil, there is.
+	// Room is called before each item and waits until there is space for its result. If
+	// nil, no item waits.
 	Room     func(context.Context) error
-	Progress *Progress // counts of the run, for others to read; default: not reported
+	Progress *Progress // counts of the run, which other goroutines may read; default: not reported
 }
 
 func (cfg Config) withDefaults() Config {
@@ -114,10 +113,10 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// held is what the source is compared with.
+// held returns what the source is compared with.
 func (cfg *Config) held() plan.Held { return plan.Held{Catalog: cfg.Catalog, Store: cfg.Store} }
 
-// url returns where an item is fetched from.
+// url returns the URL from which an item is downloaded.
 func (cfg *Config) url(it *plan.Item) string {
 	if it.URL != "" {
 		return it.URL
@@ -125,13 +124,13 @@ func (cfg *Config) url(it *plan.Item) string {
 	return cfg.URLs.URL(it.ID, it.Checksum)
 }
 
-// Run mirrors until all is done, or until ctx is: then no new item is begun,
-// those in flight have Config.Grace to end, and what was done is committed.
+// Run mirrors until all is done, or until ctx ends: then it begins no new item, gives the
+// items in flight Config.Grace to finish, and commits their results.
 //
-// The summary is valid also with an error. An error means that the run could not continue
-// (durable.ErrNoSpace, *upstream.StoppedError, a broken disk or index, ctx's cause); a
-// version that could not be mirrored is not an error but counted in the summary, which
-// says whether the mirror is complete.
+// The summary is valid even with an error. An error means that the run could not continue:
+// durable.ErrNoSpace, *upstream.StoppedError, a broken disk or index, or the cause of ctx.
+// A version that could not be mirrored is not an error; the summary counts it and says
+// whether the mirror is complete.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	cfg = cfg.withDefaults()
 	r := &run{
@@ -154,7 +153,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	}
 	r.summary.finish(cfg.Progress)
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || err == nil && r.summary.Unattempted > 0) {
-		err = context.Cause(ctx) // says more than the error of the worker that met it, if any did
+		err = context.Cause(ctx) // says more than the worker's error, if there was one
 	}
 	return r.summary, errors.Join(err, r.settleEvidence(context.WithoutCancel(ctx), err == nil))
 }
@@ -164,20 +163,20 @@ type run struct {
 	cfg     Config
 	results chan *result
 	begun   time.Time
-	kept    map[crate.ID]bool  // of whose earlier bytes a copy was bad: whether a good one is left
-	summary *Summary           // written by the committer alone while it runs
-	refused map[crate.ID]error // by the store, their results yet to come; the committer's
+	kept    map[crate.ID]bool  // versions with a bad copy of earlier bytes: whether a good copy is left
+	summary *Summary           // only the committer writes it while it runs
+	refused map[crate.ID]error // refused by the store, results still to come; belongs to the committer
 	bundles ledger
-	pass    *pass           // under way
-	later   *plan.Spool     // what it has put off; nil: nothing. The committer's
-	recs    []runlog.Record // room for those of a batch; the committer's
+	pass    *pass           // the current one
+	later   *plan.Spool     // items deferred by the pass; nil: none. Belongs to the committer
+	recs    []runlog.Record // buffer for the records of a batch; belongs to the committer
 }
 
-// committing does a part of the run with the committer beside it, whose results
-// are facts when it returns. Closing r.results ends the committer; a committer
-// that fails stops the part.
+// committing runs a part of the run beside a committer, and returns once its results are
+// committed. Closing r.results ends the committer. If the committer fails, the part is
+// stopped.
 func (r *run) committing(user context.Context, part func(ctx, user context.Context) error) error {
-	r.results = make(chan *result, batchSize) // so that no worker waits while a batch is committed
+	r.results = make(chan *result, batchSize) // so that no worker waits during a commit
 	ctx, stop := context.WithCancelCause(user)
 	defer stop(nil)
 	var g errgroup.Group
@@ -185,7 +184,7 @@ func (r *run) committing(user context.Context, part func(ctx, user context.Conte
 		err := r.commitAll(context.WithoutCancel(user))
 		if err != nil {
 			stop(err)
-			for range r.results { // no worker must wait for a committer that is gone
+			for range r.results { // no worker must wait for a committer that has ended
 			}
 		}
 		return err
@@ -206,7 +205,7 @@ func (r *run) planAndWork(ctx, user context.Context) error {
 	return r.work(ctx, user, todo, r.pass)
 }
 
-// send hands a result to the committer, whose it is then.
+// send passes a result to the committer, which then owns it.
 func (r *run) send(ctx context.Context, res *result) error {
 	select {
 	case r.results <- res:

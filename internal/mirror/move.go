@@ -15,8 +15,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// finish ends a run that has done what it should: the last bundle is finished, and loose
-// files are removed whose crates are in bundles now.
+// finish completes a successful run: it finishes the last bundle and removes the loose
+// files whose crates are in bundles now.
 func (r *run) finish(ctx context.Context) error {
 	f, ok := r.cfg.Store.(store.Finisher)
 	if !ok {
@@ -39,13 +39,13 @@ func (r *run) finish(ctx context.Context) error {
 	return r.dropLoose(ctx)
 }
 
-// dropped is how many loose files go at a time.
+// dropped is the number of loose files that are removed at a time.
 const dropped = 1024
 
-// dropLoose removes the loose files of crates that are in finished bundles. That a crate
-// does is recorded; its member is read again, and compared with the checksum that the
-// index named, before its loose file goes. The row says so last: a run that is cut off
-// before that finds the file gone and the crate in its bundle.
+// dropLoose removes the loose files of crates that are in finished bundles. Before it
+// removes a loose file, the crate's place in the bundle is recorded, and the member is read
+// again and compared with the checksum of the index. The row is updated last: if a run is
+// interrupted before that, the next one finds the file gone and the crate in its bundle.
 func (r *run) dropLoose(ctx context.Context) error {
 	total := 0
 	err := eachPage(ctx, r.cfg.Catalog.TwicePage, func(page []catalog.Version) error {
@@ -69,9 +69,9 @@ func (r *run) dropLoose(ctx context.Context) error {
 	return err
 }
 
-// completeDrop records which loose files a dropLoose has removed that was cut off
-// before it could say so, of versions that the index does not name any more: those
-// that it names, the plan has looked at.
+// completeDrop records the loose files that an interrupted dropLoose removed without
+// updating their rows, for versions that the index no longer names. The plan handles those
+// that it names.
 func (r *run) completeDrop(ctx context.Context) error {
 	listing, err := r.cfg.Store.NewListing()
 	if err != nil {
@@ -87,7 +87,7 @@ func (r *run) completeDrop(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err == nil && sum == v.Checksum { // else a verification says what is wrong
+			if err == nil && sum == v.Checksum { // otherwise a verification says what is wrong
 				v.Loose = false
 				gone = append(gone, v)
 			}
@@ -99,7 +99,7 @@ func (r *run) completeDrop(ctx context.Context) error {
 	})
 }
 
-// eachPage calls fn with the versions that next returns, some at a time.
+// eachPage calls fn with the versions that next returns, one page at a time.
 func eachPage(ctx context.Context, next func(context.Context, crate.ID, int) ([]catalog.Version, error), fn func([]catalog.Version) error) error {
 	for after := (crate.ID{}); ; {
 		page, err := next(ctx, after, dropped)
@@ -113,8 +113,8 @@ func eachPage(ctx context.Context, next func(context.Context, crate.ID, int) ([]
 	}
 }
 
-// goodMembers returns the versions whose members are what they should be. One that cannot
-// be read is reported, and does not stop the others.
+// goodMembers returns the versions whose members are correct. It reports a member that
+// cannot be read and continues with the others.
 func (r *run) goodMembers(ctx context.Context, page []catalog.Version) ([]catalog.Version, error) {
 	good, unread := make([]bool, len(page)), make([]*unreadableError, len(page))
 	g, ctx := errgroup.WithContext(ctx)
@@ -142,16 +142,16 @@ func (r *run) goodMembers(ctx context.Context, page []catalog.Version) ([]catalo
 	return kept, nil
 }
 
-// unreadable reports a member that cannot be read, whose loose file is kept.
+// unreadable reports a member that cannot be read; its loose file is kept.
 func (r *run) unreadable(id crate.ID, err error) {
 	r.cfg.Progress.unreadable.Add(1)
 	r.summary.fail(id, err)
 	r.cfg.Log.Error("a crate in a bundle cannot be read; its loose file is kept", "crate", id.Name, "version", id.Version, "err", err)
 }
 
-// isGood reads a member back. One that is not good, or cannot be read
-// (*unreadableError), keeps its loose file, and the next run with
-// -verify-existing puts it into another bundle.
+// isGood reads a member back. If it is damaged or cannot be read (*unreadableError), its
+// loose file is kept, and the next run with -verify-existing writes the crate to another
+// bundle.
 func (r *run) isGood(ctx context.Context, v *catalog.Version) (bool, error) {
 	sum, size, err := store.Hash(ctx, r.cfg.Store, v.Key(), v.InBundle(), io.Discard)
 	if ctx.Err() != nil {

@@ -12,32 +12,30 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// What upstream did not give is tried again at the end of the run: in a second
-// pass after a pause, and in a third after a longer one. Until then it has not
-// failed but was put off: it waits in a spool on disk, and is neither recorded
-// nor counted.
+// Items that upstream did not deliver are tried again at the end of the run: in a second
+// pass after a pause, and in a third after a longer pause. Until then an item has not
+// failed but is deferred: it waits in a spool on disk, and is neither recorded nor counted.
 
 const (
 	lastPass      = plan.Passes
-	longerPause   = 12   // before the third pass, in those before the second
-	fewLeft       = 1000 // versions for which a third pass is made,
-	fewLeftShare  = 10   // if no more than one in so many that were tried first
-	hopelessAfter = 30   // failures in a row, with no success between
+	longerPause   = 12   // pause before the third pass, as a multiple of that before the second
+	fewLeft       = 1000 // maximum number of versions for which there is a third pass,
+	fewLeftShare  = 10   // if they are at most one in this many of those tried first
+	hopelessAfter = 30   // failures in a row without a success between
 )
 
-// pass is one pass over the items to do.
+// pass is one pass over the remaining items.
 type pass struct {
-	number int          // 1: over the plan
-	last   bool         // what fails now has failed
-	inRow  atomic.Int32 // failures with no success between
+	number int          // 1: the pass over the plan
+	last   bool         // failures of this pass are final
+	inRow  atomic.Int32 // failures in a row without a success between
 }
 
-// hopeless reports whether nothing more is worth asking for: upstream is down, or does
-// not have these files any more. It is not the breaker's to say, which stops runs that
-// could do something else.
+// hopeless reports whether to stop asking: upstream is down, or no longer has these files.
+// The breaker cannot decide this, because it stops runs that still have other work.
 func (p *pass) hopeless() bool { return p.number > 1 && p.inRow.Load() >= hopelessAfter }
 
-// came notes how an item of a later pass ended.
+// came records how an item of a later pass ended.
 func (p *pass) came(err error) {
 	if err == nil {
 		p.inRow.Store(0)
@@ -46,28 +44,27 @@ func (p *pass) came(err error) {
 	}
 }
 
-// worthAnotherPass reports whether upstream may do better some time later: not
-// where it refuses the file, nor where the fault is ours.
+// worthAnotherPass reports whether upstream may deliver the file later. It is false if
+// upstream refuses the file, or if the fault is ours.
 func worthAnotherPass(err error) bool {
 	fetch := new(upstream.FetchError)
 	return errors.As(err, new(*upstream.MismatchError)) || errors.As(err, &fetch) && fetch.Attempts > 0
 }
 
-// putOff makes a result that failed one that waits for the next pass.
+// putOff defers a failed result to the next pass.
 func (res *result) putOff() {
 	res.item.Tried = &plan.Tried{Outcome: uint8(res.outcome), Err: res.err.Error(), Retries: res.retries}
 	res.outcome = deferred
 }
 
-// giveUp makes of a result what its item came to when it was last tried.
+// giveUp turns a deferred result into the outcome of its last attempt.
 func (res *result) giveUp() {
 	t := res.item.Tried
 	res.outcome, res.err, res.retries = outcome(t.Outcome), errors.New(t.Err), t.Retries
 }
 
-// tryAgain tries again what was put off by a pass over the plan that ended with
-// err. If the breaker has ended it, nothing is tried, but what has failed is
-// recorded.
+// tryAgain retries the items deferred by a pass over the plan that ended with err. If the
+// breaker ended it, nothing is retried, but the failures are recorded.
 func (r *run) tryAgain(ctx context.Context, err error) error {
 	defer func() {
 		if r.later != nil {
@@ -104,7 +101,7 @@ func (r *run) nextPass(ctx context.Context) error {
 	return r.makePass(ctx, &pass{number: number, last: number == lastPass})
 }
 
-// giveUp records what was put off as what it came to when it was last tried.
+// giveUp records deferred items with the outcome of their last attempt.
 func (r *run) giveUp(ctx context.Context) error {
 	p := &pass{number: lastPass, last: true}
 	p.inRow.Store(hopelessAfter)
@@ -112,7 +109,7 @@ func (r *run) giveUp(ctx context.Context) error {
 	return r.makePass(ctx, p)
 }
 
-// makePass works on what was put off.
+// makePass works on the deferred items.
 func (r *run) makePass(ctx context.Context, p *pass) error {
 	todo := r.later
 	r.later, r.pass = nil, p
@@ -123,15 +120,14 @@ func (r *run) makePass(ctx context.Context, p *pass) error {
 	return r.committing(ctx, func(ctx, user context.Context) error { return r.work(ctx, user, todo, p) })
 }
 
-// few reports whether so little is left that the run waits for another pass.
+// few reports whether so few items are left that the run waits for another pass.
 func (r *run) few(left int64) bool {
 	total := r.cfg.Progress.plan.Load()
 	return left <= fewLeft && left*fewLeftShare <= total.Fetch+total.Check+total.Republished
 }
 
-// done notes that an item of a job has a result; the committer calls it. When it
-// was the last one, the crate's row is written, or what was put off goes to the
-// next pass.
+// done records that an item of a job has a result; the committer calls it. After the last
+// item, the crate's row is written, or the deferred items move to the next pass.
 func (r *run) done(res *result, b *catalog.Batch) error {
 	j := res.job
 	j.left--

@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/plan"
 )
 
-// plan plans into a spool.
+// plan writes a plan to a spool.
 func (r *run) plan(ctx context.Context) (*plan.Spool, error) {
 	start := time.Now()
 	s, err := plan.NewSpool(r.cfg.State, 1)
@@ -37,14 +37,14 @@ func (r *run) plan(ctx context.Context) (*plan.Spool, error) {
 	return s, nil
 }
 
-// planSink sends what needs no work to the committer and the rest to the spool.
+// planSink sends items without work to the committer, and the others to the spool.
 type planSink struct {
 	run   *run
 	spool *plan.Spool
 }
 
-// Held implements plan.Sink. What is held is recorded already: without a line for the
-// manifest there is nothing for the committer to do, and there may be millions of them.
+// Held implements plan.Sink. A held version is already recorded: unless the manifest needs
+// a line, the committer has nothing to do, and there may be millions of them.
 func (s *planSink) Held(ctx context.Context, it *plan.Item, size int64) error {
 	if s.run.cfg.NewsOnly {
 		s.run.cfg.Progress.count(existing)

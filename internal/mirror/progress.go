@@ -10,11 +10,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// Progress is the counts of a run, for others to read while it is running. What it calls
-// processed is durable and recorded.
+// Progress counts what a run does. Other goroutines may read it meanwhile. What it counts
+// as processed is durable and recorded.
 type Progress struct {
 	start      time.Time
-	planned    atomic.Int64 // crates looked at
+	planned    atomic.Int64 // crates that planning has looked at
 	plan       atomic.Pointer[plan.Totals]
 	working    atomic.Int64 // when planning ended, nanoseconds after start
 	bytes      atomic.Int64
@@ -23,38 +23,38 @@ type Progress struct {
 	old        struct{ size, read atomic.Int64 } // of bundles of v1.1.0, bytes
 	counts     [bookkeeping]atomic.Int64         // by outcome
 
-	pass      atomic.Int32 // under way, or beginning after a pause; 0: the first
-	begins    atomic.Int64 // when it does, nanoseconds after start
-	before    atomic.Int64 // entries that were processed by then
-	putOff    atomic.Int64 // entries that wait for the next one
-	nextPause atomic.Int64 // before that, nanoseconds
-	paused    atomic.Int64 // between passes so far, nanoseconds
+	pass      atomic.Int32 // current pass, or the one after the current pause; 0: the first
+	begins    atomic.Int64 // time at which it begins, nanoseconds after start
+	before    atomic.Int64 // entries processed before it
+	putOff    atomic.Int64 // entries deferred to the next pass
+	nextPause atomic.Int64 // pause before the next pass, nanoseconds
+	paused    atomic.Int64 // pauses between passes so far, nanoseconds
 }
 
-// NewProgress starts the clock.
+// NewProgress returns counts of zero and starts the clock.
 func NewProgress() *Progress { return &Progress{start: time.Now()} }
 
 // Counts is a snapshot of a Progress.
 type Counts struct {
-	OldBytes         int64        // of bundles of v1.1.0 that are taken over
-	OldRead          int64        // of these, so far
-	TakenOver        int64        // crates out of them
-	CratesPlanned    int64        // looked at so far while planning
-	Plan             *plan.Totals // nil until planning has ended
+	OldBytes         int64        // size of the bundles of v1.1.0 that are copied
+	OldRead          int64        // of these, read so far
+	TakenOver        int64        // crates copied from them
+	CratesPlanned    int64        // crates that planning has looked at so far
+	Plan             *plan.Totals // nil until planning ends
 	Downloaded       int64
 	Existing         int64
 	VerifiedExisting int64
 	Gone             int64 // upstream refuses them
-	Violated         int64 // bytes found or sent were not what the index names
+	Violated         int64 // bytes found or received differ from what the index names
 	Failed           int64 // everything else that may succeed in a later run
 	BadEntries       int64 // of the index
-	Unreadable       int64 // copies that the disk does not give
-	Republished      int64 // of Downloaded and VerifiedExisting: in place of other bytes
-	Bytes            int64 // received, retries included
+	Unreadable       int64 // copies that the disk cannot read
+	Republished      int64 // of Downloaded and VerifiedExisting: replaced other bytes
+	Bytes            int64 // received, including retries
 	Elapsed          time.Duration
-	Planning         time.Duration // of that, until the plan was known
+	Planning         time.Duration // of Elapsed, until the plan was complete
 
-	Pass   int           // 2, 3: what failed is tried again
+	Pass   int           // 2 or 3: failures are being retried
 	Wait   time.Duration // until that pass begins
 	PutOff int64         // failed in this pass, and wait for the next one
 	Paused time.Duration // of Elapsed, pauses between passes
@@ -64,16 +64,16 @@ type Counts struct {
 	nextPause time.Duration
 }
 
-// OK is the number of versions that are held, verified.
+// OK returns the number of versions that are held and verified.
 func (c Counts) OK() int64 { return c.Downloaded + c.Existing + c.VerifiedExisting }
 
-// Errors is the number of entries that are not.
+// Errors returns the number of entries that are not.
 func (c Counts) Errors() int64 { return c.Gone + c.Violated + c.Failed + c.BadEntries }
 
-// Processed is the number of entries that the run has done with.
+// Processed returns the number of entries that the run has finished.
 func (c Counts) Processed() int64 { return c.OK() + c.Errors() }
 
-// Total is the number of entries of the run, 0 while it is not known.
+// Total returns the number of entries of the run, or 0 while it is unknown.
 func (c Counts) Total() int64 {
 	if c.Plan == nil {
 		return 0
@@ -81,14 +81,14 @@ func (c Counts) Total() int64 {
 	return c.Plan.Versions + c.Plan.Bad
 }
 
-// Rate is the number of entries worked on a second: what was held counts for no work, nor
-// does the time in which that was found out.
+// Rate returns the number of entries worked on per second. It ignores held entries and the
+// time in which planning found them.
 func (c Counts) Rate() float64 {
 	return human.Rate(c.Processed()-c.Existing-c.BadEntries, c.Elapsed-c.Planning)
 }
 
-// Left estimates the time to the end from how fast what needs work was done so
-// far in this pass, and the pause before the next one; 0: unknown.
+// Left estimates the remaining time from the rate of entries with work in this pass, and
+// the pause before the next one; 0: unknown.
 func (c Counts) Left() time.Duration {
 	begun, before := c.Planning, c.Existing+c.BadEntries
 	if c.Pass > 1 {
@@ -108,7 +108,7 @@ func (c Counts) Left() time.Duration {
 	return left + time.Duration(float64(c.Elapsed-begun)/float64(done)*float64(todo))
 }
 
-// Phase says in a word or two what the run does.
+// Phase describes in a word or two what the run does.
 func (c Counts) Phase() string {
 	switch {
 	case c.Plan == nil:
@@ -123,7 +123,7 @@ func (c Counts) Phase() string {
 	return runstate.Mirroring
 }
 
-// Detail says what a pass after the first is about, and what waits for one.
+// Detail says what a later pass is about, and what waits for one.
 func (c Counts) Detail() string {
 	left := human.Plural(c.Total()-c.Processed()-c.PutOff, "version")
 	switch {
@@ -135,7 +135,7 @@ func (c Counts) Detail() string {
 	return ""
 }
 
-// Snapshot returns the counts as they are now.
+// Snapshot returns the current counts.
 func (p *Progress) Snapshot() Counts {
 	n := func(o outcome) int64 { return p.counts[o].Load() }
 	c := Counts{

@@ -14,11 +14,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// What a worker does with a version that was published again (republished.go).
+// What a worker does with a version that was published again (see republished.go in package
+// plan).
 
-// conflict sets aside bytes that upstream gives out under a version that we
-// hold with other bytes, unless we have them: at says where they are held, and an
-// earlier run may have set them aside. A version's bytes never change: ours stay.
+// conflict sets aside bytes that upstream serves for a version that we hold with other
+// bytes, unless we have them: at says where they are held, or an earlier run has set them
+// aside. A version's bytes never change, so ours stay.
 func (w *worker) conflict(ctx context.Context, res *result, at store.Placement) error {
 	reason := fmt.Sprintf("%s: the index names checksum %s now, but the version was mirrored with another, which is kept; if it was published again, clonecratesio accept %s %s takes the new bytes", res.item.ID, res.item.Checksum, res.item.Name, res.item.Version)
 	if at != (store.Placement{}) {
@@ -47,8 +48,8 @@ func (w *worker) isolateFetched(ctx context.Context, res *result, reason string)
 	return w.run.cfg.Store.Isolate(res.item.ID, res.item.Checksum, res.item.Checksum, reason, body)
 }
 
-// replace makes the bytes that the index names those of the version. If they are
-// held already, at says where.
+// replace makes the bytes that the index names the version's bytes. If they are held
+// already, at says where.
 func (w *worker) replace(ctx context.Context, res *result, at store.Placement) error {
 	others, err := w.others(ctx, &res.item)
 	if err != nil {
@@ -58,7 +59,7 @@ func (w *worker) replace(ctx context.Context, res *result, at store.Placement) e
 	if err != nil {
 		return err
 	}
-	if left == (store.Placement{}) { // an earlier run may have been cut off as all was in place
+	if left == (store.Placement{}) { // an earlier run may have been interrupted when all was in place
 		inPlace := store.Placement{Loose: true}
 		sum, err := w.sumOf(ctx, res.item.Key(), inPlace)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -77,10 +78,10 @@ func (w *worker) replace(ctx context.Context, res *result, at store.Placement) e
 		return err
 	}
 	left.Loose, left.Republished = left.Loose || there, ""
-	return w.check(ctx, res, left) // and put where it should be too
+	return w.check(ctx, res, left) // and store it where it should be as well
 }
 
-// replaceFetched is replace with bytes that are not held.
+// replaceFetched is replace for bytes that are not held.
 func (w *worker) replaceFetched(ctx context.Context, res *result, others []catalog.Version) error {
 	body, release, err := w.body(ctx, res)
 	if err != nil {
@@ -108,10 +109,9 @@ func (w *worker) others(ctx context.Context, e *plan.Item) (others []catalog.Ver
 	return others, err
 }
 
-// makeWay moves the loose files of other bytes out of the way, and notes what has
-// become of their rows. What a file is, its bytes say and not its row: an earlier
-// run may have been cut off at any point of this. It reports whether the bytes of
-// the entry stand in their place already.
+// makeWay moves the loose files of other bytes out of the way, and updates their rows. It
+// hashes each file instead of trusting its row, because an earlier run may have been
+// interrupted at any step. It reports whether the bytes of the entry are already in place.
 func (w *worker) makeWay(ctx context.Context, res *result, others []catalog.Version) (there bool, err error) {
 	for i := range others {
 		v := &others[i]
@@ -147,8 +147,8 @@ func (w *worker) makeWay(ctx context.Context, res *result, others []catalog.Vers
 	return false, err
 }
 
-// shelve moves the loose file of superseded bytes to republished/, and says in
-// the row where it is.
+// shelve moves the loose file of superseded bytes to republished/, and records the new
+// place in the row.
 func (w *worker) shelve(ctx context.Context, v *catalog.Version) error {
 	if !v.Loose {
 		return nil
@@ -169,8 +169,8 @@ func (w *worker) shelve(ctx context.Context, v *catalog.Version) error {
 	return err
 }
 
-// moveAway moves bytes that were hashed to republished/. What stands there and is not
-// them goes to quarantine.
+// moveAway moves hashed bytes to republished/. A different file in that place goes to
+// quarantine.
 func (w *worker) moveAway(ctx context.Context, key crate.Key) error {
 	err := w.run.cfg.Store.MakeWay(key)
 	if !errors.Is(err, fs.ErrExist) {
@@ -184,7 +184,7 @@ func (w *worker) moveAway(ctx context.Context, key crate.Key) error {
 	return w.run.cfg.Store.MakeWay(key)
 }
 
-// sumOf hashes what is stored at a place.
+// sumOf hashes the bytes at a place.
 func (w *worker) sumOf(ctx context.Context, key crate.Key, at store.Placement) (crate.Checksum, error) {
 	sum, _, err := store.Hash(ctx, w.run.cfg.Store, key, at, io.Discard)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -193,10 +193,9 @@ func (w *worker) sumOf(ctx context.Context, key crate.Key, at store.Placement) (
 	return sum, err
 }
 
-// refusedAgain sorts out why upstream did not give the new bytes. Where it gives
-// out those of before, a cache between here and there has not heard of the
-// change (crates.io#10887): nothing is wrong with them, and later passes ask again,
-// in which caches are told to look.
+// refusedAgain finds out why upstream did not deliver the new bytes. If it serves the
+// earlier ones, a cache in between has stale content (crates.io#10887): those bytes are not
+// wrong, and later passes ask again and tell caches to revalidate.
 func (w *worker) refusedAgain(res *result, err error, others []catalog.Version) error {
 	var sent *crate.ChecksumError
 	if errors.As(err, &sent) {

@@ -14,15 +14,16 @@ import (
 // Summary is the outcome of a run.
 type Summary struct {
 	Counts
-	Missing     int64 // entries of the plan that are not held now, for whatever reason
-	Unattempted int64 // of these: the run ended before their turn
-	Lost        int64 // bytes of Config.Superseded: no good copy of them was left
-	LostRemoved int64 // of Missing: no good copy was left, and the index does not name them any more
+	Missing     int64 // entries of the plan that are not held now, for any reason
+	Unattempted int64 // of these: the run ended before it tried them
+	Lost        int64 // bytes of Config.Superseded without a good copy
+	LostRemoved int64 // of Missing: no good copy was left, and the index no longer names them
 	Quarantined int   // unsettled evidence in quarantine, from this run or an earlier one
 	Repaired    int   // of what Config.Repair found damaged: settled in quarantine
 	Failures    []Failure
-	// Again are the index paths of crates with missing versions that may be available soon,
-	// MaxAgain+1 at most; with more than MaxAgain, the whole run must be repeated.
+	// Again lists the index paths of crates with missing versions that may be available
+	// soon, at most MaxAgain+1. If there are more than MaxAgain, the whole run must be
+	// repeated.
 	Again []string
 }
 
@@ -41,10 +42,10 @@ type Failure struct {
 	Err error
 }
 
-// maxFailures bounds Summary.Failures; the manifest has them all.
+// maxFailures bounds Summary.Failures; the manifest has all failures.
 const maxFailures = 20
 
-// fail reports whether the failure is among those that are listed.
+// fail adds a failure, and reports whether the summary lists it.
 func (s *Summary) fail(id crate.ID, err error) (listed bool) {
 	if listed = len(s.Failures) < maxFailures; listed {
 		s.Failures = append(s.Failures, Failure{id, err})
@@ -53,7 +54,7 @@ func (s *Summary) fail(id crate.ID, err error) (listed bool) {
 }
 
 func (s *Summary) finish(p *Progress) {
-	if slices.Sort(s.Again); len(s.Again) <= MaxAgain { // a crate may come once a pass
+	if slices.Sort(s.Again); len(s.Again) <= MaxAgain { // a crate may appear once per pass
 		s.Again = slices.Compact(s.Again)
 	}
 	s.Counts = p.Snapshot()
@@ -64,8 +65,8 @@ func (s *Summary) finish(p *Progress) {
 	}
 }
 
-// Complete reports whether everything that the source names is held, verified
-// and durable; allowGone leaves aside what upstream refuses.
+// Complete reports whether everything that the source names is held, verified and durable.
+// allowGone ignores versions that upstream refuses.
 func (s *Summary) Complete(allowGone bool) bool {
 	if s.Plan == nil {
 		return false
@@ -73,16 +74,15 @@ func (s *Summary) Complete(allowGone bool) bool {
 	if allowGone {
 		return s.Missing == s.Gone
 	}
-	return s.Missing == s.LostRemoved // which no run will have
+	return s.Missing == s.LostRemoved // no run will have these
 }
 
-// Sound reports whether no bytes were found that are not what they should be, or
-// that cannot be read.
+// Sound reports whether no wrong or unreadable bytes were found.
 func (s *Summary) Sound() bool {
 	return s.Violated == 0 && s.Quarantined == 0 && s.Unreadable == 0 && s.Lost+s.LostRemoved == 0
 }
 
-// Print prints the outcome of a run for a person: the crates are in where, and its audit
+// Print writes the outcome of a run for a person: the crates are in where, and its audit
 // log is manifest.
 func (s *Summary) Print(w io.Writer, where, manifest string) {
 	fmt.Fprintf(w, "%s of %s versions are held in %s, verified and durable (%s, %s/s, %s received)\n",

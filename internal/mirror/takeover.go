@@ -20,12 +20,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// takeOver puts the crates of v1.1.0's bundles into the store, before anything
-// is planned, so that the plan finds them held and nothing is fetched that is
-// there. Such a bundle is one stream: to read one crate is to read all before
-// it, so it is read once, and its crates become what every other crate is. The
-// source decides which of them: those that it names with the checksum that they
-// hash to. The bundle stays as it is. (docs/adr/0003-v110-bundles-are-taken-over.md)
+// takeOver copies the crates of v1.1.0's bundles into the store before planning, so that
+// the plan finds them held and does not download them. Such a bundle is one stream: reading
+// one crate means reading all crates before it, so it is read once, and its crates are
+// stored like any other. Only crates that the source names with the checksum that they have
+// are copied. The bundle stays unchanged. (docs/adr/0003-v110-bundles-are-taken-over.md)
 func (r *run) takeOver(ctx context.Context) error {
 	found, err := plan.OldBundles(ctx, r.cfg.OldBundles, r.cfg.Catalog)
 	if err != nil || len(found) == 0 {
@@ -40,7 +39,7 @@ func (r *run) takeOver(ctx context.Context) error {
 	}
 	var before int64
 	for i := range found {
-		// One is recorded before the next: several may hold the same crate.
+		// Each bundle is recorded before the next is read: several may hold the same crate.
 		err := r.committing(ctx, func(ctx, _ context.Context) error {
 			return r.takeOverBundle(ctx, claims, &found[i], before)
 		})
@@ -53,8 +52,8 @@ func (r *run) takeOver(ctx context.Context) error {
 	return nil
 }
 
-// takeOverBundle reads a bundle once, or twice if there are members that no
-// manifest names: the source can be asked about them only when they were met.
+// takeOverBundle reads a bundle once, or twice if it has members that no manifest names:
+// the source can be asked about them only after they are found.
 func (r *run) takeOverBundle(ctx context.Context, claims *lists.Claims, old *catalog.Taken, before int64) error {
 	f, err := r.cfg.OldBundles.Open(old.Name)
 	if err != nil { // it was there a moment ago
@@ -65,7 +64,7 @@ func (r *run) takeOverBundle(ctx context.Context, claims *lists.Claims, old *cat
 	t := takeover{run: r, worker: worker{run: r}, old: old, before: before, file: f, asked: map[crate.ID]*plan.Item{}}
 	var ids []crate.ID
 	for e, err := range claims.Of(old.Name) {
-		if err == nil { // what cannot be used is asked about when it is met
+		if err == nil { // unusable claims are looked up when their members are found
 			ids = append(ids, e.ID)
 		}
 	}
@@ -89,21 +88,20 @@ func (r *run) takeOverBundle(ctx context.Context, claims *lists.Claims, old *cat
 	return t.finish(ctx)
 }
 
-// takeover is one bundle of v1.1.0 on its way into the store.
+// takeover is a bundle of v1.1.0 that is being copied into the store.
 type takeover struct {
 	run     *run
 	worker  worker
 	old     *catalog.Taken
 	before  int64 // bytes of the bundles before it
 	file    durable.File
-	asked   map[crate.ID]*plan.Item // about whom the source was asked; nil: it is not wanted
-	unnamed int                     // of these, those that the source does not name
+	asked   map[crate.ID]*plan.Item // crates that the source was asked about; nil: not wanted
+	unnamed int                     // of these, crates that the source does not name
 	taken   int
 	damage  error // why the bundle could not be read to its end
 }
 
-// ask asks the source about crates. Wanted are those that it names and that are
-// not held.
+// ask asks the source about crates. Wanted are those that it names and that are not held.
 func (t *takeover) ask(ctx context.Context, ids []crate.ID) error {
 	var fresh []crate.ID
 	for _, id := range ids {
@@ -118,7 +116,7 @@ func (t *takeover) ask(ctx context.Context, ids []crate.ID) error {
 	return err
 }
 
-// wants reports whether a crate is wanted that was asked about.
+// wants reports whether any crate asked about is still wanted.
 func (t *takeover) wants() bool {
 	for _, e := range t.asked {
 		if e != nil {
@@ -128,15 +126,15 @@ func (t *takeover) wants() bool {
 	return false
 }
 
-// whole reports whether the source names all that there is.
+// whole reports whether the source names all published versions.
 func (t *takeover) whole() bool {
 	_, scope := t.run.cfg.Source.Revision()
 	return scope == plan.Whole
 }
 
-// finish remembers that the bundle was read, together with the rows of the last
-// crates that came out of it. One that the disk did not give is tried again by
-// the next run, and so is one with crates that another source may name.
+// finish records that the bundle was read, together with the rows of its last crates. The
+// next run reads it again if the disk could not read all of it, or if another source may
+// name more of its crates.
 func (t *takeover) finish(ctx context.Context) error {
 	log := t.run.cfg.Log.With("bundle", t.old.Name, "crates", t.taken)
 	done := !errors.As(t.damage, new(*legacy.ReadError)) && (t.whole() || t.unnamed == 0)
@@ -154,9 +152,9 @@ func (t *takeover) finish(ctx context.Context) error {
 	return t.run.send(ctx, &result{outcome: bookkeeping, taken: t.old})
 }
 
-// read reads the bundle from front to end and puts what is wanted into the store: one
-// goroutine decodes and hashes, others store. It returns the crates that the source was
-// not asked about yet. An error ends the run.
+// read reads the bundle from front to end and stores what is wanted: one goroutine decodes
+// and hashes, others store. It returns the crates that the source was not asked about yet.
+// An error ends the run.
 func (t *takeover) read(ctx context.Context) (late []crate.ID, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(2 * runtime.GOMAXPROCS(0)) // each holds at most keepInMemory
@@ -171,9 +169,9 @@ func (t *takeover) read(ctx context.Context) (late []crate.ID, err error) {
 		}
 		res, body, err := t.member(e, want)
 		if err != nil || body == nil {
-			return err // another member of the name may be it: it was published again
+			return err // another member with this name may be the right one: it was published again
 		}
-		t.asked[e.ID] = nil // a second one is of no use
+		t.asked[e.ID] = nil // a second copy is useless
 		t.taken++
 		g.Go(func() error { return t.put(ctx, res, *body) })
 		return nil
@@ -181,8 +179,8 @@ func (t *takeover) read(ctx context.Context) (late []crate.ID, err error) {
 	return late, errors.Join(err, g.Wait())
 }
 
-// scan visits the members that are crates, until the bundle or ctx is at its
-// end, or visit fails.
+// scan calls visit for the members that are crates, until the bundle or ctx ends, or visit
+// fails.
 func (t *takeover) scan(ctx context.Context, visit func(*legacy.Member) error) error {
 	r := legacy.Open(t.file, t.old.Size)
 	for m, err := range r.Members() {
@@ -205,8 +203,8 @@ func (t *takeover) scan(ctx context.Context, visit func(*legacy.Member) error) e
 	return nil
 }
 
-// member reads a member and compares it with what is wanted. It returns no body
-// if the member is something else, or cannot be read, which ends the scan.
+// member reads a member and compares it with what is wanted. It returns no body if the
+// member is something else, or if it cannot be read, which ends the scan.
 func (t *takeover) member(e *legacy.Member, want *plan.Item) (*result, *store.Body, error) {
 	res := &result{item: *want, outcome: takenOver, started: time.Now()}
 	k := keeper{spill: t.run.cfg.Store.NewSpill}
@@ -224,7 +222,7 @@ func (t *takeover) member(e *legacy.Member, want *plan.Item) (*result, *store.Bo
 	return res, &store.Body{Data: k.data, Spill: k.file, Size: size}, nil
 }
 
-// put stores a member. One that could not be is left to the plan.
+// put stores a member. If that fails, the plan handles the crate.
 func (t *takeover) put(ctx context.Context, res *result, body store.Body) error {
 	if err := t.worker.put(ctx, res, body); err != nil {
 		t.run.cfg.Log.Warn("a crate of a bundle of v1.1.0 was not taken over", "crate", res.item.Name, "version", res.item.Version, "err", err)

@@ -26,20 +26,20 @@ const (
 	downloaded outcome = iota
 	existing
 	verifiedExisting
-	failed      // so far, or in this run; and may succeed in a later run
+	failed      // so far, or in this run; may succeed in a later run
 	gone        // upstream refuses this file
-	violated    // bytes that are not what they should be were found or sent
+	violated    // wrong bytes were found or received
 	badEntry    // of the index
-	takenOver   // came out of a bundle of v1.1.0: the plan will find it held
-	bookkeeping // no item at all: rows for the catalog
+	takenOver   // from a bundle of v1.1.0: the plan will find it held
+	bookkeeping // not an item: rows for the catalog
 	deferred    // failed, and waits for another pass
 )
 
-// ok reports whether the version is held, verified.
+// ok reports whether the version is held and verified.
 func (o outcome) ok() bool { return o == downloaded || o == existing || o == verifiedExisting }
 
-// result is an item on its way through a run: what to do, and, when the committer gets
-// it, the outcome.
+// result is an item on its way through a run: first what to do, and then, for the
+// committer, the outcome.
 type result struct {
 	item              plan.Item
 	job               *job // of the plan; nil: none
@@ -54,36 +54,36 @@ type result struct {
 	unnamed           bool // see plan.BadEntry
 	started, finished time.Time
 
-	done         *catalog.Crate // without a job: the crate is complete
-	plan.Changes                // of the catalog beside the entry's row
-	dropped      []crate.Key    // bytes that are not held any more
-	replaced     crate.Checksum // of the bytes that the version had before; zero: it had none
+	done         *catalog.Crate // of a crate without a job: it is complete
+	plan.Changes                // changes of the catalog besides the entry's row
+	dropped      []crate.Key    // bytes that are no longer held
+	replaced     crate.Checksum // bytes that the version had before; zero: none
 
 	taken    *catalog.Taken    // bundle of v1.1.0 that need not be read again
 	revision *catalog.Revision // that was planned
 	vanished []string          // crates that are no longer in the index
 }
 
-// worthAnother reports whether another attempt may soon fare better: not where
-// upstream has refused the file twice or gives out something else.
+// worthAnother reports whether another attempt may soon succeed. It is false if upstream
+// refused the file twice or serves other bytes.
 func (r *result) worthAnother() bool {
 	return r.outcome == failed || r.outcome == gone && !r.wasGone
 }
 
-// job is a crate of the plan in work.
+// job is a crate of the plan that is being worked on.
 type job struct {
 	row    *catalog.Crate // nil: never complete
-	left   int            // items; the committer's
-	failed bool           // the committer's
-	again  bool           // an item failed that may succeed soon; the committer's
-	putOff []plan.Item    // for the next pass; the committer's
+	left   int            // items; belongs to the committer
+	failed bool           // belongs to the committer
+	again  bool           // an item failed that may succeed soon; belongs to the committer
+	putOff []plan.Item    // for the next pass; belongs to the committer
 }
 
-// parked is how many items may wait for another attempt for each that is being
-// fetched, so that a few hundred that fail do not hold up the rest.
+// parked is the number of items that may wait for another attempt, per item that is being
+// downloaded. So a few hundred failures do not delay the rest.
 const parked = 4
 
-// work does what the plan says, or what another pass is left with.
+// work does the items of the plan, or those left for another pass.
 func (r *run) work(ctx, user context.Context, todo *plan.Spool, p *pass) error {
 	w := worker{run: r, pass: p, hashing: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
 	items := make(chan *result)
@@ -107,8 +107,8 @@ func (r *run) work(ctx, user context.Context, todo *plan.Spool, p *pass) error {
 	return g.Wait()
 }
 
-// inFlight returns the context of items that have begun. When the user stops
-// the run they have grace to end; when the run has failed, none.
+// inFlight returns the context of items that have begun. If the user stops the run, they
+// have grace to finish; if the run failed, they have none.
 func inFlight(ctx, user context.Context, grace time.Duration) (flight context.Context, land func()) {
 	flight, abort := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -149,8 +149,8 @@ type worker struct {
 	hashing chan struct{} // bounds the files that are hashed at a time
 }
 
-// do does an item and sends its result. An error stops the run: the disk is
-// full or broken, or upstream is gone.
+// do does an item and sends its result. An error stops the run: the disk is full or broken,
+// or upstream is down.
 func (w *worker) do(ctx context.Context, res *result) error {
 	res.started = time.Now()
 	if t := res.item.Tried; t != nil {
@@ -179,7 +179,7 @@ func (w *worker) do(ctx context.Context, res *result) error {
 func (w *worker) try(ctx context.Context, res *result) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			res.outcome = failed // whatever it was going to be
+			res.outcome = failed // whatever the outcome was going to be
 			err = fmt.Errorf("%s: this is a bug of ours, please report it: panic: %v\n%s", res.item.ID, p, debug.Stack())
 		}
 	}()
@@ -194,7 +194,7 @@ func (w *worker) try(ctx context.Context, res *result) (err error) {
 	return w.fetch(ctx, res)
 }
 
-// fatal returns err if no other item can fare better.
+// fatal returns err if it will affect all other items too.
 func (w *worker) fatal(err error) error {
 	bad := errors.As(err, new(*unreadableError)) || errors.As(err, new(*legacy.ReadError)) // one file's sectors, not the disk
 	if durable.IsBroken(err) && !bad || errors.Is(err, store.ErrUnusable) || errors.As(err, new(*upstream.StoppedError)) {
@@ -203,14 +203,14 @@ func (w *worker) fatal(err error) error {
 	return nil
 }
 
-// unreadableError says that a file that is held cannot be read. It costs that
-// crate, and the file stays where it is: some of it may still be saved.
+// unreadableError says that a held file cannot be read. It affects only that crate, and the
+// file stays where it is, because some of it may be recoverable.
 type unreadableError struct{ err error }
 
 func (e *unreadableError) Error() string { return e.err.Error() }
 func (e *unreadableError) Unwrap() error { return e.err }
 
-// fetch fetches a crate and gives it to the store.
+// fetch downloads a crate and stores it.
 func (w *worker) fetch(ctx context.Context, res *result) error {
 	body, release, err := w.body(ctx, res)
 	if err != nil {
@@ -224,7 +224,7 @@ func (w *worker) fetch(ctx context.Context, res *result) error {
 	return nil
 }
 
-// put gives a crate to the store.
+// put stores a crate.
 func (w *worker) put(ctx context.Context, res *result, body store.Body) error {
 	at, err := w.run.bundles.put(func() (store.Placement, error) { return w.run.cfg.Store.Put(ctx, res.item.ID, body) })
 	if err == nil {
@@ -233,7 +233,7 @@ func (w *worker) put(ctx context.Context, res *result, body store.Body) error {
 	return err
 }
 
-// body fetches a crate's bytes, proved. The caller releases them.
+// body downloads a crate and verifies its bytes. The caller releases them.
 func (w *worker) body(ctx context.Context, res *result) (_ store.Body, release func(), err error) {
 	cfg := &w.run.cfg
 	wasGone, err := cfg.Catalog.WasGone(ctx, res.item.ID)
@@ -244,7 +244,7 @@ func (w *worker) body(ctx context.Context, res *result) (_ store.Body, release f
 	var spill store.Spill // opened by an attempt, not always by the one that succeeds
 	discard := func() {
 		if spill != nil {
-			_ = spill.Discard() // what is left in tmp/ is cleared at the next start
+			_ = spill.Discard() // the next start clears what is left in tmp/
 		}
 	}
 	got, stats, err := cfg.Fetch.Fetch(ctx, upstream.Request{
@@ -268,8 +268,7 @@ func (w *worker) body(ctx context.Context, res *result) (_ store.Body, release f
 	return body, func() { discard(); got.Release() }, nil
 }
 
-// refused sorts out why upstream did not give the crate, and keeps what it gave
-// instead.
+// refused finds out why upstream did not deliver the crate, and keeps what it sent instead.
 func (w *worker) refused(res *result, err error) error {
 	if errors.As(err, &res.gone) {
 		res.outcome = gone

@@ -12,12 +12,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// ErrNothingStored: no bytes of a version are stored, so none are in the way.
+// ErrNothingStored means that no bytes of a version are stored, so none are in the way.
 var ErrNothingStored = fmt.Errorf("no bytes of it are stored: %w", fs.ErrNotExist)
 
-// Accept writes into a catalog that the next run may let a version have the bytes that
-// the index names, which must be sum unless that is nil. It returns their checksum and
-// that of the bytes that are stored. Errors: ErrNothingStored.
+// Accept records in a catalog that the next run may replace a version's bytes by those that
+// the index names, which must be sum unless that is nil. It returns their checksum and that
+// of the stored bytes. Errors: ErrNothingStored.
 func Accept(ctx context.Context, ix *index.Index, path string, id crate.ID, sum *crate.Checksum) (named, stored crate.Checksum, err error) {
 	named, err = namedBy(ctx, ix, id, sum)
 	if err != nil {
@@ -38,9 +38,8 @@ func Accept(ctx context.Context, ix *index.Index, path string, id crate.ID, sum 
 	return named, held.Checksum, cat.Commit(ctx, catalog.Batch{Accepted: []crate.Key{{ID: id, Checksum: named}}})
 }
 
-// inTheWay returns the row of the bytes that a version has, whatever the case of
-// its name: crates.io tells no names apart that differ in case alone. Errors:
-// ErrNothingStored.
+// inTheWay returns the row of a version's bytes and ignores the case of its name, because
+// crates.io does not distinguish names by case. Errors: ErrNothingStored.
 func inTheWay(ctx context.Context, cat *catalog.Catalog, id crate.ID) (held catalog.Version, err error) {
 	rows, err := cat.BytesOf(ctx, id)
 	found := false

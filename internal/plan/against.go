@@ -9,9 +9,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 )
 
-// Against is DryRun against a mirror in d, or against nothing if there is none. It
-// takes no lock: the mirror may be written meanwhile, and the plan is that of the
-// mirror as it is in the end.
+// Against does a DryRun against the mirror in d, or against an empty one if there is none.
+// It takes no lock: if the mirror is written meanwhile, the plan is that of its final
+// state.
 func Against(ctx context.Context, d *home.Dirs, cfg Config, to Sink) (totals Totals, err error) {
 	var held Held
 	if bundles, err := d.OpenBundles(); err != nil {

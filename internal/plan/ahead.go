@@ -5,15 +5,15 @@ import (
 	"iter"
 )
 
-// aheadChunk is how many elements ahead passes on at a time, aheadChunks how
-// many such chunks may wait: some thousands of crates, a few megabytes.
+// ahead passes on aheadChunk elements at a time, and at most aheadChunks chunks wait: some
+// thousands of crates, a few megabytes.
 const (
 	aheadChunk  = 256
 	aheadChunks = 8
 )
 
-// ahead runs a sequence in a goroutine of its own, ahead of the caller of next. stop must
-// be called; it ends the goroutine and waits for it.
+// ahead runs a sequence in its own goroutine, ahead of the caller of next. The caller must
+// call stop, which ends the goroutine and waits for it.
 func ahead[T any](ctx context.Context, sequence func(context.Context) iter.Seq2[T, error]) (next func() (T, error, bool), stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	chunks := make(chan []T, aheadChunks)

@@ -12,16 +12,16 @@ type Choice interface {
 	// Crate reports whether versions of the crate with this index file are
 	// wanted, or what is wrong with the file.
 	Crate(path string) bool
-	// Entries says which of c.Entries are wanted.
+	// Entries reports for each of c.Entries whether it is wanted.
 	Entries(c *index.Crate) []bool
 }
 
-// FromChoice makes a Source of a part of an index; sums as for FromIndex. What
-// was asked for in vain is in bad.
+// FromChoice makes a Source from a part of an index; sums as for FromIndex. bad has what
+// the user asked for in vain.
 //
-// Such a run neither believes nor says that it saw all: of crates that are not
-// wanted nothing is concluded, and none is called complete, so that a run over
-// the whole index looks at each of them.
+// Such a run does not claim to have seen the whole index: it concludes nothing about
+// unwanted crates and marks none complete, so that a run over the whole index looks at each
+// of them.
 func FromChoice(ix *index.Index, sums Checksums, choice Choice, bad []BadEntry) Source {
 	return chosenSource{indexSource{index: ix, sums: sums}, choice, bad}
 }
@@ -38,8 +38,8 @@ func (s chosenSource) Revision() (catalog.Revision, Scope) {
 	return rev, Some
 }
 
-// Groups implements Source. The blob id of an index file says nothing about the
-// part of it that is wanted, so every crate is looked at.
+// Groups implements Source. The blob id of an index file says nothing about its wanted
+// part, so every crate is looked at.
 func (s chosenSource) Groups(ctx context.Context, want Want, yield func(*Group) error) error {
 	if len(s.bad) > 0 {
 		if err := yield(&Group{Bad: s.bad}); err != nil {
@@ -57,7 +57,7 @@ func (s chosenSource) Groups(ctx context.Context, want Want, yield func(*Group) 
 		if err != nil {
 			return err
 		}
-		if !s.choice.Crate(c.Path) { // unreadable ones come unasked
+		if !s.choice.Crate(c.Path) { // unreadable crates come without being asked for
 			continue
 		}
 		g := s.group(c)

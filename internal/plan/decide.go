@@ -10,18 +10,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// What to do for an entry depends on three things: the bytes that the index names, those
-// that the catalog records for the version, and what is in the store. The first two make
-// a standing, the third a whereabouts, and decisions the rest.
+// What to do for an entry depends on three things: the bytes that the index names, the
+// bytes that the catalog records for the version, and what is in the store. The first two
+// determine its standing, and the third its whereabouts; the table decisions has the rest.
 
-// standing is what the catalog says of the bytes that an entry names.
+// standing relates the bytes that an entry names to those in the catalog.
 type standing uint8
 
 const (
-	unknown  standing = iota // nothing is held of the version
+	unknown  standing = iota // no bytes of the version are held
 	same                     // they are the version's
-	accepted                 // the version has others, which give way to them
-	refused                  // the version has others, which stay
+	accepted                 // the version has other bytes, which are replaced
+	refused                  // the version has other bytes, which stay
 )
 
 // whereabouts is where the bytes that an entry names are stored.
@@ -29,13 +29,13 @@ type whereabouts uint8
 
 const (
 	nowhere   whereabouts = iota
-	stray                 // there is a file under the loose file's name without a row
-	unsettled             // where a row says, but it must be hashed, or put elsewhere too
-	settled               // where a row says, and where it should be
+	stray                 // a file without a row has the loose file's name
+	unsettled             // in the place of a row, but to be hashed, or stored elsewhere too
+	settled               // in the place of a row, and where it should be
 )
 
-// decisions are what to do. With Config.HeldOnly, what would have to be fetched is
-// left out.
+// decisions maps standing and whereabouts to a task. Config.HeldOnly skips what would have
+// to be downloaded.
 var decisions = [...][4]Task{
 	unknown:  {nowhere: Fetch, stray: Check, unsettled: Check, settled: Check},
 	same:     {nowhere: Fetch, stray: Check, unsettled: Check, settled: Trust},
@@ -43,8 +43,7 @@ var decisions = [...][4]Task{
 	refused:  {nowhere: Conflict, stray: Conflict, unsettled: Conflict, settled: Conflict},
 }
 
-// decide says what must be done for an entry, in its Task and At, and whether
-// anything is.
+// decide sets the Task and At of an entry, and reports whether there is anything to do.
 func (p *planner) decide(ctx context.Context, g *Group, e *Item, h *heldBytes, ch *Changes) (todo bool, err error) {
 	as, v, err := p.compare(ctx, g, e, h, ch)
 	if err != nil {
@@ -56,7 +55,7 @@ func (p *planner) decide(ctx context.Context, g *Group, e *Item, h *heldBytes, c
 		v.settle(at)
 		return false, p.held(ctx, e, v.Size)
 	}
-	if where == stray && e.Task == Check { // damaged, or not in a catalog that was made from bundles
+	if where == stray && e.Task == Check { // damaged, or missing in a catalog that was made from bundles
 		e.At.Loose = true
 	}
 	if p.cfg.HeldOnly && e.Task != Conflict && e.At == (store.Placement{}) {
@@ -70,8 +69,8 @@ func (p *planner) decide(ctx context.Context, g *Group, e *Item, h *heldBytes, c
 	return true, nil
 }
 
-// compare says what the catalog has of the bytes that an entry names, and in which
-// row; nil: in none.
+// compare relates the bytes that an entry names to the catalog, and returns their row, or
+// nil if there is none.
 func (p *planner) compare(ctx context.Context, g *Group, e *Item, h *heldBytes, ch *Changes) (standing, *heldVersion, error) {
 	now, match := h.now, h.find(e.Checksum)
 	switch {
@@ -80,8 +79,8 @@ func (p *planner) compare(ctx context.Context, g *Group, e *Item, h *heldBytes, 
 		as, err := p.pinned(ctx, g, e, &now.Version, ch)
 		return as, match, err
 	case now != nil && !now.Loose && (match == nil || match.adopted()):
-		// Of bundles, and never named by an index: nothing is in the way of what it
-		// names, whichever of them was met first.
+		// The version's bytes come from bundles and no index ever named them, so they do
+		// not stand in the way of what this one names, whichever bundle was found first.
 		h.supersede(match)
 	case now != nil || match != nil:
 		return accepted, match, nil
@@ -99,8 +98,7 @@ func (p *planner) compare(ctx context.Context, g *Group, e *Item, h *heldBytes, 
 	return same, v, nil
 }
 
-// pinned says whether the bytes of an entry take the place of those that were
-// verified.
+// pinned decides whether the bytes of an entry replace verified ones.
 func (p *planner) pinned(ctx context.Context, g *Group, e *Item, now *catalog.Version, ch *Changes) (standing, error) {
 	why, err := p.accepts(ctx, g, e, now)
 	if err != nil || why == "" {
@@ -112,7 +110,7 @@ func (p *planner) pinned(ctx context.Context, g *Group, e *Item, now *catalog.Ve
 	return accepted, nil
 }
 
-// locate says where the bytes of a row are stored; v is nil if there is none.
+// locate returns where the bytes of a row are stored; v is nil if there is no row.
 func (p *planner) locate(e *Item, v *heldVersion) (store.Placement, whereabouts) {
 	var at store.Placement
 	if v != nil {
@@ -120,8 +118,8 @@ func (p *planner) locate(e *Item, v *heldVersion) (store.Placement, whereabouts)
 	}
 	switch {
 	case !at.Loose && p.occupied(e.ID):
-		// Whatever stands there (a folder, a file of the wrong size, one that an
-		// earlier process left) is looked at when its turn comes.
+		// Whatever is there (a folder, a file of the wrong size, one that an earlier
+		// process left), the run looks at it when its turn comes.
 		return at, stray
 	case at == store.Placement{}:
 		return at, nowhere
@@ -131,20 +129,20 @@ func (p *planner) locate(e *Item, v *heldVersion) (store.Placement, whereabouts)
 	return at, settled
 }
 
-// occupied reports whether there is anything under the name of a loose file.
+// occupied reports whether anything has the name of a loose file.
 func (p *planner) occupied(id crate.ID) bool {
 	_, err := p.listing.Stat(id)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// settled reports whether the store still has all that the catalog says, as far as that
-// can be seen without reading it, and there is nothing to do with it.
+// settled reports whether the store still has all that the catalog records, as far as that
+// is visible without reading it, and no work is left.
 func (p *planner) settled(v *catalog.Version) bool {
 	return p.listing.Holds(v.ID, v.Placement, v.Size) && p.cfg.inPlace(v.Placement)
 }
 
-// inPlace reports whether a crate that is stored there is stored wherever it
-// should be. What is in the deep archive alone was put there to save space.
+// inPlace reports whether a crate is stored everywhere it should be. A crate that is only
+// in the deep archive was moved there to save space.
 func (cfg *Config) inPlace(at store.Placement) bool {
 	if !cfg.Bundle || !at.Loose && at.Deep.Segment != "" {
 		return true
@@ -152,7 +150,7 @@ func (cfg *Config) inPlace(at store.Placement) bool {
 	return at.Bundle != "" && (at.Loose || !cfg.KeepLoose)
 }
 
-// surviving returns what of a version's placement the store still has.
+// surviving returns the part of a version's placement that the store still has.
 func (p *planner) surviving(v *catalog.Version) (at store.Placement) {
 	for _, place := range v.Places() {
 		if p.listing.Holds(v.ID, place, v.Size) {

@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// DryRun plans and does nothing: it writes no file and opens no connection. A nil
-// field of held holds nothing, and a nil sink receives nothing.
+// DryRun plans and does nothing else: it writes no file and opens no connection. A nil
+// field of held is empty, and a nil sink receives nothing.
 func DryRun(ctx context.Context, cfg Config, held Held, to Sink) (Totals, error) {
 	if held.Catalog == nil {
 		held.Catalog = emptyCatalog{}
@@ -69,7 +69,7 @@ func (emptyListing) Stat(crate.ID) (int64, error) { return 0, fs.ErrNotExist }
 
 func (emptyListing) Holds(crate.ID, store.Placement, int64) bool { return false }
 
-// Forgetful is the sink of a dry run: it forgets what it is given.
+// Forgetful is the sink of a dry run: it ignores what it receives.
 type Forgetful struct{}
 
 // Held implements Sink.

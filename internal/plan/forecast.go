@@ -14,39 +14,40 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// meanCrate is the mean size of a crate file on crates.io, bytes: more than
-// 400 GB in 2.2 million files (2026). It is used while little is held.
+// meanCrate is the mean size of a crate file on crates.io, in bytes: more than 400 GB in
+// 2.2 million files (2026). It is used while few crates are held.
 const meanCrate = 190_000
 
-// Forecast is what a run would fetch, and whether that fits; its fields are those of
-// plan -json.
+// Forecast estimates what a run would download, and whether it fits. Its fields are those
+// of plan -json.
 type Forecast struct {
 	Crates     int64   `json:"crates"`     // in the index
-	Versions   int64   `json:"versions"`   // wanted of them
+	Versions   int64   `json:"versions"`   // wanted versions of these
 	Held       int64   `json:"held"`       // of these
 	HeldBytes  int64   `json:"held_bytes"` // known
-	ToCheck    int64   `json:"to_check"`   // there, but to be hashed first
+	ToCheck    int64   `json:"to_check"`   // present, but to be hashed first
 	ToFetch    int64   `json:"to_fetch"`
 	FetchBytes int64   `json:"fetch_bytes"` // estimated: the index names no sizes; without OldBytes
-	MeanBytes  int64   `json:"mean_bytes"`  // that this is estimated with
+	MeanBytes  int64   `json:"mean_bytes"`  // mean size used for the estimate
 	MeanIsHeld bool    `json:"mean_is_held"`
 	FreeBytes  int64   `json:"free_bytes"` // -1: not known
 	Fits       bool    `json:"fits"`
 	ETASec     float64 `json:"eta_sec"` // 0: not known
 	Rate       float64 `json:"fetched_per_sec"`
 	Bad        int64   `json:"bad_entries"` // that cannot be mirrored
-	// OldBytes are in bundles of v1.1.0. What is in them counts in ToFetch, as only
-	// reading them to the end would tell, and a run takes it over instead.
+	// OldBytes is the size of bundles of v1.1.0. Their crates count in ToFetch, because
+	// only reading the bundles would tell which they are; a run copies them instead of
+	// downloading them.
 	OldBytes int64 `json:"old_bytes"`
 
 	Problems []string `json:"problems"` // with the first of these
 }
 
-// enoughHeld is how many crates tell how large the next ones will be.
+// enoughHeld is the number of held crates that suffice to estimate the size of others.
 const enoughHeld = 100
 
-// Forecast estimates a run that puts crates into the folder stores, of a mirror whose
-// state is in the folder state.
+// Forecast estimates a run that stores crates in the folder stores, for a mirror with its
+// state in the folder state.
 func (t Totals) Forecast(state, stores string) (f Forecast, err error) {
 	f = Forecast{
 		Crates: t.Crates, Versions: t.Versions, Held: t.Held, HeldBytes: t.HeldBytes, ToCheck: t.Check,
@@ -59,7 +60,7 @@ func (t Totals) Forecast(state, stores string) (f Forecast, err error) {
 		f.MeanBytes, f.MeanIsHeld = t.HeldBytes/t.Held, true
 	}
 	stored := f.ToFetch * f.MeanBytes
-	f.FetchBytes = max(0, stored-f.OldBytes) // crates are compressed: a bundle is as large as they are
+	f.FetchBytes = max(0, stored-f.OldBytes) // crates are compressed: a bundle is as large as its crates
 	if f.FreeBytes, err = freeBytes(stores); err != nil {
 		return f, err
 	}
@@ -70,7 +71,8 @@ func (t Totals) Forecast(state, stores string) (f Forecast, err error) {
 	return f, nil
 }
 
-// freeBytes is how much fits where a folder is, or will be made; -1: not known.
+// freeBytes returns the free space of the disk where a folder is or will be made; -1:
+// unknown.
 func freeBytes(dir string) (int64, error) {
 	for {
 		fsys, err := durable.Open(dir)
@@ -90,7 +92,7 @@ func freeBytes(dir string) (int64, error) {
 	}
 }
 
-// lastRate is how many crates a second came when it was last measured; 0: never.
+// lastRate returns the rate of the last measured run, crates per second; 0: none.
 func lastRate(dir string) float64 {
 	state, err := durable.Open(dir)
 	if err != nil {
@@ -104,7 +106,7 @@ func lastRate(dir string) float64 {
 	return s.FetchRate
 }
 
-// Print says it to a person; stores is the folder of the forecast.
+// Print writes the forecast for a person; stores is the folder of the forecast.
 func (f *Forecast) Print(w io.Writer, stores string) {
 	if f.ToFetch == 0 {
 		fmt.Fprintf(w, "\nnothing to download\n")
@@ -136,7 +138,7 @@ func (f *Forecast) Print(w io.Writer, stores string) {
 	}
 }
 
-// Print says what a run would do.
+// Print writes what a run would do.
 func (p Totals) Print(w io.Writer) {
 	row := console.Rows(w)
 	row(p.Crates, "crates")

@@ -12,8 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// heldVersion is a row of the catalog, changed if it does not say any more what
-// is so.
+// heldVersion is a row of the catalog; changed is set if the row must be updated.
 type heldVersion struct {
 	catalog.Version
 	changed bool
@@ -21,8 +20,8 @@ type heldVersion struct {
 
 // heldBytes are the rows of one version.
 type heldBytes struct {
-	now    *heldVersion   // its bytes; nil: none of them are held
-	others []*heldVersion // that it had before, or that a bundle holds under its name
+	now    *heldVersion   // its current bytes; nil: none are held
+	others []*heldVersion // earlier bytes, or bytes that a bundle holds under its name
 }
 
 // holdings are the rows of one crate.
@@ -40,8 +39,8 @@ func (p *planner) heldOf(ctx context.Context, g *Group) (holdings, error) {
 	return held, nil
 }
 
-// add adds a row. Of several that are not superseded, as adopting bundles can
-// leave them, what an index has named counts.
+// add adds a row. Adopting bundles can leave several rows that are not superseded; the one
+// that an index named wins.
 func (held holdings) add(v *heldVersion) {
 	h := held[pinKey(v.ID)]
 	if h == nil {
@@ -60,7 +59,8 @@ func (held holdings) add(v *heldVersion) {
 	}
 }
 
-// of returns the rows of a version. It is not to be changed where there are none.
+// of returns the rows of a version. The caller must not change the result if there are
+// none.
 func (held holdings) of(id crate.ID) *heldBytes {
 	if h := held[pinKey(id)]; h != nil {
 		return h
@@ -68,13 +68,13 @@ func (held holdings) of(id crate.ID) *heldBytes {
 	return &heldBytes{}
 }
 
-// pinKey is what a version is pinned under: crates.io tells no names apart that
-// differ in case alone, so one that comes back in another case is the same.
+// pinKey is the key under which a version is pinned: crates.io does not distinguish names
+// by case, so a version that returns in another case is the same.
 func pinKey(id crate.ID) crate.ID {
 	return crate.ID{Name: strings.ToLower(id.Name), Version: id.Version}
 }
 
-// find returns the row of other bytes, nil if they are not held.
+// find returns the row of other bytes, or nil if they are not held.
 func (h *heldBytes) find(sum crate.Checksum) *heldVersion {
 	for _, v := range h.others {
 		if v.Checksum == sum {
@@ -84,21 +84,20 @@ func (h *heldBytes) find(sum crate.Checksum) *heldVersion {
 	return nil
 }
 
-// adopted reports whether bytes were found in a bundle, and no index has been
-// asked about them.
+// adopted reports whether bytes were found in a bundle but never compared with an index.
 func (v *heldVersion) adopted() bool {
 	return v.SupersededAt.IsZero() && v.VerifiedAt.IsZero() && !v.Loose
 }
 
-// supersede says that other bytes are the version's: by, which is one of others,
-// or, if nil, some that are not held.
+// supersede replaces the version's current bytes by others: by, which is one of others, or
+// if nil, bytes that are not held.
 func (h *heldBytes) supersede(by *heldVersion) {
 	h.now.SupersededAt, h.now.changed = time.Now(), true
 	others := slices.DeleteFunc(h.others, func(v *heldVersion) bool { return v == by })
 	h.now, h.others = by, append(others, h.now)
 }
 
-// settle notes where a version is, now that the index names it.
+// settle records where a version is, now that the index names it.
 func (v *heldVersion) settle(at store.Placement) {
 	if at != v.Placement {
 		v.Placement = at
@@ -110,21 +109,21 @@ func (v *heldVersion) settle(at store.Placement) {
 	}
 }
 
-// Changes are what a crate's index file changes in the catalog, whatever becomes
-// of the crate's items.
+// Changes are the changes of the catalog that a crate's index file implies, whatever the
+// outcome of the crate's items.
 type Changes struct {
 	Rows     []catalog.Version
 	Removed  []catalog.Removal
 	Accepted []crate.Key
 }
 
-// Empty reports whether there are none.
+// Empty reports whether there are no changes.
 func (c *Changes) Empty() bool {
 	return len(c.Rows)+len(c.Removed)+len(c.Accepted) == 0
 }
 
-// changed completes the changes of a crate: the rows that must be written again
-// because of where their bytes are, or of what the index says of them.
+// changed completes the changes of a crate with rows whose place, or whose entry in the
+// index, has changed.
 func (p *planner) changed(ctx context.Context, g *Group, held holdings, ch *Changes) error {
 	if g.Whole && len(g.Entries) > 0 {
 		if err := p.flag(ctx, g, held, ch); err != nil {
@@ -141,7 +140,7 @@ func (p *planner) changed(ctx context.Context, g *Group, held holdings, ch *Chan
 	return nil
 }
 
-// flag compares the rows of a crate with what the index says of each.
+// flag compares the rows of a crate with its index entries.
 func (p *planner) flag(ctx context.Context, g *Group, held holdings, ch *Changes) error {
 	seen := make(map[crate.ID]bool, len(g.Entries))
 	for i := range g.Entries {
@@ -158,14 +157,14 @@ func (p *planner) flag(ctx context.Context, g *Group, held holdings, ch *Changes
 		case v.Yanked != e.Yanked || !v.Listed:
 			v.Yanked, v.Listed, v.changed = e.Yanked, true, true
 		}
-		for _, other := range held.of(e.ID).others { // of bundles that were adopted
+		for _, other := range held.of(e.ID).others { // of adopted bundles
 			if v != nil && other.SupersededAt.IsZero() {
 				other.SupersededAt, other.Listed, other.changed = time.Now(), false, true
 			}
 		}
 	}
 	for i := range g.Bad {
-		seen[pinKey(g.Bad[i].ID)] = true // a line that cannot be read does not unlist
+		seen[pinKey(g.Bad[i].ID)] = true // an unreadable line does not unlist
 	}
 	for id, h := range held {
 		if h.now != nil && !seen[id] {
@@ -177,8 +176,8 @@ func (p *planner) flag(ctx context.Context, g *Group, held holdings, ch *Changes
 	return nil
 }
 
-// vanished notes that the index does not name a version any more, also if it named
-// other bytes of it before.
+// vanished records that the index no longer names a version, even if it named other bytes
+// of it before.
 func (p *planner) vanished(ctx context.Context, v *heldVersion, ch *Changes) error {
 	if !v.Listed {
 		noted, err := p.catalog.WasRemoved(ctx, v.Key())
@@ -190,7 +189,7 @@ func (p *planner) vanished(ctx context.Context, v *heldVersion, ch *Changes) err
 	return nil
 }
 
-// unlist notes that the index does not name bytes any more.
+// unlist records that the index no longer names bytes.
 func (p *planner) unlist(v *heldVersion, scope string, ch *Changes) {
 	v.Listed, v.changed = false, true
 	ch.Removed = append(ch.Removed, catalog.Removal{Key: v.Key(), Scope: scope, Seen: time.Now(), At: p.revision})

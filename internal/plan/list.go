@@ -16,11 +16,10 @@ import (
 // maxListLine bounds a line of a list or a checksum file, in bytes.
 const maxListLine = 1 << 20
 
-// ReadList reads a list of URLs, one a line; blank lines and lines that begin
-// with "#" are skipped. A crate's checksum is looked up in sums: by the name
-// and version with which its URL ends, "{name}-{version}.crate" or
-// "{name}/{version}/download". What is no such URL, or has no checksum, is in
-// bad, with its line.
+// ReadList reads a list of URLs, one per line. It skips blank lines and lines that begin
+// with "#". It looks up a crate's checksum in sums by the name and version at the end of
+// its URL, "{name}-{version}.crate" or "{name}/{version}/download". Lines with another URL,
+// or without a checksum, are in bad.
 func ReadList(r io.Reader, name string, sums Checksums) (entries []Item, bad []BadEntry, err error) {
 	seen := map[string]crate.ID{} // by FoldKey
 	err = eachLine(r, name, func(n int, line string) {
@@ -47,9 +46,8 @@ func ReadList(r io.Reader, name string, sums Checksums) (entries []Item, bad []B
 	return entries, bad, err
 }
 
-// ReadChecksums reads a JSONL file of {"url":...,"sha256":...}. A line that is
-// not such an object is an error: a checksum that is not understood must not
-// look like one that was not given.
+// ReadChecksums reads a JSONL file of {"url":...,"sha256":...}. A line in another form is
+// an error: an unreadable checksum must not look like a missing one.
 func ReadChecksums(r io.Reader, name string) (Checksums, error) {
 	sums := Checksums{}
 	var first error
@@ -87,7 +85,7 @@ func (c Checksums) add(line string) error {
 	return nil
 }
 
-// idOfURL reads the crate out of a URL's path, whose "+" may be escaped.
+// idOfURL parses the crate in a URL's path, whose "+" may be escaped.
 func idOfURL(raw string) (crate.ID, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
@@ -100,7 +98,7 @@ func idOfURL(raw string) (crate.ID, error) {
 	return crate.ParseFileName(path.Base(u.Path))
 }
 
-// canonical escapes a raw "+" of the path: static.crates.io knows "%2B" alone.
+// canonical escapes a raw "+" in the path: static.crates.io only knows "%2B".
 func canonical(raw string) string {
 	before, query, found := strings.Cut(raw, "?")
 	before = strings.ReplaceAll(before, "+", "%2B")

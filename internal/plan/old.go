@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// OldBundles finds bundles of v1.1.0 that were not taken over yet.
+// OldBundles finds bundles of v1.1.0 that have not been copied into the store yet.
 func OldBundles(ctx context.Context, folder durable.Reader, known Catalog) (found []catalog.Taken, err error) {
 	if folder == nil {
 		return nil, nil
@@ -35,7 +35,7 @@ func OldBundles(ctx context.Context, folder durable.Reader, known Catalog) (foun
 		}
 		info, err := e.Info()
 		if err != nil || durable.IsUnchanging(e) || !info.Mode().IsRegular() {
-			continue // the run that makes bundles here reports what is wrong with it
+			continue // the run that makes bundles here reports the problem
 		}
 		t := catalog.Taken{Name: e.Name(), Size: info.Size(), Modified: info.ModTime()}
 		if was := done[t.Name]; was.Size == t.Size && was.Modified.Equal(t.Modified) {
@@ -58,9 +58,9 @@ func isOld(folder durable.Reader, name string, size int64) bool {
 	return errors.Is(err, bundle.ErrStream)
 }
 
-// Missing asks the source about crates. It calls want for each that the source names and
-// that is not stored where a plan would look, and returns how many the source does not
-// name.
+// Missing asks the source about crates. It calls want for each crate that the source names
+// and that is not stored where a plan would look, and returns the number of crates that the
+// source does not name.
 func Missing(ctx context.Context, cfg Config, held Held, ids []crate.ID, want func(*Item)) (unnamed int, err error) {
 	asked, files := map[crate.ID]bool{}, map[string]bool{}
 	for _, id := range ids {
@@ -91,8 +91,8 @@ func Missing(ctx context.Context, cfg Config, held Held, ids []crate.ID, want fu
 	return len(asked), err
 }
 
-// stands reports whether there is anything already for the plan to look at: the
-// crate itself, another one under its name, or one that contradicts it.
+// stands reports whether the plan already has something to look at: the crate itself,
+// another file under its name, or contradicting bytes.
 func (p *planner) stands(e *Item, h *heldBytes) bool {
 	v := h.now
 	switch {

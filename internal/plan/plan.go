@@ -1,10 +1,9 @@
-// Package plan says what a run has to do: it streams what a source names, an index or a
-// list, and compares it with the catalog and with the store. What needs no work is told
-// to a Sink at once; what does are items, which a Spool keeps on disk, so that the size
-// of the job is known before its bulk begins and memory does not grow with the registry.
+// Package plan finds out what a run has to do: it streams the versions of a source, which
+// is an index or a list, and compares them with the catalog and the store. Versions without
+// work go to a Sink at once. The others become items in a Spool on disk, so that the size
+// of the job is known before it begins and memory does not grow with the registry.
 //
-// It writes nothing but the Spool, and opens no connection: package mirror does
-// what the plan says.
+// It writes only the Spool and opens no connection: package mirror executes the plan.
 package plan
 
 import (
@@ -23,25 +22,25 @@ import (
 // Config says what to mirror, and how to store it.
 type Config struct {
 	Source Source
-	Shard  crate.Shard // of the source: other crates are as if it did not say anything of them
+	Shard  crate.Shard // part of the source; crates outside it are ignored
 
-	// OldBundles is a folder that may have bundles of v1.1.0: what the source names of their
-	// crates goes into the store, once. If nil, there are none.
+	// OldBundles is a folder that may have bundles of v1.1.0: the crates in them that the
+	// source names are copied into the store, once. If nil, there are none.
 	OldBundles durable.Reader
 
-	Bundle         bool // the store makes bundles: what is held loose is put into them too
-	KeepLoose      bool // and stays loose; otherwise loose files go once their bundle is finished
+	Bundle         bool // the store makes bundles: loose crates are bundled too
+	KeepLoose      bool // bundled crates stay loose as well; otherwise their loose files are removed once the bundle is finished
 	IncludeYanked  bool
-	VerifyExisting bool // hash what is held instead of trusting the catalog
-	HeldOnly       bool // leave out what is not there: nothing new is fetched
-	AllowEmpty     bool // a choice or a list that names nothing is meant
+	VerifyExisting bool // hash held crates instead of trusting the catalog
+	HeldOnly       bool // skip missing crates: download nothing
+	AllowEmpty     bool // a choice or a list that names nothing is intended
 	// AcceptRepublished says when the bytes of a version may change.
 	AcceptRepublished AcceptRepublished
 
-	AcceptShrink bool  // continue although many crates vanished from the source, or it is older than the last
-	Limit        int64 // at most so many entries; 0: all
+	AcceptShrink bool  // continue although many crates vanished from the source, or it is older than the last one
+	Limit        int64 // maximum number of entries; 0: all
 
-	Planned *atomic.Int64 // counts the crates that were looked at, for others to read; default: not counted
+	Planned *atomic.Int64 // counts the crates looked at, for other goroutines; default: not counted
 	Log     *slog.Logger  // default: none
 }
 
@@ -61,7 +60,7 @@ type Held struct {
 	Store   store.Lister
 }
 
-// Catalog is what planning needs of catalog.Catalog.
+// Catalog is the part of catalog.Catalog that planning uses.
 type Catalog interface {
 	Versions(ctx context.Context, name string) ([]catalog.Version, error)
 	Holdings(ctx context.Context) iter.Seq2[catalog.Holding, error]
@@ -71,37 +70,37 @@ type Catalog interface {
 	Accepted(ctx context.Context, key crate.Key) (bool, error)
 }
 
-// A Sink is where planning leaves what it finds.
+// A Sink receives what planning finds.
 type Sink interface {
-	// Held is a version that is stored where it should be, and trusted.
+	// Held receives a version that is stored where it should be, and trusted.
 	Held(ctx context.Context, it *Item, size int64) error
-	// Bad is an entry that cannot be mirrored.
+	// Bad receives an entry that cannot be mirrored.
 	Bad(ctx context.Context, b *BadEntry) error
-	// Group ends a crate: row is what the catalog shall say when all its items
-	// have succeeded, nil if that cannot be said; ch is what it shall say now.
+	// Group receives a crate: row is what the catalog must say once all its items have
+	// succeeded, or nil if that is unknown; ch is what it must say now.
 	Group(ctx context.Context, row *catalog.Crate, ch *Changes, items []Item) error
-	// Vanished are crates that were complete and are no longer in the index.
+	// Vanished receives crates that were complete and are no longer in the index.
 	Vanished(ctx context.Context, paths []string) error
 }
 
-// Task is what an item is about.
+// Task is what to do with an item.
 type Task uint8
 
 const (
-	Trust    Task = iota // nothing: it is held, and no item
-	Fetch                // not there
-	Check                // something is there: hash it, fetch if it is not the crate
-	Conflict             // held under another checksum: set the new bytes aside
-	Replace              // held under another checksum: the new bytes take their place
+	Trust    Task = iota // nothing: it is held, and not an item
+	Fetch                // download it
+	Check                // something is there: hash it, download the crate if it is something else
+	Conflict             // held with another checksum: set the new bytes aside
+	Replace              // held with another checksum: replace them by the new bytes
 )
 
-// Item is one version that should be mirrored, and what to do for it. It is what a source
-// makes of an entry, what the Spool keeps and what a run works on.
+// Item is a version to mirror, and what to do for it. A source makes it from an entry, the
+// Spool stores it, and a run works on it.
 type Item struct {
 	crate.ID
 	Checksum crate.Checksum
 	Yanked   bool
-	Unlisted bool   // an index that was mirrored before did not name it any more
+	Unlisted bool   // an index mirrored earlier no longer named it
 	URL      string // empty: derived from the URLs of the run
 
 	Task  Task
@@ -112,39 +111,39 @@ type Item struct {
 // Key identifies the bytes of the item.
 func (it *Item) Key() crate.Key { return crate.Key{ID: it.ID, Checksum: it.Checksum} }
 
-// Tried is what became of an item in an earlier pass.
+// Tried is the outcome of an item in an earlier pass.
 type Tried struct {
 	Outcome uint8 // as package mirror numbers them
 	Err     string
 	Retries int // so far
 }
 
-// Totals say how much there is to do.
+// Totals count the work to do.
 type Totals struct {
 	Crates    int64 // of the index
-	Unchanged int64 // of these: complete, and their index file is as it was
-	Versions  int64 // of the index under the run's filters
-	Yanked    int64 // left out because they are yanked
+	Unchanged int64 // of these: complete, and their index file is unchanged
+	Versions  int64 // of the index, within the run's filters
+	Yanked    int64 // skipped because they are yanked
 	Held      int64 // present and verified by an earlier run
 	HeldBytes int64 // of those
 	Check     int64 // present, to be hashed first
-	ToBundle  int64 // of these: loose, to be put into bundles
-	Twice     int64 // of those held: loose as well as in a bundle
-	Fetch     int64 // to be fetched
-	Absent    int64 // not there, and with Config.HeldOnly left out
+	ToBundle  int64 // of these: loose, to be bundled
+	Twice     int64 // of those held: both loose and in a bundle
+	Fetch     int64 // to be downloaded
+	Absent    int64 // missing, and skipped because of Config.HeldOnly
 	Conflicts int64 // held, but the index names another checksum now, which is not accepted
-	// Republished are held, but the index names another checksum now, which is
-	// accepted.
+	// Republished counts held versions for which the index names another checksum now,
+	// which is accepted.
 	Republished int64
 	Bad         int64 // entries of the index that cannot be used
-	Violated    int64 // of those: for which different checksums are named
+	Violated    int64 // of those: entries with contradicting checksums
 
-	Problems []error // what is wrong with the first of those, at most maxProblems
+	Problems []error // the first problems of those, at most maxProblems
 
-	// OldBundles are bundles of v1.1.0 that a run takes over before it plans: a
-	// dry run, which does not, counts their crates as to be fetched.
+	// OldBundles counts bundles of v1.1.0 that a run copies into the store before it plans.
+	// A dry run does not, and counts their crates as to be downloaded.
 	OldBundles int64
-	OldBytes   int64 // of those: the disk holds them twice until they are removed
+	OldBytes   int64 // of those: they take space twice until they are removed
 }
 
 // add counts an item.
@@ -162,10 +161,10 @@ func (t *Totals) add(do Task) {
 	}
 }
 
-// maxProblems bounds Totals.Problems: more than a person reads.
+// maxProblems bounds Totals.Problems: people do not read more.
 const maxProblems = 1000
 
-// Make compares, and tells the sink what it finds.
+// Make compares the source with held and passes its findings to the sink.
 func Make(ctx context.Context, cfg Config, held Held, to Sink) (Totals, error) {
 	cfg = cfg.withDefaults()
 	listing, err := held.Store.NewListing()

@@ -18,16 +18,16 @@ type planner struct {
 
 	totals   Totals
 	revision catalog.Revision // of the source
-	mirrored catalog.Revision // that was mirrored last
+	mirrored catalog.Revision // mirrored last
 	scope    Scope
 	known    knownCrates
-	same     []catalog.Holding // of crates that are unchanged if their file is the same, in the order of their paths
-	gone     []string          // paths of crates that a source of changes says are gone
+	same     []catalog.Holding // of crates that are unchanged if their file is the same, ordered by path
+	gone     []string          // paths of crates that a source of changes reports as gone
 	listing  store.Listing
-	err      error         // of want, which cannot return one
-	left     int64         // of Config.Limit
+	err      error         // from want, which cannot return an error
+	left     int64         // entries left of Config.Limit
 	others   int64         // crates of other shards
-	looked   time.Duration // into the history of the index
+	looked   time.Duration // time spent on the history of the index
 }
 
 // errLimit ends planning at Config.Limit.
@@ -61,10 +61,10 @@ func (p *planner) run(ctx context.Context) (Totals, error) {
 	return p.totals, p.checkShrink(ctx)
 }
 
-// want decides, before a crate's index file is read, whether it must be: not if
-// it has not changed since all of it was mirrored, and all of it still stands
-// where it was put. Where only reading can tell that the file has not changed, what
-// is known of the crate waits for its group.
+// want decides from a crate's path and blob id whether its index file must be read. It need
+// not be if the file is unchanged since all of it was mirrored, and all of it is still in
+// place. If only reading can tell that the file is unchanged, what is known of the crate
+// waits for its group.
 func (p *planner) want(ctx context.Context, indexPath, blob string) (read bool, blobKnown string) {
 	p.cfg.Planned.Add(1)
 	if p.scope != Whole {
@@ -85,8 +85,8 @@ func (p *planner) want(ctx context.Context, indexPath, blob string) (read bool, 
 	return false, ""
 }
 
-// complete reports whether nothing is to be done for a crate whose index file is the one
-// with which it was mirrored.
+// complete reports whether a crate has no work if its index file is the one with which it
+// was mirrored.
 func (p *planner) complete(known *catalog.Holding) bool {
 	if !known.Yanked && p.cfg.IncludeYanked || p.cfg.VerifyExisting || p.cfg.Limit > 0 {
 		return false
@@ -99,7 +99,7 @@ func (p *planner) complete(known *catalog.Holding) bool {
 	return true
 }
 
-// waiting takes what waits for the group of a crate.
+// waiting removes and returns what waits for the group of a crate.
 func (p *planner) waiting(path string) (held []catalog.Version) {
 	for len(p.same) > 0 && p.same[0].Path <= path {
 		if p.same[0].Path == path {

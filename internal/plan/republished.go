@@ -10,34 +10,34 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// A version that its owner deleted can be published again with other bytes
-// (crates.io, delete.rs). What the index names is then fetched and becomes the
-// version; the bytes that it had are kept, are found by their checksum, and are
-// never given to cargo under that version again.
+// The owner of a deleted version can publish it again with other bytes (crates.io,
+// delete.rs). Then the bytes that the index names are downloaded and become the version's.
+// The earlier bytes are kept and found by their checksum, but never served to cargo under
+// that version again.
 //
-// An attacker who can change the index could replace any version that way, so it must be
-// seen to have happened as crates.io does it: see [AcceptRepublished].
+// An attacker who can change the index could replace any version that way, so the run must
+// see that it happened as on crates.io: see [AcceptRepublished].
 
-// AcceptRepublished says which of the versions for which the index names other
-// bytes than those that are held are accepted without a person.
+// AcceptRepublished says for which versions a run accepts, without a person, that the index
+// names bytes other than those held.
 type AcceptRepublished uint8
 
 const (
-	// AcceptVanished: those that the index did not name for a while: an earlier
-	// run saw it, or the history of the index shows it, and that republishAfter
-	// has gone by since. In what a run saw, time does not count: it may have seen
-	// it late.
+	// AcceptVanished accepts versions that were missing from the index for a while: an
+	// earlier run saw that, or the history of the index shows it for at least
+	// republishAfter. The duration does not count for what a run saw, because the run may
+	// have seen it late.
 	AcceptVanished AcceptRepublished = iota
 	AcceptNever
 	AcceptAlways
 )
 
-// republishAfter is how long crates.io keeps the name of a deleted crate from
-// being used again (crates.io, delete.rs).
+// republishAfter is the time for which crates.io prevents the reuse of a deleted crate's
+// name (crates.io, delete.rs).
 const republishAfter = 24 * time.Hour
 
-// accepts says why the bytes of an entry are accepted in place of those held;
-// "": they are not.
+// accepts returns why the bytes of an entry are accepted in place of those held; "" means
+// that they are not.
 func (p *planner) accepts(ctx context.Context, g *Group, e *Item, v *catalog.Version) (why string, err error) {
 	byHand, err := p.catalog.Accepted(ctx, crate.Key{ID: e.ID, Checksum: e.Checksum})
 	switch {
@@ -56,7 +56,7 @@ func (p *planner) accepts(ctx context.Context, g *Group, e *Item, v *catalog.Ver
 	}
 	absent, found, err := p.absent(ctx, e.ID)
 	now := p.revision.Time
-	if clock := time.Now(); now.After(clock) { // who makes a commit writes its date
+	if clock := time.Now(); now.After(clock) { // the author of a commit sets its date
 		now = clock
 	}
 	if err != nil || !found || now.Sub(absent.Time) < republishAfter {
@@ -65,13 +65,12 @@ func (p *planner) accepts(ctx context.Context, g *Group, e *Item, v *catalog.Ver
 	return fmt.Sprintf("index commit %s did not name it on %s", absent.Commit, absent.Time.UTC().Format(time.DateOnly)), nil
 }
 
-// maxLooking is how long a run looks into the history of the index. For each
-// version it goes through all commits since the last run, 0.1 ms each: a month of
-// crates.io's are 3 s. Should the index name other bytes of everything, a run that
-// looked for each would not end.
+// maxLooking is how long a run may search the history of the index. For each version it
+// walks over all commits since the last run, 0.1 ms each: a month of crates.io takes 3 s.
+// If the index named other bytes for every version, an unlimited search would not end.
 const maxLooking = 10 * time.Minute
 
-// absent asks the history of the index, as long as there is time.
+// absent searches the history of the index while there is time.
 func (p *planner) absent(ctx context.Context, id crate.ID) (rev index.Revision, found bool, err error) {
 	ix, ok := p.cfg.Source.(Index)
 	if !ok || p.mirrored.Commit == "" || p.looked >= maxLooking {

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// groups is Source.Groups of the crates of Config.Shard; others are counted. An entry
-// that is bad without being of any crate is for every shard to tell.
+// groups yields the groups of the crates of Config.Shard and counts the others. A bad entry
+// that belongs to no crate is reported by every shard.
 func (cfg *Config) groups(ctx context.Context, others *int64, want Want, yield func(*Group) error) error {
 	if cfg.Shard.All() {
 		return cfg.Source.Groups(ctx, want, yield)
@@ -22,7 +22,7 @@ func (cfg *Config) groups(ctx context.Context, others *int64, want Want, yield f
 	}
 	return cfg.Source.Groups(ctx, wanted, func(g *Group) error {
 		if g.Path != "" && !has(g.Path) {
-			return nil // lists, and what cannot be read, come unasked
+			return nil // lists, and unreadable crates, come without being asked for
 		}
 		if g.Path == "" {
 			g.Bad = slices.DeleteFunc(slices.Clone(g.Bad), func(b BadEntry) bool { return b.Name != "" && !cfg.Shard.Has(b.Name) })

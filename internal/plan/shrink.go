@@ -10,7 +10,7 @@ import (
 )
 
 // checkAge stops a run over an index that is older than the one mirrored last: a restored
-// backup, or an attempt to hide what was published since.
+// backup, or an attempt to hide later publications.
 func (p *planner) checkAge(ctx context.Context) (err error) {
 	p.revision, p.scope = p.cfg.Source.Revision()
 	p.mirrored, err = p.catalog.Revision(ctx)
@@ -21,8 +21,8 @@ func (p *planner) checkAge(ctx context.Context) (err error) {
 	return index.WentBack("the index", index.Revision(rev), "mirrored last was", index.Revision(last), "update the index")
 }
 
-// checkShrink stops a run over an index that lost too much; what it lost, if
-// that is accepted, is not missed again.
+// checkShrink stops a run over an index that lost too much. If the loss is accepted, it is
+// not reported again.
 func (p *planner) checkShrink(ctx context.Context) error {
 	if err := p.known.drain(); err != nil {
 		return err
@@ -36,8 +36,7 @@ func (p *planner) checkShrink(ctx context.Context) error {
 	return p.vanish(ctx, vanished)
 }
 
-// vanish has the versions of crates marked that are not in the index any more.
-// They are kept.
+// vanish marks the versions of crates that are no longer in the index. They are kept.
 func (p *planner) vanish(ctx context.Context, paths []string) error {
 	if len(paths) == 0 {
 		return nil
@@ -45,11 +44,11 @@ func (p *planner) vanish(ctx context.Context, paths []string) error {
 	return p.sink.Vanished(ctx, paths)
 }
 
-// knownCrates finds crates in the catalog's sorted sequence; it is asked in the
-// same order, so that one pass serves all. What it passes over has vanished.
+// knownCrates finds crates in the catalog's sorted sequence. Queries come in the same
+// order, so one pass serves all of them. Crates that it passes over have vanished.
 type knownCrates struct {
 	next     func() (catalog.Holding, error, bool)
-	shard    crate.Shard     // others are passed over in silence
+	shard    crate.Shard     // crates of others are skipped silently
 	current  catalog.Holding // not looked at yet, unless its Path is empty
 	ended    bool
 	total    int
@@ -88,7 +87,7 @@ func (k *knownCrates) advance() error {
 	return nil
 }
 
-// drain passes over the rest.
+// drain passes over the remaining crates.
 func (k *knownCrates) drain() error {
 	for !k.ended {
 		if err := k.advance(); err != nil {

@@ -18,68 +18,66 @@ import (
 
 // Source is where the entries of a run come from: an index, or a list.
 type Source interface {
-	// Groups calls want for every crate, in the order of their index paths,
-	// and yields those that were wanted, in the same order, both from the
-	// goroutine that called it; want may be ahead. An error ends the sequence
-	// and the run.
+	// Groups calls want for each crate, in the order of their index paths, and yields the
+	// wanted ones in the same order. It calls both functions from the goroutine of its
+	// caller; calls of want may be ahead. An error ends the sequence and the run.
 	Groups(ctx context.Context, want Want, yield func(*Group) error) error
-	// Revision is what the source was read from, zero if it has none; Scope is
-	// what it means that the source does not name some crate.
+	// Revision returns the revision of the source, or zero if it has none. Scope says what
+	// it means if the source does not name a crate.
 	Revision() (catalog.Revision, Scope)
 }
 
-// Want says whether a crate's index file must be read, given its path and git's id of its
-// content, which is empty where it takes reading the file to know it. Then a file that has
-// the content known, if that is not empty, comes as a Group that says Same and no more.
+// Want reports whether a crate's index file must be read, given its path and git's id of
+// its content. The id is empty if only reading the file tells it: then, if known is not
+// empty and equals the content's id, the crate's Group has only Same set.
 type Want func(path, blob string) (read bool, known string)
 
-// Index is a Source that can be asked about single versions, as it is and as it
-// was.
+// Index is a Source that answers queries about single versions, now and in the past.
 type Index interface {
 	Source
-	// NewLookup begins to ask; it starts nothing until then.
+	// NewLookup returns a lookup, which starts nothing before its first query.
 	NewLookup(ctx context.Context) *index.Lookup
 	// Names reports whether the source names these bytes.
 	Names(ctx context.Context, lookup *index.Lookup, key crate.Key) (bool, error)
-	// AbsentSince returns the first commit after since in which the index did
-	// not name id, although it did in since; false if none is known.
+	// AbsentSince returns the first commit after since in which the index did not name id,
+	// although it did in since; false if no such commit is known.
 	AbsentSince(ctx context.Context, id crate.ID, since string) (index.Revision, bool, error)
 }
 
-// Scope says what a source stands for.
+// Scope says how much of the registry a source covers.
 type Scope uint8
 
 const (
 	Some    Scope = iota // a list of versions: others are published as well
-	Changed              // all versions of some crates: other crates are as they were
-	Whole                // all that is published
+	Changed              // all versions of some crates: other crates are unchanged
+	Whole                // all published versions
 )
 
 // Group is the entries of one crate's index file.
 type Group struct {
-	Path    string // in the index; empty: of no crate, and without Entries
-	Blob    string // git id of the content; empty if there is none to compare
-	Entries []Item // what to do with them is not decided yet
+	Path    string // in the index; empty: belongs to no crate, and has no Entries
+	Blob    string // git id of the content; empty if there is nothing to compare
+	Entries []Item // their tasks are not decided yet
 	Bad     []BadEntry
-	Gone    bool // there is no such crate any more, and nothing else is said
-	Same    bool // the content is the one known, and nothing else is said
-	// Whole says that versions that it does not name are not published any more.
+	Gone    bool // the crate no longer exists; other fields are empty
+	Same    bool // the content is the known one; other fields are empty
+	// Whole says that versions that it does not name are no longer published.
 	Whole bool
-	// Chosen says which of Entries to mirror, yanked or not. If nil, those that
-	// Config.IncludeYanked allows.
+	// Chosen says which of Entries to mirror, yanked or not. If nil, Config.IncludeYanked
+	// decides.
 	Chosen []bool
 }
 
 // BadEntry is something in the source that cannot be mirrored.
 type BadEntry struct {
-	crate.ID // as far as it could be read
+	crate.ID // as far as it was readable
 	Err      error
-	Violated bool // two that should know name different checksums
-	Unnamed  bool // it was asked for, and the source does not name it: the mirror does not lack it
+	Violated bool // two authorities name different checksums
+	Unnamed  bool // a user asked for it, but the source does not name it: it is not missing
 }
 
-// FromIndex makes a Source of an index. Checksums, which may be nil, replace
-// those of the index; the crates concerned are never taken for unchanged.
+// FromIndex makes a Source from an index. Checksums, which may be nil, replace those of the
+// index; the crates concerned are never considered unchanged.
 func FromIndex(ix *index.Index, sums Checksums) Source {
 	s := indexSource{ix, sums, map[string]bool{}}
 	for id := range sums {
@@ -119,8 +117,8 @@ func (s indexSource) Groups(ctx context.Context, want Want, yield func(*Group) e
 	return nil
 }
 
-// FromChanges makes a Source of those crates of an index that have changed since
-// it was mirrored, and of the paths of those that are gone from it.
+// FromChanges makes a Source from the crates of an index that have changed since it was
+// mirrored, and from the paths of those that were removed.
 func FromChanges(changed *index.Index, gone []string) Source {
 	return changeSource{indexSource{index: changed}, gone}
 }
@@ -136,8 +134,7 @@ func (s changeSource) Revision() (catalog.Revision, Scope) {
 	return rev, Changed
 }
 
-// Groups implements Source. All crates are looked at: they are here because there is
-// something to do.
+// Groups implements Source. It yields all crates, because each of them needs work.
 func (s changeSource) Groups(ctx context.Context, want Want, yield func(*Group) error) error {
 	if err := s.indexSource.Groups(ctx, want, yield); err != nil {
 		return err
@@ -155,7 +152,7 @@ func (s indexSource) AbsentSince(ctx context.Context, id crate.ID, since string)
 	return s.index.AbsentSince(ctx, id, since)
 }
 
-// Names implements Index. Checksums from elsewhere count here as well.
+// Names implements Index. Checksums from elsewhere count as well.
 func (s indexSource) Names(ctx context.Context, lookup *index.Lookup, key crate.Key) (bool, error) {
 	c, err := lookup.Crate(ctx, key.Name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -170,13 +167,14 @@ func (s indexSource) Names(ctx context.Context, lookup *index.Lookup, key crate.
 			return e.Checksum == key.Checksum, nil
 		}
 	}
-	return len(g.Bad) > 0, nil // it may be in what cannot be read
+	return len(g.Bad) > 0, nil // it may be in the unreadable part
 }
 
 // NewLookup implements Index.
 func (s indexSource) NewLookup(ctx context.Context) *index.Lookup { return s.index.NewLookup(ctx) }
 
-// blob is empty for a blob that is not known yet, or does not tell all.
+// blob returns the blob id of a file; it is empty if the id is unknown or does not
+// determine the checksums.
 func (s indexSource) blob(f index.File) string {
 	if f.Blob == (index.Blob{}) || s.overridden[f.Path] {
 		return ""
@@ -197,7 +195,7 @@ func (s indexSource) group(c *index.Crate) *Group {
 		}
 		g.Entries = append(g.Entries, Item{ID: e.ID, Checksum: sum, Yanked: e.Yanked})
 	}
-	// The catalog notes what is bad by its crate, until the file is right.
+	// The catalog records a bad entry by its crate until the file is corrected.
 	name := path.Base(c.Path)
 	for _, bad := range c.Bad {
 		id := crate.ID{Name: cmp.Or(bad.ID.Name, name), Version: bad.ID.Version}
@@ -211,10 +209,10 @@ func (s indexSource) group(c *index.Crate) *Group {
 	return g
 }
 
-// Checksums are checksums from elsewhere than the index, by crate.
+// Checksums has checksums from outside the index, by crate.
 type Checksums map[crate.ID]crate.Checksum
 
-// FromList makes a Source of a list of crates, which is held in memory.
+// FromList makes a Source from a list of crates, which it holds in memory.
 func FromList(entries []Item, bad []BadEntry) Source {
 	byPath := map[string][]Item{}
 	for _, e := range entries {
@@ -232,8 +230,8 @@ type listSource struct {
 // Revision implements Source.
 func (listSource) Revision() (catalog.Revision, Scope) { return catalog.Revision{}, Some }
 
-// Groups implements Source. A list has nothing that says it is unchanged, so
-// every crate of it is looked at.
+// Groups implements Source. A list cannot say that it is unchanged, so every crate of it is
+// looked at.
 func (s listSource) Groups(ctx context.Context, _ Want, yield func(*Group) error) error {
 	if len(s.bad) > 0 {
 		if err := yield(&Group{Bad: s.bad}); err != nil {

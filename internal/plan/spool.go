@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Spool is a plan on disk: a sequence of crates, each with the items to do for it. It
-// lives as long as its run; it is never synced, since a run after a crash plans again.
+// Spool is a plan on disk: a sequence of crates, each with its items. It lives as long as
+// its run. It is never synced, because a run after a crash plans again.
 type Spool struct {
 	fsys durable.FS
 	name string
@@ -21,24 +21,24 @@ type Spool struct {
 	buf  *bufio.Writer
 	enc  *gob.Encoder
 
-	Items int64 // that were added
+	Items int64 // number of items added
 }
 
-// Passes is how often a run goes over the plan, at most.
+// Passes is the maximum number of passes of a run over the plan.
 const Passes = 3
 
-// SpoolNames are the names of spools: of the plan, and of what each pass leaves for
-// the next one.
+// SpoolNames are the names of spools: that of the plan, and those for the items that a pass
+// leaves for the next one.
 var SpoolNames = [Passes]string{"plan.tmp", "again-2.tmp", "again-3.tmp"}
 
 // spooled is a record of the spool.
 type spooled struct {
-	Row   *catalog.Crate // of the catalog; nil: there shall be none
+	Row   *catalog.Crate // of the catalog; nil: no row
 	Items []Item
 }
 
-// NewSpool makes the spool of a pass, and removes what a run that was killed has
-// left under this name or a later one.
+// NewSpool makes the spool of a pass, and removes leftovers of a killed run under this name
+// or a later one.
 func NewSpool(fsys durable.FS, pass int) (*Spool, error) {
 	for _, name := range SpoolNames[pass-1:] {
 		if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -66,7 +66,7 @@ func (s *Spool) Add(row *catalog.Crate, items []Item) error {
 	return nil
 }
 
-// Finish ends writing; reading starts at the beginning.
+// Finish ends writing and rewinds to the beginning for reading.
 func (s *Spool) Finish() error {
 	if err := s.buf.Flush(); err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
@@ -75,7 +75,7 @@ func (s *Spool) Finish() error {
 	return err
 }
 
-// Each calls fn for every crate of the plan.
+// Each calls fn for each crate of the plan.
 func (s *Spool) Each(fn func(row *catalog.Crate, items []Item) error) error {
 	dec := gob.NewDecoder(bufio.NewReaderSize(s.file, 1<<16))
 	for {
@@ -93,7 +93,7 @@ func (s *Spool) Each(fn func(row *catalog.Crate, items []Item) error) error {
 	}
 }
 
-// Remove removes the file; what cannot be removed now is by the next run.
+// Remove removes the file. If that fails, the next run removes it.
 func (s *Spool) Remove() {
 	_ = s.file.Close()
 	_ = s.fsys.Remove(s.name)

@@ -6,7 +6,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Verdict is the error that a plan deserves: a run would end with it.
+// Verdict returns the error with which a run of this plan would end.
 func (p *Totals) Verdict() error {
 	var errs []error
 	if p.Violated > 0 {

@@ -8,8 +8,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 )
 
-// ClientURL is the root of what is served, for lines that are printed: the public
-// address if there is one.
+// ClientURL returns the root URL for printed lines: the public address if there is one.
 func (s *Server) ClientURL(public publicurl.URL) string {
 	if !public.IsZero() {
 		return public.String()
@@ -23,7 +22,7 @@ func (s *Server) ClientURL(public publicurl.URL) string {
 	return u.String()
 }
 
-// EveryAddress reports whether the listener's address is all that the machine has.
+// EveryAddress reports whether the listener listens on all addresses of the machine.
 func (s *Server) EveryAddress() bool {
 	tcp, ok := s.Addr().(*net.TCPAddr)
 	return ok && tcp.IP.IsUnspecified()

@@ -16,14 +16,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// Pages of a search, as on crates.io.
+// Page sizes of a search, as on crates.io.
 const (
 	defaultPerPage = 10
 	maxPerPage     = 100
 )
 
-// aboutTime is how long an answer waits for descriptions, which are read out of
-// crate files when they are first asked for.
+// aboutTime is how long a response waits for descriptions, which are read from crate files
+// on first use.
 const aboutTime = 150 * time.Millisecond
 
 type apiErrors struct {
@@ -43,7 +43,7 @@ type searchMeta struct {
 	Total int `json:"total"`
 }
 
-// apiCrate has what cargo reads, and what costs nothing beside.
+// apiCrate has the fields that cargo reads, and those that cost nothing.
 type apiCrate struct {
 	ID               string  `json:"id"`
 	Name             string  `json:"name"`
@@ -84,7 +84,7 @@ func (h *Handler) search(w *response, r *http.Request) error {
 	for _, name := range names {
 		c, err := h.mirror.Crate(r.Context(), name)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // gone since it was found
+			continue // removed since it was found
 		}
 		if err != nil {
 			return fmt.Errorf("reading the index entry of %s: %w", name, err)
@@ -94,7 +94,7 @@ func (h *Handler) search(w *response, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, answer)
 }
 
-// number reads one number of a query, 1 to most.
+// number parses a number of a query, from 1 to most.
 func number(query url.Values, key string, otherwise, most int) (int, error) {
 	s := query.Get(key)
 	if s == "" {
@@ -107,7 +107,7 @@ func number(query url.Values, key string, otherwise, most int) (int, error) {
 	return n, nil
 }
 
-// about answers for one crate.
+// about answers requests for one crate.
 func (h *Handler) about(w *response, r *http.Request, name string) error {
 	c, err := h.mirror.Crate(r.Context(), name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -129,7 +129,7 @@ func (h *Handler) about(w *response, r *http.Request, name string) error {
 	return writeJSON(w, http.StatusOK, answer)
 }
 
-// describe reports a crate, with its description if that can be had in time.
+// describe returns a crate, with its description if that is available in time.
 func (h *Handler) describe(ctx context.Context, c *reader.Crate) apiCrate {
 	answer := apiCrate{ID: c.Name, Name: c.Name}
 	best := c.Newest()
@@ -145,8 +145,7 @@ func (h *Handler) describe(ctx context.Context, c *reader.Crate) apiCrate {
 	return answer
 }
 
-// writeJSON answers with v, which may be asked for again at any time: what is
-// held changes.
+// writeJSON answers with v, which caches must soon revalidate because what is held changes.
 func writeJSON(w *response, code int, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -157,6 +156,6 @@ func writeJSON(w *response, code int, v any) error {
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
-	_, _ = w.Write(body) // an error is a client that went away; HEAD has no body
+	_, _ = w.Write(body) // an error is a client that disconnected; HEAD has no body
 	return nil
 }

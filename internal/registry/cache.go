@@ -5,21 +5,21 @@ import (
 	"sync"
 )
 
-// A cache keeps what was rendered last, up to a number of bytes.
+// A cache keeps the most recently used rendered resources, up to a number of bytes.
 type cache struct {
 	most int64
 
 	mu    sync.Mutex // guards what follows
 	size  int64
 	byKey map[string]*list.Element
-	order *list.List // of *rendered, the one used last in front
+	order *list.List // of *rendered, the most recently used first
 }
 
 func newCache(most int64) *cache {
 	return &cache{most: most, byKey: map[string]*list.Element{}, order: list.New()}
 }
 
-// get returns what is kept under an index path, or nil.
+// get returns the resource of an index path, or nil.
 func (c *cache) get(path string) *rendered {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -31,7 +31,7 @@ func (c *cache) get(path string) *rendered {
 	return e.Value.(*rendered)
 }
 
-// put keeps r, in the place of what was there under its path.
+// put stores r and replaces the resource of the same path.
 func (c *cache) put(r *rendered) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -45,7 +45,7 @@ func (c *cache) put(r *rendered) {
 	}
 }
 
-// drop forgets what is kept under path.
+// drop removes the resource of a path.
 func (c *cache) drop(path string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -16,27 +16,27 @@ import (
 type registryConfig struct {
 	DL  string `json:"dl"`
 	API string `json:"api,omitzero"`
-	// AuthRequired has cargo send its token with each request (cargo book, Registry
+	// AuthRequired makes cargo send its token with each request (cargo book, Registry
 	// Authentication).
 	AuthRequired bool `json:"auth-required,omitzero"`
 }
 
-// config answers for config.json.
+// config answers requests for config.json.
 func (h *Handler) config(w *response, r *http.Request) error {
 	return h.registry(w, r, "", func(base string) registryConfig { return registryConfig{DL: base + "/crates", API: base} })
 }
 
-// snapshotConfig answers for config.json of a snapshot, which is the same for all
-// of them: lines differ, and name their crate files by checksum. What a version has
-// had stays there under that, whatever it has now. There is no API: search knows
-// the versions of today.
+// snapshotConfig answers requests for config.json of a snapshot, which is the same for all
+// of them: only the lines differ, and they identify crate files by checksum. Earlier bytes
+// of a version stay available by their checksum, whatever bytes it has now. There is no
+// API, because search only knows current versions.
 func (h *Handler) snapshotConfig(w *response, r *http.Request) error {
 	return h.registry(w, r, "#snapshot", func(base string) registryConfig {
 		return registryConfig{DL: base + "/crates/{crate}/{version}/{sha256-checksum}" + crate.Ext}
 	})
 }
 
-// registry answers with what is made of the address at which the client finds us.
+// registry answers with a config.json for the address at which the client reached us.
 func (h *Handler) registry(w *response, r *http.Request, kind string, of func(base string) registryConfig) error {
 	base := h.publicURL.For(r)
 	if h.publicURL.IsZero() {

@@ -23,7 +23,7 @@ var (
 	acceptBytes  = []string{"bytes"}
 )
 
-// crate answers with a crate file.
+// crate answers requests for a crate file.
 func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	id := crate.ID{Name: t.name, Version: t.version}
 	f, err := h.openFor(r, id, t.sum)
@@ -35,7 +35,7 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	}
 	defer f.Close()
 	if t.api {
-		w.Header()["Vary"] = varyByAccept // a cache keeps the file permanently
+		w.Header()["Vary"] = varyByAccept // caches keep the file permanently
 		if wantsJSON(r) {
 			return writeJSON(w, http.StatusOK, map[string]string{"url": h.publicURL.For(r) + "/crates/" + f.ID.URLPath()})
 		}
@@ -46,7 +46,7 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	header["Cache-Control"], header["Content-Type"] = h.kept.forGood, typeGzip
 	if small, ok := f.Content.(io.WriterTo); ok && wantsWhole(r) {
 		header["Accept-Ranges"], header["Content-Length"] = acceptBytes, []string{strconv.FormatInt(f.Size(), 10)}
-		_, _ = small.WriteTo(whole{w}) // an error is a client that went away
+		_, _ = small.WriteTo(whole{w}) // an error is a client that disconnected
 		return nil
 	}
 	if matches(r.Header["If-None-Match"], etag) {
@@ -64,20 +64,20 @@ func (h *Handler) crate(w *response, r *http.Request, t target) error {
 	return nil
 }
 
-// wantsWhole reports whether a request needs nothing of what http.ServeContent does: it
-// asks for all bytes, without a condition.
+// wantsWhole reports whether a request needs none of the features of http.ServeContent: it
+// asks for all bytes, unconditionally.
 func wantsWhole(r *http.Request) bool {
 	has := r.Header
 	return r.Method == http.MethodGet && has["Range"] == nil && has["If-Match"] == nil && has["If-None-Match"] == nil
 }
 
-// whole is for those who write all at once.
+// whole writes a body with a single Write.
 type whole struct{ *response }
 
 func (w whole) Write(p []byte) (int, error) { return w.whole(p) }
 
-// openFor opens what a request needs: to answer HEAD, or that a client has the file,
-// nothing is rebuilt.
+// openFor opens what a request needs: it does not rebuild a crate to answer HEAD, or a
+// client that has the file.
 func (h *Handler) openFor(r *http.Request, id crate.ID, sum *crate.Checksum) (*reader.File, error) {
 	ctx := store.ForClient(r.Context(), clientOf(r))
 	has := r.Header["If-None-Match"]
@@ -91,8 +91,8 @@ func (h *Handler) openFor(r *http.Request, id crate.ID, sum *crate.Checksum) (*r
 	return h.open(ctx, id, sum)
 }
 
-// clientOf names the client whose turn it is when many wait: as who let it in knows it,
-// or else by its address.
+// clientOf identifies the client for fair queueing: by its authenticated name, or else by
+// its address.
 func clientOf(r *http.Request) string {
 	if client := store.Client(r.Context()); client != "" {
 		return client
@@ -104,8 +104,7 @@ func clientOf(r *http.Request) string {
 	return host
 }
 
-// open opens the bytes that a version has, or those with a checksum that it has or
-// had.
+// open opens the current bytes of a version, or those with a checksum that it has or had.
 func (h *Handler) open(ctx context.Context, id crate.ID, sum *crate.Checksum) (*reader.File, error) {
 	if sum == nil {
 		return h.mirror.Open(ctx, id)

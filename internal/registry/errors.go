@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// A refusal is an error of the client's, with the text that it gets.
+// A refusal is a client error, with the text that the client receives.
 type refusal struct {
 	code int
 	text string
@@ -36,8 +36,8 @@ var (
 // Refusal is an error of a [Mirror] that says how to answer the client.
 type Refusal = reader.Refusal
 
-// absent is what becomes of an error where fs.ErrNotExist is one: what a Refusal says,
-// or else a text.
+// absent turns fs.ErrNotExist in err into a refusal: the Refusal's own text, or else the
+// given one.
 func absent(err error, format string, args ...any) error {
 	if _, ok := errors.AsType[Refusal](err); ok {
 		return err
@@ -45,7 +45,7 @@ func absent(err error, format string, args ...any) error {
 	return notFoundf(format, args...)
 }
 
-// statusOf is the one table of what becomes of an error.
+// statusOf maps an error to its response; it is the only such table.
 func statusOf(err error) *refusal {
 	var refused *refusal
 	var ofMirror Refusal
@@ -70,8 +70,8 @@ func statusOf(err error) *refusal {
 	return &refusal{http.StatusInternalServerError, "This mirror has failed. Its operator has been told, in the log."}
 }
 
-// fail answers with an error, and tells the operator of those that are ours. It
-// returns false if it was too late to tell the client.
+// fail answers with an error, and logs it if the fault is ours. It returns false if it was
+// too late to tell the client.
 func (h *Handler) fail(w *response, r *http.Request, t target, err error) (told bool) {
 	status := statusOf(err)
 	if damaged := new(*reader.DamagedError); errors.As(err, damaged) {
@@ -94,7 +94,7 @@ func (h *Handler) fail(w *response, r *http.Request, t target, err error) (told 
 	if status.code == http.StatusMethodNotAllowed {
 		header.Set("Allow", "GET, HEAD")
 	}
-	if t.api { // cargo prints the detail, and of anything else all headers
+	if t.api { // cargo prints the detail; for any other body, all headers
 		return writeJSON(w, status.code, apiErrors{[]apiError{{status.text}}}) == nil
 	}
 	http.Error(w, status.text, status.code)

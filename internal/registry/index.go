@@ -14,14 +14,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// lines are the index of now, or that of a commit of the past.
+// lines identifies the current index, or a commit of the past.
 type lines struct {
 	commit string // empty: of now
 	cache  *cache
 	crate  func(ctx context.Context, name string) (*reader.Crate, error)
 }
 
-// when is for those who get none.
+// when describes the time of the index, for clients that find nothing in it.
 func (of lines) when() string {
 	if of.commit == "" {
 		return ""
@@ -29,7 +29,7 @@ func (of lines) when() string {
 	return " that the index had at commit " + of.commit[:12]
 }
 
-// index answers for the lines of a crate.
+// index answers requests for the lines of a crate.
 func (h *Handler) index(w *response, r *http.Request, name string) error {
 	kept, err := h.lines(r, lines{"", h.cache, h.mirror.Crate}, name)
 	if err != nil {
@@ -38,7 +38,7 @@ func (h *Handler) index(w *response, r *http.Request, name string) error {
 	return kept.write(w, r, h.kept.shortUntil(kept.until, h.clock()))
 }
 
-// lines returns the lines of a crate as they go over the wire.
+// lines returns the lines of a crate as they are sent.
 func (h *Handler) lines(r *http.Request, of lines, name string) (*rendered, error) {
 	path := h.keys + of.commit + "/" + crate.IndexPath(name)
 	kept := of.cache.get(path)
@@ -46,9 +46,9 @@ func (h *Handler) lines(r *http.Request, of lines, name string) (*rendered, erro
 		h.metrics.cacheHit.Inc()
 		return kept, nil
 	}
-	// Who asks for those of now gets none that are made of what the mirror said before.
+	// A request for the current lines does not get lines of an earlier generation.
 	v, err, _ := h.renders.Do(path+" "+strconv.FormatUint(h.mirror.Generation(), 10), func() (any, error) {
-		// Others wait for this too: it does not end with the first of them.
+		// Other requests wait for this too: it does not end with the first of them.
 		return h.renderIndex(store.ForClient(context.WithoutCancel(r.Context()), clientOf(r)), of, path, name)
 	})
 	if err != nil {
@@ -57,11 +57,11 @@ func (h *Handler) lines(r *http.Request, of lines, name string) (*rendered, erro
 	return v.(*rendered), nil
 }
 
-// renderIndex asks the mirror for the lines of a crate. What was rendered for
-// another generation is taken up again if they are the same.
+// renderIndex asks the mirror for the lines of a crate. If the lines rendered for another
+// generation are the same, it uses them again.
 func (h *Handler) renderIndex(ctx context.Context, of lines, path, name string) (*rendered, error) {
 	kept := of.cache.get(path)
-	generation := h.mirror.Generation() // read before the lines, so that they are never older
+	generation := h.mirror.Generation() // read before the lines, so that it is never newer than they are
 	c, err := of.crate(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		of.cache.drop(path)

@@ -5,28 +5,27 @@ import (
 	"time"
 )
 
-// freshFor is how much later than the mirror a cache between it and cargo may learn of a
-// version. cargo itself asks at every resolve.
+// freshFor is how long a cache between the mirror and cargo may be behind about a version.
+// cargo itself asks at every resolve.
 const freshFor = time.Minute
 
-// kept is how long caches between a mirror and its clients may keep what, as values of
-// Cache-Control.
+// kept has the values of Cache-Control: how long caches between a mirror and its clients
+// may keep each kind of resource.
 type kept struct {
-	who string // "public": any cache; "private": none that others share
+	who string // "public": any cache; "private": no shared cache
 
-	// short is for what changes at any time.
+	// short is for resources that may change at any time.
 	short []string
-	// settled is for what the index said at a commit, which does not change. Lines of it
-	// leave when prune takes their bytes away; a day is how much later a cache may learn
-	// of that.
+	// settled is for index lines at a commit, which do not change. They disappear if prune
+	// removes their bytes; caches may be a day behind about that.
 	settled []string
-	// forGood is for bytes under a name that no others ever have.
+	// forGood is for bytes under a name that never changes its content.
 	forGood []string
 }
 
-// newKept returns the rules for a mirror. Answers of a gated one are never kept
-// permanently: what is served today may be hidden tomorrow. Shared caches must keep
-// nothing of a private one, since they would give it to clients without a token.
+// newKept returns the rules for a mirror. Responses of a gated mirror are never kept
+// permanently: what is served today may be hidden tomorrow. Shared caches must keep nothing
+// of a private mirror, because they would serve it to clients without a token.
 func newKept(gated, private bool) kept {
 	k := kept{who: "public"}
 	if private {
@@ -35,14 +34,14 @@ func newKept(gated, private bool) kept {
 	k.short = k.of(", max-age=60")
 	k.settled, k.forGood = k.of(", max-age=86400, immutable"), k.of(", max-age=31536000, immutable")
 	if gated {
-		k.settled, k.forGood = k.short, k.of(", no-cache") // asked for again, and answered 304
+		k.settled, k.forGood = k.short, k.of(", no-cache") // caches revalidate, and get 304
 	}
 	return k
 }
 
 func (k *kept) of(rest string) []string { return []string{k.who + rest} }
 
-// shortUntil is short for what is right until a time; zero: always.
+// shortUntil returns the value for a resource that is valid until a time; zero: always.
 func (k *kept) shortUntil(until, now time.Time) []string {
 	if until.IsZero() || until.Sub(now) >= freshFor {
 		return k.short

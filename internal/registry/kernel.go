@@ -11,16 +11,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 )
 
-// A crate file goes to a client like this. http.ServeContent copies a sendable, limited
-// to what was asked for, with response.ReadFrom; that tells the connection that more
-// follows the headers, and hands on to net/http, which writes them and the first 512
-// bytes, and has its connection, a limitedConn, read the rest from the same one.
-// Whatever stands between may limit, and wait, but must hand on what it reads from.
+// This is how a crate file reaches a client. http.ServeContent calls response.ReadFrom with
+// a sendable, limited to the requested range. ReadFrom tells the connection that more
+// follows the headers, and passes the reader to net/http. That writes the headers and the
+// first 512 bytes, then lets its connection, a limitedConn, read the rest from the same
+// reader. Layers between may limit and wait, but must pass on the reader itself.
 
 type connKey struct{}
 
-// withConn has requests know their connection, if the kernel can send files to it. It is
-// http.Server.ConnContext: with TLS, c is another one.
+// withConn lets requests know their connection if the kernel can send files to it. It is
+// http.Server.ConnContext: with TLS, c is another type.
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	conn, ok := c.(*limitedConn)
 	if !ok {
@@ -36,22 +36,24 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// connOf is the connection of a request; nil: one to which bytes are copied.
+// connOf returns the connection of a request, or nil if bytes must be copied to it.
 func connOf(r *http.Request) *limitedConn {
 	conn, _ := r.Context().Value(connKey{}).(*limitedConn)
 	return conn
 }
 
-// sendable is what the kernel may send from a file: crate files, and bundles for peers.
+// sendable is a source that the kernel may send from a file: a crate file, or a bundle for
+// peers.
 type sendable interface {
-	// CanSend reports whether it can send the next n bytes.
+	// CanSend reports whether the kernel can send the next n bytes.
 	CanSend(n int64) bool
-	// Send has it send them, as far as it can. Errors: errors.ErrUnsupported for the rest.
+	// Send makes the kernel send them, as far as it can. Errors: errors.ErrUnsupported for
+	// the rest.
 	Send(to *extent.Conn, n int64, progress func()) (int64, error)
 }
 
-// sendsTo is what src reads from, and how much of it is meant; nil: something that the
-// kernel cannot send.
+// sendsTo returns the source from which src reads, and the limit that applies; nil if the
+// kernel cannot send it.
 func sendsTo(src io.Reader) (*io.LimitedReader, sendable) {
 	limited, ok := src.(*io.LimitedReader)
 	if !ok {
@@ -77,8 +79,8 @@ func (c *limitedConn) Write(p []byte) (int, error) {
 	return int(n), err
 }
 
-// release writes what was held back. A connection that has taken a part of it is closed:
-// to its client anything that follows would be the rest.
+// release writes the bytes that were held back. If the connection takes only part of them,
+// it is closed: its client would take anything that follows for the rest.
 func (c *limitedConn) release() error {
 	held := c.held
 	c.held = nil
@@ -92,7 +94,7 @@ func (c *limitedConn) release() error {
 	return err
 }
 
-// ReadFrom implements io.ReaderFrom: net/http has it write a body.
+// ReadFrom implements io.ReaderFrom; net/http calls it to write a body.
 func (c *limitedConn) ReadFrom(src io.Reader) (sent int64, err error) {
 	limited, content := sendsTo(src)
 	if content == nil || c.sending == nil {
@@ -115,7 +117,7 @@ func (c pushing) Write(p []byte) (int, error) {
 	return int(n), err
 }
 
-// copyTo copies with a buffer that others have used.
+// copyTo copies with a buffer from a pool.
 func copyTo(to io.Writer, src io.Reader) (int64, error) {
 	buf := chunks.Get().(*[chunk]byte)
 	defer chunks.Put(buf)

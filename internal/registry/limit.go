@@ -10,13 +10,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 )
 
-// A limitListener accepts only so many connections at a time. Others wait in
-// the system's queue.
+// A limitListener accepts a limited number of connections at a time. Others wait in the
+// system's queue.
 type limitListener struct {
 	net.Listener
 	log   *slog.Logger
-	slots chan struct{} // one in it for each connection, and for one to come
-	each  int           // connections of one address at most; 0: no limit of that kind
+	slots chan struct{} // one for each connection, and one for the next to come
+	each  int           // maximum number of connections per address; 0: no such limit
 
 	mu  sync.Mutex     // guards what follows
 	per map[string]int // connections, by address
@@ -30,8 +30,8 @@ func newLimitListener(l net.Listener, most int, log *slog.Logger) *limitListener
 	return &limitListener{Listener: l, log: log, slots: make(chan struct{}, most), done: make(chan struct{}), per: map[string]int{}}
 }
 
-// Accept implements net.Listener. net/http waits and tries again after an
-// error that does not last, such as too many open files (H8).
+// Accept implements net.Listener. After a temporary error, such as too many open files,
+// net/http waits and tries again (H8).
 func (l *limitListener) Accept() (net.Conn, error) {
 	select {
 	case l.slots <- struct{}{}:
@@ -47,7 +47,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	addr, room := l.enter(conn.RemoteAddr())
-	if !room { // others wait for it; this one sees the connection end
+	if !room { // others wait for it; this client sees its connection end
 		<-l.slots
 		_ = conn.Close()
 		l.log.Debug("a connection is closed: its address has enough of them", "client", addr)
@@ -57,7 +57,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 	return &limitedConn{Conn: conn, of: l, addr: addr}, nil
 }
 
-// enter counts a connection of an address, if there is room for it.
+// enter counts a connection of an address if its limit allows it.
 func (l *limitListener) enter(remote net.Addr) (addr string, room bool) {
 	if l.each == 0 {
 		return "", true
@@ -98,9 +98,9 @@ type limitedConn struct {
 	addr string
 	once sync.Once
 
-	held    []byte       // written, and not yet sent; nil: nothing is held back
-	kernel  *extent.Conn // nil: it cannot send files to it
-	sending func()       // called as the client takes a crate file, while one is being sent; nil: none is
+	held    []byte       // written, but not sent yet; nil: nothing is held back
+	kernel  *extent.Conn // nil: the kernel cannot send files to it
+	sending func()       // called as the client receives a crate file; nil: none is being sent
 }
 
 // Close implements net.Conn.

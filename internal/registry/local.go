@@ -9,8 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// Local is a mirror that is served to this machine alone, for as long as a
-// command looks at it.
+// Local is a mirror served only to this machine, while a command needs it.
 type Local struct {
 	URL  string
 	View *reader.View
@@ -19,7 +18,7 @@ type Local struct {
 	done chan error
 }
 
-// ServeLocal serves a mirror at any free port of the loopback interface.
+// ServeLocal serves a mirror on a free port of the loopback interface.
 func ServeLocal(ctx context.Context, d *home.Dirs, log *slog.Logger) (*Local, error) {
 	v, err := reader.Open(ctx, reader.Config{Dirs: *d, Log: log})
 	if err != nil {
@@ -29,7 +28,7 @@ func ServeLocal(ctx context.Context, d *home.Dirs, log *slog.Logger) (*Local, er
 	if err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
-	life, stop := context.WithCancel(context.WithoutCancel(ctx)) // it ends with Close
+	life, stop := context.WithCancel(context.WithoutCancel(ctx)) // ends with Close
 	l := &Local{URL: server.URL(), View: v, stop: stop, done: make(chan error, 1)}
 	h := New(Config{Mirror: v, Log: log})
 	go func() { l.done <- server.Serve(life, h) }()

@@ -6,8 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are a handler's numbers. No label has a value that a client chooses
-// (H12).
+// metrics are a handler's counters. No label has a value that a client chooses (H12).
 type metrics struct {
 	requests *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
@@ -17,7 +16,7 @@ type metrics struct {
 	index    *prometheus.CounterVec
 	age      prometheus.Collector
 
-	// The children of the above, resolved once.
+	// Children of the above, resolved once.
 	byRoute                               [numberOfRoutes]routeMetrics
 	cacheHit, cacheRevalidated, cacheMiss prometheus.Counter
 }
@@ -28,8 +27,8 @@ type routeMetrics struct {
 	duration prometheus.Observer
 }
 
-// codeClasses are the first digits of a status. What a client cut off before
-// there was one is "none".
+// codeClasses are the first digits of a status. A request that a client aborted before it
+// had a status is "none".
 var codeClasses = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
 func newMetrics(m Mirror) *metrics {
@@ -79,7 +78,7 @@ func indexAge(m Mirror) float64 {
 	return time.Since(t).Seconds()
 }
 
-// request counts one.
+// request counts a request.
 func (m *metrics) request(r route, code int, bytes int64, took time.Duration) {
 	class := code / 100
 	if class >= len(codeClasses) {
@@ -91,7 +90,7 @@ func (m *metrics) request(r route, code int, bytes int64, took time.Duration) {
 	of.duration.Observe(took.Seconds())
 }
 
-// Describe and Collect make metrics one prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.collectors() {
 		c.Describe(ch)

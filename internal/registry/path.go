@@ -10,23 +10,23 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 )
 
-// A route is a kind of resource. It is also a metric label, so there are few.
+// A route is a kind of resource. It is also a metric label, so there are few routes.
 type route int
 
 const (
-	routePage      route = iota // for people: the other handler's
+	routePage      route = iota // for people: Config.Pages answers
 	routeConfig                 // /index/config.json
 	routeIndex                  // /index/se/rd/serde
-	routeCrate                  // the bytes of one version, under any of its paths
+	routeCrate                  // the bytes of a version, under any of its paths
 	routeSearch                 // /api/v1/crates
 	routeAPI                    // /api/v1/crates/serde
 	routeSnapshot               // /snapshot/2026-03-01/config.json, /snapshot/2026-03-01/se/rd/serde
 	routePoints                 // /api/v1/snapshots, /api/v1/snapshots/2026-03-01
 	routeLog                    // /log/checkpoint, /log/tile/...
-	routePeers                  // /replicate/...: another handler's
-	routeGit                    // /git/...: another handler's, bodies of requests too
-	routeFeed                   // /rss/updates.xml: another handler's
-	routeNone                   // a path of cargo's at which nothing can ever be
+	routePeers                  // /replicate/...: Config.Peers answers
+	routeGit                    // /git/...: Config.Git answers, and reads request bodies
+	routeFeed                   // /rss/updates.xml: Config.Feed answers
+	routeNone                   // a path of cargo's at which nothing can exist
 	numberOfRoutes = iota
 )
 
@@ -35,31 +35,31 @@ var routeNames = [numberOfRoutes]string{"page", "config", "index", "crate", "sea
 // A target is what a path asks for.
 type target struct {
 	route
-	name    string          // of routeIndex and routeSnapshot (lower-cased), routeCrate, routeAPI; grammatical. Empty: config.json
+	name    string          // of routeIndex and routeSnapshot (lower case), routeCrate, routeAPI; well-formed. Empty: config.json
 	file    string          // of routeLog: its name in the folder of the log
-	point   string          // of routeSnapshot and routePoints: a day or the id of a commit. Empty: neither, or all
-	version string          // of routeCrate; grammatical
-	sum     *crate.Checksum // of routeCrate: of the bytes asked for; nil: those that the version has
-	api     bool            // below /api/: answers and errors are JSON
+	point   string          // of routeSnapshot and routePoints: a day or a commit id. Empty: neither, or all
+	version string          // of routeCrate; well-formed
+	sum     *crate.Checksum // of routeCrate: of the requested bytes; nil: the version's current ones
+	api     bool            // below /api/: responses and errors are JSON
 }
 
-// parse finds out what the path of a request asks for. It reads names and
-// versions by the grammar of package crate and never joins anything to a path
-// of this machine, so that what it lets through can be nothing but a name (H4).
+// parse returns what the path of a request asks for. It parses names and versions by the
+// grammar of package crate and never joins anything to a path of this machine, so its
+// results can only be names (H4).
 func parse(u *url.URL) target {
 	if hostile(u.Path) {
 		return target{route: routeNone}
 	}
-	// Path is decoded already: a %2F in it looks like a slash. RawPath is set
-	// only if that makes a difference (or for %2B, which cargo may send for "+").
+	// Path is already decoded: a %2F in it looks like a slash. RawPath is set only if that
+	// makes a difference (or for %2B, which cargo may send for "+").
 	if u.RawPath != "" && strings.Count(u.RawPath, "/") != strings.Count(u.Path, "/") {
 		return target{route: routeNone}
 	}
 	return parsePath(u.Path)
 }
 
-// hostile reports whether a decoded path has something in it that no path of
-// ours has, and that one server or another has taken for more than text.
+// hostile reports whether a decoded path has characters that no path of ours has, and that
+// some servers have treated as more than text.
 func hostile(path string) bool {
 	for i := range len(path) {
 		switch c := path[i]; {
@@ -111,7 +111,7 @@ func parsePath(path string) target {
 	return target{}
 }
 
-// parseLog reads the names that c2sp.org/tlog-tiles gives to files of a log.
+// parseLog parses the names of log files from c2sp.org/tlog-tiles.
 func parseLog(rest string) target {
 	if _, err := tilelog.ParsePath(rest); err != nil && rest != tilelog.CheckpointName {
 		return target{route: routeNone}
@@ -129,7 +129,7 @@ func parseIndex(rest string) target {
 	return target{route: routeIndex, name: rest[strings.LastIndexByte(rest, '/')+1:]}
 }
 
-// parseSnapshot reads {point}/{what is below /index/}. {point}/ is a page.
+// parseSnapshot parses {point}/{path below /index/}. {point}/ is a page.
 func parseSnapshot(rest string) target {
 	point, file, _ := strings.Cut(rest, "/")
 	if file == "" {
@@ -142,7 +142,7 @@ func parseSnapshot(rest string) target {
 	return target{route: routeSnapshot, name: t.name, point: checkPoint(point)}
 }
 
-// checkPoint returns a point in the past, or "" if it is none.
+// checkPoint returns a point in the past, or "" if it is malformed.
 func checkPoint(point string) string {
 	if index.IsDay(point) || index.IsCommit(point) {
 		return point
@@ -150,11 +150,11 @@ func checkPoint(point string) string {
 	return ""
 }
 
-// parseCrate reads {name}/{name}-{version}.crate, as static.crates.io has it,
-// and {name}/{version}/download, which is what cargo makes of our config.json.
-// {name}/{version}/{sha256}.crate are bytes that the version has or had: a
-// registry's dl may ask for them so, with cargo's marker {sha256-checksum}.
-// {name} and {name}/{version} are pages of crates.io, and of ours.
+// parseCrate parses {name}/{name}-{version}.crate, as on static.crates.io, and
+// {name}/{version}/download, which cargo derives from our config.json.
+// {name}/{version}/{sha256}.crate are bytes that the version has or had: a registry's dl
+// may ask for them so, with cargo's marker {sha256-checksum}. {name} and {name}/{version}
+// are pages, as on crates.io.
 func parseCrate(rest string) target {
 	name, file, _ := strings.Cut(rest, "/")
 	if crate.CheckName(name) == nil && (file == "" || '0' <= file[0] && file[0] <= '9' && crate.CheckVersion(file) == nil) {
@@ -177,7 +177,7 @@ func parseCrate(rest string) target {
 	return target{route: routeCrate, name: id.Name, version: id.Version}
 }
 
-// cutChecksum reads {version}/{sha256}.crate.
+// cutChecksum parses {version}/{sha256}.crate.
 func cutChecksum(file string) (version string, sum crate.Checksum, ok bool) {
 	version, file, _ = strings.Cut(file, "/")
 	digits, ok := strings.CutSuffix(file, crate.Ext)

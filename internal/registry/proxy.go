@@ -9,9 +9,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 )
 
-// wantPublicURL tells the operator, once, that the address in config.json is one
-// that clients cannot use: it is that at which a connection has arrived, and this
-// one has come from a proxy, or over a link-local address.
+// wantPublicURL warns the operator, once, that clients cannot use the address in
+// config.json: it is the one at which a connection arrived, and this connection came from a
+// proxy, or over a link-local address.
 func (h *Handler) wantPublicURL(r *http.Request) {
 	proxied, linkLocal := isProxied(r.Header), isLinkLocal(r)
 	if !proxied && !linkLocal || !h.told.CompareAndSwap(false, true) {
@@ -25,7 +25,7 @@ func (h *Handler) wantPublicURL(r *http.Request) {
 		"sent_to", h.publicURL.For(r), "public_url", claimedURL(r))
 }
 
-// proxyHeaders are what a proxy adds to a request.
+// proxyHeaders are headers that a proxy adds to a request.
 var proxyHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
 
 func isProxied(header http.Header) bool {
@@ -42,8 +42,8 @@ func isLinkLocal(r *http.Request) bool {
 	return ok && addr.IP.IsLinkLocalUnicast() && addr.IP.To4() == nil
 }
 
-// claimedURL is where the client has found us, by what the request says of that.
-// It is for the eyes of the operator alone.
+// claimedURL returns where the client reached us, according to the request. Only the
+// operator sees it.
 func claimedURL(r *http.Request) string {
 	scheme := "http"
 	if r.TLS != nil {

@@ -1,16 +1,16 @@
-// Package registry lets an unmodified cargo build from a mirror: it is cargo's
-// sparse registry over HTTP, read-only, straight from loose files or bundles. What a
-// mirror holds, it asks package reader; what people look at is package pages.
+// Package registry lets an unmodified cargo build from a mirror: it is cargo's sparse registry
+// over HTTP, read-only, directly from loose files or bundles. Package reader says what a
+// mirror holds; package pages has the pages for people.
 //
-// # What is served
+// # Paths
 //
 //	/index/config.json                      where everything else is
 //	/index/{1|2|3/a|ab/cd}/{name}           the lines of a crate
 //	/crates/{name}/{version}/download       a crate file, as cargo asks for it
 //	/crates/{name}/{name}-{version}.crate   the same, as on static.crates.io
 //	/api/v1/crates/{name}/{version}/download   the same, as on crates.io
-//	/log/checkpoint                         the last statement of the mirror
-//	/log/tile/{level}/{N}[.p/{W}]           what it is about (package tilelog)
+//	/log/checkpoint                         the latest statement of the mirror
+//	/log/tile/{level}/{N}[.p/{W}]           the log's tiles (package tilelog)
 //	/api/v1/crates?q=                       cargo search
 //	/api/v1/crates/{name}                   a crate and its versions
 //	/snapshot/{point}/config.json           as below /index/, of a point in the past
@@ -18,42 +18,39 @@
 //	/crates/{name}/{version}/{sha256}.crate   bytes that a version has or had
 //	/replicate/...                          bundles for other mirrors (package peer)
 //	/git/...                                the index for git (package gitweb)
-//	/policy/{name}/...                      all of the above as one policy shows it
-//	/api/v1/snapshots                       the days of the past that are kept
-//	/api/v1/snapshots/{point}               the commit that is served for it
+//	/policy/{name}/...                      all of the above under one policy
+//	/api/v1/snapshots                       the days of the past that are available
+//	/api/v1/snapshots/{point}               the commit that belongs to it
 //
-// A point is a day, YYYY-MM-DD in UTC, or the id of a commit of the index, 7 digits
-// of it at least. A snapshot is a registry of its own: the lines and yanks of then,
-// of those versions whose bytes are held, and its config.json sends cargo to crate
-// files by their checksum, so that a version that was published again since has the
-// bytes of then. [reader.View.At] says which commit a point leads to.
+// A point is a day, YYYY-MM-DD in UTC, or at least 7 digits of the id of a commit of the
+// index. A snapshot is a separate registry: it has the lines and yanks of that time, for the
+// versions whose bytes are held. Its config.json sends cargo to crate files by checksum, so
+// that a version that was published again later has its bytes of that time. [reader.View.At]
+// maps a point to a commit.
 //
-// Everything else is for people and goes to [Config.Pages], /crates/{name} and
-// /crates/{name}/{version} too, where crates.io has pages.
+// Everything else is for people and goes to [Config.Pages], including /crates/{name} and
+// /crates/{name}/{version}, where crates.io has pages.
 //
-// cargo (1.95) gets config.json without condition in each run, the lines with
-// If-None-Match, and crate files once. It takes 404 alone for "there is no such
-// thing", so that is never answered with 403, 410 or 451. It sends a "+" of a
-// version as it is; "%2B" is the same here.
+// cargo (1.95) requests config.json unconditionally in each run, lines with If-None-Match, and
+// crate files once. It understands only 404 as "not found", so absence is never answered with
+// 403, 410 or 451. It sends the "+" of a version unescaped; "%2B" is the same here.
 //
-// An index file is public and fresh for a minute, or until the time at which a line of
-// it appears. One of a snapshot is for a day,
-// if the point is over and none of its lines is left out.
+// An index file is public and fresh for a minute, or until the time at which another of its
+// lines appears. That of a snapshot is fresh for a day, if its point is past and none of its
+// lines is left out.
 //
-// # What may be relied on
+// # Guarantees
 //
-// A line is served only if its crate file can be, byte for byte as upstream
-// wrote it. Bytes that are not those of the checksum are never sent with status
-// 200: it is 500, a metric and a line in the log. The address in config.json is
-// the configured one, or that of the socket at which the request arrived, and
-// nothing that a client says can change it.
+// A line is served only if its crate file can be served, and byte for byte as upstream wrote
+// it. Bytes that do not match the checksum are never sent with status 200: the client gets
+// 500, and a metric and a log line report it. The address in config.json is the configured
+// one, or that of the socket at which the request arrived; a client cannot change it.
 //
 // # Limits
 //
-// Only GET and HEAD, but below /git/. 10 s for the headers of a request, 32 KiB of them; 120 s
-// between requests; 30 s for each 64 KiB that a client takes; one range of a
-// crate file at a time; 100 streams on an HTTP/2 connection; as many
-// connections as [ServerConfig] says.
+// Only GET and HEAD, except below /git/. 10 s for the headers of a request, 32 KiB of them;
+// 120 s between requests; 30 s for each 64 KiB that a client takes; one range of a crate file
+// at a time; 100 streams on an HTTP/2 connection; as many connections as [ServerConfig] says.
 package registry
 
 import (
@@ -76,48 +73,46 @@ import (
 // A Mirror is what is served.
 type Mirror = reader.Mirror
 
-// Config of a [Handler]. Mirror alone must be given.
+// Config configures a [Handler]. Only Mirror is required.
 type Config struct {
 	Mirror Mirror
-	// PublicURL is where clients reach the handler. It goes into config.json.
-	// Requests may come with its path in front, or from a proxy that has taken
-	// that away.
+	// PublicURL is where clients reach the handler. It goes into config.json. Requests may
+	// come with its path as a prefix, or from a proxy that has removed the prefix.
 	PublicURL publicurl.URL
-	// Pages gets every request that is not cargo's, the path of PublicURL taken
-	// away. If nil, they are answered 404.
+	// Pages gets every request that is not cargo's, without the path of PublicURL. If nil,
+	// the response is 404.
 	Pages http.Handler
-	// Peers gets every request below /replicate/, the path of PublicURL taken away. If
-	// nil, there is nothing.
+	// Peers gets every request below /replicate/, without the path of PublicURL. If nil,
+	// the response is 404.
 	Peers http.Handler
-	// Git gets every request below /git/, whatever its method, the path of PublicURL
-	// taken away. If nil, there is nothing.
+	// Git gets every request below /git/, with any method, without the path of PublicURL.
+	// If nil, the response is 404.
 	Git http.Handler
-	// Feed gets every request for the feed of new versions. If nil, there is nothing.
+	// Feed gets every request for the feed of new versions. If nil, the response is 404.
 	Feed http.Handler
-	// CacheSize is how many bytes of rendered index files are kept, a quarter of it
-	// for snapshots. If 0, 64 MiB.
+	// CacheSize is the maximum size of cached rendered index files, in bytes; a quarter of
+	// it is for snapshots. If 0, 64 MiB.
 	CacheSize int64
-	// Views are registries of their own below /policy/{name}/.
+	// Views are separate registries below /policy/{name}/.
 	Views []View
-	// Gated says that what Mirror shows is less than it has, and may change at any time
-	// (package gate): caches keep nothing permanently. Views are gated in any case.
+	// Gated says that Mirror hides versions, and may change what it hides at any time
+	// (package gate): caches keep nothing permanently. Views are always gated.
 	Gated bool
-	// Private says that not everybody may ask (package access): caches keep nothing that
-	// others share.
+	// Private says that access is restricted (package access): shared caches keep nothing.
 	Private bool
-	// Tokens says that cargo is to send a token with each request.
+	// Tokens makes cargo send a token with each request.
 	Tokens bool
-	// LogDir is the folder of the log of statements (package tilelog). There may be
-	// none yet.
+	// LogDir is the folder of the log of statements (package tilelog). It may not exist
+	// yet.
 	LogDir string
-	// Log gets what an operator must know: damaged crates, failures. If nil,
-	// nothing is logged.
+	// Log receives what an operator must know: damaged crates, failures. If nil, nothing is
+	// logged.
 	Log *slog.Logger
 }
 
 const defaultCacheSize = 64 << 20
 
-// A Handler answers cargo, and people through its pages.
+// A Handler answers requests of cargo, and of people through its pages.
 type Handler struct {
 	mirror    Mirror
 	pages     http.Handler // may be nil
@@ -131,13 +126,13 @@ type Handler struct {
 	kept      kept
 	tokens    bool
 	clock     func() time.Time
-	told      atomic.Bool // the log says that -public-url is wanted
+	told      atomic.Bool // the log has said that -public-url is wanted
 	views     map[string]*Handler
 
-	keys      string // before each path in the caches, which views share
+	keys      string // prefix of each path in the caches, which views share
 	cache     *cache
-	snapshots *cache             // apart: there are far more commits than fit
-	renders   singleflight.Group // by path and generation: what many ask for is rendered once
+	snapshots *cache             // separate: far more commits exist than fit
+	renders   singleflight.Group // by path and generation, so that concurrent requests render a resource once
 }
 
 // New returns a handler.
@@ -180,12 +175,12 @@ func (h *Handler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		h.log.Debug("request", "client", r.RemoteAddr, "method", r.Method, "path", r.URL.Path, "status", w.code, "bytes", w.bytes, "took", took)
 	}
 	if !told {
-		panic(http.ErrAbortHandler) // the client must not take what it has for all there is
+		panic(http.ErrAbortHandler) // the client must not take a partial body for a complete one
 	}
 }
 
-// tellPanic logs a panic, which net/http does at a level where nothing is read, among
-// the failures of connections.
+// tellPanic logs a panic. net/http would log it among failed connections, at a level that
+// is not read.
 func (h *Handler) tellPanic(r *http.Request) {
 	p := recover()
 	switch p {
@@ -200,7 +195,7 @@ func (h *Handler) tellPanic(r *http.Request) {
 
 func (h *Handler) answer(w *response, r *http.Request, t target) error {
 	if t.route == routeGit && h.git != nil {
-		h.git.ServeHTTP(w, r) // which takes POST, and bodies
+		h.git.ServeHTTP(w, r) // which accepts POST, and bodies
 		return nil
 	}
 	if r.ContentLength != 0 {
@@ -259,22 +254,21 @@ func (h *Handler) answer(w *response, r *http.Request, t target) error {
 	}
 }
 
-// endBody sees to it that a client that sends a body slowly does not hold the
-// connection (H1): nothing here takes one.
+// endBody prevents a client that sends a body slowly from holding the connection (H1): no
+// path here reads a body.
 func endBody(w *response) {
 	w.Header().Set("Connection", "close")
-	// A writer without deadlines is a test's.
+	// A writer without deadlines belongs to a test.
 	_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Now().Add(time.Second))
 }
 
-// target finds out what r asks for. The request that it returns is the one for
-// the pages.
+// target returns what r asks for, and the request for the pages.
 //
-// A proxy may leave the path of the public URL in front, or take it away; what
-// comes cannot say which. So it is taken away where that gives something of
-// cargo's; else the path is read as it came; else it is a page.
+// A proxy may leave the path of the public URL as a prefix, or remove it, and the request
+// does not say which. So the prefix is removed if that gives a path of cargo's. Otherwise
+// the path is parsed as it came, and if that fails, it is a page.
 func (h *Handler) target(r *http.Request) (target, *http.Request) {
-	if h.publicURL.Path() == "" || h.keys != "" { // of a view it is taken away already
+	if h.publicURL.Path() == "" || h.keys != "" { // for a view it is removed already
 		return parse(r.URL), r
 	}
 	stripped := h.strip(r)
@@ -290,11 +284,10 @@ func (h *Handler) target(r *http.Request) (target, *http.Request) {
 
 func (t target) isCargo() bool { return t.route != routePage && t.route != routeNone }
 
-// strip returns r without the path of the public URL, or r itself if it has
-// come without.
+// strip returns r without the path of the public URL, or r itself if it does not have it.
 func (h *Handler) strip(r *http.Request) *http.Request { return without(r, h.publicURL.Path()) }
 
-// without returns r without a prefix of its path, or r itself if it has come without.
+// without returns r without a prefix of its path, or r itself if it does not have it.
 func without(r *http.Request, prefix string) *http.Request {
 	path, ok := strings.CutPrefix(r.URL.Path, prefix)
 	if !ok || path != "" && path[0] != '/' {

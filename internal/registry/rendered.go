@@ -14,16 +14,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// rendered is a small text resource as it goes over the wire, headers included,
-// so that a request costs no more than writing it.
+// rendered is a small text resource as it is sent, including headers, so that a request
+// costs no more than writing it.
 type rendered struct {
 	path       string    // in the index, after the commit
-	generation uint64    // of the mirror, when it was known to be right
+	generation uint64    // of the mirror, when it was known to be valid
 	whole      bool      // none of the index's lines is left out
-	until      time.Time // when it is not right any more, by time alone; zero: never
+	until      time.Time // when it becomes invalid by time alone; zero: never
 	sum        [sha256.Size]byte
 	plain      representation
-	packed     representation // gzip; no body if that is not smaller
+	packed     representation // gzip; without a body if that is not smaller
 	etag       []string
 	kind       []string // Content-Type
 }
@@ -33,16 +33,16 @@ type representation struct {
 	length []string // Content-Length
 }
 
-// overhead is about what a rendered takes beside its bodies: itself, the cache's
-// map and list, the headers.
+// overhead is roughly the memory of a rendered besides its bodies: itself, the cache's map
+// and list, the headers.
 const overhead = 700
 
 func (r *rendered) size() int64 {
 	return int64(len(r.plain.body)+len(r.packed.body)+len(r.path)) + overhead
 }
 
-// render prepares body. It is the same resource for all of time as long as its
-// ETag is the same, which is weak because plain and gzip share it.
+// render prepares body. As long as its ETag is the same, the resource is the same. The ETag
+// is weak because plain and gzip share it.
 func render(path, kind string, body []byte, generation uint64) *rendered {
 	sum := sha256.Sum256(body)
 	r := &rendered{
@@ -56,7 +56,7 @@ func render(path, kind string, body []byte, generation uint64) *rendered {
 	return r
 }
 
-// at is r, found to be right for a crate at a generation.
+// at returns r as valid for a crate at a generation.
 func (r *rendered) at(generation uint64, c *reader.Crate) *rendered {
 	again := *r
 	again.generation, again.whole, again.until = generation, c.Left == 0, c.Until
@@ -70,7 +70,7 @@ func represent(body []byte) representation {
 func pack(body []byte) []byte {
 	var buf bytes.Buffer
 	w := gzip.NewWriter(&buf)
-	_, _ = w.Write(body) // to memory: nothing fails
+	_, _ = w.Write(body) // to memory: cannot fail
 	_ = w.Close()
 	return bytes.Clone(buf.Bytes())
 }
@@ -98,13 +98,13 @@ func (r *rendered) write(w *response, req *http.Request, cacheControl []string) 
 	if req.Method == http.MethodHead {
 		return nil
 	}
-	_, _ = w.whole(body.body) // an error is a client that went away
+	_, _ = w.whole(body.body) // an error is a client that disconnected
 	return nil
 }
 
-// matches reports whether If-None-Match names etag, by weak comparison (RFC
-// 9110, 13.1.2). Apache and others that compress what we have sent append the
-// coding to the tag, and do not take it off again (bug 45023).
+// matches reports whether If-None-Match names etag, by weak comparison (RFC 9110, 13.1.2).
+// Apache and other proxies that compress our responses append the coding to the tag, and do
+// not remove it again (bug 45023).
 func matches(ifNoneMatch []string, etag string) bool {
 	etag = strings.TrimPrefix(etag, "W/")
 	for _, line := range ifNoneMatch {
@@ -133,8 +133,8 @@ func withoutCoding(etag string) string {
 	return etag
 }
 
-// acceptsGzip reports whether Accept-Encoding names gzip without forbidding it
-// (RFC 9110, 12.5.3).
+// acceptsGzip reports whether Accept-Encoding names gzip without forbidding it (RFC 9110,
+// 12.5.3).
 func acceptsGzip(accept []string) bool {
 	for _, line := range accept {
 		for line != "" {

@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// stall is how long a client may take for the next chunk of an answer. There is
-// no limit on the whole: a slow line gets a large crate too (H2).
+// stall is how long a client may take to receive the next chunk of a response. The whole
+// response has no limit, so that a slow client can get a large crate (H2).
 const stall = 30 * time.Second
 
-// chunk is how many bytes are written under one deadline.
+// chunk is the number of bytes written under one deadline.
 const chunk = 64 << 10
 
-// response counts what is written, and moves the connection's write deadline
-// ahead as the client takes it.
+// response counts the bytes written, and extends the connection's write deadline as the
+// client receives them.
 type response struct {
 	http.ResponseWriter
-	conn     *limitedConn // that the kernel can send files to; nil: none
+	conn     *limitedConn // to which the kernel can send files; nil: none
 	code     int
 	bytes    int64
-	extended time.Time // when the deadline was set last
+	extended time.Time // when the deadline was last set
 }
 
 // Unwrap is for http.ResponseController.
@@ -50,11 +50,11 @@ func (w *response) Write(p []byte) (written int, err error) {
 	}
 }
 
-// mostHeaders is more than the headers of any answer.
+// mostHeaders is more than the size of the headers of any response, in bytes.
 const mostHeaders = 4 << 10
 
-// whole is Write of a whole body that is in memory. Headers and body go out with one call
-// of the system, where net/http, whose buffer has 4 KiB, would make two.
+// whole writes a whole body from memory. Headers and body go out with one system call,
+// where net/http with its buffer of 4 KiB would make two.
 func (w *response) whole(p []byte) (int, error) {
 	below, ok := w.ResponseWriter.(http.Flusher)
 	if !ok || w.conn == nil || len(p) > chunk-mostHeaders {
@@ -68,15 +68,15 @@ func (w *response) whole(p []byte) (int, error) {
 	return n, errors.Join(err, w.conn.release())
 }
 
-// extend moves the deadline, once a second at most. The server has set the
-// first one with the request (http.Server.WriteTimeout).
+// extend extends the deadline, at most once per second. The server sets the first one with
+// the request (http.Server.WriteTimeout).
 func (w *response) extend() {
 	now := time.Now()
 	if now.Sub(w.extended) < time.Second {
 		return
 	}
 	w.extended = now
-	// A writer without deadlines is a test's.
+	// A writer without deadlines belongs to a test.
 	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(stall))
 }
 

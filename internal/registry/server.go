@@ -27,38 +27,37 @@ const (
 	drainTimeout  = 30 * time.Second
 )
 
-// ServerConfig of a [Server].
+// ServerConfig configures a [Server].
 type ServerConfig struct {
-	// Addr is where to listen, as "host:port"; port 0 is any that is free.
+	// Addr is the address to listen on, as "host:port"; port 0 is any free port.
 	Addr string
-	// TLSCert and TLSKey are PEM files, both or neither. They are read again
-	// when they change.
+	// TLSCert and TLSKey are PEM files, both or neither. They are read again when they
+	// change.
 	TLSCert, TLSKey string
-	// MaxConns is how many connections there may be; others wait to be
-	// accepted. If 0, as many as the limit of open files allows.
+	// MaxConns is the maximum number of connections; others wait to be accepted. If 0, as
+	// many as the limit of open files allows.
 	MaxConns int
-	// ConnsPerAddress is how many of them one address may have; others are closed. If 0,
-	// as many as there are. It is no use behind a proxy.
+	// ConnsPerAddress is the maximum number of connections per address; others are closed.
+	// If 0, only MaxConns limits them. It is of no use behind a proxy.
 	ConnsPerAddress int
-	// ClientCA is a PEM file of the authorities whose client certificates count, with
-	// TLSCert. Clients may have none: who answers sees whether they do. If empty, none
-	// are asked for.
+	// ClientCA is a PEM file with the authorities whose client certificates are valid; it
+	// needs TLSCert. Clients may connect without a certificate: the handler checks it. If
+	// empty, no certificates are requested.
 	ClientCA string
-	// Log gets what an operator should know. If nil, nothing is logged.
+	// Log receives what an operator should know. If nil, nothing is logged.
 	Log *slog.Logger
 }
 
-// A Server owns a listener and the limits that keep clients from harming one
-// another.
+// A Server owns a listener and the limits that protect clients from one another.
 type Server struct {
 	listener *limitListener
 	http     *http.Server
-	secure   bool // TLS; http.Server makes a TLSConfig of its own in any case
+	secure   bool // TLS; http.Server makes its own TLSConfig in any case
 	log      *slog.Logger
 }
 
-// Listen opens the listener: connections wait from then on, until [Server.Serve]
-// takes them.
+// Listen opens the listener: from then on connections wait until [Server.Serve] accepts
+// them.
 func Listen(cfg ServerConfig) (*Server, error) {
 	s := &Server{log: cfg.Log}
 	if s.log == nil {
@@ -87,7 +86,7 @@ func Listen(cfg ServerConfig) (*Server, error) {
 	return s, nil
 }
 
-// addClientCA has clients asked for certificates.
+// addClientCA makes the server request client certificates.
 func addClientCA(to *tls.Config, file string) error {
 	if file == "" {
 		return nil
@@ -104,18 +103,18 @@ func addClientCA(to *tls.Config, file string) error {
 	return nil
 }
 
-// newHTTPServer returns a server with its limits, but for the connections.
+// newHTTPServer returns a server with all limits except that of connections.
 func newHTTPServer(log *slog.Logger) *http.Server {
 	return &http.Server{
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
-		WriteTimeout:      stall, // response moves it ahead
+		WriteTimeout:      stall, // response extends it
 		MaxHeaderBytes:    maxHeader,
 		ConnContext:       withConn,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams,
-			// The deadlines of streams end streams. What keeps a connection from
-			// ending is a frame that the client does not take.
+			// A stream's deadline ends only the stream. This one ends a connection whose
+			// client does not receive a frame.
 			WriteByteTimeout: stall,
 		},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -124,12 +123,12 @@ func newHTTPServer(log *slog.Logger) *http.Server {
 	}
 }
 
-// Files that a server has open beside its connections: the catalog, the index,
-// bundles, its logs.
+// otherFiles is the number of files that a server has open besides its connections: the
+// catalog, the index, bundles, its logs.
 const otherFiles = 64
 
-// defaultMaxConns is how many connections fit, with a crate file for each, if so many
-// files may be open; -1: unknown.
+// defaultMaxConns returns how many connections, each with a crate file, fit into a limit of
+// open files; -1: unknown.
 func defaultMaxConns(openFiles int) int {
 	const least, most = 4, 16 << 10
 	if openFiles < 0 {
@@ -141,10 +140,10 @@ func defaultMaxConns(openFiles int) int {
 // Addr returns the listener's address.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// MaxConns returns how many connections there may be.
+// MaxConns returns the maximum number of connections.
 func (s *Server) MaxConns() int { return cap(s.listener.slots) }
 
-// URL returns the root of what is served, for clients of the listener's address.
+// URL returns the root URL for clients of the listener's address.
 func (s *Server) URL() string {
 	u := url.URL{Scheme: "http", Host: s.Addr().String()}
 	if s.secure {
@@ -160,17 +159,16 @@ func (s *Server) Metrics() prometheus.Collector {
 	}, func() float64 { return float64(s.listener.open.Load()) })
 }
 
-// Close closes a server that Serve is not called for.
+// Close closes a server on which Serve is not called.
 func (s *Server) Close() error { return s.listener.Close() }
 
-// OnShutdown has f called when the server begins to stop. What streams to a
-// client for as long as it stays must end then. It is not for calls while
-// Serve runs.
+// OnShutdown registers f, which is called when the server begins to stop. Endless streams
+// to clients must end then. It must not be called while Serve runs.
 func (s *Server) OnShutdown(f func()) { s.http.RegisterOnShutdown(f) }
 
-// Serve answers with h until ctx ends; then it takes no new connections, gives the
-// requests under way 30 s, and returns nil. It returns an error if the listener dies
-// before (H15). It may be called once.
+// Serve answers with h until ctx ends. Then it accepts no new connections, gives the
+// current requests 30 s, and returns nil. It returns an error if the listener fails earlier
+// (H15). It may be called once.
 func (s *Server) Serve(ctx context.Context, h http.Handler) error {
 	s.http.Handler = h
 	died := make(chan error, 1)
@@ -192,7 +190,7 @@ func (s *Server) Serve(ctx context.Context, h http.Handler) error {
 	return nil
 }
 
-// shutdown waits for the requests under way, for a bounded time (H16).
+// shutdown waits for the current requests, for a bounded time (H16).
 func (s *Server) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()

@@ -14,8 +14,7 @@ import (
 
 var errNoPoint = notFoundf("The snapshots of this mirror are at /snapshot/YYYY-MM-DD/, a day in UTC, and /snapshot/{commit}/, 7 to 40 hexadecimal digits of the id of a commit of the index. /api/v1/snapshots lists the days that are kept.")
 
-// snapshot answers for config.json or the lines of a crate, as of a point in the
-// past.
+// snapshot answers requests for config.json or the lines of a crate at a point in the past.
 func (h *Handler) snapshot(w *response, r *http.Request, t target) error {
 	past, err := h.at(r.Context(), t.point)
 	if err != nil {
@@ -37,7 +36,7 @@ func (h *Handler) snapshot(w *response, r *http.Request, t target) error {
 	return kept.write(w, r, h.kept.shortUntil(kept.until, h.clock()))
 }
 
-// at finds the commit to which a point leads, or says which ones there are.
+// at returns the commit of a point, or an error that names the available ones.
 func (h *Handler) at(ctx context.Context, point string) (reader.Past, error) {
 	if point == "" {
 		return reader.Past{}, errNoPoint
@@ -54,7 +53,7 @@ func (h *Handler) at(ctx context.Context, point string) (reader.Past, error) {
 	return past, nil
 }
 
-// nearest says what there is of the past, to a client that asked for more.
+// nearest returns an error that tells a client which points are available.
 func (h *Handler) nearest(ctx context.Context, point string) error {
 	days, err := h.mirror.Days(ctx)
 	if err != nil {
@@ -96,8 +95,8 @@ type apiPoint struct {
 	Index string `json:"index"` // for cargo, of this commit
 }
 
-// points answers with the days that are kept, the oldest first, or with where one
-// point leads.
+// points answers with the available days, the oldest first, or with the commit of one
+// point.
 func (h *Handler) points(w *response, r *http.Request, point string) error {
 	if point != "" {
 		return h.point(w, r, point)

@@ -17,15 +17,15 @@ var (
 	errNoTile = notFoundf("The last checkpoint covers no such tile, or there is a full one in its place.")
 )
 
-// Of c2sp.org/tlog-tiles: the checkpoint must not be cached for more than seconds.
+// c2sp.org/tlog-tiles: the checkpoint must not be cached for more than seconds.
 var (
 	forSeconds     = []string{"public, max-age=2"}
 	typeCheckpoint = []string{"text/plain; charset=utf-8"}
 	typeTile       = []string{"application/octet-stream"}
 )
 
-// statements answers with a file of the log. The folder is opened for each request:
-// it may come, or be replaced, while a server runs.
+// statements answers with a file of the log. It opens the folder for each request, because
+// the folder may appear or be replaced while a server runs.
 func (h *Handler) statements(w *response, r *http.Request, name string) error {
 	if h.logDir == "" {
 		return errNoLog

@@ -6,7 +6,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// ServerStatus is what a server says of itself and the mirror to those who run it.
+// ServerStatus is what a server reports to operators about itself and the mirror.
 type ServerStatus struct {
 	Version         string          `json:"version"`
 	UptimeSec       int64           `json:"uptime_sec"`
@@ -19,8 +19,8 @@ type ServerStatus struct {
 	Run             *runstate.State `json:"run,omitzero"` // in progress, or the last one
 }
 
-// Status returns what says where a server stands that starts now, with a version of
-// the program.
+// Status returns a function that reports the status of a server that starts now; version is
+// that of the program.
 func Status(v Mirror, version string) func() ServerStatus {
 	started := time.Now()
 	return func() ServerStatus {

@@ -8,17 +8,17 @@ import (
 // ViewPrefix begins the paths of views, before their names.
 const ViewPrefix = "/policy/"
 
-// A View is a registry of its own below /policy/{name}/: an index, crate files, an API,
-// snapshots and pages of what its Mirror shows. Its config.json leads cargo to nothing
-// outside.
+// A View is a separate registry below /policy/{name}/: an index, crate files, an API,
+// snapshots and pages of what its Mirror shows. Its config.json refers only to paths below
+// it.
 type View struct {
 	Name   string // lower-case letters, digits, "-"
 	Mirror Mirror
-	Pages  http.Handler // of the view; as Config.Pages
+	Pages  http.Handler // of the view; like Config.Pages
 }
 
-// addViews makes the handlers of views. They share with h what costs memory, and its
-// metrics.
+// addViews makes the handlers of views. They share with h everything that costs memory, and
+// its metrics.
 func (h *Handler) addViews(cfg Config) {
 	h.views = make(map[string]*Handler, len(cfg.Views))
 	for _, v := range cfg.Views {
@@ -29,7 +29,7 @@ func (h *Handler) addViews(cfg Config) {
 	}
 }
 
-// viewOf returns the view that r asks, nil: none, and the request without its path.
+// viewOf returns the view that r asks for, or nil, and the request without the view's path.
 func (h *Handler) viewOf(r *http.Request) (*Handler, *http.Request) {
 	if len(h.views) == 0 {
 		return nil, nil

@@ -8,11 +8,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// watched is a crate file on its way to a client. It remembers why reading failed, which
-// http.ServeContent keeps to itself.
+// watched is a crate file being sent to a client. It remembers why reading failed, which
+// http.ServeContent does not report.
 type watched struct {
 	file *reader.File
-	at   int64 // what comes next
+	at   int64 // offset of the next byte
 	err  error
 }
 
@@ -35,7 +35,7 @@ func (c *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Seek implements io.Seeker, and asks no file.
+// Seek implements io.Seeker, without touching the file.
 func (c *watched) Seek(to int64, from int) (int64, error) {
 	switch from {
 	case io.SeekCurrent:
@@ -50,8 +50,8 @@ func (c *watched) Seek(to int64, from int) (int64, error) {
 	return to, nil
 }
 
-// leastSent is how many bytes must be left for the kernel to send them: fewer cost more
-// so than to be copied.
+// leastSent is the minimum number of bytes for the kernel to send: copying fewer is
+// cheaper.
 const leastSent = 2 << 10
 
 // CanSend implements sendable.

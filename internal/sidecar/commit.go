@@ -11,16 +11,16 @@ func (o *Files) write(b *batch, r *run) error {
 	return o.commit(r)
 }
 
-// finish commits also what a run did that was stopped: each file is whole.
+// finish also commits the work of an interrupted run, because each file is complete.
 func (o *Files) finish(cause error, r *run) error {
 	err := o.commit(r)
 	if cause != nil {
-		_ = o.batch.Clear() // what came too late; the cause is what to tell
+		_ = o.batch.Clear() // what came too late; the cause is the error to report
 	}
 	return err
 }
 
-// commit makes what is waiting durable, publishes it, and counts it.
+// commit makes the waiting files durable, publishes them and counts them.
 func (o *Files) commit(r *run) error {
 	files := o.waiting
 	r.cfg.Progress.kept.Add(o.kept)

@@ -16,18 +16,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Crates is a mirror in whose crates the run looks for a Cargo.toml.
+// Crates is a mirror in whose crates the run looks for Cargo.toml files.
 type Crates struct {
 	Store   store.Reader
 	Catalog Catalog // says which bundle a crate is in; nil: all are loose
 }
 
-// Catalog is what a run needs of the mirror's catalog, which a sync may be writing.
+// Catalog is the part of the mirror's catalog that a run uses. A sync may be writing it.
 type Catalog interface {
 	Versions(ctx context.Context, name string) ([]catalog.Version, error)
 }
 
-// held returns where the crates of an index file are stored, those that are not loose.
+// held returns where the crates of an index file are stored, except loose ones.
 func (c *Crates) held(ctx context.Context, from *index.Crate) (map[crate.ID]store.Placement, error) {
 	if c == nil || c.Catalog == nil || len(from.Entries) == 0 {
 		return nil, nil
@@ -45,9 +45,8 @@ func (c *Crates) held(ctx context.Context, from *index.Crate) (map[crate.ID]stor
 	return held, nil
 }
 
-// look reads the crate of a record. What is wrong with the crate is what there is
-// to say of it; what is wrong with this machine costs the sidecar, as nothing
-// about the crate is known.
+// look reads the crate of a record. A problem of the crate becomes part of the sidecar. A
+// problem of this machine costs the sidecar, because then nothing is known about the crate.
 func (c *Crates) look(ctx context.Context, rec *record) {
 	if c == nil {
 		return
@@ -64,7 +63,7 @@ func (c *Crates) look(ctx context.Context, rec *record) {
 	}
 }
 
-// manifest is the field of that name, nil if the record has none.
+// manifest returns the field of that name, or nil if the record has none.
 func (rec *record) manifest() any {
 	switch {
 	case rec.unreadable != nil:
@@ -77,8 +76,8 @@ func (rec *record) manifest() any {
 	return nil
 }
 
-// inspect reads the crate of a record to its end: bytes that are not those that
-// the index names have nothing to say.
+// inspect reads the crate of a record to its end, and ignores its content unless its bytes
+// are those that the index names.
 func (c *Crates) inspect(ctx context.Context, rec *record) (*cargotoml.Contents, error) {
 	f, err := c.Store.Open(ctx, crate.Key{ID: rec.ID, Checksum: rec.sum}, rec.at)
 	if err != nil {

@@ -8,14 +8,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// appendSidecar appends the i-th record as one line of JSON, without its end:
-// the line of the index as it is, but for its closing brace, and our fields.
-// The line was found to be a JSON object with a name in it when the index was
-// read.
+// appendSidecar appends the i-th record as one line of JSON, without its end: the line of
+// the index, without its closing brace, and our fields. Reading the index has checked that
+// the line is a JSON object with a name.
 func (b *batch) appendSidecar(out []byte, i int) ([]byte, error) {
 	rec, line := &b.records[i], b.line(i)
 	if bytes.IndexByte(line, '\r') >= 0 {
-		// White space for JSON; to many that read lines, the end of one.
+		// They are white space in JSON, but many readers of lines take them for the end of
+		// one.
 		compact := jsontext.Value(bytes.Clone(line))
 		if err := compact.Compact(asItIs); err != nil {
 			return out, fmt.Errorf("reading the line: %w", err)
@@ -39,7 +39,7 @@ func (b *batch) appendSidecar(out []byte, i int) ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// adds reports whether name is a field that is added to the record.
+// adds reports whether name is a field that we add to the record.
 func (rec *record) adds(name string) bool {
 	switch name {
 	case "crate_file", "crate_url", "index_path":
@@ -56,8 +56,8 @@ func (rec *record) adds(name string) bool {
 	return false
 }
 
-// appendOurs appends our fields, each after a comma. Names, versions and paths
-// of an index have no character that JSON would escape.
+// appendOurs appends our fields, each after a comma. Names, versions and paths of an index
+// have no characters that JSON escapes.
 func (b *batch) appendOurs(out []byte, rec *record) []byte {
 	out = append(append(append(out, `,"crate_file":"`...), rec.FileName()...), '"')
 	out = appendText(out, `,"crate_url":`, b.urls.URL(rec.ID, rec.sum))
@@ -70,17 +70,17 @@ func (b *batch) appendOurs(out []byte, rec *record) []byte {
 	return out
 }
 
-// appendText appends a field, unless it is empty.
+// appendText appends a field unless it is empty.
 func appendText(out []byte, field, value string) []byte {
 	if value == "" {
 		return out
 	}
 	out = append(out, field...)
-	out, _ = jsontext.AppendQuote(out, value) // bytes that are no UTF-8 become U+FFFD
+	out, _ = jsontext.AppendQuote(out, value) // invalid UTF-8 becomes U+FFFD
 	return out
 }
 
-// asItIs keeps the tokens of a line as they are, and fields that are there twice.
+// asItIs preserves the tokens of a line, and duplicate fields.
 var asItIs = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.PreserveRawStrings(true))
 
 // without returns a JSON object without some of its fields. The others keep
@@ -101,7 +101,8 @@ func without(object []byte, drop func(name string) bool) ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// eachField visits the fields of a JSON object, names also as they stand there.
+// eachField calls visit for the fields of a JSON object, with their names quoted and
+// unquoted.
 func eachField(object []byte, visit func(name, value []byte, unquoted string) error) error {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(object), asItIs)
 	if _, err := dec.ReadToken(); err != nil {

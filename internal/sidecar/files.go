@@ -15,30 +15,30 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/loose"
 )
 
-// Ext is what the name of a sidecar has behind that of the crate file.
+// Ext is the suffix of a sidecar's name after the name of the crate file.
 const Ext = ".json"
 
-// WorkDir is where sidecars are written before they get their names, below the
-// folder of sidecars. It is emptied when the folder is opened.
+// WorkDir is where sidecars are written before they get their names, below the folder of
+// sidecars. Opening the folder empties it.
 const WorkDir = loose.StateDir + "/sidecars"
 
-// Files is sidecars as one file each, in the shard layout.
+// Files writes sidecars as separate files, in the shard layout.
 //
-// They are written to WorkDir, and some ten thousand at a time get their names by a
-// [durable.Batch]. A kill costs those that have none yet.
+// Sidecars are written to WorkDir, and some ten thousand at a time get their names by a
+// [durable.Batch]. A kill loses those that have no name yet.
 type Files struct {
 	fsys    durable.FS
 	batch   *durable.Batch
 	kept    int64             // since the last commit
-	waiting []*durable.Staged // written, not yet published
+	waiting []*durable.Staged // written, not published yet
 }
 
 var _ Output = (*Files)(nil)
 
-// commitFiles is how many sidecars get their names at a time.
+// commitFiles is the number of sidecars that get their names at a time.
 const commitFiles = 1 << 14
 
-// NewFiles opens the folder of sidecars. The caller ensures that it is the only writer of
+// NewFiles opens the folder of sidecars. The caller ensures that no other process writes
 // sidecars there; a mirror may be written beside them.
 func NewFiles(fsys durable.FS) (*Files, error) {
 	o := &Files{fsys: fsys, batch: durable.NewBatch(fsys, WorkDir, durable.Together)}
@@ -48,10 +48,10 @@ func NewFiles(fsys durable.FS) (*Files, error) {
 	return o, nil
 }
 
-// SidecarPath returns where the sidecar of a version is, slash-separated.
+// SidecarPath returns the slash-separated path of a version's sidecar.
 func SidecarPath(id crate.ID) string { return id.LoosePath() + Ext }
 
-// indented is the form of a file: as v1.1.0 had it.
+// indented is the format of a file, which is v1.1.0's.
 var indented = json.JoinOptions(asItIs, jsontext.ReorderRawObjects(true), jsontext.WithIndent("  "))
 
 func (o *Files) has(rec *record) bool {
@@ -80,7 +80,7 @@ func (o *Files) encode(b *batch) error {
 	return nil
 }
 
-// put writes a sidecar unless the file in its place is the same.
+// put writes a sidecar unless the existing file is the same.
 func (o *Files) put(b *batch, rec *record, text []byte) error {
 	name := SidecarPath(rec.ID)
 	same, err := o.holds(name, text)
@@ -99,7 +99,7 @@ func (o *Files) put(b *batch, rec *record, text []byte) error {
 	return nil
 }
 
-// holds reports whether the file name has exactly this content.
+// holds reports whether a file has exactly this content.
 func (o *Files) holds(name string, text []byte) (bool, error) {
 	f, err := o.fsys.Open(name)
 	if err != nil {

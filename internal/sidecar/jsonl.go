@@ -4,7 +4,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// JSONL is sidecars as one file or stream, a line each.
+// JSONL writes sidecars as one file or stream, one line each.
 type JSONL struct{ sink }
 
 var _ Output = (*JSONL)(nil)

@@ -18,30 +18,30 @@ type Mode string
 
 // The modes.
 const (
-	ModeFiles   Mode = "files"   // a file a version
-	ModeJSONL   Mode = "jsonl"   // a line a version, in one file
+	ModeFiles   Mode = "files"   // one file per version
+	ModeJSONL   Mode = "jsonl"   // one line per version, in one file
 	ModeParquet Mode = "parquet" // a row a version, in one file
 )
 
-// Target says where sidecars go, and what is read for them beside the index.
+// Target says where to write sidecars, and what to read for them besides the index.
 type Target struct {
 	Mode     Mode
 	Dir      string       // of ModeFiles
-	File     string       // of the others, at the end of symbolic links
-	Stream   durable.File // that is written to in its place; nil: it is a file
-	Manifest string       // of a download, whose places of crates are added; empty: none
-	Mirror   *home.Dirs   // whose crates are asked what they say of themselves; nil: none
+	File     string       // of the other modes, with symbolic links resolved
+	Stream   durable.File // written to instead of File; nil: none
+	Manifest string       // of a download; adds the places of crates; empty: none
+	Mirror   *home.Dirs   // whose crates are read for their Cargo.toml; nil: none
 
-	Create func(dir string) (durable.FS, error) // opens a folder, made if it is absent
-	Owner  durable.Owner                        // what the lock says of its holder
+	Create func(dir string) (durable.FS, error) // opens a folder, and makes it if necessary
+	Owner  durable.Owner                        // recorded in the lock as its holder
 }
 
 // Opened is what a run has open.
 type Opened struct{ home.Closers }
 
-// Open opens what the job reads beside the index, and last what it writes to. Nothing
-// is touched but the lock before that is held. A stream has no lock, and what is
-// sorted goes to the system's temporary folder.
+// Open opens what the job reads besides the index, and last what it writes to. Until it
+// holds the lock, it touches nothing else. A stream has no lock, and then the system's
+// temporary folder is used for sorting.
 func (t *Target) Open(ctx context.Context, job *Config) (_ *Opened, err error) {
 	o := new(Opened)
 	defer func() {
@@ -77,7 +77,7 @@ func (t *Target) Open(ctx context.Context, job *Config) (_ *Opened, err error) {
 	return o, err
 }
 
-// takeLock sees to it that no other run writes there.
+// takeLock ensures that no other run writes there.
 func (o *Opened) takeLock(fsys durable.FS, dir, name string, owner durable.Owner) error {
 	if err := fsys.MkdirAll(path.Dir(name)); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (o *Opened) takeLock(fsys durable.FS, dir, name string, owner durable.Owner
 	return err
 }
 
-// openPlaces reads the manifest of a download, if one is given.
+// openPlaces reads the manifest of a download, if there is one.
 func (o *Opened) openPlaces(ctx context.Context, manifest string, job *Config, fsys durable.FS, scratch string) error {
 	if manifest == "" {
 		return nil
@@ -120,7 +120,7 @@ func (t *Target) output(fsys durable.FS) (Output, error) {
 	return NewParquet(fsys, filepath.Base(t.File))
 }
 
-// openCrates opens a mirror for reading, if one is asked for.
+// openCrates opens a mirror for reading, if one is wanted.
 func (o *Opened) openCrates(ctx context.Context, d *home.Dirs, job *Config) error {
 	if d == nil {
 		return nil

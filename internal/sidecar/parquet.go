@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Parquet is sidecars as one table.
+// Parquet writes sidecars as one table.
 type Parquet struct {
 	sink
 	table *parquet.GenericWriter[Row]
@@ -19,8 +19,8 @@ type Parquet struct {
 
 var _ Output = (*Parquet)(nil)
 
-// groupBytes is how much of the index goes into a row group, which is compressed
-// in memory before it is written.
+// groupBytes is the size of the index lines in a row group, which is compressed in memory
+// before it is written.
 const groupBytes = 48 << 20
 
 // NewParquet makes the file name in fsys. The caller ensures that it is the only writer.

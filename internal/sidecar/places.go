@@ -19,7 +19,7 @@ import (
 // A Place is where a crate is stored, according to a manifest.
 type Place struct{ Storage, BundlePath, BundleMember string }
 
-// A spot is the place of a crate on its way through the sorting.
+// A spot is the place of a crate while it is sorted.
 type spot struct {
 	Path, Name, Version string
 	Place               Place
@@ -29,30 +29,29 @@ func (a *spot) compare(b *spot) int {
 	return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 }
 
-// bytes is the memory that a spot takes.
+// bytes returns the memory that a spot takes.
 func (a *spot) bytes() int {
 	const besideTexts = 6 * 16
 	return besideTexts + len(a.Path) + len(a.Name) + len(a.Version) + len(a.Place.Storage) + len(a.Place.BundlePath) + len(a.Place.BundleMember)
 }
 
-// Places is what a manifest says of all crates, in the order of the index.
+// Places are the places of all crates according to a manifest, in the order of the index.
 //
-// A manifest is in the order in which crates were done. It is sorted on disk,
-// not in memory (package extsort), and read back while the index is read, which is
-// in the same order.
+// A manifest is in the order in which crates were finished. It is sorted on disk, not in
+// memory (package extsort), and read back in parallel with the index, which is in the same
+// order.
 type Places struct {
-	Bad  int64 // lines of the manifest that could not be used; the log names them
+	Bad  int64 // unusable lines of the manifest; the log names them
 	file *extsort.Sorter[spot]
 	pull func() (spot, error, bool)
 	stop func()
-	next *spot // read and not yet asked for
+	next *spot // read, but not asked for yet
 	last string
 }
 
-// ReadPlaces reads a manifest, of ours or of v1.1.0. Where it speaks of a crate
-// several times the last record counts. A torn last line, which a power cut
-// leaves, is a warning. The temporary file is scratch in fsys, which is removed
-// by Close.
+// ReadPlaces reads a manifest, ours or v1.1.0's. If it names a crate several times, the
+// last record counts. A torn last line, which a power failure leaves, is only a warning.
+// The temporary file is scratch in fsys; Close removes it.
 func ReadPlaces(ctx context.Context, r io.Reader, fsys durable.FS, scratch string, log *slog.Logger) (*Places, error) {
 	return readPlaces(ctx, r, fsys, scratch, log, extsort.RunBytes)
 }
@@ -108,8 +107,8 @@ func (p *Places) bad(log *slog.Logger, err error) {
 	log.Warn("a line of the manifest cannot be used", "err", err)
 }
 
-// of returns the places of the crates of an index file. It is asked for files
-// in the order of the index. A nil Places knows none.
+// of returns the places of the crates of an index file. Calls must be in the order of the
+// index. A nil Places has none.
 func (p *Places) of(file string) (map[crate.ID]Place, error) {
 	if p == nil {
 		return nil, nil

@@ -10,9 +10,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Progress is the counts of a run, for others to read while it is running. What it calls
-// written or kept is in place, durably, for [Files]; the other forms are in place when
-// the run has ended.
+// Progress counts what a run does. Other goroutines may read it meanwhile. For [Files],
+// what it counts as written or kept is in place and durable; the other forms are in place
+// once the run has ended.
 type Progress struct {
 	start      time.Time
 	crates     atomic.Int64
@@ -24,30 +24,30 @@ type Progress struct {
 	unreadable atomic.Int64
 }
 
-// NewProgress starts the clock.
+// NewProgress returns counts of zero and starts the clock.
 func NewProgress() *Progress { return &Progress{start: time.Now()} }
 
 // Counts is a snapshot of a Progress.
 type Counts struct {
 	Crates     int64 // of the index, read so far
 	Written    int64
-	Kept       int64 // were there with the same content
-	Yanked     int64 // left out because they are yanked
-	Problems   int64 // versions without a sidecar, or with an old one, and index files that cannot be read
+	Kept       int64 // existed with the same content
+	Yanked     int64 // skipped because they are yanked
+	Problems   int64 // versions without a sidecar or with an old one, and unreadable index files
 	NotHeld    int64 // crates that the mirror does not hold
-	Unreadable int64 // crates that it holds and that say nothing of themselves
+	Unreadable int64 // crates that it holds but whose Cargo.toml cannot be read
 	Elapsed    time.Duration
 }
 
-// Done is the number of sidecars that are as they should be.
+// Done returns the number of sidecars that are up to date.
 func (c *Counts) Done() int64 { return c.Written + c.Kept }
 
-// Rate is the number of sidecars a second.
+// Rate returns the number of sidecars per second.
 func (c *Counts) Rate() float64 {
 	return human.Rate(c.Done(), c.Elapsed)
 }
 
-// Snapshot returns the counts as they are now.
+// Snapshot returns the current counts.
 func (p *Progress) Snapshot() Counts {
 	return Counts{
 		Crates: p.crates.Load(), Written: p.written.Load(), Kept: p.kept.Load(), Yanked: p.yanked.Load(),
@@ -59,13 +59,13 @@ func (p *Progress) Snapshot() Counts {
 // Summary is the outcome of a run.
 type Summary struct {
 	Counts
-	Problems []error // the first ones; Counts.Problems is their number, the log has all
+	Problems []error // the first ones; Counts.Problems is their number, and the log has all
 }
 
 // maxProblems bounds Summary.Problems.
 const maxProblems = 20
 
-// Print prints the outcome of a run for a person; its sidecars are in target.
+// Print writes the outcome of a run for a person; its sidecars are in target.
 func (s *Summary) Print(w io.Writer, target string) {
 	fmt.Fprintf(w, "%s sidecars are in %s (%s, %s/s)\n", human.Count(s.Done()), target, s.Elapsed.Round(10*time.Millisecond), human.Count(int64(s.Rate())))
 	row := console.Rows(w)

@@ -12,19 +12,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// A batch is some versions on their way from the index to the output.
+// A batch is a number of versions on their way from the index to the output.
 type batch struct {
 	lines   []byte // of all records
 	records []record
-	bad     []error       // what the index had in their place
+	bad     []error       // errors of the index in their place
 	done    chan struct{} // closed when it is encoded
 	urls    crate.URLTemplate
 
-	// What the output made of it, if it has use for that.
+	// The output's encoding, if it uses this.
 	out   []byte
 	rows  []Row
 	wrote int64             // records in out or rows
-	fresh []*durable.Staged // files, and those that were the same already:
+	fresh []*durable.Staged // files, and whether they were the same already:
 	kept  int64
 }
 
@@ -36,17 +36,17 @@ type record struct {
 	start, end int    // of the line in batch.lines
 	unknown    bool   // the line has fields that cargo does not know
 	yanked     bool
-	leftOut    bool // yanked, and not asked for
+	leftOut    bool // yanked, and not wanted
 	skip       bool // left out, and has no sidecar
 	place      *Place
 	at         store.Placement // of the crate, if it must be read
 	said       *cargotoml.Contents
-	unreadable error // why there is nothing said
+	unreadable error // why the content is unknown
 	err        error // why there is no sidecar
 }
 
-// The size of a batch makes handing it from goroutine to goroutine cheap, and is
-// little enough to be held in memory some hundred times.
+// The size of a batch makes passing it between goroutines cheap, and allows some hundred of
+// them in memory.
 const (
 	batchBytes   = 64 << 10
 	batchRecords = 128
@@ -61,7 +61,7 @@ func (r *run) newBatch() *batch {
 	return b
 }
 
-// recycle lets a later batch use the memory of b, if that is of usual size.
+// recycle lets a later batch use the memory of b, if that is of normal size.
 func (r *run) recycle(b *batch) {
 	if cap(b.lines) > 4*batchBytes || cap(b.out) > 8*batchBytes {
 		return
@@ -72,14 +72,14 @@ func (r *run) recycle(b *batch) {
 	r.batches.Put(&batch{lines: b.lines[:0], records: b.records[:0], out: b.out[:0], rows: b.rows[:0], fresh: b.fresh[:0]})
 }
 
-// line is what the index says of the i-th record, without space around it.
+// line returns the i-th record's line of the index, without surrounding space.
 func (b *batch) line(i int) []byte { return b.lines[b.records[i].start:b.records[i].end] }
 
 // reading is the state of the goroutine that reads the index.
 type reading struct {
 	*run
 	b     *batch
-	wants int64 // records taken that count for the limit
+	wants int64 // records that count for the limit
 }
 
 // read fills batches with what the index names.
@@ -155,7 +155,7 @@ func (r *reading) add(path string, e *index.Entry) {
 	r.b.records = append(r.b.records, rec)
 }
 
-// submit hands the batch on.
+// submit passes the batch on.
 func (r *reading) submit(ctx context.Context) error {
 	select {
 	case r.queue <- r.b:

@@ -9,11 +9,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Row is a sidecar as a row of a Parquet file. What a version does not have is
-// null. Texts of JSON are as in the index.
+// Row is a sidecar as a row of a Parquet file. Values that a version does not have are
+// null. JSON texts are as in the index.
 //
-// Features2 and Other are plain strings for Parquet: parquet-go v0.32.0 writes a
-// column that is optional and JSON with the definition levels of something else.
+// Features2 and Other are plain strings in Parquet: parquet-go v0.32.0 writes wrong
+// definition levels for a column that is optional and JSON.
 type Row struct {
 	Name          string    `parquet:"name,dict"`
 	Version       string    `parquet:"version"`
@@ -52,7 +52,7 @@ type Row struct {
 	Unreadable    string   `parquet:"unreadable,optional"` // why nothing of these is known
 }
 
-// row makes a row of the i-th record.
+// row returns the i-th record as a row.
 func (b *batch) row(i int) (Row, error) {
 	rec := &b.records[i]
 	row := Row{
@@ -85,8 +85,8 @@ func (b *batch) row(i int) (Row, error) {
 	return row, nil
 }
 
-// set sets a column from a field of the index, if there is one for it and the
-// field is of its kind.
+// set sets a column from a field of the index, if a column for it exists and the field has
+// its type.
 func (row *Row) set(name string, value jsontext.Value) (known bool, err error) {
 	kind := value.Kind()
 	if kind == jsontext.KindNull {
@@ -126,7 +126,7 @@ func (row *Row) set(name string, value jsontext.Value) (known bool, err error) {
 	return true, err
 }
 
-// tell sets the columns that come from inside the crate.
+// tell sets the columns from inside the crate.
 func (row *Row) tell(rec *record) {
 	if rec.unreadable != nil {
 		row.Unreadable = rec.unreadable.Error()
@@ -142,11 +142,11 @@ func (row *Row) tell(rec *record) {
 }
 
 func unquote(value jsontext.Value) string {
-	s, _ := jsontext.AppendUnquote(nil, value) // the decoder has found it to be a string
+	s, _ := jsontext.AppendUnquote(nil, value) // the decoder has checked that it is a string
 	return string(s)
 }
 
-// elements counts the values of a JSON array or object, divided by those of an
+// elements counts the values of a JSON array or object; each is the number of values per
 // element.
 func elements(value jsontext.Value, each int32) (n int32, err error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(value), asItIs)

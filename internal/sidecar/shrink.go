@@ -14,9 +14,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// checkExtent refuses what would put an empty or much smaller table into the place
-// of the one that is there: the folder of an index that was named by mistake, half
-// an index, or another mirror.
+// checkExtent refuses to replace a table by an empty or much smaller one: the user may have
+// named the wrong index folder, half an index, or another mirror.
 func (r *run) checkExtent(ctx context.Context) error {
 	if r.cfg.AcceptShrink {
 		return nil
@@ -28,21 +27,21 @@ func (r *run) checkExtent(ctx context.Context) error {
 	if c.Done() > 0 && c.NotHeld == c.Done() {
 		return index.Lost(fmt.Sprintf("the mirror holds none of the %d crates of the index: name the mirror of this index", c.Done()))
 	}
-	if r.cfg.Limit > 0 { // fewer is what was asked for
+	if r.cfg.Limit > 0 { // the user asked for fewer
 		return nil
 	}
 	had, err := r.cfg.Output.rows(ctx)
 	if err != nil {
 		return fmt.Errorf("counting what the new table replaces: %w", err)
 	}
-	// What is left out because it is yanked may have been in the earlier one.
+	// Yanked versions that are left out may have been in the earlier table.
 	return index.CheckShrink(had-c.Done()-c.Yanked, had, "rows of the table that is there would be lost", "look whether it is the right index, and whole")
 }
 
-// rows is 0: files are never taken away.
+// rows returns 0: files are never removed.
 func (o *Files) rows(context.Context) (int64, error) { return 0, nil }
 
-// rows counts the lines of the file that is there.
+// rows counts the lines of the existing file.
 func (o *JSONL) rows(ctx context.Context) (n int64, err error) {
 	f, err := o.earlier()
 	if f == nil {
@@ -62,8 +61,7 @@ func (o *JSONL) rows(ctx context.Context) (n int64, err error) {
 	}
 }
 
-// rows is the number of rows that the footer of the table names. What is no table
-// has none.
+// rows returns the number of rows in the table's footer, or 0 if it is not a table.
 func (o *Parquet) rows(context.Context) (int64, error) {
 	f, err := o.earlier()
 	if f == nil {
@@ -81,7 +79,7 @@ func (o *Parquet) rows(context.Context) (int64, error) {
 	return table.NumRows(), nil
 }
 
-// earlier opens the file to replace, nil if there is none.
+// earlier opens the file to be replaced, or returns nil if there is none.
 func (w *wholeFile) earlier() (durable.File, error) {
 	f, err := w.fsys.Open(w.name)
 	if errors.Is(err, fs.ErrNotExist) {

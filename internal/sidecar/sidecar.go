@@ -1,42 +1,42 @@
-// Package sidecar writes what is known of each published version: a sidecar is
-// the line of the index with all its fields, and some of ours. It is also the
+// Package sidecar writes metadata of each published version: a sidecar is the version's
+// line of the index with all its fields, and some of ours. This comment is the
 // specification of sidecars.
 //
 // # Fields
 //
-// What the index says is passed on token by token, whether we know the field or
-// not: a number keeps its digits, a string its escapes. To it are added
+// The fields of the index are copied token by token, whether we know them or not: a number
+// keeps its digits, a string its escapes. These are added:
 //
 //	crate_file     {name}-{version}.crate
 //	crate_url      where upstream has it
-//	index_path     the file of the index that the line is from
+//	index_path     the index file that has the line
 //	storage, bundle_path, bundle_member
 //	               where the crate is stored, according to the manifest of a download
 //	manifest       what the Cargo.toml inside the crate says of it, and
 //	               unpacked_size and file_count of the crate; or "unreadable",
-//	               the reason why nothing is known. Absent: the crate is not held
+//	               the reason why it cannot be read. Absent: the crate is not held
 //
-// the last four only if they are asked for and known. Where a line has a field
-// of a name that is added, ours takes its place.
+// The last four are added only if they are wanted and known. If a line already has a field
+// with one of these names, ours replaces it.
 //
-// # Forms
+// # Output forms
 //
 // [Files]: {name}-{version}.crate.json beside where a mirror has the crate file, indented
-// by two spaces, with the names of every object sorted: byte for byte what CloneCratesio
-// v1.1.0 wrote, so that its files need not be written again. One is written only if its
-// content differs. A yanked version that is left out gets none, but one that is there is
-// kept up to date.
+// by two spaces, with the names of every object sorted: byte for byte as CloneCratesio
+// v1.1.0 wrote them, so that its files need not be written again. A file is written only if
+// its content differs. A yanked version that is left out gets no file, but an existing one
+// is kept up to date.
 //
-// [JSONL]: one line a version, in the order of the index. The fields of the
-// line come first, as they are.
+// [JSONL]: one line per version, in the order of the index. The fields of the index come
+// first, unchanged.
 //
-// [Parquet]: one row a version, in the order of the index; see [Row].
+// [Parquet]: one row per version, in the order of the index; see [Row].
 //
 // # Order and memory
 //
-// One goroutine reads the index and fills batches, many encode them, one takes
-// them in the order of the index. There is a fixed number of batches, so memory
-// does not depend on the size of the index.
+// One goroutine reads the index and fills batches, many encode them, and one writes them in
+// the order of the index. The number of batches is fixed, so memory does not depend on the
+// size of the index.
 package sidecar
 
 import (
@@ -55,28 +55,28 @@ import (
 
 // An Output is a form of sidecars: [Files], [JSONL] or [Parquet].
 type Output interface {
-	// has reports whether there is a sidecar that must be kept up to date
-	// although its version is left out. It is called by many goroutines.
+	// has reports whether a sidecar exists that must be kept up to date although its
+	// version is left out. Many goroutines call it.
 	has(rec *record) bool
-	// encode prepares the records of a batch. It is called by many goroutines
-	// at a time; an error ends the run, record.err costs that sidecar.
+	// encode prepares the records of a batch. Many goroutines call it at a time. An error
+	// ends the run; record.err costs only that sidecar.
 	encode(b *batch) error
-	// write takes the batches in order, from one goroutine.
+	// write receives the batches in order, from one goroutine.
 	write(b *batch, r *run) error
-	// finish makes durable, and gives its name to, what was written. With a
-	// cause the run did not get to its end: nothing half done may show.
+	// finish makes the output durable and gives it its name. A cause says that the run was
+	// interrupted: then no incomplete output may be visible.
 	finish(cause error, r *run) error
-	// rows is the number of sidecars that finish takes away with the file that it
+	// rows returns the number of sidecars that finish removes with the file that it
 	// replaces.
 	rows(ctx context.Context) (int64, error)
 }
 
-// Config is a run.
+// Config configures a run.
 type Config struct {
 	Index  *index.Index
 	Output Output
 	Places *Places // from the manifest of a download; nil: none
-	Crates *Crates // to read what is inside; nil: not
+	Crates *Crates // to read Cargo.toml from; nil: none
 
 	URLs          crate.URLTemplate // where upstream has crates
 	IncludeYanked bool
