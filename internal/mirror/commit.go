@@ -217,7 +217,7 @@ func (r *run) record(res *result) runlog.Record {
 
 // withoutUser removes user and password from a URL, because people share logs.
 func withoutUser(raw string) string {
-	if !strings.Contains(raw, "@") { // nearly all URLs, of which a run has millions
+	if !strings.Contains(raw, "@") { // true of nearly all URLs, and a run has millions
 		return raw
 	}
 	u, err := url.Parse(raw)

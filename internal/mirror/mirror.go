@@ -70,8 +70,8 @@ type Config struct {
 	KeepOpen   bool              // do not finish the last bundle: a later run on the same store continues it
 	NewsOnly   bool              // count held versions, but write no manifest line for them
 	Repair     bool              // a person asked for this repair of damage, and so knows of it
-	// Superseded identifies earlier bytes of versions, a copy of which was reported as
-	// damaged or missing.
+	// Superseded identifies earlier bytes of versions that have a copy reported as damaged
+	// or missing.
 	Superseded []crate.Key
 
 	Concurrency int                   // downloads at a time; default 128

@@ -81,11 +81,11 @@ type Config struct {
 	URLs          crate.URLTemplate // where upstream has crates
 	IncludeYanked bool
 	Limit         int64 // at most so many sidecars; 0: all
-	AcceptShrink  bool  // also when nothing is there to write, or much less than was
-	Concurrency   int   // at most so many batches in work at a time; default 128
+	AcceptShrink  bool  // also if there is nothing to write, or much less than before
+	Concurrency   int   // maximum number of batches in work at a time; default 128
 
 	Log      *slog.Logger // default: none
-	Progress *Progress    // counts of the run, for others to read; default: not reported
+	Progress *Progress    // counts of the run, which other goroutines may read; default: not reported
 }
 
 func (cfg Config) withDefaults() Config {
@@ -93,7 +93,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.Concurrency = 128
 	}
 	if _, files := cfg.Output.(*Files); !files && cfg.Crates == nil {
-		// Encoding waits for no disk: more would only take memory.
+		// Encoding waits for no disk: more batches would only take memory.
 		cfg.Concurrency = min(cfg.Concurrency, 4*runtime.GOMAXPROCS(0))
 	}
 	if cfg.Log == nil {
@@ -107,10 +107,10 @@ func (cfg Config) withDefaults() Config {
 
 // Run makes the sidecars of an index.
 //
-// The summary is valid also with an error. An error means that the run could not continue:
-// durable.ErrNoSpace, a broken disk or index, ctx's cause; or, as an *index.ShrinkError, that
-// an earlier table was kept because this one lacks too much. A version without a sidecar, or
-// with an old one, is not an error but in the summary.
+// The summary is valid even with an error. An error means that the run could not continue:
+// durable.ErrNoSpace, a broken disk or index, or the cause of ctx. An *index.ShrinkError
+// means that the run kept the earlier table because the new one lacks too much. A version
+// without a sidecar, or with an old one, is not an error; the summary counts it.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	r := &run{cfg: cfg.withDefaults(), summary: &Summary{}}
 	err := r.run(ctx)
@@ -128,11 +128,11 @@ type run struct {
 	summary *Summary
 	batches sync.Pool
 	todo    chan *batch // to be encoded
-	queue   chan *batch // all that are under way, in order
+	queue   chan *batch // all current ones, in order
 }
 
 func (r *run) run(ctx context.Context) error {
-	// One more is with write, and one on its way: no worker waits for room in todo.
+	// One more batch is in write, and one in between: no worker waits for room in todo.
 	r.todo, r.queue = make(chan *batch, r.cfg.Concurrency+2), make(chan *batch, r.cfg.Concurrency)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -187,7 +187,7 @@ func (r *run) write(ctx context.Context) error {
 	return nil
 }
 
-// account counts what became of a record beside being written.
+// account counts the outcome of a record, apart from its being written.
 func (r *run) account(rec *record) {
 	p := r.cfg.Progress
 	switch {

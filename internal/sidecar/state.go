@@ -7,7 +7,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// State is the state of a run over the index; only git knows the size of that.
+// State returns the progress of a run over the index, whose size only git knows.
 func (p *Progress) State() console.State {
 	c := p.Snapshot()
 	return console.State{

@@ -6,15 +6,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A stream takes sidecars as they come. Nothing of it can be taken back: that a
-// run failed, its reader learns from the exit code alone.
+// A stream receives sidecars as they are made. Nothing can be taken back: only the exit
+// code tells its reader that a run failed.
 type stream struct {
 	*bufio.Writer
 	file durable.File
 	name string
 }
 
-// StreamJSONL writes to what stream.Open opened at name. The caller closes it.
+// StreamJSONL returns sidecars that are written to what stream.Open opened at name. The
+// caller closes it.
 func StreamJSONL(f durable.File, name string) *JSONL { return &JSONL{newStream(f, name)} }
 
 // StreamParquet does the same with a table.
@@ -26,14 +27,14 @@ func newStream(f durable.File, name string) *stream {
 
 func (s *stream) String() string { return s.name }
 
-// end writes what is left also of a run that failed: the last line is whole.
+// end writes the rest even if the run failed, so that the last line is complete.
 func (s *stream) end(cause error) error {
 	err := s.Flush()
 	if err == nil {
 		err = s.file.Sync()
 	}
 	if cause != nil {
-		return nil // the cause is what to tell
+		return nil // the cause is the error to report
 	}
 	return err
 }

@@ -7,8 +7,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Verdict is the error that a run deserves which went through to its end;
-// places is nil if no manifest was read.
+// Verdict returns the error of a completed run; places is nil if no manifest was read.
 func (s *Summary) Verdict(places *Places) error {
 	var errs []error
 	if s.Counts.Problems > 0 {

@@ -9,12 +9,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// PartExt is what the name of a file has behind it until the file is whole. A
-// run that was killed leaves such a file; the next one removes it.
+// PartExt is the suffix of a file's name until the file is complete. A killed run leaves
+// such a file; the next run removes it.
 const PartExt = ".part"
 
-// A wholeFile is a sink that is a file. It gets its name when it is whole, in the
-// place of what has it then.
+// A wholeFile is a sink that is a file. Once complete, it gets its name and replaces the
+// file that has it.
 type wholeFile struct {
 	fsys durable.FS
 	name string
@@ -22,15 +22,15 @@ type wholeFile struct {
 	buf  *bufio.Writer
 }
 
-// A sink takes the bytes of sidecars in one file, or a stream.
+// A sink receives the bytes of sidecars in one file or stream.
 type sink interface {
 	io.Writer
-	// end makes them durable and gives them their name, or with a cause takes back
-	// what can be taken back.
+	// end makes the bytes durable and gives the file its name. With a cause, it undoes what
+	// can be undone.
 	end(cause error) error
-	// earlier opens the file to replace, nil if there is none.
+	// earlier opens the file to be replaced, or returns nil if there is none.
 	earlier() (durable.File, error)
-	String() string // where it is, for texts
+	String() string // its place, for messages
 }
 
 func newWholeFile(fsys durable.FS, name string) (*wholeFile, error) {
@@ -49,7 +49,7 @@ func (w *wholeFile) String() string { return w.name }
 // Write implements io.Writer.
 func (w *wholeFile) Write(p []byte) (int, error) { return w.buf.Write(p) }
 
-// end publishes the file, or removes what there is of it if there is a cause.
+// end publishes the file, or if there is a cause, removes it.
 func (w *wholeFile) end(cause error) error {
 	if cause != nil {
 		return w.file.Discard()

@@ -15,39 +15,37 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
-// A Question names a small text that no checksum proves: a file of an index, a
-// feed. It takes the same way as a crate file (limit, pauses, retries, redirects,
-// watchdog, breaker), but what comes is only as good as Check.
+// A Question asks for a small text that no checksum proves: an index file, a feed. It is
+// downloaded as a crate file is (limit, pauses, retries, redirects, watchdog, breaker), but
+// only Check verifies the answer.
 type Question struct {
 	URL    string      // absolute, http or https
-	Header http.Header // beside the client's own: conditions, what is accepted
-	// MaxSize is the largest answer taken, decoded, in bytes. It must not be 0.
+	Header http.Header // in addition to the client's own: conditions, accepted types
+	// MaxSize is the maximum size of the answer, decoded, in bytes. It must not be 0.
 	MaxSize int64
 	// Guarded says that the operator did not name the URL's host; see Request.
 	Guarded bool
-	// Again asks caches to step aside, and gets a connection of its own.
+	// Again asks caches to revalidate, and uses a new connection.
 	Again bool
-	// Check says why an answer of status 200 cannot be what was asked for: the page
-	// of a captive portal, half a file. It is asked for again then, past caches. If
-	// nil, everything is taken.
+	// Check returns why an answer with status 200 cannot be right: the page of a captive
+	// portal, half a file. The question is then asked again, past caches. If nil, every
+	// answer is accepted.
 	Check func(*Answer) error
 }
 
-// An Answer is a whole answer of one of the statuses that say something about
-// what was asked for: 200, 304 if the question had a condition, and 403, 404, 410
-// and 451. It must be released.
+// An Answer is a complete answer with a status that says something about the text: 200; 304
+// if the question had a condition; 403, 404, 410 or 451. The caller must release it.
 type Answer struct {
 	Status int
 	Header http.Header
-	Body   []byte // decoded; of other statuses than 200 the beginning
+	Body   []byte // decoded; for statuses other than 200 only the beginning
 	Read   int64  // bytes of bodies received, in all attempts
 
 	client *Client
 	weight int64 // taken from the memory budget
 }
 
-// Release gives memory back that Body took from Config.MemoryBudget. Calling it
-// again does nothing.
+// Release returns the memory of Body to Config.MemoryBudget. A second call does nothing.
 func (a *Answer) Release() {
 	if a.client != nil && a.weight > 0 {
 		a.client.memory.Release(a.weight)
@@ -55,14 +53,13 @@ func (a *Answer) Release() {
 	a.client, a.Body = nil, nil
 }
 
-// smallAnswer is the size up to which a body takes nothing from the memory
-// budget, bytes: nearly all files of an index are smaller.
+// smallAnswer is the size up to which a body does not count in the memory budget, in bytes.
+// Nearly all index files are smaller.
 const smallAnswer = 1 << 20
 
 // Ask returns the answer to a question.
 //
-// Errors: [*AskError]; [*StoppedError] where the breaker stopped the client; the
-// context's cause.
+// Errors: [*AskError]; [*StoppedError] if the breaker stopped the client; the cause of ctx.
 func (c *Client) Ask(ctx context.Context, q Question) (*Answer, error) {
 	u, err := url.Parse(q.URL)
 	switch {
@@ -81,7 +78,7 @@ func (c *Client) Ask(ctx context.Context, q Question) (*Answer, error) {
 	return a.run(ctx)
 }
 
-// An AskError says that a text could not be had.
+// An AskError says that a text could not be downloaded.
 type AskError struct {
 	URL      string // as asked, without password
 	Attempts int
@@ -104,10 +101,10 @@ type asking struct {
 	read int64
 }
 
-// with adds the question's headers to those of the client.
+// with returns the question's headers together with those of the client.
 func (a *asking) with(own http.Header) http.Header {
 	h := own.Clone()
-	h.Set("Accept-Encoding", "gzip") // texts are small when packed, and nothing proves their bytes
+	h.Set("Accept-Encoding", "gzip") // texts compress well, and no checksum covers their bytes
 	maps.Copy(h, a.q.Header)
 	return h
 }
@@ -248,7 +245,7 @@ func (a *asking) read200(ctx context.Context, w *watchdog, resp *http.Response, 
 // reserve waits until there is memory for a large answer.
 func (a *asking) reserve(ctx context.Context, w *watchdog, answer *Answer) error {
 	weight := min(a.q.MaxSize, a.client.cfg.MemoryBudget)
-	w.busy.Store(true) // that we have no room is no stall of upstream
+	w.busy.Store(true) // our lack of memory is not a stall of upstream
 	defer w.busy.Store(false)
 	if err := a.client.memory.Acquire(ctx, weight); err != nil {
 		return err
@@ -257,7 +254,7 @@ func (a *asking) reserve(ctx context.Context, w *watchdog, answer *Answer) error
 	return nil
 }
 
-// counted is a body whose bytes the watchdog and the limiter see.
+// counted is a body whose bytes are reported to the watchdog and the limiter.
 type counted struct {
 	ctx      context.Context // of the attempt
 	src      io.Reader

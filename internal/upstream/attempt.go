@@ -14,34 +14,33 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
-// failure is the outcome of an attempt that brought no crate.
+// failure is the outcome of an attempt that did not deliver the crate.
 type failure struct {
 	err       error
 	kind      kind
-	transient bool             // another attempt may do better
+	transient bool             // another attempt may succeed
 	verdict   adaptive.Verdict // for the limiter
-	status    int              // HTTP status of a complete answer, else codeNet
+	status    int              // HTTP status of a complete answer, otherwise codeNet
 	pause     time.Duration    // Retry-After
-	answered  bool             // headers came, and no whole body
+	answered  bool             // headers arrived, but not a complete body
 
-	gone     bool                 // this file is refused permanently
-	past     bool                 // a cache on the way, or the machine there, may be what is wrong
-	mismatch *crate.ChecksumError // the answer was complete, the bytes wrong
+	gone     bool                 // upstream permanently refuses this file
+	past     bool                 // a cache in between, or the server's machine, may be at fault
+	mismatch *crate.ChecksumError // the answer was complete, but the bytes wrong
 	evidence *Evidence            // set with gone and with mismatch
 }
 
-// kind says what counter of the breaker a failure belongs to.
+// kind says which counter of the breaker a failure belongs to.
 type kind int
 
 const (
 	unreachable kind = iota // no usable answer
-	refused                 // an answer, but not the crate
-	certificate             // the server could not prove who it is
+	refused                 // an answer, but without the crate
+	certificate             // the server could not prove its identity
 	local                   // not upstream's fault
 )
 
-// attempt makes one request. The slot goes into the body, or stays the
-// caller's if there is none.
+// attempt makes one request. The body gets the slot; without a body, the caller keeps it.
 func (c *Client) attempt(ctx context.Context, f *fetch, s adaptive.Slot) (*Body, *failure) {
 	start := time.Now()
 	c.metrics.inflight.Inc()
@@ -74,18 +73,19 @@ func (c *Client) exchange(ctx context.Context, f *fetch, w *watchdog) (*Body, *f
 	w.reading.Store(true)
 
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		// net/http gives the connection away: reading its "body" would never end, whatever
-		// becomes of the request. It was not asked for: close it unread.
+		// net/http hands over the connection: reading this "body" would never end, even
+		// after the request is cancelled. We did not ask for the switch, so close it
+		// unread.
 		return nil, statusFailure(resp, nil)
 	}
 	if resp.StatusCode != http.StatusOK {
-		// Few bytes tell who answers; and a small answer read to its end leaves
-		// the connection usable. If reading fails, less evidence is kept.
+		// A few bytes identify the sender, and reading a small answer to its end lets the
+		// connection be used again. If reading fails, there is less evidence.
 		head, _ := io.ReadAll(io.LimitReader(resp.Body, evidenceSize))
 		return nil, statusFailure(resp, head)
 	}
-	// A gzip label is tolerated because some storage puts one on every .gz: the
-	// bytes are taken as they come, and the checksum decides.
+	// A gzip label is tolerated because some storage sets one for every .gz: the bytes are
+	// used as received, and the checksum decides.
 	switch encoding := resp.Header.Get("Content-Encoding"); encoding {
 	case "", "identity", "gzip", "x-gzip":
 	default:
@@ -103,13 +103,13 @@ func (c *Client) exchange(ctx context.Context, f *fetch, w *watchdog) (*Body, *f
 	if sum := r.sum(); sum != f.req.Checksum {
 		head := append([]byte(nil), r.head(body)...)
 		body.Release()
-		c.small.CloseIdleConnections() // answers may be out of step with questions
+		c.small.CloseIdleConnections() // answers may be out of step with requests
 		return nil, mismatchFailure(f.req, resp, sum, r.size, head)
 	}
 	return body, nil
 }
 
-// request is the next attempt's.
+// request returns the request of the next attempt.
 func (f *fetch) request(ctx context.Context) *http.Request {
 	req := (&http.Request{
 		Method: http.MethodGet, URL: f.url, Header: f.header, Host: f.url.Host,
@@ -123,7 +123,7 @@ func (f *fetch) request(ctx context.Context) *http.Request {
 	return req
 }
 
-// statusFailure judges a status other than 200.
+// statusFailure returns the failure for a status other than 200.
 func statusFailure(resp *http.Response, head []byte) *failure {
 	code := resp.StatusCode
 	fail := &failure{err: &StatusError{code}, kind: refused, status: code}
@@ -151,7 +151,7 @@ func mismatchFailure(req Request, resp *http.Response, got crate.Checksum, size 
 	}
 }
 
-// networkFailure judges an error on the way to the headers.
+// networkFailure returns the failure for an error before the headers were complete.
 func networkFailure(ctx context.Context, err error) *failure {
 	if redirect, ok := errors.AsType[*RedirectError](err); ok {
 		return &failure{err: err, kind: refused, status: redirect.Status}
@@ -172,7 +172,7 @@ func networkFailure(ctx context.Context, err error) *failure {
 	return fail
 }
 
-// bodyFailure judges an error while the body was read.
+// bodyFailure returns the failure for an error while reading the body.
 func bodyFailure(ctx context.Context, err error) *failure {
 	if _, ok := errors.AsType[*localError](err); ok {
 		return &failure{err: err, kind: local}

@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// MaxRetryAfter caps what a server may ask for with Retry-After.
+// MaxRetryAfter caps the pause that a server may request with Retry-After.
 const MaxRetryAfter = 10 * time.Minute
 
-// ParseRetryAfter reads the value of a Retry-After header (RFC 9110, section 10.2.3):
+// ParseRetryAfter parses the value of a Retry-After header (RFC 9110, section 10.2.3):
 // seconds, or a date, which is compared with now. The result is between 0 and
-// [MaxRetryAfter]; 0 stands for "no pause" and for garbage.
+// [MaxRetryAfter]; 0 means no pause, or an invalid value.
 func ParseRetryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
 	if value == "" {
@@ -25,7 +25,7 @@ func ParseRetryAfter(value string, now time.Time) time.Duration {
 	if strings.Trim(value, "0123456789") == "" {
 		seconds, err := strconv.ParseUint(value, 10, 64)
 		if err != nil || seconds > uint64(MaxRetryAfter/time.Second) {
-			return MaxRetryAfter // more digits than fit are still a number
+			return MaxRetryAfter // a number with too many digits is still a number
 		}
 		return time.Duration(seconds) * time.Second
 	}
@@ -36,8 +36,8 @@ func ParseRetryAfter(value string, now time.Time) time.Duration {
 	return min(max(0, at.Sub(now)), MaxRetryAfter)
 }
 
-// retryAfter reads the header of a response. A date is compared with the
-// server's own clock where it shows it: ours may be wrong, or jump (B24).
+// retryAfter parses the header of a response. It compares a date with the server's clock if
+// the response has it, because ours may be wrong, or jump (B24).
 func retryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
 	if value == "" {
@@ -50,8 +50,8 @@ func retryAfter(h http.Header) time.Duration {
 	return ParseRetryAfter(value, now)
 }
 
-// jitter returns the pause after the n-th failed attempt: exponential with
-// full jitter, so that those who failed together do not come back together.
+// jitter returns the pause after the n-th failed attempt: exponential with full jitter, so
+// that attempts that failed together do not retry together.
 func jitter(base, most time.Duration, n int) time.Duration {
 	d := base
 	for range n - 1 {
@@ -64,7 +64,7 @@ func jitter(base, most time.Duration, n int) time.Duration {
 	return rand.N(min(d, most) + 1)
 }
 
-// sleep waits for d, the end of ctx, or the breaker.
+// sleep waits for d, or until ctx ends or the breaker stops the client.
 func sleep(ctx context.Context, b *breaker, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -78,18 +78,18 @@ func sleep(ctx context.Context, b *breaker, d time.Duration) error {
 	}
 }
 
-// pauses holds, by host, until when we were asked to stay away.
+// pauses records until when each host asked us to wait.
 type pauses struct {
-	count atomic.Int32 // of entries; spares the hot path the lock
+	count atomic.Int32 // of entries; avoids the lock on the hot path
 	mu    sync.Mutex
 	until map[string]time.Time // by host:port; expired entries are swept
 }
 
-// maxPausedHosts bounds the map; a list of URLs may name any number of hosts.
+// maxPausedHosts bounds the map, because a list of URLs may name any number of hosts.
 const maxPausedHosts = 1024
 
-// extend makes everybody who asks host wait for d from now, and reports
-// whether that is news.
+// extend makes all requests to host wait for d from now, and reports whether that lengthens
+// the pause.
 func (p *pauses) extend(host string, d time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -132,7 +132,7 @@ func (p *pauses) left(host string) time.Duration {
 
 func (p *pauses) active(host string) bool { return p.left(host) > 0 }
 
-// wait returns when host may be asked.
+// wait waits until the pause of host ends.
 func (p *pauses) wait(ctx context.Context, b *breaker, host string) error {
 	for {
 		d := p.left(host)
@@ -145,7 +145,7 @@ func (p *pauses) wait(ctx context.Context, b *breaker, host string) error {
 	}
 }
 
-// longest is the time until the last pause ends.
+// longest returns the time until the last pause ends.
 func (p *pauses) longest(now time.Time) (d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

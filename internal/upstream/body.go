@@ -12,23 +12,23 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
-// Body holds the proved bytes of a crate file, in Data or, if Spill is not
-// nil, in the Spill that the request provided. Until Release it occupies a
-// slot of the client and, for Data, part of Config.MemoryBudget.
+// Body holds the verified bytes of a crate file: in Data, or if Spill is not nil, in the
+// Spill that the request provided. Until Release, it occupies a slot of the client and, for
+// Data, part of Config.MemoryBudget.
 type Body struct {
-	Data  []byte // not to be used after Release
+	Data  []byte // must not be used after Release
 	Spill Spill
 	Size  int64
-	From  string // URL that gave it, if that is another than the request's
+	From  string // URL that delivered it, if different from the request's
 
 	client *Client
 	slot   adaptive.Slot
-	held   bool    // slot is ours to release
+	held   bool    // we must release slot
 	buffer *[]byte // the memory of Data
 	weight int64   // taken from the memory budget
 }
 
-// Release gives the slot and the memory back. Calling it again does nothing.
+// Release returns the slot and the memory. A second call does nothing.
 func (b *Body) Release() {
 	if b.client == nil {
 		return
@@ -48,21 +48,21 @@ func (b *Body) freeMemory() {
 	b.Data, b.buffer, b.weight = nil, nil, 0
 }
 
-// localError is a failure on our side: the Spill's.
+// localError is a failure on our side, in the Spill.
 type localError struct{ err error }
 
 func (e *localError) Error() string { return e.err.Error() }
 func (e *localError) Unwrap() error { return e.err }
 
-// sizeError is a body beyond Config.MaxSize.
+// sizeError says that a body is larger than Config.MaxSize.
 type sizeError struct{ limit int64 }
 
 func (e *sizeError) Error() string {
 	return fmt.Sprintf("the body has more than the %d bytes allowed", e.limit)
 }
 
-// bodyReader reads one response: into memory if it is small and there is
-// room, else into the Spill, and hashes it on the way.
+// bodyReader reads and hashes one response. It reads into memory if the body is small and
+// the budget allows it, otherwise into the Spill.
 type bodyReader struct {
 	ctx      context.Context // of the attempt
 	client   *Client
@@ -74,8 +74,8 @@ type bodyReader struct {
 	first    []byte // the first evidenceSize bytes of a spilled body
 }
 
-// read returns the body, whose bytes are not yet proved. length is the
-// Content-Length, or -1.
+// read returns the body, whose bytes are not verified yet. length is the Content-Length, or
+// -1.
 func (r *bodyReader) read(length int64) (*Body, error) {
 	cfg := &r.client.cfg
 	if length > cfg.MaxSize {
@@ -104,8 +104,8 @@ func (r *bodyReader) fill(body *Body, length int64) error {
 	return r.fillSpill(body)
 }
 
-// reserve takes a buffer for n bytes from the budget, and reports whether
-// there was one.
+// reserve takes a buffer for n bytes from the budget, and reports whether the budget had
+// room.
 func (r *bodyReader) reserve(body *Body, n int64) bool {
 	size := bufferSize(n)
 	if !r.client.memory.TryAcquire(size) {
@@ -115,7 +115,8 @@ func (r *bodyReader) reserve(body *Body, n int64) bool {
 	return true
 }
 
-// fillMemory reports whether the whole body fitted. If not, what came so far is in body.Data.
+// fillMemory reads the body into memory, and reports whether all of it fitted. If not,
+// body.Data has the first part.
 func (r *bodyReader) fillMemory(body *Body, length int64) (bool, error) {
 	buf := *body.buffer
 	n := 0
@@ -136,8 +137,8 @@ func (r *bodyReader) fillMemory(body *Body, length int64) (bool, error) {
 	return false, nil
 }
 
-// end makes sure that the body ends where its Content-Length said. HTTP/1.1
-// has told us with the last bytes; HTTP/2 may still have to close its stream.
+// end checks that the body ends where its Content-Length says. HTTP/1.1 reports that with
+// the last bytes; HTTP/2 may still have to close its stream.
 func (r *bodyReader) end() error {
 	var more [1]byte
 	n, err := io.ReadFull(r.src, more[:])
@@ -150,7 +151,7 @@ func (r *bodyReader) end() error {
 	return nil
 }
 
-// fillSpill reads the rest, after what fillMemory left.
+// fillSpill reads the rest into the Spill, after the part that fillMemory read.
 func (r *bodyReader) fillSpill(body *Body) error {
 	spill, err := r.fetch.openSpill()
 	if err != nil {
@@ -200,7 +201,7 @@ func (r *bodyReader) write(spill Spill, p []byte) error {
 	if missing := evidenceSize - len(r.first); missing > 0 {
 		r.first = append(r.first, p[:min(len(p), missing)]...)
 	}
-	r.watchdog.busy.Store(true) // a slow disk is no stall of upstream
+	r.watchdog.busy.Store(true) // a slow disk is not a stall of upstream
 	defer r.watchdog.busy.Store(false)
 	if _, err := spill.Write(p); err != nil {
 		return &localError{fmt.Errorf("writing the temporary file of %s: %w", r.fetch.req.ID, err)}
@@ -213,7 +214,7 @@ func (r *bodyReader) sum() (sum crate.Checksum) {
 	return sum
 }
 
-// head returns the first bytes of what was read.
+// head returns the first bytes that were read.
 func (r *bodyReader) head(body *Body) []byte {
 	if body.Spill != nil {
 		return r.first

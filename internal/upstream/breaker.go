@@ -7,25 +7,24 @@ import (
 	"sync/atomic"
 )
 
-// certificateLimit is how many items in a row may meet a wrong certificate. No retry
-// repairs one, but one broken machine of a CDN must not end a run.
+// certificateLimit is the number of items in a row that may meet an invalid certificate.
+// Retries do not help, but one broken machine of a CDN must not end a run.
 const certificateLimit = 3
 
-// breaker stops the client when item after item fails the same way. An item
-// counts once, however often it was tried, and any success starts the count
-// again.
+// breaker stops the client when item after item fails in the same way. An item counts once,
+// however often it was tried, and any success resets the counts.
 type breaker struct {
 	refusalLimit, failureLimit int
 
-	dirty atomic.Bool // a count is not zero; spares success the lock
+	dirty atomic.Bool // a count is not zero; lets a success skip the lock
 	err   atomic.Pointer[StoppedError]
 	done  chan struct{} // closed once err is set
 
 	mu           sync.Mutex
-	refusals     map[int]int // items in a row by status, at most one key a status
+	refusals     map[int]int // items in a row by status; at most one key per status
 	failures     int
 	certificates int
-	missing      int // items in a row that upstream need not have
+	missing      int // items in a row that upstream may lack
 }
 
 func newBreaker(refusalLimit, failureLimit int) *breaker {
@@ -40,9 +39,10 @@ func newBreaker(refusalLimit, failureLimit int) *breaker {
 // stopped returns why the client was stopped, or nil.
 func (b *breaker) stopped() *StoppedError { return b.err.Load() }
 
-// Done and Err make it an adaptive.Stop.
+// Done implements adaptive.Stop.
 func (b *breaker) Done() <-chan struct{} { return b.done }
 
+// Err implements adaptive.Stop.
 func (b *breaker) Err() error {
 	if why := b.stopped(); why != nil {
 		return why
@@ -61,8 +61,8 @@ func (b *breaker) success() {
 	b.failures, b.certificates, b.missing = 0, 0, 0
 }
 
-// manyMissing counts an item that upstream need not have, and reports whether
-// so many came in a row that it is time to see whether it is a ban.
+// manyMissing counts an item that upstream may lack, and reports whether so many came in a
+// row that the client should check for a ban.
 func (b *breaker) manyMissing() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -71,8 +71,8 @@ func (b *breaker) manyMissing() bool {
 	return b.missing%b.refusalLimit == 0
 }
 
-// failure counts an item that failed permanently with err, and returns why the client
-// must stop if this was one too many.
+// failure counts an item that failed permanently with err. If this was one too many, it
+// returns why the client must stop.
 func (b *breaker) failure(fail *failure, err error) *StoppedError {
 	if fail.kind == local {
 		return nil
@@ -87,7 +87,7 @@ func (b *breaker) failure(fail *failure, err error) *StoppedError {
 	return &StoppedError{Reason: reason, Hint: hint, Last: err}
 }
 
-// stop stops the client, and reports whether nothing had before.
+// stop stops the client, and reports whether it was running until then.
 func (b *breaker) stop(why *StoppedError) bool {
 	if !b.err.CompareAndSwap(nil, why) {
 		return false
@@ -96,7 +96,7 @@ func (b *breaker) stop(why *StoppedError) bool {
 	return true
 }
 
-// count returns a reason to stop, or "".
+// count returns a reason to stop, or "" if there is none.
 func (b *breaker) count(fail *failure) (reason, hint string) {
 	switch fail.kind {
 	case refused:

@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// Buffers come in powers of two and are used again: allocating and clearing
+// Buffers have sizes that are powers of two, and are used again: allocating and clearing
 // them would cost as much as hashing their content.
 const (
 	smallestBuffer = 12 // 4 KiB
-	largestBuffer  = 20 // 1 MiB; larger ones are rare and left to the collector
+	largestBuffer  = 20 // 1 MiB; larger ones are rare and not pooled
 	spillBuffer    = 64 << 10
 )
 
@@ -25,7 +25,7 @@ func bufferSize(n int64) int64 {
 
 func bufferClass(n int64) int { return max(smallestBuffer, bits.Len64(uint64(max(0, n-1)))) }
 
-// getBuffer returns a buffer of a size that bufferSize returned. Its content is
+// getBuffer returns a buffer with a size that bufferSize returned. Its content is
 // arbitrary.
 func getBuffer(size int64) *[]byte {
 	if size <= 1<<largestBuffer {

@@ -15,85 +15,85 @@ import (
 	"time"
 )
 
-// Config tunes a [Client]. The zero value works.
+// Config configures a [Client]. The zero value works.
 type Config struct {
-	// Concurrency is the most requests at a time; the limiter works below it.
+	// Concurrency is the maximum number of requests at a time; the limiter works below it.
 	// Default 128.
 	Concurrency int
 
-	// Timeout is the whole time of one attempt, body included. Default 300 s.
+	// Timeout limits one attempt, including the body. Default 300 s.
 	Timeout time.Duration
-	// StallTimeout is how long a body may stand still. Default 30 s.
+	// StallTimeout is the maximum time without progress in a body. Default 30 s.
 	StallTimeout time.Duration
-	// MinRate is what a body must bring on average over StallTimeout, in bytes
-	// a second. It cuts drips that never quite stall. Default 256.
+	// MinRate is the minimum average rate of a body over StallTimeout, in bytes per second.
+	// It ends trickles that never quite stall. Default 256.
 	MinRate int64
-	// DialTimeout and TLSTimeout bound connecting and the TLS handshake.
-	// Default 30 s and 15 s.
+	// DialTimeout and TLSTimeout limit connecting and the TLS handshake. Default 30 s and
+	// 15 s.
 	DialTimeout, TLSTimeout time.Duration
-	// HeaderTimeout is how long the headers of the answer may take from the
-	// start of the attempt, connecting included. Default 60 s.
+	// HeaderTimeout limits the time until the headers of the response are complete, from
+	// the start of the attempt, including connecting. Default 60 s.
 	HeaderTimeout time.Duration
 
-	// Attempts is how often a file is tried when errors are transient, the
-	// first time included. Default 6.
+	// Attempts is the number of times that a file is tried if errors are transient,
+	// including the first. Default 6.
 	Attempts int
-	// RetryBase and RetryMax shape the pause between attempts: before the n-th
-	// retry it is random between 0 and the smaller of RetryBase * 2^(n-1) and
-	// RetryMax. Default 500 ms and 30 s.
+	// RetryBase and RetryMax determine the pause between attempts: before the n-th retry it
+	// is random between 0 and the smaller of RetryBase * 2^(n-1) and RetryMax. Default 500
+	// ms and 30 s.
 	RetryBase, RetryMax time.Duration
 
-	// MaxSize is the largest crate file accepted, in bytes. Default 512 MiB.
+	// MaxSize is the maximum size of a crate file, in bytes. Default 512 MiB.
 	MaxSize int64
-	// MemoryThreshold is the largest body kept in memory, in bytes; larger ones
+	// MemoryThreshold is the maximum size of a body kept in memory, in bytes; larger bodies
 	// go to Request.Spill. Default 512 KiB.
 	MemoryThreshold int64
-	// MemoryBudget bounds all bodies in memory together, in bytes. When it is
-	// used up, small bodies go to Request.Spill too. Default 64 MiB.
+	// MemoryBudget limits the memory of all bodies together, in bytes. When it is used up,
+	// small bodies go to Request.Spill too. Default 64 MiB.
 	MemoryBudget int64
 
-	// RefusalLimit is how many items in a row may be refused with the same
-	// status, with no success between, before the client stops. Default 50.
+	// RefusalLimit is the number of items in a row that may be refused with the same
+	// status, without a success between, before the client stops. Default 50.
 	RefusalLimit int
-	// FailureLimit is the same for items that used up their attempts. Default 30.
+	// FailureLimit is the same for items that used all their attempts. Default 30.
 	FailureLimit int
-	// AllowMissing says that upstream may have a part of the files only. Files
-	// that are not there do not stop the client then, as long as it still gives
-	// out what it gave out before.
+	// AllowMissing says that upstream may have only a part of the files. Missing files then
+	// do not stop the client, as long as upstream still serves what it served before.
 	AllowMissing bool
 
-	// HTTP chooses the protocol: "auto" (the default; HTTP/1.1, for crate files by package
-	// http1, which costs the least), "1" (by net/http), "2", or "best": HTTP/2 where the
-	// server agrees to it over TLS, which suits the many small files of an index.
+	// HTTP selects the protocol: "auto" is the default and uses HTTP/1.1, for crate files
+	// by package http1, which is cheapest. "1" is HTTP/1.1 by net/http, "2" is HTTP/2, and
+	// "best" is HTTP/2 if the server supports it over TLS, which suits the many small files
+	// of an index.
 	HTTP string
 	// UserAgent should name the program, its version and a contact.
 	UserAgent string
-	// Token goes with every request for a crate file, to the host of its URL and
-	// no other that it redirects to. A bare one is sent as "Bearer TOKEN", one
-	// with a scheme ("Basic dXNlcjpw") as it is. A user in the URL goes before.
+	// Token is sent with every request for a crate file, to the host of its URL only and
+	// not to hosts of redirects. A bare token is sent as "Bearer TOKEN", one with a scheme
+	// ("Basic dXNlcjpw") unchanged. A user in the URL takes precedence.
 	Token string
-	// Tokens are those for single hosts, "host" or "host:port" in lower case; for these
-	// they go before Token.
+	// Tokens are tokens for single hosts, "host" or "host:port" in lower case. They take
+	// precedence over Token.
 	Tokens map[string]string
-	// Rates are caps that clients share. If nil, there are none.
+	// Rates are limits that clients share. If nil, there are none.
 	Rates *Rates
-	// AllowHosts are hosts ("host" or "host:port") to which redirects may lead, beside the
+	// AllowHosts are hosts ("host" or "host:port") to which redirects may lead, besides the
 	// host of the request, static.crates.io and index.crates.io. They may be in a private
 	// network.
 	AllowHosts []string
 
-	// MaxConnsPerHost, MaxIdleConns and MaxIdleConnsPerHost default to
-	// Concurrency; IdleTimeout, after which an unused connection is closed, to
-	// 90 s.
+	// MaxConnsPerHost, MaxIdleConns and MaxIdleConnsPerHost default to Concurrency.
+	// IdleTimeout, after which an unused connection is closed, defaults to 90 s.
 	MaxConnsPerHost, MaxIdleConns, MaxIdleConnsPerHost int
 	IdleTimeout                                        time.Duration
 
-	// Dial replaces the dialer, and with it the guard against redirects into
-	// private networks. If nil, a net.Dialer is used.
+	// Dial replaces the dialer, and with it the guard against redirects into private
+	// networks. If nil, a net.Dialer is used.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// TLS is cloned. If nil, the system's roots and TLS 1.2 or newer.
+	// TLS is cloned. If nil, the system's roots and TLS 1.2 or newer are used.
 	TLS *tls.Config
-	// Metrics count what this client does, with others. If nil, it is not counted.
+	// Metrics counts what this client does; clients may share it. If nil, nothing is
+	// counted.
 	Metrics *Metrics
 	// Log receives retries (debug), pauses (warn) and the breaker (error). If
 	// nil, nothing is logged.
@@ -102,7 +102,7 @@ type Config struct {
 
 const defaultUserAgent = "clonecratesio (+https://github.com/APTlantis/Mirror-Rust-Crates)"
 
-// complete puts defaults in place of zeros and refuses nonsense.
+// complete sets defaults and rejects invalid values.
 func (c *Config) complete() error {
 	durations := []struct {
 		name     string
@@ -187,8 +187,7 @@ func fill[T int | int64 | time.Duration](name string, value *T, fallback T) erro
 	return nil
 }
 
-// CheckToken reports why token cannot be Config.Token, or nil. It does not quote
-// it.
+// CheckToken returns why token cannot be Config.Token, or nil. The error does not quote it.
 func CheckToken(token string) error {
 	if strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return errors.New("a token has a character that is not printable ASCII: want one line")
@@ -196,8 +195,8 @@ func CheckToken(token string) error {
 	return nil
 }
 
-// headerFor returns the headers of a request that begins at u. They are shared, and
-// must not be changed.
+// headerFor returns the headers of a request for u. They are shared and must not be
+// changed.
 func (c *Client) headerFor(u *url.URL, past bool) http.Header {
 	h := c.header
 	if past {
@@ -212,7 +211,7 @@ func (c *Client) headerFor(u *url.URL, past bool) http.Header {
 	return h
 }
 
-// authorization returns the header in which a token is sent.
+// authorization returns the value of the header that sends a token.
 func authorization(token string) string {
 	if strings.Contains(token, " ") {
 		return token

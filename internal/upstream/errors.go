@@ -10,11 +10,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Evidence is what upstream sent when it did not send the crate file.
+// Evidence is what upstream sent instead of the crate file.
 type Evidence struct {
-	URL    string      // that answered, after redirects, without password; its beginning if it is long
+	URL    string      // that answered, after redirects, without password; shortened if it is long
 	Status int         // HTTP status
-	Header http.Header // those of evidenceHeaders that were there
+	Header http.Header // the headers present among evidenceHeaders
 	Body   []byte      // the first evidenceSize bytes
 }
 
@@ -29,15 +29,15 @@ func (e *Evidence) Headers() string {
 	return strings.Join(lines, "; ")
 }
 
-// evidenceHeaders tell which cache or gate answered. Nothing that could be a
-// secret (cookies, challenges) is among them.
+// evidenceHeaders are headers that tell which cache or gateway answered. None of them can
+// be a secret, as cookies and challenges are.
 var evidenceHeaders = []string{
 	"Age", "Cache-Control", "Cf-Ray", "Content-Encoding", "Content-Length", "Content-Type", "Date", "Etag",
 	"Last-Modified", "Location", "Retry-After", "Server", "Via",
 	"X-Amz-Cf-Id", "X-Amz-Cf-Pop", "X-Amz-Id-2", "X-Amz-Request-Id", "X-Amz-Version-Id", "X-Cache", "X-Cache-Hits", "X-Served-By",
 }
 
-// gatherEvidence keeps what may go into a report, of bounded size.
+// gatherEvidence collects what may go into a report, of bounded size.
 func gatherEvidence(resp *http.Response, body []byte) *Evidence {
 	const longest = 256 // bytes of a header's value
 	kept := http.Header{}
@@ -54,11 +54,11 @@ func gatherEvidence(resp *http.Response, body []byte) *Evidence {
 	}
 }
 
-// maxShown bounds an address that upstream chose, in messages, manifests and
-// notes, bytes: a redirect may lead to one of 180 KB.
+// maxShown bounds an address that upstream chose, in messages, manifests and notes, in
+// bytes: a redirect may lead to one of 180 KB.
 const maxShown = 1 << 10
 
-// shown returns an address, or the beginning of it.
+// shown returns an address, or its beginning if it is long.
 func shown(address string) string {
 	if len(address) <= maxShown {
 		return address
@@ -66,9 +66,9 @@ func shown(address string) string {
 	return address[:maxShown] + "..."
 }
 
-// A GoneError says that upstream refuses one file permanently: status 403 (how its
-// storage says "not there"), 404, 410 or 451. It may come back, so a later run should ask
-// again.
+// A GoneError says that upstream permanently refuses one file, with status 403 (with which
+// its storage says "not found"), 404, 410 or 451. The file may come back, so a later run
+// should ask again.
 type GoneError struct {
 	ID       crate.ID
 	Evidence Evidence
@@ -78,8 +78,8 @@ func (e *GoneError) Error() string {
 	return fmt.Sprintf("%s: gone upstream: %s answered %s", e.ID, e.Evidence.URL, statusText(e.Evidence.Status))
 }
 
-// A MismatchError says that upstream keeps sending bytes that are not those
-// that the index names, also when caches were asked to step aside.
+// A MismatchError says that upstream keeps sending bytes other than those that the index
+// names, even when caches were asked to revalidate.
 type MismatchError struct {
 	Err      *crate.ChecksumError
 	Attempts int
@@ -92,13 +92,13 @@ func (e *MismatchError) Error() string {
 
 func (e *MismatchError) Unwrap() error { return e.Err }
 
-// A FetchError says that a file could not be had: attempts used up, an answer
-// that no retry would change, or a local error.
+// A FetchError says that a file could not be downloaded: all attempts failed, a retry would
+// not change the answer, or a local error occurred.
 type FetchError struct {
 	ID       crate.ID
 	URL      string // as asked, without password
 	Attempts int
-	Answered bool  // upstream was there: what it sent in the last attempt was of no use
+	Answered bool  // upstream answered the last attempt, but with something unusable
 	Err      error // of the last attempt
 }
 
@@ -132,10 +132,10 @@ func statusText(code int) string {
 // A StoppedError says that the breaker stopped the client. Nothing is lost; the next run
 // resumes.
 type StoppedError struct {
-	Reason string // what was seen
+	Reason string // what was observed
 	Hint   string // what to do
-	// Last is the error that was one too many. It is about another crate than
-	// the one whose fetch returned this, so errors.As must not find it here.
+	// Last is the error that was one too many. It concerns a crate other than the one whose
+	// Fetch returned this, so errors.As must not find it here.
 	Last error
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
-// fetch is the state of one call of Fetch; it belongs to that goroutine.
+// fetch is the state of one call of Fetch. It belongs to that goroutine.
 type fetch struct {
 	client *Client
 	req    Request
@@ -19,13 +19,13 @@ type fetch struct {
 	header http.Header // of the next attempt
 	spill  Spill       // opened by the first attempt that needs it
 	stats  Stats
-	fresh  bool // the next attempt gets a connection of its own
+	fresh  bool // the next attempt uses a new connection
 }
 
 func (f *fetch) prepare() error {
 	u, err := url.Parse(f.req.URL)
 	if err != nil {
-		return errors.New("not a URL") // url.Parse quotes what it got, credentials included
+		return errors.New("not a URL") // url.Parse quotes its input, including credentials
 	}
 	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return errors.New("want an absolute http or https URL")
@@ -54,7 +54,7 @@ func (f *fetch) run(ctx context.Context) (*Body, error) {
 			c.remember(f.req, body)
 			return body, nil
 		}
-		// The pause first: the next holder of the slot must see it.
+		// Set the pause first: the next holder of the slot must see it.
 		if fail.pause > 0 && c.pauses.extend(f.url.Host, fail.pause) {
 			c.log.Warn("upstream asks for a pause", "host", f.url.Host, "pause", fail.pause, "cause", fail.err)
 		}
@@ -71,7 +71,7 @@ func (f *fetch) run(ctx context.Context) (*Body, error) {
 	}
 }
 
-// admit waits until the host may be asked and a slot is free.
+// admit waits until requests to the host are allowed and a slot is free.
 func (f *fetch) admit(ctx context.Context) (adaptive.Slot, error) {
 	c := f.client
 	if err := c.cfg.Rates.request(ctx, f.url.Host); err != nil {
@@ -85,7 +85,7 @@ func (f *fetch) admit(ctx context.Context) (adaptive.Slot, error) {
 		if err != nil {
 			return adaptive.Slot{}, err
 		}
-		// The host may have asked for a pause while we stood in the queue.
+		// The host may have asked for a pause while we waited in the queue.
 		if !c.pauses.active(f.url.Host) {
 			return s, nil
 		}
@@ -93,14 +93,14 @@ func (f *fetch) admit(ctx context.Context) (adaptive.Slot, error) {
 	}
 }
 
-// again reports whether another attempt is worth it.
+// again reports whether to make another attempt.
 func (f *fetch) again(fail *failure) bool {
 	if f.stats.Attempts >= f.client.cfg.Attempts || !fail.transient {
 		return false
 	}
 	if fail.past {
-		// A cache on the way, or the machine at the other end of the connection,
-		// may hold a bad copy: ask past both.
+		// A cache in between, or the machine at the other end of the connection, may have a
+		// bad copy: bypass both.
 		f.header, f.fresh = f.client.headerFor(f.url, true), true
 	}
 	return true
@@ -113,7 +113,7 @@ func (f *fetch) backoff(ctx context.Context, fail *failure) error {
 	return sleep(ctx, c.breaker, jitter(c.cfg.RetryBase, c.cfg.RetryMax, f.stats.Attempts))
 }
 
-// giveUp tells the breaker and makes the error that the caller sees.
+// giveUp reports the failure to the breaker and returns the error for the caller.
 func (f *fetch) giveUp(ctx context.Context, fail *failure) error {
 	err := f.finalError(fail)
 	switch {
@@ -126,7 +126,7 @@ func (f *fetch) giveUp(ctx context.Context, fail *failure) error {
 	return err
 }
 
-// count tells the breaker of an item that failed permanently with err.
+// count reports to the breaker that an item failed permanently with err.
 func (c *Client) count(fail *failure, err error) {
 	if why := c.breaker.failure(fail, err); why != nil {
 		c.stop(why)
@@ -150,7 +150,7 @@ func (f *fetch) finalError(fail *failure) error {
 	}
 }
 
-// redact hides the password in a URL that may not even be one.
+// redact hides the password in a URL, which may be malformed.
 func redact(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {

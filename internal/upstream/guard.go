@@ -11,29 +11,28 @@ import (
 	"time"
 )
 
-// Hosts that the operator named (in a URL or in Config.AllowHosts) may have any
-// address. Others must have a public one: the registry's own, to which requests
-// for another host may be redirected, and those of a Request.Guarded. If DNS
-// says that they are in a private network, we do not go there.
+// Hosts that the operator named (in a URL or in Config.AllowHosts) may have any address.
+// Other hosts must have a public one: the registry's hosts, to which requests for another
+// host may be redirected, and the host of a Request.Guarded. If DNS puts them into a
+// private network, the client refuses to connect.
 
 // guardKey marks the context of a connection that is guarded.
 type guardKey struct{}
 
-// guarded returns req with the mark, if its connection must not lead into a
-// private network. One to a proxy may: the operator named that.
+// guarded returns req, with a mark if its connection must not lead into a private network.
+// A connection to a proxy may, because the operator named the proxy.
 func (c *Client) guarded(req *http.Request, first *url.URL, guardFirst bool) *http.Request {
 	named := !guardFirst && sameHost(req.URL, first) || len(c.named) > 0 && c.named[hostPort(req.URL)]
 	if named || c.cfg.Dial != nil {
 		return req
 	}
 	if proxy, err := c.transport.Proxy(req); proxy != nil || err != nil {
-		return req // the transport tells the error
+		return req // the transport reports the error
 	}
 	return req.WithContext(context.WithValue(req.Context(), guardKey{}, true))
 }
 
-// dialer returns a DialContext that looks at the resolved address of guarded
-// connections.
+// dialer returns a DialContext that checks the resolved address of guarded connections.
 func dialer(timeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
 	open := net.Dialer{Timeout: timeout}
 	guarded := net.Dialer{Timeout: timeout, Control: refusePrivate}
@@ -45,7 +44,7 @@ func dialer(timeout time.Duration) func(context.Context, string, string) (net.Co
 	}
 }
 
-// refusePrivate is a net.Dialer.Control; address is resolved by then.
+// refusePrivate is a net.Dialer.Control, which sees the resolved address.
 func refusePrivate(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -63,7 +62,7 @@ func (e *privateAddressError) Error() string {
 	return fmt.Sprintf("refused a connection to the private address %s of a host that you did not name: if it may be there, -allow-host HOST", e.addr)
 }
 
-// reserved are ranges beyond those that netip knows by name (RFC 6890).
+// reserved are reserved ranges for which netip has no predicate (RFC 6890).
 var reserved = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("100.64.0.0/10"), // carrier NAT, also cloud metadata

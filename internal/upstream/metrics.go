@@ -11,8 +11,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/adaptive"
 )
 
-// Metrics are the numbers of clients, and outlive them. The names are a contract with
-// dashboards that exist since v1.1.0.
+// Metrics are the metrics of clients, and outlive them. Dashboards have used the names
+// since v1.1.0.
 type Metrics struct {
 	requests *prometheus.CounterVec
 	bytes    prometheus.Counter
@@ -22,11 +22,11 @@ type Metrics struct {
 	limit    prometheus.GaugeFunc
 	steps    *prometheus.CounterVec
 
-	ok      prometheus.Counter // requests{ok,200}, resolved once: it is the hot one
+	ok      prometheus.Counter // requests{ok,200}, resolved once because it is on the hot path
 	limiter atomic.Pointer[adaptive.Limiter]
 }
 
-// NewMetrics makes the numbers of clients that are still to be made.
+// NewMetrics makes metrics for clients to be made.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -65,24 +65,24 @@ func NewMetrics() *Metrics {
 		return 0
 	})
 	m.ok = m.requests.WithLabelValues("ok", "200")
-	m.requests.WithLabelValues("error", "net") // so that its first increase is seen
+	m.requests.WithLabelValues("error", "net") // so that its first increase is visible
 	for _, reason := range adaptive.Reasons {
 		m.steps.WithLabelValues(string(reason))
 	}
 	return m
 }
 
-// durationBuckets are those of v1.1.0, for the queries that name them, between others
-// that tell what is faster and slower, up to a -timeout of 300 s.
+// durationBuckets has the buckets of v1.1.0, for queries that name them, and finer and
+// coarser ones, up to the -timeout of 300 s.
 var durationBuckets = slices.Concat([]float64{0.001, 0.0025}, prometheus.DefBuckets, []float64{30, 60, 120, 300})
 
-// watch shows the limit of a client, the last that was made.
+// watch shows the limit of a client, the one made last.
 func (m *Metrics) watch(l *adaptive.Limiter) {
 	l.Changed = func(r adaptive.Reason) { m.steps.WithLabelValues(string(r)).Inc() }
 	m.limiter.Store(l)
 }
 
-// attempt counts one attempt. code is the HTTP status, 0 if no answer came.
+// attempt counts one attempt. code is the HTTP status, or 0 if no answer came.
 func (m *Metrics) attempt(ok bool, code int, bytes int64, took time.Duration) {
 	m.bytes.Add(float64(bytes))
 	m.duration.Observe(took.Seconds())
@@ -100,14 +100,14 @@ func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.requests, m.bytes, m.duration, m.retries, m.inflight, m.limit, m.steps}
 }
 
-// Describe and Collect make Metrics one prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.collectors() {
 		c.Describe(ch)
 	}
 }
 
-// Collect is described with Describe.
+// Collect implements prometheus.Collector.
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, c := range m.collectors() {
 		c.Collect(ch)

@@ -8,13 +8,12 @@ import (
 	"net/http"
 )
 
-// Where upstream has a part of a registry alone (Config.AllowMissing), that it
-// refuses a file is an answer, however many in a row. A ban looks much the same.
-// So what it gave out before is asked for again now and then; and as long as
-// there is no such file, a refusal that is no usual "not there" counts as one
-// that may be a ban.
+// If upstream has only a part of a registry (Config.AllowMissing), its refusals are
+// answers, however many come in a row. But a ban looks much the same. So the client
+// sometimes asks again for a file that upstream served before. As long as there is no such
+// file, a refusal other than the usual "not found" counts as a possible ban.
 
-// missing takes note of a file that upstream need not have.
+// missing records a file that upstream may lack.
 func (c *Client) missing(ctx context.Context, fail *failure, err error) {
 	known := c.known.Load()
 	switch {
@@ -31,8 +30,8 @@ func (c *Client) missing(ctx context.Context, fail *failure, err error) {
 	}
 }
 
-// saysNotThere reports whether a refusal is how servers and S3, which may not
-// list its files, say that there is no such file.
+// saysNotThere reports whether a refusal is the usual "not found" of servers, or of S3
+// without the right to list files.
 func saysNotThere(fail *failure) bool {
 	switch fail.status {
 	case http.StatusNotFound, http.StatusGone:
@@ -43,10 +42,10 @@ func saysNotThere(fail *failure) bool {
 	return false
 }
 
-// refuses reports whether upstream refuses a file that it gave out before. That
-// it does not answer does not count here.
+// refuses reports whether upstream refuses a file that it served before. No answer at all
+// does not count here.
 func (c *Client) refuses(ctx context.Context, known Request) bool {
-	known.WasGone = true // no news for the breaker: we are the judge
+	known.WasGone = true // the breaker must not count this probe
 	body, _, err := c.Fetch(ctx, known)
 	if err == nil {
 		body.Release()
@@ -55,7 +54,7 @@ func (c *Client) refuses(ctx context.Context, known Request) bool {
 	return errors.As(err, new(*GoneError)) || errors.As(err, new(*MismatchError)) || errors.As(err, new(*RedirectError))
 }
 
-// remember keeps a file to be asked for again.
+// remember keeps a file to ask for again.
 func (c *Client) remember(req Request, body *Body) {
 	if !c.cfg.AllowMissing || body.Spill != nil || c.known.Load() != nil {
 		return

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/net/http/httpproxy"
 )
 
-// Proxy returns an [http.Transport.Proxy] as the environment says: HTTP_PROXY,
-// HTTPS_PROXY and NO_PROXY as net/http has them, and for what these do not name
-// ALL_PROXY as curl, and so git and cargo, have it. A proxy of a kind that
-// net/http does not know is an error: it would be spoken to as an HTTP proxy.
+// Proxy returns an [http.Transport.Proxy] that follows the environment: HTTP_PROXY,
+// HTTPS_PROXY and NO_PROXY as in net/http, and otherwise ALL_PROXY as in curl, and
+// therefore git and cargo. A kind of proxy that net/http does not know is an error, because
+// net/http would treat it as an HTTP proxy.
 func Proxy() (func(*http.Request) (*url.URL, error), error) {
 	cfg := httpproxy.FromEnvironment()
 	rest := cmp.Or(os.Getenv("all_proxy"), os.Getenv("ALL_PROXY"))
@@ -31,7 +31,7 @@ func Proxy() (func(*http.Request) (*url.URL, error), error) {
 func checkProxy(proxy string) error {
 	u, err := url.Parse(proxy)
 	if err != nil || u.Host == "" {
-		return nil // "host:port" means http; httpproxy says what else is wrong, when it is asked
+		return nil // "host:port" means http; httpproxy reports other errors on use
 	}
 	switch u.Scheme {
 	case "http", "https", "socks5", "socks5h":

@@ -8,27 +8,27 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Rates are caps that clients share: bytes a second of all bodies together, and
-// requests a second to each host. Nil is none.
+// Rates are limits that clients share: bytes per second of all bodies together, and
+// requests per second to each host. A nil Rates has no limits.
 type Rates struct {
-	bytes    *rate.Limiter // nil: no cap
-	requests float64       // 0: no cap
+	bytes    *rate.Limiter // nil: no limit
+	requests float64       // 0: no limit
 
 	mu    sync.Mutex
 	hosts map[string]*rate.Limiter
 }
 
-// NewRates returns caps; 0 is none.
+// NewRates returns limits; 0 means none.
 func NewRates(bytesPerSecond int64, requestsPerSecond float64) *Rates {
 	r := &Rates{requests: requestsPerSecond, hosts: map[string]*rate.Limiter{}}
 	if bytesPerSecond > 0 {
-		// A tenth of a second at once, and a buffer at least.
+		// The burst is a tenth of a second, and at least one buffer.
 		r.bytes = rate.NewLimiter(rate.Limit(bytesPerSecond), int(min(max(bytesPerSecond/10, spillBuffer), 64<<20)))
 	}
 	return r
 }
 
-// request waits until a host may be asked.
+// request waits until another request to a host is allowed.
 func (r *Rates) request(ctx context.Context, host string) error {
 	if r == nil || r.requests <= 0 {
 		return nil
@@ -36,8 +36,7 @@ func (r *Rates) request(ctx context.Context, host string) error {
 	return r.host(strings.ToLower(host)).Wait(ctx)
 }
 
-// host returns the limiter of a host. Beyond maxPausedHosts, which is as many as are
-// told apart elsewhere, all share one.
+// host returns the limiter of a host. Beyond maxPausedHosts, all hosts share one.
 func (r *Rates) host(name string) *rate.Limiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -50,8 +49,8 @@ func (r *Rates) host(name string) *rate.Limiter {
 	return r.hosts[name]
 }
 
-// take waits until n bytes may have come. It is neither a stall nor a part of the time
-// that an attempt may take.
+// take waits until n more bytes are allowed. The wait is not a stall, and does not count in
+// the time of an attempt.
 func (r *Rates) take(ctx context.Context, w *watchdog, n int) error {
 	if r == nil || r.bytes == nil || n == 0 {
 		return nil

@@ -10,10 +10,10 @@ import (
 
 const maxRedirects = 5
 
-// registryHosts are where crates.io itself may send us.
+// registryHosts are hosts to which crates.io itself may redirect.
 var registryHosts = []string{"static.crates.io", "index.crates.io"}
 
-// A RedirectError says that upstream pointed to where we do not go.
+// A RedirectError says that upstream redirected to a forbidden place.
 type RedirectError struct {
 	Status int
 	From   string
@@ -26,7 +26,7 @@ func (e *RedirectError) Error() string {
 }
 
 // roundTrip is Transport.RoundTrip with our rules for redirects. proved says that a checksum
-// proves what comes.
+// verifies the response.
 func (c *Client) roundTrip(req *http.Request, guardFirst, proved bool) (*http.Response, error) {
 	first := req.URL
 	for hop := 0; ; hop++ {
@@ -41,7 +41,7 @@ func (c *Client) roundTrip(req *http.Request, guardFirst, proved bool) (*http.Re
 		if err != nil || !isRedirect(resp.StatusCode) {
 			return resp, err
 		}
-		// Reading the rest, if it is small, keeps the connection.
+		// Reading the rest, if it is small, lets the connection be used again.
 		_, _ = io.CopyN(io.Discard, resp.Body, evidenceSize)
 		_ = resp.Body.Close()
 		next, err := c.follow(first, req.URL, resp, hop)
@@ -65,7 +65,7 @@ func isRedirect(code int) bool {
 	return false
 }
 
-// follow returns where resp leads, if we may go there.
+// follow returns the URL to which resp redirects, if that is allowed.
 func (c *Client) follow(first, from *url.URL, resp *http.Response, hop int) (*url.URL, error) {
 	location := resp.Header.Get("Location")
 	refuse := func(to, reason string) error {
@@ -88,7 +88,7 @@ func (c *Client) follow(first, from *url.URL, resp *http.Response, hop int) (*ur
 	return next, nil
 }
 
-// hostSet holds "host:port", lower case.
+// hostSet is a set of "host:port", in lower case.
 type hostSet map[string]bool
 
 func parseHosts(hosts []string) (hostSet, error) {
@@ -104,7 +104,7 @@ func parseHosts(hosts []string) (hostSet, error) {
 	return set, nil
 }
 
-// CheckHost reports why host cannot be one of Config.AllowHosts, or nil.
+// CheckHost returns why host cannot be one of Config.AllowHosts, or nil.
 func CheckHost(host string) error {
 	if u, err := url.Parse("https://" + host); err != nil || u.Host != host || u.Hostname() == "" {
 		return fmt.Errorf("allowed host %q is neither \"host\" nor \"host:port\"", host)
@@ -117,8 +117,8 @@ func (s hostSet) leadsTo(first, next *url.URL) bool {
 	return sameHost(first, next) || s[hostPort(next)]
 }
 
-// sameHost reports whether two URLs lead to one server: a host at one port, or
-// at the ports that http and https imply.
+// sameHost reports whether two URLs lead to the same server: to a host at the same port, or
+// at the default ports of http and https.
 func sameHost(a, b *url.URL) bool {
 	if a.Host == b.Host && a.Scheme == b.Scheme {
 		return true // nearly always
@@ -126,8 +126,7 @@ func sameHost(a, b *url.URL) bool {
 	return strings.EqualFold(a.Hostname(), b.Hostname()) && a.Port() == "" && b.Port() == "" || hostPort(a) == hostPort(b)
 }
 
-// hostPort returns the host in lower case with the port that the scheme
-// implies.
+// hostPort returns the host in lower case, with the explicit or default port.
 func hostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// newTransport sets net/http up for many small files from few hosts.
+// newTransport configures net/http for many small files from few hosts.
 func newTransport(cfg Config, proxy func(*http.Request) (*url.URL, error)) *http.Transport {
 	t := &http.Transport{
 		Proxy:                  proxy,
@@ -20,10 +20,10 @@ func newTransport(cfg Config, proxy func(*http.Request) (*url.URL, error)) *http
 		MaxIdleConnsPerHost:    cfg.MaxIdleConnsPerHost,
 		MaxResponseHeaderBytes: 64 << 10,
 		ReadBufferSize:         32 << 10,
-		DisableCompression:     true, // the bytes exactly as sent (B5)
+		DisableCompression:     true, // bytes exactly as sent (B5)
 		Protocols:              protocols(cfg.HTTP),
-		// StrictMaxConcurrentRequests must stay off: with it, more requests than the server has
-		// streams wait forever (golang/go#70809).
+		// StrictMaxConcurrentRequests must stay off: with it, requests beyond the server's
+		// number of streams wait forever (golang/go#70809).
 		HTTP2: &http.HTTP2Config{SendPingTimeout: cfg.StallTimeout, PingTimeout: 15 * time.Second},
 	}
 	if t.DialContext == nil {

@@ -1,31 +1,27 @@
-// Package upstream downloads crate files over HTTP and verifies them: what [Client.Fetch]
-// returns hashes to the checksum that the index names, and nothing else is ever returned
-// as a success. It writes no files itself; a body too large for memory goes into a
-// [Spill] that the caller provides.
+// Package upstream downloads crate files over HTTP and verifies them: if [Client.Fetch]
+// succeeds, the bytes have the checksum that the index names. The package writes no files
+// itself; a body too large for memory goes into a [Spill] that the caller provides.
 //
 // # One fetch
 //
-// A fetch waits for a slot of the adaptive limit (package adaptive), makes an
-// attempt, and either returns a body, returns an error that code can decide
-// on (errors.go), or gives its slot back, waits (backoff.go) and tries again.
-// An attempt is one GET, up to five redirects (redirect.go) and the body
-// (body.go), under a watchdog on progress (watchdog.go). A slot belongs to
-// the caller until [Body.Release], so a slow disk slows the fetching.
+// A fetch waits for a slot of the adaptive limit (package adaptive) and makes an attempt.
+// Then it returns a body or a typed error (errors.go), or releases its slot, waits
+// (backoff.go) and tries again. An attempt is one GET with up to five redirects
+// (redirect.go) and the body (body.go); a watchdog checks its progress (watchdog.go). The
+// caller holds the slot until [Body.Release], so a slow disk slows downloads.
 //
-// # Whom it believes
+// # Trust
 //
-// Only the checksum. Redirects lead only to known hosts, never from https to http, and
-// never from a public host into a private network. Transfer encodings are checked,
-// content encodings are not undone, and every length that comes from outside is bounded.
-// A proxy named in the environment ([Proxy]) is used; the checksum guards against that
-// one too.
+// It trusts only the checksum. Redirects lead only to known hosts, never from https to
+// http, and never from a public host into a private network. Transfer encodings are
+// checked, content encodings are not decoded, and every length from outside is bounded. A
+// proxy from the environment ([Proxy]) is used; the checksum protects against it as well.
 //
-// # When it stops
+// # The breaker
 //
-// A run against an upstream that refuses everybody, or is gone, or shows a
-// wrong certificate, must not grind through two million items. A breaker
-// (breaker.go) then stops the whole client, and every waiting Fetch returns a
-// [*StoppedError] that says why and what to do.
+// If upstream refuses everything, is down or has an invalid certificate, a run must not try
+// two million items. A breaker (breaker.go) then stops the whole client, and every waiting
+// Fetch returns a [*StoppedError] that says why and what to do.
 package upstream
 
 import (
@@ -44,63 +40,62 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream/http1"
 )
 
-// Request names one crate file.
+// Request describes one crate file.
 type Request struct {
 	ID       crate.ID
 	URL      string         // absolute, http or https, "+" written as "%2B"
-	Checksum crate.Checksum // must not be zero: what cannot be proved is not fetched
+	Checksum crate.Checksum // must not be zero: what cannot be verified is not downloaded
 
-	// Spill opens the temporary file for a body that is not kept in memory. It
-	// must not be nil, and is called at most once a Fetch. The file stays the
-	// caller's, who removes it whatever Fetch returns.
+	// Spill opens the temporary file for a body that is not kept in memory. It must not be
+	// nil. Fetch calls it at most once. The caller owns the file, and removes it whatever
+	// Fetch returns.
 	Spill func() (Spill, error)
 
-	// Guarded says that the operator did not name the URL's host: it must have a
-	// public address then, as those have to which redirects lead.
+	// Guarded says that the operator did not name the URL's host: it must have a public
+	// address, like the hosts of redirects.
 	Guarded bool
 
-	// WasGone says that an earlier run found this file refused permanently. Another refusal
-	// is no news then and does not count towards the breaker, so that a run which only
-	// probes the lost ones is not taken for a ban.
+	// WasGone says that upstream permanently refused this file in an earlier run. Another
+	// refusal then does not count for the breaker, so that a run that only retries lost
+	// files does not look like a ban.
 	WasGone bool
 
-	// Again says that this file failed earlier in this run. Caches are asked to step aside,
-	// and another failure does not count towards the breaker: retrying only what has failed
-	// meets failures in a row.
+	// Again says that this file failed earlier in this run. Caches are asked to revalidate,
+	// and another failure does not count for the breaker, because retries of failed files
+	// often fail in a row.
 	Again bool
 }
 
-// Spill is a temporary file of the caller. Reset empties it for another
-// attempt.
+// Spill is a temporary file of the caller. Reset empties it for another attempt.
 type Spill interface {
 	io.Writer
 	Reset() error
 }
 
-// Stats tells what a Fetch has cost, also when it failed.
+// Stats is the cost of a Fetch, successful or not.
 type Stats struct {
-	Attempts int   // requests made; 0 if it never got as far
+	Attempts int   // requests made; 0 if there was none
 	Bytes    int64 // body bytes received in all attempts
 }
 
-// Retries is the number of attempts after the first.
+// Retries returns the number of attempts after the first.
 func (s Stats) Retries() int { return max(0, s.Attempts-1) }
 
-// Client fetches crate files. Its methods may be called concurrently.
+// Client downloads crate files. Its methods may be called concurrently.
 type Client struct {
 	cfg       Config
 	transport *http.Transport
 	fresh     *http.Transport  // the same, with a connection for each request
-	small     *http1.Transport // for crate files; nil: Config wants net/http for all
-	allowed   hostSet          // where redirects may lead: those below, and the registry's
+	small     *http1.Transport // for crate files; nil: Config selects net/http for everything
+	allowed   hostSet          // where redirects may lead: named and the registry's hosts
 	named     hostSet          // Config.AllowHosts
 	header    http.Header      // of every request; shared, never modified
-	noCache   http.Header      // the same, asking caches to step aside
+	noCache   http.Header      // the same, asking caches to revalidate
 	limiter   *adaptive.Limiter
 	memory    *semaphore.Weighted
 	pauses    pauses
 	breaker   *breaker
-	known     atomic.Pointer[Request] // came once; with Config.AllowMissing alone
+	known     atomic.Pointer[Request] // downloaded before; only with Config.AllowMissing
 	metrics   *Metrics
 	log       *slog.Logger
 }
@@ -131,7 +126,7 @@ func New(cfg Config) (*Client, error) {
 		breaker: newBreaker(cfg.RefusalLimit, cfg.FailureLimit),
 		log:     cfg.Log,
 	}
-	// The checksum is that of the bytes as stored, so no encoding is asked for.
+	// The checksum covers the stored bytes, so no encoding is requested.
 	c.header = http.Header{"User-Agent": {cfg.UserAgent}, "Accept-Encoding": {"identity"}}
 	if cfg.Token != "" {
 		c.header.Set("Authorization", authorization(cfg.Token))
@@ -152,12 +147,12 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Close closes idle connections. Call it after the last Fetch has returned and
-// the last Body was released.
+// Close closes idle connections. Call it after the last Fetch has returned and the last
+// Body is released.
 func (c *Client) Close() { c.Reconnect() }
 
-// Reconnect makes the next Fetch use a new connection, and so perhaps another
-// machine of upstream. Call it while no Fetch is under way.
+// Reconnect makes the next Fetch use a new connection, and so perhaps another machine of
+// upstream. Call it only while no Fetch is running.
 func (c *Client) Reconnect() {
 	c.transport.CloseIdleConnections()
 	c.small.CloseIdleConnections()
@@ -172,11 +167,11 @@ func (c *Client) Stopped() error { return c.breaker.Err() }
 
 // Status is a snapshot for people who watch a run.
 type Status struct {
-	Limit   int           // simultaneous requests that the limiter allows now
-	Ceiling int           // the most that it may ever allow
-	Active  int           // slots in use: requests under way and bodies not yet released
+	Limit   int           // requests at a time that the limiter allows now
+	Ceiling int           // maximum that it may ever allow
+	Active  int           // slots in use: current requests and bodies not yet released
 	Waiting int           // fetches that wait for a slot
-	Pause   time.Duration // longest time that a host still asked us to wait (Retry-After)
+	Pause   time.Duration // longest remaining time that a host asked us to wait (Retry-After)
 }
 
 // Status returns a snapshot.
@@ -185,14 +180,13 @@ func (c *Client) Status() Status {
 	return Status{Limit: l.Limit, Ceiling: l.Ceiling, Active: l.Active, Waiting: l.Waiting, Pause: c.pauses.longest(time.Now())}
 }
 
-// Fetch returns the crate file named by req, proved by its checksum. The body
-// must be released.
+// Fetch downloads the crate file of req and verifies its checksum. The caller must release
+// the body.
 //
-// Errors: [*GoneError] where upstream refuses this one file;
-// [*MismatchError], which wraps a [*crate.ChecksumError], where it keeps
-// sending other bytes; [*StoppedError] where the breaker stopped the client;
-// the context's cause; [*FetchError] for everything else, an error of the
-// Spill included.
+// Errors: [*GoneError] if upstream refuses this file; [*MismatchError], which wraps a
+// [*crate.ChecksumError], if it keeps sending other bytes; [*StoppedError] if the breaker
+// stopped the client; the cause of ctx; [*FetchError] for everything else, including errors
+// of the Spill.
 func (c *Client) Fetch(ctx context.Context, req Request) (*Body, Stats, error) {
 	f := fetch{client: c, req: req}
 	if err := f.prepare(); err != nil {

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// looksPerStall is how often the watchdog looks during a StallTimeout. A stall
-// is noticed at most one look late.
+// looksPerStall is the number of times that the watchdog looks during a StallTimeout. It
+// notices a stall at most one look late.
 const looksPerStall = 4
 
-// watchdog cuts an attempt that takes too long or whose body stands still. It
-// costs one timer an attempt and one atomic addition a Read; durations are
-// monotonic, so jumps of the clock do not matter (B24).
+// watchdog ends an attempt that takes too long or whose body makes no progress. It costs
+// one timer per attempt and one atomic addition per Read. Durations are monotonic, so clock
+// jumps do not matter (B24).
 type watchdog struct {
 	cancel  context.CancelCauseFunc
 	stall   time.Duration
-	minimum int64 // bytes that a stall time must bring
+	minimum int64 // minimum number of bytes per stall time
 	read    atomic.Int64
-	reading atomic.Bool  // the headers are here and the body is ours to wait for
-	busy    atomic.Bool  // the caller's disk or memory, or a cap, is what we wait for
-	held    atomic.Int64 // since when, after the start, a cap holds the attempt up, nanoseconds; 0: none does
-	waited  atomic.Int64 // for caps, nanoseconds
+	reading atomic.Bool  // the headers are complete, and we wait for the body
+	busy    atomic.Bool  // we wait for the caller's disk or memory, or for a rate limit
+	held    atomic.Int64 // since when, after the start, a rate limit delays the attempt, nanoseconds; 0: it does not
+	waited  atomic.Int64 // for rate limits, nanoseconds
 
 	mu      sync.Mutex // guards what follows against the timer's goroutine
 	timer   *time.Timer
@@ -52,7 +52,7 @@ func watch(cancel context.CancelCauseFunc, cfg *Config) *watchdog {
 	return w
 }
 
-// nextLook returns the time until the next look, elapsed after the start.
+// nextLook returns the time until the next look, when elapsed has passed since the start.
 func (w *watchdog) nextLook(elapsed time.Duration) time.Duration {
 	next := min(max(w.stall/looksPerStall, time.Millisecond), w.whole-elapsed)
 	if !w.reading.Load() && elapsed < w.headers {
@@ -69,7 +69,7 @@ func (w *watchdog) stop() {
 	w.timer.Stop()
 }
 
-// look runs on the timer.
+// look runs on the timer, checks the attempt and sets the timer again.
 func (w *watchdog) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -84,7 +84,7 @@ func (w *watchdog) look() {
 	w.timer.Reset(w.nextLook(elapsed))
 }
 
-// elapsed is how long the attempt has taken, without the time that a cap held it up.
+// elapsed returns how long the attempt has taken, without delays by rate limits.
 func (w *watchdog) elapsed() time.Duration {
 	now := time.Since(w.started)
 	if since := w.held.Load(); since > 0 {
@@ -93,7 +93,7 @@ func (w *watchdog) elapsed() time.Duration {
 	return now - time.Duration(w.waited.Load())
 }
 
-// hold notes that a cap holds the attempt up until the returned function is called.
+// hold records that a rate limit delays the attempt until the returned function is called.
 func (w *watchdog) hold() (release func()) {
 	since := time.Since(w.started)
 	w.busy.Store(true)
@@ -105,7 +105,7 @@ func (w *watchdog) hold() (release func()) {
 	}
 }
 
-// judge returns why the attempt must end.
+// judge returns why the attempt must end, or nil.
 func (w *watchdog) judge(elapsed time.Duration) error {
 	switch {
 	case elapsed >= w.whole:
@@ -119,8 +119,7 @@ func (w *watchdog) judge(elapsed time.Duration) error {
 	return w.judgeProgress(w.read.Load())
 }
 
-// judgeProgress compares what was read with what had been read a stall time
-// ago.
+// judgeProgress compares the bytes read with those read a stall time ago.
 func (w *watchdog) judgeProgress(read int64) error {
 	oldest := w.past[w.next]
 	w.past[w.next] = read
@@ -137,7 +136,7 @@ func (w *watchdog) judgeProgress(read int64) error {
 	return nil
 }
 
-// timeoutError is the watchdog's verdict; it satisfies net.Error.
+// timeoutError is the watchdog's error; it implements net.Error.
 type timeoutError struct{ text string }
 
 func (e *timeoutError) Error() string   { return e.text }

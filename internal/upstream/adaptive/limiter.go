@@ -1,4 +1,4 @@
-// Package adaptive finds out how many requests may be under way at a time.
+// Package adaptive finds the number of requests that may run at a time.
 package adaptive
 
 import (
@@ -9,47 +9,47 @@ import (
 	"time"
 )
 
-// Limiter decides how many attempts may be under way. It looks for the number beyond
-// which more of them are no faster, and yields when upstream says that it is too much.
+// Limiter decides how many attempts may run at a time. It searches for the number beyond
+// which more attempts are no faster, and reduces it when upstream is overloaded.
 //
-// What it goes by is goodput: bytes received and requests completed in an epoch, either
-// may prove that a step paid. Latency is no guide here: sizes spread over three decades,
-// so a limiter that watches it starves (measured: 370 requests a second where 2,779 were
+// It measures goodput: bytes received and requests completed in an epoch; a gain in either
+// justifies a step. Latency is useless here, because sizes span three orders of magnitude:
+// a limiter that watches it starves (measured: 370 requests per second where 2,779 were
 // possible).
 //
-//   - Slow start: from firstLimit, double each epoch while it pays.
-//   - Then probes: one small step up; kept if it paid, else taken back, with
+//   - Slow start: from firstLimit, double each epoch while that helps.
+//   - Then probes: one small step up, kept if it helped, otherwise undone, with
 //     longer and longer rests between.
 //   - Overload (429, 503, time-outs) cuts the limit once for all the attempts
-//     that started before the cut. Most of the way back is walked quickly, the
-//     last tenth only by probes, so that a budget of upstream is met rarely.
-//   - One such answer now and then is no overload: of a network of caches some
-//     machine is always ill, and cutting at each of 2 % ends at one attempt
-//     at a time. What counts is that they come faster than one in twenty.
+//     that started before the cut. Most of the way back is quick; the
+//     last tenth uses probes, so that a limit of upstream is hit rarely.
+//   - A single such answer is not overload: in a network of caches some
+//     machine always fails, and cutting at each of 2 % ends at one attempt
+//     at a time. Overload means more than one such answer in twenty.
 //
-// It never goes down without overload: in doubt it errs towards the ceiling,
-// which is what the operator allowed.
+// The limit never decreases without overload: in doubt it stays near the ceiling, which the
+// operator allowed.
 type Limiter struct {
-	// Received is counted up by body bytes as they arrive.
+	// Received is increased by the bytes of bodies as they arrive.
 	Received atomic.Int64
-	// Changed is called with the reason when the limit has changed. It may be nil. The
-	// limiter is locked meanwhile: Changed must be quick, and must not call it.
+	// Changed is called with the reason after the limit has changed. It may be nil. The
+	// limiter is locked during the call, so Changed must be quick and must not call it.
 	Changed func(Reason)
 
 	mu      sync.Mutex
 	ceiling int
 	limit   float64
 	active  int
-	waiters list.List // of *waiter, first come first served
-	cuts    int       // so far; tells an attempt that began before the last one
-	strain  float64   // overloads since the last cut, less what completed attempts make up for
+	waiters list.List // of *waiter, first in, first out
+	cuts    int       // number of cuts; identifies attempts that began before the last one
+	strain  float64   // overloads since the last cut, minus what completed attempts compensate
 
 	phase    phase
-	strikes  int     // slow start: doublings in a row that did not pay
-	wall     float64 // limit at the last overload, 0 if there is none to beware of
-	rest     int     // epochs to go until the next probe
-	nextRest int     // how many follow the next probe in vain
-	before   rates   // to compare with the epoch that runs
+	strikes  int     // slow start: doublings in a row that did not help
+	wall     float64 // limit at the last overload; 0: none to approach with care
+	rest     int     // epochs until the next probe
+	nextRest int     // epochs of rest after the next probe, if it fails
+	before   rates   // to compare with the current epoch
 	epoch    epoch
 }
 
@@ -58,31 +58,31 @@ type phase int
 const (
 	slowStart phase = iota
 	steady          // measures, and rests between probes
-	probing         // the epoch that runs is at a higher limit than before
+	probing         // the current epoch has a higher limit than before
 )
 
-// epoch is what is measured between two decisions.
+// epoch is the measurement between two decisions.
 type epoch struct {
 	start     time.Time
 	received  int64 // Limiter.Received at the start
 	completed int
-	saturated bool // the limit was reached, so it is what held us back
+	saturated bool // the limit was reached, so it was the bottleneck
 }
 
-// rates are the goodput of an epoch, a second.
+// rates are the goodput of an epoch, per second.
 type rates struct{ bytes, completed float64 }
 
 const (
-	firstLimit  = 16                    // enough to measure by, too few for a storm of connections
-	minEpoch    = 25 * time.Millisecond // short enough that the start of a run costs nothing
-	maxEpoch    = 2 * time.Second       // an epoch else lasts until every slot has turned over once
-	doublePays  = 1.10                  // what doubling must bring at least
+	firstLimit  = 16                    // enough to measure, too few for a burst of connections
+	minEpoch    = 25 * time.Millisecond // short, so that the start of a run costs nothing
+	maxEpoch    = 2 * time.Second       // otherwise an epoch lasts until every slot was used once
+	doublePays  = 1.10                  // minimum gain of a doubling
 	probeStep   = 1.15
 	probePays   = 1.05
 	cutTo       = 0.7
-	tolerated   = 1.0 / 20 // of the answers may say overload
-	tooMuch     = 4        // overloads beyond that, until the limit is cut
-	nearWall    = 0.9      // of the wall: up to here the way back is quick
+	tolerated   = 1.0 / 20 // fraction of answers that may report overload
+	tooMuch     = 4        // overloads above that, until the limit is cut
+	nearWall    = 0.9      // fraction of the wall up to which recovery is quick
 	longestRest = 16       // epochs
 )
 
@@ -94,25 +94,25 @@ func New(ceiling int) *Limiter {
 	return &Limiter{ceiling: ceiling, limit: float64(min(firstLimit, ceiling)), nextRest: 1}
 }
 
-// A Reason is why the limit has changed; it is a metric label, too.
+// A Reason says why the limit changed; it is also a metric label.
 type Reason string
 
 const (
-	Grew     Reason = "grew"     // more attempts at a time brought more, or may
-	NoGain   Reason = "no_gain"  // a step up is taken back: it brought nothing
+	Grew     Reason = "grew"     // more attempts at a time delivered more, or may
+	NoGain   Reason = "no_gain"  // a step up is undone: it did not help
 	Overload Reason = "overload" // upstream said that it is too much
 )
 
-// Reasons are all of them.
+// Reasons lists all reasons.
 var Reasons = []Reason{Grew, NoGain, Overload}
 
-// A Verdict says what an attempt tells about the load on upstream.
+// A Verdict is what an attempt says about the load on upstream.
 type Verdict int
 
 const (
 	Neutral    Verdict = iota // nothing
-	Completed                 // a crate came through
-	Overloaded                // upstream said that it is too much, or did not answer
+	Completed                 // a crate was delivered
+	Overloaded                // upstream reported overload, or did not answer
 )
 
 // A Slot is the right to one attempt.
@@ -120,13 +120,14 @@ type Slot struct{ cuts int }
 
 type waiter struct{ granted chan Slot }
 
-// A Stop ends all waiting: Err says why once Done is closed, and nil before.
+// A Stop ends all waiting: once Done is closed, Err returns the reason; before, it returns
+// nil.
 type Stop interface {
 	Done() <-chan struct{}
 	Err() error
 }
 
-// Acquire waits for a slot, which must be released.
+// Acquire waits for a slot, which the caller must release.
 func (l *Limiter) Acquire(ctx context.Context, stop Stop) (Slot, error) {
 	if err := stop.Err(); err != nil {
 		return Slot{}, err
@@ -157,7 +158,7 @@ func (l *Limiter) Acquire(ctx context.Context, stop Stop) (Slot, error) {
 	}
 }
 
-// take counts a slot as used. l.mu is held.
+// take counts a slot as used. The caller holds l.mu.
 func (l *Limiter) take() Slot {
 	if l.epoch.start.IsZero() {
 		l.epoch.start = time.Now()
@@ -169,11 +170,11 @@ func (l *Limiter) take() Slot {
 	return Slot{cuts: l.cuts}
 }
 
-// leave takes a waiter out of the queue, or gives back what it just got.
+// leave removes a waiter from the queue, or returns the slot that it just got.
 func (l *Limiter) leave(e *list.Element, w *waiter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiters.Remove(e) // does nothing if it was granted and so removed already
+	l.waiters.Remove(e) // does nothing if it was granted, and so removed, already
 	select {
 	case <-w.granted:
 		l.active--
@@ -182,7 +183,7 @@ func (l *Limiter) leave(e *list.Element, w *waiter) {
 	}
 }
 
-// admit lets waiters in up to the limit. l.mu is held.
+// admit admits waiters up to the limit. The caller holds l.mu.
 func (l *Limiter) admit() {
 	for l.active < int(l.limit) && l.waiters.Len() > 0 {
 		w := l.waiters.Remove(l.waiters.Front()).(*waiter)
@@ -190,7 +191,7 @@ func (l *Limiter) admit() {
 	}
 }
 
-// Release gives a slot back with what was learned.
+// Release returns a slot, with the verdict of its attempt.
 func (l *Limiter) Release(s Slot, v Verdict) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -211,7 +212,7 @@ func (l *Limiter) Release(s Slot, v Verdict) {
 	l.admit()
 }
 
-// cut answers overload.
+// cut reduces the limit after overload.
 func (l *Limiter) cut() {
 	l.cuts++
 	l.strain = 0
@@ -227,7 +228,7 @@ func (l *Limiter) begin(now time.Time) {
 	l.epoch = epoch{start: now, received: l.Received.Load()}
 }
 
-// measure closes the epoch if it has lasted long enough, and decides.
+// measure ends the epoch if it has lasted long enough, and decides about the limit.
 func (l *Limiter) measure(now time.Time) {
 	took := now.Sub(l.epoch.start)
 	if took < minEpoch || l.epoch.completed < int(l.limit) && took < maxEpoch {
@@ -296,12 +297,12 @@ func (l *Limiter) decideProbe(now rates) {
 	}
 }
 
-// raise sets a higher limit, by one slot at least, up to the ceiling.
+// raise increases the limit, by at least one slot, up to the ceiling.
 func (l *Limiter) raise(to float64) {
 	l.change(min(max(to, l.limit+1), float64(l.ceiling)), Grew)
 }
 
-// change sets another limit, and reports it.
+// change sets the limit and reports the change.
 func (l *Limiter) change(to float64, why Reason) {
 	if to != l.limit && l.Changed != nil {
 		l.Changed(why)
@@ -309,8 +310,7 @@ func (l *Limiter) change(to float64, why Reason) {
 	l.limit = to
 }
 
-// pays reports whether r is better than before by factor, in bytes or in
-// requests.
+// pays reports whether r is better than before by factor, in bytes or in requests.
 func (r rates) pays(before rates, factor float64) bool {
 	return r.bytes > before.bytes*factor || r.completed > before.completed*factor
 }
@@ -329,10 +329,10 @@ func (r rates) blend(o rates) rates {
 
 // Status is a snapshot.
 type Status struct {
-	Limit   int // simultaneous attempts that are allowed now
-	Ceiling int // the most that may ever be allowed
+	Limit   int // attempts at a time that are allowed now
+	Ceiling int // maximum that may ever be allowed
 	Active  int // slots in use
-	Waiting int // those who wait for one
+	Waiting int // waiting for a slot
 }
 
 // Status returns a snapshot.

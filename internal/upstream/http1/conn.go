@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// maxInformational is how many answers of the kind "103 Early Hints" may come before the
-// one that counts; net/http takes as many.
+// maxInformational is the number of informational answers, such as "103 Early Hints", that
+// may precede the final one; it is net/http's limit.
 const maxInformational = 5
 
-// conn is a connection. It belongs to the goroutine of one request, to the body of the
-// answer, or to the Transport's store.
+// conn is a connection. It belongs to the goroutine of a request, to the body of an answer,
+// or to the Transport's store.
 type conn struct {
 	t     *Transport
 	to    server
 	raw   net.Conn // below TLS
 	wire  net.Conn
-	r     *bufio.Reader // of this
+	r     *bufio.Reader // reads from this conn
 	w     *bufio.Writer // to wire
 	left  int64         // bytes that may still be read
-	came  bool          // an answer, since the request was begun
-	since time.Time     // when it was kept
+	came  bool          // bytes of an answer arrived since the request began
+	since time.Time     // when it was put into the store
 }
 
 func newConn(t *Transport, to server, raw, wire net.Conn) *conn {
@@ -46,10 +46,10 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// close needs no goodbye: every answer says itself where it ends.
+// close closes the connection. It says no goodbye, because every answer marks its own end.
 func (c *conn) close() { _ = c.raw.Close() }
 
-// exchange sends a request, and returns the answer as soon as its header is here. The
+// exchange sends a request and returns the answer once its header is complete. The
 // connection ends with the request's context.
 func (c *conn) exchange(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
@@ -79,7 +79,7 @@ func (c *conn) ask(req *http.Request) (*http.Response, error) {
 	}
 	for range 1 + maxInformational {
 		c.left = c.t.base.MaxResponseHeaderBytes
-		start, _ := c.r.Peek(1)                 // ReadResponse meets the error again
+		start, _ := c.r.Peek(1)                 // ReadResponse reports the error again
 		c.came = c.came || string(start) == "H" // as in HTTP/1.1
 		resp, err := http.ReadResponse(c.r, req)
 		if err == io.ErrUnexpectedEOF && !c.came {
@@ -96,13 +96,14 @@ func (c *conn) ask(req *http.Request) (*http.Response, error) {
 	return nil, errors.New("too many informational answers (1xx)")
 }
 
-// longUnused is how long a connection waits before a server says something there of its own.
+// longUnused is the time without use after which a server may send something unrequested on
+// a connection.
 const longUnused = time.Second
 
-// notMeant reports whether the outcome of a request may be none of its own, so that it can
-// be made again. Its connection was kept and unused for so long: the server may have closed
-// it before the request came, or have said 400 or 408, or what is no answer. No checksum
-// proves a refusal.
+// notMeant reports whether the outcome may not belong to this request, so that it can be
+// repeated. That is so if the connection was unused for long: the server may have closed it
+// before the request arrived, or have sent a 400 or 408, or something that is not an
+// answer. No checksum verifies a refusal.
 func (c *conn) notMeant(req *http.Request, resp *http.Response, err error, unused time.Duration) bool {
 	if req.Context().Err() != nil {
 		return false
@@ -114,14 +115,14 @@ func (c *conn) notMeant(req *http.Request, resp *http.Response, err error, unuse
 	return code >= 400 && code < 500 && code != http.StatusTooManyRequests && (resp.Close || unused >= longUnused)
 }
 
-// body is that of an answer.
+// body is the body of an answer.
 type body struct {
 	conn *conn
 	ctx  context.Context // of the request
-	stop func() bool     // keeps ctx from closing the connection
+	stop func() bool     // prevents ctx from closing the connection
 	src  io.Reader
-	keep bool  // the connection, if the body is read to its end
-	err  error // of every Read from now on
+	keep bool  // keep the connection if the body is read to its end
+	err  error // of every later Read
 }
 
 // Read implements io.Reader.
@@ -136,7 +137,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
-// Close implements io.Closer. What was not read is not worth waiting for.
+// Close implements io.Closer. It does not wait for unread bytes.
 func (b *body) Close() error {
 	if b.err == nil {
 		b.end(http.ErrBodyReadAfterClose)
@@ -144,7 +145,7 @@ func (b *body) Close() error {
 	return nil
 }
 
-// end ends the body for a reason, and keeps the connection if all came, and nothing else.
+// end ends the body, and keeps the connection if exactly the whole body has arrived.
 func (b *body) end(why error) {
 	b.err = why
 	switch whole := b.stop(); {

@@ -1,15 +1,16 @@
-// Package http1 asks HTTP/1.1 servers for many small files.
+// Package http1 is an HTTP/1.1 client for many small files.
 //
-// net/http has two goroutines for each connection, which each request wakes and waits for;
-// for crates of a few KB that was a fifth of the processor time (ADR 0012). Here
-// the goroutine that asks writes the request and reads the answer. What reads the answer is
-// net/http's own parser ([http.ReadResponse]).
+// net/http has two goroutines for each connection, and each request wakes and waits for
+// both; for crates of a few KB that took a fifth of the processor time (ADR 0012). Here the
+// calling goroutine writes the request and reads the answer, with net/http's own parser
+// ([http.ReadResponse]).
 //
-// It knows no proxies, no bodies of requests and no HTTP/2. While a connection waits for its
-// next request it is not read, so what a server sends there unasked may be taken for the
-// answer to that request. It is therefore only for what a checksum proves; when something
-// else came, call [Transport.CloseIdleConnections]. A refusal after a second's wait, or with
-// which the server closes, is asked for once more.
+// It supports no proxies, request bodies or HTTP/2. An idle connection is not read, so bytes
+// that a server sends there unrequested may be taken for the answer to the next request. Use
+// it only if a checksum verifies the answer; if that fails, call
+// [Transport.CloseIdleConnections]. A request is repeated once if it is refused on a
+// connection that was unused for a second, or if the server closes the connection with the
+// refusal.
 package http1
 
 import (
@@ -23,31 +24,32 @@ import (
 	"time"
 )
 
-// A Transport is an [http.RoundTripper] with a store of kept connections. Its methods may be
-// called concurrently. A request ends with its context, whose cause is the error then. A nil
-// Transport makes no request.
+// A Transport is an [http.RoundTripper] with a store of idle connections. Its methods may be
+// called concurrently. A request ends with its context and then returns the context's cause.
+// A nil Transport makes no requests.
 type Transport struct {
 	base *http.Transport // for its settings
 
 	mu    sync.Mutex // guards what follows
 	idle  map[server][]*conn
 	kept  int         // in idle
-	sweep *time.Timer // closes what is unused; nil: nothing is kept
+	sweep *time.Timer // closes unused connections; nil: there are none
 }
 
 var _ http.RoundTripper = (*Transport)(nil)
 
-// New returns a Transport with the settings of base: dialer, TLS, time-outs, connections to
-// be kept and sizes, none of them zero, and the proxies whose requests it leaves to base.
+// New returns a Transport with the settings of base: dialer, TLS, timeouts, numbers of idle
+// connections and sizes, none of them zero. Requests through base's proxies are left to
+// base.
 func New(base *http.Transport) *Transport { return &Transport{base: base} }
 
-// server is what a connection leads to.
+// server identifies the server of a connection.
 type server struct {
 	secure bool
-	host   string // as the URL has it, perhaps with a port
+	host   string // as in the URL, perhaps with a port
 }
 
-// address is where to dial.
+// address returns the address to dial.
 func (s server) address(u *url.URL) string {
 	port := u.Port()
 	switch {
@@ -60,8 +62,8 @@ func (s server) address(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// Can reports whether a request can be made here: without a body or a proxy, to a host whose
-// name needs no translation.
+// Can reports whether the Transport supports a request: it has no body and no proxy, and its
+// host is an ASCII name.
 func (t *Transport) Can(req *http.Request) bool {
 	u := req.URL
 	if t == nil || req.Body != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
@@ -79,9 +81,9 @@ func (t *Transport) proxy(req *http.Request) (*url.URL, error) {
 	return t.base.Proxy(req)
 }
 
-// RoundTrip implements [http.RoundTripper] for requests that it [Transport.Can] make.
-// The body of the answer must be read or closed by one goroutine; the connection is kept
-// if it was read to its end.
+// RoundTrip implements [http.RoundTripper] for requests that [Transport.Can] accepts. One
+// goroutine must read or close the body of the answer; if it reads to the end, the
+// connection is kept.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := because(req.Context(), nil); err != nil {
 		return nil, err
@@ -95,7 +97,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		if resp != nil {
 			_ = resp.Body.Close()
-			t.CloseIdleConnections() // the answer that was meant may come to the next request
+			t.CloseIdleConnections() // the right answer may still arrive, on the next request
 		}
 	}
 	c, err := t.dial(req.Context(), to, req.URL)
@@ -105,7 +107,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return c.exchange(req)
 }
 
-// because returns the reason for which ctx has ended, or else err.
+// because returns the cause with which ctx ended, or else err.
 func because(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -130,20 +132,20 @@ func (t *Transport) dial(ctx context.Context, to server, u *url.URL) (*conn, err
 	defer cancel()
 	secure := tls.Client(raw, cfg)
 	if err := secure.HandshakeContext(within); err != nil {
-		_ = raw.Close() // the error that counts is the handshake's
+		_ = raw.Close() // the handshake's error is the one to report
 		return nil, because(within, err)
 	}
 	return newConn(t, to, raw, secure), nil
 }
 
-// handshakeError satisfies net.Error.
+// handshakeError implements net.Error.
 type handshakeError struct{}
 
 func (handshakeError) Error() string   { return "TLS handshake timeout" }
 func (handshakeError) Timeout() bool   { return true }
 func (handshakeError) Temporary() bool { return true }
 
-// take returns a kept connection, the one that was used last, or nil.
+// take returns the most recently used idle connection, or nil.
 func (t *Transport) take(to server) *conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -177,7 +179,8 @@ func (t *Transport) put(c *conn) {
 	}
 }
 
-// closeUnused closes what was not used for so long, and comes back.
+// closeUnused closes connections that were unused for too long, and schedules its next
+// call.
 func (t *Transport) closeUnused() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -189,10 +192,11 @@ func (t *Transport) closeUnused() {
 	t.sweep = nil
 }
 
-// closeSince closes the connections that wait since then or longer. The caller has mu.
+// closeSince closes the connections that have been idle since then or longer. The caller
+// holds mu.
 func (t *Transport) closeSince(then time.Time) {
 	for to, list := range t.idle {
-		n := 0 // the first have waited longest
+		n := 0 // the first have been idle longest
 		for n < len(list) && !list[n].since.After(then) {
 			list[n].close()
 			n++
@@ -205,7 +209,7 @@ func (t *Transport) closeSince(then time.Time) {
 	}
 }
 
-// CloseIdleConnections closes all that are kept.
+// CloseIdleConnections closes all idle connections.
 func (t *Transport) CloseIdleConnections() {
 	if t == nil {
 		return
