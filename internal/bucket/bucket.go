@@ -1,20 +1,20 @@
-// Package bucket is the seam between this program and object stores: S3, folders that
-// several machines share, memory for tests.
+// Package bucket defines the interface to object stores: S3, folders that several machines
+// share, and memory for tests.
 //
-// A [Bucket] holds objects under keys. An object is whole or not there: it appears with
-// all its bytes and is replaced in one step. Three things are asked of every bucket, and
-// everything above relies on them; [Probe] finds providers that do not keep them:
+// A [Bucket] stores objects under keys. Objects are created and replaced atomically, so a
+// reader never sees a part of one. Every bucket must keep three promises, on which
+// everything above relies; [Probe] finds providers that break them:
 //
 //   - Of many who create one key at the same time, one succeeds ([Absent]).
 //   - Of many who replace one state of an object, one succeeds ([Unchanged]).
 //   - Bytes that do not have the checksum of the [Body] are refused and not stored.
 //
-// A bucket cannot append, rename or link, so it is no durable.FS and none is made of it.
-// What a method returned without an error for is as durable as the provider promises.
+// A bucket cannot append, rename or link, so it cannot implement durable.FS. Once a method
+// has returned without an error, its effect is as durable as the provider promises.
 //
-// An answer that is lost leaves open what became of the request. Implementations resolve
-// that by reading back: if the object has the bytes of the request, it was put. Who needs
-// to know that it was put by them, puts bytes that only they could have (a random word in
+// If the answer to a request is lost, its outcome is unknown. Implementations read the
+// object back: if it has the bytes of the request, the Put succeeded. A caller that must
+// know that its own Put succeeded includes bytes that no other writer has (a random word in
 // a lease).
 package bucket
 
@@ -32,123 +32,125 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Tag identifies one state of an object, S3's ETag. It is opaque, never a hash of the
-// bytes, and may be the same again when the bytes are.
+// Tag identifies one state of an object, like S3's ETag. It is opaque, not a hash of the
+// bytes. Objects with equal bytes may have equal tags.
 type Tag string
 
 // Object describes an object.
 type Object struct {
 	Key      string
-	Size     int64 // bytes of the whole object, also where a part was asked for
+	Size     int64 // size of the whole object in bytes, also when a range was requested
 	Tag      Tag
 	Modified time.Time
 }
 
-// Body is what is put.
+// Body is the content of an object to store.
 type Body struct {
-	Data     io.ReaderAt // read several times where a request is repeated
+	Data     io.ReaderAt // read again when a request is repeated
 	Size     int64
-	Checksum crate.Checksum // of all of it
-	// What a web server in front of the bucket is to say. Empty: the provider's default.
+	Checksum crate.Checksum // of all bytes
+	// Headers that a web server in front of the bucket sends. Empty: the provider's
+	// default.
 	ContentType, CacheControl string
 }
 
-// Bytes is data to be put.
+// Bytes returns a Body of data.
 func Bytes(data []byte) Body {
 	return Body{Data: bytes.NewReader(data), Size: int64(len(data)), Checksum: sha256.Sum256(data)}
 }
 
-// Condition says what must be under a key for a Put to take place.
+// Condition restricts a Put to one state of the object.
 type Condition struct {
 	absent bool
 	tag    Tag
 }
 
-// Absent: nothing.
+// Absent requires that there is no object.
 func Absent() Condition { return Condition{absent: true} }
 
-// Unchanged: the object in the state of this tag.
+// Unchanged requires the object in the state of this tag.
 func Unchanged(tag Tag) Condition { return Condition{tag: tag} }
 
-// Always: anything or nothing.
+// Always requires nothing.
 func Always() Condition { return Condition{} }
 
-// IsAbsent reports whether the condition is Absent. It is for implementations, as Tag is.
+// IsAbsent reports whether the condition is Absent. Implementations use it, and Tag.
 func (c Condition) IsAbsent() bool { return c.absent }
 
-// Tag is that of Unchanged, or "".
+// Tag returns the tag of Unchanged, or "".
 func (c Condition) Tag() Tag { return c.tag }
 
-// Ask is what is wanted of an object. Its zero value asks for all of it.
+// Ask says what to read of an object. The zero Ask reads all of it.
 type Ask struct {
 	Offset int64
-	Length int64 // 0: to the end. A range beyond the end is cut.
+	Length int64 // in bytes; 0: to the end. A range beyond the end is shortened.
 	Unless Tag   // ErrNotModified if the object is still in this state
 	Same   Tag   // ErrChanged if it is in another one
 }
 
 // Reader is the reading half of a Bucket. Its methods may be called concurrently.
 type Reader interface {
-	// Get returns bytes of an object. The body fails with io.ErrUnexpectedEOF if it ends
-	// early, and must be closed. Errors: fs.ErrNotExist, ErrNotModified, ErrChanged,
+	// Get returns the bytes of an object. The body fails with io.ErrUnexpectedEOF if it
+	// ends early, and must be closed. Errors: fs.ErrNotExist, ErrNotModified, ErrChanged,
 	// ErrRange.
 	Get(ctx context.Context, key string, ask Ask) (io.ReadCloser, Object, error)
 	// Head describes an object. Errors: fs.ErrNotExist.
 	Head(ctx context.Context, key string) (Object, error)
-	// List yields the objects whose keys begin with prefix, ascending by key. After an
-	// error it ends. What is put or removed meanwhile may be missing or there.
+	// List yields the objects whose keys begin with prefix, in ascending order of keys. It
+	// ends after an error. Objects put or removed meanwhile may or may not be listed.
 	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
-	// String is the address of the bucket, without credentials.
+	// String returns the address of the bucket, without credentials.
 	String() string
 }
 
-// Bucket is an object store. Its methods may be called concurrently. A transient error is
-// tried again inside, so what is returned is worth telling.
+// Bucket is an object store. Its methods may be called concurrently. They retry transient
+// errors themselves, so an error that they return is worth reporting.
 type Bucket interface {
 	Reader
-	// Put stores an object in one step. Errors: ErrExists (when Absent), ErrChanged (when
-	// Unchanged, also if there is no object any more), *RefusedError; after any other one
-	// the object may be there.
+	// Put stores an object atomically. Errors: ErrExists (with Absent), ErrChanged (with
+	// Unchanged, also if the object is gone), *RefusedError; after any other error the
+	// object may or may not be stored.
 	Put(ctx context.Context, key string, body Body, when Condition) (Tag, error)
-	// Upload stores an object of any size unless one is there, in parts; those that an
-	// earlier call stored are not sent again. If the same bytes are there it succeeds. Each
-	// part is proved to the provider; that together they are Body.Checksum only reading them
-	// back proves. Errors: ErrExists (other bytes are there), *RefusedError; after any other
-	// one the object may be there.
+	// Upload stores an object of any size, in parts, unless the key is taken. It does not
+	// send parts again that an earlier call stored. If the object is already stored with
+	// the same bytes, it succeeds. The provider verifies the checksum of each part; only
+	// reading the object back proves that together they have Body.Checksum. Errors:
+	// ErrExists (the object has other bytes), *RefusedError; after any other error the
+	// object may or may not be stored.
 	Upload(ctx context.Context, key string, body Body, parts Parts) (Tag, error)
-	// Remove removes an object; one that is not there is success.
+	// Remove removes an object. Removing an absent object succeeds.
 	Remove(ctx context.Context, key string) error
 }
 
-// Parts remembers the upload of one object that is under way, so that it can be resumed:
-// some kilobytes that only the bucket understands. If nil, nothing is remembered.
+// Parts stores the state of one unfinished upload, so that it can be resumed: some
+// kilobytes that only the bucket understands. If nil, uploads cannot be resumed.
 type Parts interface {
-	// Load returns what was saved last, or nil.
+	// Load returns the state that was saved last, or nil.
 	Load() ([]byte, error)
-	// Save replaces it durably, and forgets it if state is nil.
+	// Save durably replaces the state, or removes it if state is nil.
 	Save(state []byte) error
 }
 
 // Errors that code decides on.
 var (
-	// ErrExists: an object is there already.
-	ErrExists = errors.New("object exists already")
-	// ErrChanged: the object is not in the state that was asked for.
-	ErrChanged = errors.New("object has changed meanwhile")
-	// ErrNotModified: the object is still in the state of Ask.Unless.
+	// ErrExists says that the object already exists.
+	ErrExists = errors.New("object already exists")
+	// ErrChanged says that the object is not in the required state.
+	ErrChanged = errors.New("object has changed in the meantime")
+	// ErrNotModified says that the object is still in the state of Ask.Unless.
 	ErrNotModified = errors.New("object is unchanged")
-	// ErrRange: Ask.Offset is beyond the end.
-	ErrRange = errors.New("offset lies beyond the end of the object")
-	// ErrTooLarge: an object has more than its reader takes.
+	// ErrRange says that Ask.Offset is beyond the end of the object.
+	ErrRange = errors.New("offset is beyond the end of the object")
+	// ErrTooLarge says that an object exceeds its reader's limit.
 	ErrTooLarge = errors.New("object is too large")
 )
 
-// A RefusedError says that bytes were refused, and not stored, because they do not have
-// the checksum that they were announced with.
+// A RefusedError says that the provider rejected bytes because they do not have the
+// announced checksum. Nothing was stored.
 type RefusedError struct {
 	Key  string
 	Want crate.Checksum
-	Err  error // what the provider said, if it did
+	Err  error // the provider's error, or nil
 }
 
 func (e *RefusedError) Error() string {
@@ -161,7 +163,7 @@ func (e *RefusedError) Error() string {
 
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// ReadAll returns what is asked for, at most limit bytes. Errors: those of Get, and
+// ReadAll returns the bytes that ask requests, at most limit. Errors: those of Get, and
 // ErrTooLarge.
 func ReadAll(ctx context.Context, b Reader, key string, ask Ask, limit int64) (_ []byte, o Object, err error) {
 	body, o, err := b.Get(ctx, key, ask)

@@ -27,7 +27,7 @@ func folder(t *testing.T, dir string) bucket.Bucket {
 	return b
 }
 
-// A mount that is missing is no empty bucket.
+// A missing mount is not an empty bucket.
 func TestFolderMustExist(t *testing.T) {
 	_, err := bucket.Folder(filepath.Join(t.TempDir(), "mnt"))
 	if err == nil || !strings.Contains(err.Error(), "make the folder, or mount it") {
@@ -35,7 +35,7 @@ func TestFolderMustExist(t *testing.T) {
 	}
 }
 
-// What a folder keeps for itself is no object, and what a kill leaves is none.
+// A folder's private files are not objects, nor is what a killed process leaves.
 func TestFolderKeepsItsOwn(t *testing.T) {
 	dir := t.TempDir()
 	b := folder(t, dir)
@@ -58,8 +58,8 @@ func TestFolderKeepsItsOwn(t *testing.T) {
 	}
 }
 
-// A file of more than a megabyte is not hashed to be described, and its tag still tells
-// one that was replaced.
+// Get does not hash a file of more than a megabyte to describe it, and its tag still
+// changes when the file is replaced.
 func TestFolderTagOfALargeFile(t *testing.T) {
 	b := folder(t, t.TempDir())
 	data := make([]byte, 2<<20)

@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// same decides the outcome of an Upload that found the key taken: success if the bytes
-// there are those of body, otherwise err.
+// same decides the outcome of an Upload that found the key taken: success if the object has
+// the bytes of body, otherwise err.
 func same(ctx context.Context, b Reader, key string, body Body, err error) (Tag, error) {
 	if !errors.Is(err, ErrExists) {
 		return "", err
@@ -23,8 +23,8 @@ func same(ctx context.Context, b Reader, key string, body Body, err error) (Tag,
 	return tag, nil
 }
 
-// Holds reports whether the object under key has the bytes of body, by reading all of
-// it, and its tag if it has. That there is none is an error, fs.ErrNotExist.
+// Holds reports whether the object under key has the bytes of body, and returns its tag if
+// so. It reads the whole object. An absent object is an error, fs.ErrNotExist.
 func Holds(ctx context.Context, b Reader, key string, body Body) (_ Tag, _ bool, err error) {
 	r, o, err := b.Get(ctx, key, Ask{})
 	if err != nil {

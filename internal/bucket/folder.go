@@ -18,18 +18,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// privateDir is where a folder keeps what is no object.
+// privateDir is where a folder keeps files that are not objects.
 const privateDir = ".bucket"
 
-// contentTagged is up to how many bytes the tag of a file is made of its content. Above
-// it is made of its state (durable.State), which is certain for files that are not
-// replaced; those that are, roots and leases, are small.
+// contentTagged is the largest file, in bytes, whose tag is made of its content. The tag of
+// a larger file is made of its state (durable.State), which is reliable for files that are
+// never replaced; objects that are replaced, roots and leases, are small.
 const contentTagged = 1 << 20
 
-// Folder opens a folder as a bucket, also one that several machines have mounted. Objects
-// are created under a name that must be free, and replaced under a lock, which the file
-// system must support (NFS 4 does). The folder must exist, so that a mount that is
-// missing is no empty bucket.
+// Folder opens a folder as a bucket. Several machines may share it. Objects are created
+// under a name that must be free, and replaced under a lock, which the file system must
+// support (NFS 4 does). The folder must exist, so that a missing mount is not taken for an
+// empty bucket.
 func Folder(dir string) (Bucket, error) {
 	fsys, err := durable.Open(dir)
 	if err != nil {
@@ -51,7 +51,7 @@ type folder struct {
 	dir  string
 
 	mu      sync.Mutex
-	durable map[string]bool // folders whose names are; guarded by mu
+	durable map[string]bool // folders whose names are durable; guarded by mu
 }
 
 func (f *folder) String() string { return "file://" + filepath.ToSlash(f.dir) }
@@ -101,7 +101,7 @@ func (f *folder) stored(key string, err error) (Tag, error) {
 	return o.Tag, err
 }
 
-// copyTo copies the body, and fails unless it has its checksum.
+// copyTo returns a function that copies the body and fails if the checksum is wrong.
 func (b Body) copyTo(ctx context.Context, key string) func(io.Writer) error {
 	return func(w io.Writer) error {
 		h := sha256.New()
@@ -143,7 +143,7 @@ func (f *folder) Remove(ctx context.Context, key string) error {
 	if err := f.check(key); err != nil {
 		return err
 	}
-	lock, err := f.lock(ctx) // no writer is about to replace it
+	lock, err := f.lock(ctx) // keeps writers from replacing it now
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (f *folder) Remove(ctx context.Context, key string) error {
 	return errors.Join(err, lock.Release())
 }
 
-// check keeps what is ours in the folder from being taken for objects.
+// check rejects keys of the bucket's private files.
 func (f *folder) check(key string) error {
 	if first, _, _ := strings.Cut(key, "/"); first == privateDir || durable.IsTemp(key) {
 		return fmt.Errorf("key %q is one that a folder needs for itself", key)
@@ -163,11 +163,11 @@ func (f *folder) check(key string) error {
 	return CheckKey(key)
 }
 
-// maxDurable bounds how many folders are known to have durable names.
+// maxDurable bounds how many folders are remembered as durable.
 const maxDurable = 10_000
 
-// mkdir makes a folder, whose name is durable then. That it is there does not say so:
-// another machine may have made it a moment ago.
+// mkdir creates a folder and makes its name durable. An existing folder may not be durable
+// yet: another machine may have created it a moment ago.
 func (f *folder) mkdir(dir string) error {
 	f.mu.Lock()
 	known := f.durable[dir]
@@ -195,7 +195,7 @@ func (f *folder) mkdir(dir string) error {
 // lockWait is the longest pause between two attempts to take the lock.
 const lockWait = 20 * time.Millisecond
 
-// lock waits for the lock under which objects are replaced and removed.
+// lock waits for the lock that guards replacing and removing.
 func (f *folder) lock(ctx context.Context) (*durable.Lockfile, error) {
 	if err := f.mkdir(privateDir); err != nil {
 		return nil, err

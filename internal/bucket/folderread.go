@@ -31,11 +31,11 @@ func (f *folder) Get(ctx context.Context, key string, ask Ask) (io.ReadCloser, O
 	return &section{io.NewSectionReader(file, ask.Offset, length), file, length}, o, nil
 }
 
-// open opens a file and describes that very file, whatever becomes of its name.
+// open opens a file and describes that open file, even if its name changes meanwhile.
 func (f *folder) open(key string) (durable.File, Object, error) {
 	file, err := f.fsys.Open(key)
 	if errors.Is(err, durable.ErrNotRegular) || errors.Is(err, syscall.ENOTDIR) {
-		// A folder has the name, or a file that of a folder: no object has.
+		// The key names a folder, or is below a file. No object has such a key.
 		err = &fs.PathError{Op: "open", Path: key, Err: fs.ErrNotExist}
 	}
 	if err != nil {
@@ -64,7 +64,7 @@ func describe(key string, file durable.File) (Object, error) {
 	return o, err
 }
 
-// section is a part of a file, which ends early if the file does.
+// section is a range of a file. It ends early if the file does.
 type section struct {
 	r    *io.SectionReader
 	file io.Closer
@@ -103,7 +103,7 @@ func (f *folder) List(ctx context.Context, prefix string) iter.Seq2[Object, erro
 	}
 }
 
-// list yields what is in and below a folder, by key: "a-b" comes before "a/b".
+// list yields the objects in a folder and below, by key: "a-b" comes before "a/b".
 func (f *folder) list(ctx context.Context, dir, prefix string, yield func(Object, error) bool) bool {
 	entries, err := f.fsys.ReadDir(dir)
 	if err = cmp.Or(ctx.Err(), ignoreGone(err)); err != nil {
@@ -140,7 +140,7 @@ func sortKey(e fs.DirEntry) string {
 	return e.Name()
 }
 
-// ignoreGone: what is removed during a list need not be in it.
+// ignoreGone drops fs.ErrNotExist: List need not yield objects that are removed meanwhile.
 func ignoreGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -7,12 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxKey is S3's limit, in bytes, with the prefix of the bucket's address.
+// maxKey is S3's limit in bytes, including the prefix of the bucket's address.
 const maxKey = 1024
 
-// CheckKey fails unless key can be one of an object in every bucket: a relative clean
-// path of at most 1,024 bytes of UTF-8 without control characters. Some gateways turn
-// anything else into another key.
+// CheckKey returns an error unless every bucket accepts the key: a clean relative path of
+// at most 1,024 bytes of UTF-8 without control characters. Some gateways turn any other key
+// into a different one.
 func CheckKey(key string) error {
 	switch {
 	case !fs.ValidPath(key) || key == ".":

@@ -17,8 +17,7 @@ import (
 	"time"
 )
 
-// Memory returns a bucket that is empty and forgotten with the process. It is for tests:
-// it does what the contract says.
+// Memory returns an empty bucket in memory, for tests. It keeps the contract.
 func Memory() Bucket { return &memory{objects: map[string]memoryObject{}} }
 
 type memory struct {
@@ -49,8 +48,8 @@ func (m *memory) Put(ctx context.Context, key string, body Body, when Condition)
 	return tag, nil
 }
 
-// Check returns ErrExists or ErrChanged if the object that is there, if any, with this
-// tag, is not what the condition demands. It is for implementations.
+// Check returns ErrExists or ErrChanged if the condition does not hold for the current
+// object: its tag, and whether it is there. Implementations call it.
 func (c Condition) Check(tag Tag, there bool) error {
 	switch {
 	case c.absent && there:
@@ -75,8 +74,8 @@ func (m *memory) read(ctx context.Context, key string, body Body) ([]byte, error
 	return data, nil
 }
 
-// contentTag is a tag that is the same again when the content is, as S3's are: who takes
-// it for a version will notice.
+// contentTag returns a tag that depends on the content alone, as S3's do, so that callers
+// that take it for a version fail in tests.
 func contentTag(data []byte) Tag {
 	sum := sha256.Sum256(data)
 	return Tag(`"` + hex.EncodeToString(sum[:16]) + `"`)
@@ -107,8 +106,8 @@ func (m *memory) Get(ctx context.Context, key string, ask Ask) (io.ReadCloser, O
 	return io.NopCloser(bytes.NewReader(o.data[ask.Offset:][:length])), o.Object, nil
 }
 
-// Check returns how many bytes are the answer to ask from an object in this state, or
-// ErrNotModified, ErrChanged, ErrRange. It is for implementations.
+// Check returns how many bytes answer the request, given the current object, or
+// ErrNotModified, ErrChanged, ErrRange. Implementations call it.
 func (a Ask) Check(o Object) (int64, error) {
 	switch {
 	case a.Unless != "" && a.Unless == o.Tag:

@@ -7,10 +7,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// maxRemembered bounds what is remembered of an upload: 10,000 parts of some 150 bytes.
+// maxRemembered bounds the state of an upload: 10,000 parts of some 150 bytes.
 const maxRemembered = 4 << 20
 
-// InFile remembers an upload in a file, whose folder must exist.
+// InFile stores the state of an upload in a file, whose folder must exist.
 func InFile(fsys durable.FS, name string) Parts { return inFile{fsys, name} }
 
 type inFile struct {

@@ -9,8 +9,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// After a power cut at any operation an object in a folder is whole or missing, and one
-// that Put has reported as stored is there.
+// After a power cut at any operation, an object in a folder is whole or missing, and one
+// that Put reported as stored is there.
 func TestFolderPowerCuts(t *testing.T) {
 	const content = "an object"
 	for seed := range uint64(40) {
@@ -27,7 +27,7 @@ func TestFolderPowerCuts(t *testing.T) {
 			check("before "+op.String(), false)
 			return durabletest.Fault{}
 		}), "")
-		// Another machine has made the folder, and its name is not durable yet.
+		// Another machine created the folder, and its name is not durable yet.
 		if err := m.MkdirAll("a/b"); err != nil {
 			t.Fatal(err)
 		}

@@ -13,27 +13,28 @@ import (
 )
 
 const (
-	// racers are how many create, or replace, at the same time.
+	// racers is how many create, or replace, at the same time.
 	racers = 16
-	// fewRounds of a race find a provider on opening that lets most rounds have several
-	// winners; manyRounds one that does so in a round of ten, all but certainly.
+	// fewRounds catch a provider that lets several succeed in most rounds; Probe uses them
+	// on every opening. manyRounds catch, almost certainly, one that does so in every
+	// tenth.
 	fewRounds  = 2
 	manyRounds = 20
-	// ProbeDir is below what keys of the probe are, which one that is killed leaves.
+	// ProbeDir is the prefix of the probe's keys. A killed probe leaves them behind.
 	ProbeDir = "probe"
-	// largeProbe is more than two parts of the smallest size that S3 has.
+	// largeProbe is more than two parts of S3's smallest size, in bytes.
 	largeProbe = 11 << 20
 )
 
-// Finding is what one check of a provider has found.
+// Finding is the result of one check of a provider.
 type Finding struct {
 	Check  string // one word
-	Right  string // what the check demands, as a sentence
-	Err    error  // what the provider did instead; nil: it keeps this
-	Advice string // what follows
+	Right  string // the requirement, as a sentence
+	Err    error  // what the provider did instead; nil: it passes
+	Advice string // what to do about it
 }
 
-// A ProviderError says that the provider of a bucket does not keep the contract.
+// A ProviderError says that the provider of a bucket breaks the contract.
 type ProviderError struct {
 	Bucket string
 	Finding
@@ -45,8 +46,8 @@ func (e *ProviderError) Error() string {
 
 func (e *ProviderError) Unwrap() error { return e.Err }
 
-// Probe finds out in a second whether a bucket keeps the contract, and returns a
-// *ProviderError if it does not. It works below "probe/" and removes what it put there.
+// Probe checks within a second whether a bucket keeps the contract, and returns a
+// *ProviderError if not. It works below "probe/" and removes what it stored there.
 func Probe(ctx context.Context, b Bucket) error {
 	for f := range examine(ctx, b, fewRounds, false) {
 		switch wrong := (*BrokenError)(nil); {
@@ -59,7 +60,7 @@ func Probe(ctx context.Context, b Bucket) error {
 	return nil
 }
 
-// Examine is Probe at length, with an upload in parts where the bucket's are small. It
+// Examine is a thorough Probe, with an upload in parts where the bucket has small ones. It
 // yields each finding as soon as it is known.
 func Examine(ctx context.Context, b Bucket) func(yield func(Finding) bool) {
 	return examine(ctx, b, manyRounds, true)
@@ -73,7 +74,7 @@ func examine(ctx context.Context, b Bucket, rounds int, large bool) func(yield f
 				continue
 			}
 			if !yield(Finding{c.name, c.right, c.run(p, ctx), c.advice}) {
-				_ = p.clean(ctx) // who has seen enough knows what is wrong
+				_ = p.clean(ctx) // the findings so far say enough
 				return
 			}
 		}
@@ -83,7 +84,7 @@ func examine(ctx context.Context, b Bucket, rounds int, large bool) func(yield f
 	}
 }
 
-// A check of what the package comment demands of a bucket.
+// A check tests one requirement of the package comment.
 type check struct {
 	name, right, advice string
 	large               bool // takes long
@@ -109,7 +110,7 @@ var checks = []check{
 	{"upload", "what was uploaded in parts is there, and a second upload does not replace it", useOther, true, (*probe).upload},
 }
 
-// A BrokenError says what a provider did that breaks the contract.
+// A BrokenError says how a provider broke the contract.
 type BrokenError struct{ text string }
 
 func (e *BrokenError) Error() string { return e.text }
@@ -124,7 +125,7 @@ type probe struct {
 
 func (p *probe) key(name string) string { return p.dir + "-" + name }
 
-// clean removes what was put.
+// clean removes the objects of the probe.
 func (p *probe) clean(ctx context.Context) error {
 	var keys []string
 	for o, err := range p.b.List(ctx, p.dir+"-") {
@@ -141,7 +142,7 @@ func (p *probe) clean(ctx context.Context) error {
 	return nil
 }
 
-// has fails unless the object has this content.
+// has returns an error unless the object has this content.
 func (p *probe) has(ctx context.Context, key, want string) error {
 	got, o, err := ReadAll(ctx, p.b, key, Ask{}, int64(len(want))+1<<10)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -252,7 +253,8 @@ func (p *probe) createRace(ctx context.Context) error {
 	return nil
 }
 
-// race lets all begin together, and counts who succeeds. Others are to fail with lost.
+// race starts all racers at once and counts those that succeed. The others must fail with
+// lost.
 func race(do func(n int) error, lost error) (won int, err error) {
 	var wg sync.WaitGroup
 	var count atomic.Int64
@@ -288,7 +290,7 @@ func (p *probe) replace(ctx context.Context) error {
 	return p.has(ctx, p.key("replace"), "second")
 }
 
-// replaceRace: each replaces the state that all have read.
+// replaceRace has all racers replace the state that all of them have read.
 func (p *probe) replaceRace(ctx context.Context) error {
 	tag, err := p.b.Put(ctx, p.key("swap"), Bytes([]byte("none")), Absent())
 	if err != nil {
@@ -314,8 +316,8 @@ func (p *probe) replaceRace(ctx context.Context) error {
 	return nil
 }
 
-// readModify: each reads, adds a letter, and replaces what it has read. A provider that
-// answers with the bytes of one state and the tag of another loses letters.
+// readModify has each racer read, add a letter, and replace the state that it read. A
+// provider that returns the bytes of one state with the tag of another loses letters.
 func (p *probe) readModify(ctx context.Context) error {
 	if _, err := p.b.Put(ctx, p.key("count"), Bytes(nil), Absent()); err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
 )
 
-// Each broken promise is found when a bucket is opened, and named in the error.
+// Opening a bucket finds each broken promise and names it in the error.
 func TestProbe(t *testing.T) {
 	for name, test := range map[string]struct {
 		lie  buckettest.Lie
@@ -41,7 +41,7 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// A provider that cannot be reached is not called a liar.
+// A provider that cannot be reached is not reported as breaking the contract.
 func TestProbeFails(t *testing.T) {
 	requests := buckettest.NewFaulty(bucket.Memory())
 	if err := bucket.Probe(t.Context(), requests); err != nil {

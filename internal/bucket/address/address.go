@@ -4,7 +4,7 @@
 //	file:///FOLDER
 //	mem:
 //
-// A prefix is put before every key. What is not in the address of S3 comes from where
+// The prefix is prepended to every key. Settings that an S3 address omits come from where
 // Amazon's own programs look: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and
 // AWS_SECRET_ACCESS_KEY, AWS_PROFILE and ~/.aws, the role of the machine or the pod.
 // Credentials are never part of an address.
@@ -23,16 +23,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/web"
 )
 
-// Options says how a bucket is opened. Its zero value is usual.
+// Options configures a bucket. Its zero value is the usual configuration.
 type Options struct {
-	ReadOnly bool         // nothing will be put: writing is not probed
-	NoProbe  bool         // the caller examines the provider himself
-	Unseen   bool         // not even whether the bucket is there is asked: the caller can do without it for a while
-	PartSize int64        // of uploads in bytes. 0: usual
-	Log      *slog.Logger // gets requests that are repeated. If nil, these are not logged.
+	ReadOnly bool         // the caller never writes: skip probing writes
+	NoProbe  bool         // skip probing: the caller examines the provider
+	Unseen   bool         // skip checking that the bucket exists: the caller can do without it for a while
+	PartSize int64        // of uploads in bytes; 0: the usual size
+	Log      *slog.Logger // logs retried requests; if nil, they are not logged
 }
 
-// Open opens a bucket, and refuses one whose provider does not keep the contract.
+// Open opens a bucket. It returns an error if the provider breaks the contract.
 func Open(ctx context.Context, address string, opts Options) (bucket.Bucket, error) {
 	b, err := open(ctx, address, opts)
 	if err != nil || opts.ReadOnly || opts.NoProbe {
@@ -41,7 +41,7 @@ func Open(ctx context.Context, address string, opts Options) (bucket.Bucket, err
 	return b, bucket.Probe(ctx, b)
 }
 
-// OpenReader opens a bucket to be read, which may be one that a web server shows as well:
+// OpenReader opens a bucket for reading, also one behind a web server:
 // https://HOST/replicate/.
 func OpenReader(ctx context.Context, address string, opts Options) (bucket.Reader, error) {
 	if strings.HasPrefix(address, "http://") || strings.HasPrefix(address, "https://") {
@@ -75,7 +75,7 @@ func open(ctx context.Context, address string, opts Options) (bucket.Bucket, err
 	return nil, fmt.Errorf("%q: there are no buckets of the kind %s:, but s3:// and file://", address, scheme)
 }
 
-// folderPath is the folder of file:///folder, or file:///C:/folder on Windows.
+// folderPath returns the folder of file:///folder, or of file:///C:/folder on Windows.
 func folderPath(address, rest string) (string, error) {
 	text, ok := strings.CutPrefix(rest, "//")
 	if !ok || !strings.HasPrefix(text, "/") {

@@ -13,29 +13,30 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// A Fault is what becomes of one request to a [Faulty] bucket.
+// A Fault is what happens to one request to a [Faulty] bucket.
 type Fault int
 
-// The faults. What a request does not have (a Head has no body) fails Before.
+// The faults. A fault of something that a request lacks (a Head has no body) acts as
+// Before.
 const (
 	None        Fault = iota
-	Before            // it fails and nothing has happened
-	After             // it takes effect, the answer is lost
-	Unavailable       // the provider answers 503, again and again
-	Conflict          // the provider answers 409: another request was under way
+	Before            // the request fails without effect
+	After             // it takes effect, and the answer is lost
+	Unavailable       // the provider answers 503, repeatedly
+	Conflict          // the provider answers 409: another request was in progress
 	Taken             // the provider answers 412 although the condition holds
 	Stall             // no answer until the context ends
-	Truncated         // the body ends after half of what was asked for
-	Stale             // a list is what it was before the last change
+	Truncated         // the body ends after half of the bytes
+	Stale             // a list shows the state before the last change
 	Kill              // the process dies before the request: this one and all later ones fail
-	KillAfter         // the process dies once it took effect
+	KillAfter         // the process dies after the request took effect
 )
 
-// ErrInjected is in every error that a Fault made, but for what the contract names.
+// ErrInjected is wrapped in every error of a Fault, except those that the contract names.
 var ErrInjected = errors.New("injected fault")
 
-// Faulty is a bucket that goes wrong as it is told. Requests are counted from 1; a List
-// is one.
+// Faulty is a bucket that fails on request. Requests are counted from 1; a List counts as
+// one.
 type Faulty struct {
 	inner bucket.Bucket
 
@@ -46,10 +47,10 @@ type Faulty struct {
 	before []bucket.Object // objects before the last change, for Stale
 }
 
-// NewFaulty returns a bucket on top of another one that does not go wrong yet.
+// NewFaulty returns a Faulty on top of b, without faults yet.
 func NewFaulty(b bucket.Bucket) *Faulty { return &Faulty{inner: b, faults: map[int]Fault{}} }
 
-// At makes the n-th request from now on go wrong.
+// At makes the n-th request from now on fail.
 func (f *Faulty) At(n int, fault Fault) *Faulty {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -57,14 +58,14 @@ func (f *Faulty) At(n int, fault Fault) *Faulty {
 	return f
 }
 
-// Restart is a new process: nothing goes wrong any more, and no request was made.
+// Restart simulates a new process: it removes all faults and counts requests from 1.
 func (f *Faulty) Restart() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.dead, f.faults, f.log = false, map[int]Fault{}, nil
 }
 
-// Requests are those that were made, "put KEY", in order.
+// Requests returns the requests so far, such as "put KEY", in order.
 func (f *Faulty) Requests() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -73,8 +74,7 @@ func (f *Faulty) Requests() []string {
 
 func (f *Faulty) String() string { return f.inner.String() }
 
-// next counts a request and says what becomes of it: an error, or a fault that the
-// caller sees to.
+// next counts a request and returns its fate: an error, or a fault that the caller handles.
 func (f *Faulty) next(ctx context.Context, verb, key string) (Fault, error) {
 	f.mu.Lock()
 	f.log = append(f.log, verb+" "+key)
@@ -104,7 +104,7 @@ func (f *Faulty) next(ctx context.Context, verb, key string) (Fault, error) {
 	return fault, nil
 }
 
-// answer is what the caller hears of a request that took effect.
+// answer returns what the caller sees of a request that took effect.
 func (f *Faulty) answer(fault Fault, key string, err error) error {
 	if fault == After || fault == KillAfter {
 		return fmt.Errorf("request for %q: the answer is lost: %w", key, ErrInjected)
@@ -193,7 +193,7 @@ func (t *truncated) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// remember keeps what a Stale list shows. It is asked only if one is to come.
+// remember saves the objects for a Stale list, if there is a Stale fault.
 func (f *Faulty) remember(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/buckettest"
 )
 
-// A faulty bucket that was not told to go wrong keeps the contract.
+// A Faulty without faults keeps the contract.
 func TestFaultyWithoutFaults(t *testing.T) {
 	buckettest.Run(t, func(*testing.T) bucket.Bucket { return buckettest.NewFaulty(bucket.Memory()) })
 }

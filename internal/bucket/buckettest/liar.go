@@ -8,24 +8,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// A Lie is a part of the contract that a provider claims to keep and does not.
+// A Lie is a promise that a provider claims to keep and breaks.
 type Lie int
 
-// The lies; each is one of an existing server.
+// The lies. Each occurs in an existing server.
 const (
 	Honest          Lie = iota
-	SeveralCreate       // of many who create at a time several succeed, one by one only one
-	LosesUpdates        // of many who replace at a time several succeed
+	SeveralCreate       // of concurrent creates several succeed, of sequential ones only one
+	LosesUpdates        // of concurrent replaces several succeed
 	IgnoresAbsent       // creating replaces
-	IgnoresTag          // replacing does not look at the tag
-	KeepsWrong          // bytes that do not have their checksum are stored, without an error
-	RefusesAndKeeps     // they are refused, and stored all the same
-	IgnoresRange        // all bytes come where a part was asked for
-	IgnoresUnless       // what is unchanged comes again
-	TornReads           // the bytes of one state come with the tag of the next
+	IgnoresTag          // replacing ignores the tag
+	KeepsWrong          // bytes with a wrong checksum are stored, without an error
+	RefusesAndKeeps     // they are rejected, and stored anyway
+	IgnoresRange        // a request for a range returns all bytes
+	IgnoresUnless       // an unchanged object is sent again
+	TornReads           // the bytes of one state are sent with the tag of the next
 )
 
-// Liar is b at a provider that lies.
+// Liar returns b as offered by a provider that lies.
 func Liar(b bucket.Bucket, lie Lie) bucket.Bucket { return &liar{b, lie} }
 
 type liar struct {
@@ -33,7 +33,7 @@ type liar struct {
 	lie Lie
 }
 
-// gap is how long a liar looks away between looking and storing.
+// gap is the time between a liar's check and its write.
 const gap = 20 * time.Millisecond
 
 func (l *liar) Put(ctx context.Context, key string, body bucket.Body, when bucket.Condition) (bucket.Tag, error) {

@@ -18,17 +18,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// An Answer is what becomes of one request to an [S3] server.
+// An Answer is what happens to one request to an [S3] server.
 type Answer struct {
-	Status int    // and nothing has happened; 0: it takes effect
-	Code   string // of S3, with Status
-	Lost   bool   // it takes effect, or not where there is a Status, and the connection breaks
-	Stall  bool   // no answer until the client goes away
-	Cut    bool   // the body ends after half of it
+	Status int    // answered without effect; 0: the request takes effect
+	Code   string // S3 error code, with Status
+	Lost   bool   // the connection breaks after the request took effect, or not, if there is a Status
+	Stall  bool   // no answer until the client closes the connection
+	Cut    bool   // the body ends after half of the bytes
 }
 
-// S3 is a server in this process that speaks as much of S3 as package s3 needs, on top
-// of any bucket, a [Liar] too. It goes wrong as it is told.
+// S3 is a server in this process that supports as much of S3 as package s3 needs, on top of
+// any bucket, even a [Liar]. It fails on request.
 type S3 struct {
 	URL string
 
@@ -41,7 +41,7 @@ type S3 struct {
 	uploads uploads
 }
 
-// StartS3 starts a server for the test, with the environment in which it is found.
+// StartS3 starts a server for the test, and sets the environment so that clients find it.
 func StartS3(t *testing.T, b bucket.Bucket) *S3 {
 	t.Helper()
 	s := &S3{inner: b, answers: map[int]Answer{}, uploads: uploads{}}
@@ -54,26 +54,26 @@ func StartS3(t *testing.T, b bucket.Bucket) *S3 {
 	return s
 }
 
-// Address is that of its one bucket, below a prefix.
+// Address returns the address of its only bucket, with a prefix.
 func (s *S3) Address(prefix string) string {
 	return fmt.Sprintf("s3://%s/%s?endpoint=%s", versityBucket, prefix, s.URL)
 }
 
-// At gives the n-th request from now on this answer.
+// At sets the answer to the n-th request from now on.
 func (s *S3) At(n int, answer Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answers[len(s.log)+n] = answer
 }
 
-// Match gives each request the answer that f has for it.
+// Match sets a function that chooses the answer to each request.
 func (s *S3) Match(f func(r *http.Request) Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.match = f
 }
 
-// Requests are those that were made, such as "PUT prefix/key", since the last call.
+// Requests returns the requests since the last call, such as "PUT prefix/key".
 func (s *S3) Requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +105,7 @@ func (s *S3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := s.next(r)
 	switch {
 	case answer.Stall:
-		_, _ = io.Copy(io.Discard, r.Body) // until then the server does not see the client go
+		_, _ = io.Copy(io.Discard, r.Body) // until then the server does not notice that the client is gone
 		<-r.Context().Done()
 		return
 	case answer.Lost && answer.Status != 0:
@@ -131,14 +131,14 @@ func (s *S3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(rec.Code)
 	if body := rec.Body.Bytes(); answer.Cut {
-		_, _ = w.Write(body[:len(body)/2]) // the client sees that it is too short
+		_, _ = w.Write(body[:len(body)/2]) // the client notices that it is too short
 	} else {
 		_, _ = w.Write(body)
 	}
 }
 
-// refuse answers with an error that repeats whatever it can of the request, as a
-// provider may.
+// refuse answers with an error that repeats as much of the request as it can, as a provider
+// may.
 func refuse(w http.ResponseWriter, r *http.Request, status int, code string) {
 	w.WriteHeader(status)
 	if status != http.StatusNotModified {
@@ -170,7 +170,7 @@ func (s *S3) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fail says an error of a bucket in words of S3.
+// fail translates an error of a bucket into S3's form.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	for _, known := range []struct {
 		err    error
@@ -214,7 +214,7 @@ func (s *S3) put(w http.ResponseWriter, r *http.Request, key string) {
 	w.Header().Set("ETag", string(tag))
 }
 
-// announced is a body with the checksum that its signature announces.
+// announced returns the body with the checksum that its signature announces.
 func announced(r *http.Request) (bucket.Body, error) {
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -245,7 +245,7 @@ func (s *S3) get(w http.ResponseWriter, r *http.Request, key string) {
 		return
 	}
 	defer body.Close()
-	data, _ := io.ReadAll(body) // a body that is cut off has another length
+	data, _ := io.ReadAll(body) // a truncated body has another length
 	w.Header().Set("ETag", string(o.Tag))
 	w.Header().Set("Last-Modified", o.Modified.UTC().Format(http.TimeFormat))
 	w.Header().Set("Content-Length", fmt.Sprint(cmp.Or(int64(len(data)), o.Size)))
@@ -258,7 +258,7 @@ func (s *S3) get(w http.ResponseWriter, r *http.Request, key string) {
 	}
 }
 
-// keysOf are the objects below a prefix.
+// keysOf returns the objects below a prefix.
 func (s *S3) keysOf(r *http.Request, prefix string) (list []bucket.Object, err error) {
 	for o, err := range s.inner.List(r.Context(), prefix) {
 		if err != nil {
@@ -270,10 +270,10 @@ func (s *S3) keysOf(r *http.Request, prefix string) (list []bucket.Object, err e
 	return list, nil
 }
 
-// Inner is the bucket that the server shows.
+// Inner returns the bucket that the server offers.
 func (s *S3) Inner() bucket.Bucket { return s.inner }
 
-// Handle lets f answer everything from now on.
+// Handle makes f answer every request from now on.
 func (s *S3) Handle(f http.HandlerFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

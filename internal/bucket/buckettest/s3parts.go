@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// pageSize is small, so that lists have several.
+// pageSize is small, so that lists have several pages.
 const pageSize = 2
 
 type listResult struct {
@@ -39,7 +39,7 @@ func (s *S3) list(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	from, _ := strconv.Atoi(query.Get("continuation-token")) // none: 0
+	from, _ := strconv.Atoi(query.Get("continuation-token")) // absent: 0
 	page := listResult{EncodingType: query.Get("encoding-type")}
 	for _, o := range objects[min(from, len(objects)):min(from+pageSize, len(objects))] {
 		key := o.Key
@@ -63,12 +63,12 @@ func answer(w http.ResponseWriter, v any) {
 	_, _ = w.Write(text)
 }
 
-// uploads are the parts of each, by number.
+// uploads maps each upload to its parts, by number.
 type uploads map[string]map[int][]byte
 
 func partTag(data []byte) string { return fmt.Sprintf(`"%x"`, sha256.Sum256(data)) }
 
-// parts serves what concerns an upload in parts.
+// parts serves the requests of uploads in parts.
 func (s *S3) parts(w http.ResponseWriter, r *http.Request, key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +120,7 @@ func (s *S3) putPart(w http.ResponseWriter, r *http.Request, parts map[int][]byt
 		return
 	}
 	data := make([]byte, body.Size)
-	_, _ = body.Data.ReadAt(data, 0) // of memory
+	_, _ = body.Data.ReadAt(data, 0) // in memory
 	if sha256.Sum256(data) != body.Checksum {
 		refuse(w, r, http.StatusBadRequest, "XAmzContentSHA256Mismatch")
 		return

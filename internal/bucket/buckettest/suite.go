@@ -1,6 +1,6 @@
-// Package buckettest has what buckets are tested with: the contract as a suite that each
-// of them must pass ([Run]), a bucket that goes wrong on request ([Faulty]), and a real
-// server ([StartVersity]). Only tests import it.
+// Package buckettest has tools to test buckets: the contract as a suite that every bucket
+// must pass ([Run]), a bucket that fails on request ([Faulty]), and a real server
+// ([StartVersity]). Only tests import it.
 package buckettest
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// Run checks the contract of package bucket on buckets that open returns, each empty.
+// Run checks the contract of package bucket on the buckets that open returns, each empty.
 func Run(t *testing.T, open func(t *testing.T) bucket.Bucket) {
 	for name, test := range map[string]func(*testing.T, bucket.Bucket){
 		"what is put is there": putGet,
@@ -85,7 +85,7 @@ func conditions(t *testing.T, b bucket.Bucket) {
 	}
 }
 
-// refused: a Put under this condition fails and changes nothing.
+// refused checks that a Put under this condition fails and changes nothing.
 func refused(t *testing.T, b bucket.Bucket, key string, when bucket.Condition, want error, content string) {
 	t.Helper()
 	if _, err := b.Put(t.Context(), key, bucket.Bytes([]byte("other")), when); !errors.Is(err, want) {
@@ -218,7 +218,7 @@ func list(t *testing.T, b bucket.Bucket) {
 		}
 	}
 	for range b.List(t.Context(), "") {
-		break // who has seen enough stops
+		break // the caller may stop early
 	}
 }
 
@@ -252,7 +252,7 @@ func upload(t *testing.T, b bucket.Bucket) {
 	}
 }
 
-// oneCreates: of many who create one key at a time, one succeeds.
+// oneCreates checks that of many concurrent creates of one key, one succeeds.
 func oneCreates(t *testing.T, b bucket.Bucket) {
 	for round := range 5 {
 		key, won := fmt.Sprint("race/", round), atomic.Int64{}
@@ -274,7 +274,7 @@ func oneCreates(t *testing.T, b bucket.Bucket) {
 	}
 }
 
-// oneReplaces: no update is lost.
+// oneReplaces checks that no update is lost.
 func oneReplaces(t *testing.T, b bucket.Bucket) {
 	put(t, b, "count", bucket.Bytes(nil), bucket.Absent())
 	var won atomic.Int64

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Credentials of the server of StartVersity.
+// Credentials of the server that StartVersity starts.
 const (
 	AccessKey = "test-access-key"
 	SecretKey = "test-secret-key-that-nobody-may-read"
@@ -21,7 +21,7 @@ const versityBucket = "test-bucket"
 // A Versity is a real S3 server, versitygw, that keeps objects as files in a folder.
 type Versity struct {
 	Endpoint string // such as http://127.0.0.1:17070
-	Dir      string // in which its objects are files
+	Dir      string // stores its objects as files
 
 	root, program string
 	sidecar       bool
@@ -29,17 +29,17 @@ type Versity struct {
 }
 
 // StartVersity starts a server with one empty bucket, for the test, and sets the
-// environment so that it is found with [Versity.Address]. It skips the test where there
-// is no versitygw: $VERSITYGW, or the PATH, or ~/go/bin, where
+// environment so that [Versity.Address] works. It skips the test if it finds no versitygw:
+// $VERSITYGW, or the PATH, or ~/go/bin, where
 //
 //	go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 //
-// puts it.
+// installs it.
 func StartVersity(t testing.TB) *Versity { return startVersity(t, false) }
 
-// StartTornVersity is StartVersity of a server that keeps tags in files of their own
-// (--sidecar), and so gives out the bytes of one state with the tag of another: a
-// server that exists and loses updates.
+// StartTornVersity is StartVersity with tags in separate files (--sidecar), so that the
+// server returns the bytes of one state with the tag of another: a real server that loses
+// updates.
 func StartTornVersity(t testing.TB) *Versity { return startVersity(t, true) }
 
 func startVersity(t testing.TB, sidecar bool) *Versity {
@@ -58,8 +58,8 @@ func startVersity(t testing.TB, sidecar bool) *Versity {
 	return v
 }
 
-// Env is the environment with which programs find the server's credentials and no
-// others, as pairs of name and value.
+// Env returns the environment with the server's credentials and no others, as pairs of name
+// and value.
 func Env() [][2]string {
 	return [][2]string{
 		{"AWS_ACCESS_KEY_ID", AccessKey},
@@ -91,8 +91,8 @@ func findVersity(t testing.TB) string {
 	return ""
 }
 
-// freeAddress is one on which nothing listens. Another process may take it before the
-// server does, which then ends with an error.
+// freeAddress returns an address on which nothing listens. If another process takes it
+// first, the server fails with an error.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -103,7 +103,7 @@ func freeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// Address is that of the bucket, below a prefix, which may be empty.
+// Address returns the address of the bucket, with a prefix, which may be empty.
 func (v *Versity) Address(prefix string) string {
 	return fmt.Sprintf("s3://%s/%s?endpoint=%s&region=us-east-1", versityBucket, prefix, v.Endpoint)
 }
@@ -137,7 +137,7 @@ func (v *Versity) Start(t testing.TB) {
 // Kill ends the server as kill -9 does.
 func (v *Versity) Kill() {
 	if v.cmd != nil {
-		_ = v.cmd.Process.Kill() // it may have ended by itself
+		_ = v.cmd.Process.Kill() // it may have exited already
 		_ = v.cmd.Wait()
 		v.cmd = nil
 	}

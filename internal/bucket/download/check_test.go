@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// large is more than is kept in memory of a file that comes.
+// large returns more bytes than a download keeps in memory.
 func large() []byte {
 	data := make([]byte, 30<<20+12345)
 	rand.NewChaCha8([32]byte{}).Read(data)
@@ -62,8 +62,8 @@ func TestCheckSeesAllBytes(t *testing.T) {
 
 var errFound = errors.New("found")
 
-// What a check finds ends the download, and nothing is left; what it finds because bytes
-// did not come says nothing, and what came is kept.
+// What a check finds ends the download, and nothing is left; an error of a check that
+// lacked bytes says nothing, and the received bytes are kept.
 func TestCheckFinds(t *testing.T) {
 	data := large()
 	want := download.Want{Size: int64(len(data)), Checksum: sha256.Sum256(data)}
@@ -89,7 +89,7 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
-// A check that could not decide keeps what has come, and the next call resumes that.
+// A check that could not decide keeps the received bytes, and the next call resumes.
 func TestCheckUndecided(t *testing.T) {
 	data := large()
 	want := download.Want{Size: int64(len(data)), Checksum: sha256.Sum256(data)}
@@ -114,8 +114,8 @@ func TestCheckUndecided(t *testing.T) {
 	}
 }
 
-// A check that fails of what an earlier call has left, torn by a power cut, is made again
-// on what comes.
+// A check that fails on a file from an earlier call, torn by a power cut, runs again on the
+// new bytes.
 func TestCheckOfTornFile(t *testing.T) {
 	torn := bytes.Clone(good)
 	torn[3] ^= 1
@@ -135,7 +135,7 @@ func TestCheckOfTornFile(t *testing.T) {
 	}
 }
 
-// A full disk ends a download that is checked, and its check.
+// A full disk ends a checked download, and its check.
 func TestCheckAndFullDisk(t *testing.T) {
 	data := large()
 	want := download.Want{Size: int64(len(data)), Checksum: sha256.Sum256(data), Check: func(file io.ReaderAt) error {

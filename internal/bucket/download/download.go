@@ -1,7 +1,7 @@
-// Package download brings objects out of a bucket into files: in ranges, so that one that
-// was cut off at any byte is resumed, and hashed, so that a file gets its name only if it
-// has the expected checksum. The provider of the bucket is not trusted: no more bytes are
-// taken than expected, and wrong ones are told from lost ones.
+// Package download copies objects from a bucket into files. It reads ranges, so that a
+// download resumes after an interruption at any byte, and hashes, so that a file gets its
+// name only if it has the expected checksum. It does not trust the provider: it reads no
+// more bytes than expected, and tells wrong bytes from missing ones.
 package download
 
 import (
@@ -17,14 +17,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Ext ends the name of a file that is on its way. No store takes it for one of its own.
+// Ext is the suffix of unfinished downloads. No store takes such a file for one of its own.
 const Ext = ".incoming"
 
-// tries is how often a download that brings no byte is begun again. Buckets try again
-// what may pass; this is for bodies that end early.
+// tries is how often a download that receives no bytes is started. Buckets retry transient
+// errors themselves; this is for bodies that end early.
 const tries = 3
 
-// A WrongError says that an object is not what was promised.
+// A WrongError says that an object does not have the expected size or checksum, or that its
+// check failed.
 type WrongError struct {
 	Key    string
 	Bucket string
@@ -35,34 +36,33 @@ func (e *WrongError) Error() string {
 	return fmt.Sprintf("%s of %s is not what its root names: %s", e.Key, e.Bucket, e.What)
 }
 
-// Want is what an object must be.
+// Want describes the expected object.
 type Want struct {
-	Size     int64 // bytes
+	Size     int64 // in bytes
 	Checksum crate.Checksum
-	// Check looks at the file while its bytes come, in a goroutine of its own: ReadAt waits
-	// for them. Its error is that of File, which then removes the file, except for an
-	// [*UndecidedError]; it is called again if a resumed file turns out to be torn. If nil,
-	// the checksum is enough.
+	// Check reads the file while its bytes arrive, in a separate goroutine: ReadAt waits
+	// for them. File returns its error and removes the file, unless it is an
+	// [*UndecidedError]. Check is called again if a resumed file turns out to be torn. If
+	// nil, the checksum is enough.
 	Check func(file io.ReaderAt) error
 }
 
-// An UndecidedError is what a check has met that says nothing of the file, such as another
-// object that it needed and that did not come: what has come of this one is kept.
+// An UndecidedError is an error of a check that says nothing about the file, such as
+// another object that it needs and cannot get. The bytes received so far are kept.
 type UndecidedError struct{ Err error }
 
 func (e *UndecidedError) Error() string { return e.Err.Error() }
 func (e *UndecidedError) Unwrap() error { return e.Err }
 
-// A refusal is what Check has found.
+// A refusal is an error of Check.
 type refusal struct{ error }
 
 func (r refusal) Unwrap() error { return r.error }
 
-// File brings an object into a file, which gets its name when it is whole, hashed and
-// durable; until then it is called name + Ext. If that is there, what it has is kept.
-// Errors: fs.ErrNotExist, bucket.ErrChanged; *WrongError, after which nothing is left;
-// fs.ErrExist if another file has got the name meanwhile; others, after which another
-// call resumes.
+// File downloads an object into a file. Until the file is whole, hashed and durable, its
+// name is name + Ext. If such a file exists, File resumes it. Errors: fs.ErrNotExist,
+// bucket.ErrChanged; *WrongError, after which nothing is left; fs.ErrExist if another file
+// has taken the name meanwhile; after any other error, another call resumes.
 func File(ctx context.Context, from bucket.Reader, key string, want Want, to durable.FS, name string) error {
 	d := &download{from: from, key: key, want: want}
 	err := d.run(ctx, to, name)
@@ -82,8 +82,8 @@ type download struct {
 
 	file durable.File
 	flow *flow
-	at   int64      // where the next byte is to come from
-	tag  bucket.Tag // of what was read first
+	at   int64      // offset of the next byte
+	tag  bucket.Tag // of the first answer
 }
 
 func (d *download) run(ctx context.Context, to durable.FS, name string) (err error) {
@@ -102,8 +102,8 @@ func (d *download) run(ctx context.Context, to durable.FS, name string) (err err
 	return to.SyncDir(path.Dir(name))
 }
 
-// fill makes the file what it should be. What an earlier call has left may be torn by
-// a power cut: it is given up once, before the bucket is blamed.
+// fill completes the file. The file of an earlier call may be torn by a power cut: fill
+// discards it once before it blames the bucket.
 func (d *download) fill(ctx context.Context) error {
 	info, err := d.file.Stat()
 	if err != nil {
@@ -124,7 +124,7 @@ func (d *download) fill(ctx context.Context) error {
 	return err
 }
 
-// attempt makes the file whole, and has it checked meanwhile.
+// attempt completes the file, and checks it meanwhile.
 func (d *download) attempt(ctx context.Context) error {
 	d.at, d.tag, d.flow = 0, "", newFlow(d.file)
 	d.flow.left = d.want.Check == nil
@@ -137,7 +137,7 @@ func (d *download) attempt(ctx context.Context) error {
 	go func() {
 		err := d.check()
 		if err != nil {
-			stop(err) // the rest need not come
+			stop(err) // the rest is not needed
 		}
 		d.flow.leave()
 		checked <- err
@@ -164,8 +164,8 @@ func (d *download) check() error {
 	return d.want.Check(d.flow)
 }
 
-// rest hashes what is there, and brings what is missing. When it returns, all of it is
-// written and hashed.
+// rest hashes the bytes on disk and downloads those that are missing. When it returns, all
+// bytes are written and hashed.
 func (d *download) rest(ctx context.Context) error {
 	p := newPump(d.flow, d.want.Check != nil)
 	err := d.here(ctx, p)
@@ -186,7 +186,7 @@ func (d *download) rest(ctx context.Context) error {
 	return errors.Join(p.close(), err)
 }
 
-// here hashes what is there.
+// here hashes the bytes on disk.
 func (d *download) here(ctx context.Context, p *pump) error {
 	n, err := p.copy(ctx, d.file, d.want.Size, false)
 	d.at += n
@@ -196,7 +196,7 @@ func (d *download) here(ctx context.Context, p *pump) error {
 	return err
 }
 
-// part brings what one answer has.
+// part downloads the bytes of one answer.
 func (d *download) part(ctx context.Context, p *pump) (n int64, err error) {
 	body, o, err := d.from.Get(ctx, d.key, bucket.Ask{Offset: d.at, Same: d.tag})
 	if errors.Is(err, bucket.ErrRange) {
@@ -222,8 +222,7 @@ func (d *download) wrong(format string, args ...any) error {
 	return &WrongError{d.key, d.from.String(), fmt.Sprintf(format, args...)}
 }
 
-// Sweep removes files that are on their way in a folder of a file system, but for
-// those of these names.
+// Sweep removes the unfinished downloads in a folder, except those of the names in keep.
 func Sweep(fsys durable.FS, dir string, keep map[string]bool) error {
 	entries, err := fsys.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

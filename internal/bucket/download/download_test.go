@@ -33,8 +33,8 @@ func with(t *testing.T, data []byte) bucket.Bucket {
 	return b
 }
 
-// A download that was cut off after any byte resumes there, and one whose bytes were torn
-// by a power cut begins again.
+// A download that was interrupted after any byte resumes there, and one whose bytes were
+// torn by a power cut starts again.
 func TestResume(t *testing.T) {
 	for n := range len(good) + 3 {
 		for _, torn := range []bool{false, true} {
@@ -59,8 +59,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// F: what is not what was promised leaves nothing, and an object without an end is not
-// read to it.
+// F: a wrong object leaves nothing, and an endless object is not read to its end.
 func TestWrong(t *testing.T) {
 	flipped := bytes.Clone(good)
 	flipped[9] ^= 1
@@ -81,8 +80,8 @@ func TestWrong(t *testing.T) {
 	}
 }
 
-// An answer that ends early is asked for again from where it ended, as long as any
-// brings something.
+// An answer that ends early is requested again from where it ended, as long as each attempt
+// brings bytes.
 func TestCutOff(t *testing.T) {
 	for _, tt := range []struct {
 		each int
@@ -135,7 +134,7 @@ func write(t *testing.T, disk durable.FS, left []byte) {
 	}
 }
 
-// counting counts the bytes that are asked for.
+// counting counts the requested bytes.
 type counting struct {
 	bucket.Bucket
 	asked int64

@@ -11,28 +11,28 @@ import (
 )
 
 const (
-	// pieceSize is what is read, written and hashed at a time, in bytes: it stays in the
-	// cache of a processor while it passes.
+	// pieceSize is how many bytes are read, written and hashed at a time. A piece stays in
+	// the processor's cache meanwhile.
 	pieceSize = 256 << 10
 	// underWay is how many pieces are received, written and hashed at a time.
 	underWay = 16
-	// ahead bounds how many pieces may have come that the check has not asked for.
+	// ahead bounds how many received pieces the check has not requested yet.
 	ahead = 64
-	// remembered is how many pieces that have come stay in memory for the check, which
-	// asks for less than their difference to ahead at a time.
+	// remembered is how many received pieces stay in memory for the check. A single read of
+	// the check spans fewer than remembered - ahead pieces.
 	remembered = ahead + 32
-	// syncEvery is after how many bytes the disk begins to keep them, beside the rest of the
-	// work: else all of it would be left for the end.
+	// syncEvery is the number of bytes after which a sync begins, in parallel with the
+	// other work, so that less is left to sync at the end.
 	syncEvery = 32 << 20
 )
 
-// piece is some bytes that come.
+// piece is a piece of the object.
 type piece struct {
 	memory [pieceSize]byte
 	data   []byte
-	at     int64        // of the first, in the file
-	write  bool         // they are not in the file yet
-	owners atomic.Int32 // that have not done with it
+	at     int64        // offset in the file
+	write  bool         // the file lacks it yet
+	owners atomic.Int32 // goroutines that still use it
 	free   chan *piece
 }
 
@@ -42,21 +42,21 @@ func (x *piece) release() {
 	}
 }
 
-// flow is a file that is coming, as its check sees it. It implements io.ReaderAt, for any
+// flow is a partly received file, as its check sees it. It implements io.ReaderAt for any
 // number of goroutines.
 type flow struct {
 	file durable.File
-	hash hash.Hash // of what has come; the pump's until that is closed
+	hash hash.Hash // of the received bytes; the pump's until it is closed
 
 	mu      sync.Mutex
-	changed sync.Cond // any of what follows
+	changed sync.Cond // signals changes of the fields below
 	arrived int64     // bytes in the file
-	asked   int64     // bytes up to where the check has asked for
-	last    []*piece  // that came, in order
+	asked   int64     // offset up to which the check has read
+	last    []*piece  // recent pieces, in order
 	left    bool      // the check is over, or there is none
-	ended   bool      // nothing more comes
+	ended   bool      // no more bytes come
 	err     error     // why
-	told    bool      // the check was told
+	told    bool      // the check saw err
 }
 
 func newFlow(file durable.File) *flow {
@@ -65,7 +65,7 @@ func newFlow(file durable.File) *flow {
 	return f
 }
 
-// ReadAt waits for the bytes. Those that came just now it takes from memory.
+// ReadAt waits for the bytes. It takes recent ones from memory.
 func (f *flow) ReadAt(p []byte, off int64) (int, error) {
 	found, err := f.await(off, off+int64(len(p)))
 	if err != nil {
@@ -82,8 +82,8 @@ func (f *flow) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// await waits for bytes, and returns the pieces that have them; none: they are in the
-// file alone.
+// await waits for bytes, and returns the pieces that contain them, or none if they are only
+// in the file.
 func (f *flow) await(from, to int64) ([]*piece, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -113,7 +113,7 @@ func (f *flow) await(from, to int64) ([]*piece, error) {
 	return found, nil
 }
 
-// came says that a piece is in the file, and waits while the check is far behind.
+// came adds a piece that is in the file, and waits while the check is far behind.
 func (f *flow) came(x *piece) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -131,7 +131,7 @@ func (f *flow) came(x *piece) {
 	}
 }
 
-// forget gives the first pieces back. The caller holds mu.
+// forget releases the first n pieces. The caller holds mu.
 func (f *flow) forget(n int) {
 	for _, x := range f.last[:n] {
 		x.release()
@@ -139,7 +139,7 @@ func (f *flow) forget(n int) {
 	f.last = append(f.last[:0], f.last[n:]...)
 }
 
-// leave says that the check is over.
+// leave marks the check as over.
 func (f *flow) leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,7 +148,7 @@ func (f *flow) leave() {
 	f.changed.Broadcast()
 }
 
-// end says that nothing more comes, and why if that is not all.
+// end marks the end of the bytes, with the cause if some are missing.
 func (f *flow) end(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -158,12 +158,12 @@ func (f *flow) end(err error) {
 	f.changed.Broadcast()
 }
 
-// failed reports whether the check lacked bytes: what it has found then says nothing.
+// failed reports whether the check lacked bytes: its result then says nothing.
 func (f *flow) failed() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.told
 }
 
-// sum is the checksum of what has come, once the pump is closed.
+// sum returns the checksum of the received bytes, once the pump is closed.
 func (f *flow) sum() crate.Checksum { return crate.Checksum(f.hash.Sum(nil)) }

@@ -6,23 +6,23 @@ import (
 	"sync"
 )
 
-// pump writes what comes and hashes it, each in a goroutine of its own beside the one
-// that receives, and has the disk keep it meanwhile.
+// pump writes, hashes and syncs pieces, each in a goroutine separate from the one that
+// receives them.
 type pump struct {
 	flow *flow
-	at   int64 // in the file, of the next byte that comes
+	at   int64 // offset in the file of the next byte
 	free chan *piece
-	disk chan *piece // to be written
-	sums chan *piece // to be hashed
+	disk chan *piece // to write
+	sums chan *piece // to hash
 	sync chan struct{}
 	wg   sync.WaitGroup
 
 	broken chan struct{} // closed after the first error
 	once   sync.Once
-	err    error // read after broken is closed
+	err    error // read only after broken is closed
 }
 
-// newPump starts the goroutines; close ends them. It has memory for a check, if there is one.
+// newPump starts the goroutines; close ends them. If checked, it has memory for a check.
 func newPump(f *flow, checked bool) *pump {
 	most := underWay
 	if checked {
@@ -33,7 +33,7 @@ func newPump(f *flow, checked bool) *pump {
 		sync: make(chan struct{}, 1), broken: make(chan struct{}),
 	}
 	for range most {
-		p.free <- nil // made when there is use for it
+		p.free <- nil // allocated on first use
 	}
 	p.wg.Go(p.write)
 	p.wg.Go(func() {
@@ -68,7 +68,7 @@ func (p *pump) write() {
 			select {
 			case p.sync <- struct{}{}:
 				unsynced = 0
-			default: // it is at it
+			default: // a sync is already running
 			}
 		}
 	}
@@ -92,9 +92,9 @@ func (p *pump) isBroken() bool {
 	}
 }
 
-// copy takes at most most bytes of r, to be written or only to be hashed, and returns how
-// many it took. It ends without an error if there are so many. Errors: those of
-// io.ReadFull; that of the disk.
+// copy reads at most most bytes from r, hashes and, if write, writes them, and returns how
+// many it read. It returns a nil error if it read all of them. Errors: those of
+// io.ReadFull; those of the disk.
 func (p *pump) copy(ctx context.Context, r io.Reader, most int64, write bool) (n int64, err error) {
 	for n < most && err == nil {
 		var x *piece
@@ -124,7 +124,7 @@ func (p *pump) copy(ctx context.Context, r io.Reader, most int64, write bool) (n
 	return n, err
 }
 
-// close waits until all is written and hashed. Error: that of the disk.
+// close waits until all pieces are written and hashed, and returns the disk's error.
 func (p *pump) close() error {
 	close(p.disk)
 	close(p.sums)

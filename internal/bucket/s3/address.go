@@ -9,23 +9,23 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// Address says where a bucket is. It has no credentials.
+// Address locates a bucket. It contains no credentials.
 type Address struct {
 	Bucket string
-	Prefix string // before every key, without slashes at its ends; may be empty
-	// Endpoint is the URL of a provider that is not Amazon. Empty: AWS_ENDPOINT_URL, or
+	Prefix string // prepended to every key, without slashes at its ends; may be empty
+	// Endpoint is the URL of a provider other than Amazon. Empty: AWS_ENDPOINT_URL, or
 	// Amazon.
 	Endpoint string
 	Region   string // empty: AWS_REGION
-	// VirtualHost: the bucket is a part of the host name at such a provider (style=virtual),
-	// as it is at Amazon. Usually it is the first part of the path.
+	// VirtualHost puts the bucket into the host name (style=virtual), as at Amazon.
+	// Otherwise it is the first part of the path, as usual at other providers.
 	VirtualHost bool
 }
 
-// bucketName is what Amazon takes, and "_" and capitals, which old buckets have.
+// bucketName matches what Amazon allows, and "_" and capitals, which old buckets have.
 var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$`)
 
-// ParseAddress reads s3://BUCKET/PREFIX?endpoint=URL&region=REGION&style=path.
+// ParseAddress parses s3://BUCKET/PREFIX?endpoint=URL&region=REGION&style=path.
 func ParseAddress(text string) (Address, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "s3" || u.Fragment != "" || u.Opaque != "" {
@@ -85,7 +85,7 @@ func (a *Address) check() error {
 	return nil
 }
 
-// String is the address that ParseAddress reads.
+// String returns the address in the form that ParseAddress parses.
 func (a Address) String() string {
 	u := url.URL{Scheme: "s3", Host: a.Bucket, Path: "/" + a.Prefix}
 	query := url.Values{}

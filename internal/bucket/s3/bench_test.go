@@ -22,8 +22,8 @@ import (
 
 const uploadSize, uploadPart = 1 << 30, 64 << 20
 
-// BenchmarkUpload sends a GiB to a real server on this machine, as this package does and
-// as Amazon's library does by itself: as many parts at a time, with its own checksums.
+// BenchmarkUpload sends a GiB to a real server on this machine, with this package and with
+// Amazon's library alone: as many parts at a time, with its own checksums.
 func BenchmarkUpload(b *testing.B) {
 	v := buckettest.StartVersity(b)
 	body := largeFile(b)
@@ -53,7 +53,7 @@ func BenchmarkUpload(b *testing.B) {
 				if err := upload(key); err != nil {
 					b.Fatal(err)
 				}
-				b.StopTimer() // disks are not endless
+				b.StopTimer() // disks are finite
 				if err := ours.Remove(b.Context(), key); err != nil {
 					b.Fatal(err)
 				}

@@ -12,12 +12,12 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// An Error is what a provider, or the way to it, said to a request. It tells no
-// credentials, whatever is in the answer.
+// An Error is an error of a provider, or of the connection to it. It never contains
+// credentials, whatever the response says.
 type Error struct {
 	Verb, Key string
-	Status    int    // of HTTP; 0: there was no answer
-	Code      string // of S3, such as "SlowDown"
+	Status    int    // of HTTP; 0: no answer
+	Code      string // S3 error code, such as "SlowDown"
 	Tries     int
 	text      string
 	cause     error
@@ -34,10 +34,10 @@ func (e *Error) Error() string {
 	return text + ": " + e.text
 }
 
-// Unwrap returns what code decides on: the end of a context, a stall.
+// Unwrap returns the cause that callers decide on: the end of a context, a stall.
 func (e *Error) Unwrap() error { return e.cause }
 
-// How many bytes of a provider's code and message are kept.
+// Limits of a provider's code and message, in bytes.
 const maxCode, maxMessage = 100, 300
 
 func (b *Bucket) fail(ctx context.Context, verb, key string, tries int, err error) error {
@@ -60,7 +60,7 @@ func (b *Bucket) fail(ctx context.Context, verb, key string, tries int, err erro
 	return e
 }
 
-// hints say what to do about the answers that people get first.
+// hints say what to do about the errors that users meet first.
 var hints = map[string]string{
 	"AccessDenied":          "; the credentials lack a permission: see docs/bucket.md for the list",
 	"Forbidden":             "; the credentials lack a permission: see docs/bucket.md for the list",
@@ -69,7 +69,7 @@ var hints = map[string]string{
 	"RequestTimeTooSkewed":  "; set the clock of this machine",
 }
 
-// plain is a provider's text on one line.
+// plain returns a provider's text on one line.
 func plain(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
@@ -79,18 +79,19 @@ func plain(text string) string {
 	}, text)
 }
 
-// minSecret: what is shorter keeps no secret, and is found in usual words.
+// minSecret is the shortest credential that is removed from texts: anything shorter is no
+// secret, and occurs in ordinary words.
 const minSecret = 8
 
-// scrubber takes credentials out of texts. A provider may repeat in an answer whatever
-// it was sent.
+// scrubber removes credentials from texts. A provider may repeat in its response anything
+// that it received.
 type scrubber struct{ credentials aws.CredentialsProvider }
 
-// String, so that printing a Bucket prints no credentials.
+// String returns "", so that printing a Bucket prints no credentials.
 func (scrubber) String() string { return "" }
 
 func (s scrubber) text(ctx context.Context, text string) string {
-	creds, err := s.credentials.Retrieve(context.WithoutCancel(ctx)) // of a cache
+	creds, err := s.credentials.Retrieve(context.WithoutCancel(ctx)) // cached
 	if err != nil {
 		return text
 	}
@@ -102,7 +103,7 @@ func (s scrubber) text(ctx context.Context, text string) string {
 	return text
 }
 
-// status is that of HTTP, or 0.
+// status returns the HTTP status, or 0.
 func status(err error) int {
 	if own := (*Error)(nil); errors.As(err, &own) {
 		return own.Status
@@ -113,7 +114,7 @@ func status(err error) int {
 	return 0
 }
 
-// code is S3's, or "".
+// code returns the S3 error code, or "".
 func code(err error) string {
 	if own := (*Error)(nil); errors.As(err, &own) {
 		return own.Code
@@ -131,23 +132,23 @@ func transient(err error) bool {
 		return !errors.Is(err, errShort) && !errors.Is(err, errGone)
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return true
-	case http.StatusConflict: // another request for the object was under way
+	case http.StatusConflict: // another request for the object was in progress
 		return code(err) != "BucketAlreadyExists"
 	case http.StatusBadRequest:
 		return code(err) == "RequestTimeout"
 	default:
 		return n >= http.StatusInternalServerError && n != http.StatusNotImplemented && n != http.StatusHTTPVersionNotSupported ||
-			n < http.StatusBadRequest && n != http.StatusNotModified && n != http.StatusMovedPermanently // an answer cut off
+			n < http.StatusBadRequest && n != http.StatusNotModified && n != http.StatusMovedPermanently // a truncated response
 	}
 }
 
-// uncertain reports whether a request that failed so may have taken effect.
+// uncertain reports whether a request that failed with err may have taken effect.
 func uncertain(err error) bool {
 	n := status(err)
 	return err != nil && transient(err) && (n == 0 || n >= http.StatusInternalServerError || n < http.StatusMultipleChoices)
 }
 
-// refusal reports whether the provider found other bytes than those announced.
+// refusal reports whether the provider received other bytes than those announced.
 func refusal(err error) bool {
 	switch code(err) {
 	case "XAmzContentSHA256Mismatch", "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch":

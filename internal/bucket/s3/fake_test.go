@@ -37,7 +37,7 @@ func fake(t *testing.T, inner bucket.Bucket) (*buckettest.S3, *s3.Bucket) {
 	return server, b
 }
 
-// The server of the tests keeps the contract, on which they lean.
+// The fake server keeps the contract, on which the other tests rely.
 func TestConformance(t *testing.T) {
 	s := buckettest.StartS3(t, bucket.Memory())
 	var n atomic.Int64
@@ -82,7 +82,7 @@ func TestPutAnswers(t *testing.T) {
 	}
 }
 
-// isKind: want is nil, a sentinel, or of the type that err is to have.
+// isKind reports whether err is want: nil, a sentinel, or a value of the same type.
 func isKind(err, want error) bool {
 	switch want.(type) {
 	case nil:
@@ -104,7 +104,7 @@ func verbs(requests []string) string {
 	return strings.Join(list, " ")
 }
 
-// Of a compare-and-swap whose answer is lost, the bytes tell what became of it.
+// After a compare-and-swap whose answer is lost, the stored bytes show its outcome.
 func TestLostReplace(t *testing.T) {
 	server, b := fake(t, bucket.Memory())
 	first, err := b.Put(t.Context(), "k", bucket.Bytes([]byte("1")), bucket.Absent())
@@ -122,7 +122,7 @@ func TestLostReplace(t *testing.T) {
 	}
 }
 
-// A provider that is down is asked a bounded number of times.
+// A provider that is down receives a bounded number of requests.
 func TestDown(t *testing.T) {
 	server, b := fake(t, bucket.Memory())
 	server.Match(func(*http.Request) buckettest.Answer { return buckettest.Answer{Status: 503, Code: "SlowDown"} })
@@ -178,7 +178,7 @@ func TestGetGoesOnWithTheSame(t *testing.T) {
 	}
 }
 
-// Providers that break a promise are refused, also where this package could live with it.
+// Providers that break a promise are rejected, even where this package could cope.
 func TestLiars(t *testing.T) {
 	for _, lie := range []buckettest.Lie{
 		buckettest.SeveralCreate, buckettest.LosesUpdates, buckettest.IgnoresAbsent, buckettest.IgnoresTag,
@@ -199,7 +199,7 @@ func TestLiars(t *testing.T) {
 	}
 }
 
-// A list that never ends, or goes round, is no list.
+// A list that never ends, or loops, is an error.
 func TestHostileLists(t *testing.T) {
 	page := func(keys ...string) string {
 		text := "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%s</NextContinuationToken>"
@@ -238,13 +238,13 @@ func TestHostileLists(t *testing.T) {
 	}
 }
 
-// remembered is bucket.Parts in memory.
+// remembered is a bucket.Parts in memory.
 type remembered struct{ state []byte }
 
 func (r *remembered) Load() ([]byte, error)   { return r.state, nil }
 func (r *remembered) Save(state []byte) error { r.state = state; return nil }
 
-// An upload that is cut off at any request is whole after the next call, which does not
+// An upload that is interrupted at any request is whole after the next call, which does not
 // send parts again that the first call knows to be stored.
 func TestUploadKilled(t *testing.T) {
 	data := random(5*partSize + 1)
@@ -254,7 +254,7 @@ func TestUploadKilled(t *testing.T) {
 		var count atomic.Int64
 		server.Match(func(*http.Request) buckettest.Answer {
 			if count.Add(1) >= int64(n) {
-				return buckettest.Answer{Status: 403, Code: "AccessDenied"} // and so are all that follow
+				return buckettest.Answer{Status: 403, Code: "AccessDenied"} // like all later requests
 			}
 			return buckettest.Answer{}
 		})
@@ -275,7 +275,7 @@ func TestUploadKilled(t *testing.T) {
 		if _, equal, err := bucket.Holds(t.Context(), b, "k", body); err != nil || !equal || parts.state != nil {
 			t.Fatalf("killed at request %d: equal %v, %v; remembered: %s", n, equal, err, parts.state)
 		}
-		if sent := countParts(first) + countParts(second); n > 3 && sent > 6+4 { // four are on their way
+		if sent := countParts(first) + countParts(second); n > 3 && sent > 6+4 { // four are sent at a time
 			t.Errorf("killed at request %d: %d parts were sent", n, sent)
 		}
 	}
@@ -295,7 +295,7 @@ func TestUploadAnswers(t *testing.T) {
 	complete := func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploadId") }
 	for name, test := range map[string]struct {
 		answer buckettest.Answer
-		asked  string // after the parts of the first attempt
+		asked  string // requested after the parts of the first attempt
 	}{
 		"lost":        {buckettest.Answer{Lost: true}, "POST POST HEAD GET"},
 		"not arrived": {buckettest.Answer{Lost: true, Status: 500}, "POST POST HEAD"},
@@ -326,7 +326,7 @@ func TestUploadAnswers(t *testing.T) {
 	}
 }
 
-// Two machines that upload the same do no harm to each other, nor to what is there.
+// Two machines that upload the same object harm neither each other nor what is stored.
 func TestUploadBesideAnother(t *testing.T) {
 	server, b := fake(t, bucket.Memory())
 	data, other := random(2*partSize+1), make([]byte, 2*partSize+1)
@@ -335,7 +335,7 @@ func TestUploadBesideAnother(t *testing.T) {
 		want  error
 	}{"the same": {data, nil}, "other bytes": {other, bucket.ErrExists}} {
 		server.Match(func(r *http.Request) buckettest.Answer {
-			if r.URL.Query().Has("uploads") { // after the look whether it is there
+			if r.URL.Query().Has("uploads") { // after checking whether the object exists
 				if _, err := server.Inner().Put(r.Context(), "p/"+name, bucket.Bytes(test.there), bucket.Always()); err != nil {
 					t.Error(err)
 				}
@@ -351,7 +351,7 @@ func TestUploadBesideAnother(t *testing.T) {
 	}
 }
 
-// What is remembered and does not fit is not believed.
+// A remembered state that does not fit is ignored.
 func TestUploadForgets(t *testing.T) {
 	for _, state := range []string{"", "{", "{}", `{"key":"p/k","upload":"x","size":2001,"parts":[]}`, strings.Repeat("[", 1000)} {
 		_, b := fake(t, bucket.Memory())
@@ -362,7 +362,7 @@ func TestUploadForgets(t *testing.T) {
 	}
 }
 
-// Bytes that rot between two looks at them are refused, part by part.
+// Bytes that rot between two reads are rejected, part by part.
 func TestUploadOfRottenBytes(t *testing.T) {
 	server, b := fake(t, bucket.Memory())
 	body := bucket.Bytes(random(2*partSize + 1))
@@ -379,7 +379,7 @@ func TestUploadOfRottenBytes(t *testing.T) {
 	}
 }
 
-// rotting is data with a bit that flips once it was read.
+// rotting is data in which a bit flips after the first read.
 type rotting struct {
 	Data  []byte
 	reads atomic.Int64

@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// Get implements bucket.Bucket. A body that breaks off is resumed from there, as long as
-// the object is the same.
+// Get implements bucket.Bucket. It resumes a body that breaks off, as long as the object is
+// the same.
 func (b *Bucket) Get(ctx context.Context, key string, ask bucket.Ask) (io.ReadCloser, bucket.Object, error) {
 	if err := b.check(key); err != nil {
 		return nil, bucket.Object{}, err
@@ -32,7 +32,7 @@ func (b *Bucket) Get(ctx context.Context, key string, ask bucket.Ask) (io.ReadCl
 	return r, r.object, nil
 }
 
-// empty: a part of nothing cannot be asked for.
+// empty answers for an empty object, since no range of it can be requested.
 func (b *Bucket) empty(ctx context.Context, key string, ask bucket.Ask) (io.ReadCloser, bucket.Object, error) {
 	o, err := b.Head(ctx, key)
 	if err == nil {
@@ -94,7 +94,7 @@ func tagOrNil(tag bucket.Tag) *string {
 	return aws.String(string(tag))
 }
 
-// reading is the body of an answer.
+// reading is the body of a response.
 type reading struct {
 	b      *Bucket
 	ctx    context.Context
@@ -105,11 +105,11 @@ type reading struct {
 	w      *watch
 	at     int64 // offset of the next byte
 	left   int64 // bytes still to come
-	failed int   // in a row
+	failed int   // attempts in a row
 }
 
-// check holds the answer against what was asked for: providers that ignore a range or a
-// condition answer with something else.
+// check compares the response with the request: providers that ignore a range or a
+// condition send something else.
 func (r *reading) check(out *api.GetObjectOutput) error {
 	size := aws.ToInt64(out.ContentLength)
 	if out.ContentRange != nil {
@@ -141,7 +141,7 @@ func (r *reading) Read(p []byte) (int, error) {
 		r.at, r.left = r.at+int64(n), r.left-int64(n)
 		if n > 0 || err == nil && len(p) == 0 {
 			r.failed = 0
-			return n, nil // an error comes again
+			return n, nil // an error recurs on the next Read
 		}
 		if err == nil {
 			continue
@@ -152,7 +152,7 @@ func (r *reading) Read(p []byte) (int, error) {
 	}
 }
 
-// goOn asks for the rest after an error.
+// goOn requests the rest after an error.
 func (r *reading) goOn(err error) error {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF

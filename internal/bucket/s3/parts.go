@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// upload is one under way. What of it is remembered is state; mu guards its parts.
+// upload is an upload in progress. state is what is saved of it; mu guards its parts.
 type upload struct {
 	b     *Bucket
 	key   string
@@ -26,15 +26,15 @@ type upload struct {
 	state state
 }
 
-// state is what bucket.Parts remembers. Some providers' lists of parts have no checksums
-// (SeaweedFS), so ours does.
+// state is what bucket.Parts stores. It includes checksums, because some providers' lists
+// of parts have none (SeaweedFS).
 type state struct {
 	Key      string `json:"key"`
 	ID       string `json:"upload"`
 	Size     int64  `json:"size"`
 	Checksum string `json:"sha256"`
 	PartSize int64  `json:"part_size"`
-	Parts    []part `json:"parts"` // one that was not sent has no tag
+	Parts    []part `json:"parts"` // without a tag: not sent
 }
 
 type part struct {
@@ -42,10 +42,11 @@ type part struct {
 	Tag      string `json:"tag"`
 }
 
-// abortStall is how long a program that ends waits for the removal of parts.
+// abortStall bounds how long a program that is exiting waits for the removal of parts.
 const abortStall = 5 * time.Second
 
-// partSize is the smallest that does with maxParts parts, but not less than usual.
+// partSize returns the smallest part size that needs at most maxParts parts, but not less
+// than usual, in bytes.
 func partSize(usual, size int64) int64 { return max(usual, (size+maxParts-1)/maxParts) }
 
 func (u *upload) count() int {
@@ -59,7 +60,7 @@ func (u *upload) span(n int) (offset, size int64) {
 
 func (u *upload) has(n int) bool { return u.state.Parts[n].Tag != "" }
 
-// begin resumes the upload that is remembered, or begins one.
+// begin resumes the saved upload, or begins one.
 func (u *upload) begin(ctx context.Context) error {
 	ok, err := u.load()
 	if err == nil && ok {
@@ -91,7 +92,7 @@ func (u *upload) fresh() state {
 	return s
 }
 
-// load reads the remembered upload. One that does not match the body is none.
+// load reads the saved upload, and reports whether it matches the body.
 func (u *upload) load() (bool, error) {
 	if u.parts == nil {
 		return false, nil
@@ -112,11 +113,11 @@ func (u *upload) load() (bool, error) {
 	return true, nil
 }
 
-// resume keeps of the parts that are remembered those that the provider has too.
+// resume keeps those of the saved parts that the provider also has.
 func (u *upload) resume(ctx context.Context) (bool, error) {
 	there := make([]bool, len(u.state.Parts))
 	in := &api.ListPartsInput{Bucket: &u.b.at.Bucket, Key: u.b.key(u.key), UploadId: &u.state.ID}
-	for range maxParts { // a page has one at least
+	for range maxParts { // a page has at least one
 		var out *api.ListPartsOutput
 		err := u.b.try(ctx, "listing the parts of", u.key, func(w *watch) (err error) {
 			out, err = u.b.client.ListParts(w.ctx, in)
@@ -170,8 +171,8 @@ func (u *upload) save() error {
 	return nil
 }
 
-// end forgets an upload that nothing more can come of, and removes its parts, which cost
-// money. One that was cut off and is remembered stays for the next call.
+// end forgets an upload that cannot be resumed, and removes its parts, which cost money. An
+// interrupted upload whose state is saved stays for the next call.
 func (u *upload) end(ctx context.Context, err error) error {
 	over := err == nil || errors.Is(err, errGone) || errors.Is(err, bucket.ErrExists)
 	if !over && u.parts != nil {
@@ -186,8 +187,8 @@ func (u *upload) end(ctx context.Context, err error) error {
 	return errors.Join(err, u.parts.Save(nil))
 }
 
-// forget forgets the upload of an object that turned out to be there: it was joined by a
-// call that was cut off then, or it is another machine's.
+// forget forgets the upload of an object that turned out to be there: an earlier call
+// completed it as it was interrupted, or another machine stored it.
 func (b *Bucket) forget(ctx context.Context, key string, parts bucket.Parts, err error) error {
 	if parts == nil || err != nil && !errors.Is(err, bucket.ErrExists) {
 		return err
@@ -203,8 +204,8 @@ func (b *Bucket) forget(ctx context.Context, key string, parts bucket.Parts, err
 	return errors.Join(err, parts.Save(nil))
 }
 
-// abort removes the parts of an upload. It is tried once: what stays is removed by the
-// rule of the bucket that docs/bucket.md advises.
+// abort removes the parts of an upload. It tries once: the lifecycle rule that
+// docs/bucket.md advises removes what remains.
 func (b *Bucket) abort(ctx context.Context, key, id string) {
 	err := once(context.WithoutCancel(ctx), min(abortStall, b.opts.Stall), func(w *watch) error {
 		_, err := b.client.AbortMultipartUpload(w.ctx, &api.AbortMultipartUploadInput{Bucket: &b.at.Bucket, Key: b.key(key), UploadId: &id})

@@ -16,11 +16,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// maxPut is the most that Amazon takes in one request.
+// maxPut is the most bytes that Amazon accepts in one request.
 const maxPut = 5 << 30
 
-// Put implements bucket.Bucket. A Put under Unchanged whose answer was lost, and whose
-// object another writer has replaced since, is ErrChanged.
+// Put implements bucket.Bucket. If the answer to a Put with Unchanged was lost, and another
+// writer has replaced the object since, it returns ErrChanged.
 func (b *Bucket) Put(ctx context.Context, key string, body bucket.Body, when bucket.Condition) (bucket.Tag, error) {
 	if err := b.check(key); err != nil {
 		return "", err
@@ -28,7 +28,7 @@ func (b *Bucket) Put(ctx context.Context, key string, body bucket.Body, when buc
 	if body.Size > maxPut {
 		return "", fmt.Errorf("storing %q: %w: a request takes at most %d bytes", key, bucket.ErrTooLarge, int64(maxPut))
 	}
-	lost := false // an answer
+	lost := false // an answer was
 	var out *api.PutObjectOutput
 	err := b.try(ctx, "storing", key, func(w *watch) (err error) {
 		out, err = b.put(w, key, body, when)
@@ -66,7 +66,7 @@ func textOrNil(text string) *string {
 	return &text
 }
 
-// denied translates an answer to a write.
+// denied translates the response to a write.
 func (b *Bucket) denied(key string, sum crate.Checksum, when bucket.Condition, err error) error {
 	switch n := status(err); {
 	case refusal(err):
@@ -80,7 +80,7 @@ func (b *Bucket) denied(key string, sum crate.Checksum, when bucket.Condition, e
 	return err
 }
 
-// resolve finds out by reading what became of a request whose answer was lost.
+// resolve determines the outcome of a request whose answer was lost, by reading the object.
 func (b *Bucket) resolve(ctx context.Context, key string, body bucket.Body, lost bool, err error) (bucket.Tag, error) {
 	if !lost || ctx.Err() != nil {
 		return "", err
@@ -92,7 +92,7 @@ func (b *Bucket) resolve(ctx context.Context, key string, body bucket.Body, lost
 	return "", err
 }
 
-// signed makes a checksum that is known the payload hash of the signature.
+// signed uses a known checksum as the payload hash of the signature.
 func signed(sum crate.Checksum) func(*api.Options) {
 	return api.WithAPIOptions(func(stack *middleware.Stack) error {
 		_, err := stack.Finalize.Swap("ComputePayloadHash", payloadHash(sum))

@@ -8,21 +8,22 @@ import (
 	"time"
 )
 
-// tries is how often a request is made before its error is returned. With the longest pauses
-// that is about a minute, which bridges the restart of a server.
+// tries is how often a request is made before its error is returned. With the longest
+// pauses that takes about a minute, which bridges the restart of a server.
 const tries = 8
 
-// firstBackoff is the upper bound of the first pause. Each bound is twice the one before.
+// firstBackoff is the upper bound of the first pause. Each later bound is twice the one
+// before.
 const firstBackoff = 200 * time.Millisecond
 
-// errStalled: no byte moved for Options.Stall.
+// errStalled says that no byte moved for Options.Stall.
 var errStalled = errors.New("no byte moved for too long")
 
-// errShort: the body to send ends early.
-var errShort = errors.New("what is to be sent has fewer bytes than it should")
+// errShort says that the body to send ends early.
+var errShort = errors.New("the body to send is shorter than announced")
 
-// try makes a request until it succeeds, fails in a way that another try does not repair,
-// or has been tried often enough.
+// try repeats a request until it succeeds, fails with a permanent error, or has been tried
+// often enough.
 func (b *Bucket) try(ctx context.Context, verb, key string, do func(*watch) error) error {
 	return b.tryWithin(ctx, b.opts.Stall, verb, key, do)
 }
@@ -54,7 +55,7 @@ func once(ctx context.Context, stall time.Duration, do func(*watch) error) error
 	return err
 }
 
-// pause waits at random, so that those who met once do not meet again.
+// pause waits for a random time, so that clients that collided do not collide again.
 func (b *Bucket) pause(ctx context.Context, n int, verb, key string, err error) bool {
 	if ctx.Err() != nil {
 		return false
@@ -69,13 +70,13 @@ func (b *Bucket) pause(ctx context.Context, n int, verb, key string, err error) 
 	}
 }
 
-// A watch ends a request in which no byte moves.
+// A watch cancels a request in which no byte moves.
 type watch struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	stall  time.Duration
-	kept   bool // the body of the answer outlives the request
+	kept   bool // the body of the response outlives the request
 }
 
 func newWatch(ctx context.Context, stall time.Duration) *watch {
@@ -90,7 +91,7 @@ func (w *watch) stop() {
 	w.cancel(nil)
 }
 
-// sending is a body on its way to the provider.
+// sending is a body that is being sent.
 type sending struct {
 	*io.SectionReader
 	w     *watch

@@ -1,13 +1,13 @@
-// Package s3 is a bucket at a provider that speaks Amazon's S3.
+// Package s3 implements bucket.Bucket for providers with Amazon's S3 API.
 //
 // Every body is sent with its SHA-256 as the payload hash of the signature
-// (x-amz-content-sha256): the provider itself refuses any other bytes, without any of
-// the checksum features in which providers differ, and a crate's is the checksum that
-// the index names, so nothing is hashed twice.
+// (x-amz-content-sha256). The provider therefore rejects any other bytes, without the
+// checksum features in which providers differ. For a crate it is the checksum that the
+// index names, so nothing is hashed twice.
 //
-// Requests are repeated here and not by Amazon's library, because what an answer means
-// depends on what was sent before it: a 412 after an answer that was lost may be our own
-// success, which reading the object back tells ([bucket.Holds]).
+// Requests are retried here and not by Amazon's library, because the meaning of an answer
+// depends on earlier requests: a 412 after a lost answer may be due to our own success,
+// which reading the object back shows ([bucket.Holds]).
 //
 // Conditional writes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 package s3
@@ -35,18 +35,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// Options are what an address does not say. The zero value is usual.
+// Options are settings that an address does not contain. The zero value is the usual
+// configuration.
 type Options struct {
-	// PartSize of uploads in bytes, at least 5 MiB. 0: 64 MiB.
+	// PartSize is the size of the parts of uploads in bytes, at least 5 MiB. 0: 64 MiB.
 	PartSize int64
-	// Stall is for how long no byte may move before a request is given up and repeated.
+	// Stall is how long a request may go without a byte before it is aborted and retried.
 	// 0: a minute.
 	Stall time.Duration
-	// Backoff is the longest pause before a request is repeated. 0: 20 seconds.
+	// Backoff is the longest pause before a retry. 0: 20 seconds.
 	Backoff time.Duration
-	// Unseen: Open does not ask whether the bucket is there.
+	// Unseen makes Open skip the check that the bucket exists.
 	Unseen bool
-	// Log gets requests that are repeated. If nil, these are not logged.
+	// Log logs retries. If nil, they are not logged.
 	Log *slog.Logger
 }
 
@@ -71,7 +72,7 @@ func (o *Options) fill() {
 	}
 }
 
-// Bucket is a bucket at S3, below a prefix.
+// Bucket is an S3 bucket, restricted to a prefix.
 type Bucket struct {
 	at     Address
 	client *api.Client
@@ -81,9 +82,9 @@ type Bucket struct {
 
 var _ bucket.Bucket = (*Bucket)(nil)
 
-// Open opens the bucket at an address with the credentials that are found where Amazon's
-// own programs look: environment, ~/.aws, the role of the machine or the pod. It makes
-// sure that the bucket is there, and nothing else: see [bucket.Probe].
+// Open opens the bucket at an address. It looks for credentials where Amazon's own programs
+// do: environment, ~/.aws, the role of the machine or the pod. It checks that the bucket
+// exists, and nothing else: see [bucket.Probe].
 func Open(ctx context.Context, at Address, opts Options) (*Bucket, error) {
 	opts.fill()
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(httpClient()), config.WithLogger(logging.Nop{}))
@@ -102,7 +103,7 @@ func Open(ctx context.Context, at Address, opts Options) (*Bucket, error) {
 			at.Endpoint = *o.BaseEndpoint
 		}
 		if at.Region == "" && at.Endpoint != "" {
-			at.Region = "us-east-1" // what servers that have none take
+			at.Region = "us-east-1" // accepted by servers without regions
 		}
 		o.Region = at.Region
 		o.UsePathStyle = at.Endpoint != "" && !at.VirtualHost
@@ -124,16 +125,16 @@ func Open(ctx context.Context, at Address, opts Options) (*Bucket, error) {
 	return b, b.exists(ctx)
 }
 
-// httpClient has limits for what the watchdog of a request does not see.
+// httpClient returns a client with limits for what the watchdog of a request does not see.
 func httpClient() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.DisableCompression = true // a body is what is stored
 		t.MaxIdleConnsPerHost = 64
-		t.ResponseHeaderTimeout = 0 // the watchdog's
+		t.ResponseHeaderTimeout = 0 // left to the watchdog
 	})
 }
 
-// exists fails with a sentence unless the bucket can be used.
+// exists returns a readable error unless the bucket can be used.
 func (b *Bucket) exists(ctx context.Context) error {
 	err := b.try(ctx, "opening", "", func(w *watch) error {
 		_, err := b.client.HeadBucket(w.ctx, &api.HeadBucketInput{Bucket: &b.at.Bucket})
@@ -148,7 +149,7 @@ func (b *Bucket) exists(ctx context.Context) error {
 	return err
 }
 
-// String is the address, which has no credentials.
+// String returns the address, which contains no credentials.
 func (b *Bucket) String() string { return b.at.String() }
 
 func (b *Bucket) key(key string) *string { return aws.String(path.Join(b.at.Prefix, key)) }
@@ -178,8 +179,8 @@ func (b *Bucket) Head(ctx context.Context, key string) (bucket.Object, error) {
 	}, nil
 }
 
-// absent makes what a provider says of an object that is not there fs.ErrNotExist. That
-// there is no bucket is another thing.
+// absent maps a provider's error for an absent object to fs.ErrNotExist, but not the one
+// for an absent bucket.
 func absent(key string, err error) error {
 	if status(err) == http.StatusNotFound && code(err) != "NoSuchBucket" {
 		return &fs.PathError{Op: "get", Path: key, Err: fs.ErrNotExist}
@@ -197,12 +198,12 @@ func (b *Bucket) Remove(ctx context.Context, key string) error {
 		return err
 	})
 	if errors.Is(absent(key, err), fs.ErrNotExist) {
-		return nil // so say some, others that it was removed
+		return nil // some providers return this error, others success
 	}
 	return err
 }
 
-// maxPages bounds a list: 50 million objects, twenty times what crates.io has.
+// maxPages bounds a list to 50 million objects, twenty times what crates.io has.
 const maxPages = 50_000
 
 // List implements bucket.Bucket.
@@ -238,7 +239,7 @@ func (b *Bucket) list(ctx context.Context, prefix string, yield func(bucket.Obje
 			last = key
 			name, ours := strings.CutPrefix(key, below+prefix)
 			if name = prefix + name; !ours || bucket.CheckKey(name) != nil {
-				continue // such as "folder/", which a console makes
+				continue // such as "folder/", which a console creates
 			}
 			if !yield(bucket.Object{Key: name, Size: aws.ToInt64(o.Size), Tag: bucket.Tag(aws.ToString(o.ETag)), Modified: aws.ToTime(o.LastModified)}) {
 				return nil
@@ -255,7 +256,7 @@ func (b *Bucket) list(ctx context.Context, prefix string, yield func(bucket.Obje
 	return fmt.Errorf("listing %q: there are more than %d pages", prefix, maxPages)
 }
 
-// listedKey decodes a key as it is encoded in lists, where the provider does that.
+// listedKey decodes a key of a list, where the provider encodes keys.
 func listedKey(encoding types.EncodingType, key string) (string, error) {
 	if encoding != types.EncodingTypeUrl {
 		return key, nil

@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket/s3"
 )
 
-// Credentials are in no error, log or text, whatever a provider answers: this one repeats
+// No error, log or text contains credentials, whatever a provider sends: this one repeats
 // the headers of the request and the secret key.
 func TestCredentialsStaySecret(t *testing.T) {
 	server := buckettest.StartS3(t, bucket.Memory())
@@ -96,7 +96,7 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
-// Without credentials a person is told what to set.
+// Without credentials, the error says what to set.
 func TestNoCredentials(t *testing.T) {
 	server := buckettest.StartS3(t, bucket.Memory())
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
@@ -116,7 +116,7 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
-// FuzzParseAddress: what is read is written so that it is read as the same, and has no
+// FuzzParseAddress: formatting a parsed address gives one that parses to the same, without
 // credentials.
 func FuzzParseAddress(f *testing.F) {
 	f.Add("s3://bucket/a/b?endpoint=https://s3.example&region=eu&style=virtual")

@@ -18,7 +18,7 @@ import (
 
 var server = flag.String("server", "", "test the server at this `address` of a bucket, which is made, with the credentials of the environment: see scripts/s3servers")
 
-// TestServer: another server keeps the contract too.
+// TestServer: another server keeps the contract, too.
 func TestServer(t *testing.T) {
 	if *server == "" {
 		t.Skip("there is no -server")
@@ -42,7 +42,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// makeBucket makes the bucket as soon as the server can, which some need seconds for.
+// makeBucket creates the bucket once the server is ready, which takes some servers seconds.
 func makeBucket(t *testing.T, at s3.Address) {
 	t.Helper()
 	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("us-east-1"))

@@ -19,23 +19,24 @@ import (
 )
 
 const (
-	maxParts = 10_000 // of one upload, Amazon's limit
-	// atOnce is how many parts are on their way: enough to fill a link whose answers take
-	// a while, few enough to be polite.
+	maxParts = 10_000 // per upload, Amazon's limit
+	// atOnce is how many parts are sent at a time: enough to fill a link with high latency,
+	// few enough to be polite.
 	atOnce = 4
-	// restarts bounds how often an upload begins again because the provider lost it (404)
-	// or another one was under way (409, which Amazon wants answered so).
+	// restarts bounds how often an upload starts again because the provider lost it (404)
+	// or another one was in progress (409, after which Amazon demands it).
 	restarts = 3
-	// joinStall is for how long a provider may join parts without a word: some copy them.
+	// joinStall is how long a provider may join parts without sending a byte: some copy
+	// them.
 	joinStall = 15 * time.Minute
 )
 
-// errGone: the provider does not know the upload any more.
+// errGone says that the provider no longer knows the upload.
 var errGone = errors.New("the provider has lost the upload")
 
-// Upload implements bucket.Bucket. What does not fit into one part is sent in several at
-// once; where one was sent by an earlier call, as the provider's list and ours agree, it
-// is not sent again.
+// Upload implements bucket.Bucket. It sends a body that is larger than a part in several
+// parts, some at a time. It does not send a part again that an earlier call sent, if the
+// provider's list and ours agree on it.
 func (b *Bucket) Upload(ctx context.Context, key string, body bucket.Body, parts bucket.Parts) (bucket.Tag, error) {
 	if err := b.check(key); err != nil {
 		return "", err
@@ -63,7 +64,7 @@ func (b *Bucket) Upload(ctx context.Context, key string, body bucket.Body, parts
 	}
 }
 
-// taken is the outcome of an upload that found the key taken.
+// taken determines the outcome of an upload that found the key taken.
 func (b *Bucket) taken(ctx context.Context, key string, body bucket.Body) (bucket.Tag, error) {
 	o, err := b.Head(ctx, key)
 	if err != nil {
@@ -96,7 +97,7 @@ func (b *Bucket) uploadParts(ctx context.Context, key string, body bucket.Body, 
 	return tag, u.end(ctx, err)
 }
 
-// sendAll sends what the provider does not have.
+// sendAll sends the parts that the provider lacks.
 func (u *upload) sendAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
@@ -109,8 +110,8 @@ func (u *upload) sendAll(ctx context.Context) error {
 	return group.Wait()
 }
 
-// send hashes and sends one part. Its bytes are read twice, so that none are held in
-// memory; the second time they come from the cache of the system.
+// send hashes and sends one part. It reads the bytes twice instead of holding them in
+// memory; the second time they come from the system's cache.
 func (u *upload) send(ctx context.Context, n int) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -146,7 +147,7 @@ func (u *upload) send(ctx context.Context, n int) error {
 	return err
 }
 
-// join makes one object of the parts, unless there is one.
+// join makes the parts one object, unless the key is taken.
 func (u *upload) join(ctx context.Context) (bucket.Tag, error) {
 	list := &types.CompletedMultipartUpload{}
 	for n := range u.count() {
@@ -159,7 +160,7 @@ func (u *upload) join(ctx context.Context) (bucket.Tag, error) {
 		})
 		lost = lost || uncertain(err)
 		if status(err) == http.StatusConflict {
-			err = errGone // begins again: no use in repeating this
+			err = errGone // the caller starts again: retrying this is useless
 		}
 		return err
 	})
@@ -178,7 +179,7 @@ func (u *upload) join(ctx context.Context) (bucket.Tag, error) {
 	return u.b.resolve(ctx, u.key, u.body, lost, err)
 }
 
-// joined describes what has come of the parts.
+// joined describes the object made of the parts.
 func (u *upload) joined(ctx context.Context) (bucket.Tag, error) {
 	o, err := u.b.Head(ctx, u.key)
 	if err == nil && o.Size != u.body.Size {

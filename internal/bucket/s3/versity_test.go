@@ -56,7 +56,7 @@ func TestVersityParts(t *testing.T) {
 	}
 }
 
-// A real server passes the probe at length.
+// A real server passes the thorough probe.
 func TestVersityExamined(t *testing.T) {
 	durabletest.Asked(t)
 	b := open(t, buckettest.StartVersity(t).Address("p"))
@@ -67,7 +67,7 @@ func TestVersityExamined(t *testing.T) {
 	}
 }
 
-// A real server that loses updates is found.
+// A real server that loses updates is detected.
 func TestTornVersityIsRefused(t *testing.T) {
 	durabletest.Seldom(t, 3)
 	b := open(t, buckettest.StartTornVersity(t).Address("p"))

@@ -18,18 +18,18 @@ import (
 type answer struct {
 	object bucket.Object
 	body   io.ReadCloser
-	left   int64 // bytes that are still to come
+	left   int64 // bytes still to come
 
-	life  context.Context // of this one request
-	watch *time.Timer     // ends it when nothing comes
+	life  context.Context // of this request
+	watch *time.Timer     // cancels it when no bytes come
 	each  time.Duration
 	stop  func()
 }
 
-// read finds out what was answered.
+// read interprets the response.
 func (a *answer) read(resp *http.Response, key string, ask bucket.Ask) error {
 	a.object = bucket.Object{Key: key, Size: resp.ContentLength, Tag: bucket.Tag(resp.Header.Get("ETag"))}
-	a.object.Modified, _ = http.ParseTime(resp.Header.Get("Last-Modified")) // zero: not known
+	a.object.Modified, _ = http.ParseTime(resp.Header.Get("Last-Modified")) // zero: unknown
 	switch code := resp.StatusCode; code {
 	case http.StatusOK:
 		return a.whole(ask)
@@ -52,7 +52,7 @@ func (a *answer) read(resp *http.Response, key string, ask bucket.Ask) error {
 	}
 }
 
-// whole takes an answer with all of an object, also where a part was asked for.
+// whole accepts a response with all of an object, also where a range was requested.
 func (a *answer) whole(ask bucket.Ask) error {
 	if a.object.Size < 0 {
 		return errors.New("the server does not say how many bytes it sends")
@@ -65,13 +65,13 @@ func (a *answer) whole(ask bucket.Ask) error {
 		return err
 	}
 	if ask.Offset > 0 {
-		return errors.New("the server sends no ranges")
+		return errors.New("the server does not support ranges")
 	}
 	a.left = length
 	return nil
 }
 
-// part takes an answer with a range of an object.
+// part accepts a response with a range of an object.
 func (a *answer) part(header string, ask bucket.Ask) error {
 	var first, last int64
 	span, total, ok := strings.Cut(strings.TrimPrefix(header, "bytes "), "/")
@@ -81,7 +81,7 @@ func (a *answer) part(header string, ask bucket.Ask) error {
 		return fmt.Errorf("the server sends a range that it does not describe (%.80q)", header)
 	}
 	a.object.Size = size
-	if ask.Same != "" && a.object.Tag != ask.Same { // a cache between that knows no If-Match
+	if ask.Same != "" && a.object.Tag != ask.Same { // a cache on the way that ignores If-Match
 		return bucket.ErrChanged
 	}
 	want, err := bucket.Ask{Offset: ask.Offset, Length: ask.Length}.Check(a.object)

@@ -1,6 +1,6 @@
-// Package web reads a bucket that a web server shows: objects by GET with ranges and
-// ETags below an address, as serve has them below /replicate/, or any server that is put
-// in front of a bucket. It cannot list.
+// Package web reads a bucket through a web server: objects by GET with ranges and ETags
+// below an address, as serve offers them below /replicate/, or any server in front of a
+// bucket. It cannot list.
 package web
 
 import (
@@ -21,14 +21,14 @@ import (
 )
 
 const (
-	tries   = 4                // of a request that failed in passing
+	tries   = 4                // of a request that fails with a transient error
 	stall   = 30 * time.Second // without a byte
 	backoff = 200 * time.Millisecond
 )
 
 // Bucket is a bucket that is read over HTTP. Its methods may be called concurrently.
 type Bucket struct {
-	base    *url.URL // with a slash at the end
+	base    *url.URL // ends with a slash
 	client  *http.Client
 	stall   time.Duration
 	backoff time.Duration
@@ -36,8 +36,8 @@ type Bucket struct {
 
 var _ bucket.Reader = (*Bucket)(nil)
 
-// Open returns the bucket at an address, which may have a user and a password. It asks
-// nothing.
+// Open returns the bucket at an address, which may contain a user and a password. It sends
+// no request.
 func Open(address string) (*Bucket, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
@@ -49,23 +49,23 @@ func Open(address string) (*Bucket, error) {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: stall}).DialContext, TLSHandshakeTimeout: stall,
 		MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
-		DisableCompression: true, // lengths and ETags are those of the objects
+		DisableCompression: true, // lengths and ETags must be the objects' own
 	}
 	return &Bucket{u, &http.Client{Transport: transport, CheckRedirect: redirect}, stall, backoff}, nil
 }
 
-// redirect follows to a CDN, but not from https to http, nor for ever.
+// redirect follows redirects, as to a CDN, but not from https to http, and not endlessly.
 func redirect(next *http.Request, before []*http.Request) error {
 	if len(before) >= 5 {
-		return errors.New("it redirects again and again")
+		return errors.New("too many redirects")
 	}
 	if before[0].URL.Scheme == "https" && next.URL.Scheme != "https" {
-		return errors.New("it redirects from https to http")
+		return errors.New("refused a redirect from https to http")
 	}
 	return nil
 }
 
-// redacted is an address without what may be a secret in it.
+// redacted returns an address without its secrets.
 func redacted(address string) string {
 	if u, err := url.Parse(address); err == nil {
 		u.User, u.RawQuery = nil, ""
@@ -120,20 +120,20 @@ func (b *Bucket) List(context.Context, string) iter.Seq2[bucket.Object, error] {
 }
 
 func (b *Bucket) failed(key string, err error) error {
-	var u *url.Error // which has the address in it, with what may be a secret
+	var u *url.Error // contains the address, and so secrets
 	if errors.As(err, &u) {
 		err = u.Err
 	}
 	return fmt.Errorf("reading %q of %s: %w", key, b, err)
 }
 
-// transient is an error that may pass.
+// transient is an error after which a retry may succeed.
 type transient struct{ err error }
 
 func (t transient) Error() string { return t.err.Error() }
 func (t transient) Unwrap() error { return t.err }
 
-// ask asks until there is an answer.
+// ask repeats a request until there is an answer.
 func (b *Bucket) ask(ctx context.Context, method, key string, ask bucket.Ask) (*answer, error) {
 	for n := 1; ; n++ {
 		a, err := b.once(ctx, method, key, ask)

@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// A server that answers nonsense is an error, and one that fails in passing is not.
+// An invalid response is an error; a transient error is retried.
 func TestHostileServer(t *testing.T) {
 	asked := 0
 	answers := map[string]http.HandlerFunc{
@@ -65,8 +65,8 @@ func TestHostileServer(t *testing.T) {
 	}
 }
 
-// A range of another object than the one that was asked about is none: caches there are
-// that know ranges, and not If-Match.
+// A range of another object than the requested one is rejected: some caches support ranges
+// but not If-Match.
 func TestOtherObject(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Del("If-Match")
