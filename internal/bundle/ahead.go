@@ -6,35 +6,35 @@ import (
 	"sync"
 )
 
-// ahead is a walker whose frames are decoded and hashed by all cores, before the walk
-// reaches them. One goroutine walks: it reads the file from front to end and finds where
-// each frame ends, which takes no decoding. What it finds, and in which order, is the
-// same as without.
+// ahead is a walker that decodes and hashes frames on all cores before the walk reaches
+// them. One goroutine walks: it reads the file from front to end and finds the end of each
+// frame, which needs no decoding. The results and their order are the same as without
+// ahead.
 //
-// Where a frame is damaged it stops, until the walk is there and knows where to continue.
+// At a damaged frame it stops until the walk arrives there and knows where to continue.
 type ahead struct {
 	*walker
-	jobs  chan *job // to be done; has room for all
+	jobs  chan *job // to do; has room for all
 	wg    sync.WaitGroup
-	queue []*job // under way, in the order of the file
-	ready *job   // the next one, for which there was no room; may be nil
-	next  int64  // where the next one is; nowhere: not known
-	held  int64  // memory of those in queue, about in bytes
-	owed  int64  // what those in queue may spend
+	queue []*job // in progress, in the order of the file
+	ready *job   // the next job, for which there was no room; may be nil
+	next  int64  // offset of the next frame; nowhere: unknown
+	held  int64  // memory of the jobs in queue, in bytes, roughly
+	owed  int64  // most that the jobs in queue may spend
 }
 
 const (
 	nowhere = -1
-	// aheadBytes bounds the memory of frames that are verified ahead; a single
-	// one has at most 2 MiB.
+	// aheadBytes bounds the memory of frames that are verified ahead, in bytes. A single
+	// frame has at most 2 MiB.
 	aheadBytes = 16 << 20
 )
 
-// job is a frame that is verified ahead.
+// job is a frame to verify ahead.
 type job struct {
 	step
-	encoded *[]byte // of buffers: a small frame
-	memory  int64   // that it takes, about in bytes
+	encoded *[]byte // from buffers: a small frame
+	memory  int64   // memory that it needs, in bytes, roughly
 	most    int64   // that it may spend
 	spent   int64
 	done    chan struct{}
@@ -55,14 +55,14 @@ func newAhead(w *walker) *ahead {
 	return a
 }
 
-// stop waits for what is under way and drops it.
+// stop waits for the jobs in progress and drops them.
 func (a *ahead) stop() {
 	a.forget()
 	close(a.jobs)
 	a.wg.Wait()
 }
 
-// frame is walker.frame.
+// frame implements the method of walker.
 func (a *ahead) frame(offset int64) step {
 	if len(a.queue) == 0 || a.queue[0].member.Offset != offset {
 		a.forget()
@@ -75,18 +75,18 @@ func (a *ahead) frame(offset int64) step {
 	return a.take()
 }
 
-// take returns the first of the queue.
+// take returns the first step of the queue.
 func (a *ahead) take() step {
 	j := a.queue[0]
 	a.queue = a.queue[1:]
 	<-j.done
 	a.held -= j.memory
 	a.owed -= j.most
-	_ = a.Spend(j.spent) // fill has seen to it that there is enough
+	_ = a.Spend(j.spent) // fill has made sure that there is enough
 	return j.step
 }
 
-// forget drops what the walk has no use for.
+// forget drops jobs that the walk does not need.
 func (a *ahead) forget() {
 	for len(a.queue) > 0 {
 		s := a.take()
@@ -98,7 +98,7 @@ func (a *ahead) forget() {
 	a.ready, a.next = nil, nowhere
 }
 
-// fill begins what there is room for.
+// fill starts jobs while there is room.
 func (a *ahead) fill() {
 	for len(a.queue) < cap(a.jobs) {
 		if a.ready == nil && a.next != nowhere {
@@ -117,8 +117,8 @@ func (a *ahead) fill() {
 	}
 }
 
-// prepare makes a job of the frame at offset; nil: it is damaged, or the file
-// ends.
+// prepare makes a job of the frame at offset. It returns nil if the frame is damaged, or
+// the file ends.
 func (a *ahead) prepare(offset int64) *job {
 	shape, err := a.shape(offset)
 	if err != nil {

@@ -7,15 +7,15 @@ import (
 	"iter"
 )
 
-// Arriving yields the members of a finished bundle of size bytes that is still on its
-// way, in the order of the file, each verified to its last byte and hashed, on all cores.
-// ReadAt is to wait until the bytes are there: they are asked for from front to end, but
-// for those of large members, which are asked for twice.
+// Arriving yields the members of a finished bundle of size bytes that is still being
+// received, in the order of the file. Each is verified to its last byte and hashed, on all
+// cores. ReadAt must wait until the bytes are there. Arriving reads from front to end, the
+// bytes of large members twice.
 //
-// It is stricter than [Reader.Members], since nothing after damage needs to be saved: the
-// first error ends the sequence. Errors: *DamageError, also where reading fails, and with
-// ErrFormat where it begins with no member; ErrTable. A bundle without any error is one
-// that this package could have written.
+// It is stricter than [Reader.Members], since nothing after damage needs to be salvaged:
+// the first error ends the sequence. Errors: *DamageError, also for read errors, and with
+// ErrFormat if the file does not begin with a member; ErrTable. A bundle without any error
+// is one that this package could have written.
 func Arriving(r io.ReaderAt, size int64) iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
 		a := newAhead(newWalker(r, size))
@@ -49,7 +49,7 @@ func Arriving(r io.ReaderAt, size int64) iter.Seq2[Member, error] {
 	}
 }
 
-// table compares the bytes after the end of the archive with those that must be there.
+// table compares the bytes after the end of the archive with the expected ones.
 func (a *ahead) table(at int64, want []byte) error {
 	got := make([]byte, len(want))
 	if a.size-at != int64(len(want)) {

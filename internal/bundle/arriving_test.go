@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// whole reads a bundle by Arriving.
+// whole reads a bundle with Arriving.
 func whole(b []byte) (members []Member, err error) {
 	for m, err := range Arriving(bytes.NewReader(b), int64(len(b))) {
 		if err != nil {
@@ -24,8 +24,9 @@ func whole(b []byte) (members []Member, err error) {
 	return members, nil
 }
 
-// What has no error for Members has none for Arriving, with the same members; what has
-// one for Members, at any bit and cut at any byte, has one for Arriving.
+// A bundle without an error for Members has none for Arriving, and has the same members; a
+// bundle with an error for Members, at any flipped bit or truncated at any byte, also has
+// one for Arriving.
 func TestArrivingIsAsStrictAsMembers(t *testing.T) {
 	b, _ := build(t, append(items(), item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: bundletest.Noise(3<<20/2, 7)}))
 	var want []Member
@@ -56,8 +57,8 @@ func TestArrivingIsAsStrictAsMembers(t *testing.T) {
 	}
 }
 
-// Members come before the bundle has come: the last byte that was asked for is never far
-// ahead of the member.
+// Arriving yields members before the bundle has arrived: it never reads far ahead of the
+// member.
 func TestArrivingDoesNotWaitForTheEnd(t *testing.T) {
 	var all []item
 	for i := range 24 {

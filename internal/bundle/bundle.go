@@ -11,17 +11,17 @@ import (
 
 // Limits of the format.
 const (
-	MaxSize    = member.MaxSize    // bytes of one crate
-	MaxMembers = member.MaxMembers // of one bundle
+	MaxSize    = member.MaxSize    // bytes per crate
+	MaxMembers = member.MaxMembers // per bundle
 )
 
-// Placement is where in a bundle a member's frame is, in bytes.
+// Placement locates the frame of a member in its bundle, in bytes.
 type Placement struct {
 	Offset    int64
 	FrameSize int64
 }
 
-// Member is a crate in a bundle.
+// Member describes a crate in a bundle.
 type Member struct {
 	ID       crate.ID
 	Size     int64          // of the crate, in bytes
@@ -31,30 +31,31 @@ type Member struct {
 
 // Errors that code decides on.
 var (
-	// ErrFormat: the file is no bundle of this format.
+	// ErrFormat says that the file is not a bundle of this format.
 	ErrFormat = errors.New("not a bundle of this format")
-	// ErrStream: it is one of v1.1.0, a single frame; package legacy reads it.
+	// ErrStream says that the file is a bundle of v1.1.0, a single frame; package legacy
+	// reads it.
 	ErrStream = errors.New("bundle is a single frame, as v1.1.0 made them")
-	// ErrBomb: the bundle holds far more than a real one of its size.
+	// ErrBomb says that the bundle decompresses to far more than a real one of its size.
 	ErrBomb = member.ErrBomb
-	// ErrTable: the seek table is missing or wrong. That costs no member.
+	// ErrTable says that the seek table is missing or wrong. No member is lost.
 	ErrTable = errors.New("seek table is missing or wrong, members are unaffected")
-	// ErrTrailing: there is something behind the end of the archive.
+	// ErrTrailing says that there is data after the end of the archive.
 	ErrTrailing = member.ErrTrailing
-	// ErrUnfinished: the end of the archive is missing.
+	// ErrUnfinished says that the end of the archive is missing.
 	ErrUnfinished = errors.New("bundle ends without the end of its archive")
-	// ErrTooMany: a limit on the number of members or lines is passed.
+	// ErrTooMany says that there are too many members or lines.
 	ErrTooMany = member.ErrTooMany
-	// ErrFull: the bundle has MaxMembers; another one must be begun.
+	// ErrFull says that the bundle has MaxMembers members: begin another one.
 	ErrFull = errors.New("bundle is full")
-	// ErrBroken: an earlier write or sync of this Writer failed.
+	// ErrBroken says that an earlier write or sync of this Writer failed.
 	ErrBroken = partfile.ErrBroken
 )
 
-// A DamageError says which bytes of a bundle could not be used. Members before
-// Offset, and from End on, are not touched by it.
+// A DamageError says which bytes of a bundle are unusable. Members before Offset, and from
+// End on, are unaffected.
 type DamageError struct {
-	Offset, End int64 // reading resumes at End, or End is that of the file
+	Offset, End int64 // reading resumes at End, which may be the end of the file
 	Err         error
 }
 

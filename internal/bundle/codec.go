@@ -17,18 +17,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Frame is a member that is ready to be appended to a bundle.
+// Frame is a member, ready to be appended to a bundle.
 type Frame struct {
 	ID       crate.ID
 	Size     int64          // of the crate, in bytes
-	Checksum crate.Checksum // of the very bytes that were encoded (E11)
+	Checksum crate.Checksum // of the bytes that were encoded (E11)
 	Encoded  []byte         // the frame
 }
 
-// Encode makes the frame of a crate. It keeps nothing of data, and puts the
-// frame into buf[:0] if that is large enough; buf may be nil. Many goroutines
-// may encode at a time; a crate of many megabytes is better given to
-// [Writer.AppendFrom].
+// Encode makes the frame of a crate. It does not retain data. It stores the frame in
+// buf[:0] if that is large enough; buf may be nil. It may be called concurrently. A crate
+// of many megabytes is better written with [Writer.AppendFrom].
 func Encode(buf []byte, id crate.ID, data []byte) (Frame, error) {
 	size := int64(len(data))
 	if err := check(id, size); err != nil {
@@ -54,13 +53,13 @@ func Encode(buf []byte, id crate.ID, data []byte) (Frame, error) {
 	copy(content, head)
 	body := content[len(head):]
 	clear(body[copy(body, data):])
-	// Whatever happens to data meanwhile, what is hashed is what is encoded.
+	// Even if data changes meanwhile, the bytes that are hashed are those that are encoded.
 	f.Checksum = sha256.Sum256(body[:size])
 	f.Encoded = encodeAll(grow(buf, maxFrameSize(n))[:0], content)
 	return f, nil
 }
 
-// check refuses what cannot be a member.
+// check rejects a crate that cannot be a member.
 func check(id crate.ID, size int64) error {
 	if err := id.Check(); err != nil {
 		return err
@@ -71,8 +70,8 @@ func check(id crate.ID, size int64) error {
 	return nil
 }
 
-// source is the content of a member's frame: header, bytes, padding. It hashes
-// the bytes as they pass.
+// source yields the content of a member's frame: header, bytes, padding. It hashes the
+// bytes as they pass.
 type source struct {
 	io.Reader
 	hash hash.Hash
@@ -93,15 +92,15 @@ func (s *source) checksum() (sum crate.Checksum) {
 	return sum
 }
 
-// exactly reads size bytes of r, and fails if there are fewer or more.
+// exactly reads size bytes of r. It returns an error if there are fewer or more.
 func exactly(r io.Reader, size int64) io.Reader { return &exactReader{r: r, left: size} }
 
-var errLonger = errors.New("there are more bytes than the size says")
+var errLonger = errors.New("more bytes than the declared size")
 
 type exactReader struct {
 	r    io.Reader
 	left int64
-	end  error // what is behind the last byte, once it was looked at
+	end  error // outcome of the check after the last byte
 }
 
 func (e *exactReader) Read(p []byte) (int, error) {
@@ -114,12 +113,12 @@ func (e *exactReader) Read(p []byte) (int, error) {
 	case err == io.EOF && e.left > 0:
 		err = io.ErrUnexpectedEOF
 	case err == io.EOF:
-		err = nil // the next call finds it again
+		err = nil // found again by the next call
 	}
 	return n, err
 }
 
-// atEnd is io.EOF if nothing is left to read.
+// atEnd returns io.EOF if nothing is left to read.
 func (e *exactReader) atEnd() error {
 	if e.end == nil {
 		var more [1]byte
@@ -133,30 +132,31 @@ func (e *exactReader) atEnd() error {
 }
 
 const (
-	// maxContent bounds the content of a frame: readers of the seekable format refuse larger ones.
+	// maxContent bounds the content of a frame, in bytes: readers of the seekable format
+	// reject larger ones.
 	maxContent = 1 << 30
-	// smallContent is up to where frames are encoded and decoded in memory, and
-	// are of a single segment.
+	// smallContent is the largest content, in bytes, that is encoded as a single segment,
+	// and encoded and decoded in memory.
 	smallContent = 1 << 20
-	// maxWindow is the largest window that a reader has memory for (F5: 31
-	// bytes can ask for 512 MiB).
+	// maxWindow is the largest window for which a reader allocates memory (F5: 31 bytes can
+	// request 512 MiB).
 	maxWindow = 32 << 20
-	// ourBlock is how much content we put into a block.
+	// ourBlock is the content of one block that we write, in bytes.
 	ourBlock = 64 << 10
-	// maxBlock is the most that Zstandard allows.
+	// maxBlock is Zstandard's limit.
 	maxBlock = 128 << 10
 )
 
-// maxFrameSize bounds the frame for n bytes of content: what does not compress
-// is stored, with 3 bytes a block, 14 before the first and 4 behind the last.
+// maxFrameSize bounds the size of a frame for n bytes of content: incompressible content is
+// stored, with 3 bytes per block, 14 before the first and 4 after the last.
 func maxFrameSize(n int64) int64 { return n + n/256 + 64 }
 
 // MaxFrameSize bounds the frame of any member, in bytes.
 const MaxFrameSize = maxContent + maxContent/256 + 64
 
-// encoders are as many as can work at a time: in a sync.Pool there were dozens, of a
-// megabyte each, where goroutines that had one waited for the garbage collector. Nil is one
-// that is yet to be made.
+// encoders holds as many encoders as can work at a time. A sync.Pool had dozens, of a
+// megabyte each, where goroutines that held one waited for the garbage collector. A nil
+// encoder has yet to be created.
 var encoders = make(chan *zstd.Encoder, max(2, min(runtime.GOMAXPROCS(0), 16)))
 
 func init() {
@@ -165,7 +165,7 @@ func init() {
 	}
 }
 
-// takeEncoder waits for an encoder, which must be put back into encoders.
+// takeEncoder waits for an encoder, which the caller must return to encoders.
 func takeEncoder() *zstd.Encoder {
 	z := <-encoders
 	if z == nil {
@@ -189,8 +189,8 @@ func newEncoder() *zstd.Encoder {
 	return z
 }
 
-// decoders holds *zstd.Decoder. They start no goroutines, so one that is
-// dropped costs nothing.
+// decoders holds *zstd.Decoder. They start no goroutines, so a dropped decoder costs
+// nothing.
 var decoders = sync.Pool{New: func() any {
 	z, err := zstd.NewReader(nil,
 		zstd.WithDecoderConcurrency(1),
@@ -210,18 +210,18 @@ func newDecoder(r io.Reader) (*zstd.Decoder, error) {
 }
 
 func freeDecoder(z *zstd.Decoder) {
-	_ = z.Reset(nil) // drops the source
+	_ = z.Reset(nil) // drop the source
 	decoders.Put(z)
 }
 
-// encodeAll appends one frame of a single segment to dst.
+// encodeAll appends a frame with a single segment to dst.
 func encodeAll(dst, content []byte) []byte {
 	z := takeEncoder()
 	defer func() { encoders <- z }()
 	return z.EncodeAll(content, dst)
 }
 
-// encodeStream writes one frame with a content of exactly size bytes to w.
+// encodeStream writes one frame, with a content of exactly size bytes, to w.
 func encodeStream(w io.Writer, content io.Reader, size int64) error {
 	z := takeEncoder()
 	defer func() { encoders <- z }()
@@ -237,8 +237,8 @@ func encodeStream(w io.Writer, content io.Reader, size int64) error {
 	return z.Close()
 }
 
-// decodeAll decodes a frame that declares n bytes of content, at most
-// smallContent, into dst[:0].
+// decodeAll decodes a frame that declares n bytes of content, at most smallContent, into
+// dst[:0].
 func decodeAll(dst, frame []byte, n int64) ([]byte, error) {
 	z := decoders.Get().(*zstd.Decoder)
 	defer decoders.Put(z)
@@ -248,8 +248,8 @@ func decodeAll(dst, frame []byte, n int64) ([]byte, error) {
 // buffers holds *[]byte of any size.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// grow returns a buffer of n bytes, buf itself if it is large enough. It has a
-// little room behind them, for the decoder.
+// grow returns a buffer of n bytes, buf itself if it is large enough. It has some extra
+// capacity, for the decoder.
 func grow(buf []byte, n int64) []byte {
 	if int64(cap(buf)) < n {
 		const room = 1 << 10
@@ -258,7 +258,7 @@ func grow(buf []byte, n int64) []byte {
 	return buf[:n]
 }
 
-// endContent is what the end frame holds: the end of a tar archive.
+// endContent is the content of the end frame: the end of a tar archive.
 var endContent [2 * member.BlockSize]byte
 
 // endFrame returns the frame of endContent.

@@ -46,8 +46,7 @@ func TestAppendsMayBeConcurrent(t *testing.T) {
 	}
 }
 
-// Members are appended while the disk takes its time, and those count that were
-// there before.
+// Members can be appended during a slow sync, which covers those appended before it.
 func TestAppendBesideSync(t *testing.T) {
 	m := durabletest.NewMem()
 	began, goOn := make(chan bool), make(chan bool)
@@ -75,10 +74,10 @@ func TestAppendBesideSync(t *testing.T) {
 	must(t, add(0))
 	go sync()
 	<-began
-	must(t, add(1)) // hangs if Sync holds appending back
+	must(t, add(1)) // hangs if Sync blocks appending
 	goOn <- true
 	must(t, <-synced)
-	// A sync that fails ends the Writer, also for those who came meanwhile.
+	// A sync that fails ends the Writer, also for members appended meanwhile.
 	fail = true
 	go sync()
 	<-began

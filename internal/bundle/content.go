@@ -14,9 +14,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Content is the bytes of one member. The checksum of its frame was verified
-// before the last of them are given out; what they ought to be, only the
-// caller knows. Read and Seek are for one goroutine, ReadAt for many.
+// Content is the bytes of one member. It verifies the checksum of the frame before it
+// returns the last byte; the caller must compare the bytes with the crate's checksum. Read
+// and Seek must not be called concurrently; ReadAt may be.
 type Content struct {
 	id   crate.ID
 	size int64
@@ -34,7 +34,7 @@ func (c *Content) ID() crate.ID { return c.id }
 // Size returns the size of the crate in bytes.
 func (c *Content) Size() int64 { return c.size }
 
-// split takes the decoded content of a frame apart.
+// split parses the decoded content of a frame.
 func split(content []byte) (id crate.ID, data []byte, err error) {
 	if len(content) < member.BlockSize || len(content) < headerSize(content) {
 		return id, nil, errHeader
@@ -56,7 +56,7 @@ type memory struct {
 	free func()
 }
 
-// Close gives the memory back for the next member.
+// Close returns the memory for the next member.
 func (m *memory) Close() error {
 	if m.free == nil {
 		return fs.ErrClosed
@@ -67,17 +67,17 @@ func (m *memory) Close() error {
 	return nil
 }
 
-// stream is the body of a large member: decoded as it is read, from the beginning again
-// when a reader seeks back.
+// stream is the body of a large member. It decodes as it is read, and starts again when the
+// reader seeks back.
 type stream struct {
 	frame  *io.SectionReader
 	head   int // size of the member's header
 	size   int64
-	cursor int64 // of Read and Seek
+	cursor int64 // offset of Read and Seek
 
-	mu  sync.Mutex // guards what follows
+	mu  sync.Mutex // guards the fields below
 	z   *zstd.Decoder
-	pos int64 // of z in the crate's bytes
+	pos int64 // z's position in the crate's bytes
 }
 
 // openStream decodes the header of the member in a frame.
@@ -150,7 +150,7 @@ func (s *stream) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// goTo makes off the next byte that is decoded.
+// goTo decodes up to the byte at off.
 func (s *stream) goTo(off int64) error {
 	if s.pos == off {
 		return nil
@@ -173,8 +173,8 @@ func (s *stream) goTo(off int64) error {
 	return nil
 }
 
-// finish reads what follows the crate's bytes: zeros, and the checksum of the
-// frame, which the decoder compares.
+// finish reads what follows the crate's bytes: zeros, and the checksum of the frame, which
+// the decoder verifies.
 func (s *stream) finish() error {
 	rest, err := io.ReadAll(io.LimitReader(s.z, member.BlockSize))
 	if err != nil {
@@ -201,7 +201,7 @@ func (s *stream) Seek(offset int64, whence int) (int64, error) {
 		offset += s.size
 	}
 	if offset < 0 {
-		return 0, errors.New("seeking before the beginning of a crate")
+		return 0, errors.New("seeking before the start of a crate")
 	}
 	s.cursor = offset
 	return offset, nil

@@ -27,7 +27,7 @@ func openOne(t testing.TB, it item) *Content {
 	return c
 }
 
-// A member can be read in any order, small or large.
+// A member, small or large, can be read in any order.
 func TestContentIsAFile(t *testing.T) {
 	for _, size := range []int{0, 1000, smallContent + 12345} {
 		it := item{ID: crate.ID{Name: "some", Version: "1.0.0"}, Data: noise(size, 1)}
@@ -68,8 +68,8 @@ func TestContentIsAFile(t *testing.T) {
 	}
 }
 
-// A large member is decoded as it is read; damage is an error before the last
-// byte, wherever it is.
+// A large member is decoded while it is read; damage anywhere in it is an error before the
+// last byte.
 func TestE4DamageInALargeMember(t *testing.T) {
 	it := item{ID: crate.ID{Name: "some", Version: "1.0.0"}, Data: noise(smallContent+12345, 1)}
 	b, _ := build(t, []item{it})
@@ -97,7 +97,7 @@ func TestE4DamageInALargeMember(t *testing.T) {
 	}
 }
 
-// A frame whose own checksum is right may still hold what we would not write.
+// A frame with a correct checksum may still have content that we would not write.
 func TestF6PaddingOfALargeMember(t *testing.T) {
 	content := tarContent(crate.ID{Name: "some", Version: "1.0.0"}, noise(smallContent+100, 1), nil)
 	content[len(content)-1] = 1
@@ -127,8 +127,8 @@ func TestE8WrongPlacements(t *testing.T) {
 	}
 }
 
-// Contents hands out what Members reports, large members through the sink; a
-// sink that fails costs nothing but its bytes.
+// Contents yields the members that Members yields, large ones through the sink; a sink that
+// fails loses only its own bytes.
 func TestContents(t *testing.T) {
 	big := item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(2<<20, 5)}
 	want := append(items(), big)
@@ -153,7 +153,7 @@ func TestContents(t *testing.T) {
 				t.Errorf("%s has checksum %s", v.ID, v.Checksum)
 			}
 			kept = append(kept, &v)
-			got = append(got, item{ID: v.ID, Data: v.Data}) // valid while the walk is running
+			got = append(got, item{ID: v.ID, Data: v.Data}) // valid during the walk
 		}
 		last := &got[len(got)-1]
 		if last.Data = sunk.Bytes(); fails {
@@ -179,8 +179,8 @@ type refusing struct{ sunk }
 
 func (*refusing) Write([]byte) (int, error) { return 0, errors.New("no") }
 
-// What was verified ahead and is not yielded is dropped: the rest when the
-// consumer stops, and a member that is damaged.
+// Members that were verified ahead and are not yielded are dropped: those after the
+// consumer stops, and damaged ones.
 func TestContentsDropWhatIsNotYielded(t *testing.T) {
 	large := func(n int, seed uint64) item {
 		return item{ID: crate.ID{Name: "large", Version: fmt.Sprintf("1.0.%d", n)}, Data: noise(2<<20, seed)}

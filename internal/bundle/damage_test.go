@@ -16,8 +16,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// Cut at any byte, a bundle gives the members before the cut, and says where
-// it ends.
+// Truncated at any byte, a bundle yields the members before that byte, and reports where it
+// ends.
 func TestE3TruncatedAtEveryByte(t *testing.T) {
 	want := items()
 	b, _ := build(t, want)
@@ -46,8 +46,8 @@ func TestE3TruncatedAtEveryByte(t *testing.T) {
 	}
 }
 
-// A flipped bit costs one crate at most, and is never silent unless it changes
-// no crate: a few bits only choose between two ways to write the same zeros.
+// A flipped bit costs at most one crate, and is reported unless it changes no crate: a few
+// bits only select between two encodings of the same zeros.
 func TestE4FlipOfEveryBit(t *testing.T) {
 	want := items()
 	b, _ := build(t, want)
@@ -77,12 +77,12 @@ func TestE4FlipOfEveryBit(t *testing.T) {
 			t.Errorf("bit %d of byte %d: %v, want damage of %+v", bit%8, bit/8, errs[0], at[hit])
 		}
 	}
-	if silent > tried/100+10 { // in a part of them there may be more
+	if silent > tried/100+10 { // a sample may have more of them
 		t.Errorf("%d of %d flips are silent", silent, tried)
 	}
 }
 
-// Two faults at once: without the table, the next frame is searched for.
+// Two faults at once: without the seek table, the reader searches for the next frame.
 func TestE4FlipWithoutSeekTable(t *testing.T) {
 	want := items()
 	b, _ := build(t, want)
@@ -187,7 +187,7 @@ func TestOpenTellsOtherFormats(t *testing.T) {
 			t.Errorf("%s: %v, want ErrFormat, and ErrStream for v1.1.0 alone", name, err)
 		}
 	}
-	// A run does not read 64 MiB of each when it begins.
+	// A run does not read 64 MiB of each when it starts.
 	b := bundletest.Legacy(t, long)
 	r := &counting{ReaderAt: bytes.NewReader(b)}
 	if _, err := Open(r, int64(len(b))); !errors.Is(err, ErrStream) || r.n > windowSize+1<<20 {
@@ -201,7 +201,7 @@ func TestOpenTellsOtherFormats(t *testing.T) {
 	}
 }
 
-// counting counts the bytes that are read.
+// counting counts the bytes read.
 type counting struct {
 	io.ReaderAt
 	n int

@@ -1,7 +1,7 @@
-// Package bundle is the bundle format: many crates in one file that is a plain .tar.zst
-// for tar and zstd, and a random-access archive for us. It writes and reads bundles, and
-// resumes one that a crash has cut off. This comment is the specification; it is enough
-// to write another reader.
+// Package bundle implements the bundle format: a file with many crates that is a plain
+// .tar.zst for tar and zstd, and a random-access archive for us. It writes and reads
+// bundles, and resumes a bundle after a crash. This comment is the specification, and
+// suffices to write another reader.
 //
 // # File
 //
@@ -11,23 +11,21 @@
 //	one end frame: the two zero blocks (1,024 bytes) that end a tar archive
 //	one skippable frame: the seek table
 //
-// What the frames decompress to is one tar archive, so stock tools read it:
-// tar --zstd -xf, bsdtar -xf, zstd -t, zstd -l.
+// The frames decompress to one tar archive, so stock tools can read it: tar --zstd -xf,
+// bsdtar -xf, zstd -t, zstd -l.
 //
-// The header of a member or end frame is this, numbers little-endian:
+// The header of a member or end frame, with little-endian numbers:
 //
 //	u32 0xFD2FB528
 //	u8  descriptor: 0x64, 0xA4 or 0x84
 //	u8  0x50, a window of 1 MiB, after the descriptor 0x84 alone
 //	u16 content size - 256, after 0x64, or u32 content size, after 0xA4 or 0x84
 //
-// so that every frame declares its content size and carries a checksum. The
-// descriptor is 0x64, a single segment, up to a content of 65,791 bytes; 0xA4,
-// a single segment too, up to 1 MiB; and 0x84 up to 1 GiB, which is the most.
-// The frame has at most content/65,536 + 2 blocks and at most content +
-// content/256 + 64 bytes. We compress by the fastest level
-// without entropy coding: crates are compressed already, and what is left to
-// gain is the padding of tar.
+// Every frame thus declares its content size and has a checksum. The descriptor is 0x64, a
+// single segment, for up to 65,791 bytes of content; 0xA4, also a single segment, up to 1
+// MiB; and 0x84 up to 1 GiB, the maximum. A frame has at most content/65,536 + 2 blocks and
+// at most content + content/256 + 64 bytes. We compress at the fastest level without
+// entropy coding: crates are already compressed, so only the padding of tar compresses.
 //
 // # Member
 //
@@ -48,20 +46,19 @@
 //	329 devmajor,  16  "0000000" NUL, twice
 //	345 prefix... 167  zeros: a path is never split
 //
-// A path of more than 100 bytes has two blocks before that: a header of the
-// same form with the name "PaxHeaders.0/crate", the typeflag 'x' and the size
-// of the record; and the record "{length} path={path}\n", zeros behind it.
+// A path of more than 100 bytes is preceded by two blocks: a header of the same form with
+// the name "PaxHeaders.0/crate", the typeflag 'x' and the size of the record; and the
+// record "{length} path={path}\n", padded with zeros.
 //
-// Nothing else is a member. A reader does not interpret a header: it takes name
-// and size from it, writes the header that this specification wants for them,
-// and compares all bytes. So the same crates in the same order always make the
-// same bundle, and there is nothing in a header that two tar readers could
-// understand in two ways.
+// Nothing else is a member. A reader does not interpret headers: it takes name and size
+// from one, formats the header that this specification demands for them, and compares all
+// bytes. The same crates in the same order therefore always make the same bundle, and no
+// two tar readers can understand a header differently.
 //
-// A version may occur several times, with different bytes if it was published
-// again while the bundle was written: each is a member, and has its line in the
-// manifest. The last is the one that a stock tar leaves under the name; which of
-// them is the version's, the index says. The same bytes again are harmless.
+// A version may occur several times, with different bytes if it was published again while
+// the bundle was written: each is a member, with a line in the manifest. A stock tar
+// extracts the last one; the index says which of them is the version. Identical copies are
+// harmless.
 //
 // # Seek table
 //
@@ -72,15 +69,14 @@
 //	for each frame before it: u32 size of the frame, u32 size of its content
 //	u32 number of frames, u8 descriptor, u32 0x8F92EAB1
 //
-// The descriptor is 0: there are no checksums in the table, since the frames
-// have their own. Its two lowest bits, which that format leaves unused, are the
-// version of this format less one; a bundle of a later version sets them.
+// The descriptor is 0: the table has no checksums, since the frames have their own. Its two
+// lowest bits, which that format leaves unused, are the version of this format minus one,
+// so that a later version can set them.
 //
-// The table is a hint. Frames are walked one by one, which costs a few bytes of
-// reading each, and only where a frame is damaged does the table say where the
-// next one starts. A table that is missing, or disagrees with the frames, is
-// reported ([ErrTable]) and costs no member: without it, the next frame after
-// damage is searched for.
+// The table is a hint. A reader walks from frame to frame, which takes reading a few bytes
+// of each; it uses the table only to find the frame after a damaged one. A table that is
+// missing, or disagrees with the frames, is reported ([ErrTable]) and costs no member:
+// without it, a reader searches for the next frame after damage.
 //
 // # Limits
 //
@@ -88,26 +84,25 @@
 //
 // # Life
 //
-// A bundle is written as {name}.part, frame by frame. After a crash [Resume] cuts the
-// last, torn frame off and continues after the last whole one. When it is finished it is
-// synced and gets its name, which was free; it is never written to again.
+// A bundle is written as {name}.part, frame by frame. After a crash, [Resume] truncates a
+// torn last frame and continues after the last whole one. A finished bundle is synced and
+// renamed to its name, which must be free; it is never written to again.
 //
 // # Names and JSONL files
 //
-// Bundles are called bundle-NNNN.tar.zst, with at least four digits. Beside each is
-// bundle-NNNN-{min}-to-{max}.manifest.jsonl, with one line a member, and
-// bundles.index.jsonl has one line a finished bundle: package lists is their
-// specification. All three are hints: the bundles are the truth.
+// A bundle is named bundle-NNNN.tar.zst, with at least four digits. Beside it is
+// bundle-NNNN-{min}-to-{max}.manifest.jsonl, with one line per member; bundles.index.jsonl
+// has one line per finished bundle. Package lists specifies both. Names and lists are
+// hints: the bundles are the truth.
 //
 // # Bundles of v1.1.0
 //
-// CloneCratesio v1.1.0 wrote one frame over a whole tar archive. [Open] refuses
-// them with [ErrStream]; package legacy reads them, and ours, from the beginning to
-// the end.
+// CloneCratesio v1.1.0 wrote a whole tar archive as one frame. [Open] rejects such bundles
+// with [ErrStream]; package legacy reads them, and ours, from beginning to end.
 //
 // # Trust
 //
-// Every bundle is hostile to a reader: all sizes, counts and the memory that they cost
-// are bounded. A bundle does not prove what a crate's bytes ought to be; the caller
-// compares the checksums with those of an index.
+// A reader treats every bundle as hostile: it bounds all sizes, counts and the memory that
+// they need. A bundle does not prove that its crates are authentic; the caller compares
+// their checksums with those of an index.
 package bundle

@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A bundle is written, and one of its crates read without the others.
+// Example writes a bundle, and reads one crate without the others.
 func Example() {
 	dir, err := os.MkdirTemp("", "bundles")
 	if err != nil {
@@ -39,10 +39,10 @@ func Example() {
 			log.Fatal(err)
 		}
 	}
-	if _, err := w.Finish(); err != nil { // durable from now on
+	if _, err := w.Finish(); err != nil { // now it is durable
 		log.Fatal(err)
 	}
-	if err := w.Publish(); err != nil { // and under its name
+	if err := w.Publish(); err != nil { // now it has its name
 		log.Fatal(err)
 	}
 	if err := w.Close(); err != nil {

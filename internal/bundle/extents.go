@@ -9,26 +9,26 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 )
 
-// What does not compress stands in a frame as it is: in blocks that are stored, and in
-// the literals of those in which the encoder found something to save, such as the tar
-// header. Crates do not compress. So nearly all of a member is in the file in a few long
-// pieces, which can be sent without being decoded.
+// A frame contains incompressible bytes verbatim: in stored blocks, and in the literals of
+// blocks in which the encoder saved something, such as the tar header. Crates do not
+// compress, so nearly all bytes of a member are in the file in a few long pieces, which can
+// be sent without decoding.
 const (
-	// leastPiece is the length in bytes of a piece that is worth a call of the kernel.
+	// leastPiece is the smallest piece, in bytes, that is worth a system call.
 	leastPiece = 2 << 10
-	// mostBeside is how many bytes of a member may be outside of such pieces: they are kept
-	// in memory.
+	// mostBeside bounds the bytes of a member outside of such pieces: they are kept in
+	// memory.
 	mostBeside = 4 << 10
-	// mostPieces is about how many blocks of 64 KiB a member may have.
+	// mostPieces bounds the blocks of a member, of about 64 KiB each.
 	mostPieces = 1 << 10
-	// probe is how many bytes of a member are looked for among literals, and window how
+	// probe is how many bytes of a member are searched for among literals, and nearby how
 	// far.
 	probe, nearby = 16, 4 << 10
 )
 
-// Extents returns where in the bundle the bytes of c are, which OpenMember has opened at
-// p. Every piece was compared with c. It returns nil if they are not there in long
-// pieces, for any reason.
+// Extents returns where in the bundle the bytes of c are, which OpenMember opened at p. It
+// compares every piece with c. It returns nil if they are not there in long pieces, for any
+// reason.
 func (r *Reader) Extents(p Placement, c *Content) []extent.Extent {
 	frame := io.NewSectionReader(r.r, p.Offset, p.FrameSize)
 	var head [maxFrameHeader]byte
@@ -53,16 +53,16 @@ func (r *Reader) Extents(p Placement, c *Content) []extent.Extent {
 	return l.all
 }
 
-// layout is the search for the bytes of a member in its frame.
+// layout searches for the bytes of a member in its frame.
 type layout struct {
 	c      *Content
-	offset int64 // in the bundle, of what is read next
-	pos    int64 // in the crate, of the first byte of the block; before its header: less than 0
+	offset int64 // in the bundle, of the next byte to read
+	pos    int64 // in the crate, of the first byte of the block; negative in the tar header
 	all    []extent.Extent
 	beside int64
 }
 
-// blocks goes through the blocks of a frame.
+// blocks walks the blocks of a frame.
 func (l *layout) blocks(frame io.Reader, left int64) bool {
 	block, want := make([]byte, maxBlock), make([]byte, ourBlock)
 	for {
@@ -99,8 +99,7 @@ func (l *layout) blocks(frame io.Reader, left int64) bool {
 	}
 }
 
-// block finds the bytes of a block. They are those of the crate: what of the block is
-// header or padding is passed over.
+// block finds the bytes of a block that are the crate's, and skips header and padding.
 func (l *layout) block(kind uint32, block, want []byte) bool {
 	switch kind {
 	case 0:
@@ -112,8 +111,8 @@ func (l *layout) block(kind uint32, block, want []byte) bool {
 	return l.besides(want)
 }
 
-// literals returns the literals of a compressed block and where they begin, if they stand
-// there as they are (RFC 8878, 3.1.1.3.1.1).
+// literals returns the literals of a compressed block and their offset, if they are
+// uncompressed (RFC 8878, 3.1.1.3.1.1).
 func literals(block []byte) (lits []byte, at int, ok bool) {
 	if len(block) < 3 || block[0]&3 != 0 {
 		return nil, 0, false
@@ -133,8 +132,8 @@ func literals(block []byte) (lits []byte, at int, ok bool) {
 	return block[at:][:size], at, true
 }
 
-// align finds want in text, which begins at an offset of the block: long pieces in the
-// same order, between them bytes that text does not have, or other ones.
+// align finds want in text, which begins at an offset of the block: long pieces in the same
+// order, with bytes between them that only one of the two has.
 func (l *layout) align(text []byte, at int, want []byte) bool {
 	pos := 0 // in text
 	for len(want) > 0 {
@@ -155,7 +154,7 @@ func (l *layout) align(text []byte, at int, want []byte) bool {
 	return true
 }
 
-// common is the length of what two texts begin with alike.
+// common returns the length of the common prefix.
 func common(a, b []byte) int {
 	n := min(len(a), len(b))
 	for i := range n {
@@ -166,8 +165,8 @@ func common(a, b []byte) int {
 	return n
 }
 
-// resume finds the first place in want at which text continues with the same bytes,
-// within some KiB of both, and where in text that is. If there is none, it is the end of
+// resume finds the first place in want at which text continues with the same bytes, within
+// some KiB of both, and the matching place in text. If there is none, it returns the end of
 // want.
 func resume(want, text []byte) (skip, next int) {
 	text = text[:min(len(text), nearby)]
@@ -179,7 +178,7 @@ func resume(want, text []byte) (skip, next int) {
 	return len(want), 0
 }
 
-// piece adds bytes that stand in the file.
+// piece adds bytes that are in the file.
 func (l *layout) piece(off int64, data []byte) bool {
 	if len(data) < leastPiece {
 		return l.besides(data)
@@ -188,7 +187,7 @@ func (l *layout) piece(off int64, data []byte) bool {
 	return true
 }
 
-// besides adds bytes that do not.
+// besides adds bytes that are not.
 func (l *layout) besides(data []byte) bool {
 	if l.beside += int64(len(data)); l.beside > mostBeside {
 		return false

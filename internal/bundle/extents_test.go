@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 )
 
-// packed is bytes such as those of a crate: some that repeat, then some that do not
+// packed returns bytes like those of a crate: some that repeat, then some that do not
 // compress.
 func packed(rng *rand.Rand, size int) []byte {
 	data := make([]byte, size)
@@ -34,8 +34,8 @@ func encoded(t *testing.T, data []byte) (Placement, []byte) {
 	return Placement{FrameSize: int64(len(f.Encoded))}, f.Encoded
 }
 
-// Of bytes that do not compress all but some hundred stand in the frame in long pieces,
-// and what is read there is the crate.
+// Of incompressible bytes, all but some hundred are in the frame in long pieces, and these
+// pieces have the crate's bytes.
 func TestExtents(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -52,7 +52,7 @@ func TestExtents(t *testing.T) {
 		}
 		all := r.Extents(at, c)
 		if all == nil && size < 10_000 {
-			continue // what repeats may leave no long piece
+			continue // repetitions may leave no long piece
 		}
 		var kept int64
 		for _, e := range all {
@@ -68,7 +68,7 @@ func TestExtents(t *testing.T) {
 	}
 }
 
-// What compresses is decoded.
+// Extents returns nil for bytes that compress.
 func TestNoExtents(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"empty": {}, "short": []byte("short"), "zeros": make([]byte, 500_000),
@@ -89,7 +89,7 @@ func TestNoExtents(t *testing.T) {
 	}
 }
 
-// FuzzExtents: whatever a frame has, pieces that are found in it are the crate's bytes.
+// FuzzExtents: whatever a frame contains, the pieces found in it have the crate's bytes.
 func FuzzExtents(f *testing.F) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	data := packed(rng, 9000)

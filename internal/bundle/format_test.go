@@ -49,10 +49,9 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// The bytes of a bundle are part of the format: another program, or a later
-// version of this one, must read them (E16), and the same crates give the same
-// bundle. A new version of the zstd library may write others; then the golden
-// file stays and a second one is added.
+// The bytes of a bundle are part of the format: another program, or a later version of this
+// one, must read them (E16), and the same crates make the same bundle. If a new version of
+// the zstd library writes other bytes, keep the golden file and add a second one.
 func TestE16Golden(t *testing.T) {
 	const name = "testdata/bundle-v1.tar.zst"
 	b, _ := build(t, items())
@@ -83,7 +82,7 @@ func TestE16NewerVersionIsNamed(t *testing.T) {
 	}
 }
 
-// What the frames hold is what archive/tar reads as plain files.
+// archive/tar reads the content of the frames as regular files.
 func TestHeaderIsPlainTar(t *testing.T) {
 	b, _ := build(t, items())
 	z, err := zstd.NewReader(bytes.NewReader(b))
@@ -106,7 +105,7 @@ func TestHeaderIsPlainTar(t *testing.T) {
 	}
 }
 
-// A short header is the very one that archive/tar writes.
+// A short header equals the one that archive/tar writes.
 func TestHeaderIsThatOfArchiveTar(t *testing.T) {
 	for _, it := range items() {
 		if it.ID == longID {
@@ -140,8 +139,8 @@ func TestHeaderOfPathsAroundTheLimit(t *testing.T) {
 	}
 }
 
-// A frame does not depend on what was encoded before it, on how the bytes came
-// or in which pieces.
+// A frame does not depend on earlier frames, nor on how the bytes arrived or in which
+// pieces.
 func TestFramesAreDeterministic(t *testing.T) {
 	for _, size := range []int{0, 1, 511, 512, 5000, 65279, 65280, 200_000, smallContent - member.BlockSize, smallContent - member.BlockSize + 1, 3 << 20, 3<<20 + 77} {
 		id := crate.ID{Name: "some", Version: "1.0.0"}
@@ -170,7 +169,7 @@ func TestFramesAreDeterministic(t *testing.T) {
 	}
 }
 
-// iotestOneByte gives small, uneven pieces.
+// iotestOneByte returns small, uneven pieces.
 type iotestOneByte struct{ r io.Reader }
 
 func (o iotestOneByte) Read(p []byte) (int, error) { return o.r.Read(p[:min(len(p), 1+len(p)/3)]) }

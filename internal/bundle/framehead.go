@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	frameMagic     = 0xFD2FB528 // of a Zstandard frame, RFC 8878, 3.1.1
+	frameMagic     = 0xFD2FB528 // magic number of a Zstandard frame, RFC 8878, 3.1.1
 	maxFrameHeader = 10
-	// Frame_Header_Descriptor: how the content size is written, whether the
-	// content is a single segment, and always a checksum.
+	// Frame_Header_Descriptor: the width of the content size, whether the content is a
+	// single segment, and always a checksum.
 	size16Segment = 0x64
 	size32Segment = 0xA4
 	size32Window  = 0x84
@@ -22,11 +22,11 @@ const (
 	window1MiB = 0x50
 )
 
-var errFrame = errors.New("zstd frame is not one that we write")
+var errFrame = errors.New("not a zstd frame of this format")
 
 // appendFrameHeader appends the header of a frame for content of n bytes.
 func appendFrameHeader(dst []byte, n int64) []byte {
-	const least = 256 // a size of 16 bits counts from here
+	const least = 256 // the smallest value of a 16-bit size
 	dst = binary.LittleEndian.AppendUint32(dst, frameMagic)
 	switch {
 	case n < least+1<<16:
@@ -40,9 +40,9 @@ func appendFrameHeader(dst []byte, n int64) []byte {
 	return binary.LittleEndian.AppendUint32(dst, uint32(n))
 }
 
-// parseFrameHeader returns the content size of the frame that b begins with,
-// and the size of its header. Whatever else the header may say, as that the
-// frame needs a window of 512 MiB (F5), it says differently than we do.
+// parseFrameHeader returns the content size of the frame at the start of b, and the size of
+// its header. It rejects every header that we do not write, such as one that requests a
+// window of 512 MiB (F5).
 func parseFrameHeader(b []byte) (content int64, size int, err error) {
 	if len(b) < maxFrameHeader {
 		return 0, 0, io.ErrUnexpectedEOF

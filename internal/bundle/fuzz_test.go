@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 )
 
-// Whatever the bytes are: no panic, bounded work, and a member that is yielded
-// can be opened and is what it is said to be.
+// Whatever the bytes are: no panic, bounded work, and every yielded member can be opened
+// and is as described.
 func FuzzBundle(f *testing.F) {
 	golden, err := os.ReadFile("testdata/bundle-v1.tar.zst")
 	must(f, err)
@@ -69,7 +69,7 @@ func FuzzSeekTable(f *testing.F) {
 	})
 }
 
-// A header that is accepted is the one that we write for what it says.
+// A header that is accepted is the one that we write for its name and size.
 func FuzzTarHeader(f *testing.F) {
 	for _, it := range items() {
 		f.Add(appendHeader(nil, it.ID, int64(len(it.Data))))

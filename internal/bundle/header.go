@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// paxName is the name in the header of a PAX record. A tar that does not
-	// know PAX writes the record to a file of that name.
+	// paxName is the name in the header of a PAX record. A tar that does not support PAX
+	// writes the record to a file of that name.
 	paxName = "PaxHeaders.0/crate"
 	// maxHeader is the size of the longest header: PAX header, record, header.
 	maxHeader = 3 * member.BlockSize
@@ -45,7 +45,7 @@ func appendBlock(dst []byte, name string, size int64, typeflag byte) []byte {
 	return append(dst, b[:]...)
 }
 
-// headerSizeOf returns the size of what appendHeader appends.
+// headerSizeOf returns the size of the header that appendHeader appends.
 func headerSizeOf(id crate.ID) int {
 	if len(id.LoosePath()) > member.MaxName {
 		return maxHeader
@@ -53,7 +53,7 @@ func headerSizeOf(id crate.ID) int {
 	return member.BlockSize
 }
 
-// headerSize returns the size of a member's header, from its first block.
+// headerSize returns the size of a member's header, given its first block.
 func headerSize(block []byte) int {
 	if block[member.TypeAt] == member.TypePAX {
 		return maxHeader
@@ -61,10 +61,10 @@ func headerSize(block []byte) int {
 	return member.BlockSize
 }
 
-var errHeader = errors.New("tar header is not one that we write")
+var errHeader = errors.New("not a tar header of this format")
 
-// parseHeader is the inverse of appendHeader. b begins with the header and has
-// at least headerSize bytes.
+// parseHeader is the inverse of appendHeader. b begins with the header and has at least
+// headerSize bytes.
 func parseHeader(b []byte) (id crate.ID, size int64, err error) {
 	b = b[:headerSize(b)]
 	last := b[len(b)-member.BlockSize:]
@@ -86,5 +86,5 @@ func parseHeader(b []byte) (id crate.ID, size int64, err error) {
 	return id, size, nil
 }
 
-// contentSize returns the size of what a member's frame decompresses to.
+// contentSize returns the size of the decompressed content of a member's frame.
 func contentSize(header int, size int64) int64 { return int64(header) + size + member.Padding(size) }

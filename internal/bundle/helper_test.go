@@ -27,7 +27,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// item is a crate to be bundled.
+// item is a crate to bundle.
 type item = bundletest.Item
 
 var (
@@ -41,8 +41,8 @@ var longID = crate.ID{
 	Version: "0.1.0-" + strings.Repeat("a", 40) + "+build.1",
 }
 
-// items are small crates of every shape: name of one and of 64 letters, empty,
-// of one block, compressible, with a PAX header.
+// items returns small crates of every shape: with names of one and of 64 letters, empty, of
+// one block, compressible, with a PAX header.
 func items() []item {
 	return []item{
 		{ID: crate.ID{Name: "a", Version: "1.0.0"}, Data: []byte("hello")},
@@ -73,8 +73,8 @@ func build(t testing.TB, items []item) ([]byte, Summary) {
 	return b, sum
 }
 
-// frames returns the frames of raw contents, one after the other, without an
-// end: for bundles that we would not write.
+// frames returns the frames of raw contents, one after the other, without an end frame, to
+// make bundles that we would not write.
 func frames(contents ...[]byte) []byte {
 	var b []byte
 	for _, c := range contents {
@@ -83,8 +83,8 @@ func frames(contents ...[]byte) []byte {
 	return b
 }
 
-// tarContent is the content of a member's frame under a header that is ours
-// but for what change does to it. The checksum is made right afterwards.
+// tarContent returns the content of a member's frame whose header is ours, except for what
+// change does to it. It corrects the checksum of the header afterwards.
 func tarContent(id crate.ID, data []byte, change func(header []byte)) []byte {
 	b := appendHeader(nil, id, int64(len(data)))
 	if change != nil {
@@ -127,7 +127,7 @@ func read(t testing.TB, b []byte, items []item) (got []string, errs []error) {
 	return got, errs
 }
 
-// checkMember fails the test if m is not one of items, or reads as another.
+// checkMember fails the test if m is not one of items, or its bytes differ.
 func checkMember(t testing.TB, r *Reader, m Member, items []item) {
 	t.Helper()
 	for _, it := range items {

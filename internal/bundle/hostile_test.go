@@ -16,7 +16,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// hostile is a member that we would not write, between two that we would.
+// hostile returns a bundle with a member that we would not write, between two that we
+// would.
 func hostile(t *testing.T, middle ...[]byte) []byte {
 	t.Helper()
 	b := frames(tarContent(crate.ID{Name: "good", Version: "1.0.0"}, []byte("1"), nil))
@@ -31,7 +32,7 @@ var goodItems = []item{
 	{ID: crate.ID{Name: "good", Version: "2.0.0"}, Data: []byte("2")},
 }
 
-// A member that we would not have written costs itself and is named, quoted.
+// A member that we would not have written costs only itself; the error quotes its name.
 func TestF1F2F6F7F15HostileHeaders(t *testing.T) {
 	id := crate.ID{Name: "serde", Version: "1.0.0"}
 	name := func(n string) func([]byte) { return func(h []byte) { clear(h[:100]); copy(h, n) } }
@@ -116,7 +117,7 @@ func TestF4FrameLargerThanItsContent(t *testing.T) {
 	}
 }
 
-// Frames that ask for much are refused before anything is allocated for them.
+// Frames that request too much are rejected before anything is allocated for them.
 func TestF4F5Bombs(t *testing.T) {
 	raw := func(head ...byte) []byte {
 		return append(binary.LittleEndian.AppendUint32(nil, frameMagic), head...)
@@ -160,7 +161,7 @@ func TestF8Duplicates(t *testing.T) {
 	if len(got) != 2 || errs != nil {
 		t.Errorf("the same bytes twice: members %q, errors %v", got, errs)
 	}
-	var sums []crate.Checksum // a version that was published again is there with both its bytes (A8)
+	var sums []crate.Checksum // a version that was published again is in the bundle with both contents (A8)
 	b := finish(t, frames(first, other))
 	for m, err := range (&Reader{bytes.NewReader(b), int64(len(b))}).Members() {
 		if err != nil || m.ID != id {
@@ -171,14 +172,14 @@ func TestF8Duplicates(t *testing.T) {
 	if !slices.Equal(sums, []crate.Checksum{sha256.Sum256([]byte("first")), sha256.Sum256([]byte("other"))}) {
 		t.Errorf("other bytes: members with the checksums %v", sums)
 	}
-	upper := crate.ID{Name: "Twice", Version: "1.0.0"} // another crate, as far as a bundle is concerned
+	upper := crate.ID{Name: "Twice", Version: "1.0.0"} // to a bundle, another crate
 	got, errs = read(t, finish(t, frames(first, tarContent(upper, nil, nil))), append(known, item{ID: upper}))
 	if len(got) != 2 || errs != nil {
 		t.Errorf("other case: members %q, errors %v", got, errs)
 	}
 }
 
-// repeated is a file of the same bytes over and over.
+// repeated is a file that repeats the same bytes.
 type repeated struct {
 	unit []byte
 	size int64
@@ -215,8 +216,8 @@ func TestF14TooManyMembers(t *testing.T) {
 	}
 }
 
-// A file that is made to look like damage over and over is given up on, in time
-// that grows with its size.
+// The search in a file that imitates damage everywhere ends, after a time proportional to
+// the size of the file.
 func TestF14SearchIsBounded(t *testing.T) {
 	unit := appendFrameHeader(nil, 1<<30)
 	unit = append(unit, bytes.Repeat([]byte{2, 0, 16, 0}, 4)...)

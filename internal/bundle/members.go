@@ -10,19 +10,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Members yields all members in the order of the file, each verified to its
-// last byte and hashed, on all cores. An error does not end the sequence unless nothing can
-// follow it:
+// Members yields all members in the order of the file, each verified to its last byte and
+// hashed, on all cores. The sequence continues after an error if it can:
 //
-//   - *DamageError: these bytes of the bundle could not be used. It wraps
-//     ErrUnfinished where the end of the archive is missing, ErrTrailing where
-//     something follows it, ErrBomb where the rest is given up.
+//   - *DamageError: these bytes of the bundle are unusable. It wraps ErrUnfinished if the
+//     end of the archive is missing, ErrTrailing if something follows it, ErrBomb if the
+//     rest is skipped.
 //   - ErrTable, at the end: the seek table is missing or wrong.
 //
-// A bundle without any error is one that this package could have written. With
-// a whole seek table, damage costs the members that it touches alone. Without
-// one it is searched for the next frame, and where a damaged member has frames
-// inside, they may come as members: as always, the caller knows the checksums.
+// A bundle without any error is one that this package could have written. With an intact
+// seek table, damage costs only the members that it touches. Without one, Members searches
+// for the next frame; if a damaged member itself contains frames, they may be yielded as
+// members. As always, the caller must compare the checksums.
 func (r *Reader) Members() iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
 		r.pass(nil, func(s *step, err error) bool {
@@ -38,9 +37,9 @@ func (r *Reader) Members() iter.Seq2[Member, error] {
 // pass is one walk over a bundle.
 type pass struct {
 	*ahead
-	table    *table // nil once it was found to be wrong
+	table    *table // nil after it was found to be wrong
 	tableErr error
-	yield    func(*step, error) bool // has the bytes of a step from then on
+	yield    func(*step, error) bool // owns the bytes of the step
 }
 
 func (r *Reader) pass(large Sink, yield func(*step, error) bool) {
@@ -57,8 +56,8 @@ func (r *Reader) pass(large Sink, yield func(*step, error) bool) {
 	}
 }
 
-// members yields members until the end of the archive, and what is wrong
-// behind it. It reports whether the consumer wants more.
+// members yields members until the end of the archive, and errors after it. It reports
+// whether the consumer wants more.
 func (p *pass) members() bool {
 	var offset int64
 	s := p.frame(0)
@@ -89,7 +88,7 @@ func (p *pass) damage(offset, end int64, err error) bool {
 	return p.yield(nil, &DamageError{offset, end, err})
 }
 
-// compare drops a seek table that says something else than the frame (E6).
+// compare drops a seek table that disagrees with the frame (E6).
 func (p *pass) compare(s *step) {
 	if p.table == nil {
 		return
@@ -99,8 +98,8 @@ func (p *pass) compare(s *step) {
 	}
 }
 
-// recover reports what is wrong at offset and finds where to continue. A step with an
-// error ends the walk.
+// recover reports the error at offset and finds where to continue. A step with an error
+// ends the walk.
 func (p *pass) recover(offset int64, cause error) (step, bool) {
 	if errors.Is(cause, ErrBomb) {
 		return step{err: cause}, p.damage(offset, p.size, cause)
@@ -121,7 +120,7 @@ func (p *pass) recover(offset int64, cause error) (step, bool) {
 	return s, p.damage(offset, s.member.Offset, cause)
 }
 
-// skip continues at the next frame of the seek table that can be used.
+// skip continues at the next usable frame of the seek table.
 func (p *pass) skip(offset int64, cause error) (step, bool) {
 	for {
 		p.table.next()
@@ -139,7 +138,7 @@ func (p *pass) skip(offset int64, cause error) (step, bool) {
 	}
 }
 
-// rest looks at what is behind the end frame.
+// rest checks what follows the end frame.
 func (p *pass) rest(offset int64) bool {
 	if p.table != nil && p.table.start == offset {
 		return true
@@ -169,28 +168,28 @@ func (p *pass) rest(offset int64) bool {
 	return true
 }
 
-// A Sink hears of a large member before its bytes are decoded, and returns
-// where they shall go; nil: nowhere. It is called by many goroutines at a time,
-// also for members that are never yielded.
+// A Sink is called for each large member before its bytes are decoded, and returns where to
+// write them, or nil for nowhere. It is called concurrently, also for members that are
+// never yielded.
 type Sink func(id crate.ID, size int64) Keeper
 
-// A Keeper takes the bytes of one large member. They are verified once it comes with the
-// member; until then Drop may end it. An error of Write ends the writing, not the walk.
+// A Keeper receives the bytes of one large member. They are verified once the member is
+// yielded; until then Drop may end it. An error of Write stops the writing, not the walk.
 type Keeper interface {
 	io.Writer
 	Drop()
 }
 
-// Verified is a member with its bytes, which were verified and hashed.
+// Verified is a member with its bytes, verified and hashed.
 type Verified struct {
 	Member
-	Data   []byte // nil for a large member; good until Release
+	Data   []byte // nil for a large member; valid until Release
 	Keeper Keeper // what the Sink returned for a large member; nil otherwise
 	memory *[]byte
 }
 
-// Release gives the memory of Data back for another member. Not calling it costs time,
-// not correctness.
+// Release returns the memory of Data for another member. Calling it is optional, and saves
+// time.
 func (v *Verified) Release() {
 	if v.memory != nil {
 		buffers.Put(v.memory)
@@ -198,9 +197,9 @@ func (v *Verified) Release() {
 	}
 }
 
-// Contents is Members, with the bytes: one pass decodes and hashes, and hands out
-// what it has decoded. Members of up to about 1 MiB come whole; larger ones go to
-// large, piece by piece.
+// Contents is like Members, but also yields the bytes that it decoded and hashed, in one
+// pass. Members of up to about 1 MiB are yielded whole; larger ones are written to the
+// Keepers of large, piece by piece.
 func (r *Reader) Contents(large Sink) iter.Seq2[Verified, error] {
 	return func(yield func(Verified, error) bool) {
 		r.pass(large, func(s *step, err error) bool {

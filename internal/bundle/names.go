@@ -10,29 +10,29 @@ import (
 
 const (
 	namePrefix = "bundle-"
-	// Ext ends the name of a bundle.
+	// Ext is the extension of bundles.
 	Ext = ".tar.zst"
 	// MaxNumber is the highest number of a bundle.
 	MaxNumber = 999_999_999
 	minDigits = 4
 )
 
-// Name is which bundle of a folder one is: bundle-0042.tar.zst. Where many machines
-// share a mirror out, it says whose crates are in it as well, so that no two of them
-// ever mean the same: bundle-s3of8-0042.tar.zst.
+// Name identifies a bundle in a folder: bundle-0042.tar.zst. Where several machines share
+// the work of one mirror, it includes the shard, so that no two of them ever use the same
+// name: bundle-s3of8-0042.tar.zst.
 type Name struct {
 	Shard  crate.Shard
 	Number int
 }
 
-// FileName returns the name of the file of a bundle of all crates: bundle-0042.tar.zst.
+// FileName returns the file name of a bundle that is not of a shard: bundle-0042.tar.zst.
 func FileName(number int) string { return Name{Number: number}.String() }
 
-// String is the name of the file.
+// String returns the file name.
 func (n Name) String() string { return n.Stem() + Ext }
 
-// Stem is String without its end: the names of all files that belong to a bundle begin
-// with it.
+// Stem returns the file name without its extension: the names of all files that belong to a
+// bundle begin with it.
 func (n Name) Stem() string {
 	shard := n.Shard.Label()
 	if shard != "" {
@@ -50,7 +50,7 @@ func ParseFileName(name string) (Name, error) {
 	return n, nil
 }
 
-// CutName splits the name of a file that belongs to a bundle behind the number.
+// CutName splits the name of a file that belongs to a bundle after the number.
 func CutName(name string) (n Name, rest string, ok bool) {
 	digits, ok := strings.CutPrefix(name, namePrefix)
 	if !ok {

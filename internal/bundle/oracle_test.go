@@ -9,8 +9,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Another implementation of the seekable format reads our bundles, at any place
-// of the archive.
+// Another implementation of the seekable format reads our bundles, at any place of the
+// archive.
 func TestOracleReadsOurSeekTable(t *testing.T) {
 	b, _ := build(t, withLarge())
 	var archive bytes.Buffer
@@ -40,8 +40,8 @@ func TestOracleReadsOurSeekTable(t *testing.T) {
 	}
 }
 
-// The two agree on what a seek table is, but for what only we refuse: tables
-// with checksums, which we do not write.
+// Both implementations agree on what a seek table is, except for tables with checksums,
+// which we do not write and reject.
 func TestOracleWritesTheSameSeekTable(t *testing.T) {
 	b, _ := build(t, items())
 	table, err := readTable(bytes.NewReader(b), int64(len(b)))

@@ -14,15 +14,14 @@ type Reader struct {
 	size int64
 }
 
-// sniff is how far Open looks for a member where the first one is damaged and
-// there is no seek table, as in an unfinished bundle.
+// sniff is how many bytes Open searches for a member if the first one is damaged and there
+// is no seek table, as in an unfinished bundle.
 const sniff = 64 << 20
 
-// Open opens a bundle of size bytes, which may be unfinished. It fails with
-// ErrFormat if there is neither a seek table at the end nor a member at the
-// beginning, and with ErrStream as well if it is one of v1.1.0; nothing else is
-// said by it about the state of the file. Where reading fails it says so, and
-// nothing about the format.
+// Open opens a bundle of size bytes, which may be unfinished. It returns ErrFormat if there
+// is neither a seek table at the end nor a member at the beginning, wrapped with ErrStream
+// if it is a bundle of v1.1.0. Open does not check the rest of the file. A read error is
+// returned as such, not as ErrFormat.
 func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	w := &watched{ReaderAt: r}
 	_, err := readTable(w, size)
@@ -42,12 +41,12 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	return nil, fmt.Errorf("opening bundle: %w (%w)", ErrFormat, err)
 }
 
-// OpenKnown is Open of a file that is known to be a bundle, and reads nothing of it:
-// where each read costs a request, that of a member shall be the only one.
+// OpenKnown is like Open for a file that is known to be a bundle, but reads nothing: where
+// each read costs a request, reading a member takes a single one.
 func OpenKnown(r io.ReaderAt, size int64) *Reader { return &Reader{r, size} }
 
-// OpenMember opens the member whose frame is at p: its header is verified, and
-// the frame of a small member whole. The caller closes the content.
+// OpenMember opens the member whose frame is at p. It verifies the header, and the whole
+// frame of a small member. The caller closes the content.
 func (r *Reader) OpenMember(p Placement) (*Content, error) {
 	c, err := r.openMember(p)
 	if err != nil {

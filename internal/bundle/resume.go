@@ -9,17 +9,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
-// Resume takes up the unfinished bundle name where a crash has left it. Every
-// member is verified and told to each, in the order of the file; an error of
-// each ends it. What follows the last whole member, a torn one or the end of a
-// bundle that was finished but not published, is cut away. When Resume returns,
-// all members that it told are durable.
+// Resume opens the unfinished bundle name where a crash has left it. It verifies every
+// member and calls each with it, in the order of the file; an error of each ends it. It
+// truncates what follows the last whole member: a torn one, or the end of a bundle that was
+// finished but not published. When Resume returns, all members passed to each are durable.
 //
-// Errors: fs.ErrNotExist; *DamageError, and nothing was changed, if whole
-// members follow one that is not: no crash does that to members that were
-// synced, so they are not cut away. Reader.Members finds those that are good,
-// to be put into another bundle. durable.ErrLinked: the file has a second name.
-// If that is the final one, [Publish] completes what was cut off; otherwise
+// Errors: fs.ErrNotExist; *DamageError, if whole members follow one that is not: no crash
+// does that to synced members, so Resume changes nothing. Reader.Members finds the intact
+// ones, to be copied into another bundle. durable.ErrLinked: the file has a second name. If
+// that is the final one, [Publish] completes an interrupted Publish; otherwise
 // [durable.Separate] makes the file one that can be resumed.
 func Resume(fsys durable.FS, name string, each func(Member) error) (*Writer, error) {
 	w := new(Writer)
@@ -31,7 +29,7 @@ func Resume(fsys durable.FS, name string, each func(Member) error) (*Writer, err
 	return w, nil
 }
 
-// replay keeps all whole members, and brings the Writer to where it was behind them.
+// replay reads all whole members, and restores the state that the Writer had after them.
 func (w *Writer) replay(t *partfile.Tail, each func(Member) error) error {
 	disk := &watched{ReaderAt: t}
 	walk := newWalker(disk, t.Size())
@@ -58,7 +56,7 @@ func (w *Writer) replay(t *partfile.Tail, each func(Member) error) error {
 	}
 }
 
-// checkTail fails if what would be cut away from offset on holds a whole member.
+// checkTail returns an error if the tail to truncate, from offset on, has a whole member.
 func checkTail(walk *walker, offset int64, cause error) error {
 	next := walk.search(offset + 1)
 	switch {
@@ -70,8 +68,8 @@ func checkTail(walk *walker, offset int64, cause error) error {
 	return next.err
 }
 
-// watched remembers that reading failed: a disk that does not answer today has
-// not lost its bytes, so nothing may be cut away.
+// watched remembers read errors: a disk that fails to read today has not lost its bytes, so
+// nothing may be truncated.
 type watched struct {
 	io.ReaderAt
 	err error

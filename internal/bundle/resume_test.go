@@ -28,8 +28,8 @@ func resumable(t *testing.T, b []byte) *durabletest.Mem {
 
 func count(n *int) func(Member) error { return func(Member) error { *n++; return nil } }
 
-// What is good is never cut away: damage before a whole member is an error, and
-// the file stays as it is.
+// Intact members are never truncated: damage before a whole member is an error, and the
+// file stays as it is.
 func TestResumeNeverCutsWhatIsGood(t *testing.T) {
 	whole, _ := build(t, items())
 	at := placements(t, whole)
@@ -58,7 +58,7 @@ func TestResumeNeverCutsWhatIsGood(t *testing.T) {
 	}
 }
 
-// A disk that does not answer has not lost anything.
+// After a read error nothing is truncated.
 func TestResumeCutsNothingOnReadErrors(t *testing.T) {
 	all := withLarge()
 	all = append(all, item{ID: crate.ID{Name: "last", Version: "1.0.0"}, Data: noise(smallContent+5, 6)})
@@ -81,13 +81,13 @@ func TestResumeCutsNothingOnReadErrors(t *testing.T) {
 	}
 }
 
-// nameless syncs no names.
+// nameless does not sync names.
 type nameless struct{ durable.FS }
 
 func (nameless) SyncDir(string) error { return nil }
 
-// After a kill the members are in the system's memory alone; when Resume has
-// told of them they are on the disk.
+// After a kill the members are only in the system's memory; once Resume has reported them,
+// they are on disk.
 func TestResumeMakesDurableWhatItTells(t *testing.T) {
 	want := items()
 	m := durabletest.NewMem()

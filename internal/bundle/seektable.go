@@ -6,15 +6,15 @@ import (
 	"io"
 )
 
-// Numbers of the Zstandard Seekable Format.
+// Constants of the Zstandard Seekable Format.
 const (
 	tableMagic  = 0x184D2A5E // of its skippable frame
 	footerMagic = 0x8F92EAB1 // the last four bytes of the file
 	tableHeader = 8          // magic and size of the skippable frame
 	tableEntry  = 8          // size of a frame and of its content
 	tableFooter = 9          // number of frames, descriptor, magic
-	// versionBits of the descriptor are unused by that format. We keep the
-	// version of ours there, less one.
+	// versionBits of the descriptor are unused by that format. They hold the version of our
+	// format, minus one.
 	versionBits = 3
 )
 
@@ -35,12 +35,12 @@ func tableFrame(entries []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, footerMagic)
 }
 
-// table is a seek table in which one walks forward along with the frames. It
-// adds up; whether it is true, the frames tell.
+// table is a seek table that is read in step with the frames. Its sizes add up to the
+// file's size; only the frames show whether it is true.
 type table struct {
-	entries []byte // from that of the frame at offset on
+	entries []byte // from the entry of the frame at offset on
 	offset  int64
-	start   int64 // of the table's own frame
+	start   int64 // offset of the table's own frame
 }
 
 // readTable reads the seek table at the end of a file (E5, E6).
@@ -100,8 +100,8 @@ func (t *table) next() (frame, content int64) {
 	return frame, content
 }
 
-// agrees steps over a frame that was found at an offset, and reports whether
-// the table says the same of it.
+// agrees steps over a frame that was found at an offset, and returns an error if the table
+// disagrees.
 func (t *table) agrees(offset, frame, content int64) error {
 	if t.offset != offset || len(t.entries) == 0 {
 		return fmt.Errorf("seek table has no frame at offset %d", offset)
@@ -113,7 +113,7 @@ func (t *table) agrees(offset, frame, content int64) error {
 	return nil
 }
 
-// readAt fills b, or fails; a place outside the file is io.ErrUnexpectedEOF.
+// readAt fills b or returns an error, io.ErrUnexpectedEOF for a range outside the file.
 func readAt(r io.ReaderAt, b []byte, offset int64) error {
 	if offset < 0 {
 		return io.ErrUnexpectedEOF
@@ -128,7 +128,7 @@ func readAt(r io.ReaderAt, b []byte, offset int64) error {
 	return err
 }
 
-// Overhead returns how many bytes of a finished bundle of so many members are no
+// Overhead returns how many bytes of a finished bundle with that many members are not
 // members.
 func Overhead(members int) int64 {
 	return int64(len(endFrame())) + tableHeader + int64(members+1)*tableEntry + tableFooter

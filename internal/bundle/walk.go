@@ -10,14 +10,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 )
 
-// windowSize is what is read at a time: a small frame fits into it whole.
+// windowSize is how many bytes are read at a time: a small frame fits.
 const windowSize = 4 << 20
 
-// walker verifies the frames of a bundle one after the other.
+// walker verifies the frames of a bundle one by one.
 type walker struct {
 	window
 	member.Budget
-	large Sink // nil: the bytes of large members are not wanted
+	large Sink // nil: discard the bytes of large members
 }
 
 func newWalker(r io.ReaderAt, size int64) *walker {
@@ -27,19 +27,19 @@ func newWalker(r io.ReaderAt, size int64) *walker {
 
 // step is what was found at an offset.
 type step struct {
-	member Member // its Placement is that of the frame, whatever it is
+	member Member // its Placement is the frame's, whatever the frame is
 	shape
-	data   []byte  // of a small member, in memory
-	memory *[]byte // of buffers
-	keeper Keeper  // of a large member; nil: not wanted
-	end    bool    // it is the end frame
-	err    error   // it is nothing that can be used
+	data   []byte  // of a small member
+	memory *[]byte // from buffers
+	keeper Keeper  // of a large member; nil: none
+	end    bool    // the end frame
+	err    error   // the frame is unusable
 }
 
-// next returns the offset behind the frame.
+// next returns the offset after the frame.
 func (s *step) next() int64 { return s.member.Offset + s.member.FrameSize }
 
-// drop gives up the bytes of a member.
+// drop releases the bytes of a member.
 func (s *step) drop() {
 	if s.memory != nil {
 		buffers.Put(s.memory)
@@ -50,8 +50,8 @@ func (s *step) drop() {
 	s.data, s.memory, s.keeper = nil, nil, nil
 }
 
-// frame verifies the frame at offset to its last byte. After ErrBomb, no other
-// frame should be tried.
+// frame verifies the frame at offset to its last byte. After ErrBomb, the caller must not
+// try another frame.
 func (w *walker) frame(offset int64) step {
 	s := step{member: Member{Placement: Placement{Offset: offset}}}
 	if s.shape, s.err = w.shape(offset); s.err != nil {
@@ -88,7 +88,7 @@ func (s *step) verifySmall(frame []byte) {
 	}
 }
 
-// verifyLarge decodes a frame of r piece by piece, as far as spend allows.
+// verifyLarge decodes a frame from r piece by piece, as far as spend allows.
 func (s *step) verifyLarge(r io.ReaderAt, large Sink, spend func(int64) error) {
 	if s.err = s.decodeLarge(r, large, spend); s.err != nil {
 		s.drop()
@@ -96,7 +96,7 @@ func (s *step) verifyLarge(r io.ReaderAt, large Sink, spend func(int64) error) {
 }
 
 func (s *step) decodeLarge(r io.ReaderAt, large Sink, spend func(int64) error) error {
-	if err := spend(maxBlock); err != nil { // what it takes to see the header
+	if err := spend(maxBlock); err != nil { // the cost of reading the header
 		return err
 	}
 	body, id, err := openStream(io.NewSectionReader(r, s.member.Offset, s.size), s.content)
@@ -104,8 +104,8 @@ func (s *step) decodeLarge(r io.ReaderAt, large Sink, spend func(int64) error) e
 		return err
 	}
 	defer body.Close()
-	// Not before the header was found to agree: a flipped bit in the size that a
-	// frame declares must not cost the others.
+	// Only once the header is known to agree: a flipped bit in the declared size of a frame
+	// must not use up the budget of the others.
 	if err := spend(s.content); err != nil {
 		return err
 	}
@@ -125,8 +125,8 @@ func (s *step) decodeLarge(r io.ReaderAt, large Sink, spend func(int64) error) e
 	return err
 }
 
-// quiet writes until that fails, and then keeps silent: what is wrong with a
-// keeper is nothing wrong with the bundle.
+// quiet writes until an error, and discards the rest: an error of a Keeper is not an error
+// of the bundle.
 type quiet struct {
 	w      io.Writer
 	failed bool
@@ -145,16 +145,16 @@ type onlyReader struct{ io.Reader }
 
 var (
 	frameStart = binary.LittleEndian.AppendUint32(nil, frameMagic)
-	errGivenUp = errors.New("too many false starts of frames, the rest is given up")
+	errGivenUp = errors.New("too many false starts of frames: the rest was skipped")
 )
 
-// search looks for the next frame that can be used, from offset on, without
-// the help of a seek table. It finds one that is not where a frame of this
-// bundle starts only inside a damaged one: a crate may hold a bundle.
+// search finds the next usable frame from offset on, without a seek table. Only inside a
+// damaged frame can it find one that is not a frame of this bundle: a crate may contain a
+// bundle.
 func (w *walker) search(offset int64) step {
 	const falseStart = 1 << 10
-	// A real bundle has few false starts. A hostile one must not make us read
-	// it over and over again.
+	// A real bundle has few false starts. A hostile one must not make us read it again and
+	// again.
 	budget := w.cost + 4*w.size + 64<<20
 	for {
 		b, err := w.upTo(offset, windowSize/4)

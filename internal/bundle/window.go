@@ -8,16 +8,16 @@ import (
 // window reads a file forward through a buffer, without copying from it.
 type window struct {
 	r     io.ReaderAt
-	size  int64  // of the file, or of the part of it that may be read
-	buf   []byte // what was read last; its capacity is never exceeded
-	start int64  // of buf in the file
-	// cost counts what was spent, about in bytes: read, decoded, looked at. A
-	// hostile file must not make it grow without bound.
+	size  int64  // of the file, or of the part that may be read
+	buf   []byte // the bytes last read; its capacity stays the same
+	start int64  // offset of buf in the file
+	// cost is the number of bytes read, decoded or searched, roughly. It must stay bounded
+	// for a hostile file.
 	cost int64
 }
 
-// upTo returns n bytes from offset on, or fewer at the end of the file. They
-// are valid until the next call.
+// upTo returns n bytes from offset on, or fewer at the end of the file. They are valid
+// until the next call.
 func (w *window) upTo(offset int64, n int) ([]byte, error) {
 	n = int(min(int64(n), w.size-offset))
 	if n <= 0 {
@@ -45,7 +45,7 @@ func (w *window) at(offset int64, n int) ([]byte, error) {
 	return b, err
 }
 
-// shape is what the structure of a frame tells without decoding it.
+// shape is the structure of a frame, as found without decoding.
 type shape struct {
 	size    int64 // of the frame
 	content int64 // that it declares
@@ -53,7 +53,7 @@ type shape struct {
 
 func (s shape) small() bool { return s.content <= smallContent }
 
-// shape walks over the frame at offset, block by block.
+// shape walks the blocks of the frame at offset.
 func (w *window) shape(offset int64) (shape, error) {
 	head, err := w.upTo(offset, maxFrameHeader)
 	if err != nil {
@@ -78,7 +78,7 @@ func (w *window) shape(offset int64) (shape, error) {
 	return s, nil
 }
 
-// skipBlocks returns where the blocks of a frame end (RFC 8878, 3.1.1.2).
+// skipBlocks returns the offset after the blocks of a frame (RFC 8878, 3.1.1.2).
 func (w *window) skipBlocks(offset, most int64) (int64, error) {
 	const (
 		header     = 3

@@ -11,21 +11,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
-// PartExt ends the name of a bundle that is not finished.
+// PartExt is the extension of an unfinished bundle.
 const PartExt = partfile.Ext
 
-// kind is what the file of a Writer is called.
+// kind is how errors name the file of a Writer.
 const kind = "bundle"
 
 // Writer writes a bundle, as {name}.part until it is published: see [partfile.File], also
 // for what a failed write or sync means. All methods may be called concurrently; they take
-// turns, but for Sync, beside which members are appended.
+// turns, except that members can be appended during a Sync.
 type Writer struct {
 	file *partfile.File
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	entries []byte     // of the seek table
-	sum     Summary    // without the size of the file
+	sum     Summary    // without the file size
 }
 
 // Summary describes a bundle.
@@ -33,12 +33,12 @@ type Summary struct {
 	FileSize int64          // of the bundle, in bytes
 	Checksum crate.Checksum // of the bundle; zero until it is finished
 	Members  int
-	Size     int64  // of all crates together, in bytes
+	Size     int64  // sum of the crates, in bytes
 	Min, Max string // first and last crate name, in byte order
 }
 
-// Create starts the bundle name: it creates {name}.part, and fails with
-// fs.ErrExist if that is there.
+// Create starts the bundle name: it creates {name}.part, and returns fs.ErrExist if that
+// exists.
 func Create(fsys durable.FS, name string) (*Writer, error) {
 	file, err := partfile.Create(fsys, kind, name)
 	if err != nil {
@@ -47,8 +47,8 @@ func Create(fsys durable.FS, name string) (*Writer, error) {
 	return &Writer{file: file}, nil
 }
 
-// Append writes a member that [Encode] made. It is durable after the next
-// Sync. ErrFull: nothing was written, the bundle should be finished.
+// Append writes a member that [Encode] made. It is durable after the next Sync. On ErrFull
+// nothing was written; finish the bundle.
 func (w *Writer) Append(f Frame) (Placement, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -63,10 +63,10 @@ func (w *Writer) Append(f Frame) (Placement, error) {
 	return p, nil
 }
 
-// AppendFrom writes a member of any size from src, which must hold size bytes.
-// It holds little of it in memory. The member's checksum is that of the bytes
-// that were written; if want is not nil and they are others, or if src fails,
-// the member is taken back and the Writer stays good.
+// AppendFrom writes a member of any size from src, which must have size bytes. It holds
+// little of it in memory. The checksum of the member is that of the written bytes. If it
+// differs from want, which may be nil, or if src fails, AppendFrom removes the member
+// again, and the Writer stays usable.
 func (w *Writer) AppendFrom(id crate.ID, src io.Reader, size int64, want *crate.Checksum) (Member, error) {
 	m, err := w.appendFrom(id, src, size, want)
 	if err != nil {
@@ -103,7 +103,7 @@ func (w *Writer) appendFrom(id crate.ID, src io.Reader, size int64, want *crate.
 	return Member{id, size, f.Checksum, p}, err
 }
 
-// compare returns a ChecksumError if the bytes are not those that were wanted.
+// compare returns a ChecksumError if the bytes do not have the wanted checksum.
 func compare(id crate.ID, want *crate.Checksum, got crate.Checksum, size int64) error {
 	if want == nil || *want == got {
 		return nil
@@ -129,7 +129,7 @@ func (w *Writer) appendLarge(id crate.ID, data io.Reader, size int64, want *crat
 		w.add(m)
 		return m, nil
 	}
-	if w.file.Err() == nil { // the file is good, what came for it was not
+	if w.file.Err() == nil { // the file is intact, its source failed
 		return Member{}, errors.Join(err, w.file.Back(mark))
 	}
 	return Member{}, err
@@ -145,7 +145,7 @@ func (w *Writer) mayAppend() error {
 	return nil
 }
 
-// add accounts for a member whose frame was written.
+// add counts a member whose frame was written.
 func (w *Writer) add(m Member) {
 	w.entries = appendEntry(w.entries, m.FrameSize, contentSize(headerSizeOf(m.ID), m.Size))
 	s := &w.sum
@@ -157,11 +157,11 @@ func (w *Writer) add(m Member) {
 	s.Size += m.Size
 }
 
-// Sync makes everything durable that was appended before. What is appended
-// meanwhile may or may not be.
+// Sync makes everything durable that was appended before. Members appended meanwhile may or
+// may not be durable.
 func (w *Writer) Sync() error { return w.file.Sync() }
 
-// Summary describes the bundle as it is now.
+// Summary returns the summary of the bundle so far.
 func (w *Writer) Summary() Summary {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -174,8 +174,8 @@ func (w *Writer) summary() Summary {
 	return s
 }
 
-// Finish writes the end of the archive and the seek table, and makes all
-// durable. The bundle then waits to be published.
+// Finish writes the end of the archive and the seek table, and syncs. Then the bundle can
+// be published.
 func (w *Writer) Finish() (Summary, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -197,12 +197,12 @@ func (w *Writer) Finish() (Summary, error) {
 	return w.summary(), nil
 }
 
-// Publish closes the bundle, which must be finished, and gives it its name.
+// Publish closes the finished bundle and gives it its name.
 func (w *Writer) Publish() error { return w.file.Publish() }
 
-// Publish completes an earlier Publish of a bundle that was cut off: see [partfile.Publish].
+// Publish completes an interrupted Publish of a bundle: see [partfile.Publish].
 func Publish(fsys durable.FS, name string) error { return partfile.Publish(fsys, kind, name) }
 
-// Close leaves the bundle as it is, for [Resume]; after Publish it does
-// nothing. It syncs nothing.
+// Close closes the unfinished bundle, which [Resume] can continue; after Publish it does
+// nothing. It does not sync.
 func (w *Writer) Close() error { return w.file.Close() }

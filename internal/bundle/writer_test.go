@@ -20,7 +20,7 @@ import (
 
 var errInjected = errors.New("input/output error")
 
-// put appends an item, the large ones from a reader.
+// put appends an item, a large one from a reader.
 func put(w *Writer, it item) error {
 	if len(it.Data) > 1<<19 {
 		_, err := w.AppendFrom(it.ID, bytes.NewReader(it.Data), int64(len(it.Data)), nil)
@@ -34,13 +34,13 @@ func put(w *Writer, it item) error {
 	return err
 }
 
-// withLarge is items and one that is streamed.
+// withLarge returns items and one that is streamed.
 func withLarge() []item {
 	return slices.Insert(items(), 2, item{ID: crate.ID{Name: "large", Version: "1.0.0"}, Data: noise(smallContent+77, 5)})
 }
 
-// write makes the whole life of a bundle: members with a sync after every
-// second one, finish, publish. It returns how many members were synced.
+// write writes a bundle from start to end: members with a sync after every second one,
+// finish, publish. It returns how many members were synced.
 func write(fsys durable.FS, items []item) (synced int, err error) {
 	w, err := Create(fsys, "d/b")
 	if err != nil {
@@ -64,8 +64,8 @@ func write(fsys durable.FS, items []item) (synced int, err error) {
 	return len(items), w.Publish()
 }
 
-// recovered continues on a disk after a crash until the bundle is published,
-// and checks that every synced member was there and whole comes of it.
+// recovered continues on a disk after a crash until the bundle is published, and checks
+// that every synced member was there and that the bundle equals whole.
 func recovered(t *testing.T, what string, disk durable.FS, items []item, synced int, whole []byte) {
 	t.Helper()
 	if _, err := disk.Stat("d/b"); err == nil {
@@ -98,8 +98,7 @@ func recovered(t *testing.T, what string, disk durable.FS, items []item, synced 
 	readFile(t, what, disk, whole)
 }
 
-// readFile checks that d/b is whole, the bundle that a run without a crash
-// writes.
+// readFile checks that d/b is whole, the bundle that a run without a crash writes.
 func readFile(t *testing.T, what string, disk durable.FS, want []byte) {
 	t.Helper()
 	got, err := durable.ReadFile(disk, "d/b", 1<<30)
@@ -161,7 +160,7 @@ func TestC5CrashAtEveryOperation(t *testing.T) {
 	}
 }
 
-// Any operation fails, and what was synced is found again (E10).
+// Any operation fails, and synced members are found again (E10).
 func TestE10FailureOfEveryOperation(t *testing.T) {
 	want := withLarge()
 	whole, _ := build(t, want)
@@ -186,7 +185,7 @@ func TestE10FailureOfEveryOperation(t *testing.T) {
 	}
 }
 
-// A dead Writer says so, and never syncs again.
+// A broken Writer reports it, and never syncs again.
 func TestE10WriterIsDeadAfterAnError(t *testing.T) {
 	for _, kind := range []durabletest.Kind{durabletest.OpWrite, durabletest.OpSync} {
 		failed := 0
@@ -218,8 +217,8 @@ func TestE10WriterIsDeadAfterAnError(t *testing.T) {
 	}
 }
 
-// The bytes change while they are bundled: what is recorded is the checksum of
-// those that went in.
+// The bytes change while they are bundled: the recorded checksum is that of the bytes
+// written.
 func TestE11SourceChanges(t *testing.T) {
 	it := withLarge()[2]
 	sum := func(b []byte) crate.Checksum {
@@ -279,8 +278,8 @@ type failingReader struct{}
 
 func (failingReader) Read([]byte) (int, error) { return 0, errInjected }
 
-// What the encoder or the memory corrupted is found by reading the bundle
-// again, before anything that depends on it is deleted.
+// Corruption by the encoder or the memory is found by reading the bundle again, before
+// anything that depends on it is deleted.
 func TestE12CorruptedFrame(t *testing.T) {
 	want := items()
 	m := durabletest.NewMem()

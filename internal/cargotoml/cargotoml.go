@@ -1,10 +1,10 @@
 // Package cargotoml reads the Cargo.toml inside a crate file: what a crate says of itself
 // and the index does not have.
 //
-// A crate file is read by package cratefile, with its limits. Cargo.toml is the first
-// entry of that name and a regular file, with at most [MaxSize] bytes, and read in time
-// that grows with its size alone. The parser bounds how deep values are nested. What else
-// is in the archive is counted or skipped.
+// Package cratefile reads the crate file, within its limits. Cargo.toml is the first entry
+// of that name and a regular file of at most [MaxSize] bytes; parsing takes time
+// proportional to its size. The parser bounds how deep values are nested. Other files in
+// the archive are counted or skipped.
 package cargotoml
 
 import (
@@ -19,8 +19,7 @@ import (
 // MaxSize bounds Cargo.toml, in bytes; the largest real ones have some 100 KB.
 const MaxSize = 1 << 20
 
-// A Package is what the [package] table of a Cargo.toml says. What it leaves
-// out is empty.
+// A Package is the [package] table of a Cargo.toml. Omitted fields are empty.
 type Package struct {
 	Description   string   `json:"description,omitzero"`
 	License       string   `json:"license,omitzero"`
@@ -31,18 +30,18 @@ type Package struct {
 	Categories    []string `json:"categories,omitempty"`
 	Keywords      []string `json:"keywords,omitempty"`
 	Edition       string   `json:"edition,omitzero"` // empty: 2015
-	Readme        string   `json:"-"`                // path in the crate; empty: none is named, or false
+	Readme        string   `json:"-"`                // path in the crate; empty: none, or false
 }
 
-// Contents is a Package and what it comes with.
+// Contents is a Package and the size of its files.
 type Contents struct {
 	Package
 	UnpackedSize int64 `json:"unpacked_size"` // of all files, in bytes
 	FileCount    int64 `json:"file_count"`
 }
 
-// Read reads the Cargo.toml of the crate file r of size bytes, and nothing
-// behind it. An error says what is wrong with the crate, or is r's.
+// Read reads the Cargo.toml of the crate file r of size bytes, and nothing after it. An
+// error says what is wrong with the crate, or is r's.
 func Read(r io.Reader, id crate.ID, size int64) (*Package, error) {
 	c, err := read(r, id, size, true)
 	if err != nil {
@@ -51,7 +50,7 @@ func Read(r io.Reader, id crate.ID, size int64) (*Package, error) {
 	return &c.Package, nil
 }
 
-// Inspect is Read, and reads on to the end of the archive.
+// Inspect is like Read, but reads on to the end of the archive.
 func Inspect(r io.Reader, id crate.ID, size int64) (*Contents, error) {
 	return read(r, id, size, false)
 }

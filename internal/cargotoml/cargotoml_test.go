@@ -109,7 +109,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// Read is done with what is behind Cargo.toml, however bad.
+// Read ignores what follows Cargo.toml, however bad.
 func TestReadStopsThere(t *testing.T) {
 	data := pack(t, file(cargoToml, text), file("demo-1.0.0+x/big", strings.Repeat("x", 1<<20)))
 	cut := data[:len(data)-20]
@@ -127,7 +127,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("[project]: %+v, %v", old, err)
 	}
 	for in, want := range map[string]string{
-		"":                                       "there is no [package]",
+		"":                                       "no [package] table",
 		"[package]\ndescription = 1\n":           "line 2: toml: ",
 		"[package]\n\nname = \n":                 "line 3: toml: ",
 		"package = 1":                            "line 1: toml: ",
@@ -171,7 +171,7 @@ func TestParseReadme(t *testing.T) {
 	}
 }
 
-// G13: the time that a Cargo.toml takes grows with its size, whatever is in it: keys of
+// G13: the time for a Cargo.toml is proportional to its size, whatever it contains: keys of
 // one table (a decoder may compare each with all others), tables, paths, lists.
 func TestG13SlowCargoToml(t *testing.T) {
 	fill := func(line func(n int) string) []byte {
@@ -202,7 +202,8 @@ func TestG13SlowCargoToml(t *testing.T) {
 	}
 }
 
-// G10: whatever a crate file is, it costs a bounded time and says what is wrong.
+// G10: whatever a crate file contains, reading it takes a bounded time, and the error says
+// what is wrong.
 func TestG10HostileCrates(t *testing.T) {
 	good := pack(t, file(cargoToml, text))
 	link := entry{&tar.Header{Name: cargoToml, Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}, ""}
@@ -263,15 +264,15 @@ func TestG10Bombs(t *testing.T) {
 		{"links alone", slices.Repeat([]tar.Header{{Name: "demo-1.0.0+x/a", Typeflag: tar.TypeSymlink, Linkname: "a"}}, 10_000),
 			"the archive has more than 500000 entries"},
 	}) {
-		// The size is what the ratio allows for, not what comes.
+		// The bound is what the ratio allows, not what arrives.
 		if _, err := Inspect(bomb(t, tt.headers), id, 1<<20); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
 	}
 }
 
-// bomb is a gzipped archive of headers, over and over. The first block of deflate
-// refers to nothing before it, so that packing them once is enough.
+// bomb returns a gzipped archive that repeats headers. The first block of deflate refers to
+// nothing before it, so it is compressed only once.
 func bomb(t *testing.T, headers []tar.Header) io.Reader {
 	t.Helper()
 	var packed bytes.Buffer
@@ -290,7 +291,7 @@ func bomb(t *testing.T, headers []tar.Header) io.Reader {
 	return io.MultiReader(bytes.NewReader(head), &repeated{body, 0})
 }
 
-// repeated is bytes over and over.
+// repeated repeats bytes.
 type repeated struct {
 	b  []byte
 	at int

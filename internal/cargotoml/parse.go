@@ -7,13 +7,12 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// Parse reads the text of a Cargo.toml. What is not in its [package] table, or
-// is not a field of Package, may be anything that looks like TOML.
+// Parse parses the text of a Cargo.toml. Outside the [package] table and the fields of
+// Package it accepts anything that looks like TOML.
 //
-// It takes the library's parser without its decoder, which looks for keys that
-// are defined twice in the whole document, in time that grows with the square of
-// their number: a MiB of them, which is a crate file of some 100 KB, takes
-// minutes. So a key that is there twice is an error only where it is one of ours.
+// It uses the library's parser without its decoder. The decoder looks for duplicate keys in
+// the whole document, in time quadratic in their number: a MiB of keys, from a crate file
+// of some 100 KB, takes minutes. So a duplicate key is an error only if it is one of ours.
 func Parse(text []byte) (Package, error) {
 	d := decoder{seen: map[string]bool{}}
 	d.parser.Reset(text)
@@ -31,23 +30,22 @@ func Parse(text []byte) (Package, error) {
 	case d.seen["project"]:
 		return d.project, nil
 	}
-	return Package{}, errors.New("there is no [package]")
+	return Package{}, errors.New("no [package] table")
 }
 
 // decoder reads one Cargo.toml, expression by expression.
 type decoder struct {
 	parser  unstable.Parser
-	table   []string // the one that is open
+	table   []string // the current table
 	pkg     Package
-	project Package         // as it was called before 2015; cargo took it until 2024
-	seen    map[string]bool // tables and fields of ours
+	project Package         // the name of [package] before 2015; cargo accepted it until 2024
+	seen    map[string]bool // our tables and fields
 }
 
-// pathLength is how long the paths of our fields are: package.license.
+// pathLength is the length of the paths of our fields: package.license.
 const pathLength = 2
 
-// pathOf appends a key to the path of its table. Of what is deeper than our
-// fields only that is kept.
+// pathOf appends a key to the path of its table. It shortens paths deeper than our fields.
 func pathOf(table []string, key unstable.Iterator) []string {
 	path := table[:len(table):len(table)]
 	for key.Next() && len(path) <= pathLength {
@@ -107,7 +105,7 @@ func (d *decoder) keyValue(table []string, e *unstable.Node) error {
 		return nil
 	}
 	if path[1] == "readme" && len(path) == pathLength && value.Kind == unstable.String {
-		p.Readme = string(value.Data) // it may be false, too, and nothing depends on it
+		p.Readme = string(value.Data) // it may be false, too; nothing depends on it
 	}
 	text, list := p.field(path[1])
 	if text == nil && list == nil {
@@ -115,7 +113,7 @@ func (d *decoder) keyValue(table []string, e *unstable.Node) error {
 	}
 	name := path[0] + "." + path[1]
 	switch {
-	case len(path) > pathLength: // license.workspace = true, which cargo publishes nowhere
+	case len(path) > pathLength: // license.workspace = true, which cargo never publishes
 		return d.wrong(e, name+" is a table")
 	case d.seen[name]:
 		return d.wrong(e, name+" is there twice")
@@ -130,7 +128,7 @@ func (d *decoder) keyValue(table []string, e *unstable.Node) error {
 	return nil
 }
 
-// field returns where the field of that name goes: one of both, or nothing.
+// field returns a pointer to the field of that name: one of the two, or neither.
 func (p *Package) field(name string) (*string, *[]string) {
 	switch name {
 	case "description":
@@ -172,14 +170,14 @@ func readList(value *unstable.Node, into *[]string) bool {
 	return value.Kind == unstable.Array
 }
 
-// wrong is an error in the line of an expression.
+// wrong returns an error at the line of an expression.
 func (d *decoder) wrong(e *unstable.Node, what string) error {
 	key := e.Key()
 	key.Next()
 	return unstable.NewParserError(d.parser.Raw(key.Node().Raw), "%s", what)
 }
 
-// locate says where an error is.
+// locate adds the position to an error.
 func (d *decoder) locate(err error) error {
 	at, ok := errors.AsType[*unstable.ParserError](err)
 	if !ok {

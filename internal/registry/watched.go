@@ -44,7 +44,7 @@ func (c *watched) Seek(to int64, from int) (int64, error) {
 		to += c.file.Size()
 	}
 	if to < 0 {
-		return 0, errors.New("seeking before the beginning of a crate")
+		return 0, errors.New("seeking before the start of a crate")
 	}
 	c.at = to
 	return to, nil

@@ -1,5 +1,5 @@
-// Package bundletest makes bundles as CloneCratesio v1.1.0 made them, for tests of their
-// readers: by the same calls of the same libraries.
+// Package bundletest makes bundles like those of CloneCratesio v1.1.0, with the same calls
+// of the same libraries, to test their readers.
 package bundletest
 
 import (
@@ -15,18 +15,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// T is the test that fails: a *testing.T or a *testscript.TestScript.
+// T is a *testing.T or a *testscript.TestScript.
 type T interface {
 	Fatalf(format string, args ...any)
 }
 
-// Item is a crate to be bundled.
+// Item is a crate to bundle.
 type Item struct {
 	ID   crate.ID
 	Data []byte
 }
 
-// Noise returns n bytes that do not compress, the same for the same seed.
+// Noise returns n incompressible bytes, which depend on the seed alone.
 func Noise(n int, seed uint64) []byte {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(b)
@@ -44,9 +44,8 @@ func Names(items []Item) (names []string) {
 // Legacy returns a bundle of v1.1.0.
 func Legacy(t T, items []Item) []byte { return Compress(t, Tarball(t, items, nil)) }
 
-// Tarball returns a tar archive of items, under headers that change may change
-// unless it is nil. Of an item whose header says that it is empty, or no file, no
-// bytes are written.
+// Tarball returns a tar archive of items. If change is not nil, it may modify each header.
+// No bytes are written for an item whose header has size 0 or is not of a regular file.
 func Tarball(t T, items []Item, change func(*tar.Header)) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -85,8 +84,8 @@ func Compress(t T, b []byte) []byte {
 	return out.Bytes()
 }
 
-// Manifest returns the manifest of a bundle of v1.1.0, with a path that leads
-// from where that run was started, on Windows.
+// Manifest returns the manifest of a bundle of v1.1.0, with a path relative to where that
+// run was started, on Windows.
 func Manifest(bundle string, items []Item) (lines []byte) {
 	for _, it := range items {
 		lines = fmt.Appendf(lines, `{"url":"https://static.crates.io/crates/%s","crate":%q,"bundle_path":"out\\bundles\\%s","bundle_member":%q,"size":%d,"sha256":"%x"}`+"\n",
@@ -95,8 +94,8 @@ func Manifest(bundle string, items []Item) (lines []byte) {
 	return lines
 }
 
-// Catalog returns the line of a bundle of v1.1.0 in bundles.index.jsonl, twice:
-// a second run wrote every line again.
+// Catalog returns the line of a bundle of v1.1.0 in bundles.index.jsonl, twice: a second
+// run wrote every line again.
 func Catalog(bundle, manifest string, items []Item) []byte {
 	var size int
 	first, last := items[0].ID.Name, items[0].ID.Name

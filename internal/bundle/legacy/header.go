@@ -12,14 +12,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle/member"
 )
 
-// errNotPlain: the header is not plain USTAR. What GNU tar and PAX have beyond
-// it (sparse files, long names, global headers, records for sizes) was read
-// differently by different programs too often (F6).
-var errNotPlain = errors.New("tar header is not of a plain file")
+// errNotPlain says that the header is not plain USTAR. Programs have disagreed too often on
+// the extensions of GNU tar and PAX: sparse files, long names, global headers, records for
+// sizes (F6).
+var errNotPlain = errors.New("not a tar header of a regular file")
 
-// ReadHeader reads the header of the next member of an archive that another
-// program may have written. At the two blocks of zeros that end the archive it
-// returns io.EOF; where there are none, io.ErrUnexpectedEOF.
+// ReadHeader reads the header of the next member of an archive that another program may
+// have written. It returns io.EOF at the two zero blocks that end the archive, and
+// io.ErrUnexpectedEOF if they are missing.
 func ReadHeader(r io.Reader) (name string, size int64, err error) {
 	var b [member.BlockSize]byte
 	if err := readBlock(r, &b); err != nil {
@@ -47,8 +47,8 @@ func readBlock(r io.Reader, b *[member.BlockSize]byte) error {
 	return noEOF(err)
 }
 
-// readPAX reads the path from the PAX record that b is the header of,
-// and then the next header into b.
+// readPAX reads the path from the PAX record with the header b, and then the next header
+// into b.
 func readPAX(r io.Reader, b *[member.BlockSize]byte) (name string, err error) {
 	_, size, err := parseHeader(b, member.TypePAX)
 	if err != nil {
@@ -68,7 +68,7 @@ func readPAX(r io.Reader, b *[member.BlockSize]byte) (name string, err error) {
 	return name, readBlock(r, b)
 }
 
-// parseHeader reads a USTAR header of the wanted type.
+// parseHeader parses a USTAR header of the wanted type.
 func parseHeader(b *[member.BlockSize]byte, want byte) (name string, size int64, err error) {
 	name = cString(b[0:member.MaxName])
 	if prefix := cString(b[345:500]); prefix != "" {

@@ -3,23 +3,24 @@
 //
 // # Bundles of v1.1.0
 //
-// A bundle is one Zstandard frame (RFC 8878) with a checksum, whose content is one
-// tar archive (POSIX USTAR): for each crate a header with its [crate.ID.LoosePath],
-// its bytes, and zeros up to a multiple of 512; then two blocks of zeros. A path of
-// more than 100 bytes is split by the header's prefix, or has a PAX record of the
-// path alone before it. The frame does not declare its content size, unless it is a
-// small one. There is no table: to read one crate is to read all before it.
+// A bundle is one Zstandard frame (RFC 8878) with a checksum, whose content is one tar
+// archive (POSIX USTAR): for each crate a header with its [crate.ID.LoosePath], its bytes,
+// and zeros up to a multiple of 512; then two blocks of zeros. A path of more than 100
+// bytes uses the header's prefix field, or is preceded by a PAX record with only the path.
+// The frame does not declare its content size, unless it is small. There is no table:
+// reading a crate means reading all crates before it.
 //
 // # What is accepted
 //
-// Headers may name any mode, owner and time, which are ignored, but nothing other
-// than regular files. What GNU tar and PAX have beyond that was read differently by
-// different programs too often (F6). So the bundles of this program, which are tar
-// archives as well, can be read too.
+// Headers must be of regular files; mode, owner and time are ignored. Programs have
+// disagreed too often on the extensions of GNU tar and PAX (F6), so all others are
+// rejected. The bundles of this program are tar archives, too, so this package also reads
+// them.
 //
-// Everything in a bundle is hostile: the window of the frame, the size of a member, their
-// number and their total size are bounded. Bytes are not verified before the reader has
-// reached the end without an error, and what they ought to be, only the caller knows.
+// A bundle is treated as hostile: the window of the frame, the size of each member, their
+// number and their total size are bounded. Bytes are unverified until the reader has
+// reached the end without an error; then the caller must still compare them with the
+// crates' checksums.
 package legacy
 
 import (
@@ -34,17 +35,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Reader reads a bundle from the beginning to the end. It is for one goroutine.
+// Reader reads a bundle from beginning to end. It must not be used concurrently.
 type Reader struct {
 	r      io.ReaderAt
 	size   int64
 	offset int64
 }
 
-// Open reads the bundle of size bytes in r, but nothing of it yet.
+// Open returns a Reader of the bundle of size bytes in r. It does not read yet.
 func Open(r io.ReaderAt, size int64) *Reader { return &Reader{r: r, size: size} }
 
-// Offset is up to where the file was read, which is somewhat ahead of the member.
+// Offset returns how far the file was read, which is somewhat ahead of the member.
 func (r *Reader) Offset() int64 { return r.offset }
 
 // A ReadError says that the file could not be read, not that it is damaged.
@@ -53,7 +54,7 @@ type ReadError struct{ Err error }
 func (e *ReadError) Error() string { return e.Err.Error() }
 func (e *ReadError) Unwrap() error { return e.Err }
 
-// Read reads the file, for the decoder.
+// read reads the file for the decoder.
 func (r *Reader) read(p []byte) (int, error) {
 	if r.offset >= r.size {
 		return 0, io.EOF
@@ -69,19 +70,18 @@ func (r *Reader) read(p []byte) (int, error) {
 	return n, err
 }
 
-// readerFunc is a function as a reader.
+// readerFunc adapts a function to io.Reader.
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// Members yields the members in the order of the bundle, at most [member.MaxMembers] of
-// at most [member.MaxSize] bytes; member.ErrBomb if they have far more together than the
-// file. It may be called again, and begins again.
+// Members yields the members in the order of the bundle, at most [member.MaxMembers] of at
+// most [member.MaxSize] bytes each; member.ErrBomb if their total is far larger than the
+// file. Calling it again starts from the beginning.
 //
-// A member with another path than that of a crate yields a *MemberError, and the
-// next one follows; any other error ends the sequence. The whole stream is read and
-// its checksum compared, also behind the end of the archive, where only the padding
-// of a stock tar may follow.
+// A member whose path is not a crate's yields a *MemberError, and the next one follows; any
+// other error ends the sequence. Members reads the whole stream, even after the end of the
+// archive, where only the padding of a stock tar may follow, and verifies its checksum.
 func (r *Reader) Members() iter.Seq2[*Member, error] {
 	return func(yield func(*Member, error) bool) {
 		r.offset = 0
@@ -96,11 +96,11 @@ func (r *Reader) Members() iter.Seq2[*Member, error] {
 	}
 }
 
-// maxWindow is the largest window that a reader has memory for (F5: 31 bytes can
-// ask for 512 MiB).
+// maxWindow is the largest window for which a reader allocates memory (F5: 31 bytes can
+// request 512 MiB).
 const maxWindow = 32 << 20
 
-// newDecoder starts no goroutines.
+// newDecoder returns a decoder that starts no goroutines.
 func newDecoder(r io.Reader) (*zstd.Decoder, error) {
 	return zstd.NewReader(r,
 		zstd.WithDecoderConcurrency(1),
@@ -110,8 +110,8 @@ func newDecoder(r io.Reader) (*zstd.Decoder, error) {
 	)
 }
 
-// Is reports whether a file begins like a bundle of v1.1.0: a frame with a tar
-// header in it. It is sure of it if the frame does not declare its content size.
+// Is reports whether a file begins like a bundle of v1.1.0: a frame with a tar header in
+// it. It is sure if the frame does not declare its content size.
 func Is(r io.ReaderAt, size int64) (is, sure bool) {
 	z, err := newDecoder(io.NewSectionReader(r, 0, size))
 	if err != nil {
@@ -126,13 +126,13 @@ func Is(r io.ReaderAt, size int64) (is, sure bool) {
 	return n == len(head), n == len(head) && head[4]&declaresSize == 0
 }
 
-// declaresSize is the bits in the descriptor of a frame: at least one is set if the frame
+// declaresSize masks the descriptor of a frame: at least one bit is set if the frame
 // declares its content size.
 const declaresSize = 0xE0
 
-// Member is a crate in a bundle that is being read. Its bytes are read from it before the
-// next one is asked for; whatever is not read is skipped. They are not verified before
-// the reader reaches its end without an error.
+// Member is a crate in a bundle that is being read. Its bytes must be read before the next
+// member is requested; unread bytes are skipped. They are unverified until the reader
+// reaches the end without an error.
 type Member struct {
 	ID   crate.ID
 	Size int64
@@ -156,16 +156,16 @@ func (m *Member) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// An MemberError says that a member is no crate.
+// A MemberError says that a member is not a crate.
 type MemberError struct {
-	Name string // as it is in the archive: anything
+	Name string // as in the archive: not validated
 	Err  error
 }
 
 func (e *MemberError) Error() string { return fmt.Sprintf("member %q: %v", e.Name, e.Err) }
 func (e *MemberError) Unwrap() error { return e.Err }
 
-// errStopped: the consumer has stopped the sequence.
+// errStopped says that the consumer stopped the sequence.
 var errStopped = errors.New("stopped")
 
 func members(r io.Reader, left member.Budget, yield func(*Member, error) bool) error {
@@ -199,8 +199,8 @@ func members(r io.Reader, left member.Budget, yield func(*Member, error) bool) e
 	}
 }
 
-// readRest reads the stream behind the end of the archive, so that its checksum
-// is compared. A stock tar fills its last record of 20 blocks with zeros.
+// readRest reads the stream after the end of the archive, so that its checksum is verified.
+// A stock tar fills its last record of 20 blocks with zeros.
 func readRest(r io.Reader) error {
 	const most = 18 * member.BlockSize
 	b, err := io.ReadAll(io.LimitReader(r, most+1))

@@ -35,7 +35,7 @@ var longID = crate.ID{
 	Version: "0.1.0-" + strings.Repeat("a", 40) + "+build.1",
 }
 
-// items are small crates of every shape.
+// items returns small crates of every shape.
 func items() []bundletest.Item {
 	return []bundletest.Item{
 		{ID: crate.ID{Name: "a", Version: "1.0.0"}, Data: []byte("hello")},
@@ -64,7 +64,7 @@ func build(t testing.TB, items []bundletest.Item) []byte {
 	return b
 }
 
-// tarball is what archive/tar makes of headers.
+// tarball returns an archive made by archive/tar.
 func tarball(t testing.TB, write func(tw *tar.Writer)) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -138,8 +138,8 @@ func TestReadsEveryBundle(t *testing.T) {
 	}
 }
 
-// The checksum of the one frame is compared, so no flipped bit that changes a
-// crate goes unnoticed: v1.1.0 left 59 of 60 wrong crates with exit 0.
+// The checksum of the frame is verified, so no flipped bit that changes a crate goes
+// unnoticed: v1.1.0 exited with 0 for 59 of 60 wrong crates.
 func TestE4ScanNoticesEveryFlip(t *testing.T) {
 	b := bundletest.Legacy(t, items())
 	for bit := 0; bit < 8*len(b); bit += 3 {
@@ -179,7 +179,7 @@ func TestE7ScanNoticesTrailingData(t *testing.T) {
 	}
 }
 
-// F1, F15: a member with another path costs itself, and is named, quoted.
+// F1, F15: a member with another path costs only itself; the error quotes its name.
 func TestF1ScanRefusesPaths(t *testing.T) {
 	for _, name := range []string{
 		"../serde-1.0.0.crate", "/s/er/serde-1.0.0.crate", "s/er/../../serde-1.0.0.crate", `C:\serde-1.0.0.crate`,
@@ -201,7 +201,7 @@ func TestF1ScanRefusesPaths(t *testing.T) {
 	}
 }
 
-// F2, F6: anything that is no plain file ends the reading.
+// F2, F6: anything that is not a regular file ends the reading.
 func TestF2F6ScanRefusesWhatIsNotPlain(t *testing.T) {
 	const name = "s/er/serde-1.0.0.crate"
 	for what, h := range map[string]*tar.Header{
@@ -258,7 +258,7 @@ func TestSkipsWhatIsNotRead(t *testing.T) {
 	}
 }
 
-// A file that cannot be read is not a damaged one.
+// A read error is not reported as damage.
 func TestReadErrorIsTold(t *testing.T) {
 	b := bundletest.Legacy(t, items())
 	broken := errors.New("input/output error")

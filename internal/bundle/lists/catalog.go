@@ -32,7 +32,7 @@ const CatalogName = "bundles.index.jsonl"
 //	sha256               of the bundle, hexadecimal; v1.1.0 has none
 type CatalogEntry struct {
 	Bundle         bundle.Name
-	Manifest       string // file name of its manifest, beside it
+	Manifest       string // file name of its manifest, in the same folder
 	bundle.Summary        // FileSize and Checksum are zero in catalogs of v1.1.0
 }
 
@@ -49,13 +49,13 @@ type catalogLine struct {
 	SHA256   string `json:"sha256,omitzero"`
 }
 
-// maxBundles bounds the catalog.
+// maxBundles bounds the entries of a catalog.
 const maxBundles = 1 << 20
 
-// ReadCatalog yields the entries of a catalog, our own or v1.1.0's. A line that cannot be
-// used yields a *jsonl.LineError in place of an entry; the next line follows. A line that
-// says again what an earlier one said is skipped; a later entry for the same bundle
-// replaces an earlier one. A read error, or ErrTooMany, ends the sequence.
+// ReadCatalog yields the entries of a catalog, ours or v1.1.0's. An unusable line yields a
+// *jsonl.LineError instead of an entry, and the next line follows. A line that repeats an
+// earlier one is skipped; a later entry for the same bundle replaces an earlier one. A read
+// error, or ErrTooMany, ends the sequence.
 func ReadCatalog(r io.Reader) iter.Seq2[CatalogEntry, error] {
 	return func(yield func(CatalogEntry, error) bool) {
 		known := map[bundle.Name]CatalogEntry{}
@@ -96,14 +96,14 @@ func checkCatalogLine(l catalogLine) (e CatalogEntry, err error) {
 	}
 	e.Members, e.Size, e.FileSize, e.Min, e.Max = int(l.Entries), l.Size, l.FileSize, l.Min, l.Max
 	return e, cmp.Or(
-		inRange("entries", l.Entries, math.MaxInt32), // v1.1.0 knows no MaxMembers
+		inRange("entries", l.Entries, math.MaxInt32), // v1.1.0 has no MaxMembers
 		inRange("size_bytes", l.Size, math.MaxInt64),
 		inRange("file_size", l.FileSize, math.MaxInt64),
 	)
 }
 
-// AppendCatalog adds an entry to the catalog in the folder fsys, durably. A
-// torn last line is ended first, so that it spoils nothing but itself.
+// AppendCatalog durably adds an entry to the catalog in the folder fsys. It first ends a
+// torn last line, so that only that line is lost.
 func AppendCatalog(fsys durable.FS, e CatalogEntry) error {
 	line, err := appendLine(nil, catalogLine{
 		Bundle: e.Bundle.String(), Manifest: e.Manifest,
@@ -119,8 +119,8 @@ func AppendCatalog(fsys durable.FS, e CatalogEntry) error {
 	return nil
 }
 
-// RemoveFromCatalog takes the line of a bundle away from the catalog in the folder
-// fsys, in one step and durably. All other lines stay as they are.
+// RemoveFromCatalog removes the line of a bundle from the catalog in the folder fsys,
+// atomically and durably. All other lines stay as they are.
 func RemoveFromCatalog(fsys durable.FS, name bundle.Name) error {
 	f, err := fsys.Open(CatalogName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,7 +140,7 @@ func removeLine(fsys durable.FS, f durable.File, name bundle.Name) error {
 	found := false
 	for line, err := range jsonl.Read(f, MaxLine, func(b []byte) ([]byte, error) { return b, nil }) {
 		if errors.As(err, new(*jsonl.LineError)) {
-			continue // it could not be used
+			continue // an unusable line
 		}
 		if err != nil {
 			return err
@@ -160,7 +160,7 @@ func removeLine(fsys durable.FS, f durable.File, name bundle.Name) error {
 
 func appendCatalog(fsys durable.FS, line []byte) error {
 	f, err := fsys.Append(CatalogName)
-	if errors.Is(err, durable.ErrLinked) { // a backup keeps hard links to it
+	if errors.Is(err, durable.ErrLinked) { // a backup has hard links to it
 		if err = durable.Separate(fsys, CatalogName); err == nil {
 			f, err = fsys.Append(CatalogName)
 		}
@@ -184,7 +184,7 @@ func appendCatalog(fsys durable.FS, line []byte) error {
 	return fsys.SyncDir(".")
 }
 
-// isTorn reports whether a file does not end with the end of a line.
+// isTorn reports whether a file does not end with a newline.
 func isTorn(f durable.File) (bool, error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() == 0 {

@@ -11,14 +11,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
-// Claims are what the manifests beside bundles say is in them: a hint, unless there is no
-// better source.
+// Claims are the contents of bundles according to the manifests beside them: a hint, unless
+// there is no better source.
 type Claims struct {
 	folder durable.Reader
 	names  []string // of manifests
 }
 
-// FindClaims looks for manifests in a folder.
+// FindClaims finds the manifests in a folder.
 func FindClaims(folder durable.Reader) (*Claims, error) {
 	entries, err := folder.ReadDir(".")
 	if err != nil {
@@ -33,8 +33,8 @@ func FindClaims(folder durable.Reader) (*Claims, error) {
 	return c, nil
 }
 
-// Bundles returns the names of the bundles that there are manifests for, whether these
-// exist or not; one may come twice.
+// Bundles returns the names of the bundles that have manifests, whether or not the bundles
+// exist; a name may occur twice.
 func (c *Claims) Bundles() (names []string) {
 	for _, name := range c.names {
 		if of, _, ok := bundle.CutName(name); ok {
@@ -44,11 +44,11 @@ func (c *Claims) Bundles() (names []string) {
 	return names
 }
 
-// Any reports whether there is a manifest beside the bundle of that name.
+// Any reports whether the bundle of that name has a manifest.
 func (c *Claims) Any(of string) bool { return len(c.Beside(of)) > 0 }
 
-// Beside returns the names of the manifests of a bundle. There is one, unless
-// v1.1.0 wrote its bundle twice.
+// Beside returns the names of the manifests of a bundle. There is one, unless v1.1.0 wrote
+// its bundle twice.
 func (c *Claims) Beside(of string) (names []string) {
 	prefix := strings.TrimSuffix(of, bundle.Ext) + "-"
 	for _, name := range c.names {
@@ -59,9 +59,8 @@ func (c *Claims) Beside(of string) (names []string) {
 	return names
 }
 
-// Of yields every crate that the manifests of a bundle name, at most MaxMembers.
-// An error says which manifest, or which line of one, cannot be used; what comes
-// after it can.
+// Of yields every crate that the manifests of a bundle name, at most MaxMembers. An error
+// says which manifest, or which line of one, is unusable; the sequence continues after it.
 func (c *Claims) Of(of string) iter.Seq2[ManifestEntry, error] {
 	return func(yield func(ManifestEntry, error) bool) {
 		left := bundle.MaxMembers
@@ -73,8 +72,8 @@ func (c *Claims) Of(of string) iter.Seq2[ManifestEntry, error] {
 	}
 }
 
-// read yields at most left entries of one manifest. It reports whether the
-// consumer wants more.
+// read yields at most left entries of one manifest. It reports whether the consumer wants
+// more.
 func (c *Claims) read(name string, left *int, yield func(ManifestEntry, error) bool) bool {
 	fail := func(err error) bool { return yield(ManifestEntry{}, fmt.Errorf("manifest %s: %w", name, err)) }
 	f, err := c.folder.Open(name)

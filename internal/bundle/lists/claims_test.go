@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// items are crates that lists name.
+// items are the crates that lists name.
 func items() (all []bundletest.Item) {
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		all = append(all, bundletest.Item{ID: crate.ID{Name: name, Version: "1.0.0"}, Data: []byte(name)})
@@ -23,8 +23,8 @@ func items() (all []bundletest.Item) {
 	return all
 }
 
-// What cannot be used of the manifests beside a bundle costs itself, and v1.1.0
-// may have left two of them.
+// An unusable line of a manifest costs only itself, and v1.1.0 may have left two manifests
+// of a bundle.
 func TestClaims(t *testing.T) {
 	m := durabletest.NewMem()
 	line := func(n int) string {
@@ -61,7 +61,7 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// F14: a manifest without an end is not read to its end.
+// F14: an endless manifest is not read to its end.
 func TestF14EndlessManifest(t *testing.T) {
 	it := items()[0]
 	line, err := AppendManifestLine(nil, ManifestEntry{Member: bundle.Member{ID: it.ID, Size: 5, Checksum: sha256.Sum256(it.Data)}})

@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// What was read from a catalog can be written and read again.
+// An entry that was read from a catalog can be written and read again.
 func FuzzCatalogLine(f *testing.F) {
 	f.Add([]byte(`{"bundle_path":"b/bundle-0007.tar.zst","manifest_path":"b/bundle-0007-a-to-b.manifest.jsonl","crate_min":"a","crate_max":"b"}` + "\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -31,7 +31,7 @@ func FuzzCatalogLine(f *testing.F) {
 	})
 }
 
-// What was read from a manifest can be written and read again.
+// An entry that was read from a manifest can be written and read again.
 func FuzzManifestLine(f *testing.F) {
 	f.Add([]byte(manifestOf("bundle-0003.tar.zst", "s/er/serde-1.0.0.crate") + "\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -1,12 +1,12 @@
-// Package lists reads and writes the files beside bundles: a manifest for each, with a
-// line a member, and the catalog of the folder, with a line a finished bundle. Their
-// fields are those of CloneCratesio v1.1.0, and some more ([ManifestEntry],
-// [CatalogEntry]). All of it is a hint: the bundles are the source of truth. So a line
-// that cannot be used costs itself alone, and lines, counts and numbers are bounded.
+// Package lists reads and writes the files beside bundles: a manifest for each, with a line
+// per member, and the catalog of the folder, with a line per finished bundle. They have the
+// fields of CloneCratesio v1.1.0, and some more ([ManifestEntry], [CatalogEntry]). All of
+// them are hints: the bundles are the source of truth. An unusable line therefore costs
+// only itself, and lines, counts and numbers are bounded.
 //
-// The manifest of bundle-NNNN.tar.zst is bundle-NNNN-{min}-to-{max}.manifest.jsonl,
-// where min and max are the labels ([Label]) of the first and last crate name in byte
-// order. The catalog is bundles.index.jsonl.
+// The manifest of bundle-NNNN.tar.zst is bundle-NNNN-{min}-to-{max}.manifest.jsonl, where
+// min and max are the labels ([Label]) of the first and last crate name in byte order. The
+// catalog is bundles.index.jsonl.
 package lists
 
 import (
@@ -19,11 +19,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// MaxLine bounds a line of a JSONL file, in bytes; real ones have under 1,000.
+// MaxLine bounds a line of a JSONL file, in bytes; real ones have fewer than 1,000.
 const MaxLine = 64 << 10
 
-// decode makes a decoder of the lines of a file: into a new L, and what check
-// makes of it.
+// decode returns a decoder for the lines of a file: it decodes a line into a new L, and
+// converts that with check.
 func decode[L, T any](check func(L) (T, error)) func([]byte) (T, error) {
 	return func(b []byte) (v T, err error) {
 		var line L
@@ -43,15 +43,15 @@ func appendLine(dst []byte, v any) ([]byte, error) {
 	return append(append(dst, b...), '\n'), nil
 }
 
-// baseName returns the last element of a path of any system: v1.1.0 writes
-// paths relative to where it was started, with the separators of that system.
+// baseName returns the last element of a path of any system: v1.1.0 writes paths relative
+// to where it was started, with the separators of that system.
 func baseName(p string) string { return p[strings.LastIndexAny(p, `/\`)+1:] }
 
-// parseBundlePath returns the name in the path of a bundle; its folder does not matter,
-// since bundles are beside the file that names them.
+// parseBundlePath returns the name in the path of a bundle. It ignores the folder, since
+// bundles are beside the file that names them.
 func parseBundlePath(p string) (bundle.Name, error) { return bundle.ParseFileName(baseName(p)) }
 
-// optionalChecksum parses a checksum that may be missing.
+// optionalChecksum parses a checksum, or "".
 func optionalChecksum(s string) (sum crate.Checksum, err error) {
 	if s == "" {
 		return sum, nil

@@ -67,7 +67,7 @@ func manifestOf(path, member string) string {
 	return fmt.Sprintf(`{"bundle_member":%q,"bundle_path":%q,"crate":"serde","sha256":"%s","size":77,"url":"u"}`, member, path, someSum)
 }
 
-// Paths of v1.1.0 are relative to anywhere, on any system.
+// Paths of v1.1.0 are relative to any folder, on any system.
 func TestE8ManifestOfV110(t *testing.T) {
 	const member = "s/er/serde-1.0.0.crate"
 	want := ManifestEntry{
@@ -151,7 +151,7 @@ func TestCatalogLine(t *testing.T) {
 	}
 }
 
-// catalogOf reads a catalog that has no errors but torn lines.
+// catalogOf reads a catalog that has no errors except torn lines.
 func catalogOf(t *testing.T, fsys durable.FS) (all []CatalogEntry) {
 	t.Helper()
 	f, err := fsys.Open(CatalogName)
@@ -168,8 +168,7 @@ func catalogOf(t *testing.T, fsys durable.FS) (all []CatalogEntry) {
 	return all
 }
 
-// A power cut while a line is added costs that line alone, also when others are
-// added later.
+// A power cut while a line is added costs only that line, even when others are added later.
 func TestE8CatalogAfterACrash(t *testing.T) {
 	entry := func(n int) CatalogEntry {
 		return CatalogEntry{Bundle: bundle.Name{Number: n}, Manifest: ManifestName(bundle.Name{Number: n}, "a", "b"), Summary: bundle.Summary{Members: n, Min: "a", Max: "b"}}
@@ -195,8 +194,8 @@ func TestE8CatalogAfterACrash(t *testing.T) {
 	}
 }
 
-// A catalog that a snapshot of the folder shares (cp -al) is appended to all the
-// same, and the snapshot keeps its own.
+// A catalog that has hard links from a snapshot of the folder (cp -al) can be appended to,
+// and the snapshot keeps its own content.
 func TestCatalogOfASnapshot(t *testing.T) {
 	dir := t.TempDir()
 	fsys, err := durable.Open(dir)
@@ -233,8 +232,8 @@ func TestE8CatalogLines(t *testing.T) {
 			bundle, entries, manifest)
 	}
 	v110 := line(`bundles\bundle-0001.tar.zst`, `bundles\bundle-0001-a-to-b.manifest.jsonl`, 3)
-	in := v110 + v110 + // twice the same
-		line("/x/bundle-0001.tar.zst", "/y/bundle-0001-a-to-b.manifest.jsonl", 4) + // later: other
+	in := v110 + v110 + // the same twice
+		line("/x/bundle-0001.tar.zst", "/y/bundle-0001-a-to-b.manifest.jsonl", 4) + // later: different
 		line("bundle-0002.tar.zst", "../../etc/passwd", 1) +
 		line("bundle-0002.tar.zst", "bundle-0001-a-to-b.manifest.jsonl", 1) +
 		line("../bundle-02.tar.zst", "bundle-0002-a-to-b.manifest.jsonl", 1) +
@@ -269,7 +268,7 @@ func TestLabel(t *testing.T) {
 	}
 }
 
-// The next number is after the highest on disk and in the catalog.
+// The next number follows the highest one on disk and in the catalog.
 func TestE1NextNumber(t *testing.T) {
 	const catalog7 = `{"bundle_path":"b/bundle-0007.tar.zst","manifest_path":"b/bundle-0007-a-to-b.manifest.jsonl","crate_min":"a","crate_max":"b"}` + "\n{torn"
 	for _, tt := range []struct {
@@ -312,10 +311,10 @@ func catalogText(path string) string {
 	return fmt.Sprintf(`{"bundle_path":%q,"manifest_path":%q,"crate_min":"a","crate_max":"b","crate_min_label":"a","crate_max_label":"b","entries":2,"size_bytes":9}`, path, manifest)
 }
 
-// RemoveFromCatalog takes one line away, and leaves what others wrote as it is.
+// RemoveFromCatalog removes one line, and keeps the lines of others as they are.
 func TestRemoveFromCatalog(t *testing.T) {
 	m := durabletest.NewMem()
-	must(t, RemoveFromCatalog(m, bundle.Name{Number: 1})) // there is none
+	must(t, RemoveFromCatalog(m, bundle.Name{Number: 1})) // absent
 	before := catalogText("out/bundles/bundle-0000.tar.zst") + "\n" + catalogText("bundle-0001.tar.zst") + "\nnot JSON\n" + catalogText("bundle-0010.tar.zst") + "\n"
 	must(t, durable.WriteFile(m, CatalogName, []byte(before)))
 	must(t, RemoveFromCatalog(m, bundle.Name{Number: 1}))

@@ -26,7 +26,7 @@ import (
 type ManifestEntry struct {
 	bundle.Member // its Placement is zero in manifests of v1.1.0
 	Bundle        bundle.Name
-	URL           string // as it stands there: anything
+	URL           string // as written: not validated
 }
 
 type manifestLine struct {
@@ -51,10 +51,10 @@ func AppendManifestLine(dst []byte, e ManifestEntry) ([]byte, error) {
 	})
 }
 
-// ReadManifest yields the entries of the manifest of a bundle, our own or
-// v1.1.0's. A line that cannot be used yields a *jsonl.LineError in place of an
-// entry; the next line follows. A read error ends the sequence. If a member
-// comes twice, with other bytes, the later line is the later member. Memory does not grow with the manifest.
+// ReadManifest yields the entries of the manifest of a bundle, ours or v1.1.0's. An
+// unusable line yields a *jsonl.LineError instead of an entry, and the next line follows. A
+// read error ends the sequence. If a member occurs twice, with different bytes, the later
+// line is the later member. Memory use does not depend on the size of the manifest.
 func ReadManifest(r io.Reader) iter.Seq2[ManifestEntry, error] {
 	return jsonl.Read(r, MaxLine, decode(checkManifestLine))
 }

@@ -13,13 +13,13 @@ import (
 
 const manifestExt = ".manifest.jsonl"
 
-// ManifestName returns the name of the manifest of a bundle, given its first
-// and last crate name.
+// ManifestName returns the name of the manifest of a bundle, given its first and last crate
+// name.
 func ManifestName(n bundle.Name, first, last string) string {
 	return n.Stem() + "-" + Label(first) + "-to-" + Label(last) + manifestExt
 }
 
-// Label is a crate name as it is in the name of a manifest.
+// Label returns a crate name in the form used in the name of a manifest.
 func Label(name string) string {
 	label := strings.ToLower(strings.TrimSpace(name))
 	if label == "" {
@@ -28,10 +28,10 @@ func Label(name string) string {
 	return strings.NewReplacer(".", "-", "_", "-", " ", "-").Replace(label)
 }
 
-// NextNumber returns the number of the next bundle in the folder fsys: one more
-// than the highest of any file there, of whatever shard, finished or not, and of the
-// catalog (E1), so that what a folder got later has a higher number.
-// A catalog that cannot be used does not matter: what is there has its number.
+// NextNumber returns the number for the next bundle in the folder fsys: one more than the
+// highest of any bundle there, of any shard, finished or not, and in the catalog (E1), so
+// that later bundles have higher numbers. It ignores an unusable catalog: the bundles have
+// their numbers.
 func NextNumber(fsys durable.Reader) (int, error) {
 	highest := -1
 	files, err := fsys.ReadDir(".")

@@ -1,5 +1,5 @@
-// Package member is what bundles of every format have in common: crates as members
-// of a tar archive, and the limits that each reader keeps to.
+// Package member is what bundles of every format have in common: crates as members of a tar
+// archive, and the limits of every reader.
 package member
 
 import (
@@ -10,22 +10,21 @@ import (
 )
 
 const (
-	// MaxSize bounds the bytes of one crate, so that with header and Padding
-	// they stay within the 1 GiB that readers of the seekable format accept in
-	// one frame.
+	// MaxSize bounds a crate, in bytes, so that with header and Padding it stays within the
+	// 1 GiB that readers of the seekable format accept in one frame.
 	MaxSize = 1<<30 - 4*BlockSize
-	// MaxMembers bounds the members of one bundle, and so what a reader
-	// remembers of it: the seek table is at most 8 MiB.
+	// MaxMembers bounds the members of one bundle, and so the memory of a reader: the seek
+	// table has at most 8 MiB.
 	MaxMembers = 1 << 20
 )
 
 // Errors of every format.
 var (
-	// ErrBomb: the bundle holds far more than a real one of its size.
+	// ErrBomb says that the bundle decompresses to far more than a real one of its size.
 	ErrBomb = fmt.Errorf("bundle holds more than %d times its size: the rest is given up", maxRatio)
-	// ErrTrailing: there is something behind the end of the archive.
+	// ErrTrailing says that there is data after the end of the archive.
 	ErrTrailing = errors.New("data after the end of the archive")
-	// ErrTooMany: a limit on the number of members or lines is passed.
+	// ErrTooMany says that there are too many members or lines.
 	ErrTooMany = errors.New("too many entries")
 )
 
@@ -34,18 +33,18 @@ const (
 	BlockSize = 512
 	// MaxName is the longest path that the name field of a tar header holds.
 	MaxName = 100
-	// TypeAt is where a header says what it is.
+	// TypeAt is the offset of the type flag in a header.
 	TypeAt = 156
 )
 
-// What a header is.
+// Type flags of a header.
 const (
 	TypeRegular = '0'
 	TypePAX     = 'x'
 )
 
-// HeaderSum is the checksum of a tar header: the sum of its bytes, those of the
-// checksum itself counted as spaces.
+// HeaderSum returns the checksum of a tar header: the sum of its bytes, with the checksum
+// itself counted as spaces.
 func HeaderSum(b []byte) int {
 	sum := 8 * int(' ')
 	for i, c := range b[:BlockSize] {
@@ -56,8 +55,7 @@ func HeaderSum(b []byte) int {
 	return sum
 }
 
-// PAXRecord returns "{length} path={name}\n", where length counts its own
-// digits too.
+// PAXRecord returns "{length} path={name}\n", where length includes its own digits.
 func PAXRecord(name string) string {
 	const frame = len(" path=\n")
 	n := frame + len(name)
