@@ -69,7 +69,13 @@ func Width(w io.Writer) int {
 func (p *page) print(w io.Writer, width int) {
 	human.Wrap(w, p.name+": "+p.usage, 0, width)
 	fmt.Fprintln(w)
-	human.Wrap(w, "Usage: "+p.synopsis, 7, width)
+	for i, way := range p.synopsis {
+		title := "Usage: "
+		if i > 0 {
+			title = "       "
+		}
+		human.Wrap(w, title+way, len(title), width)
+	}
 	section := func(lines []string) {
 		if len(lines) > 0 {
 			fmt.Fprintln(w)

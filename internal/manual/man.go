@@ -28,7 +28,13 @@ func WriteMan(w *bytes.Buffer, cmd *cli.Command, e Edition) {
 	out.line(".TH %s 1 %s %s %s", quoted(strings.ToUpper(pageName(cmd))), e.Date.UTC().Format(time.DateOnly), quoted(e.Name+" "+e.Version), quoted("User Commands"))
 	out.line(".nh\n.ad l") // no hyphenation or justification, for flags and paths
 	out.line(".SH NAME\n%s \\- %s", escape(pageName(cmd)), escape(p.usage))
-	out.line(".SH SYNOPSIS\n.B %s\n%s", escape(p.name), escape(strings.TrimPrefix(p.synopsis, p.name+" ")))
+	out.line(".SH SYNOPSIS")
+	for i, way := range p.synopsis {
+		if i > 0 {
+			out.line(".br")
+		}
+		out.line(".B %s\n%s", escape(p.name), escape(strings.TrimPrefix(way, p.name+" ")))
+	}
 	out.paragraphs("DESCRIPTION", p.text)
 	out.groups("COMMANDS", p.commands)
 	out.groups("OPTIONS", p.options)
@@ -50,7 +56,8 @@ type roff struct{ *bytes.Buffer }
 
 func (r *roff) line(format string, args ...any) { fmt.Fprintf(r.Buffer, format+"\n", args...) }
 
-// paragraphs writes a section of text and preserves preformatted lines.
+// paragraphs writes a section of text. It preserves lines that begin with a space, and
+// writes rows of tables as terms with their meanings.
 func (r *roff) paragraphs(title string, text []string) {
 	if len(text) == 0 {
 		return
@@ -58,7 +65,7 @@ func (r *roff) paragraphs(title string, text []string) {
 	r.line(".SH %s", title)
 	example := false
 	for i, line := range text {
-		asIs := strings.HasPrefix(line, " ") || strings.HasPrefix(line, "-")
+		asIs := strings.HasPrefix(line, " ") && !isRow(line)
 		switch {
 		case line == "":
 			if example && i+1 < len(text) && strings.HasPrefix(text[i+1], " ") {
@@ -69,10 +76,15 @@ func (r *roff) paragraphs(title string, text []string) {
 			r.line(".PP\n.EX")
 		case !asIs && example:
 			r.line(".EE\n.PP")
-		case !asIs && i > 0:
+		case !asIs && i > 0 && !isRow(line):
 			r.line(".PP")
 		}
 		example = asIs
+		if isRow(line) {
+			term, meaning, _ := strings.Cut(strings.TrimSpace(line), "  ")
+			line = strings.TrimSpace(meaning)
+			r.line(".TP\n.B %s", escape(term))
+		}
 		r.line("%s", escape(line))
 	}
 	if example {

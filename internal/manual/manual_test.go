@@ -21,13 +21,14 @@ func example() *cli.Command {
 		},
 		Commands: []*cli.Command{
 			{
-				Name: "sync", Usage: "fetch what is missing", ArgsUsage: "[-mirror DIR]", Action: nothing, Category: "Begin",
+				Name: "sync", Usage: "fetch what is missing", ArgsUsage: "[-mirror DIR]\n       prog sync -all", Action: nothing, Category: "Begin",
 				OnUsageError: func(_ context.Context, cmd *cli.Command, err error, _ bool) error { return UsageError(cmd, err) },
-				Description:  "A paragraph that\nflows over lines.\n\n   table  entry\n\nExit codes:\n   0    all is well and there is nothing else to be said of it\n",
+				Description:  "A paragraph that\nflows over\n-lines, not a row.\n\n   table  entry\n          that continues\n-job N    is a row, too\n          of two lines\n\nExit codes:\n   0    all is well and there is nothing else to be said of it\n",
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "mirror", Usage: "`DIR` of the mirror", Category: "Folders"},
 					&cli.StringFlag{Name: "mode", Value: "only", Usage: "keep `only|add|N` of the copies that there are", Category: "Storage"},
 					&cli.BoolFlag{Name: "mode-of-a-very-long-name", Usage: "no value"},
+					&cli.StringFlag{Name: "copy", Value: "one", Usage: "`one|both`: keep one, or both"},
 					&cli.DurationFlag{Name: "every", Usage: "again and again", Value: 3600e9},
 					&cli.StringFlag{Name: "contact", Usage: "whom to write to", Sources: cli.EnvVars("CONTACT")},
 					&cli.BoolFlag{Name: "secret", Hidden: true},
@@ -62,10 +63,12 @@ func TestHelp(t *testing.T) {
 	const want = `prog sync: fetch what is missing
 
 Usage: prog sync [-mirror DIR]
+       prog sync -all
 
-A paragraph that flows over lines.
+A paragraph that flows over -lines, not a row.
 
-   table  entry
+   table  entry that continues
+-job N    is a row, too of two lines
 
 Folders:
   -mirror DIR             DIR of the mirror
@@ -77,6 +80,7 @@ Storage:
 Options:
   -mode-of-a-very-long-name
                           no value
+  -copy one|both          keep one, or both (default: one)
   -every DURATION         again and again (default: 1h)
   -contact STRING         whom to write to [$CONTACT]
   -help, -h               show help
@@ -143,7 +147,7 @@ func TestA11Completions(t *testing.T) {
 		{[]string{"s"}, "sync status"},
 		{[]string{"sync", "-mo"}, "-mode -mode-of-a-very-long-name"},
 		{[]string{"sync", "--mod"}, "--mode --mode-of-a-very-long-name"},
-		{[]string{"sync", "-"}, "-mirror -mode -mode-of-a-very-long-name -every -contact -help"},
+		{[]string{"sync", "-"}, "-mirror -mode -mode-of-a-very-long-name -copy -every -contact -help"},
 		{[]string{"sync", "-mode", ""}, "only add"},
 		{[]string{"sync", "--mode", "a"}, "add"},
 		{[]string{"sync", "-mode=o"}, "-mode=only"},
@@ -188,19 +192,26 @@ prog\-sync \- fetch what is missing
 .SH SYNOPSIS
 .B prog sync
 [\-mirror DIR]
+.br
+.B prog sync
+\-all
 .SH DESCRIPTION
 \&.TH is no request here
+.TP
+.B \(aqtables\(aq stay
+as they are: C:\(rsnew \(gax\(ga \(ti
 .PP
 .EX
-   \(aqtables\(aq stay  as they are: C:\(rsnew \(gax\(ga \(ti
    .so /etc/passwd
 .EE
 .PP
-A paragraph that flows over lines.
-.PP
-.EX
-   table  entry
-.EE
+A paragraph that flows over \-lines, not a row.
+.TP
+.B table
+entry that continues
+.TP
+.B \-job N
+is a row, too of two lines
 .SH OPTIONS
 .SS Folders
 .TP
@@ -214,6 +225,9 @@ keep only|add|N of the copies that there are (default: only)
 .TP
 \fB\-mode\-of\-a\-very\-long\-name\fR
 no value
+.TP
+\fB\-copy\fR \fIone|both\fR
+keep one, or both (default: one)
 .TP
 \fB\-every\fR \fIDURATION\fR
 again and again (default: 1h)

@@ -13,9 +13,9 @@ import (
 
 // page is the description of a command.
 type page struct {
-	name      string // including the names of its parent commands
-	usage     string // one sentence
-	synopsis  string
+	name      string   // including the names of its parent commands
+	usage     string   // one sentence
+	synopsis  []string // each way to call it
 	text      []string // paragraphs; a line that begins with a space is preformatted
 	commands  []group
 	options   []group
@@ -38,7 +38,9 @@ const exitCodes = "Exit codes:"
 // pageOf returns the page of a command.
 func pageOf(cmd *cli.Command) *page {
 	p := &page{name: cmd.FullName(), usage: cmd.Usage}
-	p.synopsis = Synopsis(cmd)
+	for way := range strings.Lines(Synopsis(cmd)) {
+		p.synopsis = append(p.synopsis, strings.TrimSpace(way))
+	}
 	text, codes, found := strings.Cut(cmd.Description, exitCodes)
 	p.text = paragraphs(text)
 	if found {
@@ -55,7 +57,7 @@ func pageOf(cmd *cli.Command) *page {
 	return p
 }
 
-// Synopsis returns the usage line of a command.
+// Synopsis returns the usage of a command, a line for each way to call it.
 func Synopsis(cmd *cli.Command) string {
 	switch {
 	case cmd.ArgsUsage != "":
@@ -128,18 +130,22 @@ func defaultOf(doc cli.DocGenerationFlag) string {
 var nothing = []string{"", `""`, "0", "0s", "[]"}
 
 // unquote returns the word in backticks, which is the placeholder for a flag's value, and the
-// text without the backticks.
+// text without the backticks. It drops a word that stands before the text, with a colon, as in
+// "`only|add`: keep only the bundled copy".
 func unquote(usage string) (placeholder, text string) {
 	before, rest, found := strings.Cut(usage, "`")
 	word, after, closed := strings.Cut(rest, "`")
 	if !found || !closed {
 		return "", usage
 	}
+	if text, apart := strings.CutPrefix(after, ": "); apart && before == "" {
+		return word, text
+	}
 	return word, before + word + after
 }
 
-// paragraphs joins the lines of flowing text. Lines that begin with a space, as in tables,
-// stay separate. An empty line separates paragraphs.
+// paragraphs joins the lines of flowing text. Lines that begin with a space, and rows of
+// tables, stay separate. An empty line separates paragraphs.
 func paragraphs(text string) (list []string) {
 	var flow string
 	flush := func() {
@@ -149,8 +155,11 @@ func paragraphs(text string) (list []string) {
 	}
 	for line := range strings.Lines(strings.TrimSpace(text)) {
 		line = strings.TrimRight(line, " \r\n")
+		last := len(list) - 1
 		switch {
-		case line == "" || line[0] == ' ' || strings.HasPrefix(line, "-") || strings.HasSuffix(flow, ":"):
+		case flow == "" && last >= 0 && continuesRow(list[last], line):
+			list[last] += " " + strings.TrimLeft(line, " ")
+		case line == "" || line[0] == ' ' || isRow(line) || strings.HasSuffix(flow, ":"):
 			flush()
 			list = append(list, line)
 		case flow == "":
@@ -161,4 +170,16 @@ func paragraphs(text string) (list []string) {
 	}
 	flush()
 	return list
+}
+
+// isRow reports whether a line is one of a table: two columns with blanks between, the
+// first of which is indented or a flag.
+func isRow(line string) bool {
+	text := strings.TrimLeft(line, " ")
+	return (len(text) < len(line) || strings.HasPrefix(line, "-")) && strings.Contains(text, "  ")
+}
+
+// continuesRow reports whether a line has more of the second column of the row before it.
+func continuesRow(row, line string) bool {
+	return isRow(row) && line != "" && len(line)-len(strings.TrimLeft(line, " ")) == indentOf(row)
 }
