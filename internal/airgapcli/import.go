@@ -36,17 +36,17 @@ type importConfig struct {
 func Import(a *program.App, description string) *cli.Command {
 	var cfg importConfig
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
-		&cli.StringSliceFlag{Name: "from", Usage: "take the volumes that are in `DIR`, or in folders of it; may be given several times", Destination: &cfg.from, TakesFile: true},
-		&cli.StringSliceFlag{Name: "key", Usage: "public `KEY`, or its file, by which a transfer must be signed; of several keys one is enough", Destination: &cfg.keys, TakesFile: true},
-		&cli.BoolFlag{Name: "unsigned", Usage: "take transfers without a signature, from any source", Destination: &cfg.unsigned},
-		&cli.BoolFlag{Name: "accept-shrink", Usage: "take an index that has lost many crates, or is older than the one that is here", Destination: &cfg.acceptShrink},
-		&cli.BoolFlag{Name: "undo", Usage: "take the last import back: what is served is what it was before", Destination: &cfg.undo},
-		&cli.StringFlag{Name: "state", Usage: "write what is held here to `FILE`, for the sending side (export -since FILE)", Destination: &cfg.state, TakesFile: true},
+		&cli.StringSliceFlag{Name: "from", Usage: "read the volumes in `DIR`, and in folders below it; may be repeated", Destination: &cfg.from, TakesFile: true},
+		&cli.StringSliceFlag{Name: "key", Usage: "accept transfers signed by the public `KEY`, given as text or as its file; of several keys, one is enough", Destination: &cfg.keys, TakesFile: true},
+		&cli.BoolFlag{Name: "unsigned", Usage: "accept transfers without a signature, from any source", Destination: &cfg.unsigned},
+		&cli.BoolFlag{Name: "accept-shrink", Usage: "accept an index that lost many crates, or is older than the one here", Destination: &cfg.acceptShrink},
+		&cli.BoolFlag{Name: "undo", Usage: "undo the last import: serve what was served before", Destination: &cfg.undo},
+		&cli.StringFlag{Name: "state", Usage: "write what this mirror has to `FILE`, for the sending side (export -since FILE)", Destination: &cfg.state, TakesFile: true},
 	)
 	list = append(list, cfg.log.Flags()...)
 	return &cli.Command{
 		Name:         "import",
-		Usage:        "take a transfer that was carried over an air gap, and serve it",
+		Usage:        "import a transfer that was carried across an air gap",
 		ArgsUsage:    "-from DIR [-from DIR2] -key KEY [-mirror DIR] | -undo | -state FILE",
 		Description:  description,
 		Flags:        append(list, cfg.progress.Flags()...),

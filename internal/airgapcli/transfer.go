@@ -45,14 +45,14 @@ type Transfer struct {
 // Flags returns the flags.
 func (cfg *Transfer) Flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "to", Usage: "make a transfer over an air gap, as a folder in `DIR`, which import takes on the far side (docs/Airgap-Guide.md); or, at s3://BUCKET/PREFIX?endpoint=URL or file:///FOLDER, a tree in a bucket (docs/bucket.md)", Destination: &cfg.To, TakesFile: true},
-		&cli.StringFlag{Name: "since", Usage: "with -to: carry what the far side lacks: since the `last` transfer, since another one by its number (16, or 16-9f8e7d6c), or by the file of a state of the far side (import -state)", Destination: &cfg.since, TakesFile: true},
-		&cli.BoolFlag{Name: "full", Usage: "with -to: carry all", Destination: &cfg.full},
-		&cli.BoolFlag{Name: "plan", Usage: "with -to: say how much is to be carried, and write nothing there", Destination: &cfg.plan},
-		&cli.StringFlag{Name: "volume", Value: "4GiB", Usage: "with -to: `SIZE` of a volume, such as 700MB or 32GiB. No volume, and no file, has as many bytes, so 4GiB is good for FAT32", Destination: &cfg.volume},
-		&cli.StringFlag{Name: "parity", Usage: "with -to: add `N%` of parity, from which import rebuilds what is damaged or lost on the way, as long as it is less", Destination: &cfg.parity},
-		&cli.StringSliceFlag{Name: "sign", Usage: "with -to: sign with the private key in `FILE`, of any kind; may be given several times", Destination: &cfg.keys, TakesFile: true},
-		&cli.StringSliceFlag{Name: "carry-policy", Usage: "with -to: carry the policy in `[NAME=]FILE` too, which the far side keeps as NAME.toml for its servers (docs/policy.md); may be given several times. What was blocked by hand is carried always", Destination: &cfg.policies, TakesFile: true},
+		&cli.StringFlag{Name: "to", Usage: "write a transfer across an air gap to a folder in `DIR`, for import on the far side (docs/Airgap-Guide.md); or a tree to a bucket, s3://BUCKET/PREFIX?endpoint=URL or file:///FOLDER (docs/bucket.md)", Destination: &cfg.To, TakesFile: true},
+		&cli.StringFlag{Name: "since", Usage: "with -to: carry what the far side lacks since the `last` transfer, since another one (its number, 16 or 16-9f8e7d6c), or since a state of the far side (the file of import -state)", Destination: &cfg.since, TakesFile: true},
+		&cli.BoolFlag{Name: "full", Usage: "with -to: carry everything", Destination: &cfg.full},
+		&cli.BoolFlag{Name: "plan", Usage: "with -to: print how much there is to carry, and write nothing", Destination: &cfg.plan},
+		&cli.StringFlag{Name: "volume", Value: "4GiB", Usage: "with -to: make volumes smaller than `SIZE`, such as 700MB or 32GiB; 4GiB fits FAT32", Destination: &cfg.volume},
+		&cli.StringFlag{Name: "parity", Usage: "with -to: add `N%` of parity, from which import rebuilds up to as much that was damaged or lost on the way", Destination: &cfg.parity},
+		&cli.StringSliceFlag{Name: "sign", Usage: "with -to: sign with the private key in `FILE`, of any kind; may be repeated", Destination: &cfg.keys, TakesFile: true},
+		&cli.StringSliceFlag{Name: "carry-policy", Usage: "with -to: also carry the policy in `[NAME=]FILE`, which the far side keeps as NAME.toml for its servers (docs/policy.md); may be repeated. Blocks are always carried", Destination: &cfg.policies, TakesFile: true},
 		cfg.password.Flag(),
 	}
 }

@@ -26,7 +26,7 @@ func acceptCommand(a *App) *cli.Command {
 	var cfg acceptConfig
 	return &cli.Command{
 		Name:         "accept",
-		Usage:        "give a version that was published again its new bytes",
+		Usage:        "accept the new bytes of a version that was published again",
 		ArgsUsage:    "[-mirror DIR] NAME VERSION [SHA256]",
 		Description:  helpText("accept"),
 		Flags:        append(cfg.dirs.Flags(), cfg.log.Flags()...),

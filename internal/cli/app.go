@@ -44,15 +44,15 @@ func Root(a *App) *cli.Command {
 		Usage:   "mirror crates.io: every byte proved, nothing lost",
 		Version: program.Version(),
 		Commands: slices.Concat(
-			under("Begin", demoCommand(a), planCommand(a), syncCommand(a), statusCommand(a)),
-			under("Give out", servecli.Serve(&a.App, exitCodesHelp), exportCommand(a), doctorCommand(a)),
-			under("Prove and repair", verifyCommand(a), quarantineCommand(a), acceptCommand(a), reindexCommand(a), diffCommand(a)),
-			under("Fetch and take over", downloadCommand(a, "download"), treecli.ImportTree(&a.App, exitCodesHelp), replicacli.Replicate(&a.App)),
-			under("Carry over an air gap", airgapcli.Import(&a.App, helpText("import", "exit-codes")), inspectCommand(a), extractCommand(a, "extract"), sidecarsCommand(a, "sidecars")),
+			under("Start", demoCommand(a), planCommand(a), syncCommand(a), statusCommand(a)),
+			under("Serve and export", servecli.Serve(&a.App, exitCodesHelp), exportCommand(a), doctorCommand(a)),
+			under("Verify and repair", verifyCommand(a), quarantineCommand(a), acceptCommand(a), reindexCommand(a), diffCommand(a)),
+			under("Download and import", downloadCommand(a, "download"), treecli.ImportTree(&a.App, exitCodesHelp), replicacli.Replicate(&a.App)),
+			under("Air gap, bundles and metadata", airgapcli.Import(&a.App, helpText("import", "exit-codes")), inspectCommand(a), extractCommand(a, "extract"), sidecarsCommand(a, "sidecars")),
 			under("Save space", repackCommand(a), pruneCommand(a)),
-			under("Share out among machines", fleetcli.Work(&a.App), fleetcli.Worker(&a.App)),
-			under("Say who may build with what", policycli.Policy(&a.App), gatecli.Block(&a.App), gatecli.Unblock(&a.App), gatecli.Token(&a.App)),
-			under("Sign and prove what is held", signcli.Key(&a.App), attestCommand(a), signcli.Prove(&a.App, exitCodesHelp), signcli.Check(&a.App)),
+			under("Many machines", fleetcli.Work(&a.App), fleetcli.Worker(&a.App)),
+			under("Control access", policycli.Policy(&a.App), gatecli.Block(&a.App), gatecli.Unblock(&a.App), gatecli.Token(&a.App)),
+			under("Sign and prove", signcli.Key(&a.App), attestCommand(a), signcli.Prove(&a.App, exitCodesHelp), signcli.Check(&a.App)),
 			under(manual.AboutProgram, configCommand(a), versionCommand(a)),
 		),
 		OnUsageError: program.OnUsageError,
@@ -62,7 +62,7 @@ func Root(a *App) *cli.Command {
 			}
 			return cli.ShowRootCommandHelp(cmd)
 		},
-		Description: "clonecratesio COMMAND -help says all about a command.\n\n" + exitCodesHelp,
+		Description: "clonecratesio COMMAND -help describes a command and its flags.\n\n" + exitCodesHelp,
 	}
 }
 

@@ -34,16 +34,16 @@ type attestConfig struct {
 func attestCommand(a *App) *cli.Command {
 	var cfg attestConfig
 	list := append(cfg.dirs.Flags(), cfg.dirs.LogDirFlag(),
-		&cli.StringFlag{Name: "manifest", Usage: "audit log of the last run in `FILE`, whose chain the statement covers. Default: manifest.jsonl in -mirror, or beside -out if that alone is given", Destination: &cfg.dirs.Manifest, TakesFile: true},
-		&cli.StringSliceFlag{Name: "key", Usage: "sign with the private key in `FILE`, of any kind; may be given several times", Destination: &cfg.signers.Keys, TakesFile: true},
-		&cli.StringFlag{Name: "origin", DefaultText: "the name of the first -key", Usage: "`NAME` of the log, which it keeps", Destination: &cfg.signers.Origin},
+		&cli.StringFlag{Name: "manifest", Usage: "cover the hash chain of `FILE`, the audit log of the last run. Default: manifest.jsonl in -mirror, or beside -out if only that is given", Destination: &cfg.dirs.Manifest, TakesFile: true},
+		&cli.StringSliceFlag{Name: "key", Usage: "sign with the private key in `FILE`, of any kind; may be repeated", Destination: &cfg.signers.Keys, TakesFile: true},
+		&cli.StringFlag{Name: "origin", DefaultText: "the name of the first -key", Usage: "name a new log `NAME`; it keeps this name", Destination: &cfg.signers.Origin},
 		cfg.signers.Password.Flag(),
-		&cli.BoolFlag{Name: "partial", Usage: "state it although not all is held that the index names", Destination: &cfg.partial},
-		&cli.BoolFlag{Name: "new-key", Usage: "continue a log that another key has signed so far", Destination: &cfg.newKey},
+		&cli.BoolFlag{Name: "partial", Usage: "sign even if versions that the index names are missing", Destination: &cfg.partial},
+		&cli.BoolFlag{Name: "new-key", Usage: "continue a log that another key signed so far", Destination: &cfg.newKey},
 	)
 	return &cli.Command{
 		Name:         "attest",
-		Usage:        "sign a statement of what is held, verified and durable",
+		Usage:        "sign a statement of what is stored, verified and durable",
 		ArgsUsage:    "[-mirror DIR] -key FILE [options]",
 		Description:  helpText("attest", "exit-codes"),
 		Flags:        append(list, cfg.log.Flags()...),

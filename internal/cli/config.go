@@ -25,17 +25,17 @@ func configCommand(a *App) *cli.Command {
 	var cfg configConfig
 	return &cli.Command{
 		Name:      "config",
-		Usage:     "say what a mirror remembers of how it is run",
+		Usage:     "show the settings that a mirror remembers",
 		ArgsUsage: "show [COMMAND] [-mirror DIR] [-all] [-json]",
 		Commands: []*cli.Command{{
 			Name:        "show",
-			Usage:       "say which settings a command takes from the mirror's file and the environment",
+			Usage:       "show which settings a command takes from the mirror's file and the environment",
 			ArgsUsage:   "[COMMAND] [-mirror DIR] [-all] [-json]",
 			Description: helpText("config"),
 			Flags: []cli.Flag{
-				&cli.StringFlag{Name: "mirror", Value: flags.DefaultMirror(), DefaultText: "~/Rust-Crates", Sources: cli.EnvVars("CLONECRATESIO_MIRROR"), Usage: "`DIR` of the mirror", Destination: &cfg.mirror, TakesFile: true},
-				&cli.BoolFlag{Name: "all", Usage: "list also what is as it is by default", Destination: &cfg.all},
-				flags.JSON(&cfg.json, "as JSON, a line a flag"),
+				&cli.StringFlag{Name: "mirror", Value: flags.DefaultMirror(), DefaultText: "~/Rust-Crates", Sources: cli.EnvVars("CLONECRATESIO_MIRROR"), Usage: "folder `DIR` of the mirror", Destination: &cfg.mirror, TakesFile: true},
+				&cli.BoolFlag{Name: "all", Usage: "also list settings that have their defaults", Destination: &cfg.all},
+				flags.JSON(&cfg.json, "print JSON, a line for each flag"),
 			},
 			OnUsageError: program.OnUsageError,
 			Action: func(_ context.Context, cmd *cli.Command) error {

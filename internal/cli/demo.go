@@ -34,11 +34,11 @@ func demoCommand(a *App) *cli.Command {
 	var cfg demoConfig
 	return &cli.Command{
 		Name:  "demo",
-		Usage: "show the whole job on a simulated registry, without network",
+		Usage: "mirror and serve a simulated registry, without network",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "dir", Usage: "mirror into `DIR`, which must not exist or be empty; default: a new folder for temporary files", Destination: &cfg.dir, TakesFile: true},
-			&cli.BoolFlag{Name: "once", Usage: "end after the checks, as without a terminal; otherwise the demo ends by serving the mirror", Destination: &cfg.once},
-			&cli.BoolFlag{Name: "airgap", Usage: "show how a mirror is carried across an air gap instead (docs/Airgap-Guide.md)", Destination: &cfg.airgap},
+			&cli.StringFlag{Name: "dir", Usage: "mirror into `DIR`, which must not exist or must be empty; default: a new temporary folder", Destination: &cfg.dir, TakesFile: true},
+			&cli.BoolFlag{Name: "once", Usage: "stop after the checks instead of serving the mirror, as without a terminal", Destination: &cfg.once},
+			&cli.BoolFlag{Name: "airgap", Usage: "show how to carry a mirror across an air gap instead (docs/Airgap-Guide.md)", Destination: &cfg.airgap},
 		},
 		OnUsageError: program.OnUsageError,
 		Action:       program.Action(program.Nothing, func(ctx context.Context) error { return a.demo(ctx, &cfg) }),

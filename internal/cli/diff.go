@@ -41,7 +41,7 @@ func diffCommand(a *App) *cli.Command {
 		ArgsUsage:   "[-mirror DIR] [-index-dir DIR] [-json] DAY1 DAY2 | [-json] PATH1 PATH2",
 		Description: helpText("diff", "exit-codes"),
 		Flags: append(append(cfg.dirs.Flags(),
-			flags.JSON(&cfg.json, "a line of JSON for the two sides, then one a change (docs/time.md)")),
+			flags.JSON(&cfg.json, "print a line of JSON about the two sides, then one for each change (docs/time.md)")),
 			cfg.log.Flags()...),
 		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {

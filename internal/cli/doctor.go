@@ -35,12 +35,12 @@ type doctorConfig struct {
 func doctorCommand(a *App) *cli.Command {
 	var cfg doctorConfig
 	list := append(cfg.dirs.Flags(),
-		&cli.StringFlag{Name: "url", Usage: "look at the server at `URL`, the address that users have: https://mirror.example/rust, or sparse+https://.../index/; default: one that is started for the mirror", Destination: &cfg.url},
-		&cli.StringFlag{Name: "store", Usage: "look at the bucket at `URL` instead, s3://BUCKET/PREFIX?endpoint=URL or file:///FOLDER: does its provider keep what a mirror in it needs? What is stored for that is removed", Destination: &cfg.store},
-		&cli.StringSliceFlag{Name: "crate", Usage: "try the crate `NAME` first; for servers without search, as static trees are. May be repeated", Destination: &cfg.crates},
-		&cli.StringFlag{Name: "cainfo", Usage: "trust the authorities in the PEM `FILE` too, as CARGO_HTTP_CAINFO does", Sources: cli.EnvVars("CARGO_HTTP_CAINFO"), Destination: &cfg.cainfo, TakesFile: true},
-		&cli.DurationFlag{Name: "max-age", Value: 7 * 24 * time.Hour, Usage: "warn if the mirror's index is older than that", Destination: &cfg.maxAge},
-		&cli.StringFlag{Name: "log-level", Value: "warn", Usage: "of the server that is started: `debug|info|warn|error`", Destination: &cfg.log.Level},
+		&cli.StringFlag{Name: "url", Usage: "check the server at `URL`, the address that users have: https://mirror.example/rust, or sparse+https://.../index/. Default: a server that the doctor starts for the mirror", Destination: &cfg.url},
+		&cli.StringFlag{Name: "store", Usage: "check the bucket at `URL` instead, s3://BUCKET/PREFIX?endpoint=URL or file:///FOLDER: can it hold a mirror? Objects that the test writes are removed", Destination: &cfg.store},
+		&cli.StringSliceFlag{Name: "crate", Usage: "try the crate `NAME` first, for servers without search, such as static trees; may be repeated", Destination: &cfg.crates},
+		&cli.StringFlag{Name: "cainfo", Usage: "also trust the certificate authorities in the PEM `FILE`, as CARGO_HTTP_CAINFO does", Sources: cli.EnvVars("CARGO_HTTP_CAINFO"), Destination: &cfg.cainfo, TakesFile: true},
+		&cli.DurationFlag{Name: "max-age", Value: 7 * 24 * time.Hour, Usage: "warn if the mirror's index is older than this", Destination: &cfg.maxAge},
+		&cli.StringFlag{Name: "log-level", Value: "warn", Usage: "`debug|info|warn|error`: log level of the server that the doctor starts", Destination: &cfg.log.Level},
 	)
 	return &cli.Command{
 		Name:         "doctor",

@@ -32,7 +32,7 @@ func downloadCommand(a *App, name string) *cli.Command {
 	var cfg downloadConfig
 	return &cli.Command{
 		Name:         name,
-		Usage:        "download what an index or a list names",
+		Usage:        "download the crates that an index or a list names",
 		ArgsUsage:    "(-index-dir DIR | -list FILE) [-out DIR] [-bundle] [options]",
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
@@ -43,15 +43,15 @@ func downloadCommand(a *App, name string) *cli.Command {
 
 func (cfg *downloadConfig) flags() []cli.Flag {
 	list := []cli.Flag{
-		flags.IndexDir(&cfg.indexDir, "local crates.io-index: a checkout, a bare repository or a plain `DIR`"),
-		&cli.StringFlag{Name: "list", Usage: "newline-delimited URLs in `FILE` instead of an index; blank lines and # comments are skipped", Destination: &cfg.list, TakesFile: true},
-		&cli.StringFlag{Name: "checksums", Usage: "JSONL `FILE` of {\"url\",\"sha256\"}; overrides or supplies checksums", Destination: &cfg.checksums, TakesFile: true},
-		&cli.BoolFlag{Name: "include-yanked", Usage: "mirror yanked versions too (builds with a Cargo.lock need them)", Destination: &cfg.includeYanked},
-		&cli.Int64Flag{Name: "limit", Usage: "process at most `N` records, 0 = all", Destination: &cfg.limit},
-		&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIR` of the crate files", Destination: &cfg.Home.Crates, TakesFile: true},
-		&cli.StringFlag{Name: "manifest", Value: home.ManifestName, Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to", Destination: &cfg.Home.Manifest, TakesFile: true},
-		&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, and change nothing", Destination: &cfg.dryRun},
-		&cli.StringFlag{Name: "bundles-out", Value: home.BundlesName, Usage: "`DIR` of the bundles, their manifests and their catalog", Destination: &cfg.Home.Bundles, TakesFile: true},
+		flags.IndexDir(&cfg.indexDir, "read the index in `DIR`: a checkout, a bare repository or a plain folder"),
+		&cli.StringFlag{Name: "list", Usage: "download the URLs in `FILE`, one a line, instead of an index; blank lines and # comments are skipped", Destination: &cfg.list, TakesFile: true},
+		&cli.StringFlag{Name: "checksums", Usage: "take checksums from `FILE`, lines of {\"url\",\"sha256\"}; they override those of the index", Destination: &cfg.checksums, TakesFile: true},
+		&cli.BoolFlag{Name: "include-yanked", Usage: "also mirror yanked versions (builds with a Cargo.lock need them)", Destination: &cfg.includeYanked},
+		&cli.Int64Flag{Name: "limit", Usage: "process at most `N` versions, 0 = all", Destination: &cfg.limit},
+		&cli.StringFlag{Name: "out", Value: "out", Usage: "store crate files in `DIR`", Destination: &cfg.Home.Crates, TakesFile: true},
+		&cli.StringFlag{Name: "manifest", Value: home.ManifestName, Usage: "write the audit log of the run to `FILE`, after moving an earlier one aside; /dev/null, /dev/stdout and FIFOs work", Destination: &cfg.Home.Manifest, TakesFile: true},
+		&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done, and change nothing", Destination: &cfg.dryRun},
+		&cli.StringFlag{Name: "bundles-out", Value: home.BundlesName, Usage: "store bundles, their manifests and their catalog in `DIR`", Destination: &cfg.Home.Bundles, TakesFile: true},
 	}
 	list = append(list, cfg.part.Flags()...)
 	return append(list, cfg.Run.Flags()...)

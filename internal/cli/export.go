@@ -52,7 +52,7 @@ func exportCommand(a *App) *cli.Command {
 	var cfg exportConfig
 	return &cli.Command{
 		Name:         "export",
-		Usage:        "write a tree of the mirror for any web server, disk or bucket; or a transfer over an air gap",
+		Usage:        "write the mirror as files for any web server, disk or bucket, or as a transfer across an air gap",
 		ArgsUsage:    "-static DIR | -to s3://BUCKET/PREFIX [-public-url URL] [-as-of DAY] [-mirror DIR] [options]\n       clonecratesio export -to DIR -full | -since last [-volume SIZE] [-parity N%] [-sign KEY] [-plan]",
 		Description:  helpText("export", "exit-codes"),
 		Flags:        cfg.flags(),
@@ -63,16 +63,16 @@ func exportCommand(a *App) *cli.Command {
 
 func (cfg *exportConfig) flags() []cli.Flag {
 	list := append(cfg.dirs.Flags(),
-		&cli.StringFlag{Name: "static", Usage: "the tree is in `DIR`: an empty folder, or that of an earlier export", Destination: &cfg.static, TakesFile: true},
-		&cli.StringFlag{Name: "layout", Value: export.Static.String(), Usage: "of the tree, `static|panamax|local-registry`: for any web server; as a panamax mirror has it; as cargo reads it without any index protocol (docs/static-export.md)", Destination: &cfg.layout},
-		&cli.StringFlag{Name: "state", Usage: "with -to and a bucket: what is in it is remembered in `DIR`, so that the next run reads little of it; default: in the mirror", Destination: &cfg.state, TakesFile: true},
-		&cli.StringFlag{Name: "public-url", Usage: "clients find the tree at `URL`: http, https, or file. Default: file and the path of -static", Destination: &cfg.publicURL},
-		&cli.StringFlag{Name: "as-of", Usage: "the index as it was at the end of a `DAY`, YYYY-MM-DD in UTC, or at a commit that its id names (docs/time.md)", Destination: &cfg.asOf},
-		&cli.StringFlag{Name: "policy", Usage: "leave out what the policy in `FILE` hides, lines and crate files (docs/policy.md)", Destination: &cfg.policy, TakesFile: true},
-		&cli.BoolFlag{Name: "prune", Usage: "remove crate files from the tree that its index does not name any more", Destination: &cfg.prune},
-		&cli.BoolFlag{Name: "verify-existing", Usage: "hash the crate files that are in the tree already; otherwise their size is looked at", Destination: &cfg.verifyExisting},
-		&cli.BoolFlag{Name: "git-index", Value: true, Usage: "make index.git beside the sparse index, for cargo before 1.68 and for file: URLs, where cargo reads nothing else; without git, and for http, a warning takes its place", Destination: &cfg.gitIndex},
-		&cli.BoolFlag{Name: "accept-shrink", Usage: "take index files out of the tree even if they are more than one in twenty", Destination: &cfg.acceptShrink},
+		&cli.StringFlag{Name: "static", Usage: "write the tree to `DIR`: an empty folder, or that of an earlier export", Destination: &cfg.static, TakesFile: true},
+		&cli.StringFlag{Name: "layout", Value: export.Static.String(), Usage: "`static|panamax|local-registry`: layout for any web server, that of a panamax mirror, or one that cargo reads without an index protocol (docs/static-export.md)", Destination: &cfg.layout},
+		&cli.StringFlag{Name: "state", Usage: "with -to and a bucket: remember in `DIR` what the bucket has, so that the next run need not list it; default: in the mirror", Destination: &cfg.state, TakesFile: true},
+		&cli.StringFlag{Name: "public-url", Usage: "clients reach the tree at `URL`: http, https, or file. Default: file and the path of -static", Destination: &cfg.publicURL},
+		&cli.StringFlag{Name: "as-of", Usage: "export the registry as it was at the end of `DAY`, YYYY-MM-DD in UTC, or at a commit, by its id (docs/time.md)", Destination: &cfg.asOf},
+		&cli.StringFlag{Name: "policy", Usage: "leave out the versions that the policy in `FILE` hides (docs/policy.md)", Destination: &cfg.policy, TakesFile: true},
+		&cli.BoolFlag{Name: "prune", Usage: "remove crate files that the index no longer names from the tree", Destination: &cfg.prune},
+		&cli.BoolFlag{Name: "verify-existing", Usage: "hash crate files that are already in the tree; otherwise only their size is checked", Destination: &cfg.verifyExisting},
+		&cli.BoolFlag{Name: "git-index", Value: true, Usage: "write index.git beside the sparse index, for cargo before 1.68 and for file: URLs, where cargo reads nothing else; if git is missing, an export for http only warns", Destination: &cfg.gitIndex},
+		&cli.BoolFlag{Name: "accept-shrink", Usage: "remove index files from the tree even if they are more than one in twenty", Destination: &cfg.acceptShrink},
 	)
 	list = append(list, cfg.transfer.Flags()...)
 	list = append(list, cfg.part.Flags()...)

@@ -44,7 +44,7 @@ func extractCommand(a *App, name string) *cli.Command {
 	var cfg extractConfig
 	return &cli.Command{
 		Name:         name,
-		Usage:        "extract crates from bundles or the deep archive, each verified before it gets its name",
+		Usage:        "extract crates from bundles or the deep archive, and verify each",
 		ArgsUsage:    "-bundles-dir DIR|-deep-dir DIR -out DIR [-index-dir DIR] [options]",
 		Description:  helpText("extract", "exit-codes"),
 		Flags:        cfg.flags(),
@@ -55,14 +55,14 @@ func extractCommand(a *App, name string) *cli.Command {
 
 func (cfg *extractConfig) flags() []cli.Flag {
 	list := []cli.Flag{
-		&cli.StringFlag{Name: "bundles-dir", Usage: "`DIR` of the bundles; it is only read", Destination: &cfg.bundlesDir, TakesFile: true},
-		&cli.StringFlag{Name: "pattern", Value: allBundles, Usage: "the bundles in it: file names that match `GLOB`", Destination: &cfg.pattern},
-		&cli.StringFlag{Name: "deep-dir", Usage: "in place of -bundles-dir, `DIR` of the segments of a deep archive; it is only read", Destination: &cfg.deepDir, TakesFile: true},
-		&cli.StringFlag{Name: "out", Usage: "`DIR` of the crate files", Destination: &cfg.out, TakesFile: true},
-		flags.IndexDir(&cfg.indexDir, "your own crates.io-index, which every crate must match: a checkout, a bare repository or a plain `DIR`"),
-		&cli.BoolFlag{Name: "unverified", Usage: "without -index-dir and a manifest, take what a bundle or a segment says of itself", Destination: &cfg.unverified},
-		&cli.BoolFlag{Name: "overwrite", Usage: "a file that is there and is not the crate goes to quarantine/, or to republished/ if it is what the version was before; otherwise it stays and is listed", Destination: &cfg.overwrite},
-		&cli.BoolFlag{Name: "superseded", Usage: "extract to republished/ the bytes that versions had before they were published again", Destination: &cfg.superseded},
+		&cli.StringFlag{Name: "bundles-dir", Usage: "read bundles in `DIR`", Destination: &cfg.bundlesDir, TakesFile: true},
+		&cli.StringFlag{Name: "pattern", Value: allBundles, Usage: "read only bundles whose file names match `GLOB`", Destination: &cfg.pattern},
+		&cli.StringFlag{Name: "deep-dir", Usage: "instead of bundles, read the segments of a deep archive in `DIR`", Destination: &cfg.deepDir, TakesFile: true},
+		&cli.StringFlag{Name: "out", Usage: "write crate files to `DIR`", Destination: &cfg.out, TakesFile: true},
+		flags.IndexDir(&cfg.indexDir, "verify every crate against the index in `DIR`, your own: a checkout, a bare repository or a plain folder"),
+		&cli.BoolFlag{Name: "unverified", Usage: "without -index-dir and a manifest, trust what a bundle or a segment says about itself", Destination: &cfg.unverified},
+		&cli.BoolFlag{Name: "overwrite", Usage: "move existing files that are not the crate to quarantine/, or to republished/ if they are what the version was before; without this flag they are only listed", Destination: &cfg.overwrite},
+		&cli.BoolFlag{Name: "superseded", Usage: "also extract, to republished/, the bytes that versions had before they were published again", Destination: &cfg.superseded},
 		cfg.durability.Flag(),
 	}
 	list = append(list, cfg.log.Flags()...)

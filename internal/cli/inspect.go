@@ -29,15 +29,15 @@ func inspectCommand(a *App) *cli.Command {
 	var cfg inspectConfig
 	return &cli.Command{
 		Name:        "inspect",
-		Usage:       "list and check a bundle or a segment of the deep archive, or extract one crate from it",
+		Usage:       "check and list a bundle or a segment of the deep archive, or extract one crate from it",
 		ArgsUsage:   "BUNDLE|SEGMENT [NAME VERSION]",
 		Description: helpText("inspect", "exit-codes"),
 		Flags: append([]cli.Flag{
-			flags.JSON(&cfg.json, "a line of JSON a member, and one about the bundle at the end"),
-			&cli.BoolFlag{Name: "rebuild", Usage: "of a segment: rebuild and hash each .crate, not only its tar; some 50 ms a MB", Destination: &cfg.rebuild},
-			flags.IndexDir(&cfg.indexDir, "crates.io-index which the one crate must match, as for extract, in `DIR`; without it the manifest beside the bundle"),
-			&cli.StringFlag{Name: "sha256", Usage: "the one crate is the bytes with this `CHECKSUM`: a version that was published again is there with several", Destination: &cfg.sha256},
-			&cli.StringFlag{Name: "out", Usage: "write the one crate to `FILE`, which must not exist", Destination: &cfg.out, TakesFile: true},
+			flags.JSON(&cfg.json, "print a line of JSON for each member, and one about the bundle at the end"),
+			&cli.BoolFlag{Name: "rebuild", Usage: "in a segment, rebuild and hash each .crate, not only its tar; takes about 50 ms a MB", Destination: &cfg.rebuild},
+			flags.IndexDir(&cfg.indexDir, "verify the crate against the index in `DIR`, as extract does; without it, against the manifest beside the bundle"),
+			&cli.StringFlag{Name: "sha256", Usage: "extract the bytes with this `CHECKSUM`: a version that was published again may be there with several", Destination: &cfg.sha256},
+			&cli.StringFlag{Name: "out", Usage: "write the crate to `FILE`, which must not exist", Destination: &cfg.out, TakesFile: true},
 		}, cfg.log.Flags()...),
 		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {

@@ -27,16 +27,16 @@ type planConfig struct {
 func planCommand(a *App) *cli.Command {
 	var cfg planConfig
 	list := append(cfg.dirs.Flags(),
-		&cli.BoolFlag{Name: "exclude-yanked", Category: flags.Choice, Usage: "as for sync: leave yanked versions out", Destination: &cfg.excludeYanked},
-		&cli.BoolFlag{Name: "bundle", Category: flags.Storage, Usage: "as for sync: into bundles", Destination: &cfg.bundle},
-		&cli.BoolFlag{Name: "deep", Usage: "say too what all of it would take in the deep archive, and how long repack would need", Destination: &cfg.deep},
-		flags.JSON(&cfg.json, "one JSON object"),
+		&cli.BoolFlag{Name: "exclude-yanked", Category: flags.Choice, Usage: "as for sync: leave out yanked versions", Destination: &cfg.excludeYanked},
+		&cli.BoolFlag{Name: "bundle", Category: flags.Storage, Usage: "as for sync: store crates in bundles", Destination: &cfg.bundle},
+		&cli.BoolFlag{Name: "deep", Usage: "also estimate the size in the deep archive, and the time that repack would need", Destination: &cfg.deep},
+		flags.JSON(&cfg.json, "print one JSON object"),
 	)
 	list = append(list, cfg.part.Flags()...)
 	list = append(list, cfg.log.Flags()...)
 	return &cli.Command{
 		Name:         "plan",
-		Usage:        "estimate what a sync would download, how large it is, and whether it fits",
+		Usage:        "estimate what sync would download, how large it is, and whether it fits",
 		ArgsUsage:    "[-mirror DIR] [options]",
 		Description:  helpText("plan", "exit-codes"),
 		Flags:        list,

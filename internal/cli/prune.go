@@ -41,14 +41,14 @@ type pruneConfig struct {
 func pruneCommand(a *App) *cli.Command {
 	var cfg pruneConfig
 	list := append(cfg.dirs.Flags(),
-		&cli.BoolFlag{Name: "yes", Usage: "do it; without this flag, prune says what it would do", Destination: &cfg.yes},
-		&cli.BoolFlag{Name: "exclude-yanked", Usage: "yanked versions go too", Destination: &cfg.excludeYanked},
-		&cli.BoolFlag{Name: "superseded", Usage: "bytes that a version had before it was published again go too", Destination: &cfg.superseded},
+		&cli.BoolFlag{Name: "yes", Usage: "remove; without this flag, prune only prints what it would remove", Destination: &cfg.yes},
+		&cli.BoolFlag{Name: "exclude-yanked", Usage: "also remove yanked versions", Destination: &cfg.excludeYanked},
+		&cli.BoolFlag{Name: "superseded", Usage: "also remove bytes that a version had before it was published again", Destination: &cfg.superseded},
 		&cli.BoolFlag{Name: "accept-shrink", Usage: "allow removing more than 5 % of the mirror", Destination: &cfg.acceptShrink},
-		&cli.DurationFlag{Name: "older-than", Usage: "also delete files that have been in the trash for this long, such as 720h; 0 = never", Destination: &cfg.olderThan},
-		&cli.BoolFlag{Name: "bundles", Usage: "write bundles again without what goes", Destination: &cfg.bundles},
-		&cli.IntFlag{Name: "min-share", Value: 10, Usage: "with -bundles: leave a bundle as it is unless `PERCENT` of it would go", Destination: &cfg.minShare},
-		&cli.BoolFlag{Name: "old-bundles", Usage: "remove nothing but bundles of v1.1.0 that were taken over, each once all that is in it is proved to be in the mirror", Destination: &cfg.oldBundles},
+		&cli.DurationFlag{Name: "older-than", Usage: "also delete files that have been in the trash this long, such as 720h; 0 = never", Destination: &cfg.olderThan},
+		&cli.BoolFlag{Name: "bundles", Usage: "rewrite bundles without what is removed", Destination: &cfg.bundles},
+		&cli.IntFlag{Name: "min-share", Value: 10, Usage: "with -bundles: rewrite a bundle only if at least `PERCENT` of it would be removed", Destination: &cfg.minShare},
+		&cli.BoolFlag{Name: "old-bundles", Usage: "remove only bundles of v1.1.0 that were taken over, each after proving that the mirror has all its crates", Destination: &cfg.oldBundles},
 		cfg.bundleSize.Flag(),
 	)
 	return &cli.Command{

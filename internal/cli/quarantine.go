@@ -27,13 +27,13 @@ func quarantineCommand(a *App) *cli.Command {
 	var cfg quarantineConfig
 	return &cli.Command{
 		Name:        "quarantine",
-		Usage:       "list files in quarantine, and settle those that you have looked at",
+		Usage:       "list files in quarantine, and mark them as settled",
 		ArgsUsage:   "[-mirror DIR] [-json] [-settle-all | -settle NAME VERSION]",
 		Description: helpText("quarantine"),
 		Flags: append(cfg.dirs.Flags(),
-			&cli.BoolFlag{Name: "settle", Usage: "settle what is there of the version NAME VERSION", Destination: &cfg.settle},
+			&cli.BoolFlag{Name: "settle", Usage: "settle the files of the version NAME VERSION", Destination: &cfg.settle},
 			&cli.BoolFlag{Name: "settle-all", Usage: "settle everything", Destination: &cfg.settleAll},
-			flags.JSON(&cfg.json, "as one JSON object a line")),
+			flags.JSON(&cfg.json, "print one JSON object a line")),
 		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			err := cfg.check(cmd.Args().Slice())

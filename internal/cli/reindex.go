@@ -24,7 +24,7 @@ type reindexConfig struct {
 func reindexCommand(a *App) *cli.Command {
 	var cfg reindexConfig
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
-		cfg.store.Flag("of what is in this bucket read the lists that its root names, and no crate"))
+		cfg.store.Flag("for the contents of this bucket, read the lists that its root names instead of the crates"))
 	list = append(list, cfg.log.Flags()...)
 	list = append(list, cfg.progress.Flags()...)
 	return &cli.Command{

@@ -32,19 +32,19 @@ type repackConfig struct {
 func repackCommand(a *App) *cli.Command {
 	var cfg repackConfig
 	list := append(cfg.dirs.Flags(),
-		&cli.BoolFlag{Name: "keep", Usage: "keep loose files and bundles too; without it they are removed once what is in them was rebuilt from the deep archive and hashed", Destination: &cfg.keep},
-		&cli.BoolFlag{Name: "hot", Usage: "keep the newest version of each crate where it is, too: builds ask for it most", Destination: &cfg.hot},
-		cfg.maxDuration.Flag("begin no more packs after so long; the next run resumes. 0 = when all is packed"),
-		&cli.IntFlag{Name: "at-least", Value: 1, Usage: "leave a crate alone unless it has `N` versions that are not packed: few versions share little", Destination: &cfg.atLeast},
-		cfg.shard.Flag("pack a part of what is held alone"),
-		&cli.IntFlag{Name: "jobs", Usage: "packs that are built at a time. Default: one a core", Destination: &cfg.jobs},
-		&cli.Int64Flag{Name: "segment-size-gb", Value: defaultSegmentGB, Usage: "a segment takes no more once it has `N` GB", Destination: &cfg.segmentGB},
+		&cli.BoolFlag{Name: "keep", Usage: "keep loose files and bundles; without this flag they are removed once their crates were rebuilt from the deep archive and hashed", Destination: &cfg.keep},
+		&cli.BoolFlag{Name: "hot", Usage: "also keep the newest version of each crate where it is: builds need it most often", Destination: &cfg.hot},
+		cfg.maxDuration.Flag("start no more packs after this long; the next run resumes. 0 = no limit"),
+		&cli.IntFlag{Name: "at-least", Value: 1, Usage: "skip crates with fewer than `N` versions to pack: few versions share little", Destination: &cfg.atLeast},
+		cfg.shard.Flag("pack only"),
+		&cli.IntFlag{Name: "jobs", Usage: "build `N` packs at a time. Default: one a core", Destination: &cfg.jobs},
+		&cli.Int64Flag{Name: "segment-size-gb", Value: defaultSegmentGB, Usage: "start a new segment once the current one reaches `N` GB", Destination: &cfg.segmentGB},
 	)
 	list = append(list, cfg.log.Flags()...)
 	list = append(list, cfg.progress.Flags()...)
 	return &cli.Command{
 		Name:         "repack",
-		Usage:        "move crates into the deep archive, which takes a sixth of the space and is slower to read",
+		Usage:        "move crates into the deep archive: a sixth of the space, slower to read",
 		ArgsUsage:    "[-mirror DIR] [-keep] [-hot] [-max-duration D]",
 		Description:  helpText("repack", "exit-codes"),
 		Flags:        list,

@@ -40,7 +40,7 @@ func sidecarsCommand(a *App, name string) *cli.Command {
 	var cfg sidecarsConfig
 	return &cli.Command{
 		Name:         name,
-		Usage:        "write the metadata of each version: as files, as JSON lines or as a Parquet table",
+		Usage:        "write metadata of each version as files, JSON lines or a Parquet table",
 		ArgsUsage:    "-index-dir DIR [-out DIR | -output-mode jsonl -jsonl-out FILE | -output-mode parquet -parquet-out FILE] [options]",
 		Description:  exitCodesHelp,
 		Flags:        cfg.flags(),
@@ -51,20 +51,20 @@ func sidecarsCommand(a *App, name string) *cli.Command {
 
 func (cfg *sidecarsConfig) flags() []cli.Flag {
 	list := []cli.Flag{
-		flags.IndexDir(&cfg.indexDir, "local crates.io-index: a checkout, a bare repository or a plain `DIR`"),
-		&cli.StringFlag{Name: "output-mode", Value: "files", Usage: "`files|jsonl|parquet`: a file a version, or one file with a line or a row a version", Destination: &cfg.mode},
-		&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIR` of the files, which may be that of a mirror", Destination: &cfg.out, TakesFile: true},
-		&cli.StringFlag{Name: "jsonl-out", Usage: "`FILE` of the lines, replaced when the new one is whole; /dev/stdout and FIFOs are written to as the lines come", Destination: &cfg.jsonlOut, TakesFile: true},
-		&cli.StringFlag{Name: "parquet-out", Usage: "`FILE` of the table, replaced when the new one is whole; or a stream, as for -jsonl-out", Destination: &cfg.parquetOut, TakesFile: true},
-		&cli.StringFlag{Name: "manifest", Usage: "manifest of a download in `FILE`, which adds storage, bundle_path and bundle_member", Destination: &cfg.manifest, TakesFile: true},
-		&cli.BoolFlag{Name: "with-manifest-toml", Usage: "add what the Cargo.toml inside each crate of the mirror in -mirror-out and -bundles-out says", Destination: &cfg.insides},
-		&cli.StringFlag{Name: "mirror-out", Value: "out", Usage: "with -with-manifest-toml: `DIR` of the crate files; it is only read", Destination: &cfg.mirrorOut, TakesFile: true},
-		&cli.StringFlag{Name: "bundles-out", Value: "bundles", Usage: "with -with-manifest-toml: `DIR` of the bundles; it is only read", Destination: &cfg.bundlesOut, TakesFile: true},
-		cfg.origin.Flag("crate_url is "),
-		&cli.BoolFlag{Name: "include-yanked", Usage: "yanked versions too; without it, files that they have are kept up to date", Destination: &cfg.includeYanked},
-		&cli.Int64Flag{Name: "limit", Usage: "at most `N` sidecars, 0 = all", Destination: &cfg.limit},
-		&cli.BoolFlag{Name: "accept-shrink", Usage: "continue although the index is empty, or the table that is there would lose many rows", Destination: &cfg.acceptShrink},
-		&cli.IntFlag{Name: "concurrency", Value: 128, Usage: "work on at most `N` batches of versions at a time", Destination: &cfg.concurrency},
+		flags.IndexDir(&cfg.indexDir, "read the index in `DIR`: a checkout, a bare repository or a plain folder"),
+		&cli.StringFlag{Name: "output-mode", Value: "files", Usage: "`files|jsonl|parquet`: write a file for each version, or one file with a line or a row for each", Destination: &cfg.mode},
+		&cli.StringFlag{Name: "out", Value: "out", Usage: "write files to `DIR`, which may be that of a mirror", Destination: &cfg.out, TakesFile: true},
+		&cli.StringFlag{Name: "jsonl-out", Usage: "write lines to `FILE`, which is replaced once all are written; /dev/stdout and FIFOs get them as they come", Destination: &cfg.jsonlOut, TakesFile: true},
+		&cli.StringFlag{Name: "parquet-out", Usage: "write the table to `FILE`, as for -jsonl-out", Destination: &cfg.parquetOut, TakesFile: true},
+		&cli.StringFlag{Name: "manifest", Usage: "read storage, bundle_path and bundle_member from `FILE`, the manifest of a download", Destination: &cfg.manifest, TakesFile: true},
+		&cli.BoolFlag{Name: "with-manifest-toml", Usage: "add metadata from the Cargo.toml in each crate that is stored in -mirror-out or -bundles-out", Destination: &cfg.insides},
+		&cli.StringFlag{Name: "mirror-out", Value: "out", Usage: "with -with-manifest-toml: read crate files in `DIR`", Destination: &cfg.mirrorOut, TakesFile: true},
+		&cli.StringFlag{Name: "bundles-out", Value: "bundles", Usage: "with -with-manifest-toml: read bundles in `DIR`", Destination: &cfg.bundlesOut, TakesFile: true},
+		cfg.origin.Flag("make crate_url from "),
+		&cli.BoolFlag{Name: "include-yanked", Usage: "also describe yanked versions; without this flag, only files that they already have are kept up to date", Destination: &cfg.includeYanked},
+		&cli.Int64Flag{Name: "limit", Usage: "write at most `N` sidecars, 0 = all", Destination: &cfg.limit},
+		&cli.BoolFlag{Name: "accept-shrink", Usage: "continue even if the index is empty, or the existing table would lose many rows", Destination: &cfg.acceptShrink},
+		&cli.IntFlag{Name: "concurrency", Value: 128, Usage: "process at most `N` batches of versions at a time", Destination: &cfg.concurrency},
 	}
 	list = append(list, cfg.log.Flags()...)
 	return append(list, cfg.progress.Flags()...)

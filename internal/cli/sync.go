@@ -57,16 +57,16 @@ func syncCommand(a *App) *cli.Command {
 
 func (cfg *syncConfig) flags() []cli.Flag {
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(), cfg.dirs.LogDirFlag(),
-		&cli.BoolFlag{Name: "checkout", Usage: "clone the index with a working tree: read faster, 3 GB more; one that is there stays as it is", Destination: &cfg.checkout},
-		&cli.BoolFlag{Name: "skip-index-update", Usage: "use the index as it is", Destination: &cfg.skipIndexUpdate},
-		&cli.IntFlag{Name: "keep-days", Usage: "keep of the index's past every day of the last `N`, and the last day of each month before (default: every day)", HideDefault: true, Destination: &cfg.keepDays},
-		&cli.BoolFlag{Name: "exclude-yanked", Category: flags.Choice, Usage: "leave yanked versions out (builds with a Cargo.lock need them)", Destination: &cfg.excludeYanked},
-		cfg.Shard.Flag("mirror a part of the index alone"),
-		&cli.BoolFlag{Name: "sidecars", Usage: "write sidecars, a file of JSON a version, beside the crates, and keep them up to date", Destination: &cfg.sidecars},
-		&cli.StringSliceFlag{Name: "attest", Usage: "when all is held, state that under a signature by the private key in `FILE`, as clonecratesio attest does; with -every once an hour", Destination: &cfg.attest.Keys, TakesFile: true},
+		&cli.BoolFlag{Name: "checkout", Usage: "clone the index with a working tree, which is faster to read and takes 3 GB more; an existing clone is not changed", Destination: &cfg.checkout},
+		&cli.BoolFlag{Name: "skip-index-update", Usage: "do not update the index", Destination: &cfg.skipIndexUpdate},
+		&cli.IntFlag{Name: "keep-days", Usage: "keep the last `N` days of the index's history, and the last day of each month before (default: every day)", HideDefault: true, Destination: &cfg.keepDays},
+		&cli.BoolFlag{Name: "exclude-yanked", Category: flags.Choice, Usage: "leave out yanked versions (builds with a Cargo.lock need them)", Destination: &cfg.excludeYanked},
+		cfg.Shard.Flag("mirror only"),
+		&cli.BoolFlag{Name: "sidecars", Usage: "write a JSON file about each version beside its crate file, and keep it up to date", Destination: &cfg.sidecars},
+		&cli.StringSliceFlag{Name: "attest", Usage: "when the mirror is complete, state so, signed with the private key in `FILE`, as clonecratesio attest does; with -every, once an hour", Destination: &cfg.attest.Keys, TakesFile: true},
 		cfg.attest.Password.Flag(),
-		&cli.DurationFlag{Name: "every", Usage: "keep running: repeat after this time, such as 10m, until stopped", Destination: &cfg.every},
-		&cli.DurationFlag{Name: "bundle-every", Usage: "with -bundle and -every: finish the open bundle at the latest so long after it was begun, such as 24h, and when stopped; 0: when it is full", Destination: &cfg.bundleEvery},
+		&cli.DurationFlag{Name: "every", Usage: "keep running: start a round this often, such as 10m, until stopped", Destination: &cfg.every},
+		&cli.DurationFlag{Name: "bundle-every", Usage: "with -bundle and -every: finish the open bundle when it is this old, such as 24h, and when stopped; 0 = only when it is full", Destination: &cfg.bundleEvery},
 	)
 	list = append(list, cfg.index.Flags()...)
 	list = append(list, cfg.push.Flags()...)

@@ -41,20 +41,20 @@ type verifyConfig struct {
 func verifyCommand(a *App) *cli.Command {
 	var cfg verifyConfig
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
-		cfg.store.Flag("hash what the root of this bucket names, object by object, and say what else is there"),
-		cfg.maxDuration.Flag("stop after so long; the next run resumes there. 0 = when all is hashed"),
-		&cli.BoolFlag{Name: "restart", Usage: "begin at the first crate, not where the last run stopped", Destination: &cfg.restart},
-		&cli.BoolFlag{Name: "repair", Usage: "download damaged and missing versions again; damaged files are moved to quarantine first", Destination: &cfg.repair},
-		&cli.StringFlag{Name: "deep", Value: "crates", Usage: "`crates|tars`: of what is in the deep archive rebuild and hash each .crate, or hash the unpacked tars alone, an order of magnitude faster", Destination: &cfg.deep},
-		cfg.shard.Flag("hash a part of what is held alone"),
-		cfg.origin.Flag("for -repair: crate files are at "),
+		cfg.store.Flag("hash every object that the root of this bucket names, and list the others"),
+		cfg.maxDuration.Flag("stop after this long; the next run resumes there. 0 = no limit"),
+		&cli.BoolFlag{Name: "restart", Usage: "start at the first crate, not where the last run stopped", Destination: &cfg.restart},
+		&cli.BoolFlag{Name: "repair", Usage: "download damaged and missing versions again, after moving damaged files to quarantine", Destination: &cfg.repair},
+		&cli.StringFlag{Name: "deep", Value: "crates", Usage: "`crates|tars`: in the deep archive, rebuild and hash each .crate, or hash only the unpacked tars, which is an order of magnitude faster", Destination: &cfg.deep},
+		cfg.shard.Flag("hash only"),
+		cfg.origin.Flag("for -repair: download crate files from "),
 	)
 	list = append(list, cfg.net.Flags()...)
 	list = append(list, cfg.log.Flags()...)
 	list = append(list, cfg.progress.Flags()...)
 	return &cli.Command{
 		Name:         "verify",
-		Usage:        "hash everything that is held, and list what is damaged, missing or unreadable",
+		Usage:        "hash every stored crate, and list what is damaged, missing or unreadable",
 		ArgsUsage:    "[-mirror DIR] [-max-duration D] [-deep crates|tars] [-repair]",
 		Description:  helpText("verify"),
 		Flags:        list,

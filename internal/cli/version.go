@@ -17,7 +17,7 @@ func versionCommand(a *App) *cli.Command {
 		Name:         "version",
 		Usage:        "show which build this is: version, commit, Go, system",
 		ArgsUsage:    "[-json]",
-		Flags:        []cli.Flag{flags.JSON(&asJSON, "as one JSON object")},
+		Flags:        []cli.Flag{flags.JSON(&asJSON, "print one JSON object")},
 		OnUsageError: program.OnUsageError,
 		Action: program.Action(program.Nothing, func(context.Context) error {
 			b := program.ThisBuild()

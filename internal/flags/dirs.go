@@ -19,22 +19,22 @@ type Dirs struct{ home.Dirs }
 // Flags are the flags.
 func (d *Dirs) Flags() []cli.Flag {
 	return under(folders,
-		&cli.StringFlag{Name: "mirror", Value: DefaultMirror(), DefaultText: "~/Rust-Crates", Sources: cli.EnvVars("CLONECRATESIO_MIRROR"), Usage: "`DIR` of the mirror, with crates.io-index, crates, bundles and manifest.jsonl in it", Destination: &d.Root, TakesFile: true},
-		&cli.StringFlag{Name: "index-dir", Usage: "`DIR` of the index, if it is elsewhere: a checkout, a bare repository or a plain folder", Destination: &d.Index, TakesFile: true},
-		&cli.StringFlag{Name: "out", Usage: "`DIR` of the crate files and of the mirror's state, if it is elsewhere", Destination: &d.Crates, TakesFile: true},
-		&cli.StringFlag{Name: "bundles-out", Usage: "`DIR` of the bundles, if it is elsewhere", Destination: &d.Bundles, TakesFile: true},
-		&cli.StringFlag{Name: "deep-out", Usage: "`DIR` of the deep archive, if it is elsewhere", Destination: &d.Deep, TakesFile: true},
+		&cli.StringFlag{Name: "mirror", Value: DefaultMirror(), DefaultText: "~/Rust-Crates", Sources: cli.EnvVars("CLONECRATESIO_MIRROR"), Usage: "use the mirror in `DIR`, which has crates.io-index, crates, bundles and manifest.jsonl", Destination: &d.Root, TakesFile: true},
+		&cli.StringFlag{Name: "index-dir", Usage: "read the index from `DIR` instead: a checkout, a bare repository or a plain folder", Destination: &d.Index, TakesFile: true},
+		&cli.StringFlag{Name: "out", Usage: "keep crate files and the mirror's state in `DIR` instead", Destination: &d.Crates, TakesFile: true},
+		&cli.StringFlag{Name: "bundles-out", Usage: "keep bundles in `DIR` instead", Destination: &d.Bundles, TakesFile: true},
+		&cli.StringFlag{Name: "deep-out", Usage: "keep the deep archive in `DIR` instead", Destination: &d.Deep, TakesFile: true},
 	)
 }
 
 // ManifestFlag is for those commands that write the audit log.
 func (d *Dirs) ManifestFlag() cli.Flag {
-	return &cli.StringFlag{Name: "manifest", Category: folders, Usage: "audit log of the run in `FILE`; an earlier one is moved aside. /dev/null, /dev/stdout and FIFOs are written to. Default: manifest.jsonl in -mirror, or beside -out if that alone is given", Destination: &d.Manifest, TakesFile: true}
+	return &cli.StringFlag{Name: "manifest", Category: folders, Usage: "write the audit log of the run to `FILE`, after moving an earlier one aside; /dev/null, /dev/stdout and FIFOs work. Default: manifest.jsonl in -mirror, or beside -out if only that is given", Destination: &d.Manifest, TakesFile: true}
 }
 
 // LogDirFlag is for those commands that deal with the log of statements.
 func (d *Dirs) LogDirFlag() cli.Flag {
-	return &cli.StringFlag{Name: "log-dir", Category: folders, Usage: "`DIR` of the log of statements. Default: log in -mirror, or beside -out if that alone is given", Destination: &d.Statements, TakesFile: true}
+	return &cli.StringFlag{Name: "log-dir", Category: folders, Usage: "keep the log of statements in `DIR`. Default: log in -mirror, or beside -out if only that is given", Destination: &d.Statements, TakesFile: true}
 }
 
 // DefaultMirror is ~/Rust-Crates, as v1.1.0's Clone-Index.py has it.

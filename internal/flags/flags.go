@@ -34,7 +34,7 @@ func Emptyf(format string, args ...any) error {
 const (
 	folders  = "Folders"
 	theIndex = "Index"
-	Choice   = "What of the index"
+	Choice   = "What to mirror"
 	Storage  = "Storage"
 	remote   = "Bucket"
 	requests = "Upstream and requests"

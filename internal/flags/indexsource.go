@@ -36,9 +36,9 @@ const cratesIOFeed = "https://static.crates.io/rss/updates.xml"
 // Flags are the flags.
 func (s *IndexSource) Flags() []cli.Flag {
 	return under(theIndex,
-		&cli.StringFlag{Name: "index-url", Usage: "where the index comes from, `URL`: a git repository by https, ssh, git, http or file, or sparse+https://HOST/PATH/ (default: the one that the index was cloned from, or " + index.DefaultURL + ")", Destination: &s.URL},
-		&cli.StringSliceFlag{Name: "index-changes", Usage: "with a sparse index: what names its crates, as it has no list. `SOURCE` is rss (the feed of crates.io) or the URL of such a feed; http://PEER/, a mirror that serves one; the URL of the index in git, which ends in .git or begins with git+; a database dump (.tar.gz); the folder of an index, however old; or a file with a name a line. Repeat it", Destination: &s.changes},
-		&cli.DurationFlag{Name: "index-full-every", Value: sparse.DefaultFullEvery, Usage: "with a sparse index and something that names changes: ask for all files within this time, a share in each round; yanks and removals are seen by that", Destination: &s.every},
+		&cli.StringFlag{Name: "index-url", Usage: "update the index from `URL`: a git repository by https, ssh, git, http or file, or sparse+https://HOST/PATH/ (default: where it was cloned from, or " + index.DefaultURL + ")", Destination: &s.URL},
+		&cli.StringSliceFlag{Name: "index-changes", Usage: "with a sparse index, which has no list of its crates: learn their names from `SOURCE`: rss (the feed of crates.io) or the URL of such a feed; http://PEER/, a mirror that serves one; the URL of the index in git, which ends in .git or begins with git+; a database dump (.tar.gz); the folder of an index, however old; or a file with a name a line. May be repeated", Destination: &s.changes},
+		&cli.DurationFlag{Name: "index-full-every", Value: sparse.DefaultFullEvery, Usage: "with a sparse index and -index-changes: request every index file once in this time, some in each round, to see yanks and removals", Destination: &s.every},
 	)
 }
 

@@ -21,7 +21,7 @@ type Listen struct {
 	Needed bool
 }
 
-const adminUsage = "`ADDR` of /metrics, /api/status and /debug/pprof/ (loopback clients only); empty = off; a default that is taken is no error"
+const adminUsage = "serve /metrics, /api/status and /debug/pprof/ (to loopback clients only) at `ADDR`; empty = off. If the default port is taken, the run continues without"
 
 // Flag is the flag with a name and a default address.
 func (l *Listen) Flag(name, addr string) cli.Flag {

@@ -20,9 +20,9 @@ type Log struct {
 // Flags are the flags.
 func (cfg *Log) Flags() []cli.Flag {
 	return under(logging,
-		&cli.StringFlag{Name: "log-format", DefaultText: "sentences on a terminal, text elsewhere", Usage: "log lines of key=value or of JSON, `text|json`", Destination: &cfg.Format},
-		&cli.StringFlag{Name: "log-level", Value: "info", Usage: "log what is of this level, or above: `debug|info|warn|error`", Destination: &cfg.Level},
-		&cli.BoolFlag{Name: "quiet", Usage: "log warnings and errors alone, and show no progress; results are written as ever", Destination: &cfg.Quiet},
+		&cli.StringFlag{Name: "log-format", DefaultText: "sentences on a terminal, text elsewhere", Usage: "`text|json`: log lines of key=value or of JSON", Destination: &cfg.Format},
+		&cli.StringFlag{Name: "log-level", Value: "info", Usage: "`debug|info|warn|error`: log messages of this level and above", Destination: &cfg.Level},
+		&cli.BoolFlag{Name: "quiet", Usage: "log only warnings and errors, and show no progress; results are still printed", Destination: &cfg.Quiet},
 	)
 }
 

@@ -29,14 +29,14 @@ type Origin struct {
 // Auto is the -crates-base-url that trusts the index.
 const Auto = "auto"
 
-const originDefault = crate.CratesIO + ", or for the index of another registry as auto, but not in a private network"
+const originDefault = crate.CratesIO + ", or auto for the index of another registry, but not in a private network"
 
 // Flag is -crates-base-url.
 func (o *Origin) Flag(purpose string) cli.Flag {
 	return &cli.StringSliceFlag{
 		Category: requests,
 		Name:     "crates-base-url", DefaultText: originDefault, Destination: &o.given,
-		Usage: purpose + "`URL`/{name}/{name}-{version}.crate, or URL itself with cargo's {crate}, {version}, {prefix}, {lowerprefix}, {sha256-checksum} in it; auto: where config.json of the index says. Repeat it: what one does not give is asked of the next",
+		Usage: purpose + "`URL`/{name}/{name}-{version}.crate, or from URL itself if it contains cargo's {crate}, {version}, {prefix}, {lowerprefix} or {sha256-checksum}; auto: from where config.json of the index says. Repeat it to name others: what one does not have is requested from the next",
 	}
 }
 

@@ -39,13 +39,13 @@ type Part struct {
 // Flags are the flags.
 func (cfg *Part) Flags() []cli.Flag {
 	return under(Choice,
-		&cli.StringFlag{Name: "crates", Usage: "only the crates named in `FILE`, one a line: NAME, or NAME@REQUIREMENT as cargo add takes it; # begins a comment", Destination: &cfg.crates, TakesFile: true},
-		&cli.StringSliceFlag{Name: "lockfile", Usage: "only the packages of the Cargo.lock `FILE`, yanked ones too; may be repeated, and be used with -crates", Destination: &cfg.lockfiles, TakesFile: true},
-		&cli.StringSliceFlag{Name: "lockfile-source", Usage: "take the packages of lock files whose source is the registry `URL` too, which must be in the index as those of crates.io; without it they are left out", Destination: &cfg.sources},
-		&cli.BoolFlag{Name: "allow-empty", Usage: "accept a choice, a list or a file of checksums that is empty", Destination: &cfg.AllowEmpty},
-		&cli.BoolFlag{Name: "closure", Usage: "with -crates and -lockfile: also what cargo needs to resolve them without a lock file, dependencies of dependencies included", Destination: &cfg.closure},
-		&cli.StringFlag{Name: "features", Value: "all", Usage: "with -closure: `all|default` features of the crates named", Destination: &cfg.features},
-		&cli.StringFlag{Name: "latest", Usage: "only the newest `N|all` versions that match; by themselves, of every crate; default: 1 with -closure, otherwise all", Destination: &cfg.latest},
+		&cli.StringFlag{Name: "crates", Usage: "mirror only the crates named in `FILE`, one a line: NAME, or NAME@REQUIREMENT as for cargo add; # begins a comment", Destination: &cfg.crates, TakesFile: true},
+		&cli.StringSliceFlag{Name: "lockfile", Usage: "mirror only the packages in the Cargo.lock `FILE`, including yanked ones; may be repeated, and combined with -crates", Destination: &cfg.lockfiles, TakesFile: true},
+		&cli.StringSliceFlag{Name: "lockfile-source", Usage: "also take packages of lock files whose source is the registry `URL`; the index must have them, as it has those of crates.io. Without this flag they are left out", Destination: &cfg.sources},
+		&cli.BoolFlag{Name: "allow-empty", Usage: "accept a selection, a list or a file of checksums that is empty", Destination: &cfg.AllowEmpty},
+		&cli.BoolFlag{Name: "closure", Usage: "with -crates and -lockfile: also mirror all direct and indirect dependencies, so that cargo can resolve them without a lock file", Destination: &cfg.closure},
+		&cli.StringFlag{Name: "features", Value: "all", Usage: "`all|default`: with -closure, the features of the named crates", Destination: &cfg.features},
+		&cli.StringFlag{Name: "latest", Usage: "`N|all`: mirror only the newest N versions that match; without -crates and -lockfile, of every crate. Default: 1 with -closure, otherwise all", Destination: &cfg.latest},
 	)
 }
 

@@ -15,7 +15,7 @@ type Progress struct{ console.Lines }
 // Flags are the flags.
 func (cfg *Progress) Flags() []cli.Flag {
 	return under(logging,
-		&cli.DurationFlag{Name: "progress-interval", Usage: "log progress at this interval, 0 = never", Destination: &cfg.Interval},
+		&cli.DurationFlag{Name: "progress-interval", Usage: "log progress this often, 0 = never", Destination: &cfg.Interval},
 		&cli.Int64Flag{Name: "progress-every", Usage: "log progress every `N` records, 0 = never", Destination: &cfg.Every},
 	)
 }

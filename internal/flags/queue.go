@@ -15,18 +15,18 @@ type Queue struct{ jetstream.Config }
 // Flags are the flags.
 func (q *Queue) Flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "nats", Usage: "the NATS server at `URL`, nats://HOST:4222 or tls://HOST, several with commas; it needs JetStream", Sources: cli.EnvVars("NATS_URL"), HideDefault: true, Destination: &q.URL},
-		&cli.StringFlag{Name: "nats-stream", Value: jetstream.UsualStream, Usage: "`NAME` of the stream: mirrors that share a server have one each", Destination: &q.Stream},
-		&cli.StringFlag{Name: "nats-creds", Usage: "credentials of NATS in `FILE`", Sources: cli.EnvVars("NATS_CREDS"), Destination: &q.Creds, TakesFile: true},
-		&cli.StringFlag{Name: "nats-ca", Usage: "trust the authorities in the PEM `FILE`", Destination: &q.CA, TakesFile: true},
-		&cli.StringFlag{Name: "nats-cert", Usage: "certificate of this client in the PEM `FILE`", Destination: &q.Cert, TakesFile: true},
-		&cli.StringFlag{Name: "nats-key", Usage: "its private key in the PEM `FILE`", Destination: &q.Key, TakesFile: true},
+		&cli.StringFlag{Name: "nats", Usage: "use the NATS server at `URL`, nats://HOST:4222 or tls://HOST; separate several with commas. JetStream must be on", Sources: cli.EnvVars("NATS_URL"), HideDefault: true, Destination: &q.URL},
+		&cli.StringFlag{Name: "nats-stream", Value: jetstream.UsualStream, Usage: "use the stream `NAME`: mirrors that share a server need one each", Destination: &q.Stream},
+		&cli.StringFlag{Name: "nats-creds", Usage: "read NATS credentials from `FILE`", Sources: cli.EnvVars("NATS_CREDS"), Destination: &q.Creds, TakesFile: true},
+		&cli.StringFlag{Name: "nats-ca", Usage: "trust the certificate authorities in the PEM `FILE`", Destination: &q.CA, TakesFile: true},
+		&cli.StringFlag{Name: "nats-cert", Usage: "read the client certificate from the PEM `FILE`", Destination: &q.Cert, TakesFile: true},
+		&cli.StringFlag{Name: "nats-key", Usage: "read its private key from the PEM `FILE`", Destination: &q.Key, TakesFile: true},
 	}
 }
 
 // WaitFlag is of the command that makes the queue.
 func (q *Queue) WaitFlag() cli.Flag {
-	return &cli.DurationFlag{Name: "ack-wait", Value: jetstream.UsualWait, Usage: "a worker that is silent for so long is taken for dead, and its task goes to another", Destination: &q.Wait}
+	return &cli.DurationFlag{Name: "ack-wait", Value: jetstream.UsualWait, Usage: "give the task of a worker that was silent this long to another one", Destination: &q.Wait}
 }
 
 const minWait = time.Second

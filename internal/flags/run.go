@@ -38,16 +38,16 @@ type Run struct {
 // Flags are the flags.
 func (cfg *Run) Flags() []cli.Flag {
 	list := []cli.Flag{
-		cfg.Origin.Flag("crate files are at "),
+		cfg.Origin.Flag("download crate files from "),
 		&cli.BoolFlag{Name: "verify-existing", Usage: "hash stored files again instead of trusting the catalog", Destination: &cfg.VerifyExisting},
-		&cli.BoolFlag{Name: "news-only", Usage: "write no line into the manifest for a version that was held before, unless -verify-existing hashed it: it then lists what has come and what is missing alone, and a run that finds nothing new leaves the earlier one as it is", Destination: &cfg.newsOnly},
-		&cli.BoolFlag{Name: "allow-missing", Usage: "versions that upstream refuses (403, 404, 410, 451) do not make the run incomplete", Destination: &cfg.AllowMissing},
-		&cli.BoolFlag{Name: "accept-shrink", Usage: "accept an index from which many crates have vanished, or that is older than the one mirrored last", Destination: &cfg.AcceptShrink},
-		&cli.StringFlag{Name: "accept-republished", Value: "vanished", Usage: "let a version have other bytes than before, `never|vanished|always`: vanished = if the index was seen without it, or its history shows a day without it; clonecratesio accept does it for one version", Destination: &cfg.acceptRepublished},
-		&cli.DurationFlag{Name: "second-pass", Value: UsualSecondPass, Usage: "at the end of the run, wait so long and try once more, over new connections, what upstream did not give; if few versions are left then, a third time after 12 times as long. 0 = never", Destination: &cfg.SecondPass},
+		&cli.BoolFlag{Name: "news-only", Usage: "leave versions that were already stored out of the manifest, unless -verify-existing hashed them: it lists only what was downloaded and what is missing. A run that finds nothing new keeps the earlier manifest", Destination: &cfg.newsOnly},
+		&cli.BoolFlag{Name: "allow-missing", Usage: "do not count versions that upstream refuses (403, 404, 410, 451) as missing", Destination: &cfg.AllowMissing},
+		&cli.BoolFlag{Name: "accept-shrink", Usage: "accept an index that lost many crates, or that is older than the last one mirrored", Destination: &cfg.AcceptShrink},
+		&cli.StringFlag{Name: "accept-republished", Value: "vanished", Usage: "`never|vanished|always`: when to accept new bytes for a version that is already stored. vanished = if the index, or its history, was without the version in between. For one version, use clonecratesio accept", Destination: &cfg.acceptRepublished},
+		&cli.DurationFlag{Name: "second-pass", Value: UsualSecondPass, Usage: "at the end of the run, wait this long and retry failed downloads over new connections; if few are left, wait 12 times as long and try a third time. 0 = never", Destination: &cfg.SecondPass},
 		cfg.Durability.Flag(),
-		&cli.BoolFlag{Name: "bundle", Category: Storage, Usage: "store crates in bundles: .tar.zst files of many crates each; stored loose files are moved there too", Destination: &cfg.Bundle},
-		&cli.StringFlag{Name: "bundle-mode", Category: Storage, Value: "only", Usage: "`only|add`: keep the bundled copy alone, or the loose file too", Destination: &cfg.BundleMode},
+		&cli.BoolFlag{Name: "bundle", Category: Storage, Usage: "store crates in bundles, .tar.zst files of many crates each, and move stored loose files there, too", Destination: &cfg.Bundle},
+		&cli.StringFlag{Name: "bundle-mode", Category: Storage, Value: "only", Usage: "`only|add`: keep only the bundled copy, or the loose file, too", Destination: &cfg.BundleMode},
 		cfg.BundleSize.Flag(),
 		cfg.Listen.Flag("listen", ":9090"),
 	}

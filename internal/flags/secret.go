@@ -102,7 +102,7 @@ type Password struct{ file string }
 func (p *Password) Flag() cli.Flag {
 	return &cli.StringFlag{
 		Name: "key-password-file", DefaultText: "$" + passwordVariable + ", or asked for on a terminal",
-		Usage: "`FILE` whose first line is the password of an encrypted private key", Destination: &p.file,
+		Usage: "read the password of an encrypted private key from the first line of `FILE`", Destination: &p.file,
 	}
 }
 

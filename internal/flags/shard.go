@@ -14,7 +14,7 @@ type Shard struct {
 
 // Flag is -shard.
 func (s *Shard) Flag(usage string) cli.Flag {
-	return &cli.StringFlag{Name: "shard", Usage: usage + ": shard `I/N` of the crates, shared out by the SHA-256 of their names; I counts from 0, N is at most 1024", Destination: &s.text}
+	return &cli.StringFlag{Name: "shard", Usage: usage + " shard `I/N` of the crates, split by the SHA-256 of their names; I counts from 0, N is at most 1024", Destination: &s.text}
 }
 
 // Check reads it.

@@ -22,7 +22,7 @@ type Store struct{ URL string }
 
 // Flag is the flag.
 func (s *Store) Flag(usage string) cli.Flag {
-	return &cli.StringFlag{Name: "store", Usage: usage + ", `URL`: s3://BUCKET/PREFIX, or file:///DIR of a folder that is shared", Destination: &s.URL}
+	return &cli.StringFlag{Name: "store", Usage: usage + "; `URL` is s3://BUCKET/PREFIX, or file:///DIR for a shared folder", Destination: &s.URL}
 }
 
 // Check refuses what is no address.
@@ -79,11 +79,11 @@ type Push struct {
 // Flags are the flags.
 func (p *Push) Flags() []cli.Flag {
 	return under(remote,
-		p.Flag("push bundles, the index and the catalog to this bucket, and keep on the disk what is being written alone; makes -bundle"),
-		&cli.IntFlag{Name: "keep-local", Usage: "with -store: keep the newest `N` bundles, and segments, on the disk as well", Destination: &p.KeepLocal},
-		&cli.DurationFlag{Name: "push-every", Value: time.Hour, Usage: "with -store and -every: push at most so often; each time a bundle is made of what has come since", Destination: &p.Every},
-		&cli.StringFlag{Name: "push-verify", Value: string(push.VerifyRead), Usage: "with -store: `read|head`: read back and hash all that was uploaded, or ask for its size alone", Destination: &p.verify},
-		&cli.DurationFlag{Name: "lease", Value: time.Minute, Usage: "with -store: another machine may take over when nothing was heard of this one for so long", Destination: &p.lease},
+		p.Flag("push bundles, the index and the catalog to this bucket, and keep only unfinished ones on the disk; implies -bundle"),
+		&cli.IntFlag{Name: "keep-local", Usage: "with -store: also keep the newest `N` bundles and segments on the disk", Destination: &p.KeepLocal},
+		&cli.DurationFlag{Name: "push-every", Value: time.Hour, Usage: "with -store and -every: push at most this often; each push finishes a bundle", Destination: &p.Every},
+		&cli.StringFlag{Name: "push-verify", Value: string(push.VerifyRead), Usage: "`read|head`: with -store, read back and hash each upload, or check only its size", Destination: &p.verify},
+		&cli.DurationFlag{Name: "lease", Value: time.Minute, Usage: "with -store: let another machine take over when this one was silent this long", Destination: &p.lease},
 	)
 }
 

@@ -18,7 +18,7 @@ var durabilities = map[Durability]loose.Durability{Batches: loose.Batch, "file":
 
 // Flag is -durability.
 func (d *Durability) Flag() cli.Flag {
-	return &cli.StringFlag{Name: "durability", Category: Storage, Value: string(Batches), Usage: "when bytes are forced to the disk: `file|batch|none`", Destination: (*string)(d)}
+	return &cli.StringFlag{Name: "durability", Category: Storage, Value: string(Batches), Usage: "`file|batch|none`: when to force bytes to the disk: after each file, after each batch, or never", Destination: (*string)(d)}
 }
 
 // Check refuses other words.
@@ -70,8 +70,8 @@ const RoundAtLeast = 8
 // Flags are the flags.
 func (cfg *Deep) Flags() []cli.Flag {
 	return under(Storage,
-		&cli.BoolFlag{Name: "deep", Usage: "move what has come into the deep archive, as clonecratesio repack does, once a crate has " + strconv.Itoa(RoundAtLeast) + " versions that are not there", Destination: &cfg.Pack},
-		&cli.StringFlag{Name: "deep-mode", Value: "only", Usage: "with -deep, `only|hot|add`: keep nothing elsewhere, the newest version of each crate, or all", Destination: &cfg.Mode},
+		&cli.BoolFlag{Name: "deep", Usage: "move a crate into the deep archive, as clonecratesio repack does, once " + strconv.Itoa(RoundAtLeast) + " of its versions are not there yet", Destination: &cfg.Pack},
+		&cli.StringFlag{Name: "deep-mode", Value: "only", Usage: "`only|hot|add`: with -deep, keep nothing elsewhere, the newest version of each crate, or everything", Destination: &cfg.Mode},
 	)
 }
 

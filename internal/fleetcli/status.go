@@ -28,8 +28,8 @@ type Status struct {
 // Flags are the flags.
 func (cfg *Status) Flags() []cli.Flag {
 	return []cli.Flag{
-		cfg.Flag("say of the mirror in this bucket whether each version that its index names is held once, and by the shard that it belongs to"),
-		&cli.BoolFlag{Name: "exclude-yanked", Usage: "with -store: yanked versions need not be held", Destination: &cfg.excludeYanked},
+		cfg.Flag("check that the mirror in this bucket has each version that its index names once, in the shard that it belongs to"),
+		&cli.BoolFlag{Name: "exclude-yanked", Usage: "with -store: do not count yanked versions as missing", Destination: &cfg.excludeYanked},
 	}
 }
 

@@ -43,14 +43,14 @@ type workConfig struct {
 func Work(a *program.App) *cli.Command {
 	var cfg workConfig
 	list := append([]cli.Flag{
-		&cli.StringFlag{Name: "job", Usage: "what is done, `" + strings.Join(fleet.Kinds(), "|") + "`: verify = hash all that the bucket holds; repack = pack what is in bundles into the deep archive, too", Destination: &cfg.kind},
-		cfg.store.Flag("the mirror that is worked on"),
+		&cli.StringFlag{Name: "job", Usage: "`" + strings.Join(fleet.Kinds(), "|") + "`: hash everything in the bucket, or also pack bundled crates into the deep archive", Destination: &cfg.kind},
+		cfg.store.Flag("work on the mirror in this bucket"),
 	}, cfg.queue.Flags()...)
 	list = append(list, cfg.queue.WaitFlag(),
-		&cli.Int64Flag{Name: "task-mb", Value: 256, Usage: "for repack: about so many `MiB` of crates are a task, and become a segment", Destination: &cfg.taskMB},
-		&cli.IntFlag{Name: "at-least", Value: 1, Usage: "for repack: leave a crate alone unless it has `N` versions that are not packed", Destination: &cfg.atLeast},
+		&cli.Int64Flag{Name: "task-mb", Value: 256, Usage: "for repack: put about this many `MiB` of crates into a task, and so into a segment", Destination: &cfg.taskMB},
+		&cli.IntFlag{Name: "at-least", Value: 1, Usage: "for repack: skip crates with fewer than `N` versions to pack", Destination: &cfg.atLeast},
 		scratchFlag(&cfg.scratch),
-		flags.JSON(&cfg.json, "as one JSON object"),
+		flags.JSON(&cfg.json, "print one JSON object"),
 		cfg.listen.Flag("admin-listen", ""))
 	list = append(list, cfg.log.Flags()...)
 	return &cli.Command{
@@ -65,7 +65,7 @@ func Work(a *program.App) *cli.Command {
 }
 
 func scratchFlag(to *string) cli.Flag {
-	return &cli.StringFlag{Name: "scratch", Value: os.TempDir(), DefaultText: "that of the system", Usage: "`DIR` for temporary files", Destination: to, TakesFile: true}
+	return &cli.StringFlag{Name: "scratch", Value: os.TempDir(), DefaultText: "that of the system", Usage: "write temporary files to `DIR`", Destination: to, TakesFile: true}
 }
 
 const maxTaskMB = 4 << 10

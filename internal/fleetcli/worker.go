@@ -33,15 +33,15 @@ type workerConfig struct {
 // Worker is the command that does tasks.
 func Worker(a *program.App) *cli.Command {
 	var cfg workerConfig
-	list := append([]cli.Flag{cfg.store.Flag("the mirror that is worked on")}, cfg.queue.Flags()...)
+	list := append([]cli.Flag{cfg.store.Flag("work on the mirror in this bucket")}, cfg.queue.Flags()...)
 	list = append(list,
-		&cli.IntFlag{Name: "jobs", Value: 1, Usage: "do `N` tasks at a time; packing one takes up to a core and 1 GiB of memory", Destination: &cfg.jobs},
-		&cli.IntFlag{Name: "attempts", Value: 4, Usage: "a task that has failed `N` times is set aside", Destination: &cfg.attempts},
+		&cli.IntFlag{Name: "jobs", Value: 1, Usage: "run `N` tasks at a time; each packing task takes up to a core and 1 GiB of memory", Destination: &cfg.jobs},
+		&cli.IntFlag{Name: "attempts", Value: 4, Usage: "set a task aside after it failed `N` times", Destination: &cfg.attempts},
 		scratchFlag(&cfg.scratch),
 		cfg.listen.Flag("admin-listen", ":9092"))
 	return &cli.Command{
 		Name:         "worker",
-		Usage:        "do tasks of clonecratesio work until stopped",
+		Usage:        "run tasks of clonecratesio work until stopped",
 		ArgsUsage:    "-store URL -nats URL [-jobs N]",
 		Description:  workerHelp,
 		Flags:        append(list, cfg.log.Flags()...),

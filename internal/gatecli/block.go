@@ -38,8 +38,8 @@ type blockConfig struct {
 
 func (cfg *blockConfig) flags() []cli.Flag {
 	return append(cfg.dirs.Flags(),
-		cfg.store.Flag("of the mirror in this bucket, for all its replicas"),
-		&cli.StringFlag{Name: "by", Usage: "`WHO` does it; default: you, at this machine", Destination: &cfg.by})
+		cfg.store.Flag("change the mirror in this bucket, for all its replicas"),
+		&cli.StringFlag{Name: "by", Usage: "record `WHO` did it; default: you, at this machine", Destination: &cfg.by})
 }
 
 // Block is the command that blocks versions.
@@ -51,9 +51,9 @@ func Block(a *program.App) *cli.Command {
 		ArgsUsage:   "NAME|NAME@VERSION|NAME@REQUIREMENT|SHA256 ... -reason TEXT | -list",
 		Description: program.HelpText(texts, "block"),
 		Flags: append(cfg.flags(),
-			&cli.StringFlag{Name: "reason", Usage: "`TEXT` for those whose builds miss it", Destination: &cfg.reason},
-			&cli.BoolFlag{Name: "list", Usage: "print what is blocked", Destination: &cfg.list},
-			&cli.BoolFlag{Name: "json", Usage: "with -list: as JSON", Destination: &cfg.json}),
+			&cli.StringFlag{Name: "reason", Usage: "show `TEXT` to users whose builds miss it", Destination: &cfg.reason},
+			&cli.BoolFlag{Name: "list", Usage: "list what is blocked", Destination: &cfg.list},
+			&cli.BoolFlag{Name: "json", Usage: "with -list: print JSON", Destination: &cfg.json}),
 		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			cfg.specs = cmd.Args().Slice()

@@ -44,9 +44,9 @@ func Token(a *program.App) *cli.Command {
 
 func tokenCommand(name, usage, args string, named bool, run func(context.Context, *tokenConfig, string) error) *cli.Command {
 	var cfg tokenConfig
-	list := []cli.Flag{&cli.StringFlag{Name: "auth-tokens", Usage: "the `FILE` that serve -auth-tokens reads", Destination: &cfg.file, TakesFile: true}}
+	list := []cli.Flag{&cli.StringFlag{Name: "auth-tokens", Usage: "file of tokens, the `FILE` that serve -auth-tokens reads", Destination: &cfg.file, TakesFile: true}}
 	if name == "add" {
-		list = append(list, &cli.StringFlag{Name: "expires", Usage: "the token is good until `WHEN`: a number of days, as 90d, or a day, as 2027-01-31, in UTC; default: until it is removed", Destination: &cfg.expires})
+		list = append(list, &cli.StringFlag{Name: "expires", Usage: "let the token expire at `WHEN`: after days, such as 90d, or on a day, such as 2027-01-31, in UTC; default: never", Destination: &cfg.expires})
 	}
 	return &cli.Command{
 		Name: name, Usage: usage, ArgsUsage: args, Flags: list, OnUsageError: program.OnUsageError,

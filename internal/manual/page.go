@@ -172,8 +172,8 @@ func paragraphs(text string) (list []string) {
 	return list
 }
 
-// isRow reports whether a line is one of a table: two columns with blanks between, the
-// first of which is indented or a flag.
+// isRow reports whether a line is a row of a table: two columns with blanks between them,
+// the first indented or a flag.
 func isRow(line string) bool {
 	text := strings.TrimLeft(line, " ")
 	return (len(text) < len(line) || strings.HasPrefix(line, "-")) && strings.Contains(text, "  ")

@@ -34,8 +34,8 @@ func audit(a *program.App) *cli.Command {
 		ArgsUsage:   "-policy FILE -lockfile FILE [-mirror DIR] [-json]",
 		Description: help("audit"),
 		Flags: append(cfg.flags(),
-			&cli.StringFlag{Name: "lockfile", Usage: "`FILE`, a Cargo.lock", Destination: &cfg.lockfile, TakesFile: true},
-			&cli.StringSliceFlag{Name: "lock-source", Usage: "packages that are locked from this `URL` are those of crates.io; may be repeated", Destination: &cfg.sources}),
+			&cli.StringFlag{Name: "lockfile", Usage: "audit the Cargo.lock `FILE`", Destination: &cfg.lockfile, TakesFile: true},
+			&cli.StringSliceFlag{Name: "lock-source", Usage: "treat packages locked from this `URL` as those of crates.io; may be repeated", Destination: &cfg.sources}),
 		OnUsageError: program.OnUsageError,
 		Action: program.Action(cfg.checkAll, func(ctx context.Context) error {
 			return cfg.ask(ctx, a, func(m *survey.Mirror) error { return cfg.run(ctx, a, m) })

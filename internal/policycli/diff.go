@@ -39,7 +39,7 @@ func diff(a *program.App) *cli.Command {
 		Usage:        "list the versions of a mirror that appear and disappear with another policy",
 		ArgsUsage:    "[-mirror DIR] [-json] OLD NEW",
 		Description:  help("diff"),
-		Flags:        append(append(cfg.dirs.Flags(), flags.JSON(&cfg.json, "a line of JSON a change, and one for all (docs/policy.md)")), cfg.log.Flags()...),
+		Flags:        append(append(cfg.dirs.Flags(), flags.JSON(&cfg.json, "print a line of JSON for each change, and one for all (docs/policy.md)")), cfg.log.Flags()...),
 		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			if cmd.Args().Len() != 2 {

@@ -30,8 +30,8 @@ type mirrorConfig struct {
 
 func (cfg *mirrorConfig) flags() []cli.Flag {
 	list := append(cfg.dirs.Flags(),
-		&cli.StringFlag{Name: "policy", Usage: "`FILE` of the policy", Destination: &cfg.file, TakesFile: true},
-		flags.JSON(&cfg.json, "JSON (docs/policy.md)"))
+		&cli.StringFlag{Name: "policy", Usage: "read the policy in `FILE`", Destination: &cfg.file, TakesFile: true},
+		flags.JSON(&cfg.json, "print JSON (docs/policy.md)"))
 	return append(list, cfg.log.Flags()...)
 }
 

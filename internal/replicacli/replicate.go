@@ -45,15 +45,15 @@ var help string
 func Replicate(a *program.App) *cli.Command {
 	var cfg replicateConfig
 	list := []cli.Flag{
-		&cli.StringFlag{Name: "from", Usage: "`ADDRESS` of a mirror: https://HOST/replicate/ of one that is served, s3://BUCKET/PREFIX or file:///FOLDER of a bucket, or a folder", Destination: &cfg.from, Required: true},
-		&cli.StringFlag{Name: "to", Usage: "`DIR` of the mirror that is filled, or s3://BUCKET/PREFIX or file:///FOLDER of a bucket", Destination: &cfg.to, Required: true},
-		&cli.StringFlag{Name: "mirror", Usage: "with -to a bucket: `DIR` of what is on its way there, kept for the next time", Destination: &cfg.scratch, TakesFile: true},
-		&cli.StringFlag{Name: "index-url", Usage: "get the index that judges what comes from this git `URL`; default: the one that is here, or the peer's", Destination: &cfg.indexURL},
+		&cli.StringFlag{Name: "from", Usage: "copy the mirror at `ADDRESS`: https://HOST/replicate/ of a server, s3://BUCKET/PREFIX or file:///FOLDER of a bucket, or a folder", Destination: &cfg.from, Required: true},
+		&cli.StringFlag{Name: "to", Usage: "copy to the mirror in the folder `DIR`, or in the bucket s3://BUCKET/PREFIX or file:///FOLDER", Destination: &cfg.to, Required: true},
+		&cli.StringFlag{Name: "mirror", Usage: "with -to and a bucket: keep unfinished work in `DIR`", Destination: &cfg.scratch, TakesFile: true},
+		&cli.StringFlag{Name: "index-url", Usage: "verify crates against the index from this git `URL`; default: the index here, or the peer's", Destination: &cfg.indexURL},
 	}
 	list = append(list, cfg.log.Flags()...)
 	return &cli.Command{
 		Name:         "replicate",
-		Usage:        "copy a mirror from another one, whole bundles and segments at a time",
+		Usage:        "copy another mirror, whole bundles and segments at a time",
 		ArgsUsage:    "-from ADDRESS -to DIR|ADDRESS [-mirror DIR] [-index-url URL]",
 		Description:  help,
 		Flags:        append(list, cfg.progress.Flags()...),

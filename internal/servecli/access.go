@@ -28,13 +28,13 @@ type Access struct {
 
 func (c *Access) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "auth-tokens", Usage: "let in who has a token of those in `FILE` (clonecratesio token add), read again when it changes", Destination: &c.Tokens, TakesFile: true},
-		&cli.StringFlag{Name: "auth-login-url", Usage: "with -auth-tokens: cargo sends people without a token to `URL`; default: a page of this server that says whom to ask", Destination: &c.LoginURL},
-		&cli.StringFlag{Name: "client-ca", Usage: "with -tls-cert: let in who has a certificate of an authority in the PEM `FILE`; with -auth-tokens, either is enough", Destination: &c.ClientCA, TakesFile: true},
-		&cli.FloatFlag{Name: "client-requests", Usage: "answer one client at most `N` requests a second; more of them wait; 0 = no limit", Destination: &c.Requests},
+		&cli.StringFlag{Name: "auth-tokens", Usage: "admit clients that have a token in `FILE` (clonecratesio token add), which is read again when it changes", Destination: &c.Tokens, TakesFile: true},
+		&cli.StringFlag{Name: "auth-login-url", Usage: "with -auth-tokens: have cargo send users without a token to `URL`; default: a page of this server that says whom to ask", Destination: &c.LoginURL},
+		&cli.StringFlag{Name: "client-ca", Usage: "with -tls-cert: admit clients with a certificate of an authority in the PEM `FILE`; with -auth-tokens, either is enough", Destination: &c.ClientCA, TakesFile: true},
+		&cli.FloatFlag{Name: "client-requests", Usage: "answer at most `N` requests a second from one client; others wait; 0 = no limit", Destination: &c.Requests},
 		&cli.Int64Flag{Name: "client-mib", Usage: "send one client at most `N` MiB a second; 0 = no limit", Destination: &c.MiB},
-		&cli.IntFlag{Name: "client-conns", Usage: "answer one client at most `N` requests at the same time, and take no more connections from one address that is no -trusted-proxy; 0 = no limit", Destination: &c.Conns},
-		&cli.StringSliceFlag{Name: "trusted-proxy", Usage: "believe what X-Forwarded-For of a proxy at `ADDRESS`, as 10.0.0.5 or 10.0.0.0/8, says of the client; may be repeated", Destination: &c.Proxies},
+		&cli.IntFlag{Name: "client-conns", Usage: "answer at most `N` requests of one client at the same time, and accept at most as many connections from an address that is no -trusted-proxy; 0 = no limit", Destination: &c.Conns},
+		&cli.StringSliceFlag{Name: "trusted-proxy", Usage: "take the client's address from X-Forwarded-For of a proxy at `ADDRESS`, such as 10.0.0.5 or 10.0.0.0/8; may be repeated", Destination: &c.Proxies},
 	}
 }
 

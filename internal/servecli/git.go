@@ -18,7 +18,7 @@ import (
 const registryName = "registry.git"
 
 func (cfg *Config) gitFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "git", Usage: "serve a registry for cargo before 1.68 at /git/registry too; what changes is followed within seconds; at the start, and once an hour, every crate of the index is rendered, in the background", Destination: &cfg.Git}
+	return &cli.BoolFlag{Name: "git", Usage: "also serve a registry for cargo before 1.68 at /git/registry. It follows changes within seconds; at the start, and once an hour, it renders every crate of the index in the background", Destination: &cfg.Git}
 }
 
 // gitHandler answers below /git/: what shown shows, to clients who find it at base.

@@ -19,10 +19,10 @@ type Policy struct {
 
 func (p *Policy) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "policy", Usage: "show builds what the policy in `[NAME=]FILE` allows: with NAME at /policy/NAME/, without at / itself; may be repeated", Destination: &p.Files, TakesFile: true},
-		&cli.StringFlag{Name: "policy-audit", Usage: "append what a policy or a block hides, refuses and waives, and for whom, to `FILE`, a line of JSON each", Destination: &p.Audit, TakesFile: true},
-		&cli.BoolFlag{Name: "policy-locked", Usage: "beside each policy, show at /policy/NAME-locked/ (/policy/locked/ for the one without a name) what builds with a lock file may have: versions that are hidden as resolve-only, too", Destination: &p.Locked},
-		&cli.BoolFlag{Name: "allow-replicate", Usage: "with -policy or -auth-tokens: let other mirrors have all that is held, at /replicate/ and /git/, whatever the policy hides", Destination: &p.Replicate},
+		&cli.StringSliceFlag{Name: "policy", Usage: "show builds only what the policy in `[NAME=]FILE` allows: at /policy/NAME/, or without NAME at /; may be repeated", Destination: &p.Files, TakesFile: true},
+		&cli.StringFlag{Name: "policy-audit", Usage: "append what policies and blocks hide, refuse and waive, and for which client, to `FILE`, a line of JSON each", Destination: &p.Audit, TakesFile: true},
+		&cli.BoolFlag{Name: "policy-locked", Usage: "for each policy, also serve /policy/NAME-locked/ (/policy/locked/ without a name) for builds with a lock file: it has versions that are hidden as resolve-only", Destination: &p.Locked},
+		&cli.BoolFlag{Name: "allow-replicate", Usage: "with -policy or -auth-tokens: let other mirrors copy everything from /replicate/ and /git/, even what the policy hides", Destination: &p.Replicate},
 	}
 }
 

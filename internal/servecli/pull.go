@@ -42,15 +42,15 @@ const ownIndex = "mirror"
 
 func (p *Pull) flags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.BoolFlag{Name: "pull", Usage: "fetch what the mirror does not hold when it is asked for, and keep it in pulled/ of -mirror", Destination: &p.On},
-		&cli.BoolFlag{Name: "pull-only", Usage: "-pull without a mirror: be a proxy that keeps what it gave", Destination: &p.Only},
-		&cli.DurationFlag{Name: "pull-index-age", Value: time.Minute, Usage: "with -pull: ask for the lines of a crate again when what is known of them is older", Destination: &p.IndexAge},
-		&cli.Int64Flag{Name: "pull-cache-gb", Usage: "with -pull: keep up to `N` GiB of what was pulled, the rest goes that was not asked for lately; 0 = all", Destination: &p.CacheGB},
-		&cli.StringFlag{Name: "prefetch", Usage: "with -pull: fetch new versions of crates that clients asked for, ahead of their requests. `SOURCE` says what is new: rss (the feed of crates.io), the URL of such a feed, or http://PEER/", Destination: &p.Prefetch},
-		&cli.DurationFlag{Name: "prefetch-every", Value: time.Minute, Usage: "with -prefetch: read it every so often", Destination: &p.PrefetchEvery},
-		&cli.BoolFlag{Name: "offline", Usage: "with -pull: make no request upstream, serve what was pulled", Destination: &p.Offline},
-		&cli.StringFlag{Name: "index-url", Value: cratesIOIndex, Usage: "with -pull: the index to ask, `URL`: sparse+https://HOST/PATH/, or " + ownIndex + " for the one that sync keeps in -mirror", Destination: &p.IndexURL},
-		p.Origin.Flag("with -pull: crate files are at "),
+		&cli.BoolFlag{Name: "pull", Usage: "download what the mirror does not have when clients request it, and keep it in pulled/ of -mirror", Destination: &p.On},
+		&cli.BoolFlag{Name: "pull-only", Usage: "-pull without a mirror: be a caching proxy", Destination: &p.Only},
+		&cli.DurationFlag{Name: "pull-index-age", Value: time.Minute, Usage: "with -pull: request the index lines of a crate again when they are this old", Destination: &p.IndexAge},
+		&cli.Int64Flag{Name: "pull-cache-gb", Usage: "with -pull: keep up to `N` GiB of downloaded crates, and remove those that were not requested lately; 0 = keep all", Destination: &p.CacheGB},
+		&cli.StringFlag{Name: "prefetch", Usage: "with -pull: download new versions of crates that clients requested before they are requested. `SOURCE` lists what is new: rss (the feed of crates.io), the URL of such a feed, or http://PEER/", Destination: &p.Prefetch},
+		&cli.DurationFlag{Name: "prefetch-every", Value: time.Minute, Usage: "with -prefetch: read SOURCE this often", Destination: &p.PrefetchEvery},
+		&cli.BoolFlag{Name: "offline", Usage: "with -pull: make no request to upstream, serve only what is stored", Destination: &p.Offline},
+		&cli.StringFlag{Name: "index-url", Value: cratesIOIndex, Usage: "with -pull: read the index at `URL`, sparse+https://HOST/PATH/, or " + ownIndex + " for the one that sync keeps in -mirror", Destination: &p.IndexURL},
+		p.Origin.Flag("with -pull: download crate files from "),
 	}, p.Net.Flags()...)
 }
 

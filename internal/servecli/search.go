@@ -15,7 +15,7 @@ import (
 )
 
 func (cfg *Config) descriptionsFlag() cli.Flag {
-	return &cli.StringFlag{Name: "descriptions", Usage: "search in descriptions and keywords, too: read them in the background out of the newest version of each crate, and keep them in `FILE`; default: search in names alone", Destination: &cfg.Descriptions, TakesFile: true}
+	return &cli.StringFlag{Name: "descriptions", Usage: "also search descriptions and keywords: read them from the newest version of each crate, in the background, and keep them in `FILE`; default: search only names", Destination: &cfg.Descriptions, TakesFile: true}
 }
 
 // dependants reads in the background who needs which crate; nil: there is no index here.

@@ -67,12 +67,12 @@ func Serve(a *program.App, exitCodes string) *cli.Command {
 func (cfg *Config) flags() []cli.Flag {
 	list := append(cfg.Dirs.Flags(), cfg.Dirs.LogDirFlag(),
 		&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", Usage: "serve at `ADDR`; :8080 is every address of this machine", Destination: &cfg.Listen},
-		&cli.StringFlag{Name: "public-url", Usage: "clients reach this at `URL`, with a path if there is one, as behind a proxy; default: the address at which each of them has connected", Destination: &cfg.PublicURL},
-		&cli.IntFlag{Name: "max-conns", Usage: "at most `N` connections at a time, others wait; 0 = as many as the limit of open files allows", Destination: &cfg.MaxConns},
-		&cli.Int64Flag{Name: "index-cache-mb", Value: 64, Usage: "keep up to `N` MiB of index files in memory", Destination: &cfg.CacheMB},
-		&cli.Int64Flag{Name: "deep-cache-gb", Value: 5, Usage: "keep up to `N` GiB of crates that were rebuilt from the deep archive, in files; 0 = none", Destination: &cfg.DeepCacheGB},
-		cfg.Store.Flag("be a replica, in -mirror, of the mirror in this bucket"),
-		&cli.Int64Flag{Name: "cache-gb", Value: 10, Usage: "with -store, keep up to `N` GiB of crates that were fetched from the bucket, in files; 0 = none", Destination: &cfg.FetchedCacheGB},
+		&cli.StringFlag{Name: "public-url", Usage: "clients reach the server at `URL`, for example through a proxy, with its path if it has one; default: the address that each client connected to", Destination: &cfg.PublicURL},
+		&cli.IntFlag{Name: "max-conns", Usage: "accept at most `N` connections at a time; others wait; 0 = as many as the limit on open files allows", Destination: &cfg.MaxConns},
+		&cli.Int64Flag{Name: "index-cache-mb", Value: 64, Usage: "cache up to `N` MiB of index files in memory", Destination: &cfg.CacheMB},
+		&cli.Int64Flag{Name: "deep-cache-gb", Value: 5, Usage: "cache up to `N` GiB of crates rebuilt from the deep archive in files; 0 = none", Destination: &cfg.DeepCacheGB},
+		cfg.Store.Flag("be a replica, with its state in -mirror, of the mirror in this bucket"),
+		&cli.Int64Flag{Name: "cache-gb", Value: 10, Usage: "with -store: cache up to `N` GiB of crates from the bucket in files; 0 = none", Destination: &cfg.FetchedCacheGB},
 		cfg.AdminListen.Flag("admin-listen", "127.0.0.1:9091"),
 	)
 	list = append(append(list, cfg.TLS.flags()...), cfg.gitFlag(), cfg.descriptionsFlag())

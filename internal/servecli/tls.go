@@ -27,9 +27,9 @@ type TLS struct {
 
 func (t *TLS) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "tls-cert", Usage: "serve HTTPS with the certificate chain in the PEM `FILE`, read again when it changes", Destination: &t.Cert, TakesFile: true},
-		&cli.StringFlag{Name: "tls-key", Usage: "its private key, in the PEM `FILE`", Destination: &t.Key, TakesFile: true},
-		&cli.BoolFlag{Name: "tls-self-signed", Usage: "serve HTTPS with a certificate that is made once, for the names and addresses of this machine, and kept in the mirror's folder", Destination: &t.SelfSigned},
+		&cli.StringFlag{Name: "tls-cert", Usage: "serve HTTPS with the certificate chain in the PEM `FILE`, which is read again when it changes", Destination: &t.Cert, TakesFile: true},
+		&cli.StringFlag{Name: "tls-key", Usage: "read its private key from the PEM `FILE`", Destination: &t.Key, TakesFile: true},
+		&cli.BoolFlag{Name: "tls-self-signed", Usage: "serve HTTPS with a certificate for the names and addresses of this machine, which is made once and kept in the mirror's folder", Destination: &t.SelfSigned},
 	}
 }
 

@@ -31,9 +31,9 @@ func Check(a *program.App) *cli.Command {
 		ArgsUsage:   "-key KEY [-crate FILE] [-manifest FILE] PROOF",
 		Description: help("check"),
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "key", Usage: "public `KEY`, as text or in a file, of any kind, or a file of allowed signers", Destination: &cfg.key},
-			&cli.StringFlag{Name: "crate", Usage: "the crate file in `FILE` must be the one that the proof is about", Destination: &cfg.crate, TakesFile: true},
-			&cli.StringFlag{Name: "manifest", Usage: "the audit log in `FILE`, as manifest.jsonl is, must be the one that the statement covers", Destination: &cfg.manifest, TakesFile: true},
+			&cli.StringFlag{Name: "key", Usage: "trust the public `KEY`, of any kind, as text or in a file, or a file of allowed signers", Destination: &cfg.key},
+			&cli.StringFlag{Name: "crate", Usage: "require the crate file `FILE` to be the one that the proof is about", Destination: &cfg.crate, TakesFile: true},
+			&cli.StringFlag{Name: "manifest", Usage: "require the audit log `FILE`, such as manifest.jsonl, to be the one that the statement covers", Destination: &cfg.manifest, TakesFile: true},
 		},
 		OnUsageError: program.OnUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {

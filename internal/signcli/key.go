@@ -41,7 +41,7 @@ func keyNewCommand(a *program.App) *cli.Command {
 		ArgsUsage:   "[-name NAME] FILE",
 		Description: help("key-new"),
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "name", DefaultText: "this machine's, if it has a dot", Usage: "`NAME` of the key", Destination: &name},
+			&cli.StringFlag{Name: "name", DefaultText: "this machine's, if it has a dot", Usage: "give the key this `NAME`", Destination: &name},
 		},
 		OnUsageError: program.OnUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {

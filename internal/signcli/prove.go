@@ -31,14 +31,14 @@ func Prove(a *program.App, exitCodes string) *cli.Command {
 	var cfg proveConfig
 	return &cli.Command{
 		Name:        "prove",
-		Usage:       "write a proof of what a statement covers",
+		Usage:       "write a proof that a statement covers a version",
 		ArgsUsage:   "[-mirror DIR | -log-dir DIR] NAME VERSION | -since CHECKPOINT",
 		Description: help("prove") + "\n\n" + exitCodes,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "mirror", Value: flags.DefaultMirror(), DefaultText: "~/Rust-Crates", Usage: "`DIR` of the mirror, with log in it", Destination: &cfg.dirs.Root, TakesFile: true},
-			&cli.StringFlag{Name: "log-dir", Usage: "`DIR` of the log of statements. Default: log in -mirror", Destination: &cfg.dirs.Statements, TakesFile: true},
-			&cli.StringFlag{Name: "sha256", Usage: "the bytes with this `CHECKSUM`, of a version that was published again (default: those stated last)", Destination: &cfg.sum},
-			&cli.StringFlag{Name: "since", Usage: "the earlier checkpoint in `FILE`", Destination: &cfg.since, TakesFile: true},
+			&cli.StringFlag{Name: "mirror", Value: flags.DefaultMirror(), DefaultText: "~/Rust-Crates", Usage: "read the log in the mirror `DIR`", Destination: &cfg.dirs.Root, TakesFile: true},
+			&cli.StringFlag{Name: "log-dir", Usage: "read the log of statements in `DIR`. Default: log in -mirror", Destination: &cfg.dirs.Statements, TakesFile: true},
+			&cli.StringFlag{Name: "sha256", Usage: "prove the bytes with this `CHECKSUM`, of a version that was published again (default: those stated last)", Destination: &cfg.sum},
+			&cli.StringFlag{Name: "since", Usage: "prove that the log grew from the earlier checkpoint in `FILE`", Destination: &cfg.since, TakesFile: true},
 		},
 		OnUsageError: program.OnUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {

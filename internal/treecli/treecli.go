@@ -44,19 +44,19 @@ var help string
 func ImportTree(a *program.App, exitCodes string) *cli.Command {
 	var cfg config
 	list := append(cfg.dirs.Flags(), cfg.dirs.ManifestFlag(),
-		&cli.StringSliceFlag{Name: "from", Usage: "take the crate files in `DIR` and the folders in it; may be given several times", Destination: &cfg.from, TakesFile: true},
-		&cli.BoolFlag{Name: "link", Usage: "link the files instead of copying them: one file with two names, and what writes to it changes both", Destination: &cfg.link},
-		&cli.StringFlag{Name: "reflink", Value: "auto", Usage: "`auto|never`: share the bytes of files without a copy where the file system can", Destination: &cfg.reflink},
-		&cli.BoolFlag{Name: "names-only", Usage: "do not hash files whose names say no version", Destination: &cfg.namesOnly},
+		&cli.StringSliceFlag{Name: "from", Usage: "import the crate files in `DIR` and in folders below it; may be repeated", Destination: &cfg.from, TakesFile: true},
+		&cli.BoolFlag{Name: "link", Usage: "hard-link files instead of copying them: a program that writes to one changes both", Destination: &cfg.link},
+		&cli.StringFlag{Name: "reflink", Value: "auto", Usage: "`auto|never`: share bytes between files instead of copying where the file system can", Destination: &cfg.reflink},
+		&cli.BoolFlag{Name: "names-only", Usage: "skip files whose names do not tell the version, instead of hashing them", Destination: &cfg.namesOnly},
 		cfg.durability.Flag(),
-		&cli.BoolFlag{Name: "bundle", Usage: "put crates into bundles: .tar.zst files of many crates each", Destination: &cfg.bundle},
-		&cli.StringFlag{Name: "bundle-mode", Value: "only", Usage: "`only|add`: keep the bundled copy alone, or the loose file too", Destination: &cfg.mode},
+		&cli.BoolFlag{Name: "bundle", Usage: "store crates in bundles, .tar.zst files of many crates each", Destination: &cfg.bundle},
+		&cli.StringFlag{Name: "bundle-mode", Value: "only", Usage: "`only|add`: keep only the bundled copy, or the loose file, too", Destination: &cfg.mode},
 		cfg.size.Flag(),
 	)
 	list = append(list, cfg.log.Flags()...)
 	return &cli.Command{
 		Name:         "import-tree",
-		Usage:        "take crate files that panamax, romt, cargo or any other program downloaded",
+		Usage:        "import crate files that panamax, romt, cargo or another program downloaded",
 		ArgsUsage:    "-from DIR [-from DIR2] [-mirror DIR] [-link | -bundle] [options]",
 		Description:  help + "\n" + exitCodes,
 		Flags:        append(list, cfg.progress.Flags()...),
