@@ -13,12 +13,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// AbsentSince reports whether the index was without a version for a while
-// between an earlier commit, which had it, and the one that was opened; and the
-// first commit without it. What is known of that time is what the repository has:
-// the history of the opened commit, as far as it goes, and the days that were
-// kept. A commit that the repository does not have any more, and a plain folder,
-// tell nothing: that is no error.
+// AbsentSince reports whether the index lacked a version for a while between an earlier
+// commit, which had it, and the opened one, and returns the first commit without it. It
+// searches what the repository has of that time: the history of the opened commit, as far
+// as it goes, and the recorded days. If the repository no longer has the commit, or the
+// index is a plain folder, it finds nothing, which is not an error.
 func (x *Index) AbsentSince(ctx context.Context, id crate.ID, since string) (Revision, bool, error) {
 	if x.repo == nil {
 		return Revision{}, false, nil
@@ -46,7 +45,7 @@ func (r *repository) absentSince(ctx context.Context, id crate.ID, since, until 
 		return Revision{}, err
 	}
 	defer func() { err = errors.Join(err, past.close()) }()
-	// Git goes from the last commit to the first.
+	// Git lists commits from the last to the first.
 	err = r.EachCommit(ctx, func(rev Revision) error {
 		has, err := past.has(rev.Commit)
 		if err == nil && !has {
@@ -57,13 +56,13 @@ func (r *repository) absentSince(ctx context.Context, id crate.ID, since, until 
 	return found, err
 }
 
-// A past says of one commit after the other whether it has a version. A file that
-// is the same in many commits, as most are, is read once.
+// A past finds out commit by commit whether a version was there. A file that is the same in
+// many commits, as most are, is read once.
 type past struct {
 	id    crate.ID
 	path  string
-	names *git.Batch      // says which blob the path is
-	files *gitLookup      // reads it
+	names *git.Batch      // returns the blob at the path
+	files *gitLookup      // reads the blob
 	known map[string]bool // by the id of the blob
 }
 
@@ -95,7 +94,7 @@ func (p *past) has(commit string) (bool, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case errors.As(err, new(*fileError)):
-		return true, nil // for all that is known
+		return true, nil // we cannot rule it out
 	case err != nil:
 		return false, err
 	}
@@ -103,8 +102,8 @@ func (p *past) has(commit string) (bool, error) {
 	return p.known[blob], nil
 }
 
-// named reports whether an index file has a line for the version, be it a bad one. A file
-// that cannot be parsed may have one.
+// named reports whether an index file has a line for the version, good or bad. A file that
+// cannot be parsed may have one.
 func (p *past) named(content []byte) bool {
 	c := &Crate{File: File{Path: p.path}}
 	(&fileParser{log: slog.New(slog.DiscardHandler)}).file(c, content, nil)

@@ -5,15 +5,14 @@ import (
 	"sync"
 )
 
-// A budget bounds the bytes that are read ahead of the loop. Chunks are read
-// out of order but delivered in order, so the one that is delivered next must
-// never wait for those behind it: it may overdraw, by as much as chunkBytes
-// and one file.
+// A budget bounds the bytes that are read ahead of the loop. Chunks are read out of order
+// but delivered in order, so the next one to be delivered must never wait for those behind
+// it: it may exceed the budget by chunkBytes and one file.
 type budget struct {
 	mu        sync.Mutex
 	changed   sync.Cond // free, preferred or closed
 	free      int64
-	preferred *chunk // is delivered next
+	preferred *chunk // delivered next
 	closed    bool
 }
 
@@ -23,7 +22,7 @@ func newBudget(size int64) *budget {
 	return b
 }
 
-// take waits until c may have n bytes. It fails when the run is over.
+// take waits until c may have n bytes. It fails if the run is over.
 func (b *budget) take(c *chunk, n int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -38,7 +37,7 @@ func (b *budget) take(c *chunk, n int64) error {
 	return nil
 }
 
-// awaitTurn waits until c is delivered next.
+// awaitTurn waits until c is next to be delivered.
 func (b *budget) awaitTurn(c *chunk) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -59,7 +58,7 @@ func (b *budget) give(n int64) {
 	b.changed.Broadcast()
 }
 
-// prefer says that c is delivered next.
+// prefer makes c the next chunk to be delivered.
 func (b *budget) prefer(c *chunk) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -11,20 +11,21 @@ import (
 	"strings"
 )
 
-// maxChanges bounds what Changes holds in memory. Of more changes, reading the
-// whole index costs hardly more.
+// maxChanges bounds what Changes holds in memory. For more changes, reading the whole index
+// costs hardly more.
 const maxChanges = 10_000
 
-// ErrManyChanges: more files differ than are worth comparing one by one.
+// ErrManyChanges means that so many files differ that comparing them one by one is not
+// worthwhile.
 var ErrManyChanges = errors.New("too many index files have changed")
 
-// Changes compares the index with an earlier commit of it. It returns an index
-// of those files alone that are new or not the same, and of those at the paths
-// also, which there should be few of; and the paths of the files that are gone.
-// What it returns is valid as long as x is, and need not be closed.
+// Changes compares the index with an earlier commit of it. It returns an index of only the
+// new and changed files, and of those at the paths in also, which should be few; and the
+// paths of the removed files. The returned index is valid as long as x, and need not be
+// closed.
 //
-// Errors: ErrManyChanges; others, too, mean that the whole index must be read:
-// git may not have the earlier commit any more, and a plain folder never has.
+// Errors: ErrManyChanges. Any error means that the whole index must be read: git may no
+// longer have the earlier commit, and a plain folder never has it.
 func (x *Index) Changes(ctx context.Context, since string, also []string) (changed *Index, gone []string, err error) {
 	repo := x.repo
 	if repo == nil {
@@ -68,9 +69,9 @@ func (r *repository) diff(ctx context.Context, from, to string) (changed []liste
 	return changed, gone, err
 }
 
-// find adds what a commit has at some paths to files, and puts all in order.
+// find adds to files what a commit has at some paths, and sorts them.
 func (r *repository) find(ctx context.Context, commit string, paths []string, files []listed) ([]listed, error) {
-	for some := range slices.Chunk(paths, 500) { // a command line has its limits
+	for some := range slices.Chunk(paths, 500) { // the length of a command line is limited
 		err := r.eachListed(ctx, func(f listed) error {
 			files = append(files, f)
 			return nil
@@ -84,8 +85,8 @@ func (r *repository) find(ctx context.Context, commit string, paths []string, fi
 	return slices.CompactFunc(files, func(a, b listed) bool { return a.Path == b.Path }), nil
 }
 
-// eachDifference calls fn for the paths at which two commits have not the same, in
-// the order of paths. What is none of our business, or not there, has no Path.
+// eachDifference calls fn for the paths at which two commits differ, ordered by path. A
+// side that is not an index file, or is absent, has no Path.
 func (r *repository) eachDifference(ctx context.Context, from, to string, fn func(before, after listed) error) error {
 	d := differ{fn: fn}
 	return r.EachField(ctx, d.field, "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", from, to)
@@ -95,7 +96,7 @@ func (r *repository) eachDifference(ctx context.Context, from, to string, fn fun
 // path, NUL.
 type differ struct {
 	fn   func(before, after listed) error
-	meta [][]byte // before the path that it is about
+	meta [][]byte // precedes the path that it describes
 }
 
 func (d *differ) field(field []byte) error {
@@ -119,7 +120,7 @@ func (d *differ) field(field []byte) error {
 	return err
 }
 
-// parseSide is what one of two commits has at a path.
+// parseSide parses what one of two commits has at a path.
 func parseSide(mode, id []byte, path string) (listed, error) {
 	if string(mode) == "000000" { // nothing
 		return listed{}, nil

@@ -42,8 +42,8 @@ func (s *checkout) start(ctx context.Context, r *run) error {
 	return nil
 }
 
-// A checkoutReader reads files of the working tree as far as they are what
-// the commit says, and the others from git.
+// A checkoutReader reads files from the working tree if they have the content of the
+// commit, and the others from git.
 type checkoutReader struct {
 	*treeReader
 	git *fallback
@@ -59,9 +59,9 @@ func (t *checkoutReader) read(ctx context.Context, cr *Crate, c *chunk, b *budge
 	return t.git.read(ctx, cr, c, b)
 }
 
-// A fallback reads blobs for many goroutines through one git, which is started
-// when it is first needed. It needs no lock because it serves only the chunk
-// whose turn it is; and that order is the one in which git is fastest.
+// A fallback reads blobs for many goroutines through one git, which it starts on first use.
+// It needs no lock, because it serves only the chunk to be delivered next; that order is
+// also the fastest one for git.
 type fallback struct {
 	repo    *repository
 	warn    func(path string)
@@ -80,7 +80,7 @@ func (g *fallback) read(ctx context.Context, cr *Crate, c *chunk, b *budget) err
 		}
 		g.objects = o
 	}
-	// An error in asking is that of a dead git, which reading finds, too.
+	// An error here means that git died; reading will find that, too.
 	_ = g.objects.ask(cr.Blob)
 	return g.objects.read(ctx, cr, c, b)
 }

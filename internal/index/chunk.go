@@ -7,32 +7,32 @@ import (
 	"sync"
 )
 
-// MaxFile is the size in bytes of the largest index file that is read. The
-// largest real one has 4 MB.
+// MaxFile is the maximum size of an index file that is read, in bytes. The largest real one
+// has 4 MB.
 const MaxFile = 256 << 20
 
-// The size of a chunk makes handing it from goroutine to goroutine cheap (one
-// file takes some 30 µs to read and parse), and is little enough to spread
-// over the cores and to be held in memory a few dozen times.
+// The size of a chunk makes passing it between goroutines cheap (one file takes some 30 µs
+// to read and parse). It is small enough to spread chunks over the cores and to hold a few
+// dozen in memory.
 const (
 	chunkFiles = 16
 	chunkBytes = 256 << 10
 )
 
-// A chunk is some index files on their way from the listing to the loop. One
-// goroutine at a time has it; closing done gives it back to the run.
+// A chunk is a number of index files on their way from the listing to the loop. One
+// goroutine at a time owns it; closing done returns it to the run.
 type chunk struct {
 	crates  []Crate
 	content []byte  // of all files
 	ends    []int   // content of crates[i] ends at ends[i]
 	entries []Entry // of all files
 	taken   int64   // from the budget
-	rest    *chunk  // has the files for which content had no room
+	rest    *chunk  // the files for which content had no room
 	err     error   // ends the run
 	done    chan struct{}
 }
 
-// Most chunks fit into this; what is larger is not kept.
+// Most chunks fit into these sizes; larger buffers are not kept.
 const (
 	usualContent = 2 * chunkBytes // a full chunk and one more file
 	usualEntries = 1024
@@ -48,7 +48,7 @@ func newChunk() *chunk {
 	return c
 }
 
-// recycle lets later chunks use the memory of c, if that is of usual size.
+// recycle lets later chunks use the memory of c, if that is of normal size.
 func (c *chunk) recycle() {
 	if cap(c.content) > usualContent || cap(c.entries) > usualEntries {
 		return
@@ -60,13 +60,13 @@ func (c *chunk) recycle() {
 
 // A reader reads index files, one at a time.
 type reader interface {
-	// read appends the content of cr's file to c with chunk.grow, or sets
-	// cr.Err. What it returns ends the run.
+	// read appends the content of cr's file to c with chunk.grow, or sets cr.Err. An error
+	// that it returns ends the run.
 	read(ctx context.Context, cr *Crate, c *chunk, b *budget) error
 }
 
-// fill reads the files of c. When content is full, the remaining ones go to
-// c.rest, which is returned and must be filled next.
+// fill reads the files of c. When content is full, it moves the remaining files to c.rest
+// and returns that; the caller must fill it next.
 func (c *chunk) fill(ctx context.Context, from reader, b *budget) *chunk {
 	for i := range c.crates {
 		if len(c.content) >= chunkBytes {
@@ -90,8 +90,8 @@ func (c *chunk) split(i int) *chunk {
 	return c.rest
 }
 
-// grow appends size bytes, at most MaxFile, to c.content and returns them for
-// filling. It waits until the budget allows for them.
+// grow appends size bytes, at most MaxFile, to c.content and returns them to be filled. It
+// waits until the budget allows them.
 func (c *chunk) grow(size int64, b *budget) ([]byte, error) {
 	if err := b.take(c, size); err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (c *chunk) grow(size int64, b *budget) ([]byte, error) {
 	return c.content[n:], nil
 }
 
-// parse makes crates of what fill has read, and gives c back.
+// parse turns what fill has read into crates, and returns c to the run.
 func (c *chunk) parse(p *fileParser) {
 	start := 0
 	for i, end := range c.ends {

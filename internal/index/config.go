@@ -20,7 +20,7 @@ type Config struct {
 // MaxConfig bounds config.json, in bytes.
 const MaxConfig = 64 << 10
 
-// ParseConfig reads config.json. One without "dl" is none.
+// ParseConfig parses config.json. It is an error if "dl" is missing.
 func ParseConfig(text []byte) (cfg Config, err error) {
 	if len(text) > MaxConfig {
 		return cfg, fmt.Errorf("it has more than %d bytes", MaxConfig)
@@ -34,8 +34,8 @@ func ParseConfig(text []byte) (cfg Config, err error) {
 	return cfg, nil
 }
 
-// Config reads config.json. With git it is that of the commit, as all else. If
-// there is none, the error is fs.ErrNotExist.
+// Config reads config.json, with git that of the opened commit. Errors: fs.ErrNotExist if
+// there is none.
 func (x *Index) Config(ctx context.Context) (cfg Config, err error) {
 	r, err := x.source.newLookup(ctx)
 	if err != nil {
@@ -52,7 +52,7 @@ func (x *Index) Config(ctx context.Context) (cfg Config, err error) {
 	return cfg, nil
 }
 
-// IsCratesIO reports whether crate files are those of crates.io itself.
+// IsCratesIO reports whether crate files are downloaded from crates.io itself.
 func (c Config) IsCratesIO() bool {
 	u, err := url.Parse(c.DL)
 	if err != nil {

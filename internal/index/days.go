@@ -16,18 +16,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// DaysRef is where the last commit of each day is kept, in UTC: its reference is
-// {DaysRef}/YYYY-MM-DD. Upstream squashes its history, and git removes what nothing
-// names.
+// DaysRef is the prefix of references that keep the last commit of each day, in UTC:
+// {DaysRef}/YYYY-MM-DD. They are needed because upstream squashes its history, and git
+// removes commits without a reference.
 const DaysRef = "refs/clonecratesio/days"
 
-// A Day is one of the days of the index's past that were kept.
+// A Day is a recorded day of the index's past.
 type Day struct {
 	Date     string // YYYY-MM-DD, UTC
 	Revision        // its last commit
 }
 
-// Days returns the days that were kept, the oldest first; none of a plain folder.
+// Days returns the recorded days, the oldest first. A plain folder has none.
 func (x *Index) Days(ctx context.Context) ([]Day, error) {
 	if x.repo == nil {
 		return nil, nil
@@ -39,13 +39,14 @@ func (x *Index) Days(ctx context.Context) ([]Day, error) {
 	return kept, nil
 }
 
-// ErrNoPast is what a plain folder says of its past.
+// ErrNoPast means that a plain folder has no history.
 var ErrNoPast = errors.New("a plain folder has no past: a git repository is needed")
 
-// At resolves a point in the past of the index, which is a day, YYYY-MM-DD in UTC, or the
-// id of a commit, at least 7 digits of it. Of a day it is the last commit of the last day
-// that was kept and is not later; for the day of HEAD's commit, and later days without a
-// kept one, HEAD's. Errors: [fs.ErrNotExist] if there is no such commit; ErrNoPast.
+// At resolves a point in the past of the index: a day, YYYY-MM-DD in UTC, or at least 7
+// digits of the id of a commit. For a day, it returns the last commit of the last recorded
+// day that is not later. For the day of HEAD's commit, and for later days without a
+// recorded one, it returns HEAD's. Errors: [fs.ErrNotExist] if there is no such commit;
+// ErrNoPast.
 func (x *Index) At(ctx context.Context, point string) (Revision, error) {
 	rev, err := x.at(ctx, point)
 	if err != nil {
@@ -71,15 +72,15 @@ func (x *Index) at(ctx context.Context, point string) (rev Revision, err error) 
 	return x.On(kept, point)
 }
 
-// On returns what the index was at the end of a day, as At does, given what Days
-// has returned. Errors: [fs.ErrNotExist] if the day is before all of these.
+// On returns the revision at the end of a day, as At does; kept is what Days returned.
+// Errors: [fs.ErrNotExist] if the day is before all of these.
 func (x *Index) On(kept []Day, date string) (rev Revision, err error) {
 	now := x.revision.Time.UTC().Format(time.DateOnly)
 	i, found := slices.BinarySearchFunc(kept, date, func(d Day, date string) int { return strings.Compare(d.Date, date) })
 	if found {
 		i++
 	}
-	after := i == len(kept) && !found // all that was kept
+	after := i == len(kept) && !found // later than all recorded days
 	switch {
 	case now <= date && (i == 0 || after || kept[i-1].Date <= now):
 		return x.revision, nil
@@ -97,35 +98,36 @@ func IsDay(point string) bool {
 	return err == nil
 }
 
-// IsCommit reports whether a point in the past is the id of a commit, or begins one.
+// IsCommit reports whether a point in the past is the id of a commit, or its beginning.
 func IsCommit(point string) bool { return commitPrefix.MatchString(point) }
 
-// commitPrefix is what begins the id of a commit, and is nothing else to git.
+// commitPrefix matches the beginning of the id of a commit, which means nothing else to
+// git.
 var commitPrefix = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
 
-// past finds a commit by the beginning of its id. What nothing names any more but git has
-// not removed yet is found too.
+// past finds a commit by the beginning of its id, including commits without a reference
+// that git has not removed yet.
 func (r *repository) past(ctx context.Context, prefix string) (Revision, error) {
 	rev, err := r.Revision(ctx, prefix+"^{commit}")
 	if errors.Is(err, git.ErrUnborn) {
 		return rev, fmt.Errorf("git has no such commit, or several: %w", fs.ErrNotExist)
 	}
-	if err == nil && !strings.HasPrefix(rev.Commit, prefix) { // a tag, or a branch of that name
+	if err == nil && !strings.HasPrefix(rev.Commit, prefix) { // a tag, or a branch with that name
 		return Revision{}, fmt.Errorf("it is no commit: %w", fs.ErrNotExist)
 	}
 	return rev, err
 }
 
-// Snapshot returns the index as it was at a commit, which At has found. What is
-// read comes from the object store, also where there is a working tree. It need not
-// be closed, and is of use no longer than x is open.
+// Snapshot returns the index at a commit that At returned. It reads from the object store,
+// even if there is a working tree. It need not be closed, and is usable only while x is
+// open.
 func (x *Index) Snapshot(rev Revision) *Index {
 	past := *x
 	past.source, past.revision = &objectStore{repo: x.repo, commit: rev.Commit}, rev
 	return &past
 }
 
-// KeptDays returns the days that a repository keeps, the oldest first.
+// KeptDays returns the days that a repository has recorded, the oldest first.
 func KeptDays(ctx context.Context, repo *git.Repository) (kept []Day, err error) {
 	err = repo.Read(ctx, func(out io.Reader) error {
 		for lines := bufio.NewScanner(out); ; {
@@ -134,7 +136,7 @@ func KeptDays(ctx context.Context, repo *git.Repository) (kept []Day, err error)
 			}
 			fields := strings.Fields(lines.Text())
 			if len(fields) != 3 {
-				continue // no commit
+				continue // not a commit
 			}
 			unix, err := strconv.ParseInt(fields[2], 10, 64)
 			if _, bad := time.Parse(time.DateOnly, fields[0]); err == nil && bad == nil {
@@ -142,5 +144,5 @@ func KeptDays(ctx context.Context, repo *git.Repository) (kept []Day, err error)
 			}
 		}
 	}, "for-each-ref", "--format=%(refname:lstrip=3) %(objectname) %(committerdate:unix)", DaysRef)
-	return kept, err // in the order of names, which is that of days
+	return kept, err // ordered by name, which is by day
 }

@@ -8,16 +8,16 @@ import (
 	"iter"
 )
 
-// A Difference is an index file that two commits have not alike. Before or After
-// is nil where there is no such file.
+// A Difference is an index file that differs between two commits. Before or After is nil if
+// the file does not exist there.
 type Difference struct {
 	Path          string
 	Before, After *Crate
 }
 
-// Differences yields the index files that are not alike at two commits of the
-// index's past, which At has found, in the order of paths. It reads those alone and
-// holds one at a time, whatever their number. What it yields may be kept.
+// Differences yields the index files that differ between two commits of the index's past
+// that At returned, ordered by path. It reads only those and holds one at a time, whatever
+// their number. The caller may keep what it yields.
 //
 // An error ends the sequence: ErrNoPast, or git failed, or ctx ended.
 func (x *Index) Differences(ctx context.Context, from, to Revision) iter.Seq2[*Difference, error] {
@@ -58,21 +58,21 @@ func (x *Index) differences(ctx context.Context, from, to Revision, yield func(*
 		return nil
 	})
 	if err != nil {
-		cancel() // git may be in the middle of an answer
+		cancel() // git may be writing an answer
 		_ = objects.Close()
 		return err
 	}
 	return objects.Close()
 }
 
-// A fileReader reads index files by the ids of their contents.
+// A fileReader reads index files by the ids of their content.
 type fileReader struct {
 	gitLookup
 	parser fileParser
 }
 
-// read returns what is listed, nil for nothing. An error is that of git; that of one
-// file is told in Crate.Err.
+// read returns the listed file, or nil for an absent one. An error is git's; that of a
+// single file is in Crate.Err.
 func (r *fileReader) read(f listed) (*Crate, error) {
 	if f.Path == "" {
 		return nil, nil

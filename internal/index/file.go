@@ -11,32 +11,31 @@ import (
 	"strings"
 )
 
-// maxBad is how many bad lines of one file are listed before the file as a
-// whole is given up: they must not fill the memory.
+// maxBad is the number of bad lines of one file that are listed before the whole file is
+// rejected, so that they do not fill the memory.
 const maxBad = 10_000
 
-// maxVersions is how many lines of one file are taken; more, and the file as a
-// whole is refused. The largest of the real index has some 1,600.
+// maxVersions is the maximum number of lines of one file; a larger file is rejected. The
+// largest file of the real index has some 1,600 lines.
 const maxVersions = 1 << 16
 
-// maxKept is the size beyond which a map is not kept for the next file:
-// clearing it costs its capacity, and most files have few lines.
+// maxKept is the size beyond which a map is not used for the next file: clearing it costs
+// its capacity, and most files have few lines.
 const maxKept = 64
 
 var utf8BOM = []byte("\xef\xbb\xbf")
 
-// A fileParser parses the lines of one index file after the other.
+// A fileParser parses index files, one after the other.
 type fileParser struct {
 	parser
 	log *slog.Logger
-	// place is where among the entries a version is. The key is lower-cased:
-	// all names in a file are equal but for case, so equal keys are equal
-	// crate.ID.FoldKeys.
+	// place is the position of a version among the entries. Keys are lower-case: all names
+	// in a file differ only in case, so equal keys mean equal crate.ID.FoldKeys.
 	place map[string]int
 }
 
-// file parses the content of c's file. The entries are appended to entries,
-// which is returned, and c.Entries, c.Bad and c.Err are filled in.
+// file parses the content of c's file. It sets c.Entries, c.Bad and c.Err, and appends the
+// entries to entries, which it returns.
 func (p *fileParser) file(c *Crate, content []byte, entries []Entry) []Entry {
 	if len(p.place) > maxKept || p.place == nil {
 		p.place = make(map[string]int)
@@ -89,8 +88,8 @@ func (p *fileParser) lines(c *Crate, content []byte, entries []Entry) []Entry {
 	return entries
 }
 
-// add appends e to entries unless its crate file would overwrite another. Of
-// lines with the same version the last one wins, as it does for cargo.
+// add appends e to entries unless its crate file would overwrite another. If several lines
+// have the same version, the last one wins, as in cargo.
 func (p *fileParser) add(c *Crate, entries []Entry, e Entry) ([]Entry, error) {
 	key := strings.ToLower(e.Version)
 	if i, found := p.place[key]; found {
@@ -107,7 +106,7 @@ func (p *fileParser) add(c *Crate, entries []Entry, e Entry) ([]Entry, error) {
 	return append(entries, e), nil
 }
 
-// replaced reports whether a later line took the place of e.
+// replaced reports whether a later line replaced e.
 func replaced(e Entry) bool { return e.Line == 0 }
 
 func (c *Crate) reject(e *Entry, err error) {

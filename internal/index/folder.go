@@ -43,8 +43,8 @@ func (s *folder) list(ctx context.Context) iter.Seq2[listed, error] {
 	}
 }
 
-// walk yields what is at index paths below dir in the order of paths, which is
-// that of names if a folder's name is taken to end in "/".
+// walk yields what is at index paths below dir, ordered by path; that is the order of names
+// if a folder's name ends in "/".
 func (s *folder) walk(ctx context.Context, dir string, yield func(listed) bool) error {
 	entries, err := s.readDir(dir)
 	if err != nil && dir == "." {
@@ -115,11 +115,11 @@ func (t *folderReader) read(_ context.Context, cr *Crate, c *chunk, b *budget) e
 	return nil
 }
 
-// errChanged is for files that are written while we read them.
+// errChanged means that a file was written while we read it.
 var errChanged = errors.New("the file changed while it was read; run again")
 
-// A treeReader reads files of a folder. It keeps the subfolder of the last
-// one open: neighbours in the order of paths mostly share it.
+// A treeReader reads files of a folder. It keeps the subfolder of the last file open,
+// because neighbours in the order of paths mostly share it.
 type treeReader struct {
 	root *os.Root
 	sub  *os.Root
@@ -164,11 +164,10 @@ func (t *treeReader) content(name string, c *chunk, b *budget) ([]byte, error) {
 	return buf, err
 }
 
-// ReadFile reads an index file of a folder, of MaxFile bytes at most, and computes
-// git's id of it. Errors: fs.ErrNotExist; others if it is not a regular file, or
-// changes meanwhile.
+// ReadFile reads an index file of a folder, at most MaxFile bytes, and computes git's id of
+// it. Errors: fs.ErrNotExist; others if it is not a regular file, or changes meanwhile.
 func ReadFile(root *os.Root, name string) ([]byte, Blob, error) {
-	t := newTreeReader(root) // keeps no subfolder open: it may be replaced
+	t := newTreeReader(root) // a new reader, because an open subfolder may be replaced
 	defer t.close()
 	content, err := t.content(name, &chunk{}, newBudget(MaxFile))
 	if err != nil {
@@ -177,8 +176,7 @@ func ReadFile(root *os.Root, name string) ([]byte, Blob, error) {
 	return content, git.BlobID(content), nil
 }
 
-// open opens a file. Symbolic links do not lead out of the root, and a FIFO
-// does not block.
+// open opens a file. Symbolic links cannot leave the root, and a FIFO does not block.
 func (t *treeReader) open(name string) (*os.File, error) {
 	if dir := path.Dir(name); dir != t.dir || t.sub == nil {
 		t.close()

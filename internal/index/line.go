@@ -12,15 +12,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// MaxLine is the length in bytes of the longest line that is looked at. The
-// longest real one has some 60 kB.
+// MaxLine is the maximum length of a line, in bytes. The longest real one has some 60 kB.
 const MaxLine = 16 << 20
 
 var parsers = sync.Pool{New: func() any { return new(parser) }}
 
-// ParseLine reads one line of an index, given without its end. Entry.Raw is
-// raw itself, not a copy, and Line is 0. With an error, Entry.ID is what the
-// line is about if that much can be trusted.
+// ParseLine parses a line of an index, without its end. Entry.Raw is raw itself, not a
+// copy, and Line is 0. With an error, Entry.ID is the line's version if that part is valid.
 func ParseLine(raw []byte) (Entry, error) {
 	p := parsers.Get().(*parser)
 	defer parsers.Put(p)
@@ -31,12 +29,12 @@ func ParseLine(raw []byte) (Entry, error) {
 type parser struct {
 	dec  jsontext.Decoder
 	in   bytes.Buffer // the decoder reads a bytes.Buffer without copying
-	name string       // the last good name: the lines of a file share it
+	name string       // the last valid name: the lines of a file share it
 }
 
-// cargo reads a line into a Rust struct with these fields: one of them twice is an error,
-// anything else is ignored (cargo, IndexPackage). We need four; "yanked" is an
-// Option<bool>: absent or null, the version is not yanked.
+// cargo parses a line into a Rust struct with these fields: a duplicate is an error, and
+// anything else is ignored (cargo, IndexPackage). We need four of them. "yanked" is an
+// Option<bool>: if it is absent or null, the version is not yanked.
 type field uint
 
 const (
@@ -82,12 +80,12 @@ func fieldOf(key []byte) field {
 	return fieldUnknown
 }
 
-// values are the fields of a line that we need. The slices are of the line.
+// values are the fields of a line that we need. The slices point into the line.
 type values struct {
 	seen              field
 	name, vers, cksum []byte
 	yanked            bool
-	unknown           bool // there are other fields
+	unknown           bool // the line has other fields
 }
 
 func (p *parser) line(raw []byte) (Entry, error) {
@@ -97,7 +95,7 @@ func (p *parser) line(raw []byte) (Entry, error) {
 	}
 	var v values
 	err := p.object(raw, &v)
-	// Also a broken line is better reported with its version.
+	// A broken line is also better reported with its version.
 	id, idErr := p.id(&v)
 	e.ID = id
 	if err != nil {
@@ -114,7 +112,7 @@ func (p *parser) line(raw []byte) (Entry, error) {
 	return e, err
 }
 
-// id returns who the line is about, or the zero ID and an error.
+// id returns the version of the line, or the zero ID and an error.
 func (p *parser) id(v *values) (crate.ID, error) {
 	if v.seen&fieldName == 0 {
 		return crate.ID{}, errors.New(`field "name" is missing`)
@@ -137,11 +135,11 @@ func (p *parser) id(v *values) (crate.ID, error) {
 	return id, nil
 }
 
-// object reads the line's JSON object into v as far as it goes.
+// object reads the line's JSON object into v, as far as it is valid.
 func (p *parser) object(raw []byte, v *values) error {
 	p.in = *bytes.NewBuffer(raw)
-	// Duplicate names are checked for as cargo does it: at the top level and
-	// in the fields that it knows.
+	// Duplicate names are checked as in cargo: at the top level and in the fields that it
+	// knows.
 	p.dec.Reset(&p.in, jsontext.AllowDuplicateNames(true))
 	if kind := p.dec.PeekKind(); kind != jsontext.KindBeginObject && kind != jsontext.KindInvalid {
 		return errors.New("not a JSON object")
@@ -212,25 +210,25 @@ func boolValue(key string, value jsontext.Value) (bool, error) {
 	return false, fmt.Errorf("field %q is of JSON kind %v, want true or false", key, value.Kind())
 }
 
-// unquote returns what a valid JSON string says: mostly a part of it.
+// unquote returns the value of a valid JSON string, which is mostly a part of it.
 func unquote(quoted jsontext.Value) []byte {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1]
 	}
 	s, err := jsontext.AppendUnquote(nil, quoted)
-	if err != nil { // not a string: the decoder has refused it before
+	if err != nil { // not a string: the decoder has rejected it before
 		return nil
 	}
 	return s
 }
 
-// jsonError keeps what a person needs of a decoder's error. Its JSON pointer
-// may be as long as the line.
+// jsonError returns the useful part of a decoder's error. Its JSON pointer may be as long
+// as the line.
 func jsonError(err error) error {
 	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return fmt.Errorf("byte %d: %w", syntax.ByteOffset, syntax.Err)
 	}
-	if errors.Is(err, io.EOF) { // nothing at all
+	if errors.Is(err, io.EOF) { // the line is empty
 		return io.ErrUnexpectedEOF
 	}
 	return err

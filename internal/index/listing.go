@@ -14,8 +14,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// list yields the index files of a commit. Git's order, bytewise by path, is
-// ours.
+// list yields the index files of a commit. Git's order, bytewise by path, is also ours.
 func (r *repository) list(ctx context.Context, commit string) iter.Seq2[listed, error] {
 	return func(yield func(listed, error) bool) {
 		err := r.eachListed(ctx, func(f listed) error {
@@ -30,7 +29,7 @@ func (r *repository) list(ctx context.Context, commit string) iter.Seq2[listed, 
 	}
 }
 
-// eachListed calls fn for what is at index paths in the output of ls-tree.
+// eachListed calls fn for each index path in the output of ls-tree.
 func (r *repository) eachListed(ctx context.Context, fn func(listed) error, args ...string) error {
 	return r.EachField(ctx, func(line []byte) error {
 		f, err := parseTreeLine(line)
@@ -41,7 +40,7 @@ func (r *repository) eachListed(ctx context.Context, fn func(listed) error, args
 	}, append([]string{"ls-tree"}, args...)...)
 }
 
-// CountFiles returns how many index files a commit has.
+// CountFiles returns the number of index files of a commit.
 func CountFiles(ctx context.Context, repo *git.Repository, commit string) (n int64, err error) {
 	for _, err := range (&repository{repo}).list(ctx, commit) {
 		if err != nil {
@@ -52,8 +51,8 @@ func CountFiles(ctx context.Context, repo *git.Repository, commit string) (n int
 	return n, nil
 }
 
-// parseTreeLine parses "{mode} {type} {id}\t{path}". Path is empty if the line
-// is none of our business.
+// parseTreeLine parses "{mode} {type} {id}\t{path}". Path is empty if the line is not about
+// an index file.
 func parseTreeLine(line []byte) (listed, error) {
 	meta, name, _ := bytes.Cut(line, []byte("\t"))
 	mode, rest, _ := bytes.Cut(meta, []byte(" "))
@@ -65,8 +64,8 @@ func parseTreeLine(line []byte) (listed, error) {
 	return f, nil
 }
 
-// parsePath is what git says of a path, which is empty in the answer if it is
-// none of our business.
+// parsePath parses git's description of a path. The result has an empty Path if it is not
+// an index file.
 func parsePath(mode, id []byte, name string) (listed, error) {
 	f := listed{File: File{Path: name}}
 	if n, err := hex.Decode(f.Blob[:], id[:min(len(id), 2*len(f.Blob))]); err != nil || n != len(f.Blob) {
@@ -84,16 +83,15 @@ func parsePath(mode, id []byte, name string) (listed, error) {
 	return f, nil
 }
 
-// errNotRegular is for symbolic links, FIFOs, devices, submodules. They are
-// never followed or opened.
+// errNotRegular is for symbolic links, FIFOs, devices and submodules. They are never
+// followed or opened.
 var errNotRegular = errors.New("not a regular file")
 
-// ErrName: an index has a crate with a name that a mirror cannot store.
+// ErrName means that an index has a crate whose name a mirror cannot store.
 var ErrName = errors.New("cannot be mirrored")
 
-// checkName refuses the file of a crate that cargo would find, but which cannot be
-// stored here: to leave it out without a word would make a mirror complete that
-// is not.
+// checkName rejects the file of a crate that cargo would find but that cannot be stored
+// here. Skipping it silently would make an incomplete mirror look complete.
 func checkName(p string) error {
 	if err := crate.CheckName(path.Base(p)); err != nil {
 		return fmt.Errorf("%w: %w", ErrName, err)
@@ -101,8 +99,8 @@ func checkName(p string) error {
 	return nil
 }
 
-// isPrefix reports whether dir is a folder in which an index has files or
-// further such folders: "1", "3/a", "se", "se/rd".
+// isPrefix reports whether dir is a folder in which an index has files or further such
+// folders: "1", "3/a", "se", "se/rd".
 func isPrefix(dir string) bool {
 	first, second, deep := strings.Cut(dir, "/")
 	switch {

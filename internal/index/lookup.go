@@ -12,42 +12,42 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// A Lookup reads single crates of an index, for those who ask for one after the
-// other in no order. Its methods may be called concurrently.
+// A Lookup reads single crates of an index, for callers that need them in no order. Its
+// methods may be called concurrently.
 //
-// Of a git repository it reads the commit that was opened, also where there is
-// a working tree, which may be ahead or behind; and any other commit, with the same
-// processes.
+// In a git repository it reads the opened commit, even if there is a working tree, which
+// may be ahead or behind. It can also read any other commit, with the same processes.
 type Lookup struct {
 	log    *slog.Logger
-	commit string // that was opened; empty: a plain folder
+	commit string // the opened one; empty: a plain folder
 	open   func() (lookupReader, error)
-	free   chan lookupReader // unused ones; nil: one that is not open yet
+	free   chan lookupReader // unused readers; nil: one that is not open yet
 }
 
-// A lookupReader reads one index file after the other.
+// A lookupReader reads index files one after the other.
 type lookupReader interface {
-	// lookup returns the content of a file at a commit, and its id. Errors:
-	// fs.ErrNotExist; *fileError; after any other the reader must not be used again.
+	// lookup returns the content and id of a file at a commit. Errors: fs.ErrNotExist;
+	// *fileError; after any other error the reader must not be used again.
 	lookup(commit, path string) ([]byte, Blob, error)
-	// blob returns the id of a file at a commit without reading it. Errors: as lookup.
+	// blob returns the id of a file at a commit without reading it. Errors: those of
+	// lookup.
 	blob(commit, path string) (Blob, error)
-	// revision returns the commit whose id begins with prefix. Errors: as lookup.
+	// revision returns the commit whose id begins with prefix. Errors: those of lookup.
 	revision(prefix string) (Revision, error)
 	close() error
 }
 
-// A fileError is the fault of one file.
+// A fileError is an error that affects one file only.
 type fileError struct{ err error }
 
 func (e *fileError) Error() string { return e.err.Error() }
 func (e *fileError) Unwrap() error { return e.err }
 
-// maxLookups bounds how many gits are kept, each with a cache of its own.
+// maxLookups bounds the number of git processes that are kept, each with its own cache.
 const maxLookups = 8
 
-// NewLookup makes a Lookup. With git it starts processes when they are needed,
-// one for each core and eight at most; they are killed when ctx ends.
+// NewLookup makes a Lookup. With git it starts processes on demand, one per core and at
+// most eight; they are killed when ctx ends.
 func (x *Index) NewLookup(ctx context.Context) *Lookup {
 	l := &Lookup{
 		log:    x.log,
@@ -61,15 +61,14 @@ func (x *Index) NewLookup(ctx context.Context) *Lookup {
 	return l
 }
 
-// Crate reads the crate that is called name, whatever its case. What it returns may be
-// kept. A file that cannot be parsed is reported in Crate.Err. Errors: fs.ErrNotExist;
-// others if the index cannot be read.
+// Crate reads the crate with a name, whatever its case. The caller may keep the result. If
+// the file cannot be parsed, Crate.Err says so. Errors: fs.ErrNotExist; others if the index
+// cannot be read.
 func (l *Lookup) Crate(ctx context.Context, name string) (*Crate, error) {
 	return l.CrateAt(ctx, l.commit, name)
 }
 
-// CrateAt reads a crate as it was at a commit, given by its full id. Errors: as
-// Crate.
+// CrateAt reads a crate at a commit, given by its full id. Errors: those of Crate.
 func (l *Lookup) CrateAt(ctx context.Context, commit, name string) (*Crate, error) {
 	if crate.CheckName(name) != nil {
 		return nil, fmt.Errorf("looking up %q in the index: %w", name, fs.ErrNotExist)
@@ -91,9 +90,9 @@ func (l *Lookup) CrateAt(ctx context.Context, commit, name string) (*Crate, erro
 	return cr, nil
 }
 
-// BlobAt returns the id of the file of a crate at a commit, given by its full id,
-// without reading it; zero if there is none. Errors: [ErrNoPast]; others if the index
-// cannot be read.
+// BlobAt returns the id of the file of a crate at a commit, given by its full id, without
+// reading the file; zero if there is none. Errors: [ErrNoPast]; others if the index cannot
+// be read.
 func (l *Lookup) BlobAt(ctx context.Context, commit, name string) (blob Blob, err error) {
 	if crate.CheckName(name) != nil {
 		return blob, nil
@@ -108,9 +107,9 @@ func (l *Lookup) BlobAt(ctx context.Context, commit, name string) (blob Blob, er
 	return blob, nil
 }
 
-// Commit returns the commit whose id begins with prefix, 7 to 40 hexadecimal digits. What
-// nothing names any more but git has not removed yet is found too. Errors: fs.ErrNotExist
-// if there is none, or several, or it is no commit; [ErrNoPast].
+// Commit returns the commit whose id begins with prefix, 7 to 40 hexadecimal digits,
+// including commits without a reference that git has not removed yet. Errors:
+// fs.ErrNotExist if there is none, or several, or the object is not a commit; [ErrNoPast].
 func (l *Lookup) Commit(ctx context.Context, prefix string) (rev Revision, err error) {
 	if !IsCommit(prefix) {
 		return rev, fmt.Errorf("%.40q is not the id of a commit: %w", prefix, fs.ErrNotExist)
@@ -125,10 +124,10 @@ func (l *Lookup) Commit(ctx context.Context, prefix string) (rev Revision, err e
 	return rev, nil
 }
 
-// Readers returns how many may read at a time; others wait.
+// Readers returns the number of concurrent readers; other callers wait.
 func (l *Lookup) Readers() int { return cap(l.free) }
 
-// use gives ask a reader of its own, and closes one that must not be used again.
+// use calls ask with a reader, and closes a reader that must not be used again.
 func (l *Lookup) use(ctx context.Context, ask func(lookupReader) error) error {
 	var r lookupReader
 	select {
@@ -152,7 +151,7 @@ func (l *Lookup) use(ctx context.Context, ask func(lookupReader) error) error {
 	return err
 }
 
-// Close ends what was started. Calls of Crate must have returned.
+// Close ends the processes. Calls of Crate must have returned.
 func (l *Lookup) Close() error {
 	var errs []error
 	for range cap(l.free) {

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// A gitLookup reads files of commits through a git of its own.
+// A gitLookup reads files of commits through its own git process.
 type gitLookup struct{ *git.Batch }
 
 func (r *repository) newLookup(ctx context.Context) (lookupReader, error) {
@@ -43,8 +43,8 @@ func (g *gitLookup) lookup(commit, path string) (content []byte, blob Blob, err 
 	return nil, blob, err
 }
 
-// blob implements lookupReader. It reads the folder, which is smaller than many a
-// file in it.
+// blob implements lookupReader. It reads the folder, which is smaller than many a file in
+// it.
 func (g *gitLookup) blob(commit, path string) (Blob, error) {
 	folder, _, err := g.object(commit+":"+pathpkg.Dir(path), "tree")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -60,8 +60,8 @@ func (g *gitLookup) blob(commit, path string) (Blob, error) {
 	return id, nil
 }
 
-// absent says that the commit has no such folder, if it is the folder that is
-// missing: after a squash and "git gc --prune=now" it is the commit.
+// absent returns fs.ErrNotExist if the folder is missing, and another error if the commit
+// is missing, as after a squash and "git gc --prune=now".
 func (g *gitLookup) absent(commit string) error {
 	_, _, size, err := g.Find(commit)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +82,7 @@ func (g *gitLookup) revision(prefix string) (Revision, error) {
 	return rev, err
 }
 
-// object asks for an object and reads it. Errors: as lookup.
+// object requests an object and reads it. Errors: those of lookup.
 func (g *gitLookup) object(name, want string) (content []byte, id Blob, err error) {
 	content, id, err = g.Object(name, want, MaxFile)
 	if wrong, ok := errors.AsType[*git.ObjectError](err); ok {

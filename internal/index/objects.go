@@ -14,13 +14,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// errMissing is for blobs that a partial clone does not have.
+// errMissing is for blobs that a partial clone lacks.
 var errMissing = errors.New("the git repository lacks this blob; in a partial clone, fetch it or clone in full")
 
 // objects reads blobs, one after the other, into chunks.
 type objects struct {
 	*git.Batch
-	err error // after one, git's answers cannot be matched any more
+	err error // after an error, git's answers can no longer be matched
 }
 
 func (r *repository) openObjects(ctx context.Context) (*objects, error) {
@@ -31,14 +31,14 @@ func (r *repository) openObjects(ctx context.Context) (*objects, error) {
 	return &objects{Batch: b}, nil
 }
 
-// ask asks for a blob. It blocks while git has not taken earlier requests, so another
-// goroutine must be reading the answers then.
+// ask requests a blob. It blocks while git has not read earlier requests, so another
+// goroutine must be reading the answers.
 func (o *objects) ask(b Blob) error {
 	_, err := io.WriteString(o.In, b.String()+"\n")
 	return err
 }
 
-// askAll asks for the blobs of c.
+// askAll requests the blobs of c.
 func (o *objects) askAll(c *chunk) error {
 	ids := make([]byte, 0, chunkFiles*(hex.EncodedLen(len(Blob{}))+len("\n")))
 	for i := range c.crates {
@@ -51,7 +51,7 @@ func (o *objects) askAll(c *chunk) error {
 	return err
 }
 
-// read implements reader for a blob that was asked for.
+// read implements reader for a blob that was requested.
 func (o *objects) read(_ context.Context, cr *Crate, c *chunk, b *budget) error {
 	if o.err == nil {
 		o.err = o.answer(cr, c, b)
@@ -116,9 +116,9 @@ func (s *objectStore) list(ctx context.Context) iter.Seq2[listed, error] {
 
 func (s *objectStore) Close() error { return nil }
 
-// start starts three stages: one goroutine asks git for blobs, well ahead of
-// the next, which reads the answers, so that git never waits for either; and
-// one for each core parses.
+// start starts three stages: one goroutine requests blobs from git, well ahead of the next
+// one, which reads the answers, so that git never waits for either. Then one goroutine per
+// core parses.
 func (s *objectStore) start(ctx context.Context, r *run) error {
 	o, err := s.repo.openObjects(ctx)
 	if err != nil {
@@ -129,7 +129,7 @@ func (s *objectStore) start(ctx context.Context, r *run) error {
 	r.wg.Go(func() {
 		defer close(asked)
 		for c := range r.todo {
-			// An error here is that of a dead git, which reading finds, too.
+			// An error here means that git died; reading will find that, too.
 			_ = o.askAll(c)
 			asked <- c // has room, like todo
 		}

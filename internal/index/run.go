@@ -8,28 +8,27 @@ import (
 	"sync"
 )
 
-// aheadBytes is how much is read ahead of the loop that takes the crates.
+// aheadBytes is the number of bytes that are read ahead of the loop.
 const aheadBytes = 4 << 20
 
-// A run is one reading of the index: it lists files, lets the source turn
-// them into crates chunk by chunk, and yields these in the order of the
-// listing.
+// A run is one reading of the index: it lists files, lets the source turn them into crates
+// chunk by chunk, and yields these in the order of the listing.
 //
-// The goroutine of the loop lists and yields. Goroutines of the source take
-// chunks from todo, fill and parse them and close their done; they end when
-// todo is closed or the context ends.
+// The goroutine of the loop lists and yields. Goroutines of the source take chunks from
+// todo, fill and parse them, and close their done. They end when todo is closed or the
+// context ends.
 type run struct {
 	source source
 	log    *slog.Logger
 	todo   chan *chunk
-	ahead  int      // capacity of todo, and how many chunks may be under way
-	queue  []*chunk // those under way, oldest first
+	ahead  int      // capacity of todo, and maximum number of chunks in work
+	queue  []*chunk // chunks in work, oldest first
 	budget *budget
 	wg     sync.WaitGroup // of all goroutines of the source
 	yield  func(*Crate, error) bool
 }
 
-// errStopped says that the loop was left.
+// errStopped means that the caller left the loop.
 var errStopped = errors.New("stopped")
 
 func newRun(x *Index, yield func(*Crate, error) bool) *run {
@@ -40,11 +39,11 @@ func newRun(x *Index, yield func(*Crate, error) bool) *run {
 	}
 }
 
-// readers is how many goroutines read files: with a cold cache they wait for
+// readers returns the number of goroutines that read files: with a cold cache they wait for
 // the disk more than they compute.
 func readers() int { return max(8, 2*runtime.GOMAXPROCS(0)) }
 
-// crates does all of it. It returns what should be yielded as the last error.
+// crates lists and yields all crates. It returns the error to be yielded last.
 func (r *run) crates(ctx context.Context, want func(File) (bool, Blob)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer r.wg.Wait()
@@ -56,7 +55,7 @@ func (r *run) crates(ctx context.Context, want func(File) (bool, Blob)) error {
 		err = r.list(ctx, want)
 	}
 	if ctx.Err() != nil && !errors.Is(err, errStopped) {
-		return context.Cause(ctx) // says more than what came of it
+		return context.Cause(ctx) // says more than the resulting error
 	}
 	return err
 }
@@ -89,17 +88,17 @@ func (r *run) list(ctx context.Context, want func(File) (bool, Blob)) error {
 	return r.deliver(ctx, 0)
 }
 
-// submit gives c to the source, after making room for it.
+// submit passes c to the source, after making room for it.
 func (r *run) submit(ctx context.Context, c *chunk) error {
 	if err := r.deliver(ctx, r.ahead-1); err != nil {
 		return err
 	}
 	r.queue = append(r.queue, c)
-	r.todo <- c // has room: it holds no more than queue does
+	r.todo <- c // has room: it holds no more chunks than queue
 	return nil
 }
 
-// deliver yields the oldest chunks until at most rest are under way.
+// deliver yields the oldest chunks until at most rest are in work.
 func (r *run) deliver(ctx context.Context, rest int) error {
 	for len(r.queue) > rest {
 		for c := r.queue[0]; c != nil; {
@@ -114,8 +113,8 @@ func (r *run) deliver(ctx context.Context, rest int) error {
 	return nil
 }
 
-// deliverChunk yields the crates of c and returns the chunk that the rest of
-// its files went to, if any.
+// deliverChunk yields the crates of c and returns the chunk with the rest of its files, if
+// any.
 func (r *run) deliverChunk(ctx context.Context, c *chunk) (*chunk, error) {
 	r.budget.prefer(c)
 	select {

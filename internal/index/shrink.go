@@ -2,33 +2,32 @@ package index
 
 import "fmt"
 
-// MaxShrink is the share, in percent, that may vanish unasked from one time to
-// the next: crates of an index, versions of a mirror, rows of a table. A real
-// registry loses a few crates a day; half a checkout, or the wrong folder, loses
-// half.
+// MaxShrink is the percentage that may vanish from one time to the next without the
+// operator's consent: crates of an index, versions of a mirror, rows of a table. A real
+// registry loses a few crates a day; half a checkout, or the wrong folder, loses half.
 const MaxShrink = 5
 
-// A ShrinkError refuses a source that is empty, or has lost more than MaxShrink percent:
-// a mishap, or an attempt to hide what was published. It names -accept-shrink, which lets
-// commands continue.
+// A ShrinkError rejects a source that is empty, or that has lost more than MaxShrink
+// percent: a mishap, or an attempt to hide what was published. Its text names
+// -accept-shrink, with which commands continue.
 type ShrinkError struct{ text string }
 
 func (e *ShrinkError) Error() string { return e.text + ", or accept it with -accept-shrink" }
 
-// ErrEmpty refuses an index without a crate.
+// ErrEmpty rejects an index without crates.
 var ErrEmpty = Lost("there is no crate in the index: give the folder or the repository of a whole one")
 
-// WentBack refuses a revision that is older than an earlier one, said with where
-// that is and what to do about it.
+// WentBack rejects a revision that is older than an earlier one. where says where that one
+// is, and todo what to do.
 func WentBack(what string, now Revision, where string, earlier Revision, todo string) error {
 	return &ShrinkError{fmt.Sprintf("%s went back in time: it has commit %v, %s %v: %s", what, now, where, earlier, todo)}
 }
 
-// Lost refuses what lacks everything: what it is, and what to do about it.
+// Lost rejects a source that lacks everything; text says what it is, and what to do.
 func Lost(text string) error { return &ShrinkError{text} }
 
-// CheckShrink refuses that so many of had are lost, with what they are and what to
-// do about it.
+// CheckShrink rejects the loss of lost of had things if that is too much; what says what
+// they are, and todo what to do.
 func CheckShrink(lost, had int64, what, todo string) error {
 	if lost*100 <= had*MaxShrink {
 		return nil

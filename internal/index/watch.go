@@ -7,22 +7,22 @@ import (
 	"os"
 )
 
-// A Watch tells, for the price of some system calls, whether an index that was
-// opened may have another commit by now. It is for one goroutine.
+// A Watch finds out, with a few system calls, whether an open index may have another commit
+// by now. Only one goroutine may use it.
 type Watch struct {
 	moved bool
 	files []watched
 }
 
-// watched is a file as it was.
+// watched is the earlier state of a file.
 type watched struct {
 	name string
-	info fs.FileInfo // nil: there was none
+	info fs.FileInfo // nil: it did not exist
 }
 
-// Watch watches the files that git replaces when HEAD moves to another commit: HEAD
-// itself, the branch that it names, packed-refs, or the list of a reftable. Of a plain
-// folder, only its replacement is seen.
+// Watch watches the files that git replaces when HEAD moves to another commit: HEAD itself,
+// the branch that it names, packed-refs, or the list of a reftable. For a plain folder, it
+// only notices that the folder is replaced.
 func (x *Index) Watch(ctx context.Context) (*Watch, error) {
 	if x.repo == nil {
 		return watch([]string{x.dir}), nil
@@ -32,7 +32,7 @@ func (x *Index) Watch(ctx context.Context) (*Watch, error) {
 		return nil, fmt.Errorf("watching index %s: %w", x.dir, err)
 	}
 	w := watch(names)
-	// Seen after the files: from then on nothing is missed.
+	// Read HEAD after the files: from then on no change is missed.
 	head, err := x.repo.Head(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("watching index %s: %w", x.dir, err)
@@ -44,14 +44,14 @@ func (x *Index) Watch(ctx context.Context) (*Watch, error) {
 func watch(names []string) *Watch {
 	w := &Watch{}
 	for _, name := range names {
-		info, _ := os.Stat(name) // what cannot be seen is as good as absent
+		info, _ := os.Stat(name) // an unreadable file counts as absent
 		w.files = append(w.files, watched{name, info})
 	}
 	return w
 }
 
-// Moved reports whether something has changed since Watch. To know what, open
-// the index again.
+// Moved reports whether anything has changed since Watch. Open the index again to find out
+// what.
 func (w *Watch) Moved() bool {
 	for _, f := range w.files {
 		w.moved = w.moved || f.changed()

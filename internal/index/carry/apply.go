@@ -19,18 +19,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 )
 
-// Apply makes the index in a folder the commit of a bundle, which must be the expected
-// one, and keeps its days. The folder is cfg.Dir, bare, made by this package or by clone;
-// if there is none, one is made, for which a bundle without prerequisites is needed. What
-// cfg says of URL, Checkout and network does not count.
+// Apply moves the index in a folder to the commit of a bundle, which must be the expected
+// one, and records its days. The folder is cfg.Dir, a bare repository made by this package
+// or by clone. If there is none, Apply makes one, which requires a bundle without
+// prerequisites. It ignores URL, Checkout and network settings of cfg.
 //
-// The bundle is untrusted. Its pack is checked against the limits before git sees it,
-// then by git (fsck, and that nothing is missing that its references lead to) beside the
-// objects of the index, which it joins only then. As with [clone.Update], HEAD moves
-// last, at one instant; until then, and whenever Apply fails or is killed, readers have
-// the index as it was. A second Apply of the same bundle changes nothing.
+// The bundle is untrusted. Apply checks its pack against the limits before git sees it.
+// Then git checks it beside the objects of the index (fsck, and that nothing is missing
+// that its references lead to); only then are its objects added. As with [clone.Update],
+// HEAD moves last, atomically. Until then, and if Apply fails or is killed, readers see the
+// old index. Applying the same bundle again changes nothing.
 //
-// Errors: as clone.Update; in its *clone.UpdateError ErrFormat, *BaseError.
+// Errors: those of clone.Update; in its *clone.UpdateError ErrFormat, *BaseError.
 func Apply(ctx context.Context, cfg clone.Config, file io.ReadSeeker, commit string) (clone.Updated, error) {
 	cfg.URL, cfg.Checkout = "", false
 	cfg.Carried = func(ctx context.Context, work *git.Porcelain, gitDir string) error {
@@ -40,10 +40,10 @@ func Apply(ctx context.Context, cfg clone.Config, file io.ReadSeeker, commit str
 	return clone.Update(ctx, cfg)
 }
 
-// Check does all that Apply does before it changes anything, and changes nothing: it reads
-// a bundle that the index in a folder is to take, has git check it, and examines whether the
-// index would go back or lose crates. Where there is no index yet, it does so in an empty
-// one. Errors: as Apply.
+// Check does everything that Apply does before it changes anything, and changes nothing
+// itself: it reads a bundle for the index in a folder, has git check it, and examines
+// whether the index would go back in time or lose crates. If there is no index yet, it uses
+// an empty one. Errors: those of Apply.
 func Check(ctx context.Context, cfg clone.Config, file io.ReadSeeker, commit string) error {
 	check := func(work *git.Porcelain, gitDir string) error {
 		in := incoming{ctx: ctx, cfg: cfg, work: work, repo: &git.Repository{Dir: gitDir}, file: file}
@@ -59,7 +59,7 @@ func Check(ctx context.Context, cfg clone.Config, file io.ReadSeeker, commit str
 	return err
 }
 
-// readFor reads a header, which must be of a commit.
+// readFor reads a header, whose commit must be the given one.
 func readFor(r *bufio.Reader, commit string) (Header, error) {
 	h, err := ReadHeader(r)
 	if err == nil && h.Commit != commit {
@@ -68,7 +68,7 @@ func readFor(r *bufio.Reader, commit string) (Header, error) {
 	return h, err
 }
 
-// incoming is a bundle on its way into a repository.
+// incoming is a bundle that is being added to a repository.
 type incoming struct {
 	ctx        context.Context
 	cfg        clone.Config
@@ -94,10 +94,10 @@ func (in *incoming) take(commit string) (err error) {
 	return err
 }
 
-// ofTransfer is how a refusal speaks.
+// ofTransfer are the words of a refusal.
 var ofTransfer = clone.Words{Source: "the transfer", Gone: "not in the transfer any more", Todo: "ask the sending side"}
 
-// examine refuses an index that an update would refuse, while it is in quarantine.
+// examine rejects, while it is in quarantine, an index that an update would reject.
 func (in *incoming) examine(came *git.Repository) (err error) {
 	if in.cfg.AcceptShrink {
 		return nil
@@ -112,10 +112,10 @@ func (in *incoming) examine(came *git.Repository) (err error) {
 	return clone.Examine(in.ctx, came, up, ofTransfer)
 }
 
-// inQuarantine has git unpack and check the bundle beside the objects of the index, examines
-// what the index would be, and gives what came of it to then.
+// inQuarantine lets git unpack and check the bundle beside the objects of the index,
+// examines the resulting index, and passes the pack to then.
 func (in *incoming) inQuarantine(then func(pack string) error) (err error) {
-	// A name that git, and a later update, sweep up.
+	// A name that git, and a later update, clean up.
 	in.quarantine, err = os.MkdirTemp(filepath.Join(in.repo.Dir, "objects"), "tmp_objdir-carried-")
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func (in *incoming) inQuarantine(then func(pack string) error) (err error) {
 	return then(pack)
 }
 
-// check reads the bundle once, before git does.
+// check checks the bundle before git reads it.
 func (in *incoming) check(commit string) (err error) {
 	if _, err := in.file.Seek(0, io.SeekStart); err != nil {
 		return err
@@ -157,8 +157,8 @@ func (in *incoming) check(commit string) (err error) {
 	return checkPack(r)
 }
 
-// keepHistory ignores an end of history at a commit whose parents are here, since git would
-// then remove these: a bundle is untrusted, or may be of a clone that begins later.
+// keepHistory ignores an end of history at a commit whose parents are here, because git
+// would remove these: a bundle is untrusted, or may come from a clone that begins later.
 func (in *incoming) keepHistory() error {
 	ends, err := shallow(filepath.Join(in.repo.Dir, "shallow"))
 	if err != nil {
@@ -178,8 +178,8 @@ func (in *incoming) keepHistory() error {
 	return nil
 }
 
-// unpack has git read the pack into the quarantine, and check it there. It returns the
-// name of the pack without its extension, "" if it is empty.
+// unpack lets git read the pack into the quarantine and check it there. It returns the name
+// of the pack without its extension, or "" if it is empty.
 func (in *incoming) unpack(guarded *git.Porcelain) (name string, err error) {
 	if _, err := in.file.Seek(0, io.SeekStart); err != nil {
 		return "", err
@@ -199,19 +199,19 @@ func (in *incoming) unpack(guarded *git.Porcelain) (name string, err error) {
 		}
 		name = "pack-" + strings.TrimSpace(strings.TrimPrefix(said, "pack"))
 	}
-	// All that the references lead to must be here now.
+	// Everything that the references lead to must be here now.
 	_, err = guarded.Feed(in.ctx, strings.Join(in.header.tips(), "\n")+"\n", "rev-list", "--objects", "--quiet", "--stdin", "--not", "--all")
 	return name, err
 }
 
-// isEmpty looks whether a pack has no objects.
+// isEmpty reports whether a pack has no objects.
 func isEmpty(r *bufio.Reader) (bool, error) {
 	head, err := r.Peek(12)
 	return err == nil && string(head[8:]) == "\x00\x00\x00\x00", err
 }
 
-// guarded is a git that writes to the quarantine alone, and for which history ends
-// where the bundle says that it does.
+// guarded returns a git that writes only to the quarantine, and for which history ends
+// where the bundle says.
 func (in *incoming) guarded() (*git.Porcelain, error) {
 	ends, err := in.ends()
 	if err != nil {
@@ -227,7 +227,7 @@ func (in *incoming) guarded() (*git.Porcelain, error) {
 		os.WriteFile(filepath.Join(info, "alternates"), []byte("..\n"), 0o644))
 }
 
-// ends is where history ends, with what is carried.
+// ends returns where history ends once the bundle is added.
 func (in *incoming) ends() (string, error) {
 	all, err := shallow(filepath.Join(in.repo.Dir, "shallow"))
 	if err != nil {
@@ -245,8 +245,8 @@ func (in *incoming) ends() (string, error) {
 	return strings.Join(slices.Sorted(maps.Keys(all)), "\n") + "\n", nil
 }
 
-// join makes what is in the quarantine a part of the repository. Git finds a pack by
-// its .idx, which comes last.
+// join moves the quarantine's pack into the repository. Git finds a pack by its .idx, so
+// that is moved last.
 func (in *incoming) join(pack string) error {
 	objects, err := durable.Open(filepath.Dir(in.quarantine))
 	if err != nil {
@@ -283,8 +283,8 @@ func (in *incoming) endHistory() error {
 	return durable.WriteFile(dir, "shallow", []byte(ends))
 }
 
-// references returns the references of what came, in the language of "git update-ref
-// --stdin". Of a day that is also kept here the later commit stays.
+// references returns the references to set, as input for "git update-ref --stdin". If a day
+// is also recorded here, the later commit stays.
 func (in *incoming) references() (string, error) {
 	had, err := index.KeptDays(in.ctx, in.repo)
 	if err != nil {

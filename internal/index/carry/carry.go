@@ -1,6 +1,6 @@
-// Package carry takes an index to where no network leads, as a git bundle: across an
-// air gap, or through a bucket. [Write] makes one from what the other side has to a
-// commit, [Apply] brings another clone of the index to that commit.
+// Package carry transfers an index without a network, as a git bundle: across an air gap, or
+// through a bucket. [Write] makes a bundle from what the other side has up to a commit; [Apply]
+// moves another clone of the index to that commit.
 //
 // # Format
 //
@@ -8,7 +8,7 @@
 // verifies:
 //
 //	# v2 git bundle\n
-//	-{commit}\n                                     a prerequisite: the other side has it
+//	-{commit}\n                                    a prerequisite: the other side has it
 //	{commit} refs/heads/master\n                    the index; one
 //	{commit} refs/clonecratesio/days/YYYY-MM-DD\n   the last commit of a day that is kept
 //	{commit} refs/clonecratesio/shallow/{commit}\n  history ends here: its parents are not carried
@@ -16,14 +16,13 @@
 //	\n
 //	a pack, thin if there are prerequisites
 //
-// Commits are 40 lower-case hexadecimal digits. Of the days that are kept those are named
-// that no prerequisite leads to: of the others the other side has what it had. A
-// prerequisite need not be an ancestor of what is carried: where upstream squashed its
-// history, the new commit has no parent, and what its files share with the old ones is not
-// carried all the same.
+// Commits are 40 lower-case hexadecimal digits. The header names the recorded days that no
+// prerequisite leads to; the other side has the others. A prerequisite need not be an ancestor of
+// the carried commit: after upstream squashed its history, the new commit has no parent, but the
+// content that its files share with the old ones is still not carried.
 //
-// Stock git cannot clone from a bundle that begins where history was cut off, since it
-// does not know the last kind of reference.
+// Stock git cannot clone from a bundle that begins where history was cut off, because it does not
+// know the last kind of reference.
 //
 // # Limits
 //
@@ -46,27 +45,27 @@ const (
 	shallowRef = "refs/clonecratesio/shallow"
 )
 
-// A Header is what a bundle says of itself.
+// A Header is the header of a bundle.
 type Header struct {
-	Commit  string            // the index is this afterwards
-	Since   []string          // commits that the other side must have; empty: all is carried
-	Days    map[string]string // the last commit of each day that is kept, by YYYY-MM-DD
+	Commit  string            // of the index after the transfer
+	Since   []string          // commits that the other side must have; empty: everything is carried
+	Days    map[string]string // the last commit of each recorded day, by YYYY-MM-DD
 	Shallow []string          // commits whose parents are not carried
 }
 
-// ErrFormat: a file is no bundle of an index, or one that goes beyond its limits.
+// ErrFormat means that a file is not a bundle of an index, or exceeds the limits.
 var ErrFormat = errors.New("it is no git bundle of an index")
 
-// A BaseError says that a bundle continues something that is not here.
+// A BaseError says that a bundle continues from a commit that is not here.
 type BaseError struct {
-	Commit string // the first prerequisite that is missing
+	Commit string // the first missing prerequisite
 }
 
 func (e *BaseError) Error() string {
 	return fmt.Sprintf("it continues commit %s, which the index here does not have: take what comes before it first, or all", e.Commit)
 }
 
-// add takes a line of a header.
+// add parses a line of a header.
 func (h *Header) add(line string) error {
 	if since, ok := strings.CutPrefix(line, "-"); ok {
 		since, _, _ = strings.Cut(since, " ") // git puts a comment there

@@ -17,8 +17,7 @@ const (
 	maxObject  = 64 << 20 // bytes
 )
 
-// ReadHeader reads the header of a bundle; what r has next is the pack.
-// Errors: ErrFormat.
+// ReadHeader reads the header of a bundle; the pack follows in r. Errors: ErrFormat.
 func ReadHeader(r *bufio.Reader) (h Header, err error) {
 	head, err := r.Peek(len(signature))
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -49,7 +48,7 @@ func ReadHeader(r *bufio.Reader) (h Header, err error) {
 	return h, fmt.Errorf("%w: its header has more than %d lines", ErrFormat, maxLines)
 }
 
-// readLine reads a line that ends, without its end.
+// readLine reads a terminated line and returns it without its end.
 func readLine(r *bufio.Reader) (string, error) {
 	var line []byte
 	for len(line) <= maxLine {
@@ -72,7 +71,7 @@ func unexpected(err error) error {
 	return err
 }
 
-// Kinds of objects in a pack; others are not of an index.
+// Kinds of objects in a pack; an index has no others.
 const (
 	kindCommit   = 1
 	kindTree     = 2
@@ -81,15 +80,15 @@ const (
 	kindRefDelta = 7
 )
 
-// A packCheck reads a pack as git does, up to what its objects are: git holds each in
-// memory, and believes in the size that it gives.
+// A packCheck reads a pack as git does, without interpreting its objects: git holds each
+// object in memory, and trusts the size in the pack.
 type packCheck struct {
 	r    *bufio.Reader
 	zlib io.ReadCloser
 }
 
-// checkPack checks that a pack keeps to the limits. That its objects are whole, and
-// are those which their names say, is for git to check. Errors: ErrFormat.
+// checkPack checks that a pack keeps within the limits. Git checks that its objects are
+// complete and have the right ids. Errors: ErrFormat.
 func checkPack(r *bufio.Reader) error {
 	var head [12]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -111,7 +110,7 @@ func checkPack(r *bufio.Reader) error {
 	return nil
 }
 
-// object reads an object and checks how large it is, and becomes.
+// object reads an object and checks its size, and the size that it expands to.
 func (p *packCheck) object() error {
 	first, err := p.r.ReadByte()
 	if err != nil {
@@ -129,7 +128,7 @@ func (p *packCheck) object() error {
 	switch kind {
 	case kindCommit, kindTree, kindBlob:
 	case kindOfsDelta:
-		_, err = binary.ReadUvarint(p.r) // spelled otherwise, as long
+		_, err = binary.ReadUvarint(p.r) // another encoding, of the same length
 	case kindRefDelta:
 		_, err = p.r.Discard(20)
 	default:
@@ -144,7 +143,7 @@ func (p *packCheck) object() error {
 	return p.content(size, kind >= kindOfsDelta)
 }
 
-// content reads what is compressed, and of a delta the size of what it makes.
+// content reads compressed data, and for a delta the size of its result.
 func (p *packCheck) content(size int64, delta bool) error {
 	if err := p.reset(); err != nil {
 		return err
@@ -180,7 +179,8 @@ func (p *packCheck) reset() (err error) {
 	return p.zlib.(zlib.Resetter).Reset(p.r, nil)
 }
 
-// deltaSize reads a size at the beginning of a delta, and how many bytes it takes.
+// deltaSize parses the size at the beginning of a delta, and returns the length of its
+// encoding.
 func deltaSize(r *bufio.Reader) (size uint64, n int64, err error) {
 	for shift := 0; shift < 63; shift += 7 {
 		c, err := r.ReadByte()

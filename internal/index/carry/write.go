@@ -18,14 +18,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// Write writes a bundle of the index in a folder, a clone of any kind: all that leads
-// to a commit of it and to the days that it keeps up to then, without what the commits
-// since have (and the days that these lead to), and what leads to these: the other side has their history as it is here, also
-// where it ends. Of these, ones that the clone does not have are left out; if none is left,
-// or there were none, all is carried. What it has written it returns.
+// Write writes a bundle of the index in a folder, which is a clone of any kind. The bundle has
+// everything that leads to a commit and to the recorded days before it, except what the commits in
+// since have, and what leads to those: the other side has their history as it is here, including
+// where it ends. Commits in since that the clone lacks are ignored; if none is left, the bundle has
+// everything. Write returns the header that it wrote.
 //
-// The same objects in the same packs make the same bundle. Errors: index.ErrNoPast of a
-// plain folder; git.ErrUnborn if there is no such commit.
+// The same objects in the same packs make the same bundle. Errors: index.ErrNoPast for a plain
+// folder; git.ErrUnborn if there is no such commit.
 func Write(ctx context.Context, dir string, since []string, commit string, to io.Writer) (Header, error) {
 	h, err := write(ctx, dir, since, commit, to)
 	if err != nil {
@@ -58,7 +58,7 @@ func write(ctx context.Context, dir string, since []string, commit string, to io
 	return h, out.Flush()
 }
 
-// Repository is the git repository of the index in a folder. Errors: index.ErrNoPast.
+// Repository returns the git repository of the index in a folder. Errors: index.ErrNoPast.
 func Repository(dir string) (*git.Repository, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -72,14 +72,14 @@ func Repository(dir string) (*git.Repository, error) {
 	return &git.Repository{Dir: gitDir, Cache: deltaBases, Config: []string{"core.packedGitLimit=64m", "core.packedGitWindowSize=4m", "pack.deltaCacheSize=32m"}}, nil
 }
 
-// deltaBases bounds what git keeps of objects, in bytes: with what it maps of packs, it stays
-// below some 110 MB for an increment of 25,000 objects, at twice the time that it takes with
-// 400 MB.
+// deltaBases bounds git's cache of objects, in bytes. Together with the mapped packs, git
+// then uses at most some 110 MB for an increment of 25,000 objects, and twice the time that
+// it takes with 400 MB.
 const deltaBases = 64 << 20
 
-// Known is a commit that another clone has which was at a commit of some time, and that
-// this one has still: the commit itself or, if upstream squashed its history and git threw
-// the old one away, the last day before it that is kept. Empty: there is none.
+// Known returns a commit that another clone has, which was at commit at a known time, and
+// that this clone still has. It is the commit itself or, if upstream squashed its history
+// and git removed the old one, the last recorded day before it; "" if there is none.
 func Known(ctx context.Context, repo *git.Repository, commit string, of time.Time) (string, error) {
 	_, err := repo.Revision(ctx, commit+"^{commit}")
 	if !errors.Is(err, git.ErrUnborn) {
@@ -94,7 +94,7 @@ func Known(ctx context.Context, repo *git.Repository, commit string, of time.Tim
 	return "", err
 }
 
-// describe finds what to carry, but for where its history ends.
+// describe finds what to carry, except where its history ends.
 func describe(ctx context.Context, repo *git.Repository, since []string, commit string) (h Header, err error) {
 	rev, err := repo.Revision(ctx, commit)
 	if err != nil {
@@ -106,7 +106,7 @@ func describe(ctx context.Context, repo *git.Repository, since []string, commit 
 		return h, err
 	}
 	for _, d := range kept {
-		if !d.Time.After(rev.Time) { // an update may run beside us
+		if !d.Time.After(rev.Time) { // an update may run meanwhile
 			h.Days[d.Date] = d.Commit
 		}
 	}
@@ -116,7 +116,7 @@ func describe(ctx context.Context, repo *git.Repository, since []string, commit 
 	return h, leaveOut(ctx, repo, h)
 }
 
-// leaveOut takes those days out of a header that the other side has already.
+// leaveOut removes the days from a header that the other side already has.
 func leaveOut(ctx context.Context, repo *git.Repository, h Header) error {
 	carried := map[string]bool{}
 	for _, id := range h.Days {
@@ -132,7 +132,7 @@ func leaveOut(ctx context.Context, repo *git.Repository, h Header) error {
 	return err
 }
 
-// known are those of some commits that a clone has.
+// known returns the given commits that a clone has.
 func known(ctx context.Context, repo *git.Repository, ids []string) (list []string, err error) {
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
 		if err := checkID(id); err != nil {
@@ -148,8 +148,7 @@ func known(ctx context.Context, repo *git.Repository, ids []string) (list []stri
 	return list, nil
 }
 
-// ends returns those commits at which history ends here that the other side does not
-// have.
+// ends returns the commits at which history ends here and that the other side lacks.
 func ends(ctx context.Context, repo *git.Repository, h Header) ([]string, error) {
 	all, err := shallow(filepath.Join(repo.Dir, "shallow"))
 	if err != nil || len(all) == 0 {
@@ -166,7 +165,7 @@ func ends(ctx context.Context, repo *git.Repository, h Header) ([]string, error)
 	return found, err
 }
 
-// shallow reads the file in which git keeps where history ends.
+// shallow reads the file in which git records where history ends.
 func shallow(name string) (map[string]bool, error) {
 	data, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -179,12 +178,12 @@ func shallow(name string) (map[string]bool, error) {
 	return all, err
 }
 
-// tips is the commits that are carried, with all before them, each once.
+// tips returns the carried commits, each once; their ancestors are carried, too.
 func (h Header) tips() []string {
 	return slices.Compact(slices.Sorted(slices.Values(append(slices.Collect(maps.Values(h.Days)), h.Commit))))
 }
 
-// text is the header as it stands before the pack.
+// text returns the header as it precedes the pack.
 func (h Header) text() string {
 	var b strings.Builder
 	b.WriteString(signature)
@@ -202,9 +201,9 @@ func (h Header) text() string {
 	return b.String()
 }
 
-// pack writes the objects. With "--shallow" the trees of prerequisites that are no
-// ancestors count as there, which is the case after every squash. One thread makes of
-// the same objects the same pack.
+// pack writes the objects. With "--shallow", the trees of prerequisites that are not
+// ancestors count as present, which matters after every squash. With one thread, the same
+// objects make the same pack.
 func pack(ctx context.Context, repo *git.Repository, h Header, to io.Writer) error {
 	revs := strings.Join(h.tips(), "\n") + "\n"
 	for _, id := range h.Since {
@@ -212,8 +211,8 @@ func pack(ctx context.Context, repo *git.Repository, h Header, to io.Writer) err
 	}
 	args := []string{"-c", "pack.threads=1", "-c", "pack.writeBitmapHashCache=false", "pack-objects", "--revs", "--stdout", "--delta-base-offset", "--quiet"}
 	if len(h.Since) > 0 {
-		// How objects were packed here is no matter: what came by many fetches, or was
-		// imported, is packed worse than it can be against what the other side has.
+		// Do not reuse how objects are packed here: after many fetches, or an import, they
+		// are packed worse than they could be against what the other side has.
 		args = append(args, "--thin", "--shallow", "--no-reuse-delta")
 	}
 	return repo.Pipe(ctx, revs, to, args...)

@@ -15,9 +15,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// clone makes a shallow clone, under another name until it is complete: beside the
-// folder, or in it if that is there. It may be where a disk is mounted, which can
-// be neither removed nor replaced.
+// clone makes a shallow clone, under another name until it is complete: beside the folder,
+// or inside it if the folder exists, because it may be a mount point, which can be neither
+// removed nor replaced.
 func (u *updater) clone(ctx context.Context, parent string) (up Updated, err error) {
 	if u.cfg.Carried == nil {
 		u.url, err = git.TransportURL(cmp.Or(u.cfg.URL, index.DefaultURL))
@@ -30,7 +30,7 @@ func (u *updater) clone(ctx context.Context, parent string) (up Updated, err err
 		return up, err
 	}
 	defer os.RemoveAll(temp)
-	if err := os.Chmod(temp, 0o755); err != nil { // others may serve it
+	if err := os.Chmod(temp, 0o755); err != nil { // other users may serve it
 		return up, err
 	}
 	if up.After, err = u.cloneInto(ctx, temp); err != nil {
@@ -39,7 +39,7 @@ func (u *updater) clone(ctx context.Context, parent string) (up Updated, err err
 	return up, u.publish(parent, temp)
 }
 
-// publish gives a clone its name. Git syncs its objects, but not all of its small
+// publish gives a clone its final name. Git syncs its objects, but not all of its small
 // files.
 func (u *updater) publish(parent, clone string) error {
 	folder, err := durable.Open(parent)
@@ -64,9 +64,9 @@ func (u *updater) publish(parent, clone string) error {
 	return folder.SyncDir(".")
 }
 
-// moveIn moves what is in a clone to the folder around it. No git takes that for a
-// repository until it has a HEAD, and a whole one behind it: a bare one gets it last. In
-// a checkout all that counts is in .git, with which it begins.
+// moveIn moves the files of a clone to the folder around it. Git does not take that for a
+// repository until it has a HEAD with everything behind it, so a bare clone gets HEAD last.
+// In a checkout only .git matters, so that is moved first.
 func (u *updater) moveIn(clone string) error {
 	entries, err := os.ReadDir(clone)
 	if err != nil {
@@ -113,7 +113,7 @@ func (u *updater) cloneInto(ctx context.Context, dir string) (git.Revision, erro
 	return head, err
 }
 
-// carryInto makes a bare clone of what is carried.
+// carryInto makes a bare clone from what is carried.
 func (u *updater) carryInto(ctx context.Context, dir string) (head git.Revision, err error) {
 	work, repo := u.porcelain(dir), &repository{&git.Repository{Dir: dir}}
 	if err := initBare(ctx, work, dir); err != nil {
@@ -134,7 +134,7 @@ func (u *updater) carryInto(ctx context.Context, dir string) (head git.Revision,
 	return head, move(ctx, work, dir, true, head.Commit)
 }
 
-// initBare makes an empty repository that is ours.
+// initBare makes an empty repository and marks it as ours.
 func initBare(ctx context.Context, work *git.Porcelain, dir string) error {
 	for _, command := range [][]string{
 		{"init", "--bare", "--quiet", "--template=", "--initial-branch=master", "--object-format=sha1", "--end-of-options", dir},
@@ -148,8 +148,7 @@ func initBare(ctx context.Context, work *git.Porcelain, dir string) error {
 	return nil
 }
 
-// Suffixes of the names of clones: of those that are being made, and of one that is
-// being moved in.
+// Suffixes of the names of clones: of a clone being made, and of one being moved in.
 const (
 	cloneSuffix = ".clone-"
 	wholeSuffix = ".whole"
@@ -158,8 +157,8 @@ const (
 // lostFound is in the root of some file systems, such as ext4.
 const lostFound = "lost+found"
 
-// sweepClones removes what a killed run has left, or resumes it. No other process makes a
-// clone here while we hold the lock.
+// sweepClones removes what a killed run has left, or resumes it. We hold the lock, so no
+// other process makes a clone here.
 func (u *updater) sweepClones(parent string) error {
 	entries, err := os.ReadDir(parent)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -12,9 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// keepDays keeps the days of some commits and of all before them: those that no
-// kept day leads to. That is the whole history of a clone that comes with one, and
-// later what is new.
+// keepDays records the days of some commits and of all their ancestors that no recorded day
+// leads to. That is the whole history of a full clone, and later only the new part.
 func (u *updater) keepDays(ctx context.Context, work *git.Porcelain, repo *repository, tips []string) error {
 	had, err := index.KeptDays(ctx, repo.Repository)
 	if err != nil {
@@ -25,7 +24,7 @@ func (u *updater) keepDays(ctx context.Context, work *git.Porcelain, repo *repos
 		keep[d.Date] = d.Revision
 	}
 	err = repo.EachCommit(ctx, func(rev git.Revision) error {
-		// Bounded, because it comes from outside.
+		// Bounded, because the date comes from outside.
 		if y := rev.Time.UTC().Year(); y < 1970 || y >= 2100 {
 			return nil
 		}
@@ -45,9 +44,9 @@ func (u *updater) keepDays(ctx context.Context, work *git.Porcelain, repo *repos
 	return err
 }
 
-// thinOut leaves the last n days, and of each month before them the last day. If n
-// is 0, it leaves all. Who makes a commit writes its date: one of the future makes
-// no day of the past older.
+// thinOut keeps the last n days, and of each earlier month the last day. If n is 0, it
+// keeps all. The author of a commit sets its date, so a date in the future does not make
+// past days older.
 func thinOut(keep map[string]git.Revision, n int, now time.Time) {
 	if n == 0 || len(keep) == 0 {
 		return
@@ -65,8 +64,8 @@ func thinOut(keep map[string]git.Revision, n int, now time.Time) {
 	}
 }
 
-// changeDays returns the changes from the days that were kept to those to keep, in the
-// language of "git update-ref --stdin".
+// changeDays returns the changes from the recorded days to those to keep, as input for "git
+// update-ref --stdin".
 func changeDays(had []index.Day, keep map[string]git.Revision) string {
 	var text strings.Builder
 	for _, d := range had {

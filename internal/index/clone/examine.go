@@ -7,18 +7,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// Words are how a refusal speaks of what brings an index.
+// Words are the words with which a refusal describes the source of an index.
 type Words struct {
 	Source string // "upstream"
-	Gone   string // of crates: "gone upstream"
-	Todo   string // what to do, but for -accept-shrink
+	Gone   string // said of crates: "gone upstream"
+	Todo   string // what to do other than -accept-shrink
 }
 
 // ofUpstream are the words of an update.
 var ofUpstream = Words{Source: "upstream", Gone: "gone upstream", Todo: "nothing was changed; ask upstream"}
 
-// examine stops an update to something that is not what comes after what we have: a
-// mishap upstream, or an attempt to hide what was published.
+// examine stops an update to an index that cannot be a successor of ours: a mishap
+// upstream, or an attempt to hide what was published.
 func (u *updater) examine(ctx context.Context, repo *repository, up Updated) error {
 	if u.cfg.AcceptShrink {
 		return nil
@@ -26,8 +26,8 @@ func (u *updater) examine(ctx context.Context, repo *repository, up Updated) err
 	return Examine(ctx, repo.Repository, up, ofUpstream)
 }
 
-// Examine is what an update does before HEAD moves, unless its Config accepts what has
-// shrunk, for those that bring something in other ways: before they give it any name.
+// Examine does what an update does before HEAD moves, unless its Config accepts a smaller
+// index. It is for callers that bring an index in other ways, before they give it a name.
 // Errors: *index.ShrinkError.
 func Examine(ctx context.Context, repo *git.Repository, up Updated, said Words) error {
 	if up.After.Time.Before(up.Before.Time) {

@@ -13,9 +13,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// Inside calls do with the repository in a folder, while no update runs there. It must be
-// a bare one that is known to be a clone of an index. Errors: fs.ErrNotExist if there is
-// none; *ForeignError; *durable.HeldError.
+// Inside calls do with the repository in a folder, while no update runs there. It must be a
+// bare repository that is known to be a clone of an index. Errors: fs.ErrNotExist if there
+// is none; *ForeignError; *durable.HeldError.
 func Inside(ctx context.Context, cfg Config, do func(work *git.Porcelain, gitDir string) error) (err error) {
 	u := updater{cfg: cfg}
 	if u.cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
@@ -53,9 +53,9 @@ func Inside(ctx context.Context, cfg Config, do func(work *git.Porcelain, gitDir
 	return do(work, gitDir)
 }
 
-// Beside calls do with an empty bare repository, which is beside the folder of the index and
-// is removed afterwards: to try an update where there is no index yet. Errors:
-// *durable.HeldError; those of Update, if it could not make one there.
+// Beside calls do with an empty bare repository beside the folder of the index, and removes
+// it afterwards. It is for trying an update where there is no index yet. Errors:
+// *durable.HeldError; those of Update, if it could not make a clone there.
 func Beside(ctx context.Context, cfg Config, do func(work *git.Porcelain, gitDir string) error) (err error) {
 	u := updater{cfg: cfg}
 	if u.cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
@@ -80,7 +80,7 @@ func Beside(ctx context.Context, cfg Config, do func(work *git.Porcelain, gitDir
 	}
 	u.lock = lock
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	dir, err := os.MkdirTemp(parent, u.hidden(cloneSuffix)+"*") // a name that a later update sweeps up
+	dir, err := os.MkdirTemp(parent, u.hidden(cloneSuffix)+"*") // a name that a later update cleans up
 	if err != nil {
 		return err
 	}
@@ -92,13 +92,13 @@ func Beside(ctx context.Context, cfg Config, do func(work *git.Porcelain, gitDir
 	return do(work, dir)
 }
 
-// Refs are what names the commits of an index: which it is, and the days that it keeps.
+// Refs are the commits that an index refers to: its HEAD and its recorded days.
 type Refs struct {
-	Head string // zero: there is none
+	Head string // empty: there is none
 	Days map[string]string
 }
 
-// ReadRefs returns those of the index in a folder. There need not be one.
+// ReadRefs returns the Refs of the index in a folder, which need not exist.
 func ReadRefs(ctx context.Context, dir string) (refs Refs, err error) {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -128,8 +128,8 @@ func ReadRefs(ctx context.Context, dir string) (refs Refs, err error) {
 	return refs, err
 }
 
-// Return makes an index what it was: its HEAD and its days, in one step. What it names
-// must still be there.
+// Return restores the HEAD and the days of an index, in one step. Their commits must still
+// exist.
 func Return(ctx context.Context, cfg Config, to Refs) error {
 	return Inside(ctx, cfg, func(work *git.Porcelain, gitDir string) error {
 		now, err := ReadRefs(ctx, cfg.Dir)

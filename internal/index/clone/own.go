@@ -16,31 +16,30 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// mark is what says in the configuration of a repository that it is ours to move:
-// that we made it, or that it was proved once to be a copy of an index and nothing
-// else, or that its owner says so.
+// mark is the key in the configuration of a repository that makes it ours: we made it, or
+// it was once proved to be nothing but a copy of an index, or its owner set the mark.
 const mark = "clonecratesio.index"
 
-// A ForeignError refuses a git repository that may be a user's own work. Nothing in it
-// was touched.
+// A ForeignError rejects a git repository that may be a user's own work. Nothing in it was
+// changed.
 type ForeignError struct {
 	Found string // why it may be
-	Way   string // out of it
+	Way   string // what the user can do
 }
 
 func (e *ForeignError) Error() string {
 	return "this git repository may be your own work, so nothing in it was touched: " + e.Found + "; " + e.Way
 }
 
-// foreign is the error about a repository that nothing shows to be ours.
+// foreign returns the error for a repository that is not provably ours.
 func (u *updater) foreign(format string, args ...any) error {
 	way := fmt.Sprintf("name another folder, or, if all in this one may be replaced, say so: git -C '%s' config %s true", u.cfg.Dir, mark)
 	return &ForeignError{fmt.Sprintf(format, args...), way}
 }
 
-// ownGitDir returns the git directory that belongs to the folder of the index, as git
-// sees it. It must be of that folder alone: not that of a repository around it, of a
-// linked worktree or of a submodule, nor one whose files are elsewhere.
+// ownGitDir returns the git directory of the folder of the index, as git sees it. It must
+// belong to that folder only: not to a repository around it, a linked worktree or a
+// submodule, and its files must not be elsewhere.
 func (u *updater) ownGitDir(ctx context.Context, work *git.Porcelain, bare bool) (string, error) {
 	elsewhere := "name a folder of its own for the index"
 	want := u.cfg.Dir
@@ -77,20 +76,20 @@ func sameFile(a, b string) bool {
 	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
-// A claim is what makes a repository ours to move.
+// A claim is the reason why a repository is ours to move.
 type claim struct {
 	u      *updater
 	repo   *repository
 	head   git.Revision // zero: unborn
 	marked bool
-	remote string // where it was proved to come from
-	doubt  error  // what must be dispelled by what is fetched
-	pure   bool   // HEAD and all before it was upstream's
+	remote string // the remote from which it provably came
+	doubt  error  // a doubt that what is fetched must resolve
+	pure   bool   // HEAD and all its ancestors came from upstream
 }
 
-// claim finds the mark or a proof, and what to fetch from. Without a mark the
-// repository must be a clone of the index that is asked for, with config.json in
-// it, and have neither commits that upstream never had nor edits.
+// claim finds the mark or a proof, and what to fetch from. Without a mark, the repository
+// must be a clone of the wanted index with a config.json, and have neither edits nor
+// commits that upstream never had.
 func (u *updater) claim(ctx context.Context, work *git.Porcelain, repo *repository, head git.Revision) (*claim, error) {
 	value, err := optional(work.Run(ctx, "config", "--local", "--type=bool", "--get", mark))
 	if err != nil {
@@ -124,11 +123,11 @@ func optional(value string, err error) (string, error) {
 	return value, err
 }
 
-// origin is the remote that a clone comes from.
+// origin is the name of the remote from which git clones.
 const origin = "origin"
 
-// chooseURL finds out what to fetch from: what the operator named, or what the
-// index was cloned from. For a repository that is there, there is no default.
+// chooseURL chooses what to fetch from: what the operator named, or what the index was
+// cloned from. An existing repository has no default.
 func (c *claim) chooseURL(remotes map[string]string) (err error) {
 	asked := c.u.cfg.URL
 	switch {
@@ -143,7 +142,7 @@ func (c *claim) chooseURL(remotes map[string]string) (err error) {
 	case asked == "":
 		return c.u.foreign("it has no remote %q that says where it was cloned from", origin)
 	default:
-		for name, url := range remotes { // a clone of crates.io's may move to a mirror of it
+		for name, url := range remotes { // a clone of crates.io may move to a mirror of it
 			if git.SameRepository(url, asked) || c.remote == "" && git.SameRepository(url, index.DefaultURL) {
 				c.remote = name
 			}
@@ -160,8 +159,7 @@ func (c *claim) chooseURL(remotes map[string]string) (err error) {
 	return err
 }
 
-// prove proves that a repository that comes from where it should is nothing but a
-// copy of an index.
+// prove proves that a repository with the right origin is nothing but a copy of an index.
 func (c *claim) prove(ctx context.Context) error {
 	if c.head.Commit == "" {
 		return c.proveEmpty(ctx)
@@ -182,8 +180,7 @@ func (c *claim) prove(ctx context.Context) error {
 	})
 }
 
-// proveEmpty proves that there is nothing in a repository yet, as in a clone that
-// was cut off.
+// proveEmpty proves that a repository is empty, as an interrupted clone is.
 func (c *claim) proveEmpty(ctx context.Context) error {
 	ref, err := c.repo.Output(ctx, "for-each-ref", "--count=1", "--format=%(refname)", "refs/heads")
 	if err != nil {
@@ -204,14 +201,13 @@ func (c *claim) proveEmpty(ctx context.Context) error {
 	return nil
 }
 
-// checkCommits looks for commits of HEAD's that upstream never had: those that
-// nothing names that was fetched. With a mark it is enough that some other name
-// keeps them.
+// checkCommits looks for ancestors of HEAD that upstream never had, which are those that no
+// fetched reference leads to. With a mark, any other reference to them suffices.
 func (c *claim) checkCommits(ctx context.Context) (err error) {
 	if c.head.Commit == "" {
 		return nil
 	}
-	// A commit with which history ends was fetched so, and not made here.
+	// A commit at which history ends was fetched that way, and not made here.
 	if c.pure, err = hasLine(filepath.Join(c.repo.Dir, "shallow"), c.head.Commit); c.pure || err != nil {
 		return err
 	}
@@ -241,13 +237,13 @@ func (c *claim) checkCommits(ctx context.Context) (err error) {
 	return err
 }
 
-// without reports whether HEAD has no commit that some references do not lead to.
+// without reports whether all ancestors of HEAD are reachable from some references.
 func (c *claim) without(ctx context.Context, references ...string) (bool, error) {
 	n, err := c.repo.Output(ctx, append([]string{"rev-list", "--count", c.head.Commit, "--not"}, references...)...)
 	return n == "0", err
 }
 
-// tips is the commits of upstream's that the index was and is.
+// tips returns the commits of upstream that the index was and is at.
 func (c *claim) tips(after git.Revision) []string {
 	if c.pure {
 		return []string{c.head.Commit, after.Commit}
@@ -255,7 +251,7 @@ func (c *claim) tips(after git.Revision) []string {
 	return []string{after.Commit}
 }
 
-// hasLine reports whether a file is there and has a line.
+// hasLine reports whether a file exists and has a line.
 func hasLine(file, line string) (bool, error) {
 	f, err := os.Open(file)
 	if errors.Is(err, os.ErrNotExist) {
@@ -274,7 +270,8 @@ func hasLine(file, line string) (bool, error) {
 	return false, lines.Err()
 }
 
-// settle says whether what was fetched dispels the doubt. If not, it is forgotten.
+// settle checks whether what was fetched resolves the doubt. If not, it removes what was
+// fetched.
 func (c *claim) settle(ctx context.Context, work *git.Porcelain) error {
 	if c.doubt == nil {
 		return nil
@@ -287,8 +284,8 @@ func (c *claim) settle(ctx context.Context, work *git.Porcelain) error {
 	return err
 }
 
-// take makes sure that a move to a commit loses nothing, and marks the repository as
-// ours. What a user left in one that was marked before is moved aside.
+// take ensures that a move to a commit loses nothing, and marks the repository as ours. In
+// a repository that was marked before, it moves a user's files aside.
 func (c *claim) take(ctx context.Context, work *git.Porcelain, commit string, known ...string) error {
 	if c.marked {
 		if c.repo.Tree == "" {

@@ -13,21 +13,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// abandoned is the age of a lock of git that cannot be held any more: no step of git with
-// an index takes that long. It is for machines that lost their power, and with it the
-// trace of who was running.
+// abandoned is the age at which a lock of git counts as stale: no step of git with an index
+// takes that long. It matters for machines that lost power, and with it the record of
+// running processes.
 const abandoned = time.Hour
 
-// leftovers are what a git that was killed leaves in its directory: its locks
-// keep every later git from working, its packs may have hundreds of megabytes.
+// leftovers are what a killed git leaves in its directory: its locks block every later git,
+// and its packs may have hundreds of megabytes.
 var leftovers = []string{
 	"*.lock", "gc.pid", "refs/*/*.lock", "refs/*/*/*.lock", "objects/*.lock", "objects/info/commit-graphs/*.lock",
 	"objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/pack/*.lock", "objects/tmp_objdir-*",
 }
 
-// sweepLocks removes leftovers. We hold the lock on updates, and the git of a run that
-// was killed holds it too while it lives, so they are not ours. Those of a user who runs
-// git here by hand are young, and kept.
+// sweepLocks removes leftovers. They are not ours: we hold the lock on updates, and the git
+// of a killed run holds it too while it lives. Those of a user who runs git here by hand
+// are recent, and kept.
 func (u *updater) sweepLocks(gitDir string) error {
 	killed := u.lock.Killed != durable.Owner{}
 	for _, pattern := range leftovers {
@@ -55,8 +55,8 @@ func (u *updater) sweepLocks(gitDir string) error {
 	return nil
 }
 
-// globEscape makes a pattern that matches the path alone. On Windows there are
-// neither such names nor escapes.
+// globEscape returns a pattern that matches only the path. Windows has neither such names
+// nor escapes.
 func globEscape(path string) string {
 	if os.PathSeparator == '\\' {
 		return path
@@ -64,12 +64,12 @@ func globEscape(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// tidyTime bounds git's housekeeping.
+// tidyTime limits git's housekeeping.
 const tidyTime = 10 * time.Minute
 
-// tidy lets git pack its objects when there are many packs: every fetch adds
-// one, and reading gets slower with each. What nothing names goes after two weeks.
-// It is no condition for anything, so a failure is only told.
+// tidy lets git repack its objects if there are many packs: every fetch adds one, and each
+// makes reading slower. Objects without a reference are removed after two weeks. Nothing
+// depends on it, so a failure is only logged.
 func (u *updater) tidy(ctx context.Context, work *git.Porcelain) {
 	ctx, cancel := context.WithTimeout(ctx, tidyTime)
 	defer cancel()

@@ -1,15 +1,13 @@
-// Package clone keeps a git repository as a clone of an index: it clones, fetches,
-// examines what came and moves to it, all or nothing.
+// Package clone maintains a git repository as a clone of an index: it clones, fetches,
+// examines what it fetched and moves to it, all or nothing.
 //
-// A repository is touched only if it is known to be a clone of an index: because we
-// made it, because it is proved to be nothing else, or because its owner says so
-// ([ForeignError]). What is fetched may not have lost more of the crates than
-// [index.MaxShrink] percent, nor go back in time. The last commit of each day is
-// kept, whatever becomes of upstream's history.
+// It changes a repository only if that is known to be a clone of an index: we made it, it
+// is provably nothing else, or its owner says so ([ForeignError]). The fetched index must
+// not have lost more than [index.MaxShrink] percent of the crates, nor go back in time. The
+// last commit of each day is recorded, so that it survives changes of upstream's history.
 //
-// It does not read what is in an index, but for counting its files: that is for
-// package index, which can read at any time, also while an update runs or after it
-// was killed. How git is run is for package git.
+// Apart from counting files, this package does not read an index. Package index does, at
+// any time, even while an update runs or after it was killed. Package git runs git.
 package clone
 
 import (
@@ -27,49 +25,48 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// A Config says which index to update, and from where. Only Dir must be given.
+// A Config says which index to update, and from where. Only Dir is required.
 type Config struct {
-	// Dir is the index: a checkout or a bare repository. If it is not there, or
-	// empty, a shallow clone is made.
+	// Dir is the index: a checkout or a bare repository. If it does not exist or is empty,
+	// Update makes a shallow clone.
 	Dir string
-	// URL is the repository that is followed: https, http, ssh, git or file, or
-	// an absolute path. If empty, it is the one that Dir was cloned from, or
-	// [index.DefaultURL].
+	// URL is the repository to follow: https, http, ssh, git or file, or an absolute path.
+	// If empty, it is the one that Dir was cloned from, or [index.DefaultURL].
 	URL string
-	// Checkout gives a new clone a working tree, which takes some 3 GB more and
-	// is read faster. One that is there stays what it is.
+	// Checkout gives a new clone a working tree, which takes some 3 GB more and is faster
+	// to read. An existing clone stays as it is.
 	Checkout bool
-	// KeepDays thins out what is kept of the index's past: every day of the last
-	// KeepDays, and the last day of each month before them. If 0, every day is
-	// kept.
+	// KeepDays thins out the recorded days of the index: it keeps the last KeepDays days,
+	// and the last day of each month before them. If 0, all days are kept.
 	KeepDays int
-	// AcceptShrink takes what upstream has although it lost more than [index.MaxShrink]
+	// AcceptShrink accepts upstream's index although it lost more than [index.MaxShrink]
 	// percent of the crates, went back in time or is empty.
 	AcceptShrink bool
-	// Carried brings what upstream has where no network reaches it, in place of a
-	// fetch from URL. It is given the git directory, which it may add objects and
-	// references to, and makes [Fetched] name the commit. A new clone is bare then.
+	// Carried replaces a fetch from URL, to bring upstream's index without a network. It
+	// receives the git directory, may add objects and references to it, and makes [Fetched]
+	// name the commit. A new clone is then bare.
 	Carried func(ctx context.Context, work *git.Porcelain, gitDir string) error
 	// Progress is called with git's progress lines, such as "Receiving objects:  45% (...)",
-	// some times a second and from another goroutine. The text is untrusted. It may be nil.
+	// several times per second and from another goroutine. The text is untrusted. It may be
+	// nil.
 	Progress func(text string)
-	// Log gets what was repaired on the way. If nil, it is dropped.
+	// Log receives what was repaired on the way. If nil, nothing is logged.
 	Log *slog.Logger
 
 	patience time.Duration // with another update; default 10 s
 	silence  time.Duration // of upstream; see git.Porcelain
 }
 
-// Updated is what an update has done.
+// Updated is the result of an update.
 type Updated struct {
-	Before git.Revision // zero: there was nothing
+	Before git.Revision // zero: there was no index
 	After  git.Revision
 }
 
-// Changed reports whether the index is another than before.
+// Changed reports whether the index differs from before.
 func (u Updated) Changed() bool { return u.Before.Commit != u.After.Commit }
 
-// UpdateError says why an index is what it was.
+// UpdateError says why an index was not updated.
 type UpdateError struct {
 	Dir string
 	Err error
@@ -78,23 +75,20 @@ type UpdateError struct {
 func (e *UpdateError) Error() string { return "updating the index " + e.Dir + ": " + e.Err.Error() }
 func (e *UpdateError) Unwrap() error { return e.Err }
 
-// Update makes the index in a directory the one that upstream has now: it
-// clones, or it fetches and moves. Upstream may squash its history, as crates.io
-// does every few months: the new commit then has no parent, and the move is
-// forced.
+// Update brings the index in a directory up to upstream's: it clones, or it fetches and moves.
+// Upstream may squash its history, as crates.io does every few months: the new commit then has no
+// parent, and the move is forced.
 //
-// What was fetched is examined before anything moves: until Update returns without error,
-// HEAD and the working tree are what they were. A clone gets its name when it is
-// complete. So readers of the index meanwhile, or after a kill, read a whole one.
+// Update examines what it fetched before anything moves: until it returns without error, HEAD and
+// the working tree are unchanged. A clone gets its name once it is complete. So readers always see
+// a complete index, during an update and after a kill.
 //
-// A clone with its full history keeps it; a shallow one has one from where it
-// begins. The last commit of each day stays, whatever becomes of upstream's history
-// (see [index.Index.Days]). In a checkout, files that git knows become what the commit says; others
-// are left alone. Two updates of one directory exclude each other, also when the
-// git of a killed one lives on.
+// A clone with full history keeps it; a shallow one has the history since its beginning. The last
+// commit of each day stays, whatever happens to upstream's history (see [index.Index.Days]). In a
+// checkout, files that git tracks get the content of the commit; others are left alone. Two updates
+// of one directory exclude each other, even if the git of a killed one still runs.
 //
-// Errors: *durable.HeldError; *UpdateError, with durable.ErrNoSpace in it when the
-// disk is full.
+// Errors: *durable.HeldError; *UpdateError, which wraps durable.ErrNoSpace if the disk is full.
 func Update(ctx context.Context, cfg Config) (up Updated, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -113,7 +107,7 @@ func Update(ctx context.Context, cfg Config) (up Updated, err error) {
 	u.lock = lock
 	up, err = u.update(ctx)
 	if ctx.Err() != nil {
-		err = context.Cause(ctx) // says more than what came of it
+		err = context.Cause(ctx) // says more than the resulting error
 	}
 	if err != nil {
 		up.After, err = up.Before, &UpdateError{cfg.Dir, err}
@@ -125,18 +119,18 @@ func Update(ctx context.Context, cfg Config) (up Updated, err error) {
 type updater struct {
 	cfg  Config
 	lock *durable.Lockfile
-	url  string // to fetch from, as git likes it
+	url  string // to fetch from, in the form for git
 }
 
-// porcelain writes to the index in a folder, and fetches from upstream.
+// porcelain returns a git that writes to the index in a folder and fetches from upstream.
 func (u *updater) porcelain(dir string) *git.Porcelain {
 	return &git.Porcelain{
 		Dir: dir, URL: func() string { return u.url }, Lock: u.lock, Progress: u.cfg.Progress, Silence: u.cfg.silence,
 	}
 }
 
-// takeLock waits a little for a lock that is held: when a run was killed, its
-// git holds it until it notices.
+// takeLock waits briefly for a held lock: after a run is killed, its git holds the lock
+// until it notices.
 func (u *updater) takeLock(ctx context.Context) (*durable.Lockfile, error) {
 	const pause = 100 * time.Millisecond
 	patience := u.cfg.patience
@@ -156,12 +150,12 @@ func (u *updater) takeLock(ctx context.Context) (*durable.Lockfile, error) {
 	}
 }
 
-// sibling is the path of a hidden file beside the index.
+// sibling returns the path of a hidden file beside the index.
 func (u *updater) sibling(suffix string) string {
 	return filepath.Join(filepath.Dir(u.cfg.Dir), u.hidden(suffix))
 }
 
-// hidden is the name of a hidden file that belongs to the index.
+// hidden returns the name of a hidden file that belongs to the index.
 func (u *updater) hidden(suffix string) string { return "." + filepath.Base(u.cfg.Dir) + suffix }
 
 var errNoRepository = errors.New("it is no git repository, so it cannot be updated: leave it as it is with -skip-index-update, or name another folder")
@@ -195,17 +189,17 @@ func (u *updater) update(ctx context.Context) (_ Updated, err error) {
 	return u.follow(ctx, bare)
 }
 
-// hasFiles reports whether a folder has more than what its file system puts there.
+// hasFiles reports whether a folder has more files than its file system puts there.
 func hasFiles(entries []fs.DirEntry) bool {
 	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != lostFound })
 }
 
-// behindLink returns what dir is a link to, if it is one: an index that was put on
-// another disk must be cloned there, not in the place of the link.
+// behindLink returns the target of dir if it is a link: an index that was moved to another
+// disk must be cloned there, and not replace the link.
 func behindLink(dir string) (string, error) {
 	info, err := os.Lstat(dir)
 	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-		return dir, nil // opening it reports what is wrong with it
+		return dir, nil // opening it reports the problem
 	}
 	target, err := filepath.EvalSymlinks(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -215,10 +209,10 @@ func behindLink(dir string) (string, error) {
 }
 
 const (
-	// Fetched is where what was fetched waits for its examination.
+	// Fetched is the reference to what was fetched, until it is examined.
 	Fetched = "refs/clonecratesio/fetched"
-	// previous keeps git from throwing away what the index was before, which
-	// others may be reading, and which the new one is compared with.
+	// previous is a reference that keeps git from removing the earlier index, which others
+	// may be reading, and with which the new one is compared.
 	previous = "refs/clonecratesio/previous"
 )
 
@@ -264,8 +258,8 @@ func (u *updater) follow(ctx context.Context, bare bool) (up Updated, err error)
 		if err := u.examine(ctx, repo, up); err != nil {
 			return up, err
 		}
-		// Before its day is another commit's: an update that is killed after that must
-		// find that upstream had what HEAD is.
+		// Set this before the day names another commit: after a kill, the next update must
+		// find that HEAD came from upstream.
 		if up.Before.Commit != "" {
 			if _, err := work.Run(ctx, "update-ref", previous, up.Before.Commit); err != nil {
 				return up, err
@@ -294,8 +288,8 @@ func commits(revisions ...git.Revision) (ids []string) {
 	return ids
 }
 
-// fetch gets upstream's commit, and those between it and what we have. A
-// repository that has none gets none of its history.
+// fetch fetches upstream's commit, and those between it and ours. A repository without
+// commits gets no history.
 func (u *updater) fetch(ctx context.Context, work *git.Porcelain, gitDir string, have git.Revision) error {
 	if u.cfg.Carried != nil {
 		return u.cfg.Carried(ctx, work, gitDir)
@@ -307,7 +301,7 @@ func (u *updater) fetch(ctx context.Context, work *git.Porcelain, gitDir string,
 	return work.Network(ctx, gitDir, append(args, "--end-of-options", u.url, "+HEAD:"+Fetched)...)
 }
 
-// move makes HEAD, whatever branch that is, and the working tree the commit.
+// move moves HEAD, whatever its branch, and the working tree to the commit.
 func move(ctx context.Context, work *git.Porcelain, gitDir string, bare bool, commit string) error {
 	if bare {
 		_, err := work.Run(ctx, "update-ref", "HEAD", commit)
@@ -320,8 +314,8 @@ func move(ctx context.Context, work *git.Porcelain, gitDir string, bare bool, co
 	return err
 }
 
-// keepBytes makes the working tree what the commit says byte for byte: no line
-// ends are converted and no filter that an attribute of the index names is run.
+// keepBytes makes git write the working tree byte for byte as in the commit: it converts no
+// line ends and runs no filter that an attribute in the index names.
 func keepBytes(gitDir string) error {
 	const attributes = "* -text -ident -filter -working-tree-encoding -export-subst\n"
 	info := filepath.Join(gitDir, "info")

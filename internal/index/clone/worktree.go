@@ -16,8 +16,8 @@ import (
 // A repository is one that may be a clone of an index.
 type repository struct{ *git.Repository }
 
-// disarm keeps git from running the filters that the configuration names when it
-// compares files of the working tree: an empty command is none.
+// disarm keeps git from running the filters of the configuration when it compares files of
+// the working tree: an empty command runs nothing.
 func (r *repository) disarm(ctx context.Context) error {
 	names, err := optional(r.Output(ctx, "config", "--name-only", "-z", "--get-regexp", `^filter\..*\.(clean|smudge|process|required)$`))
 	for name := range strings.SplitSeq(names, "\x00") {
@@ -31,9 +31,8 @@ func (r *repository) disarm(ctx context.Context) error {
 	return err
 }
 
-// eachEdit calls fn for the files whose content in the working tree, or in git's index,
-// HEAD does not have. A file that is merely missing is no edit: when it comes back
-// nothing is lost.
+// eachEdit calls fn for the files whose content in the working tree, or in git's index, is
+// not in HEAD. A merely missing file is not an edit: when it is restored, nothing is lost.
 func (r *repository) eachEdit(ctx context.Context, fn func(path string) error) error {
 	return r.EachField(ctx, func(field []byte) error {
 		entry := string(field)
@@ -44,23 +43,23 @@ func (r *repository) eachEdit(ctx context.Context, fn func(path string) error) e
 	}, "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=all")
 }
 
-// eachUntracked calls fn for the files that git does not know, ignored ones too,
-// and for repositories within.
+// eachUntracked calls fn for the files that git does not track, including ignored ones, and
+// for nested repositories.
 func (r *repository) eachUntracked(ctx context.Context, fn func(path string) error) error {
 	return r.EachField(ctx, func(p []byte) error { return fn(strings.TrimSuffix(string(p), "/")) }, "ls-files", "--others", "-z")
 }
 
-// A workTree finds what would be lost if the working tree became another commit.
+// A workTree finds what would be lost if the working tree moved to another commit.
 type workTree struct {
 	root  *os.Root
 	names *git.Batch
-	known []string // commits of the index: what they have is not lost
+	known []string // commits of the index: their content is not lost
 }
 
 // obstacles calls fn for the files that checking out a commit would overwrite or remove,
-// and whose content no commit of the index has: edits of files that git knows, and files
-// that it does not know where the commit has some of its own. HEAD and the commit on
-// which an earlier update was cut off are such commits.
+// and whose content is in no commit of the index: edited tracked files, and untracked files
+// in the place of a file of the commit. HEAD counts as a commit of the index, and so does
+// the commit at which an earlier update was interrupted.
 func (r *repository) obstacles(ctx context.Context, commit string, fn func(path string) error, known ...string) error {
 	root, err := os.OpenRoot(r.Tree)
 	if err != nil {
@@ -89,11 +88,11 @@ func (r *repository) obstacles(ctx context.Context, commit string, fn func(path 
 	return errors.Join(err, names.Close())
 }
 
-// kept reports whether a commit of the index has what a file has.
+// kept reports whether a commit of the index has the content of a file.
 func (w *workTree) kept(p string) (bool, error) {
 	_, id, err := index.ReadFile(w.root, p)
 	if err != nil {
-		return false, nil // a link, or too large: not of the index in any case
+		return false, nil // a link, or too large: not part of the index in any case
 	}
 	for _, commit := range w.known {
 		if header, err := w.names.Ask(commit + ":" + p); err != nil || header == "blob "+id.String() {
@@ -103,11 +102,11 @@ func (w *workTree) kept(p string) (bool, error) {
 	return false, nil
 }
 
-// free reports whether a commit has nothing in the place of a file that git does
-// not know, or just that file.
+// free reports whether a commit has nothing in the place of an untracked file, or exactly
+// that file.
 func (w *workTree) free(commit, p string) (bool, error) {
 	if strings.Contains(p, "\n") {
-		return false, nil // git cannot be asked
+		return false, nil // git cannot answer this
 	}
 	header, err := w.names.Ask(commit + ":" + p)
 	if err != nil {
@@ -124,10 +123,10 @@ func (w *workTree) free(commit, p string) (bool, error) {
 	return true, nil
 }
 
-// aside is the folder in the git directory for what was in the way of an update.
+// aside is the folder in the git directory for files that were in the way of an update.
 const aside = "clonecratesio-aside"
 
-// moveAside moves what would be lost to a folder that is named after the time.
+// moveAside moves files that would be lost to a folder named after the time.
 func (u *updater) moveAside(ctx context.Context, repo *repository, commit string, known ...string) error {
 	to := filepath.Join(repo.Dir, aside, time.Now().UTC().Format("20060102T150405.000000000Z"))
 	n := 0

@@ -1,8 +1,7 @@
-// Package details reads what a line of the index says of a version beyond its name, its
-// checksum and whether it is yanked, which package index does not look at: what it
-// depends on, its features, when it was published (cargo book, Registry Index, "JSON
-// schema"). The caller decides what to do with a line that cannot be read: a mirror
-// stores and serves it byte for byte all the same.
+// Package details parses the fields of an index line that package index skips:
+// dependencies, features and the time of publication (cargo book, Registry Index, "JSON
+// schema"). The caller decides what to do with an invalid line; a mirror stores and serves
+// it byte for byte all the same.
 package details
 
 import (
@@ -15,13 +14,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Facts are the fields that are short.
+// Facts are the short fields.
 type Facts struct {
 	Pubtime     string `json:"pubtime"` // RFC 3339
 	RustVersion string `json:"rust_version"`
 }
 
-// Published is when the version was, zero if the line does not say it.
+// Published returns the time of publication, or zero if the line does not have it.
 func (f Facts) Published() time.Time {
 	t, err := time.Parse(time.RFC3339, f.Pubtime)
 	if err != nil {
@@ -50,16 +49,16 @@ type Dep struct {
 	Target          string   `json:"target"`
 	Kind            string   `json:"kind"`     // normal, build, dev; empty: normal
 	Registry        string   `json:"registry"` // empty: the one of the index
-	Package         string   `json:"package"`  // its own name; empty: Name
+	Package         string   `json:"package"`  // its real name; empty: Name
 }
 
-// Crate is the name under which the dependency was published.
+// Crate returns the name under which the dependency was published.
 func (d Dep) Crate() string { return cmp.Or(d.Package, d.Name) }
 
 // NoDefaults reports whether its default features are turned off.
 func (d Dep) NoDefaults() bool { return d.DefaultFeatures != nil && !*d.DefaultFeatures }
 
-// AllFeatures are those of both fields.
+// AllFeatures returns the features of both fields.
 func (d *Details) AllFeatures() map[string][]string {
 	all := make(map[string][]string, len(d.Features)+len(d.Features2))
 	for _, m := range []map[string][]string{d.Features, d.Features2} {
@@ -70,7 +69,7 @@ func (d *Details) AllFeatures() map[string][]string {
 	return all
 }
 
-// FeatureNames are those of all features, "default" first, then by name.
+// FeatureNames returns the names of all features, "default" first, then by name.
 func FeatureNames(all map[string][]string) []string {
 	names := slices.Sorted(maps.Keys(all))
 	if i, found := slices.BinarySearch(names, "default"); found {
@@ -80,7 +79,7 @@ func FeatureNames(all map[string][]string) []string {
 	return names
 }
 
-// DepsOf returns the dependencies of a kind: what is always needed first, then by name.
+// DepsOf returns the dependencies of a kind: the required ones first, then by name.
 func (d *Details) DepsOf(kind string) []Dep {
 	var list []Dep
 	for _, dep := range d.Deps {
@@ -100,10 +99,10 @@ func (d *Details) DepsOf(kind string) []Dep {
 	return list
 }
 
-// Parse reads a line. It is as lenient as cargo about keys that are there twice.
+// Parse parses a line. Like cargo, it accepts duplicate keys.
 func Parse(line []byte) (d Details, err error) { return d, unmarshal(line, &d) }
 
-// ParseFacts reads the short fields of a line alone.
+// ParseFacts parses only the short fields of a line.
 func ParseFacts(line []byte) (f Facts, err error) { return f, unmarshal(line, &f) }
 
 func unmarshal(line []byte, v any) error {

@@ -1,18 +1,18 @@
-// Package feed reads lists of the crates of an index, or of those with something new, for
-// readers of an index that has no list of its own: that is how a sparse one is.
+// Package feed reads lists of the crates of an index, or of those with new versions. A sparse
+// index needs them because it has no list itself.
 //
 //   - The RSS feed of new versions that crates.io has at
-//     https://static.crates.io/rss/updates.xml: the last hour, and 100 items at least
-//     (crates.io, rss.rs). A mirror of ours has one like it ([Write]).
+//     https://static.crates.io/rss/updates.xml:     the last hour, and at least 100 items
+//     (crates.io, rss.rs). Our mirrors have a similar one ([Write]).
 //   - crates.csv in the database dump of crates.io, https://static.crates.io/db-dump.tar.gz,
-//     made once a day.
+//     made daily.
 //   - The tree of an index in git, however old, or a plain folder.
-//   - A file with a name a line.
+//   - A file with one name per line.
 //
 // # Limits
 //
-// A feed has at most 8 MiB and 20,000 items, a list at most 4 million names, a file of a dump
-// 64 GiB, a line of it 1 MiB. What comes is told of one by one and not kept.
+// A feed has at most 8 MiB and 20,000 items, a list 4 million names, a file of a dump 64 GiB,
+// a line of it 1 MiB. Names are passed on one by one and not kept.
 package feed
 
 import (
@@ -39,8 +39,8 @@ const (
 	maxLine  = 1 << 20  // bytes
 )
 
-// EachInList calls fn for the names in a text, one a line; what follows "@" is a
-// requirement and is left out, and # begins a comment.
+// EachInList calls fn for the names in a text, one per line. What follows "@" is a
+// requirement and is ignored; # begins a comment.
 func EachInList(r io.Reader, fn func(name string) error) error {
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
@@ -66,8 +66,8 @@ func each(name string, n int, fn func(string) error) error {
 	return fn(name)
 }
 
-// EachInDump calls fn for the names in crates.csv of a database dump, a .tar.gz. It
-// returns when the dump was made, as its first file says it.
+// EachInDump calls fn for the names in crates.csv of a database dump, a .tar.gz. It returns
+// the time of the dump from the dump's first file.
 func EachInDump(r io.Reader, fn func(name string) error) (made time.Time, err error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
@@ -118,8 +118,8 @@ func eachInCSV(r io.Reader, fn func(name string) error) error {
 	}
 }
 
-// boundedLines is a reader without the long lines with which a csv.Reader would
-// fill the memory.
+// boundedLines is a reader that rejects long lines, with which a csv.Reader would fill the
+// memory.
 type boundedLines struct {
 	src  *bufio.Reader
 	line int // bytes since the last line break
@@ -138,8 +138,8 @@ func (b *boundedLines) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// EachInIndex calls fn for the names of the crates in an index, a folder or a git
-// repository, and returns when that was what it is; zero: it does not say.
+// EachInIndex calls fn for the names of the crates in an index, which is a folder or a git
+// repository. It returns the time of the index, or zero if it has none.
 func EachInIndex(ctx context.Context, dir string, fn func(name string) error) (made time.Time, err error) {
 	ix, err := index.Open(ctx, dir, index.Options{})
 	if err != nil {
@@ -151,7 +151,7 @@ func EachInIndex(ctx context.Context, dir string, fn func(name string) error) (m
 		if name := path.Base(file.Path); told == nil && crate.CheckName(name) == nil {
 			told = fn(name)
 		}
-		return false // its lines are no matter
+		return false // its lines are not needed
 	}) {
 		if err != nil {
 			return made, err

@@ -15,24 +15,24 @@ const (
 	maxItems = 20_000
 )
 
-// Path is where a server has its feed, as static.crates.io.
+// Path is the path of the feed on a server, as on static.crates.io.
 const Path = "/rss/updates.xml"
 
-// An Item says that a version was published.
+// An Item is the publication of a version.
 type Item struct {
 	crate.ID
 	At time.Time
 }
 
-// A Feed is what was published lately.
+// A Feed is a list of recent publications.
 type Feed struct {
 	Items []Item
-	// Since is from when on nothing is left out: of a mirror's feed, what that says; of
-	// others, the time of the oldest item. Zero: there is none.
+	// Since is the time from which the feed is complete: what a mirror's feed says, or the
+	// time of the oldest item of another feed. It is zero if there is none.
 	Since time.Time
 }
 
-// Newest is the time of the newest item, zero if there is none.
+// Newest returns the time of the newest item, or zero if there is none.
 func (f *Feed) Newest() (at time.Time) {
 	for i := range f.Items {
 		if f.Items[i].At.After(at) {
@@ -42,11 +42,11 @@ func (f *Feed) Newest() (at time.Time) {
 	return at
 }
 
-// mirrorNS is the namespace of the element "since" of a mirror's feed, the time from
-// which on the feed leaves nothing out. A feed that has it may have no item.
+// mirrorNS is the namespace of the element "since" of a mirror's feed, the time from which
+// the feed is complete. A feed that has it may have no items.
 const mirrorNS = "https://github.com/APTlantis/Mirror-Rust-Crates"
 
-// ReadRSS reads a feed of new versions. Items that name no version are left out.
+// ReadRSS reads a feed of new versions. It skips items that name no version.
 func ReadRSS(r io.Reader) (Feed, error) {
 	dec := xml.NewDecoder(io.LimitReader(r, MaxRSS))
 	dec.Strict = true
@@ -81,7 +81,7 @@ func ReadRSS(r io.Reader) (Feed, error) {
 	}
 }
 
-// complete settles from when on the feed leaves nothing out.
+// complete sets the time from which the feed is complete.
 func (f *Feed) complete(said time.Time) {
 	if f.Since = said; !said.IsZero() {
 		return
@@ -112,7 +112,7 @@ func (f *Feed) readItem(dec *xml.Decoder, start *xml.StartElement) error {
 	return nil
 }
 
-// parseTime reads a time as RSS has it, zero if it is none.
+// parseTime parses a time in RSS format; zero if it is invalid.
 func parseTime(text string) time.Time {
 	for _, layout := range []string{time.RFC1123Z, time.RFC1123} {
 		if at, err := time.Parse(layout, strings.TrimSpace(text)); err == nil {
@@ -122,7 +122,7 @@ func parseTime(text string) time.Time {
 	return time.Time{}
 }
 
-// Write writes a feed for [ReadRSS] and all readers of that of crates.io.
+// Write writes a feed for [ReadRSS] and for all readers of the feed of crates.io.
 func (f *Feed) Write(w io.Writer, title string) error {
 	_, err := fmt.Fprintf(w, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<rss version=\"2.0\" xmlns:crates=\"https://crates.io/\" xmlns:mirror=%q>\n<channel><title>%s</title>\n", mirrorNS, escape(title))
 	if err == nil && !f.Since.IsZero() {

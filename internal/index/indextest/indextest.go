@@ -1,7 +1,7 @@
-// Package indextest makes indexes for tests, with the git that is installed: their
-// lines, files and repositories, and a registry that publishes one.
+// Package indextest makes indexes for tests, with the installed git: lines, files and
+// repositories, and a registry that publishes one.
 //
-// It does not read them: packages index and clone, which it is for, do.
+// It does not read them; packages index and clone, which it serves, do.
 package indextest
 
 import (
@@ -29,7 +29,7 @@ func Line(name, vers, cksum string) string {
 // A Tree is the files of an index by path.
 type Tree map[string]string
 
-// Write writes them to a folder.
+// Write writes the files to a folder.
 func (tree Tree) Write(t *testing.T, dir string) {
 	t.Helper()
 	for p, content := range tree {
@@ -43,7 +43,7 @@ func (tree Tree) Write(t *testing.T, dir string) {
 	}
 }
 
-// NeedGit skips a test where there is no git.
+// NeedGit skips a test if there is no git.
 func NeedGit(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
@@ -51,7 +51,7 @@ func NeedGit(t testing.TB) {
 	}
 }
 
-// Git runs git in dir, untouched by the user's configuration.
+// Git runs git in dir, without the user's configuration.
 func Git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	NeedGit(t)
@@ -94,12 +94,12 @@ func FolderOf(t *testing.T, tree Tree) string {
 	return dir
 }
 
-// Paths returns the sorted paths of tree that are index files.
+// Paths returns the sorted paths of the index files in tree.
 func (tree Tree) Paths() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(tree)), func(p string) bool { return !crate.CheckIndexPath(p) })
 }
 
-// WriteFile writes a file, and makes the folders above it.
+// WriteFile writes a file, and makes its parent folders.
 func WriteFile(t *testing.T, file, content string) {
 	t.Helper()
 	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(content), 0o644)); err != nil {

@@ -15,11 +15,12 @@ type Upstream struct {
 	Git string // the bare repository
 }
 
-// NewUpstream makes one with some versions, "name version" a line, committed.
+// NewUpstream makes an Upstream with some versions, one "name version" per line, and
+// commits them.
 func NewUpstream(t *testing.T, versions string) *Upstream {
 	t.Helper()
 	NeedGit(t)
-	// The user's configuration must not matter.
+	// The user's configuration must have no effect.
 	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 	u := &Upstream{t, simreg.New(simreg.MustParse(versions)...), filepath.Join(t.TempDir(), "up.git")}
@@ -27,13 +28,13 @@ func NewUpstream(t *testing.T, versions string) *Upstream {
 	return u
 }
 
-// Commit publishes the registry as it is, and returns the commit.
+// Commit publishes the current registry, and returns the commit.
 func (u *Upstream) Commit() string {
 	u.T.Helper()
 	return u.must(u.Reg.CommitIndex(u.T.Context(), u.Git, "Update"))
 }
 
-// Squash publishes it as a commit without a past.
+// Squash publishes the current registry as a commit without history.
 func (u *Upstream) Squash() string {
 	u.T.Helper()
 	return u.must(u.Reg.Squash(u.T.Context(), u.Git))

@@ -15,12 +15,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// wish is a crate to ask for, and what its file should be, if something says that: with
-// a version in it, or these bytes.
+// wish is a crate to ask for, and what its file must be, if that is known: a version in it,
+// or its exact bytes.
 type wish struct {
 	name, version string
 	blob          git.ID
-	gone          bool // it should not be there
+	gone          bool // it should not exist
 }
 
 func versionless(names []string) (wishes []wish) {
@@ -34,12 +34,12 @@ func versionless(names []string) (wishes []wish) {
 type asking struct {
 	wish
 	path  string
-	have  git.ID // what is here; zero: nothing
+	have  git.ID // what we have; zero: nothing
 	val   Validator
 	named bool // something names it
 }
 
-// newAsking finds out what is here of a crate.
+// newAsking finds out what we have of a crate.
 func (l *look) newAsking(w wish) (a asking, err error) {
 	a = asking{wish: w, path: crate.IndexPath(w.name), named: l.newsOnly}
 	if err := crate.CheckName(w.name); err != nil {
@@ -51,7 +51,7 @@ func (l *look) newAsking(w wish) (a asking, err error) {
 	return a, err
 }
 
-// wishes yields what to ask for some crates.
+// wishes yields the requests for some crates.
 func (l *look) wishes(list []wish) iter.Seq2[asking, error] {
 	return func(yield func(asking, error) bool) {
 		for _, w := range list {
@@ -62,7 +62,7 @@ func (l *look) wishes(list []wish) iter.Seq2[asking, error] {
 	}
 }
 
-// ask asks for files, many at a time. That some cannot be had is no error.
+// ask requests files, many at a time. A file that cannot be downloaded is not an error.
 func (l *look) ask(ctx context.Context, files iter.Seq2[asking, error]) error {
 	g, ctx := errgroup.WithContext(ctx)
 	todo := make(chan asking)
@@ -93,7 +93,7 @@ func (l *look) ask(ctx context.Context, files iter.Seq2[asking, error]) error {
 	return g.Wait()
 }
 
-// one asks for a file and takes what comes.
+// one requests a file and takes the answer.
 func (l *look) one(ctx context.Context, a asking) error {
 	err := l.take(ctx, a)
 	switch {
@@ -108,12 +108,12 @@ func (l *look) one(ctx context.Context, a asking) error {
 	return nil
 }
 
-// isOwnFault reports whether an error is about one file, and not about all.
+// isOwnFault reports whether an error affects only one file.
 func isOwnFault(err error) bool {
 	return errors.As(err, new(*upstream.AskError)) || errors.As(err, new(*ContentError))
 }
 
-// closure asks for some crates, and what they depend on if that is wanted.
+// closure requests some crates, and their dependencies if those are wanted.
 func (l *look) closure(ctx context.Context, level []wish) error {
 	for len(level) > 0 {
 		var fresh []wish
@@ -133,8 +133,8 @@ func (l *look) closure(ctx context.Context, level []wish) error {
 	return nil
 }
 
-// addFresh adds a wish that was not there yet. With the news alone, what is here is not
-// asked for because others need it.
+// addFresh adds a wish unless it was added before. If only news is wanted, a dependency
+// that we have is not requested.
 func (l *look) addFresh(fresh []wish, w wish) ([]wish, error) {
 	p := crate.IndexPath(w.name)
 	if l.seen[p] {
@@ -150,7 +150,7 @@ func (l *look) addFresh(fresh []wish, w wish) ([]wish, error) {
 	return append(fresh, w), nil
 }
 
-// lists asks for what the lists name and is not here.
+// lists requests the crates that the lists name and that we lack.
 func (l *look) lists(ctx context.Context) error {
 	for _, list := range l.o.Lists {
 		made, err := l.list(ctx, list)

@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// checkFile says why an answer cannot be the file of a crate.
+// checkFile returns why an answer cannot be the file of a crate.
 func checkFile(name string, a *upstream.Answer) error {
 	if kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); kind == "text/html" {
 		return errors.New("it is a web page (Content-Type text/html)")
@@ -21,8 +21,8 @@ func checkFile(name string, a *upstream.Answer) error {
 	return checkLines(name, a.Body)
 }
 
-// checkLines says why a text cannot be the file of a crate: it has no line about that
-// crate, or ends within one. All else is up to the parser of the lines.
+// checkLines returns why a text cannot be the file of a crate: it has no line about that
+// crate, or is cut off within one. The parser of the lines checks the rest.
 func checkLines(name string, text []byte) error {
 	trimmed := bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
 	if len(trimmed) == 0 {
@@ -31,7 +31,7 @@ func checkLines(name string, text []byte) error {
 	if bytes.IndexByte(trimmed, 0) >= 0 {
 		return errors.New("it has bytes that are no text")
 	}
-	// Not every registry ends the last line; one that is whole is a line all the same.
+	// Some registries do not terminate the last line; if it is complete, it counts.
 	last := trimmed[bytes.LastIndexByte(trimmed, '\n')+1:]
 	if !endsInLine(text) && !isWhole(last) {
 		return errors.New("it ends within a line")
@@ -53,7 +53,7 @@ func checkLines(name string, text []byte) error {
 
 func endsInLine(text []byte) bool { return text[len(text)-1] == '\n' }
 
-// isWhole reports whether a line is JSON to its end, be its fields what they may.
+// isWhole reports whether a line is complete JSON, with any fields.
 func isWhole(line []byte) bool {
 	return jsontext.Value(line).IsValid(jsontext.AllowDuplicateNames(true))
 }

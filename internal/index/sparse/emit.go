@@ -14,18 +14,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/git"
 )
 
-// who is the author of the commits that are made of what a sparse index says.
+// who is the author of commits made from a sparse index.
 const who = "clonecratesio <clonecratesio@localhost>"
 
-// An emitter writes one commit in the language of git-fast-import(1): the reference
-// is moved when all of it is durable, and not at all if anything goes wrong before.
-// Git is started by the first change. Its methods may be called concurrently.
+// An emitter writes one commit as input for git-fast-import(1). The reference moves once
+// everything is durable, and not at all if anything fails before. The first change starts
+// git. Its methods may be called concurrently.
 type emitter struct {
 	ctx     context.Context
 	work    *git.Porcelain
 	ref     string
 	parent  string    // commit; "" for none
-	onto    string    // a reference whose tree is the beginning, in place of a parent's
+	onto    string    // a reference whose tree to start from, instead of a parent's
 	at      time.Time // of the commit
 	message func() string
 
@@ -33,19 +33,19 @@ type emitter struct {
 	pipe  *io.PipeWriter
 	out   *bufio.Writer
 	ended chan error // of git
-	err   error      // the first that writing met
+	err   error      // the first error of writing
 }
 
-// start starts git and writes the head of the commit. e.mu is held.
+// start starts git and writes the header of the commit. The caller holds e.mu.
 func (e *emitter) start() {
 	r, w := io.Pipe()
 	e.pipe, e.out, e.ended = w, bufio.NewWriterSize(w, 64<<10), make(chan error, 1)
 	go func() {
 		_, err := e.work.Take(e.ctx, r, "fast-import", "--quiet", "--force", "--done", "--date-format=raw")
 		if err == nil {
-			err = io.ErrClosedPipe // of no consequence: all was taken
+			err = io.ErrClosedPipe // harmless: everything was written
 		}
-		r.CloseWithError(err) // the writer must not wait for a git that is gone
+		r.CloseWithError(err) // the writer must not wait for a git that has ended
 		e.ended <- err
 	}()
 	text := e.message()
@@ -64,7 +64,7 @@ func (e *emitter) printf(format string, args ...any) {
 	}
 }
 
-// file makes the content of a file what is given.
+// file sets the content of a file.
 func (e *emitter) file(path string, content []byte) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -90,7 +90,7 @@ func (e *emitter) remove(path string) error {
 	return e.err
 }
 
-// commit ends the commit, and reports whether there was anything in it.
+// commit ends the commit, and reports whether it had any changes.
 func (e *emitter) commit() (bool, error) {
 	if e.pipe == nil {
 		return false, nil
@@ -104,7 +104,7 @@ func (e *emitter) commit() (bool, error) {
 	e.pipe.CloseWithError(e.err) // nil: io.EOF
 	if err := <-e.ended; err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		removeReports(e.work.Dir)
-		return true, err // says more than that the writes failed
+		return true, err // says more than the failed writes
 	}
 	return true, e.err
 }
@@ -122,7 +122,7 @@ func (e *emitter) abort() {
 
 var errAborted = errors.New("the commit was given up")
 
-// removeReports removes what a failed fast-import has left.
+// removeReports removes the reports of a failed fast-import.
 func removeReports(gitDir string) {
 	reports, _ := filepath.Glob(filepath.Join(gitDir, "fast_import_crash_*"))
 	for _, name := range reports {

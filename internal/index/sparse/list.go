@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// each yields the files that are here and not left out.
+// each yields the files that we have and that are not excluded.
 func (p *present) each(ctx context.Context, leaveOut func(path string) bool) iter.Seq2[asking, error] {
 	return func(yield func(asking, error) bool) {
 		if p.head.Commit == "" {
@@ -33,7 +33,7 @@ func (p *present) each(ctx context.Context, leaveOut func(path string) bool) ite
 				a.val, err = p.known.answer(&h.File)
 			}
 			if more = more && yield(a, err); !more {
-				stop() // and the rest is drained: no sender must wait for us
+				stop() // the rest is drained, so that no sender waits for us
 			}
 		}
 		err := g.Wait()
@@ -44,18 +44,18 @@ func (p *present) each(ctx context.Context, leaveOut func(path string) bool) ite
 	}
 }
 
-// here is a file that is here; asked: git was asked for its validator.
+// here is a file that we have; asked says that git was asked for its validator.
 type here struct {
 	index.File
 	asked bool
 }
 
-// askedAhead is how many files are listed ahead, and askedTogether of how many
-// validators git is asked for at once.
+// askedAhead is the number of files listed ahead, and askedTogether the number of
+// validators requested from git at a time.
 const askedAhead, askedTogether = 1024, 64
 
-// list lists what is here, and asks git for the validators, which will be answered in
-// that order.
+// list lists what we have, and requests the validators from git, which answers in that
+// order.
 func (p *present) list(ctx context.Context, leaveOut func(path string) bool, to chan<- here) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -118,12 +118,12 @@ func (p *present) list(ctx context.Context, leaveOut func(path string) bool, to 
 	if err != nil || failed != nil {
 		stop()
 	}
-	for range validated { // git ends by itself: if it was killed, that would be an error
+	for range validated { // git ends by itself; killing it would be an error
 	}
 	return errors.Join(err, failed, g.Wait())
 }
 
-// eachHere calls fn for the files of HEAD until it says no.
+// eachHere calls fn for the files of HEAD until it returns false.
 func (p *present) eachHere(ctx context.Context, fn func(index.File) bool) (err error) {
 	ix, err := index.Open(ctx, p.repo.Dir, index.Options{Log: p.log})
 	if err != nil {
@@ -133,7 +133,7 @@ func (p *present) eachHere(ctx context.Context, fn func(index.File) bool) (err e
 	more := true
 	for _, err := range ix.Crates(ctx, func(f index.File) bool {
 		more = more && fn(f)
-		return false // nothing is read
+		return false // read nothing
 	}) {
 		if err != nil && more {
 			return err

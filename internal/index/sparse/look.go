@@ -13,27 +13,27 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/clone"
 )
 
-// look is one call of [Observer.Bring]: it asks for files (ask.go), believes what comes
-// or does not (take.go), and makes facts of it in the end.
+// look is one call of [Observer.Bring]: it asks for files (ask.go), checks the answers
+// (take.go), and finally records them.
 type look struct {
 	o     *Observer
 	work  *git.Porcelain
 	repo  *git.Repository
 	head  git.Revision
 	begun time.Time
-	was   state // of the look before
-	next  state // of this one, once it is concluded
+	was   state // of the previous look
+	next  state // of this look, once it is concluded
 
 	present *present
 	tally   *tally
 	emit    *emitter
 	spool   *spool
 
-	seen     map[string]bool // paths of crates that were named
-	untold   error           // why what reports changes could not be read; nil: it was
-	entire   bool            // all was asked for
-	newsOnly bool            // of what is here, versions that are known are not asked for
-	follow   bool            // note what crates depend on
+	seen     map[string]bool // paths of named crates
+	untold   error           // why a source of changes could not be read; nil: it could
+	entire   bool            // everything was requested
+	newsOnly bool            // do not request versions that we know
+	follow   bool            // record what crates depend on
 }
 
 // newLook opens what a look needs.
@@ -44,7 +44,7 @@ func (o *Observer) newLook(ctx context.Context, work *git.Porcelain, repo *git.R
 	l.next.Again = nil
 	l.emit = &emitter{
 		ctx: ctx, work: work, ref: clone.Fetched, parent: head.Commit,
-		at:      later(l.begun, head.Time.Add(time.Second)), // of two commits of one second the first would be the day's
+		at:      later(l.begun, head.Time.Add(time.Second)), // of two commits in one second, the first would be the day's
 		message: func() string { return "Observe " + o.Client.String() + "\n" },
 	}
 	if l.spool, err = newSpool(repo.Dir); err != nil {
@@ -56,7 +56,7 @@ func (o *Observer) newLook(ctx context.Context, work *git.Porcelain, repo *git.R
 	return l, nil
 }
 
-// later is the later of two times.
+// later returns the later of two times.
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return b
@@ -70,7 +70,7 @@ func (l *look) close() error {
 	return errors.Join(l.spool.close(), l.present.close())
 }
 
-// all asks for all that this look is to ask for.
+// all requests everything that this look should request.
 func (l *look) all(ctx context.Context) error {
 	if err := l.config(ctx); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (l *look) all(ctx context.Context) error {
 		return l.newsAndShare(ctx, slices.Concat(news, wanted))
 	}
 	if l.head.Commit == "" && len(l.o.Lists) == 0 && len(wanted) == 0 && l.o.Changed == nil {
-		news = nil // the last hour is no beginning
+		news = nil // the last hour is not enough to begin with
 	}
 	if err := l.closure(ctx, slices.Concat(news, wanted)); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (l *look) all(ctx context.Context) error {
 	return l.lists(ctx)
 }
 
-// newsAndShare asks for what is new, for what failed before, and for a share of the rest.
+// newsAndShare requests what is new, what failed before, and a share of the rest.
 func (l *look) newsAndShare(ctx context.Context, news []wish) error {
 	if err := l.ask(ctx, l.wishes(versionless(l.was.Again))); err != nil {
 		return err
@@ -115,7 +115,7 @@ func (l *look) newsAndShare(ctx context.Context, news []wish) error {
 
 func (l *look) wasNamed(path string) bool { return l.seen[path] }
 
-// config brings config.json.
+// config requests config.json.
 func (l *look) config(ctx context.Context) error {
 	text, err := l.o.Client.ConfigFile(ctx)
 	if err != nil {
@@ -130,7 +130,7 @@ func (l *look) config(ctx context.Context) error {
 
 var errNothingNamed = errors.New("a sparse index has no list of its crates, and nothing names one that it has: name all with -index-changes, or a part with -crates or -lockfile")
 
-// conclude makes facts of what was seen.
+// conclude records what was seen.
 func (l *look) conclude(ctx context.Context) error {
 	r := &l.tally.result
 	if r.Failed > 0 && r.Failed == r.Asked {
@@ -174,7 +174,7 @@ func (l *look) commit(ctx context.Context) error {
 	return err
 }
 
-// remember keeps the state, and what came with the files.
+// remember stores the state, and the validators of the files.
 func (l *look) remember(ctx context.Context) error {
 	e := &emitter{ctx: ctx, work: l.work, ref: stateRef, at: l.begun, message: l.next.message}
 	if l.was.Commit != "" {
@@ -197,7 +197,7 @@ func (l *look) remember(ctx context.Context) error {
 	return err
 }
 
-// unknown says why crates that are not here may be missing.
+// unknown returns why crates that we lack may exist.
 func (l *look) unknown() string {
 	s := &l.next
 	switch {
@@ -218,5 +218,5 @@ func (l *look) unknown() string {
 	return ""
 }
 
-// parallel is how many files are asked for at a time.
+// parallel returns the number of files requested at a time.
 func (l *look) parallel() int { return cmp.Or(l.o.Parallel, 32) }

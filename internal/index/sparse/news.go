@@ -11,8 +11,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/feed"
 )
 
-// news reads what reports changes: the feed, and the repository of the index. It
-// reports whether they go back to what was read of them before.
+// news reads the sources of changes: the feed, and the repository of the index. It reports
+// whether they reach back to where they were read before.
 func (l *look) news(ctx context.Context) (all []wish, gapless bool, err error) {
 	if l.o.Feed != nil {
 		if all, gapless, err = l.fed(ctx); err != nil {
@@ -35,14 +35,14 @@ func (l *look) news(ctx context.Context) (all []wish, gapless bool, err error) {
 	return all, gapless, err
 }
 
-// missed notes that something that reports changes could not be read. What it would
-// have told, it will tell in a later look.
+// missed records that a source of changes could not be read. A later look will get the same
+// changes from it.
 func (l *look) missed(what string, err error) {
 	l.o.Log.Warn(what, "err", err)
 	l.untold = err
 }
 
-// wanted are the crates that are asked for in any case.
+// wanted returns the crates that are requested in any case.
 func (l *look) wanted(ctx context.Context) ([]wish, error) {
 	if l.o.Names == nil {
 		return nil, nil
@@ -62,7 +62,7 @@ func (l *look) fed(ctx context.Context) (news []wish, gapless bool, err error) {
 		return nil, !l.was.Since.IsZero(), ctx.Err()
 	}
 	since := l.was.Since
-	if since.After(l.begun) { // a clock was wrong: it says nothing of what was read
+	if since.After(l.begun) { // a clock was wrong: unknown what was read
 		since = time.Time{}
 	}
 	gapless = !since.IsZero() && !f.Since.After(since)
@@ -73,7 +73,7 @@ func (l *look) fed(ctx context.Context) (news []wish, gapless bool, err error) {
 		l.next.Fed = f.Since
 	}
 	newest := later(f.Newest(), f.Since)
-	if newest.After(l.begun) { // one item of tomorrow must not hide all until then
+	if newest.After(l.begun) { // one item from the future must not hide all until then
 		newest = l.begun
 	}
 	l.next.Since = later(newest, since)
@@ -82,7 +82,7 @@ func (l *look) fed(ctx context.Context) (news []wish, gapless bool, err error) {
 
 var errNoVersion = errors.New("it names no version")
 
-// outOfOrder is how much later than its time an item may come into the feed.
+// outOfOrder is how long after its time an item may appear in the feed.
 const outOfOrder = 10 * time.Minute
 
 func newer(items []feed.Item, since time.Time) (news []wish) {
@@ -94,8 +94,8 @@ func newer(items []feed.Item, since time.Time) (news []wish) {
 	return news
 }
 
-// changed asks the repository of the index which files are others than they were; at
-// first, than those that are here.
+// changed asks the repository of the index which files have changed; the first time, which
+// differ from ours.
 func (l *look) changed(ctx context.Context) (news []wish, err error) {
 	now, err := l.o.Changed(ctx, l.was.Tree, func(file string, blob git.ID) error {
 		w := wish{name: path.Base(file), blob: blob, gone: blob == (git.ID{})}
@@ -111,12 +111,12 @@ func (l *look) changed(ctx context.Context) (news []wish, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// It lists all that there is now.
+	// It lists everything that exists now.
 	l.next.Tree, l.next.Listed = now, l.begun
 	return news, nil
 }
 
-// ours leaves out the crates that are not here.
+// ours filters out the crates that we lack.
 func (l *look) ours(news []wish) (mine []wish, err error) {
 	for _, w := range news {
 		have, err := l.present.blob(crate.IndexPath(w.name))

@@ -12,36 +12,36 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/feed"
 )
 
-// A List names all crates of an index. It returns when it was made: zero says that
-// it is as good as now.
+// A List calls fn for the names of all crates of an index. It returns the time of the list;
+// zero means that it is current.
 type List func(ctx context.Context, fn func(name string) error) (made time.Time, err error)
 
-// An Observer keeps an index in git what a sparse one is. The protocol has no list of
-// crates, so what is asked for is what is here already, and what the fields name.
+// An Observer keeps a git index up to date with a sparse one. The protocol has no list of
+// crates, so it asks for the crates that it already has, and those that the fields name.
 type Observer struct {
 	Client *Client
-	// Names are crates to ask for, such as those that a part of a mirror begins with.
+	// Names returns crates to ask for, such as those that a part of a mirror begins with.
 	Names func(ctx context.Context) ([]string, error)
-	// Deps asks for all that the Names depend on too, to the end.
+	// Deps asks for all transitive dependencies of Names, too.
 	Deps bool
-	// Part says that Names, and Deps, are all that is wanted: there is nothing that
-	// would have to be known beyond.
+	// Part says that only Names, and Deps, are wanted, so that other crates need not be
+	// known.
 	Part bool
-	// Feed returns what was published lately. While it has no gap, what it names is asked
-	// for, and a share of the rest (share.go).
+	// Feed returns recent publications. While it has no gap, the observer asks for what it
+	// names, and for a share of the rest (share.go).
 	Feed func(ctx context.Context) (feed.Feed, error)
-	// Changed calls fn for the files of the index in git that are others at its newest
-	// commit, which it returns, than at the commit since, with the id of the blob or
-	// zero for a file that is gone; if it knows no such commit, for all files. While it
-	// answers, what it names is asked for, and a share of the rest.
+	// Changed calls fn for the files of the git index that differ between the commit since
+	// and the newest commit, which it returns, with the id of the blob, or zero for a
+	// removed file. If it does not know since, it calls fn for all files. While it answers,
+	// the observer asks for what it names, and for a share of the rest.
 	Changed func(ctx context.Context, since string, fn func(file string, blob git.ID) error) (commit string, err error)
-	// FullEvery is in what time everything is asked for, a share in each look, where
-	// Feed or Changed say what is new: feeds do not tell of what was yanked or removed.
-	// If 0, DefaultFullEvery.
+	// FullEvery is the period in which everything is requested, a share in each look, if
+	// Feed or Changed say what is new: feeds do not report yanked or removed versions. If
+	// 0, DefaultFullEvery.
 	FullEvery time.Duration
 	// Lists name all crates.
 	Lists []List
-	// Parallel is how many files are asked for at a time. Default 32.
+	// Parallel is the number of files requested at a time. Default 32.
 	Parallel int
 	Log      *slog.Logger // may be nil
 
@@ -49,28 +49,27 @@ type Observer struct {
 	now  func() time.Time // for tests
 }
 
-// A Result is what a look at the index came to.
+// A Result is the outcome of a look at the index.
 type Result struct {
 	Asked, Changed, Removed, Failed int64
-	Failures                        []error // the first of those that failed
+	Failures                        []error // the first ones
 	Lied                            int64   // files that the index wrongly reported as unchanged
-	// Unknown says why it cannot be known whether the index has crates that are not here; ""
-	// if it is known.
+	// Unknown says why the index may have crates that we lack; "" if it cannot.
 	Unknown string
 }
 
 // maxFailures bounds Result.Failures.
 const maxFailures = 20
 
-// Last returns what the last look came to that was completed, nil: there was none.
+// Last returns the result of the last completed look, or nil if there was none.
 func (o *Observer) Last() *Result { return o.last.Load() }
 
-// Bring makes [clone.Fetched] name a commit with what the index has now, one on top of
-// HEAD: it is for clone.Config.Carried. Crates that could not be had stay what they
-// were, and are asked for again. When it fails, or is killed, nothing has changed.
+// Bring makes [clone.Fetched] name a commit with the current content of the index, on top
+// of HEAD; it is for clone.Config.Carried. Crates that could not be downloaded stay as they
+// were, and are requested again later. If it fails or is killed, nothing has changed.
 //
-// That a crate or a version is gone is believed only if the index says it twice, the
-// second time past caches.
+// It accepts that a crate or a version is gone only if the index says so twice, the second
+// time past caches.
 func (o *Observer) Bring(ctx context.Context, work *git.Porcelain, gitDir string) (err error) {
 	o.Log, o.FullEvery = cmp.Or(o.Log, slog.New(slog.DiscardHandler)), cmp.Or(o.FullEvery, DefaultFullEvery)
 	if o.now == nil {

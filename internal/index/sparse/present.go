@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// present is what is here: the files of HEAD, and the validators with which they came.
+// present is what we have: the files of HEAD, and the validators with which they came.
 type present struct {
 	repo       *git.Repository
 	head       git.Revision
@@ -18,8 +18,8 @@ type present struct {
 	log        *slog.Logger
 
 	mu    sync.Mutex // guards files
-	files *git.Batch // nil: there is no commit yet
-	known validators // for the goroutine that says what to ask for
+	files *git.Batch // nil: no commit yet
+	known validators // for the goroutine that decides what to request
 }
 
 func openPresent(ctx context.Context, repo *git.Repository, head git.Revision, remembered bool, log *slog.Logger) (*present, error) {
@@ -46,7 +46,7 @@ func (p *present) close() error {
 	return errors.Join(errs...)
 }
 
-// blob is what is at a path, zero for nothing.
+// blob returns what is at a path, zero for nothing.
 func (p *present) blob(path string) (git.ID, error) {
 	if p.files == nil {
 		return git.ID{}, nil
@@ -60,7 +60,7 @@ func (p *present) blob(path string) (git.ID, error) {
 	return id, err
 }
 
-// content is what is in a file.
+// content returns the content of a file.
 func (p *present) content(id git.ID) ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,7 +68,7 @@ func (p *present) content(id git.ID) ([]byte, error) {
 	return text, err
 }
 
-// validator returns what a file came with.
+// validator returns the validator with which a file came.
 func (p *present) validator(file index.File) (Validator, error) {
 	if !p.remembered || file.Blob == (git.ID{}) {
 		return Validator{}, nil

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// Where something says what has changed, a look asks for that and for a share of all the
-// rest: each crate has its moment in every period, which its name decides, and a look
-// asks for those whose moment came since the look before. So all are asked for once a
-// period, and a look asks for (time since the last) / period of them, more or less.
+// If something reports changes, a look requests those and a share of the rest. Each crate
+// has its moment in every period, derived from its name, and a look requests the crates
+// whose moment came since the previous look. So each is requested once per period, and a
+// look requests roughly (time since the last) / period of them.
 //
-// In the same way one in [wholeEvery] is asked for whole each time, without saying what
-// is here: an index that says "not changed" of everything is found out by that.
+// In the same way, one in [wholeEvery] is requested unconditionally each time: this exposes
+// an index that reports everything as unchanged.
 
-// DefaultFullEvery is [Observer.FullEvery] if that is zero.
+// DefaultFullEvery is the default of [Observer.FullEvery].
 const DefaultFullEvery = 6 * time.Hour
 
-// wholeEvery is how many periods pass until each file was asked for whole.
+// wholeEvery is the number of periods until each file was requested unconditionally.
 const wholeEvery = 64
 
 // due reports whether the moment of a path in a period is after one time and not after another.
@@ -38,11 +38,11 @@ func due(path string, after, until time.Time, period time.Duration) bool {
 // mine reports whether a file belongs to the share of this look.
 func (l *look) mine(path string) bool { return due(path, l.was.Looked, l.begun, l.o.FullEvery) }
 
-// whole reports whether a file is asked for whole in this look, whatever is here: one in
-// wholeEvery each period, or all of them once the index was found out.
+// whole reports whether this look requests a file unconditionally: one in wholeEvery each
+// period, or all of them once the index was found to be wrong.
 func (l *look) whole(path string) bool {
 	if l.was.Looked.IsZero() {
-		return false // all of it comes as it is, or came so
+		return false // everything is or was requested unconditionally
 	}
 	period := wholeEvery * l.o.FullEvery
 	if l.next.Lied.Add(period).After(l.begun) {

@@ -1,18 +1,18 @@
 // Package sparse reads an index over HTTP, a file at a time, as cargo does
 // (RFC 2789; the cargo book, Registry Index, "Sparse Protocol").
 //
-//   - [Client.Get] asks for the file of one crate, under the condition that it is
-//     another than what is here: by its ETag or, if there was none, by the time when
+//   - [Client.Get] requests the file of one crate, on the condition that it differs
+//     from ours: by its ETag or, if there was none, by the time at which
 //     it was last modified.
-//   - [Client.Config] asks for config.json.
+//   - [Client.Config] requests config.json.
 //
-// # Whom it believes
+// # Trust
 //
-// No checksum proves a file of an index; TLS authenticates only its server. An answer of
-// status 200 is taken only if it can be what was asked for: each line is JSON and whole,
-// and the first is about the crate. The page of a captive portal, half a file and an
-// empty one are asked for again, past caches, and then refused ([ContentError]). Wrong
-// lines are up to the parser of the lines, as with an index in git.
+// No checksum verifies an index file; TLS only authenticates its server. An answer with
+// status 200 is accepted only if it can be right: each line is complete JSON, and the first
+// is about the crate. The page of a captive portal, half a file or an empty one is
+// requested again, past caches, and then rejected ([ContentError]). The parser of the lines
+// handles wrong lines, as with a git index.
 //
 // # Limits
 //
@@ -34,24 +34,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// MaxFile is the largest file taken, in bytes.
+// MaxFile is the maximum size of a file, in bytes.
 const MaxFile = 64 << 20
 
-// Scheme is what the URL of a sparse index begins with, for cargo and here.
+// Scheme is the prefix of the URL of a sparse index, as in cargo.
 const Scheme = "sparse+"
 
 // IsURL reports whether an address names a sparse index.
 func IsURL(s string) bool { return strings.HasPrefix(s, Scheme) }
 
-// A Client asks one index. Its methods may be called concurrently.
+// A Client requests files of one index. Its methods may be called concurrently.
 type Client struct {
 	base string // ends in "/"
 	up   *upstream.Client
 }
 
-// New returns a client for the index at an address, with [Scheme] or without. It
-// opens no connection. up should use HTTP/2 where it can (upstream.Config.HTTP
-// "best"): the files are small and many.
+// New returns a client for the index at an address, with or without [Scheme]. It opens no
+// connection. up should use HTTP/2 if possible (upstream.Config.HTTP "best"), because the
+// files are small and many.
 func New(address string, up *upstream.Client) (*Client, error) {
 	base := strings.TrimPrefix(address, Scheme)
 	u, err := url.Parse(base)
@@ -77,20 +77,20 @@ func (c *Client) String() string {
 	return Scheme + u.Redacted()
 }
 
-// A Validator is what a server said that tells its answer from others (RFC 9110,
-// section 8.8). The zero value asks for the whole file.
+// A Validator is what distinguishes a server's answer from others (RFC 9110, section 8.8).
+// With the zero value, the whole file is requested.
 type Validator struct {
 	ETag, LastModified string
 }
 
-// maxValidator bounds each part, bytes; a longer one is not kept.
+// maxValidator bounds each part, in bytes; a longer one is not kept.
 const maxValidator = 256
 
-// IsZero reports whether there is nothing to ask with.
+// IsZero reports whether v is empty.
 func (v Validator) IsZero() bool { return v == Validator{} }
 
-// condition is how a request names what is here. An ETag goes before: the other has
-// whole seconds, and servers that have both compare the ETag alone.
+// condition adds the condition to a request's headers. An ETag takes precedence: times have
+// whole seconds, and servers with both compare only the ETag.
 func (v Validator) condition(h http.Header) {
 	switch {
 	case v.ETag != "":
@@ -110,16 +110,16 @@ func validator(h http.Header) (v Validator) {
 	return v
 }
 
-// A File is what an index has of one crate.
+// A File is the index file of one crate.
 type File struct {
 	Body []byte // the lines; empty with NotModified
 	Validator
-	NotModified bool // it is still what the Validator that was given stands for
+	NotModified bool // it is unchanged since the given Validator
 
 	answer *upstream.Answer
 }
 
-// Release gives memory back that Body took; see upstream.Answer.
+// Release returns the memory of Body; see upstream.Answer.
 func (f *File) Release() {
 	if f.answer != nil {
 		f.answer.Release()
@@ -127,7 +127,7 @@ func (f *File) Release() {
 	f.answer, f.Body = nil, nil
 }
 
-// A ContentError says that what the index keeps sending is no file of the crate.
+// A ContentError says that what the index keeps sending is not a file of the crate.
 type ContentError struct {
 	Name string
 	Err  error
@@ -139,16 +139,16 @@ func (e *ContentError) Error() string {
 
 func (e *ContentError) Unwrap() error { return e.Err }
 
-// Get returns the file of a crate; have is the validator of the one that is here. The
-// file must be released.
+// Get returns the file of a crate; have is the validator of ours. The caller must release
+// the file.
 //
-// Errors: fs.ErrNotExist if the index has no such crate; [*ContentError], in what
-// package upstream says; others of upstream's.
+// Errors: fs.ErrNotExist if the index has no such crate; [*ContentError], wrapped in errors
+// of package upstream; others of package upstream.
 func (c *Client) Get(ctx context.Context, name string, have Validator) (File, error) {
 	return c.get(ctx, name, have, false)
 }
 
-// GetAgain is Get past caches and for the whole file, where an answer is in doubt.
+// GetAgain is Get past caches and for the whole file, for a doubtful answer.
 func (c *Client) GetAgain(ctx context.Context, name string) (File, error) {
 	return c.get(ctx, name, Validator{}, true)
 }
@@ -184,7 +184,7 @@ func (c *Client) question(path string, size int64) upstream.Question {
 	}}
 }
 
-// ask returns an answer of status 200 or 304.
+// ask returns an answer with status 200 or 304.
 func (c *Client) ask(ctx context.Context, q upstream.Question) (*upstream.Answer, error) {
 	answer, err := c.up.Ask(ctx, q)
 	if err != nil {
@@ -199,8 +199,9 @@ func (c *Client) ask(ctx context.Context, q upstream.Question) (*upstream.Answer
 	case http.StatusOK, http.StatusNotModified:
 		return answer, nil
 	case http.StatusForbidden:
-		// S3 says so of what is not there to those who may not list it; a gate that
-		// bans us says so too, and must not remove a crate.
+		// S3 answers so for an absent file to clients without the right to list files. A
+		// gateway that bans us answers with this status too, and must not make us remove a
+		// crate.
 		if !bytes.Contains(answer.Body, []byte("<Code>AccessDenied</Code>")) {
 			err = &upstream.AskError{URL: c.redacted(q.URL), Attempts: 1, Err: &upstream.StatusError{Status: answer.Status}}
 			return nil, err
@@ -223,7 +224,7 @@ func (c *Client) Config(ctx context.Context) (cfg index.Config, err error) {
 	return index.ParseConfig(answer)
 }
 
-// ConfigFile returns config.json as it is; it is one that [Client.Config] takes.
+// ConfigFile returns the bytes of config.json, which [Client.Config] accepts.
 func (c *Client) ConfigFile(ctx context.Context) ([]byte, error) {
 	q := c.question("config.json", index.MaxConfig)
 	q.Header.Del("Accept")

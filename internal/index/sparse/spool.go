@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// A spool keeps validators on the disk until the commit that they belong to is
-// there. It has a name that git, and a later update, sweep up.
+// A spool keeps validators on the disk until their commit exists. Its name is one that git,
+// and a later update, clean up.
 type spool struct {
 	mu   sync.Mutex
 	file *os.File
