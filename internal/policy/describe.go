@@ -8,7 +8,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/advisory"
 )
 
-// Describe says what p does, a line a rule, in the order in which they are asked.
+// Describe returns what p does, one line per rule, in the order of evaluation.
 func (p *Policy) Describe() (lines []string) {
 	say := func(rule string, m mode, format string, args ...any) {
 		observed := ""

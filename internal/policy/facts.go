@@ -13,18 +13,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// An advisoryRule hides what advisories are about.
+// An advisoryRule hides versions with advisories.
 type advisoryRule struct {
 	mode
-	dirs      []string          // where they are
+	dirs      []string          // of the advisories
 	min       advisory.Severity // of vulnerabilities
-	kinds     []string          // of those that are none
-	malicious Visibility        // of what was made to do harm
+	kinds     []string          // of advisories other than vulnerabilities
+	malicious Visibility        // for crates made to do harm
 	db        *advisory.DB
 }
 
-// counts reports whether the rule heeds an advisory. One whose severity is not known may
-// be of any.
+// counts reports whether the rule applies to an advisory. An unknown severity may be any.
 func (r *advisoryRule) counts(a *advisory.Advisory) bool {
 	switch {
 	case !a.Withdrawn.IsZero():
@@ -75,13 +74,13 @@ func reason(a *advisory.Advisory) string {
 	return fmt.Sprintf("%s (%s): %s", a.ID, what, a.Title)
 }
 
-// A factRule asks what a crate says of itself.
+// A factRule checks the Cargo.toml of a crate.
 type factRule struct {
 	mode
 	hideUnknown bool
 }
 
-// A licenseRule hides what may not be used under the licences that are allowed.
+// A licenseRule hides crates that cannot be used under the allowed licences.
 type licenseRule struct {
 	factRule
 	allow spdx.List
@@ -135,17 +134,17 @@ func (p *Policy) judgeRepository(j *judgement, s *Subject, now time.Time) {
 	j.found(p, s, now, r.mode, Finding{Decision: Decision{Rule: RuleRepository, Reason: reason}})
 }
 
-// hasRepository reports whether an author named an address with a host.
+// hasRepository reports whether the author named an address with a host.
 func hasRepository(text string) bool {
 	if rest, found := strings.CutPrefix(text, "https://"); found && rest != "" && !strings.ContainsAny(rest[:1], "/?#:@") {
-		return true // as nearly all have it
+		return true // true of nearly all
 	}
 	u, err := url.Parse(text)
 	return err == nil && u.Host != ""
 }
 
-// An ownerRule hides versions that were published soon after their crate got another
-// owner, for as long again.
+// An ownerRule hides versions published soon after their crate got another owner, for the
+// same time again.
 type ownerRule struct {
 	mode
 	wait    time.Duration
@@ -166,8 +165,8 @@ func (p *Policy) judgeOwners(j *judgement, s *Subject, now time.Time) {
 	}
 }
 
-// soon says that a version was published about when its crate got another owner. If the
-// time of the publication is unknown, the latest possible one counts.
+// soon returns a finding if a version was published soon after its crate got another owner.
+// If the time of publication is unknown, the latest possible one counts.
 func (r *ownerRule) soon(s *Subject, changed, now time.Time) (Finding, bool) {
 	reason := fmt.Sprintf("its crate got another owner on %s, within %s of its publication", changed.UTC().Format(time.DateOnly), FormatAge(r.wait))
 	from, known := s.born()

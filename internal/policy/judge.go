@@ -8,19 +8,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/advisory"
 )
 
-// A Finding is what one rule says of a version.
+// A Finding is the result of one rule for a version.
 type Finding struct {
 	Decision
-	// Advisory is the id of the one that RuleAdvisories is about.
+	// Advisory is the id of the advisory that RuleAdvisories found.
 	Advisory string `json:"advisory,omitempty"`
 	advisory *advisory.Advisory
-	// Hides is how much the rule hides, whether a waiver takes that back or it only
-	// observes.
+	// Hides is how much the rule hides, even if a waiver overrides it or it only observes.
 	Hides Visibility `json:"hides"`
 }
 
-// Judge decides how much of a version is seen. It does not allocate for one that no rule
-// finds anything wrong with.
+// Judge decides how visible a version is. It does not allocate if no rule has a finding.
 func (p *Policy) Judge(s *Subject, now time.Time) Decision {
 	var j judgement
 	j.judge(p, s, now)
@@ -28,8 +26,8 @@ func (p *Policy) Judge(s *Subject, now time.Time) Decision {
 	return j.decision
 }
 
-// Explain returns what each rule says that finds something, in the order in which they
-// are asked, and the decision that is made of it.
+// Explain returns the findings of all rules, in the order of evaluation, and the resulting
+// decision.
 func (p *Policy) Explain(s *Subject, now time.Time) (Decision, []Finding) {
 	j := judgement{explain: true}
 	j.judge(p, s, now)
@@ -37,17 +35,17 @@ func (p *Policy) Explain(s *Subject, now time.Time) (Decision, []Finding) {
 	return j.decision, j.findings
 }
 
-// A judgement is one on its way.
+// A judgement is a decision in progress.
 type judgement struct {
 	decision Decision
 	next     time.Time
 	explain  bool
 	findings []Finding
 	buf      [crate.MaxName]byte
-	length   int // of the name in it
+	length   int // of the name in buf
 }
 
-// name is that of the crate, folded.
+// name returns the folded name of the crate.
 func (j *judgement) name() []byte { return j.buf[:j.length] }
 
 func (j *judgement) judge(p *Policy, s *Subject, now time.Time) {
@@ -62,7 +60,7 @@ func (j *judgement) judge(p *Policy, s *Subject, now time.Time) {
 	p.judgeOwners(j, s, now)
 }
 
-// found takes in what a rule says.
+// found adds a finding to the decision.
 func (j *judgement) found(p *Policy, s *Subject, now time.Time, m mode, f Finding) {
 	f.Hides = m.Hidden
 	j.changes(f.Until, now)
@@ -82,15 +80,15 @@ func (j *judgement) found(p *Policy, s *Subject, now time.Time, m mode, f Findin
 	}
 }
 
-// changes says that the decision may be another one at t.
+// changes records that the decision may change at t.
 func (j *judgement) changes(t, now time.Time) {
 	if t.After(now) && (j.next.IsZero() || t.Before(j.next)) {
 		j.next = t
 	}
 }
 
-// waiver returns the one that takes back what a rule says. Of several it is the one that
-// lasts longest.
+// waiver returns the waiver that overrides a finding. Of several, it is the one that lasts
+// longest.
 func (p *Policy) waiver(j *judgement, s *Subject, now time.Time, f *Finding) (best *Waiver) {
 	for w, n := p.waivers.next(&s.Key, j.name(), 0); n >= 0; w, n = p.waivers.next(&s.Key, j.name(), n) {
 		switch {
@@ -103,5 +101,5 @@ func (p *Policy) waiver(j *judgement, s *Subject, now time.Time, f *Finding) (be
 	return best
 }
 
-// Expired reports whether w is of no use any more.
+// Expired reports whether w has expired.
 func (w *Waiver) Expired(now time.Time) bool { return !w.Expires.IsZero() && !now.Before(w.Expires) }

@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/policy/advisory"
 )
 
-// Load reads a file and what it names: advisories, owners.
+// Load reads a policy file and what it names: advisories, owners.
 func Load(ctx context.Context, path string) (*Policy, error) {
 	f, err := ReadFile(path)
 	if err != nil {
@@ -18,7 +18,7 @@ func Load(ctx context.Context, path string) (*Policy, error) {
 	return f.Policy(ctx)
 }
 
-// ReadFile reads a file, and nothing that it names.
+// ReadFile reads a policy file, but not what it names.
 func ReadFile(path string) (*File, error) {
 	in, err := os.Open(path)
 	if err != nil {
@@ -28,7 +28,7 @@ func ReadFile(path string) (*File, error) {
 	return Read(in, path)
 }
 
-// Policy returns the policy of f with what it names.
+// Policy reads what f names and returns the complete policy.
 func (f *File) Policy(ctx context.Context) (*Policy, error) {
 	p := f.policy
 	var err error
@@ -49,7 +49,7 @@ func (f *File) Policy(ctx context.Context) (*Policy, error) {
 	return &p, nil
 }
 
-// Names are the files and folders that f names: those of [File.Policy].
+// Names returns the files and folders that f names and that [File.Policy] reads.
 func (f *File) Names() []string {
 	p := &f.policy
 	var all []string
@@ -62,7 +62,7 @@ func (f *File) Names() []string {
 	return all
 }
 
-// Advisories are those that p heeds; nil: its file names none.
+// Advisories returns the advisories that p uses, or nil if its file names none.
 func (p *Policy) Advisories() *advisory.DB {
 	if p.advisories == nil {
 		return nil
@@ -70,5 +70,5 @@ func (p *Policy) Advisories() *advisory.DB {
 	return p.advisories.db
 }
 
-// Waivers are those of the file, in its order; also those that are over.
+// Waivers returns the waivers of the file, in its order, including expired ones.
 func (p *Policy) Waivers() []*Waiver { return slices.Clone(p.listed) }

@@ -13,16 +13,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// ownerChanges are when crates got owners, but for those that they began with; by folded
+// ownerChanges are the times at which crates got owners, except their first ones, by folded
 // names.
 type ownerChanges map[string][]time.Time
 
-// maxOwners bounds how many lines a file has. The dump of crates.io has some 300,000.
+// maxOwners bounds the lines of a file. The dump of crates.io has some 300,000.
 const maxOwners = 3_000_000
 
-// readOwners reads a file of lines "crate,time", one for each owner of a crate, the time as
-// crates.io's database writes it. It is made of a dump of crates.io (docs/policy.md). Who
-// was removed is in no dump.
+// readOwners reads a file of lines "crate,time", one per owner of a crate, with times in
+// the format of crates.io's database. The file is made from a dump of crates.io
+// (docs/policy.md). A dump does not have removed owners.
 func readOwners(path string) (ownerChanges, error) {
 	in, err := os.Open(path)
 	if err != nil {

@@ -9,17 +9,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tomlfile"
 )
 
-// maxFile is the size in bytes of the largest file that is read: a deny list of a hundred
-// thousand crates.
+// maxFile is the maximum size of a file, in bytes: a deny list of a hundred thousand
+// crates.
 const maxFile = 32 << 20
 
-// A File is a policy file that was read: a policy without its advisories.
+// A File is a parsed policy file: a policy without its advisories.
 type File struct {
 	Name   string
 	policy Policy
 }
 
-// Read reads a file. What is wrong with it is an [*tomlfile.Error], all of it at once.
+// Read parses a policy file. An error is a [*tomlfile.Error] with all problems at once.
 func Read(r io.Reader, name string) (*File, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
@@ -53,11 +53,11 @@ func parse(data []byte, name string) (*File, error) {
 	return f, nil
 }
 
-// A fileDecoder makes rules of tables.
+// A fileDecoder turns tables into rules.
 type fileDecoder struct {
 	tomlfile.Decoder
 	f     *File
-	whole mode // of the file
+	whole mode // default of the file
 }
 
 func (d *fileDecoder) file(t *tomlfile.Table) {
@@ -97,7 +97,7 @@ func (d *fileDecoder) file(t *tomlfile.Table) {
 	d.Rest(t)
 }
 
-// mode reads what a rule does; what the table does not say is as it is for all.
+// mode reads what a rule does; all has the defaults.
 func (d *fileDecoder) mode(t *tomlfile.Table, all mode) mode {
 	if text, line := d.Text(t, "hidden"); text != "" {
 		if err := all.Hidden.UnmarshalText([]byte(text)); err != nil || all.Hidden == Shown {

@@ -31,10 +31,10 @@ func (d *fileDecoder) age(t *tomlfile.Table) {
 	d.f.policy.age = r
 }
 
-// maxAge is the longest minimum age. More is a slip of the keyboard.
+// maxAge is the maximum of a minimum age. More is a typing error.
 const maxAge = 10 * 365 * 24 * time.Hour
 
-// ageUnits are those that a person thinks of ages in.
+// ageUnits are the units in which people think of ages.
 var ageUnits = map[string]time.Duration{
 	"w": 7 * 24 * time.Hour, "d": 24 * time.Hour, "h": time.Hour, "m": time.Minute,
 }
@@ -84,7 +84,7 @@ func (d *fileDecoder) advisories(t *tomlfile.Table) {
 	d.f.policy.advisories = r
 }
 
-// path is one that the file names, from the folder of the file.
+// path resolves a path in the file, relative to the folder of the file.
 func (d *fileDecoder) path(name string) string {
 	if filepath.IsAbs(name) {
 		return name
@@ -92,7 +92,7 @@ func (d *fileDecoder) path(name string) string {
 	return filepath.Join(filepath.Dir(d.f.Name), name)
 }
 
-// unknown reads whether a rule hides what it needs to know and does not.
+// unknown reads whether a rule hides versions about which it lacks information.
 func (d *fileDecoder) unknown(t *tomlfile.Table) (hide bool) {
 	text, line := d.Text(t, "unknown")
 	if text != "" && text != "hide" && text != "show" {

@@ -11,7 +11,7 @@ import (
 func (d *fileDecoder) denied(t *tomlfile.Table) {
 	e := &entry{Line: t.Line}
 	e.Selector = d.selector(t, true)
-	// Who denies by name means it.
+	// An entry that denies by name is meant strictly.
 	e.mode = d.mode(t, mode{Denied, d.whole.Observe})
 	e.Reason, _ = d.Text(t, "reason")
 	d.Rest(t)
@@ -63,8 +63,8 @@ func (d *fileDecoder) crateName(line int, name string) {
 	}
 }
 
-// versions reads the requirement of s. One without an operator is refused: in Cargo.toml
-// it is a caret, and who writes "1.0.219" here means that version.
+// versions reads the requirement of s. It rejects one without an operator: in Cargo.toml it
+// would be a caret, but a user who writes "1.0.219" here means exactly that version.
 func (d *fileDecoder) versions(s *Selector, line int) {
 	for part := range strings.SplitSeq(s.Versions, ",") {
 		part = strings.TrimSpace(part)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// An entry is an item of the deny list, or of the allow list.
+// An entry is an item of the deny list or the allow list.
 type entry struct {
 	Selector
 	mode   // of a deny entry
@@ -39,15 +39,15 @@ func (p *Policy) judgeYanked(j *judgement, s *Subject, now time.Time) {
 	}
 }
 
-// An ageRule hides what is younger than a minimum.
+// An ageRule hides versions younger than a minimum.
 type ageRule struct {
 	mode
 	min    time.Duration
-	crates selectors[time.Duration] // minimums of some
+	crates selectors[time.Duration] // minimums for some crates
 	most   time.Duration
 }
 
-// longest is the longest minimum that any version has.
+// longest returns the longest minimum age for any version.
 func (r *ageRule) longest() time.Duration { return max(r.min, r.most) }
 
 func (p *Policy) judgeAge(j *judgement, s *Subject, now time.Time) {
@@ -73,10 +73,10 @@ func (p *Policy) judgeAge(j *judgement, s *Subject, now time.Time) {
 	}
 }
 
-// born is the instant from which the age of a version counts. What upstream says of it,
-// its pubtime, is believed where the history of the index bears it out, or says nothing: a
-// version was published between the last commit that does not name it and the first that
-// does. Other bytes under the same version begin again.
+// born returns the time from which the age of a version counts. The pubtime from upstream
+// counts if the history of the index agrees or says nothing: a version was published
+// between the last commit that does not name it and the first that does. New bytes for the
+// same version start again.
 func (s *Subject) born() (from time.Time, known bool) {
 	from = s.Published
 	first := s.Seen.First
@@ -93,7 +93,7 @@ func (s *Subject) born() (from time.Time, known bool) {
 	return from, true
 }
 
-// FormatAge writes a minimum age as the file has it.
+// FormatAge formats a minimum age as in the file.
 func FormatAge(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {

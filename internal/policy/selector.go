@@ -9,10 +9,10 @@ import (
 
 // A Selector selects the versions that meet all its conditions.
 type Selector struct {
-	// Crate is a name, or with a "*" at its end what names begin with. Case does not
-	// count, and "_" is "-", as for crates.io. Empty: every crate.
+	// Crate is a name, or a prefix of names with a "*" at its end. Case does not matter,
+	// and "_" equals "-", as on crates.io. Empty: every crate.
 	Crate string `json:"crate,omitempty"`
-	// Version is one version, with its build metadata. Empty: see Versions.
+	// Version is a single version, with its build metadata. Empty: see Versions.
 	Version string `json:"version,omitempty"`
 	// Versions is a requirement. Empty: every version.
 	Versions string `json:"versions,omitempty"`
@@ -20,12 +20,12 @@ type Selector struct {
 	Checksum *crate.Checksum `json:"checksum,omitempty"`
 
 	req semver.Req // of Versions
-	// wide: a pre-release is among Versions where its place in the order is. So it is for
-	// what hides; what shows takes a pre-release only where cargo does.
+	// wide includes a pre-release in Versions if its position in the order is within. This
+	// is for rules that hide; rules that show accept a pre-release only if cargo would.
 	wide bool
 }
 
-// String returns what a person would write.
+// String formats the selector as a person would write it.
 func (s *Selector) String() string {
 	var b strings.Builder
 	b.WriteString(s.Crate)
@@ -41,7 +41,7 @@ func (s *Selector) String() string {
 	return strings.TrimSpace(b.String())
 }
 
-// takes reports whether a version of a crate that Crate names is among those of s.
+// takes reports whether s includes a version of a crate that matches Crate.
 func (s *Selector) takes(key *crate.Key) bool {
 	switch {
 	case s.Checksum != nil && *s.Checksum != key.Checksum:
@@ -61,9 +61,9 @@ func (s *Selector) takes(key *crate.Key) bool {
 	return true
 }
 
-// selectors find what applies to a version, by the name of its crate.
+// selectors find the values for a version by the name of its crate.
 type selectors[T any] struct {
-	names    map[string][]selected[T] // by the folded name
+	names    map[string][]selected[T] // by folded name
 	sums     map[crate.Checksum][]selected[T]
 	prefixes []selected[T]
 }
@@ -94,8 +94,8 @@ func (x *selectors[T]) add(s *Selector, value T) {
 	}
 }
 
-// next returns the selectors for a version one after the other, name folded: n is 0
-// first, and then what was returned. It is -1 at the end.
+// next returns the selectors for a version one by one; name is folded. n is 0 first, and
+// then the previous result. At the end it returns -1.
 func (x *selectors[T]) next(key *crate.Key, name []byte, n int) (value T, after int) {
 	for _, part := range [...][]selected[T]{x.names[string(name)], x.sums[key.Checksum], x.prefixes} {
 		for i := max(n, 0); i < len(part); i++ {
@@ -110,7 +110,7 @@ func (x *selectors[T]) next(key *crate.Key, name []byte, n int) (value T, after 
 	return value, -1
 }
 
-// fold makes one of the names that crates.io takes for the same.
+// fold maps all names that crates.io considers equal to one.
 func fold(name string) string {
 	return strings.ReplaceAll(strings.ToLower(name), "-", "_")
 }
@@ -129,7 +129,7 @@ func foldInto(buf *[crate.MaxName]byte, name string) int {
 	return n
 }
 
-// len is how many there are.
+// len returns the number of selectors.
 func (x *selectors[T]) len() (n int) {
 	for _, part := range x.names {
 		n += len(part)

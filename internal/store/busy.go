@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A BusyError says that a store has more to do than it can, and will not keep a
-// caller waiting. Nothing is wrong with what was asked for.
+// A BusyError says that a store is overloaded and does not let the caller wait. Nothing is
+// wrong with the requested crate.
 type BusyError struct {
 	RetryAfter time.Duration // when to ask again
 }
@@ -17,20 +17,18 @@ func (e *BusyError) Error() string { return "too many crates are waiting to be r
 // IsBusy reports whether err is a *BusyError.
 func IsBusy(err error) bool { return errors.As(err, new(*BusyError)) }
 
-// ErrAway: the place that has the bytes cannot be reached now. Nothing is known to be
-// wrong with them.
+// ErrAway means that the place with the bytes cannot be reached now. The bytes may be fine.
 var ErrAway = errors.New("it cannot be reached now")
 
 type clientKey struct{}
 
-// ForClient returns a context for what a client asks for. Stores in which a crate
-// costs time serve clients in turn, so that one who asks for much does not keep the
-// others waiting.
+// ForClient returns a context for a client's request. Stores that spend time on a crate
+// serve clients in turn, so that a busy client does not delay the others.
 func ForClient(ctx context.Context, client string) context.Context {
 	return context.WithValue(ctx, clientKey{}, client)
 }
 
-// Client is the client of a context; empty: not known.
+// Client returns the client of a context, or "" if it is unknown.
 func Client(ctx context.Context) string {
 	name, _ := ctx.Value(clientKey{}).(string)
 	return name

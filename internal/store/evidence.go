@@ -8,35 +8,35 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// EvidenceKind says where what is in quarantine was met.
+// EvidenceKind says where something in quarantine was found.
 type EvidenceKind string
 
 const (
 	Sent   EvidenceKind = "sent"   // upstream sent it, and it was never stored under the crate's name
-	Found  EvidenceKind = "found"  // a file that stood under the crate's name, and was moved
+	Found  EvidenceKind = "found"  // a file that had the crate's name and was moved
 	Member EvidenceKind = "member" // part of a bundle, where it stays: there is only a note
 )
 
-// Evidence is one thing in quarantine, with what its note says. It is settled once there
-// is nothing left to do about it: what was sent, when the right bytes have been stored
-// since, or the index asks for others or for none; anything else, when a person says so.
-// Settled evidence stays where it is and raises no alarm.
+// Evidence is one thing in quarantine, with the content of its note. It is settled once
+// nothing is left to do about it. Sent bytes are settled once the correct bytes are stored,
+// or the index names other bytes or none; anything else is settled by a person. Settled
+// evidence stays where it is and raises no alarm.
 type Evidence struct {
-	crate.ID // zero if there is no note and the name says nothing
+	crate.ID // zero if there is no note and the name has no crate
 	File     string
 	Kind     EvidenceKind
 	Reason   string
-	Want     crate.Checksum // of Sent: what the index named; zero: an earlier program did not note it
-	Got      crate.Checksum // of Sent: what came
+	Want     crate.Checksum // of Sent: what the index named; zero: an earlier program did not record it
+	Got      crate.Checksum // of Sent: what upstream sent
 	Time     time.Time
-	Settled  time.Time // zero: it is not
+	Settled  time.Time // zero: not settled
 }
 
-// SettledBy reports whether it settles the evidence that the version is stored
-// with this checksum, verified at that time. Only what was sent settles by
-// itself: the bytes that were asked for came later, or what came was accepted.
+// SettledBy reports whether the evidence is settled by the fact that the version is stored
+// with this checksum, verified at that time. Only sent bytes are settled this way: the
+// correct bytes came later, or the sent ones were accepted.
 func (e *Evidence) SettledBy(sum crate.Checksum, verified time.Time) bool {
-	if e.Kind != Sent || verified.Before(e.Time.Truncate(time.Second)) { // catalogs count seconds
+	if e.Kind != Sent || verified.Before(e.Time.Truncate(time.Second)) { // catalogs store seconds
 		return false
 	}
 	if e.Want == (crate.Checksum{}) {
@@ -45,7 +45,7 @@ func (e *Evidence) SettledBy(sum crate.Checksum, verified time.Time) bool {
 	return sum == e.Want || sum == e.Got
 }
 
-// CountEvidence counts what is in a quarantine.
+// CountEvidence counts the evidence in a quarantine.
 func CountEvidence(evidence iter.Seq2[Evidence, error]) (unsettled, settled int, err error) {
 	for e, err := range evidence {
 		switch {
@@ -60,25 +60,25 @@ func CountEvidence(evidence iter.Seq2[Evidence, error]) (unsettled, settled int,
 	return unsettled, settled, nil
 }
 
-// Quarantiner sets aside what must not be served but must not be lost either.
+// A Quarantiner sets aside what must be neither served nor lost.
 type Quarantiner interface {
-	// Quarantine moves the file under id's name into quarantine, durably, with a note of the
+	// Quarantine durably moves the file under id's name into quarantine, with a note of the
 	// reason, and returns its new path.
 	Quarantine(id crate.ID, at Placement, reason string) (path string, err error)
-	// Isolate puts bytes that were sent for id, instead of what want names, into
-	// quarantine, durably: all of them, or the beginning. They are known by sum,
-	// the checksum of all, and kept once. It owns body.Spill from then on.
+	// Isolate durably puts into quarantine bytes that upstream sent for id instead of those
+	// that want names: all of them, or their beginning. They are identified by sum, the
+	// checksum of all, and stored once. Isolate takes ownership of body.Spill.
 	Isolate(id crate.ID, want, sum crate.Checksum, reason string, body Body) (path string, err error)
-	// Isolated returns where Isolate has put all bytes with this checksum that were
-	// sent for id, as long as they are what they were. Errors: fs.ErrNotExist.
+	// Isolated returns where Isolate put the complete bytes with this checksum that
+	// upstream sent for id, if they are unchanged. Errors: fs.ErrNotExist.
 	Isolated(id crate.ID, sum crate.Checksum) (path string, err error)
-	// NoteMember leaves a note in quarantine that id's part of a bundle, or of a
-	// segment, is not what it should be. The file stays as it is.
+	// NoteMember writes a note into quarantine that id's part of a bundle, or of a segment,
+	// is wrong. The file stays unchanged.
 	NoteMember(id crate.ID, at Placement, reason string) (path string, err error)
-	// Evidence lists what is in quarantine, by name.
+	// Evidence yields what is in quarantine, by name.
 	Evidence() iter.Seq2[Evidence, error]
-	// Settle notes durably that there is nothing left to do about e.
+	// Settle durably records that nothing is left to do about e.
 	Settle(e Evidence, when time.Time) error
-	// Quarantined counts what is in quarantine and not settled.
+	// Quarantined counts the unsettled evidence in quarantine.
 	Quarantined() (int, error)
 }

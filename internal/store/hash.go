@@ -7,9 +7,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Hash hashes what is stored at a place, copies it to also, which may be
-// io.Discard, and returns its checksum and size. It compares nothing. Errors: those
-// of Reader.Open, and of reading; the context's cause.
+// Hash hashes what is stored at a place, copies it to also, which may be io.Discard, and
+// returns its checksum and size. It does not compare them. Errors: those of Reader.Open,
+// and of reading; the cause of ctx.
 func Hash(ctx context.Context, from Reader, key crate.Key, at Placement, also io.Writer) (sum crate.Checksum, size int64, err error) {
 	c, err := from.Open(ctx, key, at)
 	if err != nil {
@@ -19,8 +19,8 @@ func Hash(ctx context.Context, from Reader, key crate.Key, at Placement, also io
 	return crate.Hash(io.TeeReader(Until(ctx, c), also))
 }
 
-// Until is a reader whose errors are the context's cause once that has ended: it
-// ends a long copy.
+// Until returns a reader that fails with the cause of ctx once ctx has ended, to end a long
+// copy.
 func Until(ctx context.Context, r io.Reader) io.Reader { return readerUntil{ctx, r} }
 
 type readerUntil struct {

@@ -9,16 +9,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Summing hashes a file while others read it from front to end, without reading
-// it another time: most of it passes through in order.
+// Summing hashes a file while others read it from front to end, so that it is read only
+// once: most of it is read in order.
 type Summing struct {
 	r io.ReaderAt
 
 	mu   sync.Mutex     // guards what follows
-	pos  int64          // up to where the file was hashed, or is about to be
+	pos  int64          // up to which the file was hashed, or is about to be
 	file hash.Hash      // of the file
-	buf  []byte         // is hashed at the moment
-	busy sync.WaitGroup // the goroutine that does it
+	buf  []byte         // being hashed
+	busy sync.WaitGroup // the goroutine that hashes
 }
 
 // NewSumming returns a Summing of r, which must be at its start.

@@ -15,32 +15,33 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// What is remembered between two looks at an index is in its git repository: a commit
-// without parent, named by stateRef, whose message is a [state] and whose tree has for
-// each file of the index the validator with which it came. It is a convenience: without
-// it everything is asked for whole.
+// The state between two looks at an index is in its git repository: a commit without
+// parents, named by stateRef. Its message is a [state], and its tree has the validator of
+// each file of the index. It is a convenience: without it every file is requested
+// unconditionally.
 const stateRef = "refs/clonecratesio/sparse"
 
-// maxAgain bounds the names in a state. If more failed, the next look asks for all.
+// maxAgain bounds the names in a state. If more files failed, the next look requests
+// everything.
 const maxAgain = 1000
 
-// maxState bounds a state that is read, bytes.
+// maxState bounds the size of a state that is read, in bytes.
 const maxState = 1 << 20
 
-// state is how far earlier looks came.
+// state is the progress of earlier looks.
 type state struct {
-	Source string    // the index that was asked
-	Commit string    // the commit that was made of what it said; of another, this says nothing
-	Looked time.Time // until when the shares reach in which all that is here is asked for
-	Listed time.Time // the time of the newest list of all crates that was gone through; zero: there was none
-	Fed    time.Time // from when on the feed was followed without a gap; zero: it is not followed
-	Since  time.Time // the newest item of the feed that was taken note of
-	Tree   string    // the commit up to which the repository of the index has told what changed
-	Lied   time.Time // when the index last said "not changed" of what had changed
-	Again  []string  // crates that could not be had
+	Source string    // the sparse index
+	Commit string    // the commit that was made from it; the state applies to no other
+	Looked time.Time // until when the shares reach, in which all our files are requested
+	Listed time.Time // the time of the newest list of all crates that was processed; zero: none
+	Fed    time.Time // since when the feed was followed without a gap; zero: it is not followed
+	Since  time.Time // the newest item of the feed that was processed
+	Tree   string    // the commit up to which the repository of the index has reported changes
+	Lied   time.Time // when the index last reported a changed file as unchanged
+	Again  []string  // crates that could not be downloaded
 }
 
-// readState returns the state that belongs to a commit and an index, or an empty one.
+// readState returns the state of a commit and an index, or an empty one.
 func readState(ctx context.Context, repo *git.Repository, source, commit string) (none state) {
 	var text []byte
 	err := repo.Read(ctx, func(out io.Reader) (err error) {
@@ -54,18 +55,18 @@ func readState(ctx context.Context, repo *git.Repository, source, commit string)
 	return s
 }
 
-// A validators finds what files came with. Ask may run ahead of answer, on another
-// goroutine: to wait for git each time would take longer than the network.
+// A validators finds the validators of files. ask may run ahead of answer, on another
+// goroutine: waiting for git each time would take longer than the network.
 type validators struct{ *git.Batch }
 
-// ask asks for validators, by the names that git has for them.
+// ask requests validators by their git object names.
 func (v *validators) ask(objects ...string) error {
 	_, err := io.WriteString(v.In, strings.Join(objects, "\n")+"\n")
 	return err
 }
 
-// eachKnown calls fn for the files that have a validator, in the order of paths, until it
-// says no.
+// eachKnown calls fn for the files with a validator, ordered by path, until it returns
+// false.
 func eachKnown(ctx context.Context, repo *git.Repository, fn func(known) bool) error {
 	err := repo.EachField(ctx, func(field []byte) error {
 		meta, name, _ := strings.Cut(string(field), "\t")
@@ -80,11 +81,10 @@ func eachKnown(ctx context.Context, repo *git.Repository, fn func(known) bool) e
 	return err
 }
 
-// known is a file that has a validator.
+// known is a file with a validator.
 type known struct{ path, object string }
 
-// answer returns the validator of the next file that was asked for, if it belongs to
-// the blob that is here.
+// answer returns the validator of the next requested file, if it belongs to our blob.
 func (v *validators) answer(file *index.File) (val Validator, err error) {
 	header, err := v.Out.ReadString('\n')
 	if err != nil || strings.HasSuffix(header, " missing\n") {
@@ -113,16 +113,16 @@ func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*git.ObjectError))
 }
 
-// message is the commit message that readState reads.
+// message returns the commit message that readState parses.
 func (s state) message() string {
 	text, err := json.Marshal(s)
 	if err != nil {
-		panic(err) // strings and times
+		panic(err) // only strings and times
 	}
 	return "How far looks at a sparse index came\n\n" + string(text) + "\n"
 }
 
-// remembered is a validator in the state's tree.
+// remembered returns the form of a validator in the state's tree.
 func remembered(blob git.ID, v Validator) string {
 	if strings.ContainsAny(v.ETag+v.LastModified, "\r\n\x00") {
 		v = Validator{}

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
 )
 
-// take asks for a file and takes what comes, if that can be believed.
+// take requests a file and accepts the answer if it is credible.
 func (l *look) take(ctx context.Context, a asking) error {
 	had, done, err := l.atHand(&a)
 	if err != nil || done {
@@ -39,7 +39,7 @@ func (l *look) take(ctx context.Context, a asking) error {
 			return err
 		}
 		if !a.isMet(&f) {
-			l.tally.askAgain(a.name) // caches may be behind what reports changes
+			l.tally.askAgain(a.name) // caches may lag behind what reports changes
 		}
 	} else if whole {
 		l.try(ctx, a, &f)
@@ -52,8 +52,8 @@ func (l *look) take(ctx context.Context, a asking) error {
 	return l.put(a, &f)
 }
 
-// atHand reads what is here, if that will be of use, and reports whether nothing need be
-// asked for: the feed says what is known.
+// atHand reads our file if that is useful, and reports whether no request is needed because
+// we know what the feed names.
 func (l *look) atHand(a *asking) (had []byte, done bool, err error) {
 	if a.have == (git.ID{}) || !l.follow && a.version == "" {
 		return nil, false, nil
@@ -71,7 +71,7 @@ func (l *look) atHand(a *asking) (had []byte, done bool, err error) {
 	return had, false, nil
 }
 
-// isMet reports whether a file is what it should be, if something says that.
+// isMet reports whether a file has what was wished for, if anything was.
 func (a *asking) isMet(f *File) bool {
 	switch {
 	case a.gone:
@@ -86,8 +86,8 @@ func (a *asking) isMet(f *File) bool {
 	return true
 }
 
-// doubts reports whether a file is less than it was, or than it should be: such an answer
-// must be confirmed.
+// doubts reports whether a file has less than before, or than it should have: such an
+// answer must be confirmed.
 func (l *look) doubts(a asking, f *File, had []byte) (bool, error) {
 	if !a.isMet(f) {
 		return true, nil
@@ -102,8 +102,8 @@ func (l *look) doubts(a asking, f *File, had []byte) (bool, error) {
 	return err == nil && shrunk(had, f.Body), err
 }
 
-// try asks for a file that came whole, and is another than the one here, as if it had
-// not come: an index that says "not changed" then has lied until now.
+// try requests again a file that came whole and differs from ours, as if it had not come:
+// if the index then says "not changed", it has been wrong until now.
 func (l *look) try(ctx context.Context, a asking, f *File) {
 	if a.have == (git.ID{}) || a.val.IsZero() || git.BlobID(f.Body) == a.have {
 		return
@@ -116,7 +116,7 @@ func (l *look) try(ctx context.Context, a asking, f *File) {
 	again.Release()
 }
 
-// put keeps what came.
+// put stores the answer.
 func (l *look) put(a asking, f *File) error {
 	id := git.BlobID(f.Body)
 	if id != a.have {
@@ -131,8 +131,8 @@ func (l *look) put(a asking, f *File) error {
 	return l.spool.add(a.path, remembered(id, f.Validator))
 }
 
-// gone takes note of a crate that the index does not have. One that was here, or that
-// something reports, is asked for a second time.
+// gone handles a crate that the index does not have. If we have it, or something reports
+// it, it is requested a second time.
 func (l *look) gone(ctx context.Context, a asking) error {
 	told := a.version != "" || a.blob != (git.ID{})
 	if a.have == (git.ID{}) && !told {
@@ -148,14 +148,14 @@ func (l *look) gone(ctx context.Context, a asking) error {
 		return err
 	}
 	if a.have == (git.ID{}) {
-		l.tally.askAgain(a.name) // the index may be behind what reports changes, which will not name it again
+		l.tally.askAgain(a.name) // the index may lag behind what reports changes, which will not name the crate again
 		return nil
 	}
 	l.tally.count(func(r *Result) { r.Removed++ })
 	return l.emit.remove(a.path)
 }
 
-// note notes what a crate depends on.
+// note records what a crate depends on.
 func (l *look) note(text []byte) {
 	if !l.follow {
 		return
@@ -175,7 +175,7 @@ func (l *look) note(text []byte) {
 	l.tally.needs(found)
 }
 
-// shrunk reports whether a file lacks versions that it had.
+// shrunk reports whether a file lacks versions that it had before.
 func shrunk(had, has []byte) bool {
 	if bytes.HasPrefix(has, had) {
 		return false

@@ -7,18 +7,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// A tally is what a look came to so far. Its methods may be called concurrently.
+// A tally is the progress of a look. Its methods may be called concurrently.
 type tally struct {
 	progress func(string) // may be nil
 
 	mu     sync.Mutex // guards what follows
 	result Result
-	again  []string        // crates to ask for in the next look
+	again  []string        // crates to request in the next look
 	deps   []string        // crates that others depend on
-	named  map[string]bool // paths that were asked for because something named them
+	named  map[string]bool // paths that were requested because something named them
 }
 
-// asked counts a file that is asked for, and reports the progress now and then.
+// asked counts a requested file, and sometimes reports the progress.
 func (t *tally) asked(a *asking) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -37,7 +37,7 @@ func (t *tally) count(add func(*Result)) {
 	add(&t.result)
 }
 
-// failed notes a file that could not be had: the next look asks for it.
+// failed records a file that could not be downloaded: the next look requests it.
 func (t *tally) failed(name string, err error) {
 	t.askAgain(name)
 	t.count(func(r *Result) {
@@ -47,7 +47,7 @@ func (t *tally) failed(name string, err error) {
 	})
 }
 
-// askAgain has a crate asked for in the next look.
+// askAgain adds a crate to the requests of the next look.
 func (t *tally) askAgain(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -56,7 +56,7 @@ func (t *tally) askAgain(name string) {
 	}
 }
 
-// needs notes crates that others depend on.
+// needs records crates that others depend on.
 func (t *tally) needs(names map[string]bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -65,7 +65,7 @@ func (t *tally) needs(names map[string]bool) {
 	}
 }
 
-// takeDeps returns the crates noted since the last call.
+// takeDeps returns the crates recorded since the last call.
 func (t *tally) takeDeps() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,14 +1,14 @@
-// Package trees finds the files of an index in git that have changed, for callers that
-// read their contents elsewhere: it fetches commits and trees, and no contents where the
-// server leaves them out (gitprotocol-v2(5), "filter").
+// Package trees finds changed files of a git index for callers that read their content
+// elsewhere: it fetches commits and trees, but no file content if the server can omit it
+// (gitprotocol-v2(5), "filter").
 //
-// # What is kept
+// # Storage
 //
-// A bare repository in a folder of its own, of some 15 MB for crates.io. It is a
+// The package keeps a separate bare repository, of some 15 MB for crates.io. It is a
 // convenience: without it, all files count as changed.
 //
-//	refs/heads/now     the newest commit that was fetched, without its past
-//	refs/heads/before  the one up to which the caller knows what changed
+//	refs/heads/now     the newest fetched commit, without history
+//	refs/heads/before  the commit up to which the caller knows all changes
 package trees
 
 import (
@@ -24,15 +24,15 @@ import (
 
 // A Source is an index in git.
 type Source struct {
-	Dir string // of what is kept; made if it is not there
+	Dir string // of the repository; made if it does not exist
 	URL string // of the index
-	// Work runs git for the caller; the Source borrows its lock and tells it of progress.
+	// Work runs git for the caller; the Source uses its lock and its progress function.
 	Work *git.Porcelain
 }
 
-// Changed calls fn for the index files that are not the same at the newest commit, which
-// it returns, as at another one: with the id of their blob, or zero for one that is gone.
-// If that other commit is not known, or very much has changed, it is called for all files.
+// Changed calls fn for the index files that differ between another commit and the newest
+// one, which it returns, with the id of their blob, or zero for a removed file. If the
+// other commit is unknown, or very much has changed, it calls fn for all files.
 func (s *Source) Changed(ctx context.Context, since string, fn func(path string, blob git.ID) error) (commit string, err error) {
 	defer func() {
 		if err != nil && ctx.Err() == nil {
@@ -68,7 +68,7 @@ func each(ctx context.Context, ix *index.Index, fn func(path string, blob git.ID
 		if told == nil {
 			told = fn(f.Path, git.ID(f.Blob))
 		}
-		return false // its contents are no matter, and not here
+		return false // its content is not needed, and not here
 	}) {
 		if err != nil {
 			return err
@@ -77,7 +77,7 @@ func each(ctx context.Context, ix *index.Index, fn func(path string, blob git.ID
 	return told
 }
 
-// fetch fetches the newest commit. What the one before it needs stays.
+// fetch fetches the newest commit, and keeps what the previous one needs.
 func (s *Source) fetch(ctx context.Context, since string) error {
 	url, err := git.TransportURL(s.URL)
 	if err != nil {
@@ -88,10 +88,10 @@ func (s *Source) fetch(ctx context.Context, since string) error {
 	if err := s.init(ctx, work); err != nil {
 		return err
 	}
-	if index.IsCommit(since) { // if it is not here any more, everything counts as changed
+	if index.IsCommit(since) { // if it is no longer here, everything counts as changed
 		_, _ = work.Run(ctx, "update-ref", "refs/heads/before", since)
 	}
-	// The remote is named on the command line alone: its URL may have a password in it.
+	// The remote is only named on the command line, because its URL may contain a password.
 	return work.Network(ctx, s.Dir, "-c", "remote.up.url="+url, "fetch", "--progress", "--filter=blob:none", "--depth=1", "--no-tags",
 		"--no-recurse-submodules", "--no-write-fetch-head", "--force", "up", "+HEAD:refs/heads/now")
 }

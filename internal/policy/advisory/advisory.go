@@ -1,28 +1,29 @@
-// Package advisory reads security advisories about crates: those of RustSec (a clone of
-// github.com/rustsec/advisory-db) and those in the OSV format (ossf.github.io, "Open
-// Source Vulnerability format"), as osv.dev exports them and
-// github.com/ossf/malicious-packages keeps them.
+// Package advisory reads security advisories about crates: from RustSec (a clone of
+// github.com/rustsec/advisory-db), or in the OSV format (ossf.github.io, "Open Source
+// Vulnerability format"), as osv.dev exports them and github.com/ossf/malicious-packages has
+// them.
 //
-// # Where it reads
+// # Sources
 //
-// [Load] takes folders and git repositories, bare ones too. Of a repository it reads HEAD's
-// commit. RustSec's advisories are the files crates/{name}/{id}.md, Markdown that begins with
-// TOML; those below rust/ are about programs of the Rust project and no crates. OSV's are the
-// files *.json that say what is "affected"; other ecosystems than crates.io are left out.
+// [Load] reads folders and git repositories, including bare ones; in a repository it reads
+// HEAD's commit. RustSec's advisories are the files crates/{name}/{id}.md, Markdown that
+// begins with TOML; those below rust/ are about programs of the Rust project, not crates.
+// OSV's are the files *.json with an "affected" field; ecosystems other than crates.io are
+// skipped.
 //
-// # Which versions one is about
+// # Affected versions
 //
-// RustSec: every version that is neither patched nor unaffected, where requirements are
-// intervals of the order of versions and not what cargo makes of them: 1.2.0-rc.1 is before
-// 1.2.0, so that ">=1.2.0" leaves it affected, and a caret ends before the pre-releases of
-// what it leaves out (the crate rustsec, osv/unaffected_range.rs). OSV: those that are
-// listed, and those that the events of a SEMVER range lead to (its "Evaluation"). A version
-// that cannot be read is affected by all.
+// RustSec: every version that is neither patched nor unaffected. Requirements are intervals
+// in the order of versions, unlike in cargo: 1.2.0-rc.1 is before 1.2.0, so with ">=1.2.0" it
+// stays affected, and a caret ends before the pre-releases of its upper limit (the crate
+// rustsec, osv/unaffected_range.rs). OSV: the listed versions, and those from the events of a
+// SEMVER range (its "Evaluation"). All advisories affect a version that cannot be parsed.
 //
 // # Limits
 //
-// An advisory has at most 1 MiB, a folder 500,000 files, all together 200,000 advisories of
-// crates. One that cannot be parsed is reported ([DB.Problems]), and costs no other.
+// An advisory has at most 1 MiB, a folder 500,000 files, and all folders together 200,000
+// advisories. One that cannot be parsed is reported ([DB.Problems]) and does not affect the
+// others.
 package advisory
 
 import (
@@ -34,22 +35,22 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// Kinds of advisories that tell of no vulnerability. There may be others.
+// Kinds of advisories other than vulnerabilities. There may be others.
 const (
 	Unmaintained = "unmaintained"
 	Unsound      = "unsound"
 	Notice       = "notice"
 )
 
-// An Advisory is what is wrong with some versions of one crate.
+// An Advisory is a problem with some versions of one crate.
 type Advisory struct {
-	ID      string    // as in RUSTSEC-2021-0003
-	Aliases []string  // the same thing elsewhere: CVE-..., GHSA-...
+	ID      string    // for example RUSTSEC-2021-0003
+	Aliases []string  // the same problem elsewhere: CVE-..., GHSA-...
 	Crate   string    // its name
 	Title   string    // one line
-	URL     string    // where more is said; may be empty
-	Date    time.Time // when it was made known; zero: it does not say
-	// Withdrawn is when it was taken back, zero if it was not.
+	URL     string    // for more information; may be empty
+	Date    time.Time // of publication; zero: unknown
+	// Withdrawn is when it was withdrawn, or zero.
 	Withdrawn     time.Time
 	Severity      Severity
 	Informational string // its kind, empty for a vulnerability
@@ -58,13 +59,13 @@ type Advisory struct {
 	affected ranges
 }
 
-// Affects reports whether the advisory is about a version, given as it is written and
-// parsed; nil is one that cannot be parsed.
+// Affects reports whether the advisory affects a version, given as text and parsed; v is
+// nil if it cannot be parsed.
 func (a *Advisory) Affects(text string, v *semver.Version) bool {
 	return v == nil || a.affected.have(text, v)
 }
 
-// IsOneOf reports whether the advisory is known under one of ids.
+// IsOneOf reports whether the advisory has one of ids.
 func (a *Advisory) IsOneOf(ids []string) bool {
 	return slices.ContainsFunc(ids, func(id string) bool {
 		return strings.EqualFold(a.ID, id) ||
@@ -77,28 +78,28 @@ type DB struct {
 	// Problems are the files that cannot be parsed.
 	Problems []Problem
 
-	crates map[string][]*Advisory // by the folded name
+	crates map[string][]*Advisory // by folded name
 	number int
 	newest time.Time
 }
 
-// A Problem is a file that is no advisory and should be.
+// A Problem is a file that should be an advisory but is not.
 type Problem struct {
-	Path string // of the folder and in it
+	Path string // of the folder, and within it
 	Err  error
 }
 
-// Len is how many advisories there are, withdrawn ones too. One that is about several
-// crates counts for each.
+// Len returns the number of advisories, including withdrawn ones. One about several crates
+// counts for each.
 func (db *DB) Len() int { return db.number }
 
-// Newest is the latest date of one: how up to date the set is.
+// Newest returns the latest date of an advisory, which shows how current the set is.
 func (db *DB) Newest() time.Time { return db.newest }
 
 // Of returns the advisories about a crate, given by its folded name: lower case, "_" for "-".
 func (db *DB) Of(folded []byte) []*Advisory { return db.crates[string(folded)] }
 
-// Crates returns the folded names of all crates that advisories are about.
+// Crates returns the folded names of all crates with advisories.
 func (db *DB) Crates() []string {
 	names := make([]string, 0, len(db.crates))
 	for name := range db.crates {
@@ -108,7 +109,7 @@ func (db *DB) Crates() []string {
 	return names
 }
 
-// maxTitle is how many bytes of a title are kept.
+// maxTitle is the maximum length of a title, in bytes; the rest is cut off.
 const maxTitle = 200
 
 func (db *DB) add(a *Advisory) {

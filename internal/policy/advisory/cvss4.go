@@ -2,11 +2,11 @@ package advisory
 
 import "math"
 
-// Scores of CVSS 4.0 (specification, section 8.2; the figures are those of FIRST's
-// calculator). It is the base score, so others than base metrics do not count: the worst is
-// assumed of threats (E:A) and requirements (CR, IR, AR: H), as if they were unknown.
+// Scores of CVSS 4.0 (specification, section 8.2; the figures are from FIRST's calculator).
+// It computes the base score, so only base metrics count: threats (E:A) and requirements
+// (CR, IR, AR: H) are assumed to be the worst, as if unknown.
 
-// levels4 are how far values are below the worst of their metric, in tenths.
+// levels4 is how far values are below the worst of their metric, in tenths.
 var levels4 = map[string]map[string]int{
 	"AV": {"N": 0, "A": 1, "L": 2, "P": 3},
 	"PR": {"N": 0, "L": 1, "H": 2},
@@ -21,8 +21,8 @@ var levels4 = map[string]map[string]int{
 	"SA": {"H": 0, "L": 1, "N": 2},
 }
 
-// impacts4 are the classes of impacts on the vulnerable system, which are equivalence
-// classes 3 and 6 together: 00, 01, 10, 11, 21.
+// impacts4 is the number of classes of impacts on the vulnerable system, which combine
+// equivalence classes 3 and 6: 00, 01, 10, 11, 21.
 const impacts4 = 5
 
 // table4 has the score of the worst vector of each class: by class 1, class 2, impacts, and
@@ -33,7 +33,7 @@ var table4 = [3][2][impacts4][2]float64{
 	{{{8.6, 7}, {7.4, 5.4}, {7.2, 5.3}, {5.7, 3.6}, {4.7, 2.4}}, {{7.3, 5.4}, {5.5, 4.3}, {6.1, 4.6}, {5.1, 1.8}, {2.4, 1}}},
 }
 
-// depths4 are how many steps a class is deep: those of 1, 2 and 4 by class, of impacts.
+// depths4 are the numbers of steps within a class: of 1, 2 and 4 by class, and of impacts.
 var (
 	depth1      = [3]float64{1, 4, 5}
 	depth2      = [2]float64{1, 2}
@@ -41,8 +41,8 @@ var (
 	depth4      = [2]float64{5, 4}
 )
 
-// worst4 are the worst values of a class; there may be several: levels of the metrics of
-// the class in the order of [score4].
+// worst4 are the worst values of a class, of which there may be several: levels of the
+// class's metrics in the order of [score4].
 var (
 	worst1      = [3][][]int{{{0, 0, 0}}, {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, {{3, 0, 0}, {1, 1, 1}}}
 	worst2      = [2][][]int{{{0, 0}}, {{1, 0}, {0, 1}}}
@@ -50,7 +50,7 @@ var (
 	worst4      = [2][][]int{{{0, 0, 0}}, {{1, 1, 1}}}
 )
 
-// score4 is the base score.
+// score4 returns the base score.
 func score4(metrics map[string]string) (float64, bool) {
 	level := map[string]int{}
 	for name, values := range levels4 {
@@ -70,7 +70,7 @@ func score4(metrics map[string]string) (float64, bool) {
 		c4 = 0
 	}
 	value := table4[c1][c2][impact][c4]
-	// Class 5 has a lower class, but no distance to it counts.
+	// Class 5 has a lower class, but no distance to it.
 	lost, classes := 0.0, 1
 	lower := func(score float64, values []int, worst [][]int, depth float64) {
 		lost += (value - score) * float64(below(values, worst)) / depth
@@ -109,7 +109,7 @@ func sum(values []int) (n int) {
 	return n
 }
 
-// class1 is that of AV, PR and UI.
+// class1 returns the class of AV, PR and UI.
 func class1(v []int) int {
 	switch {
 	case sum(v) == 0:
@@ -120,7 +120,7 @@ func class1(v []int) int {
 	return 2
 }
 
-// classImpact is that of VC, VI and VA.
+// classImpact returns the class of VC, VI and VA.
 func classImpact(v []int) int {
 	switch {
 	case v[0] == 0 && v[1] == 0:
@@ -131,7 +131,8 @@ func classImpact(v []int) int {
 	return 4
 }
 
-// below is how many steps values are below the first of the worst that is nowhere better.
+// below returns how many steps values are below the first of worst that is at least as bad
+// in all metrics.
 func below(values []int, worst [][]int) int {
 	for _, w := range worst {
 		n, fits := 0, true

@@ -21,8 +21,8 @@ const (
 	maxProblems   = 100
 )
 
-// Load reads the advisories of folders and git repositories. Each must have some: one that
-// is empty, or not what was meant, would let everything through. Errors: [fs.ErrNotExist].
+// Load reads the advisories of folders and git repositories. Each must have some: an empty
+// or wrong folder would let everything through. Errors: [fs.ErrNotExist].
 func Load(ctx context.Context, dirs []string) (*DB, error) {
 	db := &DB{crates: map[string][]*Advisory{}}
 	for _, dir := range dirs {
@@ -58,7 +58,7 @@ func (l *loader) load(ctx context.Context) error {
 	return l.repository(ctx, &git.Repository{Dir: gitDir})
 }
 
-// A kind is a form of advisories.
+// A kind is a format of advisories.
 type kind uint8
 
 const (
@@ -67,7 +67,7 @@ const (
 	osvJSON
 )
 
-// kindOf says what a path should be.
+// kindOf returns the kind of file that a path should be.
 func kindOf(name string) kind {
 	switch {
 	case strings.HasPrefix(name, "."):
@@ -83,7 +83,7 @@ func kindOf(name string) kind {
 	return osvJSON
 }
 
-// folder reads a folder that is no repository.
+// folder reads a folder that is not a repository.
 func (l *loader) folder(ctx context.Context, fsys fs.FS) error {
 	return fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil {
@@ -165,7 +165,7 @@ func (l *loader) count() error {
 	return nil
 }
 
-// parse takes in one file.
+// parse parses a file and adds its advisories.
 func (l *loader) parse(name string, data []byte) error {
 	var all []*Advisory
 	var err error
@@ -187,7 +187,7 @@ func (l *loader) parse(name string, data []byte) error {
 	return nil
 }
 
-// problem notes a file that cannot be parsed; the first hundred are enough.
+// problem records a file that cannot be parsed; the first hundred suffice.
 func (l *loader) problem(name string, err error) {
 	if len(l.db.Problems) < maxProblems {
 		l.db.Problems = append(l.db.Problems, Problem{l.dir + "/" + name, err})

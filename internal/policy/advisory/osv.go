@@ -13,10 +13,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// ecosystem is that of crates.
+// ecosystem is the name of crates.io in OSV.
 const ecosystem = "crates.io"
 
-// osv is a file of the OSV format, 1.7.
+// osv is a file in the OSV format, 1.7.
 type osv struct {
 	ID        string     `json:"id"`
 	Summary   string     `json:"summary"`
@@ -39,7 +39,7 @@ type osvScore struct {
 	Score string `json:"score"`
 }
 
-// affected is what such a file says of one package.
+// affected is the part of the file about one package.
 type affected struct {
 	Package struct {
 		Ecosystem string `json:"ecosystem"`
@@ -64,8 +64,8 @@ type osvRange struct {
 	} `json:"events"`
 }
 
-// parseOSV reads a file of the OSV format, and returns an advisory for each crate that it
-// is about; none of other JSON.
+// parseOSV parses a file in the OSV format, and returns an advisory for each affected
+// crate; none for other JSON.
 func parseOSV(data []byte) (all []*Advisory, err error) {
 	var o osv
 	err = json.Unmarshal(data, &o, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -74,7 +74,7 @@ func parseOSV(data []byte) (all []*Advisory, err error) {
 	}
 	for i := range o.Affected {
 		in := &o.Affected[i]
-		// An ecosystem may have a suffix behind a colon.
+		// An ecosystem may have a suffix after a colon.
 		if name, _, _ := strings.Cut(in.Package.Ecosystem, ":"); name != ecosystem {
 			continue
 		}
@@ -123,7 +123,7 @@ func instant(text string) (time.Time, error) {
 	return time.Parse(time.RFC3339, text)
 }
 
-// severity is the greatest that a vector gives, or else the word.
+// severity returns the greatest severity of a vector, or else that of the word.
 func (o *osv) severity(in *affected) (s Severity) {
 	for _, score := range slices.Concat(o.Severity, in.Severity) {
 		s = max(s, severityOf(score.Score))
@@ -134,7 +134,7 @@ func (o *osv) severity(in *affected) (s Severity) {
 	return s
 }
 
-// ranges reads which versions are meant. Without ranges all of them are.
+// ranges reads the affected versions. Without ranges all are affected.
 func (in *affected) ranges() (r ranges, err error) {
 	number := len(in.Versions)
 	known := number > 0
@@ -177,7 +177,7 @@ func (g *osvRange) spans() ([]span, error) {
 	return spansOf(events), nil
 }
 
-// version reads one of an event; "0" is before all others.
+// version parses the version of an event; "0" is before all others.
 func version(text string) (semver.Version, error) {
 	if text == "0" {
 		return semver.Version{Pre: "0"}, nil

@@ -9,15 +9,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// maxRanges bounds what one advisory says of versions: requirements, events, versions.
+// maxRanges bounds the requirements, events and versions of one advisory.
 const maxRanges = 10_000
 
-// ranges are the versions that an advisory is about.
+// ranges are the versions that an advisory affects.
 type ranges struct {
-	all    bool     // but for those that are safe
+	all    bool     // except the safe ones
 	safe   []span   // RustSec: patched and unaffected
-	bad    []span   // OSV: from where it was introduced to where it was fixed
-	listed []string // OSV: versions, in order
+	bad    []span   // OSV: from the version that introduced it to the one that fixed it
+	listed []string // OSV: versions, sorted
 }
 
 func (r *ranges) have(text string, v *semver.Version) bool {
@@ -39,10 +39,10 @@ func within(spans []span, v *semver.Version) bool {
 	return false
 }
 
-// A span is an interval of the order of versions, in which build metadata does not count.
+// A span is an interval in the order of versions, which ignores build metadata.
 type span struct{ low, high bound }
 
-// A bound is an end of a span. The zero bound is none.
+// A bound is an end of a span. The zero bound is no limit.
 type bound struct {
 	semver.Version
 	set, inclusive bool
@@ -64,8 +64,8 @@ func (s *span) has(v *semver.Version) bool {
 	return true
 }
 
-// parseSpan reads a requirement as the crate rustsec does: at most one bound of each kind,
-// and numbers that are missing are zeros.
+// parseSpan parses a requirement as the crate rustsec does: at most one bound of each kind,
+// and missing numbers are zero.
 func parseSpan(req string) (s span, err error) {
 	for part := range strings.SplitSeq(req, ",") {
 		part = strings.TrimSpace(part)
@@ -85,7 +85,8 @@ func parseSpan(req string) (s span, err error) {
 	return s, nil
 }
 
-// partial parses a version whose last numbers may be missing, and returns how many there are.
+// partial parses a version whose last numbers may be missing, and returns the number of those
+// present.
 func partial(text string) (v semver.Version, given int, err error) {
 	numbers, _, _ := strings.Cut(text, "-")
 	numbers, _, _ = strings.Cut(numbers, "+")
@@ -98,7 +99,7 @@ func partial(text string) (v semver.Version, given int, err error) {
 	return v, given, err
 }
 
-// narrow sets the bounds that one comparator gives. It reports whether the comparator is valid.
+// narrow sets the bounds from one comparator. It reports whether the comparator is valid.
 func (s *span) narrow(op string, v semver.Version, given int) bool {
 	low, high := bound{}, bound{}
 	switch op {
@@ -131,7 +132,7 @@ func (s *span) narrow(op string, v semver.Version, given int) bool {
 	return true
 }
 
-// caretDigits is how many numbers a caret keeps as they are.
+// caretDigits returns how many numbers a caret holds fixed.
 func caretDigits(v semver.Version, given int) int {
 	switch {
 	case v.Major > 0 || given == 1:
@@ -142,8 +143,8 @@ func caretDigits(v semver.Version, given int) int {
 	return 3
 }
 
-// after is the bound before the first version, pre-releases included, whose first n numbers
-// are not those of v.
+// after returns the bound before the first version, including pre-releases, whose first n
+// numbers differ from those of v.
 func after(v semver.Version, n int) bound {
 	next := semver.Version{Major: v.Major, Pre: "0"}
 	switch n {
@@ -157,14 +158,14 @@ func after(v semver.Version, n int) bound {
 	return bound{next, true, false}
 }
 
-// An event is one of an OSV range: it begins or ends being affected.
+// An event is an event of an OSV range: the affected versions begin or end there.
 type event struct {
 	at    semver.Version
 	begin bool // introduced
-	last  bool // last_affected: it ends behind that
+	last  bool // last_affected: they end after it
 }
 
-// spansOf walks the events of a range in the order of versions.
+// spansOf converts the events of a range, in the order of versions.
 func spansOf(events []event) (spans []span) {
 	slices.SortStableFunc(events, func(a, b event) int {
 		order := 0

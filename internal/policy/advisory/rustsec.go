@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// frontMatter is what the TOML of an advisory says. There may be more in it.
+// frontMatter is the part of an advisory's TOML that we use.
 type frontMatter struct {
 	Advisory struct {
 		ID            string   `toml:"id"`
@@ -33,10 +33,11 @@ type frontMatter struct {
 	} `toml:"versions"`
 }
 
-// categoryMalicious is that of crates which were made to do harm.
+// categoryMalicious is the category of crates made to do harm.
 const categoryMalicious = "malicious"
 
-// parseRustSec reads an advisory of RustSec. It returns nil for one that is about no crate.
+// parseRustSec parses an advisory of RustSec. It returns nil for one that is not about a
+// crate.
 func parseRustSec(data []byte) (*Advisory, error) {
 	text := string(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")))
 	head, ok := strings.CutPrefix(strings.TrimLeft(text, " \n\t\ufeff"), "```toml\n")
@@ -54,10 +55,10 @@ func parseRustSec(data []byte) (*Advisory, error) {
 	if m.Advisory.Collection == "rust" {
 		return nil, nil
 	}
-	return m.advisory(strings.Clone(title(m.Advisory.Title, body))) // and not the whole text with it
+	return m.advisory(strings.Clone(title(m.Advisory.Title, body))) // so that the whole text is not kept in memory
 }
 
-// title is the first heading of Markdown.
+// title returns the given title, or the first heading of the Markdown.
 func title(given, body string) string {
 	if given != "" {
 		return given

@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// A Severity is how bad a vulnerability is, in the words of CVSS. The greater is the worse.
+// A Severity is the severity of a vulnerability in the words of CVSS. A greater value is
+// worse.
 type Severity uint8
 
 // The severities of CVSS (specification 3.1, section 5).
 const (
-	Unknown  Severity = iota // it has no score, or one that is not understood
+	Unknown  Severity = iota // no score, or one that cannot be parsed
 	None                     // 0
 	Low                      // 0.1 to 3.9
 	Medium                   // 4.0 to 6.9
@@ -21,7 +22,7 @@ const (
 
 var severities = [...]string{"unknown", "none", "low", "medium", "high", "critical"}
 
-// severityWords are what others call them.
+// severityWords maps other sources' words to severities.
 var severityWords = map[string]Severity{
 	"none": None, "low": Low, "moderate": Medium, "medium": Medium, "high": High, "critical": Critical,
 }
@@ -39,7 +40,7 @@ func (s *Severity) UnmarshalText(text []byte) error {
 	return fmt.Errorf("severity %.40q: want none, low, medium, high or critical", text)
 }
 
-// severityOf is that of a CVSS vector of version 3 or 4.
+// severityOf returns the severity of a CVSS vector of version 3 or 4.
 func severityOf(vector string) Severity {
 	score, ok := Score(vector)
 	if !ok {
@@ -58,7 +59,7 @@ func severityOf(vector string) Severity {
 	return None
 }
 
-// Score is the base score of a CVSS vector, 0 to 10.
+// Score returns the base score of a CVSS vector, 0 to 10.
 func Score(vector string) (score float64, ok bool) {
 	version, rest, _ := strings.Cut(vector, "/")
 	const longest = 500
@@ -82,7 +83,7 @@ func Score(vector string) (score float64, ok bool) {
 	return 0, false
 }
 
-// weights3 are those of the base metrics (specification 3.1, section 7.4).
+// weights3 are the weights of the base metrics (specification 3.1, section 7.4).
 var weights3 = map[string]map[string]float64{
 	"AV": {"N": 0.85, "A": 0.62, "L": 0.55, "P": 0.2},
 	"AC": {"L": 0.77, "H": 0.44},
@@ -94,7 +95,7 @@ var weights3 = map[string]map[string]float64{
 	"A":  {"H": 0.56, "L": 0.22, "N": 0},
 }
 
-// score3 is the base score (specification 3.1, section 7.1).
+// score3 returns the base score (specification 3.1, section 7.1).
 func score3(metrics map[string]string) (float64, bool) {
 	w := map[string]float64{}
 	for name, values := range weights3 {
@@ -126,8 +127,8 @@ func score3(metrics map[string]string) (float64, bool) {
 	return roundUp(min(sum, 10)), true
 }
 
-// roundUp is the one of the specification, appendix A: to one decimal, and not up for an
-// error of floating point.
+// roundUp rounds up to one decimal and ignores floating point errors, as in appendix A of
+// the specification.
 func roundUp(x float64) float64 {
 	n := int(math.Round(x * 100_000))
 	if n%10_000 == 0 {

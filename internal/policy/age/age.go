@@ -1,16 +1,16 @@
-// Package age knows since when the index has named a version with its checksum: from the
-// history of the index, which upstream's word for the publication of a version (pubtime)
-// must agree with, and which speaks where a line has none.
+// Package age finds out since when the index has named a version with its checksum, from the
+// history of the index. Upstream's time of publication (pubtime) must agree with it, and it
+// replaces a missing one.
 //
-// # What is read
+// # Method
 //
-// Of as much history as the policy asks for, 90 days at most, the added lines are read, step
-// by step from commit to commit, so that the time of each is known to be between two
-// commits. What is older than that is known to be at least as old. Nothing is downloaded and
-// nothing is stored; a day of crates.io is some 1,300 lines.
+// It reads the lines added in as much history as the policy needs, at most 90 days, step by
+// step from commit to commit. So the time of each line is known to be between two commits,
+// and earlier lines are known to be at least as old. It downloads and stores nothing; a day
+// of crates.io has some 1,300 lines.
 //
-// The history is that of the mirror's own repository, with the days that are kept beside it
-// since upstream squashes its own. Of a plain folder nothing is known.
+// The history is that of the mirror's repository, including the recorded days, because
+// upstream squashes its history. A plain folder has none.
 package age
 
 import (
@@ -28,23 +28,24 @@ import (
 )
 
 const (
-	// maxWindow is how much history is read at most. What must be older than that, and has
-	// no pubtime, waits as long after its beginning.
+	// maxWindow is the maximum history that is read. A version that must be older, and has
+	// no pubtime, waits as long after the window begins.
 	maxWindow = 90 * 24 * time.Hour
-	// steps is how many pieces it is read in: seven days are known to half a day.
+	// steps is the number of pieces in which it is read: seven days are known to half a
+	// day.
 	steps = 14
 	// minWindow is for policies with an age of minutes.
 	minWindow = 24 * time.Hour
 )
 
-// A Table is what one commit of the index says with its history. It does not change.
+// A Table is what one commit of the index and its history say. It does not change.
 type Table struct {
 	head, base index.Revision
 	came       map[crate.Key]policy.Seen // since base
 }
 
-// NewTable reads the history of the index in a directory as it was opened, as far back as
-// window. Errors: [index.ErrNoPast].
+// NewTable reads the history of the opened index in a directory, as far back as window.
+// Errors: [index.ErrNoPast].
 func NewTable(ctx context.Context, dir string, x *index.Index, window time.Duration) (*Table, error) {
 	head := index.Revision{Commit: x.Commit(), Time: x.CommitTime()}
 	window = min(max(window, minWindow), maxWindow)
@@ -61,7 +62,7 @@ func NewTable(ctx context.Context, dir string, x *index.Index, window time.Durat
 	return t, nil
 }
 
-// read adds the lines that came between two commits.
+// read adds the lines that were added between two commits.
 func (t *Table) read(ctx context.Context, x *index.Index, from, to index.Revision) error {
 	for d, err := range x.Differences(ctx, from, to) {
 		if err != nil {
@@ -86,7 +87,7 @@ func (t *Table) read(ctx context.Context, x *index.Index, from, to index.Revisio
 	return nil
 }
 
-// Seen returns since when a line of t's commit has been there.
+// Seen returns since when a line of t's commit has existed.
 func (t *Table) Seen(key crate.Key) policy.Seen {
 	if seen, found := t.came[key]; found {
 		return seen
@@ -103,17 +104,17 @@ type Book struct {
 	mu     sync.Mutex // guards what follows
 	x      *index.Index
 	watch  *index.Watch
-	looked time.Time // at watch
+	looked time.Time // when watch was last checked
 	table  *Table
 	base   *index.Lookup
-	files  map[string]map[crate.Key]bool // of base, by the path in the index
+	files  map[string]map[crate.Key]bool // of base, by path in the index
 }
 
-// maxFiles bounds how many index files are remembered.
+// maxFiles bounds the index files that are remembered.
 const maxFiles = 2000
 
-// Open makes a Book of the index in a directory. An index without history is no error:
-// the Book knows nothing. Close must be called.
+// Open makes a Book of the index in a directory. An index without history is not an error;
+// its Book knows nothing. The caller must call Close.
 func Open(ctx context.Context, dir string, window time.Duration, log *slog.Logger) (*Book, error) {
 	b := &Book{dir: dir, window: window, log: log}
 	if err := b.turn(ctx); err != nil {
@@ -122,7 +123,7 @@ func Open(ctx context.Context, dir string, window time.Duration, log *slog.Logge
 	return b, nil
 }
 
-// turn opens the index as it is now.
+// turn opens the current index.
 func (b *Book) turn(ctx context.Context) error {
 	x, err := index.Open(ctx, b.dir, index.Options{Log: b.log})
 	if err != nil {
@@ -145,8 +146,8 @@ func (b *Book) turn(ctx context.Context) error {
 	return err
 }
 
-// next is the table of the index as it was opened: that of before and what came since, or
-// one from its beginning if that has become long.
+// next returns the table of the opened index: the previous table with the changes since, or
+// a new one if it has become long.
 func (b *Book) next(ctx context.Context, x *index.Index) (*Table, error) {
 	head := index.Revision{Commit: x.Commit(), Time: x.CommitTime()}
 	last := b.table
@@ -167,11 +168,11 @@ func (b *Book) next(ctx context.Context, x *index.Index) (*Table, error) {
 	return t, nil
 }
 
-// every is how often Seen looks whether the index has moved.
+// every is how often Seen checks whether the index has moved.
 const every = time.Second
 
-// Seen returns since when the index has named a version with its checksum. What it named
-// neither now nor before has just come, as far as is known.
+// Seen returns since when the index has named a version with its checksum. A version that
+// it named neither now nor before counts as new.
 func (b *Book) Seen(ctx context.Context, key crate.Key) policy.Seen {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -226,7 +227,7 @@ func (b *Book) inBase(ctx context.Context, key crate.Key) (bool, error) {
 	return keys[key], nil
 }
 
-// Close ends what was opened. Calls of Seen must have returned.
+// Close releases the Book. Calls of Seen must have returned.
 func (b *Book) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

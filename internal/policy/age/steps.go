@@ -11,11 +11,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// stepsSince returns the last commit that is known of the past of an index in a directory at
-// or before an instant, and what has become of it since in a number of steps, the oldest
-// first: of each step of time the last commit, and at the end the one that was opened. Where
-// nothing is as old as that it begins with the oldest that is known. What is known are the
-// history of the opened commit, as far as it goes, and the days that were kept.
+// stepsSince returns the last known commit at or before a time, and then, oldest first, the
+// last commit in each of a number of steps of time since, ending with the opened one. If
+// nothing is that old, it begins with the oldest known commit. Known are the history of the
+// opened commit, as far as it goes, and the recorded days.
 func stepsSince(ctx context.Context, dir string, last index.Revision, since time.Time, steps int) (past []index.Revision, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -35,7 +34,8 @@ func stepsSince(ctx context.Context, dir string, last index.Revision, since time
 	if err != nil {
 		return nil, err
 	}
-	// Git goes from the last commit to the first: the first of each step is its last commit.
+	// Git lists commits from the last to the first: the first one in each step is its last
+	// commit.
 	length := max(last.Time.Sub(since)/time.Duration(steps), time.Second)
 	var oldest index.Revision
 	taken := map[time.Duration]bool{}

@@ -1,10 +1,10 @@
-// Package spdx evaluates licence expressions, the "license" of a Cargo.toml (SPDX 2.3,
-// annex D), against a list of licences. It reads what crates.io has: "/" is OR, as cargo had
-// it before there was SPDX, and operators may be lower case.
+// Package spdx evaluates licence expressions, the "license" of a Cargo.toml (SPDX 2.3, annex
+// D), against a list of licences. It accepts what crates.io has: "/" is OR, as in cargo
+// before SPDX, and operators may be lower case.
 //
-// An expression is whatever the author of a crate wrote. It is evaluated as it is read, in
-// time that grows with its length alone; github.com/github/go-spdx multiplies it out, which
-// takes 14 s of "(MIT OR ISC)" joined by AND sixteen times, and refuses the slash.
+// The author of a crate may write any expression. It is evaluated while it is parsed, in
+// time that grows only with its length. github.com/github/go-spdx expands it, which takes 14
+// s for sixteen times "(MIT OR ISC)" joined by AND, and rejects the slash.
 package spdx
 
 import (
@@ -19,10 +19,10 @@ const (
 	maxDepth  = 32 // of parentheses
 )
 
-// A List is the licences that are allowed.
+// A List is a set of allowed licences.
 type List map[string]bool
 
-// NewList reads licences, each an id of SPDX, which may have a "+" or " WITH exception".
+// NewList parses licences, each an SPDX id, which may have a "+" or " WITH exception".
 func NewList(ids []string) (List, error) {
 	l := List{}
 	for _, id := range ids {
@@ -39,8 +39,8 @@ func NewList(ids []string) (List, error) {
 	return l, nil
 }
 
-// Allows reports whether the terms of an expression can be met by licences of l alone. An
-// error says that it is no expression.
+// Allows reports whether only licences of l suffice to meet an expression. An error means
+// that the expression is invalid.
 func (l List) Allows(expression string) (bool, error) {
 	if len(expression) > maxLength {
 		return false, fmt.Errorf("licence has %d bytes, want at most %d", len(expression), maxLength)
@@ -57,7 +57,7 @@ func (l List) Allows(expression string) (bool, error) {
 	return allowed, nil
 }
 
-// A parser evaluates from left to right; word is what comes next, "" the end.
+// A parser evaluates from left to right. word is the next word, "" at the end.
 type parser struct {
 	list  List
 	rest  string
@@ -73,7 +73,7 @@ func (p *parser) fail() {
 	p.word, p.rest = "", ""
 }
 
-// next takes the next word: a parenthesis, a slash, or what is between.
+// next reads the next word: a parenthesis, a slash, or what is between.
 func (p *parser) next() {
 	p.rest = strings.TrimLeft(p.rest, " \t\n")
 	n := strings.IndexAny(p.rest, " \t\n()/")
@@ -86,7 +86,7 @@ func (p *parser) next() {
 	p.word, p.rest = p.rest[:n], p.rest[n:]
 }
 
-// operator takes one if it comes next.
+// operator reads an operator if it is next.
 func (p *parser) operator(name string) bool {
 	if strings.EqualFold(p.word, name) || name == "OR" && p.word == "/" {
 		p.next()
@@ -155,8 +155,8 @@ func isID(word string) bool {
 	return word != "" && !strings.EqualFold(word, "AND") && !strings.EqualFold(word, "OR") && !strings.EqualFold(word, "WITH")
 }
 
-// has reports whether a licence is in l. One "or later" may be taken as it is. It does not
-// allocate for what is in l, but for GNU licences.
+// has reports whether a licence is in l. "Or later" allows the licence itself. It does not
+// allocate for a licence in l, except for GNU licences.
 func (l List) has(id, exception string) bool {
 	if isGNU(id) {
 		return l.hasGNU(current(strings.ToLower(id)), strings.ToLower(exception))
@@ -169,7 +169,7 @@ func (l List) has(id, exception string) bool {
 	return later && l[string(key(buf[:0], plain, exception))]
 }
 
-// key appends what is looked up.
+// key appends the key to look up.
 func key(buf []byte, id, exception string) []byte {
 	buf = appendLower(buf, id)
 	if exception != "" {
@@ -197,7 +197,7 @@ func (l List) hasGNU(id, exception string) bool {
 	return l[id+exception] || later && l[plain+"-only"+exception]
 }
 
-// isGNU reports whether an id is of those that have been called otherwise since SPDX 3.0.
+// isGNU reports whether an id was renamed in SPDX 3.0.
 func isGNU(id string) bool {
 	family, _, _ := strings.Cut(id, "-")
 	for _, name := range [...]string{"gpl", "lgpl", "agpl", "gfdl"} {
@@ -208,7 +208,7 @@ func isGNU(id string) bool {
 	return false
 }
 
-// current is the id that GNU licences have since SPDX 3.0, of one in lower case.
+// current returns the id of a GNU licence since SPDX 3.0, given a lower-case id.
 func current(id string) string {
 	if !isGNU(id) {
 		return id

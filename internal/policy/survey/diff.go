@@ -25,24 +25,24 @@ type Change struct {
 	New policy.Decision `json:"new"`
 }
 
-// Appears reports whether its line comes into the index.
+// Appears reports whether the index gets its line.
 func (c *Change) Appears() bool {
 	return c.Old.Visibility != policy.Shown && c.New.Visibility == policy.Shown
 }
 
-// Disappears reports whether its line goes from the index.
+// Disappears reports whether the index loses its line.
 func (c *Change) Disappears() bool {
 	return c.Old.Visibility == policy.Shown && c.New.Visibility != policy.Shown
 }
 
-// A Comparison is what [Compare] compares.
+// A Comparison is the input of [Compare].
 type Comparison struct {
 	Index    *index.Index
 	Old, New *policy.Policy
-	// Table says since when lines are in the index. Nil: nothing is known of that.
+	// Table says since when lines are in the index. Nil: unknown.
 	Table *age.Table
-	// Facts of a version; nil: that cannot be read. They are asked for where a policy needs
-	// them.
+	// Facts returns the facts of a version; nil: its crate cannot be read. It is called
+	// only if a policy needs it.
 	Facts func(context.Context, crate.Key) *policy.Facts
 	// Holdings says what the mirror holds. Nil: every line counts.
 	Holdings interface {
@@ -51,17 +51,17 @@ type Comparison struct {
 	Now time.Time
 }
 
-// Totals of a comparison.
+// Totals are the counts of a comparison.
 type Totals struct {
 	Versions   int64 `json:"versions"` // that were judged
 	Shown      int64 `json:"shown"`    // by New
 	Appear     int64 `json:"appear"`
 	Disappear  int64 `json:"disappear"`
-	Otherwise  int64 `json:"otherwise"`  // hidden by both, but not in the same way
+	Otherwise  int64 `json:"otherwise"`  // hidden by both, but differently
 	Unreadable int64 `json:"unreadable"` // files and lines of the index
 }
 
-// A batch is some crates on their way through a worker.
+// A batch is a number of crates for a worker.
 type batch struct {
 	lines   []index.Entry
 	changes []Change
@@ -70,11 +70,11 @@ type batch struct {
 	done    chan struct{}
 }
 
-// batchLines is how many lines a worker takes at a time.
+// batchLines is the number of lines that a worker takes at a time.
 const batchLines = 4000
 
 // Compare reads the whole index once, and calls each for every change, in the order of the
-// index. What is held in memory does not grow with it.
+// index. Its memory does not grow with the index.
 func Compare(ctx context.Context, c *Comparison, each func(*Change) error) (t Totals, err error) {
 	workers := runtime.GOMAXPROCS(0)
 	todo, inOrder := make(chan *batch), make(chan *batch, 2*workers)
@@ -116,7 +116,7 @@ func Compare(ctx context.Context, c *Comparison, each func(*Change) error) (t To
 	return t, err
 }
 
-// read gives the lines of the index to workers.
+// read passes the lines of the index to workers.
 func (c *Comparison) read(ctx context.Context, todo, inOrder chan<- *batch) (unreadable int64, err error) {
 	b := &batch{done: make(chan struct{})}
 	send := func() error {
@@ -152,7 +152,7 @@ func (c *Comparison) read(ctx context.Context, todo, inOrder chan<- *batch) (unr
 	return unreadable, send()
 }
 
-// judge judges the lines of a batch, in which crates are whole.
+// judge judges the lines of a batch, which has complete crates.
 func (c *Comparison) judge(ctx context.Context, b *batch) error {
 	facts := c.Facts != nil && (c.Old.Needs().Facts || c.New.Needs().Facts)
 	for i := 0; i < len(b.lines); {
@@ -199,7 +199,7 @@ func (c *Comparison) crate(ctx context.Context, b *batch, lines []index.Entry, f
 	return nil
 }
 
-// held returns the rows of a crate, nil if all lines count.
+// held returns the rows of a crate, or nil if all lines count.
 func (c *Comparison) held(ctx context.Context, name string) ([]catalog.Version, error) {
 	if c.Holdings == nil {
 		return nil, nil
@@ -240,7 +240,7 @@ func (t *Totals) add(o *Totals) {
 	t.Otherwise += o.Otherwise
 }
 
-// published reads pubtime, of lines that have it alone: those of before it are many.
+// published parses only pubtime, for the many lines without a known age.
 func published(raw []byte) time.Time {
 	if !bytes.Contains(raw, []byte(`"pubtime"`)) {
 		return time.Time{}

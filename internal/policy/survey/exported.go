@@ -10,9 +10,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// Exported is what is exported of a mirror: what the policy shows and is not blocked by
-// hand. Lines that are hidden and their crate files are left out, be they hidden from
-// resolution alone.
+// Exported is the part of a mirror that is exported: what the policy shows and is not
+// blocked by hand. Hidden lines and their crate files are left out, even if they are only
+// hidden from resolution.
 type Exported struct {
 	export.Mirror
 	By *Mirror
@@ -25,7 +25,7 @@ func (x *Exported) Crate(ctx context.Context, name string) (*reader.Crate, error
 		return nil, err
 	}
 	c := *all
-	c.Entries = nil // those of all are not ours
+	c.Entries = nil // the unfiltered ones are not ours
 	for i := range all.Entries {
 		e := &all.Entries[i]
 		if x.By.judge(ctx, e).Visibility == policy.Shown {

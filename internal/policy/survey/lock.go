@@ -13,19 +13,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// A Locked is a version of a lock file that is not shown.
+// A Locked is a version in a lock file that is not visible.
 type Locked struct {
 	crate.ID
 	Missing  bool            `json:"missing,omitempty"` // the mirror does not hold it, with the checksum of the file
-	Decision policy.Decision `json:"decision"`          // of one that is held
-	// Compatible is the newest version that is shown and that cargo takes for the locked
-	// one's requirement; Newest is that of all. Empty: there is none.
+	Decision policy.Decision `json:"decision"`          // for a held version
+	// Compatible is the newest visible version that cargo accepts for the locked version's
+	// requirement; Newest is the newest of all. Empty: none.
 	Compatible string `json:"newest_compatible,omitempty"`
 	Newest     string `json:"newest_shown,omitempty"`
 }
 
-// Audit says which versions of a lock file are not shown, in its order, and calls each for
-// every one that is only shown because of a waiver or of a rule that observes.
+// Audit returns the versions of a lock file that are not visible, in its order. It calls
+// each for every version that is visible only because of a waiver or a rule that observes.
 func (m *Mirror) Audit(ctx context.Context, lock *closure.Lock, each func(crate.ID, policy.Decision)) (hidden []Locked, err error) {
 	for _, pin := range lock.Pins {
 		c, err := m.View.Crate(ctx, pin.Name)
@@ -54,13 +54,14 @@ func (m *Mirror) Audit(ctx context.Context, lock *closure.Lock, each func(crate.
 	return hidden, nil
 }
 
-// withoutBuild is a version as a requirement may name it; one that is no version is "".
+// withoutBuild returns a version without build metadata, as in a requirement; "" for an
+// invalid one.
 func withoutBuild(version string) string {
 	v, err := semver.Parse(version)
 	if err != nil {
 		return ""
 	}
-	// Of a compatible range, not above this one alone: an older one may do.
+	// Of a compatible range, not only above this version: an older one may do.
 	switch {
 	case v.Major > 0:
 		v.Minor, v.Patch, v.Pre = 0, 0, ""

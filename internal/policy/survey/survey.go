@@ -1,5 +1,5 @@
-// Package survey shows the effect of policies on a mirror: of one version, of a lock
-// file, and of the whole index with one policy and with another. It changes nothing.
+// Package survey shows the effect of policies on a mirror: on one version, on a lock file,
+// and on the whole index when one policy replaces another. It changes nothing.
 package survey
 
 import (
@@ -22,21 +22,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// A Mirror is what is asked: a mirror that is open, and a policy. Its methods may be called
-// concurrently.
+// A Mirror is an open mirror with a policy. Its methods may be called concurrently.
 type Mirror struct {
 	View   *reader.View
 	Policy *policy.Policy
-	// Book says since when versions are in the index. Nil: nothing is known of that.
+	// Book says since when versions are in the index. Nil: unknown.
 	Book *age.Book
-	// Blocks are what its operator has blocked by hand, which no policy shows. Nil: nothing.
+	// Blocks are versions that the operator has blocked by hand, which no policy shows. Nil:
+	// none.
 	Blocks *blocks.List
 	Now    time.Time
 
-	owned bool // View is
+	owned bool // we must close View
 }
 
-// Open opens what is asked. Close must be called.
+// Open opens a mirror. The caller must call Close.
 func Open(ctx context.Context, dirs home.Dirs, p *policy.Policy, now time.Time, log *slog.Logger) (*Mirror, error) {
 	view, err := reader.Open(ctx, reader.Config{Dirs: dirs, Log: log})
 	if err != nil {
@@ -50,7 +50,7 @@ func Open(ctx context.Context, dirs home.Dirs, p *policy.Policy, now time.Time, 
 	return m, nil
 }
 
-// Ask asks a mirror that is open already, and stays so when Close was called.
+// Ask uses a mirror that is open already, and stays open after Close.
 func Ask(ctx context.Context, view *reader.View, dirs home.Dirs, p *policy.Policy, now time.Time, log *slog.Logger) (m *Mirror, err error) {
 	m = &Mirror{View: view, Policy: p, Now: now}
 	if m.Blocks, err = blocks.Folder(dirs.State()).Load(ctx); err != nil {
@@ -64,7 +64,7 @@ func Ask(ctx context.Context, view *reader.View, dirs home.Dirs, p *policy.Polic
 	return m, nil
 }
 
-// Close closes what Open has opened.
+// Close closes what Open opened.
 func (m *Mirror) Close() error {
 	var errs []error
 	if m.Book != nil {
@@ -76,7 +76,7 @@ func (m *Mirror) Close() error {
 	return errors.Join(errs...)
 }
 
-// judge decides on a version as a server of the mirror does: blocks come first.
+// judge judges a version as a server of the mirror does: blocks come first.
 func (m *Mirror) judge(ctx context.Context, e *reader.Entry) policy.Decision {
 	if d := m.blocked(e); d != nil {
 		return *d
@@ -84,7 +84,7 @@ func (m *Mirror) judge(ctx context.Context, e *reader.Entry) policy.Decision {
 	return m.Policy.Judge(m.subject(ctx, e), m.Now)
 }
 
-// blocked returns the decision on a version that is blocked by hand, nil for others.
+// blocked returns the decision on a version that is blocked by hand, or nil for others.
 func (m *Mirror) blocked(e *reader.Entry) *policy.Decision {
 	key := e.Key()
 	b := m.Blocks.Find(&key)
@@ -94,7 +94,7 @@ func (m *Mirror) blocked(e *reader.Entry) *policy.Decision {
 	return &policy.Decision{Visibility: policy.Denied, Rule: gate.RuleBlock, Reason: b.Reason, Since: b.Since}
 }
 
-// subject is what is known of a version.
+// subject returns what is known of a version.
 func (m *Mirror) subject(ctx context.Context, e *reader.Entry) *policy.Subject {
 	needs := m.Policy.Needs()
 	s := &policy.Subject{Key: e.Key(), Yanked: e.Yanked}
@@ -115,7 +115,7 @@ func (m *Mirror) subject(ctx context.Context, e *reader.Entry) *policy.Subject {
 	return s
 }
 
-// facts are what a crate says of itself; nil: that cannot be read.
+// facts returns the facts of a crate's Cargo.toml; nil: it cannot be read.
 func (m *Mirror) facts(ctx context.Context, key crate.Key) *policy.Facts {
 	p, err := m.View.About(ctx, key)
 	if err != nil {
@@ -124,13 +124,13 @@ func (m *Mirror) facts(ctx context.Context, key crate.Key) *policy.Facts {
 	return &policy.Facts{License: p.License, LicenseFile: p.LicenseFile, Repository: p.Repository}
 }
 
-// An Explanation is all that a policy says of a version.
+// An Explanation is everything that a policy says about a version.
 type Explanation struct {
 	crate.ID
 	Checksum crate.Checksum   `json:"checksum"`
 	Decision policy.Decision  `json:"decision"`
 	Rules    []policy.Finding `json:"rules"` // those that find something
-	// Published and Seen are from when its age counts, as far as that is known.
+	// Published and Seen determine its age, as far as they are known.
 	Published time.Time     `json:"pubtime,omitzero"`
 	FirstSeen time.Time     `json:"first_seen,omitzero"`
 	AbsentAt  time.Time     `json:"absent_at,omitzero"`
@@ -139,7 +139,7 @@ type Explanation struct {
 	Newest    string        `json:"newest_shown,omitempty"` // of the crate
 }
 
-// Explain says what the policy makes of a version, which the mirror must hold. Errors:
+// Explain returns what the policy says about a version, which the mirror must hold. Errors:
 // [fs.ErrNotExist].
 func (m *Mirror) Explain(ctx context.Context, id crate.ID) (*Explanation, error) {
 	c, err := m.View.Crate(ctx, id.Name)
@@ -161,8 +161,8 @@ func (m *Mirror) Explain(ctx context.Context, id crate.ID) (*Explanation, error)
 	return x, nil
 }
 
-// newest is the newest version of a crate that is shown: of those that cargo would take in
-// the place of a given one, or else of all. Pre-releases and yanked versions do not count.
+// newest returns the newest visible version of a crate: of those that cargo accepts in
+// place of a given one, or else of all. Pre-releases and yanked versions do not count.
 func (m *Mirror) newest(ctx context.Context, c *reader.Crate, like string) string {
 	req, err := semver.ParseReq("^" + like)
 	if like == "" || err != nil {

@@ -15,9 +15,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Adopt tells a catalog every member of finished bundles that it may not know, for
-// readers of the folder: nothing there is touched, and bundles that are being written are
-// skipped, since they may belong to another process.
+// Adopt records in a catalog the members of finished bundles that it may not know, for
+// readers of the folder. It changes nothing there, and skips unfinished bundles, which may
+// belong to another process.
 func Adopt(ctx context.Context, folder durable.Reader, catalog Catalog, log *slog.Logger) error {
 	a := adoption{folder, catalog, log}
 	known := catalog.Bundles()
@@ -48,17 +48,17 @@ func Adopt(ctx context.Context, folder durable.Reader, catalog Catalog, log *slo
 	return nil
 }
 
-// adoption tells a catalog what bundles hold.
+// adoption records in a catalog what bundles hold.
 type adoption struct {
 	folder  durable.Reader
 	catalog Catalog
 	log     *slog.Logger
 }
 
-// batch bounds what is adopted at a time.
+// batch is the maximum number of members that are adopted at a time.
 const batch = 4096
 
-// adopt tells the catalog of members of a bundle.
+// adopt records members of a bundle.
 func (a *adoption) adopt(ctx context.Context, name string, members iter.Seq[bundle.Member]) error {
 	var some []bundle.Member
 	for m := range members {
@@ -75,7 +75,7 @@ func (a *adoption) adopt(ctx context.Context, name string, members iter.Seq[bund
 	return a.catalog.Adopt(ctx, name, some)
 }
 
-// adoptAll tells the catalog of all members of a finished bundle.
+// adoptAll records all members of a finished bundle.
 func (a *adoption) adoptAll(ctx context.Context, named bundle.Name, sum bundle.Summary, members []bundle.Member) error {
 	if err := a.adopt(ctx, named.String(), slices.Values(members)); err != nil {
 		return err
@@ -83,8 +83,9 @@ func (a *adoption) adoptAll(ctx context.Context, named bundle.Name, sum bundle.S
 	return a.catalog.Adopted(ctx, finished(named, sum))
 }
 
-// read reads all of a finished bundle and sums up its whole members; sound means
-// that there was nothing else. There are no members in what is left alone.
+// read reads a whole finished bundle and returns its complete members and their summary;
+// sound means that there was nothing else. It returns no members if the bundle is left
+// alone.
 func (a *adoption) read(name string) (sum bundle.Summary, members []bundle.Member, sound bool, err error) {
 	f, err := a.folder.Open(name)
 	if err != nil {
@@ -98,7 +99,7 @@ func (a *adoption) read(name string) (sum bundle.Summary, members []bundle.Membe
 	r, err := bundle.Open(f, info.Size())
 	switch {
 	case errors.Is(err, bundle.ErrStream):
-		return sum, nil, false, nil // of v1.1.0: a run with an index takes its crates over
+		return sum, nil, false, nil // made by v1.1.0: a run with an index copies its crates
 	case errors.Is(err, bundle.ErrFormat):
 		a.log.Warn("not a bundle: it is left alone", "bundle", name)
 		return sum, nil, false, nil

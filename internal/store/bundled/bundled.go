@@ -1,28 +1,27 @@
-// Package bundled keeps crates in bundles (see package bundle for the format),
-// in a folder of their own:
+// Package bundled stores crates in bundles (see package bundle for the format), in a
+// separate folder:
 //
-//	bundle-NNNN.tar.zst             a finished bundle; never written to again
-//	bundle-NNNN.tar.zst.part        one that is being written
-//	bundle-NNNN-...manifest.jsonl   what is in a finished bundle
-//	bundles.index.jsonl             one line a finished bundle
-//	bundle-NNNN.tar.zst.damaged     what is left of one whose members were saved
+//	bundle-NNNN.tar.zst             a finished bundle; never changed again
+//	bundle-NNNN.tar.zst.part        a bundle being written
+//	bundle-NNNN-...manifest.jsonl   the content of a finished bundle
+//	bundles.index.jsonl             one line per finished bundle
+//	bundle-NNNN.tar.zst.damaged     the rest of one whose members were saved
 //
-// Another store stands behind it, which holds crates that are loose files, lends
-// its temporary files to large ones, and keeps the quarantine.
+// Another store is behind it: it holds loose files, provides temporary files for large
+// crates, and has the quarantine.
 //
 // # From bytes to a bundle
 //
-// Put encodes a crate and appends it to the current bundle; its placement names the
-// bundle as it will be called when it is finished. Checkpoint syncs the bundle: one sync
-// of one file, however many crates there are. A bundle that has reached the target size
-// is full, and the next Checkpoint finishes it: end of archive and seek table, sync,
-// final name, manifest, line in the catalog. A kill or power cut between any two of these
-// steps loses nothing: [Open] resumes every bundle where it was left, and rebuilds the
-// files beside it.
+// Put encodes a crate and appends it to the current bundle; the placement has the bundle's
+// final name. Checkpoint syncs the bundle: one sync of one file, whatever the number of
+// crates. A bundle that reaches the target size is full, and the next Checkpoint finishes
+// it: end of archive and seek table, sync, final name, manifest, line in the list of
+// bundles. A kill or power failure between any two steps loses nothing: [Open] resumes
+// every unfinished bundle, and rebuilds the files beside finished ones.
 //
-// A bundle that could not be written to is left as it is, and another one is
-// begun: what was synced stays readable, the crates since then are refused, and
-// the next Open finds whatever is whole in it.
+// After a failed write, a bundle is left as it is, and another one is begun: what was
+// synced stays readable, the crates since then are refused, and the next Open finds all
+// complete members.
 package bundled
 
 import (
@@ -50,53 +49,53 @@ type Loose interface {
 	store.Republisher
 }
 
-// Catalog is told what bundles hold that it may not know: after a kill, or when
-// it was lost. Its methods are called by Open and Adopt alone, one at a time.
+// Catalog records what bundles hold that it may not know: after a kill, or when it was
+// lost. Only Open and Adopt call its methods, one at a time.
 type Catalog interface {
-	// Bundles returns the name of every bundle that was ever told or recorded,
-	// with true for those that were finished and are known whole.
+	// Bundles returns the names of all bundles ever recorded. The value is true if the
+	// bundle was finished and all its members are recorded.
 	Bundles() map[string]bool
-	// Adopt is given members that are durable in the bundle name, and were just read back
-	// and hashed. Whether these are the right checksums is not known yet. It is durable when
-	// Adopt returns.
+	// Adopt receives members that are durable in the bundle name, and were just read back
+	// and hashed. Whether their checksums are the right ones is not known yet. The members
+	// are durably recorded when Adopt returns.
 	Adopt(ctx context.Context, name string, members []bundle.Member) error
-	// Adopted is told that all members of a finished bundle have been.
+	// Adopted says that all members of a finished bundle were recorded.
 	Adopted(ctx context.Context, b store.Bundle) error
 }
 
-// Config is what a store is made of.
+// Config configures a store.
 type Config struct {
 	Folder    durable.FS // of the bundles
 	Loose     Loose
 	Catalog   Catalog
-	Shard     crate.Shard                           // whose crates are put: the names of bundles say so
+	Shard     crate.Shard                           // of the crates that are stored; part of the names of bundles
 	Target    int64                                 // size at which a bundle is full, bytes
-	KeepLoose bool                                  // every crate becomes a loose file too
+	KeepLoose bool                                  // store every crate as a loose file, too
 	URL       func(crate.ID, crate.Checksum) string // where a crate came from, for the manifests
 	// Number returns the number of a new bundle, the lowest that is at least least and that
-	// no other writer uses. If nil, it is least: the folder has one writer.
+	// no other writer uses. If nil, it is least, because the folder has one writer.
 	Number func(least int) (int, error)
 	Log    *slog.Logger // default: none
 }
 
-// maxMembers bounds a bundle beside its size, and so what is remembered of it
-// while it is written: some 16 MB. 8 GB of real crates are 42,000.
+// maxMembers bounds the members of a bundle, and so the memory for them while it is
+// written: some 16 MB. 8 GB of real crates have 42,000.
 const maxMembers = 1 << 18
 
-// Store is a folder of bundles with a loose store behind. It implements the
-// whole of package store. Its methods may be called concurrently.
+// Store is a folder of bundles with a loose store behind. It implements all of package
+// store. Its methods may be called concurrently.
 type Store struct {
-	Loose   // Stat, NewSpill and quarantine are its own
+	Loose   // provides Stat, NewSpill and the quarantine
 	cfg     Config
 	readers readers
-	highest int // number of any bundle that the catalog knows; -1: none
+	highest int // highest number of a bundle in the catalog; -1: none
 
 	mu      sync.Mutex // guards what follows
 	current *part      // nil: the next Put begins one
 	full    []*part    // to be finished by the next Checkpoint
 }
 
-// part is a bundle that is being written.
+// part is an unfinished bundle.
 type part struct {
 	*bundle.Writer
 	name    bundle.Name
@@ -114,8 +113,8 @@ var (
 	_ store.Republisher = (*Store)(nil)
 )
 
-// OpenReadOnly opens a folder of bundles for reading; it touches nothing there.
-// Crates that are put go to the loose store behind.
+// OpenReadOnly opens a folder of bundles for reading and changes nothing there. Crates that
+// are put go to the loose store behind.
 func OpenReadOnly(folder durable.Reader, loose Loose) *ReadOnly {
 	return &ReadOnly{Loose: loose, readers: newReaders(folder)}
 }
@@ -126,7 +125,7 @@ type ReadOnly struct {
 	readers readers
 }
 
-// buffers are memory for frames.
+// buffers is memory for frames.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // Put implements store.Writer.
@@ -137,8 +136,8 @@ func (s *Store) Put(ctx context.Context, id crate.ID, body store.Body) (store.Pl
 	}
 	at.Loose = s.cfg.KeepLoose || body.Has.Loose
 	if err == nil && s.cfg.KeepLoose && !body.Has.Loose {
-		// If this fails, the member stays, and no row leads to it: right bytes, which the next
-		// run stores again, and rewriting the bundle leaves out.
+		// If this fails, the member stays without a row: its bytes are correct, the next run
+		// stores them again, and rewriting the bundle removes them.
 		_, err = s.Loose.Put(ctx, id, body)
 	} else if body.Spill != nil {
 		err = errors.Join(err, body.Spill.Discard())
@@ -173,7 +172,7 @@ func (s *Store) append(id crate.ID, body store.Body) (store.Placement, error) {
 	return s.add(id, write)
 }
 
-// add lets write append id to the current bundle, or to a new one if that is full.
+// add calls write to append id to the current bundle, or to a new one if that is full.
 func (s *Store) add(id crate.ID, write func(*part) (bundle.Member, error)) (store.Placement, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,7 +184,7 @@ func (s *Store) add(id crate.ID, write func(*part) (bundle.Member, error)) (stor
 	p := s.current
 	m, err := write(p)
 	if err != nil {
-		s.rotate() // Checkpoint finds out what is wrong with it
+		s.rotate() // Checkpoint finds the reason
 		return store.Placement{}, err
 	}
 	p.members.add(m)
@@ -201,7 +200,7 @@ func (s *Store) isFull(p *part) bool {
 }
 
 // begin begins the next bundle. Its number is above that of any file there and of any
-// bundle that was ever recorded, so that no record can name another bundle.
+// bundle ever recorded, so that no record can refer to another bundle.
 func (s *Store) begin() error {
 	name, err := s.nextName()
 	if err != nil {
@@ -215,7 +214,7 @@ func (s *Store) begin() error {
 	return nil
 }
 
-// nextName is the name of the next bundle.
+// nextName returns the name of the next bundle.
 func (s *Store) nextName() (name bundle.Name, err error) {
 	number, err := lists.NextNumber(s.cfg.Folder)
 	if err != nil {

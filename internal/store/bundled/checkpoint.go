@@ -11,9 +11,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Checkpoint implements store.Writer. Puts may run beside it; they belong to the next
-// one. Bundles are synced whatever the durability of loose files is: it is one sync of
-// one file.
+// Checkpoint implements store.Writer. Puts may run meanwhile; they belong to the next one.
+// Bundles are always synced, whatever the durability of loose files, because it is one sync
+// of one file.
 func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 	s.mu.Lock()
 	full, current := s.full, s.current
@@ -35,8 +35,8 @@ func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 	return done, err
 }
 
-// sync makes durable what waits in p, or refuses it if a write has failed: then
-// p is not ok.
+// sync makes durable what waits in p. If a write has failed, it refuses the waiting crates
+// and returns false.
 func (s *Store) sync(p *part, done *store.Outcome) (ok bool, err error) {
 	s.mu.Lock()
 	waiting := p.waiting
@@ -56,16 +56,16 @@ func refuse(ids []crate.ID, err error, done *store.Outcome) {
 	}
 }
 
-// finish finishes a full bundle. One that could not be written to stays unfinished.
+// finish finishes a full bundle. After a failed write, a bundle stays unfinished.
 func (s *Store) finish(p *part, done *store.Outcome) error {
 	if ok, err := s.sync(p, done); err != nil || !ok {
 		return errors.Join(err, p.Close())
 	}
-	if p.members.n == 0 { // begun, and nothing came
+	if p.members.n == 0 { // begun, but nothing was added
 		return errors.Join(p.Close(), s.cfg.Folder.Remove(p.name.String()+bundle.PartExt))
 	}
 	sum, err := p.Finish()
-	if err == nil { // some systems rename no file that is open
+	if err == nil { // some systems cannot rename an open file
 		err = s.readers.drop(p.name.String())
 	}
 	if err == nil {
@@ -85,8 +85,8 @@ func finished(name bundle.Name, sum bundle.Summary) store.Bundle {
 	return store.Bundle{Name: name.String(), Entries: sum.Members, Bytes: sum.Size, Checksum: sum.Checksum}
 }
 
-// Finish implements store.Finisher: no bundle stays unfinished, however small, so that
-// the folder can be carried.
+// Finish implements store.Finisher: it leaves no bundle unfinished, however small, so that
+// the folder can be copied elsewhere.
 func (s *Store) Finish(ctx context.Context) (store.Outcome, error) {
 	s.mu.Lock()
 	if s.current != nil {
@@ -96,9 +96,9 @@ func (s *Store) Finish(ctx context.Context) (store.Outcome, error) {
 	return s.Checkpoint(ctx)
 }
 
-// Take gives a bundle that was carried here a free number and the files beside a bundle,
-// and records its members in the catalog. file is its name in the folder until then; the
-// caller has read it to its last byte, and yields the members as often as it is asked.
+// Take gives a bundle that was carried here a free number, writes the files beside it, and
+// records its members in the catalog. file is its name in the folder until then. The caller
+// has read it to its last byte; members may be called several times.
 func (s *Store) Take(ctx context.Context, file string, sum bundle.Summary, members func() iter.Seq2[bundle.Member, error]) (store.Bundle, error) {
 	b, err := s.take(ctx, file, sum, members)
 	if err != nil {

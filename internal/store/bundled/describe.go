@@ -11,7 +11,7 @@ import (
 )
 
 // describe writes the files beside a finished bundle: its manifest, then its line in the
-// catalog, so that a line always names a manifest that is whole.
+// list of bundles, so that a line always refers to a complete manifest.
 func (s *Store) describe(named bundle.Name, sum bundle.Summary, members iter.Seq[bundle.Member]) error {
 	name := lists.ManifestName(named, sum.Min, sum.Max)
 	err := durable.FillFile(s.cfg.Folder, name, func(w io.Writer) error { return s.writeManifest(w, named, members) })

@@ -8,24 +8,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// mostLayouts is how many layouts are remembered, with some KiB each, 5 at most.
+// mostLayouts is the maximum number of layouts in memory, each some KiB, at most 5.
 const mostLayouts = 1 << 13
 
-// spot is a member in its place.
+// spot identifies a member by its place.
 type spot struct {
 	crate.ID
 	bundle string
 	at     bundle.Placement
 }
 
-// layout is where the bytes of a member are, in one state of its bundle.
+// layout is where the bytes of a member are, for one state of its bundle.
 type layout struct {
 	state  durable.State
 	size   int64
-	pieces []extent.Extent // none: nowhere as they are
+	pieces []extent.Extent // none: they are not stored unencoded
 }
 
-// laid is a member with a known layout. Nothing is decoded.
+// laid is a member with a known layout, which needs no decoding.
 type laid struct {
 	extent.Reader
 	layout
@@ -48,8 +48,8 @@ func (m laid) Extents() (extent.File, []extent.Extent) {
 // Close implements store.Content.
 func (m laid) Close() error { return m.close() }
 
-// laidOut opens a member by its layout, if f is in the state in which that was found; if
-// nil, it must be decoded.
+// laidOut opens a member by its layout, if f is in the state of that layout. If it returns
+// nil, the member must be decoded.
 func (r *readers) laidOut(at spot, f *file, free func() error) store.Content {
 	known, ok := r.layouts.Get(at)
 	if !ok || len(known.pieces) == 0 {
@@ -62,8 +62,8 @@ func (r *readers) laidOut(at spot, f *file, free func() error) store.Content {
 	return laid{extent.NewReader(f.f, known.pieces, known.size), known, f, at.at.Offset, free}
 }
 
-// Lay remembers where the bytes of a member are; they were verified while the bundle was
-// in the state that id names.
+// Lay remembers where the bytes of a member are; they were verified while the bundle was in
+// the state of id.
 func (m member) Lay(id store.Identity) {
 	if _, ok := m.of.f.(extent.File); !ok || id.State == (durable.State{}) {
 		return

@@ -7,10 +7,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bundle"
 )
 
-// memberList is the members of a bundle that is being written, in their order. There may
-// be maxMembers, so they are kept as bytes, some 60 for each, in pieces: a slice of
-// bundle.Member would be twice as large, be copied as it grows, and have a million
-// pointers for each garbage collection to follow.
+// memberList is the members of an unfinished bundle, in order. There may be maxMembers, so
+// they are stored as bytes, some 60 each, in pieces: a slice of bundle.Member would be
+// twice as large, be copied as it grows, and have a million pointers for the garbage
+// collector.
 type memberList struct {
 	n      int
 	pieces [][]byte
@@ -18,7 +18,7 @@ type memberList struct {
 
 const (
 	pieceSize = 64 << 10
-	// mostNumbers is the most bytes that a member takes beside its name and version.
+	// mostNumbers is the maximum number of bytes of a member besides its name and version.
 	mostNumbers = len(bundle.Member{}.Checksum) + 5*binary.MaxVarintLen64
 )
 

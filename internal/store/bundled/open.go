@@ -14,17 +14,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
-// Open opens the store for writing and brings the folder in order: unfinished
-// bundles are taken up again, finished ones get the manifest and the catalog
-// line that a kill kept from them (E9), and Config.Catalog is told every member
-// that it may not know. The caller holds the lock of the folder.
+// Open opens the store for writing and repairs the folder: it resumes unfinished bundles,
+// gives finished ones the manifest and list line that a kill prevented (E9), and records in
+// Config.Catalog every member that it may not know. The caller holds the lock of the
+// folder.
 //
-// A bundle that is in a bucket was described, and what is in it told, by who put it
-// there.
+// A bundle in a bucket was described and recorded by the process that put it there.
 //
-// A file that is not a bundle of this format is left alone, and named in a
-// warning unless v1.1.0 has made it. Of a damaged one the whole members count;
-// if it is unfinished they are put into another bundle and it is set aside.
+// A file that is not a bundle of this format is left alone, with a warning unless v1.1.0
+// made it. Of a damaged bundle, the complete members count; if it is unfinished, they are
+// copied to another bundle and it is set aside.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -68,7 +67,7 @@ func (o *opening) run(ctx context.Context) error {
 	if err := o.readCatalog(); err != nil {
 		return err
 	}
-	for _, e := range entries { // in the order of names, and so mostly of numbers
+	for _, e := range entries { // ordered by name, and so mostly by number
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -89,8 +88,7 @@ func (o *opening) run(ctx context.Context) error {
 	return nil
 }
 
-// readCatalog reads bundles.index.jsonl. Lines that cannot be used are as if
-// they were not there.
+// readCatalog reads bundles.index.jsonl and ignores unusable lines.
 func (o *opening) readCatalog() error {
 	o.listed = map[bundle.Name]lists.CatalogEntry{}
 	f, err := o.cfg.Folder.Open(lists.CatalogName)

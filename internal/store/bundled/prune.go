@@ -14,10 +14,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/trash"
 )
 
-// Copy appends a member of another bundle to the one that is being written, if its
-// bytes have the checksum, and returns where they will be after the next
-// Checkpoint. Errors: *crate.ChecksumError; bundle.ErrBroken if it cannot be
-// written.
+// Copy appends a member of another bundle to the current one, if its bytes have the
+// checksum, and returns where they will be after the next Checkpoint. Errors:
+// *crate.ChecksumError; bundle.ErrBroken if the bundle cannot be written.
 func (s *Store) Copy(ctx context.Context, key crate.Key, from store.Placement) (store.Placement, error) {
 	c, err := s.Open(ctx, key, from.InBundle())
 	if err != nil {
@@ -29,21 +28,21 @@ func (s *Store) Copy(ctx context.Context, key crate.Key, from store.Placement) (
 	})
 }
 
-// Release closes a bundle as soon as its readers are done: some systems cannot rename or
+// Release closes a bundle once its readers are done, because some systems cannot rename or
 // remove an open file.
 func (s *Store) Release(name string) error { return s.readers.drop(name) }
 
-// Trash moves a finished bundle, and its manifest, to the trash of a day, durably, and
-// takes its line from the catalog of the folder. Steps that are done already are skipped:
-// call it again after a crash.
+// Trash durably moves a finished bundle and its manifest to the trash of a day, and removes
+// its line from the list of bundles. It skips completed steps, so call it again after a
+// crash.
 func (s *Store) Trash(name string, date time.Time) error {
 	return s.drop(name, func(file string) error {
 		return trash.Move(s.cfg.Folder, []string{file}, date, trash.Each(s.cfg.Folder))
 	})
 }
 
-// Discard is Trash of a bundle that is not needed any more: its members are stored
-// elsewhere, and were verified there.
+// Discard removes a bundle that is no longer needed, because its members are stored, and
+// were verified, elsewhere.
 func (s *Store) Discard(name string) error {
 	return s.drop(name, func(file string) error {
 		if err := s.cfg.Folder.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -53,7 +52,7 @@ func (s *Store) Discard(name string) error {
 	})
 }
 
-// drop takes a bundle and what belongs to it away, one file after the other.
+// drop removes a bundle and the files beside it, one after the other, by calls of away.
 func (s *Store) drop(name string, away func(file string) error) (err error) {
 	defer func() {
 		if err != nil {
@@ -68,10 +67,10 @@ func (s *Store) drop(name string, away func(file string) error) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.readers.drop(name); err != nil { // some systems rename no file that is open
+	if err := s.readers.drop(name); err != nil { // some systems cannot rename an open file
 		return err
 	}
-	// The bundle first: one that has no manifest would get it again.
+	// The bundle goes first, because a bundle without a manifest would get one again.
 	for _, file := range append([]string{name}, claims.Beside(name)...) {
 		if err := away(file); err != nil {
 			return err

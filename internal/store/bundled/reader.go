@@ -39,32 +39,32 @@ func open(ctx context.Context, readers *readers, loose Loose, key crate.Key, at 
 	return c, nil
 }
 
-// openFiles is how many bundles are kept open.
+// openFiles is the number of bundles that stay open.
 const openFiles = 16
 
-// readers are the bundles that were read from last.
+// readers are the most recently read bundles.
 type readers struct {
 	folder  durable.Reader
 	layouts recent.Map[spot, layout]
 
 	mu   sync.Mutex // guards what follows
-	open []*file    // the one used last is last
+	open []*file    // the most recently used last
 }
 
 func newReaders(folder durable.Reader) readers {
 	return readers{folder: folder, layouts: recent.Map[spot, layout]{Most: mostLayouts}}
 }
 
-// file is an open bundle, closed when its last user is done.
+// file is an open bundle; it is closed when its last user is done.
 type file struct {
 	name string
 	*bundle.Reader
 	info fs.FileInfo // when it was opened: an unfinished bundle grows
 	f    durable.File
-	uses int // by the list and by members that are being read
+	uses int // by the list and by members being read
 }
 
-// member is a crate that is being read.
+// member is a crate being read.
 type member struct {
 	*bundle.Content
 	of    *file
@@ -110,7 +110,7 @@ func (r *readers) member(ctx context.Context, id crate.ID, at store.Placement) (
 	return member{c, f, here, r, free}, nil
 }
 
-// member opens a member. Where reads cost requests, it costs one.
+// member opens a member. If reads cost requests, it makes one.
 func (f *file) member(ctx context.Context, p bundle.Placement) (*bundle.Content, error) {
 	ranged, ok := f.f.(durable.Ranged)
 	if !ok {
@@ -123,8 +123,8 @@ func (f *file) member(ctx context.Context, p bundle.Placement) (*bundle.Content,
 	return bundle.OpenKnown(frame, f.info.Size()).OpenMember(p)
 }
 
-// stat describes the bundle that has the name now. It may be another one than the one
-// that is open, which may have been replaced or set aside.
+// stat describes the bundle that has the name now. It may differ from the open one, which
+// may have been replaced or set aside.
 func (r *readers) stat(name string) (fs.FileInfo, error) {
 	if _, err := bundle.ParseFileName(name); err != nil {
 		return nil, err
@@ -132,8 +132,8 @@ func (r *readers) stat(name string) (fs.FileInfo, error) {
 	return eitherName(name, r.folder.Stat)
 }
 
-// eitherName does something with a bundle under its final name or, if it has
-// none yet, the other one.
+// eitherName calls do with the final name of a bundle or, if it does not have it yet, with
+// the other one.
 func eitherName[T any](name string, do func(string) (T, error)) (T, error) {
 	v, err := do(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -145,8 +145,8 @@ func eitherName[T any](name string, do func(string) (T, error)) (T, error) {
 	return v, err
 }
 
-// Now is the identity of the member at a placement in the bundle that has the name now,
-// which stays closed; zero where that cannot be known.
+// Now returns the identity of the member at a placement in the bundle that has the name
+// now, without opening it; zero if it cannot be known.
 func (s *ReadOnly) Now(at store.Placement) store.Identity {
 	folder, ok := s.readers.folder.(store.Stater)
 	if _, err := bundle.ParseFileName(at.Bundle); err != nil || !ok {
@@ -159,7 +159,7 @@ func (s *ReadOnly) Now(at store.Placement) store.Identity {
 	return store.Identity{In: at.Bundle, State: state, Offset: at.Offset}
 }
 
-// take returns the bundle that info is of, with at least size bytes.
+// take returns the bundle that info describes, with at least size bytes.
 func (r *readers) take(name string, info fs.FileInfo, size int64) (*file, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -220,7 +220,7 @@ func (f *file) release() error {
 	return nil
 }
 
-// drop closes a bundle as soon as its readers are done.
+// drop closes a bundle once its readers are done.
 func (r *readers) drop(name string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -262,7 +262,7 @@ func newListing(loose Loose, folder durable.Reader) (store.Listing, error) {
 	return &listing{l, sizes}, nil
 }
 
-// listing knows the size of every bundle that was there when it was made.
+// listing has the size of every bundle that existed when it was made.
 type listing struct {
 	store.Listing
 	sizes map[string]int64

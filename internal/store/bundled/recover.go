@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// resume takes up an unfinished bundle.
+// resume resumes an unfinished bundle.
 func (o *opening) resume(ctx context.Context, named bundle.Name) error {
 	name, p := named.String(), &part{name: named}
 	each := func(m bundle.Member) error {
@@ -23,7 +23,7 @@ func (o *opening) resume(ctx context.Context, named bundle.Name) error {
 		if o.files[name] {
 			return o.complete(ctx, named)
 		}
-		// Its other name is in a snapshot (cp -al).
+		// It may have another hard link, in a snapshot (cp -al).
 		if err = durable.Separate(o.cfg.Folder, name+bundle.PartExt); err == nil {
 			w, err = bundle.Resume(o.cfg.Folder, name, each)
 		}
@@ -43,14 +43,14 @@ func (o *opening) resume(ctx context.Context, named bundle.Name) error {
 		o.rotate() // of several, one stays open
 	}
 	o.current = p
-	if o.isFull(p) || named.Shard != o.cfg.Shard { // which another run was about
+	if o.isFull(p) || named.Shard != o.cfg.Shard { // another run's shard
 		o.rotate()
 	}
 	return o.adopt(ctx, name, p.members.all())
 }
 
-// complete ends a publication that was killed between its two halves. Where the
-// two names are not the same file, it fails.
+// complete finishes a publication that was killed between its two steps. It fails if the
+// two names are not the same file.
 func (o *opening) complete(ctx context.Context, named bundle.Name) error {
 	name := named.String()
 	err := bundle.Publish(o.cfg.Folder, name)
@@ -67,12 +67,11 @@ func errBoth(name string) error {
 	return fmt.Errorf("%s is there both finished and unfinished: move one of them elsewhere", name)
 }
 
-// damagedExt ends the name of an unfinished bundle that was set aside.
+// damagedExt is the suffix of an unfinished bundle that was set aside.
 const damagedExt = ".damaged"
 
-// salvage puts the whole members of an unfinished bundle, which has others
-// between them, into the current bundle, and sets it aside. A power cut can do
-// that to what was not synced.
+// salvage copies the complete members of an unfinished, damaged bundle to the current one,
+// and sets the bundle aside. A power failure can damage what was not synced.
 func (o *opening) salvage(ctx context.Context, name string, damage error) error {
 	f, err := o.cfg.Folder.Open(name + bundle.PartExt)
 	if err != nil {
@@ -90,7 +89,7 @@ func (o *opening) salvage(ctx context.Context, name string, damage error) error 
 	saved := 0
 	for m, err := range r.Members() {
 		if err != nil {
-			continue // damage, which we know of
+			continue // known damage
 		}
 		if err := o.save(ctx, r, m); err != nil {
 			return fmt.Errorf("saving %s from %s: %w", m.ID, name, err)
@@ -141,7 +140,7 @@ func (o *opening) save(ctx context.Context, r *bundle.Reader, m bundle.Member) e
 	return o.adopt(ctx, p.name.String(), p.members.all())
 }
 
-// check sees to a finished bundle.
+// check checks a finished bundle and the files beside it.
 func (o *opening) check(ctx context.Context, named bundle.Name) error {
 	name := named.String()
 	line, listed := o.listed[named]

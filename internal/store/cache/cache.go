@@ -1,7 +1,7 @@
-// Package cache is a folder of crates that cost something to get, each a file by the name
-// of its checksum: rebuilt from the deep archive, or fetched from a bucket. It has a
-// bounded size; what was not asked for lately goes first. It is never the source of
-// truth: files are hashed before they are used, and may be removed at any time.
+// Package cache is a folder of crates that were expensive to get: rebuilt from the deep
+// archive, or downloaded from a bucket. Each is a file named by its checksum. The size is
+// bounded, and the least recently used files are removed first. The cache is never the
+// source of truth: files are hashed before use, and may be removed at any time.
 package cache
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Cache is an open folder. Its methods may be called concurrently; nil is a cache
-// that keeps nothing.
+// Cache is an open folder. Its methods may be called concurrently. A nil Cache keeps
+// nothing.
 type Cache struct {
 	dir durable.FS
 	max int64
@@ -30,7 +30,7 @@ type Cache struct {
 	mu    sync.Mutex // guards what follows
 	used  int64      // bytes
 	files map[crate.Checksum]*list.Element
-	order list.List // of *cached, the one used last is last
+	order list.List // of *cached, the most recently used last
 	temps int
 }
 
@@ -38,18 +38,17 @@ type Cache struct {
 type cached struct {
 	sum   crate.Checksum
 	size  int64
-	state durable.State // in which it was hashed; zero: it was not yet
+	state durable.State // in which it was hashed; zero: not yet
 }
 
-// ErrAbsent: the cache does not have the crate, or does not take it. It is an
+// ErrAbsent means that the cache does not have the crate, or does not accept it. It wraps
 // fs.ErrNotExist.
 var ErrAbsent = fmt.Errorf("not in the cache: %w", fs.ErrNotExist)
 
-// tempExt ends the names of files that are being written.
+// tempExt is the suffix of files being written.
 const tempExt = ".tmp"
 
-// Open takes a folder over, which no other process uses, and removes from it
-// what does not fit into max bytes.
+// Open opens a folder that no other process uses, and removes what exceeds max bytes.
 func Open(dir durable.FS, max int64) (*Cache, error) {
 	c := &Cache{dir: dir, max: max, files: map[crate.Checksum]*list.Element{}}
 	entries, err := dir.ReadDir(".")
@@ -78,7 +77,7 @@ func Open(dir durable.FS, max int64) (*Cache, error) {
 	return c, nil
 }
 
-// Used returns how many bytes are in the cache.
+// Used returns the number of bytes in the cache.
 func (c *Cache) Used() int64 {
 	if c == nil {
 		return 0
@@ -88,7 +87,7 @@ func (c *Cache) Used() int64 {
 	return c.used
 }
 
-// Open opens a crate whose bytes have the checksum. Errors: fs.ErrNotExist.
+// Open opens the crate with a checksum, and verifies its bytes. Errors: fs.ErrNotExist.
 func (c *Cache) Open(sum crate.Checksum) (*File, error) {
 	if c == nil {
 		return nil, ErrAbsent
@@ -105,13 +104,13 @@ func (c *Cache) Open(sum crate.Checksum) (*File, error) {
 		return nil, ErrAbsent
 	}
 	f, err := c.openProven(sum, known)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrOther) { // and not because too many files are open
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrOther) { // not for other errors, such as too many open files
 		c.drop(sum)
 	}
 	return f, err
 }
 
-// ErrOther: bytes do not have the checksum that names them.
+// ErrOther means that bytes do not have the checksum that names them.
 var ErrOther = errors.New("other bytes than the checksum says")
 
 func (c *Cache) openProven(sum crate.Checksum, known durable.State) (*File, error) {
@@ -132,7 +131,7 @@ func (c *Cache) openProven(sum crate.Checksum, known durable.State) (*File, erro
 	return &File{f, state}, nil
 }
 
-// prove hashes a file, and goes back to its start.
+// prove hashes a file, and rewinds it.
 func prove(f durable.File, sum crate.Checksum) error {
 	h := sha256.New()
 	n, err := io.Copy(h, f)
@@ -164,7 +163,7 @@ func (c *Cache) remember(sum crate.Checksum, state durable.State) {
 	}
 }
 
-// Read returns the bytes of a crate. Errors: as Open.
+// Read returns the bytes of a crate. Errors: those of Open.
 func (c *Cache) Read(sum crate.Checksum) ([]byte, error) {
 	f, err := c.Open(sum)
 	if err != nil {
@@ -174,8 +173,8 @@ func (c *Cache) Read(sum crate.Checksum) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// Put keeps bytes that have the checksum. Errors: ErrAbsent if they do not fit;
-// those of the disk, after which nothing has changed.
+// Put stores bytes that have the checksum. Errors: ErrAbsent if they do not fit; those of
+// the disk, after which nothing has changed.
 func (c *Cache) Put(sum crate.Checksum, data []byte) error {
 	return c.keep(sum, int64(len(data)), func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -183,8 +182,8 @@ func (c *Cache) Put(sum crate.Checksum, data []byte) error {
 	})
 }
 
-// Fill keeps size bytes that are read and hashed. Errors: as Put; ErrOther if they do
-// not have the checksum, and whatever from returns.
+// Fill reads, hashes and stores size bytes. Errors: those of Put; ErrOther if they do not
+// have the checksum; those of from.
 func (c *Cache) Fill(sum crate.Checksum, size int64, from io.Reader) error {
 	return c.keep(sum, size, func(w io.Writer) error {
 		h := sha256.New()
@@ -212,7 +211,8 @@ func (c *Cache) keep(sum crate.Checksum, size int64, write func(io.Writer) error
 	return nil
 }
 
-// write syncs nothing: what a power cut leaves is hashed before it is believed.
+// write writes a file without syncing it: after a power failure, files are hashed before
+// use.
 func (c *Cache) write(sum crate.Checksum, write func(io.Writer) error) error {
 	c.mu.Lock()
 	c.temps++
@@ -231,7 +231,7 @@ func (c *Cache) write(sum crate.Checksum, write func(io.Writer) error) error {
 	return nil
 }
 
-// drop forgets a file that is not what its name says.
+// drop removes a file that is not what its name says.
 func (c *Cache) drop(sum crate.Checksum) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -240,21 +240,21 @@ func (c *Cache) drop(sum crate.Checksum) {
 	}
 }
 
-// add and what follows is called with mu held.
+// add adds a file. The caller of this and the following methods holds mu.
 func (c *Cache) add(f *cached) {
 	c.files[f.sum] = c.order.PushBack(f)
 	c.used += f.size
 }
 
-// shrink removes what was not asked for lately until the rest fits.
+// shrink removes the least recently used files until the rest fits.
 func (c *Cache) shrink() {
 	for c.used > c.max && c.order.Len() > 0 {
 		c.remove(c.order.Front())
 	}
 }
 
-// remove forgets a file in any case: one that some system does not remove as long
-// as it is open is found by the next Open.
+// remove removes a file from the list in any case. Some systems cannot remove an open file;
+// the next Open finds it.
 func (c *Cache) remove(el *list.Element) {
 	f := el.Value.(*cached)
 	c.order.Remove(el)

@@ -1,14 +1,14 @@
-// Package fetched serves crates of a store that is far away, as of bundles in a bucket:
-// each is downloaded once for all requests at the same time, hashed, and kept in a cache
+// Package fetched serves crates from a remote store, such as bundles in a bucket. It
+// downloads each crate once for all concurrent requests, hashes it, and keeps it in a cache
 // of files, of bounded size.
 //
-// Crates up to a megabyte pass through memory. Larger ones go into the cache as they
-// come, and are read from there; where that cannot be written to they are read from far
-// away by each who asks. How much is on its way at a time is bounded in bytes.
+// Crates up to a megabyte pass through memory. Larger ones are written to the cache as they
+// arrive, and read from there; if the cache cannot be written, each request reads from the
+// remote store. The bytes in transit are bounded.
 //
-// # What is trusted
+// # Trust
 //
-// Nothing: what Open gives out, unless the caller knows no checksum, was hashed.
+// It trusts nothing: what Open returns was hashed, unless the caller knows no checksum.
 package fetched
 
 import (
@@ -29,38 +29,39 @@ import (
 )
 
 const (
-	// small is the size up to which a crate is in memory, in bytes; 98 % of all are.
+	// small is the maximum size of a crate in memory, in bytes; 98 % of all crates are
+	// smaller.
 	small = 1 << 20
-	// most is what one crate on its way takes of memory at most, in bytes.
+	// most is the maximum memory for one crate in transit, in bytes.
 	most = 20 << 20
-	// patience is how long a crate may take that others wait for, too. Who waits is free
-	// to leave earlier.
+	// patience is the maximum time for a crate that several requests wait for. A request
+	// may end earlier.
 	patience = 5 * time.Minute
 	inCache  = "cache" // what an Identity says of files of the cache
 )
 
-// Opener opens crates, as store.Reader.
+// Opener opens crates, like store.Reader.
 type Opener interface {
 	Open(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error)
 }
 
-// Config is what a store is made of.
+// Config configures a store.
 type Config struct {
 	From    Opener
-	Cache   *cache.Cache // nil: nothing is kept
-	Memory  int64        // that crates on their way may take together, bytes; default 96 MiB
+	Cache   *cache.Cache // nil: no cache
+	Memory  int64        // maximum for all crates in transit, bytes; default 96 MiB
 	Metrics *Metrics     // default: none
 	Log     *slog.Logger // default: none
 }
 
-// Store is a far store with a cache before it. Its methods may be called concurrently.
+// Store is a remote store with a cache in front. Its methods may be called concurrently.
 type Store struct {
 	cfg     Config
 	memory  *semaphore.Weighted
 	flights singleflight.Group // by checksum
 }
 
-// New makes a store. It touches nothing.
+// New makes a store. It opens nothing.
 func New(cfg Config) *Store {
 	if cfg.Memory == 0 {
 		cfg.Memory = 96 << 20
@@ -76,10 +77,10 @@ func New(cfg Config) *Store {
 	return &Store{cfg: cfg, memory: semaphore.NewWeighted(cfg.Memory)}
 }
 
-// errLarge: the crate is in no cache, and too large for memory.
+// errLarge means that the crate is not in a cache, and too large for memory.
 var errLarge = errors.New("too large to be shared")
 
-// Open opens a crate. Errors: those of the far store; *crate.ChecksumError if it has
+// Open opens a crate. Errors: those of the remote store; *crate.ChecksumError if it has
 // other bytes; the context's.
 func (s *Store) Open(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error) {
 	if key.Checksum == (crate.Checksum{}) {
@@ -99,13 +100,13 @@ func (s *Store) Open(ctx context.Context, key crate.Key, at store.Placement) (st
 		return store.InMemory(data), nil
 	}
 	f, err := s.cfg.Cache.Open(key.Checksum)
-	if err != nil { // others have pushed it out already
+	if err != nil { // already evicted again
 		return s.cfg.From.Open(ctx, key, at)
 	}
 	return store.InFile(f, inCache, f.State), nil
 }
 
-// join waits for a crate that is on its way, or fetches it.
+// join waits for a crate in transit, or downloads it.
 func (s *Store) join(ctx context.Context, key crate.Key, at store.Placement) ([]byte, error) {
 	done := s.flights.DoChan(key.Checksum.String(), func() (any, error) {
 		life, stop := context.WithTimeout(context.WithoutCancel(ctx), patience)
@@ -121,7 +122,7 @@ func (s *Store) join(ctx context.Context, key crate.Key, at store.Placement) ([]
 	}
 }
 
-// fetch returns the bytes of a small crate, and puts any into the cache.
+// fetch returns the bytes of a small crate, and puts every crate into the cache.
 func (s *Store) fetch(ctx context.Context, key crate.Key, at store.Placement) (_ []byte, err error) {
 	weight := min(at.FrameSize+small, most)
 	if err := s.memory.Acquire(ctx, weight); err != nil {
@@ -173,7 +174,7 @@ func (s *Store) tell(key crate.Key, err error) {
 	s.cfg.Log.Warn("a crate that was fetched cannot be kept in the cache: the next one who asks for it waits again", "crate", key.Name, "version", key.Version, "err", err)
 }
 
-// watched remembers why reading failed, to tell it from the failing of the cache.
+// watched remembers why reading failed, to distinguish it from failures of the cache.
 type watched struct {
 	r   io.Reader
 	err error

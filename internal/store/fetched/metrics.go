@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/cache"
 )
 
-// Metrics are the numbers of a store.
+// Metrics are the metrics of a store.
 type Metrics struct {
 	hits, failures, bytes prometheus.Counter
 	fetches               prometheus.Histogram
@@ -17,7 +17,7 @@ type Metrics struct {
 	cache                 atomic.Pointer[cache.Cache] // of the store
 }
 
-// NewMetrics makes the numbers of a store that is still to be made.
+// NewMetrics makes metrics for a store to be made.
 func NewMetrics() *Metrics {
 	const prefix = "clonecratesio_fetch_"
 	counter := func(name, help string) prometheus.Counter {
@@ -37,7 +37,7 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// time measures a fetch, and counts it if it fails.
+// time measures a download, and counts it if it fails.
 func (m *Metrics) time(err *error) (stop func()) {
 	begin := time.Now()
 	return func() {
@@ -48,7 +48,7 @@ func (m *Metrics) time(err *error) (stop func()) {
 	}
 }
 
-// Describe and Collect make Metrics one prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.collectors() {
 		c.Describe(ch)

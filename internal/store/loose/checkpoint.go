@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Checkpoint implements store.Writer. Puts may run beside it; they belong to the next one.
+// Checkpoint implements store.Writer. Puts may run meanwhile; they belong to the next one.
 func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 	s.mu.Lock()
 	ids, files := s.ids, s.files
@@ -28,8 +28,8 @@ func (s *Store) Checkpoint(ctx context.Context) (store.Outcome, error) {
 	return done, nil
 }
 
-// publish gives a file a name that is free, or has the same bytes already: another writer
-// that was faster with the same crate is success.
+// publish gives a file a name that is free, or that has the same bytes already: if another
+// writer was faster with the same crate, that is not an error.
 func (s *Store) publish(temp, name string) error {
 	err := s.fsys.Publish(temp, name)
 	if errors.Is(err, fs.ErrExist) && s.sameBytes(temp, name) {

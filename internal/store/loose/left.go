@@ -11,22 +11,22 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A crate waits in tmp/ for the next Checkpoint: a second's worth of downloads, or
-// what came while the disk was slow. So that a kill does not cost them, each is called
-// there [crate.ID.KeyedName], which has half of the checksum that it was proved to
-// have: it proves itself. Open gives those that are whole their names, and the run
-// finds them as it finds what was named and not recorded: nothing is trusted because
-// of its name, all is hashed against the index.
+// A crate waits in tmp/ for the next Checkpoint: a second's worth of downloads, or more
+// while the disk is slow. So that a kill does not cost them, each has its
+// [crate.ID.KeyedName] there, with half of its verified checksum, so that it proves itself.
+// Open gives complete files their names, and the run treats them like any file that has its
+// name but is not recorded: no file is trusted for its name, and all are hashed and
+// compared with the index.
 //
-// What is not called so is removed: it was being written, or is no crate's final
-// bytes (evidence, what goes to republished/). A power cut leaves what it leaves; what
-// was not written to the disk has another checksum, or none.
+// Other files are removed: they are incomplete, or not a crate's final bytes (evidence,
+// files for republished/). After a power failure, bytes that were not written to the disk
+// have another checksum.
 
-// leftBatch is how many files that were left get their names together.
+// leftBatch is the number of leftover files that get their names together.
 const leftBatch = 4096
 
-// takeUp gives the whole crates in tmp/ their names. There are as many as came between
-// two checkpoints, or fewer.
+// takeUp gives the complete crates in tmp/ their names. There are at most as many as came
+// between two checkpoints.
 func (s *Store) takeUp() error {
 	dirs, err := s.fsys.ReadDir(tempDir)
 	if err != nil {
@@ -67,10 +67,10 @@ func (s *Store) nameLeft(files []*durable.Staged) error {
 	if err := s.batch.Commit(context.Background(), files, s.publish); err != nil {
 		return fmt.Errorf("keeping %d crates that an earlier run had fetched: %w", len(files), err)
 	}
-	return nil // one whose name is taken was removed: it is fetched again if it should be there
+	return nil // a file whose name is taken was removed: it is downloaded again if needed
 }
 
-// left is a file of tmp/ if it is a whole crate, else nil.
+// left returns a file of tmp/ if it is a complete crate, else nil.
 func (s *Store) left(name string) *durable.Staged {
 	id, key, err := crate.ParseKeyedName(path.Base(name))
 	if err != nil {

@@ -9,17 +9,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Listing is the store's store.Listing. It answers Stat from whole folders,
-// which costs one system call a file instead of four: in the order of an index
-// the crates of a folder are neighbours.
+// Listing is the store's store.Listing. It lists whole folders to answer Stat, which costs
+// one system call per file instead of four: the crates of a folder are neighbours in the
+// order of an index.
 type Listing struct {
 	store *Store
 	dirs  map[string]map[string]fs.DirEntry
 	order []string // of arrival
 }
 
-// folders bounds a Listing: neighbours in the index that differ in the case of their
-// first letters are in different folders.
+// folders is the number of folders in a Listing: neighbours in the index whose first
+// letters differ in case are in different folders.
 const folders = 8
 
 // NewListing implements store.Lister.
@@ -27,7 +27,7 @@ func (s *Store) NewListing() (store.Listing, error) {
 	return &Listing{store: s, dirs: map[string]map[string]fs.DirEntry{}}, nil
 }
 
-// Stat is store.Reader's.
+// Stat does what store.Reader's Stat does.
 func (l *Listing) Stat(id crate.ID) (int64, error) {
 	dir, err := l.dir(crate.LooseDir(id.Name))
 	if err != nil {
@@ -44,12 +44,12 @@ func (l *Listing) Stat(id crate.ID) (int64, error) {
 	return sizeOf(info, id)
 }
 
-// Holds is store.Listing's.
+// Holds implements store.Listing.
 func (l *Listing) Holds(id crate.ID, at store.Placement, size int64) bool {
 	if !at.Loose || at.Bundle != "" {
-		return false // nowhere, or where this store does not reach
+		return false // nowhere, or outside this store
 	}
-	if at.Republished != "" { // few are, and they are no neighbours
+	if at.Republished != "" { // few are, and they are not neighbours
 		info, err := l.store.fsys.Stat(at.LoosePath(id))
 		return err == nil && info.Mode().IsRegular() && info.Size() == size
 	}

@@ -1,5 +1,5 @@
-// Package loose keeps crates as one file each, in the shard layout of
-// [crate.ID.LoosePath], below a folder that also holds
+// Package loose stores crates as one file each, in the shard layout of
+// [crate.ID.LoosePath], below a folder that also has
 //
 //	.clonecratesio/tmp/   files being written, in folders 0 to f; emptied when
 //	                      the store is opened (left.go)
@@ -7,8 +7,7 @@
 //	republished/          bytes that versions had before they were published
 //	                      again, under [crate.ID.RepublishedPath]
 //
-// A crate is written to tmp/ and waits there; Checkpoint is the Commit of a
-// [durable.Batch].
+// A crate is written to tmp/ and waits there until Checkpoint commits a [durable.Batch].
 package loose
 
 import (
@@ -24,8 +23,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// StateDir is the folder in which a mirror keeps what is not crates, QuarantineDir
-// that of what was found or came under a crate's name and is not it.
+// StateDir is the folder of a mirror's files other than crates; QuarantineDir is the folder
+// of files that claim to be a crate but are not.
 const (
 	StateDir      = ".clonecratesio"
 	QuarantineDir = "quarantine"
@@ -39,18 +38,17 @@ type Durability = durable.Durability
 const (
 	Batch   = durable.Together // at each Checkpoint, for all files at once
 	PerFile = durable.PerFile  // each file as it is written, names at Checkpoint
-	None    = durable.Never    // never: a power cut may take anything
+	None    = durable.Never    // never: a power failure may lose anything
 )
 
-// Store is a folder of loose crates. It implements the whole of
-// package store.
+// Store is a folder of loose crates. It implements all of package store.
 type Store struct {
 	fsys  durable.FS
 	mode  Durability
 	batch *durable.Batch
 	mu    sync.Mutex        // guards what follows
 	ids   []crate.ID        // of files
-	files []*durable.Staged // written, not yet published, or found, not yet known to be durable
+	files []*durable.Staged // written but not published, or found but perhaps not durable
 }
 
 var (
@@ -62,9 +60,8 @@ var (
 	_ store.Republisher = (*Store)(nil)
 )
 
-// Open opens the store for writing, and clears away what an earlier process left
-// in tmp/, after the crates that were whole have got their names. The caller holds the
-// mirror's lock.
+// Open opens the store for writing. It gives the complete crates that an earlier process
+// left in tmp/ their names, and removes the rest. The caller holds the mirror's lock.
 func Open(fsys durable.FS, mode Durability) (*Store, error) {
 	s := newStore(fsys, mode)
 	err := s.takeUp()
@@ -80,8 +77,7 @@ func Open(fsys durable.FS, mode Durability) (*Store, error) {
 	return s, nil
 }
 
-// OpenReadOnly opens the store for reading, and for Settle; it touches nothing
-// else.
+// OpenReadOnly opens the store for reading, and for Settle; it changes nothing else.
 func OpenReadOnly(fsys durable.FS) *Store { return newStore(fsys, Batch) }
 
 func newStore(fsys durable.FS, mode Durability) *Store {
@@ -100,8 +96,8 @@ func (s *Store) Put(_ context.Context, id crate.ID, body store.Body) (store.Plac
 	return store.Placement{Loose: true}, nil
 }
 
-// put makes a body a file that waits for its name, if possible as left, by which it is
-// known after a kill; empty: it is not.
+// put makes a body a file that waits for its name, in tmp/ under the name left if possible,
+// by which it is found after a kill; if left is empty, it is not.
 func (s *Store) put(id crate.ID, name, left string, body store.Body) error {
 	sp, err := s.take(body, name, left)
 	if err != nil {
@@ -117,8 +113,8 @@ func (s *Store) wait(id crate.ID, f *durable.Staged) {
 	s.mu.Unlock()
 }
 
-// take makes a body a finished file of tmp/. A spill is renamed if it must be left under
-// another name: spills are few and large.
+// take makes a body a finished file of tmp/. A spill is renamed if it needs the name left;
+// spills are few and large.
 func (s *Store) take(body store.Body, name, left string) (*spill, error) {
 	sp, ok := body.Spill.(*spill)
 	if !ok {
@@ -134,7 +130,7 @@ func (s *Store) take(body store.Body, name, left string) (*spill, error) {
 		err := fmt.Errorf("the body has %d bytes, %d were promised", sp.size, body.Size)
 		return nil, errors.Join(err, sp.Discard())
 	}
-	sp.taken = true // also if it fails: then nothing of it is left
+	sp.taken = true // also if it fails: then nothing of it remains
 	err := sp.Finish(name)
 	if err == nil && ok && left != "" {
 		sp.LeaveAs(left)
@@ -176,8 +172,8 @@ func (s *Store) Open(_ context.Context, key crate.Key, at store.Placement) (stor
 	return content{f, state}, nil
 }
 
-// Now is the identity of what [Store.Open] would open, which stays closed; zero where
-// that cannot be known.
+// Now returns the identity of what [Store.Open] would open, without opening it; zero if it
+// cannot be known.
 func (s *Store) Now(key crate.Key, at store.Placement) store.Identity {
 	folder, ok := s.fsys.(store.Stater)
 	if !ok {
@@ -190,7 +186,7 @@ func (s *Store) Now(key crate.Key, at store.Placement) store.Identity {
 	return store.Identity{State: state}
 }
 
-// content is a file as it was when it was opened.
+// content is a file in the state in which it was opened.
 type content struct {
 	durable.File
 	state durable.State
@@ -204,6 +200,5 @@ func (c content) Identity() (store.Identity, error) { return store.Identity{Stat
 // Extents implements extent.Laid.
 func (c content) Extents() (extent.File, []extent.Extent) { return extent.Whole(c.File, c.Size()) }
 
-// OnDisk returns the file, which is the crate and nothing else: it can be
-// linked.
+// OnDisk returns the file, which is exactly the crate, so it can be linked.
 func (c content) OnDisk() durable.File { return c.File }

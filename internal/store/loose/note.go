@@ -17,9 +17,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// note is written beside a file in quarantine, as {file}.json; one on a member of
-// a bundle stands alone. Earlier programs wrote neither kind, checksums nor
-// settled, and an empty file beside a note on a member.
+// note is written beside a file in quarantine, as {file}.json; a note on a member of a
+// bundle stands alone. Earlier programs wrote no kind, checksums or settled, and an empty
+// file beside a note on a member.
 type note struct {
 	Crate   string             `json:"crate"`
 	Version string             `json:"version"`
@@ -33,15 +33,15 @@ type note struct {
 
 const noteExt = ".json"
 
-// maxNote bounds a note that is read, bytes; maxReason the reason in one that is written,
-// which JSON makes six times as long at most.
+// maxNote bounds a note that is read, in bytes; maxReason bounds the reason in one that is
+// written, which JSON makes at most six times as long.
 const (
 	maxNote   = 64 << 10
 	maxReason = 8 << 10
 )
 
-// annotate writes the note of a file in quarantine, or replaces it: what comes
-// again is not settled any more.
+// annotate writes or replaces the note of a file in quarantine: what comes again is no
+// longer settled.
 func (s *Store) annotate(file string, n note, id crate.ID) error {
 	n.Crate, n.Version, n.Time = id.Name, id.Version, time.Now().UTC().Format(time.RFC3339)
 	return s.writeNote(file, n)
@@ -56,8 +56,8 @@ func (s *Store) writeNote(file string, n note) error {
 	return durable.WriteFile(s.fsys, file+noteExt, append(data, '\n'))
 }
 
-// QuarantineChanged returns when the quarantine last got, lost or settled
-// something. Errors: fs.ErrNotExist if there is none.
+// QuarantineChanged returns when something in quarantine was last added, removed or
+// settled. Errors: fs.ErrNotExist if there is no quarantine.
 func (s *Store) QuarantineChanged() (time.Time, error) {
 	info, err := s.fsys.Stat(QuarantineDir)
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Store) Evidence() iter.Seq2[store.Evidence, error] {
 			}
 			ev, err := s.evidence(path.Join(QuarantineDir, file))
 			if err == nil && isNote && ev.Kind != store.Member {
-				continue // what it was about has been removed
+				continue // its file was removed
 			}
 			if !yield(ev, err) || err != nil {
 				return
@@ -94,8 +94,8 @@ func (s *Store) Evidence() iter.Seq2[store.Evidence, error] {
 	}
 }
 
-// evidence reads the note of a file. A file without one, or with one that cannot be
-// understood, is evidence with nothing but its name.
+// evidence reads the note of a file. Without a note, or with an invalid one, the file is
+// evidence with only its name.
 func (s *Store) evidence(file string) (store.Evidence, error) {
 	n, err := s.readNote(file)
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Store) evidence(file string) (store.Evidence, error) {
 	if e.Kind == "" {
 		e.Kind = kindOf(file, n.Reason)
 	}
-	e.Want, _ = crate.ParseChecksum(n.Want) // zero where it is not known
+	e.Want, _ = crate.ParseChecksum(n.Want) // zero if unknown
 	e.Got, _ = crate.ParseChecksum(n.Got)
 	e.Time, _ = time.Parse(time.RFC3339, n.Time)
 	e.Settled, _ = time.Parse(time.RFC3339, n.Settled)
@@ -131,7 +131,7 @@ func (s *Store) readNote(file string) (n note, err error) {
 	return n, nil
 }
 
-// idOf returns the crate whose file name the name of a file begins with, if any.
+// idOf returns the crate with whose file name the name of a file begins, if any.
 func idOf(file string) crate.ID {
 	for _, infix := range []string{foundInfix, sentInfix, memberInfix} {
 		if name, _, ok := strings.Cut(path.Base(file), infix); ok {
@@ -143,7 +143,7 @@ func idOf(file string) crate.ID {
 	return crate.ID{}
 }
 
-// kindOf returns the kind of what an earlier program has put there.
+// kindOf returns the kind of evidence that an earlier program stored.
 func kindOf(file, reason string) store.EvidenceKind {
 	switch {
 	case !strings.Contains(file, sentInfix):
@@ -154,8 +154,8 @@ func kindOf(file, reason string) store.EvidenceKind {
 	return store.Sent
 }
 
-// Settle implements store.Quarantiner. It needs no lock: a note is replaced in
-// one step.
+// Settle implements store.Quarantiner. It needs no lock, because a note is replaced in one
+// step.
 func (s *Store) Settle(e store.Evidence, when time.Time) error {
 	n, err := s.readNote(e.File)
 	if err != nil {

@@ -13,18 +13,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// What follows the name of a crate file in quarantine.
+// Suffixes of the name of a crate file in quarantine.
 const (
 	foundInfix  = ".was-"    // and the time
 	sentInfix   = ".came-"   // and the beginning of the checksum
 	memberInfix = ".member-" // and the bundle and offset
 )
 
-// maxFileName is what file systems take, bytes.
+// maxFileName is the limit of file systems, in bytes.
 const maxFileName = 255
 
-// Quarantine implements store.Quarantiner. The file moves by rename, so that
-// not even a power cut loses it.
+// Quarantine implements store.Quarantiner. The file moves by rename, so that even a power
+// failure does not lose it.
 func (s *Store) Quarantine(id crate.ID, at store.Placement, reason string) (string, error) {
 	from := at.LoosePath(id)
 	to, err := s.moveAside(id, from)
@@ -37,8 +37,8 @@ func (s *Store) Quarantine(id crate.ID, at store.Placement, reason string) (stri
 	return to, nil
 }
 
-// moveAside gives the file a name in quarantine that is free. One crate is
-// damaged at most a few times a second.
+// moveAside gives the file a free name in quarantine. A crate is damaged at most a few
+// times per second.
 func (s *Store) moveAside(id crate.ID, from string) (to string, err error) {
 	if err := s.makeQuarantine(); err != nil {
 		return "", err
@@ -56,12 +56,12 @@ func (s *Store) moveAside(id crate.ID, from string) (to string, err error) {
 	return to, err
 }
 
-// Isolate implements store.Quarantiner. The note is there first: a file without one would
-// be evidence that cannot be settled.
+// Isolate implements store.Quarantiner. It writes the note first, because a file without
+// one could not be settled.
 func (s *Store) Isolate(id crate.ID, want, sum crate.Checksum, reason string, body store.Body) (string, error) {
 	to := sentName(id, sum)
 	err := s.makeQuarantine()
-	if err == nil { // also where the bytes were kept before: they have come again
+	if err == nil { // also if the bytes were stored before: they have come again
 		err = s.annotate(to, note{Kind: store.Sent, Reason: reason, Want: want.String(), Got: sum.String()}, id)
 	}
 	if err == nil {
@@ -100,7 +100,7 @@ func (s *Store) isolate(to string, body store.Body) error {
 	}
 	return s.batch.CommitOne(sp.Staged, func(temp, name string) error {
 		err := s.fsys.Publish(temp, name)
-		if errors.Is(err, fs.ErrExist) { // they were kept before
+		if errors.Is(err, fs.ErrExist) { // they were stored before
 			err = s.fsys.Remove(temp)
 		}
 		return err
@@ -125,8 +125,8 @@ func (s *Store) NoteMember(id crate.ID, at store.Placement, reason string) (stri
 	return to + noteExt, nil
 }
 
-// makeQuarantine makes the folder durable before anything moves there: what moved
-// into a folder that a power cut takes back would be gone with it.
+// makeQuarantine makes the folder durable before anything moves there: if a power failure
+// undid the folder, the moved file would be lost.
 func (s *Store) makeQuarantine() error {
 	if err := s.fsys.MkdirAll(QuarantineDir); err != nil {
 		return err
@@ -134,8 +134,8 @@ func (s *Store) makeQuarantine() error {
 	return s.fsys.SyncDir(".")
 }
 
-// memberName names the place in the bundle or segment, or what it hashes to where the name of
-// the crate leaves no room for it.
+// memberName returns the place in the bundle or segment, or its hash if the name of the crate
+// leaves no room for it.
 func memberName(id crate.ID, in string, offset int64) string {
 	place := fmt.Sprintf("%s-%d", in, offset)
 	name := quarantineName(id, memberInfix+place)

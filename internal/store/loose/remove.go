@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// RemoveLoose implements store.Remover. Folders that become empty go too.
+// RemoveLoose implements store.Remover. It also removes folders that become empty.
 func (s *Store) RemoveLoose(ids []crate.ID) error {
 	dirs := durable.Dirs{} // from which something was removed
 	for _, id := range ids {

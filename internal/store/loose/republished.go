@@ -39,10 +39,10 @@ func (s *Store) Republished() iter.Seq2[store.RepublishedFile, error] {
 	}
 }
 
-// republishedDepth is how many folders a RepublishedPath has below the first.
+// republishedDepth is the number of folders of a RepublishedPath below the first.
 const republishedDepth = 2
 
-// walkRepublished reports whether the consumer wants more.
+// walkRepublished yields the files below dir, and reports whether the consumer wants more.
 func (s *Store) walkRepublished(dir string, depth int, yield func(store.RepublishedFile, error) bool) bool {
 	entries, err := s.fsys.ReadDir(dir)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *Store) walkRepublished(dir string, depth int, yield func(store.Republis
 			continue
 		}
 		if e.Type().IsRegular() {
-			f.ID, f.Key, _ = crate.ParseRepublishedPath(f.File) // zero where it is not one
+			f.ID, f.Key, _ = crate.ParseRepublishedPath(f.File) // zero if it is not one
 		}
 		if !yield(f, nil) {
 			return false
@@ -66,8 +66,8 @@ func (s *Store) walkRepublished(dir string, depth int, yield func(store.Republis
 	return true
 }
 
-// swap moves a file by rename, into a folder that is durable before, so that not
-// even a power cut loses it.
+// swap moves a file by rename into a folder that is already durable, so that even a power
+// failure does not lose it.
 func (s *Store) swap(from, to string) error {
 	if err := s.rename(from, to); err != nil {
 		return fmt.Errorf("moving %s to %s: %w", from, to, err)

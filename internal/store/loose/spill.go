@@ -9,12 +9,12 @@ import (
 
 var _ store.Sharer = (*spill)(nil)
 
-// spill is a file in tmp/ on its way to a final name. It belongs to one
-// goroutine until Put takes it.
+// spill is a file in tmp/ that will get a final name. It belongs to one goroutine until Put
+// takes it.
 type spill struct {
 	*durable.Staged
 	size  int64 // written
-	taken bool  // Put owns the file now, or it is discarded
+	taken bool  // Put owns the file now, or it was discarded
 }
 
 // NewSpill implements store.Writer.

@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// Sizes of reading ahead, in bytes.
+// Sizes for reading ahead, in bytes.
 const (
 	chunkSize = 16 << 20 // of one request
-	// near is how far behind the last read one may begin and still be the next of a
-	// pass through the file.
+	// near is how far after the end of the last read another one may begin and still
+	// continue it.
 	near = 1 << 20
 )
 
@@ -19,11 +19,11 @@ type ahead struct {
 	mu    sync.Mutex // guards the fields below, and lets one request run at a time
 	data  []byte
 	start int64 // of data in the file
-	next  int64 // behind what was read last
+	next  int64 // end of the last read
 }
 
-// read returns bytes of the piece, and gets the next one when reads go forward; nil:
-// this read does not go with the others.
+// read returns bytes of the piece, and gets the next piece if reads go forward. It returns
+// nil if this read does not continue the others.
 func (a *ahead) read(offset, size, end int64, get func(offset, size int64) ([]byte, error)) ([]byte, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -44,7 +44,7 @@ func (a *ahead) read(offset, size, end int64, get func(offset, size int64) ([]by
 	return a.data[offset-a.start:][:size:size], nil
 }
 
-// chunked reads a stretch that is too large for the memory, piece by piece.
+// chunked reads a range that is too large for memory, piece by piece.
 type chunked struct {
 	file *file
 	ctx  context.Context // of one caller

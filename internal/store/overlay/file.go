@@ -24,7 +24,7 @@ type file struct {
 	ahead         *ahead // nil: reads are not expected to go forward
 
 	mu  sync.Mutex // guards what follows
-	tag bucket.Tag // of the object when it was read first; empty: it was not
+	tag bucket.Tag // of the object when it was first read; empty: not yet
 }
 
 var _ durable.Ranged = (*file)(nil)
@@ -55,7 +55,7 @@ func (f *file) Range(ctx context.Context, offset, size int64) (io.ReaderAt, erro
 	return stretch{bytes.NewReader(data), offset}, err
 }
 
-// get reads a part of the object by one request.
+// get reads a part of the object with one request.
 func (f *file) get(ctx context.Context, offset, size int64) (_ []byte, err error) {
 	if size == 0 {
 		return nil, nil
@@ -64,7 +64,7 @@ func (f *file) get(ctx context.Context, offset, size int64) (_ []byte, err error
 	ask := bucket.Ask{Offset: offset, Length: size, Same: f.tag}
 	f.mu.Unlock()
 	body, object, err := f.folder.source.bucket.Get(ctx, root.Key(f.folder.dir, f.named.Name), ask)
-	if errors.Is(err, bucket.ErrChanged) { // stored again, as after a loss: the next read takes that
+	if errors.Is(err, bucket.ErrChanged) { // stored again, as after a loss: the next read uses the new object
 		f.mu.Lock()
 		f.tag = ""
 		f.mu.Unlock()
@@ -86,7 +86,8 @@ func (f *file) get(ctx context.Context, offset, size int64) (_ []byte, err error
 	return data, nil
 }
 
-// away tells a bucket that cannot be reached from one that does not have the bytes.
+// away marks errors that mean that a bucket cannot be reached, as opposed to lacking the
+// bytes.
 func away(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, bucket.ErrChanged) || errors.Is(err, bucket.ErrRange) {
 		return err
@@ -117,7 +118,7 @@ func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 // Stat implements durable.File.
 func (f *file) Stat() (fs.FileInfo, error) { return info{f.named}, nil }
 
-// State says that the file never changes: its bytes are those of its checksum.
+// State returns a state that never changes, because the bytes have the file's checksum.
 func (f *file) State() (durable.State, error) {
 	return durable.State{ID: binary.BigEndian.Uint64(f.named.SHA256[:]) | 1, Size: f.named.Size}, nil
 }
@@ -125,7 +126,7 @@ func (f *file) State() (durable.State, error) {
 // Close implements durable.File.
 func (f *file) Close() error { return nil }
 
-// Sync implements durable.File: what is in the bucket is as durable as that promises.
+// Sync implements durable.File. It does nothing: the bucket makes its objects durable.
 func (f *file) Sync() error { return nil }
 
 // Write implements durable.File.

@@ -12,14 +12,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// folder is a folder on the disk with what the bucket has behind it.
+// folder is a folder on the disk with the bucket's files behind it.
 type folder struct {
 	durable.FS
 	source *Source
 	dir    string
 }
 
-// named returns what the root says of a file.
+// named returns the root's entry for a file.
 func (f *folder) named(name string) (root.File, bool) {
 	file, ok := f.source.now.Load().files[f.dir][name]
 	return file, ok

@@ -1,19 +1,18 @@
-// Package overlay lets a folder of bundles, or of segments, have the files that a
-// mirror in a bucket has beside those that are on the disk. What is on the disk comes
-// first; writing and removing concern the disk alone. So the stores that read such
-// folders need not know where a file is.
+// Package overlay adds the files that a mirror has in a bucket to a folder of bundles or
+// segments on the disk. Files on the disk come first; writing and removing only affect the
+// disk. So the stores that read such folders need not know where a file is.
 //
 // # Requests
 //
-// A file in the bucket is opened, and described, without a request: the root says what
-// there is. Each ReadAt is one ranged GET; who needs several pieces of one stretch asks
-// for the stretch first ([durable.Ranged]). With ReadAhead, reads that go forward through
-// a file share large ranges.
+// Opening or describing a file in the bucket needs no request, because the root lists the
+// files. Each ReadAt is one ranged GET; a caller that needs several pieces of a range
+// requests the range first ([durable.Ranged]). With ReadAhead, reads that go forward
+// through a file share large ranges.
 //
-// # What is trusted
+// # Trust
 //
-// Nothing. A file that is not what the root names can show at any read, as on a disk;
-// readers of a crate hash it.
+// It trusts nothing. Any read may find that a file is not what the root names, as on a
+// disk; readers of a crate hash it.
 package overlay
 
 import (
@@ -26,42 +25,41 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// Source is a bucket and the root by which it is read now. Its methods may be called
-// concurrently.
+// Source is a bucket and the root through which it is currently read. Its methods may be
+// called concurrently.
 type Source struct {
-	// ReadAhead is for those who read files from front to end. Set it before the first
+	// ReadAhead is for callers that read files from front to end. Set it before the first
 	// folder is read.
 	ReadAhead bool
 
 	bucket bucket.Reader
 	now    atomic.Pointer[view]
 
-	mu     sync.Mutex      // guards what follows, and lets one at a time change now
-	hidden map[string]bool // keys of files that are not there, whatever the root says
+	mu     sync.Mutex      // guards what follows, and serializes changes of now
+	hidden map[string]bool // keys of files that count as absent, whatever the root says
 }
 
-// view is what a root names, by the folder.
+// view is the content of a root, by folder.
 type view struct {
 	root  *root.Root
 	files map[string]map[string]root.File
 }
 
-// New returns a source of nothing: Show says what there is.
+// New returns an empty source; Show sets its content.
 func New(b bucket.Reader) *Source {
 	s := &Source{bucket: b, hidden: map[string]bool{}}
 	s.Show(&root.Root{})
 	return s
 }
 
-// Show makes r what is read from now on. Files that are open stay usable as long as
-// their objects are there.
+// Show sets the root to read from. Open files stay usable as long as their objects exist.
 func (s *Source) Show(r *root.Root) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.show(r)
 }
 
-// Hide makes a file as one that no root names: it is known to be damaged.
+// Hide hides a file, because it is known to be damaged, as if the root did not name it.
 func (s *Source) Hide(dir, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,10 +76,10 @@ func (s *Source) show(r *root.Root) {
 	s.now.Store(&view{r, files})
 }
 
-// Root is what was shown last. It must not be changed.
+// Root returns the root that was set last. It must not be changed.
 func (s *Source) Root() *root.Root { return s.now.Load().root }
 
-// Bucket is where the objects are.
+// Bucket returns the bucket of the objects.
 func (s *Source) Bucket() bucket.Reader { return s.bucket }
 
 func byName(files []root.File) map[string]root.File {
@@ -95,7 +93,7 @@ func byName(files []root.File) map[string]root.File {
 	return names
 }
 
-// Folder is the folder dir of the bucket (root.BundlesDir, root.DeepDir) behind local.
+// Folder returns the folder dir of the bucket (root.BundlesDir, root.DeepDir) behind local.
 // Closing it closes local.
 func (s *Source) Folder(local durable.FS, dir string) durable.FS {
 	return &folder{FS: local, source: s, dir: dir}

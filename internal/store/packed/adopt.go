@@ -15,20 +15,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Catalog is told what segments hold that it may not know: when it was lost, or the
+// Catalog records what segments hold that it may not know: when it was lost, or the
 // segments were carried here.
 type Catalog interface {
-	// Known reports whether every crate of a finished segment has its row; of one
-	// that is still being written, whether any ever had, unless adopting it was cut
-	// off: who writes it records its packs.
+	// Known reports whether every crate of a finished segment has a row. For an unfinished
+	// one, it reports whether any ever had, unless adopting it was interrupted: its writer
+	// records its packs.
 	Known(name string, finished bool) bool
-	// Adopting is told before the first crate of a segment.
+	// Adopting is called before the first crate of a segment.
 	Adopting(ctx context.Context, segment string) error
-	// Adopt is given crates that were rebuilt and hashed. Whether these are the right
-	// checksums is not known yet. It is durable when Adopt returns.
+	// Adopt receives crates that were rebuilt and hashed. Whether their checksums are the
+	// right ones is not known yet. The crates are durably recorded when Adopt returns.
 	Adopt(ctx context.Context, found []Found) error
-	// Adopted is told that all crates of a segment have been; nothing but the name is
-	// known of one that is still being written.
+	// Adopted says that all crates of a segment were recorded; for an unfinished segment,
+	// only the name is set.
 	Adopted(ctx context.Context, segment store.Bundle, finished bool) error
 }
 
@@ -39,12 +39,11 @@ type Found struct {
 	At   store.DeepPlace
 }
 
-// Adopt tells a catalog what is in segments that it does not know, the unfinished one
-// among them: that may have the only copies, too. Of two places of a crate the one
-// that was written later counts. Each pack is decoded, and the tar of each crate
-// hashed; that a crate can be made of its tar was proved before it was removed
-// elsewhere, and is proved whenever it is read. A damaged pack costs its crates, which
-// are fetched again.
+// Adopt records in a catalog the content of segments that it does not know, including the
+// unfinished one, which may have the only copies, too. If a crate has two places, the later
+// one counts. Each pack is decoded, and the tar of each crate hashed. That a crate can be
+// made from its tar was verified before it was removed elsewhere, and is verified at each
+// read. A damaged pack costs its crates, which are downloaded again.
 func Adopt(ctx context.Context, folder durable.Reader, catalog Catalog, log *slog.Logger) error {
 	entries, err := folder.ReadDir(".")
 	if err != nil {
@@ -110,7 +109,7 @@ func adopt(ctx context.Context, folder durable.Reader, file string, catalog Cata
 	return catalog.Adopted(ctx, whole, true)
 }
 
-// goodOf lists the crates of a pack whose tars are good.
+// goodOf returns the crates of a pack whose tars are good.
 func goodOf(ctx context.Context, r *deep.Reader, d *deep.Directory, name string, log *slog.Logger) (found []Found, err error) {
 	err = r.Check(ctx, d, deep.Tars, func(n int, err error) {
 		v := &d.Versions[n]

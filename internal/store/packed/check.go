@@ -10,22 +10,22 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Row is what a catalog says of a version: its bytes, and where they are.
+// Row is a catalog's row of a version: its bytes, and where they are.
 type Row struct {
 	crate.Key
 	At store.DeepPlace
 }
 
-// CheckPack verifies rows that are in one pack, which is decoded once however many
-// they are, and returns what is wrong with each; nil: it is what the row says, as far
-// as the depth proves that. It waits for its turn and for memory as rebuilds do, but
-// is never refused: its callers are few, and each has one pack.
+// CheckPack verifies rows that are in one pack, which it decodes once. It returns the error
+// of each row; nil means that it is what the row says, as far as the depth proves that. It
+// waits for its turn and for memory as rebuilds do, but is never refused: its callers are
+// few, and each has one pack.
 //
-// Errors of a row: those of Open but *store.BusyError.
+// Errors of a row: those of Open except *store.BusyError.
 func (s *Store) CheckPack(ctx context.Context, rows []Row, depth deep.Depth) []error {
 	errs := make([]error, len(rows))
 	_, err := recovered(func() (none struct{}, err error) { return none, s.checkPack(ctx, rows, depth, errs) })
-	if errors.As(err, new(panicError)) && len(rows) > 1 { // which of them it was shows alone
+	if errors.As(err, new(panicError)) && len(rows) > 1 { // checking them one by one shows which it was
 		for i := range rows {
 			errs[i] = s.CheckPack(ctx, rows[i:i+1], depth)[0]
 		}
@@ -39,8 +39,7 @@ func (s *Store) CheckPack(ctx context.Context, rows []Row, depth deep.Depth) []e
 	return errs
 }
 
-// checkPack puts what is wrong with single rows into errs, and returns what is wrong
-// with all.
+// checkPack sets errors of single rows in errs, and returns an error that affects all.
 func (s *Store) checkPack(ctx context.Context, rows []Row, depth deep.Depth, errs []error) error {
 	at := rows[0].At
 	seg, err := s.segments.take(at)
@@ -76,8 +75,8 @@ func (s *Store) checkPack(ctx context.Context, rows []Row, depth deep.Depth, err
 	return s.failed(err)
 }
 
-// numbersOf returns the numbers of rows in their pack, and what the most costly one
-// takes of memory. What is not there is put into errs.
+// numbersOf returns the numbers of rows in their pack, and the memory for the most
+// expensive one. It sets the errors of missing rows in errs.
 func numbersOf(d *deep.Directory, rows []Row, errs []error) (numbers []int, cost int64) {
 	first := rows[0].At
 	for i, row := range rows {

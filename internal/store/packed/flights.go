@@ -10,8 +10,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// flights let all who ask for a crate at the same time wait for one rebuild. It
-// ends early only when all of them went away.
+// flights let all requests for a crate at the same time share one rebuild. It ends early
+// only if all of them are cancelled.
 type flights struct {
 	mu  sync.Mutex // guards what follows
 	now map[crate.Key]*flight
@@ -20,14 +20,14 @@ type flights struct {
 type flight struct {
 	ticket *ticket
 	stop   context.CancelFunc
-	uses   int           // by those who wait; guarded by flights.mu
+	uses   int           // number of waiting callers; guarded by flights.mu
 	done   chan struct{} // closed when what follows is known
 	data   []byte
 	err    error
 }
 
-// join waits for the rebuild of key, which begins if it has not yet; also lets the
-// caller's client wait for one that has.
+// join waits for the rebuild of key and starts it if necessary; also adds the caller's
+// client to a rebuild that waits.
 func (f *flights) join(ctx context.Context, key crate.Key, begin func(context.Context, *ticket) ([]byte, error), also func(*ticket)) ([]byte, error) {
 	f.mu.Lock()
 	fl := f.now[key]
@@ -52,8 +52,7 @@ func (f *flights) join(ctx context.Context, key crate.Key, begin func(context.Co
 	return nil, context.Cause(ctx)
 }
 
-// start begins a rebuild, which outlives the caller who was first. The caller holds
-// mu.
+// start starts a rebuild, which outlives its first caller. The caller holds mu.
 func (f *flights) start(ctx context.Context, key crate.Key, begin func(context.Context, *ticket) ([]byte, error)) *flight {
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	fl := &flight{ticket: &ticket{clients: []string{store.Client(ctx)}}, stop: stop, done: make(chan struct{})}
@@ -78,7 +77,7 @@ func (f *flights) forget(key crate.Key, fl *flight) {
 	}
 }
 
-// recovered makes a panicError of a panic, which costs one crate and not the server.
+// recovered turns a panic into a panicError, so that it costs one crate and not the server.
 func recovered[T any](do func() (T, error)) (result T, err error) {
 	defer func() {
 		if p := recover(); p != nil {

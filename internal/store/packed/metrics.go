@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/cache"
 )
 
-// Metrics are the numbers of a store.
+// Metrics are the metrics of a store.
 type Metrics struct {
 	hits, packHits, refused, failures, bytes prometheus.Counter
 	rebuilds                                 prometheus.Histogram
@@ -18,7 +18,7 @@ type Metrics struct {
 	cache                                    atomic.Pointer[cache.Cache] // of the store
 }
 
-// NewMetrics makes the numbers of a store that is still to be made.
+// NewMetrics makes metrics for a store to be made.
 func NewMetrics() *Metrics {
 	const prefix = "clonecratesio_deep_"
 	counter := func(name, help string) prometheus.Counter {
@@ -47,7 +47,7 @@ func (m *Metrics) time() (stop func()) {
 	return func() { m.rebuilds.Observe(time.Since(begin).Seconds()) }
 }
 
-// Describe and Collect make Metrics one prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.collectors() {
 		c.Describe(ch)

@@ -1,23 +1,22 @@
-// Package packed serves crates of the deep archive (package deep is its format): segments
-// in which versions of a crate share what they have in common, and from which each .crate
-// is rebuilt bit for bit. Another store is behind it, which holds what is loose or in
-// bundles, and takes what is put.
+// Package packed serves crates of the deep archive (package deep has its format): in
+// segments, versions of a crate share their common content, and each .crate is rebuilt from
+// them bit for bit. Another store is behind it, which holds loose and bundled crates, and
+// receives new ones.
 //
-// # What a read costs
+// # Cost of a read
 //
-// A pack is decompressed, the crate's tar joined, and its gzip stream made again: some 40
-// ms of one core for each MB of tar. So crates that were rebuilt are kept in a cache of
-// files, of bounded size, and packs that were decoded in memory, for the versions of the
-// same crate that are asked for next; requests for the same crate meanwhile wait for the
-// one rebuild; and only as many rebuilds run at a time as their memory allows. Others
-// wait in turn by client ([store.ForClient]), and when too many wait, the next is refused
-// with a *store.BusyError.
+// A read decompresses a pack, joins the crate's tar and makes its gzip stream again: some
+// 40 ms of one core per MB of tar. So rebuilt crates are kept in a cache of files, of
+// bounded size, and decoded packs in memory, for requests for other versions of the same
+// crate. Concurrent requests for the same crate share one rebuild. Only as many rebuilds
+// run at a time as memory allows. The others wait, and clients take turns
+// ([store.ForClient]); if too many wait, the next is refused with a *store.BusyError.
 //
-// # What is trusted
+// # Trust
 //
-// Nothing: what Open gives out was hashed, and has the checksum that the caller
-// wants, before its first byte goes out. A file of the cache is hashed again
-// whenever it is not in the state in which it was hashed last.
+// It trusts nothing: before Open returns, the bytes were hashed and have the wanted
+// checksum. A file of the cache is hashed again whenever its state differs from that at the
+// last hashing.
 package packed
 
 import (
@@ -35,15 +34,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store/cache"
 )
 
-// Config is what a store is made of. The zero value of a limit is its default.
+// Config configures a store. A limit of zero means its default.
 type Config struct {
 	Folder   durable.Reader // of the segments
 	Behind   store.Store
 	Cache    *cache.Cache // of rebuilt crates; nil: none, they are in memory
-	Packs    int64        // that decoded packs may take which are kept for the next of their versions, bytes; 0: none are
-	Memory   int64        // that rebuilds may take together, bytes; default 512 MiB. One that needs more runs alone
+	Packs    int64        // maximum for decoded packs kept for their other versions, bytes; 0: none
+	Memory   int64        // maximum for all rebuilds together, bytes; default 512 MiB. A rebuild that needs more runs alone
 	Rebuilds int          // at a time; default: half of the processors, at least one
-	Waiting  int          // callers that wait for their turn; default 256, a quarter of them for one client
+	Waiting  int          // maximum number of waiting callers; default 256, a quarter of them for one client
 	Metrics  *Metrics     // default: none
 	Log      *slog.Logger // default: none
 }
@@ -51,7 +50,7 @@ type Config struct {
 // Store is a folder of segments with another store behind. Its methods may be called
 // concurrently.
 type Store struct {
-	store.Store // everything but Open and NewListing
+	store.Store // everything except Open and NewListing
 	cfg         Config
 	segments    segments
 	turns       *turns
@@ -61,7 +60,7 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// New makes a store. It touches nothing.
+// New makes a store. It opens nothing.
 func New(cfg Config) *Store {
 	if cfg.Memory == 0 {
 		cfg.Memory = 512 << 20
@@ -82,15 +81,15 @@ func New(cfg Config) *Store {
 	return &Store{Store: cfg.Behind, cfg: cfg, segments: segments{folder: cfg.Folder}, turns: newTurns(cfg.Rebuilds, cfg.Memory, cfg.Waiting, cfg.Metrics.waiting), packs: packs{max: cfg.Packs}}
 }
 
-// Close closes all files but the cache. Contents that are open stay usable.
+// Close closes all files except the cache. Open contents stay usable.
 func (s *Store) Close() error {
 	s.packs.close()
 	return s.segments.close()
 }
 
-// Open implements store.Reader. Errors, of a crate in the deep archive:
-// fs.ErrNotExist if the segment is not there, or has other bytes in this place than
-// are wanted; *deep.DamageError; deep.ErrEncoder; *store.BusyError; the context's.
+// Open implements store.Reader. Errors for a crate in the deep archive: fs.ErrNotExist if
+// the segment does not exist, or has other bytes in this place; *deep.DamageError;
+// deep.ErrEncoder; *store.BusyError; the context's.
 func (s *Store) Open(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error) {
 	if at.Deep.Segment == "" || at.Loose || at.Bundle != "" {
 		return s.Store.Open(ctx, key, at)
@@ -111,10 +110,10 @@ func (s *Store) Open(ctx context.Context, key crate.Key, at store.Placement) (st
 	return store.InMemory(data), nil
 }
 
-// inCache is what an Identity says of files of the cache.
+// inCache is the In of an Identity of cached files.
 const inCache = "cache"
 
-// rebuild makes a crate when its turn comes, and puts it into the cache.
+// rebuild rebuilds a crate when its turn comes, and puts it into the cache.
 func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, t *ticket) ([]byte, error) {
 	seg, err := s.segments.take(at)
 	if err != nil {
@@ -141,11 +140,11 @@ func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, 
 		return nil, err
 	}
 	defer release()
-	if data, err := s.cfg.Cache.Read(key.Checksum); err == nil { // since a moment ago
+	if data, err := s.cfg.Cache.Read(key.Checksum); err == nil { // it may have been cached meanwhile
 		return data, nil
 	}
 	defer s.cfg.Metrics.time()()
-	data, err := s.make(ctx, pack, d, at.Number) // hashed, or there is no data
+	data, err := s.make(ctx, pack, d, at.Number) // data is nil unless it was hashed
 	if err != nil {
 		return nil, s.failed(err)
 	}
@@ -156,7 +155,7 @@ func (s *Store) rebuild(ctx context.Context, key crate.Key, at store.DeepPlace, 
 	return data, nil
 }
 
-// make rebuilds a version of a pack, which is decoded unless it still is.
+// make rebuilds a version of a pack, and decodes the pack unless it is in memory.
 func (s *Store) make(ctx context.Context, r *deep.Reader, d *deep.Directory, n int) ([]byte, error) {
 	if d.Content > s.cfg.Packs {
 		return r.Rebuild(ctx, d, n)
@@ -187,7 +186,7 @@ func (s *Store) NewListing() (store.Listing, error) {
 	return s.Listing(l)
 }
 
-// Listing is a listing of the store behind that knows of the segments, too.
+// Listing adds the segments to a listing of the store behind.
 func (s *Store) Listing(l store.Listing) (store.Listing, error) {
 	sizes, err := partfile.Sizes(s.cfg.Folder, func(name string) bool { _, err := deep.ParseFileName(name); return err == nil })
 	if err != nil {
@@ -196,7 +195,7 @@ func (s *Store) Listing(l store.Listing) (store.Listing, error) {
 	return &listing{l, sizes}, nil
 }
 
-// listing knows the size of every segment that was there when it was made.
+// listing has the size of every segment that existed when it was made.
 type listing struct {
 	store.Listing
 	sizes map[string]int64

@@ -11,26 +11,27 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deep"
 )
 
-// packIdle is how long decoded packs are kept without a request: builds ask for several
-// versions of a crate in one go, or not at all.
+// packIdle is how long decoded packs are kept without a request: builds request several
+// versions of a crate together, or only one.
 const packIdle = 2 * time.Minute
 
-// UsualPacks is how much a server keeps of decoded packs, in bytes: any pack fits.
+// UsualPacks is a server's memory for decoded packs, in bytes: any pack fits.
 const UsualPacks = deep.MaxGiant
 
-// packs are the decoded packs used last, in memory of bounded size. Requests for versions
-// of a pack at the same time share one decoding. Its methods may be called concurrently.
+// packs are the most recently used decoded packs, in memory of bounded size. Concurrent
+// requests for versions of a pack share one decoding. Its methods may be called
+// concurrently.
 type packs struct {
 	max int64 // bytes
 
 	mu    sync.Mutex // guards what follows
 	used  int64      // bytes
 	known map[crate.Checksum]*list.Element
-	order list.List // of *decoding, the one used last is last
+	order list.List // of *decoding, the most recently used last
 	idle  *time.Timer
 }
 
-// decoding is a pack that is decoded, or is about to be.
+// decoding is a pack that is decoded, or being decoded.
 type decoding struct {
 	sum  crate.Checksum
 	size int64
@@ -39,11 +40,11 @@ type decoding struct {
 	err  error
 }
 
-// errGivenUp is what others see of a decoding that did not end.
+// errGivenUp is the error of a decoding that did not complete, for the other waiters.
 var errGivenUp = errors.New("decoding was given up")
 
-// take returns a pack of at most max bytes, kept or decoded now, and whether it was
-// kept. Errors: those of decode; the context's.
+// take returns a pack of at most max bytes, from memory or decoded now, and whether it was
+// in memory. Errors: those of decode; the context's.
 func (p *packs) take(ctx context.Context, d *deep.Directory, decode func() (*deep.Decoded, error)) (pack *deep.Decoded, kept bool, err error) {
 	now, first := p.enter(d)
 	if first {
@@ -55,14 +56,14 @@ func (p *packs) take(ctx context.Context, d *deep.Directory, decode func() (*dee
 	case <-ctx.Done():
 		return nil, false, context.Cause(ctx)
 	}
-	if now.err != nil { // for a reason of its own: those who asked for it went away
+	if now.err != nil { // for its own reason: its callers were cancelled
 		pack, err = decode()
 		return pack, false, err
 	}
 	return now.pack, true, nil
 }
 
-// enter makes room for a pack that is not there, and then is the first to say so.
+// enter adds a pack that is not there and makes room for it; first is then true.
 func (p *packs) enter(d *deep.Directory) (now *decoding, first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,7 +87,7 @@ func (p *packs) enter(d *deep.Directory) (now *decoding, first bool) {
 	return now, true
 }
 
-// decode decodes for all who wait for it. What fails, or panics, is forgotten.
+// decode decodes for all waiters. A failure or panic is not kept.
 func (p *packs) decode(now *decoding, decode func() (*deep.Decoded, error)) (*deep.Decoded, error) {
 	defer func() {
 		if now.err != nil {
@@ -115,7 +116,7 @@ func (p *packs) forgetAll() {
 	}
 }
 
-// remove is called with mu held.
+// remove removes a pack. The caller holds mu.
 func (p *packs) remove(el *list.Element) {
 	now := el.Value.(*decoding)
 	p.order.Remove(el)
@@ -123,7 +124,7 @@ func (p *packs) remove(el *list.Element) {
 	p.used -= now.size
 }
 
-// close drops all, and the timer.
+// close removes all packs, and stops the timer.
 func (p *packs) close() {
 	p.forgetAll()
 	p.mu.Lock()

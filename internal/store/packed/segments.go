@@ -12,27 +12,27 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// openFiles is how many segments are kept open.
+// openFiles is the number of segments that stay open.
 const openFiles = 16
 
-// segments are the segments that were read from last.
+// segments are the most recently read segments.
 type segments struct {
 	folder durable.Reader
 
 	mu   sync.Mutex // guards what follows
-	open []*segment // the one used last is last
+	open []*segment // the most recently used last
 }
 
-// segment is an open segment, closed when its last user is done.
+// segment is an open segment; it is closed when its last user is done.
 type segment struct {
 	*deep.Reader
 	name string
 	file durable.File
 	info fs.FileInfo // when it was opened: an unfinished segment grows
-	uses int         // by the list and by those who read
+	uses int         // by the list and by readers
 }
 
-// pack returns a reader of a pack. Where reads cost requests, it costs one.
+// pack returns a reader of a pack. If reads cost requests, it makes one.
 func (seg *segment) pack(ctx context.Context, p deep.Placement) (*deep.Reader, error) {
 	ranged, ok := seg.file.(durable.Ranged)
 	if !ok {
@@ -45,8 +45,8 @@ func (seg *segment) pack(ctx context.Context, p deep.Placement) (*deep.Reader, e
 	return deep.OpenKnown(seg.name, bytes, p.Offset+p.Size), nil
 }
 
-// take returns the segment that has the pack, to be given back to free. One that
-// was replaced, or has grown, is opened again.
+// take returns the segment that has the pack; the caller returns it with free. A segment
+// that was replaced, or has grown, is opened again.
 func (s *segments) take(at store.DeepPlace) (*segment, error) {
 	if _, err := deep.ParseFileName(at.Segment); err != nil {
 		return nil, err
@@ -79,8 +79,8 @@ func (s *segments) take(at store.DeepPlace) (*segment, error) {
 	return s.add(at.Segment, name)
 }
 
-// add opens a segment, and closes the one that was not used for the longest time if
-// too many are open. The caller holds mu.
+// add opens a segment, and closes the least recently used one if too many are open. The
+// caller holds mu.
 func (s *segments) add(name, file string) (*segment, error) {
 	f, err := s.folder.Open(file)
 	if err != nil {
@@ -107,11 +107,11 @@ func (s *segments) add(name, file string) (*segment, error) {
 	return seg, nil
 }
 
-// free gives a segment back.
+// free returns a segment.
 func (s *segments) free(seg *segment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = seg.release() // it was read from, and nothing else
+	_ = seg.release() // it was only read
 }
 
 // release closes an unused segment. The caller holds mu.

@@ -11,18 +11,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// turns let as many rebuilds run at a time as there are places and memory; the others
-// wait: clients take turns, and those of one client come in order.
+// turns let as many rebuilds run at a time as slots and memory allow. The others wait:
+// clients take turns, and each client's requests come in order.
 type turns struct {
 	memory  int64            // of all rebuilds together, bytes
-	waiting int              // at most
+	waiting int              // maximum number
 	length  prometheus.Gauge // of the queue
 
 	mu     sync.Mutex // guards what follows
-	places int        // that are free
-	free   int64      // memory, bytes
-	queue  int        // tickets that wait
-	lines  []*line    // of clients who wait, in the order of their turns
+	places int        // free slots
+	free   int64      // free memory, bytes
+	queue  int        // waiting tickets
+	lines  []*line    // of waiting clients, in the order of their turns
 }
 
 // line is the tickets of one client.
@@ -31,11 +31,11 @@ type line struct {
 	tickets []*ticket
 }
 
-// ticket is a rebuild that waits, or did. Several clients may wait for one, in a
-// line each. Its fields are guarded by turns.mu.
+// ticket is a rebuild that waits for its turn, or had it. Several clients may wait for one,
+// in a line each. turns.mu guards its fields.
 type ticket struct {
-	clients []string // who wait for it
-	patient bool     // it is never refused; set before it is shared
+	clients []string // clients waiting for it
+	patient bool     // never refused; set before it is shared
 	cost    int64
 	state   ticketState
 	ready   chan struct{} // closed when it is its turn
@@ -44,20 +44,20 @@ type ticket struct {
 type ticketState int
 
 const (
-	outside ticketState = iota // it is not in the queue yet
+	outside ticketState = iota // not in the queue yet
 	waits
-	done // it had its turn, or was given up
+	done // it had its turn, or was cancelled
 )
 
 func newTurns(places int, memory int64, waiting int, length prometheus.Gauge) *turns {
 	return &turns{memory: memory, free: memory, places: places, waiting: waiting, length: length}
 }
 
-// retryAfter is how long those wait who are refused.
+// retryAfter is how long refused clients are to wait.
 const retryAfter = 2 * time.Second
 
-// take waits for a turn, and returns what ends it. Errors: *store.BusyError; the
-// context's.
+// take waits for a turn, and returns the function that ends it. Errors: *store.BusyError;
+// the context's.
 func (t *turns) take(ctx context.Context, tk *ticket, cost int64) (release func(), err error) {
 	cost = min(cost, t.memory)
 	if err := t.enter(tk, cost); err != nil {
@@ -78,11 +78,11 @@ func (t *turns) take(ctx context.Context, tk *ticket, cost int64) (release func(
 	if t.leave(tk) {
 		return nil, context.Cause(ctx)
 	}
-	release() // it was its turn in the same instant
+	release() // its turn came at the same time
 	return nil, context.Cause(ctx)
 }
 
-// enter puts a ticket into the lines of its clients.
+// enter adds a ticket to the lines of its clients.
 func (t *turns) enter(tk *ticket, cost int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -99,8 +99,7 @@ func (t *turns) enter(tk *ticket, cost int64) error {
 	return nil
 }
 
-// also lets another client wait for a ticket: it has its turn as soon as it is that
-// of either.
+// also lets another client wait for a ticket: its turn comes when either client's comes.
 func (t *turns) also(tk *ticket, client string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -138,7 +137,7 @@ func (t *turns) stand(tk *ticket, client string) {
 	l.tickets = append(l.tickets, tk)
 }
 
-// leave gives a ticket up, and returns false if it was its turn already.
+// leave cancels a ticket. It returns false if its turn had already come.
 func (t *turns) leave(tk *ticket) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -153,12 +152,12 @@ func (t *turns) leave(tk *ticket) bool {
 			l.tickets = slices.DeleteFunc(l.tickets, func(other *ticket) bool { return other == tk })
 		}
 	}
-	t.next() // it may have kept others waiting for memory
+	t.next() // others may have waited for memory because of it
 	return true
 }
 
-// next starts those whose turn it is. One that needs more memory than is free keeps all
-// after it waiting, or it would never get its turn.
+// next starts the tickets whose turn it is. One that needs more memory than is free makes
+// all after it wait, because it would otherwise never get its turn.
 func (t *turns) next() {
 	for t.places > 0 && len(t.lines) > 0 {
 		l := t.lines[0]

@@ -81,8 +81,8 @@ func testIsolate(t *testing.T, open opener) {
 	}
 }
 
-// testIsolateIsCutOff cuts the power at every operation of Isolate: never is there a
-// file without its note.
+// testIsolateIsCutOff cuts the power at every operation of Isolate: no file must be without
+// its note.
 func testIsolateIsCutOff(t *testing.T, open opener) { // C3
 	mem := durabletest.NewMem()
 	rnd := rand.New(rand.NewPCG(1, 1))

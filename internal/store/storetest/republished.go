@@ -14,12 +14,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// keyOf is the key of the bytes of text.
+// keyOf returns the key of the bytes of text.
 func keyOf(id crate.ID, text string) crate.Key {
 	return crate.Key{ID: id, Checksum: sha256.Sum256([]byte(text))}
 }
 
-// wantRepublished wants files in republished/: these, and no others.
+// wantRepublished checks that republished/ has exactly these files.
 func wantRepublished(t *testing.T, s Store, want map[crate.Key]string) {
 	t.Helper()
 	n := 0
@@ -58,7 +58,7 @@ func wantLoose(t *testing.T, s Store, id crate.ID, text string) {
 	}
 }
 
-// A loose file that makes way survives a power cut, and can take its place again.
+// A loose file moved out of the way survives a power failure, and can be moved back.
 func testRepublished(t *testing.T, open opener) {
 	mem := durabletest.NewMem()
 	s := open(t, mem)
@@ -88,8 +88,8 @@ func testRepublished(t *testing.T, open opener) {
 	wantLoose(t, s, foo.ID, "before")
 }
 
-// Bytes that are kept beside the version's get their name at a Checkpoint, and
-// survive a power cut after it.
+// Earlier bytes of a version get their name at a Checkpoint, and survive a power failure
+// after it.
 func testKeep(t *testing.T, open opener) {
 	mem := durabletest.NewMem()
 	s := open(t, mem)

@@ -1,5 +1,5 @@
-// Package storetest checks that a store keeps the contract of package store.
-// Every store runs it.
+// Package storetest checks that a store keeps the contract of package store. Every store
+// runs it.
 package storetest
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Store is everything that package store has.
+// Store combines all interfaces of package store.
 type Store interface {
 	store.Writer
 	store.Reader
@@ -30,8 +30,8 @@ type Store interface {
 	store.Republisher
 }
 
-// Run checks the store that open makes of a folder. The folder may hold what
-// the same store left there before.
+// Run checks the store that open makes from a folder. The folder may have what the same
+// store left there before.
 func Run(t *testing.T, open func(t *testing.T, fsys durable.FS) Store) {
 	for name, test := range map[string]func(*testing.T, func(*testing.T, durable.FS) Store){
 		"PutCheckpointOpen":        testRoundTrip,
@@ -79,7 +79,7 @@ func checkpoint(t *testing.T, s Store) {
 	}
 }
 
-// Listing begins a listing.
+// Listing begins a listing, and fails the test on an error.
 func Listing(t *testing.T, s store.Lister) store.Listing {
 	t.Helper()
 	l, err := s.NewListing()
@@ -89,7 +89,7 @@ func Listing(t *testing.T, s store.Lister) store.Listing {
 	return l
 }
 
-// held asks a new listing, as a new run does.
+// held queries a new listing, as a new run does.
 func held(t *testing.T, s Store, id crate.ID, at store.Placement, text string) bool {
 	return Listing(t, s).Holds(id, at, int64(len(text)))
 }
@@ -137,8 +137,8 @@ func testRoundTrip(t *testing.T, open opener) {
 	}
 }
 
-// testDurable cuts the power at every operation of two batches: what a
-// Checkpoint acknowledged is there, and nothing is there that is not whole.
+// testDurable cuts the power at every operation of two batches: what a Checkpoint
+// acknowledged is there, and everything there is complete.
 func testDurable(t *testing.T, open opener) {
 	for _, noSyncAll := range []bool{false, true} {
 		mem := durabletest.NewMem()
@@ -234,8 +234,8 @@ func testDiscard(t *testing.T, open opener) {
 	}
 }
 
-// testWriteError lets every operation of a Put fail: the Put fails, and the
-// next crate is stored.
+// testWriteError makes each operation of a Put fail in turn: the Put fails, and the next
+// crate is stored.
 func testWriteError(t *testing.T, open opener) { // C7, C16
 	for n := 1; ; n++ {
 		mem := durabletest.NewMem()
@@ -276,9 +276,8 @@ func testWriteError(t *testing.T, open opener) { // C7, C16
 	}
 }
 
-// testCheckpointError lets every operation of a Checkpoint fail on a disk that
-// stays broken. Whatever it says, a new store on the same disk shows whole
-// crates or none.
+// testCheckpointError makes each operation of a Checkpoint fail in turn, on a disk that
+// stays broken. Whatever it returns, a new store on the same disk has only complete crates.
 func testCheckpointError(t *testing.T, open opener) { // C12
 	for n := 1; ; n++ {
 		mem := durabletest.NewMem()
@@ -365,7 +364,7 @@ type Stored struct {
 	Data []byte
 }
 
-// Reader checks that a store gives out what it has in each place, and nothing else.
+// Reader checks that a store returns exactly what it has in each place.
 func Reader(t *testing.T, s interface {
 	store.Reader
 	store.Lister
