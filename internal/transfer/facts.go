@@ -12,19 +12,19 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/jsonl"
 )
 
-// A Fact is a line of facts.jsonl: what the index does not say of a version, or of a
-// crate file that is carried.
+// A Fact is a line of facts.jsonl: what the index does not say about a version, or about a
+// carried crate file.
 type Fact struct {
 	Kind    string         `json:"kind"` // gone, removed
 	Name    string         `json:"name"`
 	Version string         `json:"version"`
 	SHA256  crate.Checksum `json:"sha256,omitzero"`   // removed: the bytes
-	Time    time.Time      `json:"time"`              // gone: since when; removed: when that was seen
-	Status  int            `json:"status,omitzero"`   // gone: what upstream answered
+	Time    time.Time      `json:"time"`              // gone: since when; removed: when that was found
+	Status  int            `json:"status,omitzero"`   // gone: the status that upstream answered
 	Text    string         `json:"evidence,omitzero"` // gone: and how
-	Scope   string         `json:"scope,omitzero"`    // removed: what the index does not name any more
-	Commit  string         `json:"commit,omitzero"`   // removed: the index in which that was seen
-	Of      time.Time      `json:"of,omitzero"`       // removed: and its time
+	Scope   string         `json:"scope,omitzero"`    // removed: what the index no longer names
+	Commit  string         `json:"commit,omitzero"`   // removed: the commit of the index in which that was found
+	Of      time.Time      `json:"of,omitzero"`       // removed: the time of that commit
 }
 
 // Kinds of facts.
@@ -33,10 +33,10 @@ const (
 	IsRemoved = "removed"
 )
 
-// ID is the version that the fact is about.
+// ID returns the version that the fact is about.
 func (f *Fact) ID() crate.ID { return crate.ID{Name: f.Name, Version: f.Version} }
 
-// maxFact bounds a line, in bytes: the evidence has the beginning of an answer.
+// maxFact bounds a line, in bytes: the evidence has the beginning of a response.
 const maxFact = 64 << 10
 
 // WriteFact writes a line.

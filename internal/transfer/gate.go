@@ -10,9 +10,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A Gate is what builds of the sending side do not see: the file gate.json.
+// A Gate is what the sending side hides from builds: the file gate.json.
 type Gate struct {
-	Blocks   jsontext.Value `json:"blocks"`   // what was blocked by hand, as package blocks has it in its file
+	Blocks   jsontext.Value `json:"blocks"`   // blocks made by hand, in the file format of package blocks
 	Policies []Policy       `json:"policies"` // by their names
 }
 
@@ -25,17 +25,17 @@ type Policy struct {
 // Limits of a gate.
 const (
 	maxPolicies = 100
-	maxPolicy   = 1 << 20  // bytes of a policy
+	maxPolicy   = 1 << 20  // size of a policy, bytes
 	maxGate     = 32 << 20 // bytes
 )
 
-// policyName is what can be part of a path, here and in an address.
+// policyName matches names that are safe in a path, here and in a URL.
 var policyName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 // IsPolicyName reports whether a policy can be carried, and served, under a name.
 func IsPolicyName(name string) bool { return policyName.MatchString(name) }
 
-// Bytes is the file.
+// Bytes returns the content of the file.
 func (g *Gate) Bytes() ([]byte, error) {
 	err := g.check()
 	if err != nil {
@@ -48,8 +48,8 @@ func (g *Gate) Bytes() ([]byte, error) {
 	return data, err
 }
 
-// ReadGate parses the file, which is untrusted. The content of the blocks and the
-// policies is not checked. Errors: ErrFormat.
+// ReadGate parses the file, which is untrusted. It does not check the content of the blocks
+// and policies. Errors: ErrFormat.
 func ReadGate(r io.Reader) (*Gate, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxGate+1))
 	if err != nil {

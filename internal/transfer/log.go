@@ -13,11 +13,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/tilelog"
 )
 
-// logHead is the first line of the file of a log: the number of its first leaf, that of
-// all leaves of the log, and the bytes of the checkpoint, which follows.
+// logHead is the first line of the file of a log: the number of its first leaf, the number
+// of leaves of the log, and the size of the checkpoint that follows, in bytes.
 const logHead = "log %d %d %d\n"
 
-// WriteLog writes the last checkpoint of a log, and its leaves from a number on.
+// WriteLog writes the last checkpoint of a log, and its leaves beginning with a number.
 func WriteLog(ctx context.Context, w io.Writer, l *tilelog.Log, from int64) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	fmt.Fprintf(out, logHead, from, l.N, len(l.Checkpoint))
@@ -35,7 +35,7 @@ func WriteLog(ctx context.Context, w io.Writer, l *tilelog.Log, from int64) erro
 
 // A LogReader reads the file of a log, which is untrusted.
 type LogReader struct {
-	Statement  *statement.Statement // its signatures are not checked
+	Statement  *statement.Statement // its signatures are not verified
 	Checkpoint []byte
 	From       int64 // number of the first leaf
 	in         *bufio.Reader
@@ -73,8 +73,8 @@ func (l *LogReader) head() error {
 	return err
 }
 
-// Leaves yields the leaves behind the first few, which are passed over. It may be called
-// once. An error ends the sequence: ErrFormat.
+// Leaves yields the leaves after the first but ones. It may be called once. An error ends
+// the sequence: ErrFormat.
 func (l *LogReader) Leaves(but int64) iter.Seq2[crate.Key, error] {
 	return func(yield func(crate.Key, error) bool) {
 		for n := l.From; n < l.Statement.N; n++ {

@@ -24,45 +24,45 @@ const (
 
 const (
 	headline = "clonecratesio transfer 1"
-	maxSize  = 1 << 50 // bytes of a file
-	// MaxVolumes is how many volumes a transfer has at most.
+	maxSize  = 1 << 50 // maximum size of a file, bytes
+	// MaxVolumes is the maximum number of volumes of a transfer.
 	MaxVolumes = 999
-	// MaxFiles bounds a manifest, which is signed as a whole.
+	// MaxFiles bounds the files of a manifest, which is signed as a whole.
 	MaxFiles = 3500
 )
 
-// ErrFormat: what should be a file of a transfer is none.
+// ErrFormat means that a file is not part of a transfer, although it should be.
 var ErrFormat = errors.New("it is not of a transfer of clonecratesio")
 
-// A Manifest says what a transfer has.
+// A Manifest is the content of a transfer.
 type Manifest struct {
-	Base     Point // zero: all is carried
+	Base     Point // zero: everything is carried
 	End      Point
-	Versions int64 // crate files that are held at the end
+	Versions int64 // crate files held at the end
 	Volumes  int
 	Parity   int // percent; 0: none
 	Files    []File
 }
 
-// A File of a transfer.
+// A File is a file of a transfer.
 type File struct {
-	Volume  int // which has it, from 1; 0: each
+	Volume  int // the volume that has it, from 1; 0: each
 	Name    string
 	Size    int64 // in bytes
 	SHA256  crate.Checksum
 	Entries int // crates in a bundle
 }
 
-// Folder is the name of the folder of a transfer.
+// Folder returns the name of the folder of a transfer.
 func (m *Manifest) Folder() string { return "transfer-" + m.End.ID() }
 
-// VolumeName is the name of the folder of a volume.
+// VolumeName returns the name of the folder of a volume.
 func VolumeName(n int) string { return fmt.Sprintf("volume-%03d", n) }
 
-// ParityName is the name of a file of parity.
+// ParityName returns the name of a parity file.
 func ParityName(n int) string { return fmt.Sprintf("parity-%03d", n) }
 
-// Bytes is the size of all files, each once.
+// Bytes returns the size of all files, each counted once.
 func (m *Manifest) Bytes() (sum int64) {
 	for _, f := range m.Files {
 		sum += f.Size
@@ -70,7 +70,7 @@ func (m *Manifest) Bytes() (sum int64) {
 	return sum
 }
 
-// Crates is the number of crate files that are carried in bundles.
+// Crates returns the number of crate files that are carried in bundles.
 func (m *Manifest) Crates() (sum int) {
 	for _, f := range m.Files {
 		sum += f.Entries
@@ -78,7 +78,7 @@ func (m *Manifest) Crates() (sum int) {
 	return sum
 }
 
-// Text is the manifest as it is signed.
+// Text returns the text that is signed.
 func (m *Manifest) Text() string {
 	var b strings.Builder
 	base := "none"
@@ -93,7 +93,7 @@ func (m *Manifest) Text() string {
 	return b.String()
 }
 
-// Seal is the file of the manifest, signed by the keys if there are any.
+// Seal returns the manifest file, signed by the keys if there are any.
 func (m *Manifest) Seal(keys ...*signing.Signer) ([]byte, error) {
 	text := []byte(m.Text())
 	if len(m.Files) > MaxFiles {
@@ -116,8 +116,8 @@ func (m *Manifest) Seal(keys ...*signing.Signer) ([]byte, error) {
 	return signing.Seal(text, sigs...)
 }
 
-// Open parses the file of a manifest. One of the keys must have signed the text; without
-// any key, signatures are not checked. Errors: ErrFormat, *signing.UnknownSignersError.
+// Open parses a manifest file. One of the keys must have signed the text; without keys,
+// signatures are not verified. Errors: ErrFormat, *signing.UnknownSignersError.
 func Open(note []byte, keys ...*signing.Verifier) (*Manifest, error) {
 	if len(note) > signing.MaxNote {
 		return nil, fmt.Errorf("%w: the manifest has more than %d bytes", ErrFormat, signing.MaxNote)
@@ -141,7 +141,7 @@ func Open(note []byte, keys ...*signing.Verifier) (*Manifest, error) {
 	return m, nil
 }
 
-// parse is the inverse of Text, and takes nothing else.
+// parse is the inverse of Text, and accepts nothing else.
 func parse(text string) (*Manifest, error) {
 	m := new(Manifest)
 	head, rest := text, ""
@@ -227,7 +227,7 @@ func parseFile(fields []string) (f File, err error) {
 	return f, err
 }
 
-// Kind is what a file of a transfer is.
+// Kind is the kind of a file of a transfer.
 type Kind int
 
 // The kinds.
@@ -236,14 +236,14 @@ const (
 	Index
 	Facts
 	Log
-	Hidden // what builds do not see: a Gate
+	Hidden // what is hidden from builds: a Gate
 	Bundle
 	Segment
 	Parity
 	Blocks
 )
 
-// Kind is what the name says.
+// Kind returns the kind that the name implies.
 func (f *File) Kind() Kind {
 	switch f.Name {
 	case IndexName:
@@ -270,7 +270,7 @@ func (f *File) Kind() Kind {
 	return Unknown
 }
 
-// check holds the files to the rules that names and sizes have.
+// check checks the names and sizes of the files.
 func (m *Manifest) check() error {
 	seen := map[string]bool{}
 	have := map[Kind]int{}

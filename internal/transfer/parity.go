@@ -11,28 +11,29 @@ import (
 )
 
 const (
-	// PieceSize is what damage of a medium costs at least, in bytes.
+	// PieceSize is the minimum that damage of a medium costs, in bytes.
 	PieceSize = 256 << 10
-	// groupSize is how many pieces share their parity at most: with as much parity
-	// again, they are within what GF(2^8) can do, and in memory at a time.
+	// groupSize is the maximum number of pieces that share their parity. Even with as much
+	// parity again, a group is within the limits of GF(2^8), and fits into memory.
 	groupSize = 100
-	// SumSize is what is kept of the checksum of a piece: enough to find damage. That a
-	// file is what was signed, its own checksum proves.
+	// SumSize is the stored length of the checksum of a piece, in bytes: enough to find
+	// damage. The file's own checksum proves that it is what was signed.
 	SumSize = 16
 )
 
-// A Layout is how the files of a transfer are cut into pieces, and these into groups.
+// A Layout says how the files of a transfer are cut into pieces, and these divided into
+// groups.
 type Layout struct {
-	files  []File  // those that are protected
+	files  []File  // the protected files
 	first  []int64 // number of the first piece of each
 	parity []File
-	n      int64 // pieces
+	n      int64 // number of pieces
 	groups int64
 	rows   int // pieces in the largest group
-	extra  int // pieces of parity of each group
+	extra  int // number of pieces of parity of each group
 }
 
-// Layout is the layout of the files of a manifest.
+// Layout returns the layout of the files of a manifest.
 func (m *Manifest) Layout() *Layout {
 	l := new(Layout)
 	for _, f := range m.Files {
@@ -54,10 +55,10 @@ func (m *Manifest) Layout() *Layout {
 
 func pieces(size int64) int64 { return (size + PieceSize - 1) / PieceSize }
 
-// ParitySize is the size of all parity in bytes.
+// ParitySize returns the size of all parity, in bytes.
 func (l *Layout) ParitySize() int64 { return l.groups * int64(l.extra) * PieceSize }
 
-// blocksSize is the size of the file of checksums in bytes.
+// blocksSize returns the size of the file of checksums, in bytes.
 func (l *Layout) blocksSize() int64 {
 	if l.groups == 0 {
 		return 0
@@ -65,11 +66,11 @@ func (l *Layout) blocksSize() int64 {
 	return (l.n + l.groups*int64(l.extra)) * SumSize
 }
 
-// A Source opens all copies of a file of a transfer for reading, whole or not.
+// A Source opens all copies of a file of a transfer for reading, complete or not.
 type Source func(f *File) ([]io.ReaderAt, error)
 
-// Pieces are the pieces of a file by their numbers in the file of checksums: the first one,
-// and how many; 0: it has none.
+// Pieces returns the pieces of a file by their numbers in the file of checksums: the first
+// one, and how many there are, or 0.
 func (l *Layout) Pieces(f *File) (first, n int64) {
 	for i := range l.files {
 		if l.files[i].Name == f.Name {
@@ -86,7 +87,7 @@ func (l *Layout) Pieces(f *File) (first, n int64) {
 	return 0, 0
 }
 
-// at is where piece n is.
+// at returns the position of piece n.
 func (l *Layout) at(n int64) (file *File, offset int64) {
 	i := len(l.first) - 1
 	for l.first[i] > n || pieces(l.files[i].Size) == 0 {
@@ -95,7 +96,8 @@ func (l *Layout) at(n int64) (file *File, offset int64) {
 	return &l.files[i], (n - l.first[i]) * PieceSize
 }
 
-// parityAt is where a piece of parity is, by its number in the order of the files.
+// parityAt returns the position of a piece of parity, by its number in the order of the
+// files.
 func (l *Layout) parityAt(n int64) (file *File, offset int64) {
 	offset = n * PieceSize
 	for i := range l.parity {
@@ -104,11 +106,11 @@ func (l *Layout) parityAt(n int64) (file *File, offset int64) {
 		}
 		offset -= l.parity[i].Size
 	}
-	return nil, 0 // the manifest has less than it should
+	return nil, 0 // the manifest lists less than it should
 }
 
-// read reads a piece, with zeros behind the end of its file. It reports whether a copy has
-// all of it that passes; if good is nil, any does.
+// read reads a piece, padded with zeros after the end of its file. It reports whether a
+// copy has all of it and passes good; if good is nil, every copy passes.
 func read(from Source, f *File, offset int64, piece []byte, good func() bool) bool {
 	if f == nil {
 		return false
@@ -127,13 +129,14 @@ func readCopy(r io.ReaderAt, f *File, offset int64, piece []byte) bool {
 	return int64(n) == want && (err == nil || errors.Is(err, io.EOF))
 }
 
-// ReadPiece reads piece n of a file, which is that one of all pieces in the file of checksums,
-// from a copy, with zeros behind the end of the file. It reports whether it is what was signed.
+// ReadPiece reads piece n of a file from a copy, padded with zeros after the end of the file.
+// number is its number in the file of checksums. It reports whether the piece is what was
+// signed.
 func ReadPiece(r io.ReaderAt, f *File, n, number int64, blocks io.ReaderAt, piece []byte) bool {
 	return readCopy(r, f, n*PieceSize, piece) && isSum(blocks, number, piece)
 }
 
-// members are the numbers of the pieces of a group.
+// members returns the numbers of the pieces of a group.
 func (l *Layout) members(group int64) (numbers []int64) {
 	for n := group; n < l.n; n += l.groups {
 		numbers = append(numbers, n)
@@ -141,12 +144,12 @@ func (l *Layout) members(group int64) (numbers []int64) {
 	return numbers
 }
 
-// coder is the code for a group of so many pieces, and memory for them.
+// coder returns the code for a group of k pieces.
 func (l *Layout) coder(k int) (reedsolomon.Encoder, error) {
 	return reedsolomon.New(k, l.extra, reedsolomon.WithMaxGoroutines(2))
 }
 
-// shards is memory for the pieces of a group.
+// shards returns memory for the pieces of a group.
 func (l *Layout) shards() [][]byte {
 	shards := make([][]byte, l.rows+l.extra)
 	for i := range shards {
@@ -155,12 +158,12 @@ func (l *Layout) shards() [][]byte {
 	return shards
 }
 
-// group chooses the memory for a group of k pieces.
+// group returns the part of the memory for a group of k pieces.
 func (l *Layout) group(shards [][]byte, k int) [][]byte {
 	return append(append([][]byte(nil), shards[:k]...), shards[l.rows:]...)
 }
 
-// Encode writes the parity of files, piece by piece, and the file of checksums.
+// Encode writes the parity of the files, piece by piece, and the file of checksums.
 func (l *Layout) Encode(from Source, to io.Writer, blocks io.WriteSeeker) error {
 	memory := l.shards()
 	for g := range l.groups {
@@ -212,17 +215,17 @@ func isSum(blocks io.ReaderAt, n int64, piece []byte) bool {
 	return string(want[:]) == string(sum[:SumSize])
 }
 
-// A LostError says that more was lost than the parity can make good.
+// A LostError says that more pieces were lost than the parity can replace.
 type LostError struct {
-	Pieces, Parity int // lost of a group, and what there is for it
+	Pieces, Parity int // lost pieces of a group, and its pieces of parity
 }
 
 func (e *LostError) Error() string {
 	return fmt.Sprintf("%d of the pieces that belong together are lost, and there is parity for %d", e.Pieces, e.Parity)
 }
 
-// Rebuild makes the lost pieces of some files again out of what is left of all, and gives
-// them to put. blocks is the file of checksums. Errors: *LostError.
+// Rebuild makes the lost pieces of some files from the remaining pieces of all files, and
+// passes them to put. blocks is the file of checksums. Errors: *LostError.
 func (l *Layout) Rebuild(lost func(f *File) bool, blocks io.ReaderAt, from Source, put func(f *File, offset int64, piece []byte) error) error {
 	if l.groups == 0 {
 		return &LostError{1, 0}

@@ -11,31 +11,32 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// A Point is what a mirror held at an instant. The zero Point is nothing.
+// A Point is what a mirror held at a time. The zero Point is nothing.
 type Point struct {
-	Line   string         // the series that it belongs to: 32 hexadecimal digits
+	Line   string         // the name of its series: 32 hexadecimal digits
 	Number int            // in the line, from 1
-	Digest crate.Checksum // of the set of what is held
+	Digest crate.Checksum // of the set of crate files held
 	Commit string         // of the index
 	Time   time.Time      // of the commit
 }
 
-// NewLine is the name of a line that begins.
+// NewLine returns the name of a new line.
 func NewLine() string {
 	var b [lineDigits / 2]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
 }
 
-// Covers reports whether a far side at p has all that a transfer from base leaves out.
+// Covers reports whether a far side at p has everything that a transfer from base leaves
+// out.
 func (p Point) Covers(base Point) bool {
 	return base.IsZero() || p == base || p.Line == base.Line && p.Number > base.Number
 }
 
-// IsZero reports whether nothing is held.
+// IsZero reports whether p holds nothing.
 func (p Point) IsZero() bool { return p == Point{} }
 
-// ID names a point for people: its number, and eight digits to be sure.
+// ID returns the name of a point for people: its number, and eight digits as a check.
 func (p Point) ID() string { return fmt.Sprintf("%d-%.8s", p.Number, p.Digest) }
 
 // IsID reports whether a text has the form of an ID, or of its number alone.
@@ -45,7 +46,7 @@ func IsID(text string) bool {
 	return err == nil && n > 0 && n <= maxPoint && (!found || len(digits) == 8 && isHex(digits))
 }
 
-// Is reports whether an ID, or a number alone, names the point.
+// Is reports whether an ID, or only its number, names the point.
 func (p Point) Is(id string) bool {
 	return id == p.ID() || id == strconv.Itoa(p.Number)
 }
@@ -55,10 +56,10 @@ const (
 	lineDigits = 32
 )
 
-// pointFields is how many fields a point has.
+// pointFields is the number of fields of a point.
 const pointFields = 5
 
-// fields are a point as files have it.
+// fields returns a point in the form of files.
 func (p Point) fields() string {
 	return fmt.Sprintf("%s %d %s %s %s", p.Line, p.Number, p.Digest, p.Commit, p.Time.UTC().Format(time.RFC3339))
 }
@@ -84,7 +85,7 @@ func parsePoint(fields []string) (p Point, err error) {
 	return p, nil
 }
 
-// parseNumber reads a decimal number as we write it.
+// parseNumber parses a decimal number in canonical form.
 func parseNumber(text string, most int64) (int, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 || n > most || strconv.FormatInt(n, 10) != text {
@@ -93,7 +94,7 @@ func parseNumber(text string, most int64) (int, error) {
 	return int(n), nil
 }
 
-// parseTime reads a time as we write it.
+// parseTime parses a time in canonical form.
 func parseTime(text string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil || t.UTC().Format(time.RFC3339) != text {
@@ -102,7 +103,7 @@ func parseTime(text string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-// isHex reports whether a text has lower-case hexadecimal digits alone.
+// isHex reports whether a text has only lower-case hexadecimal digits.
 func isHex(text string) bool {
 	_, err := hex.DecodeString(text)
 	return err == nil && strings.ToLower(text) == text

@@ -42,14 +42,14 @@ func lower(c byte) byte {
 	return c
 }
 
-// Digest is the digest of a set under way.
+// Digest computes the digest of a set.
 type Digest struct {
 	hash hash.Hash
 	line []byte
-	N    int64 // crate files so far
+	N    int64 // number of crate files so far
 }
 
-// NewDigest begins one.
+// NewDigest returns the digest of an empty set.
 func NewDigest() *Digest { return &Digest{hash: sha256.New()} }
 
 // Add adds the next crate file, in the order of Compare.
@@ -60,19 +60,19 @@ func (d *Digest) Add(key crate.Key) {
 	d.N++
 }
 
-// Sum is the digest of all that was added.
+// Sum returns the digest of everything added.
 func (d *Digest) Sum() (sum crate.Checksum) {
 	d.hash.Sum(sum[:0])
 	return sum
 }
 
-// An Entry is a crate file of a state: of its checksum the first half counts.
+// An Entry is a crate file of a state, with only the first half of its checksum.
 type Entry struct {
 	crate.Key
 	Since int // number of the point since which it is held
 }
 
-// halfSum is how much of a checksum a state has, in bytes.
+// halfSum is the length of a checksum in a state, in bytes.
 const halfSum = 16
 
 // StateWriter writes a state.
@@ -82,7 +82,7 @@ type StateWriter struct {
 	line []byte
 }
 
-// NewStateWriter begins one.
+// NewStateWriter begins a state.
 func NewStateWriter(w io.Writer) (*StateWriter, error) {
 	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
 	if err != nil {
@@ -100,7 +100,7 @@ func (w *StateWriter) Add(e Entry) error {
 	return err
 }
 
-// End ends the state, which is of a point.
+// End completes the state of a point.
 func (w *StateWriter) End(p Point) error {
 	fmt.Fprintf(w.out, "end %s\n", p.fields())
 	return errors.Join(w.out.Flush(), w.zstd.Close())
@@ -120,7 +120,7 @@ const (
 	maxStateLine = 512
 )
 
-// NewStateReader begins one; Close must be called.
+// NewStateReader returns a reader; the caller must call Close.
 func NewStateReader(r io.Reader) (*StateReader, error) {
 	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderMaxMemory(1<<40))
 	if err != nil {
@@ -131,11 +131,11 @@ func NewStateReader(r io.Reader) (*StateReader, error) {
 	return &StateReader{zstd: z, lines: lines}, nil
 }
 
-// Close frees what the reader holds.
+// Close releases the reader's memory.
 func (r *StateReader) Close() { r.zstd.Close() }
 
-// Next returns the next crate file. Errors: io.EOF behind the last one, when Point is
-// known; ErrFormat.
+// Next returns the next crate file. Errors: io.EOF after the last one, when Point is set;
+// ErrFormat.
 func (r *StateReader) Next() (e Entry, err error) {
 	if !r.Point.IsZero() {
 		return e, io.EOF
@@ -195,7 +195,7 @@ func (r *StateReader) end(fields []string) (err error) {
 	return nil
 }
 
-// Half is a key as a state has it.
+// Half returns a key in the form of a state.
 func Half(key crate.Key) crate.Key {
 	clear(key.Checksum[halfSum:])
 	return key

@@ -16,7 +16,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/bucket"
 )
 
-// dir is where jobs are in a bucket.
+// dir is the folder of jobs in a bucket.
 const dir = "work"
 
 // Board is a job in a bucket.
@@ -31,7 +31,7 @@ func (b *Board) key(parts ...string) string {
 
 func (b *Board) object(folder, task string) string { return b.key(folder, task+".json") }
 
-// put stores an object unless one is there.
+// put stores an object unless it exists.
 func (b *Board) put(ctx context.Context, key string, data []byte) (first bool, err error) {
 	body := bucket.Bytes(data)
 	body.ContentType = "application/json"
@@ -42,7 +42,7 @@ func (b *Board) put(ctx context.Context, key string, data []byte) (first bool, e
 	return err == nil, err
 }
 
-// Plan writes a task down and returns its ID.
+// Plan stores a task and returns its ID.
 func (b *Board) Plan(ctx context.Context, data []byte) (string, error) {
 	if len(data) > MaxObject {
 		return "", fmt.Errorf("planning: a task of %d bytes, more than %d", len(data), MaxObject)
@@ -55,8 +55,8 @@ func (b *Board) Plan(ctx context.Context, data []byte) (string, error) {
 	return id, nil
 }
 
-// Begin makes a job of tasks that were planned, unless another coordinator has made one,
-// and returns the one that is.
+// Begin makes a job from planned tasks, unless another coordinator has made one, and
+// returns the existing job.
 func (b *Board) Begin(ctx context.Context, job *Job) (*Job, error) {
 	data, err := json.Marshal(job)
 	if err == nil {
@@ -84,7 +84,7 @@ func (b *Board) Read(ctx context.Context) (*Job, error) {
 	return j, nil
 }
 
-// Task reads a task, whose bytes are those that its ID names. Errors: fs.ErrNotExist.
+// Task reads a task, and checks that its bytes match its ID. Errors: fs.ErrNotExist.
 func (b *Board) Task(ctx context.Context, id string) ([]byte, error) {
 	data, _, err := bucket.ReadAll(ctx, b.Bucket, b.object("tasks", id), bucket.Ask{}, MaxObject)
 	if err != nil {
@@ -96,8 +96,7 @@ func (b *Board) Task(ctx context.Context, id string) ([]byte, error) {
 	return data, nil
 }
 
-// Finish makes the result of a task durable; first tells whether it is the one that
-// counts.
+// Finish durably stores the result of a task; first says whether it is the one that counts.
 func (b *Board) Finish(ctx context.Context, id string, result []byte) (first bool, err error) {
 	if len(result) > MaxObject {
 		return false, fmt.Errorf("a result of %d bytes, more than %d", len(result), MaxObject)
@@ -105,8 +104,8 @@ func (b *Board) Finish(ctx context.Context, id string, result []byte) (first boo
 	if first, err = b.put(ctx, b.object("results", id), result); err != nil || !first {
 		return first, err
 	}
-	// The job may have ended meanwhile, by the result of another worker: what a late one
-	// puts would never be removed.
+	// The job may have ended meanwhile, with the result of another worker: then this result
+	// would never be removed.
 	_, err = b.Bucket.Head(ctx, b.key("done.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
@@ -117,13 +116,13 @@ func (b *Board) Finish(ctx context.Context, id string, result []byte) (first boo
 	return false, err
 }
 
-// Result reads what became of a task. Errors: fs.ErrNotExist.
+// Result reads the result of a task. Errors: fs.ErrNotExist.
 func (b *Board) Result(ctx context.Context, id string) ([]byte, error) {
 	data, _, err := bucket.ReadAll(ctx, b.Bucket, b.object("results", id), bucket.Ask{}, MaxObject)
 	return data, err
 }
 
-// Settled reports whether there is nothing left to do for a task.
+// Settled reports whether a task needs no more work.
 func (b *Board) Settled(ctx context.Context, id string) (bool, error) {
 	for _, folder := range []string{"results", "aside"} {
 		_, err := b.Bucket.Head(ctx, b.object(folder, id))
@@ -134,11 +133,11 @@ func (b *Board) Settled(ctx context.Context, id string) (bool, error) {
 	return false, nil
 }
 
-// Text is what an error says, in so many bytes at most that JSON takes: it may have in it
-// what was read, which need not be text.
+// Text returns an error's text, cut to a number of bytes and made valid for JSON: it may
+// quote data that is not text.
 func Text(s string, most int) string { return strings.ToValidUTF8(s[:min(len(s), most)], "") }
 
-// SetAside gives a task up.
+// SetAside gives up a task.
 func (b *Board) SetAside(ctx context.Context, m Mark) error {
 	m.Error = Text(m.Error, maxWhy)
 	data, err := json.Marshal(m)
@@ -148,7 +147,7 @@ func (b *Board) SetAside(ctx context.Context, m Mark) error {
 	return err
 }
 
-// Aside reads why a task was given up. Errors: fs.ErrNotExist.
+// Aside returns why a task was given up. Errors: fs.ErrNotExist.
 func (b *Board) Aside(ctx context.Context, id string) (m Mark, err error) {
 	data, _, err := bucket.ReadAll(ctx, b.Bucket, b.object("aside", id), bucket.Ask{}, maxMark)
 	if err == nil {
@@ -158,14 +157,14 @@ func (b *Board) Aside(ctx context.Context, id string) (m Mark, err error) {
 	return m, err
 }
 
-// State is how far a job is.
+// State is the progress of a job.
 type State struct {
 	Left  []string // tasks
 	Done  []string // tasks with a result
-	Aside []string // tasks that were given up, and have none
+	Aside []string // tasks that were given up without a result
 }
 
-// State derives how far a job is from what is in the bucket.
+// State derives the progress of a job from the objects in the bucket.
 func (b *Board) State(ctx context.Context, job *Job) (*State, error) {
 	done, err := b.ids(ctx, "results")
 	if err != nil {
@@ -189,7 +188,7 @@ func (b *Board) State(ctx context.Context, job *Job) (*State, error) {
 	return s, nil
 }
 
-// ids lists the tasks that have an object in a folder.
+// ids returns the tasks that have an object in a folder.
 func (b *Board) ids(ctx context.Context, folder string) (map[string]bool, error) {
 	ids := map[string]bool{}
 	for o, err := range b.Bucket.List(ctx, b.key(folder)+"/") {
@@ -204,8 +203,8 @@ func (b *Board) ids(ctx context.Context, folder string) (map[string]bool, error)
 	return ids, nil
 }
 
-// End says what became of the job, once, and removes the rest of it. Cut off, the next
-// coordinator completes it.
+// End records the outcome of the job, once, and removes its other objects. If it is
+// interrupted, the next coordinator completes it.
 func (b *Board) End(ctx context.Context, summary []byte) error {
 	if _, err := b.put(ctx, b.key("done.json"), summary); err != nil {
 		return err
@@ -221,8 +220,8 @@ func (b *Board) End(ctx context.Context, summary []byte) error {
 	return nil
 }
 
-// Open finds the unfinished jobs of a kind, the oldest first. What is left of finished
-// ones is removed.
+// Open returns the unfinished jobs of a kind, the oldest first. It removes leftovers of
+// finished ones.
 func Open(ctx context.Context, in bucket.Bucket, kind string) (open []string, err error) {
 	jobs, ended := map[string]bool{}, map[string]bool{}
 	rest := map[string]int{}

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Coordinator sees a job through. It does no task itself, and may be killed and started
-// again at any time, anywhere.
+// Coordinator manages a job. It does no tasks itself, and may be killed and started again
+// at any time, anywhere.
 type Coordinator struct {
 	Board    Board
 	Queue    Queue
 	Poll     time.Duration // between looks at the bucket; default 2 s
-	Rounds   int           // in which a task is given out before it is set aside; default 5
-	Progress *Progress     // how far the job is; default: not reported
+	Rounds   int           // number of times a task is given out before it is set aside; default 5
+	Progress *Progress     // progress of the job; default: not reported
 	Log      *slog.Logger  // default: none
 }
 
@@ -34,10 +34,10 @@ func (c Coordinator) withDefaults() Coordinator {
 	return c
 }
 
-// Run gives tasks out until each has a result or was set aside, and says which.
+// Run gives out tasks until each has a result or was set aside, and returns which.
 func (c Coordinator) Run(ctx context.Context, job *Job) (*State, error) {
 	c = c.withDefaults()
-	rounds := make(map[string]int, len(job.Tasks)) // in which a task was given out
+	rounds := make(map[string]int, len(job.Tasks)) // number of times each task was given out
 	quiet := 0
 	for {
 		s, err := c.Board.State(ctx, job)
@@ -71,7 +71,7 @@ func (c Coordinator) Run(ctx context.Context, job *Job) (*State, error) {
 	}
 }
 
-// look asks the queue, and makes it if it is lost. A queue that does not answer is
+// look checks the queue, and makes it again if it is lost. A queue that does not answer is
 // neither lost nor idle.
 func (c *Coordinator) look(ctx context.Context) (lost, idle bool) {
 	idle, err := c.Queue.Idle(ctx)
@@ -88,8 +88,8 @@ func (c *Coordinator) look(ctx context.Context) (lost, idle bool) {
 	return lost, false
 }
 
-// setAside counts a round of the tasks that are left, and sets aside those that had so
-// many that they may kill their workers.
+// setAside counts a round for the remaining tasks, and sets aside those with so many rounds
+// that they may be killing their workers.
 func (c *Coordinator) setAside(ctx context.Context, tasks []string, rounds map[string]int) (left []string, err error) {
 	for _, id := range tasks {
 		if rounds[id]++; rounds[id] <= c.Rounds {
@@ -103,7 +103,8 @@ func (c *Coordinator) setAside(ctx context.Context, tasks []string, rounds map[s
 	return left, nil
 }
 
-// give gives tasks out. What does not get into the queue is given when it is idle.
+// give gives out tasks. A task that does not reach the queue is given out again when the
+// queue is idle.
 func (c *Coordinator) give(ctx context.Context, tasks []string) {
 	pass := time.Now().UnixNano()
 	for _, id := range tasks {

@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Metrics are counts of a worker.
+// Metrics are the counts of a worker.
 type Metrics struct{ done, failed, aside, running atomic.Int64 }
 
 // MetricsNow is a snapshot of Metrics, for /api/status.
@@ -21,12 +21,12 @@ type MetricsNow struct {
 	Running  int64 `json:"running"`
 }
 
-// Now is how they stand.
+// Now returns a snapshot.
 func (m *Metrics) Now() MetricsNow {
 	return MetricsNow{m.done.Load(), m.failed.Load(), m.aside.Load(), m.running.Load()}
 }
 
-// Collectors are the metrics.
+// Collectors returns the collectors of the metrics.
 func (m *Metrics) Collectors() []prometheus.Collector {
 	counter := func(name, help string, n *atomic.Int64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(n.Load()) })
@@ -40,7 +40,7 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 	}
 }
 
-// Progress is how far a job is, in tasks, for others to read.
+// Progress is the progress of a job, in tasks, which other goroutines may read.
 type Progress struct{ done, aside, left atomic.Int64 }
 
 func (p *Progress) set(s *State) {
@@ -56,12 +56,12 @@ type ProgressNow struct {
 	Left     int64 `json:"left"`
 }
 
-// Now is how it stands.
+// Now returns a snapshot.
 func (p *Progress) Now() ProgressNow {
 	return ProgressNow{p.done.Load(), p.aside.Load(), p.left.Load()}
 }
 
-// State is that of a display.
+// State returns the state for a progress display.
 func (p *Progress) State() console.State {
 	done, aside, left := p.done.Load(), p.aside.Load(), p.left.Load()
 	s := console.State{
@@ -75,7 +75,7 @@ func (p *Progress) State() console.State {
 	return s
 }
 
-// Collectors are the metrics.
+// Collectors returns the collectors of the metrics.
 func (p *Progress) Collectors() (all []prometheus.Collector) {
 	for state, n := range map[string]*atomic.Int64{"done": &p.done, "set_aside": &p.aside, "left": &p.left} {
 		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -5,28 +5,29 @@ import (
 	"time"
 )
 
-// Queue hands tasks out. It may forget them, and hand them out several times. Its
-// methods may be called concurrently.
+// Queue hands out tasks. It may lose them, and hand them out several times. Its methods may
+// be called concurrently.
 type Queue interface {
-	// Prepare makes the queue if it is not there. It empties nothing.
+	// Prepare makes the queue if it does not exist. It never empties one.
 	Prepare(ctx context.Context) error
-	// Give gives a task out. Said again in the same pass, it counts once. Errors:
+	// Give gives out a task. A repeated call in the same pass counts once. Errors:
 	// ErrNoQueue.
 	Give(ctx context.Context, task Ref, pass int64) error
-	// Take waits for a task, for a bounded time: without one it returns nil. Errors: ErrNoQueue.
+	// Take waits for a task for a bounded time, and returns nil if there is none. Errors:
+	// ErrNoQueue.
 	Take(ctx context.Context) (Taken, error)
-	// Idle reports whether no task waits and none is out. Errors: ErrNoQueue.
+	// Idle reports whether no task is waiting or handed out. Errors: ErrNoQueue.
 	Idle(ctx context.Context) (bool, error)
-	// Wait is after which silence a worker is taken for dead.
+	// Wait returns the time without a sign of life after which a worker is considered dead.
 	Wait() time.Duration
 }
 
-// Taken is a task that was given to this worker.
+// Taken is a task that was handed to this worker.
 type Taken interface {
-	Task() (Ref, error) // or what is wrong with the message
+	Task() (Ref, error) // or why the message is invalid
 	Attempt() int       // from 1
-	Extend() error      // the worker is alive
-	// Done says that the result is durable, and waits until the queue has heard it.
+	Extend() error      // reports that the worker is alive
+	// Done reports that the result is durable, and waits for the queue to confirm.
 	Done(ctx context.Context) error
-	Return(after time.Duration) error // to be given out again
+	Return(after time.Duration) error // to be handed out again
 }

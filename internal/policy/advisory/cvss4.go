@@ -41,8 +41,8 @@ var (
 	depth4      = [2]float64{5, 4}
 )
 
-// worst4 are the worst values of a class, of which there may be several: levels of the
-// class's metrics in the order of [score4].
+// worst4 are the worst values of a class, perhaps several: levels of the class's metrics in
+// the order of [score4].
 var (
 	worst1      = [3][][]int{{{0, 0, 0}}, {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, {{3, 0, 0}, {1, 1, 1}}}
 	worst2      = [2][][]int{{{0, 0}}, {{1, 0}, {0, 1}}}

@@ -240,7 +240,8 @@ func (t *Totals) add(o *Totals) {
 	t.Otherwise += o.Otherwise
 }
 
-// published parses only pubtime, for the many lines without a known age.
+// published parses the pubtime of a line. It skips the many lines from before pubtime
+// existed.
 func published(raw []byte) time.Time {
 	if !bytes.Contains(raw, []byte(`"pubtime"`)) {
 		return time.Time{}

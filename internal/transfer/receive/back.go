@@ -13,10 +13,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// A NoWayError says that there is nothing to go back to, and why. Nothing was changed.
+// A NoWayError says why there is nothing to go back to. Nothing was changed.
 type NoWayError struct {
-	At     transfer.Point // the mirror is there
-	Undone transfer.Point // the import that was taken back already; zero: none
+	At     transfer.Point // where the mirror is
+	Undone transfer.Point // the import that was undone already; zero: none
 	First  bool           // the last import is the first one, and there was no index before it
 }
 
@@ -30,13 +30,12 @@ func (e *NoWayError) Error() string {
 	return "there is no import to take back: none was taken here; nothing was changed"
 }
 
-// ErrMoved: something else than an import has moved the index since.
+// ErrMoved means that something other than an import has moved the index since.
 var ErrMoved = errors.New("the index was updated since the last import, which can be taken back no more; nothing was changed")
 
-// Back undoes the last import: the index, its days and what is served are what they were
-// before. Crate files stay: the index does not name them any more, and they need not be
-// carried again. It may be called again after it was stopped. Errors: *NoWayError,
-// ErrMoved.
+// Back undoes the last import: the index, its days and what is served become what they were
+// before. Crate files stay; the index no longer names them, but they need not be carried
+// again. It may be called again after an interruption. Errors: *NoWayError, ErrMoved.
 func Back(ctx context.Context, cfg Config) (at transfer.Point, err error) {
 	j, err := readJournal(&cfg.Home.Dirs)
 	if err == nil {
@@ -50,7 +49,7 @@ func Back(ctx context.Context, cfg Config) (at transfer.Point, err error) {
 		return at, err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	if j, err = readJournal(&cfg.Home.Dirs); err == nil { // another one may have run meanwhile
+	if j, err = readJournal(&cfg.Home.Dirs); err == nil { // another import may have run meanwhile
 		err = j.way()
 	}
 	if err != nil {
@@ -73,7 +72,7 @@ func Back(ctx context.Context, cfg Config) (at transfer.Point, err error) {
 	return j.At, j.write(w.State)
 }
 
-// way looks whether there is something to go back to. Errors: *NoWayError.
+// way checks that there is something to go back to. Errors: *NoWayError.
 func (j *journal) way() error {
 	if j.Pending.IsZero() || j.Before.Refs.Head == "" {
 		return &NoWayError{j.At, j.Undone, !j.Pending.IsZero()}
@@ -81,8 +80,8 @@ func (j *journal) way() error {
 	return nil
 }
 
-// State writes what the mirror holds as a state, for the sending side. A mirror that has
-// taken nothing yet gets a line of its own. The catalog is only read.
+// State writes what the mirror holds as a state, for the sending side. A mirror without
+// imports gets its own line. The catalog is only read.
 func State(ctx context.Context, cfg Config, to io.Writer) (p transfer.Point, err error) {
 	w, err := home.Hold(cfg.Home)
 	if err != nil {
@@ -120,7 +119,7 @@ func State(ctx context.Context, cfg Config, to io.Writer) (p transfer.Point, err
 	return p, out.End(p)
 }
 
-// eachKey calls fn for all that a catalog holds, and returns the digest.
+// eachKey calls fn for everything that a catalog holds, and returns the digest.
 func eachKey(ctx context.Context, c *catalog.Catalog, fn func(crate.Key) error) (*transfer.Digest, error) {
 	d, last := transfer.NewDigest(), crate.ID{}
 	const page = 4096

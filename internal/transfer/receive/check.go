@@ -20,7 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// check reads all that is staged, to its last byte. Errors: errStale.
+// check reads all staged files completely. Errors: errStale.
 func (k *taking) check(ctx context.Context) error {
 	for _, s := range k.inOrder() {
 		if err := context.Cause(ctx); err != nil {
@@ -36,11 +36,12 @@ func (k *taking) check(ctx context.Context) error {
 	return nil
 }
 
-// errStale: a staged file is not what was signed any more. It was removed; copy it again.
+// errStale means that a staged file is no longer what was signed. It was removed and must
+// be copied again.
 var errStale = errors.New("it is not what was signed any more")
 
-// A forgedError says that a file is what was signed, and is none of its kind or goes beyond
-// its limits.
+// A forgedError says that a file is what was signed, but is not of its kind or exceeds its
+// limits.
 type forgedError struct{ error }
 
 func (e forgedError) Unwrap() error { return e.error }
@@ -68,12 +69,11 @@ func (k *taking) checkFile(ctx context.Context, s *staged) (err error) {
 	case errors.As(err, new(forgedError)) && in.err == nil && context.Cause(ctx) == nil:
 		return errors.Join(fmt.Errorf("%w; it came like this, and was removed from where it was staged: ask the sending side for another transfer", err), s.remove())
 	}
-	// What went wrong otherwise, such as a disk that is full, is no reason to have the
-	// volume brought again.
+	// Other errors, such as a full disk, are not a reason to copy the volume again.
 	return err
 }
 
-// remove removes a file that is not to be taken.
+// remove removes a file that must not be imported.
 func (s *staged) remove() error {
 	err := s.folder.Remove(s.path + membersExt)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -160,15 +160,16 @@ func (s *staged) checkSegment(ctx context.Context, f durable.File) error {
 	return nil
 }
 
-// clone is the index that takes what is carried.
+// clone returns the configuration of the index that receives what is carried.
 func (k *taking) clone() clone.Config {
 	return clone.Config{Dir: k.cfg.Home.Dirs.Index, AcceptShrink: k.cfg.AcceptShrink, Log: k.cfg.Log}
 }
 
-// membersExt ends the name of the file with what is in a staged bundle: it is read once.
+// membersExt is the suffix of the file with the members of a staged bundle, so that the
+// bundle is read only once.
 const membersExt = ".members"
 
-// checkBundle reads a bundle, and notes what is in it.
+// checkBundle reads a bundle, and records its members.
 func (s *staged) checkBundle(ctx context.Context, f durable.File) error {
 	r, err := bundle.Open(f, s.Size)
 	if err != nil {
@@ -199,7 +200,7 @@ func (s *staged) checkBundle(ctx context.Context, f durable.File) error {
 	})
 }
 
-// members yields what is in a staged bundle.
+// members yields the members of a staged bundle.
 func (s *staged) members() iter.Seq2[bundle.Member, error] {
 	return func(yield func(bundle.Member, error) bool) {
 		f, err := s.folder.Open(s.path + membersExt)
@@ -222,7 +223,7 @@ func (s *staged) members() iter.Seq2[bundle.Member, error] {
 	}
 }
 
-// summary sums up what is in a staged bundle.
+// summary returns the summary of a staged bundle.
 func (s *staged) summary() (sum bundle.Summary, err error) {
 	sum = bundle.Summary{FileSize: s.Size, Checksum: s.SHA256}
 	for m, err := range s.members() {

@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// maxFolders bounds what is looked at on media.
+// maxFolders bounds the folders that are searched on media.
 const maxFolders = 10_000
 
 // found is a transfer on the media.
@@ -24,13 +24,13 @@ type found struct {
 	folders  []string // of its volumes
 }
 
-// transfers are those on the media that may be taken.
+// transfers are the acceptable transfers on the media.
 type transfers []*found
 
-// A NoTransferError says that there is none on the media.
+// A NoTransferError says that the media have no transfer.
 type NoTransferError struct {
 	From []string
-	Err  error // why the first of From cannot be read; nil: they can
+	Err  error // why the first of From cannot be read; nil: all can
 }
 
 func (e *NoTransferError) Error() string {
@@ -46,8 +46,8 @@ func (e *NoTransferError) Error() string {
 
 func (e *NoTransferError) Unwrap() error { return e.Err }
 
-// find finds the volumes in folders, and in what is in these, two deep. A manifest that
-// cannot be taken is told of; if there is no other, it is the error.
+// find finds the volumes in folders, and up to two levels below them. It logs a manifest
+// that cannot be accepted; if there is no other, that is the error.
 func find(cfg *Config) (transfers, error) {
 	s := search{cfg: cfg, by: map[string]*found{}, left: maxFolders}
 	for _, dir := range cfg.From {
@@ -70,15 +70,15 @@ func find(cfg *Config) (transfers, error) {
 
 type search struct {
 	cfg     *Config
-	by      map[string]*found // by the text of the manifest
+	by      map[string]*found // by text of the manifest
 	all     transfers
 	refused error
 	left    int
 
-	unreadable error // of the first folder that cannot be read
+	unreadable error // why the first such folder cannot be read
 }
 
-// folder looks at a folder, and at those in it.
+// folder searches a folder, and those in it.
 func (s *search) folder(dir string, deeper int) error {
 	if s.left--; s.left < 0 {
 		return fmt.Errorf("there are more than %d folders in %s: name those of the transfer", maxFolders, strings.Join(s.cfg.From, ", "))
@@ -135,7 +135,7 @@ func (s *search) note(dir string, note []byte) {
 	s.by[text].folders = append(s.by[text].folders, dir)
 }
 
-// unread passes over a folder that cannot be read: another one may have what it has.
+// unread skips a folder that cannot be read: another one may have the same files.
 func (s *search) unread(dir string, err error) {
 	s.cfg.Log.Warn("a folder is passed over, which cannot be read", "dir", dir, "err", err)
 	if s.unreadable == nil {
@@ -143,7 +143,7 @@ func (s *search) unread(dir string, err error) {
 	}
 }
 
-// refuse passes over a volume.
+// refuse skips a volume.
 func (s *search) refuse(dir string, err error) {
 	err = fmt.Errorf("volume %s is not taken: %w", dir, err)
 	s.cfg.Log.Warn("a volume is passed over", "err", err)
@@ -152,9 +152,9 @@ func (s *search) refuse(dir string, err error) {
 	}
 }
 
-// A BaseError says that what was carried continues something that is not here.
+// A BaseError says that a transfer continues from a point that is not here.
 type BaseError struct {
-	At       transfer.Point // where this mirror is; zero: at none
+	At       transfer.Point // where this mirror is; zero: no imports yet
 	Transfer *transfer.Manifest
 }
 
@@ -171,8 +171,8 @@ func (e *BaseError) Error() string {
 		e.Transfer.End.ID(), e.Transfer.Base.ID(), e.At.ID(), e.At.ID())
 }
 
-// An OlderError says that what was carried is older than what is here: of another line
-// than that of this mirror, whose points cannot be compared with those here.
+// An OlderError says that a transfer is older than this mirror. It has another line than
+// the mirror, so their points cannot be compared.
 type OlderError struct {
 	At       transfer.Point // where this mirror is
 	Transfer *transfer.Manifest
@@ -184,9 +184,9 @@ func (e *OlderError) Error() string {
 		e.Transfer.End.ID(), e.Transfer.End.Time.Format(day), e.At.Time.Format(day))
 }
 
-// next is the transfer that comes next at a point; nil: all were taken. An old transfer of
-// another line, which leads back, is passed over unless the way back is asked for: who has
-// a medium of the past cannot bring its state back. Errors: *BaseError, *OlderError.
+// next returns the next transfer at a point, or nil if all were imported. An old transfer
+// of another line, which leads back, is skipped unless the user wants to go back, so that
+// an old medium cannot restore its state. Errors: *BaseError, *OlderError.
 func (all transfers) next(at transfer.Point, back bool) (*found, error) {
 	var base *BaseError
 	var older *OlderError

@@ -13,14 +13,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// PolicyFile is where a policy that was carried is kept: servers are given it with
-// -policy, and read it again when another transfer brings it.
+// PolicyFile returns the path of a carried policy: users give it to servers with -policy,
+// which read it again when another transfer brings it.
 func PolicyFile(d *home.Dirs, name string) string {
 	return filepath.Join(blocks.Carried(d.State()), name+".toml")
 }
 
-// checkGate checks that all blocks and policies can be parsed: half of them would show
-// what the sending side hides.
+// checkGate checks that all blocks and policies can be parsed: half of them would show what
+// the sending side hides.
 func checkGate(f durable.File) error {
 	g, err := readGate(f)
 	if err != nil {
@@ -44,9 +44,8 @@ func readGate(f durable.File) (*transfer.Gate, error) {
 	return transfer.ReadGate(f)
 }
 
-// takeGate hides what the sending side hides, from the next second on: before the index
-// names what is new. The blocks take the place of those that were carried before, and
-// never of those that were made here.
+// takeGate hides what the sending side hides, from the next second on and before the index
+// names new versions. The blocks replace those carried before, but never those made here.
 func (k *taking) takeGate(s *staged) (err error) {
 	f, err := s.folder.Open(s.path)
 	if err != nil {

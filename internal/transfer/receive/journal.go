@@ -17,25 +17,25 @@ import (
 
 const journalName = "received.json"
 
-// A journal says at which point a mirror is.
+// A journal records the point of a mirror.
 type journal struct {
-	At transfer.Point // zero: nothing was taken yet
-	// Pending is the point to which a transfer leads that is being taken, or was
-	// before At; zero: none.
+	At transfer.Point // zero: no imports yet
+	// Pending is the end of the transfer that is being imported, or that was before At;
+	// zero: none.
 	Pending transfer.Point
-	Before  before // Pending was taken
-	// Undone is the point from which the mirror was taken back to At; zero: that is not
-	// how it came there.
+	Before  before // state before Pending was imported
+	// Undone is the point from which the mirror went back to At; zero: it did not come
+	// there that way.
 	Undone transfer.Point `json:",omitzero"`
 }
 
-// before is what a mirror was.
+// before is the earlier state of a mirror.
 type before struct {
 	At   transfer.Point
 	Refs clone.Refs // of the index
 }
 
-// readJournal reads that of a mirror, which need not be there.
+// readJournal reads the journal of a mirror, which need not exist.
 func readJournal(d *home.Dirs) (j journal, err error) {
 	state, err := home.OpenIfThere(d.State())
 	if err != nil || state == nil {
@@ -68,7 +68,7 @@ func (j *journal) write(state durable.FS) error {
 	return durable.WriteFile(state, journalName, data)
 }
 
-// At is the point at which a mirror is; zero: nothing was taken yet.
+// At returns the point of a mirror; zero: no imports yet.
 func At(d *home.Dirs) (transfer.Point, error) {
 	j, err := readJournal(d)
 	return j.At, err

@@ -10,20 +10,20 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// piecesExt ends the name of what is kept of a file that is not whole: each piece that is
-// what was signed, in its place.
+// piecesExt is the suffix of the file with the remaining pieces of an incomplete file, each
+// in its place and verified.
 const piecesExt = ".pieces"
 
-// keep stages what parity may need once this medium is gone: the pieces of lost files that
-// are left, and the parity that is here. Each piece is proved by the file of checksums, when
-// it is kept and when it is used.
+// keep stages what parity may need once this medium is gone: the remaining pieces of lost
+// files, and the available parity. Each piece is verified with the file of checksums when it
+// is stored and when it is used.
 func (k *taking) keep(ctx context.Context, lost map[string]error) error {
 	blocks, err := k.blocks(ctx)
 	if isOurs(ctx, err) {
 		return err
 	}
 	if err != nil {
-		return nil // no piece can be told from another
+		return nil // pieces cannot be verified
 	}
 	defer blocks.Close()
 	for i := range k.t.manifest.Files {
@@ -36,7 +36,7 @@ func (k *taking) keep(ctx context.Context, lost map[string]error) error {
 	return nil
 }
 
-// keepPieces adds to what is kept of a file what the media have of it.
+// keepPieces adds to the stored pieces of a file those on the media.
 func (k *taking) keepPieces(ctx context.Context, f *transfer.File, blocks io.ReaderAt) (err error) {
 	media := k.onMedia(f)
 	if len(media) == 0 {
@@ -61,7 +61,7 @@ func (k *taking) keepPieces(ctx context.Context, f *transfer.File, blocks io.Rea
 }
 
 // merge writes each piece of a file that some copy has, and zeros for the others. It reports
-// whether one is new.
+// whether a piece is new.
 func (k *taking) merge(ctx context.Context, f *transfer.File, blocks io.ReaderAt, kept, media []durable.File, out io.Writer) (new bool, err error) {
 	first, n := k.t.manifest.Layout().Pieces(f)
 	piece := make([]byte, transfer.PieceSize)

@@ -12,8 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// checkLog checks that the log of statements that was carried continues the one that is
-// here, and writes nothing.
+// checkLog checks that the carried log of statements continues ours, and writes nothing.
 func (k *taking) checkLog(f durable.File) error {
 	folder, err := home.OpenIfThere(k.cfg.Home.Dirs.Statements)
 	if err != nil {
@@ -34,7 +33,7 @@ func (k *taking) checkLog(f durable.File) error {
 	return nil
 }
 
-// logFrom begins to read the log that was carried, and says how many leaves are here; nil:
+// logFrom begins to read the carried log, and returns the number of our leaves; nil if
 // there is nothing to append.
 func (k *taking) logFrom(f durable.File, here durable.Reader) (l *transfer.LogReader, have int64, err error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -48,7 +47,7 @@ func (k *taking) logFrom(f durable.File, here durable.Reader) (l *transfer.LogRe
 		case err == nil && last.Origin != l.Statement.Origin:
 			return nil, 0, fmt.Errorf("it is of %q, and the log in %s is of %q, which is to be moved aside", l.Statement.Origin, k.cfg.Home.Dirs.Statements, last.Origin)
 		case err == nil && string(last.Checkpoint) == string(l.Checkpoint), err == nil && last.N > l.Statement.N:
-			return nil, 0, nil // taken already
+			return nil, 0, nil // imported already
 		case err == nil:
 			have = last.N
 		case !errors.Is(err, fs.ErrNotExist):
@@ -63,8 +62,8 @@ func (k *taking) logFrom(f durable.File, here durable.Reader) (l *transfer.LogRe
 	return l, have, nil
 }
 
-// takeLog appends what was carried to the log of statements. Nothing is read from there
-// before its checkpoint is replaced, the last step.
+// takeLog appends the carried leaves to the log of statements. Readers see nothing of them
+// before the last step replaces the checkpoint.
 func (k *taking) takeLog() (err error) {
 	s := k.staged[transfer.LogName]
 	if s == nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// Where names a point for people.
+// Where returns the name of a point for people.
 func Where(p transfer.Point) string {
 	if p.IsZero() {
 		return "what it was before any import"
@@ -19,7 +19,7 @@ func Where(p transfer.Point) string {
 	return p.ID()
 }
 
-// Print says what was taken.
+// Print writes what was imported.
 func (r *Result) Print(w io.Writer) {
 	if len(r.Taken) == 0 {
 		if !r.At.IsZero() {
@@ -43,7 +43,7 @@ func (r *Result) Print(w io.Writer) {
 	fmt.Fprintf(w, "%12s  held and served: %s\n", human.Count(r.Held), same)
 }
 
-// Verdict is the error that an import deserves which went through to its end.
+// Verdict returns the error of a completed import.
 func (r *Result) Verdict() error {
 	if r.Lacking == 0 {
 		return nil
@@ -52,8 +52,8 @@ func (r *Result) Verdict() error {
 		human.Plural(r.Lacking, "crate file"), map[bool]string{true: "is", false: "are"}[r.Lacking == 1])
 }
 
-// Verdict says what an error of Run means for the mirror: what was signed by others is
-// an attack, or a mistake; what is missing may come.
+// Verdict returns what an error of Run means for the mirror: something signed by others is
+// an attack, or a mistake; something missing may still come.
 func Verdict(err error) error {
 	switch {
 	case errors.As(err, new(*signing.UnknownSignersError)), errors.As(err, new(forgedError)):

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// rebuild makes lost files again, from what is left of them and all others.
+// rebuild rebuilds lost files from their remaining pieces and all other files.
 func (k *taking) rebuild(ctx context.Context, lost map[string]error) error {
 	blocks, err := k.blocks(ctx)
 	if err != nil {
@@ -35,8 +35,8 @@ func (k *taking) rebuild(ctx context.Context, lost map[string]error) error {
 	return nil
 }
 
-// blocks opens the checksums of pieces, which are staged from a volume where they are what
-// was signed.
+// blocks opens the checksums of pieces, after staging them from a volume where they are
+// what was signed.
 func (k *taking) blocks(ctx context.Context) (durable.File, error) {
 	s := &staged{File: k.t.manifest.Files[0], folder: k.stage, path: path.Join(k.dir(), transfer.BlocksName)}
 	if f, err := s.folder.Open(s.path); err == nil {
@@ -54,19 +54,19 @@ func (k *taking) blocks(ctx context.Context) (durable.File, error) {
 	return f, onDisk(err)
 }
 
-// rebuilding is files that are made again.
+// rebuilding is the state of a rebuild.
 type rebuilding struct {
 	k    *taking
 	ctx  context.Context
-	from map[string][]durable.File // copies of each file, of some
+	from map[string][]durable.File // copies of some of the files
 	out  map[string]durable.File
 	temp map[string]string
 }
 
-// maxOpen is of how many files copies are open at a time.
+// maxOpen bounds the files whose copies are open at a time.
 const maxOpen = 100
 
-// open implements transfer.Source: of a file, the copies on this disk, what was kept of it,
+// open implements transfer.Source: it returns the copies on this disk, the stored pieces,
 // and the copies on media.
 func (r *rebuilding) open(f *transfer.File) (copies []io.ReaderAt, err error) {
 	if err := context.Cause(r.ctx); err != nil {
@@ -86,7 +86,7 @@ func (r *rebuilding) open(f *transfer.File) (copies []io.ReaderAt, err error) {
 	return copies, nil
 }
 
-// copies opens all that there is of a file.
+// copies opens everything that exists of a file.
 func (k *taking) copies(f *transfer.File) (files []durable.File) {
 	for _, ext := range []string{"", piecesExt} {
 		if file, err := k.folderOf(f).Open(path.Join(k.dir(), f.Name) + ext); err == nil {
@@ -111,7 +111,7 @@ func (k *taking) onMedia(f *transfer.File) (files []durable.File) {
 	return files
 }
 
-// put writes a piece of a file that is made again.
+// put writes a piece of a rebuilt file.
 func (r *rebuilding) put(f *transfer.File, offset int64, piece []byte) (err error) {
 	s, out := r.k.staged[f.Name], r.out[f.Name]
 	if out == nil {
@@ -127,7 +127,7 @@ func (r *rebuilding) put(f *transfer.File, offset int64, piece []byte) (err erro
 	return onDisk(err)
 }
 
-// end gives a file that was made again its name, if it is what was signed.
+// end gives a rebuilt file its name, if it is what was signed.
 func (r *rebuilding) end(s *staged) error {
 	out := r.out[s.Name]
 	if out == nil {
@@ -162,6 +162,6 @@ func (r *rebuilding) close() {
 	r.closeCopies()
 	for name, f := range r.out {
 		f.Close()
-		_ = r.k.staged[name].folder.Remove(r.temp[name]) // if it has not got its name
+		_ = r.k.staged[name].folder.Remove(r.temp[name]) // unless it has its name
 	}
 }

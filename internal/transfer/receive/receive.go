@@ -1,28 +1,29 @@
-// Package receive takes transfers (package transfer is the format) into a mirror.
+// Package receive imports transfers (package transfer has the format) into a mirror.
 //
-// # Order
+// # Steps
 //
-//  1. Find: the manifests on the media, and those that one of the keys has signed; which
-//     of them comes next here.
-//  2. Stage: every file is copied to this disk and hashed on its way, from wherever it is
-//     whole; what is lost everywhere is rebuilt from parity. What is staged stays, so that
-//     volumes may come one at a time, and so do the pieces that are left of damaged files.
-//  3. Check: every bundle is read to its last byte and every member hashed, the index is
-//     checked by git beside the one that is here, facts are read. Up to here nothing of
-//     the mirror has changed.
-//  4. Take: bundles and segments get their numbers, and the catalog is told what is in
-//     them. What is served does not change by that, since the index does not name it yet;
-//     but that what the sending side has blocked is hidden here as well, which Back leaves.
-//  5. Switch: the index moves, at one instant, and with it what is served.
-//  6. Record: the catalog learns what the index says now, as in any run, the log of
-//     statements is continued, and the mirror notes at which point it is.
+//  1. Find: search the media for manifests that one of the keys has signed, and choose
+//     the next one.
+//  2. Stage: copy every file to this disk and hash it meanwhile, from wherever it is
+//     complete; rebuild files that are lost everywhere from parity. Staged files stay, so
+//     that volumes may come one at a time, and so do remaining pieces of damaged files.
+//  3. Check: read every bundle completely and hash every member, let git check the index
+//     beside ours, and read the facts. Up to here nothing of the mirror
+//     has changed.
+//  4. Take: give bundles and segments their numbers, and record their content in the
+//     catalog. This does not change what is served, because the index does not name it
+//     yet, except that blocks of the sending side apply here as well; Back keeps them.
+//  5. Switch: move the index, atomically, and with it what is served.
+//  6. Record: update the catalog from the index, as in any run, append to the log of
+//     statements, and record the point of the mirror.
 //
-// A kill or power cut at any instant leaves a mirror that serves what it did before 5, or
-// all of what came behind it; the same command continues. Back leads to before 5 again.
+// After a kill or power failure at any time, the mirror serves its state before step 5 or
+// after it, and the same command resumes the import. Back returns to the state before step
+// 5.
 //
-//	bundles/.arriving/     files of transfers that are staged
+//	bundles/.arriving/     staged files of transfers
 //	deep/.arriving/        segments, likewise
-//	.clonecratesio/received.json  at which point the mirror is, and the one before
+//	.clonecratesio/received.json  the point of the mirror, and the previous one
 package receive
 
 import (
@@ -42,14 +43,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// Config names the volumes and the mirror that takes them.
+// Config configures an import.
 type Config struct {
 	Home home.Config // of the mirror; its Bundles.Write must be set
-	From []string    // folders of media: of volumes, or of some
-	// Keys: one of them must have signed the manifest. If there are none, any consistent
-	// manifest is taken.
+	From []string    // folders of media: volumes, or folders with volumes
+	// Keys: one of these keys must have signed the manifest. If there are none, any
+	// consistent manifest is accepted.
 	Keys         []*signing.Verifier
-	AcceptShrink bool         // take an index that has lost many crates
+	AcceptShrink bool         // accept an index that has lost many crates
 	Log          *slog.Logger // must not be nil
 	Progress     *mirror.Progress
 	Medium       func(dir string) (durable.FS, error) // opens a folder of a medium; default: durable.Open
@@ -63,20 +64,20 @@ func (cfg *Config) open(dir string) (durable.FS, error) {
 	return durable.Open(dir)
 }
 
-// A Result is the outcome.
+// A Result is the outcome of an import.
 type Result struct {
-	At       transfer.Point // the mirror is there now
+	At       transfer.Point // where the mirror is now
 	Taken    []*transfer.Manifest
 	Rebuilt  int   // files that were lost or damaged on all media
 	Held     int64 // crate files
-	Lacking  int64 // that the sending side holds and this one does not, as far as can be told by counting
-	Same     bool  // just what the sending side holds is held
+	Lacking  int64 // that the sending side holds and this one lacks, as far as counting tells
+	Same     bool  // this side holds exactly what the sending side holds
 	Summary  *mirror.Summary
-	Policies []string // files of policies that came
+	Policies []string // imported policy files
 }
 
-// Run takes all transfers on the media that come next, one after the other. If there is
-// none, nothing is done.
+// Run imports all transfers on the media that come next, one after the other. If there is none,
+// it does nothing.
 //
 // Errors: *NoTransferError, *BaseError, *OlderError, *MissingError; *signing.UnknownSignersError;
 // *durable.HeldError, durable.ErrNoSpace; those of clone.Update and mirror.Run.
@@ -102,7 +103,7 @@ func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	if j, err = readJournal(&cfg.Home.Dirs); err != nil { // another one may have run meanwhile
+	if j, err = readJournal(&cfg.Home.Dirs); err != nil { // another import may have run meanwhile
 		return nil, err
 	}
 	for {
@@ -122,8 +123,8 @@ func Run(ctx context.Context, cfg Config) (res *Result, err error) {
 	}
 }
 
-// refusePlain refuses an index that is no git repository, which takes no commits, while
-// nothing of the mirror has changed.
+// refusePlain refuses an index that is not a git repository, and so cannot have commits,
+// while nothing of the mirror has changed.
 func refusePlain(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
 		return nil
@@ -134,7 +135,7 @@ func refusePlain(dir string) error {
 	return nil
 }
 
-// taking is one transfer on its way.
+// taking is the import of one transfer.
 type taking struct {
 	cfg     *Config
 	w       *home.Writer
@@ -142,9 +143,9 @@ type taking struct {
 	journal journal
 	res     *Result
 
-	staged map[string]*staged // by the name of the file
+	staged map[string]*staged // by name of the file
 	stage  durable.FS         // the folder of bundles
-	deep   durable.FS         // that of segments; nil: there are none in the transfer
+	deep   durable.FS         // folder of segments; nil: the transfer has none
 }
 
 // stageAndCheck stages all files, and again those that were damaged since.

@@ -21,15 +21,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// arriving is the folder of what is staged.
+// arriving is the folder of staged files.
 const arriving = ".arriving"
 
 // staged is a file of the transfer on this disk.
 type staged struct {
 	transfer.File
 	folder durable.FS
-	path   string // in it
-	taken  bool   // by a run that was stopped: it has its number already
+	path   string // in the folder
+	taken  bool   // by an interrupted run: it has its number already
 }
 
 // openStage opens the folders in which files are staged.
@@ -52,7 +52,7 @@ func (k *taking) openStage() (err error) {
 	return nil
 }
 
-// folderOf is the folder in which a file is staged.
+// folderOf returns the folder in which a file is staged.
 func (k *taking) folderOf(f *transfer.File) durable.FS {
 	if f.Kind() == transfer.Segment {
 		return k.deep
@@ -67,10 +67,10 @@ func (k *taking) folders() []durable.FS {
 	return []durable.FS{k.stage}
 }
 
-// dir is the folder of the transfer in those.
+// dir returns the transfer's folder within those.
 func (k *taking) dir() string { return path.Join(arriving, k.t.manifest.Folder()) }
 
-// hasLeft reports whether a run that was stopped has left something staged.
+// hasLeft reports whether an interrupted run has left staged files.
 func hasLeft(d *home.Dirs) bool { return hasLeftIn(d.Bundles) || hasLeftIn(d.Deep) }
 
 func hasLeftIn(dir string) bool {
@@ -78,7 +78,7 @@ func hasLeftIn(dir string) bool {
 	return err == nil
 }
 
-// sweepAll removes all that is staged.
+// sweepAll removes all staged files.
 func sweepAll(cfg *Config, w *home.Writer) error {
 	if hasLeftIn(cfg.Home.Dirs.Deep) {
 		deep, err := w.OpenDeep()
@@ -92,8 +92,8 @@ func sweepAll(cfg *Config, w *home.Writer) error {
 	return sweep(w.Bundles, "")
 }
 
-// sweep removes what is staged in a folder, but of the transfer whose folder is given: that
-// of others was taken, or is not to come.
+// sweep removes the staged files in a folder, except those of the given transfer: other
+// transfers were imported, or will not be.
 func sweep(folder durable.FS, but string) error {
 	transfers, err := folder.ReadDir(arriving)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -123,12 +123,12 @@ func sweep(folder durable.FS, but string) error {
 	return folder.SyncDir(".")
 }
 
-// A MissingError says which files of a transfer are neither here nor on the media, nor can
-// be rebuilt.
+// A MissingError lists the files of a transfer that are neither here nor on the media, and
+// cannot be rebuilt.
 type MissingError struct {
 	Transfer *transfer.Manifest
 	Files    map[string]error // why each is not here
-	Lost     error            // why parity is of no use; nil: there is none
+	Lost     error            // why parity does not help; nil: there is none
 }
 
 func (e *MissingError) Error() string {
@@ -156,7 +156,7 @@ func (e *MissingError) Error() string {
 	return text
 }
 
-// ranges is a sorted list of numbers as one reads it out: "1, 3-12".
+// ranges formats a sorted list of numbers: "1, 3-12".
 func ranges(numbers []int) string {
 	var list []string
 	for i := 0; i < len(numbers); {
@@ -176,7 +176,7 @@ func ranges(numbers []int) string {
 
 var errNotThere = errors.New("not there")
 
-// stageAll brings all files of the transfer to this disk. Errors: *MissingError.
+// stageAll copies all files of the transfer to this disk. Errors: *MissingError.
 func (k *taking) stageAll(ctx context.Context) error {
 	if err := k.known(ctx); err != nil {
 		return err
@@ -220,7 +220,7 @@ func (k *taking) stageAll(ctx context.Context) error {
 	return missing
 }
 
-// known says for each file where it comes to, and whether it was taken already.
+// known finds out where each file will be, and whether it was imported already.
 func (k *taking) known(ctx context.Context) error {
 	bundles, err := k.w.Catalog.Bundles(ctx)
 	if err != nil {
@@ -253,7 +253,7 @@ func (k *taking) known(ctx context.Context) error {
 	return nil
 }
 
-// inOrder is the files in the order of the manifest.
+// inOrder returns the files in the order of the manifest.
 func (k *taking) inOrder() (list []*staged) {
 	for _, f := range k.t.manifest.Files {
 		if s := k.staged[f.Name]; s != nil {
@@ -269,7 +269,7 @@ func (k *taking) isThere(s *staged) bool {
 	return err == nil && info.Size() == s.Size
 }
 
-// free refuses what this disk has no room for.
+// free returns an error if this disk has no room for the transfer.
 func (k *taking) free() error {
 	var bytes, files int64
 	for _, s := range k.staged {
@@ -281,15 +281,15 @@ func (k *taking) free() error {
 	return durable.CheckFree(k.stage, k.cfg.Home.Dirs.Bundles, bytes, files, reserve)
 }
 
-// errMedium is in the errors of media, which others may make good.
+// errMedium is wrapped in errors of media, for which others may substitute.
 var errMedium = errors.New("it cannot be read on the medium")
 
-// A diskError is one of this disk: no other volume makes it good.
+// A diskError is an error of this disk: another volume does not help.
 type diskError struct{ error }
 
 func (e diskError) Unwrap() error { return e.error }
 
-// onDisk is the error of something that was done to this disk.
+// onDisk marks an error as one of this disk.
 func onDisk(err error) error {
 	if err == nil {
 		return nil
@@ -297,15 +297,15 @@ func onDisk(err error) error {
 	return diskError{err}
 }
 
-// isOurs reports whether an error is of this side, so that no other volume would help.
+// isOurs reports whether an error is on this side, so that another volume would not help.
 func isOurs(ctx context.Context, err error) bool {
 	return err != nil && (errors.As(err, new(diskError)) || context.Cause(ctx) != nil)
 }
 
-// copy copies a file from a medium on which it is whole. The error says what is wrong with
-// the best copy, or with this disk: diskError.
+// copy copies a file from a medium on which it is complete. The error describes the best
+// copy, or this disk: diskError.
 func (k *taking) copy(ctx context.Context, s *staged) error {
-	if s.Size == 0 { // there is nothing to be lost
+	if s.Size == 0 { // nothing can be lost
 		return onDisk(durable.WriteFile(s.folder, s.path, nil))
 	}
 	why := errNotThere
@@ -358,7 +358,7 @@ func (k *taking) copyFrom(ctx context.Context, medium durable.Reader, s *staged)
 	return onDisk(out.Replace())
 }
 
-// mediumReader keeps the error of a medium apart from those of this disk.
+// mediumReader distinguishes errors of a medium from those of this disk.
 type mediumReader struct {
 	r   io.Reader
 	err error

@@ -16,8 +16,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// note notes what the mirror was before anything changes, for Back. A run that resumes
-// another one leaves the note as it is.
+// note records the state of the mirror before anything changes, for Back. A run that
+// resumes another one does not change the record.
 func (k *taking) note(ctx context.Context) error {
 	if k.journal.Pending == k.t.manifest.End {
 		return nil
@@ -30,10 +30,10 @@ func (k *taking) note(ctx context.Context) error {
 	return k.journal.write(k.w.State)
 }
 
-// forget makes the journal what it was if the index did not move: an import that was
-// refused is none that could be taken back, and the last one still can.
+// forget restores the journal if the index did not move: a refused import cannot be undone,
+// but the last one still can.
 func (k *taking) forget(before journal) error {
-	refs, err := clone.ReadRefs(context.Background(), k.cfg.Home.Dirs.Index) // also behind the end of a context
+	refs, err := clone.ReadRefs(context.Background(), k.cfg.Home.Dirs.Index) // even after the context has ended
 	if err != nil || refs.Head != k.journal.Before.Refs.Head {
 		return err
 	}
@@ -41,7 +41,7 @@ func (k *taking) forget(before journal) error {
 	return before.write(k.w.State)
 }
 
-// take gives what is staged its place in the mirror.
+// take gives staged files their place in the mirror.
 func (k *taking) take(ctx context.Context) error {
 	segments := false
 	for _, s := range k.inOrder() {
@@ -99,7 +99,7 @@ func cutExt(name, ext string) (string, bool) {
 	return name, false
 }
 
-// takeFacts tells the catalog what the sending side knew.
+// takeFacts records in the catalog what the sending side knew.
 func (k *taking) takeFacts(ctx context.Context, s *staged) error {
 	f, err := s.folder.Open(s.path)
 	if err != nil {
@@ -131,7 +131,7 @@ func (k *taking) takeFacts(ctx context.Context, s *staged) error {
 	return k.w.Catalog.Commit(ctx, b)
 }
 
-// move makes the index the one that was carried: from this instant on it is served.
+// move moves the index to the carried commit: from then on it is served.
 func (k *taking) move(ctx context.Context) error {
 	s := k.staged[transfer.IndexName]
 	f, err := s.folder.Open(s.path)
@@ -143,7 +143,7 @@ func (k *taking) move(ctx context.Context) error {
 	return err
 }
 
-// record tells the catalog what the index says now, and the journal where the mirror is.
+// record updates the catalog from the index, and the journal with the point of the mirror.
 func (k *taking) record(ctx context.Context) error {
 	summary, err := catchUp(ctx, k.cfg, k.w)
 	k.res.Summary = summary
@@ -160,7 +160,7 @@ func (k *taking) record(ctx context.Context) error {
 	return k.journal.write(k.w.State)
 }
 
-// compare compares what is held with what the sending side holds.
+// compare compares what both sides hold.
 func (k *taking) compare(ctx context.Context) error {
 	digest, err := eachKey(ctx, k.w.Catalog, func(crate.Key) error { return nil })
 	if err != nil {
@@ -172,8 +172,8 @@ func (k *taking) compare(ctx context.Context) error {
 	return nil
 }
 
-// catchUp is a run of the main job without upstream: it brings the catalog up to date
-// with the index.
+// catchUp does a run of package mirror without upstream, which updates the catalog from the
+// index.
 func catchUp(ctx context.Context, cfg *Config, w *home.Writer) (*mirror.Summary, error) {
 	job := mirror.Config{
 		Store: w.Store, Catalog: w.Catalog, Manifest: w.Manifest, State: w.State, Disks: w.Disks(),
@@ -191,7 +191,7 @@ func catchUp(ctx context.Context, cfg *Config, w *home.Writer) (*mirror.Summary,
 	return summary, errors.Join(err, ix.Close())
 }
 
-// offline is the fetcher of a run without upstream: it has no crate.
+// offline is the fetcher of a run without upstream: it has no crates.
 type offline struct{}
 
 // Fetch implements mirror.Fetcher.

@@ -10,23 +10,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// maxWhole is how many files of the mirror are carried as they are: with the bundles and the
-// parity of as many volumes as there may be, a transfer has less than transfer.MaxFiles. Of
-// more, the crates of the smallest ones are put into bundles of the transfer.
+// maxWhole bounds the files of the mirror that are carried unchanged: together with the
+// bundles and the parity of the maximum number of volumes, a transfer has fewer than
+// transfer.MaxFiles. If there are more, the crates of the smallest ones are put into bundles
+// of the transfer.
 const maxWhole = 1000
 
-// mostlyNew is how much of a file of the mirror must be new for it to be carried as it is,
-// in thousandths: a transfer has at most 1.02 times what is new.
+// mostlyNew is the share of a file of the mirror that must be new for it to be carried
+// unchanged, in thousandths: a transfer has at most 1.02 times what is new.
 const mostlyNew = 985
 
 // candidate is a file of the mirror with enough new members.
 type candidate struct {
 	name  string
-	bytes int64 // of it
-	parts int64 // of what is new of it, outside of it
+	bytes int64 // of the file
+	parts int64 // of its new members, outside of it
 }
 
-// choose finds the bundles and segments that are carried as they are, and sums up.
+// choose finds the bundles and segments that are carried unchanged, and computes totals.
 func (d *difference) choose(ctx context.Context) error {
 	finished, err := finishedFiles(ctx, d.cfg)
 	if err != nil {
@@ -56,7 +57,8 @@ func (d *difference) choose(ctx context.Context) error {
 	return nil
 }
 
-// pick carries files of the mirror as they are, the largest ones if there are too many.
+// pick selects the files of the mirror that are carried unchanged: the largest ones if
+// there are too many.
 func (p *plan) pick(whole []candidate, most int) {
 	slices.SortFunc(whole, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(b.bytes, a.bytes), strings.Compare(a.name, b.name))
@@ -77,7 +79,7 @@ func (p *plan) pick(whole []candidate, most int) {
 	slices.Sort(p.Segments)
 }
 
-// atMost is how large the transfer becomes at most, in bytes.
+// atMost returns the maximum size of the transfer, in bytes.
 func (d *difference) atMost(finished map[string]int64) int64 {
 	sum := d.plan.Bytes + d.loose
 	for name, s := range d.bundles {
@@ -89,8 +91,8 @@ func (d *difference) atMost(finished map[string]int64) int64 {
 	return sum
 }
 
-// finishedFiles are the sizes of the mirror's bundles and segments that never change any
-// more.
+// finishedFiles returns the sizes of the mirror's bundles and segments that never change
+// again.
 func finishedFiles(ctx context.Context, cfg *Config) (map[string]int64, error) {
 	sizes := map[string]int64{}
 	bundles, err := cfg.Mirror.Catalog.Bundles(ctx)
@@ -116,7 +118,8 @@ func finishedFiles(ctx context.Context, cfg *Config) (map[string]int64, error) {
 	return sizes, nil
 }
 
-// isWhole reports whether a row is carried in a file of the mirror, as that is.
+// isWhole reports whether a row is carried in a file of the mirror that is carried
+// unchanged.
 func isWhole(p *plan, at store.Placement) bool {
 	if at.Bundle != "" {
 		return isIn(p.Bundles, at.Bundle)
@@ -124,7 +127,7 @@ func isWhole(p *plan, at store.Placement) bool {
 	return !at.Loose && isIn(p.Segments, at.Deep.Segment)
 }
 
-// isIn looks a name up in a sorted list.
+// isIn reports whether a sorted list has a name.
 func isIn(list []string, name string) bool {
 	_, found := slices.BinarySearch(list, name)
 	return found

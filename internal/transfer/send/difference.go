@@ -13,31 +13,31 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// A difference is the catalog compared with what the far side has: one walk over both,
-// in the order of names.
+// A difference compares the catalog with what the far side has, in one walk over both,
+// ordered by name.
 type difference struct {
 	cfg  *Config
 	plan *plan
 
-	ledger, state states                // what was sent, and what the far side says; either may be empty
+	ledger, state states                // what was sent, and what the far side has; either may be empty
 	rows          *spool                // what is carried
 	next          *transfer.StateWriter // the state at the end of the transfer
-	digest        *transfer.Digest      // of all that is held
-	bundles       map[string]*share     // what of each bundle is carried
-	segments      map[string]*packs     // and of each segment
-	loose         int64                 // bytes of all else
+	digest        *transfer.Digest      // of everything held
+	bundles       map[string]*share     // the carried part of each bundle
+	segments      map[string]*packs     // the carried part of each segment
+	loose         int64                 // bytes of everything else
 }
 
-// share is what is carried of a file of the mirror.
+// share is the carried part of a file of the mirror.
 type share struct{ bytes, crates int64 }
 
-// packs is share of a segment.
+// packs is the carried part of a segment.
 type packs struct {
 	bytes map[int64]int64 // of each pack, by its offset
 	size  int64           // of the crates themselves
 }
 
-// page is how many rows are asked for at a time.
+// page is the number of rows that are read at a time.
 const page = 4096
 
 func (d *difference) run(ctx context.Context) (err error) {
@@ -124,8 +124,8 @@ func (d *difference) row(v *catalog.Version) error {
 	key := v.Key()
 	d.digest.Add(key)
 	half := transfer.Half(key)
-	// What was sent and is not held any more is forgotten: the far side may have removed it,
-	// too, and if it is downloaded again, it is carried again.
+	// What was sent but is no longer held is removed from the ledger: the far side may have
+	// removed it, too, and if it is downloaded again, it must be carried again.
 	if err := errors.Join(d.ledger.skip(&half), d.state.skip(&half)); err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (d *difference) row(v *catalog.Version) error {
 	return d.carry(v)
 }
 
-// carry notes a row that is carried.
+// carry adds a row to what is carried.
 func (d *difference) carry(v *catalog.Version) error {
 	d.plan.Crates++
 	switch {
@@ -172,12 +172,12 @@ func (d *difference) carry(v *catalog.Version) error {
 	return d.rows.add(v)
 }
 
-// states is a state that is walked along with the catalog. The zero states is empty.
+// states is a state read in parallel with the catalog. The zero states is empty.
 type states struct {
 	file   io.Closer
 	reader *transfer.StateReader
 	now    transfer.Entry
-	ahead  bool // now is the next one
+	ahead  bool // now is the next entry
 }
 
 func (s *states) open(f io.ReadCloser) (err error) {
@@ -195,7 +195,7 @@ func (s *states) close() {
 	}
 }
 
-// skip passes over the entries before a key, or all.
+// skip skips the entries before a key, or all.
 func (s *states) skip(before *crate.Key) error {
 	for s.reader != nil {
 		if !s.ahead {
@@ -216,7 +216,7 @@ func (s *states) skip(before *crate.Key) error {
 	return nil
 }
 
-// take takes the next entry if it is of a key.
+// take returns the next entry if it is that of a key.
 func (s *states) take(key *crate.Key) (transfer.Entry, bool) {
 	if !s.ahead || transfer.Compare(s.now.Key, *key) != 0 {
 		return transfer.Entry{}, false

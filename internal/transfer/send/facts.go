@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// writeFacts writes what the catalog knows beside the index.
+// writeFacts writes what the catalog knows beyond the index.
 func (p *plan) writeFacts(ctx context.Context, cfg *Config) error {
 	err := durable.FillFile(cfg.Sent, factsName, func(w io.Writer) error {
 		return cfg.Mirror.Catalog.Read(ctx, func(c *catalog.Catalog) error { return facts(ctx, cfg, c, w) })
@@ -36,7 +36,7 @@ func facts(ctx context.Context, cfg *Config, c *catalog.Catalog, w io.Writer) er
 	return removed(ctx, cfg, c, w)
 }
 
-// removed writes the tombstones of what is carried: both are in the order of names.
+// removed writes the tombstones of what is carried; both are ordered by name.
 func removed(ctx context.Context, cfg *Config, c *catalog.Catalog, w io.Writer) error {
 	next, stop := iter.Pull2(readSpool(cfg.Sent))
 	defer stop()
@@ -69,7 +69,7 @@ func factOf(r catalog.Removal) transfer.Fact {
 	}
 }
 
-// where is where a crate file is now: the mirror may have moved it since the plan was
+// where returns where a crate file is now: the mirror may have moved it since the plan was
 // made.
 func where(ctx context.Context, cfg *Config, key crate.Key) (catalog.Version, error) {
 	return cfg.Mirror.Catalog.ByChecksum(ctx, key)

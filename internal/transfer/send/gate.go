@@ -15,13 +15,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// Policy is a policy that is carried.
+// Policy is a policy to carry.
 type Policy struct {
-	Name string // under which the far side keeps it
+	Name string // its name on the far side
 	File string
 }
 
-// gate is what builds here do not see, and its sum; empty where nothing is hidden.
+// gate returns what builds here do not see, and its checksum; empty if nothing is hidden.
 func (cfg *Config) gate(ctx context.Context) (data []byte, sum string, err error) {
 	list, err := blocks.All(ctx, cfg.Dirs.State())
 	if err != nil {
@@ -49,8 +49,8 @@ func (cfg *Config) gate(ctx context.Context) (data []byte, sum string, err error
 	return data, hash.String(), err
 }
 
-// writeGate settles what is hidden. A far side to which any transfer may have brought
-// something is told also that there is nothing any more.
+// writeGate writes what is hidden. If any earlier transfer brought the far side something
+// hidden, it also writes that there is nothing any more.
 func (p *plan) writeGate(ctx context.Context, cfg *Config, before points) error {
 	data, sum, err := cfg.gate(ctx)
 	if err != nil {

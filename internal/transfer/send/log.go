@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// writeLog writes what the log of statements has behind the leaves that the far side has.
-// There need not be one.
+// writeLog writes the part of the log of statements after the far side's leaves. There need
+// not be a log.
 func (p *plan) writeLog(ctx context.Context, cfg *Config, from int64) error {
 	folder, err := home.OpenIfThere(cfg.Dirs.Statements)
 	if err != nil || folder == nil {

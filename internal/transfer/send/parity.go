@@ -11,8 +11,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// parity writes the files of parity, and the checksums of all pieces to a file of its own,
-// which is returned.
+// parity writes the parity files, and the checksums of all pieces to a file that it
+// returns.
 func (w *writer) parity(ctx context.Context) (durable.File, error) {
 	if err := remove(w.cfg.Sent, blocksName); err != nil {
 		return nil, err
@@ -39,10 +39,10 @@ func (w *writer) parity(ctx context.Context) (durable.File, error) {
 	return blocks, nil
 }
 
-// maxOpen is how many files are open at a time.
+// maxOpen bounds the files that are open at a time.
 const maxOpen = 200
 
-// opened are files of the transfer that are read.
+// opened are files of the transfer that are being read.
 type opened struct {
 	ctx   context.Context // of the parity
 	w     *writer
@@ -74,11 +74,11 @@ func (o *opened) close() {
 	clear(o.files)
 }
 
-// parityWriter puts parity into volumes, piece by piece.
+// parityWriter writes parity to volumes, piece by piece.
 type parityWriter struct {
 	w    *writer
 	left int64 // bytes still to come
-	n    int   // files so far
+	n    int   // number of files so far
 	file *durable.WholeFile
 	is   transfer.File
 	room int64 // of the file

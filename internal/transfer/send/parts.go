@@ -13,21 +13,22 @@ import (
 )
 
 const (
-	// maxMembers bounds a bundle of a transfer, and so what is held in memory of it.
+	// maxMembers bounds the members of a bundle of a transfer, and so its memory.
 	maxMembers = 1 << 16
-	// endSize is what a bundle has behind its members, and for each in its seek table.
+	// endSize is the size of what follows the members of a bundle, and entrySize that of a
+	// member's entry in the seek table, in bytes.
 	endSize, entrySize = 512, 8
 )
 
-// atMost is how large a member becomes at most, in bytes.
+// atMost returns the maximum size of a member, in bytes.
 func atMost(r *row) int64 {
 	const header, alignment, frame = 3 * 512, 512, 64
 	size := r.Size + header + alignment
 	return size + size>>8 + frame + entrySize
 }
 
-// parts puts what is not carried with a file of the mirror into bundles of the transfer.
-// What a bundle has depends on the plan alone.
+// parts writes bundles of the transfer for what is not carried in a file of the mirror. The
+// content of a bundle depends only on the plan.
 func (w *writer) parts(ctx context.Context) error {
 	var some []row
 	size := int64(endSize)
@@ -54,8 +55,8 @@ func (w *writer) parts(ctx context.Context) error {
 	return w.part(ctx, some)
 }
 
-// target is how large the next bundle may become: the rest of the volume, unless little
-// is left.
+// target returns the maximum size of the next bundle: the rest of the volume, unless that
+// is small.
 func (w *writer) target() int64 {
 	if left := w.room.left(); left > w.room.limit/10 {
 		return left
@@ -63,7 +64,7 @@ func (w *writer) target() int64 {
 	return w.room.limit
 }
 
-// part writes a bundle, unless it is there.
+// part writes a bundle, unless it exists.
 func (w *writer) part(ctx context.Context, rows []row) error {
 	size := int64(endSize)
 	for i := range rows {
@@ -116,7 +117,7 @@ func (w *writer) pack(ctx context.Context, f *transfer.File, rows []row) (sum cr
 	return s.Checksum, s.FileSize, errors.Join(err, b.Close())
 }
 
-// member puts a crate file into a bundle, from wherever it is now.
+// member adds a crate file to a bundle, from wherever it is now.
 func (w *writer) member(ctx context.Context, b *bundle.Writer, r *row) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -147,7 +148,7 @@ func (w *writer) append(ctx context.Context, b *bundle.Writer, r *row) error {
 	return err
 }
 
-// written is the bundle that an earlier run has written, if it has just these members.
+// written checks whether an earlier run has written the bundle with exactly these members.
 func (w *writer) written(f *transfer.File, rows []row) (sum crate.Checksum, size int64, err error) {
 	file, err := w.out.Open(w.file(f.Volume, f.Name))
 	if err != nil {

@@ -29,30 +29,30 @@ const (
 	factsName  = pendingDir + "/" + transfer.FactsName
 	logName    = pendingDir + "/" + transfer.LogName
 	gateName   = pendingDir + "/" + transfer.GateName
-	blocksName = pendingDir + "/" + transfer.BlocksName // not kept from run to run
+	blocksName = pendingDir + "/" + transfer.BlocksName // not kept between runs
 )
 
-// A plan is a transfer that was settled.
+// A plan is a transfer whose content is decided.
 type plan struct {
-	Asked    string // what Since is about; see asked
+	Asked    string // identifies Since; see asked
 	Volume   int64
 	Parity   int
 	Base     transfer.Point
 	End      transfer.Point
 	Nothing  bool
-	Leaves   int64    // of the log of statements; 0: there is none
-	Gate     string   // the sum of what builds do not see; empty: nothing is hidden
-	HasGate  bool     // that is carried
-	Versions int64    // that are held
-	Crates   int64    // that are carried
-	Bytes    int64    // of the transfer, about
-	Bundles  []string // that are carried as they are, in their order
+	Leaves   int64    // of the log of statements; 0: there is no log
+	Gate     string   // checksum of what builds do not see; empty: nothing is hidden
+	HasGate  bool     // that is carried, too
+	Versions int64    // crate files held
+	Crates   int64    // crate files carried
+	Bytes    int64    // approximate size of the transfer
+	Bundles  []string // carried unchanged, in order
 	Segments []string // likewise
 
 	begun bool // by an earlier run
 }
 
-// pending takes up the plan that a run has left which was asked for the same, or makes
+// pending resumes the plan that an earlier run left for the same request, or makes a new
 // one.
 func pending(ctx context.Context, cfg *Config) (*plan, error) {
 	p := new(plan)
@@ -93,8 +93,8 @@ func pending(ctx context.Context, cfg *Config) (*plan, error) {
 	return p, durable.WriteFile(cfg.Sent, planName, data)
 }
 
-// asked identifies what a transfer was asked for: the point (or the content of the state
-// file, not its name) and what to hide.
+// asked identifies the request: the point (or the content of the state file, not its name)
+// and what to hide.
 func (cfg *Config) asked(ctx context.Context, base point) (string, error) {
 	since, err := cfg.since(base)
 	if err != nil {
@@ -120,7 +120,7 @@ func (cfg *Config) since(base point) (string, error) {
 	return "state " + sum.String(), nil
 }
 
-// unreadable is the error of a state.
+// unreadable returns the error of a state.
 func (s *Since) unreadable(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("-since %s: %w, and there is no such file: give last, the number of a transfer, or the file of a state of the far side (clonecratesio import -state FILE, there)", s.Name, ErrNoPoint)
@@ -128,7 +128,7 @@ func (s *Since) unreadable(err error) error {
 	return fmt.Errorf("reading the state %s: %w", s.Name, err)
 }
 
-// drop removes a plan, the file that makes it one first.
+// drop removes a plan, beginning with the file that makes it one.
 func (p *plan) drop(cfg *Config) error {
 	if err := remove(cfg.Sent, planName); err != nil {
 		return err
@@ -145,13 +145,13 @@ func (p *plan) drop(cfg *Config) error {
 	return cfg.Sent.SyncDir(pendingDir)
 }
 
-// make settles what is carried to a far side that is at a base; before are all points.
+// make decides what to carry to a far side that is at a base; before are all points.
 func (p *plan) make(ctx context.Context, cfg *Config, base point, before points) error {
 	repo, err := carry.Repository(cfg.Dirs.Index)
 	if err != nil {
 		return fmt.Errorf("opening index %s: %w", cfg.Dirs.Index, err)
 	}
-	head, err := repo.Head(ctx) // before the catalog: what this names may be held, and not the other way round
+	head, err := repo.Head(ctx) // before the catalog, so that it may hold more than this names, and not less
 	if err != nil {
 		return fmt.Errorf("opening index %s: %w", cfg.Dirs.Index, err)
 	}
@@ -175,10 +175,10 @@ func (p *plan) make(ctx context.Context, cfg *Config, base point, before points)
 	return p.writeFacts(ctx, cfg)
 }
 
-// carryIndex writes the index from the base on. Where its commit is not there any more,
-// since upstream squashed its history, a day before it may be. What the far side has got in
-// another way may have other days, so that only the commit itself counts: if it is not known
-// here, all is carried.
+// carryIndex writes the index from the base on. If the base's commit is gone because
+// upstream squashed its history, it uses the last day before it. A far side that got its
+// commit in another way may have other days, so only the commit itself counts then: if it is
+// unknown here, everything is carried.
 func (p *plan) carryIndex(ctx context.Context, cfg *Config, repo *git.Repository) error {
 	since := []string{p.Base.Commit}
 	switch {
@@ -211,8 +211,8 @@ func (p *plan) addSize(cfg *Config, name string) error {
 	return err
 }
 
-// reserve is what each volume of a transfer has beside its share, in bytes: the manifest, and
-// the checksums of pieces. So many files of the mirror are carried as they are.
+// reserve returns what each volume needs besides its share, in bytes: the manifest, and the
+// checksums of pieces. whole is the number of files of the mirror that are carried unchanged.
 func (p *plan) reserve(bytes, whole int64) int64 {
 	const note, perFile = 4 << 10, 200
 	files := 8 + bytes/max(p.Volume/2, 1) + whole
@@ -223,11 +223,11 @@ func (p *plan) reserve(bytes, whole int64) int64 {
 	return note + files*perFile + pieces
 }
 
-// withParity is the size of the transfer in bytes, about.
+// withParity returns the approximate size of the transfer, in bytes.
 func (p *plan) withParity() int64 { return p.Bytes + p.Bytes*int64(p.Parity)/100 }
 
-// volumes is how many bytes a volume has for files, and how many volumes there will be at
-// least. Errors: *VolumeError, *VolumesError.
+// volumes returns how many bytes a volume has for files, and the minimum number of volumes.
+// Errors: *VolumeError, *VolumesError.
 func (p *plan) volumes() (limit, n int64, err error) {
 	limit = p.Volume - p.reserve(p.Bytes, int64(len(p.Bundles)+len(p.Segments)))
 	switch {
@@ -240,10 +240,10 @@ func (p *plan) volumes() (limit, n int64, err error) {
 	return limit, n, checkVolumes(n)
 }
 
-// remember makes the end of the transfer what the far side has.
+// remember records the end of the transfer as what the far side has.
 func (p *plan) remember(cfg *Config) error {
 	if err := cfg.Sent.Replace(nextName, stateName); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err // not there: an earlier run was killed behind this
+		return err // missing: an earlier run was killed after this step
 	}
 	if err := cfg.Sent.SyncDir("."); err != nil {
 		return err
@@ -261,7 +261,7 @@ func remove(fsys durable.FS, name string) error {
 	return nil
 }
 
-// readAll reads a small file of ours.
+// readAll reads a small file of our own.
 func readAll(fsys durable.Reader, name string) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {

@@ -15,14 +15,14 @@ import (
 
 const (
 	pointsName = "points.jsonl"
-	// maxPoints is how many are remembered, the last ones.
+	// maxPoints bounds the points that are remembered, the last ones.
 	maxPoints = 10_000
 )
 
-// points are those that the far side was left with, the oldest first.
+// points are the points at which transfers left the far side, the oldest first.
 type points []point
 
-// A point, how many leaves the log of statements had, and what was hidden.
+// A point also has the number of leaves of the log of statements, and what was hidden.
 type point struct {
 	transfer.Point
 	Leaves int64  `json:",omitzero"`
@@ -44,7 +44,7 @@ func readPoints(sent durable.Reader) (list points, err error) {
 	return list, err
 }
 
-// addPoint adds a point, once.
+// addPoint adds a point unless it was added before.
 func addPoint(sent durable.FS, p point) error {
 	list, err := readPoints(sent)
 	if err != nil {
@@ -68,7 +68,7 @@ func addPoint(sent durable.FS, p point) error {
 	})
 }
 
-// next is the point that comes next, as far as it is known.
+// next returns the next point, as far as it is known.
 func (list points) next() transfer.Point {
 	if len(list) == 0 {
 		return transfer.Point{Line: transfer.NewLine(), Number: 1}
@@ -77,8 +77,8 @@ func (list points) next() transfer.Point {
 	return transfer.Point{Line: last.Line, Number: last.Number + 1}
 }
 
-// base is the point that the far side is said to be at; zero: it has nothing, or a state
-// tells.
+// base returns the point of the far side according to since; zero: it has nothing, or a
+// state tells.
 func (list points) base(since *Since) (point, error) {
 	if since.State != nil || !since.Last && since.Point == "" {
 		return point{}, nil

@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// sentence says what a transfer leads from and to.
+// sentence says from which point to which a transfer leads.
 func (r *Result) sentence() string {
 	base := "from nothing"
 	if !r.Manifest.Base.IsZero() {
@@ -18,7 +18,7 @@ func (r *Result) sentence() string {
 	return fmt.Sprintf("transfer %s %s: index commit %s of %s", r.Manifest.End.ID(), base, r.Manifest.End.Commit, r.Manifest.End.Time.Format("2006-01-02"))
 }
 
-// Print says what was made, in the folder dir.
+// Print writes what was made, in the folder dir.
 func (r *Result) Print(w io.Writer, dir string) {
 	if r.nothing(w) {
 		return
@@ -36,7 +36,7 @@ func (r *Result) Print(w io.Writer, dir string) {
 	}
 }
 
-// PrintPlan says what would be made.
+// PrintPlan writes what would be made.
 func (r *Result) PrintPlan(w io.Writer) {
 	if r.nothing(w) {
 		return

@@ -6,11 +6,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// room says which volume a file goes to. Volumes are filled one after the other.
+// room assigns files to volumes, which are filled one after the other.
 type room struct {
-	limit  int64 // bytes that a volume has for files
-	volume int   // that is being filled, from 1; 0: none yet
-	used   int64 // of it
+	limit  int64 // bytes of a volume for files
+	volume int   // the one being filled, from 1; 0: none yet
+	used   int64 // bytes of it
 }
 
 // A VolumeError says that a file does not fit into any volume.
@@ -23,16 +23,17 @@ func (e *VolumeError) Error() string {
 	return fmt.Sprintf("%s has %d bytes, and a volume has room for %d: give a larger -volume", e.Name, e.Size, e.Room)
 }
 
-// A VolumesError says that there would be more volumes than a transfer may have.
+// A VolumesError says that a transfer would need too many volumes.
 type VolumesError struct {
-	Volumes int64 // at least
+	Volumes int64 // minimum number
 }
 
 func (e *VolumesError) Error() string {
 	return fmt.Sprintf("it takes %d volumes or more, and a transfer has at most %d: give a larger -volume", e.Volumes, transfer.MaxVolumes)
 }
 
-// checkVolumes refuses what the far side would not read. Errors: *VolumesError.
+// checkVolumes refuses a number of volumes that the far side would not read. Errors:
+// *VolumesError.
 func checkVolumes(n int64) error {
 	if n > transfer.MaxVolumes {
 		return &VolumesError{n}
@@ -40,7 +41,7 @@ func checkVolumes(n int64) error {
 	return nil
 }
 
-// left is how much of the volume is left.
+// left returns the free space of the volume, in bytes.
 func (r *room) left() int64 {
 	if r.volume == 0 {
 		return r.limit

@@ -1,23 +1,23 @@
-// Package send makes transfers (package transfer is the format): what a mirror holds and
-// the far side does not, written to a folder, from which it is copied to media.
+// Package send makes transfers (package transfer has the format): it writes what a mirror
+// holds and the far side lacks to a folder, to be copied to media.
 //
-// # Order
+// # Steps
 //
-// First it is settled what is carried: the catalog is compared with the state of the far
-// side, and the answer, with the index and all else that is no crate file, becomes a plan
+// A run first decides what to carry: it compares the catalog with the state of the far
+// side. The result, with the index and everything else that is not a crate file, is a plan
 // in the folder sent/pending of the mirror. From then on the transfer is fixed, whatever
-// becomes of the mirror: a run that was stopped is resumed where it was, and makes the
-// same files. Then the volumes are written, file by file, each with its name once it is
-// whole and durable; then the parity; then the manifest, without which there is no
-// transfer. Last the mirror remembers the point that the far side will be at.
+// happens to the mirror: an interrupted run is resumed and makes the same files. Then the
+// run writes the volumes, file by file; each gets its name once it is complete and durable;
+// then the parity; then the manifest, without which there is no transfer. Last it records
+// the point at which the far side will be.
 //
 //	sent/state.zst     what was sent, and with which point (transfer.StateWriter)
-//	sent/points.jsonl  the points, a line each
-//	sent/pending/      the plan of a transfer that is being made
-//	sent/lock          held by the process that makes it
+//	sent/points.jsonl  the points, one per line
+//	sent/pending/      the plan of a transfer being made
+//	sent/lock          locked by the process that makes it
 //
-// A mirror is only read, while others may write it. Each crate file is hashed on its way;
-// one that is not what the catalog says ends the run.
+// The mirror is only read; others may write it meanwhile. Each crate file is hashed while
+// it is copied; if it differs from the catalog, the run fails.
 package send
 
 import (
@@ -33,17 +33,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/transfer"
 )
 
-// Config is a transfer to be made.
+// Config configures a transfer to be made.
 type Config struct {
 	Mirror   *home.Reader
 	Dirs     *home.Dirs
-	Sent     durable.FS                 // the mirror's folder of what was sent, for this process alone
-	Out      func() (durable.FS, error) // opens the folder in which the transfer is one
+	Sent     durable.FS                 // the mirror's folder of what was sent, locked by this process
+	Out      func() (durable.FS, error) // opens the folder that will contain the transfer's folder
 	Since    Since
-	Volume   int64             // bytes that a volume has at most
+	Volume   int64             // maximum size of a volume, bytes
 	Parity   int               // percent; 0: none
 	Signers  []*signing.Signer // may be none
-	Policies []Policy          // that are carried
+	Policies []Policy          // to carry
 	Log      *slog.Logger      // must not be nil
 }
 
@@ -51,25 +51,25 @@ type Config struct {
 type Since struct {
 	Last  bool                          // what the last transfer left it with
 	Point string                        // what the transfer to this point left it with: an ID, or its number
-	State func() (io.ReadCloser, error) // what a state says; may be nil. If nothing is given: nothing
+	State func() (io.ReadCloser, error) // what a state lists; may be nil. Without any of these: nothing
 	Name  string                        // of the state, for messages
 }
 
 // A Result is what was made, or would be.
 type Result struct {
-	Manifest *transfer.Manifest // without files, if it is only planned
-	Nothing  bool               // the far side has all
-	Crates   int64              // that are carried
+	Manifest *transfer.Manifest // without files if it is only planned
+	Nothing  bool               // the far side has everything
+	Crates   int64              // carried crate files
 	Bytes    int64              // of all files
 	Folder   string             // of the transfer, in Config.Out
-	Kept     int                // files that an earlier run had written
+	Kept     int                // files already written by an earlier run
 }
 
-// ErrNoPoint: what the far side is said to have is not known here.
+// ErrNoPoint means that the far side's point is not known here.
 var ErrNoPoint = errors.New("no such transfer was made here")
 
-// Run makes a transfer. Errors: ErrNoPoint; *crate.ChecksumError, of a damaged copy;
-// durable.ErrNoSpace; the context's cause.
+// Run makes a transfer. Errors: ErrNoPoint; *crate.ChecksumError for a damaged copy;
+// durable.ErrNoSpace; the cause of ctx.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err := cfg.Sent.MkdirAll(pendingDir); err != nil {
 		return nil, err
@@ -97,8 +97,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	return w.result(), p.remember(&cfg)
 }
 
-// Plan returns what Run would make, without making it. A transfer that an earlier run has
-// begun stays as it is.
+// Plan returns what Run would make, without making it. It does not change a transfer that
+// an earlier run has begun.
 func Plan(ctx context.Context, cfg Config) (*Result, error) {
 	if err := cfg.Sent.MkdirAll(pendingDir); err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// A row is a crate file that is carried: where it was when that was settled.
+// A row is a carried crate file, with its place when the plan was made.
 type row struct {
 	ID   crate.ID
 	Sum  crate.Checksum
@@ -29,7 +29,7 @@ type row struct {
 
 func (r *row) key() crate.Key { return crate.Key{ID: r.ID, Checksum: r.Sum} }
 
-// spool is the rows that are carried, on disk: there may be millions.
+// spool is the carried rows, on disk because there may be millions.
 type spool struct {
 	file *durable.WholeFile
 	zstd *zstd.Encoder

@@ -56,12 +56,12 @@ func (w *writer) write(ctx context.Context) error {
 	return errors.Join(w.end(blocks), blocks.Close())
 }
 
-// file is the path of a file of the transfer, below Config.Out.
+// file returns the path of a file of the transfer, below Config.Out.
 func (w *writer) file(volume int, name string) string {
 	return path.Join(w.manifest.Folder(), transfer.VolumeName(volume), name)
 }
 
-// folder makes the folder of a volume, and removes what a kill has left in it.
+// folder makes the folder of a volume, and removes leftovers of a killed run from it.
 func (w *writer) folder(volume int) error {
 	if err := checkVolumes(int64(volume)); err != nil {
 		return err
@@ -121,7 +121,7 @@ func (w *writer) whole(ctx context.Context) error {
 	return nil
 }
 
-// checksum is what the catalog says of a file of the mirror.
+// checksum is the catalog's checksum of a file of the mirror.
 type checksum struct {
 	sum     crate.Checksum
 	entries int
@@ -140,8 +140,8 @@ func (w *writer) checksums(ctx context.Context) (map[string]checksum, error) {
 	return all, err
 }
 
-// copy copies a file into a volume, and hashes it on its way. want is what the catalog says
-// of it; nil: nothing.
+// copy copies a file into a volume and hashes it meanwhile. want is the catalog's checksum;
+// nil: unknown.
 func (w *writer) copy(ctx context.Context, from durable.Reader, source, name string, want *checksum) error {
 	in, err := from.Open(source)
 	if errors.Is(err, fs.ErrNotExist) && want != nil {
@@ -187,7 +187,7 @@ func (w *writer) copy(ctx context.Context, from durable.Reader, source, name str
 	return out.Replace()
 }
 
-// hash hashes a file of the transfer that is there.
+// hash hashes an existing file of the transfer.
 func (w *writer) hash(volume int, name string) (sum crate.Checksum, size int64, err error) {
 	f, err := w.out.Open(w.file(volume, name))
 	if err != nil {
@@ -197,7 +197,8 @@ func (w *writer) hash(volume int, name string) (sum crate.Checksum, size int64, 
 	return crate.Hash(f)
 }
 
-// end writes what is in every volume; the manifest last, which makes it one.
+// end writes the files that are in every volume; the manifest last, because it completes a
+// volume.
 func (w *writer) end(blocks io.ReadSeeker) (err error) {
 	sums := &w.manifest.Files[0]
 	if sums.SHA256, sums.Size, err = hashAll(blocks); err != nil {

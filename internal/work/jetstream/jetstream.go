@@ -1,5 +1,5 @@
-// Package jetstream is a work queue in NATS JetStream: a stream from which each message
-// goes to one worker, and is removed when that has acknowledged it.
+// Package jetstream is a work queue in NATS JetStream: a stream that delivers each message
+// to one worker, and removes it once the worker has acknowledged it.
 package jetstream
 
 import (
@@ -22,21 +22,21 @@ import (
 
 // Config says where the queue is.
 type Config struct {
-	// URL of the server, or several with commas: nats://HOST:4222, tls://HOST. It may
-	// have a user and a password, which are never told on.
+	// URL is the URL of the server, or several separated by commas: nats://HOST:4222,
+	// tls://HOST. It may contain a user and a password, which are never logged.
 	URL    string
-	Stream string        // name of the stream; workers of one mirror have one. Default: clonecratesio
-	Wait   time.Duration // after which silence a worker is taken for dead; default a minute
-	// MaxDeliver is how often the server gives a message out; default 5.
+	Stream string        // name of the stream; the same for all workers of a mirror. Default: clonecratesio
+	Wait   time.Duration // silence after which a worker is considered dead; default a minute
+	// MaxDeliver is the number of times that the server delivers a message; default 5.
 	MaxDeliver int
-	Name       string // of this client, for people
-	// Files, if not empty: credentials of NATS, authorities of TLS, and the certificate
-	// and key of this client.
+	Name       string // of this client, for people to identify it
+	// Files, unless empty: NATS credentials, TLS authorities, and the certificate and key
+	// of this client.
 	Creds, CA, Cert, Key string
 	Log                  *slog.Logger // default: none
 }
 
-// Usual values of Config.
+// Default values of Config.
 const (
 	UsualStream = "clonecratesio"
 	UsualWait   = time.Minute
@@ -44,11 +44,11 @@ const (
 )
 
 const (
-	maxMessage = 512                // bytes of a message: a job, a task
-	maxWaiting = 4096               // tasks that are out at a time
+	maxMessage = 512                // size of a message, bytes: a job, a task
+	maxWaiting = 4096               // number of tasks handed out at a time
 	keptFor    = 7 * 24 * time.Hour // after which an unfinished task is dropped; it is given out again
-	duplicates = 2 * time.Minute    // in which a message that comes again is recognised
-	takeFor    = 5 * time.Second    // that Take waits for a task
+	duplicates = 2 * time.Minute    // in which a repeated message is recognised
+	takeFor    = 5 * time.Second    // for which Take waits for a task
 	answer     = 10 * time.Second
 	consumer   = "workers"
 )
@@ -65,7 +65,7 @@ type Queue struct {
 
 var _ work.Queue = (*Queue)(nil)
 
-// Open connects. The connection is made again whenever it is lost, until Close.
+// Open connects to the server. Until Close, it reconnects whenever the connection is lost.
 func Open(cfg Config) (*Queue, error) {
 	if cfg.Stream == "" {
 		cfg.Stream = UsualStream
@@ -117,7 +117,7 @@ func (cfg *Config) options() []nats.Option {
 	return list
 }
 
-// Redacted is the URLs without users, passwords and tokens.
+// Redacted returns the URLs without users, passwords and tokens.
 func Redacted(urls string) string {
 	list := strings.Split(urls, ",")
 	for i, text := range list {
@@ -129,7 +129,7 @@ func Redacted(urls string) string {
 	return strings.Join(list, ",")
 }
 
-// scrubbed is an error that quotes no credentials of the URLs.
+// scrubbed returns an error that quotes no credentials of the URLs.
 func scrubbed(err error, urls string) error {
 	text := err.Error()
 	for _, one := range strings.Split(urls, ",") {
@@ -181,7 +181,7 @@ func (q *Queue) know(c jetstream.Consumer) {
 	}
 }
 
-// reach finds the consumer, which the coordinator makes.
+// reach returns the consumer, which the coordinator makes.
 func (q *Queue) reach(ctx context.Context) (jetstream.Consumer, error) {
 	q.mu.Lock()
 	c := q.consumer
@@ -199,7 +199,7 @@ func (q *Queue) reach(ctx context.Context) (jetstream.Consumer, error) {
 	return c, nil
 }
 
-// absent makes of what says that there is no queue work.ErrNoQueue.
+// absent turns errors that mean that there is no queue into work.ErrNoQueue.
 func (q *Queue) absent(err error) error {
 	for _, gone := range []error{jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrConsumerDeleted, jetstream.ErrNoStreamResponse, nats.ErrNoResponders} {
 		if errors.Is(err, gone) {
@@ -234,7 +234,7 @@ func (q *Queue) Take(ctx context.Context) (work.Taken, error) {
 		return &taken{msg}, nil
 	}
 	if errors.Is(err, jetstream.ErrNoMessages) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
-		// A consumer that was deleted is silent as well.
+		// A deleted consumer is silent as well.
 		_, err := q.Idle(ctx)
 		return nil, err
 	}
@@ -256,7 +256,7 @@ func (q *Queue) Idle(ctx context.Context) (bool, error) {
 	return info.NumPending == 0 && info.NumAckPending == 0, nil
 }
 
-// Wait implements work.Queue: as long as the coordinator has said.
+// Wait implements work.Queue: the coordinator has set the time.
 func (q *Queue) Wait() time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -284,7 +284,7 @@ func (t *taken) Attempt() int {
 // Extend implements work.Taken.
 func (t *taken) Extend() error { return t.InProgress() }
 
-// Done implements work.Taken: it waits for the server's word that it has heard.
+// Done implements work.Taken: it waits for the server's confirmation.
 func (t *taken) Done(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), answer)
 	defer stop()
