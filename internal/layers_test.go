@@ -196,6 +196,7 @@ var floors = [][]string{
 		"internal/recent",
 		"internal/tomlfile",
 		"internal/extent",
+		"internal/plainget",
 		"internal/publicurl",
 		"internal/deflate",
 		"internal/human",

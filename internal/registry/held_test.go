@@ -52,7 +52,7 @@ func TestOneWriteAnAnswer(t *testing.T) {
 	l := &countingListener{Listener: s.listener.Listener}
 	s.listener.Listener = l
 	serving(t, s, New(Config{Mirror: f}))
-	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+	client := &http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}} // the first answer of a connection is by net/http
 	defer client.CloseIdleConnections()
 	for _, id := range f.reg.IDs() {
 		before := l.writes.Load()

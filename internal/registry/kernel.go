@@ -6,8 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 )
 
@@ -19,21 +21,36 @@ import (
 
 type connKey struct{}
 
-// withConn lets requests know their connection if the kernel can send files to it. It is
-// http.Server.ConnContext: with TLS, c is another type.
-func withConn(ctx context.Context, c net.Conn) context.Context {
+// withConn lets requests know their connection if the kernel can send files to it, and has
+// plain ones answered there. It is http.Server.ConnContext: with TLS, c is another type.
+func (s *Server) withConn(ctx context.Context, c net.Conn) context.Context {
 	conn, ok := c.(*limitedConn)
 	if !ok {
 		return ctx
 	}
 	tcp, ok := conn.Conn.(syscall.Conn)
+	if ok {
+		conn.kernel, ok = extent.NewConn(tcp)
+	}
 	if !ok {
 		return ctx
 	}
-	if conn.kernel, ok = extent.NewConn(tcp); !ok {
-		return ctx
+	ctx = context.WithValue(ctx, connKey{}, conn)
+	conn.plain = s.plain.NewConn(ctx, conn, conn.Conn)
+	return ctx
+}
+
+// tellIdle is http.Server.ConnState.
+func tellIdle(c net.Conn, state http.ConnState) {
+	if conn, ok := c.(*limitedConn); ok && state == http.StateIdle && conn.plain != nil {
+		conn.plain.SetIdle()
 	}
-	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// isPlain reports whether package plainget may answer requests for a path.
+func isPlain(path string) bool {
+	return strings.HasPrefix(path, "/index/") ||
+		strings.HasPrefix(path, "/crates/") && (strings.HasSuffix(path, crate.Ext) || strings.HasSuffix(path, "/download"))
 }
 
 // connOf returns the connection of a request, or nil if bytes must be copied to it.

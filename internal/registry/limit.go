@@ -6,8 +6,10 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plainget"
 )
 
 // A limitListener accepts a limited number of connections at a time. Others wait in the
@@ -98,13 +100,33 @@ type limitedConn struct {
 	addr string
 	once sync.Once
 
-	held    []byte       // written, but not sent yet; nil: nothing is held back
-	kernel  *extent.Conn // nil: the kernel cannot send files to it
-	sending func()       // called as the client receives a crate file; nil: none is being sent
+	plain   *plainget.Conn // nil: net/http reads all requests
+	held    []byte         // written, but not sent yet; nil: nothing is held back
+	kernel  *extent.Conn   // nil: the kernel cannot send files to it
+	sending func()         // called as the client receives a crate file; nil: none is being sent
+}
+
+// Read implements net.Conn.
+func (c *limitedConn) Read(p []byte) (int, error) {
+	if c.plain == nil {
+		return c.Conn.Read(p)
+	}
+	return c.plain.Read(p)
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *limitedConn) SetReadDeadline(t time.Time) error {
+	if c.plain == nil {
+		return c.Conn.SetReadDeadline(t)
+	}
+	return c.plain.SetReadDeadline(t)
 }
 
 // Close implements net.Conn.
 func (c *limitedConn) Close() error {
+	if c.plain != nil && !c.plain.Close() {
+		return nil
+	}
 	err := c.Conn.Close()
 	c.once.Do(func() {
 		c.of.open.Add(-1)

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/admin"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/keypair"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/plainget"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -52,6 +54,7 @@ type ServerConfig struct {
 type Server struct {
 	listener *limitListener
 	http     *http.Server
+	plain    plainget.Server
 	secure   bool // TLS; http.Server makes its own TLSConfig in any case
 	log      *slog.Logger
 }
@@ -67,6 +70,8 @@ func Listen(cfg ServerConfig) (*Server, error) {
 		cfg.MaxConns = defaultMaxConns(admin.OpenFiles())
 	}
 	s.http = newHTTPServer(s.log)
+	s.http.ConnContext, s.http.ConnState = s.withConn, tellIdle
+	s.plain.Wants, s.plain.Idle, s.plain.Stall = isPlain, idleTimeout, stall
 	if cfg.TLSCert != "" {
 		keys, err := keypair.Load(cfg.TLSCert, cfg.TLSKey, s.log)
 		if err != nil {
@@ -110,7 +115,6 @@ func newHTTPServer(log *slog.Logger) *http.Server {
 		IdleTimeout:       idleTimeout,
 		WriteTimeout:      stall, // response extends it
 		MaxHeaderBytes:    maxHeader,
-		ConnContext:       withConn,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams,
 			// A stream's deadline ends only the stream. This one ends a connection whose
@@ -170,7 +174,7 @@ func (s *Server) OnShutdown(f func()) { s.http.RegisterOnShutdown(f) }
 // current requests 30 s, and returns nil. It returns an error if the listener fails earlier
 // (H15). It may be called once.
 func (s *Server) Serve(ctx context.Context, h http.Handler) error {
-	s.http.Handler = h
+	s.http.Handler, s.plain.Handler = h, h
 	died := make(chan error, 1)
 	go func() {
 		if s.secure {
@@ -195,7 +199,7 @@ func (s *Server) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	s.log.Info("stopping: requests under way are finished", "connections", s.listener.open.Load(), "at_most", drainTimeout)
-	if err := s.http.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+	if err := cmp.Or(s.http.Shutdown(ctx), s.plain.Wait(ctx)); errors.Is(err, context.DeadlineExceeded) {
 		s.log.Warn("requests were cut off: they took too long", "connections", s.listener.open.Load())
 	}
 	s.http.Close()
