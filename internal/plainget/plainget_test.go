@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func (o *owned) Close() error {
 
 type listener struct {
 	net.Listener
-	server *Server
+	last *atomic.Pointer[owned]
 }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -49,16 +50,28 @@ func (l listener) Accept() (net.Conn, error) {
 	return &owned{TCPConn: c.(*net.TCPConn)}, nil
 }
 
+// settle waits until what comes next on the last connection can be a plain request, or
+// for a tenth of a second.
+func settle(web *httptest.Server) {
+	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if web.Listener.(listener).last.Load().plain.stage.Load() == between {
+			return
+		}
+	}
+}
+
 // start serves with h, plain requests below /plain/ by this package.
 func start(t *testing.T, h http.Handler) (*Server, *httptest.Server) {
 	t.Helper()
 	s := &Server{Handler: h, Wants: func(path string) bool { return strings.HasPrefix(path, "/plain/") }, Idle: time.Minute, Stall: time.Minute}
 	web := httptest.NewUnstartedServer(h)
-	web.Listener = listener{web.Listener, s}
+	in := listener{web.Listener, new(atomic.Pointer[owned])}
+	web.Listener = in
 	web.Config.IdleTimeout, web.Config.ReadHeaderTimeout = time.Minute, 10*time.Second
 	web.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		o := c.(*owned)
 		o.plain = s.NewConn(ctx, o, o.TCPConn)
+		in.last.Store(o)
 		return ctx
 	}
 	web.Config.ConnState = func(c net.Conn, state http.ConnState) {
@@ -85,6 +98,7 @@ func warm(t *testing.T, web *httptest.Server) (net.Conn, *bufio.Reader) {
 	r := bufio.NewReader(c)
 	say(t, c, "GET /warm HTTP/1.1\r\nHost: x\r\n\r\n")
 	hear(t, r)
+	settle(web)
 	return c, r
 }
 
@@ -201,6 +215,7 @@ func TestNoRequestInsideAnother(t *testing.T) {
 		for _, part := range test.parts {
 			say(t, c, part)
 			time.Sleep(20 * time.Millisecond)
+			settle(web)
 		}
 		for range test.answers {
 			hear(t, r)
