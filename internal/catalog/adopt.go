@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// AdoptRepublished notes loose files in republished/ that were hashed: bytes that
-// versions had before. A row of the same bytes learns of the file beside what it
-// says.
+// AdoptRepublished records loose files in republished/ that were hashed: earlier bytes of
+// versions. If the bytes have a row, it gets the file as an additional place.
 func (c *Catalog) AdoptRepublished(ctx context.Context, found []Version) error {
 	now := time.Now().Unix()
 	err := c.write(ctx, func(w *writing) {

@@ -10,8 +10,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// TestAdoptLoose: a file that was hashed joins what the catalog says of the same
-// bytes, and changes nothing about others.
+// TestAdoptLoose: a file that was hashed is added to the row of the same bytes, and rows of
+// other bytes stay unchanged.
 func TestAdoptLoose(t *testing.T) {
 	c, _ := tempCatalog(t)
 	ctx := t.Context()

@@ -8,8 +8,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// A file in republished/ gets its row, or its place beside what the row of the same
-// bytes says already; the version's own row stays what it is.
+// A file in republished/ gets a row, or becomes a place in the existing row of the same
+// bytes; the row of the version's current bytes stays unchanged.
 func TestAdoptRepublished(t *testing.T) {
 	c, _ := tempCatalog(t)
 	ctx := t.Context()

@@ -9,12 +9,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Bundles returns every bundle that versions ever were in.
+// Bundles returns every bundle that a row has ever named.
 func (c *Catalog) Bundles(ctx context.Context) ([]Bundle, error) {
 	return c.files(ctx, "bundles")
 }
 
-// Segments returns every segment of the deep archive that versions ever were in.
+// Segments returns every segment of the deep archive that a row has ever named.
 func (c *Catalog) Segments(ctx context.Context) ([]Bundle, error) {
 	if c.format.Load() < tablesOf6 {
 		return nil, nil
@@ -33,7 +33,8 @@ func (c *Catalog) files(ctx context.Context, table string) ([]Bundle, error) {
 	return nil, fmt.Errorf("reading %s from the catalog: %w", table, classify(err))
 }
 
-// LooseAlone counts the bytes of versions that are held as loose files and nowhere else.
+// LooseAlone returns the total size in bytes of versions that are stored only as loose
+// files.
 func (c *Catalog) LooseAlone(ctx context.Context) (n int64, err error) {
 	query := "SELECT count(*) FROM versions WHERE bundle = ''"
 	if c.format.Load() >= tablesOf6 {
@@ -45,14 +46,15 @@ func (c *Catalog) LooseAlone(ctx context.Context) (n int64, err error) {
 	return n, nil
 }
 
-// Thrown reports whether the bundle was removed: it is recorded for its number, which no
-// other gets.
+// Thrown reports whether the bundle was removed. Its row stays, so that no other bundle
+// gets its number.
 func (b *Bundle) Thrown() bool { return b.Whole && b.Entries == 0 }
 
-// Adopting is a segment whose rows are being made, until it is written otherwise.
+// Adopting returns the row of a segment while rows of its versions are being added; the
+// final row replaces it.
 func Adopting(name string) Bundle { return Bundle{Name: name, Entries: -1} }
 
-// Adopting reports whether that is under way, or was cut off.
+// Adopting reports whether that is still in progress, or was interrupted.
 func (b *Bundle) Adopting() bool { return !b.Whole && b.Entries < 0 }
 
 func scanBundles(rows *sql.Rows) (list []Bundle, err error) {
@@ -71,7 +73,7 @@ func scanBundles(rows *sql.Rows) (list []Bundle, err error) {
 	return list, rows.Err()
 }
 
-// Taken returns the bundles of v1.1.0 whose crates were put into the store.
+// Taken returns the bundles of v1.1.0 whose crates are in the store.
 func (c *Catalog) Taken(ctx context.Context) ([]Taken, error) {
 	if c.format.Load() < tablesOf3 {
 		return nil, nil
@@ -100,8 +102,8 @@ func scanTaken(rows *sql.Rows) (list []Taken, err error) {
 	return list, rows.Err()
 }
 
-// putBundles writes the bundles and segments of a batch, and those that its versions
-// are in.
+// putBundles writes the bundles and segments of a batch, and those that its versions are
+// in.
 func putBundles(ctx context.Context, w *writing, b Batch) {
 	putFiles(ctx, w, "bundles", b.Bundles, b.Versions, func(v *Version) string { return v.Bundle })
 	putFiles(ctx, w, "segments", b.Segments, b.Versions, func(v *Version) string { return v.Deep.Segment })
@@ -121,9 +123,9 @@ func putFiles(ctx context.Context, w *writing, table string, files []Bundle, ver
 		files, func(b *Bundle) []any { return []any{b.Name, b.Whole, b.Entries, b.Bytes, b.Checksum[:]} })
 }
 
-// Adopt notes where bytes are that were found in bundles, or in the deep archive: it
-// inserts rows that are not listed, and that no index has named yet (VerifiedAt is
-// zero). A row of the same bytes gets the new place beside those that it has.
+// Adopt records where bytes were found, in bundles or in the deep archive. It inserts rows
+// that are not listed and that no index has confirmed (VerifiedAt is zero). An existing row
+// of the same bytes gets the new place in addition.
 func (c *Catalog) Adopt(ctx context.Context, found []Version) error {
 	if err := c.adopt(ctx, found); err != nil {
 		return fmt.Errorf("writing the catalog: %w", classify(err))
@@ -148,10 +150,10 @@ func (c *Catalog) adopt(ctx context.Context, found []Version) error {
 	})
 }
 
-// AdoptLoose notes loose files that were hashed: by those who took them out of
-// bundles, and not by a run that mirrors. A row of the same bytes learns of the file
-// beside what it says, and of what the index says if it was asked (VerifiedAt is
-// not zero); one of other bytes stays as it is, since a pin is a pin.
+// AdoptLoose records loose files that were hashed by commands that extract from bundles
+// rather than mirror. An existing row of the same bytes gets the file as an additional
+// place, and what the index says if it was consulted (VerifiedAt is not zero). A row of
+// other bytes stays unchanged: it is a pin.
 func (c *Catalog) AdoptLoose(ctx context.Context, found []Version) error {
 	err := c.write(ctx, func(w *writing) {
 		put(ctx, w, `INSERT INTO versions (`+columns+`) SELECT ?1, ?2, ?3, ?4, 1, '', 0, 0, ?5, ?6, ?7, 0
@@ -172,15 +174,15 @@ func (c *Catalog) AdoptLoose(ctx context.Context, found []Version) error {
 	return nil
 }
 
-// TwicePage returns, in the order of names, the next versions after the given
-// one that have both a loose file and a place in a bundle that is whole, at most
-// limit. It reads all rows behind after until it has so many.
+// TwicePage returns, in the order of names, up to limit versions after the given one that
+// have both a loose file and a place in a whole bundle. It reads all rows up to the last of
+// them.
 func (c *Catalog) TwicePage(ctx context.Context, after crate.ID, limit int) ([]Version, error) {
 	return c.twice(ctx, "loose = 1", after, limit)
 }
 
-// UnlistedTwicePage is TwicePage of those that the index does not name any more. It
-// reads no others.
+// UnlistedTwicePage is like TwicePage, for versions that the index no longer names. It
+// reads no other rows.
 func (c *Catalog) UnlistedTwicePage(ctx context.Context, after crate.ID, limit int) ([]Version, error) {
 	return c.twice(ctx, unlistedTwice, after, limit)
 }
@@ -201,8 +203,8 @@ func (c *Catalog) twice(ctx context.Context, which string, after crate.ID, limit
 	return nil, fmt.Errorf("reading from the catalog what is held twice: %w", classify(err))
 }
 
-// Page returns, in the order of names, the rows of the next versions after the
-// given one: at most limit, and the rest of the last version's.
+// Page returns, in the order of names, the rows of the versions after the given one: at
+// most limit, and the remaining rows of the last version.
 func (c *Catalog) Page(ctx context.Context, after crate.ID, limit int) ([]Version, error) {
 	list, err := c.page(ctx, "(name, version) > (?, ?)", limit, after.Name, after.Version)
 	if err == nil && len(list) == limit {

@@ -11,7 +11,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// in moves a version into a bundle.
+// in returns a version in a bundle.
 func in(v Version, bundle string, offset int64) Version {
 	v.Bundle, v.Offset, v.FrameSize = bundle, offset, 100
 	return v
@@ -47,7 +47,7 @@ func TestBundles(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("bundles (-want +got):\n%s", diff)
 		}
-		// Whole it is, and whole it stays when another version of it is written.
+		// A whole bundle stays whole when another version in it is written.
 		mustCommit(t, c, Batch{Bundles: []Bundle{whole}})
 		mustCommit(t, c, Batch{Versions: []Version{in(version("a", "1.0.0", 1), "bundle-0001.tar.zst", 0)}})
 	}
@@ -65,7 +65,7 @@ func TestAdopt(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantVersion(t, c, in(held, bundle, offset))
-		// A8: that there are other bytes changes nothing of what is pinned.
+		// A8: other bytes do not change the pin.
 		wantVersion(t, c, pinned, adopted(other, bundle, offset))
 		if v, err := c.Version(context.Background(), pinned.ID); err != nil || v != pinned {
 			t.Errorf("the bytes of %s are %v, %v", pinned.ID, v, err)
@@ -120,7 +120,7 @@ func TestTwicePage(t *testing.T) {
 			t.Errorf("%s, held twice (-want +got):\n%s", name, diff)
 		}
 	}
-	var plan string // of the second: it does not read all rows
+	var plan string // of the second query: it does not read all rows
 	if err := c.db.QueryRow(`EXPLAIN QUERY PLAN SELECT 1 FROM versions WHERE `+unlistedTwice+` AND (name, version) > ('a', '1')
 		ORDER BY name, version`).Scan(new(int), new(int), new(int), &plan); err != nil || !strings.Contains(plan, "INDEX unlisted_twice") {
 		t.Errorf("%s, %v", plan, err)
@@ -150,7 +150,7 @@ func TestTaken(t *testing.T) {
 	}
 }
 
-// A catalog of before there was such a table gets it.
+// A catalog from before this table existed gets it.
 func TestOlderFormat(t *testing.T) {
 	c, path := tempCatalog(t)
 	mustCommit(t, c, Batch{Versions: []Version{version("a", "1.0.0", 1)}})

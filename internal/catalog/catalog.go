@@ -1,18 +1,17 @@
-// Package catalog remembers what a mirror holds: a SQLite database that other programs
-// may query while a mirror is being written (WAL mode), for example
+// Package catalog records what a mirror holds, in a SQLite database that other programs may
+// query while the mirror is being written (WAL mode), for example
 //
 //	sqlite3 catalog.db "SELECT name, version, size FROM versions ORDER BY size DESC LIMIT 10"
 //	sqlite3 catalog.db "SELECT lower(hex(sha256)) FROM versions WHERE name='serde' AND version='1.0.0'"
 //
-// The catalog is a convenience, never the source of truth: the crate files are. Lost or
-// damaged, it is built again by hashing them. What it saves is that hashing, and it holds
-// the pins: a version's checksum as it was when we first verified it, against which a
-// registry that changes its mind is caught.
+// The crate files are the source of truth, not the catalog. A lost or damaged catalog can
+// be rebuilt by hashing them. It saves that hashing, and holds the pins: the checksum of
+// each version when we first verified it, which reveals a registry that changes it later.
 //
 // # Tables
 //
-// versions, one row for the bytes of a crate version held. A version that was
-// deleted and published again has several, told apart by their checksums:
+// versions has one row for each content of a crate version held. A version that was deleted
+// and published again has several rows with different checksums:
 //
 //	name, version   as published; names compare without case
 //	sha256, size    of the bytes held: 32 bytes, and their number
@@ -35,7 +34,7 @@
 //	                any: offset and size of the pack in it, and the number of these
 //	                bytes in that (since format 6)
 //
-// removed, one row each time that the index stopped naming bytes that are held
+// removed has one row for each time that the index stopped naming bytes that are held
 // (since format 4):
 //
 //	name, version, sha256
@@ -47,47 +46,46 @@
 //	                'checksum' if it names other bytes of the version
 //	returned        when the index named them again, Unix seconds; 0: not yet
 //
-// accepted, one row for bytes that a person accepted as those of a version that
-// is held with other bytes (since format 4):
+// accepted has one row for bytes that a user accepted for a version that is held with other
+// bytes (since format 4):
 //
 //	name, version, sha256
 //	                the bytes that the index names
 //	at              when, Unix seconds
 //
-// crates, one row a crate with a held version that the index lists:
+// crates has one row for each crate with a held version that the index lists:
 //
 //	path, blob      index file and the git id of the content that was mirrored;
 //	                empty: not all is held that the file names
 //	yanked          1 if that included yanked versions
 //
-// gone, one row a version that the index names and upstream does not give out
-// (HTTP 403, 404, 410, 451), until it does:
+// gone has one row for each version that the index names and upstream refuses (HTTP 403,
+// 404, 410, 451), until upstream serves it:
 //
 //	name, version   as above
 //	status          what upstream answered last
 //	evidence        and how: headers and the beginning of the body
 //	since           when it was first refused, Unix seconds
 //
-// missing, one row a version (or an entry of the index that cannot be mirrored) that the
-// last run that looked at it asked for in vain, until it is held or refused (since
-// format 7):
+// missing has one row for each version (or entry of the index that cannot be mirrored) that
+// the last run to try it could not get, until it is held or refused (since format 7):
 //
 //	name, version   as above
 //	reason          why, in one line
 //	since, tried    when it was asked for first, and last, Unix seconds
 //
-// logged, one row: up to where leaves of the log of statements are in versions
+// logged has one row: how many leaves of the log of statements are recorded in versions
 // (since format 5):
 //
 //	size, root      leaves of the log, and the root of the tree over them
 //
-// names, one row a crate with a held version that the index lists, or
-// that was not compared with the index: what can be searched without reading all of
-// versions (since format 3)
+// names has one row for each crate with a held version that the index lists, or that was
+// not compared with the index. It is searched without reading all of versions (since format
+// 3):
 //
 //	id, name        ids only grow; a crate that comes back gets a new one
 //
-// bundles, one row a bundle that a row of versions ever spoke of:
+// bundles has one row for each bundle that a row of versions has ever named:
 //
 //	name            its file name
 //	whole           1 if it is finished and every crate in it has its row
@@ -95,18 +93,18 @@
 //	                removed
 //	sha256          of the bundle; empty before that
 //
-// segments, the same of the segments of the deep archive (since format 6)
+// segments has the same for the segments of the deep archive (since format 6).
 //
-// taken, one row a bundle of v1.1.0 whose crates were put into the store, so that
-// it is not read again:
+// taken has one row for each bundle of v1.1.0 whose crates are in the store, so that it is
+// not read again:
 //
 //	name            its file name
 //	size, modified  bytes, and nanoseconds since 1970: what tells it from another
 //
-// source, one row: the commit of the index that was mirrored last, in whole or
-// in part, and its time in Unix seconds.
+// source has one row: the commit of the index that was last mirrored, in whole or in part,
+// and its time in Unix seconds.
 //
-// A row is committed only after the bytes that it speaks of are durable.
+// A row is committed only after its bytes are durable.
 package catalog
 
 import (
@@ -129,12 +127,12 @@ type Version struct {
 	Size     int64
 	store.Placement
 	Yanked, Listed bool
-	VerifiedAt     time.Time // zero: found in a bundle; no index has named these bytes yet
-	SupersededAt   time.Time // zero: these are the version's bytes
-	Leaf           int64     // number in the log of statements, from 1; 0: none. Commit leaves it as it is
+	VerifiedAt     time.Time // zero: found in a bundle, and not confirmed by an index yet
+	SupersededAt   time.Time // zero: these are the version's current bytes
+	Leaf           int64     // number in the log of statements, from 1; 0: none. Commit does not write it
 }
 
-// Key identifies the bytes.
+// Key returns the key of the bytes.
 func (v *Version) Key() crate.Key { return crate.Key{ID: v.ID, Checksum: v.Checksum} }
 
 // Crate is a row of crates.
@@ -174,9 +172,9 @@ type Revision struct {
 	Time   time.Time
 }
 
-// Batch is what one Commit writes; rows of the same key are replaced, but a
-// version stays gone since it was first. A version held is no longer gone. A
-// bundle or segment that a version is in gets its row by that.
+// Batch is what one Commit writes. Rows with the same key are replaced, but a version that
+// is gone keeps its first time. A held version is no longer gone. The bundle and the
+// segment of a version get a row.
 type Batch struct {
 	Versions []Version
 	Bundles  []Bundle
@@ -185,18 +183,16 @@ type Batch struct {
 	Crates   []Crate
 	Gone     []Gone
 	Missing  []Missing
-	Revision *Revision // nil: as it was
-	// Vanished are paths of crates that are no longer in the index: they are
-	// not complete any more, and their versions are not listed.
+	Revision *Revision // nil: unchanged
+	// Vanished are the paths of crates that are no longer in the index: they are no longer
+	// complete, and their versions are not listed.
 	Vanished []string
-	// Removed are bytes that the index does not name any more, although it has
-	// the crate.
+	// Removed are bytes that the index no longer names although it still has the crate.
 	Removed  []Removal
-	Accepted []crate.Key // other bytes of a version that is held, which may become it
-	// At is the index that Vanished speaks of.
+	Accepted []crate.Key // other bytes of a held version, which may replace it
+	// At is the index of Vanished.
 	At Revision
-	// Dropped are bytes that are not held any more; their crates are not
-	// complete any more, either.
+	// Dropped are bytes that are no longer held. Their crates are no longer complete.
 	Dropped []crate.Key
 }
 
@@ -206,30 +202,30 @@ func (b *Batch) empty() bool {
 		len(b.Removed) == 0 && len(b.Accepted) == 0
 }
 
-// Totals says how much is held.
+// Totals counts what is held.
 type Totals struct {
 	Crates, Versions, Bytes int64
-	Superseded              int64 // of Versions: bytes whose place others have taken
-	Removed                 int64 // of Versions: the index does not name them any more, nor other bytes
+	Superseded              int64 // of Versions: replaced by other bytes
+	Removed                 int64 // of Versions: the index no longer names them, nor other bytes of the version
 }
 
-// ErrDamaged: the file is there but is not a catalog that SQLite can read.
+// ErrDamaged says that the file is not a catalog that SQLite can read.
 var ErrDamaged = errors.New("catalog is damaged")
 
 // Catalog is an open catalog. Its methods may be called concurrently.
 type Catalog struct {
 	db       *sql.DB
 	writable bool
-	format   atomic.Int64 // of the tables; a reader's may be of an earlier program
-	versions *sql.Stmt    // of Versions, which a run calls for every crate
-	version  *sql.Stmt    // of Version, which a server calls for every crate file
-	bytesOf  *sql.Stmt    // of BytesOf, which a run calls for versions that were published again
-	anyGone  atomic.Bool  // gone has rows; almost always it has none
+	format   atomic.Int64 // of the tables; a reader may have one of an earlier program
+	versions *sql.Stmt    // of Versions, called by runs for every crate
+	version  *sql.Stmt    // of Version, called by servers for every crate file
+	bytesOf  *sql.Stmt    // of BytesOf, called by runs for republished versions
+	anyGone  atomic.Bool  // gone has rows, which is rare
 
 	anyMissing atomic.Bool // missing has rows
 }
 
-// WasGone reports whether upstream refused id when it was last asked.
+// WasGone reports whether upstream refused id at the last request.
 func (c *Catalog) WasGone(ctx context.Context, id crate.ID) (bool, error) {
 	if !c.anyGone.Load() {
 		return false, nil
@@ -242,8 +238,8 @@ func (c *Catalog) WasGone(ctx context.Context, id crate.ID) (bool, error) {
 	return n > 0, nil
 }
 
-// Gone yields what upstream refused when it was last asked, in the order of names. The
-// sequence ends after an error.
+// Gone yields the versions that upstream refused at the last request, in the order of
+// names. The sequence ends after an error.
 func (c *Catalog) Gone(ctx context.Context) iter.Seq2[Gone, error] {
 	scan := func(rows *sql.Rows) (g Gone, err error) {
 		var since int64
@@ -254,7 +250,7 @@ func (c *Catalog) Gone(ctx context.Context) iter.Seq2[Gone, error] {
 	return each(ctx, c, "what is gone", scan, "SELECT name, version, status, evidence, since FROM gone ORDER BY name, version")
 }
 
-// Revision returns what the index was that was mirrored last; zero: none.
+// Revision returns the index that was last mirrored, or zero.
 func (c *Catalog) Revision(ctx context.Context) (Revision, error) {
 	var r Revision
 	var at int64
@@ -269,7 +265,7 @@ func (c *Catalog) Revision(ctx context.Context) (Revision, error) {
 	return r, nil
 }
 
-// Totals counts what is held.
+// Totals returns the totals.
 func (c *Catalog) Totals(ctx context.Context) (Totals, error) {
 	var t Totals
 	superseded, removed := "0", "1"

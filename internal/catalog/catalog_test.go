@@ -53,7 +53,7 @@ func TestCommitAndRead(t *testing.T) {
 	if err := c.Commit(ctx, batch); err != nil {
 		t.Fatal(err)
 	}
-	// Another reader sees it while the writer is open, whatever the case.
+	// Another reader sees it while the writer is open, regardless of case.
 	ro, _, err := openReader(path, logOf(path))
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func names(t *testing.T, dir string) (list []string) {
 	return list
 }
 
-// E16: a catalog of the future is refused, not misread.
+// E16: a catalog of a newer format is rejected, not misread.
 func TestE16NewerFormat(t *testing.T) {
 	c, path := tempCatalog(t)
 	if _, err := c.db.Exec("PRAGMA user_version = 99"); err != nil {
@@ -167,7 +167,7 @@ func BenchmarkCommit(b *testing.B) {
 	batch := Batch{Versions: make([]Version, 0, 4096)}
 	for i := range b.N {
 		v := version(fmt.Sprintf("crate-%d", i/9), fmt.Sprintf("1.%d.0", i%9), 1)
-		v.Listed = true // as all are that a run brings
+		v.Listed = true // as every version that a run mirrors
 		batch.Versions = append(batch.Versions, v)
 		if len(batch.Versions) == 4096 || i == b.N-1 {
 			if err := c.Commit(context.Background(), batch); err != nil {
@@ -193,8 +193,8 @@ func TestVersionIsOneRow(t *testing.T) {
 	}
 }
 
-// BytesOf gives the rows of one version, in any case of its name, and SQLite does
-// not read those of others for it.
+// BytesOf returns the rows of one version, regardless of case, and SQLite reads no rows of
+// other versions for it.
 func TestBytesOf(t *testing.T) {
 	c, _ := tempCatalog(t)
 	now, before := version("Serde", "1.0.0", 1), version("Serde", "1.0.0", 2)

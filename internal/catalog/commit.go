@@ -15,8 +15,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Commit writes a batch in one durable transaction: all of it or, with an
-// error, nothing. A full disk is durable.ErrNoSpace.
+// Commit writes a batch in one durable transaction: all of it or, on error, nothing. A full
+// disk is durable.ErrNoSpace.
 func (c *Catalog) Commit(ctx context.Context, b Batch) error {
 	if b.empty() {
 		return nil
@@ -56,7 +56,7 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 	})
 }
 
-// notGone notes that versions are held.
+// notGone removes held versions from gone.
 func (c *Catalog) notGone(ctx context.Context, w *writing, held []Version) {
 	if c.anyGone.Load() {
 		put(ctx, w, "DELETE FROM gone WHERE name = ? AND version = ? AND ? = 0",
@@ -80,7 +80,7 @@ func putVersions(ctx context.Context, w *writing, versions []Version) {
 	putListed(ctx, w, versions)
 }
 
-// vanish notes that there are no such index files any more.
+// vanish records that index files no longer exist.
 func vanish(ctx context.Context, w *writing, paths []string, at Revision) {
 	name := func(p *string) []any { return []any{path.Base(*p)} }
 	put(ctx, w, "DELETE FROM crates WHERE path = ?", paths, func(p *string) []any { return []any{*p} })
@@ -94,8 +94,8 @@ func vanish(ctx context.Context, w *writing, paths []string, at Revision) {
 	put(ctx, w, "DELETE FROM names WHERE name = ?", paths, name)
 }
 
-// drop forgets bytes. The index may name them still (yanked ones), so their crates are
-// not complete any more; a crate with no listed version left loses its name.
+// drop forgets bytes. The index may still name them (yanked ones), so their crates are no
+// longer complete. A crate without a listed version loses its row in names.
 func drop(ctx context.Context, w *writing, keys []crate.Key) {
 	put(ctx, w, "DELETE FROM versions WHERE name = ? AND version = ? AND sha256 = ?", keys, keyColumns)
 	put(ctx, w, incomplete, keys, func(k *crate.Key) []any { return []any{crate.IndexPath(k.Name)} })
@@ -145,7 +145,7 @@ func put[Row any](ctx context.Context, w *writing, statement string, rows []Row,
 	}
 }
 
-// any reports what a query says that asks whether there is something.
+// any returns the result of a query for whether rows exist.
 func (w *writing) any(ctx context.Context, query string) (yes bool) {
 	if w.err == nil {
 		w.err = w.tx.QueryRowContext(ctx, query).Scan(&yes)
@@ -153,7 +153,7 @@ func (w *writing) any(ctx context.Context, query string) (yes bool) {
 	return yes
 }
 
-// unix is 0 for the zero time.
+// unix returns Unix seconds, or 0 for the zero time.
 func unix(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -161,7 +161,7 @@ func unix(t time.Time) int64 {
 	return t.Unix()
 }
 
-// classify adds to an error of SQLite the one of ours that code decides on.
+// classify wraps an error of SQLite with the error of ours that callers decide on.
 func classify(err error) error {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestK6CopyWithoutShm reads a copy of a catalog whose writer was not through: with
-// its log, without the log's index, in a folder where none can be made. As root,
-// whom no mode stops, it runs itself as another user.
+// TestK6CopyWithoutShm reads a copy of a catalog whose writer had not finished: with its
+// log, without the log's index, in a folder where none can be created. As root, whom no
+// mode stops, it runs itself as another user.
 func TestK6CopyWithoutShm(t *testing.T) {
 	const env = "CATALOG_COPY"
 	if path := os.Getenv(env); path != "" {
@@ -19,7 +19,7 @@ func TestK6CopyWithoutShm(t *testing.T) {
 	}
 	w, path := tempCatalog(t)
 	mustCommit(t, w, Batch{Versions: []Version{version("a", "1.0.0", 1), version("a", "2.0.0", 2)}})
-	dir, err := os.MkdirTemp("", "catalog-copy-") // t.TempDir is closed to others
+	dir, err := os.MkdirTemp("", "catalog-copy-") // other users cannot read t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestK6CopyWithoutShm(t *testing.T) {
 func readCopy(t *testing.T, path string) {
 	t.Helper()
 	f := follow(t, path)
-	wantHeld(t, f, "a", 2) // which the log alone has
+	wantHeld(t, f, "a", 2) // only in the log
 	wantChanged(t, f, false)
 	if got := names(t, filepath.Dir(path)); len(got) != 2 {
 		t.Errorf("reading has made files: %v", got)

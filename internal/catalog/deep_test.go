@@ -10,7 +10,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// makeFormat5 makes of a catalog what an earlier program would have made.
+// makeFormat5 turns a catalog into one that an earlier program would have written.
 func makeFormat5(t *testing.T, c *Catalog) {
 	t.Helper()
 	_, err := c.db.Exec(`ALTER TABLE versions DROP COLUMN segment; ALTER TABLE versions DROP COLUMN pack;
@@ -21,14 +21,14 @@ func makeFormat5(t *testing.T, c *Catalog) {
 	}
 }
 
-// inDeep is v, from a pack.
+// inDeep returns v as a member of a pack.
 func inDeep(v Version, segment string, number int) Version {
 	v.Placement = v.With(store.Placement{Deep: store.DeepPlace{Segment: segment, Pack: 4096, PackSize: 99, Number: number}})
 	return v
 }
 
-// A catalog of format 5 is read as it is, and becomes one of format 6, with its
-// rows and leaves, when it is written.
+// A catalog of format 5 can be read as it is, and is upgraded to format 6, with its rows
+// and leaves, when it is written.
 func TestFormat5(t *testing.T) {
 	c, path := tempCatalog(t)
 	a, b := version("a", "1.0.0", 1), in(version("b", "1.0.0", 2), "bundle-0001.tar.zst", 7)
@@ -64,8 +64,8 @@ func TestFormat5(t *testing.T) {
 	wantVersion(t, c, a)
 }
 
-// A version may be a loose file, in a bundle and in the deep archive, and each
-// place is told without the others' being lost.
+// A version may be a loose file, in a bundle and in the deep archive; recording one place
+// does not lose the others.
 func TestThreePlaces(t *testing.T) {
 	c, _ := tempCatalog(t)
 	all := inDeep(in(version("a", "1.0.0", 1), "bundle-0001.tar.zst", 7), "deep-0000.zst", 2)

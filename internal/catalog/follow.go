@@ -10,38 +10,37 @@ import (
 	"sync"
 )
 
-// A Follower reads a catalog for as long as a server runs, while others write it, set it
-// aside and rebuild it, or make it in the first place. Its methods may be called
-// concurrently.
+// A Follower reads a catalog for as long as a server runs, while others write it, replace
+// it, rebuild it or create it. Its methods may be called concurrently.
 //
-// It touches nothing, so that it works on a read-only medium, and leaves no files of its
-// own user where the writer's should be. That needs two ways of reading. Where there is a
-// write-ahead log, SQLite itself keeps readers and writers apart. If there is none, or a
-// read-only copy of one, there is no writer, and the file is read as it is; a writer that
-// begins meanwhile is noticed after the reading, which is then done again.
+// It writes nothing, so that it works on a read-only medium, and leaves no files owned by
+// its user where the writer's should be. This takes two ways of reading. If there is a
+// write-ahead log, SQLite isolates readers from the writer. If there is none, or a
+// read-only copy of one, there is no writer, and the Follower reads the file as immutable;
+// it detects a writer that begins meanwhile after the reading, and then repeats the
+// reading.
 type Follower struct {
 	path string
 
-	refreshing sync.Mutex // held by the one who replaces now; guards untold
-	untold     bool       // a reading found a change that Refresh has not reported
-	mu         sync.Mutex // guards what follows
+	refreshing sync.Mutex // held while now is replaced; guards untold
+	untold     bool       // a reading detected a change that Refresh has not reported
+	mu         sync.Mutex // guards the fields below
 	now        *followed  // nil: there is no catalog yet
 }
 
-// followed is a catalog as it was opened.
+// followed is an open catalog.
 type followed struct {
 	*Catalog
 	path     string
 	info     fs.FileInfo
 	log      logState
-	live     *sql.Conn // asked for data_version; nil: others can disturb the reading
-	data     int64     // data_version when it was last asked
-	prepared int64     // format for which its statements were prepared
+	live     *sql.Conn // queried for data_version; nil: a writer can disturb the reading
+	data     int64     // data_version at the last query
+	prepared int64     // format for which the statements were prepared
 	uses     int       // by the Follower and by readings
 }
 
-// Follow opens the catalog at path, which need not be there yet. Errors: as
-// Open.
+// Follow opens the catalog at path, which may not exist yet. Errors: as Open.
 func Follow(ctx context.Context, path string) (*Follower, error) {
 	f := &Follower{path: path}
 	if _, err := f.Refresh(ctx); err != nil {
@@ -50,9 +49,9 @@ func Follow(ctx context.Context, path string) (*Follower, error) {
 	return f, nil
 }
 
-// Refresh looks for changes, and reports whether there may have been any since it was
-// last called. It costs some microseconds. After an error, readings continue with what
-// was open before.
+// Refresh looks for changes, and reports whether there may have been any since the last
+// call. It takes some microseconds. After an error, readings continue with the catalog that
+// is open.
 func (f *Follower) Refresh(ctx context.Context) (changed bool, err error) {
 	f.refreshing.Lock()
 	defer f.refreshing.Unlock()
@@ -61,7 +60,7 @@ func (f *Follower) Refresh(ctx context.Context) (changed bool, err error) {
 	return changed, err
 }
 
-// reopen is Refresh for a reading, which keeps the news for Refresh.
+// reopen is Refresh for a reading. The next Refresh still reports the change.
 func (f *Follower) reopen(ctx context.Context) error {
 	f.refreshing.Lock()
 	defer f.refreshing.Unlock()
@@ -72,7 +71,7 @@ func (f *Follower) reopen(ctx context.Context) error {
 
 func (f *Follower) refresh(ctx context.Context) (changed bool, err error) {
 	info, err := os.Stat(f.path)
-	if errors.Is(err, fs.ErrNotExist) { // not yet, or set aside: what was read from stays as it was
+	if errors.Is(err, fs.ErrNotExist) { // absent or moved away: keep reading the open one
 		return false, nil
 	}
 	if err != nil {
@@ -89,7 +88,7 @@ func (f *Follower) refresh(ctx context.Context) (changed bool, err error) {
 		}
 	}
 	next, err := openFollowed(ctx, f.path, info, logOf(f.path))
-	if errors.Is(err, fs.ErrNotExist) { // its maker has not got far
+	if errors.Is(err, fs.ErrNotExist) { // its creator is not done yet
 		return false, nil
 	}
 	if err != nil {
@@ -112,9 +111,9 @@ func (f *Follower) replace(next *followed) error {
 // maxConns bounds the connections; each has a cache of 2 MB.
 const maxConns = 16
 
-// openFollowed opens the catalog whose info and log were seen before. The log is looked
-// at once: one that goes away meanwhile must not leave a connection that is both
-// immutable and asked for commits, since it would never see any.
+// openFollowed opens the catalog with the given info and log. It checks the log again at
+// once: if the log disappears meanwhile, a connection would be both immutable and queried
+// for commits, and would never see any.
 func openFollowed(ctx context.Context, path string, info fs.FileInfo, log logState) (*followed, error) {
 	c, guarded, err := openReader(path, log)
 	if err != nil {
@@ -144,24 +143,24 @@ func (c *followed) committed(ctx context.Context) (bool, error) {
 	if data == c.data {
 		return false, nil
 	}
-	if err := c.readFormat(ctx); err != nil { // a newer program may have taken it over
+	if err := c.readFormat(ctx); err != nil { // a newer program may have upgraded it
 		return false, fmt.Errorf("looking for changes of the catalog: %w", classify(err))
 	}
 	c.data = data
 	return true, nil
 }
 
-// untouched reports whether a file that is read as it is has not been written.
+// untouched reports whether a file that is read as immutable was not written.
 func (c *followed) untouched() bool {
 	info, err := os.Stat(c.path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, c.info) {
-		return true // set aside: those who write have another one
+		return true // moved away: writers use another file
 	}
 	return err == nil && info.Size() == c.info.Size() && info.ModTime().Equal(c.info.ModTime()) && logOf(c.path) == c.log
 }
 
-// close closes the connection that is asked first: it must not be in the pool
-// as it is closed.
+// close closes the connection that queries data_version first: the pool must not contain it
+// when it is closed.
 func (c *followed) close() error {
 	if c.live == nil {
 		return c.Close()
@@ -169,13 +168,12 @@ func (c *followed) close() error {
 	return errors.Join(c.live.Close(), c.Close())
 }
 
-// rereadings bounds how often a reading is done again because of a writer. The
-// second one finds a write-ahead log, and reads beside it.
+// rereadings bounds how often a reading is repeated because of a writer. The second attempt
+// already finds a write-ahead log, which isolates it.
 const rereadings = 5
 
-// Read reads from the catalog as it is now. It may call read more than once: the
-// last time counts. Errors: fs.ErrNotExist if there is no catalog yet; those of
-// read.
+// Read calls read with the current catalog. It may call read more than once; the last call
+// counts. Errors: fs.ErrNotExist if there is no catalog yet; those of read.
 func (f *Follower) Read(ctx context.Context, read func(*Catalog) error) error {
 	for range rereadings {
 		c, err := f.take()
@@ -218,7 +216,7 @@ func (f *Follower) release(c *followed) error {
 	return c.close()
 }
 
-// Close closes the catalog when the readings under way have ended.
+// Close closes the catalog once the current readings have ended.
 func (f *Follower) Close() error {
 	f.refreshing.Lock()
 	defer f.refreshing.Unlock()

@@ -28,7 +28,7 @@ func follow(t *testing.T, path string) *Follower {
 	return f
 }
 
-// wantHeld wants a crate to have that many versions.
+// wantHeld checks that a crate has that many versions.
 func wantHeld(t *testing.T, f *Follower, name string, want int) {
 	t.Helper()
 	var held []Version
@@ -75,7 +75,8 @@ func TestFollow(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// Another run, seen by a reader that was there and by one that comes when there is no writer.
+	// A later run is seen by a reader from before, and by one that starts when there is no
+	// writer.
 	late := follow(t, path)
 	wantHeld(t, late, "a", 1)
 	w = writer(t, path)
@@ -85,8 +86,8 @@ func TestFollow(t *testing.T) {
 	wantHeld(t, late, "a", 2)
 }
 
-// TestFollowLeavesNothing: neither files nor a log that the next reader would
-// need write access for.
+// TestFollowLeavesNothing: a Follower leaves neither files nor a log for which the next
+// reader would need write access.
 func TestFollowLeavesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalog.db")
 	w := writer(t, path)
@@ -107,8 +108,8 @@ func TestFollowLeavesNothing(t *testing.T) {
 	wantHeld(t, f, "b", 1)
 }
 
-// TestFollowShortWriter: a writer that came and went between two readings has
-// written to the file that is read as immutable.
+// TestFollowShortWriter: a writer that came and went between two readings has written to
+// the file that is read as immutable.
 func TestFollowShortWriter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalog.db")
 	writer(t, path).Close()
@@ -125,7 +126,8 @@ func TestFollowShortWriter(t *testing.T) {
 	}
 }
 
-// TestFollowReplaced: a damaged catalog is set aside with its log, and rebuilt under its name.
+// TestFollowReplaced: a damaged catalog is moved away with its log, and rebuilt under its
+// name.
 func TestFollowReplaced(t *testing.T) {
 	for _, writing := range []bool{false, true} {
 		path := filepath.Join(t.TempDir(), "catalog.db")
@@ -155,7 +157,7 @@ func TestFollowReplaced(t *testing.T) {
 	}
 }
 
-// TestFollowDamaged: what was read before can be read on.
+// TestFollowDamaged: what was read before can still be read.
 func TestFollowDamaged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalog.db")
 	w := writer(t, path)
@@ -174,8 +176,8 @@ func TestFollowDamaged(t *testing.T) {
 	wantHeld(t, f, "a", 1)
 }
 
-// TestE16FollowNewerFormat: a newer program that takes the catalog over is told
-// of, as long as it is so.
+// TestE16FollowNewerFormat: while the catalog has a newer program's format, Refresh returns
+// an error.
 func TestE16FollowNewerFormat(t *testing.T) {
 	c, path := tempCatalog(t)
 	mustCommit(t, c, Batch{Versions: []Version{version("a", "1.0.0", 1)}})
@@ -190,8 +192,8 @@ func TestE16FollowNewerFormat(t *testing.T) {
 	}
 }
 
-// TestC21FollowUnderWriting: many readers beside a writer that comes and goes
-// always see whole batches, and later never less than before.
+// TestC21FollowUnderWriting: readers beside a writer that comes and goes always see whole
+// batches, and never fewer than before.
 func TestC21FollowUnderWriting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalog.db")
 	writer(t, path).Close()
@@ -230,8 +232,8 @@ func TestC21FollowUnderWriting(t *testing.T) {
 	wantHeld(t, f, "a", 40)
 }
 
-// TestFollowChangeThatAReadingSaw: a reading that opens the catalog again does not hide
-// the change from Refresh.
+// TestFollowChangeThatAReadingSaw: after a reading has reopened the catalog, Refresh still
+// reports the change.
 func TestFollowChangeThatAReadingSaw(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalog.db")
 	writer(t, path).Close()
@@ -245,8 +247,8 @@ func TestFollowChangeThatAReadingSaw(t *testing.T) {
 	wantChanged(t, f, false)
 }
 
-// TestFollowLogThatGoesAway: the writer ends between the look for its log and
-// the opening. What the next one commits is seen all the same.
+// TestFollowLogThatGoesAway: the writer ends between the check for its log and the opening.
+// The Follower still sees what the next writer commits.
 func TestFollowLogThatGoesAway(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "catalog.db")
 	writer(t, path).Close()

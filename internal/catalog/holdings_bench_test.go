@@ -7,8 +7,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// BenchmarkHoldings reads 10,000 crates of nine versions, all in a bundle: what a run over
-// an index in which nothing is new has to read before all else.
+// BenchmarkHoldings reads 10,000 crates of nine versions, all in a bundle, as a run over an
+// unchanged index does before anything else.
 func BenchmarkHoldings(b *testing.B) {
 	const crates, versions = 10_000, 9
 	c, _ := tempCatalog(b)

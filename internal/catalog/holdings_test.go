@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// TestHoldings: what comes with a crate is what Versions says of its name,
-// whatever the length of that and its case.
+// TestHoldings: Holdings returns the versions that Versions returns for the crate,
+// regardless of the length and case of its name.
 func TestHoldings(t *testing.T) {
 	c, _ := tempCatalog(t)
 	ctx := context.Background()
@@ -23,7 +23,7 @@ func TestHoldings(t *testing.T) {
 	for i, name := range names {
 		batch.Crates = append(batch.Crates, Crate{Path: crate.IndexPath(name), Blob: strings.Repeat("0", 39) + name[:1], Yanked: i%2 == 0})
 		if name == "empty" {
-			continue // all of it is yanked
+			continue // all versions are yanked
 		}
 		v := version(name, "1.0.0", byte(i+1))
 		batch.Versions = append(batch.Versions, v, in(version(name, "0.9.0+b", byte(i+11)), "bundle-0001.tar.zst", int64(i)))
@@ -34,7 +34,7 @@ func TestHoldings(t *testing.T) {
 	before.Listed, before.SupersededAt = false, time.Unix(1e9, 0).UTC()
 	packed.Placement = store.Placement{Deep: store.DeepPlace{Segment: "deep-0001.cdeep", Pack: 5, PackSize: 6, Number: 7}}
 	batch.Versions = append(batch.Versions, yanked, unlisted, before, packed)
-	batch.Crates = append(batch.Crates, Crate{Path: "in/co/incomplete"}) // wanted of Holdings alone
+	batch.Crates = append(batch.Crates, Crate{Path: "in/co/incomplete"}) // for Holdings only
 	batch.Versions = append(batch.Versions, version("incomplete", "1.0.0", 99))
 	made := batch
 	made.Crates = batch.Crates[:len(batch.Crates)-1]
@@ -62,12 +62,12 @@ func TestHoldings(t *testing.T) {
 	if diff := cmp.Diff(want, paths); diff != "" {
 		t.Errorf("paths (-want +got):\n%s", diff)
 	}
-	for range c.Holdings(ctx) { // to stop early is fine
+	for range c.Holdings(ctx) { // stopping early is allowed
 		break
 	}
 }
 
-// TestHoldingsPlan: SQLite answers by both primary keys, without sorting.
+// TestHoldingsPlan: SQLite uses both primary keys, and does not sort.
 func TestHoldingsPlan(t *testing.T) {
 	c, _ := tempCatalog(t)
 	rows, err := c.db.Query("EXPLAIN QUERY PLAN " + holdings(format))
@@ -89,8 +89,8 @@ func TestHoldingsPlan(t *testing.T) {
 	}
 }
 
-// TestHoldingsDamaged: a value of a kind that the column cannot have is damage, and
-// a context that has ended ends the sequence.
+// TestHoldingsDamaged: a value of the wrong type is reported as damage, and the end of the
+// context ends the sequence.
 func TestHoldingsDamaged(t *testing.T) {
 	for _, damage := range []string{
 		"UPDATE versions SET size = 'large'", "UPDATE versions SET version = x'00'", "UPDATE versions SET sha256 = x'00'",
@@ -124,7 +124,7 @@ func TestHoldingsDamaged(t *testing.T) {
 	}
 }
 
-// A path that no crate has must not hide the versions of the crates after it.
+// A path that no crate can have must not hide the versions of the crates after it.
 func TestHoldingsOddPath(t *testing.T) {
 	c, _ := tempCatalog(t)
 	mustCommit(t, c, Batch{Crates: []Crate{{Path: "ab/cd/abcd"}}, Versions: []Version{version("abcd", "1.0.0", 1), version("odd", "1.0.0", 2)}})

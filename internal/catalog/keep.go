@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// Keep forgets every place but those in the bundles and segments of these names, and
-// bytes that are in none of them: for those who hold what a list names, and nothing
-// else. It reads all rows, and returns how many it took away.
+// Keep removes all places except those in the bundles and segments of these names, and rows
+// that are in none of them, for mirrors that hold exactly what a list names. It reads all
+// rows, and returns how many it removed.
 func (c *Catalog) Keep(ctx context.Context, bundles, segments []string) (lost int64, err error) {
 	if lost, err = c.keep(ctx, bundles, segments); err != nil {
 		return 0, fmt.Errorf("forgetting in the catalog what is not there any more: %w", classify(err))

@@ -10,13 +10,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Logged says up to where the leaves of a log of statements are known.
+// Logged says how much of a log of statements is recorded.
 type Logged struct {
 	Size int64    // leaves; 0: none
-	Root [32]byte // of the tree over them
+	Root [32]byte // root hash of the tree over them
 }
 
-// Logged returns up to where the catalog knows the log.
+// Logged returns how much of the log is recorded.
 func (c *Catalog) Logged(ctx context.Context) (Logged, error) {
 	var l Logged
 	var root sql.RawBytes
@@ -36,30 +36,30 @@ func (c *Catalog) Logged(ctx context.Context) (Logged, error) {
 	return l, rows.Err()
 }
 
-// Tally is how many of a crate's rows are such that they can be stated.
+// Tally counts the rows of a crate that statements are about.
 type Tally struct {
 	Crate
-	Listed int64 // rows of bytes that the index names
-	Good   int64 // of these: verified, the version's, and somewhere
+	Listed int64 // rows that the index names
+	Good   int64 // of these: verified, current, and stored somewhere
 	New    int64 // of those: not in the log
 }
 
-// Good reports whether a row is of bytes that are held and verified, and the
-// version's.
+// Good reports whether the row's bytes are stored, verified, and the version's current
+// bytes.
 func (v *Version) Good() bool {
 	return !v.VerifiedAt.IsZero() && v.SupersededAt.IsZero() && !v.Placement.IsZero()
 }
 
-// tallies counts what Good says, in the order of paths. To have SQLite count takes a
-// quarter of the time that Holdings takes, as hardly a row has to leave it.
+// tallies counts rows as Good does, in the order of paths. Counting in SQLite takes a
+// quarter of the time of Holdings, as it returns few rows.
 const tallies = `SELECT c.path, c.blob, c.yanked, coalesce(sum(v.listed), 0), coalesce(sum(v.listed AND ` + goodRow + `), 0),
 	coalesce(sum(v.listed AND ` + goodRow + ` AND v.leaf = 0), 0)
 	FROM crates c LEFT JOIN versions v ON ` + ofCrate + ` GROUP BY c.path ORDER BY c.path`
 
 const goodRow = `v.verified_at <> 0 AND v.superseded_at = 0 AND (v.loose <> 0 OR v.bundle <> '' OR v.segment <> '')`
 
-// Tallies yields the crates in byte order of their paths. It is for those who write:
-// the catalog must be of the newest format. The sequence ends after an error.
+// Tallies yields the crates in byte order of their paths. The catalog must be open for
+// writing, so that it has the newest format. The sequence ends after an error.
 func (c *Catalog) Tallies(ctx context.Context) iter.Seq2[Tally, error] {
 	return func(yield func(Tally, error) bool) {
 		if err := c.tallies(ctx, func(t Tally) bool { return yield(t, nil) }); err != nil {
@@ -86,9 +86,8 @@ func (c *Catalog) tallies(ctx context.Context, yield func(Tally) bool) error {
 	return rows.Err()
 }
 
-// RecordLeaves notes that keys are the leaves of the log that follow on those that
-// are known, up to what the log is then. Bytes that are not held are nothing to the
-// catalog.
+// RecordLeaves records that keys are the leaves of the log after those already recorded; to
+// is the log including them. It ignores keys that are not held.
 func (c *Catalog) RecordLeaves(ctx context.Context, keys []crate.Key, to Logged) error {
 	err := c.write(ctx, func(w *writing) {
 		leaf := to.Size - int64(len(keys))
@@ -105,7 +104,7 @@ func (c *Catalog) RecordLeaves(ctx context.Context, keys []crate.Key, to Logged)
 	return nil
 }
 
-// ForgetLeaves notes that nothing is known of the log: it is another one.
+// ForgetLeaves forgets the leaves, because the log is a different one.
 func (c *Catalog) ForgetLeaves(ctx context.Context) error {
 	err := c.write(ctx, func(w *writing) {
 		put(ctx, w, "UPDATE versions SET leaf = 0 WHERE leaf <> ?", []int{0}, func(*int) []any { return []any{0} })

@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// makeFormat4 makes of a catalog what an earlier program would have made.
+// makeFormat4 turns a catalog into one that an earlier program would have written.
 func makeFormat4(t *testing.T, c *Catalog) {
 	t.Helper()
 	makeFormat5(t, c)
@@ -18,7 +18,7 @@ func makeFormat4(t *testing.T, c *Catalog) {
 	}
 }
 
-// leavesOf are the leaves of the versions of crates.
+// leavesOf returns the leaves of the versions of crates.
 func leavesOf(t *testing.T, c *Catalog, names ...string) (leaves []int64) {
 	t.Helper()
 	for _, name := range names {
@@ -43,8 +43,8 @@ func leavesOf(t *testing.T, c *Catalog, names ...string) (leaves []int64) {
 	return leaves
 }
 
-// A catalog of format 4 is read as it is, and becomes one of format 5, with its
-// rows, when it is written.
+// A catalog of format 4 can be read as it is, and is upgraded to format 5, with its rows,
+// when it is written.
 func TestFormat4(t *testing.T) {
 	c, path := tempCatalog(t)
 	a, b := version("a", "1.0.0", 1), version("b", "1.0.0", 2)
@@ -79,7 +79,7 @@ func TestFormat4(t *testing.T) {
 	}
 }
 
-// Tallies says of each crate what Good says of its rows.
+// Tallies counts the rows for which Good is true.
 func TestTallies(t *testing.T) {
 	c, _ := tempCatalog(t)
 	rows := []Version{version("a", "1.0.0", 1), version("a", "1.1.0", 2), version("a", "1.2.0", 3), version("serde", "1.0.0", 4), version("serde", "1.1.0", 5), version("serde", "1.2.0", 6)}
@@ -116,8 +116,7 @@ func TestTallies(t *testing.T) {
 	}
 }
 
-// Leaves stay with their bytes, whatever a run writes of these; other bytes have
-// none of it.
+// A leaf stays with its bytes, whatever a run writes; other bytes do not get it.
 func TestLeaves(t *testing.T) {
 	c, _ := tempCatalog(t)
 	ctx := t.Context()

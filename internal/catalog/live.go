@@ -6,46 +6,46 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Live answers each question from the catalog as it is then. Errors: as those of the
-// Catalog's methods of the same names; fs.ErrNotExist as long as there is no catalog.
+// Live answers each query from the current catalog. Errors: those of the Catalog's methods
+// of the same names; fs.ErrNotExist while there is no catalog.
 type Live struct{ *Follower }
 
-// Versions is [Catalog.Versions].
+// Versions calls [Catalog.Versions].
 func (l Live) Versions(ctx context.Context, name string) ([]Version, error) {
 	return ask(ctx, l, func(c *Catalog) ([]Version, error) { return c.Versions(ctx, name) })
 }
 
-// BytesOf is [Catalog.BytesOf].
+// BytesOf calls [Catalog.BytesOf].
 func (l Live) BytesOf(ctx context.Context, id crate.ID) ([]Version, error) {
 	return ask(ctx, l, func(c *Catalog) ([]Version, error) { return c.BytesOf(ctx, id) })
 }
 
-// Page is [Catalog.Page].
+// Page calls [Catalog.Page].
 func (l Live) Page(ctx context.Context, after crate.ID, limit int) ([]Version, error) {
 	return ask(ctx, l, func(c *Catalog) ([]Version, error) { return c.Page(ctx, after, limit) })
 }
 
-// Revision is [Catalog.Revision].
+// Revision calls [Catalog.Revision].
 func (l Live) Revision(ctx context.Context) (Revision, error) {
 	return ask(ctx, l, func(c *Catalog) (Revision, error) { return c.Revision(ctx) })
 }
 
-// Totals is [Catalog.Totals].
+// Totals calls [Catalog.Totals].
 func (l Live) Totals(ctx context.Context) (Totals, error) {
 	return ask(ctx, l, func(c *Catalog) (Totals, error) { return c.Totals(ctx) })
 }
 
-// Bundles is [Catalog.Bundles].
+// Bundles calls [Catalog.Bundles].
 func (l Live) Bundles(ctx context.Context) ([]Bundle, error) {
 	return ask(ctx, l, func(c *Catalog) ([]Bundle, error) { return c.Bundles(ctx) })
 }
 
-// Segments is [Catalog.Segments].
+// Segments calls [Catalog.Segments].
 func (l Live) Segments(ctx context.Context) ([]Bundle, error) {
 	return ask(ctx, l, func(c *Catalog) ([]Bundle, error) { return c.Segments(ctx) })
 }
 
-// ByChecksum is [Catalog.ByChecksum].
+// ByChecksum calls [Catalog.ByChecksum].
 func (l Live) ByChecksum(ctx context.Context, key crate.Key) (Version, error) {
 	return ask(ctx, l, func(c *Catalog) (Version, error) { return c.ByChecksum(ctx, key) })
 }

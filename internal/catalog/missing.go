@@ -15,16 +15,16 @@ import (
 // Missing is a row of missing.
 type Missing struct {
 	crate.ID
-	Reason string    // why, in one line, at most MaxReason bytes are kept
-	Since  time.Time // when a run first asked for it in vain
-	Tried  time.Time // when the last one did
+	Reason string    // why, in one line; cut to MaxReason bytes
+	Since  time.Time // when a run first failed to get it
+	Tried  time.Time // when the last run did
 }
 
-// MaxReason bounds Missing.Reason, bytes.
+// MaxReason bounds Missing.Reason, in bytes.
 const MaxReason = 500
 
-// putMissing notes what a run did not get, and forgets what is held now, what upstream
-// refuses, and of what crates that are complete or not in the index any more lacked.
+// putMissing records what a run could not get. It removes rows of versions that are held
+// now or that upstream refuses, and of crates that are complete or no longer in the index.
 func (c *Catalog) putMissing(ctx context.Context, w *writing, b *Batch) {
 	if c.anyMissing.Load() {
 		put(ctx, w, "DELETE FROM missing WHERE name = ? AND version = ? AND ? = 0",
@@ -44,8 +44,8 @@ func (c *Catalog) putMissing(ctx context.Context, w *writing, b *Batch) {
 	}
 }
 
-// Missing yields what runs asked for in vain, in the order of names; what upstream
-// refuses is Gone. The sequence ends after an error.
+// Missing yields the versions that runs could not get, in the order of names; those that
+// upstream refuses are in Gone. The sequence ends after an error.
 func (c *Catalog) Missing(ctx context.Context) iter.Seq2[Missing, error] {
 	if c.format.Load() < tablesOf7 {
 		return func(func(Missing, error) bool) {}
@@ -59,8 +59,8 @@ func (c *Catalog) Missing(ctx context.Context) iter.Seq2[Missing, error] {
 	return each(ctx, c, "what is missing", scan, "SELECT name, version, reason, since, tried FROM missing ORDER BY name, version")
 }
 
-// Superseded yields bytes whose place others have taken, in the order of names. The
-// sequence ends after an error.
+// Superseded yields bytes that others have replaced, in the order of names. The sequence
+// ends after an error.
 func (c *Catalog) Superseded(ctx context.Context) iter.Seq2[Version, error] {
 	if c.format.Load() < tablesOf4 {
 		return func(func(Version, error) bool) {}
@@ -81,8 +81,7 @@ func (c *Catalog) Lacking(ctx context.Context) (missing, gone int64, err error) 
 	return missing, gone, nil
 }
 
-// OldestProof returns when the bytes were verified that were verified longest ago; zero:
-// none were.
+// OldestProof returns the oldest time at which bytes were verified, or zero if none were.
 func (c *Catalog) OldestProof(ctx context.Context) (time.Time, error) {
 	var at int64
 	if err := c.db.QueryRowContext(ctx, "SELECT coalesce(min(verified_at), 0) FROM versions WHERE verified_at <> 0").Scan(&at); err != nil {
@@ -91,8 +90,8 @@ func (c *Catalog) OldestProof(ctx context.Context) (time.Time, error) {
 	return fromUnix(at), nil
 }
 
-// each yields the rows that a query finds, as scan reads them. The sequence ends after
-// an error, which says what was read.
+// each yields the rows of a query, as scan reads them. The sequence ends after an error,
+// which names what was read.
 func each[Row any](ctx context.Context, c *Catalog, what string, scan func(*sql.Rows) (Row, error), query string, args ...any) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		fail := func(err error) {

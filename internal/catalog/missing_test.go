@@ -22,7 +22,8 @@ func missingOf(t *testing.T, c *Catalog) (list []string) {
 	return list
 }
 
-// What is missing stays so until it is held or refused, or its crate is complete or gone.
+// A missing version stays missing until it is held or refused, or its crate is complete or
+// gone.
 func TestMissing(t *testing.T) {
 	path := t.TempDir() + "/catalog.db"
 	c, err := Open(path)
@@ -58,7 +59,7 @@ func TestMissing(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// A process of later forgets it, too.
+	// A later process removes it, too.
 	if c, err = Open(path); err != nil {
 		t.Fatal(err)
 	}
@@ -75,8 +76,8 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// A catalog of format 6 has no table of what is missing: readers find nothing, and the
-// next writer makes it.
+// A catalog of format 6 has no table missing: readers find no rows, and the next writer
+// creates it.
 func TestMissingOfFormat6(t *testing.T) {
 	path := t.TempDir() + "/catalog.db"
 	c, err := Open(path)

@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// NamesMark says how far names were read. The zero mark is the beginning.
+// NamesMark marks how many names were read. The zero mark is the beginning.
 type NamesMark struct {
 	last  int64 // id of the last name
-	count int64 // of names
+	count int64 // number of names
 }
 
-// Names returns the names of crates that came since mark, in the order of their coming,
-// and the mark for the next time. If some went away, or the catalog has a format before 3
-// and no table of names, all means that names are all there are. Only names that the
-// index lists, or that were not compared with the index yet, are here.
+// Names returns the names of crates that were added since mark, in that order, and the mark
+// for the next call. If names were removed, or the catalog has a format before 3 and thus
+// no table of names, all is true and names has all of them. It has only names that the
+// index lists, or that were not compared with the index yet.
 func (c *Catalog) Names(ctx context.Context, mark NamesMark) (names []string, next NamesMark, all bool, err error) {
 	names, next, all, err = c.names(ctx, mark)
 	if err != nil {
@@ -30,7 +30,7 @@ func (c *Catalog) names(ctx context.Context, mark NamesMark) (names []string, ne
 		names, err = queryNames(ctx, c.db, "SELECT DISTINCT name FROM versions WHERE "+named)
 		return names, NamesMark{}, true, err
 	}
-	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // one state of it for both questions
+	tx, err := c.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // one snapshot for both queries
 	if err != nil {
 		return nil, mark, false, err
 	}
@@ -66,10 +66,10 @@ func queryNames(ctx context.Context, from queryer, query string, args ...any) (n
 	return names, rows.Err()
 }
 
-// named are the rows of versions that give a crate its name in names.
+// named is the condition on rows of versions that give a crate a row in names.
 const named = "listed = 1 OR verified_at = 0"
 
-// putNames writes the names that versions bring.
+// putNames adds the names of versions.
 func putNames(ctx context.Context, w *writing, versions []Version) {
 	var names []string
 	for i := range versions {
@@ -82,8 +82,8 @@ func putNames(ctx context.Context, w *writing, versions []Version) {
 		func(name *string) []any { return []any{*name} })
 }
 
-// Held returns the names of all crates with bytes that are held, also of those that the
-// index does not name any more, in no order.
+// Held returns the names of all crates with bytes that are held, including those that the
+// index no longer names, in no particular order.
 func (c *Catalog) Held(ctx context.Context) ([]string, error) {
 	names, err := queryNames(ctx, c.db, "SELECT DISTINCT name FROM versions")
 	if err != nil {

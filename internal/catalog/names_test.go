@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// makeFormat2 takes away what format 3 brought.
+// makeFormat2 removes what format 3 added.
 func makeFormat2(t testing.TB, c *Catalog) {
 	t.Helper()
 	if _, err := c.db.Exec("DROP TABLE names; PRAGMA user_version = 2"); err != nil {
@@ -54,8 +54,8 @@ func TestNames(t *testing.T) {
 	step("one more", false, "e")
 }
 
-// TestNamesOfFormat2: a reader of an old catalog has them, too, and sees that a
-// writer of this program takes the catalog over.
+// TestNamesOfFormat2: a reader of an old catalog returns names, too, and notices when a
+// writer of this program upgrades the catalog.
 func TestNamesOfFormat2(t *testing.T) {
 	c, path := tempCatalog(t)
 	gone := version("gone", "1.0.0", 1)

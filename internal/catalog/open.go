@@ -17,8 +17,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Open opens the catalog at path, created if absent. Errors: ErrDamaged; a
-// catalog written by a newer program is refused.
+// Open opens the catalog at path, and creates it if absent. Errors: ErrDamaged; an error
+// for a catalog of a newer program.
 func Open(path string) (*Catalog, error) {
 	if err := durable.Touch(path); err != nil {
 		return nil, fmt.Errorf("opening catalog: %w", err)
@@ -26,17 +26,17 @@ func Open(path string) (*Catalog, error) {
 	return open(path, "rwc", "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
 }
 
-// openReader opens a catalog for reading, with the write-ahead log that was seen or
-// without one, and touches nothing beside it. It reports whether SQLite keeps those who
-// write from disturbing it; otherwise the reader has to check whether it was written.
-// Errors: fs.ErrNotExist, and as Open.
+// openReader opens a catalog for reading, with or without a write-ahead log, as log says,
+// and writes nothing beside it. guarded reports whether SQLite isolates it from writers;
+// otherwise the reader must check whether the file was written. Errors: fs.ErrNotExist, and
+// as Open.
 //
-// SQLite makes -wal and -shm files for any reader of a WAL database, unless it is told
-// that there is no writer. A write-ahead log that is there has its files already, but for
-// a copy that was made without -shm: where that cannot be made, the log is read with an
-// index of it in memory.
+// SQLite creates -wal and -shm files for any reader of a WAL database, unless the reader
+// declares that there is no writer. If there is a write-ahead log, these files exist
+// already, except for a copy that was made without -shm: if -shm cannot be created, the log
+// is read with an index of it in memory.
 func openReader(path string, log logState) (c *Catalog, guarded bool, err error) {
-	f, err := os.Open(path) // whose error says more than SQLite's
+	f, err := os.Open(path) // its error says more than SQLite's
 	if err != nil {
 		return nil, false, err
 	}
@@ -53,14 +53,14 @@ func openReader(path string, log logState) (c *Catalog, guarded bool, err error)
 	return c, true, err
 }
 
-// cannotOpen reports whether SQLite lacks a file, and cannot make it.
+// cannotOpen reports whether SQLite lacks a file and cannot create it.
 func cannotOpen(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_CANTOPEN
 }
 
-// withoutLocks is the part of SQLite that takes no locks, and so needs no -shm file
-// beside an exclusive log (https://sqlite.org/wal.html#noshm).
+// withoutLocks returns the SQLite VFS that takes no locks, and so needs no -shm file beside
+// an exclusive log (https://sqlite.org/wal.html#noshm).
 func withoutLocks() string {
 	if runtime.GOOS == "windows" {
 		return "win32-none"
@@ -68,7 +68,7 @@ func withoutLocks() string {
 	return "unix-none"
 }
 
-// logState is what can be seen of a write-ahead log. Zero: there is none, so there is no
+// logState is the visible state of a write-ahead log. Zero: there is none, so there is no
 // writer, and none was killed.
 type logState struct{ size, modified int64 }
 
@@ -100,15 +100,15 @@ func open(path, mode, options string) (*Catalog, error) {
 	return c, nil
 }
 
-// prepare checks the format, makes the tables where there are none, and gets
-// ready what is needed often.
+// prepare checks the format, creates the tables if there are none, and prepares frequent
+// queries.
 func (c *Catalog) prepare() error {
 	if err := c.readFormat(context.Background()); err != nil {
 		return err
 	}
 	switch have := c.format.Load(); {
 	case have == 0 && !c.writable:
-		return fmt.Errorf("it is empty: %w", fs.ErrNotExist) // its maker was killed in time
+		return fmt.Errorf("it is empty: %w", fs.ErrNotExist) // its creator was killed early
 	case have < format && c.writable:
 		if _, err := c.db.Exec(schema(have)); err != nil {
 			return err
@@ -134,7 +134,7 @@ func (c *Catalog) prepare() error {
 	return err
 }
 
-// readFormat asks for the format, and refuses one of the future.
+// readFormat reads the format, and rejects a newer one.
 func (c *Catalog) readFormat(ctx context.Context) error {
 	var have int64
 	if err := c.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
@@ -155,9 +155,9 @@ func (c *Catalog) Close() error {
 	return errors.Join(c.versions.Close(), c.version.Close(), c.bytesOf.Close(), c.db.Close())
 }
 
-// fold moves the write-ahead log into the file, so that the file by itself is all there
-// is to copy. SQLite does so at the end, but not if another process has the catalog open.
-// If one of those is reading right now, it has to wait until the next run.
+// fold moves the write-ahead log into the file, so that the file alone can be copied.
+// SQLite does this on closing, but not if another process has the catalog open. If another
+// process is reading right now, the log stays until the next run.
 func (c *Catalog) fold() {
 	ctx := context.Background()
 	conn, err := c.db.Conn(ctx)
@@ -166,7 +166,7 @@ func (c *Catalog) fold() {
 	}
 	defer conn.Close()
 	for _, pragma := range []string{"PRAGMA busy_timeout = 500", "PRAGMA wal_checkpoint(TRUNCATE)"} {
-		// Without it nothing is lost, and closing reports what is wrong.
+		// If this fails, nothing is lost, and closing reports the error.
 		_, _ = conn.ExecContext(ctx, pragma)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Scopes of a Removal: what the index does not name any more.
+// Scopes of a Removal: what the index no longer names.
 const (
 	RemovedCrate    = "crate"
 	RemovedVersion  = "version"
@@ -24,15 +24,15 @@ type Removal struct {
 	crate.Key
 	Scope    string
 	Seen     time.Time // when a run saw it
-	At       Revision  // of the index in which it was seen; zero: before format 4
-	Returned time.Time // when the index named them again; zero: it does not
+	At       Revision  // the index in which it was seen; zero: before format 4
+	Returned time.Time // when the index named them again; zero: not yet
 }
 
-// incomplete says of a crate that not all is held that the index names.
+// incomplete marks a crate as lacking something that the index names.
 const incomplete = "UPDATE crates SET blob = '' WHERE path = ?"
 
-// putRemoved writes what the index has stopped naming. A crate is not complete if the
-// index names other bytes than are held: should it name those again, the crate must not
+// putRemoved records what the index stopped naming. A crate is incomplete if the index
+// names other bytes than are held: should it name the held ones again, the crate must not
 // pass for unchanged.
 func putRemoved(ctx context.Context, w *writing, removed []Removal) {
 	put(ctx, w, `INSERT INTO removed VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING`, removed, func(r *Removal) []any {
@@ -45,9 +45,9 @@ func putRemoved(ctx context.Context, w *writing, removed []Removal) {
 	}
 }
 
-// putListed writes what follows from it that the index names bytes: what was
-// removed has returned, whichever way it came back, and the crate is missed should
-// the index be without it, even if it never was complete.
+// putListed records that the index names bytes: those that were removed have returned, in
+// whatever way, and the crate gets a row, even if it was never complete, so that its later
+// absence from the index is noticed.
 func putListed(ctx context.Context, w *writing, versions []Version) {
 	var paths []string
 	var keys []crate.Key
@@ -67,9 +67,9 @@ func putListed(ctx context.Context, w *writing, versions []Version) {
 		keys, func(k *crate.Key) []any { return append([]any{now}, keyColumns(k)...) })
 }
 
-// WasRemoved returns when the index was first seen without the version or crate
-// of bytes that it has not named again since; zero: never. That it named other
-// bytes of the version does not count.
+// WasRemoved returns when the index was first seen without the version or crate of these
+// bytes, if it has not named them again since; otherwise zero. That it named other bytes of
+// the version does not count.
 func (c *Catalog) WasRemoved(ctx context.Context, key crate.Key) (time.Time, error) {
 	if c.format.Load() < tablesOf4 {
 		return time.Time{}, nil
@@ -84,9 +84,9 @@ func (c *Catalog) WasRemoved(ctx context.Context, key crate.Key) (time.Time, err
 	return fromUnix(seen), nil
 }
 
-// Removed yields the rows of removed in the order of names; of those that the
-// index has not named again, and that are held, if open is true. The sequence
-// ends after an error.
+// Removed yields the rows of removed in the order of names; if open is true, only those
+// whose bytes are held and that the index has not named again. The sequence ends after an
+// error.
 func (c *Catalog) Removed(ctx context.Context, open bool) iter.Seq2[Removal, error] {
 	if c.format.Load() < tablesOf4 {
 		return func(func(Removal, error) bool) {}
@@ -107,7 +107,7 @@ func (c *Catalog) Removed(ctx context.Context, open bool) iter.Seq2[Removal, err
 		WHERE returned = 0 OR NOT ? ORDER BY name, version, sha256, seen`, open)
 }
 
-// Accepted reports whether a person accepted the bytes.
+// Accepted reports whether a user accepted the bytes.
 func (c *Catalog) Accepted(ctx context.Context, key crate.Key) (bool, error) {
 	if c.format.Load() < tablesOf4 {
 		return false, nil
@@ -120,8 +120,8 @@ func (c *Catalog) Accepted(ctx context.Context, key crate.Key) (bool, error) {
 	return n > 0, nil
 }
 
-// AcceptedSince returns bytes that were accepted since then and are not their
-// version's yet, at most limit.
+// AcceptedSince returns up to limit keys of bytes that were accepted since then and are not
+// yet their version's bytes.
 func (c *Catalog) AcceptedSince(ctx context.Context, since time.Time, limit int) (keys []crate.Key, err error) {
 	if c.format.Load() < tablesOf4 {
 		return nil, nil

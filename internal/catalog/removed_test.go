@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// makeFormat3 makes of a catalog what an earlier program would have made.
+// makeFormat3 turns a catalog into one that an earlier program would have written.
 func makeFormat3(t *testing.T, c *Catalog) {
 	t.Helper()
 	_, err := c.db.Exec(`ALTER TABLE versions RENAME TO now;
@@ -27,7 +27,7 @@ func makeFormat3(t *testing.T, c *Catalog) {
 	}
 }
 
-// A catalog of format 3 is read as it is, and becomes one of format 4 when it is
+// A catalog of format 3 can be read as it is, and is upgraded to format 4 when it is
 // written.
 func TestFormat3(t *testing.T) {
 	c, path := tempCatalog(t)
@@ -102,8 +102,8 @@ func wantRemoved(t *testing.T, c *Catalog, want ...Removal) {
 	}
 }
 
-// Bytes that made way for others are found by their checksum and nowhere else,
-// and what is said of a version is said of the bytes that it has.
+// Bytes that were replaced are found only by their checksum, and what is known of a version
+// is about its current bytes.
 func TestSeveralBytesOfAVersion(t *testing.T) {
 	c, _ := tempCatalog(t)
 	ctx := t.Context()
@@ -125,7 +125,7 @@ func TestSeveralBytesOfAVersion(t *testing.T) {
 	if totals, err := c.Totals(ctx); err != nil || totals.Versions != 2 || totals.Superseded != 1 || totals.Removed != 0 {
 		t.Errorf("Totals = %+v, %v", totals, err)
 	}
-	page, err := c.Page(ctx, crate.ID{}, 1) // a page does not end between the bytes of a version
+	page, err := c.Page(ctx, crate.ID{}, 1) // a page does not end between the contents of a version
 	if err != nil || len(page) != 2 {
 		t.Errorf("page %v, %v", page, err)
 	}
@@ -144,7 +144,7 @@ func TestRemovedAndReturned(t *testing.T) {
 	ofChecksum := Removal{Key: other.Key(), Scope: RemovedChecksum, Seen: time.Now().UTC().Add(-10 * time.Second), At: at}
 	mustCommit(t, c, Batch{Vanished: []string{"2/aa"}, At: at, Removed: []Removal{ofVersion, ofChecksum},
 		Versions: []Version{unlisted(b), unlisted(other)}})
-	if totals, err := c.Totals(ctx); err != nil || totals.Removed != 2 { // of other, the index names other bytes
+	if totals, err := c.Totals(ctx); err != nil || totals.Removed != 2 { // the index names other bytes of other
 		t.Errorf("Totals = %+v, %v", totals, err)
 	}
 	ofCrate := Removal{Key: a.Key(), Scope: RemovedCrate, Seen: time.Now().UTC(), At: at}
@@ -165,7 +165,7 @@ func TestRemovedAndReturned(t *testing.T) {
 	if seen, err := c.WasRemoved(ctx, b.Key()); err != nil || !seen.IsZero() {
 		t.Errorf("what returned was removed: %v, %v", seen, err)
 	}
-	// A version may be named with other bytes now, and with none later.
+	// A version may be named with other bytes now, and not at all later.
 	mustCommit(t, c, Batch{Vanished: []string{"2/aa", "2/cc"}, At: at})
 	wantRemoved(t, c, ofCrate, ofVersion, ofChecksum, Removal{Key: other.Key(), Scope: RemovedCrate, Seen: time.Now().UTC(), At: at})
 	for key, want := range map[crate.Key]bool{a.Key(): false, b.Key(): true} {
@@ -176,7 +176,7 @@ func TestRemovedAndReturned(t *testing.T) {
 	}
 }
 
-// What was accepted is waited for until it is the version's.
+// An accepted key is returned until its bytes are the version's.
 func TestAcceptedSince(t *testing.T) {
 	c, _ := tempCatalog(t)
 	before := time.Now().Add(-time.Minute)

@@ -3,22 +3,22 @@ package catalog
 // format is the version of the tables, kept in PRAGMA user_version.
 const format = 7
 
-// Formats that brought something: a reader may meet a catalog of an earlier one.
+// Formats with new tables. A reader may meet a catalog of an earlier one.
 const (
 	tablesOf3 = 3 // names, taken
-	tablesOf4 = 4 // removed, accepted; versions has superseded_at, and several rows a version
+	tablesOf4 = 4 // removed, accepted; versions has superseded_at, and several rows per version
 	tablesOf5 = 5 // logged; versions has leaf
 	tablesOf6 = 6 // segments; versions has deepColumns
 	tablesOf7 = 7 // missing
 )
 
-// schema makes what is missing, also in a catalog of format have, whose versions
-// are copied into a table with another key. When the index stopped naming some of
-// them is not known: it was after they were verified.
+// schema creates missing tables, also in a catalog of format have, whose versions it copies
+// into a table with another key. When the index stopped naming some of them is unknown: it
+// was after they were verified.
 func schema(have int64) string {
 	begin, copied := "BEGIN IMMEDIATE;", ""
 	switch {
-	case have == tablesOf5: // at once, however many rows
+	case have == tablesOf5: // immediate, however many rows there are
 		begin += addDeep
 	case have == tablesOf4:
 		begin += "ALTER TABLE versions ADD COLUMN leaf INTEGER NOT NULL DEFAULT 0;" + addDeep
@@ -46,7 +46,7 @@ const addDeep = `
 	ALTER TABLE versions ADD COLUMN pack_size INTEGER NOT NULL DEFAULT 0;
 	ALTER TABLE versions ADD COLUMN number INTEGER NOT NULL DEFAULT 0;`
 
-// indexPath is crate.IndexPath of the column name.
+// indexPath computes crate.IndexPath of the column name.
 const indexPath = `lower(iif(length(name) < 4, length(name) || '/' || iif(length(name) = 3, substr(name, 1, 1) || '/', ''),
 	substr(name, 1, 2) || '/' || substr(name, 3, 2) || '/') || name)`
 
@@ -146,19 +146,19 @@ CREATE TABLE IF NOT EXISTS names (
 	name TEXT    NOT NULL COLLATE NOCASE UNIQUE
 );`
 
-// columns are those of versions, in the order of scanVersions, but for leaf, which
+// columns are the columns of versions, in the order of scanVersions, except leaf, which
 // only RecordLeaves writes, and deepColumns.
 const columns = columnsOf3 + ", superseded_at"
 
 const columnsOf3 = "name, version, sha256, size, loose, bundle, offset, length, yanked, listed, verified_at"
 
-// deepColumns say where in the deep archive the bytes are.
+// deepColumns locate the bytes in the deep archive.
 const deepColumns = "segment, pack, pack_size, number"
 
-// noDeep is deepColumns of what is not in the deep archive.
+// noDeep are the deepColumns of a version that is not in the deep archive.
 const noDeep = "'', 0, 0, 0"
 
-// columns are the columns in a catalog of any format.
+// columns returns the columns, with defaults where the format lacks them.
 func (c *Catalog) columns() string {
 	switch have := c.format.Load(); {
 	case have < tablesOf4:
@@ -171,8 +171,7 @@ func (c *Catalog) columns() string {
 	return columns + ", leaf, " + deepColumns
 }
 
-// current is the condition that chooses the rows of the bytes that versions have
-// now.
+// current returns the condition on rows of the current bytes of versions.
 func (c *Catalog) current() string {
 	if c.format.Load() < tablesOf4 {
 		return "1"

@@ -16,17 +16,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// A snapshot is a copy of a catalog, compressed with zstd, that another machine may
-// begin with. 1.7 million versions are some 200 MB, and half of that compressed.
+// A snapshot is a copy of a catalog, compressed with zstd, with which another machine can
+// start. 1.7 million versions take some 200 MB, half of it when compressed.
 const (
-	// maxSnapshot bounds a snapshot when it is decompressed, in bytes.
+	// maxSnapshot bounds the size of a decompressed snapshot, in bytes.
 	maxSnapshot = 16 << 30
-	// maxSnapshotWindow bounds the memory that decompressing takes, in bytes.
+	// maxSnapshotWindow bounds the memory for decompressing, in bytes.
 	maxSnapshotWindow = 8 << 20
 )
 
-// Snapshot writes a snapshot of the catalog as it is now to w, while others may write the
-// catalog. The copy is made in a file at temp first, which is removed.
+// Snapshot writes a snapshot of the current catalog to w; others may write the catalog
+// meanwhile. It first makes the copy in a file at temp, which it removes.
 func (c *Catalog) Snapshot(ctx context.Context, temp string, w io.Writer) error {
 	if err := c.snapshot(ctx, temp, w); err != nil {
 		return fmt.Errorf("making a snapshot of the catalog: %w", classify(err))
@@ -35,7 +35,7 @@ func (c *Catalog) Snapshot(ctx context.Context, temp string, w io.Writer) error 
 }
 
 func (c *Catalog) snapshot(ctx context.Context, temp string, w io.Writer) (err error) {
-	if err := removeIfThere(temp); err != nil { // of a run that was killed
+	if err := removeIfThere(temp); err != nil { // of a killed run
 		return err
 	}
 	defer func() { err = errors.Join(err, removeIfThere(temp)) }()
@@ -55,8 +55,8 @@ func (c *Catalog) snapshot(ctx context.Context, temp string, w io.Writer) (err e
 	return errors.Join(err, z.Close())
 }
 
-// A SnapshotError says that a snapshot is not one that can be begun with. Nothing was
-// changed; what it would have saved can be had from the lists of the bundles.
+// A SnapshotError says that a snapshot is unusable. Nothing was changed; the lists of the
+// bundles contain what it would have saved.
 type SnapshotError struct{ Err error }
 
 func (e *SnapshotError) Error() string {
@@ -65,10 +65,10 @@ func (e *SnapshotError) Error() string {
 
 func (e *SnapshotError) Unwrap() error { return e.Err }
 
-// Install makes a snapshot the catalog at path, where there must be none. It reads size
-// compressed bytes, which must have the checksum; what is in them is checked as far as it
-// could harm: its format, its tables, and whether SQLite finds damage. Whether the rows
-// are true, the caller must see to. Errors: *SnapshotError; fs.ErrExist.
+// Install installs a snapshot as the catalog at path, where there must be none. It reads
+// size compressed bytes, which must have the checksum. It checks the snapshot only against
+// harm: its format, its tables, and whether SQLite finds damage. The caller must check
+// whether the rows are true. Errors: *SnapshotError; fs.ErrExist.
 func Install(ctx context.Context, path string, from io.Reader, size int64, sum crate.Checksum) (err error) {
 	for _, there := range []string{path, path + "-wal"} { // another catalog's log would be replayed
 		if _, err := os.Stat(there); err == nil {
@@ -94,7 +94,7 @@ func Install(ctx context.Context, path string, from io.Reader, size int64, sum c
 	return errors.Join(err, folder.Close())
 }
 
-// receive decompresses a snapshot into a file, and syncs that.
+// receive decompresses a snapshot into a file, and syncs it.
 func receive(temp string, from io.Reader, size int64, sum crate.Checksum) error {
 	if err := removeIfThere(temp); err != nil {
 		return err
@@ -153,7 +153,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// writeErrors tells errors of the disk from those of what is copied.
+// writeErrors marks errors of the disk, to tell them from those of the snapshot.
 type writeErrors struct{ io.Writer }
 
 type diskError struct{ Err error }
@@ -168,9 +168,8 @@ func (w *writeErrors) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// checkSnapshot refuses a file that is no catalog of this program's format, or has
-// anything in it beside the tables that such a catalog has: a trigger would be run by
-// the first one who writes.
+// checkSnapshot rejects a file that is not a catalog of this program's format, or that
+// contains more than the tables of such a catalog: the first writer would run a trigger.
 func checkSnapshot(ctx context.Context, path string) error {
 	c, err := open(path, "ro", "&immutable=1&_pragma=trusted_schema(OFF)&_pragma=cell_size_check(ON)")
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// A snapshot that was made while the catalog was open is, on another machine, a catalog
-// with the same rows, which a Follower finds.
+// A snapshot made while the catalog was open is, on another machine, a catalog with the
+// same rows, which a Follower finds.
 func TestSnapshot(t *testing.T) {
 	c, path := tempCatalog(t)
 	a, b := version("a", "1.0.0", 1), in(version("b", "1.0.0", 2), "bundle-0001.tar.zst", 7)
@@ -51,7 +51,7 @@ func TestSnapshot(t *testing.T) {
 	mustCommit(t, again, Batch{Versions: []Version{version("c", "1.0.0", 3)}})
 }
 
-// What is no snapshot of a catalog, or another one than was promised, changes nothing.
+// A file that is not a snapshot of a catalog, or not the expected one, changes nothing.
 func TestHostileSnapshot(t *testing.T) {
 	c, path := tempCatalog(t)
 	mustCommit(t, c, Batch{Versions: []Version{version("a", "1.0.0", 1)}})
@@ -118,7 +118,7 @@ type hostile = struct {
 	want string
 }
 
-// whole is a snapshot with the size and checksum that it should have.
+// whole returns a snapshot with the correct size and checksum.
 func whole(data []byte, want string) hostile {
 	return hostile{data, int64(len(data)), sha256.Sum256(data), want}
 }
@@ -132,7 +132,7 @@ func compressed(t *testing.T, db []byte, want string) hostile {
 	return whole(z.EncodeAll(db, nil), want)
 }
 
-// hugeWindow is a frame that asks for more memory than any of ours.
+// hugeWindow returns a frame that requests more memory than any of ours.
 func hugeWindow(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -180,8 +180,8 @@ func install(t *testing.T, path string, data []byte) error {
 	return Install(t.Context(), path, bytes.NewReader(data), int64(len(data)), sha256.Sum256(data))
 }
 
-// Keep leaves what is in bundles and segments that are named, and names of crates with
-// something left.
+// Keep keeps what is in the named bundles and segments, and the names of crates that still
+// have versions.
 func TestKeep(t *testing.T) {
 	c, _ := tempCatalog(t)
 	loose, kept, moved, gone, deep := version("loose", "1.0.0", 1), in(version("kept", "1.0.0", 2), "bundle-0001.tar.zst", 7),

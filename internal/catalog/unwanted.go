@@ -8,17 +8,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Unwanted chooses rows of bytes that the index does not name any more, as far as
-// the catalog knows.
+// Unwanted selects rows of bytes that the index no longer names, as far as the catalog
+// knows.
 type Unwanted struct {
-	Yanked     bool // yanked versions, too
-	Superseded bool // bytes in whose place others are, too
-	Bundled    bool // those in bundles, too, and not only loose files
-	Packed     bool // those in the deep archive, too
+	Yanked     bool // include yanked versions
+	Superseded bool // include bytes that others have replaced
+	Bundled    bool // include those in bundles, and not only loose files
+	Packed     bool // include those in the deep archive
 }
 
-// Has reports whether a row is chosen. Of bytes that no index has confirmed
-// nothing is known, unless others took their place.
+// Has reports whether a row is selected. Nothing is known of bytes that no index has
+// confirmed, so they are not selected unless others replaced them.
 func (u Unwanted) Has(v *Version) bool {
 	switch {
 	case !v.Loose && (!u.Bundled || v.Bundle == "") && (!u.Packed || v.Deep.Segment == ""):
@@ -29,8 +29,8 @@ func (u Unwanted) Has(v *Version) bool {
 	return !v.VerifiedAt.IsZero() && (!v.Listed || u.Yanked && v.Yanked)
 }
 
-// UnwantedPage returns, in the order of names, the next rows after the given one
-// that are chosen, at most limit.
+// UnwantedPage returns, in the order of names, up to limit selected rows after the given
+// one.
 func (c *Catalog) UnwantedPage(ctx context.Context, after crate.Key, u Unwanted, limit int) ([]Version, error) {
 	place := "loose <> 0 OR bundle <> '' AND ?"
 	if u.Packed && c.format.Load() >= tablesOf6 {
@@ -49,14 +49,13 @@ func (c *Catalog) UnwantedPage(ctx context.Context, after crate.Key, u Unwanted,
 	return nil, fmt.Errorf("reading from the catalog what is not wanted: %w", classify(err))
 }
 
-// InBundle yields the rows of what a bundle holds, in the order of their offsets. The
+// InBundle yields the rows of a bundle's members, in the order of their offsets. The
 // sequence ends after an error.
 func (c *Catalog) InBundle(ctx context.Context, bundle string) iter.Seq2[Version, error] {
 	return each(ctx, c, "what is in "+bundle, scanVersion, "SELECT "+c.columns()+" FROM versions WHERE bundle = ? ORDER BY offset", bundle)
 }
 
-// BundledBytes returns how many bytes of each bundle are members that a row
-// speaks of.
+// BundledBytes returns how many bytes of each bundle are members with a row.
 func (c *Catalog) BundledBytes(ctx context.Context) (map[string]int64, error) {
 	bytes, err := c.bytesOfFiles(ctx, "SELECT bundle, sum(length) FROM versions WHERE bundle <> '' GROUP BY bundle")
 	if err != nil {
@@ -83,9 +82,9 @@ func (c *Catalog) bytesOfFiles(ctx context.Context, query string) (map[string]in
 	return bytes, rows.Err()
 }
 
-// PackedBytes returns how many bytes of each segment are packs that rows name: of a pack,
-// a part as large as that of its versions, at least a byte. How many versions it has is
-// known from the last of these.
+// PackedBytes returns how many bytes of each segment are packs that rows name. A pack
+// counts in proportion to how many of its versions have rows, at least a byte; their
+// highest number says how many versions it has.
 func (c *Catalog) PackedBytes(ctx context.Context) (map[string]int64, error) {
 	bytes, err := c.bytesOfFiles(ctx, `SELECT segment, sum(max(1, pack_size * min(rows, last + 1) / (last + 1))) FROM
 		(SELECT segment, pack_size, count(*) AS rows, max(number) AS last FROM versions WHERE segment <> '' GROUP BY segment, pack, pack_size)

@@ -87,8 +87,8 @@ func TestUnwantedPage(t *testing.T) {
 	wantVersion(t, c, change(version("b", "1.0.0", 2), unlisted))
 }
 
-// The index may still name what is dropped: its crate must not count as complete, and
-// nothing is found that is not held.
+// The index may still name dropped bytes: their crate must not count as complete, and
+// queries must find only what is held.
 func TestDroppedIsNotComplete(t *testing.T) {
 	c, _ := tempCatalog(t)
 	ctx := t.Context()

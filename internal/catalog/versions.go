@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Versions returns what is held of a crate, whatever the case of name. Who asks for
-// each of its versions asks for this once: a crate may have thousands.
+// Versions returns the held versions of a crate, regardless of the case of name. A caller
+// interested in many versions should call it once: a crate may have thousands.
 func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) {
 	rows, err := c.versions.QueryContext(ctx, name)
 	if err == nil {
@@ -25,8 +25,8 @@ func (c *Catalog) Versions(ctx context.Context, name string) ([]Version, error) 
 	return nil, fmt.Errorf("reading versions of %s from the catalog: %w", name, classify(err))
 }
 
-// BytesOf returns the rows of one version, of the bytes that it has and of those
-// that it had, whatever the case of its name.
+// BytesOf returns the rows of one version, of its current and its earlier bytes, regardless
+// of the case of its name.
 func (c *Catalog) BytesOf(ctx context.Context, id crate.ID) ([]Version, error) {
 	rows, err := c.bytesOf.QueryContext(ctx, id.Name, id.Version)
 	if err == nil {
@@ -38,8 +38,8 @@ func (c *Catalog) BytesOf(ctx context.Context, id crate.ID) ([]Version, error) {
 	return nil, fmt.Errorf("reading %s from the catalog: %w", id, classify(err))
 }
 
-// Version returns the row of the bytes that a version has now. Errors:
-// fs.ErrNotExist if it is not held, or under another spelling of its name.
+// Version returns the row of a version's current bytes. Errors: fs.ErrNotExist if it is not
+// held, or under another spelling of its name.
 func (c *Catalog) Version(ctx context.Context, id crate.ID) (Version, error) {
 	held, err := c.Current(ctx, id)
 	if err != nil {
@@ -48,9 +48,9 @@ func (c *Catalog) Version(ctx context.Context, id crate.ID) (Version, error) {
 	return Best(held), nil
 }
 
-// Current returns the rows of the bytes that a version has now, at least one. There are
-// several only where bundles were adopted that no run has compared with an index since.
-// Errors: as Version.
+// Current returns the rows of a version's current bytes, at least one. There are several
+// only if bundles were adopted and no run has compared them with an index since. Errors: as
+// Version.
 func (c *Catalog) Current(ctx context.Context, id crate.ID) ([]Version, error) {
 	rows, err := c.version.QueryContext(ctx, id.Name, id.Version)
 	if err == nil {
@@ -65,7 +65,7 @@ func (c *Catalog) Current(ctx context.Context, id crate.ID) ([]Version, error) {
 	return nil, fmt.Errorf("reading %s from the catalog: %w", id, classify(err))
 }
 
-// Best chooses among rows that Current has returned: what an index has named counts.
+// Best selects among rows that Current returned: one that an index has confirmed, if any.
 func Best(held []Version) Version {
 	chosen := held[0]
 	for _, v := range held[1:] {
@@ -76,8 +76,8 @@ func Best(held []Version) Version {
 	return chosen
 }
 
-// ByChecksum returns the row of bytes, whether they are the version's now or
-// were. Errors: as Version.
+// ByChecksum returns the row of these bytes, whether they are the version's current or
+// earlier bytes. Errors: as Version.
 func (c *Catalog) ByChecksum(ctx context.Context, key crate.Key) (Version, error) {
 	held, err := c.BytesOf(ctx, key.ID)
 	if err != nil {
@@ -91,7 +91,7 @@ func (c *Catalog) ByChecksum(ctx context.Context, key crate.Key) (Version, error
 	return Version{}, fs.ErrNotExist
 }
 
-// scanVersions reads rows of all columns, and closes them.
+// scanVersions reads and closes rows of all columns.
 func scanVersions(rows *sql.Rows) (list []Version, err error) {
 	defer rows.Close()
 	for rows.Next() {
@@ -125,8 +125,7 @@ const (
 	republished = 2 // under its RepublishedPath
 )
 
-// fill sets what the columns express otherwise than the fields. The checksum is
-// known already.
+// fill sets the fields that columns encode differently. The checksum must be set already.
 func (v *Version) fill(loose, verified, superseded int64) {
 	v.Loose = loose != notLoose
 	if loose == republished {

@@ -20,15 +20,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// A manifest is a project of a user, and what he had mirrored for it.
+// A manifest is a user's project, and what was mirrored for it.
 type manifest struct {
 	name  string
-	deps  string   // of its Cargo.toml, from "[dependencies]" on
-	roots []string // as in a file of names
+	deps  string   // from its Cargo.toml, from "[dependencies]" on
+	roots []string // lines of a file of names
 }
 
-// TestCargoAgrees: for each manifest, what the real cargo takes from the whole
-// registry is in the closure, and from the closure alone it takes the same.
+// TestCargoAgrees: for each manifest, the packages that the real cargo selects from the
+// whole registry are in the closure, and cargo selects the same ones from the closure
+// alone.
 func TestCargoAgrees(t *testing.T) {
 	needCargo(t)
 	dir := t.TempDir()
@@ -46,8 +47,8 @@ func TestCargoAgrees(t *testing.T) {
 	}
 }
 
-// TestCargoStepsBack: where cargo has to take an older version of one crate
-// because of another, room has to be made for it.
+// TestCargoStepsBack: if one crate forces cargo to select an older version of another,
+// Latest must leave room for it.
 func TestCargoStepsBack(t *testing.T) {
 	durabletest.Seldom(t, 2)
 	needCargo(t)
@@ -72,9 +73,8 @@ func TestCargoStepsBack(t *testing.T) {
 	}
 }
 
-// TestLockFileIsEnough: with nothing but the packages of a lock file, some of
-// them yanked by now, cargo does what the lock file says; and without it the
-// same, as long as none is yanked.
+// TestLockFileIsEnough: with only the packages of a lock file, some of them yanked by now,
+// cargo reproduces the lock file; without the lock file, too, as long as none is yanked.
 func TestLockFileIsEnough(t *testing.T) {
 	durabletest.Seldom(t, 2)
 	needCargo(t)
@@ -107,9 +107,9 @@ func TestLockFileIsEnough(t *testing.T) {
 	p.cargo("fetch", "--locked")
 }
 
-// cargoAgrees compares lock files made from the index in dir and from the part
-// of it in set. reg, if not nil, has the crate files, which cargo then fetches,
-// with the lock file, from what is in the set alone.
+// cargoAgrees compares the lock files that cargo makes from the index in dir and from the
+// part of it in set. If reg is not nil, it has the crate files, and cargo fetches with the
+// lock file from the set alone.
 func cargoAgrees(t *testing.T, m manifest, set *Set, dir string, reg *simreg.Registry) {
 	t.Helper()
 	whole := newProject(t, m, serveIndex(t, dir, nil, reg))
@@ -124,7 +124,7 @@ func cargoAgrees(t *testing.T, m manifest, set *Set, dir string, reg *simreg.Reg
 	}
 }
 
-// checkLocked wants every package of a lock file in the set.
+// checkLocked checks that every package of a lock file is in the set.
 func checkLocked(t *testing.T, set *Set, lock string) {
 	t.Helper()
 	l, err := ReadLock(strings.NewReader(lock), "Cargo.lock")
@@ -141,8 +141,8 @@ func checkLocked(t *testing.T, set *Set, lock string) {
 
 func (s *Set) has(id crate.ID) bool { return s.chosen[crate.IndexPath(id.Name)][id] }
 
-// serveIndex serves an index as index.crates.io does, only the chosen lines if
-// set is not nil, and the crate files likewise.
+// serveIndex serves an index as index.crates.io does, and the crate files; if set is not
+// nil, only those in the set.
 func serveIndex(t *testing.T, dir string, set *Set, reg *simreg.Registry) (url string) {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -185,8 +185,7 @@ func chosenLines(data []byte, set *Set) []byte {
 	return chosen
 }
 
-// A project is a folder in which cargo works with a registry in the place of
-// crates.io.
+// A project is a folder in which cargo works with a registry that replaces crates.io.
 type project struct {
 	t   *testing.T
 	dir string
@@ -282,8 +281,8 @@ func (s *Set) ids() (list []string) {
 	return list
 }
 
-// TestRealIndexAndCargo compares with cargo over a real index, in a checkout or
-// plain folder that CLONECRATESIO_INDEX names.
+// TestRealIndexAndCargo compares with cargo over a real index, in a checkout or plain
+// folder that CLONECRATESIO_INDEX names.
 func TestRealIndexAndCargo(t *testing.T) {
 	dir := os.Getenv("CLONECRATESIO_INDEX")
 	if dir == "" {
@@ -306,7 +305,7 @@ func TestRealIndexAndCargo(t *testing.T) {
 	}
 }
 
-// allFeatures lists those of the newest version chosen, as for a Cargo.toml.
+// allFeatures lists the features of the newest selected version, as for a Cargo.toml.
 func allFeatures(t *testing.T, dir string, set *Set, name string) (list string) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(crate.IndexPath(name))))

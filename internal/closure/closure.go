@@ -16,45 +16,46 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// A Root is a crate that is asked for by name.
+// A Root is a crate requested by name.
 type Root struct {
 	Name  string
 	Req   semver.Req
-	Text  string // Req as it was written; empty: any version
-	Where string // file and line that ask for it
+	Text  string // Req as written; empty: any version
+	Where string // file and line of the request
 }
 
-// A Pin is one version that is asked for, yanked or not.
+// A Pin is one requested version, yanked or not.
 type Pin struct {
 	crate.ID
 	Checksum crate.Checksum // that the index must name, too; zero: any
 	Where    string
 }
 
-// Wishes are the crates and versions that are asked for.
+// Wishes are the requested crates and versions.
 type Wishes struct {
 	Roots []Root
 	Pins  []Pin
 }
 
-// Options of Compute. The zero value takes all that matches, and nothing more.
+// Options configures Compute. The zero value selects all versions that match, and no
+// dependencies.
 type Options struct {
-	Follow          bool // take the dependencies of roots too
-	Latest          int  // so many versions of each requirement; 0: all
-	Yanked          bool // take yanked versions too
+	Follow          bool // select the dependencies of roots too
+	Latest          int  // that many versions of each requirement; 0: all
+	Yanked          bool // select yanked versions too
 	DefaultFeatures bool // of the roots; otherwise all their features
 	Progress        *Progress
 }
 
-// Progress counts, for others to read, what a computation has done.
+// Progress counts the work of a computation, for concurrent readers.
 type Progress struct {
-	Crates   atomic.Int64 // that were read
-	Versions atomic.Int64 // that were taken
+	Crates   atomic.Int64 // read
+	Versions atomic.Int64 // selected
 }
 
-// Compute reads from the index what wishes come to. Its memory grows with what
-// it takes, not with the index. An error means that the index cannot be read, or
-// that ctx is done; what was asked for in vain is in the Set.
+// Compute reads from the index what wishes select. Its memory is proportional to the
+// selection, not to the index. An error means that the index cannot be read, or that ctx
+// ended; wishes that cannot be fulfilled are in the Set.
 func Compute(ctx context.Context, ix *index.Index, wishes Wishes, opt Options) (*Set, error) {
 	if opt.Progress == nil {
 		opt.Progress = new(Progress)
@@ -81,7 +82,7 @@ type computation struct {
 	opt    Options
 	lookup *index.Lookup
 	nodes  map[string]*node // by lower-cased name
-	due    []*node          // have something to do, each once
+	due    []*node          // with pending work, each once
 	roots  []*demand
 }
 
@@ -109,14 +110,14 @@ func (c *computation) addRoot(r *Root) {
 	default:
 		d.allFeatures = true
 	}
-	if d = c.node(r.Name).add(d); !slices.Contains(c.roots, d) { // said twice
+	if d = c.node(r.Name).add(d); !slices.Contains(c.roots, d) { // requested twice
 		c.roots = append(c.roots, d)
 	}
 }
 
-// run works in waves: all crates that are due are read, side by side, and what
-// their versions depend on is due in the next. When nothing is, some of what was
-// taken may turn out to be of no use, which makes others due.
+// run works in waves. In each, it reads all crates that are due concurrently; their
+// versions' dependencies are due in the next. When none is left, some selected versions may
+// turn out to be useless, which makes others due.
 func (c *computation) run(ctx context.Context) error {
 	for {
 		for len(c.due) > 0 {
@@ -154,7 +155,7 @@ func (c *computation) wave(ctx context.Context) error {
 	return nil
 }
 
-// ask makes a dependency's demand on its crate, unless the same was made before.
+// ask adds a dependency's demand to its crate, unless an equal one was added before.
 func (c *computation) ask(e *edge) {
 	d := &demand{
 		req: e.req, text: e.text, where: e.of.String(), defaults: e.defaults,

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/simreg"
 )
 
-// TestCompute lists what is chosen, for each option.
+// TestCompute lists what each option selects.
 func TestCompute(t *testing.T) {
 	const text = `
 		app 1.0.0
@@ -77,8 +77,7 @@ func TestCompute(t *testing.T) {
 	}
 }
 
-// TestInVain: what cannot be had is told, whose fault it is, and costs nothing
-// else.
+// TestInVain: what cannot be had is reported with its cause, and costs nothing else.
 func TestInVain(t *testing.T) {
 	const text = `
 		fine 1.0.0
@@ -151,7 +150,7 @@ func appendLine(t *testing.T, dir, name, line string) {
 	}
 }
 
-// TestUnreadableFile: reporting it is left to the run that mirrors the set.
+// TestUnreadableFile: the run that mirrors the set reports an unreadable file.
 func TestUnreadableFile(t *testing.T) {
 	dir := t.TempDir()
 	reg := simreg.New(simreg.MustParse("foo 1.0.0\nbar 1.0.0\n  dep foo ^1")...)
@@ -174,8 +173,8 @@ func TestUnreadableFile(t *testing.T) {
 	}
 }
 
-// TestPins: a lock file's versions are taken whatever the index thinks of them,
-// if they are the same bytes.
+// TestPins: a lock file's versions are selected even if yanked, provided that their
+// checksums agree.
 func TestPins(t *testing.T) {
 	dir := t.TempDir()
 	reg := simreg.New(simreg.MustParse("foo 1.0.0 yanked\nfoo 1.1.0\n  dep bar ^1\nbar 1.0.0+x\nbar 1.0.0+y")...)
@@ -222,7 +221,7 @@ func TestPins(t *testing.T) {
 	}
 }
 
-// TestLatest: the newest of every crate, without looking anything up.
+// TestLatest: the newest versions of every crate, without lookups.
 func TestLatest(t *testing.T) {
 	dir := t.TempDir()
 	reg := simreg.New(simreg.MustParse(`

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// activate turns on what a demand asks of the version. It returns the
-// dependencies that have to be asked for now, or with more features.
+// activate enables the features that a demand requests of the version. It returns the
+// dependencies that must be requested now, or with more features.
 func (p *pkg) activate(d *demand) []*edge {
 	a := activation{pkg: p, changed: map[*edge]bool{}}
 	if !p.used {
@@ -34,13 +34,13 @@ func (p *pkg) activate(d *demand) []*edge {
 	return a.asked
 }
 
-// An activation turns on features until nothing changes any more. What is on
-// stays on, so the order does not matter.
+// An activation enables features until nothing changes any more. Enabled features stay
+// enabled, so the order does not matter.
 type activation struct {
 	*pkg
 	todo    []string // features
 	changed map[*edge]bool
-	asked   []*edge // those changed, in order
+	asked   []*edge // those that changed, in order
 }
 
 func (a *activation) all() {
@@ -50,7 +50,7 @@ func (a *activation) all() {
 	}
 }
 
-// feature turns on a feature, or the optional dependency of that name.
+// feature enables a feature, or the optional dependency of that name.
 func (a *activation) feature(name string) {
 	if a.on[name] {
 		return
@@ -65,8 +65,8 @@ func (a *activation) feature(name string) {
 	}
 }
 
-// value does what a feature's value says (cargo book, "Features"): "feature",
-// "dep:x", "x/feature", "x?/feature".
+// value applies one value of a feature (cargo book, "Features"): "feature", "dep:x",
+// "x/feature", "x?/feature".
 func (a *activation) value(value string) {
 	dep, feature, slash := strings.Cut(value, "/")
 	alias, hidden := strings.CutPrefix(strings.TrimSuffix(dep, "?"), "dep:")

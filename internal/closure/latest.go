@@ -5,21 +5,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// Latest chooses the newest versions of every crate: releases, or pre-releases
-// where there is nothing else. It holds nothing in memory.
+// Latest selects the newest versions of every crate: releases, or pre-releases if there is
+// no release. It needs no memory per crate.
 type Latest struct {
-	N      int  // so many, at least 1
-	Yanked bool // and those that are yanked and newer than the last of these
+	N      int  // how many, at least 1
+	Yanked bool // also yanked versions that are newer than the last of these
 }
 
-// Crate takes every crate.
+// Crate selects every crate.
 func (l Latest) Crate(string) bool { return true }
 
-// Entries says which of c.Entries are chosen.
+// Entries reports which of c.Entries are selected.
 func (l Latest) Entries(c *index.Crate) []bool {
 	comp := computation{opt: Options{Latest: l.N, Yanked: l.Yanked}}
 	n := &node{versions: versions(c)}
-	picks, _ := comp.pick(n, &demand{}, nil) // reads nothing, so nothing fails
+	picks, _ := comp.pick(n, &demand{}, nil) // reads nothing, so it cannot fail
 	chosen := make(map[crate.ID]bool, len(picks))
 	for _, v := range picks {
 		chosen[v.ID] = true

@@ -22,15 +22,15 @@ const (
 	maxLockVersion = 4
 )
 
-// A Lock is what a Cargo.lock asks for.
+// A Lock is what a Cargo.lock requests.
 type Lock struct {
-	Pins     []Pin // the packages of crates.io and of the sources that were named
-	Packages int   // of the file, wherever they are from
+	Pins     []Pin // the packages from crates.io and from the named sources
+	Packages int   // all packages in the file
 	Problems []Problem
 
-	elsewhere []lockPackage      // of other registries, which may be mirrors of the index
+	elsewhere []lockPackage      // from other registries, which may be mirrors of the index
 	leftOut   map[string]*Source // by URL
-	direct    map[string]bool    // "name" or "name version": what packages that are left out depend on
+	direct    map[string]bool    // "name" or "name version": dependencies of packages that are left out
 	file      *lockFile
 	path      string
 }
@@ -38,7 +38,7 @@ type Lock struct {
 // lockFile is the file, in all its formats.
 type lockFile struct {
 	Version  int               `toml:"version"` // from 3 on
-	Root     *lockPackage      `toml:"root"`    // once stood apart
+	Root     *lockPackage      `toml:"root"`    // a separate table once
 	Packages []lockPackage     `toml:"package"`
 	Metadata map[string]string `toml:"metadata"` // checksums, in format 1
 }
@@ -51,9 +51,9 @@ type lockPackage struct {
 	Dependencies []string `toml:"dependencies"` // "name", or "name version", or "name version (source)"
 }
 
-// ReadLock reads a Cargo.lock of format 1 to 4. Its packages must be in the index if they
-// are from crates.io or one of the sources, which are URLs as cargo has them; all others
-// are left out. A package that cannot be parsed is a Problem; the others count.
+// ReadLock reads a Cargo.lock of format 1 to 4. Packages from crates.io or one of the
+// sources (URLs as in cargo) must be in the index; all others are left out. A package that
+// cannot be parsed is a Problem, and does not affect the others.
 func ReadLock(r io.Reader, path string, sources ...string) (*Lock, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxLock+1))
 	if err == nil && len(data) > maxLock {
@@ -82,11 +82,11 @@ func ReadLock(r io.Reader, path string, sources ...string) (*Lock, error) {
 	return f.lock(path, sources), nil
 }
 
-// ErrNoLock: the file is something else.
-var ErrNoLock = errors.New("it is no Cargo.lock")
+// ErrNoLock says that the file is not a lock file.
+var ErrNoLock = errors.New("not a Cargo.lock")
 
-// isManifest reports whether a file has the [package] of a Cargo.toml, which the decoder
-// turns into a list of one.
+// isManifest reports whether a file has the [package] table of a Cargo.toml, which the
+// decoder turns into a list of one.
 func isManifest(data []byte) bool {
 	var f struct {
 		Package any `toml:"package"`
@@ -136,10 +136,10 @@ func (l *Lock) leaveOut(p *lockPackage) {
 	}
 }
 
-// Compare counts, of the packages of other registries, those that the index has
-// with the very same checksum: a source that has many of them is most likely a
-// mirror of this index. It takes none. That the bytes are the same does not say
-// that the user wants the crates of that registry from this one.
+// Compare counts those packages of other registries that the index has with the same
+// checksum: a source with many of them is most likely a mirror of this index. It selects
+// none of them, since equal bytes do not mean that the user wants the crates of that
+// registry from this one.
 func (l *Lock) Compare(ctx context.Context, ix *index.Index) error {
 	lookup := ix.NewLookup(ctx)
 	defer lookup.Close()
@@ -160,7 +160,7 @@ func (l *Lock) Compare(ctx context.Context, ix *index.Index) error {
 	return nil
 }
 
-// isIn reports whether the index names the very checksum of a pin.
+// isIn reports whether the index names the checksum of a pin.
 func isIn(ctx context.Context, lookup *index.Lookup, pin *Pin) (bool, error) {
 	c, err := lookup.Crate(ctx, pin.Name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -172,8 +172,8 @@ func isIn(ctx context.Context, lookup *index.Lookup, pin *Pin) (bool, error) {
 	return slices.ContainsFunc(c.Entries, func(e index.Entry) bool { return e.ID == pin.ID && e.Checksum == pin.Checksum }), nil
 }
 
-// Direct are the crates that packages from elsewhere, as the workspace itself,
-// depend on, in any version that "cargo update" may move them to.
+// Direct returns the dependencies of packages from elsewhere, such as the workspace itself,
+// in any version that "cargo update" may select.
 func (l *Lock) Direct() (roots []Root) {
 	for i := range l.Pins {
 		if pin := &l.Pins[i]; l.direct[pin.Name] || l.direct[pin.Name+" "+pin.Version] {
@@ -205,10 +205,10 @@ func (f *lockFile) pin(p *lockPackage) (Pin, error) {
 	return pin, nil
 }
 
-// update is what "cargo update" may replace a package with, as far as a lock
-// file tells: the requirement itself is in Cargo.toml.
+// update returns what "cargo update" may replace a package with, as far as a lock file
+// shows: the requirement itself is in Cargo.toml.
 func (p *Pin) update() Root {
 	r := Root{Name: p.Name, Text: "^" + p.Version, Where: p.Where}
-	r.Req, _ = semver.ParseReq(r.Text) // of a version that was checked
+	r.Req, _ = semver.ParseReq(r.Text) // of a valid version
 	return r
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A26: what the sources of a lock file come down to.
+// A26: the normal form of a lock file's sources.
 func TestPlace(t *testing.T) {
 	for _, source := range []string{
 		"registry+https://github.com/rust-lang/crates.io-index", "registry+https://github.com/rust-lang/crates.io-index/",
@@ -29,18 +29,18 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// A26: packages of another registry are left out unless it was named; the index
+// A26: packages of another registry are left out unless the registry was named; the index
 // tells how many of them it has with the same checksum.
 func TestCompare(t *testing.T) {
 	dir := t.TempDir()
 	appendLine(t, dir, "foo", fmt.Sprintf(`{"name":"foo","vers":"1.0.0","deps":[],"cksum":"%s","features":{},"yanked":false}`, ones))
 	var text strings.Builder
 	for _, p := range []string{
-		"foo 1.0.0 sparse+https://mirror.example/index/ " + ones, // the very crate
-		"foo 1.0.0 sparse+https://other.example/ " + twos,        // another one of that name
+		"foo 1.0.0 sparse+https://mirror.example/index/ " + ones, // the same crate
+		"foo 1.0.0 sparse+https://other.example/ " + twos,        // another crate of that name
 		"foo 2.0.0 sparse+https://mirror.example/index/ " + ones,
 		"own 1.0.0 sparse+https://mirror.example/index/ " + ones,
-		"foo 1.0.0 sparse+https://bare.example/ ", // nothing proves it
+		"foo 1.0.0 sparse+https://bare.example/ ", // without a checksum
 	} {
 		f := strings.Split(p, " ")
 		fmt.Fprintf(&text, "[[package]]\nname = %q\nversion = %q\nsource = %q\nchecksum = %q\n\n", f[0], f[1], f[2], f[3])

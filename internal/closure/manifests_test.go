@@ -232,8 +232,8 @@ var manifests = []manifest{
 		a = "1"`, []string{"a"}},
 }
 
-// oddLines are lines that cargo passes over: of a later format, with a
-// requirement that is none, and with a dependency that is no object.
+// oddLines are lines that cargo skips: of a later format, with an invalid requirement, and
+// with a dependency that is not an object.
 var oddLines = []string{
 	`{"name":"odd","vers":"1.1.0","deps":[],"cksum":"` + zeros + `","features":{},"yanked":false,"v":3}`,
 	`{"name":"odd","vers":"1.2.0","deps":[{"name":"leaf","req":"^1.x.7","features":[],"optional":false,"default_features":true,"target":null,"kind":"dev"}],"cksum":"` + zeros + `","features":{},"yanked":false}`,

@@ -13,15 +13,15 @@ import (
 // maxNamesLine bounds a line of a file of names, in bytes.
 const maxNamesLine = 64 << 10
 
-// ReadNames reads a file of crates, one a line, as "cargo add" takes them:
+// ReadNames reads a file of crates, one per line, in the syntax of "cargo add":
 //
 //	serde
 //	tokio@1.30        # any version that a manifest with tokio = "1.30" may get
 //	rand@>=0.8, <0.10
 //	libc@=0.2.150
 //
-// What follows "#" is skipped, and so are blank lines. A line that cannot be parsed is a
-// Problem; the others count.
+// It ignores blank lines and text after "#". A line that cannot be parsed is a Problem, and
+// does not affect the others.
 func ReadNames(r io.Reader, file string) (roots []Root, problems []Problem, err error) {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, maxNamesLine)

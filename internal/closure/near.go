@@ -8,13 +8,12 @@ import (
 	"strings"
 )
 
-// maxSeparators bounds how many spellings of a name are looked for: two to the
-// power of it.
+// maxSeparators bounds how many spellings of a name are tried: two to its power.
 const maxSeparators = 5
 
-// near returns a crate of the index that differs from name in "-" and "_" alone,
-// or "". crates.io lets no two crates differ in that, so it is the one that is
-// meant; cargo add takes it, and a Cargo.toml has to name it as it is.
+// near returns a crate of the index that differs from name only in "-" and "_", or "".
+// crates.io does not allow two such crates, so it is the one that is meant. "cargo add"
+// accepts either spelling; a Cargo.toml must use the right one.
 func (c *computation) near(ctx context.Context, name string) (string, error) {
 	var at []int
 	for i := range len(name) {
@@ -44,7 +43,7 @@ func (c *computation) near(ctx context.Context, name string) (string, error) {
 	return "", nil
 }
 
-// absent says that there is no such crate, and which one may be meant.
+// absent reports that there is no such crate, and which one may be meant.
 func (n *node) absent() error {
 	const text = "there is no such crate in the index"
 	if n.nearby == "" || strings.EqualFold(n.nearby, n.name) {

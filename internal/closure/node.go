@@ -12,16 +12,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// A node is a crate that is asked for. In a wave, one goroutine has it.
+// A node is a requested crate. In a wave, one goroutine owns it.
 type node struct {
 	name     string
 	due      bool
 	read     bool
-	nearby   string     // if there is no such crate: one that is spelled like it
+	nearby   string     // if there is no such crate: one with a similar spelling
 	err      error      // there is no such crate, or its file cannot be read
 	versions []*version // newest first
 	demands  map[string]*demand
-	pending  []*demand // of these: not looked at yet, or to be looked at again
+	pending  []*demand // of these: not processed yet, or to be processed again
 	pins     []Pin     // likewise
 	problems []Problem // with pins
 }
@@ -33,29 +33,29 @@ type version struct {
 	checksum crate.Checksum
 	yanked   bool
 	taken    bool
-	pkg      *pkg  // what it depends on; nil: not read yet
-	useless  error // why cargo cannot use it, as far as is known
+	pkg      *pkg  // its dependencies; nil: not read yet
+	useless  error // why cargo cannot use it, as far as known
 }
 
 // A demand is a requirement on a crate, with features.
 type demand struct {
 	req         semver.Req
-	text        string   // req as it was written; empty: any version
+	text        string   // req as written; empty: any version
 	features    []string // sorted
 	defaults    bool     // and the default feature
 	allFeatures bool
-	where       string // who was the first to want it
+	where       string // the first to request it
 
 	crate *node
 	picks []*version
 }
 
-// key tells demands on the same crate apart.
+// key identifies a demand on a crate.
 func (d *demand) key() string {
 	return fmt.Sprintf("%s\x00%t\x00%t\x00%s", d.text, d.defaults, d.allFeatures, strings.Join(d.features, "\x00"))
 }
 
-// add makes a demand pending, and returns it or an equal one that was there.
+// add makes a demand pending, and returns it or an equal one from before.
 func (n *node) add(d *demand) *demand {
 	key := d.key()
 	if earlier := n.demands[key]; earlier != nil {
@@ -67,7 +67,8 @@ func (n *node) add(d *demand) *demand {
 	return d
 }
 
-// visit does what is due for a crate. It returns the dependencies to ask for because of it.
+// visit does the pending work of a crate. It returns the dependencies to request because of
+// it.
 func (c *computation) visit(ctx context.Context, n *node) (asked []*edge, err error) {
 	r := reader{c: c, node: n}
 	if !n.read {
@@ -102,11 +103,11 @@ func (c *computation) take(v *version) {
 	}
 }
 
-// pin takes one version, if it is the one that is meant.
+// pin selects one version, if its checksum matches.
 func (n *node) pin(c *computation, p *Pin) {
 	i := slices.IndexFunc(n.versions, func(v *version) bool { return v.Version == p.Version })
 	switch {
-	case n.err != nil && !errors.Is(n.err, fs.ErrNotExist): // told with the file
+	case n.err != nil && !errors.Is(n.err, fs.ErrNotExist): // reported with the file
 	case i < 0:
 		n.problems = append(n.problems, Problem{ID: p.ID, Err: fmt.Errorf("%s: %s is not in the index", p.Where, p.ID)})
 	case p.Checksum != crate.Checksum{} && p.Checksum != n.versions[i].checksum:

@@ -2,8 +2,8 @@ package closure
 
 import "slices"
 
-// pick returns the versions that a demand takes. read makes v.pkg known, or
-// v.useless; it is called only if dependencies are followed.
+// pick returns the versions that a demand selects. read sets v.pkg or v.useless; it is
+// called only if dependencies are followed.
 func (c *computation) pick(n *node, d *demand, read func(v *version) error) (picks []*version, err error) {
 	counted := map[release]int{}
 	for _, v := range n.versions {
@@ -24,18 +24,19 @@ func (c *computation) pick(n *node, d *demand, read func(v *version) error) (pic
 	return picks, nil
 }
 
-// A release is what pre-releases precede.
+// A release is the version that pre-releases precede.
 type release struct{ major, minor, patch uint64 }
 
-// group says whether v is what a demand wants, and which others are so in its
-// stead: all releases for one another, and the pre-releases of one release.
+// group reports whether a demand wants v, and to which group v belongs: all releases, or
+// the pre-releases of one release. A demand needs the newest versions of each group.
 func (c *computation) group(n *node, d *demand, v *version) (release, bool) {
 	w := &v.number
 	switch {
 	case v.yanked && !c.opt.Yanked:
 		return release{}, false
 	case d.text == "":
-		// A bare crate name asks for releases, unless all are wanted or there are none.
+		// A bare crate name requests releases, unless all versions are wanted or there are
+		// no releases.
 		return release{}, w.Pre == "" || c.opt.Latest == 0 || !n.hasRelease(c.opt.Yanked)
 	case !d.req.Matches(*w):
 		return release{}, false
@@ -49,10 +50,10 @@ func (n *node) hasRelease(yanked bool) bool {
 	return slices.ContainsFunc(n.versions, func(v *version) bool { return v.number.Pre == "" && (yanked || !v.yanked) })
 }
 
-// satisfied reports whether cargo could use v for d, as far as is known.
+// satisfied reports whether cargo could use v for d, as far as known.
 func (d *demand) satisfied(v *version) bool {
 	return !v.yanked && v.useless == nil && (v.pkg == nil || v.pkg.offers(d.features))
 }
 
-// met reports whether there is something that cargo could use.
+// met reports whether there is a version that cargo could use.
 func (d *demand) met() bool { return slices.ContainsFunc(d.picks, d.satisfied) }

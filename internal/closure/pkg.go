@@ -12,32 +12,32 @@ import (
 // maxFormat is the newest format of index lines ("v") that cargo reads.
 const maxFormat = 2
 
-// A pkg is what a version depends on, and what of it is wanted.
+// A pkg is a version's dependencies, and which of them are wanted.
 type pkg struct {
 	edges    []*edge
 	named    map[string][]*edge // by the name that the crate gives them
 	features map[string][]string
-	on       map[string]bool // features
+	on       map[string]bool // enabled features
 	used     bool
 }
 
 // An edge is a normal or build dependency.
 type edge struct {
 	of       crate.ID
-	alias    string // in of
+	alias    string // its name in of
 	name     string
 	req      semver.Req
 	text     string
 	optional bool
 	defaults bool
-	foreign  string // the registry, if it is another
+	foreign  string // the other registry, if any
 	enabled  bool
-	features map[string]bool // that are asked for
-	demand   *demand         // what it has asked for last; nil: nothing yet
+	features map[string]bool // requested
+	demand   *demand         // its last request; nil: none yet
 }
 
-// readPkg reads the dependencies of an index line. An error says why cargo would
-// not use it.
+// readPkg reads the dependencies of an index line. An error says why cargo would not use
+// it.
 func readPkg(e *index.Entry) (*pkg, error) {
 	l, err := details.Parse(e.Raw)
 	if err != nil {
@@ -69,7 +69,7 @@ func newEdge(of crate.ID, d *details.Dep) (*edge, error) {
 	for _, f := range d.Features {
 		e.features[f] = true
 	}
-	// The index of a registry names none for its own crates.
+	// In the index of a registry, its own crates have no registry.
 	if d.Registry != "" && !isCratesIO(d.Registry) {
 		e.foreign = d.Registry
 	}
@@ -78,8 +78,7 @@ func newEdge(of crate.ID, d *details.Dep) (*edge, error) {
 	return e, err
 }
 
-// offers reports whether the version has features. An optional dependency is
-// one.
+// offers reports whether the version has features. An optional dependency is one.
 func (p *pkg) offers(features []string) bool {
 	for _, f := range features {
 		if _, ok := p.features[f]; !ok && !p.hasOptional(f) {

@@ -52,7 +52,7 @@ var (
 	twos = strings.Repeat("2", 64)
 )
 
-// locks are Cargo.lock files of every format, which all say the same.
+// locks are equivalent Cargo.lock files of every format.
 var locks = map[string]string{
 	"1": `[root]
 name = "app"
@@ -143,8 +143,8 @@ func TestReadLockOddities(t *testing.T) {
 	const source = "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n"
 	for text, want := range map[string]string{
 		"version = 5":                   "reading Cargo.lock: it has format 5, this program knows 1 to 4: use a newer one",
-		"[package]\nname = \"x\"\n":     "reading Cargo.lock: it is no Cargo.lock",
-		"":                              "reading Cargo.lock: it is no Cargo.lock",
+		"[package]\nname = \"x\"\n":     "reading Cargo.lock: not a Cargo.lock",
+		"":                              "reading Cargo.lock: not a Cargo.lock",
 		"version = 4\n<<<<<<< HEAD\n":   "reading Cargo.lock:2: ",
 		"[[package]]\nname = 1\n":       "reading Cargo.lock:2: ",
 		strings.Repeat("#", maxLock+10): "reading Cargo.lock: more than ",
@@ -231,8 +231,7 @@ func FuzzFeatures(f *testing.F) {
 	})
 }
 
-// A25: fields that an index line leaves out have the values that cargo's
-// IndexPackage gives them.
+// A25: fields that an index line omits have the defaults of cargo's IndexPackage.
 func TestA25DefaultsOfALine(t *testing.T) {
 	for raw, want := range map[string]bool{
 		`{"deps":[{"name":"a","req":"*"}]}`: true,

@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// A reader reads a crate's index file, once for a visit and only if it has to:
-// what was read is not kept.
+// A reader reads a crate's index file at most once per visit, and only if needed. It does
+// not keep it.
 type reader struct {
 	c    *computation
 	node *node

@@ -10,31 +10,31 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// A Set is the versions that were chosen.
+// A Set is the selected versions.
 type Set struct {
 	Versions int // how many
-	Crates   int // of how many crates
-	// Problems are what was asked for and is not in the set.
+	Crates   int // their crates
+	// Problems are requests that are not in the set.
 	Problems []Problem
-	// Unmet are dependencies of chosen versions that no version satisfies, in the
-	// whole index: cargo cannot use what leads to them.
+	// Unmet are dependencies of selected versions that no version in the whole index
+	// satisfies: cargo cannot use the versions that lead to them.
 	Unmet []error
 
 	chosen map[string]map[crate.ID]bool // by index path
 }
 
-// A Problem is one thing that was asked for in vain.
+// A Problem is a request that cannot be fulfilled.
 type Problem struct {
-	crate.ID // as far as it was told
+	crate.ID // as far as it is known
 	Err      error
-	Violated bool // it is there, but with another checksum
+	Violated bool // it exists, but with another checksum
 }
 
-// Crate reports whether versions of the crate with this index file were chosen,
-// or could not be because the file cannot be read.
+// Crate reports whether versions of the crate with this index file were selected, or could
+// not be because the file cannot be read.
 func (s *Set) Crate(path string) bool { return s.chosen[path] != nil }
 
-// Entries says which of c.Entries were chosen.
+// Entries reports which of c.Entries were selected.
 func (s *Set) Entries(c *index.Crate) []bool {
 	chosen := make([]bool, len(c.Entries))
 	for i := range c.Entries {
@@ -62,9 +62,9 @@ func (c *computation) result() *Set {
 	return s
 }
 
-// served reports whether a root has what it asked for: something that cargo could use, or
-// a yanked version where those are wanted. A file that cannot be read is reported by the
-// run that reads the index.
+// served reports whether a root gets what it requests: a version that cargo could use, or a
+// yanked version if those are wanted. The run that reads the index reports unreadable
+// files.
 func (d *demand) served() bool {
 	unreadable := d.crate.err != nil && !errors.Is(d.crate.err, fs.ErrNotExist)
 	return unreadable || d.met() || slices.ContainsFunc(d.picks, func(v *version) bool { return v.yanked })
@@ -89,8 +89,8 @@ func (s *Set) add(n *node) {
 	s.Versions += len(chosen)
 }
 
-// complaints are the dependencies in use that lead nowhere. A demand that many
-// share is reported once.
+// complaints returns the dependencies in use that cannot be met. A demand that many share
+// is reported once.
 func (p *pkg) complaints(told map[*demand]bool) (list []error) {
 	for _, e := range p.edges {
 		switch {

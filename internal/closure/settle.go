@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// settle finds versions that are of no use, because something that they need in any case
-// is missing, and makes their dependants look for an older one. It reports whether
-// anything is due because of that.
+// settle finds versions that are useless, because something that they always need is
+// missing, and makes their dependants look for older ones. It reports whether anything is
+// due as a result.
 func (c *computation) settle() bool {
 	for again := c.opt.Follow; again; {
 		again = false
@@ -30,7 +30,7 @@ func (c *computation) inOrder() []*node {
 	return slices.SortedFunc(maps.Values(c.nodes), func(a, b *node) int { return strings.Compare(a.name, b.name) })
 }
 
-// weed finds versions that are of no use, and reports whether there are new ones.
+// weed finds useless versions, and reports whether there are new ones.
 func (n *node) weed() (found bool) {
 	for _, v := range n.versions {
 		if v.taken && v.pkg != nil && v.useless == nil {
@@ -41,7 +41,7 @@ func (n *node) weed() (found bool) {
 	return found
 }
 
-// unmet says what the version needs in any case and cannot get.
+// unmet returns why the version cannot get something that it always needs.
 func (p *pkg) unmet() error {
 	for _, e := range p.edges {
 		if e.demand != nil && !e.optional && !e.demand.met() {
@@ -53,7 +53,7 @@ func (p *pkg) unmet() error {
 
 func (c *computation) lookAgain(n *node) {
 	if c.opt.Latest == 0 {
-		return // all that there is has been taken
+		return // all versions are selected
 	}
 	n.pending = n.pending[:0]
 	for _, key := range slices.Sorted(maps.Keys(n.demands)) {
@@ -62,7 +62,7 @@ func (c *computation) lookAgain(n *node) {
 	c.node(n.name)
 }
 
-// unmet says why nothing that cargo could use was found.
+// unmet returns why no version that cargo could use was found.
 func (d *demand) unmet() error {
 	what := d.crate.name
 	if d.text != "" {
