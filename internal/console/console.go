@@ -1,7 +1,7 @@
-// Package console is how a run speaks on a terminal. Results go to stdout: the summary of
-// a run, a plan, data. Everything else goes to stderr: logs, progress, errors, hints.
-// Progress is drawn on a terminal alone; without one a run is quiet but for its log
-// lines, which are few unless Lines asks for more.
+// Package console prints the output of a run. Results go to stdout: the summary of a run, a
+// plan, data. Everything else goes to stderr: logs, progress, errors, hints. Progress is
+// drawn only on a terminal; elsewhere a run prints only its log lines, which are few unless
+// Lines requests more.
 package console
 
 import (
@@ -15,14 +15,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Results is stdout. A result that could not be written, as on a full disk, is a failure
-// of the command, even if all else succeeded.
+// Results is stdout. A result that cannot be written, as on a full disk, makes the command
+// fail, even if all else succeeded.
 type Results struct {
 	to  io.Writer
-	err error // the first
+	err error // the first error
 }
 
-// NewResults returns the results that go to w.
+// NewResults returns results that are written to w.
 func NewResults(w io.Writer) *Results { return &Results{to: w} }
 
 func (r *Results) Write(p []byte) (int, error) {
@@ -33,16 +33,16 @@ func (r *Results) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Err is why a result was not written, or nil.
+// Err returns the first write error, or nil.
 func (r *Results) Err() error { return r.err }
 
-// IsTerminal reports whether a person looks at w.
+// IsTerminal reports whether w is a terminal.
 func IsTerminal(w io.Writer) bool {
 	_, ok := Terminal(w)
 	return ok
 }
 
-// Terminal returns the terminal to which w goes, if it goes to one.
+// Terminal returns the terminal that w writes to, if any.
 func Terminal(w io.Writer) (f *os.File, ok bool) {
 	switch through := w.(type) {
 	case *Results:
@@ -65,8 +65,8 @@ func JSON(w io.Writer, v any) error {
 	return err
 }
 
-// Rows returns what prints a line of a summary: a number of what, unless it is
-// zero.
+// Rows returns a function that prints a line of a summary, a number and what it counts,
+// unless the number is zero.
 func Rows(w io.Writer) (row func(n int64, what string)) {
 	return func(n int64, what string) {
 		if n > 0 {
@@ -75,16 +75,16 @@ func Rows(w io.Writer) (row func(n int64, what string)) {
 	}
 }
 
-// Problems is the end of a summary: the first problems, each in a line, under a
-// heading unless that is empty.
+// Problems is the end of a summary: the first problems, one per line, under a heading
+// unless that is empty.
 type Problems struct {
 	Heading string
 	First   []error
-	All     int64  // how many there are
-	More    string // where the others are, as ", which the log names"
+	All     int64  // their total number
+	More    string // where to find the others, such as ", which the log names"
 }
 
-// Print prints them, and nothing where there are none.
+// Print prints the problems, or nothing if there are none.
 func (p Problems) Print(w io.Writer) {
 	if len(p.First) == 0 {
 		return

@@ -38,7 +38,7 @@ func TestResultsKeepTheFirstError(t *testing.T) {
 	}
 }
 
-// Lines come every so often, and every so many records, whatever comes first.
+// Lines come after an interval or a number of records, whichever is first.
 func TestLines(t *testing.T) {
 	for name, tt := range map[string]struct {
 		lines console.Lines

@@ -12,34 +12,34 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// Lines is how often progress is written as a line of the log. The zero value is
-// never; then it is drawn where there is a terminal.
+// Lines says how often progress is written as a line of the log. Zero means never; then it
+// is drawn if there is a terminal.
 type Lines struct {
 	Interval time.Duration
 	Every    int64 // records
 }
 
-// Display is stderr: log lines, and below them, on a terminal during a run, a bar.
+// Display is stderr: log lines and, on a terminal during a run, a progress bar below them.
 type Display struct {
 	lines Lines
 	out   io.Writer
 	quiet bool
-	bars  atomic.Pointer[mpb.Progress] // nil: none is drawn
+	bars  atomic.Pointer[mpb.Progress] // nil: no bar
 }
 
 // NewDisplay returns a display on out.
 func NewDisplay(out io.Writer, lines Lines) *Display { return &Display{lines: lines, out: out} }
 
-// Quiet has no progress shown, drawn or in lines.
+// Quiet disables progress, both drawn and in lines.
 func (d *Display) Quiet() { d.quiet, d.lines = true, Lines{} }
 
-// draws reports whether there is a terminal that can move its cursor, and progress is
-// asked for neither in lines nor not at all.
+// draws reports whether the terminal can move its cursor, and progress is neither written
+// in lines nor disabled.
 func (d *Display) draws() bool {
 	return IsTerminal(d.out) && os.Getenv("TERM") != "dumb" && !d.quiet && d.lines == Lines{}
 }
 
-// refresh is how often the counts are looked at, on a terminal or for Every.
+// refresh is the time between two looks at the counts, on a terminal or for Every.
 const refresh = 100 * time.Millisecond
 
 // Write writes a log line, above the bar if there is one.
@@ -52,12 +52,12 @@ func (d *Display) Write(p []byte) (int, error) {
 	return d.out.Write(p)
 }
 
-// State is how far a run has come.
+// State is the progress of a run.
 type State struct {
-	Done, Total int64  // of the bar
+	Done, Total int64  // for the bar
 	Processed   int64  // records, for Every
-	Line        string // what a person wants to know
-	Attrs       []any  // the same for a log
+	Line        string // for people
+	Attrs       []any  // for a log
 }
 
 // Follow shows the progress of a run until stop is called.
@@ -74,7 +74,7 @@ func (d *Display) Follow(look func() State, log *slog.Logger) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// draw keeps a bar.
+// draw updates a bar.
 func draw(ctx context.Context, bars *mpb.Progress, look func() State) {
 	bar := bars.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
 		mpb.BarRemoveOnComplete(),
@@ -95,7 +95,7 @@ func draw(ctx context.Context, bars *mpb.Progress, look func() State) {
 	}
 }
 
-// log writes the lines that are asked for.
+// log writes the requested lines.
 func (d *Display) log(ctx context.Context, look func() State, log *slog.Logger) {
 	if d.lines == (Lines{}) {
 		<-ctx.Done()

@@ -10,11 +10,11 @@ import (
 	"golang.org/x/term"
 )
 
-// CanAsk reports whether stdin is a terminal, on which a user can type an answer.
+// CanAsk reports whether stdin is a terminal, so that a user can type an answer.
 func CanAsk() bool { return term.IsTerminal(int(os.Stdin.Fd())) }
 
-// AskPassword prints a question, and reads the password that is typed, without echo. When
-// ctx ends, it returns its cause, and the terminal is as it was.
+// AskPassword prints a question, and reads a password without echo. If ctx ends, it
+// restores the terminal and returns the cause.
 func AskPassword(ctx context.Context, w io.Writer, question string) ([]byte, error) {
 	in := int(os.Stdin.Fd())
 	before, err := term.GetState(in)

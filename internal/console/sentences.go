@@ -15,8 +15,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Sentences is a log for people: a line has the time of day, what happened, and in
-// brackets how much of it. What is zero or empty is left out.
+// Sentences is a log for people: a line has the time of day, what happened, and in brackets
+// the attributes, except those that are zero or empty.
 //
 //	14:03:07 planned (crates 218, versions 4,743, to fetch 12)
 //	14:03:09 warning: metrics and status are not served: the port is taken (flag -listen)
@@ -25,21 +25,21 @@ type Sentences struct {
 	mu     *sync.Mutex
 	out    io.Writer
 	colour bool
-	prefix string // of keys, from groups
+	prefix string // prepended to keys, from groups
 	attrs  []slog.Attr
 }
 
-// NewSentences returns a log that writes what is of a level, or above it, to w. Warnings
-// and errors are coloured on a terminal, unless NO_COLOR is in the environment
+// NewSentences returns a log that writes records of at least this level to w. Warnings and
+// errors are coloured on a terminal, unless NO_COLOR is in the environment
 // (https://no-color.org).
 func NewSentences(w io.Writer, level slog.Level) *Sentences {
 	return &Sentences{level: level, mu: new(sync.Mutex), out: w, colour: IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-// Enabled is of slog.Handler.
+// Enabled implements slog.Handler.
 func (s *Sentences) Enabled(_ context.Context, level slog.Level) bool { return level >= s.level }
 
-// WithAttrs is of slog.Handler.
+// WithAttrs implements slog.Handler.
 func (s *Sentences) WithAttrs(attrs []slog.Attr) slog.Handler {
 	with := *s
 	with.attrs = slices.Clone(s.attrs)
@@ -50,14 +50,14 @@ func (s *Sentences) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &with
 }
 
-// WithGroup is of slog.Handler.
+// WithGroup implements slog.Handler.
 func (s *Sentences) WithGroup(name string) slog.Handler {
 	with := *s
 	with.prefix += name + "."
 	return &with
 }
 
-// Handle writes a line.
+// Handle implements slog.Handler: it writes a line.
 func (s *Sentences) Handle(_ context.Context, r slog.Record) error {
 	var line bytes.Buffer
 	if !r.Time.IsZero() {
@@ -94,7 +94,7 @@ func (s *Sentences) Handle(_ context.Context, r slog.Record) error {
 	return err
 }
 
-// levelWord is what a line begins with that is no news.
+// levelWord returns the prefix of a line that is not at level info.
 func (s *Sentences) levelWord(level slog.Level) string {
 	word, colour := "", ""
 	switch {
@@ -113,7 +113,7 @@ func (s *Sentences) levelWord(level slog.Level) string {
 	return word + " "
 }
 
-// sentenceValue is a value as people read it; nothing for what says nothing.
+// sentenceValue formats a value for people; it returns "" for a value without information.
 func sentenceValue(v slog.Value) string {
 	v = v.Resolve()
 	switch v.Kind() {
@@ -137,7 +137,7 @@ func sentenceValue(v slog.Value) string {
 	return human.Printable(strings.ReplaceAll(strings.TrimSpace(v.String()), "\n", "; "))
 }
 
-// Took is how long something took, with as many digits as are of use.
+// Took formats a duration with as many digits as are useful.
 func Took(d time.Duration) string {
 	switch {
 	case d >= time.Minute:

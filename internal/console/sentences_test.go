@@ -11,8 +11,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/console"
 )
 
-// TestA13Sentences: a line says what happened and how much of it; what is nothing is left
-// out, and what came from outside moves no cursor.
+// TestA13Sentences: a line has the message and the attributes that are not empty, and text
+// from outside cannot move the cursor.
 func TestA13Sentences(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder

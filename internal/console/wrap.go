@@ -11,16 +11,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// wrapped is a terminal on which no line is broken inside a word.
+// wrapped is a terminal on which lines are broken only between words.
 type wrapped struct {
 	to      io.Writer
 	columns func() int
-	rest    []byte // of a line that has not ended
+	rest    []byte // the unfinished line
 }
 
-// Wrap returns a writer of sentences to w. On a terminal it breaks lines at blanks, so
-// that none is longer than the terminal is wide; elsewhere it is w. What users copy, such
-// as commands and configuration, goes to w itself.
+// Wrap returns a writer of sentences to w. On a terminal it breaks lines at spaces, so that
+// none is longer than the terminal is wide; otherwise it returns w. Text that users copy,
+// such as commands and configuration, must be written to w itself.
 func Wrap(w io.Writer) io.Writer {
 	f, ok := Terminal(w)
 	if !ok {
@@ -35,7 +35,7 @@ func Wrap(w io.Writer) io.Writer {
 	}}
 }
 
-// Write holds back a line until it ends.
+// Write holds back an unfinished line.
 func (w *wrapped) Write(p []byte) (int, error) {
 	w.rest = append(w.rest, p...)
 	end := bytes.LastIndexByte(w.rest, '\n') + 1
@@ -54,7 +54,7 @@ func (w *wrapped) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// leastColumns is how wide a terminal is on which it helps to break lines at blanks.
+// leastColumns is the smallest width of a terminal at which lines are broken.
 const leastColumns = 40
 
 func wrapLine(w io.Writer, line string, columns int) {
@@ -64,8 +64,8 @@ func wrapLine(w io.Writer, line string, columns int) {
 	human.Wrap(w, line, indentOf(line, columns), columns)
 }
 
-// indentOf is where the text of a line begins, right of its numbers and names: two blanks
-// or more are between columns, one between words.
+// indentOf returns where the text of a line begins, after its numbers and names: columns
+// are separated by at least two spaces, words by one.
 func indentOf(line string, columns int) int {
 	blanks := strings.LastIndex(line, "  ") + 2
 	if blanks > 1 && blanks <= columns*2/3 {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestWrap: lines are broken at blanks, below their text; what is too narrow or too long
-// for that stays as it is.
+// TestWrap: lines are broken at spaces, and continue below their text; those that are too
+// narrow or too long for that stay as they are.
 func TestWrap(t *testing.T) {
 	for _, c := range []struct {
 		name, write, want string

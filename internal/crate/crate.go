@@ -1,21 +1,21 @@
-// Package crate names things: a version of a crate, its checksum, and the
-// paths under which the world finds either. It imports nothing of ours, and
-// everything else imports it.
+// Package crate identifies crates: a version of a crate, its checksum, and the paths under
+// which files of either are found. It imports no other package of ours, and all others may
+// import it.
 //
 // # Grammar
 //
-// A name is 1 to 100 characters of [A-Za-z0-9_-] and does not start with "-". crates.io
-// itself is stricter today (64 characters, the first a letter), but once accepted such
-// names, and other registries have longer ones: cargo sets no limit. A version is a
-// semantic version 2.0 without leading "v", at most 150 bytes. The file name of both is
-// at most 221 bytes. Nothing that passes [ID.Check] contains a slash, a backslash, a
-// space, a control character or a lone dot, so it can be part of a path on every system.
+// A name has 1 to 100 characters of [A-Za-z0-9_-] and does not start with "-". crates.io is
+// stricter today (64 characters, the first a letter), but once accepted such names, and
+// other registries have longer ones: cargo sets no limit. A version is a semantic version
+// 2.0 without leading "v", at most 150 bytes. The file name of both is at most 221 bytes.
+// Nothing that passes [ID.Check] contains a slash, a backslash, a space, a control
+// character or a lone dot, so it can be part of a path on every system.
 //
 // # Identity
 //
-// The key of a crate file is the name with its case and the full version
-// string, build metadata included: the real index holds 797 pairs of versions
-// that differ in build metadata alone and have different bytes.
+// The key of a crate file is the name, case included, and the full version string, build
+// metadata included: the real index has 797 pairs of versions that differ only in build
+// metadata and have different bytes.
 //
 // # Paths
 //
@@ -39,17 +39,17 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// Limits of the grammar, in bytes. File systems take names of 255 bytes: that is
-// room for the manifest of a bundle, whose name has those of two crates, and for
-// what a crate file in quarantine has behind its own name.
+// Limits of the grammar, in bytes. File systems allow names of 255 bytes, which leaves room
+// for the manifest of a bundle, whose name contains two crate names, and for the suffix of
+// a crate file in quarantine.
 const (
-	MaxName     = 100 // crates.io takes 64
+	MaxName     = 100 // crates.io allows 64
 	MaxVersion  = 150 // the longest of 1.7 million real versions has 76
 	maxFileName = 221
 )
 
-// ID identifies one published version of a crate. Two IDs are the same crate
-// file exactly when they are equal.
+// ID identifies one published version of a crate. Two IDs identify the same crate file
+// exactly when they are equal.
 type ID struct {
 	Name    string `json:"name"`    // as published, case kept
 	Version string `json:"version"` // full semantic version with build metadata
@@ -58,7 +58,7 @@ type ID struct {
 // String returns "name version", the way cargo writes a package id.
 func (id ID) String() string { return id.Name + " " + id.Version }
 
-// Check reports why id cannot name a crate file, or nil.
+// Check returns why id cannot name a crate file, or nil.
 func (id ID) Check() error {
 	if err := CheckName(id.Name); err != nil {
 		return err
@@ -72,7 +72,7 @@ func (id ID) Check() error {
 	return nil
 }
 
-// CheckName reports why name is no crate name, or nil.
+// CheckName returns why name is not a crate name, or nil.
 func CheckName(name string) error {
 	if name == "" || len(name) > MaxName {
 		return fmt.Errorf("crate name %s has %d bytes, want 1 to %d", quote(name), len(name), MaxName)
@@ -88,22 +88,21 @@ func CheckName(name string) error {
 	return nil
 }
 
-// CheckVersion reports why version is not a semantic version that cargo
-// accepts, or nil.
+// CheckVersion returns why version is not a semantic version that cargo accepts, or nil.
 func CheckVersion(version string) error {
 	if len(version) > MaxVersion {
 		return fmt.Errorf("version %s has %d bytes, want at most %d", quote(version), len(version), MaxVersion)
 	}
 	v := "v" + version
-	// semver.Canonical completes "v1.2" and drops build metadata; comparing
-	// with it is what makes the check strict.
+	// semver.Canonical completes "v1.2" and drops build metadata; comparing with it makes
+	// the check strict.
 	if !semver.IsValid(v) || semver.Canonical(v)+semver.Build(v) != v {
 		return fmt.Errorf("version %q is not a semantic version", version)
 	}
 	return nil
 }
 
-// quote shortens hostile text to something a terminal can bear.
+// quote shortens and quotes hostile text, so that it is safe for a terminal.
 func quote(s string) string {
 	const most = 80
 	if len(s) > most {
@@ -116,25 +115,25 @@ func isAlnum(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// Checksum is the SHA-256 of a crate file: the index calls it "cksum".
+// Checksum is the SHA-256 of a crate file, the "cksum" of the index.
 type Checksum [sha256.Size]byte
 
-// Hash reads r to its end and returns the checksum and the number of its bytes.
+// Hash reads r to its end and returns its checksum and size in bytes.
 func Hash(r io.Reader) (sum Checksum, size int64, err error) {
 	h, buf := sha256.New(), buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
-	// Of r no more than Read: what else it may have would copy through a buffer of its own.
+	// Hide r's methods other than Read: WriteTo would copy through another buffer.
 	if size, err = io.CopyBuffer(h, struct{ io.Reader }{r}, buf[:]); err != nil {
 		return Checksum{}, size, err
 	}
 	return Checksum(h.Sum(nil)), size, nil
 }
 
-// buffers are what Hash reads into: most crates are smaller than one, and to clear a new one
-// for each took a quarter of the time of hashing a folder of them.
+// buffers holds the buffers of Hash. Most crates are smaller than one, and clearing a new
+// buffer for each took a quarter of the time of hashing a folder of them.
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// ParseChecksum reads 64 hexadecimal digits of either case.
+// ParseChecksum parses 64 hexadecimal digits of either case.
 func ParseChecksum(s string) (Checksum, error) {
 	var sum Checksum
 	if len(s) != hex.EncodedLen(len(sum)) {
@@ -146,11 +145,11 @@ func ParseChecksum(s string) (Checksum, error) {
 	return sum, nil
 }
 
-// String returns 64 lower-case hexadecimal digits.
+// String returns the checksum as 64 lower-case hexadecimal digits.
 func (s Checksum) String() string { return hex.EncodeToString(s[:]) }
 
-// MarshalBinary implements [encoding.BinaryMarshaler]: without it, gob encodes each
-// byte by itself.
+// MarshalBinary implements [encoding.BinaryMarshaler]. Without it, gob would encode each
+// byte separately.
 func (s Checksum) MarshalBinary() ([]byte, error) { return s[:], nil }
 
 // UnmarshalBinary implements [encoding.BinaryUnmarshaler].
@@ -171,28 +170,28 @@ func (s *Checksum) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Key identifies bytes. A version alone does not: crates.io lets an owner delete
-// one and publish it again, and the index of a day says which bytes it was then.
+// Key identifies bytes. A version alone does not: on crates.io an owner can delete one and
+// publish it again, and the index of a day says which bytes it had then.
 type Key struct {
 	ID
 	Checksum Checksum
 }
 
-// A ChecksumError says that bytes are not those that the index names.
+// A ChecksumError says that bytes do not have the checksum that the index names.
 type ChecksumError struct {
 	ID        ID
 	Want, Got Checksum
-	Size      int64 // of the bytes that were hashed
+	Size      int64 // of the hashed bytes
 }
 
 func (e *ChecksumError) Error() string {
 	return fmt.Sprintf("%s: sha256 of the %d bytes is %s, the index says %s", e.ID, e.Size, e.Got, e.Want)
 }
 
-// FoldKey is the spelling under which two crate files collide on a file
-// system that ignores case (Windows, macOS by default).
+// FoldKey returns a form of the file name that is equal for two crate files that collide on
+// a file system that ignores case (Windows, macOS by default).
 func (id ID) FoldKey() string { return strings.ToLower(id.FileName()) }
 
-// IsPrerelease reports whether a version that passed [CheckVersion] is one, as
-// 1.0.0-rc.1 is.
+// IsPrerelease reports whether a version that passed [CheckVersion] is a pre-release, such
+// as 1.0.0-rc.1.
 func IsPrerelease(version string) bool { return semver.Prerelease("v"+version) != "" }

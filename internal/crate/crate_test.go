@@ -60,7 +60,7 @@ func TestURLPath(t *testing.T) {
 	}
 }
 
-// Rows A1 and A2 of the fault catalogue, the grammar's side of them.
+// Rows A1 and A2 of the fault catalogue, as far as the grammar is concerned.
 func TestCheck(t *testing.T) {
 	for _, name := range []string{
 		"", ".", "..", "....", "../../etc", "/etc", `a\b`, "c:x", "%2e%2e", "-a", "a b", "a\x00", "a\n", "é",
@@ -90,7 +90,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// A22: what is put behind a file name has to fit in as well.
+// A22: the suffixes of file names must fit, too.
 func TestCheckFileName(t *testing.T) {
 	name, version := strings.Repeat("a", MaxName), "1.0.0-"+strings.Repeat("9a", 54)
 	if err := (ID{name, version}).Check(); err != nil {
@@ -102,7 +102,7 @@ func TestCheckFileName(t *testing.T) {
 	}
 }
 
-// A24: where cargo would find a crate is told apart from what is none.
+// A24: paths where cargo looks for a crate are told apart from others.
 func TestIsIndexPath(t *testing.T) {
 	for _, name := range []string{strings.Repeat("n", 101), "-abc", "äöü", "ééé-é"} {
 		if p := IndexPath(name); !IsIndexPath(p) || CheckIndexPath(p) {
@@ -197,7 +197,7 @@ func TestIsPrerelease(t *testing.T) {
 	}
 }
 
-// A checksum goes through its binary form, and nothing else does.
+// A checksum survives a round trip through its binary form, which accepts nothing else.
 func TestChecksumBinary(t *testing.T) {
 	want := Checksum{1, 31: 2}
 	b, err := want.MarshalBinary()
@@ -212,7 +212,7 @@ func TestChecksumBinary(t *testing.T) {
 	}
 }
 
-// Verify hashes millions of small files: a buffer for each would be most of the work.
+// Verify hashes millions of small files: allocating a buffer for each would dominate.
 func TestHashKeepsItsBuffer(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "crate")
 	if err := os.WriteFile(name, make([]byte, 4000), 0o600); err != nil {

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Ext is the file name extension of a crate file.
+// Ext is the extension of crate files.
 const Ext = ".crate"
 
 // IndexPath returns the slash-separated path of a crate's file in an index:
@@ -33,21 +33,21 @@ func indexDir(name string) string {
 	}
 }
 
-// CheckIndexPath reports whether p is a path at which an index may keep a
-// crate's lines; README, config.json, .git and editor backups are not.
+// CheckIndexPath reports whether p is a path at which an index may keep a crate's lines;
+// README, config.json, .git and editor backups are not.
 func CheckIndexPath(p string) bool {
 	return CheckName(path.Base(p)) == nil && IsIndexPath(p)
 }
 
-// IsIndexPath reports whether p is where cargo looks for the lines of a crate,
-// be its name one that [CheckName] accepts or not.
+// IsIndexPath reports whether p is where cargo looks for the lines of a crate, whether or
+// not [CheckName] accepts its name.
 func IsIndexPath(p string) bool {
 	name := path.Base(p)
 	return isCargoName(name) && p == IndexPath(name)
 }
 
-// isCargoName reports whether cargo lets a crate have that name: letters and
-// digits of any script, "-" and "_".
+// isCargoName reports whether cargo accepts the name of a crate: letters and digits of any
+// script, "-" and "_".
 func isCargoName(name string) bool {
 	for _, r := range name {
 		if r == utf8.RuneError || !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_' {
@@ -60,8 +60,8 @@ func isCargoName(name string) bool {
 // FileName returns "{name}-{version}.crate".
 func (id ID) FileName() string { return id.Name + "-" + id.Version + Ext }
 
-// ParseFileName is the inverse of [ID.FileName]. It is unambiguous because a
-// name has no dot and a version starts with a number and a dot.
+// ParseFileName is the inverse of [ID.FileName]. It is unambiguous because a name has no
+// dot and a version starts with a number and a dot.
 func ParseFileName(base string) (ID, error) {
 	stem, ok := strings.CutSuffix(base, Ext)
 	dot := strings.IndexByte(stem, '.')
@@ -92,8 +92,8 @@ func ParseLoosePath(p string) (ID, error) {
 // RepublishedDir is the folder of RepublishedPath.
 const RepublishedDir = "republished"
 
-// RepublishedPath returns the slash-separated path of bytes that are not those
-// of the version now: "republished/{LooseDir}/{KeyedName}".
+// RepublishedPath returns the slash-separated path of earlier bytes of the version:
+// "republished/{LooseDir}/{KeyedName}".
 func (id ID) RepublishedPath(key string) string {
 	return RepublishedDir + "/" + LooseDir(id.Name) + "/" + id.KeyedName(key)
 }
@@ -107,9 +107,9 @@ func ParseRepublishedPath(p string) (id ID, key string, err error) {
 	return id, key, err
 }
 
-// KeyedName returns "{name}-{version}.{key}.crate", where key is
-// [Checksum.FileKey]: a file that proves itself. It is no FileName of any version,
-// so that nothing takes such a file for the crate.
+// KeyedName returns "{name}-{version}.{key}.crate", where key is [Checksum.FileKey], so
+// that the content of the file can be verified by its name. It is not the FileName of any
+// version, so such a file is never taken for the crate.
 func (id ID) KeyedName(key string) string { return id.Name + "-" + id.Version + "." + key + Ext }
 
 // ParseKeyedName is the inverse of [ID.KeyedName].
@@ -129,18 +129,17 @@ func ParseKeyedName(base string) (id ID, key string, err error) {
 	return id, key, nil
 }
 
-// FileKey is the first half of the checksum in hexadecimal: short enough for a file name
-// beside the longest name and version (255 bytes), long enough that two crates with the
-// same one cannot be made.
+// FileKey returns the first half of the checksum in hexadecimal: short enough for a file
+// name with the longest name and version (255 bytes), long enough that nothing can make two
+// crates with the same key.
 func (s Checksum) FileKey() string { return s.String()[:sha256.Size] }
 
-// LooseDir returns the directory of LoosePath: the name itself up to three
-// characters, else "{first}/{second}".
+// LooseDir returns the directory of LoosePath: the name itself up to three characters, else
+// "{first}/{second}".
 //
-// A directory cannot be called aux, con, nul or prn on Windows. crates.io
-// reserves these names (nul was published once, in 2017, and removed); should
-// an index bring one all the same, its directory gets a trailing "_" on every
-// system, so that a mirror can move between systems.
+// On Windows, a directory cannot be named aux, con, nul or prn. crates.io reserves these
+// names (nul was published once, in 2017, and removed); if an index has one anyway, its
+// directory gets a trailing "_" on every system, so that a mirror can move between systems.
 func LooseDir(name string) string {
 	if len(name) <= 3 {
 		if isDeviceName(name) {
@@ -163,9 +162,9 @@ func isDeviceName(name string) bool {
 	return false
 }
 
-// URLPath returns "{name}/{name}-{version}.crate" escaped for a URL. The only
-// character of the grammar that needs it is "+": S3 reads a raw one as a space
-// (crates.io#4891), so the canonical form is "%2B".
+// URLPath returns "{name}/{name}-{version}.crate" escaped for a URL. Of the characters in
+// the grammar only "+" needs escaping: S3 reads a raw one as a space (crates.io#4891), so
+// the canonical form is "%2B".
 func (id ID) URLPath() string {
 	return id.Name + "/" + strings.ReplaceAll(id.FileName(), "+", "%2B")
 }

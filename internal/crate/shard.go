@@ -8,23 +8,22 @@ import (
 	"strings"
 )
 
-// MaxShards is into how many shards crates are shared out at most.
+// MaxShards is the largest number of shards.
 const MaxShards = 1024
 
-// Shard is one of the equal parts into which all crates are shared out by their names,
-// so that many machines divide the work and need not talk. It is counted from 0, as
-// Kubernetes counts the pods of an Indexed Job. The zero value is no part but all.
+// Shard is one of the equal parts into which all crates are divided by name, so that
+// several machines can share work without communicating. It is counted from 0, like the
+// pods of an Indexed Job in Kubernetes. The zero value means all crates.
 //
-// Any program can compute the shard of a crate: the SHA-256 of the name in lower case,
-// its first eight bytes, big-endian, divided by the number of shards; the remainder is
-// the shard.
+// Any program can compute the shard of a crate: the first eight bytes of the SHA-256 of the
+// lower-case name, as a big-endian number, modulo the number of shards.
 //
 //	printf serde | sha256sum | head -c 16     # 8b917c4b6163bc82, modulo 8 is 2
 //
 // All versions of a crate are in one shard.
 type Shard struct{ Index, Of int }
 
-// ParseShard reads 3/8: the fourth of eight shards. 0/1 is all there is.
+// ParseShard parses 3/8, the fourth of eight shards. 0/1 means all crates.
 func ParseShard(s string) (Shard, error) {
 	index, of, found := strings.Cut(s, "/")
 	n, errIndex := strconv.ParseUint(index, 10, 16)
@@ -43,10 +42,10 @@ func (s Shard) text(between string) string {
 	return strconv.Itoa(s.Index) + between + strconv.Itoa(s.Of)
 }
 
-// All reports whether it is no part but all.
+// All reports whether the shard contains all crates.
 func (s Shard) All() bool { return s.Of <= 1 }
 
-// String is what ParseShard reads; empty for all.
+// String returns the form that ParseShard parses; empty for all.
 func (s Shard) String() string {
 	if s.All() {
 		return ""
@@ -54,7 +53,7 @@ func (s Shard) String() string {
 	return s.text("/")
 }
 
-// Label is String as it is in file names: s3of8; empty for all.
+// Label returns the form used in file names: s3of8; empty for all.
 func (s Shard) Label() string {
 	if s.All() {
 		return ""
@@ -75,7 +74,7 @@ func ParseShardLabel(label string) (Shard, error) {
 // Has reports whether a crate belongs to the shard.
 func (s Shard) Has(name string) bool { return s.All() || ShardOf(name, s.Of) == s.Index }
 
-// ShardOf returns which of so many shards a crate belongs to.
+// ShardOf returns which of the given number of shards a crate belongs to.
 func ShardOf(name string, of int) int {
 	sum := sha256.Sum256([]byte(strings.ToLower(name)))
 	return int(binary.BigEndian.Uint64(sum[:]) % uint64(of))

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The shard of a crate never changes: bundles of years are named by it.
+// The shard of a crate never changes: bundles keep it in their names for years.
 func TestShardGolden(t *testing.T) {
 	for name, want := range map[string][4]int{ // of 2, 8, 32, 1000
 		"serde": {0, 2, 2, 922}, "Inflector": {1, 3, 11, 827}, "inflector": {1, 3, 11, 827}, "a": {0, 2, 10, 250},
@@ -21,8 +21,8 @@ func TestShardGolden(t *testing.T) {
 	}
 }
 
-// Names as they are, of one prefix and a number, are as evenly shared out as chance
-// allows; 10,000 names put within a fifth of the mean into each of 32 shards.
+// Similar names, of one prefix and a number, are distributed as evenly as chance allows:
+// 10,000 names give each of 32 shards the mean, within a fifth.
 func TestShardBalance(t *testing.T) {
 	const names = 10_000
 	for _, of := range []int{2, 8, 32} {

@@ -9,9 +9,8 @@ import (
 	"strings"
 )
 
-// A URLTemplate makes the URLs of crate files, as "dl" of a registry's
-// config.json does (cargo book, Registry Index, "Index Configuration"). Its
-// markers are
+// A URLTemplate makes the URLs of crate files, like "dl" in a registry's config.json (cargo
+// book, Registry Index, "Index Configuration"). Its markers are
 //
 //	{crate}            the name, with its case
 //	{version}          the version, with build metadata
@@ -25,7 +24,7 @@ type URLTemplate struct {
 	parts []part
 }
 
-// A part is text, or a marker if it has a value.
+// A part is text or, if it has a value, a marker.
 type part struct {
 	text  string
 	value func(id ID, sum Checksum) string
@@ -39,7 +38,7 @@ var markers = map[string]func(ID, Checksum) string{
 	"{sha256-checksum}": func(_ ID, sum Checksum) string { return sum.String() },
 }
 
-// CratesIO is where crates.io has its crate files.
+// CratesIO is the base URL of the crate files of crates.io.
 const CratesIO = "https://static.crates.io/crates"
 
 // CratesIOURLs is the template of CratesIO.
@@ -50,19 +49,18 @@ const (
 	cargoSuffix  = "/{crate}/{version}/download"
 )
 
-// ParseURLTemplate reads what people write: a template, or a base URL below
-// which files are at {crate}/{crate}-{version}.crate, as on static.crates.io.
+// ParseURLTemplate parses what users write: a template, or a base URL below which files are
+// at {crate}/{crate}-{version}.crate, as on static.crates.io.
 func ParseURLTemplate(s string) (URLTemplate, error) {
 	t := newTemplate(strings.TrimRight(s, "/"), staticSuffix)
 	return t, t.Check()
 }
 
-// CargoURLTemplate reads a registry's "dl" as cargo does: below one without
-// markers files are at {crate}/{version}/download. It may be nonsense, which
-// Check tells.
+// CargoURLTemplate parses a registry's "dl" as cargo does: if it has no markers, files are
+// at {crate}/{version}/download below it. It may be invalid; see Check.
 func CargoURLTemplate(dl string) URLTemplate { return newTemplate(dl, cargoSuffix) }
 
-// newTemplate splits s at its markers; suffix is added where it has none.
+// newTemplate splits s at its markers; if it has none, it appends suffix.
 func newTemplate(s, suffix string) URLTemplate {
 	if !slices.ContainsFunc(splitMarkers(s), func(p part) bool { return p.value != nil }) {
 		s += suffix
@@ -95,14 +93,14 @@ func cutMarker(s string) (before, marker, rest string) {
 	return s[:first], marker, s[first+len(marker):]
 }
 
-// Check reports why t makes no URL of its own for each crate file, or nil. A
-// query and a fragment are refused: there tokens are, and URLs get into manifests
-// and logs.
+// Check returns why t does not make a different URL for each crate file, or nil. It rejects
+// a query and a fragment: they may contain tokens, and URLs are written to manifests and
+// logs.
 func (t URLTemplate) Check() error {
 	u, err := url.Parse(t.URL(ID{"name", "1.0.0"}, Checksum{}))
 	switch {
 	case err != nil || strings.Contains(t.text, " "):
-		return errors.New("not a URL") // which may have a password in it
+		return errors.New("not a URL") // the text may contain a password
 	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
 		return fmt.Errorf("%s is not an http or https URL", t)
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(t.text, "#"):
@@ -118,7 +116,7 @@ func (t URLTemplate) Check() error {
 	return nil
 }
 
-// beforePath is scheme, user and host.
+// beforePath returns scheme, user and host.
 func (t URLTemplate) beforePath() string {
 	scheme, rest, _ := strings.Cut(t.text, "://")
 	host, _, _ := strings.Cut(rest, "/")
@@ -129,7 +127,7 @@ func (t URLTemplate) has(marker string) bool {
 	return slices.ContainsFunc(t.parts, func(p part) bool { return p.text == marker })
 }
 
-// literal is what is no marker.
+// literal returns the text that is not markers.
 func (t URLTemplate) literal() (s string) {
 	for _, p := range t.parts {
 		if p.value == nil {
@@ -139,15 +137,14 @@ func (t URLTemplate) literal() (s string) {
 	return s
 }
 
-// URL returns where the crate file of a version is, escaped: the one character
-// of an ID that needs it is "+" (see [ID.URLPath]).
+// URL returns the escaped URL of a version's crate file. Of the characters in an ID only
+// "+" needs escaping (see [ID.URLPath]).
 func (t URLTemplate) URL(id ID, sum Checksum) string {
 	id.Version = strings.ReplaceAll(id.Version, "+", "%2B")
 	return t.Expand(id, sum)
 }
 
-// Expand puts the values of a version in the place of the markers, as they are:
-// so does cargo.
+// Expand replaces the markers with the values of a version, unescaped, as cargo does.
 func (t URLTemplate) Expand(id ID, sum Checksum) string {
 	var b strings.Builder
 	for _, p := range t.parts {
@@ -175,7 +172,7 @@ func (t URLTemplate) WithoutUser() URLTemplate {
 	return URLTemplate{text, splitMarkers(text)}
 }
 
-// HasUser reports whether a user is named in the URL.
+// HasUser reports whether the URL contains a user.
 func (t URLTemplate) HasUser() bool { return t.WithoutUser().text != t.text }
 
 // IsZero reports whether t is the zero URLTemplate.

@@ -31,7 +31,7 @@ func TestURLTemplate(t *testing.T) {
 	}
 }
 
-// A registry's dl, with the values as cargo puts them in.
+// A registry's dl, with values inserted as cargo does.
 func TestCargoURLTemplate(t *testing.T) {
 	id, sum := ID{"MyCrate", "1.0.0+x"}, Checksum{1}
 	for dl, want := range map[string]string{
@@ -93,8 +93,8 @@ func TestURLTemplateWithoutUser(t *testing.T) {
 	}
 }
 
-// Whatever passes Check makes a URL without a query on the host that it names,
-// and shows no password.
+// Whatever passes Check makes a URL without a query, on the host that it names, and without
+// its password.
 func FuzzURLTemplate(f *testing.F) {
 	f.Add("https://static.crates.io/crates")
 	f.Add("https://user:pw@h/{crate}/{version}/{prefix}/{lowerprefix}/{sha256-checksum}")
@@ -119,7 +119,7 @@ func FuzzURLTemplate(f *testing.F) {
 	})
 }
 
-// What registries say in config.json, and where their crate files are then.
+// The dl of well-known registries, and the resulting URLs of crate files.
 func TestRegistriesDL(t *testing.T) {
 	id := ID{"Foo_bar", "1.0.0+x"}
 	sum := Checksum{0xab}

@@ -1,8 +1,8 @@
-// Package cratefile reads the archive that a crate file is, entry by entry.
+// Package cratefile reads the archive in a crate file, entry by entry.
 //
-// A crate file is a gzipped tar in which everything is below "{name}-{version}/". It is
-// untrusted, so it is read with cargo's limits and one of our own, and nothing of it is
-// ever written to a disk:
+// A crate file is a gzipped tar with all entries below "{name}-{version}/". It is
+// untrusted, so it is read with cargo's limits and one of ours, and no part of it is ever
+// written to disk:
 //
 //   - the archive has at most 512 MiB unpacked, or 20 times the size of the crate file
 //     if that is more (cargo, MAX_UNPACK_SIZE and MAX_COMPRESSION_RATIO in
@@ -10,9 +10,9 @@
 //   - one gzip stream: what follows it is not read, as cargo does not;
 //   - at most [MaxEntries] entries.
 //
-// Links and names that climb out of the archive are harmless here: entries are read one
-// after the other, and their names lead to nothing. [Path] tells which of them are those
-// of files that a person may look at.
+// Links and names that lead out of the archive are harmless here: entries are read in
+// sequence, and their names are not used as paths. [Path] selects the files that may be
+// shown to users.
 package cratefile
 
 import (
@@ -33,25 +33,25 @@ import (
 
 // Limits of a crate file.
 const (
-	MaxEntries  = 500_000   // of the archive, ten times what real crates have
-	MaxPath     = 512       // bytes of the path of a file that is shown
+	MaxEntries  = 500_000   // entries; ten times what real crates have
+	MaxPath     = 512       // bytes of the path of a file that may be shown
 	MaxUnpacked = 512 << 20 // bytes, or maxRatio times the size of the crate file
 
 	maxRatio = 20
 )
 
-// ErrStop ends a [Walk] without an error, as fs.SkipAll does.
+// ErrStop ends a [Walk] without an error, like fs.SkipAll.
 var ErrStop = errors.New("the rest is not wanted")
 
-// unzippers saves 40 KB of tables for every crate.
+// unzippers saves allocating 40 KB of tables for every crate.
 var unzippers = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
-// Walk calls do with the entries of the crate file r of size bytes, in their order; body
-// is the content of a regular file, as long as do runs. Errors say what is wrong with the
-// crate file, or are r's or those of do.
+// Walk calls do with the entries of the crate file r of size bytes, in order; body is the
+// content of a regular file, and valid until do returns. Errors say what is wrong with the
+// crate file, or are r's or do's.
 func Walk(r io.Reader, size int64, do func(h *tar.Header, body io.Reader) error) error {
 	if size == 0 {
-		return errors.New("the crate file is empty") // argo-0.0.1 was published so
+		return errors.New("the crate file is empty") // argo-0.0.1 was published like this
 	}
 	zr := unzippers.Get().(*gzip.Reader)
 	defer unzippers.Put(zr)
@@ -94,8 +94,7 @@ func (a *archive) walk(do func(h *tar.Header, body io.Reader) error) error {
 	}
 }
 
-// count adds an entry. The size that a sparse file claims need not be in the archive at
-// all.
+// count counts an entry. A sparse file need not contain all of the size that it claims.
 func (a *archive) count(h *tar.Header) error {
 	if h.Typeflag != tar.TypeReg {
 		return nil
@@ -107,17 +106,16 @@ func (a *archive) count(h *tar.Header) error {
 	return nil
 }
 
-// Path returns the path of a file in the crate, below the folder of the crate, from the
-// name of its entry. It reports false for what is not the name of a regular file in
-// there, or is none that can be shown: too long, not UTF-8, with characters that say one
-// thing and show another.
+// Path returns the path of a file below the folder of the crate, given its entry. It
+// returns false if the entry is not a regular file there, or cannot be shown: its path is
+// too long, not UTF-8, or has characters that make it look like another one.
 func Path(id crate.ID, h *tar.Header) (string, bool) {
 	name, ok := strings.CutPrefix(h.Name, id.Name+"-"+id.Version+"/")
 	ok = ok && h.Typeflag == tar.TypeReg && len(name) <= MaxPath && name != "." && fs.ValidPath(name) && utf8.ValidString(name)
 	return name, ok && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
-// EndsEarly makes an end that is too early an error that can be understood.
+// EndsEarly replaces an error for a premature end with a readable one.
 func EndsEarly(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return errors.New("the crate file ends too early")
@@ -125,12 +123,12 @@ func EndsEarly(err error) error {
 	return err
 }
 
-// limitOf is how many bytes a crate file of size bytes may unpack to.
+// limitOf returns how many bytes a crate file of size bytes may unpack to.
 func limitOf(size int64) int64 { return max(MaxUnpacked, maxRatio*size) }
 
 func errTooLarge(limit int64) error { return fmt.Errorf("it unpacks to more than %d bytes", limit) }
 
-// limited fails where more than limit bytes come.
+// limited fails after limit bytes.
 type limited struct {
 	r           io.Reader
 	rest, limit int64

@@ -8,7 +8,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// A crate file that is large itself may unpack to 20 times its size.
+// A crate file that is itself large may unpack to 20 times its size.
 func TestUnpackedLimitGrowsWithTheCrate(t *testing.T) {
 	a := archive{limit: limitOf(100 << 20)}
 	if err := a.count(&tar.Header{Typeflag: tar.TypeReg, Size: 1 << 30}); err != nil {
@@ -19,8 +19,8 @@ func TestUnpackedLimitGrowsWithTheCrate(t *testing.T) {
 	}
 }
 
-// What is shown of an archive are the regular files in its one folder, under names that
-// show what they are.
+// Path accepts the regular files in the only folder, under names that look like what they
+// are.
 func TestPath(t *testing.T) {
 	id := crate.ID{Name: "demo", Version: "1.0.0+x"}
 	for name, want := range map[string]string{
@@ -36,8 +36,8 @@ func TestPath(t *testing.T) {
 		"/etc/passwd":                                    "",
 		"demo-1.0.0+x/a\x00b":                            "",
 		"demo-1.0.0+x/a\nb":                              "",
-		"demo-1.0.0+x/a\u202egnp.exe":                    "", // shown from right to left
-		"demo-1.0.0+x/a\u200bb":                          "", // no width
+		"demo-1.0.0+x/a\u202egnp.exe":                    "", // displayed from right to left
+		"demo-1.0.0+x/a\u200bb":                          "", // zero width
 		"demo-1.0.0+x/\xff":                              "",
 		"demo-1.0.0+x/" + strings.Repeat("a", MaxPath+1): "",
 	} {

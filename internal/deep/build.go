@@ -13,18 +13,19 @@ import (
 
 // Source is a version to pack.
 type Source struct {
-	crate.Key // what its bytes must be
-	// Open opens the .crate. It is called by the goroutine of Build: once, or again if
+	crate.Key // the expected bytes
+	// Open opens the .crate. The goroutine of Build calls it once, or again if
 	// Options.Failed says so.
 	Open func() (io.ReadCloser, error)
 }
 
-// Options of [Build]. The zero value is good.
+// Options configures [Build]. The zero value is usable.
 type Options struct {
-	Level  int   // of zstd, 1 to 4 as klauspost/compress counts them; 0: the best that is worth its time
+	Level  int   // of zstd, 1 to 4 in klauspost/compress; 0: the best that is worth its time
 	MaxTar int64 // crates with a longer tar are kept verbatim, in bytes; 0: MaxTar
-	// Failed receives which source cannot be read, or is not what it must be, and says
-	// whether to open it again; otherwise it is left out. If nil, it ends Build.
+	// Failed is called for a source that cannot be read, or has the wrong checksum. If it
+	// returns true, the source is opened again; otherwise it is left out. If Failed is nil,
+	// Build returns the error.
 	Failed func(n int, err error) (again bool)
 }
 
@@ -32,7 +33,7 @@ type Options struct {
 type Pack struct {
 	Directory
 	// Took is how many sources, from the first on, are in the pack or were left out: at
-	// least one, and fewer than all where a limit of the format is reached.
+	// least one, and fewer than all if a limit of the format was reached.
 	Took    int
 	encoded []byte
 }
@@ -40,8 +41,8 @@ type Pack struct {
 // Size returns the bytes of the pack in its segment.
 func (p *Pack) Size() int64 { return int64(len(p.encoded)) }
 
-// A SourceError says which source made [Build] fail: without it, the others can be
-// packed. It wraps a *crate.ChecksumError, ErrTooLarge, or what reading said.
+// A SourceError says which source made [Build] fail: without it, the others can be packed.
+// It wraps a *crate.ChecksumError, ErrTooLarge, or the error of reading.
 type SourceError struct {
 	Number int // in sources
 	crate.ID
@@ -54,16 +55,16 @@ func (e *SourceError) Unwrap() error { return e.Err }
 
 var errNames = errors.New("a pack has versions of one crate")
 
-// ErrNothing: all sources were left out.
-var ErrNothing = errors.New("there is nothing to pack")
+// ErrNothing says that all sources were left out.
+var ErrNothing = errors.New("nothing to pack")
 
-// Build packs versions of one crate, oldest first. Each is read, compared with its
-// checksum, unpacked, and the encoder found that makes the same bytes again of its
-// tar; where there is none, or the file is unusual, it is kept verbatim. Build may
-// be called concurrently; it holds the content of the pack in memory about three
-// times, and one .crate and its tar.
+// Build packs versions of one crate, oldest first. It reads each version, verifies its
+// checksum, unpacks it, and finds the encoder that makes the same bytes of its tar. If
+// there is none, or the file is unusual, the version is kept verbatim. Build may be called
+// concurrently; it holds the content of the pack in memory about three times, and one
+// .crate and its tar.
 //
-// Errors: *SourceError; ErrNothing; the context's.
+// Errors: *SourceError; ErrNothing; ctx's.
 func Build(ctx context.Context, sources []Source, o Options) (*Pack, error) {
 	if len(sources) == 0 {
 		return nil, ErrNothing
@@ -92,7 +93,7 @@ func Build(ctx context.Context, sources []Source, o Options) (*Pack, error) {
 	return p, err
 }
 
-// addOrSkip is add of source n, or leaves it out.
+// addOrSkip adds source n, or leaves it out.
 func (b *builder) addOrSkip(ctx context.Context, sources []Source, n int) (fits bool, err error) {
 	for {
 		fits, err := b.add(ctx, sources[0].Name, sources[n])
@@ -109,7 +110,7 @@ func (b *builder) addOrSkip(ctx context.Context, sources []Source, n int) (fits 
 	}
 }
 
-// add reports whether the version had room in the pack; if not it was not added.
+// add adds a version, and reports whether it fitted into the pack.
 func (b *builder) add(ctx context.Context, name string, s Source) (bool, error) {
 	if s.Name != name {
 		return false, errNames
@@ -132,7 +133,7 @@ func (b *builder) add(ctx context.Context, name string, s Source) (bool, error) 
 			if len(b.versions) > 0 {
 				return false, nil
 			}
-			why = TarTooLong // for a pack of its own
+			why = TarTooLong // for a pack by itself
 		} else if v.Encoder, err = b.identify(ctx, m); err != nil {
 			return false, err
 		} else if v.Encoder != Verbatim {
@@ -152,7 +153,7 @@ func (b *builder) add(ctx context.Context, name string, s Source) (bool, error) 
 	return true, nil
 }
 
-// read returns the .crate if it is the one that it must be.
+// read returns the .crate after verifying its checksum.
 func (s *Source) read() (file []byte, err error) {
 	f, err := s.Open()
 	if err != nil {
@@ -171,11 +172,11 @@ func (s *Source) read() (file []byte, err error) {
 	return file, nil
 }
 
-// prefixOf is the folder in which cargo puts the files of a version.
+// prefixOf returns the folder of a version's files in its tar.
 func prefixOf(id crate.ID) string { return id.Name + "-" + id.Version + "/" }
 
-// identify returns the encoder that makes the member's stream of its tar, or
-// Verbatim. The one of the version before is tried first.
+// identify returns the encoder that makes the member's stream of its tar, or Verbatim. It
+// tries the previous version's encoder first.
 func (b *builder) identify(ctx context.Context, m member) (deflate.Encoder, error) {
 	if b.last != Verbatim {
 		if e, same, err := engine.identify(ctx, m.tar, m.stream, b.last); same || err != nil {
@@ -189,7 +190,7 @@ func (b *builder) identify(ctx context.Context, m member) (deflate.Encoder, erro
 	return e, err
 }
 
-// engine is internal/deflate, or what tests put in its place.
+// engine is package deflate; tests replace it.
 var engine = struct {
 	known    func(deflate.Encoder) bool
 	encode   func(w io.Writer, e deflate.Encoder, src []byte) error

@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// What is no .crate of cargo's is kept as it is, and why is recorded.
+// A file that cargo did not make is kept verbatim, and the reason is recorded.
 func TestVerbatim(t *testing.T) {
 	fakeEngine(t)
 	id := crate.ID{Name: "odd", Version: "1.0.0"}
@@ -75,7 +75,7 @@ func TestVerbatim(t *testing.T) {
 	}
 }
 
-// What a tar holds makes no difference to whether it comes back.
+// Every tar can be restored, whatever it contains.
 func TestSplitAndJoin(t *testing.T) {
 	id := crate.ID{Name: "odd", Version: "1.0.0"}
 	plain := cargoTar(id, file{"a", "x"}, file{"b/c", prose(1, 1500)}, file{"d", ""})
@@ -86,7 +86,7 @@ func TestSplitAndJoin(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		tar     []byte
-		members int // that cost a recipe nothing but numbers
+		members int // for which the recipe has only numbers
 	}{
 		"plain":            {plain, 3},
 		"cut in a header":  {plain[:100], 0},
@@ -118,7 +118,7 @@ func TestSplitAndJoin(t *testing.T) {
 	}
 }
 
-// rejoin writes steps down and follows them.
+// rejoin writes steps as a recipe and follows it.
 func rejoin(t testing.TB, id crate.ID, tar []byte, steps []step) []byte {
 	t.Helper()
 	b := newBuilder(Options{})
@@ -167,7 +167,7 @@ func TestBuildRefuses(t *testing.T) {
 	}
 }
 
-// zeroReader has no end.
+// zeroReader is endless.
 type zeroReader struct{}
 
 func (*zeroReader) Read(p []byte) (int, error) { clear(p); return len(p), nil }
@@ -183,7 +183,7 @@ func TestPackIsBounded(t *testing.T) {
 	}
 }
 
-// The content of a pack is bounded, more widely where one version is large alone.
+// The content of a pack is bounded, with a higher limit if a single version is large.
 func TestHasRoom(t *testing.T) {
 	one := []Version{{}}
 	for name, tt := range map[string]struct {
@@ -211,7 +211,7 @@ func TestHasRoom(t *testing.T) {
 	}
 }
 
-// What cannot be read is left out, or opened again, and all else is read once.
+// Sources that cannot be read are left out, or opened again; all others are read once.
 func TestBuildLeavesOut(t *testing.T) {
 	fakeEngine(t)
 	var sources []Source

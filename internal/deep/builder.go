@@ -12,16 +12,16 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/deflate"
 )
 
-// builder gathers the content of a pack.
+// builder collects the content of a pack.
 type builder struct {
 	o        Options
 	versions []Version
 	recipes  [][]order // of each version
 	items    []*item
 	known    map[crate.Checksum]*item
-	size     int64 // at most, of the content so far
+	size     int64 // of the content so far, at most
 	giant    bool
-	last     deflate.Encoder // that was found
+	last     deflate.Encoder // the last one found
 }
 
 // item is content that is stored once.
@@ -29,11 +29,11 @@ type item struct {
 	data     []byte
 	template bool
 	path     string
-	first    int // in the order of first use
-	number   int // in the content
+	first    int // order of first use
+	number   int // number in the content
 }
 
-// order is a step whose items have been found.
+// order is a step with its items.
 type order struct {
 	op       int
 	literal  []byte
@@ -43,15 +43,15 @@ type order struct {
 
 func newBuilder(o Options) *builder { return &builder{o: o, known: map[crate.Checksum]*item{}} }
 
-// arrival is what a version would bring into the pack.
+// arrival is what a version would add to the pack.
 type arrival struct {
 	orders []order
-	items  []*item // that the pack does not have
+	items  []*item // items that the pack lacks
 	known  map[crate.Checksum]*item
-	size   int64 // of them and of the recipe, at most
+	size   int64 // of the items and the recipe, at most
 }
 
-// fresh finds out what steps would add. It changes nothing.
+// fresh returns what steps would add. It changes nothing.
 func (b *builder) fresh(steps []step) *arrival {
 	const most = 5 // bytes of a number
 	a := &arrival{known: map[crate.Checksum]*item{}}
@@ -82,8 +82,8 @@ func (a *arrival) find(b *builder, data []byte, template bool, path string) *ite
 	return it
 }
 
-// hasRoom reports whether the pack may take so much more, of a version that alone
-// has a tar of so many bytes.
+// hasRoom reports whether the pack has room for an arrival, of a version whose tar has that
+// many bytes.
 func (b *builder) hasRoom(a *arrival, tar int64) bool {
 	limit := int64(MaxContent)
 	if b.giant || tar > giantAlone || len(b.versions) == 0 {
@@ -112,8 +112,8 @@ func (b *builder) take(v Version, a *arrival) {
 	b.recipes = append(b.recipes, a.orders)
 }
 
-// sort puts items that resemble each other side by side: the templates first, then the
-// files by path, the oldest first.
+// sort puts similar items side by side: the templates first, then the files by path, the
+// oldest first.
 func (b *builder) sort() {
 	slices.SortFunc(b.items, func(x, y *item) int {
 		if x.template != y.template {
@@ -129,7 +129,7 @@ func (b *builder) sort() {
 	}
 }
 
-// content writes down what was gathered, and how long each recipe is.
+// content encodes the collected items and recipes, and sets the length of each recipe.
 func (b *builder) content() []byte {
 	dst := make([]byte, 0, b.size+16)
 	dst = appendUvarint(dst, len(b.items))

@@ -5,28 +5,28 @@ import (
 	"errors"
 )
 
-// A Depth says how much of a pack Check verifies.
+// A Depth says how thoroughly Check verifies a pack.
 type Depth int
 
-// From the fastest to the one that leaves nothing to believe.
+// From the fastest to the most thorough.
 const (
 	Frames Depth = iota // the stored bytes are those that were written
 	Tars                // and decompress to the tars
-	Crates              // and each .crate was rebuilt
+	Crates              // and each .crate can be rebuilt
 )
 
-// Check verifies a pack. Each version is told to each with its number and what is
-// wrong with it: nil if it is good, ErrEncoder at depth Crates if this program does
-// not have its encoder, else a *DamageError.
+// Check verifies a pack. It calls each with the number and error of each version: nil if it
+// is intact, ErrEncoder at depth Crates if this program lacks its encoder, else a
+// *DamageError.
 //
-// Errors: *DamageError if the pack as a whole cannot be used: then each is told
-// nothing; the context's; those of the file.
+// Errors: *DamageError if the whole pack is unusable: then each is not called; ctx's; those
+// of the file.
 func (r *Reader) Check(ctx context.Context, d *Directory, depth Depth, each func(n int, err error)) error {
 	return r.CheckVersions(ctx, d, d.numbers(), depth, each)
 }
 
-// CheckVersions is Check of the versions of a pack that have these numbers, in this
-// order. The pack is decoded once.
+// CheckVersions is like Check for the versions of a pack with these numbers, in this order.
+// It decodes the pack once.
 func (r *Reader) CheckVersions(ctx context.Context, d *Directory, numbers []int, depth Depth, each func(n int, err error)) error {
 	switch depth {
 	case Frames:
@@ -75,6 +75,6 @@ func (r *Reader) checkTars(ctx context.Context, d *Directory, numbers []int, eac
 	return nil
 }
 
-// IsDamage reports whether err is a *DamageError: bytes are lost, where they were
-// is known, and another copy is needed.
+// IsDamage reports whether err is a *DamageError: the bytes at a known place are lost, and
+// another copy is needed.
 func IsDamage(err error) bool { return errors.As(err, new(*DamageError)) }

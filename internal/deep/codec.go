@@ -9,15 +9,15 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-var errFrame = errors.New("data frame is not one of this format")
+var errFrame = errors.New("not a data frame of this format")
 
-// worthBest is the shortest content in bytes for which "best" is used, which makes
-// packs 8 % smaller than "better" does. It has tables of 34 MiB, for which a short
-// one would wait longer than for all else.
+// worthBest is the shortest content, in bytes, for which level "best" is used, which makes
+// packs 8 % smaller than "better". Its tables take 34 MiB, and for short content they would
+// take longer than all the rest.
 const worthBest = 256 << 10
 
-// encodeFrame returns one frame. An encoder's tables and history are as large as
-// its window, so each content has one that fits. Level 0 is best or better.
+// encodeFrame returns one frame. The tables and history of an encoder are as large as its
+// window, so each content gets one that fits. Level 0 means best or better.
 func encodeFrame(content []byte, level zstd.EncoderLevel) ([]byte, error) {
 	if level == 0 {
 		level = zstd.SpeedBetterCompression
@@ -40,9 +40,9 @@ func encodeFrame(content []byte, level zstd.EncoderLevel) ([]byte, error) {
 	return z.EncodeAll(content, nil), z.Close()
 }
 
-// decoders holds *zstd.Decoder. They start no goroutines, so one that is dropped
-// costs nothing. The checksum of a frame is not computed: its bytes had their sha256,
-// and what is made of the content is compared with another.
+// decoders holds *zstd.Decoder. They start no goroutines, so a dropped decoder costs
+// nothing. They do not verify the checksum of a frame: the sha256 of the frame was
+// verified, and what is made of its content is verified again.
 var decoders = sync.Pool{New: func() any {
 	z, err := zstd.NewReader(nil,
 		zstd.WithDecoderConcurrency(1),
@@ -71,7 +71,7 @@ func decodeFrame(dst, frame []byte, n int64) ([]byte, error) {
 	return dst, err
 }
 
-// checkFrame looks at the header of a frame before memory is spent on it.
+// checkFrame checks the header of a frame before memory is allocated for it.
 func checkFrame(frame []byte, n int64) error {
 	var h zstd.Header
 	if err := h.Decode(frame); err != nil {
@@ -90,8 +90,8 @@ func checkFrame(frame []byte, n int64) error {
 // buffers holds *[]byte of any size.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// grow returns a buffer of n bytes, buf itself if it is large enough. It has a
-// little room behind them, for the decoder.
+// grow returns a buffer of n bytes, buf itself if it is large enough. It has some extra
+// capacity, for the decoder.
 func grow(buf []byte, n int64) []byte {
 	const room = 1 << 10
 	if int64(cap(buf)) < n+room {

@@ -5,16 +5,16 @@ import (
 	"errors"
 )
 
-var errContent = errors.New("content of the pack is not as its directory says")
+var errContent = errors.New("content of the pack does not match its directory")
 
-// content is what a data frame decompresses to, taken apart.
+// content is the parsed content of a data frame.
 type content struct {
 	recipes []recipe
 	items   []byte
 	ends    []uint32 // of each item
 }
 
-// item returns item n; the caller knows that there is one.
+// item returns item n, which must exist.
 func (c *content) item(n int) []byte {
 	start := uint32(0)
 	if n > 0 {
@@ -23,7 +23,7 @@ func (c *content) item(n int) []byte {
 	return c.items[start:c.ends[n]]
 }
 
-// parseContent takes the content of a pack apart. It keeps b.
+// parseContent parses the content of a pack. It retains b.
 func parseContent(b []byte, versions []Version) (*content, error) {
 	rest := recipe(b)
 	count, err := rest.number(maxItems)
@@ -54,7 +54,7 @@ func parseContent(b []byte, versions []Version) (*content, error) {
 	return c, nil
 }
 
-// appendUvarint is that of encoding/binary for lengths and numbers of ours.
+// appendUvarint appends a length or number as encoding/binary does.
 func appendUvarint[T int | int64](dst []byte, n T) []byte {
 	return binary.AppendUvarint(dst, uint64(n))
 }

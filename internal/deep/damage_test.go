@@ -12,8 +12,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable/durabletest"
 )
 
-// small is a segment of three packs that a test can damage at every byte, and what
-// is in each.
+// small returns a segment of three packs, small enough to damage every byte, and what is in
+// each pack.
 func small(t testing.TB) ([]byte, [][]given) {
 	id := crate.ID{Name: "odd", Version: "0.1.0+b"}
 	packs := [][]given{
@@ -28,7 +28,7 @@ func small(t testing.TB) ([]byte, [][]given) {
 	return segment(t, built...), packs
 }
 
-// releasesOf is releases of one little file.
+// releasesOf returns releases of one small file.
 func releasesOf(name string, n, size int) (all []given) {
 	for i := range n {
 		id := crate.ID{Name: name, Version: fmt.Sprintf("0.%d.0", i)}
@@ -46,7 +46,8 @@ func ids(packs ...[]given) (names []string) {
 	return names
 }
 
-// read rebuilds all that a segment gives, and fails if anything is not what it was.
+// read rebuilds everything that a segment yields, and fails if anything differs from the
+// original.
 func read(t testing.TB, b []byte, want [][]given) (names []string, errs []error) {
 	t.Helper()
 	known := map[crate.Key][]byte{}
@@ -82,7 +83,7 @@ func placements(t testing.TB, b []byte) (all []Placement) {
 	return all
 }
 
-// A flipped bit costs its pack, is never silent, and no crate is ever a wrong one.
+// A flipped bit costs only its pack, is always reported, and never yields a wrong crate.
 func TestFlipOfEveryBit(t *testing.T) {
 	fakeEngine(t)
 	b, packs := small(t)
@@ -95,7 +96,7 @@ func TestFlipOfEveryBit(t *testing.T) {
 	}
 }
 
-// Two faults at once: without the table, the next pack is searched for.
+// Two faults at once: without the table, the reader searches for the next pack.
 func TestFlipOfEveryByteWithoutSeekTable(t *testing.T) {
 	fakeEngine(t)
 	b, packs := small(t)
@@ -136,7 +137,7 @@ func flipped(t *testing.T, bad []byte, packs [][]given, at []Placement, n, wantE
 	}
 }
 
-// Cut at any byte, a segment gives the packs before the cut.
+// Truncated at any byte, a segment yields the packs before that byte.
 func TestTruncatedAtEveryByte(t *testing.T) {
 	fakeEngine(t)
 	b, packs := small(t)
@@ -153,7 +154,7 @@ func TestTruncatedAtEveryByte(t *testing.T) {
 	}
 }
 
-// Bytes in the middle that are gone, or zero, cost the packs that they belong to.
+// Bytes in the middle that are missing, or zero, cost only the packs that they belong to.
 func TestHolesAndLoss(t *testing.T) {
 	fakeEngine(t)
 	b, packs := small(t)
@@ -170,7 +171,7 @@ func TestHolesAndLoss(t *testing.T) {
 	}
 }
 
-// What a disk does not answer is no damage.
+// A read error is not reported as damage.
 func TestReadErrorIsNoDamage(t *testing.T) {
 	fakeEngine(t)
 	b, _ := small(t)

@@ -13,22 +13,23 @@ import (
 )
 
 const (
-	directoryMagic = 0x184D2A5D // of its skippable frame
+	directoryMagic = 0x184D2A5D // magic number of its skippable frame
 	frameHead      = 8          // magic and size of a skippable frame
 	signature      = "deeppack"
 	formatVersion  = 1
-	// maxDirectory bounds its frame: 64 versions of at most 150 + 255 + 87 bytes.
+	// maxDirectory bounds the frame of a directory: 64 versions of at most 150 + 255 + 87
+	// bytes.
 	maxDirectory = 32 << 10
 	minDirectory = frameHead + len(signature) + 2*sha256.Size
 )
 
-var errDirectory = errors.New("directory is not one of this format")
+var errDirectory = errors.New("not a directory of this format")
 
 // appendDirectory appends the directory's frame.
 func appendDirectory(dst []byte, d *Directory) []byte {
 	start := len(dst)
 	dst = binary.LittleEndian.AppendUint32(dst, directoryMagic)
-	dst = append(dst, 0, 0, 0, 0) // the size is known below
+	dst = append(dst, 0, 0, 0, 0) // the size follows below
 	dst = append(dst, signature...)
 	dst = append(dst, formatVersion)
 	dst = appendString(dst, d.Name)
@@ -59,8 +60,8 @@ func appendString(dst []byte, s string) []byte { return append(append(dst, byte(
 
 func append32(dst []byte, n int64) []byte { return binary.LittleEndian.AppendUint32(dst, uint32(n)) }
 
-// parseDirectory reads the directory whose frame b begins with, and returns the
-// size of that.
+// parseDirectory parses the directory in the frame at the start of b, and returns the size
+// of the frame.
 func parseDirectory(b []byte) (*Directory, int64, error) {
 	if len(b) < minDirectory {
 		return nil, 0, io.ErrUnexpectedEOF
@@ -76,7 +77,7 @@ func parseDirectory(b []byte) (*Directory, int64, error) {
 	b = b[:size]
 	body, sum := b[:size-sha256.Size], b[size-sha256.Size:]
 	if sha256.Sum256(body) != [sha256.Size]byte(sum) {
-		return nil, 0, errors.New("directory is not the one that was written: its sha256 is another")
+		return nil, 0, errors.New("directory is damaged: its sha256 is wrong")
 	}
 	f := &fields{rest: body[frameHead+len(signature):]}
 	if v := f.u8(); v != formatVersion {
@@ -90,7 +91,7 @@ func parseDirectory(b []byte) (*Directory, int64, error) {
 	return d, size, d.check()
 }
 
-// fields are read one after the other; short says that there were too few.
+// fields parses fields in sequence; short says that there were too few bytes.
 type fields struct {
 	rest  []byte
 	short bool
@@ -129,7 +130,7 @@ func (f *fields) directory() *Directory {
 	return d
 }
 
-// check holds the limits against a directory.
+// check checks the limits of a directory.
 func (d *Directory) check() error {
 	if n := len(d.Versions); n == 0 || n > MaxVersions {
 		return fmt.Errorf("%w: %d versions", errDirectory, n)
@@ -145,8 +146,8 @@ func (d *Directory) check() error {
 	return nil
 }
 
-// maxFrame bounds the frame for n bytes of content: what does not compress is
-// stored, with 3 bytes a block.
+// maxFrame bounds the frame for n bytes of content: incompressible content is stored, with
+// 3 bytes per block.
 func maxFrame(n int64) int64 { return n + n/256 + 64 }
 
 func (v *Version) check(content int64) error {

@@ -1,10 +1,10 @@
-// Package deep is the format of deep segments: every version of a crate in a sixth of the
-// space of its .crate files or less, and each of them rebuilt bit for bit. Consecutive
-// versions share most of their files, which gzip hides; a segment holds each distinct
-// file once, and knows for every version which files it has and which compressor made its
-// .crate. It builds, writes and reads segments, and resumes one that a crash has cut off.
-// This comment is the specification, enough to write another reader (scripts/read_deep.py
-// is one).
+// Package deep implements the format of deep segments, which hold all versions of a crate
+// in a sixth of the space of their .crate files or less, and from which each file is
+// rebuilt bit for bit. Consecutive versions share most of their files, which gzip hides; a
+// segment holds each distinct file once, and records for every version which files it has
+// and which compressor made its .crate. The package builds, writes and reads segments, and
+// resumes one after a crash. This comment is the specification, and suffices to write
+// another reader (scripts/read_deep.py is one).
 //
 // # File
 //
@@ -14,9 +14,9 @@
 //	for each pack: a skippable frame, its directory; a data frame, its content
 //	one skippable frame: the seek table
 //
-// A pack is 1 to 64 versions of one crate, and needs nothing outside itself: no
-// dictionary, no other pack. What is damaged costs its pack and no other. A crate
-// may have several packs.
+// A pack has 1 to 64 versions of one crate, and depends on nothing outside itself: no
+// dictionary, no other pack. Damage to a pack affects no other. A crate may have several
+// packs.
 //
 // Numbers of fixed size are little-endian. A "string" is a u8 length and the bytes.
 // A "number" is an unsigned LEB128 (7 bits a byte, the lowest first, the highest
@@ -56,10 +56,10 @@
 //	for each version, in the order of the directory: its recipe
 //	the items, one behind the other, up to the end
 //
-// An item is the bytes of a file, or the template of a tar header. We put templates
-// first and sort by path, then by age: what resembles each other is close together.
-// A reader does not care. We begin another pack where the content would pass
-// 64 MiB, or 256 MiB if a version in it has a tar of more than 8 MiB.
+// An item is the bytes of a file, or the template of a tar header. The writer puts
+// templates first and sorts files by path, then by age, so that similar items are close
+// together; a reader does not depend on it. The writer begins another pack when the content
+// would exceed 64 MiB, or 256 MiB if a version in it has a tar of more than 8 MiB.
 //
 // # Recipe
 //
@@ -70,26 +70,25 @@
 //	2, number t, number i    the tar header of template t, item i, and zeros up to a
 //	                         multiple of 512 bytes of the item
 //
-// A template is a tar header of 512 bytes without what changes from version to
-// version. To make the header of it: put "{crate}-{version}/" before its first 100
-// bytes and drop as many zeros from their end; write into the 8 bytes at 148 the
-// sum of all bytes of the header, these 8 counted as spaces, as seven octal digits
-// and a NUL. Headers that cannot be made so are kept as bytes. So a file that did
-// not change since the version before, header and all, costs a recipe three
-// numbers, which are the same ones as there.
+// A template is a tar header of 512 bytes without the parts that change from version to
+// version. To make a header of it: insert "{crate}-{version}/" before its first 100 bytes
+// and drop as many zeros from their end; then write the sum of all bytes of the header,
+// with the 8 bytes at 148 counted as spaces, into these 8 bytes as seven octal digits and a
+// NUL. Headers that cannot be made like this are kept as bytes. A file that is unchanged
+// since the previous version, header included, thus takes three numbers in a recipe, the
+// same as in the previous one.
 //
 // # Rebuilding
 //
-// Follow the recipe. For encoder 0, that is the .crate. Otherwise it is the tar,
-// and the .crate is: the gzip header; the raw deflate stream that the encoder makes
-// of the tar; u32 CRC-32 of the tar; u32 its size. Compare its sha256.
+// Follow the recipe. For encoder 0, the result is the .crate. Otherwise it is the tar, and
+// the .crate consists of the gzip header; the raw deflate stream that the encoder makes of
+// the tar; u32 CRC-32 of the tar; u32 its size. Verify the sha256 of the .crate.
 //
 // # Verbatim
 //
-// A version is kept verbatim where no encoder makes its stream, and where the
-// .crate is not one gzip member and nothing else, or its tar is too long. It is an
-// item then, and its recipe names that. A tar needs no particular form: what does
-// not look like a file in it is kept as bytes.
+// A version is kept verbatim if no encoder makes its stream, if the .crate is not exactly
+// one gzip member, or if its tar is too long. Then it is an item, which its recipe names. A
+// tar may have any form: what does not look like a file in it is kept as bytes.
 //
 // # Seek table
 //
@@ -100,24 +99,24 @@
 //	for each frame before it: u32 size of the frame, u32 size of its content (0 of a directory)
 //	u32 number of frames, at most 1,048,576; u8 0; u32 0x8F92EAB1
 //
-// The table is a hint. A directory says where the next one is; the table does
-// where a directory is damaged. Where it is missing or wrong ([ErrTable],
-// [ErrUnfinished]) the next directory is searched for, and no pack is lost.
+// The table is a hint. A directory says where the next one is; the table is used only if a
+// directory is damaged. If it is missing or wrong ([ErrTable], [ErrUnfinished]), a reader
+// searches for the next directory, and no pack is lost.
 //
 // # Life
 //
 // A segment is written as {name}.part, pack by pack, each made durable by [Writer.Sync].
-// After a crash [Resume] cuts a torn pack off and continues after the last whole one.
-// When it is finished it is synced and gets its name, which was free; it is never written
-// to again. Removing the originals is up to the caller, who first reads the pack back
+// After a crash, [Resume] truncates a torn pack and continues after the last whole one. A
+// finished segment is synced and renamed to its name, which must be free; it is never
+// written to again. The caller may remove the originals after reading the pack back
 // ([Reader.Check] at depth Crates).
 //
 // # Trust
 //
-// Every segment is hostile to a reader. All lengths, counts and windows are bounded; what
-// a version costs in memory is in its directory ([Directory.Cost]), and what it costs in
-// time is its data frame, decoded once, and one encoder's run over a tar of that size,
-// which a context ends within 64 KiB of output. Nothing is returned whose sha256 is not
-// that of the directory. A segment does not prove what a crate's bytes ought to be:
-// callers compare checksums with an index.
+// A reader treats every segment as hostile. It bounds all lengths, counts and windows; the
+// directory determines the memory that a version needs ([Directory.Cost]), and the time is
+// that of decoding its data frame once and of one encoder's run over a tar of that size,
+// which a context ends within 64 KiB of output. A reader returns only bytes with the sha256
+// in the directory. A segment does not prove that its crates are authentic: callers compare
+// their checksums with an index.
 package deep

@@ -11,8 +11,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// A directory that is accepted is one that we would write. The sum at its end is
-// put right, or no input would come far.
+// A directory that is accepted is one that we would write. The test corrects the checksum
+// at its end, since otherwise no input would get far.
 func FuzzDirectory(f *testing.F) {
 	b, err := os.ReadFile(golden)
 	must(f, err)
@@ -42,7 +42,7 @@ func FuzzDirectory(f *testing.F) {
 	})
 }
 
-// Whatever content and recipes are: no panic, and no more bytes than were asked for.
+// Whatever content and recipes are: no panic, and no more bytes than requested.
 func FuzzRecipe(f *testing.F) {
 	p := build(f, goldenCrates()[0])
 	content, err := decodeFrame(nil, p.encoded[p.Size()-p.frame:], p.Content)
@@ -66,7 +66,7 @@ func FuzzRecipe(f *testing.F) {
 	})
 }
 
-// Whatever a tar is, it comes back.
+// Every tar can be restored.
 func FuzzSplit(f *testing.F) {
 	id := crate.ID{Name: "tiny", Version: "0.1.0"}
 	f.Add(cargoTar(id, file{"Cargo.toml", "[package]"}, file{"src/lib.rs", ""}))
@@ -94,8 +94,8 @@ func FuzzSeekTable(f *testing.F) {
 	})
 }
 
-// Whatever the bytes are: no panic, bounded work, and a crate that is rebuilt is
-// what its directory says.
+// Whatever the bytes are: no panic, bounded work, and a rebuilt crate matches its
+// directory.
 func FuzzSegment(f *testing.F) {
 	b, err := os.ReadFile(golden)
 	must(f, err)
@@ -117,7 +117,7 @@ func FuzzSegment(f *testing.F) {
 	})
 }
 
-// Whatever a .crate is, it comes back, verbatim or not.
+// Every .crate can be restored, verbatim or not.
 func FuzzMember(f *testing.F) {
 	for _, all := range goldenCrates() {
 		for _, g := range all {

@@ -18,20 +18,20 @@ const (
 	flagsReserved = 0xE0
 	gzipTrailer   = 8
 	gzipFixed     = 10
-	// maxExpansion is the most that deflate can save.
+	// maxExpansion is the highest compression ratio of deflate.
 	maxExpansion = 1032
 )
 
 var gzipStart = []byte{0x1f, 0x8b, 8}
 
-// member is a gzip file of one member, taken apart.
+// member is a parsed gzip file with one member.
 type member struct {
 	header []byte
 	stream []byte // raw deflate
 	tar    []byte
 }
 
-// openMember takes a .crate apart, and says why it cannot be.
+// openMember parses a .crate, or returns why it cannot be packed.
 func openMember(file []byte, maxTar int64) (member, Reason) {
 	n := gzipHeader(file)
 	if n == 0 {
@@ -63,7 +63,7 @@ func openMember(file []byte, maxTar int64) (member, Reason) {
 	return m, NoReason
 }
 
-// sizeHint is how long the tar will be, if the file is honest.
+// sizeHint returns the length of the tar according to the file.
 func sizeHint(file []byte, most int64) int64 {
 	if len(file) < 4 {
 		return 0
@@ -72,8 +72,8 @@ func sizeHint(file []byte, most int64) int64 {
 	return min(claim, most, maxExpansion*int64(len(file)))
 }
 
-// gzipHeader returns the length of the header that a file begins with, or 0: it is
-// none, or longer than a directory holds.
+// gzipHeader returns the length of the header at the start of a file, or 0 if there is
+// none, or it is longer than a directory allows.
 func gzipHeader(b []byte) int {
 	if len(b) < gzipFixed || !bytes.HasPrefix(b, gzipStart) || b[3]&flagsReserved != 0 {
 		return 0
@@ -108,7 +108,7 @@ func gzipHeader(b []byte) int {
 	return n
 }
 
-// appendTrailer appends what ends the gzip member of a tar.
+// appendTrailer appends the trailer of the gzip member of a tar.
 func appendTrailer(dst, tar []byte) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, crc32.ChecksumIEEE(tar))
 	return binary.LittleEndian.AppendUint32(dst, uint32(len(tar)))

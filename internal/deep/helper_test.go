@@ -26,8 +26,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// fake is the number of an encoder that the tests bring: that of the standard
-// library.
+// fake is the number of the tests' encoder, that of the standard library.
 const fake deflate.Encoder = 2
 
 var compressors = sync.Pool{New: func() any {
@@ -38,7 +37,7 @@ var compressors = sync.Pool{New: func() any {
 	return z
 }}
 
-// fakeEngine puts the standard library in the place of the engines.
+// fakeEngine replaces the engine with the standard library.
 func fakeEngine(t testing.TB) {
 	old := engine
 	t.Cleanup(func() { engine = old })
@@ -55,7 +54,7 @@ func fakeEngine(t testing.TB) {
 	}
 }
 
-// identifyFake is deflate.Identify of the one encoder.
+// identifyFake is deflate.Identify for that encoder alone.
 func identifyFake(ctx context.Context, src, stream []byte, _ ...deflate.Encoder) (deflate.Encoder, bool, error) {
 	var b bytes.Buffer
 	if err := engine.encode(&b, fake, src); err != nil || !bytes.Equal(b.Bytes(), stream) {
@@ -88,7 +87,7 @@ func cargoTar(id crate.ID, files ...file) []byte {
 	return append(tar, make([]byte, 2*blockSize)...)
 }
 
-// pressed makes a .crate of a tar by the engine of number fake.
+// pressed makes a .crate of a tar with the encoder fake.
 func pressed(id crate.ID, tar []byte) []byte {
 	var b bytes.Buffer
 	b.Write([]byte("\x1f\x8b\x08\x08\x00\x00\x00\x00\x02\xff" + id.FileName() + "\x00"))
@@ -98,7 +97,7 @@ func pressed(id crate.ID, tar []byte) []byte {
 	return appendTrailer(b.Bytes(), tar)
 }
 
-// given is a version to be packed.
+// given is a version to pack.
 type given struct {
 	crate.Key
 	data []byte
@@ -119,7 +118,7 @@ func sources(all []given) (s []Source) {
 	return s
 }
 
-// release is version n of a crate that changes a little each time.
+// release returns version n of a crate that changes a little each time.
 func release(name string, n int) given {
 	id := crate.ID{Name: name, Version: fmt.Sprintf("1.%d.0", n)}
 	return give(id, pressed(id, cargoTar(id,
@@ -137,7 +136,7 @@ func releases(name string, n int) (all []given) {
 	return all
 }
 
-// prose is text that compresses.
+// prose returns text that compresses.
 func prose(seed uint64, n int) string {
 	words := strings.Fields("pub fn struct impl for let mut match where self use crate mod const static trait type unsafe async")
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -148,8 +147,8 @@ func prose(seed uint64, n int) string {
 	return b.String()[:n]
 }
 
-// scramble is text without sense, over few letters: short matches far away, where
-// the real encoders part.
+// scramble returns random text over few letters: short matches far away, in which the real
+// encoders differ.
 func scramble(letters, n int) string {
 	r := rand.New(rand.NewPCG(1, 2))
 	b := make([]byte, n)
@@ -204,7 +203,7 @@ func open(t testing.TB, b []byte) *Reader {
 	return r
 }
 
-// directories returns those of a segment that has no damage.
+// directories returns the directories of an undamaged segment.
 func directories(t testing.TB, r *Reader) (all []*Directory) {
 	t.Helper()
 	for d, err := range r.Directories() {

@@ -11,7 +11,7 @@ import (
 
 const (
 	namePrefix = "deep-"
-	// Ext ends the name of a segment, PartExt that of one that is not finished.
+	// Ext is the extension of segments, PartExt that of unfinished ones.
 	Ext     = ".zst"
 	PartExt = partfile.Ext
 	// MaxNumber is the highest number of a segment.
@@ -19,17 +19,17 @@ const (
 	minDigits = 4
 )
 
-// Name is which segment of a folder one is: deep-0042.zst; where many machines share a
-// mirror out, deep-s3of8-0042.zst.
+// Name identifies a segment in a folder: deep-0042.zst or, where several machines share the
+// work of one mirror, deep-s3of8-0042.zst.
 type Name struct {
 	Shard  crate.Shard
 	Number int
 }
 
-// FileName returns the name of the segment of all crates with a number: deep-0042.zst.
+// FileName returns the file name of a segment that is not of a shard: deep-0042.zst.
 func FileName(number int) string { return Name{Number: number}.String() }
 
-// String is the name of the file.
+// String returns the file name.
 func (n Name) String() string {
 	shard := n.Shard.Label()
 	if shard != "" {

@@ -17,10 +17,10 @@ type Reader struct {
 	size int64
 }
 
-// Open opens a segment of size bytes, which may be unfinished; name is for errors.
-// It fails with ErrFormat if there is neither a seek table at the end nor a pack
-// in the first bytes; nothing else is said by it about the state of the file. Where
-// reading fails it says so, and nothing about the format.
+// Open opens a segment of size bytes, which may be unfinished; name is used in errors. It
+// returns ErrFormat if there is neither a seek table at the end nor a pack in the first
+// bytes. It does not check the rest of the file. A read error is returned as such, not as
+// ErrFormat.
 func Open(name string, r io.ReaderAt, size int64) (*Reader, error) {
 	const sniff = 64 << 20
 	s := &Reader{name, r, size}
@@ -38,17 +38,17 @@ func Open(name string, r io.ReaderAt, size int64) (*Reader, error) {
 	return nil, fmt.Errorf("opening segment %s: %w", name, err)
 }
 
-// OpenKnown is Open of a file that is known to be a segment, and reads nothing of it.
+// OpenKnown is like Open for a file that is known to be a segment, but reads nothing.
 func OpenKnown(name string, r io.ReaderAt, size int64) *Reader { return &Reader{name, r, size} }
 
-// A readError says that the disk did not answer: nothing is known about the bytes.
+// A readError is an error of the disk: it says nothing about the bytes.
 type readError struct{ error }
 
 func (e readError) Unwrap() error { return e.error }
 
 func unreadable(err error) bool { return errors.As(err, new(readError)) }
 
-// readAt fills b, or fails: with io.ErrUnexpectedEOF outside the file, else with a
+// readAt fills b or returns an error: io.ErrUnexpectedEOF outside the file, else a
 // readError.
 func readAt(r io.ReaderAt, b []byte, offset int64) error {
 	if offset < 0 {
@@ -64,8 +64,8 @@ func readAt(r io.ReaderAt, b []byte, offset int64) error {
 	return readError{err}
 }
 
-// Directory reads the directory of the pack at p. That takes one read of at most
-// 32 KiB. Errors: *DamageError; those of the file.
+// Directory reads the directory of the pack at p, with one read of at most 32 KiB. Errors:
+// *DamageError; those of the file.
 func (r *Reader) Directory(p Placement) (*Directory, error) {
 	d, err := r.directory(p.Offset)
 	if err == nil && d.Size != p.Size {
@@ -97,7 +97,7 @@ func (r *Reader) directory(offset int64) (*Directory, error) {
 	return d, nil
 }
 
-// damage is what went wrong at p, unless it is that the disk does not answer.
+// damage returns err as damage at p, unless it is an error of the disk.
 func (r *Reader) damage(p Placement, name string, err error) error {
 	if unreadable(err) {
 		return fmt.Errorf("reading %s at offset %d: %w", r.name, p.Offset, err)
@@ -105,7 +105,7 @@ func (r *Reader) damage(p Placement, name string, err error) error {
 	return &DamageError{r.name, p.Offset, p.Offset + p.Size, name, err}
 }
 
-// frame reads the data frame of a pack into buf[:0] and verifies its bytes.
+// frame reads the data frame of a pack into buf[:0] and verifies its checksum.
 func (r *Reader) frame(buf []byte, d *Directory) ([]byte, error) {
 	buf = grow(buf, d.frame)
 	if err := readAt(r.r, buf, d.Offset+d.Size-d.frame); err != nil {
@@ -117,7 +117,7 @@ func (r *Reader) frame(buf []byte, d *Directory) ([]byte, error) {
 	return buf, nil
 }
 
-// load decodes the content of a pack. free gives its memory back.
+// load decodes the content of a pack. free releases its memory.
 func (r *Reader) load(ctx context.Context, d *Directory) (c *content, free func(), err error) {
 	data := buffers.Get().(*[]byte)
 	free = func() { buffers.Put(data) }
@@ -128,7 +128,7 @@ func (r *Reader) load(ctx context.Context, d *Directory) (c *content, free func(
 	return c, free, nil
 }
 
-// decode decodes the content of a pack into *data, which it makes longer if need be.
+// decode decodes the content of a pack into *data, which it enlarges if needed.
 func (r *Reader) decode(ctx context.Context, d *Directory, data *[]byte) (c *content, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -148,8 +148,8 @@ func (r *Reader) decode(ctx context.Context, d *Directory, data *[]byte) (c *con
 	return c, nil
 }
 
-// RebuildKey is Rebuild of version n of the pack at a placement; it fails with
-// ErrNotThere unless that is key.
+// RebuildKey rebuilds version n of the pack at p, like Rebuild. It returns ErrNotThere
+// unless that version is key.
 func (r *Reader) RebuildKey(ctx context.Context, p Placement, n int, key crate.Key) ([]byte, error) {
 	d, err := r.Directory(p)
 	if err != nil {

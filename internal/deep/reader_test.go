@@ -57,8 +57,8 @@ func TestRebuildKey(t *testing.T) {
 
 func isNotThere(err error) bool { return errors.Is(err, ErrNotThere) && errors.Is(err, fs.ErrNotExist) }
 
-// Its cost is known before a version is rebuilt: what it is made of, and the tar for
-// which the encoder has its tables.
+// The memory for a version is known before it is rebuilt: the content of the pack, and the
+// tar, for which the encoder allocates its tables.
 func TestCost(t *testing.T) {
 	d := &Directory{frame: 10, Content: 1000, Versions: []Version{{Size: 100, stream: 100}, {Size: 100, stream: 5000, Encoder: fake}}}
 	verbatim, rebuilt := d.Cost(0), d.Cost(1)
@@ -82,7 +82,7 @@ func TestTar(t *testing.T) {
 	}
 }
 
-// An encoder that this program does not have costs no tar and no other version.
+// An unknown encoder affects neither the tar nor other versions.
 func TestUnknownEncoder(t *testing.T) {
 	fakeEngine(t)
 	p := build(t, releases("serde", 2))
@@ -104,7 +104,7 @@ func TestUnknownEncoder(t *testing.T) {
 	must(t, err)
 }
 
-// A segment of a later version is not called damaged in vain: what to do is said.
+// A segment of a later version is not reported as damaged; the error says what to do.
 func TestNewerFormat(t *testing.T) {
 	fakeEngine(t)
 	b, _ := small(t)
@@ -119,8 +119,8 @@ func TestNewerFormat(t *testing.T) {
 	}
 }
 
-// forge returns a segment of one pack that a liar made: everything in it is as it
-// must be, but for what change does to it.
+// forge returns a segment of one pack in which everything is consistent except for what
+// change does to it.
 func forge(t testing.TB, change func(d *Directory, content []byte) []byte) []byte {
 	t.Helper()
 	p := build(t, releasesOf("a", 2, 40))
@@ -137,7 +137,7 @@ func forge(t testing.TB, change func(d *Directory, content []byte) []byte) []byt
 	return segment(t, p)
 }
 
-// No forged segment yields a crate, and each forgery has its own error.
+// No forged segment yields a crate, and each forgery has its specific error.
 func TestLies(t *testing.T) {
 	fakeEngine(t)
 	// The first bytes of the content: number of items, their lengths, recipes.
@@ -148,7 +148,7 @@ func TestLies(t *testing.T) {
 			return append(append([]byte{1, 2}, r...), "hi"...)
 		}
 	}
-	// contentOf is content without recipes.
+	// contentOf returns content without recipes.
 	contentOf := func(b ...byte) func(*Directory, []byte) []byte {
 		return func(d *Directory, _ []byte) []byte {
 			for n := range d.Versions {
@@ -177,9 +177,9 @@ func TestLies(t *testing.T) {
 		"content too large":       {field(func(d *Directory) { d.Content = MaxGiant + 1 }), "bytes of content"},
 		"other tar":               {field(func(d *Directory) { d.Versions[0].streamSum[0] ^= 1 }), "sha256 of its tar"},
 		"other crate":             {field(func(d *Directory) { d.Versions[0].Checksum[0] ^= 1 }), "sha256 of what was rebuilt"},
-		"shorter crate":           {field(func(d *Directory) { d.Versions[0].Size-- }), "another length"},
-		"longer crate":            {field(func(d *Directory) { d.Versions[0].Size++ }), "another length"},
-		"crate of no length":      {field(func(d *Directory) { d.Versions[0].Size = 0 }), "another length"},
+		"shorter crate":           {field(func(d *Directory) { d.Versions[0].Size-- }), "a different length"},
+		"longer crate":            {field(func(d *Directory) { d.Versions[0].Size++ }), "a different length"},
+		"crate of no length":      {field(func(d *Directory) { d.Versions[0].Size = 0 }), "a different length"},
 		"longer tar":              {field(func(d *Directory) { d.Versions[0].stream++ }), "it makes"},
 		"shorter tar":             {field(func(d *Directory) { d.Versions[0].stream-- }), "recipe is wrong"},
 		"other header":            {field(func(d *Directory) { d.Versions[0].header[9] = 3 }), "sha256 of what was rebuilt"},
@@ -218,7 +218,7 @@ func TestLies(t *testing.T) {
 	}
 }
 
-// What asks for much memory or is no frame of the format is not decoded.
+// A frame that requests much memory, or is not of the format, is not decoded.
 func TestDataFrameIsBounded(t *testing.T) {
 	content := make([]byte, 4000)
 	frame := func(o ...zstd.EOption) []byte {

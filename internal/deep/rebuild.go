@@ -9,11 +9,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// Rebuild returns the bytes of version n of a pack, whose sha256 is that of the
-// directory; whether it is the version's, an index says. It takes d.Cost(n) bytes
-// of memory.
+// Rebuild returns the bytes of version n of a pack, with the sha256 in the directory; the
+// caller must compare it with an index. It needs d.Cost(n) bytes of memory.
 //
-// Errors: *DamageError; ErrEncoder; the context's; those of the file.
+// Errors: *DamageError; ErrEncoder; ctx's; those of the file.
 func (r *Reader) Rebuild(ctx context.Context, d *Directory, n int) ([]byte, error) {
 	c, free, err := r.load(ctx, d)
 	if err != nil {
@@ -24,18 +23,16 @@ func (r *Reader) Rebuild(ctx context.Context, d *Directory, n int) ([]byte, erro
 	return data, r.blame(ctx, d, err)
 }
 
-// Decoded is the content of a pack in memory, from which versions are rebuilt without
-// decoding it again. It does not need the segment any more. Its methods may be called
-// concurrently.
+// Decoded is the decoded content of a pack in memory, from which versions can be rebuilt
+// without the segment. Its methods may be called concurrently.
 type Decoded struct {
-	from *Reader // its name alone, for errors
+	from *Reader // only its name, for errors
 	d    *Directory
 	c    *content
 	size int64
 }
 
-// Decode reads and decodes a pack. Errors: *DamageError; the context's; those of the
-// file.
+// Decode reads and decodes a pack. Errors: *DamageError; ctx's; those of the file.
 func (r *Reader) Decode(ctx context.Context, d *Directory) (*Decoded, error) {
 	var data []byte
 	c, err := r.decode(ctx, d, &data)
@@ -45,16 +42,16 @@ func (r *Reader) Decode(ctx context.Context, d *Directory) (*Decoded, error) {
 	return &Decoded{&Reader{name: r.name}, d, c, int64(cap(data))}, nil
 }
 
-// Size is what it takes of memory in bytes: somewhat more than Directory.Content.
+// Size returns its memory in bytes: somewhat more than Directory.Content.
 func (p *Decoded) Size() int64 { return p.size }
 
-// Rebuild is [Reader.Rebuild] of version n of the pack.
+// Rebuild is like [Reader.Rebuild] for version n of the pack.
 func (p *Decoded) Rebuild(ctx context.Context, n int) ([]byte, error) {
 	data, err := p.c.rebuild(ctx, p.d, n)
 	return data, p.from.blame(ctx, p.d, err)
 }
 
-// blame says who is to blame for what a version could not be made of.
+// blame returns err as damage, unless the context or the encoder is the cause.
 func (r *Reader) blame(ctx context.Context, d *Directory, err error) error {
 	if err == nil || ctx.Err() != nil || errors.Is(err, ErrEncoder) || errors.Is(err, ErrNotThere) {
 		return err
@@ -62,16 +59,16 @@ func (r *Reader) blame(ctx context.Context, d *Directory, err error) error {
 	return r.damage(d.Placement, d.Name, err)
 }
 
-// RebuildAll rebuilds every version of a pack, which is decoded once, and tells each
-// what came of it: the bytes, or a *DamageError or ErrEncoder. An error of each
-// ends it. It takes the memory of the most costly version.
+// RebuildAll rebuilds every version of a pack, which it decodes once, and calls each with
+// the bytes, or a *DamageError or ErrEncoder. An error of each ends it. It needs the memory
+// of the most costly version.
 //
-// Errors: as those of Rebuild; those of each.
+// Errors: those of Rebuild; those of each.
 func (r *Reader) RebuildAll(ctx context.Context, d *Directory, each func(n int, data []byte, err error) error) error {
 	return r.rebuildEach(ctx, d, d.numbers(), each)
 }
 
-// rebuildEach is RebuildAll of the versions that have these numbers.
+// rebuildEach is like RebuildAll for the versions with these numbers.
 func (r *Reader) rebuildEach(ctx context.Context, d *Directory, numbers []int, each func(n int, data []byte, err error) error) error {
 	c, free, err := r.load(ctx, d)
 	if err != nil {
@@ -90,8 +87,8 @@ func (r *Reader) rebuildEach(ctx context.Context, d *Directory, numbers []int, e
 	return nil
 }
 
-// Tar returns the tar of version n of a pack, verified; ErrNotThere where the
-// version is kept verbatim. Other errors are those of Rebuild.
+// Tar returns the verified tar of version n of a pack, or ErrNotThere if the version is
+// kept verbatim. Other errors are those of Rebuild.
 func (r *Reader) Tar(ctx context.Context, d *Directory, n int) ([]byte, error) {
 	if d.Versions[n].Encoder == Verbatim {
 		return nil, fmt.Errorf("tar of %s, which is kept verbatim: %w", d.Versions[n].ID, ErrNotThere)
@@ -111,8 +108,8 @@ func (r *Reader) Tar(ctx context.Context, d *Directory, n int) ([]byte, error) {
 	return tar, nil
 }
 
-// stream follows the recipe of a version: it makes the tar, or the .crate of one
-// that is kept verbatim, in the memory of buf if that is large enough.
+// stream follows the recipe of a version: it makes the tar, or the .crate of a verbatim
+// version, in buf if that is large enough.
 func (c *content) stream(buf []byte, d *Directory, n int) ([]byte, error) {
 	v := &d.Versions[n]
 	b, err := c.join(grow(buf, v.stream)[:0:v.stream], c.recipes[n], prefixOf(v.ID))
@@ -125,7 +122,7 @@ func (c *content) stream(buf []byte, d *Directory, n int) ([]byte, error) {
 	return b, nil
 }
 
-// verify compares what a recipe made with its sha256.
+// verify compares the result of a recipe with its sha256.
 func (v *Version) verify(stream []byte) error {
 	return sameSum(v.ID, stream, v.streamSum, "its tar")
 }
@@ -137,7 +134,7 @@ func sameSum(id crate.ID, b []byte, want crate.Checksum, what string) error {
 	return nil
 }
 
-// rebuild makes a .crate, and returns nothing that is not what the directory says.
+// rebuild makes a .crate, and returns it only if it matches the directory.
 func (c *content) rebuild(ctx context.Context, d *Directory, n int) ([]byte, error) {
 	v := &d.Versions[n]
 	if v.Encoder == Verbatim {
@@ -176,9 +173,9 @@ func ifGood(b []byte, err error) ([]byte, error) {
 	return b, nil
 }
 
-var errLength = errors.New("what was rebuilt has another length than the directory says")
+var errLength = errors.New("the rebuilt stream has a different length than in the directory")
 
-// bounded takes as many bytes as the directory says that an encoder makes, and refuses more.
+// bounded accepts as many bytes from an encoder as the directory says, and rejects more.
 type bounded struct {
 	ctx  context.Context
 	b    []byte

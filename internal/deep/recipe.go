@@ -14,10 +14,10 @@ const (
 
 var errRecipe = errors.New("recipe is wrong")
 
-// recipe is what is left of one to be read.
+// recipe is the unread part of a recipe.
 type recipe []byte
 
-// number reads one of at most limit.
+// number reads a number of at most limit.
 func (r *recipe) number(limit int) (int, error) {
 	v, n := binary.Uvarint(*r)
 	if n <= 0 || v > uint64(limit) {
@@ -37,8 +37,7 @@ func (r *recipe) literal() ([]byte, error) {
 	return b, nil
 }
 
-// join follows a recipe and appends what it makes to dst, whose capacity it never
-// exceeds.
+// join follows a recipe and appends the result to dst, whose capacity it never exceeds.
 func (c *content) join(dst []byte, r recipe, prefix string) ([]byte, error) {
 	for len(r) > 0 {
 		op, err := r.number(opMember)
@@ -79,7 +78,7 @@ func (c *content) join(dst []byte, r recipe, prefix string) ([]byte, error) {
 	return dst, nil
 }
 
-// next returns the item that a recipe names.
+// next returns the next item that a recipe names.
 func (c *content) next(r *recipe) ([]byte, error) {
 	n, err := r.number(len(c.ends) - 1)
 	if err != nil {

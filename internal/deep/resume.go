@@ -7,14 +7,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
-// Resume takes up the unfinished segment name where a crash has left it. Every
-// pack is told to each, in the order of the file; the bytes of its frames are
-// those that were written. What follows the last whole pack, a torn one or the
-// seek table of a segment that was finished but not published, is cut away. When
-// Resume returns, all packs that it told are durable.
+// Resume opens the unfinished segment name where a crash has left it. It calls each with
+// every pack, in the order of the file, after verifying the bytes of its frames. It
+// truncates what follows the last whole pack: a torn one, or the seek table of a segment
+// that was finished but not published. When Resume returns, all packs passed to each are
+// durable.
 //
-// Errors: fs.ErrNotExist; *DamageError, and nothing was changed, if a whole pack
-// follows one that is not: no crash does that to packs that were synced one by one;
+// Errors: fs.ErrNotExist; *DamageError, if a whole pack follows one that is not: no crash
+// does that to packs that were synced one by one, so Resume changes nothing;
 // durable.ErrLinked, as for bundles; those of each.
 func Resume(fsys durable.FS, name string, each func(*Directory) error) (*Writer, error) {
 	w := new(Writer)
@@ -28,7 +28,7 @@ func Resume(fsys durable.FS, name string, each func(*Directory) error) (*Writer,
 	return w, nil
 }
 
-// replay keeps all whole packs, and brings the Writer to where it was behind them.
+// replay reads all whole packs, and restores the state that the Writer had after them.
 func (w *Writer) replay(r *Reader, t *partfile.Tail, each func(*Directory) error) error {
 	for t.Kept() < r.size {
 		d, err := r.whole(t.Kept())
@@ -61,7 +61,7 @@ func (r *Reader) whole(offset int64) (*Directory, error) {
 	return d, err
 }
 
-// checkTail fails if what would be cut away from offset on holds a whole pack.
+// checkTail returns an error if the tail to truncate, from offset on, has a whole pack.
 func (r *Reader) checkTail(offset int64, cause error) error {
 	if unreadable(cause) {
 		return cause

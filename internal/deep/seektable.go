@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// Numbers of the Zstandard Seekable Format.
+// Constants of the Zstandard Seekable Format.
 const (
 	tableMagic  = 0x184D2A5E // of its skippable frame
 	footerMagic = 0x8F92EAB1 // the last four bytes of the file
@@ -34,11 +34,12 @@ func tableFrame(entries []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, footerMagic)
 }
 
-// table is a seek table that adds up; whether it is true, the directories tell.
+// table is a seek table whose sizes add up to the file's size; only the directories show
+// whether it is true.
 type table struct {
 	entries []byte
 	starts  []int64 // of the packs
-	start   int64   // of the table's own frame
+	start   int64   // offset of the table's own frame
 }
 
 var errNoTable = errors.New("no seek table at the end")
@@ -66,7 +67,7 @@ func readTable(r io.ReaderAt, size int64) (*table, error) {
 	return t, nil
 }
 
-// readFooter returns how many frames the end of a file says that there are.
+// readFooter returns the number of frames according to the end of a file.
 func readFooter(r io.ReaderAt, size int64) (frames int64, err error) {
 	var footer [tableFooter]byte
 	if err := readAt(r, footer[:], size-tableFooter); err != nil {
@@ -81,10 +82,10 @@ func readFooter(r io.ReaderAt, size int64) (frames int64, err error) {
 	return u32(footer[:]), nil
 }
 
-// startOf is where the table of a file begins that has so many frames.
+// startOf returns the offset of the table in a file with that many frames.
 func startOf(frames, size int64) int64 { return size - frameHead - frames*tableEntry - tableFooter }
 
-// claimedStart returns where a table begins according to the end of the file, or -1.
+// claimedStart returns the offset of a table according to the end of the file, or -1.
 func claimedStart(r io.ReaderAt, size int64) int64 {
 	frames, err := readFooter(r, size)
 	if err != nil {
@@ -93,8 +94,7 @@ func claimedStart(r io.ReaderAt, size int64) int64 {
 	return startOf(frames, size)
 }
 
-// read adds up the frames, which must be those of packs and fill the file up to the
-// table.
+// read adds up the frames, which must be those of packs and fill the file up to the table.
 func (t *table) read(entries []byte) error {
 	var sum int64
 	t.entries = entries

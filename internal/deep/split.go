@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// step is an operation of a recipe that is still to be written.
+// step is an operation of a recipe before it is encoded.
 type step struct {
 	op       int
 	literal  []byte
 	template []byte // of opMember
 	item     []byte
-	path     string // of the item in its crate, to sort by; may be anything
+	path     string // of the item in its crate, for sorting; not validated
 }
 
-// split takes a tar apart so that its steps, joined, are the tar again. That holds
-// whatever the bytes are: what does not look like a file in a tar is kept as it is.
-// The steps share the bytes of the tar.
+// split splits a tar into steps that, joined, make the tar again, whatever its bytes are:
+// what does not look like a file in a tar is kept as it is. The steps share the bytes of
+// the tar.
 func split(tar []byte, prefix string) (steps []step) {
 	for len(tar) >= blockSize && !isZero(tar[:blockSize]) {
 		header := tar[:blockSize]
@@ -45,9 +45,9 @@ func split(tar []byte, prefix string) (steps []step) {
 	return appendRest(steps, tar)
 }
 
-// appendRest is for what stands behind the files: zeros, most of the time.
+// appendRest appends what follows the files, usually zeros.
 func appendRest(steps []step, rest []byte) []step {
-	const most = 16 // what is longer may be found again in another version
+	const most = 16 // longer bytes may recur in another version
 	switch {
 	case len(rest) == 0:
 		return steps
@@ -57,8 +57,7 @@ func appendRest(steps []step, rest []byte) []step {
 	return append(steps, step{op: opItem, item: rest})
 }
 
-// pathOf returns the path of a file without the folder that every crate has of its
-// own.
+// pathOf returns the path of a file without the folder of its version.
 func pathOf(header []byte, prefix string) string {
 	name, _, _ := bytes.Cut(header[:nameSize], []byte{0})
 	return strings.TrimPrefix(string(name), prefix)

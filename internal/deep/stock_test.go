@@ -22,7 +22,8 @@ var update = flag.Bool("update", false, "rewrite the golden segment")
 
 const golden = "testdata/deep-v1.zst"
 
-// goldenCrates are what the golden segment holds: three by real encoders, and one that is kept verbatim.
+// goldenCrates are in the golden segment: three made by real encoders, and one that is kept
+// verbatim.
 func goldenCrates() [][]given {
 	toml, lib := file{"Cargo.toml", "[package]\nname = \"tiny\"\n"}, file{"src/lib.rs", scramble(12, 6000)}
 	return [][]given{
@@ -35,7 +36,7 @@ func goldenCrates() [][]given {
 	}
 }
 
-// realCrate is a .crate as a cargo of some years made it.
+// realCrate returns a .crate like those of some years' cargo.
 func realCrate(e deflate.Encoder, name, version string, files ...file) given {
 	id := crate.ID{Name: name, Version: version}
 	tar := cargoTar(id, files...)
@@ -63,7 +64,7 @@ func TestGoldenSegment(t *testing.T) {
 	if v := d[1].Versions[0]; v.Encoder != Verbatim || v.Reason != NotGzip {
 		t.Errorf("%s: encoder %d, %s", v.ID, v.Encoder, v.Reason)
 	}
-	// What we write for these crates is the same, but for how zstd compresses it.
+	// We write the same for these crates, except for the compression by zstd.
 	for n, p := range []*Pack{build(t, want[0]), build(t, want[1])} {
 		if p.Content != d[n].Content {
 			t.Errorf("content of pack %d has %d bytes, that of the golden segment %d", n, p.Content, d[n].Content)
@@ -75,7 +76,7 @@ func TestGoldenSegment(t *testing.T) {
 	}
 }
 
-// The stock zstd finds nothing wrong with a segment, and counts its frames.
+// The stock zstd finds no error in a segment, and counts its frames.
 func TestStockZstd(t *testing.T) {
 	program, err := exec.LookPath("zstd")
 	if err != nil {
@@ -120,7 +121,7 @@ func TestOracleReadsOurSeekTable(t *testing.T) {
 	}
 }
 
-// The real encoders are found again, where their bytes differ.
+// The real encoders are identified, where their bytes differ.
 func TestRealEncoders(t *testing.T) {
 	all := goldenCrates()[0]
 	r := open(t, segment(t, build(t, all)))
@@ -136,7 +137,7 @@ func TestRealEncoders(t *testing.T) {
 	}
 }
 
-// Whatever encoder made a crate, one is found that makes it again.
+// For every encoder's crate, an encoder is found that makes it again.
 func TestEveryEncoder(t *testing.T) {
 	for e := range deflate.Encoder(255) {
 		if !e.Known() {

@@ -7,19 +7,19 @@ import (
 
 const (
 	blockSize = 512
-	nameSize  = 100 // of a tar header: it begins with the name
+	nameSize  = 100 // of a tar header, at its start
 	sizeAt    = 124
 	sizeEnd   = 136
 	sumAt     = 148
 	sumEnd    = 156
 )
 
-// errTemplate: no tar header can be made of an item.
+// errTemplate says that no tar header can be made of an item.
 var errTemplate = fmt.Errorf("item is no template of a tar header")
 
-// appendTemplate appends the template of a tar header: what of it does not change
-// from version to version. It reports false, and appends nothing, where the header
-// is not the one that appendHeader would make of that.
+// appendTemplate appends the template of a tar header: what does not change from version to
+// version. It appends nothing and returns false unless appendHeader would make the same
+// header of the template.
 func appendTemplate(dst, header []byte, prefix string) ([]byte, bool) {
 	if !bytes.HasPrefix(header[:nameSize], []byte(prefix)) {
 		return dst, false
@@ -36,8 +36,8 @@ func appendTemplate(dst, header []byte, prefix string) ([]byte, bool) {
 	return dst, true
 }
 
-// appendHeader appends the tar header that a template stands for: with the prefix
-// before its name, and its checksum.
+// appendHeader appends the tar header of a template, with the prefix before its name, and
+// the checksum.
 func appendHeader(dst, template []byte, prefix string) ([]byte, error) {
 	name := nameSize - len(prefix)
 	if len(template) != blockSize || name < 0 || !isZero(template[name:nameSize]) || !isZero(template[sumAt:sumEnd]) {
@@ -52,7 +52,7 @@ func appendHeader(dst, template []byte, prefix string) ([]byte, error) {
 	for _, c := range header {
 		sum += uint(c)
 	}
-	const digits = 7 // and a NUL, as the tar crate writes it
+	const digits = 7 // followed by a NUL, as the tar crate writes it
 	for n := digits - 1; n >= 0; n-- {
 		header[sumAt+n] = '0' + byte(sum&7)
 		sum >>= 3
@@ -60,8 +60,8 @@ func appendHeader(dst, template []byte, prefix string) ([]byte, error) {
 	return dst, nil
 }
 
-// fileSize reads the size of the file that follows a header: octal digits, as many
-// as the field has. Anything else, as the binary sizes of GNU, is no size.
+// fileSize reads the size of the file that follows a header: octal digits that fill the
+// field. Anything else, such as GNU's binary sizes, is rejected.
 func fileSize(header []byte) (n int64, ok bool) {
 	field := header[sizeAt:sizeEnd]
 	if field[len(field)-1] != 0 {

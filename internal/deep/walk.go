@@ -7,10 +7,9 @@ import (
 	"slices"
 )
 
-// Directories yields the directory of each pack, in the order of the file; data
-// frames are not read. Damage yields a *DamageError in place of a directory, and
-// the next pack follows. ErrTable or ErrUnfinished comes last, if at all. Where
-// reading fails, that ends the sequence.
+// Directories yields the directory of each pack, in the order of the file. It does not read
+// data frames. Damage yields a *DamageError instead of a directory, and the next pack
+// follows. ErrTable or ErrUnfinished may come last. A read error ends the sequence.
 func (r *Reader) Directories() iter.Seq2[*Directory, error] {
 	return func(yield func(*Directory, error) bool) {
 		t, tableErr := readTable(r.r, r.size)
@@ -32,14 +31,14 @@ func (r *Reader) Directories() iter.Seq2[*Directory, error] {
 	}
 }
 
-// walk goes from pack to pack.
+// walk walks from pack to pack.
 type walk struct {
 	*Reader
-	table   *table // nil: there is none
-	claimed int64  // where one begins by what the last bytes say; -1: nowhere
+	table   *table // nil: none
+	claimed int64  // offset of the table according to the last bytes; -1: none
 
 	wrong bool // the table disagrees with the packs
-	ended bool // by something that begins as a table does
+	ended bool // at something that begins like a table
 }
 
 // atEnd reports whether no pack can begin at offset.
@@ -54,7 +53,7 @@ func (w *walk) atEnd(offset int64) bool {
 	return w.ended || offset >= w.size
 }
 
-// step returns the directory at offset, or the damage there, and the offset to continue from.
+// step returns the directory or the damage at offset, and the offset to continue from.
 func (w *walk) step(offset int64) (*Directory, int64, error) {
 	d, err := w.directory(offset)
 	if err == nil {
@@ -75,7 +74,7 @@ func (w *walk) step(offset int64) (*Directory, int64, error) {
 	return nil, end, w.damage(Placement{offset, end - offset}, "", err)
 }
 
-// verdict is about the end of the file.
+// verdict returns the error about the end of the file.
 func (w *walk) verdict(tableErr error) error {
 	switch {
 	case w.table == nil && !w.ended:
@@ -90,13 +89,13 @@ func (w *walk) verdict(tableErr error) error {
 
 var errNone = errors.New("no pack")
 
-// search returns the offset of the first directory from offset on that is whole,
-// before end. One that is found where no pack of this segment begins is inside a
-// damaged one: a crate may hold a segment.
+// search returns the offset of the first whole directory between offset and end. Only
+// inside a damaged pack can it find one that is not of this segment: a crate may contain a
+// segment.
 func (r *Reader) search(offset, end int64) (int64, error) {
 	const chunk = 1 << 20
-	// A real segment has few false starts. A hostile one must not make us read and
-	// hash it over and over again.
+	// A real segment has few false starts. A hostile one must not make us read and hash it
+	// again and again.
 	budget := 4*r.size + 64<<20
 	buf := make([]byte, min(chunk, max(0, end-offset)))
 	for at := offset + frameHead; at < end && budget >= 0; {
@@ -119,13 +118,13 @@ func (r *Reader) search(offset, end int64) (int64, error) {
 	return 0, errNone
 }
 
-// has reports whether the table says of a pack what its directory does.
+// has reports whether the table agrees with the directory of a pack.
 func (t *table) has(d *Directory) bool {
 	n, found := slices.BinarySearch(t.starts, d.Offset)
 	return found && bytes.Equal(t.entries[n*packEntry:][:packEntry], appendEntry(nil, d))
 }
 
-// after returns where the first pack behind offset begins, or the table.
+// after returns the offset of the first pack after offset, or of the table.
 func (t *table) after(offset int64) int64 {
 	n, found := slices.BinarySearch(t.starts, offset)
 	if found {
@@ -134,7 +133,7 @@ func (t *table) after(offset int64) int64 {
 	return t.end(n - 1)
 }
 
-// end returns where pack n ends.
+// end returns the end of pack n.
 func (t *table) end(n int) int64 {
 	if n+1 < len(t.starts) {
 		return t.starts[n+1]

@@ -9,7 +9,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
-// kind is what the file of a Writer is called.
+// kind is how errors name the file of a Writer.
 const kind = "segment"
 
 // Writer writes a segment, as {name}.part until it is published: see [partfile.File], also
@@ -17,9 +17,9 @@ const kind = "segment"
 type Writer struct {
 	file *partfile.File
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	entries []byte     // of the seek table
-	sum     Summary    // without the size of the file
+	sum     Summary    // without the file size
 }
 
 // Summary describes a segment.
@@ -28,13 +28,13 @@ type Summary struct {
 	Checksum crate.Checksum // of the segment; zero until it is finished
 	Packs    int
 	Versions int
-	Size     int64  // of all .crates together, in bytes
-	Verbatim int64  // of those that are kept verbatim
+	Size     int64  // sum of the .crates, in bytes
+	Verbatim int64  // of those kept verbatim
 	Min, Max string // first and last crate name, in byte order
 }
 
-// Create starts the segment name: it creates {name}.part, and fails with
-// fs.ErrExist if that is there.
+// Create starts the segment name: it creates {name}.part, and returns fs.ErrExist if that
+// exists.
 func Create(fsys durable.FS, name string) (*Writer, error) {
 	file, err := partfile.Create(fsys, kind, name)
 	if err != nil {
@@ -43,9 +43,9 @@ func Create(fsys durable.FS, name string) (*Writer, error) {
 	return &Writer{file: file}, nil
 }
 
-// Append writes a pack. It is durable after the next Sync, which comes before the
-// next Append where every pack must survive on its own. ErrFull: nothing was
-// written, the segment should be finished. The pack's Placement is set.
+// Append writes a pack, and sets its Placement. The pack is durable after the next Sync;
+// call Sync after each pack that must survive by itself. On ErrFull nothing was written;
+// finish the segment.
 func (w *Writer) Append(p *Pack) (Placement, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -65,7 +65,7 @@ func (w *Writer) Append(p *Pack) (Placement, error) {
 	return p.Placement, nil
 }
 
-// add accounts for a pack that was written.
+// add counts a pack that was written.
 func (w *Writer) add(d *Directory) {
 	w.entries = appendEntry(w.entries, d)
 	s := &w.sum
@@ -87,7 +87,7 @@ func (w *Writer) add(d *Directory) {
 // Sync makes everything durable that was appended before.
 func (w *Writer) Sync() error { return w.file.Sync() }
 
-// Summary describes the segment as it is now.
+// Summary returns the summary of the segment so far.
 func (w *Writer) Summary() Summary {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,8 +100,7 @@ func (w *Writer) summary() Summary {
 	return s
 }
 
-// Finish writes the seek table and makes all durable. The segment then waits to be
-// published.
+// Finish writes the seek table, and syncs. Then the segment can be published.
 func (w *Writer) Finish() (Summary, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -119,12 +118,12 @@ func (w *Writer) Finish() (Summary, error) {
 	return w.summary(), nil
 }
 
-// Publish closes the segment, which must be finished, and gives it its name.
+// Publish closes the finished segment and gives it its name.
 func (w *Writer) Publish() error { return w.file.Publish() }
 
-// Publish completes an earlier Publish of a segment that was cut off: see [partfile.Publish].
+// Publish completes an interrupted Publish of a segment: see [partfile.Publish].
 func Publish(fsys durable.FS, name string) error { return partfile.Publish(fsys, kind, name) }
 
-// Close leaves the segment as it is, for [Resume]; after Publish it does nothing.
-// It syncs nothing.
+// Close closes the unfinished segment, which [Resume] can continue; after Publish it does
+// nothing. It does not sync.
 func (w *Writer) Close() error { return w.file.Close() }

@@ -15,7 +15,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/partfile"
 )
 
-// resumable is a disk with an unfinished segment "s" of these bytes.
+// resumable returns a disk with an unfinished segment "s" of these bytes.
 func resumable(t testing.TB, b []byte) *durabletest.Mem {
 	t.Helper()
 	m := durabletest.NewMem()
@@ -55,8 +55,8 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// A segment that is torn at any byte, with whatever a file system leaves behind there,
-// continues after its last whole pack and ends like an undisturbed one.
+// A segment that is torn at any byte, whatever the file system leaves there, is continued
+// after its last whole pack and ends like an undisturbed one.
 func TestResumeCutsATornTail(t *testing.T) {
 	fakeEngine(t)
 	whole, packs := small(t)
@@ -128,7 +128,7 @@ func TestResumeNeverCutsWhatIsGood(t *testing.T) {
 
 var errInjected = errors.New("injected")
 
-// A disk that does not answer has not lost anything.
+// After a read error nothing is truncated.
 func TestResumeCutsNothingOnReadErrors(t *testing.T) {
 	fakeEngine(t)
 	whole, packs := small(t)
@@ -149,7 +149,7 @@ func TestResumeCutsNothingOnReadErrors(t *testing.T) {
 	}
 }
 
-// What Sync has acknowledged outlives a power cut; what Resume tells does too.
+// Packs that Sync has acknowledged survive a power cut; so do those that Resume reports.
 func TestSyncedPacksOutliveAPowerCut(t *testing.T) {
 	fakeEngine(t)
 	packs := []*Pack{build(t, releasesOf("a", 2, 40)), build(t, releasesOf("b", 2, 40)), build(t, releasesOf("c", 2, 40))}
@@ -176,8 +176,8 @@ func TestSyncedPacksOutliveAPowerCut(t *testing.T) {
 	}
 }
 
-// Whatever operation fails, what was acknowledged is there afterwards, and the
-// Writer takes nothing more.
+// Whatever operation fails, acknowledged packs are still there, and the Writer accepts no
+// more.
 func TestWriterIsDeadAfterAnyError(t *testing.T) {
 	fakeEngine(t)
 	p, q := build(t, releasesOf("a", 2, 40)), build(t, releasesOf("b", 2, 40))
@@ -216,7 +216,7 @@ func TestWriterIsDeadAfterAnyError(t *testing.T) {
 		}
 		held := 0
 		_, err = Resume(m, "s", count(&held))
-		if errors.Is(err, fs.ErrNotExist) { // it is published, or there is none yet
+		if errors.Is(err, fs.ErrNotExist) { // published, or not created yet
 			b, _ := durable.ReadFile(m, "s", 1<<30)
 			if b != nil {
 				held = len(placements(t, b))

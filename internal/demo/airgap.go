@@ -14,8 +14,8 @@ func (r *Registry) Publish(name string) {
 	r.Add(simreg.Version{Name: name, Version: "1.0.0"})
 }
 
-// FlipBit flips a bit in the middle of the one file that a pattern matches, as a medium
-// does that ages. It returns what flips it back.
+// FlipBit flips a bit in the middle of the only file that matches a pattern, like an ageing
+// medium. It returns a function that flips it back.
 func FlipBit(pattern string) (back func() error, err error) {
 	names, err := filepath.Glob(pattern)
 	if err != nil || len(names) != 1 {

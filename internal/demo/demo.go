@@ -1,6 +1,6 @@
-// Package demo is the registry of the demo, and what checks a mirror of it by other
-// means than the mirror's own: its bundles are read from end to end by whatever knows
-// tar and zstd, and its server is asked as cargo asks.
+// Package demo is the registry of the demo. It also checks a mirror of that registry with
+// other means than the mirror's own: it reads the bundles like any program that supports
+// tar and zstd, and queries the server like cargo.
 package demo
 
 import (
@@ -19,25 +19,25 @@ import (
 )
 
 const (
-	seed  = 2026 // of the faults: every demo meets the same
-	share = 0.1  // of the versions, whose first request goes wrong
+	seed  = 2026 // of the faults: the same in every demo
+	share = 0.1  // of the versions whose first request fails
 )
 
-// BundleSize is the size of a bundle of the demo, bytes, so that there are several.
+// BundleSize is the size of a bundle of the demo in bytes, so small that there are several.
 const BundleSize = 128 << 10
 
-// Registry is a registry that is simulated, with faults.
+// Registry is a simulated registry with faults.
 type Registry struct {
 	*simreg.Registry
 	BaseURL string // of the crate files
 
 	server *simreg.Server
-	kinds  []simreg.Kind // of faults
+	kinds  []simreg.Kind // kinds of faults
 }
 
 // Start starts the registry on the loopback interface.
 func Start() (*Registry, error) {
-	// StallBody is cut by a watchdog, which the demo sets to a second.
+	// A watchdog ends StallBody; the demo sets it to a second.
 	r := &Registry{Registry: simreg.Demo(), kinds: append(simreg.Brief(), simreg.GzipEncoding, simreg.StallBody)}
 	r.Chaos(seed, share, r.kinds...)
 	var err error
@@ -51,13 +51,13 @@ func Start() (*Registry, error) {
 // Close stops the registry.
 func (r *Registry) Close() { r.server.Close() }
 
-// Dial is a network that is this machine alone.
+// Dial connects to this machine only.
 func Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	return simreg.LoopbackOnly(ctx, network, addr)
 }
 
-// PublishIndex makes the index a git repository, as crates.io's is, where
-// there is git.
+// PublishIndex makes the index a git repository, like that of crates.io, if git is
+// installed.
 func (r *Registry) PublishIndex(ctx context.Context, dir string) error {
 	_, err := exec.LookPath("git")
 	if err != nil {
@@ -67,7 +67,7 @@ func (r *Registry) PublishIndex(ctx context.Context, dir string) error {
 	return err
 }
 
-// FaultsMet counts the requests that went wrong, by kind.
+// FaultsMet returns the number of failed requests, in total and by kind.
 func (r *Registry) FaultsMet() (total int, list string) {
 	var met []string
 	for _, k := range r.kinds {
@@ -79,8 +79,8 @@ func (r *Registry) FaultsMet() (total int, list string) {
 	return total, strings.Join(met, ", ")
 }
 
-// CheckBundles reads all bundles as any program would that knows tar and zstd, and
-// wants every crate of the registry in one of them.
+// CheckBundles reads all bundles like any program that supports tar and zstd, and checks
+// that every crate of the registry is in one of them.
 func (r *Registry) CheckBundles(dir string) (bundles int, err error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*"+bundle.Ext))
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/home"
 )
 
-// ErrNotEmpty: the folder has something else in it.
+// ErrNotEmpty says that the folder has files in it.
 var ErrNotEmpty = errors.New("folder is not empty")
 
-// EmptyDir returns an empty folder: a new one for temporary files if dir is empty.
-// Errors: ErrNotEmpty.
+// EmptyDir returns an empty folder; if dir is "", a new one for temporary files. Errors:
+// ErrNotEmpty.
 func EmptyDir(dir string) (string, error) {
 	if dir == "" {
 		return os.MkdirTemp("", "clonecratesio-demo-")
@@ -30,7 +30,7 @@ func EmptyDir(dir string) (string, error) {
 	return dir, err
 }
 
-// PrintLeft says what the demo leaves behind.
+// PrintLeft prints what the demo leaves behind.
 func PrintLeft(w io.Writer, d *home.Dirs) error {
 	fmt.Fprintf(w, "What there is to see now:\n")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -40,7 +40,7 @@ func PrintLeft(w io.Writer, d *home.Dirs) error {
 	return table.Flush()
 }
 
-// FreeAddr is serve's own address, if that is free, or one that is.
+// FreeAddr returns the default address of serve if it is free, or another free one.
 func FreeAddr() (string, error) {
 	for _, addr := range []string{"127.0.0.1:8080", "127.0.0.1:0"} {
 		l, err := net.Listen("tcp", addr)

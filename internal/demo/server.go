@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/verdict"
 )
 
-// CheckServer asks the server of a mirror for every version.
+// CheckServer requests every version from the server of a mirror.
 func (r *Registry) CheckServer(ctx context.Context, url string) error {
 	client := &http.Client{Transport: new(http.Transport)}
 	defer client.CloseIdleConnections()
@@ -24,7 +24,7 @@ func (r *Registry) CheckServer(ctx context.Context, url string) error {
 	return nil
 }
 
-// CheckVersion wants the registry's line and the registry's bytes.
+// CheckVersion checks that a server has the registry's line and bytes of a version.
 func CheckVersion(ctx context.Context, client *http.Client, url string, reg *simreg.Registry, id crate.ID) error {
 	line, err := reg.Entry(id)
 	if err != nil {

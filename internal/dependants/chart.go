@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// Size of a Chart, in units of its own.
+// Size of a Chart, in its own units.
 const (
 	chartWidth  = 600
 	chartHeight = 120
-	// leastPoints is how many months make a chart.
+	// leastPoints is the fewest months that make a chart.
 	leastPoints = 6
 )
 
-// A Chart is how many versions and crates there were at the end of each month, as paths of
-// an SVG.
+// A Chart shows the numbers of versions and crates at the end of each month, as paths of an
+// SVG.
 type Chart struct {
 	Width, Height    int
 	Area, Line       string // of versions
-	Crates           string // line of crates, with the same height for all of them
+	Crates           string // line of crates, scaled to the same height
 	First, Last      time.Time
-	Versions, Number int // of versions and crates, now
+	Versions, Number int // of versions and crates, at the end
 }
 
-// NewChart returns nil where there is nothing to draw.
+// NewChart returns a chart, or nil if there are too few points.
 func NewChart(points []Point) *Chart {
 	if len(points) < leastPoints {
 		return nil
@@ -37,7 +37,7 @@ func NewChart(points []Point) *Chart {
 	return c
 }
 
-// curve is a path through the points, as high as the most of them is.
+// curve returns a path through the points, scaled to most.
 func curve(points []Point, of func(Point) int, most int) string {
 	var b strings.Builder
 	for i, p := range points {

@@ -12,7 +12,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/indextest"
 )
 
-// Of another commit, what has changed is read: files that are new, others, and gone.
+// After another commit, only changed files are read: new, modified and removed ones.
 func TestOtherCommit(t *testing.T) {
 	indextest.NeedGit(t)
 	dir := t.TempDir()
@@ -62,6 +62,6 @@ func TestOtherCommit(t *testing.T) {
 	git("checkout", "-q", "--orphan", "squashed")
 	git("add", "-A")
 	git("commit", "-qm", "all")
-	f.commit = "0123456789012345678901234567890123456789" // that git does not have any more
+	f.commit = "0123456789012345678901234567890123456789" // a commit that git no longer has
 	look("stays")
 }

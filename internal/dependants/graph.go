@@ -1,18 +1,18 @@
-// Package dependants knows which crates need which, by what the index says of the newest
-// version of each: "used by", and how much a crate is relied on, by which a search is
-// ranked. It also counts publications over time, where the index has them.
+// Package dependants knows which crates depend on which, according to the index's lines for
+// the newest version of each: the list "used by", and how many crates rely on one, which
+// ranks search results. It also counts publications over time, if the index has them.
 //
-// # How it keeps up
+// # Updates
 //
-// The whole index is read once, in the background, when a server starts; from then on only
-// files that have changed between two commits. An index in a plain folder, which cannot say
-// what has changed, is read again every six hours.
+// When a server starts, it reads the whole index once, in the background; from then on only
+// files that changed between two commits. An index in a plain folder, which has no record
+// of changes, is read again every six hours.
 //
 // # Memory
 //
-// A crate has its name, a row of four-byte numbers for what it needs, and one for who needs
-// it. The index of 198,000 crates takes 55 MB (TestReal). A hostile index can have at most
-// [maxDeps] of them per crate.
+// For each crate there is its name, a row of four-byte numbers for its dependencies, and
+// one for its dependants. The index of 198,000 crates takes 55 MB (TestReal). A hostile
+// index can have at most [maxDeps] dependencies per crate.
 package dependants
 
 import (
@@ -26,24 +26,24 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/semver"
 )
 
-// maxDeps is how many different crates one is taken to depend on: real ones have a few
-// hundred at most.
+// maxDeps bounds the different dependencies of a crate: real ones have a few hundred at
+// most.
 const maxDeps = 2000
 
-// A Graph is who needs whom. It does not change.
+// A Graph says which crates depend on which. It is immutable.
 type Graph struct {
 	names  []string // by number
 	number map[string]uint32
 	needs  [][]edge // by number; nil: the index does not name the crate
-	// used by number: those that need it, from used[start[n]] to used[start[n+1]].
+	// used has the dependants of crate n from used[start[n]] to used[start[n+1]].
 	start, used []uint32
-	strong      []uint32      // how many need it for more than their own tests
+	strong      []uint32      // how many dependants need it for more than their own tests
 	months      map[month]int // see growth.total
 
 	recent, reliedOn []Leader
 }
 
-// An edge is a crate that is needed: its number, and whether for development alone.
+// An edge is a dependency: the number of the crate, and whether it is only for development.
 type edge uint32
 
 func newEdge(to uint32, dev bool) edge {
@@ -57,8 +57,8 @@ func newEdge(to uint32, dev bool) edge {
 func (e edge) to() uint32 { return uint32(e) >> 1 }
 func (e edge) dev() bool  { return e&1 == 1 }
 
-// Count returns how many crates need one, and for how many of them it is more than a part
-// of their own tests.
+// Count returns how many crates depend on one, and how many of them for more than their own
+// tests.
 func (g *Graph) Count(name string) (all, strong int) {
 	n, ok := g.find(name)
 	if !ok {
@@ -67,7 +67,7 @@ func (g *Graph) Count(name string) (all, strong int) {
 	return int(g.start[n+1] - g.start[n]), int(g.strong[n])
 }
 
-// Of returns some of the crates that need one, from offset on: those on which most others
+// Of returns up to limit dependants of a crate, from offset on, those on which most others
 // rely first.
 func (g *Graph) Of(name string, offset, limit int) (names []string) {
 	n, ok := g.find(name)
@@ -84,7 +84,7 @@ func (g *Graph) Of(name string, offset, limit int) (names []string) {
 	return names
 }
 
-// find finds nothing before the index was read.
+// find returns the number of a crate. A nil Graph, before the index was read, has none.
 func (g *Graph) find(name string) (uint32, bool) {
 	if g == nil {
 		return 0, false
@@ -93,7 +93,7 @@ func (g *Graph) find(name string) (uint32, bool) {
 	return n, ok
 }
 
-// Crates is how many the index names.
+// Crates returns how many crates the index names.
 func (g *Graph) Crates() (n int) {
 	if g == nil {
 		return 0
@@ -106,7 +106,7 @@ func (g *Graph) Crates() (n int) {
 	return n
 }
 
-// A builder makes a Graph, from nothing or from the one before.
+// A builder makes a Graph, from scratch or from the previous one.
 type builder struct {
 	names  []string
 	number map[string]uint32
@@ -116,7 +116,7 @@ type builder struct {
 
 func newBuilder() *builder { return &builder{number: map[string]uint32{}, growth: newGrowth()} }
 
-// numberOf gives a name its number.
+// numberOf returns the number of a name, and assigns one to a new name.
 func (b *builder) numberOf(name string) uint32 {
 	n, ok := b.number[name]
 	if !ok {
@@ -126,8 +126,8 @@ func (b *builder) numberOf(name string) uint32 {
 	return n
 }
 
-// add takes what an index file says in the place of what was known of the crate. A file
-// that cannot be read changes nothing.
+// add replaces what is known of a crate with its index file. A file that cannot be read
+// changes nothing.
 func (b *builder) add(c *index.Crate) {
 	if c.Err != nil || len(c.Entries) == 0 {
 		return
@@ -155,13 +155,14 @@ func (b *builder) add(c *index.Crate) {
 	b.needs[n] = once(needs)
 }
 
-// once leaves of several edges to one crate the one that is more than development.
+// once keeps one of several edges to the same crate, preferably one that is not only for
+// development.
 func once(needs []edge) []edge {
-	slices.Sort(needs) // those that are not come first
+	slices.Sort(needs) // those that are not only for development come first
 	return slices.Clip(slices.CompactFunc(needs, func(a, b edge) bool { return a.to() == b.to() }))
 }
 
-// compare orders versions as [reader.CompareRank] does; package reader is on a higher floor.
+// compare orders versions like [reader.CompareRank], which cannot be imported here.
 func compare(a, b *index.Entry) int {
 	weight := func(e *index.Entry) int {
 		switch {
@@ -175,8 +176,8 @@ func compare(a, b *index.Entry) int {
 	return cmp.Or(cmp.Compare(weight(a), weight(b)), semver.CompareText(a.Version, b.Version))
 }
 
-// remove forgets the crate of an index file that is gone, which has its name in lower
-// case. Others may still need it. It looks at all names, and few crates go.
+// remove forgets the crate of a removed index file, whose path has its name in lower case.
+// Others may still depend on it. It scans all names, since few crates are removed.
 func (b *builder) remove(file string) {
 	for n, name := range b.names {
 		if strings.ToLower(name) == file {
@@ -186,7 +187,7 @@ func (b *builder) remove(file string) {
 	}
 }
 
-// graph is what the builder knows now. The builder may be used on.
+// graph returns the current Graph. The builder may still be used.
 func (b *builder) graph() *Graph {
 	g := &Graph{names: slices.Clone(b.names), number: make(map[string]uint32, len(b.names)), needs: slices.Clone(b.needs), months: b.growth.total()}
 	g.start, g.strong = make([]uint32, len(g.names)+1), make([]uint32, len(g.names))
@@ -205,7 +206,7 @@ func (b *builder) graph() *Graph {
 		g.start[n+1] += g.start[n]
 	}
 	g.used = make([]uint32, edges)
-	// Who is relied on most is entered first, so that each list has that order.
+	// The crate on which most others rely is added first, so that each list has that order.
 	order := make([]uint32, len(g.names))
 	for n := range order {
 		order[n] = uint32(n)

@@ -13,8 +13,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// put writes the index file of a crate: a line for each version, with the crates that it
-// depends on, for its tests alone where a name begins with "dev:".
+// put writes the index file of a crate: a line for each version, with its dependencies,
+// only for tests if a name begins with "dev:".
 func put(t *testing.T, dir, name string, versions ...[]string) {
 	t.Helper()
 	var text []byte
@@ -108,7 +108,7 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// A plain folder cannot say what has changed: it is read again, and not all the time.
+// A plain folder has no record of changes: it is read again, but not all the time.
 func TestPlainFolderIsReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "serde", []string{"1.0.0"})

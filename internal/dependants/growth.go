@@ -11,16 +11,16 @@ import (
 // A month is the number of a month since the year 0.
 type month uint16
 
-// A Point is a month and what there was at its end.
+// A Point has the numbers at the end of a month.
 type Point struct {
 	Month            time.Time // its first day, UTC
 	Crates, Versions int
 }
 
-// growth counts what was published in each month.
+// growth counts publications per month.
 type growth struct {
-	of     map[uint32][]month   // by number of the crate, ordered; runs of a month are as long as its versions
-	latest map[uint32]time.Time // by number of the crate: when it was published last
+	of     map[uint32][]month   // by number of the crate, sorted; a month occurs once per version
+	latest map[uint32]time.Time // by number of the crate: the last publication
 }
 
 func newGrowth() growth { return growth{map[uint32][]month{}, map[uint32]time.Time{}} }
@@ -52,12 +52,12 @@ func (g *growth) remove(n uint32) {
 	delete(g.latest, n)
 }
 
-// pubtime is how a line begins to say when its version was published. Parsing every line
-// as JSON again would double the cost of reading an index.
+// pubtime precedes the time of publication in a line. Parsing every line as JSON again
+// would double the cost of reading an index.
 var pubtime = []byte(`"pubtime":"`)
 
-// published is the month of a line, and when that was to the second, as the index writes it
-// in UTC. One that is not of the time of crates.io does not count.
+// published returns the month of a line's publication, and its time to the second, as
+// written in the index, in UTC. Times before crates.io existed do not count.
 func published(line []byte) (m month, at []byte, ok bool) {
 	i := bytes.LastIndex(line, pubtime)
 	if i < 0 || len(line) < i+len(pubtime)+7 {
@@ -72,7 +72,8 @@ func published(line []byte) (m month, at []byte, ok bool) {
 	return month(t.Year()*12 + int(t.Month()) - 1), at, true
 }
 
-// total is what was published in each month: versions, and crates as the upper half.
+// total returns the publications of each month: versions in the lower half, crates in the
+// upper.
 func (g *growth) total() map[month]int {
 	all := map[month]int{}
 	for _, months := range g.of {
@@ -84,8 +85,8 @@ func (g *growth) total() map[month]int {
 	return all
 }
 
-// Growth returns what there was at the end of each month, from the first one on; nothing
-// if the index does not say when its versions were published.
+// Growth returns the numbers at the end of each month, from the first one on, or nothing if
+// the index does not have times of publication.
 func (g *Graph) Growth() (points []Point) {
 	if g == nil || len(g.months) == 0 {
 		return nil

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// maxLeaders is how many crates a Graph knows to be first in something.
+// maxLeaders is how many crates a Graph remembers per ranking.
 const maxLeaders = 64
 
-// A Leader is a crate that is first in something.
+// A Leader is a crate at the top of a ranking.
 type Leader struct {
 	Name      string
-	Published time.Time // when a version of it was published last; zero: not known
+	Published time.Time // last publication; zero: unknown
 	Used      int       // how many crates need it for more than their own tests
 }
 
-// Recent returns the crates with the versions published last, the last one first: at
-// most limit of those that has knows.
+// Recent returns up to limit crates with the latest publications, the latest first, of
+// those for which has returns true.
 func (g *Graph) Recent(limit int, has func(name string) bool) []Leader {
 	if g == nil {
 		return nil
@@ -25,8 +25,8 @@ func (g *Graph) Recent(limit int, has func(name string) bool) []Leader {
 	return some(g.recent, limit, has)
 }
 
-// ReliedOn returns the crates on which most others rely: at most limit of those that has
-// knows.
+// ReliedOn returns up to limit crates on which most others rely, of those for which has
+// returns true.
 func (g *Graph) ReliedOn(limit int, has func(name string) bool) []Leader {
 	if g == nil {
 		return nil
@@ -43,7 +43,7 @@ func some(list []Leader, limit int, has func(name string) bool) (chosen []Leader
 	return chosen
 }
 
-// lead finds the leaders, given all crates ordered by how many rely on them.
+// lead finds the leaders, given all crates sorted by how many rely on them.
 func (g *Graph) lead(order []uint32, latest map[uint32]time.Time) {
 	leader := func(n uint32) Leader { return Leader{g.names[n], latest[n], int(g.strong[n])} }
 	for _, n := range order[:min(len(order), maxLeaders)] {

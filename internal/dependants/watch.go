@@ -11,30 +11,30 @@ import (
 )
 
 const (
-	// interval is the time between two looks for another commit.
+	// interval is the time between two checks for another commit.
 	interval = time.Minute
-	// again is after how long a plain folder is read again.
+	// again is the time after which a plain folder is read again.
 	again = 6 * time.Hour
-	// gitCache is what git may remember: the reading is in no hurry, and beside it there
-	// are those who build.
+	// gitCache bounds git's cache, in bytes: reading is in no hurry, and must not slow down
+	// builds.
 	gitCache = 64 << 20
 )
 
-// Config of [NewWatch].
+// Config configures [NewWatch].
 type Config struct {
 	Dir string // of the index
 	Log *slog.Logger
-	// Interval is the time between two looks for another commit. If 0, a minute.
+	// Interval is the time between two checks for another commit. If 0, a minute.
 	Interval time.Duration
 }
 
-// A Watch has the graph of an index as it is now. A nil Watch has none.
+// A Watch keeps the current graph of an index. A nil Watch has none.
 type Watch struct {
 	cfg   Config
 	graph atomic.Pointer[Graph]
 }
 
-// NewWatch returns one whose Follow does the work.
+// NewWatch returns a Watch; call Follow to update it.
 func NewWatch(cfg Config) *Watch {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -45,7 +45,7 @@ func NewWatch(cfg Config) *Watch {
 	return &Watch{cfg: cfg}
 }
 
-// Graph returns what is known, nil before the index was read.
+// Graph returns the current graph, or nil before the index was read.
 func (w *Watch) Graph() *Graph {
 	if w == nil {
 		return nil
@@ -53,15 +53,14 @@ func (w *Watch) Graph() *Graph {
 	return w.graph.Load()
 }
 
-// Follow keeps up with the index until ctx ends. What goes wrong is logged, and tried
-// again.
+// Follow updates the graph until ctx ends. It logs errors and tries again.
 func (w *Watch) Follow(ctx context.Context) {
 	tick := time.NewTicker(w.cfg.Interval)
 	defer tick.Stop()
 	var f follower
 	for {
 		if err := f.look(ctx, w); err != nil && ctx.Err() == nil {
-			w.cfg.Log.Warn("who depends on whom is not up to date", "index", w.cfg.Dir, "err", err)
+			w.cfg.Log.Warn("the graph of dependants is not up to date", "index", w.cfg.Dir, "err", err)
 		}
 		select {
 		case <-tick.C:
@@ -71,11 +70,11 @@ func (w *Watch) Follow(ctx context.Context) {
 	}
 }
 
-// A follower is what Follow knows from one look to the next.
+// A follower is the state of Follow between two checks.
 type follower struct {
-	builder *builder // nil: the whole index must be read
+	builder *builder // nil: read the whole index
 	commit  string
-	read    time.Time // when that was
+	read    time.Time // time of that reading
 }
 
 func (f *follower) look(ctx context.Context, w *Watch) error {
@@ -102,7 +101,7 @@ func (f *follower) look(ctx context.Context, w *Watch) error {
 	return ctx.Err()
 }
 
-// update reads what has changed. After an error the builder is of no use.
+// update reads what changed. After an error the builder is unusable.
 func (f *follower) update(ctx context.Context, x *index.Index) error {
 	changed, gone, err := x.Changes(ctx, f.commit, nil)
 	if err != nil {
