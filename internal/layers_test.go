@@ -183,6 +183,7 @@ var floors = [][]string{
 		"internal/cratefile",
 		"internal/readme",
 		"internal/jsonl",
+		"internal/catalog/raw",
 		"internal/statement",
 		"internal/console",
 		"internal/admin",

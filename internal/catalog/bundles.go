@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
@@ -103,23 +105,24 @@ func scanTaken(rows *sql.Rows) (list []Taken, err error) {
 }
 
 // putBundles writes the bundles and segments of a batch, and those that its versions are
-// in.
+// in, with their reach.
 func putBundles(ctx context.Context, w *writing, b Batch) {
-	putFiles(ctx, w, "bundles", b.Bundles, b.Versions, func(v *Version) string { return v.Bundle })
-	putFiles(ctx, w, "segments", b.Segments, b.Versions, func(v *Version) string { return v.Deep.Segment })
+	putFiles(ctx, w, "bundles", b.Bundles, b.Versions, func(v *Version) (string, int64) { return v.Bundle, v.Offset + v.FrameSize })
+	putFiles(ctx, w, "segments", b.Segments, b.Versions, func(v *Version) (string, int64) { return v.Deep.Segment, v.Deep.Pack + v.Deep.PackSize })
 }
 
-func putFiles(ctx context.Context, w *writing, table string, files []Bundle, versions []Version, in func(*Version) string) {
-	var begun []string
-	last := ""
+func putFiles(ctx context.Context, w *writing, table string, files []Bundle, versions []Version, in func(*Version) (string, int64)) {
+	reaches := map[string]int64{}
 	for i := range versions {
-		if name := in(&versions[i]); name != "" && name != last {
-			begun, last = append(begun, name), name
+		if name, end := in(&versions[i]); name != "" {
+			reaches[name] = max(reaches[name], end)
 		}
 	}
-	put(ctx, w, "INSERT INTO "+table+" (name, whole, entries, bytes, sha256) VALUES (?, 0, 0, 0, x'') ON CONFLICT DO NOTHING",
-		begun, func(name *string) []any { return []any{*name} })
-	put(ctx, w, "INSERT OR REPLACE INTO "+table+" (name, whole, entries, bytes, sha256) VALUES (?, ?, ?, ?, ?)",
+	put(ctx, w, "INSERT INTO "+table+" (name, whole, entries, bytes, sha256, reach) VALUES (?, 0, 0, 0, x'', ?) ON CONFLICT DO UPDATE SET reach = max(reach, excluded.reach)",
+		slices.Sorted(maps.Keys(reaches)), func(name *string) []any { return []any{*name, reaches[*name]} })
+	put(ctx, w, "INSERT INTO "+table+` (name, whole, entries, bytes, sha256) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+		whole = excluded.whole, entries = excluded.entries, bytes = excluded.bytes, sha256 = excluded.sha256,
+		reach = iif(excluded.whole AND excluded.entries = 0, 0, reach)`, // nothing is in one that was removed
 		files, func(b *Bundle) []any { return []any{b.Name, b.Whole, b.Entries, b.Bytes, b.Checksum[:]} })
 }
 
@@ -142,6 +145,7 @@ func (c *Catalog) adopt(ctx context.Context, found []Version) error {
 				segment = iif(excluded.segment <> '', excluded.segment, segment), pack = iif(excluded.segment <> '', excluded.pack, pack),
 				pack_size = iif(excluded.segment <> '', excluded.pack_size, pack_size),
 				number = iif(excluded.segment <> '', excluded.number, number)`, found, func(v *Version) []any {
+			w.touch(v.Name)
 			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Bundle, v.Offset, v.FrameSize,
 				v.Deep.Segment, v.Deep.Pack, v.Deep.PackSize, v.Deep.Number}
 		})
@@ -162,11 +166,27 @@ func (c *Catalog) AdoptLoose(ctx context.Context, found []Version) error {
 				yanked = iif(excluded.verified_at, excluded.yanked, yanked),
 				listed = max(listed, excluded.listed), verified_at = max(verified_at, excluded.verified_at), superseded_at = 0
 			WHERE name = excluded.name COLLATE BINARY`, found, func(v *Version) []any {
+			w.touch(v.Name)
 			return []any{v.Name, v.Version, v.Checksum[:], v.Size, v.Yanked, v.Listed, unix(v.VerifiedAt)}
 		})
 		putNames(ctx, w, found)
 		putListed(ctx, w, found)
 		c.notGone(ctx, w, found)
+	})
+	if err != nil {
+		return fmt.Errorf("writing the catalog: %w", classify(err))
+	}
+	return nil
+}
+
+// AdoptRepublished records loose files in republished/ that were hashed: earlier bytes of
+// versions. If the bytes have a row, it gets the file as an additional place.
+func (c *Catalog) AdoptRepublished(ctx context.Context, found []Version) error {
+	now := time.Now().Unix()
+	err := c.write(ctx, func(w *writing) {
+		put(ctx, w, `INSERT INTO versions (`+columns+`) VALUES (?, ?, ?, ?, 2, '', 0, 0, 0, 0, 0, ?)
+			ON CONFLICT DO UPDATE SET loose = 2, listed = 0, superseded_at = iif(superseded_at, superseded_at, excluded.superseded_at)`,
+			found, func(v *Version) []any { w.touch(v.Name); return []any{v.Name, v.Version, v.Checksum[:], v.Size, now} })
 	})
 	if err != nil {
 		return fmt.Errorf("writing the catalog: %w", classify(err))

@@ -58,6 +58,10 @@
 //	path, blob      index file and the git id of the content that was mirrored;
 //	                empty: not all is held that the file names
 //	yanked          1 if that included yanked versions
+//	apart           1 if any version that the index lists is elsewhere than in
+//	                bundles and segments alone (since format 8, like what follows)
+//	versions, bytes how many the index lists that are not yanked, and their bytes;
+//	                yanked_versions, yanked_bytes: of those that are
 //
 // gone has one row for each version that the index names and upstream refuses (HTTP 403,
 // 404, 410, 451), until upstream serves it:
@@ -92,6 +96,7 @@
 //	entries, bytes  crates in it, and their bytes; 0 before that, and once it was
 //	                removed
 //	sha256          of the bundle; empty before that
+//	reach           where the last version ended that was ever in it (since format 8)
 //
 // segments has the same for the segments of the deep archive (since format 6).
 //

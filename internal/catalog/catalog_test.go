@@ -27,7 +27,10 @@ func tempCatalog(t testing.TB) (*Catalog, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() {
+		c.Close()
+		wantSums(t, path)
+	})
 	return c, path
 }
 

@@ -36,8 +36,8 @@ func (c *Catalog) commit(ctx context.Context, b Batch) error {
 		c.notGone(ctx, w, b.Versions)
 		c.putMissing(ctx, w, &b)
 		putRemoved(ctx, w, b.Removed)
-		put(ctx, w, "INSERT OR REPLACE INTO crates (path, blob, yanked) VALUES (?, ?, ?)",
-			b.Crates, func(cr *Crate) []any { return []any{cr.Path, cr.Blob, cr.Yanked} })
+		put(ctx, w, "INSERT INTO crates (path, blob, yanked) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET blob = excluded.blob, yanked = excluded.yanked",
+			b.Crates, func(cr *Crate) []any { w.touch(path.Base(cr.Path)); return []any{cr.Path, cr.Blob, cr.Yanked} })
 		put(ctx, w, `INSERT INTO gone (name, version, status, evidence, since) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET status = excluded.status, evidence = excluded.evidence`,
 			b.Gone, func(g *Gone) []any { return []any{g.Name, g.Version, g.Status, g.Evidence, g.Since.Unix()} })
@@ -72,6 +72,7 @@ func putVersions(ctx context.Context, w *writing, versions []Version) {
 			segment = excluded.segment, pack = excluded.pack, pack_size = excluded.pack_size, number = excluded.number,
 			leaf = iif(name = excluded.name COLLATE BINARY, leaf, 0)`,
 		versions, func(v *Version) []any {
+			w.touch(v.Name)
 			return []any{v.Name, v.Version, v.Checksum[:], v.Size, looseColumn(v.Placement), v.Bundle, v.Offset, v.FrameSize,
 				v.Yanked, v.Listed, unix(v.VerifiedAt), unix(v.SupersededAt),
 				v.Deep.Segment, v.Deep.Pack, v.Deep.PackSize, v.Deep.Number}
@@ -97,7 +98,7 @@ func vanish(ctx context.Context, w *writing, paths []string, at Revision) {
 // drop forgets bytes. The index may still name them (yanked ones), so their crates are no
 // longer complete. A crate without a listed version loses its row in names.
 func drop(ctx context.Context, w *writing, keys []crate.Key) {
-	put(ctx, w, "DELETE FROM versions WHERE name = ? AND version = ? AND sha256 = ?", keys, keyColumns)
+	put(ctx, w, "DELETE FROM versions WHERE name = ? AND version = ? AND sha256 = ?", keys, func(k *crate.Key) []any { w.touch(k.Name); return keyColumns(k) })
 	put(ctx, w, incomplete, keys, func(k *crate.Key) []any { return []any{crate.IndexPath(k.Name)} })
 	put(ctx, w, "DELETE FROM crates WHERE path = ? AND NOT EXISTS (SELECT 1 FROM versions WHERE name = ?)",
 		keys, func(k *crate.Key) []any { return []any{crate.IndexPath(k.Name), k.Name} })
@@ -109,8 +110,9 @@ func keyColumns(k *crate.Key) []any { return []any{k.Name, k.Version, k.Checksum
 
 // writing is a transaction under way. After its first error it does nothing.
 type writing struct {
-	tx  *sql.Tx
-	err error
+	tx      *sql.Tx
+	err     error
+	touched []string // paths of crates whose rows are written
 }
 
 // write does what fn writes in one transaction.
@@ -121,7 +123,8 @@ func (c *Catalog) write(ctx context.Context, fn func(*writing)) error {
 	}
 	defer tx.Rollback()
 	w := &writing{tx: tx}
-	if fn(w); w.err != nil {
+	fn(w)
+	if w.recount(ctx); w.err != nil {
 		return w.err
 	}
 	return tx.Commit()

@@ -13,6 +13,7 @@ import (
 // makeFormat5 turns a catalog into one that an earlier program would have written.
 func makeFormat5(t *testing.T, c *Catalog) {
 	t.Helper()
+	makeFormat7(t, c)
 	_, err := c.db.Exec(`ALTER TABLE versions DROP COLUMN segment; ALTER TABLE versions DROP COLUMN pack;
 		ALTER TABLE versions DROP COLUMN pack_size; ALTER TABLE versions DROP COLUMN number;
 		DROP TABLE segments; PRAGMA user_version = 5`)
@@ -74,7 +75,7 @@ func TestThreePlaces(t *testing.T) {
 	only.Placement = only.InDeep()
 	mustCommit(t, c, Batch{Versions: []Version{all, only}, Segments: []Bundle{{Name: "deep-0000.zst", Whole: true, Entries: 1, Bytes: 9}}})
 	wantVersion(t, c, all, only)
-	for h, err := range c.Holdings(t.Context()) {
+	for h, err := range c.Holdings(t.Context(), false) {
 		if diff := cmp.Diff([]Version{all, only}, h.Versions); err != nil || diff != "" {
 			t.Errorf("holdings: %v\n%s", err, diff)
 		}

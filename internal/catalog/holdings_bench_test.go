@@ -25,7 +25,7 @@ func BenchmarkHoldings(b *testing.B) {
 	}
 	for b.Loop() {
 		seen := 0
-		for h, err := range c.Holdings(b.Context()) {
+		for h, err := range c.Holdings(b.Context(), false) {
 			if err != nil {
 				b.Fatal(err)
 			}

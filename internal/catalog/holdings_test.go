@@ -40,7 +40,7 @@ func TestHoldings(t *testing.T) {
 	made.Crates = batch.Crates[:len(batch.Crates)-1]
 	mustCommit(t, c, made)
 	var paths []string
-	for h, err := range c.Holdings(ctx) {
+	for h, err := range c.Holdings(ctx, false) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func TestHoldings(t *testing.T) {
 	if diff := cmp.Diff(want, paths); diff != "" {
 		t.Errorf("paths (-want +got):\n%s", diff)
 	}
-	for range c.Holdings(ctx) { // stopping early is allowed
+	for range c.Holdings(ctx, false) { // stopping early is allowed
 		break
 	}
 }
@@ -70,7 +70,8 @@ func TestHoldings(t *testing.T) {
 // TestHoldingsPlan: SQLite uses both primary keys, and does not sort.
 func TestHoldingsPlan(t *testing.T) {
 	c, _ := tempCatalog(t)
-	rows, err := c.db.Query("EXPLAIN QUERY PLAN " + holdings(format))
+	_, versions := c.holdings(false)
+	rows, err := c.db.Query("EXPLAIN QUERY PLAN " + versions)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func TestHoldingsDamaged(t *testing.T) {
 			if _, err := c.db.Exec(damage); err != nil {
 				t.Fatal(err)
 			}
-			for h, err := range c.Holdings(t.Context()) {
+			for h, err := range c.Holdings(t.Context(), false) {
 				if !errors.Is(err, ErrDamaged) {
 					t.Errorf("%+v, %v", h, err)
 				}
@@ -115,7 +116,7 @@ func TestHoldingsDamaged(t *testing.T) {
 	defer cancel()
 	var paths []string
 	var last error
-	for h, err := range c.Holdings(ctx) {
+	for h, err := range c.Holdings(ctx, false) {
 		paths, last = append(paths, h.Path), err
 		cancel()
 	}
@@ -128,13 +129,13 @@ func TestHoldingsDamaged(t *testing.T) {
 func TestHoldingsOddPath(t *testing.T) {
 	c, _ := tempCatalog(t)
 	mustCommit(t, c, Batch{Crates: []Crate{{Path: "ab/cd/abcd"}}, Versions: []Version{version("abcd", "1.0.0", 1), version("odd", "1.0.0", 2)}})
-	for _, change := range []string{"INSERT INTO crates VALUES ('aa/bb/x/odd', '', 0)", "UPDATE versions SET name = 'x/odd' WHERE name = 'odd'"} {
+	for _, change := range []string{"INSERT INTO crates (path, blob, yanked) VALUES ('aa/bb/x/odd', '', 0)", "UPDATE versions SET name = 'x/odd' WHERE name = 'odd'"} {
 		if _, err := c.db.Exec(change); err != nil {
 			t.Fatal(err)
 		}
 	}
 	held := map[string]int{}
-	for h, err := range c.Holdings(t.Context()) {
+	for h, err := range c.Holdings(t.Context(), false) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -46,6 +46,7 @@ func (c *Catalog) keep(ctx context.Context, bundles, segments []string) (lost in
 		lost = do(w, "DELETE FROM versions WHERE bundle = '' AND segment = ''")
 		do(w, "DELETE FROM names WHERE NOT EXISTS (SELECT 1 FROM versions WHERE name = names.name AND ("+named+"))")
 		do(w, "DELETE FROM crates AS c WHERE NOT EXISTS (SELECT 1 FROM versions v WHERE "+ofCrate+")")
+		do(w, recount)
 	})
 	return lost, err
 }

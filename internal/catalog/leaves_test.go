@@ -30,7 +30,7 @@ func leavesOf(t *testing.T, c *Catalog, names ...string) (leaves []int64) {
 			leaves = append(leaves, v.Leaf)
 		}
 	}
-	for h, err := range c.Holdings(t.Context()) {
+	for h, err := range c.Holdings(t.Context(), false) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -82,6 +82,7 @@ func TestMissingOfFormat6(t *testing.T) {
 	path := t.TempDir() + "/catalog.db"
 	c, err := Open(path)
 	if err == nil {
+		makeFormat7(t, c)
 		_, err = c.db.Exec("DROP TABLE missing; DROP INDEX superseded; PRAGMA user_version = 6")
 	}
 	if err != nil {

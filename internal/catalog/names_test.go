@@ -10,7 +10,8 @@ import (
 // makeFormat2 removes what format 3 added.
 func makeFormat2(t testing.TB, c *Catalog) {
 	t.Helper()
-	if _, err := c.db.Exec("DROP TABLE names; PRAGMA user_version = 2"); err != nil {
+	makeFormat7(t, c)
+	if _, err := c.db.Exec("DROP TABLE names; DROP TABLE segments; PRAGMA user_version = 2"); err != nil {
 		t.Fatal(err)
 	}
 	c.format.Store(2)

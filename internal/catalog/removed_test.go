@@ -16,12 +16,13 @@ import (
 // makeFormat3 turns a catalog into one that an earlier program would have written.
 func makeFormat3(t *testing.T, c *Catalog) {
 	t.Helper()
+	makeFormat7(t, c)
 	_, err := c.db.Exec(`ALTER TABLE versions RENAME TO now;
 		CREATE TABLE versions (name TEXT NOT NULL COLLATE NOCASE, version TEXT NOT NULL, sha256 BLOB NOT NULL, size INTEGER NOT NULL,
 			loose INTEGER NOT NULL, bundle TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
 			yanked INTEGER NOT NULL, listed INTEGER NOT NULL, verified_at INTEGER NOT NULL, PRIMARY KEY (name, version)) WITHOUT ROWID;
 		INSERT INTO versions SELECT ` + columnsOf3 + ` FROM now;
-		DROP TABLE now; DROP TABLE removed; DROP TABLE accepted; PRAGMA user_version = 3`)
+		DROP TABLE now; DROP TABLE segments; DROP TABLE removed; DROP TABLE accepted; PRAGMA user_version = 3`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,7 @@ func TestFormat3(t *testing.T) {
 	if totals, err := ro.Totals(ctx); err != nil || totals.Versions != 7 || totals.Removed != 1 || totals.Superseded != 0 {
 		t.Errorf("Totals = %+v, %v", totals, err)
 	}
-	for h, err := range ro.Holdings(ctx) {
+	for h, err := range ro.Holdings(ctx, false) {
 		if err != nil || len(h.Versions) != 2 {
 			t.Errorf("holding %v, %v", h, err)
 		}
@@ -76,7 +77,7 @@ func TestFormat3(t *testing.T) {
 		t.Errorf("removed %v, %v", seen, err)
 	}
 	var paths []string
-	for h, err := range c.Holdings(ctx) {
+	for h, err := range c.Holdings(ctx, false) {
 		if err != nil || (h.Blob == "b") != (h.Path == "1/a") {
 			t.Errorf("holding %v, %v", h, err)
 		}
@@ -149,7 +150,7 @@ func TestRemovedAndReturned(t *testing.T) {
 	}
 	ofCrate := Removal{Key: a.Key(), Scope: RemovedCrate, Seen: time.Now().UTC(), At: at}
 	wantRemoved(t, c, ofCrate, ofVersion, ofChecksum)
-	for h, err := range c.Holdings(ctx) {
+	for h, err := range c.Holdings(ctx, false) {
 		if err != nil || h.Path == "2/cc" && h.Blob != "" || h.Path == "2/aa" {
 			t.Errorf("a crate of which the index names other bytes is complete, or one that vanished is there: %v, %v", h, err)
 		}

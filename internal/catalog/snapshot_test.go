@@ -94,8 +94,8 @@ func TestHostileSnapshot(t *testing.T) {
 		"a trigger":        whole(with("CREATE TRIGGER evil AFTER INSERT ON versions BEGIN DELETE FROM versions; END"), "trigger evil"),
 		"a view":           whole(with("CREATE VIEW more AS SELECT 1"), "view more"),
 		"another table":    whole(with("CREATE TABLE more (x)"), "table more"),
-		"older":            whole(with("PRAGMA user_version = 6"), "it has format 6"),
-		"newer":            whole(with("PRAGMA user_version = 8"), "it has format 8"),
+		"older":            whole(with("PRAGMA user_version = 7"), "it has format 7"),
+		"newer":            whole(with("PRAGMA user_version = 9"), "it has format 9"),
 		"a window of 1 GB": whole(hugeWindow(t), "window"),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestKeep(t *testing.T) {
 		t.Errorf("bundles %v, %v", bundles, err)
 	}
 	var paths []string
-	for h, err := range c.Holdings(t.Context()) {
+	for h, err := range c.Holdings(t.Context(), false) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -98,7 +98,7 @@ func TestDroppedIsNotComplete(t *testing.T) {
 	})
 	mustCommit(t, c, Batch{Dropped: []crate.Key{keyOf(version("Some", "1.0.0", 1)), keyOf(version("all-of-it", "1.0.0", 3))}})
 	complete := map[string]bool{}
-	for h, err := range c.Holdings(ctx) {
+	for h, err := range c.Holdings(ctx, false) {
 		if err != nil {
 			t.Fatal(err)
 		}

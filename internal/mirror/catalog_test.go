@@ -153,7 +153,11 @@ func (c *memCatalog) incomplete(name string) {
 	}
 }
 
-func (c *memCatalog) Holdings(ctx context.Context) iter.Seq2[catalog.Holding, error] {
+func (c *memCatalog) Reaches(context.Context) iter.Seq2[store.Placement, error] {
+	return func(func(store.Placement, error) bool) {}
+}
+
+func (c *memCatalog) Holdings(ctx context.Context, _ bool) iter.Seq2[catalog.Holding, error] {
 	then := c.clone()
 	return func(yield func(catalog.Holding, error) bool) {
 		for _, p := range slices.Sorted(maps.Keys(then.crates)) {

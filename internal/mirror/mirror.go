@@ -110,6 +110,9 @@ func (cfg Config) withDefaults() Config {
 		cfg.Progress = NewProgress()
 	}
 	cfg.Planned = &cfg.Progress.planned
+	if cfg.NewsOnly {
+		cfg.Existed = &cfg.Progress.counts[existing]
+	}
 	return cfg
 }
 

@@ -43,13 +43,9 @@ type planSink struct {
 	spool *plan.Spool
 }
 
-// Held implements plan.Sink. A held version is already recorded: unless the manifest needs
-// a line, the committer has nothing to do, and there may be millions of them.
+// Held implements plan.Sink. A held version is already recorded: the committer only writes
+// its line of the manifest.
 func (s *planSink) Held(ctx context.Context, it *plan.Item, size int64) error {
-	if s.run.cfg.NewsOnly {
-		s.run.cfg.Progress.count(existing)
-		return nil
-	}
 	now := time.Now()
 	return s.run.send(ctx, &result{item: *it, outcome: existing, size: size, at: it.At, started: now, finished: now})
 }

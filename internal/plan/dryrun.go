@@ -49,8 +49,12 @@ func (emptyCatalog) Revision(context.Context) (catalog.Revision, error) {
 	return catalog.Revision{}, nil
 }
 
-func (emptyCatalog) Holdings(context.Context) iter.Seq2[catalog.Holding, error] {
+func (emptyCatalog) Holdings(context.Context, bool) iter.Seq2[catalog.Holding, error] {
 	return func(func(catalog.Holding, error) bool) {}
+}
+
+func (emptyCatalog) Reaches(context.Context) iter.Seq2[store.Placement, error] {
+	return func(func(store.Placement, error) bool) {}
 }
 
 func (emptyCatalog) WasRemoved(context.Context, crate.Key) (time.Time, error) {

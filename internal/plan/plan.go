@@ -41,6 +41,7 @@ type Config struct {
 	Limit        int64 // maximum number of entries; 0: all
 
 	Planned *atomic.Int64 // counts the crates looked at, for other goroutines; default: not counted
+	Existed *atomic.Int64 // counts what is held, in place of calls of Sink.Held; default: it is called
 	Log     *slog.Logger  // default: none
 }
 
@@ -63,7 +64,8 @@ type Held struct {
 // Catalog is the part of catalog.Catalog that planning uses.
 type Catalog interface {
 	Versions(ctx context.Context, name string) ([]catalog.Version, error)
-	Holdings(ctx context.Context) iter.Seq2[catalog.Holding, error]
+	Holdings(ctx context.Context, sums bool) iter.Seq2[catalog.Holding, error]
+	Reaches(ctx context.Context) iter.Seq2[store.Placement, error]
 	Revision(ctx context.Context) (catalog.Revision, error)
 	Taken(ctx context.Context) ([]catalog.Taken, error)
 	WasRemoved(ctx context.Context, key crate.Key) (time.Time, error)
@@ -72,7 +74,8 @@ type Catalog interface {
 
 // A Sink receives what planning finds.
 type Sink interface {
-	// Held receives a version that is stored where it should be, and trusted.
+	// Held receives a version that is stored where it should be, and trusted. It is not
+	// called if Config.Existed counts them.
 	Held(ctx context.Context, it *Item, size int64) error
 	// Bad receives an entry that cannot be mirrored.
 	Bad(ctx context.Context, b *BadEntry) error

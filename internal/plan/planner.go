@@ -3,9 +3,11 @@ package plan
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/catalog"
+	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
@@ -39,7 +41,11 @@ func (p *planner) run(ctx context.Context) (Totals, error) {
 	}
 	p.left = p.cfg.Limit
 	if p.scope == Whole {
-		next, stop := ahead(ctx, p.catalog.Holdings)
+		sums, err := p.sums(ctx)
+		if err != nil {
+			return p.totals, err
+		}
+		next, stop := ahead(ctx, func(ctx context.Context) iter.Seq2[catalog.Holding, error] { return p.catalog.Holdings(ctx, sums) })
 		defer stop()
 		p.known.next, p.known.shard = next, p.cfg.Shard
 	}
@@ -59,6 +65,21 @@ func (p *planner) run(ctx context.Context) (Totals, error) {
 		return p.totals, p.vanish(ctx, p.gone)
 	}
 	return p.totals, p.checkShrink(ctx)
+}
+
+// sums reports whether unchanged crates need not be looked at version by version if they are
+// in bundles and segments alone: the sink is not told of each version, each is where it
+// should be, and every bundle and segment is as long as it must be.
+func (p *planner) sums(ctx context.Context) (bool, error) {
+	if p.cfg.Existed == nil || p.cfg.Bundle && p.cfg.KeepLoose {
+		return false, nil
+	}
+	for end, err := range p.catalog.Reaches(ctx) {
+		if err != nil || !p.listing.Holds(crate.ID{}, end, 0) {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // want decides from a crate's path and blob id whether its index file must be read. It need
@@ -81,7 +102,7 @@ func (p *planner) want(ctx context.Context, indexPath, blob string) (read bool, 
 		p.same = append(p.same, known)
 		return true, known.Blob
 	}
-	p.err = p.unchanged(ctx, known.Versions)
+	p.err = p.unchanged(ctx, &known)
 	return false, ""
 }
 
@@ -100,25 +121,29 @@ func (p *planner) complete(known *catalog.Holding) bool {
 }
 
 // waiting removes and returns what waits for the group of a crate.
-func (p *planner) waiting(path string) (held []catalog.Version) {
+func (p *planner) waiting(path string) (known catalog.Holding) {
 	for len(p.same) > 0 && p.same[0].Path <= path {
 		if p.same[0].Path == path {
-			held = p.same[0].Versions
+			known = p.same[0]
 		}
 		p.same = p.same[1:]
 	}
-	return held
+	return known
 }
 
 func (p *planner) selected(v *catalog.Version) bool {
 	return v.Listed && (p.cfg.IncludeYanked || !v.Yanked)
 }
 
-func (p *planner) unchanged(ctx context.Context, held []catalog.Version) error {
+func (p *planner) unchanged(ctx context.Context, known *catalog.Holding) error {
 	p.totals.Crates++
 	p.totals.Unchanged++
-	for i := range held {
-		v := &held[i]
+	if known.Sum != nil {
+		p.summed(known.Sum)
+		return nil
+	}
+	for i := range known.Versions {
+		v := &known.Versions[i]
 		switch {
 		case p.selected(v):
 			if err := p.held(ctx, &Item{ID: v.ID, Checksum: v.Checksum, Yanked: v.Yanked, At: v.Placement}, v.Size); err != nil {
@@ -131,12 +156,30 @@ func (p *planner) unchanged(ctx context.Context, held []catalog.Version) error {
 	return nil
 }
 
+// summed counts what held does for each version.
+func (p *planner) summed(sum *catalog.Sum) {
+	versions, bytes := sum.Versions, sum.Bytes
+	if p.cfg.IncludeYanked {
+		versions, bytes = versions+sum.Yanked, bytes+sum.YankedBytes
+	} else {
+		p.totals.Yanked += sum.Yanked
+	}
+	p.totals.Versions += versions
+	p.totals.Held += versions
+	p.totals.HeldBytes += bytes
+	p.cfg.Existed.Add(versions)
+}
+
 func (p *planner) held(ctx context.Context, it *Item, size int64) error {
 	p.totals.Versions++
 	p.totals.Held++
 	p.totals.HeldBytes += size
 	if it.At.Loose && it.At.Bundle != "" {
 		p.totals.Twice++
+	}
+	if p.cfg.Existed != nil {
+		p.cfg.Existed.Add(1)
+		return nil
 	}
 	return p.sink.Held(ctx, it, size)
 }
@@ -152,7 +195,7 @@ func (p *planner) group(ctx context.Context, g *Group) error {
 	}
 	was := p.waiting(g.Path)
 	if g.Same {
-		return p.unchanged(ctx, was)
+		return p.unchanged(ctx, &was)
 	}
 	if g.Path != "" {
 		p.totals.Crates++

@@ -1,0 +1,101 @@
+CREATE TABLE IF NOT EXISTS versions (
+	name        TEXT    NOT NULL COLLATE NOCASE,
+	version     TEXT    NOT NULL,
+	sha256      BLOB    NOT NULL,
+	size        INTEGER NOT NULL,
+	loose       INTEGER NOT NULL,
+	bundle      TEXT    NOT NULL,
+	offset      INTEGER NOT NULL,
+	length      INTEGER NOT NULL,
+	yanked      INTEGER NOT NULL,
+	listed      INTEGER NOT NULL,
+	verified_at INTEGER NOT NULL,
+	superseded_at INTEGER NOT NULL,
+	leaf        INTEGER NOT NULL DEFAULT 0,
+	segment     TEXT    NOT NULL DEFAULT '',
+	pack        INTEGER NOT NULL DEFAULT 0,
+	pack_size   INTEGER NOT NULL DEFAULT 0,
+	number      INTEGER NOT NULL DEFAULT 0,
+	PRIMARY KEY (name, version, sha256)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unlisted_twice ON versions (name, version) WHERE listed = 0 AND loose = 1 AND bundle <> '';
+CREATE TABLE IF NOT EXISTS removed (
+	name        TEXT    NOT NULL COLLATE NOCASE,
+	version     TEXT    NOT NULL,
+	sha256      BLOB    NOT NULL,
+	seen        INTEGER NOT NULL,
+	commit_id   TEXT    NOT NULL,
+	commit_time INTEGER NOT NULL,
+	scope       TEXT    NOT NULL,
+	returned    INTEGER NOT NULL,
+	PRIMARY KEY (name, version, sha256, seen)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS accepted (
+	name    TEXT    NOT NULL COLLATE NOCASE,
+	version TEXT    NOT NULL,
+	sha256  BLOB    NOT NULL,
+	at      INTEGER NOT NULL,
+	PRIMARY KEY (name, version, sha256)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS crates (
+	path   TEXT    NOT NULL PRIMARY KEY,
+	blob   TEXT    NOT NULL,
+	yanked INTEGER NOT NULL,
+	apart    INTEGER NOT NULL DEFAULT 1,
+	versions INTEGER NOT NULL DEFAULT 0,
+	bytes    INTEGER NOT NULL DEFAULT 0,
+	yanked_versions INTEGER NOT NULL DEFAULT 0,
+	yanked_bytes    INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gone (
+	name     TEXT    NOT NULL COLLATE NOCASE,
+	version  TEXT    NOT NULL,
+	status   INTEGER NOT NULL,
+	evidence TEXT    NOT NULL,
+	since    INTEGER NOT NULL,
+	PRIMARY KEY (name, version)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS missing (
+	name    TEXT    NOT NULL COLLATE NOCASE,
+	version TEXT    NOT NULL,
+	reason  TEXT    NOT NULL,
+	since   INTEGER NOT NULL,
+	tried   INTEGER NOT NULL,
+	PRIMARY KEY (name, version)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS superseded ON versions (name, version) WHERE superseded_at <> 0;
+CREATE TABLE IF NOT EXISTS bundles (
+	name    TEXT    NOT NULL PRIMARY KEY,
+	whole   INTEGER NOT NULL,
+	entries INTEGER NOT NULL,
+	bytes   INTEGER NOT NULL,
+	sha256  BLOB    NOT NULL,
+	reach   INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS segments (
+	name    TEXT    NOT NULL PRIMARY KEY,
+	whole   INTEGER NOT NULL,
+	entries INTEGER NOT NULL,
+	bytes   INTEGER NOT NULL,
+	sha256  BLOB    NOT NULL,
+	reach   INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS taken (
+	name     TEXT    NOT NULL PRIMARY KEY,
+	size     INTEGER NOT NULL,
+	modified INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS source (
+	id          INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+	commit_id   TEXT    NOT NULL,
+	commit_time INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS logged (
+	id   INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+	size INTEGER NOT NULL,
+	root BLOB    NOT NULL
+);
+CREATE TABLE IF NOT EXISTS names (
+	id   INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	name TEXT    NOT NULL COLLATE NOCASE UNIQUE
+);
