@@ -12,8 +12,8 @@ const (
 	waitFor    = 24 * time.Hour
 )
 
-// Arrivals are versions that are named and yet to come. Its methods may be called
-// concurrently.
+// Arrivals are versions that an index names and that have not arrived yet. Its methods may
+// be called concurrently.
 type Arrivals struct {
 	Lags *Lags
 
@@ -23,13 +23,13 @@ type Arrivals struct {
 
 type arrival struct{ published, named time.Time }
 
-// NewArrivals returns arrivals that tell lags when they come.
+// NewArrivals returns Arrivals that report to lags when versions arrive.
 func NewArrivals(lags *Lags) *Arrivals {
 	return &Arrivals{Lags: lags, waiting: map[crate.Key]arrival{}}
 }
 
-// Expect waits for a version from now on, if there is room, and reports whether there is.
-// One without a time of publication is no lag when it comes.
+// Expect begins to wait for a version, if there is room, and reports whether there is. A
+// version without a time of publication does not count as a lag when it arrives.
 func (a *Arrivals) Expect(v Version, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -45,7 +45,8 @@ func (a *Arrivals) Expect(v Version, now time.Time) bool {
 	return true
 }
 
-// forget forgets what has not come for a day: it is not part of the mirror.
+// forget removes versions that have not arrived for a day, because they are not part of the
+// mirror.
 func (a *Arrivals) forget(now time.Time) {
 	for key, w := range a.waiting {
 		if now.Sub(w.named) > waitFor {
@@ -54,7 +55,7 @@ func (a *Arrivals) forget(now time.Time) {
 	}
 }
 
-// Came takes note that a version is there, if it was waited for, and reports that.
+// Came records that a version has arrived, and reports whether it was expected.
 func (a *Arrivals) Came(key crate.Key, now time.Time) bool {
 	a.mu.Lock()
 	w, ok := a.waiting[key]
@@ -66,7 +67,7 @@ func (a *Arrivals) Came(key crate.Key, now time.Time) bool {
 	return ok
 }
 
-// Waiting returns what is waited for, by the names of the crates.
+// Waiting returns the expected versions, by the names of the crates.
 func (a *Arrivals) Waiting(now time.Time) map[string][]crate.Key {
 	a.mu.Lock()
 	defer a.mu.Unlock()

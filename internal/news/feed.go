@@ -11,26 +11,25 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/feed"
 )
 
-// The feed has what came within the last hour, and this many items at least, as that of
-// crates.io has it; of a burst it keeps this many at most.
+// The feed has the items of the last hour, and at least this many items, as that of
+// crates.io; of a burst it keeps at most this many.
 const (
 	feedAge  = time.Hour
 	minItems = 100
 	maxItems = 5000
 )
 
-// Feed is what a mirror has begun to show, for mirrors of it: at feed.Path, in the form
-// of crates.io's. The time of an item is when it was shown, not when it was published,
-// so that a mirror of this one that knows up to when it has read misses nothing that
-// came late. Its methods may be called concurrently.
+// Feed lists what a mirror has begun to show, for mirrors of it: at feed.Path, in the
+// format of crates.io's feed. The time of an item is when it was shown, not when it was
+// published, so that a mirror of this one that remembers how far it has read misses no late
+// versions. Its methods may be called concurrently.
 type Feed struct {
 	mu    sync.Mutex // guards what follows
 	items []feed.Item
-	since time.Time // from when on nothing is left out; zero: it is not known yet
+	since time.Time // from when on the feed is complete; zero: not known yet
 }
 
-// Begin says that from that time on nothing will be left out, and that what was kept
-// before may have a gap.
+// Begin says that the feed is complete from that time on, and may have a gap before.
 func (f *Feed) Begin(since time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -48,8 +47,8 @@ func (f *Feed) Add(item feed.Item) {
 	}
 }
 
-// nextSecond is the second after a time. The seconds of times are what is written: of a
-// second, all items are in the feed or none.
+// nextSecond returns the beginning of the next second. Times are written in seconds: the
+// feed has all items of a second, or none.
 func nextSecond(t time.Time) time.Time { return t.Truncate(time.Second).Add(time.Second) }
 
 func later(a, b time.Time) time.Time {
@@ -59,7 +58,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// Feed returns what is in it now, the newest first.
+// Feed returns the current items, the newest first.
 func (f *Feed) Feed() feed.Feed {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -11,16 +11,16 @@ import (
 // buckets are in seconds, up to a day.
 var buckets = []float64{1, 2, 5, 10, 15, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600, 7200, 21600, 43200, 86400}
 
-// What an index says of times is believed within these bounds.
+// Bounds within which times from an index are trusted.
 const (
-	maxAge  = 7 * 24 * time.Hour // more is no lag of ours
-	maxSkew = 5 * time.Minute    // of our clock against that of the registry
+	maxAge  = 7 * 24 * time.Hour // more is not a lag of ours
+	maxSkew = 5 * time.Minute    // between our clock and that of the registry
 )
 
-// remembered is how many lags the median is taken of.
+// remembered is the number of lags for the median.
 const remembered = 512
 
-// Lags are how long versions took from their publication. Its methods may be called
+// Lags are the delays of versions since their publication. Its methods may be called
 // concurrently.
 type Lags struct {
 	histogram  prometheus.Histogram
@@ -28,21 +28,21 @@ type Lags struct {
 
 	mu   sync.Mutex // guards what follows
 	last []time.Duration
-	next int // in last, once that is full
+	next int // index into last, once that is full
 }
 
-// Recorded are those of a sync.
+// Recorded returns the lags of a sync.
 func Recorded() *Lags {
 	return NewLags("recorded", "Time from the publication of a version, as the index says it, to its being verified, stored durably and recorded. Of versions that the index began to name while this process followed it.")
 }
 
-// Served are those of a server.
+// Served returns the lags of a server.
 func Served() *Lags {
 	return NewLags("served", "Time from the publication of a version, as the index says it, to its being shown to cargo. Of versions that the index began to name while this server ran.")
 }
 
-// NewLags returns lags whose metrics are called by what it is that took so long, such
-// as "recorded".
+// NewLags returns lags with metrics named after the event that ends the delay, such as
+// "recorded".
 func NewLags(what, help string) *Lags {
 	name := "clonecratesio_published_to_" + what
 	return &Lags{
@@ -53,7 +53,8 @@ func NewLags(what, help string) *Lags {
 	}
 }
 
-// Observe takes note that what was published at one time had its turn at another.
+// Observe records the delay of a version that was published at one time and handled at
+// another.
 func (l *Lags) Observe(published, at time.Time) {
 	lag := at.Sub(published)
 	switch {
@@ -76,13 +77,13 @@ func (l *Lags) Observe(published, at time.Time) {
 	l.next = (l.next + 1) % remembered
 }
 
-// A Summary is of the last versions, 512 at most.
+// A Summary summarizes the last versions, at most 512.
 type Summary struct {
 	Versions    int
 	Median, P95 time.Duration
 }
 
-// Summary sums up the last versions; zero if there was none.
+// Summary returns the summary of the last versions, or zero if there were none.
 func (l *Lags) Summary() Summary {
 	l.mu.Lock()
 	sorted := slices.Clone(l.last)
@@ -95,13 +96,13 @@ func (l *Lags) Summary() Summary {
 	return Summary{n, sorted[(n-1)/2], sorted[(n*95+99)/100-1]}
 }
 
-// Describe and Collect make lags one prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (l *Lags) Describe(ch chan<- *prometheus.Desc) {
 	l.histogram.Describe(ch)
 	l.unbelieved.Describe(ch)
 }
 
-// Collect is described with Describe.
+// Collect implements prometheus.Collector.
 func (l *Lags) Collect(ch chan<- prometheus.Metric) {
 	l.histogram.Collect(ch)
 	l.unbelieved.Collect(ch)

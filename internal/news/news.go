@@ -1,20 +1,19 @@
 // Package news follows new versions: when they were published, when the mirror held them,
 // and when it showed them.
 //
-//   - [Between] names the versions that one commit of the index has and another has not.
-//   - [Arrivals] waits until they are held, or shown, and tells [Lags] how long that took
-//     since they were published. A [Follower] of rounds has one, and a server.
-//   - [Watch] looks for them in a mirror that is served, and keeps the [Feed] of them, for
+//   - [Between] lists the versions that one commit of the index has and another lacks.
+//   - [Arrivals] waits until they are held, or shown, and reports the time since their
+//     publication to [Lags]. A [Follower] of rounds has one, and so does a server.
+//   - [Watch] looks for them in a served mirror, and maintains their [Feed], for
 //     mirrors of the mirror.
 //
 // # Limits
 //
-// 65,536 versions are waited for, a day at most; 512 lags are remembered, beside the
-// histogram; the feed has 5,000 items. If a mirror gets more versions at once than were
-// waited for, as one that is being filled does, the feed says within a minute that it has
-// a gap, and its readers ask for everything. What an index says of times is believed
-// within a week of the past and five minutes of the future; the rest is counted, not
-// measured.
+// The package waits for 65,536 versions, for at most a day. It remembers 512 lags, besides
+// the histogram; the feed has 5,000 items. If a mirror gets more versions at once than
+// expected, as one that is being filled does, the feed says within a minute that it has a
+// gap, and its readers ask for everything. Times from an index are trusted from a week in
+// the past to five minutes in the future; others are counted, but not measured.
 package news
 
 import (
@@ -28,21 +27,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
 )
 
-// A Version is one that an index has begun to name.
+// A Version is a version that an index has begun to name.
 type Version struct {
 	crate.Key
 	Published time.Time
 }
 
-// maxFiles is how many files of two commits are compared: more are no news.
+// maxFiles bounds the files of two commits that are compared: more files are not news.
 const maxFiles = 10_000
 
-// ErrMany says that there is more new than is worth naming.
+// ErrMany means that too many versions are new to list them.
 var ErrMany = errors.New("too much of the index is new to name it")
 
-// Between calls fn for the versions that an index names at one commit of its past and
-// did not name at an earlier one. When they were published, their lines say, or else
-// the time of the commit. Errors: ErrMany; those of [index.Index.Differences].
+// Between calls fn for the versions that an index names at one commit but not at an earlier
+// one. Their time of publication is from their lines, or else the time of the commit.
+// Errors: ErrMany; those of [index.Index.Differences].
 func Between(ctx context.Context, ix *index.Index, from, to index.Revision, fn func(Version)) error {
 	files := 0
 	for d, err := range ix.Differences(ctx, from, to) {
@@ -72,7 +71,7 @@ func Between(ctx context.Context, ix *index.Index, from, to index.Revision, fn f
 
 func keyOf(e *index.Entry) crate.Key { return crate.Key{ID: e.ID, Checksum: e.Checksum} }
 
-// published is when a line says that it was published, or else when it was committed.
+// published returns the time of publication from a line, or else the time of the commit.
 func published(e *index.Entry, committed time.Time) time.Time {
 	facts, err := details.ParseFacts(e.Raw)
 	if at := facts.Published(); err == nil && !at.IsZero() {

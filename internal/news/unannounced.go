@@ -6,21 +6,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// patience is how long more may be held than was waited for before the feed says that it
+// patience is how long more versions than expected may be held before the feed says that it
 // has a gap: the catalog and the index of a mirror change one after the other.
 const patience = time.Minute
 
-// A tally compares how many versions a mirror holds with how many came that were waited
-// for. There are others where a mirror is served while it is being filled, where more was
-// new at once than is waited for, and where a version comes after a day.
+// A tally compares the number of versions that a mirror holds with the number of expected
+// ones that arrived. They differ if a mirror is served while it is being filled, if more
+// was new at once than Arrivals has room for, and if a version arrives after a day.
 type tally struct {
 	begun     bool
-	held      int64     // when it began
+	held      int64     // at the beginning
 	came      int64     // since then
-	exceeding time.Time // since when more is held than that; zero: not
+	exceeding time.Time // since when more is held than that; zero: it is not
 }
 
-// gap says, once, that versions came that nothing waited for.
+// gap reports, once, that unexpected versions have arrived.
 func (t *tally) gap(now reader.Totals, at time.Time) bool {
 	switch {
 	case !now.Counted:

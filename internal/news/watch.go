@@ -13,7 +13,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// Mirror is what is watched: a [reader.View].
+// Mirror is the mirror to watch: a [reader.View].
 type Mirror interface {
 	Generation() uint64
 	Totals() reader.Totals
@@ -30,12 +30,12 @@ type Watch struct {
 	Interval time.Duration // between two looks; 0: half a second
 
 	generation uint64
-	at         index.Revision // up to which news were taken; none: not yet
+	at         index.Revision // up to which news were read; zero: not yet
 	tally      tally
 	told       string
 }
 
-// watchRest is how many times as long as a look takes the next one waits.
+// watchRest is the minimum pause between looks, as a multiple of the time for a look.
 const watchRest = 20
 
 // Follow looks until ctx ends.
@@ -57,8 +57,8 @@ func (w *Watch) Follow(ctx context.Context) {
 	}
 }
 
-// Look takes what the index names since the last look, and what the mirror shows of all
-// that was waited for.
+// Look reads what the index names since the last look, and checks which expected versions
+// the mirror shows.
 func (w *Watch) Look(ctx context.Context, now time.Time) error {
 	generation := w.Mirror.Generation() // read before the news, so that they are never older
 	if generation == w.generation && w.tally.exceeding.IsZero() {
@@ -76,19 +76,19 @@ func (w *Watch) Look(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	if first { // what has come by now was held before
+	if first { // what is there already was held before
 		w.tally = tally{}
 	}
 	w.generation = generation
 	return nil
 }
 
-// named takes what the index names since the last look. At first it is what it names
-// since the last day that is kept of its past, so that a mirror of this one that was
-// told of all until then has no gap because this one was started again.
+// named reads what the index names since the last look. The first time, it reads from the
+// last recorded day on, so that a mirror of this one that has read everything until then
+// sees no gap because of our restart.
 func (w *Watch) named(ctx context.Context, to index.Revision, now time.Time) error {
 	if to.Commit == "" || to.Commit == w.at.Commit {
-		return nil // a plain folder does not tell
+		return nil // a plain folder has no history
 	}
 	ix, err := index.Open(ctx, w.Index, index.Options{Log: w.Log})
 	if err != nil {
@@ -100,7 +100,7 @@ func (w *Watch) named(ctx context.Context, to index.Revision, now time.Time) err
 		if from, err = dayBefore(ctx, ix, now.Add(-feedAge)); err != nil {
 			return err
 		}
-		if from.Commit == "" { // its past is not known
+		if from.Commit == "" { // its past is unknown
 			from = index.Revision{Commit: to.Commit, Time: now}
 		}
 		w.Feed.Begin(from.Time)
@@ -108,21 +108,21 @@ func (w *Watch) named(ctx context.Context, to index.Revision, now time.Time) err
 	whole := true
 	err = Between(ctx, ix, from, to, func(v Version) {
 		if first {
-			v.Published = time.Time{} // no lag of this process
+			v.Published = time.Time{} // not a lag of this process
 		}
 		whole = w.Arrivals.Expect(v, now) && whole
 	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err != nil || !whole { // such as a history that was squashed and is gone
+	if err != nil || !whole { // for example, the history was squashed and is gone
 		w.Feed.Begin(now)
 	}
 	w.at = to
 	return err
 }
 
-// dayBefore is the last day of the past that is kept and ended before a time.
+// dayBefore returns the last recorded day that ended before a time.
 func dayBefore(ctx context.Context, ix *index.Index, before time.Time) (at index.Revision, err error) {
 	days, err := ix.Days(ctx)
 	for _, d := range days {
@@ -133,7 +133,7 @@ func dayBefore(ctx context.Context, ix *index.Index, before time.Time) (at index
 	return at, err
 }
 
-// shown looks what is shown of the versions of a crate.
+// shown checks which versions of a crate are shown.
 func (w *Watch) shown(ctx context.Context, name string, keys []crate.Key) error {
 	c, err := w.Mirror.Crate(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {

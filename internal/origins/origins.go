@@ -1,15 +1,15 @@
-// Package origins fetches crate files from several upstreams in an order of preference.
+// Package origins downloads crate files from several upstreams in order of preference.
 //
-// What the first cannot give (it does not have the file, sends other bytes, or cannot be
-// reached) is asked of the next. The checksum decides what is taken, so several upstreams
-// need no more trust than one.
+// If the first one fails (it does not have the file, sends other bytes, or cannot be
+// reached), the next one is tried. The checksum decides what is accepted, so several
+// upstreams need no more trust than one.
 //
 // # Health
 //
-// An upstream that failed [sickAfter] times in a row, or whose breaker stopped it, is
-// sick: it is asked after the healthy ones. After a pause, which doubles from
-// [firstPause] to [longestPause], one request is given to it in its old place; if that
-// succeeds, it is healthy. That it does not have a file is no failure.
+// An upstream that failed [sickAfter] times in a row, or whose breaker stopped it, is sick:
+// it is tried after the healthy ones. After a pause, which doubles from [firstPause] to
+// [longestPause], it gets one request in its old place; if that succeeds, it is healthy. A
+// missing file is not a failure.
 package origins
 
 import (
@@ -34,7 +34,7 @@ const (
 	longestPause = 10 * time.Minute
 )
 
-// Client is an upstream.Client, or anything else that proves what it gives.
+// Client is an upstream.Client, or another client that verifies what it returns.
 type Client interface {
 	Fetch(ctx context.Context, req upstream.Request) (*upstream.Body, upstream.Stats, error)
 }
@@ -42,12 +42,12 @@ type Client interface {
 // An Origin is one upstream.
 type Origin struct {
 	Name string // its address, for people; without a password
-	// URLs are where it has crate files; zero: at the URL that a request names.
+	// URLs is where it has crate files; zero: at the URL of each request.
 	URLs    crate.URLTemplate
 	Guarded bool // the operator did not name its host; see upstream.Request
 	Client  Client
-	// Renew makes another client in place of one that its breaker stopped. If nil, it
-	// stays stopped.
+	// Renew makes a new client to replace one that its breaker stopped. If nil, it stays
+	// stopped.
 	Renew func() (Client, error)
 }
 
@@ -58,10 +58,11 @@ type Set struct {
 	log     *slog.Logger
 }
 
-// New returns a set of at least one.
+// New returns a set of at least one origin.
 func New(list []Origin, log *slog.Logger) *Set { return NewCounted(list, NewMetrics(), log) }
 
-// NewCounted returns a set of at least one, whose numbers others before it may have begun.
+// NewCounted returns a set of at least one origin, with metrics that earlier sets may have
+// used.
 func NewCounted(list []Origin, m *Metrics, log *slog.Logger) *Set {
 	s := &Set{metrics: m, log: log}
 	for i, o := range list {
@@ -71,7 +72,7 @@ func NewCounted(list []Origin, m *Metrics, log *slog.Logger) *Set {
 	return s
 }
 
-// label names an origin in metrics and logs: its place and its host.
+// label returns the name of an origin in metrics and logs: its position and its host.
 func label(i int, name string) string {
 	u, err := url.Parse(name[:strings.IndexAny(name+"{", "{")])
 	if err != nil || u.Host == "" {
@@ -92,7 +93,7 @@ func (s *Set) Close() {
 	}
 }
 
-// Reconnect is as that of upstream.Client.
+// Reconnect does what upstream.Client's Reconnect does.
 func (s *Set) Reconnect() {
 	for _, o := range s.origins {
 		if c, ok := o.now().(interface{ Reconnect() }); ok {
@@ -101,14 +102,15 @@ func (s *Set) Reconnect() {
 	}
 }
 
-// Fetch returns a crate file from the first origin that has it; upstream.Body.From says
-// which URL that was.
+// Fetch returns a crate file from the first origin that has it; upstream.Body.From is the
+// URL.
 //
-// Errors: as those of upstream.Client. [*upstream.GoneError] if all origins say so, and
-// [*upstream.StoppedError] if all are stopped; else that of an origin that failed.
+// Errors: those of upstream.Client. It returns [*upstream.GoneError] if all origins do, and
+// [*upstream.StoppedError] if all are stopped; otherwise the error of an origin that
+// failed.
 func (s *Set) Fetch(ctx context.Context, req upstream.Request) (body *upstream.Body, stats upstream.Stats, err error) {
 	shareSpill(&req)
-	var fault error // the worst so far
+	var fault error // the most significant so far
 	for _, o := range s.order() {
 		to := req
 		if !o.URLs.IsZero() {
@@ -130,7 +132,7 @@ func (s *Set) Fetch(ctx context.Context, req upstream.Request) (body *upstream.B
 	return nil, stats, fault
 }
 
-// shareSpill lets all origins write to one temporary file.
+// shareSpill makes all origins write to the same temporary file.
 func shareSpill(req *upstream.Request) {
 	open, shared := req.Spill, upstream.Spill(nil)
 	req.Spill = func() (upstream.Spill, error) {
@@ -143,8 +145,8 @@ func shareSpill(req *upstream.Request) {
 	}
 }
 
-// worse returns which of two errors says more about whether there is such a file: that
-// one origin does not have it says the least, and that one is stopped is not for others.
+// worse returns which of two errors says more about whether the file exists. That one
+// origin lacks it says the least, and that one is stopped does not concern the others.
 func worse(a, b error, id crate.ID, url string) error {
 	stopped := func(err error) bool { return errors.As(err, new(*upstream.StoppedError)) }
 	gone := func(err error) bool { return errors.As(err, new(*upstream.GoneError)) }
@@ -174,7 +176,7 @@ func withoutUser(address string) string {
 	return u.String()
 }
 
-// order is the origins, those that are sick last.
+// order returns the origins, the sick ones last.
 func (s *Set) order() []*origin {
 	order := make([]*origin, 0, len(s.origins))
 	var sick []*origin
@@ -188,7 +190,7 @@ func (s *Set) order() []*origin {
 	return append(order, sick...)
 }
 
-// judge takes note of how an origin did.
+// judge records whether an origin succeeded.
 func (s *Set) judge(o *origin, id crate.ID, err error) {
 	outcome := "ok"
 	switch {
@@ -213,7 +215,7 @@ func (s *Set) judge(o *origin, id crate.ID, err error) {
 	}
 }
 
-// origin is one with its health.
+// origin is an Origin with its health.
 type origin struct {
 	Origin
 	label string
@@ -221,10 +223,10 @@ type origin struct {
 	mu       sync.Mutex
 	client   Client
 	failures int           // in a row
-	sick     bool          // asked last
-	until    time.Time     // of the pause
-	pause    time.Duration // the last
-	stopped  bool          // the client is of no use any more
+	sick     bool          // tried last
+	until    time.Time     // end of the pause
+	pause    time.Duration // the last one
+	stopped  bool          // the client cannot be used any more
 }
 
 func (o *origin) now() Client {
@@ -233,7 +235,7 @@ func (o *origin) now() Client {
 	return o.client
 }
 
-// ready reports whether to ask the origin in its turn: a sick one only once a pause.
+// ready reports whether to try the origin in its turn: a sick one only once per pause.
 func (o *origin) ready(now time.Time, log *slog.Logger) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -255,13 +257,13 @@ func (o *origin) ready(now time.Time, log *slog.Logger) bool {
 	return true
 }
 
-// rest begins the next pause. o.mu is held.
+// rest begins the next pause. The caller holds o.mu.
 func (o *origin) rest(now time.Time) {
 	o.pause = min(max(o.pause*2, firstPause), longestPause)
 	o.until = now.Add(o.pause)
 }
 
-// note takes note of an answer, and returns whether the origin was healthy, and is.
+// note records an outcome, and returns whether the origin was healthy before and is now.
 func (o *origin) note(failed, stopped bool, now time.Time) (was, is bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -281,13 +283,13 @@ func (o *origin) note(failed, stopped bool, now time.Time) (was, is bool) {
 	return was, !o.sick
 }
 
-// Metrics are the numbers of sets, and outlive them.
+// Metrics are the metrics of sets, and outlive them.
 type Metrics struct {
 	fetches *prometheus.CounterVec
 	healthy *prometheus.GaugeVec
 }
 
-// NewMetrics makes the numbers of sets that are still to be made.
+// NewMetrics makes metrics for sets to be made.
 func NewMetrics() *Metrics {
 	return &Metrics{
 		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -301,13 +303,13 @@ func NewMetrics() *Metrics {
 	}
 }
 
-// Describe and Collect make Metrics one prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.fetches.Describe(ch)
 	m.healthy.Describe(ch)
 }
 
-// Collect is described with Describe.
+// Collect implements prometheus.Collector.
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.fetches.Collect(ch)
 	m.healthy.Collect(ch)

@@ -11,18 +11,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// aboutTime is how long a page waits for what is nice to have.
+// aboutTime is how long a page waits for optional content.
 const aboutTime = 300 * time.Millisecond
 
-// About is what the author of a version says of it in Cargo.toml. Any of it may be empty,
-// and all of it is untrusted.
+// About is what the author of a version says about it in Cargo.toml. Any field may be
+// empty, and all are untrusted.
 type About struct {
 	Description, License                string
 	Homepage, Documentation, Repository string
 	Keywords, Categories                []string
 }
 
-// about returns what is known in time.
+// about returns what is available in time.
 func (h *Handler) about(ctx context.Context, e *reader.Entry) About {
 	if h.cfg.About == nil {
 		return About{}
@@ -34,14 +34,14 @@ func (h *Handler) about(ctx context.Context, e *reader.Entry) About {
 		h.cfg.Log.Debug("nothing is known about a crate", "crate", e.ID, "err", err)
 		return About{}
 	}
-	if !isWeb(a.Documentation) { // as crates.io does
+	if !isWeb(a.Documentation) { // as on crates.io
 		a.Documentation = "https://docs.rs/" + e.Name + "/" + url.PathEscape(e.Version)
 	}
 	a.Keywords, a.Categories = labels(a.Keywords), labels(a.Categories)
 	return a
 }
 
-// labels are those that can be one: crates.io allows no other.
+// labels returns the valid labels: crates.io allows no others.
 func labels(list []string) (some []string) {
 	for _, label := range list {
 		if label != "" && len(label) <= maxLabel && !strings.ContainsFunc(label, unicode.IsSpace) && len(some) < maxLabels {
@@ -51,11 +51,11 @@ func labels(list []string) (some []string) {
 	return some
 }
 
-// A link leads to where an author wants to send people.
+// A link is a link that an author chose.
 type link struct{ Text, URL string }
 
-// Links returns those that a browser may be given (H9): "javascript:" and its
-// like are left out.
+// Links returns the links that are safe for a browser (H9): it omits "javascript:" and the
+// like.
 func (a About) Links() []link {
 	var links []link
 	for _, l := range []link{{"Homepage", a.Homepage}, {"Documentation", a.Documentation}, {"Repository", a.Repository}} {
@@ -71,7 +71,7 @@ func isWeb(address string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && len(address) <= maxText
 }
 
-// AboutOf is what authors say, out of the crates that a mirror holds.
+// AboutOf returns a function that reads About from the crates that a mirror holds.
 func AboutOf(v Mirror) func(context.Context, crate.Key) (About, error) {
 	return func(ctx context.Context, key crate.Key) (About, error) {
 		p, err := v.About(ctx, key)

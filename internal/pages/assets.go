@@ -11,15 +11,15 @@ import (
 //go:embed static
 var staticFiles embed.FS
 
-// assets are the files of static/, by the name that has their content's hash in
-// it ("style.0123456789abcdef.css"): under one name they never change, and
-// browsers need not ask again.
+// assets are the files of static/, by names with a hash of their content
+// ("style.0123456789abcdef.css"): the content of a name never changes, so browsers need not
+// revalidate.
 type assets struct {
 	files map[string]*asset
-	names map[string]string // from the plain name to that with the hash
+	names map[string]string // from the plain name to the hashed one
 }
 
-// contentTypes are fixed: what package mime says depends on the machine.
+// contentTypes are fixed, because package mime depends on the machine.
 var contentTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",

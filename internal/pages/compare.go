@@ -11,22 +11,22 @@ import (
 
 type compareData struct {
 	crate.ID
-	With   string // the version that it is compared with
-	Only   string // file; empty: all
+	With   string // the version to compare with
+	Only   string // file; empty: all files
 	Others []string
 	*browse.Comparison
-	All string // address of the comparison of all files
+	All string // URL of the comparison of all files
 }
 
-// Open reports whether a file is unfolded at once.
+// Open reports whether a file is unfolded initially.
 func (d compareData) Open(c *browse.Change) bool {
 	return d.Only != "" || len(c.Hunks) > 0 && c.Added+c.Removed <= maxUnfolded
 }
 
-// File is the address of the comparison of one file.
+// File returns the URL of the comparison of one file.
 func (d compareData) File(c *browse.Change) string { return d.All + "&file=" + escapeQuery(c.Path) }
 
-// compare shows what is different between two versions of a crate.
+// compare shows the differences between two versions of a crate.
 func (h *Handler) compare(r *http.Request) (page, error) {
 	ctx, id := r.Context(), crate.ID{Name: r.PathValue("name"), Version: r.PathValue("version")}
 	after, c, err := h.contents(ctx, id)
@@ -64,7 +64,7 @@ func (h *Handler) old(ctx context.Context, c *reader.Crate, version string) (bro
 	return h.open(ctx, e)
 }
 
-// othersOf returns the versions with which one can be compared, the newest first.
+// othersOf returns the versions to compare with, the newest first.
 func othersOf(c *reader.Crate, version string) (others []string) {
 	for _, e := range c.NewestFirst() {
 		if e.Held && e.Version != version && len(others) < maxOthers {
@@ -74,7 +74,7 @@ func othersOf(c *reader.Crate, version string) (others []string) {
 	return others
 }
 
-// before returns the version before one, or else the one after it; empty: there is none.
+// before returns the version before one, or else the one after it, or "".
 func before(c *reader.Crate, version string) (with string) {
 	found := false
 	for _, e := range c.NewestFirst() {

@@ -15,18 +15,18 @@ import (
 )
 
 type crateData struct {
-	versionData // of the newest version: the one that cargo would take
+	versionData // of the newest version: the one that cargo would choose
 	Groups      []group
-	All         int // versions
+	All         int // number of versions
 	AllYanked   int
 	Bytes       int64
 	Columns     columns
 	Used        int
 	UsedKnown   bool
-	Hidden      []reader.Withheld // the last ones first
+	Hidden      []reader.Withheld // the latest first
 	MoreHidden  int
 	Pager       pager
-	Calendar    *calendar // nil: there is no past
+	Calendar    *calendar // nil: there is no history
 }
 
 // A row is a version in the table of a crate.
@@ -65,22 +65,22 @@ func (h *Handler) crate(r *http.Request) (page, error) {
 	return page{template: "crate", Title: c.Name, About: data.About.Description, Feed: h.pages.path("crate", c.Name, "feed.atom"), Data: data}, nil
 }
 
-// A group is versions that cargo takes for each other: of one major number, or of one
-// minor number below 1.
+// A group is the versions that cargo considers compatible: with the same major number, or
+// below 1 the same minor number.
 type group struct {
 	Name   string // "1", "0.9"
 	Rows   []row
 	Yanked []row // folded
 }
 
-// A tableRow is a row of a table with some columns.
+// A tableRow is a row of a table, and the table's columns.
 type tableRow struct {
 	Name    string
 	Columns columns
 	Row     row
 }
 
-// columns are those that some row of the page has something in.
+// columns are the columns in which some row of the page has a value.
 type columns struct{ Published, Rust bool }
 
 func (d *crateData) add(r row) {
@@ -98,7 +98,7 @@ func (d *crateData) add(r row) {
 	d.Columns.Rust = d.Columns.Rust || r.RustVersion != ""
 }
 
-// compatible is the part of a version that cargo's "^" holds on to.
+// compatible returns the part of a version that cargo's "^" keeps fixed.
 func compatible(version string) string {
 	major, rest, _ := strings.Cut(version, ".")
 	if minor, _, ok := strings.Cut(rest, "."); ok && major == "0" {
@@ -125,18 +125,18 @@ func (h *Handler) lookUp(ctx context.Context, id crate.ID) (*reader.Crate, error
 	return c, err
 }
 
-// hiddenHere is the title of what a policy hides.
+// hiddenHere is the title of a page about versions that a policy hides.
 const hiddenHere = "This is hidden here"
 
-// hidden is the last versions that are, first, and how many there are beside.
+// hidden returns the latest hidden versions, and the number of others.
 func hidden(c *reader.Crate) ([]reader.Withheld, int) {
 	all := slices.Clone(c.Withheld)
 	slices.Reverse(all)
 	return first(all, maxHidden)
 }
 
-// gone returns the name of a crate that is not there if it was. Of a name that never
-// was, this costs as little as to find that it is not there.
+// gone returns the name of a missing crate if it existed once. For a name that never
+// existed, this is as cheap as finding that it is missing.
 func (h *Handler) gone(ctx context.Context, name string) string {
 	if past, err := h.cfg.Mirror.History(ctx, name, ""); err != nil || len(past.Days) == 0 {
 		return ""
@@ -144,13 +144,13 @@ func (h *Handler) gone(ctx context.Context, name string) string {
 	return name
 }
 
-// maxSimilar is how many names a page for one that is not there offers.
+// maxSimilar is the maximum number of similar names on the page for a missing crate.
 const maxSimilar = 5
 
-// Short is enough of the checksum to compare by eye.
+// Short returns enough of the checksum to compare by eye.
 func (r row) Short() string { return r.Checksum.String()[:12] }
 
-// checkID refuses names and versions that cannot exist (H4).
+// checkID rejects names and versions that cannot exist (H4).
 func checkID(id crate.ID) error {
 	if crate.CheckName(id.Name) != nil {
 		return &missing{what: "That is no name that a crate can have."}

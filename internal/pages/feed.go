@@ -13,10 +13,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// maxFeed is how many versions a feed has.
+// maxFeed is the maximum number of versions in a feed.
 const maxFeed = 50
 
-// An atomFeed is the versions of a crate as they came (RFC 4287).
+// An atomFeed is the versions of a crate, ordered by time (RFC 4287).
 type atomFeed struct {
 	XMLName xml.Name    `xml:"http://www.w3.org/2005/Atom feed"`
 	Title   string      `xml:"title"`
@@ -40,7 +40,8 @@ type atomEntry struct {
 	Summary string   `xml:"summary"`
 }
 
-// feed is the versions of a crate that were published last, for those whose line says when.
+// feed answers with the latest versions of a crate, of those whose line has a time of
+// publication.
 func (h *Handler) feed(w http.ResponseWriter, r *http.Request) {
 	c, err := h.lookUp(r.Context(), crate.ID{Name: r.PathValue("name")})
 	if err != nil {
@@ -72,7 +73,7 @@ func (h *Handler) feed(w http.ResponseWriter, r *http.Request) {
 	serveBody(w, r, append([]byte(xml.Header), body...))
 }
 
-// lately returns the versions that were published last, the last one first.
+// lately returns the latest versions, the newest first.
 func lately(c *reader.Crate) (rows []row) {
 	for _, e := range c.Entries {
 		if r := (row{e, parseFacts(e.Raw)}); !r.Published().IsZero() {

@@ -17,46 +17,46 @@ import (
 )
 
 const (
-	// filesTime is how long a page of files may take to make: a crate file may be made so
-	// that it takes seconds to unpack.
+	// filesTime limits the time to make a page of files: a crate file can be crafted to
+	// take seconds to unpack.
 	filesTime = 10 * time.Second
-	// maxReading is how many such pages are made and sent at a time.
+	// maxReading limits the number of such pages that are made and sent at a time.
 	maxReading = 16
 
-	maxSource      = 512 << 10 // bytes of a file that is shown
+	maxSource      = 512 << 10 // size of a file that is shown, bytes
 	maxSourceLines = 10_000
-	maxRaw         = 4 << 20 // bytes of a file that is given out as it is
+	maxRaw         = 4 << 20 // size of a file that is sent as it is, bytes
 )
 
 type filesData struct {
 	crate.ID
-	Path   string     // of the folder or file; empty: all of it
-	Trail  []ancestor // the folders above
+	Path   string     // of the folder or file; empty: the root
+	Trail  []ancestor // the parent folders
 	Others []string   // versions to compare with
-	With   string     // the one that is chosen
+	With   string     // the chosen one
 	Tree   *browse.Tree
 	Items  []item // of a folder
-	More   int    // that are not shown
+	More   int    // number of items not shown
 
 	File  *browse.File // nil: a folder
 	Lines []string
-	Why   string // no line is shown
-	Raw   string // address; empty: too large
-	Image string // address; empty: it is none
+	Why   string // why no line is shown
+	Raw   string // URL; empty: too large
+	Image string // URL; empty: not an image
 }
 
-// An ancestor is a folder on the way to a file.
+// An ancestor is a parent folder of a file.
 type ancestor struct{ Name, URL string }
 
-// An item is what a folder has.
+// An item is an entry of a folder.
 type item struct {
 	Name, URL string
 	Folder    bool
 	Size      int64 // of a file
 }
 
-// contents opens the crate file of a version to show what is in it: what may be
-// downloaded may be looked at, and nothing else.
+// contents opens the crate file of a version to show its content, which is visible exactly
+// if the file may be downloaded.
 func (h *Handler) contents(ctx context.Context, id crate.ID) (browse.Crate, *reader.Crate, error) {
 	c, err := h.lookUp(ctx, id)
 	if err != nil {
@@ -89,7 +89,8 @@ func (h *Handler) open(ctx context.Context, e *reader.Entry) (browse.Crate, erro
 	return browse.Crate{Key: e.Key(), Content: f}, nil
 }
 
-// withFiles bounds how many work with crate files at a time, and how long.
+// withFiles limits the number of requests that read crate files at a time, and their
+// duration.
 func (h *Handler) withFiles(f http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), filesTime)
@@ -104,10 +105,10 @@ func (h *Handler) withFiles(f http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// errUnpacking is for those who would have to wait too long.
+// errUnpacking is the error if unpacking takes too long.
 var errUnpacking = fmt.Errorf("unpacking a crate file takes too long: %w", context.DeadlineExceeded)
 
-// ofFiles makes of an error about a crate file what a visitor is told.
+// ofFiles turns an error of a crate file into the error for the visitor.
 func ofFiles(ctx context.Context, id crate.ID, err error) error {
 	_, miss := errors.AsType[*missing](err)
 	switch {
@@ -120,7 +121,7 @@ func ofFiles(ctx context.Context, id crate.ID, err error) error {
 	case ctx.Err() != nil:
 		return err
 	}
-	// The bytes are those of the checksum: its author published it so.
+	// The bytes have the right checksum: the author published them so.
 	return &missing{what: fmt.Sprintf("What is in %s cannot be shown: %v.", id, err), title: "Not a crate file"}
 }
 
@@ -149,7 +150,7 @@ func (h *Handler) files(r *http.Request) (page, error) {
 	return page{template: "files", Title: title, Data: data}, err
 }
 
-// filesPath is the address of a folder or file, with what is done with it: files, raw, image.
+// filesPath returns the URL of a folder or file; what is files, raw or image.
 func (h *Handler) filesPath(id crate.ID, what, name string) string {
 	parts := []string{"crate", id.Name, id.Version, what}
 	if name != "" {
@@ -167,7 +168,7 @@ func (h *Handler) trail(id crate.ID, name string) (steps []ancestor) {
 	return steps
 }
 
-// addFolder lists what is in a folder: first the folders, then the files.
+// addFolder adds the content of a folder: first the folders, then the files.
 func (h *Handler) addFolder(data *filesData) error {
 	prefix := ""
 	if data.Path != "" {
@@ -230,12 +231,12 @@ func (h *Handler) addFile(ctx context.Context, data *filesData, f *browse.File) 
 	return nil
 }
 
-// raw gives out a file of a crate as text that no browser makes anything else of.
+// raw sends a file of a crate as text that no browser interprets.
 func (h *Handler) raw(w http.ResponseWriter, r *http.Request) {
 	h.give(w, r, "text/plain; charset=utf-8")
 }
 
-// image gives out a file of a crate as an image.
+// image sends a file of a crate as an image.
 func (h *Handler) image(w http.ResponseWriter, r *http.Request) {
 	kind := imageType(r.PathValue("path"))
 	if kind == "" {
@@ -245,12 +246,12 @@ func (h *Handler) image(w http.ResponseWriter, r *http.Request) {
 	h.give(w, r, kind)
 }
 
-// imageTypes are those that only show something. SVG is not among them.
+// imageTypes are image types without active content. SVG is not among them.
 var imageTypes = map[string]string{".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
 
 func imageType(name string) string { return imageTypes[strings.ToLower(path.Ext(name))] }
 
-// sandbox is for untrusted files, should a user open one by itself.
+// sandbox is for untrusted files, in case a user opens one directly.
 const sandbox = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 func (h *Handler) give(w http.ResponseWriter, r *http.Request, contentType string) {

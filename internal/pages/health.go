@@ -9,47 +9,48 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/roundlog"
 )
 
-// Health is how a mirror is.
+// Health is the condition of a mirror.
 type Health struct {
-	Unknown       bool // it could not be found out
+	Unknown       bool // it could not be determined
 	Missing, Gone int64
-	Lacking       []Lacking      // the first that are missing
-	Lag           *time.Duration // of the index behind upstream's, nil: not known
-	Coverage      float64        // share of what is held that the last or present sweep of verify has hashed
-	OldestHash    time.Time      // nothing was hashed longer ago; zero: not known
-	Swept         time.Time      // when verify last came to the end; zero: never
+	Lacking       []Lacking      // the first missing versions
+	Lag           *time.Duration // of the index behind upstream's; nil: unknown
+	Coverage      float64        // share of held crates that the last or current sweep of verify has hashed
+	OldestHash    time.Time      // time of the oldest hashing; zero: unknown
+	Swept         time.Time      // when verify last completed a sweep; zero: never
 	Damaged       int            // versions
 	Unsettled     int            // files in quarantine
-	Free          int64          // bytes, on the fullest disk
+	Free          int64          // on the fullest disk, bytes
 	FreeKnown     bool
-	Rounds        *roundlog.Log // nil: not known
+	Rounds        *roundlog.Log // nil: unknown
 }
 
-// Lacking is a version that runs asked for in vain.
+// Lacking is a version that runs could not download.
 type Lacking struct {
 	crate.ID
-	Reason string // a stranger's words may be in it
+	Reason string // may contain untrusted text
 	Since  time.Time
 }
 
-// lowDisk is how little free disk is shown as a warning.
+// lowDisk is the free space below which a page shows a warning, in bytes.
 const lowDisk = 10 << 30
 
 // Low reports whether a disk is nearly full.
 func (h *Health) Low() bool { return h.FreeKnown && h.Free < lowDisk }
 
-// Percent is the share that was hashed, rounded down.
+// Percent returns the share that was hashed, rounded down.
 func (h *Health) Percent() int { return int(100 * h.Coverage) }
 
-// healthData is the health as a page shows it.
+// healthData is the health in the form of a page.
 type healthData struct {
 	Health
-	Success, Hashed string // how long ago; empty: not known
+	Success, Hashed string // how long ago; empty: unknown
 	Behind          string
 	Failures        int
 }
 
-// health returns what is known in time, or was known last; nil: nothing.
+// health returns the health if it is available in time, or else the last known one; nil if
+// there is none.
 func (h *Handler) health() *Health {
 	if h.cfg.Health == nil {
 		return nil
@@ -70,7 +71,7 @@ func (h *Handler) health() *Health {
 	return h.known.Load()
 }
 
-// healthOf is the health together with what the run says.
+// healthOf returns the health together with the status of the run.
 func (h *Handler) healthOf(s status) *healthData {
 	known := h.health()
 	if known == nil || known.Unknown {
@@ -98,7 +99,7 @@ func (h *Handler) healthOf(s status) *healthData {
 	return data
 }
 
-// lacking lists what is missing.
+// lacking lists the missing versions.
 func (h *Handler) lacking(*http.Request) (page, error) {
 	known := h.health()
 	if known == nil || known.Unknown {

@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	window = 5 * time.Minute // that the chart shows
-	step   = 5 * time.Second // between two points of it
+	window = 5 * time.Minute // length of the chart
+	step   = 5 * time.Second // between two of its points
 )
 
-// A history is what is known of the pace of the run in progress.
+// A history is the measured rate of the current run.
 type history struct {
 	pid    int
-	points []point // a step apart, the oldest first
-	last   point   // newer than any of them, or the newest
+	points []point // one step apart, the oldest first
+	last   point   // newer than all of them, or the newest
 }
 
 type point struct {
@@ -25,8 +25,8 @@ type point struct {
 	work, bytes int64
 }
 
-// add notes where a run stands. What was held already counts as processed the
-// moment the plan is made; it says nothing about the pace, so it is left out.
+// add records the progress of a run. Held versions count as processed as soon as the plan
+// is made; they say nothing about the rate, so they are left out.
 func (h *history) add(s runstate.State) {
 	p := point{s.Updated, s.Processed - s.Existing, s.Bytes}
 	if s.PID != h.pid || p.work < h.last.work || p.at.Before(h.last.at) {
@@ -37,12 +37,12 @@ func (h *history) add(s runstate.State) {
 		return
 	}
 	h.points = append(h.points, p)
-	for p.at.Sub(h.points[0].at) > window+step { // a pace takes two points
+	for p.at.Sub(h.points[0].at) > window+step { // a rate needs two points
 		h.points = h.points[1:]
 	}
 }
 
-// speed is the pace of the last 5 to 10 seconds, in versions and bytes a second.
+// speed returns the rate of the last 5 to 10 seconds, in versions and bytes per second.
 func (h *history) speed() (versions, bytes int64) {
 	if len(h.points) == 0 {
 		return 0, 0
@@ -59,21 +59,21 @@ func rate(from, to point, n int64) float64 {
 	return max(0, float64(n)/seconds)
 }
 
-// The chart's own units: one across is a second, the height is the peak.
+// The chart's units: horizontally a second, vertically the peak.
 const (
 	chartWidth  = int(window / time.Second)
 	chartHeight = 60
 )
 
-// A chart is a line of the pace over the window, the newest at the right.
+// A chart is a line of the rate over the window, the newest at the right.
 type chart struct {
 	Width, Height int
-	Line, Area    string // what an SVG path calls "d"
-	Peak          int64  // versions a second
+	Line, Area    string // the attribute "d" of an SVG path
+	Peak          int64  // versions per second
 	Span          time.Duration
 }
 
-// chart returns nil until there are two paces to connect.
+// chart returns nil until there are two rates to connect.
 func (h *history) chart() *chart {
 	if len(h.points) < 3 {
 		return nil

@@ -7,15 +7,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/publicurl"
 )
 
-// leaders is how many crates each list of the first page has.
+// leaders is the number of crates in each list of the home page.
 const leaders = 8
 
 type homeData struct {
 	Live   status
 	URL    string            // of the server
 	Config string            // cargo's configuration
-	Health *healthData       // nil: not known
-	Growth *dependants.Chart // nil: not known
+	Health *healthData       // nil: unknown
+	Growth *dependants.Chart // nil: unknown
 	Recent []dependants.Leader
 	Relied []dependants.Leader
 }

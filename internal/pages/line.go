@@ -6,7 +6,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index/details"
 )
 
-// words are a list that is cut short.
+// words is a list that may be cut.
 type words struct {
 	Words []string
 	More  int
@@ -17,11 +17,11 @@ func newWords(list []string) words {
 	return words{list, more}
 }
 
-// A feature is what one can turn on, and what that turns on in turn.
+// A feature is a feature of a crate, and what it enables.
 type feature struct {
 	Name    string
 	Enabled []enabled
-	More    int // that are left out
+	More    int // number left out
 }
 
 // enabled is a feature, or a dependency with or without one of its features: "std",
@@ -31,8 +31,8 @@ type enabled struct {
 	Crate string // the dependency, if it has a page here
 }
 
-// parseFacts reads the fields that the table of versions shows. A line that is too
-// long, or in which they are not what they should be, has none.
+// parseFacts parses the fields for the table of versions. If the line is too long or
+// invalid, they are empty.
 func parseFacts(line []byte) details.Facts {
 	if len(line) > maxLine {
 		return details.Facts{}
@@ -44,7 +44,7 @@ func parseFacts(line []byte) details.Facts {
 	return f
 }
 
-// parseDetails reports false if the line cannot be shown.
+// parseDetails returns false if the line cannot be shown.
 func parseDetails(line []byte) (details.Details, bool) {
 	if len(line) > maxLine {
 		return details.Details{}, false
@@ -53,8 +53,8 @@ func parseDetails(line []byte) (details.Details, bool) {
 	return d, err == nil
 }
 
-// featuresOf returns the features of a version. Pages are those that its dependencies
-// have, by the names that it has for them.
+// featuresOf returns the features of a version. pages maps the crate's names of its
+// dependencies to those that have a page here.
 func featuresOf(d *details.Details, pages map[string]string) ([]feature, int) {
 	all := d.AllFeatures()
 	names, left := first(details.FeatureNames(all), maxFeatures)
@@ -69,8 +69,8 @@ func featuresOf(d *details.Details, pages map[string]string) ([]feature, int) {
 	return list, left
 }
 
-// dependency is the name of the one that is turned on; empty: it is a feature of the
-// crate's own.
+// dependency returns the name of the enabled dependency, or "" for a feature of the crate
+// itself.
 func dependency(text string, all map[string][]string) string {
 	if name, ok := strings.CutPrefix(text, "dep:"); ok {
 		return name

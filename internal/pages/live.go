@@ -9,20 +9,20 @@ import (
 )
 
 const (
-	// tick is how often the run is looked at: it is told about as often.
+	// tick is how often the run is checked and reported.
 	tick = time.Second
-	// maxListeners is how many visitors get live numbers. Others see the page as
-	// it was when it was loaded.
+	// maxListeners limits the visitors with live numbers. Others see the numbers from when
+	// they loaded the page.
 	maxListeners = 256
-	// quiet is after how long without news a stream says that it is still there,
-	// so that no proxy takes it for dead.
+	// quiet is the time without news after which a stream sends a sign of life, so that
+	// proxies do not close it.
 	quiet = 15 * time.Second
 	// patience is how long a visitor may take to receive one event.
 	patience = 10 * time.Second
 )
 
-// live watches the mirror's run and tells all who listen: one goroutine looks and
-// renders, however many they are.
+// live watches the mirror's run for all listeners: one goroutine looks and renders,
+// whatever their number.
 type live struct {
 	mirror    Mirror
 	pages     *pages
@@ -30,8 +30,8 @@ type live struct {
 
 	mu      sync.Mutex
 	history history       // of the run's rate
-	status  status        // as it was seen last
-	event   []byte        // the same, for listeners
+	status  status        // last status seen
+	event   []byte        // the status in the form for listeners
 	news    chan struct{} // closed when event is replaced
 
 	quit, done chan struct{}
@@ -69,8 +69,8 @@ func (l *live) close() {
 	<-l.done
 }
 
-// look notes what the mirror holds and where its run stands, and makes an event
-// of it if that is not what the last one says.
+// look reads what the mirror holds and the progress of its run, and makes a new event if
+// that has changed.
 func (l *live) look() {
 	s := status{Totals: l.mirror.Totals(), now: time.Now()}
 	state, running := l.mirror.Run()
@@ -91,15 +91,15 @@ func (l *live) look() {
 	}
 }
 
-// now returns what was seen last. Pages show that, too, and not what is newer, or
-// the first event would turn back what a visitor sees.
+// now returns the last status seen. Pages show this one and not a newer one, because
+// otherwise the first event would take a visitor back.
 func (l *live) now() status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.status
 }
 
-// event is the live part of a page as a server-sent event.
+// event returns the live part of a page as a server-sent event.
 func (p *pages) event(s status) []byte {
 	var html, event bytes.Buffer
 	if err := p.templates["home"].ExecuteTemplate(&html, "live", s); err != nil {
@@ -116,15 +116,15 @@ func (p *pages) event(s status) []byte {
 	return event.Bytes()
 }
 
-// next returns the newest event, and what is closed when there is a newer one.
+// next returns the newest event, and a channel that is closed when there is a newer one.
 func (l *live) next() ([]byte, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.event, l.news
 }
 
-// serve streams events until the visitor leaves or the server ends. A slow one misses
-// some, and does not delay others.
+// serve streams events until the visitor leaves or the server ends. A slow visitor misses
+// some events, and does not delay others.
 func (l *live) serve(w http.ResponseWriter, r *http.Request) {
 	select {
 	case l.listeners <- struct{}{}:
@@ -136,7 +136,7 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would collect events otherwise
+	w.Header().Set("X-Accel-Buffering", "no") // otherwise nginx buffers events
 	if r.Method == http.MethodHead {
 		return
 	}
@@ -155,8 +155,8 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// send writes an event at once. The deadline is for this event alone: HTTP/2
-// resets a stream whose deadline has passed even if nothing is being written.
+// send sends an event immediately. The deadline is only for this event: HTTP/2 resets a
+// stream whose deadline has passed even if nothing is being written.
 func send(w http.ResponseWriter, event []byte) error {
 	c := http.NewResponseController(w)
 	limit := func(t time.Time) error {

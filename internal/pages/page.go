@@ -24,22 +24,22 @@ import (
 //go:embed templates
 var templateFiles embed.FS
 
-// A page is what a template needs to become one.
+// A page is the input of a template.
 type page struct {
 	Title   string
-	About   string // what a page that links to this one may say of it; empty: nothing
-	Query   string // what the search box says
-	Feed    string // address of a feed of what is new; empty: none
-	Home    bool   // the page has a search box of its own
-	Refresh bool   // reload now and then where there is no JavaScript
+	About   string // description for pages that link to this one; empty: none
+	Query   string // content of the search box
+	Feed    string // URL of a feed of new versions; empty: none
+	Home    bool   // the page has its own search box
+	Refresh bool   // reload regularly if there is no JavaScript
 	Data    any
 
-	template string // of templates/, without ".html"
+	template string // in templates/, without ".html"
 }
 
-// pages knows the templates and the assets, and where they are on the web.
+// pages has the templates and the assets, and their place on the web.
 type pages struct {
-	base      string // path prefix of all links, without a slash at its end
+	base      string // path prefix of all links, without a final slash
 	assets    assets
 	templates map[string]*template.Template
 }
@@ -71,7 +71,7 @@ func (p *pages) funcs(version string) template.FuncMap {
 
 func escapeQuery(s string) string { return url.QueryEscape(s) }
 
-// path returns the path of a page of ours, as a link needs it.
+// path returns the path of one of our pages, escaped for a link.
 func (p *pages) path(parts ...string) string {
 	var b strings.Builder
 	b.WriteString((&url.URL{Path: p.base}).EscapedPath())
@@ -84,13 +84,13 @@ func (p *pages) path(parts ...string) string {
 	return b.String()
 }
 
-// render writes a page; what template it has decides what Data is.
+// render writes a page; its template determines the type of Data.
 func (p *pages) render(w io.Writer, pg page) error {
 	return p.templates[pg.template].ExecuteTemplate(w, "layout", pg)
 }
 
-// page makes a handler of a function that says what to show. A page is complete
-// before the first byte of it is sent, so that any error can become a 500.
+// page makes a handler from a function that returns a page. The page is complete before its
+// first byte is sent, so that any error can become a 500.
 func (h *Handler) page(f func(*http.Request) (page, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var body bytes.Buffer
@@ -103,31 +103,31 @@ func (h *Handler) page(f func(*http.Request) (page, error)) http.HandlerFunc {
 			return
 		}
 		w.Header().Set("Content-Type", htmlType)
-		w.Header().Set("Cache-Control", "no-cache") // ask whether it has changed
+		w.Header().Set("Cache-Control", "no-cache") // revalidate
 		serveBody(w, r, body.Bytes())
 	}
 }
 
 const htmlType = "text/html; charset=utf-8"
 
-// serveBody answers 304 to those who have the body already.
+// serveBody answers 304 to clients that already have the body.
 func serveBody(w http.ResponseWriter, r *http.Request, body []byte) {
 	w.Header().Set("ETag", `"`+digest(body)+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
-// digest is short, but long enough that no two bodies of a page share it.
+// digest returns a short hash, but long enough to distinguish all bodies of a page.
 func digest(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:8])
 }
 
-// A missing error is a 404, and says what is not there.
+// A missing error is a 404 that says what was not found.
 type missing struct {
 	what    string
 	similar []string // names that may have been meant
-	past    string   // a crate that was there
-	title   string   // empty: it was not found
+	past    string   // a crate that existed once
+	title   string   // empty: not found
 }
 
 func (e *missing) Error() string { return e.what }
@@ -137,7 +137,7 @@ func notFound(*http.Request) (page, error) {
 	return page{}, &missing{what: "There is no such page on this server."}
 }
 
-// problem answers with an error, in the same dress as other pages.
+// problem answers with an error page.
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 	data := problemData{Status: http.StatusInternalServerError, Title: "Something went wrong", Text: "The server could not make this page. Its log says why; trying again may help."}
 	if errors.Is(err, reader.ErrBusy) {
@@ -148,7 +148,7 @@ func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", "10")
 	} else if miss, ok := errors.AsType[*missing](err); ok {
 		data = problemData{http.StatusNotFound, cmp.Or(miss.title, "Not found"), miss.what, miss.similar, miss.past}
-	} else if r.Context().Err() == nil { // else the visitor went away, or the server ends
+	} else if r.Context().Err() == nil { // otherwise the visitor left, or the server ends
 		h.cfg.Log.Error("a page could not be made", "path", clip(r.URL.Path, maxText), "err", err)
 	}
 	var body bytes.Buffer
@@ -159,12 +159,12 @@ func (h *Handler) problem(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", htmlType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(data.Status)
-	_, _ = w.Write(body.Bytes()) // an error is a visitor who went away
+	_, _ = w.Write(body.Bytes()) // an error is a visitor who left
 }
 
 type problemData struct {
 	Status      int
 	Title, Text string
-	Similar     []string // names of crates, if one was not found
-	Past        string   // that one, if it has a history
+	Similar     []string // names of similar crates, if one was not found
+	Past        string   // the missing crate, if it has a history
 }

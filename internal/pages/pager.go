@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// A pager is where one is in a long list.
+// A pager is the position in a long list.
 type pager struct {
 	Page, PerPage, Total int
 
@@ -17,18 +17,19 @@ type pager struct {
 
 func (p pager) offset() int { return (p.Page - 1) * p.PerPage }
 
-// Link leads to a page.
+// Link returns the URL of a page.
 func (p pager) Link(page int) string {
 	query := maps.Clone(p.query)
 	query.Set("page", strconv.Itoa(page))
 	return p.path + "?" + query.Encode()
 }
 
-// Pages is how many there are, 1 at least.
+// Pages returns the number of pages, at least 1.
 func (p pager) Pages() int { return max(1, (p.Total+p.PerPage-1)/p.PerPage) }
 
-// Before and After are the pages beside this one, 0 if there is none.
+// Before returns the previous page, or 0 if there is none.
 func (p pager) Before() int { return min(p.Page-1, p.Pages()) }
+// After returns the next page, or 0 if there is none.
 func (p pager) After() int {
 	if p.Page >= p.Pages() {
 		return 0
@@ -43,7 +44,7 @@ func newPager(r *http.Request, perPage int, path string, query url.Values) pager
 // maxPage keeps offsets far from overflow.
 const maxPage = 1 << 20
 
-// pageNumber is what ?page= says, 1 if that is no page number.
+// pageNumber returns the number in ?page=, or 1 if it is invalid.
 func pageNumber(r *http.Request) int {
 	n, err := strconv.Atoi(r.FormValue("page"))
 	if err != nil || n < 1 || n > maxPage {

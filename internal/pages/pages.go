@@ -1,27 +1,23 @@
-// Package pages is the pages of a mirror for people: what it holds, how old that
-// is, the run in progress, a search, a page for each crate and each version with its
-// README, the files in it and what is different between two of them, what
-// a crate was on a day and when it changed, and the lines to paste into cargo's configuration.
-// What programs ask for (cargo, its API, /metrics) is package registry.
+// Package pages serves the pages of a mirror for people: what it holds and how old that is,
+// the current run, a search, and lines to paste into cargo's configuration. Each crate and
+// version has a page with its README, its files, the differences between two versions, and its
+// history by day. Package registry serves programs (cargo, its API, /metrics).
 //
-// Pages are made on the server and need no JavaScript; what there is of it
-// (static/app.js) adds copy buttons and live numbers. Nothing is loaded from
-// anywhere else, and the Content-Security-Policy says so: no script, style or
-// attribute of either kind is inline.
+// Pages are made on the server and need no JavaScript; static/app.js only adds copy buttons
+// and live numbers. Nothing is loaded from elsewhere, and the Content-Security-Policy forbids
+// it: no script, style, or attribute of either kind is inline.
 //
-// # What is not trusted
+// # Trust
 //
-// All text about crates comes from strangers. It is escaped by html/template,
-// cut to lengths that a page can bear (limits.go), and never becomes a link but
-// through the grammar of names or, for an author's links, a check of the scheme.
-// Names in URLs are checked by the same grammar and never become paths of files.
-// What is in a crate file is unpacked by package browse, a README made safe by package
-// readme. A file by itself is given out as text/plain, or as an image that no browser
-// runs, in a sandbox. What the mirror would not give out as a crate file, it does not
-// show, either: each such page opens the crate file first, through the gate if there is
-// one.
-// Our own links begin with [Config.PublicURL], and nothing that a client says of
-// our host gets into a page.
+// All text about crates comes from strangers. It is escaped by html/template and cut to
+// bounded lengths (limits.go). It becomes a link only if it follows the grammar of names or,
+// for an author's links, after a check of the scheme. Names in URLs are checked by the same
+// grammar and never become file paths. Package browse unpacks crate files, and package readme
+// sanitizes READMEs. A single file is sent as text/plain, or as an image without active
+// content, in a sandbox. If the mirror would not serve a crate file, the pages do not show its
+// content, either: each such page opens the crate file first, through the gate if there is
+// one. Our links begin with [Config.PublicURL], and nothing that a client says about our host
+// gets into a page.
 package pages
 
 import (
@@ -39,30 +35,32 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/readme"
 )
 
-// A Mirror is what is shown.
+// A Mirror is the mirror to show.
 type Mirror = reader.Mirror
 
-// Config of [New].
+// Config configures [New].
 type Config struct {
 	Mirror Mirror
-	// PublicURL is where visitors find the server. The handler itself gets
-	// requests without its path.
+	// PublicURL is where visitors reach the server. The handler gets requests without its
+	// path.
 	PublicURL publicurl.URL
-	// Version is that of the program, for the foot of the page.
+	// Version is the version of the program, for the footer.
 	Version string
-	// About tells what the author of a version says of it. It may be slow, it may
-	// fail, and its text is not trusted. If nil, pages do without.
+	// About returns what the author of a version says about it. It may be slow, it may
+	// fail, and its text is untrusted. If nil, pages do without.
 	About func(context.Context, crate.Key) (About, error)
-	// Labels is whether Mirror finds crates by "keyword:X" and "category:X", as package
+	// Labels says that Mirror finds crates by "keyword:X" and "category:X", as package
 	// search does.
 	Labels bool
-	// Files unpacks crate files; several handlers may share it. If nil, it is one of its own.
+	// Files unpacks crate files; several handlers may share it. If nil, the handler makes its
+	// own.
 	Files *browse.Browser
-	// Dependants knows who needs which crate. If nil, pages do without.
+	// Dependants knows which crates need which. If nil, pages do without.
 	Dependants *dependants.Watch
-	// Health tells how the mirror is, and may take its time. If nil, pages do not say.
+	// Health returns the condition of the mirror, and may be slow. If nil, pages do
+	// without.
 	Health func() Health
-	// Log gets the errors that visitors see as "500". If nil, they are dropped.
+	// Log receives the errors that visitors see as "500". If nil, nothing is logged.
 	Log *slog.Logger
 }
 
@@ -72,16 +70,16 @@ type Handler struct {
 	pages   *pages
 	live    *live
 	readmes *readme.Renderer
-	reading chan struct{} // a token for each page that unpacks a crate file
+	reading chan struct{} // one token for each page that unpacks a crate file
 	handler http.Handler
 
-	known  atomic.Pointer[Health] // what Health said last
-	asking atomic.Bool            // it is being asked
+	known  atomic.Pointer[Health] // the last result of Health
+	asking atomic.Bool            // Health is running
 }
 
-// New makes the handler of all pages: "/", "/search", "/crate/", "/events",
-// "/static/" and "/robots.txt". "/crates/", where crates.io has its pages, leads to
-// ours; for any other path it answers 404 with a page.
+// New makes the handler of all pages: "/", "/search", "/crate/", "/events", "/static/" and
+// "/robots.txt". "/crates/", where crates.io has its pages, redirects to ours; for any
+// other path it answers 404 with a page.
 func New(cfg Config) *Handler {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -123,7 +121,7 @@ func (h *Handler) routes() http.Handler {
 	return mux
 }
 
-// ServeHTTP answers GET and HEAD; what else is asked for gets 405.
+// ServeHTTP answers GET and HEAD, and other methods with 405.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	setSecurityHeaders(w.Header())
 	if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
@@ -134,7 +132,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.handler.ServeHTTP(w, r)
 }
 
-// ofCratesIO leads from the path of a page of crates.io to ours.
+// ofCratesIO redirects from the path of a page of crates.io to ours.
 func (h *Handler) ofCratesIO(w http.ResponseWriter, r *http.Request) {
 	id := crate.ID{Name: r.PathValue("name"), Version: r.PathValue("version")}
 	if checkID(id) != nil {
@@ -148,21 +146,21 @@ func (h *Handler) ofCratesIO(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, h.pages.path(parts...), http.StatusMovedPermanently)
 }
 
-// robots keeps search engines out: there is a page for each of two million versions, each
+// robots excludes search engines: there is a page for each of two million versions, each
 // opens a crate file, and crates.io has them all.
 func robots(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	serveBody(w, r, []byte("User-agent: *\nDisallow: /\n"))
 }
 
-// Close ends the streams of live numbers, without which a server that shuts down
-// in order would wait for the last visitor to leave; see
-// [http.Server.RegisterOnShutdown]. Pages are still served afterwards.
+// Close ends the streams of live numbers; otherwise a graceful shutdown would wait for the
+// last visitor to leave; see [http.Server.RegisterOnShutdown]. Pages are still served
+// afterwards.
 func (h *Handler) Close() { h.live.close() }
 
 func setSecurityHeaders(header http.Header) {
 	header.Set("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
+	header.Set("X-Frame-Options", "DENY") // for browsers that do not support frame-ancestors
 }

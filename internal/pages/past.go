@@ -16,14 +16,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// A calendar is the form that asks for a day of a crate.
+// A calendar is the form for choosing a day of a crate.
 type calendar struct {
 	Name        string // of the crate
-	First, Last string // days that can be asked for
-	Day         string // that is chosen
+	First, Last string // first and last day
+	Day         string // the chosen one
 }
 
-// calendar returns nil where there is no past to choose from.
+// calendar returns nil if there is no history.
 func (h *Handler) calendar(ctx context.Context, name, day string) *calendar {
 	days, err := h.cfg.Mirror.Days(ctx)
 	if err != nil {
@@ -43,7 +43,7 @@ type historyData struct {
 	*reader.History
 }
 
-// Now reports whether the piece begins with the newest day.
+// Now reports whether this part begins with the newest day.
 func (d historyData) Now() bool { return d.Calendar == nil || d.Until >= d.Calendar.Last }
 
 type historyDay struct {
@@ -57,7 +57,7 @@ type changeGroup struct {
 	Versions words
 }
 
-// kindWords is how the page says what became of versions.
+// kindWords are the page's words for changes of versions.
 var kindWords = map[diff.Kind]string{
 	diff.Added: "published", diff.Removed: "removed", diff.Republished: "published again with other bytes",
 	diff.Yanked: "yanked", diff.Unyanked: "un-yanked", diff.Changed: "changed in other fields",
@@ -85,7 +85,7 @@ func (h *Handler) history(r *http.Request) (page, error) {
 	return page{template: "history", Title: data.Name + " · History", Data: data}, nil
 }
 
-// spelling is how the crate spells its name now, if it is there.
+// spelling returns the crate's current spelling of its name, if the crate exists.
 func (h *Handler) spelling(ctx context.Context, name string) string {
 	if c, err := h.cfg.Mirror.Crate(ctx, name); err == nil {
 		return c.Name
@@ -93,7 +93,7 @@ func (h *Handler) spelling(ctx context.Context, name string) string {
 	return name
 }
 
-// groups puts changes of the same kind together.
+// groups groups changes of the same kind.
 func groups(changes []diff.Change) (all []changeGroup) {
 	for _, k := range diff.Kinds {
 		var versions []string
@@ -113,22 +113,22 @@ func groups(changes []diff.Change) (all []changeGroup) {
 type dayData struct {
 	Name      string
 	Calendar  *calendar
-	Point     string // as it was asked for
+	Point     string // as in the request
 	Past      reader.Past
 	Snapshot  string // cargo's configuration
 	Versions  int
 	Yanked    int
-	Left      int // versions of then that are not held
+	Left      int // versions of that time that are not held
 	Rows      []pastRow
 	Pager     pager
-	GoneSince bool // the mirror shows no such crate any more
+	GoneSince bool // the mirror no longer shows the crate
 }
 
-// A pastRow is a version as it was, and what has become of it.
+// A pastRow is a version in the past, and what has happened to it since.
 type pastRow struct {
 	row
 	Since    string // empty: nothing
-	Download string // path of the bytes of then
+	Download string // path of the bytes of that time
 }
 
 // day shows a crate as it was on a day.
@@ -168,7 +168,7 @@ func (h *Handler) day(r *http.Request) (page, error) {
 	return page{template: "day", Title: c.Name + " as of " + point, Data: data}, nil
 }
 
-// pastTime is how long a page waits for those who read the past of the index.
+// pastTime is how long a page waits to read the past of the index.
 const pastTime = 3 * time.Second
 
 func (h *Handler) addPastRows(ctx context.Context, data *dayData, c *reader.Crate) {
@@ -187,7 +187,7 @@ func (h *Handler) addPastRows(ctx context.Context, data *dayData, c *reader.Crat
 	}
 }
 
-// since is what has become of a version; now is nil if it is not shown any more.
+// since returns what has happened to a version; now is nil if it is no longer shown.
 func since(then, now *reader.Entry) string {
 	switch {
 	case now == nil:
@@ -202,8 +202,8 @@ func since(then, now *reader.Entry) string {
 	return ""
 }
 
-// snapshotConfig is what cargo needs to see the registry as it was. A point that may
-// lead elsewhere tomorrow is named by its commit.
+// snapshotConfig returns cargo's configuration for the registry of that time. If the point
+// may mean another commit tomorrow, it names the commit.
 func (h *Handler) snapshotConfig(r *http.Request, point string, past reader.Past) string {
 	if !past.Final {
 		point = past.Commit
@@ -213,7 +213,7 @@ func (h *Handler) snapshotConfig(r *http.Request, point string, past reader.Past
 
 var errNoDay = &missing{what: "Say which day, as in 2026-03-01."}
 
-// ofThePast says what is not there of the past, and what is.
+// ofThePast returns an error that says what the past does not have, and what it has.
 func (h *Handler) ofThePast(ctx context.Context, name, point string, err error) error {
 	switch {
 	case errors.Is(err, index.ErrNoPast):

@@ -19,12 +19,12 @@ const readmeTime = 2 * time.Second
 type readmeData struct {
 	HTML template.HTML
 	Text string // if it is not Markdown, or cannot be rendered
-	Why  string // it is not shown, or not all of it
-	File string // address of the file
+	Why  string // why it is not shown, or not completely
+	File string // URL of the file
 }
 
-// readme returns the README of a version, nil if there is none, and what is in its crate
-// file, nil if that is not known.
+// readme returns the README of a version, or nil if there is none, and the content of its
+// crate file, or nil if that is unknown.
 func (h *Handler) readme(ctx context.Context, e *reader.Entry) (*readmeData, *browse.Tree) {
 	ctx, cancel := context.WithTimeout(ctx, readmeTime)
 	defer cancel()
@@ -33,7 +33,7 @@ func (h *Handler) readme(ctx context.Context, e *reader.Entry) (*readmeData, *br
 	}
 	open, err := h.open(ctx, e)
 	if err != nil {
-		return nil, nil // the page says of the file itself what is the matter
+		return nil, nil // the page reports the file's problem
 	}
 	tree, text, err := h.cfg.Files.Readme(ctx, open, maxSource)
 	if tree == nil {

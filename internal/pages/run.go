@@ -11,21 +11,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/runstate"
 )
 
-// oldIndex is when an index is old enough for a warning: crates.io changes every
-// minute, and who mirrors it does so daily at least.
+// oldIndex is the age of an index that deserves a warning: crates.io changes every minute,
+// and mirrors of it are updated at least daily.
 const oldIndex = 48 * time.Hour
 
-// shortCommit is how many digits of a commit are shown.
+// shortCommit is the number of digits of a commit that are shown.
 const shortCommit = 10
 
 // status is the live part of the home page.
 type status struct {
 	reader.Totals
-	Run *run // nil: none is known
+	Run *run // nil: unknown
 	now time.Time
 }
 
-// IndexAge is how long ago the index was what upstream had, "" if unknown.
+// IndexAge returns how long ago the index was upstream's, or "" if that is unknown.
 func (s status) IndexAge() string {
 	if s.CommitTime.IsZero() {
 		return ""
@@ -33,21 +33,21 @@ func (s status) IndexAge() string {
 	return human.Age(s.now.Sub(s.CommitTime))
 }
 
-// IndexOld asks for a warning.
+// IndexOld reports whether to show a warning.
 func (s status) IndexOld() bool {
 	return !s.CommitTime.IsZero() && s.now.Sub(s.CommitTime) > oldIndex
 }
 
-// ShortCommit is enough of the commit to recognise it.
+// ShortCommit returns enough of the commit to recognise it.
 func (s status) ShortCommit() string { return s.Commit[:min(len(s.Commit), shortCommit)] }
 
 // A run is the state of a run in the words of the page.
 type run struct {
 	runstate.State
 	Live    bool
-	Chart   *chart // nil: too little is known
-	Speed   int64  // versions a second, lately
-	Inflow  int64  // bytes a second, lately
+	Chart   *chart // nil: not enough data
+	Speed   int64  // recent versions per second
+	Inflow  int64  // recent bytes per second
 	ended   time.Time
 	elapsed time.Duration
 	now     time.Time
@@ -56,7 +56,7 @@ type run struct {
 func newRun(s runstate.State, now time.Time, h *history) *run {
 	r := &run{State: s, Live: s.Live(now), now: now, ended: s.Ended}
 	if r.ended.IsZero() {
-		r.ended = s.Updated // as far as is known
+		r.ended = s.Updated // as far as we know
 	}
 	r.elapsed = r.ended.Sub(s.Started)
 	if r.Live {
@@ -66,7 +66,7 @@ func newRun(s runstate.State, now time.Time, h *history) *run {
 	return r
 }
 
-// Phase is what the run does, with a capital: "Mirroring".
+// Phase returns what the run does, capitalized: "Mirroring".
 func (r *run) Phase() string {
 	phase := clip(r.State.Phase, 40)
 	if phase == "" {
@@ -76,29 +76,30 @@ func (r *run) Phase() string {
 	return string(unicode.ToUpper(capital)) + phase[n:]
 }
 
-// Percent of the run's work, rounded down, so that 100 means all of it.
+// Percent returns the share of the run's work that is done, rounded down, so that 100 means
+// all of it.
 func (r *run) Percent() int64 {
 	part := float64(r.Processed) / float64(max(1, r.Total))
 	return int64(100 * min(1, max(0, part)))
 }
 
-// Left is the time to the end, 0 if unknown.
+// Left returns the time to the end, or 0 if it is unknown.
 func (r *run) Left() time.Duration {
 	const most = math.MaxInt64 / int64(time.Second)
 	return time.Duration(min(most, max(0, r.ETASec))) * time.Second
 }
 
-// Elapsed is how long the run has taken until it ended, or until now.
+// Elapsed returns how long the run took until it ended, or until now.
 func (r *run) Elapsed() time.Duration { return r.elapsed }
 
-// EndedAgo is when it ended: "3 hours ago".
+// EndedAgo returns when it ended: "3 hours ago".
 func (r *run) EndedAgo() string { return human.Since(r.now.Sub(r.ended)) }
 
-// EndedAt is the same for machines.
+// EndedAt returns the same for machines.
 func (r *run) EndedAt() time.Time { return r.ended }
 
-// Complete reports whether all that was wanted is held.
+// Complete reports whether everything wanted is held.
 func (r *run) Complete() bool { return r.Result == "complete" }
 
-// Lost reports whether the run ended without a word: it was killed.
+// Lost reports whether the run ended without reporting it: it was killed.
 func (r *run) Lost() bool { return !r.Live && r.State.Ended.IsZero() }

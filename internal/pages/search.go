@@ -17,12 +17,12 @@ type searchData struct {
 }
 
 type result struct {
-	Name, Version string // of the newest version; "" if it cannot be told
+	Name, Version string // of the newest version; "" if unknown
 	details.Facts        // of that version
 	About         About
 	Versions      int
 	Held          bool
-	Used          int // by so many crates
+	Used          int // number of crates that need it
 }
 
 func (h *Handler) search(r *http.Request) (page, error) {
@@ -40,8 +40,8 @@ func (h *Handler) search(r *http.Request) (page, error) {
 	return page{template: "search", Title: title, Query: query, Data: data}, nil
 }
 
-// results looks up what is known of the names. One that cannot be looked up now
-// is listed all the same: its own page says what is wrong.
+// results looks up the names. A crate that cannot be looked up now is listed anyway: its
+// page says what is wrong.
 func (h *Handler) results(ctx context.Context, names []string) []result {
 	ctx, cancel := context.WithTimeout(ctx, aboutTime)
 	defer cancel()

@@ -11,15 +11,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// snapshotData is the registry as it was at a point in the past.
+// snapshotData is the registry at a point in the past.
 type snapshotData struct {
-	Point  string // as it was asked for
+	Point  string // as in the request
 	Past   reader.Past
 	Config string // cargo's configuration
 }
 
-// snapshot is what a person sees at the address that cargo is given for a point in
-// the past.
+// snapshot shows a page at the address that cargo uses for a point in the past.
 func (h *Handler) snapshot(r *http.Request) (page, error) {
 	point := r.PathValue("point")
 	if !index.IsDay(point) && !index.IsCommit(point) {
@@ -39,7 +38,7 @@ func (h *Handler) snapshot(r *http.Request) (page, error) {
 	return page{template: "snapshot", Title: "The registry as of " + point, Data: snapshotData{point, past, h.snapshotConfig(r, point, past)}}, nil
 }
 
-// noPoint says which points there are.
+// noPoint returns an error that says which points are available.
 func (h *Handler) noPoint(ctx context.Context, point string) error {
 	days, err := h.cfg.Mirror.Days(ctx)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/crate"
 )
 
-// usedData is the crates that need one.
+// usedData is the crates that need a crate.
 type usedData struct {
 	Name        string
 	All, Strong int
@@ -15,7 +15,7 @@ type usedData struct {
 	Pager       pager
 }
 
-// DevOnly is how many need it for their own tests alone.
+// DevOnly returns how many crates need it only for their tests.
 func (d usedData) DevOnly() int { return d.All - d.Strong }
 
 func (h *Handler) used(r *http.Request) (page, error) {
@@ -34,7 +34,7 @@ func (h *Handler) used(r *http.Request) (page, error) {
 	return page{template: "used", Title: "Crates that need " + c.Name, Data: data}, nil
 }
 
-// usedBy is how many crates need one; false: that is not known.
+// usedBy returns how many crates need a crate; false if that is unknown.
 func (h *Handler) usedBy(name string) (n int, known bool) {
 	g := h.cfg.Dependants.Graph()
 	n, _ = g.Count(name)

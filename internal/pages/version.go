@@ -18,42 +18,42 @@ type versionData struct {
 	Newest   string // version of the crate
 	Versions int
 	About    About
-	Tree     *browse.Tree // what is in the crate file; nil: not known
+	Tree     *browse.Tree // content of the crate file; nil: unknown
 	Labels   bool         // keywords and categories are links
 	Download string       // path
 	Line     string       // path of the crate's index file
 	Links    string       // the native library that it claims
-	Damaged  bool         // the file is held, but not given out
-	Unread   bool         // the line is too long or too odd to be shown
+	Damaged  bool         // the file is held, but not served
+	Unread   bool         // the line is too long or invalid
 	Deps     []depGroup
 	Features []feature
 	Readme   *readmeData // nil: there is none
-	Compare  string      // the version before it; empty: there is none
-	// MoreFeatures is how many are left out.
+	Compare  string      // the previous version; empty: there is none
+	// MoreFeatures is the number of features left out.
 	MoreFeatures int
 }
 
-// FeatureCount is how many there are, shown or not.
+// FeatureCount returns the number of features, shown or not.
 func (d versionData) FeatureCount() int { return len(d.Features) + d.MoreFeatures }
 
 // A depGroup is the dependencies of one kind.
 type depGroup struct {
 	Title string
-	Open  bool // at once
+	Open  bool // unfolded initially
 	Deps  []depRow
-	More  int // left out
+	More  int // number left out
 }
 
-// Count is how many there are, shown or not.
+// Count returns the number of dependencies, shown or not.
 func (g depGroup) Count() int { return len(g.Deps) + g.More }
 
 type depRow struct {
 	details.Dep
 	Held bool   // has a page here
-	Best string // version that cargo would take today; empty: not known, or Req names it
+	Best string // version that cargo would choose today; empty: unknown, or Req names it
 }
 
-// WithFeatures are those of the dependency that are turned on.
+// WithFeatures returns the enabled features of the dependency.
 func (d depRow) WithFeatures() words { return newWords(d.Features) }
 
 func (h *Handler) version(r *http.Request) (page, error) {
@@ -70,7 +70,7 @@ func (h *Handler) version(r *http.Request) (page, error) {
 	return page{template: "version", Title: e.ID.String(), About: data.About.Description, Data: data}, nil
 }
 
-// versionOf is what there is to say of a version.
+// versionOf returns the data of a version's page.
 func (h *Handler) versionOf(ctx context.Context, c *reader.Crate, e *reader.Entry) versionData {
 	data := versionData{
 		Entry: *e, Newest: c.Newest().Version, Versions: len(c.Entries),
@@ -88,7 +88,7 @@ func (h *Handler) versionOf(ctx context.Context, c *reader.Crate, e *reader.Entr
 	return data
 }
 
-// whyHidden says why a version is not shown; empty: it is not hidden.
+// whyHidden returns why a version is not shown, or "" if it is not hidden.
 func whyHidden(c *reader.Crate, version string) string {
 	for i := range c.Withheld {
 		if w := &c.Withheld[i]; w.Version == version {
@@ -98,8 +98,8 @@ func whyHidden(c *reader.Crate, version string) string {
 	return ""
 }
 
-// isDamaged reports whether a download would be refused. Of a large file that
-// takes too long to tell; then the download itself does.
+// isDamaged reports whether a download would be refused. For a large file that takes too
+// long; then the download itself reports it.
 func (h *Handler) isDamaged(ctx context.Context, e reader.Entry) bool {
 	if !e.Held {
 		return false
@@ -127,7 +127,7 @@ func (h *Handler) entry(c *reader.Crate, version string) (*reader.Entry, error) 
 	return nil, &missing{what: fmt.Sprintf("This mirror holds %s, but not its version %s.", c.Name, version)}
 }
 
-// addDetails adds what only the index line itself tells.
+// addDetails adds what only the index line says.
 func (h *Handler) addDetails(ctx context.Context, data *versionData) {
 	d, ok := parseDetails(data.Raw)
 	if !ok {
@@ -135,9 +135,9 @@ func (h *Handler) addDetails(ctx context.Context, data *versionData) {
 		return
 	}
 	data.Facts, data.Links = d.Facts, d.Links
-	ctx, cancel := context.WithTimeout(ctx, aboutTime) // what is not known by then is left out
+	ctx, cancel := context.WithTimeout(ctx, aboutTime) // what is not available by then is left out
 	defer cancel()
-	pages := map[string]string{} // of dependencies, by the names that the crate has for them
+	pages := map[string]string{} // of dependencies, by the crate's names of them
 	for _, kind := range []struct{ kind, title string }{
 		{"normal", "Dependencies"}, {"build", "Build dependencies"}, {"dev", "Development dependencies"},
 	} {
@@ -159,7 +159,7 @@ func (h *Handler) addDetails(ctx context.Context, data *versionData) {
 func (h *Handler) depRows(ctx context.Context, deps []details.Dep) []depRow {
 	rows := make([]depRow, len(deps))
 	for i, d := range deps {
-		// One of another registry may have the name of an unrelated crate.
+		// A dependency from another registry may have the name of an unrelated crate.
 		held := d.Registry == "" && crate.CheckName(d.Crate()) == nil && h.cfg.Mirror.Holds(d.Crate())
 		rows[i] = depRow{Dep: d, Held: held}
 		if !held || i >= maxBest {

@@ -1,11 +1,12 @@
-// Package partfile is a file that grows by appending, survives a crash, and gets its name
-// when it is whole: a bundle, a segment of the deep archive.
+// Package partfile implements files that grow by appending, survive a crash, and get their
+// name once complete: bundles, and segments of the deep archive.
 //
-// It is {name}.part until it is published, and is hashed as it is written. After a failed
-// write or sync it is dead: every later call returns ErrBroken. What was synced before is
-// safe. After a failed write [Resume] finds it again; after a failed sync nothing that is
-// read back in this run proves that it is on the disk (Linux marks the pages clean), so
-// what was appended since the last Sync should be stored again, in another file.
+// A file is {name}.part until it is published, and is hashed as it is written. After a
+// failed write or sync it is dead: every later call returns ErrBroken. What was synced
+// before is safe. After a failed write, [Resume] finds it again. After a failed sync,
+// reading bytes back in this run does not prove that they are on the disk (Linux marks the
+// pages clean), so what was appended since the last Sync should be stored again, in another
+// file.
 package partfile
 
 import (
@@ -22,39 +23,39 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Ext ends the name of a file that is not published.
+// Ext is the suffix of an unpublished file.
 const Ext = ".part"
 
 var (
-	// ErrBroken: an earlier write or sync of this File failed.
+	// ErrBroken means that an earlier write or sync of this File failed.
 	ErrBroken = errors.New("file cannot be written to after an error")
-	// ErrUnfinished: only what is finished is published.
+	// ErrUnfinished means that the file must be finished before it is published.
 	ErrUnfinished = errors.New("file is not finished")
-	// ErrFinished: nothing can be appended to it.
+	// ErrFinished means that nothing can be appended.
 	ErrFinished = errors.New("file is finished")
 
 	errClosed = errors.New("file is closed")
 )
 
-// File is one that grows. All methods may be called concurrently; they take turns, but for
-// Sync, beside which bytes are appended.
+// File is a growing file. All methods may be called concurrently; they run one at a time,
+// except that bytes may be appended during Sync.
 type File struct {
 	fsys durable.FS
-	kind string // of file, for errors: bundle
+	kind string // kind of file, for errors: bundle
 	name string
 
-	// syncing is held while the file is synced without mu, and by what ends it. It is
-	// taken before mu.
+	// syncing is held while the file is synced without mu, and by methods that end the
+	// file. It is locked before mu.
 	syncing sync.Mutex
 
 	mu   sync.Mutex // guards what follows
 	file durable.File
 	size int64
 	hash hash.Hash // of the bytes up to size
-	err  error     // why the File cannot be written any more
+	err  error     // why the File can no longer be written
 }
 
-// Create makes {name}.part. It fails with fs.ErrExist if that is there.
+// Create makes {name}.part. Errors: fs.ErrExist if it exists.
 func Create(fsys durable.FS, kind, name string) (*File, error) {
 	file, err := fsys.Create(name + Ext)
 	if err != nil {
@@ -70,21 +71,21 @@ func newFile(fsys durable.FS, kind, name string, file durable.File) *File {
 	return &File{fsys: fsys, kind: kind, name: name, file: file, hash: sha256.New()}
 }
 
-// Size is how many bytes the file has.
+// Size returns the size of the file, in bytes.
 func (f *File) Size() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.size
 }
 
-// Err is why the file cannot be written any more; nil if it can.
+// Err returns why the file can no longer be written, or nil if it can.
 func (f *File) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.err
 }
 
-// Write appends. It is durable after the next Sync.
+// Write appends bytes. They are durable after the next Sync.
 func (f *File) Write(b []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,13 +109,13 @@ func (f *File) fail(err error) error {
 	return err
 }
 
-// A Mark is a place to which a File can be taken back.
+// A Mark is a position to which a File can return.
 type Mark struct {
 	size int64
 	hash hash.Hash
 }
 
-// Mark marks the end of the file as it is.
+// Mark returns the current end of the file.
 func (f *File) Mark() Mark {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -125,7 +126,7 @@ func (f *File) Mark() Mark {
 	return Mark{f.size, c}
 }
 
-// Back takes back what was written since m.
+// Back removes what was written since m.
 func (f *File) Back(m Mark) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -136,7 +137,7 @@ func (f *File) Back(m Mark) error {
 	return f.cut(m.size)
 }
 
-// cut takes everything from offset on away.
+// cut removes everything from offset on.
 func (f *File) cut(offset int64) error {
 	if err := f.file.Truncate(offset); err != nil {
 		return f.fail(err)
@@ -148,8 +149,8 @@ func (f *File) cut(offset int64) error {
 	return nil
 }
 
-// Sync makes everything durable that was appended before. What is appended meanwhile may
-// or may not be.
+// Sync makes durable everything that was appended before. What is appended meanwhile may or
+// may not be durable.
 func (f *File) Sync() error {
 	f.syncing.Lock()
 	defer f.syncing.Unlock()
@@ -165,7 +166,7 @@ func (f *File) Sync() error {
 	return fmt.Errorf("syncing %s: %w", f.kind, f.fail(err))
 }
 
-// sync is Sync for those who hold both mutexes.
+// sync is Sync for a caller that holds both mutexes.
 func (f *File) sync() error {
 	if err := f.file.Sync(); err != nil {
 		return fmt.Errorf("syncing %s: %w", f.kind, f.fail(err))
@@ -173,14 +174,14 @@ func (f *File) sync() error {
 	return nil
 }
 
-// end begins a method that ends the file: no other method runs beside it.
+// end begins a method that ends the file: no other method runs meanwhile.
 func (f *File) end() (unlock func()) {
 	f.syncing.Lock()
 	f.mu.Lock()
 	return func() { f.mu.Unlock(); f.syncing.Unlock() }
 }
 
-// Finish makes all durable, and returns the SHA-256 of the file, which then waits to be
+// Finish makes everything durable, and returns the SHA-256 of the file, which can then be
 // published.
 func (f *File) Finish() (sum crate.Checksum, err error) {
 	defer f.end()()
@@ -208,9 +209,9 @@ func (f *File) Publish() error {
 	return Publish(f.fsys, f.kind, f.name)
 }
 
-// Publish renames {name}.part to name, durably. It fails with fs.ErrExist, changing
-// nothing, if anything is there already; where the same file is, because an earlier Publish
-// was cut off, it completes that.
+// Publish durably renames {name}.part to name. If name exists, it returns fs.ErrExist and
+// changes nothing, unless it is the same file because an earlier Publish was interrupted:
+// then it completes that.
 func Publish(fsys durable.FS, kind, name string) error {
 	err := fsys.Publish(name+Ext, name)
 	if err == nil {
@@ -222,7 +223,7 @@ func Publish(fsys durable.FS, kind, name string) error {
 	return nil
 }
 
-// Close leaves the file as it is, for [Resume]; after Publish it does nothing. It syncs
+// Close leaves the file as it is, for [Resume], and syncs nothing. After Publish it does
 // nothing.
 func (f *File) Close() error {
 	defer f.end()()

@@ -9,23 +9,23 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Tail is a file as a crash has left it; nothing of it is verified yet.
+// Tail is a file as a crash left it; nothing in it is verified yet.
 type Tail struct {
 	f    *File
 	size int64
 }
 
-// Size is how many bytes are there, good or not.
+// Size returns the number of bytes in the file, good or not.
 func (t *Tail) Size() int64 { return t.size }
 
-// Kept is how many bytes were kept, from the beginning on.
+// Kept returns the number of bytes that were kept, from the beginning.
 func (t *Tail) Kept() int64 { return t.f.size }
 
 // ReadAt implements io.ReaderAt.
 func (t *Tail) ReadAt(p []byte, off int64) (int, error) { return t.f.file.ReadAt(p, off) }
 
-// Keep hashes the next n bytes as if they had been written now. The caller has verified
-// them.
+// Keep hashes the next n bytes, which the caller has verified, as if they had just been
+// written.
 func (t *Tail) Keep(n int64) error {
 	_, err := io.Copy(t.f.hash, io.NewSectionReader(t.f.file, t.f.size, n))
 	if err == nil {
@@ -34,10 +34,10 @@ func (t *Tail) Keep(n int64) error {
 	return err
 }
 
-// Resume takes up {name}.part where a crash has left it. check verifies it from the
-// beginning on and keeps what is good; an error of check ends it, and nothing was changed.
-// What check did not keep is cut away, and what it kept is durable when Resume returns.
-// Errors: fs.ErrNotExist; durable.ErrLinked; those of check.
+// Resume opens {name}.part as a crash left it. check verifies it from the beginning and
+// keeps the good part; if check returns an error, Resume returns it and changes nothing.
+// Otherwise it cuts off what check did not keep; what check kept is durable when Resume
+// returns. Errors: fs.ErrNotExist; durable.ErrLinked; those of check.
 func Resume(fsys durable.FS, kind, name string, check func(*Tail) error) (*File, error) {
 	part := name + Ext
 	if _, err := fsys.Stat(part); err != nil { // Append would create it

@@ -8,8 +8,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/durable"
 )
 
-// Sizes lists the files of a folder that have a name of the kind, published or not, by the
-// names that they have or will have. No folder has none.
+// Sizes returns the sizes of the files of a kind in a folder, published or not, by their
+// final names. A missing folder has none.
 func Sizes(folder durable.Reader, ofKind func(name string) bool) (map[string]int64, error) {
 	entries, err := folder.ReadDir(".")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

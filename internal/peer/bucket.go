@@ -8,7 +8,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// Bucket is the mirror in a bucket as a replica has taken it.
+// Bucket is a mirror in a bucket, as far as a replica has copied it.
 type Bucket struct {
 	bucket.Reader
 	Taken func() *root.Root // nil: nothing yet

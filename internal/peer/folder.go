@@ -26,8 +26,9 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// Folder is a mirror on a disk as a bucket: its finished bundles, the lists beside them,
-// and the segments of its deep archive. It reads while others write. Its methods may be called concurrently.
+// Folder presents a mirror on a disk as a bucket: its finished bundles, the lists beside them, and
+// the segments of its deep archive. Others may write the mirror meanwhile. Its methods may be
+// called concurrently.
 type Folder struct {
 	dirs home.Dirs
 
@@ -37,19 +38,19 @@ type Folder struct {
 	at   time.Time // when last was made
 }
 
-// hashed is a list that was hashed.
+// hashed is a list with its hash.
 type hashed struct {
 	state durable.State
 	sum   crate.Checksum
 }
 
-// fresh is how long a root that was made is shown.
+// fresh is how long a root is served before it is made again.
 const fresh = time.Second
 
 // maxList bounds a list that is hashed, in bytes.
 const maxList = 1 << 30
 
-// NewFolder returns the mirror in folders. It touches nothing.
+// NewFolder returns the mirror in folders. It opens nothing.
 func NewFolder(d *home.Dirs) *Folder { return &Folder{dirs: *d, sums: map[string]hashed{}} }
 
 var (
@@ -60,8 +61,8 @@ var (
 // String implements bucket.Reader.
 func (f *Folder) String() string { return f.dirs.Bundles }
 
-// Root implements Source: the bundles and segments that are finished, whole in the
-// catalog, and in the folder; bundles with a list.
+// Root implements Source: it returns the bundles and segments that are finished, completely
+// recorded in the catalog, and in the folder; bundles also need a list.
 func (f *Folder) Root(ctx context.Context) (*root.Root, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -87,7 +88,7 @@ func (f *Folder) root(ctx context.Context) (*root.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What it is made of says when it was made: nothing else does.
+	// Its time is that of its newest file, because nothing else has one.
 	r := &root.Root{Format: root.Format, Epoch: 1, Generation: 1, Written: time.Unix(1, 0)}
 	there := false
 	for _, k := range []struct {
@@ -119,7 +120,7 @@ func (f *Folder) root(ctx context.Context) (*root.Root, error) {
 	return r, nil
 }
 
-// finished lists the files of a folder to show, and sets the time of the root to that of
+// finished returns the files of a folder to serve, and sets the time of the root to that of
 // the newest.
 func (f *Folder) finished(ctx context.Context, folder durable.Reader, known []catalog.Bundle, r *root.Root) (files []root.File, err error) {
 	claims, err := lists.FindClaims(folder)
@@ -142,8 +143,8 @@ func (f *Folder) finished(ctx context.Context, folder durable.Reader, known []ca
 	return files, nil
 }
 
-// describe says what a root says of a bundle or segment. Errors: fs.ErrNotExist for one that is not
-// to be shown.
+// describe returns a root's entry for a bundle or segment. Errors: fs.ErrNotExist for one that is
+// not to be served.
 func (f *Folder) describe(ctx context.Context, folder durable.Reader, claims *lists.Claims, b *catalog.Bundle) (file root.File, made time.Time, err error) {
 	beside := claims.Beside(b.Name)
 	if !b.Whole || b.Thrown() || len(beside) == 0 && !isSegment(b.Name) {
@@ -169,7 +170,7 @@ func isSegment(name string) bool {
 	return err == nil
 }
 
-// hash says what a root says of a list. The caller holds mu.
+// hash returns a root's entry for a list. The caller holds mu.
 func (f *Folder) hash(ctx context.Context, folder durable.Reader, name string) (root.File, error) {
 	file, err := folder.Open(name)
 	if err != nil {

@@ -1,19 +1,18 @@
-// Package peer shows a mirror to other mirrors, in the form of a bucket (package root):
-// what they bring home by bundles, ranges and hashes.
+// Package peer serves a mirror to other mirrors in the form of a bucket (package root), so that
+// they can copy it by bundles, ranges and hashes.
 //
 //	/replicate/mirror.json      the root
 //	/replicate/bundles/NAME     a bundle, or the list beside it
 //	/replicate/deep/NAME        a segment of the deep archive
-//	/replicate/index/NAME       a bundle of git of the index
+//	/replicate/index/NAME       a git bundle of the index
 //	/replicate/catalog/NAME     a snapshot of the catalog
 //
-// A replica of a bucket shows what it has taken, and reads on from the bucket. A mirror
-// on a disk ([Folder]) shows its finished bundles and segments; its root is made from the catalog, and
-// names no index: that its peers get where they trust it.
+// A replica of a bucket serves what it has copied, and reads the rest from the bucket. A mirror on
+// a disk ([Folder]) serves its finished bundles and segments; its root is made from the catalog,
+// and names no index, which its peers get from a source that they trust.
 //
-// Only what the root names can be asked for, and of the root everybody sees all but who
-// its writers are. ETags are the SHA-256 that the root has, so
-// ranges of one object never mix with those of another.
+// Only objects that the root names are served. Clients see the root without the identity of its
+// writers. ETags are the SHA-256 from the root, so ranges of different objects never mix.
 package peer
 
 import (
@@ -34,12 +33,12 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/root"
 )
 
-// Prefix begins the paths that the handler answers.
+// Prefix begins the paths of the handler.
 const Prefix = "/replicate/"
 
-// Source is a mirror that is shown.
+// Source is a mirror to serve.
 type Source interface {
-	// Root returns the root. Errors: fs.ErrNotExist if there is nothing to be shown.
+	// Root returns the root. Errors: fs.ErrNotExist if there is nothing to serve.
 	Root(ctx context.Context) (*root.Root, error)
 	// Get returns bytes of an object that the root names.
 	Get(ctx context.Context, key string, ask bucket.Ask) (io.ReadCloser, bucket.Object, error)
@@ -74,7 +73,7 @@ func (h handler) answer(w http.ResponseWriter, r *http.Request, key string) erro
 		return fs.ErrNotExist
 	}
 	o := &object{ctx: r.Context(), source: h.source, key: key, size: f.Size}
-	if err := o.open(); err != nil { // before anything is said of it
+	if err := o.open(); err != nil { // before headers are sent
 		return err
 	}
 	defer o.close()
@@ -101,8 +100,8 @@ func showRoot(w http.ResponseWriter, r *http.Request, now *root.Root) error {
 	return nil
 }
 
-// withoutOwners is a root without the machines and folders of its writers, which are for
-// those who may read the bucket.
+// withoutOwners returns a root without the machines and folders of its writers, which are
+// only for readers of the bucket.
 func withoutOwners(r *root.Root) *root.Root {
 	public := *r
 	public.Writers = maps.Clone(r.Writers)
@@ -113,7 +112,7 @@ func withoutOwners(r *root.Root) *root.Root {
 	return &public
 }
 
-// oneRange replaces a request for many ranges, which no client needs, by one for the
+// oneRange replaces a request for several ranges, which no client needs, by one for the
 // whole object.
 func oneRange(r *http.Request) {
 	if ranges := r.Header["Range"]; len(ranges) > 1 || len(ranges) == 1 && strings.Contains(ranges[0], ",") {
@@ -121,7 +120,7 @@ func oneRange(r *http.Request) {
 	}
 }
 
-// find returns what a root says of a key.
+// find returns a root's entry for a key.
 func find(r *root.Root, key string) (root.File, bool) {
 	dir, name := path.Split(key)
 	var files []root.File

@@ -11,21 +11,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/extent"
 )
 
-// piece is how much of an object is asked for at a time, in bytes.
+// piece is the size of a request for a part of an object, in bytes.
 const piece = 16 << 20
 
-// object reads an object of a source as http.ServeContent likes it: seeking costs
-// nothing, and what is not read is not asked for.
+// object reads an object of a source as http.ServeContent needs it: seeking is free, and
+// only what is read is requested.
 type object struct {
 	ctx    context.Context // of the request
 	source Source
 	key    string
 	size   int64
 
-	at    int64         // where the next byte is to come from
+	at    int64         // position of the next byte
 	body  io.ReadCloser // nil: none is open
-	begin int64         // where body begins
-	next  int64         // where the next byte of body is from
+	begin int64         // position at which body begins
+	next  int64         // position of the next byte of body
 	end   int64         // of body
 }
 
@@ -46,7 +46,7 @@ func (o *object) open() error {
 
 func (o *object) close() {
 	if o.body != nil {
-		_ = o.body.Close() // it was read from, and nothing else
+		_ = o.body.Close() // it was only read
 		o.body = nil
 	}
 }
@@ -88,14 +88,14 @@ func (o *object) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// CanSend reports whether the kernel can send the next bytes from a file that has them.
+// CanSend reports whether the kernel can send the next bytes from a file.
 func (o *object) CanSend(n int64) bool {
 	_, all := o.laid()
 	return n > 0 && len(all) > 0
 }
 
-// Send has the kernel send the next n bytes. Errors: errors.ErrUnsupported if they are in no
-// file; read them with Read then.
+// Send makes the kernel send the next n bytes. Errors: errors.ErrUnsupported if they are not
+// in a file; read them with Read instead.
 func (o *object) Send(to *extent.Conn, n int64, progress func()) (sent int64, err error) {
 	for sent < n {
 		f, all := o.laid()
@@ -116,14 +116,14 @@ func (o *object) Send(to *extent.Conn, n int64, progress func()) (sent int64, er
 	return sent, nil
 }
 
-// laid is where the next bytes are, up to the end of what is open.
+// laid returns the position of the next bytes, up to the end of what is open.
 func (o *object) laid() (extent.File, []extent.Extent) {
 	if o.at >= o.size {
 		return nil, nil
 	}
 	if o.body == nil || o.next != o.at {
 		o.close()
-		if o.open() != nil { // which Read says
+		if o.open() != nil { // Read reports the error
 			return nil, nil
 		}
 	}

@@ -25,7 +25,7 @@ type auditConfig struct {
 	sources  []string
 }
 
-// audit is the command that asks about all versions of a lock file.
+// audit returns the command that checks all versions of a lock file.
 func audit(a *program.App) *cli.Command {
 	var cfg auditConfig
 	return &cli.Command{
@@ -50,12 +50,13 @@ func (cfg *auditConfig) checkAll() error {
 	return cfg.check()
 }
 
-// An audited is what is found of a lock file.
+// An audited is the result for a lock file.
 type audited struct {
 	Lockfile string          `json:"lockfile"`
 	Packages int             `json:"packages"` // of crates.io
 	Hidden   []survey.Locked `json:"hidden"`
-	// Excused are those that a rule hides but for a waiver, or because it observes.
+	// Excused are versions that a rule would hide, except for a waiver, or because it
+	// observes.
 	Excused []excused `json:"excused"`
 	// Problems are packages that could not be read.
 	Problems []string `json:"problems,omitempty"`

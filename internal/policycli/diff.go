@@ -31,7 +31,7 @@ type diffConfig struct {
 	log   flags.Log
 }
 
-// diff is the command that compares two policies.
+// diff returns the command that compares two policies.
 func diff(a *program.App) *cli.Command {
 	var cfg diffConfig
 	return &cli.Command{
@@ -93,7 +93,7 @@ func (cfg *diffConfig) run(ctx context.Context, a *program.App) (err error) {
 	return cfg.print(ctx, a, c)
 }
 
-// factsOf are what a crate says of itself; nil: that cannot be read.
+// factsOf returns the facts of a crate's Cargo.toml; nil: it cannot be read.
 func factsOf(ctx context.Context, view *reader.View, key crate.Key) *policy.Facts {
 	p, err := view.About(ctx, key)
 	if err != nil {

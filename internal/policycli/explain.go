@@ -20,7 +20,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/program"
 )
 
-// mirrorConfig is the flags of commands that ask one policy about a mirror.
+// mirrorConfig is the flags of commands that apply one policy to a mirror.
 type mirrorConfig struct {
 	dirs flags.Dirs
 	file string
@@ -35,7 +35,7 @@ func (cfg *mirrorConfig) flags() []cli.Flag {
 	return append(list, cfg.log.Flags()...)
 }
 
-// check refuses flags that contradict each other.
+// check rejects contradicting flags.
 func (cfg *mirrorConfig) check() error {
 	if cfg.file == "" {
 		return flags.Usagef("-policy FILE is missing")
@@ -44,7 +44,7 @@ func (cfg *mirrorConfig) check() error {
 	return cfg.log.Check()
 }
 
-// ask opens the mirror for fn.
+// ask opens the mirror and calls fn with it.
 func (cfg *mirrorConfig) ask(ctx context.Context, a *program.App, fn func(*survey.Mirror) error) error {
 	p, err := policy.Load(ctx, cfg.file)
 	if err != nil {
@@ -57,7 +57,7 @@ func (cfg *mirrorConfig) ask(ctx context.Context, a *program.App, fn func(*surve
 	return errors.Join(fn(m), m.Close())
 }
 
-// explain is the command that says why a version is hidden, or shown.
+// explain returns the command that says why a version is hidden, or shown.
 func explain(a *program.App) *cli.Command {
 	var cfg mirrorConfig
 	return &cli.Command{
@@ -80,7 +80,7 @@ func explain(a *program.App) *cli.Command {
 	}
 }
 
-// oneVersion reads "serde 1.0.219" or "serde@1.0.219".
+// oneVersion parses "serde 1.0.219" or "serde@1.0.219".
 func oneVersion(args []string) (crate.ID, error) {
 	if len(args) == 1 {
 		args = strings.SplitN(args[0], "@", 2)
@@ -108,13 +108,13 @@ func (cfg *mirrorConfig) explain(ctx context.Context, a *program.App, m *survey.
 
 func printJSON(out io.Writer, v any) error {
 	return print(out, func(w io.Writer) {
-		// Flush reports what could not be written.
+		// Flush reports write errors.
 		_ = json.MarshalWrite(w, v, jsontext.Multiline(false))
 		fmt.Fprintln(w)
 	})
 }
 
-// means says what becomes of a version.
+// means returns the effect of a visibility, in words.
 func means(v policy.Visibility) string {
 	switch v {
 	case policy.ResolveOnly:

@@ -1,4 +1,4 @@
-// Package policycli is the commands about policies: what a file says, and its effect on a
+// Package policycli has the commands about policies: what a file says, and its effect on a
 // mirror. Packages policy and policy/survey do the work.
 package policycli
 
@@ -22,10 +22,10 @@ import (
 //go:embed help/*.txt
 var texts embed.FS
 
-// help is what a command says of itself below its usage.
+// help returns the text of a command's help below its usage.
 func help(name string) string { return program.HelpText(texts, name) }
 
-// Policy is the command with the others below it.
+// Policy returns the command with its subcommands.
 func Policy(a *program.App) *cli.Command {
 	return &cli.Command{
 		Name:         "policy",
@@ -40,7 +40,7 @@ func Policy(a *program.App) *cli.Command {
 	}
 }
 
-// check is the command that reads a file.
+// check returns the command that reads a file.
 func check(a *program.App) *cli.Command {
 	return &cli.Command{
 		Name:         "check",
@@ -61,7 +61,7 @@ func check(a *program.App) *cli.Command {
 	}
 }
 
-// print writes what tell prints.
+// print writes the output of tell.
 func print(out io.Writer, tell func(io.Writer)) error {
 	w := bufio.NewWriter(out)
 	tell(w)
@@ -94,7 +94,7 @@ func describe(w io.Writer, p *policy.Policy, now time.Time) {
 	}
 }
 
-// waiver says who takes what back, and until when.
+// waiver describes a waiver: whose, of what, and until when.
 func waiver(w *policy.Waiver, now time.Time) string {
 	until := "for ever"
 	switch {
@@ -108,7 +108,7 @@ func waiver(w *policy.Waiver, now time.Time) string {
 
 func day(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// loadTwo loads the policies of diff; "none" is one that hides nothing.
+// loadTwo loads the policies for diff; "none" is one that hides nothing.
 func loadTwo(ctx context.Context, names [2]string) (two [2]*policy.Policy, err error) {
 	var errs []error
 	for i, name := range names {

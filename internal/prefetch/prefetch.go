@@ -1,12 +1,12 @@
-// Package prefetch downloads new versions of the crates that clients use, ahead of their
-// requests: it is in front of a mirror that pulls (package pull), learns what is opened,
-// and opens what a feed says is new.
+// Package prefetch downloads new versions of the crates that clients use before they request
+// them. It is in front of a mirror that pulls (package pull), records which crates are
+// opened, and opens their new versions when a feed names them.
 //
 // # Limits
 //
-// In memory alone: 4,096 crates that were asked for within a week (a restart learns them
-// again), and as many versions that were fetched ahead. A round takes the newest version of a
-// crate, of 200 crates at most; an hour 1 GiB at most.
+// It remembers, only in memory, 4,096 crates that were requested within a week, and as many
+// prefetched versions; after a restart it learns them again. A round downloads the newest
+// version of at most 200 crates, and an hour has at most 1 GiB.
 package prefetch
 
 import (
@@ -32,25 +32,25 @@ const (
 	bytesHour = 1 << 30
 )
 
-// Config of a [Mirror].
+// Config configures a [Mirror].
 type Config struct {
-	// Feed returns what was published lately.
+	// Feed returns recent publications.
 	Feed func(ctx context.Context) (feed.Feed, error)
-	// Every is the time between two looks at it.
+	// Every is the time between two requests of the feed.
 	Every time.Duration
 	Log   *slog.Logger // must not be nil
 }
 
-// Mirror is a mirror that fetches ahead. Its methods may be called concurrently.
+// Mirror is a mirror that prefetches. Its methods may be called concurrently.
 type Mirror struct {
 	reader.Mirror
 	cfg    Config
-	wanted recent.Map[string, time.Time] // when a version of a crate was asked for, by its name in small letters
-	ahead  recent.Map[crate.Key, bool]   // versions fetched ahead; true: one without a request yet
+	wanted recent.Map[string, time.Time] // when a version of a crate was requested, by lower-case name
+	ahead  recent.Map[crate.Key, bool]   // prefetched versions; true: not requested yet
 
 	mu   sync.Mutex // guards what follows
-	hour time.Time  // that has begun
-	used int64      // bytes, in it
+	hour time.Time  // the current one
+	used int64      // bytes in the current hour
 
 	fetched, taken prometheus.Counter
 }
@@ -64,7 +64,7 @@ func New(behind reader.Mirror, cfg Config) *Mirror {
 	return m
 }
 
-// Metrics are the mirror's own.
+// Metrics returns the mirror's own metrics.
 func (m *Mirror) Metrics() []prometheus.Collector { return []prometheus.Collector{m.fetched, m.taken} }
 
 // Open implements reader.Files.
@@ -81,7 +81,7 @@ func (m *Mirror) OpenBytes(ctx context.Context, key crate.Key) (*reader.File, er
 	return f, err
 }
 
-// asked takes note of what a client was given; nil: nothing.
+// asked records what a client was given; nil: nothing.
 func (m *Mirror) asked(f *reader.File) {
 	if f == nil {
 		return
@@ -94,7 +94,7 @@ func (m *Mirror) asked(f *reader.File) {
 	}
 }
 
-// Follow fetches ahead until ctx ends.
+// Follow prefetches until ctx ends.
 func (m *Mirror) Follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := m.Round(ctx, time.Now()); err != nil && ctx.Err() == nil {
@@ -107,7 +107,7 @@ func (m *Mirror) Follow(ctx context.Context) {
 	}
 }
 
-// Round fetches what the feed says is new of the crates that clients asked for.
+// Round prefetches new versions in the feed of crates that clients requested.
 func (m *Mirror) Round(ctx context.Context, now time.Time) error {
 	f, err := m.cfg.Feed(ctx)
 	if err != nil {
@@ -141,7 +141,7 @@ func (m *Mirror) room(now time.Time) bool {
 	return m.used < bytesHour
 }
 
-// fetch has the mirror pull the newest version of a crate, if it does not hold that.
+// fetch makes the mirror pull the newest version of a crate, unless it holds that.
 func (m *Mirror) fetch(ctx context.Context, name string) error {
 	c, err := m.Mirror.Crate(ctx, name)
 	if err != nil {

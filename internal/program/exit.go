@@ -41,7 +41,7 @@ const (
 	ExitNoSpace    = 12
 )
 
-// UsageOf gives wrong usage the usage line of the command.
+// UsageOf adds the usage line of the command to a usage error.
 func UsageOf(cmd *cli.Command, err error) error {
 	if usage := new(flags.UsageError); errors.As(err, &usage) {
 		usage.Cmd = cmd
@@ -49,7 +49,7 @@ func UsageOf(cmd *cli.Command, err error) error {
 	return err
 }
 
-// OnUsageError turns an error of the flag parser into one of usage.
+// OnUsageError turns an error of the flag parser into a usage error.
 func OnUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 	return manual.UsageError(cmd, err)
 }
@@ -66,9 +66,8 @@ func (e *signalError) code() int {
 	return 130
 }
 
-// ExitCode maps an error to the exit code of the program. The order matters
-// where an error is several things at once: what an operator must do first
-// comes first.
+// ExitCode maps an error to the exit code of the program. The order matters if an error is
+// several things at once: what an operator must do first comes first.
 func ExitCode(err error) int {
 	var signal *signalError
 	switch {
@@ -92,7 +91,7 @@ func ExitCode(err error) int {
 	return ExitFailure
 }
 
-// Hint says what to do about an error, or nothing.
+// Hint returns what to do about an error, or "".
 func Hint(err error) string {
 	var noMirror *home.NoMirrorError
 	switch {
@@ -124,7 +123,7 @@ func Hint(err error) string {
 	return ""
 }
 
-// permissionHint says which right is missing, as far as the operation tells.
+// permissionHint returns which permission is missing, as far as the operation shows.
 func permissionHint(err error) string {
 	var listening *net.OpError
 	if errors.As(err, &listening) {
@@ -136,11 +135,11 @@ func permissionHint(err error) string {
 	return "give the user who runs this the right to write there"
 }
 
-// readingOps are operations of package os that change nothing; a file that is
-// written is made or locked first.
+// readingOps are operations of package os that change nothing; a file to be written is made
+// or locked first.
 var readingOps = []string{"open", "stat", "lstat", "statat", "read", "readdir", "openat", "fstatat"}
 
-// reportJSON reports err as the last line of a log of JSON, and returns the exit code.
+// reportJSON writes err as the last line of a JSON log, and returns the exit code.
 func reportJSON(stderr io.Writer, err error) int {
 	if err == nil {
 		return ExitOK
@@ -154,7 +153,7 @@ func reportJSON(stderr io.Writer, err error) int {
 	return code
 }
 
-// report reports err on stderr and returns the exit code.
+// report writes err to stderr and returns the exit code.
 func (a *App) report(name string, err error) int {
 	if err == nil {
 		return ExitOK

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// HelpText is what a command says of itself below its usage: the text of some of the
-// files help/NAME.txt that are embedded with it, a blank line between them. No command
-// can be made without, so it panics if one is not there, and every test fails.
+// HelpText returns the text of a command's help below its usage: the content of the
+// embedded files help/NAME.txt, separated by blank lines. It panics if one is missing, so
+// that every test fails, because no command can do without.
 func HelpText(texts fs.FS, names ...string) string {
 	parts := make([]string, len(names))
 	for i, name := range names {

@@ -12,13 +12,13 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// Owner is what a lock says of this process. Not the whole command line: URLs may
-// have passwords.
+// Owner returns what a lock records about this process. It omits the command line, because
+// URLs may contain passwords.
 func Owner(out string) durable.Owner {
 	return durable.Self(filepath.Base(os.Args[0]) + " -out " + out)
 }
 
-// HomeConfig says how the mirror of a run is opened for writing.
+// HomeConfig returns the configuration for opening the mirror of a run for writing.
 func (a *App) HomeConfig(cfg *flags.Run, log *slog.Logger) home.Config {
 	size := cfg.BundleSize.Bytes()
 	if a.BundleSize > 0 {
@@ -34,7 +34,7 @@ func (a *App) HomeConfig(cfg *flags.Run, log *slog.Logger) home.Config {
 	}
 }
 
-// Folder opens a folder for writing, made if it is not there.
+// Folder opens a folder for writing and makes it if necessary.
 func (a *App) Folder(dir string) (durable.FS, error) { return home.CreateFolder(dir, a.Disk) }
 
 // Upstream makes the client of a run.

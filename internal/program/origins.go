@@ -10,21 +10,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// FallBackAttempts is how often one of several upstreams is tried before the next is:
-// waiting for one that is away costs more than asking another.
+// FallBackAttempts is the number of attempts for one of several upstreams before the next
+// is tried: waiting for one that is down costs more than asking another.
 const FallBackAttempts = 2
 
 // Upstreams makes the fetchers for the runs of a process. Its counters continue when a
-// later run has other clients.
+// later run has new clients.
 type Upstreams struct {
 	app     *App
 	cfg     *flags.Run
 	clients *upstream.Metrics
-	set     *origins.Metrics // nil: there is one upstream
+	set     *origins.Metrics // nil: there is only one upstream
 	log     *slog.Logger
 }
 
-// Upstreams returns what makes the clients that cfg says.
+// Upstreams returns the Upstreams that cfg describes.
 func (a *App) Upstreams(cfg *flags.Run, log *slog.Logger) *Upstreams {
 	u := &Upstreams{app: a, cfg: cfg, clients: upstream.NewMetrics(), log: log}
 	if len(cfg.Origin.Others) > 0 {
@@ -33,7 +33,7 @@ func (a *App) Upstreams(cfg *flags.Run, log *slog.Logger) *Upstreams {
 	return u
 }
 
-// Metrics are the numbers of all.
+// Metrics returns the metrics of all upstreams.
 func (u *Upstreams) Metrics() []prometheus.Collector {
 	if u.set == nil {
 		return []prometheus.Collector{u.clients}
@@ -41,11 +41,11 @@ func (u *Upstreams) Metrics() []prometheus.Collector {
 	return []prometheus.Collector{u.clients, u.set}
 }
 
-// First makes the client of the upstream that is preferred.
+// First makes the client of the preferred upstream.
 func (u *Upstreams) First() (*upstream.Client, error) { return u.client(0) }
 
-// client makes the client of one of several upstreams. All but the last may lack files,
-// and are not waited for.
+// client makes the client of one of several upstreams. All but the last may lack files, and
+// are not waited for.
 func (u *Upstreams) client(n int) (*upstream.Client, error) {
 	cfg := u.cfg
 	c := cfg.Net.Client(UserAgent(cfg.Net.Contact))
@@ -60,12 +60,13 @@ func (u *Upstreams) client(n int) (*upstream.Client, error) {
 	return upstream.New(c)
 }
 
-// Set makes a set of several upstreams; nil if one alone is named.
+// Set makes a set of several upstreams, or returns nil if there is only one.
 func (u *Upstreams) Set(first *upstream.Client) (*origins.Set, error) {
 	if u.set == nil {
 		return nil, nil
 	}
-	// The first is where each item says: the index may have to say it yet.
+	// The first one has no URL: each item has its own, which the index may still have to
+	// say.
 	list := []origins.Origin{{Name: u.cfg.Origin.URLs.String(), Client: first}}
 	for _, urls := range u.cfg.Origin.Others {
 		c, err := u.client(len(list))

@@ -1,6 +1,6 @@
-// Package program is the frame of all commands: the process's surroundings, which tests
-// replace ([App]), its signals, its exit codes, and how errors and wrong usage are
-// reported. It knows no command.
+// Package program is the frame of all commands: the environment of the process, which tests
+// replace ([App]), its signals, its exit codes, and how it reports errors and wrong usage.
+// It knows no command.
 package program
 
 import (
@@ -22,21 +22,21 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/settings"
 )
 
-// App is the program's surroundings. Tests replace them; the zero value is the
+// App is the environment of the program. Tests replace parts of it; the zero value uses the
 // real ones.
 type App struct {
 	Stdout, Stderr io.Writer
-	Exit           func(code int) // at the second signal, when nothing is waited for
+	Exit           func(code int) // called at the second signal, without waiting for anything
 	// Dial replaces the network of upstream requests.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Disk wraps every folder that is written to.
 	Disk func(durable.FS) durable.FS
-	// BundleSize replaces -bundle-size-gb, in bytes, if it is not 0.
+	// BundleSize replaces -bundle-size-gb, in bytes, unless it is 0.
 	BundleSize int64
 }
 
-// Run runs a command and returns the exit code; args[0] is the name of the program. The
-// command is made once the surroundings are complete.
+// Run runs a command and returns the exit code; args[0] is the name of the program. It
+// makes the command once the environment is complete.
 func (a *App) Run(command func() *cli.Command, args []string) int {
 	if a.Stdout == nil {
 		a.Stdout = os.Stdout
@@ -57,7 +57,7 @@ func (a *App) Run(command func() *cli.Command, args []string) int {
 	cmd.Writer, cmd.ErrWriter = a.Stdout, a.Stderr
 	manual.Install(cmd, args)
 	completing := args[len(args)-1] == manual.Completing
-	var ran *cli.Command // of cmd and those below it, once its flags are known
+	var ran *cli.Command // cmd or a subcommand, once its flags are parsed
 	_ = cmd.Walk(func(c *cli.Command) error {
 		c.Before = func(ctx context.Context, c *cli.Command) (context.Context, error) {
 			if ran = c; completing {
@@ -70,7 +70,7 @@ func (a *App) Run(command func() *cli.Command, args []string) int {
 	cmd.ExitErrHandler = func(context.Context, *cli.Command, error) {} // report does it
 	err := cmd.Run(ctx, args)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = errors.Join(context.Cause(ctx), err) // why, and who met it
+		err = errors.Join(context.Cause(ctx), err) // the reason, and where it took effect
 	}
 	if failed := out.Err(); failed != nil && !errors.Is(err, errors.Unwrap(failed)) {
 		err = errors.Join(err, failed)
@@ -81,9 +81,9 @@ func (a *App) Run(command func() *cli.Command, args []string) int {
 	return a.report(cmd.Name, err)
 }
 
-// untilSignal returns a context that ends at the first SIGINT or SIGTERM, with
-// a *signalError as its cause. The second signal exits on the spot: whatever is
-// durable stays so, and nothing else was promised.
+// untilSignal returns a context that ends at the first SIGINT or SIGTERM, with a
+// *signalError as its cause. The second signal exits immediately: whatever is durable stays
+// so, and nothing else was promised.
 func (a *App) untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
@@ -105,8 +105,8 @@ func (a *App) untilSignal(parent context.Context) (context.Context, context.Canc
 	return ctx, func() { signal.Stop(signals); close(ended); cancel(nil) }
 }
 
-// Action is what a command does that takes no arguments: it checks its flags,
-// before anything is touched, and runs.
+// Action returns the action of a command without arguments: it checks the flags, before
+// anything is touched, and runs.
 func Action(check func() error, run func(context.Context) error) cli.ActionFunc {
 	return func(ctx context.Context, cmd *cli.Command) error {
 		if cmd.Args().Present() {
@@ -120,5 +120,5 @@ func Action(check func() error, run func(context.Context) error) cli.ActionFunc 
 	}
 }
 
-// Nothing is the check of a command whose flags may be anything.
+// Nothing is the check of a command that accepts all flags.
 func Nothing() error { return nil }

@@ -6,18 +6,17 @@ import (
 	"runtime/debug"
 )
 
-// release is the version of the next release; builds of a tagged module say
-// their own.
+// release is the version of the next release; builds of a tagged module have their own.
 const release = "2.0.0-dev"
 
-// Homepage is where people who see our requests can find out who we are.
+// Homepage is where people who see our requests can find out about the program.
 const Homepage = "https://github.com/APTlantis/Mirror-Rust-Crates"
 
-// stamped is the version of a release, which make release sets at link time: its tree
-// has no tag yet.
+// stamped is the version of a release, which make release sets at link time, because its
+// tree has no tag yet.
 var stamped string
 
-// Version is the version of this build.
+// Version returns the version of this build.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if stamped == "" && ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
@@ -26,7 +25,7 @@ func Version() string {
 	return cmp.Or(stamped, release)
 }
 
-// Build is what a bug report needs to say of the program.
+// Build is what a bug report must say about the program.
 type Build struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit,omitempty"`  // 40 hex digits; none in a build without git
@@ -37,7 +36,7 @@ type Build struct {
 	Arch     string `json:"arch"`
 }
 
-// ThisBuild reads what the Go linker left in the program.
+// ThisBuild returns what the Go linker stored in the program.
 func ThisBuild() Build {
 	b := Build{Version: Version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
@@ -57,7 +56,7 @@ func ThisBuild() Build {
 	return b
 }
 
-// String is the build in a line.
+// String returns the build in one line.
 func (b Build) String() string {
 	line := "clonecratesio " + b.Version
 	if b.Commit != "" {
@@ -69,8 +68,8 @@ func (b Build) String() string {
 	return line + ", " + b.Go + ", " + b.OS + "/" + b.Arch
 }
 
-// UserAgent names the program, its version and whom to write to, as crates.io's
-// data access policy asks.
+// UserAgent returns the program's name, version and contact, as crates.io's data access
+// policy demands.
 func UserAgent(contact string) string {
 	ua := "clonecratesio/" + Version() + " (+" + Homepage + ")"
 	if contact != "" {

@@ -17,27 +17,27 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// A finished bundle is never written to again, so what is unwanted in it goes with
-// the bundle, after all else that is in it was put into others:
+// A finished bundle never changes, so its unwanted members are removed with the whole
+// bundle, after its wanted members were copied to other bundles:
 //
-//  1. Copy: a member that is wanted is hashed, and appended to the bundle that is
-//     being written.
-//  2. Checkpoint: the bundle is made durable, or finished and published.
-//  3. What was copied is read back and hashed. Then the catalog's rows name the
-//     new place: readers find the bytes there, or where they were.
-//  4. When all that is wanted of the old bundles is in finished ones, the old ones
-//     go to the trash, and after that the rows of what was unwanted.
+//   1. Copy: hash each wanted member and append it to the bundle that is
+//         being written.
+//   2. Checkpoint: make that bundle durable, or finish and publish it.
+//   3. Verify: read the copies back and hash them. Then update the catalog's rows with
+//         the new place: readers find the bytes there, or where they were.
+//   4. Remove: once all copies are in finished bundles, move the old ones
+//         to the trash, and then remove the rows of unwanted members.
 //
-// Each step can be cut off. Rows name places that have the bytes, before and
-// after, but for those of what is unwanted between the trash and the end of step
-// 4; a run that finds the bundle of such rows gone completes it.
+// Each step can be interrupted. Rows always name places that have the bytes, except those
+// of unwanted members during step 4; a run that finds the bundle of such rows gone
+// completes that step.
 
-// Bundles is a folder of bundles, and which of them are written again.
+// Bundles is a folder of bundles, and says which of them to rewrite.
 type Bundles struct {
 	Folder   durable.FS
 	Store    Store   // of the folder; nil in a dry run
-	MinShare float64 // of a bundle that must be unwanted, 0 to 1
-	Discard  bool    // bundles do not go to the trash: they are removed
+	MinShare float64 // minimum share of unwanted members in a bundle, 0 to 1
+	Discard  bool    // remove bundles instead of moving them to the trash
 }
 
 // Store is a [bundled.Store].
@@ -50,14 +50,14 @@ type Store interface {
 	Discard(name string) error
 }
 
-// Rewrite is a bundle that is written again without what is unwanted.
+// Rewrite is a bundle to rewrite without its unwanted members.
 type Rewrite struct {
 	Name string
-	Size int64 // 0: it is in the trash already, and an earlier run was cut off
-	Keep int64 // bytes of it that are wanted
+	Size int64 // 0: it is in the trash already, and an earlier run was interrupted
+	Keep int64 // wanted bytes of it
 }
 
-// plan chooses the bundles that are written again, in the order of their names.
+// plan returns the bundles to rewrite, ordered by name.
 func (cfg *Config) plan(ctx context.Context, unwanted map[string]int64) (list []Rewrite, err error) {
 	if cfg.Bundles == nil {
 		return nil, nil
@@ -79,7 +79,7 @@ func (cfg *Config) plan(ctx context.Context, unwanted map[string]int64) (list []
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			if r.Keep > 0 {
-				continue // it is lost, and not for verify to be kept from finding that
+				continue // it is lost, which verify must be able to find
 			}
 		case err != nil:
 			return nil, err
@@ -95,9 +95,9 @@ func (cfg *Config) plan(ctx context.Context, unwanted map[string]int64) (list []
 	return list, nil
 }
 
-// rewrite writes bundles again. A bundle with a wanted member that cannot be read stays
-// as it is; where space gets short, those that were copied by then go, and a later run
-// resumes with the others.
+// rewrite rewrites bundles. A bundle with a wanted member that cannot be read stays as it
+// is. If space gets short, the bundles copied by then are removed, and a later run
+// continues with the others.
 func (cfg *Config) rewrite(ctx context.Context, j *judge, list []Rewrite) error {
 	var errs []error
 	var copied []string
@@ -128,10 +128,10 @@ func (cfg *Config) rewrite(ctx context.Context, j *judge, list []Rewrite) error 
 	return errors.Join(append(errs, err)...)
 }
 
-// reserve is how many bytes stay free, for the catalog and what else there is.
+// reserve is the number of bytes that stay free, for the catalog and other files.
 const reserve = 64 << 20
 
-// room fails if what is wanted of a bundle does not fit beside it.
+// room returns an error if the wanted members of a bundle do not fit on the disk beside it.
 func (b *Bundles) room(r *Rewrite) error {
 	if r.Keep == 0 {
 		return nil
@@ -142,11 +142,11 @@ func (b *Bundles) room(r *Rewrite) error {
 	return nil
 }
 
-// batchBytes bounds what is copied between two checkpoints.
+// batchBytes bounds the bytes copied between two checkpoints.
 const batchBytes = 64 << 20
 
-// copyWanted puts what is wanted of a bundle into others. What is wrong with a
-// member is damage, and the first is returned after all others were copied.
+// copyWanted copies the wanted members of a bundle to others. A damaged member does not
+// stop it: it returns the first such error as damage, after copying all others.
 func (cfg *Config) copyWanted(ctx context.Context, j *judge, r *Rewrite) (damage, err error) {
 	if r.Size > 0 {
 		cfg.Log.Info("writing a bundle again without what is unwanted", "bundle", r.Name, "bytes", r.Size, "wanted", r.Keep)
@@ -188,7 +188,7 @@ func (cfg *Config) copyWanted(ctx context.Context, j *judge, r *Rewrite) (damage
 	return damage, cfg.checkpoint(ctx, moved)
 }
 
-// checkpoint makes durable what was copied, proves it, and records it.
+// checkpoint makes the copies durable, verifies them, and records them.
 func (cfg *Config) checkpoint(ctx context.Context, moved []catalog.Version) error {
 	done, err := cfg.Bundles.Store.Checkpoint(ctx)
 	if err != nil {
@@ -222,7 +222,7 @@ func (b *Bundles) prove(ctx context.Context, v *catalog.Version) error {
 	return err
 }
 
-// throw removes a bundle without wanted members, and then drops their rows.
+// throw removes a bundle without wanted members, and then their rows.
 func (cfg *Config) throw(ctx context.Context, j *judge, name string) error {
 	batch := catalog.Batch{Bundles: []catalog.Bundle{{Name: name, Whole: true}}}
 	for v, err := range cfg.Catalog.InBundle(ctx, name) {
@@ -256,8 +256,8 @@ func (b *Bundles) away(name string) error {
 	return b.Store.Trash(name, time.Now())
 }
 
-// Compact writes those bundles again in which rows of the catalog name few of the
-// members, because the others are held elsewhere or not at all.
+// Compact rewrites the bundles of which the catalog's rows use few members, because the
+// others are held elsewhere or not at all.
 func Compact(ctx context.Context, c Catalog, b *Bundles, log *slog.Logger) (list []Rewrite, err error) {
 	cfg := Config{Catalog: c, Bundles: b, Log: log}
 	if list, err = cfg.plan(ctx, nil); err != nil || len(list) == 0 {

@@ -13,14 +13,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// judge says what goes: what catalog and index both do not want.
+// judge decides what is removed: what neither catalog nor index wants.
 type judge struct {
-	names    *index.Lookup // nil: nothing goes
+	names    *index.Lookup // nil: nothing is removed
 	unwanted catalog.Unwanted
-	last     *index.Crate // that was looked up
+	last     *index.Crate // the last one looked up
 }
 
-// goes reports whether the bytes of a row go.
+// goes reports whether the bytes of a row are removed.
 func (j *judge) goes(ctx context.Context, v *catalog.Version) (bool, error) {
 	if j.names == nil || !j.unwanted.Has(v) {
 		return false, nil
@@ -39,7 +39,7 @@ func (j *judge) goes(ctx context.Context, v *catalog.Version) (bool, error) {
 	return c.Entries[i].Yanked && j.unwanted.Yanked, nil
 }
 
-// unnamed returns those versions of a page that go.
+// unnamed returns the versions of a page that are removed.
 func (j *judge) unnamed(ctx context.Context, page []catalog.Version) (sure []catalog.Version, err error) {
 	for i := range page {
 		goes, err := j.goes(ctx, &page[i])
@@ -53,7 +53,7 @@ func (j *judge) unnamed(ctx context.Context, page []catalog.Version) (sure []cat
 	return sure, nil
 }
 
-// crate reads a crate of the index; one that is not there has no entries.
+// crate reads a crate of the index; an absent one has no entries.
 func (j *judge) crate(ctx context.Context, name string) (*index.Crate, error) {
 	if j.last != nil && strings.EqualFold(j.last.Path, crate.IndexPath(name)) {
 		return j.last, nil

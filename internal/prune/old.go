@@ -21,18 +21,18 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// Old is a removal of the bundles of v1.1.0 whose crates a run has taken over: until
-// they go, the disk holds all of it twice.
+// Old removes the bundles of v1.1.0 whose crates a run has copied into the store: until
+// then, the disk has everything twice.
 //
-// A bundle goes when every byte in it is proved to be elsewhere: it is read from front
-// to end, and whatever a member hashes to is looked up in the catalog, read from the store
-// and hashed there. One with a single member that is not held, as of a version that the
-// index does not name, stays.
+// A bundle is removed once every byte in it is proved to be elsewhere: the bundle is read
+// from front to end, and the checksum of each member is looked up in the catalog, read from
+// the store and hashed there. If a single member is not held, such as a version that the
+// index does not name, the bundle stays.
 type Old struct {
 	Folder  durable.FS // of the bundles
 	Catalog OldCatalog
 	Store   Opener
-	Remove  bool // else they are found, and neither read nor removed
+	Remove  bool // otherwise they are only found, not read
 }
 
 // OldCatalog is a [catalog.Catalog].
@@ -46,17 +46,17 @@ type Opener interface {
 	Open(ctx context.Context, key crate.Key, at store.Placement) (store.Content, error)
 }
 
-// OldBundle is a bundle of v1.1.0 that was taken over.
+// OldBundle is a bundle of v1.1.0 whose crates were copied into the store.
 type OldBundle struct {
 	Name   string
 	Size   int64 // bytes
-	Crates int   // that were proved to be held elsewhere
-	Kept   error // why it stays; nil: it is removed, or may be
+	Crates int   // proved to be held elsewhere
+	Kept   error // why it stays; nil: it is removed, or can be
 }
 
-// Run tells each of every bundle that was taken over and is still there, those with the
-// lowest numbers first, when it was removed or is kept. Killed at any instant, it resumes
-// when it is run again. Errors: those of the catalog, of removing, and of each.
+// Run calls each for every bundle that was copied and still exists, those with the lowest
+// numbers first, once it is removed or kept. If it is killed, run it again to resume.
+// Errors: those of the catalog, of removing, and of each.
 func (o *Old) Run(ctx context.Context, each func(*OldBundle) error) error {
 	taken, err := o.Catalog.Taken(ctx)
 	if err != nil {
@@ -84,7 +84,7 @@ func (o *Old) Run(ctx context.Context, each func(*OldBundle) error) error {
 	return nil
 }
 
-// there reports whether the file is that which was taken over.
+// there reports whether the file is the one that was copied.
 func (o *Old) there(t *catalog.Taken) (bool, error) {
 	info, err := o.Folder.Stat(t.Name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -96,7 +96,7 @@ func (o *Old) there(t *catalog.Taken) (bool, error) {
 	return info.Mode().IsRegular() && info.Size() == t.Size && info.ModTime().UnixNano() == t.Modified.UnixNano(), nil
 }
 
-// bundle removes a bundle, or says why it stays.
+// bundle removes a bundle, or sets why it stays.
 func (o *Old) bundle(ctx context.Context, b *OldBundle) error {
 	b.Kept = o.prove(ctx, b)
 	switch {
@@ -111,7 +111,8 @@ func (o *Old) bundle(ctx context.Context, b *OldBundle) error {
 	return nil
 }
 
-// remove removes a bundle, last of all: while it is there it is found again.
+// remove removes the files beside a bundle and then the bundle, which is last because an
+// existing bundle is found again.
 func (o *Old) remove(of string) error {
 	name, err := bundle.ParseFileName(of)
 	if err != nil {
@@ -136,7 +137,7 @@ func (o *Old) remove(of string) error {
 }
 
 // prove reads a bundle and proves that all of it is held elsewhere. One goroutine decodes
-// and hashes its members, others read what the mirror has of them.
+// and hashes its members, others read the mirror's copies.
 func (o *Old) prove(ctx context.Context, b *OldBundle) error {
 	f, err := o.Folder.Open(b.Name)
 	if err != nil {
@@ -164,10 +165,10 @@ func (o *Old) prove(ctx context.Context, b *OldBundle) error {
 		return nil
 	}
 	scanned := scan()
-	return cmp.Or(g.Wait(), scanned) // what a goroutine finds wrong ends the scan
+	return cmp.Or(g.Wait(), scanned) // an error of a goroutine ends the scan
 }
 
-// held proves that bytes are stored otherwise than in a bundle.
+// held proves that bytes are stored in a place other than a bundle.
 func (o *Old) held(ctx context.Context, key crate.Key, but string) error {
 	v, err := o.Catalog.ByChecksum(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && v.Bundle == but {
@@ -186,7 +187,7 @@ func (o *Old) held(ctx context.Context, key crate.Key, but string) error {
 	return nil
 }
 
-// hash hashes what the mirror stores.
+// hash hashes what the mirror stores at a place.
 func (o *Old) hash(ctx context.Context, key crate.Key, at store.Placement) (sum crate.Checksum, err error) {
 	c, err := o.Store.Open(ctx, key, at)
 	if err != nil {
@@ -197,7 +198,7 @@ func (o *Old) hash(ctx context.Context, key crate.Key, at store.Placement) (sum 
 	return sum, err
 }
 
-// A DamagedError says that the mirror cannot give the bytes that it should hold.
+// A DamagedError says that the mirror cannot read the bytes that it should hold.
 type DamagedError struct {
 	crate.Key
 	Err error

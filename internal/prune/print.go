@@ -7,15 +7,15 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/human"
 )
 
-// Words are what Print needs to know besides.
+// Words are the options of Print.
 type Words struct {
-	Done     bool   // it was done; else this is what would be
-	Trashes  string // where things go
-	Bundles  bool   // bundles were looked at, too
-	MinShare int    // of a bundle, in percent
+	Done     bool   // it was done; otherwise it would be
+	Trashes  string // the trash folder
+	Bundles  bool   // bundles were checked, too
+	MinShare int    // minimum share of a bundle, in percent
 }
 
-// Print tells a person what has gone, or would.
+// Print writes for a person what was removed, or would be.
 func (p *Pruned) Print(out io.Writer, words Words) {
 	switch n, bytes := human.Plural(p.Versions, "version"), human.Size(p.Bytes); {
 	case p.Versions == 0 && p.Deep == 0 && len(p.Rewritten) == 0:
@@ -35,7 +35,7 @@ func (p *Pruned) Print(out io.Writer, words Words) {
 	}
 }
 
-// howBundled says how what stays in bundles would go.
+// howBundled says how to remove what stays in bundles.
 func (w *Words) howBundled() string {
 	if w.Bundles {
 		return fmt.Sprintf(": less than %d %% of each, see -min-share", w.MinShare)
@@ -43,7 +43,7 @@ func (w *Words) howBundled() string {
 	return ": -bundles writes those again without them"
 }
 
-// howDeep says what becomes of what is in the deep archive.
+// howDeep says what happens to versions in the deep archive.
 func (w *Words) howDeep() string {
 	if w.Done {
 		return "went from the catalog: their space comes back when repack packs once more what is wanted of a segment"

@@ -1,5 +1,4 @@
-// Package prune removes what the index does not name any more; nothing else in this
-// program does.
+// Package prune removes what the index no longer names; nothing else in this program does.
 package prune
 
 import (
@@ -16,17 +15,17 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// Config is a removal of what the index does not name any more.
+// Config configures a removal of what the index no longer names.
 type Config struct {
 	Index   Index
 	Catalog Catalog
-	// Trash moves loose files out of the way, durably. If nil, nothing is moved
-	// or recorded: a dry run.
+	// Trash durably moves loose files to the trash. If nil, nothing is moved or recorded: a
+	// dry run.
 	Trash        func(names []string, date time.Time) error
-	Bundles      *Bundles // nil: what is in bundles stays there
-	Yanked       bool     // yanked versions go too
-	Superseded   bool     // bytes that versions had before they were published again go too
-	AcceptShrink bool     // also when more than index.MaxShrink percent of what is held would go
+	Bundles      *Bundles // nil: members of bundles stay there
+	Yanked       bool     // also remove yanked versions
+	Superseded   bool     // also remove earlier bytes of versions that were published again
+	AcceptShrink bool     // even if more than index.MaxShrink percent of what is held would be removed
 	Log          *slog.Logger
 }
 
@@ -48,21 +47,21 @@ type Catalog interface {
 	Commit(ctx context.Context, b catalog.Batch) error
 }
 
-// Pruned is what has gone, or would.
+// Pruned is what was removed, or would be.
 type Pruned struct {
 	Versions, Bytes int64
-	Deep            int64     // versions that are in the deep archive alone: their rows go
-	Bundled         int64     // versions that stay in bundles, too
+	Deep            int64     // versions only in the deep archive: only their rows are removed
+	Bundled         int64     // versions that also stay in bundles
 	Rewritten       []Rewrite // bundles
 }
 
-// pageSize is how many versions go at a time.
+// pageSize is the number of versions that are removed at a time.
 const pageSize = 1024
 
-// Run takes away what the catalog calls unwanted and the index does not name: both
-// must agree. It refuses, with nothing done, where it cannot be sure: when the
-// index is not the one that was mirrored last, or not all of it can be read, or
-// very much would go (C32). Each receives what goes.
+// Run removes what the catalog marks as unwanted and the index does not name: both must
+// agree. It refuses, without doing anything, if it cannot be sure: if the index is not the
+// one mirrored last, or not all of it can be read, or very much would be removed (C32). It
+// calls each for what is removed.
 func Run(ctx context.Context, cfg Config, each func(*catalog.Version)) (p Pruned, err error) {
 	if err := cfg.check(ctx); err != nil {
 		return p, fmt.Errorf("nothing is removed: %w", err)
@@ -93,7 +92,7 @@ func Run(ctx context.Context, cfg Config, each func(*catalog.Version)) (p Pruned
 	return p, cfg.rewrite(ctx, j, p.Rewritten)
 }
 
-// count counts a version that is unwanted, and tells each of it unless it stays.
+// count counts an unwanted version, and calls each with it unless it stays.
 func (p *Pruned) count(v *catalog.Version, each func(*catalog.Version)) {
 	rewritten := v.Bundle != "" && !p.stays(v)
 	switch {
@@ -110,12 +109,12 @@ func (p *Pruned) count(v *catalog.Version, each func(*catalog.Version)) {
 	}
 }
 
-// stays reports whether a version is in a bundle that is not written again.
+// stays reports whether a version is in a bundle that is not rewritten.
 func (p *Pruned) stays(v *catalog.Version) bool {
 	return v.Bundle != "" && !slices.ContainsFunc(p.Rewritten, func(r Rewrite) bool { return r.Name == v.Bundle })
 }
 
-// check makes sure that what the index does not name is not published.
+// check ensures that what the index does not name is really not published.
 func (cfg *Config) check(ctx context.Context) error {
 	last, err := cfg.Catalog.Revision(ctx)
 	if err != nil {
@@ -143,8 +142,8 @@ func (cfg *Config) check(ctx context.Context) error {
 	return nil
 }
 
-// survey makes sure that not very much would go, and returns how many bytes of
-// each bundle are unwanted.
+// survey ensures that not too much would be removed, and returns the number of unwanted
+// bytes of each bundle.
 func (cfg *Config) survey(ctx context.Context, j *judge) (bundled map[string]int64, err error) {
 	totals, err := cfg.Catalog.Totals(ctx)
 	if err != nil {
@@ -171,7 +170,7 @@ func (cfg *Config) survey(ctx context.Context, j *judge) (bundled map[string]int
 	return bundled, index.CheckShrink(unwanted, totals.Versions, "versions that are held would go", "look at them: prune without -yes and with -accept-shrink lists them")
 }
 
-// pages yields what is unwanted.
+// pages yields the unwanted versions.
 func (cfg *Config) pages(ctx context.Context, j *judge) iter.Seq2[[]catalog.Version, error] {
 	return func(yield func([]catalog.Version, error) bool) {
 		var after crate.Key
@@ -191,10 +190,10 @@ func (cfg *Config) pages(ctx context.Context, j *judge) iter.Seq2[[]catalog.Vers
 	}
 }
 
-// remove throws loose files away, and then says so: what is cut off in between
-// leaves rows without a file, which the next time go. Of what is in the deep archive
-// the rows go alone: a segment is never written to again, and what no row names of it
-// is garbage to package repack.
+// remove removes loose files, and then records that: an interruption in between leaves rows
+// without a file, which the next run removes. For versions in the deep archive it only
+// removes rows: a segment never changes, and what no row names is garbage for package
+// repack.
 func (cfg *Config) remove(ctx context.Context, page []catalog.Version, p *Pruned) error {
 	if cfg.Trash == nil {
 		return nil
@@ -203,7 +202,7 @@ func (cfg *Config) remove(ctx context.Context, page []catalog.Version, p *Pruned
 	var batch catalog.Batch
 	for _, v := range page {
 		rest := v.WithoutFile()
-		if !p.stays(&v) { // otherwise it is held, and all that is known of it is true
+		if !p.stays(&v) { // otherwise it is held, and what is known of it stays true
 			rest = v.InBundle()
 		}
 		if rest == v.Placement {

@@ -1,5 +1,5 @@
-// Package publicurl knows where clients reach a server of ours, which only its
-// operator can: nothing that a client says of it gets into an answer (H14).
+// Package publicurl determines where clients reach our server. Only its operator can say
+// that: nothing that a client says about it gets into a response (H14).
 package publicurl
 
 import (
@@ -11,17 +11,15 @@ import (
 	"strings"
 )
 
-// A URL is the root of what a server gives out, as "https://host/prefix". The
-// zero URL is not known: it is the address at which a client's connection has
-// arrived.
+// A URL is the root URL of a server, such as "https://host/prefix". The zero URL is
+// unknown: it stands for the address at which a client's connection arrived.
 type URL struct {
-	root string // without a slash at its end
+	root string // without a final slash
 	path string
 }
 
-// Parse reads a URL. Slashes at its end do not matter; of "" it makes the zero
-// URL. The path must be a plain one, which reads the same escaped, so that a
-// request for something below it is known by its beginning.
+// Parse parses a URL. It ignores slashes at its end; "" gives the zero URL. The path must
+// be the same when escaped, so that a request below it can be recognised by its prefix.
 func Parse(s string) (URL, error) {
 	root := strings.TrimRight(s, "/")
 	if s == "" {
@@ -41,17 +39,17 @@ func Parse(s string) (URL, error) {
 	return URL{root, u.Path}, nil
 }
 
-// IsZero reports whether the URL is not known.
+// IsZero reports whether the URL is unknown.
 func (u URL) IsZero() bool { return u.root == "" }
 
-// String returns the URL without a slash at its end.
+// String returns the URL without a final slash.
 func (u URL) String() string { return u.root }
 
 // Path returns the path of the URL, as "/prefix" or "".
 func (u URL) Path() string { return u.path }
 
-// Below returns the URL of what is at path, which begins with a slash and reads the same
-// escaped, below u. Below the zero URL, [URL.For] alone knows it.
+// Below returns the URL of a path below u; the path begins with a slash and is the same
+// when escaped. Below the zero URL, only [URL.For] knows it.
 func (u URL) Below(path string) URL {
 	if !u.IsZero() {
 		u.root += path
@@ -60,7 +58,7 @@ func (u URL) Below(path string) URL {
 	return u
 }
 
-// For returns the URL for the client of r, without a slash at its end.
+// For returns the URL for the client of r, without a final slash.
 func (u URL) For(r *http.Request) string {
 	if !u.IsZero() {
 		return u.root
@@ -75,8 +73,8 @@ func (u URL) For(r *http.Request) string {
 	return reached.String() + u.path
 }
 
-// withoutZone takes the zone out of a link-local address: it is the name of an
-// interface of ours, which means nothing to a client.
+// withoutZone removes the zone from a link-local address: it is the name of our interface,
+// which means nothing to a client.
 func withoutZone(host string) string {
 	before, rest, ok := strings.Cut(host, "%")
 	if !ok {
@@ -85,12 +83,12 @@ func withoutZone(host string) string {
 	return before + rest[strings.IndexByte(rest, ']'):]
 }
 
-// Index is what cargo calls the sparse registry below root.
+// Index returns cargo's URL of the sparse registry below root.
 func Index(root string) string { return "sparse+" + strings.TrimRight(root, "/") + "/index/" }
 
-// CargoConfig is what cargo needs to take an index for crates.io: a sparse one
-// ("sparse+https://..."), or a git repository. The sparse one is a registry, which
-// unlike a source serves cargo search and cargo info too.
+// CargoConfig returns the configuration with which cargo uses an index in place of
+// crates.io: a sparse one ("sparse+https://..."), or a git repository. The sparse one is a
+// registry, which unlike a source also supports cargo search and cargo info.
 func CargoConfig(index string) string {
 	table := "[registries.mirror]\nindex"
 	if !strings.HasPrefix(index, "sparse+") {

@@ -14,14 +14,14 @@ import (
 
 // A wish is a version to download.
 type wish struct {
-	line *index.Entry   // that names it
-	from crate.Checksum // of the lines among which that was; see lines.sum
+	line *index.Entry   // the line that names it
+	from crate.Checksum // checksum of the lines that have it; see lines.sum
 }
 
 func (w *wish) key() crate.Key { return keyOf(w.line) }
 
-// find returns the line of upstream that names a version. Errors: fs.ErrNotExist if there
-// is none that is believed; *AwayError.
+// find returns upstream's line of a version. Errors: fs.ErrNotExist if there is no trusted
+// one; *AwayError.
 func (m *Mirror) find(ctx context.Context, id crate.ID, sum *crate.Checksum) (*wish, error) {
 	l, err := m.lines(ctx, id.Name)
 	if err != nil {
@@ -42,14 +42,14 @@ func (m *Mirror) find(ctx context.Context, id crate.ID, sum *crate.Checksum) (*w
 	return &wish{e, l.sum}, nil
 }
 
-// refusedCrate is what upstream said of a crate file that it did not give.
+// refusedCrate is upstream's answer to a request for a crate file that it refused.
 type refusedCrate struct {
 	err error
 	at  time.Time
 }
 
-// pull downloads a version, once for all clients that want it at the same time, and
-// finishes if they leave.
+// pull downloads a version, once for all concurrent requests, and completes the download
+// even if their clients leave.
 func (m *Mirror) pull(ctx context.Context, w *wish) (*reader.File, error) {
 	key := w.key()
 	if said, _ := m.refused.Get(key); time.Since(said.at) < negative {
@@ -77,7 +77,7 @@ func (m *Mirror) pull(ctx context.Context, w *wish) (*reader.File, error) {
 	return m.await(ctx, key, done)
 }
 
-// await waits until a version was brought here.
+// await waits until a version is downloaded.
 func (m *Mirror) await(ctx context.Context, key crate.Key, done <-chan result) (*reader.File, error) {
 	m.metrics.waiting.Inc()
 	defer m.metrics.waiting.Dec()
@@ -114,7 +114,7 @@ func (m *Mirror) startPull(w *wish) (<-chan result, error) {
 }
 
 // bring downloads a crate file, unless it was stored meanwhile. It returns the bytes of a
-// small one; if nil, open the stored file.
+// small one; if it returns nil, open the stored file.
 func (m *Mirror) bring(ctx context.Context, w *wish) ([]byte, error) {
 	begin := time.Now()
 	select {
@@ -137,8 +137,8 @@ func (m *Mirror) bring(ctx context.Context, w *wish) ([]byte, error) {
 	return data, nil
 }
 
-// failed is what is said to those who wait for a version that could not be brought here,
-// and remembered for those who ask next.
+// failed returns the error for requests that wait for a version that could not be
+// downloaded, and remembers it for later ones.
 func (m *Mirror) failed(key crate.Key, err error) error {
 	switch {
 	case m.life.Err() != nil:
@@ -163,12 +163,13 @@ func (m *Mirror) failed(key crate.Key, err error) error {
 	return err
 }
 
-// isRefusal tells what upstream says of one crate file from an upstream that is away.
+// isRefusal reports whether an error is upstream's answer about one crate file, as opposed
+// to an upstream that is down.
 func isRefusal(err error) bool {
 	return errors.As(err, new(*upstream.GoneError)) || errors.As(err, new(*upstream.MismatchError))
 }
 
-// refusal is what becomes of a refusal of upstream's.
+// refusal returns the error for a refusal of upstream.
 func (m *Mirror) refusal(key crate.Key, err error) error {
 	if wrong, ok := errors.AsType[*upstream.MismatchError](err); ok {
 		m.metrics.outcome("mismatch")

@@ -10,7 +10,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/reader"
 )
 
-// Crate implements reader.Lines: what the mirror shows, with what upstream adds to it.
+// Crate implements reader.Lines: it returns the lines that the mirror shows together with
+// upstream's.
 func (m *Mirror) Crate(ctx context.Context, name string) (*reader.Crate, error) {
 	held, err := m.Behind.Crate(ctx, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -19,7 +20,7 @@ func (m *Mirror) Crate(ctx context.Context, name string) (*reader.Crate, error) 
 	said, errSaid := m.lines(ctx, name)
 	if errSaid != nil {
 		if held != nil && ctx.Err() == nil {
-			return held, nil // it is known as well as it can be
+			return held, nil // there is nothing newer to learn
 		}
 		return nil, errSaid
 	}
@@ -35,8 +36,8 @@ func (m *Mirror) Crate(ctx context.Context, name string) (*reader.Crate, error) 
 	return c, nil
 }
 
-// join joins what the mirror shows of a crate, nil if that is nothing, with what upstream
-// says. Lines that upstream does not have come first: they are the older ones.
+// join joins the lines that the mirror shows of a crate, if any, with upstream's. Lines
+// that upstream lacks come first, because they are older.
 func (m *Mirror) join(name string, held *reader.Crate, said *lines, pins map[string]crate.Checksum) *reader.Crate {
 	c := &reader.Crate{Path: crate.IndexPath(name)}
 	byVersion := map[string]*reader.Entry{}
@@ -46,7 +47,7 @@ func (m *Mirror) join(name string, held *reader.Crate, said *lines, pins map[str
 			byVersion[held.Entries[i].Version] = &held.Entries[i]
 		}
 	}
-	// Of a mirror that was updated since, the index knows more.
+	// If the mirror was updated since, its index is newer.
 	older := said.checked.Before(m.Behind.Totals().CommitTime)
 	var added []reader.Entry
 	for i := range said.named {
@@ -82,14 +83,15 @@ func (m *Mirror) join(name string, held *reader.Crate, said *lines, pins map[str
 	return c
 }
 
-// entry is a line that the mirror does not show; false: what it names cannot be had.
+// entry returns a line that the mirror does not show; false if its version is not
+// available.
 func (m *Mirror) entry(e *index.Entry, pinned, stale bool) (reader.Entry, bool) {
 	shown := reader.Entry{Entry: *e}
 	if size, ok := m.store.size(e.ID); ok {
 		shown.Held, shown.Size = true, size
 		return shown, true
 	}
-	if pinned { // held, and named by upstream alone: a sync has not seen the line yet
+	if pinned { // held, but only upstream names it: a sync has not seen the line yet
 		shown.Held = true
 		return shown, true
 	}

@@ -9,14 +9,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/recent"
 )
 
-// dirs is the folders that are made as crates come; none is ever removed. Their names are
-// made durable once.
+// dirs makes the folders for new crates; none is ever removed. Their names are made durable
+// once.
 type dirs struct {
 	fsys  durable.FS
-	known recent.Map[string, bool] // whose names, and those above, are durable
+	known recent.Map[string, bool] // folders whose names, and those of their parents, are durable
 }
 
-// make makes a folder, with a durable name.
+// make makes a folder with a durable name.
 func (d *dirs) make(dir string) error {
 	if known, _ := d.known.Get(dir); known {
 		return nil
@@ -27,7 +27,7 @@ func (d *dirs) make(dir string) error {
 	return d.sync(dir)
 }
 
-// sync makes the name of a folder durable, and those of the folders above it.
+// sync makes the name of a folder and those of its parents durable.
 func (d *dirs) sync(dir string) error {
 	var names []string
 	var syncs []func() error
@@ -48,7 +48,7 @@ func (d *dirs) sync(dir string) error {
 	return nil
 }
 
-// together does several things at the same time.
+// together runs several functions concurrently.
 func together(do ...func() error) error {
 	var g errgroup.Group
 	for _, f := range do {

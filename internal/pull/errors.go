@@ -9,11 +9,10 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/store"
 )
 
-// AwayError says that upstream would have to be asked, and cannot be. It is a
-// reader.Refusal.
+// AwayError says that upstream is needed but cannot be reached. It is a reader.Refusal.
 type AwayError struct {
 	What string // a name, or a name and a version
-	Err  error  // why; nil: it was away before
+	Err  error  // why; nil: it was down before
 }
 
 func (e *AwayError) Error() string {
@@ -23,7 +22,7 @@ func (e *AwayError) Error() string {
 	return fmt.Sprintf("%s is not here, and cannot be had from upstream: %v", e.What, e.Err)
 }
 
-// Unwrap makes it a store.ErrAway too, which is not told of in the log for each request.
+// Unwrap makes it a store.ErrAway too, so that not each request is logged.
 func (e *AwayError) Unwrap() error { return store.ErrAway }
 
 // Refuse implements reader.Refusal.
@@ -31,7 +30,7 @@ func (e *AwayError) Refuse() (status int, text string) {
 	return http.StatusServiceUnavailable, "This mirror does not hold " + e.What + " yet, and upstream does not give it now. Ask again in a moment."
 }
 
-// notHere is the error for what neither the mirror nor upstream has.
+// notHere returns the error for a version that neither the mirror nor upstream has.
 func notHere(id crate.ID) error {
 	return fmt.Errorf("%s is not here, and not to be had from upstream: %w", id, fs.ErrNotExist)
 }
@@ -40,8 +39,8 @@ func noCrate(name string) error {
 	return fmt.Errorf("%s is not here, and upstream knows no such crate: %w", name, fs.ErrNotExist)
 }
 
-// DamagedError says that what upstream sent, or what is stored, has other bytes than the
-// index names, and that upstream gives no others now. It is a reader.Refusal.
+// DamagedError says that what upstream sent, or what is stored, has bytes other than those
+// that the index names, and that upstream has no others now. It is a reader.Refusal.
 type DamagedError struct {
 	ID  crate.ID
 	Err error
@@ -49,7 +48,7 @@ type DamagedError struct {
 
 func (e *DamagedError) Error() string { return fmt.Sprintf("pulling %s: %v", e.ID, e.Err) }
 
-// Unwrap returns why.
+// Unwrap returns the cause.
 func (e *DamagedError) Unwrap() error { return e.Err }
 
 // Refuse implements reader.Refusal.

@@ -11,14 +11,14 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/upstream"
 )
 
-// storeError is a fault of our disk.
+// storeError is an error of our disk.
 type storeError struct{ err error }
 
 func (e *storeError) Error() string { return e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 
-// fetch fetches and stores. When the disk is full a small crate file is given all the
-// same: it is proved.
+// fetch downloads and stores a crate. If the disk is full, a small crate is returned
+// anyway, because it is verified.
 func (m *Mirror) fetch(ctx context.Context, w *wish) (data []byte, err error) {
 	body, spill, err := m.ask(ctx, w.key())
 	if err != nil {
@@ -27,8 +27,8 @@ func (m *Mirror) fetch(ctx context.Context, w *wish) (data []byte, err error) {
 	defer body.Release()
 	m.metrics.bytes.Add(float64(body.Size))
 	if body.Spill == nil {
-		data = bytes.Clone(body.Data) // Release takes it back
-		if spill != nil {             // of an attempt before
+		data = bytes.Clone(body.Data) // Release invalidates it
+		if spill != nil {             // of an earlier attempt
 			err = spill.Discard()
 		}
 		if err == nil {
@@ -44,9 +44,9 @@ func (m *Mirror) fetch(ctx context.Context, w *wish) (data []byte, err error) {
 	return data, nil
 }
 
-// ask fetches a crate file. A refusal is not believed at once: all are asked again, past
-// caches. Where bytes do not fit into memory they are in the spill, which may be there of
-// an attempt before if they do; there is none if there is an error.
+// ask downloads a crate file. It does not trust a refusal immediately, but asks all
+// upstreams again, past caches. Bytes that do not fit into memory are in the spill. The
+// spill may also be left from an earlier attempt; with an error it is nil.
 func (m *Mirror) ask(ctx context.Context, key crate.Key) (body *upstream.Body, spill *durable.Staged, err error) {
 	req := upstream.Request{ID: key.ID, Checksum: key.Checksum, Spill: func() (upstream.Spill, error) {
 		if spill != nil {
@@ -76,7 +76,7 @@ func (m *Mirror) ask(ctx context.Context, key crate.Key) (body *upstream.Body, s
 	return nil, nil, err
 }
 
-// unstored is what becomes of a crate that could not be stored.
+// unstored handles a crate that could not be stored.
 func (m *Mirror) unstored(key crate.Key, data []byte, err error) ([]byte, error) {
 	if data == nil {
 		return nil, &storeError{fmt.Errorf("storing %s: %w", key.ID, err)}
@@ -86,7 +86,7 @@ func (m *Mirror) unstored(key crate.Key, data []byte, err error) ([]byte, error)
 	return data, nil
 }
 
-// publish makes a crate file durable and gives it its name; its line first.
+// publish makes a crate file durable and gives it its name, after its line.
 func (m *Mirror) publish(w *wish, file *durable.Staged, size int64) error {
 	key := w.key()
 	name := lowerName(key.Name)

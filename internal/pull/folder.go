@@ -18,7 +18,7 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/recent"
 )
 
-// The folders in that of what was pulled.
+// Subfolders of the folder of pulled crates.
 const (
 	cratesDir = "crates"
 	indexDir  = "index"
@@ -26,24 +26,24 @@ const (
 	linesDir  = "tmp-index"
 )
 
-// LockName is the lock in the folder.
+// LockName is the name of the lock in the folder.
 const LockName = ".lock"
 
-// folder is the files.
+// folder is the folder of pulled crates.
 type folder struct {
 	fsys  durable.FS
-	batch *durable.Batch // of files that are durable before they have their names
-	cache *durable.Batch // of lines without a pulled version: nothing syncs them
+	batch *durable.Batch // for files that are durable before they have their names
+	cache *durable.Batch // for lines without a pulled version: they are never synced
 
 	files, bytes atomic.Int64 // of crates
 	dirs         dirs
 	proven       recent.Map[crate.Checksum, proof]
 	used         recent.Map[crate.ID, time.Time]
 	hashing      singleflight.Group
-	locks        [64]sync.Mutex // of names: their lines, and that there are crates of them
+	locks        [64]sync.Mutex // by name: for its lines, and the existence of its crates
 }
 
-// lock keeps others from what is kept of a crate, by its lower-case name.
+// lock locks the stored files of a crate, by its lower-case name.
 func (f *folder) lock(name string) *sync.Mutex {
 	mu := &f.locks[crate.ShardOf(name, len(f.locks))]
 	mu.Lock()
@@ -74,7 +74,8 @@ func (f *folder) readLines(name string) ([]byte, error) {
 	return durable.ReadFile(f.fsys, linesPath(name), 2*sparse.MaxFile)
 }
 
-// writeLines writes it, whole; durably, or so that a power cut may take it.
+// writeLines replaces the file of lines of a crate, durably, or so that a power failure may
+// lose it.
 func (f *folder) writeLines(name string, data []byte, durably bool) error {
 	to := f.cache
 	if durably {
@@ -90,8 +91,8 @@ func (f *folder) writeLines(name string, data []byte, durably bool) error {
 	return file.Err
 }
 
-// syncLines makes it durable. That there is none is an error: a crate without its line
-// would be worth nothing.
+// syncLines makes the file of lines durable. It is an error if there is none: a crate
+// without its line would be worthless.
 func (f *folder) syncLines(name string) error {
 	file := linesPath(name)
 	return together(
@@ -103,7 +104,7 @@ func (f *folder) syncLines(name string) error {
 
 func (f *folder) removeLines(name string) error { return f.fsys.Remove(linesPath(name)) }
 
-// size returns that of a crate file.
+// size returns the size of a crate file.
 func (f *folder) size(id crate.ID) (int64, bool) {
 	info, err := f.fsys.Stat(cratePath(id))
 	if err != nil || !info.Mode().IsRegular() {
@@ -129,11 +130,11 @@ func (f *folder) stage(data []byte) (*durable.Staged, error) {
 	return file, nil
 }
 
-// publish makes a crate file durable and gives it its name, in the place of one that is
-// damaged, if ready, which is called beside, has nothing against it. It owns the file.
+// publish makes a crate file durable and gives it its name, replacing a damaged one, unless
+// ready fails, which runs meanwhile. It takes ownership of the file.
 //
-// All that comes before the name is made durable at the same time, for which a journaling
-// file system writes its journal once, and then the name: two waits for the disk.
+// Everything before the name is made durable at the same time, for which a journaling file
+// system writes its journal once, and then the name: two waits for the disk.
 func (f *folder) publish(key crate.Key, file *durable.Staged, size int64, ready func() error) error {
 	name := cratePath(key.ID)
 	before, replaced := f.size(key.ID)
@@ -161,7 +162,7 @@ func (f *folder) publish(key crate.Key, file *durable.Staged, size int64, ready 
 	return nil
 }
 
-// use remembers that a crate file was asked for.
+// use records that a crate file was requested.
 func (f *folder) use(id crate.ID) { f.used.Put(id, time.Now()) }
 
 // remove removes a crate file.

@@ -8,8 +8,8 @@ import (
 	"github.com/APTlantis/Mirror-Rust-Crates/internal/index"
 )
 
-// keep writes the lines of a crate. The bytes of a pulled version never change: its line
-// is kept if upstream stops naming it, and a line with another checksum is refused.
+// keep stores the lines of a crate. The bytes of a pulled version never change: its line is
+// kept if upstream stops naming it, and a line with another checksum is rejected.
 func (m *Mirror) keep(name string, old, now *lines, when asked) (*lines, error) {
 	defer m.store.lock(name).Unlock()
 	now.checked = when.at
@@ -17,7 +17,7 @@ func (m *Mirror) keep(name string, old, now *lines, when asked) (*lines, error) 
 	if old != nil {
 		durably = m.keepPulled(old, now)
 	}
-	if err := m.writeLines(name, now, durably); err != nil { // they are as good in memory; the next who wants them asks again
+	if err := m.writeLines(name, now, durably); err != nil { // memory has them as well; the next request asks upstream again
 		m.log.Warn("what upstream says of a crate could not be written", "crate", name, "err", err)
 		m.known.Put(name, knownLines{})
 		return now, nil
@@ -26,7 +26,7 @@ func (m *Mirror) keep(name string, old, now *lines, when asked) (*lines, error) 
 	return now, nil
 }
 
-// keepPulled says in now what old said of versions that were pulled, and whether there
+// keepPulled copies the lines of pulled versions from old to now, and reports whether there
 // are any.
 func (m *Mirror) keepPulled(old, now *lines) (any bool) {
 	said := make(map[string]crate.Checksum, len(now.named))
@@ -64,9 +64,9 @@ func (m *Mirror) writeLines(name string, l *lines, durably bool) error {
 	return m.store.writeLines(name, data, durably)
 }
 
-// keepLine makes the line durable that names a version which is about to get its name: also
-// if what is known of the crate has become something else since it was asked for. The lock
-// of the name is held.
+// keepLine makes the line of a version durable before its crate file gets its name, even if
+// the known lines have changed since it was requested. The caller holds the lock of the
+// name.
 func (m *Mirror) keepLine(name string, w *wish) error {
 	if known, _ := m.known.Get(name); known.sum == w.from && known.sum != (crate.Checksum{}) {
 		if err := m.syncLines(name, w.from, known.durable); !errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +84,7 @@ func (m *Mirror) keepLine(name string, w *wish) error {
 		return m.syncLines(name, l.sum, false)
 	}
 	l.keepOnly(w.line)
-	m.known.Put(name, knownLines{}) // upstream must be asked again
+	m.known.Put(name, knownLines{}) // ask upstream again
 	return m.writeLines(name, l, true)
 }
 
